@@ -1,0 +1,49 @@
+"""Run one Criterion program and do not believe it too easily.
+
+Criterion without a usable /proc runs no test and still exits with 0, and a
+program that dies early prints a short plan. So the tests are counted in the
+source file, and fewer results than tests is a failure. Tests whose names are
+given after the program run alone, as Criterion's patterns (suite/name).
+
+Usage: run_criterion.py SOURCE PROGRAM [PATTERN]
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+TEST = re.compile(
+    r"^(?:UNIT|UNIT_ABORTS|Test|ParameterizedTest|Theory)\s*\(", re.MULTILINE)
+RESULT = re.compile(r"^(not )?ok\b", re.MULTILINE)
+
+
+def main():
+    source, program, *pattern = sys.argv[1:]
+    with open(source, encoding="utf-8") as file:
+        expected = len(TEST.findall(file.read()))
+    if expected == 0:
+        print(f"Bail out! {source} holds no test")
+        return 1
+
+    command = [program, "--tap", "-j1"]
+    if pattern:
+        command.append("--filter=" + pattern[0])
+        expected = 1
+    env = dict(os.environ)
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env,
+                         errors="replace", check=False)
+    print(run.stdout, end="")
+    results = RESULT.findall(run.stdout)
+    if len(results) < expected:
+        print(f"Bail out! {len(results)} of {expected} tests ran, "
+              f"exit status {run.returncode}")
+        return 1
+    if run.returncode != 0 and "not " not in results:
+        print(f"Bail out! all passed, but exit status {run.returncode}")
+        return 1
+    return 0
+
+
+sys.exit(main())

@@ -1,0 +1,111 @@
+/*
+ * The macro that every Criterion test of weir is written with.
+ *
+ * UNIT runs the body and then checks what it left behind: descriptors that
+ * were not open before, and under AddressSanitizer memory that nobody points
+ * to. Both checks stand in the test itself, because Criterion takes no notice
+ * of a failure in a .fini function and LeakSanitizer's own report at exit does
+ * not fail a test. UNIT_ABORTS is for bodies that must end in abort().
+ */
+#ifndef WEIR_TESTS_UNIT_H
+#define WEIR_TESTS_UNIT_H
+
+#include <criterion/criterion.h>
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define UNIT_HAS_LSAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNIT_HAS_LSAN 1
+#endif
+#endif
+
+#ifdef UNIT_HAS_LSAN
+int __lsan_do_recoverable_leak_check(void);
+#endif
+
+/* A test that hangs is killed by name, not the whole program. */
+#define UNIT_TIMEOUT_S 100
+
+enum { UNIT_FD_MAX = 65536 };
+
+/* The descriptors that are open, as bits; larger ones are not looked at. */
+struct unit_fds {
+    unsigned char bits[UNIT_FD_MAX / 8];
+    int count;
+};
+
+static inline bool unit_fds_has(const struct unit_fds *fds, int fd)
+{
+    return (fds->bits[fd / 8] >> (fd % 8)) & 1;
+}
+
+static inline void unit_fds_read(struct unit_fds *ret_fds)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    memset(ret_fds, 0, sizeof(*ret_fds));
+    cr_assert_not_null(dir, "/proc/self/fd cannot be read");
+    for (;;) {
+        const struct dirent *entry = readdir(dir);
+        if (!entry) {
+            break;
+        }
+        int fd = atoi(entry->d_name);
+        if (entry->d_name[0] == '.' || fd == dirfd(dir) || fd < 0 ||
+            fd >= UNIT_FD_MAX) {
+            continue;
+        }
+        ret_fds->bits[fd / 8] |= (unsigned char)(1u << (fd % 8));
+        ret_fds->count++;
+    }
+    closedir(dir);
+}
+
+/* Fails the test that runs when it leaves descriptors or memory behind. */
+static inline void unit_check_left(const struct unit_fds *before)
+{
+    static struct unit_fds after;
+    unit_fds_read(&after);
+    for (int fd = 0; fd < UNIT_FD_MAX; fd++) {
+        if (!unit_fds_has(&after, fd) || unit_fds_has(before, fd)) {
+            continue;
+        }
+        char path[64];
+        char target[256] = "?";
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(path, target, sizeof(target) - 1);
+        target[len > 0 ? len : 0] = '\0';
+        cr_assert_fail("descriptor %d was left open: %s", fd, target);
+    }
+#ifdef UNIT_HAS_LSAN
+    cr_assert_eq(__lsan_do_recoverable_leak_check(), 0, "memory was leaked");
+#endif
+}
+
+#define UNIT(suite, name)                                                      \
+    static void suite##__##name(void);                                         \
+    Test(suite, name, .timeout = UNIT_TIMEOUT_S)                               \
+    {                                                                          \
+        static struct unit_fds before;                                         \
+        unit_fds_read(&before);                                                \
+        suite##__##name();                                                     \
+        unit_check_left(&before);                                              \
+    }                                                                          \
+    static void suite##__##name(void)
+
+#define UNIT_ABORTS(suite, name)                                               \
+    static void suite##__##name(void);                                         \
+    Test(suite, name, .signal = SIGABRT, .timeout = UNIT_TIMEOUT_S)            \
+    {                                                                          \
+        suite##__##name();                                                     \
+    }                                                                          \
+    static void suite##__##name(void)
+
+#endif
