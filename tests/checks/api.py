@@ -1,0 +1,140 @@
+"""The public functions, seen from three sides, are the same.
+
+What the shared library exports (nm), what the headers declare with WEIR_API,
+and what Doxygen finds documented must be one set of names, and Doxygen must
+have nothing to complain about: an undocumented symbol or parameter is an
+error. Every function says which thread may call it, and functions with a
+result say what it is. The version in base.h is the build's.
+
+Usage: api.py --source DIR --work DIR --library FILE --version V [--html]
+Exit status 77 (skipped) when Doxygen is absent and all else is right.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+DECLARATION = re.compile(
+    r"(?P<doc>/\*\*(?:[^*]|\*(?!/))*\*/)?\s*"
+    r"^(?:WEIR_MUST_USE\s+)?WEIR_API\b(?P<type>[^;(]*?)\b(?P<name>\w+)\s*\(",
+    re.MULTILINE)
+
+
+def declared(include):
+    """Names to (header, comment, return type)."""
+    found = {}
+    for header in sorted(include.rglob("*.h")):
+        text = header.read_text(encoding="utf-8")
+        marked = len(re.findall(r"^(?!\s*(?:#|\*)).*\bWEIR_API\b", text,
+                                re.MULTILINE))
+        here = list(DECLARATION.finditer(text))
+        if marked != len(here):
+            raise SystemExit(f"{header}: {marked} WEIR_API marks, "
+                             f"{len(here)} declarations understood")
+        for match in here:
+            found[match["name"]] = (header, match["doc"] or "",
+                                    match["type"])
+    return found
+
+
+def exported(library):
+    out = subprocess.run(["nm", "-D", "--defined-only", library], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    return {line.split()[-1].split("@")[0] for line in out.splitlines()}
+
+
+def documented(xml):
+    names = set()
+    for file in xml.glob("*.xml"):
+        for member in ElementTree.parse(file).iter("memberdef"):
+            brief = member.find("briefdescription")
+            if member.get("kind") == "function" and len(brief):
+                names.add(member.find("name").text)
+    return names
+
+
+def doxygen(args, program):
+    template = args.source / "tests" / "Doxyfile.in"
+    text = template.read_text(encoding="utf-8")
+    for key, value in (("SOURCE", args.source), ("OUTPUT", args.work),
+                       ("VERSION", args.version),
+                       ("HTML", "YES" if args.html else "NO")):
+        text = text.replace(f"@{key}@", str(value))
+    shutil.rmtree(args.work, ignore_errors=True)
+    args.work.mkdir(parents=True)
+    config = args.work / "Doxyfile"
+    config.write_text(text, encoding="utf-8")
+    run = subprocess.run([program, config], stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True, check=False)
+    if run.returncode != 0:
+        print(run.stdout, file=sys.stderr)
+    return run.returncode == 0
+
+
+def difference(left, right, words):
+    for name in sorted(left - right):
+        print(f"{name}: {words}", file=sys.stderr)
+    return len(left - right)
+
+
+def tag_errors(found):
+    errors = 0
+    for name, (header, doc, kind) in found.items():
+        missing = ["@thread"] if "@thread" not in doc else []
+        if not re.fullmatch(r"\s*void\s*", kind) and not re.search(
+                r"@return|@retval", doc):
+            missing.append("@return")
+        if missing:
+            print(f"{header.name}: {name} lacks {' and '.join(missing)}",
+                  file=sys.stderr)
+            errors += 1
+    return errors
+
+
+def version_errors(args):
+    text = (args.source / "include/weir/base.h").read_text(encoding="utf-8")
+    parts = [re.search(rf"WEIR_VERSION_{part}\s+(\d+)", text)
+             for part in ("MAJOR", "MINOR", "PATCH")]
+    version = ".".join(part[1] if part else "?" for part in parts)
+    if version != args.version:
+        print(f"base.h says {version}, the build {args.version}",
+              file=sys.stderr)
+    return int(version != args.version)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--source", type=pathlib.Path, required=True)
+    parser.add_argument("--work", type=pathlib.Path, required=True)
+    parser.add_argument("--library", required=True)
+    parser.add_argument("--version", required=True)
+    parser.add_argument("--html", action="store_true")
+    args = parser.parse_args()
+    args.source = args.source.resolve()
+
+    found = declared(args.source / "include")
+    names = set(found)
+    symbols = exported(args.library)
+    errors = difference(symbols, names, "exported but not declared WEIR_API")
+    errors += difference(names, symbols, "declared but not exported")
+    errors += tag_errors(found) + version_errors(args)
+    if not names:
+        print("no public function was found", file=sys.stderr)
+        errors += 1
+
+    program = shutil.which("doxygen")
+    if program:
+        if not doxygen(args, program):
+            errors += 1
+        written = documented(args.work / "xml")
+        errors += difference(names, written, "declared but not documented")
+    if errors:
+        return 1
+    return 0 if program else 77
+
+
+sys.exit(main())

@@ -1,0 +1,95 @@
+"""weir can be used by a stranger's program in each of the ways it offers.
+
+The program is README.md's echo server, so that the example is compiled too.
+It is built against an installed copy through pkg-config, and as a meson
+project with weir as its subproject; the first program also has to start.
+
+Usage: consumer.py installed|subproject SOURCE WORK BUILD
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+PROJECT = """project('consumer', 'c', default_options: ['c_std=gnu11'])
+weir = dependency('weir', fallback: 'weir')
+executable('consumer', 'consumer.c', dependencies: weir)
+"""
+
+# C without extensions must do: users choose their own flags.
+STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+def call(*command, env=None, cwd=None):
+    run = subprocess.run([str(part) for part in command], text=True, env=env,
+                         cwd=cwd, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, check=False)
+    if run.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command))}:\n{run.stdout}")
+    return run.stdout
+
+
+def example(source):
+    readme = (source / "README.md").read_text(encoding="utf-8")
+    programs = [block for block in
+                re.findall(r"^```c\n(.*?)^```", readme, re.M | re.S)
+                if "int main(" in block]
+    if not programs:
+        raise SystemExit("README.md holds no C program")
+    return programs[0]
+
+
+def installed(source, work, build):
+    env = dict(os.environ, DESTDIR=str(work / "root"))
+    call("meson", "install", "-C", build, "--no-rebuild", env=env)
+    packages = list((work / "root").rglob("weir.pc"))
+    if len(packages) != 1:
+        raise SystemExit(f"weir.pc installed {len(packages)} times")
+    env = dict(os.environ, PKG_CONFIG_PATH=str(packages[0].parent),
+               PKG_CONFIG_SYSROOT_DIR=str(work / "root"))
+    flags = call("pkg-config", "--cflags", "--libs", "weir", env=env).split()
+    program = work / "consumer"
+    call("gcc", *STRICT, work / "consumer.c", "-o", program, *flags)
+    folder = next((work / "root").rglob("libweir.so")).parent
+    check_links(program, folder)
+    for header in (source / "include").rglob("*.h"):
+        name = header.relative_to(source / "include")
+        if not list((work / "root").rglob(f"include/{name}")):
+            raise SystemExit(f"{name} is not installed")
+
+
+def check_links(program, folder):
+    """The loader finds all it needs, and nothing that was not installed."""
+    env = dict(os.environ, LD_LIBRARY_PATH=str(folder))
+    linked = call("ldd", program, env=env)
+    if "not found" in linked or "libweir.so.0" not in linked:
+        raise SystemExit(f"the program does not load:\n{linked}")
+
+
+def subproject(source, work, _build):
+    (work / "meson.build").write_text(PROJECT, encoding="utf-8")
+    (work / "subprojects").mkdir()
+    (work / "subprojects" / "weir").symlink_to(source)
+    env = dict(os.environ, PKG_CONFIG_PATH="")
+    call("meson", "setup", "--default-library=static", work / "build", work,
+         env=env)
+    call("ninja", "-C", work / "build")
+    tests = call("meson", "test", "-C", work / "build", "--list")
+    if "weir" in tests:
+        raise SystemExit("as a subproject weir adds tests:\n" + tests)
+
+
+def main():
+    how, *paths = sys.argv[1:]
+    source, work, build = (pathlib.Path(path).resolve() for path in paths)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    (work / "consumer.c").write_text(example(source), encoding="utf-8")
+    {"installed": installed, "subproject": subproject}[how](
+        source, work, build)
+
+
+main()

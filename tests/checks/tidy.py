@@ -1,0 +1,246 @@
+"""The rules of tests/STYLE.md that need no compiler.
+
+Includes point down only (LAYERS), liburing stays where the ring is, files and
+functions keep their lengths, every file opens with prose, lines fit 80
+columns, atomics and output stay in the few files that may have them, and the
+top level holds what the layout names. Each complaint is one line,
+file:line: text.
+
+Usage: tidy.py SOURCE
+"""
+
+import pathlib
+import re
+import sys
+
+TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
+       "CONTRIBUTING.md", "CHANGELOG.md", "include", "uring", "lib", "tools",
+       "tests", "bench"}
+
+# Within lib/ a file includes only its own layer and those before it. What
+# both sides need (a queue, an address) is below both.
+LAYERS = [
+    "base error chunkq sendq recvq address text version",
+    "loop internal post ready remote signal stats dump hook handle fdwatch",
+    "future group fiber task sync threads",
+    "transport protocol binding transport_impl sock tcp unix udp pipe "
+    "sendfile tls_engine tls_context tls buffer lease",
+    "connect server accept listen process resolver maker",
+    "reader writer stream relay",
+]
+LAYER = {noun: depth for depth, nouns in enumerate(LAYERS)
+         for noun in nouns.split()}
+
+RING_FOLDERS = ("uring", "tests", "bench")
+RING_HEADERS = re.compile(r"liburing|linux/io_uring")
+PUBLIC_BELOW = {"weir/base.h", "weir/error.h"}
+ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/threads.c"}
+ATOMIC = re.compile(r"stdatomic\.h|\b__atomic_|\b__sync_|\batomic_\w+\(")
+# The library prints, exits and blocks nowhere; check.c ends in abort().
+CALLS = re.compile(r"(?<![\w.>])(printf|puts|fprintf|perror|exit|_exit|abort|"
+                   r"signal|getaddrinfo|gethostbyname)\s*\(")
+CALL_FILES = {"uring/check.c"}
+MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+
+FILE_LINES = 600
+FUNCTION_LINES = 70
+COLUMNS = 80
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+COMMENT_OR_TEXT = re.compile(
+    r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+
+
+class Report:
+    """Complaints, printed as they come."""
+
+    def __init__(self, source):
+        self.source = source
+        self.count = 0
+
+    def say(self, path, line, text):
+        print(f"{path.relative_to(self.source)}:{line}: {text}",
+              file=sys.stderr)
+        self.count += 1
+
+
+def files_of(source):
+    for folder in ("include", "uring", "lib", "tools", "tests", "bench"):
+        for path in sorted((source / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
+
+
+def is_program(path, text):
+    return path.suffix in (".c", ".h", ".py", ".sh") or text.startswith("#!")
+
+
+# ---- includes ----
+
+def resolve(source, path, kind, name):
+    """The file of the tree that an include means, or None."""
+    places = [source, source / "include"]
+    if kind == '"':
+        places.insert(0, path.parent)
+    for place in places:
+        target = (place / name).resolve()
+        if target.is_file() and target.is_relative_to(source):
+            return target.relative_to(source)
+    return None
+
+
+def may_include(path, target):
+    """Why path may not include target (both relative to the source)."""
+    here, there = path.parts[0], target.parts[0]
+    if here in ("tests", "bench"):
+        return None
+    if there in ("tests", "bench"):
+        return "tests and bench are not included from elsewhere"
+    if here == "include":
+        return None if there == "include" else "a public header stands alone"
+    if there == "include":
+        below = str(target.relative_to("include")) in PUBLIC_BELOW
+        if here == "uring" and not below:
+            return "uring/ knows no public header but base.h and error.h"
+        return None
+    if here == "uring":
+        return None if there == "uring" else "uring/ includes only uring/"
+    if here == "tools":
+        return None if there == "tools" else "tools use the public API alone"
+    if there == "tools":
+        return "the library includes nothing from tools/"
+    return upward(path, target) if there == "lib" else None
+
+
+def upward(path, target):
+    for noun in (path.stem, target.stem):
+        if noun not in LAYER:
+            return f"{noun} has no place in LAYERS (tests/checks/tidy.py)"
+    if LAYER[target.stem] > LAYER[path.stem]:
+        return f"{path.stem} may not look up at {target.stem}"
+    return None
+
+
+def check_includes(report, path, lines):
+    source = report.source
+    relative = path.relative_to(source)
+    for number, line in enumerate(lines, 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        kind, name = match.groups()
+        if RING_HEADERS.match(name) and relative.parts[0] not in RING_FOLDERS:
+            report.say(path, number, f"{name} belongs to uring/")
+        target = resolve(source, path, kind, name)
+        if target is None:
+            if kind == '"':
+                report.say(path, number, f"no such file: {name}")
+            continue
+        why = may_include(relative, target)
+        if why:
+            report.say(path, number, f"includes {target}: {why}")
+
+
+# ---- the text of C files ----
+
+def blank(match):
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def check_functions(report, path, code):
+    """A function runs from its brace in column 0 to the closing one."""
+    start = None
+    for number, line in enumerate(code.splitlines(), 1):
+        if line.startswith("{"):
+            start = number
+        elif line.startswith("}") and start is not None:
+            if number - start + 1 > FUNCTION_LINES:
+                report.say(path, start, f"a function of "
+                           f"{number - start + 1} lines")
+            start = None
+
+
+def check_prose(report, path, text):
+    match = re.match(r"/\*(.*?)\*/", text, re.S)
+    count = len([line for line in match[1].splitlines()
+                 if line.strip(" *")]) if match else 0
+    if count < 3:
+        report.say(path, 1, "no opening prose (3 to 15 lines)")
+
+
+def check_words(report, path, code):
+    relative = str(path.relative_to(report.source))
+    if not relative.startswith(("uring/", "lib/")):
+        return
+    for number, line in enumerate(code.splitlines(), 1):
+        if ATOMIC.search(line) and relative not in ATOMIC_FILES:
+            report.say(path, number, "an atomic outside wake and threads")
+        match = CALLS.search(line)
+        if match and relative not in CALL_FILES:
+            report.say(path, number, f"the library calls {match[1]}()")
+
+
+def check_c(report, path, text):
+    lines = text.splitlines()
+    code = COMMENT_OR_TEXT.sub(blank, text)
+    check_prose(report, path, text)
+    check_includes(report, path, lines)
+    check_functions(report, path, code)
+    check_words(report, path, code)
+    for number, line in enumerate(lines, 1):
+        if len(line) > COLUMNS:
+            report.say(path, number, f"{len(line)} columns")
+
+
+# ---- everything ----
+
+def check_top(report):
+    for path in report.source.iterdir():
+        name = path.name
+        if name.startswith((".", "build")) or name in TOP:
+            continue
+        report.say(path, 1, "the top level does not know this name")
+
+
+def check_guard(report, path, text):
+    relative = path.relative_to(report.source)
+    parts = relative.parts[1:] if relative.parts[0] == "include" else (
+        relative.parts)
+    words = [re.sub(r"\W", "_", part).upper() for part in parts]
+    name = "_".join(words if words[0].startswith("WEIR") else
+                    ["WEIR", *words])
+    if f"#ifndef {name}\n#define {name}\n" not in text:
+        report.say(path, 1, f"the include guard is not {name}")
+
+
+def main():
+    source = pathlib.Path(sys.argv[1]).resolve()
+    report = Report(source)
+    check_top(report)
+    seen = 0
+    for path in files_of(source):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        if not is_program(path, text):
+            continue
+        seen += 1
+        count = len(text.splitlines())
+        if count > FILE_LINES:
+            report.say(path, 1, f"a file of {count} lines")
+        for number, line in enumerate(text.splitlines(), 1):
+            if MARKS.search(line) and path.name != "tidy.py":
+                report.say(path, number, "an unfinished mark")
+        if path.suffix in (".c", ".h"):
+            check_c(report, path, text)
+        if path.suffix == ".h" and path.relative_to(source).parts[0] in (
+                "include", "uring", "lib"):
+            check_guard(report, path, text)
+    if seen == 0:
+        print("no file was found", file=sys.stderr)
+        return 1
+    return 1 if report.count else 0
+
+
+sys.exit(main())
