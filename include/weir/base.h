@@ -1,0 +1,97 @@
+/**
+ * @file base.h
+ * What every other header of weir needs: visibility, the option-struct rule,
+ * the allocator hook and the version.
+ *
+ * Conventions that hold in all headers:
+ * - `weir_noun_verb` is a function, `weir_noun` an opaque handle, `struct
+ *   weir_noun` something whose fields may be touched.
+ * - Functions return 0 or a count on success and a negative number on error:
+ *   `-errno` as the kernel gave it, or one of weir's own codes (error.h).
+ * - Ownership words: *borrowed* until the call returns, *held* until the
+ *   callback runs, *taken* by weir, *given* to the caller.
+ * - Every function belongs to the loop's thread unless it says otherwise.
+ */
+#ifndef WEIR_BASE_H
+#define WEIR_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define WEIR_BEGIN_DECLS extern "C" {
+#define WEIR_END_DECLS   }
+#else
+#define WEIR_BEGIN_DECLS
+#define WEIR_END_DECLS
+#endif
+
+/** Marks a symbol that the library exports. */
+#define WEIR_API __attribute__((visibility("default")))
+
+/** The result says whether the call worked; ignoring it is a warning. */
+#define WEIR_MUST_USE __attribute__((warn_unused_result))
+
+/** Checks a printf-like format: @p fmt and @p args count from one. */
+#define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/**
+ * "Take the default" for signed fields in which zero is a value of its own,
+ * water marks among them. In all other fields zero is the default.
+ */
+#define WEIR_DEFAULT INT64_MIN
+
+/** Version of the headers: major, minor, patch. */
+#define WEIR_VERSION_MAJOR 0
+#define WEIR_VERSION_MINOR 1
+#define WEIR_VERSION_PATCH 0
+
+WEIR_BEGIN_DECLS
+
+/** An event loop; see loop.h. */
+typedef struct weir_loop weir_loop;
+
+/** A connection's transport; see transport.h. */
+typedef struct weir_transport weir_transport;
+
+/** A listening server; see server.h. */
+typedef struct weir_server weir_server;
+
+/** A connection attempt under way; see server.h. */
+typedef struct weir_connect weir_connect;
+
+/** A reference to bytes in the receive pool; see buffer.h. */
+typedef struct weir_lease weir_lease;
+
+/** A loop's mailbox for other threads; see loop.h. */
+typedef struct weir_remote weir_remote;
+
+/**
+ * Where the library gets its memory.
+ *
+ * All three functions must be set. They are called on the loop's thread only,
+ * with one exception: a post from another thread (weir_remote_call_soon())
+ * allocates there, so a program that posts needs a thread-safe allocator.
+ */
+struct weir_allocator {
+    /** Like malloc(): @p size is never 0; NULL when there is no memory. */
+    void *(*alloc)(void *arg, size_t size);
+    /** Frees what alloc gave; @p size is what was asked for then. */
+    void (*free)(void *arg, void *ptr, size_t size);
+    /** Passed to both functions. */
+    void *arg;
+};
+
+/**
+ * Version of the library that is running, such as "0.1.0".
+ *
+ * @return a string with static life time
+ * @thread any
+ * @suspends no
+ */
+WEIR_API const char *weir_version(void);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,68 @@
+/**
+ * @file error.h
+ * Error codes.
+ *
+ * The kernel's errors pass through unchanged as `-errno`. weir's own codes
+ * start below -4095, where no errno can be, in groups of a hundred: stream,
+ * ring, usage.
+ */
+#ifndef WEIR_ERROR_H
+#define WEIR_ERROR_H
+
+#include "base.h"
+
+WEIR_BEGIN_DECLS
+
+/** weir's own error codes. */
+enum weir_error {
+    /** No byte moved within a transport's idle time-out. */
+    WEIR_EIDLE = -4100,
+    /** The peer sent nothing within the read time-out. */
+    WEIR_EREADTIMEOUT = -4101,
+    /** The peer accepted nothing within the write-stall time-out. */
+    WEIR_EWRITESTALL = -4102,
+    /** Closing took longer than the close time-out; the rest was dropped. */
+    WEIR_ECLOSETIMEOUT = -4103,
+    /** A buffered protocol offered no memory to receive into. */
+    WEIR_ENOBUFFER = -4104,
+
+    /** io_uring is switched off by sysctl kernel.io_uring_disabled. */
+    WEIR_ERINGSYSCTL = -4200,
+    /** io_uring is refused by a seccomp filter or a security module. */
+    WEIR_ERINGSECCOMP = -4201,
+    /** The kernel has no io_uring at all. */
+    WEIR_ERINGABSENT = -4202,
+    /** The kernel's io_uring is older than weir needs (Linux 6.1). */
+    WEIR_ERINGOLD = -4203,
+    /** RLIMIT_MEMLOCK is too small even for the smallest ring. */
+    WEIR_ERINGMEMLOCK = -4204,
+    /** Completions were lost for want of memory; the ring is unusable. */
+    WEIR_ERINGLOST = -4205,
+
+    /** A host name where only a literal address is understood. */
+    WEIR_ENOTLITERAL = -4300,
+};
+
+/**
+ * One line of text for an error code, without a trailing dot.
+ *
+ * @param err  a negative code from this library, or 0
+ * @return     a string with static life time, never NULL
+ * @thread any
+ * @suspends no
+ */
+WEIR_API const char *weir_strerror(int err);
+
+/**
+ * The name of an error code, such as "ECONNRESET" or "WEIR_EIDLE".
+ *
+ * @param err  a negative code from this library, or 0
+ * @return     a string with static life time, never NULL
+ * @thread any
+ * @suspends no
+ */
+WEIR_API const char *weir_err_name(int err);
+
+WEIR_END_DECLS
+
+#endif

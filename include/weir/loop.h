@@ -1,0 +1,480 @@
+/**
+ * @file loop.h
+ * The event loop: one thread, one ring.
+ *
+ * A turn of the loop: submit and wait in one system call; hand completions to
+ * their connections; expire timers; run the ready queue as it stands then;
+ * send what was written; free what closed. What completions and timers make
+ * ready runs in the same turn, what ready callbacks add runs in the next.
+ * Before a run returns, everything written has been handed to the kernel.
+ *
+ * The first run binds the loop to its thread. From then on every call from
+ * another thread returns -EPERM, and every call in a forked child -ECHILD,
+ * but for those marked "thread any". For more cores, run one loop on each
+ * thread.
+ *
+ * The library prints nothing, takes no signals unless asked, and never exits.
+ */
+#ifndef WEIR_LOOP_H
+#define WEIR_LOOP_H
+
+#include "base.h"
+
+#include <stdio.h>
+
+WEIR_BEGIN_DECLS
+
+/** Options of weir_loop_new(); zero is the default everywhere. */
+struct weir_loop_options {
+    /** sizeof(struct weir_loop_options). */
+    size_t size;
+    /** Where memory comes from; held; default malloc and free. */
+    const struct weir_allocator *allocator;
+    /** Submission entries, rounded up to a power of two; default 512. */
+    uint32_t sq_entries;
+    /** Completion entries; default 4096. Fewer are taken when memlock is
+     * short. */
+    uint32_t cq_entries;
+    /** Received bytes that all connections may hold together; 64 MiB. */
+    uint64_t held_limit_bytes;
+    /** Report callbacks that run longer through the hook; 0: do not. */
+    uint64_t slow_callback_ns;
+};
+
+/**
+ * Make a loop.
+ *
+ * When io_uring is refused, the error says by what: WEIR_ERINGSYSCTL,
+ * WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK;
+ * weir_strerror() has what to do about it.
+ *
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      the loop, given; end with weir_loop_free()
+ * @return         0
+ * @retval -EINVAL  the size field is not set, or a value makes no sense
+ * @retval -E2BIG   made for a newer library, with a field set unknown here
+ * @retval -EMFILE  no descriptors left
+ * @retval -ENOMEM  no memory
+ * @suspends no
+ * @thread any
+ * @since_kernel 6.1
+ */
+WEIR_API WEIR_MUST_USE int
+weir_loop_new(const struct weir_loop_options *options, weir_loop **ret);
+
+/**
+ * Run until weir_loop_stop(); asyncio's run_forever.
+ *
+ * @param loop  the loop; held
+ * @return      0 when stopped, or the error that ended the ring
+ * @retval -EBUSY   it is running already
+ * @retval -EPERM   it belongs to another thread
+ * @retval -ECHILD  it was made before fork()
+ * @retval WEIR_ERINGLOST  the kernel lost completions
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_loop_run(weir_loop *loop);
+
+/** A condition to run for; called after each turn. */
+typedef bool weir_condition_fn(void *arg);
+
+/**
+ * Run until a condition holds; asyncio's run_until_complete.
+ *
+ * @param loop       the loop; held
+ * @param condition  asked before the first and after each turn
+ * @param arg        its argument
+ * @return           0 when the condition holds
+ * @retval -ECANCELED  weir_loop_stop() came first
+ * @retval -EBUSY   it is running already
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_loop_run_until(weir_loop *loop, weir_condition_fn *condition, void *arg);
+
+/**
+ * Let the current turn be the last. Before a run: that run makes exactly one
+ * turn, without waiting.
+ *
+ * @param loop  the loop; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_loop_stop(weir_loop *loop);
+
+/**
+ * Is the loop inside a run?
+ *
+ * @param loop  the loop; borrowed
+ * @return      true in callbacks of a run
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_loop_is_running(const weir_loop *loop);
+
+/**
+ * End a loop.
+ *
+ * Servers are closed, connections aborted and their losses delivered, pending
+ * callbacks dropped, and everything in the kernel is waited for. Handles and
+ * leases that the program still has a reference to stay valid until that is
+ * given back.
+ *
+ * @param loop  taken, unless an error is returned; NULL is ignored
+ * @return      how many connections were still alive
+ * @retval -EBUSY   it is running
+ * @retval -EPERM   it belongs to another thread
+ * @retval -ECHILD  in a forked child: only this process's memory is given up,
+ *                  what the kernel shares with the parent is not touched
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_loop_free(weir_loop *loop);
+
+/**
+ * Time of the current turn: CLOCK_MONOTONIC, read once a turn.
+ *
+ * @param loop  the loop; borrowed
+ * @return      nanoseconds
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API uint64_t weir_loop_time(const weir_loop *loop);
+
+/** A callback of the loop. */
+typedef void weir_callback_fn(void *arg);
+
+/** Names a pending callback; a plain value. All zero names none. */
+struct weir_handle {
+    /** Where it is kept. */
+    uint32_t index;
+    /** Which of those that were kept there. */
+    uint32_t generation;
+};
+
+/**
+ * Call a function in the next step of the loop, first come, first served;
+ * never from inside this call.
+ *
+ * @param loop  the loop; borrowed
+ * @param cb    the function
+ * @param arg   its argument
+ * @param ret   a handle for cancelling; may be NULL
+ * @return      0
+ * @retval -ENOMEM  no memory
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
+                                               weir_callback_fn *cb, void *arg,
+                                               struct weir_handle *ret);
+
+/**
+ * Call a function after some time.
+ *
+ * Not before the time has passed, and at most 1.024 us after it as far as the
+ * loop is concerned. Callbacks whose times differ by more run in order.
+ *
+ * @param loop      the loop; borrowed
+ * @param delay_ns  from weir_loop_time(), in nanoseconds
+ * @param cb        the function
+ * @param arg       its argument
+ * @param ret       a handle for cancelling; may be NULL
+ * @return          as weir_loop_call_soon()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_loop_call_later(weir_loop *loop,
+                                                uint64_t delay_ns,
+                                                weir_callback_fn *cb, void *arg,
+                                                struct weir_handle *ret);
+
+/**
+ * Call a function at a time.
+ *
+ * @param loop     the loop; borrowed
+ * @param when_ns  on the clock of weir_loop_time(); past times are due at once
+ * @param cb       the function
+ * @param arg      its argument
+ * @param ret      a handle for cancelling; may be NULL
+ * @return         as weir_loop_call_soon()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
+                                             weir_callback_fn *cb, void *arg,
+                                             struct weir_handle *ret);
+
+/**
+ * Take a pending callback back. Harmless when it ran, was cancelled before, or
+ * the handle is all zero.
+ *
+ * @param loop    the loop; borrowed
+ * @param handle  which one
+ * @return        true when it was pending and will not run
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
+
+/**
+ * Move a pending call_later or call_at to another time, keeping its handle.
+ *
+ * @param loop     the loop; borrowed
+ * @param handle   which one
+ * @param when_ns  the new time
+ * @return         true when it was pending
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
+                                   uint64_t when_ns);
+
+/**
+ * Call a function on the loop's thread, from any thread; wakes the loop.
+ *
+ * The loop must not be freed meanwhile; use a weir_remote where it might.
+ *
+ * @param loop  the loop; borrowed
+ * @param cb    the function
+ * @param arg   its argument
+ * @return      0
+ * @retval -ENOMEM     no memory
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int weir_loop_call_soon_threadsafe(weir_loop *loop,
+                                                          weir_callback_fn *cb,
+                                                          void *arg);
+
+/**
+ * The loop's mailbox, which outlives it.
+ *
+ * @param loop  the loop; borrowed
+ * @return      the mailbox; one reference is given
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_remote *weir_loop_get_remote(weir_loop *loop);
+
+/**
+ * Take another reference to a mailbox.
+ *
+ * @param remote  the mailbox; borrowed
+ * @return        @p remote; one reference is given
+ * @suspends no
+ * @thread any
+ */
+WEIR_API weir_remote *weir_remote_ref(weir_remote *remote);
+
+/**
+ * Give a reference to a mailbox back.
+ *
+ * @param remote  taken; NULL is ignored
+ * @suspends no
+ * @thread any
+ */
+WEIR_API void weir_remote_unref(weir_remote *remote);
+
+/**
+ * As weir_loop_call_soon_threadsafe(), also when the loop may have ended.
+ *
+ * @param remote  the mailbox; borrowed
+ * @param cb      the function
+ * @param arg     its argument
+ * @return        0
+ * @retval -ENOMEM     no memory
+ * @retval -ESHUTDOWN  the loop has ended; @p cb will not run
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int
+weir_remote_call_soon(weir_remote *remote, weir_callback_fn *cb, void *arg);
+
+/** Called on the loop when a signal has arrived. */
+typedef void weir_signal_fn(void *arg, int signum);
+
+/**
+ * Handle a signal on the loop, through a signalfd.
+ *
+ * The signal is blocked in the calling thread; a program with more threads
+ * blocks it in those before it makes them. Replaces an earlier handler of the
+ * same signal. Signals that arrive faster than the loop turns are merged, as
+ * the kernel does.
+ *
+ * @param loop    the loop; borrowed
+ * @param signum  the signal
+ * @param cb      the function
+ * @param arg     its first argument
+ * @return        0
+ * @retval -EINVAL  no such signal, or SIGKILL or SIGSTOP
+ * @retval -EMFILE  no descriptors left
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
+                                                        int signum,
+                                                        weir_signal_fn *cb,
+                                                        void *arg);
+
+/**
+ * Stop handling a signal; it is unblocked if it was not blocked before.
+ *
+ * @param loop    the loop; borrowed
+ * @param signum  the signal
+ * @return        true when there was a handler
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_loop_remove_signal_handler(weir_loop *loop, int signum);
+
+/** Something that went wrong where nobody was there to be told. */
+struct weir_exception {
+    /** What happened, one line. */
+    const char *message;
+    /** The error, negative; 0 for a slow callback. */
+    int err;
+    /** The callback that failed or was slow, such as "data_received"; NULL
+     * when there is none. */
+    const char *callback;
+    /** How long it took, in nanoseconds, when it was slow. */
+    uint64_t duration_ns;
+    /** The connection it concerns, borrowed, or NULL. */
+    weir_transport *transport;
+    /** The server it concerns, borrowed, or NULL. */
+    weir_server *server;
+};
+
+/** Told of exceptions, on the loop's thread; must not free the loop. */
+typedef void weir_exception_fn(void *arg, weir_loop *loop,
+                               const struct weir_exception *exception);
+
+/**
+ * Set the exception hook; asyncio's set_exception_handler. The default is
+ * none, and the library prints nothing by itself.
+ *
+ * @param loop  the loop; borrowed
+ * @param hook  the hook, or NULL for none
+ * @param arg   its first argument
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
+                                              weir_exception_fn *hook,
+                                              void *arg);
+
+/**
+ * Report something to the hook, as the library does.
+ *
+ * @param loop       the loop; borrowed
+ * @param exception  what to report; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void
+weir_loop_call_exception_handler(weir_loop *loop,
+                                 const struct weir_exception *exception);
+
+/** Counts since the loop was made, and how things stand now. */
+struct weir_loop_statistics {
+    /** Turns of the loop. */
+    uint64_t turns;
+    /** System calls that entered the ring. */
+    uint64_t enters;
+    /** Operations handed to the kernel. */
+    uint64_t submitted;
+    /** Completions handled. */
+    uint64_t completions;
+    /** Completion queue overflows. */
+    uint64_t overflows;
+    /** Submissions made early because the queue was full. */
+    uint64_t sq_full;
+    /** Operations in flight now. */
+    uint64_t ops_in_flight;
+    /** Connections alive now. */
+    uint64_t connections;
+    /** Receive buffers made, in bytes. */
+    uint64_t pool_bytes;
+    /** Receive buffers posted to the kernel now. */
+    uint64_t buffers_posted;
+    /** Leases out now. */
+    uint64_t leases;
+    /** Received bytes held now, by leases and paused connections. */
+    uint64_t held_bytes;
+    /** How often a receive found no buffer. */
+    uint64_t starved;
+    /** Bytes waiting to be sent now, in all connections. */
+    uint64_t queued_bytes;
+    /** Bytes received. */
+    uint64_t received_bytes;
+    /** Bytes the kernel has accepted for sending. */
+    uint64_t sent_bytes;
+    /** Bytes copied by write and writelines. */
+    uint64_t copied_by_write;
+    /** Bytes copied to free large buffers of small remainders. */
+    uint64_t copied_by_compaction;
+    /** Bytes copied into the memory of buffered protocols. */
+    uint64_t copied_to_protocol;
+    /** Timers armed now. */
+    uint64_t timers;
+    /** Memory of the library now, from its allocator, in bytes. */
+    uint64_t memory_bytes;
+};
+
+/**
+ * Read the statistics.
+ *
+ * @param loop  the loop; borrowed
+ * @param ret   filled in
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_loop_get_statistics(const weir_loop *loop,
+                                       struct weir_loop_statistics *ret);
+
+/**
+ * The statistics as text, one "name value" a line.
+ *
+ * @param loop  the loop; borrowed
+ * @param buf   destination, always terminated when @p size is not 0
+ * @param size  bytes in @p buf
+ * @return      bytes that the whole text has, without its NUL
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_loop_statistics_text(const weir_loop *loop, char *buf,
+                                          size_t size);
+
+/**
+ * Write what an operator needs at 3 a.m.: the loop, and for each connection
+ * its addresses, states, operations in flight, credit, held bytes, queue depth
+ * and first error; one line each.
+ *
+ * @param loop  the loop; borrowed
+ * @param out   where to; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
+
+/**
+ * What the running kernel's io_uring offers and what weir does without: one
+ * line for each feature.
+ *
+ * @param loop  the loop; borrowed
+ * @param buf   destination, always terminated when @p size is not 0
+ * @param size  bytes in @p buf
+ * @return      bytes that the whole text has, without its NUL
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_loop_features_text(const weir_loop *loop, char *buf,
+                                        size_t size);
+
+WEIR_END_DECLS
+
+#endif

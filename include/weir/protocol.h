@@ -1,0 +1,116 @@
+/**
+ * @file protocol.h
+ * Protocols: what a program does with a connection.
+ *
+ * A protocol is a constant table of callbacks and a user pointer for each
+ * connection. The names and the order are asyncio's:
+ *
+ *     connection_made  [ data_received* ]  [ eof_received ]  connection_lost
+ *
+ * pause_writing and resume_writing alternate anywhere in between. All run on
+ * the loop's thread. None is nested in another, but for pause_writing, which
+ * is called from inside the write that crossed the high mark. Any entry may be
+ * NULL; then nothing happens, and an end of stream closes the transport.
+ * Callbacks may write, pause, close, abort and switch the protocol.
+ */
+#ifndef WEIR_PROTOCOL_H
+#define WEIR_PROTOCOL_H
+
+#include "base.h"
+#include "buffer.h"
+
+WEIR_BEGIN_DECLS
+
+/** Which callbacks a protocol table has. */
+enum weir_protocol_kind {
+    /** data_received: bytes are shown in the receive pool. */
+    WEIR_PROTOCOL_STREAM = 1,
+    /** get_buffer and buffer_updated: bytes go to the protocol's memory. */
+    WEIR_PROTOCOL_BUFFERED = 2,
+};
+
+/** The callbacks of a protocol; constant, and alive as long as it is used. */
+struct weir_protocol {
+    /** sizeof(struct weir_protocol), so that the table can grow. */
+    size_t size;
+    /** Which of the receiving callbacks are used. */
+    enum weir_protocol_kind kind;
+
+    /** The connection is there. First of all callbacks. */
+    void (*connection_made)(void *user, weir_transport *t);
+    /**
+     * The connection is gone: the last of all callbacks, exactly once. @p err
+     * is 0 when it was closed by us or by the peer's end of stream, otherwise
+     * the first error. The descriptor is still open, and the transport's
+     * getters work. The user pointer is the program's again.
+     */
+    void (*connection_lost)(void *user, weir_transport *t, int err);
+    /** More than the high mark is waiting to be sent: stop writing. */
+    void (*pause_writing)(void *user, weir_transport *t);
+    /** No more than the low mark is waiting: go on writing. */
+    void (*resume_writing)(void *user, weir_transport *t);
+
+    /**
+     * Bytes arrived; all of them count as consumed. @p buf is borrowed. A
+     * negative result aborts the connection with that error.
+     */
+    int (*data_received)(void *user, weir_transport *t,
+                         const struct weir_buf *buf);
+    /**
+     * The peer has sent its last byte. 0 closes the transport once all writes
+     * are sent, a positive result keeps the writing side open, a negative one
+     * aborts the connection with that error. Called once at most.
+     */
+    int (*eof_received)(void *user, weir_transport *t);
+
+    /**
+     * Buffered only: where to put up to @p hint bytes (0: any number). Sets
+     * the memory and its size, which must not be 0. A negative result, or no
+     * memory, aborts the connection.
+     */
+    int (*get_buffer)(void *user, weir_transport *t, size_t hint,
+                      void **ret_buf, size_t *ret_size);
+    /** Buffered only: @p len bytes were put there. Negative: abort. */
+    int (*buffer_updated)(void *user, weir_transport *t, size_t len);
+    /**
+     * Buffered only, and a promise. Without it bytes are received into the
+     * pool and copied to the memory of get_buffer when they are there. With it
+     * the kernel receives straight into that memory, and the protocol keeps
+     * the memory, whatever happens to the connection, until either
+     * buffer_updated was called for it or this callback returns it; it may be
+     * called after connection_lost.
+     */
+    void (*release_buffer)(void *user, void *buf);
+};
+
+/** A protocol table and the pointer that its callbacks get. */
+struct weir_protocol_binding {
+    /** The table; held as long as it is bound. */
+    const struct weir_protocol *protocol;
+    /** First argument of every callback. */
+    void *user;
+};
+
+/**
+ * Makes the protocol of a new connection.
+ *
+ * Called once the connection stands, before connection_made. @p t is for
+ * inspection (addresses, loop) only. After a result of 0 both connection_made
+ * and connection_lost will be called; after a negative one neither, the
+ * descriptor is closed, and the error reaches the maker's callback or, in a
+ * server, the exception hook.
+ */
+typedef int weir_factory_fn(void *arg, weir_transport *t,
+                            struct weir_protocol_binding *ret);
+
+/** A factory and its argument. */
+struct weir_factory {
+    /** The function. */
+    weir_factory_fn *create;
+    /** Its first argument. */
+    void *arg;
+};
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,321 @@
+/**
+ * @file server.h
+ * Makers: connecting, accepting, and servers.
+ *
+ * A maker returns at once with a handle; its callback runs exactly once, from
+ * the loop, after connection_made of the new connection or with an error.
+ * Usage errors come from the call itself.
+ *
+ * A server accepts connections on one or several addresses and makes a
+ * protocol for each through its factory. It remembers the connections that it
+ * made, so that they can be closed with it.
+ */
+#ifndef WEIR_SERVER_H
+#define WEIR_SERVER_H
+
+#include "address.h"
+#include "base.h"
+#include "protocol.h"
+#include "transport.h"
+
+WEIR_BEGIN_DECLS
+
+/** What every new connection starts with; zero is the default everywhere. */
+struct weir_stream_options {
+    /** sizeof(struct weir_stream_options). */
+    size_t size;
+    /** Leave Nagle's algorithm on (TCP_NODELAY is set otherwise). */
+    bool no_nodelay;
+    /** Set SO_KEEPALIVE. */
+    bool keep_alive;
+    /** TCP_NOTSENT_LOWAT in bytes; 0 leaves the system's value. */
+    uint32_t notsent_lowat_bytes;
+    /** Received bytes that a connection may hold; default 1 MiB. */
+    uint64_t read_limit_bytes;
+    /** Bytes that may wait to be sent; default 64 MiB. */
+    uint64_t write_hard_limit_bytes;
+    /** Time limits; size 0 means none. */
+    struct weir_timeouts timeouts;
+};
+
+/**
+ * The end of a connection attempt.
+ *
+ * @p err is 0 and @p t the new transport (borrowed), after its
+ * connection_made; or @p err is negative and @p t NULL. -ECANCELED means
+ * weir_connect_cancel(), -ETIMEDOUT the connect time-out.
+ */
+typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
+
+/** Options of weir_create_connection(). */
+struct weir_connect_options {
+    /** sizeof(struct weir_connect_options). */
+    size_t size;
+    /** Called when the attempt has ended; may be NULL. */
+    weir_connect_done_fn *done;
+    /** First argument of done. */
+    void *done_arg;
+    /** Give up after so long; 0: when the kernel does (about two minutes). */
+    uint64_t timeout_ns;
+    /** AF_INET or AF_INET6 to insist on one; 0: what the address is. */
+    int family;
+    /** Own address, a literal one, and port; NULL: any. */
+    const char *local_host;
+    /** Own port; 0: any. */
+    uint16_t local_port;
+    /** Use the connected stream socket in sock; then host must be NULL. */
+    bool use_sock;
+    /** A connected socket, taken by the call, whatever it returns. */
+    int sock;
+    /** What the connection starts with; size 0 means all defaults. */
+    struct weir_stream_options stream;
+};
+
+/**
+ * Connect a TCP socket, or adopt a connected one (asyncio's
+ * create_connection and connect_accepted_socket).
+ *
+ * @param loop     the loop; borrowed
+ * @param factory  called once the connection stands; copied
+ * @param host     a literal address; NULL with use_sock
+ * @param port     the port in host byte order
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      a handle, valid until done has returned; may be NULL
+ * @return         0 when the attempt has started
+ * @retval WEIR_ENOTLITERAL  @p host is a name, not a literal address
+ * @retval -EINVAL      no factory, host and sock together or neither, the
+ *                      socket is no connected stream socket, family of the
+ *                      addresses not as asked for
+ * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
+ * @retval -ESHUTDOWN   the loop is being freed
+ * @retval -ENOMEM      no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
+                       const char *host, uint16_t port,
+                       const struct weir_connect_options *options,
+                       weir_connect **ret);
+
+/**
+ * Give up a connection attempt: done follows with -ECANCELED, from the loop.
+ * A connection that came about at the same moment is closed.
+ *
+ * @param connect  the handle; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_connect_cancel(weir_connect *connect);
+
+/** The end of a server's start: 0 once it listens, or a negative error. */
+typedef void weir_server_done_fn(void *arg, int err, weir_server *server);
+
+/** Called when a server is closed and its last connection is lost. */
+typedef void weir_server_closed_fn(void *arg, weir_server *server);
+
+/** Options of weir_create_server(). */
+struct weir_server_options {
+    /** sizeof(struct weir_server_options). */
+    size_t size;
+    /** Called when the server listens, or cannot; may be NULL. */
+    weir_server_done_fn *done;
+    /** First argument of done. */
+    void *done_arg;
+    /** More addresses to listen on, literal ones; NULL when there are none. */
+    const char *const *hosts;
+    /** How many in hosts. */
+    size_t host_count;
+    /** AF_INET or AF_INET6 to insist on one; 0: both where both exist. */
+    int family;
+    /** Connections waiting to be accepted; default 4096, the kernel caps it. */
+    int backlog;
+    /** Do not set SO_REUSEADDR. */
+    bool no_reuse_address;
+    /** Set SO_REUSEPORT: several loops listen on one port. */
+    bool reuse_port;
+    /** Do not accept before weir_server_start_serving(). */
+    bool no_start_serving;
+    /** Listen on the bound stream socket in sock; then host must be NULL. */
+    bool use_sock;
+    /** A bound, perhaps listening socket, taken whatever is returned. */
+    int sock;
+    /** TCP_DEFER_ACCEPT in seconds; 0: off. */
+    uint32_t defer_accept_s;
+    /** No more connections than these at once; 0: as many as there are fds. */
+    uint64_t connection_limit;
+    /** What connections start with; size 0 means all defaults. */
+    struct weir_stream_options stream;
+};
+
+/**
+ * Listen for TCP connections.
+ *
+ * With no host at all: one socket for each family, on all addresses. With port
+ * 0 the kernel chooses; several addresses get the same port when they can.
+ * IPv6 sockets take IPv6 only. A port that is still bound by a process that
+ * has just died is tried again for 200 ms.
+ *
+ * @param loop     the loop; borrowed
+ * @param factory  makes the protocol of each connection; copied
+ * @param host     a literal address, NULL or "" for all
+ * @param port     the port in host byte order, 0 to let the kernel choose
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      the server, given; end with weir_server_free()
+ * @return         0 when it has begun; options->done tells whether it listens
+ * @retval WEIR_ENOTLITERAL  a host is a name, not a literal address
+ * @retval -EINVAL  no factory, host and sock together, not a stream socket
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -ENOMEM  no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_create_server(weir_loop *loop, const struct weir_factory *factory,
+                   const char *host, uint16_t port,
+                   const struct weir_server_options *options,
+                   weir_server **ret);
+
+/**
+ * Begin to accept; does nothing when it has begun.
+ *
+ * @param server  the server; borrowed
+ * @return        0
+ * @retval -ESHUTDOWN  the server is closed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_server_start_serving(weir_server *server);
+
+/**
+ * Is the server accepting connections?
+ *
+ * @param server  the server; borrowed
+ * @return        true between start and close
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_server_is_serving(const weir_server *server);
+
+/**
+ * Stop accepting and close the listening sockets; idempotent. Connections
+ * stay.
+ *
+ * @param server  the server; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_server_close(weir_server *server);
+
+/**
+ * Close every connection of the server, as weir_transport_close() does.
+ *
+ * @param server  the server; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_server_close_clients(weir_server *server);
+
+/**
+ * Abort every connection of the server, as weir_transport_abort() does.
+ *
+ * @param server  the server; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_server_abort_clients(weir_server *server);
+
+/**
+ * Be told when the server is closed and has no connections left. Does not
+ * close it. Any number may wait; each is called once, from the loop.
+ *
+ * @param server  the server; borrowed
+ * @param closed  called then
+ * @param arg     its first argument
+ * @return        0
+ * @retval -ENOMEM  no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_server_wait_closed(weir_server *server, weir_server_closed_fn *closed,
+                        void *arg);
+
+/**
+ * Stop gracefully: close the server and its connections, and abort those that
+ * are still there after a time of grace.
+ *
+ * May be called again to shorten the grace.
+ *
+ * @param server    the server; borrowed
+ * @param grace_ns  how long connections may take to send what waits;
+ *                  UINT64_MAX: for ever
+ * @param closed    called when all is over; may be NULL
+ * @param arg       its first argument
+ * @return          0
+ * @retval -ENOMEM  no memory; nothing has changed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
+                                            uint64_t grace_ns,
+                                            weir_server_closed_fn *closed,
+                                            void *arg);
+
+/**
+ * How many sockets the server listens on; 0 after close.
+ *
+ * @param server  the server; borrowed
+ * @return        sockets
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_server_socket_count(const weir_server *server);
+
+/**
+ * One of the sockets that the server listens on.
+ *
+ * @param server       the server; borrowed
+ * @param index        from 0 to weir_server_socket_count() - 1
+ * @param ret_address  the address it is bound to; may be NULL
+ * @return             the descriptor, to look at only
+ * @retval -EINVAL     no such socket
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_server_get_socket(const weir_server *server, size_t index,
+                                    struct weir_address *ret_address);
+
+/**
+ * Connections that the server made and that are not lost yet.
+ *
+ * @param server  the server; borrowed
+ * @return        connections
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API uint64_t weir_server_connection_count(const weir_server *server);
+
+/**
+ * The loop that the server belongs to.
+ *
+ * @param server  the server; borrowed
+ * @return        the loop; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_loop *weir_server_get_loop(const weir_server *server);
+
+/**
+ * Close the server and give the handle back. Its connections stay; waiters
+ * are still called. NULL is ignored.
+ *
+ * @param server  taken
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_server_free(weir_server *server);
+
+WEIR_END_DECLS
+
+#endif

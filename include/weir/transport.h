@@ -1,0 +1,472 @@
+/**
+ * @file transport.h
+ * Transports: one end of a connection.
+ *
+ * A transport sends what it is given, in order, and shows its protocol what
+ * arrives. Nothing here waits: writes are queued, leave together at the end of
+ * the loop's turn, and what comes of them is told by callbacks.
+ *
+ * **Life.** The library holds one reference until connection_lost has
+ * returned. Who keeps the pointer longer takes another one. After the loss
+ * writes return an error and getters still answer.
+ *
+ * **The end.** The first cause of a connection's end is kept for good:
+ * weir_transport_end() tells closed by us, end of stream, broken and aborted
+ * apart, weir_transport_error() has the error. A reset is an error even when
+ * bytes that came before it are delivered later.
+ *
+ * All calls may return -EPERM (another thread than the loop's) and -ECHILD
+ * (a child process after fork()), which is not repeated below.
+ */
+#ifndef WEIR_TRANSPORT_H
+#define WEIR_TRANSPORT_H
+
+#include "address.h"
+#include "base.h"
+#include "protocol.h"
+
+#include <sys/uio.h>
+
+WEIR_BEGIN_DECLS
+
+/** How a connection ended. */
+enum weir_end {
+    /** It has not ended. */
+    WEIR_END_NONE = 0,
+    /** weir_transport_close() was called here. */
+    WEIR_END_CLOSED,
+    /** The peer sent its last byte and the protocol let that be the end. */
+    WEIR_END_EOF,
+    /** weir_transport_abort() was called here, or the loop was freed. */
+    WEIR_END_ABORTED,
+    /** An error of the peer, the network, a time-out or a callback. */
+    WEIR_END_BROKEN,
+};
+
+/** Limits in time, in nanoseconds; 0 is "none". */
+struct weir_timeouts {
+    /** sizeof(struct weir_timeouts). */
+    size_t size;
+    /** No byte in either direction for so long: WEIR_EIDLE. */
+    uint64_t idle_ns;
+    /** Nothing received for so long while reading: WEIR_EREADTIMEOUT. */
+    uint64_t read_ns;
+    /** Bytes wait and the peer takes none for so long: WEIR_EWRITESTALL. */
+    uint64_t write_stall_ns;
+    /** From close to the loss: the rest is dropped, WEIR_ECLOSETIMEOUT. */
+    uint64_t close_ns;
+    /**
+     * When closing, after the last byte was sent: end the writing side, then
+     * read and drop what the peer still sends, until its end of stream or for
+     * so long. Without this, bytes that arrive late make the kernel send a
+     * reset, which can destroy data that the peer has not read yet.
+     */
+    uint64_t linger_ns;
+};
+
+/**
+ * Send a copy of some bytes.
+ *
+ * @param t     the transport; borrowed
+ * @param data  the bytes; borrowed
+ * @param len   how many; 0 does nothing
+ * @return      0 when accepted, or a negative error; then nothing was taken
+ * @retval -ESHUTDOWN  after weir_transport_write_eof() or close
+ * @retval -EPIPE      the connection is broken, see weir_transport_error()
+ * @retval -ENOBUFS    more than the hard limit would wait
+ * @retval -ENOMEM     no memory for the copy
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_write(weir_transport *t, const void *data,
+                                  size_t len);
+
+/**
+ * Send copies of several pieces, as one write; asyncio's writelines.
+ *
+ * @param t      the transport; borrowed
+ * @param iov    the pieces, empty ones are skipped; borrowed with their bytes
+ * @param count  how many pieces
+ * @return       as weir_transport_write(): all pieces or none
+ * @retval -EOVERFLOW  the sizes do not fit into a size_t
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_writelines(weir_transport *t,
+                                       const struct iovec *iov, size_t count);
+
+/** Called once the library needs the memory of a write no more. */
+typedef void weir_release_fn(void *arg);
+
+/**
+ * Send bytes of the caller without copying them.
+ *
+ * @param t        the transport; borrowed
+ * @param data     the bytes; held and unchanged until @p release is called
+ * @param len      how many; with 0 @p release is called before the return
+ * @param release  called once, after success or failure, in the latter case
+ *                 before this returns; may be NULL
+ * @param arg      passed to @p release
+ * @return         as weir_transport_write()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_write_ref(weir_transport *t, const void *data,
+                                      size_t len, weir_release_fn *release,
+                                      void *arg);
+
+/**
+ * Send received bytes on without copying them.
+ *
+ * Takes a reference to the lease for as long as the bytes wait. They count
+ * against the connection that received them until they are sent, so a relay
+ * whose far end does not read stops reading by itself.
+ *
+ * @param t    the transport; borrowed
+ * @param buf  the bytes, or a part of them with the same lease; borrowed
+ * @return     as weir_transport_write()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_write_buf(weir_transport *t,
+                                      const struct weir_buf *buf);
+
+/**
+ * End the writing side once everything is sent; reading goes on.
+ *
+ * @param t  the transport; borrowed
+ * @return   0, also when it was called before or the transport is closing
+ * @retval -EOPNOTSUPP  this kind cannot, see weir_transport_can_write_eof()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_write_eof(weir_transport *t);
+
+/**
+ * Can the writing side be ended alone?
+ *
+ * @param t  the transport; borrowed
+ * @return   true for stream sockets
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
+
+/**
+ * Stop calling data_received; what arrives meanwhile is kept or left in the
+ * kernel. Does nothing when paused or closing. May be called in
+ * connection_made.
+ *
+ * @param t  the transport; borrowed
+ * @return   0
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_pause_reading(weir_transport *t);
+
+/**
+ * Call data_received again, first, from the loop, with what was kept. Does
+ * nothing when reading or closing. After the end of stream nothing follows.
+ *
+ * @param t  the transport; borrowed
+ * @return   0
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_resume_reading(weir_transport *t);
+
+/**
+ * Is the transport reading: not paused, not closing, not past the end?
+ *
+ * @param t  the transport; borrowed
+ * @return   true when data_received may be called
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_transport_is_reading(const weir_transport *t);
+
+/**
+ * How many received bytes the connection may hold before reading stops.
+ *
+ * @param t      the transport; borrowed
+ * @param bytes  at least 4096; 0 is the default, 1 MiB
+ * @return       0
+ * @retval -EINVAL  less than 4096 and not 0
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
+                                                  uint64_t bytes);
+
+/**
+ * Bytes that were received and are held: kept while paused, or under leases.
+ *
+ * @param t  the transport; borrowed
+ * @return   bytes
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API uint64_t weir_transport_get_read_buffer_size(const weir_transport *t);
+
+/**
+ * When pause_writing and resume_writing are called.
+ *
+ * Paused when more than @p high bytes wait, resumed when no more than @p low
+ * do. Waiting is what was written and is not yet accepted by the kernel. Only
+ * @p high: low is a quarter of it. Only @p low: high is four times as much.
+ * Both WEIR_DEFAULT: 64 KiB and 16 KiB. May call pause_writing at once,
+ * resume_writing only as bytes are sent.
+ *
+ * @param t     the transport; borrowed
+ * @param high  bytes, 0 pauses whenever anything waits, or WEIR_DEFAULT
+ * @param low   bytes, 0 resumes only when nothing waits, or WEIR_DEFAULT
+ * @return      0
+ * @retval -EINVAL  low above high, or negative
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_set_write_buffer_limits(weir_transport *t,
+                                                    int64_t high, int64_t low);
+
+/**
+ * The water marks.
+ *
+ * @param t         the transport; borrowed
+ * @param ret_low   bytes; may be NULL
+ * @param ret_high  bytes; may be NULL
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_transport_get_write_buffer_limits(const weir_transport *t,
+                                                     uint64_t *ret_low,
+                                                     uint64_t *ret_high);
+
+/**
+ * Bytes written and not yet accepted by the kernel, in flight included.
+ *
+ * @param t  the transport; borrowed
+ * @return   bytes
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API uint64_t weir_transport_get_write_buffer_size(const weir_transport *t);
+
+/**
+ * The most that may wait to be sent; a write beyond it fails with -ENOBUFS.
+ *
+ * @param t      the transport; borrowed
+ * @param bytes  0 is the default, 64 MiB
+ * @return       0
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
+                                                 uint64_t bytes);
+
+/**
+ * Change the time limits; they count from now.
+ *
+ * @param t         the transport; borrowed
+ * @param timeouts  borrowed; NULL takes all away
+ * @return          0
+ * @retval -EINVAL  the size field is not set
+ * @retval -E2BIG   made for a newer library, with a field set unknown here
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_set_timeouts(weir_transport *t,
+                                         const struct weir_timeouts *timeouts);
+
+/**
+ * Stop reading, send what waits, then lose the connection; idempotent.
+ *
+ * No data_received follows. connection_lost comes from the loop, never from
+ * inside this call.
+ *
+ * @param t  the transport; borrowed
+ * @return   0
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_close(weir_transport *t);
+
+/**
+ * Drop what waits and lose the connection; idempotent, also after close.
+ *
+ * The kernel is not told to send a reset; it does when received bytes were
+ * not read.
+ *
+ * @param t  the transport; borrowed
+ * @return   0
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_abort(weir_transport *t);
+
+/**
+ * Was close or abort called, or is the connection broken or gone?
+ *
+ * @param t  the transport; borrowed
+ * @return   true from then on
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_transport_is_closing(const weir_transport *t);
+
+/**
+ * Hand the connection to another protocol.
+ *
+ * Holds from the next callback on; neither connection_made nor
+ * connection_lost is called for the switch. Bytes that the old protocol has
+ * read but not used can be given along and are delivered to the new one first,
+ * from the loop.
+ *
+ * @param t        the transport; borrowed
+ * @param binding  the new protocol; copied
+ * @param initial  buffers to deliver first; each with a reference that is
+ *                 taken on success; NULL when there are none
+ * @param count    how many
+ * @return         0
+ * @retval -EINVAL     the table is not valid
+ * @retval -ESHUTDOWN  the transport is closing
+ * @retval -ENOMEM     no memory; nothing has changed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_transport_set_protocol(weir_transport *t,
+                            const struct weir_protocol_binding *binding,
+                            const struct weir_buf *initial, size_t count);
+
+/**
+ * The protocol that is bound now.
+ *
+ * @param t  the transport; borrowed
+ * @return   table and user pointer
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API struct weir_protocol_binding
+weir_transport_get_protocol(const weir_transport *t);
+
+/**
+ * The peer's address, kept after the loss.
+ *
+ * @param t    the transport; borrowed
+ * @param ret  the address; its len is 0 when there is none
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_transport_get_peername(const weir_transport *t,
+                                          struct weir_address *ret);
+
+/**
+ * The own address, kept after the loss.
+ *
+ * @param t    the transport; borrowed
+ * @param ret  the address; its len is 0 when there is none
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_transport_get_sockname(const weir_transport *t,
+                                          struct weir_address *ret);
+
+/**
+ * The descriptor, for looking at and for socket options only: it must not be
+ * read, written, closed or made non-blocking.
+ *
+ * @param t  the transport; borrowed
+ * @return   the descriptor, or -EBADF after the loss
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_get_socket(const weir_transport *t);
+
+/** What weir_transport_get_extra_info() answers. */
+struct weir_extra_info {
+    /** For "peername" and "sockname". */
+    struct weir_address address;
+    /** For "socket". */
+    int fd;
+};
+
+/**
+ * asyncio's get_extra_info: a piece of information by its name.
+ *
+ * @param t     the transport; borrowed
+ * @param name  "peername", "sockname" or "socket"; borrowed
+ * @param ret   the answer, written on success only
+ * @return      0
+ * @retval -ENOENT  this transport knows nothing of that name
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_get_extra_info(const weir_transport *t,
+                                           const char *name,
+                                           struct weir_extra_info *ret);
+
+/**
+ * How the connection ended; the first cause, kept for good.
+ *
+ * @param t  the transport; borrowed
+ * @return   WEIR_END_NONE while it has not
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API enum weir_end weir_transport_end(const weir_transport *t);
+
+/**
+ * The first error of the connection, kept for good.
+ *
+ * @param t  the transport; borrowed
+ * @return   a negative error, or 0 when there was none
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_error(const weir_transport *t);
+
+/**
+ * One line about the connection's end: what failed, the error, the addresses.
+ *
+ * @param t     the transport; borrowed
+ * @param buf   destination, always terminated
+ * @param size  bytes in @p buf
+ * @return      @p buf
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API const char *weir_transport_error_text(const weir_transport *t,
+                                               char *buf, size_t size);
+
+/**
+ * The loop that the transport belongs to.
+ *
+ * @param t  the transport; borrowed
+ * @return   the loop; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_loop *weir_transport_get_loop(const weir_transport *t);
+
+/**
+ * Keep the handle beyond connection_lost.
+ *
+ * @param t  the transport; borrowed
+ * @return   @p t; one reference is given
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_transport *weir_transport_ref(weir_transport *t);
+
+/**
+ * Give a reference back; the last one frees.
+ *
+ * @param t  taken; NULL is ignored
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_transport_unref(weir_transport *t);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * What the running kernel's io_uring can do beyond the floor (Linux 6.1).
+ *
+ * Features are found once, when a ring is opened, by doing: a flag that the
+ * kernel accepts counts, a version number does not. Each can be masked through
+ * the environment variable WEIR_FEATURES_MASK (names separated by commas, or
+ * "all"), so that one machine runs every path that another kernel would take.
+ */
+#ifndef WEIR_URING_FEATURE_H
+#define WEIR_URING_FEATURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(constant, name, first kernel, what is done without it) */
+#define WR_FEATURES(X)                                                         \
+    X(TASKRUN_FLAG, "taskrun_flag", "5.19", "turns are not extended")          \
+    X(BUF_INC, "buf_inc", "6.12", "plain 16 KiB receive buffers")              \
+    X(RING_RESIZE, "ring_resize", "6.13", "the completion queue stays small")  \
+    X(NO_IOWAIT, "no_iowait", "6.15", "idle time shows as iowait")             \
+    X(RECV_CREDIT, "recv_credit", "6.17", "one receive at a time")             \
+    X(SEND_VECTORIZED, "send_vectorized", "6.17", "sendmsg")
+
+enum wr_feature {
+#define WR_FEATURE_ENUM(constant, name, kernel, without) WR_FEATURE_##constant,
+    WR_FEATURES(WR_FEATURE_ENUM)
+#undef WR_FEATURE_ENUM
+        WR_FEATURE_COUNT
+};
+
+struct wr_features {
+    uint32_t found;  /* bits of enum wr_feature that may be used */
+    uint32_t masked; /* bits that the kernel has and the mask takes away */
+    uint32_t sq_entries;
+    uint32_t cq_entries;
+};
+
+static inline bool wr_has(const struct wr_features *features,
+                          enum wr_feature feature)
+{
+    return features->found >> feature & 1u;
+}
+
+/* Bits named by WEIR_FEATURES_MASK; *ret_unknown is the first name that means
+ * nothing, or NULL. @text may be NULL. */
+uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown);
+
+/* One line for each feature: name, first kernel, yes/no/masked, and what is
+ * done instead. Returns the length that the whole text has, as snprintf. */
+size_t wr_features_text(const struct wr_features *features, char *buf,
+                        size_t size);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * Operations: what is in flight in the kernel, and who waits for it.
+ *
+ * A struct wr_op is embedded in its owner; its address is the operation's
+ * user_data. It is in flight from the moment it is prepared until its last
+ * completion, the one without WR_CQE_MORE, and for that time the owner, and
+ * all memory that the operation names, must stay where they are: closing is a
+ * state of the owner, not an act. Asking to cancel changes nothing of this; a
+ * cancelled operation ends with its own completion like any other, and that
+ * completion may still carry data.
+ *
+ *     idle --prepare--> in flight --last completion--> idle
+ *
+ * Completions whose user_data is 0 (cancel requests, closes) have no owner.
+ */
+#ifndef WEIR_URING_OP_H
+#define WEIR_URING_OP_H
+
+#include "check.h"
+#include "ring.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* Bits of a completion's flags; op.c asserts that they are the kernel's. */
+#define WR_CQE_BUFFER        (1u << 0)
+#define WR_CQE_MORE          (1u << 1)
+#define WR_CQE_SOCK_NONEMPTY (1u << 2)
+#define WR_CQE_NOTIF         (1u << 3)
+#define WR_CQE_BUF_MORE      (1u << 4)
+#define WR_CQE_BUFFER_SHIFT  16
+
+struct wr_op;
+
+/* Called for each completion; @op is idle again when @flags lacks WR_CQE_MORE,
+ * and may be prepared anew or freed by the call. */
+typedef void wr_op_complete_fn(struct wr_op *op, int32_t res, uint32_t flags);
+
+struct wr_op {
+    wr_op_complete_fn *complete;
+    bool in_flight; /* set by prepare, cleared by the last completion */
+};
+
+/* The engine: a ring, what it can do, and how much is in flight. */
+struct wr_uring {
+    struct wr_ring *ring;
+    struct wr_features features;
+    const struct weir_allocator *allocator;
+    uint64_t ops_in_flight;
+    struct iovec *iov_scratch; /* vectors of sends that are not submitted yet */
+    struct msghdr *msg_scratch;
+    uint32_t iov_used;
+    uint32_t msg_used;
+};
+
+#define WR_IOV_MAX 64u /* vectors in one send at most */
+
+int wr_uring_open(struct wr_uring *uring,
+                  const struct wr_ring_options *options);
+void wr_uring_close(struct wr_uring *uring);
+
+/* See wr_ring_enter(). */
+int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns);
+
+/* Hands completions to their operations, at most @max; returns how many. */
+uint32_t wr_uring_drain(struct wr_uring *uring, uint32_t max);
+
+static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)
+{
+    op->complete = complete;
+    op->in_flight = false;
+}
+
+/* Asks the kernel to end the operation early. Harmless when it is idle. */
+void wr_op_cancel(struct wr_uring *uring, struct wr_op *op);
+
+/* Receives into provided buffers (see pool.h), at most @credit bytes in all.
+ * Multishot where the kernel keeps a total (RECV_CREDIT), once otherwise. */
+void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
+                  uint32_t credit, uint32_t buf_size);
+/* Receives once into memory of the caller. */
+void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
+                       void *buf, size_t len);
+void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
+                  const void *buf, size_t len);
+/* @iov may go when the call returns, the memory it names may not. At most
+ * WR_IOV_MAX vectors. */
+void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
+                   const struct iovec *iov, uint32_t iov_count);
+/* Accepts once; @addr and @addr_len are held. */
+void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
+                    struct sockaddr *addr, socklen_t *addr_len);
+void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
+                     const struct sockaddr *addr, socklen_t addr_len);
+/* Completes once, when one of @events (POLLRDHUP, POLLERR ...) is there. */
+void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
+                  uint32_t events);
+/* Reads once into memory of the caller (eventfd, signalfd). */
+void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
+                  size_t len);
+/* Closes a descriptor that no operation uses any more; nobody waits. */
+void wr_prep_close(struct wr_uring *uring, int fd);
+
+#endif

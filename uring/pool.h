@@ -1,0 +1,126 @@
+/*
+ * The receive pool: memory that the kernel fills and protocols read in place.
+ *
+ * The pool owns buffers of one size, posts a few of them to the kernel as a
+ * ring of provided buffers, and finds the bytes that a completion speaks of.
+ * With incremental consumption (Linux 6.12) each receive takes what it fills of
+ * a 256 KiB buffer, so the slices of one buffer belong to different sockets;
+ * without it each takes a whole 16 KiB buffer. A buffer goes back when the
+ * kernel has used it up *and* every slice was given back:
+ *
+ *     free --post--> posted --used up--> retired --last slice given--> free
+ *
+ * Free buffers are a stack: the last one given back is posted first, because
+ * it is still in the cache. Few are posted, for the same reason.
+ *
+ * A slice is a struct weir_lease: counted, and charged to the account of the
+ * connection that received it. The account is what turns "this peer may hold
+ * that much" into the credit of its next receive.
+ */
+#ifndef WEIR_URING_POOL_H
+#define WEIR_URING_POOL_H
+
+#include "list.h"
+#include "op.h"
+#include "slab.h"
+
+#include <stdint.h>
+
+#define WR_POOL_INC_SIZE     (256u << 10)
+#define WR_POOL_PLAIN_SIZE   (16u << 10)
+#define WR_POOL_RING_ENTRIES 256u
+#define WR_CREDIT_MAX        (256u << 10)
+#define WR_CREDIT_MIN        (4u << 10)
+
+struct wr_pool_buf;
+struct wr_account;
+
+/* Bytes went back to the account: it may have credit again. */
+typedef void wr_account_released_fn(struct wr_account *account);
+
+/* What one connection holds of the pool. Embedded in its owner, which lives
+ * until held_bytes is 0. */
+struct wr_account {
+    uint64_t held_bytes;
+    uint64_t limit_bytes;
+    uint32_t lease_count;
+    wr_account_released_fn *released;
+};
+
+struct weir_lease {
+    weir_lease *next; /* for the list of whoever holds it */
+    const uint8_t *data;
+    uint32_t len;
+    uint32_t refs;
+    struct wr_pool_buf *buf; /* NULL: own memory, see wr_lease_compact() */
+    struct wr_account *account;
+    struct wr_pool *pool;
+};
+
+struct wr_pool {
+    struct wr_uring *uring;
+    struct wr_pool_buf **bufs; /* by buffer id */
+    struct wr_pool_buf *free_list;
+    struct wr_slab leases;
+    struct wr_blocks *blocks;
+    uint64_t held_bytes;
+    uint64_t limit_bytes;   /* of what accounts may hold together */
+    uint64_t account_count; /* accounts that share it: live connections */
+    uint32_t buf_size;
+    uint32_t buf_count; /* made so far */
+    uint32_t buf_max;   /* as many as the limit allows */
+    uint32_t posted_count;
+    uint32_t posted_goal;
+    bool returned; /* set when bytes or buffers came back, cleared by owner */
+    uint64_t copied_bytes;
+    uint64_t starved_count; /* how often a receive found no buffer */
+};
+
+struct wr_pool_options {
+    uint64_t limit_bytes;
+    struct wr_blocks *blocks; /* where compacted slices live; held */
+};
+
+int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
+                 const struct wr_pool_options *options);
+
+/* The kernel must not use the ring any more. Leases may be out still: then
+ * false is returned and nothing freed, call again when they are back. */
+bool wr_pool_fini(struct wr_pool *pool);
+
+/* Posts free buffers up to the goal; called once a turn, and after a receive
+ * found none. */
+void wr_pool_post(struct wr_pool *pool);
+
+/* Can a receive that is armed now expect a buffer? */
+bool wr_pool_has_posted(const struct wr_pool *pool);
+
+/* The bytes of a completed receive as a lease with one reference, charged to
+ * @account; NULL when there is no memory for the lease (the bytes are lost).
+ * Must be called for every completion that carries a buffer; @res <= 0 with a
+ * buffer gives the buffer back and returns NULL. */
+weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
+                            int32_t res, uint32_t flags);
+
+/* A lease over a copy of @len bytes, charged like a received one. */
+weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
+                               const void *data, uint32_t len);
+
+/* How many bytes the account may receive with its next arm; 0: none now. */
+uint32_t wr_pool_credit(const struct wr_pool *pool,
+                        const struct wr_account *account);
+
+/* Moves a small slice that only its holder knows of out of the pool, so that
+ * it does not pin a large buffer. Leaves it alone when it is shared or when
+ * there is no memory. */
+void wr_lease_compact(weir_lease *lease);
+
+static inline void wr_lease_ref(weir_lease *lease)
+{
+    wr_assert(lease->refs > 0);
+    lease->refs++;
+}
+
+void wr_lease_unref(weir_lease *lease);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * The ring itself: set-up, submit-and-wait, completions, provided buffers.
+ *
+ * This header and sys.h are the seam of weir. Everything that touches the
+ * kernel passes through them, and a test may link another implementation, with
+ * peers made of byte pipes and a clock that stands still, in place of ring.c
+ * and sys.c. What is above the seam neither knows nor asks.
+ *
+ * A ring belongs to the thread that called wr_ring_enable(). No call here is
+ * made from elsewhere.
+ */
+#ifndef WEIR_URING_RING_H
+#define WEIR_URING_RING_H
+
+#include "../include/weir/base.h"
+#include "feature.h"
+
+#include <stdint.h>
+
+struct io_uring_sqe;
+struct wr_ring;
+
+/* Same layout as the kernel's completion entry. */
+struct wr_cqe {
+    uint64_t user_data;
+    int32_t res;
+    uint32_t flags;
+};
+
+struct wr_ring_options {
+    const struct weir_allocator *allocator;
+    uint32_t sq_entries; /* power of two */
+    uint32_t cq_entries; /* power of two, more than sq_entries */
+};
+
+/* Opens a ring that is not yet bound to a thread, and finds what the kernel
+ * can do. Entries are halved on -ENOMEM, down to 8 and 64. Errors are the
+ * WEIR_ERING... codes where one of those is the cause. */
+int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
+                 struct wr_features *ret_features);
+
+/* Binds the ring to the calling thread: from now on only it may use the ring.
+ * The first of all other calls, and made once. */
+int wr_ring_enable(struct wr_ring *ring);
+
+/* Cancels what is left in the kernel, waits for it, and frees the ring. */
+void wr_ring_close(struct wr_ring *ring);
+
+/* A zeroed submission entry, sent to the kernel at the latest by the next
+ * wr_ring_enter(); when the queue is full, what it holds is submitted first.
+ * Never NULL: after an error of the ring that cannot be mended the entry goes
+ * nowhere and wr_ring_enter() returns the error for good. */
+struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring);
+
+/* Entries prepared and not yet handed to the kernel. */
+uint32_t wr_ring_unsubmitted(const struct wr_ring *ring);
+
+/* Hands prepared entries to the kernel and waits, in one system call, until
+ * @want completions are there or @timeout_ns has passed (0: do not wait,
+ * UINT64_MAX: for ever). An interrupted wait returns 0. A negative result is
+ * for good. */
+int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns);
+
+/* Moves up to @max completions out of the ring. */
+uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max);
+
+/* Does the kernel hold completions that an enter without waiting would give? */
+bool wr_ring_has_more(const struct wr_ring *ring);
+
+/* Did the completion queue overflow since the last call? Grows the queue where
+ * the kernel can. Called with the queue drained. */
+bool wr_ring_handle_overflow(struct wr_ring *ring);
+
+/* Makes the ring of provided buffers, group 0, of @entries (a power of two);
+ * incremental where features say so. */
+int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries);
+
+/* Gives the kernel a buffer; seen by it after wr_ring_commit_buffers(). */
+void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
+                            uint16_t buf_id);
+void wr_ring_commit_buffers(struct wr_ring *ring);
+
+/* Calls of wr_ring_enter() that reached the kernel, and entries submitted. */
+struct wr_ring_stats {
+    uint64_t enters;
+    uint64_t submitted;
+    uint64_t completions;
+    uint64_t overflows;
+    uint64_t sq_full; /* submissions made early because the queue was full */
+};
+
+const struct wr_ring_stats *wr_ring_stats(const struct wr_ring *ring);
+
+#endif

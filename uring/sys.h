@@ -1,0 +1,48 @@
+/*
+ * The system calls and the clock that weir uses beside the ring.
+ *
+ * The second half of the seam (ring.h): a test may replace all of it. Every
+ * function returns a negative errno instead of setting errno, and every
+ * descriptor made here is close-on-exec.
+ */
+#ifndef WEIR_URING_SYS_H
+#define WEIR_URING_SYS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t wr_sys_now(void);
+
+/* A descriptor, blocking: io_uring does the polling. */
+int wr_sys_socket(int family, int type, int protocol);
+int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int wr_sys_listen(int fd, int backlog);
+int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+int wr_sys_setsockopt(int fd, int level, int name, const void *value,
+                      socklen_t len);
+int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int wr_sys_shutdown(int fd, int how);
+int wr_sys_close(int fd);
+
+/* Bytes that the peer has not acknowledged yet (SIOCOUTQ). */
+int wr_sys_outq(int fd);
+
+/* An eventfd with count 0, and adding one to it. Writing is for any thread. */
+int wr_sys_eventfd(void);
+int wr_sys_eventfd_write(int fd);
+
+/* A signalfd for the signals of @mask (bit n-1 for signal n); @fd -1 makes a
+ * new one, otherwise its mask is changed. */
+int wr_sys_signalfd(int fd, uint64_t mask);
+/* Blocks or unblocks one signal for the calling thread; returns whether it was
+ * blocked before. */
+int wr_sys_block_signal(int signum, bool block);
+
+/* Process and thread, for telling a fork and a foreign thread. */
+int wr_sys_pid(void);
+int wr_sys_tid(void);
+
+#endif

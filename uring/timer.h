@@ -1,0 +1,70 @@
+/*
+ * Timers: a hierarchical wheel.
+ *
+ * Arming and cancelling cost the same however many timers are armed: a timer
+ * is linked into the slot of its deadline, found by shifting and masking.
+ * Slots of the lowest level are WR_TICK_NS wide; a timer never fires before
+ * its deadline, and at most one tick after it. Timers of different ticks fire
+ * in order of their deadlines, timers of one tick in the order of arming.
+ * The wheel knows no clock: the loop tells it the time.
+ */
+#ifndef WEIR_URING_TIMER_H
+#define WEIR_URING_TIMER_H
+
+#include "list.h"
+
+#include <stdint.h>
+
+#define WR_TICK_NS     1024u
+#define WR_WHEEL_BITS  6u
+#define WR_WHEEL_SLOTS (1u << WR_WHEEL_BITS)
+/* 54 bits of ticks cover every 64-bit nanosecond count. */
+#define WR_WHEEL_LEVELS 9u
+
+struct wr_timer;
+
+typedef void wr_timer_expire_fn(struct wr_timer *timer);
+
+/* Embedded in its owner; moves only while it is not armed. */
+struct wr_timer {
+    struct wr_list link;
+    uint64_t when_ns;
+    wr_timer_expire_fn *expire;
+};
+
+struct wr_wheel {
+    uint64_t now_tick;
+    uint64_t armed_count;
+    uint64_t occupied[WR_WHEEL_LEVELS]; /* one bit for each slot in use */
+    struct wr_list slots[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
+    struct wr_list due; /* expired, not called yet */
+};
+
+void wr_wheel_init(struct wr_wheel *wheel, uint64_t now_ns);
+
+void wr_timer_init(struct wr_timer *timer, wr_timer_expire_fn *expire);
+
+static inline bool wr_timer_is_armed(const struct wr_timer *timer)
+{
+    return wr_list_is_linked(&timer->link);
+}
+
+/* Arms, or moves a timer that is armed. A deadline in the past is due at once,
+ * UINT64_MAX never. */
+void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
+                  uint64_t when_ns);
+
+/* Harmless when the timer is not armed. */
+void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer);
+
+/* No timer fires before this time; UINT64_MAX when none is armed. It may be
+ * earlier than the first deadline, never later. */
+uint64_t wr_wheel_next(const struct wr_wheel *wheel);
+
+/* Calls the timers that are due at @now_ns, at most @max of them; the rest
+ * stay due. A timer is disarmed when it is called, may arm itself and others
+ * and may cancel any. Timers armed by the calls run in the next expiry at the
+ * earliest. Returns how many were called. */
+unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max);
+
+#endif

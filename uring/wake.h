@@ -1,0 +1,45 @@
+/*
+ * The mailbox through which other threads reach a loop.
+ *
+ * Posting pushes onto a lock-free stack and, only if nobody has done so since
+ * the loop last looked, writes the eventfd that the loop reads through its
+ * ring: a thousand posts cost one wake-up. The loop takes the whole stack at
+ * once and turns it round. The mailbox is counted and outlives the loop, so
+ * that a post after the loop's end is an error and not a use of freed memory.
+ * Here and in lib/threads.c are the only atomics of weir.
+ */
+#ifndef WEIR_URING_WAKE_H
+#define WEIR_URING_WAKE_H
+
+#include "../include/weir/base.h"
+
+struct wr_wake;
+
+struct wr_wake_item {
+    struct wr_wake_item *next;
+    void (*run)(void *arg);
+    void *arg;
+};
+
+/* One reference for the caller. */
+int wr_wake_open(const struct weir_allocator *allocator, struct wr_wake **ret);
+
+/* Any thread. */
+void wr_wake_ref(struct wr_wake *wake);
+void wr_wake_unref(struct wr_wake *wake);
+
+/* Any thread: 0, -ENOMEM, or -ESHUTDOWN after wr_wake_close(). */
+int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg);
+
+/* Owner: the eventfd to read from; 8 bytes. */
+int wr_wake_fd(const struct wr_wake *wake);
+
+/* Owner: all items posted so far, oldest first, or NULL; the next post wakes
+ * again. The caller frees each with wr_wake_free_item(). */
+struct wr_wake_item *wr_wake_take(struct wr_wake *wake);
+void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
+
+/* Owner: later posts fail; returns what was posted and never taken. */
+struct wr_wake_item *wr_wake_close(struct wr_wake *wake);
+
+#endif
