@@ -5,7 +5,8 @@
  * is linked into the slot of its deadline, found by shifting and masking.
  * Slots of the lowest level are WR_TICK_NS wide; a timer never fires before
  * its deadline, and at most one tick after it. Timers of different ticks fire
- * in order of their deadlines, timers of one tick in the order of arming.
+ * in order of their deadlines, timers of one tick in the order of arming; a
+ * deadline that has passed already counts as the tick in which it is armed.
  * The wheel knows no clock: the loop tells it the time.
  */
 #ifndef WEIR_URING_TIMER_H
@@ -18,8 +19,9 @@
 #define WR_TICK_NS     1024u
 #define WR_WHEEL_BITS  6u
 #define WR_WHEEL_SLOTS (1u << WR_WHEEL_BITS)
-/* 54 bits of ticks cover every 64-bit nanosecond count. */
-#define WR_WHEEL_LEVELS 9u
+/* 54 bits of ticks cover every 64-bit nanosecond count. What rounds up past
+ * them, UINT64_MAX among it, lies in the tenth level, which never comes. */
+#define WR_WHEEL_LEVELS 10u
 
 struct wr_timer;
 
@@ -35,6 +37,8 @@ struct wr_timer {
 struct wr_wheel {
     uint64_t now_tick;
     uint64_t armed_count;
+    uint64_t next_ns; /* no deadline in a slot is earlier; 0 when not known */
+    bool is_expiring; /* set and cleared by wr_wheel_expire() */
     uint64_t occupied[WR_WHEEL_LEVELS]; /* one bit for each slot in use */
     struct wr_list slots[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
     struct wr_list due; /* expired, not called yet */
@@ -57,9 +61,10 @@ void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
 /* Harmless when the timer is not armed. */
 void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer);
 
-/* No timer fires before this time; UINT64_MAX when none is armed. It may be
- * earlier than the first deadline, never later. */
-uint64_t wr_wheel_next(const struct wr_wheel *wheel);
+/* No timer fires before this time; UINT64_MAX when none ever does, 0 when one
+ * is due. It is the first deadline rounded up to its tick, unless more than a
+ * handful of timers share a slot of a higher level: then it may be earlier. */
+uint64_t wr_wheel_next(struct wr_wheel *wheel);
 
 /* Calls the timers that are due at @now_ns, at most @max of them; the rest
  * stay due. A timer is disarmed when it is called, may arm itself and others

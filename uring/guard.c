@@ -1,0 +1,195 @@
+/*
+ * The default allocator, and memory for the kernel: plain or on guarded pages.
+ *
+ * A plain build asks the allocator for 64 bytes more, to align what it gives
+ * out, and notes the distance in the byte before it.
+ *
+ * A guard build maps pages for each allocation:
+ *
+ *     | header, read-write | data, read-write | guard, no access |
+ *
+ * The data ends where the guard begins (up to its alignment), so that running
+ * over faults too. Freed mappings lose all access and wait in a quarantine,
+ * oldest out first, bounded in number and bytes. A small record still comes
+ * from the allocator, so that its accounts and its failures are the same in
+ * both builds. The quarantine is the only global of weir, and of a guard build
+ * alone; a mutex keeps it, since loops of several threads share it.
+ */
+#include "guard.h"
+
+#include "check.h"
+
+#include <stdlib.h>
+
+#define ALIGN 64u
+
+#ifdef WR_GUARD
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define QUARANTINE_COUNT 1024u
+#define QUARANTINE_BYTES (UINT64_C(256) << 20)
+
+struct header {
+    void *record;
+    size_t map_size;
+    size_t size;
+};
+
+struct mapping {
+    void *base;
+    size_t size;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    struct mapping ring[QUARANTINE_COUNT];
+    unsigned first;
+    unsigned count;
+    uint64_t bytes;
+} quarantine = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t round_up(size_t size, size_t step)
+{
+    return (size + step - 1) / step * step;
+}
+
+static void unmap(struct mapping mapping)
+{
+    /* Refused only when splitting takes more maps than the system allows;
+     * then the address range is lost, in a debug build. */
+    wr_ignore(munmap(mapping.base, mapping.size) != 0);
+}
+
+/* Keeps a mapping that lost its access; the oldest make room for it. */
+static void quarantine_push(struct mapping mapping)
+{
+    pthread_mutex_lock(&quarantine.mutex);
+    while (quarantine.count == QUARANTINE_COUNT ||
+           (quarantine.count > 0 &&
+            quarantine.bytes + mapping.size > QUARANTINE_BYTES)) {
+        struct mapping *oldest = &quarantine.ring[quarantine.first];
+        quarantine.first = (quarantine.first + 1) % QUARANTINE_COUNT;
+        quarantine.count--;
+        quarantine.bytes -= oldest->size;
+        unmap(*oldest);
+    }
+    quarantine.ring[(quarantine.first + quarantine.count) % QUARANTINE_COUNT] =
+        mapping;
+    quarantine.count++;
+    quarantine.bytes += mapping.size;
+    pthread_mutex_unlock(&quarantine.mutex);
+}
+
+void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size)
+{
+    wr_assert(size > 0);
+    size_t page = page_size();
+    if (size > SIZE_MAX / 2) {
+        return NULL;
+    }
+    size_t data_size = round_up(size, page);
+    struct mapping mapping = {.size = data_size + 2 * page};
+    void *record = wr_alloc(allocator, sizeof(struct header));
+    if (!record) {
+        return NULL;
+    }
+    mapping.base = mmap(NULL, mapping.size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping.base == MAP_FAILED) {
+        wr_free(allocator, record, sizeof(struct header));
+        return NULL;
+    }
+    uint8_t *guard = (uint8_t *)mapping.base + page + data_size;
+    if (mprotect(guard, page, PROT_NONE) != 0) {
+        unmap(mapping);
+        wr_free(allocator, record, sizeof(struct header));
+        return NULL;
+    }
+    *(struct header *)mapping.base = (struct header){
+        .record = record,
+        .map_size = mapping.size,
+        .size = size,
+    };
+    return guard - round_up(size, ALIGN);
+}
+
+void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
+                   size_t size)
+{
+    if (!ptr) {
+        return;
+    }
+    size_t page = page_size();
+    struct header *header =
+        (void *)((uint8_t *)ptr - (uintptr_t)ptr % page - page);
+    wr_assert(header->size == size);
+    struct mapping mapping = {.base = header, .size = header->map_size};
+    wr_free(allocator, header->record, sizeof(*header));
+    if (mprotect(mapping.base, mapping.size, PROT_NONE) != 0) {
+        unmap(mapping);
+        return;
+    }
+    quarantine_push(mapping);
+}
+
+#else
+
+void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size)
+{
+    wr_assert(size > 0);
+    if (size > SIZE_MAX - ALIGN) {
+        return NULL;
+    }
+    uint8_t *raw = wr_alloc(allocator, size + ALIGN);
+    if (!raw) {
+        return NULL;
+    }
+    uint8_t distance = (uint8_t)(ALIGN - (uintptr_t)raw % ALIGN);
+    uint8_t *aligned = raw + distance;
+    aligned[-1] = distance;
+    return aligned;
+}
+
+void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
+                   size_t size)
+{
+    if (!ptr) {
+        return;
+    }
+    uint8_t *aligned = ptr;
+    uint8_t distance = aligned[-1];
+    wr_assert(distance > 0 && distance <= ALIGN);
+    wr_free(allocator, aligned - distance, size + ALIGN);
+}
+
+#endif
+
+static void *default_alloc(void *arg, size_t size)
+{
+    wr_ignore(arg);
+    return malloc(size);
+}
+
+static void default_free(void *arg, void *ptr, size_t size)
+{
+    wr_ignore(arg);
+    wr_ignore(size);
+    free(ptr);
+}
+
+const struct weir_allocator *wr_default_allocator(void)
+{
+    static const struct weir_allocator allocator = {
+        .alloc = default_alloc,
+        .free = default_free,
+    };
+    return &allocator;
+}

@@ -1,0 +1,216 @@
+/*
+ * Slabs and blocks: the free lists behind slab.h.
+ *
+ * A slab's free objects are linked through their first word. Under
+ * AddressSanitizer they are poisoned while they are free, because to the
+ * sanitizer the whole chunk is one live allocation.
+ *
+ * A block's size in bytes, header included, tells its class, so that a block
+ * carries no other mark: powers of two up to 64 KiB are classes, all above is
+ * made to measure and never kept.
+ */
+#include "slab.h"
+
+#include "check.h"
+#include "guard.h"
+
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WR_HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WR_HAS_ASAN 1
+#endif
+#endif
+
+#ifdef WR_HAS_ASAN
+#include <sanitizer/asan_interface.h>
+#define poison(ptr, size)   ASAN_POISON_MEMORY_REGION(ptr, size)
+#define unpoison(ptr, size) ASAN_UNPOISON_MEMORY_REGION(ptr, size)
+#else
+#define poison(ptr, size)   ((void)0)
+#define unpoison(ptr, size) ((void)0)
+#endif
+
+#define OBJECT_ALIGN      16u
+#define CHUNK_BYTES       (16u << 10)
+#define CHUNK_OBJECTS_MIN 4u
+
+/* A page guard finds nothing in a block that is used again at once. */
+#ifdef WR_GUARD
+#define KEPT_BYTES 0u
+#else
+#define KEPT_BYTES WR_BLOCK_KEPT_BYTES
+#endif
+
+struct wr_slab_chunk {
+    struct wr_slab_chunk *next;
+    uint64_t pad; /* objects start at a multiple of OBJECT_ALIGN */
+    uint8_t objects[];
+};
+
+_Static_assert(sizeof(struct wr_slab_chunk) % OBJECT_ALIGN == 0,
+               "objects are aligned when the chunk is");
+_Static_assert(sizeof(struct wr_block) < (1u << WR_BLOCK_MIN_BITS),
+               "the smallest block has room for data");
+
+static size_t chunk_size(const struct wr_slab *slab)
+{
+    return sizeof(struct wr_slab_chunk) +
+           (size_t)slab->per_chunk * slab->object_size;
+}
+
+/* Takes one more chunk from the allocator; false when there is no memory. */
+static bool add_chunk(struct wr_slab *slab)
+{
+    struct wr_slab_chunk *chunk = wr_alloc(slab->allocator, chunk_size(slab));
+    if (!chunk) {
+        return false;
+    }
+    wr_assert((uintptr_t)chunk % OBJECT_ALIGN == 0);
+    chunk->next = slab->chunks;
+    slab->chunks = chunk;
+    slab->total_count += slab->per_chunk;
+    /* From the last to the first, so that objects are taken in order. */
+    for (uint32_t i = slab->per_chunk; i > 0; i--) {
+        void *object = chunk->objects + (size_t)(i - 1) * slab->object_size;
+        *(void **)object = slab->free_list;
+        slab->free_list = object;
+        poison(object, slab->object_size);
+    }
+    return true;
+}
+
+void wr_slab_init(struct wr_slab *slab, const struct weir_allocator *allocator,
+                  size_t object_size)
+{
+    wr_assert(object_size > 0 && object_size <= UINT32_MAX / 2);
+    size_t size = (object_size + OBJECT_ALIGN - 1) & ~(OBJECT_ALIGN - 1u);
+    size_t fitting = (CHUNK_BYTES - sizeof(struct wr_slab_chunk)) / size;
+    *slab = (struct wr_slab){
+        .allocator = allocator,
+        .object_size = (uint32_t)size,
+        .per_chunk = (uint32_t)wr_max_u64(fitting, CHUNK_OBJECTS_MIN),
+    };
+}
+
+void *wr_slab_take(struct wr_slab *slab)
+{
+    if (WR_UNLIKELY(!slab->free_list) && !add_chunk(slab)) {
+        return NULL;
+    }
+    void *object = slab->free_list;
+    unpoison(object, slab->object_size);
+    slab->free_list = *(void **)object;
+    slab->used_count++;
+    return memset(object, 0, slab->object_size);
+}
+
+void wr_slab_give(struct wr_slab *slab, void *object)
+{
+    wr_assert(slab->used_count > 0);
+    slab->used_count--;
+    *(void **)object = slab->free_list;
+    slab->free_list = object;
+    poison(object, slab->object_size);
+}
+
+void wr_slab_fini(struct wr_slab *slab)
+{
+    wr_assert(slab->used_count == 0);
+    while (slab->chunks) {
+        struct wr_slab_chunk *chunk = slab->chunks;
+        slab->chunks = chunk->next;
+        unpoison(chunk, chunk_size(slab));
+        wr_free(slab->allocator, chunk, chunk_size(slab));
+    }
+    slab->free_list = NULL;
+    slab->total_count = 0;
+}
+
+/* ---- blocks ---- */
+
+static size_t block_size(const struct wr_block *block)
+{
+    return sizeof(*block) + block->capacity;
+}
+
+/* The class whose blocks have at least @size bytes, header included; not less
+ * than WR_BLOCK_CLASSES when there is none. */
+static unsigned class_of(size_t size)
+{
+    unsigned bits = 64u - (unsigned)__builtin_clzll(size - 1);
+    return bits <= WR_BLOCK_MIN_BITS ? 0 : bits - WR_BLOCK_MIN_BITS;
+}
+
+static struct wr_block *new_block(struct wr_blocks *blocks, size_t size)
+{
+    struct wr_block *block = wr_guard_alloc(blocks->allocator, size);
+    if (block) {
+        block->capacity = (uint32_t)(size - sizeof(*block));
+    }
+    return block;
+}
+
+void wr_blocks_init(struct wr_blocks *blocks,
+                    const struct weir_allocator *allocator)
+{
+    *blocks = (struct wr_blocks){.allocator = allocator};
+}
+
+struct wr_block *wr_block_take(struct wr_blocks *blocks, size_t min_capacity)
+{
+    if (min_capacity > UINT32_MAX) {
+        return NULL;
+    }
+    size_t size = min_capacity + sizeof(struct wr_block);
+    unsigned class = class_of(size);
+    struct wr_block *block = NULL;
+    if (class >= WR_BLOCK_CLASSES) {
+        block = new_block(blocks, size);
+    } else if (blocks->kept[class]) {
+        block = blocks->kept[class];
+        blocks->kept[class] = block->next;
+        blocks->kept_count[class]--;
+    } else {
+        block = new_block(blocks, (size_t)1 << (class + WR_BLOCK_MIN_BITS));
+    }
+    if (!block) {
+        return NULL;
+    }
+    wr_assert(block->capacity >= min_capacity);
+    block->next = NULL;
+    block->used = 0;
+    blocks->used_bytes += block->capacity;
+    return block;
+}
+
+void wr_block_give(struct wr_blocks *blocks, struct wr_block *block)
+{
+    size_t size = block_size(block);
+    unsigned class = class_of(size);
+    wr_assert(blocks->used_bytes >= block->capacity);
+    blocks->used_bytes -= block->capacity;
+    if (class >= WR_BLOCK_CLASSES ||
+        (blocks->kept_count[class] + 1) * size > KEPT_BYTES) {
+        wr_guard_free(blocks->allocator, block, size);
+        return;
+    }
+    block->next = blocks->kept[class];
+    blocks->kept[class] = block;
+    blocks->kept_count[class]++;
+}
+
+void wr_blocks_fini(struct wr_blocks *blocks)
+{
+    wr_assert(blocks->used_bytes == 0);
+    for (unsigned class = 0; class < WR_BLOCK_CLASSES; class ++) {
+        while (blocks->kept[class]) {
+            struct wr_block *block = blocks->kept[class];
+            blocks->kept[class] = block->next;
+            wr_guard_free(blocks->allocator, block, block_size(block));
+        }
+        blocks->kept_count[class] = 0;
+    }
+}

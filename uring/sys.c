@@ -1,0 +1,130 @@
+/*
+ * The real seam beside the ring: one system call a function.
+ *
+ * Nothing is decided here. What a call returns through errno is returned as a
+ * negative number, and that is all; whoever reads a test on the fake seam may
+ * therefore take it for the real one.
+ */
+#include "sys.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static int result(int ret)
+{
+    return ret < 0 ? -errno : ret;
+}
+
+uint64_t wr_sys_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int wr_sys_socket(int family, int type, int protocol)
+{
+    return result(socket(family, type | SOCK_CLOEXEC, protocol));
+}
+
+int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    return result(bind(fd, addr, len));
+}
+
+int wr_sys_listen(int fd, int backlog)
+{
+    return result(listen(fd, backlog));
+}
+
+int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    return result(getsockname(fd, addr, len));
+}
+
+int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    return result(getpeername(fd, addr, len));
+}
+
+int wr_sys_setsockopt(int fd, int level, int name, const void *value,
+                      socklen_t len)
+{
+    return result(setsockopt(fd, level, name, value, len));
+}
+
+int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    return result(getsockopt(fd, level, name, value, len));
+}
+
+int wr_sys_shutdown(int fd, int how)
+{
+    return result(shutdown(fd, how));
+}
+
+int wr_sys_close(int fd)
+{
+    int ret = result(close(fd));
+    /* On Linux the descriptor is gone even so: do not let anybody retry. */
+    return ret == -EINTR ? 0 : ret;
+}
+
+int wr_sys_outq(int fd)
+{
+    int bytes = 0;
+    int ret = result(ioctl(fd, SIOCOUTQ, &bytes));
+    return ret < 0 ? ret : bytes;
+}
+
+int wr_sys_eventfd(void)
+{
+    return result(eventfd(0, EFD_CLOEXEC));
+}
+
+int wr_sys_eventfd_write(int fd)
+{
+    return result(eventfd_write(fd, 1));
+}
+
+int wr_sys_signalfd(int fd, uint64_t mask)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signum = 1; signum <= 64; signum++) {
+        if (mask >> (signum - 1) & 1u) {
+            /* Two numbers belong to the C library, which refuses them. */
+            sigaddset(&set, signum);
+        }
+    }
+    return result(signalfd(fd, &set, SFD_CLOEXEC));
+}
+
+int wr_sys_block_signal(int signum, bool block)
+{
+    sigset_t set;
+    sigset_t before;
+    sigemptyset(&set);
+    if (sigaddset(&set, signum) != 0) {
+        return -errno;
+    }
+    int err = pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, &before);
+    return err ? -err : sigismember(&before, signum);
+}
+
+int wr_sys_pid(void)
+{
+    return getpid();
+}
+
+int wr_sys_tid(void)
+{
+    return gettid();
+}

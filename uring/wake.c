@@ -1,0 +1,148 @@
+/*
+ * The mailbox: a lock-free stack of posts with one word for its state.
+ *
+ *     NULL (empty) --post, wakes--> item --post--> item --> ...
+ *          ^------------- take, everything ------------|
+ *     &closed_mark: no post gets in any more
+ *
+ * Whoever pushes onto the empty stack writes the eventfd; all others rely on
+ * that write. Since every change from empty to not empty is followed by a
+ * write, no post is missed; the loop may be woken once for nothing, when it
+ * took a post before its poster came to write.
+ *
+ * The descriptor is closed with the last reference and not by wr_wake_close():
+ * a poster that got in just before may still be about to write.
+ */
+#include "wake.h"
+
+#include "check.h"
+#include "guard.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+struct wr_wake {
+    _Atomic(struct wr_wake_item *) head;
+    atomic_uint refs;
+    int fd;
+    struct weir_allocator allocator; /* a copy: the loop's may be gone */
+};
+
+/* Only its address counts. */
+static struct wr_wake_item closed_mark;
+
+static struct wr_wake_item *reverse(struct wr_wake_item *item)
+{
+    struct wr_wake_item *reversed = NULL;
+    while (item) {
+        struct wr_wake_item *next = item->next;
+        item->next = reversed;
+        reversed = item;
+        item = next;
+    }
+    return reversed;
+}
+
+int wr_wake_open(const struct weir_allocator *allocator, struct wr_wake **ret)
+{
+    struct wr_wake *wake = wr_alloc(allocator, sizeof(*wake));
+    if (!wake) {
+        return -ENOMEM;
+    }
+    int fd = wr_sys_eventfd();
+    if (fd < 0) {
+        wr_free(allocator, wake, sizeof(*wake));
+        return fd;
+    }
+    atomic_init(&wake->head, NULL);
+    atomic_init(&wake->refs, 1);
+    wake->fd = fd;
+    wake->allocator = *allocator;
+    *ret = wake;
+    return 0;
+}
+
+void wr_wake_ref(struct wr_wake *wake)
+{
+    /* Relaxed: the caller has a reference, so nothing can be freed here. */
+    unsigned before =
+        atomic_fetch_add_explicit(&wake->refs, 1, memory_order_relaxed);
+    wr_assert(before > 0);
+}
+
+void wr_wake_unref(struct wr_wake *wake)
+{
+    /* Release what this thread did; the last one acquires it from all. */
+    unsigned before =
+        atomic_fetch_sub_explicit(&wake->refs, 1, memory_order_acq_rel);
+    wr_assert(before > 0);
+    if (before > 1) {
+        return;
+    }
+    struct wr_wake_item *left =
+        atomic_load_explicit(&wake->head, memory_order_relaxed);
+    wr_assert(!left || left == &closed_mark);
+    struct weir_allocator allocator = wake->allocator;
+    /* Nobody can use the descriptor any more, so nobody is told. */
+    wr_ignore(wr_sys_close(wake->fd));
+    wr_free(&allocator, wake, sizeof(*wake));
+}
+
+int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg)
+{
+    struct wr_wake_item *item = wr_alloc(&wake->allocator, sizeof(*item));
+    if (!item) {
+        return -ENOMEM;
+    }
+    item->run = run;
+    item->arg = arg;
+    struct wr_wake_item *head =
+        atomic_load_explicit(&wake->head, memory_order_relaxed);
+    do {
+        if (head == &closed_mark) {
+            wr_wake_free_item(wake, item);
+            return -ESHUTDOWN;
+        }
+        item->next = head;
+        /* Release the item to the exchange in wr_wake_take() or _close(). */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &wake->head, &head, item, memory_order_release, memory_order_relaxed));
+    if (!head) {
+        int err = wr_sys_eventfd_write(wake->fd);
+        wr_check(err == 0);
+    }
+    return 0;
+}
+
+int wr_wake_fd(const struct wr_wake *wake)
+{
+    return wake->fd;
+}
+
+struct wr_wake_item *wr_wake_take(struct wr_wake *wake)
+{
+    /* A look first: it keeps the line shared while nobody posts. */
+    struct wr_wake_item *head =
+        atomic_load_explicit(&wake->head, memory_order_relaxed);
+    if (!head || head == &closed_mark) {
+        return NULL;
+    }
+    /* Acquire the items that posters released. Only the owner closes, so the
+     * mark cannot have come in between. */
+    return reverse(
+        atomic_exchange_explicit(&wake->head, NULL, memory_order_acquire));
+}
+
+void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item)
+{
+    wr_free(&wake->allocator, item, sizeof(*item));
+}
+
+struct wr_wake_item *wr_wake_close(struct wr_wake *wake)
+{
+    /* Acquire as in wr_wake_take(). */
+    struct wr_wake_item *head = atomic_exchange_explicit(
+        &wake->head, &closed_mark, memory_order_acquire);
+    return head == &closed_mark ? NULL : reverse(head);
+}
