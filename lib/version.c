@@ -1,0 +1,16 @@
+/*
+ * The version as text.
+ *
+ * Made from the numbers of base.h, so that a library and the headers that it
+ * was built with cannot disagree; a program compares the two to notice that it
+ * runs with another library than it was compiled for.
+ */
+#include <weir/base.h>
+
+#define TEXT_OF(major, minor, patch) #major "." #minor "." #patch
+#define TEXT(major, minor, patch)    TEXT_OF(major, minor, patch)
+
+const char *weir_version(void)
+{
+    return TEXT(WEIR_VERSION_MAJOR, WEIR_VERSION_MINOR, WEIR_VERSION_PATCH);
+}

@@ -1,0 +1,91 @@
+/*
+ * Names of the kernel features, for the mask and for people.
+ *
+ * Pure text: nothing is probed here. That is done where a ring is opened,
+ * because a flag counts as supported only when the kernel has accepted it.
+ */
+#include "feature.h"
+
+#include "check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct description {
+    const char *name;
+    const char *kernel;
+    const char *without;
+};
+
+#define DESCRIPTION(constant, name, kernel, without) {name, kernel, without},
+static const struct description descriptions[] = {WR_FEATURES(DESCRIPTION)};
+#undef DESCRIPTION
+
+_Static_assert(sizeof(descriptions) / sizeof(descriptions[0]) ==
+                   WR_FEATURE_COUNT,
+               "each feature is described");
+_Static_assert(WR_FEATURE_COUNT < 32, "features are bits of a uint32_t");
+
+#define ALL_FEATURES ((UINT32_C(1) << WR_FEATURE_COUNT) - 1)
+
+/* Characters between the names, the ends of lines from files included. */
+#define SEPARATORS ", \t\n"
+
+/* The bits of one name; 0 when it means nothing. */
+static uint32_t bits_of_name(const char *name, size_t len)
+{
+    if (len == strlen("all") && memcmp(name, "all", len) == 0) {
+        return ALL_FEATURES;
+    }
+    for (unsigned i = 0; i < WR_FEATURE_COUNT; i++) {
+        const char *known = descriptions[i].name;
+        if (len == strlen(known) && memcmp(name, known, len) == 0) {
+            return UINT32_C(1) << i;
+        }
+    }
+    return 0;
+}
+
+uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown)
+{
+    uint32_t mask = 0;
+    const char *unknown = NULL;
+    const char *at = text ? text : "";
+    for (;;) {
+        at += strspn(at, SEPARATORS);
+        size_t len = strcspn(at, SEPARATORS);
+        if (len == 0) {
+            break;
+        }
+        uint32_t bits = bits_of_name(at, len);
+        if (bits == 0 && !unknown) {
+            unknown = at;
+        }
+        mask |= bits;
+        at += len;
+    }
+    *ret_unknown = unknown;
+    return mask;
+}
+
+size_t wr_features_text(const struct wr_features *features, char *buf,
+                        size_t size)
+{
+    size_t len = 0;
+    if (size > 0) {
+        buf[0] = '\0';
+    }
+    for (unsigned i = 0; i < WR_FEATURE_COUNT; i++) {
+        const struct description *at = &descriptions[i];
+        bool found = wr_has(features, (enum wr_feature)i);
+        bool masked = features->masked >> i & 1u;
+        const char *state = found ? "yes" : masked ? "masked" : "no";
+        size_t room = len < size ? size - len : 0;
+        int ret = snprintf(room > 0 ? buf + len : NULL, room,
+                           "%-16s %-5s %-6s%s%s\n", at->name, at->kernel, state,
+                           found ? "" : " instead: ", found ? "" : at->without);
+        wr_assert(ret > 0);
+        len += (size_t)ret;
+    }
+    return len;
+}
