@@ -15,7 +15,6 @@
 
 /* X(constant, name, first kernel, what is done without it) */
 #define WR_FEATURES(X)                                                         \
-    X(TASKRUN_FLAG, "taskrun_flag", "5.19", "turns are not extended")          \
     X(BUF_INC, "buf_inc", "6.12", "plain 16 KiB receive buffers")              \
     X(RING_RESIZE, "ring_resize", "6.13", "the completion queue stays small")  \
     X(NO_IOWAIT, "no_iowait", "6.15", "idle time shows as iowait")             \

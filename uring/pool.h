@@ -31,6 +31,8 @@
 #define WR_POOL_RING_ENTRIES 256u
 #define WR_CREDIT_MAX        (256u << 10)
 #define WR_CREDIT_MIN        (4u << 10)
+/* Remainders shorter than this are copied rather than pin a buffer. */
+#define WR_COMPACT_BELOW (4u << 10)
 
 struct wr_pool_buf;
 struct wr_account;
@@ -52,7 +54,9 @@ struct weir_lease {
     const uint8_t *data;
     uint32_t len;
     uint32_t refs;
-    struct wr_pool_buf *buf; /* NULL: own memory, see wr_lease_compact() */
+    struct wr_pool_buf *buf; /* what it pins, or NULL ... */
+    weir_lease *parent;      /* ... because it is a part of this one, or */
+    struct wr_block *block;  /* ... was moved here, see wr_lease_compact() */
     struct wr_account *account;
     struct wr_pool *pool;
 };
@@ -93,7 +97,10 @@ bool wr_pool_fini(struct wr_pool *pool);
 void wr_pool_post(struct wr_pool *pool);
 
 /* Can a receive that is armed now expect a buffer? */
-bool wr_pool_has_posted(const struct wr_pool *pool);
+static inline bool wr_pool_has_posted(const struct wr_pool *pool)
+{
+    return pool->posted_count > 0;
+}
 
 /* The bytes of a completed receive as a lease with one reference, charged to
  * @account; NULL when there is no memory for the lease (the bytes are lost).
@@ -102,9 +109,10 @@ bool wr_pool_has_posted(const struct wr_pool *pool);
 weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
                             int32_t res, uint32_t flags);
 
-/* A lease over a copy of @len bytes, charged like a received one. */
-weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
-                               const void *data, uint32_t len);
+/* A lease over a part of another one's bytes, charged to nobody anew. The
+ * caller's reference to @parent is taken on success; NULL without memory. */
+weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
+                           uint32_t len);
 
 /* How many bytes the account may receive with its next arm; 0: none now. */
 uint32_t wr_pool_credit(const struct wr_pool *pool,

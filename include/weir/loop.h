@@ -126,8 +126,8 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
  * @return      how many connections were still alive
  * @retval -EBUSY   it is running
  * @retval -EPERM   it belongs to another thread
- * @retval -ECHILD  in a forked child: only this process's memory is given up,
- *                  what the kernel shares with the parent is not touched
+ * @retval -ECHILD  in a forked child: nothing is touched, because the kernel
+ *                  shares it with the parent
  * @suspends no
  * @thread loop
  */

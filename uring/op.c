@@ -1,0 +1,263 @@
+/*
+ * Filling in submission entries and finding the owner of a completion.
+ *
+ * Each prep function takes one entry, names the operation in it and counts it
+ * as in flight. Vectors are copied to scratch memory first, which the kernel
+ * has read when the submission returns; so the callers' may live on the stack.
+ */
+#include "op.h"
+
+#include "../include/weir/error.h"
+#include "guard.h"
+#include "sqe.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <string.h>
+
+#define IOV_SCRATCH 1024u
+#define MSG_SCRATCH 256u
+#define DRAIN_BATCH 64u
+
+_Static_assert(WR_CQE_BUFFER == IORING_CQE_F_BUFFER, "kernel ABI");
+_Static_assert(WR_CQE_MORE == IORING_CQE_F_MORE, "kernel ABI");
+_Static_assert(WR_CQE_SOCK_NONEMPTY == IORING_CQE_F_SOCK_NONEMPTY,
+               "kernel ABI");
+_Static_assert(WR_CQE_NOTIF == IORING_CQE_F_NOTIF, "kernel ABI");
+_Static_assert(WR_CQE_BUF_MORE == IORING_CQE_F_BUF_MORE, "kernel ABI");
+_Static_assert(WR_CQE_BUFFER_SHIFT == IORING_CQE_BUFFER_SHIFT, "kernel ABI");
+_Static_assert(IOV_SCRATCH >= WR_IOV_MAX, "one send must fit");
+
+int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)
+{
+    memset(uring, 0, sizeof(*uring));
+    uring->allocator = options->allocator;
+    uring->iov_scratch =
+        wr_guard_alloc(options->allocator, IOV_SCRATCH * sizeof(struct iovec));
+    uring->msg_scratch =
+        wr_guard_alloc(options->allocator, MSG_SCRATCH * sizeof(struct msghdr));
+    int err = -ENOMEM;
+    if (uring->iov_scratch && uring->msg_scratch) {
+        err = wr_ring_open(options, &uring->ring, &uring->features);
+    }
+    if (err < 0) {
+        uring->ring = NULL;
+        wr_uring_close(uring);
+    }
+    return err;
+}
+
+void wr_uring_close(struct wr_uring *uring)
+{
+    if (uring->ring) {
+        wr_ring_close(uring->ring);
+        uring->ring = NULL;
+    }
+    wr_guard_free(uring->allocator, uring->iov_scratch,
+                  IOV_SCRATCH * sizeof(struct iovec));
+    wr_guard_free(uring->allocator, uring->msg_scratch,
+                  MSG_SCRATCH * sizeof(struct msghdr));
+    uring->iov_scratch = NULL;
+    uring->msg_scratch = NULL;
+}
+
+int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
+{
+    int err = wr_ring_enter(uring->ring, want, timeout_ns);
+
+    if (WR_LIKELY(wr_ring_unsubmitted(uring->ring) == 0)) {
+        uring->iov_used = 0;
+        uring->msg_used = 0;
+    }
+    return err;
+}
+
+static void dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
+{
+    struct wr_op *op = (struct wr_op *)(uintptr_t)cqe->user_data;
+    if (!op) {
+        return; /* a cancel or a close: its effect is somebody else's */
+    }
+    wr_check(op->in_flight);
+    if (!(cqe->flags & WR_CQE_MORE)) {
+        op->in_flight = false;
+        uring->ops_in_flight--;
+    }
+    op->complete(op, cqe->res, cqe->flags);
+}
+
+uint32_t wr_uring_drain(struct wr_uring *uring, uint32_t max)
+{
+    struct wr_cqe batch[DRAIN_BATCH];
+    uint32_t total = 0;
+
+    while (total < max) {
+        const uint32_t left = max - total;
+        const uint32_t count = wr_ring_reap(
+            uring->ring, batch, left < DRAIN_BATCH ? left : DRAIN_BATCH);
+        for (uint32_t i = 0; i < count; i++) {
+            dispatch(uring, &batch[i]);
+        }
+        total += count;
+        if (count < DRAIN_BATCH) {
+            break;
+        }
+    }
+    return total;
+}
+
+static struct io_uring_sqe *prepare(struct wr_uring *uring, struct wr_op *op,
+                                    uint8_t opcode, int fd)
+{
+    wr_assert(!op->in_flight);
+    wr_assert(fd >= 0);
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
+
+    op->in_flight = true;
+    uring->ops_in_flight++;
+    sqe->opcode = opcode;
+    sqe->fd = fd;
+    sqe->user_data = (uintptr_t)op;
+    return sqe;
+}
+
+/* The request is not owned: what matters is how @op ends. */
+void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
+{
+    if (!op->in_flight) {
+        return;
+    }
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
+    sqe->opcode = IORING_OP_ASYNC_CANCEL;
+    sqe->fd = -1;
+    sqe->addr = (uintptr_t)op;
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
+                  uint32_t credit, uint32_t buf_size)
+{
+    wr_assert(credit > 0);
+    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_RECV, fd);
+
+    /* The cap on each receive makes the total exact: without it the last one
+     * takes a whole buffer (Linux 6.17). */
+    sqe->len = credit < buf_size ? credit : buf_size;
+    sqe->flags = IOSQE_BUFFER_SELECT;
+    sqe->buf_group = 0;
+    if (wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
+        sqe->ioprio = IORING_RECV_MULTISHOT;
+        wr_sqe_set_optlen(sqe, credit);
+    }
+}
+
+void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
+                       void *buf, size_t len)
+{
+    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_RECV, fd);
+
+    sqe->addr = (uintptr_t)buf;
+    sqe->len = len > INT32_MAX ? INT32_MAX : (uint32_t)len;
+}
+
+void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
+                  const void *buf, size_t len)
+{
+    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_SEND, fd);
+
+    sqe->addr = (uintptr_t)buf;
+    sqe->len = len > INT32_MAX ? INT32_MAX : (uint32_t)len;
+    sqe->msg_flags = MSG_NOSIGNAL;
+}
+
+/* Scratch is handed out until the next submission; when it is used up, that
+ * comes early. Its error, if any, is for good and comes with the next enter. */
+static struct iovec *take_iov(struct wr_uring *uring, uint32_t count)
+{
+    if (uring->iov_used + count > IOV_SCRATCH ||
+        uring->msg_used == MSG_SCRATCH) {
+        wr_ignore(wr_uring_enter(uring, 0, 0) < 0);
+        uring->iov_used = 0;
+        uring->msg_used = 0;
+    }
+    struct iovec *iov = &uring->iov_scratch[uring->iov_used];
+    uring->iov_used += count;
+    return iov;
+}
+
+void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
+                   const struct iovec *iov, uint32_t iov_count)
+{
+    wr_assert(iov_count > 0 && iov_count <= WR_IOV_MAX);
+    if (iov_count == 1) {
+        wr_prep_send(uring, op, fd, iov[0].iov_base, iov[0].iov_len);
+        return;
+    }
+    struct iovec *copy = take_iov(uring, iov_count);
+    memcpy(copy, iov, iov_count * sizeof(*iov));
+
+    if (wr_has(&uring->features, WR_FEATURE_SEND_VECTORIZED)) {
+        struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_SEND, fd);
+        sqe->addr = (uintptr_t)copy;
+        sqe->len = iov_count;
+        sqe->ioprio = WR_SEND_VECTORIZED;
+        sqe->msg_flags = MSG_NOSIGNAL;
+        return;
+    }
+    struct msghdr *msg = &uring->msg_scratch[uring->msg_used++];
+    *msg = (struct msghdr){.msg_iov = copy, .msg_iovlen = iov_count};
+    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_SENDMSG, fd);
+    sqe->addr = (uintptr_t)msg;
+    sqe->len = 1;
+    sqe->msg_flags = MSG_NOSIGNAL;
+}
+
+void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
+                    struct sockaddr *addr, socklen_t *addr_len)
+{
+    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_ACCEPT, fd);
+
+    sqe->addr = (uintptr_t)addr;
+    sqe->addr2 = (uintptr_t)addr_len;
+    sqe->accept_flags = SOCK_CLOEXEC;
+}
+
+void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
+                     const struct sockaddr *addr, socklen_t addr_len)
+{
+    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_CONNECT, fd);
+
+    sqe->addr = (uintptr_t)addr;
+    sqe->off = addr_len;
+}
+
+void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
+                  uint32_t events)
+{
+    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_POLL_ADD, fd);
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    events = events << 16 | events >> 16; /* the kernel's ABI */
+#endif
+    sqe->poll32_events = events;
+}
+
+void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
+                  size_t len)
+{
+    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_READ, fd);
+
+    sqe->addr = (uintptr_t)buf;
+    sqe->len = (uint32_t)len;
+    sqe->off = UINT64_MAX; /* the file's own position: none here */
+}
+
+void wr_prep_close(struct wr_uring *uring, int fd)
+{
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
+
+    sqe->opcode = IORING_OP_CLOSE;
+    sqe->fd = fd;
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+}

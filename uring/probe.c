@@ -1,0 +1,215 @@
+/*
+ * Probing by doing.
+ *
+ * A profile may allow io_uring_setup and refuse io_uring_enter, a kernel may
+ * know a flag and ignore it: so a small ring submits a nop, then receives with
+ * a credit and sends a vector over a socket pair, and looks at what came of
+ * it. The whole takes some 200 microseconds and leaves nothing behind.
+ */
+#include "probe.h"
+
+#include "../include/weir/error.h"
+#include "check.h"
+#include "sqe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PROBE_ENTRIES 8u
+#define PROBE_GROUP   1
+#define PROBE_CREDIT  8u
+#define PROBE_BYTES   32u
+
+/* The value of kernel.io_uring_disabled, or -1 when it cannot be read. */
+static int read_sysctl(void)
+{
+    char digit = 0;
+    int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -1;
+    }
+    ssize_t len = read(fd, &digit, 1);
+    close(fd);
+    return len == 1 ? digit - '0' : -1;
+}
+
+int wr_probe_explain(int err)
+{
+    switch (err) {
+    case -ENOSYS:
+        return WEIR_ERINGABSENT;
+    case -EPERM:
+    case -EACCES:
+        return read_sysctl() > 0 ? WEIR_ERINGSYSCTL : WEIR_ERINGSECCOMP;
+    case -EINVAL:
+        return WEIR_ERINGOLD;
+    case -ENOMEM:
+        return WEIR_ERINGMEMLOCK;
+    default:
+        return err;
+    }
+}
+
+static int open_probe_ring(struct io_uring *uring)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+    };
+
+    return io_uring_queue_init_params(PROBE_ENTRIES, uring, &params);
+}
+
+/* Submits what was prepared and returns the result of the first completion. */
+static int run_once(struct io_uring *uring)
+{
+    struct io_uring_cqe *cqe = NULL;
+    struct __kernel_timespec timeout = {.tv_sec = 1};
+    int err;
+
+    do {
+        err = io_uring_submit_and_wait_timeout(uring, &cqe, 1, &timeout, NULL);
+    } while (err == -EINTR);
+    if (err < 0) {
+        return err;
+    }
+    if (!cqe && io_uring_peek_cqe(uring, &cqe) < 0) {
+        return -ETIME;
+    }
+    int res = cqe->res;
+    io_uring_cqe_seen(uring, cqe);
+    return res;
+}
+
+static int probe_nop(struct io_uring *uring)
+{
+    io_uring_prep_nop(io_uring_get_sqe(uring));
+    return run_once(uring);
+}
+
+/* A ring of one buffer; *@data holds PROBE_BYTES. */
+static struct io_uring_buf_ring *add_buffers(struct io_uring *uring,
+                                             unsigned int flags, void *data)
+{
+    int err = 0;
+    struct io_uring_buf_ring *bufs =
+        io_uring_setup_buf_ring(uring, 1, PROBE_GROUP, flags, &err);
+    if (bufs && data) {
+        io_uring_buf_ring_add(bufs, data, PROBE_BYTES, 0,
+                              io_uring_buf_ring_mask(1), 0);
+        io_uring_buf_ring_advance(bufs, 1);
+    }
+    return bufs;
+}
+
+static bool probe_buf_inc(struct io_uring *uring)
+{
+    struct io_uring_buf_ring *bufs =
+        add_buffers(uring, IOU_PBUF_RING_INC, NULL);
+    if (!bufs) {
+        return false;
+    }
+    return io_uring_free_buf_ring(uring, bufs, 1, PROBE_GROUP) == 0;
+}
+
+/* Before 6.17 a multishot receive with a length is refused. */
+static bool probe_recv_credit(struct io_uring *uring, const int fds[2])
+{
+    char data[PROBE_BYTES];
+    struct io_uring_buf_ring *bufs = add_buffers(uring, 0, data);
+    if (!bufs) {
+        return false;
+    }
+    int res = -EIO;
+    if (send(fds[1], data, PROBE_BYTES / 2, MSG_NOSIGNAL) > 0) {
+        struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
+        io_uring_prep_recv_multishot(sqe, fds[0], NULL, 0, 0);
+        sqe->len = PROBE_BYTES;
+        wr_sqe_set_optlen(sqe, PROBE_CREDIT);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = PROBE_GROUP;
+        res = run_once(uring);
+    }
+    wr_ignore(io_uring_free_buf_ring(uring, bufs, 1, PROBE_GROUP) < 0);
+    return res == (int)PROBE_CREDIT;
+}
+
+static bool probe_send_vectorized(struct io_uring *uring, const int fds[2])
+{
+    struct iovec iov[2] = {{.iov_base = "ab", .iov_len = 2},
+                           {.iov_base = "c", .iov_len = 1}};
+    struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
+
+    io_uring_prep_send(sqe, fds[0], iov, 2, MSG_NOSIGNAL);
+    sqe->ioprio |= WR_SEND_VECTORIZED;
+    if (run_once(uring) != 3) {
+        return false;
+    }
+    char got[4] = {0};
+    return recv(fds[1], got, sizeof(got), MSG_DONTWAIT) == 3 &&
+           memcmp(got, "abc", 3) == 0;
+}
+
+static bool probe_resize(struct io_uring *uring)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_CQSIZE,
+        .sq_entries = PROBE_ENTRIES,
+        .cq_entries = PROBE_ENTRIES * 4,
+    };
+
+    return io_uring_resize_rings(uring, &params) == 0;
+}
+
+static uint32_t find_features(struct io_uring *uring)
+{
+    uint32_t found = 0;
+    int fds[2];
+
+    if (probe_buf_inc(uring)) {
+        found |= 1u << WR_FEATURE_BUF_INC;
+    }
+    if (uring->features & WR_FEAT_NO_IOWAIT) {
+        found |= 1u << WR_FEATURE_NO_IOWAIT;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0) {
+        if (probe_recv_credit(uring, fds)) {
+            found |= 1u << WR_FEATURE_RECV_CREDIT;
+        }
+        if (probe_send_vectorized(uring, fds)) {
+            found |= 1u << WR_FEATURE_SEND_VECTORIZED;
+        }
+        close(fds[0]);
+        close(fds[1]);
+    }
+    if (probe_resize(uring)) {
+        found |= 1u << WR_FEATURE_RING_RESIZE;
+    }
+    return found;
+}
+
+int wr_probe_features(struct wr_features *ret)
+{
+    struct io_uring uring;
+    int err = open_probe_ring(&uring);
+    if (err < 0) {
+        return wr_probe_explain(err);
+    }
+    err = probe_nop(&uring);
+    if (err >= 0) {
+        /* A name that means nothing masks nothing. */
+        const char *unknown;
+        const uint32_t mask =
+            wr_features_parse_mask(getenv("WEIR_FEATURES_MASK"), &unknown);
+        const uint32_t found = find_features(&uring);
+        ret->found = found & ~mask;
+        ret->masked = found & mask;
+    }
+    io_uring_queue_exit(&uring);
+    return err < 0 ? wr_probe_explain(err) : 0;
+}

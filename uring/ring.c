@@ -1,0 +1,354 @@
+/*
+ * The ring on the running kernel: the first half of the seam (ring.h).
+ *
+ * A ring is opened disabled, by whatever thread makes the loop, so that a
+ * refusal is known early; the thread that runs the loop enables it and owns it
+ * from then on (SINGLE_ISSUER). Completions are run by that thread alone, when
+ * it enters (DEFER_TASKRUN). What the kernel can do is found with a small ring
+ * of its own that does each thing once on a socket pair (probe.c).
+ *
+ * An error of io_uring_enter() that says "again" is no error here; any other
+ * is kept and returned for good.
+ */
+#include "ring.h"
+
+#include "../include/weir/error.h"
+#include "check.h"
+#include "guard.h"
+#include "probe.h"
+#include "sqe.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#define SQ_ENTRIES_MIN  8u
+#define CQ_ENTRIES_MIN  64u
+#define CQ_ENTRIES_MAX  65536u
+#define SQ_FULL_RETRIES 1000
+#define BUF_GROUP       0
+#define IO_WORKERS_MAX  4u
+
+struct wr_ring {
+    struct io_uring uring;
+    const struct weir_allocator *allocator;
+    struct wr_features features;
+    struct wr_ring_stats stats;
+    struct io_uring_buf_ring *buf_ring;
+    uint32_t buf_ring_entries;
+    unsigned int enter_flags;
+    int buf_unseen; /* buffers added and not committed */
+    int error;      /* sticky */
+    bool enabled;
+    bool overflowed;
+    struct io_uring_sqe nowhere; /* where entries go after an error */
+};
+
+_Static_assert(sizeof(struct wr_cqe) == sizeof(struct io_uring_cqe),
+               "completions are copied as they are");
+
+static int init_queue(struct io_uring *uring, uint32_t sq_entries,
+                      uint32_t cq_entries)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+                 IORING_SETUP_R_DISABLED,
+        .cq_entries = cq_entries,
+    };
+
+    return io_uring_queue_init_params(sq_entries, uring, &params);
+}
+
+/* Rings count against RLIMIT_MEMLOCK on some kernels: take what there is. */
+static int init_largest_queue(struct io_uring *uring,
+                              const struct wr_ring_options *options)
+{
+    uint32_t sq_entries = options->sq_entries;
+    uint32_t cq_entries = options->cq_entries;
+
+    for (;;) {
+        int err = init_queue(uring, sq_entries, cq_entries);
+        if (err != -ENOMEM) {
+            return err;
+        }
+        if (cq_entries > CQ_ENTRIES_MIN && cq_entries > sq_entries * 2) {
+            cq_entries /= 2;
+        } else if (sq_entries > SQ_ENTRIES_MIN) {
+            sq_entries /= 2;
+        } else {
+            return err;
+        }
+    }
+}
+
+int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
+                 struct wr_features *ret_features)
+{
+    struct wr_features features = {0};
+    int err = wr_probe_features(&features);
+    if (err < 0) {
+        return err;
+    }
+
+    struct wr_ring *ring = wr_alloc(options->allocator, sizeof(*ring));
+    if (!ring) {
+        return -ENOMEM;
+    }
+    memset(ring, 0, sizeof(*ring));
+    ring->allocator = options->allocator;
+    err = init_largest_queue(&ring->uring, options);
+    if (err < 0) {
+        wr_free(options->allocator, ring, sizeof(*ring));
+        return wr_probe_explain(err);
+    }
+
+    features.sq_entries = ring->uring.sq.ring_entries;
+    features.cq_entries = ring->uring.cq.ring_entries;
+    ring->features = features;
+    *ret_features = features;
+    *ret = ring;
+    return 0;
+}
+
+int wr_ring_enable(struct wr_ring *ring)
+{
+    wr_assert(!ring->enabled);
+    int err = io_uring_enable_rings(&ring->uring);
+    if (err < 0) {
+        return err;
+    }
+    ring->enabled = true;
+
+    ring->enter_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    if (wr_has(&ring->features, WR_FEATURE_NO_IOWAIT)) {
+        ring->enter_flags |= WR_ENTER_NO_IOWAIT;
+    }
+    /* All that follows only makes things cheaper or safer. */
+    if (io_uring_register_ring_fd(&ring->uring) == 1) {
+        ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
+    }
+    unsigned int workers[2] = {IO_WORKERS_MAX, IO_WORKERS_MAX};
+    wr_ignore(io_uring_register_iowq_max_workers(&ring->uring, workers) < 0);
+    wr_ignore(io_uring_ring_dontfork(&ring->uring) < 0);
+    return 0;
+}
+
+/* A ring that is merely closed is torn down by the kernel some milliseconds
+ * later, and keeps listeners bound until then; cancelling first does not. */
+void wr_ring_close(struct wr_ring *ring)
+{
+    if (ring->enabled) {
+        struct io_uring_sync_cancel_reg cancel = {
+            .flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY,
+            .timeout = {.tv_sec = -1, .tv_nsec = -1},
+        };
+        wr_ignore(io_uring_register_sync_cancel(&ring->uring, &cancel) < 0);
+        wr_ignore(io_uring_get_events(&ring->uring) < 0);
+    }
+    if (ring->buf_ring) {
+        wr_ignore(io_uring_free_buf_ring(&ring->uring, ring->buf_ring,
+                                         ring->buf_ring_entries,
+                                         BUF_GROUP) < 0);
+    }
+    io_uring_queue_exit(&ring->uring);
+    wr_free(ring->allocator, ring, sizeof(*ring));
+}
+
+static void sleep_a_little(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* Keeps an error for good unless it only says "again". */
+static int settle(struct wr_ring *ring, int ret)
+{
+    switch (ret) {
+    case 0:
+    case -EINTR:
+    case -ETIME:
+    case -EBUSY: /* completions must be reaped first */
+        return 0;
+    case -EAGAIN: /* no memory for requests: the kernel needs time, not us */
+        sleep_a_little();
+        return 0;
+    case -EBADR:
+        ring->error = WEIR_ERINGLOST;
+        return ring->error;
+    default:
+        ring->error = ret;
+        return ret;
+    }
+}
+
+/* One io_uring_enter(): hands over what is prepared, runs what is pending and
+ * waits for @want completions, or until the time has passed. liburing's own
+ * helpers cannot say that the wait is no iowait. Returns 0 or an error. */
+static int enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
+{
+    struct io_uring_sq *sq = &ring->uring.sq;
+    struct __kernel_timespec timeout = {
+        .tv_sec = (long long)(timeout_ns / 1000000000u),
+        .tv_nsec = (long long)(timeout_ns % 1000000000u),
+    };
+    struct io_uring_getevents_arg arg = {
+        .sigmask_sz = _NSIG / 8,
+        .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout,
+    };
+
+    /* The array of indices was filled in once, in order, by liburing. */
+    sq->sqe_head = sq->sqe_tail;
+    io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
+    const unsigned int count = sq->sqe_tail - *sq->khead;
+    int ret = io_uring_enter2((unsigned int)ring->uring.enter_ring_fd, count,
+                              want, ring->enter_flags, (sigset_t *)(void *)&arg,
+                              sizeof(arg));
+    ring->stats.enters++;
+    if (ret < 0) {
+        return ret;
+    }
+    ring->stats.submitted += (uint64_t)ret;
+    return 0;
+}
+
+static void submit_full_queue(struct wr_ring *ring)
+{
+    ring->stats.sq_full++;
+    for (int i = 0; i < SQ_FULL_RETRIES && !ring->error; i++) {
+        wr_ignore(settle(ring, enter(ring, 0, 0)) < 0);
+        if (io_uring_sq_space_left(&ring->uring) > 0) {
+            return;
+        }
+    }
+    if (!ring->error) {
+        ring->error = -EAGAIN;
+    }
+}
+
+struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
+{
+    wr_assert(ring->enabled);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    if (WR_UNLIKELY(!sqe)) {
+        submit_full_queue(ring);
+        sqe = io_uring_get_sqe(&ring->uring);
+    }
+    if (WR_UNLIKELY(!sqe)) {
+        sqe = &ring->nowhere;
+    }
+    memset(sqe, 0, sizeof(*sqe));
+    return sqe;
+}
+
+uint32_t wr_ring_unsubmitted(const struct wr_ring *ring)
+{
+    return io_uring_sq_ready(&ring->uring);
+}
+
+int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
+{
+    if (WR_UNLIKELY(ring->error)) {
+        return ring->error;
+    }
+    if (WR_UNLIKELY(io_uring_cq_has_overflow(&ring->uring))) {
+        ring->overflowed = true;
+    }
+    if (io_uring_cq_ready(&ring->uring) > 0) {
+        timeout_ns = 0;
+    }
+    return settle(ring, enter(ring, timeout_ns == 0 ? 0 : want, timeout_ns));
+}
+
+uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
+{
+    uint32_t count = 0;
+    uint32_t head;
+    struct io_uring_cqe *cqe;
+
+    io_uring_for_each_cqe(&ring->uring, head, cqe)
+    {
+        if (count == max) {
+            break;
+        }
+        memcpy(&ret[count], cqe, sizeof(ret[0]));
+        count++;
+    }
+    io_uring_cq_advance(&ring->uring, count);
+    ring->stats.completions += count;
+    return count;
+}
+
+bool wr_ring_has_more(const struct wr_ring *ring)
+{
+    const unsigned int flags = IO_URING_READ_ONCE(*ring->uring.sq.kflags);
+
+    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 ||
+           io_uring_cq_ready(&ring->uring) > 0;
+}
+
+/* The kernel refuses to resize while entries are waiting outside the queue. */
+bool wr_ring_handle_overflow(struct wr_ring *ring)
+{
+    if (WR_LIKELY(!ring->overflowed) ||
+        io_uring_cq_has_overflow(&ring->uring)) {
+        return false;
+    }
+    ring->overflowed = false;
+    ring->stats.overflows++;
+    const uint32_t cq_entries = ring->uring.cq.ring_entries;
+    if (!wr_has(&ring->features, WR_FEATURE_RING_RESIZE) ||
+        cq_entries >= CQ_ENTRIES_MAX) {
+        return true;
+    }
+
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+        .sq_entries = ring->uring.sq.ring_entries,
+        .cq_entries = cq_entries * 2,
+    };
+    /* A queue that stays small is slow under bursts and otherwise fine. */
+    wr_ignore(io_uring_resize_rings(&ring->uring, &params) < 0);
+    return true;
+}
+
+int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries)
+{
+    wr_assert(!ring->buf_ring);
+    const unsigned int flags = wr_has(&ring->features, WR_FEATURE_BUF_INC)
+                                   ? (unsigned int)IOU_PBUF_RING_INC
+                                   : 0u;
+    int err = 0;
+    ring->buf_ring =
+        io_uring_setup_buf_ring(&ring->uring, entries, BUF_GROUP, flags, &err);
+    if (!ring->buf_ring) {
+        return wr_probe_explain(err);
+    }
+    ring->buf_ring_entries = entries;
+    return 0;
+}
+
+void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
+                            uint16_t buf_id)
+{
+    io_uring_buf_ring_add(ring->buf_ring, data, len, buf_id,
+                          io_uring_buf_ring_mask(ring->buf_ring_entries),
+                          ring->buf_unseen);
+    ring->buf_unseen++;
+}
+
+void wr_ring_commit_buffers(struct wr_ring *ring)
+{
+    if (ring->buf_unseen > 0) {
+        io_uring_buf_ring_advance(ring->buf_ring, ring->buf_unseen);
+        ring->buf_unseen = 0;
+    }
+}
+
+const struct wr_ring_stats *wr_ring_stats(const struct wr_ring *ring)
+{
+    return &ring->stats;
+}
