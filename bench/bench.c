@@ -1,0 +1,214 @@
+/*
+ * The small things that every program in this folder needs: options, the
+ * listening socket, clocks, and a loud end when something is not as expected.
+ *
+ * Nothing here is on a path that is measured, apart from the clocks and the
+ * random numbers, which all sides of a comparison use alike.
+ */
+#include "bench/bench.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define BACKLOG 4096
+
+static const char *const mode_names[] = {
+    [BENCH_ECHO] = "echo",
+    [BENCH_FRAMED] = "framed",
+    [BENCH_CLOSE] = "close",
+    [BENCH_FANOUT] = "fanout",
+};
+
+static uint64_t read_clock(clockid_t clock)
+{
+    struct timespec ts;
+
+    if (clock_gettime(clock, &ts) < 0) {
+        bench_die("clock_gettime");
+    }
+    return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
+}
+
+static enum bench_mode parse_mode(const char *name)
+{
+    for (size_t i = 0; i < BENCH_ARRAY_SIZE(mode_names); i++) {
+        if (strcmp(name, mode_names[i]) == 0) {
+            return (enum bench_mode)i;
+        }
+    }
+    fprintf(stderr, "unknown mode '%s'\n", name);
+    exit(2);
+}
+
+static uint32_t parse_number(const char *text, uint32_t min, uint32_t max)
+{
+    char *end = NULL;
+    unsigned long value = strtoul(text, &end, 10);
+
+    if (end == text || *end != '\0' || value < min || value > max) {
+        fprintf(stderr, "'%s' is not a number from %u to %u\n", text, min, max);
+        exit(2);
+    }
+    return (uint32_t)value;
+}
+
+static void print_help(const char *program, const char *about)
+{
+    printf("usage: %s [options] PORT\n%s\n\n"
+           "  --mode MODE    echo (default), framed, close or fanout\n"
+           "  --frame BYTES  frame of framed and close (128)\n"
+           "  --message BYTES  message of fanout (1024)\n"
+           "  --help         this text\n"
+           "\nServes on 127.0.0.1 until it is killed.\n",
+           program, about);
+}
+
+struct bench_options bench_parse(int argc, char **argv, const char *about)
+{
+    static const struct option options[] = {
+        {"mode", required_argument, NULL, 'm'},
+        {"frame", required_argument, NULL, 'f'},
+        {"message", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    struct bench_options ret = {.frame_size = 128, .message_size = 1024};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'm':
+            ret.mode = parse_mode(optarg);
+            break;
+        case 'f':
+            ret.frame_size = parse_number(optarg, 1, 65536);
+            break;
+        case 's':
+            ret.message_size = parse_number(optarg, 1, 65536);
+            break;
+        case 'h':
+            print_help(argv[0], about);
+            exit(0);
+        default:
+            exit(2);
+        }
+    }
+    if (optind + 1 != argc) {
+        print_help(argv[0], about);
+        exit(2);
+    }
+    ret.port = (uint16_t)parse_number(argv[optind], 1, 65535);
+    bench_raise_file_limit();
+    /* A peer that goes is an error of a write, not the end. */
+    signal(SIGPIPE, SIG_IGN);
+    return ret;
+}
+
+int bench_listen(uint16_t port, int flags)
+{
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int one = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+    if (fd < 0) {
+        bench_die("socket");
+    }
+    /* Accepted sockets inherit both, so no server pays for them. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0) {
+        bench_die("setsockopt");
+    }
+    if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+        bench_die("bind");
+    }
+    if (listen(fd, BACKLOG) < 0) {
+        bench_die("listen");
+    }
+    return fd;
+}
+
+void bench_serving(uint16_t port)
+{
+    printf("serving tcp://127.0.0.1:%u\n", port);
+    if (fflush(stdout) != 0) {
+        bench_die("standard output");
+    }
+}
+
+void bench_raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        bench_die("getrlimit");
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        bench_die("setrlimit");
+    }
+}
+
+void bench_die(const char *what)
+{
+    bench_die_err(what, errno);
+}
+
+void bench_die_err(const char *what, int err)
+{
+    fprintf(stderr, "%s: %s\n", what, strerror(err < 0 ? -err : err));
+    exit(1);
+}
+
+void *bench_alloc(size_t size_bytes)
+{
+    void *memory = calloc(1, size_bytes);
+
+    if (memory == NULL) {
+        bench_die("calloc");
+    }
+    return memory;
+}
+
+void *bench_realloc(void *memory, size_t size_bytes)
+{
+    void *moved = realloc(memory, size_bytes);
+
+    if (moved == NULL) {
+        bench_die("realloc");
+    }
+    return moved;
+}
+
+uint64_t bench_now_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t bench_process_cpu_ns(void)
+{
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+uint64_t bench_random(uint64_t *state)
+{
+    uint64_t x = *state;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    *state = x;
+    return x;
+}

@@ -1,0 +1,62 @@
+/*
+ * What the programs in this folder share: the command line of a server, the
+ * listening socket, the one line that says where it serves, and the end.
+ *
+ * Every server takes the same options, so that the driver can put any of them
+ * in the place of any other. A server that cannot bind says so and ends with
+ * an error: a comparison against nobody must not look like a comparison.
+ *
+ * This header knows nothing about weir, liburing, libuv or libevent.
+ */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BENCH_NORETURN      __attribute__((noreturn))
+#define BENCH_FORMAT(f, a)  __attribute__((format(printf, f, a)))
+#define BENCH_ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
+
+enum bench_mode {
+    BENCH_ECHO,   /* send back every byte */
+    BENCH_FRAMED, /* send back every frame with a write of its own */
+    BENCH_CLOSE,  /* send back one frame, then close the connection */
+    BENCH_FANOUT, /* each byte sends one shared message to every connection */
+};
+
+struct bench_options {
+    enum bench_mode mode;
+    uint16_t port;
+    uint32_t frame_size;   /* of FRAMED and CLOSE */
+    uint32_t message_size; /* of FANOUT */
+};
+
+/* Parse a server's command line; prints help or an error and ends if asked. */
+struct bench_options bench_parse(int argc, char **argv, const char *about);
+
+/* A listening socket on 127.0.0.1 with TCP_NODELAY, or the end of the run. */
+int bench_listen(uint16_t port, int flags);
+
+/* Say on standard output that connections are accepted from now on. */
+void bench_serving(uint16_t port);
+
+/* Raise the limit of open files to the hard limit. */
+void bench_raise_file_limit(void);
+
+/* Say what failed with errno's text, or with that of -err, and end. */
+void bench_die(const char *what) BENCH_NORETURN;
+void bench_die_err(const char *what, int err) BENCH_NORETURN;
+
+/* Memory or the end of the run: a benchmark has no use for less. */
+void *bench_alloc(size_t size_bytes);
+void *bench_realloc(void *memory, size_t size_bytes);
+
+uint64_t bench_now_ns(void);
+/* CPU time used by all threads of this process, by the scheduler's account. */
+uint64_t bench_process_cpu_ns(void);
+
+/* A small generator of numbers that the compiler cannot foresee. */
+uint64_t bench_random(uint64_t *state);
+
+#endif

@@ -1,0 +1,539 @@
+/*
+ * A bare liburing server in the best form that is known for this kernel; the
+ * yardstick for what a library may cost.
+ *
+ * One ring, DEFER_TASKRUN, one system call a turn. A multishot receive for
+ * each connection takes its memory from few posted buffers of 256 KiB, filled
+ * bit by bit; it carries a credit, so that a peer that floods is stopped by
+ * the kernel. What is echoed is sent from where it was received, without a
+ * copy; what is answered frame by frame is put together by copying, as any
+ * service must. One send is in flight for each connection. SQEs made in a turn
+ * leave together at its end.
+ *
+ * Memory under a send stays put: a buffer returns to the kernel when it was
+ * filled to its end and the last slice of it has been sent.
+ */
+#include "bench/bench.h"
+#include "bench/uring_pool.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SQ_ENTRIES   1024
+#define CQ_ENTRIES   16384
+#define CREDIT       (1024U * 1024)
+#define SLICE_INLINE 4
+#define IOV_COUNT    8
+
+enum tag { TAG_ACCEPT, TAG_RECV, TAG_SEND, TAG_CLOSE, TAG_MASK = 3 };
+
+struct conn {
+    int fd;
+    uint32_t index;
+    bool is_armed;
+    bool is_sending;
+    bool is_dirty;
+    bool is_ending; /* no more receives; closed when all is sent */
+    bool is_broken; /* closed as soon as the kernel has given all back */
+    bool is_starved;
+    uint32_t answered; /* bytes sent, for the end of BENCH_CLOSE */
+    uint32_t slice_count;
+    uint32_t slice_capacity;
+    uint32_t pending; /* bytes in slices */
+    struct slice *slices;
+    struct msghdr msg;
+    struct iovec iov[IOV_COUNT];
+    /* Framed answers are written to fill and sent from fly. */
+    uint8_t *fill;
+    uint8_t *fly;
+    uint32_t fill_len;
+    uint32_t fill_capacity;
+    uint32_t fly_len;
+    uint32_t fly_sent;
+    uint32_t fly_capacity;
+    uint32_t held_len;
+    uint8_t *held;
+    struct slice slices_inline[SLICE_INLINE];
+};
+
+struct list {
+    struct conn **items;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+struct server {
+    struct bench_options options;
+    struct io_uring ring;
+    int listen_fd;
+    struct pool pool;
+    struct list conns;
+    struct list dirty; /* have something to send at the end of the turn */
+    struct list starved;
+    uint8_t *message;
+};
+
+static void list_push(struct list *l, struct conn *c)
+{
+    if (l->count == l->capacity) {
+        l->capacity = l->capacity * 2 + 64;
+        l->items = bench_realloc(l->items, l->capacity * sizeof(c));
+    }
+    l->items[l->count++] = c;
+}
+
+static struct io_uring_sqe *get_sqe(struct server *s, struct conn *c,
+                                    enum tag tag)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+
+    while (sqe == NULL) {
+        int ret = io_uring_submit(&s->ring);
+
+        if (ret < 0 && ret != -EBUSY && ret != -EINTR) {
+            bench_die_err("io_uring_submit", ret);
+        }
+        sqe = io_uring_get_sqe(&s->ring);
+    }
+    /* The prep functions leave user_data alone. */
+    io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)c | (uint64_t)tag);
+    return sqe;
+}
+
+static void arm_accept(struct server *s)
+{
+    struct io_uring_sqe *sqe = get_sqe(s, NULL, TAG_ACCEPT);
+
+    io_uring_prep_multishot_accept(sqe, s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static void arm_recv(struct server *s, struct conn *c, bool poll_first)
+{
+    struct io_uring_sqe *sqe = get_sqe(s, c, TAG_RECV);
+
+    if (s->options.mode == BENCH_CLOSE) {
+        /* One request: a receive that stays would delay the FIN. */
+        io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
+    } else {
+        io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
+        sqe->len = POOL_BUF_SIZE;
+        sqe->optlen = CREDIT;
+    }
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = POOL_GROUP;
+    sqe->ioprio |= poll_first ? IORING_RECVSEND_POLL_FIRST : 0;
+    c->is_armed = true;
+}
+
+static void free_conn(struct server *s, struct conn *c)
+{
+    struct conn *last = s->conns.items[--s->conns.count];
+    struct io_uring_sqe *sqe;
+
+    s->conns.items[c->index] = last;
+    last->index = c->index;
+    for (uint32_t i = 0; i < c->slice_count; i++) {
+        pool_release(&s->pool, c->slices[i].buf_id);
+    }
+    sqe = get_sqe(s, NULL, TAG_CLOSE);
+    io_uring_prep_close(sqe, c->fd);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    if (c->slices != c->slices_inline) {
+        free(c->slices);
+    }
+    free(c->fill);
+    free(c->fly);
+    free(c->held);
+    free(c);
+}
+
+static bool has_output(const struct conn *c)
+{
+    return c->slice_count > 0 || c->fill_len > 0 || c->fly_len > 0;
+}
+
+/* Free it if it is over and neither the kernel nor a list knows it. */
+static void end_if_done(struct server *s, struct conn *c)
+{
+    if (c->is_sending || c->is_dirty || c->is_starved) {
+        return;
+    }
+    if (!c->is_broken && (!c->is_ending || has_output(c))) {
+        return;
+    }
+    if (!c->is_armed) {
+        free_conn(s, c);
+    } else if (!c->is_broken) {
+        c->is_broken = true;
+        shutdown(c->fd, SHUT_RDWR); /* ends the receive */
+    }
+}
+
+static void mark_dirty(struct server *s, struct conn *c)
+{
+    if (!c->is_dirty && !c->is_sending) {
+        c->is_dirty = true;
+        list_push(&s->dirty, c);
+    }
+}
+
+static void break_conn(struct conn *c)
+{
+    if (!c->is_broken) {
+        c->is_broken = true;
+        shutdown(c->fd, SHUT_RDWR);
+    }
+}
+
+static void push_slice(struct conn *c, struct slice slice)
+{
+    size_t size;
+
+    if (c->slice_count == c->slice_capacity) {
+        size = c->slice_capacity * sizeof(struct slice);
+        if (c->slices == c->slices_inline) {
+            c->slices = bench_alloc(size * 2);
+            memcpy(c->slices, c->slices_inline, size);
+        } else {
+            c->slices = bench_realloc(c->slices, size * 2);
+        }
+        c->slice_capacity *= 2;
+    }
+    c->slices[c->slice_count++] = slice;
+    c->pending += slice.len;
+}
+
+/* Queue received bytes for sending; takes over the reference to the buffer. */
+static void echo_bytes(struct server *s, struct conn *c, struct slice slice)
+{
+    struct slice *last = &c->slices[c->slice_count - 1];
+
+    if (c->slice_count > 0 && !c->is_sending && last->buf_id == slice.buf_id &&
+        last->data + last->len == slice.data) {
+        last->len += slice.len;
+        c->pending += slice.len;
+        pool_release(&s->pool, slice.buf_id);
+    } else {
+        push_slice(c, slice);
+    }
+    mark_dirty(s, c);
+}
+
+/* One write of a framed service: appended, and sent when the turn ends. */
+static void write_frame(struct server *s, struct conn *c, const uint8_t *frame)
+{
+    uint32_t size = s->options.frame_size;
+
+    if (c->fill_capacity - c->fill_len < size) {
+        c->fill_capacity = c->fill_capacity * 2 + 4096 + size;
+        c->fill = bench_realloc(c->fill, c->fill_capacity);
+    }
+    memcpy(c->fill + c->fill_len, frame, size);
+    c->fill_len += size;
+}
+
+static void answer_frames(struct server *s, struct conn *c, const uint8_t *data,
+                          uint32_t len)
+{
+    uint32_t size = s->options.frame_size;
+    uint32_t offset = 0;
+
+    if (c->held_len > 0) {
+        offset = size - c->held_len < len ? size - c->held_len : len;
+        memcpy(c->held + c->held_len, data, offset);
+        c->held_len += offset;
+        if (c->held_len < size) {
+            return;
+        }
+        write_frame(s, c, c->held);
+    }
+    for (; len - offset >= size; offset += size) {
+        write_frame(s, c, data + offset);
+    }
+    c->held_len = len - offset;
+    if (c->held_len > 0) {
+        c->held = c->held == NULL ? bench_alloc(size) : c->held;
+        memcpy(c->held, data + offset, c->held_len);
+    }
+    if (c->fill_len > 0) {
+        mark_dirty(s, c);
+    }
+}
+
+static void send_to_all(struct server *s)
+{
+    for (uint32_t i = 0; i < s->conns.count; i++) {
+        struct slice slice = {s->message, s->options.message_size, POOL_NO_BUF};
+
+        push_slice(s->conns.items[i], slice);
+        mark_dirty(s, s->conns.items[i]);
+    }
+}
+
+static void take_data(struct server *s, struct conn *c, struct slice slice)
+{
+    switch (s->options.mode) {
+    case BENCH_ECHO:
+    case BENCH_CLOSE:
+        echo_bytes(s, c, slice);
+        return;
+    case BENCH_FRAMED:
+        answer_frames(s, c, slice.data, slice.len);
+        break;
+    case BENCH_FANOUT:
+        for (uint32_t i = 0; i < slice.len; i++) {
+            send_to_all(s);
+        }
+        break;
+    }
+    pool_release(&s->pool, slice.buf_id);
+}
+
+static void rearm_if_wanted(struct server *s, struct conn *c, int res)
+{
+    if (c->is_armed || c->is_broken || c->is_ending || c->is_starved) {
+        return;
+    }
+    if (res == -ENOBUFS) {
+        c->is_starved = true;
+        list_push(&s->starved, c);
+    } else if (c->pending < CREDIT &&
+               (s->options.mode != BENCH_CLOSE ||
+                c->answered + c->pending < s->options.frame_size)) {
+        arm_recv(s, c, false);
+    }
+}
+
+static void on_recv(struct server *s, struct conn *c,
+                    const struct io_uring_cqe *cqe)
+{
+    c->is_armed = (cqe->flags & IORING_CQE_F_MORE) != 0;
+    if ((cqe->flags & IORING_CQE_F_BUFFER) != 0) {
+        struct slice slice = pool_take(&s->pool, cqe);
+
+        if (slice.len > 0 && !c->is_broken) {
+            take_data(s, c, slice);
+        } else {
+            pool_release(&s->pool, slice.buf_id);
+        }
+    }
+    if (cqe->res == 0) {
+        c->is_ending = true;
+    } else if (cqe->res < 0 && cqe->res != -ENOBUFS) {
+        break_conn(c);
+    }
+    rearm_if_wanted(s, c, cqe->res);
+    end_if_done(s, c);
+}
+
+static void drop_sent_slices(struct server *s, struct conn *c, uint32_t sent)
+{
+    uint32_t done = 0;
+
+    c->pending -= sent;
+    while (sent > 0 && sent >= c->slices[done].len) {
+        sent -= c->slices[done].len;
+        pool_release(&s->pool, c->slices[done].buf_id);
+        done++;
+    }
+    c->slice_count -= done;
+    if (c->slice_count > 0) {
+        memmove(c->slices, c->slices + done,
+                c->slice_count * sizeof(struct slice));
+        c->slices[0].data += sent;
+        c->slices[0].len -= sent;
+    }
+}
+
+static void on_send(struct server *s, struct conn *c, int res)
+{
+    c->is_sending = false;
+    if (res < 0) {
+        break_conn(c);
+    } else if (s->options.mode == BENCH_FRAMED) {
+        c->fly_sent += (uint32_t)res;
+        c->fly_len = c->fly_sent == c->fly_len ? 0 : c->fly_len;
+    } else {
+        drop_sent_slices(s, c, (uint32_t)res);
+        c->answered += (uint32_t)res;
+        if (s->options.mode == BENCH_CLOSE &&
+            c->answered >= s->options.frame_size) {
+            c->is_ending = true;
+        }
+    }
+    if (has_output(c) && !c->is_broken) {
+        mark_dirty(s, c);
+    }
+    rearm_if_wanted(s, c, res);
+    end_if_done(s, c);
+}
+
+static void send_slices(struct server *s, struct conn *c)
+{
+    struct io_uring_sqe *sqe = get_sqe(s, c, TAG_SEND);
+    uint32_t count = c->slice_count < IOV_COUNT ? c->slice_count : IOV_COUNT;
+
+    if (count == 1) {
+        io_uring_prep_send(sqe, c->fd, c->slices[0].data, c->slices[0].len, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        c->iov[i].iov_base = c->slices[i].data;
+        c->iov[i].iov_len = c->slices[i].len;
+    }
+    c->msg.msg_iov = c->iov;
+    c->msg.msg_iovlen = count;
+    io_uring_prep_sendmsg(sqe, c->fd, &c->msg, 0);
+}
+
+static void send_frames(struct server *s, struct conn *c)
+{
+    struct io_uring_sqe *sqe = get_sqe(s, c, TAG_SEND);
+
+    if (c->fly_len == 0) {
+        uint8_t *memory = c->fly;
+        uint32_t capacity = c->fly_capacity;
+
+        c->fly = c->fill;
+        c->fly_len = c->fill_len;
+        c->fly_capacity = c->fill_capacity;
+        c->fly_sent = 0;
+        c->fill = memory;
+        c->fill_len = 0;
+        c->fill_capacity = capacity;
+    }
+    io_uring_prep_send(sqe, c->fd, c->fly + c->fly_sent,
+                       c->fly_len - c->fly_sent, 0);
+}
+
+static void send_dirty(struct server *s)
+{
+    for (uint32_t i = 0; i < s->dirty.count; i++) {
+        struct conn *c = s->dirty.items[i];
+
+        c->is_dirty = false;
+        if (c->is_broken) {
+            end_if_done(s, c);
+            continue;
+        }
+        c->is_sending = true;
+        if (s->options.mode == BENCH_FRAMED) {
+            send_frames(s, c);
+        } else {
+            send_slices(s, c);
+        }
+    }
+    s->dirty.count = 0;
+}
+
+static void feed_starved(struct server *s)
+{
+    if (s->pool.posted_count == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < s->starved.count; i++) {
+        struct conn *c = s->starved.items[i];
+
+        c->is_starved = false;
+        rearm_if_wanted(s, c, 0);
+        end_if_done(s, c);
+    }
+    s->starved.count = 0;
+}
+
+static void on_accept(struct server *s, const struct io_uring_cqe *cqe)
+{
+    struct conn *c;
+
+    if ((cqe->flags & IORING_CQE_F_MORE) == 0) {
+        arm_accept(s);
+    }
+    if (cqe->res < 0) {
+        bench_die_err("accept", cqe->res);
+    }
+    c = bench_alloc(sizeof(*c));
+    c->fd = cqe->res;
+    c->slices = c->slices_inline;
+    c->slice_capacity = SLICE_INLINE;
+    c->index = s->conns.count;
+    list_push(&s->conns, c);
+    arm_recv(s, c, true);
+}
+
+static void handle(struct server *s, const struct io_uring_cqe *cqe)
+{
+    struct conn *c =
+        (struct conn *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+
+    switch ((enum tag)(cqe->user_data & TAG_MASK)) {
+    case TAG_ACCEPT:
+        on_accept(s, cqe);
+        return;
+    case TAG_RECV:
+        on_recv(s, c, cqe);
+        return;
+    case TAG_SEND:
+        on_send(s, c, cqe->res);
+        return;
+    case TAG_CLOSE:
+        bench_die_err("close", cqe->res);
+    }
+}
+
+static void serve(struct server *s)
+{
+    for (;;) {
+        struct io_uring_cqe *cqe;
+        unsigned int head;
+        unsigned int count = 0;
+        int ret = io_uring_submit_and_wait(&s->ring, 1);
+
+        if (ret < 0 && ret != -EINTR && ret != -EBUSY) {
+            bench_die_err("io_uring_submit_and_wait", ret);
+        }
+        io_uring_for_each_cqe(&s->ring, head, cqe)
+        {
+            handle(s, cqe);
+            count++;
+        }
+        io_uring_cq_advance(&s->ring, count);
+        pool_post(&s->pool);
+        feed_starved(s);
+        send_dirty(s);
+    }
+}
+
+static void start(struct server *s)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
+        .cq_entries = CQ_ENTRIES,
+    };
+    int ret = io_uring_queue_init_params(SQ_ENTRIES, &s->ring, &params);
+
+    if (ret < 0) {
+        bench_die_err("io_uring_queue_init_params", ret);
+    }
+    io_uring_register_ring_fd(&s->ring);
+    pool_init(&s->pool, &s->ring);
+}
+
+int main(int argc, char **argv)
+{
+    struct server *s = bench_alloc(sizeof(*s));
+
+    s->options = bench_parse(argc, argv, "A server on bare liburing.");
+    s->message = bench_alloc(s->options.message_size);
+    s->listen_fd = bench_listen(s->options.port, 0);
+    start(s);
+    arm_accept(s);
+    bench_serving(s->options.port);
+    serve(s);
+    return 0;
+}

@@ -1,0 +1,33 @@
+/*
+ * The pattern of the posting comparison: one thread posts numbered messages to
+ * the loop of another as fast as it may, with a bounded number on the way.
+ *
+ * A side is a table with the function that posts; the loop's side calls
+ * post_received for each message and stops when it returns false. The window
+ * on the way is what "under load" means: the loop always has work, and the
+ * poster waits when it is too far ahead.
+ */
+#ifndef BENCH_POST_H
+#define BENCH_POST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define POST_COUNT  4000000
+#define POST_WINDOW 1024 /* messages on the way at most */
+
+struct post_message {
+    uint64_t number;
+    void *link; /* for the side's own queue */
+};
+
+/* Start the posting thread; post must hand the message to the loop. */
+void post_start(void (*post)(struct post_message *message));
+
+/* In the loop's thread, for each message; false after the last one. */
+bool post_received(const struct post_message *message);
+
+/* Wait for the thread and print the result as one JSON object. */
+void post_report(const char *name);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * Posting as it is done without a library: a list under a mutex, an eventfd
+ * written for every message, and an epoll loop that takes the whole list each
+ * time the eventfd is readable.
+ */
+#include "bench/bench.h"
+#include "bench/post.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct post_message *first;
+static struct post_message *last;
+static int event_fd;
+
+static void post(struct post_message *message)
+{
+    uint64_t one = 1;
+
+    message->link = NULL;
+    pthread_mutex_lock(&lock);
+    if (first == NULL) {
+        first = message;
+    } else {
+        last->link = message;
+    }
+    last = message;
+    pthread_mutex_unlock(&lock);
+    if (write(event_fd, &one, sizeof(one)) != sizeof(one)) {
+        bench_die("write");
+    }
+}
+
+static bool take_all(void)
+{
+    struct post_message *message;
+    uint64_t count;
+    bool goes_on = true;
+
+    if (read(event_fd, &count, sizeof(count)) != sizeof(count)) {
+        bench_die("read");
+    }
+    pthread_mutex_lock(&lock);
+    message = first;
+    first = NULL;
+    pthread_mutex_unlock(&lock);
+    while (message != NULL) {
+        struct post_message *next = message->link;
+
+        goes_on = post_received(message);
+        message = next;
+    }
+    return goes_on;
+}
+
+int main(void)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+
+    event_fd = eventfd(0, EFD_CLOEXEC);
+    if (epoll_fd < 0 || event_fd < 0 ||
+        epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event_fd, &event) < 0) {
+        bench_die("eventfd");
+    }
+    post_start(post);
+    do {
+        if (epoll_wait(epoll_fd, &event, 1, -1) < 0) {
+            bench_die("epoll_wait");
+        }
+    } while (take_all());
+    post_report("eventfd");
+    return 0;
+}
