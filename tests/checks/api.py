@@ -6,7 +6,7 @@ have nothing to complain about: an undocumented symbol or parameter is an
 error. Every function says which thread may call it, and functions with a
 result say what it is. The version in base.h is the build's.
 
-Usage: api.py --source DIR --work DIR --library FILE --version V [--html]
+Usage: api.py --source DIR --work DIR --library FILE --version V
 Exit status 77 (skipped) when Doxygen is absent and all else is right.
 """
 
@@ -62,8 +62,7 @@ def doxygen(args, program):
     template = args.source / "tests" / "Doxyfile.in"
     text = template.read_text(encoding="utf-8")
     for key, value in (("SOURCE", args.source), ("OUTPUT", args.work),
-                       ("VERSION", args.version),
-                       ("HTML", "YES" if args.html else "NO")):
+                       ("VERSION", args.version)):
         text = text.replace(f"@{key}@", str(value))
     shutil.rmtree(args.work, ignore_errors=True)
     args.work.mkdir(parents=True)
@@ -113,7 +112,6 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--library", required=True)
     parser.add_argument("--version", required=True)
-    parser.add_argument("--html", action="store_true")
     args = parser.parse_args()
     args.source = args.source.resolve()
 
