@@ -1,0 +1,207 @@
+"""Starting servers and clients for the comparisons, and measuring them.
+
+A server is pinned to one CPU and the client to another. The figure is the
+server's CPU time for each message: the client reads the server's CPU clock at
+both ends of its window. Everything here is bounded in time and fails loudly.
+"""
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import statistics
+import subprocess
+
+# Below the ephemeral range, so no client of an earlier run sits on them.
+FIRST_PORT = 20000
+LAST_PORT = 31999
+START_TIMEOUT_S = 10
+
+
+class Failure(Exception):
+    """A run that cannot be used: its text says why."""
+
+
+class Settings:
+    """What the command line decides for all rows."""
+
+    def __init__(self, options):
+        self.programs = options.programs
+        self.weir_load = options.weir_load
+        self.server_cpu = options.server_cpu
+        self.client_cpu = options.client_cpu
+        self.rounds = options.rounds
+        self.warm_ms = options.warm
+        self.time_ms = options.time
+        self.subject = options.subject
+        self.next_port = FIRST_PORT + os.getpid() % 1000 * 10
+
+
+def _find_port(settings):
+    """A free port; in TIME_WAIT is free enough, as the servers reuse it."""
+    for _ in range(1000):
+        port = settings.next_port
+        settings.next_port += 1
+        if settings.next_port > LAST_PORT:
+            settings.next_port = FIRST_PORT
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise Failure(f"no free port from {FIRST_PORT} to {LAST_PORT}")
+
+
+def _prepare(cpu):
+    """A function for the child: pin it and let it open many files."""
+
+    def run():
+        os.sched_setaffinity(0, {cpu})
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    return run
+
+
+class Server:
+    """A server of the comparison while it runs; a context manager."""
+
+    def __init__(self, settings, name, mode="echo", extra=()):
+        self.settings = settings
+        self.name = name
+        self.port = _find_port(settings)
+        self.command = server_command(settings, name, mode, self.port, extra)
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=_prepare(self.settings.server_cpu))
+        ready, _, _ = select.select([self.process.stdout], [], [],
+                                    START_TIMEOUT_S)
+        line = self.process.stdout.readline().decode() if ready else ""
+        if str(self.port) not in line:
+            self.process.kill()
+            _, errors = self.process.communicate()
+            raise Failure(f"{' '.join(self.command)} does not serve: "
+                          f"{errors.decode().strip() or line.strip()}")
+        return self
+
+    def __exit__(self, *_):
+        died = self.process.poll()
+        if died is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+        if died is not None:
+            raise Failure(f"{self.name} ended by itself, status {died}")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def resident_bytes(self):
+        """Anonymous memory in use: what the program itself has taken."""
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("Anonymous:"):
+                    return int(line.split()[1]) * 1024
+        raise Failure("no Anonymous line in smaps_rollup")
+
+
+def server_command(settings, name, mode, port, extra=()):
+    """The command of a contender; plain echo of weir is weir-load's."""
+    if name == "weir" and mode in ("echo", "chargen", "discard"):
+        chosen = [] if mode == "echo" else ["--mode", mode]
+        return [settings.weir_load, "serve", *chosen,
+                f"tcp://127.0.0.1:{port}"]
+    return [program_path(settings, f"echo_{name}"), "--mode", mode, *extra,
+            str(port)]
+
+
+def program_path(settings, name):
+    path = os.path.join(settings.programs, name)
+    if not os.access(path, os.X_OK):
+        raise Failure(f"{path} is not there")
+    return path
+
+
+def exists(settings, name, mode="echo"):
+    """Whether a contender was built."""
+    try:
+        command = server_command(settings, name, mode, 1)
+    except Failure:
+        return False
+    return os.access(command[0], os.X_OK)
+
+
+class Client:
+    """The neutral client while it runs, started at once."""
+
+    def __init__(self, server, arguments, warm_ms=None, time_ms=None):
+        settings = server.settings
+        warm_ms = settings.warm_ms if warm_ms is None else warm_ms
+        time_ms = settings.time_ms if time_ms is None else time_ms
+        self.limit_s = (warm_ms + time_ms) / 1000 + 30
+        command = [program_path(settings, "client"),
+                   "--server-pid", str(server.pid),
+                   "--warm", str(warm_ms), "--time", str(time_ms),
+                   *[str(a) for a in arguments], str(server.port)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, preexec_fn=_prepare(settings.client_cpu))
+
+    def wait_ready(self):
+        """Of the idle mode: all connections are open."""
+        line = self.process.stdout.readline().decode()
+        if not line.startswith("ready"):
+            raise Failure(f"the client does not connect: {line}")
+
+    def finish(self, allow_errors=False):
+        """The client's report; closing its input ends the idle mode."""
+        try:
+            output, errors = self.process.communicate(timeout=self.limit_s)
+        except subprocess.TimeoutExpired as error:
+            self.process.kill()
+            self.process.wait()
+            raise Failure("the client does not end") from error
+        text = output.decode()
+        start = text.find("{")
+        if start < 0:
+            raise Failure(f"the client says: {errors.decode().strip()}")
+        report = json.loads(text[start:])
+        if not report["valid"] and not allow_errors:
+            raise Failure(f"the client saw errors: {report['errors']}")
+        return report
+
+
+def run_pair(settings, name, mode, server_extra, client_arguments):
+    """One server, one client, one report with the CPU time per message."""
+    with Server(settings, name, mode, server_extra) as server:
+        report = Client(server, client_arguments).finish()
+    if report["messages"] == 0:
+        raise Failure(f"{name}: no message in the window")
+    report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
+    return report
+
+
+def run_alone(settings, program):
+    """A program that measures itself and prints one JSON object."""
+    result = subprocess.run(
+        [program_path(settings, program)], capture_output=True, timeout=120,
+        check=False, preexec_fn=_prepare(settings.server_cpu))
+    if result.returncode != 0:
+        raise Failure(f"{program}: {result.stderr.decode().strip()}")
+    return json.loads(result.stdout)
+
+
+def median_ratio(subject, peer):
+    """The median of the rounds' ratios: what both feel in a round cancels."""
+    return statistics.median(a / b for a, b in zip(subject, peer))

@@ -1,0 +1,320 @@
+"""The rows of the comparison: what runs, against whom, and the target.
+
+Each row is a function that takes the settings and a progress function and
+yields Result objects, one for each line of the table.
+"""
+import math
+import statistics
+import time
+
+from harness import (Client, Failure, Server, exists, median_ratio,
+                     run_alone, run_pair)
+
+
+class Result:
+    """One line of the table: a figure, a ratio to a peer, a target."""
+
+    def __init__(self, row, case, figure, values, **rest):
+        self.row = row
+        self.case = case
+        self.figure = figure  # what is compared, with its unit
+        self.subject = values[0]
+        self.peer = rest.get("peer", "")
+        self.peer_value = values[1]
+        self.ratio = values[2]
+        self.target = rest.get("target")
+        self.spread = rest.get("spread", "")
+
+    @property
+    def met(self):
+        if self.target is None:
+            return None
+        measured = self.ratio if self.ratio is not None else self.subject
+        return measured <= self.target
+
+
+def _rounds(settings, progress, title, contenders, measure):
+    """Measure A B C, A B C, ...; the reports of each contender by name."""
+    reports = {name: [] for name in contenders}
+    for number in range(settings.rounds):
+        order = contenders if number % 2 == 0 else contenders[::-1]
+        for name in order:
+            progress(f"{title}: round {number + 1}/{settings.rounds} {name}")
+            reports[name].append(measure(name))
+    return reports
+
+
+def _compare(settings, row, case, reports, targets, key="cpu_ns",
+             figure="ns CPU/msg", scale=1):
+    """Results for one case: the subject against each of its peers."""
+    subject = [r[key] / scale for r in reports[settings.subject]]
+    for name, values in reports.items():
+        if name == settings.subject:
+            continue
+        peer = [r[key] / scale for r in values]
+        ratios = sorted(a / b for a, b in zip(subject, peer))
+        yield Result(row, case, figure,
+                     (statistics.median(subject), statistics.median(peer),
+                      median_ratio(subject, peer)),
+                     peer=name, target=targets.get(name),
+                     spread=f"{ratios[0]:.2f}..{ratios[-1]:.2f}")
+
+
+def _contenders(settings, mode, names):
+    missing = [settings.subject] if not exists(
+        settings, settings.subject, mode) else []
+    if missing:
+        raise Failure(f"{settings.subject} has no server for mode {mode}")
+    return [settings.subject] + [
+        name for name in names
+        if name != settings.subject and exists(settings, name, mode)]
+
+
+def _echo_row(settings, progress, row, cases, mode="echo"):
+    """Rows that differ only in arguments: (case, server, client, targets)."""
+    for case, server_extra, client, targets, per in cases:
+        names = _contenders(settings, mode,
+                            ["uring", "epoll", "uv", "event"])
+        reports = _rounds(
+            settings, progress, f"{row} {case}", names,
+            lambda name, s=server_extra, c=client: run_pair(
+                settings, name, mode, s, c))
+        yield from _compare(settings, row, case, reports, targets, scale=per)
+
+
+def row_t1(settings, progress):
+    yield from _echo_row(settings, progress, "T1", [
+        ("128 B, 50 connections", [], ["--conns", 50],
+         {"uring": 1.03, "uv": 0.62, "event": 0.78}, 1),
+        ("128 B, 1000 connections", [], ["--conns", 1000],
+         {"uring": 1.03, "uv": 0.53, "event": 0.68}, 1),
+    ])
+
+
+def row_t4(settings, progress):
+    yield from _echo_row(settings, progress, "T4", [
+        ("16 x 128 B, 16 writes", ["--frame", "128"],
+         ["--conns", 50, "--size", 2048], {"uring": 1.10}, 16),
+        ("100 x 16 B, 100 writes", ["--frame", "16"],
+         ["--conns", 50, "--size", 1600], {"uring": 1.10}, 100),
+    ], mode="framed")
+
+
+def row_t5(settings, progress):
+    ratios = []
+    cases = [("64 KiB x 4, 20 conns", 65536, 4, 20),
+             ("256 KiB x 1, 20 conns", 262144, 1, 20),
+             ("1 MiB x 1, 4 conns", 1048576, 1, 4),
+             ("16 KiB x 1, 50 conns", 16384, 1, 50)]
+    names = _contenders(settings, "echo", ["epoll", "uring"])
+    for case, size, depth, conns in cases:
+        client = ["--size", size, "--depth", depth, "--conns", conns]
+        reports = _rounds(
+            settings, progress, f"T5 {case}", names,
+            lambda name, c=client: run_pair(settings, name, "echo", [], c))
+        for result in _compare(settings, "T5", case, reports,
+                               {"epoll": 1.10}):
+            if result.peer == "epoll":
+                ratios.append(result.ratio)
+            yield result
+    if ratios:
+        mean = math.exp(sum(math.log(r) for r in ratios) / len(ratios))
+        yield Result("T5", "geometric mean of the four", "ratio",
+                     (None, None, mean), peer="epoll", target=1.05)
+
+
+def row_t6(settings, progress):
+    names = _contenders(settings, "echo", ["uring"])
+    progress("T6 capacity of the bare loop")
+    closed = run_pair(settings, "uring", "echo", [], ["--conns", 50])
+    capacity = closed["messages"] / closed["window_ns"] * 1e9
+    for percent in (10, 50, 80):
+        rate = int(capacity * percent / 100)
+        client = ["--mode", "open", "--conns", 50, "--rate", rate]
+        case = f"open loop, {percent} % = {rate}/s"
+        reports = _rounds(
+            settings, progress, f"T6 {case}", names,
+            lambda name, c=client: run_pair(settings, name, "echo", [], c))
+        yield from _compare(settings, "T6", case, reports, {"uring": 1.03})
+        for quantile in ("p50", "p99", "p999"):
+            flat = {name: [{"v": r["latency_ns"][quantile] / 1000}
+                           for r in values]
+                    for name, values in reports.items()}
+            yield from _compare(settings, "T6", case, flat, {"uring": 1.05},
+                                key="v", figure=f"us {quantile}")
+
+
+def row_t7(settings, progress):
+    churn = ["--mode", "churn", "--sources", 200, "--conns", 50]
+    target = {"epoll": 0.95}
+    yield from _echo_row(settings, progress, "T7", [
+        ("connect-request-close, peer first", [], churn, target, 1)])
+    yield from _echo_row(settings, progress, "T7", [
+        ("connect-request-close, server first", [],
+         churn + ["--server-closes"], target, 1)], mode="close")
+
+
+def _kernel_bytes():
+    """Kernel memory of sockets and what hangs on them, as it accounts it."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        fields = dict(line.split(":") for line in file)
+    return int(fields["Slab"].split()[0]) * 1024
+
+
+def _idle_memory(settings, name, count):
+    with Server(settings, name) as server:
+        # The first ones pay for what is shared by all.
+        warm = Client(server, ["--mode", "idle", "--conns", 200], 0, 600000)
+        warm.wait_ready()
+        before = server.resident_bytes()
+        kernel = _kernel_bytes()
+        idle = Client(server, ["--mode", "idle", "--conns", count], 0, 600000)
+        idle.wait_ready()
+        time.sleep(0.5)
+        used = server.resident_bytes() - before
+        kernel = _kernel_bytes() - kernel
+        idle.finish()
+        warm.finish()
+    return {"bytes": used / count, "kernel": kernel / count}
+
+
+def _beside_idle(settings, name, idle_count):
+    with Server(settings, name) as server:
+        holder = None
+        if idle_count > 0:
+            holder = Client(server, ["--mode", "idle", "--conns", idle_count],
+                            0, 600000)
+            holder.wait_ready()
+        report = Client(server, ["--conns", 50]).finish()
+        if holder is not None:
+            holder.finish()
+    return {"cpu_ns": report["server_cpu_ns"] / report["messages"]}
+
+
+def row_t8(settings, progress):
+    count = 9000
+    for name in _contenders(settings, "echo", ["uring", "epoll", "uv",
+                                               "event"]):
+        progress(f"T8 {name}: {count} idle connections")
+        memory = _idle_memory(settings, name, count)
+        target = 512 if name == settings.subject else None
+        yield Result("T8", f"{name}: memory of the process", "B/connection",
+                     (memory["bytes"], None, None), target=target)
+        yield Result("T8", f"{name}: kernel, both ends", "B/connection",
+                     (memory["kernel"], None, None))
+    subject = settings.subject
+    reports = _rounds(
+        settings, progress, "T8 50 active", ["idle", "alone"],
+        lambda which: _beside_idle(settings, subject,
+                                   count if which == "idle" else 0))
+    idle = [r["cpu_ns"] for r in reports["idle"]]
+    alone = [r["cpu_ns"] for r in reports["alone"]]
+    yield Result("T8", f"50 active beside {count} idle", "ns CPU/msg",
+                 (statistics.median(idle), statistics.median(alone),
+                  median_ratio(idle, alone)), peer="alone", target=1.05)
+
+
+def _watch_memory(server, seconds):
+    """The most memory that the server has during this time."""
+    most = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        most = max(most, server.resident_bytes())
+        time.sleep(0.1)
+    return most
+
+
+def _beside(settings, name, disturbance, seconds=3):
+    """50 small connections beside a disturbance: report and peak memory."""
+    with Server(settings, name) as server:
+        time_ms = int(seconds * 1000)
+        small = Client(server, ["--conns", 50], 300, time_ms)
+        time.sleep(0.4)
+        other = None
+        if disturbance is not None:
+            other = Client(server, disturbance, 0, int(time_ms * 0.8))
+        peak = _watch_memory(server, seconds * 0.8)
+        report = small.finish()
+        if other is not None:
+            other.finish()
+    report["peak"] = peak
+    return report
+
+
+def row_t9(settings, progress):
+    subject = settings.subject
+    mib = 1024 * 1024
+    if subject == "weir":
+        progress("T9 readers that stop reading")
+        with Server(settings, subject, "chargen") as server:
+            stalled = Client(server, ["--mode", "idle", "--conns", 1000], 0,
+                             8000)
+            stalled.wait_ready()
+            first = _watch_memory(server, 2)
+            later = _watch_memory(server, 3)
+            stalled.finish()
+        yield Result("T9", "1000 stalled readers, 5 s beside 2 s", "MiB",
+                     (later / mib, first / mib, later / first),
+                     peer="earlier", target=1.05)
+    cases = [("alone", None),
+             ("one flooding peer", ["--mode", "flood", "--conns", 1]),
+             ("4 bulk connections",
+              ["--conns", 4, "--size", 1048576]),
+             ("an accept storm of 4000",
+              ["--mode", "idle", "--conns", 4000])]
+    for case, disturbance in cases:
+        progress(f"T9 {case}")
+        report = _beside(settings, subject, disturbance)
+        yield Result("T9", f"50 small beside: {case}", "us p99",
+                     (report["latency_ns"]["p99"] / 1000, None, None))
+        yield Result("T9", f"50 small beside: {case}", "MiB peak",
+                     (report["peak"] / mib, None, None))
+        yield Result("T9", f"50 small beside: {case}", "1/Jain",
+                     (1 / max(report["fairness"], 1e-9), None, None),
+                     target=1 / 0.95 if "flooding" in case else None)
+
+
+def row_t10(settings, progress):
+    yield from _echo_row(settings, progress, "T10", [
+        ("1 KiB to 1000 connections", ["--message", "1024"],
+         ["--mode", "fanout", "--conns", 1000, "--size", 1024],
+         {"uring": 1.05}, 1)], mode="fanout")
+
+
+def _alone_row(settings, progress, row, case, programs, key, target):
+    subject = settings.subject
+    if subject not in programs:
+        raise Failure(f"{subject} has no program for this row")
+    names = [subject, *[n for n in programs if n != subject]]
+    reports = _rounds(settings, progress, f"{row} {case}", names,
+                      lambda name: run_alone(settings, programs[name]))
+    yield from _compare(settings, row, case, reports, target, key=key,
+                        figure="ns CPU/op")
+
+
+def row_t13(settings, progress):
+    programs = {"weir": "timers_weir", "uv": "timers_uv"}
+    for key, case in (("total_ns", "1 M timers, whole pattern"),
+                      ("step_ns", "1 M timers, random moves and cancels")):
+        yield from _alone_row(settings, progress, "T13", case, programs, key,
+                              {"uv": 0.5})
+
+
+def row_t14(settings, progress):
+    programs = {"weir": "post_weir", "eventfd": "post_eventfd"}
+    yield from _alone_row(settings, progress, "T14", "posts under load",
+                          programs, "cpu_ns", {"eventfd": 0.5})
+
+
+ROWS = {
+    "T1": (row_t1, "echo of 128 B, 50 and 1000 connections"),
+    "T4": (row_t4, "framed: many small writes in a turn"),
+    "T5": (row_t5, "bulk echo"),
+    "T6": (row_t6, "open loop at 10, 50 and 80 % of capacity"),
+    "T7": (row_t7, "connect, one request, close"),
+    "T8": (row_t8, "idle connections: memory, and what they cost others"),
+    "T9": (row_t9, "readers that stop, floods, storms"),
+    "T10": (row_t10, "fan-out of one message"),
+    "T13": (row_t13, "a million timers"),
+    "T14": (row_t14, "posts from another thread"),
+}
