@@ -121,9 +121,13 @@ static void open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
     }
     struct wr_list *member = list->next;
     wr_list_init(list);
+    /* All others are later, so that the first deadline is known for nothing. */
+    wheel->next_ns = UINT64_MAX;
     while (member != list) {
         struct wr_list *next = member->next;
-        place(wheel, wr_container_of(member, struct wr_timer, link));
+        struct wr_timer *timer = wr_container_of(member, struct wr_timer, link);
+        wheel->next_ns = wr_min_u64(wheel->next_ns, timer->when_ns);
+        place(wheel, timer);
         member = next;
     }
 }

@@ -1,0 +1,127 @@
+/*
+ * Page guards, compiled here as a guard build compiles them: late writes of
+ * the kernel fail, late accesses of the program fault, and the quarantine that
+ * brings this about stays bounded.
+ */
+#ifndef WR_GUARD
+#define WR_GUARD 1
+#endif
+#include "uring/guard.c"
+
+#include "tests/unit.h"
+#include "tests/unit/allocator.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+static struct unit_allocator allocator;
+
+/* Has the kernel write to @ptr: 0 or a negative errno. */
+static int kernel_write(void *ptr)
+{
+    int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    cr_assert_geq(fd, 0);
+    /* Not read(): a sanitizer would look at the memory before the kernel. */
+    ssize_t ret = syscall(SYS_read, fd, ptr, 1);
+    int err = ret == 1 ? 0 : -errno;
+    close(fd);
+    return err;
+}
+
+UNIT(guard_pages, the_kernel_can_write_until_the_memory_is_freed)
+{
+    unit_allocator_init(&allocator);
+    uint8_t *ptr = wr_guard_alloc(&allocator.hooks, 1000);
+    cr_assert_eq(kernel_write(ptr), 0);
+    cr_assert_eq(kernel_write(ptr + 999), 0);
+    wr_guard_free(&allocator.hooks, ptr, 1000);
+
+    cr_assert_eq(kernel_write(ptr), -EFAULT);
+    cr_assert_eq(kernel_write(ptr + 999), -EFAULT);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(guard_pages, running_over_the_end_meets_the_guard)
+{
+    unit_allocator_init(&allocator);
+    for (size_t size = 64; size <= 65536; size *= 4) {
+        uint8_t *ptr = wr_guard_alloc(&allocator.hooks, size);
+        cr_assert_eq(kernel_write(ptr + size - 1), 0);
+        cr_assert_eq(kernel_write(ptr + size), -EFAULT);
+        wr_guard_free(&allocator.hooks, ptr, size);
+    }
+}
+
+UNIT(guard_pages, freed_memory_is_not_given_out_again_at_once)
+{
+    unit_allocator_init(&allocator);
+    uint8_t *freed = wr_guard_alloc(&allocator.hooks, 4096);
+    wr_guard_free(&allocator.hooks, freed, 4096);
+    for (unsigned i = 0; i < QUARANTINE_COUNT - 1; i++) {
+        uint8_t *ptr = wr_guard_alloc(&allocator.hooks, 4096);
+        cr_assert_neq(ptr, freed);
+        wr_guard_free(&allocator.hooks, ptr, 4096);
+    }
+    cr_assert_eq(kernel_write(freed), -EFAULT);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(guard_pages, the_quarantine_is_bounded_in_number)
+{
+    unit_allocator_init(&allocator);
+    for (unsigned i = 0; i < 3 * QUARANTINE_COUNT; i++) {
+        uint8_t *ptr = wr_guard_alloc(&allocator.hooks, 100);
+        cr_assert_not_null(ptr);
+        wr_guard_free(&allocator.hooks, ptr, 100);
+        cr_assert_leq(quarantine.count, QUARANTINE_COUNT);
+    }
+    cr_assert_eq(quarantine.count, QUARANTINE_COUNT);
+}
+
+UNIT(guard_pages, the_quarantine_is_bounded_in_bytes)
+{
+    const size_t size = 20u << 20;
+    unit_allocator_init(&allocator);
+    for (int i = 0; i < 40; i++) {
+        uint8_t *ptr = wr_guard_alloc(&allocator.hooks, size);
+        cr_assert_not_null(ptr);
+        wr_guard_free(&allocator.hooks, ptr, size);
+        cr_assert_leq(quarantine.bytes, QUARANTINE_BYTES);
+    }
+    cr_assert_eq(quarantine.count, QUARANTINE_BYTES / (size + 8192));
+    uint8_t *huge = wr_guard_alloc(&allocator.hooks, QUARANTINE_BYTES);
+    cr_assert_not_null(huge);
+    wr_guard_free(&allocator.hooks, huge, QUARANTINE_BYTES);
+    cr_assert_eq(quarantine.count, 1, "one may be larger than all");
+}
+
+UNIT(guard_pages, without_address_space_nothing_is_left_behind)
+{
+    unit_allocator_init(&allocator);
+
+    cr_assert_null(wr_guard_alloc(&allocator.hooks, SIZE_MAX / 4));
+    cr_assert_eq(allocator.calls, 1);
+    unit_allocator_check(&allocator);
+}
+
+UNIT_ABORTS(guard_pages, freeing_with_another_size_is_a_bug)
+{
+    uint8_t *ptr = wr_guard_alloc(wr_default_allocator(), 100);
+    cr_assert_not_null(ptr);
+    wr_guard_free(wr_default_allocator(), ptr, 200);
+}
+
+static void read_freed(void)
+{
+    volatile uint8_t *ptr = wr_guard_alloc(wr_default_allocator(), 100);
+    wr_guard_free(wr_default_allocator(), (void *)ptr, 100);
+    signal(SIGSEGV, SIG_DFL);
+    wr_ignore(ptr[0] == 1);
+}
+
+Test(guard_pages, reading_freed_memory_faults, .signal = SIGSEGV)
+{
+    read_freed();
+}
