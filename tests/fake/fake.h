@@ -1,0 +1,163 @@
+/*
+ * The fake machine: a ring, sockets, peers and a clock inside one process.
+ *
+ * What uring/ring.h and uring/sys.h promise is kept here without a kernel.
+ * Submission entries are the real ones and are interpreted; connections are
+ * pairs of byte pipes of finite size; time stands still except while the loop
+ * waits in wr_ring_enter(). A test starts a machine, makes a loop on it, and
+ * plays the peers: from the `entered` hook (before every enter), from the
+ * `idle` hook (the loop would sleep), or at a given time with fake_at().
+ *
+ * Everything is decided by the seed, so a run can be repeated. The machine is
+ * strict: an operation on a descriptor that is closed, a second send on a
+ * socket, a descriptor closed under a live operation and the like end the
+ * program at once with the seed and a line that says what was wrong. It is one
+ * machine for each process, and for one thread.
+ */
+#ifndef WEIR_TESTS_FAKE_H
+#define WEIR_TESTS_FAKE_H
+
+#include "weir/base.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/* What may go wrong by chance, each with a probability in thousandths. */
+enum fake_fault {
+    FAKE_SHORT_SEND,   /* a send takes less than there is room for */
+    FAKE_SHORT_RECV,   /* a receive takes less than there is */
+    FAKE_DELAY,        /* a completion that could be there comes later */
+    FAKE_REORDER,      /* completions of different operations change places */
+    FAKE_NO_BUFFER,    /* a receive ends with -ENOBUFS */
+    FAKE_NO_FD,        /* accept and socket fail with -EMFILE */
+    FAKE_INTERRUPT,    /* a wait returns early with nothing */
+    FAKE_CANCEL_RACE,  /* a cancelled operation completes all the same */
+    FAKE_CONN_ABORTED, /* accept fails with -ECONNABORTED */
+    FAKE_FAULT_COUNT
+};
+
+struct fake_options {
+    uint64_t seed;
+    uint32_t missing; /* bits of enum wr_feature that this kernel lacks */
+    uint32_t permille[FAKE_FAULT_COUNT];
+    uint32_t send_size; /* bytes of each socket's send queue, 0: 64 KiB */
+    uint32_t recv_size; /* and of its receive queue, 0: 64 KiB */
+    uint32_t fd_limit;  /* descriptors open at once, 0: no limit */
+    uint32_t sq_max;    /* entries of the rings at most, 0: as asked for */
+    uint32_t cq_max;
+    int open_error; /* what wr_ring_open() fails with; 0: it works */
+    bool fresh_fds; /* a number is never used again */
+    bool poison;    /* posted and armed memory is overwritten first */
+    bool trace;     /* write what happens as text, see fake_text() */
+    void (*entered)(void *arg);
+    bool (*idle)(void *arg); /* true: did something, look again */
+    void *arg;
+};
+
+#define FAKE_FIRST_FD 1000
+#define FAKE_START_NS 1000000000u
+
+/* Counts since fake_start(). */
+struct fake_stats {
+    uint64_t submitted;
+    uint64_t completions;
+    uint64_t enters;
+    uint64_t accepts;
+    uint64_t connects;
+    uint64_t sends;
+    uint64_t receives;
+    uint64_t cancels;
+    uint64_t closes;
+    uint64_t polls;
+    uint64_t reads;
+    uint64_t sent_bytes;
+    uint64_t received_bytes;
+    uint64_t no_buffers; /* receives that ended with -ENOBUFS */
+    uint64_t overflows;  /* completions that found the queue full */
+};
+
+/* ---- machine ---- */
+
+void fake_start(const struct fake_options *options);
+
+/* Fails when a descriptor is open or a ring was not closed. Peers and their
+ * listeners that were not freed are freed. */
+void fake_stop(void);
+
+const struct fake_stats *fake_stats(void);
+uint32_t fake_fd_count(void);
+uint32_t fake_ops_in_flight(void);
+void fake_set_fault(enum fake_fault fault, uint32_t permille);
+void fake_set_fd_limit(uint32_t limit);
+
+/* Reports what is wrong together with the seed, and aborts. */
+_Noreturn void fake_fail(const char *fmt, ...) WEIR_PRINTF(1, 2);
+
+/* Random numbers of the machine: 0 to @below - 1; true with a chance. */
+uint64_t fake_random(uint64_t below);
+bool fake_chance(uint32_t permille);
+
+/* ---- clock ---- */
+
+uint64_t fake_now(void);
+
+/* Runs @run when the time has come and the loop waits. */
+void fake_at(uint64_t when_ns, void (*run)(void *arg), void *arg);
+
+/* ---- the process ---- */
+
+/* What wr_sys_pid() and wr_sys_tid() say from now on. */
+void fake_set_ids(int pid, int tid);
+/* A signal arrives; false when it is not blocked and would have killed. */
+bool fake_raise(int signum);
+/* The ring fails for good with @err, a negative number. */
+void fake_break_ring(int err);
+/* Value of an int option set with wr_sys_setsockopt(); -1: never set. */
+int fake_sockopt(int fd, int level, int name);
+
+/* ---- peers ---- */
+
+/* The far end of a connection, played by the test. */
+struct fake_peer;
+/* A listener of the test's, for weir to connect to. */
+struct fake_listener;
+
+enum fake_answer { FAKE_ACCEPT, FAKE_REFUSE, FAKE_SILENT };
+
+struct fake_listener *fake_listen(const struct sockaddr *addr, socklen_t len);
+/* What happens to later attempts, and after how long. */
+void fake_listener_set(struct fake_listener *listener, enum fake_answer answer,
+                       uint64_t delay_ns);
+/* A connection that weir made, or NULL. */
+struct fake_peer *fake_listener_accept(struct fake_listener *listener);
+
+/* Connects to a listener of weir's; NULL when there is none or its backlog is
+ * full. Data may be written before weir has accepted. */
+struct fake_peer *fake_connect(const struct sockaddr *addr, socklen_t len);
+
+/* A connected socket for weir, as another program would hand it over. */
+int fake_connected_fd(struct fake_peer **ret_peer);
+
+/* As read(2) and write(2) without blocking: -EAGAIN, 0 at the end ... */
+ssize_t fake_peer_read(struct fake_peer *peer, void *buf, size_t len);
+ssize_t fake_peer_write(struct fake_peer *peer, const void *buf, size_t len);
+/* Bytes that a read would give. */
+size_t fake_peer_readable(const struct fake_peer *peer);
+void fake_peer_shutdown(struct fake_peer *peer);
+void fake_peer_reset(struct fake_peer *peer);
+/* Has weir's side closed its descriptor? */
+bool fake_peer_is_alone(const struct fake_peer *peer);
+/* Closes (a reset when bytes are unread) and frees. */
+void fake_peer_close(struct fake_peer *peer);
+
+/* ---- trace ---- */
+
+/* Adds a line; nothing when tracing is off. */
+void fake_trace(const char *fmt, ...) WEIR_PRINTF(1, 2);
+/* All lines so far. */
+const char *fake_text(void);
+void fake_text_clear(void);
+
+#endif

@@ -1,0 +1,397 @@
+/*
+ * What the operations of the fake machine do when it is their turn.
+ *
+ *     issued --not ready--> waiting --ready--> completed
+ *
+ * An operation is tried when it is submitted and, if it cannot go on, each
+ * time the ring looks at what waits. The memory that it names is read or
+ * written at that moment and not before: what a program changes or frees too
+ * early arrives changed.
+ */
+#include "tests/fake/world.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+/* A flooded socket gives way to others after so many receives. */
+#define SHOTS_MAX          32u
+#define CONNECT_TIMEOUT_NS (127u * UINT64_C(1000000000))
+#define SYN_RETRY_NS       UINT64_C(1000000000)
+
+const char *fake_op_name(uint8_t opcode)
+{
+    switch (opcode) {
+    case IORING_OP_NOP:
+        return "nop";
+    case IORING_OP_RECV:
+        return "recv";
+    case IORING_OP_SEND:
+        return "send";
+    case IORING_OP_SENDMSG:
+        return "sendmsg";
+    case IORING_OP_ACCEPT:
+        return "accept";
+    case IORING_OP_CONNECT:
+        return "connect";
+    case IORING_OP_POLL_ADD:
+        return "poll";
+    case IORING_OP_READ:
+        return "read";
+    case IORING_OP_CLOSE:
+        return "close";
+    case IORING_OP_ASYNC_CANCEL:
+        return "cancel";
+    default:
+        return NULL;
+    }
+}
+
+/* ---- the end of an operation ---- */
+
+static void op_free(struct fake_op *op)
+{
+    uint8_t opcode = op->sqe.opcode;
+    wr_list_remove(&op->link);
+    op->ring->op_count--;
+    op->file->op_count--;
+    if (opcode == IORING_OP_RECV) {
+        op->file->recv_count--;
+    }
+    if (opcode == IORING_OP_SEND || opcode == IORING_OP_SENDMSG) {
+        op->file->send_count--;
+    }
+    if (opcode == IORING_OP_CONNECT) {
+        op->file->connecting = false;
+    }
+    free(op->iov);
+    free(op);
+}
+
+void fake_op_drop(struct fake_op *op)
+{
+    op_free(op);
+}
+
+void fake_op_end(struct fake_op *op, int32_t res, uint32_t flags)
+{
+    fake_trace("  %s fd=%d = %d", fake_op_name(op->sqe.opcode), op->file->fd,
+               res);
+    fake_ring_post(op->ring, op, res, flags);
+    op_free(op);
+}
+
+/* ---- receive ---- */
+
+/* Room for one receive, and where it is; NULL when there is no buffer. */
+static uint8_t *recv_target(const struct fake_op *op, uint32_t *ret_room)
+{
+    uint32_t cap = op->sqe.len;
+    if (!(op->sqe.flags & IOSQE_BUFFER_SELECT)) {
+        *ret_room = cap;
+        return (uint8_t *)(uintptr_t)op->sqe.addr;
+    }
+    const struct fake_slot *slot = fake_ring_slot(op->ring);
+    if (!slot) {
+        return NULL;
+    }
+    uint32_t room = slot->len;
+    if (cap != 0 && cap < room) {
+        room = cap;
+    }
+    /* Without a cap the kernel overshoots the total by up to a buffer. */
+    if (op->credited && cap != 0 && op->credit < room) {
+        room = op->credit;
+    }
+    *ret_room = room;
+    return slot->data;
+}
+
+/* One receive; false when the operation waits on or has ended. */
+static bool recv_shot(struct fake_op *op)
+{
+    struct fake_end *end = op->file->end;
+    bool select = (op->sqe.flags & IOSQE_BUFFER_SELECT) != 0;
+    uint32_t room = 0;
+    uint8_t *target = recv_target(op, &room);
+    if (!target ||
+        (select && fake_chance(fake.options.permille[FAKE_NO_BUFFER]))) {
+        fake.stats.no_buffers++;
+        fake_op_end(op, -ENOBUFS, 0);
+        return false;
+    }
+    if (room > 1 && fake_chance(fake.options.permille[FAKE_SHORT_RECV])) {
+        room = 1 + (uint32_t)fake_random(room);
+    }
+    ssize_t taken = fake_end_recv(end, target, room);
+    if (taken == -EAGAIN) {
+        return false;
+    }
+    uint32_t flags = 0;
+    if (taken > 0) {
+        fake.stats.received_bytes += (uint64_t)taken;
+        flags = select ? fake_ring_slot_use(op->ring, (uint32_t)taken) : 0;
+    }
+    bool more = (fake_end_poll(end) & POLLIN) != 0;
+    flags |= more ? IORING_CQE_F_SOCK_NONEMPTY : 0;
+    if (op->credited && taken > 0) {
+        op->credit -= (uint32_t)wr_min_u64(op->credit, (uint64_t)taken);
+    }
+    if (taken <= 0 || !op->multishot || (op->credited && op->credit == 0) ||
+        !fake_ring_has_room(op->ring)) {
+        fake_op_end(op, (int32_t)taken, flags);
+        return false;
+    }
+    fake_trace("  recv fd=%d = %d, more to come", op->file->fd, (int)taken);
+    fake_ring_post(op->ring, op, (int32_t)taken, flags | IORING_CQE_F_MORE);
+    return more;
+}
+
+static void run_recv(struct fake_op *op)
+{
+    for (uint32_t shot = 0; shot < SHOTS_MAX; shot++) {
+        if (!recv_shot(op)) {
+            return;
+        }
+    }
+}
+
+/* ---- send ---- */
+
+size_t fake_op_bytes(const struct fake_op *op)
+{
+    size_t total = 0;
+    for (uint32_t i = 0; i < op->iov_count; i++) {
+        total += op->iov[i].iov_len;
+    }
+    return total;
+}
+
+static void run_send(struct fake_op *op)
+{
+    size_t limit = fake_op_bytes(op);
+    size_t sent = 0;
+    if (limit > 1 && fake_chance(fake.options.permille[FAKE_SHORT_SEND])) {
+        limit = 1 + (size_t)fake_random(limit);
+    }
+    for (uint32_t i = 0; i < op->iov_count && sent < limit; i++) {
+        size_t len = (size_t)wr_min_u64(op->iov[i].iov_len, limit - sent);
+        ssize_t res = fake_end_send(op->file->end, op->iov[i].iov_base, len);
+        if (res < 0 && sent == 0) {
+            if (res != -EAGAIN) {
+                fake_op_end(op, (int32_t)res, 0);
+            }
+            return;
+        }
+        sent += res > 0 ? (size_t)res : 0;
+        if (res < (ssize_t)len) {
+            break;
+        }
+    }
+    fake.stats.sent_bytes += sent;
+    fake_op_end(op, (int32_t)sent, 0);
+}
+
+/* ---- accept, connect ---- */
+
+static void run_accept(struct fake_op *op)
+{
+    struct fake_listener *listener = op->file->listener;
+    if (fake_chance(fake.options.permille[FAKE_CONN_ABORTED])) {
+        fake_op_end(op, -ECONNABORTED, 0);
+        return;
+    }
+    if (fake_chance(fake.options.permille[FAKE_NO_FD])) {
+        fake_op_end(op, -EMFILE, 0);
+        return;
+    }
+    struct fake_file *file = fake_file_open(FAKE_STREAM, op->file->family);
+    if (!file) {
+        fake_op_end(op, -EMFILE, 0);
+        return;
+    }
+    file->end = fake_listener_pop(listener);
+    wr_assert(file->end);
+    const struct fake_addr *from = &file->end->other->local;
+    void *addr = (void *)(uintptr_t)op->sqe.addr;
+    socklen_t *len = (void *)(uintptr_t)op->sqe.addr2;
+    if (addr) {
+        memcpy(addr, &from->storage, wr_min_u64(*len, from->len));
+        *len = from->len;
+    }
+    fake.stats.accepts++;
+    fake_op_end(op, file->fd, 0);
+}
+
+/* Who answers, when, and what? */
+void fake_op_ask(struct fake_op *op)
+{
+    const struct fake_listener *listener = fake_listener_find(&op->addr);
+    op->answer = 0;
+    op->ready_ns = fake.now_ns;
+    if (!listener) {
+        op->answer = -ECONNREFUSED;
+        return;
+    }
+    op->ready_ns += listener->delay_ns;
+    if (listener->answer == FAKE_REFUSE) {
+        op->answer = -ECONNREFUSED;
+    } else if (listener->answer == FAKE_SILENT) {
+        op->answer = -ETIMEDOUT;
+        op->ready_ns = fake.now_ns + CONNECT_TIMEOUT_NS;
+    } else if (listener->queue_len > listener->backlog) {
+        op->answer = -EAGAIN; /* the SYN was dropped */
+        op->ready_ns = fake.now_ns + SYN_RETRY_NS;
+    }
+}
+
+static void run_connect(struct fake_op *op)
+{
+    struct fake_file *file = op->file;
+    struct fake_listener *listener = fake_listener_find(&op->addr);
+    if (op->answer == -EAGAIN) {
+        fake_op_ask(op);
+        return;
+    }
+    if (op->answer != 0 || !listener) {
+        fake_op_end(op, op->answer != 0 ? op->answer : -ECONNREFUSED, 0);
+        return;
+    }
+    struct fake_addr local = file->local;
+    if (local.len == 0) {
+        local = fake_addr_fresh(file->family);
+    }
+    struct fake_end *end = fake_conn_new(&local, &op->addr);
+    if (!fake_listener_push(listener, end->other)) {
+        fake_end_close(end->other, true);
+        fake_end_close(end, true);
+        op->answer = -EAGAIN;
+        op->ready_ns = fake.now_ns + SYN_RETRY_NS;
+        return;
+    }
+    file->end = end;
+    file->kind = FAKE_STREAM;
+    fake.stats.connects++;
+    fake_op_end(op, 0, 0);
+}
+
+/* ---- poll, read ---- */
+
+static uint32_t poll_events(const struct fake_file *file)
+{
+    switch (file->kind) {
+    case FAKE_STREAM:
+        return fake_end_poll(file->end);
+    case FAKE_LISTENER:
+        return file->listener->queue_len > 0 ? POLLIN : 0;
+    case FAKE_EVENTFD:
+        return POLLOUT | (file->event_count > 0 ? POLLIN : 0u);
+    case FAKE_SIGNALFD:
+        return fake.signals_pending & file->signal_mask ? POLLIN : 0;
+    case FAKE_SOCKET:
+        break;
+    }
+    return POLLOUT | POLLHUP;
+}
+
+static void run_poll(struct fake_op *op)
+{
+    uint32_t mask = op->sqe.poll32_events | POLLERR | POLLHUP;
+    fake_op_end(op, (int32_t)(poll_events(op->file) & mask), 0);
+}
+
+static int32_t read_signals(const struct fake_file *file, uint8_t *buf,
+                            size_t len)
+{
+    int32_t taken = 0;
+    for (uint32_t signum = 1; signum <= 64; signum++) {
+        struct signalfd_siginfo info = {.ssi_signo = signum};
+        uint64_t bit = UINT64_C(1) << (signum - 1);
+        if (!(fake.signals_pending & file->signal_mask & bit) ||
+            len - (size_t)taken < sizeof(info)) {
+            continue;
+        }
+        fake.signals_pending &= ~bit;
+        memcpy(buf + taken, &info, sizeof(info));
+        taken += (int32_t)sizeof(info);
+    }
+    return taken > 0 ? taken : -EINVAL;
+}
+
+static void run_read(struct fake_op *op)
+{
+    uint8_t *buf = (void *)(uintptr_t)op->sqe.addr;
+    if (op->file->kind == FAKE_SIGNALFD) {
+        fake_op_end(op, read_signals(op->file, buf, op->sqe.len), 0);
+        return;
+    }
+    if (op->sqe.len < sizeof(op->file->event_count)) {
+        fake_op_end(op, -EINVAL, 0);
+        return;
+    }
+    memcpy(buf, &op->file->event_count, sizeof(op->file->event_count));
+    op->file->event_count = 0;
+    fake_op_end(op, (int32_t)sizeof(op->file->event_count), 0);
+}
+
+/* ---- any operation ---- */
+
+static bool can_progress(const struct fake_op *op)
+{
+    const struct fake_file *file = op->file;
+    switch (op->sqe.opcode) {
+    case IORING_OP_RECV:
+        return (fake_end_poll(file->end) & POLLIN) != 0;
+    case IORING_OP_SEND:
+    case IORING_OP_SENDMSG:
+        return (fake_end_poll(file->end) & (POLLOUT | POLLERR)) != 0;
+    case IORING_OP_CONNECT:
+        return op->ready_ns <= fake.now_ns;
+    case IORING_OP_POLL_ADD: {
+        uint32_t mask = op->sqe.poll32_events | POLLERR | POLLHUP;
+        return (poll_events(file) & mask) != 0;
+    }
+    default:
+        return (poll_events(file) & POLLIN) != 0;
+    }
+}
+
+bool fake_op_is_ready(const struct fake_op *op)
+{
+    return op->cancelled || can_progress(op);
+}
+
+void fake_op_run(struct fake_op *op)
+{
+    op->judged = false;
+    if (op->cancelled &&
+        !(can_progress(op) &&
+          fake_chance(fake.options.permille[FAKE_CANCEL_RACE]))) {
+        fake_op_end(op, -ECANCELED, 0);
+        return;
+    }
+    switch (op->sqe.opcode) {
+    case IORING_OP_RECV:
+        run_recv(op);
+        break;
+    case IORING_OP_SEND:
+    case IORING_OP_SENDMSG:
+        run_send(op);
+        break;
+    case IORING_OP_ACCEPT:
+        run_accept(op);
+        break;
+    case IORING_OP_CONNECT:
+        run_connect(op);
+        break;
+    case IORING_OP_POLL_ADD:
+        run_poll(op);
+        break;
+    default:
+        run_read(op);
+        break;
+    }
+}

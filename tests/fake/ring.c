@@ -1,0 +1,423 @@
+/*
+ * The fake's queues, its waiting, and its provided buffers; see uring/ring.h.
+ *
+ * An enter submits what was prepared, lets ready operations make progress (at
+ * most as many as the kernel's deferred work allows in one go), and waits if
+ * that is not enough. Waiting is the only thing that takes time: the clock
+ * jumps to the next thing that can happen. When nothing can, and the wait has
+ * no end, the loop hangs, and that is a failure.
+ */
+#include "tests/fake/world.h"
+
+#include "uring/guard.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Deferred work that one run does: IO_LOCAL_TW_DEFAULT_MAX of Linux 6.13. */
+#define WORK_MAX 20u
+/* A completion that is held back comes after a few ticks of this length. */
+#define TICK_NS        20000u
+#define HOLD_TICKS_MAX 8u
+
+/* ---- completions ---- */
+
+bool fake_ring_has_room(const struct wr_ring *ring)
+{
+    return ring->backlog_len == 0 && ring->cq_len < ring->cq_entries;
+}
+
+static void cq_push(struct wr_ring *ring, const struct wr_cqe *cqe)
+{
+    ring->cq[(ring->cq_head + ring->cq_len) % ring->cq_entries] = *cqe;
+    ring->cq_len++;
+}
+
+static void backlog_push(struct wr_ring *ring, const struct wr_cqe *cqe)
+{
+    if (ring->backlog_len == ring->backlog_size) {
+        ring->backlog_size = ring->backlog_size * 2 + 16;
+        ring->backlog =
+            realloc(ring->backlog, ring->backlog_size * sizeof(*ring->backlog));
+        wr_assert(ring->backlog);
+    }
+    ring->backlog[ring->backlog_len++] = *cqe;
+    ring->overflowed = true;
+    ring->stats.overflows++;
+    fake.stats.overflows++;
+}
+
+void fake_ring_post(struct wr_ring *ring, const struct fake_op *op, int32_t res,
+                    uint32_t flags)
+{
+    struct wr_cqe cqe = {op->sqe.user_data, res, flags};
+    ring->stats.completions++;
+    fake.stats.completions++;
+    if (fake_ring_has_room(ring)) {
+        cq_push(ring, &cqe);
+    } else {
+        backlog_push(ring, &cqe);
+    }
+}
+
+static void flush_backlog(struct wr_ring *ring)
+{
+    uint32_t moved = 0;
+    while (moved < ring->backlog_len && ring->cq_len < ring->cq_entries) {
+        cq_push(ring, &ring->backlog[moved++]);
+    }
+    if (moved > 0) {
+        ring->backlog_len -= moved;
+        memmove(ring->backlog, ring->backlog + moved,
+                ring->backlog_len * sizeof(*ring->backlog));
+    }
+}
+
+/* ---- opening ---- */
+
+bool fake_has(enum wr_feature feature)
+{
+    return !(fake.options.missing >> feature & 1u);
+}
+
+static uint32_t clamp_entries(uint32_t asked, uint32_t max)
+{
+    return max != 0 && asked > max ? max : asked;
+}
+
+int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
+                 struct wr_features *ret_features)
+{
+    if (fake.options.open_error != 0) {
+        return fake.options.open_error;
+    }
+    if (fake.ring) {
+        fake_fail("a second ring is opened");
+    }
+    struct wr_ring *ring = wr_alloc(options->allocator, sizeof(*ring));
+    if (!ring) {
+        return -ENOMEM;
+    }
+    memset(ring, 0, sizeof(*ring));
+    ring->allocator = options->allocator;
+    ring->sq_entries = clamp_entries(options->sq_entries, fake.options.sq_max);
+    ring->cq_entries = clamp_entries(options->cq_entries, fake.options.cq_max);
+    ring->sq = calloc(ring->sq_entries, sizeof(*ring->sq));
+    ring->cq = calloc(ring->cq_entries, sizeof(*ring->cq));
+    wr_assert(ring->sq);
+    wr_assert(ring->cq);
+    wr_list_init(&ring->ops);
+    memset(ret_features, 0, sizeof(*ret_features));
+    ret_features->found =
+        ((1u << WR_FEATURE_COUNT) - 1u) & ~fake.options.missing;
+    ret_features->sq_entries = ring->sq_entries;
+    ret_features->cq_entries = ring->cq_entries;
+    fake.ring = ring;
+    *ret = ring;
+    return 0;
+}
+
+int wr_ring_enable(struct wr_ring *ring)
+{
+    if (ring->enabled) {
+        fake_fail("the ring is enabled twice");
+    }
+    ring->enabled = true;
+    return 0;
+}
+
+void wr_ring_close(struct wr_ring *ring)
+{
+    while (!wr_list_is_empty(&ring->ops)) {
+        fake_op_drop(wr_container_of(ring->ops.next, struct fake_op, link));
+    }
+    free(ring->slots);
+    free(ring->backlog);
+    free(ring->sq);
+    free(ring->cq);
+    fake.ring = NULL;
+    wr_free(ring->allocator, ring, sizeof(*ring));
+}
+
+void fake_break_ring(int err)
+{
+    wr_assert(fake.ring);
+    fake.ring->broken = err;
+}
+
+/* ---- submission ---- */
+
+/* Ready and not held back; throws the dice for holding it back. */
+static bool is_due(const struct wr_ring *ring, struct fake_op *op)
+{
+    if (op->held_to_tick > ring->tick || !fake_op_is_ready(op)) {
+        return false;
+    }
+    if (!op->judged) {
+        op->judged = true;
+        if (fake_chance(fake.options.permille[FAKE_DELAY])) {
+            op->held_to_tick = ring->tick + 1 + fake_random(HOLD_TICKS_MAX);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void submit(struct wr_ring *ring)
+{
+    uint32_t count = ring->sq_len;
+    for (uint32_t i = 0; i < count; i++) {
+        struct fake_op *op = fake_op_issue(ring, &ring->sq[i]);
+        if (op && is_due(ring, op)) {
+            fake_op_run(op);
+        }
+    }
+    ring->sq_len = 0;
+    ring->stats.submitted += count;
+    fake.stats.submitted += count;
+}
+
+struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
+{
+    if (!ring->enabled) {
+        fake_fail("an entry is prepared before the ring is enabled");
+    }
+    if (ring->sq_len == ring->sq_entries) {
+        ring->stats.sq_full++;
+        submit(ring);
+    }
+    struct io_uring_sqe *sqe = &ring->sq[ring->sq_len++];
+    memset(sqe, 0, sizeof(*sqe));
+    return sqe;
+}
+
+uint32_t wr_ring_unsubmitted(const struct wr_ring *ring)
+{
+    return ring->sq_len;
+}
+
+bool fake_ring_names_fd(const struct wr_ring *ring, int fd)
+{
+    for (uint32_t i = 0; i < ring->sq_len; i++) {
+        uint8_t opcode = ring->sq[i].opcode;
+        if (ring->sq[i].fd == fd && opcode != IORING_OP_ASYNC_CANCEL &&
+            opcode != IORING_OP_NOP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- progress ---- */
+
+static void shuffle(struct fake_op **ops, uint32_t count)
+{
+    for (uint32_t i = count; i > 1; i--) {
+        uint32_t other = (uint32_t)fake_random(i);
+        struct fake_op *op = ops[i - 1];
+        ops[i - 1] = ops[other];
+        ops[other] = op;
+    }
+}
+
+/* Lets at most @max operations that are due make progress. */
+static void do_work(struct wr_ring *ring, uint32_t max)
+{
+    uint32_t count = 0;
+    ring->more = false;
+    if (ring->op_count == 0) {
+        return;
+    }
+    struct fake_op **due = malloc(ring->op_count * sizeof(struct fake_op *));
+    wr_assert(due);
+    for (struct wr_list *link = ring->ops.next; link != &ring->ops;
+         link = link->next) {
+        struct fake_op *op = wr_container_of(link, struct fake_op, link);
+        if (is_due(ring, op)) {
+            due[count++] = op;
+        }
+    }
+    if (count > 1 && fake_chance(fake.options.permille[FAKE_REORDER])) {
+        shuffle(due, count);
+    }
+    for (uint32_t i = 0; i < count && i < max; i++) {
+        fake_op_run(due[i]);
+    }
+    ring->more = count > max;
+    free(due);
+}
+
+/* When something can happen by itself; UINT64_MAX: never. */
+static uint64_t next_change(const struct wr_ring *ring)
+{
+    uint64_t next = fake_event_next();
+    for (struct wr_list *link = ring->ops.next; link != &ring->ops;
+         link = link->next) {
+        const struct fake_op *op = wr_container_of(link, struct fake_op, link);
+        if (fake_op_is_ready(op)) {
+            next = wr_min_u64(next, fake.now_ns + TICK_NS);
+        } else if (op->sqe.opcode == IORING_OP_CONNECT) {
+            next = wr_min_u64(next, op->ready_ns);
+        }
+    }
+    return next;
+}
+
+static void advance_clock(struct wr_ring *ring, uint32_t want,
+                          uint64_t deadline_ns)
+{
+    uint64_t next = wr_min_u64(next_change(ring), deadline_ns);
+    if (next == UINT64_MAX) {
+        fake_fail("the loop waits for ever: %u of %u completions, %u "
+                  "operations in flight, and nothing can happen",
+                  ring->cq_len, want, ring->op_count);
+    }
+    if (next > fake.now_ns) {
+        fake_trace("time +%llu us",
+                   (unsigned long long)(next - fake.now_ns) / 1000);
+        fake.now_ns = next;
+    }
+    fake_events_run();
+}
+
+static void wait_for(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
+{
+    uint64_t deadline_ns = wr_add_sat(fake.now_ns, timeout_ns);
+    while (ring->cq_len < want && ring->backlog_len == 0) {
+        if (fake_chance(fake.options.permille[FAKE_INTERRUPT])) {
+            return;
+        }
+        bool acted = fake.options.idle && fake.options.idle(fake.options.arg);
+        if (!acted && fake.now_ns >= deadline_ns) {
+            return;
+        }
+        if (!acted) {
+            advance_clock(ring, want, deadline_ns);
+        }
+        ring->tick++;
+        do_work(ring, (uint32_t)wr_max_u64(want, WORK_MAX));
+    }
+}
+
+int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
+{
+    if (!ring->enabled) {
+        fake_fail("the ring is entered before it is enabled");
+    }
+    if (ring->broken != 0) {
+        return ring->broken;
+    }
+    ring->stats.enters++;
+    fake.stats.enters++;
+    ring->tick++;
+    if (fake.options.entered) {
+        fake.options.entered(fake.options.arg);
+    }
+    fake_trace("enter want=%u", timeout_ns == 0 ? 0 : want);
+    fake_events_run();
+    submit(ring);
+    flush_backlog(ring);
+    do_work(ring, (uint32_t)wr_max_u64(want, WORK_MAX));
+    if (timeout_ns != 0 && want != 0) {
+        wait_for(ring, want, timeout_ns);
+    }
+    return 0;
+}
+
+uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
+{
+    uint32_t count = 0;
+    while (count < max && ring->cq_len > 0) {
+        ret[count++] = ring->cq[ring->cq_head];
+        ring->cq_head = (ring->cq_head + 1) % ring->cq_entries;
+        ring->cq_len--;
+    }
+    return count;
+}
+
+bool wr_ring_has_more(const struct wr_ring *ring)
+{
+    return ring->cq_len > 0 || ring->backlog_len > 0 || ring->more;
+}
+
+bool wr_ring_handle_overflow(struct wr_ring *ring)
+{
+    bool overflowed = ring->overflowed;
+    ring->overflowed = false;
+    if (overflowed && fake_has(WR_FEATURE_RING_RESIZE) && ring->cq_len == 0 &&
+        ring->backlog_len == 0) {
+        ring->cq_entries *= 2;
+        ring->cq_head = 0;
+        ring->cq = realloc(ring->cq, ring->cq_entries * sizeof(*ring->cq));
+        wr_assert(ring->cq);
+    }
+    return overflowed;
+}
+
+/* ---- provided buffers ---- */
+
+int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries)
+{
+    wr_assert(!ring->slots);
+    wr_assert((entries & (entries - 1)) == 0);
+    ring->slots = calloc(entries, sizeof(*ring->slots));
+    wr_assert(ring->slots);
+    ring->slot_count = entries;
+    return 0;
+}
+
+void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
+                            uint16_t buf_id)
+{
+    if (ring->slot_staged - ring->slot_head >= ring->slot_count) {
+        fake_fail("more buffers are provided than the ring has room for");
+    }
+    for (uint32_t i = ring->slot_head; i != ring->slot_staged; i++) {
+        if (ring->slots[i % ring->slot_count].buf_id == buf_id) {
+            fake_fail("buffer %u is provided twice", buf_id);
+        }
+    }
+    if (fake.options.poison) {
+        memset(data, 0xee, len);
+    }
+    struct fake_slot *slot = &ring->slots[ring->slot_staged % ring->slot_count];
+    slot->data = data;
+    slot->len = len;
+    slot->buf_id = buf_id;
+    ring->slot_staged++;
+}
+
+void wr_ring_commit_buffers(struct wr_ring *ring)
+{
+    ring->slot_tail = ring->slot_staged;
+}
+
+struct fake_slot *fake_ring_slot(struct wr_ring *ring)
+{
+    if (!ring->slots || ring->slot_head == ring->slot_tail) {
+        return NULL;
+    }
+    return &ring->slots[ring->slot_head % ring->slot_count];
+}
+
+uint32_t fake_ring_slot_use(struct wr_ring *ring, uint32_t len)
+{
+    struct fake_slot *slot = fake_ring_slot(ring);
+    uint32_t flags = IORING_CQE_F_BUFFER | (uint32_t)slot->buf_id
+                                               << IORING_CQE_BUFFER_SHIFT;
+    wr_assert(len <= slot->len);
+    slot->data += len;
+    slot->len -= len;
+    if (fake_has(WR_FEATURE_BUF_INC) && slot->len > 0) {
+        return flags | IORING_CQE_F_BUF_MORE;
+    }
+    ring->slot_head++;
+    return flags;
+}
+
+const struct wr_ring_stats *wr_ring_stats(const struct wr_ring *ring)
+{
+    return &ring->stats;
+}

@@ -1,0 +1,301 @@
+/*
+ * The fake's system calls and clock; see uring/sys.h.
+ *
+ * Each works on the descriptors of world.c. What no test needs to look at (most
+ * socket options) is remembered and given back, what has an effect on TCP's
+ * behaviour (SO_LINGER, SO_REUSEPORT) has that effect.
+ */
+#include "uring/sys.h"
+
+#include "tests/fake/world.h"
+
+#include <errno.h>
+#include <string.h>
+
+uint64_t wr_sys_now(void)
+{
+    return fake.now_ns;
+}
+
+int wr_sys_socket(int family, int type, int protocol)
+{
+    if ((family != AF_INET && family != AF_INET6) ||
+        (type & 0xf) != SOCK_STREAM) {
+        return -EAFNOSUPPORT;
+    }
+    if (protocol != 0 && protocol != IPPROTO_TCP) {
+        return -EPROTONOSUPPORT;
+    }
+    if (fake_chance(fake.options.permille[FAKE_NO_FD])) {
+        return -EMFILE;
+    }
+    struct fake_file *file = fake_file_open(FAKE_SOCKET, family);
+    return file ? file->fd : -EMFILE;
+}
+
+/* Does a bound socket stand in the way of @addr? */
+static bool is_taken(const struct fake_file *self, const struct fake_addr *addr)
+{
+    for (uint32_t i = 0; i < fake.file_slots; i++) {
+        const struct fake_file *file = fake.files[i];
+        if (!file || file == self || file->local.len == 0 ||
+            file->kind == FAKE_STREAM ||
+            file->local.storage.ss_family != addr->storage.ss_family) {
+            continue;
+        }
+        if (fake_addr_port(&file->local) == fake_addr_port(addr) &&
+            !(file->reuse_port && self->reuse_port)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    struct fake_file *file = fake_file_get(fd, "bind");
+    struct fake_addr local = fake_addr_of(addr, len);
+    if (file->kind != FAKE_SOCKET || file->local.len != 0) {
+        return -EINVAL;
+    }
+    if (fake_addr_port(&local) == 0) {
+        struct fake_addr fresh = fake_addr_fresh(file->family);
+        fake_addr_set_port(&local, fake_addr_port(&fresh));
+    }
+    if (is_taken(file, &local)) {
+        return -EADDRINUSE;
+    }
+    file->local = local;
+    return 0;
+}
+
+int wr_sys_listen(int fd, int backlog)
+{
+    struct fake_file *file = fake_file_get(fd, "listen");
+    if (file->kind == FAKE_LISTENER) {
+        file->listener->backlog = (uint32_t)backlog;
+        return 0;
+    }
+    if (file->kind != FAKE_SOCKET) {
+        return -EINVAL;
+    }
+    if (file->local.len == 0) {
+        file->local = fake_addr_fresh(file->family);
+    }
+    file->listener = fake_listener_new(&file->local, file, (uint32_t)backlog);
+    file->kind = FAKE_LISTENER;
+    return 0;
+}
+
+static int give_addr(const struct fake_addr *from, struct sockaddr *addr,
+                     socklen_t *len)
+{
+    socklen_t size = from->len < *len ? from->len : *len;
+    memcpy(addr, &from->storage, size);
+    *len = from->len;
+    return 0;
+}
+
+int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    const struct fake_file *file = fake_file_get(fd, "getsockname");
+    if (file->kind == FAKE_STREAM) {
+        return give_addr(&file->end->local, addr, len);
+    }
+    if (file->local.len != 0) {
+        return give_addr(&file->local, addr, len);
+    }
+    struct fake_addr none = {.len = file->family == AF_INET6
+                                        ? sizeof(struct sockaddr_in6)
+                                        : sizeof(struct sockaddr_in)};
+    none.storage.ss_family = (sa_family_t)file->family;
+    return give_addr(&none, addr, len);
+}
+
+int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    const struct fake_file *file = fake_file_get(fd, "getpeername");
+    if (file->kind != FAKE_STREAM || file->end->dead) {
+        return -ENOTCONN;
+    }
+    return give_addr(&file->end->other->local, addr, len);
+}
+
+static struct fake_sockopt_value *find_sockopt(struct fake_file *file,
+                                               int level, int name)
+{
+    for (uint32_t i = 0; i < file->sockopt_count; i++) {
+        if (file->sockopts[i].level == level &&
+            file->sockopts[i].name == name) {
+            return &file->sockopts[i];
+        }
+    }
+    return NULL;
+}
+
+static void keep_sockopt(struct fake_file *file, int level, int name, int value)
+{
+    struct fake_sockopt_value *option = find_sockopt(file, level, name);
+    if (!option) {
+        wr_assert(file->sockopt_count < FAKE_SOCKOPT_MAX);
+        option = &file->sockopts[file->sockopt_count++];
+    }
+    option->level = level;
+    option->name = name;
+    option->value = value;
+}
+
+int wr_sys_setsockopt(int fd, int level, int name, const void *value,
+                      socklen_t len)
+{
+    struct fake_file *file = fake_file_get(fd, "setsockopt");
+    if (file->kind > FAKE_LISTENER) {
+        return -ENOTSOCK;
+    }
+    if (level == SOL_SOCKET && name == SO_LINGER) {
+        struct linger linger;
+        wr_assert(len == sizeof(linger));
+        memcpy(&linger, value, sizeof(linger));
+        file->reset_on_close = linger.l_onoff && linger.l_linger == 0;
+        return 0;
+    }
+    if (len < sizeof(int)) {
+        return -EINVAL;
+    }
+    int number;
+    memcpy(&number, value, sizeof(number));
+    if (level == SOL_SOCKET && name == SO_REUSEPORT) {
+        file->reuse_port = number != 0;
+    }
+    keep_sockopt(file, level, name, number);
+    return 0;
+}
+
+/* What the machine knows better than what was set. */
+static int query_sockopt(struct fake_file *file, int level, int name)
+{
+    const struct fake_sockopt_value *option = find_sockopt(file, level, name);
+    if (level == SOL_SOCKET) {
+        switch (name) {
+        case SO_ERROR:
+            if (file->end) {
+                int err = file->end->err;
+                file->end->err = 0;
+                return err;
+            }
+            return 0;
+        case SO_TYPE:
+            return SOCK_STREAM;
+        case SO_DOMAIN:
+            return file->family;
+        case SO_PROTOCOL:
+            return IPPROTO_TCP;
+        case SO_ACCEPTCONN:
+            return file->kind == FAKE_LISTENER;
+        default:
+            break;
+        }
+    }
+    return option ? option->value : 0;
+}
+
+int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    struct fake_file *file = fake_file_get(fd, "getsockopt");
+    if (file->kind > FAKE_LISTENER) {
+        return -ENOTSOCK;
+    }
+    if (*len < sizeof(int)) {
+        return -EINVAL;
+    }
+    int number = query_sockopt(file, level, name);
+    memcpy(value, &number, sizeof(number));
+    *len = sizeof(number);
+    return 0;
+}
+
+int wr_sys_shutdown(int fd, int how)
+{
+    struct fake_file *file = fake_file_get(fd, "shutdown");
+    if (file->kind != FAKE_STREAM) {
+        return -ENOTCONN;
+    }
+    int err = fake_end_shutdown(file->end, how);
+    fake_trace("shutdown fd=%d how=%d = %d", fd, how, err);
+    return err;
+}
+
+int wr_sys_close(int fd)
+{
+    struct fake_file *file = fake_file_get(fd, "close");
+    if (fake.ring && fake_ring_names_fd(fake.ring, fd)) {
+        fake_fail("descriptor %d is closed before an entry that names it was "
+                  "submitted",
+                  fd);
+    }
+    fake_trace("close fd=%d", fd);
+    fake_file_close(file);
+    return 0;
+}
+
+int wr_sys_outq(int fd)
+{
+    const struct fake_file *file = fake_file_get(fd, "SIOCOUTQ");
+    if (file->kind != FAKE_STREAM) {
+        return -ENOTCONN;
+    }
+    return (int)fake_end_unacked(file->end);
+}
+
+int wr_sys_eventfd(void)
+{
+    struct fake_file *file = fake_file_open(FAKE_EVENTFD, 0);
+    return file ? file->fd : -EMFILE;
+}
+
+int wr_sys_eventfd_write(int fd)
+{
+    struct fake_file *file = fake_file_get(fd, "eventfd write");
+    wr_assert(file->kind == FAKE_EVENTFD);
+    file->event_count++;
+    return 0;
+}
+
+int wr_sys_signalfd(int fd, uint64_t mask)
+{
+    struct fake_file *file = fd >= 0 ? fake_file_get(fd, "signalfd")
+                                     : fake_file_open(FAKE_SIGNALFD, 0);
+    if (!file) {
+        return -EMFILE;
+    }
+    if (file->kind != FAKE_SIGNALFD) {
+        return -EINVAL;
+    }
+    file->signal_mask = mask;
+    return file->fd;
+}
+
+int wr_sys_block_signal(int signum, bool block)
+{
+    if (signum < 1 || signum > 64) {
+        return -EINVAL;
+    }
+    uint64_t bit = UINT64_C(1) << (signum - 1);
+    bool before = (fake.signals_blocked & bit) != 0;
+    if (block) {
+        fake.signals_blocked |= bit;
+    } else {
+        fake.signals_blocked &= ~bit;
+    }
+    return before;
+}
+
+int wr_sys_pid(void)
+{
+    return fake.pid;
+}
+
+int wr_sys_tid(void)
+{
+    return fake.tid;
+}

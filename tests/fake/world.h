@@ -1,0 +1,265 @@
+/*
+ * What the parts of the fake machine share; tests include fake.h instead.
+ *
+ *     ring.c   queues, waiting, provided buffers    (uring/ring.h)
+ *     sys.c    calls beside the ring                (uring/sys.h)
+ *     issue.c  submission entries become operations
+ *     op.c     what operations do
+ *     conn.c   pipes, ends, listeners, peers
+ *     world.c  seed, clock, descriptors, trace
+ *
+ * Calls go down this list only.
+ */
+#ifndef WEIR_TESTS_FAKE_WORLD_H
+#define WEIR_TESTS_FAKE_WORLD_H
+
+#include "tests/fake/fake.h"
+#include "uring/list.h"
+#include "uring/ring.h"
+
+#include <liburing.h>
+#include <netinet/in.h>
+
+/* ---- world.c ---- */
+
+enum fake_kind {
+    FAKE_SOCKET, /* neither listening nor connected yet */
+    FAKE_STREAM,
+    FAKE_LISTENER,
+    FAKE_EVENTFD,
+    FAKE_SIGNALFD
+};
+
+#define FAKE_SOCKOPT_MAX 24
+
+struct fake_sockopt_value {
+    int level;
+    int name;
+    int value;
+};
+
+struct fake_addr {
+    socklen_t len; /* 0: none */
+    struct sockaddr_storage storage;
+};
+
+struct fake_end;
+
+/* An open descriptor. */
+struct fake_file {
+    int fd;
+    enum fake_kind kind;
+    int family;
+    uint32_t op_count; /* operations in flight that name it */
+    uint32_t send_count;
+    uint32_t recv_count;
+    struct fake_end *end; /* FAKE_STREAM, and while connecting */
+    bool connecting;
+    bool reset_on_close; /* SO_LINGER with no time */
+    bool reuse_port;
+    struct fake_addr local; /* bound to */
+    struct fake_listener *listener;
+    uint64_t event_count;
+    uint64_t signal_mask;
+    struct fake_sockopt_value sockopts[FAKE_SOCKOPT_MAX];
+    uint32_t sockopt_count;
+};
+
+struct fake_machine {
+    struct fake_options options;
+    struct fake_stats stats;
+    bool running;
+    uint64_t random;
+    uint64_t now_ns;
+    struct fake_file **files;
+    uint32_t file_slots;
+    uint32_t file_count;
+    uint32_t port_next;
+    uint64_t signals_blocked;
+    uint64_t signals_pending;
+    int pid;
+    int tid;
+    struct wr_list events;
+    struct wr_list conns;
+    struct wr_list listeners;
+    struct wr_ring *ring;
+    char *text;
+    size_t text_len;
+    size_t text_size;
+};
+
+extern struct fake_machine fake;
+
+/* The open file, or a failure that names @what. */
+struct fake_file *fake_file_get(int fd, const char *what);
+/* NULL when there are too many. */
+struct fake_file *fake_file_open(enum fake_kind kind, int family);
+/* Frees the number; the caller has taken apart what it stood for. */
+void fake_file_drop(struct fake_file *file);
+/* Time of the next event, UINT64_MAX when there is none. */
+uint64_t fake_event_next(void);
+void fake_events_run(void);
+
+/* ---- conn.c ---- */
+
+/* Bytes on their way in one direction. The first @recv_size of them have
+ * arrived, the rest lie in the sender's queue. */
+struct fake_pipe {
+    uint8_t *data;
+    uint32_t size;
+    uint32_t recv_size;
+    uint32_t head;
+    uint32_t len;
+    bool fin; /* the sender will add nothing */
+};
+
+struct fake_end {
+    struct fake_conn *conn;
+    struct fake_end *other;
+    struct fake_pipe in;
+    int err;          /* positive, told once */
+    bool dead;        /* the connection is no more */
+    bool read_shut;   /* by its owner */
+    bool write_shut;  /* by its owner */
+    bool gone;        /* nobody owns it any more */
+    bool established; /* false while connecting */
+    struct fake_addr local;
+};
+
+struct fake_end *fake_conn_new(const struct fake_addr *local,
+                               const struct fake_addr *remote);
+ssize_t fake_end_recv(struct fake_end *end, void *buf, size_t len);
+ssize_t fake_end_send(struct fake_end *end, const void *buf, size_t len);
+size_t fake_end_readable(const struct fake_end *end);
+size_t fake_end_writable(const struct fake_end *end);
+/* Bits of poll(2). */
+uint32_t fake_end_poll(const struct fake_end *end);
+uint32_t fake_end_unacked(const struct fake_end *end);
+int fake_end_shutdown(struct fake_end *end, int how);
+void fake_end_reset(struct fake_end *end);
+/* The owner lets go: a FIN, or a reset where bytes are unread. */
+void fake_end_close(struct fake_end *end, bool reset);
+void fake_conns_free(void);
+
+/* Where connections arrive: weir's own listeners and the test's. */
+struct fake_listener {
+    struct wr_list link;
+    struct fake_addr addr;
+    struct fake_file *file; /* NULL: the test's */
+    uint32_t backlog;
+    enum fake_answer answer;
+    uint64_t delay_ns;
+    uint64_t turn; /* of those that share a port */
+    struct fake_end **queue;
+    uint32_t queue_len;
+};
+
+struct fake_listener *fake_listener_new(const struct fake_addr *addr,
+                                        struct fake_file *file,
+                                        uint32_t backlog);
+struct fake_listener *fake_listener_find(const struct fake_addr *addr);
+bool fake_listener_push(struct fake_listener *listener, struct fake_end *end);
+struct fake_end *fake_listener_pop(struct fake_listener *listener);
+void fake_listener_free(struct fake_listener *listener);
+
+struct fake_addr fake_addr_of(const struct sockaddr *addr, socklen_t len);
+uint16_t fake_addr_port(const struct fake_addr *addr);
+void fake_addr_set_port(struct fake_addr *addr, uint16_t port);
+/* 127.0.0.1 or ::1 with a port of its own. */
+struct fake_addr fake_addr_fresh(int family);
+
+/* ---- op.c ---- */
+
+#define FAKE_IOV_MAX 1024u
+
+/* A submission entry that the machine works on. */
+struct fake_op {
+    struct wr_list link;
+    struct wr_ring *ring;
+    struct io_uring_sqe sqe;
+    struct fake_file *file;
+    struct iovec *iov; /* sends: where the bytes are, read at completion */
+    uint32_t iov_count;
+    struct fake_addr addr; /* connect: to whom */
+    uint64_t ready_ns;     /* connect: when it is answered */
+    int answer;            /* connect: result */
+    uint32_t credit;       /* multishot receive: bytes left, 0: no limit */
+    uint64_t held_to_tick; /* not tried before */
+    bool judged;           /* the dice for holding it were thrown */
+    bool cancelled;        /* ends with -ECANCELED when it is its turn */
+    bool multishot;
+    bool credited;
+};
+
+/* Could it make progress now? */
+bool fake_op_is_ready(const struct fake_op *op);
+/* Makes progress; the operation may be gone afterwards. */
+void fake_op_run(struct fake_op *op);
+void fake_op_end(struct fake_op *op, int32_t res, uint32_t flags);
+/* Ends without a completion, when the ring goes. */
+void fake_op_drop(struct fake_op *op);
+/* NULL: weir makes no such entries. */
+const char *fake_op_name(uint8_t opcode);
+/* Bytes of a send. */
+size_t fake_op_bytes(const struct fake_op *op);
+/* Connect: who answers, when, and what? */
+void fake_op_ask(struct fake_op *op);
+
+/* ---- issue.c ---- */
+
+/* Starts an entry; NULL when it is complete already. */
+struct fake_op *fake_op_issue(struct wr_ring *ring,
+                              const struct io_uring_sqe *sqe);
+void fake_file_close(struct fake_file *file);
+
+/* ---- ring.c ---- */
+
+struct fake_slot {
+    uint8_t *data;
+    uint32_t len;
+    uint16_t buf_id;
+};
+
+struct fake_backlog;
+
+struct wr_ring {
+    const struct weir_allocator *allocator;
+    struct io_uring_sqe *sq;
+    uint32_t sq_entries;
+    uint32_t sq_len;
+    struct wr_cqe *cq;
+    uint32_t cq_entries;
+    uint32_t cq_head;
+    uint32_t cq_len;
+    struct wr_cqe *backlog; /* completions that found the queue full */
+    uint32_t backlog_len;
+    uint32_t backlog_size;
+    bool overflowed;
+    bool enabled;
+    bool more; /* work is left for another enter */
+    int broken;
+    struct wr_list ops;
+    uint32_t op_count;
+    uint64_t tick;
+    struct fake_slot *slots;
+    uint32_t slot_count;
+    uint32_t slot_head;
+    uint32_t slot_tail;   /* as the kernel sees it */
+    uint32_t slot_staged; /* as weir has written it */
+    struct wr_ring_stats stats;
+};
+
+/* False when the queue is full: the completion is kept, but a multishot
+ * operation ends. */
+bool fake_ring_has_room(const struct wr_ring *ring);
+void fake_ring_post(struct wr_ring *ring, const struct fake_op *op, int32_t res,
+                    uint32_t flags);
+/* The buffer that the next receive goes to, NULL when there is none. */
+struct fake_slot *fake_ring_slot(struct wr_ring *ring);
+/* Takes @len bytes of it; returns the flags of the completion. */
+uint32_t fake_ring_slot_use(struct wr_ring *ring, uint32_t len);
+bool fake_has(enum wr_feature feature);
+/* Is an entry that names @fd waiting to be submitted? */
+bool fake_ring_names_fd(const struct wr_ring *ring, int fd);
+
+#endif

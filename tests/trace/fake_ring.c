@@ -1,0 +1,317 @@
+/*
+ * The fake machine itself: does it behave as Linux was seen to behave?
+ *
+ * What the simulation proves is worth as much as the machine beneath it. Each
+ * test here states one behaviour of the kernel that weir relies on or has to
+ * survive, and shows that the machine has it. Here: data that comes and goes;
+ * fake_socket.c has the rest.
+ */
+#include "tests/trace/rig.h"
+#include "uring/feature.h"
+
+#include <errno.h>
+
+/* ---- receiving ---- */
+
+UNIT(fake, receive_stops_at_the_exact_byte_of_its_credit)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.seed = 1});
+    rig_provide(BUF_COUNT);
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    write_all(peer, 10000);
+
+    wr_prep_recv(&rig.uring, &op, fd, 6000, BUF_SIZE);
+    rig_turn(1, UINT64_MAX);
+
+    cr_assert_eq(result_count, 2);
+    cr_assert_eq(results[0].res, 4096);
+    cr_assert_eq(results[0].flags,
+                 WR_CQE_BUFFER | WR_CQE_MORE | WR_CQE_SOCK_NONEMPTY);
+    cr_assert_eq(results[1].res, 1904);
+    cr_assert_eq(results[1].flags, WR_CQE_BUFFER | WR_CQE_SOCK_NONEMPTY |
+                                       WR_CQE_BUF_MORE |
+                                       1u << WR_CQE_BUFFER_SHIFT);
+    cr_assert_not(op.in_flight);
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, receives_fill_one_buffer_after_the_other)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.seed = 1});
+    rig_provide(2);
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    wr_prep_recv(&rig.uring, &op, fd, 100000, BUF_SIZE);
+    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(result_count, 1);
+    cr_assert_eq(results[0].flags,
+                 WR_CQE_BUFFER | WR_CQE_MORE | WR_CQE_BUF_MORE);
+    cr_assert_eq(memcmp(rig.bufs[0], "abc", 3), 0);
+
+    write_all(peer, BUF_SIZE);
+    rig_turn(1, UINT64_MAX);
+
+    cr_assert_eq(result_count, 2);
+    cr_assert_eq(results[0].res, (int32_t)BUF_SIZE - 3);
+    cr_assert_eq(results[0].flags & WR_CQE_BUF_MORE, 0);
+    cr_assert_eq(results[1].res, 3);
+    cr_assert_eq(results[1].flags >> WR_CQE_BUFFER_SHIFT, 1);
+    wr_op_cancel(&rig.uring, &op);
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(results[0].res, -ECANCELED);
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, plain_buffers_are_used_up_by_one_receive)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.missing = 1u << WR_FEATURE_BUF_INC |
+                                                1u << WR_FEATURE_RECV_CREDIT});
+    rig_provide(2);
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+
+    wr_prep_recv(&rig.uring, &op, fd, 100000, BUF_SIZE);
+    rig_turn(1, UINT64_MAX);
+
+    cr_assert_eq(result_count, 1);
+    cr_assert_eq(results[0].flags, WR_CQE_BUFFER);
+    cr_assert_eq(fake_peer_write(peer, "d", 1), 1);
+    wr_prep_recv(&rig.uring, &op, fd, 100000, BUF_SIZE);
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 1);
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, receive_without_a_buffer_ends_at_once)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.seed = 1});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+
+    wr_prep_recv(&rig.uring, &op, fd, 6000, BUF_SIZE);
+    rig_turn(1, UINT64_MAX);
+
+    cr_assert_eq(result_count, 1);
+    cr_assert_eq(results[0].res, -ENOBUFS);
+    cr_assert_eq(results[0].flags, 0);
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, end_of_stream_comes_after_the_data_and_ends_the_receive)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.seed = 1});
+    rig_provide(1);
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+    fake_peer_shutdown(peer);
+
+    wr_prep_recv(&rig.uring, &op, fd, 6000, BUF_SIZE);
+    rig_turn(1, UINT64_MAX);
+
+    cr_assert_eq(result_count, 2);
+    cr_assert_eq(results[0].res, 3);
+    cr_assert_eq(results[0].flags & WR_CQE_SOCK_NONEMPTY, WR_CQE_SOCK_NONEMPTY);
+    cr_assert_eq(results[1].res, 0);
+    cr_assert_eq(results[1].flags & (WR_CQE_MORE | WR_CQE_BUFFER), 0);
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, reset_is_told_once_and_then_reads_as_an_end)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    uint8_t buf[16];
+    rig_start(&(struct fake_options){.seed = 1});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+    fake_peer_reset(peer);
+
+    int32_t expected[] = {3, -ECONNRESET, 0};
+    for (int i = 0; i < 3; i++) {
+        wr_prep_recv_into(&rig.uring, &op, fd, buf, sizeof(buf));
+        rig_turn(1, UINT64_MAX);
+        cr_assert_eq(result_count, 1);
+        cr_assert_eq(results[0].res, expected[i]);
+    }
+    wr_prep_send(&rig.uring, &op, fd, "x", 1);
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(results[0].res, -EPIPE);
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, overflow_ends_a_multishot_receive_and_loses_nothing)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.cq_max = 4});
+    rig_provide(1);
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    write_all(peer, 600);
+
+    wr_prep_recv(&rig.uring, &op, fd, 6000, 100);
+    cr_assert_eq(wr_uring_enter(&rig.uring, 1, UINT64_MAX), 0);
+    cr_assert(wr_ring_has_more(rig.uring.ring));
+    cr_assert_eq(wr_uring_drain(&rig.uring, UINT32_MAX), 4);
+    cr_assert_eq(wr_uring_enter(&rig.uring, 0, 0), 0);
+    wr_uring_drain(&rig.uring, UINT32_MAX);
+
+    cr_assert_eq(result_count, 5);
+    cr_assert_eq(results[4].res, 100);
+    cr_assert_eq(results[4].flags & WR_CQE_MORE, 0);
+    cr_assert_not(op.in_flight);
+    cr_assert(wr_ring_handle_overflow(rig.uring.ring));
+    cr_assert_not(wr_ring_handle_overflow(rig.uring.ring));
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, enter_stops_after_twenty_items_of_work_and_says_so)
+{
+    enum { COUNT = 24 };
+    struct fake_peer *peers[COUNT];
+    struct wr_op ops[COUNT];
+    int fds[COUNT];
+    static uint8_t byte[COUNT];
+    rig_start(&(struct fake_options){.seed = 1});
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = rig_connect(&peers[i]);
+        wr_op_init(&ops[i], note);
+        wr_prep_recv_into(&rig.uring, &ops[i], fds[i], &byte[i], 1);
+    }
+    rig_turn(0, 0);
+    for (int i = 0; i < COUNT; i++) {
+        write_all(peers[i], 1);
+    }
+
+    rig_turn(1, UINT64_MAX);
+
+    cr_assert_eq(result_count, 20);
+    cr_assert(wr_ring_has_more(rig.uring.ring));
+    rig_turn(0, 0);
+    cr_assert_eq(result_count, 4);
+    cr_assert_not(wr_ring_has_more(rig.uring.ring));
+    for (int i = 0; i < COUNT; i++) {
+        wr_sys_close(fds[i]);
+        fake_peer_close(peers[i]);
+    }
+    rig_stop();
+}
+
+/* ---- sending ---- */
+
+UNIT(fake, send_takes_what_there_is_room_for_and_then_waits)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    static uint8_t out[5000];
+    uint8_t in[5000];
+    rig_start(&(struct fake_options){.send_size = 1000, .recv_size = 2000});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    struct iovec iov[2] = {{out, 2500}, {out + 2500, 2500}};
+
+    wr_prep_sendv(&rig.uring, &op, fd, iov, 2);
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(results[0].res, 3000);
+    cr_assert_eq(wr_sys_outq(fd), 1000);
+    wr_prep_send(&rig.uring, &op, fd, out + 3000, 2000);
+    rig_turn(1, 1000);
+    cr_assert_eq(result_count, 0);
+
+    cr_assert_eq(fake_peer_read(peer, in, 500), 500);
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(results[0].res, 500);
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, send_reads_the_memory_when_it_completes)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    char out[] = "old";
+    char in[4] = "";
+    rig_start(&(struct fake_options){.permille = {[FAKE_DELAY] = 1000}});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+
+    wr_prep_send(&rig.uring, &op, fd, out, 3);
+    rig_turn(0, 0);
+    cr_assert_eq(result_count, 0);
+    memcpy(out, "new", 3);
+    rig_turn(1, UINT64_MAX);
+
+    cr_assert_eq(results[0].res, 3);
+    cr_assert_eq(fake_peer_read(peer, in, 3), 3);
+    cr_assert_str_eq(in, "new");
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, write_to_somebody_who_has_closed_works_once)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.seed = 1});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    fake_peer_close(peer);
+
+    int32_t expected[] = {1, -EPIPE, -EPIPE};
+    for (int i = 0; i < 3; i++) {
+        wr_prep_send(&rig.uring, &op, fd, "x", 1);
+        rig_turn(1, UINT64_MAX);
+        cr_assert_eq(results[0].res, expected[i]);
+    }
+    wr_sys_close(fd);
+    rig_stop();
+}
+
+UNIT(fake, close_with_unread_bytes_resets_the_peer)
+{
+    struct fake_peer *peer;
+    char in[4];
+    rig_start(&(struct fake_options){.seed = 1});
+    int fd = rig_connect(&peer);
+    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+
+    wr_sys_close(fd);
+
+    cr_assert(fake_peer_is_alone(peer));
+    cr_assert_eq(fake_peer_read(peer, in, 3), -ECONNRESET);
+    cr_assert_eq(fake_peer_read(peer, in, 3), 0);
+    cr_assert_eq(fake_peer_write(peer, "x", 1), -EPIPE);
+    fake_peer_close(peer);
+    rig_stop();
+}

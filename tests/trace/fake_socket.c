@@ -1,0 +1,302 @@
+/*
+ * The fake machine, continued: connections, cancelling, time, and mistakes.
+ *
+ * As fake_ring.c, one behaviour of the kernel a test; the last ones show that
+ * the machine catches what it exists to catch.
+ */
+#include "tests/fake/alloc.h"
+#include "tests/trace/rig.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+/* ---- accept, connect, cancel ---- */
+
+static int listen_loopback(struct sockaddr_in *ret_addr)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(*ret_addr);
+    int fd = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(wr_sys_bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(wr_sys_listen(fd, 2), 0);
+    cr_assert_eq(wr_sys_getsockname(fd, (struct sockaddr *)ret_addr, &len), 0);
+    cr_assert_neq(ret_addr->sin_port, 0);
+    return fd;
+}
+
+UNIT(fake, accept_gives_connections_in_order_with_their_addresses)
+{
+    struct sockaddr_in addr;
+    struct sockaddr_storage from;
+    socklen_t from_len = sizeof(from);
+    struct wr_op op;
+    rig_start(&(struct fake_options){.fd_limit = 2});
+    int fd = listen_loopback(&addr);
+    struct fake_peer *one =
+        fake_connect((struct sockaddr *)&addr, sizeof(addr));
+    struct fake_peer *two =
+        fake_connect((struct sockaddr *)&addr, sizeof(addr));
+    wr_op_init(&op, note);
+
+    wr_prep_accept(&rig.uring, &op, fd, (struct sockaddr *)&from, &from_len);
+    rig_turn(1, UINT64_MAX);
+    int accepted = results[0].res;
+    cr_assert_eq(accepted, fd + 1);
+    cr_assert_eq(from_len, sizeof(struct sockaddr_in));
+    cr_assert_eq(((struct sockaddr_in *)&from)->sin_port, htons(40001));
+    from_len = sizeof(from);
+    wr_prep_accept(&rig.uring, &op, fd, (struct sockaddr *)&from, &from_len);
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(results[0].res, -EMFILE);
+
+    wr_sys_close(accepted);
+    wr_sys_close(fd);
+    char byte;
+    cr_assert_eq(fake_peer_read(one, &byte, 1), 0);
+    cr_assert_eq(fake_peer_read(two, &byte, 1), -ECONNRESET);
+    fake_peer_close(one);
+    fake_peer_close(two);
+    rig_stop();
+}
+
+UNIT(fake, connect_is_answered_refused_or_left_to_wait)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_port = htons(80),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct wr_op op;
+    rig_start(&(struct fake_options){.seed = 1});
+    int fd = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+    wr_op_init(&op, note);
+    wr_prep_connect(&rig.uring, &op, fd, (struct sockaddr *)&addr,
+                    sizeof(addr));
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(results[0].res, -ECONNREFUSED);
+
+    struct fake_listener *listener =
+        fake_listen((struct sockaddr *)&addr, sizeof(addr));
+    fake_listener_set(listener, FAKE_SILENT, 0);
+    wr_prep_connect(&rig.uring, &op, fd, (struct sockaddr *)&addr,
+                    sizeof(addr));
+    rig_turn(1, 1000000);
+    cr_assert_eq(result_count, 0);
+    wr_op_cancel(&rig.uring, &op);
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(results[0].res, -ECANCELED);
+
+    fake_listener_set(listener, FAKE_ACCEPT, 5000);
+    uint64_t before_ns = fake_now();
+    wr_prep_connect(&rig.uring, &op, fd, (struct sockaddr *)&addr,
+                    sizeof(addr));
+    rig_turn(1, UINT64_MAX);
+    cr_assert_eq(results[0].res, 0);
+    cr_assert_eq(fake_now() - before_ns, 5000);
+    struct fake_peer *peer = fake_listener_accept(listener);
+    cr_assert_not_null(peer);
+    fake_peer_close(peer);
+    wr_sys_close(fd);
+    rig_stop();
+}
+
+UNIT(fake, cancelled_receive_may_still_bring_data)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    char buf[8];
+    rig_start(&(struct fake_options){.permille = {[FAKE_CANCEL_RACE] = 1000}});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    wr_prep_recv_into(&rig.uring, &op, fd, buf, sizeof(buf));
+    rig_turn(0, 0);
+    wr_op_cancel(&rig.uring, &op);
+    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+
+    rig_turn(1, UINT64_MAX);
+
+    cr_assert_eq(result_count, 1);
+    cr_assert_eq(results[0].res, 3);
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, poll_notices_a_peer_that_goes)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.seed = 1});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    wr_prep_poll(&rig.uring, &op, fd, POLLRDHUP);
+    write_all(peer, 1);
+    rig_turn(1, 1000);
+    cr_assert_eq(result_count, 0);
+
+    fake_peer_reset(peer);
+    rig_turn(1, UINT64_MAX);
+
+    cr_assert_eq(results[0].res, POLLRDHUP | POLLERR | POLLHUP);
+    wr_sys_close(fd);
+    fake_peer_close(peer);
+    rig_stop();
+}
+
+UNIT(fake, eventfd_and_signalfd_are_read_when_they_have_something)
+{
+    struct wr_op ops[2];
+    uint64_t count = 0;
+    struct signalfd_siginfo info;
+    rig_start(&(struct fake_options){.seed = 1});
+    int event = wr_sys_eventfd();
+    int signals = wr_sys_signalfd(-1, UINT64_C(1) << (SIGTERM - 1));
+    wr_op_init(&ops[0], note);
+    wr_op_init(&ops[1], note);
+    wr_prep_read(&rig.uring, &ops[0], event, &count, sizeof(count));
+    wr_prep_read(&rig.uring, &ops[1], signals, &info, sizeof(info));
+    cr_assert_not(fake_raise(SIGTERM), "it was not blocked yet");
+    cr_assert_eq(wr_sys_block_signal(SIGTERM, true), 0);
+    rig_turn(2, 1000);
+    cr_assert_eq(result_count, 0);
+
+    cr_assert_eq(wr_sys_eventfd_write(event), 0);
+    cr_assert_eq(wr_sys_eventfd_write(event), 0);
+    cr_assert(fake_raise(SIGTERM));
+    rig_turn(2, UINT64_MAX);
+
+    cr_assert_eq(result_count, 2);
+    cr_assert_eq(count, 2);
+    cr_assert_eq(info.ssi_signo, SIGTERM);
+    wr_sys_close(event);
+    wr_sys_close(signals);
+    rig_stop();
+}
+
+/* ---- time ---- */
+
+static void note_time(void *arg)
+{
+    *(uint64_t *)arg = fake_now();
+}
+
+UNIT(fake, time_passes_only_while_waiting)
+{
+    uint64_t at = 0;
+    rig_start(&(struct fake_options){.seed = 1});
+    fake_at(fake_now() + 700, note_time, &at);
+    uint64_t start = wr_sys_now();
+    rig_turn(0, 0);
+    cr_assert_eq(wr_sys_now(), start);
+
+    rig_turn(1, 1000);
+
+    cr_assert_eq(at, start + 700);
+    cr_assert_eq(wr_sys_now(), start + 1000);
+    rig_stop();
+}
+
+UNIT(fake, same_seed_gives_the_same_run)
+{
+    char first[4096] = "";
+    for (int run = 0; run < 2; run++) {
+        struct fake_peer *peer;
+        struct wr_op op;
+        char buf[64];
+        rig_start(&(struct fake_options){
+            .seed = 42,
+            .trace = true,
+            .permille = {[FAKE_DELAY] = 500, [FAKE_SHORT_RECV] = 500}});
+        int fd = rig_connect(&peer);
+        wr_op_init(&op, note);
+        write_all(peer, 200);
+        for (int i = 0; i < 5; i++) {
+            wr_prep_recv_into(&rig.uring, &op, fd, buf, 30);
+            rig_turn(1, UINT64_MAX);
+        }
+        wr_sys_close(fd);
+        fake_peer_close(peer);
+        if (run == 0) {
+            cr_assert_lt(strlen(fake_text()), sizeof(first));
+            strcpy(first, fake_text());
+        }
+        cr_assert_str_eq(fake_text(), first);
+        rig_stop();
+    }
+    cr_assert_neq(strlen(first), 0);
+}
+
+/* ---- what it catches ---- */
+
+UNIT_ABORTS(fake, catches_a_descriptor_left_open)
+{
+    struct fake_peer *peer;
+    rig_start(&(struct fake_options){.seed = 1});
+    rig_connect(&peer);
+    rig_stop();
+}
+
+UNIT_ABORTS(fake, catches_a_close_under_an_operation)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    char byte;
+    rig_start(&(struct fake_options){.seed = 1});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    wr_prep_recv_into(&rig.uring, &op, fd, &byte, 1);
+    rig_turn(0, 0);
+    wr_sys_close(fd);
+}
+
+UNIT_ABORTS(fake, catches_a_close_before_an_entry_was_submitted)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.seed = 1});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    wr_prep_send(&rig.uring, &op, fd, "x", 1);
+    wr_sys_close(fd);
+}
+
+UNIT_ABORTS(fake, catches_an_operation_on_a_closed_descriptor)
+{
+    struct fake_peer *peer;
+    struct wr_op op;
+    rig_start(&(struct fake_options){.seed = 1});
+    int fd = rig_connect(&peer);
+    wr_op_init(&op, note);
+    wr_sys_close(fd);
+    wr_prep_send(&rig.uring, &op, fd, "x", 1);
+    rig_turn(0, 0);
+}
+
+UNIT_ABORTS(fake, catches_a_second_send_on_a_socket)
+{
+    struct fake_peer *peer;
+    struct wr_op ops[2];
+    rig_start(&(struct fake_options){.permille = {[FAKE_DELAY] = 1000}});
+    int fd = rig_connect(&peer);
+    for (int i = 0; i < 2; i++) {
+        wr_op_init(&ops[i], note);
+        wr_prep_send(&rig.uring, &ops[i], fd, "x", 1);
+    }
+    rig_turn(0, 0);
+}
+
+UNIT_ABORTS(fake, catches_a_loop_that_waits_for_ever)
+{
+    rig_start(&(struct fake_options){.seed = 1});
+    rig_turn(1, UINT64_MAX);
+}
+
+UNIT_ABORTS(fake, catches_memory_that_is_freed_with_another_size)
+{
+    struct fake_alloc alloc;
+    fake_alloc_init(&alloc);
+    void *ptr = wr_alloc(&alloc.hooks, 10);
+    wr_free(&alloc.hooks, ptr, 11);
+}
