@@ -68,11 +68,12 @@ def _prepare(cpu):
 class Server:
     """A server of the comparison while it runs; a context manager."""
 
-    def __init__(self, settings, name, mode="echo", extra=()):
+    def __init__(self, settings, name, mode="echo", extra=(), own=False):
         self.settings = settings
         self.name = name
         self.port = _find_port(settings)
-        self.command = server_command(settings, name, mode, self.port, extra)
+        self.command = server_command(settings, name, mode, self.port, extra,
+                                      own)
 
     def __enter__(self):
         self.process = subprocess.Popen(
@@ -115,10 +116,23 @@ class Server:
                     return int(line.split()[1]) * 1024
         raise Failure("no Anonymous line in smaps_rollup")
 
+    def statistics(self):
+        """Of weir's own program: what the library says about itself."""
+        self.process.send_signal(signal.SIGUSR1)
+        values = {}
+        while select.select([self.process.stdout], [], [],
+                            START_TIMEOUT_S)[0]:
+            line = self.process.stdout.readline().decode().split()
+            if not line:
+                return values
+            values[line[0]] = int(line[-1])
+        raise Failure(f"{self.name} does not tell its statistics")
 
-def server_command(settings, name, mode, port, extra=()):
-    """The command of a contender; plain echo of weir is weir-load's."""
-    if name == "weir" and mode in ("echo", "chargen", "discard"):
+
+def server_command(settings, name, mode, port, extra=(), own=False):
+    """The command of a contender; plain echo of weir is weir-load's, unless
+    its own program here is asked for, which has statistics."""
+    if name == "weir" and not own and mode in ("echo", "chargen", "discard"):
         chosen = [] if mode == "echo" else ["--mode", mode]
         return [settings.weir_load, "serve", *chosen,
                 f"tcp://127.0.0.1:{port}"]

@@ -3,7 +3,7 @@
  * million, then move and cancel at random, a thousand steps in each turn of
  * the loop, so that what a library defers to its turn is paid as well.
  *
- * A library is a table of four functions; the pattern, the random numbers and
+ * A library is a table of three functions; the pattern, the random numbers and
  * the clock are shared, so a difference is the timers' alone.
  */
 #ifndef BENCH_TIMERS_H
@@ -19,6 +19,7 @@
 struct timers_ops {
     const char *name;
     void (*arm)(uint32_t index, uint64_t timeout_ms);
+    void (*move)(uint32_t index, uint64_t timeout_ms); /* an armed one */
     void (*cancel)(uint32_t index);
 };
 

@@ -1,6 +1,6 @@
 /*
- * The timer pattern on libuv. A move is uv_timer_start on an armed timer's
- * handle, which stops it first, so the cancel of a move is left to it.
+ * The timer pattern on libuv. A move is uv_timer_start on an armed timer,
+ * which takes it out of the heap and puts it back.
  */
 #include "bench/bench.h"
 #include "bench/timers.h"
@@ -29,6 +29,7 @@ static void cancel(uint32_t index)
 static const struct timers_ops ops = {
     .name = "libuv",
     .arm = arm,
+    .move = arm,
     .cancel = cancel,
 };
 

@@ -14,7 +14,7 @@
 
 #define POOL_BUF_SIZE  (256U * 1024)
 #define POOL_BUF_COUNT 64
-#define POOL_POSTED    12
+#define POOL_POSTED    8
 #define POOL_GROUP     0
 #define POOL_NO_BUF    UINT16_MAX
 

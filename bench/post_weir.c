@@ -1,0 +1,52 @@
+/*
+ * Posting with weir: each message is one weir_remote_call_soon whose argument
+ * is the message; the loop has nothing else to do.
+ */
+#include "bench/bench.h"
+#include "bench/post.h"
+
+#include <weir/loop.h>
+
+static weir_loop *loop;
+static weir_remote *remote;
+
+static void on_message(void *arg)
+{
+    if (!post_received(arg)) {
+        weir_loop_stop(loop);
+    }
+}
+
+static void post(struct post_message *message)
+{
+    int err = weir_remote_call_soon(remote, on_message, message);
+
+    if (err < 0) {
+        bench_die_err("weir_remote_call_soon", err);
+    }
+}
+
+static void start(void *arg)
+{
+    (void)arg;
+    post_start(post);
+}
+
+int main(void)
+{
+    int err = weir_loop_new(NULL, &loop);
+
+    if (err >= 0) {
+        remote = weir_loop_get_remote(loop);
+        err = weir_loop_call_soon(loop, start, NULL, NULL);
+    }
+    if (err >= 0) {
+        err = weir_loop_run(loop);
+    }
+    if (err < 0) {
+        bench_die_err("weir", err);
+    }
+    post_report("weir");
+    weir_remote_unref(remote);
+    return weir_loop_free(loop) < 0 ? 1 : 0;
+}
