@@ -1,0 +1,117 @@
+/*
+ * The names of features: the mask as text, and the text for people.
+ */
+#include "uring/feature.h"
+
+#include "tests/unit.h"
+
+static uint32_t bit(enum wr_feature feature)
+{
+    return UINT32_C(1) << feature;
+}
+
+static const uint32_t all = (UINT32_C(1) << WR_FEATURE_COUNT) - 1;
+
+UNIT(feature, no_text_masks_nothing)
+{
+    const char *unknown = "untouched";
+
+    cr_assert_eq(wr_features_parse_mask(NULL, &unknown), 0);
+    cr_assert_null(unknown);
+    cr_assert_eq(wr_features_parse_mask("", &unknown), 0);
+    cr_assert_eq(wr_features_parse_mask(" ,, ,", &unknown), 0);
+    cr_assert_null(unknown);
+}
+
+UNIT(feature, names_are_separated_by_commas)
+{
+    const char *unknown = NULL;
+    uint32_t both = bit(WR_FEATURE_BUF_INC) | bit(WR_FEATURE_RECV_CREDIT);
+
+    cr_assert_eq(wr_features_parse_mask("buf_inc", &unknown),
+                 bit(WR_FEATURE_BUF_INC));
+    cr_assert_eq(wr_features_parse_mask("buf_inc,recv_credit", &unknown), both);
+    cr_assert_eq(wr_features_parse_mask(" recv_credit , buf_inc,", &unknown),
+                 both);
+    cr_assert_null(unknown);
+}
+
+UNIT(feature, each_feature_has_a_name_of_its_own)
+{
+    const char *names[] = {
+#define NAME(constant, name, kernel, without) name,
+        WR_FEATURES(NAME)
+#undef NAME
+    };
+    uint32_t seen = 0;
+    for (unsigned i = 0; i < WR_FEATURE_COUNT; i++) {
+        const char *unknown = NULL;
+        uint32_t mask = wr_features_parse_mask(names[i], &unknown);
+        cr_assert_eq(mask, UINT32_C(1) << i);
+        cr_assert_null(unknown);
+        seen |= mask;
+    }
+    cr_assert_eq(seen, all);
+}
+
+UNIT(feature, all_is_every_feature)
+{
+    const char *unknown = NULL;
+
+    cr_assert_eq(wr_features_parse_mask("all", &unknown), all);
+    cr_assert_eq(wr_features_parse_mask("buf_inc,all", &unknown), all);
+    cr_assert_null(unknown);
+}
+
+UNIT(feature, the_first_unknown_name_is_told_and_the_others_count)
+{
+    const char *unknown = NULL;
+    const char *text = "buf_inc,buf,allx,recv_credit";
+
+    cr_assert_eq(wr_features_parse_mask(text, &unknown),
+                 bit(WR_FEATURE_BUF_INC) | bit(WR_FEATURE_RECV_CREDIT));
+    cr_assert_eq(unknown, text + strlen("buf_inc,"));
+    cr_assert_eq(wr_features_parse_mask("BUF_INC", &unknown), 0);
+    cr_assert_not_null(unknown);
+}
+
+static const struct wr_features some = {
+    .found = UINT32_C(1) << WR_FEATURE_BUF_INC,
+    .masked = UINT32_C(1) << WR_FEATURE_RECV_CREDIT,
+};
+
+UNIT(feature, the_text_has_a_line_for_each_with_its_state)
+{
+    char text[2048];
+    size_t len = wr_features_text(&some, text, sizeof(text));
+    unsigned lines = 0;
+    for (const char *at = text; *at; at++) {
+        lines += *at == '\n';
+    }
+
+    cr_assert_eq(len, strlen(text));
+    cr_assert_eq(lines, WR_FEATURE_COUNT);
+    const char *found = strstr(text, "buf_inc");
+    const char *masked = strstr(text, "recv_credit");
+    const char *absent = strstr(text, "send_vectorized");
+    cr_assert(found && masked && absent);
+    cr_assert_eq(strncmp(found, "buf_inc          6.12  yes", 26), 0);
+    cr_assert_eq(strncmp(masked, "recv_credit      6.17  masked", 29), 0);
+    cr_assert_eq(strncmp(absent, "send_vectorized  6.17  no ", 26), 0);
+    cr_assert_not_null(strstr(absent, "instead: sendmsg\n"));
+}
+
+UNIT(feature, the_text_is_cut_where_room_ends_and_its_length_told)
+{
+    char whole[2048];
+    char text[2048];
+    size_t len = wr_features_text(&some, whole, sizeof(whole));
+    cr_assert_eq(wr_features_text(&some, NULL, 0), len);
+    for (size_t size = 1; size <= len + 1; size++) {
+        memset(text, 'x', sizeof(text));
+        cr_assert_eq(wr_features_text(&some, text, size), len);
+        cr_assert_eq(strlen(text), size - 1);
+        cr_assert_eq(memcmp(text, whole, size - 1), 0);
+        cr_assert_eq(text[size], 'x', "written past the end");
+    }
+}

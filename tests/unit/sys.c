@@ -1,0 +1,199 @@
+/*
+ * The real system calls of the seam: each returns what the kernel said, with
+ * errors as negative numbers and descriptors that do not survive an exec.
+ */
+#include "uring/sys.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static bool is_close_on_exec(int fd)
+{
+    return fcntl(fd, F_GETFD) & FD_CLOEXEC;
+}
+
+static bool is_blocking(int fd)
+{
+    return !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+}
+
+static struct sockaddr_in loopback(void)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+}
+
+UNIT(sys, the_clock_is_monotonic_time_in_nanoseconds)
+{
+    struct timespec before;
+    struct timespec after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    uint64_t now = wr_sys_now();
+    clock_gettime(CLOCK_MONOTONIC, &after);
+
+    cr_assert_geq(now, (uint64_t)before.tv_sec * 1000000000u +
+                           (uint64_t)before.tv_nsec);
+    cr_assert_leq(now, (uint64_t)after.tv_sec * 1000000000u +
+                           (uint64_t)after.tv_nsec);
+}
+
+UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
+{
+    struct sockaddr_in bound = loopback();
+    struct sockaddr_in name;
+    struct sockaddr *any = (struct sockaddr *)&name;
+    socklen_t len = sizeof(name);
+    int one = 1;
+    int listener = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_geq(listener, 0);
+    cr_assert(is_close_on_exec(listener) && is_blocking(listener));
+    cr_assert_eq(wr_sys_setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one,
+                                   sizeof(one)),
+                 0);
+    cr_assert_eq(
+        wr_sys_bind(listener, (struct sockaddr *)&bound, sizeof(bound)), 0);
+    cr_assert_eq(wr_sys_listen(listener, 5), 0);
+    cr_assert_eq(wr_sys_getsockname(listener, any, &len), 0);
+    cr_assert_neq(name.sin_port, 0);
+
+    int client = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(wr_sys_getpeername(client, any, &len), -ENOTCONN);
+    cr_assert_eq(connect(client, any, len), 0);
+    int server = accept(listener, NULL, NULL);
+    cr_assert_geq(server, 0);
+    len = sizeof(name);
+    cr_assert_eq(wr_sys_getpeername(client, any, &len), 0);
+
+    cr_assert_eq(wr_sys_outq(client), 0);
+    /* A peer that reads nothing: what its window does not hold is queued. */
+    static char bytes[16 << 20];
+    ssize_t sent = send(client, bytes, sizeof(bytes), MSG_DONTWAIT);
+    cr_assert_gt(sent, 0);
+    cr_assert_gt(wr_sys_outq(client), 0);
+    cr_assert_leq(wr_sys_outq(client), sent);
+
+    cr_assert_eq(wr_sys_shutdown(client, SHUT_WR), 0);
+    cr_assert_eq(wr_sys_close(client), 0);
+    cr_assert_eq(wr_sys_close(server), 0);
+    cr_assert_eq(wr_sys_close(listener), 0);
+}
+
+UNIT(sys, options_are_read_back)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    int fd = wr_sys_socket(AF_INET6, SOCK_DGRAM, 0);
+    cr_assert_geq(fd, 0);
+
+    cr_assert_eq(wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len), 0);
+    cr_assert_eq(value, SOCK_DGRAM);
+    cr_assert_eq(wr_sys_close(fd), 0);
+}
+
+UNIT(sys, errors_are_negative_numbers)
+{
+    struct sockaddr_in addr = loopback();
+    struct sockaddr *any = (struct sockaddr *)&addr;
+    socklen_t len = sizeof(addr);
+    int value = 0;
+
+    cr_assert_eq(wr_sys_socket(AF_INET, 12345, 0), -EINVAL);
+    cr_assert_eq(wr_sys_bind(-1, any, len), -EBADF);
+    cr_assert_eq(wr_sys_listen(-1, 1), -EBADF);
+    cr_assert_eq(wr_sys_getsockname(-1, any, &len), -EBADF);
+    cr_assert_eq(wr_sys_getpeername(-1, any, &len), -EBADF);
+    cr_assert_eq(wr_sys_setsockopt(-1, 0, 0, &value, sizeof(value)), -EBADF);
+    cr_assert_eq(wr_sys_getsockopt(-1, 0, 0, &value, &len), -EBADF);
+    cr_assert_eq(wr_sys_shutdown(-1, SHUT_WR), -EBADF);
+    cr_assert_eq(wr_sys_close(-1), -EBADF);
+    cr_assert_eq(wr_sys_outq(-1), -EBADF);
+    cr_assert_eq(wr_sys_eventfd_write(-1), -EBADF);
+    cr_assert_eq(wr_sys_signalfd(1 << 20, 1), -EBADF);
+    cr_assert_eq(wr_sys_block_signal(0, true), -EINVAL);
+    cr_assert_eq(wr_sys_block_signal(1000, true), -EINVAL);
+}
+
+UNIT(sys, an_eventfd_adds_up_what_is_written)
+{
+    uint64_t count = 0;
+    int fd = wr_sys_eventfd();
+    cr_assert_geq(fd, 0);
+    cr_assert(is_close_on_exec(fd) && is_blocking(fd));
+    cr_assert_eq(wr_sys_eventfd_write(fd), 0);
+    cr_assert_eq(wr_sys_eventfd_write(fd), 0);
+
+    cr_assert_eq(read(fd, &count, sizeof(count)), 8);
+    cr_assert_eq(count, 2);
+    cr_assert_eq(wr_sys_close(fd), 0);
+}
+
+UNIT(sys, a_signalfd_gets_the_signals_of_its_mask_and_the_mask_changes)
+{
+    struct signalfd_siginfo info;
+    uint64_t first = UINT64_C(1) << (SIGUSR1 - 1);
+    uint64_t second = UINT64_C(1) << (SIGRTMAX - 1);
+    cr_assert_eq(wr_sys_block_signal(SIGUSR1, true), 0);
+    cr_assert_eq(wr_sys_block_signal(SIGRTMAX, true), 0);
+    int fd = wr_sys_signalfd(-1, first);
+    cr_assert_geq(fd, 0);
+    cr_assert(is_close_on_exec(fd));
+
+    cr_assert_eq(pthread_kill(pthread_self(), SIGUSR1), 0);
+    cr_assert_eq(read(fd, &info, sizeof(info)), sizeof(info));
+    cr_assert_eq(info.ssi_signo, SIGUSR1);
+    cr_assert_eq(wr_sys_signalfd(fd, second), fd);
+    cr_assert_eq(pthread_kill(pthread_self(), SIGRTMAX), 0);
+    cr_assert_eq(read(fd, &info, sizeof(info)), sizeof(info));
+    cr_assert_eq(info.ssi_signo, SIGRTMAX);
+    cr_assert_eq(wr_sys_close(fd), 0);
+}
+
+UNIT(sys, blocking_a_signal_tells_how_it_was)
+{
+    sigset_t mask;
+    cr_assert_eq(wr_sys_block_signal(SIGUSR2, true), 0);
+    cr_assert_eq(wr_sys_block_signal(SIGUSR2, true), 1);
+    cr_assert_eq(wr_sys_block_signal(SIGUSR2, false), 1);
+    cr_assert_eq(wr_sys_block_signal(SIGUSR2, false), 0);
+
+    cr_assert_eq(pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
+    cr_assert_eq(sigismember(&mask, SIGUSR2), 0);
+}
+
+static void *other_thread(void *arg)
+{
+    int *tid = arg;
+    *tid = wr_sys_tid();
+    return NULL;
+}
+
+UNIT(sys, process_and_thread_are_told_apart)
+{
+    pthread_t thread;
+    int tid = 0;
+    int status = 0;
+    cr_assert_eq(wr_sys_pid(), getpid());
+    cr_assert_eq(pthread_create(&thread, NULL, other_thread, &tid), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_gt(tid, 0);
+    cr_assert_neq(tid, wr_sys_tid());
+
+    int pid = wr_sys_pid();
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(wr_sys_pid() != pid && wr_sys_tid() == wr_sys_pid() ? 0 : 1);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}

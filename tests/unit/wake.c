@@ -1,0 +1,290 @@
+/*
+ * The mailbox: order, one wake-up for many posts, closing against posting, and
+ * posters on threads of their own. Clean under ThreadSanitizer.
+ */
+#include "uring/wake.h"
+
+#include "tests/unit.h"
+#include "tests/unit/allocator.h"
+#include "uring/guard.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+static struct unit_allocator allocator;
+static struct wr_wake *wake;
+
+static void setup(void)
+{
+    unit_allocator_init(&allocator);
+    cr_assert_eq(wr_wake_open(&allocator.hooks, &wake), 0);
+}
+
+/* How often the eventfd was written since it was read last. */
+static uint64_t wake_ups(void)
+{
+    struct pollfd poll_fd = {.fd = wr_wake_fd(wake), .events = POLLIN};
+    uint64_t count = 0;
+    if (poll(&poll_fd, 1, 0) == 1) {
+        cr_assert_eq(read(poll_fd.fd, &count, sizeof(count)), 8);
+    }
+    return count;
+}
+
+static int ran[32];
+static int ran_count;
+
+static void note_run(void *arg)
+{
+    ran[ran_count++] = (int)(intptr_t)arg;
+}
+
+static void post(int number)
+{
+    cr_assert_eq(wr_wake_post(wake, note_run, (void *)(intptr_t)number), 0);
+}
+
+static int run_all(struct wr_wake_item *item)
+{
+    int count = 0;
+    while (item) {
+        struct wr_wake_item *next = item->next;
+        item->run(item->arg);
+        wr_wake_free_item(wake, item);
+        item = next;
+        count++;
+    }
+    return count;
+}
+
+UNIT(wake, posts_are_taken_all_at_once_oldest_first)
+{
+    setup();
+    cr_assert_null(wr_wake_take(wake));
+    post(1);
+    post(2);
+    post(3);
+
+    cr_assert_eq(run_all(wr_wake_take(wake)), 3);
+    cr_assert_eq(ran[0], 1);
+    cr_assert_eq(ran[1], 2);
+    cr_assert_eq(ran[2], 3);
+    cr_assert_null(wr_wake_take(wake));
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(wake, many_posts_wake_once_until_they_are_taken)
+{
+    setup();
+    cr_assert_eq(wake_ups(), 0);
+    for (int i = 0; i < 20; i++) {
+        post(i);
+    }
+    cr_assert_eq(wake_ups(), 1);
+    post(20);
+    cr_assert_eq(wake_ups(), 0, "what is there is not taken yet");
+    cr_assert_eq(run_all(wr_wake_take(wake)), 21);
+    post(21);
+    cr_assert_eq(wake_ups(), 1);
+    cr_assert_eq(run_all(wr_wake_take(wake)), 1);
+    wr_wake_unref(wake);
+}
+
+UNIT(wake, closing_gives_what_was_never_taken_and_refuses_the_rest)
+{
+    setup();
+    post(1);
+    post(2);
+
+    cr_assert_eq(run_all(wr_wake_close(wake)), 2);
+    cr_assert_eq(ran[0], 1);
+    cr_assert_eq(ran[1], 2);
+    cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ESHUTDOWN);
+    cr_assert_null(wr_wake_take(wake));
+    cr_assert_null(wr_wake_close(wake));
+    cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ESHUTDOWN);
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(wake, outlives_its_owner_and_the_allocator_struct)
+{
+    unit_allocator_init(&allocator);
+    struct weir_allocator copy = allocator.hooks;
+    cr_assert_eq(wr_wake_open(&copy, &wake), 0);
+    memset(&copy, 0, sizeof(copy));
+    wr_wake_ref(wake);
+    cr_assert_null(wr_wake_close(wake));
+    wr_wake_unref(wake);
+
+    cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ESHUTDOWN);
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(wake, posting_without_memory_changes_nothing)
+{
+    setup();
+    post(1);
+    allocator.fail_at = allocator.calls + 1;
+    cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ENOMEM);
+
+    cr_assert_eq(run_all(wr_wake_take(wake)), 1);
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(wake, opening_without_memory_leaves_nothing)
+{
+    unit_allocator_init(&allocator);
+    allocator.fail_at = 1;
+
+    cr_assert_eq(wr_wake_open(&allocator.hooks, &wake), -ENOMEM);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(wake, opening_without_descriptors_leaves_nothing)
+{
+    struct rlimit before;
+    unit_allocator_init(&allocator);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int err = wr_wake_open(&allocator.hooks, &wake);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+
+    cr_assert_eq(err, -EMFILE);
+    unit_allocator_check(&allocator);
+}
+
+UNIT_ABORTS(wake, the_last_reference_with_posts_inside_is_a_bug)
+{
+    setup();
+    post(1);
+    wr_wake_unref(wake);
+}
+
+/* ---- threads ---- */
+
+enum { POSTERS = 4, POSTS = 20000 };
+
+struct poster {
+    pthread_t thread;
+    uint64_t posted; /* written by the thread, read when it has ended */
+    uint64_t next;   /* the loop's: which post must come next */
+    uint64_t spacing;
+};
+
+struct message {
+    struct poster *from;
+    uint64_t number;
+};
+
+static struct poster posters[POSTERS];
+static struct message messages[POSTERS][POSTS];
+
+static void take_message(void *arg)
+{
+    struct message *message = arg;
+    cr_assert_eq(message->number, message->from->next, "out of order");
+    message->from->next++;
+}
+
+/* Posts until all are posted or the mailbox is closed. */
+static void *run_poster(void *arg)
+{
+    struct poster *self = arg;
+    struct message *own = messages[self - posters];
+    for (uint64_t i = 0; i < POSTS; i++) {
+        own[i] = (struct message){.from = self, .number = i};
+        int err = wr_wake_post(wake, take_message, &own[i]);
+        if (err) {
+            break;
+        }
+        self->posted++;
+        if (self->spacing && i % self->spacing == 0) {
+            sched_yield();
+        }
+    }
+    wr_wake_unref(wake);
+    return NULL;
+}
+
+static void start_posters(void)
+{
+    for (int i = 0; i < POSTERS; i++) {
+        posters[i] = (struct poster){.spacing = (uint64_t)i * 7};
+        wr_wake_ref(wake);
+        cr_assert_eq(
+            pthread_create(&posters[i].thread, NULL, run_poster, &posters[i]),
+            0);
+    }
+}
+
+/* Waits for a wake-up, as the loop does, and runs what is there. */
+static int wait_and_run(uint64_t *wake_count)
+{
+    uint64_t count = 0;
+    cr_assert_eq(read(wr_wake_fd(wake), &count, sizeof(count)), 8);
+    *wake_count += count;
+    return run_all(wr_wake_take(wake));
+}
+
+UNIT(wake, posts_of_each_thread_keep_their_order_and_none_is_missed)
+{
+    uint64_t wake_count = 0;
+    int got = 0;
+    /* Several threads allocate: the C library's allocator can do that. */
+    cr_assert_eq(wr_wake_open(wr_default_allocator(), &wake), 0);
+    start_posters();
+    while (got < POSTERS * POSTS) {
+        /* A missed wake-up would hang here, and the test be killed. */
+        got += wait_and_run(&wake_count);
+    }
+    for (int i = 0; i < POSTERS; i++) {
+        cr_assert_eq(pthread_join(posters[i].thread, NULL), 0);
+        cr_assert_eq(posters[i].next, POSTS);
+    }
+    cr_assert_leq(wake_count, POSTERS * POSTS);
+    cr_assert_null(wr_wake_close(wake));
+    wr_wake_unref(wake);
+}
+
+static void race_close_against_posts(int takes)
+{
+    uint64_t wake_count = 0;
+    uint64_t seen = 0;
+    uint64_t posted = 0;
+    cr_assert_eq(wr_wake_open(wr_default_allocator(), &wake), 0);
+    wr_wake_ref(wake); /* for the look at the end */
+    start_posters();
+    for (int i = 0; i < takes; i++) {
+        seen += (uint64_t)wait_and_run(&wake_count);
+        if (seen == (uint64_t)POSTERS * POSTS) {
+            break;
+        }
+    }
+    seen += (uint64_t)run_all(wr_wake_close(wake));
+    wr_wake_unref(wake);
+    for (int i = 0; i < POSTERS; i++) {
+        cr_assert_eq(pthread_join(posters[i].thread, NULL), 0);
+        posted += posters[i].posted;
+        cr_assert_eq(posters[i].next, posters[i].posted);
+    }
+    cr_assert_eq(seen, posted, "accepted posts and taken ones differ");
+    cr_assert_null(wr_wake_take(wake));
+    wr_wake_unref(wake);
+}
+
+UNIT(wake, closing_while_others_post_takes_exactly_what_was_accepted)
+{
+    for (int takes = 0; takes < 40; takes++) {
+        race_close_against_posts(takes);
+    }
+}
