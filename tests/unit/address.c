@@ -1,6 +1,7 @@
 /*
  * Addresses: what is accepted and what is not, zones and ports, and text that
- * reads back as it was written.
+ * reads back as it was written. Only the loopback interface is counted on; the
+ * random parts print their seed.
  */
 #include "lib/address.h"
 

@@ -1,5 +1,7 @@
 /*
- * Assertions and the arithmetic beside them.
+ * Assertions and the arithmetic beside them. A failure is looked at from a
+ * parent process, because the message must be whole on standard error before
+ * the process dies of SIGABRT.
  */
 #include "uring/check.h"
 

@@ -1,5 +1,7 @@
 /*
- * The names of features: the mask as text, and the text for people.
+ * The names of features: the mask as text, and the text for people. What the
+ * kernel can do is not asked here, so all of this is the same on every machine
+ * and for every later feature.
  */
 #include "uring/feature.h"
 

@@ -1,6 +1,7 @@
 /*
  * Memory for the kernel, whichever way the library was built, and the default
- * allocator. What only page guards promise is in guard_pages.c.
+ * allocator. What only page guards promise is in guard_pages.c, which compiles
+ * them whatever the build.
  */
 #include "uring/guard.h"
 

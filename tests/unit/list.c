@@ -1,5 +1,7 @@
 /*
- * The intrusive list: order, membership and the states that must be harmless.
+ * The intrusive list: order, membership, and the states that must be harmless.
+ * Every look at a list reads it in both directions, so that no link can be
+ * wrong unseen.
  */
 #include "uring/list.h"
 

@@ -1,5 +1,7 @@
 /*
- * Slabs and blocks: what is given out, what is kept, and running out.
+ * Slabs and blocks: what is given out, what is kept, and running out. The
+ * allocator beneath counts, hands out dirty memory and fails where it is told
+ * to, so every path that needs memory is taken without it once.
  */
 #include "uring/slab.h"
 

@@ -1,6 +1,7 @@
 /*
  * The real system calls of the seam: each returns what the kernel said, with
- * errors as negative numbers and descriptors that do not survive an exec.
+ * errors as negative numbers and descriptors that do not survive an exec. All
+ * of it on the loopback interface.
  */
 #include "uring/sys.h"
 
@@ -155,7 +156,7 @@ UNIT(sys, a_signalfd_gets_the_signals_of_its_mask_and_the_mask_changes)
     cr_assert_eq(wr_sys_signalfd(fd, second), fd);
     cr_assert_eq(pthread_kill(pthread_self(), SIGRTMAX), 0);
     cr_assert_eq(read(fd, &info, sizeof(info)), sizeof(info));
-    cr_assert_eq(info.ssi_signo, SIGRTMAX);
+    cr_assert_eq((int)info.ssi_signo, SIGRTMAX);
     cr_assert_eq(wr_sys_close(fd), 0);
 }
 

@@ -1,6 +1,7 @@
 /*
  * The mailbox: order, one wake-up for many posts, closing against posting, and
- * posters on threads of their own. Clean under ThreadSanitizer.
+ * posters on threads of their own. A wake-up that is missed shows as a test
+ * that hangs and is killed. Clean under ThreadSanitizer.
  */
 #include "uring/wake.h"
 
