@@ -293,29 +293,32 @@ def row_t10(settings, progress):
          {"uring": 1.05}, 1)], mode="fanout")
 
 
-def _alone_row(settings, progress, row, case, programs, key, target):
+def _alone_row(settings, progress, row, programs, cases, target):
+    """Programs that measure themselves; cases are (key, text)."""
     subject = settings.subject
     if subject not in programs:
         raise Failure(f"{subject} has no program for this row")
     names = [subject, *[n for n in programs if n != subject]]
-    reports = _rounds(settings, progress, f"{row} {case}", names,
+    reports = _rounds(settings, progress, row, names,
                       lambda name: run_alone(settings, programs[name]))
-    yield from _compare(settings, row, case, reports, target, key=key,
-                        figure="ns CPU/op")
+    for key, case in cases:
+        yield from _compare(settings, row, case, reports, target, key=key,
+                            figure="ns CPU/op")
 
 
 def row_t13(settings, progress):
-    programs = {"weir": "timers_weir", "uv": "timers_uv"}
-    for key, case in (("total_ns", "1 M timers, whole pattern"),
-                      ("step_ns", "1 M timers, random moves and cancels")):
-        yield from _alone_row(settings, progress, "T13", case, programs, key,
-                              {"uv": 0.5})
+    yield from _alone_row(
+        settings, progress, "T13",
+        {"weir": "timers_weir", "uv": "timers_uv"},
+        [("total_ns", "1 M timers, whole pattern"),
+         ("step_ns", "1 M timers, random moves and cancels")], {"uv": 0.5})
 
 
 def row_t14(settings, progress):
-    programs = {"weir": "post_weir", "eventfd": "post_eventfd"}
-    yield from _alone_row(settings, progress, "T14", "posts under load",
-                          programs, "cpu_ns", {"eventfd": 0.5})
+    yield from _alone_row(
+        settings, progress, "T14",
+        {"weir": "post_weir", "eventfd": "post_eventfd"},
+        [("cpu_ns", "posts under load")], {"eventfd": 0.5})
 
 
 ROWS = {
