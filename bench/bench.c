@@ -182,6 +182,11 @@ void *bench_alloc(size_t size_bytes)
     return memory;
 }
 
+void *bench_malloc(size_t size_bytes)
+{
+    return bench_realloc(NULL, size_bytes);
+}
+
 void *bench_realloc(void *memory, size_t size_bytes)
 {
     void *moved = realloc(memory, size_bytes);

@@ -49,7 +49,8 @@ void bench_die(const char *what) BENCH_NORETURN;
 void bench_die_err(const char *what, int err) BENCH_NORETURN;
 
 /* Memory or the end of the run: a benchmark has no use for less. */
-void *bench_alloc(size_t size_bytes);
+void *bench_alloc(size_t size_bytes); /* zeroed */
+void *bench_malloc(size_t size_bytes);
 void *bench_realloc(void *memory, size_t size_bytes);
 
 uint64_t bench_now_ns(void);

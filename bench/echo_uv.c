@@ -1,28 +1,39 @@
 /*
- * The same server on libuv, in the form that its guide recommends for speed:
- * one read buffer for all connections, uv_try_write first, and a request with
- * a copy only for what the socket did not take at once.
+ * The same server on libuv, built twice. As libuv's own examples have it: a
+ * buffer allocated for each read, a uv_write for each answer, both freed when
+ * it is written. And tuned (ECHO_UV_TUNED): one read buffer for all, and
+ * uv_try_write first, so that a request and a copy are made only for what the
+ * socket did not take at once.
  *
- * Reading stops while a copy waits, so memory is bounded.
+ * Reading stops while 1 MiB waits, so memory is bounded.
  */
 #include "bench/bench.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 #define READ_SIZE (64 * 1024)
+#define HIGH_MARK (1024 * 1024)
+
+#ifndef ECHO_UV_TUNED
+#define ECHO_UV_TUNED 0
+#endif
+
+static const bool is_tuned = ECHO_UV_TUNED;
 
 struct conn {
     uv_tcp_t tcp;
     uint32_t index;
     uint32_t held_len;
+    bool is_stopped; /* reading, until what waits is written */
     uint8_t *held;
 };
 
 struct pending {
     uv_write_t request;
-    uint8_t data[];
+    uint8_t *data;
 };
 
 static struct bench_options options;
@@ -57,49 +68,96 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf)
 {
     (void)handle;
     (void)suggested;
-    *ret_buf = uv_buf_init((char *)read_buf, READ_SIZE);
+    *ret_buf = uv_buf_init(
+        (char *)(is_tuned ? read_buf : bench_malloc(READ_SIZE)), READ_SIZE);
 }
 
 static void on_written(uv_write_t *request, int status)
 {
     struct conn *c = request->handle->data;
+    struct pending *p = request->data;
 
-    free(request->data);
+    free(p->data);
+    free(p);
     if (status < 0) {
         close_conn(c);
-    } else if (!uv_is_closing((uv_handle_t *)&c->tcp)) {
+    } else if (c->is_stopped && !uv_is_closing((uv_handle_t *)&c->tcp)) {
+        c->is_stopped = false;
         uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
     }
 }
 
-static void write_rest(struct conn *c, const uint8_t *data, size_t len)
+/* Takes the memory. */
+static void write_taken(struct conn *c, uint8_t *data, size_t len)
 {
-    struct pending *p = bench_alloc(sizeof(*p) + len);
-    uv_buf_t buf = uv_buf_init((char *)p->data, (unsigned int)len);
+    uv_stream_t *stream = (uv_stream_t *)&c->tcp;
+    struct pending *p = bench_malloc(sizeof(*p));
+    uv_buf_t buf = uv_buf_init((char *)data, (unsigned int)len);
     int err;
 
-    memcpy(p->data, data, len);
+    p->data = data;
     p->request.data = p;
-    uv_read_stop((uv_stream_t *)&c->tcp);
-    err = uv_write(&p->request, (uv_stream_t *)&c->tcp, &buf, 1, on_written);
+    err = uv_write(&p->request, stream, &buf, 1, on_written);
     if (err < 0) {
+        free(data);
         free(p);
         close_conn(c);
+    } else if (uv_stream_get_write_queue_size(stream) >= HIGH_MARK) {
+        c->is_stopped = true;
+        uv_read_stop(stream);
     }
+}
+
+static void write_copy(struct conn *c, const uint8_t *data, size_t len)
+{
+    uint8_t *copy = bench_malloc(len);
+
+    memcpy(copy, data, len);
+    write_taken(c, copy, len);
 }
 
 static void write_bytes(struct conn *c, const uint8_t *data, size_t len)
 {
     uv_buf_t buf = uv_buf_init((char *)(uintptr_t)data, (unsigned int)len);
-    int sent = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+    int sent = UV_EAGAIN;
 
+    if (is_tuned) {
+        sent = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+    }
     if (sent < 0 && sent != UV_EAGAIN) {
         close_conn(c);
         return;
     }
     sent = sent < 0 ? 0 : sent;
     if ((size_t)sent < len) {
-        write_rest(c, data + sent, len - (size_t)sent);
+        write_copy(c, data + sent, len - (size_t)sent);
+    }
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    struct conn *c = request->handle->data;
+
+    (void)status;
+    free(request);
+    close_conn(c);
+}
+
+/* Close when all is written; closing at once would drop what waits. */
+static void end_conn(struct conn *c)
+{
+    uv_stream_t *stream = (uv_stream_t *)&c->tcp;
+    uv_shutdown_t *request;
+
+    if (uv_stream_get_write_queue_size(stream) == 0) {
+        close_conn(c);
+        return;
+    }
+    request = bench_malloc(sizeof(*request));
+    uv_read_stop(stream);
+    if (uv_shutdown(request, stream, on_shutdown) < 0) {
+        free(request);
+        close_conn(c);
     }
 }
 
@@ -111,7 +169,7 @@ static void answer_frames(struct conn *c, const uint8_t *data, size_t len)
     for (; len - offset >= size; offset += size) {
         write_bytes(c, data + offset, size);
         if (options.mode == BENCH_CLOSE) {
-            close_conn(c);
+            end_conn(c);
             return;
         }
     }
@@ -129,37 +187,48 @@ static void send_to_all(void)
     }
 }
 
+static void handle_bytes(struct conn *c, const uint8_t *data, size_t len)
+{
+    size_t held = c->held_len;
+
+    switch (options.mode) {
+    case BENCH_ECHO:
+        write_bytes(c, data, len);
+        return;
+    case BENCH_FANOUT:
+        for (size_t i = 0; i < len; i++) {
+            send_to_all();
+        }
+        return;
+    case BENCH_FRAMED:
+    case BENCH_CLOSE:
+        break;
+    }
+    if (held == 0) {
+        answer_frames(c, data, len);
+        return;
+    }
+    memcpy(frame_buf, c->held, held);
+    memcpy(frame_buf + held, data, len);
+    answer_frames(c, frame_buf, held + len);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
-    size_t held = c->held_len;
+    uint8_t *data = (uint8_t *)buf->base;
 
-    (void)buf;
-    if (len <= 0) {
-        if (len < 0) {
-            close_conn(c);
-        }
+    if (len > 0 && !is_tuned && options.mode == BENCH_ECHO) {
+        write_taken(c, data, (size_t)len);
         return;
     }
-    switch (options.mode) {
-    case BENCH_ECHO:
-        write_bytes(c, read_buf, (size_t)len);
-        break;
-    case BENCH_FANOUT:
-        for (ssize_t i = 0; i < len; i++) {
-            send_to_all();
-        }
-        break;
-    case BENCH_FRAMED:
-    case BENCH_CLOSE:
-        if (held == 0) {
-            answer_frames(c, read_buf, (size_t)len);
-            break;
-        }
-        memcpy(frame_buf, c->held, held);
-        memcpy(frame_buf + held, read_buf, (size_t)len);
-        answer_frames(c, frame_buf, held + (size_t)len);
-        break;
+    if (len > 0) {
+        handle_bytes(c, data, (size_t)len);
+    } else if (len < 0) {
+        close_conn(c);
+    }
+    if (!is_tuned) {
+        free(data);
     }
 }
 

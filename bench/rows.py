@@ -74,7 +74,7 @@ def _echo_row(settings, progress, row, cases, mode="echo"):
     """Rows that differ only in arguments: (case, server, client, targets)."""
     for case, server_extra, client, targets, per in cases:
         names = _contenders(settings, mode,
-                            ["uring", "epoll", "uv", "event"])
+                            ["uring", "epoll", "uv", "uv_tuned", "event"])
         reports = _rounds(
             settings, progress, f"{row} {case}", names,
             lambda name, s=server_extra, c=client: run_pair(
