@@ -12,11 +12,24 @@
  * to the levels below. A timer moves at most once for each digit of its
  * distance; most are cancelled or armed anew before they move at all, and for
  * those nothing is touched but the timer, its neighbours and the slot.
+ *
+ * A million timers in one slot would stop the loop for 40 ms when it opens. So
+ * each expiry deals out a few timers of the slots that come next, ahead of
+ * their time, into stages: one list for each digit of the level below. When
+ * such a slot opens, the lists are moved as they are. New timers join the slot
+ * itself and are dealt after the older ones, so that order is kept.
  */
 #include "timer.h"
 
 /* A slot of a higher level is searched for its first deadline up to here. */
 #define SCAN_MAX 16u
+
+/* Timers of each level that are dealt out ahead for each 64 ticks that pass:
+ * 120 000 a second. At most so many in one expiry, 30 us of cache misses; and
+ * the lowest level for which it is done, whose slots are 4 ms wide. */
+#define STAGE_STEP        8u
+#define STAGE_MAX         256u
+#define STAGE_LEVEL_FIRST 2u
 
 #define DIGIT_MASK   (WR_WHEEL_SLOTS - 1u)
 #define NEXT_UNKNOWN 0u
@@ -81,16 +94,35 @@ static inline void place(struct wr_wheel *wheel, struct wr_timer *timer)
     list->prev = &timer->link;
 }
 
+/* Corrects the bits of a slot from which a timer went. */
+static void settle_slot(struct wr_wheel *wheel, unsigned level, unsigned index)
+{
+    bool is_staged = wheel->staged_index[level] == index;
+    if (!wr_list_is_empty(&wheel->slots[level][index]) ||
+        (is_staged && wheel->staged[level] != 0)) {
+        return;
+    }
+    wheel->occupied[level] &= ~(UINT64_C(1) << index);
+    if (is_staged) {
+        wheel->staged_index[level] = 0;
+    }
+}
+
 /* The list's last timer went. The due list has no bit to clear. */
 static void note_empty(struct wr_wheel *wheel, const struct wr_list *list)
 {
-    uintptr_t offset = (uintptr_t)list - (uintptr_t)wheel->slots;
-    if (offset < sizeof(wheel->slots)) {
-        unsigned slot = (unsigned)(offset / sizeof(*list));
-        wheel->occupied[slot / WR_WHEEL_SLOTS] &=
-            ~(UINT64_C(1) << slot % WR_WHEEL_SLOTS);
-    }
+    uintptr_t in_slots = (uintptr_t)list - (uintptr_t)wheel->slots;
+    uintptr_t in_stages = (uintptr_t)list - (uintptr_t)wheel->stages;
     wheel->next_ns = NEXT_UNKNOWN;
+    if (in_slots < sizeof(wheel->slots)) {
+        unsigned slot = (unsigned)(in_slots / sizeof(*list));
+        settle_slot(wheel, slot / WR_WHEEL_SLOTS, slot % WR_WHEEL_SLOTS);
+    } else if (in_stages < sizeof(wheel->stages)) {
+        unsigned slot = (unsigned)(in_stages / sizeof(*list));
+        unsigned level = slot / WR_WHEEL_SLOTS;
+        wheel->staged[level] &= ~(UINT64_C(1) << slot % WR_WHEEL_SLOTS);
+        settle_slot(wheel, level, wheel->staged_index[level]);
+    }
 }
 
 /* Unlinks an armed timer and leaves its own links as they were. */
@@ -109,26 +141,91 @@ static inline void displace(struct wr_wheel *wheel, struct wr_timer *timer)
     }
 }
 
-/* Empties a slot whose time has come. */
-static void open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
+/* Deals a list out to where its timers belong now. */
+static void deal(struct wr_wheel *wheel, struct wr_list *list)
 {
-    struct wr_list *list = &wheel->slots[slot->level][slot->index];
-    wr_assert(!wr_list_is_empty(list));
-    wheel->occupied[slot->level] &= ~(UINT64_C(1) << slot->index);
-    if (slot->level == 0) {
-        wr_list_splice_back(&wheel->due, list);
-        return;
-    }
     struct wr_list *member = list->next;
     wr_list_init(list);
-    /* All others are later, so that the first deadline is known for nothing. */
-    wheel->next_ns = UINT64_MAX;
     while (member != list) {
         struct wr_list *next = member->next;
         struct wr_timer *timer = wr_container_of(member, struct wr_timer, link);
         wheel->next_ns = wr_min_u64(wheel->next_ns, timer->when_ns);
         place(wheel, timer);
         member = next;
+    }
+}
+
+/* Moves the stage of a slot that opens into the level below. What has digit 0
+ * there belongs further down, before all that is dealt later. */
+static void unstage(struct wr_wheel *wheel, unsigned level)
+{
+    uint64_t left = wheel->staged[level] & ~UINT64_C(1);
+    wr_assert(wheel->occupied[level - 1] == 0);
+    wheel->occupied[level - 1] = left;
+    wheel->staged[level] = 0;
+    wheel->staged_index[level] = 0;
+    deal(wheel, &wheel->stages[level][0]);
+    while (left != 0) {
+        unsigned digit = (unsigned)__builtin_ctzll(left);
+        wr_list_splice_back(&wheel->slots[level - 1][digit],
+                            &wheel->stages[level][digit]);
+        left &= left - 1;
+    }
+}
+
+/* Empties a slot whose time has come. */
+static void open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
+{
+    struct wr_list *list = &wheel->slots[slot->level][slot->index];
+    bool is_staged = wheel->staged_index[slot->level] == slot->index;
+    wheel->occupied[slot->level] &= ~(UINT64_C(1) << slot->index);
+    if (slot->level == 0) {
+        wr_list_splice_back(&wheel->due, list);
+        return;
+    }
+    /* All others are later, so that the first deadline is known for nothing,
+     * unless part of the slot is moved without a look. */
+    wheel->next_ns = UINT64_MAX;
+    if (is_staged) {
+        unstage(wheel, slot->level);
+    }
+    deal(wheel, list);
+    if (is_staged) {
+        wheel->next_ns = NEXT_UNKNOWN;
+    }
+}
+
+/* Deals out up to @count timers of the slot that comes next in a level. */
+static void stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
+{
+    if (wheel->staged_index[level] == 0) {
+        wheel->staged_index[level] =
+            (uint8_t)__builtin_ctzll(wheel->occupied[level]);
+    }
+    unsigned shift = (level - 1) * WR_WHEEL_BITS;
+    struct wr_list *list = &wheel->slots[level][wheel->staged_index[level]];
+    for (; count > 0 && !wr_list_is_empty(list); count--) {
+        struct wr_list *member = wr_list_pop_front(list);
+        const struct wr_timer *timer =
+            wr_container_of(member, const struct wr_timer, link);
+        uint64_t tick = tick_of(timer->when_ns);
+        unsigned digit = (unsigned)(tick >> shift) & DIGIT_MASK;
+        wheel->staged[level] |= UINT64_C(1) << digit;
+        wr_list_push_back(&wheel->stages[level][digit], member);
+    }
+}
+
+/* Deals out ahead what may be done in the time that has passed. */
+static void stage_all(struct wr_wheel *wheel, uint64_t ticks)
+{
+    uint64_t count =
+        wr_min_u64(ticks >> WR_WHEEL_BITS, STAGE_MAX / STAGE_STEP) * STAGE_STEP;
+    /* The last level's only slot never comes. */
+    for (unsigned level = STAGE_LEVEL_FIRST; level < WR_WHEEL_LEVELS - 1;
+         level++) {
+        if (wheel->occupied[level] != 0) {
+            stage(wheel, level, count);
+        }
     }
 }
 
@@ -144,17 +241,11 @@ static void advance(struct wr_wheel *wheel, uint64_t tick)
     wheel->now_tick = wr_max_u64(wheel->now_tick, tick);
 }
 
-/* The first deadline of a slot, or when the slot begins if it holds many. */
-static uint64_t first_deadline(const struct wr_wheel *wheel,
-                               const struct slot_ref *slot)
+/* The first deadline in a list, or @start_ns if it holds many timers. */
+static uint64_t first_in_list(const struct wr_list *list, uint64_t start_ns)
 {
-    const struct wr_list *list = &wheel->slots[slot->level][slot->index];
-    uint64_t start_ns = tick_to_ns(slot->start_tick);
     uint64_t first_ns = UINT64_MAX;
     unsigned count = 0;
-    if (slot->level == 0) {
-        return start_ns; /* all of it is due at this very tick */
-    }
     for (const struct wr_list *at = list->next; at != list; at = at->next) {
         if (count++ == SCAN_MAX) {
             return start_ns;
@@ -162,6 +253,28 @@ static uint64_t first_deadline(const struct wr_wheel *wheel,
         const struct wr_timer *timer =
             wr_container_of(at, const struct wr_timer, link);
         first_ns = wr_min_u64(first_ns, timer->when_ns);
+    }
+    return first_ns;
+}
+
+/* The first deadline of a slot, or a time shortly before it. */
+static uint64_t first_deadline(const struct wr_wheel *wheel,
+                               const struct slot_ref *slot)
+{
+    unsigned level = slot->level;
+    uint64_t start_ns = tick_to_ns(slot->start_tick);
+    if (level == 0) {
+        return start_ns; /* all of it is due at this very tick */
+    }
+    uint64_t first_ns =
+        first_in_list(&wheel->slots[level][slot->index], start_ns);
+    if (wheel->staged_index[level] == slot->index &&
+        wheel->staged[level] != 0) {
+        uint64_t digit = (uint64_t)__builtin_ctzll(wheel->staged[level]);
+        uint64_t below = digit << ((level - 1) * WR_WHEEL_BITS);
+        first_ns = wr_min_u64(
+            first_ns, first_in_list(&wheel->stages[level][digit],
+                                    tick_to_ns(slot->start_tick + below)));
     }
     return first_ns;
 }
@@ -175,6 +288,7 @@ void wr_wheel_init(struct wr_wheel *wheel, uint64_t now_ns)
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
         for (unsigned index = 0; index < WR_WHEEL_SLOTS; index++) {
             wr_list_init(&wheel->slots[level][index]);
+            wr_list_init(&wheel->stages[level][index]);
         }
     }
     wr_list_init(&wheel->due);
@@ -229,8 +343,12 @@ uint64_t wr_wheel_next(struct wr_wheel *wheel)
 
 unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max)
 {
+    uint64_t before = wheel->now_tick;
     wr_assert(!wheel->is_expiring);
     advance(wheel, now_ns / WR_TICK_NS);
+    if ((before ^ wheel->now_tick) >> WR_WHEEL_BITS != 0) {
+        stage_all(wheel, wheel->now_tick - before + WR_WHEEL_SLOTS);
+    }
     if (wheel->next_ns <= now_ns) {
         wheel->next_ns = NEXT_UNKNOWN;
     }

@@ -40,7 +40,12 @@ struct wr_wheel {
     uint64_t next_ns; /* no deadline in a slot is earlier; 0 when not known */
     bool is_expiring; /* set and cleared by wr_wheel_expire() */
     uint64_t occupied[WR_WHEEL_LEVELS]; /* one bit for each slot in use */
+    /* A level's next slot may be dealt out ahead of its time: which it is (0:
+     * none) and where its timers wait, by the digit below. */
+    uint8_t staged_index[WR_WHEEL_LEVELS];
+    uint64_t staged[WR_WHEEL_LEVELS]; /* one bit for each list in use */
     struct wr_list slots[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
+    struct wr_list stages[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
     struct wr_list due; /* expired, not called yet */
 };
 

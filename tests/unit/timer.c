@@ -1,15 +1,11 @@
 /*
- * The timer wheel: each promise of timer.h on its own, every level and digit
- * boundary, and random histories against a model.
- *
- * The model is a plain array that is searched from end to end. It knows of a
- * timer the tick in which it may fire and the number of its arming, and the
- * wheel must call the smallest pair each time.
+ * The timer wheel: each promise of timer.h on its own, slots that are dealt
+ * out ahead, and every level and digit boundary. Random histories are in
+ * timer_model.c.
  */
 #include "uring/timer.h"
 
 #include "tests/unit.h"
-#include "tests/unit/random.h"
 
 #include <signal.h>
 
@@ -350,6 +346,90 @@ UNIT(timer, next_is_the_start_of_a_long_slot)
     cr_assert_eq(wr_wheel_next(&wheel), 69984 * TICK);
 }
 
+/* ---- slots that are dealt out ahead ---- */
+
+enum { CROWD = 600 };
+
+static struct probe crowd[CROWD];
+
+/* Timers that share a slot of level 3, and time just before it opens. */
+static uint64_t setup_crowd(void)
+{
+    uint64_t slot_start = (UINT64_C(5) << 18) * TICK;
+    setup(0, crowd, CROWD);
+    for (uint64_t i = 0; i < CROWD; i++) {
+        wr_timer_arm(&wheel, &crowd[i].timer,
+                     slot_start + (i * 331 % 200000) * TICK);
+    }
+    for (uint64_t at = 0; at < slot_start; at += 1000 * TICK) {
+        cr_assert_eq(wr_wheel_expire(&wheel, at, 1), 0);
+    }
+    return slot_start;
+}
+
+UNIT(timer, a_long_slot_is_dealt_out_before_it_opens)
+{
+    uint64_t slot_start = setup_crowd();
+    cr_assert(wr_list_is_empty(&wheel.slots[3][5]));
+    cr_assert_eq(wheel.staged_index[3], 5);
+    cr_assert_eq(wr_wheel_next(&wheel), slot_start, "the first is due then");
+
+    unsigned count = wr_wheel_expire(&wheel, slot_start + 500000 * TICK, CROWD);
+    cr_assert_eq(count, CROWD);
+    for (int i = 1; i < CROWD; i++) {
+        /* Armed in the order of their numbers, called in that of deadlines. */
+        for (int j = 0; j < i; j++) {
+            bool earlier = crowd[j].timer.when_ns <= crowd[i].timer.when_ns;
+            cr_assert_eq(crowd[j].order < crowd[i].order, earlier);
+        }
+    }
+}
+
+UNIT(timer, cancelling_all_of_a_staged_slot_leaves_an_empty_wheel)
+{
+    setup_crowd();
+    wr_timer_cancel(&wheel, &crowd[0].timer);
+    wr_timer_arm(&wheel, &crowd[1].timer, crowd[1].timer.when_ns);
+    for (int i = 1; i < CROWD; i++) {
+        wr_timer_cancel(&wheel, &crowd[i].timer);
+    }
+
+    cr_assert_eq(wr_wheel_next(&wheel), UINT64_MAX);
+    cr_assert_eq(wheel.occupied[3], 0);
+    cr_assert_eq(wheel.staged[3], 0);
+    cr_assert_eq(wheel.staged_index[3], 0);
+    cr_assert_eq(wheel.armed_count, 0);
+}
+
+UNIT(timer, what_joins_a_staged_slot_fires_behind_the_older_of_its_tick)
+{
+    uint64_t slot_start = setup_crowd();
+    struct probe late[2];
+    for (int i = 0; i < 2; i++) {
+        probe_init(&late[i], note_call);
+        wr_timer_arm(&wheel, &late[i].timer, crowd[i].timer.when_ns);
+    }
+
+    cr_assert_eq(wr_wheel_expire(&wheel, slot_start + 331 * TICK, 10), 4);
+    cr_assert_eq(crowd[0].order, 1);
+    cr_assert_eq(late[0].order, 2);
+    cr_assert_eq(crowd[1].order, 3);
+    cr_assert_eq(late[1].order, 4);
+}
+
+UNIT(timer, a_slot_before_the_staged_one_opens_first)
+{
+    uint64_t slot_start = setup_crowd();
+    struct probe early;
+    probe_init(&early, note_call);
+    wr_timer_arm(&wheel, &early.timer, slot_start - 2 * TICK);
+
+    cr_assert_eq(wr_wheel_next(&wheel), slot_start - 2 * TICK);
+    cr_assert_eq(wr_wheel_expire(&wheel, slot_start, 10), 2);
+    cr_assert_eq(early.order, 1);
+    cr_assert_eq(crowd[0].order, 2);
+}
+
 UNIT_ABORTS(timer, expiring_from_a_call_is_a_bug)
 {
     struct probe probe;
@@ -400,181 +480,5 @@ UNIT(timer, every_digit_boundary_fires_on_the_tick)
             check_one(now_ns, when_ns + 1);
             check_one(now_ns, wr_add_sat(now_ns, when_ns));
         }
-    }
-}
-
-/* ---- random histories against a model ---- */
-
-enum { MODEL_COUNT = 120 };
-
-struct model_timer {
-    struct wr_timer timer;
-    uint64_t tick; /* in which it may fire; UINT64_MAX: never */
-    uint64_t number;
-    bool armed;
-};
-
-static struct model_timer model[MODEL_COUNT];
-static struct unit_random rng;
-static uint64_t now; /* of the model */
-static uint64_t arm_count;
-static uint64_t expiry_start; /* arm_count when the expiry began */
-static bool expiring;
-static size_t used_count; /* timers that take part */
-
-static bool model_is_before(const struct model_timer *a,
-                            const struct model_timer *b)
-{
-    return a->tick != b->tick ? a->tick < b->tick : a->number < b->number;
-}
-
-/* What must fire next, or what would fire first of all if @any. */
-static struct model_timer *model_first(bool any)
-{
-    struct model_timer *first = NULL;
-    for (size_t i = 0; i < used_count; i++) {
-        struct model_timer *at = &model[i];
-        bool may =
-            at->armed &&
-            (any || (at->tick <= now / TICK && at->number <= expiry_start));
-        if (may && (!first || model_is_before(at, first))) {
-            first = at;
-        }
-    }
-    return first;
-}
-
-static uint64_t random_deadline(void)
-{
-    uint64_t distance = unit_random_next(&rng) >> unit_random_below(&rng, 64);
-    switch (unit_random_below(&rng, 8)) {
-    case 0:
-        return now - wr_min_u64(now, distance);
-    case 1:
-        return now;
-    case 2:
-        return UINT64_MAX - unit_random_below(&rng, 3000);
-    case 3:
-        return now / TICK * TICK + unit_random_below(&rng, 4) * TICK;
-    default:
-        return wr_add_sat(now, distance);
-    }
-}
-
-static void model_act(void)
-{
-    struct model_timer *at = &model[unit_random_below(&rng, used_count)];
-    if (unit_random_below(&rng, 3) == 0) {
-        wr_timer_cancel(&wheel, &at->timer);
-        at->armed = false;
-        return;
-    }
-    uint64_t when_ns = random_deadline();
-    uint64_t tick = when_ns / TICK + (when_ns % TICK != 0);
-    wr_timer_arm(&wheel, &at->timer, when_ns);
-    at->tick =
-        tick > UINT64_MAX / TICK ? UINT64_MAX : wr_max_u64(tick, now / TICK);
-    at->number = ++arm_count;
-    at->armed = true;
-}
-
-static void model_call(struct wr_timer *timer)
-{
-    struct model_timer *at = wr_container_of(timer, struct model_timer, timer);
-    cr_assert(expiring);
-    cr_assert_eq(at, model_first(false), "another timer comes first");
-    at->armed = false;
-    for (uint64_t i = unit_random_below(&rng, 4); i > 0; i--) {
-        model_act();
-    }
-}
-
-static void model_expire(void)
-{
-    unsigned max = (unsigned)unit_random_below(&rng, 40);
-    expiry_start = arm_count;
-    expiring = true;
-    unsigned count = wr_wheel_expire(&wheel, now, max);
-    expiring = false;
-    cr_assert_leq(count, max);
-    cr_assert(count == max || !model_first(false), "a due timer was left");
-}
-
-/* Compares what can be seen of the wheel with the model; returns next. */
-static uint64_t model_compare(void)
-{
-    const struct model_timer *first = model_first(true);
-    uint64_t next = wr_wheel_next(&wheel);
-    uint64_t armed = 0;
-    for (size_t i = 0; i < used_count; i++) {
-        cr_assert_eq(wr_timer_is_armed(&model[i].timer), model[i].armed);
-        armed += model[i].armed;
-    }
-    cr_assert_eq(wheel.armed_count, armed);
-    uint64_t exact = UINT64_MAX;
-    if (first && first->tick <= now / TICK) {
-        exact = 0;
-    } else if (first && first->tick != UINT64_MAX) {
-        exact = first->tick * TICK;
-    }
-    cr_assert_leq(next, exact);
-    if (used_count <= 16) {
-        cr_assert_eq(next, exact, "few timers: nobody wakes for nothing");
-    } else if (exact != 0 && now != UINT64_MAX) {
-        cr_assert_gt(next, now);
-    }
-    return next;
-}
-
-static uint64_t random_time(uint64_t next)
-{
-    uint64_t distance = unit_random_next(&rng) >> unit_random_below(&rng, 64);
-    switch (unit_random_below(&rng, 6)) {
-    case 0:
-        return now;
-    case 1:
-        return wr_add_sat(now, distance);
-    case 2:
-        return wr_add_sat(now, unit_random_below(&rng, 100 * TICK));
-    case 3:
-        return next == UINT64_MAX ? now : wr_max_u64(now, next - 1);
-    default:
-        return next == UINT64_MAX ? now : wr_max_u64(now, next);
-    }
-}
-
-static void run_history(size_t timers, unsigned steps)
-{
-    now = unit_random_next(&rng) >> unit_random_below(&rng, 64);
-    arm_count = 0;
-    used_count = timers;
-    wr_wheel_init(&wheel, now);
-    for (size_t i = 0; i < timers; i++) {
-        model[i] = (struct model_timer){.armed = false};
-        wr_timer_init(&model[i].timer, model_call);
-    }
-    for (unsigned step = 0; step < steps; step++) {
-        for (uint64_t i = unit_random_below(&rng, 6); i > 0; i--) {
-            model_act();
-        }
-        now = random_time(model_compare());
-        model_expire();
-        model_compare();
-    }
-}
-
-UNIT(timer, random_histories_of_few_timers_match_the_model)
-{
-    unit_random_seed(&rng);
-    for (unsigned i = 0; i < 3000; i++) {
-        run_history(1 + i % 16, 60);
-    }
-}
-
-UNIT(timer, random_histories_of_many_timers_match_the_model)
-{
-    unit_random_seed(&rng);
-    for (unsigned i = 0; i < 300; i++) {
-        run_history(MODEL_COUNT, 100);
     }
 }
