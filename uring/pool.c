@@ -130,8 +130,25 @@ static void free_if_unused(struct wr_pool *pool, struct wr_pool_buf *buf)
         buf->state = BUF_FREE;
         buf->next = pool->free_list;
         pool->free_list = buf;
-        pool->returned = true;
     }
+}
+
+static weir_lease *make_lease(struct wr_pool *pool, struct wr_account *account,
+                              const uint8_t *data, uint32_t len)
+{
+    weir_lease *lease = wr_slab_take(&pool->leases);
+    if (!lease) {
+        return NULL;
+    }
+    lease->data = data;
+    lease->len = len;
+    lease->refs = 1;
+    lease->account = account;
+    lease->pool = pool;
+    account->held_bytes += len;
+    account->lease_count++;
+    pool->held_bytes += len;
+    return lease;
 }
 
 weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
@@ -150,21 +167,32 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
         buf->state = BUF_RETIRED;
         pool->posted_count--;
     }
-    weir_lease *lease = len > 0 ? wr_slab_take(&pool->leases) : NULL;
+    weir_lease *lease = len > 0 ? make_lease(pool, account, data, len) : NULL;
     if (!lease) {
         free_if_unused(pool, buf);
         return NULL;
     }
-    lease->data = data;
-    lease->len = len;
-    lease->refs = 1;
     lease->buf = buf;
-    lease->account = account;
-    lease->pool = pool;
     buf->refs++;
-    account->held_bytes += len;
-    account->lease_count++;
-    pool->held_bytes += len;
+    return lease;
+}
+
+weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
+                               const void *data, size_t len)
+{
+    wr_assert(len > 0 && len <= UINT32_MAX);
+    struct wr_block *block = wr_block_take(pool->blocks, len);
+    if (!block) {
+        return NULL;
+    }
+    memcpy(block->data, data, len);
+    weir_lease *lease = make_lease(pool, account, block->data, (uint32_t)len);
+    if (!lease) {
+        wr_block_give(pool->blocks, block);
+        return NULL;
+    }
+    lease->block = block;
+    pool->copied_bytes += len;
     return lease;
 }
 
@@ -245,7 +273,6 @@ static void release(weir_lease *lease)
     account->held_bytes -= lease->len;
     account->lease_count--;
     pool->held_bytes -= lease->len;
-    pool->returned = true;
     wr_slab_give(&pool->leases, lease);
     account->released(account); /* may free the account */
 }

@@ -75,7 +75,6 @@ struct wr_pool {
     uint32_t buf_max;   /* as many as the limit allows */
     uint32_t posted_count;
     uint32_t posted_goal;
-    bool returned; /* set when bytes or buffers came back, cleared by owner */
     uint64_t copied_bytes;
     uint64_t starved_count; /* how often a receive found no buffer */
 };
@@ -108,6 +107,10 @@ static inline bool wr_pool_has_posted(const struct wr_pool *pool)
  * buffer gives the buffer back and returns NULL. */
 weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
                             int32_t res, uint32_t flags);
+
+/* A lease over a copy of @len bytes, charged like received ones, or NULL. */
+weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
+                               const void *data, size_t len);
 
 /* A lease over a part of another one's bytes, charged to nobody anew. The
  * caller's reference to @parent is taken on success; NULL without memory. */

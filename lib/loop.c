@@ -1,0 +1,514 @@
+/*
+ * The loop: one turn after the other.
+ *
+ *     enter     submit what the last turn prepared and wait, in one call
+ *     drain     completions go to their operations, protocols are called
+ *     expire    timers that are due
+ *     ready     the ready queue, as it stands now
+ *     replenish buffers go back to the kernel, starved receives are armed
+ *     send      what was written leaves, one send for each connection
+ *
+ * Every step is bounded, so that none of them can keep the others waiting.
+ * The loop knows nothing of sockets: it has operations, timers, ready items
+ * and senders, and each of them knows its owner.
+ *
+ * The first run binds the ring to its thread. Until then nothing touches the
+ * ring: what is started earlier waits in the ready queue.
+ */
+#include "loop.h"
+
+#include "../include/weir/transport.h"
+#include "sock.h"
+#include "sock_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define SQ_ENTRIES_DEFAULT 512u
+#define CQ_ENTRIES_DEFAULT 4096u
+#define ENTRIES_MAX        32768u
+#define HELD_LIMIT_DEFAULT (64u << 20)
+#define HELD_LIMIT_MIN     (1u << 20)
+/* Bounds of one turn. */
+#define DRAIN_MAX  1024u
+#define TIMERS_MAX 4096u
+#define READY_MAX  4096u
+#define PAGE_BYTES 4096u
+
+int wr_options_check(const void *options, size_t known_size)
+{
+    size_t size;
+    memcpy(&size, options, sizeof(size));
+    if (size < sizeof(size)) {
+        return -EINVAL;
+    }
+    const uint8_t *bytes = options;
+    for (size_t i = known_size; i < size; i++) {
+        if (bytes[i] != 0) {
+            return -E2BIG;
+        }
+    }
+    return 0;
+}
+
+static void *counting_alloc(void *arg, size_t size)
+{
+    weir_loop *loop = arg;
+    void *ptr = loop->allocator->alloc(loop->allocator->arg, size);
+    if (ptr) {
+        loop->memory_bytes += size;
+    }
+    return ptr;
+}
+
+static void counting_free(void *arg, void *ptr, size_t size)
+{
+    weir_loop *loop = arg;
+    wr_assert(loop->memory_bytes >= size);
+    loop->memory_bytes -= size;
+    loop->allocator->free(loop->allocator->arg, ptr, size);
+}
+
+/* A page that a forked child finds empty. */
+static const uint32_t *make_fork_guard(void)
+{
+    uint32_t *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        return NULL;
+    }
+    if (madvise(page, PAGE_BYTES, MADV_WIPEONFORK) < 0) {
+        munmap(page, PAGE_BYTES);
+        return NULL;
+    }
+    *page = 1;
+    return page;
+}
+
+static void free_fork_guard(const uint32_t *guard)
+{
+    if (guard) {
+        munmap((void *)(uintptr_t)guard, PAGE_BYTES);
+    }
+}
+
+static uint32_t round_up_pow2(uint32_t value)
+{
+    uint32_t result = 1;
+    while (result < value) {
+        result *= 2;
+    }
+    return result;
+}
+
+static void wake_completed(struct wr_op *op, int32_t res, uint32_t flags);
+
+static void init_members(weir_loop *loop, const struct weir_allocator *from)
+{
+    memset(loop, 0, sizeof(*loop));
+    loop->allocator = from;
+    loop->counting = (struct weir_allocator){
+        .alloc = counting_alloc, .free = counting_free, .arg = loop};
+    wr_list_init(&loop->ready);
+    wr_list_init(&loop->dirty);
+    wr_list_init(&loop->starved);
+    wr_list_init(&loop->transports);
+    wr_list_init(&loop->servers);
+    wr_list_init(&loop->connects);
+    wr_op_init(&loop->wake_op, wake_completed);
+    wr_blocks_init(&loop->blocks, &loop->counting);
+    wr_slab_init(&loop->socks, &loop->counting, sizeof(struct wr_sock));
+    wr_slab_init(&loop->chunks, &loop->counting, sizeof(struct wr_chunk));
+    loop->now_ns = wr_sys_now();
+    wr_wheel_init(&loop->wheel, loop->now_ns);
+}
+
+static int open_engine(weir_loop *loop, const struct weir_loop_options *options)
+{
+    const struct wr_ring_options ring_options = {
+        .allocator = &loop->counting,
+        .sq_entries = round_up_pow2(options->sq_entries ? options->sq_entries
+                                                        : SQ_ENTRIES_DEFAULT),
+        .cq_entries = round_up_pow2(options->cq_entries ? options->cq_entries
+                                                        : CQ_ENTRIES_DEFAULT),
+    };
+    int err = wr_uring_open(&loop->uring, &ring_options);
+    if (err < 0) {
+        return err;
+    }
+    const struct wr_pool_options pool_options = {
+        .limit_bytes = options->held_limit_bytes ? options->held_limit_bytes
+                                                 : HELD_LIMIT_DEFAULT,
+        .blocks = &loop->blocks,
+    };
+    err = wr_pool_init(&loop->pool, &loop->uring, &pool_options);
+    if (err < 0) {
+        wr_uring_close(&loop->uring);
+    }
+    return err;
+}
+
+static int open_parts(weir_loop *loop, const struct weir_loop_options *options)
+{
+    loop->fork_guard = make_fork_guard();
+    if (!loop->fork_guard) {
+        return -ENOMEM;
+    }
+    int err = wr_wake_open(loop->allocator, &loop->wake);
+    if (err < 0) {
+        goto fail_wake;
+    }
+    err = wr_callbacks_open(loop);
+    if (err < 0) {
+        goto fail_callbacks;
+    }
+    err = open_engine(loop, options);
+    if (err < 0) {
+        goto fail_engine;
+    }
+    return 0;
+
+fail_engine:
+    wr_callbacks_close(loop);
+fail_callbacks:
+    wr_ignore(wr_wake_close(loop->wake) != NULL); /* nobody posted yet */
+    wr_wake_unref(loop->wake);
+fail_wake:
+    free_fork_guard(loop->fork_guard);
+    return err;
+}
+
+int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
+{
+    static const struct weir_loop_options defaults = {.size = sizeof(defaults)};
+    struct weir_loop_options known = defaults;
+
+    wr_require(ret, -EINVAL);
+    if (options) {
+        int err = wr_options_check(options, sizeof(known));
+        if (err < 0) {
+            return err;
+        }
+        memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
+    }
+    wr_require(known.sq_entries <= ENTRIES_MAX, -EINVAL);
+    wr_require(known.cq_entries <= 2 * ENTRIES_MAX, -EINVAL);
+    wr_require(known.held_limit_bytes == 0 ||
+                   known.held_limit_bytes >= HELD_LIMIT_MIN,
+               -EINVAL);
+    const struct weir_allocator *allocator =
+        known.allocator ? known.allocator : wr_default_allocator();
+    wr_require(allocator->alloc && allocator->free, -EINVAL);
+
+    weir_loop *loop = wr_alloc(allocator, sizeof(*loop));
+    if (!loop) {
+        return -ENOMEM;
+    }
+    init_members(loop, allocator);
+    loop->slow_callback_ns = known.slow_callback_ns;
+    int err = open_parts(loop, &known);
+    if (err < 0) {
+        wr_free(allocator, loop, sizeof(*loop));
+        return err;
+    }
+    *ret = loop;
+    return 0;
+}
+
+/* Posts of other threads become callbacks of this turn. */
+static void run_posted(weir_loop *loop)
+{
+    struct wr_wake_item *item = wr_wake_take(loop->wake);
+    while (item) {
+        struct wr_wake_item *next = item->next;
+        void (*run)(void *arg) = item->run;
+        void *arg = item->arg;
+        wr_wake_free_item(loop->wake, item);
+        run(arg);
+        item = next;
+    }
+}
+
+static void arm_wake(weir_loop *loop)
+{
+    wr_prep_read(&loop->uring, &loop->wake_op, wr_wake_fd(loop->wake),
+                 &loop->wake_count, sizeof(loop->wake_count));
+}
+
+static void wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    weir_loop *loop = wr_container_of(op, weir_loop, wake_op);
+    (void)flags;
+    if (loop->closing) {
+        return;
+    }
+    arm_wake(loop);
+    if (res > 0) {
+        run_posted(loop);
+    }
+}
+
+static int bind_to_thread(weir_loop *loop)
+{
+    if (loop->bound) {
+        return 0;
+    }
+    int err = wr_ring_enable(loop->uring.ring);
+    if (err < 0) {
+        return err;
+    }
+    loop->owner = pthread_self();
+    loop->bound = true;
+    wr_pool_post(&loop->pool);
+    arm_wake(loop);
+    return 0;
+}
+
+/* How long the enter of this turn may wait. */
+static uint64_t wait_time(weir_loop *loop)
+{
+    if (loop->stopping || !wr_list_is_empty(&loop->ready)) {
+        return 0;
+    }
+    const uint64_t starved_ns = wr_sock_starved_wait(loop);
+    const uint64_t next_ns = wr_wheel_next(&loop->wheel);
+    if (next_ns == UINT64_MAX) {
+        return starved_ns;
+    }
+    const uint64_t now_ns = wr_sys_now();
+    return wr_min_u64(next_ns > now_ns ? next_ns - now_ns : 0, starved_ns);
+}
+
+static void run_ready(weir_loop *loop)
+{
+    struct wr_list batch;
+    wr_list_init(&batch);
+    wr_list_splice_back(&batch, &loop->ready);
+
+    for (uint32_t i = 0; i < READY_MAX; i++) {
+        struct wr_list *link = wr_list_pop_front(&batch);
+        if (!link) {
+            return;
+        }
+        struct wr_ready *ready = wr_container_of(link, struct wr_ready, link);
+        ready->run(ready);
+    }
+    /* What is left keeps its place before what was added meanwhile. */
+    wr_list_splice_back(&batch, &loop->ready);
+    wr_list_splice_back(&loop->ready, &batch);
+}
+
+static void flush_senders(weir_loop *loop)
+{
+    struct wr_list *link;
+    while ((link = wr_list_pop_front(&loop->dirty))) {
+        struct wr_sender *sender =
+            wr_container_of(link, struct wr_sender, link);
+        sender->flush(sender);
+    }
+}
+
+static int turn(weir_loop *loop)
+{
+    int err = wr_uring_enter(&loop->uring, 1, wait_time(loop));
+    if (err < 0) {
+        return err;
+    }
+    loop->now_ns = wr_sys_now();
+    loop->counts.turns++;
+    const uint32_t count = wr_uring_drain(&loop->uring, DRAIN_MAX);
+    if (count < DRAIN_MAX) {
+        wr_ignore(wr_ring_handle_overflow(loop->uring.ring));
+    }
+    wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
+    run_ready(loop);
+    wr_pool_post(&loop->pool);
+    wr_sock_feed_starved(loop);
+    flush_senders(loop);
+    return 0;
+}
+
+static int run(weir_loop *loop, weir_condition_fn *condition, void *arg)
+{
+    int err = wr_loop_check(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(!loop->running && !loop->closing, -EBUSY);
+    err = bind_to_thread(loop);
+    if (err < 0) {
+        return err;
+    }
+
+    loop->running = true;
+    bool holds = condition && condition(arg);
+    bool stopped = false;
+    while (!holds && !stopped && err == 0) {
+        stopped = loop->stopping;
+        err = turn(loop);
+        holds = condition && condition(arg);
+        stopped = stopped || loop->stopping;
+    }
+    if (err == 0) {
+        err = wr_uring_enter(&loop->uring, 0, 0);
+    }
+    loop->running = false;
+    loop->stopping = false;
+    if (err < 0) {
+        return err;
+    }
+    return condition && !holds ? -ECANCELED : 0;
+}
+
+int weir_loop_run(weir_loop *loop)
+{
+    return run(loop, NULL, NULL);
+}
+
+int weir_loop_run_until(weir_loop *loop, weir_condition_fn *condition,
+                        void *arg)
+{
+    wr_require(condition, -EINVAL);
+    return run(loop, condition, arg);
+}
+
+void weir_loop_stop(weir_loop *loop)
+{
+    if (wr_loop_check(loop) == 0) {
+        loop->stopping = true;
+    }
+}
+
+bool weir_loop_is_running(const weir_loop *loop)
+{
+    return loop->running;
+}
+
+uint64_t weir_loop_time(const weir_loop *loop)
+{
+    return loop->running ? loop->now_ns : wr_sys_now();
+}
+
+void weir_loop_set_exception_handler(weir_loop *loop, weir_exception_fn *hook,
+                                     void *arg)
+{
+    loop->exception_hook = hook;
+    loop->exception_arg = arg;
+}
+
+void wr_loop_report(weir_loop *loop, const struct weir_exception *exception)
+{
+    if (loop->exception_hook) {
+        loop->exception_hook(loop->exception_arg, loop, exception);
+    }
+}
+
+void weir_loop_call_exception_handler(weir_loop *loop,
+                                      const struct weir_exception *exception)
+{
+    wr_loop_report(loop, exception);
+}
+
+/* Tells everything alive to end; losses and results come from the turns that
+ * follow. Returns the connections. */
+static int shut_everything(weir_loop *loop)
+{
+    int alive = 0;
+    struct wr_list *link;
+    struct wr_list *next;
+
+    for (link = loop->servers.next; link != &loop->servers; link = next) {
+        next = link->next;
+        wr_server_shutdown(wr_server_of_link(link));
+    }
+    for (link = loop->connects.next; link != &loop->connects; link = next) {
+        next = link->next;
+        wr_connect_shutdown(wr_connect_of_link(link));
+    }
+    for (link = loop->transports.next; link != &loop->transports; link = next) {
+        next = link->next;
+        wr_ignore(weir_transport_abort(
+                      wr_container_of(link, weir_transport, all)) < 0);
+        alive++;
+    }
+    return alive;
+}
+
+static bool is_anything_alive(const weir_loop *loop)
+{
+    return !wr_list_is_empty(&loop->servers) ||
+           !wr_list_is_empty(&loop->connects) ||
+           !wr_list_is_empty(&loop->transports);
+}
+
+/* Everything in the kernel ends, and is seen to end. */
+static void reap_everything(weir_loop *loop)
+{
+    int err = 0;
+    while (is_anything_alive(loop) && err == 0) {
+        err = turn(loop);
+    }
+    wr_op_cancel(&loop->uring, &loop->wake_op);
+    wr_signals_stop(loop);
+    while (loop->uring.ops_in_flight > 0 && err == 0) {
+        err = wr_uring_enter(&loop->uring, 1, UINT64_MAX);
+        wr_ignore(wr_uring_drain(&loop->uring, UINT32_MAX));
+    }
+    if (err == 0) {
+        err = wr_uring_enter(&loop->uring, 0, 0); /* the last closes */
+    }
+    wr_ignore(err < 0); /* the ring is broken, and goes anyway */
+}
+
+void wr_loop_release(weir_loop *loop)
+{
+    if (!loop->closed || loop->sock_count > 0 || loop->running) {
+        return;
+    }
+    const struct weir_allocator *allocator = loop->allocator;
+    const bool empty = wr_pool_fini(&loop->pool);
+    wr_assert(empty); /* leases keep their sockets */
+    wr_slab_fini(&loop->socks);
+    wr_slab_fini(&loop->chunks);
+    wr_blocks_fini(&loop->blocks);
+    free_fork_guard(loop->fork_guard);
+    wr_assert(loop->memory_bytes == 0);
+    wr_free(allocator, loop, sizeof(*loop));
+}
+
+int weir_loop_free(weir_loop *loop)
+{
+    if (!loop) {
+        return 0;
+    }
+    int err = wr_loop_check(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(!loop->running && !loop->closing, -EBUSY);
+    err = bind_to_thread(loop);
+    if (err < 0) {
+        return err;
+    }
+
+    loop->running = true; /* callbacks run in here */
+    loop->closing = true;
+    loop->stopping = false;
+    const int alive = shut_everything(loop);
+    reap_everything(loop);
+    struct wr_wake_item *item = wr_wake_close(loop->wake);
+    while (item) {
+        struct wr_wake_item *next = item->next;
+        wr_wake_free_item(loop->wake, item);
+        item = next;
+    }
+    wr_wake_unref(loop->wake);
+    wr_signals_close(loop);
+    wr_callbacks_close(loop);
+    wr_uring_close(&loop->uring);
+    loop->running = false;
+    loop->closed = true;
+    wr_loop_release(loop);
+    return alive;
+}

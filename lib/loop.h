@@ -1,0 +1,135 @@
+/*
+ * The loop's inside, for the modules that live on it.
+ *
+ * The loop owns the engine, the memory that connections share, the queues of a
+ * turn and the lists of everything alive. It calls its parts only through
+ * completions, timers, ready items and, for the send step, the sender table
+ * that each of the transports on `dirty` brings along.
+ */
+#ifndef WEIR_LIB_LOOP_H
+#define WEIR_LIB_LOOP_H
+
+#include "../include/weir/loop.h"
+#include "../uring/guard.h"
+#include "../uring/op.h"
+#include "../uring/pool.h"
+#include "../uring/slab.h"
+#include "../uring/sys.h"
+#include "../uring/timer.h"
+#include "../uring/wake.h"
+#include "ready.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+struct wr_callbacks; /* callback.c */
+struct wr_signals;   /* signal.c */
+
+/* Something that prepares its sends in the send step of the turn. */
+struct wr_sender {
+    struct wr_list link; /* in weir_loop.dirty */
+    void (*flush)(struct wr_sender *sender);
+};
+
+/* Counts what the modules count themselves. */
+struct wr_loop_counts {
+    uint64_t turns;
+    uint64_t connections;
+    uint64_t queued_bytes;
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    uint64_t copied_by_write;
+    uint64_t copied_to_protocol;
+};
+
+struct weir_loop {
+    struct wr_uring uring;
+    struct wr_pool pool;
+    struct wr_blocks blocks;
+    struct wr_slab socks;  /* struct wr_sock */
+    struct wr_slab chunks; /* struct wr_chunk */
+    struct wr_wheel wheel;
+    uint64_t now_ns;
+
+    struct wr_list ready;      /* struct wr_ready */
+    struct wr_list dirty;      /* struct wr_sender */
+    struct wr_list starved;    /* receives without a buffer, oldest first */
+    struct wr_list transports; /* weir_transport.all, not lost yet */
+    struct wr_list servers;    /* weir_server.all */
+    struct wr_list connects;   /* weir_connect.all */
+
+    struct wr_callbacks *callbacks;
+    struct wr_signals *signals; /* NULL until a handler was added */
+
+    struct wr_wake *wake;
+    struct wr_op wake_op;
+    uint64_t wake_count; /* the kernel writes the eventfd's value here */
+
+    const uint32_t *fork_guard; /* reads 0 in a forked child */
+    pthread_t owner;            /* valid once bound */
+    bool bound;                 /* set by the first run */
+    bool running;               /* set and cleared by run */
+    bool stopping;              /* set by stop, cleared by run's end */
+    bool closing;               /* set by free: no new work is taken */
+    bool closed;                /* set by free: the ring is gone */
+    uint64_t sock_count;        /* sockets whose memory is not freed yet */
+
+    uint64_t slow_callback_ns;
+    weir_exception_fn *exception_hook;
+    void *exception_arg;
+
+    struct wr_loop_counts counts;
+    struct weir_allocator counting; /* what all modules allocate from */
+    const struct weir_allocator *allocator;
+    uint64_t memory_bytes;
+};
+
+/* -ECHILD after a fork, -EPERM on another thread than the owner's, 0. */
+static inline int wr_loop_check(const weir_loop *loop)
+{
+    if (WR_UNLIKELY(*(const volatile uint32_t *)loop->fork_guard == 0)) {
+        return -ECHILD;
+    }
+    if (WR_UNLIKELY(loop->bound &&
+                    !pthread_equal(loop->owner, pthread_self()))) {
+        return -EPERM;
+    }
+    return 0;
+}
+
+/* Reports to the exception hook; without one, nothing happens. */
+void wr_loop_report(weir_loop *loop, const struct weir_exception *exception);
+
+/* Frees the loop's memory when it is closed and no socket is left. Called by
+ * whoever frees a socket. */
+void wr_loop_release(weir_loop *loop);
+
+/* Checks the size field of an options struct, found at its start, against the
+ * size known here: 0, -EINVAL, or -E2BIG when the unknown tail is not zero. */
+int wr_options_check(const void *options, size_t known_size);
+
+/* callback.c */
+int wr_callbacks_open(weir_loop *loop);
+void wr_callbacks_close(weir_loop *loop);
+
+/* signal.c */
+/* Cancels the read of the signalfd; the loop waits for its completion. */
+void wr_signals_stop(weir_loop *loop);
+/* Frees; nothing is in flight. */
+void wr_signals_close(weir_loop *loop);
+
+/* server.c and connect.c: for weir_loop_free(). Each ends asynchronously and
+ * then leaves its list; done callbacks are called with -ECANCELED where they
+ * were not called yet. */
+void wr_server_shutdown(weir_server *server);
+void wr_connect_shutdown(weir_connect *connect);
+
+/* For weir_loop_free() and the dump. */
+weir_server *wr_server_of_link(struct wr_list *all);
+weir_connect *wr_connect_of_link(struct wr_list *all);
+
+/* For weir_loop_dump(): one line each. */
+void wr_server_dump(const weir_server *server, FILE *out);
+void wr_connect_dump(const weir_connect *connect, FILE *out);
+
+#endif

@@ -1,0 +1,246 @@
+/*
+ * The send queue; see sendq.h.
+ *
+ * A copy first fills the room left in the last block, then takes new blocks,
+ * each twice as large as the one before it, so that a connection that sends
+ * little keeps little and one that sends much takes few.
+ */
+#include "sendq.h"
+
+#include "../uring/check.h"
+#include "../uring/pool.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BLOCK_FIRST   (4096u - sizeof(struct wr_block))
+#define BLOCK_LARGEST ((1u << WR_BLOCK_MAX_BITS) - sizeof(struct wr_block))
+
+void wr_sendq_init(struct wr_sendq *q)
+{
+    *q = (struct wr_sendq){0};
+}
+
+static void append(struct wr_sendq *q, struct wr_chunk *first,
+                   struct wr_chunk *last, size_t bytes)
+{
+    if (q->tail) {
+        q->tail->next = first;
+    } else {
+        q->head = first;
+    }
+    q->tail = last;
+    q->bytes += bytes;
+}
+
+static void free_chunk(const struct wr_sendq_memory *memory,
+                       struct wr_chunk *chunk)
+{
+    const enum wr_chunk_kind kind = chunk->kind;
+    weir_release_fn *release = NULL;
+    void *release_arg = NULL;
+
+    if (kind == WR_CHUNK_COPY) {
+        wr_block_give(memory->blocks, chunk->block);
+    } else if (kind == WR_CHUNK_LEASE) {
+        wr_lease_unref(chunk->lease);
+    } else {
+        release = chunk->release;
+        release_arg = chunk->release_arg;
+    }
+    wr_slab_give(memory->chunks, chunk);
+    if (release) {
+        release(release_arg);
+    }
+}
+
+static size_t tail_room(const struct wr_sendq *q)
+{
+    if (!q->tail || q->tail->kind != WR_CHUNK_COPY) {
+        return 0;
+    }
+    return q->tail->block->capacity - q->tail->block->used;
+}
+
+static struct wr_chunk *make_copy_chunk(const struct wr_sendq_memory *memory,
+                                        size_t capacity)
+{
+    struct wr_chunk *chunk = wr_slab_take(memory->chunks);
+    if (!chunk) {
+        return NULL;
+    }
+    chunk->kind = WR_CHUNK_COPY;
+    chunk->block = wr_block_take(memory->blocks, capacity);
+    if (!chunk->block) {
+        wr_slab_give(memory->chunks, chunk);
+        return NULL;
+    }
+    chunk->data = chunk->block->data;
+    return chunk;
+}
+
+/* A chain of empty chunks with room for @needed bytes, or NULL. */
+static struct wr_chunk *make_room(const struct wr_sendq_memory *memory,
+                                  size_t needed, size_t capacity)
+{
+    struct wr_chunk *first = NULL;
+    struct wr_chunk **link = &first;
+
+    while (needed > 0) {
+        if (capacity > BLOCK_LARGEST || needed > capacity) {
+            capacity = needed < BLOCK_LARGEST ? needed : BLOCK_LARGEST;
+        }
+        struct wr_chunk *chunk = make_copy_chunk(memory, capacity);
+        if (!chunk) {
+            while (first) {
+                struct wr_chunk *next = first->next;
+                free_chunk(memory, first);
+                first = next;
+            }
+            return NULL;
+        }
+        *link = chunk;
+        link = &chunk->next;
+        const size_t room = chunk->block->capacity;
+        needed -= needed < room ? needed : room;
+    }
+    return first;
+}
+
+/* Copies into @chunk and those after it, which have the room. */
+static struct wr_chunk *fill(struct wr_chunk *chunk, const struct iovec *iov,
+                             size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *from = iov[i].iov_base;
+        size_t left = iov[i].iov_len;
+        while (left > 0) {
+            struct wr_block *block = chunk->block;
+            const size_t room = block->capacity - block->used;
+            if (room == 0) {
+                chunk = chunk->next;
+                continue;
+            }
+            const size_t part = left < room ? left : room;
+            memcpy(block->data + block->used, from, part);
+            block->used += (uint32_t)part;
+            chunk->len += part;
+            from += part;
+            left -= part;
+        }
+    }
+    return chunk;
+}
+
+int wr_sendq_copy(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                  const struct iovec *iov, size_t count, size_t total)
+{
+    wr_assert(total > 0);
+    const size_t room = tail_room(q);
+    struct wr_chunk *start = q->tail;
+
+    if (total > room) {
+        const size_t capacity =
+            room > 0 || (start && start->kind == WR_CHUNK_COPY)
+                ? start->block->capacity * (size_t)2
+                : BLOCK_FIRST;
+        struct wr_chunk *first = make_room(memory, total - room, capacity);
+        if (!first) {
+            return -ENOMEM;
+        }
+        struct wr_chunk *last = first;
+        while (last->next) {
+            last = last->next;
+        }
+        append(q, first, last, 0);
+        if (room == 0) {
+            start = first;
+        }
+    }
+    wr_ignore(fill(start, iov, count) == NULL);
+    q->bytes += total;
+    return 0;
+}
+
+int wr_sendq_ref(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                 const struct iovec *piece, weir_release_fn *release,
+                 void *release_arg)
+{
+    wr_assert(piece->iov_len > 0);
+    struct wr_chunk *chunk = wr_slab_take(memory->chunks);
+    if (!chunk) {
+        return -ENOMEM;
+    }
+    chunk->kind = WR_CHUNK_REF;
+    chunk->data = piece->iov_base;
+    chunk->len = piece->iov_len;
+    chunk->release = release;
+    chunk->release_arg = release_arg;
+    append(q, chunk, chunk, piece->iov_len);
+    return 0;
+}
+
+int wr_sendq_lease(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                   const struct weir_buf *buf)
+{
+    wr_assert(buf->len > 0);
+    struct wr_chunk *chunk = wr_slab_take(memory->chunks);
+    if (!chunk) {
+        return -ENOMEM;
+    }
+    chunk->kind = WR_CHUNK_LEASE;
+    chunk->data = buf->data;
+    chunk->len = buf->len;
+    chunk->lease = buf->lease;
+    wr_lease_ref(buf->lease);
+    append(q, chunk, chunk, buf->len);
+    return 0;
+}
+
+uint32_t wr_sendq_gather(const struct wr_sendq *q, struct iovec *iov,
+                         uint32_t max_count, uint64_t max_bytes)
+{
+    uint32_t count = 0;
+    const struct wr_chunk *chunk = q->head;
+
+    while (chunk && count < max_count && max_bytes > 0) {
+        const size_t len = (size_t)wr_min_u64(chunk->len, max_bytes);
+        if (len > 0) {
+            iov[count++] = (struct iovec){
+                .iov_base = (void *)(uintptr_t)chunk->data, .iov_len = len};
+            max_bytes -= len;
+        }
+        chunk = chunk->next;
+    }
+    return count;
+}
+
+void wr_sendq_consume(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                      uint64_t bytes)
+{
+    wr_assert(bytes <= q->bytes);
+    q->bytes -= bytes;
+    while (q->head && q->head->len <= bytes) {
+        struct wr_chunk *chunk = q->head;
+        bytes -= chunk->len;
+        q->head = chunk->next;
+        if (!q->head) {
+            q->tail = NULL;
+        }
+        free_chunk(memory, chunk);
+        if (bytes == 0) {
+            return; /* a release callback may have written anew */
+        }
+    }
+    if (bytes > 0) {
+        q->head->data += bytes;
+        q->head->len -= bytes;
+    }
+}
+
+void wr_sendq_clear(struct wr_sendq *q, const struct wr_sendq_memory *memory)
+{
+    while (q->head) {
+        wr_sendq_consume(q, memory, q->head->len);
+    }
+}

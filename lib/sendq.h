@@ -1,0 +1,89 @@
+/*
+ * What waits to be sent on one connection: a queue of chunks.
+ *
+ * A chunk is bytes that were copied into a block, memory of the caller, or a
+ * lease of the receive pool. Small copies are packed into the last block. A
+ * send covers the first bytes of the queue; they stay in it until the kernel
+ * has taken them, so `bytes` is what waits *and* what is in flight, and the
+ * memory that an operation names is the queue's until the operation has ended.
+ *
+ * Pure bookkeeping: no descriptor, no ring, no clock. The only calls out are
+ * release callbacks, made when the chunk has left the queue, so that they may
+ * write again.
+ */
+#ifndef WEIR_LIB_SENDQ_H
+#define WEIR_LIB_SENDQ_H
+
+#include "../include/weir/buffer.h"
+#include "../include/weir/transport.h"
+#include "../uring/slab.h"
+
+#include <sys/uio.h>
+
+enum wr_chunk_kind {
+    WR_CHUNK_COPY,
+    WR_CHUNK_REF,
+    WR_CHUNK_LEASE,
+};
+
+struct wr_chunk {
+    struct wr_chunk *next;
+    const uint8_t *data; /* first byte that the kernel has not taken */
+    size_t len;
+    enum wr_chunk_kind kind;
+    union {
+        struct wr_block *block;
+        weir_lease *lease;
+        struct {
+            weir_release_fn *release;
+            void *release_arg;
+        };
+    };
+};
+
+struct wr_sendq {
+    struct wr_chunk *head;
+    struct wr_chunk *tail;
+    uint64_t bytes;
+};
+
+/* Where chunks and blocks come from. */
+struct wr_sendq_memory {
+    struct wr_blocks *blocks;
+    struct wr_slab *chunks; /* of struct wr_chunk */
+};
+
+void wr_sendq_init(struct wr_sendq *q);
+
+static inline bool wr_sendq_is_empty(const struct wr_sendq *q)
+{
+    return q->head == NULL;
+}
+
+/* Appends copies of @count pieces, @total bytes together, not 0: all or, on
+ * -ENOMEM, nothing. */
+int wr_sendq_copy(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                  const struct iovec *iov, size_t count, size_t total);
+
+/* Appends memory of the caller; on -ENOMEM @release was not called. */
+int wr_sendq_ref(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                 const struct iovec *piece, weir_release_fn *release,
+                 void *release_arg);
+
+/* Appends bytes under a lease and takes a reference to it; or -ENOMEM. */
+int wr_sendq_lease(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                   const struct weir_buf *buf);
+
+/* Names up to @max_bytes of the first bytes in @iov; returns how many vectors
+ * were used, at most @max_count. */
+uint32_t wr_sendq_gather(const struct wr_sendq *q, struct iovec *iov,
+                         uint32_t max_count, uint64_t max_bytes);
+
+/* The kernel has taken the first @bytes. */
+void wr_sendq_consume(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                      uint64_t bytes);
+
+/* Drops everything; nothing of it is in flight. */
+void wr_sendq_clear(struct wr_sendq *q, const struct wr_sendq_memory *memory);
+
+#endif

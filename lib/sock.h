@@ -1,0 +1,34 @@
+/*
+ * Stream sockets as transports: what the makers need to know.
+ */
+#ifndef WEIR_LIB_SOCK_H
+#define WEIR_LIB_SOCK_H
+
+#include "transport.h"
+
+struct wr_sock_options {
+    const struct weir_stream_options *stream; /* borrowed; NULL: defaults */
+    const struct weir_address *peername;      /* borrowed; NULL: none */
+    weir_server *server;                      /* NULL for clients */
+    bool may_ask_sockname; /* false: sockname below is right */
+    const struct weir_address *sockname;
+};
+
+/* Makes the transport of a connected descriptor, asks the factory for its
+ * protocol, calls connection_made and starts reading. Takes @fd whatever comes
+ * of it. Called from the loop (a completion or a ready item), never from a
+ * call of the user. On success the connection is in weir_loop.transports, its
+ * server and server_link are set (the server links it), and *ret is borrowed:
+ * the protocol may have closed it already. */
+int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
+                 const struct wr_sock_options *options, weir_transport **ret);
+
+/* The socket options of a new connection or, since they are inherited, of a
+ * listener. Returns the first error; AF_UNIX sockets have none of them. */
+int wr_sock_configure(int fd, int family,
+                      const struct weir_stream_options *stream);
+
+/* Checks the sizes in @stream, which may have none: all defaults. */
+int wr_stream_options_check(const struct weir_stream_options *stream);
+
+#endif

@@ -1,0 +1,271 @@
+/*
+ * Stream sockets: from received bytes to the protocol.
+ *
+ * Bytes go to the protocol at once, unless it has paused or older bytes are
+ * still kept; then they are kept too, small ones copied out so that they do
+ * not pin a large buffer. A buffered protocol is fed by copying, or has
+ * received into its own memory already. The end of the stream comes after the
+ * last byte.
+ */
+#include "sock_impl.h"
+
+#include <string.h>
+
+/* A buffered protocol is fed by copying when bytes are in the pool. */
+static int feed_buffered(struct wr_sock *s, const uint8_t *data, size_t len)
+{
+    while (len > 0 && s->state == WR_SOCK_OPEN) {
+        void *buf;
+        size_t size;
+        if (s->t.binding.protocol->kind != WEIR_PROTOCOL_BUFFERED) {
+            return (int)len; /* switched meanwhile: the rest is its */
+        }
+        int err = wr_protocol_get_buffer(&s->t, len, &buf, &size);
+        if (err < 0) {
+            wr_sock_fail_callback(s, err, "get_buffer");
+            return 0;
+        }
+        const size_t part = len < size ? len : size;
+        memcpy(buf, data, part);
+        s->t.loop->counts.copied_to_protocol += part;
+        data += part;
+        len -= part;
+        err = wr_protocol_updated(&s->t, part);
+        if (err < 0) {
+            wr_sock_fail_callback(s, err, "buffer_updated");
+            return 0;
+        }
+    }
+    return 0;
+}
+
+/* Shows bytes to the protocol; gives the lease back. */
+static void deliver(struct wr_sock *s, weir_lease *lease)
+{
+    struct weir_buf buf = {
+        .data = lease->data, .len = lease->len, .lease = lease};
+
+    if (WR_UNLIKELY(s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED)) {
+        const int rest = feed_buffered(s, buf.data, buf.len);
+        buf.data += buf.len - (size_t)rest;
+        buf.len = (size_t)rest;
+    }
+    if (buf.len > 0) {
+        int ret = wr_protocol_data(&s->t, &buf);
+        if (WR_UNLIKELY(ret < 0)) {
+            wr_sock_fail_callback(s, ret, "data_received");
+        }
+    }
+    wr_lease_unref(lease);
+}
+
+static void keep(struct wr_sock *s, weir_lease *lease)
+{
+    wr_lease_compact(lease);
+    lease->next = NULL;
+    if (s->held_tail) {
+        s->held_tail->next = lease;
+    } else {
+        s->held_head = lease;
+    }
+    s->held_tail = lease;
+}
+
+static weir_lease *pop_held(struct wr_sock *s)
+{
+    weir_lease *lease = s->held_head;
+    if (lease) {
+        s->held_head = lease->next;
+        if (!s->held_head) {
+            s->held_tail = NULL;
+        }
+        lease->next = NULL;
+    }
+    return lease;
+}
+
+static void deliver_eof(struct wr_sock *s)
+{
+    s->eof_pending = false;
+    int ret = wr_protocol_eof(&s->t);
+    if (ret < 0) {
+        wr_sock_fail_callback(s, ret, "eof_received");
+    } else if (ret == 0 && s->state == WR_SOCK_OPEN) {
+        wr_transport_set_end(&s->t, WEIR_END_EOF);
+        wr_sock_close(&s->t);
+    }
+}
+
+/* Bytes that came straight into the protocol's memory. When it has been
+ * switched meanwhile, they are the new protocol's, by way of a copy. */
+static void deliver_into(struct wr_sock *s)
+{
+    struct wr_sock_into *into = s->into;
+    const struct weir_protocol_binding from = into->binding;
+    void *buf = into->buf;
+    const size_t len = into->len;
+
+    into->buf = NULL;
+    into->len = 0;
+    if (len == 0 || s->state != WR_SOCK_OPEN) {
+        from.protocol->release_buffer(from.user, buf);
+        return;
+    }
+    if (from.protocol == s->t.binding.protocol &&
+        from.user == s->t.binding.user) {
+        int err = wr_protocol_updated(&s->t, len);
+        if (err < 0) {
+            wr_sock_fail_callback(s, err, "buffer_updated");
+        }
+        return;
+    }
+    weir_lease *lease =
+        wr_pool_lease_copy(&s->t.loop->pool, &s->account, buf, len);
+    from.protocol->release_buffer(from.user, buf);
+    if (lease) {
+        deliver(s, lease);
+    } else {
+        wr_sock_fail(s, -ENOMEM, "receive");
+    }
+}
+
+void wr_sock_deliver_held(struct wr_sock *s)
+{
+    if (s->into && s->into->buf && !s->recv_op.in_flight && !s->paused) {
+        deliver_into(s);
+    }
+    while (s->held_head && s->state == WR_SOCK_OPEN && !s->paused) {
+        deliver(s, pop_held(s));
+    }
+    if (s->eof_pending && !s->held_head && s->state == WR_SOCK_OPEN &&
+        !s->paused) {
+        deliver_eof(s);
+    }
+}
+
+void wr_sock_drop_held(struct wr_sock *s)
+{
+    weir_lease *lease;
+    while ((lease = pop_held(s))) {
+        wr_lease_unref(lease);
+    }
+    s->eof_pending = false;
+}
+
+void wr_sock_received(struct wr_sock *s, weir_lease *lease)
+{
+    s->t.loop->counts.received_bytes += lease->len;
+    wr_sock_note_received(s);
+    if (WR_UNLIKELY(s->state != WR_SOCK_OPEN)) {
+        wr_lease_unref(lease); /* lingering, or closed meanwhile */
+        return;
+    }
+    if (WR_LIKELY(!s->paused && !s->held_head)) {
+        deliver(s, lease);
+        return;
+    }
+    keep(s, lease);
+    if (s->paused) {
+        wr_sock_cancel_recv(s);
+    }
+}
+
+void wr_sock_received_into(struct wr_sock *s, size_t len)
+{
+    s->t.loop->counts.received_bytes += len;
+    wr_sock_note_received(s);
+    s->into->len = len;
+    if (!s->paused) {
+        deliver_into(s);
+    }
+}
+
+void wr_sock_received_eof(struct wr_sock *s)
+{
+    s->eof_seen = true;
+    if (s->state != WR_SOCK_OPEN) {
+        return;
+    }
+    if (s->paused || s->held_head) {
+        s->eof_pending = true;
+    } else {
+        deliver_eof(s);
+    }
+}
+
+/* Parts of the given leases, in order; NULL without memory. */
+static int make_slices(const struct weir_buf *initial, size_t count,
+                       weir_lease **ret_first, weir_lease **ret_last)
+{
+    weir_lease *first = NULL;
+    weir_lease *last = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        wr_lease_ref(initial[i].lease); /* the caller's is taken at the end */
+        weir_lease *slice = wr_lease_slice(initial[i].lease, initial[i].data,
+                                           (uint32_t)initial[i].len);
+        if (!slice) {
+            wr_lease_unref(initial[i].lease);
+            while (first) {
+                weir_lease *next = first->next;
+                wr_lease_unref(first);
+                first = next;
+            }
+            return -ENOMEM;
+        }
+        if (last) {
+            last->next = slice;
+        } else {
+            first = slice;
+        }
+        last = slice;
+    }
+    *ret_first = first;
+    *ret_last = last;
+    return 0;
+}
+
+int wr_sock_set_protocol(weir_transport *t,
+                         const struct weir_protocol_binding *binding,
+                         const struct weir_buf *initial, size_t count)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    weir_lease *first;
+    weir_lease *last;
+
+    wr_require(s->state == WR_SOCK_OPEN && t->error == 0, -ESHUTDOWN);
+    int err = make_slices(initial, count, &first, &last);
+    if (err < 0) {
+        return err;
+    }
+    for (size_t i = 0; i < count; i++) {
+        wr_lease_unref(initial[i].lease);
+    }
+    t->binding = *binding;
+    if (first) {
+        last->next = s->held_head;
+        s->held_head = first;
+        if (!s->held_tail) {
+            s->held_tail = last;
+        }
+        wr_ready_push(&t->loop->ready, &s->step);
+    }
+    return 0;
+}
+
+void wr_sock_return_into(struct wr_sock *s)
+{
+    if (s->into->buf && s->into->len == 0) {
+        deliver_into(s);
+    }
+}
+
+void wr_sock_free_into(struct wr_sock *s)
+{
+    if (s->into) {
+        s->into->len = 0;
+        wr_sock_return_into(s);
+        wr_free(&s->t.loop->counting, s->into, sizeof(*s->into));
+        s->into = NULL;
+    }
+}

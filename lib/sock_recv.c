@@ -1,0 +1,373 @@
+/*
+ * Stream sockets: receiving.
+ *
+ * One operation, governed by credit: each arm says how many bytes may arrive
+ * in all, and the kernel ends it by itself when they have. What to do follows
+ * from two facts, where the operation stands and what the stream wants, and
+ * the table below is the whole of it.
+ *
+ *                 open       paused      eof        closing
+ *     idle        arm        watch       watch      -
+ *     armed       -          -           -          cancel
+ *     cancelling  -          -           -          -
+ *     starved     -          leave       leave      leave
+ *
+ * "Paused" lets an armed receive be until bytes do arrive; then it is
+ * cancelled, and what came is kept. "Watch" is a poll that notices a peer that
+ * goes while nothing is read. "Leave" leaves the queue of the starved.
+ * Cancelling loses nothing: the operation's last completion says what came.
+ */
+#include "sock_impl.h"
+
+#include <poll.h>
+#include <string.h>
+
+/* How soon to look for memory again when buffers could not be made. */
+#define STARVED_RETRY_NS 10000000u
+
+enum flow {
+    FLOW_OPEN,
+    FLOW_PAUSED,
+    FLOW_EOF,
+    FLOW_CLOSING,
+    FLOW_STATES,
+};
+
+enum action {
+    ACTION_NONE,
+    ACTION_ARM,
+    ACTION_WATCH,
+    ACTION_CANCEL,
+    ACTION_LEAVE,
+};
+
+static const uint8_t actions[WR_RECV_STATES][FLOW_STATES] = {
+    [WR_RECV_IDLE] = {[FLOW_OPEN] = ACTION_ARM,
+                      [FLOW_PAUSED] = ACTION_WATCH,
+                      [FLOW_EOF] = ACTION_WATCH},
+    [WR_RECV_ARMED] = {[FLOW_CLOSING] = ACTION_CANCEL},
+    [WR_RECV_STARVED] = {[FLOW_PAUSED] = ACTION_LEAVE,
+                         [FLOW_EOF] = ACTION_LEAVE,
+                         [FLOW_CLOSING] = ACTION_LEAVE},
+};
+
+const char *wr_sock_recv_state_name(const struct wr_sock *s)
+{
+    static const char *const names[WR_RECV_STATES] = {"idle", "armed",
+                                                      "cancelling", "starved"};
+    return names[s->recv_state];
+}
+
+static enum flow flow_of(const struct wr_sock *s)
+{
+    if (WR_UNLIKELY(s->t.error != 0)) {
+        return FLOW_CLOSING;
+    }
+    if (WR_UNLIKELY(s->state != WR_SOCK_OPEN)) {
+        /* Lingering reads on and drops what comes. */
+        return wr_sock_lingers(s) && !s->eof_seen ? FLOW_OPEN : FLOW_CLOSING;
+    }
+    if (s->eof_seen) {
+        return FLOW_EOF;
+    }
+    return s->paused ? FLOW_PAUSED : FLOW_OPEN;
+}
+
+static void starve(struct wr_sock *s)
+{
+    s->recv_state = WR_RECV_STARVED;
+    wr_list_push_back(&s->t.loop->starved, &s->starved_link);
+}
+
+static bool receives_into(const struct wr_sock *s)
+{
+    return s->state == WR_SOCK_OPEN &&
+           s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
+           s->t.binding.protocol->release_buffer;
+}
+
+/* Into the protocol's own memory, which it promised to keep. */
+static void arm_into(struct wr_sock *s)
+{
+    weir_loop *loop = s->t.loop;
+    void *buf;
+    size_t size;
+
+    if (!s->into) {
+        s->into = wr_alloc(&loop->counting, sizeof(*s->into));
+        if (!s->into) {
+            wr_sock_fail(s, -ENOMEM, "receive");
+            return;
+        }
+        memset(s->into, 0, sizeof(*s->into));
+    }
+    int err = wr_protocol_get_buffer(&s->t, 0, &buf, &size);
+    if (err < 0) {
+        wr_sock_fail_callback(s, err, "get_buffer");
+        return;
+    }
+    s->into->binding = s->t.binding;
+    s->into->buf = buf;
+    s->into->len = 0;
+    if (flow_of(s) != FLOW_OPEN) {
+        s->into->binding.protocol->release_buffer(s->into->binding.user, buf);
+        s->into->buf = NULL; /* paused or closed by get_buffer itself */
+        return;
+    }
+    s->recv_state = WR_RECV_ARMED;
+    wr_prep_recv_into(&loop->uring, &s->recv_op, s->fd, buf, size);
+}
+
+static void arm(struct wr_sock *s)
+{
+    struct wr_pool *pool = &s->t.loop->pool;
+
+    if (WR_UNLIKELY(receives_into(s))) {
+        arm_into(s);
+        return;
+    }
+    const uint32_t credit = wr_pool_credit(pool, &s->account);
+    if (WR_UNLIKELY(credit == 0)) {
+        if (s->account.held_bytes + WR_CREDIT_MIN > s->account.limit_bytes) {
+            s->wants_credit = true;
+        } else {
+            starve(s);
+        }
+        return;
+    }
+    if (WR_UNLIKELY(!wr_pool_has_posted(pool))) {
+        starve(s);
+        return;
+    }
+    s->recv_state = WR_RECV_ARMED;
+    wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, credit, pool->buf_size);
+}
+
+/* After the peer's FIN only an error or a hang-up is news. */
+static void watch(struct wr_sock *s)
+{
+    if (s->poll_op.in_flight || s->hup_seen) {
+        return;
+    }
+    const bool fin_known = s->rdhup_seen || s->eof_seen;
+    wr_prep_poll(&s->t.loop->uring, &s->poll_op, s->fd,
+                 fin_known ? 0 : POLLRDHUP);
+}
+
+void wr_sock_cancel_recv(struct wr_sock *s)
+{
+    if (s->recv_state == WR_RECV_ARMED) {
+        s->recv_state = WR_RECV_CANCELLING;
+        wr_op_cancel(&s->t.loop->uring, &s->recv_op);
+    }
+}
+
+void wr_sock_update_recv(struct wr_sock *s)
+{
+    switch ((enum action)actions[s->recv_state][flow_of(s)]) {
+    case ACTION_NONE:
+        break;
+    case ACTION_ARM:
+        if (!s->held_head && !(s->into && s->into->buf)) {
+            arm(s); /* what was kept goes first */
+        }
+        break;
+    case ACTION_WATCH:
+        watch(s);
+        break;
+    case ACTION_CANCEL:
+        wr_sock_cancel_recv(s);
+        break;
+    case ACTION_LEAVE:
+        wr_list_remove(&s->starved_link);
+        s->recv_state = WR_RECV_IDLE;
+        break;
+    }
+}
+
+static void recv_failed(struct wr_sock *s, int err)
+{
+    switch (err) {
+    case -ENOBUFS:
+        s->t.loop->pool.starved_count++;
+        if (flow_of(s) == FLOW_OPEN) {
+            starve(s);
+        }
+        break;
+    case -ECANCELED:
+    case -EINTR:
+    case -EAGAIN:
+        break; /* the table says what next */
+    default:
+        wr_sock_fail(s, err, "receive");
+    }
+}
+
+static void recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sock *s = wr_container_of(op, struct wr_sock, recv_op);
+    weir_lease *lease = NULL;
+
+    if (!op->in_flight) {
+        s->recv_state = WR_RECV_IDLE;
+    }
+    if (flags & WR_CQE_BUFFER) {
+        lease = wr_pool_receive(&s->t.loop->pool, &s->account, res, flags);
+    }
+    if (WR_LIKELY(lease != NULL)) {
+        wr_sock_received(s, lease);
+    } else if (res > 0 && s->into && s->into->buf) {
+        wr_sock_received_into(s, (size_t)res);
+    } else if (res > 0) {
+        wr_sock_fail(s, -ENOMEM, "receive");
+    } else if (res == 0) {
+        wr_sock_received_eof(s);
+    } else {
+        recv_failed(s, res);
+    }
+    if (WR_UNLIKELY(s->into != NULL) && !op->in_flight) {
+        wr_sock_return_into(s);
+    }
+    wr_sock_advance(s);
+}
+
+/* What the socket says when asked; 0 when there is no error. */
+static int socket_error(const struct wr_sock *s)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    int err = wr_sys_getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &value, &len);
+    return err < 0 ? err : -value;
+}
+
+static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sock *s = wr_container_of(op, struct wr_sock, poll_op);
+    (void)flags;
+
+    if (res > 0 && s->state == WR_SOCK_OPEN) {
+        const uint32_t events = (uint32_t)res;
+        if (events & POLLRDHUP) {
+            s->rdhup_seen = true;
+        }
+        if (events & (POLLERR | POLLHUP)) {
+            s->hup_seen = true;
+            int err = socket_error(s);
+            if (err < 0) {
+                wr_sock_fail(s, err, "connection");
+            }
+        }
+    }
+    wr_sock_advance(s);
+}
+
+static void account_released(struct wr_account *account)
+{
+    struct wr_sock *s = wr_container_of(account, struct wr_sock, account);
+
+    if (WR_UNLIKELY(s->state == WR_SOCK_LOST)) {
+        wr_sock_free_if_unused(s);
+    } else if (WR_UNLIKELY(s->wants_credit)) {
+        s->wants_credit = false;
+        wr_ready_push(&s->t.loop->ready, &s->step);
+    }
+}
+
+void wr_sock_recv_init(struct wr_sock *s)
+{
+    wr_op_init(&s->recv_op, recv_completed);
+    wr_op_init(&s->poll_op, poll_completed);
+    wr_list_init(&s->starved_link);
+    s->account.limit_bytes = WR_READ_LIMIT_DEFAULT;
+    s->account.released = account_released;
+}
+
+bool wr_sock_end_recv(struct wr_sock *s)
+{
+    struct wr_uring *uring = &s->t.loop->uring;
+
+    wr_sock_update_recv(s);
+    wr_op_cancel(uring, &s->poll_op);
+    return !s->recv_op.in_flight && !s->poll_op.in_flight;
+}
+
+void wr_sock_pause_reading(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    if (s->state != WR_SOCK_OPEN || s->paused) {
+        return;
+    }
+    s->paused = true;
+    wr_ready_push(&t->loop->ready, &s->step);
+}
+
+void wr_sock_resume_reading(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    if (s->state != WR_SOCK_OPEN || !s->paused) {
+        return;
+    }
+    s->paused = false;
+    wr_sock_note_received(s); /* the read time-out starts anew */
+    wr_sock_times_changed(s);
+    wr_ready_push(&t->loop->ready, &s->step);
+}
+
+bool wr_sock_is_reading(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    return s->state == WR_SOCK_OPEN && !s->paused && !s->eof_seen &&
+           t->error == 0;
+}
+
+void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    s->account.limit_bytes = bytes;
+    if (s->wants_credit) {
+        s->wants_credit = false;
+        wr_ready_push(&t->loop->ready, &s->step);
+    }
+}
+
+uint64_t wr_sock_starved_wait(const weir_loop *loop)
+{
+    const struct wr_pool *pool = &loop->pool;
+
+    if (wr_list_is_empty(&loop->starved)) {
+        return UINT64_MAX;
+    }
+    if (wr_pool_has_posted(pool)) {
+        const bool room = pool->held_bytes + WR_CREDIT_MIN <= pool->limit_bytes;
+        return room ? 0 : UINT64_MAX;
+    }
+    return pool->buf_count < pool->buf_max ? STARVED_RETRY_NS : UINT64_MAX;
+}
+
+/* As many as the posted buffers can serve: more would only starve again. */
+void wr_sock_feed_starved(weir_loop *loop)
+{
+    struct wr_pool *pool = &loop->pool;
+    if (WR_LIKELY(wr_list_is_empty(&loop->starved)) ||
+        wr_sock_starved_wait(loop) != 0) {
+        return;
+    }
+    uint64_t room = (uint64_t)pool->posted_count * pool->buf_size;
+    struct wr_list batch;
+    wr_list_init(&batch);
+    wr_list_splice_back(&batch, &loop->starved);
+    while (room > 0) {
+        struct wr_list *link = wr_list_pop_front(&batch);
+        if (!link) {
+            return;
+        }
+        struct wr_sock *s = wr_container_of(link, struct wr_sock, starved_link);
+        s->recv_state = WR_RECV_IDLE;
+        room -= wr_min_u64(room, wr_pool_credit(pool, &s->account));
+        wr_sock_update_recv(s);
+    }
+    wr_list_splice_back(&batch, &loop->starved);
+    wr_list_splice_back(&loop->starved, &batch);
+}

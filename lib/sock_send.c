@@ -1,0 +1,217 @@
+/*
+ * Stream sockets: sending.
+ *
+ * Writes go to the queue, and the socket to the loop's list of senders; at the
+ * end of the turn everything queued leaves as one send. Only one is in flight:
+ * two sends on a stream may be reordered as soon as the first has to wait. A
+ * send is bounded, so that progress is seen while a slow peer takes megabytes,
+ * and what a short one left over is sent again with what came meanwhile.
+ */
+#include "sock_impl.h"
+
+#define SEND_BYTES_MIN (256u << 10)
+
+static struct wr_sendq_memory memory_of(const struct wr_sock *s)
+{
+    weir_loop *loop = s->t.loop;
+
+    return (struct wr_sendq_memory){.blocks = &loop->blocks,
+                                    .chunks = &loop->chunks};
+}
+
+static void make_dirty(struct wr_sock *s)
+{
+    if (!s->send_op.in_flight && !wr_list_is_linked(&s->sender.link)) {
+        wr_list_push_back(&s->t.loop->dirty, &s->sender.link);
+    }
+}
+
+static void flush(struct wr_sender *sender)
+{
+    struct wr_sock *s = wr_container_of(sender, struct wr_sock, sender);
+    struct iovec iov[WR_IOV_MAX];
+
+    if (s->send_op.in_flight || s->t.error || s->state >= WR_SOCK_LINGERING ||
+        wr_sendq_is_empty(&s->sendq)) {
+        return;
+    }
+    const uint32_t count =
+        wr_sendq_gather(&s->sendq, iov, WR_IOV_MAX,
+                        wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN));
+    wr_prep_sendv(&s->t.loop->uring, &s->send_op, s->fd, iov, count);
+}
+
+void wr_sock_shut_when_sent(struct wr_sock *s)
+{
+    if (!s->write_eof || s->write_shut || !wr_sendq_is_empty(&s->sendq)) {
+        return;
+    }
+    s->write_shut = true;
+    int err = wr_sys_shutdown(s->fd, SHUT_WR);
+    /* A peer that is gone already is found out by the receive. */
+    if (err < 0 && err != -ENOTCONN) {
+        wr_sock_fail(s, err, "shutdown");
+    }
+}
+
+static void took(struct wr_sock *s, uint32_t bytes)
+{
+    const struct wr_sendq_memory memory = memory_of(s);
+    weir_loop *loop = s->t.loop;
+
+    loop->counts.queued_bytes -= bytes;
+    loop->counts.sent_bytes += bytes;
+    wr_sock_note_sent(s);
+    wr_sendq_consume(&s->sendq, &memory, bytes);
+    if (s->state >= WR_SOCK_ENDING || s->t.error) {
+        return; /* a release callback ended it */
+    }
+    s->in_resume = true;
+    wr_transport_check_low(&s->t, s->sendq.bytes);
+    s->in_resume = false;
+}
+
+static void send_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
+    (void)flags;
+
+    if (res >= 0) {
+        if (s->state < WR_SOCK_ENDING) {
+            took(s, (uint32_t)res);
+        }
+    } else if (res != -EINTR && res != -EAGAIN && res != -ECANCELED) {
+        wr_sock_fail(s, res, "send");
+    }
+    if (s->t.error) {
+        wr_sock_drop_queue(s);
+    } else if (s->state < WR_SOCK_ENDING) {
+        if (!wr_sendq_is_empty(&s->sendq)) {
+            make_dirty(s);
+        }
+        wr_sock_shut_when_sent(s);
+    }
+    wr_sock_advance(s);
+}
+
+void wr_sock_send_init(struct wr_sock *s)
+{
+    wr_op_init(&s->send_op, send_completed);
+    wr_sendq_init(&s->sendq);
+    wr_list_init(&s->sender.link);
+    s->sender.flush = flush;
+}
+
+/* May @len more bytes be written? */
+static int check_write(const struct wr_sock *s, size_t len)
+{
+    wr_require(s->t.error == 0, -EPIPE);
+    wr_require(s->state == WR_SOCK_OPEN ||
+                   (s->state == WR_SOCK_CLOSING && s->in_resume),
+               -ESHUTDOWN);
+    wr_require(!s->write_eof, -ESHUTDOWN);
+    wr_require(len <= s->t.hard_limit_bytes &&
+                   s->sendq.bytes <= s->t.hard_limit_bytes - len,
+               -ENOBUFS);
+    return 0;
+}
+
+static void queued(struct wr_sock *s, size_t len)
+{
+    s->t.loop->counts.queued_bytes += len;
+    if (WR_UNLIKELY(s->times != NULL) && s->sendq.bytes == len) {
+        wr_sock_note_sent(s); /* the stall clock starts with the first byte */
+        wr_sock_times_changed(s);
+    }
+    make_dirty(s);
+    wr_transport_check_high(&s->t, s->sendq.bytes);
+}
+
+int wr_sock_write(weir_transport *t, const struct iovec *iov, size_t count,
+                  size_t total)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    int err = check_write(s, total);
+    if (WR_UNLIKELY(err < 0) || total == 0) {
+        return err;
+    }
+    const struct wr_sendq_memory memory = memory_of(s);
+    err = wr_sendq_copy(&s->sendq, &memory, iov, count, total);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    t->loop->counts.copied_by_write += total;
+    queued(s, total);
+    return 0;
+}
+
+int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
+                      weir_release_fn *release, void *arg)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    int err = check_write(s, len);
+    if (err < 0 || len == 0) {
+        return err;
+    }
+    const struct wr_sendq_memory memory = memory_of(s);
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
+                                .iov_len = len};
+    err = wr_sendq_ref(&s->sendq, &memory, &piece, release, arg);
+    if (err < 0) {
+        return err;
+    }
+    queued(s, len);
+    return 0;
+}
+
+int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    int err = check_write(s, buf->len);
+    if (err < 0 || buf->len == 0) {
+        return err;
+    }
+    const struct wr_sendq_memory memory = memory_of(s);
+    err = wr_sendq_lease(&s->sendq, &memory, buf);
+    if (err < 0) {
+        return err;
+    }
+    queued(s, buf->len);
+    return 0;
+}
+
+void wr_sock_write_eof(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    if (s->state != WR_SOCK_OPEN || t->error || s->write_eof) {
+        return;
+    }
+    s->write_eof = true;
+    if (wr_sendq_is_empty(&s->sendq)) {
+        wr_sock_shut_when_sent(s);
+        if (t->error) {
+            wr_ready_push(&t->loop->ready, &s->step);
+        }
+    }
+}
+
+void wr_sock_limits_changed(weir_transport *t)
+{
+    wr_transport_check_high(t, wr_sock_of(t)->sendq.bytes);
+}
+
+bool wr_sock_end_send(struct wr_sock *s)
+{
+    wr_list_remove(&s->sender.link);
+    wr_op_cancel(&s->t.loop->uring, &s->send_op);
+    return !s->send_op.in_flight;
+}
+
+void wr_sock_drop_queue(struct wr_sock *s)
+{
+    const struct wr_sendq_memory memory = memory_of(s);
+
+    wr_assert(!s->send_op.in_flight);
+    s->t.loop->counts.queued_bytes -= s->sendq.bytes;
+    wr_sendq_clear(&s->sendq, &memory);
+}

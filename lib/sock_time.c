@@ -1,0 +1,156 @@
+/*
+ * Stream sockets: time-outs.
+ *
+ * One timer for a socket, made when a limit is first set. Traffic only notes
+ * the time; the timer, when it fires, works out which limit is next and either
+ * ends the connection or sleeps on. So a busy connection costs no timer
+ * operation per message.
+ */
+#include "sock_impl.h"
+
+#include "../include/weir/error.h"
+
+#include <string.h>
+
+struct deadline {
+    uint64_t when_ns;
+    int err;
+    const char *what;
+};
+
+static void consider(struct deadline *first, uint64_t since_ns,
+                     uint64_t limit_ns, int err, const char *what)
+{
+    if (limit_ns == 0) {
+        return;
+    }
+    const uint64_t when_ns = wr_add_sat(since_ns, limit_ns);
+    if (when_ns < first->when_ns) {
+        *first = (struct deadline){when_ns, err, what};
+    }
+}
+
+/* The limit that ends the connection first, as things stand. */
+static struct deadline next_deadline(const struct wr_sock *s)
+{
+    const struct wr_sock_times *times = s->times;
+    const struct weir_timeouts *limits = &times->limits;
+    struct deadline first = {.when_ns = UINT64_MAX};
+
+    if (s->state >= WR_SOCK_ENDING) {
+        return first;
+    }
+    if (s->state == WR_SOCK_LINGERING) {
+        consider(&first, times->linger_ns, limits->linger_ns, 0, "linger");
+    }
+    if (times->closing_ns != 0) {
+        consider(&first, times->closing_ns, limits->close_ns,
+                 WEIR_ECLOSETIMEOUT, "close");
+    }
+    if (wr_sock_is_reading(&s->t)) {
+        consider(&first, times->received_ns, limits->read_ns, WEIR_EREADTIMEOUT,
+                 "receive");
+    }
+    if (!wr_sendq_is_empty(&s->sendq)) {
+        consider(&first, times->sent_ns, limits->write_stall_ns,
+                 WEIR_EWRITESTALL, "send");
+    }
+    if (s->state == WR_SOCK_OPEN) {
+        consider(&first, wr_max_u64(times->received_ns, times->sent_ns),
+                 limits->idle_ns, WEIR_EIDLE, "connection");
+    }
+    return first;
+}
+
+/* A send is complete when the kernel has the bytes; the peer may still take
+ * them one by one out of the kernel's queue. */
+static bool has_progress(struct wr_sock *s)
+{
+    const int unacked = wr_sys_outq(s->fd);
+    if (unacked < 0 || unacked == s->times->unacked_bytes) {
+        return false;
+    }
+    s->times->unacked_bytes = unacked;
+    return true;
+}
+
+static void arm(struct wr_sock *s, uint64_t when_ns)
+{
+    if (when_ns == UINT64_MAX) {
+        wr_timer_cancel(&s->t.loop->wheel, &s->times->timer);
+    } else {
+        wr_timer_arm(&s->t.loop->wheel, &s->times->timer, when_ns);
+    }
+}
+
+static void expire(struct wr_timer *timer)
+{
+    struct wr_sock_times *times =
+        wr_container_of(timer, struct wr_sock_times, timer);
+    struct wr_sock *s = times->sock;
+    const uint64_t now_ns = s->t.loop->now_ns;
+    struct deadline next = next_deadline(s);
+
+    if (next.when_ns <= now_ns && next.err == WEIR_EWRITESTALL &&
+        has_progress(s)) {
+        times->sent_ns = now_ns;
+        next = next_deadline(s);
+    }
+    if (next.when_ns > now_ns) {
+        arm(s, next.when_ns);
+        return;
+    }
+    if (next.err < 0) {
+        wr_transport_set_error(&s->t, next.err, next.what);
+    }
+    wr_sock_end(s);
+}
+
+int wr_sock_set_timeouts(weir_transport *t,
+                         const struct weir_timeouts *timeouts)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    const uint64_t now_ns = weir_loop_time(t->loop);
+
+    if (s->state >= WR_SOCK_ENDING) {
+        return 0;
+    }
+    if (!s->times) {
+        s->times = wr_alloc(&t->loop->counting, sizeof(*s->times));
+        if (!s->times) {
+            return -ENOMEM;
+        }
+        memset(s->times, 0, sizeof(*s->times));
+        s->times->sock = s;
+        wr_timer_init(&s->times->timer, expire);
+        s->times->closing_ns = s->state == WR_SOCK_OPEN ? 0 : now_ns;
+    }
+    s->times->limits = *timeouts;
+    s->times->received_ns = now_ns;
+    s->times->sent_ns = now_ns;
+    wr_sock_times_changed(s);
+    return 0;
+}
+
+void wr_sock_times_changed(struct wr_sock *s)
+{
+    if (s->times) {
+        arm(s, next_deadline(s).when_ns);
+    }
+}
+
+void wr_sock_times_stop(struct wr_sock *s)
+{
+    if (s->times) {
+        wr_timer_cancel(&s->t.loop->wheel, &s->times->timer);
+    }
+}
+
+void wr_sock_times_free(struct wr_sock *s)
+{
+    if (s->times) {
+        wr_sock_times_stop(s);
+        wr_free(&s->t.loop->counting, s->times, sizeof(*s->times));
+        s->times = NULL;
+    }
+}

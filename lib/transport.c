@@ -1,0 +1,480 @@
+/*
+ * Transports: the public functions, and the calls up to the protocol.
+ *
+ * Each public function checks that the caller is on the loop's thread, keeps
+ * what all kinds have in common, and hands the rest to the kind's table. The
+ * first error and the first cause of the end are kept here, once, for good.
+ */
+#include "transport.h"
+
+#include <string.h>
+
+void wr_transport_init(weir_transport *t, weir_loop *loop,
+                       const struct wr_transport_ops *ops)
+{
+    memset(t, 0, sizeof(*t));
+    t->ops = ops;
+    t->loop = loop;
+    t->refs = 1;
+    t->high_bytes = WR_HIGH_DEFAULT;
+    t->low_bytes = WR_LOW_DEFAULT;
+    t->hard_limit_bytes = WR_HARD_LIMIT_DEFAULT;
+    wr_list_init(&t->all);
+    wr_list_init(&t->server_link);
+}
+
+bool wr_protocol_is_valid(const struct weir_protocol_binding *binding)
+{
+    const struct weir_protocol *protocol = binding->protocol;
+    if (!protocol || protocol->size < sizeof(*protocol)) {
+        return false;
+    }
+    if (protocol->kind == WEIR_PROTOCOL_BUFFERED) {
+        return protocol->get_buffer && protocol->buffer_updated;
+    }
+    return protocol->kind == WEIR_PROTOCOL_STREAM;
+}
+
+void wr_transport_set_end(weir_transport *t, enum weir_end end)
+{
+    if (t->end == WEIR_END_NONE) {
+        t->end = end;
+    }
+}
+
+void wr_transport_set_error(weir_transport *t, int err, const char *what)
+{
+    wr_assert(err < 0);
+    if (t->error == 0) {
+        t->error = err;
+        t->error_what = what;
+    }
+    wr_transport_set_end(t, WEIR_END_BROKEN);
+}
+
+/* When a callback began, if anybody wants to know. */
+static inline uint64_t start_timing(const weir_transport *t)
+{
+    return WR_UNLIKELY(t->loop->slow_callback_ns) ? wr_sys_now() : 0;
+}
+
+static void report_if_slow(weir_transport *t, uint64_t start_ns,
+                           const char *callback)
+{
+    const uint64_t took_ns = wr_sys_now() - start_ns;
+    if (took_ns > t->loop->slow_callback_ns) {
+        const struct weir_exception slow = {.message = "slow callback",
+                                            .callback = callback,
+                                            .duration_ns = took_ns,
+                                            .transport = t};
+        wr_loop_report(t->loop, &slow);
+    }
+}
+
+static inline void end_timing(weir_transport *t, uint64_t start_ns,
+                              const char *callback)
+{
+    if (WR_UNLIKELY(start_ns != 0)) {
+        report_if_slow(t, start_ns, callback);
+    }
+}
+
+void wr_transport_check_high(weir_transport *t, uint64_t depth)
+{
+    if (depth <= t->high_bytes || t->writing_paused) {
+        return;
+    }
+    t->writing_paused = true;
+    if (t->binding.protocol->pause_writing) {
+        const uint64_t start_ns = start_timing(t);
+        t->binding.protocol->pause_writing(t->binding.user, t);
+        end_timing(t, start_ns, "pause_writing");
+    }
+}
+
+void wr_transport_check_low(weir_transport *t, uint64_t depth)
+{
+    if (!t->writing_paused || depth > t->low_bytes) {
+        return;
+    }
+    t->writing_paused = false;
+    if (t->binding.protocol->resume_writing) {
+        const uint64_t start_ns = start_timing(t);
+        t->binding.protocol->resume_writing(t->binding.user, t);
+        end_timing(t, start_ns, "resume_writing");
+    }
+}
+
+void wr_protocol_made(weir_transport *t)
+{
+    if (t->binding.protocol->connection_made) {
+        const uint64_t start_ns = start_timing(t);
+        t->binding.protocol->connection_made(t->binding.user, t);
+        end_timing(t, start_ns, "connection_made");
+    }
+}
+
+void wr_protocol_lost(weir_transport *t)
+{
+    if (t->binding.protocol->connection_lost) {
+        const uint64_t start_ns = start_timing(t);
+        t->binding.protocol->connection_lost(t->binding.user, t, t->error);
+        end_timing(t, start_ns, "connection_lost");
+    }
+}
+
+int wr_protocol_data(weir_transport *t, const struct weir_buf *buf)
+{
+    if (!t->binding.protocol->data_received) {
+        return 0;
+    }
+    const uint64_t start_ns = start_timing(t);
+    int ret = t->binding.protocol->data_received(t->binding.user, t, buf);
+    end_timing(t, start_ns, "data_received");
+    return ret;
+}
+
+int wr_protocol_eof(weir_transport *t)
+{
+    if (!t->binding.protocol->eof_received) {
+        return 0;
+    }
+    const uint64_t start_ns = start_timing(t);
+    int ret = t->binding.protocol->eof_received(t->binding.user, t);
+    end_timing(t, start_ns, "eof_received");
+    return ret;
+}
+
+int wr_protocol_get_buffer(weir_transport *t, size_t hint, void **ret_buf,
+                           size_t *ret_size)
+{
+    *ret_buf = NULL;
+    *ret_size = 0;
+    const uint64_t start_ns = start_timing(t);
+    int ret = t->binding.protocol->get_buffer(t->binding.user, t, hint, ret_buf,
+                                              ret_size);
+    end_timing(t, start_ns, "get_buffer");
+    if (ret < 0) {
+        return ret;
+    }
+    return *ret_buf && *ret_size > 0 ? 0 : WEIR_ENOBUFFER;
+}
+
+int wr_protocol_updated(weir_transport *t, size_t len)
+{
+    const uint64_t start_ns = start_timing(t);
+    int ret = t->binding.protocol->buffer_updated(t->binding.user, t, len);
+    end_timing(t, start_ns, "buffer_updated");
+    return ret;
+}
+
+int weir_transport_write(weir_transport *t, const void *data, size_t len)
+{
+    int err = wr_loop_check(t->loop);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
+                                .iov_len = len};
+    return t->ops->write(t, &piece, 1, len);
+}
+
+int weir_transport_writelines(weir_transport *t, const struct iovec *iov,
+                              size_t count)
+{
+    int err = wr_loop_check(t->loop);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        wr_require(iov[i].iov_len <= SIZE_MAX - total, -EOVERFLOW);
+        total += iov[i].iov_len;
+    }
+    return t->ops->write(t, iov, count, total);
+}
+
+int weir_transport_write_ref(weir_transport *t, const void *data, size_t len,
+                             weir_release_fn *release, void *arg)
+{
+    int err = wr_loop_check(t->loop);
+    if (WR_LIKELY(err == 0)) {
+        err = t->ops->write_ref(t, data, len, release, arg);
+    }
+    if (release && (err < 0 || len == 0)) {
+        release(arg);
+    }
+    return err;
+}
+
+int weir_transport_write_buf(weir_transport *t, const struct weir_buf *buf)
+{
+    int err = wr_loop_check(t->loop);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    return t->ops->write_lease(t, buf);
+}
+
+int weir_transport_write_eof(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(t->ops->can_write_eof, -EOPNOTSUPP);
+    t->ops->write_eof(t);
+    return 0;
+}
+
+bool weir_transport_can_write_eof(const weir_transport *t)
+{
+    return t->ops->can_write_eof;
+}
+
+int weir_transport_pause_reading(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err == 0) {
+        t->ops->pause_reading(t);
+    }
+    return err;
+}
+
+int weir_transport_resume_reading(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err == 0) {
+        t->ops->resume_reading(t);
+    }
+    return err;
+}
+
+bool weir_transport_is_reading(const weir_transport *t)
+{
+    return t->ops->is_reading(t);
+}
+
+int weir_transport_set_read_buffer_limit(weir_transport *t, uint64_t bytes)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(bytes == 0 || bytes >= WR_CREDIT_MIN, -EINVAL);
+    t->ops->set_read_limit(t, bytes ? bytes : WR_READ_LIMIT_DEFAULT);
+    return 0;
+}
+
+uint64_t weir_transport_get_read_buffer_size(const weir_transport *t)
+{
+    return t->ops->held(t);
+}
+
+int weir_transport_set_write_buffer_limits(weir_transport *t, int64_t high,
+                                           int64_t low)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    if (high == WEIR_DEFAULT && low == WEIR_DEFAULT) {
+        high = WR_HIGH_DEFAULT;
+        low = WR_LOW_DEFAULT;
+    } else if (high == WEIR_DEFAULT) {
+        high = low > INT64_MAX / 4 ? INT64_MAX : low * 4;
+    } else if (low == WEIR_DEFAULT) {
+        low = high / 4;
+    }
+    wr_require(low >= 0 && high >= low, -EINVAL);
+    t->high_bytes = (uint64_t)high;
+    t->low_bytes = (uint64_t)low;
+    t->ops->limits_changed(t);
+    return 0;
+}
+
+void weir_transport_get_write_buffer_limits(const weir_transport *t,
+                                            uint64_t *ret_low,
+                                            uint64_t *ret_high)
+{
+    if (ret_low) {
+        *ret_low = t->low_bytes;
+    }
+    if (ret_high) {
+        *ret_high = t->high_bytes;
+    }
+}
+
+uint64_t weir_transport_get_write_buffer_size(const weir_transport *t)
+{
+    return t->ops->depth(t);
+}
+
+int weir_transport_set_write_hard_limit(weir_transport *t, uint64_t bytes)
+{
+    int err = wr_loop_check(t->loop);
+    if (err == 0) {
+        t->hard_limit_bytes = bytes ? bytes : WR_HARD_LIMIT_DEFAULT;
+    }
+    return err;
+}
+
+int weir_transport_set_timeouts(weir_transport *t,
+                                const struct weir_timeouts *timeouts)
+{
+    struct weir_timeouts known = {.size = sizeof(known)};
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    if (timeouts) {
+        err = wr_options_check(timeouts, sizeof(known));
+        if (err < 0) {
+            return err;
+        }
+        memcpy(&known, timeouts, wr_min_u64(timeouts->size, sizeof(known)));
+    }
+    return t->ops->set_timeouts(t, &known);
+}
+
+int weir_transport_close(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err == 0) {
+        t->ops->close(t);
+    }
+    return err;
+}
+
+int weir_transport_abort(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err == 0) {
+        t->ops->abort(t);
+    }
+    return err;
+}
+
+bool weir_transport_is_closing(const weir_transport *t)
+{
+    return t->ops->is_closing(t);
+}
+
+int weir_transport_set_protocol(weir_transport *t,
+                                const struct weir_protocol_binding *binding,
+                                const struct weir_buf *initial, size_t count)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(binding && wr_protocol_is_valid(binding), -EINVAL);
+    return t->ops->set_protocol(t, binding, initial, count);
+}
+
+struct weir_protocol_binding
+weir_transport_get_protocol(const weir_transport *t)
+{
+    return t->binding;
+}
+
+void weir_transport_get_peername(const weir_transport *t,
+                                 struct weir_address *ret)
+{
+    *ret = t->peername;
+}
+
+void weir_transport_get_sockname(const weir_transport *t,
+                                 struct weir_address *ret)
+{
+    t->ops->get_sockname(t, ret);
+}
+
+int weir_transport_get_socket(const weir_transport *t)
+{
+    return t->ops->get_socket(t);
+}
+
+int weir_transport_get_extra_info(const weir_transport *t, const char *name,
+                                  struct weir_extra_info *ret)
+{
+    struct weir_extra_info info = {.fd = -1};
+
+    if (strcmp(name, "peername") == 0) {
+        info.address = t->peername;
+    } else if (strcmp(name, "sockname") == 0) {
+        t->ops->get_sockname(t, &info.address);
+    } else if (strcmp(name, "socket") == 0) {
+        info.fd = t->ops->get_socket(t);
+    } else {
+        return -ENOENT;
+    }
+    *ret = info;
+    return 0;
+}
+
+enum weir_end weir_transport_end(const weir_transport *t)
+{
+    return t->end;
+}
+
+int weir_transport_error(const weir_transport *t)
+{
+    return t->error;
+}
+
+const char *weir_transport_error_text(const weir_transport *t, char *buf,
+                                      size_t size)
+{
+    static const char *const ends[] = {"open", "closed by us", "end of stream",
+                                       "aborted by us", "broken"};
+    char peer[WEIR_ADDRESS_TEXT_SIZE];
+
+    wr_ignore(!weir_address_format(&t->peername, peer, sizeof(peer)));
+    int len;
+    if (t->error) {
+        len = snprintf(buf, size, "%s %s: %s: %s", t->ops->name, peer,
+                       t->error_what, weir_strerror(t->error));
+    } else {
+        len =
+            snprintf(buf, size, "%s %s: %s", t->ops->name, peer, ends[t->end]);
+    }
+    wr_ignore(len < 0);
+    return buf;
+}
+
+weir_loop *weir_transport_get_loop(const weir_transport *t)
+{
+    return t->loop;
+}
+
+weir_transport *weir_transport_ref(weir_transport *t)
+{
+    wr_assert(t->refs > 0);
+    t->refs++;
+    return t;
+}
+
+void weir_transport_unref(weir_transport *t)
+{
+    if (!t) {
+        return;
+    }
+    wr_assert(t->refs > 0);
+    if (--t->refs == 0) {
+        t->ops->unreferenced(t);
+    }
+}
+
+weir_lease *weir_lease_ref(weir_lease *lease)
+{
+    wr_lease_ref(lease);
+    return lease;
+}
+
+void weir_lease_unref(weir_lease *lease)
+{
+    if (lease) {
+        wr_lease_unref(lease);
+    }
+}

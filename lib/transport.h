@@ -1,0 +1,105 @@
+/*
+ * The inside of a transport: what all kinds have in common.
+ *
+ * A kind (a stream socket; later pipes and TLS) embeds struct weir_transport
+ * as its first field and brings a table of operations. The public functions in
+ * transport.c check the caller, keep what is common, and call the table. A
+ * kind calls its protocol only through the wr_protocol_... functions here, so
+ * that slow callbacks are timed and the protocol of the moment is used.
+ */
+#ifndef WEIR_LIB_TRANSPORT_H
+#define WEIR_LIB_TRANSPORT_H
+
+#include "../include/weir/error.h"
+#include "../include/weir/server.h"
+#include "../include/weir/transport.h"
+#include "loop.h"
+
+struct wr_transport_ops {
+    const char *name; /* "tcp" */
+    bool can_write_eof;
+    int (*write)(weir_transport *t, const struct iovec *iov, size_t count,
+                 size_t total);
+    int (*write_ref)(weir_transport *t, const void *data, size_t len,
+                     weir_release_fn *release, void *arg);
+    int (*write_lease)(weir_transport *t, const struct weir_buf *buf);
+    void (*write_eof)(weir_transport *t);
+    void (*pause_reading)(weir_transport *t);
+    void (*resume_reading)(weir_transport *t);
+    bool (*is_reading)(const weir_transport *t);
+    bool (*is_closing)(const weir_transport *t);
+    uint64_t (*depth)(const weir_transport *t);
+    uint64_t (*held)(const weir_transport *t);
+    /* The marks were changed: pause if that is due now. */
+    void (*limits_changed)(weir_transport *t);
+    void (*set_read_limit)(weir_transport *t, uint64_t bytes);
+    int (*set_timeouts)(weir_transport *t,
+                        const struct weir_timeouts *timeouts);
+    int (*set_protocol)(weir_transport *t,
+                        const struct weir_protocol_binding *binding,
+                        const struct weir_buf *initial, size_t count);
+    void (*close)(weir_transport *t);
+    void (*abort)(weir_transport *t);
+    void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
+    int (*get_socket)(const weir_transport *t);
+    void (*dump)(const weir_transport *t, FILE *out);
+    /* The last reference is gone. */
+    void (*unreferenced)(weir_transport *t);
+};
+
+struct weir_transport {
+    const struct wr_transport_ops *ops;
+    weir_loop *loop;
+    struct weir_protocol_binding binding;
+    struct wr_list all;         /* in weir_loop.transports */
+    weir_server *server;        /* that made it, or NULL */
+    struct wr_list server_link; /* in weir_server.clients */
+    uint64_t high_bytes;
+    uint64_t low_bytes;
+    uint64_t hard_limit_bytes;
+    const char *error_what; /* what failed, static text; NULL: nothing */
+    struct weir_address peername;
+    uint32_t refs;
+    int error;           /* the first, sticky */
+    enum weir_end end;   /* the first, sticky */
+    bool writing_paused; /* set and cleared around the protocol's callbacks */
+};
+
+#define WR_HIGH_DEFAULT       (64u << 10)
+#define WR_LOW_DEFAULT        (16u << 10)
+#define WR_HARD_LIMIT_DEFAULT (64u << 20)
+#define WR_READ_LIMIT_DEFAULT (1u << 20)
+
+/* Fills in the common part; one reference, for the library. */
+void wr_transport_init(weir_transport *t, weir_loop *loop,
+                       const struct wr_transport_ops *ops);
+
+/* Is a table complete enough to be bound? */
+bool wr_protocol_is_valid(const struct weir_protocol_binding *binding);
+
+/* Keep the first cause. */
+void wr_transport_set_end(weir_transport *t, enum weir_end end);
+void wr_transport_set_error(weir_transport *t, int err, const char *what);
+
+/* pause_writing when the depth is above the high mark, resume_writing when it
+ * is at most the low mark; strictly in turn. */
+void wr_transport_check_high(weir_transport *t, uint64_t depth);
+void wr_transport_check_low(weir_transport *t, uint64_t depth);
+
+/* Calling the protocol. A missing entry gives 0. */
+void wr_protocol_made(weir_transport *t);
+void wr_protocol_lost(weir_transport *t);
+int wr_protocol_data(weir_transport *t, const struct weir_buf *buf);
+int wr_protocol_eof(weir_transport *t);
+/* As get_buffer, and WEIR_ENOBUFFER when it offers nothing. */
+int wr_protocol_get_buffer(weir_transport *t, size_t hint, void **ret_buf,
+                           size_t *ret_size);
+int wr_protocol_updated(weir_transport *t, size_t len);
+
+/* server.c: a connection of this server is about to be made known. */
+void wr_server_adopt(weir_server *server, weir_transport *t);
+
+/* server.c: the connection is lost; forgets it and perhaps accepts again. */
+void wr_server_forget(weir_server *server, weir_transport *t);
+
+#endif
