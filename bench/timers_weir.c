@@ -1,6 +1,7 @@
 /*
  * The timer pattern on weir. A move is weir_loop_reschedule, which keeps the
- * handle; every turn of the pattern is one call_soon, so one turn of the loop.
+ * handle; every turn of the pattern is one call_soon, so one turn of the loop,
+ * with what it defers to its turns.
  */
 #include "bench/bench.h"
 #include "bench/timers.h"
