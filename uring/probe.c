@@ -141,8 +141,9 @@ static bool probe_recv_credit(struct io_uring *uring, const int fds[2])
 
 static bool probe_send_vectorized(struct io_uring *uring, const int fds[2])
 {
-    struct iovec iov[2] = {{.iov_base = "ab", .iov_len = 2},
-                           {.iov_base = "c", .iov_len = 1}};
+    char text[] = "abc";
+    struct iovec iov[2] = {{.iov_base = text, .iov_len = 2},
+                           {.iov_base = text + 2, .iov_len = 1}};
     struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
 
     io_uring_prep_send(sqe, fds[0], iov, 2, MSG_NOSIGNAL);
