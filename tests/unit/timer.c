@@ -432,10 +432,11 @@ UNIT(timer, a_slot_before_the_staged_one_opens_first)
 
 UNIT_ABORTS(timer, expiring_from_a_call_is_a_bug)
 {
-    struct probe probe;
-    setup(0, &probe, 1);
-    probe.timer.expire = call_and_expire;
-    wr_timer_arm(&wheel, &probe.timer, TICK);
+    struct probe probes[2]; /* the call would have one to call itself */
+    setup(0, probes, 2);
+    probes[0].timer.expire = call_and_expire;
+    wr_timer_arm(&wheel, &probes[0].timer, TICK);
+    wr_timer_arm(&wheel, &probes[1].timer, TICK);
 
     wr_wheel_expire(&wheel, TICK, 1);
 }
