@@ -21,11 +21,11 @@ TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
 # both sides need (a queue, an address) is below both.
 LAYERS = [
     "base error chunkq sendq recvq address text version",
-    "loop internal post ready remote signal stats dump hook handle fdwatch",
+    "loop internal post ready remote signal hook handle fdwatch",
     "future group fiber task sync threads",
     "transport protocol binding transport_impl sock tcp unix udp pipe "
     "sendfile tls_engine tls_context tls buffer lease",
-    "connect server accept listen process resolver maker",
+    "connect server accept listen listener process resolver maker stats",
     "reader writer stream relay",
 ]
 LAYER = {noun: depth for depth, nouns in enumerate(LAYERS)

@@ -1,0 +1,234 @@
+/*
+ * Letting clients in.
+ *
+ * A server whose accepts fail for want of descriptors or memory says so once
+ * and tries again every 100 ms with one accept for each socket; the clients
+ * wait in the kernel's queue meanwhile. A server at its connection limit arms
+ * no more accepts than there is room for. With several sockets one accept is
+ * armed on each all the same; what that brings too much is parked, not lost.
+ */
+#include "server.h"
+#include "sock.h"
+
+#define ACCEPT_WAIT_NS (100u * 1000000u)
+
+/* An accepted descriptor for which there is no room yet. */
+struct parked {
+    struct wr_list link;
+    struct wr_listener *listener;
+    int fd;
+    struct weir_address peer;
+};
+
+static void report(weir_server *server, const char *message, int err)
+{
+    const struct weir_exception exception = {
+        .message = message,
+        .err = err,
+        .server = server,
+    };
+    wr_loop_report(server->loop, &exception);
+}
+
+static uint64_t room_for_clients(const weir_server *server)
+{
+    const uint64_t taken = server->client_count + server->parked_count;
+    return server->connection_limit > taken ? server->connection_limit - taken
+                                            : 0;
+}
+
+void wr_server_arm(weir_server *server)
+{
+    const uint64_t room = room_for_clients(server);
+
+    if (server->state != SERVER_SERVING || room == 0 ||
+        wr_timer_is_armed(&server->retry)) {
+        return;
+    }
+    wr_listen_arm(&server->listen, server->exhausted ? 1 : WR_ACCEPT_OPS, room);
+}
+
+/* A factory may have called weir_server_stop(): the new one is a client too. */
+static void end_if_stopping(weir_server *server, weir_transport *t)
+{
+    if (server->grace_over) {
+        wr_ignore(weir_transport_abort(t)); /* right loop: cannot fail */
+    } else if (server->stopping) {
+        wr_ignore(weir_transport_close(t));
+    }
+}
+
+static void open_client(weir_server *server, struct wr_listener *listener,
+                        int fd, const struct weir_address *peer)
+{
+    if (listener->was_listening) {
+        /* It may have waited since before the listener was configured. */
+        wr_ignore(wr_sock_configure(fd, listener->family, &server->stream));
+    }
+    const bool is_known =
+        listener->family == AF_UNIX || wr_listener_is_bound_to_one(listener);
+    const struct wr_sock_options options = {
+        .stream = &server->stream,
+        .peername = peer,
+        .server = server,
+        .may_ask_sockname = !is_known,
+        .sockname = &listener->address,
+    };
+    weir_transport *t = NULL;
+    server->pins++;
+    int err = wr_sock_open(server->loop, fd, &server->factory, &options, &t);
+    if (err < 0) {
+        report(server, "a new connection could not be set up", err);
+    } else {
+        end_if_stopping(server, t);
+    }
+    server->pins--;
+}
+
+/* Keeps a descriptor until another connection is lost. */
+static void park(weir_server *server, struct wr_listener *listener, int fd,
+                 const struct weir_address *peer)
+{
+    struct parked *parked = wr_alloc(&server->loop->counting, sizeof(*parked));
+    if (!parked) {
+        wr_prep_close(&server->loop->uring, fd);
+        report(server, "no memory to keep a connection waiting", -ENOMEM);
+        return;
+    }
+    *parked = (struct parked){.listener = listener, .fd = fd, .peer = *peer};
+    wr_list_init(&parked->link);
+    wr_list_push_back(&server->parked, &parked->link);
+    server->parked_count++;
+}
+
+/* The oldest that is parked, taken out; NULL when there is none. */
+static struct parked *unpark(weir_server *server)
+{
+    struct wr_list *link = wr_list_pop_front(&server->parked);
+    if (!link) {
+        return NULL;
+    }
+    server->parked_count--;
+    return wr_container_of(link, struct parked, link);
+}
+
+void wr_server_open_parked(weir_server *server)
+{
+    while (server->client_count < server->connection_limit) {
+        struct parked *parked = unpark(server);
+        if (!parked) {
+            return;
+        }
+        open_client(server, parked->listener, parked->fd, &parked->peer);
+        wr_free(&server->loop->counting, parked, sizeof(*parked));
+    }
+}
+
+void wr_server_close_parked(weir_server *server)
+{
+    struct parked *parked;
+
+    while ((parked = unpark(server))) {
+        wr_ignore(wr_sys_close(parked->fd)); /* nobody to tell */
+        wr_free(&server->loop->counting, parked, sizeof(*parked));
+    }
+}
+
+static void listener_accepted(struct wr_listener *listener, int fd,
+                              const struct weir_address *peer)
+{
+    weir_server *server = listener->owner;
+
+    server->exhausted = false;
+    if (server->client_count < server->connection_limit) {
+        open_client(server, listener, fd, peer);
+    } else {
+        park(server, listener, fd, peer);
+    }
+    wr_server_arm(server);
+    wr_server_release_if_over(server);
+}
+
+/* Errors of one connection that never came to be, or of nobody. */
+static bool is_harmless(int err)
+{
+    static const int harmless[] = {
+        ECONNABORTED, EINTR,  EAGAIN,       EPROTO,      ENETDOWN,
+        EHOSTDOWN,    ENONET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT,
+    };
+    for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+        if (err == -harmless[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_shortage(int err)
+{
+    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS ||
+           err == -ENOMEM;
+}
+
+static void listener_failed(struct wr_listener *listener, int err)
+{
+    weir_server *server = listener->owner;
+
+    if (is_harmless(err)) {
+        wr_server_arm(server);
+        return;
+    }
+    const bool is_news = !server->exhausted;
+    server->exhausted = true;
+    if (!wr_timer_is_armed(&server->retry)) {
+        wr_timer_arm(&server->loop->wheel, &server->retry,
+                     wr_add_sat(server->loop->now_ns, ACCEPT_WAIT_NS));
+    }
+    if (is_news) { /* last: the hook may close the server */
+        report(server,
+               is_shortage(err) ? "accept is out of system resources"
+                                : "accept failed",
+               err);
+    }
+}
+
+static void listener_closed(struct wr_listener *listener)
+{
+    weir_server *server = listener->owner;
+    wr_server_push_work(server);
+}
+
+const struct wr_listener_ops wr_server_listener_ops = {
+    .accepted = listener_accepted,
+    .failed = listener_failed,
+    .closed = listener_closed,
+};
+
+void wr_server_adopt(weir_server *server, weir_transport *t)
+{
+    wr_assert(t->server == server);
+    wr_list_push_back(&server->clients, &t->server_link);
+    server->client_count++;
+}
+
+void wr_server_forget(weir_server *server, weir_transport *t)
+{
+    wr_assert(server->client_count > 0);
+    wr_list_remove(&t->server_link);
+    server->client_count--;
+    if (server->parked_count > 0 || wr_server_is_over(server)) {
+        wr_server_push_work(server);
+    }
+    wr_server_arm(server);
+}
+
+/* Neither close nor abort calls anybody or unlinks anything before the loop
+ * goes on: the list holds still. */
+void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
+{
+    for (struct wr_list *link = server->clients.next; link != &server->clients;
+         link = link->next) {
+        weir_transport *t = wr_container_of(link, weir_transport, server_link);
+        wr_ignore(end(t)); /* right thread: cannot fail */
+    }
+}

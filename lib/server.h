@@ -1,0 +1,75 @@
+/*
+ * The inside of a server, for its two halves.
+ *
+ * server.c is its life, from the request to listen to the last callback;
+ * accept.c is what it does while it serves: accepting, waiting for resources
+ * and for room, and the list of its clients.
+ */
+#ifndef WEIR_LIB_SERVER_H
+#define WEIR_LIB_SERVER_H
+
+#include "listen.h"
+#include "transport.h"
+
+enum server_state {
+    SERVER_STARTING,
+    SERVER_LISTENING,
+    SERVER_SERVING,
+    SERVER_CLOSED,
+};
+
+struct weir_server {
+    weir_loop *loop;
+    struct wr_list all; /* in weir_loop.servers until it is over */
+    enum server_state state;
+    struct weir_factory factory;
+    weir_server_done_fn *done;
+    void *done_arg;
+    struct weir_stream_options stream;
+    struct wr_listen listen;
+    struct wr_ready work;
+    struct wr_timer retry;     /* binding, or accepting after EMFILE */
+    struct wr_timer grace;     /* of weir_server_stop() */
+    uint64_t bind_until_ns;    /* 0 before the first attempt */
+    uint64_t connection_limit; /* UINT64_MAX: none */
+    struct wr_list clients;    /* weir_transport.server_link */
+    uint64_t client_count;     /* how many */
+    struct wr_list parked;     /* struct parked, oldest first */
+    uint64_t parked_count;     /* how many */
+    struct wr_list waiters;    /* struct waiter */
+    uint32_t pins;             /* calls that still use the memory */
+    int err;                   /* why it does not listen */
+    bool wants_serving : 1;    /* set by start_serving, never cleared */
+    bool told : 1;             /* set when done was called */
+    bool exhausted : 1;        /* set by EMFILE, cleared by a success */
+    bool stopping : 1;         /* set by stop */
+    bool grace_over : 1;       /* set by the grace timer */
+    bool freed : 1;            /* the program has given it back */
+};
+
+/* server.c */
+
+/* Has the server's ready item look at what there is to do. */
+void wr_server_push_work(weir_server *server);
+
+/* Closed, and nothing of it is left but the handle? */
+bool wr_server_is_over(const weir_server *server);
+
+/* The last thing that anybody does with a server in a completion. */
+void wr_server_release_if_over(weir_server *server);
+
+/* accept.c */
+
+extern const struct wr_listener_ops wr_server_listener_ops;
+
+/* Arms accepts as far as there is room and nothing to wait for. */
+void wr_server_arm(weir_server *server);
+
+/* The parked connections: opens what there is room for, or closes all. */
+void wr_server_open_parked(weir_server *server);
+void wr_server_close_parked(weir_server *server);
+
+/* Calls weir_transport_close() or weir_transport_abort() on all clients. */
+void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t));
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * Seeing inside a running loop: counts, their text, and the dump.
+ *
+ * Nothing here counts anything. The modules count for themselves, and this is
+ * where their counts are put side by side under their public names.
+ */
+#include "loop.h"
+#include "transport.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The fields of struct weir_loop_statistics, in their order. */
+static const struct {
+    const char *name;
+    size_t offset;
+} fields[] = {
+#define FIELD(name)                                                            \
+    {                                                                          \
+#name, offsetof(struct weir_loop_statistics, name)                     \
+    }
+    FIELD(turns),
+    FIELD(enters),
+    FIELD(submitted),
+    FIELD(completions),
+    FIELD(overflows),
+    FIELD(sq_full),
+    FIELD(ops_in_flight),
+    FIELD(connections),
+    FIELD(pool_bytes),
+    FIELD(buffers_posted),
+    FIELD(leases),
+    FIELD(held_bytes),
+    FIELD(starved),
+    FIELD(queued_bytes),
+    FIELD(received_bytes),
+    FIELD(sent_bytes),
+    FIELD(copied_by_write),
+    FIELD(copied_by_compaction),
+    FIELD(copied_to_protocol),
+    FIELD(timers),
+    FIELD(memory_bytes),
+#undef FIELD
+};
+
+#define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
+
+_Static_assert(FIELD_COUNT * sizeof(uint64_t) ==
+                   sizeof(struct weir_loop_statistics),
+               "every field has a name");
+
+static uint64_t field_of(const struct weir_loop_statistics *statistics,
+                         size_t index)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)statistics + fields[index].offset,
+           sizeof(value));
+    return value;
+}
+
+static void read_ring(const weir_loop *loop, struct weir_loop_statistics *ret)
+{
+    if (!loop->uring.ring) {
+        return; /* the loop is closed and kept by somebody's handle */
+    }
+    const struct wr_ring_stats *ring = wr_ring_stats(loop->uring.ring);
+    ret->enters = ring->enters;
+    ret->submitted = ring->submitted;
+    ret->completions = ring->completions;
+    ret->overflows = ring->overflows;
+    ret->sq_full = ring->sq_full;
+    ret->ops_in_flight = loop->uring.ops_in_flight;
+}
+
+static void read_pool(const weir_loop *loop, struct weir_loop_statistics *ret)
+{
+    const struct wr_pool *pool = &loop->pool;
+
+    ret->pool_bytes = (uint64_t)pool->buf_count * pool->buf_size;
+    ret->buffers_posted = pool->posted_count;
+    ret->leases = pool->leases.used_count;
+    ret->held_bytes = pool->held_bytes;
+    ret->starved = pool->starved_count;
+    ret->copied_by_compaction = pool->copied_bytes;
+}
+
+void weir_loop_get_statistics(const weir_loop *loop,
+                              struct weir_loop_statistics *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    if (wr_loop_check(loop) < 0) {
+        return;
+    }
+    read_ring(loop, ret);
+    read_pool(loop, ret);
+    ret->turns = loop->counts.turns;
+    ret->connections = loop->counts.connections;
+    ret->queued_bytes = loop->counts.queued_bytes;
+    ret->received_bytes = loop->counts.received_bytes;
+    ret->sent_bytes = loop->counts.sent_bytes;
+    ret->copied_by_write = loop->counts.copied_by_write;
+    ret->copied_to_protocol = loop->counts.copied_to_protocol;
+    ret->timers = loop->wheel.armed_count;
+    ret->memory_bytes = loop->memory_bytes;
+}
+
+size_t weir_loop_statistics_text(const weir_loop *loop, char *buf, size_t size)
+{
+    struct weir_loop_statistics statistics;
+    size_t total = 0;
+
+    weir_loop_get_statistics(loop, &statistics);
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        const size_t left = size > total ? size - total : 0;
+        int len = snprintf(left > 0 ? buf + total : NULL, left, "%s %llu\n",
+                           fields[i].name,
+                           (unsigned long long)field_of(&statistics, i));
+        wr_assert(len > 0);
+        total += (size_t)len;
+    }
+    return total;
+}
+
+static void dump_loop(const weir_loop *loop, FILE *out)
+{
+    struct weir_loop_statistics statistics;
+
+    weir_loop_get_statistics(loop, &statistics);
+    fputs(loop->running ? "loop running" : "loop idle", out);
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        fprintf(out, " %s=%llu", fields[i].name,
+                (unsigned long long)field_of(&statistics, i));
+    }
+    fputs("\n", out);
+}
+
+void weir_loop_dump(const weir_loop *loop, FILE *out)
+{
+    if (wr_loop_check(loop) < 0) {
+        return;
+    }
+    dump_loop(loop, out);
+    for (struct wr_list *link = loop->servers.next; link != &loop->servers;
+         link = link->next) {
+        wr_server_dump(wr_server_of_link(link), out);
+    }
+    for (struct wr_list *link = loop->connects.next; link != &loop->connects;
+         link = link->next) {
+        wr_connect_dump(wr_connect_of_link(link), out);
+    }
+    for (struct wr_list *link = loop->transports.next;
+         link != &loop->transports; link = link->next) {
+        const weir_transport *t = wr_container_of(link, weir_transport, all);
+        t->ops->dump(t, out);
+    }
+}
+
+size_t weir_loop_features_text(const weir_loop *loop, char *buf, size_t size)
+{
+    return wr_features_text(&loop->uring.features, buf, size);
+}
