@@ -1,0 +1,60 @@
+/*
+ * asyncio's "TCP Echo Client" with protocols: say something, show the answer,
+ * close. What goes wrong on the way ends the program with a line.
+ * Usage: tcp_echo_client PORT
+ */
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <weir.h>
+
+static void check(int error)
+{
+    if (error < 0) {
+        errx(1, "%s", weir_strerror(error));
+    }
+}
+
+static int data_received(void *loop, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    (void)loop;
+    printf("received: %.*s\n", (int)buf->len, (const char *)buf->data);
+    return weir_transport_close(t);
+}
+
+static void connection_lost(void *loop, weir_transport *t, int error)
+{
+    (void)t;
+    check(error);
+    weir_loop_stop(loop);
+}
+
+static const struct weir_protocol client = {
+    sizeof(client), WEIR_PROTOCOL_STREAM, .data_received = data_received,
+    .connection_lost = connection_lost};
+
+static int create(void *loop, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    *ret = (struct weir_protocol_binding){&client, loop};
+    return 0;
+}
+
+static void connected(void *arg, int error, weir_transport *t)
+{
+    (void)arg;
+    check(t ? weir_transport_write(t, "Hello World!", 12) : error);
+}
+
+int main(int argc, char **argv)
+{
+    weir_loop *loop;
+    uint16_t port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 8888);
+    struct weir_connect_options options = {sizeof(options), .done = connected};
+    check(weir_loop_new(NULL, &loop));
+    check(weir_create_connection(loop, &(struct weir_factory){create, loop},
+                                 "127.0.0.1", port, &options, NULL));
+    return weir_loop_run(loop) < 0 || weir_loop_free(loop) < 0;
+}

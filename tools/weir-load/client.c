@@ -1,0 +1,391 @@
+/*
+ * The slots of the connections, and the queue of those that are to be made.
+ *
+ * Time-outs are found by looking at the oldest request of every connection a
+ * few times within --timeout; arming a timer for each request would cost more
+ * than the request's own bookkeeping. An answer is therefore given up to a
+ * sixteenth of --timeout too late, and its time says how late.
+ */
+#include "client.h"
+
+#include "console.h"
+
+#include "weir/error.h"
+#include "weir/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MILLISECOND UINT64_C(1000000)
+
+/* Waiting before a connection is made again: doubles between the two. */
+#define RETRY_FIRST_NS (50 * MILLISECOND)
+#define RETRY_LAST_NS  (1000 * MILLISECOND)
+
+/* Nothing ever succeeded: so many failures for each connection are enough. */
+#define HOPELESS_ROUNDS 3U
+
+/* The watch looks so often within --timeout, within bounds. */
+#define WATCH_PART     16U
+#define WATCH_FIRST_NS (2 * MILLISECOND)
+#define WATCH_LAST_NS  (250 * MILLISECOND)
+
+/* -v prints so many failures, then no more. */
+#define LINES_MAX 20U
+
+static void make_connections(struct client *client);
+
+/* ---- failures ---- */
+
+static void print_failure(struct client *client, const struct error_kind *kind)
+{
+    if (!client->options->verbose || client->lines >= LINES_MAX) {
+        return;
+    }
+    client->lines++;
+    say("%s: %s%s%s", error_phase_name(kind->phase),
+        error_code_text(kind->code), kind->detail[0] ? ": " : "", kind->detail);
+}
+
+static bool is_hopeless(const struct client *client)
+{
+    const struct traffic *traffic = &client->traffic;
+    uint64_t failures = client->connect_failed + client->lost;
+    uint64_t conn_count = client->options->conn_count;
+
+    if (traffic->measured.ok + traffic->warmup.ok > 0) {
+        return false;
+    }
+    return failures >= HOPELESS_ROUNDS * conn_count ||
+           (client->opened == 0 && client->settled == conn_count);
+}
+
+static void settle(struct client *client, struct conn *conn)
+{
+    if (conn->settled) {
+        return;
+    }
+    conn->settled = true;
+    client->settled++;
+    if (client->settled == client->options->conn_count && client->opened > 0 &&
+        !client->stopping) {
+        client->on_event(client->on_event_arg, CLIENT_SETTLED);
+    }
+}
+
+static void retry_cb(void *arg)
+{
+    struct conn *conn = arg;
+    struct client *client = conn->traffic->events_arg;
+    uint64_t conn_count = client->options->conn_count;
+
+    client
+        ->waiting[(client->waiting_head + client->waiting_count) % conn_count] =
+        conn->index;
+    client->waiting_count++;
+    make_connections(client);
+}
+
+static void retry_later(struct client *client, struct conn *conn)
+{
+    uint64_t delay_ns = RETRY_FIRST_NS;
+
+    if (client->stopping) {
+        return;
+    }
+    for (uint32_t i = 1; i < conn->failures && delay_ns < RETRY_LAST_NS; i++) {
+        delay_ns *= 2;
+    }
+    delay_ns = delay_ns < RETRY_LAST_NS ? delay_ns : RETRY_LAST_NS;
+    int err =
+        weir_loop_call_later(client->loop, delay_ns, retry_cb, conn, NULL);
+    if (err < 0) {
+        say("connection %u is not made again: %s", conn->index,
+            weir_strerror(err));
+    }
+}
+
+static void check_hope(struct client *client)
+{
+    if (!client->stopping && is_hopeless(client)) {
+        client->on_event(client->on_event_arg, CLIENT_HOPELESS);
+    }
+}
+
+/* ---- what connections tell ---- */
+
+static bool same_host(const struct weir_address *a,
+                      const struct weir_address *b)
+{
+    if (a->len == 0 || a->storage.any.sa_family != b->storage.any.sa_family) {
+        return false;
+    }
+    if (a->storage.any.sa_family == AF_INET) {
+        return a->storage.inet.sin_addr.s_addr ==
+               b->storage.inet.sin_addr.s_addr;
+    }
+    return memcmp(&a->storage.inet6.sin6_addr, &b->storage.inet6.sin6_addr,
+                  sizeof(struct in6_addr)) == 0;
+}
+
+static void conn_opened(void *arg, struct conn *conn)
+{
+    struct client *client = arg;
+    struct weir_address own;
+    struct weir_address peer;
+
+    client->opened++;
+    client->open_now++;
+    uint64_t now_ns = conn_now_ns();
+    histogram_record(client->connect_latency, now_ns - conn->connect_began_ns);
+    if (client->opened == 1) {
+        weir_transport_get_sockname(conn->transport, &own);
+        weir_transport_get_peername(conn->transport, &peer);
+        client->same_machine = same_host(&own, &peer);
+    }
+    if (client->traffic.sending) {
+        conn_fill(conn, now_ns);
+    }
+    settle(client, conn);
+}
+
+static void conn_failed(void *arg, struct conn *conn, struct error_kind *first)
+{
+    (void)conn;
+    if (first) {
+        print_failure(arg, first);
+    }
+}
+
+static void conn_lost(void *arg, struct conn *conn)
+{
+    struct client *client = arg;
+
+    client->open_now--;
+    if (client->stopping) {
+        return;
+    }
+    client->lost++;
+    retry_later(client, conn);
+    check_hope(client);
+}
+
+static void conn_drained(void *arg)
+{
+    struct client *client = arg;
+
+    if (!client->stopping) {
+        client->on_event(client->on_event_arg, CLIENT_DRAINED);
+    }
+}
+
+static const struct conn_events events = {
+    .opened = conn_opened,
+    .failed = conn_failed,
+    .lost = conn_lost,
+    .drained = conn_drained,
+};
+
+/* ---- connecting ---- */
+
+static int create_protocol(void *arg, weir_transport *t,
+                           struct weir_protocol_binding *ret)
+{
+    (void)t;
+    *ret = (struct weir_protocol_binding){&conn_protocol, arg};
+    return 0;
+}
+
+static void connect_failed(struct client *client, struct conn *conn, int err)
+{
+    client->connect_failed++;
+    conn_fail_connect(conn, err);
+    settle(client, conn);
+    retry_later(client, conn);
+    check_hope(client);
+}
+
+static void connect_done(void *arg, int err, weir_transport *t)
+{
+    struct conn *conn = arg;
+    struct client *client = conn->traffic->events_arg;
+
+    (void)t;
+    client->connecting--;
+    if (err < 0 && !client->stopping) {
+        connect_failed(client, conn, err);
+    }
+    make_connections(client);
+}
+
+static void make_connection(struct client *client, struct conn *conn)
+{
+    const struct run_options *options = client->options;
+    const struct target *target =
+        &options->targets[conn->index % options->target_count];
+    uint64_t in_flight_bytes = options->depth * options->size_bytes;
+    struct weir_factory factory = {create_protocol, conn};
+    struct weir_connect_options connect = {
+        .size = sizeof(connect),
+        .done = connect_done,
+        .done_arg = conn,
+        .timeout_ns = options->connect_timeout_ns,
+        .stream = {.size = sizeof(connect.stream)},
+    };
+
+    /* All requests under way may wait to be sent; the default may be less. */
+    connect.stream.write_hard_limit_bytes =
+        in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
+    conn_prepare(conn, options->seed);
+    client->connecting++;
+    int err = weir_create_connection(client->loop, &factory, target->host,
+                                     target->port, &connect, NULL);
+    if (err < 0) {
+        client->connecting--;
+        connect_failed(client, conn, err);
+    }
+}
+
+static void make_connections(struct client *client)
+{
+    while (client->waiting_count > 0 && !client->stopping &&
+           client->connecting < CLIENT_CONNECTING_MAX) {
+        uint32_t index = client->waiting[client->waiting_head];
+        client->waiting_head =
+            (client->waiting_head + 1) % client->options->conn_count;
+        client->waiting_count--;
+        make_connection(client, &client->conns[index]);
+    }
+}
+
+/* ---- the watch ---- */
+
+static void watch_cb(void *arg)
+{
+    struct client *client = arg;
+    uint64_t timeout_ns = client->options->timeout_ns;
+    uint64_t now_ns = conn_now_ns();
+
+    if (client->stopping) {
+        return;
+    }
+    for (uint64_t i = 0; i < client->options->conn_count; i++) {
+        struct conn *conn = &client->conns[i];
+        if (conn->state == CONN_OPEN && conn->outstanding > 0) {
+            conn_expire(conn, now_ns, timeout_ns);
+        }
+    }
+    uint64_t pause_ns = timeout_ns / WATCH_PART;
+    pause_ns = pause_ns > WATCH_FIRST_NS ? pause_ns : WATCH_FIRST_NS;
+    pause_ns = pause_ns < WATCH_LAST_NS ? pause_ns : WATCH_LAST_NS;
+    int err = weir_loop_call_later(client->loop, pause_ns, watch_cb, client,
+                                   &client->watch);
+    if (err < 0) {
+        say("time-outs are not watched any more: %s", weir_strerror(err));
+    }
+}
+
+/* ---- life ---- */
+
+static uint32_t round_up_to_power(uint64_t value)
+{
+    uint32_t power = 1;
+
+    while (power < value) {
+        power *= 2;
+    }
+    return power;
+}
+
+int client_init(struct client *client, weir_loop *loop,
+                const struct run_options *options)
+{
+    uint32_t ring_size = round_up_to_power(options->depth);
+    size_t conn_count = (size_t)options->conn_count;
+
+    *client = (struct client){.loop = loop, .options = options};
+    client->conns = calloc(conn_count, sizeof(*client->conns));
+    client->rings = calloc(conn_count * ring_size, sizeof(*client->rings));
+    client->waiting = calloc(conn_count, sizeof(*client->waiting));
+    client->payload = malloc(sizeof(*client->payload));
+    client->connect_latency = malloc(sizeof(*client->connect_latency));
+    if (!client->conns || !client->rings || !client->waiting ||
+        !client->payload || !client->connect_latency) {
+        client_fini(client);
+        return -ENOMEM;
+    }
+    payload_init(client->payload, options->seed);
+    histogram_clear(client->connect_latency);
+    client->traffic = (struct traffic){
+        .size_bytes = (size_t)options->size_bytes,
+        .depth = (uint32_t)options->depth,
+        .ring_mask = ring_size - 1,
+        .judging = true,
+        .remaining = UINT64_MAX,
+        .payload = client->payload,
+        .events = &events,
+        .events_arg = client,
+    };
+    for (uint32_t i = 0; i < conn_count; i++) {
+        client->conns[i] = (struct conn){
+            .traffic = &client->traffic,
+            .sent_ns = client->rings + (size_t)i * ring_size,
+            .index = i,
+        };
+        client->waiting[i] = i;
+    }
+    client->waiting_count = conn_count;
+    return 0;
+}
+
+int client_start(struct client *client, client_event_fn *on_event, void *arg)
+{
+    client->on_event = on_event;
+    client->on_event_arg = arg;
+    int err = weir_loop_call_soon(client->loop, watch_cb, client, NULL);
+    if (err < 0) {
+        return err;
+    }
+    make_connections(client);
+    return 0;
+}
+
+void client_send(struct client *client, bool measuring)
+{
+    uint64_t now_ns = conn_now_ns();
+
+    client->traffic.measuring = measuring;
+    client->traffic.sending = true;
+    for (uint64_t i = 0; i < client->options->conn_count; i++) {
+        struct conn *conn = &client->conns[i];
+        conn_mark_warmup(conn);
+        if (conn->state == CONN_OPEN) {
+            conn_fill(conn, now_ns);
+        }
+    }
+}
+
+void client_stop_sending(struct client *client)
+{
+    client->traffic.sending = false;
+    if (client->traffic.outstanding == 0) {
+        conn_drained(client);
+    }
+}
+
+void client_stop(struct client *client)
+{
+    client->stopping = true;
+    client->traffic.sending = false;
+    weir_loop_cancel(client->loop, client->watch);
+}
+
+void client_fini(struct client *client)
+{
+    free(client->conns);
+    free(client->rings);
+    free(client->waiting);
+    free(client->payload);
+    free(client->connect_latency);
+}

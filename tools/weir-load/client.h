@@ -1,0 +1,80 @@
+/*
+ * All connections of a run: they are made, made again at a bounded rate when
+ * they are lost, watched for answers that do not come, and counted.
+ *
+ * At most CLIENT_CONNECTING_MAX attempts are under way at once, so that a
+ * server's backlog is not the thing that is measured. A connection that fails
+ * waits before it is made again, longer each time it fails without an answer
+ * in between.
+ */
+#ifndef WEIR_LOAD_CLIENT_H
+#define WEIR_LOAD_CLIENT_H
+
+#include "conn.h"
+#include "options.h"
+
+#include "weir/loop.h"
+
+#define CLIENT_CONNECTING_MAX 256U
+
+enum client_event {
+    /* Every connection has been open or has failed once. */
+    CLIENT_SETTLED,
+    /* Nothing more is to be sent, and no answer is outstanding. */
+    CLIENT_DRAINED,
+    /* All failed, again and again, and nothing ever succeeded. */
+    CLIENT_HOPELESS,
+};
+
+typedef void client_event_fn(void *arg, enum client_event event);
+
+struct client {
+    struct traffic traffic;
+    weir_loop *loop;
+    const struct run_options *options;
+    client_event_fn *on_event;
+    void *on_event_arg;
+    struct conn *conns;
+    uint64_t *rings;
+    struct payload *payload;
+    /* Connections to be made: a ring of indices with room for all. */
+    uint32_t *waiting;
+    uint64_t waiting_head;
+    uint64_t waiting_count;
+    uint64_t connecting;
+    uint64_t settled;
+    /* The connection ledger. */
+    uint64_t open_now;
+    uint64_t opened;
+    uint64_t connect_failed;
+    uint64_t lost;
+    struct histogram *connect_latency;
+    struct weir_handle watch;
+    /* No new connections; set at the end. */
+    bool stopping;
+    /* Both ends have the same address: they share this machine. */
+    bool same_machine;
+    /* Lines that -v has printed; there is an end to them. */
+    uint32_t lines;
+};
+
+/* Get all memory that the run will need; 0 or -ENOMEM. */
+int client_init(struct client *client, weir_loop *loop,
+                const struct run_options *options);
+
+/* Begin to connect; 0 or a negative error. */
+int client_start(struct client *client, client_event_fn *on_event, void *arg);
+
+/* All open connections send; new ones will. */
+void client_send(struct client *client, bool measuring);
+
+/* No more requests; CLIENT_DRAINED follows, perhaps at once. */
+void client_stop_sending(struct client *client);
+
+/* No more events; connections stay as they are until the loop is freed. */
+void client_stop(struct client *client);
+
+/* After the loop is freed. */
+void client_fini(struct client *client);
+
+#endif

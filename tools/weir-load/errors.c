@@ -1,0 +1,91 @@
+/*
+ * A linear table: there are few kinds of errors, and none of them is on the
+ * hot path. What has no room in it is counted without its kind, never lost.
+ *
+ * It does not print; the reports do.
+ */
+#include "errors.h"
+
+#include "weir/error.h"
+
+struct own_code {
+    int code;
+    const char *name;
+    const char *text;
+};
+
+static const struct own_code own_codes[] = {
+    {ERROR_EOF, "EOF", "the server closed the connection"},
+    {ERROR_WRONG_ECHO, "WRONG_ECHO", "the answer is not what was sent"},
+    {ERROR_SURPLUS, "SURPLUS", "more bytes came back than were sent"},
+    {ERROR_NO_ANSWER, "NO_ANSWER", "no answer within the time-out"},
+};
+
+static const char *const phase_names[] = {
+    [PHASE_CONNECT] = "connect",   [PHASE_WRITE] = "write",
+    [PHASE_TRANSFER] = "transfer", [PHASE_EOF] = "eof",
+    [PHASE_VALIDATE] = "validate", [PHASE_TIMEOUT] = "timeout",
+};
+
+static const struct own_code *find_own(int code)
+{
+    for (size_t i = 0; i < sizeof(own_codes) / sizeof(own_codes[0]); i++) {
+        if (own_codes[i].code == code) {
+            return &own_codes[i];
+        }
+    }
+    return NULL;
+}
+
+struct error_kind *errors_add(struct error_table *table, enum error_phase phase,
+                              int code, uint64_t requests)
+{
+    for (size_t i = 0; i < table->kind_count; i++) {
+        struct error_kind *kind = &table->kinds[i];
+        if (kind->phase == phase && kind->code == code) {
+            kind->count++;
+            kind->requests += requests;
+            return NULL;
+        }
+    }
+    if (table->kind_count == ERRORS_KINDS) {
+        table->other_count++;
+        return NULL;
+    }
+    struct error_kind *kind = &table->kinds[table->kind_count++];
+    *kind = (struct error_kind){
+        .phase = phase, .code = code, .count = 1, .requests = requests};
+    return kind;
+}
+
+uint64_t errors_in_phase(const struct error_table *table,
+                         enum error_phase phase)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < table->kind_count; i++) {
+        if (table->kinds[i].phase == phase) {
+            count += table->kinds[i].count;
+        }
+    }
+    return count;
+}
+
+const char *error_phase_name(enum error_phase phase)
+{
+    return phase_names[phase];
+}
+
+const char *error_code_name(int code)
+{
+    const struct own_code *own = find_own(code);
+
+    return own ? own->name : weir_err_name(code);
+}
+
+const char *error_code_text(int code)
+{
+    const struct own_code *own = find_own(code);
+
+    return own ? own->text : weir_strerror(code);
+}

@@ -1,0 +1,66 @@
+/*
+ * What went wrong, by phase and code, counted in a table of fixed size.
+ *
+ * An event is a connection that failed; the requests that were under way on
+ * it are counted beside. The first event of each kind keeps a line of detail.
+ */
+#ifndef WEIR_LOAD_ERRORS_H
+#define WEIR_LOAD_ERRORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ERRORS_KINDS       32
+#define ERRORS_DETAIL_SIZE 192
+
+enum error_phase {
+    PHASE_CONNECT,  /* before the connection stood */
+    PHASE_WRITE,    /* a request was not accepted */
+    PHASE_TRANSFER, /* the connection broke */
+    PHASE_EOF,      /* the server ended the stream */
+    PHASE_VALIDATE, /* an answer was not the echo of the request */
+    PHASE_TIMEOUT,  /* no answer in time */
+};
+
+/* weir-load's own codes, below those of the library. */
+enum {
+    ERROR_EOF = -5000, /* end of stream with requests unanswered */
+    ERROR_WRONG_ECHO = -5001,
+    ERROR_SURPLUS = -5002,   /* more bytes than were asked for */
+    ERROR_NO_ANSWER = -5003, /* --timeout passed */
+};
+
+struct error_kind {
+    enum error_phase phase;
+    int code;
+    uint64_t count;
+    uint64_t requests;
+    char detail[ERRORS_DETAIL_SIZE];
+};
+
+struct error_table {
+    size_t kind_count;
+    /* Events that found no room, of kinds beyond ERRORS_KINDS. */
+    uint64_t other_count;
+    struct error_kind kinds[ERRORS_KINDS];
+};
+
+/* Count an event. Returns its kind, for the detail, when it is the first of
+ * its kind, else NULL. */
+struct error_kind *errors_add(struct error_table *table, enum error_phase phase,
+                              int code, uint64_t requests);
+
+/* Events of a phase. */
+uint64_t errors_in_phase(const struct error_table *table,
+                         enum error_phase phase);
+
+/* "connect", "transfer", ... */
+const char *error_phase_name(enum error_phase phase);
+
+/* "ECONNRESET", "WRONG_ECHO", ... */
+const char *error_code_name(int code);
+
+/* One line without a dot at its end. */
+const char *error_code_text(int code);
+
+#endif

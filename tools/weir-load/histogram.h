@@ -1,0 +1,89 @@
+/*
+ * A log-linear histogram of nanoseconds with the index arithmetic of
+ * HdrHistogram: 1024 steps for each power of two, so that every value is kept
+ * with three significant digits (off by less than 0.1 %), in memory that does
+ * not depend on how many values there are.
+ *
+ * Values above the last bucket (about 73 minutes) are counted in it and apart
+ * as overflows, and keep their true value as the maximum.
+ *
+ * A quantile is named by an integer, its share in 1/100000: 99900 is p99.9.
+ */
+#ifndef WEIR_LOAD_HISTOGRAM_H
+#define WEIR_LOAD_HISTOGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HISTOGRAM_STEP_BITS 10
+#define HISTOGRAM_POWERS    32
+#define HISTOGRAM_SIZE      ((HISTOGRAM_POWERS + 1) << HISTOGRAM_STEP_BITS)
+
+/* A quantile's unit: this many are the whole. */
+#define HISTOGRAM_WHOLE 100000U
+
+struct histogram {
+    uint64_t count;
+    uint64_t sum;
+    uint64_t min;
+    uint64_t max;
+    uint64_t overflows;
+    uint64_t counts[HISTOGRAM_SIZE];
+};
+
+/* Where a value is counted; the last bucket when it is too large. */
+static inline uint32_t histogram_index(uint64_t value)
+{
+    uint32_t highest = 63U - (uint32_t)__builtin_clzll(value | 1);
+
+    if (highest < HISTOGRAM_STEP_BITS) {
+        return (uint32_t)value;
+    }
+    uint32_t shift = highest - HISTOGRAM_STEP_BITS;
+    if (shift >= HISTOGRAM_POWERS) {
+        return HISTOGRAM_SIZE - 1;
+    }
+    return (uint32_t)(value >> shift) + (shift << HISTOGRAM_STEP_BITS);
+}
+
+/* Count a value; the hot path of a run. */
+static inline void histogram_record(struct histogram *h, uint64_t value)
+{
+    uint32_t index = histogram_index(value);
+
+    h->counts[index]++;
+    h->count++;
+    h->sum += value;
+    h->overflows += value >> (HISTOGRAM_STEP_BITS + HISTOGRAM_POWERS) != 0;
+    h->min = value < h->min ? value : h->min;
+    h->max = value > h->max ? value : h->max;
+}
+
+/* Begin, or begin again, with nothing counted. */
+void histogram_clear(struct histogram *h);
+
+/* Add all that from has counted; nothing is lost. */
+void histogram_merge(struct histogram *h, const struct histogram *from);
+
+/* The value at a rank from 1 to count; 0 when there is none. */
+uint64_t histogram_at_rank(const struct histogram *h, uint64_t rank);
+
+/* The value that this share of all values does not exceed; 0 when empty. */
+uint64_t histogram_quantile(const struct histogram *h, uint32_t share);
+
+/* Are there at least ten values beyond the quantile? A claim about it that
+ * rests on fewer is noise. */
+bool histogram_can_tell(const struct histogram *h, uint32_t share);
+
+/* A distribution-free 95 % interval for a quantile, by ranks; it takes the
+ * values for independent. */
+void histogram_interval(const struct histogram *h, uint32_t share,
+                        uint64_t *ret_low, uint64_t *ret_high);
+
+/* Exact from the sum; 0 when empty. */
+double histogram_mean(const struct histogram *h);
+
+/* From the buckets' middles; 0 when empty. */
+double histogram_deviation(const struct histogram *h);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Read from uname, sysfs and procfs.
+ *
+ * Nothing here is needed to run, so a file that is not there, in a container
+ * or on another architecture, leaves its field empty and is no error.
+ */
+#include "host.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* The first line of a file without its newline; empty if there is none. */
+static void read_line(const char *path, char *buf, size_t size)
+{
+    buf[0] = '\0';
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        return;
+    }
+    if (!fgets(buf, (int)size, file)) {
+        buf[0] = '\0';
+    }
+    buf[strcspn(buf, "\n")] = '\0';
+    fclose(file);
+}
+
+static void read_cpu_model(char *buf, size_t size)
+{
+    char line[256];
+
+    buf[0] = '\0';
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    if (!file) {
+        return;
+    }
+    while (fgets(line, sizeof(line), file)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) == 0 && colon) {
+            snprintf(buf, size, "%s", colon + 2);
+            buf[strcspn(buf, "\n")] = '\0';
+            break;
+        }
+    }
+    fclose(file);
+}
+
+static uint64_t nanoseconds(const struct timeval *time)
+{
+    return (uint64_t)time->tv_sec * UINT64_C(1000000000) +
+           (uint64_t)time->tv_usec * 1000;
+}
+
+void host_describe(struct host *ret)
+{
+    struct utsname names;
+    cpu_set_t cpus;
+
+    *ret = (struct host){0};
+    if (uname(&names) == 0) {
+        snprintf(ret->name, sizeof(ret->name), "%s", names.nodename);
+        snprintf(ret->kernel, sizeof(ret->kernel), "%s %s", names.sysname,
+                 names.release);
+        snprintf(ret->machine, sizeof(ret->machine), "%s", names.machine);
+    }
+    read_cpu_model(ret->cpu_model, sizeof(ret->cpu_model));
+    read_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+              ret->governor, sizeof(ret->governor));
+    ret->cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0) {
+        ret->cpus_allowed = CPU_COUNT(&cpus);
+    }
+}
+
+void host_measure(struct host_usage *ret)
+{
+    struct rusage usage;
+    char line[128];
+    unsigned long long ran = 0;
+    unsigned long long waited = 0;
+
+    *ret = (struct host_usage){0};
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        ret->user_ns = nanoseconds(&usage.ru_utime);
+        ret->system_ns = nanoseconds(&usage.ru_stime);
+        ret->max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    }
+    read_line("/proc/self/schedstat", line, sizeof(line));
+    if (sscanf(line, "%llu %llu", &ran, &waited) == 2) {
+        ret->run_queue_wait_ns = waited;
+    }
+}

@@ -1,0 +1,34 @@
+/*
+ * This machine and this process, as a result has to describe them: what ran
+ * where, and how busy the client itself was. A figure without them cannot be
+ * compared with another.
+ */
+#ifndef WEIR_LOAD_HOST_H
+#define WEIR_LOAD_HOST_H
+
+#include <stdint.h>
+
+struct host {
+    char name[72];
+    char kernel[160];
+    char machine[72];
+    char cpu_model[96];
+    char governor[32];
+    long cpu_count;
+    long cpus_allowed;
+};
+
+/* Counters of the process, taken at the ends of the measured time. */
+struct host_usage {
+    uint64_t user_ns;
+    uint64_t system_ns;
+    /* Ready to run, but waiting for a CPU; of the first thread. */
+    uint64_t run_queue_wait_ns;
+    uint64_t max_rss_bytes;
+};
+
+/* What cannot be found out is an empty text or 0. */
+void host_describe(struct host *ret);
+void host_measure(struct host_usage *ret);
+
+#endif

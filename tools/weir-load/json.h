@@ -1,0 +1,19 @@
+/*
+ * The result as JSON, for programs.
+ *
+ * The schema is versioned, times are integers in nanoseconds, and what cannot
+ * be told from the values that there are is null.
+ */
+#ifndef WEIR_LOAD_JSON_H
+#define WEIR_LOAD_JSON_H
+
+#include "result.h"
+
+#include <stdio.h>
+
+#define JSON_SCHEMA "weir-load/1"
+
+/* One object and a newline; 0, -ENOMEM or the error of writing. */
+int json_write(const struct result *result, FILE *out);
+
+#endif

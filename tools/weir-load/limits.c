@@ -1,0 +1,77 @@
+/*
+ * RLIMIT_NOFILE is raised up to its hard limit, which needs no privilege; all
+ * else is only looked at.
+ *
+ * Ports in TIME_WAIT are not counted: the kernel reuses them for outgoing
+ * connections (tcp_tw_reuse), and their number is not known beforehand.
+ */
+#include "limits.h"
+
+#include "console.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+bool limits_raise_fds(uint64_t conn_count)
+{
+    struct rlimit limit;
+    uint64_t need = conn_count + LIMITS_OWN_FDS;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        say("RLIMIT_NOFILE: %s", strerror(errno));
+        return false;
+    }
+    if (limit.rlim_cur >= need) {
+        return true;
+    }
+    if (limit.rlim_max < need) {
+        say("%llu connections need %llu descriptors, the hard limit is %llu; "
+            "raise it (ulimit -Hn) or use fewer connections",
+            (unsigned long long)conn_count, (unsigned long long)need,
+            (unsigned long long)limit.rlim_max);
+        return false;
+    }
+    limit.rlim_cur = need;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        say("RLIMIT_NOFILE cannot be raised to %llu: %s",
+            (unsigned long long)need, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+void limits_raise_fds_to_hard(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    /* A server runs with what it has; what is refused shows at accept. */
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        say("RLIMIT_NOFILE stays as it is: %s", strerror(errno));
+    }
+}
+
+bool limits_check_ports(uint64_t conn_count_per_target)
+{
+    unsigned low = 0;
+    unsigned high = 0;
+
+    FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+    if (!file) {
+        return true;
+    }
+    int fields = fscanf(file, "%u %u", &low, &high);
+    fclose(file);
+    if (fields != 2 || high < low || conn_count_per_target <= high - low + 1) {
+        return true;
+    }
+    say("%llu connections to one target, but only %u ephemeral ports (%u to "
+        "%u); widen net.ipv4.ip_local_port_range or name more targets",
+        (unsigned long long)conn_count_per_target, high - low + 1, low, high);
+    return false;
+}

@@ -1,0 +1,89 @@
+/*
+ * weir-load: the load generator of weir, and the server for it.
+ *
+ * This file only finds out which of its subcommands is meant; `run` is the
+ * one that need not be written. See weir-load(1).
+ */
+#include "console.h"
+#include "run.h"
+#include "serve.h"
+
+#include "weir/error.h"
+#include "weir/loop.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+static const char help[] =
+    "Usage: weir-load [run] [FLAGS] tcp://HOST:PORT...\n"
+    "       weir-load serve [FLAGS] tcp://HOST:PORT...\n"
+    "       weir-load --version [-v]\n"
+    "\n"
+    "run    load echo servers and report rate and latency (the default)\n"
+    "serve  be a server for that: echo, discard or chargen\n"
+    "\n"
+    "Example: weir-load serve tcp://127.0.0.1:7000 &\n"
+    "         weir-load -c 50 -d 10s tcp://127.0.0.1:7000\n"
+    "\n"
+    "weir-load run --help and weir-load serve --help list the flags.\n";
+
+/* The library, the kernel, and what they do together. */
+static int print_details(void)
+{
+    struct utsname names;
+    weir_loop *loop = NULL;
+    char text[4096];
+
+    printf("libweir %s\n", weir_version());
+    if (uname(&names) == 0) {
+        printf("%s %s %s\n", names.sysname, names.release, names.machine);
+    }
+    fflush(stdout);
+    int err = weir_loop_new(NULL, &loop);
+    if (err < 0) {
+        say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
+        return LOAD_USAGE;
+    }
+    weir_loop_features_text(loop, text, sizeof(text));
+    fputs(text, stdout);
+    weir_loop_free(loop);
+    return LOAD_OK;
+}
+
+static bool has_word(int argc, char **argv, const char *word, const char *other)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], word) == 0 || strcmp(argv[i], other) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+
+    if (argc < 2) {
+        fputs(help, stderr);
+        return LOAD_USAGE;
+    }
+    if (strcmp(word, "run") == 0) {
+        return run_main(argc, argv, 2);
+    }
+    if (strcmp(word, "serve") == 0) {
+        return serve_main(argc, argv, 2);
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        fputs(help, stdout);
+        return LOAD_OK;
+    }
+    if (has_word(argc, argv, "--version", "--version")) {
+        printf("weir-load %s\n", WEIR_VERSION);
+        return has_word(argc, argv, "-v", "--verbose") ? print_details()
+                                                       : LOAD_OK;
+    }
+    return run_main(argc, argv, 1);
+}

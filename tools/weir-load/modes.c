@@ -1,0 +1,265 @@
+/*
+ * Echo sends large pieces on as they lie in the receive pool and copies small
+ * ones, which then leave packed together; while the peer does not take what
+ * it gets, it is not read from. Chargen (RFC 864) repeats one text by
+ * reference for as long as the peer takes it. Discard counts.
+ *
+ * The echo of a peer that has sent its last byte is finished, then the
+ * connection is closed.
+ */
+#include "modes.h"
+
+#include "weir/transport.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * From so many bytes on a piece is echoed by reference: below, copying it is
+ * cheaper than keeping account of who still needs it.
+ */
+#define ECHO_REFERENCE_MIN 4096U
+
+/* Echo pauses reading above the first and goes on at the second. */
+#define ECHO_HIGH_BYTES (1024 * 1024)
+#define ECHO_LOW_BYTES  (256 * 1024)
+
+/* RFC 864: lines of 72 characters out of 95, each begun one further. */
+#define CHARGEN_FIRST ' '
+#define CHARGEN_RANGE 95U
+#define CHARGEN_WIDTH 72U
+#define CHARGEN_LINE  (CHARGEN_WIDTH + 2)
+
+/* All 95 lines, so often that one write is worth its while. */
+#define CHARGEN_REPEAT 9U
+#define CHARGEN_SIZE   (CHARGEN_RANGE * CHARGEN_LINE * CHARGEN_REPEAT)
+
+struct peer {
+    struct mode_counts *counts;
+    /* Set by pause_writing, cleared by resume_writing. */
+    bool writing_paused;
+};
+
+static char chargen_text[CHARGEN_SIZE];
+
+/* ---- what all modes share ---- */
+
+static int create_peer(struct mode_counts *counts,
+                       const struct weir_protocol *protocol,
+                       struct weir_protocol_binding *ret)
+{
+    struct peer *peer = malloc(sizeof(*peer));
+
+    if (!peer) {
+        return -ENOMEM;
+    }
+    *peer = (struct peer){.counts = counts};
+    *ret = (struct weir_protocol_binding){protocol, peer};
+    return 0;
+}
+
+static void connection_made(void *user, weir_transport *t)
+{
+    struct peer *peer = user;
+
+    (void)t;
+    peer->counts->opened++;
+    peer->counts->open_now++;
+}
+
+static void connection_lost(void *user, weir_transport *t, int err)
+{
+    struct peer *peer = user;
+
+    (void)t;
+    peer->counts->open_now--;
+    peer->counts->broken += err < 0;
+    free(peer);
+}
+
+static int eof_received(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    return 0;
+}
+
+/*
+ * A connection that broke reports itself by connection_lost; what is left are
+ * limits and memory, which end the connection.
+ */
+static int judge_write(int err)
+{
+    return err == -EPIPE || err == -ESHUTDOWN ? 0 : err;
+}
+
+/* ---- echo ---- */
+
+static void echo_made(void *user, weir_transport *t)
+{
+    connection_made(user, t);
+    /* The default marks would have bulk transfers stop and go. */
+    weir_transport_set_write_buffer_limits(t, ECHO_HIGH_BYTES, ECHO_LOW_BYTES);
+}
+
+static int echo_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct peer *peer = user;
+
+    peer->counts->received_bytes += buf->len;
+    if (buf->len >= ECHO_REFERENCE_MIN) {
+        return judge_write(weir_transport_write_buf(t, buf));
+    }
+    return judge_write(weir_transport_write(t, buf->data, buf->len));
+}
+
+static void echo_pause(void *user, weir_transport *t)
+{
+    (void)user;
+    weir_transport_pause_reading(t);
+}
+
+static void echo_resume(void *user, weir_transport *t)
+{
+    (void)user;
+    weir_transport_resume_reading(t);
+}
+
+static const struct weir_protocol echo_protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = echo_made,
+    .connection_lost = connection_lost,
+    .pause_writing = echo_pause,
+    .resume_writing = echo_resume,
+    .data_received = echo_received,
+    .eof_received = eof_received,
+};
+
+static int create_echo(void *arg, weir_transport *t,
+                       struct weir_protocol_binding *ret)
+{
+    (void)t;
+    return create_peer(arg, &echo_protocol, ret);
+}
+
+/* ---- discard ---- */
+
+static int discard_received(void *user, weir_transport *t,
+                            const struct weir_buf *buf)
+{
+    struct peer *peer = user;
+
+    (void)t;
+    peer->counts->received_bytes += buf->len;
+    return 0;
+}
+
+static const struct weir_protocol discard_protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = connection_made,
+    .connection_lost = connection_lost,
+    .data_received = discard_received,
+    .eof_received = eof_received,
+};
+
+static int create_discard(void *arg, weir_transport *t,
+                          struct weir_protocol_binding *ret)
+{
+    (void)t;
+    return create_peer(arg, &discard_protocol, ret);
+}
+
+/* ---- chargen ---- */
+
+static void chargen_send(struct peer *peer, weir_transport *t)
+{
+    while (!peer->writing_paused) {
+        int err = weir_transport_write_ref(t, chargen_text,
+                                           sizeof(chargen_text), NULL, NULL);
+        if (err < 0) {
+            break;
+        }
+    }
+}
+
+static void chargen_made(void *user, weir_transport *t)
+{
+    connection_made(user, t);
+    chargen_send(user, t);
+}
+
+static void chargen_pause(void *user, weir_transport *t)
+{
+    struct peer *peer = user;
+
+    (void)t;
+    peer->writing_paused = true;
+}
+
+static void chargen_resume(void *user, weir_transport *t)
+{
+    struct peer *peer = user;
+
+    peer->writing_paused = false;
+    if (!weir_transport_is_closing(t)) {
+        chargen_send(peer, t);
+    }
+}
+
+static const struct weir_protocol chargen_protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = chargen_made,
+    .connection_lost = connection_lost,
+    .pause_writing = chargen_pause,
+    .resume_writing = chargen_resume,
+    .data_received = discard_received,
+    .eof_received = eof_received,
+};
+
+static void chargen_fill(void)
+{
+    size_t at = 0;
+
+    for (size_t line = 0; line < CHARGEN_RANGE * CHARGEN_REPEAT; line++) {
+        for (size_t i = 0; i < CHARGEN_WIDTH; i++) {
+            chargen_text[at++] =
+                (char)(CHARGEN_FIRST + (line + i) % CHARGEN_RANGE);
+        }
+        chargen_text[at++] = '\r';
+        chargen_text[at++] = '\n';
+    }
+}
+
+static int create_chargen(void *arg, weir_transport *t,
+                          struct weir_protocol_binding *ret)
+{
+    (void)t;
+    if (chargen_text[0] == '\0') {
+        chargen_fill();
+    }
+    return create_peer(arg, &chargen_protocol, ret);
+}
+
+/* ---- by name ---- */
+
+static const struct mode modes[] = {
+    {"echo", create_echo},
+    {"discard", create_discard},
+    {"chargen", create_chargen},
+};
+
+const struct mode *mode_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (strcmp(modes[i].name, name) == 0) {
+            return &modes[i];
+        }
+    }
+    return NULL;
+}

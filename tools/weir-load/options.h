@@ -1,0 +1,58 @@
+/*
+ * The command line of `weir-load run`, read and checked.
+ *
+ * What stands here holds for the whole run and is printed into its result, so
+ * that a result says how it can be had again.
+ */
+#ifndef WEIR_LOAD_OPTIONS_H
+#define WEIR_LOAD_OPTIONS_H
+
+#include "target.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define OPTIONS_TARGETS_MAX 64
+
+struct run_options {
+    uint64_t conn_count;
+    uint64_t depth;
+    uint64_t size_bytes;
+    /* 0: the run ends by its count. */
+    uint64_t duration_ns;
+    /* 0: the run ends by its duration. */
+    uint64_t request_count;
+    uint64_t warmup_ns;
+    uint64_t interval_ns;
+    uint64_t timeout_ns;
+    uint64_t connect_timeout_ns;
+    /* Errors that are allowed: a number, or a share in millionths. */
+    uint64_t max_errors;
+    bool max_errors_is_share;
+    bool json;
+    /* NULL: standard output. */
+    const char *json_path;
+    uint64_t seed;
+    bool quiet;
+    bool verbose;
+    struct target targets[OPTIONS_TARGETS_MAX];
+    size_t target_count;
+    /* The whole command line, for the result. */
+    char **argv;
+    int argc;
+};
+
+enum options_result {
+    OPTIONS_READY,
+    /* --help was asked for and printed. */
+    OPTIONS_DONE,
+    /* A line on standard error has said why. */
+    OPTIONS_BAD,
+};
+
+/* Read argv from index first on; ret is written when ready. */
+enum options_result options_parse(int argc, char **argv, int first,
+                                  struct run_options *ret);
+
+#endif

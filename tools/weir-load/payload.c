@@ -1,0 +1,56 @@
+/*
+ * The generator is splitmix64: a few operations a word, and every seed gives
+ * a different stream from the first byte on.
+ *
+ * Nothing here is secret; the bytes only have to be unlike each other.
+ */
+#include "payload.h"
+
+#include <string.h>
+
+static uint64_t mix(uint64_t value)
+{
+    value += UINT64_C(0x9e3779b97f4a7c15);
+    value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return value ^ (value >> 31);
+}
+
+void payload_init(struct payload *payload, uint64_t seed)
+{
+    for (size_t i = 0; i < PAYLOAD_PERIOD; i++) {
+        payload->bytes[i] = (uint8_t)mix(seed + i * UINT64_C(0x2545f491));
+    }
+    for (size_t i = PAYLOAD_PERIOD; i < sizeof(payload->bytes); i++) {
+        payload->bytes[i] = payload->bytes[i - PAYLOAD_PERIOD];
+    }
+}
+
+uint32_t payload_start(uint64_t seed, uint64_t conn_index, uint64_t generation)
+{
+    uint64_t value = mix(mix(seed ^ mix(conn_index)) + generation);
+
+    return (uint32_t)(value % PAYLOAD_PERIOD);
+}
+
+size_t payload_match(const struct payload *payload, uint32_t position,
+                     const uint8_t *data, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        size_t room = sizeof(payload->bytes) - position;
+        size_t part = len - done < room ? len - done : room;
+        const uint8_t *want = payload->bytes + position;
+        if (memcmp(data + done, want, part) != 0) {
+            break;
+        }
+        done += part;
+        position = payload_after(position, part);
+    }
+    while (done < len && data[done] == payload->bytes[position]) {
+        done++;
+        position = payload_after(position, 1);
+    }
+    return done;
+}

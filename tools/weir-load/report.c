@@ -1,0 +1,238 @@
+/*
+ * A page that is read from top to bottom: what ran, what became of the
+ * requests, how fast, how long they took, the connections, the errors, and
+ * the verdict.
+ *
+ * A figure that rests on too few values is a dash. A run in which nothing
+ * succeeded has no rate and no latency.
+ */
+#include "report.h"
+
+#include "units.h"
+#include "verdict.h"
+
+#include "weir/base.h"
+
+static const uint32_t columns[] = {50000, 90000, 99000, 99900, 99990};
+
+#define COLUMN_COUNT (sizeof(columns) / sizeof(columns[0]))
+
+/* Fewer rows than these say nothing about steadiness. */
+#define SPREAD_ROWS_MIN 3U
+
+#define LLU(value) ((unsigned long long)(value))
+
+static void print_header(const struct result *result, FILE *out)
+{
+    const struct run_options *options = result->options;
+    char size[UNITS_TEXT_SIZE];
+    char window[UNITS_TEXT_SIZE];
+    char warmup[UNITS_TEXT_SIZE];
+
+    fprintf(out, "weir-load %s  %s", weir_version(), options->targets[0].text);
+    if (options->target_count > 1) {
+        fprintf(out, " and %zu more", options->target_count - 1);
+    }
+    fprintf(out,
+            "  closed loop, %llu conns, depth %llu, %s echoed, measured %s, "
+            "warm-up %s, seed %llu\n",
+            LLU(options->conn_count), LLU(options->depth),
+            units_format_size(options->size_bytes, size),
+            units_format_time(result->window_ns, window),
+            units_format_time(options->warmup_ns, warmup), LLU(options->seed));
+    if (result->same_machine) {
+        fputs("Client and server share this machine and its CPUs.\n", out);
+    }
+}
+
+static void print_requests(const struct result *result, FILE *out)
+{
+    const struct ledger *measured = &result->measured;
+
+    fprintf(out,
+            "Requests    sent %llu  ok %llu  failed %llu  timeout %llu  "
+            "in flight %llu\n",
+            LLU(measured->sent), LLU(measured->ok), LLU(measured->failed),
+            LLU(measured->timeout), LLU(result->in_flight));
+}
+
+static void print_rate(const struct result *result, FILE *out)
+{
+    double seconds = (double)result->window_ns / 1e9;
+    double cpu_seconds =
+        (double)(result->usage.user_ns + result->usage.system_ns) / 1e9;
+
+    fprintf(out, "Rate        %.1f/s", (double)result->completed / seconds);
+    if (cpu_seconds > 0) {
+        fprintf(out, "  (%.0f for each second of client CPU)",
+                (double)result->completed / cpu_seconds);
+    }
+    fputc('\n', out);
+}
+
+static void print_latency_line(const char *name, const struct histogram *h,
+                               const char *remark, FILE *out)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    fprintf(out, "%-9s", name);
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        const char *value =
+            histogram_can_tell(h, columns[i])
+                ? units_format_time(histogram_quantile(h, columns[i]), text)
+                : "-";
+        fprintf(out, " %8s", value);
+    }
+    fprintf(out, " %8s", units_format_time(h->max, text));
+    fprintf(out, " %8s  %s\n",
+            units_format_time((uint64_t)histogram_mean(h), text), remark);
+}
+
+static void print_spread(const struct result *result, FILE *out)
+{
+    uint64_t least = UINT64_MAX;
+    uint64_t most = 0;
+    uint64_t low = 0;
+    uint64_t high = 0;
+    char texts[4][UNITS_TEXT_SIZE];
+
+    if (!histogram_can_tell(&result->latency, 99000)) {
+        return;
+    }
+    histogram_interval(&result->latency, 99000, &low, &high);
+    fprintf(out, "p99 95%% CI  [%s, %s]", units_format_time(low, texts[0]),
+            units_format_time(high, texts[1]));
+    for (size_t i = 0; i < result->row_count; i++) {
+        uint64_t p99_ns = result->rows[i].p99_ns;
+        least = p99_ns < least ? p99_ns : least;
+        most = p99_ns > most ? p99_ns : most;
+    }
+    if (result->row_count >= SPREAD_ROWS_MIN) {
+        fprintf(out, "  over %zu intervals %s to %s", result->row_count,
+                units_format_time(least, texts[2]),
+                units_format_time(most, texts[3]));
+    }
+    fputc('\n', out);
+}
+
+static void print_latency(const struct result *result, FILE *out)
+{
+    fprintf(out, "%-9s %8s %8s %8s %8s %8s %8s %8s\n", "", "p50", "p90", "p99",
+            "p99.9", "p99.99", "max", "mean");
+    print_latency_line("Service", &result->latency, "from actual send", out);
+    if (result->connect_latency.count > 0) {
+        print_latency_line("Connect", &result->connect_latency, "", out);
+    }
+    print_spread(result, out);
+}
+
+static void print_connections(const struct result *result, FILE *out)
+{
+    fprintf(out,
+            "Connections asked %llu  opened %llu  failed %llu  lost %llu  "
+            "open at the end %llu\n",
+            LLU(result->options->conn_count), LLU(result->opened),
+            LLU(result->connect_failed), LLU(result->lost),
+            LLU(result->open_at_end));
+}
+
+static void print_errors(const struct result *result, FILE *out)
+{
+    const char *title = "Errors     ";
+
+    for (size_t i = 0; i < result->errors.kind_count; i++) {
+        const struct error_kind *kind = &result->errors.kinds[i];
+        fprintf(out, "%s %llu  %s: %s (%s)", title, LLU(kind->count),
+                error_phase_name(kind->phase), error_code_text(kind->code),
+                error_code_name(kind->code));
+        if (kind->requests > 0) {
+            fprintf(out, ", %llu requests lost", LLU(kind->requests));
+        }
+        fputc('\n', out);
+        title = "           ";
+    }
+    if (result->errors.other_count > 0) {
+        fprintf(out, "%s %llu  of other kinds\n", title,
+                LLU(result->errors.other_count));
+    }
+}
+
+static void print_transfer(const struct result *result, FILE *out)
+{
+    double seconds = (double)result->window_ns / 1e9;
+    char rss[UNITS_TEXT_SIZE];
+
+    fprintf(out, "Transfer    %.1f MB/s in  %.1f MB/s out\n",
+            (double)result->received_bytes / seconds / 1e6,
+            (double)result->sent_bytes / seconds / 1e6);
+    fprintf(out,
+            "Client      cpu %.0f%% (user %.0f%%, system %.0f%%)  rss %s\n",
+            verdict_cpu_share(result) * 100,
+            (double)result->usage.user_ns / (double)result->window_ns * 100,
+            (double)result->usage.system_ns / (double)result->window_ns * 100,
+            units_format_size(result->usage.max_rss_bytes, rss));
+}
+
+void report_print(const struct result *result, FILE *out)
+{
+    print_header(result, out);
+    print_requests(result, out);
+    if (result->completed > 0 && result->window_ns > 0) {
+        print_rate(result, out);
+        print_latency(result, out);
+    }
+    print_connections(result, out);
+    print_errors(result, out);
+    if (result->completed > 0 && result->window_ns > 0) {
+        print_transfer(result, out);
+    }
+    for (size_t i = 0; i < result->warnings.count; i++) {
+        fprintf(out, "Warning     %s\n", result->warnings.lines[i]);
+    }
+    for (size_t i = 0; i < result->invalid.count; i++) {
+        fprintf(out, "Invalid     %s\n", result->invalid.lines[i]);
+    }
+    fprintf(out, "%s\n", verdict_word(result));
+}
+
+/* The kind that cost most, for the one line that must say why. */
+static const struct error_kind *worst(const struct error_table *errors)
+{
+    const struct error_kind *found = NULL;
+
+    for (size_t i = 0; i < errors->kind_count; i++) {
+        if (!found || errors->kinds[i].count > found->count) {
+            found = &errors->kinds[i];
+        }
+    }
+    return found;
+}
+
+void report_complain(const struct result *result)
+{
+    const struct error_kind *kind = worst(&result->errors);
+    const char *target = result->options->targets[0].text;
+
+    switch (result->exit) {
+    case LOAD_OK:
+        return;
+    case LOAD_INTERRUPTED:
+        say("interrupted; what there was until then is reported");
+        return;
+    case LOAD_INVALID:
+        say("the run is invalid: %s", result->invalid.lines[0]);
+        return;
+    default:
+        break;
+    }
+    const char *what = result->exit == LOAD_NOTHING
+                           ? "not one request succeeded"
+                           : "more errors than --max-errors allows";
+    if (!kind) {
+        say("%s: %s", target, what);
+        return;
+    }
+    say("%s: %s; %s: %s (%s)%s%s", target, what, error_phase_name(kind->phase),
+        error_code_text(kind->code), error_code_name(kind->code),
+        kind->detail[0] ? "; first: " : "", kind->detail);
+}

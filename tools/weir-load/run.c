@@ -1,0 +1,517 @@
+/*
+ * The phases of a run, and what each change of phase means:
+ *
+ *   ramp     connect; ends when every connection stands or has failed once
+ *   warm-up  requests are sent and not counted, for -w
+ *   measure  counted, for -d or until -n requests were sent
+ *   drain    nothing more is sent, what is under way may still be answered
+ *   over     the result is fixed, the loop stops
+ *
+ * A signal, or a server with which nothing ever succeeds, leads to the end
+ * from everywhere.
+ */
+#include "run.h"
+
+#include "client.h"
+#include "json.h"
+#include "limits.h"
+#include "live.h"
+#include "report.h"
+#include "verdict.h"
+
+#include "weir/error.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SECOND UINT64_C(1000000000)
+
+/* How long answers may still come in at the end, at most. */
+#define DRAIN_LIMIT_NS (10 * SECOND)
+
+/* A run without a duration ends when nothing has succeeded for so long. */
+#define GIVE_UP_NS (10 * SECOND)
+
+enum run_phase {
+    RUN_RAMP,
+    RUN_WARMUP,
+    RUN_MEASURE,
+    RUN_DRAIN,
+    RUN_OVER,
+};
+
+struct run {
+    const struct run_options *options;
+    weir_loop *loop;
+    struct client client;
+    enum run_phase phase;
+    struct weir_handle phase_end;
+    /* Latencies of the interval under way; added to the result's at its end. */
+    struct histogram interval;
+    struct weir_handle interval_end;
+    uint64_t interval_count;
+    bool live;
+    /* How things stood when the window began. */
+    uint64_t begin_ns;
+    uint64_t begin_ok;
+    struct host_usage begin_usage;
+    struct weir_loop_statistics begin_statistics;
+    /* How things stood when the interval began. */
+    uint64_t row_begin_ns;
+    struct ledger row_ledger;
+    uint64_t row_ok;
+    struct weir_loop_statistics row_statistics;
+    /* When the last interval with an answer ended. */
+    uint64_t progress_ns;
+    struct result *result;
+};
+
+static void finish(struct run *run);
+
+static uint64_t total_ok(const struct run *run)
+{
+    return run->client.traffic.measured.ok + run->client.traffic.warmup.ok;
+}
+
+/* A timer that cannot be armed leaves no way to end the run properly. */
+static struct weir_handle arm(struct run *run, uint64_t when_ns,
+                              weir_callback_fn *cb)
+{
+    struct weir_handle handle = {0};
+
+    int err = weir_loop_call_at(run->loop, when_ns, cb, run, &handle);
+    if (err < 0) {
+        say("timer: %s", weir_strerror(err));
+        finish(run);
+    }
+    return handle;
+}
+
+/* ---- intervals ---- */
+
+static void fill_row(struct run *run, uint64_t now_ns, struct result_row *ret)
+{
+    const struct ledger *measured = &run->client.traffic.measured;
+    struct weir_loop_statistics statistics;
+
+    weir_loop_get_statistics(run->loop, &statistics);
+    *ret = (struct result_row){
+        .begin_ns = run->row_begin_ns - run->begin_ns,
+        .end_ns = now_ns - run->begin_ns,
+        .ok = total_ok(run) - run->row_ok,
+        .failed = measured->failed - run->row_ledger.failed,
+        .timeout = measured->timeout - run->row_ledger.timeout,
+        .p50_ns = histogram_quantile(&run->interval, HISTOGRAM_WHOLE / 2),
+        .p99_ns =
+            histogram_quantile(&run->interval, 99 * HISTOGRAM_WHOLE / 100),
+        .max_ns = run->interval.max,
+        .in_flight = run->client.traffic.outstanding,
+        .open = run->client.open_now,
+        .received_bytes =
+            statistics.received_bytes - run->row_statistics.received_bytes,
+        .sent_bytes = statistics.sent_bytes - run->row_statistics.sent_bytes,
+    };
+    run->row_begin_ns = now_ns;
+    run->row_ledger = *measured;
+    run->row_ok = total_ok(run);
+    run->row_statistics = statistics;
+}
+
+/* Ends the interval: its latencies join the others. */
+static void close_interval(struct run *run, uint64_t now_ns)
+{
+    struct result *result = run->result;
+    struct result_row row;
+
+    if (now_ns <= run->row_begin_ns) {
+        return;
+    }
+    fill_row(run, now_ns, &row);
+    if (run->live) {
+        live_print(&row, run->interval_count);
+    }
+    run->interval_count++;
+    if (row.ok > 0) {
+        run->progress_ns = now_ns;
+    }
+    if (result->row_count < RESULT_ROWS_MAX) {
+        result->rows[result->row_count++] = row;
+    } else {
+        result->rows_dropped++;
+    }
+    histogram_merge(&result->latency, &run->interval);
+    histogram_clear(&run->interval);
+}
+
+static bool is_stuck(const struct run *run, uint64_t now_ns)
+{
+    uint64_t limit_ns = 2 * run->options->timeout_ns;
+
+    limit_ns = limit_ns > GIVE_UP_NS ? limit_ns : GIVE_UP_NS;
+    return run->options->duration_ns == 0 &&
+           now_ns - run->progress_ns > limit_ns;
+}
+
+static void interval_cb(void *arg)
+{
+    struct run *run = arg;
+    uint64_t now_ns = conn_now_ns();
+
+    if (run->phase != RUN_MEASURE) {
+        return;
+    }
+    close_interval(run, now_ns);
+    if (is_stuck(run, now_ns)) {
+        run->result->gave_up = true;
+        finish(run);
+        return;
+    }
+    uint64_t passed_ns = (run->interval_count + 1) * run->options->interval_ns;
+    /* The last interval ends with the window. */
+    if (run->options->duration_ns == 0 ||
+        passed_ns < run->options->duration_ns) {
+        run->interval_end = arm(run, run->begin_ns + passed_ns, interval_cb);
+    }
+}
+
+/* ---- phases ---- */
+
+/* The window ends here: what is counted against its length stops. */
+static void close_window(struct run *run)
+{
+    struct result *result = run->result;
+    struct host_usage usage;
+    struct weir_loop_statistics now;
+    uint64_t now_ns = conn_now_ns();
+
+    if (run->phase != RUN_MEASURE) {
+        return;
+    }
+    weir_loop_cancel(run->loop, run->interval_end);
+    close_interval(run, now_ns);
+    result->window_ns = now_ns - run->begin_ns;
+    result->completed = total_ok(run) - run->begin_ok;
+    host_measure(&usage);
+    result->usage = (struct host_usage){
+        .user_ns = usage.user_ns - run->begin_usage.user_ns,
+        .system_ns = usage.system_ns - run->begin_usage.system_ns,
+        .run_queue_wait_ns =
+            usage.run_queue_wait_ns - run->begin_usage.run_queue_wait_ns,
+        .max_rss_bytes = usage.max_rss_bytes,
+    };
+    weir_loop_get_statistics(run->loop, &now);
+    const struct weir_loop_statistics *begin = &run->begin_statistics;
+    result->received_bytes = now.received_bytes - begin->received_bytes;
+    result->sent_bytes = now.sent_bytes - begin->sent_bytes;
+    result->turns = now.turns - begin->turns;
+    result->enters = now.enters - begin->enters;
+    result->overflows = now.overflows - begin->overflows;
+    result->starved = now.starved - begin->starved;
+    run->client.traffic.judging = false;
+}
+
+static void finish(struct run *run)
+{
+    struct result *result = run->result;
+    const struct client *client = &run->client;
+
+    if (run->phase == RUN_OVER) {
+        return;
+    }
+    close_window(run);
+    /* What was answered while draining. */
+    histogram_merge(&result->latency, &run->interval);
+    run->phase = RUN_OVER;
+    client_stop(&run->client);
+    weir_loop_cancel(run->loop, run->phase_end);
+
+    const struct ledger *warmup = &client->traffic.warmup;
+    result->measured = client->traffic.measured;
+    result->warmup = *warmup;
+    result->warmup_in_flight =
+        warmup->sent - warmup->ok - warmup->failed - warmup->timeout;
+    result->in_flight = client->traffic.outstanding - result->warmup_in_flight;
+    result->events_without_request = client->traffic.events_without_request;
+    result->errors = client->traffic.errors;
+    result->connect_latency = *client->connect_latency;
+    result->open_at_end = client->open_now;
+    result->opened = client->opened;
+    result->connect_failed = client->connect_failed;
+    result->lost = client->lost;
+    result->same_machine = client->same_machine;
+    weir_loop_stop(run->loop);
+}
+
+static void drain_over_cb(void *arg)
+{
+    finish(arg);
+}
+
+static void drain(struct run *run)
+{
+    uint64_t limit_ns = run->options->timeout_ns + run->options->timeout_ns / 4;
+
+    close_window(run);
+    run->phase = RUN_DRAIN;
+    limit_ns = limit_ns < DRAIN_LIMIT_NS ? limit_ns : DRAIN_LIMIT_NS;
+    run->phase_end = arm(run, conn_now_ns() + limit_ns, drain_over_cb);
+    client_stop_sending(&run->client);
+}
+
+static void measure_over_cb(void *arg)
+{
+    struct run *run = arg;
+
+    if (run->phase == RUN_MEASURE) {
+        drain(run);
+    }
+}
+
+static void measure(struct run *run)
+{
+    const struct run_options *options = run->options;
+    struct result *result = run->result;
+    struct traffic *traffic = &run->client.traffic;
+    struct timespec wall;
+
+    run->phase = RUN_MEASURE;
+    result->measured_began = true;
+    result->open_at_begin = run->client.open_now;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    result->wall_begin_ns =
+        (uint64_t)wall.tv_sec * SECOND + (uint64_t)wall.tv_nsec;
+    host_measure(&run->begin_usage);
+    weir_loop_get_statistics(run->loop, &run->begin_statistics);
+    run->row_statistics = run->begin_statistics;
+    run->begin_ok = total_ok(run);
+    run->row_ok = run->begin_ok;
+    run->begin_ns = conn_now_ns();
+    run->row_begin_ns = run->begin_ns;
+    run->progress_ns = run->begin_ns;
+    if (options->request_count > 0) {
+        traffic->remaining = options->request_count;
+    }
+    traffic->judging = true;
+    if (options->duration_ns == 0 ||
+        options->interval_ns < options->duration_ns) {
+        run->interval_end =
+            arm(run, run->begin_ns + options->interval_ns, interval_cb);
+    }
+    if (options->duration_ns > 0) {
+        run->phase_end =
+            arm(run, run->begin_ns + options->duration_ns, measure_over_cb);
+    }
+    client_send(&run->client, true);
+}
+
+static void warmup_over_cb(void *arg)
+{
+    struct run *run = arg;
+
+    if (run->phase == RUN_WARMUP) {
+        measure(run);
+    }
+}
+
+static void warm_up(struct run *run)
+{
+    if (run->options->warmup_ns == 0) {
+        measure(run);
+        return;
+    }
+    run->phase = RUN_WARMUP;
+    run->client.traffic.judging = false;
+    run->phase_end =
+        arm(run, conn_now_ns() + run->options->warmup_ns, warmup_over_cb);
+    client_send(&run->client, false);
+}
+
+static void on_event(void *arg, enum client_event event)
+{
+    struct run *run = arg;
+
+    switch (event) {
+    case CLIENT_SETTLED:
+        if (run->phase == RUN_RAMP) {
+            warm_up(run);
+        }
+        break;
+    case CLIENT_DRAINED:
+        /* With -n the last answer ends the window, otherwise the time did. */
+        if (run->phase == RUN_MEASURE || run->phase == RUN_DRAIN) {
+            finish(run);
+        }
+        break;
+    case CLIENT_HOPELESS:
+        run->result->gave_up = true;
+        finish(run);
+        break;
+    }
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct run *run = arg;
+
+    (void)signum;
+    run->result->interrupted = true;
+    finish(run);
+}
+
+/* ---- from start to report ---- */
+
+static void on_exception(void *arg, weir_loop *loop,
+                         const struct weir_exception *exception)
+{
+    struct run *run = arg;
+
+    (void)loop;
+    if (run->options->verbose) {
+        say("%s%s%s", exception->message, exception->err ? ": " : "",
+            exception->err ? weir_strerror(exception->err) : "");
+    }
+}
+
+static bool check_limits(const struct run_options *options)
+{
+    uint64_t per_target = (options->conn_count + options->target_count - 1) /
+                          options->target_count;
+
+    return limits_raise_fds(options->conn_count) &&
+           limits_check_ports(per_target);
+}
+
+static int run_loop(struct run *run)
+{
+    weir_loop_set_exception_handler(run->loop, on_exception, run);
+    int err = weir_loop_add_signal_handler(run->loop, SIGINT, on_signal, run);
+    if (err >= 0) {
+        err = weir_loop_add_signal_handler(run->loop, SIGTERM, on_signal, run);
+    }
+    if (err >= 0) {
+        err = client_start(&run->client, on_event, run);
+    }
+    if (err >= 0 && run->phase != RUN_OVER) {
+        err = weir_loop_run(run->loop);
+    }
+    return err;
+}
+
+/* Everything between the options and a result that can be judged. */
+static int execute(struct run *run)
+{
+    const struct run_options *options = run->options;
+
+    int err = weir_loop_new(NULL, &run->loop);
+    if (err < 0) {
+        say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
+        return LOAD_USAGE;
+    }
+    weir_loop_features_text(run->loop, run->result->features,
+                            sizeof(run->result->features));
+    if (options->verbose) {
+        fputs(run->result->features, stderr);
+    }
+    err = client_init(&run->client, run->loop, options);
+    if (err < 0) {
+        say("no memory for %llu connections",
+            (unsigned long long)options->conn_count);
+        weir_loop_free(run->loop);
+        return LOAD_USAGE;
+    }
+    run->client.traffic.latency = &run->interval;
+    host_describe(&run->result->host);
+    err = run_loop(run);
+    if (err < 0) {
+        say("the run broke: %s (%s)", weir_strerror(err), weir_err_name(err));
+    }
+    client_stop(&run->client);
+    weir_loop_free(run->loop);
+    client_fini(&run->client);
+    return err < 0 ? LOAD_INTERNAL : LOAD_OK;
+}
+
+static FILE *open_json(const struct run_options *options)
+{
+    if (!options->json || !options->json_path) {
+        return stdout;
+    }
+    FILE *file = fopen(options->json_path, "we");
+    if (!file) {
+        say("--json: %s: %s", options->json_path, strerror(errno));
+    }
+    return file;
+}
+
+static int report(const struct run_options *options, struct result *result,
+                  FILE *json)
+{
+    int err = 0;
+
+    verdict_reach(result);
+    if (!options->quiet && (!options->json || options->json_path)) {
+        report_print(result, stdout);
+    }
+    if (options->json) {
+        err = json_write(result, json);
+    }
+    if (fflush(stdout) != 0 && err == 0) {
+        err = -errno;
+    }
+    report_complain(result);
+    if (err < 0) {
+        say("the result could not be written: %s", strerror(-err));
+        return LOAD_INTERNAL;
+    }
+    return (int)result->exit;
+}
+
+int run_main(int argc, char **argv, int first)
+{
+    static struct run_options options;
+    struct run *run = calloc(1, sizeof(*run));
+    struct result *result = calloc(1, sizeof(*result));
+    int exit_code = LOAD_USAGE;
+    FILE *json = NULL;
+
+    if (!run || !result) {
+        say("no memory");
+        exit_code = LOAD_INTERNAL;
+        goto out;
+    }
+    enum options_result parsed = options_parse(argc, argv, first, &options);
+    if (parsed != OPTIONS_READY) {
+        exit_code = parsed == OPTIONS_DONE ? LOAD_OK : LOAD_USAGE;
+        goto out;
+    }
+    if (!check_limits(&options)) {
+        goto out;
+    }
+    json = open_json(&options);
+    if (!json) {
+        goto out;
+    }
+    *run = (struct run){.options = &options, .result = result};
+    run->live = isatty(STDERR_FILENO) && !options.quiet;
+    result->options = &options;
+    histogram_clear(&run->interval);
+    histogram_clear(&result->latency);
+    histogram_clear(&result->connect_latency);
+    exit_code = execute(run);
+    if (exit_code == LOAD_OK) {
+        exit_code = report(&options, result, json);
+    }
+out:
+    if (json && json != stdout && fclose(json) != 0) {
+        say("--json: %s: %s", options.json_path, strerror(errno));
+        exit_code = LOAD_INTERNAL;
+    }
+    free(run);
+    free(result);
+    return exit_code;
+}

@@ -1,0 +1,399 @@
+/*
+ * The life of the server: listen on every address, say so in one line on
+ * standard output once all of them accept, serve until a signal comes, stop
+ * with a time of grace, end with 0. A second signal ends the grace.
+ *
+ * What it does with connections is in modes.c.
+ */
+#include "serve.h"
+
+#include "console.h"
+#include "limits.h"
+#include "modes.h"
+#include "target.h"
+#include "units.h"
+
+#include "weir/error.h"
+#include "weir/loop.h"
+#include "weir/server.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADDRESSES_MAX 16U
+
+/* Unless --grace says otherwise. */
+#define GRACE_NS UINT64_C(5000000000)
+
+/* Lines about trouble, a second; the rest is counted. */
+#define TROUBLE_LINES 5U
+
+enum {
+    FLAG_API = 256,
+    FLAG_MODE,
+    FLAG_STATS,
+    FLAG_GRACE,
+};
+
+struct serve {
+    weir_loop *loop;
+    const struct mode *mode;
+    uint64_t grace_ns;
+    bool stats;
+    bool verbose;
+    struct target targets[ADDRESSES_MAX];
+    size_t target_count;
+    weir_server *servers[ADDRESSES_MAX];
+    /* Servers that do not listen yet, and those that are not closed yet. */
+    size_t starting;
+    size_t closing;
+    bool stopping;
+    /* The first error that ends the program. */
+    int err;
+    struct mode_counts counts;
+    /* Lines of trouble in this second. */
+    uint64_t trouble_second;
+    uint64_t trouble_count;
+};
+
+static const struct option long_flags[] = {
+    {"api", required_argument, NULL, FLAG_API},
+    {"mode", required_argument, NULL, FLAG_MODE},
+    {"stats", no_argument, NULL, FLAG_STATS},
+    {"grace", required_argument, NULL, FLAG_GRACE},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "Usage: weir-load serve [FLAGS] tcp://HOST:PORT...\n"
+    "\n"
+    "Serves until SIGINT or SIGTERM; a second signal ends it at once. Prints "
+    "one\n"
+    "line with the addresses once it accepts. Port 0 lets the kernel choose; "
+    "host\n"
+    "* means all addresses.\n"
+    "\n"
+    "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
+    "\n"
+    "      --mode MODE     echo (default), discard or chargen\n"
+    "      --api protocol  the interface of weir that it is written on\n"
+    "      --grace TIME    for connections to finish at the end (5s)\n"
+    "      --stats         print statistics to standard error at the end\n"
+    "  -v, --verbose       what the library and the kernel do\n"
+    "  -h, --help          this text\n"
+    "\n"
+    "SIGUSR1 prints the statistics and every connection to standard error.\n";
+
+/* ---- statistics ---- */
+
+static void print_statistics(const struct serve *serve)
+{
+    char text[4096];
+
+    weir_loop_statistics_text(serve->loop, text, sizeof(text));
+    fprintf(stderr,
+            "served_connections %llu\nserved_open %llu\nserved_broken %llu\n"
+            "served_received_bytes %llu\n%s",
+            (unsigned long long)serve->counts.opened,
+            (unsigned long long)serve->counts.open_now,
+            (unsigned long long)serve->counts.broken,
+            (unsigned long long)serve->counts.received_bytes, text);
+    fflush(stderr);
+}
+
+static void on_usr1(void *arg, int signum)
+{
+    const struct serve *serve = arg;
+
+    (void)signum;
+    print_statistics(serve);
+    weir_loop_dump(serve->loop, stderr);
+    fflush(stderr);
+}
+
+/* Trouble of one second is told in a few lines. */
+static void on_exception(void *arg, weir_loop *loop,
+                         const struct weir_exception *exception)
+{
+    struct serve *serve = arg;
+    uint64_t second = weir_loop_time(loop) / UINT64_C(1000000000);
+
+    if (second != serve->trouble_second) {
+        serve->trouble_second = second;
+        serve->trouble_count = 0;
+    }
+    serve->trouble_count++;
+    if (serve->trouble_count > TROUBLE_LINES) {
+        return;
+    }
+    say("%s%s%s%s", exception->message, exception->err ? ": " : "",
+        exception->err ? weir_strerror(exception->err) : "",
+        serve->trouble_count == TROUBLE_LINES ? " (and more of the kind)" : "");
+}
+
+/* ---- the end ---- */
+
+static void on_closed(void *arg, weir_server *server)
+{
+    struct serve *serve = arg;
+
+    (void)server;
+    serve->closing--;
+    if (serve->closing == 0) {
+        weir_loop_stop(serve->loop);
+    }
+}
+
+static void stop(struct serve *serve, uint64_t grace_ns)
+{
+    bool first = !serve->stopping;
+
+    serve->stopping = true;
+    for (size_t i = 0; i < serve->target_count; i++) {
+        if (!serve->servers[i]) {
+            continue;
+        }
+        int err = weir_server_stop(serve->servers[i], grace_ns,
+                                   first ? on_closed : NULL, serve);
+        if (err < 0) {
+            say("stopping: %s", weir_strerror(err));
+            weir_loop_stop(serve->loop);
+            return;
+        }
+        serve->closing += first;
+    }
+    if (serve->closing == 0) {
+        weir_loop_stop(serve->loop);
+    }
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct serve *serve = arg;
+
+    (void)signum;
+    stop(serve, serve->stopping ? 0 : serve->grace_ns);
+}
+
+/* ---- the start ---- */
+
+static void print_addresses(const struct serve *serve)
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    printf("serving %s on", serve->mode->name);
+    for (size_t i = 0; i < serve->target_count; i++) {
+        size_t socket_count = weir_server_socket_count(serve->servers[i]);
+        for (size_t j = 0; j < socket_count; j++) {
+            struct weir_address address = {0};
+            if (weir_server_get_socket(serve->servers[i], j, &address) < 0) {
+                continue;
+            }
+            printf(" tcp://%s",
+                   weir_address_format(&address, text, sizeof(text)));
+        }
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+static void fail(struct serve *serve, const struct target *target, int err)
+{
+    say("%s: %s (%s)", target->text, weir_strerror(err), weir_err_name(err));
+    if (serve->err == 0) {
+        serve->err = err;
+    }
+    stop(serve, 0);
+}
+
+static void on_listening(void *arg, int err, weir_server *server)
+{
+    struct serve *serve = arg;
+
+    serve->starting--;
+    if (err < 0) {
+        for (size_t i = 0; i < serve->target_count; i++) {
+            if (serve->servers[i] == server) {
+                fail(serve, &serve->targets[i], err);
+            }
+        }
+        return;
+    }
+    if (serve->starting == 0 && serve->err == 0) {
+        print_addresses(serve);
+    }
+}
+
+static int listen_on_all(struct serve *serve)
+{
+    struct weir_factory factory = {serve->mode->create, &serve->counts};
+    struct weir_server_options options = {
+        .size = sizeof(options),
+        .done = on_listening,
+        .done_arg = serve,
+    };
+
+    for (size_t i = 0; i < serve->target_count; i++) {
+        const struct target *target = &serve->targets[i];
+        serve->starting++;
+        int err =
+            weir_create_server(serve->loop, &factory, target->host,
+                               target->port, &options, &serve->servers[i]);
+        if (err < 0) {
+            say("%s: %s (%s)", target->text, weir_strerror(err),
+                weir_err_name(err));
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int handle_signals(struct serve *serve)
+{
+    static const struct {
+        int signum;
+        weir_signal_fn *cb;
+    } handlers[] = {
+        {SIGINT, on_signal},
+        {SIGTERM, on_signal},
+        {SIGUSR1, on_usr1},
+    };
+
+    for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        int err = weir_loop_add_signal_handler(serve->loop, handlers[i].signum,
+                                               handlers[i].cb, serve);
+        if (err < 0) {
+            say("signal handler: %s", weir_strerror(err));
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* Returns the exit code. */
+static int serve_until_signal(struct serve *serve)
+{
+    int err = weir_loop_new(NULL, &serve->loop);
+    if (err < 0) {
+        say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
+        return LOAD_USAGE;
+    }
+    if (serve->verbose) {
+        char text[4096];
+        weir_loop_features_text(serve->loop, text, sizeof(text));
+        fputs(text, stderr);
+    }
+    weir_loop_set_exception_handler(serve->loop, on_exception, serve);
+    int exit_code = LOAD_USAGE;
+    if (handle_signals(serve) >= 0 && listen_on_all(serve) >= 0) {
+        err = weir_loop_run(serve->loop);
+        exit_code = serve->err < 0 ? LOAD_USAGE : LOAD_OK;
+        if (err < 0) {
+            say("the loop broke: %s (%s)", weir_strerror(err),
+                weir_err_name(err));
+            exit_code = LOAD_INTERNAL;
+        }
+    }
+    if (serve->stats) {
+        print_statistics(serve);
+    }
+    for (size_t i = 0; i < serve->target_count; i++) {
+        weir_server_free(serve->servers[i]);
+    }
+    weir_loop_free(serve->loop);
+    return exit_code;
+}
+
+/* ---- flags ---- */
+
+static bool read_flag(struct serve *serve, int flag, char **argv)
+{
+    switch (flag) {
+    case FLAG_API:
+        if (strcmp(optarg, "protocol") != 0) {
+            say("--api: '%s' is not there; this version has protocol", optarg);
+            return false;
+        }
+        return true;
+    case FLAG_MODE:
+        serve->mode = mode_find(optarg);
+        if (!serve->mode) {
+            say("--mode: '%s' is not echo, discard or chargen", optarg);
+        }
+        return serve->mode != NULL;
+    case FLAG_STATS:
+        serve->stats = true;
+        return true;
+    case FLAG_GRACE:
+        if (units_parse_time(optarg, &serve->grace_ns) < 0) {
+            say("--grace: '%s' is not a time such as 500ms or 10s", optarg);
+            return false;
+        }
+        return true;
+    case 'v':
+        serve->verbose = true;
+        return true;
+    case ':':
+        say("%s needs a value (see weir-load serve --help)", argv[optind - 1]);
+        return false;
+    default:
+        say("unknown flag %s (see weir-load serve --help)", argv[optind - 1]);
+        return false;
+    }
+}
+
+static bool read_targets(struct serve *serve, int argc, char **argv)
+{
+    char why[TARGET_WHY_SIZE];
+
+    if (optind == argc) {
+        say("no address; write tcp://HOST:PORT (see weir-load serve --help)");
+        return false;
+    }
+    if (argc - optind > (int)ADDRESSES_MAX) {
+        say("more than %u addresses", ADDRESSES_MAX);
+        return false;
+    }
+    for (int i = optind; i < argc; i++) {
+        if (target_parse(argv[i], true, &serve->targets[serve->target_count],
+                         why) < 0) {
+            say("%s", why);
+            return false;
+        }
+        serve->target_count++;
+    }
+    return true;
+}
+
+int serve_main(int argc, char **argv, int first)
+{
+    static struct serve serve;
+
+    serve = (struct serve){.mode = mode_find("echo"), .grace_ns = GRACE_NS};
+    opterr = 0;
+    optind = first;
+    for (;;) {
+        int flag = getopt_long(argc, argv, ":vh", long_flags, NULL);
+        if (flag == -1) {
+            break;
+        }
+        if (flag == 'h') {
+            fputs(help, stdout);
+            return LOAD_OK;
+        }
+        if (!read_flag(&serve, flag, argv)) {
+            return LOAD_USAGE;
+        }
+    }
+    if (!read_targets(&serve, argc, argv)) {
+        return LOAD_USAGE;
+    }
+    limits_raise_fds_to_hard();
+    return serve_until_signal(&serve);
+}

@@ -1,0 +1,142 @@
+/*
+ * The scheme decides the transport, and tcp is the only one that exists yet;
+ * the others that weir plans are told from plain mistakes.
+ *
+ * Paths, users and queries have no meaning here and are refused.
+ */
+#include "target.h"
+
+#include "weir/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const planned_schemes[] = {
+    "tls", "udp", "unix", "http", "https",
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+__attribute__((format(printf, 2, 3))) static int refuse(char *why,
+                                                        const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, TARGET_WHY_SIZE, format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+static int check_scheme(const char *text, char *why)
+{
+    const char *end = strstr(text, "://");
+    size_t len = end ? (size_t)(end - text) : strcspn(text, ":");
+
+    if (end && len == 3 && memcmp(text, "tcp", 3) == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < COUNT_OF(planned_schemes); i++) {
+        const char *name = planned_schemes[i];
+        if (strlen(name) == len && memcmp(text, name, len) == 0) {
+            return refuse(why,
+                          "'%.100s': this version speaks tcp:// only, not %s",
+                          text, name);
+        }
+    }
+    return refuse(why, "'%.100s' is not a target; write tcp://HOST:PORT", text);
+}
+
+static int parse_port(const char *digits, bool listening, uint16_t *ret)
+{
+    uint32_t port = 0;
+    size_t len = strlen(digits);
+
+    if (len == 0 || len > 5 || strspn(digits, "0123456789") != len) {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < len; i++) {
+        port = port * 10 + (uint32_t)(digits[i] - '0');
+    }
+    if (port > UINT16_MAX || (port == 0 && !listening)) {
+        return -EINVAL;
+    }
+    *ret = (uint16_t)port;
+    return 0;
+}
+
+/* Splits "HOST:PORT"; the host loses its brackets. */
+static int split(const char *text, const char *rest, struct target *target,
+                 char *why, const char **ret_port)
+{
+    const char *colon = strrchr(rest, ':');
+    const char *host = rest;
+
+    if (!colon || strchr(colon, ']')) {
+        return refuse(why, "'%.100s' has no port; write tcp://HOST:PORT", text);
+    }
+    size_t len = (size_t)(colon - rest);
+    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+        host++;
+        len -= 2;
+    } else if (memchr(host, ':', len)) {
+        return refuse(why, "'%.100s': write an IPv6 address in brackets", text);
+    }
+    if (len >= sizeof(target->host)) {
+        return refuse(why, "'%.100s': the host is too long", text);
+    }
+    memcpy(target->host, host, len);
+    target->host[len] = '\0';
+    *ret_port = colon + 1;
+    return 0;
+}
+
+static int parse_host(struct target *target, bool listening, char *why)
+{
+    if (listening && strcmp(target->host, "*") == 0) {
+        target->host[0] = '\0';
+    }
+    if (target->host[0] == '\0') {
+        return listening ? 0
+                         : refuse(why, "'%.100s' has no host", target->text);
+    }
+    int err = weir_address_parse(target->host, target->port, &target->address);
+    if (err == WEIR_ENOTLITERAL) {
+        return refuse(why,
+                      "'%s' is a host name; this version takes literal "
+                      "addresses only, such as 127.0.0.1 or [::1]",
+                      target->host);
+    }
+    if (err < 0) {
+        return refuse(why, "'%s': %s", target->host, weir_strerror(err));
+    }
+    return 0;
+}
+
+int target_parse(const char *text, bool listening, struct target *ret,
+                 char *why)
+{
+    struct target target = {.text = text};
+    const char *port = NULL;
+
+    int err = check_scheme(text, why);
+    if (err < 0) {
+        return err;
+    }
+    err = split(text, text + strlen("tcp://"), &target, why, &port);
+    if (err < 0) {
+        return err;
+    }
+    if (parse_port(port, listening, &target.port) < 0) {
+        return refuse(why, "'%.100s': the port must be a number from %d to %d",
+                      text, listening ? 0 : 1, UINT16_MAX);
+    }
+    err = parse_host(&target, listening, why);
+    if (err < 0) {
+        return err;
+    }
+    *ret = target;
+    return 0;
+}

@@ -1,0 +1,39 @@
+/*
+ * A target as it is written on the command line: tcp://HOST:PORT.
+ *
+ * The host is a literal address; names are refused with a line that says so,
+ * and so are schemes that this version does not speak.
+ */
+#ifndef WEIR_LOAD_TARGET_H
+#define WEIR_LOAD_TARGET_H
+
+#include "weir/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TARGET_HOST_SIZE 80
+
+/* Room for every reason that target_parse() gives. */
+#define TARGET_WHY_SIZE 256
+
+struct target {
+    /* As given, for reports; points into the command line. */
+    const char *text;
+    /* Without brackets; empty means all addresses (serve only). */
+    char host[TARGET_HOST_SIZE];
+    uint16_t port;
+    /* The same as a socket address; no length when the host is empty. */
+    struct weir_address address;
+};
+
+/*
+ * Read a target. Listening ones may have port 0 and an empty host or "*".
+ *
+ * Returns 0, or -EINVAL with one line in why (TARGET_WHY_SIZE bytes).
+ */
+int target_parse(const char *text, bool listening, struct target *ret,
+                 char *why);
+
+#endif
