@@ -1,0 +1,336 @@
+/*
+ * The send queue, one thing at a time: packing, limits, when references and
+ * leases are let go, memory that fails at each place, and release callbacks
+ * that write again. sendq_model.c tries what comes of combining them.
+ */
+#include "tests/unit/sendq_rig.h"
+
+#include <signal.h>
+
+/* ---- one thing at a time ---- */
+
+UNIT(sendq, an_empty_queue_names_nothing_and_holds_no_memory)
+{
+    setup();
+
+    check();
+    cr_assert_eq(check_gather(1, 1), 0);
+    consume(0);
+    cr_assert_eq(allocator.calls, 0);
+    teardown();
+}
+
+UNIT(sendq, small_copies_are_packed_into_one_vector)
+{
+    struct iovec iov[2];
+    setup();
+
+    for (size_t i = 0; i < FIRST_ROOM; i++) {
+        cr_assert_eq(copy(1), 0);
+    }
+
+    cr_assert_eq(wr_sendq_gather(&queue, iov, 2, UINT64_MAX), 1);
+    cr_assert_eq(iov[0].iov_len, FIRST_ROOM);
+    check();
+    cr_assert_eq(copy(1), 0);
+    cr_assert_eq(wr_sendq_gather(&queue, iov, 2, UINT64_MAX), 2);
+    check();
+    teardown();
+}
+
+UNIT(sendq, a_copy_is_packed_behind_bytes_that_are_in_flight)
+{
+    struct iovec before[2];
+    struct iovec after[2];
+    setup();
+    cr_assert_eq(copy(100), 0);
+    cr_assert_eq(wr_sendq_gather(&queue, before, 2, UINT64_MAX), 1);
+
+    cr_assert_eq(copy(50), 0);
+
+    cr_assert_eq(wr_sendq_gather(&queue, after, 2, UINT64_MAX), 1);
+    cr_assert_eq(after[0].iov_base, before[0].iov_base, "in flight and moved");
+    cr_assert_eq(after[0].iov_len, 150);
+    consume(100); /* what was in flight is done */
+    check();
+    teardown();
+}
+
+UNIT(sendq, gather_keeps_both_limits)
+{
+    setup();
+    for (int i = 0; i < 6; i++) {
+        cr_assert_eq(ref(10), 0);
+    }
+
+    for (uint32_t count = 0; count <= 7; count++) {
+        for (uint64_t bytes = 0; bytes <= 61; bytes++) {
+            const uint64_t named = check_gather(count, bytes);
+            const uint64_t whole = count < 6 ? count * 10 : 60;
+            cr_assert_eq(named, bytes < whole ? bytes : whole);
+        }
+    }
+    teardown();
+}
+
+UNIT(sendq, a_reference_is_released_with_its_last_byte_and_not_before)
+{
+    setup();
+    cr_assert_eq(ref(10), 0);
+    cr_assert_eq(ref(10), 0);
+
+    consume(9);
+    cr_assert_eq(refs_out, 2);
+    consume(1);
+    cr_assert_eq(refs_out, 1);
+    consume(9);
+    cr_assert_eq(refs_out, 1);
+    consume(1);
+
+    cr_assert_eq(refs_out, 0);
+    check();
+    teardown();
+}
+
+UNIT(sendq, a_reference_without_release_is_dropped_silently)
+{
+    static const uint8_t zero;
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)&zero,
+                              .iov_len = 1};
+    setup();
+
+    cr_assert_eq(wr_sendq_ref(&queue, &memory, &iov, NULL, NULL), 0);
+    wr_sendq_consume(&queue, &memory, 1);
+
+    cr_assert(wr_sendq_is_empty(&queue));
+    teardown();
+}
+
+UNIT(sendq, a_lease_is_held_until_its_last_byte_is_taken)
+{
+    setup();
+    cr_assert_eq(lease(10), 0);
+    cr_assert_eq(account.held_bytes, 12);
+
+    consume(9);
+    cr_assert_eq(account.held_bytes, 12);
+    consume(1);
+
+    cr_assert_eq(account.held_bytes, 0);
+    teardown();
+}
+
+UNIT(sendq, clear_releases_everything_once)
+{
+    setup();
+    cr_assert_eq(ref(1000), 0);
+    cr_assert_eq(copy(5000), 0);
+    cr_assert_eq(lease(300), 0);
+    cr_assert_eq(ref(7), 0);
+    consume(10);
+
+    wr_sendq_clear(&queue, &memory);
+
+    cr_assert_eq(refs_out, 0);
+    cr_assert_eq(released_sum, 1007);
+    cr_assert_eq(account.lease_count, 0);
+    cr_assert_eq(blocks.used_bytes, 0);
+    cr_assert_eq(chunks.used_count, 0);
+    teardown();
+}
+
+/* ---- no memory ---- */
+
+/* Fails the first, second ... allocation of @step until it needs no more. */
+static void starve_step(enum step prelude, enum step step)
+{
+    int failures = 0;
+
+    for (;;) {
+        setup();
+        cr_assert_eq(do_step(prelude), 0);
+        const struct wr_sendq before = queue;
+        const uint64_t used = blocks.used_bytes;
+        allocator.fail_at = allocator.calls + 1 + (uint64_t)failures;
+        int err = do_step(step);
+        const bool reached = allocator.calls >= allocator.fail_at;
+        allocator.fail_at = 0;
+        cr_assert_eq(err, reached ? -ENOMEM : 0);
+        if (err < 0) {
+            cr_assert_eq(queue.head, before.head);
+            cr_assert_eq(queue.tail, before.tail);
+            cr_assert_eq(blocks.used_bytes, used, "a failure kept a block");
+            check();
+            cr_assert_eq(do_step(step), 0, "no recovery");
+        }
+        check();
+        teardown();
+        if (!reached) {
+            break;
+        }
+        failures++;
+    }
+    cr_assert(failures > 0 || prelude == step);
+}
+
+UNIT(sendq, a_copy_without_memory_changes_nothing_wherever_it_fails)
+{
+    starve_step(TAKE_ALL, COPY_1);
+    starve_step(TAKE_ALL, COPY_LARGE);
+    starve_step(COPY_1, COPY_LARGE);
+    starve_step(COPY_FIRST_ROOM, COPY_1);
+    starve_step(REF_5, COPY_LARGE);
+}
+
+UNIT(sendq, a_reference_without_memory_is_still_the_callers)
+{
+    starve_step(TAKE_ALL, REF_5);
+}
+
+UNIT(sendq, a_lease_without_memory_is_not_held)
+{
+    setup();
+    allocator.fail_at = allocator.calls + 1;
+
+    cr_assert_eq(lease(7), -ENOMEM); /* looks at the references itself */
+
+    cr_assert(wr_sendq_is_empty(&queue));
+    teardown();
+}
+
+UNIT(sendq, chunks_that_run_out_in_the_middle_are_given_back)
+{
+    setup();
+    cr_assert_eq(copy(1), 0);
+    while (chunks.used_count + 1 < chunks.total_count) {
+        cr_assert_eq(ref(1), 0);
+    }
+    const uint64_t used = blocks.used_bytes;
+    allocator.fail_at = allocator.calls + 2; /* the first block is there */
+
+    cr_assert_eq(copy(LARGE_ROOM * 3), -ENOMEM);
+
+    allocator.fail_at = 0;
+    cr_assert_eq(blocks.used_bytes, used);
+    cr_assert_eq(chunks.used_count + 1, chunks.total_count);
+    check();
+    teardown();
+}
+
+/* ---- release callbacks that write ---- */
+
+static int rewrites_left;
+static uint8_t rewritten[64];
+
+static void release_and_write(void *arg)
+{
+    const uint64_t *leaves_bytes = arg;
+    const struct iovec iov = {.iov_base = rewritten,
+                              .iov_len = sizeof(rewritten)};
+
+    cr_assert_leq(queue.bytes, *leaves_bytes, "released and still counted");
+    if (rewrites_left == 0) {
+        return;
+    }
+    rewrites_left--;
+    for (size_t i = 0; i < sizeof(rewritten); i++) {
+        rewritten[i] = byte_at(written + i);
+    }
+    written += sizeof(rewritten);
+    cr_assert_eq(wr_sendq_ref(&queue, &memory, &iov, release_and_write, arg),
+                 0);
+    cr_assert_eq(copy(10), 0);
+}
+
+/* A queue of @before copied bytes, one piece whose release writes, and @after
+ * copied ones. */
+static void setup_rewriting(size_t before, size_t after, uint64_t *leaves)
+{
+    setup();
+    if (before > 0) {
+        cr_assert_eq(copy(before), 0);
+    }
+    for (size_t i = 0; i < sizeof(rewritten); i++) {
+        rewritten[i] = byte_at(written + i);
+    }
+    const struct iovec iov = {.iov_base = rewritten,
+                              .iov_len = sizeof(rewritten)};
+    cr_assert_eq(wr_sendq_ref(&queue, &memory, &iov, release_and_write, leaves),
+                 0);
+    written += sizeof(rewritten);
+    if (after > 0) {
+        cr_assert_eq(copy(after), 0);
+    }
+}
+
+UNIT(sendq, a_release_that_writes_appends_behind_everything)
+{
+    static const size_t sizes[] = {0, 5, 5000};
+
+    for (int i = 0; i < 9; i++) {
+        uint64_t leaves = sizes[i / 3];
+        setup_rewriting(sizes[i % 3], sizes[i / 3], &leaves);
+        rewrites_left = 1;
+
+        consume(sizes[i % 3] + sizeof(rewritten));
+
+        cr_assert_eq(rewrites_left, 0);
+        leaves += sizeof(rewritten) + 10;
+        check();
+        consume(queue.bytes);
+        check();
+        teardown();
+    }
+}
+
+UNIT(sendq, a_release_in_the_middle_of_what_was_taken_may_write)
+{
+    uint64_t leaves = 100;
+    setup_rewriting(20, 200, &leaves);
+    rewrites_left = 1;
+
+    consume(20 + sizeof(rewritten) + 100);
+
+    cr_assert_eq(queue.bytes, 100 + sizeof(rewritten) + 10);
+    check();
+    leaves = UINT64_MAX;
+    teardown();
+}
+
+UNIT(sendq, clearing_goes_on_until_releases_stop_writing)
+{
+    uint64_t leaves = UINT64_MAX;
+    setup_rewriting(20, 200, &leaves);
+    rewrites_left = 5;
+
+    wr_sendq_clear(&queue, &memory);
+
+    cr_assert_eq(rewrites_left, 0);
+    cr_assert(wr_sendq_is_empty(&queue));
+    teardown();
+}
+
+/* ---- weir's own mistakes ---- */
+
+UNIT_ABORTS(sendq, taking_more_than_there_is_aborts)
+{
+    setup();
+    cr_assert_eq(copy(5), 0);
+
+    wr_sendq_consume(&queue, &memory, 6);
+}
+
+UNIT_ABORTS(sendq, an_empty_copy_aborts)
+{
+    setup();
+
+    wr_ignore(wr_sendq_copy(&queue, &memory, NULL, 0, 0));
+}
+
+UNIT_ABORTS(sendq, an_empty_reference_aborts)
+{
+    const struct iovec iov = {.iov_base = &queue, .iov_len = 0};
+    setup();
+
+    wr_ignore(wr_sendq_ref(&queue, &memory, &iov, NULL, NULL));
+}
