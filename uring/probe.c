@@ -129,7 +129,7 @@ static bool probe_recv_credit(struct io_uring *uring, const int fds[2])
     if (send(fds[1], data, PROBE_BYTES / 2, MSG_NOSIGNAL) > 0) {
         struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
         io_uring_prep_recv_multishot(sqe, fds[0], NULL, 0, 0);
-        sqe->len = PROBE_BYTES;
+        sqe->len = PROBE_CREDIT;
         wr_sqe_set_optlen(sqe, PROBE_CREDIT);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = PROBE_GROUP;
