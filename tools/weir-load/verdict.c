@@ -14,6 +14,9 @@
 /* Above this share of a CPU the client may be what is measured. */
 #define BUSY_SHARE 0.80
 
+/* In a shorter window these shares are a matter of chance. */
+#define JUDGED_WINDOW_NS UINT64_C(100000000)
+
 /* More waiting for a CPU than this share of the window is worth a warning. */
 #define WAIT_SHARE 0.01
 
@@ -66,7 +69,7 @@ static void find_objections(struct result *result)
             (unsigned long long)result->open_at_begin,
             (unsigned long long)options->conn_count);
     }
-    if (result->in_flight > 0) {
+    if (result->in_flight > 0 && !result->interrupted) {
         add(invalid, "%llu requests were unanswered at the end",
             (unsigned long long)result->in_flight);
     }
@@ -81,17 +84,18 @@ static void find_objections(struct result *result)
 static void find_warnings(struct result *result)
 {
     struct remarks *warnings = &result->warnings;
+    bool is_long = result->window_ns >= JUDGED_WINDOW_NS;
     double share = verdict_cpu_share(result);
     double wait = result->window_ns ? (double)result->usage.run_queue_wait_ns /
                                           (double)result->window_ns
                                     : 0;
 
-    if (share > BUSY_SHARE) {
+    if (is_long && share > BUSY_SHARE) {
         add(warnings,
             "the client used %.0f %% of a CPU and may be the bottleneck",
             share * 100);
     }
-    if (wait > WAIT_SHARE) {
+    if (is_long && wait > WAIT_SHARE) {
         add(warnings,
             "the client waited %.1f %% of the time for a CPU; that is in the "
             "latencies",
@@ -114,6 +118,8 @@ static void find_warnings(struct result *result)
 
 void verdict_reach(struct result *result)
 {
+    result->invalid.count = 0;
+    result->warnings.count = 0;
     find_objections(result);
     find_warnings(result);
     if (result->interrupted) {

@@ -1,0 +1,111 @@
+/*
+ * The payload stream notices what goes wrong on the way: a changed byte, lost,
+ * repeated and exchanged blocks, and answers of another connection.
+ */
+#include "tools/weir-load/payload.c"
+
+#include "tests/unit/random.h"
+
+#include "tests/unit.h"
+
+enum { LONG = 512 * 1024 };
+
+static struct payload payload;
+static uint8_t wire[LONG];
+
+/* What a faithful server would have sent back. */
+static void echo(uint32_t start, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        wire[i] = payload.bytes[payload_after(start, i)];
+    }
+}
+
+UNIT(load_payload, a_faithful_echo_matches_from_every_position)
+{
+    struct unit_random random;
+
+    unit_random_seed(&random);
+    payload_init(&payload, 1);
+    for (int i = 0; i < 200; i++) {
+        uint32_t start = (uint32_t)(unit_random_next(&random) % PAYLOAD_PERIOD);
+        size_t len = (size_t)(unit_random_next(&random) % LONG) + 1;
+        echo(start, len);
+        cr_assert_eq(payload_match(&payload, start, wire, len), len);
+    }
+}
+
+UNIT(load_payload, every_position_has_its_reach_in_memory)
+{
+    payload_init(&payload, 1);
+
+    echo(PAYLOAD_PERIOD - 1, PAYLOAD_REACH);
+
+    cr_assert_eq(
+        memcmp(wire, payload.bytes + PAYLOAD_PERIOD - 1, PAYLOAD_REACH), 0);
+}
+
+UNIT(load_payload, the_first_changed_byte_is_found)
+{
+    static const size_t places[] = {0, 1, 127, 65520, 65521, 262143, 400000};
+
+    payload_init(&payload, 1);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        echo(77, LONG);
+        wire[places[i]] ^= 0x10;
+        cr_assert_eq(payload_match(&payload, 77, wire, LONG), places[i]);
+    }
+}
+
+UNIT(load_payload, a_lost_block_of_any_usual_size_is_noticed)
+{
+    payload_init(&payload, 1);
+    for (size_t lost = 1; lost <= LONG / 2; lost *= 2) {
+        echo(0, LONG);
+        size_t good = payload_match(&payload, 0, wire + lost, 64);
+        cr_assert_lt(good, 64, "%zu bytes were lost unnoticed", lost);
+    }
+}
+
+UNIT(load_payload, exchanged_requests_are_noticed)
+{
+    static const size_t sizes[] = {16, 128, 1024, 65536};
+
+    payload_init(&payload, 1);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        echo(0, LONG);
+        size_t good = payload_match(&payload, 0, wire + sizes[i], sizes[i]);
+        cr_assert_lt(good, sizes[i]);
+    }
+}
+
+UNIT(load_payload, connections_and_their_lives_begin_elsewhere)
+{
+    uint32_t first = payload_start(9, 0, 0);
+
+    cr_assert_eq(payload_start(9, 0, 0), first);
+    cr_assert_neq(payload_start(9, 1, 0), first);
+    cr_assert_neq(payload_start(9, 0, 1), first);
+    cr_assert_neq(payload_start(10, 0, 0), first);
+    for (uint64_t i = 0; i < 10000; i++) {
+        cr_assert_lt(payload_start(9, i, i / 3), PAYLOAD_PERIOD);
+    }
+}
+
+UNIT(load_payload, a_seed_is_a_stream)
+{
+    static struct payload other;
+
+    payload_init(&payload, 1);
+    payload_init(&other, 1);
+    cr_assert_eq(memcmp(&payload, &other, sizeof(other)), 0);
+    payload_init(&other, 2);
+    cr_assert_neq(memcmp(&payload, &other, 64), 0);
+}
+
+UNIT(load_payload, the_period_is_prime)
+{
+    for (uint32_t i = 2; i * i <= PAYLOAD_PERIOD; i++) {
+        cr_assert_neq(PAYLOAD_PERIOD % i, 0);
+    }
+}

@@ -1,0 +1,92 @@
+/*
+ * Targets as weir-load reads them: what is one, and one clear line for each
+ * way in which a text is none.
+ */
+#include "tools/weir-load/target.c"
+
+#include "tests/unit.h"
+
+static struct target target;
+static char why[TARGET_WHY_SIZE];
+
+static void refuses(const char *text, bool listening, const char *reason)
+{
+    struct target before = {.port = 4711};
+
+    target = before;
+    why[0] = '\0';
+    cr_assert_eq(target_parse(text, listening, &target, why), -EINVAL, "%s",
+                 text);
+    cr_assert_not_null(strstr(why, reason), "'%s' said: %s", text, why);
+    cr_assert_null(strchr(why, '\n'));
+    cr_assert_eq(target.port, 4711, "a refusal wrote its result");
+}
+
+UNIT(load_target, an_address_and_a_port_are_a_target)
+{
+    cr_assert_eq(target_parse("tcp://127.0.0.1:80", false, &target, why), 0);
+    cr_assert_str_eq(target.host, "127.0.0.1");
+    cr_assert_eq(target.port, 80);
+    cr_assert_eq(target.address.storage.any.sa_family, AF_INET);
+    cr_assert_str_eq(target.text, "tcp://127.0.0.1:80");
+}
+
+UNIT(load_target, ipv6_stands_in_brackets)
+{
+    cr_assert_eq(target_parse("tcp://[::1]:65535", false, &target, why), 0);
+    cr_assert_str_eq(target.host, "::1");
+    cr_assert_eq(target.port, 65535);
+    cr_assert_eq(target.address.storage.any.sa_family, AF_INET6);
+    refuses("tcp://::1:80", false, "brackets");
+}
+
+UNIT(load_target, only_a_listener_may_leave_things_open)
+{
+    cr_assert_eq(target_parse("tcp://*:0", true, &target, why), 0);
+    cr_assert_str_eq(target.host, "");
+    cr_assert_eq(target.port, 0);
+    cr_assert_eq(target_parse("tcp://:7", true, &target, why), 0);
+    refuses("tcp://127.0.0.1:0", false, "port");
+    refuses("tcp://:7", false, "no host");
+    refuses("tcp://*:7", false, "host name");
+}
+
+UNIT(load_target, a_name_is_told_from_nonsense)
+{
+    refuses("tcp://localhost:80", false, "host name");
+    refuses("tcp://localhost:80", true, "host name");
+}
+
+UNIT(load_target, ports_are_numbers_up_to_65535)
+{
+    static const char *const bad[] = {
+        "tcp://1.2.3.4:",    "tcp://1.2.3.4:65536",  "tcp://1.2.3.4:http",
+        "tcp://1.2.3.4:80/", "tcp://1.2.3.4:000080", "tcp://1.2.3.4:-1",
+    };
+
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        refuses(bad[i], false, "port must be a number");
+    }
+    refuses("tcp://1.2.3.4", false, "no port");
+    refuses("tcp://[::1]", false, "no port");
+}
+
+UNIT(load_target, other_schemes_are_named)
+{
+    refuses("tls://1.2.3.4:5", false, "tcp:// only, not tls");
+    refuses("http://1.2.3.4:5", false, "not http");
+    refuses("unix:/tmp/x", false, "not unix");
+    refuses("ftp://1.2.3.4:5", false, "not a target");
+    refuses("1.2.3.4:5", false, "not a target");
+    refuses("", false, "not a target");
+}
+
+UNIT(load_target, a_host_that_is_too_long_is_refused)
+{
+    char text[300];
+
+    memset(text, '1', sizeof(text));
+    memcpy(text, "tcp://", 6);
+    memcpy(text + 290, ":80", 4);
+    refuses(text, false, "too long");
+}

@@ -1,0 +1,118 @@
+/*
+ * Numbers with units, as weir-load's flags take them and its reports print
+ * them: every unit, the limits of 64 bits, and all that is no number.
+ */
+#include "tools/weir-load/units.c"
+
+#include "tests/unit.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static const char *const nonsense[] = {
+    "",    " ",  "k",  "-1",   "+1",    "1 k", " 1",  "1x", "0x10",
+    "1e3", "1.", ".5", "1..5", "1.5.5", "ten", "1kk", "%",  "1s1",
+};
+
+typedef int parse_fn(const char *, uint64_t *);
+
+static uint64_t must(parse_fn *parse_value, const char *text)
+{
+    uint64_t value = 0;
+
+    cr_assert_eq(parse_value(text, &value), 0, "'%s' was refused", text);
+    return value;
+}
+
+static void refuses(parse_fn *parse_value, const char *text, int err)
+{
+    uint64_t value = 42;
+
+    cr_assert_eq(parse_value(text, &value), err, "'%s'", text);
+    cr_assert_eq(value, 42, "'%s' wrote its result", text);
+}
+
+UNIT(load_units, counts_are_powers_of_1000)
+{
+    cr_assert_eq(must(units_parse_count, "0"), 0);
+    cr_assert_eq(must(units_parse_count, "17"), 17);
+    cr_assert_eq(must(units_parse_count, "50k"), 50000);
+    cr_assert_eq(must(units_parse_count, "1.5M"), 1500000);
+    cr_assert_eq(must(units_parse_count, "2G"), 2000000000);
+}
+
+UNIT(load_units, sizes_are_powers_of_1024)
+{
+    cr_assert_eq(must(units_parse_size, "128"), 128);
+    cr_assert_eq(must(units_parse_size, "128B"), 128);
+    cr_assert_eq(must(units_parse_size, "64K"), 65536);
+    cr_assert_eq(must(units_parse_size, "64k"), 65536);
+    cr_assert_eq(must(units_parse_size, "1.5MiB"), 1572864);
+    cr_assert_eq(must(units_parse_size, "2G"), UINT64_C(2) << 30);
+}
+
+UNIT(load_units, times_are_exact_to_the_nanosecond)
+{
+    cr_assert_eq(must(units_parse_time, "3"), 3 * SECOND);
+    cr_assert_eq(must(units_parse_time, "0.1"), SECOND / 10);
+    cr_assert_eq(must(units_parse_time, "7ns"), 7);
+    cr_assert_eq(must(units_parse_time, "1.5us"), 1500);
+    cr_assert_eq(must(units_parse_time, "250ms"), SECOND / 4);
+    cr_assert_eq(must(units_parse_time, "1.000000001s"), SECOND + 1);
+    cr_assert_eq(must(units_parse_time, "2m"), 120 * SECOND);
+    cr_assert_eq(must(units_parse_time, "1h"), 3600 * SECOND);
+}
+
+UNIT(load_units, percentages_are_millionths)
+{
+    cr_assert_eq(must(units_parse_percent, "100%"), 1000000);
+    cr_assert_eq(must(units_parse_percent, "0.1%"), 1000);
+    refuses(units_parse_percent, "1", -EINVAL);
+}
+
+UNIT(load_units, what_is_no_number_is_refused)
+{
+    for (size_t i = 0; i < COUNT_OF(nonsense); i++) {
+        refuses(units_parse_count, nonsense[i], -EINVAL);
+        refuses(units_parse_size, nonsense[i], -EINVAL);
+        refuses(units_parse_time, nonsense[i], -EINVAL);
+    }
+    refuses(units_parse_count, "1s", -EINVAL);
+    refuses(units_parse_size, "1s", -EINVAL);
+    refuses(units_parse_time, "1K", -EINVAL);
+}
+
+UNIT(load_units, what_does_not_fit_is_out_of_range)
+{
+    cr_assert_eq(must(units_parse_count, "18446744073709551615"), UINT64_MAX);
+    refuses(units_parse_count, "18446744073709551616", -ERANGE);
+    refuses(units_parse_count, "99999999999999999999999", -ERANGE);
+    refuses(units_parse_size, "17179869184G", -ERANGE);
+    refuses(units_parse_time, "18446744074", -ERANGE);
+}
+
+UNIT(load_units, printed_times_have_three_digits)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    cr_assert_str_eq(units_format_time(0, text), "0ns");
+    cr_assert_str_eq(units_format_time(999, text), "999ns");
+    cr_assert_str_eq(units_format_time(1000, text), "1.00us");
+    cr_assert_str_eq(units_format_time(9996, text), "10.0us");
+    cr_assert_str_eq(units_format_time(184321, text), "184us");
+    cr_assert_str_eq(units_format_time(999499, text), "999us");
+    cr_assert_str_eq(units_format_time(999500, text), "1.00ms");
+    cr_assert_str_eq(units_format_time(1814000, text), "1.81ms");
+    cr_assert_str_eq(units_format_time(10 * SECOND, text), "10.0s");
+    cr_assert_str_eq(units_format_time(3600 * SECOND, text), "3600s");
+}
+
+UNIT(load_units, printed_sizes_are_whole_where_they_can_be)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    cr_assert_str_eq(units_format_size(0, text), "0 B");
+    cr_assert_str_eq(units_format_size(1023, text), "1023 B");
+    cr_assert_str_eq(units_format_size(65536, text), "64 KiB");
+    cr_assert_str_eq(units_format_size(1572864, text), "1.5 MiB");
+    cr_assert_str_eq(units_format_size(UINT64_C(1) << 40, text), "1 TiB");
+}
