@@ -87,7 +87,10 @@ static struct wr_chunk *make_room(const struct wr_sendq_memory *memory,
     struct wr_chunk **link = &first;
 
     while (needed > 0) {
-        if (capacity > BLOCK_LARGEST || needed > capacity) {
+        if (capacity > BLOCK_LARGEST) {
+            capacity = BLOCK_LARGEST;
+        }
+        if (needed > capacity) {
             capacity = needed < BLOCK_LARGEST ? needed : BLOCK_LARGEST;
         }
         struct wr_chunk *chunk = make_copy_chunk(memory, capacity);

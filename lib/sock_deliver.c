@@ -11,32 +11,55 @@
 
 #include <string.h>
 
-/* A buffered protocol is fed by copying when bytes are in the pool. */
-static int feed_buffered(struct wr_sock *s, const uint8_t *data, size_t len)
+/* A buffered protocol is fed by copying when bytes are in the pool. Returns how
+ * many it was given: fewer than all when it paused, closed or was switched
+ * half-way. */
+static size_t feed_buffered(struct wr_sock *s, const uint8_t *data, size_t len)
 {
-    while (len > 0 && s->state == WR_SOCK_OPEN) {
+    size_t fed = 0;
+
+    while (fed < len && s->state == WR_SOCK_OPEN && !s->paused &&
+           s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED) {
         void *buf;
         size_t size;
-        if (s->t.binding.protocol->kind != WEIR_PROTOCOL_BUFFERED) {
-            return (int)len; /* switched meanwhile: the rest is its */
-        }
-        int err = wr_protocol_get_buffer(&s->t, len, &buf, &size);
+        int err = wr_protocol_get_buffer(&s->t, len - fed, &buf, &size);
         if (err < 0) {
             wr_sock_fail_callback(s, err, "get_buffer");
-            return 0;
+            break;
         }
-        const size_t part = len < size ? len : size;
-        memcpy(buf, data, part);
+        const size_t part = len - fed < size ? len - fed : size;
+        memcpy(buf, data + fed, part);
         s->t.loop->counts.copied_to_protocol += part;
-        data += part;
-        len -= part;
+        fed += part;
         err = wr_protocol_updated(&s->t, part);
         if (err < 0) {
             wr_sock_fail_callback(s, err, "buffer_updated");
-            return 0;
+            break;
         }
     }
-    return 0;
+    return fed;
+}
+
+static void keep_first(struct wr_sock *s, weir_lease *lease)
+{
+    lease->next = s->held_head;
+    s->held_head = lease;
+    if (!s->held_tail) {
+        s->held_tail = lease;
+    }
+}
+
+/* The rest of a lease that a buffered protocol did not want now. */
+static void keep_rest(struct wr_sock *s, weir_lease *lease, size_t fed)
+{
+    weir_lease *rest =
+        wr_lease_slice(lease, lease->data + fed, (uint32_t)(lease->len - fed));
+    if (!rest) {
+        wr_lease_unref(lease);
+        wr_sock_fail(s, -ENOMEM, "receive");
+        return;
+    }
+    keep_first(s, rest);
 }
 
 /* Shows bytes to the protocol; gives the lease back. */
@@ -46,11 +69,15 @@ static void deliver(struct wr_sock *s, weir_lease *lease)
         .data = lease->data, .len = lease->len, .lease = lease};
 
     if (WR_UNLIKELY(s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED)) {
-        const int rest = feed_buffered(s, buf.data, buf.len);
-        buf.data += buf.len - (size_t)rest;
-        buf.len = (size_t)rest;
+        const size_t fed = feed_buffered(s, buf.data, buf.len);
+        if (fed < buf.len && s->state == WR_SOCK_OPEN && s->paused) {
+            keep_rest(s, lease, fed);
+            return;
+        }
+        buf.data += fed;
+        buf.len -= fed;
     }
-    if (buf.len > 0) {
+    if (buf.len > 0 && s->state == WR_SOCK_OPEN) {
         int ret = wr_protocol_data(&s->t, &buf);
         if (WR_UNLIKELY(ret < 0)) {
             wr_sock_fail_callback(s, ret, "data_received");

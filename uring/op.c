@@ -138,18 +138,22 @@ void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
                   uint32_t credit, uint32_t buf_size)
 {
-    wr_assert(credit > 0);
+    wr_assert(credit > 1);
     struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_RECV, fd);
 
-    /* The cap on each receive makes the total exact: without it the last one
-     * takes a whole buffer (Linux 6.17). */
-    sqe->len = credit < buf_size ? credit : buf_size;
     sqe->flags = IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
-    if (wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
-        sqe->ioprio = IORING_RECV_MULTISHOT;
-        wr_sqe_set_optlen(sqe, credit);
+    if (!wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
+        sqe->len = credit < buf_size ? credit : buf_size;
+        return;
     }
+    /* The kernel ends the receive once the total has arrived, but bounds each
+     * step by the cap alone (Linux 6.18): the last step may overshoot by less
+     * than one cap, so that much is kept back. */
+    const uint32_t cap = credit / 2 < buf_size ? credit / 2 : buf_size;
+    sqe->ioprio = IORING_RECV_MULTISHOT;
+    sqe->len = cap;
+    wr_sqe_set_optlen(sqe, credit - cap);
 }
 
 void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
