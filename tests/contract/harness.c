@@ -1,0 +1,615 @@
+/*
+ * The rig of the contract suites; see harness.h.
+ *
+ * The recorder is the protocol under which most tests run: it writes down each
+ * callback, checks that none is nested in another (R7; but for pause_writing),
+ * that nothing comes before connection_made or after connection_lost (R2), and
+ * that the bytes are the pattern.
+ */
+#include "tests/contract/harness.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define WAIT_NS      (30 * RIG_S)
+#define SMALL_BUFFER 16384
+#define CLOG_BYTES   (4u << 20)
+
+static const char *current_name = "no maker";
+
+const char *rig_name(void)
+{
+    return current_name;
+}
+
+/* ---- the recorder ---- */
+
+void rig_record(struct rig *rig, const char *event)
+{
+    const size_t len = strlen(rig->events);
+    const size_t event_len = strlen(event);
+    const bool repeated = len >= event_len && strcmp(event, "data") == 0 &&
+                          strcmp(rig->events + len - event_len, event) == 0;
+    if (repeated || len + event_len + 2 > sizeof(rig->events)) {
+        return;
+    }
+    snprintf(rig->events + len, sizeof(rig->events) - len, "%s%s",
+             len > 0 ? " " : "", event);
+}
+
+static void enter(struct rig *rig, const char *event)
+{
+    expect(rig->depth == 0);
+    expect(rig->lost_count == 0);
+    rig->depth++;
+    rig_record(rig, event);
+}
+
+static void connection_made(void *user, weir_transport *t)
+{
+    struct rig *rig = user;
+    enter(rig, "made");
+    expect_eq(rig->made_count, 0);
+    rig->made_count++;
+    rig->t = weir_transport_ref(t);
+    if (rig->small_buffers) {
+        set_socket_option(weir_transport_get_socket(t), SOL_SOCKET, SO_SNDBUF,
+                          SMALL_BUFFER);
+    }
+    if (rig->hooks.connection_made) {
+        rig->hooks.connection_made(rig);
+    }
+    rig->depth--;
+}
+
+static void connection_lost(void *user, weir_transport *t, int err)
+{
+    struct rig *rig = user;
+    enter(rig, "lost");
+    expect(t == rig->t);
+    expect_eq(rig->made_count, 1);
+    rig->lost_count++;
+    rig->lost_err = err;
+    if (rig->hooks.connection_lost) {
+        rig->hooks.connection_lost(rig);
+    }
+    rig->depth--;
+}
+
+static void pause_writing(void *user, weir_transport *t)
+{
+    struct rig *rig = user;
+    expect(t == rig->t);
+    expect_eq(rig->lost_count, 0);
+    rig_record(rig, "pause");
+    if (rig->hooks.pause_writing) {
+        rig->hooks.pause_writing(rig);
+    }
+}
+
+static void resume_writing(void *user, weir_transport *t)
+{
+    struct rig *rig = user;
+    enter(rig, "resume");
+    expect(t == rig->t);
+    if (rig->hooks.resume_writing) {
+        rig->hooks.resume_writing(rig);
+    }
+    rig->depth--;
+}
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct rig *rig = user;
+    enter(rig, "data");
+    expect(t == rig->t);
+    expect(buf->len > 0);
+    expect_eq(rig->made_count, 1);
+    expect(rig_is_pattern(buf->data, rig->received, buf->len));
+    rig->received += buf->len;
+    int result = 0;
+    if (rig->hooks.data_received) {
+        result = rig->hooks.data_received(rig, buf);
+    }
+    rig->depth--;
+    return result;
+}
+
+static int eof_received(void *user, weir_transport *t)
+{
+    struct rig *rig = user;
+    enter(rig, "eof");
+    expect(t == rig->t);
+    int result = rig->eof_result;
+    if (rig->hooks.eof_received) {
+        result = rig->hooks.eof_received(rig);
+    }
+    rig->depth--;
+    return result;
+}
+
+const struct weir_protocol rig_protocol = {
+    .size = sizeof(rig_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = connection_made,
+    .connection_lost = connection_lost,
+    .pause_writing = pause_writing,
+    .resume_writing = resume_writing,
+    .data_received = data_received,
+    .eof_received = eof_received,
+};
+
+static void exception_hook(void *arg, weir_loop *loop,
+                           const struct weir_exception *exception)
+{
+    struct rig *rig = arg;
+    expect(loop == rig->loop);
+    expect(exception->message != NULL);
+    rig->exception_count++;
+    rig->exception_err = exception->err;
+    rig->exception_callback = exception->callback;
+}
+
+/* ---- sockets ---- */
+
+void set_socket_option(int fd, int level, int name, int value)
+{
+    expect_eq(setsockopt(fd, level, name, &value, sizeof(value)), 0);
+}
+
+void set_nonblocking(int fd)
+{
+    expect_eq(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
+}
+
+int listen_tcp(uint16_t *ret_port, int receive_buffer)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET};
+    socklen_t len = sizeof(addr);
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    expect(fd >= 0);
+    if (receive_buffer > 0) {
+        set_socket_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer);
+    }
+    expect_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    expect_eq(listen(fd, 4096), 0);
+    expect_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    *ret_port = ntohs(addr.sin_port);
+    return fd;
+}
+
+/* ---- makers ---- */
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    struct rig *rig = arg;
+    expect(weir_transport_get_loop(t) == rig->loop);
+    ret->protocol = rig->protocol ? rig->protocol : &rig_protocol;
+    ret->user = rig;
+    return 0;
+}
+
+/* weir connects to a plain socket. */
+static void open_connected(struct rig *rig)
+{
+    const struct weir_factory factory = {.create = create, .arg = rig};
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .stream = rig->stream};
+    uint16_t port;
+    int fd = listen_tcp(&port, rig->small_buffers ? SMALL_BUFFER : 0);
+    expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
+                                     &options, NULL),
+              0);
+    rig_turn(rig);
+    rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    expect(rig->peer >= 0);
+    close(fd);
+}
+
+static void server_done(void *arg, int err, weir_server *server)
+{
+    struct rig *rig = arg;
+    expect_eq(err, 0);
+    expect(server == rig->server);
+    rig->count = 1;
+}
+
+static bool has_count(void *arg)
+{
+    return ((struct rig *)arg)->count > 0;
+}
+
+/* A plain socket connects to weir. */
+static void open_accepted(struct rig *rig)
+{
+    const struct weir_factory factory = {.create = create, .arg = rig};
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .done = server_done,
+                                                .done_arg = rig,
+                                                .stream = rig->stream};
+    struct weir_address addr;
+    expect_eq(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
+                                 &rig->server),
+              0);
+    rig_wait(rig, has_count);
+    rig->count = 0;
+    expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);
+    rig->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    expect(rig->peer >= 0);
+    if (rig->small_buffers) {
+        set_socket_option(rig->peer, SOL_SOCKET, SO_RCVBUF, SMALL_BUFFER);
+    }
+    expect_eq(connect(rig->peer, &addr.storage.any, addr.len), 0);
+}
+
+/* A Unix stream socket that weir adopts. */
+static void open_unix(struct rig *rig)
+{
+    const struct weir_factory factory = {.create = create, .arg = rig};
+    struct weir_connect_options options = {
+        .size = sizeof(options), .use_sock = true, .stream = rig->stream};
+    int fds[2];
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    rig->peer = fds[0];
+    options.sock = fds[1];
+    expect_eq(
+        weir_create_connection(rig->loop, &factory, NULL, 0, &options, NULL),
+        0);
+}
+
+static const struct pair_maker makers[] = {
+    {.name = "tcp connected",
+     .can_reset = true,
+     .has_addresses = true,
+     .open = open_connected},
+    {.name = "tcp accepted",
+     .can_reset = true,
+     .has_addresses = true,
+     .open = open_accepted},
+    {.name = "unix", .open = open_unix},
+};
+
+enum { MAKER_COUNT = sizeof(makers) / sizeof(makers[0]) };
+
+/* ---- rounds ---- */
+
+static bool is_made(void *arg)
+{
+    return ((struct rig *)arg)->made_count > 0;
+}
+
+static void begin(struct rig *rig)
+{
+    const struct weir_loop_options options = {
+        .size = sizeof(options), .held_limit_bytes = rig->held_limit_bytes};
+
+    memset(&rig->loop, 0, sizeof(*rig) - offsetof(struct rig, loop));
+    rig->maker = &makers[rig->round];
+    rig->peer = -1;
+    current_name = rig->maker->name;
+    expect_eq(weir_loop_new(&options, &rig->loop), 0);
+    weir_loop_set_exception_handler(rig->loop, exception_hook, rig);
+    rig->maker->open(rig);
+    set_nonblocking(rig->peer);
+    rig_wait(rig, is_made);
+    if (rig->server) {
+        weir_server_close(rig->server);
+    }
+}
+
+static void check_statistics(const struct rig *rig)
+{
+    const struct weir_loop_statistics stats = rig_statistics(rig);
+
+    expect_eq(stats.connections, 0);
+    expect_eq(stats.queued_bytes, 0);
+    expect_eq(stats.leases, 0);
+    expect_eq(stats.held_bytes, 0);
+    expect_eq(stats.timers, 0);
+}
+
+static void end(struct rig *rig)
+{
+    rig_peer_close(rig);
+    if (!rig->loop) {
+        return; /* the test has freed it */
+    }
+    if (rig->lost_count == 0) {
+        expect_eq(weir_transport_abort(rig->t), 0);
+        rig_wait_lost(rig);
+    }
+    expect_eq(rig->lost_count, 1);
+    expect_eq(rig->depth, 0);
+    if (rig->server) {
+        weir_server_free(rig->server);
+    }
+    rig_turn(rig);
+    weir_transport_unref(rig->t);
+    check_statistics(rig);
+    expect_eq(weir_loop_free(rig->loop), 0);
+}
+
+bool rig_next(struct rig *rig)
+{
+    if (rig->loop || rig->maker) {
+        end(rig);
+        rig->round++;
+    }
+    if (rig->round == MAKER_COUNT) {
+        rig->maker = NULL;
+        rig->loop = NULL;
+        return false;
+    }
+    begin(rig);
+    return true;
+}
+
+/* ---- the loop ---- */
+
+struct guard {
+    weir_condition_fn *condition;
+    void *arg;
+    bool expired;
+};
+
+static void expire(void *arg)
+{
+    struct guard *guard = arg;
+    guard->expired = true;
+}
+
+static bool holds(void *arg)
+{
+    const struct guard *guard = arg;
+    return guard->expired || guard->condition(guard->arg);
+}
+
+void run_loop_until(weir_loop *loop, weir_condition_fn *condition, void *arg)
+{
+    struct guard guard = {.condition = condition, .arg = arg};
+    struct weir_handle handle;
+
+    expect_eq(weir_loop_call_later(loop, WAIT_NS, expire, &guard, &handle), 0);
+    expect_eq(weir_loop_run_until(loop, holds, &guard), 0);
+    expect(!guard.expired);
+    weir_loop_cancel(loop, handle);
+}
+
+void rig_wait(struct rig *rig, weir_condition_fn *condition)
+{
+    run_loop_until(rig->loop, condition, rig);
+}
+
+static bool is_lost(void *arg)
+{
+    return ((struct rig *)arg)->lost_count > 0;
+}
+
+void rig_wait_lost(struct rig *rig)
+{
+    rig_wait(rig, is_lost);
+}
+
+struct wanted {
+    const struct rig *rig;
+    const char *event;
+    uint64_t bytes;
+};
+
+static bool has_event(void *arg)
+{
+    const struct wanted *wanted = arg;
+    return strstr(wanted->rig->events, wanted->event) != NULL;
+}
+
+void rig_wait_event(struct rig *rig, const char *event)
+{
+    struct wanted wanted = {.rig = rig, .event = event};
+    run_loop_until(rig->loop, has_event, &wanted);
+}
+
+static bool has_received(void *arg)
+{
+    const struct wanted *wanted = arg;
+    return wanted->rig->received >= wanted->bytes;
+}
+
+void rig_wait_received(struct rig *rig, uint64_t bytes)
+{
+    struct wanted wanted = {.rig = rig, .bytes = bytes};
+    run_loop_until(rig->loop, has_received, &wanted);
+}
+
+void rig_turn(struct rig *rig)
+{
+    weir_loop_stop(rig->loop);
+    expect_eq(weir_loop_run(rig->loop), 0);
+}
+
+void rig_turns(struct rig *rig, int count)
+{
+    for (int i = 0; i < count; i++) {
+        rig_turn(rig);
+    }
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * RIG_S + (uint64_t)ts.tv_nsec;
+}
+
+void rig_turn_for(struct rig *rig, uint64_t time_ns)
+{
+    const uint64_t until_ns = now_ns() + time_ns;
+    do {
+        rig_turn(rig);
+        poll(NULL, 0, 1);
+    } while (now_ns() < until_ns);
+}
+
+struct weir_loop_statistics rig_statistics(const struct rig *rig)
+{
+    struct weir_loop_statistics stats;
+    weir_loop_get_statistics(rig->loop, &stats);
+    return stats;
+}
+
+/* ---- bytes ---- */
+
+static uint8_t pattern_at(uint64_t offset)
+{
+    return (uint8_t)(offset * 31 + (offset >> 8) * 17 + (offset >> 16));
+}
+
+void rig_pattern(void *buf, uint64_t offset, size_t len)
+{
+    uint8_t *bytes = buf;
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = pattern_at(offset + i);
+    }
+}
+
+bool rig_is_pattern(const void *buf, uint64_t offset, size_t len)
+{
+    const uint8_t *bytes = buf;
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != pattern_at(offset + i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int rig_write(struct rig *rig, size_t len)
+{
+    uint8_t *buf = malloc(len ? len : 1);
+    expect(buf != NULL);
+    rig_pattern(buf, rig->written, len);
+    const uint64_t before = rig->written;
+    rig->written += len; /* the write may call pause_writing, which looks */
+    int err = weir_transport_write(rig->t, buf, len);
+    if (err < 0) {
+        rig->written = before;
+    }
+    free(buf);
+    return err;
+}
+
+void rig_clog(struct rig *rig)
+{
+    expect(rig->small_buffers);
+    expect_eq(rig_write(rig, CLOG_BYTES), 0);
+    size_t before;
+    do { /* until no completion comes any more */
+        before = rig_pending(rig);
+        rig_turn_for(rig, 5 * RIG_MS);
+    } while (rig_pending(rig) != before || before == CLOG_BYTES);
+    expect(rig_pending(rig) > 0);
+}
+
+size_t rig_pending(const struct rig *rig)
+{
+    return weir_transport_get_write_buffer_size(rig->t);
+}
+
+/* ---- the peer ---- */
+
+/* Lets the loop turn until the peer may go on. */
+static void peer_wait(struct rig *rig, short events, uint64_t until_ns)
+{
+    struct pollfd pollfd = {.fd = rig->peer, .events = events};
+    rig_turn(rig);
+    poll(&pollfd, 1, 1);
+    expect(now_ns() < until_ns);
+}
+
+void rig_peer_send(struct rig *rig, size_t len)
+{
+    static uint8_t buf[65536];
+    const uint64_t until_ns = now_ns() + WAIT_NS;
+
+    while (len > 0) {
+        const size_t part = len < sizeof(buf) ? len : sizeof(buf);
+        rig_pattern(buf, rig->peer_sent, part);
+        ssize_t sent = send(rig->peer, buf, part, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EAGAIN) {
+            peer_wait(rig, POLLOUT, until_ns);
+            continue;
+        }
+        expect(sent > 0);
+        rig->peer_sent += (uint64_t)sent;
+        len -= (size_t)sent;
+    }
+}
+
+/* Reads some bytes: how many, 0 at the end, or -errno. */
+static ssize_t peer_read_some(struct rig *rig, uint64_t max)
+{
+    static uint8_t buf[262144];
+    const uint64_t until_ns = now_ns() + WAIT_NS;
+    const size_t want = max < sizeof(buf) ? (size_t)max : sizeof(buf);
+
+    for (;;) {
+        ssize_t got = recv(rig->peer, buf, want, 0);
+        if (got >= 0) {
+            expect(rig_is_pattern(buf, rig->peer_received, (size_t)got));
+            rig->peer_received += (uint64_t)got;
+            return got;
+        }
+        if (errno != EAGAIN) {
+            return -errno;
+        }
+        peer_wait(rig, POLLIN, until_ns);
+    }
+}
+
+void rig_peer_read(struct rig *rig, uint64_t len)
+{
+    while (len > 0) {
+        const ssize_t got = peer_read_some(rig, len);
+        expect(got > 0);
+        len -= (uint64_t)got;
+    }
+}
+
+int rig_peer_read_end(struct rig *rig)
+{
+    ssize_t got;
+    do {
+        got = peer_read_some(rig, UINT64_MAX);
+    } while (got > 0);
+    return (int)got;
+}
+
+void rig_peer_shutdown(struct rig *rig)
+{
+    expect_eq(shutdown(rig->peer, SHUT_WR), 0);
+}
+
+void rig_peer_close(struct rig *rig)
+{
+    if (rig->peer >= 0) {
+        close(rig->peer);
+        rig->peer = -1;
+    }
+}
+
+void rig_peer_reset(struct rig *rig)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    expect(rig->maker->can_reset);
+    expect_eq(
+        setsockopt(rig->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)),
+        0);
+    rig_peer_close(rig);
+}

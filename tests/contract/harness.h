@@ -1,0 +1,162 @@
+/*
+ * The rig of the contract suites: a loop, a transport, and its peer.
+ *
+ * What a stream transport promises is tested over every kind of connection
+ * alike. A maker brings a connected pair about: one end is the transport under
+ * test, the *subject*, the other the *peer*, a plain descriptor that the test
+ * drives. A test is one body for all makers:
+ *
+ *     struct rig rig = {.hooks = {.data_received = refuse}};
+ *     while (rig_next(&rig)) {
+ *         rig_peer_send(&rig, 5);
+ *         rig_wait_lost(&rig);
+ *         expect_eq(rig.lost_err, -EPROTO);
+ *     }
+ *
+ * Bytes in both directions are a pattern that names its own place, so that a
+ * byte lost, doubled or moved is seen at once. rig_next() ends the last round
+ * and looks at what it left behind.
+ */
+#ifndef WEIR_TESTS_CONTRACT_HARNESS_H
+#define WEIR_TESTS_CONTRACT_HARNESS_H
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <weir/buffer.h>
+#include <weir/error.h>
+#include <weir/loop.h>
+#include <weir/server.h>
+#include <weir/transport.h>
+
+/* Assertions that say which maker it was. */
+#define expect(cond) cr_assert(cond, "%s: %s", rig_name(), #cond)
+
+#define expect_eq(actual, expected)                                            \
+    do {                                                                       \
+        const long long actual_ = (long long)(actual);                         \
+        const long long expected_ = (long long)(expected);                     \
+        cr_assert(actual_ == expected_, "%s: %s is %lld, not %lld",            \
+                  rig_name(), #actual, actual_, expected_);                    \
+    } while (0)
+
+#define expect_events(rig, text)                                               \
+    cr_assert(strcmp((rig)->events, text) == 0, "%s: events are '%s'",         \
+              rig_name(), (rig)->events)
+
+#define RIG_MS UINT64_C(1000000)
+#define RIG_S  UINT64_C(1000000000)
+
+struct rig;
+
+/* How a pair comes about, and what this kind of connection can do. */
+struct pair_maker {
+    const char *name;
+    bool can_reset;     /* the peer can break the connection at will */
+    bool has_addresses; /* peername and sockname mean something */
+    /* Starts making: sets rig->peer; connection_made will follow. */
+    void (*open)(struct rig *rig);
+};
+
+/* What a test adds to the recorder; NULL adds nothing. */
+struct rig_hooks {
+    void (*connection_made)(struct rig *rig);
+    void (*connection_lost)(struct rig *rig);
+    void (*pause_writing)(struct rig *rig);
+    void (*resume_writing)(struct rig *rig);
+    int (*data_received)(struct rig *rig, const struct weir_buf *buf);
+    int (*eof_received)(struct rig *rig);
+};
+
+struct rig {
+    /* Chosen by the test, kept from round to round. */
+    struct rig_hooks hooks;
+    const struct weir_protocol *protocol; /* NULL: the recorder */
+    int eof_result;                       /* of eof_received; 0 closes */
+    bool small_buffers; /* few bytes fit into the kernel on both sides */
+    uint64_t held_limit_bytes;
+    struct weir_stream_options stream;
+    size_t round;
+
+    /* Of this round; all zero when it begins. */
+    weir_loop *loop;
+    weir_transport *t; /* the subject; the rig keeps a reference */
+    const struct pair_maker *maker;
+    weir_server *server;
+    int peer;            /* -1 when closed */
+    char events[512];    /* "made data eof lost" */
+    int depth;           /* of callbacks that run now */
+    int made_count;      /* calls of connection_made */
+    int lost_count;      /* calls of connection_lost */
+    int lost_err;        /* what the last one was told */
+    int exception_count; /* calls of the exception hook */
+    int exception_err;
+    const char *exception_callback;
+    uint64_t received;      /* bytes that data_received was shown */
+    uint64_t written;       /* bytes that writes accepted */
+    uint64_t peer_sent;     /* bytes that the peer sent */
+    uint64_t peer_received; /* bytes that the peer got */
+    bool timed_out;
+    int step;       /* for the test */
+    int count;      /* for the test */
+    uint64_t bytes; /* for the test */
+};
+
+/* The maker's name, for messages. */
+const char *rig_name(void);
+
+/* Ends the last round, begins the next; false when all makers had theirs. */
+bool rig_next(struct rig *rig);
+
+/* The recorder, for tests that bring a table of their own. */
+extern const struct weir_protocol rig_protocol;
+void rig_record(struct rig *rig, const char *event);
+
+/* ---- the loop ---- */
+
+/* Runs until @condition holds; fails the test when that takes 30 s. */
+void run_loop_until(weir_loop *loop, weir_condition_fn *condition, void *arg);
+
+void rig_wait(struct rig *rig, weir_condition_fn *condition);
+void rig_wait_lost(struct rig *rig);
+void rig_wait_event(struct rig *rig, const char *event);
+void rig_wait_received(struct rig *rig, uint64_t bytes);
+/* One turn without waiting, and several. */
+void rig_turn(struct rig *rig);
+void rig_turns(struct rig *rig, int count);
+/* Turns for a while: for what must not happen. */
+void rig_turn_for(struct rig *rig, uint64_t time_ns);
+struct weir_loop_statistics rig_statistics(const struct rig *rig);
+
+/* ---- the subject ---- */
+
+void rig_pattern(void *buf, uint64_t offset, size_t len);
+bool rig_is_pattern(const void *buf, uint64_t offset, size_t len);
+/* Writes the next @len bytes of the pattern. */
+int rig_write(struct rig *rig, size_t len);
+/* Writes more than the kernel takes while the peer does not read: afterwards
+ * bytes wait and a send is in flight. Wants small_buffers. */
+void rig_clog(struct rig *rig);
+size_t rig_pending(const struct rig *rig);
+
+/* ---- the peer; loop turns run while it has to wait ---- */
+
+void rig_peer_send(struct rig *rig, size_t len);
+/* Reads exactly @len bytes, which must be the pattern. */
+void rig_peer_read(struct rig *rig, uint64_t len);
+/* Reads whatever comes, the pattern, until the end: 0 or -errno. */
+int rig_peer_read_end(struct rig *rig);
+void rig_peer_shutdown(struct rig *rig);
+void rig_peer_close(struct rig *rig);
+/* Breaks the connection; the maker can_reset. */
+void rig_peer_reset(struct rig *rig);
+
+/* ---- for tests without a pair ---- */
+
+/* A listening TCP socket on a free port of 127.0.0.1. */
+int listen_tcp(uint16_t *ret_port, int receive_buffer);
+void set_socket_option(int fd, int level, int name, int value);
+void set_nonblocking(int fd);
+
+#endif
