@@ -1,0 +1,308 @@
+/*
+ * The receive pool without a ring: credit, and leases over copies and parts.
+ *
+ * Credit is arithmetic on five numbers, so it is tried on all combinations of
+ * the values where something changes. Leases are looked at as counts: who is
+ * charged, who keeps whom, and what is left in the end. tests/trace/pool.c has
+ * the buffers that the kernel fills.
+ */
+#include "uring/pool.h"
+
+#include "tests/unit.h"
+#include "tests/unit/allocator.h"
+
+#include <signal.h>
+
+static struct unit_allocator allocator;
+static struct wr_blocks blocks;
+static struct wr_pool pool;
+static struct wr_account account;
+static int released_count;
+
+static void released(struct wr_account *of)
+{
+    cr_assert_eq(of, &account);
+    released_count++;
+}
+
+static void setup(void)
+{
+    unit_allocator_init(&allocator);
+    wr_blocks_init(&blocks, &allocator.hooks);
+    memset(&pool, 0, sizeof(pool));
+    pool.blocks = &blocks;
+    pool.limit_bytes = 64u << 20;
+    wr_slab_init(&pool.leases, &allocator.hooks, sizeof(weir_lease));
+    account =
+        (struct wr_account){.limit_bytes = 1u << 20, .released = released};
+    released_count = 0;
+}
+
+static void teardown(void)
+{
+    cr_assert_eq(account.held_bytes, 0);
+    cr_assert_eq(account.lease_count, 0);
+    cr_assert_eq(pool.held_bytes, 0);
+    wr_slab_fini(&pool.leases);
+    wr_blocks_fini(&blocks);
+    unit_allocator_check(&allocator);
+}
+
+/* ---- credit ---- */
+
+static const uint64_t held[] = {0,
+                                1,
+                                WR_CREDIT_MIN - 1,
+                                WR_CREDIT_MIN,
+                                WR_CREDIT_MAX - 1,
+                                WR_CREDIT_MAX,
+                                (1u << 20) - WR_CREDIT_MIN,
+                                (1u << 20) - WR_CREDIT_MIN + 1,
+                                (1u << 20) - 1,
+                                1u << 20,
+                                (1u << 20) + 1,
+                                64u << 20,
+                                UINT64_C(1) << 40};
+static const uint64_t limits[] = {WR_CREDIT_MIN, 10000, 1u << 20, 64u << 20,
+                                  UINT64_C(1) << 40};
+static const uint64_t crowds[] = {0,   1,    2,    3,    127,    128,
+                                  129, 8191, 8192, 8193, 1000000};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static void check_credit(void)
+{
+    const uint32_t credit = wr_pool_credit(&pool, &account);
+
+    if (account.held_bytes >= account.limit_bytes ||
+        pool.held_bytes >= pool.limit_bytes) {
+        cr_assert_eq(credit, 0, "nothing is left and it has credit");
+        return;
+    }
+    const uint64_t own = account.limit_bytes - account.held_bytes;
+    const uint64_t common = pool.limit_bytes - pool.held_bytes;
+    const uint64_t left = wr_min_u64(own, common);
+    cr_assert_leq(credit, left);
+    cr_assert_leq(credit, WR_CREDIT_MAX);
+    if (left < WR_CREDIT_MIN) {
+        cr_assert_eq(credit, 0, "less than a page is not worth an arm");
+        return;
+    }
+    cr_assert_geq(credit, WR_CREDIT_MIN, "there is room and it starves");
+    if (credit > WR_CREDIT_MIN) {
+        const uint64_t all = credit * (pool.account_count * 2);
+        cr_assert_leq(all, pool.limit_bytes + WR_CREDIT_MAX,
+                      "all together may hold more than half the limit");
+    }
+    if (pool.account_count * 2 * WR_CREDIT_MAX <= pool.limit_bytes) {
+        cr_assert_eq(credit, wr_min_u64(left, WR_CREDIT_MAX));
+    }
+}
+
+UNIT(pool, credit_keeps_every_bound_in_every_combination)
+{
+    setup();
+    for (size_t i = 0; i < COUNT_OF(held) * COUNT_OF(held); i++) {
+        for (size_t j = 0; j < COUNT_OF(limits) * COUNT_OF(limits); j++) {
+            for (size_t k = 0; k < COUNT_OF(crowds); k++) {
+                account.held_bytes = held[i % COUNT_OF(held)];
+                pool.held_bytes = held[i / COUNT_OF(held)];
+                account.limit_bytes = limits[j % COUNT_OF(limits)];
+                pool.limit_bytes = limits[j / COUNT_OF(limits)];
+                pool.account_count = crowds[k];
+                check_credit();
+            }
+        }
+    }
+    account.held_bytes = pool.held_bytes = 0;
+    teardown();
+}
+
+UNIT(pool, a_lonely_connection_has_full_credit)
+{
+    setup();
+    pool.account_count = 1;
+
+    cr_assert_eq(wr_pool_credit(&pool, &account), WR_CREDIT_MAX);
+    teardown();
+}
+
+UNIT(pool, a_crowd_shares_half_the_limit)
+{
+    setup();
+
+    pool.account_count = pool.limit_bytes / WR_CREDIT_MAX / 2;
+    cr_assert_eq(wr_pool_credit(&pool, &account), WR_CREDIT_MAX);
+    pool.account_count = 1024;
+    cr_assert_eq(wr_pool_credit(&pool, &account), 32u << 10);
+    pool.account_count = 100000;
+    cr_assert_eq(wr_pool_credit(&pool, &account), WR_CREDIT_MIN);
+    teardown();
+}
+
+/* ---- leases ---- */
+
+UNIT(pool, a_copy_is_charged_until_its_last_reference_goes)
+{
+    setup();
+    weir_lease *lease = wr_pool_lease_copy(&pool, &account, "weir", 4);
+    cr_assert_eq(memcmp(lease->data, "weir", 4), 0);
+    cr_assert_eq(lease->len, 4);
+    cr_assert_eq(account.held_bytes, 4);
+    cr_assert_eq(pool.held_bytes, 4);
+    cr_assert_eq(pool.copied_bytes, 4);
+    wr_lease_ref(lease);
+
+    wr_lease_unref(lease);
+    cr_assert_eq(account.held_bytes, 4);
+    cr_assert_eq(released_count, 0);
+    wr_lease_unref(lease);
+
+    cr_assert_eq(released_count, 1);
+    teardown();
+}
+
+UNIT(pool, a_copy_without_memory_is_nothing_wherever_it_fails)
+{
+    setup();
+    for (uint64_t i = 1; i <= 2; i++) { /* the block, then the lease */
+        allocator.fail_at = allocator.calls + i;
+
+        cr_assert_null(wr_pool_lease_copy(&pool, &account, "weir", 4));
+
+        cr_assert_eq(account.lease_count, 0);
+        cr_assert_eq(blocks.used_bytes, 0);
+        cr_assert_eq(pool.copied_bytes, 0);
+        wr_blocks_fini(&blocks); /* the next try needs a block again */
+    }
+    cr_assert_eq(released_count, 0);
+    teardown();
+}
+
+UNIT(pool, a_slice_keeps_the_whole_and_is_not_charged_again)
+{
+    setup();
+    weir_lease *whole = wr_pool_lease_copy(&pool, &account, "abcdef", 6);
+
+    weir_lease *slice = wr_lease_slice(whole, whole->data + 2, 3);
+
+    cr_assert_eq(memcmp(slice->data, "cde", 3), 0);
+    cr_assert_eq(slice->len, 3);
+    cr_assert_eq(account.held_bytes, 6);
+    cr_assert_eq(account.lease_count, 1);
+    wr_lease_ref(slice);
+    wr_lease_unref(slice);
+    cr_assert_eq(released_count, 0);
+    wr_lease_unref(slice);
+    cr_assert_eq(released_count, 1);
+    cr_assert_eq(pool.leases.used_count, 0);
+    teardown();
+}
+
+UNIT(pool, a_slice_of_a_slice_is_a_slice_of_the_whole)
+{
+    setup();
+    weir_lease *whole = wr_pool_lease_copy(&pool, &account, "abcdef", 6);
+    wr_lease_ref(whole);
+    weir_lease *outer = wr_lease_slice(whole, whole->data + 1, 4);
+    wr_lease_ref(outer);
+    weir_lease *inner = wr_lease_slice(outer, outer->data + 1, 2);
+    cr_assert_eq(inner->parent, whole);
+    cr_assert_eq(memcmp(inner->data, "cd", 2), 0);
+
+    wr_lease_unref(outer); /* inner does not need it */
+    cr_assert_eq(pool.leases.used_count, 2);
+    wr_lease_unref(whole);
+    cr_assert_eq(released_count, 0);
+    wr_lease_unref(inner);
+
+    cr_assert_eq(released_count, 1);
+    cr_assert_eq(pool.leases.used_count, 0);
+    teardown();
+}
+
+/* Three references end in every order; the charge goes with the last. */
+UNIT(pool, references_may_end_in_any_order)
+{
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (int i = 0; i < 6; i++) {
+        weir_lease *leases[3];
+        setup();
+        leases[0] = wr_pool_lease_copy(&pool, &account, "abcdef", 6);
+        wr_lease_ref(leases[0]);
+        leases[1] = wr_lease_slice(leases[0], leases[0]->data, 6);
+        wr_lease_ref(leases[1]);
+        leases[2] = wr_lease_slice(leases[1], leases[1]->data + 5, 1);
+
+        for (int j = 0; j < 3; j++) {
+            cr_assert_eq(account.held_bytes, 6);
+            cr_assert_eq(released_count, 0);
+            wr_lease_unref(leases[orders[i][j]]);
+        }
+
+        cr_assert_eq(released_count, 1);
+        cr_assert_eq(pool.leases.used_count, 0);
+        teardown();
+    }
+}
+
+UNIT(pool, a_slice_without_memory_leaves_the_reference_to_the_caller)
+{
+    weir_lease *leases[1000];
+    int count = 0;
+    setup();
+    do {
+        leases[count++] = wr_pool_lease_copy(&pool, &account, "ab", 2);
+    } while (pool.leases.used_count < pool.leases.total_count);
+    allocator.fail_at = allocator.calls + 1;
+
+    cr_assert_null(wr_lease_slice(leases[0], leases[0]->data, 1));
+
+    cr_assert_eq(leases[0]->refs, 1);
+    while (count > 0) {
+        wr_lease_unref(leases[--count]);
+    }
+    teardown();
+}
+
+UNIT(pool, compacting_what_pins_no_buffer_does_nothing)
+{
+    setup();
+    weir_lease *lease = wr_pool_lease_copy(&pool, &account, "abc", 3);
+    const uint8_t *data = lease->data;
+    wr_lease_ref(lease);
+    weir_lease *slice = wr_lease_slice(lease, data + 1, 1);
+
+    wr_lease_compact(lease);
+    wr_lease_compact(slice);
+
+    cr_assert_eq(lease->data, data);
+    cr_assert_eq(slice->data, data + 1);
+    cr_assert_eq(pool.copied_bytes, 3);
+    wr_lease_unref(lease);
+    wr_lease_unref(slice);
+    teardown();
+}
+
+UNIT_ABORTS(pool, giving_back_what_was_given_back_aborts)
+{
+    weir_lease lease = {.refs = 0};
+
+    wr_lease_unref(&lease);
+}
+
+UNIT_ABORTS(pool, keeping_what_was_given_back_aborts)
+{
+    weir_lease lease = {.refs = 0};
+
+    wr_lease_ref(&lease);
+}
+
+UNIT_ABORTS(pool, a_slice_beyond_the_end_aborts)
+{
+    setup();
+    weir_lease *lease = wr_pool_lease_copy(&pool, &account, "abc", 3);
+
+    wr_ignore(!wr_lease_slice(lease, lease->data + 1, 3));
+}
