@@ -125,9 +125,6 @@ int wr_address_passive(int family, const char *host, uint16_t port,
                        struct weir_address *ret)
 {
     struct weir_address addr = {.len = 0};
-    if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6) {
-        return -EAFNOSUPPORT;
-    }
     if (!host || host[0] == '\0') {
         host = family == AF_INET ? "0.0.0.0" : "::";
     }

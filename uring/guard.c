@@ -174,14 +174,14 @@ void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
 
 static void *default_alloc(void *arg, size_t size)
 {
-    wr_ignore(arg);
+    (void)arg;
     return malloc(size);
 }
 
 static void default_free(void *arg, void *ptr, size_t size)
 {
-    wr_ignore(arg);
-    wr_ignore(size);
+    (void)arg;
+    (void)size;
     free(ptr);
 }
 

@@ -204,6 +204,7 @@ UNIT(address, passive_with_a_host_keeps_to_the_family)
                  -EAFNOSUPPORT);
     cr_assert_eq(wr_address_passive(AF_INET, "::1", 1, &addr), -EAFNOSUPPORT);
     cr_assert_eq(wr_address_passive(AF_UNIX, "::1", 1, &addr), -EAFNOSUPPORT);
+    cr_assert_eq(wr_address_passive(AF_UNIX, NULL, 1, &addr), -EAFNOSUPPORT);
     cr_assert_eq(wr_address_passive(AF_UNSPEC, "localhost", 1, &addr),
                  WEIR_ENOTLITERAL);
     weir_address_format(&addr, text, sizeof(text));

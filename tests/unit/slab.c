@@ -286,6 +286,20 @@ UNIT(block, a_bounded_number_of_each_class_is_kept)
     unit_allocator_check(&allocator);
 }
 
+UNIT(block, taking_and_giving_in_turn_never_allocates_again)
+{
+    if (keeps_none) {
+        cr_skip_test("a guard build keeps no block");
+    }
+    setup_blocks();
+    for (int i = 0; i < 5000; i++) {
+        wr_block_give(&blocks, wr_block_take(&blocks, 10000));
+    }
+
+    cr_assert_eq(allocator.calls, 1);
+    wr_blocks_fini(&blocks);
+}
+
 UNIT(block, a_block_made_to_measure_is_not_kept)
 {
     setup_blocks();
