@@ -302,6 +302,7 @@ static void begin(struct rig *rig)
     rig_wait(rig, is_made);
     if (rig->server) {
         weir_server_close(rig->server);
+        rig_turns(rig, 3); /* its accepts are cancelled */
     }
 }
 

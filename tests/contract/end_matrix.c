@@ -1,0 +1,354 @@
+/*
+ * Table 2.5: write_eof, close and abort in every state of a connection, one
+ * test for each row and column.
+ *
+ * All three may be called at any time and as often as one likes. close sends
+ * what waits, abort drops it, and the connection is lost once.
+ */
+#include "tests/contract/rows.h"
+
+#include <sys/socket.h>
+
+static void expect_lost(struct rig *rig, enum weir_end end)
+{
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_end(rig->t), end);
+    rig_turns(rig, 3);
+    expect_eq(rig->lost_count, 1);
+    expect_eq(rig_pending(rig), 0);
+}
+
+/* ---- write_eof ---- */
+
+UNIT(end_matrix, open_and_empty__write_eof_ends_the_writing_side_alone)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect(weir_transport_can_write_eof(rig.t));
+        expect_eq(weir_transport_write_eof(rig.t), 0);
+
+        expect_eq(rig_peer_read_end(&rig), 0);
+        rig_peer_send(&rig, 5000);
+        rig_wait_received(&rig, 5000);
+
+        expect_events(&rig, "made data");
+        expect(!weir_transport_is_closing(rig.t));
+    }
+}
+
+UNIT(end_matrix, open_and_pending__write_eof_follows_the_last_byte)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_pending(&rig);
+
+        expect_eq(weir_transport_write_eof(rig.t), 0);
+
+        expect_eq(rig_peer_read_end(&rig), 0);
+        expect_eq(rig.peer_received, rig.written);
+        expect_eq(rig.lost_count, 0);
+    }
+}
+
+UNIT(end_matrix, after_write_eof__write_eof_does_nothing)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_after_write_eof(&rig);
+
+        expect_eq(weir_transport_write_eof(rig.t), 0);
+        rig_turns(&rig, 3);
+
+        expect_events(&rig, "made");
+        expect_eq(rig_peer_read_end(&rig), 0);
+    }
+}
+
+UNIT(end_matrix, closing_and_empty__write_eof_does_nothing)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_closing_empty(&rig);
+
+        expect_eq(weir_transport_write_eof(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
+
+UNIT(end_matrix, closing_and_pending__write_eof_does_nothing)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_closing_pending(&rig);
+
+        expect_eq(weir_transport_write_eof(rig.t), 0);
+
+        expect_eq(rig_peer_read_end(&rig), 0);
+        expect_eq(rig.peer_received, rig.written);
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
+
+UNIT(end_matrix, after_an_error__write_eof_does_nothing)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        enter_broken(&rig);
+
+        expect_eq(weir_transport_write_eof(rig.t), 0);
+
+        leave_broken(&rig);
+    }
+}
+
+UNIT(end_matrix, after_the_loss__write_eof_does_nothing)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_lost(&rig);
+
+        expect_eq(weir_transport_write_eof(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_ABORTED);
+    }
+}
+
+/* ---- close ---- */
+
+UNIT(end_matrix, open_and_empty__close_loses_the_connection_soon)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_eq(weir_transport_close(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_CLOSED);
+        expect_eq(rig_peer_read_end(&rig), 0);
+    }
+}
+
+UNIT(end_matrix, open_and_pending__close_sends_everything_first)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_pending(&rig);
+
+        expect_eq(weir_transport_close(rig.t), 0);
+        rig_turns(&rig, 10);
+        expect_eq(rig.lost_count, 0);
+
+        expect_eq(rig_peer_read_end(&rig), 0);
+        expect_eq(rig.peer_received, rig.written);
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
+
+UNIT(end_matrix, written_in_the_same_turn__close_sends_everything_first)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 5000), 0);
+
+        expect_eq(weir_transport_close(rig.t), 0);
+
+        expect_eq(rig_peer_read_end(&rig), 0);
+        expect_eq(rig.peer_received, 5000);
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
+
+UNIT(end_matrix, after_write_eof__close_loses_the_connection)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_after_write_eof(&rig);
+
+        expect_eq(weir_transport_close(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
+
+UNIT(end_matrix, after_write_eof_with_bytes_pending__close_sends_them)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_pending(&rig);
+        enter_after_write_eof(&rig);
+
+        expect_eq(weir_transport_close(rig.t), 0);
+
+        expect_eq(rig_peer_read_end(&rig), 0);
+        expect_eq(rig.peer_received, rig.written);
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
+
+UNIT(end_matrix, closing_and_empty__close_does_nothing)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_closing_empty(&rig);
+
+        expect_eq(weir_transport_close(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
+
+UNIT(end_matrix, closing_and_pending__close_does_nothing)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_closing_pending(&rig);
+
+        expect_eq(weir_transport_close(rig.t), 0);
+
+        expect_eq(rig_peer_read_end(&rig), 0);
+        expect_eq(rig.peer_received, rig.written);
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
+
+UNIT(end_matrix, after_an_error__close_drops_what_was_kept)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        enter_broken(&rig);
+
+        expect_eq(weir_transport_close(rig.t), 0);
+
+        rig_wait_lost(&rig);
+        expect_events(&rig, "made lost");
+        expect_eq(rig.lost_err, -ECONNRESET);
+        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
+    }
+}
+
+UNIT(end_matrix, after_the_loss__close_does_nothing)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_lost(&rig);
+
+        expect_eq(weir_transport_close(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_ABORTED);
+    }
+}
+
+/* ---- abort ---- */
+
+UNIT(end_matrix, open_and_empty__abort_loses_the_connection_soon)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_eq(weir_transport_abort(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_ABORTED);
+        expect_eq(rig_peer_read_end(&rig), 0);
+    }
+}
+
+UNIT(end_matrix, open_and_pending__abort_drops_what_waits)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_pending(&rig);
+
+        expect_eq(weir_transport_abort(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_ABORTED);
+        expect(rig_peer_read_end(&rig) <= 0);
+        expect(rig.peer_received < rig.written);
+    }
+}
+
+UNIT(end_matrix, written_in_the_same_turn__abort_sends_nothing)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 5000), 0);
+
+        expect_eq(weir_transport_abort(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_ABORTED);
+        expect_eq(rig_peer_read_end(&rig), 0);
+        expect_eq(rig.peer_received, 0);
+    }
+}
+
+UNIT(end_matrix, after_write_eof__abort_loses_the_connection)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_after_write_eof(&rig);
+
+        expect_eq(weir_transport_abort(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_ABORTED);
+    }
+}
+
+UNIT(end_matrix, closing_and_empty__abort_loses_the_connection_once)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_closing_empty(&rig);
+
+        expect_eq(weir_transport_abort(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
+
+UNIT(end_matrix, closing_and_pending__abort_drops_the_rest)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        enter_closing_pending(&rig);
+
+        expect_eq(weir_transport_abort(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_CLOSED);
+        expect(rig_peer_read_end(&rig) <= 0);
+        expect(rig.peer_received < rig.written);
+    }
+}
+
+UNIT(end_matrix, after_an_error__abort_drops_what_was_kept)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        enter_broken(&rig);
+
+        expect_eq(weir_transport_abort(rig.t), 0);
+
+        rig_wait_lost(&rig);
+        expect_events(&rig, "made lost");
+        expect_eq(rig.lost_err, -ECONNRESET);
+    }
+}
+
+UNIT(end_matrix, after_the_loss__abort_does_nothing)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        weir_transport_close(rig.t);
+        rig_wait_lost(&rig);
+
+        expect_eq(weir_transport_abort(rig.t), 0);
+
+        expect_lost(&rig, WEIR_END_CLOSED);
+    }
+}
