@@ -33,6 +33,13 @@ def judge(entry):
     return passed, failed, skipped
 
 
+def said(entry):
+    """The lines of its output that are not about what went well."""
+    text = (entry.get("stdout") or "") + "\n" + (entry.get("stderr") or "")
+    return [line for line in text.splitlines() if line and not re.match(
+        r"ok\b|#|TAP version|1\.\.\d", line)]
+
+
 def main():
     passed, failed, skipped = 0, [], []
     with open(sys.argv[1], encoding="utf-8") as log:
@@ -42,9 +49,7 @@ def main():
             passed += len(good)
             skipped += left
             if bad:
-                text = (entry.get("stdout") or "") + (
-                    entry.get("stderr") or "")
-                failed.append((bad, text.splitlines()[-TAIL:]))
+                failed.append((bad, said(entry)[-TAIL:]))
     count = sum(len(bad) for bad, _ in failed)
     print(passed, count, len(skipped))
     for bad, tail in failed:

@@ -47,6 +47,7 @@ MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 FILE_LINES = 600
 EXAMPLE_LINES = 60
 FUNCTION_LINES = 70
+NESTING = 3
 COLUMNS = 80
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -157,14 +158,31 @@ def blank(match):
 def check_functions(report, path, code):
     """A function runs from its brace in column 0 to the closing one."""
     start = None
-    for number, line in enumerate(code.splitlines(), 1):
+    lines = code.splitlines()
+    for number, line in enumerate(lines, 1):
         if line.startswith("{"):
             start = number
         elif line.startswith("}") and start is not None:
             if number - start + 1 > FUNCTION_LINES:
                 report.say(path, start, f"a function of "
                            f"{number - start + 1} lines")
+            check_nesting(report, path, start, lines[start:number - 1])
             start = None
+
+
+def check_nesting(report, path, start, body):
+    """Blocks within blocks; the braces of an initialiser are no block."""
+    stack = []
+    for number, line in enumerate(body, start + 1):
+        for match in re.finditer(r"[{}]", line):
+            if match[0] == "}":
+                stack.pop()
+                continue
+            before = line[:match.start()].rstrip()
+            stack.append(re.search(r"(\)|\belse|\bdo|:)$|^$", before)
+                         is not None)
+            if stack[-1] and sum(stack) == NESTING + 1:
+                report.say(path, number, f"nested {sum(stack)} deep")
 
 
 def check_prose(report, path, text):
