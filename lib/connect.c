@@ -252,8 +252,10 @@ static int parse_addresses(const struct weir_connect_options *options,
     if (!options->local_host && options->local_port == 0) {
         return family;
     }
-    err = wr_address_passive(family, options->local_host, options->local_port,
-                             ret_local);
+    const char *own = options->local_host;
+    err =
+        own ? weir_address_parse(own, options->local_port, ret_local)
+            : wr_address_passive(family, NULL, options->local_port, ret_local);
     wr_require(err >= 0, err);
     wr_require(ret_local->storage.any.sa_family == family, -EINVAL);
     return family;

@@ -31,7 +31,8 @@ static int add_address(struct wr_listen *listen, int family, const char *host,
                        uint16_t port)
 {
     struct weir_address address = {.len = 0};
-    int err = wr_address_passive(family, host, port, &address);
+    int err = host ? weir_address_parse(host, port, &address)
+                   : wr_address_passive(family, NULL, port, &address);
     if (err < 0) {
         return err;
     }

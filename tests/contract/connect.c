@@ -1,0 +1,537 @@
+/*
+ * Connecting on real sockets: how an attempt ends, that done is called exactly
+ * once and last, and that no descriptor survives an attempt that failed.
+ */
+#include "tests/contract/maker.h"
+
+#include <sys/resource.h>
+
+enum { FILLERS = 8 };
+
+static weir_connect *start(struct maker *m, const struct weir_address *address,
+                           const struct weir_connect_options *options)
+{
+    struct weir_connect_options own = maker_connect_options(m);
+    char host[INET6_ADDRSTRLEN];
+    weir_connect *connect = NULL;
+    cr_assert_not_null(inet_ntop(AF_INET, &address->storage.inet.sin_addr, host,
+                                 sizeof(host)));
+    int err = weir_create_connection(m->loop, &m->factory, host,
+                                     address_port(address),
+                                     options ? options : &own, &connect);
+    cr_assert_eq(err, 0, "%s", weir_strerror(err));
+    cr_assert_not_null(connect);
+    return connect;
+}
+
+/* A port on which nobody listens. */
+static struct weir_address refusing_address(void)
+{
+    struct weir_address address;
+    int fd = peer_listen(1, &address);
+    close(fd);
+    return address;
+}
+
+/* A listener whose queue is full: further attempts hang, as towards a host
+ * that does not answer. */
+struct silence {
+    int listener;
+    int fillers[FILLERS];
+    struct weir_address address;
+};
+
+static void silence_open(struct silence *silence)
+{
+    silence->listener = peer_listen(0, &silence->address);
+    for (int i = 0; i < FILLERS; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        cr_assert_geq(fd, 0);
+        int ret =
+            connect(fd, &silence->address.storage.any, silence->address.len);
+        cr_assert(ret == 0 || errno == EINPROGRESS);
+        silence->fillers[i] = fd;
+    }
+}
+
+static void silence_close(struct silence *silence)
+{
+    for (int i = 0; i < FILLERS; i++) {
+        close(silence->fillers[i]);
+    }
+    close(silence->listener);
+}
+
+/* ---- success ---- */
+
+UNIT(connect, done_comes_after_connection_made_and_exactly_once)
+{
+    struct maker m;
+    struct weir_address address;
+    char byte;
+    maker_open(&m);
+    int listener = peer_listen(1, &address);
+
+    start(&m, &address, NULL);
+    cr_assert_str_eq(m.log, "", "never from inside the call");
+    maker_run(&m, maker_is_done);
+
+    cr_assert_str_eq(m.log, "FMD");
+    cr_assert_eq(m.done_err, 0);
+    cr_assert_eq(m.done_t, m.t);
+    int fd = accept(listener, NULL, NULL);
+    cr_assert_eq(weir_transport_write(m.t, "x", 1), 0);
+    maker_run_for(&m, 5 * MS);
+    cr_assert_eq(peer_read(fd, &byte, 1), 1);
+    close(fd);
+    maker_run(&m, maker_is_lost);
+    cr_assert_str_eq(m.log, "FMDL");
+    close(listener);
+    maker_close(&m);
+    cr_assert_eq(m.done, 1);
+}
+
+UNIT(connect, works_without_options_and_without_a_handle)
+{
+    struct maker m;
+    struct weir_address address;
+    maker_open(&m);
+    int listener = peer_listen(1, &address);
+
+    cr_assert_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
+                                        address_port(&address), NULL, NULL),
+                 0);
+    maker_run(&m, maker_is_made);
+
+    close(listener);
+    cr_assert_eq(maker_close(&m), 1);
+    cr_assert_eq(m.lost, 1);
+}
+
+UNIT(connect, the_addresses_of_both_ends_are_known)
+{
+    struct maker m;
+    struct weir_address address;
+    struct sockaddr_in own;
+    socklen_t len = sizeof(own);
+    maker_open(&m);
+    int listener = peer_listen(1, &address);
+
+    start(&m, &address, NULL);
+    maker_run(&m, maker_is_done);
+    int fd = accept(listener, (struct sockaddr *)&own, &len);
+
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(memcmp(&m.peername.storage, &address.storage, address.len), 0);
+    cr_assert_eq(memcmp(&m.sockname.storage.inet, &own, sizeof(own)), 0);
+    close(fd);
+    close(listener);
+    maker_close(&m);
+}
+
+UNIT(connect, IPv6_works_with_and_without_brackets)
+{
+    struct maker m;
+    maker_open(&m);
+    struct weir_address address = peer_address("::1", 0);
+    int listener = socket(AF_INET6, SOCK_STREAM, 0);
+    cr_assert_eq(bind(listener, &address.storage.any, address.len), 0);
+    cr_assert_eq(listen(listener, 2), 0);
+    cr_assert_eq(getsockname(listener, &address.storage.any, &address.len), 0);
+    const char *hosts[] = {"::1", "[::1]"};
+
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(weir_create_connection(m.loop, &m.factory, hosts[i],
+                                            address_port(&address), NULL, NULL),
+                     0);
+        while (m.made < i + 1) {
+            maker_run_for(&m, 1 * MS);
+        }
+    }
+
+    close(listener);
+    maker_close(&m);
+}
+
+UNIT(connect, R59_nodelay_is_on_unless_turned_off)
+{
+    for (int off = 0; off < 2; off++) {
+        struct maker m;
+        struct weir_address address;
+        maker_open(&m);
+        int listener = peer_listen(1, &address);
+        struct weir_connect_options options = maker_connect_options(&m);
+        options.stream.size = sizeof(options.stream);
+        options.stream.no_nodelay = off;
+        options.stream.keep_alive = true;
+
+        start(&m, &address, &options);
+        maker_run(&m, maker_is_done);
+
+        int fd = weir_transport_get_socket(m.t);
+        cr_assert_eq(get_option(fd, IPPROTO_TCP, TCP_NODELAY), !off);
+        cr_assert_eq(get_option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+        cr_assert_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        close(listener);
+        maker_close(&m);
+    }
+}
+
+UNIT(connect, local_host_and_port_are_what_the_peer_sees)
+{
+    struct maker m;
+    struct weir_address address;
+    struct sockaddr_in own;
+    maker_open(&m);
+    int listener = peer_listen(2, &address);
+    struct weir_address free_port = refusing_address();
+    const uint16_t ports[] = {0, address_port(&free_port)};
+
+    for (int i = 0; i < 2; i++) {
+        struct weir_connect_options options = maker_connect_options(&m);
+        options.local_host = "127.0.0.3";
+        options.local_port = ports[i];
+        m.done = 0;
+        start(&m, &address, &options);
+        maker_run(&m, maker_is_done);
+        cr_assert_eq(m.done_err, 0, "%s", weir_strerror(m.done_err));
+
+        socklen_t len = sizeof(own);
+        int fd = accept(listener, (struct sockaddr *)&own, &len);
+        cr_assert_geq(fd, 0);
+        cr_assert_eq(own.sin_addr.s_addr, inet_addr("127.0.0.3"));
+        cr_assert(ports[i] == 0 || ntohs(own.sin_port) == ports[i]);
+        close(fd);
+    }
+
+    close(listener);
+    maker_close(&m);
+}
+
+/* ---- failure ---- */
+
+UNIT(connect, a_refused_connection_makes_no_protocol)
+{
+    struct maker m;
+    struct weir_address address = refusing_address();
+    maker_open(&m);
+
+    start(&m, &address, NULL);
+    maker_run(&m, maker_is_done);
+
+    cr_assert_eq(m.done_err, -ECONNREFUSED);
+    cr_assert_str_eq(m.log, "D");
+    maker_close(&m);
+}
+
+UNIT(connect, an_own_address_that_is_not_here_is_an_error)
+{
+    struct maker m;
+    struct weir_address address;
+    maker_open(&m);
+    int listener = peer_listen(1, &address);
+    struct weir_connect_options options = maker_connect_options(&m);
+    options.local_host = "192.0.2.1";
+
+    start(&m, &address, &options);
+    maker_run(&m, maker_is_done);
+
+    cr_assert_eq(m.done_err, -EADDRNOTAVAIL);
+    close(listener);
+    maker_close(&m);
+}
+
+UNIT(connect, a_factory_that_fails_closes_the_connection)
+{
+    struct maker m;
+    struct weir_address address;
+    char byte;
+    maker_open(&m);
+    m.factory_result = -EACCES;
+    int listener = peer_listen(1, &address);
+
+    start(&m, &address, NULL);
+    maker_run(&m, maker_is_done);
+    maker_run_for(&m, 2 * MS);
+
+    cr_assert_eq(m.done_err, -EACCES);
+    cr_assert_str_eq(m.log, "FD", "neither connection_made nor the loss");
+    cr_assert_eq(m.reports, 0, "done was told, nobody else needs to be");
+    int fd = accept(listener, NULL, NULL);
+    cr_assert_eq(peer_read(fd, &byte, 1), 0);
+    close(fd);
+    close(listener);
+    maker_close(&m);
+}
+
+UNIT(connect, without_descriptors_the_attempt_fails_with_EMFILE)
+{
+    struct maker m;
+    struct weir_address address = refusing_address();
+    struct rlimit before;
+    maker_open(&m);
+    maker_run_for(&m, 1 * MS);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(0);
+    close(next);
+    struct rlimit none = {(rlim_t)next, before.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+
+    start(&m, &address, NULL);
+    maker_run(&m, maker_is_done);
+
+    cr_assert_eq(m.done_err, -EMFILE);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    maker_close(&m);
+}
+
+/* ---- time-out and cancelling ---- */
+
+UNIT(connect, the_time_out_ends_an_attempt_that_hangs)
+{
+    struct maker m;
+    struct silence silence;
+    maker_open(&m);
+    silence_open(&silence);
+    struct weir_connect_options options = maker_connect_options(&m);
+    options.timeout_ns = 50 * MS;
+    const uint64_t before_ns = weir_loop_time(m.loop);
+
+    start(&m, &silence.address, &options);
+    maker_run(&m, maker_is_done);
+
+    cr_assert_eq(m.done_err, -ETIMEDOUT);
+    cr_assert_str_eq(m.log, "D");
+    const uint64_t took_ns = weir_loop_time(m.loop) - before_ns;
+    cr_assert_geq(took_ns, 50 * MS);
+    cr_assert_leq(took_ns, 1000 * MS);
+    silence_close(&silence);
+    maker_close(&m);
+}
+
+UNIT(connect, a_time_out_that_is_not_reached_leaves_nothing_behind)
+{
+    struct maker m;
+    struct weir_address address;
+    struct weir_loop_statistics statistics;
+    maker_open(&m);
+    int listener = peer_listen(1, &address);
+    struct weir_connect_options options = maker_connect_options(&m);
+    options.timeout_ns = 20 * MS;
+
+    start(&m, &address, &options);
+    maker_run(&m, maker_is_done);
+    weir_loop_get_statistics(m.loop, &statistics);
+    maker_run_for(&m, 50 * MS);
+
+    cr_assert_eq(m.done_err, 0);
+    cr_assert_eq(m.lost, 0);
+    cr_assert_eq(statistics.timers, 0);
+    close(listener);
+    maker_close(&m);
+}
+
+UNIT(connect, cancel_ends_an_attempt_that_hangs)
+{
+    struct maker m;
+    struct silence silence;
+    maker_open(&m);
+    silence_open(&silence);
+    weir_connect *connect = start(&m, &silence.address, NULL);
+    maker_run_for(&m, 10 * MS);
+
+    weir_connect_cancel(connect);
+    weir_connect_cancel(connect);
+    cr_assert_eq(m.done, 0, "never from inside the call");
+    maker_run(&m, maker_is_done);
+
+    cr_assert_eq(m.done_err, -ECANCELED);
+    cr_assert_str_eq(m.log, "D");
+    silence_close(&silence);
+    maker_close(&m);
+    cr_assert_eq(m.done, 1);
+}
+
+UNIT(connect, cancel_before_the_loop_runs_connects_nowhere)
+{
+    struct maker m;
+    struct weir_address address;
+    maker_open(&m);
+    int listener = peer_listen(1, &address);
+
+    weir_connect_cancel(start(&m, &address, NULL));
+    maker_run(&m, maker_is_done);
+
+    cr_assert_eq(m.done_err, -ECANCELED);
+    cr_assert_eq(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+    cr_assert_eq(accept(listener, NULL, NULL), -1);
+    close(listener);
+    maker_close(&m);
+}
+
+static void cancel_now(void *arg)
+{
+    weir_connect_cancel((weir_connect *)arg);
+}
+
+UNIT(connect, cancelling_at_any_moment_gives_one_answer_and_no_descriptor)
+{
+    struct maker m;
+    struct weir_address address;
+    int canceled = 0;
+    maker_open(&m);
+    int listener = peer_listen(200, &address);
+
+    for (int i = 0; i < 100; i++) {
+        char byte;
+        m.done = m.made = m.lost = 0;
+        weir_connect *connect = start(&m, &address, NULL);
+        if (i % 3 == 0) { /* behind the ready item: the attempt has begun */
+            cr_assert_eq(weir_loop_call_soon(m.loop, cancel_now, connect, NULL),
+                         0);
+        } else if (i % 3 == 1) { /* connected, and not told yet */
+            weir_loop_stop(m.loop);
+            cr_assert_eq(weir_loop_run(m.loop), 0);
+            weir_connect_cancel(connect);
+        }
+        maker_run(&m, maker_is_done);
+        cr_assert_eq(m.done_err, i % 3 == 2 ? 0 : -ECANCELED);
+        canceled += m.done_err != 0;
+        if (m.t) {
+            cr_assert_eq(weir_transport_abort(m.t), 0);
+            maker_run(&m, maker_is_lost);
+        }
+        maker_run_for(&m, MS / 10);
+        cr_assert_eq(m.done, 1);
+        cr_assert_eq(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+        int fd = accept4(listener, NULL, NULL, 0);
+        if (fd >= 0) { /* whatever came about is closed */
+            peer_set_timeout(fd);
+            cr_assert_leq(peer_read(fd, &byte, 1), 0);
+            close(fd);
+        }
+    }
+
+    cr_assert_gt(canceled, 50);
+    close(listener);
+    cr_assert_eq(maker_close(&m), 0);
+}
+
+static weir_connect *current;
+
+static void cancel_current(struct maker *m)
+{
+    (void)m;
+    weir_connect_cancel(current);
+}
+
+UNIT(connect, cancel_in_connection_made_loses_the_connection)
+{
+    struct maker m;
+    struct weir_address address;
+    maker_open(&m);
+    m.in_made = cancel_current;
+    int listener = peer_listen(1, &address);
+
+    current = start(&m, &address, NULL);
+    maker_run(&m, maker_is_lost);
+
+    cr_assert_str_eq(m.log, "FMDL");
+    cr_assert_eq(m.done_err, -ECANCELED);
+    cr_assert_eq(m.lost_err, 0);
+    close(listener);
+    maker_close(&m);
+}
+
+UNIT(connect, cancel_inside_done_changes_nothing)
+{
+    struct maker m;
+    struct weir_address address;
+    maker_open(&m);
+    m.in_done = cancel_current;
+    int listener = peer_listen(1, &address);
+
+    current = start(&m, &address, NULL);
+    maker_run(&m, maker_is_done);
+    maker_run_for(&m, 2 * MS);
+
+    cr_assert_str_eq(m.log, "FMD");
+    cr_assert_eq(m.done_err, 0);
+    close(listener);
+    maker_close(&m);
+}
+
+UNIT(connect, the_end_of_the_loop_cancels_what_hangs)
+{
+    struct maker m;
+    struct silence silence;
+    maker_open(&m);
+    silence_open(&silence);
+    start(&m, &silence.address, NULL);
+    maker_run_for(&m, 10 * MS);
+
+    cr_assert_eq(maker_close(&m), 0);
+
+    cr_assert_eq(m.done, 1);
+    cr_assert_eq(m.done_err, -ECANCELED);
+    silence_close(&silence);
+}
+
+UNIT(connect, the_end_of_a_loop_that_never_ran_tells_done)
+{
+    struct maker m;
+    struct weir_address address = refusing_address();
+    maker_open(&m);
+    start(&m, &address, NULL);
+
+    cr_assert_eq(maker_close(&m), 0);
+
+    cr_assert_str_eq(m.log, "D");
+    cr_assert_eq(m.done_err, -ECANCELED);
+}
+
+/* ---- usage ---- */
+
+UNIT(connect, usage_errors_come_from_the_call)
+{
+    struct maker m;
+    maker_open(&m);
+    const struct weir_factory no_factory = {.create = NULL};
+    struct weir_connect_options good = maker_connect_options(&m);
+    struct weir_connect_options bad;
+    struct {
+        struct weir_connect_options own;
+        char tail;
+    } newer = {.own = good, .tail = 1};
+    newer.own.size = sizeof(newer);
+    weir_connect *connect = NULL;
+
+#define CONNECT(factory, host, options)                                        \
+    weir_create_connection(m.loop, factory, host, 1, options, &connect)
+
+    cr_expect_eq(CONNECT(&m.factory, "example.net", &good), WEIR_ENOTLITERAL);
+    cr_expect_eq(CONNECT(&m.factory, "localhost", NULL), WEIR_ENOTLITERAL);
+    cr_expect_eq(CONNECT(NULL, "::1", &good), -EINVAL);
+    cr_expect_eq(CONNECT(&no_factory, "::1", &good), -EINVAL);
+    cr_expect_eq(CONNECT(&m.factory, NULL, &good), -EINVAL);
+    cr_expect_eq(CONNECT(&m.factory, "::1", &newer.own), -E2BIG);
+    bad = good;
+    bad.size = 0;
+    cr_expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
+    bad = good;
+    bad.family = AF_INET;
+    cr_expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
+    bad = good;
+    bad.local_host = "127.0.0.1";
+    cr_expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
+    bad = good;
+    bad.local_host = "example.net";
+    cr_expect_eq(CONNECT(&m.factory, "::1", &bad), WEIR_ENOTLITERAL);
+    bad = good;
+    bad.stream.size = 1;
+    cr_expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
+
+    cr_expect_null(connect);
+    maker_close(&m);
+    cr_expect_eq(m.done, 0);
+}
