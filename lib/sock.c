@@ -117,6 +117,12 @@ void wr_sock_fail(struct wr_sock *s, int err, const char *what)
     wr_transport_set_error(&s->t, err, what);
 }
 
+void wr_sock_lose_bytes(struct wr_sock *s)
+{
+    wr_sock_fail(s, -ENOMEM, "receive");
+    wr_sock_end(s);
+}
+
 void wr_sock_fail_callback(struct wr_sock *s, int err, const char *callback)
 {
     const struct weir_exception failed = {

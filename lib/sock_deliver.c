@@ -56,7 +56,7 @@ static void keep_rest(struct wr_sock *s, weir_lease *lease, size_t fed)
         wr_lease_slice(lease, lease->data + fed, (uint32_t)(lease->len - fed));
     if (!rest) {
         wr_lease_unref(lease);
-        wr_sock_fail(s, -ENOMEM, "receive");
+        wr_sock_lose_bytes(s);
         return;
     }
     keep_first(s, rest);
@@ -152,7 +152,7 @@ static void deliver_into(struct wr_sock *s)
     if (lease) {
         deliver(s, lease);
     } else {
-        wr_sock_fail(s, -ENOMEM, "receive");
+        wr_sock_lose_bytes(s);
     }
 }
 

@@ -108,6 +108,10 @@ void wr_sock_end(struct wr_sock *s);
 /* The connection is broken: remembers why. The end comes with advance. */
 void wr_sock_fail(struct wr_sock *s, int err, const char *what);
 
+/* There was no memory to keep what was received: nothing that comes after the
+ * gap may be delivered. */
+void wr_sock_lose_bytes(struct wr_sock *s);
+
 /* A callback returned an error: reports it and fails. */
 void wr_sock_fail_callback(struct wr_sock *s, int err, const char *callback);
 

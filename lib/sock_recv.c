@@ -219,7 +219,7 @@ static void recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     } else if (res > 0 && s->into && s->into->buf) {
         wr_sock_received_into(s, (size_t)res);
     } else if (res > 0) {
-        wr_sock_fail(s, -ENOMEM, "receive");
+        wr_sock_lose_bytes(s);
     } else if (res == 0) {
         wr_sock_received_eof(s);
     } else {

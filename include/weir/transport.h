@@ -271,6 +271,7 @@ WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
  * @return          0
  * @retval -EINVAL  the size field is not set
  * @retval -E2BIG   made for a newer library, with a field set unknown here
+ * @retval -ENOMEM  no memory; the limits are as they were
  * @suspends no
  * @thread loop
  */
