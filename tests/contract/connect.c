@@ -1,6 +1,8 @@
 /*
  * Connecting on real sockets: how an attempt ends, that done is called exactly
- * once and last, and that no descriptor survives an attempt that failed.
+ * once and last, and that no descriptor survives an attempt that failed. An
+ * attempt that hangs is one towards a listener whose queue is full. Sockets
+ * that are handed in connected are in adopt.c.
  */
 #include "tests/contract/maker.h"
 

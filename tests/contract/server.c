@@ -1,6 +1,7 @@
 /*
- * Servers on real sockets: starting, which addresses, what connections start
- * with, and ending. Limits and shortages are in server_limits.c.
+ * Servers on real sockets: starting, on which addresses, what connections
+ * start with, and listening on a socket of the program's. How servers end is
+ * in server_end.c, limits and shortages are in server_limits.c.
  */
 #include "tests/contract/maker.h"
 
