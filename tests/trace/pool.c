@@ -1,0 +1,450 @@
+/*
+ * The receive pool with a kernel that fills it: which buffers are posted, when
+ * one goes back, what is charged to whom, and what is moved so that a few
+ * bytes do not pin a large buffer. tests/unit/pool.c has what needs no ring.
+ */
+#include "tests/trace/pool_rig.h"
+
+#include "tests/unit/random.h"
+
+#include <signal.h>
+
+#define MIB        (1u << 20)
+#define GOAL_INC   10u
+#define GOAL_PLAIN 128u
+
+static const struct fake_options plain = {.seed = 1,
+                                          .missing = 1u << WR_FEATURE_BUF_INC};
+static const struct fake_options inc = {.seed = 1};
+
+/* ---- posting ---- */
+
+UNIT(pool, posts_few_large_buffers_when_they_can_be_shared)
+{
+    pool_start(&inc, 64 * MIB);
+    cr_assert_not(wr_pool_has_posted(&pool));
+
+    wr_pool_post(&pool);
+
+    cr_assert_eq(pool.posted_count, GOAL_INC);
+    cr_assert_eq(pool.buf_count, GOAL_INC);
+    cr_assert_eq(pool.buf_size, WR_POOL_INC_SIZE);
+    wr_pool_post(&pool);
+    cr_assert_eq(pool.buf_count, GOAL_INC, "posted beyond the goal");
+    pool_stop();
+}
+
+UNIT(pool, posts_more_and_smaller_ones_when_each_receive_takes_one)
+{
+    pool_start(&plain, 64 * MIB);
+
+    wr_pool_post(&pool);
+
+    cr_assert_eq(pool.posted_count, GOAL_PLAIN);
+    cr_assert_eq(pool.buf_size, WR_POOL_PLAIN_SIZE);
+    pool_stop();
+}
+
+UNIT(pool, posts_what_there_is_memory_for_and_the_rest_later)
+{
+    pool_start(&inc, 64 * MIB);
+    allocator.fail_at = allocator.calls + 5; /* two for each buffer */
+
+    wr_pool_post(&pool);
+
+    cr_assert_eq(pool.posted_count, 2);
+    allocator.fail_at = allocator.calls + 2;
+    wr_pool_post(&pool);
+    cr_assert_eq(pool.posted_count, 2);
+    wr_pool_post(&pool);
+    cr_assert_eq(pool.posted_count, GOAL_INC);
+    pool_stop();
+}
+
+UNIT(pool, starting_without_memory_leaves_nothing)
+{
+    const struct wr_pool_options options = {.limit_bytes = MIB,
+                                            .blocks = &blocks};
+    struct wr_pool other;
+    pool_start(&inc, MIB);
+    allocator.fail_at = allocator.calls + 1;
+
+    cr_assert_eq(wr_pool_init(&other, &uring, &options), -ENOMEM);
+
+    pool_stop();
+}
+
+/* ---- receiving ---- */
+
+UNIT(pool, receives_of_all_connections_share_a_buffer)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *first = add_conn(MIB);
+    struct conn *second = add_conn(MIB);
+
+    receive(first, 100);
+    receive(second, 200);
+    receive(first, 300);
+
+    cr_assert_eq(got_count, 3);
+    cr_assert_eq(gots[1].lease->data, gots[0].lease->data + 100);
+    cr_assert_eq(gots[2].lease->data, gots[1].lease->data + 200);
+    cr_assert_eq(pool.posted_count, GOAL_INC);
+    cr_assert_eq(first->account.held_bytes, 400);
+    cr_assert_eq(second->account.held_bytes, 200);
+    check_pool();
+    pool_stop();
+}
+
+UNIT(pool, a_plain_buffer_is_used_up_by_one_receive)
+{
+    pool_start(&plain, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+
+    receive(conn, 100);
+
+    cr_assert_eq(pool.posted_count, GOAL_PLAIN - 1);
+    give_back(0);
+    wr_pool_post(&pool);
+    cr_assert_eq(pool.buf_count, GOAL_PLAIN, "made a buffer anew");
+    cr_assert_eq(pool.posted_count, GOAL_PLAIN);
+    pool_stop();
+}
+
+/* Receives as much as uses up the buffer at the head; keeps one lease. */
+static void use_up_buffer(struct conn *conn)
+{
+    const uint32_t posted = pool.posted_count;
+    while (pool.posted_count == posted) {
+        receive(conn, 32u << 10);
+    }
+    while (got_count > 1) {
+        give_back(1);
+    }
+}
+
+UNIT(pool, a_used_up_buffer_is_free_with_its_last_lease_and_not_before)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+
+    use_up_buffer(conn);
+
+    cr_assert_eq(pool.posted_count, GOAL_INC - 1);
+    cr_assert_null(pool.free_list);
+    wr_pool_post(&pool);
+    cr_assert_eq(pool.buf_count, GOAL_INC + 1, "posted under a lease");
+    check_lease(&gots[0]);
+    give_back(0);
+    cr_assert_not_null(pool.free_list);
+    pool_stop();
+}
+
+UNIT(pool, the_buffer_that_was_given_back_last_is_posted_first)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+    use_up_buffer(conn);
+    wr_pool_post(&pool); /* one more than the goal is made */
+    give_back(0);
+    const struct wr_pool_buf *older = pool.free_list;
+    use_up_buffer(conn);
+    give_back(0);
+    cr_assert_neq(pool.free_list, older);
+
+    wr_pool_post(&pool);
+
+    cr_assert_eq(pool.posted_count, GOAL_INC);
+    cr_assert_eq(pool.free_list, older);
+    cr_assert_eq(pool.buf_count, GOAL_INC + 1);
+    pool_stop();
+}
+
+UNIT(pool, an_end_of_stream_with_a_buffer_charges_nothing)
+{
+    struct wr_account nobody = {.limit_bytes = MIB};
+    pool_start(&plain, 64 * MIB);
+    wr_pool_post(&pool);
+
+    cr_assert_null(wr_pool_receive(&pool, &nobody, 0, WR_CQE_BUFFER));
+
+    cr_assert_eq(nobody.held_bytes, 0);
+    cr_assert_eq(pool.posted_count, GOAL_PLAIN - 1);
+    cr_assert_not_null(pool.free_list, "the buffer is gone");
+    pool_stop();
+}
+
+UNIT(pool, bytes_without_memory_for_a_lease_are_lost_but_not_their_buffer)
+{
+    pool_start(&plain, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+    peer_writes(conn, 100);
+    arm(conn, CREDIT_PLENTY);
+    cr_assert_eq(wr_uring_enter(&uring, 1, 1), 0);
+    allocator.fail_at = allocator.calls + 1;
+
+    wr_uring_drain(&uring, UINT32_MAX);
+
+    cr_assert_eq(conn->last_res, 100);
+    cr_assert_eq(got_count, 0);
+    cr_assert_eq(conn->account.held_bytes, 0);
+    cr_assert_not_null(pool.free_list);
+    receive(conn, 50);
+    cr_assert_eq(got_count, 1);
+    pool_stop();
+}
+
+UNIT(pool, leases_that_are_held_run_it_dry_and_their_return_fills_it)
+{
+    pool_start(&inc, MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(64 * MIB);
+    while (wr_pool_has_posted(&pool)) {
+        receive(conn, 32u << 10);
+        wr_pool_post(&pool);
+    }
+    cr_assert_eq(pool.buf_count, pool.buf_max);
+    cr_assert_leq((uint64_t)pool.buf_count * pool.buf_size,
+                  MIB + GOAL_INC * WR_POOL_INC_SIZE, "over the limit");
+    cr_assert_eq(wr_pool_credit(&pool, &conn->account), 0);
+    peer_writes(conn, 10);
+    arm(conn, CREDIT_PLENTY);
+    turn();
+    cr_assert_eq(conn->last_res, -ENOBUFS);
+
+    give_all_back();
+    wr_pool_post(&pool);
+
+    cr_assert_eq(pool.posted_count, GOAL_INC);
+    arm(conn, CREDIT_PLENTY);
+    turn();
+    cr_assert_eq(conn->last_res, 10);
+    pool_stop();
+}
+
+UNIT(pool, each_lease_given_back_is_told_to_its_account)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *first = add_conn(MIB);
+    struct conn *second = add_conn(MIB);
+    receive(first, 10);
+    receive(second, 10);
+    receive(first, 10);
+
+    give_back(0);
+    cr_assert_eq(first->released_count, 1);
+    cr_assert_eq(second->released_count, 0);
+    give_all_back();
+
+    cr_assert_eq(first->released_count, 2);
+    cr_assert_eq(second->released_count, 1);
+    pool_stop();
+}
+
+UNIT(pool, does_not_end_while_a_lease_is_out)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    receive(add_conn(MIB), 10);
+
+    cr_assert_not(wr_pool_fini(&pool));
+
+    check_lease(&gots[0]);
+    pool_stop();
+}
+
+/* ---- compacting ---- */
+
+/* One lease of @len bytes in a buffer that is otherwise used up. */
+static weir_lease *pin_buffer(struct conn *conn, size_t len)
+{
+    receive(conn, len);
+    while (pool.posted_count == GOAL_INC) {
+        receive(conn, 32u << 10);
+    }
+    while (got_count > 1) {
+        give_back(1);
+    }
+    cr_assert_null(pool.free_list);
+    return gots[0].lease;
+}
+
+UNIT(pool, a_small_remainder_is_moved_out_and_its_buffer_is_free)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+    weir_lease *lease = pin_buffer(conn, WR_COMPACT_BELOW - 1);
+    const uint8_t *before = lease->data;
+
+    wr_lease_compact(lease);
+
+    cr_assert_neq(lease->data, before);
+    check_lease(&gots[0]);
+    check_pool();
+    cr_assert_not_null(pool.free_list);
+    cr_assert_eq(pool.copied_bytes, WR_COMPACT_BELOW - 1);
+    wr_lease_compact(lease); /* once is enough */
+    cr_assert_eq(pool.copied_bytes, WR_COMPACT_BELOW - 1);
+    pool_stop();
+}
+
+UNIT(pool, what_is_large_or_shared_or_without_memory_stays_where_it_is)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+    weir_lease *lease = pin_buffer(conn, 100);
+    const uint8_t *before = lease->data;
+
+    wr_lease_ref(lease);
+    wr_lease_compact(lease);
+    cr_assert_eq(lease->data, before, "moved under somebody's feet");
+    wr_lease_unref(lease);
+    allocator.fail_at = allocator.calls + 1;
+    wr_lease_compact(lease);
+    cr_assert_eq(lease->data, before);
+    allocator.fail_at = 0;
+    receive(conn, WR_COMPACT_BELOW);
+    before = gots[1].lease->data;
+    wr_lease_compact(gots[1].lease);
+
+    cr_assert_eq(gots[1].lease->data, before);
+    cr_assert_eq(pool.copied_bytes, 0);
+    check_pool();
+    pool_stop();
+}
+
+UNIT(pool, a_slice_pins_the_buffer_of_the_whole)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    weir_lease *whole = pin_buffer(add_conn(MIB), 100);
+
+    gots[0].lease = wr_lease_slice(whole, whole->data + 99, 1);
+    gots[0].position = 99;
+    wr_lease_compact(gots[0].lease);
+
+    cr_assert_null(pool.free_list, "freed under a slice");
+    check_lease(&gots[0]);
+    give_back(0);
+    cr_assert_not_null(pool.free_list);
+    pool_stop();
+}
+
+/* ---- everything at once ---- */
+
+static void random_step(struct unit_random *random)
+{
+    struct conn *conn = &conns[unit_random_below(random, CONN_MAX)];
+
+    switch (unit_random_below(random, 6)) {
+    case 0:
+    case 1:
+        peer_writes(conn, 1 + unit_random_below(random, 60000));
+        break;
+    case 2:
+        if (wr_pool_has_posted(&pool)) {
+            const uint32_t credit = wr_pool_credit(&pool, &conn->account);
+            if (credit > 0) {
+                arm(conn, credit);
+            }
+        }
+        break;
+    case 3:
+        turn();
+        wr_pool_post(&pool);
+        break;
+    case 4:
+        if (got_count > 0) {
+            wr_lease_compact(
+                gots[unit_random_below(random, (uint64_t)got_count)].lease);
+        }
+        break;
+    default:
+        for (int i = got_count / 2; i > 0; i--) {
+            const int index =
+                (int)unit_random_below(random, (uint64_t)got_count);
+            check_lease(&gots[index]);
+            give_back(index);
+        }
+        break;
+    }
+}
+
+static void play(struct unit_random *random, struct fake_options *options)
+{
+    options->seed = unit_random_next(random);
+    pool_start(options, 4 * MIB);
+    wr_pool_post(&pool);
+    for (int i = 0; i < CONN_MAX; i++) {
+        add_conn(MIB);
+    }
+    for (int i = 0; i < 3000; i++) {
+        random_step(random);
+    }
+    check_pool();
+    cr_assert_leq(pool.held_bytes, 4 * MIB, "over the budget");
+    uint64_t received = 0;
+    for (int i = 0; i < CONN_MAX; i++) {
+        received += conns[i].received;
+        cr_assert_leq(conns[i].account.held_bytes, MIB, "over its budget");
+    }
+    cr_assert_gt(received, MIB, "nothing happened");
+    pool_stop();
+}
+
+UNIT(pool, random_holders_find_their_bytes_and_stay_in_the_budget)
+{
+    struct unit_random random;
+    unit_random_seed(&random);
+
+    for (int i = 0; i < 20; i++) {
+        struct fake_options options = {
+            .missing = (uint32_t)(i % 3 == 0 ? 1 << WR_FEATURE_BUF_INC : 0) |
+                       (uint32_t)(i % 3 == 1 ? 1 << WR_FEATURE_RECV_CREDIT : 0),
+            .permille = {[FAKE_SHORT_RECV] = 200,
+                         [FAKE_DELAY] = 100,
+                         [FAKE_NO_BUFFER] = 20},
+        };
+        play(&random, &options);
+    }
+}
+
+/* ---- what the kernel has promised ---- */
+
+UNIT_ABORTS(pool, a_buffer_that_was_never_made_aborts)
+{
+    struct wr_account account = {.limit_bytes = MIB};
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+
+    wr_ignore(!wr_pool_receive(
+        &pool, &account, 10, WR_CQE_BUFFER | GOAL_INC << WR_CQE_BUFFER_SHIFT));
+}
+
+UNIT_ABORTS(pool, a_buffer_that_is_not_posted_aborts)
+{
+    struct wr_account account = {.limit_bytes = MIB};
+    pool_start(&plain, 64 * MIB);
+    wr_pool_post(&pool);
+    cr_assert_not_null(wr_pool_receive(&pool, &account, 10, WR_CQE_BUFFER));
+
+    wr_ignore(!wr_pool_receive(&pool, &account, 10, WR_CQE_BUFFER));
+}
+
+UNIT_ABORTS(pool, more_bytes_than_the_buffer_has_left_aborts)
+{
+    struct wr_account account = {.limit_bytes = MIB};
+    pool_start(&plain, 64 * MIB);
+    wr_pool_post(&pool);
+
+    wr_ignore(!wr_pool_receive(&pool, &account, WR_POOL_PLAIN_SIZE + 1,
+                               WR_CQE_BUFFER));
+}
