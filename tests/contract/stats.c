@@ -1,6 +1,7 @@
 /*
  * What a running loop shows of itself: statistics, their text, the table of
- * kernel features, and the dump for operators.
+ * kernel features, and the dump for operators. Whether each count is right at
+ * every moment is the business of the suites that make it move.
  */
 #include "tests/contract/maker.h"
 
