@@ -1,0 +1,478 @@
+/*
+ * Write flow control: rules R14 to R20 for stream sockets.
+ *
+ * The size is what was written and is not yet accepted by the kernel, in
+ * flight included. pause_writing when it is above the high mark, strictly;
+ * resume_writing when it is at or below the low one; one after the other.
+ */
+#include "tests/contract/harness.h"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+static void set_limits(struct rig *rig, int64_t high, int64_t low)
+{
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, high, low), 0);
+}
+
+static void expect_limits(const struct rig *rig, uint64_t high, uint64_t low)
+{
+    uint64_t low_now;
+    uint64_t high_now;
+    weir_transport_get_write_buffer_limits(rig->t, &low_now, &high_now);
+    expect_eq(low_now, low);
+    expect_eq(high_now, high);
+}
+
+/* ---- R14: when ---- */
+
+UNIT(write_flow, r14__pause_writing_when_size_exceeds_high)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        set_limits(&rig, 1000, 100);
+
+        expect_eq(rig_write(&rig, 1000), 0);
+        expect_events(&rig, "made");
+        expect_eq(rig_write(&rig, 1), 0);
+
+        expect_events(&rig, "made pause");
+        expect_eq(rig_pending(&rig), 1001);
+    }
+}
+
+UNIT(write_flow, r14__pause_writing_is_called_once_until_resumed)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        set_limits(&rig, 1000, 100);
+        for (int i = 0; i < 10; i++) {
+            expect_eq(rig_write(&rig, 1001), 0);
+        }
+        expect_events(&rig, "made pause");
+
+        rig_peer_read(&rig, 10010);
+        rig_turns(&rig, 2);
+
+        expect_events(&rig, "made pause resume");
+    }
+}
+
+static void look_at_size(struct rig *rig)
+{
+    rig->bytes = rig_pending(rig);
+}
+
+UNIT(write_flow, r14__pause_writing_sees_the_bytes_counted)
+{
+    struct rig rig = {.hooks = {.pause_writing = look_at_size}};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 65537), 0);
+
+        expect_eq(rig.bytes, 65537);
+    }
+}
+
+UNIT(write_flow, r14__with_high_zero_any_byte_pauses)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        set_limits(&rig, 0, 0);
+
+        expect_eq(rig_write(&rig, 0), 0);
+        expect_events(&rig, "made");
+        expect_eq(rig_write(&rig, 1), 0);
+
+        expect_events(&rig, "made pause");
+    }
+}
+
+UNIT(write_flow, r14__with_low_zero_only_an_empty_queue_resumes)
+{
+    struct rig rig = {.small_buffers = true,
+                      .hooks = {.resume_writing = look_at_size}};
+    while (rig_next(&rig)) {
+        set_limits(&rig, 1000, 0);
+        rig_clog(&rig);
+        rig.bytes = 1;
+
+        rig_peer_read(&rig, rig.written);
+        rig_wait_event(&rig, "resume");
+
+        expect_eq(rig.bytes, 0);
+    }
+}
+
+/* After every turn: paused as long as the size is above low, and no longer. */
+static void check_marks(struct rig *rig, size_t low)
+{
+    const bool resumed = strstr(rig->events, "resume") != NULL;
+    expect_eq(resumed, rig_pending(rig) <= low);
+}
+
+UNIT(write_flow, r14__resume_writing_when_size_is_no_more_than_low)
+{
+    const size_t low = 100000;
+    struct rig rig = {.small_buffers = true,
+                      .hooks = {.resume_writing = look_at_size}};
+    while (rig_next(&rig)) {
+        set_limits(&rig, 200000, (int64_t)low);
+        rig_clog(&rig);
+        while (rig_pending(&rig) > 0) {
+            rig_peer_read(&rig, 3000);
+            rig_turn(&rig);
+            check_marks(&rig, low);
+        }
+
+        expect_events(&rig, "made pause resume");
+        expect(rig.bytes <= low);
+    }
+}
+
+/* ---- R15: the marks ---- */
+
+UNIT(write_flow, r15__the_defaults_are_64_and_16_kib)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_limits(&rig, 65536, 16384);
+
+        set_limits(&rig, 5, 4);
+        set_limits(&rig, WEIR_DEFAULT, WEIR_DEFAULT);
+
+        expect_limits(&rig, 65536, 16384);
+    }
+}
+
+UNIT(write_flow, r15__with_only_high_low_is_a_quarter)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        set_limits(&rig, 1003, WEIR_DEFAULT);
+        expect_limits(&rig, 1003, 250);
+
+        set_limits(&rig, 0, WEIR_DEFAULT);
+        expect_limits(&rig, 0, 0);
+    }
+}
+
+UNIT(write_flow, r15__with_only_low_high_is_four_times)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        set_limits(&rig, WEIR_DEFAULT, 250);
+        expect_limits(&rig, 1000, 250);
+
+        set_limits(&rig, WEIR_DEFAULT, INT64_MAX);
+        expect_limits(&rig, INT64_MAX, INT64_MAX);
+    }
+}
+
+UNIT(write_flow, r15__low_above_high_or_negative_is_refused)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        weir_transport *t = rig.t;
+        set_limits(&rig, 1000, 1000);
+
+        expect_eq(weir_transport_set_write_buffer_limits(t, 10, 11), -EINVAL);
+        expect_eq(weir_transport_set_write_buffer_limits(t, -1, -1), -EINVAL);
+        expect_eq(weir_transport_set_write_buffer_limits(t, 10, -1), -EINVAL);
+        expect_eq(weir_transport_set_write_buffer_limits(t, -1, WEIR_DEFAULT),
+                  -EINVAL);
+        expect_eq(weir_transport_set_write_buffer_limits(t, WEIR_DEFAULT, -1),
+                  -EINVAL);
+
+        expect_limits(&rig, 1000, 1000);
+    }
+}
+
+/* ---- R16: changing them ---- */
+
+UNIT(write_flow, r16__a_lower_mark_pauses_at_once)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 2000), 0);
+        set_limits(&rig, 2000, 0);
+        expect_events(&rig, "made");
+
+        set_limits(&rig, 1999, 0);
+
+        expect_events(&rig, "made pause");
+    }
+}
+
+UNIT(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        rig_clog(&rig);
+        expect_events(&rig, "made pause");
+
+        set_limits(&rig, INT64_MAX, INT64_MAX);
+        rig_turns(&rig, 5);
+        expect_events(&rig, "made pause");
+
+        rig_peer_read(&rig, 100000);
+        rig_wait_event(&rig, "resume");
+        expect(rig_pending(&rig) > 0);
+    }
+}
+
+/* ---- R17: no limit but the hard one ---- */
+
+UNIT(write_flow, r17__one_write_may_overshoot_and_is_not_refused)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 8u << 20), 0);
+        expect_eq(rig_write(&rig, 1u << 20), 0);
+
+        expect_events(&rig, "made pause");
+        expect_eq(rig_pending(&rig), 9u << 20);
+        rig_peer_read(&rig, 9u << 20);
+    }
+}
+
+UNIT(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        expect_eq(weir_transport_set_write_hard_limit(rig.t, 1000), 0);
+        expect_eq(rig_write(&rig, 1001), -ENOBUFS);
+        expect_eq(rig_pending(&rig), 0);
+
+        expect_eq(rig_write(&rig, 400), 0);
+        expect_eq(rig_write(&rig, 600), 0);
+        expect_eq(rig_write(&rig, 1), -ENOBUFS);
+
+        expect_eq(rig_pending(&rig), 1000);
+        rig_peer_read(&rig, 1000);
+        rig_turns(&rig, 2);
+        expect_eq(rig_write(&rig, 1000), 0);
+        rig_peer_read(&rig, 1000);
+    }
+}
+
+UNIT(write_flow, the_hard_limit_comes_from_the_makers_options)
+{
+    struct rig rig = {
+        .stream = {.size = sizeof(rig.stream), .write_hard_limit_bytes = 5000}};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 5001), -ENOBUFS);
+        expect_eq(rig_write(&rig, 5000), 0);
+        rig_peer_read(&rig, 5000);
+    }
+}
+
+UNIT(write_flow, the_hard_limit_is_64_mib_by_default)
+{
+    const size_t limit = 64u << 20;
+    uint8_t *zeros = mmap(NULL, limit + 1, PROT_READ,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct rig rig = {.small_buffers = true};
+    expect(zeros != MAP_FAILED);
+    while (rig_next(&rig)) {
+        weir_transport *t = rig.t;
+        expect_eq(weir_transport_write_ref(t, zeros, limit + 1, NULL, NULL),
+                  -ENOBUFS);
+        expect_eq(weir_transport_write_ref(t, zeros, limit, NULL, NULL), 0);
+        expect_eq(weir_transport_write_ref(t, zeros, 1, NULL, NULL), -ENOBUFS);
+
+        expect_eq(weir_transport_set_write_hard_limit(t, 65u << 20), 0);
+        expect_eq(weir_transport_write_ref(t, zeros, 1, NULL, NULL), 0);
+        expect_eq(weir_transport_set_write_hard_limit(t, 0), 0);
+        expect_eq(weir_transport_write_ref(t, zeros, 1, NULL, NULL), -ENOBUFS);
+        expect_eq(weir_transport_abort(t), 0);
+        rig_wait_lost(&rig);
+    }
+    munmap(zeros, limit + 1);
+}
+
+/* ---- R18 to R20: resuming ---- */
+
+UNIT(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue)
+{
+    struct rig rig = {.small_buffers = true,
+                      .hooks = {.resume_writing = look_at_size}};
+    while (rig_next(&rig)) {
+        set_limits(&rig, 2 << 20, 1 << 20);
+        rig_clog(&rig);
+
+        rig_peer_read(&rig, rig.written);
+        rig_turns(&rig, 2);
+
+        expect_events(&rig, "made pause resume");
+        expect(rig.bytes > 0);
+        expect(rig.bytes <= 1 << 20);
+    }
+}
+
+static void write_more(struct rig *rig)
+{
+    if (rig->count < 20) {
+        rig->count++;
+        expect_eq(rig_write(rig, 100000), 0);
+    }
+}
+
+static void expect_running(struct rig *rig)
+{
+    expect_eq(rig->step, 0);
+    rig->step = 1;
+}
+
+static void expect_paused(struct rig *rig)
+{
+    expect_eq(rig->step, 1);
+    rig->step = 0;
+    write_more(rig);
+}
+
+UNIT(write_flow, r19__what_resume_writing_appends_is_sent)
+{
+    struct rig rig = {.small_buffers = true,
+                      .hooks = {.pause_writing = expect_running,
+                                .resume_writing = expect_paused}};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 100000), 0);
+
+        rig_peer_read(&rig, 2100000);
+        rig_turns(&rig, 2);
+
+        expect_eq(rig.count, 20);
+        expect_eq(rig.step, 0);
+        expect_eq(rig_pending(&rig), 0);
+    }
+}
+
+static void close_it(struct rig *rig)
+{
+    expect_eq(weir_transport_close(rig->t), 0);
+}
+
+UNIT(write_flow, r19__close_inside_resume_writing_loses_once)
+{
+    struct rig rig = {.hooks = {.resume_writing = close_it}};
+    while (rig_next(&rig)) {
+        set_limits(&rig, 0, 0);
+        expect_eq(rig_write(&rig, 1000), 0);
+
+        expect_eq(rig_peer_read_end(&rig), 0);
+
+        rig_turns(&rig, 3);
+        expect_eq(rig.peer_received, 1000);
+        expect_events(&rig, "made pause resume lost");
+        expect_eq(rig.lost_count, 1);
+    }
+}
+
+static void abort_it(struct rig *rig)
+{
+    expect_eq(weir_transport_abort(rig->t), 0);
+}
+
+UNIT(write_flow, r19__abort_inside_resume_writing_loses_once)
+{
+    struct rig rig = {.small_buffers = true,
+                      .hooks = {.resume_writing = abort_it}};
+    while (rig_next(&rig)) {
+        set_limits(&rig, 2 << 20, 1 << 20);
+        rig_clog(&rig);
+
+        expect(rig_peer_read_end(&rig) <= 0);
+
+        rig_turns(&rig, 3);
+        expect_events(&rig, "made pause resume lost");
+        expect(rig.peer_received < rig.written);
+    }
+}
+
+static void close_and_abort(struct rig *rig)
+{
+    close_it(rig);
+    abort_it(rig);
+}
+
+UNIT(write_flow, abort_inside_pause_writing_loses_once)
+{
+    struct rig rig = {.hooks = {.pause_writing = close_and_abort}};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 70000), 0);
+        expect_eq(rig.lost_count, 0);
+
+        rig_wait_lost(&rig);
+
+        expect_events(&rig, "made pause lost");
+    }
+}
+
+UNIT(write_flow, r20__nothing_is_resumed_after_an_abort)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        rig_clog(&rig);
+
+        expect_eq(weir_transport_abort(rig.t), 0);
+        rig_wait_lost(&rig);
+
+        expect_events(&rig, "made pause lost");
+    }
+}
+
+/* ---- the size ---- */
+
+UNIT(write_flow, the_size_is_what_no_completion_has_accounted_for)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        const uint64_t sent_before = rig_statistics(&rig).sent_bytes;
+        rig_clog(&rig);
+        uint64_t completions = rig_statistics(&rig).completions;
+        size_t size = rig_pending(&rig);
+
+        while (size > 0) {
+            rig_peer_read(&rig, 2000);
+            rig_turn(&rig);
+            const struct weir_loop_statistics now = rig_statistics(&rig);
+            const size_t pending = rig_pending(&rig);
+            expect_eq(pending, rig.written - (now.sent_bytes - sent_before));
+            expect_eq(pending, now.queued_bytes);
+            expect(pending == size || now.completions > completions);
+            completions = now.completions;
+            size = pending;
+        }
+    }
+}
+
+UNIT(write_flow, the_writes_of_one_turn_leave_as_one_send)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        const uint64_t before = rig_statistics(&rig).submitted;
+        for (int i = 0; i < 100; i++) {
+            expect_eq(rig_write(&rig, 100), 0);
+        }
+
+        rig_turns(&rig, 3);
+
+        expect_eq(rig_statistics(&rig).submitted - before, 1);
+        expect_eq(rig_pending(&rig), 0);
+        rig_peer_read(&rig, 10000);
+    }
+}
+
+UNIT(write_flow, what_was_written_is_submitted_before_run_returns)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        uint8_t got[1000];
+        expect_eq(rig_write(&rig, sizeof(got)), 0);
+
+        rig_turn(&rig);
+
+        expect_eq(recv(rig.peer, got, sizeof(got), 0), sizeof(got));
+        expect(rig_is_pattern(got, 0, sizeof(got)));
+    }
+}
