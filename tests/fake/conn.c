@@ -147,6 +147,7 @@ static ssize_t send_to_gone(struct fake_end *end, size_t len)
     size_t taken = (size_t)wr_min_u64(len, end->other->in.size);
     end->dead = true;
     end->err = fin_arrived(end) ? EPIPE : ECONNRESET;
+    end->taken += taken;
     return (ssize_t)taken;
 }
 
@@ -164,6 +165,7 @@ ssize_t fake_end_send(struct fake_end *end, const void *buf, size_t len)
         return send_to_gone(end, len);
     }
     uint32_t taken = pipe_push(&end->other->in, buf, len);
+    end->taken += taken;
     return taken > 0 || len == 0 ? (ssize_t)taken : -EAGAIN;
 }
 
@@ -456,6 +458,25 @@ void fake_peer_reset(struct fake_peer *peer)
 bool fake_peer_is_alone(const struct fake_peer *peer)
 {
     return ((const struct fake_end *)(const void *)peer)->other->gone;
+}
+
+uint16_t fake_peer_port(const struct fake_peer *peer)
+{
+    return fake_addr_port(
+        &((const struct fake_end *)(const void *)peer)->local);
+}
+
+uint16_t fake_peer_remote_port(const struct fake_peer *peer)
+{
+    return fake_addr_port(
+        &((const struct fake_end *)(const void *)peer)->other->local);
+}
+
+uint64_t fake_taken_bytes(int fd)
+{
+    const struct fake_file *file = fake_file_get(fd, "the test");
+    wr_assert(file->kind == FAKE_STREAM);
+    return file->end->taken;
 }
 
 void fake_peer_close(struct fake_peer *peer)

@@ -40,6 +40,7 @@ enum fake_fault {
 
 struct fake_options {
     uint64_t seed;
+    uint64_t variant; /* printed with the seed; means nothing here */
     uint32_t missing; /* bits of enum wr_feature that this kernel lacks */
     uint32_t permille[FAKE_FAULT_COUNT];
     uint32_t send_size; /* bytes of each socket's send queue, 0: 64 KiB */
@@ -114,6 +115,8 @@ void fake_set_ids(int pid, int tid);
 bool fake_raise(int signum);
 /* The ring fails for good with @err, a negative number. */
 void fake_break_ring(int err);
+/* Bytes that sends on a connected descriptor have handed over so far. */
+uint64_t fake_taken_bytes(int fd);
 /* Value of an int option set with wr_sys_setsockopt(); -1: never set. */
 int fake_sockopt(int fd, int level, int name);
 
@@ -149,6 +152,9 @@ void fake_peer_shutdown(struct fake_peer *peer);
 void fake_peer_reset(struct fake_peer *peer);
 /* Has weir's side closed its descriptor? */
 bool fake_peer_is_alone(const struct fake_peer *peer);
+/* The peer's own port, and that of weir's side. */
+uint16_t fake_peer_port(const struct fake_peer *peer);
+uint16_t fake_peer_remote_port(const struct fake_peer *peer);
 /* Closes (a reset when bytes are unread) and frees. */
 void fake_peer_close(struct fake_peer *peer);
 

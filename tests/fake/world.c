@@ -27,15 +27,16 @@ struct event {
 void fake_fail(const char *fmt, ...)
 {
     va_list args;
-    fprintf(stderr, "fake machine, seed %llu, %llu ns: ",
+    fprintf(stderr, "fake machine, seed %llu, variant %llu, %llu ns: ",
             (unsigned long long)fake.options.seed,
+            (unsigned long long)fake.options.variant,
             (unsigned long long)(fake.now_ns - FAKE_START_NS));
     va_start(args, fmt);
     vfprintf(stderr, fmt, args);
     va_end(args);
     fputc('\n', stderr);
     if (fake.text) {
-        size_t from = fake.text_len > 6000 ? fake.text_len - 6000 : 0;
+        size_t from = fake.text_len > 20000 ? fake.text_len - 20000 : 0;
         fprintf(stderr, "%s", fake.text + from);
     }
     fflush(stderr);

@@ -117,6 +117,7 @@ struct fake_end {
     struct fake_conn *conn;
     struct fake_end *other;
     struct fake_pipe in;
+    uint64_t taken;   /* bytes that sends have handed over */
     int err;          /* positive, told once */
     bool dead;        /* the connection is no more */
     bool read_shut;   /* by its owner */

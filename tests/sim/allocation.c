@@ -1,0 +1,44 @@
+/*
+ * Memory runs out at each place in turn.
+ *
+ * A schedule is run with its first allocation failing, then its second, and so
+ * on until no failure is reached any more; once with that one allocation
+ * failing alone and once with all later ones. Every promise of the simulation
+ * holds as before: an error may be reported, nothing may be lost or leaked.
+ */
+#include "tests/sim/sim.h"
+#include "tests/unit.h"
+
+#ifdef UNIT_HAS_LSAN
+#define SEEDS 3u
+#else
+#define SEEDS 20u
+#endif
+
+/* Allocations that are walked through at most for each seed. */
+#define STEPS_MAX 400u
+
+static void sweep(uint64_t seed, bool fail_after)
+{
+    struct sim_options options = {.seed = seed, .fail_after = fail_after};
+    struct sim_result result = {.failed = 1};
+    while (result.failed > 0 && options.fail_at < STEPS_MAX) {
+        options.fail_at++;
+        sim_run(&options, &result);
+    }
+    cr_assert_gt(options.fail_at, 10);
+}
+
+UNIT(allocation, survives_each_failure_alone)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        sweep(seed, false);
+    }
+}
+
+UNIT(allocation, survives_memory_that_never_comes_back)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        sweep(seed, true);
+    }
+}

@@ -1,0 +1,475 @@
+/*
+ * The simulation's frame: plan, run, invariants between steps, end.
+ *
+ * See sim.h. A run ends when every connection has ended on both sides; some
+ * runs are stopped before, and then freeing the loop has to end what is left.
+ * Afterwards nothing may be there any more: no descriptor, no operation, no
+ * lease, no block of memory.
+ */
+#include "tests/sim/sim.h"
+
+#include "uring/feature.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HEARTBEAT_NS (5 * SIM_MS)
+#define PEER_STEPS   3
+
+struct sim sim;
+
+/* ---- bytes and sizes ---- */
+
+void sim_fill(const struct sim_conn *conn, bool own, uint64_t offset,
+              uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        data[i] = sim_byte(conn->id, own, offset + i);
+    }
+}
+
+void sim_check_bytes(const struct sim_conn *conn, bool own, uint64_t offset,
+                     const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (data[i] != sim_byte(conn->id, own, offset + i)) {
+            fake_fail("connection %u: wrong byte at offset %llu, %zu of %zu "
+                      "in its piece",
+                      conn->id, (unsigned long long)(offset + i), i, len);
+        }
+    }
+}
+
+size_t sim_size(void)
+{
+    switch (fake_random(10)) {
+    case 0:
+        return 1;
+    case 1:
+        return 1 + (size_t)fake_random(sim.unit * 16u);
+    default:
+        return 1 + (size_t)fake_random(sim.unit);
+    }
+}
+
+/* ---- the peers' turn ---- */
+
+static bool start_peer(struct sim_conn *conn)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_port = htons(sim.port),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (conn->is_client || conn->started || !sim.serving) {
+        return false;
+    }
+    conn->peer = fake_connect((struct sockaddr *)&addr, sizeof(addr));
+    if (!conn->peer) {
+        return false;
+    }
+    conn->started = true;
+    conn->port = fake_peer_port(conn->peer);
+    return true;
+}
+
+/* Finds out which client an accepted peer belongs to. */
+static void match_strangers(void)
+{
+    struct fake_peer *peer = fake_listener_accept(sim.listener);
+    if (peer && sim.stranger_count < SIM_CONN_MAX) {
+        sim.strangers[sim.stranger_count++] = peer;
+    }
+    for (uint32_t s = 0; s < sim.stranger_count; s++) {
+        uint16_t port = fake_peer_remote_port(sim.strangers[s]);
+        for (uint32_t i = 0; i < sim.conn_count; i++) {
+            struct sim_conn *conn = &sim.conns[i];
+            if (conn->is_client && conn->port == port) {
+                conn->peer = sim.strangers[s];
+                sim.strangers[s] = sim.strangers[--sim.stranger_count];
+                return;
+            }
+        }
+    }
+}
+
+static bool step_some_peer(void)
+{
+    uint32_t first = (uint32_t)fake_random(sim.conn_count);
+    match_strangers();
+    for (uint32_t i = 0; i < sim.conn_count; i++) {
+        struct sim_conn *conn = &sim.conns[(first + i) % sim.conn_count];
+        if (start_peer(conn) || sim_peer_step(conn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- invariants ---- */
+
+static void check_invariants(void)
+{
+    struct weir_loop_statistics now;
+    uint64_t queued = 0;
+    weir_loop_get_statistics(sim.loop, &now);
+    for (uint32_t i = 0; i < sim.conn_count; i++) {
+        const struct sim_conn *conn = &sim.conns[i];
+        if (conn->state == SIM_MADE) {
+            queued += weir_transport_get_write_buffer_size(conn->t);
+        }
+    }
+    if (queued != now.queued_bytes) {
+        fake_fail("%llu bytes are queued, the loop counts %llu",
+                  (unsigned long long)queued,
+                  (unsigned long long)now.queued_bytes);
+    }
+    if (now.held_bytes > sim.held_limit) {
+        fake_fail("%llu bytes are held of %llu at most",
+                  (unsigned long long)now.held_bytes,
+                  (unsigned long long)sim.held_limit);
+    }
+    if (fake_ops_in_flight() > now.ops_in_flight) {
+        fake_fail("%u operations are in flight, the loop counts %llu",
+                  fake_ops_in_flight(), (unsigned long long)now.ops_in_flight);
+    }
+    if (!sim.posted &&
+        now.memory_bytes + sim.uncounted_bytes != sim.alloc.live_bytes) {
+        fake_fail("%llu bytes of memory are out, the loop counts %llu",
+                  (unsigned long long)sim.alloc.live_bytes,
+                  (unsigned long long)now.memory_bytes);
+    }
+}
+
+static void on_enter(void *arg)
+{
+    (void)arg;
+    if (!sim.loop) {
+        return; /* it is being made */
+    }
+    check_invariants();
+    for (int i = 0; i < PEER_STEPS && fake_chance(300); i++) {
+        step_some_peer();
+    }
+}
+
+static bool on_idle(void *arg)
+{
+    (void)arg;
+    return sim.loop && fake_chance(850) && step_some_peer();
+}
+
+static bool is_over(const struct sim_conn *conn)
+{
+    if (conn->state == SIM_MADE || conn->peer || !conn->started) {
+        return false;
+    }
+    return !conn->is_client || conn->done;
+}
+
+static bool all_over(void *arg)
+{
+    (void)arg;
+    if (sim.stop_ns != 0 && fake_now() >= sim.stop_ns) {
+        return true;
+    }
+    for (uint32_t i = 0; i < sim.conn_count; i++) {
+        if (!is_over(&sim.conns[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void dump_conn(const struct sim_conn *conn)
+{
+    fprintf(stderr,
+            "connection %u: %s started=%d state=%d done=%d peer=%s end=%d "
+            "sent=%llu/%llu got=%llu received=%llu written=%llu\n",
+            conn->id, conn->is_client ? "client" : "server", conn->started,
+            (int)conn->state, conn->done, conn->peer ? "there" : "gone",
+            (int)conn->peer_end, (unsigned long long)conn->sent,
+            (unsigned long long)conn->plan_sent, (unsigned long long)conn->got,
+            (unsigned long long)conn->received,
+            (unsigned long long)conn->written);
+}
+
+static void posted(void *arg)
+{
+    (void)arg;
+    if (sim.in_api || sim.in_callback) {
+        fake_fail("a post runs out of turn");
+    }
+    sim.posted = false;
+}
+
+static void beat(void *arg)
+{
+    (void)arg;
+    if (fake_now() > FAKE_START_NS + SIM_END_NS) {
+        weir_loop_dump(sim.loop, stderr);
+        for (uint32_t i = 0; i < sim.conn_count; i++) {
+            dump_conn(&sim.conns[i]);
+        }
+        fake_fail("the run has not ended after %llu s",
+                  (unsigned long long)(SIM_END_NS / SIM_S));
+    }
+    if (!sim.posted && sim.loop && all_over(NULL)) {
+        /* As another thread would: the loop has to look at its condition. */
+        int err = weir_loop_call_soon_threadsafe(sim.loop, posted, NULL);
+        sim.posted = err == 0;
+        if (err < 0 && sim.alloc.failed == 0) {
+            fake_fail("a post failed with %d", err);
+        }
+        sim.alloc.fail_after = false; /* memory comes back at last */
+    }
+    fake_at(fake_now() + HEARTBEAT_NS, beat, NULL);
+}
+
+/* ---- plan ---- */
+
+static void plan_faults(struct fake_options *machine)
+{
+    static const uint32_t often[] = {0, 0, 20, 300};
+    for (int i = 0; i < FAKE_FAULT_COUNT; i++) {
+        machine->permille[i] = often[fake_random(4)];
+    }
+    machine->permille[FAKE_NO_FD] /= 2;
+    if (fake_chance(600)) {
+        machine->missing =
+            (uint32_t)fake_random(UINT64_C(1) << WR_FEATURE_COUNT);
+    }
+}
+
+/* Starts the machine; its own dice plan the run. */
+static void plan_machine(const struct sim_options *options)
+{
+    static const uint32_t sizes[] = {16, 600, 5000, 65536};
+    struct fake_options machine = {.seed = ~options->seed};
+    fake_start(&machine);
+    plan_faults(&machine);
+    machine.entered = on_enter;
+    machine.idle = on_idle;
+    machine.trace = options->trace;
+    machine.send_size = sizes[fake_random(4)];
+    machine.recv_size = sizes[fake_random(4)];
+    machine.sq_max = fake_chance(200) ? 8u << fake_random(3) : 0;
+    machine.cq_max = fake_chance(200) ? 16u << fake_random(4) : 0;
+    machine.fresh_fds = fake_chance(500);
+    machine.poison = fake_chance(50);
+    uint32_t least = machine.send_size < machine.recv_size ? machine.send_size
+                                                           : machine.recv_size;
+    sim.unit = 1 + (uint32_t)fake_random(least < 2048 ? least * 4u : 8192);
+    fake_stop();
+    machine.seed = options->seed;
+    machine.variant = options->fail_at;
+    fake_start(&machine);
+}
+
+static void plan_conns(void)
+{
+    sim.conn_count = 1 + (uint32_t)fake_random(SIM_CONN_MAX);
+    for (uint32_t i = 0; i < sim.conn_count; i++) {
+        struct sim_conn *conn = &sim.conns[i];
+        conn->id = i;
+        conn->is_client = fake_chance(250);
+        sim_peer_plan(conn);
+        sim_side_plan(conn);
+        if (conn->is_client && fake_chance(200)) {
+            conn->answer = fake_chance(500) ? FAKE_REFUSE : FAKE_SILENT;
+            conn->connect_timeout_ns = fake_random(2) * SIM_S;
+        }
+    }
+    sim.stop_ns = fake_chance(150) ? fake_now() + fake_random(SIM_S / 2) : 0;
+}
+
+static void plan_listeners(void)
+{
+    for (int answer = FAKE_ACCEPT; answer <= FAKE_SILENT; answer++) {
+        struct sockaddr_in addr = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)(7000 + answer)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct fake_listener *listener =
+            fake_listen((struct sockaddr *)&addr, sizeof(addr));
+        fake_listener_set(listener, (enum fake_answer)answer,
+                          fake_random(3) * SIM_MS);
+        if (answer == FAKE_ACCEPT) {
+            sim.listener = listener;
+        }
+    }
+}
+
+/* ---- run ---- */
+
+static void server_done(void *arg, int err, weir_server *server)
+{
+    (void)arg;
+    struct weir_address addr;
+    bool out_of_fds = err == -EMFILE || err == -ENOMEM;
+    if (sim.in_api || server != sim.server || (err != 0 && !out_of_fds)) {
+        fake_fail("the server's start gave %d", err);
+    }
+    if (err != 0) {
+        sim.stop_ns = 1; /* without a server there is nothing to see */
+        return;
+    }
+    weir_server_get_socket(server, 0, &addr);
+    sim.port = ntohs(addr.storage.inet.sin_port);
+    sim.serving = true;
+}
+
+static void server_closed(void *arg, weir_server *server)
+{
+    (void)arg;
+    if (sim.in_api || server != sim.server || sim.server_closed) {
+        fake_fail("wait_closed out of turn");
+    }
+    sim.server_closed = true;
+}
+
+static bool is_closed(void *arg)
+{
+    (void)arg;
+    return sim.server_closed;
+}
+
+/* False when memory ran out. */
+static bool start_loop(void)
+{
+    struct weir_loop_options options = {.size = sizeof(options),
+                                        .allocator = &sim.alloc.hooks,
+                                        .held_limit_bytes = sim.held_limit};
+    weir_loop *loop;
+    int err = weir_loop_new(&options, &loop);
+    if (err < 0) {
+        if (err != -ENOMEM || sim.alloc.failed == 0) {
+            fake_fail("loop_new failed with %d", err);
+        }
+        return false;
+    }
+    sim.loop = loop;
+    struct weir_loop_statistics now;
+    weir_loop_get_statistics(loop, &now);
+    sim.uncounted_bytes = sim.alloc.live_bytes - now.memory_bytes;
+    return true;
+}
+
+static bool start_server(void)
+{
+    struct weir_factory factory = {sim_factory, NULL};
+    struct weir_server_options options = {
+        .size = sizeof(options),
+        .done = server_done,
+        .connection_limit = fake_chance(100) ? 1 + fake_random(4) : 0,
+        .backlog = fake_chance(200) ? 1 : 0,
+        .stream = {.size = sizeof(options.stream),
+                   .read_limit_bytes = sim.read_limit}};
+    sim_enter_api(false);
+    int err = weir_create_server(sim.loop, &factory, "127.0.0.1", 0, &options,
+                                 &sim.server);
+    sim_leave_api();
+    if (err < 0 && err != -EMFILE && !(err == -ENOMEM && sim.alloc.failed)) {
+        fake_fail("create_server failed with %d", err);
+    }
+    return err == 0;
+}
+
+/* Closes the server and waits for it; sometimes in other words. */
+static void end_server(void)
+{
+    int err;
+    sim_enter_api(false);
+    if (fake_chance(500)) {
+        weir_server_close(sim.server);
+        err = weir_server_wait_closed(sim.server, server_closed, NULL);
+    } else {
+        err = weir_server_stop(sim.server, fake_random(SIM_S), server_closed,
+                               NULL);
+    }
+    sim_leave_api();
+    if (err == -ENOMEM && sim.alloc.failed > 0) {
+        return;
+    }
+    if (err < 0 || weir_loop_run_until(sim.loop, is_closed, NULL) != 0) {
+        fake_fail("the server does not close: %d", err);
+    }
+    if (weir_server_connection_count(sim.server) != 0) {
+        fake_fail("the server still counts connections");
+    }
+}
+
+static void run_loop(void)
+{
+    beat(NULL);
+    for (uint32_t i = 0; i < sim.conn_count; i++) {
+        if (sim.conns[i].is_client) {
+            sim_connect(&sim.conns[i]);
+        }
+    }
+    int err = weir_loop_run_until(sim.loop, all_over, NULL);
+    if (err != 0) {
+        fake_fail("the run ended with %d", err);
+    }
+    if (sim.stop_ns == 0) {
+        end_server();
+    }
+}
+
+static void end_loop(void)
+{
+    weir_loop *loop = sim.loop;
+    uint64_t alive = sim.made_count - sim.lost_count;
+    for (uint32_t i = 0; i < sim.conn_count; i++) {
+        sim_drop_held(&sim.conns[i]);
+        sim.conns[i].abort_asked |= sim.conns[i].state == SIM_MADE;
+    }
+    bool server_first = fake_chance(500);
+    if (server_first) {
+        weir_server_free(sim.server);
+    }
+    int err = weir_loop_free(loop);
+    sim.loop = NULL;
+    if (err < 0 || (uint64_t)err != alive) {
+        fake_fail("loop_free gave %d, %llu connections were alive", err,
+                  (unsigned long long)alive);
+    }
+    if (!server_first) {
+        weir_server_free(sim.server);
+    }
+}
+
+static void check_end(void)
+{
+    for (uint32_t i = 0; i < sim.conn_count; i++) {
+        sim_side_check(&sim.conns[i]);
+        if (sim.stop_ns == 0) {
+            sim_peer_check(&sim.conns[i]);
+        }
+    }
+    fake_alloc_check(&sim.alloc);
+}
+
+void sim_run(const struct sim_options *options, struct sim_result *ret)
+{
+    memset(&sim, 0, sizeof(sim));
+    sim.options = *options;
+    fake_alloc_init(&sim.alloc);
+    sim.alloc.fail_at = options->fail_at;
+    sim.alloc.fail_after = options->fail_after;
+    plan_machine(options);
+    sim.held_limit = fake_chance(300) ? 1u << (20 + fake_random(4)) : 64u << 20;
+    sim.read_limit = fake_chance(300) ? 4096u << fake_random(6) : 1u << 20;
+    plan_conns();
+    plan_listeners();
+    if (start_loop()) {
+        if (start_server()) {
+            run_loop();
+        }
+        end_loop();
+    }
+    check_end();
+    fake_stop();
+    sim.result.allocations = sim.alloc.count;
+    sim.result.failed = sim.alloc.failed;
+    sim.result.connections = sim.made_count;
+    *ret = sim.result;
+}

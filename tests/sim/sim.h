@@ -1,0 +1,221 @@
+/*
+ * The simulation: one schedule, made from a seed, with every promise checked.
+ *
+ * A run is a loop with a server and some clients on the fake machine. Each
+ * connection has two sides that keep account of each other: a protocol on
+ * weir's side (side.c) that echoes or sends of its own accord in every way the
+ * API offers, and a peer (peer.c) that writes, reads, stalls, half-closes,
+ * closes and resets. What goes wrong beneath them is the machine's doing. All
+ * choices come from the seed; a broken promise ends in fake_fail(), which
+ * prints it.
+ */
+#ifndef WEIR_TESTS_SIM_SIM_H
+#define WEIR_TESTS_SIM_SIM_H
+
+#include "tests/fake/alloc.h"
+#include "tests/fake/fake.h"
+#include "weir/buffer.h"
+#include "weir/loop.h"
+#include "weir/server.h"
+
+#include <netinet/in.h>
+
+struct sim_options {
+    uint64_t seed;
+    uint64_t fail_at; /* this allocation fails; 0: none */
+    bool fail_after;  /* and so do all later ones */
+    bool trace;
+};
+
+struct sim_result {
+    uint64_t allocations;
+    uint64_t failed; /* allocations */
+    uint64_t connections;
+    uint64_t received_bytes;
+    uint64_t clean_ends;  /* connections that ended without an error */
+    uint64_t broken_ends; /* and with one */
+};
+
+/* Runs one schedule from start to end. */
+void sim_run(const struct sim_options *options, struct sim_result *ret);
+
+/* ---- the inside ---- */
+
+#define SIM_CONN_MAX 12
+#define SIM_HELD_MAX 32
+
+/* How weir's side makes what it sends. */
+enum sim_mode { SIM_ECHO, SIM_SOURCE };
+
+/* How the peer ends. */
+enum sim_peer_end {
+    SIM_PEER_FIN,   /* half-close after the last byte, read to the end */
+    SIM_PEER_WAIT,  /* leave the end to weir's side */
+    SIM_PEER_CLOSE, /* close after the last byte, whatever is unread */
+    SIM_PEER_RESET  /* reset somewhere on the way */
+};
+
+enum sim_limit {
+    SIM_LIMIT_IDLE = 1,
+    SIM_LIMIT_READ = 2,
+    SIM_LIMIT_STALL = 4,
+    SIM_LIMIT_CLOSE = 8
+};
+
+enum sim_state { SIM_NONE, SIM_MADE, SIM_LOST };
+
+struct sim_conn {
+    uint32_t id;
+    bool is_client;
+    enum sim_mode mode;
+
+    /* weir's side */
+    enum sim_state state;
+    weir_transport *t;
+    weir_connect *connect;
+    struct weir_timeouts timeouts;
+    bool refuses;            /* its factory fails */
+    bool minds_marks;        /* stops reading while writing is paused */
+    bool started;            /* somebody has begun to connect */
+    bool done;               /* the maker's callback was called */
+    bool cancelled;          /* the maker was asked to give up */
+    enum fake_answer answer; /* of the peer's listener */
+    uint64_t connect_timeout_ns;
+    bool writing_paused; /* between pause_writing and resume_writing */
+    bool reading_paused;
+    bool eof;
+    bool close_asked;
+    bool abort_asked;
+    bool write_ended;
+    bool end_when_empty; /* close once what is held was echoed */
+    int callback_err;    /* what a callback returned, negative */
+    int lost_err;
+    bool no_memory_given; /* get_buffer offered nothing */
+    uint32_t limits_seen; /* bits of enum sim_limit that were ever set */
+    uint64_t received;
+    uint64_t written;
+    uint64_t plan_written; /* SIM_SOURCE */
+    uint64_t close_ns;     /* when weir's side ends it at the latest */
+    uint32_t acts_left;
+    struct weir_handle act;
+    struct weir_buf held[SIM_HELD_MAX]; /* received, not echoed yet */
+    uint64_t held_at[SIM_HELD_MAX];     /* their offsets in the stream */
+    uint32_t held_count;
+    uint32_t refs_out; /* write_ref without its release */
+    bool buffered;
+    bool promises;    /* keeps the memory until release_buffer */
+    uint8_t *lent[2]; /* memory that weir may write to; [1] as promised */
+    size_t lent_size[2];
+    uint32_t lent_count; /* blocks of it */
+    uint64_t write_limit;
+
+    /* the peer */
+    struct fake_peer *peer;
+    enum sim_peer_end peer_end;
+    uint16_t port;
+    uint64_t plan_sent;
+    uint64_t sent;
+    uint64_t got;
+    uint64_t reset_at; /* reset when so many bytes were sent */
+    uint64_t stalled_to_ns;
+    bool never_reads;
+    bool fin_sent;
+    bool was_reset; /* the peer reset, or closed with bytes unread */
+    bool peer_gone;
+};
+
+struct sim {
+    struct sim_options options;
+    struct fake_alloc alloc;
+    weir_loop *loop;
+    weir_server *server;
+    uint16_t port;
+    struct fake_listener *listener;
+    struct sim_conn conns[SIM_CONN_MAX];
+    uint32_t conn_count;
+    struct fake_peer *strangers[SIM_CONN_MAX]; /* not matched yet */
+    uint32_t stranger_count;
+    uint64_t held_limit;
+    uint64_t uncounted_bytes; /* of memory: what the loop itself takes */
+    uint64_t read_limit;
+    uint32_t unit; /* bytes that pieces are about as large as */
+    bool in_api;   /* inside a call of weir's */
+    bool in_write; /* which may call pause_writing */
+    bool in_callback;
+    bool posted; /* a post from outside has not run yet */
+    bool serving;
+    bool server_closed;
+    uint64_t stop_ns; /* when the loop is stopped, whatever is alive */
+    uint64_t lost_count;
+    uint64_t made_count;
+    struct sim_result result;
+};
+
+extern struct sim sim;
+
+#define SIM_MS           UINT64_C(1000000)
+#define SIM_S            UINT64_C(1000000000)
+#define SIM_END_NS       (400 * SIM_S) /* nothing takes longer than this */
+#define SIM_CALLBACK_ERR (-4999)
+
+/* The byte at an offset of a connection's stream; @own: weir's own stream. */
+static inline uint8_t sim_byte(uint32_t id, bool own, uint64_t offset)
+{
+    uint64_t mix = offset * 131 + (offset >> 8) * 7 + (offset >> 16) * 11;
+    return (uint8_t)(mix + id * 57u + (own ? 101u : 0u));
+}
+
+/* Fails at the first byte that is not what the stream has there. */
+void sim_check_bytes(const struct sim_conn *conn, bool own, uint64_t offset,
+                     const uint8_t *data, size_t len);
+void sim_fill(const struct sim_conn *conn, bool own, uint64_t offset,
+              uint8_t *data, size_t len);
+
+/* A size: often about the run's unit, sometimes 1, sometimes much more. */
+size_t sim_size(void);
+
+/* Around every call of the API that a callback must not come out of. */
+static inline void sim_enter_api(bool may_pause)
+{
+    sim.in_api = true;
+    sim.in_write = may_pause;
+}
+
+static inline void sim_leave_api(void)
+{
+    sim.in_api = false;
+    sim.in_write = false;
+}
+
+/* side.c: the protocol */
+extern const struct weir_protocol sim_protocols[3];
+int sim_factory(void *arg, weir_transport *t,
+                struct weir_protocol_binding *ret);
+void sim_side_plan(struct sim_conn *conn);
+void sim_side_check(const struct sim_conn *conn);
+
+/* act.c: what weir's side does of its own accord */
+void sim_act_soon(struct sim_conn *conn, uint64_t delay_ns);
+void sim_connect(struct sim_conn *conn);
+void sim_close(struct sim_conn *conn);
+void sim_abort(struct sim_conn *conn);
+void sim_limit(struct sim_conn *conn);
+void sim_switch(struct sim_conn *conn);
+
+/* write.c: writing in every way there is */
+bool sim_flush_held(struct sim_conn *conn);
+void sim_write_own(struct sim_conn *conn);
+/* Keeps the last bytes that were received. */
+void sim_hold(struct sim_conn *conn, const struct weir_buf *buf);
+void sim_drop_held(struct sim_conn *conn);
+/* Echoes; what weir does not take now is held, or the connection aborted. */
+void sim_echo(struct sim_conn *conn, const struct weir_buf *buf);
+void sim_echo_copy(struct sim_conn *conn, const uint8_t *data, size_t len);
+
+/* peer.c */
+void sim_peer_plan(struct sim_conn *conn);
+/* Does something; false when there is nothing to do now. */
+bool sim_peer_step(struct sim_conn *conn);
+void sim_peer_check(const struct sim_conn *conn);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * Thousands of schedules, each from a seed of its own; see sim.h.
+ *
+ * WEIR_SIM_COUNT is how many seeds are run altogether (10 000; 1 000 under
+ * sanitizers), WEIR_SIM_FIRST the first of them (1). WEIR_SIM_SEED runs that
+ * one alone, with a trace that is printed when it fails; WEIR_SIM_FAIL_AT
+ * makes its n-th allocation fail, as allocation.c does (what a failure prints
+ * as the variant).
+ */
+#include "tests/sim/sim.h"
+#include "tests/unit.h"
+
+#define SHARES 8u
+
+#ifdef UNIT_HAS_LSAN
+#define COUNT_DEFAULT 1000u
+#else
+#define COUNT_DEFAULT 10000u
+#endif
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void add(struct sim_result *total, const struct sim_result *one)
+{
+    total->connections += one->connections;
+    total->received_bytes += one->received_bytes;
+    total->clean_ends += one->clean_ends;
+    total->broken_ends += one->broken_ends;
+}
+
+/* One share of the seeds; a single seed belongs to the first. */
+static void run_share(uint64_t share)
+{
+    struct sim_options options = {.seed = number_from("WEIR_SIM_SEED", 0)};
+    struct sim_result total = {0};
+    struct sim_result one;
+    if (options.seed != 0) {
+        options.trace = true;
+        options.fail_at = number_from("WEIR_SIM_FAIL_AT", 0);
+        if (share == 0) {
+            sim_run(&options, &one);
+        }
+        return;
+    }
+    uint64_t count = number_from("WEIR_SIM_COUNT", COUNT_DEFAULT);
+    uint64_t first = number_from("WEIR_SIM_FIRST", 1);
+    for (uint64_t i = share; i < count; i += SHARES) {
+        options.seed = first + i;
+        sim_run(&options, &one);
+        add(&total, &one);
+    }
+    if (count >= COUNT_DEFAULT) {
+        /* A run in which little happens proves little. */
+        cr_assert_gt(total.connections, count / SHARES);
+        cr_assert_gt(total.clean_ends, count / SHARES / 2);
+        cr_assert_gt(total.broken_ends, count / SHARES / 4);
+        cr_assert_gt(total.received_bytes, count * 1000 / SHARES);
+    }
+}
+
+UNIT(simulation, keeps_every_promise_share_1)
+{
+    run_share(0);
+}
+
+UNIT(simulation, keeps_every_promise_share_2)
+{
+    run_share(1);
+}
+
+UNIT(simulation, keeps_every_promise_share_3)
+{
+    run_share(2);
+}
+
+UNIT(simulation, keeps_every_promise_share_4)
+{
+    run_share(3);
+}
+
+UNIT(simulation, keeps_every_promise_share_5)
+{
+    run_share(4);
+}
+
+UNIT(simulation, keeps_every_promise_share_6)
+{
+    run_share(5);
+}
+
+UNIT(simulation, keeps_every_promise_share_7)
+{
+    run_share(6);
+}
+
+UNIT(simulation, keeps_every_promise_share_8)
+{
+    run_share(7);
+}
