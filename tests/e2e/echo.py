@@ -1,0 +1,250 @@
+"""Strangers' clients against weir-load serve.
+
+socat, nc and Python's asyncio know nothing of weir; what they send must come
+back to the byte, whatever the pieces, and the server must survive all of it
+and end cleanly (harness.Serve looks at that).
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import socket
+import threading
+
+from harness import LONG, Program, Serve, Skip, equal, fill, matches, run
+from servers import reset
+
+SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
+BULK = (200 if LONG else 24) << 20
+print(f"# WEIR_TEST_SEED={SEED}")
+
+# A prime number of bytes, so that no usual block size divides it.
+BLOCK = random.Random(SEED).randbytes(1048573)
+
+
+def block_at(position, count):
+    """Bytes of the endless repetition of BLOCK."""
+    begin = position % len(BLOCK)
+    data = BLOCK[begin:begin + count]
+    while len(data) < count:
+        data += BLOCK[:count - len(data)]
+    return data
+
+
+def receive_all(sock):
+    parts = []
+    while part := sock.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def echo_once(address, data):
+    """Send all, end the stream, and see it come back."""
+    def send(sock):
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+
+    with socket.create_connection(address) as sock:
+        # Who sends much without reading is not read from.
+        sender = threading.Thread(target=send, args=(sock,), daemon=True)
+        sender.start()
+        equal(receive_all(sock) == data, True, "the echo is what was sent")
+        sender.join()
+
+
+# ---- asyncio ----
+
+async def send_pieces(writer, total, chance, largest):
+    sent = 0
+    while sent < total:
+        count = min(chance.randint(1, largest), total - sent)
+        writer.write(block_at(sent, count))
+        sent += count
+        await writer.drain()
+    writer.write_eof()
+
+
+async def compare_pieces(reader, chance, largest):
+    received = 0
+    while data := await reader.read(chance.randint(1, largest)):
+        if data != block_at(received, len(data)):
+            raise AssertionError(f"a wrong byte after {received}")
+        received += len(data)
+    return received
+
+
+async def talk(address, total, number, largest):
+    reader, writer = await asyncio.open_connection(*address)
+    _, received = await asyncio.gather(
+        send_pieces(writer, total, random.Random(SEED + number), largest),
+        compare_pieces(reader, random.Random(SEED - number), largest))
+    equal(received, total, "bytes that came back")
+    writer.close()
+    await writer.wait_closed()
+
+
+def test_asyncio_gets_back_every_byte_of_random_pieces():
+    with Serve() as server:
+        asyncio.run(talk(server.address, BULK, 1, 256 * 1024))
+
+
+def test_asyncio_gets_back_small_pieces():
+    with Serve() as server:
+        asyncio.run(talk(server.address, 256 * 1024, 2, 200))
+
+
+def test_asyncio_on_forty_connections_at_once():
+    async def all_of_them(address):
+        await asyncio.gather(*(talk(address, 400_000, number, 30_000)
+                               for number in range(40)))
+
+    with Serve() as server:
+        asyncio.run(all_of_them(server.address))
+
+
+# ---- socat and nc ----
+
+def pipe_through(*client):
+    """What a client program makes of 5 MB that it sends and gets back."""
+    if not shutil.which(client[0]):
+        raise Skip(f"{client[0]} is not installed")
+    data = block_at(0, 5_000_000)
+    with Program(*client, stdin=-1) as program:
+        out, err = program.process.communicate(data, timeout=40)
+        equal(out == data, True,
+              f"{len(out)} bytes are what was sent ({err.decode()})")
+        equal(program.process.returncode, 0, "exit status")
+
+
+def test_socat_gets_everything_back_after_its_half_close():
+    with Serve() as server:
+        pipe_through("socat", "-t30", "-", f"TCP:127.0.0.1:{server.port}")
+
+
+def test_nc_gets_everything_back_after_its_half_close():
+    with Serve() as server:
+        pipe_through("nc", "-N", "127.0.0.1", str(server.port))
+
+
+def test_an_end_of_stream_without_a_byte_is_answered_with_one():
+    with Serve() as server:
+        echo_once(server.address, b"")
+
+
+def test_one_byte_at_a_time():
+    with Serve() as server, socket.create_connection(server.address) as sock:
+        for byte in b"weir":
+            sock.sendall(bytes([byte]))
+            equal(sock.recv(10), bytes([byte]), "the byte")
+
+
+# ---- resets ----
+
+def test_resets_in_the_middle_do_not_disturb_others():
+    with Serve("--stats", may_complain=True) as server:
+        with socket.create_connection(server.address) as witness:
+            for round_number in range(50):
+                sock = socket.create_connection(server.address)
+                sock.sendall(block_at(0, 1 + round_number * 7919))
+                reset(sock)
+                witness.sendall(b"still here")
+                equal(witness.recv(100), b"still here", "the witness")
+        echo_once(server.address, block_at(0, 100_000))
+        err = server.stop()
+    matches(err, r"^served_connections 52$")
+    matches(err, r"^served_open 0$")
+    matches(err, r"^connections 0$")
+    matches(err, r"^leases 0$")
+
+
+def test_five_hundred_connects_that_leave_in_all_ways():
+    chance = random.Random(SEED)
+    with Serve("--stats", may_complain=True) as server:
+        for _ in range(500):
+            sock = socket.create_connection(server.address)
+            way = chance.randrange(4)
+            if way:
+                sock.sendall(block_at(0, chance.randint(1, 5000)))
+            if way == 1:
+                sock.shutdown(socket.SHUT_WR)
+                receive_all(sock)
+            if way == 2:
+                reset(sock)
+            sock.close()
+        echo_once(server.address, b"after all of them")
+        err = server.stop()
+    matches(err, r"^served_connections 501$")
+    matches(err, r"^served_open 0$")
+    matches(err, r"^leases 0$")
+
+
+# ---- a client that never reads ----
+
+def test_a_client_that_never_reads_cannot_make_it_grow():
+    with Serve("--grace", "0") as server:
+        echo_once(server.address, block_at(0, 10_000_000))
+        before = server.rss_bytes()
+        socks = [socket.create_connection(server.address) for _ in range(4)]
+        for sock in socks:
+            fill(sock, block_at)
+        grown = server.rss_bytes() - before
+        assert grown < 24 << 20, f"{grown} bytes for four such clients"
+        echo_once(server.address, block_at(0, 1_000_000))
+        for sock in socks:
+            sock.close()
+
+
+def test_what_was_held_back_comes_when_the_client_reads():
+    with Serve() as server, socket.create_connection(server.address) as sock:
+        sent = fill(sock, block_at)
+        received = 0
+        while received < sent:
+            data = sock.recv(1 << 20)
+            assert data, f"the end after {received} of {sent} bytes"
+            equal(data == block_at(received, len(data)), True, "the echo")
+            received += len(data)
+
+
+# ---- the other modes ----
+
+def test_discard_takes_everything_and_ends_with_the_client():
+    with Serve("--mode", "discard") as server:
+        with socket.create_connection(server.address) as sock:
+            sock.sendall(block_at(0, 8_000_000))
+            sock.shutdown(socket.SHUT_WR)
+            equal(sock.recv(100), b"", "the answer")
+
+
+def chargen_lines(count):
+    ring = bytes(range(32, 127))
+    return b"".join(bytes(ring[(line + i) % 95] for i in range(72)) + b"\r\n"
+                    for line in range(count))
+
+
+def test_chargen_sends_the_lines_of_its_rfc():
+    expected = chargen_lines(20_000)
+    with Serve("--mode", "chargen", "--grace", "0") as server:
+        with socket.create_connection(server.address) as sock:
+            received = b""
+            while len(received) < len(expected):
+                received += sock.recv(1 << 20)
+            equal(received[:len(expected)] == expected, True, "the lines")
+
+
+def test_chargen_stops_for_a_client_that_does_not_read():
+    with Serve("--mode", "chargen", "--grace", "0") as server:
+        with socket.create_connection(server.address) as sock:
+            sock.recv(100_000)
+            before = server.rss_bytes()
+            other = [socket.create_connection(server.address)
+                     for _ in range(8)]
+            for one in other:
+                one.recv(1)
+            grown = server.rss_bytes() - before
+            assert grown < 16 << 20, f"{grown} bytes"
+            for one in other:
+                one.close()
+
+
+run(globals())

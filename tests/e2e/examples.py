@@ -1,0 +1,83 @@
+"""The example programs do what they say, against each other and strangers.
+"""
+
+import os
+import socket
+import threading
+
+from harness import EXAMPLES, Program, command, equal, matches, read_line, run
+from servers import Refusing, Server, echo
+
+
+def example(name):
+    assert name in EXAMPLES, f"no such example was built: {name}"
+    return EXAMPLES[name]
+
+
+def test_the_echo_server_answers_a_stranger():
+    with Program(example("tcp_echo_server"), "0") as program:
+        line = read_line(program.process.stdout)
+        matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
+        port = int(line.rsplit(":", 1)[1])
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            data = os.urandom(1_000_000)
+            sender = threading.Thread(target=sock.sendall, args=(data,))
+            sender.start()
+            received = b""
+            while len(received) < len(data):
+                part = sock.recv(1 << 20)
+                assert part, "the end came early"
+                received += part
+            sender.join()
+            equal(received == data, True, "the echo is what was sent")
+            sock.shutdown(socket.SHUT_WR)
+            equal(sock.recv(1), b"", "the end of stream")
+
+
+def test_the_echo_client_shows_the_answer():
+    with Server(echo) as server:
+        outcome = command(example("tcp_echo_client"), str(server.port))
+    equal((outcome.status, outcome.err), (0, ""), "the outcome")
+    matches(outcome.out, r"\Areceived: Hello World!\n\Z")
+
+
+def test_the_two_talk_to_each_other():
+    with Program(example("tcp_echo_server"), "0") as program:
+        port = read_line(program.process.stdout).strip().rsplit(":", 1)[1]
+        outcome = command(example("tcp_echo_client"), port)
+        equal(outcome.status, 0, "exit status")
+        matches(outcome.out, r"Hello World!")
+
+
+def test_the_echo_client_says_why_it_cannot():
+    with Refusing() as server:
+        outcome = command(example("tcp_echo_client"), str(server.port))
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    matches(outcome.err, r"refused")
+
+
+def test_the_echo_server_says_why_it_cannot():
+    with Program(example("tcp_echo_server"), "0") as program:
+        port = read_line(program.process.stdout).strip().rsplit(":", 1)[1]
+        outcome = command(example("tcp_echo_server"), port)
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    matches(outcome.err, r"in use")
+
+
+def test_an_open_socket_is_registered():
+    outcome = command(example("register_socket"))
+    equal((outcome.status, outcome.err), (0, ""), "the outcome")
+    equal(outcome.out, "received: abc\n", "standard output")
+
+
+def test_examples_are_short():
+    folder = os.path.join(os.path.dirname(__file__), "../../tools/examples")
+    names = [name for name in os.listdir(folder) if name.endswith(".c")]
+    equal(sorted(name.removesuffix(".c") for name in names),
+          sorted(EXAMPLES), "examples that are built")
+    for name in names:
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            equal(len(file.readlines()) <= 60, True, f"{name} is short")
+
+
+run(globals())

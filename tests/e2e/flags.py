@@ -1,0 +1,184 @@
+"""Every flag, used wrongly and rightly.
+
+A mistake costs one line on standard error that names it, exit code 2, and
+nothing on standard output.
+"""
+
+import os
+import re
+import resource
+import tempfile
+
+from harness import WEIR_LOAD, Serve, Skip, command, equal, matches, one_line
+from harness import run as run_tests
+
+TARGET = "tcp://127.0.0.1:9"
+
+# Arguments after `run`, and what the line must say.
+BAD_RUN = (
+    ([], r"no target"),
+    (["-c", "10"], r"no target"),
+    (["-z", TARGET], r"unknown flag -z"),
+    (["--zero", TARGET], r"unknown flag --zero"),
+    (["-t", "2", TARGET], r"unknown flag -t"),
+    (["-R", "100", TARGET], r"unknown flag -R"),
+    ([TARGET, "-c"], r"-c needs a value"),
+    ([TARGET, "--send"], r"--send needs a value"),
+    (["-c", "0", TARGET], r"-c: 0 is out of range, 1 to 1000000"),
+    (["-c", "-1", TARGET], r"-c: '-1' is not a count"),
+    (["-c", "many", TARGET], r"-c: 'many' is not a count"),
+    (["-c", "1000001", TARGET], r"-c: 1000001 is out of range"),
+    (["-c", "99999999999999999999", TARGET], r"-c: '9+' is not a count"),
+    (["-d", "0", TARGET], r"-d: 0 is out of range"),
+    (["-d", "10x", TARGET], r"-d: '10x' is not a time"),
+    (["-d", "169h", TARGET], r"-d: 169h is out of range"),
+    (["-n", "0", TARGET], r"-n: 0 is out of range"),
+    (["-n", "1s", TARGET], r"-n: '1s' is not a count"),
+    (["-p", "0", TARGET], r"-p: 0 is out of range, 1 to 65536"),
+    (["-p", "65537", TARGET], r"-p: 65537 is out of range"),
+    (["--send", "0", TARGET], r"--send: 0 is out of range"),
+    (["--send", "65M", TARGET], r"--send: 65M is out of range"),
+    (["--send", "uniform:1:2", TARGET], r"--send: '.*' is not a size"),
+    (["-p", "65536", "--send", "64M", TARGET], r"more than 1G"),
+    (["-p", "65536", "-c", "10000", TARGET], r"more than 128M requests"),
+    (["-w", "soon", TARGET], r"-w: 'soon' is not a time"),
+    (["-i", "1ms", TARGET], r"-i: 1ms is out of range"),
+    (["-i", "10ms", "-d", "1h", TARGET], r"-i: too short for this -d"),
+    (["--timeout", "0", TARGET], r"--timeout: 0 is out of range"),
+    (["--connect-timeout", "x", TARGET], r"--connect-timeout: 'x' is not"),
+    (["--max-errors", "x", TARGET], r"--max-errors: 'x' is not a count"),
+    (["--max-errors", "101%", TARGET], r"--max-errors: '101%' is not"),
+    (["--seed", "x", TARGET], r"--seed: 'x' is not a number"),
+    (["--json=", TARGET], r"--json: '' is not a file name"),
+    (["--json=/nonexistent/file", TARGET], r"--json: /nonexistent/file: No "),
+    (["-q=1", TARGET], r"unknown flag"),
+    (["localhost:80"], r"'localhost:80' is not a target"),
+    (["tcp://localhost:80"], r"'localhost' is a host name"),
+    (["tcp://127.0.0.1"], r"has no port"),
+    (["tcp://127.0.0.1:0"], r"port must be a number from 1"),
+    (["tcp://127.0.0.1:99999"], r"port must be a number"),
+    (["tcp://::1:80"], r"brackets"),
+    (["tls://127.0.0.1:443"], r"tcp:// only, not tls"),
+    (["http://127.0.0.1/"], r"tcp:// only, not http"),
+    ([TARGET] * 65, r"more than 64 targets"),
+)
+
+BAD_SERVE = (
+    ([], r"no address"),
+    (["--zero", TARGET], r"unknown flag --zero"),
+    (["--mode", "http", TARGET], r"--mode: 'http' is not echo, discard"),
+    (["--api", "stream", TARGET], r"--api: 'stream' is not there"),
+    (["--grace", "x", TARGET], r"--grace: 'x' is not a time"),
+    ([TARGET, "--mode"], r"--mode needs a value"),
+    (["tcp://localhost:80"], r"'localhost' is a host name"),
+    (["tcp://127.0.0.1:x"], r"port must be a number from 0"),
+    (["tcp://192.0.2.1:0"], r"tcp://192\.0\.2\.1:0: .*\(EADDRNOTAVAIL\)"),
+    ([TARGET] * 17, r"more than 16 addresses"),
+)
+
+
+def refuses(word, arguments, pattern):
+    outcome = command(WEIR_LOAD, *word, *arguments)
+    try:
+        equal((outcome.status, outcome.out), (2, ""), "exit code and output")
+        one_line(outcome.err, pattern)
+    except AssertionError as error:
+        raise AssertionError(f"{word} {arguments}: {error}") from error
+
+
+def test_each_mistake_with_run_costs_one_clear_line():
+    for arguments, pattern in BAD_RUN:
+        refuses(["run"], arguments, pattern)
+
+
+def test_run_is_the_default():
+    for arguments, pattern in BAD_RUN:
+        if arguments:
+            refuses([], arguments, pattern)
+
+
+def test_each_mistake_with_serve_costs_one_clear_line():
+    for arguments, pattern in BAD_SERVE:
+        refuses(["serve"], arguments, pattern)
+
+
+def test_an_address_in_use_is_said():
+    with Serve() as server:
+        refuses(["serve"], [server.url], r"\(EADDRINUSE\)")
+        refuses(["serve"], ["tcp://127.0.0.1:0", server.url],
+                r"\(EADDRINUSE\)")
+
+
+def test_no_arguments_at_all_are_a_mistake():
+    outcome = command(WEIR_LOAD)
+    equal((outcome.status, outcome.out), (2, ""), "the outcome")
+    matches(outcome.err, r"^Usage: weir-load")
+
+
+def test_help_has_an_example_and_fits_a_terminal():
+    for word in ([], ["run"], ["serve"]):
+        for flag in ("--help", "-h"):
+            outcome = command(WEIR_LOAD, *word, flag)
+            equal((outcome.status, outcome.err), (0, ""), "the outcome")
+            matches(outcome.out, r"^Usage: weir-load")
+            matches(outcome.out, r"^Example: weir-load ")
+            for line in outcome.out.splitlines():
+                equal(len(line) <= 80, True, f"short: {line}")
+
+
+def test_help_names_every_flag_that_is_tried_here():
+    text = command(WEIR_LOAD, "run", "--help").out
+    for flag in ("-c", "-d", "-n", "-p", "-w", "-i", "-q", "-v", "--send",
+                 "--timeout", "--connect-timeout", "--max-errors", "--json",
+                 "--seed"):
+        equal(bool(re.search(rf"(^|\s){flag}\b", text)), True, flag)
+
+
+def test_version_is_one_line():
+    outcome = command(WEIR_LOAD, "--version")
+    equal(outcome.status, 0, "exit status")
+    matches(outcome.out, r"\Aweir-load \d+\.\d+\.\d+\n\Z")
+
+
+def test_version_with_v_says_what_the_kernel_offers():
+    for arguments in (["--version", "-v"], ["-v", "--version"]):
+        outcome = command(WEIR_LOAD, *arguments)
+        equal(outcome.status, 0, f"exit status ({outcome.err})")
+        matches(outcome.out, r"^weir-load ")
+        matches(outcome.out, r"^libweir \d")
+        matches(outcome.out, r"^Linux \d")
+        matches(outcome.out, r"^recv_credit +6\.17")
+
+
+def test_a_result_that_cannot_be_written_is_no_success():
+    if not os.path.exists("/dev/full"):
+        raise Skip("no /dev/full")
+    with Serve() as server:
+        outcome = command(WEIR_LOAD, "-n", "10", "--json=/dev/full",
+                          server.url)
+        equal(outcome.status, 1, "exit status")
+        one_line(outcome.err, r"could not be written")
+
+
+def test_too_many_connections_for_the_ports_are_said():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < 100_100:
+        raise Skip(f"only {hard} descriptors here")
+    refuses(["run"], ["-c", "100000", TARGET], r"only \d+ ephemeral ports")
+
+
+def test_long_flags_do_what_the_short_ones_do():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        outcome = command(
+            WEIR_LOAD, "run", "--connections", "2", "--duration", "100ms",
+            "--pipeline", "2", "--warmup", "50ms", "--interval", "50ms",
+            "--quiet", f"--json={folder}/x", server.url)
+        equal((outcome.status, outcome.out), (0, ""), outcome.err)
+        with open(f"{folder}/x", encoding="utf-8") as file:
+            text = file.read()
+    matches(text, r'"connections": 2,')
+    matches(text, r'"depth": 2,')
+    matches(text, r'"warmup_ns": 50000000,')
+
+
+run_tests(globals())

@@ -1,0 +1,239 @@
+"""What the end-to-end tests have in common.
+
+A script of this folder defines functions named test_*; run() calls each with
+a time limit of its own and prints a TAP line for it, named like the function.
+Programs that are started get ephemeral ports and are ended by process id.
+Nothing here waits by sleeping: a test waits for a line, a byte, an end of
+stream or the end of a process.
+
+Usage of each script: NAME.py WEIR_LOAD [EXAMPLE...]
+"""
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+WEIR_LOAD = os.path.abspath(sys.argv[1])
+EXAMPLES = {os.path.basename(path).removeprefix("example-"):
+            os.path.abspath(path) for path in sys.argv[2:]}
+LONG = os.environ.get("WEIR_LONG") == "1"
+LIMIT_S = 60
+
+# Under AddressSanitizer freed memory is kept for a while; the tests that look
+# at memory want little of that.
+ENV = dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=1:"
+           + os.environ.get("ASAN_OPTIONS", ""))
+
+
+class Skip(Exception):
+    """This machine cannot run the test; the text says why."""
+
+
+class Late(Exception):
+    """The time limit of a test."""
+
+
+def expire(_signum, _frame):
+    raise Late(f"not done after {LIMIT_S} s")
+
+
+def run_one(function):
+    """None, or why it failed; Skip passes through."""
+    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+    try:
+        function()
+    except Skip:
+        raise
+    except Exception:  # pylint: disable=broad-except
+        return traceback.format_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return None
+
+
+def run(names):
+    """Run all test_* functions of a script's globals(); never returns."""
+    tests = [(name, value) for name, value in names.items()
+             if name.startswith("test_") and callable(value)]
+    signal.signal(signal.SIGALRM, expire)
+    print(f"1..{len(tests)}", flush=True)
+    failed = 0
+    for number, (name, function) in enumerate(tests, 1):
+        title = name.removeprefix("test_")
+        try:
+            why = run_one(function)
+        except Skip as skip:
+            print(f"ok {number} {title} # SKIP {skip}", flush=True)
+            continue
+        if why:
+            failed += 1
+            print("".join(f"# {line}\n" for line in why.splitlines()), end="")
+        print(f"{'not ok' if why else 'ok'} {number} {title}", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+# ---- asserting ----
+
+def equal(found, wanted, what="value"):
+    assert found == wanted, f"{what}: {found!r} instead of {wanted!r}"
+
+
+def matches(text, pattern, what="text"):
+    assert re.search(pattern, text, re.M), f"{what}: no {pattern!r} in {text!r}"
+
+
+def one_line(text, pattern):
+    """Standard error is one line of weir-load's, with this in it."""
+    equal(text.count("\n"), 1, f"lines in {text!r}")
+    matches(text, r"^weir-load: ")
+    matches(text, pattern)
+
+
+# ---- sockets ----
+
+def fill(sock, data_at):
+    """Send data_at(position, count) until nobody has taken any for a while,
+    which is what "stalled" means; how much went in."""
+    sock.setblocking(False)
+    sent = 0
+    while select.select([], [sock], [], 0.3)[1]:
+        sent += sock.send(data_at(sent, 1 << 20))
+        assert sent < 1 << 30, "the server takes everything"
+    sock.setblocking(True)
+    return sent
+
+
+# ---- processes ----
+
+def read_line(file, limit_s=20):
+    """A line from a pipe, or the failure that none came."""
+    line = b""
+    deadline = time.monotonic() + limit_s
+    while not line.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        ready = select.select([file], [], [], max(left, 0))[0]
+        assert ready, f"no line within {limit_s} s, only {line!r}"
+        byte = os.read(file.fileno(), 1)
+        assert byte, f"the stream ended after {line!r}"
+        line += byte
+    return line.decode()
+
+
+class Program:
+    """A process that is ended when the block ends, whatever happened."""
+
+    def __init__(self, *args, **options):
+        options.setdefault("env", ENV)
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        # pylint: disable=consider-using-with
+        self.process = subprocess.Popen(args, **options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout,
+                     self.process.stderr):
+            if pipe:
+                pipe.close()
+
+    def signal(self, signum):
+        self.process.send_signal(signum)
+
+    def finish(self, limit_s=20):
+        """Exit status, and what was left to read of both outputs."""
+        out, err = self.process.communicate(timeout=limit_s)
+        return (self.process.returncode, (out or b"").decode(),
+                (err or b"").decode())
+
+
+class Serve(Program):
+    """weir-load serve on a port of the kernel's choice.
+
+    At the end of the block it gets SIGTERM and must end with 0, without a
+    word more than its one line, unless it was ended by then or may_complain.
+    """
+
+    def __init__(self, *flags, may_complain=False, **options):
+        super().__init__(WEIR_LOAD, "serve", *flags, "tcp://127.0.0.1:0",
+                         **options)
+        self.may_complain = may_complain
+        try:
+            self.line = read_line(self.process.stdout)
+            matches(self.line, r"tcp://127\.0\.0\.1:\d+$")
+        except Exception:
+            self.process.kill()
+            print(f"# serve said: {self.finish()[2]!r}")
+            raise
+        self.url = self.line.split()[-1]
+        self.port = int(self.url.rsplit(":", 1)[1])
+        self.address = ("127.0.0.1", self.port)
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None and self.process.poll() is None:
+                self.stop()
+        finally:
+            super().__exit__(kind, *rest)
+
+    def stop(self, signum=signal.SIGTERM):
+        """End it as an operator does, and return its standard error."""
+        self.signal(signum)
+        status, out, err = self.finish()
+        equal(out, "", "standard output after the first line")
+        if not self.may_complain:
+            equal(err, "", "standard error of serve")
+        equal(status, 0, f"exit status of serve, which said {err!r}")
+        return err
+
+    def rss_bytes(self):
+        return status_bytes(self.process.pid, "VmRSS")
+
+
+def status_bytes(pid, field):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(re.search(rf"{field}:\s+(\d+) kB", file.read())[1]) * 1024
+
+
+class Outcome:
+    """How a command ended."""
+
+    def __init__(self, status, out, err):
+        self.status = status
+        self.out = out
+        self.err = err
+
+    def json(self):
+        """Standard output as JSON, strictly: no NaN, no Infinity."""
+        def refuse(word):
+            raise AssertionError(f"{word} in JSON")
+        return json.loads(self.out, parse_constant=refuse)
+
+
+def command(*args, limit_s=40, **options):
+    options.setdefault("env", ENV)
+    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=limit_s, check=False, **options)
+    return Outcome(done.returncode, done.stdout.decode(errors="replace"),
+                   done.stderr.decode(errors="replace"))
+
+
+def load(*args, **options):
+    """weir-load run with these arguments."""
+    return command(WEIR_LOAD, "run", *args, **options)
+
+
+def load_json(*args, **options):
+    """The same with the result as JSON; the outcome and the result."""
+    outcome = load("--json", *args, **options)
+    return outcome, outcome.json()

@@ -1,0 +1,484 @@
+"""weir-load run against servers that behave, and servers that do not.
+
+Exit codes, the one line on standard error, and a JSON result whose ledger
+adds up; never a report that looks like success where there was none.
+"""
+
+import json
+import os
+import pty
+import resource
+import select
+import signal
+import socket
+import tempfile
+import threading
+
+from harness import (ENV, WEIR_LOAD, Outcome, Program, Serve, equal, load,
+                     load_json, matches, one_line, run)
+from servers import Refusing, Server, drain, echo, read_exactly, reset
+
+OK, USAGE, NOTHING, ERRORS, INVALID, INTERRUPTED = 0, 2, 3, 4, 5, 130
+
+MEMBERS = {
+    "schema": str, "tool": str, "command": list, "config": dict,
+    "config_hash": str, "env": dict, "duration_ns": int, "valid": bool,
+    "verdict": str, "exit_code": int, "invalid_reasons": list,
+    "warnings": list, "model": dict, "requests": dict, "warmup": dict,
+    "rate": dict, "latency": dict, "errors": list, "connections": dict,
+    "bytes": dict, "intervals": list, "intervals_dropped": int,
+    "client": dict,
+}
+
+
+def check_result(result, status):
+    """What every result must be, whatever happened."""
+    for name, kind in MEMBERS.items():
+        equal(type(result.get(name)), kind, f"type of {name}")
+    equal(result["schema"], "weir-load/1", "schema")
+    equal(result["exit_code"], status, "exit_code")
+    equal(result["valid"], status == OK, "valid")
+    for name in ("requests", "warmup"):
+        part = result[name]
+        equal(part["sent"], part["ok"] + part["failed"] + part["timeout"]
+              + part["in_flight"], f"the sum of {name}")
+        equal(min(part.values()) >= 0, True, f"no negative count in {name}")
+    service = result["latency"]["service"]
+    known = [value for value in service["percentiles"].values()
+             if value is not None]
+    equal(known, sorted(known), "percentiles in order")
+    if known:
+        equal(service["min"] <= known[0] and known[-1] <= service["max"], True,
+              "percentiles between min and max")
+    equal(service["count"], result["requests"]["ok"]
+          + result["requests"]["timeout"], "latencies")
+    equal(sum(row["ok"] for row in result["intervals"]),
+          result["rate"]["completed"], "answers in intervals")
+
+
+def judged(*args, status, **options):
+    """Run with JSON, check the exit code and the result."""
+    outcome, result = load_json(*args, **options)
+    equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
+    check_result(result, status)
+    return outcome, result
+
+
+def has_error(result, phase, code):
+    kinds = [(error["phase"], error["code"]) for error in result["errors"]]
+    equal((phase, code) in kinds, True, f"{phase}/{code} in {kinds}")
+
+
+# ---- good servers ----
+
+def test_a_good_server_gives_a_valid_run():
+    with Serve() as server:
+        outcome, result = judged("-c", "8", "-d", "300ms", "-w", "100ms",
+                                 server.url, status=OK)
+    equal(outcome.err, "", "standard error")
+    equal(result["requests"]["failed"], 0, "failed")
+    equal(result["connections"]["opened"], 8, "opened")
+    equal(result["errors"], [], "errors")
+    equal(result["warmup"]["sent"] > 0, True, "there was a warm-up")
+    equal(result["duration_ns"] >= 300_000_000, True, "measured as asked")
+
+
+def test_a_strangers_server_gives_one_too():
+    with Server(echo) as server:
+        _, result = judged("-c", "4", "-n", "2000", "-p", "3", server.url,
+                           status=OK)
+    equal(result["requests"]["ok"], 2000, "ok")
+    equal(result["bytes"], {"in": 2000 * 128, "out": 2000 * 128}, "bytes")
+    equal(result["latency"]["service"]["percentiles"]["99.9"], None,
+          "a percentile of too few values")
+    equal(type(result["latency"]["service"]["percentiles"]["99"]), int,
+          "a percentile of enough values")
+
+
+def test_sizes_and_depths():
+    with Serve() as server:
+        for size, depth, count in (("1", 1, 200), ("1", 100, 5000),
+                                   ("2K", 7, 500), ("2049", 5, 500),
+                                   ("65521", 3, 100), ("256K", 2, 60),
+                                   ("300000", 4, 60), ("4M", 3, 12)):
+            _, result = judged("-c", "3", "-n", str(count), "-p", str(depth),
+                               "--send", size, server.url, status=OK)
+            equal(result["requests"]["ok"], count, f"ok of {size}")
+            equal(result["bytes"]["in"],
+                  count * result["config"]["send_bytes"], f"bytes of {size}")
+
+
+def test_several_targets_share_the_connections():
+    with Serve() as one, Serve("--stats", may_complain=True) as two:
+        judged("-c", "6", "-n", "600", one.url, two.url, status=OK)
+        matches(two.stop(), r"^served_connections 3$")
+
+
+def test_fewer_requests_than_connections():
+    with Serve() as server:
+        _, result = judged("-c", "20", "-n", "3", server.url, status=OK)
+        equal(result["requests"]["sent"], 3, "sent")
+
+
+def test_the_seed_decides_what_is_sent():
+    def first_bytes(seed):
+        seen = []
+
+        def remember(connection, _number):
+            while data := read_exactly(connection, 128):
+                seen.append(data)
+                connection.sendall(data)
+
+        with Server(remember) as server:
+            judged("-c", "1", "-n", "5", "--seed", seed, server.url, status=OK)
+        return b"".join(seen)
+
+    equal(first_bytes("7"), first_bytes("7"), "the bytes of one seed")
+    equal(first_bytes("7") == first_bytes("8"), False, "equal bytes")
+
+
+def test_memory_does_not_grow_with_requests():
+    with Serve() as server:
+        _, few = judged("-c", "4", "-n", "2000", "-p", "8", server.url,
+                        status=OK)
+        _, many = judged("-c", "4", "-n", "200k", "-p", "8", server.url,
+                         status=OK)
+    grown = (many["client"]["max_rss_bytes"] - few["client"]["max_rss_bytes"])
+    assert grown < 2 << 20, f"{grown} bytes more for 100 times the requests"
+
+
+# ---- what is printed ----
+
+def test_the_text_report_ends_with_the_verdict():
+    with Serve() as server:
+        outcome = load("-c", "2", "-n", "20000", "--seed", "3", server.url)
+    equal(outcome.status, OK, "exit status")
+    matches(outcome.out, r"^weir-load \S+  tcp://.* closed loop, 2 conns")
+    matches(outcome.out, r"seed 3$")
+    matches(outcome.out, r"share this machine")
+    matches(outcome.out, r"^Requests    sent 20000  ok 20000  failed 0 ")
+    matches(outcome.out, r"^Rate        [\d.]+/s")
+    matches(outcome.out, r"^Service +\S+us")
+    matches(outcome.out, r"\nVALID\n\Z")
+
+
+def test_percentiles_of_too_few_values_are_dashes():
+    with Serve() as server:
+        outcome = load("-c", "1", "-n", "50", server.url)
+    matches(outcome.out, r"^Service +\S+ +- +- +- +- ")
+
+
+def test_quiet_prints_nothing_and_json_may_go_to_a_file():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "result.json")
+        outcome = load("-q", "-n", "100", f"--json={path}", server.url)
+        equal((outcome.status, outcome.out, outcome.err), (OK, "", ""),
+              "the outcome")
+        with open(path, encoding="utf-8") as file:
+            check_result(Outcome(0, file.read(), "").json(), OK)
+        outcome = load("-n", "100", f"--json={path}", server.url)
+        matches(outcome.out, r"\nVALID\n\Z")
+
+
+def test_a_terminal_gets_a_line_at_every_interval():
+    master, slave = pty.openpty()
+    with Serve() as server, Program(
+            WEIR_LOAD, "run", "-c", "2", "-d", "500ms", "-w", "0", "-i",
+            "100ms", server.url, stderr=slave) as program:
+        os.close(slave)
+        equal(program.finish()[0], OK, "exit status")
+    lines = b""
+    while select.select([master], [], [], 0)[0]:
+        try:
+            lines += os.read(master, 4096)
+        except OSError:
+            break
+    os.close(master)
+    matches(lines.decode(), r"rate/s +ok% +p50")
+    equal(len(lines.splitlines()), 6, f"lines in {lines!r}")
+
+
+def test_intervals_cover_the_measured_time():
+    with Serve() as server:
+        _, result = judged("-c", "2", "-d", "1s", "-w", "0", "-i", "250ms",
+                           server.url, status=OK)
+    rows = result["intervals"]
+    equal(len(rows), 4, "intervals")
+    equal(rows[0]["begin_ns"], 0, "the first begins")
+    for before, after in zip(rows, rows[1:]):
+        equal(after["begin_ns"], before["end_ns"], "intervals adjoin")
+    equal(rows[-1]["end_ns"], result["duration_ns"], "the last ends")
+
+
+def test_equal_configurations_have_equal_hashes():
+    with Serve() as server:
+        _, one = judged("-n", "10", "--seed", "1", server.url, status=OK)
+        _, two = judged("-n", "10", "--seed", "2", server.url, status=OK)
+        _, other = judged("-n", "11", server.url, status=OK)
+    equal(one["config_hash"], two["config_hash"], "hash of the same")
+    equal(one["config_hash"] == other["config_hash"], False, "equal hashes")
+
+
+# ---- bad servers ----
+
+def test_nobody_listens():
+    with Refusing() as server:
+        outcome, result = judged("-c", "3", "-d", "30s", server.url,
+                                 status=NOTHING)
+        one_line(outcome.err, r"not one request succeeded; connect: .*"
+                              r"\(ECONNREFUSED\)")
+        has_error(result, "connect", "ECONNREFUSED")
+        equal(result["rate"]["achieved"], 0, "rate")
+        outcome = load("-c", "3", server.url)
+    equal(outcome.status, NOTHING, "exit status")
+    matches(outcome.out, r"\nFAILED\n\Z")
+    equal("Rate" in outcome.out, False, "a rate is reported")
+
+
+def test_a_server_that_resets_every_connection():
+    def answer_with_reset(connection, _number):
+        read_exactly(connection, 128)
+        reset(connection)
+
+    with Server(answer_with_reset) as server:
+        outcome, result = judged("-c", "2", "-d", "30s", server.url,
+                                 status=NOTHING)
+    one_line(outcome.err, r"not one request succeeded; transfer: .*"
+                          r"\(ECONNRESET\)")
+    has_error(result, "transfer", "ECONNRESET")
+
+
+def test_a_reset_in_the_middle_costs_and_the_run_goes_on():
+    def reset_the_first(connection, number):
+        for _ in range(100):
+            connection.sendall(read_exactly(connection, 128))
+        if number == 0:
+            read_exactly(connection, 128)
+            reset(connection)
+            return
+        echo(connection, number)
+
+    with Server(reset_the_first) as server:
+        outcome, result = judged("-c", "1", "-n", "1000", server.url,
+                                 status=ERRORS)
+        one_line(outcome.err, r"more errors than --max-errors allows; "
+                              r"transfer: .*\(ECONNRESET\)")
+        equal(result["requests"]["ok"], 999, "ok")
+        equal(result["requests"]["failed"], 1, "failed")
+        equal(result["connections"]["lost"], 1, "lost")
+        equal(result["connections"]["opened"], 2, "opened")
+    for budget in ("1", "0.1%"):
+        with Server(reset_the_first) as server:
+            judged("-c", "1", "-n", "1000", "--max-errors", budget, server.url,
+                   status=OK)
+
+
+def test_a_server_that_ends_the_stream():
+    def answer_ten(connection, _number):
+        for _ in range(10):
+            connection.sendall(read_exactly(connection, 128))
+        read_exactly(connection, 128)
+
+    with Server(answer_ten) as server:
+        outcome, result = judged("-c", "1", "-n", "30", server.url,
+                                 status=ERRORS)
+    one_line(outcome.err, r"eof: the server closed the connection \(EOF\)")
+    has_error(result, "eof", "EOF")
+
+
+def corrupting(change):
+    """An echo server that answers the 20th request in another way."""
+    def serve(connection, _number):
+        for _ in range(19):
+            connection.sendall(read_exactly(connection, 128))
+        data = read_exactly(connection, 256)
+        connection.sendall(change(data[:128], data[128:]))
+        drain(connection, 0)
+    return Server(serve)
+
+
+def test_wrong_answers_are_noticed():
+    changes = {
+        "a wrong byte": (lambda one, two: one[:77] + bytes([one[77] ^ 1])
+                         + one[78:] + two, "WRONG_ECHO"),
+        "exchanged": (lambda one, two: two + one, "WRONG_ECHO"),
+        "lost": (lambda one, two: two, "WRONG_ECHO"),
+        "one byte lost": (lambda one, two: one[1:] + two, "WRONG_ECHO"),
+        "repeated": (lambda one, two: one + one, "WRONG_ECHO"),
+    }
+    for name, (change, code) in changes.items():
+        with corrupting(change) as server:
+            outcome, result = judged("-c", "1", "-p", "2", "-n", "21",
+                                     server.url, status=ERRORS)
+        has_error(result, "validate", code)
+        one_line(outcome.err, r"validate: .*connection 0, byte \d+ of the "
+                              r"answers")
+        equal(result["requests"]["ok"] <= 20, True, f"ok after {name}")
+
+
+def test_more_bytes_than_were_sent_are_noticed():
+    sent = b""
+
+    def echo_and_more(connection, _number):
+        nonlocal sent
+        sent = read_exactly(connection, 65521)
+        connection.sendall(sent + sent[:5])
+        drain(connection, 0)
+
+    # The payload repeats after so many bytes, so that the surplus is right.
+    with Server(echo_and_more) as server:
+        _, result = judged("-c", "1", "-n", "1", "--send", "65521", server.url,
+                           status=NOTHING)
+    has_error(result, "validate", "SURPLUS")
+
+
+def test_a_server_that_never_echoes_right():
+    def garbage(connection, _number):
+        while data := connection.recv(65536):
+            connection.sendall(b"\0" * len(data))
+
+    with Server(garbage) as server:
+        outcome, _ = judged("-c", "2", "-d", "30s", server.url, status=NOTHING)
+    one_line(outcome.err, r"not one request succeeded; validate:")
+
+
+def test_a_server_that_stops_answering():
+    def answer_ten(connection, _number):
+        for _ in range(10):
+            connection.sendall(read_exactly(connection, 128))
+        drain(connection, 0)
+
+    with Server(answer_ten) as server:
+        outcome, result = judged("-c", "2", "-n", "40", "--timeout", "200ms",
+                                 server.url, status=ERRORS)
+    one_line(outcome.err, r"timeout: no answer within the time-out")
+    has_error(result, "timeout", "NO_ANSWER")
+    equal(result["requests"]["timeout"] > 0, True, "timeouts")
+    equal(result["latency"]["service"]["max"] >= 200_000_000, True,
+          "what timed out is among the latencies")
+
+
+def test_a_server_that_never_answers():
+    with Server(drain) as server:
+        outcome, result = judged("-c", "2", "-d", "30s", "--timeout", "100ms",
+                                 server.url, status=NOTHING)
+    one_line(outcome.err, r"not one request succeeded; timeout:")
+    equal(result["rate"]["completed"], 0, "completed")
+
+
+def test_a_server_that_never_accepts():
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    # The backlog holds one or two; the others' time runs out.
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(listener.getsockname())
+    outcome, result = judged("-c", "2", "-d", "30s", "--connect-timeout",
+                             "200ms", url, status=NOTHING)
+    has_error(result, "connect", "ETIMEDOUT")
+    one_line(outcome.err, r"connect: .*\(ETIMEDOUT\)")
+    for sock in (listener, *fillers):
+        sock.close()
+
+
+def test_fewer_connections_than_asked_are_no_valid_run():
+    gone = threading.Event()
+
+    # The second connection ends during the warm-up, and nobody listens then.
+    def serve(connection, number):
+        if number == 0:
+            echo(connection, number)
+            return
+        connection.sendall(read_exactly(connection, 128))
+        server.stop_listening()
+        gone.set()
+        reset(connection)
+
+    with Server(serve) as server:
+        outcome, result = judged("-c", "2", "-d", "300ms", "-w", "300ms",
+                                 "--max-errors", "1000", server.url,
+                                 status=INVALID)
+    equal(gone.is_set(), True, "the second connection is gone")
+    one_line(outcome.err, r"invalid: only 1 of 2 connections were open")
+    equal(result["invalid_reasons"][0].startswith("only 1 of 2"), True,
+          "the reason")
+
+
+# ---- the end by a signal ----
+
+def interrupt(signum):
+    served = threading.Event()
+
+    def serve(connection, number):
+        connection.sendall(read_exactly(connection, 128))
+        served.set()
+        echo(connection, number)
+
+    with Server(serve) as server, Program(
+            WEIR_LOAD, "run", "-c", "2", "-d", "100s", "-w", "0", "--json",
+            server.url) as program:
+        assert served.wait(20), "no request came"
+        program.signal(signum)
+        status, out, err = program.finish()
+    equal(status, INTERRUPTED, "exit status")
+    one_line(err, "interrupted")
+    result = json.loads(out)
+    check_result(result, INTERRUPTED)
+    equal(result["verdict"], "INTERRUPTED", "verdict")
+    equal(result["requests"]["sent"] > 0, True, "something was sent")
+
+
+def test_sigint_prints_what_there_was():
+    interrupt(signal.SIGINT)
+
+
+def test_sigterm_does_so_too():
+    interrupt(signal.SIGTERM)
+
+
+def test_a_signal_before_measuring_is_no_success():
+    reached = threading.Event()
+
+    def serve(connection, _number):
+        reached.set()
+        echo(connection, 0)
+
+    with Server(serve) as server, Program(
+            WEIR_LOAD, "run", "-c", "1", "-d", "100s", "-w", "100s",
+            server.url) as program:
+        assert reached.wait(20), "no connection came"
+        program.signal(signal.SIGINT)
+        status, out, _ = program.finish()
+    equal(status, INTERRUPTED, "exit status")
+    matches(out, r"\nINTERRUPTED\n\Z")
+    equal("Rate" in out, False, "a rate is reported")
+
+
+# ---- limits of the machine ----
+
+def limited(soft, hard):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_too_few_descriptors_are_said_before_the_run():
+    outcome = load("-c", "200", "tcp://127.0.0.1:9",
+                   preexec_fn=limited(100, 100))
+    equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
+    one_line(outcome.err, r"264 descriptors, the hard limit is 100")
+
+
+def test_the_soft_limit_of_descriptors_is_raised():
+    with Serve() as server:
+        judged("-c", "200", "-n", "400", server.url, status=OK,
+               preexec_fn=limited(50, 1000))
+
+
+def test_a_server_raises_it_too():
+    with Serve(preexec_fn=limited(40, 1000)) as server:
+        judged("-c", "200", "-n", "400", server.url, status=OK, env=ENV)
+
+
+run(globals())

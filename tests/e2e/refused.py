@@ -1,0 +1,163 @@
+"""io_uring refused, in each of the ways in which that happens.
+
+Every way costs one clear line that says which it was. A seccomp filter is put
+in place by the child before it becomes weir-load; the sysctl is not touched,
+a file with another content is mounted over it in a mount namespace; memlock
+is tried as an unprivileged user.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import pwd
+import resource
+import shutil
+import struct
+import subprocess
+import tempfile
+
+from harness import (WEIR_LOAD, Serve, Skip, command, equal, matches, one_line,
+                     run)
+
+USAGE = 2
+IO_URING_SETUP = 425
+
+PR_SET_NO_NEW_PRIVS = 38
+PR_SET_SECCOMP = 22
+SECCOMP_MODE_FILTER = 2
+SECCOMP_RET_ALLOW = 0x7FFF0000
+SECCOMP_RET_ERRNO = 0x00050000
+
+# What may be asked of weir-load; each needs a ring.
+WAYS = (["run", "-n", "1", "tcp://127.0.0.1:9"],
+        ["serve", "tcp://127.0.0.1:0"])
+
+
+class SockFprog(ctypes.Structure):
+    """struct sock_fprog."""
+
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+def refuse_ring(error):
+    """For preexec_fn: io_uring_setup fails with this error from now on."""
+    instructions = b"".join(struct.pack("HBBI", *parts) for parts in (
+        (0x20, 0, 0, 0),                     # load the number of the call
+        (0x15, 0, 1, IO_URING_SETUP),        # another one: skip one
+        (0x06, 0, 0, SECCOMP_RET_ERRNO | error),
+        (0x06, 0, 0, SECCOMP_RET_ALLOW)))
+    memory = ctypes.create_string_buffer(instructions)
+    program = SockFprog(len(instructions) // 8, ctypes.addressof(memory))
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def install():
+        if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(
+                PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program)):
+            raise OSError(ctypes.get_errno(), "seccomp")
+        assert memory
+
+    return install
+
+
+def refused(error, *patterns):
+    if platform.machine() not in ("x86_64", "aarch64"):
+        raise Skip("the number of io_uring_setup is not known here")
+    for way in WAYS:
+        outcome = command(WEIR_LOAD, *way, preexec_fn=refuse_ring(error))
+        equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
+        for pattern in patterns:
+            one_line(outcome.err, pattern)
+
+
+def test_a_seccomp_filter_is_named():
+    refused(errno.EPERM, r"seccomp", r"\(WEIR_ERINGSECCOMP\)")
+
+
+def test_a_kernel_without_io_uring_is_named():
+    refused(errno.ENOSYS, r"no io_uring", r"\(WEIR_ERINGABSENT\)")
+
+
+def test_version_says_it_too():
+    outcome = command(WEIR_LOAD, "--version", "-v",
+                      preexec_fn=refuse_ring(errno.EPERM))
+    equal(outcome.status, USAGE, "exit status")
+    matches(outcome.out, r"^weir-load \d")
+    one_line(outcome.err, r"seccomp")
+
+
+def test_the_sysctl_is_named():
+    sysctl = "/proc/sys/kernel/io_uring_disabled"
+    if os.geteuid() != 0 or not os.path.exists(sysctl):
+        raise Skip("only root may mount, and the kernel must have the sysctl")
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("2\n")
+        file.flush()
+        script = (f"mount --bind {file.name} {sysctl} || exit 77; "
+                  f'exec "$0" run -n 1 tcp://127.0.0.1:9')
+        outcome = command("unshare", "-m", "sh", "-c", script, WEIR_LOAD,
+                          preexec_fn=refuse_ring(errno.EPERM))
+    if outcome.status not in (0, USAGE, 3):
+        raise Skip(f"no mount namespace here: {outcome.err.strip()}")
+    equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
+    one_line(outcome.err, r"sysctl kernel\.io_uring_disabled")
+
+
+# ---- memlock ----
+
+def as_nobody(memlock):
+    """For preexec_fn: nobody, with so much memory that may be locked."""
+    nobody = pwd.getpwnam("nobody")
+
+    def become():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (memlock, memlock))
+        os.setgroups([])
+        os.setgid(nobody.pw_gid)
+        os.setuid(nobody.pw_uid)
+
+    return become
+
+
+def tried_as_nobody(memlock):
+    """It works, or one line says that memlock is why not."""
+    if os.geteuid() != 0:
+        raise Skip("only root may become nobody")
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        program = shutil.copy(WEIR_LOAD, folder)
+        os.chmod(program, 0o755)
+        outcome = command(program, "run", "-c", "2", "-n", "100", server.url,
+                          preexec_fn=as_nobody(memlock), cwd="/")
+    if outcome.status == 0:
+        matches(outcome.out, r"\nVALID\n\Z")
+        equal(outcome.err, "", "standard error")
+        return
+    equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
+    one_line(outcome.err, r"RLIMIT_MEMLOCK.*\(WEIR_ERINGMEMLOCK\)")
+
+
+def test_nobody_without_locked_memory():
+    tried_as_nobody(0)
+
+
+def test_nobody_with_64_kib_of_locked_memory():
+    tried_as_nobody(64 * 1024)
+
+
+def test_an_enomem_of_the_kernel_is_told_from_the_rest():
+    refused(errno.ENOMEM, r"RLIMIT_MEMLOCK|[Mm]emory")
+
+
+def test_descriptors_that_are_used_up_are_named():
+    # Three for the standard streams, one for the loader and then the ring.
+    outcome = subprocess.run(
+        ["sh", "-c", 'ulimit -n 4; exec "$0" --version -v', WEIR_LOAD],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+        timeout=20)
+    if b"error while loading" in outcome.stderr:
+        raise Skip("the program cannot load its libraries with so few")
+    equal(outcome.returncode, USAGE, "exit status")
+    one_line(outcome.stderr.decode(), r"\(EMFILE\)")
+
+
+run(globals())
