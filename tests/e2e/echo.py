@@ -16,7 +16,7 @@ from harness import LONG, Program, Serve, Skip, equal, fill, matches, run
 from servers import reset
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
-BULK = (200 if LONG else 24) << 20
+BULK = (1000 if LONG else 200) << 20
 print(f"# WEIR_TEST_SEED={SEED}")
 
 # A prime number of bytes, so that no usual block size divides it.

@@ -1,6 +1,7 @@
 /*
  * The payload stream notices what goes wrong on the way: a changed byte, lost,
- * repeated and exchanged blocks, and answers of another connection.
+ * repeated and exchanged blocks, and answers of another connection. The seed of
+ * random cases is printed and taken back.
  */
 #include "tools/weir-load/payload.c"
 

@@ -1,6 +1,7 @@
 /*
  * Targets as weir-load reads them: what is one, and one clear line for each
- * way in which a text is none.
+ * way in which a text is none. Nothing is resolved and nothing is connected to
+ * here.
  */
 #include "tools/weir-load/target.c"
 
