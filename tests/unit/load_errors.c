@@ -1,7 +1,7 @@
 /*
  * weir-load's table of errors: kinds are told apart by phase and code, and
- * what finds no room is still counted. Names and texts exist for every code that
- * weir-load makes up itself.
+ * what finds no room is still counted. Every code that weir-load makes up
+ * itself has a name and a text.
  */
 #include "tools/weir-load/errors.c"
 

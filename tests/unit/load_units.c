@@ -1,6 +1,7 @@
 /*
  * Numbers with units, as weir-load's flags take them and its reports print
- * them: every unit, the limits of 64 bits, and all that is no number.
+ * them: every unit, the limits of 64 bits, and all that is no number. What is
+ * refused must leave the result as it was.
  */
 #include "tools/weir-load/units.c"
 

@@ -1,6 +1,7 @@
 /*
  * The judgement over made-up results: which exit code each one gets, and that
- * no objection is passed over for a weaker one.
+ * no objection is passed over for a weaker one. No run is made; the results
+ * are values.
  */
 #include "tools/weir-load/verdict.c"
 
