@@ -134,6 +134,19 @@ def test_help_names_every_flag_that_is_tried_here():
         equal(bool(re.search(rf"(^|\s){flag}\b", text)), True, flag)
 
 
+def test_the_manual_names_every_flag_of_the_help():
+    path = os.path.join(os.path.dirname(__file__),
+                        "../../tools/man/weir-load.1")
+    with open(path, encoding="utf-8") as file:
+        manual = file.read()
+    for word in ("run", "serve"):
+        text = command(WEIR_LOAD, word, "--help").out
+        flags = set(re.findall(r"^ +(?:-\w, | {4})--([\w-]+)", text, re.M))
+        equal(len(flags) > 4, True, f"flags of {word}: {flags}")
+        for flag in flags:
+            matches(manual, rf"^\.It Fl (\w , )?-{flag}\b", f"--{flag}")
+
+
 def test_version_is_one_line():
     outcome = command(WEIR_LOAD, "--version")
     equal(outcome.status, 0, "exit status")
