@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define MS UINT64_C(1000000)
 
@@ -110,6 +111,22 @@ static inline void run_until_stopped(void)
     cr_assert(weir_loop_cancel(loop, handle));
 }
 
+/* ---- time ---- */
+
+static inline uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline void spin(uint64_t time_ns)
+{
+    const uint64_t end_ns = clock_ns() + time_ns;
+    while (clock_ns() < end_ns) {
+    }
+}
+
 /* ---- a connection without a network ---- */
 
 static inline int take_binding(void *arg, weir_transport *t,
@@ -118,6 +135,14 @@ static inline int take_binding(void *arg, weir_transport *t,
     (void)t;
     *ret = *(struct weir_protocol_binding *)arg;
     return 0;
+}
+
+static weir_transport *connection; /* of keep_connection() */
+
+static inline void keep_connection(void *user, weir_transport *t)
+{
+    (void)user;
+    connection = t;
 }
 
 /* Adopts one end of a socket pair; returns the other, a plain descriptor. The

@@ -1,0 +1,126 @@
+/*
+ * The exception hook: what a loop says when nobody is there to be told.
+ *
+ * Here are slow callbacks and what the program reports itself. Failing
+ * callbacks and servers are reported too; the suites of transports and servers
+ * look at that.
+ */
+#include "tests/contract/loop_rig.h"
+
+static struct weir_exception told;
+static int told_count;
+
+static void hook(void *arg, weir_loop *of, const struct weir_exception *what)
+{
+    cr_assert_eq(of, loop);
+    cr_assert_eq(arg, &told);
+    told = *what;
+    told_count++;
+}
+
+static void spin_2_ms(void *arg)
+{
+    (void)arg;
+    spin(2 * MS);
+}
+
+static void open_loop_with_limit(uint64_t slow_callback_ns)
+{
+    const struct weir_loop_options options = {
+        .size = sizeof(options), .slow_callback_ns = slow_callback_ns};
+    open_loop(&options);
+    weir_loop_set_exception_handler(loop, hook, &told);
+}
+
+UNIT(exception, a_slow_callback_is_reported_with_its_time)
+{
+    open_loop_with_limit(1 * MS);
+    soon(spin_2_ms, NULL);
+    one_turn();
+    cr_assert_eq(told_count, 1);
+    cr_assert_eq(told.err, 0);
+    cr_assert_not_null(told.message);
+    cr_assert_not_null(told.callback);
+    cr_assert_geq(told.duration_ns, 2 * MS);
+    cr_assert_null(told.transport);
+
+    later(0, spin_2_ms, NULL);
+    one_turn();
+
+    cr_assert_eq(told_count, 2);
+    close_loop();
+}
+
+static int receive_slowly(void *user, weir_transport *t,
+                          const struct weir_buf *buf)
+{
+    (void)user;
+    (void)t;
+    (void)buf;
+    spin(2 * MS);
+    weir_loop_stop(loop);
+    return 0;
+}
+
+UNIT(exception, a_slow_protocol_callback_is_reported_by_name)
+{
+    static const struct weir_protocol slow = {
+        .size = sizeof(slow),
+        .kind = WEIR_PROTOCOL_STREAM,
+        .connection_made = keep_connection,
+        .data_received = receive_slowly,
+    };
+    struct weir_protocol_binding binding = {.protocol = &slow};
+    open_loop_with_limit(1 * MS);
+    const int peer = adopt_pair(&binding);
+    cr_assert_eq(write(peer, "x", 1), 1);
+
+    run_until_stopped();
+
+    cr_assert_eq(told_count, 1);
+    cr_assert_str_eq(told.callback, "data_received");
+    cr_assert_eq(told.transport, connection);
+    cr_assert_geq(told.duration_ns, 2 * MS);
+    cr_assert_eq(weir_loop_free(loop), 1);
+    close(peer);
+}
+
+UNIT(exception, quick_callbacks_and_loops_without_a_limit_report_nothing)
+{
+    open_loop_with_limit(FAILSAFE_S * 1000 * MS);
+    soon(spin_2_ms, NULL);
+    one_turn();
+    close_loop();
+    open_loop_with_limit(0);
+    soon(spin_2_ms, NULL);
+
+    one_turn();
+
+    cr_assert_eq(told_count, 0);
+    close_loop();
+}
+
+UNIT(exception, without_a_hook_a_slow_callback_is_just_slow)
+{
+    open_loop_with_limit(1 * MS);
+    weir_loop_set_exception_handler(loop, NULL, NULL);
+    soon(spin_2_ms, NULL);
+
+    one_turn();
+
+    cr_assert_eq(told_count, 0);
+    close_loop();
+}
+
+UNIT(exception, the_program_may_report_to_the_hook_itself)
+{
+    const struct weir_exception own = {.message = "own", .err = -EIO};
+    open_loop_with_limit(0);
+
+    weir_loop_call_exception_handler(loop, &own);
+
+    cr_assert_eq(told_count, 1);
+    cr_assert_str_eq(told.message, "own");
+    cr_assert_eq(told.err, -EIO);
+    close_loop();
+}

@@ -1,0 +1,445 @@
+/*
+ * Running a loop: run, run_until, stop, the time, and free.
+ *
+ * The rows of asyncio's loop that are about the loop itself. callback.c has
+ * what runs on it, exception.c its hook, remote.c other threads and processes,
+ * ring.c what happens when the kernel's queues are too small.
+ */
+#include "tests/contract/loop_rig.h"
+#include "tests/unit/allocator.h"
+
+#include <pthread.h>
+
+/* ---- run and stop ---- */
+
+UNIT(loop, stop_before_run_makes_exactly_one_turn_without_waiting)
+{
+    open_loop(NULL);
+    soon(note_number, number(1));
+    later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
+    const uint64_t before = turns();
+    weir_loop_stop(loop);
+    weir_loop_stop(loop);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    cr_assert_eq(turns(), before + 1);
+    cr_assert_eq(event_count, 1);
+    close_loop();
+}
+
+static void stop_and_add(void *arg)
+{
+    weir_loop_stop(loop);
+    soon(note_number, arg);
+}
+
+UNIT(loop, stop_lets_the_turn_end_and_what_it_added_waits)
+{
+    open_loop(NULL);
+    soon(stop_and_add, number(3));
+    soon(note_number, number(1));
+    soon(note_number, number(2));
+
+    run_until_stopped();
+
+    cr_assert_eq(event_count, 2, "the turn did not end as it should");
+    one_turn();
+    cr_assert_eq(event_count, 3);
+    cr_assert_eq(events[2].number, 3);
+    close_loop();
+}
+
+UNIT(loop, runs_again_after_a_stop)
+{
+    open_loop(NULL);
+    for (int i = 0; i < 3; i++) {
+        soon(note_number, number(i));
+        later(1 * MS, stop_loop, NULL);
+        run_until_stopped(); /* would end early if a stop were left over */
+        cr_assert_eq(event_count, i + 1);
+    }
+    close_loop();
+}
+
+UNIT(loop, a_waiting_loop_makes_few_turns)
+{
+    open_loop(NULL);
+    one_turn();
+    const struct weir_loop_statistics before = statistics();
+    later(60 * MS, stop_loop, NULL);
+
+    run_until_stopped();
+
+    cr_assert_leq(statistics().turns - before.turns, 4, "it spins");
+    cr_assert_leq(statistics().enters - before.enters, 6, "it spins");
+    close_loop();
+}
+
+static int conditions_asked;
+
+static bool is_third_time(void *arg)
+{
+    (void)arg;
+    return ++conditions_asked == 3;
+}
+
+static bool is_never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+static bool is_always(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+static bool is_stopped_by_condition(void *arg)
+{
+    weir_loop_stop(loop);
+    return *(bool *)arg;
+}
+
+UNIT(loop, run_until_asks_before_the_first_and_after_each_turn)
+{
+    open_loop(NULL);
+    cr_assert_eq(weir_loop_run_until(loop, is_always, NULL), 0);
+    cr_assert_eq(turns(), 0, "it held before the first turn");
+    later(0, note_number, number(1));
+    later(1 * MS, note_number, number(1));
+    later(2 * MS, note_number, number(1));
+
+    cr_assert_eq(weir_loop_run_until(loop, is_third_time, NULL), 0);
+
+    cr_assert_eq(conditions_asked, 3);
+    cr_assert_eq(turns(), 2);
+    close_loop();
+}
+
+UNIT(loop, run_until_says_when_a_stop_came_first)
+{
+    bool holds = true;
+    open_loop(NULL);
+    soon(stop_loop, NULL);
+    cr_assert_eq(weir_loop_run_until(loop, is_never, NULL), -ECANCELED);
+    weir_loop_stop(loop);
+    cr_assert_eq(weir_loop_run_until(loop, is_never, NULL), -ECANCELED);
+
+    /* Both at once: the condition holds, and that is what was asked for. */
+    cr_assert_eq(weir_loop_run_until(loop, is_stopped_by_condition, &holds), 0);
+
+    later(1 * MS, stop_loop, NULL);
+    run_until_stopped(); /* no stop was left over */
+    close_loop();
+}
+
+UNIT(loop, run_until_needs_a_condition)
+{
+    open_loop(NULL);
+
+    cr_assert_eq(weir_loop_run_until(loop, NULL, NULL), -EINVAL);
+    close_loop();
+}
+
+static void use_inside(void *arg)
+{
+    (void)arg;
+    cr_assert(weir_loop_is_running(loop));
+    cr_assert_eq(weir_loop_run(loop), -EBUSY);
+    cr_assert_eq(weir_loop_run_until(loop, is_always, NULL), -EBUSY);
+    cr_assert_eq(weir_loop_free(loop), -EBUSY);
+    note(1);
+    weir_loop_stop(loop);
+}
+
+UNIT(loop, neither_runs_nor_ends_inside_itself)
+{
+    open_loop(NULL);
+    cr_assert_not(weir_loop_is_running(loop));
+    soon(use_inside, NULL);
+
+    run_until_stopped();
+
+    cr_assert_not(weir_loop_is_running(loop));
+    cr_assert_eq(event_count, 1);
+    close_loop();
+}
+
+/* ---- time ---- */
+
+static void watch_time(void *arg)
+{
+    uint64_t *seen_ns = arg;
+    const uint64_t before_ns = weir_loop_time(loop);
+    cr_assert_gt(before_ns, *seen_ns, "the time of the last turn");
+    cr_assert_leq(before_ns, clock_ns());
+    spin(1 * MS);
+    cr_assert_eq(weir_loop_time(loop), before_ns, "read twice in a turn");
+    *seen_ns = before_ns;
+}
+
+UNIT(loop, time_is_the_monotonic_clock_read_once_a_turn)
+{
+    uint64_t seen_ns = 0;
+    open_loop(NULL);
+
+    for (int i = 0; i < 3; i++) {
+        soon(watch_time, &seen_ns);
+        one_turn();
+    }
+
+    const uint64_t outside_ns = weir_loop_time(loop);
+    cr_assert_geq(outside_ns, seen_ns + 1 * MS, "outside a run it goes on");
+    cr_assert_leq(outside_ns, clock_ns());
+    close_loop();
+}
+
+/* ---- what was queued for sending ---- */
+
+static const struct weir_protocol keeping = {
+    .size = sizeof(keeping),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = keep_connection,
+};
+
+/* Callbacks take what is not constant. */
+static void *text(const char *constant)
+{
+    return (void *)(uintptr_t)constant;
+}
+
+static void write_and_stop(void *arg)
+{
+    weir_loop_stop(loop);
+    cr_assert_eq(weir_transport_write(connection, arg, strlen(arg)), 0);
+}
+
+static ssize_t receive_now(int fd, char *buf, size_t size)
+{
+    return recv(fd, buf, size, MSG_DONTWAIT);
+}
+
+UNIT(loop, what_was_written_in_the_last_turn_is_sent_before_run_returns)
+{
+    struct weir_protocol_binding binding = {.protocol = &keeping};
+    char buf[16];
+    open_loop(NULL);
+    const int peer = adopt_pair(&binding);
+    one_turn();
+    soon(write_and_stop, text("first"));
+    run_until_stopped();
+    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), 5);
+    later(1 * MS, write_and_stop, text("second"));
+    run_until_stopped();
+    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), 6);
+
+    /* Written outside a run, sent by one turn. */
+    cr_assert_eq(weir_transport_write(connection, "third", 5), 0);
+    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), -1);
+    one_turn();
+
+    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), 5);
+    cr_assert_eq(weir_loop_free(loop), 1);
+    close(peer);
+}
+
+/* ---- the end ---- */
+
+UNIT(loop, free_ignores_null)
+{
+    cr_assert_eq(weir_loop_free(NULL), 0);
+}
+
+UNIT(loop, a_loop_that_never_ran_can_be_freed)
+{
+    struct unit_allocator allocator;
+    unit_allocator_init(&allocator);
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &allocator.hooks};
+    open_loop(&options);
+    soon(note_number, number(1));
+
+    close_loop();
+
+    cr_assert_eq(event_count, 0);
+    unit_allocator_check(&allocator);
+}
+
+static int lost_count;
+
+static void lose(void *user, weir_transport *t, int err)
+{
+    lost_count++;
+    cr_assert_eq(err, 0);
+    cr_assert_eq(weir_transport_end(t), WEIR_END_ABORTED);
+    cr_assert_eq(weir_loop_call_soon(loop, note_number, user, NULL),
+                 -ESHUTDOWN);
+    cr_assert_eq(weir_loop_call_later(loop, 0, note_number, user, NULL),
+                 -ESHUTDOWN);
+    cr_assert_eq(weir_loop_run(loop), -EBUSY);
+    cr_assert_eq(weir_loop_free(loop), -EBUSY);
+}
+
+UNIT(loop, free_says_how_many_were_alive_and_delivers_their_losses)
+{
+    static const struct weir_protocol losing = {
+        .size = sizeof(losing),
+        .kind = WEIR_PROTOCOL_STREAM,
+        .connection_lost = lose,
+    };
+    struct weir_protocol_binding binding = {.protocol = &losing,
+                                            .user = number(1)};
+    int peers[3];
+    char byte;
+    open_loop(NULL);
+    for (int i = 0; i < 3; i++) {
+        peers[i] = adopt_pair(&binding);
+    }
+    one_turn();
+    one_turn();
+    cr_assert_eq(statistics().connections, 3);
+
+    cr_assert_eq(weir_loop_free(loop), 3);
+
+    cr_assert_eq(lost_count, 3);
+    cr_assert_eq(event_count, 0);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(recv(peers[i], &byte, 1, MSG_DONTWAIT), 0, "left open");
+        close(peers[i]);
+    }
+}
+
+static weir_lease *kept_lease;
+
+static int keep_lease(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    (void)user;
+    kept_lease = weir_lease_ref(buf->lease);
+    *(struct weir_buf *)user = *buf;
+    connection = weir_transport_ref(t);
+    weir_loop_stop(loop);
+    return 0;
+}
+
+UNIT(loop, handles_and_leases_outlive_the_loop)
+{
+    static const struct weir_protocol protocol = {
+        .size = sizeof(protocol),
+        .kind = WEIR_PROTOCOL_STREAM,
+        .data_received = keep_lease,
+    };
+    struct unit_allocator allocator;
+    unit_allocator_init(&allocator);
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &allocator.hooks};
+    struct weir_buf buf;
+    struct weir_protocol_binding binding = {.protocol = &protocol,
+                                            .user = &buf};
+    open_loop(&options);
+    const int peer = adopt_pair(&binding);
+    cr_assert_eq(write(peer, "kept", 4), 4);
+    run_until_stopped();
+
+    cr_assert_eq(weir_loop_free(loop), 1);
+
+    cr_assert_eq(memcmp(buf.data, "kept", 4), 0);
+    cr_assert_eq(weir_transport_end(connection), WEIR_END_ABORTED);
+    cr_assert(weir_transport_is_closing(connection));
+    cr_assert_eq(weir_transport_get_socket(connection), -EBADF);
+    cr_assert_lt(weir_transport_write(connection, "x", 1), 0);
+    cr_assert_eq(weir_transport_close(connection), 0);
+    cr_assert_eq(weir_transport_get_read_buffer_size(connection), 4);
+    weir_lease_unref(kept_lease);
+    weir_transport_unref(connection);
+    unit_allocator_check(&allocator);
+    close(peer);
+}
+
+/* ---- several loops ---- */
+
+struct runner {
+    pthread_t thread;
+    weir_loop *loop; /* made by another thread */
+    int peer;
+    uint64_t received;
+    bool done;
+};
+
+enum { RUNNER_BYTES = 1 << 20 };
+
+static int runner_received(void *user, weir_transport *t,
+                           const struct weir_buf *buf)
+{
+    struct runner *runner = user;
+    runner->received += buf->len;
+    if (runner->received == RUNNER_BYTES) {
+        runner->done = true;
+    }
+    return weir_transport_write(t, buf->data, buf->len);
+}
+
+static const struct weir_protocol runner_protocol = {
+    .size = sizeof(runner_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .data_received = runner_received,
+};
+
+static bool runner_is_done(void *arg)
+{
+    return ((struct runner *)arg)->done;
+}
+
+static void *run_runner(void *arg)
+{
+    struct runner *runner = arg;
+    if (weir_loop_run_until(runner->loop, runner_is_done, runner) < 0 ||
+        weir_loop_free(runner->loop) != 1) {
+        return arg;
+    }
+    return NULL;
+}
+
+/* Echoes through both loops at once; chunks small enough for the sockets. */
+static void drive_runners(struct runner *runners)
+{
+    static char chunk[4096];
+    static char back[4096];
+
+    for (int sent = 0; sent < RUNNER_BYTES; sent += (int)sizeof(chunk)) {
+        for (int i = 0; i < 2; i++) {
+            memset(chunk, sent / (int)sizeof(chunk) + i, sizeof(chunk));
+            cr_assert_eq(write(runners[i].peer, chunk, sizeof(chunk)),
+                         (ssize_t)sizeof(chunk));
+            cr_assert_eq(recv(runners[i].peer, back, sizeof(back), MSG_WAITALL),
+                         (ssize_t)sizeof(back));
+            cr_assert_eq(memcmp(chunk, back, sizeof(back)), 0);
+        }
+    }
+}
+
+UNIT(loop, two_loops_run_in_two_threads_that_did_not_make_them)
+{
+    static struct runner runners[2];
+    static struct weir_protocol_binding bindings[2];
+    void *failed;
+    for (int i = 0; i < 2; i++) {
+        bindings[i].protocol = &runner_protocol;
+        bindings[i].user = &runners[i];
+        open_loop(NULL);
+        runners[i].loop = loop;
+        runners[i].peer = adopt_pair(&bindings[i]);
+        cr_assert_eq(
+            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]),
+            0);
+    }
+
+    drive_runners(runners);
+
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(pthread_join(runners[i].thread, &failed), 0);
+        cr_assert_null(failed);
+        close(runners[i].peer);
+    }
+}
