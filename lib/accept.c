@@ -45,7 +45,13 @@ void wr_server_arm(weir_server *server)
         wr_timer_is_armed(&server->retry)) {
         return;
     }
-    wr_listen_arm(&server->listen, server->exhausted ? 1 : WR_ACCEPT_OPS, room);
+    uint32_t goal = WR_ACCEPT_OPS;
+    if (server->exhausted) {
+        goal = 1;
+    } else if (server->connection_limit == UINT64_MAX) {
+        goal = WR_ACCEPT_ALL;
+    }
+    wr_listen_arm(&server->listen, goal, room);
 }
 
 /* A factory may have called weir_server_stop(): the new one is a client too. */

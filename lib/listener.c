@@ -37,14 +37,32 @@ static void close_descriptor(struct wr_listener *listener)
     listener->fd = -1;
 }
 
+/* A connection that was reset already has no peer: as accept4() would, drop
+ * it. */
+static int ask_peer(const struct wr_listener *listener, int fd,
+                    struct weir_address *ret)
+{
+    struct weir_address peer = {.len = sizeof(peer.storage)};
+    if (listener->family == AF_UNIX) {
+        return 0;
+    }
+    int err = wr_sys_getpeername(fd, &peer.storage.any, &peer.len);
+    if (err < 0) {
+        return -ECONNABORTED;
+    }
+    *ret = peer;
+    return 0;
+}
+
 static void accept_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_accept *accept = wr_container_of(op, struct wr_accept, op);
     struct wr_listener *listener = accept->listener;
-    (void)flags; /* one-shot: there is never more */
 
     wr_assert(listener->armed_count > 0);
-    listener->armed_count--;
+    if (!(flags & WR_CQE_MORE)) {
+        listener->armed_count--;
+    }
     if (listener->closing) {
         if (res >= 0) {
             wr_prep_close(&listener->loop->uring, res);
@@ -60,9 +78,11 @@ static void accept_completed(struct wr_op *op, int32_t res, uint32_t flags)
         return;
     }
     struct weir_address peer = {.len = 0};
-    const int family = accept->peer.storage.any.sa_family;
-    if (family == AF_INET || family == AF_INET6) {
-        peer = accept->peer; /* the accept may be armed again meanwhile */
+    int err = ask_peer(listener, res, &peer);
+    if (err < 0) {
+        wr_prep_close(&listener->loop->uring, res);
+        listener->ops->failed(listener, err);
+        return;
     }
     listener->ops->accepted(listener, res, &peer);
 }
@@ -192,17 +212,17 @@ void wr_listener_arm(struct wr_listener *listener, uint32_t goal)
 {
     wr_assert(listener->fd >= 0);
     wr_assert(!listener->closing);
+    const bool multishot = goal == WR_ACCEPT_ALL;
+    if (multishot) {
+        goal = 1;
+    }
     for (uint32_t i = 0; i < WR_ACCEPT_OPS && listener->armed_count < goal;
          i++) {
-        struct wr_accept *accept = &listener->accepts[i];
-        if (accept->op.in_flight) {
-            continue;
+        struct wr_op *op = &listener->accepts[i].op;
+        if (!op->in_flight) {
+            wr_prep_accept(&listener->loop->uring, op, listener->fd, multishot);
+            listener->armed_count++;
         }
-        accept->peer = (struct weir_address){.len = 0};
-        accept->peer.len = sizeof(accept->peer.storage);
-        wr_prep_accept(&listener->loop->uring, &accept->op, listener->fd,
-                       &accept->peer.storage.any, &accept->peer.len);
-        listener->armed_count++;
     }
 }
 

@@ -143,15 +143,12 @@ static void arm(struct wr_sock *s)
     wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, credit, pool->buf_size);
 }
 
-/* After the peer's FIN only an error or a hang-up is news. */
+/* It stays when reading goes on: there will be a next time. */
 static void watch(struct wr_sock *s)
 {
-    if (s->poll_op.in_flight || s->hup_seen) {
-        return;
+    if (!s->poll_op.in_flight && !s->hup_seen) {
+        wr_prep_poll(&s->t.loop->uring, &s->poll_op, s->fd, 0);
     }
-    const bool fin_known = s->rdhup_seen || s->eof_seen;
-    wr_prep_poll(&s->t.loop->uring, &s->poll_op, s->fd,
-                 fin_known ? 0 : POLLRDHUP);
 }
 
 void wr_sock_cancel_recv(struct wr_sock *s)
@@ -247,9 +244,6 @@ static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     if (res > 0 && s->state == WR_SOCK_OPEN) {
         const uint32_t events = (uint32_t)res;
-        if (events & POLLRDHUP) {
-            s->rdhup_seen = true;
-        }
         if (events & (POLLERR | POLLHUP)) {
             s->hup_seen = true;
             int err = socket_error(s);

@@ -218,12 +218,11 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
 }
 
 void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
-                    struct sockaddr *addr, socklen_t *addr_len)
+                    bool multishot)
 {
     struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_ACCEPT, fd);
 
-    sqe->addr = (uintptr_t)addr;
-    sqe->addr2 = (uintptr_t)addr_len;
+    sqe->ioprio = multishot ? IORING_ACCEPT_MULTISHOT : 0;
     sqe->accept_flags = SOCK_CLOEXEC;
 }
 
@@ -244,6 +243,10 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     events = events << 16 | events >> 16; /* the kernel's ABI */
 #endif
+    /* The kernel adds POLLRDHUP to every poll (IO_POLL_UNMASK), so a single
+     * one would end at once, again and again, after the peer's FIN. A multishot
+     * one tells each change once. */
+    sqe->len = IORING_POLL_ADD_MULTI;
     sqe->poll32_events = events;
 }
 

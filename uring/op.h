@@ -89,12 +89,13 @@ void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
  * WR_IOV_MAX vectors. */
 void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
                    const struct iovec *iov, uint32_t iov_count);
-/* Accepts once; @addr and @addr_len are held. */
+/* Accepts once, or until it is cancelled or fails. */
 void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
-                    struct sockaddr *addr, socklen_t *addr_len);
+                    bool multishot);
 void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct sockaddr *addr, socklen_t addr_len);
-/* Completes once, when one of @events (POLLRDHUP, POLLERR ...) is there. */
+/* Completes whenever one of @events, POLLRDHUP, POLLHUP or POLLERR arises, the
+ * last three named or not, until it is cancelled. */
 void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
                   uint32_t events);
 /* Reads once into memory of the caller (eventfd, signalfd). */

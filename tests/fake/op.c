@@ -195,21 +195,22 @@ static void run_send(struct fake_op *op)
 
 /* ---- accept, connect ---- */
 
-static void run_accept(struct fake_op *op)
+/* One connection; false when the accept has ended. */
+static bool accept_shot(struct fake_op *op)
 {
     struct fake_listener *listener = op->file->listener;
     if (fake_chance(fake.options.permille[FAKE_CONN_ABORTED])) {
         fake_op_end(op, -ECONNABORTED, 0);
-        return;
+        return false;
     }
     if (fake_chance(fake.options.permille[FAKE_NO_FD])) {
         fake_op_end(op, -EMFILE, 0);
-        return;
+        return false;
     }
     struct fake_file *file = fake_file_open(FAKE_STREAM, op->file->family);
     if (!file) {
         fake_op_end(op, -EMFILE, 0);
-        return;
+        return false;
     }
     file->end = fake_listener_pop(listener);
     wr_assert(file->end);
@@ -221,7 +222,20 @@ static void run_accept(struct fake_op *op)
         *len = from->len;
     }
     fake.stats.accepts++;
-    fake_op_end(op, file->fd, 0);
+    if (!(op->sqe.ioprio & IORING_ACCEPT_MULTISHOT) ||
+        !fake_ring_has_room(op->ring)) {
+        fake_op_end(op, file->fd, 0);
+        return false;
+    }
+    fake_trace("  accept fd=%d = %d, more to come", op->file->fd, file->fd);
+    fake_ring_post(op->ring, op, file->fd, IORING_CQE_F_MORE);
+    return true;
+}
+
+static void run_accept(struct fake_op *op)
+{
+    while (fake_op_is_ready(op) && accept_shot(op)) {
+    }
 }
 
 /* Who answers, when, and what? */
@@ -295,10 +309,26 @@ static uint32_t poll_events(const struct fake_file *file)
     return POLLOUT | POLLHUP;
 }
 
+/* What a poll would tell: the kernel always adds some events, and a multishot
+ * one speaks of changes only. */
+static uint32_t poll_news(const struct fake_op *op)
+{
+    const uint32_t mask = op->sqe.poll32_events | POLLERR | POLLHUP | POLLRDHUP;
+    const uint32_t events = poll_events(op->file) & mask;
+    return events & ~op->told ? events : 0;
+}
+
 static void run_poll(struct fake_op *op)
 {
-    uint32_t mask = op->sqe.poll32_events | POLLERR | POLLHUP;
-    fake_op_end(op, (int32_t)(poll_events(op->file) & mask), 0);
+    const uint32_t events = poll_news(op);
+    if (!(op->sqe.len & IORING_POLL_ADD_MULTI) ||
+        !fake_ring_has_room(op->ring)) {
+        fake_op_end(op, (int32_t)events, 0);
+        return;
+    }
+    op->told = events;
+    fake_trace("  poll fd=%d = %#x, more to come", op->file->fd, events);
+    fake_ring_post(op->ring, op, (int32_t)events, IORING_CQE_F_MORE);
 }
 
 static int32_t read_signals(const struct fake_file *file, uint8_t *buf,
@@ -348,10 +378,8 @@ static bool can_progress(const struct fake_op *op)
         return (fake_end_poll(file->end) & (POLLOUT | POLLERR)) != 0;
     case IORING_OP_CONNECT:
         return op->ready_ns <= fake.now_ns;
-    case IORING_OP_POLL_ADD: {
-        uint32_t mask = op->sqe.poll32_events | POLLERR | POLLHUP;
-        return (poll_events(file) & mask) != 0;
-    }
+    case IORING_OP_POLL_ADD:
+        return poll_news(op) != 0;
     default:
         return (poll_events(file) & POLLIN) != 0;
     }

@@ -184,6 +184,7 @@ struct fake_op {
     struct fake_addr addr; /* connect: to whom */
     uint64_t ready_ns;     /* connect: when it is answered */
     int answer;            /* connect: result */
+    uint32_t told;         /* multishot poll: events told last */
     uint32_t credit;       /* multishot receive: bytes left, 0: no limit */
     uint64_t held_to_tick; /* not tried before */
     bool judged;           /* the dice for holding it were thrown */

@@ -42,14 +42,14 @@ UNIT(fake, accept_gives_connections_in_order_with_their_addresses)
         fake_connect((struct sockaddr *)&addr, sizeof(addr));
     wr_op_init(&op, note);
 
-    wr_prep_accept(&rig.uring, &op, fd, (struct sockaddr *)&from, &from_len);
+    wr_prep_accept(&rig.uring, &op, fd, false);
     rig_turn(1, UINT64_MAX);
     int accepted = results[0].res;
     cr_assert_eq(accepted, fd + 1);
+    wr_sys_getpeername(accepted, (struct sockaddr *)&from, &from_len);
     cr_assert_eq(from_len, sizeof(struct sockaddr_in));
     cr_assert_eq(((struct sockaddr_in *)&from)->sin_port, htons(40001));
-    from_len = sizeof(from);
-    wr_prep_accept(&rig.uring, &op, fd, (struct sockaddr *)&from, &from_len);
+    wr_prep_accept(&rig.uring, &op, fd, true);
     rig_turn(1, UINT64_MAX);
     cr_assert_eq(results[0].res, -EMFILE);
 
@@ -140,6 +140,8 @@ UNIT(fake, poll_notices_a_peer_that_goes)
     rig_turn(1, UINT64_MAX);
 
     cr_assert_eq(results[0].res, POLLRDHUP | POLLERR | POLLHUP);
+    wr_op_cancel(&rig.uring, &op);
+    rig_turn(1, UINT64_MAX);
     wr_sys_close(fd);
     fake_peer_close(peer);
     rig_stop();
