@@ -380,6 +380,9 @@ void run_loop_until(weir_loop *loop, weir_condition_fn *condition, void *arg)
 
     expect_eq(weir_loop_call_later(loop, WAIT_NS, expire, &guard, &handle), 0);
     expect_eq(weir_loop_run_until(loop, holds, &guard), 0);
+    if (guard.expired) {
+        weir_loop_dump(loop, stderr);
+    }
     expect(!guard.expired);
     weir_loop_cancel(loop, handle);
 }
@@ -572,6 +575,12 @@ static ssize_t peer_read_some(struct rig *rig, uint64_t max)
         }
         peer_wait(rig, POLLIN, until_ns);
     }
+}
+
+void rig_peer_read_most(struct rig *rig, uint64_t len)
+{
+    const uint64_t left = rig->written - rig->peer_received;
+    rig_peer_read(rig, len < left ? len : left);
 }
 
 void rig_peer_read(struct rig *rig, uint64_t len)

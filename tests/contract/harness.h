@@ -145,6 +145,8 @@ size_t rig_pending(const struct rig *rig);
 void rig_peer_send(struct rig *rig, size_t len);
 /* Reads exactly @len bytes, which must be the pattern. */
 void rig_peer_read(struct rig *rig, uint64_t len);
+/* Reads @len bytes, or what is left of those that were written. */
+void rig_peer_read_most(struct rig *rig, uint64_t len);
 /* Reads whatever comes, the pattern, until the end: 0 or -errno. */
 int rig_peer_read_end(struct rig *rig);
 void rig_peer_shutdown(struct rig *rig);

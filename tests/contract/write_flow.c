@@ -119,7 +119,7 @@ UNIT(write_flow, r14__resume_writing_when_size_is_no_more_than_low)
         set_limits(&rig, 200000, (int64_t)low);
         rig_clog(&rig);
         while (rig_pending(&rig) > 0) {
-            rig_peer_read(&rig, 3000);
+            rig_peer_read_most(&rig, 3000);
             rig_turn(&rig);
             check_marks(&rig, low);
         }
@@ -433,7 +433,7 @@ UNIT(write_flow, the_size_is_what_no_completion_has_accounted_for)
         size_t size = rig_pending(&rig);
 
         while (size > 0) {
-            rig_peer_read(&rig, 2000);
+            rig_peer_read_most(&rig, 2000);
             rig_turn(&rig);
             const struct weir_loop_statistics now = rig_statistics(&rig);
             const size_t pending = rig_pending(&rig);
