@@ -119,14 +119,14 @@ class Server:
     def statistics(self):
         """Of weir's own program: what the library says about itself."""
         self.process.send_signal(signal.SIGUSR1)
+        if not select.select([self.process.stdout], [], [],
+                             START_TIMEOUT_S)[0]:
+            raise Failure(f"{self.name} does not tell its statistics")
         values = {}
-        while select.select([self.process.stdout], [], [],
-                            START_TIMEOUT_S)[0]:
-            line = self.process.stdout.readline().decode().split()
-            if not line:
-                return values
+        # An empty line ends them; so does its death.
+        while line := self.process.stdout.readline().decode().split():
             values[line[0]] = int(line[-1])
-        raise Failure(f"{self.name} does not tell its statistics")
+        return values
 
 
 def server_command(settings, name, mode, port, extra=(), own=False):
