@@ -1,0 +1,376 @@
+/*
+ * Switching the protocol in mid-stream: rule R28.
+ *
+ * The new protocol has the next callback on. No byte is lost on the way,
+ * whatever kinds the two are, and wherever the bytes were: in the pool, kept
+ * while paused, or in memory of a buffered protocol that the kernel was
+ * receiving into.
+ */
+#include "tests/contract/buffered.h"
+#include "tests/unit/random.h"
+
+#include <sys/socket.h>
+
+static struct weir_protocol copying;   /* buffered */
+static struct weir_protocol promising; /* buffered, keeps its memory */
+
+static void bind_to(struct rig *rig, const struct weir_protocol *protocol)
+{
+    const struct weir_protocol_binding binding = {protocol, rig};
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
+    expect(weir_transport_get_protocol(rig->t).protocol == protocol);
+    expect(weir_transport_get_protocol(rig->t).user == rig);
+}
+
+static void begin(struct rig *rig)
+{
+    copying = make_buffered(false);
+    promising = make_buffered(true);
+    reset_buffered(rig, sizeof(buffered.memory));
+}
+
+/* ---- the three kinds, each to each ---- */
+
+static void switch_between(const struct weir_protocol *from,
+                           const struct weir_protocol *to)
+{
+    struct rig rig = {.hooks = {.connection_made = begin}, .protocol = from};
+    while (rig_next(&rig)) {
+        rig_peer_send(&rig, 1000);
+        rig_wait_received(&rig, 1000);
+
+        bind_to(&rig, to);
+        rig_peer_send(&rig, 100000);
+        rig_wait_received(&rig, 101000);
+
+        bind_to(&rig, from);
+        rig_peer_send(&rig, 1000);
+        rig_wait_received(&rig, 102000);
+        rig_peer_shutdown(&rig);
+        rig_wait_lost(&rig);
+
+        expect_events(&rig, "made data eof lost");
+        expect(!buffered.out);
+    }
+}
+
+UNIT(protocols, r28__plain_to_copied_and_back)
+{
+    copying = make_buffered(false);
+    switch_between(&rig_protocol, &copying);
+}
+
+UNIT(protocols, r28__plain_to_received_in_place_and_back)
+{
+    promising = make_buffered(true);
+    switch_between(&rig_protocol, &promising);
+}
+
+UNIT(protocols, r28__copied_to_plain_and_back)
+{
+    copying = make_buffered(false);
+    switch_between(&copying, &rig_protocol);
+}
+
+UNIT(protocols, r28__received_in_place_to_plain_and_back)
+{
+    promising = make_buffered(true);
+    switch_between(&promising, &rig_protocol);
+}
+
+/* ---- inside callbacks, at random ---- */
+
+static struct unit_random random_state;
+
+static int switch_at_random(struct rig *rig, const struct weir_buf *buf)
+{
+    (void)buf;
+    switch (unit_random_below(&random_state, 6)) {
+    case 0:
+        bind_to(rig, &rig_protocol);
+        break;
+    case 1:
+        bind_to(rig, &copying);
+        break;
+    case 2:
+        bind_to(rig, &promising);
+        break;
+    case 3:
+        expect_eq(weir_transport_pause_reading(rig->t), 0);
+        break;
+    default:
+        buffered.size = 1 + unit_random_below(&random_state, 30000);
+    }
+    return 0;
+}
+
+UNIT(protocols, r28__no_byte_is_lost_by_switching_inside_callbacks)
+{
+    const uint64_t total = 1500000;
+    struct rig rig = {
+        .hooks = {.connection_made = begin, .data_received = switch_at_random}};
+    unit_random_seed(&random_state);
+    while (rig_next(&rig)) {
+        while (rig.received < total) {
+            const uint64_t left = total - rig.peer_sent;
+            const uint64_t part = unit_random_below(&random_state, 30000);
+            rig_peer_send(&rig, part < left ? part : left);
+            rig_turn(&rig);
+            expect_eq(weir_transport_resume_reading(rig.t), 0);
+        }
+
+        expect_eq(rig.received, total);
+        bind_to(&rig, &rig_protocol);
+        weir_transport_abort(rig.t);
+        rig_wait_lost(&rig);
+        expect(!buffered.out);
+    }
+}
+
+/* ---- who gets which callback ---- */
+
+struct second {
+    struct rig *rig;
+    char events[128];
+    uint64_t received;
+};
+
+static void note(struct second *second, const char *event)
+{
+    const size_t len = strlen(second->events);
+    if (len < 5 || strcmp(second->events + len - 5, event) != 0) {
+        snprintf(second->events + len, sizeof(second->events) - len, "%s%s",
+                 len ? " " : "", event);
+    }
+}
+
+static void second_made(void *user, weir_transport *t)
+{
+    (void)t;
+    note(user, "made ");
+}
+
+static void second_lost(void *user, weir_transport *t, int err)
+{
+    struct second *second = user;
+    (void)t;
+    note(user, "lost ");
+    second->rig->lost_count++; /* what the rig waits for */
+    second->rig->lost_err = err;
+}
+
+static void second_resume(void *user, weir_transport *t)
+{
+    (void)t;
+    note(user, "resum");
+}
+
+static int second_data(void *user, weir_transport *t,
+                       const struct weir_buf *buf)
+{
+    struct second *second = user;
+    (void)t;
+    expect(rig_is_pattern(buf->data, second->received, buf->len));
+    second->received += buf->len;
+    note(user, "data ");
+    return 0;
+}
+
+static int second_eof(void *user, weir_transport *t)
+{
+    (void)t;
+    note(user, "eof  ");
+    return 0;
+}
+
+static const struct weir_protocol second_protocol = {
+    .size = sizeof(second_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = second_made,
+    .connection_lost = second_lost,
+    .resume_writing = second_resume,
+    .data_received = second_data,
+    .eof_received = second_eof,
+};
+
+UNIT(protocols, r28__all_further_callbacks_go_to_the_new_protocol)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        struct second second = {.rig = &rig};
+        const struct weir_protocol_binding binding = {&second_protocol,
+                                                      &second};
+        rig_peer_send(&rig, 10);
+        rig_wait_received(&rig, 10);
+        rig_clog(&rig); /* the old protocol is told to pause */
+
+        expect_eq(weir_transport_set_protocol(rig.t, &binding, NULL, 0), 0);
+        second.received = 10;
+        rig_peer_read(&rig, rig.written);
+        rig_turns(&rig, 3);
+        rig_peer_send(&rig, 10);
+        rig_turn_for(&rig, 5 * RIG_MS);
+        rig_peer_shutdown(&rig);
+        rig_wait_lost(&rig);
+
+        expect_events(&rig, "made data pause");
+        expect(strcmp(second.events, "resum data  eof   lost ") == 0);
+        expect_eq(second.received, 20);
+    }
+}
+
+/* ---- bytes that were read ahead ---- */
+
+static struct second to_second;
+
+/* Uses 3 bytes and hands over the rest, in two buffers. */
+static int hand_over(struct rig *rig, const struct weir_buf *buf)
+{
+    const struct weir_protocol_binding binding = {&second_protocol, &to_second};
+    const struct weir_buf rest[] = {
+        {.data = buf->data + 3, .len = 2, .lease = buf->lease},
+        {.data = buf->data + 5, .len = buf->len - 5, .lease = buf->lease},
+    };
+    to_second = (struct second){.rig = rig, .received = 3};
+    rig->count = (int)buf->len;
+    weir_lease_ref(buf->lease);
+    weir_lease_ref(buf->lease);
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, rest, 2), 0);
+    expect_eq(to_second.received, 3); /* from the loop, not from here */
+    return 0;
+}
+
+static bool has_all(void *arg)
+{
+    return to_second.received == ((struct rig *)arg)->bytes;
+}
+
+UNIT(protocols, r28__initial_buffers_come_first_and_from_the_loop)
+{
+    struct rig rig = {.hooks = {.data_received = hand_over}};
+    while (rig_next(&rig)) {
+        rig.bytes = 300000;
+        to_second.received = 0;
+        rig_peer_send(&rig, 300000);
+
+        rig_wait(&rig, has_all);
+
+        expect_events(&rig, "made data");
+        expect(strcmp(to_second.events, "data ") == 0);
+        rig_turn(&rig);
+        expect_eq(rig_statistics(&rig).leases, 0);
+    }
+}
+
+static int hand_over_paused(struct rig *rig, const struct weir_buf *buf)
+{
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    return hand_over(rig, buf);
+}
+
+UNIT(protocols, r28__initial_buffers_wait_while_paused)
+{
+    struct rig rig = {.hooks = {.data_received = hand_over_paused}};
+    while (rig_next(&rig)) {
+        rig.bytes = 1000;
+        to_second.received = 0;
+        rig_peer_send(&rig, 1000);
+        rig_wait_event(&rig, "data");
+        rig_turn_for(&rig, 5 * RIG_MS);
+        expect_eq(to_second.received, 3);
+        expect(weir_transport_get_read_buffer_size(rig.t) >= 997);
+
+        expect_eq(weir_transport_resume_reading(rig.t), 0);
+        rig_wait(&rig, has_all);
+    }
+}
+
+static int hand_over_to_buffered(struct rig *rig, const struct weir_buf *buf)
+{
+    const struct weir_protocol_binding binding = {&copying, rig};
+    const struct weir_buf rest = {
+        .data = buf->data + 3, .len = buf->len - 3, .lease = buf->lease};
+    rig->hooks.data_received = NULL;
+    rig->received -= rest.len;
+    weir_lease_ref(buf->lease);
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, &rest, 1), 0);
+    return 0;
+}
+
+UNIT(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol)
+{
+    struct rig rig = {.hooks = {.connection_made = begin}};
+    while (rig_next(&rig)) {
+        rig.hooks.data_received = hand_over_to_buffered;
+        rig_peer_send(&rig, 100000);
+
+        rig_wait_received(&rig, 100000);
+
+        expect(buffered.updated_count > 0);
+    }
+}
+
+static int hand_over_and_close(struct rig *rig, const struct weir_buf *buf)
+{
+    hand_over(rig, buf);
+    expect_eq(weir_transport_close(rig->t), 0);
+    return 0;
+}
+
+UNIT(protocols, r28__initial_buffers_are_dropped_by_close)
+{
+    struct rig rig = {.hooks = {.data_received = hand_over_and_close}};
+    while (rig_next(&rig)) {
+        rig_peer_send(&rig, 1000);
+        rig_wait_lost(&rig);
+
+        expect_eq(to_second.received, 3);
+        expect_eq(rig_statistics(&rig).leases, 0);
+    }
+}
+
+/* ---- errors ---- */
+
+static int switch_when_closing(struct rig *rig, const struct weir_buf *buf)
+{
+    const struct weir_protocol_binding binding = {&second_protocol, &to_second};
+    expect_eq(weir_transport_close(rig->t), 0);
+    weir_lease_ref(buf->lease);
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, buf, 1),
+              -ESHUTDOWN);
+    weir_lease_unref(buf->lease); /* it was not taken */
+    return 0;
+}
+
+UNIT(protocols, a_switch_is_refused_while_closing)
+{
+    struct rig rig = {.hooks = {.data_received = switch_when_closing}};
+    while (rig_next(&rig)) {
+        rig_peer_send(&rig, 1000);
+        rig_wait_lost(&rig);
+
+        expect_events(&rig, "made data lost");
+        expect(weir_transport_get_protocol(rig.t).user == &rig);
+    }
+}
+
+UNIT(protocols, a_switch_to_no_valid_table_is_refused)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        struct weir_protocol table = rig_protocol;
+        const struct weir_protocol_binding none = {NULL, &rig};
+        const struct weir_protocol_binding binding = {&table, &rig};
+        weir_transport *t = rig.t;
+
+        expect_eq(weir_transport_set_protocol(t, NULL, NULL, 0), -EINVAL);
+        expect_eq(weir_transport_set_protocol(t, &none, NULL, 0), -EINVAL);
+        table.size = 8;
+        expect_eq(weir_transport_set_protocol(t, &binding, NULL, 0), -EINVAL);
+        table.size = sizeof(table);
+        table.kind = WEIR_PROTOCOL_BUFFERED;
+        expect_eq(weir_transport_set_protocol(t, &binding, NULL, 0), -EINVAL);
+
+        expect(weir_transport_get_protocol(t).protocol == &rig_protocol);
+    }
+}

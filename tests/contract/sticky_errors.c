@@ -1,0 +1,162 @@
+/*
+ * Errors stick: the first one is kept for good, comes after the data that came
+ * before it, and never turns into a clean end of stream.
+ *
+ * The kernel tells of a reset once and says 0, end of stream, from then on;
+ * the connection must not.
+ */
+#include "tests/contract/rows.h"
+
+#include <sys/socket.h>
+
+UNIT(sticky_errors, data_before_a_reset_is_delivered_before_it)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        rig_peer_send(&rig, 50000); /* no turn between this and the reset */
+        rig_peer_reset(&rig);
+
+        rig_wait_lost(&rig);
+
+        expect_events(&rig, "made data lost");
+        expect_eq(rig.received, 50000);
+        expect_eq(rig.lost_err, -ECONNRESET);
+        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
+    }
+}
+
+UNIT(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        enter_broken(&rig);
+
+        expect(weir_transport_is_closing(rig.t));
+        rig_turns(&rig, 5);
+        expect_events(&rig, "made");
+        leave_broken(&rig);
+    }
+}
+
+UNIT(sticky_errors, the_error_survives_writes_and_close)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        char text[256];
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        enter_broken(&rig);
+        expect_eq(rig_write(&rig, 10), -EPIPE);
+        expect_eq(weir_transport_write_eof(rig.t), 0);
+        expect_eq(weir_transport_close(rig.t), 0);
+        rig_wait_lost(&rig);
+        rig_turns(&rig, 3);
+
+        expect_eq(rig.lost_err, -ECONNRESET);
+        expect_eq(weir_transport_error(rig.t), -ECONNRESET);
+        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
+        expect_eq(rig_write(&rig, 10), -EPIPE);
+        weir_transport_error_text(rig.t, text, sizeof(text));
+        expect(strstr(text, weir_strerror(-ECONNRESET)) != NULL);
+    }
+}
+
+UNIT(sticky_errors, a_reset_with_bytes_waiting_drops_them)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        rig_clog(&rig);
+        rig_peer_reset(&rig);
+        rig_wait_lost(&rig);
+
+        expect(rig.lost_err == -ECONNRESET || rig.lost_err == -EPIPE);
+        expect_eq(rig_pending(&rig), 0);
+        expect_events(&rig, "made pause lost");
+    }
+}
+
+UNIT(sticky_errors, a_reset_while_a_close_flushes_is_told)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        enter_closing_pending(&rig);
+        rig_peer_reset(&rig);
+        rig_wait_lost(&rig);
+
+        expect(rig.lost_err == -ECONNRESET || rig.lost_err == -EPIPE);
+        expect_eq(weir_transport_end(rig.t), WEIR_END_CLOSED);
+        expect_events(&rig, "made pause lost");
+    }
+}
+
+UNIT(sticky_errors, writing_to_a_peer_that_has_gone_breaks_the_connection)
+{
+    struct rig rig = {.eof_result = 1};
+    while (rig_next(&rig)) {
+        rig_peer_close(&rig);
+        rig_wait_event(&rig, "eof");
+        expect_eq(rig_write(&rig, 1000), 0);
+        rig_turn_for(&rig, 5 * RIG_MS);
+        if (rig.lost_count == 0) { /* the first only provokes the reset */
+            rig_write(&rig, 1000);
+        }
+        rig_wait_lost(&rig);
+
+        expect(rig.lost_err == -ECONNRESET || rig.lost_err == -EPIPE);
+        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
+        expect_events(&rig, "made eof lost");
+    }
+}
+
+UNIT(sticky_errors, a_peer_that_closes_without_reading_is_an_error)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 1000), 0);
+        rig_turns(&rig, 2);
+        rig_peer_close(&rig); /* with unread bytes: the kernel resets */
+        rig_wait_lost(&rig);
+
+        expect_eq(rig.lost_err, -ECONNRESET);
+        expect_events(&rig, "made lost");
+    }
+}
+
+static int stay(struct rig *rig)
+{
+    rig->count++;
+    return 1;
+}
+
+UNIT(sticky_errors, a_reset_is_never_an_end_of_stream)
+{
+    struct rig rig = {.hooks = {.eof_received = stay}};
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        for (int i = 0; i < 4; i++) {
+            rig_peer_send(&rig, 10000);
+            rig_turn(&rig);
+        }
+        rig_peer_reset(&rig);
+        rig_wait_lost(&rig);
+
+        expect_eq(rig.count, 0);
+        expect_eq(rig.received, 40000);
+        expect_eq(rig.lost_err, -ECONNRESET);
+    }
+}
