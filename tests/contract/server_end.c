@@ -290,7 +290,7 @@ UNIT(server_end, stop_closes_everything_and_tells_once)
     struct weir_address address =
         peer_address("127.0.0.1", server_port(m.server));
 
-    stop(&m, PATIENCE_MS * MS);
+    stop(&m, UINT64_MAX);
     cr_assert_str_eq(m.log, "DFMFM", "never from inside the call");
     maker_run(&m, maker_is_closed);
 
@@ -392,7 +392,7 @@ UNIT(server_end, stop_with_no_grace_aborts_at_once)
 
 static void stop_here(struct maker *m)
 {
-    stop(m, PATIENCE_MS * MS);
+    stop(m, UINT64_MAX);
 }
 
 UNIT(server_end, stop_inside_the_factory_ends_the_new_connection_too)
@@ -414,28 +414,58 @@ UNIT(server_end, stop_inside_the_factory_ends_the_new_connection_too)
 
 /* ---- races and the end of the loop ---- */
 
+enum { MANY = 100 };
+
+static void connect_many(struct maker *m, int *ret_fds)
+{
+    maker_open(m);
+    maker_serve(m, "127.0.0.1", NULL);
+    for (int i = 0; i < MANY; i++) {
+        ret_fds[i] = peer_connect(m);
+    }
+}
+
+/* Nobody is left waiting: each sees an end or a reset. */
+static void expect_ended(const int *fds)
+{
+    for (int i = 0; i < MANY; i++) {
+        char byte;
+        cr_assert_leq(peer_read(fds[i], &byte, 1), 0);
+        close(fds[i]);
+    }
+}
+
 UNIT(server_end, closing_while_clients_connect_leaves_no_descriptor)
 {
-    enum { CLIENTS = 100 };
     struct maker m;
-    int fds[CLIENTS];
-    maker_open(&m);
-    maker_serve(&m, "127.0.0.1", NULL);
-    for (int i = 0; i < CLIENTS; i++) {
-        fds[i] = peer_connect(&m);
-    }
+    int fds[MANY];
+    connect_many(&m, fds);
 
-    /* Sixteen of them are accepted by now, and nobody has been told. */
     weir_server_close(m.server);
     wait_closed(&m);
     maker_run(&m, maker_is_closed);
 
     cr_assert_eq(m.made, 0);
-    for (int i = 0; i < CLIENTS; i++) {
-        char byte;
-        cr_assert_leq(peer_read(fds[i], &byte, 1), 0);
-        close(fds[i]);
-    }
+    expect_ended(fds);
+    maker_close(&m);
+}
+
+static void stop_now(struct maker *m)
+{
+    stop(m, 0);
+}
+
+UNIT(server_end, connections_accepted_at_the_moment_of_the_close_are_closed)
+{
+    struct maker m;
+    int fds[MANY];
+    connect_many(&m, fds);
+    m.in_made = stop_now; /* the next ones are accepted, and not told yet */
+
+    maker_run(&m, maker_is_closed);
+
+    cr_assert_eq(m.made, 1);
+    expect_ended(fds);
     maker_close(&m);
 }
 
