@@ -1,0 +1,269 @@
+/*
+ * The running kernel's ring where it is tight: a submission queue that is
+ * full, and waits that signals interrupt.
+ *
+ * None of them may lose, double or reorder a byte, and none may be an error.
+ * The loop's statistics say that it did come to what the test is about.
+ */
+#include "tests/contract/loop_rig.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
+
+enum { LINES_MAX = 200, CHUNK = 1000 };
+
+/* One connection: the program echoes what the peer, a plain socket, sends. */
+struct line {
+    struct weir_protocol_binding binding;
+    int peer;
+    uint64_t received; /* by the program */
+    bool is_wrong;
+    weir_transport *t;
+};
+
+static struct line lines[LINES_MAX];
+static int line_count;
+static uint64_t received_sum;
+static uint64_t received_goal;
+
+static uint8_t byte_of(const struct line *line, uint64_t position)
+{
+    return (uint8_t)(position * 7 + (position >> 8) +
+                     (uint64_t)(line - lines) * 13);
+}
+
+static void line_made(void *user, weir_transport *t)
+{
+    ((struct line *)user)->t = t;
+}
+
+static int line_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct line *line = user;
+    for (size_t i = 0; i < buf->len; i++) {
+        if (buf->data[i] != byte_of(line, line->received + i)) {
+            line->is_wrong = true;
+        }
+    }
+    line->received += buf->len;
+    received_sum += buf->len;
+    if (received_sum >= received_goal) {
+        weir_loop_stop(loop);
+    }
+    return weir_transport_write(t, buf->data, buf->len);
+}
+
+static const struct weir_protocol line_protocol = {
+    .size = sizeof(line_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = line_made,
+    .data_received = line_received,
+};
+
+static void open_lines(const struct weir_loop_options *options, int count)
+{
+    open_loop(options);
+    received_sum = 0;
+    line_count = count;
+    for (int i = 0; i < count; i++) {
+        lines[i] = (struct line){
+            .binding = {.protocol = &line_protocol, .user = &lines[i]}};
+        lines[i].peer = adopt_pair(&lines[i].binding);
+    }
+    while (statistics().connections < (uint64_t)count) {
+        one_turn();
+    }
+}
+
+static void close_lines(void)
+{
+    cr_assert_eq(weir_loop_free(loop), line_count);
+    for (int i = 0; i < line_count; i++) {
+        cr_assert_not(lines[i].is_wrong, "connection %d", i);
+        close(lines[i].peer);
+    }
+}
+
+/* Each peer sends CHUNK bytes more. */
+static void peers_send(int round)
+{
+    uint8_t chunk[CHUNK];
+    for (int i = 0; i < line_count; i++) {
+        for (int j = 0; j < CHUNK; j++) {
+            chunk[j] = byte_of(&lines[i], (uint64_t)(round * CHUNK + j));
+        }
+        cr_assert_eq(write(lines[i].peer, chunk, CHUNK), CHUNK);
+    }
+}
+
+/* Each peer has its bytes back. An echo that had to wait for an earlier one
+ * leaves in a later turn. */
+static void peers_receive(int round)
+{
+    uint8_t chunk[CHUNK];
+    for (int i = 0; i < line_count; i++) {
+        ssize_t len = 0;
+        for (int tries = 0; len < CHUNK; tries++) {
+            ssize_t ret = recv(lines[i].peer, chunk + len,
+                               (size_t)(CHUNK - len), MSG_DONTWAIT);
+            cr_assert_lt(tries, 10000, "connection %d has no answer", i);
+            cr_assert(ret > 0 || errno == EAGAIN);
+            len += ret > 0 ? ret : 0;
+            if (ret < 0) {
+                one_turn();
+            }
+        }
+        for (int j = 0; j < CHUNK; j++) {
+            cr_assert_eq(chunk[j],
+                         byte_of(&lines[i], (uint64_t)(round * CHUNK + j)));
+        }
+    }
+}
+
+static void echo_rounds(int rounds)
+{
+    received_goal = 0;
+    for (int round = 0; round < rounds; round++) {
+        received_goal += (uint64_t)line_count * CHUNK;
+        peers_send(round);
+        run_until_stopped();
+        peers_receive(round);
+    }
+    cr_assert_eq(received_sum, received_goal);
+}
+
+/* ---- the submission queue is full ---- */
+
+UNIT(ring, more_submissions_than_the_queue_has_entries)
+{
+    const struct weir_loop_options options = {
+        .size = sizeof(options), .sq_entries = 8, .cq_entries = 1024};
+    open_lines(&options, LINES_MAX);
+
+    echo_rounds(5);
+
+    cr_assert_gt(statistics().sq_full, 0, "it was never full");
+    cr_assert_eq(statistics().overflows, 0);
+    close_lines();
+}
+
+UNIT(ring, a_queue_of_one_entry_is_enough)
+{
+    const struct weir_loop_options options = {
+        .size = sizeof(options), .sq_entries = 1, .cq_entries = 64};
+    open_lines(&options, 20);
+
+    echo_rounds(5);
+
+    cr_assert_gt(statistics().sq_full, 0);
+    close_lines();
+}
+
+/* Each connection sends several pieces by reference: a vector for each piece,
+ * more in one turn than there is scratch memory for. */
+UNIT(ring, more_vectors_in_a_turn_than_fit_into_the_scratch_memory)
+{
+    enum { PIECES = 10 };
+    static uint8_t pieces[LINES_MAX][PIECES];
+    uint8_t back[PIECES];
+    open_lines(NULL, LINES_MAX);
+    for (int i = 0; i < LINES_MAX; i++) {
+        for (int j = 0; j < PIECES; j++) {
+            pieces[i][j] = byte_of(&lines[i], (uint64_t)j);
+            cr_assert_eq(weir_transport_write_ref(lines[i].t, &pieces[i][j], 1,
+                                                  NULL, NULL),
+                         0);
+        }
+    }
+
+    one_turn();
+
+    for (int i = 0; i < LINES_MAX; i++) {
+        cr_assert_eq(recv(lines[i].peer, back, PIECES, MSG_DONTWAIT), PIECES);
+        cr_assert_eq(memcmp(back, pieces[i], PIECES), 0);
+    }
+    close_lines();
+}
+
+/* ---- a signal interrupts the wait ---- */
+
+static volatile sig_atomic_t signal_count;
+
+static void count_signal(int signum)
+{
+    (void)signum;
+    signal_count++;
+}
+
+/* A signal each millisecond that interrupts whatever waits. */
+static void start_signals(void)
+{
+    const struct sigaction action = {.sa_handler = count_signal};
+    const struct itimerval each_ms = {.it_interval = {.tv_usec = 1000},
+                                      .it_value = {.tv_usec = 1000}};
+    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_REAL, &each_ms, NULL), 0);
+}
+
+static void stop_signals(void)
+{
+    const struct itimerval never = {.it_value = {.tv_usec = 0}};
+    cr_assert_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+}
+
+UNIT(ring, an_interrupted_wait_is_no_error_and_ends_on_time)
+{
+    open_loop(NULL);
+    const uint64_t start_ns = weir_loop_time(loop);
+    later(100 * MS, note_number, number(1));
+    later(100 * MS, stop_loop, NULL);
+    start_signals();
+
+    run_until_stopped();
+
+    stop_signals();
+    cr_assert_gt(signal_count, 10);
+    cr_assert_eq(event_count, 1);
+    cr_assert_geq(weir_loop_time(loop), start_ns + 100 * MS);
+    cr_assert_gt(turns(), 10, "no wait was interrupted");
+    close_loop();
+}
+
+/* Sends byte after byte and waits for each to come back. */
+static void *ping_pong(void *arg)
+{
+    const struct timespec pause = {.tv_nsec = 300000};
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL); /* the loop's thread gets them */
+    for (int i = 0; i < CHUNK; i++) {
+        const uint8_t byte = byte_of(&lines[0], (uint64_t)i);
+        uint8_t back = 0;
+        nanosleep(&pause, NULL);
+        if (write(lines[0].peer, &byte, 1) != 1 ||
+            read(lines[0].peer, &back, 1) != 1 || back != byte) {
+            return arg;
+        }
+    }
+    return NULL;
+}
+
+UNIT(ring, interrupted_waits_lose_no_completion)
+{
+    pthread_t sender;
+    void *failed;
+    open_lines(NULL, 1);
+    received_goal = CHUNK;
+    cr_assert_eq(pthread_create(&sender, NULL, ping_pong, lines), 0);
+    start_signals();
+
+    run_until_stopped();
+
+    stop_signals();
+    cr_assert_eq(pthread_join(sender, &failed), 0);
+    cr_assert_null(failed);
+    cr_assert_gt(signal_count, 0);
+    close_lines();
+}
