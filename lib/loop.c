@@ -351,6 +351,7 @@ static int run(weir_loop *loop, weir_condition_fn *condition, void *arg)
         stopped = stopped || loop->stopping;
     }
     if (err == 0) {
+        flush_senders(loop); /* the condition may have written */
         err = wr_uring_enter(&loop->uring, 0, 0);
     }
     loop->running = false;

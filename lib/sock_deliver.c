@@ -181,6 +181,7 @@ void wr_sock_drop_held(struct wr_sock *s)
 
 void wr_sock_received(struct wr_sock *s, weir_lease *lease)
 {
+    s->has_received = true;
     s->t.loop->counts.received_bytes += lease->len;
     wr_sock_note_received(s);
     if (WR_UNLIKELY(s->state != WR_SOCK_OPEN)) {

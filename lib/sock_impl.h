@@ -64,6 +64,8 @@ struct wr_sock {
     enum wr_sock_state state;
     enum wr_recv_state recv_state;
     bool paused : 1;         /* set and cleared by pause and resume_reading */
+    bool has_received : 1;   /* set by the first bytes */
+    bool is_drained : 1;     /* the last receive left nothing in the kernel */
     bool eof_seen : 1;       /* set by the receive that returned 0 */
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
     bool wants_credit : 1;   /* set when its own limit stopped an arm */

@@ -140,7 +140,13 @@ static void arm(struct wr_sock *s)
         return;
     }
     s->recv_state = WR_RECV_ARMED;
-    wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, credit, pool->buf_size);
+    const struct wr_recv_limits limits = {
+        .credit = credit,
+        .buf_size = pool->buf_size,
+        .once = !s->has_received,
+        .poll_first = s->is_drained,
+    };
+    wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, &limits);
 }
 
 /* It stays when reading goes on: there will be a next time. */
@@ -207,6 +213,7 @@ static void recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     if (!op->in_flight) {
         s->recv_state = WR_RECV_IDLE;
+        s->is_drained = res > 0 && !(flags & WR_CQE_SOCK_NONEMPTY);
     }
     if (flags & WR_CQE_BUFFER) {
         lease = wr_pool_receive(&s->t.loop->pool, &s->account, res, flags);

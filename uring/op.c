@@ -136,14 +136,19 @@ void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 }
 
 void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
-                  uint32_t credit, uint32_t buf_size)
+                  const struct wr_recv_limits *limits)
 {
+    const uint32_t credit = limits->credit;
+    const uint32_t buf_size = limits->buf_size;
     wr_assert(credit > 1);
     struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_RECV, fd);
 
+    if (limits->poll_first) {
+        sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
+    }
     sqe->flags = IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
-    if (!wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
+    if (limits->once || !wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
         sqe->len = credit < buf_size ? credit : buf_size;
         return;
     }
@@ -151,7 +156,7 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
      * step by the cap alone (Linux 6.18): the last step may overshoot by less
      * than one cap, so that much is kept back. */
     const uint32_t cap = credit / 2 < buf_size ? credit / 2 : buf_size;
-    sqe->ioprio = IORING_RECV_MULTISHOT;
+    sqe->ioprio |= IORING_RECV_MULTISHOT;
     sqe->len = cap;
     wr_sqe_set_optlen(sqe, credit - cap);
 }

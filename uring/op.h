@@ -76,10 +76,17 @@ static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)
 /* Asks the kernel to end the operation early. Harmless when it is idle. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op);
 
-/* Receives into provided buffers (see pool.h), at most @credit bytes in all.
- * Multishot where the kernel keeps a total (RECV_CREDIT), once otherwise. */
+struct wr_recv_limits {
+    uint32_t credit;   /* bytes in all, more than 1 */
+    uint32_t buf_size; /* of a pool buffer */
+    bool once;         /* end with the first bytes */
+    bool poll_first;   /* nothing is there yet: do not try */
+};
+
+/* Receives into provided buffers (see pool.h), at most the credit in all.
+ * Multishot, unless once is set or the kernel keeps no total (RECV_CREDIT). */
 void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
-                  uint32_t credit, uint32_t buf_size);
+                  const struct wr_recv_limits *limits);
 /* Receives once into memory of the caller. */
 void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
                        void *buf, size_t len);

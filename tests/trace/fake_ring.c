@@ -23,7 +23,9 @@ UNIT(fake, receive_ends_with_the_step_that_completes_its_total)
     wr_op_init(&op, note);
     write_all(peer, 20000);
 
-    wr_prep_recv(&rig.uring, &op, fd, 10000, BUF_SIZE);
+    wr_prep_recv(
+        &rig.uring, &op, fd,
+        &(struct wr_recv_limits){.credit = 10000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
 
     cr_assert_eq(result_count, 2);
@@ -47,7 +49,9 @@ UNIT(fake, receives_fill_one_buffer_after_the_other)
     rig_provide(2);
     int fd = rig_connect(&peer);
     wr_op_init(&op, note);
-    wr_prep_recv(&rig.uring, &op, fd, 100000, BUF_SIZE);
+    wr_prep_recv(
+        &rig.uring, &op, fd,
+        &(struct wr_recv_limits){.credit = 100000, .buf_size = BUF_SIZE});
     cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
     rig_turn(1, UINT64_MAX);
     cr_assert_eq(result_count, 1);
@@ -82,13 +86,17 @@ UNIT(fake, plain_buffers_are_used_up_by_one_receive)
     wr_op_init(&op, note);
     cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
 
-    wr_prep_recv(&rig.uring, &op, fd, 100000, BUF_SIZE);
+    wr_prep_recv(
+        &rig.uring, &op, fd,
+        &(struct wr_recv_limits){.credit = 100000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
 
     cr_assert_eq(result_count, 1);
     cr_assert_eq(results[0].flags, WR_CQE_BUFFER);
     cr_assert_eq(fake_peer_write(peer, "d", 1), 1);
-    wr_prep_recv(&rig.uring, &op, fd, 100000, BUF_SIZE);
+    wr_prep_recv(
+        &rig.uring, &op, fd,
+        &(struct wr_recv_limits){.credit = 100000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
     cr_assert_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 1);
     wr_sys_close(fd);
@@ -104,7 +112,9 @@ UNIT(fake, receive_without_a_buffer_ends_at_once)
     int fd = rig_connect(&peer);
     wr_op_init(&op, note);
 
-    wr_prep_recv(&rig.uring, &op, fd, 6000, BUF_SIZE);
+    wr_prep_recv(
+        &rig.uring, &op, fd,
+        &(struct wr_recv_limits){.credit = 6000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
 
     cr_assert_eq(result_count, 1);
@@ -126,7 +136,9 @@ UNIT(fake, end_of_stream_comes_after_the_data_and_ends_the_receive)
     cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
     fake_peer_shutdown(peer);
 
-    wr_prep_recv(&rig.uring, &op, fd, 6000, BUF_SIZE);
+    wr_prep_recv(
+        &rig.uring, &op, fd,
+        &(struct wr_recv_limits){.credit = 6000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
 
     cr_assert_eq(result_count, 2);
@@ -175,7 +187,8 @@ UNIT(fake, overflow_ends_a_multishot_receive_and_loses_nothing)
     wr_op_init(&op, note);
     write_all(peer, 600);
 
-    wr_prep_recv(&rig.uring, &op, fd, 6000, 100);
+    wr_prep_recv(&rig.uring, &op, fd,
+                 &(struct wr_recv_limits){.credit = 6000, .buf_size = 100});
     cr_assert_eq(wr_uring_enter(&rig.uring, 1, UINT64_MAX), 0);
     cr_assert(wr_ring_has_more(rig.uring.ring));
     cr_assert_eq(wr_uring_drain(&rig.uring, UINT32_MAX), 4);

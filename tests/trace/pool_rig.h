@@ -140,7 +140,9 @@ static inline void peer_writes(struct conn *conn, size_t len)
 static inline void arm(struct conn *conn, uint32_t credit)
 {
     if (!conn->op.in_flight) {
-        wr_prep_recv(&uring, &conn->op, conn->fd, credit, pool.buf_size);
+        wr_prep_recv(&uring, &conn->op, conn->fd,
+                     &(struct wr_recv_limits){.credit = credit,
+                                              .buf_size = pool.buf_size});
     }
 }
 
