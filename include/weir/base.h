@@ -20,10 +20,14 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
+/** Opens a part of a header in which everything has C linkage. */
 #define WEIR_BEGIN_DECLS extern "C" {
-#define WEIR_END_DECLS   }
+/** Ends what WEIR_BEGIN_DECLS opened. */
+#define WEIR_END_DECLS }
 #else
+/** Opens a part of a header in which everything has C linkage. */
 #define WEIR_BEGIN_DECLS
+/** Ends what WEIR_BEGIN_DECLS opened. */
 #define WEIR_END_DECLS
 #endif
 
@@ -42,9 +46,11 @@
  */
 #define WEIR_DEFAULT INT64_MIN
 
-/** Version of the headers: major, minor, patch. */
+/** Version of the headers, first number: changes that break programs. */
 #define WEIR_VERSION_MAJOR 0
+/** Version of the headers, second number: new functions. */
 #define WEIR_VERSION_MINOR 1
+/** Version of the headers, third number: nothing that can be seen here. */
 #define WEIR_VERSION_PATCH 0
 
 WEIR_BEGIN_DECLS
@@ -70,9 +76,12 @@ typedef struct weir_remote weir_remote;
 /**
  * Where the library gets its memory.
  *
- * All three functions must be set. They are called on the loop's thread only,
- * with one exception: a post from another thread (weir_remote_call_soon())
- * allocates there, so a program that posts needs a thread-safe allocator.
+ * Both functions must be set, and what they give must be aligned as malloc()'s
+ * is. They are called on the loop's thread only, with one exception: a post
+ * from another thread (weir_loop_call_soon_threadsafe(),
+ * weir_remote_call_soon()) allocates there, and the last reference to a
+ * weir_remote frees there, so a program that posts needs a thread-safe
+ * allocator.
  */
 struct weir_allocator {
     /** Like malloc(): @p size is never 0; NULL when there is no memory. */

@@ -6,7 +6,9 @@
  * their connections; expire timers; run the ready queue as it stands then;
  * send what was written; free what closed. What completions and timers make
  * ready runs in the same turn, what ready callbacks add runs in the next.
- * Before a run returns, everything written has been handed to the kernel.
+ * Before a run returns, what was written has been handed to the kernel; where
+ * an earlier send of the same connection is still under way, the rest follows
+ * it in the next run.
  *
  * The first run binds the loop to its thread. From then on every call from
  * another thread returns -EPERM, and every call in a forked child -ECHILD,
@@ -30,14 +32,18 @@ struct weir_loop_options {
     size_t size;
     /** Where memory comes from; held; default malloc and free. */
     const struct weir_allocator *allocator;
-    /** Submission entries, rounded up to a power of two; default 512. */
+    /** Submission entries, at most 32768, rounded up to a power of two;
+     * default 512. When they are used up, what waits is submitted early. */
     uint32_t sq_entries;
-    /** Completion entries; default 4096. Fewer are taken when memlock is
-     * short. */
+    /** Completion entries, at most 65536, rounded up to a power of two and to
+     * twice sq_entries; default 4096. Fewer are taken when memlock is short,
+     * more when they were too few and the kernel can (Linux 6.13). */
     uint32_t cq_entries;
-    /** Received bytes that all connections may hold together; 64 MiB. */
+    /** Received bytes that all connections may hold together, at least 1 MiB;
+     * default 64 MiB. */
     uint64_t held_limit_bytes;
-    /** Report callbacks that run longer through the hook; 0: do not. */
+    /** Report callbacks that run longer through the exception hook; 0: do
+     * not. */
     uint64_t slow_callback_ns;
 };
 
@@ -55,6 +61,11 @@ struct weir_loop_options {
  * @retval -E2BIG   made for a newer library, with a field set unknown here
  * @retval -EMFILE  no descriptors left
  * @retval -ENOMEM  no memory
+ * @retval WEIR_ERINGSYSCTL   io_uring is switched off by sysctl
+ * @retval WEIR_ERINGSECCOMP  io_uring is refused by a filter
+ * @retval WEIR_ERINGABSENT   the kernel has no io_uring
+ * @retval WEIR_ERINGOLD      the kernel is older than Linux 6.1
+ * @retval WEIR_ERINGMEMLOCK  too little locked memory is allowed
  * @suspends no
  * @thread any
  * @since_kernel 6.1
@@ -87,7 +98,11 @@ typedef bool weir_condition_fn(void *arg);
  * @param arg        its argument
  * @return           0 when the condition holds
  * @retval -ECANCELED  weir_loop_stop() came first
+ * @retval -EINVAL  no condition
  * @retval -EBUSY   it is running already
+ * @retval -EPERM   it belongs to another thread
+ * @retval -ECHILD  it was made before fork()
+ * @retval WEIR_ERINGLOST  the kernel lost completions
  * @suspends no
  * @thread loop
  */
@@ -124,7 +139,7 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
  *
  * @param loop  taken, unless an error is returned; NULL is ignored
  * @return      how many connections were still alive
- * @retval -EBUSY   it is running
+ * @retval -EBUSY   it is running, or being freed already
  * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  in a forked child: nothing is touched, because the kernel
  *                  shares it with the parent
@@ -134,7 +149,8 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 WEIR_API int weir_loop_free(weir_loop *loop);
 
 /**
- * Time of the current turn: CLOCK_MONOTONIC, read once a turn.
+ * Time of the current turn: CLOCK_MONOTONIC, read once a turn; outside a run,
+ * read anew.
  *
  * @param loop  the loop; borrowed
  * @return      nanoseconds
@@ -155,14 +171,18 @@ struct weir_handle {
 };
 
 /**
- * Call a function in the next step of the loop, first come, first served;
- * never from inside this call.
+ * Call a function from the ready queue, first come, first served; never from
+ * inside this call.
+ *
+ * What a ready callback adds runs in the next turn, what a protocol callback or
+ * a timer adds runs in the same. A turn runs 4096 of them at most.
  *
  * @param loop  the loop; borrowed
  * @param cb    the function
  * @param arg   its argument
  * @param ret   a handle for cancelling; may be NULL
  * @return      0
+ * @retval -EINVAL  no function
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the loop is being freed
  * @suspends no
@@ -176,7 +196,8 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
  * Call a function after some time.
  *
  * Not before the time has passed, and at most 1.024 us after it as far as the
- * loop is concerned. Callbacks whose times differ by more run in order.
+ * loop is concerned. Callbacks whose times differ by more run in order. A time
+ * so far away that it does not fit never comes.
  *
  * @param loop      the loop; borrowed
  * @param delay_ns  from weir_loop_time(), in nanoseconds
@@ -236,14 +257,18 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
 /**
  * Call a function on the loop's thread, from any thread; wakes the loop.
  *
- * The loop must not be freed meanwhile; use a weir_remote where it might.
+ * The loop must not be freed meanwhile; use a weir_remote where it might. Posts
+ * of one thread run in their order; what is posted while the loop is being
+ * freed is dropped.
  *
  * @param loop  the loop; borrowed
  * @param cb    the function
  * @param arg   its argument
  * @return      0
+ * @retval -EINVAL     no function
  * @retval -ENOMEM     no memory
- * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -ECHILD     the loop was made before fork()
+ * @retval -ESHUTDOWN  the loop has ended
  * @suspends no
  * @thread any
  */
@@ -287,6 +312,7 @@ WEIR_API void weir_remote_unref(weir_remote *remote);
  * @param cb      the function
  * @param arg     its argument
  * @return        0
+ * @retval -EINVAL     no function
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop has ended; @p cb will not run
  * @suspends no
@@ -311,8 +337,10 @@ typedef void weir_signal_fn(void *arg, int signum);
  * @param cb      the function
  * @param arg     its first argument
  * @return        0
- * @retval -EINVAL  no such signal, or SIGKILL or SIGSTOP
+ * @retval -EINVAL  no such signal, or SIGKILL or SIGSTOP, or no function
  * @retval -EMFILE  no descriptors left
+ * @retval -ENOMEM  no memory
+ * @retval -ESHUTDOWN  the loop is being freed
  * @suspends no
  * @thread loop
  */
@@ -389,7 +417,7 @@ struct weir_loop_statistics {
     uint64_t submitted;
     /** Completions handled. */
     uint64_t completions;
-    /** Completion queue overflows. */
+    /** Completion queue overflows that are over. */
     uint64_t overflows;
     /** Submissions made early because the queue was full. */
     uint64_t sq_full;
@@ -421,12 +449,13 @@ struct weir_loop_statistics {
     uint64_t copied_to_protocol;
     /** Timers armed now. */
     uint64_t timers;
-    /** Memory of the library now, from its allocator, in bytes. */
+    /** Memory of the library now, from its allocator, in bytes, without the
+     * loop's own (some 20 KiB). */
     uint64_t memory_bytes;
 };
 
 /**
- * Read the statistics.
+ * Read the statistics. All zero when asked on another thread.
  *
  * @param loop  the loop; borrowed
  * @param ret   filled in

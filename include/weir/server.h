@@ -83,9 +83,10 @@ struct weir_connect_options {
  * @param ret      a handle, valid until done has returned; may be NULL
  * @return         0 when the attempt has started
  * @retval WEIR_ENOTLITERAL  @p host is a name, not a literal address
- * @retval -EINVAL      no factory, host and sock together or neither, the
- *                      socket is no connected stream socket, family of the
- *                      addresses not as asked for
+ * @retval -E2BIG       options of a newer library with an unknown field set
+ * @retval -EINVAL      an unset size field, no factory, host and sock together
+ *                      or neither, the socket is no connected stream socket,
+ *                      family of the addresses not as asked for
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed
  * @retval -ENOMEM      no memory
@@ -153,8 +154,13 @@ struct weir_server_options {
  *
  * With no host at all: one socket for each family, on all addresses. With port
  * 0 the kernel chooses; several addresses get the same port when they can.
- * IPv6 sockets take IPv6 only. A port that is still bound by a process that
- * has just died is tried again for 200 ms.
+ * IPv6 sockets take IPv6 only. An address that this machine has not is skipped
+ * while another one works. A port that is still bound by a process that has
+ * just died is tried again for 200 ms.
+ *
+ * Without descriptors or memory for more connections, accepting rests and is
+ * tried again within 100 ms; clients wait in the kernel's queue, and the
+ * exception hook is told once.
  *
  * @param loop     the loop; borrowed
  * @param factory  makes the protocol of each connection; copied
@@ -164,7 +170,10 @@ struct weir_server_options {
  * @param ret      the server, given; end with weir_server_free()
  * @return         0 when it has begun; options->done tells whether it listens
  * @retval WEIR_ENOTLITERAL  a host is a name, not a literal address
- * @retval -EINVAL  no factory, host and sock together, not a stream socket
+ * @retval -E2BIG   options of a newer library, with a field set unknown here
+ * @retval -EINVAL  an unset size field, no factory, host and sock together,
+ *                  not a stream socket, an address of another family than
+ *                  asked for
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
  * @suspends no
@@ -233,7 +242,9 @@ WEIR_API void weir_server_abort_clients(weir_server *server);
  * @param closed  called then
  * @param arg     its first argument
  * @return        0
+ * @retval -EINVAL  no function
  * @retval -ENOMEM  no memory
+ * @retval -ESHUTDOWN  the loop has ended
  * @suspends no
  * @thread loop
  */

@@ -67,11 +67,15 @@ struct weir_timeouts {
 /**
  * Send a copy of some bytes.
  *
+ * They leave together with everything else that is written in this turn of the
+ * loop. May call pause_writing before it returns. While a close sends what
+ * waits, writes are refused, but for those from inside resume_writing.
+ *
  * @param t     the transport; borrowed
  * @param data  the bytes; borrowed
- * @param len   how many; 0 does nothing
+ * @param len   how many; with 0 only the state is checked
  * @return      0 when accepted, or a negative error; then nothing was taken
- * @retval -ESHUTDOWN  after weir_transport_write_eof() or close
+ * @retval -ESHUTDOWN  after weir_transport_write_eof(), close or abort
  * @retval -EPIPE      the connection is broken, see weir_transport_error()
  * @retval -ENOBUFS    more than the hard limit would wait
  * @retval -ENOMEM     no memory for the copy
@@ -269,9 +273,9 @@ WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
  * @param t         the transport; borrowed
  * @param timeouts  borrowed; NULL takes all away
  * @return          0
+ * @retval -ENOMEM  no memory; the limits are as they were
  * @retval -EINVAL  the size field is not set
  * @retval -E2BIG   made for a newer library, with a field set unknown here
- * @retval -ENOMEM  no memory; the limits are as they were
  * @suspends no
  * @thread loop
  */
