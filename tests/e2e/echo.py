@@ -8,6 +8,7 @@ and end cleanly (harness.Serve looks at that).
 import asyncio
 import os
 import random
+import select
 import shutil
 import socket
 import threading
@@ -147,6 +148,8 @@ def test_resets_in_the_middle_do_not_disturb_others():
             for round_number in range(50):
                 sock = socket.create_connection(server.address)
                 sock.sendall(block_at(0, 1 + round_number * 7919))
+                # A reset before it is accepted would be nobody's connection.
+                equal(sock.recv(1), block_at(0, 1), "the first byte")
                 reset(sock)
                 witness.sendall(b"still here")
                 equal(witness.recv(100), b"still here", "the witness")
@@ -170,6 +173,7 @@ def test_five_hundred_connects_that_leave_in_all_ways():
                 sock.shutdown(socket.SHUT_WR)
                 receive_all(sock)
             if way == 2:
+                equal(sock.recv(1), block_at(0, 1), "the first byte")
                 reset(sock)
             sock.close()
         echo_once(server.address, b"after all of them")
@@ -204,6 +208,25 @@ def test_what_was_held_back_comes_when_the_client_reads():
             assert data, f"the end after {received} of {sent} bytes"
             equal(data == block_at(received, len(data)), True, "the echo")
             received += len(data)
+
+
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_a_stalled_client_that_ends_its_stream_costs_no_cpu():
+    with Serve("--grace", "0") as server:
+        with socket.create_connection(server.address) as sock:
+            fill(sock, block_at)
+            sock.shutdown(socket.SHUT_WR)
+            before = cpu_ticks(server.process.pid)
+            # Nothing may come for so long, and the server has nothing to do.
+            equal(select.select([], [], [], 0.5), ([], [], []), "a pause")
+            used = cpu_ticks(server.process.pid) - before
+        ticks = os.sysconf("SC_CLK_TCK")
+        assert used < ticks / 5, f"{used} of {ticks / 2} ticks"
 
 
 # ---- the other modes ----

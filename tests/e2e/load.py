@@ -13,6 +13,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 
 from harness import (ENV, WEIR_LOAD, Outcome, Program, Serve, equal, load,
                      load_json, matches, one_line, run)
@@ -118,6 +119,23 @@ def test_fewer_requests_than_connections():
     with Serve() as server:
         _, result = judged("-c", "20", "-n", "3", server.url, status=OK)
         equal(result["requests"]["sent"], 3, "sent")
+
+
+def test_latencies_are_no_shorter_than_the_service():
+    def serve(connection, _number):
+        while data := read_exactly(connection, 128):
+            time.sleep(0.02)
+            connection.sendall(data)
+
+    with Server(serve) as server:
+        _, result = judged("-c", "2", "-n", "24", server.url, status=OK)
+        _, deep = judged("-c", "1", "-p", "3", "-n", "12", server.url,
+                         status=OK)
+    equal(result["latency"]["service"]["min"] >= 20_000_000, True,
+          "the shortest takes as long as the server")
+    # The third of three that were sent together waits for the two before it.
+    equal(deep["latency"]["service"]["mean"] >= 50_000_000, True,
+          "waiting behind others counts")
 
 
 def test_the_seed_decides_what_is_sent():

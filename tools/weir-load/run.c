@@ -402,40 +402,6 @@ static int run_loop(struct run *run)
     return err;
 }
 
-/* Everything between the options and a result that can be judged. */
-static int execute(struct run *run)
-{
-    const struct run_options *options = run->options;
-
-    int err = weir_loop_new(NULL, &run->loop);
-    if (err < 0) {
-        say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
-        return LOAD_USAGE;
-    }
-    weir_loop_features_text(run->loop, run->result->features,
-                            sizeof(run->result->features));
-    if (options->verbose) {
-        fputs(run->result->features, stderr);
-    }
-    err = client_init(&run->client, run->loop, options);
-    if (err < 0) {
-        say("no memory for %llu connections",
-            (unsigned long long)options->conn_count);
-        weir_loop_free(run->loop);
-        return LOAD_USAGE;
-    }
-    run->client.traffic.latency = &run->interval;
-    host_describe(&run->result->host);
-    err = run_loop(run);
-    if (err < 0) {
-        say("the run broke: %s (%s)", weir_strerror(err), weir_err_name(err));
-    }
-    client_stop(&run->client);
-    weir_loop_free(run->loop);
-    client_fini(&run->client);
-    return err < 0 ? LOAD_INTERNAL : LOAD_OK;
-}
-
 static FILE *open_json(const struct run_options *options)
 {
     if (!options->json || !options->json_path) {
@@ -471,6 +437,60 @@ static int report(const struct run_options *options, struct result *result,
     return (int)result->exit;
 }
 
+static int begin(struct run *run)
+{
+    const struct run_options *options = run->options;
+    struct result *result = run->result;
+
+    int err = weir_loop_new(NULL, &run->loop);
+    if (err < 0) {
+        say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
+        return err;
+    }
+    weir_loop_features_text(run->loop, result->features,
+                            sizeof(result->features));
+    if (options->verbose) {
+        fputs(result->features, stderr);
+    }
+    err = client_init(&run->client, run->loop, options);
+    if (err < 0) {
+        say("no memory for %llu connections",
+            (unsigned long long)options->conn_count);
+        weir_loop_free(run->loop);
+        return err;
+    }
+    run->client.traffic.latency = &run->interval;
+    host_describe(&result->host);
+    return 0;
+}
+
+/* From here on a signal ends the program as it ends any other. */
+static void end(struct run *run)
+{
+    client_stop(&run->client);
+    weir_loop_remove_signal_handler(run->loop, SIGINT);
+    weir_loop_remove_signal_handler(run->loop, SIGTERM);
+    weir_loop_free(run->loop);
+    client_fini(&run->client);
+}
+
+/* Everything between the options and the exit code. */
+static int execute(struct run *run, FILE *json)
+{
+    if (begin(run) < 0) {
+        return LOAD_USAGE;
+    }
+    int exit_code = LOAD_INTERNAL;
+    int err = run_loop(run);
+    if (err < 0) {
+        say("the run broke: %s (%s)", weir_strerror(err), weir_err_name(err));
+    } else {
+        exit_code = report(run->options, run->result, json);
+    }
+    end(run);
+    return exit_code;
+}
+
 int run_main(int argc, char **argv, int first)
 {
     static struct run_options options;
@@ -502,10 +522,7 @@ int run_main(int argc, char **argv, int first)
     histogram_clear(&run->interval);
     histogram_clear(&result->latency);
     histogram_clear(&result->connect_latency);
-    exit_code = execute(run);
-    if (exit_code == LOAD_OK) {
-        exit_code = report(&options, result, json);
-    }
+    exit_code = execute(run, json);
 out:
     if (json && json != stdout && fclose(json) != 0) {
         say("--json: %s: %s", options.json_path, strerror(errno));
