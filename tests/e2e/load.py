@@ -15,8 +15,8 @@ import tempfile
 import threading
 import time
 
-from harness import (ENV, WEIR_LOAD, Outcome, Program, Serve, equal, load,
-                     load_json, matches, one_line, run)
+from harness import (ENV, WEIR_LOAD, Outcome, Program, Serve, Skip, equal,
+                     load, load_json, matches, one_line, run)
 from servers import Refusing, Server, drain, echo, read_exactly, reset
 
 OK, USAGE, NOTHING, ERRORS, INVALID, INTERRUPTED = 0, 2, 3, 4, 5, 130
@@ -163,6 +163,18 @@ def test_memory_does_not_grow_with_requests():
                          status=OK)
     grown = (many["client"]["max_rss_bytes"] - few["client"]["max_rss_bytes"])
     assert grown < 2 << 20, f"{grown} bytes more for 100 times the requests"
+
+
+def test_thousands_of_connections_come_and_go():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < 9100:
+        raise Skip(f"only {hard} descriptors here")
+    with Serve("--stats", may_complain=True) as server:
+        for _ in range(2):
+            _, result = judged("-c", "9000", "-n", "18000", "--timeout", "30",
+                               server.url, status=OK)
+            equal(result["connections"]["opened"], 9000, "opened")
+        matches(server.stop(), r"^served_open 0$")
 
 
 # ---- what is printed ----
