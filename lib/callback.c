@@ -59,15 +59,8 @@ void wr_callbacks_close(weir_loop *loop)
     struct wr_callbacks *table = loop->callbacks;
 
     for (uint32_t i = 0; i < table->chunk_count; i++) {
-        struct callback *chunk = table->chunks[i];
-        for (uint32_t j = 0; j < CHUNK_ENTRIES; j++) {
-            if (chunk[j].state == CALLBACK_TIMED) {
-                wr_timer_cancel(&loop->wheel, &chunk[j].timer);
-            } else if (chunk[j].state == CALLBACK_SOON) {
-                wr_ready_cancel(&chunk[j].ready);
-            }
-        }
-        wr_free(&loop->counting, chunk, CHUNK_ENTRIES * sizeof(*chunk));
+        wr_free(&loop->counting, table->chunks[i],
+                CHUNK_ENTRIES * sizeof(*table->chunks[i]));
     }
     wr_free(&loop->counting, table->chunks,
             table->chunk_room * sizeof(*table->chunks));
@@ -149,13 +142,31 @@ static void give_entry(struct callback *entry)
     entry->table->first_free = entry->index;
 }
 
-static void call(struct callback *entry)
+static void take_back(struct callback *entry)
 {
-    weir_loop *loop = entry->table->loop;
-    weir_callback_fn *cb = entry->cb;
-    void *arg = entry->arg;
+    if (entry->state == CALLBACK_SOON) {
+        wr_ready_cancel(&entry->ready);
+    } else {
+        wr_timer_cancel(&entry->table->loop->wheel, &entry->timer);
+    }
+    give_entry(entry);
+}
 
-    give_entry(entry); /* the handle names nothing while the callback runs */
+void wr_callbacks_drop(weir_loop *loop)
+{
+    struct wr_callbacks *table = loop->callbacks;
+
+    for (uint32_t i = 0; i < table->chunk_count << CHUNK_BITS; i++) {
+        struct callback *entry = entry_at(table, i);
+        if (entry->state != CALLBACK_FREE) {
+            take_back(entry);
+        }
+    }
+}
+
+void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
+                  const char *name)
+{
     if (WR_LIKELY(loop->slow_callback_ns == 0)) {
         cb(arg);
         return;
@@ -165,20 +176,30 @@ static void call(struct callback *entry)
     const uint64_t took_ns = wr_sys_now() - start_ns;
     if (took_ns > loop->slow_callback_ns) {
         const struct weir_exception slow = {.message = "slow callback",
-                                            .callback = "call_soon",
+                                            .callback = name,
                                             .duration_ns = took_ns};
         wr_loop_report(loop, &slow);
     }
 }
 
+static void call(struct callback *entry, const char *name)
+{
+    weir_loop *loop = entry->table->loop;
+    weir_callback_fn *cb = entry->cb;
+    void *arg = entry->arg;
+
+    give_entry(entry); /* the handle names nothing while the callback runs */
+    wr_loop_call(loop, cb, arg, name);
+}
+
 static void call_ready(struct wr_ready *ready)
 {
-    call(wr_container_of(ready, struct callback, ready));
+    call(wr_container_of(ready, struct callback, ready), "call_soon");
 }
 
 static void call_timed(struct wr_timer *timer)
 {
-    call(wr_container_of(timer, struct callback, timer));
+    call(wr_container_of(timer, struct callback, timer), "call_later");
 }
 
 static int add(weir_loop *loop, weir_callback_fn *cb, void *arg,
@@ -267,12 +288,7 @@ bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle)
     if (!entry) {
         return false;
     }
-    if (entry->state == CALLBACK_SOON) {
-        wr_ready_cancel(&entry->ready);
-    } else {
-        wr_timer_cancel(&loop->wheel, &entry->timer);
-    }
-    give_entry(entry);
+    take_back(entry);
     return true;
 }
 

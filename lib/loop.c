@@ -103,6 +103,7 @@ static uint32_t round_up_pow2(uint32_t value)
 }
 
 static void wake_completed(struct wr_op *op, int32_t res, uint32_t flags);
+static void run_posted(struct wr_ready *ready);
 
 static void init_members(weir_loop *loop, const struct weir_allocator *from)
 {
@@ -117,6 +118,8 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
     wr_list_init(&loop->servers);
     wr_list_init(&loop->connects);
     wr_op_init(&loop->wake_op, wake_completed);
+    wr_ready_init(&loop->posted_ready, run_posted);
+    loop->posted_end = &loop->posted;
     wr_blocks_init(&loop->blocks, &loop->counting);
     wr_slab_init(&loop->socks, &loop->counting, sizeof(struct wr_sock));
     wr_slab_init(&loop->chunks, &loop->counting, sizeof(struct wr_chunk));
@@ -126,12 +129,14 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
 
 static int open_engine(weir_loop *loop, const struct weir_loop_options *options)
 {
+    const uint32_t sq_entries = round_up_pow2(
+        options->sq_entries ? options->sq_entries : SQ_ENTRIES_DEFAULT);
+    const uint32_t cq_entries = round_up_pow2(
+        options->cq_entries ? options->cq_entries : CQ_ENTRIES_DEFAULT);
     const struct wr_ring_options ring_options = {
         .allocator = &loop->counting,
-        .sq_entries = round_up_pow2(options->sq_entries ? options->sq_entries
-                                                        : SQ_ENTRIES_DEFAULT),
-        .cq_entries = round_up_pow2(options->cq_entries ? options->cq_entries
-                                                        : CQ_ENTRIES_DEFAULT),
+        .sq_entries = sq_entries,
+        .cq_entries = cq_entries < 2 * sq_entries ? 2 * sq_entries : cq_entries,
     };
     int err = wr_uring_open(&loop->uring, &ring_options);
     if (err < 0) {
@@ -216,17 +221,34 @@ int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
     return 0;
 }
 
-/* Posts of other threads become callbacks of this turn. */
-static void run_posted(weir_loop *loop)
+static void run_posted(struct wr_ready *ready)
 {
-    struct wr_wake_item *item = wr_wake_take(loop->wake);
-    while (item) {
-        struct wr_wake_item *next = item->next;
-        void (*run)(void *arg) = item->run;
+    weir_loop *loop = wr_container_of(ready, weir_loop, posted_ready);
+
+    for (uint32_t i = 0; i < READY_MAX && loop->posted; i++) {
+        struct wr_wake_item *item = loop->posted;
+        weir_callback_fn *run = item->run;
         void *arg = item->arg;
+        loop->posted = item->next;
         wr_wake_free_item(loop->wake, item);
-        run(arg);
-        item = next;
+        wr_loop_call(loop, run, arg, "call_soon_threadsafe");
+    }
+    if (loop->posted) {
+        wr_ready_push(&loop->ready, ready);
+    } else {
+        loop->posted_end = &loop->posted;
+    }
+}
+
+/* Posts of other threads become ready in this turn. */
+static void take_posted(weir_loop *loop)
+{
+    *loop->posted_end = wr_wake_take(loop->wake);
+    while (*loop->posted_end) {
+        loop->posted_end = &(*loop->posted_end)->next;
+    }
+    if (loop->posted) {
+        wr_ready_push(&loop->ready, &loop->posted_ready);
     }
 }
 
@@ -245,7 +267,7 @@ static void wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
     arm_wake(loop);
     if (res > 0) {
-        run_posted(loop);
+        take_posted(loop);
     }
 }
 
@@ -268,7 +290,8 @@ static int bind_to_thread(weir_loop *loop)
 /* How long the enter of this turn may wait. */
 static uint64_t wait_time(weir_loop *loop)
 {
-    if (loop->stopping || !wr_list_is_empty(&loop->ready)) {
+    if (loop->stopping || !wr_list_is_empty(&loop->ready) ||
+        !wr_list_is_empty(&loop->dirty)) {
         return 0;
     }
     const uint64_t starved_ns = wr_sock_starved_wait(loop);
@@ -342,6 +365,7 @@ static int run(weir_loop *loop, weir_condition_fn *condition, void *arg)
     }
 
     loop->running = true;
+    loop->now_ns = wr_sys_now();
     bool holds = condition && condition(arg);
     bool stopped = false;
     while (!holds && !stopped && err == 0) {
@@ -478,6 +502,15 @@ void wr_loop_release(weir_loop *loop)
     wr_free(allocator, loop, sizeof(*loop));
 }
 
+static void free_posted(weir_loop *loop, struct wr_wake_item *item)
+{
+    while (item) {
+        struct wr_wake_item *next = item->next;
+        wr_wake_free_item(loop->wake, item);
+        item = next;
+    }
+}
+
 int weir_loop_free(weir_loop *loop)
 {
     if (!loop) {
@@ -495,15 +528,13 @@ int weir_loop_free(weir_loop *loop)
 
     loop->running = true; /* callbacks run in here */
     loop->closing = true;
+    wr_callbacks_drop(loop);
+    wr_ready_cancel(&loop->posted_ready);
     loop->stopping = false;
     const int alive = shut_everything(loop);
     reap_everything(loop);
-    struct wr_wake_item *item = wr_wake_close(loop->wake);
-    while (item) {
-        struct wr_wake_item *next = item->next;
-        wr_wake_free_item(loop->wake, item);
-        item = next;
-    }
+    free_posted(loop, loop->posted);
+    free_posted(loop, wr_wake_close(loop->wake));
     wr_wake_unref(loop->wake);
     wr_signals_close(loop);
     wr_callbacks_close(loop);

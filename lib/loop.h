@@ -64,6 +64,9 @@ struct weir_loop {
     struct wr_wake *wake;
     struct wr_op wake_op;
     uint64_t wake_count; /* the kernel writes the eventfd's value here */
+    struct wr_wake_item *posted; /* taken from wake, not run yet */
+    struct wr_wake_item **posted_end;
+    struct wr_ready posted_ready;
 
     const uint32_t *fork_guard; /* reads 0 in a forked child */
     pthread_t owner;            /* valid once bound */
@@ -100,6 +103,10 @@ static inline int wr_loop_check(const weir_loop *loop)
 /* Reports to the exception hook; without one, nothing happens. */
 void wr_loop_report(weir_loop *loop, const struct weir_exception *exception);
 
+/* Calls back, and reports a callback that was slow under @name. */
+void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
+                  const char *name);
+
 /* Frees the loop's memory when it is closed and no socket is left. Called by
  * whoever frees a socket. */
 void wr_loop_release(weir_loop *loop);
@@ -110,6 +117,8 @@ int wr_options_check(const void *options, size_t known_size);
 
 /* callback.c */
 int wr_callbacks_open(weir_loop *loop);
+/* Nothing that is pending will run; handles may still be cancelled. */
+void wr_callbacks_drop(weir_loop *loop);
 void wr_callbacks_close(weir_loop *loop);
 
 /* signal.c */

@@ -213,7 +213,7 @@ void wr_sock_close(weir_transport *t)
     set_state(s, WR_SOCK_CLOSING);
     wr_sock_drop_held(s);
     if (s->times) {
-        s->times->closing_ns = t->loop->now_ns;
+        s->times->closing_ns = weir_loop_time(t->loop);
         wr_sock_times_changed(s);
     }
     wr_sock_update_recv(s); /* a cancel leaves together with the last send */

@@ -211,8 +211,8 @@ void wr_sock_received_into(struct wr_sock *s, size_t len)
 void wr_sock_received_eof(struct wr_sock *s)
 {
     s->eof_seen = true;
-    if (s->state != WR_SOCK_OPEN) {
-        return;
+    if (s->state != WR_SOCK_OPEN || s->t.error) {
+        return; /* the kernel tells an error once, and then the end */
     }
     if (s->paused || s->held_head) {
         s->eof_pending = true;

@@ -191,14 +191,14 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
 static inline void wr_sock_note_received(struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->times != NULL)) {
-        s->times->received_ns = s->t.loop->now_ns;
+        s->times->received_ns = weir_loop_time(s->t.loop);
     }
 }
 
 static inline void wr_sock_note_sent(struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->times != NULL)) {
-        s->times->sent_ns = s->t.loop->now_ns;
+        s->times->sent_ns = weir_loop_time(s->t.loop);
     }
 }
 

@@ -185,12 +185,22 @@ static int settle(struct wr_ring *ring, int ret)
     }
 }
 
+/* Shows the kernel what is prepared; returns how many entries that is. The
+ * array of indices was filled in once, in order, by liburing. */
+static unsigned int publish(struct wr_ring *ring)
+{
+    struct io_uring_sq *sq = &ring->uring.sq;
+
+    sq->sqe_head = sq->sqe_tail;
+    io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
+    return sq->sqe_tail - *sq->khead;
+}
+
 /* One io_uring_enter(): hands over what is prepared, runs what is pending and
  * waits for @want completions, or until the time has passed. liburing's own
  * helpers cannot say that the wait is no iowait. Returns 0 or an error. */
 static int enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
 {
-    struct io_uring_sq *sq = &ring->uring.sq;
     struct __kernel_timespec timeout = {
         .tv_sec = (long long)(timeout_ns / 1000000000u),
         .tv_nsec = (long long)(timeout_ns % 1000000000u),
@@ -200,10 +210,7 @@ static int enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
         .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout,
     };
 
-    /* The array of indices was filled in once, in order, by liburing. */
-    sq->sqe_head = sq->sqe_tail;
-    io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
-    const unsigned int count = sq->sqe_tail - *sq->khead;
+    const unsigned int count = publish(ring);
     int ret = io_uring_enter2((unsigned int)ring->uring.enter_ring_fd, count,
                               want, ring->enter_flags, (sigset_t *)(void *)&arg,
                               sizeof(arg));
@@ -254,13 +261,16 @@ int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
     if (WR_UNLIKELY(ring->error)) {
         return ring->error;
     }
-    if (WR_UNLIKELY(io_uring_cq_has_overflow(&ring->uring))) {
-        ring->overflowed = true;
-    }
     if (io_uring_cq_ready(&ring->uring) > 0) {
         timeout_ns = 0;
     }
-    return settle(ring, enter(ring, timeout_ns == 0 ? 0 : want, timeout_ns));
+    int ret = enter(ring, timeout_ns == 0 ? 0 : want, timeout_ns);
+    if (WR_UNLIKELY(io_uring_cq_has_overflow(&ring->uring)) &&
+        !ring->overflowed) {
+        ring->overflowed = true;
+        ring->stats.overflows++;
+    }
+    return settle(ring, ret);
 }
 
 uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
@@ -298,13 +308,13 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
         return false;
     }
     ring->overflowed = false;
-    ring->stats.overflows++;
     const uint32_t cq_entries = ring->uring.cq.ring_entries;
     if (!wr_has(&ring->features, WR_FEATURE_RING_RESIZE) ||
         cq_entries >= CQ_ENTRIES_MAX) {
         return true;
     }
 
+    publish(ring); /* what the kernel does not know of would be lost */
     struct io_uring_params params = {
         .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
         .sq_entries = ring->uring.sq.ring_entries,
