@@ -1,6 +1,8 @@
 /**
  * @file weir.h
- * All of weir's public API.
+ * All of weir's public API, for programs that include one header.
+ *
+ * Each of the headers can be included by itself as well.
  */
 #ifndef WEIR_H
 #define WEIR_H

@@ -1,6 +1,9 @@
 /**
  * @file address.h
  * Socket addresses as values.
+ *
+ * Literal addresses only: what is here reads and writes text and asks nobody.
+ * All functions may be called from any thread.
  */
 #ifndef WEIR_ADDRESS_H
 #define WEIR_ADDRESS_H
