@@ -257,9 +257,9 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
 /**
  * Call a function on the loop's thread, from any thread; wakes the loop.
  *
- * The loop must not be freed meanwhile; use a weir_remote where it might. Posts
- * of one thread run in their order; what is posted while the loop is being
- * freed is dropped.
+ * Runs from the ready queue of the turn that finds it; posts of one thread run
+ * in their order. The loop must not be freed meanwhile; use a weir_remote where
+ * it might. What is posted while the loop is being freed is dropped.
  *
  * @param loop  the loop; borrowed
  * @param cb    the function
@@ -417,7 +417,7 @@ struct weir_loop_statistics {
     uint64_t submitted;
     /** Completions handled. */
     uint64_t completions;
-    /** Completion queue overflows that are over. */
+    /** Completion queue overflows. */
     uint64_t overflows;
     /** Submissions made early because the queue was full. */
     uint64_t sq_full;

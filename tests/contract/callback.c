@@ -543,3 +543,21 @@ UNIT(callback, what_is_pending_when_the_loop_ends_is_dropped)
 
     cr_assert_eq(event_count, 0);
 }
+
+UNIT(callback, what_is_pending_is_dropped_also_when_connections_end_with_it)
+{
+    static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                                  .kind = WEIR_PROTOCOL_STREAM};
+    struct weir_protocol_binding binding = {.protocol = &protocol};
+    open_loop(NULL);
+    const int peer = adopt_pair(&binding);
+    one_turn();
+    one_turn();
+    soon(note_number, number(1));
+    later(0, note_number, number(2));
+
+    cr_assert_eq(weir_loop_free(loop), 1);
+
+    cr_assert_eq(event_count, 0);
+    close(peer);
+}

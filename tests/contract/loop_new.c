@@ -95,7 +95,9 @@ UNIT(loop_new, values_that_make_no_sense_are_refused)
 
 UNIT(loop_new, sizes_of_queues_are_rounded_up)
 {
-    static const uint32_t sizes[][2] = {{1, 1}, {1, 2}, {3, 100}, {512, 4096}};
+    static const uint32_t sizes[][2] = {{1, 1},   {1, 2},      {3, 100},
+                                        {100, 3}, {512, 4096}, {4096, 1},
+                                        {0, 64},  {32768, 0}};
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         const struct weir_loop_options options = {.size = sizeof(options),

@@ -1,6 +1,6 @@
 /*
  * The running kernel's ring where it is tight: a submission queue that is
- * full, and waits that signals interrupt.
+ * full, a completion queue that overflows, waits that signals interrupt.
  *
  * None of them may lose, double or reorder a byte, and none may be an error.
  * The loop's statistics say that it did come to what the test is about.
@@ -183,6 +183,45 @@ UNIT(ring, more_vectors_in_a_turn_than_fit_into_the_scratch_memory)
     for (int i = 0; i < LINES_MAX; i++) {
         cr_assert_eq(recv(lines[i].peer, back, PIECES, MSG_DONTWAIT), PIECES);
         cr_assert_eq(memcmp(back, pieces[i], PIECES), 0);
+    }
+    close_lines();
+}
+
+/* ---- the completion queue overflows ---- */
+
+static const struct weir_loop_options tiny = {
+    .size = sizeof(tiny), .sq_entries = 8, .cq_entries = 16};
+
+UNIT(ring, an_overflow_loses_doubles_and_reorders_nothing)
+{
+    open_lines(&tiny, LINES_MAX);
+
+    echo_rounds(10);
+
+    cr_assert_gt(statistics().overflows, 0, "it never overflowed");
+    close_lines();
+}
+
+/* After an overflow a multishot has ended with valid data: it is armed anew,
+ * and what arrived meanwhile follows. */
+UNIT(ring, receives_that_an_overflow_ended_go_on)
+{
+    enum { ROUNDS = 40 };
+    open_lines(&tiny, 60);
+    received_goal = UINT64_C(60) * ROUNDS * CHUNK;
+    for (int round = 0; round < ROUNDS; round++) {
+        peers_send(round);
+        one_turn();
+    }
+
+    if (received_sum < received_goal) {
+        run_until_stopped();
+    }
+
+    cr_assert_eq(received_sum, received_goal);
+    cr_assert_gt(statistics().overflows, 0, "it never overflowed");
+    for (int round = 0; round < ROUNDS; round++) {
+        peers_receive(round);
     }
     close_lines();
 }
