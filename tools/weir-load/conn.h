@@ -24,12 +24,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * Up to so many bytes a batch of requests is copied by the library, which
- * packs it together with others; above, it is sent by reference.
- */
-#define CONN_COPY_MAX 2048U
-
 enum conn_state {
     CONN_IDLE,       /* no connection; to be made, or given up */
     CONN_CONNECTING, /* the maker is at work */
