@@ -136,7 +136,8 @@ bool rig_is_pattern(const void *buf, uint64_t offset, size_t len);
 /* Writes the next @len bytes of the pattern. */
 int rig_write(struct rig *rig, size_t len);
 /* Writes more than the kernel takes while the peer does not read: afterwards
- * bytes wait and a send is in flight. Wants small_buffers. */
+ * bytes wait and a send is in flight. A little more may be taken later, by and
+ * by. Wants small_buffers. */
 void rig_clog(struct rig *rig);
 size_t rig_pending(const struct rig *rig);
 

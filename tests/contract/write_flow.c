@@ -210,9 +210,13 @@ UNIT(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent)
         rig_clog(&rig);
         expect_events(&rig, "made pause");
 
+        const uint64_t sent = rig_statistics(&rig).sent_bytes;
         set_limits(&rig, INT64_MAX, INT64_MAX);
-        rig_turns(&rig, 5);
         expect_events(&rig, "made pause");
+        rig_turns(&rig, 5);
+        if (rig_statistics(&rig).sent_bytes == sent) {
+            expect_events(&rig, "made pause");
+        }
 
         rig_peer_read(&rig, 100000);
         rig_wait_event(&rig, "resume");
