@@ -146,7 +146,7 @@ static void print_errors(const struct result *result, FILE *out)
                 error_phase_name(kind->phase), error_code_text(kind->code),
                 error_code_name(kind->code));
         if (kind->requests > 0) {
-            fprintf(out, ", %llu requests lost", LLU(kind->requests));
+            fprintf(out, ", requests lost: %llu", LLU(kind->requests));
         }
         fputc('\n', out);
         title = "           ";
@@ -195,13 +195,14 @@ void report_print(const struct result *result, FILE *out)
     fprintf(out, "%s\n", verdict_word(result));
 }
 
-/* The kind that cost most, for the one line that must say why. */
+/* The kind that cost the most requests, the first of equals, for the one line
+ * that must say why: what follows a failure (connecting in vain) is not it. */
 static const struct error_kind *worst(const struct error_table *errors)
 {
     const struct error_kind *found = NULL;
 
     for (size_t i = 0; i < errors->kind_count; i++) {
-        if (!found || errors->kinds[i].count > found->count) {
+        if (!found || errors->kinds[i].requests > found->requests) {
             found = &errors->kinds[i];
         }
     }
