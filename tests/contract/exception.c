@@ -36,18 +36,33 @@ UNIT(exception, a_slow_callback_is_reported_with_its_time)
 {
     open_loop_with_limit(1 * MS);
     soon(spin_2_ms, NULL);
+
     one_turn();
+
     cr_assert_eq(told_count, 1);
     cr_assert_eq(told.err, 0);
     cr_assert_not_null(told.message);
-    cr_assert_not_null(told.callback);
     cr_assert_geq(told.duration_ns, 2 * MS);
     cr_assert_null(told.transport);
+    cr_assert_str_eq(told.callback, "call_soon");
+    close_loop();
+}
 
+UNIT(exception, a_slow_timer_and_a_slow_post_are_reported_by_name)
+{
+    open_loop_with_limit(1 * MS);
     later(0, spin_2_ms, NULL);
     one_turn();
+    cr_assert_eq(told_count, 1);
+    cr_assert_str_eq(told.callback, "call_later");
 
-    cr_assert_eq(told_count, 2);
+    cr_assert_eq(weir_loop_call_soon_threadsafe(loop, spin_2_ms, NULL), 0);
+    later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
+    while (told_count < 2) {
+        one_turn();
+    }
+
+    cr_assert_str_eq(told.callback, "call_soon_threadsafe");
     close_loop();
 }
 

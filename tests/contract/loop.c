@@ -245,6 +245,28 @@ UNIT(loop, what_was_written_in_the_last_turn_is_sent_before_run_returns)
     close(peer);
 }
 
+static bool write_in_condition(void *arg)
+{
+    cr_assert_eq(weir_transport_write(connection, arg, strlen(arg)), 0);
+    return true;
+}
+
+UNIT(loop, what_the_condition_wrote_is_sent_before_run_until_returns)
+{
+    struct weir_protocol_binding binding = {.protocol = &keeping};
+    char buf[16];
+    open_loop(NULL);
+    const int peer = adopt_pair(&binding);
+    one_turn();
+
+    cr_assert_eq(weir_loop_run_until(loop, write_in_condition, text("last")),
+                 0);
+
+    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), 4);
+    cr_assert_eq(weir_loop_free(loop), 1);
+    close(peer);
+}
+
 /* ---- the end ---- */
 
 UNIT(loop, free_ignores_null)
