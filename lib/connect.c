@@ -108,8 +108,10 @@ static void establish(weir_connect *connect)
     wr_timer_cancel(&connect->loop->wheel, &connect->timer);
     connect->fd = -1;
     int err = wr_sock_open(connect->loop, fd, &connect->factory, &options, &t);
-    if (err >= 0 && connect->cause < 0) { /* given up by its own callbacks */
-        wr_ignore(weir_transport_abort(t));
+    if (connect->cause < 0) { /* given up by its own callbacks */
+        if (err >= 0) {
+            wr_ignore(weir_transport_abort(t)); /* right thread: cannot fail */
+        }
         err = connect->cause;
     }
     finish(connect, err, err < 0 ? NULL : t);

@@ -445,6 +445,27 @@ UNIT(connect, cancel_in_connection_made_loses_the_connection)
     maker_close(&m);
 }
 
+UNIT(connect, cancel_in_the_factory_is_what_done_is_told)
+{
+    for (int i = 0; i < 2; i++) {
+        struct maker m;
+        struct weir_address address;
+        maker_open(&m);
+        m.in_factory = cancel_current;
+        m.factory_result = i == 0 ? 0 : -EACCES;
+        int listener = peer_listen(1, &address);
+
+        current = start(&m, &address, NULL);
+        maker_run(&m, maker_is_done);
+        maker_run_for(&m, 2 * MS);
+
+        cr_assert_eq(m.done_err, -ECANCELED);
+        cr_assert_str_eq(m.log, i == 0 ? "FMDL" : "FD");
+        close(listener);
+        maker_close(&m);
+    }
+}
+
 UNIT(connect, cancel_inside_done_changes_nothing)
 {
     struct maker m;
