@@ -11,14 +11,11 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
-#define WAIT_NS      (30 * RIG_S)
 #define SMALL_BUFFER 16384
-#define CLOG_BYTES   (4u << 20)
 
 static const char *current_name = "no maker";
 
@@ -378,7 +375,8 @@ void run_loop_until(weir_loop *loop, weir_condition_fn *condition, void *arg)
     struct guard guard = {.condition = condition, .arg = arg};
     struct weir_handle handle;
 
-    expect_eq(weir_loop_call_later(loop, WAIT_NS, expire, &guard, &handle), 0);
+    expect_eq(weir_loop_call_later(loop, RIG_WAIT_NS, expire, &guard, &handle),
+              0);
     expect_eq(weir_loop_run_until(loop, holds, &guard), 0);
     if (guard.expired) {
         weir_loop_dump(loop, stderr);
@@ -445,7 +443,7 @@ void rig_turns(struct rig *rig, int count)
     }
 }
 
-static uint64_t now_ns(void)
+uint64_t rig_now_ns(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -454,11 +452,11 @@ static uint64_t now_ns(void)
 
 void rig_turn_for(struct rig *rig, uint64_t time_ns)
 {
-    const uint64_t until_ns = now_ns() + time_ns;
+    const uint64_t until_ns = rig_now_ns() + time_ns;
     do {
         rig_turn(rig);
         poll(NULL, 0, 1);
-    } while (now_ns() < until_ns);
+    } while (rig_now_ns() < until_ns);
 }
 
 struct weir_loop_statistics rig_statistics(const struct rig *rig)
@@ -466,160 +464,4 @@ struct weir_loop_statistics rig_statistics(const struct rig *rig)
     struct weir_loop_statistics stats;
     weir_loop_get_statistics(rig->loop, &stats);
     return stats;
-}
-
-/* ---- bytes ---- */
-
-static uint8_t pattern_at(uint64_t offset)
-{
-    return (uint8_t)(offset * 31 + (offset >> 8) * 17 + (offset >> 16));
-}
-
-void rig_pattern(void *buf, uint64_t offset, size_t len)
-{
-    uint8_t *bytes = buf;
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = pattern_at(offset + i);
-    }
-}
-
-bool rig_is_pattern(const void *buf, uint64_t offset, size_t len)
-{
-    const uint8_t *bytes = buf;
-    for (size_t i = 0; i < len; i++) {
-        if (bytes[i] != pattern_at(offset + i)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-int rig_write(struct rig *rig, size_t len)
-{
-    uint8_t *buf = malloc(len ? len : 1);
-    expect(buf != NULL);
-    rig_pattern(buf, rig->written, len);
-    const uint64_t before = rig->written;
-    rig->written += len; /* the write may call pause_writing, which looks */
-    int err = weir_transport_write(rig->t, buf, len);
-    if (err < 0) {
-        rig->written = before;
-    }
-    free(buf);
-    return err;
-}
-
-void rig_clog(struct rig *rig)
-{
-    expect(rig->small_buffers);
-    expect_eq(rig_write(rig, CLOG_BYTES), 0);
-    size_t before;
-    do { /* until no completion comes any more */
-        before = rig_pending(rig);
-        rig_turn_for(rig, 5 * RIG_MS);
-    } while (rig_pending(rig) != before || before == CLOG_BYTES);
-    expect(rig_pending(rig) > 0);
-}
-
-size_t rig_pending(const struct rig *rig)
-{
-    return weir_transport_get_write_buffer_size(rig->t);
-}
-
-/* ---- the peer ---- */
-
-/* Lets the loop turn until the peer may go on. */
-static void peer_wait(struct rig *rig, short events, uint64_t until_ns)
-{
-    struct pollfd pollfd = {.fd = rig->peer, .events = events};
-    rig_turn(rig);
-    poll(&pollfd, 1, 1);
-    expect(now_ns() < until_ns);
-}
-
-void rig_peer_send(struct rig *rig, size_t len)
-{
-    static uint8_t buf[65536];
-    const uint64_t until_ns = now_ns() + WAIT_NS;
-
-    while (len > 0) {
-        const size_t part = len < sizeof(buf) ? len : sizeof(buf);
-        rig_pattern(buf, rig->peer_sent, part);
-        ssize_t sent = send(rig->peer, buf, part, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EAGAIN) {
-            peer_wait(rig, POLLOUT, until_ns);
-            continue;
-        }
-        expect(sent > 0);
-        rig->peer_sent += (uint64_t)sent;
-        len -= (size_t)sent;
-    }
-}
-
-/* Reads some bytes: how many, 0 at the end, or -errno. */
-static ssize_t peer_read_some(struct rig *rig, uint64_t max)
-{
-    static uint8_t buf[262144];
-    const uint64_t until_ns = now_ns() + WAIT_NS;
-    const size_t want = max < sizeof(buf) ? (size_t)max : sizeof(buf);
-
-    for (;;) {
-        ssize_t got = recv(rig->peer, buf, want, 0);
-        if (got >= 0) {
-            expect(rig_is_pattern(buf, rig->peer_received, (size_t)got));
-            rig->peer_received += (uint64_t)got;
-            return got;
-        }
-        if (errno != EAGAIN) {
-            return -errno;
-        }
-        peer_wait(rig, POLLIN, until_ns);
-    }
-}
-
-void rig_peer_read_most(struct rig *rig, uint64_t len)
-{
-    const uint64_t left = rig->written - rig->peer_received;
-    rig_peer_read(rig, len < left ? len : left);
-}
-
-void rig_peer_read(struct rig *rig, uint64_t len)
-{
-    while (len > 0) {
-        const ssize_t got = peer_read_some(rig, len);
-        expect(got > 0);
-        len -= (uint64_t)got;
-    }
-}
-
-int rig_peer_read_end(struct rig *rig)
-{
-    ssize_t got;
-    do {
-        got = peer_read_some(rig, UINT64_MAX);
-    } while (got > 0);
-    return (int)got;
-}
-
-void rig_peer_shutdown(struct rig *rig)
-{
-    expect_eq(shutdown(rig->peer, SHUT_WR), 0);
-}
-
-void rig_peer_close(struct rig *rig)
-{
-    if (rig->peer >= 0) {
-        close(rig->peer);
-        rig->peer = -1;
-    }
-}
-
-void rig_peer_reset(struct rig *rig)
-{
-    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    expect(rig->maker->can_reset);
-    expect_eq(
-        setsockopt(rig->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)),
-        0);
-    rig_peer_close(rig);
 }

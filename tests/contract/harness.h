@@ -48,6 +48,9 @@
 #define RIG_MS UINT64_C(1000000)
 #define RIG_S  UINT64_C(1000000000)
 
+/* How long a test waits for what must come. */
+#define RIG_WAIT_NS (30 * RIG_S)
+
 struct rig;
 
 /* How a pair comes about, and what this kind of connection can do. */
@@ -97,7 +100,6 @@ struct rig {
     uint64_t written;       /* bytes that writes accepted */
     uint64_t peer_sent;     /* bytes that the peer sent */
     uint64_t peer_received; /* bytes that the peer got */
-    bool timed_out;
     int step;       /* for the test */
     int count;      /* for the test */
     uint64_t bytes; /* for the test */
@@ -125,6 +127,7 @@ void rig_wait_received(struct rig *rig, uint64_t bytes);
 /* One turn without waiting, and several. */
 void rig_turn(struct rig *rig);
 void rig_turns(struct rig *rig, int count);
+uint64_t rig_now_ns(void);
 /* Turns for a while: for what must not happen. */
 void rig_turn_for(struct rig *rig, uint64_t time_ns);
 struct weir_loop_statistics rig_statistics(const struct rig *rig);

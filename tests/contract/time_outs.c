@@ -8,16 +8,7 @@
  */
 #include "tests/contract/rows.h"
 
-#include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * RIG_S + (uint64_t)ts.tv_nsec;
-}
 
 static void set(struct rig *rig, struct weir_timeouts timeouts)
 {
@@ -30,7 +21,7 @@ static void expect_loss(struct rig *rig, int err, uint64_t since_ns,
                         uint64_t limit_ns)
 {
     rig_wait_lost(rig);
-    expect(now_ns() - since_ns >= limit_ns);
+    expect(rig_now_ns() - since_ns >= limit_ns);
     expect_eq(rig->lost_err, err);
     expect_eq(weir_transport_error(rig->t), err);
 }
@@ -41,7 +32,7 @@ UNIT(time_outs, an_idle_connection_is_lost)
 {
     struct rig rig = {0};
     while (rig_next(&rig)) {
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         set(&rig, (struct weir_timeouts){.idle_ns = 30 * RIG_MS});
 
         expect_loss(&rig, WEIR_EIDLE, since_ns, 30 * RIG_MS);
@@ -58,7 +49,7 @@ UNIT(time_outs, bytes_that_come_put_idleness_off)
     while (rig_next(&rig)) {
         set(&rig, (struct weir_timeouts){.idle_ns = limit_ns});
         rig_turn_for(&rig, 60 * RIG_MS);
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         rig_peer_send(&rig, 1);
         rig_turn(&rig);
         if (rig.received == 1) { /* or a very slow machine */
@@ -74,7 +65,7 @@ UNIT(time_outs, bytes_that_go_put_idleness_off)
     while (rig_next(&rig)) {
         set(&rig, (struct weir_timeouts){.idle_ns = limit_ns});
         rig_turn_for(&rig, 60 * RIG_MS);
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         if (rig_write(&rig, 1) < 0) {
             continue; /* a very slow machine */
         }
@@ -105,7 +96,7 @@ UNIT(time_outs, a_limit_counts_from_when_it_is_set)
     struct rig rig = {0};
     while (rig_next(&rig)) {
         rig_turn_for(&rig, 40 * RIG_MS);
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         set(&rig, (struct weir_timeouts){.idle_ns = 30 * RIG_MS});
 
         expect_loss(&rig, WEIR_EIDLE, since_ns, 30 * RIG_MS);
@@ -167,7 +158,7 @@ UNIT(time_outs, a_peer_that_sends_nothing_is_lost)
 {
     struct rig rig = {0};
     while (rig_next(&rig)) {
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         set(&rig, (struct weir_timeouts){.read_ns = 30 * RIG_MS});
 
         expect_loss(&rig, WEIR_EREADTIMEOUT, since_ns, 30 * RIG_MS);
@@ -197,7 +188,7 @@ UNIT(time_outs, the_read_limit_rests_while_paused_and_starts_anew)
         rig_turn_for(&rig, 80 * RIG_MS);
         expect_events(&rig, "made");
 
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         expect_eq(weir_transport_resume_reading(rig.t), 0);
 
         expect_loss(&rig, WEIR_EREADTIMEOUT, since_ns, 30 * RIG_MS);
@@ -225,7 +216,7 @@ UNIT(time_outs, a_peer_that_takes_nothing_is_lost)
     struct rig rig = {.small_buffers = true};
     while (rig_next(&rig)) {
         rig_clog(&rig);
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         set(&rig, (struct weir_timeouts){.write_stall_ns = 50 * RIG_MS});
 
         expect_loss(&rig, WEIR_EWRITESTALL, since_ns, 50 * RIG_MS);
@@ -270,11 +261,11 @@ UNIT(time_outs, a_peer_that_takes_a_little_is_not_lost)
                       .hooks = {.connection_made = enlarge_send_buffer}};
     while (rig_next(&rig)) {
         rig_clog(&rig);
-        const uint64_t until_ns = now_ns() + 3 * limit_ns;
-        uint64_t sip_ns = now_ns();
+        const uint64_t until_ns = rig_now_ns() + 3 * limit_ns;
+        uint64_t sip_ns = rig_now_ns();
         set(&rig, (struct weir_timeouts){.write_stall_ns = limit_ns});
-        while (rig.lost_count == 0 && now_ns() < until_ns) {
-            const uint64_t before_ns = now_ns();
+        while (rig.lost_count == 0 && rig_now_ns() < until_ns) {
+            const uint64_t before_ns = rig_now_ns();
             if (peer_sips(&rig)) {
                 sip_ns = before_ns;
             }
@@ -293,7 +284,7 @@ UNIT(time_outs, a_close_that_takes_too_long_drops_the_rest)
     while (rig_next(&rig)) {
         set(&rig, (struct weir_timeouts){.close_ns = 50 * RIG_MS});
         rig_clog(&rig);
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         expect_eq(weir_transport_close(rig.t), 0);
 
         expect_loss(&rig, WEIR_ECLOSETIMEOUT, since_ns, 50 * RIG_MS);
@@ -309,7 +300,7 @@ UNIT(time_outs, a_close_limit_may_be_set_after_close)
     struct rig rig = {.small_buffers = true};
     while (rig_next(&rig)) {
         enter_closing_pending(&rig);
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         set(&rig, (struct weir_timeouts){.close_ns = 30 * RIG_MS});
 
         expect_loss(&rig, WEIR_ECLOSETIMEOUT, since_ns, 30 * RIG_MS);
@@ -376,7 +367,7 @@ UNIT(time_outs, lingering_ends_without_an_error)
     struct rig rig = {0};
     while (rig_next(&rig)) {
         set(&rig, (struct weir_timeouts){.linger_ns = 30 * RIG_MS});
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         expect_eq(weir_transport_close(rig.t), 0);
 
         expect_loss(&rig, 0, since_ns, 30 * RIG_MS);
@@ -421,7 +412,7 @@ UNIT(time_outs, lingering_is_bounded_by_the_close_limit)
     while (rig_next(&rig)) {
         set(&rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S,
                                          .close_ns = 40 * RIG_MS});
-        const uint64_t since_ns = now_ns();
+        const uint64_t since_ns = rig_now_ns();
         expect_eq(weir_transport_close(rig.t), 0);
 
         expect_loss(&rig, WEIR_ECLOSETIMEOUT, since_ns, 40 * RIG_MS);
