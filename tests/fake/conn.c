@@ -128,6 +128,7 @@ ssize_t fake_end_recv(struct fake_end *end, void *buf, size_t len)
 {
     uint32_t taken = pipe_pop(&end->in, buf, len);
     if (taken > 0) {
+        end->given += taken;
         return (ssize_t)taken;
     }
     if (fin_arrived(end)) {
@@ -472,11 +473,36 @@ uint16_t fake_peer_remote_port(const struct fake_peer *peer)
         &((const struct fake_end *)(const void *)peer)->other->local);
 }
 
-uint64_t fake_taken_bytes(int fd)
+static const struct fake_end *end_at(int fd)
 {
     const struct fake_file *file = fake_file_get(fd, "the test");
     wr_assert(file->kind == FAKE_STREAM);
-    return file->end->taken;
+    return file->end;
+}
+
+uint16_t fake_remote_port(int fd)
+{
+    return fake_addr_port(&end_at(fd)->other->local);
+}
+
+uint64_t fake_given_bytes(int fd)
+{
+    return end_at(fd)->given;
+}
+
+uint64_t fake_taken_bytes(int fd)
+{
+    return end_at(fd)->taken;
+}
+
+size_t fake_waiting_bytes(int fd)
+{
+    return fake_end_readable(end_at(fd));
+}
+
+size_t fake_room_bytes(int fd)
+{
+    return fake_end_writable(end_at(fd));
 }
 
 void fake_peer_close(struct fake_peer *peer)

@@ -115,8 +115,15 @@ void fake_set_ids(int pid, int tid);
 bool fake_raise(int signum);
 /* The ring fails for good with @err, a negative number. */
 void fake_break_ring(int err);
+/* The port at the other end of a connected descriptor, even after a reset. */
+uint16_t fake_remote_port(int fd);
 /* Bytes that sends on a connected descriptor have handed over so far. */
 uint64_t fake_taken_bytes(int fd);
+/* Bytes that receives on it have given. */
+uint64_t fake_given_bytes(int fd);
+/* Bytes that a receive on it would give now, and that a send would take. */
+size_t fake_waiting_bytes(int fd);
+size_t fake_room_bytes(int fd);
 /* Value of an int option set with wr_sys_setsockopt(); -1: never set. */
 int fake_sockopt(int fd, int level, int name);
 

@@ -118,6 +118,7 @@ struct fake_end {
     struct fake_end *other;
     struct fake_pipe in;
     uint64_t taken;   /* bytes that sends have handed over */
+    uint64_t given;   /* and receives have given */
     int err;          /* positive, told once */
     bool dead;        /* the connection is no more */
     bool read_shut;   /* by its owner */

@@ -80,6 +80,7 @@ void sim_limit(struct sim_conn *conn)
     int64_t low = fake_chance(500) || high == WEIR_DEFAULT
                       ? WEIR_DEFAULT
                       : (int64_t)fake_random((uint64_t)high + 1);
+    conn->marks_moved = true;
     sim_enter_api(true);
     int err = weir_transport_set_timeouts(conn->t, &limits);
     if (err == 0) {
@@ -117,6 +118,7 @@ void sim_switch(struct sim_conn *conn)
     for (uint32_t i = 0; i < count; i++) {
         conn->received -= conn->held[i].len;
     }
+    conn->was_switched = true;
     conn->held_count = along ? 0 : conn->held_count;
     conn->buffered = which != 0;
     conn->promises = which == 2;

@@ -180,6 +180,25 @@ static void check_clean_end(const struct sim_conn *conn, enum weir_end how)
     }
 }
 
+/* The peer's error comes after all that was received before it. */
+static void check_broken_end(const struct sim_conn *conn, int err)
+{
+    uint64_t given = fake_given_bytes(weir_transport_get_socket(conn->t));
+    bool by_peer = (err == -ECONNRESET || err == -EPIPE) &&
+                   conn->callback_err == 0 && !conn->no_memory_given &&
+                   conn->limits_seen == 0 && sim.alloc.failed == 0;
+    if (!may_fail_with(conn, err)) {
+        fake_fail("connection %u: lost with %d, for no reason", conn->id, err);
+    }
+    if (by_peer && !conn->close_asked && !conn->abort_asked &&
+        conn->received != given) {
+        fake_fail("connection %u: lost with %d, but only %llu of %llu bytes "
+                  "that came before were delivered",
+                  conn->id, err, (unsigned long long)conn->received,
+                  (unsigned long long)given);
+    }
+}
+
 static void connection_lost(void *user, weir_transport *t, int err)
 {
     struct sim_conn *conn = user;
@@ -199,10 +218,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
         check_clean_end(conn, weir_transport_end(t));
         sim.result.clean_ends++;
     } else {
-        if (!may_fail_with(conn, err)) {
-            fake_fail("connection %u: lost with %d, for no reason", conn->id,
-                      err);
-        }
+        check_broken_end(conn, err);
         sim.result.broken_ends++;
     }
     if (weir_transport_write(t, "x", 1) == 0) {
@@ -230,6 +246,7 @@ static void pause_writing(void *user, weir_transport *t)
                   (unsigned long long)weir_transport_get_write_buffer_size(t));
     }
     conn->writing_paused = true;
+    conn->marks_moved = false;
     if (conn->minds_marks && conn->mode == SIM_ECHO && !conn->reading_paused) {
         weir_transport_pause_reading(t);
         conn->reading_paused = !weir_transport_is_closing(t);
@@ -271,7 +288,8 @@ static int data_received(void *user, weir_transport *t,
                   buf->len);
     }
     uint64_t held = weir_transport_get_read_buffer_size(t);
-    if (held > sim.read_limit) {
+    uint64_t moved = conn->was_switched ? sim.unit * 16u : 0;
+    if (held > sim.read_limit + moved) {
         fake_fail("connection %u: %llu bytes are held", conn->id,
                   (unsigned long long)held);
     }
@@ -292,7 +310,7 @@ static int eof_received(void *user, weir_transport *t)
     struct sim_conn *conn = user;
     begin_reading(conn, t, "eof_received");
     conn->eof = true;
-    if (!conn->fin_sent && !conn->peer_gone) {
+    if (!conn->fin_sent && (!conn->peer_gone || conn->was_reset)) {
         fake_fail("connection %u: an end of stream from nowhere", conn->id);
     }
     if (fake_chance(20)) {
@@ -391,6 +409,57 @@ const struct weir_protocol sim_protocols[3] = {
      .buffer_updated = buffer_updated, .release_buffer = release_buffer},
 };
 
+/* ---- from outside ---- */
+
+void sim_side_watch(const struct sim_conn *conn)
+{
+    uint64_t low;
+    uint64_t high;
+    if (conn->state != SIM_MADE || weir_transport_is_closing(conn->t)) {
+        return;
+    }
+    uint64_t depth = weir_transport_get_write_buffer_size(conn->t);
+    weir_transport_get_write_buffer_limits(conn->t, &low, &high);
+    if (!conn->writing_paused && depth > high) {
+        fake_fail("connection %u: %llu bytes wait, not paused", conn->id,
+                  (unsigned long long)depth);
+    }
+    if (conn->writing_paused && depth <= low && !conn->marks_moved) {
+        fake_fail("connection %u: %llu bytes wait, not resumed", conn->id,
+                  (unsigned long long)depth);
+    }
+}
+
+/* Something to read and nothing that forbids it, or something to write. */
+static bool could_move(const struct sim_conn *conn)
+{
+    int fd = weir_transport_get_socket(conn->t);
+    if (weir_transport_error(conn->t) != 0) {
+        return false; /* it waits for the protocol to read what came before */
+    }
+    bool reads = weir_transport_is_reading(conn->t) &&
+                 weir_transport_get_read_buffer_size(conn->t) == 0;
+    bool writes = weir_transport_get_write_buffer_size(conn->t) > 0;
+    return (reads && fake_waiting_bytes(fd) > 0) ||
+           (writes && fake_room_bytes(fd) > 0);
+}
+
+void sim_side_beat(struct sim_conn *conn)
+{
+    if (conn->state != SIM_MADE || sim.alloc.failed > 0) {
+        return;
+    }
+    int fd = weir_transport_get_socket(conn->t);
+    uint64_t moved = fake_given_bytes(fd) + fake_taken_bytes(fd);
+    if (moved != conn->moved || !could_move(conn)) {
+        conn->idle_beats = 0;
+    }
+    conn->moved = moved;
+    if (conn->idle_beats++ > SIM_IDLE_BEATS) {
+        fake_fail("connection %u: bytes could move, and do not", conn->id);
+    }
+}
+
 /* ---- factory, plan, final check ---- */
 
 static struct sim_conn *find_by_port(uint16_t port)
@@ -403,13 +472,25 @@ static struct sim_conn *find_by_port(uint16_t port)
     fake_fail("a connection from port %u, which nobody made", port);
 }
 
+/* It is asked of the kernel, which has forgotten it after a reset. */
+static void check_peername(const struct sim_conn *conn, const weir_transport *t)
+{
+    struct weir_address from;
+    weir_transport_get_peername(t, &from);
+    bool is_right = from.len == 0
+                        ? conn->was_reset
+                        : ntohs(from.storage.inet.sin_port) == conn->port;
+    if (!is_right) {
+        fake_fail("connection %u: wrong peername", conn->id);
+    }
+}
+
 int sim_factory(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
 {
     struct sim_conn *conn = arg;
     if (!conn) {
-        struct weir_address from;
-        weir_transport_get_peername(t, &from);
-        conn = find_by_port(ntohs(from.storage.inet.sin_port));
+        conn = find_by_port(fake_remote_port(weir_transport_get_socket(t)));
+        check_peername(conn, t);
     }
     if (sim.in_api || sim.in_callback || conn->state != SIM_NONE) {
         fake_fail("connection %u: its factory is called in state %d", conn->id,

@@ -14,8 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEARTBEAT_NS (5 * SIM_MS)
-#define PEER_STEPS   3
+#define PEER_STEPS 3
 
 struct sim sim;
 
@@ -114,6 +113,7 @@ static void check_invariants(void)
     weir_loop_get_statistics(sim.loop, &now);
     for (uint32_t i = 0; i < sim.conn_count; i++) {
         const struct sim_conn *conn = &sim.conns[i];
+        sim_side_watch(conn);
         if (conn->state == SIM_MADE) {
             queued += weir_transport_get_write_buffer_size(conn->t);
         }
@@ -222,7 +222,10 @@ static void beat(void *arg)
         }
         sim.alloc.fail_after = false; /* memory comes back at last */
     }
-    fake_at(fake_now() + HEARTBEAT_NS, beat, NULL);
+    for (uint32_t i = 0; sim.loop && i < sim.conn_count; i++) {
+        sim_side_beat(&sim.conns[i]);
+    }
+    fake_at(fake_now() + SIM_BEAT_NS, beat, NULL);
 }
 
 /* ---- plan ---- */

@@ -87,6 +87,7 @@ struct sim_conn {
     bool close_asked;
     bool abort_asked;
     bool write_ended;
+    bool was_switched;   /* bytes in a protocol's memory may have moved */
     bool end_when_empty; /* close once what is held was echoed */
     int callback_err;    /* what a callback returned, negative */
     int lost_err;
@@ -101,7 +102,10 @@ struct sim_conn {
     struct weir_buf held[SIM_HELD_MAX]; /* received, not echoed yet */
     uint64_t held_at[SIM_HELD_MAX];     /* their offsets in the stream */
     uint32_t held_count;
-    uint32_t refs_out; /* write_ref without its release */
+    bool marks_moved;    /* since pause_writing */
+    uint32_t idle_beats; /* for so long it could have moved bytes */
+    uint64_t moved;      /* bytes in both directions at the last beat */
+    uint32_t refs_out;   /* write_ref without its release */
     bool buffered;
     bool promises;    /* keeps the memory until release_buffer */
     uint8_t *lent[2]; /* memory that weir may write to; [1] as promised */
@@ -156,6 +160,8 @@ extern struct sim sim;
 #define SIM_MS           UINT64_C(1000000)
 #define SIM_S            UINT64_C(1000000000)
 #define SIM_END_NS       (400 * SIM_S) /* nothing takes longer than this */
+#define SIM_BEAT_NS      (5 * SIM_MS)
+#define SIM_IDLE_BEATS   200 /* a second without any progress is too long */
 #define SIM_CALLBACK_ERR (-4999)
 
 /* The byte at an offset of a connection's stream; @own: weir's own stream. */
@@ -193,6 +199,10 @@ int sim_factory(void *arg, weir_transport *t,
                 struct weir_protocol_binding *ret);
 void sim_side_plan(struct sim_conn *conn);
 void sim_side_check(const struct sim_conn *conn);
+/* Between the steps of the loop: flow control. */
+void sim_side_watch(const struct sim_conn *conn);
+/* Now and then: bytes that could move do move. */
+void sim_side_beat(struct sim_conn *conn);
 
 /* act.c: what weir's side does of its own accord */
 void sim_act_soon(struct sim_conn *conn, uint64_t delay_ns);
