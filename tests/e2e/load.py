@@ -17,6 +17,7 @@ import time
 
 from harness import (ENV, WEIR_LOAD, Outcome, Program, Serve, Skip, equal,
                      load, load_json, matches, one_line, run)
+from hdr import decode_hdr, highest_of
 from servers import Refusing, Server, drain, echo, read_exactly, reset
 
 OK, USAGE, NOTHING, ERRORS, INVALID, INTERRUPTED = 0, 2, 3, 4, 5, 130
@@ -247,6 +248,23 @@ def test_equal_configurations_have_equal_hashes():
         _, other = judged("-n", "11", server.url, status=OK)
     equal(one["config_hash"], two["config_hash"], "hash of the same")
     equal(one["config_hash"] == other["config_hash"], False, "equal hashes")
+
+
+def test_the_histogram_itself_is_in_the_json():
+    with Serve() as server:
+        _, result = judged("-c", "3", "-n", "30000", server.url, status=OK)
+    service = result["latency"]["service"]
+    counts = decode_hdr(service["hdr"])
+    equal(sum(counts.values()), 30000, "values")
+    for name in ("50", "90", "99", "99.9"):
+        rank, seen = float(name) / 100 * 30000, 0
+        for index in sorted(counts):
+            seen += counts[index]
+            if seen >= rank - 1e-6:
+                equal(min(highest_of(index), service["max"]),
+                      service["percentiles"][name], f"p{name}")
+                break
+    equal(highest_of(max(counts)) >= service["max"], True, "the last bucket")
 
 
 # ---- bad servers ----

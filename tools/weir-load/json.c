@@ -8,6 +8,7 @@
  */
 #include "json.h"
 
+#include "hdr.h"
 #include "verdict.h"
 
 #include "weir/base.h"
@@ -143,6 +144,15 @@ static json_t *rate_part(const struct result *result)
         "per_client_cpu_second", cpu_ns > 0 ? completed * 1e9 / cpu_ns : 0);
 }
 
+static json_t *hdr_part(const struct histogram *h)
+{
+    char *text = hdr_encode(h);
+    json_t *part = text ? json_string(text) : NULL;
+
+    free(text);
+    return part;
+}
+
 static json_t *histogram_part(const struct histogram *h)
 {
     json_t *values = json_object();
@@ -163,12 +173,13 @@ static json_t *histogram_part(const struct histogram *h)
         json_object_set_new(intervals, percentiles[i].name,
                             json_pack("[I, I]", integer(low), integer(high)));
     }
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "count",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "count",
                      integer(h->count), "min", integer(h->count ? h->min : 0),
                      "mean", integer((uint64_t)histogram_mean(h)), "stdev",
                      integer((uint64_t)histogram_deviation(h)), "max",
                      integer(h->max), "overflows", integer(h->overflows),
-                     "percentiles", values, "ci95", intervals);
+                     "percentiles", values, "ci95", intervals, "hdr",
+                     hdr_part(h));
 }
 
 static json_t *errors_part(const struct error_table *errors)

@@ -1,0 +1,139 @@
+/*
+ * The bucket layout of histogram.h is that of an HdrHistogram with the lowest
+ * value 1 and three significant digits, so the counts are written as they
+ * stand: each as a zig-zag LEB128 number, a run of zeros as its negative
+ * length. Around them come a header, zlib, another header, and base64; all
+ * integers are big-endian.
+ */
+#include "hdr.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+/* Version 2, word size 1 in the low byte, as the format's own encoder has it.
+ */
+#define COOKIE_PLAIN      (0x1c849303U | 0x10U)
+#define COOKIE_COMPRESSED (0x1c849304U | 0x10U)
+
+#define DIGITS       3U
+#define LOWEST       UINT64_C(1)
+#define HIGHEST_BITS (HISTOGRAM_STEP_BITS + HISTOGRAM_POWERS)
+#define HIGHEST      ((UINT64_C(1) << HIGHEST_BITS) - 1)
+#define RATIO_OF_ONE UINT64_C(0x3ff0000000000000) /* 1.0 as a double */
+
+#define PLAIN_HEADER_SIZE      40U
+#define COMPRESSED_HEADER_SIZE 8U
+
+/* A number of 64 bits in groups of seven. */
+#define NUMBER_SIZE_MAX 10U
+
+static uint8_t *put_u32(uint8_t *at, uint32_t value)
+{
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        *at++ = (uint8_t)(value >> shift);
+    }
+    return at;
+}
+
+static uint8_t *put_u64(uint8_t *at, uint64_t value)
+{
+    return put_u32(put_u32(at, (uint32_t)(value >> 32)), (uint32_t)value);
+}
+
+/* Zig-zag: 0, -1, 1, -2 are 0, 1, 2, 3. */
+static uint8_t *put_number(uint8_t *at, int64_t value)
+{
+    uint64_t left = ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);
+
+    while (left >= 0x80) {
+        *at++ = (uint8_t)(left | 0x80);
+        left >>= 7;
+    }
+    *at++ = (uint8_t)left;
+    return at;
+}
+
+static uint8_t *put_counts(uint8_t *at, const struct histogram *h)
+{
+    uint32_t end = h->count ? histogram_index(h->max) + 1 : 0;
+    int64_t zeros = 0;
+
+    for (uint32_t i = 0; i < end; i++) {
+        if (h->counts[i] == 0) {
+            zeros++;
+            continue;
+        }
+        if (zeros > 0) {
+            at = put_number(at, -zeros);
+            zeros = 0;
+        }
+        at = put_number(at, (int64_t)h->counts[i]);
+    }
+    return at;
+}
+
+/* The plain form; its size is returned. */
+static size_t encode_plain(const struct histogram *h, uint8_t *buf)
+{
+    uint8_t *end = put_counts(buf + PLAIN_HEADER_SIZE, h);
+    size_t size = (size_t)(end - buf);
+
+    uint8_t *at = put_u32(buf, COOKIE_PLAIN);
+    at = put_u32(at, (uint32_t)(size - PLAIN_HEADER_SIZE));
+    at = put_u32(at, 0); /* no offset: the counts are not rotated */
+    at = put_u32(at, DIGITS);
+    at = put_u64(at, LOWEST);
+    at = put_u64(at, HIGHEST);
+    put_u64(at, RATIO_OF_ONE);
+    return size;
+}
+
+static char *encode_base64(const uint8_t *data, size_t size)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = malloc((size + 2) / 3 * 4 + 1);
+    char *at = text;
+
+    if (!text) {
+        return NULL;
+    }
+    for (size_t i = 0; i < size; i += 3) {
+        size_t left = size - i;
+        uint32_t group = (uint32_t)data[i] << 16;
+        group |= left > 1 ? (uint32_t)data[i + 1] << 8 : 0;
+        group |= left > 2 ? (uint32_t)data[i + 2] : 0;
+        *at++ = letters[group >> 18];
+        *at++ = letters[(group >> 12) & 63];
+        *at++ = left > 1 ? letters[(group >> 6) & 63] : '=';
+        *at++ = left > 2 ? letters[group & 63] : '=';
+    }
+    *at = '\0';
+    return text;
+}
+
+char *hdr_encode(const struct histogram *h)
+{
+    size_t plain_max =
+        PLAIN_HEADER_SIZE + (size_t)HISTOGRAM_SIZE * NUMBER_SIZE_MAX;
+    uLongf packed_size = compressBound((uLong)plain_max);
+    uint8_t *plain = malloc(plain_max);
+    uint8_t *packed = malloc(COMPRESSED_HEADER_SIZE + packed_size);
+    char *text = NULL;
+
+    if (!plain || !packed) {
+        goto out;
+    }
+    size_t size = encode_plain(h, plain);
+    if (compress(packed + COMPRESSED_HEADER_SIZE, &packed_size, plain,
+                 (uLong)size) != Z_OK) {
+        goto out;
+    }
+    put_u32(put_u32(packed, COOKIE_COMPRESSED), (uint32_t)packed_size);
+    text = encode_base64(packed, COMPRESSED_HEADER_SIZE + packed_size);
+out:
+    free(plain);
+    free(packed);
+    return text;
+}
