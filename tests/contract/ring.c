@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <sys/time.h>
 
-enum { LINES_MAX = 200, CHUNK = 1000 };
+enum { LINES_MAX = 300, CHUNK = 1000, PIECES_MAX = 10 };
 
 /* One connection: the program echoes what the peer, a plain socket, sends. */
 struct line {
@@ -140,7 +140,7 @@ UNIT(ring, more_submissions_than_the_queue_has_entries)
 {
     const struct weir_loop_options options = {
         .size = sizeof(options), .sq_entries = 8, .cq_entries = 1024};
-    open_lines(&options, LINES_MAX);
+    open_lines(&options, 200);
 
     echo_rounds(5);
 
@@ -161,18 +161,16 @@ UNIT(ring, a_queue_of_one_entry_is_enough)
     close_lines();
 }
 
-/* Each connection sends several pieces by reference: a vector for each piece,
- * more in one turn than there is scratch memory for. */
-UNIT(ring, more_vectors_in_a_turn_than_fit_into_the_scratch_memory)
+/* Each connection sends @pieces by reference in one turn, a vector for each. */
+static void send_pieces(int count, size_t pieces)
 {
-    enum { PIECES = 10 };
-    static uint8_t pieces[LINES_MAX][PIECES];
-    uint8_t back[PIECES];
-    open_lines(NULL, LINES_MAX);
-    for (int i = 0; i < LINES_MAX; i++) {
-        for (int j = 0; j < PIECES; j++) {
-            pieces[i][j] = byte_of(&lines[i], (uint64_t)j);
-            cr_assert_eq(weir_transport_write_ref(lines[i].t, &pieces[i][j], 1,
+    static uint8_t bytes[LINES_MAX][PIECES_MAX];
+    uint8_t back[PIECES_MAX];
+    open_lines(NULL, count);
+    for (int i = 0; i < count; i++) {
+        for (size_t j = 0; j < pieces; j++) {
+            bytes[i][j] = byte_of(&lines[i], j);
+            cr_assert_eq(weir_transport_write_ref(lines[i].t, &bytes[i][j], 1,
                                                   NULL, NULL),
                          0);
         }
@@ -180,11 +178,23 @@ UNIT(ring, more_vectors_in_a_turn_than_fit_into_the_scratch_memory)
 
     one_turn();
 
-    for (int i = 0; i < LINES_MAX; i++) {
-        cr_assert_eq(recv(lines[i].peer, back, PIECES, MSG_DONTWAIT), PIECES);
-        cr_assert_eq(memcmp(back, pieces[i], PIECES), 0);
+    for (int i = 0; i < count; i++) {
+        cr_assert_eq(recv(lines[i].peer, back, pieces, MSG_DONTWAIT),
+                     (ssize_t)pieces);
+        cr_assert_eq(memcmp(back, bytes[i], pieces), 0);
     }
     close_lines();
+}
+
+UNIT(ring, more_vectors_in_a_turn_than_fit_into_the_scratch_memory)
+{
+    send_pieces(200, 10);
+}
+
+UNIT(ring, more_message_headers_in_a_turn_than_fit_into_the_scratch_memory)
+{
+    cr_assert_eq(setenv("WEIR_FEATURES_MASK", "send_vectorized", 1), 0);
+    send_pieces(300, 2);
 }
 
 /* ---- the completion queue overflows ---- */
@@ -194,7 +204,7 @@ static const struct weir_loop_options tiny = {
 
 UNIT(ring, an_overflow_loses_doubles_and_reorders_nothing)
 {
-    open_lines(&tiny, LINES_MAX);
+    open_lines(&tiny, 200);
 
     echo_rounds(10);
 
