@@ -285,6 +285,38 @@ UNIT(protocols, r28__initial_buffers_wait_while_paused)
     }
 }
 
+static struct weir_buf kept;
+
+static int keep_and_pause(struct rig *rig, const struct weir_buf *buf)
+{
+    kept = *buf;
+    weir_lease_ref(buf->lease);
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    return 0;
+}
+
+UNIT(protocols, r28__initial_buffers_come_before_bytes_kept_while_paused)
+{
+    const struct weir_protocol_binding binding = {&second_protocol, &to_second};
+    struct rig rig = {.hooks = {.data_received = keep_and_pause}};
+    while (rig_next(&rig)) {
+        to_second = (struct second){.rig = &rig};
+        rig.bytes = 3000;
+        rig_peer_send(&rig, 1000);
+        rig_wait_event(&rig, "data");
+        rig_peer_send(&rig, 2000);
+        rig_turn_for(&rig, 5 * RIG_MS);
+
+        expect_eq(weir_transport_set_protocol(rig.t, &binding, &kept, 1), 0);
+        expect_eq(weir_transport_resume_reading(rig.t), 0);
+        rig_wait(&rig, has_all);
+
+        expect_events(&rig, "made data");
+        rig_turn(&rig);
+        expect_eq(rig_statistics(&rig).leases, 0);
+    }
+}
+
 static int hand_over_to_buffered(struct rig *rig, const struct weir_buf *buf)
 {
     const struct weir_protocol_binding binding = {&copying, rig};
