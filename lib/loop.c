@@ -123,6 +123,8 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
     wr_blocks_init(&loop->blocks, &loop->counting);
     wr_slab_init(&loop->socks, &loop->counting, sizeof(struct wr_sock));
     wr_slab_init(&loop->chunks, &loop->counting, sizeof(struct wr_chunk));
+    loop->send_memory = (struct wr_sendq_memory){.blocks = &loop->blocks,
+                                                 .chunks = &loop->chunks};
     loop->now_ns = wr_sys_now();
     wr_wheel_init(&loop->wheel, loop->now_ns);
 }
@@ -344,7 +346,9 @@ static int turn(weir_loop *loop)
     if (count < DRAIN_MAX) {
         wr_ignore(wr_ring_handle_overflow(loop->uring.ring));
     }
-    wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
+    if (loop->wheel.armed_count > 0) {
+        wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
+    }
     run_ready(loop);
     wr_pool_post(&loop->pool);
     wr_sock_feed_starved(loop);

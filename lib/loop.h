@@ -18,6 +18,7 @@
 #include "../uring/timer.h"
 #include "../uring/wake.h"
 #include "ready.h"
+#include "sendq.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -46,8 +47,9 @@ struct weir_loop {
     struct wr_uring uring;
     struct wr_pool pool;
     struct wr_blocks blocks;
-    struct wr_slab socks;  /* struct wr_sock */
-    struct wr_slab chunks; /* struct wr_chunk */
+    struct wr_slab socks;               /* struct wr_sock */
+    struct wr_slab chunks;              /* struct wr_chunk */
+    struct wr_sendq_memory send_memory; /* blocks and chunks */
     struct wr_wheel wheel;
     uint64_t now_ns;
 

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define BLOCK_FIRST   (4096u - sizeof(struct wr_block))
 #define BLOCK_LARGEST ((1u << WR_BLOCK_MAX_BITS) - sizeof(struct wr_block))
 
 void wr_sendq_init(struct wr_sendq *q)
@@ -36,13 +35,14 @@ static void append(struct wr_sendq *q, struct wr_chunk *first,
 static void free_chunk(const struct wr_sendq_memory *memory,
                        struct wr_chunk *chunk)
 {
-    const enum wr_chunk_kind kind = chunk->kind;
     weir_release_fn *release = NULL;
     void *release_arg = NULL;
 
-    if (kind == WR_CHUNK_COPY) {
-        wr_block_give(memory->blocks, chunk->block);
-    } else if (kind == WR_CHUNK_LEASE) {
+    if (chunk->kind == WR_CHUNK_COPY) {
+        wr_block_give(memory->blocks, wr_chunk_block(chunk));
+        return;
+    }
+    if (chunk->kind == WR_CHUNK_LEASE) {
         wr_lease_unref(chunk->lease);
     } else {
         release = chunk->release;
@@ -59,27 +59,26 @@ static size_t tail_room(const struct wr_sendq *q)
     if (!q->tail || q->tail->kind != WR_CHUNK_COPY) {
         return 0;
     }
-    return q->tail->block->capacity - q->tail->block->used;
+    const struct wr_block *block = wr_chunk_block(q->tail);
+    return block->capacity - block->used;
 }
 
 static struct wr_chunk *make_copy_chunk(const struct wr_sendq_memory *memory,
                                         size_t capacity)
 {
-    struct wr_chunk *chunk = wr_slab_take(memory->chunks);
-    if (!chunk) {
+    struct wr_block *block = wr_block_take(memory->blocks, capacity);
+    if (!block) {
         return NULL;
     }
-    chunk->kind = WR_CHUNK_COPY;
-    chunk->block = wr_block_take(memory->blocks, capacity);
-    if (!chunk->block) {
-        wr_slab_give(memory->chunks, chunk);
-        return NULL;
-    }
-    chunk->data = chunk->block->data;
+    struct wr_chunk *chunk = (struct wr_chunk *)(void *)block->data;
+    block->used = sizeof(*chunk);
+    *chunk = (struct wr_chunk){.kind = WR_CHUNK_COPY,
+                               .data = block->data + sizeof(*chunk)};
     return chunk;
 }
 
-/* A chain of empty chunks with room for @needed bytes, or NULL. */
+/* A chain of empty chunks with room for @needed bytes, or NULL. @capacity is
+ * the first block's, unless more is needed. */
 static struct wr_chunk *make_room(const struct wr_sendq_memory *memory,
                                   size_t needed, size_t capacity)
 {
@@ -87,12 +86,8 @@ static struct wr_chunk *make_room(const struct wr_sendq_memory *memory,
     struct wr_chunk **link = &first;
 
     while (needed > 0) {
-        if (capacity > BLOCK_LARGEST) {
-            capacity = BLOCK_LARGEST;
-        }
-        if (needed > capacity) {
-            capacity = needed < BLOCK_LARGEST ? needed : BLOCK_LARGEST;
-        }
+        capacity = (size_t)wr_max_u64(capacity, needed + sizeof(**link));
+        capacity = (size_t)wr_min_u64(capacity, BLOCK_LARGEST);
         struct wr_chunk *chunk = make_copy_chunk(memory, capacity);
         if (!chunk) {
             while (first) {
@@ -104,8 +99,8 @@ static struct wr_chunk *make_room(const struct wr_sendq_memory *memory,
         }
         *link = chunk;
         link = &chunk->next;
-        const size_t room = chunk->block->capacity;
-        needed -= needed < room ? needed : room;
+        const struct wr_block *block = wr_chunk_block(chunk);
+        needed -= (size_t)wr_min_u64(needed, block->capacity - block->used);
     }
     return first;
 }
@@ -118,7 +113,7 @@ static struct wr_chunk *fill(struct wr_chunk *chunk, const struct iovec *iov,
         const uint8_t *from = iov[i].iov_base;
         size_t left = iov[i].iov_len;
         while (left > 0) {
-            struct wr_block *block = chunk->block;
+            struct wr_block *block = wr_chunk_block(chunk);
             const size_t room = block->capacity - block->used;
             if (room == 0) {
                 chunk = chunk->next;
@@ -144,9 +139,9 @@ int wr_sendq_copy(struct wr_sendq *q, const struct wr_sendq_memory *memory,
 
     if (total > room) {
         const size_t capacity =
-            room > 0 || (start && start->kind == WR_CHUNK_COPY)
-                ? start->block->capacity * (size_t)2
-                : BLOCK_FIRST;
+            start && start->kind == WR_CHUNK_COPY
+                ? wr_chunk_block(start)->capacity * (size_t)2
+                : WR_BLOCK_SMALL;
         struct wr_chunk *first = make_room(memory, total - room, capacity);
         if (!first) {
             return -ENOMEM;
@@ -218,8 +213,8 @@ uint32_t wr_sendq_gather(const struct wr_sendq *q, struct iovec *iov,
     return count;
 }
 
-void wr_sendq_consume(struct wr_sendq *q, const struct wr_sendq_memory *memory,
-                      uint64_t bytes)
+void wr_sendq_consume_some(struct wr_sendq *q,
+                           const struct wr_sendq_memory *memory, uint64_t bytes)
 {
     wr_assert(bytes <= q->bytes);
     q->bytes -= bytes;

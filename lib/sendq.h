@@ -16,8 +16,10 @@
 
 #include "../include/weir/buffer.h"
 #include "../include/weir/transport.h"
+#include "../uring/check.h"
 #include "../uring/slab.h"
 
+#include <string.h>
 #include <sys/uio.h>
 
 enum wr_chunk_kind {
@@ -26,13 +28,13 @@ enum wr_chunk_kind {
     WR_CHUNK_LEASE,
 };
 
+/* A copied chunk lies at the start of the block that has its bytes. */
 struct wr_chunk {
     struct wr_chunk *next;
     const uint8_t *data; /* first byte that the kernel has not taken */
     size_t len;
     enum wr_chunk_kind kind;
     union {
-        struct wr_block *block;
         weir_lease *lease;
         struct {
             weir_release_fn *release;
@@ -79,11 +81,69 @@ int wr_sendq_lease(struct wr_sendq *q, const struct wr_sendq_memory *memory,
 uint32_t wr_sendq_gather(const struct wr_sendq *q, struct iovec *iov,
                          uint32_t max_count, uint64_t max_bytes);
 
-/* The kernel has taken the first @bytes. */
-void wr_sendq_consume(struct wr_sendq *q, const struct wr_sendq_memory *memory,
-                      uint64_t bytes);
+/* wr_sendq_consume() of anything but all of one copied chunk. */
+void wr_sendq_consume_some(struct wr_sendq *q,
+                           const struct wr_sendq_memory *memory,
+                           uint64_t bytes);
 
 /* Drops everything; nothing of it is in flight. */
 void wr_sendq_clear(struct wr_sendq *q, const struct wr_sendq_memory *memory);
+
+static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
+{
+    wr_assert(chunk->kind == WR_CHUNK_COPY);
+    return wr_container_of(chunk, struct wr_block, data);
+}
+
+/* wr_sendq_copy() of one piece: what most writes are, where most writes go. */
+static inline int wr_sendq_append(struct wr_sendq *q,
+                                  const struct wr_sendq_memory *memory,
+                                  const void *data, size_t len)
+{
+    struct wr_chunk *chunk = q->tail;
+    struct wr_block *block = NULL;
+
+    if (chunk && chunk->kind == WR_CHUNK_COPY) {
+        block = wr_chunk_block(chunk);
+    } else if (!chunk && len <= WR_BLOCK_SMALL - sizeof(*chunk) &&
+               (block = wr_block_take_small(memory->blocks))) {
+        chunk = (struct wr_chunk *)(void *)block->data;
+        block->used = sizeof(*chunk);
+        chunk->next = NULL;
+        chunk->data = block->data + sizeof(*chunk);
+        chunk->len = 0;
+        chunk->kind = WR_CHUNK_COPY;
+        q->head = chunk;
+        q->tail = chunk;
+    }
+    if (WR_LIKELY(block && len <= block->capacity - block->used)) {
+        memcpy(block->data + block->used, data, len);
+        block->used += (uint32_t)len;
+        chunk->len += len;
+        q->bytes += len;
+        return 0;
+    }
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
+                                .iov_len = len};
+    return wr_sendq_copy(q, memory, &piece, 1, len);
+}
+
+/* The kernel has taken the first @bytes. */
+static inline void wr_sendq_consume(struct wr_sendq *q,
+                                    const struct wr_sendq_memory *memory,
+                                    uint64_t bytes)
+{
+    struct wr_chunk *chunk = q->head;
+
+    if (WR_LIKELY(chunk && chunk == q->tail && chunk->len == bytes &&
+                  chunk->kind == WR_CHUNK_COPY)) {
+        q->head = NULL;
+        q->tail = NULL;
+        q->bytes = 0;
+        wr_block_give(memory->blocks, wr_chunk_block(chunk));
+        return;
+    }
+    wr_sendq_consume_some(q, memory, bytes);
+}
 
 #endif

@@ -81,6 +81,7 @@ static void lose(struct wr_sock *s)
     weir_loop *loop = s->t.loop;
 
     set_state(s, WR_SOCK_LOST);
+    s->account.tell_released = true; /* the last lease frees */
     wr_sock_times_free(s);
     wr_sock_drop_queue(s);
     wr_sock_free_into(s);
@@ -166,8 +167,9 @@ static bool should_end(struct wr_sock *s)
     switch (s->state) {
     case WR_SOCK_OPEN:
         /* What came before the error is delivered before the loss. */
-        return s->t.error != 0 && s->recv_state == WR_RECV_IDLE &&
-               !s->held_head && !s->eof_pending;
+        return s->t.error != 0 && wr_sock_has_read_all(s) &&
+               s->recv_state == WR_RECV_IDLE && !wr_sock_has_kept(s) &&
+               !s->eof_pending;
     case WR_SOCK_CLOSING:
         return advance_closing(s);
     case WR_SOCK_LINGERING:
@@ -279,6 +281,7 @@ static const struct wr_transport_ops sock_ops = {
     .name = "tcp",
     .can_write_eof = true,
     .write = wr_sock_write,
+    .writelines = wr_sock_writelines,
     .write_ref = wr_sock_write_ref,
     .write_lease = wr_sock_write_lease,
     .write_eof = wr_sock_write_eof,

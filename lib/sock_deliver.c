@@ -52,6 +52,7 @@ static void keep_first(struct wr_sock *s, weir_lease *lease)
 /* The rest of a lease that a buffered protocol did not want now. */
 static void keep_rest(struct wr_sock *s, weir_lease *lease, size_t fed)
 {
+    wr_lease_ref(lease);
     weir_lease *rest =
         wr_lease_slice(lease, lease->data + fed, (uint32_t)(lease->len - fed));
     if (!rest) {
@@ -62,28 +63,40 @@ static void keep_rest(struct wr_sock *s, weir_lease *lease, size_t fed)
     keep_first(s, rest);
 }
 
-/* Shows bytes to the protocol; gives the lease back. */
-static void deliver(struct wr_sock *s, weir_lease *lease)
+static void show_buffered(struct wr_sock *s, weir_lease *lease)
 {
     struct weir_buf buf = {
         .data = lease->data, .len = lease->len, .lease = lease};
+    const size_t fed = feed_buffered(s, buf.data, buf.len);
 
+    buf.data += fed;
+    buf.len -= fed;
+    if (buf.len == 0 || s->state != WR_SOCK_OPEN) {
+        return;
+    }
+    if (s->paused) {
+        keep_rest(s, lease, fed);
+        return;
+    }
+    int ret = wr_protocol_data(&s->t, &buf); /* it has been switched */
+    if (ret < 0) {
+        wr_sock_fail_callback(s, ret, "data_received");
+    }
+}
+
+/* Shows the bytes of a lease to the protocol, which may keep the lease. */
+static inline void show(struct wr_sock *s, weir_lease *lease)
+{
     if (WR_UNLIKELY(s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED)) {
-        const size_t fed = feed_buffered(s, buf.data, buf.len);
-        if (fed < buf.len && s->state == WR_SOCK_OPEN && s->paused) {
-            keep_rest(s, lease, fed);
-            return;
-        }
-        buf.data += fed;
-        buf.len -= fed;
+        show_buffered(s, lease);
+        return;
     }
-    if (buf.len > 0 && s->state == WR_SOCK_OPEN) {
-        int ret = wr_protocol_data(&s->t, &buf);
-        if (WR_UNLIKELY(ret < 0)) {
-            wr_sock_fail_callback(s, ret, "data_received");
-        }
+    const struct weir_buf buf = {
+        .data = lease->data, .len = lease->len, .lease = lease};
+    int ret = wr_protocol_data(&s->t, &buf);
+    if (WR_UNLIKELY(ret < 0)) {
+        wr_sock_fail_callback(s, ret, "data_received");
     }
-    wr_lease_unref(lease);
 }
 
 static void keep(struct wr_sock *s, weir_lease *lease)
@@ -150,7 +163,8 @@ static void deliver_into(struct wr_sock *s)
         wr_pool_lease_copy(&s->t.loop->pool, &s->account, buf, len);
     from.protocol->release_buffer(from.user, buf);
     if (lease) {
-        deliver(s, lease);
+        show(s, lease);
+        wr_lease_unref(lease);
     } else {
         wr_sock_lose_bytes(s);
     }
@@ -162,7 +176,9 @@ void wr_sock_deliver_held(struct wr_sock *s)
         deliver_into(s);
     }
     while (s->held_head && s->state == WR_SOCK_OPEN && !s->paused) {
-        deliver(s, pop_held(s));
+        weir_lease *lease = pop_held(s);
+        show(s, lease);
+        wr_lease_unref(lease);
     }
     if (s->eof_pending && !s->held_head && s->state == WR_SOCK_OPEN &&
         !s->paused) {
@@ -184,16 +200,20 @@ void wr_sock_received(struct wr_sock *s, weir_lease *lease)
     s->has_received = true;
     s->t.loop->counts.received_bytes += lease->len;
     wr_sock_note_received(s);
-    if (WR_UNLIKELY(s->state != WR_SOCK_OPEN)) {
-        wr_lease_unref(lease); /* lingering, or closed meanwhile */
+    if (WR_LIKELY(s->state == WR_SOCK_OPEN && !s->paused && !s->held_head)) {
+        show(s, lease);
+        wr_pool_end_borrow(lease);
         return;
     }
-    if (WR_LIKELY(!s->paused && !s->held_head)) {
-        deliver(s, lease);
-        return;
+    const bool wanted = s->state == WR_SOCK_OPEN;
+    if (wanted) {
+        wr_lease_ref(lease);
     }
-    keep(s, lease);
-    if (s->paused) {
+    wr_pool_end_borrow(lease);
+    if (wanted) {
+        keep(s, lease);
+    }
+    if (wanted && s->paused) {
         wr_sock_cancel_recv(s);
     }
 }
@@ -214,7 +234,7 @@ void wr_sock_received_eof(struct wr_sock *s)
     if (s->state != WR_SOCK_OPEN || s->t.error) {
         return; /* the kernel tells an error once, and then the end */
     }
-    if (s->paused || s->held_head) {
+    if (s->paused || wr_sock_has_kept(s)) {
         s->eof_pending = true;
     } else {
         deliver_eof(s);

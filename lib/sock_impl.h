@@ -67,6 +67,7 @@ struct wr_sock {
     bool has_received : 1;   /* set by the first bytes */
     bool is_drained : 1;     /* the last receive left nothing in the kernel */
     bool eof_seen : 1;       /* set by the receive that returned 0 */
+    bool recv_failed : 1;    /* set by the receive that returned an error */
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
     bool wants_credit : 1;   /* set when its own limit stopped an arm */
     bool write_eof : 1;      /* set by write_eof */
@@ -106,6 +107,15 @@ void wr_sock_advance(struct wr_sock *s);
 /* Drops everything and waits for the last operation; the loss comes later. */
 void wr_sock_end(struct wr_sock *s);
 
+/* The same at the end of a completion after which, mostly, nothing changes. */
+static inline void wr_sock_settle(struct wr_sock *s)
+{
+    if (WR_UNLIKELY(s->state != WR_SOCK_OPEN || s->t.error != 0 ||
+                    s->recv_state != WR_RECV_ARMED)) {
+        wr_sock_advance(s);
+    }
+}
+
 /* The connection is broken: remembers why. The end comes with advance. */
 void wr_sock_fail(struct wr_sock *s, int err, const char *what);
 
@@ -142,7 +152,8 @@ uint64_t wr_sock_starved_wait(const weir_loop *loop);
 
 /* sock_deliver.c */
 
-/* A receive brought bytes: in a lease, which is taken, or in `into`. */
+/* A receive brought bytes: in a borrowed lease, whose borrow it ends, or in
+ * `into`. */
 void wr_sock_received(struct wr_sock *s, weir_lease *lease);
 void wr_sock_received_into(struct wr_sock *s, size_t len);
 /* A receive brought the end of the stream. */
@@ -160,8 +171,9 @@ int wr_sock_set_protocol(weir_transport *t,
 
 /* sock_send.c */
 void wr_sock_send_init(struct wr_sock *s);
-int wr_sock_write(weir_transport *t, const struct iovec *iov, size_t count,
-                  size_t total);
+int wr_sock_write(weir_transport *t, const void *data, size_t len);
+int wr_sock_writelines(weir_transport *t, const struct iovec *iov, size_t count,
+                       size_t total);
 int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
                       weir_release_fn *release, void *arg);
 int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf);
@@ -186,6 +198,19 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
     return (s->state == WR_SOCK_CLOSING || s->state == WR_SOCK_LINGERING) &&
            s->times && s->times->limits.linger_ns != 0;
+}
+
+/* Were bytes received that the protocol has not seen? */
+static inline bool wr_sock_has_kept(const struct wr_sock *s)
+{
+    return s->held_head || (s->into && s->into->len > 0);
+}
+
+/* On a broken connection: is there nothing more to be had? What came before a
+ * reset can be read after it, unless nobody wants it. */
+static inline bool wr_sock_has_read_all(const struct wr_sock *s)
+{
+    return s->eof_seen || s->recv_failed || s->paused;
 }
 
 static inline void wr_sock_note_received(struct wr_sock *s)

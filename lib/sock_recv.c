@@ -60,7 +60,7 @@ const char *wr_sock_recv_state_name(const struct wr_sock *s)
 
 static enum flow flow_of(const struct wr_sock *s)
 {
-    if (WR_UNLIKELY(s->t.error != 0)) {
+    if (WR_UNLIKELY(s->t.error != 0 && wr_sock_has_read_all(s))) {
         return FLOW_CLOSING;
     }
     if (WR_UNLIKELY(s->state != WR_SOCK_OPEN)) {
@@ -130,6 +130,7 @@ static void arm(struct wr_sock *s)
     if (WR_UNLIKELY(credit == 0)) {
         if (s->account.held_bytes + WR_CREDIT_MIN > s->account.limit_bytes) {
             s->wants_credit = true;
+            s->account.tell_released = true;
         } else {
             starve(s);
         }
@@ -202,37 +203,50 @@ static void recv_failed(struct wr_sock *s, int err)
     case -EAGAIN:
         break; /* the table says what next */
     default:
+        s->recv_failed = true;
         wr_sock_fail(s, err, "receive");
+    }
+}
+
+/* What a completion without bytes in the pool says. */
+static void received_other(struct wr_sock *s, int32_t res, uint32_t flags)
+{
+    if (flags & WR_CQE_BUFFER) { /* used up with nothing in it */
+        wr_ignore(wr_pool_receive(&s->t.loop->pool, &s->account, 0, flags) !=
+                  NULL);
+    }
+    if (res > 0) {
+        wr_sock_received_into(s, (size_t)res);
+    } else if (res == 0) {
+        wr_sock_received_eof(s);
+    } else {
+        recv_failed(s, res);
     }
 }
 
 static void recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_sock *s = wr_container_of(op, struct wr_sock, recv_op);
-    weir_lease *lease = NULL;
 
-    if (!op->in_flight) {
+    if (WR_UNLIKELY(!(flags & WR_CQE_MORE))) {
         s->recv_state = WR_RECV_IDLE;
         s->is_drained = res > 0 && !(flags & WR_CQE_SOCK_NONEMPTY);
     }
-    if (flags & WR_CQE_BUFFER) {
-        lease = wr_pool_receive(&s->t.loop->pool, &s->account, res, flags);
-    }
-    if (WR_LIKELY(lease != NULL)) {
-        wr_sock_received(s, lease);
-    } else if (res > 0 && s->into && s->into->buf) {
-        wr_sock_received_into(s, (size_t)res);
-    } else if (res > 0) {
-        wr_sock_lose_bytes(s);
-    } else if (res == 0) {
-        wr_sock_received_eof(s);
+    if (WR_LIKELY(flags & WR_CQE_BUFFER && res > 0)) {
+        weir_lease *lease =
+            wr_pool_borrow(&s->t.loop->pool, &s->account, res, flags);
+        if (WR_LIKELY(lease != NULL)) {
+            wr_sock_received(s, lease);
+        } else {
+            wr_sock_lose_bytes(s);
+        }
     } else {
-        recv_failed(s, res);
+        received_other(s, res, flags);
     }
     if (WR_UNLIKELY(s->into != NULL) && !op->in_flight) {
         wr_sock_return_into(s);
     }
-    wr_sock_advance(s);
+    wr_sock_settle(s);
 }
 
 /* What the socket says when asked; 0 when there is no error. */
@@ -270,6 +284,7 @@ static void account_released(struct wr_account *account)
         wr_sock_free_if_unused(s);
     } else if (WR_UNLIKELY(s->wants_credit)) {
         s->wants_credit = false;
+        account->tell_released = false;
         wr_ready_push(&s->t.loop->ready, &s->step);
     }
 }

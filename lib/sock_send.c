@@ -11,34 +11,38 @@
 
 #define SEND_BYTES_MIN (256u << 10)
 
-static struct wr_sendq_memory memory_of(const struct wr_sock *s)
-{
-    weir_loop *loop = s->t.loop;
-
-    return (struct wr_sendq_memory){.blocks = &loop->blocks,
-                                    .chunks = &loop->chunks};
-}
-
-static void make_dirty(struct wr_sock *s)
+static inline void make_dirty(struct wr_sock *s)
 {
     if (!s->send_op.in_flight && !wr_list_is_linked(&s->sender.link)) {
         wr_list_push_back(&s->t.loop->dirty, &s->sender.link);
     }
 }
 
+static __attribute__((noinline)) void send_pieces(struct wr_sock *s,
+                                                  uint64_t most)
+{
+    struct iovec iov[WR_IOV_MAX];
+    const uint32_t count = wr_sendq_gather(&s->sendq, iov, WR_IOV_MAX, most);
+
+    wr_prep_sendv(&s->t.loop->uring, &s->send_op, s->fd, iov, count);
+}
+
 static void flush(struct wr_sender *sender)
 {
     struct wr_sock *s = wr_container_of(sender, struct wr_sock, sender);
-    struct iovec iov[WR_IOV_MAX];
+    const struct wr_chunk *head = s->sendq.head;
 
-    if (s->send_op.in_flight || s->t.error || s->state >= WR_SOCK_LINGERING ||
-        wr_sendq_is_empty(&s->sendq)) {
+    if (WR_UNLIKELY(s->send_op.in_flight || s->t.error ||
+                    s->state >= WR_SOCK_LINGERING || !head)) {
         return;
     }
-    const uint32_t count =
-        wr_sendq_gather(&s->sendq, iov, WR_IOV_MAX,
-                        wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN));
-    wr_prep_sendv(&s->t.loop->uring, &s->send_op, s->fd, iov, count);
+    const uint64_t most = wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN);
+    if (WR_LIKELY(head->len <= most && !head->next)) {
+        wr_prep_send(&s->t.loop->uring, &s->send_op, s->fd, head->data,
+                     head->len);
+    } else {
+        send_pieces(s, most);
+    }
 }
 
 void wr_sock_shut_when_sent(struct wr_sock *s)
@@ -51,20 +55,21 @@ void wr_sock_shut_when_sent(struct wr_sock *s)
     /* A peer that is gone already is found out by the receive. */
     if (err < 0 && err != -ENOTCONN) {
         wr_sock_fail(s, err, "shutdown");
+        wr_sock_end(s);
     }
 }
 
 static void took(struct wr_sock *s, uint32_t bytes)
 {
-    const struct wr_sendq_memory memory = memory_of(s);
     weir_loop *loop = s->t.loop;
 
     loop->counts.queued_bytes -= bytes;
     loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
-    wr_sendq_consume(&s->sendq, &memory, bytes);
-    if (s->state >= WR_SOCK_ENDING || s->t.error) {
-        return; /* a release callback ended it */
+    wr_sendq_consume(&s->sendq, &s->t.loop->send_memory, bytes);
+    if (WR_LIKELY(!s->t.writing_paused) || s->state >= WR_SOCK_ENDING ||
+        s->t.error) {
+        return; /* a release callback may have ended it */
     }
     s->in_resume = true;
     wr_transport_check_low(&s->t, s->sendq.bytes);
@@ -82,16 +87,19 @@ static void send_completed(struct wr_op *op, int32_t res, uint32_t flags)
         }
     } else if (res != -EINTR && res != -EAGAIN && res != -ECANCELED) {
         wr_sock_fail(s, res, "send");
+        /* What arrived before can still be read, and then the end. */
+        wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
     }
     if (s->t.error) {
         wr_sock_drop_queue(s);
     } else if (s->state < WR_SOCK_ENDING) {
         if (!wr_sendq_is_empty(&s->sendq)) {
             make_dirty(s);
+        } else if (WR_UNLIKELY(s->write_eof)) {
+            wr_sock_shut_when_sent(s);
         }
-        wr_sock_shut_when_sent(s);
     }
-    wr_sock_advance(s);
+    wr_sock_settle(s);
 }
 
 void wr_sock_send_init(struct wr_sock *s)
@@ -102,8 +110,7 @@ void wr_sock_send_init(struct wr_sock *s)
     s->sender.flush = flush;
 }
 
-/* May @len more bytes be written? */
-static int check_write(const struct wr_sock *s, size_t len)
+static int refuse_write(const struct wr_sock *s, size_t len)
 {
     wr_require(s->t.error == 0, -EPIPE);
     wr_require(s->state == WR_SOCK_OPEN ||
@@ -116,7 +123,18 @@ static int check_write(const struct wr_sock *s, size_t len)
     return 0;
 }
 
-static void queued(struct wr_sock *s, size_t len)
+/* May @len more bytes be written? */
+static inline int check_write(const struct wr_sock *s, size_t len)
+{
+    if (WR_LIKELY(s->state == WR_SOCK_OPEN && s->t.error == 0 &&
+                  !s->write_eof && len <= s->t.hard_limit_bytes &&
+                  s->sendq.bytes <= s->t.hard_limit_bytes - len)) {
+        return 0;
+    }
+    return refuse_write(s, len);
+}
+
+static inline void queued(struct wr_sock *s, size_t len)
 {
     s->t.loop->counts.queued_bytes += len;
     if (WR_UNLIKELY(s->times != NULL) && s->sendq.bytes == len) {
@@ -127,17 +145,32 @@ static void queued(struct wr_sock *s, size_t len)
     wr_transport_check_high(&s->t, s->sendq.bytes);
 }
 
-int wr_sock_write(weir_transport *t, const struct iovec *iov, size_t count,
-                  size_t total)
+int wr_sock_write(weir_transport *t, const void *data, size_t len)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    int err = check_write(s, len);
+    if (WR_UNLIKELY(err < 0 || len == 0)) {
+        return err;
+    }
+    err = wr_sendq_append(&s->sendq, &t->loop->send_memory, data, len);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    t->loop->counts.copied_by_write += len;
+    queued(s, len);
+    return 0;
+}
+
+int wr_sock_writelines(weir_transport *t, const struct iovec *iov, size_t count,
+                       size_t total)
 {
     struct wr_sock *s = wr_sock_of(t);
     int err = check_write(s, total);
-    if (WR_UNLIKELY(err < 0) || total == 0) {
+    if (err < 0 || total == 0) {
         return err;
     }
-    const struct wr_sendq_memory memory = memory_of(s);
-    err = wr_sendq_copy(&s->sendq, &memory, iov, count, total);
-    if (WR_UNLIKELY(err < 0)) {
+    err = wr_sendq_copy(&s->sendq, &t->loop->send_memory, iov, count, total);
+    if (err < 0) {
         return err;
     }
     t->loop->counts.copied_by_write += total;
@@ -153,10 +186,10 @@ int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
     if (err < 0 || len == 0) {
         return err;
     }
-    const struct wr_sendq_memory memory = memory_of(s);
     const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
                                 .iov_len = len};
-    err = wr_sendq_ref(&s->sendq, &memory, &piece, release, arg);
+    err =
+        wr_sendq_ref(&s->sendq, &s->t.loop->send_memory, &piece, release, arg);
     if (err < 0) {
         return err;
     }
@@ -171,8 +204,7 @@ int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf)
     if (err < 0 || buf->len == 0) {
         return err;
     }
-    const struct wr_sendq_memory memory = memory_of(s);
-    err = wr_sendq_lease(&s->sendq, &memory, buf);
+    err = wr_sendq_lease(&s->sendq, &s->t.loop->send_memory, buf);
     if (err < 0) {
         return err;
     }
@@ -209,9 +241,8 @@ bool wr_sock_end_send(struct wr_sock *s)
 
 void wr_sock_drop_queue(struct wr_sock *s)
 {
-    const struct wr_sendq_memory memory = memory_of(s);
 
     wr_assert(!s->send_op.in_flight);
     s->t.loop->counts.queued_bytes -= s->sendq.bytes;
-    wr_sendq_clear(&s->sendq, &memory);
+    wr_sendq_clear(&s->sendq, &s->t.loop->send_memory);
 }

@@ -79,7 +79,7 @@ static void read_pool(const weir_loop *loop, struct weir_loop_statistics *ret)
 
     ret->pool_bytes = (uint64_t)pool->buf_count * pool->buf_size;
     ret->buffers_posted = pool->posted_count;
-    ret->leases = pool->leases.used_count;
+    ret->leases = wr_pool_leases_out(pool);
     ret->held_bytes = pool->held_bytes;
     ret->starved = pool->starved_count;
     ret->copied_by_compaction = pool->copied_bytes;

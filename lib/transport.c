@@ -79,11 +79,8 @@ static inline void end_timing(weir_transport *t, uint64_t start_ns,
     }
 }
 
-void wr_transport_check_high(weir_transport *t, uint64_t depth)
+void wr_transport_pause(weir_transport *t)
 {
-    if (depth <= t->high_bytes || t->writing_paused) {
-        return;
-    }
     t->writing_paused = true;
     if (t->binding.protocol->pause_writing) {
         const uint64_t start_ns = start_timing(t);
@@ -92,11 +89,8 @@ void wr_transport_check_high(weir_transport *t, uint64_t depth)
     }
 }
 
-void wr_transport_check_low(weir_transport *t, uint64_t depth)
+void wr_transport_resume(weir_transport *t)
 {
-    if (!t->writing_paused || depth > t->low_bytes) {
-        return;
-    }
     t->writing_paused = false;
     if (t->binding.protocol->resume_writing) {
         const uint64_t start_ns = start_timing(t);
@@ -123,7 +117,7 @@ void wr_protocol_lost(weir_transport *t)
     }
 }
 
-int wr_protocol_data(weir_transport *t, const struct weir_buf *buf)
+int wr_protocol_data_timed(weir_transport *t, const struct weir_buf *buf)
 {
     if (!t->binding.protocol->data_received) {
         return 0;
@@ -174,9 +168,7 @@ int weir_transport_write(weir_transport *t, const void *data, size_t len)
     if (WR_UNLIKELY(err < 0)) {
         return err;
     }
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
-                                .iov_len = len};
-    return t->ops->write(t, &piece, 1, len);
+    return t->ops->write(t, data, len);
 }
 
 int weir_transport_writelines(weir_transport *t, const struct iovec *iov,
@@ -191,7 +183,7 @@ int weir_transport_writelines(weir_transport *t, const struct iovec *iov,
         wr_require(iov[i].iov_len <= SIZE_MAX - total, -EOVERFLOW);
         total += iov[i].iov_len;
     }
-    return t->ops->write(t, iov, count, total);
+    return t->ops->writelines(t, iov, count, total);
 }
 
 int weir_transport_write_ref(weir_transport *t, const void *data, size_t len,

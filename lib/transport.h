@@ -18,8 +18,9 @@
 struct wr_transport_ops {
     const char *name; /* "tcp" */
     bool can_write_eof;
-    int (*write)(weir_transport *t, const struct iovec *iov, size_t count,
-                 size_t total);
+    int (*write)(weir_transport *t, const void *data, size_t len);
+    int (*writelines)(weir_transport *t, const struct iovec *iov, size_t count,
+                      size_t total);
     int (*write_ref)(weir_transport *t, const void *data, size_t len,
                      weir_release_fn *release, void *arg);
     int (*write_lease)(weir_transport *t, const struct weir_buf *buf);
@@ -83,18 +84,43 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what);
 
 /* pause_writing when the depth is above the high mark, resume_writing when it
  * is at most the low mark; strictly in turn. */
-void wr_transport_check_high(weir_transport *t, uint64_t depth);
-void wr_transport_check_low(weir_transport *t, uint64_t depth);
+void wr_transport_pause(weir_transport *t);
+void wr_transport_resume(weir_transport *t);
+
+static inline void wr_transport_check_high(weir_transport *t, uint64_t depth)
+{
+    if (WR_UNLIKELY(depth > t->high_bytes && !t->writing_paused)) {
+        wr_transport_pause(t);
+    }
+}
+
+static inline void wr_transport_check_low(weir_transport *t, uint64_t depth)
+{
+    if (WR_UNLIKELY(t->writing_paused && depth <= t->low_bytes)) {
+        wr_transport_resume(t);
+    }
+}
 
 /* Calling the protocol. A missing entry gives 0. */
 void wr_protocol_made(weir_transport *t);
 void wr_protocol_lost(weir_transport *t);
-int wr_protocol_data(weir_transport *t, const struct weir_buf *buf);
+int wr_protocol_data_timed(weir_transport *t, const struct weir_buf *buf);
 int wr_protocol_eof(weir_transport *t);
 /* As get_buffer, and WEIR_ENOBUFFER when it offers nothing. */
 int wr_protocol_get_buffer(weir_transport *t, size_t hint, void **ret_buf,
                            size_t *ret_size);
 int wr_protocol_updated(weir_transport *t, size_t len);
+
+static inline int wr_protocol_data(weir_transport *t,
+                                   const struct weir_buf *buf)
+{
+    const struct weir_protocol *protocol = t->binding.protocol;
+
+    if (WR_UNLIKELY(t->loop->slow_callback_ns || !protocol->data_received)) {
+        return wr_protocol_data_timed(t, buf);
+    }
+    return protocol->data_received(t->binding.user, t, buf);
+}
 
 /* server.c: a connection of this server is about to be made known. */
 void wr_server_adopt(weir_server *server, weir_transport *t);

@@ -16,21 +16,6 @@
 #define POSTED_INC   10u
 #define POSTED_PLAIN 128u
 
-enum buf_state {
-    BUF_FREE,    /* on the stack */
-    BUF_POSTED,  /* the kernel may write to it beyond offset */
-    BUF_RETIRED, /* used up; leases may be out */
-};
-
-struct wr_pool_buf {
-    struct wr_pool_buf *next;
-    uint8_t *data;
-    uint32_t offset; /* bytes that the kernel has used */
-    uint32_t refs;   /* leases that point into it */
-    uint16_t id;
-    enum buf_state state;
-};
-
 int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
                  const struct wr_pool_options *options)
 {
@@ -64,8 +49,12 @@ bool wr_pool_fini(struct wr_pool *pool)
 {
     const struct weir_allocator *allocator = pool->uring->allocator;
 
-    if (pool->leases.used_count > 0) {
+    if (wr_pool_leases_out(pool) > 0) {
         return false;
+    }
+    if (pool->spare) {
+        wr_slab_give(&pool->leases, pool->spare);
+        pool->spare = NULL;
     }
     for (uint32_t i = 0; i < pool->buf_count; i++) {
         struct wr_pool_buf *buf = pool->bufs[i];
@@ -114,8 +103,8 @@ void wr_pool_post(struct wr_pool *pool)
         if (!buf) {
             break;
         }
-        wr_assert(buf->state == BUF_FREE && buf->refs == 0);
-        buf->state = BUF_POSTED;
+        wr_assert(buf->state == WR_BUF_FREE && buf->refs == 0);
+        buf->state = WR_BUF_POSTED;
         buf->offset = 0;
         pool->posted_count++;
         wr_ring_provide_buffer(pool->uring->ring, buf->data, pool->buf_size,
@@ -124,56 +113,84 @@ void wr_pool_post(struct wr_pool *pool)
     wr_ring_commit_buffers(pool->uring->ring);
 }
 
-static void free_if_unused(struct wr_pool *pool, struct wr_pool_buf *buf)
+/* The memory of a completed receive; the kernel may have let go of it. */
+static struct wr_pool_buf *take_bytes(struct wr_pool *pool, uint32_t len,
+                                      uint32_t flags, const uint8_t **ret_data)
 {
-    if (buf->state == BUF_RETIRED && buf->refs == 0) {
-        buf->state = BUF_FREE;
-        buf->next = pool->free_list;
-        pool->free_list = buf;
+    const uint32_t id = flags >> WR_CQE_BUFFER_SHIFT;
+    wr_check(id < pool->buf_count);
+    struct wr_pool_buf *buf = pool->bufs[id];
+    wr_check(buf->state == WR_BUF_POSTED);
+    wr_check(len <= pool->buf_size - buf->offset);
+
+    *ret_data = buf->data + buf->offset;
+    buf->offset += len;
+    if (WR_UNLIKELY(!(flags & WR_CQE_BUF_MORE))) {
+        buf->state = WR_BUF_RETIRED;
+        pool->posted_count--;
     }
+    return buf;
 }
 
-static weir_lease *make_lease(struct wr_pool *pool, struct wr_account *account,
-                              const uint8_t *data, uint32_t len)
+/* A lease of which pool, parent and block are set. */
+static weir_lease *take_spare(struct wr_pool *pool)
 {
-    weir_lease *lease = wr_slab_take(&pool->leases);
-    if (!lease) {
+    weir_lease *lease = pool->spare;
+    if (WR_LIKELY(lease != NULL)) {
+        pool->spare = NULL;
+        return lease;
+    }
+    lease = wr_slab_take(&pool->leases);
+    if (lease) {
+        lease->pool = pool;
+    }
+    return lease;
+}
+
+static void charge(weir_lease *lease)
+{
+    lease->account->held_bytes += lease->len;
+    lease->account->lease_count++;
+    lease->pool->held_bytes += lease->len;
+}
+
+weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
+                           int32_t res, uint32_t flags)
+{
+    const uint8_t *data;
+    struct wr_pool_buf *buf = take_bytes(pool, (uint32_t)res, flags, &data);
+    weir_lease *lease = take_spare(pool);
+    if (WR_UNLIKELY(!lease)) {
+        wr_pool_free_if_unused(pool, buf);
         return NULL;
     }
     lease->data = data;
-    lease->len = len;
+    lease->len = (uint32_t)res;
     lease->refs = 1;
+    lease->buf = buf;
     lease->account = account;
-    lease->pool = pool;
-    account->held_bytes += len;
-    account->lease_count++;
-    pool->held_bytes += len;
+    buf->refs++;
     return lease;
+}
+
+void wr_pool_keep_borrowed(weir_lease *lease)
+{
+    charge(lease);
+    wr_lease_unref(lease);
 }
 
 weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
                             int32_t res, uint32_t flags)
 {
-    const uint32_t id = flags >> WR_CQE_BUFFER_SHIFT;
-    wr_check(id < pool->buf_count);
-    struct wr_pool_buf *buf = pool->bufs[id];
-    const uint32_t len = res > 0 ? (uint32_t)res : 0;
-    wr_check(buf->state == BUF_POSTED);
-    wr_check(len <= pool->buf_size - buf->offset);
-
-    const uint8_t *data = buf->data + buf->offset;
-    buf->offset += len;
-    if (!(flags & WR_CQE_BUF_MORE)) {
-        buf->state = BUF_RETIRED;
-        pool->posted_count--;
-    }
-    weir_lease *lease = len > 0 ? make_lease(pool, account, data, len) : NULL;
-    if (!lease) {
-        free_if_unused(pool, buf);
+    if (res <= 0) {
+        const uint8_t *data;
+        wr_pool_free_if_unused(pool, take_bytes(pool, 0, flags, &data));
         return NULL;
     }
-    lease->buf = buf;
-    buf->refs++;
+    weir_lease *lease = wr_pool_borrow(pool, account, res, flags);
+    if (lease) {
+        charge(lease);
+    }
     return lease;
 }
 
@@ -182,17 +199,22 @@ weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
 {
     wr_assert(len > 0 && len <= UINT32_MAX);
     struct wr_block *block = wr_block_take(pool->blocks, len);
-    if (!block) {
+    weir_lease *lease = block ? wr_slab_take(&pool->leases) : NULL;
+    if (!lease) {
+        if (block) {
+            wr_block_give(pool->blocks, block);
+        }
         return NULL;
     }
     memcpy(block->data, data, len);
-    weir_lease *lease = make_lease(pool, account, block->data, (uint32_t)len);
-    if (!lease) {
-        wr_block_give(pool->blocks, block);
-        return NULL;
-    }
-    lease->block = block;
     pool->copied_bytes += len;
+    lease->data = block->data;
+    lease->len = (uint32_t)len;
+    lease->refs = 1;
+    lease->block = block;
+    lease->account = account;
+    lease->pool = pool;
+    charge(lease);
     return lease;
 }
 
@@ -255,18 +277,27 @@ void wr_lease_compact(weir_lease *lease)
     lease->data = block->data;
     lease->block = block;
     lease->buf->refs--;
-    free_if_unused(lease->pool, lease->buf);
+    wr_pool_free_if_unused(lease->pool, lease->buf);
     lease->buf = NULL;
 }
 
-static void release(weir_lease *lease)
+void wr_lease_release(weir_lease *lease)
 {
     struct wr_pool *pool = lease->pool;
-    struct wr_account *account = lease->account;
+    weir_lease *parent = lease->parent;
 
-    if (lease->buf) {
+    if (WR_UNLIKELY(parent != NULL)) {
+        wr_slab_give(&pool->leases, lease);
+        lease = parent;
+        wr_assert(lease->refs > 0 && !lease->parent);
+        if (--lease->refs > 0) {
+            return;
+        }
+    }
+    struct wr_account *account = lease->account;
+    if (WR_LIKELY(lease->buf != NULL)) {
         lease->buf->refs--;
-        free_if_unused(pool, lease->buf);
+        wr_pool_free_if_unused(pool, lease->buf);
     } else {
         wr_block_give(pool->blocks, lease->block);
     }
@@ -274,23 +305,7 @@ static void release(weir_lease *lease)
     account->lease_count--;
     pool->held_bytes -= lease->len;
     wr_slab_give(&pool->leases, lease);
-    account->released(account); /* may free the account */
-}
-
-void wr_lease_unref(weir_lease *lease)
-{
-    wr_assert(lease->refs > 0);
-    if (--lease->refs > 0) {
-        return;
+    if (WR_UNLIKELY(account->tell_released)) {
+        account->released(account); /* may free the account */
     }
-    weir_lease *parent = lease->parent;
-    if (parent) {
-        wr_slab_give(&lease->pool->leases, lease);
-        lease = parent;
-        wr_assert(lease->refs > 0 && !lease->parent);
-        if (--lease->refs > 0) {
-            return;
-        }
-    }
-    release(lease);
 }

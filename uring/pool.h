@@ -34,10 +34,25 @@
 /* Remainders shorter than this are copied rather than pin a buffer. */
 #define WR_COMPACT_BELOW (4u << 10)
 
-struct wr_pool_buf;
+enum wr_pool_buf_state {
+    WR_BUF_FREE,    /* on the stack */
+    WR_BUF_POSTED,  /* the kernel may write to it beyond offset */
+    WR_BUF_RETIRED, /* used up; leases may be out */
+};
+
+struct wr_pool_buf {
+    struct wr_pool_buf *next;
+    uint8_t *data;
+    uint32_t offset; /* bytes that the kernel has used */
+    uint32_t refs;   /* leases that point into it */
+    uint16_t id;
+    enum wr_pool_buf_state state;
+};
+
 struct wr_account;
 
-/* Bytes went back to the account: it may have credit again. */
+/* Bytes went back to an account that asked to be told: it may have credit
+ * again, or nobody may need it any more. */
 typedef void wr_account_released_fn(struct wr_account *account);
 
 /* What one connection holds of the pool. Embedded in its owner, which lives
@@ -46,6 +61,7 @@ struct wr_account {
     uint64_t held_bytes;
     uint64_t limit_bytes;
     uint32_t lease_count;
+    bool tell_released; /* set and cleared by the owner */
     wr_account_released_fn *released;
 };
 
@@ -66,6 +82,7 @@ struct wr_pool {
     struct wr_pool_buf **bufs; /* by buffer id */
     struct wr_pool_buf *free_list;
     struct wr_slab leases;
+    weir_lease *spare; /* for the next borrow, so that none is taken */
     struct wr_blocks *blocks;
     uint64_t held_bytes;
     uint64_t limit_bytes;   /* of what accounts may hold together */
@@ -95,11 +112,26 @@ bool wr_pool_fini(struct wr_pool *pool);
  * found none. */
 void wr_pool_post(struct wr_pool *pool);
 
+static inline uint64_t wr_pool_leases_out(const struct wr_pool *pool)
+{
+    return pool->leases.used_count - (pool->spare ? 1 : 0);
+}
+
 /* Can a receive that is armed now expect a buffer? */
 static inline bool wr_pool_has_posted(const struct wr_pool *pool)
 {
     return pool->posted_count > 0;
 }
+
+/* The bytes of a completed receive, @res > 0 of them, as a lease for the time
+ * of a callback: one reference, charged to nobody. NULL when there is no memory
+ * for the lease (the bytes are lost). wr_pool_end_borrow() follows before the
+ * next completion is looked at. */
+weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
+                           int32_t res, uint32_t flags);
+
+/* Somebody keeps it: charges it. The reference of the borrow ends. */
+void wr_pool_keep_borrowed(weir_lease *lease);
 
 /* The bytes of a completed receive as a lease with one reference, charged to
  * @account; NULL when there is no memory for the lease (the bytes are lost).
@@ -132,6 +164,38 @@ static inline void wr_lease_ref(weir_lease *lease)
     lease->refs++;
 }
 
-void wr_lease_unref(weir_lease *lease);
+/* The last reference is gone. */
+void wr_lease_release(weir_lease *lease);
+
+static inline void wr_lease_unref(weir_lease *lease)
+{
+    wr_assert(lease->refs > 0);
+    if (--lease->refs == 0) {
+        wr_lease_release(lease);
+    }
+}
+
+static inline void wr_pool_free_if_unused(struct wr_pool *pool,
+                                          struct wr_pool_buf *buf)
+{
+    if (WR_UNLIKELY(buf->state == WR_BUF_RETIRED && buf->refs == 0)) {
+        buf->state = WR_BUF_FREE;
+        buf->next = pool->free_list;
+        pool->free_list = buf;
+    }
+}
+
+/* The callback is over. Mostly nobody kept the bytes, and nothing was done for
+ * the lease that would have to be undone. */
+static inline void wr_pool_end_borrow(weir_lease *lease)
+{
+    if (WR_UNLIKELY(lease->refs > 1)) {
+        wr_pool_keep_borrowed(lease);
+        return;
+    }
+    lease->buf->refs--;
+    wr_pool_free_if_unused(lease->pool, lease->buf);
+    lease->pool->spare = lease;
+}
 
 #endif

@@ -16,23 +16,6 @@
 
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WR_HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WR_HAS_ASAN 1
-#endif
-#endif
-
-#ifdef WR_HAS_ASAN
-#include <sanitizer/asan_interface.h>
-#define poison(ptr, size)   ASAN_POISON_MEMORY_REGION(ptr, size)
-#define unpoison(ptr, size) ASAN_UNPOISON_MEMORY_REGION(ptr, size)
-#else
-#define poison(ptr, size)   ((void)0)
-#define unpoison(ptr, size) ((void)0)
-#endif
-
 #define OBJECT_ALIGN      16u
 #define CHUNK_BYTES       (16u << 10)
 #define CHUNK_OBJECTS_MIN 4u
@@ -61,8 +44,7 @@ static size_t chunk_size(const struct wr_slab *slab)
            (size_t)slab->per_chunk * slab->object_size;
 }
 
-/* Takes one more chunk from the allocator; false when there is no memory. */
-static bool add_chunk(struct wr_slab *slab)
+bool wr_slab_grow(struct wr_slab *slab)
 {
     struct wr_slab_chunk *chunk = wr_alloc(slab->allocator, chunk_size(slab));
     if (!chunk) {
@@ -77,7 +59,7 @@ static bool add_chunk(struct wr_slab *slab)
         void *object = chunk->objects + (size_t)(i - 1) * slab->object_size;
         *(void **)object = slab->free_list;
         slab->free_list = object;
-        poison(object, slab->object_size);
+        WR_POISON(object, slab->object_size);
     }
     return true;
 }
@@ -97,23 +79,8 @@ void wr_slab_init(struct wr_slab *slab, const struct weir_allocator *allocator,
 
 void *wr_slab_take(struct wr_slab *slab)
 {
-    if (WR_UNLIKELY(!slab->free_list) && !add_chunk(slab)) {
-        return NULL;
-    }
-    void *object = slab->free_list;
-    unpoison(object, slab->object_size);
-    slab->free_list = *(void **)object;
-    slab->used_count++;
-    return memset(object, 0, slab->object_size);
-}
-
-void wr_slab_give(struct wr_slab *slab, void *object)
-{
-    wr_assert(slab->used_count > 0);
-    slab->used_count--;
-    *(void **)object = slab->free_list;
-    slab->free_list = object;
-    poison(object, slab->object_size);
+    void *object = wr_slab_take_raw(slab);
+    return object ? memset(object, 0, slab->object_size) : NULL;
 }
 
 void wr_slab_fini(struct wr_slab *slab)
@@ -122,7 +89,7 @@ void wr_slab_fini(struct wr_slab *slab)
     while (slab->chunks) {
         struct wr_slab_chunk *chunk = slab->chunks;
         slab->chunks = chunk->next;
-        unpoison(chunk, chunk_size(slab));
+        WR_UNPOISON(chunk, chunk_size(slab));
         wr_free(slab->allocator, chunk, chunk_size(slab));
     }
     slab->free_list = NULL;
@@ -186,7 +153,7 @@ struct wr_block *wr_block_take(struct wr_blocks *blocks, size_t min_capacity)
     return block;
 }
 
-void wr_block_give(struct wr_blocks *blocks, struct wr_block *block)
+void wr_block_return(struct wr_blocks *blocks, struct wr_block *block)
 {
     size_t size = block_size(block);
     unsigned class = class_of(size);

@@ -15,8 +15,27 @@
 #define WEIR_URING_SLAB_H
 
 #include "../include/weir/base.h"
+#include "check.h"
 
 #include <stdint.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WR_HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WR_HAS_ASAN 1
+#endif
+#endif
+
+/* To the sanitizer a whole chunk is one live allocation. */
+#ifdef WR_HAS_ASAN
+#include <sanitizer/asan_interface.h>
+#define WR_POISON(ptr, size)   ASAN_POISON_MEMORY_REGION(ptr, size)
+#define WR_UNPOISON(ptr, size) ASAN_UNPOISON_MEMORY_REGION(ptr, size)
+#else
+#define WR_POISON(ptr, size)   ((void)0)
+#define WR_UNPOISON(ptr, size) ((void)0)
+#endif
 
 struct wr_slab_chunk;
 
@@ -33,10 +52,33 @@ struct wr_slab {
 void wr_slab_init(struct wr_slab *slab, const struct weir_allocator *allocator,
                   size_t object_size);
 
+/* Takes one more chunk from the allocator; false when there is no memory. */
+bool wr_slab_grow(struct wr_slab *slab);
+
+/* An object with whatever is in it, or NULL when there is no memory. */
+static inline void *wr_slab_take_raw(struct wr_slab *slab)
+{
+    if (WR_UNLIKELY(!slab->free_list) && !wr_slab_grow(slab)) {
+        return NULL;
+    }
+    void *object = slab->free_list;
+    WR_UNPOISON(object, slab->object_size);
+    slab->free_list = *(void **)object;
+    slab->used_count++;
+    return object;
+}
+
 /* A zeroed object, or NULL when there is no memory. */
 void *wr_slab_take(struct wr_slab *slab);
 
-void wr_slab_give(struct wr_slab *slab, void *object);
+static inline void wr_slab_give(struct wr_slab *slab, void *object)
+{
+    wr_assert(slab->used_count > 0);
+    slab->used_count--;
+    *(void **)object = slab->free_list;
+    slab->free_list = object;
+    WR_POISON(object, slab->object_size);
+}
 
 /* All objects must have been given back. */
 void wr_slab_fini(struct wr_slab *slab);
@@ -68,7 +110,49 @@ void wr_blocks_init(struct wr_blocks *blocks,
  * of two up to 64 KiB), used = 0, next = NULL; or NULL. */
 struct wr_block *wr_block_take(struct wr_blocks *blocks, size_t min_capacity);
 
-void wr_block_give(struct wr_blocks *blocks, struct wr_block *block);
+/* wr_block_give() beyond the small class. */
+void wr_block_return(struct wr_blocks *blocks, struct wr_block *block);
+
+/* The class that small writes use, 4 KiB with the header, without the search
+ * for it. As above in all else. */
+#define WR_BLOCK_SMALL_BITS  12u
+#define WR_BLOCK_SMALL_CLASS (WR_BLOCK_SMALL_BITS - WR_BLOCK_MIN_BITS)
+#define WR_BLOCK_SMALL       ((1u << WR_BLOCK_SMALL_BITS) - sizeof(struct wr_block))
+/* A page guard finds nothing in a block that is used again at once. */
+#ifdef WR_GUARD
+#define WR_BLOCK_SMALL_KEPT 0u
+#else
+#define WR_BLOCK_SMALL_KEPT (WR_BLOCK_KEPT_BYTES >> WR_BLOCK_SMALL_BITS)
+#endif
+
+static inline struct wr_block *wr_block_take_small(struct wr_blocks *blocks)
+{
+    struct wr_block *block = blocks->kept[WR_BLOCK_SMALL_CLASS];
+    if (WR_UNLIKELY(!block)) {
+        return wr_block_take(blocks, WR_BLOCK_SMALL);
+    }
+    blocks->kept[WR_BLOCK_SMALL_CLASS] = block->next;
+    blocks->kept_count[WR_BLOCK_SMALL_CLASS]--;
+    blocks->used_bytes += WR_BLOCK_SMALL;
+    block->next = NULL;
+    block->used = 0;
+    return block;
+}
+
+static inline void wr_block_give(struct wr_blocks *blocks,
+                                 struct wr_block *block)
+{
+    if (WR_UNLIKELY(block->capacity != WR_BLOCK_SMALL ||
+                    blocks->kept_count[WR_BLOCK_SMALL_CLASS] >=
+                        WR_BLOCK_SMALL_KEPT)) {
+        wr_block_return(blocks, block);
+        return;
+    }
+    blocks->used_bytes -= WR_BLOCK_SMALL;
+    block->next = blocks->kept[WR_BLOCK_SMALL_CLASS];
+    blocks->kept[WR_BLOCK_SMALL_CLASS] = block;
+    blocks->kept_count[WR_BLOCK_SMALL_CLASS]++;
+}
 
 /* All blocks must have been given back. */
 void wr_blocks_fini(struct wr_blocks *blocks);

@@ -48,6 +48,8 @@ static struct conn conns[CONN_MAX];
 static int conn_count;
 static struct got gots[LEASE_MAX];
 static int got_count;
+/* When set, bytes are borrowed and this is the callback. */
+static void (*in_borrow)(struct conn *conn, weir_lease *lease);
 
 static inline uint8_t byte_of(const struct conn *conn, uint64_t position)
 {
@@ -66,12 +68,29 @@ static inline void check_lease(const struct got *got)
     }
 }
 
+/* As a protocol sees them: for the time of a callback. */
+static inline void borrow(struct conn *conn, int32_t res, uint32_t flags)
+{
+    weir_lease *lease = wr_pool_borrow(&pool, &conn->account, res, flags);
+    if (lease) {
+        const struct got got = {lease, conn, conn->received};
+        check_lease(&got);
+        in_borrow(conn, lease);
+        wr_pool_end_borrow(lease);
+    }
+    conn->received += (uint64_t)res;
+}
+
 static inline void completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct conn *conn = wr_container_of(op, struct conn, op);
 
     conn->last_res = res;
     if (!(flags & WR_CQE_BUFFER)) {
+        return;
+    }
+    if (in_borrow && res > 0) {
+        borrow(conn, res, flags);
         return;
     }
     weir_lease *lease = wr_pool_receive(&pool, &conn->account, res, flags);
@@ -107,6 +126,7 @@ static inline void pool_start(const struct fake_options *options,
     cr_assert_eq(wr_ring_enable(uring.ring), 0);
     cr_assert_eq(wr_pool_init(&pool, &uring, &pool_options), 0);
     conn_count = got_count = 0;
+    in_borrow = NULL;
 }
 
 static inline struct conn *add_conn(uint64_t limit_bytes)
@@ -115,6 +135,7 @@ static inline struct conn *add_conn(uint64_t limit_bytes)
     memset(conn, 0, sizeof(*conn));
     wr_op_init(&conn->op, completed);
     conn->account.limit_bytes = limit_bytes;
+    conn->account.tell_released = true;
     conn->account.released = account_released;
     conn->fd = fake_connected_fd(&conn->peer);
     cr_assert_geq(conn->fd, FAKE_FIRST_FD);

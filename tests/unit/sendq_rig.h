@@ -17,8 +17,10 @@
 #include <errno.h>
 
 #define VECTOR_MAX 4096u
-#define FIRST_ROOM (4096u - sizeof(struct wr_block))
-#define LARGE_ROOM (65536u - sizeof(struct wr_block))
+/* What the smallest and the largest block of copies have room for. */
+#define OVERHEAD   (sizeof(struct wr_block) + sizeof(struct wr_chunk))
+#define FIRST_ROOM (4096u - OVERHEAD)
+#define LARGE_ROOM (65536u - OVERHEAD)
 
 static struct unit_allocator allocator;
 static struct wr_slab chunks;
@@ -82,7 +84,7 @@ static inline uint8_t *next_bytes(size_t len)
     return bytes;
 }
 
-/* ---- the three ways to write ---- */
+/* ---- the ways to write ---- */
 
 /* One write of @len bytes in pieces of all sizes, empty ones among them. */
 static inline int copy(size_t len)
@@ -95,6 +97,19 @@ static inline int copy(size_t len)
     };
     int err = wr_sendq_copy(&queue, &memory, iov, 3, len);
     memset(bytes, 0xee, len); /* a copy was made, or nothing */
+    free(bytes);
+    if (err == 0) {
+        written += len;
+    }
+    return err;
+}
+
+/* The same in one piece, as most writes are. */
+static inline int append_one(size_t len)
+{
+    uint8_t *bytes = next_bytes(len);
+    int err = wr_sendq_append(&queue, &memory, bytes, len);
+    memset(bytes, 0xee, len);
     free(bytes);
     if (err == 0) {
         written += len;
@@ -212,6 +227,9 @@ enum step {
     COPY_FIRST_ROOM,
     COPY_FIRST_ROOM_AND_1,
     COPY_LARGE,
+    APPEND_1,
+    APPEND_FIRST_ROOM,
+    APPEND_FIRST_ROOM_AND_1,
     REF_5,
     REF_70000,
     LEASE_7,
@@ -239,6 +257,12 @@ static inline int do_step(enum step step)
         return copy(FIRST_ROOM + 1);
     case COPY_LARGE:
         return copy(LARGE_ROOM + 300);
+    case APPEND_1:
+        return append_one(1);
+    case APPEND_FIRST_ROOM:
+        return append_one(FIRST_ROOM);
+    case APPEND_FIRST_ROOM_AND_1:
+        return append_one(FIRST_ROOM + 1);
     case REF_5:
         return ref(5);
     case REF_70000:
