@@ -179,6 +179,21 @@ UNIT(time_outs, writing_does_not_put_the_read_limit_off)
     }
 }
 
+UNIT(time_outs, resuming_what_is_not_paused_does_not_put_it_off_either)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+        set(&rig, (struct weir_timeouts){.read_ns = 50 * RIG_MS});
+        while (rig.lost_count == 0 && rig_now_ns() < until_ns) {
+            expect_eq(weir_transport_resume_reading(rig.t), 0);
+            rig_turn_for(&rig, RIG_MS);
+        }
+
+        expect_eq(rig.lost_err, WEIR_EREADTIMEOUT);
+    }
+}
+
 UNIT(time_outs, the_read_limit_rests_while_paused_and_starts_anew)
 {
     struct rig rig = {0};
