@@ -135,6 +135,51 @@ UNIT(buffered, the_promised_memory_comes_back_after_a_reset)
     }
 }
 
+static bool has_come(void *arg)
+{
+    return rig_statistics(arg).received_bytes >= 100;
+}
+
+static bool is_broken(void *arg)
+{
+    return weir_transport_error(((struct rig *)arg)->t) < 0;
+}
+
+static void reset_while_paused(bool promises)
+{
+    struct rig rig = make_rig(promises);
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        expect_eq(weir_transport_pause_reading(rig.t), 0);
+        rig_peer_send(&rig, 100);
+        rig_wait(&rig, has_come);
+        rig_peer_reset(&rig);
+        rig_wait(&rig, is_broken);
+        rig_turns(&rig, 3);
+        expect_eq(rig.lost_count, 0);
+
+        expect_eq(weir_transport_resume_reading(rig.t), 0);
+        rig_wait_lost(&rig);
+
+        expect_events(&rig, "made data lost");
+        expect_eq(rig.received, 100);
+        expect_eq(rig.lost_err, -ECONNRESET);
+        expect(!buffered.out);
+    }
+}
+
+UNIT(buffered, bytes_kept_before_a_reset_are_told_before_it)
+{
+    reset_while_paused(false);
+}
+
+UNIT(buffered, bytes_kept_in_place_before_a_reset_are_told_before_it)
+{
+    reset_while_paused(true);
+}
+
 static void pause_and_resume(bool promises)
 {
     struct rig rig = make_rig(promises);
