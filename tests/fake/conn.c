@@ -124,6 +124,11 @@ static bool fin_arrived(const struct fake_end *end)
     return end->in.fin && end->in.len <= end->in.recv_size;
 }
 
+bool fake_end_has_ended(const struct fake_end *end)
+{
+    return end->in.fin && end->in.len == 0;
+}
+
 ssize_t fake_end_recv(struct fake_end *end, void *buf, size_t len)
 {
     uint32_t taken = pipe_pop(&end->in, buf, len);
@@ -503,6 +508,11 @@ size_t fake_waiting_bytes(int fd)
 size_t fake_room_bytes(int fd)
 {
     return fake_end_writable(end_at(fd));
+}
+
+bool fake_has_ended(int fd)
+{
+    return fake_end_has_ended(end_at(fd));
 }
 
 void fake_peer_close(struct fake_peer *peer)

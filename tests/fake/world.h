@@ -134,6 +134,8 @@ ssize_t fake_end_recv(struct fake_end *end, void *buf, size_t len);
 ssize_t fake_end_send(struct fake_end *end, const void *buf, size_t len);
 size_t fake_end_readable(const struct fake_end *end);
 size_t fake_end_writable(const struct fake_end *end);
+/* A FIN has arrived and nothing is before it. */
+bool fake_end_has_ended(const struct fake_end *end);
 /* Bits of poll(2). */
 uint32_t fake_end_poll(const struct fake_end *end);
 uint32_t fake_end_unacked(const struct fake_end *end);

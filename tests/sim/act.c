@@ -81,6 +81,8 @@ void sim_limit(struct sim_conn *conn)
                       ? WEIR_DEFAULT
                       : (int64_t)fake_random((uint64_t)high + 1);
     conn->marks_moved = true;
+    conn->moved_ns = fake_now();
+    conn->idle_ns = limits.idle_ns;
     sim_enter_api(true);
     int err = weir_transport_set_timeouts(conn->t, &limits);
     if (err == 0) {
@@ -145,7 +147,7 @@ static void toggle_reading(struct sim_conn *conn)
         weir_transport_resume_reading(conn->t);
     } else {
         weir_transport_pause_reading(conn->t);
-        conn->reading_paused = !weir_transport_is_closing(conn->t);
+        conn->reading_paused = !conn->close_asked && !conn->abort_asked;
     }
     if (conn->reading_paused && weir_transport_is_reading(conn->t)) {
         fake_fail("connection %u: reading while it is paused", conn->id);
@@ -239,6 +241,8 @@ static void act(void *arg)
     }
     if (!weir_transport_is_closing(conn->t)) {
         act_rarely(conn);
+    } else if (conn->reading_paused) {
+        toggle_reading(conn); /* the loss waits for what was kept */
     }
     schedule_next(conn);
     sim.in_callback = false;

@@ -11,6 +11,7 @@
 #include "weir/error.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,7 @@ static void act_inside(struct sim_conn *conn)
         sim_enter_api(false);
         weir_transport_pause_reading(conn->t);
         sim_leave_api();
-        conn->reading_paused = !weir_transport_is_closing(conn->t);
+        conn->reading_paused = !conn->close_asked && !conn->abort_asked;
         sim_act_soon(conn, fake_random(20 * SIM_MS));
         break;
     case 7:
@@ -206,9 +207,10 @@ static void connection_lost(void *user, weir_transport *t, int err)
     conn->state = SIM_LOST;
     conn->lost_err = err;
     sim.lost_count++;
-    if (err != weir_transport_error(t) || err > 0) {
-        fake_fail("connection %u: lost with %d, error %d", conn->id, err,
-                  weir_transport_error(t));
+    if (err != weir_transport_error(t) || err > 0 ||
+        (conn->first_err != 0 && err != conn->first_err)) {
+        fake_fail("connection %u: lost with %d, error %d, %d at first",
+                  conn->id, err, weir_transport_error(t), conn->first_err);
     }
     if (err == 0) {
         bool asked = conn->close_asked || conn->abort_asked || conn->eof;
@@ -249,7 +251,7 @@ static void pause_writing(void *user, weir_transport *t)
     conn->marks_moved = false;
     if (conn->minds_marks && conn->mode == SIM_ECHO && !conn->reading_paused) {
         weir_transport_pause_reading(t);
-        conn->reading_paused = !weir_transport_is_closing(t);
+        conn->reading_paused = !conn->close_asked && !conn->abort_asked;
     }
 }
 
@@ -411,10 +413,13 @@ const struct weir_protocol sim_protocols[3] = {
 
 /* ---- from outside ---- */
 
-void sim_side_watch(const struct sim_conn *conn)
+void sim_side_watch(struct sim_conn *conn)
 {
     uint64_t low;
     uint64_t high;
+    if (conn->state == SIM_MADE && conn->first_err == 0) {
+        conn->first_err = weir_transport_error(conn->t);
+    }
     if (conn->state != SIM_MADE || weir_transport_is_closing(conn->t)) {
         return;
     }
@@ -440,8 +445,18 @@ static bool could_move(const struct sim_conn *conn)
     bool reads = weir_transport_is_reading(conn->t) &&
                  weir_transport_get_read_buffer_size(conn->t) == 0;
     bool writes = weir_transport_get_write_buffer_size(conn->t) > 0;
+    bool misses_end = !conn->reading_paused && !conn->eof &&
+                      !weir_transport_is_closing(conn->t) &&
+                      weir_transport_get_read_buffer_size(conn->t) == 0 &&
+                      fake_has_ended(fd);
     return (reads && fake_waiting_bytes(fd) > 0) ||
-           (writes && fake_room_bytes(fd) > 0);
+           (writes && fake_room_bytes(fd) > 0) || misses_end;
+}
+
+/* Broken, with nothing left that would have to be delivered first. */
+static bool should_be_lost(const struct sim_conn *conn)
+{
+    return weir_transport_error(conn->t) != 0 && !conn->reading_paused;
 }
 
 void sim_side_beat(struct sim_conn *conn)
@@ -449,14 +464,24 @@ void sim_side_beat(struct sim_conn *conn)
     if (conn->state != SIM_MADE || sim.alloc.failed > 0) {
         return;
     }
+    uint64_t now_ns = fake_now();
     int fd = weir_transport_get_socket(conn->t);
     uint64_t moved = fake_given_bytes(fd) + fake_taken_bytes(fd);
-    if (moved != conn->moved || !could_move(conn)) {
+    if (moved != conn->moved) {
+        conn->moved = moved;
+        conn->moved_ns = now_ns;
         conn->idle_beats = 0;
     }
-    conn->moved = moved;
+    if (!could_move(conn) && !should_be_lost(conn)) {
+        conn->idle_beats = 0;
+    }
     if (conn->idle_beats++ > SIM_IDLE_BEATS) {
-        fake_fail("connection %u: bytes could move, and do not", conn->id);
+        weir_loop_dump(sim.loop, stderr);
+        fake_fail("connection %u: it could go on, and does not", conn->id);
+    }
+    if (conn->idle_ns != 0 && !weir_transport_is_closing(conn->t) &&
+        now_ns > conn->moved_ns + conn->idle_ns + SIM_S) {
+        fake_fail("connection %u: it outlives its idle time", conn->id);
     }
 }
 

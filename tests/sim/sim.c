@@ -112,7 +112,7 @@ static void check_invariants(void)
     uint64_t queued = 0;
     weir_loop_get_statistics(sim.loop, &now);
     for (uint32_t i = 0; i < sim.conn_count; i++) {
-        const struct sim_conn *conn = &sim.conns[i];
+        struct sim_conn *conn = &sim.conns[i];
         sim_side_watch(conn);
         if (conn->state == SIM_MADE) {
             queued += weir_transport_get_write_buffer_size(conn->t);
@@ -255,6 +255,7 @@ static void plan_machine(const struct sim_options *options)
     machine.trace = options->trace;
     machine.send_size = sizes[fake_random(4)];
     machine.recv_size = sizes[fake_random(4)];
+    sim.heavy = fake_chance(40);
     machine.sq_max = fake_chance(200) ? 8u << fake_random(3) : 0;
     machine.cq_max = fake_chance(200) ? 16u << fake_random(4) : 0;
     machine.fresh_fds = fake_chance(500);
@@ -263,6 +264,12 @@ static void plan_machine(const struct sim_options *options)
                                                            : machine.recv_size;
     sim.unit = 1 + (uint32_t)fake_random(least < 2048 ? least * 4u : 8192);
     fake_stop();
+    if (sim.heavy) {
+        machine.send_size = 65536;
+        machine.recv_size = 65536;
+        sim.unit = fake_chance(500) ? 16384 : 300;
+        machine.missing |= sim.unit == 300 ? 1u << WR_FEATURE_BUF_INC : 0;
+    }
     machine.seed = options->seed;
     machine.variant = options->fail_at;
     fake_start(&machine);
@@ -271,6 +278,9 @@ static void plan_machine(const struct sim_options *options)
 static void plan_conns(void)
 {
     sim.conn_count = 1 + (uint32_t)fake_random(SIM_CONN_MAX);
+    if (sim.heavy) {
+        sim.conn_count = SIM_CONN_MAX;
+    }
     for (uint32_t i = 0; i < sim.conn_count; i++) {
         struct sim_conn *conn = &sim.conns[i];
         conn->id = i;
@@ -459,7 +469,8 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
     sim.alloc.fail_at = options->fail_at;
     sim.alloc.fail_after = options->fail_after;
     plan_machine(options);
-    sim.held_limit = fake_chance(300) ? 1u << (20 + fake_random(4)) : 64u << 20;
+    sim.held_limit =
+        sim.heavy || fake_chance(300) ? 1u << (20 + fake_random(4)) : 64u << 20;
     sim.read_limit = fake_chance(300) ? 4096u << fake_random(6) : 1u << 20;
     plan_conns();
     plan_listeners();

@@ -105,6 +105,9 @@ struct sim_conn {
     bool marks_moved;    /* since pause_writing */
     uint32_t idle_beats; /* for so long it could have moved bytes */
     uint64_t moved;      /* bytes in both directions at the last beat */
+    uint64_t moved_ns;   /* when they changed, or limits did */
+    uint64_t idle_ns;    /* the limit that is set; 0: none */
+    int first_err;       /* as the transport told it first */
     uint32_t refs_out;   /* write_ref without its release */
     bool buffered;
     bool promises;    /* keeps the memory until release_buffer */
@@ -143,6 +146,7 @@ struct sim {
     uint64_t uncounted_bytes; /* of memory: what the loop itself takes */
     uint64_t read_limit;
     uint32_t unit; /* bytes that pieces are about as large as */
+    bool heavy;    /* many bytes, little room for them */
     bool in_api;   /* inside a call of weir's */
     bool in_write; /* which may call pause_writing */
     bool in_callback;
@@ -200,7 +204,7 @@ int sim_factory(void *arg, weir_transport *t,
 void sim_side_plan(struct sim_conn *conn);
 void sim_side_check(const struct sim_conn *conn);
 /* Between the steps of the loop: flow control. */
-void sim_side_watch(const struct sim_conn *conn);
+void sim_side_watch(struct sim_conn *conn);
 /* Now and then: bytes that could move do move. */
 void sim_side_beat(struct sim_conn *conn);
 

@@ -150,7 +150,7 @@ void sim_hold(struct sim_conn *conn, const struct weir_buf *buf)
     struct weir_buf *held = &conn->held[conn->held_count++];
     *held = *buf;
     weir_lease_ref(held->lease);
-    sim_act_soon(conn, fake_random(5 * SIM_MS));
+    sim_act_soon(conn, fake_random((sim.heavy ? 60 : 5) * SIM_MS));
 }
 
 static void check_held(const struct sim_conn *conn)
@@ -214,7 +214,7 @@ void sim_echo(struct sim_conn *conn, const struct weir_buf *buf)
         sim_abort(conn);
         return;
     }
-    if (conn->held_count > 0 || fake_chance(150)) {
+    if (conn->held_count > 0 || fake_chance(sim.heavy ? 800 : 150)) {
         sim_hold(conn, buf);
         return;
     }
