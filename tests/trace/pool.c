@@ -259,6 +259,134 @@ UNIT(pool, does_not_end_while_a_lease_is_out)
     pool_stop();
 }
 
+/* ---- borrowing ---- */
+
+static void keep_none(struct conn *conn, weir_lease *lease)
+{
+    cr_assert_eq(conn->account.held_bytes, 0, "charged before it is kept");
+    wr_lease_ref(lease); /* only for a while */
+    wr_lease_unref(lease);
+}
+
+static void keep_none_of_more(struct conn *conn, weir_lease *lease)
+{
+    cr_assert_eq(lease->refs, 1);
+    cr_assert_gt(conn->account.held_bytes, 0);
+}
+
+static void keep_all(struct conn *conn, weir_lease *lease)
+{
+    wr_lease_ref(lease);
+    gots[got_count++] = (struct got){lease, conn, conn->received};
+}
+
+static void keep_last_byte(struct conn *conn, weir_lease *lease)
+{
+    wr_lease_ref(lease); /* the slice takes it */
+    weir_lease *slice = wr_lease_slice(lease, lease->data + lease->len - 1, 1);
+    cr_assert_not_null(slice);
+    gots[got_count++] =
+        (struct got){slice, conn, conn->received + lease->len - 1};
+}
+
+UNIT(pool, what_nobody_keeps_is_charged_to_nobody_and_costs_no_lease)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+    in_borrow = keep_none;
+    receive(conn, 100);
+    const uint64_t calls = allocator.calls;
+    const uint64_t leases = pool.leases.used_count;
+
+    for (int i = 0; i < 100; i++) {
+        receive(conn, 32u << 10); /* through all buffers, twice */
+        wr_pool_post(&pool);
+    }
+
+    cr_assert_eq(allocator.calls, calls);
+    cr_assert_eq(pool.leases.used_count, leases);
+    cr_assert_eq(wr_pool_leases_out(&pool), 0);
+    cr_assert_eq(conn->released_count, 0);
+    cr_assert_eq(pool.buf_count, GOAL_INC);
+    check_pool();
+    pool_stop();
+}
+
+UNIT(pool, what_is_kept_beyond_the_callback_is_charged)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+    in_borrow = keep_all;
+
+    receive(conn, 100);
+    receive(conn, 200);
+
+    cr_assert_eq(got_count, 2);
+    cr_assert_eq(wr_pool_leases_out(&pool), 2);
+    check_pool();
+    in_borrow = keep_none_of_more;
+    receive(conn, 300);
+    check_lease(&gots[0]);
+    check_lease(&gots[1]);
+    give_all_back();
+    cr_assert_eq(conn->released_count, 2);
+    check_pool();
+    pool_stop();
+}
+
+UNIT(pool, a_part_that_is_kept_is_charged_as_the_whole)
+{
+    pool_start(&inc, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+    in_borrow = keep_last_byte;
+
+    receive(conn, 1000);
+
+    cr_assert_eq(conn->account.held_bytes, 1000);
+    check_lease(&gots[0]);
+    give_all_back();
+    check_pool();
+    pool_stop();
+}
+
+UNIT(pool, a_borrow_that_uses_up_a_buffer_frees_it_at_its_end)
+{
+    pool_start(&plain, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+    in_borrow = keep_all;
+    receive(conn, 10);
+    cr_assert_null(pool.free_list, "freed under who keeps it");
+    in_borrow = keep_none_of_more;
+
+    receive(conn, 10);
+
+    cr_assert_not_null(pool.free_list);
+    check_lease(&gots[0]);
+    pool_stop();
+}
+
+UNIT(pool, a_borrow_without_memory_loses_the_bytes_but_not_their_buffer)
+{
+    pool_start(&plain, 64 * MIB);
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(MIB);
+    in_borrow = keep_all;
+    peer_writes(conn, 100);
+    arm(conn, CREDIT_PLENTY);
+    cr_assert_eq(wr_uring_enter(&uring, 1, 1), 0);
+    allocator.fail_at = allocator.calls + 1;
+
+    wr_uring_drain(&uring, UINT32_MAX);
+
+    cr_assert_eq(got_count, 0);
+    cr_assert_not_null(pool.free_list);
+    pool_stop();
+}
+
 /* ---- compacting ---- */
 
 /* One lease of @len bytes in a buffer that is otherwise used up. */
