@@ -1,0 +1,508 @@
+/*
+ * Turns of the loop, written down as they happen.
+ *
+ * Each test is a whole run on the fake machine, compared with its expected
+ * text: what is submitted and completed, when time passes, and what the
+ * callbacks saw. The order within a turn is a promise (loop.h); these texts
+ * are how it is kept.
+ */
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+#include "weir/loop.h"
+#include "weir/server.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#define MS 1000000u
+
+static weir_loop *loop;
+static weir_transport *transport;
+static struct fake_peer *peer;
+static bool adds_on_data; /* data_received adds a callback */
+
+static void start(const struct fake_options *options)
+{
+    struct fake_options machine = *options;
+    machine.trace = true;
+    fake_start(&machine);
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+}
+
+static void stop(void)
+{
+    cr_assert_geq(weir_loop_free(loop), 0);
+    fake_stop();
+}
+
+/* Compares everything since the last comparison, line by line. */
+static void expect(const char *expected)
+{
+    cr_expect_str_eq(fake_text(), expected, "this happened:\n%s", fake_text());
+    fake_text_clear();
+}
+
+static void run_for(uint64_t duration_ns)
+{
+    struct weir_handle handle;
+    cr_assert_eq(weir_loop_call_later(loop, duration_ns,
+                                      (weir_callback_fn *)weir_loop_stop, loop,
+                                      &handle),
+                 0);
+    cr_assert_eq(weir_loop_run(loop), 0);
+}
+
+/* ---- a connection whose protocol writes down what it sees ---- */
+
+static void connection_made(void *user, weir_transport *t)
+{
+    (void)user;
+    transport = t;
+    fake_trace("made");
+}
+
+static void connection_lost(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    transport = NULL;
+    fake_trace("lost %d", err);
+}
+
+static void pause_writing(void *user, weir_transport *t)
+{
+    (void)user;
+    fake_trace("pause at %llu",
+               (unsigned long long)weir_transport_get_write_buffer_size(t));
+}
+
+static void resume_writing(void *user, weir_transport *t)
+{
+    (void)user;
+    fake_trace("resume at %llu",
+               (unsigned long long)weir_transport_get_write_buffer_size(t));
+}
+
+static void say(void *arg)
+{
+    fake_trace("%s", (const char *)arg);
+}
+
+static void *words(const char *text)
+{
+    return (void *)(uintptr_t)text;
+}
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    (void)user;
+    fake_trace("data %zu", buf->len);
+    if (adds_on_data) {
+        cr_assert_eq(
+            weir_loop_call_soon(loop, say, words("made ready by it"), NULL), 0);
+    }
+    return weir_transport_write(t, buf->data, buf->len);
+}
+
+static int eof_received(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    fake_trace("eof");
+    return 0;
+}
+
+static int make_protocol(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {
+        .size = sizeof(protocol),
+        .kind = WEIR_PROTOCOL_STREAM,
+        .connection_made = connection_made,
+        .connection_lost = connection_lost,
+        .pause_writing = pause_writing,
+        .resume_writing = resume_writing,
+        .data_received = data_received,
+        .eof_received = eof_received};
+    (void)arg;
+    (void)t;
+    ret->protocol = &protocol;
+    return 0;
+}
+
+static bool is_made(void *arg)
+{
+    (void)arg;
+    return transport != NULL;
+}
+
+/* Adopts a connected descriptor, so that no accept stands in the text. */
+static void connect_peer(void)
+{
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true};
+    struct weir_factory factory = {make_protocol, NULL};
+    options.sock = fake_connected_fd(&peer);
+    cr_assert_eq(
+        weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
+    cr_assert_eq(weir_loop_run_until(loop, is_made, NULL), 0);
+    run_for(MS);
+    fake_text_clear();
+}
+
+/* ---- the order of a turn ---- */
+
+static void say_and_add(void *arg)
+{
+    (void)arg;
+    fake_trace("first");
+    cr_assert_eq(weir_loop_call_soon(loop, say, words("third"), NULL), 0);
+}
+
+static void stop_loop(void *arg)
+{
+    (void)arg;
+    weir_loop_stop(loop);
+}
+
+UNIT(turn, what_ready_callbacks_add_runs_in_the_next_turn)
+{
+    start(&(struct fake_options){.seed = 1});
+    cr_assert_eq(weir_loop_call_soon(loop, say_and_add, NULL, NULL), 0);
+    cr_assert_eq(weir_loop_call_soon(loop, say, words("second"), NULL), 0);
+    cr_assert_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+    fake_trace("---");
+    weir_loop_stop(loop);
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    expect("enter want=0\n"
+           "first\n"
+           "second\n"
+           "enter want=0\n"
+           "---\n"
+           "enter want=0\n"
+           "third\n"
+           "enter want=0\n");
+    stop();
+}
+
+static void timer_adds(void *arg)
+{
+    (void)arg;
+    fake_trace("timer");
+    cr_assert_eq(
+        weir_loop_call_soon(loop, say, words("made ready by it"), NULL), 0);
+    cr_assert_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
+}
+
+UNIT(turn, what_timers_make_ready_runs_in_the_same_turn)
+{
+    start(&(struct fake_options){.seed = 1});
+    cr_assert_eq(weir_loop_call_later(loop, MS, timer_adds, NULL, NULL), 0);
+    cr_assert_eq(weir_loop_call_later(loop, MS, say, words("timer too"), NULL),
+                 0);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    expect("enter want=1\n"
+           "time +1000 us\n"
+           "timer\n"
+           "timer too\n"
+           "made ready by it\n"
+           "enter want=0\n");
+    stop();
+}
+
+UNIT(turn, what_completions_make_ready_runs_in_the_same_turn)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    adds_on_data = true;
+    cr_assert_eq(fake_peer_write(peer, "hello", 5), 5);
+
+    run_for(MS);
+
+    expect("enter want=1\n"
+           "  recv fd=1001 = 5\n"
+           "data 5\n"
+           "made ready by it\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=262144 credit=262144\n"
+           "submit send fd=1001 vectors=1 bytes=5\n"
+           "  send fd=1001 = 5\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
+{
+    start(&(struct fake_options){.seed = 1});
+    cr_assert_eq(weir_loop_call_later(loop, MS, say, words("too late"), NULL),
+                 0);
+    cr_assert_eq(weir_loop_call_soon(loop, say, words("once"), NULL), 0);
+    weir_loop_stop(loop);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    expect("enter want=0\n"
+           "once\n"
+           "enter want=0\n");
+    stop();
+}
+
+/* ---- a life ---- */
+
+UNIT(turn, echo_and_end_of_stream)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    cr_assert_eq(fake_peer_write(peer, "hello", 5), 5);
+    run_for(MS);
+    expect("enter want=1\n"
+           "  recv fd=1001 = 5\n"
+           "data 5\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=262144 credit=262144\n"
+           "submit send fd=1001 vectors=1 bytes=5\n"
+           "  send fd=1001 = 5\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_shutdown(peer);
+    run_for(MS);
+    expect("enter want=1\n"
+           "  recv fd=1001 = 0\n"
+           "eof\n"
+           "lost 0\n"
+           "enter want=1\n"
+           "submit close fd=1001\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    char in[8];
+    cr_assert_eq(fake_peer_read(peer, in, sizeof(in)), 5);
+    cr_assert_eq(fake_peer_read(peer, in, sizeof(in)), 0);
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, echo_on_a_kernel_without_any_new_feature)
+{
+    start(&(struct fake_options){.missing = UINT32_MAX});
+    connect_peer();
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(fake_peer_write(peer, "hello", 5), 5);
+        run_for(MS);
+    }
+
+    expect("enter want=1\n"
+           "  recv fd=1001 = 5\n"
+           "data 5\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=16384 credit=0\n"
+           "submit send fd=1001 vectors=1 bytes=5\n"
+           "  send fd=1001 = 5\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "  recv fd=1001 = 5\n"
+           "data 5\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=16384 credit=0\n"
+           "submit send fd=1001 vectors=1 bytes=5\n"
+           "  send fd=1001 = 5\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, hundred_small_writes_leave_as_one_send)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(weir_transport_write(transport, "0123456789", 10), 0);
+    }
+
+    run_for(MS);
+
+    expect("enter want=0\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=1 bytes=1000\n"
+           "  send fd=1001 = 1000\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, what_was_written_when_the_loop_stops_is_submitted_before_it_returns)
+{
+    char in[8];
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    weir_transport_write(transport, "bye", 3);
+    weir_loop_stop(loop);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    expect("enter want=0\n"
+           "enter want=0\n"
+           "submit send fd=1001 vectors=1 bytes=3\n"
+           "  send fd=1001 = 3\n");
+    cr_assert_eq(fake_peer_read(peer, in, sizeof(in)), 3);
+    fake_peer_close(peer);
+    stop();
+}
+
+/* ---- flow control ---- */
+
+UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
+{
+    static uint8_t zeros[200000];
+    start(&(struct fake_options){.send_size = 40000, .recv_size = 20000});
+    connect_peer();
+    cr_assert_eq(weir_transport_write(transport, zeros, 150000), 0);
+    run_for(MS);
+    expect("pause at 150000\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=3 bytes=150000\n"
+           "  send fd=1001 = 60000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=3 bytes=90000\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    for (int i = 0; i < 4; i++) {
+        cr_assert_gt(fake_peer_read(peer, zeros, sizeof(zeros)), 0);
+        run_for(MS);
+    }
+    expect("enter want=1\n"
+           "  send fd=1001 = 20000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=70000\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "  send fd=1001 = 20000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=50000\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "  send fd=1001 = 20000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=30000\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "  send fd=1001 = 20000\n"
+           "resume at 10000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=1 bytes=10000\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, a_cancelled_receive_keeps_what_came_while_paused)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    weir_transport_pause_reading(transport);
+    cr_assert_eq(fake_peer_write(peer, "one", 3), 3);
+    run_for(MS);
+    cr_assert_eq(fake_peer_write(peer, "two", 3), 3);
+    run_for(MS);
+    expect("enter want=0\n"
+           "  recv fd=1001 = 3\n"
+           "enter want=1\n"
+           "submit poll fd=1001 events=0\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    weir_transport_resume_reading(transport);
+    run_for(MS);
+    expect("enter want=0\n"
+           "data 3\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=262144 credit=262144\n"
+           "  recv fd=1001 = 3, more to come\n"
+           "submit send fd=1001 vectors=1 bytes=3\n"
+           "  send fd=1001 = 3\n"
+           "data 3\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=1 bytes=3\n"
+           "  send fd=1001 = 3\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, reset_is_noticed_while_paused)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    weir_transport_pause_reading(transport);
+    run_for(MS);
+    expect("enter want=0\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_reset(peer);
+    run_for(MS);
+    expect("enter want=1\n"
+           "  recv fd=1001 = -104\n"
+           "lost -104\n"
+           "enter want=1\n"
+           "submit close fd=1001\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, a_post_wakes_the_loop_once)
+{
+    start(&(struct fake_options){.seed = 1});
+    run_for(MS);
+    fake_text_clear();
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(weir_loop_call_soon_threadsafe(loop, say, words("post")),
+                     0);
+    }
+
+    run_for(MS);
+
+    expect("enter want=1\n"
+           "  read fd=1000 = 8\n"
+           "post\n"
+           "post\n"
+           "post\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+    stop();
+}
