@@ -35,6 +35,7 @@ class Settings:
         self.warm_ms = options.warm
         self.time_ms = options.time
         self.subject = options.subject
+        self.left_out = []  # peers that were not built
         self.next_port = FIRST_PORT + os.getpid() % 1000 * 10
 
 

@@ -61,13 +61,15 @@ def _compare(settings, row, case, reports, targets, key="cpu_ns",
 
 
 def _contenders(settings, mode, names):
-    missing = [settings.subject] if not exists(
-        settings, settings.subject, mode) else []
-    if missing:
+    """The subject and those of its peers that were built."""
+    if not exists(settings, settings.subject, mode):
         raise Failure(f"{settings.subject} has no server for mode {mode}")
-    return [settings.subject] + [
-        name for name in names
-        if name != settings.subject and exists(settings, name, mode)]
+    there = [settings.subject]
+    for name in names:
+        if name != settings.subject:
+            built = exists(settings, name, mode)
+            (there if built else settings.left_out).append(name)
+    return there
 
 
 def _echo_row(settings, progress, row, cases, mode="echo"):
