@@ -159,7 +159,8 @@ WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
 /**
  * Stop calling data_received; what arrives meanwhile is kept or left in the
  * kernel. Does nothing when paused or closing. May be called in
- * connection_made.
+ * connection_made. On a connection that breaks, what came before the error is
+ * kept too, and the loss waits until it was delivered.
  *
  * @param t  the transport; borrowed
  * @return   0
