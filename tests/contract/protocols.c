@@ -114,7 +114,9 @@ UNIT(protocols, r28__no_byte_is_lost_by_switching_inside_callbacks)
         while (rig.received < total) {
             const uint64_t left = total - rig.peer_sent;
             const uint64_t part = unit_random_below(&random_state, 30000);
-            rig_peer_send(&rig, part < left ? part : left);
+            if (rig.peer_sent - rig.received < 50000) { /* it will fit */
+                rig_peer_send(&rig, part < left ? part : left);
+            }
             rig_turn(&rig);
             expect_eq(weir_transport_resume_reading(rig.t), 0);
         }
