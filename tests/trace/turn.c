@@ -1,45 +1,163 @@
 /*
- * A turn of the loop, looked at from outside and with a clock that obeys.
+ * Turns of the loop, written down as they happen.
  *
- * How late a timer is, how often the kernel is entered, and how much a turn
- * does at most can be said exactly where time passes only while the loop
- * waits. tests/contract/callback.c has the order of things on a real kernel.
+ * Each test is a whole run on the fake machine, compared with its expected
+ * text: what is submitted and completed, when time passes, and what the
+ * callbacks saw. The order within a turn is a promise (loop.h); these texts
+ * are how it is kept.
  */
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
-#include "tests/unit/random.h"
+#include "weir/loop.h"
+#include "weir/server.h"
 
-#include <weir.h>
+#include <errno.h>
+#include <netinet/in.h>
 
-#define TICK_NS UINT64_C(1024)
-#define US      UINT64_C(1000)
-#define HOUR    (UINT64_C(3600) * 1000 * 1000 * US)
-/* What one turn does at most of each. */
-#define TIMERS_MAX 4096
-#define READY_MAX  4096
+#define MS 1000000u
 
 static weir_loop *loop;
-static int count;
-static int count_goal;
+static weir_transport *transport;
+static struct fake_peer *peer;
+static bool adds_on_data; /* data_received adds a callback */
 
-static void start(void)
+static void start(const struct fake_options *options)
 {
-    fake_start(&(struct fake_options){.seed = 1});
+    struct fake_options machine = *options;
+    machine.trace = true;
+    fake_start(&machine);
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
-    count = 0;
 }
 
 static void stop(void)
 {
-    cr_assert_eq(weir_loop_free(loop), 0);
+    cr_assert_geq(weir_loop_free(loop), 0);
     fake_stop();
 }
 
-static uint64_t turns(void)
+/* Compares everything since the last comparison, line by line. */
+static void expect(const char *expected)
 {
-    struct weir_loop_statistics statistics;
-    weir_loop_get_statistics(loop, &statistics);
-    return statistics.turns;
+    cr_expect_str_eq(fake_text(), expected, "this happened:\n%s", fake_text());
+    fake_text_clear();
+}
+
+static void run_for(uint64_t duration_ns)
+{
+    struct weir_handle handle;
+    cr_assert_eq(weir_loop_call_later(loop, duration_ns,
+                                      (weir_callback_fn *)weir_loop_stop, loop,
+                                      &handle),
+                 0);
+    cr_assert_eq(weir_loop_run(loop), 0);
+}
+
+/* ---- a connection whose protocol writes down what it sees ---- */
+
+static void connection_made(void *user, weir_transport *t)
+{
+    (void)user;
+    transport = t;
+    fake_trace("made");
+}
+
+static void connection_lost(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    transport = NULL;
+    fake_trace("lost %d", err);
+}
+
+static void pause_writing(void *user, weir_transport *t)
+{
+    (void)user;
+    fake_trace("pause at %llu",
+               (unsigned long long)weir_transport_get_write_buffer_size(t));
+}
+
+static void resume_writing(void *user, weir_transport *t)
+{
+    (void)user;
+    fake_trace("resume at %llu",
+               (unsigned long long)weir_transport_get_write_buffer_size(t));
+}
+
+static void say(void *arg)
+{
+    fake_trace("%s", (const char *)arg);
+}
+
+static void *words(const char *text)
+{
+    return (void *)(uintptr_t)text;
+}
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    (void)user;
+    fake_trace("data %zu", buf->len);
+    if (adds_on_data) {
+        cr_assert_eq(
+            weir_loop_call_soon(loop, say, words("made ready by it"), NULL), 0);
+    }
+    return weir_transport_write(t, buf->data, buf->len);
+}
+
+static int eof_received(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    fake_trace("eof");
+    return 0;
+}
+
+static int make_protocol(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {
+        .size = sizeof(protocol),
+        .kind = WEIR_PROTOCOL_STREAM,
+        .connection_made = connection_made,
+        .connection_lost = connection_lost,
+        .pause_writing = pause_writing,
+        .resume_writing = resume_writing,
+        .data_received = data_received,
+        .eof_received = eof_received};
+    (void)arg;
+    (void)t;
+    ret->protocol = &protocol;
+    return 0;
+}
+
+static bool is_made(void *arg)
+{
+    (void)arg;
+    return transport != NULL;
+}
+
+/* Adopts a connected descriptor, so that no accept stands in the text. */
+static void connect_peer(void)
+{
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true};
+    struct weir_factory factory = {make_protocol, NULL};
+    options.sock = fake_connected_fd(&peer);
+    cr_assert_eq(
+        weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
+    cr_assert_eq(weir_loop_run_until(loop, is_made, NULL), 0);
+    run_for(MS);
+    fake_text_clear();
+}
+
+/* ---- the order of a turn ---- */
+
+static void say_and_add(void *arg)
+{
+    (void)arg;
+    fake_trace("first");
+    cr_assert_eq(weir_loop_call_soon(loop, say, words("third"), NULL), 0);
 }
 
 static void stop_loop(void *arg)
@@ -48,160 +166,343 @@ static void stop_loop(void *arg)
     weir_loop_stop(loop);
 }
 
-/* ---- time ---- */
-
-struct alarm {
-    uint64_t when_ns;
-    uint64_t rang_ns;
-};
-
-static void ring_alarm(void *arg)
+UNIT(turn, what_ready_callbacks_add_runs_in_the_next_turn)
 {
-    struct alarm *alarm = arg;
-    alarm->rang_ns = weir_loop_time(loop);
-    cr_assert_eq(alarm->rang_ns, fake_now());
-    if (++count == count_goal) {
-        weir_loop_stop(loop);
-    }
-}
-
-UNIT(turn, a_timer_is_at_most_one_tick_late_and_never_early)
-{
-    static const uint64_t spans[] = {100 * US, 100000 * US, HOUR, 1000 * HOUR};
-    static struct alarm alarms[4000];
-    struct unit_random random;
-    unit_random_seed(&random);
-    start();
-    count_goal = 4000;
-    for (int i = 0; i < count_goal; i++) {
-        alarms[i].when_ns =
-            fake_now() + unit_random_below(&random, spans[i % 4]);
-        cr_assert_eq(weir_loop_call_at(loop, alarms[i].when_ns, ring_alarm,
-                                       &alarms[i], NULL),
-                     0);
-    }
-
-    cr_assert_eq(weir_loop_run(loop), 0);
-
-    for (int i = 0; i < count_goal; i++) {
-        cr_assert_geq(alarms[i].rang_ns, alarms[i].when_ns);
-        cr_assert_lt(alarms[i].rang_ns - alarms[i].when_ns, TICK_NS);
-    }
-    stop();
-}
-
-UNIT(turn, a_single_timer_far_away_costs_no_turns_on_the_way)
-{
-    start();
-    cr_assert_eq(
-        weir_loop_call_later(loop, 10000 * HOUR, stop_loop, NULL, NULL), 0);
-
-    cr_assert_eq(weir_loop_run(loop), 0);
-
-    cr_assert_geq(fake_now(), FAKE_START_NS + 10000 * HOUR);
-    cr_assert_leq(turns(), 3);
-    stop();
-}
-
-UNIT(turn, a_turn_enters_the_kernel_once)
-{
-    struct alarm alarm;
-    start();
-    const uint64_t before = fake_stats()->enters;
-    for (uint64_t i = 1; i <= 100; i++) {
-        cr_assert_eq(weir_loop_call_later(loop, i * 1000 * US,
-                                          i == 100 ? stop_loop : ring_alarm,
-                                          &alarm, NULL),
-                     0);
-    }
-    count_goal = -1;
-
-    cr_assert_eq(weir_loop_run(loop), 0);
-
-    cr_assert_eq(turns(), 100);
-    /* And once more, for what the last turn has written. */
-    cr_assert_eq(fake_stats()->enters - before, turns() + 1);
-    stop();
-}
-
-/* ---- bounds ---- */
-
-static uint64_t first_turn;
-static uint64_t last_turn;
-
-static void count_turns(void *arg)
-{
-    (void)arg;
-    last_turn = turns();
-    if (count++ == 0) {
-        first_turn = last_turn;
-    }
-    if (count == count_goal) {
-        weir_loop_stop(loop);
-    }
-}
-
-UNIT(turn, many_timers_that_are_due_take_several_turns)
-{
-    start();
-    count_goal = 3 * TIMERS_MAX;
-    for (int i = 0; i < count_goal; i++) {
-        cr_assert_eq(
-            weir_loop_call_later(loop, 10 * US, count_turns, NULL, NULL), 0);
-    }
-
-    cr_assert_eq(weir_loop_run(loop), 0);
-
-    cr_assert_eq(count, count_goal);
-    cr_assert_eq(last_turn - first_turn, 2);
-    stop();
-}
-
-UNIT(turn, many_ready_callbacks_take_several_turns)
-{
-    start();
-    count_goal = 3 * READY_MAX;
-    for (int i = 0; i < count_goal; i++) {
-        cr_assert_eq(weir_loop_call_soon(loop, count_turns, NULL, NULL), 0);
-    }
-
-    cr_assert_eq(weir_loop_run(loop), 0);
-
-    cr_assert_eq(count, count_goal);
-    cr_assert_eq(last_turn - first_turn, 2);
-    stop();
-}
-
-UNIT(turn, many_posts_take_several_turns)
-{
-    start();
-    count_goal = 3 * READY_MAX;
-    for (int i = 0; i < count_goal; i++) {
-        cr_assert_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL),
-                     0);
-    }
-
-    cr_assert_eq(weir_loop_run(loop), 0);
-
-    cr_assert_eq(count, count_goal);
-    cr_assert_eq(last_turn - first_turn, 2);
-    stop();
-}
-
-/* A callback that is ready comes in the turn after the first of the timers,
- * however many more of those are due. */
-UNIT(turn, timers_that_are_due_do_not_keep_callbacks_waiting)
-{
-    start();
-    count_goal = 3 * TIMERS_MAX;
-    for (int i = 0; i < count_goal; i++) {
-        cr_assert_eq(weir_loop_call_at(loop, 0, count_turns, NULL, NULL), 0);
-    }
+    start(&(struct fake_options){.seed = 1});
+    cr_assert_eq(weir_loop_call_soon(loop, say_and_add, NULL, NULL), 0);
+    cr_assert_eq(weir_loop_call_soon(loop, say, words("second"), NULL), 0);
     cr_assert_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
 
     cr_assert_eq(weir_loop_run(loop), 0);
+    fake_trace("---");
+    weir_loop_stop(loop);
+    cr_assert_eq(weir_loop_run(loop), 0);
 
-    cr_assert_eq(count, TIMERS_MAX);
-    cr_assert_eq(turns(), 1);
+    expect("enter want=0\n"
+           "first\n"
+           "second\n"
+           "enter want=0\n"
+           "---\n"
+           "enter want=0\n"
+           "third\n"
+           "enter want=0\n");
+    stop();
+}
+
+static void timer_adds(void *arg)
+{
+    (void)arg;
+    fake_trace("timer");
+    cr_assert_eq(
+        weir_loop_call_soon(loop, say, words("made ready by it"), NULL), 0);
+    cr_assert_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
+}
+
+UNIT(turn, what_timers_make_ready_runs_in_the_same_turn)
+{
+    start(&(struct fake_options){.seed = 1});
+    cr_assert_eq(weir_loop_call_later(loop, MS, timer_adds, NULL, NULL), 0);
+    cr_assert_eq(weir_loop_call_later(loop, MS, say, words("timer too"), NULL),
+                 0);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    expect("enter want=1\n"
+           "time +1000 us\n"
+           "timer\n"
+           "timer too\n"
+           "made ready by it\n"
+           "enter want=0\n");
+    stop();
+}
+
+UNIT(turn, what_completions_make_ready_runs_in_the_same_turn)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    adds_on_data = true;
+    cr_assert_eq(fake_peer_write(peer, "hello", 5), 5);
+
+    run_for(MS);
+
+    expect("enter want=1\n"
+           "  recv fd=1001 = 5\n"
+           "data 5\n"
+           "made ready by it\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=262144 credit=262144\n"
+           "submit send fd=1001 vectors=1 bytes=5\n"
+           "  send fd=1001 = 5\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
+{
+    start(&(struct fake_options){.seed = 1});
+    cr_assert_eq(weir_loop_call_later(loop, MS, say, words("too late"), NULL),
+                 0);
+    cr_assert_eq(weir_loop_call_soon(loop, say, words("once"), NULL), 0);
+    weir_loop_stop(loop);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    expect("enter want=0\n"
+           "once\n"
+           "enter want=0\n");
+    stop();
+}
+
+/* ---- a life ---- */
+
+UNIT(turn, echo_and_end_of_stream)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    cr_assert_eq(fake_peer_write(peer, "hello", 5), 5);
+    run_for(MS);
+    expect("enter want=1\n"
+           "  recv fd=1001 = 5\n"
+           "data 5\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=262144 credit=262144\n"
+           "submit send fd=1001 vectors=1 bytes=5\n"
+           "  send fd=1001 = 5\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_shutdown(peer);
+    run_for(MS);
+    expect("enter want=1\n"
+           "  recv fd=1001 = 0\n"
+           "eof\n"
+           "lost 0\n"
+           "enter want=1\n"
+           "submit close fd=1001\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    char in[8];
+    cr_assert_eq(fake_peer_read(peer, in, sizeof(in)), 5);
+    cr_assert_eq(fake_peer_read(peer, in, sizeof(in)), 0);
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, echo_on_a_kernel_without_any_new_feature)
+{
+    start(&(struct fake_options){.missing = UINT32_MAX});
+    connect_peer();
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(fake_peer_write(peer, "hello", 5), 5);
+        run_for(MS);
+    }
+
+    expect("enter want=1\n"
+           "  recv fd=1001 = 5\n"
+           "data 5\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=16384 credit=0\n"
+           "submit send fd=1001 vectors=1 bytes=5\n"
+           "  send fd=1001 = 5\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "  recv fd=1001 = 5\n"
+           "data 5\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=16384 credit=0\n"
+           "submit send fd=1001 vectors=1 bytes=5\n"
+           "  send fd=1001 = 5\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, hundred_small_writes_leave_as_one_send)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(weir_transport_write(transport, "0123456789", 10), 0);
+    }
+
+    run_for(MS);
+
+    expect("enter want=0\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=1 bytes=1000\n"
+           "  send fd=1001 = 1000\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, what_was_written_when_the_loop_stops_is_submitted_before_it_returns)
+{
+    char in[8];
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    weir_transport_write(transport, "bye", 3);
+    weir_loop_stop(loop);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    expect("enter want=0\n"
+           "enter want=0\n"
+           "submit send fd=1001 vectors=1 bytes=3\n"
+           "  send fd=1001 = 3\n");
+    cr_assert_eq(fake_peer_read(peer, in, sizeof(in)), 3);
+    fake_peer_close(peer);
+    stop();
+}
+
+/* ---- flow control ---- */
+
+UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
+{
+    static uint8_t zeros[200000];
+    start(&(struct fake_options){.send_size = 40000, .recv_size = 20000});
+    connect_peer();
+    cr_assert_eq(weir_transport_write(transport, zeros, 150000), 0);
+    run_for(MS);
+    expect("pause at 150000\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=3 bytes=150000\n"
+           "  send fd=1001 = 60000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=3 bytes=90000\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    for (int i = 0; i < 4; i++) {
+        cr_assert_gt(fake_peer_read(peer, zeros, sizeof(zeros)), 0);
+        run_for(MS);
+    }
+    expect("enter want=1\n"
+           "  send fd=1001 = 20000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=70000\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "  send fd=1001 = 20000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=50000\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "  send fd=1001 = 20000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=30000\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "  send fd=1001 = 20000\n"
+           "resume at 10000\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=1 bytes=10000\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, a_cancelled_receive_keeps_what_came_while_paused)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    weir_transport_pause_reading(transport);
+    cr_assert_eq(fake_peer_write(peer, "one", 3), 3);
+    run_for(MS);
+    cr_assert_eq(fake_peer_write(peer, "two", 3), 3);
+    run_for(MS);
+    expect("enter want=0\n"
+           "  recv fd=1001 = 3\n"
+           "enter want=1\n"
+           "submit poll fd=1001 events=0\n"
+           "time +1000 us\n"
+           "enter want=0\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    weir_transport_resume_reading(transport);
+    run_for(MS);
+    expect("enter want=0\n"
+           "data 3\n"
+           "enter want=1\n"
+           "submit recv fd=1001 len=262144 credit=262144\n"
+           "  recv fd=1001 = 3, more to come\n"
+           "submit send fd=1001 vectors=1 bytes=3\n"
+           "  send fd=1001 = 3\n"
+           "data 3\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=1 bytes=3\n"
+           "  send fd=1001 = 3\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, reset_is_noticed_while_paused)
+{
+    start(&(struct fake_options){.seed = 1});
+    connect_peer();
+    weir_transport_pause_reading(transport);
+    run_for(MS);
+    expect("enter want=0\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_reset(peer);
+    run_for(MS);
+    expect("enter want=1\n"
+           "  recv fd=1001 = -104\n"
+           "lost -104\n"
+           "enter want=1\n"
+           "submit close fd=1001\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_close(peer);
+    stop();
+}
+
+UNIT(turn, a_post_wakes_the_loop_once)
+{
+    start(&(struct fake_options){.seed = 1});
+    run_for(MS);
+    fake_text_clear();
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(weir_loop_call_soon_threadsafe(loop, say, words("post")),
+                     0);
+    }
+
+    run_for(MS);
+
+    expect("enter want=1\n"
+           "  read fd=1000 = 8\n"
+           "post\n"
+           "post\n"
+           "post\n"
+           "enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
     stop();
 }

@@ -1,0 +1,207 @@
+/*
+ * A turn of the loop, looked at from outside and with a clock that obeys.
+ *
+ * How late a timer is, how often the kernel is entered, and how much a turn
+ * does at most can be said exactly where time passes only while the loop
+ * waits. tests/contract/callback.c has the order of things on a real kernel.
+ */
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+#include "tests/unit/random.h"
+
+#include <weir.h>
+
+#define TICK_NS UINT64_C(1024)
+#define US      UINT64_C(1000)
+#define HOUR    (UINT64_C(3600) * 1000 * 1000 * US)
+/* What one turn does at most of each. */
+#define TIMERS_MAX 4096
+#define READY_MAX  4096
+
+static weir_loop *loop;
+static int count;
+static int count_goal;
+
+static void start(void)
+{
+    fake_start(&(struct fake_options){.seed = 1});
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    count = 0;
+}
+
+static void stop(void)
+{
+    cr_assert_eq(weir_loop_free(loop), 0);
+    fake_stop();
+}
+
+static uint64_t turns(void)
+{
+    struct weir_loop_statistics statistics;
+    weir_loop_get_statistics(loop, &statistics);
+    return statistics.turns;
+}
+
+static void stop_loop(void *arg)
+{
+    (void)arg;
+    weir_loop_stop(loop);
+}
+
+/* ---- time ---- */
+
+struct alarm {
+    uint64_t when_ns;
+    uint64_t rang_ns;
+};
+
+static void ring_alarm(void *arg)
+{
+    struct alarm *alarm = arg;
+    alarm->rang_ns = weir_loop_time(loop);
+    cr_assert_eq(alarm->rang_ns, fake_now());
+    if (++count == count_goal) {
+        weir_loop_stop(loop);
+    }
+}
+
+UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
+{
+    static const uint64_t spans[] = {100 * US, 100000 * US, HOUR, 1000 * HOUR};
+    static struct alarm alarms[4000];
+    struct unit_random random;
+    unit_random_seed(&random);
+    start();
+    count_goal = 4000;
+    for (int i = 0; i < count_goal; i++) {
+        alarms[i].when_ns =
+            fake_now() + unit_random_below(&random, spans[i % 4]);
+        cr_assert_eq(weir_loop_call_at(loop, alarms[i].when_ns, ring_alarm,
+                                       &alarms[i], NULL),
+                     0);
+    }
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    for (int i = 0; i < count_goal; i++) {
+        cr_assert_geq(alarms[i].rang_ns, alarms[i].when_ns);
+        cr_assert_lt(alarms[i].rang_ns - alarms[i].when_ns, TICK_NS);
+    }
+    stop();
+}
+
+UNIT(bounds, a_single_timer_far_away_costs_no_turns_on_the_way)
+{
+    start();
+    cr_assert_eq(
+        weir_loop_call_later(loop, 10000 * HOUR, stop_loop, NULL, NULL), 0);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    cr_assert_geq(fake_now(), FAKE_START_NS + 10000 * HOUR);
+    cr_assert_leq(turns(), 3);
+    stop();
+}
+
+UNIT(bounds, a_turn_enters_the_kernel_once)
+{
+    struct alarm alarm;
+    start();
+    const uint64_t before = fake_stats()->enters;
+    for (uint64_t i = 1; i <= 100; i++) {
+        cr_assert_eq(weir_loop_call_later(loop, i * 1000 * US,
+                                          i == 100 ? stop_loop : ring_alarm,
+                                          &alarm, NULL),
+                     0);
+    }
+    count_goal = -1;
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    cr_assert_eq(turns(), 100);
+    /* And once more, for what the last turn has written. */
+    cr_assert_eq(fake_stats()->enters - before, turns() + 1);
+    stop();
+}
+
+/* ---- bounds ---- */
+
+static uint64_t first_turn;
+static uint64_t last_turn;
+
+static void count_turns(void *arg)
+{
+    (void)arg;
+    last_turn = turns();
+    if (count++ == 0) {
+        first_turn = last_turn;
+    }
+    if (count == count_goal) {
+        weir_loop_stop(loop);
+    }
+}
+
+UNIT(bounds, many_timers_that_are_due_take_several_turns)
+{
+    start();
+    count_goal = 3 * TIMERS_MAX;
+    for (int i = 0; i < count_goal; i++) {
+        cr_assert_eq(
+            weir_loop_call_later(loop, 10 * US, count_turns, NULL, NULL), 0);
+    }
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    cr_assert_eq(count, count_goal);
+    cr_assert_eq(last_turn - first_turn, 2);
+    stop();
+}
+
+UNIT(bounds, many_ready_callbacks_take_several_turns)
+{
+    start();
+    count_goal = 3 * READY_MAX;
+    for (int i = 0; i < count_goal; i++) {
+        cr_assert_eq(weir_loop_call_soon(loop, count_turns, NULL, NULL), 0);
+    }
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    cr_assert_eq(count, count_goal);
+    cr_assert_eq(last_turn - first_turn, 2);
+    stop();
+}
+
+UNIT(bounds, many_posts_take_several_turns)
+{
+    start();
+    count_goal = 3 * READY_MAX;
+    for (int i = 0; i < count_goal; i++) {
+        cr_assert_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL),
+                     0);
+    }
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    cr_assert_eq(count, count_goal);
+    cr_assert_eq(last_turn - first_turn, 2);
+    stop();
+}
+
+/* A callback that is ready comes in the turn after the first of the timers,
+ * however many more of those are due. */
+UNIT(bounds, timers_that_are_due_do_not_keep_callbacks_waiting)
+{
+    start();
+    count_goal = 3 * TIMERS_MAX;
+    for (int i = 0; i < count_goal; i++) {
+        cr_assert_eq(weir_loop_call_at(loop, 0, count_turns, NULL, NULL), 0);
+    }
+    cr_assert_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    cr_assert_eq(count, TIMERS_MAX);
+    cr_assert_eq(turns(), 1);
+    stop();
+}
