@@ -168,7 +168,7 @@ static bool should_end(struct wr_sock *s)
     case WR_SOCK_OPEN:
         /* What came before the error is delivered before the loss. */
         return s->t.error != 0 && wr_sock_has_read_all(s) &&
-               s->recv_state == WR_RECV_IDLE && !wr_sock_has_kept(s) &&
+               !s->recv_op.in_flight && !wr_sock_has_kept(s) &&
                !s->eof_pending;
     case WR_SOCK_CLOSING:
         return advance_closing(s);

@@ -29,7 +29,7 @@
 #define WR_POOL_INC_SIZE     (256u << 10)
 #define WR_POOL_PLAIN_SIZE   (16u << 10)
 #define WR_POOL_RING_ENTRIES 256u
-#define WR_CREDIT_MAX        (512u << 10)
+#define WR_CREDIT_MAX        (1024u << 10)
 #define WR_CREDIT_MIN        (4u << 10)
 /* Remainders shorter than this are copied rather than pin a buffer. */
 #define WR_COMPACT_BELOW (4u << 10)
