@@ -185,13 +185,13 @@ static void pause_and_resume(bool promises)
     struct rig rig = make_rig(promises);
     while (rig_next(&rig)) {
         expect_eq(weir_transport_pause_reading(rig.t), 0);
-        rig_peer_send(&rig, 200000);
+        rig_peer_send(&rig, 60000);
         rig_turn_for(&rig, 10 * RIG_MS);
         expect_eq(rig.received, 0);
 
         expect_eq(weir_transport_resume_reading(rig.t), 0);
         expect_eq(rig.received, 0);
-        rig_wait_received(&rig, 200000);
+        rig_wait_received(&rig, 60000);
     }
 }
 

@@ -318,7 +318,7 @@ UNIT(life_cycle, no_data_follows_a_close_inside_data_received)
 {
     struct rig rig = {.hooks = {.data_received = close_after_first}};
     while (rig_next(&rig)) {
-        rig_peer_send(&rig, 200000);
+        rig_peer_send(&rig, 60000);
         rig_wait_lost(&rig);
 
         expect_eq(rig.count, 1);

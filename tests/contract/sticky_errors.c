@@ -135,6 +135,29 @@ UNIT(sticky_errors, a_peer_that_closes_without_reading_is_an_error)
     }
 }
 
+static int refuse(struct rig *rig, const struct weir_buf *buf)
+{
+    (void)rig;
+    (void)buf;
+    return -EPROTO;
+}
+
+UNIT(sticky_errors, a_callback_that_fails_later_does_not_replace_the_first)
+{
+    struct rig rig = {.hooks = {.data_received = refuse}};
+    while (rig_next(&rig)) {
+        if (!rig.maker->can_reset) {
+            continue;
+        }
+        enter_broken(&rig);
+
+        leave_broken(&rig);
+
+        expect_eq(weir_transport_error(rig.t), -ECONNRESET);
+        expect_eq(rig.exception_err, -EPROTO);
+    }
+}
+
 static int stay(struct rig *rig)
 {
     rig->count++;
