@@ -409,6 +409,30 @@ UNIT(budgets, all_connections_together_hold_no_more_than_the_loops_limit)
     end();
 }
 
+UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
+{
+    const uint64_t limit = 4u << 20;
+    begin(limit);
+    for (int i = 0; i < 100; i++) {
+        struct member *member = add(false, CONDUCT_READS);
+        set_socket_option(member->peer, SOL_SOCKET, SO_SNDBUF, 200000);
+    }
+    wait_made();
+    for (int i = 0; i < 100; i++) { /* from now on all share the credit */
+        expect(push(&crowd.members[i], 1));
+    }
+    run_loop_until(crowd.loop, all_delivered, NULL);
+
+    for (int i = 0; i < 100; i++) {
+        crowd.members[i].conduct = CONDUCT_PAUSES;
+        push(&crowd.members[i], 1u << 20);
+    }
+    flood(0, 100, NULL);
+
+    expect(statistics().held_bytes <= limit / 2);
+    end();
+}
+
 UNIT(budgets, an_exhausted_pool_is_no_error_and_ends)
 {
     begin(1u << 20);
