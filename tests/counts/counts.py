@@ -97,13 +97,14 @@ class Profile:
         return sum(self.by_function.values())
 
 
-def run(program, work, source, conns, turns):
-    out = work / f"callgrind.{conns}.{turns}"
+def run(program, work, source, case, turns):
+    conns, depth = case["connections"], case["depth"]
+    out = work / f"callgrind.{conns}.{depth}.{turns}"
     env = {"LD_BIND_NOW": "1", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
         ["valgrind", "--tool=callgrind", "--compress-strings=yes",
          "--compress-pos=no", f"--callgrind-out-file={out}", program,
-         str(conns), str(turns)],
+         str(conns), str(turns), str(depth)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
         timeout=240, check=False)
     if done.returncode != 0:
@@ -111,10 +112,10 @@ def run(program, work, source, conns, turns):
     return json.loads(done.stdout.splitlines()[-1]), Profile(out, source)
 
 
-def difference(program, work, source, conns, lengths):
+def difference(program, work, source, case):
     """Counts for each message, and where the instructions went."""
-    short, short_profile = run(program, work, source, conns, lengths[0])
-    long, long_profile = run(program, work, source, conns, lengths[1])
+    short, short_profile = run(program, work, source, case, case["turns"][0])
+    long, long_profile = run(program, work, source, case, case["turns"][1])
     messages = long["messages"] - short["messages"]
     if messages <= 0:
         sys.exit("nothing was echoed")
@@ -156,8 +157,7 @@ def main():
         numbers = json.load(file)
     good = True
     for case in numbers["cases"]:
-        counts, places = difference(program, work, source,
-                                    case["connections"], case["turns"])
+        counts, places = difference(program, work, source, case)
         good = judge(case["name"], counts, case["limits"]) and good
         if show or not good:
             for name in sorted(places, key=places.get, reverse=True):

@@ -1,13 +1,14 @@
 /*
  * The program whose instructions are counted: an echo on the fake machine.
  *
- *     echo CONNECTIONS TURNS
+ *     echo CONNECTIONS TURNS DEPTH
  *
- * All peers send a message of 128 bytes, the loop echoes them in one turn, the
- * peers check what came back, and so on. counts.py runs it under callgrind
- * with two lengths and takes the difference, so that starting up does not
- * count; instructions of this file and of the fake machine are left out. What
- * can be counted exactly without a tool is printed as one line of JSON.
+ * All peers send DEPTH messages of 128 bytes at once, the loop echoes each
+ * with a write of its own, the peers check what came back, and so on. counts.py
+ * runs it under callgrind with two lengths and takes the difference, so that
+ * starting up does not count; instructions of this file and of the fake machine
+ * are left out. What can be counted exactly without a tool is printed as one
+ * line of JSON.
  */
 #include "tests/fake/alloc.h"
 #include "tests/fake/fake.h"
@@ -21,10 +22,12 @@
 
 #define MESSAGE   128u
 #define CONNS_MAX 64
+#define DEPTH_MAX 64
 
 static struct {
     weir_loop *loop;
     uint32_t conns;
+    uint32_t depth;
     uint64_t turns_left;
     uint16_t port;
     struct fake_peer *peers[CONNS_MAX];
@@ -46,7 +49,15 @@ static int data_received(void *user, weir_transport *t,
 {
     (void)user;
     run.callbacks++;
-    return weir_transport_write(t, buf->data, buf->len);
+    for (size_t from = 0; from < buf->len; from += MESSAGE) {
+        size_t left = buf->len - from;
+        int err = weir_transport_write(t, buf->data + from,
+                                       left < MESSAGE ? left : MESSAGE);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
 }
 
 static int make_protocol(void *arg, weir_transport *t,
@@ -86,8 +97,9 @@ static void connect_peers(void)
 /* The loop would sleep: everything is echoed, or it never will be. */
 static bool on_idle(void *arg)
 {
-    uint8_t out[MESSAGE];
-    uint8_t in[MESSAGE + 1];
+    static uint8_t out[DEPTH_MAX * MESSAGE];
+    static uint8_t in[DEPTH_MAX * MESSAGE + 1];
+    const ssize_t size = (ssize_t)(run.depth * MESSAGE);
     (void)arg;
     if (run.port == 0 || run.turns_left == 0) {
         return false;
@@ -98,15 +110,14 @@ static bool on_idle(void *arg)
     }
     run.turns_left--;
     for (uint32_t i = 0; i < run.conns; i++) {
-        memset(out, (int)(run.echoed % 251), sizeof(out));
         if (!first) {
             ssize_t len = fake_peer_read(run.peers[i], in, sizeof(in));
-            require(len == MESSAGE, "a message was not echoed in its turn");
+            require(len == size, "a message was not echoed in its turn");
             require(in[0] == (uint8_t)i, "a message was changed");
-            run.echoed++;
+            run.echoed += run.depth;
         }
         out[0] = (uint8_t)i;
-        require(fake_peer_write(run.peers[i], out, sizeof(out)) == MESSAGE,
+        require(fake_peer_write(run.peers[i], out, (size_t)size) == size,
                 "a message was not taken");
     }
     return true;
@@ -119,7 +130,7 @@ static bool is_over(void *arg)
         return false;
     }
     for (uint32_t i = 0; i < run.conns; i++) {
-        if (fake_peer_readable(run.peers[i]) != MESSAGE) {
+        if (fake_peer_readable(run.peers[i]) != run.depth * MESSAGE) {
             return false;
         }
     }
@@ -128,9 +139,11 @@ static bool is_over(void *arg)
 
 int main(int argc, char **argv)
 {
-    require(argc == 3, "usage: echo CONNECTIONS TURNS");
+    require(argc == 4, "usage: echo CONNECTIONS TURNS DEPTH");
     run.conns = (uint32_t)strtoul(argv[1], NULL, 10);
     run.turns_left = strtoull(argv[2], NULL, 10);
+    run.depth = (uint32_t)strtoul(argv[3], NULL, 10);
+    require(run.depth >= 1 && run.depth <= DEPTH_MAX, "too deep");
     require(run.conns >= 1 && run.conns <= CONNS_MAX, "too many connections");
 
     struct fake_options machine = {.idle = on_idle};
