@@ -433,6 +433,61 @@ UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
     end();
 }
 
+static bool is_broken(void *arg)
+{
+    return weir_transport_error(((struct member *)arg)->t) < 0;
+}
+
+static bool is_lost(void *arg)
+{
+    return ((struct member *)arg)->lost;
+}
+
+/* No receive is armed for lack of room, and still its end is noticed. */
+static void break_a_starved_connection(bool paused)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    begin(1u << 20);
+    for (int i = 0; i < 20; i++) {
+        add(false, CONDUCT_KEEPS);
+    }
+    wait_made();
+    flood(0, 20, NULL);
+    expect(statistics().held_bytes > (1u << 20) - 4096);
+    struct member *const starved = add(true, CONDUCT_READS);
+    wait_made();
+    turn();
+    if (paused) {
+        weir_transport_pause_reading(starved->t);
+        turn();
+    }
+
+    weir_transport_ref(starved->t);
+    expect_eq(setsockopt(starved->peer, SOL_SOCKET, SO_LINGER, &linger,
+                         sizeof(linger)),
+              0);
+    close(starved->peer);
+    run_loop_until(crowd.loop, is_broken, starved);
+    give_leases_back();
+    run_loop_until(crowd.loop, is_lost, starved);
+
+    expect_eq(weir_transport_error(starved->t), -ECONNRESET);
+    expect_eq(starved->received, 0);
+    weir_transport_unref(starved->t);
+    crowd.count--; /* it is gone already */
+    end();
+}
+
+UNIT(budgets, a_starved_connection_that_breaks_is_lost)
+{
+    break_a_starved_connection(false);
+}
+
+UNIT(budgets, a_starved_and_paused_connection_that_breaks_is_lost)
+{
+    break_a_starved_connection(true);
+}
+
 UNIT(budgets, an_exhausted_pool_is_no_error_and_ends)
 {
     begin(1u << 20);

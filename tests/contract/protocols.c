@@ -264,6 +264,21 @@ UNIT(protocols, r28__initial_buffers_come_first_and_from_the_loop)
     }
 }
 
+UNIT(protocols, r28__initial_buffers_come_before_the_end_of_stream)
+{
+    struct rig rig = {.hooks = {.data_received = hand_over}};
+    while (rig_next(&rig)) {
+        to_second.received = 0;
+        rig_peer_send(&rig, 1000); /* no turn between these */
+        rig_peer_shutdown(&rig);
+
+        rig_wait_lost(&rig);
+
+        expect_eq(to_second.received, 1000);
+        expect(strcmp(to_second.events, "data  eof   lost ") == 0);
+    }
+}
+
 static int hand_over_paused(struct rig *rig, const struct weir_buf *buf)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);

@@ -131,6 +131,26 @@ UNIT(reading, bytes_kept_while_paused_are_counted_and_bounded)
     }
 }
 
+UNIT(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        pause_it(&rig);
+        rig_peer_send(&rig, 1000);
+        rig_turn_for(&rig, 5 * RIG_MS);
+        expect_eq(held_bytes(&rig), 1000);
+
+        for (int i = 0; i < 5; i++) {
+            rig_peer_send(&rig, 1000);
+            rig_turn_for(&rig, RIG_MS);
+        }
+
+        expect_eq(held_bytes(&rig), 1000);
+        resume_it(&rig);
+        rig_wait_received(&rig, 6000);
+    }
+}
+
 UNIT(reading, bytes_kept_while_paused_are_dropped_by_close)
 {
     struct rig rig = {.small_buffers = true};
