@@ -433,6 +433,42 @@ UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
     end();
 }
 
+static bool all_lost(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < crowd.count; i++) {
+        if (!crowd.members[i].lost) {
+            return false;
+        }
+    }
+    return true;
+}
+
+UNIT(budgets, connections_that_have_gone_take_no_share)
+{
+    begin(1u << 20);
+    for (int i = 0; i < 300; i++) {
+        struct member *member = add(false, CONDUCT_READS);
+        wait_made();
+        expect_eq(weir_transport_abort(member->t), 0);
+        close(member->peer);
+    }
+    run_loop_until(crowd.loop, all_lost, NULL);
+    crowd.count = 0;
+    crowd.made_count = 0;
+    memset(crowd.members, 0, sizeof(crowd.members));
+
+    struct member *const alone = add(false, CONDUCT_KEEPS);
+    wait_made();
+    push(alone, 12000);
+    turn();
+    turn();
+
+    expect_eq(crowd.lease_count, 1); /* in one piece */
+    expect_eq(alone->received, 12000);
+    end();
+}
+
 static bool is_broken(void *arg)
 {
     return weir_transport_error(((struct member *)arg)->t) < 0;
