@@ -31,7 +31,7 @@ static const char *const state_names[] = {
 
 struct weir_connect {
     weir_loop *loop;
-    struct wr_list all; /* in weir_loop.connects */
+    struct wr_alive alive;
     enum connect_state state;
     int cause; /* -ECANCELED or -ETIMEDOUT: given up */
     int fd;    /* -1 when there is none */
@@ -78,7 +78,7 @@ static void finish(weir_connect *connect, int err, weir_transport *t)
     if (connect->done) {
         connect->done(connect->done_arg, err, t);
     }
-    wr_list_remove(&connect->all);
+    wr_list_remove(&connect->alive.link);
     wr_guard_free(&loop->counting, connect, sizeof(*connect));
     wr_assert(loop->sock_count > 0);
     loop->sock_count--;
@@ -203,18 +203,16 @@ static void connect_ready(struct wr_ready *ready)
                     &connect->peer.storage.any, connect->peer.len);
 }
 
-void wr_connect_shutdown(weir_connect *connect)
+static void shutdown_alive(struct wr_alive *alive)
 {
+    weir_connect *connect = wr_container_of(alive, weir_connect, alive);
+
     give_up(connect, -ECANCELED);
 }
 
-weir_connect *wr_connect_of_link(struct wr_list *all)
+static void dump_alive(const struct wr_alive *alive, FILE *out)
 {
-    return wr_container_of(all, weir_connect, all);
-}
-
-void wr_connect_dump(const weir_connect *connect, FILE *out)
-{
+    const weir_connect *connect = wr_container_of(alive, weir_connect, alive);
     char text[WEIR_ADDRESS_TEXT_SIZE];
 
     fprintf(out, "connect %s peer=%s fd=%d given-up=%s\n",
@@ -223,6 +221,9 @@ void wr_connect_dump(const weir_connect *connect, FILE *out)
             connect->fd,
             connect->cause < 0 ? weir_err_name(connect->cause) : "no");
 }
+
+static const struct wr_alive_ops alive_ops = {.shutdown = shutdown_alive,
+                                              .dump = dump_alive};
 
 /* ---- the public functions ---- */
 
@@ -279,7 +280,8 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
     if (options->stream.size > 0) {
         connect->stream = options->stream;
     }
-    wr_list_init(&connect->all);
+    wr_list_init(&connect->alive.link);
+    connect->alive.ops = &alive_ops;
     wr_ready_init(&connect->ready, connect_ready);
     wr_op_init(&connect->op, connect_completed);
     wr_timer_init(&connect->timer, timer_expired);
@@ -322,7 +324,7 @@ static int start_connect(weir_loop *loop, const struct weir_factory *factory,
     connect->family = family;
     connect->peer = peer;
     connect->local = local;
-    wr_list_push_back(&loop->connects, &connect->all);
+    wr_list_push_back(&loop->connects, &connect->alive.link);
     loop->sock_count++;
     wr_ready_push(&loop->ready, &connect->ready);
     if (ret) {

@@ -17,10 +17,6 @@
  */
 #include "loop.h"
 
-#include "../include/weir/transport.h"
-#include "sock.h"
-#include "sock_impl.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -113,7 +109,6 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
         .alloc = counting_alloc, .free = counting_free, .arg = loop};
     wr_list_init(&loop->ready);
     wr_list_init(&loop->dirty);
-    wr_list_init(&loop->starved);
     wr_list_init(&loop->transports);
     wr_list_init(&loop->servers);
     wr_list_init(&loop->connects);
@@ -121,7 +116,6 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
     wr_ready_init(&loop->posted_ready, run_posted);
     loop->posted_end = &loop->posted;
     wr_blocks_init(&loop->blocks, &loop->counting);
-    wr_slab_init(&loop->socks, &loop->counting, sizeof(struct wr_sock));
     wr_slab_init(&loop->chunks, &loop->counting, sizeof(struct wr_chunk));
     loop->send_memory = (struct wr_sendq_memory){.blocks = &loop->blocks,
                                                  .chunks = &loop->chunks};
@@ -296,7 +290,7 @@ static uint64_t wait_time(weir_loop *loop)
         !wr_list_is_empty(&loop->dirty)) {
         return 0;
     }
-    const uint64_t starved_ns = wr_sock_starved_wait(loop);
+    const uint64_t starved_ns = wr_pool_wait_ns(&loop->pool);
     const uint64_t next_ns = wr_wheel_next(&loop->wheel);
     if (next_ns == UINT64_MAX) {
         return starved_ns;
@@ -351,7 +345,7 @@ static int turn(weir_loop *loop)
     }
     run_ready(loop);
     wr_pool_post(&loop->pool);
-    wr_sock_feed_starved(loop);
+    wr_pool_feed(&loop->pool);
     flush_senders(loop);
     return 0;
 }
@@ -439,29 +433,20 @@ void weir_loop_call_exception_handler(weir_loop *loop,
     wr_loop_report(loop, exception);
 }
 
-/* Tells everything alive to end; losses and results come from the turns that
- * follow. Returns the connections. */
-static int shut_everything(weir_loop *loop)
+/* Tells everything in a list to end; the losses and results come from the
+ * turns that follow. Returns how many there were. */
+static int shut_list(struct wr_list *list)
 {
-    int alive = 0;
-    struct wr_list *link;
-    struct wr_list *next;
+    int count = 0;
+    struct wr_list *link = list->next;
 
-    for (link = loop->servers.next; link != &loop->servers; link = next) {
-        next = link->next;
-        wr_server_shutdown(wr_server_of_link(link));
+    while (link != list) {
+        struct wr_alive *alive = wr_container_of(link, struct wr_alive, link);
+        link = link->next;
+        alive->ops->shutdown(alive);
+        count++;
     }
-    for (link = loop->connects.next; link != &loop->connects; link = next) {
-        next = link->next;
-        wr_connect_shutdown(wr_connect_of_link(link));
-    }
-    for (link = loop->transports.next; link != &loop->transports; link = next) {
-        next = link->next;
-        wr_ignore(weir_transport_abort(
-                      wr_container_of(link, weir_transport, all)) < 0);
-        alive++;
-    }
-    return alive;
+    return count;
 }
 
 static bool is_anything_alive(const weir_loop *loop)
@@ -535,7 +520,9 @@ int weir_loop_free(weir_loop *loop)
     wr_callbacks_drop(loop);
     wr_ready_cancel(&loop->posted_ready);
     loop->stopping = false;
-    const int alive = shut_everything(loop);
+    wr_ignore(shut_list(&loop->servers) < 0);
+    wr_ignore(shut_list(&loop->connects) < 0);
+    const int alive = shut_list(&loop->transports);
     reap_everything(loop);
     free_posted(loop, loop->posted);
     free_posted(loop, wr_wake_close(loop->wake));

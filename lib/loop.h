@@ -32,6 +32,22 @@ struct wr_sender {
     void (*flush)(struct wr_sender *sender);
 };
 
+struct wr_alive;
+
+struct wr_alive_ops {
+    /* The loop is being freed: end, asynchronously, and leave the list. Who
+     * waits for a result gets -ECANCELED. */
+    void (*shutdown)(struct wr_alive *alive);
+    /* One line for weir_loop_dump(). */
+    void (*dump)(const struct wr_alive *alive, FILE *out);
+};
+
+/* Something that the loop must see end before it can go. */
+struct wr_alive {
+    struct wr_list link; /* in one of the loop's lists */
+    const struct wr_alive_ops *ops;
+};
+
 /* Counts what the modules count themselves. */
 struct wr_loop_counts {
     uint64_t turns;
@@ -55,10 +71,9 @@ struct weir_loop {
 
     struct wr_list ready;      /* struct wr_ready */
     struct wr_list dirty;      /* struct wr_sender */
-    struct wr_list starved;    /* receives without a buffer, oldest first */
-    struct wr_list transports; /* weir_transport.all, not lost yet */
-    struct wr_list servers;    /* weir_server.all */
-    struct wr_list connects;   /* weir_connect.all */
+    struct wr_list transports; /* struct wr_alive, not lost yet */
+    struct wr_list servers;    /* struct wr_alive */
+    struct wr_list connects;   /* struct wr_alive */
 
     struct wr_callbacks *callbacks;
     struct wr_signals *signals; /* NULL until a handler was added */
@@ -128,19 +143,5 @@ void wr_callbacks_close(weir_loop *loop);
 void wr_signals_stop(weir_loop *loop);
 /* Frees; nothing is in flight. */
 void wr_signals_close(weir_loop *loop);
-
-/* server.c and connect.c: for weir_loop_free(). Each ends asynchronously and
- * then leaves its list; done callbacks are called with -ECANCELED where they
- * were not called yet. */
-void wr_server_shutdown(weir_server *server);
-void wr_connect_shutdown(weir_connect *connect);
-
-/* For weir_loop_free() and the dump. */
-weir_server *wr_server_of_link(struct wr_list *all);
-weir_connect *wr_connect_of_link(struct wr_list *all);
-
-/* For weir_loop_dump(): one line each. */
-void wr_server_dump(const weir_server *server, FILE *out);
-void wr_connect_dump(const weir_connect *connect, FILE *out);
 
 #endif

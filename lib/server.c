@@ -72,7 +72,7 @@ void wr_server_release_if_over(weir_server *server)
         !wr_list_is_empty(&server->waiters)) {
         return;
     }
-    wr_list_remove(&server->all);
+    wr_list_remove(&server->alive.link);
     if (!server->freed) {
         return;
     }
@@ -198,19 +198,17 @@ static void close_server(weir_server *server)
     wr_server_push_work(server);
 }
 
-void wr_server_shutdown(weir_server *server)
+static void shutdown_alive(struct wr_alive *alive)
 {
+    weir_server *server = wr_container_of(alive, weir_server, alive);
+
     close_server(server);
     wr_server_push_work(server);
 }
 
-weir_server *wr_server_of_link(struct wr_list *all)
+static void dump_alive(const struct wr_alive *alive, FILE *out)
 {
-    return wr_container_of(all, weir_server, all);
-}
-
-void wr_server_dump(const weir_server *server, FILE *out)
-{
+    const weir_server *server = wr_container_of(alive, weir_server, alive);
     char text[WEIR_ADDRESS_TEXT_SIZE];
 
     fprintf(out, "server %s connections=%llu parked=%llu accepts=%llu",
@@ -229,6 +227,9 @@ void wr_server_dump(const weir_server *server, FILE *out)
     fprintf(out, "%s%s\n", server->exhausted ? " out-of-resources" : "",
             server->stopping ? " stopping" : "");
 }
+
+static const struct wr_alive_ops alive_ops = {.shutdown = shutdown_alive,
+                                              .dump = dump_alive};
 
 /* ---- the public functions ---- */
 
@@ -281,7 +282,8 @@ static int make_server(weir_loop *loop, const char *host, uint16_t port,
     wr_list_init(&server->clients);
     wr_list_init(&server->parked);
     wr_list_init(&server->waiters);
-    wr_list_init(&server->all);
+    wr_list_init(&server->alive.link);
+    server->alive.ops = &alive_ops;
     wr_ready_init(&server->work, server_work);
     wr_timer_init(&server->retry, retry_expired);
     wr_timer_init(&server->grace, grace_expired);
@@ -318,7 +320,7 @@ int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
         return err;
     }
     server->factory = *factory;
-    wr_list_push_back(&loop->servers, &server->all);
+    wr_list_push_back(&loop->servers, &server->alive.link);
     loop->sock_count++;
     wr_server_push_work(server);
     *ret = server;
@@ -381,8 +383,8 @@ int weir_server_wait_closed(weir_server *server, weir_server_closed_fn *closed,
     wr_list_init(&waiter->link);
     wr_list_push_back(&server->waiters, &waiter->link);
     if (wr_server_is_over(server)) {
-        if (!wr_list_is_linked(&server->all)) {
-            wr_list_push_back(&loop->servers, &server->all);
+        if (!wr_list_is_linked(&server->alive.link)) {
+            wr_list_push_back(&loop->servers, &server->alive.link);
         }
         wr_server_push_work(server);
     }

@@ -20,7 +20,7 @@ enum server_state {
 
 struct weir_server {
     weir_loop *loop;
-    struct wr_list all; /* in weir_loop.servers until it is over */
+    struct wr_alive alive;
     enum server_state state;
     struct weir_factory factory;
     weir_server_done_fn *done;

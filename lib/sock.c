@@ -90,7 +90,7 @@ static void lose(struct wr_sock *s)
     wr_prep_close(&loop->uring, s->fd);
     s->fd = -1;
     wr_ready_cancel(&s->step);
-    wr_list_remove(&s->t.all);
+    wr_list_remove(&s->t.alive.link);
     loop->counts.connections--;
     loop->pool.account_count--;
     if (s->t.server) {
@@ -168,8 +168,7 @@ static bool should_end(struct wr_sock *s)
     case WR_SOCK_OPEN:
         /* What came before the error is delivered before the loss. */
         return s->t.error != 0 && wr_sock_has_read_all(s) &&
-               !s->recv_op.in_flight && !wr_sock_has_kept(s) &&
-               !s->eof_pending;
+               !s->recv_op.in_flight && !wr_sock_has_kept(s) && !s->eof_pending;
     case WR_SOCK_CLOSING:
         return advance_closing(s);
     case WR_SOCK_LINGERING:
@@ -184,6 +183,10 @@ static bool should_end(struct wr_sock *s)
 
 void wr_sock_advance(struct wr_sock *s)
 {
+    if (WR_UNLIKELY(s->t.error != 0) && !s->send_op.in_flight &&
+        s->state < WR_SOCK_ENDING) {
+        wr_sock_drop_broken_queue(s); /* it may hold what the receive needs */
+    }
     if (WR_UNLIKELY(should_end(s))) {
         wr_sock_end(s);
     }
@@ -365,6 +368,9 @@ static int apply_limits(struct wr_sock *s,
 static struct wr_sock *make_sock(weir_loop *loop, int fd,
                                  const struct wr_sock_options *options)
 {
+    if (loop->socks.object_size == 0) {
+        wr_slab_init(&loop->socks, &loop->counting, sizeof(struct wr_sock));
+    }
     struct wr_sock *s = wr_slab_take(&loop->socks);
     if (!s) {
         return NULL;
@@ -423,7 +429,7 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
     loop->sock_count++;
     loop->counts.connections++;
     loop->pool.account_count++;
-    wr_list_push_back(&loop->transports, &s->t.all);
+    wr_list_push_back(&loop->transports, &s->t.alive.link);
     if (s->t.server) {
         wr_server_adopt(s->t.server, &s->t);
     }

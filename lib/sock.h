@@ -1,5 +1,8 @@
 /*
  * Stream sockets as transports: what the makers need to know.
+ *
+ * A maker has a connected descriptor and a factory; wr_sock_open() makes a
+ * transport of the two. How it lives from then on is told in sock_impl.h.
  */
 #ifndef WEIR_LIB_SOCK_H
 #define WEIR_LIB_SOCK_H

@@ -65,7 +65,6 @@ struct wr_sock {
     enum wr_recv_state recv_state;
     bool paused : 1;         /* set and cleared by pause and resume_reading */
     bool has_received : 1;   /* set by the first bytes */
-    bool is_drained : 1;     /* the last receive left nothing in the kernel */
     bool eof_seen : 1;       /* set by the receive that returned 0 */
     bool recv_failed : 1;    /* set by the receive that returned an error */
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
@@ -83,7 +82,6 @@ struct wr_sock {
     struct wr_op recv_op;
     struct wr_op poll_op; /* watches a peer that is not read from */
     struct wr_account account;
-    struct wr_list starved_link;
     weir_lease *held_head; /* received, not delivered: paused */
     weir_lease *held_tail;
 
@@ -145,11 +143,6 @@ bool wr_sock_is_reading(const weir_transport *t);
 void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes);
 const char *wr_sock_recv_state_name(const struct wr_sock *s);
 
-/* Arms receives that found no buffer, oldest first, as far as buffers go. */
-void wr_sock_feed_starved(weir_loop *loop);
-/* How long the loop may wait at most on their behalf. */
-uint64_t wr_sock_starved_wait(const weir_loop *loop);
-
 /* sock_deliver.c */
 
 /* A receive brought bytes: in a borrowed lease, whose borrow it ends, or in
@@ -184,6 +177,8 @@ void wr_sock_shut_when_sent(struct wr_sock *s);
 /* Cancels what is in flight; true when nothing is. */
 bool wr_sock_end_send(struct wr_sock *s);
 void wr_sock_drop_queue(struct wr_sock *s);
+/* The same on a broken connection, whose protocol may wait for the queue. */
+void wr_sock_drop_broken_queue(struct wr_sock *s);
 
 /* sock_time.c */
 int wr_sock_set_timeouts(weir_transport *t,

@@ -22,9 +22,6 @@
 #include <poll.h>
 #include <string.h>
 
-/* How soon to look for memory again when buffers could not be made. */
-#define STARVED_RETRY_NS 10000000u
-
 enum flow {
     FLOW_OPEN,
     FLOW_PAUSED,
@@ -76,7 +73,7 @@ static enum flow flow_of(const struct wr_sock *s)
 static void starve(struct wr_sock *s)
 {
     s->recv_state = WR_RECV_STARVED;
-    wr_list_push_back(&s->t.loop->starved, &s->starved_link);
+    wr_pool_starve(&s->t.loop->pool, &s->account);
 }
 
 static bool receives_into(const struct wr_sock *s)
@@ -128,8 +125,8 @@ static void arm(struct wr_sock *s)
     }
     const uint32_t credit = wr_pool_credit(pool, &s->account);
     if (WR_UNLIKELY(credit == 0)) {
-        if (s->account.held_bytes + WR_CREDIT_MIN > s->account.limit_bytes) {
-            s->wants_credit = true;
+        if (s->account.held_bytes > 0) {
+            s->wants_credit = true; /* what it gives back will do */
             s->account.tell_released = true;
         } else {
             starve(s);
@@ -145,7 +142,6 @@ static void arm(struct wr_sock *s)
         .credit = credit,
         .buf_size = pool->buf_size,
         .once = !s->has_received,
-        .poll_first = s->is_drained,
     };
     wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, &limits);
 }
@@ -183,7 +179,7 @@ void wr_sock_update_recv(struct wr_sock *s)
         wr_sock_cancel_recv(s);
         break;
     case ACTION_LEAVE:
-        wr_list_remove(&s->starved_link);
+        wr_pool_unstarve(&s->account);
         s->recv_state = WR_RECV_IDLE;
         break;
     }
@@ -230,7 +226,6 @@ static void recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     if (WR_UNLIKELY(!(flags & WR_CQE_MORE))) {
         s->recv_state = WR_RECV_IDLE;
-        s->is_drained = res > 0 && !(flags & WR_CQE_SOCK_NONEMPTY);
     }
     if (WR_LIKELY(flags & WR_CQE_BUFFER && res > 0)) {
         weir_lease *lease =
@@ -289,13 +284,22 @@ static void account_released(struct wr_account *account)
     }
 }
 
+static void account_feed(struct wr_account *account)
+{
+    struct wr_sock *s = wr_container_of(account, struct wr_sock, account);
+
+    s->recv_state = WR_RECV_IDLE;
+    wr_sock_update_recv(s);
+}
+
 void wr_sock_recv_init(struct wr_sock *s)
 {
     wr_op_init(&s->recv_op, recv_completed);
     wr_op_init(&s->poll_op, poll_completed);
-    wr_list_init(&s->starved_link);
+    wr_list_init(&s->account.starved_link);
     s->account.limit_bytes = WR_READ_LIMIT_DEFAULT;
     s->account.released = account_released;
+    s->account.feed = account_feed;
 }
 
 bool wr_sock_end_recv(struct wr_sock *s)
@@ -346,44 +350,4 @@ void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
         s->wants_credit = false;
         wr_ready_push(&t->loop->ready, &s->step);
     }
-}
-
-uint64_t wr_sock_starved_wait(const weir_loop *loop)
-{
-    const struct wr_pool *pool = &loop->pool;
-
-    if (wr_list_is_empty(&loop->starved)) {
-        return UINT64_MAX;
-    }
-    if (wr_pool_has_posted(pool)) {
-        const bool room = pool->held_bytes + WR_CREDIT_MIN <= pool->limit_bytes;
-        return room ? 0 : UINT64_MAX;
-    }
-    return pool->buf_count < pool->buf_max ? STARVED_RETRY_NS : UINT64_MAX;
-}
-
-/* As many as the posted buffers can serve: more would only starve again. */
-void wr_sock_feed_starved(weir_loop *loop)
-{
-    struct wr_pool *pool = &loop->pool;
-    if (WR_LIKELY(wr_list_is_empty(&loop->starved)) ||
-        wr_sock_starved_wait(loop) != 0) {
-        return;
-    }
-    uint64_t room = (uint64_t)pool->posted_count * pool->buf_size;
-    struct wr_list batch;
-    wr_list_init(&batch);
-    wr_list_splice_back(&batch, &loop->starved);
-    while (room > 0) {
-        struct wr_list *link = wr_list_pop_front(&batch);
-        if (!link) {
-            return;
-        }
-        struct wr_sock *s = wr_container_of(link, struct wr_sock, starved_link);
-        s->recv_state = WR_RECV_IDLE;
-        room -= wr_min_u64(room, wr_pool_credit(pool, &s->account));
-        wr_sock_update_recv(s);
-    }
-    wr_list_splice_back(&batch, &loop->starved);
-    wr_list_splice_back(&loop->starved, &batch);
 }

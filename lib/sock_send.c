@@ -91,7 +91,7 @@ static void send_completed(struct wr_op *op, int32_t res, uint32_t flags)
         wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
     }
     if (s->t.error) {
-        wr_sock_drop_queue(s);
+        wr_sock_drop_broken_queue(s);
     } else if (s->state < WR_SOCK_ENDING) {
         if (!wr_sendq_is_empty(&s->sendq)) {
             make_dirty(s);
@@ -197,6 +197,26 @@ int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
     return 0;
 }
 
+/* Where buffers are short a copy is kept, charged like the original. */
+static int queue_lease(struct wr_sock *s, const struct weir_buf *buf)
+{
+    struct wr_pool *pool = &s->t.loop->pool;
+
+    if (WR_LIKELY(!wr_pool_is_short(pool) || !buf->lease->buf)) {
+        return wr_sendq_lease(&s->sendq, &s->t.loop->send_memory, buf);
+    }
+    weir_lease *copy =
+        wr_pool_lease_copy(pool, buf->lease->account, buf->data, buf->len);
+    if (!copy) {
+        return -ENOMEM;
+    }
+    const struct weir_buf moved = {
+        .data = copy->data, .len = copy->len, .lease = copy};
+    int err = wr_sendq_lease(&s->sendq, &s->t.loop->send_memory, &moved);
+    wr_lease_unref(copy);
+    return err;
+}
+
 int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -204,7 +224,7 @@ int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf)
     if (err < 0 || buf->len == 0) {
         return err;
     }
-    err = wr_sendq_lease(&s->sendq, &s->t.loop->send_memory, buf);
+    err = queue_lease(s, buf);
     if (err < 0) {
         return err;
     }
@@ -245,4 +265,14 @@ void wr_sock_drop_queue(struct wr_sock *s)
     wr_assert(!s->send_op.in_flight);
     s->t.loop->counts.queued_bytes -= s->sendq.bytes;
     wr_sendq_clear(&s->sendq, &s->t.loop->send_memory);
+}
+
+void wr_sock_drop_broken_queue(struct wr_sock *s)
+{
+    wr_sock_drop_queue(s);
+    if (s->state == WR_SOCK_OPEN) {
+        /* A protocol that reads no more while it may not write would wait
+         * for ever, and so would what was kept for it. */
+        wr_transport_check_low(&s->t, s->sendq.bytes);
+    }
 }

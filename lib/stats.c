@@ -135,25 +135,24 @@ static void dump_loop(const weir_loop *loop, FILE *out)
     fputs("\n", out);
 }
 
+static void dump_list(const struct wr_list *list, FILE *out)
+{
+    for (struct wr_list *link = list->next; link != list; link = link->next) {
+        const struct wr_alive *alive =
+            wr_container_of(link, struct wr_alive, link);
+        alive->ops->dump(alive, out);
+    }
+}
+
 void weir_loop_dump(const weir_loop *loop, FILE *out)
 {
     if (wr_loop_check(loop) < 0) {
         return;
     }
     dump_loop(loop, out);
-    for (struct wr_list *link = loop->servers.next; link != &loop->servers;
-         link = link->next) {
-        wr_server_dump(wr_server_of_link(link), out);
-    }
-    for (struct wr_list *link = loop->connects.next; link != &loop->connects;
-         link = link->next) {
-        wr_connect_dump(wr_connect_of_link(link), out);
-    }
-    for (struct wr_list *link = loop->transports.next;
-         link != &loop->transports; link = link->next) {
-        const weir_transport *t = wr_container_of(link, weir_transport, all);
-        t->ops->dump(t, out);
-    }
+    dump_list(&loop->servers, out);
+    dump_list(&loop->connects, out);
+    dump_list(&loop->transports, out);
 }
 
 size_t weir_loop_features_text(const weir_loop *loop, char *buf, size_t size)

@@ -9,6 +9,21 @@
 
 #include <string.h>
 
+static void shutdown_alive(struct wr_alive *alive)
+{
+    weir_transport *t = wr_container_of(alive, weir_transport, alive);
+    t->ops->abort(t);
+}
+
+static void dump_alive(const struct wr_alive *alive, FILE *out)
+{
+    const weir_transport *t = wr_container_of(alive, weir_transport, alive);
+    t->ops->dump(t, out);
+}
+
+static const struct wr_alive_ops alive_ops = {.shutdown = shutdown_alive,
+                                              .dump = dump_alive};
+
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops)
 {
@@ -19,7 +34,8 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     t->high_bytes = WR_HIGH_DEFAULT;
     t->low_bytes = WR_LOW_DEFAULT;
     t->hard_limit_bytes = WR_HARD_LIMIT_DEFAULT;
-    wr_list_init(&t->all);
+    wr_list_init(&t->alive.link);
+    t->alive.ops = &alive_ops;
     wr_list_init(&t->server_link);
 }
 

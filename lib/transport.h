@@ -52,7 +52,7 @@ struct weir_transport {
     const struct wr_transport_ops *ops;
     weir_loop *loop;
     struct weir_protocol_binding binding;
-    struct wr_list all;         /* in weir_loop.transports */
+    struct wr_alive alive;      /* in weir_loop.transports */
     weir_server *server;        /* that made it, or NULL */
     struct wr_list server_link; /* in weir_server.clients */
     uint64_t high_bytes;

@@ -143,9 +143,9 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
     wr_assert(credit > 1);
     struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_RECV, fd);
 
-    if (limits->poll_first) {
-        sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
-    }
+    /* Never POLL_FIRST: a multishot receive that its poll started takes the
+     * data, sees that no more is there, and waits for an edge; a reset that
+     * came before the poll was armed gives none (Linux 6.18). */
     sqe->flags = IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
     if (limits->once || !wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
@@ -156,7 +156,7 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
      * step by the cap alone (Linux 6.18): the last step may overshoot by less
      * than one cap, so that much is kept back. */
     const uint32_t cap = credit / 2 < buf_size ? credit / 2 : buf_size;
-    sqe->ioprio |= IORING_RECV_MULTISHOT;
+    sqe->ioprio = IORING_RECV_MULTISHOT;
     sqe->len = cap;
     wr_sqe_set_optlen(sqe, credit - cap);
 }

@@ -80,7 +80,6 @@ struct wr_recv_limits {
     uint32_t credit;   /* bytes in all, more than 1 */
     uint32_t buf_size; /* of a pool buffer */
     bool once;         /* end with the first bytes */
-    bool poll_first;   /* nothing is there yet: do not try */
 };
 
 /* Receives into provided buffers (see pool.h), at most the credit in all.

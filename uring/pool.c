@@ -15,6 +15,9 @@
 
 #define POSTED_INC   10u
 #define POSTED_PLAIN 128u
+#define HELD_SHARE   16u
+/* How soon to look for memory again when buffers could not be made. */
+#define STARVED_RETRY_NS 10000000u
 
 int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
                  const struct wr_pool_options *options)
@@ -22,6 +25,7 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     const bool inc = wr_has(&uring->features, WR_FEATURE_BUF_INC);
 
     memset(pool, 0, sizeof(*pool));
+    wr_list_init(&pool->starved);
     pool->uring = uring;
     pool->blocks = options->blocks;
     pool->limit_bytes = options->limit_bytes;
@@ -113,6 +117,50 @@ void wr_pool_post(struct wr_pool *pool)
     wr_ring_commit_buffers(pool->uring->ring);
 }
 
+/* What one account may hold as things stand. */
+static uint64_t fair_hold(const struct wr_pool *pool)
+{
+    return pool->held_bytes >= pool->limit_bytes
+               ? 0
+               : (pool->limit_bytes - pool->held_bytes) / HELD_SHARE;
+}
+
+uint64_t wr_pool_wait_ns(const struct wr_pool *pool)
+{
+    if (WR_LIKELY(wr_list_is_empty(&pool->starved))) {
+        return UINT64_MAX;
+    }
+    if (wr_pool_has_posted(pool) || pool->free_list) {
+        return fair_hold(pool) >= WR_CREDIT_MIN ? 0 : UINT64_MAX;
+    }
+    /* Either leases must come back, or memory. */
+    return pool->buf_count < pool->buf_max ? STARVED_RETRY_NS : UINT64_MAX;
+}
+
+void wr_pool_feed(struct wr_pool *pool)
+{
+    if (WR_LIKELY(wr_list_is_empty(&pool->starved)) ||
+        !wr_pool_has_posted(pool) || wr_pool_wait_ns(pool) != 0) {
+        return;
+    }
+    uint64_t room = (uint64_t)pool->posted_count * pool->buf_size;
+    struct wr_list batch;
+    wr_list_init(&batch);
+    wr_list_splice_back(&batch, &pool->starved);
+    while (room > 0) {
+        struct wr_list *link = wr_list_pop_front(&batch);
+        if (!link) {
+            return;
+        }
+        struct wr_account *account =
+            wr_container_of(link, struct wr_account, starved_link);
+        room -= wr_min_u64(room, wr_pool_credit(pool, account));
+        account->feed(account);
+    }
+    wr_list_splice_back(&batch, &pool->starved);
+    wr_list_splice_back(&pool->starved, &batch);
+}
+
 /* The memory of a completed receive; the kernel may have let go of it. */
 static struct wr_pool_buf *take_bytes(struct wr_pool *pool, uint32_t len,
                                       uint32_t flags, const uint8_t **ret_data)
@@ -128,6 +176,7 @@ static struct wr_pool_buf *take_bytes(struct wr_pool *pool, uint32_t len,
     if (WR_UNLIKELY(!(flags & WR_CQE_BUF_MORE))) {
         buf->state = WR_BUF_RETIRED;
         pool->posted_count--;
+        pool->retired_count++;
     }
     return buf;
 }
@@ -242,30 +291,32 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
     return lease;
 }
 
-/* What is left is shared out so that all connections together, each with its
- * credit in the kernel, stay within half the limit. */
+/* Two rules keep one peer, or many, from taking what all need. What is in the
+ * kernel's hands: the credits of all connections together stay within half the
+ * limit. What is held: nobody may hold more than a part of what is free, so
+ * that n connections that hold all they may leave 1/(1 + n/HELD_SHARE) of it
+ * to those that come later. */
 uint32_t wr_pool_credit(const struct wr_pool *pool,
                         const struct wr_account *account)
 {
-    if (account->held_bytes >= account->limit_bytes ||
-        pool->held_bytes >= pool->limit_bytes) {
+    const uint64_t limit = wr_min_u64(account->limit_bytes, fair_hold(pool));
+    if (account->held_bytes >= limit) {
         return 0;
     }
-    const uint64_t own = account->limit_bytes - account->held_bytes;
-    const uint64_t common = pool->limit_bytes - pool->held_bytes;
     uint64_t share = WR_CREDIT_MAX;
     if (WR_UNLIKELY(pool->account_count * 2 * WR_CREDIT_MAX >
                     pool->limit_bytes)) {
         share = wr_max_u64(pool->limit_bytes / (pool->account_count * 2),
                            WR_CREDIT_MIN);
     }
-    const uint64_t credit = wr_min_u64(wr_min_u64(own, common), share);
+    const uint64_t credit = wr_min_u64(limit - account->held_bytes, share);
     return credit < WR_CREDIT_MIN ? 0 : (uint32_t)credit;
 }
 
 void wr_lease_compact(weir_lease *lease)
 {
-    if (lease->refs != 1 || !lease->buf || lease->len >= WR_COMPACT_BELOW) {
+    if (lease->refs != 1 || !lease->buf ||
+        (lease->len >= WR_COMPACT_BELOW && !wr_pool_is_short(lease->pool))) {
         return;
     }
     struct wr_block *block = wr_block_take(lease->pool->blocks, lease->len);

@@ -55,6 +55,9 @@ struct wr_account;
  * again, or nobody may need it any more. */
 typedef void wr_account_released_fn(struct wr_account *account);
 
+/* There may be a buffer and credit now: arm the receive. */
+typedef void wr_account_feed_fn(struct wr_account *account);
+
 /* What one connection holds of the pool. Embedded in its owner, which lives
  * until held_bytes is 0. */
 struct wr_account {
@@ -63,6 +66,8 @@ struct wr_account {
     uint32_t lease_count;
     bool tell_released; /* set and cleared by the owner */
     wr_account_released_fn *released;
+    wr_account_feed_fn *feed;
+    struct wr_list starved_link; /* in wr_pool.starved */
 };
 
 struct weir_lease {
@@ -92,7 +97,9 @@ struct wr_pool {
     uint32_t buf_max;   /* as many as the limit allows */
     uint32_t posted_count;
     uint32_t posted_goal;
+    uint32_t retired_count; /* pinned by leases, the kernel is through */
     uint64_t copied_bytes;
+    struct wr_list starved; /* accounts to feed, oldest first */
     uint64_t starved_count; /* how often a receive found no buffer */
 };
 
@@ -107,6 +114,26 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
 /* The kernel must not use the ring any more. Leases may be out still: then
  * false is returned and nothing freed, call again when they are back. */
 bool wr_pool_fini(struct wr_pool *pool);
+
+/* Its receive wants a buffer or common credit, and there is none: it is fed
+ * when there is, in turn. */
+static inline void wr_pool_starve(struct wr_pool *pool,
+                                  struct wr_account *account)
+{
+    wr_list_push_back(&pool->starved, &account->starved_link);
+}
+
+/* It wants none any more. */
+static inline void wr_pool_unstarve(struct wr_account *account)
+{
+    wr_list_remove(&account->starved_link);
+}
+
+/* Feeds the starved as far as posted buffers go: more would starve again. */
+void wr_pool_feed(struct wr_pool *pool);
+
+/* How long a turn may wait at most on behalf of the starved. */
+uint64_t wr_pool_wait_ns(const struct wr_pool *pool);
 
 /* Posts free buffers up to the goal; called once a turn, and after a receive
  * found none. */
@@ -153,9 +180,9 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
 uint32_t wr_pool_credit(const struct wr_pool *pool,
                         const struct wr_account *account);
 
-/* Moves a small slice that only its holder knows of out of the pool, so that
- * it does not pin a large buffer. Leaves it alone when it is shared or when
- * there is no memory. */
+/* Moves a slice that only its holder knows of out of the pool, so that it does
+ * not pin a large buffer: small ones always, others when buffers are short.
+ * Leaves it alone when it is shared or when there is no memory. */
 void wr_lease_compact(weir_lease *lease);
 
 static inline void wr_lease_ref(weir_lease *lease)
@@ -182,7 +209,15 @@ static inline void wr_pool_free_if_unused(struct wr_pool *pool,
         buf->state = WR_BUF_FREE;
         buf->next = pool->free_list;
         pool->free_list = buf;
+        pool->retired_count--;
     }
+}
+
+/* Are so many buffers pinned that bytes had better be copied than pin more? A
+ * small slice pins a large buffer, and peers choose the sizes. */
+static inline bool wr_pool_is_short(const struct wr_pool *pool)
+{
+    return pool->retired_count > pool->buf_max / 2;
 }
 
 /* The callback is over. Mostly nobody kept the bytes, and nothing was done for

@@ -20,13 +20,6 @@
 #define CHUNK_BYTES       (16u << 10)
 #define CHUNK_OBJECTS_MIN 4u
 
-/* A page guard finds nothing in a block that is used again at once. */
-#ifdef WR_GUARD
-#define KEPT_BYTES 0u
-#else
-#define KEPT_BYTES WR_BLOCK_KEPT_BYTES
-#endif
-
 struct wr_slab_chunk {
     struct wr_slab_chunk *next;
     uint64_t pad; /* objects start at a multiple of OBJECT_ALIGN */
@@ -124,6 +117,9 @@ void wr_blocks_init(struct wr_blocks *blocks,
                     const struct weir_allocator *allocator)
 {
     *blocks = (struct wr_blocks){.allocator = allocator};
+#ifdef WR_GUARD
+    blocks->keeps_none = true;
+#endif
 }
 
 struct wr_block *wr_block_take(struct wr_blocks *blocks, size_t min_capacity)
@@ -159,8 +155,8 @@ void wr_block_return(struct wr_blocks *blocks, struct wr_block *block)
     unsigned class = class_of(size);
     wr_assert(blocks->used_bytes >= block->capacity);
     blocks->used_bytes -= block->capacity;
-    if (class >= WR_BLOCK_CLASSES ||
-        (blocks->kept_count[class] + 1) * size > KEPT_BYTES) {
+    if (blocks->keeps_none || class >= WR_BLOCK_CLASSES ||
+        (blocks->kept_count[class] + 1) * size > WR_BLOCK_KEPT_BYTES) {
         wr_guard_free(blocks->allocator, block, size);
         return;
     }

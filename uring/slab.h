@@ -101,6 +101,7 @@ struct wr_blocks {
     struct wr_block *kept[WR_BLOCK_CLASSES];
     uint32_t kept_count[WR_BLOCK_CLASSES];
     uint64_t used_bytes; /* capacity of the blocks that are taken */
+    bool keeps_none;     /* guard build: so that a late access is found */
 };
 
 void wr_blocks_init(struct wr_blocks *blocks,
@@ -118,12 +119,6 @@ void wr_block_return(struct wr_blocks *blocks, struct wr_block *block);
 #define WR_BLOCK_SMALL_BITS  12u
 #define WR_BLOCK_SMALL_CLASS (WR_BLOCK_SMALL_BITS - WR_BLOCK_MIN_BITS)
 #define WR_BLOCK_SMALL       ((1u << WR_BLOCK_SMALL_BITS) - sizeof(struct wr_block))
-/* A page guard finds nothing in a block that is used again at once. */
-#ifdef WR_GUARD
-#define WR_BLOCK_SMALL_KEPT 0u
-#else
-#define WR_BLOCK_SMALL_KEPT (WR_BLOCK_KEPT_BYTES >> WR_BLOCK_SMALL_BITS)
-#endif
 
 static inline struct wr_block *wr_block_take_small(struct wr_blocks *blocks)
 {
@@ -142,16 +137,18 @@ static inline struct wr_block *wr_block_take_small(struct wr_blocks *blocks)
 static inline void wr_block_give(struct wr_blocks *blocks,
                                  struct wr_block *block)
 {
-    if (WR_UNLIKELY(block->capacity != WR_BLOCK_SMALL ||
-                    blocks->kept_count[WR_BLOCK_SMALL_CLASS] >=
-                        WR_BLOCK_SMALL_KEPT)) {
+    const uint32_t most = WR_BLOCK_KEPT_BYTES >> WR_BLOCK_SMALL_BITS;
+    uint32_t *count = &blocks->kept_count[WR_BLOCK_SMALL_CLASS];
+
+    if (WR_UNLIKELY(blocks->keeps_none || block->capacity != WR_BLOCK_SMALL ||
+                    *count >= most)) {
         wr_block_return(blocks, block);
         return;
     }
     blocks->used_bytes -= WR_BLOCK_SMALL;
     block->next = blocks->kept[WR_BLOCK_SMALL_CLASS];
     blocks->kept[WR_BLOCK_SMALL_CLASS] = block;
-    blocks->kept_count[WR_BLOCK_SMALL_CLASS]++;
+    (*count)++;
 }
 
 /* All blocks must have been given back. */

@@ -146,7 +146,7 @@ UNIT(remote, a_post_from_inside_the_loop_is_not_called_at_once)
 
     cr_assert_eq(weir_loop_call_soon_threadsafe(m.loop, post_again, poster), 0);
     cr_assert_eq(poster->err, 1);
-    maker_run_for(&m, 5 * MS);
+    maker_run_for(&m, 100 * MS);
 
     cr_assert_eq(poster->err, 0);
     cr_assert_eq(poster->next, 1);
