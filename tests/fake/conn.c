@@ -510,6 +510,11 @@ size_t fake_room_bytes(int fd)
     return fake_end_writable(end_at(fd));
 }
 
+bool fake_has_shut(int fd)
+{
+    return end_at(fd)->write_shut;
+}
+
 bool fake_has_ended(int fd)
 {
     return fake_end_has_ended(end_at(fd));

@@ -124,6 +124,8 @@ uint64_t fake_given_bytes(int fd);
 /* Bytes that a receive on it would give now, and that a send would take. */
 size_t fake_waiting_bytes(int fd);
 size_t fake_room_bytes(int fd);
+/* Was its writing side ended? */
+bool fake_has_shut(int fd);
 /* Has a receive on it nothing more to give than the end of the stream? */
 bool fake_has_ended(int fd);
 /* Value of an int option set with wr_sys_setsockopt(); -1: never set. */

@@ -21,6 +21,7 @@ void sim_act_soon(struct sim_conn *conn, uint64_t delay_ns)
         return;
     }
     weir_loop_cancel(sim.loop, conn->act);
+    conn->act_due_ns = weir_loop_time(sim.loop) + delay_ns;
     int err = weir_loop_call_later(sim.loop, delay_ns, act, conn, &conn->act);
     if (err < 0) {
         if (err != -ENOMEM || sim.alloc.failed == 0) {
@@ -40,6 +41,7 @@ void sim_close(struct sim_conn *conn)
         fake_fail("connection %u: close gave %d", conn->id, err);
     }
     fake_trace("connection %u: close", conn->id);
+    conn->closing_ns = conn->close_asked ? conn->closing_ns : now_ns;
     conn->close_asked = true;
     conn->close_ns = conn->close_ns < now_ns ? conn->close_ns : now_ns;
 }
@@ -82,7 +84,9 @@ void sim_limit(struct sim_conn *conn)
                       : (int64_t)fake_random((uint64_t)high + 1);
     conn->marks_moved = true;
     conn->moved_ns = fake_now();
+    conn->limits_ns = conn->moved_ns;
     conn->idle_ns = limits.idle_ns;
+    conn->close_limit_ns = limits.close_ns;
     sim_enter_api(true);
     int err = weir_transport_set_timeouts(conn->t, &limits);
     if (err == 0) {
@@ -231,6 +235,10 @@ static void act(void *arg)
     }
     sim.in_callback = true;
     uint64_t now_ns = fake_now();
+    if (now_ns < conn->act_due_ns || now_ns > conn->act_due_ns + SIM_MS) {
+        fake_fail("connection %u: its timer comes %lld ns late", conn->id,
+                  (long long)(now_ns - conn->act_due_ns));
+    }
     bool flushed = sim_flush_held(conn);
     if (now_ns >= conn->close_ns + ABORT_AFTER) {
         sim_abort(conn);

@@ -326,6 +326,7 @@ static int eof_received(void *user, weir_transport *t)
     end();
     if (flushed && all_written && fake_chance(600)) {
         conn->close_asked = true;
+        conn->closing_ns = fake_now();
         return 0;
     }
     conn->end_when_empty = true;
@@ -449,7 +450,9 @@ static bool could_move(const struct sim_conn *conn)
                       !weir_transport_is_closing(conn->t) &&
                       weir_transport_get_read_buffer_size(conn->t) == 0 &&
                       fake_has_ended(fd);
-    return (reads && fake_waiting_bytes(fd) > 0) ||
+    bool misses_fin = conn->write_ended && fake_room_bytes(fd) > 0 &&
+                      !conn->close_asked && !fake_has_shut(fd);
+    return misses_fin || (reads && fake_waiting_bytes(fd) > 0) ||
            (writes && fake_room_bytes(fd) > 0) || misses_end;
 }
 
@@ -478,6 +481,12 @@ void sim_side_beat(struct sim_conn *conn)
     if (conn->idle_beats++ > SIM_IDLE_BEATS) {
         weir_loop_dump(sim.loop, stderr);
         fake_fail("connection %u: it could go on, and does not", conn->id);
+    }
+    uint64_t closing_ns =
+        conn->closing_ns > conn->limits_ns ? conn->closing_ns : conn->limits_ns;
+    if (conn->close_limit_ns != 0 && conn->close_asked &&
+        now_ns > closing_ns + conn->close_limit_ns + SIM_S) {
+        fake_fail("connection %u: it closes for ever", conn->id);
     }
     if (conn->idle_ns != 0 && !weir_transport_is_closing(conn->t) &&
         now_ns > conn->moved_ns + conn->idle_ns + SIM_S) {
@@ -522,6 +531,7 @@ int sim_factory(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
                   (int)conn->state);
     }
     if (conn->refuses) {
+        sim.refused_count += arg ? 0 : 1;
         return SIM_CALLBACK_ERR;
     }
     uint64_t which = fake_random(3);

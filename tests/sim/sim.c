@@ -202,6 +202,21 @@ static void posted(void *arg)
     sim.posted = false;
 }
 
+/* As another thread would; when all is over, the loop has to be told to look
+ * at its condition. */
+static void post(void)
+{
+    int err = weir_loop_call_soon_threadsafe(sim.loop, posted, NULL);
+    sim.posted = err == 0;
+    sim.posted_ns = fake_now();
+    if (err < 0 && sim.alloc.failed == 0) {
+        fake_fail("a post failed with %d", err);
+    }
+    if (all_over(NULL)) {
+        sim.alloc.fail_after = false; /* memory comes back at last */
+    }
+}
+
 static void beat(void *arg)
 {
     (void)arg;
@@ -213,14 +228,11 @@ static void beat(void *arg)
         fake_fail("the run has not ended after %llu s",
                   (unsigned long long)(SIM_END_NS / SIM_S));
     }
-    if (!sim.posted && sim.loop && all_over(NULL)) {
-        /* As another thread would: the loop has to look at its condition. */
-        int err = weir_loop_call_soon_threadsafe(sim.loop, posted, NULL);
-        sim.posted = err == 0;
-        if (err < 0 && sim.alloc.failed == 0) {
-            fake_fail("a post failed with %d", err);
-        }
-        sim.alloc.fail_after = false; /* memory comes back at last */
+    if (sim.posted && sim.loop && fake_now() > sim.posted_ns + SIM_S) {
+        fake_fail("a post was not run for a second");
+    }
+    if (!sim.posted && sim.loop && (all_over(NULL) || fake_chance(100))) {
+        post();
     }
     for (uint32_t i = 0; sim.loop && i < sim.conn_count; i++) {
         sim_side_beat(&sim.conns[i]);
@@ -345,6 +357,19 @@ static bool is_closed(void *arg)
     return sim.server_closed;
 }
 
+static void on_exception(void *arg, weir_loop *loop,
+                         const struct weir_exception *exception)
+{
+    (void)arg;
+    if (loop != sim.loop || !exception->message || exception->err >= 0 ||
+        (exception->transport && exception->server)) {
+        fake_fail("a strange report: %d", exception->err);
+    }
+    if (exception->server && exception->err == SIM_CALLBACK_ERR) {
+        sim.reported_count++;
+    }
+}
+
 /* False when memory ran out. */
 static bool start_loop(void)
 {
@@ -360,6 +385,7 @@ static bool start_loop(void)
         return false;
     }
     sim.loop = loop;
+    weir_loop_set_exception_handler(loop, on_exception, NULL);
     struct weir_loop_statistics now;
     weir_loop_get_statistics(loop, &now);
     sim.uncounted_bytes = sim.alloc.live_bytes - now.memory_bytes;
@@ -457,6 +483,11 @@ static void check_end(void)
         if (sim.stop_ns == 0) {
             sim_peer_check(&sim.conns[i]);
         }
+    }
+    if (sim.reported_count != sim.refused_count) {
+        fake_fail("%llu factories failed, %llu were reported",
+                  (unsigned long long)sim.refused_count,
+                  (unsigned long long)sim.reported_count);
     }
     fake_alloc_check(&sim.alloc);
 }

@@ -106,7 +106,11 @@ struct sim_conn {
     uint32_t idle_beats; /* for so long it could have moved bytes */
     uint64_t moved;      /* bytes in both directions at the last beat */
     uint64_t moved_ns;   /* when they changed, or limits did */
-    uint64_t idle_ns;    /* the limit that is set; 0: none */
+    uint64_t idle_ns;    /* the limits that are set; 0: none */
+    uint64_t close_limit_ns;
+    uint64_t limits_ns;  /* when they were set */
+    uint64_t closing_ns; /* when close was asked for */
+    uint64_t act_due_ns; /* when its timer should come */
     int first_err;       /* as the transport told it first */
     uint32_t refs_out;   /* write_ref without its release */
     bool buffered;
@@ -150,10 +154,13 @@ struct sim {
     bool in_api;   /* inside a call of weir's */
     bool in_write; /* which may call pause_writing */
     bool in_callback;
+    uint64_t posted_ns;
     bool posted; /* a post from outside has not run yet */
     bool serving;
     bool server_closed;
-    uint64_t stop_ns; /* when the loop is stopped, whatever is alive */
+    uint64_t stop_ns;       /* when the loop is stopped, whatever is alive */
+    uint64_t refused_count; /* by factories of the server */
+    uint64_t reported_count;
     uint64_t lost_count;
     uint64_t made_count;
     struct sim_result result;
