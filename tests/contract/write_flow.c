@@ -255,7 +255,9 @@ UNIT(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it)
         rig_peer_read(&rig, 1000);
         rig_turns(&rig, 2);
         expect_eq(rig_write(&rig, 1000), 0);
-        rig_peer_read(&rig, 1000);
+        expect_eq(weir_transport_set_write_hard_limit(rig.t, 0), 0);
+        expect_eq(rig_write(&rig, 1), 0); /* 64 MiB again */
+        rig_peer_read(&rig, 1001);
     }
 }
 

@@ -55,6 +55,25 @@ UNIT(write_memory, release_comes_not_before_the_last_byte_is_sent)
     }
 }
 
+static bool has_progress(void *arg)
+{
+    return rig_pending(arg) < 250000;
+}
+
+UNIT(write_memory, what_the_kernel_takes_of_one_send_is_seen_at_once)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        expect_eq(write_bytes(&rig, 250000), 0);
+
+        rig_wait(&rig, has_progress); /* the peer reads nothing */
+
+        expect(rig_pending(&rig) > 0);
+        expect_eq(rig.count, 0);
+        rig_peer_read(&rig, 250000);
+    }
+}
+
 UNIT(write_memory, release_comes_before_the_return_of_a_write_that_fails)
 {
     struct rig rig = {0};
