@@ -141,7 +141,7 @@ static bool may_fail_with(const struct sim_conn *conn, int err)
     case WEIR_EWRITESTALL:
         return conn->limits_seen & SIM_LIMIT_STALL;
     case WEIR_ECLOSETIMEOUT:
-        return conn->limits_seen & SIM_LIMIT_CLOSE;
+        return conn->close_asked && (conn->limits_seen & SIM_LIMIT_CLOSE);
     case WEIR_ENOBUFFER:
         return conn->no_memory_given;
     case SIM_CALLBACK_ERR:
@@ -452,7 +452,13 @@ static bool could_move(const struct sim_conn *conn)
                       fake_has_ended(fd);
     bool misses_fin = conn->write_ended && fake_room_bytes(fd) > 0 &&
                       !conn->close_asked && !fake_has_shut(fd);
-    return misses_fin || (reads && fake_waiting_bytes(fd) > 0) ||
+    bool misses_reset = conn->reading_paused && conn->was_reset &&
+                        !conn->fin_sent && conn->lent_count == 0 &&
+                        !weir_transport_is_closing(conn->t) &&
+                        weir_transport_get_read_buffer_size(conn->t) == 0 &&
+                        fake_waiting_bytes(fd) == 0;
+    return misses_fin || misses_reset ||
+           (reads && fake_waiting_bytes(fd) > 0) ||
            (writes && fake_room_bytes(fd) > 0) || misses_end;
 }
 
