@@ -100,9 +100,9 @@ struct rig {
     uint64_t written;       /* bytes that writes accepted */
     uint64_t peer_sent;     /* bytes that the peer sent */
     uint64_t peer_received; /* bytes that the peer got */
-    int step;       /* for the test */
-    int count;      /* for the test */
-    uint64_t bytes; /* for the test */
+    int step;               /* for the test */
+    int count;              /* for the test */
+    uint64_t bytes;         /* for the test */
 };
 
 /* The maker's name, for messages. */
