@@ -155,6 +155,7 @@ static void server_work(struct wr_ready *work)
     }
     if (server->state == SERVER_SERVING) {
         wr_server_open_parked(server);
+        wr_server_arm(server); /* some may have been refused */
     }
     if (wr_server_is_over(server)) {
         wr_timer_cancel(&server->loop->wheel, &server->grace);

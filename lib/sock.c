@@ -15,15 +15,17 @@
 #include <string.h>
 
 static const char *const state_names[WR_SOCK_STATES] = {
-    "open", "closing", "lingering", "ending", "lost"};
+    "open", "closing", "lingering", "ending", "lost", "unborn"};
 
 static void set_state(struct wr_sock *s, enum wr_sock_state state)
 {
     static const uint8_t allowed[WR_SOCK_STATES] = {
-        [WR_SOCK_OPEN] = 1u << WR_SOCK_CLOSING | 1u << WR_SOCK_ENDING,
+        [WR_SOCK_OPEN] =
+            1u << WR_SOCK_CLOSING | 1u << WR_SOCK_ENDING | 1u << WR_SOCK_UNBORN,
         [WR_SOCK_CLOSING] = 1u << WR_SOCK_LINGERING | 1u << WR_SOCK_ENDING,
         [WR_SOCK_LINGERING] = 1u << WR_SOCK_ENDING,
         [WR_SOCK_ENDING] = 1u << WR_SOCK_LOST,
+        [WR_SOCK_UNBORN] = 1u << WR_SOCK_OPEN,
     };
     wr_assert(allowed[s->state] >> state & 1u);
     s->state = state;
@@ -82,6 +84,7 @@ static void lose(struct wr_sock *s)
 
     set_state(s, WR_SOCK_LOST);
     s->account.tell_released = true; /* the last lease frees */
+    s->wants_credit = false;
     wr_sock_times_free(s);
     wr_sock_drop_queue(s);
     wr_sock_free_into(s);
@@ -172,9 +175,10 @@ static bool should_end(struct wr_sock *s)
     case WR_SOCK_CLOSING:
         return advance_closing(s);
     case WR_SOCK_LINGERING:
-        return s->eof_seen || s->t.error != 0;
+        return s->eof_seen || s->t.error != 0 || !wr_sock_lingers(s);
     case WR_SOCK_ENDING:
     case WR_SOCK_LOST:
+    case WR_SOCK_UNBORN:
     case WR_SOCK_STATES:
         break;
     }
@@ -228,7 +232,9 @@ void wr_sock_close(weir_transport *t)
 static void abort_sock(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
-
+    if (s->state >= WR_SOCK_ENDING) {
+        return;
+    }
     wr_transport_set_end(t, WEIR_END_ABORTED);
     wr_sock_end(s);
 }
@@ -401,7 +407,9 @@ static void free_unborn(struct wr_sock *s)
 
 static int find_protocol(struct wr_sock *s, const struct weir_factory *factory)
 {
+    set_state(s, WR_SOCK_UNBORN);
     int err = factory->create(factory->arg, &s->t, &s->t.binding);
+    set_state(s, WR_SOCK_OPEN);
     if (err < 0) {
         return err;
     }

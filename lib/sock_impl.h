@@ -29,6 +29,7 @@ enum wr_sock_state {
     WR_SOCK_LINGERING, /* all sent; reading and dropping until the end */
     WR_SOCK_ENDING,    /* waiting for the last operation to end */
     WR_SOCK_LOST,      /* connection_lost was called, the descriptor closed */
+    WR_SOCK_UNBORN,    /* shown to the factory, which may only look at it */
     WR_SOCK_STATES,
 };
 

@@ -70,10 +70,19 @@ static enum flow flow_of(const struct wr_sock *s)
     return s->paused ? FLOW_PAUSED : FLOW_OPEN;
 }
 
+/* It stays when reading goes on: there will be a next time. */
+static void watch(struct wr_sock *s)
+{
+    if (!s->poll_op.in_flight && !s->hup_seen) {
+        wr_prep_poll(&s->t.loop->uring, &s->poll_op, s->fd, 0);
+    }
+}
+
 static void starve(struct wr_sock *s)
 {
     s->recv_state = WR_RECV_STARVED;
     wr_pool_starve(&s->t.loop->pool, &s->account);
+    watch(s);
 }
 
 static bool receives_into(const struct wr_sock *s)
@@ -93,24 +102,28 @@ static void arm_into(struct wr_sock *s)
     if (!s->into) {
         s->into = wr_alloc(&loop->counting, sizeof(*s->into));
         if (!s->into) {
-            wr_sock_fail(s, -ENOMEM, "receive");
+            wr_sock_lose_bytes(s); /* nothing would try again */
             return;
         }
         memset(s->into, 0, sizeof(*s->into));
     }
+    const struct weir_protocol_binding from = s->t.binding;
     int err = wr_protocol_get_buffer(&s->t, 0, &buf, &size);
     if (err < 0) {
         wr_sock_fail_callback(s, err, "get_buffer");
         return;
     }
-    s->into->binding = s->t.binding;
-    s->into->buf = buf;
-    s->into->len = 0;
-    if (flow_of(s) != FLOW_OPEN) {
-        s->into->binding.protocol->release_buffer(s->into->binding.user, buf);
-        s->into->buf = NULL; /* paused or closed by get_buffer itself */
+    if (flow_of(s) != FLOW_OPEN || s->recv_state != WR_RECV_IDLE ||
+        s->t.binding.protocol != from.protocol ||
+        s->t.binding.user != from.user) {
+        /* Paused, closed or switched by get_buffer itself. */
+        from.protocol->release_buffer(from.user, buf);
+        wr_ready_push(&loop->ready, &s->step);
         return;
     }
+    s->into->binding = from;
+    s->into->buf = buf;
+    s->into->len = 0;
     s->recv_state = WR_RECV_ARMED;
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->fd, buf, size);
 }
@@ -128,6 +141,7 @@ static void arm(struct wr_sock *s)
         if (s->account.held_bytes > 0) {
             s->wants_credit = true; /* what it gives back will do */
             s->account.tell_released = true;
+            watch(s);
         } else {
             starve(s);
         }
@@ -144,14 +158,6 @@ static void arm(struct wr_sock *s)
         .once = !s->has_received,
     };
     wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, &limits);
-}
-
-/* It stays when reading goes on: there will be a next time. */
-static void watch(struct wr_sock *s)
-{
-    if (!s->poll_op.in_flight && !s->hup_seen) {
-        wr_prep_poll(&s->t.loop->uring, &s->poll_op, s->fd, 0);
-    }
 }
 
 void wr_sock_cancel_recv(struct wr_sock *s)
@@ -181,6 +187,9 @@ void wr_sock_update_recv(struct wr_sock *s)
     case ACTION_LEAVE:
         wr_pool_unstarve(&s->account);
         s->recv_state = WR_RECV_IDLE;
+        if (flow_of(s) != FLOW_CLOSING) {
+            watch(s);
+        }
         break;
     }
 }

@@ -270,7 +270,7 @@ void wr_sock_drop_queue(struct wr_sock *s)
 void wr_sock_drop_broken_queue(struct wr_sock *s)
 {
     wr_sock_drop_queue(s);
-    if (s->state == WR_SOCK_OPEN) {
+    if (s->state == WR_SOCK_OPEN && s->paused) {
         /* A protocol that reads no more while it may not write would wait
          * for ever, and so would what was kept for it. */
         wr_transport_check_low(&s->t, s->sendq.bytes);

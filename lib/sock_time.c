@@ -129,6 +129,9 @@ int wr_sock_set_timeouts(weir_transport *t,
     s->times->received_ns = now_ns;
     s->times->sent_ns = now_ns;
     wr_sock_times_changed(s);
+    if (s->state == WR_SOCK_LINGERING) {
+        wr_ready_push(&t->loop->ready, &s->step); /* perhaps no more */
+    }
     return 0;
 }
 

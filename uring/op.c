@@ -180,15 +180,22 @@ void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
     sqe->msg_flags = MSG_NOSIGNAL;
 }
 
+static bool has_scratch(const struct wr_uring *uring, uint32_t count)
+{
+    return uring->iov_used + count <= IOV_SCRATCH &&
+           uring->msg_used < MSG_SCRATCH;
+}
+
 /* Scratch is handed out until the next submission; when it is used up, that
- * comes early. Its error, if any, is for good and comes with the next enter. */
+ * comes early. NULL when the kernel takes nothing now: entries that it has not
+ * read still name the scratch. */
 static struct iovec *take_iov(struct wr_uring *uring, uint32_t count)
 {
-    if (uring->iov_used + count > IOV_SCRATCH ||
-        uring->msg_used == MSG_SCRATCH) {
-        wr_ignore(wr_uring_enter(uring, 0, 0) < 0);
-        uring->iov_used = 0;
-        uring->msg_used = 0;
+    if (WR_UNLIKELY(!has_scratch(uring, count))) {
+        wr_ignore(wr_uring_enter(uring, 0, 0) < 0); /* the next one tells */
+        if (!has_scratch(uring, count)) {
+            return NULL;
+        }
     }
     struct iovec *iov = &uring->iov_scratch[uring->iov_used];
     uring->iov_used += count;
@@ -204,6 +211,10 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
         return;
     }
     struct iovec *copy = take_iov(uring, iov_count);
+    if (WR_UNLIKELY(!copy)) { /* a short send: the rest follows */
+        wr_prep_send(uring, op, fd, iov[0].iov_base, iov[0].iov_len);
+        return;
+    }
     memcpy(copy, iov, iov_count * sizeof(*iov));
 
     if (wr_has(&uring->features, WR_FEATURE_SEND_VECTORIZED)) {

@@ -28,6 +28,9 @@ struct wr_slab_chunk {
 
 _Static_assert(sizeof(struct wr_slab_chunk) % OBJECT_ALIGN == 0,
                "objects are aligned when the chunk is");
+_Static_assert(WR_BLOCK_SMALL + sizeof(struct wr_block) ==
+                   1u << WR_BLOCK_SMALL_BITS,
+               "the small class is one of the classes");
 _Static_assert(sizeof(struct wr_block) < (1u << WR_BLOCK_MIN_BITS),
                "the smallest block has room for data");
 

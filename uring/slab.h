@@ -118,7 +118,7 @@ void wr_block_return(struct wr_blocks *blocks, struct wr_block *block);
  * for it. As above in all else. */
 #define WR_BLOCK_SMALL_BITS  12u
 #define WR_BLOCK_SMALL_CLASS (WR_BLOCK_SMALL_BITS - WR_BLOCK_MIN_BITS)
-#define WR_BLOCK_SMALL       ((1u << WR_BLOCK_SMALL_BITS) - sizeof(struct wr_block))
+#define WR_BLOCK_SMALL       (4096u - sizeof(struct wr_block))
 
 static inline struct wr_block *wr_block_take_small(struct wr_blocks *blocks)
 {
