@@ -31,19 +31,24 @@ void sim_act_soon(struct sim_conn *conn, uint64_t delay_ns)
     }
 }
 
-void sim_close(struct sim_conn *conn)
+static void note_close(struct sim_conn *conn)
 {
     uint64_t now_ns = fake_now();
+    fake_trace("connection %u: close", conn->id);
+    conn->closing_ns = conn->close_asked ? conn->closing_ns : now_ns;
+    conn->close_asked = true;
+    conn->close_ns = conn->close_ns < now_ns ? conn->close_ns : now_ns;
+}
+
+void sim_close(struct sim_conn *conn)
+{
     sim_enter_api(false);
     int err = weir_transport_close(conn->t);
     sim_leave_api();
     if (err != 0 || !weir_transport_is_closing(conn->t)) {
         fake_fail("connection %u: close gave %d", conn->id, err);
     }
-    fake_trace("connection %u: close", conn->id);
-    conn->closing_ns = conn->close_asked ? conn->closing_ns : now_ns;
-    conn->close_asked = true;
-    conn->close_ns = conn->close_ns < now_ns ? conn->close_ns : now_ns;
+    note_close(conn);
 }
 
 void sim_abort(struct sim_conn *conn)
@@ -159,8 +164,39 @@ static void toggle_reading(struct sim_conn *conn)
     sim_leave_api();
 }
 
+/* Closes or aborts all connections of the server. */
+static void end_clients(void)
+{
+    bool aborts = fake_chance(300);
+    sim_enter_api(false);
+    if (aborts) {
+        weir_server_abort_clients(sim.server);
+    } else {
+        weir_server_close_clients(sim.server);
+    }
+    sim_leave_api();
+    for (uint32_t i = 0; i < sim.conn_count; i++) {
+        struct sim_conn *conn = &sim.conns[i];
+        if (conn->is_client || conn->state != SIM_MADE) {
+            continue;
+        }
+        if (!weir_transport_is_closing(conn->t)) {
+            fake_fail("connection %u: left out by the server", conn->id);
+        }
+        if (aborts) {
+            conn->abort_asked = true;
+        } else {
+            note_close(conn);
+        }
+    }
+}
+
 static void act_rarely(struct sim_conn *conn)
 {
+    if (fake_chance(2)) {
+        end_clients();
+        return;
+    }
     switch (fake_random(40)) {
     case 0:
         sim_abort(conn);
@@ -316,9 +352,14 @@ void sim_connect(struct sim_conn *conn)
         .timeout_ns = conn->connect_timeout_ns,
         .stream = {.size = sizeof(options.stream),
                    .read_limit_bytes = sim.read_limit}};
+    const char *host = conn->adopts ? NULL : "127.0.0.1";
+    uint16_t port = conn->adopts ? 0 : (uint16_t)(7000 + conn->answer);
+    if (conn->adopts) {
+        options.use_sock = true;
+        options.sock = fake_connected_fd(&conn->peer);
+    }
     sim_enter_api(false);
-    int err = weir_create_connection(sim.loop, &factory, "127.0.0.1",
-                                     (uint16_t)(7000 + conn->answer), &options,
+    int err = weir_create_connection(sim.loop, &factory, host, port, &options,
                                      &conn->connect);
     sim_leave_api();
     conn->started = true;

@@ -303,6 +303,8 @@ static void plan_conns(void)
             conn->answer = fake_chance(500) ? FAKE_REFUSE : FAKE_SILENT;
             conn->connect_timeout_ns = fake_random(2) * SIM_S;
         }
+        conn->adopts =
+            conn->is_client && conn->answer == FAKE_ACCEPT && fake_chance(300);
     }
     sim.stop_ns = fake_chance(150) ? fake_now() + fake_random(SIM_S / 2) : 0;
 }

@@ -67,6 +67,7 @@ enum sim_state { SIM_NONE, SIM_MADE, SIM_LOST };
 struct sim_conn {
     uint32_t id;
     bool is_client;
+    bool adopts; /* a client that is handed a connected socket */
     enum sim_mode mode;
 
     /* weir's side */
