@@ -139,12 +139,13 @@ static void arm(struct wr_sock *s)
     const uint32_t credit = wr_pool_credit(pool, &s->account);
     if (WR_UNLIKELY(credit == 0)) {
         if (s->account.held_bytes > 0) {
-            s->wants_credit = true; /* what it gives back will do */
+            s->wants_credit = true; /* what it gives back will do ... */
             s->account.tell_released = true;
-            watch(s);
-        } else {
-            starve(s);
         }
+        if (s->account.held_bytes + WR_CREDIT_MIN <= s->account.limit_bytes) {
+            starve(s); /* ... and what others give back */
+        }
+        watch(s);
         return;
     }
     if (WR_UNLIKELY(!wr_pool_has_posted(pool))) {
@@ -280,16 +281,29 @@ static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_sock_advance(s);
 }
 
+/* Something that stopped an arm has changed: tries again, from the loop. */
+static void seek_credit(struct wr_sock *s)
+{
+    if (!s->wants_credit) {
+        return;
+    }
+    s->wants_credit = false;
+    s->account.tell_released = false;
+    if (s->recv_state == WR_RECV_STARVED) {
+        wr_pool_unstarve(&s->account);
+        s->recv_state = WR_RECV_IDLE;
+    }
+    wr_ready_push(&s->t.loop->ready, &s->step);
+}
+
 static void account_released(struct wr_account *account)
 {
     struct wr_sock *s = wr_container_of(account, struct wr_sock, account);
 
     if (WR_UNLIKELY(s->state == WR_SOCK_LOST)) {
         wr_sock_free_if_unused(s);
-    } else if (WR_UNLIKELY(s->wants_credit)) {
-        s->wants_credit = false;
-        account->tell_released = false;
-        wr_ready_push(&s->t.loop->ready, &s->step);
+    } else {
+        seek_credit(s);
     }
 }
 
@@ -355,8 +369,7 @@ void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
     struct wr_sock *s = wr_sock_of(t);
 
     s->account.limit_bytes = bytes;
-    if (s->wants_credit) {
-        s->wants_credit = false;
-        wr_ready_push(&t->loop->ready, &s->step);
+    if (s->state != WR_SOCK_LOST) {
+        seek_credit(s);
     }
 }

@@ -131,7 +131,10 @@ uint64_t wr_pool_wait_ns(const struct wr_pool *pool)
         return UINT64_MAX;
     }
     if (wr_pool_has_posted(pool) || pool->free_list) {
-        return fair_hold(pool) >= WR_CREDIT_MIN ? 0 : UINT64_MAX;
+        return fair_hold(pool) >= WR_CREDIT_MIN &&
+                       pool->held_bytes < pool->stuck_bytes
+                   ? 0
+                   : UINT64_MAX;
     }
     /* Either leases must come back, or memory. */
     return pool->buf_count < pool->buf_max ? STARVED_RETRY_NS : UINT64_MAX;
@@ -144,21 +147,23 @@ void wr_pool_feed(struct wr_pool *pool)
         return;
     }
     uint64_t room = (uint64_t)pool->posted_count * pool->buf_size;
+    bool fed = false;
     struct wr_list batch;
+    struct wr_list *link;
     wr_list_init(&batch);
     wr_list_splice_back(&batch, &pool->starved);
-    while (room > 0) {
-        struct wr_list *link = wr_list_pop_front(&batch);
-        if (!link) {
-            return;
-        }
+    while (room > 0 && (link = wr_list_pop_front(&batch))) {
         struct wr_account *account =
             wr_container_of(link, struct wr_account, starved_link);
-        room -= wr_min_u64(room, wr_pool_credit(pool, account));
+        const uint32_t credit = wr_pool_credit(pool, account);
+        room -= wr_min_u64(room, credit);
+        fed = fed || credit > 0;
         account->feed(account);
     }
     wr_list_splice_back(&batch, &pool->starved);
     wr_list_splice_back(&pool->starved, &batch);
+    /* Those that hold much need more to be free than those that hold little. */
+    pool->stuck_bytes = fed ? UINT64_MAX : pool->held_bytes;
 }
 
 /* The memory of a completed receive; the kernel may have let go of it. */

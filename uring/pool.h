@@ -100,6 +100,7 @@ struct wr_pool {
     uint32_t retired_count; /* pinned by leases, the kernel is through */
     uint64_t copied_bytes;
     struct wr_list starved; /* accounts to feed, oldest first */
+    uint64_t stuck_bytes; /* with so much held none of them has credit */
     uint64_t starved_count; /* how often a receive found no buffer */
 };
 
@@ -121,6 +122,7 @@ static inline void wr_pool_starve(struct wr_pool *pool,
                                   struct wr_account *account)
 {
     wr_list_push_back(&pool->starved, &account->starved_link);
+    pool->stuck_bytes = UINT64_MAX; /* not known of this one */
 }
 
 /* It wants none any more. */
