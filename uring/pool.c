@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define POSTED_INC   10u
+#define POSTED_INC   8u
 #define POSTED_PLAIN 128u
 #define HELD_SHARE   16u
 /* How soon to look for memory again when buffers could not be made. */

@@ -29,6 +29,10 @@ struct weir_buf {
 /**
  * Keep received bytes beyond the callback.
  *
+ * Leases are to be given back while the connection lives. When they reach its
+ * limit nothing more is received, the peer's end of stream and what came before
+ * a reset included: connection_lost then waits for them, or for a time-out.
+ *
  * @param lease  the lease of a struct weir_buf; borrowed
  * @return       @p lease; one reference is given
  * @suspends no
