@@ -209,9 +209,9 @@ def row_t8(settings, progress):
                                                "event"]):
         progress(f"T8 {name}: {count} idle connections")
         memory = _idle_memory(settings, name, count)
-        target = 512 if name == "weir" else None
-        yield Result("T8", f"{name}: memory of the library", "B/connection",
-                     (memory["bytes"], None, None), target=target)
+        if name == "weir":
+            yield Result("T8", "weir: memory of the library", "B/connection",
+                         (memory["bytes"], None, None), target=512)
         yield Result("T8", f"{name}: of the process", "B/connection",
                      (memory["resident"], None, None))
         yield Result("T8", f"{name}: kernel, both ends", "B/connection",
