@@ -15,7 +15,7 @@
 #ifdef UNIT_HAS_LSAN
 #define SEEDS 1000u
 #else
-#define SEEDS 10000u
+#define SEEDS 2000u
 #endif
 
 #define SLOTS   256
