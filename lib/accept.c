@@ -76,7 +76,7 @@ static void open_client(weir_server *server, struct wr_listener *listener,
     const struct wr_sock_options options = {
         .stream = &server->stream,
         .peername = peer,
-        .server = server,
+        .owner = &server->owner,
         .may_ask_sockname = !is_known,
         .sockname = &listener->address,
     };
@@ -210,17 +210,19 @@ const struct wr_listener_ops wr_server_listener_ops = {
     .closed = listener_closed,
 };
 
-void wr_server_adopt(weir_server *server, weir_transport *t)
+static void adopt(struct wr_owner *owner, weir_transport *t)
 {
-    wr_assert(t->server == server);
-    wr_list_push_back(&server->clients, &t->server_link);
+    weir_server *server = wr_container_of(owner, weir_server, owner);
+
+    wr_list_push_back(&server->clients, &t->owner_link);
     server->client_count++;
 }
 
-void wr_server_forget(weir_server *server, weir_transport *t)
+static void forget(struct wr_owner *owner, weir_transport *t)
 {
+    weir_server *server = wr_container_of(owner, weir_server, owner);
     wr_assert(server->client_count > 0);
-    wr_list_remove(&t->server_link);
+    wr_list_remove(&t->owner_link);
     server->client_count--;
     if (server->parked_count > 0 || wr_server_is_over(server)) {
         wr_server_push_work(server);
@@ -228,13 +230,16 @@ void wr_server_forget(weir_server *server, weir_transport *t)
     wr_server_arm(server);
 }
 
+const struct wr_owner_ops wr_server_owner_ops = {.adopt = adopt,
+                                                 .forget = forget};
+
 /* Neither close nor abort calls anybody or unlinks anything before the loop
  * goes on: the list holds still. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
 {
     for (struct wr_list *link = server->clients.next; link != &server->clients;
          link = link->next) {
-        weir_transport *t = wr_container_of(link, weir_transport, server_link);
+        weir_transport *t = wr_container_of(link, weir_transport, owner_link);
         wr_ignore(end(t)); /* right thread: cannot fail */
     }
 }

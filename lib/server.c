@@ -285,6 +285,7 @@ static int make_server(weir_loop *loop, const char *host, uint16_t port,
     wr_list_init(&server->waiters);
     wr_list_init(&server->alive.link);
     server->alive.ops = &alive_ops;
+    server->owner.ops = &wr_server_owner_ops;
     wr_ready_init(&server->work, server_work);
     wr_timer_init(&server->retry, retry_expired);
     wr_timer_init(&server->grace, grace_expired);

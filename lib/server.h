@@ -20,6 +20,7 @@ enum server_state {
 
 struct weir_server {
     weir_loop *loop;
+    struct wr_owner owner; /* of its connections */
     struct wr_alive alive;
     enum server_state state;
     struct weir_factory factory;
@@ -32,7 +33,7 @@ struct weir_server {
     struct wr_timer grace;     /* of weir_server_stop() */
     uint64_t bind_until_ns;    /* 0 before the first attempt */
     uint64_t connection_limit; /* UINT64_MAX: none */
-    struct wr_list clients;    /* weir_transport.server_link */
+    struct wr_list clients;    /* weir_transport.owner_link */
     uint64_t client_count;     /* how many */
     struct wr_list parked;     /* struct parked, oldest first */
     uint64_t parked_count;     /* how many */
@@ -61,6 +62,7 @@ void wr_server_release_if_over(weir_server *server);
 /* accept.c */
 
 extern const struct wr_listener_ops wr_server_listener_ops;
+extern const struct wr_owner_ops wr_server_owner_ops;
 
 /* Arms accepts as far as there is room and nothing to wait for. */
 void wr_server_arm(weir_server *server);

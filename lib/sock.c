@@ -96,9 +96,9 @@ static void lose(struct wr_sock *s)
     wr_list_remove(&s->t.alive.link);
     loop->counts.connections--;
     loop->pool.account_count--;
-    if (s->t.server) {
-        wr_server_forget(s->t.server, &s->t);
-        s->t.server = NULL;
+    if (s->t.owner) {
+        s->t.owner->ops->forget(s->t.owner, &s->t);
+        s->t.owner = NULL;
     }
     weir_transport_unref(&s->t);
 }
@@ -383,7 +383,7 @@ static struct wr_sock *make_sock(weir_loop *loop, int fd,
     }
     wr_transport_init(&s->t, loop, &sock_ops);
     s->fd = fd;
-    s->t.server = options->server;
+    s->t.owner = options->owner;
     if (options->peername) {
         s->t.peername = *options->peername;
     }
@@ -438,8 +438,8 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
     loop->counts.connections++;
     loop->pool.account_count++;
     wr_list_push_back(&loop->transports, &s->t.alive.link);
-    if (s->t.server) {
-        wr_server_adopt(s->t.server, &s->t);
+    if (s->t.owner) {
+        s->t.owner->ops->adopt(s->t.owner, &s->t);
     }
     wr_protocol_made(&s->t);
     if (s->state == WR_SOCK_OPEN) {

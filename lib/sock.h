@@ -12,7 +12,7 @@
 struct wr_sock_options {
     const struct weir_stream_options *stream; /* borrowed; NULL: defaults */
     const struct weir_address *peername;      /* borrowed; NULL: none */
-    weir_server *server;                      /* NULL for clients */
+    struct wr_owner *owner;                   /* NULL: nobody counts it */
     bool may_ask_sockname; /* false: sockname below is right */
     const struct weir_address *sockname;
 };
@@ -21,7 +21,7 @@ struct wr_sock_options {
  * protocol, calls connection_made and starts reading. Takes @fd whatever comes
  * of it. Called from the loop (a completion or a ready item), never from a
  * call of the user. On success the connection is in weir_loop.transports, its
- * server and server_link are set (the server links it), and *ret is borrowed:
+ * owner has adopted it, and *ret is borrowed:
  * the protocol may have closed it already. */
 int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
                  const struct wr_sock_options *options, weir_transport **ret);

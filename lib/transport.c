@@ -36,7 +36,7 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     t->hard_limit_bytes = WR_HARD_LIMIT_DEFAULT;
     wr_list_init(&t->alive.link);
     t->alive.ops = &alive_ops;
-    wr_list_init(&t->server_link);
+    wr_list_init(&t->owner_link);
 }
 
 bool wr_protocol_is_valid(const struct weir_protocol_binding *binding)

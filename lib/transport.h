@@ -15,6 +15,20 @@
 #include "../include/weir/transport.h"
 #include "loop.h"
 
+struct wr_owner;
+
+struct wr_owner_ops {
+    /* The connection is about to be made known. */
+    void (*adopt)(struct wr_owner *owner, weir_transport *t);
+    /* It is lost. */
+    void (*forget)(struct wr_owner *owner, weir_transport *t);
+};
+
+/* A maker that keeps count of its connections; embedded in it. */
+struct wr_owner {
+    const struct wr_owner_ops *ops;
+};
+
 struct wr_transport_ops {
     const char *name; /* "tcp" */
     bool can_write_eof;
@@ -52,9 +66,9 @@ struct weir_transport {
     const struct wr_transport_ops *ops;
     weir_loop *loop;
     struct weir_protocol_binding binding;
-    struct wr_alive alive;      /* in weir_loop.transports */
-    weir_server *server;        /* that made it, or NULL */
-    struct wr_list server_link; /* in weir_server.clients */
+    struct wr_alive alive;     /* in weir_loop.transports */
+    struct wr_owner *owner;    /* that made it and counts it, or NULL */
+    struct wr_list owner_link; /* for the owner */
     uint64_t high_bytes;
     uint64_t low_bytes;
     uint64_t hard_limit_bytes;
@@ -121,11 +135,5 @@ static inline int wr_protocol_data(weir_transport *t,
     }
     return protocol->data_received(t->binding.user, t, buf);
 }
-
-/* server.c: a connection of this server is about to be made known. */
-void wr_server_adopt(weir_server *server, weir_transport *t);
-
-/* server.c: the connection is lost; forgets it and perhaps accepts again. */
-void wr_server_forget(weir_server *server, weir_transport *t);
 
 #endif
