@@ -10,7 +10,7 @@
 #include <signal.h>
 
 #define MIB        (1u << 20)
-#define GOAL_INC   10u
+#define GOAL_INC   8u
 #define GOAL_PLAIN 128u
 
 static const struct fake_options plain = {.seed = 1,
