@@ -34,6 +34,7 @@ enum fake_fault {
     FAKE_NO_FD,        /* accept and socket fail with -EMFILE */
     FAKE_INTERRUPT,    /* a wait returns early with nothing */
     FAKE_CANCEL_RACE,  /* a cancelled operation completes all the same */
+    FAKE_NO_SUBMIT,    /* an enter takes only some of the entries */
     FAKE_CONN_ABORTED, /* accept fails with -ECONNABORTED */
     FAKE_FAULT_COUNT
 };

@@ -234,7 +234,7 @@ static bool accept_shot(struct fake_op *op)
 
 static void run_accept(struct fake_op *op)
 {
-    while (fake_op_is_ready(op) && accept_shot(op)) {
+    while (op->file->listener->queue_len > 0 && accept_shot(op)) {
     }
 }
 

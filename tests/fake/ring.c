@@ -21,6 +21,8 @@
 /* A completion that is held back comes after a few ticks of this length. */
 #define TICK_NS        20000u
 #define HOLD_TICKS_MAX 8u
+/* What ring.c sleeps when the kernel has no memory for entries. */
+#define AGAIN_NS 1000000u
 
 /* ---- completions ---- */
 
@@ -165,18 +167,29 @@ static bool is_due(const struct wr_ring *ring, struct fake_op *op)
     return true;
 }
 
-static void submit(struct wr_ring *ring)
+/* The first @count entries become operations. */
+static void submit(struct wr_ring *ring, uint32_t count)
 {
-    uint32_t count = ring->sq_len;
     for (uint32_t i = 0; i < count; i++) {
         struct fake_op *op = fake_op_issue(ring, &ring->sq[i]);
         if (op && is_due(ring, op)) {
             fake_op_run(op);
         }
     }
-    ring->sq_len = 0;
+    ring->sq_len -= count;
+    memmove(ring->sq, ring->sq + count, ring->sq_len * sizeof(*ring->sq));
     ring->stats.submitted += count;
     fake.stats.submitted += count;
+}
+
+/* As many as a kernel short of memory may take. */
+static uint32_t entries_to_take(const struct wr_ring *ring)
+{
+    if (ring->sq_len == 0 ||
+        !fake_chance(fake.options.permille[FAKE_NO_SUBMIT])) {
+        return ring->sq_len;
+    }
+    return (uint32_t)fake_random(ring->sq_len);
 }
 
 struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
@@ -186,7 +199,7 @@ struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
     }
     if (ring->sq_len == ring->sq_entries) {
         ring->stats.sq_full++;
-        submit(ring);
+        submit(ring, ring->sq_len);
     }
     struct io_uring_sqe *sqe = &ring->sq[ring->sq_len++];
     memset(sqe, 0, sizeof(*sqe));
@@ -317,8 +330,12 @@ int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
     }
     fake_trace("enter want=%u", timeout_ns == 0 ? 0 : want);
     fake_events_run();
-    submit(ring);
+    submit(ring, entries_to_take(ring));
     flush_backlog(ring);
+    if (ring->sq_len > 0) {
+        fake.now_ns += AGAIN_NS; /* -EAGAIN: neither work nor waiting */
+        return 0;
+    }
     do_work(ring, (uint32_t)wr_max_u64(want, WORK_MAX));
     if (timeout_ns != 0 && want != 0) {
         wait_for(ring, want, timeout_ns);
@@ -335,11 +352,6 @@ uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
         ring->cq_len--;
     }
     return count;
-}
-
-bool wr_ring_has_more(const struct wr_ring *ring)
-{
-    return ring->cq_len > 0 || ring->backlog_len > 0 || ring->more;
 }
 
 bool wr_ring_handle_overflow(struct wr_ring *ring)

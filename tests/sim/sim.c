@@ -249,6 +249,7 @@ static void plan_faults(struct fake_options *machine)
         machine->permille[i] = often[fake_random(4)];
     }
     machine->permille[FAKE_NO_FD] /= 2;
+    machine->permille[FAKE_NO_SUBMIT] /= fake_chance(900) ? 1000 : 2;
     if (fake_chance(600)) {
         machine->missing =
             (uint32_t)fake_random(UINT64_C(1) << WR_FEATURE_COUNT);
@@ -282,6 +283,7 @@ static void plan_machine(const struct sim_options *options)
         sim.unit = fake_chance(500) ? 16384 : 300;
         machine.missing |= sim.unit == 300 ? 1u << WR_FEATURE_BUF_INC : 0;
     }
+    sim.late_ns = machine.permille[FAKE_NO_SUBMIT] ? 100 * SIM_MS : SIM_MS;
     machine.seed = options->seed;
     machine.variant = options->fail_at;
     fake_start(&machine);

@@ -150,10 +150,11 @@ struct sim {
     uint64_t held_limit;
     uint64_t uncounted_bytes; /* of memory: what the loop itself takes */
     uint64_t read_limit;
-    uint32_t unit; /* bytes that pieces are about as large as */
-    bool heavy;    /* many bytes, little room for them */
-    bool in_api;   /* inside a call of weir's */
-    bool in_write; /* which may call pause_writing */
+    uint32_t unit;    /* bytes that pieces are about as large as */
+    uint64_t late_ns; /* how late a timer may come */
+    bool heavy;       /* many bytes, little room for them */
+    bool in_api;      /* inside a call of weir's */
+    bool in_write;    /* which may call pause_writing */
     bool in_callback;
     uint64_t posted_ns;
     bool posted; /* a post from outside has not run yet */
