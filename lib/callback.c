@@ -270,7 +270,7 @@ int weir_loop_call_later(weir_loop *loop, uint64_t delay_ns,
 static struct callback *find(const weir_loop *loop, struct weir_handle handle)
 {
     const struct wr_callbacks *table = loop->callbacks;
-    if (wr_loop_check(loop) < 0 || handle.generation == 0 ||
+    if (wr_loop_check(loop) < 0 || !table || handle.generation == 0 ||
         handle.index >> CHUNK_BITS >= table->chunk_count) {
         return NULL;
     }

@@ -487,6 +487,8 @@ void wr_loop_release(weir_loop *loop)
     wr_slab_fini(&loop->chunks);
     wr_blocks_fini(&loop->blocks);
     free_fork_guard(loop->fork_guard);
+    wr_wake_unref(
+        loop->wake); /* posting to a loop that has ended is an error */
     wr_assert(loop->memory_bytes == 0);
     wr_free(allocator, loop, sizeof(*loop));
 }
@@ -526,7 +528,6 @@ int weir_loop_free(weir_loop *loop)
     reap_everything(loop);
     free_posted(loop, loop->posted);
     free_posted(loop, wr_wake_close(loop->wake));
-    wr_wake_unref(loop->wake);
     wr_signals_close(loop);
     wr_callbacks_close(loop);
     wr_uring_close(&loop->uring);

@@ -11,6 +11,13 @@
 
 #include <string.h>
 
+static void give_back(const struct weir_protocol_binding *from, void *buf)
+{
+    if (from->protocol->release_buffer) {
+        from->protocol->release_buffer(from->user, buf);
+    }
+}
+
 /* A buffered protocol is fed by copying when bytes are in the pool. Returns how
  * many it was given: fewer than all when it paused, closed or was switched
  * half-way. */
@@ -20,12 +27,18 @@ static size_t feed_buffered(struct wr_sock *s, const uint8_t *data, size_t len)
 
     while (fed < len && s->state == WR_SOCK_OPEN && !s->paused &&
            s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED) {
+        const struct weir_protocol_binding from = s->t.binding;
         void *buf;
         size_t size;
         int err = wr_protocol_get_buffer(&s->t, len - fed, &buf, &size);
         if (err < 0) {
             wr_sock_fail_callback(s, err, "get_buffer");
             break;
+        }
+        if (s->state != WR_SOCK_OPEN || s->paused ||
+            !wr_sock_is_bound_to(s, &from)) { /* by get_buffer itself */
+            give_back(&from, buf);
+            continue;
         }
         const size_t part = len - fed < size ? len - fed : size;
         memcpy(buf, data + fed, part);
@@ -151,8 +164,7 @@ static void deliver_into(struct wr_sock *s)
         from.protocol->release_buffer(from.user, buf);
         return;
     }
-    if (from.protocol == s->t.binding.protocol &&
-        from.user == s->t.binding.user) {
+    if (wr_sock_is_bound_to(s, &from)) {
         int err = wr_protocol_updated(&s->t, len);
         if (err < 0) {
             wr_sock_fail_callback(s, err, "buffer_updated");
@@ -170,15 +182,23 @@ static void deliver_into(struct wr_sock *s)
     }
 }
 
+/* May bytes in the protocol's memory be told? What is held came before them;
+ * when nobody wants them the memory goes back. */
+static bool may_deliver_into(const struct wr_sock *s)
+{
+    return s->state != WR_SOCK_OPEN || (!s->paused && !s->held_head);
+}
+
 void wr_sock_deliver_held(struct wr_sock *s)
 {
-    if (s->into && s->into->buf && !s->recv_op.in_flight && !s->paused) {
-        deliver_into(s);
-    }
     while (s->held_head && s->state == WR_SOCK_OPEN && !s->paused) {
         weir_lease *lease = pop_held(s);
         show(s, lease);
         wr_lease_unref(lease);
+    }
+    if (s->into && s->into->buf && !s->recv_op.in_flight &&
+        may_deliver_into(s)) {
+        deliver_into(s);
     }
     if (s->eof_pending && !s->held_head && s->state == WR_SOCK_OPEN &&
         !s->paused) {
@@ -223,7 +243,7 @@ void wr_sock_received_into(struct wr_sock *s, size_t len)
     s->t.loop->counts.received_bytes += len;
     wr_sock_note_received(s);
     s->into->len = len;
-    if (!s->paused) {
+    if (may_deliver_into(s)) {
         deliver_into(s);
     }
 }
@@ -249,6 +269,10 @@ static int make_slices(const struct weir_buf *initial, size_t count,
     weir_lease *last = NULL;
 
     for (size_t i = 0; i < count; i++) {
+        if (initial[i].len == 0) {
+            continue; /* nothing was left over */
+        }
+        wr_assert(initial[i].len <= initial[i].lease->len);
         wr_lease_ref(initial[i].lease); /* the caller's is taken at the end */
         weir_lease *slice = wr_lease_slice(initial[i].lease, initial[i].data,
                                            (uint32_t)initial[i].len);
@@ -278,16 +302,19 @@ int wr_sock_set_protocol(weir_transport *t,
                          const struct weir_buf *initial, size_t count)
 {
     struct wr_sock *s = wr_sock_of(t);
-    weir_lease *first;
-    weir_lease *last;
+    weir_lease *first = NULL;
+    weir_lease *last = NULL;
 
     wr_require(s->state == WR_SOCK_OPEN && t->error == 0, -ESHUTDOWN);
+    for (size_t i = 0; i < count; i++) {
+        wr_require(initial[i].len == 0 || initial[i].lease, -EINVAL);
+    }
     int err = make_slices(initial, count, &first, &last);
     if (err < 0) {
         return err;
     }
     for (size_t i = 0; i < count; i++) {
-        wr_lease_unref(initial[i].lease);
+        weir_lease_unref(initial[i].lease);
     }
     t->binding = *binding;
     if (first) {

@@ -196,6 +196,14 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
            s->times && s->times->limits.linger_ns != 0;
 }
 
+/* A callback may have switched the protocol; its memory is still its own. */
+static inline bool wr_sock_is_bound_to(const struct wr_sock *s,
+                                       const struct weir_protocol_binding *from)
+{
+    return s->t.binding.protocol == from->protocol &&
+           s->t.binding.user == from->user;
+}
+
 /* Were bytes received that the protocol has not seen? */
 static inline bool wr_sock_has_kept(const struct wr_sock *s)
 {

@@ -114,8 +114,7 @@ static void arm_into(struct wr_sock *s)
         return;
     }
     if (flow_of(s) != FLOW_OPEN || s->recv_state != WR_RECV_IDLE ||
-        s->t.binding.protocol != from.protocol ||
-        s->t.binding.user != from.user) {
+        !wr_sock_is_bound_to(s, &from)) {
         /* Paused, closed or switched by get_buffer itself. */
         from.protocol->release_buffer(from.user, buf);
         wr_ready_push(&loop->ready, &s->step);

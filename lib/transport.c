@@ -221,6 +221,7 @@ int weir_transport_write_buf(weir_transport *t, const struct weir_buf *buf)
     if (WR_UNLIKELY(err < 0)) {
         return err;
     }
+    wr_require(buf->len == 0 || buf->lease, -EINVAL);
     return t->ops->write_lease(t, buf);
 }
 

@@ -100,7 +100,7 @@ struct wr_pool {
     uint32_t retired_count; /* pinned by leases, the kernel is through */
     uint64_t copied_bytes;
     struct wr_list starved; /* accounts to feed, oldest first */
-    uint64_t stuck_bytes; /* with so much held none of them has credit */
+    uint64_t stuck_bytes;   /* with so much held none of them has credit */
     uint64_t starved_count; /* how often a receive found no buffer */
 };
 

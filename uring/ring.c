@@ -292,14 +292,6 @@ uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
     return count;
 }
 
-bool wr_ring_has_more(const struct wr_ring *ring)
-{
-    const unsigned int flags = IO_URING_READ_ONCE(*ring->uring.sq.kflags);
-
-    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 ||
-           io_uring_cq_ready(&ring->uring) > 0;
-}
-
 /* The kernel refuses to resize while entries are waiting outside the queue. */
 bool wr_ring_handle_overflow(struct wr_ring *ring)
 {

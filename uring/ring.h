@@ -64,9 +64,6 @@ int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns);
 /* Moves up to @max completions out of the ring. */
 uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max);
 
-/* Does the kernel hold completions that an enter without waiting would give? */
-bool wr_ring_has_more(const struct wr_ring *ring);
-
 /* Did the completion queue overflow since the last call? Grows the queue where
  * the kernel can. Called with the queue drained. */
 bool wr_ring_handle_overflow(struct wr_ring *ring);

@@ -118,13 +118,3 @@ int wr_sys_block_signal(int signum, bool block)
     int err = pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, &before);
     return err ? -err : sigismember(&before, signum);
 }
-
-int wr_sys_pid(void)
-{
-    return getpid();
-}
-
-int wr_sys_tid(void)
-{
-    return gettid();
-}

@@ -41,8 +41,4 @@ int wr_sys_signalfd(int fd, uint64_t mask);
  * blocked before. */
 int wr_sys_block_signal(int signum, bool block);
 
-/* Process and thread, for telling a fork and a foreign thread. */
-int wr_sys_pid(void);
-int wr_sys_tid(void);
-
 #endif

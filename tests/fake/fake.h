@@ -110,8 +110,6 @@ void fake_at(uint64_t when_ns, void (*run)(void *arg), void *arg);
 
 /* ---- the process ---- */
 
-/* What wr_sys_pid() and wr_sys_tid() say from now on. */
-void fake_set_ids(int pid, int tid);
 /* A signal arrives; false when it is not blocked and would have killed. */
 bool fake_raise(int signum);
 /* The ring fails for good with @err, a negative number. */

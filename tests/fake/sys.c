@@ -289,13 +289,3 @@ int wr_sys_block_signal(int signum, bool block)
     }
     return before;
 }
-
-int wr_sys_pid(void)
-{
-    return fake.pid;
-}
-
-int wr_sys_tid(void)
-{
-    return fake.tid;
-}

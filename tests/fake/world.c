@@ -170,12 +170,6 @@ uint32_t fake_fd_count(void)
 
 /* ---- the process ---- */
 
-void fake_set_ids(int pid, int tid)
-{
-    fake.pid = pid;
-    fake.tid = tid;
-}
-
 bool fake_raise(int signum)
 {
     uint64_t bit = UINT64_C(1) << (signum - 1);
@@ -247,8 +241,6 @@ void fake_start(const struct fake_options *options)
     fake.random = options->seed;
     fake.now_ns = FAKE_START_NS;
     fake.port_next = 40000;
-    fake.pid = 100;
-    fake.tid = 100;
     if (fake.options.send_size == 0) {
         fake.options.send_size = 64u << 10;
     }

@@ -77,8 +77,6 @@ struct fake_machine {
     uint32_t port_next;
     uint64_t signals_blocked;
     uint64_t signals_pending;
-    int pid;
-    int tid;
     struct wr_list events;
     struct wr_list conns;
     struct wr_list listeners;

@@ -171,30 +171,3 @@ UNIT(sys, blocking_a_signal_tells_how_it_was)
     cr_assert_eq(pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
     cr_assert_eq(sigismember(&mask, SIGUSR2), 0);
 }
-
-static void *other_thread(void *arg)
-{
-    int *tid = arg;
-    *tid = wr_sys_tid();
-    return NULL;
-}
-
-UNIT(sys, process_and_thread_are_told_apart)
-{
-    pthread_t thread;
-    int tid = 0;
-    int status = 0;
-    cr_assert_eq(wr_sys_pid(), getpid());
-    cr_assert_eq(pthread_create(&thread, NULL, other_thread, &tid), 0);
-    cr_assert_eq(pthread_join(thread, NULL), 0);
-    cr_assert_gt(tid, 0);
-    cr_assert_neq(tid, wr_sys_tid());
-
-    int pid = wr_sys_pid();
-    pid_t child = fork();
-    if (child == 0) {
-        _exit(wr_sys_pid() != pid && wr_sys_tid() == wr_sys_pid() ? 0 : 1);
-    }
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
