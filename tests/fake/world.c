@@ -27,10 +27,11 @@ struct event {
 void fake_fail(const char *fmt, ...)
 {
     va_list args;
-    fprintf(stderr, "fake machine, seed %llu, variant %llu, %llu ns: ",
-            (unsigned long long)fake.options.seed,
-            (unsigned long long)fake.options.variant,
-            (unsigned long long)(fake.now_ns - FAKE_START_NS));
+    fprintf(
+        stderr, "fake machine, seed %llu, variant %llu, %llu ns: ",
+        (unsigned long long)fake.options.seed,
+        (unsigned long long)fake.options.variant,
+        (unsigned long long)(fake.running ? fake.now_ns - FAKE_START_NS : 0));
     va_start(args, fmt);
     vfprintf(stderr, fmt, args);
     va_end(args);
