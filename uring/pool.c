@@ -16,6 +16,7 @@
 #define POSTED_INC   8u
 #define POSTED_PLAIN 128u
 #define HELD_SHARE   16u
+#define HELD_LEAST   (2u * WR_CREDIT_MIN)
 /* How soon to look for memory again when buffers could not be made. */
 #define STARVED_RETRY_NS 10000000u
 
@@ -117,12 +118,14 @@ void wr_pool_post(struct wr_pool *pool)
     wr_ring_commit_buffers(pool->uring->ring);
 }
 
-/* What one account may hold as things stand. */
+/* What one account may hold as things stand. Who holds nothing always gets
+ * enough for a message, or those that hold all would starve everybody. */
 static uint64_t fair_hold(const struct wr_pool *pool)
 {
-    return pool->held_bytes >= pool->limit_bytes
-               ? 0
-               : (pool->limit_bytes - pool->held_bytes) / HELD_SHARE;
+    const uint64_t left = pool->held_bytes >= pool->limit_bytes
+                              ? 0
+                              : pool->limit_bytes - pool->held_bytes;
+    return wr_max_u64(left / HELD_SHARE, HELD_LEAST);
 }
 
 uint64_t wr_pool_wait_ns(const struct wr_pool *pool)

@@ -48,8 +48,8 @@ int wr_probe_explain(int err)
         return read_sysctl() > 0 ? WEIR_ERINGSYSCTL : WEIR_ERINGSECCOMP;
     case -EINVAL:
         return WEIR_ERINGOLD;
-    case -ENOMEM:
-        return WEIR_ERINGMEMLOCK;
+    case -ENOMEM: /* root's rings count against no limit */
+        return geteuid() == 0 ? -ENOMEM : WEIR_ERINGMEMLOCK;
     default:
         return err;
     }

@@ -77,7 +77,8 @@ static void check_credit(void)
     const uint64_t common = pool.held_bytes < pool.limit_bytes
                                 ? pool.limit_bytes - pool.held_bytes
                                 : 0;
-    const uint64_t most = wr_min_u64(account.limit_bytes, common / 16);
+    const uint64_t most =
+        wr_min_u64(account.limit_bytes, wr_max_u64(common / 16, 8192));
     if (account.held_bytes >= most) {
         cr_assert_eq(credit, 0, "nothing is left and it has credit");
         return;
