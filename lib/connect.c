@@ -80,8 +80,8 @@ static void finish(weir_connect *connect, int err, weir_transport *t)
     }
     wr_list_remove(&connect->alive.link);
     wr_guard_free(&loop->counting, connect, sizeof(*connect));
-    wr_assert(loop->sock_count > 0);
-    loop->sock_count--;
+    wr_assert(loop->pinned_count > 0);
+    loop->pinned_count--;
     wr_loop_release(loop);
 }
 
@@ -325,7 +325,7 @@ static int start_connect(weir_loop *loop, const struct weir_factory *factory,
     connect->peer = peer;
     connect->local = local;
     wr_list_push_back(&loop->connects, &connect->alive.link);
-    loop->sock_count++;
+    loop->pinned_count++;
     wr_ready_push(&loop->ready, &connect->ready);
     if (ret) {
         *ret = connect;

@@ -27,10 +27,11 @@
 #define HELD_LIMIT_DEFAULT (64u << 20)
 #define HELD_LIMIT_MIN     (1u << 20)
 /* Bounds of one turn. */
-#define DRAIN_MAX  1024u
-#define TIMERS_MAX 4096u
-#define READY_MAX  4096u
-#define PAGE_BYTES 4096u
+#define DRAIN_MAX   1024u
+#define TIMERS_MAX  4096u
+#define SUBMITS_MAX 1000u
+#define READY_MAX   4096u
+#define PAGE_BYTES  4096u
 
 int wr_options_check(const void *options, size_t known_size)
 {
@@ -286,7 +287,7 @@ static int bind_to_thread(weir_loop *loop)
 /* How long the enter of this turn may wait. */
 static uint64_t wait_time(weir_loop *loop)
 {
-    if (loop->stopping || !wr_list_is_empty(&loop->ready) ||
+    if ((loop->stopping && !loop->closing) || !wr_list_is_empty(&loop->ready) ||
         !wr_list_is_empty(&loop->dirty)) {
         return 0;
     }
@@ -350,6 +351,19 @@ static int turn(weir_loop *loop)
     return 0;
 }
 
+/* The kernel may take only some of the entries, when memory is short. */
+static int submit_all(weir_loop *loop)
+{
+    int err = 0;
+    for (uint32_t i = 0; i < SUBMITS_MAX && err == 0; i++) {
+        err = wr_uring_enter(&loop->uring, 0, 0);
+        if (wr_ring_unsubmitted(loop->uring.ring) == 0) {
+            break;
+        }
+    }
+    return err;
+}
+
 static int run(weir_loop *loop, weir_condition_fn *condition, void *arg)
 {
     int err = wr_loop_check(loop);
@@ -374,7 +388,7 @@ static int run(weir_loop *loop, weir_condition_fn *condition, void *arg)
     }
     if (err == 0) {
         flush_senders(loop); /* the condition may have written */
-        err = wr_uring_enter(&loop->uring, 0, 0);
+        err = submit_all(loop);
     }
     loop->running = false;
     loop->stopping = false;
@@ -470,14 +484,14 @@ static void reap_everything(weir_loop *loop)
         wr_ignore(wr_uring_drain(&loop->uring, UINT32_MAX));
     }
     if (err == 0) {
-        err = wr_uring_enter(&loop->uring, 0, 0); /* the last closes */
+        err = submit_all(loop); /* the last closes */
     }
     wr_ignore(err < 0); /* the ring is broken, and goes anyway */
 }
 
 void wr_loop_release(weir_loop *loop)
 {
-    if (!loop->closed || loop->sock_count > 0 || loop->running) {
+    if (!loop->closed || loop->pinned_count > 0 || loop->running) {
         return;
     }
     const struct weir_allocator *allocator = loop->allocator;

@@ -92,7 +92,7 @@ struct weir_loop {
     bool stopping;              /* set by stop, cleared by run's end */
     bool closing;               /* set by free: no new work is taken */
     bool closed;                /* set by free: the ring is gone */
-    uint64_t sock_count;        /* sockets whose memory is not freed yet */
+    uint64_t pinned_count; /* sockets, servers and attempts not freed yet */
 
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;

@@ -80,8 +80,8 @@ void wr_server_release_if_over(weir_server *server)
     wr_timer_cancel(&loop->wheel, &server->grace);
     wr_listen_fini(&server->listen);
     wr_free(&loop->counting, server, sizeof(*server));
-    wr_assert(loop->sock_count > 0);
-    loop->sock_count--;
+    wr_assert(loop->pinned_count > 0);
+    loop->pinned_count--;
     wr_loop_release(loop);
 }
 
@@ -323,7 +323,7 @@ int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
     }
     server->factory = *factory;
     wr_list_push_back(&loop->servers, &server->alive.link);
-    loop->sock_count++;
+    loop->pinned_count++;
     wr_server_push_work(server);
     *ret = server;
     return 0;

@@ -44,7 +44,7 @@ void wr_sock_free_if_unused(struct wr_sock *s)
     }
     wr_assert(s->state == WR_SOCK_LOST || s->fd < 0);
     wr_slab_give(&loop->socks, s);
-    loop->sock_count--;
+    loop->pinned_count--;
     wr_loop_release(loop);
 }
 
@@ -434,7 +434,7 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
         return err;
     }
 
-    loop->sock_count++;
+    loop->pinned_count++;
     loop->counts.connections++;
     loop->pool.account_count++;
     wr_list_push_back(&loop->transports, &s->t.alive.link);

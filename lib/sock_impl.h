@@ -69,7 +69,7 @@ struct wr_sock {
     bool eof_seen : 1;       /* set by the receive that returned 0 */
     bool recv_failed : 1;    /* set by the receive that returned an error */
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
-    bool wants_credit : 1;   /* set when its own limit stopped an arm */
+    bool wants_credit : 1;   /* set when it waits for its own leases */
     bool write_eof : 1;      /* set by write_eof */
     bool write_shut : 1;     /* set when the kernel was told */
     bool in_resume : 1;      /* set around resume_writing */

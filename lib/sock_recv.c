@@ -143,8 +143,9 @@ static void arm(struct wr_sock *s)
         }
         if (s->account.held_bytes + WR_CREDIT_MIN <= s->account.limit_bytes) {
             starve(s); /* ... and what others give back */
+        } else {
+            watch(s);
         }
-        watch(s);
         return;
     }
     if (WR_UNLIKELY(!wr_pool_has_posted(pool))) {

@@ -85,7 +85,8 @@ static void send_completed(struct wr_op *op, int32_t res, uint32_t flags)
         if (s->state < WR_SOCK_ENDING) {
             took(s, (uint32_t)res);
         }
-    } else if (res != -EINTR && res != -EAGAIN && res != -ECANCELED) {
+    } else if (s->state < WR_SOCK_ENDING && res != -EINTR && res != -EAGAIN &&
+               res != -ECANCELED) {
         wr_sock_fail(s, res, "send");
         /* What arrived before can still be read, and then the end. */
         wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
@@ -256,6 +257,11 @@ bool wr_sock_end_send(struct wr_sock *s)
 {
     wr_list_remove(&s->sender.link);
     wr_op_cancel(&s->t.loop->uring, &s->send_op);
+    if (s->send_op.in_flight) {
+        /* The kernel may have given the send to a worker, and one that sleeps
+         * there can miss its cancel (seen on 6.18); it cannot miss this. */
+        wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
+    }
     return !s->send_op.in_flight;
 }
 

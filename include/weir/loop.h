@@ -40,7 +40,8 @@ struct weir_loop_options {
      * more when they were too few and the kernel can (Linux 6.13). */
     uint32_t cq_entries;
     /** Received bytes that all connections may hold together, at least 1 MiB;
-     * default 64 MiB. */
+     * default 64 MiB. Nobody may hold more than a sixteenth of what is free,
+     * and everybody 8 KiB, so that a few cannot starve the others. */
     uint64_t held_limit_bytes;
     /** Report callbacks that run longer through the exception hook; 0: do
      * not. */

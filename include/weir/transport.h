@@ -191,7 +191,8 @@ WEIR_API int weir_transport_resume_reading(weir_transport *t);
 WEIR_API bool weir_transport_is_reading(const weir_transport *t);
 
 /**
- * How many received bytes the connection may hold before reading stops.
+ * How many received bytes the connection may hold: reading stops once less
+ * than 4096 of them are left.
  *
  * @param t      the transport; borrowed
  * @param bytes  at least 4096; 0 is the default, 1 MiB
