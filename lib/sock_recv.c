@@ -156,7 +156,9 @@ static void arm(struct wr_sock *s)
     const struct wr_recv_limits limits = {
         .credit = credit,
         .buf_size = pool->buf_size,
-        .once = !s->has_received,
+        /* On a broken connection, too: a multishot receive may wait for an
+         * edge that has been (Linux 6.18). */
+        .once = !s->has_received || s->t.error != 0 || s->hup_seen,
     };
     wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, &limits);
 }
