@@ -222,8 +222,15 @@ static void dump_alive(const struct wr_alive *alive, FILE *out)
             connect->cause < 0 ? weir_err_name(connect->cause) : "no");
 }
 
-static const struct wr_alive_ops alive_ops = {.shutdown = shutdown_alive,
-                                              .dump = dump_alive};
+static void abandon_alive(struct wr_alive *alive)
+{
+    weir_connect *connect = wr_container_of(alive, weir_connect, alive);
+
+    wr_op_abandon(&connect->loop->uring, &connect->op);
+}
+
+static const struct wr_alive_ops alive_ops = {
+    .shutdown = shutdown_alive, .abandon = abandon_alive, .dump = dump_alive};
 
 /* ---- the public functions ---- */
 

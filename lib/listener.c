@@ -226,6 +226,13 @@ void wr_listener_arm(struct wr_listener *listener, uint32_t goal)
     }
 }
 
+void wr_listener_abandon(struct wr_listener *listener)
+{
+    for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
+        wr_op_abandon(&listener->loop->uring, &listener->accepts[i].op);
+    }
+}
+
 bool wr_listener_close(struct wr_listener *listener)
 {
     if (listener->fd < 0) {

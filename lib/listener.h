@@ -77,6 +77,9 @@ void wr_listener_arm(struct wr_listener *listener, uint32_t goal);
  * when ops->closed follows. A connection that arrives meanwhile is closed. */
 bool wr_listener_close(struct wr_listener *listener);
 
+/* After that, when the ring broke: the accepts have ended. */
+void wr_listener_abandon(struct wr_listener *listener);
+
 /* Is it bound to one address, which its connections therefore have? */
 bool wr_listener_is_bound_to_one(const struct wr_listener *listener);
 

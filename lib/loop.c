@@ -470,6 +470,34 @@ static bool is_anything_alive(const weir_loop *loop)
            !wr_list_is_empty(&loop->transports);
 }
 
+static void abandon_list(struct wr_list *list)
+{
+    struct wr_list *link = list->next;
+
+    while (link != list) {
+        struct wr_alive *alive = wr_container_of(link, struct wr_alive, link);
+        link = link->next;
+        alive->ops->abandon(alive);
+    }
+}
+
+/* The ring failed for good. Once it is closed the kernel touches nothing any
+ * more, and everybody is told; all there is to do then is in the ready queue.
+ */
+static void abandon_everything(weir_loop *loop)
+{
+    wr_uring_close(&loop->uring);
+    for (uint32_t i = 0; i < SUBMITS_MAX && is_anything_alive(loop); i++) {
+        abandon_list(&loop->servers);
+        abandon_list(&loop->connects);
+        abandon_list(&loop->transports);
+        run_ready(loop);
+    }
+    wr_op_abandon(&loop->uring, &loop->wake_op);
+    wr_signals_abandon(loop);
+    wr_assert(loop->uring.ops_in_flight == 0);
+}
+
 /* Everything in the kernel ends, and is seen to end. */
 static void reap_everything(weir_loop *loop)
 {
@@ -486,7 +514,9 @@ static void reap_everything(weir_loop *loop)
     if (err == 0) {
         err = submit_all(loop); /* the last closes */
     }
-    wr_ignore(err < 0); /* the ring is broken, and goes anyway */
+    if (err < 0) {
+        abandon_everything(loop);
+    }
 }
 
 void wr_loop_release(weir_loop *loop)

@@ -38,6 +38,8 @@ struct wr_alive_ops {
     /* The loop is being freed: end, asynchronously, and leave the list. Who
      * waits for a result gets -ECANCELED. */
     void (*shutdown)(struct wr_alive *alive);
+    /* After that, when the ring broke: what is in flight ends now. */
+    void (*abandon)(struct wr_alive *alive);
     /* One line for weir_loop_dump(). */
     void (*dump)(const struct wr_alive *alive, FILE *out);
 };
@@ -141,6 +143,8 @@ void wr_callbacks_close(weir_loop *loop);
 /* signal.c */
 /* Cancels the read of the signalfd; the loop waits for its completion. */
 void wr_signals_stop(weir_loop *loop);
+/* After that, when the ring broke. */
+void wr_signals_abandon(weir_loop *loop);
 /* Frees; nothing is in flight. */
 void wr_signals_close(weir_loop *loop);
 

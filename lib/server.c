@@ -229,8 +229,19 @@ static void dump_alive(const struct wr_alive *alive, FILE *out)
             server->stopping ? " stopping" : "");
 }
 
-static const struct wr_alive_ops alive_ops = {.shutdown = shutdown_alive,
-                                              .dump = dump_alive};
+static void abandon_alive(struct wr_alive *alive)
+{
+    weir_server *server = wr_container_of(alive, weir_server, alive);
+
+    server->pins++;
+    for (size_t i = 0; i < server->listen.count; i++) {
+        wr_listener_abandon(&server->listen.listeners[i]);
+    }
+    server->pins--;
+}
+
+static const struct wr_alive_ops alive_ops = {
+    .shutdown = shutdown_alive, .abandon = abandon_alive, .dump = dump_alive};
 
 /* ---- the public functions ---- */
 

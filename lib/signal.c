@@ -139,6 +139,13 @@ void wr_signals_stop(weir_loop *loop)
     }
 }
 
+void wr_signals_abandon(weir_loop *loop)
+{
+    if (loop->signals) {
+        wr_op_abandon(&loop->uring, &loop->signals->op);
+    }
+}
+
 void wr_signals_close(weir_loop *loop)
 {
     struct wr_signals *signals = loop->signals;

@@ -239,6 +239,18 @@ static void abort_sock(weir_transport *t)
     wr_sock_end(s);
 }
 
+static void abandon(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    struct wr_uring *uring = &t->loop->uring;
+
+    wr_ignore(!weir_transport_ref(t)); /* the last of the three loses it */
+    wr_op_abandon(uring, &s->send_op);
+    wr_op_abandon(uring, &s->recv_op);
+    wr_op_abandon(uring, &s->poll_op);
+    weir_transport_unref(t);
+}
+
 static bool is_closing(const weir_transport *t)
 {
     return wr_sock_of(t)->state != WR_SOCK_OPEN || t->error != 0;
@@ -306,6 +318,7 @@ static const struct wr_transport_ops sock_ops = {
     .set_protocol = wr_sock_set_protocol,
     .close = wr_sock_close,
     .abort = abort_sock,
+    .abandon = abandon,
     .get_sockname = get_sockname,
     .get_socket = get_socket,
     .dump = dump,

@@ -64,7 +64,7 @@ static void read_ring(const weir_loop *loop, struct weir_loop_statistics *ret)
     if (!loop->uring.ring) {
         return; /* the loop is closed and kept by somebody's handle */
     }
-    const struct wr_ring_stats *ring = wr_ring_stats(loop->uring.ring);
+    const struct wr_ring_stats *ring = wr_uring_stats(&loop->uring);
     ret->enters = ring->enters;
     ret->submitted = ring->submitted;
     ret->completions = ring->completions;

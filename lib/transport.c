@@ -21,8 +21,14 @@ static void dump_alive(const struct wr_alive *alive, FILE *out)
     t->ops->dump(t, out);
 }
 
-static const struct wr_alive_ops alive_ops = {.shutdown = shutdown_alive,
-                                              .dump = dump_alive};
+static void abandon_alive(struct wr_alive *alive)
+{
+    weir_transport *t = wr_container_of(alive, weir_transport, alive);
+    t->ops->abandon(t);
+}
+
+static const struct wr_alive_ops alive_ops = {
+    .shutdown = shutdown_alive, .abandon = abandon_alive, .dump = dump_alive};
 
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops)

@@ -57,6 +57,8 @@ struct wr_transport_ops {
     void (*abort)(weir_transport *t);
     void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
     int (*get_socket)(const weir_transport *t);
+    /* The ring broke: what is in flight ends now. */
+    void (*abandon)(weir_transport *t);
     void (*dump)(const weir_transport *t, FILE *out);
     /* The last reference is gone. */
     void (*unreferenced)(weir_transport *t);

@@ -10,6 +10,7 @@
 #include "../include/weir/error.h"
 #include "guard.h"
 #include "sqe.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -51,6 +52,7 @@ int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)
 void wr_uring_close(struct wr_uring *uring)
 {
     if (uring->ring) {
+        uring->last_stats = *wr_ring_stats(uring->ring);
         wr_ring_close(uring->ring);
         uring->ring = NULL;
     }
@@ -60,6 +62,11 @@ void wr_uring_close(struct wr_uring *uring)
                   MSG_SCRATCH * sizeof(struct msghdr));
     uring->iov_scratch = NULL;
     uring->msg_scratch = NULL;
+}
+
+const struct wr_ring_stats *wr_uring_stats(const struct wr_uring *uring)
+{
+    return uring->ring ? wr_ring_stats(uring->ring) : &uring->last_stats;
 }
 
 int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
@@ -122,10 +129,20 @@ static struct io_uring_sqe *prepare(struct wr_uring *uring, struct wr_op *op,
     return sqe;
 }
 
+void wr_op_abandon(struct wr_uring *uring, struct wr_op *op)
+{
+    wr_assert(!uring->ring);
+    if (op->in_flight) {
+        op->in_flight = false;
+        uring->ops_in_flight--;
+        op->complete(op, -ECANCELED, 0);
+    }
+}
+
 /* The request is not owned: what matters is how @op ends. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 {
-    if (!op->in_flight) {
+    if (!op->in_flight || !uring->ring) {
         return;
     }
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
@@ -278,6 +295,10 @@ void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
 
 void wr_prep_close(struct wr_uring *uring, int fd)
 {
+    if (WR_UNLIKELY(!uring->ring)) {
+        wr_ignore(wr_sys_close(fd) < 0);
+        return;
+    }
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
 
     sqe->opcode = IORING_OP_CLOSE;

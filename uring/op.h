@@ -53,6 +53,7 @@ struct wr_uring {
     struct msghdr *msg_scratch;
     uint32_t iov_used;
     uint32_t msg_used;
+    struct wr_ring_stats last_stats; /* of a ring that is closed */
 };
 
 #define WR_IOV_MAX 64u /* vectors in one send at most */
@@ -60,6 +61,9 @@ struct wr_uring {
 int wr_uring_open(struct wr_uring *uring,
                   const struct wr_ring_options *options);
 void wr_uring_close(struct wr_uring *uring);
+
+/* Also when the ring is closed. */
+const struct wr_ring_stats *wr_uring_stats(const struct wr_uring *uring);
 
 /* See wr_ring_enter(). */
 int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns);
@@ -72,6 +76,10 @@ static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)
     op->complete = complete;
     op->in_flight = false;
 }
+
+/* The ring is closed and broke before it could tell how the operation ended:
+ * tells its owner -ECANCELED. Harmless when it is idle. */
+void wr_op_abandon(struct wr_uring *uring, struct wr_op *op);
 
 /* Asks the kernel to end the operation early. Harmless when it is idle. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op);
@@ -107,7 +115,8 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
 /* Reads once into memory of the caller (eventfd, signalfd). */
 void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len);
-/* Closes a descriptor that no operation uses any more; nobody waits. */
+/* Closes a descriptor that no operation uses any more; nobody waits. Without a
+ * ring, at once. */
 void wr_prep_close(struct wr_uring *uring, int fd);
 
 #endif

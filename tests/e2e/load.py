@@ -212,7 +212,10 @@ def test_quiet_prints_nothing_and_json_may_go_to_a_file():
 
 
 def test_a_terminal_gets_a_line_at_every_interval():
-    master, slave = pty.openpty()
+    try:
+        master, slave = pty.openpty()
+    except OSError as error:
+        raise Skip(f"no terminal to be had: {error}") from error
     with Serve() as server, Program(
             WEIR_LOAD, "run", "-c", "2", "-d", "500ms", "-w", "0", "-i",
             "100ms", server.url, stderr=slave) as program:

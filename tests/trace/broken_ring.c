@@ -1,0 +1,156 @@
+/*
+ * A ring that fails for good under a loop that has connections.
+ *
+ * It should not happen, and then it does: completions were lost for want of
+ * memory, or a filter was put in place after the start. The run ends with the
+ * error, every later run says the same, and freeing the loop still delivers
+ * the losses and gives everything back.
+ */
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+#include "tests/unit/allocator.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <weir.h>
+
+static struct unit_allocator allocator;
+static weir_loop *loop;
+static struct fake_peer *peers[3];
+static weir_transport *transports[3];
+static int made_count;
+static int lost_count;
+static int lost_err;
+static int released_count;
+
+static void made(void *user, weir_transport *t)
+{
+    (void)user;
+    transports[made_count++] = t;
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    lost_count++;
+    lost_err = err;
+}
+
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = made,
+                                              .connection_lost = lost};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    ret->protocol = &protocol;
+    ret->user = arg;
+    return 0;
+}
+
+static void open_loop(void)
+{
+    unit_allocator_init(&allocator);
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &allocator.hooks};
+    const struct weir_factory factory = {.create = create};
+    fake_start(&(struct fake_options){.seed = 1});
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    for (int i = 0; i < 3; i++) {
+        struct weir_connect_options connect = {.size = sizeof(connect),
+                                               .use_sock = true};
+        connect.sock = fake_connected_fd(&peers[i]);
+        cr_assert_eq(
+            weir_create_connection(loop, &factory, NULL, 0, &connect, NULL), 0);
+    }
+    weir_loop_stop(loop);
+    cr_assert_eq(weir_loop_run(loop), 0);
+    cr_assert_eq(made_count, 3);
+}
+
+static void note_released(void *arg)
+{
+    (void)arg;
+    released_count++;
+}
+
+UNIT(broken_ring, ends_the_run_with_its_error_for_good)
+{
+    open_loop();
+    fake_break_ring(WEIR_ERINGLOST);
+
+    cr_assert_eq(weir_loop_run(loop), WEIR_ERINGLOST);
+    cr_assert_eq(weir_loop_run(loop), WEIR_ERINGLOST);
+    cr_assert_not(weir_loop_is_running(loop));
+
+    cr_assert_eq(weir_loop_free(loop), 3);
+    for (int i = 0; i < 3; i++) {
+        fake_peer_close(peers[i]);
+    }
+    fake_stop();
+}
+
+UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
+{
+    static const uint8_t bytes[100000];
+    open_loop();
+    cr_assert_eq(weir_transport_write_ref(transports[0], bytes, sizeof(bytes),
+                                          note_released, NULL),
+                 0);
+    weir_loop_stop(loop);
+    cr_assert_eq(weir_loop_run(loop), 0);
+    fake_break_ring(-EBADFD);
+    cr_assert_eq(weir_loop_run(loop), -EBADFD);
+
+    cr_assert_eq(weir_loop_free(loop), 3);
+
+    cr_assert_eq(lost_count, 3);
+    cr_assert_eq(released_count, 1, "memory that is never released");
+    for (int i = 0; i < 3; i++) {
+        cr_assert(fake_peer_is_alone(peers[i]), "left open");
+        fake_peer_close(peers[i]);
+    }
+    fake_stop();
+    unit_allocator_check(&allocator);
+}
+
+static void note_signal(void *arg, int signum)
+{
+    (void)arg;
+    (void)signum;
+}
+
+UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
+{
+    const struct weir_factory factory = {.create = create};
+    const struct weir_server_options options = {.size = sizeof(options)};
+    weir_server *server;
+    const struct weir_connect_options connect = {.size = sizeof(connect)};
+    open_loop();
+    cr_assert_eq(
+        weir_create_server(loop, &factory, "127.0.0.1", 0, &options, &server),
+        0);
+    cr_assert_eq(
+        weir_create_connection(loop, &factory, "127.0.0.1", 9, &connect, NULL),
+        0);
+    cr_assert_eq(weir_loop_add_signal_handler(loop, SIGUSR1, note_signal, NULL),
+                 0);
+    weir_loop_stop(loop);
+    cr_assert_eq(weir_loop_run(loop), 0);
+    cr_assert(weir_server_is_serving(server));
+    fake_break_ring(WEIR_ERINGLOST);
+    cr_assert_eq(weir_loop_run(loop), WEIR_ERINGLOST);
+
+    cr_assert_geq(weir_loop_free(loop), 3);
+
+    cr_assert_eq(lost_count, 3);
+    weir_server_free(server);
+    for (int i = 0; i < 3; i++) {
+        fake_peer_close(peers[i]);
+    }
+    fake_stop();
+    unit_allocator_check(&allocator);
+}
