@@ -174,12 +174,18 @@ static void deliver_into(struct wr_sock *s)
     weir_lease *lease =
         wr_pool_lease_copy(&s->t.loop->pool, &s->account, buf, len);
     from.protocol->release_buffer(from.user, buf);
-    if (lease) {
-        show(s, lease);
-        wr_lease_unref(lease);
-    } else {
+    if (!lease) {
         wr_sock_lose_bytes(s);
+        return;
     }
+    if (s->state == WR_SOCK_OPEN && (s->paused || s->held_head)) {
+        keep(s, lease); /* by release_buffer itself */
+        return;
+    }
+    if (s->state == WR_SOCK_OPEN) {
+        show(s, lease);
+    }
+    wr_lease_unref(lease);
 }
 
 /* May bytes in the protocol's memory be told? What is held came before them;
