@@ -12,8 +12,11 @@ import signal
 import socket
 import subprocess
 
-from harness import (WEIR_LOAD, Program, Skip, equal, matches, read_line, run)
+from harness import (ENV, WEIR_LOAD, Program, Skip, equal, matches, read_line,
+                     run)
 
+# The leak sanitizer traces, too, and there can be only one.
+TRACED = dict(ENV, ASAN_OPTIONS=ENV["ASAN_OPTIONS"] + ":detect_leaks=0")
 SIZE = 2_000_000
 CHUNK = 50_000
 
@@ -53,7 +56,8 @@ def serve_with(error):
     with Program("strace", "-f", "-qq", "-o", os.devnull,
                  "-e", "trace=io_uring_enter",
                  "-e", f"inject=io_uring_enter:error={error}:when=10+4",
-                 WEIR_LOAD, "serve", "tcp://127.0.0.1:0") as server:
+                 WEIR_LOAD, "serve", "tcp://127.0.0.1:0",
+                 env=TRACED) as server:
         line = read_line(server.process.stdout)
         matches(line, r":(\d+)$", "the line")
         port = int(re.search(r":(\d+)$", line.strip()).group(1))
@@ -85,7 +89,8 @@ def test_an_enter_that_fails_for_good_ends_the_server_with_a_line():
     with Program("strace", "-f", "-qq", "-o", os.devnull,
                  "-e", "trace=io_uring_enter",
                  "-e", "inject=io_uring_enter:error=EBADF:when=12+",
-                 WEIR_LOAD, "serve", "tcp://127.0.0.1:0") as server:
+                 WEIR_LOAD, "serve", "tcp://127.0.0.1:0",
+                 env=TRACED) as server:
         line = read_line(server.process.stdout)
         port = int(re.search(r":(\d+)$", line.strip()).group(1))
         with socket.create_connection(("127.0.0.1", port)) as sock:
