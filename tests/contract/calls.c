@@ -1,0 +1,557 @@
+/*
+ * Whatever callbacks do, everything ends once.
+ *
+ * Every callback of every connection may call anything: on its own connection,
+ * on another one, on the server and on the loop. Factories act and refuse,
+ * releases write and abort, protocols are switched inside their callbacks,
+ * leases and references are kept and given back late. Rounds end in calm, when
+ * every connection must go once its peer has gone; or with the loop freed with
+ * everything alive. Either way each connection is lost once, each release and
+ * each completion callback comes once, callbacks come in the promised order,
+ * and neither memory nor a descriptor is left.
+ *
+ * Each round has a seed of its own, one more than that of the round before;
+ * WEIR_TEST_SEED is that of the first.
+ */
+#include "tests/contract/calls_act.h"
+
+#include <signal.h>
+
+#ifdef UNIT_HAS_LSAN
+#define ROUNDS 60
+#else
+#define ROUNDS 120
+#endif
+
+/* ---- the protocols ---- */
+
+static void enter(const struct conn *conn, const weir_transport *t)
+{
+    check(conn->t == t);
+    check(conn->made);
+    check(conn->lost == 0);
+    check(!world.in_a_call); /* none is nested in another */
+    world.in_a_call = true;
+}
+
+static void leave(void)
+{
+    world.in_a_call = false;
+}
+
+static void connection_made(void *user, weir_transport *t)
+{
+    struct conn *conn = user;
+
+    check(!conn->made);
+    conn->made = true;
+    conn->live = true;
+    conn->t = t;
+    enter(conn, t);
+    do_a_few_things(conn);
+    leave();
+}
+
+static void connection_lost(void *user, weir_transport *t, int err)
+{
+    struct conn *conn = user;
+
+    enter(conn, t);
+    check(weir_transport_error(t) == err);
+    check(weir_transport_end(t) != WEIR_END_NONE);
+    check(weir_transport_get_socket(t) >= 0);
+    conn->lost++;
+    do_a_few_things(conn);
+    conn->live = false;
+    while (conn->refs > 0 && one_in(2)) {
+        give_reference(conn);
+    }
+    leave();
+}
+
+static void pause_writing(void *user, weir_transport *t)
+{
+    struct conn *conn = user;
+
+    check(conn->t == t);
+    check(conn->lost == 0);
+    check(!conn->writing_paused);
+    conn->writing_paused = true;
+    do_a_few_things(conn);
+}
+
+static void resume_writing(void *user, weir_transport *t)
+{
+    struct conn *conn = user;
+
+    enter(conn, t);
+    check(conn->writing_paused);
+    conn->writing_paused = false;
+    do_a_few_things(conn);
+    leave();
+}
+
+static int eof_received(void *user, weir_transport *t)
+{
+    struct conn *conn = user;
+
+    enter(conn, t);
+    check(!conn->eof);
+    conn->eof = true;
+    do_a_few_things(conn);
+    leave();
+    if (world.calm) {
+        return 0;
+    }
+    conn->half_closed = one_in(2);
+    return one_in(10) ? -EPROTO : conn->half_closed;
+}
+
+/* May bytes be shown now? */
+static void check_reading(const struct conn *conn)
+{
+    const enum weir_end end = weir_transport_end(conn->t);
+    check(!conn->paused);
+    check(!conn->eof);
+    check(end != WEIR_END_CLOSED);
+    check(end != WEIR_END_ABORTED);
+}
+
+/* Another protocol gets the second half of what this one was shown. */
+static void switch_halfway(struct conn *conn, const struct weir_buf *buf)
+{
+    const struct weir_protocol_binding binding =
+        weir_transport_get_protocol(conn->t);
+    const struct weir_buf rest = {.data = buf->data + buf->len / 2,
+                                  .len = buf->len - buf->len / 2,
+                                  .lease = weir_lease_ref(buf->lease)};
+
+    if (weir_transport_set_protocol(conn->t, &binding, &rest, 1) < 0) {
+        weir_lease_unref(rest.lease);
+    }
+}
+
+static void use_lease(struct conn *conn, const struct weir_buf *buf)
+{
+    struct conn *other = world.conns[below(world.conn_count)];
+
+    if (one_in(4) && world.lease_count < LEASES_MAX) {
+        world.leases[world.lease_count++] = weir_lease_ref(buf->lease);
+    }
+    if (one_in(3)) {
+        check_write(conn, weir_transport_write_buf(conn->t, buf));
+    }
+    if (one_in(3) && other->live) {
+        check_write(other, weir_transport_write_buf(other->t, buf));
+    }
+    if (one_in(40)) {
+        switch_halfway(conn, buf);
+    }
+}
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct conn *conn = user;
+
+    enter(conn, t);
+    check_reading(conn);
+    check_bytes(buf->data, buf->len);
+    if (!world.calm) {
+        use_lease(conn, buf);
+    }
+    do_a_few_things(conn);
+    leave();
+    return !world.calm && one_in(200) ? -EBADMSG : 0;
+}
+
+/* Memory that is used only until get_buffer's bytes were told. */
+static int get_buffer(void *user, weir_transport *t, size_t hint,
+                      void **ret_buf, size_t *ret_size)
+{
+    static uint8_t memory[8192];
+    struct conn *conn = user;
+
+    (void)hint;
+    enter(conn, t);
+    check_reading(conn);
+    do_a_few_things(conn);
+    leave();
+    *ret_buf = memory;
+    *ret_size = 1 + below(sizeof(memory));
+    return !world.calm && one_in(300) ? -ENOMEM : 0;
+}
+
+static int buffer_updated(void *user, weir_transport *t, size_t len)
+{
+    struct conn *conn = user;
+
+    enter(conn, t);
+    check_reading(conn);
+    check(len > 0);
+    do_a_few_things(conn);
+    leave();
+    return !world.calm && one_in(200) ? -EBADMSG : 0;
+}
+
+/* Memory that the kernel may write into until it is given back. */
+static int get_promised(void *user, weir_transport *t, size_t hint,
+                        void **ret_buf, size_t *ret_size)
+{
+    struct conn *conn = user;
+
+    (void)hint;
+    enter(conn, t);
+    check(!conn->promised);
+    do_a_few_things(conn);
+    leave();
+    if (!world.calm && one_in(300)) {
+        return -ENOMEM;
+    }
+    conn->promised_size = 1 + below(8192);
+    conn->promised = malloc(conn->promised_size);
+    check(conn->promised);
+    *ret_buf = conn->promised;
+    *ret_size = conn->promised_size;
+    return 0;
+}
+
+static int promised_updated(void *user, weir_transport *t, size_t len)
+{
+    struct conn *conn = user;
+
+    check(conn->promised);
+    check(len <= conn->promised_size);
+    check_bytes(conn->promised, len);
+    free(conn->promised);
+    conn->promised = NULL;
+    return buffer_updated(user, t, len);
+}
+
+static void release_buffer(void *user, void *buf)
+{
+    struct conn *conn = user;
+
+    check(buf && buf == conn->promised);
+    free(buf);
+    conn->promised = NULL;
+    do_a_few_things(conn);
+}
+
+#define COMMON_CALLBACKS                                                       \
+    .size = sizeof(struct weir_protocol), .connection_made = connection_made,  \
+    .connection_lost = connection_lost, .pause_writing = pause_writing,        \
+    .resume_writing = resume_writing, .eof_received = eof_received
+
+static const struct weir_protocol shown = {
+    COMMON_CALLBACKS,
+    .kind = WEIR_PROTOCOL_STREAM,
+    .data_received = data_received,
+};
+
+static const struct weir_protocol copied = {
+    COMMON_CALLBACKS,
+    .kind = WEIR_PROTOCOL_BUFFERED,
+    .get_buffer = get_buffer,
+    .buffer_updated = buffer_updated,
+};
+
+static const struct weir_protocol in_place = {
+    COMMON_CALLBACKS,
+    .kind = WEIR_PROTOCOL_BUFFERED,
+    .get_buffer = get_promised,
+    .buffer_updated = promised_updated,
+    .release_buffer = release_buffer,
+};
+
+static inline struct weir_protocol_binding any_binding(struct conn *conn)
+{
+    const struct weir_protocol *tables[] = {&shown, &shown, &copied, &in_place};
+    return (struct weir_protocol_binding){tables[below(4)], conn};
+}
+
+/* Only looking is allowed here; whoever does more must do no harm. */
+static void meddle(weir_transport *t)
+{
+    switch (below(12)) {
+    case 0:
+        weir_transport_pause_reading(t);
+        break;
+    case 1:
+        weir_transport_write(t, bytes, 5);
+        break;
+    case 2:
+        weir_transport_close(t);
+        break;
+    case 3:
+        weir_transport_abort(t);
+        break;
+    default:
+        break;
+    }
+}
+
+static inline int create(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    if (world.conn_count == CONNS_MAX) {
+        return -ENOSPC;
+    }
+    struct conn *conn = calloc(1, sizeof(*conn));
+    check(conn);
+    conn->has_no_peer = arg != NULL;
+    world.conns[world.conn_count++] = conn;
+    *ret = any_binding(conn);
+    if (!world.calm) {
+        meddle(t);
+    }
+    return !world.calm && one_in(12) ? -EACCES : 0;
+}
+
+/* ---- a round ---- */
+
+static void hook(void *arg, weir_loop *loop,
+                 const struct weir_exception *exception)
+{
+    (void)arg;
+    check(loop == world.loop);
+    check(exception->message);
+    if (one_in(4)) {
+        do_anything_anywhere();
+    }
+}
+
+static void begin(uint64_t seed, bool runs_short)
+{
+    memset(&world, 0, sizeof(world));
+    world.random.state = seed;
+    world.seed = seed;
+    world.runs_short = runs_short;
+    const struct weir_loop_options options = {
+        .size = sizeof(options),
+        .allocator = &world_allocator,
+        .sq_entries = one_in(2) ? 16 : 0,
+        .cq_entries = one_in(3) ? 64 : 0,
+        .held_limit_bytes = one_in(2) ? 1 << 20 : 0,
+        .slow_callback_ns = one_in(4) ? 1 : 0,
+    };
+    check(weir_loop_new(&options, &world.loop) == 0);
+    weir_loop_set_exception_handler(world.loop, hook, NULL);
+
+    const struct weir_factory factory = {.create = create};
+    const char *const hosts[] = {"127.0.0.2"};
+    const bool two = one_in(2);
+    const struct weir_server_options server_options = {
+        .size = sizeof(server_options),
+        .connection_limit = one_in(2) ? below(6) : 0,
+        .stream = any_stream(),
+        .hosts = two ? hosts : NULL,
+        .host_count = two ? 1 : 0,
+    };
+    check(weir_create_server(world.loop, &factory, "127.0.0.1", 0,
+                             &server_options, &world.server) == 0);
+}
+
+static void set(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static bool is_set(void *arg)
+{
+    return *(bool *)arg;
+}
+
+/* Runs until a call stops the loop, or for a moment. */
+static void run_for_a_moment(void)
+{
+    bool over = false;
+    struct weir_handle fuse;
+
+    check(weir_loop_call_later(world.loop, MS / 5 + below(2 * MS), set, &over,
+                               &fuse) == 0);
+    world.short_now = world.runs_short;
+    const int err = weir_loop_run_until(world.loop, is_set, &over);
+    world.short_now = false;
+    check(err == 0 || err == -ECANCELED);
+    weir_loop_cancel(world.loop, fuse);
+}
+
+static void dump(void)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    check(out);
+    weir_loop_dump(world.loop, out);
+    fclose(out);
+    check(size > 0);
+    free(text);
+}
+
+static void rage(void)
+{
+    const size_t steps = 15 + below(30);
+
+    for (size_t i = 0; i < steps; i++) {
+        for (size_t count = below(4); count > 0; count--) {
+            adopt();
+        }
+        for (size_t count = below(4); count > 0; count--) {
+            connect_peer();
+        }
+        step_peers();
+        do_anything_anywhere();
+        run_for_a_moment();
+        if (one_in(20)) {
+            dump();
+        }
+    }
+}
+
+/* Lets everything go that only the program holds; true when it has gone. */
+static bool has_gone(void *arg)
+{
+    const bool *over = arg;
+
+    give_leases(0);
+    for (size_t i = 0; i < world.conn_count; i++) {
+        struct conn *conn = world.conns[i];
+        if (!conn->live) {
+            continue;
+        }
+        resume_reading(conn);
+        if (conn->half_closed || conn->has_no_peer) {
+            weir_transport_close(conn->t);
+        }
+    }
+    return *over ||
+           (count_live() == 0 && world.attempts_done == world.attempts);
+}
+
+/* All leases are back, all peers gone: every connection must go. */
+static void calm_down(void)
+{
+    bool over = false;
+    struct weir_handle fuse;
+    struct weir_loop_statistics stats;
+
+    world.calm = true;
+    end_all_peers();
+    if (world.server) {
+        weir_server_close(world.server);
+    }
+    weir_loop_stop(world.loop);
+    check(weir_loop_run(world.loop) == 0);
+
+    check(weir_loop_call_later(world.loop, 20000 * MS, set, &over, &fuse) == 0);
+    check(weir_loop_run_until(world.loop, has_gone, &over) == 0);
+    if (over) {
+        weir_loop_dump(world.loop, stderr);
+    }
+    check(!over);
+    weir_loop_cancel(world.loop, fuse);
+    weir_loop_get_statistics(world.loop, &stats);
+    check(stats.connections == 0);
+    check(stats.leases == 0);
+    check(stats.held_bytes == 0);
+    check(stats.queued_bytes == 0);
+}
+
+static void free_loop(void)
+{
+    const size_t live = count_live();
+
+    world.ending = true;
+    const int alive = weir_loop_free(world.loop);
+    check(alive >= 0);
+    check((size_t)alive >= live);
+    world.ending = false;
+    world.calm = true;
+    world.loop = NULL;
+}
+
+/* Handles that are still kept answer when the loop has gone. */
+static void use_what_is_kept(struct conn *conn)
+{
+    if (conn->refs == 0) {
+        return;
+    }
+    look(conn);
+    check(weir_transport_get_socket(conn->t) == -EBADF);
+    write_copy(conn);
+    write_reference(conn);
+    check(weir_transport_close(conn->t) == 0);
+    while (conn->refs > 0) {
+        give_reference(conn);
+    }
+}
+
+static void end(void)
+{
+    free_loop();
+    for (size_t i = 0; i < world.conn_count; i++) {
+        struct conn *conn = world.conns[i];
+        check(conn->lost == conn->made);
+        check(!conn->promised);
+        use_what_is_kept(conn);
+        free(conn);
+    }
+    give_leases(0);
+    weir_server_free(world.server);
+    end_all_peers();
+    check(world.releases == world.writes);
+    check(world.attempts_done == world.attempts);
+    check(world.waits_done == world.waits);
+    check(world.memory_bytes == 0);
+}
+
+/* A crash fails the test by a message, which says the round's seed. */
+static void crashed(int signum)
+{
+    cr_assert_fail("signal %d in the round of WEIR_TEST_SEED=%llu", signum,
+                   (unsigned long long)world.seed);
+}
+
+static void tell_seed_on(int signum)
+{
+    const struct sigaction action = {.sa_handler = crashed,
+                                     .sa_flags = SA_NODEFER};
+    check(sigaction(signum, &action, NULL) == 0);
+}
+
+static void run_rounds(uint64_t count, bool runs_short)
+{
+    static struct unit_fds before;
+    static struct unit_fds after;
+    struct unit_random random;
+    const uint64_t first = unit_random_seed(&random);
+
+    tell_seed_on(SIGABRT);
+#ifndef UNIT_HAS_LSAN /* which tells more */
+    tell_seed_on(SIGSEGV);
+#endif
+    memset(bytes, 'x', sizeof(bytes));
+    for (uint64_t round = 0; round < count; round++) {
+        unit_fds_read(&before);
+        begin(first + round, runs_short);
+        rage();
+        if (one_in(2)) {
+            calm_down();
+        }
+        end();
+        unit_fds_read(&after);
+        check(after.count == before.count);
+    }
+}
+
+UNIT(calls, whatever_callbacks_do_everything_ends_once)
+{
+    run_rounds(ROUNDS, false);
+}
+
+UNIT(calls, whatever_callbacks_do_while_memory_runs_out_everything_ends_once)
+{
+    run_rounds(ROUNDS / 2, true);
+}
