@@ -66,6 +66,7 @@ struct wr_sock {
     enum wr_recv_state recv_state;
     bool paused : 1;         /* set and cleared by pause and resume_reading */
     bool has_received : 1;   /* set by the first bytes */
+    bool armed_once : 1;     /* the receive in flight is a single one */
     bool eof_seen : 1;       /* set by the receive that returned 0 */
     bool recv_failed : 1;    /* set by the receive that returned an error */
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */

@@ -124,6 +124,7 @@ static void arm_into(struct wr_sock *s)
     s->into->buf = buf;
     s->into->len = 0;
     s->recv_state = WR_RECV_ARMED;
+    s->armed_once = true;
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->fd, buf, size);
 }
 
@@ -156,10 +157,10 @@ static void arm(struct wr_sock *s)
     const struct wr_recv_limits limits = {
         .credit = credit,
         .buf_size = pool->buf_size,
-        /* On a broken connection, too: a multishot receive may wait for an
-         * edge that has been (Linux 6.18). */
         .once = !s->has_received || s->t.error != 0 || s->hup_seen,
     };
+    s->armed_once = limits.once ||
+                    !wr_has(&s->t.loop->uring.features, WR_FEATURE_RECV_CREDIT);
     wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, &limits);
 }
 
@@ -173,6 +174,12 @@ void wr_sock_cancel_recv(struct wr_sock *s)
 
 void wr_sock_update_recv(struct wr_sock *s)
 {
+    if (WR_UNLIKELY(s->t.error != 0) && !s->armed_once) {
+        /* A multishot receive that its poll started takes what is there and
+         * waits for an edge, and that of a reset may have been (Linux 6.18):
+         * on a broken connection the rest is read by single ones. */
+        wr_sock_cancel_recv(s);
+    }
     switch ((enum action)actions[s->recv_state][flow_of(s)]) {
     case ACTION_NONE:
         break;
