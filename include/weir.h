@@ -11,9 +11,14 @@
 #include "weir/base.h"
 #include "weir/buffer.h"
 #include "weir/error.h"
+#include "weir/executor.h"
+#include "weir/future.h"
 #include "weir/loop.h"
 #include "weir/protocol.h"
 #include "weir/server.h"
+#include "weir/stream.h"
+#include "weir/sync.h"
+#include "weir/task.h"
 #include "weir/transport.h"
 
 #endif

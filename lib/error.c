@@ -37,6 +37,9 @@ static const struct entry own_errors[] = {
           "The peer accepted nothing within the stall time-out"),
     ENTRY(WEIR_ECLOSETIMEOUT, "Closing took longer than the close time-out"),
     ENTRY(WEIR_ENOBUFFER, "The protocol offered no memory to receive into"),
+    ENTRY(WEIR_EINCOMPLETE, "The stream ended before all was read"),
+    ENTRY(WEIR_ELIMIT, "No separator within the limit"),
+    ENTRY(WEIR_EPEERCLOSED, "The peer ended the connection"),
     ENTRY(WEIR_ERINGSYSCTL,
           "io_uring is switched off: set sysctl kernel.io_uring_disabled to 0"),
     ENTRY(WEIR_ERINGSECCOMP,
@@ -49,6 +52,12 @@ static const struct entry own_errors[] = {
           "Too little locked memory for a ring: raise RLIMIT_MEMLOCK"),
     ENTRY(WEIR_ERINGLOST, "Completions were lost for want of memory"),
     ENTRY(WEIR_ENOTLITERAL, "Not a literal address"),
+    ENTRY(WEIR_ENOTTASK, "Only a task can wait, and not in a callback"),
+    ENTRY(WEIR_ESTACKLIMIT,
+          "No more guarded stacks: raise sysctl vm.max_map_count, or use Linux "
+          "6.13 or later"),
+    ENTRY(WEIR_EBROKEN, "The barrier was aborted or reset"),
+    ENTRY(WEIR_EQUEUESHUTDOWN, "The queue was shut down"),
 };
 
 #ifdef WR_ERRNO_TABLE

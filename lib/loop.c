@@ -26,6 +26,9 @@
 #define ENTRIES_MAX        32768u
 #define HELD_LIMIT_DEFAULT (64u << 20)
 #define HELD_LIMIT_MIN     (1u << 20)
+#define STACK_DEFAULT      (64u << 10)
+#define STACK_MIN          (16u << 10)
+#define STACK_MAX          (1u << 30)
 /* Bounds of one turn. */
 #define DRAIN_MAX   1024u
 #define TIMERS_MAX  4096u
@@ -113,6 +116,7 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
     wr_list_init(&loop->transports);
     wr_list_init(&loop->servers);
     wr_list_init(&loop->connects);
+    wr_list_init(&loop->tasks);
     wr_op_init(&loop->wake_op, wake_completed);
     wr_ready_init(&loop->posted_ready, run_posted);
     loop->posted_end = &loop->posted;
@@ -199,6 +203,10 @@ int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
     wr_require(known.held_limit_bytes == 0 ||
                    known.held_limit_bytes >= HELD_LIMIT_MIN,
                -EINVAL);
+    wr_require(known.stack_size_bytes == 0 ||
+                   (known.stack_size_bytes >= STACK_MIN &&
+                    known.stack_size_bytes <= STACK_MAX),
+               -EINVAL);
     const struct weir_allocator *allocator =
         known.allocator ? known.allocator : wr_default_allocator();
     wr_require(allocator->alloc && allocator->free, -EINVAL);
@@ -209,6 +217,8 @@ int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
     }
     init_members(loop, allocator);
     loop->slow_callback_ns = known.slow_callback_ns;
+    loop->stack_size_bytes =
+        known.stack_size_bytes ? known.stack_size_bytes : STACK_DEFAULT;
     int err = open_parts(loop, &known);
     if (err < 0) {
         wr_free(allocator, loop, sizeof(*loop));
@@ -437,7 +447,10 @@ void weir_loop_set_exception_handler(weir_loop *loop, weir_exception_fn *hook,
 void wr_loop_report(weir_loop *loop, const struct weir_exception *exception)
 {
     if (loop->exception_hook) {
+        weir_task *task = loop->current;
+        loop->current = NULL; /* the hook must not suspend */
         loop->exception_hook(loop->exception_arg, loop, exception);
+        loop->current = task;
     }
 }
 
@@ -467,6 +480,7 @@ static bool is_anything_alive(const weir_loop *loop)
 {
     return !wr_list_is_empty(&loop->servers) ||
            !wr_list_is_empty(&loop->connects) ||
+           !wr_list_is_empty(&loop->tasks) ||
            !wr_list_is_empty(&loop->transports);
 }
 
@@ -490,6 +504,7 @@ static void abandon_everything(weir_loop *loop)
     for (uint32_t i = 0; i < SUBMITS_MAX && is_anything_alive(loop); i++) {
         abandon_list(&loop->servers);
         abandon_list(&loop->connects);
+        abandon_list(&loop->tasks);
         abandon_list(&loop->transports);
         run_ready(loop);
     }
@@ -527,6 +542,8 @@ void wr_loop_release(weir_loop *loop)
     const struct weir_allocator *allocator = loop->allocator;
     const bool empty = wr_pool_fini(&loop->pool);
     wr_assert(empty); /* leases keep their sockets */
+    wr_streams_close(loop);
+    wr_tasks_close(loop);
     wr_slab_fini(&loop->socks);
     wr_slab_fini(&loop->chunks);
     wr_blocks_fini(&loop->blocks);
@@ -568,8 +585,10 @@ int weir_loop_free(weir_loop *loop)
     loop->stopping = false;
     wr_ignore(shut_list(&loop->servers) < 0);
     wr_ignore(shut_list(&loop->connects) < 0);
+    wr_ignore(shut_list(&loop->tasks) < 0);
     const int alive = shut_list(&loop->transports);
     reap_everything(loop);
+    wr_executor_close(loop);
     free_posted(loop, loop->posted);
     free_posted(loop, wr_wake_close(loop->wake));
     wr_signals_close(loop);

@@ -25,6 +25,9 @@
 
 struct wr_callbacks; /* callback.c */
 struct wr_signals;   /* signal.c */
+struct wr_tasks;     /* task.c */
+struct wr_executor;  /* executor.c */
+struct wr_streams;   /* stream.c */
 
 /* Something that prepares its sends in the send step of the turn. */
 struct wr_sender {
@@ -59,6 +62,7 @@ struct wr_loop_counts {
     uint64_t sent_bytes;
     uint64_t copied_by_write;
     uint64_t copied_to_protocol;
+    uint64_t copied_by_view;
 };
 
 struct weir_loop {
@@ -76,9 +80,16 @@ struct weir_loop {
     struct wr_list transports; /* struct wr_alive, not lost yet */
     struct wr_list servers;    /* struct wr_alive */
     struct wr_list connects;   /* struct wr_alive */
+    struct wr_list tasks;      /* struct wr_alive, not done yet */
+
+    weir_task *current; /* the task that runs; NULL in callbacks */
 
     struct wr_callbacks *callbacks;
-    struct wr_signals *signals; /* NULL until a handler was added */
+    struct wr_signals *signals; /* these are NULL until they are used */
+    struct wr_tasks *task_memory;
+    struct wr_executor *executor;
+    struct wr_streams *stream_memory;
+    size_t stack_size_bytes; /* of tasks that do not ask for another */
 
     struct wr_wake *wake;
     struct wr_op wake_op;
@@ -140,7 +151,25 @@ int wr_callbacks_open(weir_loop *loop);
 void wr_callbacks_drop(weir_loop *loop);
 void wr_callbacks_close(weir_loop *loop);
 
+/* task.c */
+/* Makes what tasks need: 0 or -ENOMEM. */
+int wr_tasks_open(weir_loop *loop);
+/* Frees it; no task is left. Called by wr_loop_release(). */
+void wr_tasks_close(weir_loop *loop);
+void wr_tasks_get_statistics(const weir_loop *loop,
+                             struct weir_loop_statistics *ret);
+
+/* executor.c */
+/* Jobs that have not started never will; nothing waits for the others. */
+void wr_executor_close(weir_loop *loop);
+
+/* stream.c */
+/* Frees; called by wr_loop_release(). */
+void wr_streams_close(weir_loop *loop);
+
 /* signal.c */
+/* Is there a handler for this signal? */
+bool wr_signals_has(const weir_loop *loop, int signum);
 /* Cancels the read of the signalfd; the loop waits for its completion. */
 void wr_signals_stop(weir_loop *loop);
 /* After that, when the ring broke. */

@@ -165,6 +165,11 @@ void wr_signals_close(weir_loop *loop)
     loop->signals = NULL;
 }
 
+bool wr_signals_has(const weir_loop *loop, int signum)
+{
+    return loop->signals && (loop->signals->mask & bit_of(signum));
+}
+
 int weir_loop_add_signal_handler(weir_loop *loop, int signum,
                                  weir_signal_fn *cb, void *arg)
 {

@@ -266,6 +266,19 @@ static uint64_t held(const weir_transport *t)
     return wr_sock_of(t)->account.held_bytes;
 }
 
+static uint32_t send_count(const weir_transport *t)
+{
+    return wr_sock_of(t)->send_op.in_flight ? 1 : 0;
+}
+
+static bool is_short(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+    return s->account.held_bytes > 0 &&
+           (wr_pool_credit(&t->loop->pool, &s->account) == 0 ||
+            wr_pool_is_short(&t->loop->pool));
+}
+
 static int get_socket(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
@@ -312,6 +325,8 @@ static const struct wr_transport_ops sock_ops = {
     .is_closing = is_closing,
     .depth = depth,
     .held = held,
+    .send_count = send_count,
+    .is_short = is_short,
     .limits_changed = wr_sock_limits_changed,
     .set_read_limit = wr_sock_set_read_limit,
     .set_timeouts = wr_sock_set_timeouts,

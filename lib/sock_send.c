@@ -67,7 +67,7 @@ static void took(struct wr_sock *s, uint32_t bytes)
     loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
     wr_sendq_consume(&s->sendq, &s->t.loop->send_memory, bytes);
-    if (WR_LIKELY(!s->t.writing_paused) || s->state >= WR_SOCK_ENDING ||
+    if (WR_LIKELY(s->t.tell_depth < 0) || s->state >= WR_SOCK_ENDING ||
         s->t.error) {
         return; /* a release callback may have ended it */
     }
@@ -276,7 +276,7 @@ void wr_sock_drop_queue(struct wr_sock *s)
 void wr_sock_drop_broken_queue(struct wr_sock *s)
 {
     wr_sock_drop_queue(s);
-    if (s->state == WR_SOCK_OPEN && s->paused) {
+    if (s->state == WR_SOCK_OPEN && (s->paused || s->t.flushed)) {
         /* A protocol that reads no more while it may not write would wait
          * for ever, and so would what was kept for it. */
         wr_transport_check_low(&s->t, s->sendq.bytes);

@@ -39,6 +39,12 @@ static const struct {
     FIELD(copied_by_write),
     FIELD(copied_by_compaction),
     FIELD(copied_to_protocol),
+    FIELD(copied_by_view),
+    FIELD(tasks),
+    FIELD(tasks_spawned),
+    FIELD(task_switches),
+    FIELD(stacks),
+    FIELD(stack_high_water_bytes),
     FIELD(timers),
     FIELD(memory_bytes),
 #undef FIELD
@@ -101,6 +107,8 @@ void weir_loop_get_statistics(const weir_loop *loop,
     ret->sent_bytes = loop->counts.sent_bytes;
     ret->copied_by_write = loop->counts.copied_by_write;
     ret->copied_to_protocol = loop->counts.copied_to_protocol;
+    ret->copied_by_view = loop->counts.copied_by_view;
+    wr_tasks_get_statistics(loop, ret);
     ret->timers = loop->wheel.armed_count;
     ret->memory_bytes = loop->memory_bytes;
 }
@@ -152,6 +160,7 @@ void weir_loop_dump(const weir_loop *loop, FILE *out)
     dump_loop(loop, out);
     dump_list(&loop->servers, out);
     dump_list(&loop->connects, out);
+    dump_list(&loop->tasks, out);
     dump_list(&loop->transports, out);
 }
 

@@ -43,6 +43,7 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     wr_list_init(&t->alive.link);
     t->alive.ops = &alive_ops;
     wr_list_init(&t->owner_link);
+    t->tell_depth = -1;
 }
 
 bool wr_protocol_is_valid(const struct weir_protocol_binding *binding)
@@ -101,24 +102,64 @@ static inline void end_timing(weir_transport *t, uint64_t start_ns,
     }
 }
 
-void wr_transport_pause(weir_transport *t)
+static void set_tell_depth(weir_transport *t)
 {
-    t->writing_paused = true;
-    if (t->binding.protocol->pause_writing) {
-        const uint64_t start_ns = start_timing(t);
-        t->binding.protocol->pause_writing(t->binding.user, t);
-        end_timing(t, start_ns, "pause_writing");
+    t->tell_depth = -1;
+    if (t->flushed) {
+        t->tell_depth = 0;
+    }
+    if (t->writing_paused) {
+        t->tell_depth = (int64_t)t->low_bytes;
     }
 }
 
-void wr_transport_resume(weir_transport *t)
+/* From inside a write, which may be a task's: it must not suspend in here. */
+void wr_transport_pause(weir_transport *t)
+{
+    t->writing_paused = true;
+    set_tell_depth(t);
+    if (t->binding.protocol->pause_writing) {
+        weir_task *task = t->loop->current;
+        t->loop->current = NULL;
+        const uint64_t start_ns = start_timing(t);
+        t->binding.protocol->pause_writing(t->binding.user, t);
+        end_timing(t, start_ns, "pause_writing");
+        t->loop->current = task;
+    }
+}
+
+static void resume_writing(weir_transport *t)
 {
     t->writing_paused = false;
+    set_tell_depth(t);
     if (t->binding.protocol->resume_writing) {
         const uint64_t start_ns = start_timing(t);
         t->binding.protocol->resume_writing(t->binding.user, t);
         end_timing(t, start_ns, "resume_writing");
     }
+}
+
+void wr_transport_tell(weir_transport *t, uint64_t depth)
+{
+    void (*flushed)(weir_transport * t) = depth == 0 ? t->flushed : NULL;
+
+    if (flushed) {
+        t->flushed = NULL;
+        set_tell_depth(t);
+    }
+    if (t->writing_paused && depth <= t->low_bytes) {
+        resume_writing(t);
+    }
+    if (flushed) {
+        flushed(t);
+    }
+}
+
+void wr_transport_on_flushed(weir_transport *t,
+                             void (*flushed)(weir_transport *t))
+{
+    t->flushed = flushed;
+    set_tell_depth(t);
 }
 
 void wr_protocol_made(weir_transport *t)
@@ -304,6 +345,7 @@ int weir_transport_set_write_buffer_limits(weir_transport *t, int64_t high,
     wr_require(low >= 0 && high >= low, -EINVAL);
     t->high_bytes = (uint64_t)high;
     t->low_bytes = (uint64_t)low;
+    set_tell_depth(t);
     t->ops->limits_changed(t);
     return 0;
 }

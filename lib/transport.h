@@ -45,6 +45,10 @@ struct wr_transport_ops {
     bool (*is_closing)(const weir_transport *t);
     uint64_t (*depth)(const weir_transport *t);
     uint64_t (*held)(const weir_transport *t);
+    /* Sends that the kernel has. */
+    uint32_t (*send_count)(const weir_transport *t);
+    /* Do the bytes that the program holds keep it from receiving? */
+    bool (*is_short)(const weir_transport *t);
     /* The marks were changed: pause if that is due now. */
     void (*limits_changed)(weir_transport *t);
     void (*set_read_limit)(weir_transport *t, uint64_t bytes);
@@ -80,6 +84,10 @@ struct weir_transport {
     int error;           /* the first, sticky */
     enum weir_end end;   /* the first, sticky */
     bool writing_paused; /* set and cleared around the protocol's callbacks */
+    /* At this depth or less there is somebody to tell: the protocol that was
+     * paused, or who waits for all to be sent. -1: nobody. */
+    int64_t tell_depth;
+    void (*flushed)(weir_transport *t); /* waits for a depth of 0, or NULL */
 };
 
 #define WR_HIGH_DEFAULT       (64u << 10)
@@ -101,7 +109,12 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what);
 /* pause_writing when the depth is above the high mark, resume_writing when it
  * is at most the low mark; strictly in turn. */
 void wr_transport_pause(weir_transport *t);
-void wr_transport_resume(weir_transport *t);
+void wr_transport_tell(weir_transport *t, uint64_t depth);
+
+/* Calls @flushed once, from inside the completion that brings the depth to 0;
+ * NULL: does not. For the protocol that is bound. */
+void wr_transport_on_flushed(weir_transport *t,
+                             void (*flushed)(weir_transport *t));
 
 static inline void wr_transport_check_high(weir_transport *t, uint64_t depth)
 {
@@ -112,8 +125,8 @@ static inline void wr_transport_check_high(weir_transport *t, uint64_t depth)
 
 static inline void wr_transport_check_low(weir_transport *t, uint64_t depth)
 {
-    if (WR_UNLIKELY(t->writing_paused && depth <= t->low_bytes)) {
-        wr_transport_resume(t);
+    if (WR_UNLIKELY((int64_t)depth <= t->tell_depth)) {
+        wr_transport_tell(t, depth);
     }
 }
 

@@ -70,6 +70,18 @@ typedef struct weir_connect weir_connect;
 /** A reference to bytes in the receive pool; see buffer.h. */
 typedef struct weir_lease weir_lease;
 
+/** Code that waits, on a stack of its own; see task.h. */
+typedef struct weir_task weir_task;
+
+/** A result that is not there yet; see future.h. */
+typedef struct weir_future weir_future;
+
+/** The receiving side of a stream; see stream.h. */
+typedef struct weir_reader weir_reader;
+
+/** The sending side of a stream; see stream.h. */
+typedef struct weir_writer weir_writer;
+
 /** A loop's mailbox for other threads; see loop.h. */
 typedef struct weir_remote weir_remote;
 

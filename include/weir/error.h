@@ -26,6 +26,13 @@ enum weir_error {
     /** A buffered protocol offered no memory to receive into. */
     WEIR_ENOBUFFER = -4104,
 
+    /** The stream ended before what was asked for was there. */
+    WEIR_EINCOMPLETE = -4105,
+    /** No separator within the limit. */
+    WEIR_ELIMIT = -4106,
+    /** The peer's end of stream ended the connection. */
+    WEIR_EPEERCLOSED = -4107,
+
     /** io_uring is switched off by sysctl kernel.io_uring_disabled. */
     WEIR_ERINGSYSCTL = -4200,
     /** io_uring is refused by a seccomp filter or a security module. */
@@ -41,6 +48,14 @@ enum weir_error {
 
     /** A host name where only a literal address is understood. */
     WEIR_ENOTLITERAL = -4300,
+    /** A suspending call where no task runs, or in a callback. */
+    WEIR_ENOTTASK = -4301,
+    /** No more guarded stacks: vm.max_map_count (before Linux 6.13). */
+    WEIR_ESTACKLIMIT = -4302,
+    /** The barrier was aborted or reset. */
+    WEIR_EBROKEN = -4303,
+    /** The queue was shut down. */
+    WEIR_EQUEUESHUTDOWN = -4304,
 };
 
 /**

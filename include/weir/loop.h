@@ -46,6 +46,9 @@ struct weir_loop_options {
     /** Report callbacks that run longer through the exception hook; 0: do
      * not. */
     uint64_t slow_callback_ns;
+    /** Stack of a task in bytes, from 16 KiB to 1 GiB, rounded up to a power
+     * of two; default 64 KiB. Only pages that are touched take memory. */
+    size_t stack_size_bytes;
 };
 
 /**
@@ -376,6 +379,8 @@ struct weir_exception {
     weir_transport *transport;
     /** The server it concerns, borrowed, or NULL. */
     weir_server *server;
+    /** The task it concerns, borrowed, or NULL. */
+    weir_task *task;
 };
 
 /** Told of exceptions, on the loop's thread; must not free the loop. */
@@ -446,8 +451,22 @@ struct weir_loop_statistics {
     uint64_t copied_by_write;
     /** Bytes copied to free large buffers of small remainders. */
     uint64_t copied_by_compaction;
-    /** Bytes copied into the memory of buffered protocols. */
+    /** Bytes copied into the memory of buffered protocols and of callers that
+     * read a stream into their own. */
     uint64_t copied_to_protocol;
+    /** Bytes copied because a view, or something kept for one, straddled
+     * receive buffers, and by weir_reader_feed_data(). */
+    uint64_t copied_by_view;
+    /** Tasks that have not ended. */
+    uint64_t tasks;
+    /** Tasks started. */
+    uint64_t tasks_spawned;
+    /** How often a task was continued. */
+    uint64_t task_switches;
+    /** Stacks of tasks, in use and kept for the next. */
+    uint64_t stacks;
+    /** The deepest that any of them was used, in bytes, in whole pages. */
+    uint64_t stack_high_water_bytes;
     /** Timers armed now. */
     uint64_t timers;
     /** Memory of the library now, from its allocator, in bytes, without the

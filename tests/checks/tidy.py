@@ -21,9 +21,10 @@ TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
 # both sides need (a queue, an address) is below both. The parts of a noun that
 # fills several files (sock_recv, sock_send) stand where the noun stands.
 LAYERS = [
-    "base error chunkq sendq recvq address text version",
+    "base error chunkq sendq recvq address text version stack",
     "loop callback internal post ready remote signal hook handle fdwatch",
-    "future group fiber task sync threads",
+    "future gather fiber task timeout group run event lock condition "
+    "semaphore barrier queue executor overflow",
     "transport protocol binding transport_impl sock tcp unix udp pipe "
     "sendfile tls_engine tls_context tls buffer lease",
     "connect server accept listen listener process resolver maker stats",

@@ -1,0 +1,270 @@
+/**
+ * @file future.h
+ * Futures: a result that is not there yet.
+ *
+ * A future is pending until it is given one int result, and that for good;
+ * negative results are errors. Tasks wait for it, callbacks are told of it, and
+ * a group of futures is a future itself. A task's end is a future too
+ * (weir_task_get_future()).
+ *
+ * Who waits is never run inside the call that gives the result: tasks and
+ * callbacks follow from the ready queue, in the order in which they came.
+ *
+ * Waiting calls return 0 when the future is done, and its result apart from
+ * that, so that "I was cancelled" and "it was cancelled" cannot be mixed up.
+ * They may return WEIR_ENOTTASK, -EPERM and -ECHILD as every suspending call
+ * does (task.h).
+ */
+#ifndef WEIR_FUTURE_H
+#define WEIR_FUTURE_H
+
+#include "base.h"
+
+WEIR_BEGIN_DECLS
+
+/** Told that a future is done; @p result is the future's. */
+typedef void weir_future_done_fn(void *arg, weir_future *future, int result);
+
+/**
+ * Asked to end what a future stands for: weir_future_cancel() was called while
+ * it was pending. Gives the result in its own time, at once if it can; it need
+ * not be -ECANCELED.
+ */
+typedef void weir_future_cancel_fn(void *arg, weir_future *future);
+
+/**
+ * Make a pending future.
+ *
+ * @param loop    the loop; borrowed
+ * @param cancel  how to cancel what it stands for; NULL: cancelling gives the
+ *                result -ECANCELED at once
+ * @param arg     first argument of @p cancel
+ * @param ret     the future; one reference is given
+ * @return        0
+ * @retval -ENOMEM     no memory
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_future_new(weir_loop *loop,
+                                           weir_future_cancel_fn *cancel,
+                                           void *arg, weir_future **ret);
+
+/**
+ * Take another reference.
+ *
+ * @param future  the future; borrowed
+ * @return        @p future; one reference is given
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_future *weir_future_ref(weir_future *future);
+
+/**
+ * Give a reference back. A pending future that nobody else has is cancelled:
+ * nobody could give it a result any more.
+ *
+ * @param future  taken; NULL is ignored
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_future_unref(weir_future *future);
+
+/**
+ * Give the result; asyncio's set_result and set_exception.
+ *
+ * @param future  the future; borrowed
+ * @param result  0 or positive: a value; negative: an error
+ * @return        0
+ * @retval -ESTALE  it has one already, which stays
+ * @retval -EINVAL  it stands for a task or a group, which end by themselves
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_future_set_result(weir_future *future, int result);
+
+/**
+ * Cancel what a future stands for; its result tells when that is done and what
+ * came of it.
+ *
+ * @param future  the future; borrowed
+ * @return        true when it was pending
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_future_cancel(weir_future *future);
+
+/**
+ * Has the future a result?
+ *
+ * @param future  the future; borrowed
+ * @return        true from then on
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_future_is_done(const weir_future *future);
+
+/**
+ * The result.
+ *
+ * @param future  the future; borrowed
+ * @param ret     the result; may be NULL
+ * @return        0
+ * @retval -EAGAIN  it is pending
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_future_result(const weir_future *future, int *ret);
+
+/**
+ * Be told when the future is done; if it is already, from the next turn.
+ *
+ * Callbacks run in the order in which they were added, from the ready queue.
+ * The future lives until they have.
+ *
+ * @param future  the future; borrowed
+ * @param done    the function
+ * @param arg     its first argument
+ * @return        0
+ * @retval -EINVAL  no function
+ * @retval -ENOMEM  no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_future_add_done_callback(weir_future *future, weir_future_done_fn *done,
+                              void *arg);
+
+/**
+ * Take callbacks back that have not run yet.
+ *
+ * @param future  the future; borrowed
+ * @param done    the function
+ * @param arg     its first argument
+ * @return        how many were taken back
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
+                                                 weir_future_done_fn *done,
+                                                 void *arg);
+
+/**
+ * Wait for a future.
+ *
+ * When the waiting task is cancelled the future is cancelled, and the wait goes
+ * on until that has come to an end: nothing that the future stands for goes on
+ * behind the task's back.
+ *
+ * @param future  the future; held
+ * @param ret     its result; may be NULL
+ * @return        0 when it is done
+ * @retval -ECANCELED  this task was cancelled, and with it the future, which
+ *                     ended with -ECANCELED; had it another result, that is
+ *                     returned as if nothing had happened
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
+
+/**
+ * Wait for a future without cancelling it; asyncio's shield.
+ *
+ * @param future  the future; held
+ * @param ret     its result; may be NULL
+ * @return        0 when it is done
+ * @retval -ECANCELED  this task was cancelled; the future goes on
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
+
+/**
+ * Wait for a future for a limited time; asyncio's wait_for.
+ *
+ * After the time the future is cancelled, and its end waited for.
+ *
+ * @param future      the future; held
+ * @param timeout_ns  0: only if it is done already; UINT64_MAX: for ever
+ * @param ret         its result; may be NULL
+ * @return            0 when it is done
+ * @retval -ETIMEDOUT  the time is over and the future was cancelled
+ * @retval -ECANCELED  this task was cancelled, and with it the future
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_wait_for(weir_future *future,
+                                         uint64_t timeout_ns, int *ret);
+
+/** When weir_wait() returns. */
+enum weir_return_when {
+    /** All are done. */
+    WEIR_ALL_COMPLETED = 0,
+    /** One of them is done. */
+    WEIR_FIRST_COMPLETED,
+    /** One has a negative result, or all are done. */
+    WEIR_FIRST_EXCEPTION,
+};
+
+/**
+ * Wait for several futures; asyncio's wait. Never cancels them.
+ *
+ * @param loop         the loop; borrowed
+ * @param futures      the futures; held
+ * @param count        how many; 0 returns at once
+ * @param timeout_ns   UINT64_MAX: for ever
+ * @param return_when  which of them to wait for
+ * @return             how many are done, also when the time is over
+ * @retval -ECANCELED  this task was cancelled; the futures go on
+ * @retval -EINVAL     a count above INT_MAX, or no such @p return_when
+ * @retval -ENOMEM     no memory
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_wait(weir_loop *loop,
+                                     weir_future *const *futures, size_t count,
+                                     uint64_t timeout_ns,
+                                     enum weir_return_when return_when);
+
+/** What ends a group of futures. */
+enum weir_gather_kind {
+    /** All are done; the result is the first negative one, or 0. The others
+     * go on when one fails; asyncio's gather. */
+    WEIR_GATHER_ALL = 0,
+    /** As WEIR_GATHER_ALL, and the first error cancels the others. */
+    WEIR_GATHER_ALL_OR_NONE,
+    /** One has a result that is not negative: the group's result is its index,
+     * and the others are cancelled. Failing ones are passed over; when all
+     * fail, the result is the last error. */
+    WEIR_GATHER_ANY,
+};
+
+/**
+ * Make one future of several.
+ *
+ * The group is done when all of them are, so that nothing is left running.
+ * Cancelling the group cancels all; its result is then -ECANCELED, unless it
+ * was settled before.
+ *
+ * @param loop     the loop; borrowed
+ * @param kind     what settles the group
+ * @param futures  the futures, each referenced by the group; borrowed
+ * @param count    how many; without any the group is done, with 0 or, for
+ *                 WEIR_GATHER_ANY, -ENOENT
+ * @param ret      the group; one reference is given
+ * @return         0
+ * @retval -EINVAL     a count above INT_MAX, a NULL among the futures, or no
+ *                     such kind
+ * @retval -ENOMEM     no memory
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_gather(weir_loop *loop,
+                                       enum weir_gather_kind kind,
+                                       weir_future *const *futures,
+                                       size_t count, weir_future **ret);
+
+WEIR_END_DECLS
+
+#endif

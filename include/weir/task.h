@@ -1,0 +1,467 @@
+/**
+ * @file task.h
+ * Tasks: code that waits as if it blocked, each on a stack of its own.
+ *
+ * A task runs until it calls something that suspends; then the loop goes on,
+ * and the task continues from the ready queue once there is a result, never
+ * inside somebody else's call. Between two suspending calls nothing else runs
+ * on the loop.
+ *
+ * **Suspending calls** say so ("suspends yes") and have in common:
+ * - WEIR_ENOTTASK outside a task: in a callback of the loop or of a protocol,
+ *   or where no loop runs. -EPERM on another thread, -ECHILD after fork().
+ * - -ECANCELED when the task was cancelled or an enclosing time-out expired.
+ *   Nothing was consumed, taken or lost then.
+ * - A call that need not wait returns without suspending; but every 128th of
+ *   them lets other tasks run, so that none can keep the loop to itself.
+ *
+ * **Cancellation** reaches the innermost wait of the task and is delivered
+ * once: that call, or the next one if the task is not waiting, returns
+ * -ECANCELED; later calls work again, so that a task can clean up. A result
+ * that was there before the cancellation is not taken back: the call returns
+ * it, and the next one is cancelled. A task that is cancelled before it first
+ * ran runs all the same, and its first suspending call fails (a difference from
+ * asyncio: what the task was given must be freed by somebody). When the loop is
+ * being freed, every suspending call returns -ECANCELED.
+ *
+ * **Time-outs** are scopes; see weir_timeout_begin().
+ *
+ * A task that overruns its stack hits a guard page and the process ends with
+ * SIGSEGV; weir_loop_report_stack_overflow() makes that a clear message.
+ */
+#ifndef WEIR_TASK_H
+#define WEIR_TASK_H
+
+#include "base.h"
+#include "future.h"
+#include "loop.h"
+
+WEIR_BEGIN_DECLS
+
+/** What a task runs. Its result is the task's result; negative: an error. */
+typedef int weir_task_fn(weir_loop *loop, void *arg);
+
+/** Options of weir_task_spawn(); zero is the default everywhere. */
+struct weir_task_options {
+    /** sizeof(struct weir_task_options). */
+    size_t size;
+    /** For dumps, reports and messages; the first 31 bytes are copied. */
+    const char *name;
+    /** Stack in bytes, from 16 KiB to 1 GiB, rounded up to a power of two;
+     * default: the loop's (64 KiB). Only pages that are touched take memory. */
+    size_t stack_size_bytes;
+};
+
+/**
+ * Start a task; it first runs from the ready queue. From anywhere on the loop,
+ * callbacks included; asyncio's create_task.
+ *
+ * @param loop     the loop; borrowed
+ * @param fn       what it runs
+ * @param arg      passed to it
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      the task, given; end with weir_task_join() or
+ *                 weir_task_detach(). NULL: detached from the start
+ * @return         0
+ * @retval -EINVAL     no function, an unset size field, or no such stack size
+ * @retval -E2BIG      options of a newer library with an unknown field set
+ * @retval -ENOMEM     no memory
+ * @retval WEIR_ESTACKLIMIT  no more guarded stacks: the kernel is older than
+ *                     Linux 6.13 and vm.max_map_count is reached
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
+                const struct weir_task_options *options, weir_task **ret);
+
+/**
+ * Wait for a task's end and give the handle back.
+ *
+ * As weir_future_await(): when the waiting task is cancelled, so is @p task,
+ * and its end is waited for.
+ *
+ * @param task  taken, whatever is returned
+ * @param ret   what its function returned; may be NULL
+ * @return      0 when it has ended
+ * @retval -ECANCELED  this task was cancelled, and @p task ended with that
+ * @retval -EDEADLK    a task cannot wait for itself
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_task_join(weir_task *task, int *ret);
+
+/**
+ * Give the handle back; the task goes on by itself.
+ *
+ * @param task  taken; NULL is ignored
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_task_detach(weir_task *task);
+
+/**
+ * Take another reference to a task.
+ *
+ * @param task  the task; borrowed
+ * @return      @p task; one reference is given
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_task *weir_task_ref(weir_task *task);
+
+/**
+ * Cancel a task; see the head of this file.
+ *
+ * @param task  the task; borrowed; may be the running one, whose next
+ *              suspending call then fails
+ * @return      true unless it has ended
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_task_cancel(weir_task *task);
+
+/**
+ * How many cancellations the task was sent and has not taken back with
+ * weir_task_uncancel().
+ *
+ * @param task  the task; borrowed
+ * @return      a count
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API uint32_t weir_task_cancelling(const weir_task *task);
+
+/**
+ * Take one cancellation back, as a task does that has caught it and goes on. A
+ * cancellation that was not delivered yet is forgotten with the last one.
+ *
+ * @param task  the task; borrowed
+ * @return      weir_task_cancelling() after it
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API uint32_t weir_task_uncancel(weir_task *task);
+
+/**
+ * The end of a task as a future, done with what its function returned.
+ *
+ * @param task  the task; borrowed
+ * @return      the future; borrowed, lives as long as the handle
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_future *weir_task_get_future(weir_task *task);
+
+/**
+ * The name of a task.
+ *
+ * @param task  the task; borrowed
+ * @return      the name, never NULL; borrowed, changes with
+ *              weir_task_set_name()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API const char *weir_task_get_name(const weir_task *task);
+
+/**
+ * Name a task.
+ *
+ * @param task  the task; borrowed
+ * @param name  the first 31 bytes are copied; NULL for none
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_task_set_name(weir_task *task, const char *name);
+
+/**
+ * The running task.
+ *
+ * @param loop  the loop; borrowed
+ * @return      the task, borrowed; NULL outside of tasks
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_task *weir_task_current(const weir_loop *loop);
+
+/**
+ * Sleep.
+ *
+ * @param loop      the loop; borrowed
+ * @param delay_ns  how long; 0 as weir_yield(); UINT64_MAX: until cancelled
+ * @return          0 after that time
+ * @retval -ECANCELED  the task was cancelled
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API int weir_sleep(weir_loop *loop, uint64_t delay_ns);
+
+/**
+ * Sleep until a time on the clock of weir_loop_time().
+ *
+ * @param loop     the loop; borrowed
+ * @param when_ns  past times as weir_yield()
+ * @return         as weir_sleep()
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
+
+/**
+ * Let others run: goes on in the next turn of the loop; asyncio's sleep(0).
+ *
+ * @param loop  the loop; borrowed
+ * @return      0
+ * @retval -ECANCELED  the task was cancelled
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API int weir_yield(weir_loop *loop);
+
+/**
+ * A time limit around a part of a task; see weir_timeout_begin(). Lives where
+ * the task declares it and stays there from begin to end.
+ */
+struct weir_timeout {
+    /** The library's. */
+    uint64_t opaque[10];
+};
+
+/**
+ * Begin a part of the running task that may take no longer than so.
+ *
+ * After the time the task is interrupted: its innermost wait, or its next
+ * suspending call, returns -ECANCELED, once. weir_timeout_end() then turns that
+ * into -ETIMEDOUT where the time was over:
+ *
+ *     struct weir_timeout limit;
+ *     weir_timeout_begin(loop, &limit, 5000000000);
+ *     ssize_t n = weir_reader_readline(reader, line, sizeof(line));
+ *     n = weir_timeout_end(&limit, n);
+ *
+ * Scopes nest; they end in the reverse order. When the task is cancelled too,
+ * or the time of an enclosing scope is over as well, the result stays
+ * -ECANCELED: the outermost reason wins. asyncio's timeout().
+ *
+ * @param loop      the loop; borrowed
+ * @param timeout   the scope; held until weir_timeout_end()
+ * @param delay_ns  0: the next suspending call that would wait is interrupted;
+ *                  UINT64_MAX: no limit yet
+ * @return          0
+ * @retval WEIR_ENOTTASK  not in a task; weir_timeout_end() may still be called
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_timeout_begin(weir_loop *loop, struct weir_timeout *timeout,
+                                uint64_t delay_ns);
+
+/**
+ * As weir_timeout_begin(), with a time on the clock of weir_loop_time();
+ * asyncio's timeout_at().
+ *
+ * @param loop     the loop; borrowed
+ * @param timeout  the scope; held until weir_timeout_end()
+ * @param when_ns  UINT64_MAX: no limit yet
+ * @return         as weir_timeout_begin()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_timeout_begin_at(weir_loop *loop,
+                                   struct weir_timeout *timeout,
+                                   uint64_t when_ns);
+
+/**
+ * Move the limit; from anywhere on the loop.
+ *
+ * @param timeout  the scope; borrowed
+ * @param when_ns  on the clock of weir_loop_time(); UINT64_MAX: no limit
+ * @return         0
+ * @retval -ESTALE  the time was over already, or the scope has ended
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
+                                     uint64_t when_ns);
+
+/**
+ * When the time will be over.
+ *
+ * @param timeout  the scope; borrowed
+ * @return         on the clock of weir_loop_time(); UINT64_MAX: no limit
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API uint64_t weir_timeout_when(const struct weir_timeout *timeout);
+
+/**
+ * Was the time over before the scope ended?
+ *
+ * @param timeout  the scope, also after its end; borrowed
+ * @return         true from then on
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_timeout_expired(const struct weir_timeout *timeout);
+
+/**
+ * End a scope.
+ *
+ * An interruption that was not delivered yet is forgotten.
+ *
+ * @param timeout  the innermost scope of the running task
+ * @param result   what the code inside came to
+ * @return         @p result; but -ETIMEDOUT when it is -ECANCELED because the
+ *                 time of this scope was over
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int64_t weir_timeout_end(struct weir_timeout *timeout, int64_t result);
+
+/**
+ * Tasks that end together; see weir_task_group_begin(). Lives where the task
+ * declares it and stays there from begin to end.
+ */
+struct weir_task_group {
+    /** The library's. */
+    uint64_t opaque[16];
+};
+
+/**
+ * Begin a group of tasks; asyncio's TaskGroup.
+ *
+ * Tasks that are spawned into the group have ended when weir_task_group_end()
+ * returns, whatever happens. The first that fails (a negative result, but for
+ * -ECANCELED) cancels its siblings and interrupts the task that began the
+ * group.
+ *
+ * @param loop   the loop; borrowed
+ * @param group  the group; held until weir_task_group_end() returns
+ * @return       0
+ * @retval WEIR_ENOTTASK  not in a task
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_task_group_begin(weir_loop *loop,
+                                                 struct weir_task_group *group);
+
+/**
+ * Start a task in a group; from anywhere on the loop, its members included.
+ *
+ * @param group    the group; borrowed
+ * @param fn       what it runs
+ * @param arg      passed to it
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      as weir_task_spawn()
+ * @return         as weir_task_spawn()
+ * @retval -ESTALE  the group is ending or has ended: a member has failed, it
+ *                  was cancelled, or all members have ended in
+ *                  weir_task_group_end()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_task_group_spawn(struct weir_task_group *group, weir_task_fn *fn,
+                      void *arg, const struct weir_task_options *options,
+                      weir_task **ret);
+
+/**
+ * Cancel all tasks of a group, without interrupting the one that began it.
+ *
+ * @param group  the group; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
+
+/**
+ * Wait until all tasks of a group have ended; must be called.
+ *
+ * A negative @p result cancels them first. A cancellation of the waiting task
+ * cancels them too, and the wait goes on until they have ended.
+ *
+ * @param group   the group, begun by the running task
+ * @param result  what the code between begin and end came to
+ * @return        the first error of a member; otherwise -ECANCELED when the
+ *                waiting task was cancelled; otherwise @p result
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API int weir_task_group_end(struct weir_task_group *group, int result);
+
+/**
+ * Run the loop until a task has ended.
+ *
+ * SIGINT, unless the program handles it itself on this loop, cancels the task;
+ * a second one ends the run at once. Other tasks stay as they are.
+ *
+ * @param loop  the loop; held
+ * @param fn    what the task runs
+ * @param arg   passed to it
+ * @param ret   what it returned; may be NULL
+ * @return      0 when the task has ended
+ * @retval -EINTR      a second SIGINT; the task is still there
+ * @retval -ECANCELED  weir_loop_stop() came first; the task is still there
+ * @retval -EBUSY      the loop is running already
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
+                                              void *arg, int *ret);
+
+/**
+ * Make a loop, run a task on it, and end it; asyncio.run.
+ *
+ * When the task has ended, all others are cancelled and run to their end
+ * before the loop is freed.
+ *
+ * @param options  of the loop; borrowed, NULL for all defaults
+ * @param fn       what the task runs
+ * @param arg      passed to it
+ * @return         what the task returned, or an error of weir_loop_new() or
+ *                 weir_loop_run_task()
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
+                                    weir_task_fn *fn, void *arg);
+
+/**
+ * Start a task from another thread; asyncio's run_coroutine_threadsafe.
+ *
+ * @param remote  the loop's mailbox; borrowed
+ * @param fn      what the task runs, on the loop's thread
+ * @param arg     passed to it
+ * @return        0 when it will be started; without memory for it there, the
+ *                exception hook is told
+ * @retval -EINVAL     no function
+ * @retval -ENOMEM     no memory
+ * @retval -ESHUTDOWN  the loop has ended; @p fn will not run
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int weir_remote_spawn(weir_remote *remote,
+                                             weir_task_fn *fn, void *arg);
+
+/**
+ * Say which task it was when one overruns its stack.
+ *
+ * Installs a handler for SIGSEGV and SIGBUS, on an alternate stack for this
+ * thread, that writes one line naming the task and its stack's size to
+ * @p fd and then lets the handler from before, or the system, have the
+ * signal. For the whole process; the first descriptor counts.
+ *
+ * @param loop  a loop that runs on this thread; borrowed. Its end takes the
+ *              alternate stack away
+ * @param fd    where to, mostly 2
+ * @return      0, also when it is installed already
+ * @retval -ENOMEM  no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_loop_report_stack_overflow(weir_loop *loop,
+                                                           int fd);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * Fibers: another stack to run on, and the way there and back.
+ *
+ * A fiber is entered from the loop's stack and leaves to where it was entered;
+ * it never enters another one. Switching saves what the calling convention
+ * says must survive a call and nothing else (switch.S for x86-64 and aarch64,
+ * ucontext elsewhere). Sanitizers and valgrind are told of every switch.
+ */
+#ifndef WEIR_LIB_FIBER_H
+#define WEIR_LIB_FIBER_H
+
+#include "stack.h"
+
+struct wr_fiber {
+    void *sp; /* where the one that does not run continues */
+    struct wr_stack *stack;
+    void (*run)(void *arg);
+    void *arg;
+    void *tool[4]; /* for sanitizers; unused without them */
+};
+
+/* The first wr_fiber_enter() calls @run(@arg) on the stack. @run never
+ * returns: it ends with wr_fiber_exit(). */
+void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack,
+                   void (*run)(void *arg), void *arg);
+
+/* On the loop's stack: continues the fiber; returns when it leaves. */
+void wr_fiber_enter(struct wr_fiber *fiber);
+
+/* On the fiber: back to wr_fiber_enter(); returns with the next one. */
+void wr_fiber_leave(struct wr_fiber *fiber);
+
+/* On the fiber: the last wr_fiber_leave(). */
+_Noreturn void wr_fiber_exit(struct wr_fiber *fiber);
+
+/* After its exit, or before its first enter: the stack may be used for
+ * another one. */
+void wr_fiber_fini(struct wr_fiber *fiber);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * What a reader has: received bytes in the order in which they came.
+ *
+ * A ring of segments, each a part of a lease. Bytes are used where the kernel
+ * put them. Two things are copied: a match that straddles segments is put
+ * together in a block of the queue's own, and what is kept for long is moved
+ * out of the receive pool, small pieces packed together, so that a slow reader
+ * pins no large buffer and many tiny receives cost no more than their bytes.
+ * What lies in blocks of its own is charged to nobody's receive budget: it is
+ * bounded by the reader's limit.
+ *
+ * The bytes of the last view are consumed but stay where they are until the
+ * next call: `shown`. Pure bookkeeping: no task, no transport, no clock.
+ */
+#ifndef WEIR_LIB_RECVQ_H
+#define WEIR_LIB_RECVQ_H
+
+#include "../include/weir/buffer.h"
+#include "../include/weir/stream.h"
+#include "../uring/pool.h"
+
+#define WR_RECVQ_INLINE 4u
+
+struct wr_recvq_segment {
+    const uint8_t *data;
+    uint32_t len;
+    uint32_t room; /* bytes behind them that may be appended to; 0: a lease */
+    weir_lease *lease;
+};
+
+struct wr_recvq {
+    struct wr_recvq_segment *segments; /* a ring of capacity entries */
+    uint32_t first;
+    uint32_t count;
+    uint32_t capacity; /* a power of two */
+    size_t total;      /* bytes, without those that are shown */
+    size_t shown;      /* bytes before them that the last view points at */
+    struct wr_pool *pool;
+    const struct weir_allocator *allocator;
+    uint64_t *copied; /* where bytes that were copied are counted */
+    struct wr_recvq_segment inline_segments[WR_RECVQ_INLINE];
+};
+
+void wr_recvq_init(struct wr_recvq *q, struct wr_pool *pool,
+                   const struct weir_allocator *allocator, uint64_t *copied);
+void wr_recvq_fini(struct wr_recvq *q);
+
+/* Appends received bytes with a reference of its own to their lease, or a copy
+ * of bytes. 0 or -ENOMEM; then nothing was appended. */
+int wr_recvq_push(struct wr_recvq *q, const struct weir_buf *buf);
+int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len);
+
+/* Lets go of the bytes of the last view. */
+void wr_recvq_drop_shown(struct wr_recvq *q);
+
+/* In all that follows nothing is shown. */
+
+/* The bytes that lie together at @offset; their number, 0 beyond the end. */
+size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
+                     struct weir_buf *ret);
+
+/* Copies the first @len bytes, which are there, and consumes them. */
+void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len);
+
+/* Consumes the first @len bytes, which are there. */
+void wr_recvq_consume(struct wr_recvq *q, size_t len);
+
+/* Makes the first @len bytes, which are there, lie together: 0 or -ENOMEM. */
+int wr_recvq_join(struct wr_recvq *q, size_t len);
+
+/* Consumes the first @len bytes, which lie together, and shows them. */
+void wr_recvq_show(struct wr_recvq *q, size_t len, struct weir_buf *ret);
+
+/* Consumes the first @len bytes, which lie together, and gives them with a
+ * reference to their lease: 0 or -ENOMEM; then nothing was consumed. */
+int wr_recvq_take(struct wr_recvq *q, size_t len, struct weir_buf *ret);
+
+/* Moves bytes out of the receive pool: pieces shorter than WR_COMPACT_BELOW,
+ * or with @all every one. What is shown stays where it is, and so does all when
+ * there is no memory. */
+void wr_recvq_compact(struct wr_recvq *q, bool all);
+
+/* Where a search for separators stands, so that bytes are looked at once. */
+struct wr_search {
+    size_t offset; /* no match begins before it */
+};
+
+/*
+ * Looks for the match that ends first, and of those the shortest: its end
+ * (offset of the first byte after it), its begin in @ret_begin; or 0 when
+ * there is none, and @search goes on from there with more bytes.
+ */
+size_t wr_recvq_find(const struct wr_recvq *q,
+                     const struct weir_separator *separators, size_t count,
+                     struct wr_search *search, size_t *ret_begin);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * Stacks of tasks: mapped many at a time, guarded, and kept for reuse.
+ *
+ *     | guard | ................ usable ............... |
+ *             base                         base + size, where it begins
+ *
+ * Stacks of one size are cut from large mappings. The guard below each is made
+ * by MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping, else by
+ * mprotect, which costs two mappings a stack and ends at vm.max_map_count. The
+ * last one given back is the next one taken; beyond a few, those that wait give
+ * their pages back to the system.
+ */
+#ifndef WEIR_LIB_STACK_H
+#define WEIR_LIB_STACK_H
+
+#include "../include/weir/base.h"
+#include "../uring/list.h"
+
+#define WR_STACK_MIN     (16u << 10)
+#define WR_STACK_DEFAULT (64u << 10)
+#define WR_STACK_MAX     (1u << 30)
+#define WR_STACK_GUARD   (16u << 10)
+/* Powers of two from WR_STACK_MIN to WR_STACK_MAX. */
+#define WR_STACK_CLASSES 17u
+
+struct wr_stack {
+    struct wr_stack *next; /* in the list of free ones of its class */
+    uint8_t *base;
+    size_t size;
+    uint32_t class_index;
+    uint32_t valgrind_id;
+    bool is_trimmed; /* its pages were given back since it was last used */
+};
+
+struct wr_stack_mapping; /* stack.c */
+
+struct wr_stacks {
+    const struct weir_allocator *allocator;
+    struct wr_stack *free_list[WR_STACK_CLASSES];
+    uint32_t free_count[WR_STACK_CLASSES];
+    struct wr_stack_mapping *mappings;
+    uint64_t stack_count;      /* in use and free */
+    uint64_t high_water_bytes; /* of stacks whose pages were given back */
+    bool no_guard_install;     /* this kernel has no MADV_GUARD_INSTALL */
+};
+
+void wr_stacks_init(struct wr_stacks *stacks,
+                    const struct weir_allocator *allocator);
+
+/* A stack of at least @size bytes, from WR_STACK_MIN to WR_STACK_MAX, its
+ * guard in place: 0, -ENOMEM or WEIR_ESTACKLIMIT. */
+int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret);
+
+/* Nothing runs on it any more. */
+void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
+
+/* The deepest that any stack was used, in bytes, in whole pages; asks the
+ * kernel about every stack. */
+uint64_t wr_stacks_high_water(const struct wr_stacks *stacks);
+
+/* Is the address in the guard of this stack? */
+static inline bool wr_stack_guards(const struct wr_stack *stack,
+                                   const void *address)
+{
+    const uint8_t *at = address;
+    return at < stack->base && at >= stack->base - WR_STACK_GUARD;
+}
+
+/* All stacks must have been given back. */
+void wr_stacks_fini(struct wr_stacks *stacks);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * The inside of tasks: states, waiting and waking.
+ *
+ *     new --> ready --> running --> waiting --> ready --> ...
+ *                          |
+ *                          +------> done
+ *
+ * There is one way to suspend: a struct wr_waiter on the task's own stack is
+ * linked into the queue of what it waits for (or into none), and the task
+ * leaves its fiber. Whoever has what it waits for unlinks the waiter, gives it
+ * a result and makes the task ready. A cancellation or a time-out that finds
+ * the task waiting does the same with -ECANCELED; it finds nothing to undo,
+ * because what was not given was not taken.
+ *
+ * How to write a suspending call:
+ *
+ *     int err = wr_task_enter(loop);        may this code suspend? cancelled?
+ *     while (err == 0 && !what_is_needed) {
+ *         err = wr_task_wait(loop, &waiter, &object->waiters);
+ *     }
+ */
+#ifndef WEIR_LIB_TASK_H
+#define WEIR_LIB_TASK_H
+
+#include "../include/weir/task.h"
+#include "fiber.h"
+#include "future.h"
+#include "loop.h"
+
+#define WR_TASK_NAME_MAX 32u
+/* Calls that need not wait, between two turns of the loop. */
+#define WR_TASK_BUDGET 128u
+
+enum wr_task_state {
+    WR_TASK_READY, /* in the ready queue */
+    WR_TASK_RUNNING,
+    WR_TASK_WAITING,
+    WR_TASK_DONE,
+};
+
+struct wr_waiter;
+
+/* The waiting task is interrupted. The waiter stays where it is and must be
+ * woken, at once or later. */
+typedef void wr_interrupt_fn(struct wr_waiter *waiter);
+
+/* A task that waits; on its stack. */
+struct wr_waiter {
+    struct wr_list link; /* in the queue of what it waits for, if any */
+    weir_task *task;
+    wr_interrupt_fn *interrupt; /* NULL: unlink and wake with -ECANCELED */
+};
+
+struct wr_timeout;
+
+struct weir_task {
+    struct weir_future future; /* its end; first */
+    struct wr_fiber fiber;
+    struct wr_ready ready;
+    struct wr_waiter *waiter; /* while waiting */
+    struct wr_timeout *scope; /* the innermost time-out */
+    weir_task_fn *fn;
+    void *arg;
+    struct wr_alive alive; /* in weir_loop.tasks */
+    int wake_result;
+    uint32_t budget;
+    uint32_t cancelling; /* requests, time-outs that are over among them */
+    enum wr_task_state state;
+    bool interrupt_pending; /* to be delivered by the next suspending call */
+    char name[WR_TASK_NAME_MAX];
+};
+
+/* What wr_task_enter() does when there is something to see to. */
+int wr_task_enter_slowly(weir_loop *loop);
+
+/* Begins a suspending call: 0, or an error that the call returns:
+ * WEIR_ENOTTASK, -EPERM, -ECHILD, or -ECANCELED for an interruption that has
+ * not been delivered yet. */
+static inline int wr_task_enter(weir_loop *loop)
+{
+    weir_task *task = loop->current;
+
+    if (WR_UNLIKELY(!task || wr_loop_check(loop) < 0 ||
+                    task->interrupt_pending || --task->budget == 0)) {
+        return wr_task_enter_slowly(loop);
+    }
+    return 0;
+}
+
+/* Suspends the running task, which has entered, in @queue (NULL: in none),
+ * until it is woken. Returns the result of that. The caller sets
+ * @waiter->interrupt; all else is set here. */
+int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
+                 struct wr_list *queue);
+
+/* Unlinks the waiter; its task continues from the ready queue. */
+void wr_waiter_wake(struct wr_waiter *waiter, int result);
+
+/* Wakes the first of a queue; false when there is none. */
+bool wr_waiters_wake_first(struct wr_list *waiters, int result);
+void wr_waiters_wake_all(struct wr_list *waiters, int result);
+
+/* Interrupts a task: at once when it waits, otherwise in its next suspending
+ * call. */
+void wr_task_interrupt(weir_task *task);
+
+/* A callback of the program is about to be called, which may be on a task's
+ * stack and must not suspend there: returns what wr_task_allow() gets. */
+static inline weir_task *wr_task_forbid(weir_loop *loop)
+{
+    weir_task *task = loop->current;
+    loop->current = NULL;
+    return task;
+}
+
+static inline void wr_task_allow(weir_loop *loop, weir_task *task)
+{
+    loop->current = task;
+}
+
+#endif
