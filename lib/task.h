@@ -81,7 +81,7 @@ static inline int wr_task_enter(weir_loop *loop)
     weir_task *task = loop->current;
 
     if (WR_UNLIKELY(!task || wr_loop_check(loop) < 0 ||
-                    task->interrupt_pending || --task->budget == 0)) {
+                    !wr_list_is_empty(&task->causes) || --task->budget == 0)) {
         return wr_task_enter_slowly(loop);
     }
     return 0;
@@ -100,9 +100,10 @@ void wr_waiter_wake(struct wr_waiter *waiter, int result);
 bool wr_waiters_wake_first(struct wr_list *waiters, int result);
 void wr_waiters_wake_all(struct wr_list *waiters, int result);
 
-/* Interrupts a task: at once when it waits, otherwise in its next suspending
- * call. */
-void wr_task_interrupt(weir_task *task);
+/* Interrupts a task: at once when it waits. Otherwise @cause, which is in no
+ * list, waits in the task's list for the next suspending call, which empties
+ * that list; it can be taken back by unlinking it. */
+void wr_task_interrupt(weir_task *task, struct wr_list *cause);
 
 /* A callback of the program is about to be called, which may be on a task's
  * stack and must not suspend there: returns what wr_task_allow() gets. */

@@ -134,8 +134,8 @@ WEIR_API bool weir_task_cancel(weir_task *task);
 WEIR_API uint32_t weir_task_cancelling(const weir_task *task);
 
 /**
- * Take one cancellation back, as a task does that has caught it and goes on. A
- * cancellation that was not delivered yet is forgotten with the last one.
+ * Take one cancellation back, as a task does that has caught it and goes on.
+ * With the last one, one that was not delivered yet is forgotten.
  *
  * @param task  the task; borrowed
  * @return      weir_task_cancelling() after it
@@ -429,19 +429,23 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
 /**
  * Start a task from another thread; asyncio's run_coroutine_threadsafe.
  *
- * @param remote  the loop's mailbox; borrowed
- * @param fn      what the task runs, on the loop's thread
- * @param arg     passed to it
- * @return        0 when it will be started; without memory for it there, the
- *                exception hook is told
+ * The loop must not be freed meanwhile. Where it might, post a callback that
+ * spawns (weir_remote_call_soon()).
+ *
+ * @param loop  the loop; borrowed
+ * @param fn    what the task runs, on the loop's thread
+ * @param arg   passed to it
+ * @return      0 when it will be started, unless the loop is freed before.
+ *              Without memory for it there, the exception hook is told
  * @retval -EINVAL     no function
  * @retval -ENOMEM     no memory
+ * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended; @p fn will not run
  * @suspends no
  * @thread any
  */
-WEIR_API WEIR_MUST_USE int weir_remote_spawn(weir_remote *remote,
-                                             weir_task_fn *fn, void *arg);
+WEIR_API WEIR_MUST_USE int
+weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg);
 
 /**
  * Say which task it was when one overruns its stack.

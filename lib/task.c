@@ -1,0 +1,519 @@
+/*
+ * Tasks: spawning, running, waiting, waking, cancelling.
+ *
+ * A task is a fiber that the ready queue enters. The future that ends it is
+ * its first field, so that join and everything that works on futures works on
+ * tasks. A task that nobody has a handle of is kept by the loop's list until
+ * its function returns; then its stack goes back at once and the rest with the
+ * last reference.
+ *
+ * An interruption (a cancellation, or a time-out that is over) that finds the
+ * task waiting wakes it with -ECANCELED; one that does not is delivered by the
+ * next suspending call. Either way it is delivered once.
+ */
+#include "task.h"
+
+#include "../uring/sys.h"
+
+#include <string.h>
+
+struct wr_tasks {
+    struct wr_slab tasks;
+    struct wr_stacks stacks;
+    uint64_t alive_count;
+    uint64_t spawned_count;
+    uint64_t switch_count;
+};
+
+int wr_tasks_open(weir_loop *loop)
+{
+    if (loop->task_memory) {
+        return 0;
+    }
+    struct wr_tasks *memory = wr_alloc(&loop->counting, sizeof(*memory));
+    if (!memory) {
+        return -ENOMEM;
+    }
+    memset(memory, 0, sizeof(*memory));
+    wr_slab_init(&memory->tasks, &loop->counting, sizeof(weir_task));
+    wr_stacks_init(&memory->stacks, &loop->counting);
+    loop->task_memory = memory;
+    return 0;
+}
+
+void wr_tasks_close(weir_loop *loop)
+{
+    struct wr_tasks *memory = loop->task_memory;
+    if (!memory) {
+        return;
+    }
+    wr_assert(memory->alive_count == 0);
+    wr_stacks_fini(&memory->stacks);
+    wr_slab_fini(&memory->tasks);
+    wr_free(&loop->counting, memory, sizeof(*memory));
+    loop->task_memory = NULL;
+}
+
+void wr_tasks_get_statistics(const weir_loop *loop,
+                             struct weir_loop_statistics *ret)
+{
+    const struct wr_tasks *memory = loop->task_memory;
+    if (!memory) {
+        return;
+    }
+    ret->tasks = memory->alive_count;
+    ret->tasks_spawned = memory->spawned_count;
+    ret->task_switches = memory->switch_count;
+    ret->stacks = memory->stacks.stack_count;
+    ret->stack_high_water_bytes = wr_stacks_high_water(&memory->stacks);
+}
+
+static weir_task *task_of_future(weir_future *future)
+{
+    return wr_container_of(future, weir_task, future);
+}
+
+static void cancel_future(weir_future *future)
+{
+    weir_task_cancel(task_of_future(future));
+}
+
+/* The last reference: the task has ended. */
+static void free_future(weir_future *future)
+{
+    weir_task *task = task_of_future(future);
+    weir_loop *loop = future->loop;
+
+    wr_assert(task->state == WR_TASK_DONE);
+    wr_slab_give(&loop->task_memory->tasks, task);
+    loop->pinned_count--;
+    wr_loop_release(loop);
+}
+
+static const struct wr_future_ops task_future_ops = {
+    .cancel = cancel_future,
+    .free = free_future,
+    .is_settable = false,
+};
+
+/* From now on every suspending call fails. */
+static void shutdown_alive(struct wr_alive *alive)
+{
+    weir_task *task = wr_container_of(alive, weir_task, alive);
+
+    if (task->state == WR_TASK_WAITING) {
+        wr_task_interrupt(task, &task->shutdown);
+    }
+    if (!wr_list_is_linked(&task->shutdown)) {
+        wr_list_push_back(&task->causes, &task->shutdown);
+    }
+}
+
+/* Nothing of a task is in the kernel: its wake-up is in the ready queue. */
+static void abandon_alive(struct wr_alive *alive)
+{
+    wr_ignore(alive == NULL);
+}
+
+static const char *state_name(enum wr_task_state state)
+{
+    static const char *const names[] = {
+        [WR_TASK_READY] = "ready",
+        [WR_TASK_RUNNING] = "running",
+        [WR_TASK_WAITING] = "waiting",
+        [WR_TASK_DONE] = "done",
+    };
+    return names[state];
+}
+
+static void dump_alive(const struct wr_alive *alive, FILE *out)
+{
+    const weir_task *task = wr_container_of(alive, const weir_task, alive);
+
+    fprintf(out, "task %s %s stack=%zu cancelling=%u%s%s\n",
+            task->name[0] ? task->name : "-", state_name(task->state),
+            task->fiber.stack ? task->fiber.stack->size : 0, task->cancelling,
+            wr_list_is_empty(&task->causes) ? "" : " interrupted",
+            task->scope ? " timed" : "");
+}
+
+static const struct wr_alive_ops alive_ops = {
+    .shutdown = shutdown_alive, .abandon = abandon_alive, .dump = dump_alive};
+
+/* The fiber's whole life. */
+static void run_fiber(void *arg)
+{
+    weir_task *task = arg;
+
+    task->wake_result = task->fn(task->future.loop, task->arg);
+    wr_assert(!task->scope); /* every weir_timeout_begin() has its end */
+    wr_fiber_exit(&task->fiber);
+}
+
+static void end_task(weir_task *task)
+{
+    struct wr_tasks *memory = task->future.loop->task_memory;
+
+    wr_fiber_fini(&task->fiber);
+    wr_stack_give(&memory->stacks, task->fiber.stack);
+    task->fiber.stack = NULL;
+    memory->alive_count--;
+    wr_list_remove(&task->alive.link);
+    wr_future_resolve(&task->future, task->wake_result);
+    weir_future_unref(&task->future); /* the loop's reference */
+}
+
+static void report_slow(weir_task *task, uint64_t took_ns)
+{
+    const struct weir_exception slow = {.message = "slow callback",
+                                        .callback = task->name,
+                                        .duration_ns = took_ns,
+                                        .task = task};
+    wr_loop_report(task->future.loop, &slow);
+}
+
+static void enter_task(weir_task *task)
+{
+    weir_loop *loop = task->future.loop;
+
+    task->state = WR_TASK_RUNNING;
+    task->budget = WR_TASK_BUDGET;
+    task->was_interrupted = false;
+    loop->task_memory->switch_count++;
+    loop->current = task;
+    wr_fiber_enter(&task->fiber);
+    loop->current = NULL;
+}
+
+static void run_task(struct wr_ready *ready)
+{
+    weir_task *task = wr_container_of(ready, weir_task, ready);
+    weir_loop *loop = task->future.loop;
+
+    if (WR_LIKELY(loop->slow_callback_ns == 0)) {
+        enter_task(task);
+    } else {
+        const uint64_t start_ns = wr_sys_now();
+        enter_task(task);
+        const uint64_t took_ns = wr_sys_now() - start_ns;
+        if (took_ns > loop->slow_callback_ns) {
+            report_slow(task, took_ns);
+        }
+    }
+    if (WR_UNLIKELY(task->state == WR_TASK_RUNNING)) { /* it has returned */
+        task->state = WR_TASK_DONE;
+        end_task(task);
+    }
+}
+
+static void make_ready(weir_task *task)
+{
+    task->state = WR_TASK_READY;
+    wr_ready_push(&task->future.loop->ready, &task->ready);
+}
+
+/* Leaves the fiber; returns when the task runs again. */
+static int suspend(weir_task *task)
+{
+    wr_assert(task->state != WR_TASK_RUNNING);
+    wr_fiber_leave(&task->fiber);
+    return task->wake_result;
+}
+
+int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
+                 struct wr_list *queue)
+{
+    weir_task *task = loop->current;
+
+    wr_assert(task->state == WR_TASK_RUNNING);
+    wr_list_init(&waiter->link);
+    if (queue) {
+        wr_list_push_back(queue, &waiter->link);
+    }
+    waiter->task = task;
+    task->waiter = waiter;
+    task->state = WR_TASK_WAITING;
+    return suspend(task);
+}
+
+void wr_waiter_wake(struct wr_waiter *waiter, int result)
+{
+    weir_task *task = waiter->task;
+
+    wr_assert(task->state == WR_TASK_WAITING);
+    wr_assert(task->waiter == waiter);
+    wr_list_remove(&waiter->link);
+    task->waiter = NULL;
+    task->wake_result = result;
+    make_ready(task);
+}
+
+bool wr_waiters_wake_first(struct wr_list *waiters, int result)
+{
+    if (wr_list_is_empty(waiters)) {
+        return false;
+    }
+    wr_waiter_wake(wr_container_of(waiters->next, struct wr_waiter, link),
+                   result);
+    return true;
+}
+
+void wr_waiters_wake_all(struct wr_list *waiters, int result)
+{
+    while (wr_waiters_wake_first(waiters, result)) {
+    }
+}
+
+void wr_task_interrupt(weir_task *task, struct wr_list *cause)
+{
+    struct wr_waiter *waiter = task->waiter;
+
+    if (task->state == WR_TASK_WAITING) {
+        if (waiter->interrupt) {
+            waiter->interrupt(waiter);
+        } else {
+            wr_waiter_wake(waiter, -ECANCELED);
+            task->was_interrupted = true;
+        }
+    } else if (task->state != WR_TASK_DONE && !task->was_interrupted) {
+        wr_list_push_back(&task->causes, cause);
+    }
+}
+
+/* Goes on in the next turn. */
+static void yield(weir_task *task)
+{
+    make_ready(task);
+    wr_ignore(suspend(task));
+}
+
+/* Delivers what interrupted the running task while it was not waiting. */
+static int take_interruption(weir_task *task)
+{
+    const bool is_interrupted = !wr_list_is_empty(&task->causes);
+    const bool is_final = wr_list_is_linked(&task->shutdown);
+
+    while (wr_list_pop_front(&task->causes)) {
+    }
+    if (is_final) {
+        wr_list_push_back(&task->causes, &task->shutdown);
+    }
+    return is_interrupted ? -ECANCELED : 0;
+}
+
+int wr_task_enter_slowly(weir_loop *loop)
+{
+    int err = wr_loop_check(loop);
+    if (err < 0) {
+        return err;
+    }
+    weir_task *task = loop->current;
+    wr_require(task, WEIR_ENOTTASK);
+    if (wr_list_is_empty(&task->causes) && task->budget == 0) {
+        yield(task);
+    }
+    return take_interruption(task);
+}
+
+static void copy_name(weir_task *task, const char *name)
+{
+    const size_t len = name ? strnlen(name, WR_TASK_NAME_MAX - 1) : 0;
+    if (len > 0) {
+        memcpy(task->name, name, len);
+    }
+    task->name[len] = '\0';
+}
+
+static int make_task(weir_loop *loop, size_t stack_size, weir_task **ret)
+{
+    int err = wr_tasks_open(loop);
+    if (err < 0) {
+        return err;
+    }
+    struct wr_tasks *memory = loop->task_memory;
+    weir_task *task = wr_slab_take(&memory->tasks);
+    if (!task) {
+        return -ENOMEM;
+    }
+    struct wr_stack *stack;
+    err = wr_stack_take(&memory->stacks, stack_size, &stack);
+    if (err < 0) {
+        wr_slab_give(&memory->tasks, task);
+        return err;
+    }
+    wr_future_init(&task->future, loop, &task_future_ops);
+    wr_fiber_init(&task->fiber, stack, run_fiber, task);
+    loop->pinned_count++;
+    memory->alive_count++;
+    memory->spawned_count++;
+    *ret = task;
+    return 0;
+}
+
+int weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
+                    const struct weir_task_options *options, weir_task **ret)
+{
+    struct weir_task_options known = {.size = sizeof(known)};
+    int err = wr_loop_check(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(fn, -EINVAL);
+    wr_require(!loop->closing, -ESHUTDOWN);
+    if (options) {
+        err = wr_options_check(options, sizeof(known));
+        if (err < 0) {
+            return err;
+        }
+        memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
+    }
+    if (known.stack_size_bytes == 0) {
+        known.stack_size_bytes = loop->stack_size_bytes;
+    }
+    wr_require(known.stack_size_bytes >= WR_STACK_MIN &&
+                   known.stack_size_bytes <= WR_STACK_MAX,
+               -EINVAL);
+    weir_task *task;
+    err = make_task(loop, known.stack_size_bytes, &task);
+    if (err < 0) {
+        return err;
+    }
+    task->fn = fn;
+    task->arg = arg;
+    copy_name(task, known.name);
+    task->alive.ops = &alive_ops;
+    wr_list_init(&task->alive.link);
+    wr_list_init(&task->causes);
+    wr_list_init(&task->cancel);
+    wr_list_init(&task->shutdown);
+    wr_list_push_back(&loop->tasks, &task->alive.link);
+    wr_ready_init(&task->ready, run_task);
+    make_ready(task);
+    if (ret) {
+        *ret = weir_task_ref(task);
+    }
+    return 0;
+}
+
+int weir_task_join(weir_task *task, int *ret)
+{
+    weir_loop *loop = task->future.loop;
+    int err = wr_loop_check(loop);
+    if (err < 0) {
+        return err; /* another thread may not even give it back */
+    }
+    err = loop->current == task ? -EDEADLK
+                                : weir_future_await(&task->future, ret);
+    weir_task_detach(task);
+    return err;
+}
+
+void weir_task_detach(weir_task *task)
+{
+    if (task) {
+        weir_future_unref(&task->future);
+    }
+}
+
+weir_task *weir_task_ref(weir_task *task)
+{
+    wr_ignore(weir_future_ref(&task->future) == NULL);
+    return task;
+}
+
+bool weir_task_cancel(weir_task *task)
+{
+    if (wr_loop_check(task->future.loop) < 0 || task->state == WR_TASK_DONE) {
+        return false;
+    }
+    task->cancelling++;
+    if (!wr_list_is_linked(&task->cancel)) {
+        wr_task_interrupt(task, &task->cancel);
+    }
+    return true;
+}
+
+uint32_t weir_task_cancelling(const weir_task *task)
+{
+    return task->cancelling;
+}
+
+uint32_t weir_task_uncancel(weir_task *task)
+{
+    if (wr_loop_check(task->future.loop) == 0 && task->cancelling > 0) {
+        task->cancelling--;
+        if (task->cancelling == 0) {
+            wr_list_remove(&task->cancel);
+        }
+    }
+    return task->cancelling;
+}
+
+weir_future *weir_task_get_future(weir_task *task)
+{
+    return &task->future;
+}
+
+const char *weir_task_get_name(const weir_task *task)
+{
+    return task->name;
+}
+
+void weir_task_set_name(weir_task *task, const char *name)
+{
+    if (wr_loop_check(task->future.loop) == 0) {
+        copy_name(task, name);
+    }
+}
+
+weir_task *weir_task_current(const weir_loop *loop)
+{
+    return wr_loop_check(loop) == 0 ? loop->current : NULL;
+}
+
+int weir_yield(weir_loop *loop)
+{
+    int err = wr_task_enter(loop);
+    if (err < 0) {
+        return err;
+    }
+    weir_task *task = loop->current;
+    yield(task);
+    return take_interruption(task);
+}
+
+/* A sleeper is a waiter in no queue, with a timer. */
+struct sleeper {
+    struct wr_waiter waiter;
+    struct wr_timer timer;
+};
+
+static void wake_sleeper(struct wr_timer *timer)
+{
+    struct sleeper *sleeper = wr_container_of(timer, struct sleeper, timer);
+    wr_waiter_wake(&sleeper->waiter, 0);
+}
+
+int weir_sleep_until(weir_loop *loop, uint64_t when_ns)
+{
+    int err = wr_task_enter(loop);
+    if (err < 0) {
+        return err;
+    }
+    if (when_ns <= loop->now_ns) {
+        weir_task *task = loop->current;
+        yield(task);
+        return take_interruption(task);
+    }
+    struct sleeper sleeper = {.waiter = {.interrupt = NULL}};
+    wr_timer_init(&sleeper.timer, wake_sleeper);
+    wr_timer_arm(&loop->wheel, &sleeper.timer, when_ns);
+    err = wr_task_wait(loop, &sleeper.waiter, NULL);
+    wr_timer_cancel(&loop->wheel, &sleeper.timer);
+    return err;
+}
+
+int weir_sleep(weir_loop *loop, uint64_t delay_ns)
+{
+    return weir_sleep_until(loop, wr_add_sat(weir_loop_time(loop), delay_ns));
+}
