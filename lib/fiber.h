@@ -20,7 +20,8 @@ struct wr_fiber {
 };
 
 /* The first wr_fiber_enter() calls @run(@arg) on the stack. @run never
- * returns: it ends with wr_fiber_exit(). */
+ * returns: it ends with wr_fiber_exit(). Rounding and the like are those of
+ * the caller. */
 void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack,
                    void (*run)(void *arg), void *arg);
 

@@ -8,7 +8,7 @@
  * by MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping, else by
  * mprotect, which costs two mappings a stack and ends at vm.max_map_count. The
  * last one given back is the next one taken; beyond a few, those that wait give
- * their pages back to the system.
+ * their pages back to the system. What was mapped stays until the end.
  */
 #ifndef WEIR_LIB_STACK_H
 #define WEIR_LIB_STACK_H
@@ -19,27 +19,39 @@
 #define WR_STACK_MIN     (16u << 10)
 #define WR_STACK_DEFAULT (64u << 10)
 #define WR_STACK_MAX     (1u << 30)
-#define WR_STACK_GUARD   (16u << 10)
+/* More than one page, for frames that skip one; never less than a page. */
+#define WR_STACK_GUARD (16u << 10)
 /* Powers of two from WR_STACK_MIN to WR_STACK_MAX. */
 #define WR_STACK_CLASSES 17u
+/* So many free ones of each class keep their pages. */
+#define WR_STACK_WARM 64u
 
 struct wr_stack {
-    struct wr_stack *next; /* in the list of free ones of its class */
+    struct wr_stack *next; /* in a list of free ones of its class */
     uint8_t *base;
     size_t size;
     uint32_t class_index;
     uint32_t valgrind_id;
-    bool is_trimmed; /* its pages were given back since it was last used */
 };
 
 struct wr_stack_mapping; /* stack.c */
 
+/* The stacks of one size that nobody uses. */
+struct wr_stack_class {
+    struct wr_stack *warm; /* have their pages */
+    struct wr_stack *cold; /* gave their pages back */
+    uint32_t warm_count;
+    struct wr_stack_mapping *fresh; /* has room for stacks not made yet */
+};
+
 struct wr_stacks {
     const struct weir_allocator *allocator;
-    struct wr_stack *free_list[WR_STACK_CLASSES];
-    uint32_t free_count[WR_STACK_CLASSES];
-    struct wr_stack_mapping *mappings;
+    struct wr_stack_class classes[WR_STACK_CLASSES];
+    struct wr_stack_mapping *mappings; /* the newest first */
+    size_t page_size;
+    size_t guard_size;
     uint64_t stack_count;      /* in use and free */
+    uint64_t used_count;       /* taken and not given back */
     uint64_t high_water_bytes; /* of stacks whose pages were given back */
     bool no_guard_install;     /* this kernel has no MADV_GUARD_INSTALL */
 };
@@ -55,15 +67,16 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret);
 void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
 
 /* The deepest that any stack was used, in bytes, in whole pages; asks the
- * kernel about every stack. */
+ * kernel about every stack. Pages that are swapped out are not seen. */
 uint64_t wr_stacks_high_water(const struct wr_stacks *stacks);
 
 /* Is the address in the guard of this stack? */
 static inline bool wr_stack_guards(const struct wr_stack *stack,
                                    const void *address)
 {
-    const uint8_t *at = address;
-    return at < stack->base && at >= stack->base - WR_STACK_GUARD;
+    uintptr_t at = (uintptr_t)address;
+    uintptr_t base = (uintptr_t)stack->base;
+    return at < base && at >= base - WR_STACK_GUARD;
 }
 
 /* All stacks must have been given back. */

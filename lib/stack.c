@@ -1,0 +1,336 @@
+/*
+ * Mapping, guarding, reusing and measuring stacks.
+ *
+ *     | guard | stack | guard | stack | guard | stack | ...   one mapping
+ *
+ * A mapping reserves addresses only; a stack costs a system call when it is
+ * first made, for its guard, and none when it is taken again. Its record lies
+ * in an array that belongs to the mapping. How deep a stack was used is read
+ * from which of its pages are there, when somebody asks and before they are
+ * given back.
+ */
+#include "stack.h"
+
+#include "../include/weir/error.h"
+#include "../uring/guard.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define REGISTER_STACK(start, end) VALGRIND_STACK_REGISTER(start, end)
+#define DEREGISTER_STACK(id)       VALGRIND_STACK_DEREGISTER(id)
+#else
+#define REGISTER_STACK(start, end) 0
+#define DEREGISTER_STACK(id)       (void)(id)
+#endif
+
+/* The C library's headers are older than Linux 6.13. */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+/* A mapping holds stacks of about so many bytes, but no more than so many. */
+#define MAPPING_BYTES  (4u << 20)
+#define MAPPING_STACKS 64u
+/* Answers of mincore() at a time; they lie on the caller's stack. */
+#define MINCORE_PAGES 1024u
+
+struct wr_stack_mapping {
+    struct wr_stack_mapping *next;
+    uint8_t *start;
+    size_t stride; /* of a guard and a stack */
+    uint32_t capacity;
+    uint32_t made_count;
+    struct wr_stack stacks[];
+};
+
+_Static_assert(WR_STACK_MIN << (WR_STACK_CLASSES - 1) == WR_STACK_MAX,
+               "the largest class is the largest size");
+
+static uint32_t class_of_size(size_t size)
+{
+    uint32_t class_index = 0;
+    while (((size_t)WR_STACK_MIN << class_index) < size) {
+        class_index++;
+    }
+    return class_index;
+}
+
+static size_t record_size(uint32_t capacity)
+{
+    return sizeof(struct wr_stack_mapping) + capacity * sizeof(struct wr_stack);
+}
+
+static size_t mapped_size(const struct wr_stack_mapping *mapping)
+{
+    return mapping->stride * mapping->capacity;
+}
+
+static void unmap(uint8_t *start, size_t size)
+{
+    /* Refused only when splitting takes more maps than the system allows;
+     * then the address range is lost. */
+    wr_ignore(munmap(start, size) != 0);
+}
+
+/* ---- how deep they were used ---- */
+
+/* The lowest page that is there, of @page_count from @start; @page_count when
+ * none is. */
+static size_t find_page(const struct wr_stacks *stacks, uint8_t *start,
+                        size_t page_count)
+{
+    unsigned char there[MINCORE_PAGES];
+    size_t done = 0;
+    while (done < page_count) {
+        size_t count = wr_min_u64(page_count - done, MINCORE_PAGES);
+        if (mincore(start + done * stacks->page_size, count * stacks->page_size,
+                    there) != 0) {
+            return page_count;
+        }
+        const unsigned char *found = memchr(there, 1, count);
+        if (found) {
+            return done + (size_t)(found - there);
+        }
+        done += count;
+    }
+    return page_count;
+}
+
+/* In bytes. */
+static uint64_t depth_of_stack(const struct wr_stacks *stacks,
+                               const struct wr_stack *stack)
+{
+    size_t page_count = stack->size / stacks->page_size;
+    size_t lowest = find_page(stacks, stack->base, page_count);
+    return (page_count - lowest) * stacks->page_size;
+}
+
+/* The same for those of a mapping that are smaller than one answer: as many as
+ * fit in it are asked about together. */
+static uint64_t depth_of_mapping(const struct wr_stacks *stacks,
+                                 const struct wr_stack_mapping *mapping)
+{
+    unsigned char there[MINCORE_PAGES];
+    size_t page = stacks->page_size;
+    size_t stride = mapping->stride / page;
+    size_t guard = stacks->guard_size / page;
+    uint32_t batch = (uint32_t)(MINCORE_PAGES / stride);
+    size_t deepest = 0;
+
+    for (uint32_t i = 0; i < mapping->made_count; i += batch) {
+        size_t count = wr_min_u64(mapping->made_count - i, batch);
+        if (mincore(mapping->start + i * mapping->stride,
+                    count * mapping->stride, there) != 0) {
+            continue;
+        }
+        for (size_t j = 0; j < count; j++) {
+            const unsigned char *pages = there + j * stride + guard;
+            const unsigned char *found = memchr(pages, 1, stride - guard);
+            size_t lowest = found ? (size_t)(found - pages) : stride - guard;
+            deepest = wr_max_u64(deepest, stride - guard - lowest);
+        }
+    }
+    return deepest * page;
+}
+
+uint64_t wr_stacks_high_water(const struct wr_stacks *stacks)
+{
+    uint64_t deepest = stacks->high_water_bytes;
+    for (const struct wr_stack_mapping *mapping = stacks->mappings; mapping;
+         mapping = mapping->next) {
+        if (mapping->stride / stacks->page_size <= MINCORE_PAGES) {
+            deepest = wr_max_u64(deepest, depth_of_mapping(stacks, mapping));
+            continue;
+        }
+        for (uint32_t i = 0; i < mapping->made_count; i++) {
+            uint64_t depth = depth_of_stack(stacks, &mapping->stacks[i]);
+            deepest = wr_max_u64(deepest, depth);
+        }
+    }
+    return deepest;
+}
+
+/* ---- making ---- */
+
+static int map(struct wr_stacks *stacks, uint32_t class_index,
+               struct wr_stack_mapping **ret)
+{
+    size_t size = (size_t)WR_STACK_MIN << class_index;
+    size_t stride = stacks->guard_size + size;
+    uint64_t fitting = wr_max_u64(MAPPING_BYTES / size, 1);
+    uint32_t capacity = (uint32_t)wr_min_u64(fitting, MAPPING_STACKS);
+
+    struct wr_stack_mapping *mapping =
+        wr_alloc(stacks->allocator, record_size(capacity));
+    if (!mapping) {
+        return -ENOMEM;
+    }
+    uint8_t *start =
+        mmap(NULL, stride * capacity, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (start == MAP_FAILED) {
+        wr_free(stacks->allocator, mapping, record_size(capacity));
+        return -ENOMEM;
+    }
+    /* One touched page must not become 2 MiB; MAP_STACK alone says so since
+     * Linux 6.7. A kernel without huge pages refuses, and is right. */
+    wr_ignore(madvise(start, stride * capacity, MADV_NOHUGEPAGE) != 0);
+    *mapping = (struct wr_stack_mapping){
+        .next = stacks->mappings,
+        .start = start,
+        .stride = stride,
+        .capacity = capacity,
+    };
+    stacks->mappings = mapping;
+    *ret = mapping;
+    return 0;
+}
+
+/* Undoes map() for the newest mapping, of which no stack was made. */
+static void unmap_newest(struct wr_stacks *stacks)
+{
+    struct wr_stack_mapping *mapping = stacks->mappings;
+    wr_assert(mapping->made_count == 0);
+    stacks->mappings = mapping->next;
+    unmap(mapping->start, mapped_size(mapping));
+    wr_free(stacks->allocator, mapping, record_size(mapping->capacity));
+}
+
+static int install_guard(struct wr_stacks *stacks, uint8_t *guard)
+{
+    if (!stacks->no_guard_install) {
+        if (madvise(guard, stacks->guard_size, MADV_GUARD_INSTALL) == 0) {
+            return 0;
+        }
+        if (errno != EINVAL) {
+            return -ENOMEM;
+        }
+        /* Before Linux 6.13, or locked memory before 6.15. */
+        stacks->no_guard_install = true;
+    }
+    return mprotect(guard, stacks->guard_size, PROT_NONE) == 0
+               ? 0
+               : WEIR_ESTACKLIMIT;
+}
+
+static int make_stack(struct wr_stacks *stacks, uint32_t class_index,
+                      struct wr_stack **ret)
+{
+    struct wr_stack_class *class = &stacks->classes[class_index];
+    struct wr_stack_mapping *mapping = class->fresh;
+    if (!mapping) {
+        int err = map(stacks, class_index, &mapping);
+        if (err < 0) {
+            return err;
+        }
+    }
+    uint8_t *guard = mapping->start + mapping->made_count * mapping->stride;
+    int err = install_guard(stacks, guard);
+    if (err < 0) {
+        if (mapping->made_count == 0) {
+            unmap_newest(stacks);
+        }
+        return err;
+    }
+    struct wr_stack *stack = &mapping->stacks[mapping->made_count];
+    uint8_t *base = guard + stacks->guard_size;
+    *stack = (struct wr_stack){
+        .base = base,
+        .size = (size_t)WR_STACK_MIN << class_index,
+        .class_index = class_index,
+    };
+    stack->valgrind_id = REGISTER_STACK(base, base + stack->size - 1);
+    mapping->made_count++;
+    class->fresh = mapping->made_count < mapping->capacity ? mapping : NULL;
+    stacks->stack_count++;
+    *ret = stack;
+    return 0;
+}
+
+/* ---- taking and giving ---- */
+
+static struct wr_stack *pop(struct wr_stack **list)
+{
+    struct wr_stack *stack = *list;
+    *list = stack->next;
+    stack->next = NULL;
+    return stack;
+}
+
+static void push(struct wr_stack **list, struct wr_stack *stack)
+{
+    stack->next = *list;
+    *list = stack;
+}
+
+void wr_stacks_init(struct wr_stacks *stacks,
+                    const struct weir_allocator *allocator)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    *stacks = (struct wr_stacks){
+        .allocator = allocator,
+        .page_size = page,
+        .guard_size = wr_max_u64(WR_STACK_GUARD, page),
+    };
+}
+
+int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
+{
+    wr_assert(size >= WR_STACK_MIN);
+    wr_assert(size <= WR_STACK_MAX);
+    uint32_t class_index = class_of_size(wr_max_u64(size, stacks->page_size));
+    struct wr_stack_class *class = &stacks->classes[class_index];
+
+    if (class->warm) {
+        *ret = pop(&class->warm);
+        class->warm_count--;
+    } else if (class->cold) {
+        *ret = pop(&class->cold);
+    } else {
+        int err = make_stack(stacks, class_index, ret);
+        if (err < 0) {
+            return err;
+        }
+    }
+    stacks->used_count++;
+    return 0;
+}
+
+void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack)
+{
+    struct wr_stack_class *class = &stacks->classes[stack->class_index];
+
+    wr_assert(!stack->next);
+    wr_assert(stacks->used_count > 0);
+    stacks->used_count--;
+    if (class->warm_count < WR_STACK_WARM) {
+        push(&class->warm, stack);
+        class->warm_count++;
+        return;
+    }
+    uint64_t depth = depth_of_stack(stacks, stack);
+    stacks->high_water_bytes = wr_max_u64(stacks->high_water_bytes, depth);
+    /* Locked memory cannot be given back, which harms nobody. */
+    wr_ignore(madvise(stack->base, stack->size, MADV_DONTNEED) != 0);
+    push(&class->cold, stack);
+}
+
+void wr_stacks_fini(struct wr_stacks *stacks)
+{
+    wr_assert(stacks->used_count == 0);
+    while (stacks->mappings) {
+        struct wr_stack_mapping *mapping = stacks->mappings;
+        for (uint32_t i = 0; i < mapping->made_count; i++) {
+            DEREGISTER_STACK(mapping->stacks[i].valgrind_id);
+        }
+        stacks->mappings = mapping->next;
+        unmap(mapping->start, mapped_size(mapping));
+        wr_free(stacks->allocator, mapping, record_size(mapping->capacity));
+    }
+    wr_stacks_init(stacks, stacks->allocator);
+}

@@ -1,0 +1,228 @@
+/*
+ * wr_fiber_swap: onto another stack, and back with the next call.
+ *
+ *     void wr_fiber_swap(void **sp);
+ *
+ * Pushes what the calling convention says survives a call, exchanges the stack
+ * pointer for *sp and pops it from there; so the same function goes both ways.
+ * A new fiber finds the frame that fiber.c made, which looks as if it had
+ * called from wr_fiber_entry. Unwinding ends there: the return address is
+ * declared undefined and the frame pointer is 0.
+ *
+ * No note declares this file fit for shadow stacks (CET), because a return here
+ * goes where no call came from. The linker then drops the note for the whole
+ * program, and the loader leaves shadow stacks off.
+ */
+#ifndef WR_FIBER_UCONTEXT
+
+#if defined(__x86_64__)
+
+/*
+ * The status bits of mxcsr and the x87 are the caller's to lose, the control
+ * bits must survive. Loading them is slow, so it is done where they differ.
+ */
+    .text
+    .p2align 4
+    .globl wr_fiber_swap
+    .hidden wr_fiber_swap
+    .type wr_fiber_swap, @function
+wr_fiber_swap:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %rbp, 0
+    pushq %rbx
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %rbx, 0
+    pushq %r12
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %r12, 0
+    pushq %r13
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %r13, 0
+    pushq %r14
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %r14, 0
+    pushq %r15
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %r15, 0
+    subq $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    stmxcsr (%rsp)
+    fnstcw 4(%rsp)
+    movl (%rsp), %ecx
+    movzwl 4(%rsp), %edx
+
+    /* Both stacks have the same frame here, so the directives stay true. */
+    movq (%rdi), %rax
+    movq %rsp, (%rdi)
+    movq %rax, %rsp
+
+    xorl (%rsp), %ecx
+    testl $0xffc0, %ecx
+    jne 3f
+1:  cmpw %dx, 4(%rsp)
+    jne 4f
+2:  addq $8, %rsp
+    .cfi_adjust_cfa_offset -8
+    popq %r15
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %r15
+    popq %r14
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %r14
+    popq %r13
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %r13
+    popq %r12
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %r12
+    popq %rbx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %rbx
+    popq %rbp
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %rbp
+    ret
+
+    .cfi_adjust_cfa_offset 56
+    .cfi_rel_offset %rbp, 48
+    .cfi_rel_offset %rbx, 40
+    .cfi_rel_offset %r12, 32
+    .cfi_rel_offset %r13, 24
+    .cfi_rel_offset %r14, 16
+    .cfi_rel_offset %r15, 8
+3:  ldmxcsr (%rsp)
+    jmp 1b
+4:  fldcw 4(%rsp)
+    jmp 2b
+    .cfi_endproc
+    .size wr_fiber_swap, . - wr_fiber_swap
+
+/* Where a new fiber begins: r12 is what r13 is called with; see fiber.c. */
+    .p2align 4
+    .globl wr_fiber_entry
+    .hidden wr_fiber_entry
+    .type wr_fiber_entry, @function
+wr_fiber_entry:
+    .cfi_startproc
+    .cfi_undefined %rip
+    movq %r12, %rdi
+    call *%r13
+    ud2
+    .cfi_endproc
+    .size wr_fiber_entry, . - wr_fiber_entry
+
+#elif defined(__aarch64__)
+
+/*
+ * x19 to x30 and the lower halves of v8 to v15 survive a call. FPCR is kept as
+ * on x86-64, so that rounding belongs to the fiber that set it.
+ */
+    .text
+    .p2align 4
+    .globl wr_fiber_swap
+    .hidden wr_fiber_swap
+    .type wr_fiber_swap, %function
+wr_fiber_swap:
+    .cfi_startproc
+    sub sp, sp, #176
+    .cfi_adjust_cfa_offset 176
+    stp x19, x20, [sp, #0]
+    .cfi_rel_offset x19, 0
+    .cfi_rel_offset x20, 8
+    stp x21, x22, [sp, #16]
+    .cfi_rel_offset x21, 16
+    .cfi_rel_offset x22, 24
+    stp x23, x24, [sp, #32]
+    .cfi_rel_offset x23, 32
+    .cfi_rel_offset x24, 40
+    stp x25, x26, [sp, #48]
+    .cfi_rel_offset x25, 48
+    .cfi_rel_offset x26, 56
+    stp x27, x28, [sp, #64]
+    .cfi_rel_offset x27, 64
+    .cfi_rel_offset x28, 72
+    stp x29, x30, [sp, #80]
+    .cfi_rel_offset x29, 80
+    .cfi_rel_offset x30, 88
+    stp d8, d9, [sp, #96]
+    .cfi_rel_offset d8, 96
+    .cfi_rel_offset d9, 104
+    stp d10, d11, [sp, #112]
+    .cfi_rel_offset d10, 112
+    .cfi_rel_offset d11, 120
+    stp d12, d13, [sp, #128]
+    .cfi_rel_offset d12, 128
+    .cfi_rel_offset d13, 136
+    stp d14, d15, [sp, #144]
+    .cfi_rel_offset d14, 144
+    .cfi_rel_offset d15, 152
+    mrs x10, fpcr
+    str x10, [sp, #160]
+
+    /* Both stacks have the same frame here, so the directives stay true. */
+    ldr x9, [x0]
+    mov x11, sp
+    str x11, [x0]
+    mov sp, x9
+
+    ldr x9, [sp, #160]
+    cmp x9, x10
+    b.eq 1f
+    msr fpcr, x9
+1:  ldp x19, x20, [sp, #0]
+    ldp x21, x22, [sp, #16]
+    ldp x23, x24, [sp, #32]
+    ldp x25, x26, [sp, #48]
+    ldp x27, x28, [sp, #64]
+    ldp x29, x30, [sp, #80]
+    ldp d8, d9, [sp, #96]
+    ldp d10, d11, [sp, #112]
+    ldp d12, d13, [sp, #128]
+    ldp d14, d15, [sp, #144]
+    add sp, sp, #176
+    .cfi_adjust_cfa_offset -176
+    .cfi_restore x19
+    .cfi_restore x20
+    .cfi_restore x21
+    .cfi_restore x22
+    .cfi_restore x23
+    .cfi_restore x24
+    .cfi_restore x25
+    .cfi_restore x26
+    .cfi_restore x27
+    .cfi_restore x28
+    .cfi_restore x29
+    .cfi_restore x30
+    .cfi_restore d8
+    .cfi_restore d9
+    .cfi_restore d10
+    .cfi_restore d11
+    .cfi_restore d12
+    .cfi_restore d13
+    .cfi_restore d14
+    .cfi_restore d15
+    ret
+    .cfi_endproc
+    .size wr_fiber_swap, . - wr_fiber_swap
+
+/* Where a new fiber begins: x19 is what x20 is called with; see fiber.c. */
+    .p2align 4
+    .globl wr_fiber_entry
+    .hidden wr_fiber_entry
+    .type wr_fiber_entry, %function
+wr_fiber_entry:
+    .cfi_startproc
+    .cfi_undefined x30
+    mov x0, x19
+    blr x20
+    brk #1
+    .cfi_endproc
+    .size wr_fiber_entry, . - wr_fiber_entry
+
+#endif
+
+#endif
+
+    .section .note.GNU-stack, "", %progbits
