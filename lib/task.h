@@ -22,6 +22,7 @@
 #ifndef WEIR_LIB_TASK_H
 #define WEIR_LIB_TASK_H
 
+#include "../include/weir/error.h"
 #include "../include/weir/task.h"
 #include "fiber.h"
 #include "future.h"
@@ -64,9 +65,12 @@ struct weir_task {
     struct wr_alive alive; /* in weir_loop.tasks */
     int wake_result;
     uint32_t budget;
-    uint32_t cancelling; /* requests, time-outs that are over among them */
+    uint32_t cancelling; /* requests; time-outs that are over count too */
     enum wr_task_state state;
-    bool interrupt_pending; /* to be delivered by the next suspending call */
+    bool was_interrupted;  /* it is ready with -ECANCELED because of that */
+    struct wr_list causes; /* interruptions to be delivered by the next call */
+    struct wr_list cancel; /* in causes: weir_task_cancel() */
+    struct wr_list shutdown; /* in causes, for good: the loop is being freed */
     char name[WR_TASK_NAME_MAX];
 };
 
