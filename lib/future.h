@@ -2,9 +2,12 @@
  * The inside of futures.
  *
  * A future is embedded in what it is the end of (a task, a group), or stands
- * alone. Its result is given once; tasks that wait are woken and callbacks made
- * ready, in the order in which they came, and nothing runs inside the call
- * that gives it.
+ * alone. Its result is given once; everybody in its list of observers is then
+ * told, in the order in which they came: tasks that wait become ready, and so
+ * do callbacks. Nothing of the program's runs inside the call that gives it.
+ *
+ * Whoever embeds a future counts itself in weir_loop.pinned_count until it is
+ * freed: futures may outlive their loop.
  */
 #ifndef WEIR_LIB_FUTURE_H
 #define WEIR_LIB_FUTURE_H
@@ -13,9 +16,10 @@
 #include "loop.h"
 
 struct wr_future_ops {
-    /* weir_future_cancel() while pending. */
+    /* weir_future_cancel() while pending. Never called from within another
+     * future's cancel. */
     void (*cancel)(weir_future *future);
-    /* The last reference is gone. */
+    /* The last reference is gone, and the future is done. */
     void (*free)(weir_future *future);
     /* May weir_future_set_result() be called by the program? */
     bool is_settable;
@@ -24,17 +28,29 @@ struct wr_future_ops {
 struct weir_future {
     const struct wr_future_ops *ops;
     weir_loop *loop;
-    struct wr_list waiters;   /* struct wr_waiter (task.h) */
-    struct wr_list callbacks; /* struct wr_future_callback */
+    struct wr_list observers; /* struct wr_observer; see done_callback in .c */
+    struct wr_list cancel;    /* in weir_loop.cancels, or being cancelled */
     uint32_t refs;
     int result;
     bool is_done;
 };
 
+struct wr_observer;
+
+/* Called inside the call that gives the result, no longer linked: makes
+ * something ready and calls nothing of the program's. */
+typedef void wr_observe_fn(struct wr_observer *observer, weir_future *future);
+
+/* Somebody who is told of a pending future's result. */
+struct wr_observer {
+    struct wr_list link; /* in weir_future.observers */
+    wr_observe_fn *done;
+};
+
 /* Runs from the ready queue after the result was given; embedded in its owner,
  * which keeps a reference to the future until then. */
 struct wr_future_callback {
-    struct wr_list link; /* in weir_future.callbacks, until it is ready */
+    struct wr_observer observer;
     struct wr_ready ready;
     weir_future *future;
 };
@@ -45,6 +61,10 @@ void wr_future_init(weir_future *future, weir_loop *loop,
 
 /* Gives the result of a pending future. */
 void wr_future_resolve(weir_future *future, int result);
+
+/* Adds an observer to a pending future; taken back by unlinking it. */
+void wr_future_observe(weir_future *future, struct wr_observer *observer,
+                       wr_observe_fn *done);
 
 /* Runs @run from the ready queue when the future is done, or in the next turn
  * if it is. Taken back by wr_future_unwatch(). */

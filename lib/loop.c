@@ -117,6 +117,7 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
     wr_list_init(&loop->servers);
     wr_list_init(&loop->connects);
     wr_list_init(&loop->tasks);
+    wr_list_init(&loop->cancels);
     wr_op_init(&loop->wake_op, wake_completed);
     wr_ready_init(&loop->posted_ready, run_posted);
     loop->posted_end = &loop->posted;
@@ -536,7 +537,15 @@ static void reap_everything(weir_loop *loop)
 
 void wr_loop_release(weir_loop *loop)
 {
-    if (!loop->closed || loop->pinned_count > 0 || loop->running) {
+    if (!loop->closed || loop->running) {
+        return;
+    }
+    loop->running = true;
+    while (!wr_list_is_empty(&loop->ready)) {
+        run_ready(loop);
+    }
+    loop->running = false;
+    if (loop->pinned_count > 0) {
         return;
     }
     const struct weir_allocator *allocator = loop->allocator;
@@ -552,6 +561,15 @@ void wr_loop_release(weir_loop *loop)
         loop->wake); /* posting to a loop that has ended is an error */
     wr_assert(loop->memory_bytes == 0);
     wr_free(allocator, loop, sizeof(*loop));
+}
+
+/* The callbacks of futures that ended last. Those that go on adding some are
+ * not waited for. */
+static void run_callbacks(weir_loop *loop)
+{
+    for (uint32_t i = 0; i < SUBMITS_MAX; i++) {
+        run_ready(loop);
+    }
 }
 
 static void free_posted(weir_loop *loop, struct wr_wake_item *item)
@@ -589,6 +607,7 @@ int weir_loop_free(weir_loop *loop)
     const int alive = shut_list(&loop->transports);
     reap_everything(loop);
     wr_executor_close(loop);
+    run_callbacks(loop);
     free_posted(loop, loop->posted);
     free_posted(loop, wr_wake_close(loop->wake));
     wr_signals_close(loop);

@@ -84,6 +84,9 @@ struct weir_loop {
 
     weir_task *current; /* the task that runs; NULL in callbacks */
 
+    struct wr_list cancels; /* struct weir_future; see future.c */
+    bool cancelling;        /* they are being worked off */
+
     struct wr_callbacks *callbacks;
     struct wr_signals *signals; /* these are NULL until they are used */
     struct wr_tasks *task_memory;
@@ -105,7 +108,7 @@ struct weir_loop {
     bool stopping;              /* set by stop, cleared by run's end */
     bool closing;               /* set by free: no new work is taken */
     bool closed;                /* set by free: the ring is gone */
-    uint64_t pinned_count; /* sockets, servers and attempts not freed yet */
+    uint64_t pinned_count; /* sockets, servers, attempts, futures not freed */
 
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;
@@ -137,8 +140,9 @@ void wr_loop_report(weir_loop *loop, const struct weir_exception *exception);
 void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
                   const char *name);
 
-/* Frees the loop's memory when it is closed and no socket is left. Called by
- * whoever frees a socket. */
+/* After weir_loop_free(): runs what is ready, and frees the loop's memory when
+ * nothing pins it. Called by whoever frees what pins it, or makes something
+ * ready then. */
 void wr_loop_release(weir_loop *loop);
 
 /* Checks the size field of an options struct, found at its start, against the

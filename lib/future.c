@@ -1,0 +1,473 @@
+/*
+ * Futures: one result, given once, and everybody who wants to know it.
+ *
+ *     pending --> done        weir_future_set_result(), or the owner's end
+ *
+ * Giving the result calls nobody: it makes ready who waits. Between "done" and
+ * "run" a callback of the program stays in the future's list, so that it can
+ * still be taken back, and holds a reference.
+ *
+ * Cancelling goes from one future to the next: a task that is cancelled cancels
+ * what it waits for, which may be a group of tasks that wait. So that neither a
+ * long chain nor a circle of them recurses, futures to be cancelled queue up in
+ * the loop, and the outermost call works the queue off, each future once.
+ *
+ * A future that outlives its loop pins the loop's memory. What becomes ready
+ * then is worked off by wr_loop_release(); callbacks are dropped.
+ */
+#include "future.h"
+#include "task.h"
+
+struct settable {
+    weir_future future;
+    weir_future_cancel_fn *cancel; /* NULL: gives -ECANCELED */
+    void *arg;
+};
+
+/* A callback of the program. Pending: in the list of observers, without a
+ * reference. Done: in the ready queue, with one, and in the list again. */
+struct done_callback {
+    struct wr_future_callback watch;
+    weir_future_done_fn *done;
+    void *arg;
+};
+
+/* A task that waits; on its stack. */
+struct future_wait {
+    struct wr_observer observer;
+    struct wr_waiter waiter;
+    weir_future *future;
+    int result;
+    bool was_interrupted;
+};
+
+void wr_future_init(weir_future *future, weir_loop *loop,
+                    const struct wr_future_ops *ops)
+{
+    future->ops = ops;
+    future->loop = loop;
+    wr_list_init(&future->observers);
+    wr_list_init(&future->cancel);
+    future->refs = 1;
+    future->result = 0;
+    future->is_done = false;
+}
+
+void wr_future_resolve(weir_future *future, int result)
+{
+    struct wr_list observers;
+    struct wr_list *link;
+
+    wr_assert(!future->is_done);
+    future->is_done = true;
+    future->result = result;
+    wr_list_init(&observers);
+    wr_list_splice_back(&observers, &future->observers);
+    while ((link = wr_list_pop_front(&observers))) {
+        struct wr_observer *observer =
+            wr_container_of(link, struct wr_observer, link);
+        observer->done(observer, future);
+    }
+}
+
+void wr_future_observe(weir_future *future, struct wr_observer *observer,
+                       wr_observe_fn *done)
+{
+    wr_assert(!future->is_done);
+    wr_list_init(&observer->link);
+    observer->done = done;
+    wr_list_push_back(&future->observers, &observer->link);
+}
+
+static void watched(struct wr_observer *observer, weir_future *future)
+{
+    struct wr_future_callback *callback =
+        wr_container_of(observer, struct wr_future_callback, observer);
+
+    wr_ready_push(&future->loop->ready, &callback->ready);
+}
+
+void wr_future_watch(weir_future *future, struct wr_future_callback *callback,
+                     wr_ready_fn *run)
+{
+    wr_ready_init(&callback->ready, run);
+    callback->future = future;
+    if (future->is_done) {
+        wr_list_init(&callback->observer.link);
+        wr_ready_push(&future->loop->ready, &callback->ready);
+    } else {
+        wr_future_observe(future, &callback->observer, watched);
+    }
+}
+
+void wr_future_unwatch(struct wr_future_callback *callback)
+{
+    wr_list_remove(&callback->observer.link);
+    wr_ready_cancel(&callback->ready);
+}
+
+/* Nobody can give a result any more: the program has no reference left, or no
+ * turn in which to do it. */
+static bool is_forsaken(const weir_future *future)
+{
+    return !future->is_done &&
+           (future->refs == 1 ||
+            (future->loop->closing && future->ops->is_settable));
+}
+
+/* Queues @future, whose reference is taken, and works the queue off unless
+ * that is being done further up. */
+static void cancel_taken(weir_future *future)
+{
+    weir_loop *loop = future->loop;
+    struct wr_list cancelled;
+    struct wr_list *link;
+
+    wr_list_push_back(&loop->cancels, &future->cancel);
+    if (loop->cancelling) {
+        return;
+    }
+    loop->cancelling = true;
+    wr_list_init(&cancelled);
+    while ((link = wr_list_pop_front(&loop->cancels))) {
+        weir_future *next = wr_container_of(link, weir_future, cancel);
+        wr_list_push_back(&cancelled, link);
+        if (!next->is_done) {
+            next->ops->cancel(next);
+        }
+        if (is_forsaken(next)) {
+            wr_future_resolve(next, -ECANCELED);
+        }
+    }
+    loop->cancelling = false;
+    while ((link = wr_list_pop_front(&cancelled))) {
+        weir_future_unref(wr_container_of(link, weir_future, cancel));
+    }
+}
+
+bool weir_future_cancel(weir_future *future)
+{
+    weir_loop *loop = future->loop;
+
+    if (wr_loop_check(loop) < 0 || future->is_done) {
+        return false;
+    }
+    if (!wr_list_is_linked(&future->cancel)) {
+        cancel_taken(weir_future_ref(future));
+        wr_loop_release(loop); /* what became ready after the loop's end */
+    }
+    return true;
+}
+
+weir_future *weir_future_ref(weir_future *future)
+{
+    wr_assert(future->refs > 0);
+    future->refs++;
+    return future;
+}
+
+void weir_future_unref(weir_future *future)
+{
+    if (!future) {
+        return;
+    }
+    wr_assert(future->refs > 0);
+    if (future->refs > 1) {
+        future->refs--;
+        return;
+    }
+    if (future->is_done) {
+        future->refs = 0;
+        wr_assert(wr_list_is_empty(&future->observers));
+        future->ops->free(future);
+        return;
+    }
+    weir_loop *loop = future->loop;
+    loop->pinned_count++; /* it may go with the future */
+    cancel_taken(future);
+    loop->pinned_count--;
+    wr_loop_release(loop);
+}
+
+/* The future that the program makes. */
+
+static void cancel_settable(weir_future *future)
+{
+    struct settable *settable =
+        wr_container_of(future, struct settable, future);
+    weir_loop *loop = future->loop;
+
+    if (!settable->cancel) {
+        wr_future_resolve(future, -ECANCELED);
+        return;
+    }
+    weir_task *task = wr_task_forbid(loop);
+    settable->cancel(settable->arg, future);
+    wr_task_allow(loop, task);
+}
+
+static void free_settable(weir_future *future)
+{
+    weir_loop *loop = future->loop;
+
+    wr_free(&loop->counting, wr_container_of(future, struct settable, future),
+            sizeof(struct settable));
+    wr_assert(loop->pinned_count > 0);
+    loop->pinned_count--;
+    wr_loop_release(loop);
+}
+
+int weir_future_new(weir_loop *loop, weir_future_cancel_fn *cancel, void *arg,
+                    weir_future **ret)
+{
+    static const struct wr_future_ops ops = {
+        .cancel = cancel_settable, .free = free_settable, .is_settable = true};
+    int err = wr_loop_check(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(ret, -EINVAL);
+    wr_require(!loop->closing, -ESHUTDOWN);
+    struct settable *settable = wr_alloc(&loop->counting, sizeof(*settable));
+    if (!settable) {
+        return -ENOMEM;
+    }
+    wr_future_init(&settable->future, loop, &ops);
+    settable->cancel = cancel;
+    settable->arg = arg;
+    loop->pinned_count++;
+    *ret = &settable->future;
+    return 0;
+}
+
+int weir_future_set_result(weir_future *future, int result)
+{
+    int err = wr_loop_check(future->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(future->ops->is_settable, -EINVAL);
+    wr_require(!future->is_done, -ESTALE);
+    wr_future_resolve(future, result);
+    wr_loop_release(future->loop); /* as in weir_future_cancel() */
+    return 0;
+}
+
+bool weir_future_is_done(const weir_future *future)
+{
+    return future->is_done;
+}
+
+int weir_future_result(const weir_future *future, int *ret)
+{
+    wr_require(future->is_done, -EAGAIN);
+    if (ret) {
+        *ret = future->result;
+    }
+    return 0;
+}
+
+/* Callbacks of the program. */
+
+static void call_done(void *arg)
+{
+    const struct done_callback *callback = arg;
+    weir_future *future = callback->watch.future;
+
+    callback->done(callback->arg, future, future->result);
+}
+
+static void run_done(struct wr_ready *ready)
+{
+    struct done_callback *callback =
+        wr_container_of(ready, struct done_callback, watch.ready);
+    weir_future *future = callback->watch.future;
+    weir_loop *loop = future->loop;
+
+    wr_list_remove(&callback->watch.observer.link);
+    if (!loop->closed) {
+        wr_loop_call(loop, call_done, callback, "future_done");
+    }
+    wr_free(&loop->counting, callback, sizeof(*callback));
+    weir_future_unref(future);
+}
+
+static void make_ready(struct wr_observer *observer, weir_future *future)
+{
+    struct done_callback *callback =
+        wr_container_of(observer, struct done_callback, watch.observer);
+
+    weir_future_ref(future);
+    wr_list_push_back(&future->observers, &observer->link);
+    wr_ready_push(&future->loop->ready, &callback->watch.ready);
+}
+
+int weir_future_add_done_callback(weir_future *future,
+                                  weir_future_done_fn *done, void *arg)
+{
+    weir_loop *loop = future->loop;
+    int err = wr_loop_check(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(done, -EINVAL);
+    struct done_callback *callback =
+        wr_alloc(&loop->counting, sizeof(*callback));
+    if (!callback) {
+        return -ENOMEM;
+    }
+    callback->done = done;
+    callback->arg = arg;
+    callback->watch.future = future;
+    callback->watch.observer.done = make_ready;
+    wr_list_init(&callback->watch.observer.link);
+    wr_ready_init(&callback->watch.ready, run_done);
+    if (future->is_done) {
+        make_ready(&callback->watch.observer, future);
+        wr_loop_release(loop); /* as in weir_future_cancel() */
+    } else {
+        wr_list_push_back(&future->observers, &callback->watch.observer.link);
+    }
+    return 0;
+}
+
+size_t weir_future_remove_done_callback(weir_future *future,
+                                        weir_future_done_fn *done, void *arg)
+{
+    size_t count = 0;
+    struct wr_list *link = future->observers.next;
+
+    if (wr_loop_check(future->loop) < 0) {
+        return 0;
+    }
+    while (link != &future->observers) {
+        struct done_callback *callback =
+            wr_container_of(link, struct done_callback, watch.observer.link);
+        link = link->next;
+        if (callback->watch.observer.done != make_ready ||
+            callback->done != done || callback->arg != arg) {
+            continue;
+        }
+        wr_future_unwatch(&callback->watch);
+        wr_free(&future->loop->counting, callback, sizeof(*callback));
+        if (future->is_done) {
+            weir_future_unref(future);
+        }
+        count++;
+    }
+    return count;
+}
+
+/* Waiting. */
+
+static void wake_wait(struct wr_observer *observer, weir_future *future)
+{
+    struct future_wait *wait =
+        wr_container_of(observer, struct future_wait, observer);
+
+    wait->result = future->result; /* which the task may find freed */
+    wr_waiter_wake(&wait->waiter, 0);
+    wait->waiter.task->was_interrupted =
+        wait->was_interrupted && wait->result == -ECANCELED;
+}
+
+static void pass_interrupt_on(struct wr_waiter *waiter)
+{
+    struct future_wait *wait =
+        wr_container_of(waiter, struct future_wait, waiter);
+
+    wait->was_interrupted = true;
+    wr_ignore(weir_future_cancel(wait->future));
+}
+
+static void give_wait_up(struct wr_waiter *waiter)
+{
+    struct future_wait *wait =
+        wr_container_of(waiter, struct future_wait, waiter);
+
+    wr_list_remove(&wait->observer.link);
+    wr_waiter_wake(waiter, -ECANCELED);
+    waiter->task->was_interrupted = true;
+}
+
+/* Begins to wait. A result that is there is returned whatever interrupted the
+ * task; that is left for the next call. */
+static int enter_wait(weir_future *future)
+{
+    weir_loop *loop = future->loop;
+    const weir_task *task = loop->current;
+
+    if (future->is_done && task && wr_loop_check(loop) == 0 &&
+        !wr_list_is_empty(&task->causes)) {
+        return 0;
+    }
+    int err = wr_task_enter(loop);
+    if (err == 0 && future == &loop->current->future) {
+        return -EDEADLK;
+    }
+    return err;
+}
+
+/* Suspends unless the future is done; 0, or what the waiter was woken with. */
+static int wait_done(struct future_wait *wait)
+{
+    weir_future *future = wait->future;
+
+    if (future->is_done) {
+        wait->result = future->result;
+        return 0;
+    }
+    wr_future_observe(future, &wait->observer, wake_wait);
+    return wr_task_wait(future->loop, &wait->waiter, NULL);
+}
+
+int weir_future_await(weir_future *future, int *ret)
+{
+    struct future_wait wait = {.waiter.interrupt = pass_interrupt_on,
+                               .future = future};
+    int err = enter_wait(future);
+    if (err == -ECANCELED) {
+        wait.was_interrupted = true;
+        weir_future_ref(future); /* its cancel may give the last one back */
+        wr_ignore(weir_future_cancel(future));
+    } else if (err < 0) {
+        return err;
+    }
+    const bool holds = wait.was_interrupted;
+    err = wait_done(&wait);
+    wr_assert(err == 0);
+    if (holds) {
+        weir_future_unref(future);
+    }
+    if (wait.was_interrupted && wait.result == -ECANCELED) {
+        return -ECANCELED;
+    }
+    if (ret) {
+        *ret = wait.result;
+    }
+    return 0;
+}
+
+int weir_future_shield(weir_future *future, int *ret)
+{
+    struct future_wait wait = {.waiter.interrupt = give_wait_up,
+                               .future = future};
+    int err = enter_wait(future);
+    if (err == 0) {
+        err = wait_done(&wait);
+    }
+    if (err == 0 && ret) {
+        *ret = wait.result;
+    }
+    return err;
+}
+
+int weir_wait_for(weir_future *future, uint64_t timeout_ns, int *ret)
+{
+    struct weir_timeout limit;
+    int err = weir_timeout_begin(future->loop, &limit, timeout_ns);
+    if (err == 0) {
+        err = weir_future_await(future, ret);
+    }
+    return (int)weir_timeout_end(&limit, err);
+}
