@@ -8,7 +8,9 @@
  * leaves the queue, one that was served keeps what it got (task.h). Nothing
  * here blocks the thread, and only the waiting calls need a task.
  *
- * Freeing an object wakes whoever still waits on it with -ECANCELED.
+ * Freeing an object wakes whoever still waits on it with -ECANCELED. Objects
+ * may be freed after their loop. What returns nothing does nothing on another
+ * thread.
  */
 #ifndef WEIR_SYNC_H
 #define WEIR_SYNC_H
@@ -255,7 +257,9 @@ WEIR_API void weir_condition_free(weir_condition *condition);
  *
  * The lock is acquired again before this returns, also when the task was
  * cancelled. A notification that a cancelled waiter had got already is passed
- * on to the next.
+ * on to the next. One exception: while the loop is being freed, a lock whose
+ * owner has ended, or itself waits without end, is not waited for for ever;
+ * the wait then ends without it, and so it does when the lock is freed.
  *
  * @param condition  the condition; held
  * @return           0 when notified
@@ -284,7 +288,7 @@ WEIR_API size_t weir_condition_notify(weir_condition *condition, size_t count);
  * @param parties  how many tasks it takes, at least 1
  * @param ret      the barrier, given; end with weir_barrier_free()
  * @return         0
- * @retval -EINVAL  no parties
+ * @retval -EINVAL  no parties, or more than INT_MAX
  * @retval -ENOMEM  no memory
  * @suspends no
  * @thread loop
@@ -477,11 +481,12 @@ WEIR_API WEIR_MUST_USE int weir_queue_join(weir_queue *queue);
 WEIR_API void weir_queue_shutdown(weir_queue *queue, bool immediate);
 
 /**
- * Take something out after weir_queue_shutdown(), to free it.
+ * Take something out after weir_queue_shutdown(), to free it; it counts as
+ * dealt with.
  *
  * @param queue  the queue; borrowed
  * @param ret    the pointer, given
- * @return       true when there was something
+ * @return       true when there was something; false too before the shutdown
  * @suspends no
  * @thread loop
  */

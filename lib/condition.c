@@ -1,0 +1,164 @@
+/*
+ * Conditions: wait for a change of what a lock protects.
+ *
+ *     in the condition's queue --notified, cancelled, freed--> in the lock's
+ *     queue --lock released--> running, with the lock
+ *
+ * A waiter suspends once: who wakes it moves it from one queue to the other,
+ * where it stands in line for the lock like everybody else, and it runs when
+ * the lock is its own. So a cancellation never takes the waiter out; it only
+ * changes what the wait returns, and hands a notification on that was there.
+ *
+ * There is one exception. While the loop is being freed, tasks give up their
+ * locks or end soon; but one that ends with its lock, or that waits in a circle
+ * with others, would keep the loop for ever. So the wait for the lock lasts
+ * some turns then and ends without it.
+ */
+#include "lock.h"
+
+#define TURNS_AT_END 100u
+
+struct weir_condition {
+    struct wr_sync sync;
+    weir_lock *lock;
+    struct wr_list waiters; /* struct wait */
+};
+
+struct wait {
+    struct wr_waiter waiter;
+    struct wr_ready end_turn; /* runs each turn while the loop is freed */
+    weir_condition *condition;
+    uint32_t end_turns; /* left of those */
+    int result;         /* once it is in line for the lock */
+    bool is_in_line;    /* it was moved to the lock's queue */
+};
+
+static struct wait *wait_of(struct wr_waiter *waiter)
+{
+    return wr_container_of(waiter, struct wait, waiter);
+}
+
+static void get_in_line(struct wait *wait, int result)
+{
+    wr_assert(!wait->is_in_line);
+    wait->is_in_line = true;
+    wait->result = result;
+    wr_lock_queue(wait->condition->lock, &wait->waiter);
+}
+
+/* Moves the first waiter on; false when there is none. */
+static bool move_first(weir_condition *condition, int result)
+{
+    if (wr_list_is_empty(&condition->waiters)) {
+        return false;
+    }
+    get_in_line(wait_of(wr_container_of(condition->waiters.next,
+                                        struct wr_waiter, link)),
+                result);
+    return true;
+}
+
+static void count_end_turn(struct wr_ready *ready)
+{
+    struct wait *wait = wr_container_of(ready, struct wait, end_turn);
+
+    if (!wait->waiter.task->waiter) {
+        return; /* it has been woken and is behind this in the queue */
+    }
+    wait->end_turns--;
+    if (wait->end_turns == 0) {
+        wr_waiter_wake(&wait->waiter, -ECANCELED);
+    } else {
+        wr_ready_push(&wait->condition->sync.loop->ready, ready);
+    }
+}
+
+static void interrupt(struct wr_waiter *waiter)
+{
+    struct wait *wait = wait_of(waiter);
+    weir_condition *condition = wait->condition;
+    weir_loop *loop = condition->sync.loop;
+
+    if (!wait->is_in_line) {
+        get_in_line(wait, -ECANCELED);
+    } else if (wait->result == 0) {
+        wait->result = -ECANCELED;
+        wr_ignore(move_first(condition, 0));
+    }
+    if (loop->closing) {
+        wr_ready_push(&loop->ready, &wait->end_turn);
+    }
+}
+
+int weir_condition_new(weir_lock *lock, weir_condition **ret)
+{
+    struct wr_sync *sync;
+    wr_require(ret, -EINVAL);
+    int err =
+        wr_sync_new(lock->sync.loop, sizeof(struct weir_condition), &sync);
+    if (err < 0) {
+        return err;
+    }
+    weir_condition *condition = wr_container_of(sync, weir_condition, sync);
+    wr_list_init(&condition->waiters);
+    condition->lock = lock;
+    wr_sync_ref(&lock->sync);
+    *ret = condition;
+    return 0;
+}
+
+/* Nothing of the condition is touched after the wait: it may be freed. */
+static int wait_and_relock(weir_condition *condition)
+{
+    weir_loop *loop = condition->sync.loop;
+    weir_lock *lock = condition->lock;
+    struct wait wait = {.waiter = {.interrupt = interrupt},
+                        .condition = condition,
+                        .end_turns = TURNS_AT_END};
+
+    wr_require(wr_lock_is_ours(lock), -EPERM);
+    wr_ready_init(&wait.end_turn, count_end_turn);
+    wr_sync_ref(&lock->sync);
+    wr_lock_pass(lock);
+    int err = wr_task_wait(loop, &wait.waiter, &condition->waiters);
+    wr_assert(wait.is_in_line);
+    wr_assert(err < 0 || wr_lock_is_ours(lock));
+    wr_ready_cancel(&wait.end_turn);
+    wr_sync_unref(&lock->sync);
+    return err < 0 ? err : wait.result;
+}
+
+int weir_condition_wait(weir_condition *condition)
+{
+    int err = wr_sync_enter(&condition->sync);
+    if (err < 0) {
+        return err;
+    }
+    err = wait_and_relock(condition);
+    wr_sync_unref(&condition->sync);
+    return err;
+}
+
+size_t weir_condition_notify(weir_condition *condition, size_t count)
+{
+    size_t moved = 0;
+
+    if (wr_loop_check(condition->sync.loop) < 0) {
+        return 0;
+    }
+    while (moved < count && move_first(condition, 0)) {
+        moved++;
+    }
+    return moved;
+}
+
+void weir_condition_free(weir_condition *condition)
+{
+    if (!condition || wr_loop_check(condition->sync.loop) < 0) {
+        return;
+    }
+    while (move_first(condition, -ECANCELED)) {
+    }
+    wr_sync_unref(&condition->lock->sync);
+    wr_sync_free(&condition->sync);
+}

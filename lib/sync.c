@@ -1,0 +1,72 @@
+/*
+ * Making and freeing what tasks wait on; see sync.h for the idea.
+ */
+#include "sync.h"
+
+#include <string.h>
+
+int wr_sync_new(weir_loop *loop, size_t size, struct wr_sync **ret)
+{
+    int err = wr_loop_check(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_assert(size >= sizeof(struct wr_sync));
+    struct wr_sync *sync = wr_alloc(&loop->counting, size);
+    wr_require(sync, -ENOMEM);
+
+    memset(sync, 0, size);
+    sync->loop = loop;
+    sync->size = size;
+    sync->refs = 1;
+    loop->pinned_count++;
+    *ret = sync;
+    return 0;
+}
+
+void wr_sync_ref(struct wr_sync *sync)
+{
+    wr_assert(sync->refs > 0);
+    sync->refs++;
+}
+
+void wr_sync_unref(struct wr_sync *sync)
+{
+    weir_loop *loop = sync->loop;
+
+    wr_assert(sync->refs > 0);
+    sync->refs--;
+    if (sync->refs > 0) {
+        return;
+    }
+    wr_assert(sync->is_freed);
+    wr_free(&loop->counting, sync, sync->size);
+    wr_assert(loop->pinned_count > 0);
+    loop->pinned_count--;
+    wr_loop_release(loop);
+}
+
+void wr_sync_free(struct wr_sync *sync)
+{
+    wr_assert(!sync->is_freed);
+    sync->is_freed = true;
+    wr_sync_unref(sync);
+}
+
+int wr_sync_enter(struct wr_sync *sync)
+{
+    /* Before anything is written: this may be another thread. */
+    int err = wr_loop_check(sync->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_sync_ref(sync);
+    err = wr_task_enter(sync->loop);
+    if (err == 0 && sync->is_freed) {
+        err = -ECANCELED;
+    }
+    if (err < 0) {
+        wr_sync_unref(sync);
+    }
+    return err;
+}
