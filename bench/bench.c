@@ -22,10 +22,9 @@
 #define BACKLOG 4096
 
 static const char *const mode_names[] = {
-    [BENCH_ECHO] = "echo",
-    [BENCH_FRAMED] = "framed",
-    [BENCH_CLOSE] = "close",
-    [BENCH_FANOUT] = "fanout",
+    [BENCH_ECHO] = "echo",   [BENCH_FRAMED] = "framed",
+    [BENCH_CLOSE] = "close", [BENCH_FANOUT] = "fanout",
+    [BENCH_LINES] = "lines",
 };
 
 static uint64_t read_clock(clockid_t clock)
@@ -64,7 +63,7 @@ static uint32_t parse_number(const char *text, uint32_t min, uint32_t max)
 static void print_help(const char *program, const char *about)
 {
     printf("usage: %s [options] PORT\n%s\n\n"
-           "  --mode MODE    echo (default), framed, close or fanout\n"
+           "  --mode MODE    echo (default), framed, close, fanout or lines\n"
            "  --frame BYTES  frame of framed and close (128)\n"
            "  --message BYTES  message of fanout (1024)\n"
            "  --help         this text\n"

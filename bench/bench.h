@@ -23,6 +23,7 @@ enum bench_mode {
     BENCH_FRAMED, /* send back every frame with a write of its own */
     BENCH_CLOSE,  /* send back one frame, then close the connection */
     BENCH_FANOUT, /* each byte sends one shared message to every connection */
+    BENCH_LINES,  /* count lines and answer when asked, see lines.h */
 };
 
 struct bench_options {

@@ -34,6 +34,7 @@ static const struct {
     {"closed", client_run_closed}, {"open", client_run_open},
     {"churn", client_run_churn},   {"fanout", client_run_fanout},
     {"idle", client_run_idle},     {"flood", client_run_flood},
+    {"lines", client_run_lines},
 };
 
 static uint64_t read_server_cpu(const struct client *k)
@@ -214,7 +215,7 @@ static void print_help(void)
 {
     printf("usage: client [options] PORT\n"
            "  --mode MODE       closed (default), open, churn, fanout, idle, "
-           "flood\n"
+           "flood, lines\n"
            "  --conns N         connections (50)\n"
            "  --depth N         messages in flight on each, closed loop (1)\n"
            "  --size BYTES      of a message (128)\n"

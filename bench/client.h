@@ -1,5 +1,5 @@
 /*
- * The neutral client's inside: what its parts (echo, churn, fan-out, hold)
+ * The neutral client's inside: what its parts (echo, churn, hold, lines)
  * share. One thread, epoll, no library: it must treat all servers alike.
  *
  * A run has a warm-up and a measured window. At both ends of the window the
@@ -90,5 +90,6 @@ void client_run_churn(struct client *k);
 void client_run_fanout(struct client *k);
 void client_run_idle(struct client *k);
 void client_run_flood(struct client *k);
+void client_run_lines(struct client *k);
 
 #endif

@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
+#include "bench/lines.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@ struct conn {
     uint32_t index;    /* in server.conns */
     uint32_t held_len; /* bytes in held: the start of a frame */
     uint8_t *held;
+    struct lines lines;
+    struct server *server; /* for the answers to lines */
     uint8_t *out; /* what the socket did not take; NULL most of the time */
     size_t out_len;
     size_t out_sent;
@@ -62,6 +65,7 @@ static void close_conn(struct server *s, struct conn *c)
     close(c->fd);
     free(c->out);
     free(c->held);
+    lines_fini(&c->lines);
     free(c);
 }
 
@@ -114,10 +118,10 @@ static int send_kept(struct server *s, struct conn *c)
     return 0;
 }
 
-/* One write of a framed service: appended, and sent when all are answered. */
-static void write_frame(struct server *s, const uint8_t *frame, size_t len)
+/* One write of such a service: appended, and sent when all are answered. */
+static void write_answer(struct server *s, const void *answer, size_t len)
 {
-    memcpy(s->write_buf + s->write_len, frame, len);
+    memcpy(s->write_buf + s->write_len, answer, len);
     s->write_len += len;
 }
 
@@ -128,7 +132,7 @@ static int answer_frames(struct server *s, struct conn *c, size_t len)
 
     s->write_len = 0;
     for (; len - offset >= size; offset += size) {
-        write_frame(s, s->recv_buf + offset, size);
+        write_answer(s, s->recv_buf + offset, size);
         if (s->options.mode == BENCH_CLOSE) {
             /* The peer gets its answer, then the end. */
             (void)send_bytes(s, c, s->write_buf, s->write_len);
@@ -139,6 +143,23 @@ static int answer_frames(struct server *s, struct conn *c, size_t len)
     if (c->held_len > 0) {
         c->held = c->held == NULL ? bench_alloc(size) : c->held;
         memcpy(c->held, s->recv_buf + offset, c->held_len);
+    }
+    return s->write_len > 0 ? send_bytes(s, c, s->write_buf, s->write_len) : 0;
+}
+
+static int answer_line(void *conn, const struct lines_answer *answer)
+{
+    struct conn *c = conn;
+
+    write_answer(c->server, answer, sizeof(*answer));
+    return 0;
+}
+
+static int answer_lines(struct server *s, struct conn *c, size_t len)
+{
+    s->write_len = 0;
+    if (lines_cut(&c->lines, s->recv_buf, len, answer_line, c) < 0) {
+        return -1;
     }
     return s->write_len > 0 ? send_bytes(s, c, s->write_buf, s->write_len) : 0;
 }
@@ -171,6 +192,8 @@ static int receive(struct server *s, struct conn *c)
             send_to_all(s);
         }
         return 0;
+    case BENCH_LINES:
+        return answer_lines(s, c, (size_t)len);
     case BENCH_FRAMED:
     case BENCH_CLOSE:
         break;
@@ -188,6 +211,7 @@ static void add_conn(struct server *s, int fd)
             bench_realloc(s->conns, s->conn_capacity * sizeof(struct conn *));
     }
     c->fd = fd;
+    c->server = s;
     c->index = s->conn_count;
     s->conns[s->conn_count++] = c;
     watch(s, c, EPOLL_CTL_ADD, EPOLLIN);

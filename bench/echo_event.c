@@ -6,6 +6,7 @@
  * 1 MiB waits to be sent.
  */
 #include "bench/bench.h"
+#include "bench/lines.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -20,6 +21,7 @@
 struct conn {
     struct bufferevent *events;
     uint32_t index;
+    struct lines_answer lines;
 };
 
 static struct bench_options options;
@@ -62,6 +64,22 @@ static void answer_frames(struct conn *c, struct evbuffer *in)
     }
 }
 
+/* As its documentation has it: a line is taken out, allocated, and freed. */
+static void answer_lines(struct conn *c, struct evbuffer *in)
+{
+    size_t len = 0;
+    char *line;
+
+    while ((line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF)) != NULL) {
+        /* Its NUL stands where the newline was. */
+        if (lines_take(&c->lines, (uint8_t *)line, len + 1)) {
+            bufferevent_write(c->events, &c->lines, sizeof(c->lines));
+            c->lines = (struct lines_answer){0};
+        }
+        free(line);
+    }
+}
+
 static void on_read(struct bufferevent *events, void *arg)
 {
     struct evbuffer *in = bufferevent_get_input(events);
@@ -79,6 +97,9 @@ static void on_read(struct bufferevent *events, void *arg)
     case BENCH_FRAMED:
     case BENCH_CLOSE:
         answer_frames(arg, in);
+        break;
+    case BENCH_LINES:
+        answer_lines(arg, in);
         break;
     }
     if (evbuffer_get_length(out) >= HIGH_MARK) {

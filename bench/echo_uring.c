@@ -14,6 +14,7 @@
  * filled to its end and the last slice of it has been sent.
  */
 #include "bench/bench.h"
+#include "bench/lines.h"
 #include "bench/uring_pool.h"
 
 #include <errno.h>
@@ -48,7 +49,7 @@ struct conn {
     struct slice *slices;
     struct msghdr msg;
     struct iovec iov[IOV_COUNT];
-    /* Framed answers are written to fill and sent from fly. */
+    /* Copied answers are written to fill and sent from fly. */
     uint8_t *fill;
     uint8_t *fly;
     uint32_t fill_len;
@@ -58,6 +59,8 @@ struct conn {
     uint32_t fly_capacity;
     uint32_t held_len;
     uint8_t *held;
+    struct server *server; /* for the answers to lines */
+    struct lines lines;
     struct slice slices_inline[SLICE_INLINE];
 };
 
@@ -149,6 +152,7 @@ static void free_conn(struct server *s, struct conn *c)
     free(c->fill);
     free(c->fly);
     free(c->held);
+    lines_fini(&c->lines);
     free(c);
 }
 
@@ -224,16 +228,20 @@ static void echo_bytes(struct server *s, struct conn *c, struct slice slice)
     mark_dirty(s, c);
 }
 
-/* One write of a framed service: appended, and sent when the turn ends. */
-static void write_frame(struct server *s, struct conn *c, const uint8_t *frame)
+/* Answers that are put together by copying, and not slices of a buffer. */
+static bool has_answers(const struct server *s)
 {
-    uint32_t size = s->options.frame_size;
+    return s->options.mode == BENCH_FRAMED || s->options.mode == BENCH_LINES;
+}
 
+/* One write of such a service: appended, and sent when the turn ends. */
+static void write_answer(struct conn *c, const void *answer, uint32_t size)
+{
     if (c->fill_capacity - c->fill_len < size) {
         c->fill_capacity = c->fill_capacity * 2 + 4096 + size;
         c->fill = bench_realloc(c->fill, c->fill_capacity);
     }
-    memcpy(c->fill + c->fill_len, frame, size);
+    memcpy(c->fill + c->fill_len, answer, size);
     c->fill_len += size;
 }
 
@@ -250,10 +258,10 @@ static void answer_frames(struct server *s, struct conn *c, const uint8_t *data,
         if (c->held_len < size) {
             return;
         }
-        write_frame(s, c, c->held);
+        write_answer(c, c->held, size);
     }
     for (; len - offset >= size; offset += size) {
-        write_frame(s, c, data + offset);
+        write_answer(c, data + offset, size);
     }
     c->held_len = len - offset;
     if (c->held_len > 0) {
@@ -263,6 +271,15 @@ static void answer_frames(struct server *s, struct conn *c, const uint8_t *data,
     if (c->fill_len > 0) {
         mark_dirty(s, c);
     }
+}
+
+static int answer_line(void *conn, const struct lines_answer *answer)
+{
+    struct conn *c = conn;
+
+    write_answer(c, answer, sizeof(*answer));
+    mark_dirty(c->server, c);
+    return 0;
 }
 
 static void send_to_all(struct server *s)
@@ -284,6 +301,11 @@ static void take_data(struct server *s, struct conn *c, struct slice slice)
         return;
     case BENCH_FRAMED:
         answer_frames(s, c, slice.data, slice.len);
+        break;
+    case BENCH_LINES:
+        if (lines_cut(&c->lines, slice.data, slice.len, answer_line, c) < 0) {
+            break_conn(c);
+        }
         break;
     case BENCH_FANOUT:
         for (uint32_t i = 0; i < slice.len; i++) {
@@ -355,7 +377,7 @@ static void on_send(struct server *s, struct conn *c, int res)
     c->is_sending = false;
     if (res < 0) {
         break_conn(c);
-    } else if (s->options.mode == BENCH_FRAMED) {
+    } else if (has_answers(s)) {
         c->fly_sent += (uint32_t)res;
         c->fly_len = c->fly_sent == c->fly_len ? 0 : c->fly_len;
     } else {
@@ -391,7 +413,7 @@ static void send_slices(struct server *s, struct conn *c)
     io_uring_prep_sendmsg(sqe, c->fd, &c->msg, 0);
 }
 
-static void send_frames(struct server *s, struct conn *c)
+static void send_answers(struct server *s, struct conn *c)
 {
     struct io_uring_sqe *sqe = get_sqe(s, c, TAG_SEND);
 
@@ -422,8 +444,8 @@ static void send_dirty(struct server *s)
             continue;
         }
         c->is_sending = true;
-        if (s->options.mode == BENCH_FRAMED) {
-            send_frames(s, c);
+        if (has_answers(s)) {
+            send_answers(s, c);
         } else {
             send_slices(s, c);
         }
@@ -458,6 +480,7 @@ static void on_accept(struct server *s, const struct io_uring_cqe *cqe)
     }
     c = bench_alloc(sizeof(*c));
     c->fd = cqe->res;
+    c->server = s;
     c->slices = c->slices_inline;
     c->slice_capacity = SLICE_INLINE;
     c->index = s->conns.count;

@@ -8,6 +8,7 @@
  * Reading stops while 1 MiB waits, so memory is bounded.
  */
 #include "bench/bench.h"
+#include "bench/lines.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct conn {
     uint32_t held_len;
     bool is_stopped; /* reading, until what waits is written */
     uint8_t *held;
+    struct lines lines;
 };
 
 struct pending {
@@ -49,6 +51,7 @@ static void on_closed(uv_handle_t *handle)
     struct conn *c = handle->data;
 
     free(c->held);
+    lines_fini(&c->lines);
     free(c);
 }
 
@@ -180,6 +183,12 @@ static void answer_frames(struct conn *c, const uint8_t *data, size_t len)
     }
 }
 
+static int answer_line(void *conn, const struct lines_answer *answer)
+{
+    write_bytes(conn, (const uint8_t *)answer, sizeof(*answer));
+    return 0;
+}
+
 static void send_to_all(void)
 {
     for (uint32_t i = conn_count; i > 0; i--) {
@@ -198,6 +207,11 @@ static void handle_bytes(struct conn *c, const uint8_t *data, size_t len)
     case BENCH_FANOUT:
         for (size_t i = 0; i < len; i++) {
             send_to_all();
+        }
+        return;
+    case BENCH_LINES:
+        if (lines_cut(&c->lines, data, len, answer_line, c) < 0) {
+            close_conn(c);
         }
         return;
     case BENCH_FRAMED:

@@ -7,6 +7,7 @@
  * other servers.
  */
 #include "bench/bench.h"
+#include "bench/lines.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ struct conn {
     uint32_t index;
     uint32_t held_len; /* the start of a frame */
     uint8_t *held;
+    struct lines lines;
 };
 
 static struct bench_options options;
@@ -63,6 +65,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
     conns[c->index] = conns[--conn_count];
     conns[c->index]->index = c->index;
     free(c->held);
+    lines_fini(&c->lines);
     free(c);
 }
 
@@ -135,6 +138,22 @@ static int close_received(void *user, weir_transport *t,
     return 0;
 }
 
+static int answer_line(void *conn, const struct lines_answer *answer)
+{
+    const struct conn *c = conn;
+
+    return weir_transport_write(c->transport, answer, sizeof(*answer));
+}
+
+static int lines_received(void *user, weir_transport *t,
+                          const struct weir_buf *buf)
+{
+    struct conn *c = user;
+
+    (void)t;
+    return lines_cut(&c->lines, buf->data, buf->len, answer_line, c);
+}
+
 static int fanout_received(void *user, weir_transport *t,
                            const struct weir_buf *buf)
 {
@@ -160,6 +179,7 @@ static const struct weir_protocol protocols[] = {
     [BENCH_FRAMED] = PROTOCOL(framed_received),
     [BENCH_CLOSE] = PROTOCOL(close_received),
     [BENCH_FANOUT] = PROTOCOL(fanout_received),
+    [BENCH_LINES] = PROTOCOL(lines_received),
 };
 
 static int make_protocol(void *arg, weir_transport *t,

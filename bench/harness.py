@@ -4,6 +4,7 @@ A server is pinned to one CPU and the client to another. The figure is the
 server's CPU time for each message: the client reads the server's CPU clock at
 both ends of its window. Everything here is bounded in time and fails loudly.
 """
+import functools
 import json
 import os
 import resource
@@ -12,11 +13,13 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
 
 # Below the ephemeral range, so no client of an earlier run sits on them.
 FIRST_PORT = 20000
 LAST_PORT = 31999
 START_TIMEOUT_S = 10
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Failure(Exception):
@@ -133,12 +136,26 @@ class Server:
 def server_command(settings, name, mode, port, extra=(), own=False):
     """The command of a contender; plain echo of weir is weir-load's, unless
     its own program here is asked for, which has statistics."""
+    if name == "uvloop":
+        return [find_python(), os.path.join(HERE, "echo_uvloop.py"),
+                "--mode", mode, str(port)]
     if name == "weir" and not own and mode in ("echo", "chargen", "discard"):
         chosen = [] if mode == "echo" else ["--mode", mode]
         return [settings.weir_load, "serve", *chosen,
                 f"tcp://127.0.0.1:{port}"]
     return [program_path(settings, f"echo_{name}"), "--mode", mode, *extra,
             str(port)]
+
+
+@functools.lru_cache(maxsize=None)
+def find_python():
+    """A Python that has uvloop: this one, or the distribution's."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        found = subprocess.run([python, "-c", "import uvloop"], check=False,
+                               stderr=subprocess.DEVNULL)
+        if found.returncode == 0:
+            return python
+    raise Failure("no Python here has uvloop")
 
 
 def program_path(settings, name):

@@ -44,12 +44,13 @@ def _rounds(settings, progress, title, contenders, measure):
     return reports
 
 
-def _compare(settings, row, case, reports, targets, key="cpu_ns",
-             figure="ns CPU/msg", scale=1):
-    """Results for one case: the subject against each of its peers."""
-    subject = [r[key] / scale for r in reports[settings.subject]]
+def _compare(row, case, reports, targets, key="cpu_ns", figure="ns CPU/msg",
+             scale=1):
+    """Results for one case: the first, the subject, against its peers."""
+    subject_name = next(iter(reports))
+    subject = [r[key] / scale for r in reports[subject_name]]
     for name, values in reports.items():
-        if name == settings.subject:
+        if name == subject_name:
             continue
         peer = [r[key] / scale for r in values]
         ratios = sorted(a / b for a, b in zip(subject, peer))
@@ -60,13 +61,14 @@ def _compare(settings, row, case, reports, targets, key="cpu_ns",
                      spread=f"{ratios[0]:.2f}..{ratios[-1]:.2f}")
 
 
-def _contenders(settings, mode, names):
+def _contenders(settings, mode, names, subject=None):
     """The subject and those of its peers that were built."""
-    if not exists(settings, settings.subject, mode):
-        raise Failure(f"{settings.subject} has no server for mode {mode}")
-    there = [settings.subject]
+    subject = settings.subject if subject is None else subject
+    if not exists(settings, subject, mode):
+        raise Failure(f"{subject} has no server for mode {mode}")
+    there = [subject]
     for name in names:
-        if name != settings.subject:
+        if name != subject:
             built = exists(settings, name, mode)
             (there if built else settings.left_out).append(name)
     return there
@@ -81,7 +83,22 @@ def _echo_row(settings, progress, row, cases, mode="echo"):
             settings, progress, f"{row} {case}", names,
             lambda name, s=server_extra, c=client: run_pair(
                 settings, name, mode, s, c))
-        yield from _compare(settings, row, case, reports, targets, scale=per)
+        yield from _compare(row, case, reports, targets, scale=per)
+
+
+def _streams_of(settings):
+    """The subject where streams are compared: weir's own have a name."""
+    return "weir_stream" if settings.subject == "weir" else settings.subject
+
+
+def _stream_row(settings, progress, row, peers, cases, mode="echo"):
+    """Rows of streams: (case, client, targets)."""
+    names = _contenders(settings, mode, peers, _streams_of(settings))
+    for case, client, targets in cases:
+        reports = _rounds(
+            settings, progress, f"{row} {case}", names,
+            lambda name, c=client: run_pair(settings, name, mode, [], c))
+        yield from _compare(row, case, reports, targets)
 
 
 def row_t1(settings, progress):
@@ -91,6 +108,15 @@ def row_t1(settings, progress):
         ("128 B, 1000 connections", [], ["--conns", 1000],
          {"uring": 1.03, "uv": 0.53, "event": 0.68}, 1),
     ])
+
+
+def row_t3(settings, progress):
+    targets = {"uring": 1.12, "uvloop": 1.0}
+    yield from _stream_row(
+        settings, progress, "T3",
+        ["uring", "weir", "uv", "uv_tuned", "event", "uvloop"],
+        [("128 B by streams, 50 connections", ["--conns", 50], targets),
+         ("128 B by streams, 1000 connections", ["--conns", 1000], targets)])
 
 
 def row_t4(settings, progress):
@@ -114,8 +140,7 @@ def row_t5(settings, progress):
         reports = _rounds(
             settings, progress, f"T5 {case}", names,
             lambda name, c=client: run_pair(settings, name, "echo", [], c))
-        for result in _compare(settings, "T5", case, reports,
-                               {"epoll": 1.10}):
+        for result in _compare("T5", case, reports, {"epoll": 1.10}):
             if result.peer == "epoll":
                 ratios.append(result.ratio)
             yield result
@@ -137,13 +162,13 @@ def row_t6(settings, progress):
         reports = _rounds(
             settings, progress, f"T6 {case}", names,
             lambda name, c=client: run_pair(settings, name, "echo", [], c))
-        yield from _compare(settings, "T6", case, reports, {"uring": 1.03})
+        yield from _compare("T6", case, reports, {"uring": 1.03})
         for quantile in ("p50", "p99", "p999"):
             flat = {name: [{"v": r["latency_ns"][quantile] / 1000}
                            for r in values]
                     for name, values in reports.items()}
-            yield from _compare(settings, "T6", case, flat, {"uring": 1.05},
-                                key="v", figure=f"us {quantile}")
+            yield from _compare("T6", case, flat, {"uring": 1.05}, key="v",
+                                figure=f"us {quantile}")
 
 
 def row_t7(settings, progress):
@@ -157,15 +182,16 @@ def row_t7(settings, progress):
 
 
 def _kernel_bytes():
-    """Kernel memory of sockets and what hangs on them, as it accounts it."""
+    """Kernel memory of sockets, what hangs on them, and of mappings."""
     with open("/proc/meminfo", encoding="ascii") as file:
         fields = dict(line.split(":") for line in file)
-    return int(fields["Slab"].split()[0]) * 1024
+    return sum(int(fields[name].split()[0]) * 1024
+               for name in ("Slab", "PageTables"))
 
 
 def _used_bytes(server):
     """Memory of the library where it counts it, else of the process."""
-    if server.name == "weir":
+    if server.name.startswith("weir"):
         return server.statistics()["memory_bytes"]
     return server.resident_bytes()
 
@@ -203,6 +229,18 @@ def _beside_idle(settings, name, idle_count):
     return {"cpu_ns": report["server_cpu_ns"] / report["messages"]}
 
 
+def _active_beside_idle(settings, progress, name, count):
+    reports = _rounds(
+        settings, progress, "T8 50 active", ["idle", "alone"],
+        lambda which: _beside_idle(settings, name,
+                                   count if which == "idle" else 0))
+    idle = [r["cpu_ns"] for r in reports["idle"]]
+    alone = [r["cpu_ns"] for r in reports["alone"]]
+    return Result("T8", f"50 active beside {count} idle", "ns CPU/msg",
+                  (statistics.median(idle), statistics.median(alone),
+                   median_ratio(idle, alone)), peer="alone", target=1.05)
+
+
 def row_t8(settings, progress):
     count = 10000
     for name in _contenders(settings, "echo", ["uring", "epoll", "uv",
@@ -216,16 +254,26 @@ def row_t8(settings, progress):
                      (memory["resident"], None, None))
         yield Result("T8", f"{name}: kernel, both ends", "B/connection",
                      (memory["kernel"], None, None))
-    subject = settings.subject
-    reports = _rounds(
-        settings, progress, "T8 50 active", ["idle", "alone"],
-        lambda which: _beside_idle(settings, subject,
-                                   count if which == "idle" else 0))
-    idle = [r["cpu_ns"] for r in reports["idle"]]
-    alone = [r["cpu_ns"] for r in reports["alone"]]
-    yield Result("T8", f"50 active beside {count} idle", "ns CPU/msg",
-                 (statistics.median(idle), statistics.median(alone),
-                  median_ratio(idle, alone)), peer="alone", target=1.05)
+    yield _active_beside_idle(settings, progress, settings.subject, count)
+
+
+def row_t8_tasks(settings, progress):
+    """As T8, with a task for each connection: its stack is not the library's
+    allocator's, so the process' memory is what counts."""
+    if settings.subject != "weir":
+        raise Failure("only weir has tasks")
+    count = 10000
+    name = "weir_stream"
+    progress(f"T8 {name}: {count} idle connections")
+    memory = _idle_memory(settings, name, count)
+    yield Result("T8", "streams: memory of the library", "B/connection",
+                 (memory["bytes"], None, None))
+    yield Result("T8", "streams: of the process, stacks included",
+                 "B/connection", (memory["resident"], None, None),
+                 target=9 * 1024)
+    yield Result("T8", "streams: kernel, both ends and page tables",
+                 "B/connection", (memory["kernel"], None, None))
+    yield _active_beside_idle(settings, progress, name, count)
 
 
 def _watch_memory(server, seconds):
@@ -305,7 +353,7 @@ def _alone_row(settings, progress, row, programs, cases, target):
     reports = _rounds(settings, progress, row, names,
                       lambda name: run_alone(settings, programs[name]))
     for key, case in cases:
-        yield from _compare(settings, row, case, reports, target, key=key,
+        yield from _compare(row, case, reports, target, key=key,
                             figure="ns CPU/op")
 
 
@@ -324,15 +372,43 @@ def row_t14(settings, progress):
         [("cpu_ns", "posts under load")], {"eventfd": 0.5})
 
 
+def row_t15(settings, progress):
+    targets = {"uring": 1.3, "epoll": 1.3}
+    lines = ["--mode", "lines", "--conns", 50]
+    yield from _stream_row(
+        settings, progress, "T15",
+        ["uring", "epoll", "uv_tuned", "event"],
+        [(f"lines of 40 B, {count} a block", lines + ["--size", count * 40],
+          targets) for count in (100, 1600)], mode="lines")
+
+
+def row_tasks(settings, progress):
+    """Not a row of targets: what tasks cost beside what else there is."""
+    yield from _alone_row(
+        settings, progress, "tasks",
+        {"weir": "switch_weir", "uv": "switch_uv"},
+        [("switch_ns", "yield of one of 100 / idle callback"),
+         ("turn_ns", "yield of one alone / idle callback, a turn")], {})
+    yield from _alone_row(
+        settings, progress, "tasks",
+        {"weir": "spawn_weir", "thread": "spawn_thread"},
+        [("spawn_ns", "spawn and join, one at a time"),
+         ("spawn_many_ns", "spawn and join, 100 at a time")], {})
+
+
 ROWS = {
     "T1": (row_t1, "echo of 128 B, 50 and 1000 connections"),
+    "T3": (row_t3, "the same echo by streams"),
     "T4": (row_t4, "framed: many small writes in a turn"),
     "T5": (row_t5, "bulk echo"),
     "T6": (row_t6, "open loop at 10, 50 and 80 % of capacity"),
     "T7": (row_t7, "connect, one request, close"),
     "T8": (row_t8, "idle connections: memory, and what they cost others"),
+    "T8s": (row_t8_tasks, "the same for streams with a task each"),
     "T9": (row_t9, "readers that stop, floods, storms"),
     "T10": (row_t10, "fan-out of one message"),
     "T13": (row_t13, "a million timers"),
     "T14": (row_t14, "posts from another thread"),
+    "T15": (row_t15, "lines by streams"),
+    "tasks": (row_tasks, "switching and spawning tasks"),
 }

@@ -1,0 +1,127 @@
+/*
+ * The same server on weir's streams: a task for each connection, which reads,
+ * writes and drains as asyncio's example does. Echo sends the bytes back from
+ * where they were received; lines are looked at where they lie.
+ *
+ * It serves echo and lines. SIGUSR1 prints the loop's statistics, "name value"
+ * a line, and an empty line; SIGTERM ends it. A writer drains, so a peer that
+ * does not read stops the reading at 1 MiB, as in the other servers.
+ */
+#include "bench/bench.h"
+#include "bench/lines.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/task.h>
+
+#define HIGH_MARK (1024 * 1024)
+
+static struct bench_options options;
+static weir_server *server;
+
+static void check(const char *what, int64_t err)
+{
+    if (err < 0) {
+        fprintf(stderr, "%s: %s\n", what, weir_strerror((int)err));
+        exit(1);
+    }
+}
+
+static int serve_echo(weir_reader *reader, weir_writer *writer)
+{
+    struct weir_buf buf;
+    ssize_t len;
+
+    while ((len = weir_reader_read_view(reader, SIZE_MAX, &buf)) > 0) {
+        int err = weir_writer_write_buf(writer, &buf);
+
+        if (err == 0) {
+            err = weir_writer_drain(writer);
+        }
+        if (err < 0) {
+            return err;
+        }
+    }
+    return (int)len;
+}
+
+static int serve_lines(weir_reader *reader, weir_writer *writer)
+{
+    struct lines_answer sum = {0};
+    struct weir_buf line;
+    ssize_t len;
+
+    while ((len = weir_reader_readline_view(reader, &line)) > 0) {
+        int err = 0;
+
+        if (lines_take(&sum, line.data, line.len)) {
+            err = weir_writer_write(writer, &sum, sizeof(sum));
+            err = err < 0 ? err : weir_writer_drain(writer);
+            sum = (struct lines_answer){0};
+        }
+        if (err < 0) {
+            return err;
+        }
+    }
+    return (int)len;
+}
+
+static int serve(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    weir_transport *t = weir_writer_get_transport(writer);
+
+    (void)arg;
+    check("limits",
+          weir_transport_set_write_buffer_limits(t, HIGH_MARK, WEIR_DEFAULT));
+    return options.mode == BENCH_ECHO ? serve_echo(reader, writer)
+                                      : serve_lines(reader, writer);
+}
+
+static int start(weir_loop *loop, void *arg)
+{
+    (void)arg;
+    check("weir_start_server", weir_start_server(loop, serve, NULL, "127.0.0.1",
+                                                 options.port, NULL, &server));
+    bench_serving(options.port);
+    return 0;
+}
+
+static void on_terminate(void *arg, int signum)
+{
+    (void)signum;
+    weir_loop_stop(arg);
+}
+
+static void print_statistics(void *arg, int signum)
+{
+    static char text[8192];
+
+    (void)signum;
+    weir_loop_statistics_text(arg, text, sizeof(text));
+    printf("%s\n", text);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    weir_loop *loop = NULL;
+
+    options = bench_parse(argc, argv, "A server on weir's streams.");
+    if (options.mode != BENCH_ECHO && options.mode != BENCH_LINES) {
+        bench_die_err("this server has echo and lines", EINVAL);
+    }
+    check("weir_loop_new", weir_loop_new(NULL, &loop));
+    check("SIGTERM",
+          weir_loop_add_signal_handler(loop, SIGTERM, on_terminate, loop));
+    check("SIGUSR1",
+          weir_loop_add_signal_handler(loop, SIGUSR1, print_statistics, loop));
+    check("weir_task_spawn", weir_task_spawn(loop, start, NULL, NULL, NULL));
+    check("weir_loop_run", weir_loop_run(loop));
+    weir_server_free(server);
+    check("weir_loop_free", weir_loop_free(loop));
+    return 0;
+}
