@@ -13,6 +13,7 @@
 #include "server.h"
 
 #include "sock.h"
+#include "task.h"
 
 #include <string.h>
 
@@ -69,7 +70,8 @@ void wr_server_release_if_over(weir_server *server)
     weir_loop *loop = server->loop;
 
     if (server->pins > 0 || !wr_server_is_over(server) ||
-        !wr_list_is_empty(&server->waiters)) {
+        !wr_list_is_empty(&server->waiters) ||
+        !wr_list_is_empty(&server->joiners)) {
         return;
     }
     wr_list_remove(&server->alive.link);
@@ -140,6 +142,7 @@ static void tell_waiters(weir_server *server)
         wr_free(&server->loop->counting, waiter, sizeof(*waiter));
         copy.closed(copy.arg, server);
     }
+    wr_waiters_wake_all(&server->joiners, 0);
 }
 
 static void server_work(struct wr_ready *work)
@@ -196,6 +199,7 @@ static void close_server(weir_server *server)
     wr_ignore(
         wr_listen_close(&server->listen)); /* wr_server_is_over() looks again */
     wr_server_close_parked(server);
+    wr_waiters_wake_all(&server->runners, -ESHUTDOWN);
     wr_server_push_work(server);
 }
 
@@ -294,6 +298,8 @@ static int make_server(weir_loop *loop, const char *host, uint16_t port,
     wr_list_init(&server->clients);
     wr_list_init(&server->parked);
     wr_list_init(&server->waiters);
+    wr_list_init(&server->joiners);
+    wr_list_init(&server->runners);
     wr_list_init(&server->alive.link);
     server->alive.ops = &alive_ops;
     server->owner.ops = &wr_server_owner_ops;

@@ -38,6 +38,8 @@ struct weir_server {
     struct wr_list parked;     /* struct parked, oldest first */
     uint64_t parked_count;     /* how many */
     struct wr_list waiters;    /* struct waiter */
+    struct wr_list joiners;    /* tasks that wait for the same */
+    struct wr_list runners;    /* a task in weir_server_serve_forever() */
     uint32_t pins;             /* calls that still use the memory */
     int err;                   /* why it does not listen */
     bool wants_serving : 1;    /* set by start_serving, never cleared */

@@ -267,8 +267,8 @@ bool wr_sock_end_send(struct wr_sock *s)
 
 void wr_sock_drop_queue(struct wr_sock *s)
 {
-
     wr_assert(!s->send_op.in_flight);
+    s->t.has_dropped |= s->sendq.bytes > 0;
     s->t.loop->counts.queued_bytes -= s->sendq.bytes;
     wr_sendq_clear(&s->sendq, &s->t.loop->send_memory);
 }

@@ -84,6 +84,7 @@ struct weir_transport {
     int error;           /* the first, sticky */
     enum weir_end end;   /* the first, sticky */
     bool writing_paused; /* set and cleared around the protocol's callbacks */
+    bool has_dropped;    /* set when bytes that were written are dropped */
     /* At this depth or less there is somebody to tell: the protocol that was
      * paused, or who waits for all to be sent. -1: nobody. */
     int64_t tell_depth;
