@@ -507,7 +507,8 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  * @param writer  the writer; borrowed
  * @return        0 when there is room
  * @retval -ESHUTDOWN    the stream was closed here, and the connection is over
- * @retval -ECONNABORTED the connection was aborted here, or with the loop
+ * @retval -ECONNABORTED the connection was aborted here, or with the loop; or
+ *                       after a close, before everything was sent
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
  * @retval -ENOTCONN     there is no connection yet
  * @retval -ECANCELED    the task was cancelled
@@ -522,8 +523,9 @@ WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
  * Wait until the kernel has accepted everything that was written.
  *
  * @param writer  the writer; borrowed
- * @return        0 when nothing waits; errors as weir_writer_drain(): what was
- *                written before a close is waited for and its loss told
+ * @return        0 when nothing waits, also after a close that has sent
+ *                everything; errors as weir_writer_drain(): what was written
+ *                before a close is waited for and its loss told
  * @suspends yes
  * @thread loop
  */
@@ -550,7 +552,8 @@ WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 
 /**
  * Stop reading, send what waits, then close; idempotent. A task that reads gets
- * the end of the stream.
+ * the end of the stream after the bytes that are buffered. Does nothing before
+ * there is a connection.
  *
  * @param writer  the writer; borrowed
  * @suspends no
@@ -559,7 +562,8 @@ WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 WEIR_API void weir_writer_close(weir_writer *writer);
 
 /**
- * Drop what waits and close; idempotent, also after close.
+ * Drop what waits and close; idempotent, also after close. Does nothing before
+ * there is a connection.
  *
  * @param writer  the writer; borrowed
  * @suspends no
@@ -584,7 +588,9 @@ WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
  * @param writer  the writer; borrowed
  * @return        0 when it was closed here, and everything sent
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended it
- * @retval -ECONNABORTED  it was aborted here, or with the loop
+ * @retval -ECONNABORTED  it was aborted here, or with the loop; or after a
+ *                     close, before everything was sent
+ * @retval -ENOTCONN   there is no connection yet
  * @retval -ECANCELED  the task was cancelled
  * @return             any other: the first error of the connection
  * @suspends yes
@@ -672,10 +678,12 @@ struct weir_stream_protocol_options {
     /** First argument of client_connected. */
     void *arg;
     /** Call client_connected from connection_made, not as a task: it must not
-     * suspend, and its return does not close the stream. Who keeps the stream
-     * takes a reference; without one it is closed. */
+     * suspend, and a good return does not close the stream, while a negative
+     * one does. Who keeps the stream takes a reference; without one it is
+     * closed. */
     bool no_task;
-    /** Stack of the task; default: the loop's. */
+    /** Stack of the task, as in struct weir_task_options; default: the
+     * loop's. */
     size_t stack_size_bytes;
 };
 
@@ -684,9 +692,14 @@ struct weir_stream_protocol_options {
  *
  * To be returned by a factory, or set on a transport of any kind with
  * weir_transport_set_protocol(), after which its connection_made is to be
- * called: `binding.protocol->connection_made(binding.user, t)`. Must be used
- * for one connection; a protocol that never gets one is given up with the
- * writer.
+ * called: `binding.protocol->connection_made(binding.user, t)`.
+ *
+ * It is for one connection. Until that is made, only the references of
+ * @p ret_writer keep the stream: a protocol that never gets a connection is
+ * given up with the last of them. Without @p ret_writer it must get one, as it
+ * does in a factory that returns 0. The program may hand the connection on to
+ * another protocol while no call on the stream waits; the stream is then no
+ * longer told of anything, and giving it back does not close the connection.
  *
  * @param loop     the loop; borrowed
  * @param options  borrowed; NULL for all defaults
@@ -694,7 +707,8 @@ struct weir_stream_protocol_options {
  * @param ret_writer  the writer, one reference is given; NULL when nobody keeps
  *                    the stream but its handler
  * @return         0
- * @retval -EINVAL     a limit below 0, or an unset size field
+ * @retval -EINVAL     a limit below 0, no such stack size, an unset size field,
+ *                     or neither a handler nor @p ret_writer
  * @retval -E2BIG      options of a newer library with an unknown field set
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
@@ -766,7 +780,8 @@ struct weir_start_server_options {
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server() and of its start
- * @retval -EINVAL     nothing to serve with, or a limit below 0
+ * @retval -EINVAL     nothing to serve with, a limit below 0, or no such stack
+ *                     size
  * @retval -ECANCELED  the task was cancelled; nothing listens
  * @suspends yes
  * @thread loop
@@ -788,7 +803,6 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  * @retval -ECANCELED  the task was cancelled, and the server is closed
  * @retval -ESHUTDOWN  the server was closed, by somebody else or before
  * @retval -EBUSY      another task does that already
- * @retval -ENOMEM     no memory
  * @suspends yes
  * @thread loop
  */
@@ -800,7 +814,6 @@ WEIR_API int weir_server_serve_forever(weir_server *server);
  *
  * @param server  the server; held
  * @return        0
- * @retval -ENOMEM     no memory
  * @retval -ECANCELED  the task was cancelled
  * @suspends yes
  * @thread loop
