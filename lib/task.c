@@ -491,7 +491,10 @@ struct sleeper {
 static void wake_sleeper(struct wr_timer *timer)
 {
     struct sleeper *sleeper = wr_container_of(timer, struct sleeper, timer);
-    wr_waiter_wake(&sleeper->waiter, 0);
+    /* An interruption may have woken it before, and it did not run yet. */
+    if (sleeper->waiter.task->waiter == &sleeper->waiter) {
+        wr_waiter_wake(&sleeper->waiter, 0);
+    }
 }
 
 int weir_sleep_until(weir_loop *loop, uint64_t when_ns)

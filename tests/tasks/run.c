@@ -1,0 +1,212 @@
+/*
+ * Running a main task: weir_loop_run_task(), weir_run(), and starting tasks
+ * from other threads.
+ */
+#include "rig.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+static int sleep_till_cancelled(weir_loop *on, void *arg)
+{
+    int *cancelled_count = arg;
+    int err = weir_sleep(on, 10 * S);
+    if (err == -ECANCELED) {
+        ++*cancelled_count;
+    }
+    return err;
+}
+
+static void raise_signal(void *arg)
+{
+    (void)arg;
+    cr_assert(fake_raise(SIGINT), "it is blocked and handled");
+}
+
+UNIT(run, sigint_cancels_the_main_task)
+{
+    int cancelled_count = 0;
+    int result = 0;
+    rig_start();
+    fake_at(FAKE_START_NS + MS, raise_signal, NULL);
+    cr_assert_eq(weir_loop_run_task(loop, sleep_till_cancelled,
+                                    &cancelled_count, &result),
+                 0);
+    cr_assert_eq(result, -ECANCELED);
+    cr_assert_eq(cancelled_count, 1);
+    cr_assert_not(fake_raise(SIGINT), "it is not handled any more");
+    rig_stop();
+}
+
+static int ignore_cancellation(weir_loop *on, void *arg)
+{
+    int *cancelled_count = arg;
+    while (*cancelled_count < 2) {
+        int err = sleep_till_cancelled(on, arg);
+        cr_assert_eq(err, -ECANCELED);
+    }
+    return 0;
+}
+
+UNIT(run, a_second_sigint_ends_the_run_at_once)
+{
+    int cancelled_count = 0;
+    int result = 33;
+    rig_start();
+    fake_at(FAKE_START_NS + MS, raise_signal, NULL);
+    fake_at(FAKE_START_NS + 2 * MS, raise_signal, NULL);
+    cr_assert_eq(weir_loop_run_task(loop, ignore_cancellation, &cancelled_count,
+                                    &result),
+                 -EINTR);
+    cr_assert_eq(cancelled_count, 1);
+    cr_assert_eq(result, 33, "it has none");
+    rig_stop();
+    cr_assert_eq(cancelled_count, 2, "the end of the loop ended the task");
+}
+
+static int signals;
+
+static void count_signal(void *arg, int signum)
+{
+    cr_assert_eq(signum, SIGINT);
+    signals++;
+    weir_task_cancel(*(weir_task **)arg);
+}
+
+static int wait_for_signal(weir_loop *on, void *arg)
+{
+    *(weir_task **)arg = weir_task_current(on);
+    return weir_sleep(on, S);
+}
+
+UNIT(run, a_program_may_handle_sigint_itself)
+{
+    weir_task *task = NULL;
+    int result = 0;
+    rig_start();
+    cr_assert_eq(
+        weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task), 0);
+    fake_at(FAKE_START_NS + MS, raise_signal, NULL);
+    cr_assert_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
+    cr_assert_eq(signals, 1);
+    cr_assert_eq(result, -ECANCELED);
+    cr_assert(weir_loop_remove_signal_handler(loop, SIGINT),
+              "it is still there");
+    rig_stop();
+}
+
+static int stop_loop(weir_loop *on, void *arg)
+{
+    (void)arg;
+    weir_loop_stop(on);
+    return weir_yield(on);
+}
+
+UNIT(run, that_is_stopped_leaves_the_task_where_it_is)
+{
+    int result = 9;
+    rig_start();
+    cr_assert_eq(weir_loop_run_task(loop, stop_loop, NULL, &result),
+                 -ECANCELED);
+    cr_assert_eq(result, 9);
+    cr_assert_eq(rig_statistics().tasks, 1);
+    rig_stop();
+}
+
+static int run_again(weir_loop *on, void *arg)
+{
+    (void)arg;
+    return weir_loop_run_task(on, stop_loop, NULL, NULL);
+}
+
+UNIT(run, inside_a_run_is_an_error)
+{
+    cr_assert_eq(rig_run(run_again, NULL), -EBUSY);
+}
+
+static int ended_count;
+
+static int end_when_cancelled(weir_loop *on, void *arg)
+{
+    int err = weir_sleep(on, UINT64_MAX);
+    (void)arg;
+    cr_assert_eq(err, -ECANCELED);
+    ended_count++;
+    return 0;
+}
+
+static int leave_others(weir_loop *on, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(weir_task_spawn(on, end_when_cancelled, NULL, NULL, NULL),
+                     0);
+    }
+    cr_assert_eq(weir_yield(on), 0);
+    return 42;
+}
+
+UNIT(run, weir_run_makes_a_loop_and_ends_all_other_tasks)
+{
+    static const struct fake_options machine = {.seed = 1};
+    fake_start(&machine);
+    cr_assert_eq(weir_run(NULL, leave_others, NULL), 42);
+    cr_assert_eq(ended_count, 10);
+    fake_stop();
+}
+
+UNIT(run, weir_run_passes_the_errors_of_making_a_loop)
+{
+    const struct fake_options machine = {.seed = 1, .open_error = -ENOMEM};
+    const struct weir_loop_options unset = {.sq_entries = 8};
+    fake_start(&machine);
+    cr_assert_eq(weir_run(NULL, leave_others, NULL), -ENOMEM);
+    cr_assert_eq(weir_run(&unset, leave_others, NULL), -EINVAL);
+    fake_stop();
+}
+
+/* ---- other threads ---- */
+
+static pthread_t owner;
+
+static int set_event(weir_loop *on, void *arg)
+{
+    (void)on;
+    cr_assert(pthread_equal(owner, pthread_self()));
+    weir_event_set(arg);
+    return 0;
+}
+
+static void *spawn_from_thread(void *arg)
+{
+    cr_assert_eq(weir_task_spawn(loop, set_event, arg, NULL, NULL), -EPERM);
+    cr_assert_eq(weir_task_spawn_threadsafe(loop, NULL, arg), -EINVAL);
+    cr_assert_eq(weir_task_spawn_threadsafe(loop, set_event, arg), 0);
+    return NULL;
+}
+
+static int wait_for_thread(weir_loop *on, void *arg)
+{
+    weir_event *event;
+    pthread_t thread;
+    (void)arg;
+    owner = pthread_self();
+    cr_assert_eq(weir_event_new(on, &event), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, spawn_from_thread, event), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(weir_event_wait(event), 0);
+    weir_event_free(event);
+    return 0;
+}
+
+UNIT(run, another_thread_may_start_a_task)
+{
+    cr_assert_eq(rig_run(wait_for_thread, NULL), 0);
+}
+
+UNIT(run, a_task_that_another_thread_wanted_is_dropped_with_the_loop)
+{
+    rig_start();
+    cr_assert_eq(weir_task_spawn_threadsafe(loop, set_event, NULL), 0);
+    rig_stop(); /* and nothing is leaked */
+}

@@ -1,0 +1,288 @@
+/*
+ * Time-out scopes: what weir/task.h promises of weir_timeout_begin() and
+ * weir_timeout_end(). asyncio's timeout() and timeout_at() are the model.
+ */
+#include "rig.h"
+
+static int sleep_within(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    const uint64_t *times = arg; /* of the limit, of the sleep */
+    const uint64_t start = weir_loop_time(on);
+
+    cr_assert_eq(weir_timeout_begin(on, &limit, times[0]), 0);
+    cr_assert_eq(weir_timeout_when(&limit),
+                 times[0] == UINT64_MAX ? UINT64_MAX : start + times[0]);
+    int64_t result = weir_sleep(on, times[1]);
+    cr_assert_eq(result, times[0] < times[1] ? -ECANCELED : 0);
+    result = weir_timeout_end(&limit, result);
+    cr_assert_eq(weir_timeout_expired(&limit), times[0] < times[1]);
+    cr_assert_leq(weir_loop_time(on) - start,
+                  (times[0] < times[1] ? times[0] : times[1]) + 2 * US);
+    cr_assert_eq(weir_yield(on), 0, "it is delivered once");
+    return (int)result;
+}
+
+UNIT(timeout, ends_a_wait_and_its_end_says_so)
+{
+    uint64_t times[] = {MS, 2 * MS};
+    cr_assert_eq(rig_run(sleep_within, times), -ETIMEDOUT);
+}
+
+UNIT(timeout, that_is_not_over_changes_nothing)
+{
+    uint64_t times[] = {3 * MS, 2 * MS};
+    cr_assert_eq(rig_run(sleep_within, times), 0);
+}
+
+UNIT(timeout, without_a_limit_is_never_over)
+{
+    uint64_t times[] = {UINT64_MAX, 2 * MS};
+    cr_assert_eq(rig_run(sleep_within, times), 0);
+}
+
+UNIT(timeout, of_zero_ends_the_first_call_that_waits)
+{
+    uint64_t times[] = {0, 2 * MS};
+    cr_assert_eq(rig_run(sleep_within, times), -ETIMEDOUT);
+}
+
+/* The clock does not move while the task runs: only the timer sees the end. */
+static int end_before_a_wait(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    (void)arg;
+    cr_assert_eq(weir_timeout_begin(on, &limit, 0), 0);
+    cr_assert_eq(weir_timeout_end(&limit, 5), 5);
+    cr_assert_not(weir_timeout_expired(&limit));
+    return weir_sleep(on, MS);
+}
+
+UNIT(timeout, that_has_ended_interrupts_nothing_any_more)
+{
+    cr_assert_eq(rig_run(end_before_a_wait, NULL), 0);
+}
+
+static int swallow(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    (void)arg;
+    cr_assert_eq(weir_timeout_begin(on, &limit, MS), 0);
+    cr_assert_eq(weir_sleep(on, S), -ECANCELED);
+    cr_assert_eq(weir_sleep(on, MS), 0, "it cleans up within the scope");
+    cr_assert_eq(weir_timeout_end(&limit, 9), 9, "another result stays");
+    cr_assert(weir_timeout_expired(&limit));
+    cr_assert_eq(weir_timeout_end(&limit, -ECANCELED), -ECANCELED, "twice");
+    return weir_yield(on);
+}
+
+UNIT(timeout, keeps_a_result_that_is_not_cancelled)
+{
+    cr_assert_eq(rig_run(swallow, NULL), 0);
+}
+
+/* ---- nesting ---- */
+
+static int inner_first(weir_loop *on, void *arg)
+{
+    struct weir_timeout outer;
+    struct weir_timeout inner;
+    (void)arg;
+    cr_assert_eq(weir_timeout_begin(on, &outer, 2 * MS), 0);
+    cr_assert_eq(weir_timeout_begin(on, &inner, MS), 0);
+    int64_t result = weir_timeout_end(&inner, weir_sleep(on, S));
+    cr_assert_eq(result, -ETIMEDOUT);
+    result = weir_timeout_end(&outer, weir_sleep(on, S));
+    return (int)result;
+}
+
+UNIT(timeout, of_two_that_nest_the_inner_one_tells_first_then_the_outer)
+{
+    cr_assert_eq(rig_run(inner_first, NULL), -ETIMEDOUT);
+}
+
+static int outer_first(weir_loop *on, void *arg)
+{
+    struct weir_timeout outer;
+    struct weir_timeout inner;
+    (void)arg;
+    cr_assert_eq(weir_timeout_begin(on, &outer, MS), 0);
+    cr_assert_eq(weir_timeout_begin(on, &inner, 2 * MS), 0);
+    int64_t result = weir_timeout_end(&inner, weir_sleep(on, S));
+    cr_assert_eq(result, -ECANCELED, "it was not the inner one's time");
+    cr_assert_not(weir_timeout_expired(&inner));
+    return (int)weir_timeout_end(&outer, result);
+}
+
+UNIT(timeout, of_the_outer_scope_passes_through_the_inner_one)
+{
+    cr_assert_eq(rig_run(outer_first, NULL), -ETIMEDOUT);
+}
+
+static int both_at_once(weir_loop *on, void *arg)
+{
+    struct weir_timeout outer;
+    struct weir_timeout inner;
+    const uint64_t when = weir_loop_time(on) + MS;
+    (void)arg;
+    cr_assert_eq(weir_timeout_begin_at(on, &outer, when), 0);
+    cr_assert_eq(weir_timeout_begin_at(on, &inner, when), 0);
+    int64_t result = weir_timeout_end(&inner, weir_sleep(on, S));
+    cr_assert_eq(result, -ECANCELED);
+    cr_assert(weir_timeout_expired(&inner));
+    result = weir_timeout_end(&outer, result);
+    cr_assert_eq(weir_task_cancelling(weir_task_current(on)), 0);
+    cr_assert_eq(weir_yield(on), 0);
+    return (int)result;
+}
+
+UNIT(timeout, of_two_that_are_over_at_once_the_outermost_tells)
+{
+    cr_assert_eq(rig_run(both_at_once, NULL), -ETIMEDOUT);
+}
+
+/* ---- beside cancellations ---- */
+
+struct race {
+    uint64_t limit_ns;
+    uint64_t cancel_ns;
+    weir_task *task;
+};
+
+static int race_in_scope(weir_loop *on, void *arg)
+{
+    const struct race *race = arg;
+    struct weir_timeout limit;
+
+    cr_assert_eq(weir_timeout_begin(on, &limit, race->limit_ns), 0);
+    int64_t result = weir_timeout_end(&limit, weir_sleep(on, S));
+    cr_assert_eq(weir_sleep(on, MS), 0, "delivered once");
+    return (int)result;
+}
+
+static void cancel_racer(void *arg)
+{
+    const struct race *race = arg;
+    cr_assert(weir_task_cancel(race->task));
+}
+
+static int run_race(weir_loop *on, void *arg)
+{
+    struct race *race = arg;
+    race->task = weir_task_ref(rig_spawn(race_in_scope, race));
+    cr_assert_eq(
+        weir_loop_call_later(on, race->cancel_ns, cancel_racer, race, NULL), 0);
+    int result = rig_join(race->task);
+    weir_task_detach(race->task);
+    return result;
+}
+
+UNIT(timeout, that_is_over_just_before_a_cancellation_is_outranked_by_it)
+{
+    struct race race = {.limit_ns = MS, .cancel_ns = MS};
+    cr_assert_eq(rig_run(run_race, &race), -ECANCELED);
+}
+
+UNIT(timeout, that_comes_just_after_a_cancellation_is_outranked_by_it)
+{
+    struct race race = {.limit_ns = MS + 1500, .cancel_ns = MS};
+    cr_assert_eq(rig_run(run_race, &race), -ECANCELED);
+}
+
+static int cancelled_before(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    weir_task *self = weir_task_current(on);
+    (void)arg;
+    cr_assert(weir_task_cancel(self));
+    cr_assert_eq(weir_yield(on), -ECANCELED);
+    /* Swallowed, not taken back: it was before the scope and does not count. */
+    cr_assert_eq(weir_timeout_begin(on, &limit, MS), 0);
+    return (int)weir_timeout_end(&limit, weir_sleep(on, S));
+}
+
+UNIT(timeout, is_told_apart_from_a_cancellation_before_its_begin)
+{
+    cr_assert_eq(rig_run(cancelled_before, NULL), -ETIMEDOUT);
+}
+
+/* A time-out that is over while the task does not wait is delivered by the
+ * next call, and forgotten by the scope's end. */
+static int busy_till_over(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    struct weir_timeout first;
+    const bool ends_at_once = *(const bool *)arg;
+
+    cr_assert_eq(weir_timeout_begin(on, &first, MS), 0);
+    cr_assert_eq(weir_timeout_begin(on, &limit, MS), 0);
+    cr_assert_eq(weir_timeout_reschedule(&first, UINT64_MAX), 0);
+    cr_assert_eq(weir_sleep_until(on, weir_loop_time(on) + MS - 500), 0,
+                 "it is ready in the turn in which the limit comes");
+    int64_t result = ends_at_once ? 4 : weir_yield(on);
+    result = weir_timeout_end(&limit, result);
+    cr_assert_eq(weir_timeout_end(&first, result), result);
+    cr_assert_eq(weir_yield(on), 0);
+    return (int)result;
+}
+
+UNIT(timeout,
+     that_is_over_while_the_task_is_ready_is_delivered_by_the_next_call)
+{
+    bool ends_at_once = false;
+    cr_assert_eq(rig_run(busy_till_over, &ends_at_once), -ETIMEDOUT);
+}
+
+UNIT(timeout, that_was_not_delivered_is_forgotten_with_the_scope)
+{
+    bool ends_at_once = true;
+    cr_assert_eq(rig_run(busy_till_over, &ends_at_once), 4);
+}
+
+/* ---- moving the limit ---- */
+
+static int move_limit(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    const uint64_t start = weir_loop_time(on);
+    (void)arg;
+    cr_assert_eq(weir_timeout_begin(on, &limit, MS), 0);
+    cr_assert_eq(weir_timeout_reschedule(&limit, start + 5 * MS), 0);
+    cr_assert_eq(weir_timeout_when(&limit), start + 5 * MS);
+    cr_assert_eq(weir_sleep(on, 2 * MS), 0);
+    cr_assert_eq(weir_timeout_reschedule(&limit, start + 3 * MS), 0);
+    int64_t result = weir_timeout_end(&limit, weir_sleep(on, S));
+    cr_assert_leq(weir_loop_time(on), start + 3 * MS + 2 * US);
+    cr_assert_eq(weir_timeout_reschedule(&limit, start), -ESTALE);
+    return (int)result;
+}
+
+UNIT(timeout, can_be_rescheduled_later_and_earlier)
+{
+    cr_assert_eq(rig_run(move_limit, NULL), -ETIMEDOUT);
+}
+
+static int move_too_late(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    (void)arg;
+    cr_assert_eq(weir_timeout_begin(on, &limit, MS), 0);
+    cr_assert_eq(weir_sleep(on, S), -ECANCELED);
+    cr_assert_eq(weir_timeout_reschedule(&limit, UINT64_MAX), -ESTALE);
+    return (int)weir_timeout_end(&limit, -ECANCELED);
+}
+
+UNIT(timeout, that_is_over_cannot_be_rescheduled)
+{
+    cr_assert_eq(rig_run(move_too_late, NULL), -ETIMEDOUT);
+}
+
+UNIT(timeout, outside_of_a_task_is_an_error_and_its_end_does_no_harm)
+{
+    struct weir_timeout limit;
+    rig_start();
+    cr_assert_eq(weir_timeout_begin(loop, &limit, MS), WEIR_ENOTTASK);
+    cr_assert_eq(weir_timeout_reschedule(&limit, 1), -ESTALE);
+    cr_assert_eq(weir_timeout_end(&limit, -ECANCELED), -ECANCELED);
+    rig_stop();
+}
