@@ -1,0 +1,383 @@
+/*
+ * Fibers: whatever a call keeps, a switch keeps.
+ *
+ * The registers that survive a call are filled with values which belong to one
+ * fiber, on both sides of a switch, and compared afterwards.
+ */
+#include "lib/fiber.h"
+
+#include "allocator.h"
+
+#include <signal.h>
+#include <stdint.h>
+
+static struct unit_allocator allocator;
+static struct wr_stacks stacks;
+
+static void begin(void)
+{
+    unit_allocator_init(&allocator);
+    wr_stacks_init(&stacks, &allocator.hooks);
+}
+
+static void end(void)
+{
+    wr_stacks_fini(&stacks);
+    unit_allocator_check(&allocator);
+}
+
+static void make(struct wr_fiber *fiber, void (*run)(void *), void *arg)
+{
+    struct wr_stack *stack = NULL;
+    cr_assert_eq(wr_stack_take(&stacks, WR_STACK_DEFAULT, &stack), 0);
+    wr_fiber_init(fiber, stack, run, arg);
+}
+
+static void drop(struct wr_fiber *fiber)
+{
+    wr_fiber_fini(fiber);
+    wr_stack_give(&stacks, fiber->stack);
+}
+
+/* ---- running ---- */
+
+struct counting {
+    struct wr_fiber fiber;
+    unsigned goal;
+    unsigned count;
+    bool is_done;
+};
+
+static void count_to_goal(void *arg)
+{
+    struct counting *self = arg;
+    for (unsigned i = 0; i < self->goal; i++) {
+        self->count++;
+        wr_fiber_leave(&self->fiber);
+    }
+    self->is_done = true;
+    wr_fiber_exit(&self->fiber);
+}
+
+UNIT(fiber, runs_between_enter_and_leave)
+{
+    struct counting one = {.goal = 3};
+    begin();
+    make(&one.fiber, count_to_goal, &one);
+    cr_assert_eq(one.count, 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        wr_fiber_enter(&one.fiber);
+        cr_assert_eq(one.count, i);
+        cr_assert_not(one.is_done);
+    }
+    wr_fiber_enter(&one.fiber);
+    cr_assert(one.is_done);
+    drop(&one.fiber);
+    end();
+}
+
+UNIT(fiber, one_that_never_ran_can_be_dropped)
+{
+    struct counting one = {.goal = 3};
+    begin();
+    make(&one.fiber, count_to_goal, &one);
+    drop(&one.fiber);
+    cr_assert_eq(one.count, 0);
+    end();
+}
+
+UNIT(fiber, a_stack_serves_one_after_another)
+{
+    begin();
+    for (unsigned i = 0; i < 1000; i++) {
+        struct counting one = {.goal = i % 5};
+        make(&one.fiber, count_to_goal, &one);
+        while (!one.is_done) {
+            wr_fiber_enter(&one.fiber);
+        }
+        cr_assert_eq(one.count, i % 5);
+        drop(&one.fiber);
+    }
+    cr_assert_eq(stacks.stack_count, 1);
+    end();
+}
+
+/* ---- locals ---- */
+
+struct adding {
+    struct wr_fiber fiber;
+    unsigned seed;
+    uint64_t sum;
+    bool is_done;
+};
+
+/* Deep frames whose contents are told by the seed; leaves at the bottom. */
+static uint64_t fill(struct adding *self, unsigned depth)
+{
+    volatile uint64_t here[32];
+    for (unsigned i = 0; i < 32; i++) {
+        here[i] = (uint64_t)self->seed * 1000 + depth * 32 + i;
+    }
+    wr_fiber_leave(&self->fiber);
+    uint64_t below = depth > 0 ? fill(self, depth - 1) : 0;
+    wr_fiber_leave(&self->fiber);
+    for (unsigned i = 0; i < 32; i++) {
+        below += here[i];
+    }
+    return below;
+}
+
+static uint64_t expected_sum(unsigned seed, unsigned depth)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < 32 * (depth + 1); i++) {
+        sum += (uint64_t)seed * 1000 + i;
+    }
+    return sum;
+}
+
+static void add(void *arg)
+{
+    struct adding *self = arg;
+    self->sum = fill(self, self->seed % 20);
+    self->is_done = true;
+    wr_fiber_exit(&self->fiber);
+}
+
+UNIT(fiber, locals_of_many_survive_when_they_take_turns)
+{
+    enum { COUNT = 500 };
+    static struct adding all[COUNT];
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        all[i].seed = i;
+        make(&all[i].fiber, add, &all[i]);
+    }
+    unsigned alive = COUNT;
+    for (unsigned turn = 0; alive > 0; turn++) {
+        cr_assert_lt(turn, 50);
+        for (unsigned i = 0; i < COUNT; i++) {
+            struct adding *one = &all[(i * 7 + turn) % COUNT];
+            if (!one->is_done) {
+                wr_fiber_enter(&one->fiber);
+                alive -= one->is_done ? 1 : 0;
+            }
+        }
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        cr_assert_eq(all[i].sum, expected_sum(i, i % 20), "fiber %u", i);
+        drop(&all[i].fiber);
+    }
+    end();
+}
+
+/* ---- alignment ---- */
+
+struct aligned {
+    struct wr_fiber fiber;
+    uintptr_t address;
+};
+
+static void look_at_address(void *arg)
+{
+    struct aligned *self = arg;
+    _Alignas(16) volatile double vector[2] = {1.0, 2.0};
+    self->address = (uintptr_t)vector;
+    /* Saves vector registers with instructions that must be aligned. */
+    char text[32];
+    cr_assert_eq(snprintf(text, sizeof(text), "%.1f", vector[0] + vector[1]),
+                 3);
+    wr_fiber_exit(&self->fiber);
+}
+
+UNIT(fiber, its_stack_is_aligned)
+{
+    enum { COUNT = 40 };
+    static struct aligned all[COUNT];
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        make(&all[i].fiber, look_at_address, &all[i]);
+        wr_fiber_enter(&all[i].fiber);
+        cr_assert_eq(all[i].address % 16, 0);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        drop(&all[i].fiber);
+    }
+    end();
+}
+
+/* ---- registers ---- */
+
+#if defined(__x86_64__)
+
+/* Fills the registers with values from @value on, calls @call(@arg) and writes
+ * what they hold then to @ret. rbp is the sixth, kept here by hand. */
+void fill_registers(uint64_t value, void (*call)(void *), void *arg,
+                    uint64_t *ret);
+__asm__(".text\n"
+        ".globl fill_registers\n"
+        ".type fill_registers, @function\n"
+        "fill_registers:\n"
+        "    pushq %rbx\n    pushq %rbp\n    pushq %r12\n"
+        "    pushq %r13\n    pushq %r14\n    pushq %r15\n"
+        "    pushq %rcx\n"
+        "    movq %rdi, %rbx\n"
+        "    leaq 1(%rdi), %rbp\n    leaq 2(%rdi), %r12\n"
+        "    leaq 3(%rdi), %r13\n    leaq 4(%rdi), %r14\n"
+        "    leaq 5(%rdi), %r15\n"
+        "    movq %rdx, %rdi\n    callq *%rsi\n"
+        "    popq %rcx\n"
+        "    movq %rbx, 0(%rcx)\n    movq %rbp, 8(%rcx)\n"
+        "    movq %r12, 16(%rcx)\n    movq %r13, 24(%rcx)\n"
+        "    movq %r14, 32(%rcx)\n    movq %r15, 40(%rcx)\n"
+        "    popq %r15\n    popq %r14\n    popq %r13\n"
+        "    popq %r12\n    popq %rbp\n    popq %rbx\n"
+        "    ret\n"
+        ".size fill_registers, . - fill_registers\n");
+
+#define REGISTERS 6u
+
+struct registers {
+    struct wr_fiber fiber;
+    uint64_t value;
+    uint64_t seen[REGISTERS];
+};
+
+static void leave(void *arg)
+{
+    struct registers *self = arg;
+    wr_fiber_leave(&self->fiber);
+}
+
+static void enter(void *arg)
+{
+    struct registers *self = arg;
+    wr_fiber_enter(&self->fiber);
+}
+
+static void run_registers(void *arg)
+{
+    struct registers *self = arg;
+    for (int i = 0; i < 3; i++) {
+        fill_registers(self->value, leave, self, self->seen);
+        for (unsigned j = 0; j < REGISTERS; j++) {
+            cr_assert_eq(self->seen[j], self->value + j, "register %u", j);
+        }
+    }
+    wr_fiber_exit(&self->fiber);
+}
+
+UNIT(fiber, registers_survive_on_both_sides)
+{
+    struct registers first = {.value = 0x1111111100000000};
+    struct registers second = {.value = 0x2222222200000000};
+    begin();
+    make(&first.fiber, run_registers, &first);
+    make(&second.fiber, run_registers, &second);
+    for (uint64_t i = 0; i < 4; i++) {
+        struct registers *both[] = {&first, &second};
+        for (int k = 0; k < 2; k++) {
+            uint64_t mine = 0x7777777700000000 + i * 0x100;
+            uint64_t seen[REGISTERS];
+            fill_registers(mine, enter, both[k], seen);
+            for (unsigned j = 0; j < REGISTERS; j++) {
+                cr_assert_eq(seen[j], mine + j, "register %u", j);
+            }
+        }
+    }
+    drop(&first.fiber);
+    drop(&second.fiber);
+    end();
+}
+
+#endif
+
+/* ---- rounding, of both units that compute ---- */
+
+#if defined(__x86_64__)
+
+static void set_upward(void)
+{
+    uint16_t x87;
+    __asm__ volatile("fnstcw %0" : "=m"(x87));
+    x87 = (uint16_t)((x87 & ~0xc00u) | 0x800u);
+    __asm__ volatile("fldcw %0" ::"m"(x87));
+    uint32_t mxcsr = (__builtin_ia32_stmxcsr() & ~0x6000u) | 0x4000u;
+    __builtin_ia32_ldmxcsr(mxcsr);
+}
+
+struct rounding {
+    struct wr_fiber fiber;
+    bool was_upward;
+    bool is_upward[2];
+};
+
+static bool double_rounds_upward(void)
+{
+    volatile double three = 3.0;
+    volatile double above = 1.0 / three;
+    volatile double below = -1.0 / three;
+    return above > -below;
+}
+
+static bool long_double_rounds_upward(void)
+{
+    volatile long double three = 3.0L;
+    volatile long double above = 1.0L / three;
+    volatile long double below = -1.0L / three;
+    return above > -below;
+}
+
+static void round_upward(void *arg)
+{
+    struct rounding *self = arg;
+    self->was_upward = double_rounds_upward() || long_double_rounds_upward();
+    set_upward();
+    wr_fiber_leave(&self->fiber);
+    self->is_upward[0] = double_rounds_upward();
+    self->is_upward[1] = long_double_rounds_upward();
+    wr_fiber_exit(&self->fiber);
+}
+
+UNIT(fiber, rounding_belongs_to_the_fiber)
+{
+    struct rounding one = {.was_upward = true};
+    begin();
+    make(&one.fiber, round_upward, &one);
+    for (int i = 0; i < 2; i++) {
+        wr_fiber_enter(&one.fiber);
+        cr_assert_not(double_rounds_upward());
+        cr_assert_not(long_double_rounds_upward());
+    }
+    cr_assert_not(one.was_upward);
+    cr_assert(one.is_upward[0]);
+    cr_assert(one.is_upward[1]);
+    drop(&one.fiber);
+    end();
+}
+
+#endif
+
+/* ---- misuse of our own ---- */
+
+static void return_at_once(void *arg)
+{
+    (void)arg;
+}
+
+UNIT_ABORTS(fiber, must_not_return)
+{
+    struct wr_fiber fiber;
+    begin();
+    make(&fiber, return_at_once, NULL);
+    wr_fiber_enter(&fiber);
+}
+
+UNIT_ABORTS(fiber, must_not_be_entered_after_its_end)
+{
+    struct counting one = {.goal = 0};
+    begin();
+    make(&one.fiber, count_to_goal, &one);
+    wr_fiber_enter(&one.fiber);
+    wr_fiber_enter(&one.fiber);
+}

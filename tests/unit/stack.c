@@ -1,0 +1,428 @@
+/*
+ * Stacks: classes, reuse, guards that fault, pages that go back, limits.
+ *
+ * What must fault runs in a child process, whose end is looked at.
+ */
+#include "lib/stack.h"
+
+#include "allocator.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <weir/error.h>
+
+static struct unit_allocator allocator;
+static struct wr_stacks stacks;
+
+static void begin(void)
+{
+    unit_allocator_init(&allocator);
+    wr_stacks_init(&stacks, &allocator.hooks);
+}
+
+static void end(void)
+{
+    wr_stacks_fini(&stacks);
+    unit_allocator_check(&allocator);
+}
+
+static struct wr_stack *take(size_t size)
+{
+    struct wr_stack *stack = NULL;
+    cr_assert_eq(wr_stack_take(&stacks, size, &stack), 0);
+    return stack;
+}
+
+static void give(struct wr_stack *stack)
+{
+    wr_stack_give(&stacks, stack);
+}
+
+/* Writes to the uppermost @size bytes. */
+static void use(struct wr_stack *stack, size_t size)
+{
+    memset(stack->base + stack->size - size, 1, size);
+}
+
+/* What this process has of the system, in bytes: addresses and memory. */
+struct used {
+    size_t mapped;
+    size_t resident;
+};
+
+static struct used used(void)
+{
+    struct used pages = {0};
+    FILE *file = fopen("/proc/self/statm", "re");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%zu %zu", &pages.mapped, &pages.resident), 2);
+    fclose(file);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (struct used){
+        .mapped = pages.mapped * page,
+        .resident = pages.resident * page,
+    };
+}
+
+static size_t resident(void)
+{
+    return used().resident;
+}
+
+/* The signal that ends a child which writes there; 0 when it lives. */
+static int signal_of_write(uint8_t *address)
+{
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        /* Not the handler of a sanitizer, nor Criterion's. */
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGBUS, SIG_DFL);
+        *(volatile uint8_t *)address = 1;
+        _exit(0);
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+UNIT(stack, sizes_are_rounded_up_to_powers_of_two)
+{
+    static const size_t sizes[][2] = {
+        {WR_STACK_MIN, WR_STACK_MIN},
+        {WR_STACK_MIN + 1, 32u << 10},
+        {40000, 65536},
+        {65536, 65536},
+        {65537, 131072},
+        {5u << 20, 8u << 20},
+        {WR_STACK_MAX, WR_STACK_MAX},
+    };
+    begin();
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct wr_stack *stack = take(sizes[i][0]);
+        cr_assert_eq(stack->size, sizes[i][1]);
+        use(stack, 1);
+        give(stack);
+    }
+    cr_assert_eq(stacks.stack_count, 6);
+    end();
+}
+
+UNIT(stack, the_last_one_given_back_is_the_next_one_taken)
+{
+    begin();
+    struct wr_stack *first = take(WR_STACK_DEFAULT);
+    struct wr_stack *second = take(WR_STACK_DEFAULT);
+    struct wr_stack *other = take(WR_STACK_MIN);
+    give(first);
+    give(second);
+    give(other);
+
+    cr_assert_eq(take(WR_STACK_DEFAULT), second);
+    cr_assert_eq(take(WR_STACK_DEFAULT), first);
+    cr_assert_eq(take(WR_STACK_MIN), other);
+    give(first);
+    give(second);
+    give(other);
+    cr_assert_eq(stacks.stack_count, 3);
+    end();
+}
+
+UNIT(stack, none_overlaps_another)
+{
+    enum { COUNT = 300 };
+    static struct wr_stack *taken[COUNT];
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take((size_t)WR_STACK_MIN << i % 3);
+        memset(taken[i]->base, (int)(i & 0xff), taken[i]->size);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        const uint8_t *base = taken[i]->base;
+        cr_assert_eq(base[0], i & 0xff);
+        cr_assert_eq(memcmp(base, base + 1, taken[i]->size - 1), 0);
+        give(taken[i]);
+    }
+    end();
+}
+
+static void check_guards(void)
+{
+    struct wr_stack *stack = take(WR_STACK_MIN);
+    struct wr_stack *above = take(WR_STACK_MIN);
+    for (int again = 0; again < 2; again++) {
+        uint8_t *base = stack->base;
+        cr_assert_eq(signal_of_write(base), 0);
+        cr_assert_eq(signal_of_write(base + stack->size - 1), 0);
+        cr_assert_eq(signal_of_write(base - 1), SIGSEGV);
+        cr_assert_eq(signal_of_write(base - WR_STACK_GUARD), SIGSEGV);
+        cr_assert(wr_stack_guards(stack, base - 1));
+        cr_assert(wr_stack_guards(stack, base - WR_STACK_GUARD));
+        cr_assert_not(wr_stack_guards(stack, base));
+        cr_assert_not(wr_stack_guards(stack, base - WR_STACK_GUARD - 1));
+        cr_assert_eq(signal_of_write(above->base - 1), SIGSEGV);
+        /* The guard is still there the next time. */
+        give(stack);
+        cr_assert_eq(take(WR_STACK_MIN), stack);
+    }
+    give(stack);
+    give(above);
+}
+
+UNIT(stack, writing_below_it_faults)
+{
+    begin();
+    check_guards();
+    end();
+}
+
+UNIT(stack, writing_below_it_faults_without_guard_install)
+{
+    begin();
+    stacks.no_guard_install = true;
+    check_guards();
+    end();
+}
+
+UNIT(stack, a_guard_outlives_the_return_of_the_pages)
+{
+    static struct wr_stack *taken[WR_STACK_WARM + 1];
+    begin();
+    for (unsigned i = 0; i <= WR_STACK_WARM; i++) {
+        taken[i] = take(WR_STACK_MIN);
+    }
+    for (unsigned i = 0; i <= WR_STACK_WARM; i++) {
+        give(taken[i]);
+    }
+    cr_assert_eq(stacks.classes[0].cold, taken[WR_STACK_WARM]);
+    uint8_t *base = taken[WR_STACK_WARM]->base;
+    cr_assert_eq(signal_of_write(base), 0);
+    cr_assert_eq(signal_of_write(base - 1), SIGSEGV);
+    end();
+}
+
+UNIT(stack, a_storm_gives_its_pages_back)
+{
+    enum { COUNT = 2000, DEPTH = 32 << 10 };
+    static struct wr_stack *taken[COUNT];
+    begin();
+    size_t before = resident();
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take(WR_STACK_DEFAULT);
+        use(taken[i], DEPTH);
+    }
+    cr_assert_geq(resident(), before + (size_t)COUNT * DEPTH);
+    for (unsigned i = 0; i < COUNT; i++) {
+        give(taken[i]);
+    }
+
+    cr_assert_lt(resident(), before + (size_t)(COUNT * DEPTH / 10));
+    cr_assert_eq(stacks.classes[2].warm_count, WR_STACK_WARM);
+    cr_assert_eq(stacks.stack_count, COUNT);
+    /* Those without pages are taken when no other is left. */
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take(WR_STACK_DEFAULT);
+    }
+    cr_assert_eq(stacks.stack_count, COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        give(taken[i]);
+    }
+    end();
+}
+
+UNIT(stack, the_deepest_use_is_known_in_pages)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    begin();
+    cr_assert_eq(wr_stacks_high_water(&stacks), 0);
+    struct wr_stack *shallow = take(WR_STACK_DEFAULT);
+    struct wr_stack *deep = take(WR_STACK_DEFAULT);
+    struct wr_stack *large = take(8u << 20);
+    cr_assert_eq(wr_stacks_high_water(&stacks), 0);
+    use(shallow, 1);
+    cr_assert_eq(wr_stacks_high_water(&stacks), page);
+    use(deep, 3 * page + 1);
+    cr_assert_eq(wr_stacks_high_water(&stacks), 4 * page);
+    use(deep, deep->size);
+    cr_assert_eq(wr_stacks_high_water(&stacks), WR_STACK_DEFAULT);
+    /* Larger than one answer of the kernel. */
+    use(large, 5u << 20);
+    cr_assert_eq(wr_stacks_high_water(&stacks), 5u << 20);
+    give(shallow);
+    give(deep);
+    give(large);
+    cr_assert_eq(wr_stacks_high_water(&stacks), 5u << 20);
+    end();
+}
+
+UNIT(stack, the_deepest_use_outlives_the_pages)
+{
+    static struct wr_stack *taken[WR_STACK_WARM + 1];
+    begin();
+    for (unsigned i = 0; i <= WR_STACK_WARM; i++) {
+        taken[i] = take(WR_STACK_DEFAULT);
+    }
+    use(taken[WR_STACK_WARM], 20000);
+    for (unsigned i = 0; i <= WR_STACK_WARM; i++) {
+        give(taken[i]);
+    }
+    cr_assert_eq(wr_stacks_high_water(&stacks), 20480);
+    end();
+}
+
+UNIT(stack, the_deepest_of_many_is_found)
+{
+    enum { COUNT = 200 };
+    static struct wr_stack *taken[COUNT];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take(WR_STACK_DEFAULT);
+    }
+    /* Each in its turn is the deepest. */
+    for (unsigned i = 0; i < COUNT; i++) {
+        use(taken[i], i % 16 * page + 1);
+        cr_assert_eq(wr_stacks_high_water(&stacks), (i % 16 + 1) * page);
+        madvise(taken[i]->base, taken[i]->size, MADV_DONTNEED);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        give(taken[i]);
+    }
+    end();
+}
+
+UNIT(stack, all_addresses_go_back)
+{
+    begin();
+    size_t before = used().mapped;
+    for (size_t size = WR_STACK_MIN; size <= WR_STACK_MAX; size *= 2) {
+        give(take(size));
+    }
+    cr_assert_gt(used().mapped, before + WR_STACK_MAX);
+    end();
+    cr_assert_lt(used().mapped, before + (1u << 20));
+}
+
+UNIT(stack, taking_and_giving_again_allocates_nothing)
+{
+    begin();
+    struct wr_stack *stack = take(WR_STACK_DEFAULT);
+    give(stack);
+    uint64_t calls = allocator.calls;
+    uint64_t bytes = allocator.live_bytes;
+    for (int i = 0; i < 1000; i++) {
+        give(take(WR_STACK_DEFAULT));
+    }
+    cr_assert_eq(allocator.calls, calls);
+    cr_assert_eq(allocator.live_bytes, bytes);
+    end();
+}
+
+UNIT(stack, without_memory_for_records_nothing_is_left)
+{
+    begin();
+    struct wr_stack *stack = NULL;
+    allocator.fail_at = 1;
+    cr_assert_eq(wr_stack_take(&stacks, WR_STACK_MIN, &stack), -ENOMEM);
+    cr_assert_null(stack);
+    cr_assert_null(stacks.mappings);
+    give(take(WR_STACK_MIN));
+    end();
+}
+
+UNIT(stack, without_addresses_nothing_is_left)
+{
+    struct rlimit before;
+    cr_assert_eq(getrlimit(RLIMIT_AS, &before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    struct wr_stack *stack = NULL;
+    begin();
+    give(take(WR_STACK_MIN));
+    struct wr_stack_mapping *newest = stacks.mappings;
+    cr_assert_eq(setrlimit(RLIMIT_AS, &none), 0);
+    int err = wr_stack_take(&stacks, WR_STACK_DEFAULT, &stack);
+    cr_assert_eq(setrlimit(RLIMIT_AS, &before), 0);
+
+    cr_assert_eq(err, -ENOMEM);
+    cr_assert_null(stack);
+    cr_assert_eq(stacks.mappings, newest);
+    give(take(WR_STACK_DEFAULT));
+    end();
+}
+
+/* vm.max_map_count, which a machine may have set as high as it likes. */
+static size_t map_limit(void)
+{
+    size_t limit = 0;
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%zu", &limit), 1);
+    fclose(file);
+    return limit;
+}
+
+UNIT(stack, without_guard_install_the_number_of_mappings_is_the_limit)
+{
+    enum { LIMIT_MAX = 70000 };
+    static struct wr_stack *taken[LIMIT_MAX];
+    size_t limit = map_limit();
+    if (limit > LIMIT_MAX) {
+        cr_skip_test("vm.max_map_count is too high to be reached here");
+    }
+    begin();
+    stacks.no_guard_install = true;
+    size_t count = 0;
+    int err = 0;
+    while (err == 0) {
+        err = wr_stack_take(&stacks, WR_STACK_MIN, &taken[count]);
+        count += err == 0 ? 1 : 0;
+    }
+    cr_assert_eq(err, WEIR_ESTACKLIMIT);
+    cr_assert_gt(count, limit / 2 - 1000);
+    cr_assert_leq(count, limit / 2);
+    uint64_t bytes = allocator.live_bytes;
+    struct wr_stack *none = NULL;
+    cr_assert_eq(wr_stack_take(&stacks, WR_STACK_MIN, &none), err);
+    cr_assert_eq(wr_stack_take(&stacks, WR_STACK_DEFAULT, &none), err);
+    cr_assert_eq(allocator.live_bytes, bytes, "a failure took memory");
+    cr_assert_eq(stacks.stack_count, count);
+
+    /* One that comes back can be taken, and all can be freed. */
+    give(taken[0]);
+    cr_assert_eq(take(WR_STACK_MIN), taken[0]);
+    for (size_t i = 0; i < count; i++) {
+        give(taken[i]);
+    }
+    end();
+}
+
+UNIT(stack, with_guard_install_it_is_not)
+{
+    enum { COUNT = 40000 };
+    static struct wr_stack *taken[COUNT];
+    begin();
+    for (size_t i = 0; i < COUNT; i++) {
+        taken[i] = take(WR_STACK_MIN);
+        if (stacks.no_guard_install) {
+            give(taken[i]);
+            end();
+            cr_skip_test("this kernel has no MADV_GUARD_INSTALL");
+        }
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        give(taken[i]);
+    }
+    end();
+}
+
+UNIT_ABORTS(stack, one_in_use_must_not_be_forgotten)
+{
+    begin();
+    take(WR_STACK_MIN);
+    wr_stacks_fini(&stacks);
+}
