@@ -105,6 +105,12 @@ static uint32_t round_up_pow2(uint32_t value)
 static void wake_completed(struct wr_op *op, int32_t res, uint32_t flags);
 static void run_posted(struct wr_ready *ready);
 
+/* Leases that belong to no connection: the last one ends the loop's memory. */
+static void own_released(struct wr_account *account)
+{
+    wr_loop_release(wr_container_of(account, weir_loop, pool.own));
+}
+
 static void init_members(weir_loop *loop, const struct weir_allocator *from)
 {
     memset(loop, 0, sizeof(*loop));
@@ -153,6 +159,7 @@ static int open_engine(weir_loop *loop, const struct weir_loop_options *options)
     if (err < 0) {
         wr_uring_close(&loop->uring);
     }
+    loop->pool.own.released = own_released;
     return err;
 }
 
@@ -545,7 +552,7 @@ void wr_loop_release(weir_loop *loop)
         run_ready(loop);
     }
     loop->running = false;
-    if (loop->pinned_count > 0) {
+    if (loop->pinned_count > 0 || loop->pool.own.lease_count > 0) {
         return;
     }
     const struct weir_allocator *allocator = loop->allocator;
@@ -615,6 +622,7 @@ int weir_loop_free(weir_loop *loop)
     wr_uring_close(&loop->uring);
     loop->running = false;
     loop->closed = true;
+    loop->pool.own.tell_released = true;
     wr_loop_release(loop);
     return alive;
 }

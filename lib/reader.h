@@ -1,5 +1,11 @@
 /*
- * The inside of readers, for the stream protocol that owns one.
+ * The inside of readers, for the stream protocol that owns one, and what the
+ * reading calls in reader.c and reader_until.c share.
+ *
+ * A reading call that has to wait may find, when its task goes on, that the
+ * reader is no more. So each has a visit on its stack, which wr_reader_fini()
+ * tells; a wait that returns an error says nothing about the reader, which
+ * must then not be touched.
  */
 #ifndef WEIR_LIB_READER_H
 #define WEIR_LIB_READER_H
@@ -9,20 +15,29 @@
 #include "recvq.h"
 #include "task.h"
 
+/* A task inside a reading call that is suspended; on its stack. */
+struct wr_reader_visit {
+    struct wr_waiter waiter;
+    struct wr_list link; /* in weir_reader.visits */
+    weir_reader *reader; /* NULL: freed meanwhile */
+};
+
 struct weir_reader {
     struct wr_recvq queue;
     weir_loop *loop;
-    weir_transport *transport; /* that feeds it, or NULL */
-    struct wr_list waiters;    /* the task that waits for bytes */
-    struct wr_sender keeper;   /* at the end of the turn: compact */
+    weir_transport *transport;     /* that feeds it, or NULL */
+    struct wr_list waiters;        /* the task that waits for bytes */
+    struct wr_reader_visit *woken; /* it has them and did not go on yet */
+    struct wr_list visits;   /* tasks that let others run before they read */
+    struct wr_sender keeper; /* at the end of the turn: compact, pause */
     size_t limit_bytes;
-    size_t needed;   /* bytes that the waiting task is waiting for */
-    size_t consumed; /* of the last WEIR_ELIMIT */
-    size_t expected; /* of the last WEIR_EINCOMPLETE */
-    int exception;   /* the first, sticky */
-    bool is_eof;     /* set by feed_eof */
-    bool is_reading; /* a task is inside a call, set and cleared by it */
-    bool is_paused;  /* the transport was paused by this reader */
+    size_t high_bytes; /* with more than that reading is paused */
+    size_t needed;     /* bytes that the waiting task is waiting for */
+    size_t consumed;   /* of the last WEIR_ELIMIT */
+    size_t expected;   /* of the last WEIR_EINCOMPLETE */
+    int exception;     /* the first, sticky */
+    bool is_eof;       /* set by feed_eof */
+    bool is_paused;    /* the transport was paused by this reader */
 };
 
 /* In place; @limit_bytes is above 0. */
@@ -30,5 +45,88 @@ void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes);
 
 /* Frees what it holds. A task that waits gets -ECANCELED. */
 void wr_reader_fini(weir_reader *reader);
+
+/* weir_reader_feed_buf() from the loop's own thread. */
+int wr_reader_feed(weir_reader *reader, const struct weir_buf *buf);
+
+/* ---- for the reading calls ---- */
+
+/* wr_reader_begin() of a task that may not simply go on. */
+int wr_reader_begin_slowly(weir_reader *reader);
+
+/* Bytes were fed that nobody has asked for, or are kept while one waits for
+ * more: seen to at the end of the turn. */
+static inline void wr_reader_keep(weir_reader *reader)
+{
+    if (!wr_list_is_linked(&reader->keeper.link)) {
+        wr_list_push_back(&reader->loop->dirty, &reader->keeper.link);
+    }
+}
+
+/* Is a task inside a reading call? One that was cancelled is not. */
+static inline bool wr_reader_is_busy(const weir_reader *reader)
+{
+    return reader->woken || !wr_list_is_empty(&reader->waiters);
+}
+
+/* Begins a reading call: 0, and then nothing is shown any more, or what it
+ * returns. */
+static inline int wr_reader_begin(weir_reader *reader)
+{
+    weir_loop *loop = reader->loop;
+    weir_task *task = loop->current;
+
+    /* As wr_task_enter(), which may let others run. */
+    if (WR_UNLIKELY(!task || wr_loop_check(loop) < 0 ||
+                    !wr_list_is_empty(&task->causes) || --task->budget == 0)) {
+        return wr_reader_begin_slowly(reader);
+    }
+    if (WR_UNLIKELY(wr_reader_is_busy(reader))) {
+        return -EBUSY;
+    }
+    wr_recvq_drop_shown(&reader->queue);
+    return 0;
+}
+
+/* Waits until @needed bytes are buffered or no more will come: 0, or an error,
+ * and then the reader may be gone. */
+int wr_reader_wait(weir_reader *reader, size_t needed);
+
+/* Waits for @len bytes: 0, WEIR_EINCOMPLETE, the stream's error or one of
+ * wr_reader_wait(). */
+int wr_reader_ensure(weir_reader *reader, size_t len);
+
+/* Reads again, if so few bytes are left. */
+void wr_reader_resume_if_low(weir_reader *reader);
+
+/* Bytes were consumed. */
+static inline void wr_reader_consumed(weir_reader *reader)
+{
+    if (WR_UNLIKELY(reader->is_paused)) {
+        wr_reader_resume_if_low(reader);
+    }
+    if (reader->queue.total > 0) {
+        wr_reader_keep(reader);
+    }
+}
+
+/* Copies the first @len bytes out. */
+static inline ssize_t wr_reader_copy_out(weir_reader *reader, void *buf,
+                                         size_t len)
+{
+    wr_recvq_read(&reader->queue, buf, len);
+    reader->loop->counts.copied_to_protocol += len;
+    wr_reader_consumed(reader);
+    return (ssize_t)len;
+}
+
+/* Shows the first @len bytes, which lie together. */
+static inline ssize_t wr_reader_show(weir_reader *reader, size_t len,
+                                     struct weir_buf *ret)
+{
+    wr_recvq_show(&reader->queue, len, ret);
+    wr_reader_consumed(reader);
+    return (ssize_t)len;
+}
 
 #endif

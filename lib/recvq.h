@@ -19,11 +19,13 @@
 #include "../include/weir/stream.h"
 #include "../uring/pool.h"
 
+#include <errno.h>
+
 #define WR_RECVQ_INLINE 4u
 
 struct wr_recvq_segment {
     const uint8_t *data;
-    uint32_t len;
+    uint32_t len;  /* of the first one, with what is shown of it; not 0 */
     uint32_t room; /* bytes behind them that may be appended to; 0: a lease */
     weir_lease *lease;
 };
@@ -45,15 +47,68 @@ void wr_recvq_init(struct wr_recvq *q, struct wr_pool *pool,
                    const struct weir_allocator *allocator, uint64_t *copied);
 void wr_recvq_fini(struct wr_recvq *q);
 
+/* Makes room for one more segment: 0 or -ENOMEM. */
+int wr_recvq_grow(struct wr_recvq *q);
+
+/* Gives the memory of many segments back when few are left. */
+void wr_recvq_shrink(struct wr_recvq *q);
+
+static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
+                                                   uint32_t index)
+{
+    return &q->segments[(q->first + index) & (q->capacity - 1)];
+}
+
+/* Forgets the first segment; its reference is the caller's. */
+static inline void wr_recvq_pop(struct wr_recvq *q)
+{
+    wr_assert(q->count > 0);
+    q->first = (q->first + 1) & (q->capacity - 1);
+    q->count--;
+}
+
 /* Appends received bytes with a reference of its own to their lease, or a copy
- * of bytes. 0 or -ENOMEM; then nothing was appended. */
-int wr_recvq_push(struct wr_recvq *q, const struct weir_buf *buf);
+ * of bytes; not 0 of them. 0 or -ENOMEM; then nothing was appended. */
+static inline int wr_recvq_push(struct wr_recvq *q, const struct weir_buf *buf)
+{
+    wr_assert(buf->len > 0);
+    wr_assert(buf->len <= UINT32_MAX);
+    if (WR_UNLIKELY(q->count == q->capacity) && wr_recvq_grow(q) < 0) {
+        return -ENOMEM;
+    }
+    struct wr_recvq_segment *last = wr_recvq_at(q, q->count);
+    wr_lease_ref(buf->lease);
+    last->data = buf->data;
+    last->len = (uint32_t)buf->len;
+    last->room = 0;
+    last->lease = buf->lease;
+    q->count++;
+    q->total += buf->len;
+    return 0;
+}
+
 int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len);
 
 /* Lets go of the bytes of the last view. */
-void wr_recvq_drop_shown(struct wr_recvq *q);
+static inline void wr_recvq_drop_shown(struct wr_recvq *q)
+{
+    const size_t shown = q->shown;
+    if (shown == 0) {
+        return;
+    }
+    struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+    wr_assert(segment->len >= shown);
+    q->shown = 0;
+    if (segment->len == shown) {
+        wr_recvq_pop(q);
+        wr_lease_unref(segment->lease);
+        return;
+    }
+    segment->data += shown;
+    segment->len -= (uint32_t)shown;
+}
 
-/* In all that follows nothing is shown. */
+/* In all that follows nothing is shown, unless it says so. */
 
 /* The bytes that lie together at @offset; their number, 0 beyond the end. */
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
@@ -65,20 +120,47 @@ void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len);
 /* Consumes the first @len bytes, which are there. */
 void wr_recvq_consume(struct wr_recvq *q, size_t len);
 
-/* Makes the first @len bytes, which are there, lie together: 0 or -ENOMEM. */
-int wr_recvq_join(struct wr_recvq *q, size_t len);
+/* wr_recvq_join() where they do not lie together. */
+int wr_recvq_join_segments(struct wr_recvq *q, size_t len);
+
+/* Makes the first @len bytes, which are there, lie together: 0 or -ENOMEM;
+ * then they lie as before. */
+static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
+{
+    if (WR_LIKELY(wr_recvq_at(q, 0)->len >= len)) {
+        return 0;
+    }
+    return wr_recvq_join_segments(q, len);
+}
+
+/* How many bytes lie together at the begin; there are some. */
+static inline size_t wr_recvq_first_len(const struct wr_recvq *q)
+{
+    wr_assert(q->count > 0);
+    return wr_recvq_at(q, 0)->len;
+}
 
 /* Consumes the first @len bytes, which lie together, and shows them. */
-void wr_recvq_show(struct wr_recvq *q, size_t len, struct weir_buf *ret);
+static inline void wr_recvq_show(struct wr_recvq *q, size_t len,
+                                 struct weir_buf *ret)
+{
+    const struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+    wr_assert(len <= segment->len);
+    ret->data = segment->data;
+    ret->len = len;
+    ret->lease = segment->lease;
+    q->total -= len;
+    q->shown = len;
+}
 
 /* Consumes the first @len bytes, which lie together, and gives them with a
  * reference to their lease: 0 or -ENOMEM; then nothing was consumed. */
 int wr_recvq_take(struct wr_recvq *q, size_t len, struct weir_buf *ret);
 
-/* Moves bytes out of the receive pool: pieces shorter than WR_COMPACT_BELOW,
- * or with @all every one. What is shown stays where it is, and so does all when
- * there is no memory. */
-void wr_recvq_compact(struct wr_recvq *q, bool all);
+/* Moves bytes out of the receive pool: pieces shorter than WR_COMPACT_BELOW
+ * that nobody else keeps, or with @all every one. What is shown stays where it
+ * is. False when there was no memory: then some stay too. */
+bool wr_recvq_compact(struct wr_recvq *q, bool all);
 
 /* Where a search for separators stands, so that bytes are looked at once. */
 struct wr_search {

@@ -251,11 +251,10 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
     return lease;
 }
 
-weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
-                               const void *data, size_t len)
+/* A lease over a block, nothing charged; len is for the caller. */
+static weir_lease *lease_block(struct wr_pool *pool, size_t capacity)
 {
-    wr_assert(len > 0 && len <= UINT32_MAX);
-    struct wr_block *block = wr_block_take(pool->blocks, len);
+    struct wr_block *block = wr_block_take(pool->blocks, capacity);
     weir_lease *lease = block ? wr_slab_take(&pool->leases) : NULL;
     if (!lease) {
         if (block) {
@@ -263,15 +262,40 @@ weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
         }
         return NULL;
     }
-    memcpy(block->data, data, len);
-    pool->copied_bytes += len;
     lease->data = block->data;
-    lease->len = (uint32_t)len;
     lease->refs = 1;
     lease->block = block;
-    lease->account = account;
     lease->pool = pool;
+    return lease;
+}
+
+weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
+                               const void *data, size_t len)
+{
+    wr_assert(len > 0 && len <= UINT32_MAX);
+    weir_lease *lease = lease_block(pool, len);
+    if (!lease) {
+        return NULL;
+    }
+    memcpy(lease->block->data, data, len);
+    pool->copied_bytes += len;
+    lease->len = (uint32_t)len;
+    lease->account = account;
     charge(lease);
+    return lease;
+}
+
+weir_lease *wr_pool_lease_own(struct wr_pool *pool, size_t capacity)
+{
+    wr_assert(capacity > 0);
+    weir_lease *lease = lease_block(pool, capacity);
+    if (!lease) {
+        return NULL;
+    }
+    lease->len = lease->block->capacity;
+    lease->account = &pool->own;
+    pool->own.held_bytes += lease->len;
+    pool->own.lease_count++;
     return lease;
 }
 
@@ -354,15 +378,16 @@ void wr_lease_release(weir_lease *lease)
         }
     }
     struct wr_account *account = lease->account;
+    account->held_bytes -= lease->len;
+    account->lease_count--;
     if (WR_LIKELY(lease->buf != NULL)) {
         lease->buf->refs--;
         wr_pool_free_if_unused(pool, lease->buf);
+        pool->held_bytes -= lease->len;
     } else {
         wr_block_give(pool->blocks, lease->block);
+        pool->held_bytes -= account != &pool->own ? lease->len : 0;
     }
-    account->held_bytes -= lease->len;
-    account->lease_count--;
-    pool->held_bytes -= lease->len;
     wr_slab_give(&pool->leases, lease);
     if (WR_UNLIKELY(account->tell_released)) {
         account->released(account); /* may free the account */

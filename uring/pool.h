@@ -89,6 +89,7 @@ struct wr_pool {
     struct wr_slab leases;
     weir_lease *spare; /* for the next borrow, so that none is taken */
     struct wr_blocks *blocks;
+    struct wr_account own; /* of wr_pool_lease_own(), counted but unlimited */
     uint64_t held_bytes;
     uint64_t limit_bytes;   /* of what accounts may hold together */
     uint64_t account_count; /* accounts that share it: live connections */
@@ -172,6 +173,12 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
 /* A lease over a copy of @len bytes, charged like received ones, or NULL. */
 weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
                                const void *data, size_t len);
+
+/* A lease over memory for at least @capacity bytes, its len says how many, that
+ * pins no buffer and is charged to nobody: what is kept in it must be bounded
+ * by something else. The pool's `own` account is told of its end when it asks,
+ * since no connection waits for it. NULL without memory. */
+weir_lease *wr_pool_lease_own(struct wr_pool *pool, size_t capacity);
 
 /* A lease over a part of another one's bytes, charged to nobody anew. The
  * caller's reference to @parent is taken on success; NULL without memory. */

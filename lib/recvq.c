@@ -1,0 +1,381 @@
+/*
+ * The queue of received bytes: keeping, joining, moving.
+ *
+ * A block of the queue's own is a lease like any other, over memory that is
+ * charged to nobody; the last segment may be written on in it, behind its
+ * bytes. Who holds the lease besides sees only what was there before, so a
+ * view or a taken piece never changes. Blocks grow with what has arrived: their
+ * unused part is never more than that, whatever a caller asked for.
+ */
+#include "recvq.h"
+
+#include "../uring/guard.h"
+
+#include <string.h>
+
+/* Blocks do not grow beyond it, unless a join needs one of that size. */
+#define BLOCK_MAX ((size_t)1 << 28)
+
+void wr_recvq_init(struct wr_recvq *q, struct wr_pool *pool,
+                   const struct weir_allocator *allocator, uint64_t *copied)
+{
+    memset(q, 0, sizeof(*q));
+    q->segments = q->inline_segments;
+    q->capacity = WR_RECVQ_INLINE;
+    q->pool = pool;
+    q->allocator = allocator;
+    q->copied = copied;
+}
+
+static void free_segments(struct wr_recvq *q)
+{
+    if (q->segments != q->inline_segments) {
+        wr_free(q->allocator, q->segments, q->capacity * sizeof(*q->segments));
+    }
+}
+
+void wr_recvq_fini(struct wr_recvq *q)
+{
+    while (q->count > 0) {
+        weir_lease *lease = wr_recvq_at(q, 0)->lease;
+        wr_recvq_pop(q);
+        wr_lease_unref(lease);
+    }
+    free_segments(q);
+    q->segments = q->inline_segments;
+    q->capacity = WR_RECVQ_INLINE;
+    q->total = 0;
+    q->shown = 0;
+}
+
+/* The segments in order, in another ring. */
+static void move_segments(struct wr_recvq *q, struct wr_recvq_segment *to,
+                          uint32_t capacity)
+{
+    wr_assert(capacity >= q->count);
+    for (uint32_t i = 0; i < q->count; i++) {
+        to[i] = *wr_recvq_at(q, i);
+    }
+    free_segments(q);
+    q->segments = to;
+    q->capacity = capacity;
+    q->first = 0;
+}
+
+int wr_recvq_grow(struct wr_recvq *q)
+{
+    if (q->capacity > UINT32_MAX / 4) {
+        return -ENOMEM;
+    }
+    const uint32_t capacity = q->capacity * 2;
+    struct wr_recvq_segment *to =
+        wr_alloc(q->allocator, capacity * sizeof(*to));
+    if (!to) {
+        return -ENOMEM;
+    }
+    move_segments(q, to, capacity);
+    return 0;
+}
+
+void wr_recvq_shrink(struct wr_recvq *q)
+{
+    if (q->segments != q->inline_segments && q->count <= WR_RECVQ_INLINE) {
+        move_segments(q, q->inline_segments, WR_RECVQ_INLINE);
+    }
+}
+
+/* ---- blocks of its own ---- */
+
+static bool is_own(const struct wr_recvq *q,
+                   const struct wr_recvq_segment *segment)
+{
+    const weir_lease *lease = segment->lease;
+    return lease->account == &q->pool->own;
+}
+
+/* Writes behind the bytes of a segment; there is room. */
+static void append(struct wr_recvq_segment *segment, const uint8_t *data,
+                   size_t len)
+{
+    wr_assert(len <= segment->room);
+    wr_assert(segment->lease->block != NULL);
+    const size_t used =
+        (size_t)(segment->data - segment->lease->block->data) + segment->len;
+    memcpy(segment->lease->block->data + used, data, len);
+    segment->len += (uint32_t)len;
+    segment->room -= (uint32_t)len;
+}
+
+/* An empty segment in a block with room for @capacity bytes; false without
+ * memory. */
+static bool new_segment(struct wr_recvq *q, size_t capacity,
+                        struct wr_recvq_segment *ret)
+{
+    weir_lease *lease = wr_pool_lease_own(q->pool, capacity);
+    if (!lease) {
+        return false;
+    }
+    *ret = (struct wr_recvq_segment){
+        .data = lease->data, .room = lease->len, .lease = lease};
+    return true;
+}
+
+/* How large a block is made for @need bytes: the more there is, the larger, so
+ * that there are few of them. */
+static size_t block_size_for(const struct wr_recvq *q, size_t need, bool all)
+{
+    const size_t most = all ? BLOCK_MAX : WR_BLOCK_SMALL;
+    return wr_max_u64(need, wr_min_u64(q->total, most));
+}
+
+int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len)
+{
+    const uint8_t *bytes = data;
+    struct wr_recvq_segment *last =
+        q->count > 0 ? wr_recvq_at(q, q->count - 1) : NULL;
+    const size_t fits = last ? wr_min_u64(last->room, len) : 0;
+    struct wr_recvq_segment added = {0};
+
+    if (len > fits) {
+        if (q->count == q->capacity && wr_recvq_grow(q) < 0) {
+            return -ENOMEM;
+        }
+        const size_t capacity =
+            wr_max_u64(len - fits, wr_min_u64(q->total, WR_BLOCK_SMALL));
+        if (!new_segment(q, capacity, &added)) {
+            return -ENOMEM;
+        }
+    }
+    if (fits > 0) {
+        append(wr_recvq_at(q, q->count - 1), bytes, fits);
+    }
+    if (added.lease) {
+        append(&added, bytes + fits, len - fits);
+        *wr_recvq_at(q, q->count) = added;
+        q->count++;
+    }
+    q->total += len;
+    *q->copied += len;
+    return 0;
+}
+
+/* ---- looking and consuming ---- */
+
+size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
+                     struct weir_buf *ret)
+{
+    wr_assert(q->shown == 0);
+    for (uint32_t i = 0; i < q->count; i++) {
+        const struct wr_recvq_segment *segment = wr_recvq_at(q, i);
+        if (offset < segment->len) {
+            *ret = (struct weir_buf){.data = segment->data + offset,
+                                     .len = segment->len - offset,
+                                     .lease = segment->lease};
+            return ret->len;
+        }
+        offset -= segment->len;
+    }
+    *ret = (struct weir_buf){0};
+    return 0;
+}
+
+/* Consumes the first @len bytes of the first segment. */
+static void consume_first(struct wr_recvq *q, size_t len)
+{
+    struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+    wr_assert(len <= segment->len);
+    q->total -= len;
+    if (len == segment->len) {
+        weir_lease *lease = segment->lease;
+        wr_recvq_pop(q);
+        wr_lease_unref(lease);
+        return;
+    }
+    segment->data += len;
+    segment->len -= (uint32_t)len;
+}
+
+void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len)
+{
+    uint8_t *to = buf;
+    wr_assert(q->shown == 0);
+    wr_assert(len <= q->total);
+    while (len > 0) {
+        const struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+        const size_t part = wr_min_u64(segment->len, len);
+        memcpy(to, segment->data, part);
+        to += part;
+        len -= part;
+        consume_first(q, part);
+    }
+}
+
+void wr_recvq_consume(struct wr_recvq *q, size_t len)
+{
+    wr_assert(q->shown == 0);
+    wr_assert(len <= q->total);
+    while (len > 0) {
+        const size_t part = wr_min_u64(wr_recvq_at(q, 0)->len, len);
+        len -= part;
+        consume_first(q, part);
+    }
+}
+
+int wr_recvq_take(struct wr_recvq *q, size_t len, struct weir_buf *ret)
+{
+    struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+    weir_lease *lease = segment->lease;
+
+    wr_assert(q->shown == 0);
+    wr_assert(len > 0);
+    wr_assert(len <= segment->len);
+    *ret = (struct weir_buf){.data = segment->data, .len = len};
+    if (len == segment->len) {
+        q->total -= len;
+        wr_recvq_pop(q);
+        ret->lease = lease;
+        return 0;
+    }
+    wr_lease_ref(lease); /* the part takes one */
+    ret->lease = wr_lease_slice(lease, segment->data, (uint32_t)len);
+    if (!ret->lease) {
+        wr_lease_unref(lease);
+        return -ENOMEM;
+    }
+    consume_first(q, len);
+    return 0;
+}
+
+/* ---- joining ---- */
+
+/* Moves the first @len bytes behind those of @to, which is not in the ring. */
+static void move_bytes(struct wr_recvq *q, struct wr_recvq_segment *to,
+                       size_t len)
+{
+    *q->copied += len;
+    while (len > 0) {
+        const struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+        const size_t part = wr_min_u64(segment->len, len);
+        append(to, segment->data, part);
+        len -= part;
+        consume_first(q, part);
+    }
+}
+
+int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
+{
+    struct wr_recvq_segment joined = *wr_recvq_at(q, 0);
+
+    wr_assert(q->shown == 0);
+    wr_assert(len <= q->total);
+    const size_t missing = len - joined.len;
+    if (joined.room >= missing) {
+        q->total -= joined.len;
+        wr_recvq_pop(q);
+        move_bytes(q, &joined, missing);
+    } else {
+        /* Some slack for what a longer join would add. */
+        const size_t slack = wr_min_u64(len / 2, q->total - len);
+        struct wr_recvq_segment first;
+        if (!new_segment(q, len + slack, &first)) {
+            return -ENOMEM;
+        }
+        move_bytes(q, &first, len);
+        joined = first;
+    }
+    /* At least one entry of the ring was given up for it. */
+    q->first = (q->first - 1) & (q->capacity - 1);
+    q->count++;
+    q->total += joined.len;
+    *wr_recvq_at(q, 0) = joined;
+    return 0;
+}
+
+/* ---- moving out of the pool ---- */
+
+/* Would the lease be given up if this reference were? */
+static bool is_alone(const weir_lease *lease)
+{
+    return lease->refs == 1 && (!lease->parent || lease->parent->refs == 1);
+}
+
+static bool should_move(const struct wr_recvq *q,
+                        const struct wr_recvq_segment *segment, bool all)
+{
+    if (is_own(q, segment)) { /* much was consumed of a large block */
+        const weir_lease *lease = segment->lease;
+        const weir_lease *whole = lease->parent ? lease->parent : lease;
+        return whole->len / 2 > q->total + WR_COMPACT_BELOW && is_alone(lease);
+    }
+    return all || (segment->len < WR_COMPACT_BELOW && is_alone(segment->lease));
+}
+
+/* Bytes of the segments from @index on, one at least, that are moved together.
+ */
+static size_t run_length(const struct wr_recvq *q, uint32_t index, bool all)
+{
+    size_t len = wr_recvq_at(q, index)->len;
+    for (uint32_t i = index + 1; i < q->count; i++) {
+        const struct wr_recvq_segment *segment = wr_recvq_at(q, i);
+        if (len + segment->len > BLOCK_MAX || !should_move(q, segment, all)) {
+            break;
+        }
+        len += segment->len;
+    }
+    return len;
+}
+
+/* Copies as much of @from as there is room for behind @to; true when that was
+ * all of it, and its lease is given up. */
+static bool pack(struct wr_recvq *q, struct wr_recvq_segment *to,
+                 struct wr_recvq_segment *from)
+{
+    const uint32_t part = (uint32_t)wr_min_u64(to->room, from->len);
+    if (part > 0) {
+        append(to, from->data, part);
+        q->pool->copied_bytes += part;
+        from->data += part;
+        from->len -= part;
+    }
+    if (from->len > 0) {
+        return false;
+    }
+    wr_lease_unref(from->lease);
+    return true;
+}
+
+/* Starts a block for the segments from @index on and packs the first of them
+ * into it; false without memory. */
+static bool start_block(struct wr_recvq *q, uint32_t index, bool all,
+                        struct wr_recvq_segment *ret)
+{
+    const size_t run = run_length(q, index, all);
+    if (!new_segment(q, block_size_for(q, run, all), ret)) {
+        return false;
+    }
+    const bool whole = pack(q, ret, wr_recvq_at(q, index));
+    wr_assert(whole); /* a block has room for one segment at least */
+    return true;
+}
+
+bool wr_recvq_compact(struct wr_recvq *q, bool all)
+{
+    uint32_t kept = q->shown > 0 ? 1 : 0; /* before it the ring is done */
+    bool has_memory = true;
+
+    for (uint32_t i = kept; i < q->count; i++) {
+        struct wr_recvq_segment *segment = wr_recvq_at(q, i);
+        struct wr_recvq_segment block;
+        bool moved = has_memory && should_move(q, segment, all);
+        if (moved) {
+            if (kept > 0 && pack(q, wr_recvq_at(q, kept - 1), segment)) {
+                continue;
+            }
+            moved = has_memory = start_block(q, i, all, &block);
+        }
+        *wr_recvq_at(q, kept++) = moved ? block : *segment;
+    }
+    q->count = kept;
+    wr_recvq_shrink(q);
+    return has_memory;
+}
