@@ -22,6 +22,8 @@ import traceback
 WEIR_LOAD = os.path.abspath(sys.argv[1])
 EXAMPLES = {os.path.basename(path).removeprefix("example-"):
             os.path.abspath(path) for path in sys.argv[2:]}
+# What `serve` is given besides; so the same tests try another --api.
+SERVE_FLAGS = os.environ.get("WEIR_SERVE_FLAGS", "").split()
 LONG = os.environ.get("WEIR_LONG") == "1"
 LIMIT_S = 60
 
@@ -165,8 +167,8 @@ class Serve(Program):
     """
 
     def __init__(self, *flags, may_complain=False, **options):
-        super().__init__(WEIR_LOAD, "serve", *flags, "tcp://127.0.0.1:0",
-                         **options)
+        super().__init__(WEIR_LOAD, "serve", *SERVE_FLAGS, *flags,
+                         "tcp://127.0.0.1:0", **options)
         self.may_complain = may_complain
         try:
             self.line = read_line(self.process.stdout)

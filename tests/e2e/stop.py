@@ -5,8 +5,8 @@ import signal
 import socket
 import time
 
-from harness import (WEIR_LOAD, Program, Serve, equal, fill, matches,
-                     read_line, run)
+from harness import (SERVE_FLAGS, WEIR_LOAD, Program, Serve, equal, fill,
+                     matches, read_line, run)
 
 
 def stops_listening(address):
@@ -41,7 +41,7 @@ def test_it_ends_with_sigint():
 
 
 def test_it_names_every_address():
-    with Program(WEIR_LOAD, "serve", "tcp://127.0.0.1:0",
+    with Program(WEIR_LOAD, "serve", *SERVE_FLAGS, "tcp://127.0.0.1:0",
                  "tcp://[::1]:0") as program:
         line = read_line(program.process.stdout)
         matches(line, r"^serving echo on tcp://127\.0\.0\.1:\d+ "
@@ -57,7 +57,7 @@ def test_it_names_every_address():
 
 
 def test_all_addresses_may_be_meant():
-    with Program(WEIR_LOAD, "serve", "tcp://*:0") as program:
+    with Program(WEIR_LOAD, "serve", *SERVE_FLAGS, "tcp://*:0") as program:
         line = read_line(program.process.stdout)
         matches(line, r"tcp://0\.0\.0\.0:\d+")
         program.signal(signal.SIGTERM)

@@ -16,17 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * From so many bytes on a piece is echoed by reference: below, copying it is
- * cheaper than keeping account of who still needs it.
- */
-#define ECHO_REFERENCE_MIN 4096U
-
-/* Echo pauses reading above the first and goes on at the second; messages of
- * 1 MiB need that much to flow (256 KiB: 1.37 of a bare loop's CPU). */
-#define ECHO_HIGH_BYTES (1024 * 1024)
-#define ECHO_LOW_BYTES  (256 * 1024)
-
 /* RFC 864: lines of 72 characters out of 95, each begun one further. */
 #define CHARGEN_FIRST ' '
 #define CHARGEN_RANGE 95U
@@ -42,8 +31,6 @@ struct peer {
     /* Set by pause_writing, cleared by resume_writing. */
     bool writing_paused;
 };
-
-static char chargen_text[CHARGEN_SIZE];
 
 /* ---- what all modes share ---- */
 
@@ -87,11 +74,7 @@ static int eof_received(void *user, weir_transport *t)
     return 0;
 }
 
-/*
- * A connection that broke reports itself by connection_lost; what is left are
- * limits and memory, which end the connection.
- */
-static int judge_write(int err)
+int mode_judge_write(int err)
 {
     return err == -EPIPE || err == -ESHUTDOWN ? 0 : err;
 }
@@ -112,9 +95,9 @@ static int echo_received(void *user, weir_transport *t,
 
     peer->counts->received_bytes += buf->len;
     if (buf->len >= ECHO_REFERENCE_MIN) {
-        return judge_write(weir_transport_write_buf(t, buf));
+        return mode_judge_write(weir_transport_write_buf(t, buf));
     }
-    return judge_write(weir_transport_write(t, buf->data, buf->len));
+    return mode_judge_write(weir_transport_write(t, buf->data, buf->len));
 }
 
 static void echo_pause(void *user, weir_transport *t)
@@ -177,11 +160,35 @@ static int create_discard(void *arg, weir_transport *t,
 
 /* ---- chargen ---- */
 
+static void chargen_fill(char *text)
+{
+    for (size_t line = 0; line < CHARGEN_RANGE * CHARGEN_REPEAT; line++) {
+        for (size_t i = 0; i < CHARGEN_WIDTH; i++) {
+            *text++ = (char)(CHARGEN_FIRST + (line + i) % CHARGEN_RANGE);
+        }
+        *text++ = '\r';
+        *text++ = '\n';
+    }
+}
+
+const char *mode_chargen_text(size_t *ret_len)
+{
+    static char text[CHARGEN_SIZE];
+
+    if (text[0] == '\0') {
+        chargen_fill(text);
+    }
+    *ret_len = sizeof(text);
+    return text;
+}
+
 static void chargen_send(struct peer *peer, weir_transport *t)
 {
+    size_t len = 0;
+    const char *text = mode_chargen_text(&len);
+
     while (!peer->writing_paused) {
-        int err = weir_transport_write_ref(t, chargen_text,
-                                           sizeof(chargen_text), NULL, NULL);
+        int err = weir_transport_write_ref(t, text, len, NULL, NULL);
         if (err < 0) {
             break;
         }
@@ -223,27 +230,10 @@ static const struct weir_protocol chargen_protocol = {
     .eof_received = eof_received,
 };
 
-static void chargen_fill(void)
-{
-    size_t at = 0;
-
-    for (size_t line = 0; line < CHARGEN_RANGE * CHARGEN_REPEAT; line++) {
-        for (size_t i = 0; i < CHARGEN_WIDTH; i++) {
-            chargen_text[at++] =
-                (char)(CHARGEN_FIRST + (line + i) % CHARGEN_RANGE);
-        }
-        chargen_text[at++] = '\r';
-        chargen_text[at++] = '\n';
-    }
-}
-
 static int create_chargen(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
     (void)t;
-    if (chargen_text[0] == '\0') {
-        chargen_fill();
-    }
     return create_peer(arg, &chargen_protocol, ret);
 }
 

@@ -1,15 +1,28 @@
 /*
  * What the server does with a connection: echo, discard or chargen.
  *
- * Each mode is a protocol table. All of them hold a bounded amount of memory
- * for a connection, whatever its peer does or leaves undone.
+ * Here each mode is a protocol table; serve_streams.h has the same modes
+ * written as tasks, and shares what is below. All of them hold a bounded amount
+ * of memory for a connection, whatever its peer does or leaves undone.
  */
 #ifndef WEIR_LOAD_MODES_H
 #define WEIR_LOAD_MODES_H
 
 #include "weir/protocol.h"
 
+#include <stddef.h>
 #include <stdint.h>
+
+/*
+ * From so many bytes on a piece is echoed by reference: below, copying it is
+ * cheaper than keeping account of who still needs it.
+ */
+#define ECHO_REFERENCE_MIN 4096U
+
+/* Echo reads no more above the first and goes on at the second; messages of
+ * 1 MiB need that much to flow (256 KiB: 1.37 of a bare loop's CPU). */
+#define ECHO_HIGH_BYTES (1024 * 1024)
+#define ECHO_LOW_BYTES  (256 * 1024)
 
 /* What connections of a server have in common. */
 struct mode_counts {
@@ -27,5 +40,15 @@ struct mode {
 /* By name; NULL when there is none. The factories' argument is a struct
  * mode_counts. */
 const struct mode *mode_find(const char *name);
+
+/*
+ * What a failed write means for the one who wrote: a connection that broke or
+ * was closed reports itself elsewhere and is no failure (0); what is left are
+ * limits and memory, which end the connection.
+ */
+int mode_judge_write(int err);
+
+/* What chargen repeats: whole lines, alive for ever. */
+const char *mode_chargen_text(size_t *ret_len);
 
 #endif
