@@ -1,0 +1,213 @@
+/*
+ * Servers of streams, and waiting for a server in a task.
+ *
+ * A server knows a factory and nothing of streams. What every stream of it
+ * starts with lies in a block of its own, which lives until the server is
+ * closed and its last connection lost; the server says so when it is.
+ */
+#include "writer.h"
+
+#include "../uring/sys.h"
+#include "server.h"
+
+#include <string.h>
+
+/* What the streams of a server start with. */
+struct service {
+    weir_loop *loop;
+    struct weir_stream_protocol_options stream;
+};
+
+/* A start that a task waits for. */
+struct starting {
+    struct wr_waiter waiter;
+    weir_server *server;
+};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    const struct service *service = arg;
+    (void)t;
+    /* Without a reference: connection_made follows and gives the handler one.
+     */
+    return weir_stream_protocol_new(service->loop, &service->stream, ret, NULL);
+}
+
+static void started(void *arg, int err, weir_server *server)
+{
+    struct starting *starting = arg;
+    (void)server;
+    wr_waiter_wake(&starting->waiter, err);
+}
+
+static void give_up(struct wr_waiter *waiter)
+{
+    struct starting *starting =
+        wr_container_of(waiter, struct starting, waiter);
+    weir_server_close(starting->server);
+}
+
+static void free_service(struct service *service)
+{
+    wr_free(&service->loop->counting, service, sizeof(*service));
+}
+
+static void server_closed(void *arg, weir_server *server)
+{
+    (void)server;
+    free_service(arg);
+}
+
+/* All defaults, and what the caller has set of it. */
+static int read_options(const struct weir_start_server_options *options,
+                        struct weir_stream_protocol_options *ret_stream,
+                        struct weir_server_options *ret_server)
+{
+    struct weir_start_server_options known = {.size = sizeof(known)};
+
+    *ret_stream =
+        (struct weir_stream_protocol_options){.size = sizeof(*ret_stream)};
+    *ret_server = (struct weir_server_options){.size = sizeof(*ret_server)};
+    if (!options) {
+        return 0;
+    }
+    int err = wr_options_check(options, sizeof(known));
+    wr_require(err >= 0, err);
+    memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
+    ret_stream->limit_bytes = known.limit_bytes;
+    ret_stream->no_task = known.no_task;
+    ret_stream->stack_size_bytes = known.stack_size_bytes;
+    if (known.server.size != 0) {
+        err = wr_options_check(&known.server, sizeof(known.server));
+        wr_require(err >= 0, err);
+        memcpy(ret_server, &known.server,
+               wr_min_u64(known.server.size, sizeof(known.server)));
+    }
+    wr_require(!ret_server->done, -EINVAL);
+    return wr_stream_check(ret_stream);
+}
+
+static int make_service(weir_loop *loop,
+                        const struct weir_stream_protocol_options *stream,
+                        struct service **ret)
+{
+    struct service *service = wr_alloc(&loop->counting, sizeof(*service));
+    wr_require(service, -ENOMEM);
+    *service = (struct service){.loop = loop, .stream = *stream};
+    *ret = service;
+    return 0;
+}
+
+/* The server exists: waits until it listens. Its end frees the service, if it
+ * can be told; then nothing is left to it but an end. */
+static int wait_for_start(struct starting *starting, struct service *service)
+{
+    weir_server *server = starting->server;
+    int err = weir_server_wait_closed(server, server_closed, service);
+    if (err < 0) {
+        weir_server_close(server);
+    }
+    int result = wr_task_wait(service->loop, &starting->waiter, NULL);
+    if (err < 0) {
+        free_service(service); /* it has not listened: it made nothing */
+        return err;
+    }
+    return result;
+}
+
+/* What a call that fails before weir_create_server() must do itself. */
+static int refuse(const struct weir_start_server_options *options, int err)
+{
+    if (options && options->server.use_sock) {
+        wr_ignore(wr_sys_close(options->server.sock)); /* taken in any case */
+    }
+    return err;
+}
+
+int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
+                      void *arg, const char *host, uint16_t port,
+                      const struct weir_start_server_options *options,
+                      weir_server **ret)
+{
+    struct weir_stream_protocol_options stream;
+    struct weir_server_options server;
+    struct starting starting = {.waiter = {.interrupt = give_up}};
+    struct service *service = NULL;
+
+    int err = wr_task_enter(loop);
+    if (err == 0) {
+        err = read_options(options, &stream, &server);
+    }
+    if (err == 0 && (!connected || !ret)) {
+        err = -EINVAL;
+    }
+    if (err == 0) {
+        stream.client_connected = connected;
+        stream.arg = arg;
+        err = make_service(loop, &stream, &service);
+    }
+    if (err < 0) {
+        return refuse(options, err);
+    }
+    const struct weir_factory factory = {.create = create, .arg = service};
+    server.done = started;
+    server.done_arg = &starting;
+    err = weir_create_server(loop, &factory, host, port, &server,
+                             &starting.server);
+    if (err < 0) {
+        free_service(service);
+        return err;
+    }
+    err = wait_for_start(&starting, service);
+    if (err < 0) {
+        weir_server_free(starting.server);
+        return err;
+    }
+    *ret = starting.server;
+    return 0;
+}
+
+/* Suspends until nothing is left of the server but its handle. */
+static int wait_until_over(weir_server *server)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+
+    if (wr_server_is_over(server)) {
+        return 0;
+    }
+    return wr_task_wait(server->loop, &waiter, &server->joiners);
+}
+
+int weir_server_serve_forever(weir_server *server)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+    weir_loop *loop = server->loop;
+
+    int err = wr_task_enter(loop);
+    wr_require(err == 0 || err == -ECANCELED, err);
+    if (!wr_list_is_empty(&server->runners)) {
+        return err < 0 ? err : -EBUSY;
+    }
+    if (err == 0) {
+        err = weir_server_start_serving(server);
+    }
+    if (err == 0) {
+        err = wr_task_wait(loop, &waiter, &server->runners);
+    }
+    if (err != -ECANCELED) {
+        return err; /* the server may be gone */
+    }
+    weir_server_close(server);
+    weir_server_close_clients(server);
+    if (wr_task_enter(loop) == 0) {
+        wr_ignore(wait_until_over(server)); /* -ECANCELED in any case */
+    }
+    return -ECANCELED;
+}
+
+int weir_server_join(weir_server *server)
+{
+    int err = wr_task_enter(server->loop);
+    return err < 0 ? err : wait_until_over(server);
+}

@@ -1,0 +1,67 @@
+/*
+ * The inside of a stream: one object for both of its sides.
+ *
+ * A writer is the handle of the whole: it has the reader in it and keeps the
+ * transport from connection_made until it is freed, so that getters answer
+ * after the loss. What keeps the object is two things: references, of the
+ * program and of the handler's task, and the binding, from connection_made
+ * until connection_lost. With the last reference the connection is closed, and
+ * when both are gone the object is freed.
+ */
+#ifndef WEIR_LIB_WRITER_H
+#define WEIR_LIB_WRITER_H
+
+#include "../include/weir/stream.h"
+#include "reader.h"
+#include "task.h"
+#include "transport.h"
+
+struct weir_writer {
+    weir_loop *loop;
+    weir_transport *transport; /* NULL before connection_made */
+    weir_client_connected_fn *client_connected; /* or NULL */
+    void *arg;
+    size_t stack_size_bytes;
+    struct wr_list drainers; /* tasks that wait for the low mark, */
+    struct wr_list flushers; /* for everything to be sent, */
+    struct wr_list closers;  /* for the loss */
+    uint32_t refs;
+    bool no_task : 1;
+    bool is_bound : 1; /* set by connection_made, cleared by the loss */
+    struct weir_reader reader;
+};
+
+/* The table under which streams are bound. */
+extern const struct weir_protocol wr_stream_protocol;
+
+/* Does the transport still call this stream? Not before connection_made, after
+ * the loss, or when the program has bound another protocol. */
+static inline bool wr_writer_is_bound(const weir_writer *writer)
+{
+    return writer->is_bound &&
+           writer->transport->binding.user == (const void *)writer &&
+           writer->transport->binding.protocol == &wr_stream_protocol;
+}
+
+/* writer.c */
+
+/* The low mark was reached, or all was sent, or the queue was dropped: those
+ * that wait look again. */
+void wr_writer_resumed(weir_writer *writer);
+/* The connection is lost. */
+void wr_writer_lost(weir_writer *writer);
+
+/* stream.c */
+
+/* Nobody refers to it and nothing is bound to it. */
+void wr_stream_free(weir_writer *writer);
+
+/* A stream of @options, which are complete and checked; without a reference. */
+int wr_stream_new(weir_loop *loop,
+                  const struct weir_stream_protocol_options *options,
+                  weir_writer **ret);
+
+/* Are the values of complete options good? 0 or -EINVAL. */
+int wr_stream_check(const struct weir_stream_protocol_options *options);
+
+#endif

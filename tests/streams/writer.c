@@ -1,0 +1,435 @@
+/*
+ * Writers: what weir/stream.h promises about writing, draining and flushing
+ * while the connection lives. How it ends is in writer_end.c.
+ */
+#include "pair.h"
+
+/* ---- how long drain and flush wait ---- */
+
+struct marks {
+    int64_t high;
+    int64_t low;
+};
+
+/* A peer that reads step by step. Both waits end with exactly the completion
+ * that brings the depth to where they wait for, and not one before. */
+static void drain_and_flush_with(const struct marks *marks)
+{
+    struct call drain;
+    struct call flush;
+    struct pair p;
+    pair_open(&p);
+    cr_assert_eq(
+        weir_transport_set_write_buffer_limits(p.t, marks->high, marks->low),
+        0);
+    uint64_t low;
+    weir_transport_get_write_buffer_limits(p.t, &low, NULL);
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    call_start(&drain, &p, weir_writer_drain);
+    call_start(&flush, &p, weir_writer_flush);
+
+    cr_assert_eq(weir_sleep(loop, 100 * S), 0);
+    const uint64_t stalled_sends = fake_stats()->sends;
+    const uint64_t stalled_bytes = fake_taken_bytes(p.fd);
+    cr_assert_lt(stalled_bytes, MIB, "the peer does not read");
+    cr_assert_eq(weir_sleep(loop, 100 * S), 0);
+    cr_assert_eq(fake_taken_bytes(p.fd), stalled_bytes);
+    cr_assert_not(drain.is_done);
+    cr_assert_not(flush.is_done);
+
+    for (uint64_t depth = MIB; depth > 0;) {
+        cr_assert_gt(pair_peer_read(&p, 1000), 0);
+        nap();
+        depth = MIB - fake_taken_bytes(p.fd);
+        cr_assert_eq(weir_writer_get_depth(p.writer).bytes, depth);
+        cr_assert_eq(drain.is_done, depth <= low);
+        cr_assert_eq(flush.is_done, depth == 0);
+    }
+    cr_assert_leq(drain.depth, low);
+    cr_assert_eq(drain.taken, MIB - drain.depth);
+    cr_assert_eq(flush.taken, MIB);
+    cr_assert_geq(drain.sends,
+                  stalled_sends + (MIB - low - stalled_bytes) / (256 * KIB));
+    cr_assert_geq(flush.sends, drain.sends);
+    cr_assert_eq(call_end(&drain), 0);
+    cr_assert_eq(call_end(&flush), 0);
+    pair_peer_read_all(&p);
+    cr_assert_eq(p.peer_read, MIB);
+    pair_close(&p);
+}
+
+static int drain_and_flush(weir_loop *on, void *arg)
+{
+    static const struct marks marks[] = {
+        {WEIR_DEFAULT, WEIR_DEFAULT}, {0, 0}, {1, 1}, {100000, 0}, {5000, 5000},
+    };
+    (void)on;
+    (void)arg;
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        drain_and_flush_with(&marks[i]);
+    }
+    return 0;
+}
+
+UNIT(writer, drain_waits_for_the_low_mark_and_flush_for_zero_by_completions)
+{
+    cr_assert_eq(rig_run(drain_and_flush, NULL), 0);
+}
+
+static int drain_often(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    cr_assert_eq(pair_write(&p, 64 * KIB), 0, "the high mark itself");
+    const uint64_t switches = rig_statistics().task_switches;
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(weir_writer_drain(p.writer), 0);
+    }
+    cr_assert_eq(rig_statistics().task_switches, switches);
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(weir_writer_drain(p.writer), 0);
+    }
+    cr_assert_eq(rig_statistics().task_switches, switches + 1);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, drain_below_the_high_mark_yields_once_in_128_calls_only)
+{
+    cr_assert_eq(rig_run(drain_often, NULL), 0);
+}
+
+static int flush_nothing(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    const uint64_t switches = rig_statistics().task_switches;
+    cr_assert_eq(weir_writer_flush(p.writer), 0);
+    cr_assert_eq(rig_statistics().task_switches, switches);
+    cr_assert_eq(pair_write(&p, 1), 0);
+    cr_assert_eq(weir_writer_flush(p.writer), 0);
+    cr_assert_eq(rig_statistics().task_switches, switches + 1);
+    cr_assert_eq(fake_taken_bytes(p.fd), 1);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, flush_waits_for_every_byte_but_not_for_none)
+{
+    cr_assert_eq(rig_run(flush_nothing, NULL), 0);
+}
+
+/* ---- many ---- */
+
+enum { MANY = 100 };
+
+static int wait_many(weir_loop *on, void *arg)
+{
+    static struct call drains[MANY];
+    static struct call flushes[MANY];
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    for (int i = 0; i < MANY; i++) {
+        call_start(&drains[i], &p, weir_writer_drain);
+        call_start(&flushes[i], &p, weir_writer_flush);
+    }
+    nap();
+    for (int i = 0; i < MANY; i++) {
+        cr_assert_not(drains[i].is_done);
+        cr_assert_not(flushes[i].is_done);
+    }
+    pair_peer_read_all(&p);
+    for (int i = 0; i < MANY; i++) {
+        cr_assert_eq(call_end(&drains[i]), 0);
+        cr_assert_eq(call_end(&flushes[i]), 0);
+    }
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, any_number_of_tasks_drain_and_flush_at_once)
+{
+    cr_assert_eq(rig_run(wait_many, NULL), 0);
+}
+
+static int write_after_drain(weir_writer *writer)
+{
+    static uint8_t bytes[MIB];
+    int err = weir_writer_drain(writer);
+    cr_assert_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
+    return err;
+}
+
+static int drain_in_turn(weir_loop *on, void *arg)
+{
+    static uint8_t rest[2 * MIB];
+    struct call first;
+    struct call second;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    call_start(&first, &p, write_after_drain);
+    call_start(&second, &p, weir_writer_drain);
+    nap();
+    while (!first.is_done) {
+        cr_assert_gt(pair_peer_read(&p, 64 * KIB), 0);
+        nap();
+    }
+    cr_assert_not(second.is_done, "the first has filled it up again");
+    while (!second.is_done) {
+        cr_assert_gt(fake_peer_read(p.peer, rest, 64 * KIB), 0);
+        nap();
+    }
+    cr_assert_leq(second.depth, 16 * KIB);
+    cr_assert_eq(call_end(&first), 0);
+    cr_assert_eq(call_end(&second), 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, a_drain_that_is_woken_looks_again)
+{
+    cr_assert_eq(rig_run(drain_in_turn, NULL), 0);
+}
+
+/* ---- cancelling ---- */
+
+static void cancel_one(int (*fn)(weir_writer *writer))
+{
+    struct call calls[3];
+    struct pair p;
+    pair_open(&p);
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    for (int i = 0; i < 3; i++) {
+        call_start(&calls[i], &p, fn);
+    }
+    nap();
+    cr_assert(weir_task_cancel(calls[1].task));
+    nap();
+    cr_assert_eq(call_end(&calls[1]), -ECANCELED);
+    cr_assert_not(calls[0].is_done);
+    cr_assert_not(calls[2].is_done);
+
+    weir_writer_close(p.writer);
+    pair_peer_read_all(&p);
+    cr_assert_eq(p.peer_read, MIB, "nothing was lost");
+    cr_assert_eq(call_end(&calls[0]), 0);
+    cr_assert_eq(call_end(&calls[2]), 0);
+    pair_close(&p);
+}
+
+static int cancel_each(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    cancel_one(weir_writer_drain);
+    cancel_one(weir_writer_flush);
+    cancel_one(weir_writer_wait_closed);
+    return 0;
+}
+
+UNIT(writer, a_cancelled_wait_ends_alone_and_loses_nothing)
+{
+    cr_assert_eq(rig_run(cancel_each, NULL), 0);
+}
+
+static int drain_with_time_out(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    struct pair p;
+    (void)arg;
+    pair_open(&p);
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    const uint64_t before_ns = weir_loop_time(on);
+
+    cr_assert_eq(weir_timeout_begin(on, &limit, 5 * S), 0);
+    int64_t err = weir_timeout_end(&limit, weir_writer_drain(p.writer));
+
+    cr_assert_eq(err, -ETIMEDOUT);
+    cr_assert_eq((weir_loop_time(on) - before_ns) / S, 5);
+    pair_peer_read_all(&p);
+    cr_assert_eq(p.peer_read, MIB);
+    cr_assert_eq(weir_writer_drain(p.writer), 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, a_drain_in_a_time_out_ends_with_it)
+{
+    cr_assert_eq(rig_run(drain_with_time_out, NULL), 0);
+}
+
+/* ---- ways of writing ---- */
+
+static void count_release(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static int write_in_all_ways(weir_loop *on, void *arg)
+{
+    char text[32] = "";
+    char head[] = "copied ";
+    const struct iovec pieces[] = {
+        {(char[]){"in "}, 3}, {NULL, 0}, {(char[]){"pieces "}, 7}};
+    struct weir_buf buf;
+    int released = 0;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    pair_peer_write(&p, "leased");
+    cr_assert_eq(weir_reader_take(p.reader, 64, &buf), 6);
+
+    cr_assert_eq(weir_writer_write(p.writer, head, 7), 0);
+    memset(head, 'x', sizeof(head));
+    cr_assert_eq(weir_writer_writelines(p.writer, pieces, 3), 0);
+    cr_assert_eq(
+        weir_writer_write_ref(p.writer, "by ref ", 7, count_release, &released),
+        0);
+    cr_assert_eq(weir_writer_write_buf(p.writer, &buf), 0);
+    weir_lease_unref(buf.lease);
+    cr_assert_eq(released, 0);
+    cr_assert_eq(weir_writer_get_depth(p.writer).bytes, 30);
+    cr_assert_eq(weir_writer_get_depth(p.writer).operations, 0);
+    cr_assert_eq(weir_writer_flush(p.writer), 0);
+    cr_assert_eq(released, 1);
+    cr_assert_eq(weir_writer_get_depth(p.writer).bytes, 0);
+
+    cr_assert_eq(fake_peer_read(p.peer, text, sizeof(text)), 30);
+    cr_assert_str_eq(text, "copied in pieces by ref leased");
+    cr_assert_eq(fake_stats()->sends, 1, "what is written together leaves so");
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, every_way_of_writing_arrives_in_order_as_one_send)
+{
+    cr_assert_eq(rig_run(write_in_all_ways, NULL), 0);
+}
+
+static int look_at_the_depth(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    nap();
+    struct weir_depth depth = weir_writer_get_depth(p.writer);
+    cr_assert_eq(depth.bytes, MIB - fake_taken_bytes(p.fd));
+    cr_assert_eq(depth.operations, 1);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, the_depth_counts_bytes_and_sends_that_are_in_flight)
+{
+    cr_assert_eq(rig_run(look_at_the_depth, NULL), 0);
+}
+
+static int half_close(weir_loop *on, void *arg)
+{
+    char byte;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    cr_assert(weir_writer_can_write_eof(p.writer));
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    cr_assert_eq(weir_writer_write_eof(p.writer), 0);
+    cr_assert_eq(weir_writer_write_eof(p.writer), 0, "again");
+    cr_assert_eq(pair_write(&p, 1), -ESHUTDOWN);
+    cr_assert_not(fake_has_shut(p.fd), "a megabyte waits");
+    cr_assert_not(weir_writer_is_closing(p.writer));
+
+    pair_peer_read_all(&p);
+    cr_assert_eq(p.peer_read, MIB);
+    cr_assert_eq(fake_peer_read(p.peer, &byte, 1), 0, "the end");
+    pair_peer_write(&p, "still");
+    pair_expect_read(&p, "still");
+    cr_assert_eq(weir_writer_drain(p.writer), 0);
+    cr_assert_eq(weir_writer_flush(p.writer), 0);
+    fake_peer_shutdown(p.peer);
+    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, write_eof_ends_the_writing_side_after_what_waits)
+{
+    cr_assert_eq(rig_run(half_close, NULL), 0);
+}
+
+/* ---- getters ---- */
+
+static int ask(weir_loop *on, void *arg)
+{
+    struct weir_extra_info info;
+    struct pair p;
+    (void)arg;
+    pair_open(&p);
+    for (int round = 0; round < 2; round++) { /* alive, then lost */
+        cr_assert_eq(weir_writer_get_extra_info(p.writer, "peername", &info),
+                     0);
+        cr_assert_gt(info.address.len, 0);
+        cr_assert_eq(weir_writer_get_extra_info(p.writer, "sockname", &info),
+                     0);
+        cr_assert_gt(info.address.len, 0);
+        cr_assert_eq(weir_writer_get_extra_info(p.writer, "colour", &info),
+                     -ENOENT);
+        cr_assert_eq(weir_writer_get_transport(p.writer), p.t);
+        cr_assert_eq(weir_transport_get_loop(p.t), on);
+        cr_assert_eq(weir_writer_is_closing(p.writer), round == 1);
+        weir_writer_close(p.writer);
+        cr_assert_eq(weir_writer_wait_closed(p.writer), 0);
+    }
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, getters_answer_before_and_after_the_loss)
+{
+    cr_assert_eq(rig_run(ask, NULL), 0);
+}
+
+/* ---- where it may not be ---- */
+
+static weir_writer *shared;
+
+static void call_outside(void *arg)
+{
+    int *count = arg;
+    cr_assert_eq(weir_writer_drain(shared), WEIR_ENOTTASK);
+    cr_assert_eq(weir_writer_flush(shared), WEIR_ENOTTASK);
+    cr_assert_eq(weir_writer_wait_closed(shared), WEIR_ENOTTASK);
+    ++*count;
+}
+
+static int wait_in_a_callback(weir_loop *on, void *arg)
+{
+    int count = 0;
+    struct pair p;
+    (void)arg;
+    pair_open(&p);
+    shared = p.writer;
+    cr_assert_eq(weir_loop_call_soon(on, call_outside, &count, NULL), 0);
+    nap();
+    cr_assert_eq(count, 1);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, waiting_outside_a_task_is_an_error)
+{
+    cr_assert_eq(rig_run(wait_in_a_callback, NULL), 0);
+}

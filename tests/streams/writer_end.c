@@ -1,0 +1,502 @@
+/*
+ * Writers: how a stream ends, and what everybody who asks is told of it.
+ *
+ * The four ends stay apart (closed here, aborted here, the peer's end, an
+ * error), the first cause counts for good, and nobody waits for a connection
+ * that cannot send any more.
+ */
+#include "lib/transport.h"
+#include "pair.h"
+
+/* Waits of all three kinds, on a stream whose peer does not read. */
+struct waits {
+    struct call drain;
+    struct call flush;
+    struct call closed;
+};
+
+static void waits_start(struct waits *waits, struct pair *p)
+{
+    cr_assert_eq(pair_write(p, MIB), 0);
+    call_start(&waits->drain, p, weir_writer_drain);
+    call_start(&waits->flush, p, weir_writer_flush);
+    call_start(&waits->closed, p, weir_writer_wait_closed);
+    nap();
+    cr_assert_not(waits->drain.is_done);
+    cr_assert_not(waits->flush.is_done);
+    cr_assert_not(waits->closed.is_done);
+}
+
+static void waits_expect(struct waits *waits, int err)
+{
+    cr_assert_eq(call_end(&waits->drain), err);
+    cr_assert_eq(call_end(&waits->flush), err);
+    cr_assert_eq(call_end(&waits->closed), err);
+}
+
+/* What the three say afterwards, as often as they are asked. */
+static void expect_ended(struct pair *p, int drain, int flush, int closed)
+{
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(weir_writer_drain(p->writer), drain);
+        cr_assert_eq(weir_writer_flush(p->writer), flush);
+        cr_assert_eq(weir_writer_wait_closed(p->writer), closed);
+        cr_assert(weir_writer_is_closing(p->writer));
+        weir_writer_close(p->writer); /* changes nothing */
+        weir_writer_abort(p->writer);
+    }
+}
+
+static void count_release(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void expect_no_writes(struct pair *p, int err)
+{
+    const struct iovec piece = {(char[]){"x"}, 1};
+    int released = 0;
+    cr_assert_eq(weir_writer_write(p->writer, "x", 1), err);
+    cr_assert_eq(weir_writer_writelines(p->writer, &piece, 1), err);
+    cr_assert_eq(
+        weir_writer_write_ref(p->writer, "x", 1, count_release, &released),
+        err);
+    cr_assert_eq(released, 1);
+}
+
+/* ---- broken ---- */
+
+static int reset_while_waiting(weir_loop *on, void *arg)
+{
+    struct waits waits;
+    struct pair p;
+    char byte;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    waits_start(&waits, &p);
+
+    fake_peer_reset(p.peer);
+    nap();
+
+    waits_expect(&waits, -ECONNRESET);
+    cr_assert_eq(weir_transport_end(p.t), WEIR_END_BROKEN);
+    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), -ECONNRESET);
+    expect_no_writes(&p, -EPIPE);
+    expect_ended(&p, -ECONNRESET, -ECONNRESET, -ECONNRESET);
+    cr_assert_eq(weir_writer_get_depth(p.writer).bytes, 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time)
+{
+    cr_assert_eq(rig_run(reset_while_waiting, NULL), 0);
+}
+
+/* The peer sends until nothing more goes in, and nobody reads it. */
+static uint64_t fill_the_reader(struct pair *p)
+{
+    static uint8_t bytes[64 * KIB];
+    uint64_t sent = 0;
+    ssize_t len;
+    do {
+        len = fake_peer_write(p->peer, bytes, sizeof(bytes));
+        sent += len > 0 ? (uint64_t)len : 0;
+        nap();
+    } while (len > 0);
+    cr_assert_gt(sent, 128 * KIB);
+    return sent;
+}
+
+static int reset_with_unread_bytes(weir_loop *on, void *arg)
+{
+    static uint8_t bytes[64 * KIB];
+    struct waits waits;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    fill_the_reader(&p);
+    waits_start(&waits, &p);
+
+    fake_peer_reset(p.peer);
+    nap();
+
+    cr_assert_eq(call_end(&waits.drain), -ECONNRESET);
+    cr_assert_eq(call_end(&waits.flush), -ECONNRESET);
+    cr_assert_not(waits.closed.is_done, "the loss waits for the reader");
+    cr_assert_eq(weir_writer_drain(p.writer), -ECONNRESET);
+    cr_assert_eq(weir_writer_flush(p.writer), -ECONNRESET);
+    expect_no_writes(&p, -EPIPE);
+
+    uint64_t got = 0;
+    ssize_t len;
+    while ((len = weir_reader_read(p.reader, bytes, sizeof(bytes))) > 0) {
+        got += (uint64_t)len;
+    }
+    cr_assert_eq(len, -ECONNRESET);
+    cr_assert_gt(got, 128 * KIB, "data first, then the error");
+    nap();
+    cr_assert_eq(call_end(&waits.closed), -ECONNRESET);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, who_writes_does_not_wait_for_bytes_that_nobody_reads)
+{
+    cr_assert_eq(rig_run(reset_with_unread_bytes, NULL), 0);
+}
+
+/* ---- closed here ---- */
+
+static int read_once(weir_writer *writer)
+{
+    char byte;
+    return (int)weir_reader_read(weir_writer_get_reader(writer), &byte, 1);
+}
+
+static int close_while_waiting(weir_loop *on, void *arg)
+{
+    struct waits waits;
+    struct call read;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    waits_start(&waits, &p);
+    call_start(&read, &p, read_once);
+    nap();
+
+    weir_writer_close(p.writer);
+    cr_assert(weir_writer_is_closing(p.writer));
+    expect_no_writes(&p, -ESHUTDOWN);
+    nap();
+    cr_assert_eq(call_end(&read), 0, "a reader waits for no writer");
+    cr_assert_not(waits.drain.is_done);
+    cr_assert_not(waits.flush.is_done);
+    cr_assert_not(waits.closed.is_done);
+    pair_peer_read_all(&p);
+
+    cr_assert_eq(p.peer_read, MIB);
+    waits_expect(&waits, 0);
+    cr_assert_eq(waits.flush.depth, 0);
+    cr_assert_leq(waits.drain.depth, 16 * KIB);
+    expect_no_writes(&p, -ESHUTDOWN);
+    expect_ended(&p, -ESHUTDOWN, 0, 0);
+    cr_assert_eq(weir_transport_end(p.t), WEIR_END_CLOSED);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, close_sends_what_waits_and_ends_reads_at_once)
+{
+    cr_assert_eq(rig_run(close_while_waiting, NULL), 0);
+}
+
+static int close_with_buffered_bytes(weir_loop *on, void *arg)
+{
+    char byte;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    pair_peer_write(&p, "before");
+    nap();
+    weir_writer_close(p.writer);
+    cr_assert_eq(weir_writer_wait_closed(p.writer), 0);
+    pair_expect_read(&p, "before");
+    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), 0);
+    cr_assert(weir_reader_at_eof(p.reader));
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, what_was_buffered_can_be_read_after_close)
+{
+    cr_assert_eq(rig_run(close_with_buffered_bytes, NULL), 0);
+}
+
+static int close_and_abort(weir_loop *on, void *arg)
+{
+    struct waits waits;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    waits_start(&waits, &p);
+    weir_writer_close(p.writer);
+    weir_writer_abort(p.writer);
+    nap();
+    waits_expect(&waits, -ECONNABORTED);
+    expect_ended(&p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
+    cr_assert_eq(weir_transport_end(p.t), WEIR_END_CLOSED, "the first cause");
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, a_close_that_is_cut_short_is_not_told_as_a_good_end)
+{
+    cr_assert_eq(rig_run(close_and_abort, NULL), 0);
+}
+
+static int reset_after_close(weir_loop *on, void *arg)
+{
+    struct waits waits;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    waits_start(&waits, &p);
+    weir_writer_close(p.writer);
+    nap();
+    fake_peer_reset(p.peer);
+    nap();
+    waits_expect(&waits, -ECONNRESET);
+    expect_ended(&p, -ECONNRESET, -ECONNRESET, -ECONNRESET);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, a_reset_during_close_is_told)
+{
+    cr_assert_eq(rig_run(reset_after_close, NULL), 0);
+}
+
+static int unref_with_waiting_bytes(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)arg;
+    pair_open(&p);
+    cr_assert_eq(weir_writer_ref(p.writer), p.writer);
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    weir_writer_unref(p.writer);
+    nap();
+    cr_assert_not(weir_writer_is_closing(p.writer), "one is left");
+    weir_writer_unref(p.writer);
+    weir_writer_unref(NULL);
+    pair_peer_read_all(&p);
+    cr_assert_eq(p.peer_read, MIB);
+    cr_assert(fake_peer_is_alone(p.peer));
+    cr_assert_eq(rig_statistics().connections, 0);
+    fake_peer_close(p.peer);
+    (void)on;
+    return 0;
+}
+
+UNIT(writer_end, the_last_reference_closes_in_the_background)
+{
+    cr_assert_eq(rig_run(unref_with_waiting_bytes, NULL), 0);
+}
+
+/* ---- aborted here ---- */
+
+static int abort_while_waiting(weir_loop *on, void *arg)
+{
+    struct waits waits;
+    struct pair p;
+    char byte;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    pair_peer_write(&p, "before");
+    waits_start(&waits, &p);
+
+    weir_writer_abort(p.writer);
+    cr_assert_eq(weir_writer_drain(p.writer), -ECONNABORTED, "at once");
+    cr_assert_eq(weir_writer_flush(p.writer), -ECONNABORTED);
+    nap();
+
+    waits_expect(&waits, -ECONNABORTED);
+    pair_expect_read(&p, "before");
+    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), -ECONNABORTED);
+    cr_assert_eq(weir_reader_exception(p.reader), -ECONNABORTED);
+    expect_no_writes(&p, -ESHUTDOWN);
+    expect_ended(&p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
+    cr_assert_lt(pair_peer_read(&p, 2 * MIB), MIB, "the rest was dropped");
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, abort_is_an_end_of_its_own)
+{
+    cr_assert_eq(rig_run(abort_while_waiting, NULL), 0);
+}
+
+/* ---- the peer's end ---- */
+
+static int peer_shuts_down(weir_loop *on, void *arg)
+{
+    char byte;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    pair_peer_write(&p, "last");
+    fake_peer_shutdown(p.peer);
+    nap();
+    pair_expect_read(&p, "last");
+    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), 0);
+    cr_assert_not(weir_writer_is_closing(p.writer), "half is left");
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    pair_peer_read_all(&p);
+    cr_assert_eq(p.peer_read, MIB);
+    cr_assert_eq(weir_writer_drain(p.writer), 0);
+    cr_assert_eq(weir_writer_flush(p.writer), 0);
+    weir_writer_close(p.writer);
+    cr_assert_eq(weir_writer_wait_closed(p.writer), 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, the_peers_end_keeps_the_writing_side)
+{
+    cr_assert_eq(rig_run(peer_shuts_down, NULL), 0);
+}
+
+/* A kind of transport whose writing side cannot be ended alone. */
+static struct wr_transport_ops whole_ops;
+
+struct whole {
+    struct weir_protocol_binding binding;
+    bool is_done;
+};
+
+static int create_whole(void *arg, weir_transport *t,
+                        struct weir_protocol_binding *ret)
+{
+    const struct whole *whole = arg;
+    whole_ops = *t->ops;
+    whole_ops.can_write_eof = false;
+    t->ops = &whole_ops;
+    *ret = whole->binding;
+    return 0;
+}
+
+static void whole_done(void *arg, int err, weir_transport *t)
+{
+    struct whole *whole = arg;
+    cr_assert_eq(err, 0);
+    cr_assert_not_null(t);
+    whole->is_done = true;
+}
+
+static void whole_open(struct pair *p)
+{
+    struct whole whole = {.is_done = false};
+    const struct weir_factory factory = {create_whole, &whole};
+    memset(p, 0, sizeof(*p));
+    p->fd = fake_connected_fd(&p->peer);
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .use_sock = true,
+                                                 .sock = p->fd,
+                                                 .done = whole_done,
+                                                 .done_arg = &whole};
+    cr_assert_eq(
+        weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer), 0);
+    cr_assert_eq(
+        weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
+    nap();
+    cr_assert(whole.is_done);
+    p->reader = weir_writer_get_reader(p->writer);
+    p->t = weir_writer_get_transport(p->writer);
+}
+
+static int peer_ends_a_whole(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    whole_open(&p);
+    cr_assert_not(weir_writer_can_write_eof(p.writer));
+    cr_assert_eq(weir_writer_write_eof(p.writer), -EOPNOTSUPP);
+    cr_assert_eq(pair_write(&p, 10), 0);
+    fake_peer_shutdown(p.peer);
+    pair_peer_read_all(&p);
+    cr_assert_eq(p.peer_read, 10);
+    expect_no_writes(&p, -ESHUTDOWN);
+    expect_ended(&p, WEIR_EPEERCLOSED, WEIR_EPEERCLOSED, WEIR_EPEERCLOSED);
+    cr_assert_eq(weir_transport_end(p.t), WEIR_END_EOF);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, the_peers_end_is_the_end_where_there_are_no_halves)
+{
+    cr_assert_eq(rig_run(peer_ends_a_whole, NULL), 0);
+}
+
+/* ---- no connection yet ---- */
+
+static int ask_without_connection(weir_loop *on, void *arg)
+{
+    struct weir_protocol_binding binding;
+    struct weir_extra_info info;
+    struct weir_buf buf = {.data = NULL};
+    struct pair p = {.peer = NULL};
+    (void)arg;
+    cr_assert_eq(weir_stream_protocol_new(on, NULL, &binding, &p.writer), 0);
+    expect_no_writes(&p, -ENOTCONN);
+    cr_assert_eq(weir_writer_write_buf(p.writer, &buf), -ENOTCONN);
+    cr_assert_eq(weir_writer_write_eof(p.writer), -ENOTCONN);
+    cr_assert_not(weir_writer_can_write_eof(p.writer));
+    cr_assert_not(weir_writer_is_closing(p.writer));
+    cr_assert_eq(weir_writer_drain(p.writer), -ENOTCONN);
+    cr_assert_eq(weir_writer_flush(p.writer), -ENOTCONN);
+    cr_assert_eq(weir_writer_wait_closed(p.writer), -ENOTCONN);
+    cr_assert_eq(weir_writer_get_depth(p.writer).bytes, 0);
+    cr_assert_null(weir_writer_get_transport(p.writer));
+    cr_assert_eq(weir_writer_get_extra_info(p.writer, "peername", &info),
+                 -ENOTCONN);
+    weir_writer_close(p.writer);
+    weir_writer_abort(p.writer);
+    cr_assert_not(weir_writer_is_closing(p.writer));
+    weir_writer_unref(p.writer);
+    return 0;
+}
+
+UNIT(writer_end, before_the_connection_everything_says_so)
+{
+    cr_assert_eq(rig_run(ask_without_connection, NULL), 0);
+}
+
+/* ---- given to another protocol ---- */
+
+static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    uint64_t *count = user;
+    (void)t;
+    *count += buf->len;
+    return 0;
+}
+
+static int hand_over(weir_loop *on, void *arg)
+{
+    static const struct weir_protocol counter = {.size = sizeof(counter),
+                                                 .kind = WEIR_PROTOCOL_STREAM,
+                                                 .data_received = note_bytes};
+    uint64_t count = 0;
+    const struct weir_protocol_binding binding = {&counter, &count};
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    pair_peer_write(&p, "greeting");
+    nap();
+    pair_expect_read(&p, "greeting");
+    cr_assert_eq(weir_transport_set_protocol(p.t, &binding, NULL, 0), 0);
+    weir_writer_unref(p.writer);
+    pair_peer_write(&p, "the rest");
+    nap();
+    cr_assert_eq(count, 8);
+    cr_assert_not(fake_peer_is_alone(p.peer), "it lives on");
+    weir_transport_abort(p.t);
+    nap();
+    fake_peer_close(p.peer);
+    return 0;
+}
+
+UNIT(writer_end, a_connection_that_was_handed_on_is_not_closed)
+{
+    cr_assert_eq(rig_run(hand_over, NULL), 0);
+}
