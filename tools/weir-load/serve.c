@@ -3,13 +3,14 @@
  * standard output once all of them accept, serve until a signal comes, stop
  * with a time of grace, end with 0. A second signal ends the grace.
  *
- * What it does with connections is in modes.c.
+ * What it does with connections is in modes.c, and in serve_streams.c.
  */
 #include "serve.h"
 
 #include "console.h"
 #include "limits.h"
 #include "modes.h"
+#include "serve_streams.h"
 #include "target.h"
 #include "units.h"
 
@@ -39,8 +40,15 @@ enum {
     FLAG_GRACE,
 };
 
+/* An interface of the library that connections are served through. */
+struct api {
+    const char *name;
+    const struct mode *(*find)(const char *name);
+};
+
 struct serve {
     weir_loop *loop;
+    const struct api *api;
     const struct mode *mode;
     uint64_t grace_ns;
     bool stats;
@@ -58,6 +66,12 @@ struct serve {
     /* Lines of trouble in this second. */
     uint64_t trouble_second;
     uint64_t trouble_count;
+};
+
+/* The first is the default. */
+static const struct api apis[] = {
+    {"protocol", mode_find},
+    {"stream", serve_streams_find},
 };
 
 static const struct option long_flags[] = {
@@ -82,7 +96,9 @@ static const char help[] =
     "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
     "\n"
     "      --mode MODE     echo (default), discard or chargen\n"
-    "      --api protocol  the interface of weir that it is written on\n"
+    "      --api API       the interface of weir that serves: protocol "
+    "(default)\n"
+    "                      or stream, with a task for each connection\n"
     "      --grace TIME    for connections to finish at the end (5s)\n"
     "      --stats         print statistics to standard error at the end\n"
     "  -v, --verbose       what the library and the kernel do\n"
@@ -163,6 +179,7 @@ static void stop(struct serve *serve, uint64_t grace_ns)
                                    first ? on_closed : NULL, serve);
         if (err < 0) {
             say("stopping: %s", weir_strerror(err));
+            serve->err = err;
             weir_loop_stop(serve->loop);
             return;
         }
@@ -276,6 +293,25 @@ static int handle_signals(struct serve *serve)
     return 0;
 }
 
+/* Tasks see the end of their connection a little later than the server. */
+static bool has_none_open(void *arg)
+{
+    const struct serve *serve = arg;
+
+    return serve->counts.open_now == 0;
+}
+
+/* Until a signal came and the last connection is over. */
+static int run(struct serve *serve)
+{
+    int err = weir_loop_run(serve->loop);
+
+    if (err == 0 && serve->err == 0) {
+        err = weir_loop_run_until(serve->loop, has_none_open, serve);
+    }
+    return err;
+}
+
 /* Returns the exit code. */
 static int serve_until_signal(struct serve *serve)
 {
@@ -292,7 +328,7 @@ static int serve_until_signal(struct serve *serve)
     weir_loop_set_exception_handler(serve->loop, on_exception, serve);
     int exit_code = LOAD_USAGE;
     if (handle_signals(serve) >= 0 && listen_on_all(serve) >= 0) {
-        err = weir_loop_run(serve->loop);
+        err = run(serve);
         exit_code = serve->err < 0 ? LOAD_USAGE : LOAD_OK;
         if (err < 0) {
             say("the loop broke: %s (%s)", weir_strerror(err),
@@ -312,15 +348,25 @@ static int serve_until_signal(struct serve *serve)
 
 /* ---- flags ---- */
 
+static const struct api *find_api(const char *name)
+{
+    for (size_t i = 0; i < sizeof(apis) / sizeof(apis[0]); i++) {
+        if (strcmp(apis[i].name, name) == 0) {
+            return &apis[i];
+        }
+    }
+    return NULL;
+}
+
 static bool read_flag(struct serve *serve, int flag, char **argv)
 {
     switch (flag) {
     case FLAG_API:
-        if (strcmp(optarg, "protocol") != 0) {
-            say("--api: '%s' is not there; this version has protocol", optarg);
-            return false;
+        serve->api = find_api(optarg);
+        if (!serve->api) {
+            say("--api: '%s' is not protocol or stream", optarg);
         }
-        return true;
+        return serve->api != NULL;
     case FLAG_MODE:
         serve->mode = mode_find(optarg);
         if (!serve->mode) {
@@ -375,7 +421,8 @@ int serve_main(int argc, char **argv, int first)
 {
     static struct serve serve;
 
-    serve = (struct serve){.mode = mode_find("echo"), .grace_ns = GRACE_NS};
+    serve = (struct serve){
+        .api = &apis[0], .mode = mode_find("echo"), .grace_ns = GRACE_NS};
     opterr = 0;
     optind = first;
     for (;;) {
@@ -394,6 +441,7 @@ int serve_main(int argc, char **argv, int first)
     if (!read_targets(&serve, argc, argv)) {
         return LOAD_USAGE;
     }
+    serve.mode = serve.api->find(serve.mode->name);
     limits_raise_fds_to_hard();
     return serve_until_signal(&serve);
 }

@@ -1,0 +1,60 @@
+/*
+ * A chat: the first line of a member is its name, all others go to everybody
+ * else. Nobody waits for anybody: who has too much to take yet is dropped.
+ * Usage: chat_server [PORT], and nc 127.0.0.1 PORT for each member
+ */
+#include "serve.h"
+
+#include <string.h>
+#include <sys/queue.h>
+
+#define SLOW_BYTES (1024 * 1024)
+
+struct member {
+    LIST_ENTRY(member) link;
+    weir_writer *writer;
+    char name[32];
+};
+static LIST_HEAD(, member) members;
+
+static void tell_others(const struct member *from, const char *what)
+{
+    char text[1100];
+    int len = snprintf(text, sizeof(text), "%s%s\n", from->name, what);
+    for (struct member *to = members.lh_first; to; to = to->link.le_next) {
+        if (to == from) {
+            continue;
+        }
+        weir_writer_write(to->writer, text, (size_t)len);
+        if (weir_writer_get_depth(to->writer).bytes > SLOW_BYTES) {
+            weir_writer_abort(to->writer); /* its task sees the end */
+        }
+    }
+}
+
+static int chat(void *loop, weir_reader *reader, weir_writer *writer)
+{
+    struct member self = {.writer = writer}; /* on the stack of its task */
+    char line[1000] = ": ";
+    ssize_t len = weir_reader_readline(reader, self.name, 31);
+    (void)loop;
+    if (len <= 0) {
+        return (int)len;
+    }
+    self.name[strcspn(self.name, "\r\n")] = '\0';
+    LIST_INSERT_HEAD(&members, &self, link);
+    tell_others(&self, " has joined");
+    while ((len = weir_reader_readline(reader, line + 2, 997)) > 0) {
+        line[2 + len] = '\0';
+        line[strcspn(line, "\r\n")] = '\0';
+        tell_others(&self, line);
+    }
+    LIST_REMOVE(&self, link);
+    tell_others(&self, " has left");
+    return (int)len;
+}
+
+int main(int argc, char **argv)
+{
+    return serve(chat, argc > 1 ? argv[1] : NULL);
+}

@@ -1,0 +1,56 @@
+/*
+ * A key-value server that speaks lines: SET KEY VALUE, GET KEY, DEL KEY, QUIT.
+ * A client that says nothing for five seconds, or a line that is too long, is
+ * told so and left.
+ * Usage: kv_server [PORT], and nc 127.0.0.1 PORT
+ */
+#include "kv_store.h"
+#include "serve.h"
+
+static struct kv_entry store[KV_KEYS];
+
+/* The next line, with a NUL behind it. */
+static ssize_t read_line(weir_loop *loop, weir_reader *reader, char *line)
+{
+    struct weir_timeout limit;
+    weir_timeout_begin(loop, &limit, UINT64_C(5000000000));
+    int64_t len = weir_reader_readline(reader, line, KV_LINE - 1);
+    len = weir_timeout_end(&limit, len);
+    line[len > 0 ? len : 0] = '\0';
+    return (ssize_t)len;
+}
+
+static int talk(void *loop, weir_reader *reader, weir_writer *writer)
+{
+    char line[KV_LINE];
+    ssize_t len;
+    while ((len = read_line(loop, reader, line)) > 0) {
+        if (line[len - 1] != '\n') {
+            return 0; /* the client has gone in the middle of a request */
+        }
+        const char *answer = "ERROR not text\n";
+        if (strlen(line) == (size_t)len) {
+            answer = kv_answer(store, line);
+        }
+        if (!answer) {
+            return 0; /* returning closes the connection */
+        }
+        weir_writer_write(writer, answer, strlen(answer));
+        int error = weir_writer_drain(writer);
+        if (error < 0) {
+            return error;
+        }
+    }
+    if (len == -ETIMEDOUT) {
+        return weir_writer_write(writer, "ERROR too slow\n", 15);
+    }
+    if (len == WEIR_ELIMIT) {
+        return weir_writer_write(writer, "ERROR line too long\n", 20);
+    }
+    return (int)len;
+}
+
+int main(int argc, char **argv)
+{
+    return serve(talk, argc > 1 ? argv[1] : NULL);
+}

@@ -1,0 +1,58 @@
+/*
+ * The main() of the chat and the key-value server: serves each connection with
+ * a task, on the port that the command line names, until SIGINT.
+ */
+#ifndef WEIR_EXAMPLES_SERVE_H
+#define WEIR_EXAMPLES_SERVE_H
+
+#include <err.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <weir.h>
+
+struct service {
+    weir_client_connected_fn *handler; /* its argument is the loop */
+    uint16_t port;
+};
+
+/* Who takes nothing for half a minute is dropped. Closing waits a second for
+ * what a client still sends: otherwise the last answer might be lost. */
+static const struct weir_start_server_options serve_options = {
+    .size = sizeof(struct weir_start_server_options),
+    .server = {.size = sizeof(struct weir_server_options),
+               .stream = {.size = sizeof(struct weir_stream_options),
+                          .timeouts = {.size = sizeof(struct weir_timeouts),
+                                       .write_stall_ns = UINT64_C(30000000000),
+                                       .linger_ns = UINT64_C(1000000000)}}}};
+
+static inline int serve_until_cancelled(weir_loop *loop, void *arg)
+{
+    const struct service *service = arg;
+    struct weir_address address;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    weir_server *server;
+    int error = weir_start_server(loop, service->handler, loop, "127.0.0.1",
+                                  service->port, &serve_options, &server);
+    if (error < 0) {
+        return error;
+    }
+    weir_server_get_socket(server, 0, &address);
+    printf("serving on %s\n", weir_address_format(&address, text, 128));
+    fflush(stdout);
+    error = weir_server_serve_forever(server);
+    weir_server_free(server);
+    return error == -ECANCELED ? 0 : error;
+}
+
+static inline int serve(weir_client_connected_fn *handler, const char *port)
+{
+    struct service service = {handler, (uint16_t)(port ? atoi(port) : 8888)};
+    int error = weir_run(NULL, serve_until_cancelled, &service);
+    if (error < 0) {
+        errx(1, "%s", weir_strerror(error));
+    }
+    return 0;
+}
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * asyncio's "TCP echo server using streams": what a client sends comes back,
+ * and the client's end of stream closes the connection. SIGINT ends it.
+ * Usage: tcp_echo_server_streams [PORT]
+ */
+#include <err.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <weir.h>
+
+/* Runs as a task for each connection; its return closes the connection. */
+static int echo(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct weir_buf bytes;
+    (void)arg;
+    while (weir_reader_read_view(reader, SIZE_MAX, &bytes) > 0) {
+        int error = weir_writer_write(writer, bytes.data, bytes.len);
+        if (error < 0) {
+            return error;
+        }
+        error = weir_writer_drain(writer); /* as fast as the client reads */
+        if (error < 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int serve(weir_loop *loop, void *port)
+{
+    weir_server *server;
+    struct weir_address address;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    int error = weir_start_server(loop, echo, NULL, "127.0.0.1",
+                                  *(uint16_t *)port, NULL, &server);
+    if (error < 0) {
+        return error;
+    }
+    weir_server_get_socket(server, 0, &address);
+    printf("serving on %s\n", weir_address_format(&address, text, 128));
+    fflush(stdout);
+    error = weir_server_serve_forever(server); /* SIGINT cancels this task */
+    weir_server_free(server);
+    return error == -ECANCELED ? 0 : error;
+}
+
+int main(int argc, char **argv)
+{
+    uint16_t port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 8888);
+    int error = weir_run(NULL, serve, &port);
+    if (error < 0) {
+        errx(1, "%s", weir_strerror(error));
+    }
+    return 0;
+}
