@@ -44,6 +44,25 @@ static struct wr_wake_item *reverse(struct wr_wake_item *item)
     return reversed;
 }
 
+static int push(struct wr_wake *wake, struct wr_wake_item *item)
+{
+    struct wr_wake_item *head =
+        atomic_load_explicit(&wake->head, memory_order_relaxed);
+    do {
+        if (head == &closed_mark) {
+            return -ESHUTDOWN;
+        }
+        item->next = head;
+        /* Release the item to the exchange in wr_wake_take() or _close(). */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &wake->head, &head, item, memory_order_release, memory_order_relaxed));
+    if (!head) {
+        int err = wr_sys_eventfd_write(wake->fd);
+        wr_check(err == 0);
+    }
+    return 0;
+}
+
 int wr_wake_open(const struct weir_allocator *allocator, struct wr_wake **ret)
 {
     struct wr_wake *wake = wr_alloc(allocator, sizeof(*wake));
@@ -95,24 +114,19 @@ int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg)
     if (!item) {
         return -ENOMEM;
     }
-    item->run = run;
-    item->arg = arg;
-    struct wr_wake_item *head =
-        atomic_load_explicit(&wake->head, memory_order_relaxed);
-    do {
-        if (head == &closed_mark) {
-            wr_wake_free_item(wake, item);
-            return -ESHUTDOWN;
-        }
-        item->next = head;
-        /* Release the item to the exchange in wr_wake_take() or _close(). */
-    } while (!atomic_compare_exchange_weak_explicit(
-        &wake->head, &head, item, memory_order_release, memory_order_relaxed));
-    if (!head) {
-        int err = wr_sys_eventfd_write(wake->fd);
-        wr_check(err == 0);
+    *item = (struct wr_wake_item){.run = run, .arg = arg, .is_owned = false};
+    int err = push(wake, item);
+    if (err < 0) {
+        wr_wake_free_item(wake, item);
     }
-    return 0;
+    return err;
+}
+
+int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
+{
+    wr_assert(item->run);
+    item->is_owned = true;
+    return push(wake, item);
 }
 
 int wr_wake_fd(const struct wr_wake *wake)
@@ -136,7 +150,9 @@ struct wr_wake_item *wr_wake_take(struct wr_wake *wake)
 
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item)
 {
-    wr_free(&wake->allocator, item, sizeof(*item));
+    if (!item->is_owned) {
+        wr_free(&wake->allocator, item, sizeof(*item));
+    }
 }
 
 struct wr_wake_item *wr_wake_close(struct wr_wake *wake)

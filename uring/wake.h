@@ -19,6 +19,7 @@ struct wr_wake_item {
     struct wr_wake_item *next;
     void (*run)(void *arg);
     void *arg;
+    bool is_owned; /* set by posting: by its poster, so it is not freed here */
 };
 
 /* One reference for the caller. */
@@ -31,11 +32,17 @@ void wr_wake_unref(struct wr_wake *wake);
 /* Any thread: 0, -ENOMEM, or -ESHUTDOWN after wr_wake_close(). */
 int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg);
 
+/* Any thread: 0 or -ESHUTDOWN; takes no memory. The caller has set @item's run
+ * and arg and keeps the item. It may be posted again when it runs, and is
+ * forgotten after wr_wake_close() unless it was given back there. */
+int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item);
+
 /* Owner: the eventfd to read from; 8 bytes. */
 int wr_wake_fd(const struct wr_wake *wake);
 
 /* Owner: all items posted so far, oldest first, or NULL; the next post wakes
- * again. The caller frees each with wr_wake_free_item(). */
+ * again. The caller frees each with wr_wake_free_item(), which leaves those of
+ * wr_wake_post_item() alone. */
 struct wr_wake_item *wr_wake_take(struct wr_wake *wake);
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 

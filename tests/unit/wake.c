@@ -164,6 +164,73 @@ UNIT(wake, opening_without_descriptors_leaves_nothing)
     unit_allocator_check(&allocator);
 }
 
+/* ---- items that their poster keeps ---- */
+
+UNIT(wake, an_item_takes_no_memory_and_keeps_its_place)
+{
+    struct wr_wake_item item = {.run = note_run, .arg = (void *)(intptr_t)2};
+    setup();
+    post(1);
+    const uint64_t calls = allocator.calls;
+    cr_assert_eq(wr_wake_post_item(wake, &item), 0);
+    cr_assert_eq(allocator.calls, calls);
+    post(3);
+    cr_assert_eq(wake_ups(), 1);
+
+    cr_assert_eq(run_all(wr_wake_take(wake)), 3);
+
+    cr_assert_eq(ran[0], 1);
+    cr_assert_eq(ran[1], 2);
+    cr_assert_eq(ran[2], 3);
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
+static struct wr_wake_item again;
+
+static void post_again(void *arg)
+{
+    note_run(arg);
+    if (ran_count < 3) {
+        cr_assert_eq(wr_wake_post_item(wake, &again), 0);
+    }
+}
+
+UNIT(wake, an_item_may_be_posted_again_when_it_runs)
+{
+    setup();
+    again = (struct wr_wake_item){.run = post_again};
+    cr_assert_eq(wr_wake_post_item(wake, &again), 0);
+
+    for (int i = 1; i <= 3; i++) {
+        cr_assert_eq(wake_ups(), 1);
+        struct wr_wake_item *item = wr_wake_take(wake);
+        cr_assert_eq(item, &again);
+        cr_assert_null(item->next);
+        item->run(item->arg);
+        cr_assert_eq(ran_count, i);
+    }
+    cr_assert_null(wr_wake_take(wake));
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(wake, an_item_is_given_back_by_closing_and_refused_after_it)
+{
+    struct wr_wake_item item = {.run = note_run, .arg = (void *)(intptr_t)1};
+    setup();
+    cr_assert_eq(wr_wake_post_item(wake, &item), 0);
+
+    struct wr_wake_item *left = wr_wake_close(wake);
+
+    cr_assert_eq(left, &item);
+    cr_assert_null(left->next);
+    wr_wake_free_item(wake, left); /* leaves it alone */
+    cr_assert_eq(wr_wake_post_item(wake, &item), -ESHUTDOWN);
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
 UNIT_ABORTS(wake, the_last_reference_with_posts_inside_is_a_bug)
 {
     setup();
