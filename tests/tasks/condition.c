@@ -1,0 +1,509 @@
+/*
+ * Conditions: what weir/sync.h promises about them.
+ */
+#include "sync.h"
+
+static weir_lock *lock;
+static weir_condition *condition;
+
+static void make(weir_loop *on)
+{
+    cr_assert_eq(weir_lock_new(on, &lock), 0);
+    cr_assert_eq(weir_condition_new(lock, &condition), 0);
+}
+
+static void end(void)
+{
+    cr_assert_not(weir_lock_is_locked(lock));
+    weir_condition_free(condition);
+    weir_lock_free(lock);
+}
+
+/* Waits once with the lock, which it must have afterwards. */
+static int wait_once(void *object)
+{
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    int err = weir_condition_wait(object);
+    cr_assert_eq(weir_lock_release(lock), 0, "whatever the wait returned");
+    return err;
+}
+
+static int wait_unlocked(void *object)
+{
+    return weir_condition_wait(object);
+}
+
+static int notify_one(void *object)
+{
+    return (int)weir_condition_notify(object, 1);
+}
+
+static int notify_some(weir_loop *on, void *arg)
+{
+    struct worker workers[4];
+    (void)arg;
+    make(on);
+    cr_assert_eq(weir_condition_notify(condition, SIZE_MAX), 0);
+    start(&workers[0], "a", wait_once, condition);
+    start(&workers[1], "b", wait_once, condition);
+    start(&workers[2], "c", wait_once, condition);
+    start(&workers[3], "d", wait_once, condition);
+    settle();
+    cr_assert_not(weir_lock_is_locked(lock), "waiting releases it");
+    cr_assert_str_eq(notes, "", "and no earlier notification counts");
+
+    cr_assert_eq(weir_condition_notify(condition, 0), 0);
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    settle();
+    cr_assert_str_eq(notes, "a");
+    cr_assert_eq(weir_condition_notify(condition, 2), 2);
+    settle();
+    cr_assert_str_eq(notes, "abc");
+    cr_assert_eq(weir_condition_notify(condition, SIZE_MAX), 1);
+
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(finish(&workers[i]), 0);
+    }
+    cr_assert_str_eq(notes, "abcd");
+    end();
+    return 0;
+}
+
+UNIT(condition, notified_wakes_so_many_first_come_first_served)
+{
+    cr_assert_eq(rig_run(notify_some, NULL), 0);
+}
+
+static int take_and_note(void *object)
+{
+    cr_assert_eq(weir_lock_acquire(object), 0);
+    return weir_lock_release(object);
+}
+
+static int stand_in_line(weir_loop *on, void *arg)
+{
+    struct worker waiter;
+    struct worker before;
+    struct worker after;
+    (void)arg;
+    make(on);
+    start(&waiter, "w", wait_once, condition);
+    settle();
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    start(&before, "b", take_and_note, lock);
+    settle();
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    start(&after, "a", take_and_note, lock);
+    settle();
+    cr_assert_str_eq(notes, "", "notified, but the lock is ours");
+
+    cr_assert_eq(weir_lock_release(lock), 0);
+
+    cr_assert_eq(finish(&after), 0);
+    cr_assert_eq(finish(&waiter), 0);
+    cr_assert_eq(finish(&before), 0);
+    cr_assert_str_eq(notes, "bwa");
+    end();
+    return 0;
+}
+
+UNIT(condition, notified_stands_in_line_for_the_lock_like_everybody)
+{
+    cr_assert_eq(rig_run(stand_in_line, NULL), 0);
+}
+
+static int cancel_before(weir_loop *on, void *arg)
+{
+    struct worker first;
+    struct worker second;
+    (void)arg;
+    make(on);
+    start(&first, "a", wait_once, condition);
+    start(&second, "b", wait_once, condition);
+    settle();
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+
+    cr_assert(weir_task_cancel(first.task));
+    settle();
+    cr_assert_str_eq(notes, "", "it has to have the lock first");
+    cr_assert(weir_task_cancel(first.task), "once more changes nothing");
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    cr_assert_eq(weir_lock_release(lock), 0);
+
+    cr_assert_eq(finish(&first), -ECANCELED);
+    cr_assert_eq(first.next, 0, "it is delivered once");
+    cr_assert_eq(finish(&second), 0, "the notification was for this one");
+    end();
+    return 0;
+}
+
+UNIT(condition, cancelled_has_the_lock_all_the_same)
+{
+    cr_assert_eq(rig_run(cancel_before, NULL), 0);
+}
+
+static int cancel_notified(weir_loop *on, void *arg)
+{
+    struct worker first;
+    struct worker second;
+    struct worker third;
+    (void)arg;
+    make(on);
+    start(&first, "a", wait_once, condition);
+    start(&second, "b", wait_once, condition);
+    start(&third, "c", wait_once, condition);
+    settle();
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+
+    cr_assert(weir_task_cancel(first.task));
+    cr_assert(weir_task_cancel(first.task));
+    cr_assert_eq(weir_lock_release(lock), 0);
+
+    cr_assert_eq(finish(&first), -ECANCELED);
+    cr_assert_eq(finish(&second), 0, "the notification was passed on");
+    settle();
+    cr_assert_not(third.is_back, "once");
+    cr_assert_eq(cancel(&third), -ECANCELED);
+    end();
+    return 0;
+}
+
+UNIT(condition, cancelled_after_a_notification_passes_it_on)
+{
+    cr_assert_eq(rig_run(cancel_notified, NULL), 0);
+}
+
+static int cancel_served(weir_loop *on, void *arg)
+{
+    struct worker first;
+    struct worker second;
+    (void)arg;
+    make(on);
+    start(&first, "a", wait_once, condition);
+    start(&second, "b", wait_once, condition);
+    settle();
+
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    cr_assert(weir_task_cancel(first.task)); /* it has the lock by now */
+
+    cr_assert_eq(finish(&first), 0);
+    cr_assert_eq(first.next, -ECANCELED);
+    settle();
+    cr_assert_not(second.is_back, "nothing was passed on");
+    cr_assert_eq(cancel(&second), -ECANCELED);
+    end();
+    return 0;
+}
+
+UNIT(condition, cancelled_when_it_has_notification_and_lock_keeps_both)
+{
+    cr_assert_eq(rig_run(cancel_served, NULL), 0);
+}
+
+static int cancel_early(void *object)
+{
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    cr_assert(weir_task_cancel(weir_task_current(loop)));
+    int err = weir_condition_wait(object);
+    cr_assert_eq(weir_lock_release(lock), 0);
+    return err;
+}
+
+static int wait_cancelled(weir_loop *on, void *arg)
+{
+    struct worker worker;
+    (void)arg;
+    make(on);
+    start(&worker, "a", cancel_early, condition);
+    cr_assert_eq(finish(&worker), -ECANCELED);
+    end();
+    return 0;
+}
+
+UNIT(condition, of_a_task_that_was_cancelled_keeps_the_lock)
+{
+    cr_assert_eq(rig_run(wait_cancelled, NULL), 0);
+}
+
+static int time_out(weir_loop *on, void *arg)
+{
+    (void)arg;
+    make(on);
+    must_time_out(wait_once, condition);
+    end();
+    return 0;
+}
+
+UNIT(condition, waited_for_too_long_times_out_with_the_lock)
+{
+    cr_assert_eq(rig_run(time_out, NULL), 0);
+}
+
+static int time_out_in_line(weir_loop *on, void *arg)
+{
+    struct worker worker;
+    (void)arg;
+    make(on);
+    start_limited(&worker, 5 * MS, wait_once, condition);
+    settle();
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    cr_assert_eq(weir_sleep(on, 20 * MS), 0);
+    cr_assert_not(worker.is_back, "the lock is waited for beyond the time");
+    cr_assert_eq(weir_lock_release(lock), 0);
+
+    cr_assert_eq(finish(&worker), -ETIMEDOUT);
+    cr_assert_eq(worker.next, 0);
+    end();
+    return 0;
+}
+
+UNIT(condition, timed_out_in_line_waits_for_the_lock)
+{
+    cr_assert_eq(rig_run(time_out_in_line, NULL), 0);
+}
+
+static int free_waited_for(weir_loop *on, void *arg)
+{
+    struct worker first;
+    struct worker second;
+    (void)arg;
+    make(on);
+    start(&first, "a", wait_once, condition);
+    start(&second, "b", wait_once, condition);
+    settle();
+
+    weir_condition_free(condition);
+
+    cr_assert_eq(finish(&first), -ECANCELED);
+    cr_assert_eq(finish(&second), -ECANCELED);
+    cr_assert_eq(first.next, 0, "the task was not cancelled");
+    cr_assert_not(weir_lock_is_locked(lock));
+    weir_lock_free(lock);
+    weir_condition_free(NULL);
+    return 0;
+}
+
+UNIT(condition, freed_wakes_who_waits_with_the_lock)
+{
+    cr_assert_eq(rig_run(free_waited_for, NULL), 0);
+}
+
+static int wait_and_lose(void *object)
+{
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    return weir_condition_wait(object);
+}
+
+static int free_both(weir_loop *on, void *arg)
+{
+    struct worker first;
+    struct worker second;
+    (void)arg;
+    make(on);
+    start(&first, "a", wait_and_lose, condition);
+    start(&second, "b", wait_and_lose, condition);
+    settle();
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+
+    weir_condition_free(condition);
+    weir_lock_free(lock);
+
+    cr_assert_eq(finish(&first), -ECANCELED);
+    cr_assert_eq(finish(&second), -ECANCELED);
+    return 0;
+}
+
+UNIT(condition, freed_with_its_lock_wakes_who_waits_without_it)
+{
+    cr_assert_eq(rig_run(free_both, NULL), 0);
+}
+
+static int free_condition(void *object)
+{
+    weir_condition_free(object);
+    return 0;
+}
+
+static int new_condition(void *object)
+{
+    weir_condition *result;
+    return weir_condition_new(object, &result);
+}
+
+static int use_wrongly(weir_loop *on, void *arg)
+{
+    struct worker worker;
+    (void)arg;
+    make(on);
+    cr_assert_eq(weir_condition_new(lock, NULL), -EINVAL);
+    cr_assert_eq(weir_condition_wait(condition), -EPERM, "without the lock");
+    start(&worker, "a", wait_once, condition);
+    settle();
+    cr_assert_eq(in_callback(wait_unlocked, condition), WEIR_ENOTTASK);
+    cr_assert_eq(elsewhere(wait_unlocked, condition), -EPERM);
+    cr_assert_eq(elsewhere(new_condition, lock), -EPERM);
+    cr_assert_eq(elsewhere(notify_one, condition), 0);
+    cr_assert_eq(elsewhere(free_condition, condition), 0);
+    settle();
+    cr_assert_not(worker.is_back);
+    cr_assert_eq(in_callback(notify_one, condition), 1);
+    cr_assert_eq(finish(&worker), 0);
+    end();
+    return 0;
+}
+
+UNIT(condition, in_the_wrong_place_is_an_error)
+{
+    cr_assert_eq(rig_run(use_wrongly, NULL), 0);
+}
+
+/* ---- the loop's end ---- */
+
+static struct worker left[3];
+
+static int sleep_locked(void *object)
+{
+    (void)object;
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    int err = weir_sleep(loop, S);
+    cr_assert_eq(weir_lock_release(lock), 0);
+    return err;
+}
+
+static int leave_waiting(weir_loop *on, void *arg)
+{
+    (void)arg;
+    make(on);
+    start(&left[0], "a", wait_once, condition);
+    start(&left[1], "b", wait_once, condition);
+    settle();
+    start(&left[2], "c", sleep_locked, NULL);
+    settle();
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    for (int i = 0; i < 3; i++) {
+        weir_task_detach(left[i].task);
+    }
+    return 0;
+}
+
+UNIT(condition, waited_for_at_the_loops_end_has_the_lock_once_it_is_released)
+{
+    rig_start();
+    cr_assert_eq(rig_main(leave_waiting, NULL), 0);
+    cr_assert_eq(weir_loop_free(loop), 0);
+    for (int i = 0; i < 3; i++) {
+        cr_assert(left[i].is_back);
+        cr_assert_eq(left[i].result, -ECANCELED);
+    }
+    end();
+    fake_stop();
+}
+
+static int leave_with_lock(weir_loop *on, void *arg)
+{
+    const bool *is_cancelled = arg;
+    make(on);
+    start(&left[0], "a", wait_and_lose, condition);
+    settle();
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    if (*is_cancelled) {
+        cr_assert(weir_task_cancel(left[0].task));
+    }
+    settle();
+    cr_assert_not(left[0].is_back);
+    weir_task_detach(left[0].task);
+    return 0;
+}
+
+static void must_end_without_the_lock(bool is_cancelled)
+{
+    rig_start();
+    cr_assert_eq(rig_main(leave_with_lock, &is_cancelled), 0);
+    cr_assert_eq(weir_loop_free(loop), 0);
+    cr_assert(left[0].is_back);
+    cr_assert_eq(left[0].result, -ECANCELED);
+    weir_condition_free(condition);
+    weir_lock_free(lock);
+    fake_stop();
+}
+
+UNIT(condition, whose_lock_went_with_a_task_does_not_keep_the_loop)
+{
+    must_end_without_the_lock(false);
+}
+
+UNIT(condition, that_was_cancelled_in_line_does_not_keep_the_loop)
+{
+    must_end_without_the_lock(true);
+}
+
+UNIT(condition, does_not_keep_a_loop_whose_ring_is_broken)
+{
+    bool is_cancelled = false;
+    rig_start();
+    cr_assert_eq(rig_main(leave_with_lock, &is_cancelled), 0);
+    fake_break_ring(-EIO);
+    cr_assert_eq(weir_loop_free(loop), 0);
+    cr_assert_eq(left[0].result, -ECANCELED);
+    weir_condition_free(condition);
+    weir_lock_free(lock);
+    fake_stop();
+}
+
+/* Has the lock that the task needs whose end it waits for. */
+static int join_locked(void *object)
+{
+    int result;
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    int err = weir_task_join(((struct worker *)object)->task, &result);
+    cr_assert_eq(weir_lock_release(lock), 0);
+    return err;
+}
+
+static int leave_circle(weir_loop *on, void *arg)
+{
+    (void)arg;
+    make(on);
+    start(&left[0], "a", wait_and_lose, condition);
+    settle();
+    start(&left[1], "b", join_locked, &left[0]);
+    settle();
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    cr_assert(weir_task_cancel(left[1].task));
+    settle();
+    weir_task_detach(left[1].task);
+    return 0;
+}
+
+UNIT(condition, whose_locks_owner_waits_for_the_waiter_does_not_keep_the_loop)
+{
+    rig_start();
+    cr_assert_eq(rig_main(leave_circle, NULL), 0);
+    cr_assert_not(left[0].is_back);
+    cr_assert_not(left[1].is_back);
+    cr_assert_eq(weir_loop_free(loop), 0);
+    cr_assert_eq(left[0].result, -ECANCELED);
+    cr_assert(left[1].is_back);
+    end();
+    fake_stop();
+}
+
+static int new_beside_lock(void *object)
+{
+    weir_lock *other;
+    weir_condition *result;
+    sync_is_poor = false;
+    cr_assert_eq(weir_lock_new(object, &other), 0);
+    sync_is_poor = true;
+    int err = weir_condition_new(other, &result);
+    weir_lock_free(other);
+    return err;
+}
+
+UNIT(condition, without_memory_is_not_made)
+{
+    cr_assert_eq(without_memory(new_beside_lock), -ENOMEM);
+}
