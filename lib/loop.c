@@ -559,6 +559,7 @@ void wr_loop_release(weir_loop *loop)
     const bool empty = wr_pool_fini(&loop->pool);
     wr_assert(empty); /* leases keep their sockets */
     wr_streams_close(loop);
+    wr_overflow_close(loop);
     wr_tasks_close(loop);
     wr_slab_fini(&loop->socks);
     wr_slab_fini(&loop->chunks);

@@ -28,6 +28,7 @@ struct wr_signals;   /* signal.c */
 struct wr_tasks;     /* task.c */
 struct wr_executor;  /* executor.c */
 struct wr_streams;   /* stream.c */
+struct wr_overflow;  /* overflow.c */
 
 /* Something that prepares its sends in the send step of the turn. */
 struct wr_sender {
@@ -92,6 +93,7 @@ struct weir_loop {
     struct wr_tasks *task_memory;
     struct wr_executor *executor;
     struct wr_streams *stream_memory;
+    struct wr_overflow *overflow;
     size_t stack_size_bytes; /* of tasks that do not ask for another */
 
     struct wr_wake *wake;
@@ -162,6 +164,10 @@ int wr_tasks_open(weir_loop *loop);
 void wr_tasks_close(weir_loop *loop);
 void wr_tasks_get_statistics(const weir_loop *loop,
                              struct weir_loop_statistics *ret);
+
+/* overflow.c */
+/* The tasks of this loop are not looked for any more. */
+void wr_overflow_close(weir_loop *loop);
 
 /* executor.c */
 /* Jobs that have not started never will; nothing waits for the others. */
