@@ -245,6 +245,10 @@ static void run_posted(struct wr_ready *ready)
         weir_callback_fn *run = item->run;
         void *arg = item->arg;
         loop->posted = item->next;
+        if (item->is_owned) {
+            run(arg);
+            continue;
+        }
         wr_wake_free_item(loop->wake, item);
         wr_loop_call(loop, run, arg, "call_soon_threadsafe");
     }
@@ -614,10 +618,10 @@ int weir_loop_free(weir_loop *loop)
     wr_ignore(shut_list(&loop->tasks) < 0);
     const int alive = shut_list(&loop->transports);
     reap_everything(loop);
-    wr_executor_close(loop);
-    run_callbacks(loop);
     free_posted(loop, loop->posted);
     free_posted(loop, wr_wake_close(loop->wake));
+    wr_executor_close(loop); /* its item is in no list any more */
+    run_callbacks(loop);
     wr_signals_close(loop);
     wr_callbacks_close(loop);
     wr_uring_close(&loop->uring);

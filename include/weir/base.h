@@ -89,11 +89,11 @@ typedef struct weir_remote weir_remote;
  * Where the library gets its memory.
  *
  * Both functions must be set, and what they give must be aligned as malloc()'s
- * is. They are called on the loop's thread only, with one exception: a post
- * from another thread (weir_loop_call_soon_threadsafe(),
- * weir_remote_call_soon()) allocates there, and the last reference to a
- * weir_remote frees there, so a program that posts needs a thread-safe
- * allocator.
+ * is. They are called on the loop's thread only, with two exceptions, which
+ * need a thread-safe allocator: a post from another thread
+ * (weir_loop_call_soon_threadsafe(), weir_remote_call_soon()) allocates there,
+ * and the last reference to a weir_remote frees there; a job of the executor
+ * that ends after its loop frees what is left on its thread.
  */
 struct weir_allocator {
     /** Like malloc(): @p size is never 0; NULL when there is no memory. */

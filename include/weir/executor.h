@@ -20,7 +20,8 @@ typedef int weir_job_fn(void *arg);
 /**
  * Told, on the loop, that a job is over whose task has stopped waiting:
  * @p result is what it returned, -ECANCELED if it never started. The argument
- * is the program's again.
+ * is the program's again. Not told when the loop is freed before the job is
+ * over: weir_loop_shutdown_executor() first waits for it.
  */
 typedef void weir_job_abandoned_fn(void *arg, int result);
 
@@ -44,6 +45,8 @@ struct weir_executor_options {
  * @retval -EINVAL  the size field is not set
  * @retval -E2BIG   options of a newer library with an unknown field set
  * @retval -EBUSY   there are threads or jobs already
+ * @retval -ENOMEM  no memory
+ * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
  * @suspends no
  * @thread loop
  */
@@ -64,8 +67,8 @@ weir_loop_set_executor(weir_loop *loop,
  * @param fn         the function
  * @param arg        its argument; held until the call returns 0 or @p abandoned
  *                   was called
- * @param abandoned  called on the loop when the wait was cancelled and the job
- *                   is over, perhaps before this returns; may be NULL
+ * @param abandoned  called on the loop when this returns -ECANCELED and the job
+ *                   is over, perhaps before it returns; may be NULL
  * @param ret        what @p fn returned; may be NULL
  * @return           0 when the function has returned
  * @retval -ECANCELED  the task was cancelled
@@ -93,6 +96,7 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
  * @return            0 when the threads have ended
  * @retval -ETIMEDOUT  jobs are still running; nothing waits for them any more
  * @retval -ECANCELED  the task was cancelled; likewise
+ * @retval -ENOMEM  no memory, where there was no executor yet
  * @suspends yes
  * @thread loop
  */

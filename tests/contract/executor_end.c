@@ -1,0 +1,305 @@
+/*
+ * The executor's threads from none to none: when they exist, and what shutting
+ * down and freeing the loop do to jobs that run, wait or are over. Where the
+ * loop is freed first, the threads give back what is left; the allocator of
+ * the rig sees that they do.
+ */
+#include "tests/contract/executor_rig.h"
+
+/* ---- threads ---- */
+
+static int threads_body(weir_loop *l, void *arg)
+{
+    struct job jobs[2];
+    (void)arg;
+    cr_assert_eq(count_threads(), 0, "before the first job");
+    start_held(&jobs[0], 0);
+    cr_assert_eq(count_threads(), 1);
+    start_held(&jobs[1], 1);
+    cr_assert_eq(count_threads(), 2);
+    let_go(&jobs[0]);
+    let_go(&jobs[1]);
+    expect_result(&jobs[0]);
+    expect_result(&jobs[1]);
+    cr_assert_eq(count_threads(), 2, "they stay");
+
+    cr_assert_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
+
+    wait_for_threads(0);
+    return 0;
+}
+
+UNIT(executor_end, threads_are_there_from_the_first_job_to_the_shutdown)
+{
+    run_with(4, threads_body);
+}
+
+UNIT(executor_end, a_loop_that_never_ran_a_job_has_no_threads)
+{
+    open_with(4, 0);
+    one_turn();
+    cr_assert_eq(count_threads(), 0);
+    close_loop();
+}
+
+static int idle_body(weir_loop *l, void *arg)
+{
+    struct job job;
+    (void)l;
+    (void)arg;
+    start_job(&job, quick_job, 1);
+    expect_result(&job);
+    return 0;
+}
+
+UNIT(executor_end, idle_threads_end_with_the_loop)
+{
+    open_counted(0);
+    run_body(idle_body, NULL);
+
+    close_loop();
+
+    cr_assert_eq(live_bytes(), 0, "without waiting for a thread");
+    wait_for_threads(0);
+}
+
+/* ---- shutting down ---- */
+
+static int shut_task(weir_loop *l, void *arg)
+{
+    return weir_loop_shutdown_executor(l, *(uint64_t *)arg);
+}
+
+static weir_task *start_shutdown(uint64_t *timeout_ns)
+{
+    weir_task *task = NULL;
+    cr_assert_eq(weir_task_spawn(loop, shut_task, timeout_ns, NULL, &task), 0);
+    return task;
+}
+
+static int join(weir_task *task)
+{
+    int result = 1;
+    cr_assert_eq(weir_task_join(task, &result), 0);
+    return result;
+}
+
+static int shutdown_body(weir_loop *l, void *arg)
+{
+    static uint64_t for_ever = UINT64_MAX;
+    struct job jobs[3];
+    (void)arg;
+    start_held(&jobs[0], 0);
+    start_job(&jobs[1], quick_job, 1);
+    yield();
+    weir_task *first = start_shutdown(&for_ever);
+    weir_task *second = start_shutdown(&for_ever);
+    yield();
+    init_job(&jobs[2], quick_job, 2);
+    cr_assert_eq(run_job(l, &jobs[2]), -ESHUTDOWN);
+    cr_assert_eq(jobs[2].abandoned_count, 0);
+    cr_assert_not(weir_future_is_done(weir_task_get_future(first)));
+    let_go(&jobs[0]);
+
+    cr_assert_eq(join(first), 0);
+    cr_assert_eq(join(second), 0);
+
+    expect_result(&jobs[0]);
+    expect_result(&jobs[1]);
+    cr_assert_eq(run_job(l, &jobs[2]), -ESHUTDOWN);
+    cr_assert_eq(weir_loop_shutdown_executor(l, 0), 0, "once more");
+    wait_for_threads(0);
+    return 0;
+}
+
+UNIT(executor_end, shutdown_takes_no_more_and_waits_for_what_there_is)
+{
+    run_with(1, shutdown_body);
+}
+
+static int time_out_body(weir_loop *l, void *arg)
+{
+    struct job job;
+    (void)arg;
+    start_held(&job, 3);
+
+    cr_assert_eq(weir_loop_shutdown_executor(l, 1 * MS), -ETIMEDOUT);
+    cr_assert_eq(weir_loop_shutdown_executor(l, 0), -ETIMEDOUT);
+
+    cr_assert_eq(job.err, 1, "its task still waits");
+    let_go(&job);
+    expect_result(&job);
+    cr_assert_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
+    wait_for_threads(0);
+    return 0;
+}
+
+UNIT(executor_end, shutdown_times_out_and_can_be_asked_again)
+{
+    run_with(1, time_out_body);
+}
+
+static int cancelled_shutdown(weir_loop *l, void *arg)
+{
+    weir_task_cancel(weir_task_current(l));
+    return shut_task(l, arg);
+}
+
+static int cancel_body(weir_loop *l, void *arg)
+{
+    static uint64_t for_ever = UINT64_MAX;
+    weir_task *task = NULL;
+    struct job job;
+    (void)arg;
+    start_held(&job, 3);
+    task = start_shutdown(&for_ever);
+    yield();
+    cr_assert(weir_task_cancel(task));
+    cr_assert_eq(join(task), -ECANCELED);
+    let_go(&job);
+    expect_result(&job);
+    cr_assert_eq(run_job(l, &job), -ESHUTDOWN);
+    return 0;
+}
+
+UNIT(executor_end, a_cancelled_shutdown_waits_no_more_and_stays_shut)
+{
+    run_with(1, cancel_body);
+}
+
+static int cancelled_before_body(weir_loop *l, void *arg)
+{
+    static uint64_t for_ever = UINT64_MAX;
+    weir_task *task = NULL;
+    struct job job;
+    (void)arg;
+    init_job(&job, quick_job, 1);
+    cr_assert_eq(weir_task_spawn(l, cancelled_shutdown, &for_ever, NULL, &task),
+                 0);
+    cr_assert_eq(join(task), -ECANCELED);
+    cr_assert_eq(run_job(l, &job), -ESHUTDOWN);
+    return 0;
+}
+
+UNIT(executor_end, a_task_that_was_cancelled_before_shuts_down_all_the_same)
+{
+    run_with(1, cancelled_before_body);
+}
+
+static int unused_body(weir_loop *l, void *arg)
+{
+    const struct weir_executor_options options = {.size = sizeof(options)};
+    struct job job;
+    (void)arg;
+    init_job(&job, quick_job, 1);
+
+    cr_assert_eq(weir_loop_shutdown_executor(l, 0), 0);
+
+    cr_assert_eq(run_job(l, &job), -ESHUTDOWN);
+    cr_assert_eq(weir_loop_set_executor(l, &options), -ESHUTDOWN);
+    return 0;
+}
+
+UNIT(executor_end, an_executor_that_was_never_used_is_shut_down_at_once)
+{
+    open_loop(NULL);
+    run_body(unused_body, NULL);
+    close_loop();
+}
+
+/* ---- freeing the loop ---- */
+
+static int leave_body(weir_loop *l, void *arg)
+{
+    struct job *jobs = arg;
+    (void)l;
+    start_held(&jobs[0], 0);
+    for (int i = 1; i < 4; i++) {
+        start_job(&jobs[i], quick_job, i);
+    }
+    yield();
+    for (int i = 0; i < 4; i++) {
+        weir_task_detach(jobs[i].task);
+    }
+    return 0;
+}
+
+UNIT(executor_end, freeing_the_loop_waits_for_no_job)
+{
+    static struct job jobs[4];
+    open_counted(1);
+    run_body(leave_body, jobs);
+
+    close_loop(); /* the first job runs, three wait */
+
+    cr_assert_gt(live_bytes(), 0, "the thread has what it needs");
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(jobs[i].err, -ECANCELED);
+        cr_assert_eq(jobs[i].abandoned_count, i > 0);
+    }
+    let_go(&jobs[0]);
+    wait_for_threads(0);
+    cr_assert_eq(live_bytes(), 0);
+    for (int i = 1; i < 4; i++) {
+        cr_assert_eq(jobs[i].abandoned_result, -ECANCELED);
+        cr_assert_eq(jobs[i].order, 0, "it ran");
+    }
+    cr_assert_eq(jobs[0].abandoned_count, 0, "there was no loop to tell");
+}
+
+static int over_body(weir_loop *l, void *arg)
+{
+    struct job *jobs = arg;
+    (void)l;
+    start_held(&jobs[0], 5);
+    start_job(&jobs[1], held_job, 6);
+    yield();
+    cr_assert(weir_task_cancel(jobs[0].task));
+    cr_assert_eq(join_job(&jobs[0]), -ECANCELED);
+    let_go(&jobs[0]);
+    wait_for(&jobs[1].started);
+    weir_task_detach(jobs[1].task);
+    return 0;
+}
+
+UNIT(executor_end, freeing_the_loop_tells_of_jobs_that_are_over)
+{
+    static struct job jobs[2];
+    open_counted(1);
+    run_body(over_body, jobs);
+    cr_assert_eq(jobs[0].abandoned_count, 0, "it was not seen yet");
+
+    close_loop();
+
+    cr_assert_eq(jobs[0].abandoned_count, 1);
+    cr_assert_eq(jobs[0].abandoned_result, 5);
+    let_go(&jobs[1]);
+    wait_for_threads(0);
+    cr_assert_eq(live_bytes(), 0);
+}
+
+static int many_left_body(weir_loop *l, void *arg)
+{
+    struct job *jobs = arg;
+    (void)l;
+    for (int i = 0; i < 8; i++) {
+        start_held(&jobs[i], i);
+        weir_task_detach(jobs[i].task);
+    }
+    return 0;
+}
+
+UNIT(executor_end, threads_that_end_while_the_loop_is_freed_leave_nothing)
+{
+    static struct job jobs[8];
+    for (int round = 0; round < 20; round++) {
+        open_counted(8);
+        run_body(many_left_body, jobs);
+        for (int i = 0; i < 8; i++) {
+            let_go(&jobs[i]);
+        }
+        close_loop();
+        wait_for_threads(0);
+        cr_assert_eq(live_bytes(), 0);
+    }
+}

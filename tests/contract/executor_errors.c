@@ -1,0 +1,305 @@
+/*
+ * The executor's limits and errors: too many jobs, no threads, no memory, the
+ * wrong thread and the wrong process. A job that was refused leaves nothing
+ * behind and nobody is told of it; one that was taken always comes back.
+ */
+#include "tests/contract/executor_rig.h"
+
+#include <sys/wait.h>
+
+/* ---- limits ---- */
+
+static int queue_body(weir_loop *l, void *arg)
+{
+    struct job jobs[4];
+    (void)arg;
+    start_held(&jobs[0], 0);
+    start_job(&jobs[1], quick_job, 1);
+    start_job(&jobs[2], quick_job, 2);
+    start_job(&jobs[3], quick_job, 3);
+
+    cr_assert_eq(join_job(&jobs[3]), -ENOBUFS);
+
+    cr_assert_eq(jobs[3].abandoned_count, 0);
+    cr_assert(weir_task_cancel(jobs[1].task)); /* makes room */
+    cr_assert_eq(join_job(&jobs[1]), -ECANCELED);
+    start_job(&jobs[1], quick_job, 1);
+    yield();
+    let_go(&jobs[0]);
+    expect_result(&jobs[0]);
+    expect_result(&jobs[2]);
+    expect_result(&jobs[1]);
+    cr_assert_eq(weir_run_in_executor(l, quick_job, &jobs[3], NULL, NULL), 0);
+    return 0;
+}
+
+UNIT(executor_errors, no_more_jobs_wait_than_the_limit_allows)
+{
+    open_with(1, 2);
+    run_body(queue_body, NULL);
+    close_loop();
+    wait_for_threads(0);
+}
+
+static int busy_body(weir_loop *l, void *arg)
+{
+    const struct weir_executor_options options = {.size = sizeof(options)};
+    struct job job;
+    (void)arg;
+    start_held(&job, 1);
+    cr_assert_eq(weir_loop_set_executor(l, &options), -EBUSY);
+    let_go(&job);
+    expect_result(&job);
+    cr_assert_eq(weir_loop_set_executor(l, &options), -EBUSY, "its thread");
+    return 0;
+}
+
+UNIT(executor_errors, options_are_checked_and_come_before_the_first_job)
+{
+    struct {
+        struct weir_executor_options known;
+        uint64_t newer;
+    } options = {.known = {.size = sizeof(options)}, .newer = 1};
+    struct weir_executor_options unset = {.thread_limit = 1};
+    open_loop(NULL);
+    cr_assert_eq(weir_loop_set_executor(loop, NULL), -EINVAL);
+    cr_assert_eq(weir_loop_set_executor(loop, &unset), -EINVAL);
+    cr_assert_eq(weir_loop_set_executor(loop, &options.known), -E2BIG);
+    options.newer = 0;
+    cr_assert_eq(weir_loop_set_executor(loop, &options.known), 0);
+    cr_assert_eq(weir_loop_set_executor(loop, &options.known), 0);
+
+    run_body(busy_body, NULL);
+
+    close_loop();
+    wait_for_threads(0);
+}
+
+static int default_body(weir_loop *l, void *arg)
+{
+    static struct job jobs[40];
+    cpu_set_t cpus;
+    (void)l;
+    (void)arg;
+    cr_assert_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+    const int limit = CPU_COUNT(&cpus) + 4 > 32 ? 32 : CPU_COUNT(&cpus) + 4;
+    for (int i = 0; i < 40; i++) {
+        start_job(&jobs[i], held_job, i);
+    }
+    yield();
+    for (int i = 0; i < limit; i++) {
+        wait_for(&jobs[i].started);
+    }
+    cr_assert_eq(count_threads(), limit);
+    for (int i = 0; i < 40; i++) {
+        let_go(&jobs[i]);
+        expect_result(&jobs[i]);
+    }
+    return 0;
+}
+
+UNIT(executor_errors, by_default_there_are_four_threads_more_than_cpus)
+{
+    open_loop(NULL);
+    run_body(default_body, NULL);
+    close_loop();
+    wait_for_threads(0);
+}
+
+/* ---- errors ---- */
+
+static int no_function_body(weir_loop *l, void *arg)
+{
+    (void)arg;
+    cr_assert_eq(weir_run_in_executor(l, NULL, NULL, NULL, NULL), -EINVAL);
+    return 0;
+}
+
+UNIT(executor_errors, only_tasks_run_jobs_and_only_functions)
+{
+    struct job job;
+    init_job(&job, quick_job, 1);
+    open_loop(NULL);
+    cr_assert_eq(run_job(loop, &job), WEIR_ENOTTASK);
+    cr_assert_eq(weir_loop_shutdown_executor(loop, 0), WEIR_ENOTTASK);
+    cr_assert_eq(job.abandoned_count, 0);
+
+    run_body(no_function_body, NULL);
+
+    close_loop();
+}
+
+static int misusing_job(void *arg)
+{
+    const struct weir_executor_options options = {.size = sizeof(options)};
+    struct job *job = arg;
+    wait_for(&job->go);
+    const bool good =
+        weir_run_in_executor(loop, quick_job, job, NULL, NULL) == -EPERM &&
+        weir_loop_shutdown_executor(loop, 0) == -EPERM &&
+        weir_loop_set_executor(loop, &options) == -EPERM;
+    sem_post(&job->started);
+    return good;
+}
+
+static int other_thread_body(weir_loop *l, void *arg)
+{
+    struct job job;
+    (void)l;
+    (void)arg;
+    start_job(&job, misusing_job, 1);
+    yield();
+    let_go(&job);
+    wait_for(&job.started); /* the loop stands still meanwhile */
+    expect_result(&job);
+    return 0;
+}
+
+UNIT(executor_errors, another_thread_gets_EPERM)
+{
+    run_with(1, other_thread_body);
+}
+
+static int forked_body(weir_loop *l, void *arg)
+{
+    const struct weir_executor_options options = {.size = sizeof(options)};
+    int status = -1;
+    struct job job;
+    (void)arg;
+    start_held(&job, 1);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        const bool good =
+            weir_run_in_executor(l, quick_job, &job, NULL, NULL) == -ECHILD &&
+            weir_loop_shutdown_executor(l, 0) == -ECHILD &&
+            weir_loop_set_executor(l, &options) == -ECHILD &&
+            weir_loop_free(l) == -ECHILD;
+        _exit(good ? 0 : 1);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    let_go(&job);
+    expect_result(&job);
+    return 0;
+}
+
+UNIT(executor_errors, a_forked_child_gets_ECHILD)
+{
+    run_with(1, forked_body);
+}
+
+/* Threads with more stack than there is address space cannot be made. */
+static void set_stack_size(size_t size)
+{
+    pthread_attr_t attr;
+    cr_assert_eq(pthread_attr_init(&attr), 0);
+    cr_assert_eq(pthread_attr_setstacksize(&attr, size), 0);
+    cr_assert_eq(pthread_setattr_default_np(&attr), 0);
+    pthread_attr_destroy(&attr);
+}
+
+static int no_thread_body(weir_loop *l, void *arg)
+{
+    struct job jobs[2];
+    (void)arg;
+    init_job(&jobs[0], quick_job, 0);
+    set_stack_size((size_t)1 << 50);
+    cr_assert_eq(run_job(l, &jobs[0]), -EAGAIN);
+    cr_assert_eq(jobs[0].abandoned_count, 0);
+    set_stack_size(1 << 20);
+    start_held(&jobs[0], 0);
+    set_stack_size((size_t)1 << 50);
+    start_job(&jobs[1], quick_job, 1);
+    yield();
+    cr_assert_eq(jobs[1].err, 1, "it waits for the thread that there is");
+    let_go(&jobs[0]);
+
+    expect_result(&jobs[0]);
+    expect_result(&jobs[1]);
+    cr_assert(pthread_equal(jobs[0].ran_on, jobs[1].ran_on));
+    set_stack_size(1 << 20);
+    return 0;
+}
+
+UNIT(executor_errors, no_thread_is_an_error_only_where_there_is_none)
+{
+    run_with(4, no_thread_body);
+}
+
+static int no_memory_body(weir_loop *l, void *arg)
+{
+    struct job job;
+    (void)arg;
+    /* The executor; the job, now that there is one; its thread. */
+    for (int i = 0; i < 3; i++) {
+        init_job(&job, quick_job, 1);
+        counter.fail_from = counter.calls + (i == 0 ? 1 : 2);
+        cr_assert_eq(run_job(l, &job), -ENOMEM);
+        cr_assert_eq(job.abandoned_count, 0);
+        counter.fail_from = 0;
+    }
+    cr_assert_eq(count_threads(), 0);
+    start_held(&job, 1);
+    counter.fail_from = 1; /* for the loop and the thread */
+    let_go(&job);
+
+    expect_result(&job);
+
+    counter.fail_from = 0;
+    return 0;
+}
+
+UNIT(executor_errors, a_result_comes_back_without_memory)
+{
+    open_counted(0);
+    run_body(no_memory_body, NULL);
+    close_loop();
+    wait_for_threads(0);
+    cr_assert_eq(live_bytes(), 0);
+}
+
+static int slow_count;
+
+static void spin_abandoned(void *arg, int result)
+{
+    spin(2 * MS);
+    note_abandoned(arg, result);
+}
+
+static void note_slow(void *arg, weir_loop *l,
+                      const struct weir_exception *exception)
+{
+    (void)arg;
+    (void)l;
+    slow_count += strcmp(exception->callback, "abandoned") == 0;
+}
+
+static int slow_body(weir_loop *l, void *arg)
+{
+    struct job job;
+    (void)arg;
+    weir_loop_set_exception_handler(l, note_slow, NULL);
+    start_job(&job, held_job, 1);
+    job.abandoned = spin_abandoned;
+    yield();
+    wait_for(&job.started);
+    cr_assert(weir_task_cancel(job.task));
+    cr_assert_eq(join_job(&job), -ECANCELED);
+    let_go(&job);
+    cr_assert_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
+    cr_assert_eq(job.abandoned_count, 1);
+    return 0;
+}
+
+UNIT(executor_errors, a_slow_abandoned_callback_is_reported_by_its_name)
+{
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .slow_callback_ns = 1 * MS};
+    loop_thread = pthread_self();
+    open_loop(&options);
+    run_body(slow_body, NULL);
+    close_loop();
+    wait_for_threads(0);
+    cr_assert_eq(slow_count, 1);
+}
