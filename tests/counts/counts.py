@@ -1,15 +1,21 @@
-"""Count what the library does for one echoed message, and hold it to numbers.
+"""Count what the library does for one message, and hold it to numbers.
 
-The program (echo.c) is run in two lengths; the difference, divided by the
+The program (count.c) is run in two lengths; the difference, divided by the
 messages between them, is free of start-up. Instructions come from callgrind:
 those of functions that are defined in lib/ or uring/, and of what these call
 in other libraries (memcpy and the like). The program's own functions and the
 fake machine's do not count. Every number has a limit in numbers.json; less
 than nine tenths of a limit is reported, so that limits follow the code down.
 
+Callgrind keeps account by its idea of the call stack, which a switch between
+stacks breaks: after one it books what a function does under another. What it
+knows for certain is how often each instruction ran, so that is what is asked
+of it (--dump-instr), and addresses say whose instruction it was.
+
 Usage: counts.py PROGRAM SOURCE NUMBERS WORK [--show]
 """
 
+import bisect
 import json
 import os
 import pathlib
@@ -20,63 +26,104 @@ import sys
 
 SKIP = 77
 OWN = ("lib/", "uring/", "include/weir/")
-SPEC = re.compile(r"^(c?)(fn|fl|fi|fe)=\((\d+)\)(?: (.*))?$")
-COST = re.compile(r"^[+*\-]?\d* (\d+)$")
+SPEC = re.compile(r"^(c?)(fn|fl|fi|fe|ob)=\((\d+)\)(?: (.*))?$")
+COST = re.compile(r"^0x([0-9a-f]+) \d+ (\d+)$")
+CALL = re.compile(r"^calls=\d+ 0x([0-9a-f]+) ")
+SYMBOL = re.compile(r"^([0-9a-f]+) ([0-9a-f]+) [tTwWi] (\S+)$", re.M)
+
+
+class Symbols:
+    """The program's functions by address."""
+
+    def __init__(self, program):
+        listing = subprocess.run(
+            ["nm", "--numeric-sort", "--print-size", "--defined-only",
+             program], stdout=subprocess.PIPE, text=True, check=True).stdout
+        found = [(int(start, 16), int(size, 16), name)
+                 for start, size, name in SYMBOL.findall(listing)]
+        self.starts = [start for start, _, _ in found]
+        self.found = found
+
+    def at(self, address):
+        """(start, name) of the function with this address, or None."""
+        index = bisect.bisect_right(self.starts, address) - 1
+        if index < 0:
+            return None
+        start, size, name = self.found[index]
+        return (start, name) if address < start + size else None
 
 
 class Profile:
     """What the library's functions cost, from a callgrind file."""
 
-    def __init__(self, path, source):
+    def __init__(self, path, program, source, symbols):
+        self.program = os.path.realpath(program)
         self.source = os.path.realpath(source) + "/"
-        self.files = {}      # id: path
-        self.functions = {}  # id: name
-        self.homes = {}      # function id: {path: cost of its lines there}
-        self.costs = {}      # function id: its own cost
-        self.calls = {}      # (caller id, callee id): cost of the calls
+        self.symbols = symbols
+        self.names = {"ob": {}, "fl": {}, "fn": {}}  # id: text
+        self.homes = {}  # function: {path: cost of its instructions there}
+        self.calls = {}  # (caller, callee's text or function): cost
         with open(path, encoding="utf-8") as lines:
             self.read(lines)
         self.by_function = {}
         self.sum_up()
 
+    def name(self, what, index, text):
+        """Names are written out once and meant by their number later."""
+        table = self.names[what if what in ("ob", "fn") else "fl"]
+        if text is not None:
+            table[index] = text
+        return table[index]
+
     def read(self, lines):
-        file, line_file, function, callee, is_call = None, None, None, None, 0
+        here = {"ob": None, "fl": None, "fn": None}
+        called = {}
+        target = None
         for line in lines:
             line = line.rstrip("\n")
             spec = SPEC.match(line)
             cost = None if spec else COST.match(line)
             if spec:
                 is_callee, what, index, text = spec.groups()
-                names = self.functions if what == "fn" else self.files
-                if text is not None:
-                    names[index] = text
-                if is_callee and what == "fn":
-                    callee = index
-                elif what == "fn":
-                    function, line_file = index, file
-                elif not is_callee:
-                    line_file = index
-                    file = index if what == "fl" else file
+                where = called if is_callee else here
+                where[what if what in ("ob", "fn") else "fl"] = self.name(
+                    what, index, text)
             elif line.startswith("calls="):
-                is_call = True
-            elif cost and function:
-                where = self.calls if is_call else self.costs
-                key = (function, callee) if is_call else function
-                where[key] = where.get(key, 0) + int(cost[1])
-                if not is_call:
-                    home = self.homes.setdefault(function, {})
-                    path = self.files[line_file]
-                    home[path] = home.get(path, 0) + int(cost[1])
-                is_call = False
+                target = int(CALL.match(line)[1], 16)
+            elif cost:
+                address, count = int(cost[1], 16), int(cost[2])
+                if target is None:
+                    self.add(here, address, count)
+                else:
+                    self.add_call(here, address, {**here, **called}, target,
+                                  count)
+                called, target = {}, None
+
+    def function(self, where, address):
+        is_ours = where["ob"] == self.program
+        return self.symbols.at(address) if is_ours else None
+
+    def add(self, where, address, count):
+        function = self.function(where, address)
+        if function:
+            home = self.homes.setdefault(function, {})
+            home[where["fl"]] = home.get(where["fl"], 0) + count
+
+    def add_call(self, where, site, called, target, count):
+        caller = self.function(where, site)
+        callee = self.function(called, target) or called["fn"]
+        if caller:
+            key = (caller, callee)
+            self.calls[key] = self.calls.get(key, 0) + count
 
     def kind(self, function):
         """own, tests (this program and the fake), or other (libc).
 
-        Callgrind names the file of a function's first instruction, which may
-        be inlined from a header: the .c file among its lines decides.
+        The instructions of a function may be inlined from a header: the
+        source file among their files decides.
         """
         home = self.homes.get(function, {"???": 0})
-        sources = [path for path in home if path.endswith(".c")]
+        sources = [path for path in home if path.endswith((".c", ".S"))]
         path = max(sources or home, key=home.get)
         path = os.path.normpath(path).removeprefix(self.source)
         if path.startswith(OWN):
@@ -84,48 +131,55 @@ class Profile:
         return "tests" if path.startswith("tests/") else "other"
 
     def sum_up(self):
-        for function, cost in self.costs.items():
+        for function, home in self.homes.items():
             if self.kind(function) == "own":
-                self.by_function[self.functions[function]] = cost
+                name = function[1]
+                self.by_function[name] = (self.by_function.get(name, 0)
+                                          + sum(home.values()))
         for (caller, callee), cost in self.calls.items():
             if self.kind(caller) == "own" and self.kind(callee) == "other":
-                name = (self.functions[caller] + " -> " +
-                        self.functions[callee])
-                self.by_function[name] = cost
+                name = callee if isinstance(callee, str) else callee[1]
+                name = f"{caller[1]} -> {name}"
+                self.by_function[name] = self.by_function.get(name, 0) + cost
 
     def total(self):
         return sum(self.by_function.values())
 
 
-def run(program, work, source, case, turns):
-    conns, depth = case["connections"], case["depth"]
-    out = work / f"callgrind.{conns}.{depth}.{turns}"
+def run(program, work, case, turns):
+    arguments = [case["case"], str(turns), str(case["connections"]),
+                 str(case["depth"])]
+    out = work / ".".join(["callgrind", *arguments])
     env = {"LD_BIND_NOW": "1", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        ["valgrind", "--tool=callgrind", "--compress-strings=yes",
-         "--compress-pos=no", f"--callgrind-out-file={out}", program,
-         str(conns), str(turns), str(depth)],
+        ["valgrind", "--tool=callgrind", "--dump-instr=yes",
+         "--compress-strings=yes", "--compress-pos=no",
+         f"--callgrind-out-file={out}", program, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
         timeout=240, check=False)
     if done.returncode != 0:
         sys.exit(f"{program} failed:\n{done.stdout}{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1]), Profile(out, source)
+    return json.loads(done.stdout.splitlines()[-1]), out
 
 
 def difference(program, work, source, case):
     """Counts for each message, and where the instructions went."""
-    short, short_profile = run(program, work, source, case, case["turns"][0])
-    long, long_profile = run(program, work, source, case, case["turns"][1])
-    messages = long["messages"] - short["messages"]
+    symbols = Symbols(program)
+    counted, profiles = [], []
+    for turns in case["turns"]:
+        counts, out = run(program, work, case, turns)
+        counted.append(counts)
+        profiles.append(Profile(out, program, source, symbols))
+    messages = counted[1]["messages"] - counted[0]["messages"]
     if messages <= 0:
-        sys.exit("nothing was echoed")
-    counts = {name: (long[name] - short[name]) / messages
-              for name in short if name != "messages"}
-    counts["instructions"] = (long_profile.total()
-                              - short_profile.total()) / messages
+        sys.exit("nothing was done")
+    counts = {name: (counted[1][name] - counted[0][name]) / messages
+              for name in counted[0] if name != "messages"}
+    counts["instructions"] = (profiles[1].total()
+                              - profiles[0].total()) / messages
     places = {}
-    for name, cost in long_profile.by_function.items():
-        rest = cost - short_profile.by_function.get(name, 0)
+    for name, cost in profiles[1].by_function.items():
+        rest = cost - profiles[0].by_function.get(name, 0)
         if rest / messages >= 0.5:
             places[name] = rest / messages
     return counts, places

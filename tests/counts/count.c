@@ -1,0 +1,108 @@
+/*
+ * The program whose instructions are counted.
+ *
+ *     count CASE TURNS CONNECTIONS DEPTH
+ *
+ * counts.py runs it under callgrind with two lengths and takes the difference,
+ * so that starting up does not count. What can be counted exactly without a
+ * tool is printed as one line of JSON.
+ */
+#include "tests/counts/count.h"
+
+#include "tests/fake/alloc.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct count_case *const cases[] = {
+    &count_protocol, &count_stream, &count_lines, &count_yield, &count_spawn,
+};
+
+void count_require(bool holds, const char *what)
+{
+    if (!holds) {
+        fake_fail("%s", what);
+    }
+}
+
+static const struct count_case *find_case(const char *name)
+{
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (strcmp(cases[i]->name, name) == 0) {
+            return cases[i];
+        }
+    }
+    fake_fail("no such case: %s", name);
+}
+
+static bool on_idle(void *arg)
+{
+    struct count *c = arg;
+    return c->what->traffic && count_next_turn(c);
+}
+
+static bool is_over(void *arg)
+{
+    const struct count *c = arg;
+    return c->what->traffic ? count_is_answered(c) : c->tasks == 0;
+}
+
+static void print(const char *name, uint64_t value)
+{
+    printf("\"%s\": %" PRIu64 ", ", name, value);
+}
+
+static void report(const struct count *c, const struct fake_alloc *alloc)
+{
+    struct weir_loop_statistics now;
+
+    weir_loop_get_statistics(c->loop, &now);
+    printf("{");
+    print("callbacks", c->callbacks);
+    print("allocations", alloc->count);
+    print("copied_by_write", now.copied_by_write);
+    print("copied_otherwise", now.copied_by_compaction +
+                                  now.copied_to_protocol + now.copied_by_view);
+    print("submitted", now.submitted);
+    print("completions", now.completions);
+    print("enters", now.enters);
+    print("turns", now.turns);
+    print("switches", now.task_switches);
+    printf("\"messages\": %" PRIu64 "}\n", c->done);
+}
+
+static uint64_t parse(const char *text, uint64_t max)
+{
+    const uint64_t value = strtoull(text, NULL, 10);
+    count_require(value >= 1 && value <= max, "too few or too many");
+    return value;
+}
+
+int main(int argc, char **argv)
+{
+    struct count c = {0};
+    struct fake_alloc alloc;
+    const struct fake_options machine = {.idle = on_idle, .arg = &c};
+
+    fake_start(&machine);
+    fake_alloc_init(&alloc);
+    count_require(argc == 5, "usage: count CASE TURNS CONNECTIONS DEPTH");
+    c.what = find_case(argv[1]);
+    c.turns_left = parse(argv[2], UINT32_MAX);
+    c.conns = (uint32_t)parse(argv[3], COUNT_CONNS_MAX);
+    c.depth = (uint32_t)parse(argv[4], COUNT_DEPTH_MAX);
+
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &alloc.hooks};
+    count_require(weir_loop_new(&options, &c.loop) == 0, "no loop");
+    c.what->start(&c);
+    count_require(weir_loop_run_until(c.loop, is_over, &c) == 0, "a bad end");
+    report(&c, &alloc);
+    weir_server_free(c.server);
+    count_require(weir_loop_free(c.loop) >= 0, "the loop does not end");
+    fake_alloc_check(&alloc);
+    fake_stop();
+    return 0;
+}

@@ -1,0 +1,73 @@
+/*
+ * What is counted: a case is something that weir does over and over on the
+ * fake machine, in runs of any length.
+ *
+ * count.c makes the machine and the loop and prints what can be counted exactly
+ * without a tool; peers.c plays the clients of a server, all of which send at
+ * once whenever the loop would sleep; the cases are in protocol.c, stream.c
+ * and tasks.c. Their own instructions are not counted, and neither are those
+ * of the fake machine.
+ */
+#ifndef WEIR_TESTS_COUNT_H
+#define WEIR_TESTS_COUNT_H
+
+#include "tests/fake/fake.h"
+#include "weir.h"
+
+#define COUNT_MESSAGE   128u /* bytes of an echoed message */
+#define COUNT_LINE      40u  /* bytes of a line, its newline included */
+#define COUNT_CONNS_MAX 64u
+#define COUNT_DEPTH_MAX 256u
+
+struct count_case;
+
+struct count {
+    weir_loop *loop;
+    const struct count_case *what;
+    uint32_t conns; /* or tasks */
+    uint32_t depth; /* messages that a peer sends at once */
+    uint64_t turns_left;
+    uint64_t done;      /* messages: what all counts are divided by */
+    uint64_t callbacks; /* how often the program was called or continued */
+    uint32_t tasks;     /* that have not ended */
+    weir_server *server;
+    uint16_t port; /* of the server, once it listens */
+    struct fake_peer *peers[COUNT_CONNS_MAX];
+};
+
+/* What each peer sends in a turn, and what it gets for that. */
+struct count_traffic {
+    uint32_t message_size;
+    /* Bytes that answer this many messages, which begin with @first. */
+    size_t (*answer)(uint32_t depth, uint8_t first, uint8_t *ret);
+    bool has_lines; /* every message ends with a newline */
+};
+
+struct count_case {
+    const char *name;
+    void (*start)(struct count *c);
+    const struct count_traffic *traffic; /* NULL: tasks alone */
+};
+
+extern const struct count_case count_protocol;
+extern const struct count_case count_stream;
+extern const struct count_case count_lines;
+extern const struct count_case count_yield;
+extern const struct count_case count_spawn;
+
+/* Ends the program when it does not hold. */
+void count_require(bool holds, const char *what);
+
+/* The server listens. */
+void count_listening(struct count *c, weir_server *server);
+
+/* The answer of an echo. */
+size_t count_answer_echo(uint32_t depth, uint8_t first, uint8_t *ret);
+
+/* For the machine's idle hook: the next turn; false when it was the last. */
+bool count_next_turn(struct count *c);
+
+/* Has everything been answered? */
+bool count_is_answered(const struct count *c);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * Counted: the echo of a protocol. Every message is answered by a write of its
+ * own, as in asyncio's example.
+ */
+#include "tests/counts/count.h"
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct count *c = user;
+
+    c->callbacks++;
+    for (size_t from = 0; from < buf->len; from += COUNT_MESSAGE) {
+        size_t left = buf->len - from;
+        int err = weir_transport_write(
+            t, buf->data + from, left < COUNT_MESSAGE ? left : COUNT_MESSAGE);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int make_protocol(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol echo = {.size = sizeof(echo),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .data_received = data_received};
+    (void)t;
+    ret->protocol = &echo;
+    ret->user = arg;
+    return 0;
+}
+
+static void on_listening(void *arg, int err, weir_server *server)
+{
+    count_require(err == 0, "the server does not listen");
+    count_listening(arg, server);
+}
+
+static void start(struct count *c)
+{
+    const struct weir_server_options options = {
+        .size = sizeof(options), .done = on_listening, .done_arg = c};
+    const struct weir_factory factory = {make_protocol, c};
+
+    count_require(weir_create_server(c->loop, &factory, "127.0.0.1", 0,
+                                     &options, &c->server) == 0,
+                  "no server");
+}
+
+static const struct count_traffic traffic = {.message_size = COUNT_MESSAGE,
+                                             .answer = count_answer_echo};
+const struct count_case count_protocol = {
+    .name = "protocol", .start = start, .traffic = &traffic};

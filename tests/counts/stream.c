@@ -1,0 +1,105 @@
+/*
+ * Counted: what a stream with a task costs. Echo reads a view, writes a copy of
+ * it and drains, for every message; lines are read as views, and the last one
+ * of a receive is answered with how many there were.
+ *
+ * A turn's messages lie together in one receive, so the echo takes 128 bytes a
+ * read however many there are.
+ */
+#include "tests/counts/count.h"
+
+#include <string.h>
+
+static int serve_echo(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct count *c = arg;
+    struct weir_buf buf;
+    ssize_t len;
+
+    while ((len = weir_reader_read_view(reader, COUNT_MESSAGE, &buf)) > 0) {
+        c->callbacks++;
+        int err = weir_writer_write(writer, buf.data, buf.len);
+        err = err < 0 ? err : weir_writer_drain(writer);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return (int)len;
+}
+
+static int serve_lines(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct count *c = arg;
+    struct weir_buf line;
+    uint32_t lines = 0;
+    ssize_t len;
+
+    while ((len = weir_reader_readline_view(reader, &line)) > 0) {
+        c->callbacks++;
+        count_require(line.len == COUNT_LINE, "a line was cut");
+        if (++lines < c->depth) {
+            continue;
+        }
+        int err = weir_writer_write(writer, &lines, sizeof(lines));
+        err = err < 0 ? err : weir_writer_drain(writer);
+        if (err < 0) {
+            return err;
+        }
+        lines = 0;
+    }
+    return (int)len;
+}
+
+static size_t answer_lines(uint32_t depth, uint8_t first, uint8_t *ret)
+{
+    (void)first;
+    memcpy(ret, &depth, sizeof(depth));
+    return sizeof(depth);
+}
+
+static int listen_for(struct count *c, weir_client_connected_fn *serve)
+{
+    int err =
+        weir_start_server(c->loop, serve, c, "127.0.0.1", 0, NULL, &c->server);
+    count_require(err == 0, "no server");
+    count_listening(c, c->server);
+    return 0;
+}
+
+static int listen_for_echo(weir_loop *loop, void *arg)
+{
+    (void)loop;
+    return listen_for(arg, serve_echo);
+}
+
+static int listen_for_lines(weir_loop *loop, void *arg)
+{
+    (void)loop;
+    return listen_for(arg, serve_lines);
+}
+
+static void start_with(struct count *c, weir_task_fn *listen)
+{
+    count_require(weir_task_spawn(c->loop, listen, c, NULL, NULL) == 0,
+                  "no task");
+}
+
+static void start_echo(struct count *c)
+{
+    start_with(c, listen_for_echo);
+}
+
+static void start_lines(struct count *c)
+{
+    start_with(c, listen_for_lines);
+}
+
+static const struct count_traffic echo_traffic = {.message_size = COUNT_MESSAGE,
+                                                  .answer = count_answer_echo};
+const struct count_case count_stream = {
+    .name = "stream", .start = start_echo, .traffic = &echo_traffic};
+
+static const struct count_traffic lines_traffic = {
+    .message_size = COUNT_LINE, .answer = answer_lines, .has_lines = true};
+const struct count_case count_lines = {
+    .name = "lines", .start = start_lines, .traffic = &lines_traffic};

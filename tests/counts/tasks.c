@@ -1,0 +1,64 @@
+/*
+ * Counted: a switch (a task that yields, among others that do) and the life of
+ * a task that is spawned, returns at once and is joined.
+ */
+#include "tests/counts/count.h"
+
+static int yield_often(weir_loop *loop, void *arg)
+{
+    struct count *c = arg;
+
+    for (uint64_t i = 0; i < c->turns_left; i++) {
+        count_require(weir_yield(loop) == 0, "a yield failed");
+        c->done++;
+    }
+    c->tasks--;
+    return 0;
+}
+
+static void start_yield(struct count *c)
+{
+    for (uint32_t i = 0; i < c->conns; i++) {
+        count_require(weir_task_spawn(c->loop, yield_often, c, NULL, NULL) == 0,
+                      "no task");
+        c->tasks++;
+    }
+}
+
+static int return_at_once(weir_loop *loop, void *arg)
+{
+    struct count *c = arg;
+    (void)loop;
+    c->callbacks++;
+    return 0;
+}
+
+static int spawn_often(weir_loop *loop, void *arg)
+{
+    struct count *c = arg;
+    weir_task *tasks[COUNT_CONNS_MAX];
+
+    for (uint64_t i = 0; i < c->turns_left; i++) {
+        for (uint32_t j = 0; j < c->conns; j++) {
+            count_require(
+                weir_task_spawn(loop, return_at_once, c, NULL, &tasks[j]) == 0,
+                "no task");
+        }
+        for (uint32_t j = 0; j < c->conns; j++) {
+            count_require(weir_task_join(tasks[j], NULL) == 0, "no join");
+            c->done++;
+        }
+    }
+    c->tasks--;
+    return 0;
+}
+
+static void start_spawn(struct count *c)
+{
+    count_require(weir_task_spawn(c->loop, spawn_often, c, NULL, NULL) == 0,
+                  "no task");
+    c->tasks++;
+}
+
+const struct count_case count_yield = {.name = "yield", .start = start_yield};
+const struct count_case count_spawn = {.name = "spawn", .start = start_spawn};
