@@ -18,6 +18,8 @@
 #include "future.h"
 #include "task.h"
 
+#define CIRCLE_MAX 64u
+
 struct settable {
     weir_future future;
     weir_future_cancel_fn *cancel; /* NULL: gives -ECANCELED */
@@ -390,6 +392,29 @@ static void give_wait_up(struct wr_waiter *waiter)
     waiter->task->was_interrupted = true;
 }
 
+/* Waits @future for the end of @task, directly or by way of tasks that wait for
+ * each other? Such a circle would never end, not even with the loop. Longer
+ * ones than this are not looked for. */
+static bool waits_for(const weir_future *future, const weir_task *task)
+{
+    for (uint32_t i = 0; i < CIRCLE_MAX; i++) {
+        if (future == &task->future) {
+            return true;
+        }
+        if (future->ops != task->future.ops) {
+            return false; /* no task's */
+        }
+        const weir_task *next = wr_container_of(future, weir_task, future);
+        if (next->state != WR_TASK_WAITING ||
+            next->waiter->interrupt != pass_interrupt_on) {
+            return false;
+        }
+        future =
+            wr_container_of(next->waiter, struct future_wait, waiter)->future;
+    }
+    return false;
+}
+
 /* Begins to wait. A result that is there is returned whatever interrupted the
  * task; that is left for the next call. */
 static int enter_wait(weir_future *future)
@@ -402,7 +427,7 @@ static int enter_wait(weir_future *future)
         return 0;
     }
     int err = wr_task_enter(loop);
-    if (err == 0 && future == &loop->current->future) {
+    if (err == 0 && waits_for(future, loop->current)) {
         return -EDEADLK;
     }
     return err;

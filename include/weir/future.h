@@ -62,7 +62,8 @@ WEIR_API weir_future *weir_future_ref(weir_future *future);
 
 /**
  * Give a reference back. A pending future that nobody else has is cancelled:
- * nobody could give it a result any more.
+ * nobody could give it a result any more. A group too, which then cancels all
+ * that are in it.
  *
  * @param future  taken; NULL is ignored
  * @suspends no
@@ -120,7 +121,7 @@ WEIR_API int weir_future_result(const weir_future *future, int *ret);
  * Be told when the future is done; if it is already, from the next turn.
  *
  * Callbacks run in the order in which they were added, from the ready queue.
- * The future lives until they have.
+ * The future lives until they have. After weir_loop_free() they do not run.
  *
  * @param future  the future; borrowed
  * @param done    the function
@@ -162,6 +163,8 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
  * @retval -ECANCELED  this task was cancelled, and with it the future, which
  *                     ended with -ECANCELED; had it another result, that is
  *                     returned as if nothing had happened
+ * @retval -EDEADLK    it is the end of this task, or of one that waits for
+ *                     this task
  * @suspends yes
  * @thread loop
  */
@@ -174,6 +177,7 @@ WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
  * @param ret     its result; may be NULL
  * @return        0 when it is done
  * @retval -ECANCELED  this task was cancelled; the future goes on
+ * @retval -EDEADLK    as weir_future_await()
  * @suspends yes
  * @thread loop
  */
@@ -190,6 +194,7 @@ WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
  * @return            0 when it is done
  * @retval -ETIMEDOUT  the time is over and the future was cancelled
  * @retval -ECANCELED  this task was cancelled, and with it the future
+ * @retval -EDEADLK    as weir_future_await()
  * @suspends yes
  * @thread loop
  */
@@ -212,11 +217,12 @@ enum weir_return_when {
  * @param loop         the loop; borrowed
  * @param futures      the futures; held
  * @param count        how many; 0 returns at once
- * @param timeout_ns   UINT64_MAX: for ever
+ * @param timeout_ns   0: does not wait; UINT64_MAX: for ever
  * @param return_when  which of them to wait for
  * @return             how many are done, also when the time is over
  * @retval -ECANCELED  this task was cancelled; the futures go on
- * @retval -EINVAL     a count above INT_MAX, or no such @p return_when
+ * @retval -EINVAL     a count above INT_MAX, a NULL or one of another loop
+ *                     among the futures, or no such @p return_when
  * @retval -ENOMEM     no memory
  * @suspends yes
  * @thread loop
@@ -253,8 +259,8 @@ enum weir_gather_kind {
  *                 WEIR_GATHER_ANY, -ENOENT
  * @param ret      the group; one reference is given
  * @return         0
- * @retval -EINVAL     a count above INT_MAX, a NULL among the futures, or no
- *                     such kind
+ * @retval -EINVAL     a count above INT_MAX, a NULL or one of another loop
+ *                     among the futures, or no such kind
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
  * @suspends no

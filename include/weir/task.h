@@ -384,6 +384,7 @@ WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
  * @param result  what the code between begin and end came to
  * @return        the first error of a member; otherwise -ECANCELED when the
  *                waiting task was cancelled; otherwise @p result
+ * @retval -EINVAL  another task began the group
  * @suspends yes
  * @thread loop
  */

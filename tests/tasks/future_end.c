@@ -1,0 +1,158 @@
+/*
+ * Futures at the end of their loop, and after it, and without memory.
+ */
+#include "future.h"
+#include "tests/fake/alloc.h"
+
+static int wait_for_ever(weir_loop *on, void *arg)
+{
+    struct slow *slow = arg;
+    int result = 0;
+
+    cr_assert_eq(weir_future_await(slow->future, &result), -ECANCELED);
+    cr_assert_eq(weir_yield(on), -ECANCELED, "every call is");
+    weir_future *future;
+    cr_assert_eq(weir_future_new(on, NULL, NULL, &future), -ESHUTDOWN);
+    cr_assert_eq(weir_gather(on, WEIR_GATHER_ALL, NULL, 0, &future),
+                 -ESHUTDOWN);
+    cr_assert_eq(weir_future_shield(slow->future, &result), 0);
+    cr_assert_eq(result, -ECANCELED);
+    note("w");
+    return 0;
+}
+
+static int leave_waiting(weir_loop *on, void *arg)
+{
+    weir_task_detach(rig_spawn(wait_for_ever, arg));
+    return weir_yield(on);
+}
+
+UNIT(future, that_ignores_its_cancellation_ends_with_the_loop)
+{
+    struct slow slow = {.gives = 0};
+    rig_start();
+    add(slow_future(&slow), "c");
+    cr_assert_eq(rig_main(leave_waiting, &slow), 0);
+    cr_assert_eq(weir_loop_free(loop), 0);
+    cr_assert_eq(slow.asked, 1);
+    cr_assert_str_eq(events, "c!w");
+    weir_future_unref(slow.future);
+    fake_stop();
+}
+
+static void note_plain(void *arg, weir_future *future, int result)
+{
+    (void)future;
+    (void)result;
+    note(arg);
+}
+
+UNIT(future, that_outlives_its_loop_can_be_used_and_calls_nobody)
+{
+    struct fake_alloc alloc;
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &alloc.hooks};
+    static const struct fake_options machine = {.seed = 1};
+    struct slow slow = {.gives = 0};
+
+    fake_alloc_init(&alloc);
+    fake_start(&machine);
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    weir_future *done = done_with(1);
+    weir_future *futures[] = {pending(), slow_future(&slow), pending()};
+    weir_future *group;
+    weir_future *outer;
+    cr_assert_eq(weir_gather(loop, WEIR_GATHER_ANY, futures, 3, &group), 0);
+    cr_assert_eq(weir_gather(loop, WEIR_GATHER_ALL, &group, 1, &outer), 0);
+    cr_assert_eq(weir_future_add_done_callback(outer, note_plain, as_arg("o")),
+                 0);
+    cr_assert_eq(
+        weir_future_add_done_callback(futures[0], note_plain, as_arg("f")), 0);
+    cr_assert_eq(weir_future_add_done_callback(done, note_plain, as_arg("d")),
+                 0);
+    cr_assert_eq(weir_loop_free(loop), 0);
+    cr_assert_str_eq(events, "d", "what is due runs before the end");
+
+    cr_assert_eq(weir_future_set_result(futures[0], 3), 0);
+    cr_assert_eq(result_of(group), 0);
+    cr_assert_eq(result_of(outer), 0);
+    cr_assert_eq(result_of(futures[2]), -ECANCELED);
+    cr_assert_eq(weir_future_add_done_callback(done, note_plain, as_arg("d")),
+                 0);
+    weir_future_unref(outer);
+    weir_future_unref(group);
+    for (int i = 0; i < 3; i++) {
+        weir_future_unref(futures[i]);
+    }
+    cr_assert_gt(alloc.live_count, 0, "the last future holds the memory");
+    weir_future_unref(done);
+    fake_alloc_check(&alloc);
+    fake_stop();
+    cr_assert_str_eq(events, "d");
+}
+
+UNIT(future, whose_last_reference_goes_after_the_loop_frees_all)
+{
+    struct fake_alloc alloc;
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &alloc.hooks};
+    static const struct fake_options machine = {.seed = 1};
+
+    fake_alloc_init(&alloc);
+    fake_start(&machine);
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    weir_future *futures[] = {pending(), pending()};
+    weir_future *group;
+    cr_assert_eq(weir_gather(loop, WEIR_GATHER_ALL, futures, 2, &group), 0);
+    add(group, "g");
+    weir_future_unref(futures[0]);
+    weir_future_unref(futures[1]);
+    cr_assert_eq(weir_loop_free(loop), 0);
+    cr_assert_gt(alloc.live_count, 0);
+    weir_future_unref(group);
+    fake_alloc_check(&alloc);
+    fake_stop();
+    cr_assert_str_eq(events, "");
+}
+
+static void add_for_ever(void *arg, weir_future *future, int result)
+{
+    (void)result;
+    cr_assert_eq(weir_future_add_done_callback(future, add_for_ever, arg), 0);
+}
+
+UNIT(future, a_callback_that_adds_itself_does_not_keep_the_loop)
+{
+    rig_start();
+    weir_future *future = done_with(0);
+    cr_assert_eq(weir_future_add_done_callback(future, add_for_ever, NULL), 0);
+    weir_future_unref(future);
+    rig_stop();
+}
+
+UNIT(future, that_finds_no_memory_changes_nothing)
+{
+    struct fake_alloc alloc;
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &alloc.hooks};
+    static const struct fake_options machine = {.seed = 1};
+
+    fake_alloc_init(&alloc);
+    fake_start(&machine);
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    weir_future *future = pending();
+    weir_future *other = NULL;
+    alloc.fail_at = alloc.count + 1;
+    alloc.fail_after = true;
+    cr_assert_eq(weir_future_new(loop, NULL, NULL, &other), -ENOMEM);
+    cr_assert_eq(weir_gather(loop, WEIR_GATHER_ALL, &future, 1, &other),
+                 -ENOMEM);
+    cr_assert_eq(weir_future_add_done_callback(future, note_done, NULL),
+                 -ENOMEM);
+    cr_assert_null(other);
+    cr_assert_eq(weir_future_set_result(future, 0), 0);
+    weir_future_unref(future);
+    cr_assert_eq(weir_loop_free(loop), 0);
+    fake_alloc_check(&alloc);
+    fake_stop();
+}
