@@ -1,6 +1,8 @@
 /*
- * The same with threads. The driver pins the process to one CPU, where making
- * and joining them is cheapest.
+ * The same with threads, one after the other and a hundred at a time.
+ *
+ * The driver pins the process to one CPU, where making and joining threads is
+ * cheapest, because a new one need not be woken on another.
  */
 #include "bench/bench.h"
 #include "bench/tasks.h"

@@ -1,5 +1,8 @@
 /*
  * Switches between weir's tasks: each yields, and goes on in the next turn.
+ *
+ * A yield is two switches of the stack, to the loop and back, and a place in
+ * the ready queue.
  */
 #include "bench/bench.h"
 #include "bench/tasks.h"

@@ -1,5 +1,8 @@
 /*
  * The account of the task comparisons: CPU time by the scheduler's clock.
+ *
+ * Not wall time: what others do on this machine would count, and with threads
+ * the kernel's part of making and ending them must.
  */
 #include "bench/tasks.h"
 

@@ -1,6 +1,8 @@
 /*
- * Counted: the echo of a protocol. Every message is answered by a write of its
- * own, as in asyncio's example.
+ * Counted: the echo of a protocol.
+ *
+ * Every message is answered by a write of its own, as in asyncio's example; at
+ * a depth above one, many of them come in one receive and leave in one send.
  */
 #include "tests/counts/count.h"
 

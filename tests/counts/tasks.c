@@ -1,6 +1,8 @@
 /*
- * Counted: a switch (a task that yields, among others that do) and the life of
- * a task that is spawned, returns at once and is joined.
+ * Counted: what tasks cost without any connection.
+ *
+ * A yield is one switch to the loop and one back, among tasks that all do the
+ * same; the life of a task is its spawn, its return at once and its join.
  */
 #include "tests/counts/count.h"
 
