@@ -1,0 +1,523 @@
+/*
+ * weir_start_server(), weir_server_serve_forever() and weir_server_join().
+ */
+#include "pair.h"
+#include "tests/fake/alloc.h"
+
+#include <arpa/inet.h>
+
+enum { TURNS_MAX = 50 };
+
+static int handlers; /* that run */
+
+static int echo(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char buf[256];
+    ssize_t len;
+    (void)arg;
+    handlers++;
+    while ((len = weir_reader_read(reader, buf, sizeof(buf))) > 0) {
+        if (weir_writer_write(writer, buf, (size_t)len) < 0) {
+            break;
+        }
+    }
+    handlers--;
+    return (int)len;
+}
+
+static weir_server *start(weir_client_connected_fn *handler,
+                          const struct weir_start_server_options *options)
+{
+    weir_server *server = NULL;
+    cr_assert_eq(weir_start_server(loop, handler, NULL, "127.0.0.1", 0, options,
+                                   &server),
+                 0);
+    cr_assert_not_null(server);
+    return server;
+}
+
+static struct fake_peer *connect_to(const struct weir_address *address)
+{
+    return fake_connect(&address->storage.any, address->len);
+}
+
+static struct fake_peer *call_server(weir_server *server)
+{
+    struct weir_address address;
+    cr_assert_geq(weir_server_get_socket(server, 0, &address), 0);
+    struct fake_peer *peer = connect_to(&address);
+    cr_assert_not_null(peer);
+    nap();
+    return peer;
+}
+
+static void expect_echo(struct fake_peer *peer, const char *text)
+{
+    char buf[64] = "";
+    const ssize_t len = (ssize_t)strlen(text);
+    cr_assert_eq(fake_peer_write(peer, text, (size_t)len), len);
+    nap();
+    cr_assert_eq(fake_peer_read(peer, buf, sizeof(buf)), len);
+    cr_assert_str_eq(buf, text);
+}
+
+/* ---- serving ---- */
+
+enum { CLIENTS = 20 };
+
+static int serve_some(weir_loop *on, void *arg)
+{
+    struct fake_peer *peers[CLIENTS];
+    (void)on;
+    (void)arg;
+    weir_server *server = start(echo, NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        peers[i] = call_server(server);
+    }
+    cr_assert_eq(handlers, CLIENTS);
+    cr_assert_eq(weir_server_connection_count(server), CLIENTS);
+    for (int i = 0; i < CLIENTS; i++) {
+        expect_echo(peers[i], "to and fro");
+        fake_peer_shutdown(peers[i]);
+    }
+    nap();
+    cr_assert_eq(handlers, 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        cr_assert(fake_peer_is_alone(peers[i]));
+        fake_peer_close(peers[i]);
+    }
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_server, serves_each_connection_in_a_task_of_its_own)
+{
+    cr_assert_eq(rig_run(serve_some, NULL), 0);
+}
+
+static void never(void *arg, int err, weir_server *server)
+{
+    (void)arg;
+    (void)err;
+    (void)server;
+    cr_assert_fail("not used");
+}
+
+static int try_start(const struct weir_start_server_options *options)
+{
+    weir_server *server = NULL;
+    int err =
+        weir_start_server(loop, echo, NULL, "127.0.0.1", 0, options, &server);
+    cr_assert_null(server);
+    return err;
+}
+
+static int start_badly(weir_loop *on, void *arg)
+{
+    const struct weir_start_server_options good = {.size = sizeof(good)};
+    struct weir_start_server_options options = good;
+    weir_server *server = NULL;
+    (void)arg;
+    cr_assert_eq(weir_start_server(on, NULL, NULL, NULL, 0, NULL, &server),
+                 -EINVAL);
+    cr_assert_eq(weir_start_server(on, echo, NULL, NULL, 0, NULL, NULL),
+                 -EINVAL);
+    cr_assert_eq(
+        weir_start_server(on, echo, NULL, "no.literal", 0, NULL, &server),
+        WEIR_ENOTLITERAL);
+    options.size = 0;
+    cr_assert_eq(try_start(&options), -EINVAL);
+    options = good;
+    options.limit_bytes = -1;
+    cr_assert_eq(try_start(&options), -EINVAL);
+    options = good;
+    options.stack_size_bytes = 1;
+    cr_assert_eq(try_start(&options), -EINVAL);
+    options = good;
+    options.server = (struct weir_server_options){
+        .size = sizeof(options.server), .done = never};
+    cr_assert_eq(try_start(&options), -EINVAL);
+    return 0;
+}
+
+UNIT(stream_server, usage_errors_come_back_at_once)
+{
+    cr_assert_eq(rig_run(start_badly, NULL), 0);
+}
+
+static int start_twice(weir_loop *on, void *arg)
+{
+    struct weir_address address;
+    weir_server *second = NULL;
+    (void)arg;
+    weir_server *first = start(echo, NULL);
+    cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
+    const uint16_t port = ntohs(address.storage.inet.sin_port);
+    cr_assert_eq(
+        weir_start_server(on, echo, NULL, "127.0.0.1", port, NULL, &second),
+        -EADDRINUSE);
+    cr_assert_null(second);
+    weir_server_free(first);
+    return 0;
+}
+
+UNIT(stream_server, a_server_that_cannot_listen_says_why)
+{
+    cr_assert_eq(rig_run(start_twice, NULL), 0);
+}
+
+/* ---- a start that is cancelled ---- */
+
+struct begin {
+    uint16_t port;
+    weir_server *server;
+    bool is_done;
+};
+
+static int start_one(weir_loop *on, void *arg)
+{
+    struct begin *begin = arg;
+    int err = weir_start_server(on, echo, NULL, "127.0.0.1", begin->port, NULL,
+                                &begin->server);
+    begin->is_done = true;
+    return err;
+}
+
+static int cancel_starts(weir_loop *on, void *arg)
+{
+    const struct weir_address address = {
+        .len = sizeof(struct sockaddr_in),
+        .storage.inet = {.sin_family = AF_INET,
+                         .sin_port = htons(7777),
+                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+    const uint32_t fds = fake_fd_count();
+    bool is_late = false;
+    (void)on;
+    (void)arg;
+    for (int turns = 0; !is_late; turns++) {
+        struct begin begin = {.port = 7777};
+        cr_assert_lt(turns, TURNS_MAX);
+        weir_task *task = rig_spawn(start_one, &begin);
+        for (int i = 0; i < turns; i++) {
+            cr_assert_eq(weir_yield(loop), 0);
+        }
+        is_late = begin.is_done;
+        weir_task_cancel(task);
+        int result = rig_join(task);
+        cr_assert(result == 0 || result == -ECANCELED);
+        cr_assert_eq(result == 0, begin.server != NULL);
+        weir_server_free(begin.server);
+        nap();
+        cr_assert_null(connect_to(&address), "nothing listens");
+        cr_assert_eq(fake_fd_count(), fds);
+    }
+    return 0;
+}
+
+UNIT(stream_server, cancelled_at_any_turn_of_its_start_nothing_listens)
+{
+    cr_assert_eq(rig_run(cancel_starts, NULL), 0);
+}
+
+static int cancel_while_binding(weir_loop *on, void *arg)
+{
+    struct weir_address address;
+    struct begin begin = {.port = 0};
+    (void)on;
+    (void)arg;
+    weir_server *first = start(echo, NULL);
+    cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
+    begin.port = ntohs(address.storage.inet.sin_port);
+    weir_task *task = rig_spawn(start_one, &begin);
+    cr_assert_eq(weir_sleep(loop, 50 * MS), 0);
+    cr_assert_not(begin.is_done, "the port is tried for 200 ms");
+    weir_task_cancel(task);
+    cr_assert_eq(rig_join(task), -ECANCELED);
+    weir_server_free(first);
+    return 0;
+}
+
+UNIT(stream_server, a_start_that_waits_for_its_port_can_be_cancelled)
+{
+    cr_assert_eq(rig_run(cancel_while_binding, NULL), 0);
+}
+
+/* ---- for ever ---- */
+
+struct forever {
+    weir_server *server;
+    int (*fn)(weir_server *server);
+    bool is_done;
+};
+
+static int run_forever(weir_loop *on, void *arg)
+{
+    struct forever *forever = arg;
+    (void)on;
+    int err = forever->fn(forever->server);
+    forever->is_done = true;
+    return err;
+}
+
+static weir_task *start_forever(struct forever *forever, weir_server *server,
+                                int (*fn)(weir_server *server))
+{
+    *forever = (struct forever){.server = server, .fn = fn};
+    weir_task *task = rig_spawn(run_forever, forever);
+    nap();
+    return task;
+}
+
+static int cancel_forever(weir_loop *on, void *arg)
+{
+    const struct weir_start_server_options options = {
+        .size = sizeof(options),
+        .server = {.size = sizeof(options.server), .no_start_serving = true}};
+    struct forever forever;
+    char byte;
+    (void)on;
+    (void)arg;
+    weir_server *server = start(echo, &options);
+    cr_assert_not(weir_server_is_serving(server));
+    weir_task *task =
+        start_forever(&forever, server, weir_server_serve_forever);
+    cr_assert(weir_server_is_serving(server), "it starts to");
+    struct fake_peer *peer = call_server(server);
+    expect_echo(peer, "hello");
+    cr_assert_eq(weir_server_serve_forever(server), -EBUSY);
+
+    weir_task_cancel(task);
+    nap();
+    cr_assert(forever.is_done);
+    cr_assert_eq(rig_join(task), -ECANCELED);
+    cr_assert_eq(handlers, 0, "the handler got the end");
+    cr_assert_eq(fake_peer_read(peer, &byte, 1), 0);
+    cr_assert_eq(weir_server_connection_count(server), 0);
+    cr_assert_eq(weir_server_socket_count(server), 0);
+    cr_assert_eq(weir_server_serve_forever(server), -ESHUTDOWN);
+    fake_peer_close(peer);
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_server, serve_forever_when_cancelled_closes_server_and_clients)
+{
+    cr_assert_eq(rig_run(cancel_forever, NULL), 0);
+}
+
+static int write_much(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    static const uint8_t bytes[MIB];
+    (void)arg;
+    (void)reader;
+    return weir_writer_write(writer, bytes, sizeof(bytes));
+}
+
+static int cancel_twice(weir_loop *on, void *arg)
+{
+    struct forever forever;
+    (void)on;
+    (void)arg;
+    weir_server *server = start(write_much, NULL);
+    struct fake_peer *peer = call_server(server);
+    weir_task *task =
+        start_forever(&forever, server, weir_server_serve_forever);
+    weir_task_cancel(task);
+    nap();
+    cr_assert_not(forever.is_done, "a client still takes its bytes");
+    cr_assert_eq(weir_server_connection_count(server), 1);
+    weir_task_cancel(task);
+    cr_assert_eq(rig_join(task), -ECANCELED);
+    cr_assert_eq(weir_server_connection_count(server), 1);
+    weir_server_free(server);
+    fake_peer_close(peer);
+    nap();
+    return 0;
+}
+
+UNIT(stream_server, a_second_cancellation_ends_the_wait_for_clients)
+{
+    cr_assert_eq(rig_run(cancel_twice, NULL), 0);
+}
+
+static int close_meanwhile(weir_loop *on, void *arg)
+{
+    struct forever forever;
+    (void)on;
+    (void)arg;
+    weir_server *server = start(echo, NULL);
+    struct fake_peer *peer = call_server(server);
+    weir_task *task =
+        start_forever(&forever, server, weir_server_serve_forever);
+    weir_server_close(server);
+    nap();
+    cr_assert(forever.is_done, "its connections live on");
+    expect_echo(peer, "still there");
+    cr_assert_eq(rig_join(task), -ESHUTDOWN);
+
+    server = (weir_server_free(server), start(echo, NULL));
+    task = start_forever(&forever, server, weir_server_serve_forever);
+    weir_server_free(server);
+    nap();
+    cr_assert_eq(rig_join(task), -ESHUTDOWN, "freed is closed");
+    fake_peer_close(peer);
+    nap();
+    return 0;
+}
+
+UNIT(stream_server, serve_forever_ends_when_somebody_closes_the_server)
+{
+    cr_assert_eq(rig_run(close_meanwhile, NULL), 0);
+}
+
+/* ---- joining ---- */
+
+static int join_several(weir_loop *on, void *arg)
+{
+    struct forever joins[3];
+    weir_task *tasks[3];
+    (void)on;
+    (void)arg;
+    weir_server *server = start(echo, NULL);
+    struct fake_peer *peer = call_server(server);
+    for (int i = 0; i < 3; i++) {
+        tasks[i] = start_forever(&joins[i], server, weir_server_join);
+    }
+    cr_assert(weir_server_is_serving(server), "join does not close");
+    weir_task_cancel(tasks[1]);
+    cr_assert_eq(rig_join(tasks[1]), -ECANCELED);
+    weir_server_close(server);
+    nap();
+    cr_assert_not(joins[0].is_done, "a client is left");
+    fake_peer_shutdown(peer);
+    nap();
+    cr_assert_eq(rig_join(tasks[0]), 0);
+    cr_assert_eq(rig_join(tasks[2]), 0);
+    cr_assert_eq(weir_server_join(server), 0, "and again");
+    fake_peer_close(peer);
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_server, join_waits_for_the_close_and_the_last_connection)
+{
+    cr_assert_eq(rig_run(join_several, NULL), 0);
+}
+
+static int free_while_joining(weir_loop *on, void *arg)
+{
+    struct forever join;
+    (void)on;
+    (void)arg;
+    weir_server *server = start(echo, NULL);
+    struct fake_peer *peer = call_server(server);
+    weir_task *task = start_forever(&join, server, weir_server_join);
+    weir_server_free(server);
+    nap();
+    cr_assert_not(join.is_done);
+    fake_peer_close(peer);
+    cr_assert_eq(rig_join(task), 0);
+    return 0;
+}
+
+UNIT(stream_server, who_joins_is_told_when_the_server_was_given_back)
+{
+    cr_assert_eq(rig_run(free_while_joining, NULL), 0);
+}
+
+static void call_outside(void *arg)
+{
+    weir_server *server = arg;
+    cr_assert_eq(weir_server_join(server), WEIR_ENOTTASK);
+    cr_assert_eq(weir_server_serve_forever(server), WEIR_ENOTTASK);
+    handlers = -1;
+}
+
+static int wait_in_a_callback(weir_loop *on, void *arg)
+{
+    (void)arg;
+    weir_server *server = start(echo, NULL);
+    cr_assert_eq(weir_loop_call_soon(on, call_outside, server, NULL), 0);
+    nap();
+    cr_assert_eq(handlers, -1);
+    handlers = 0;
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_server, waiting_outside_a_task_is_an_error)
+{
+    cr_assert_eq(rig_run(wait_in_a_callback, NULL), 0);
+}
+
+/* ---- the loop's end ---- */
+
+static weir_server *left;
+static struct fake_peer *left_peers[CLIENTS];
+static struct forever left_forever;
+
+static int leave_a_server(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    left = start(echo, NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        left_peers[i] = call_server(left);
+    }
+    weir_task_detach(
+        start_forever(&left_forever, left, weir_server_serve_forever));
+    return 0;
+}
+
+UNIT(stream_server, the_loops_end_ends_a_server_and_its_streams)
+{
+    rig_start();
+    cr_assert_eq(rig_main(leave_a_server, NULL), 0);
+    cr_assert_eq(weir_loop_free(loop), CLIENTS);
+    cr_assert_eq(handlers, 0);
+    cr_assert(left_forever.is_done);
+    weir_server_free(left);
+    for (int i = 0; i < CLIENTS; i++) {
+        cr_assert(fake_peer_is_alone(left_peers[i]));
+        fake_peer_close(left_peers[i]);
+    }
+    fake_stop();
+}
+
+/* ---- no memory ---- */
+
+static struct fake_alloc memory;
+
+/* The allocation that comes as number @arg fails; has any? */
+static int start_without_memory(weir_loop *on, void *arg)
+{
+    weir_server *server = NULL;
+    const uint64_t failed = memory.failed;
+    memory.fail_at = memory.count + *(uint64_t *)arg;
+    int err = weir_start_server(on, echo, NULL, "127.0.0.1", 0, NULL, &server);
+    memory.fail_at = 0;
+    cr_assert(err == 0 || err == -ENOMEM);
+    cr_assert_eq(err == 0, server != NULL);
+    weir_server_free(server);
+    return memory.failed > failed ? 1 : 0;
+}
+
+UNIT(stream_server, without_memory_it_does_not_start)
+{
+    static const struct fake_options machine = {.seed = 1};
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &memory.hooks};
+    uint64_t count = 0;
+    int has_failed = 1;
+
+    while (has_failed) {
+        count++;
+        fake_start(&machine);
+        fake_alloc_init(&memory);
+        cr_assert_eq(weir_loop_new(&options, &loop), 0);
+        has_failed = rig_main(start_without_memory, &count);
+        rig_stop();
+        fake_alloc_check(&memory);
+    }
+    cr_assert_geq(count, 4, "only %d", (int)count);
+}
