@@ -279,6 +279,65 @@ UNIT(pool, a_slice_without_memory_leaves_the_reference_to_the_caller)
     teardown();
 }
 
+static int own_ended_count;
+
+static void own_released(struct wr_account *of)
+{
+    cr_assert_eq(of, &pool.own);
+    own_ended_count++;
+}
+
+UNIT(pool, a_lease_of_the_pools_own_is_charged_to_nobody)
+{
+    setup();
+    weir_lease *lease = wr_pool_lease_own(&pool, 1000);
+    cr_assert_geq(lease->len, 1000);
+    cr_assert_eq(lease->data, lease->block->data);
+    cr_assert_eq(pool.held_bytes, 0);
+    cr_assert_eq(pool.own.held_bytes, lease->len);
+    cr_assert_eq(pool.own.lease_count, 1);
+    wr_lease_ref(lease);
+    weir_lease *slice = wr_lease_slice(lease, lease->data + 10, 10);
+
+    wr_lease_unref(lease);
+    cr_assert_eq(pool.own.lease_count, 1);
+    wr_lease_unref(slice);
+
+    cr_assert_eq(pool.own.lease_count, 0);
+    cr_assert_eq(pool.own.held_bytes, 0);
+    teardown();
+}
+
+UNIT(pool, the_end_of_its_own_leases_is_told_when_that_is_asked_for)
+{
+    setup();
+    own_ended_count = 0;
+    pool.own.released = own_released;
+    wr_lease_unref(wr_pool_lease_own(&pool, 1));
+    cr_assert_eq(own_ended_count, 0);
+    pool.own.tell_released = true;
+
+    wr_lease_unref(wr_pool_lease_own(&pool, 1));
+
+    cr_assert_eq(own_ended_count, 1);
+    teardown();
+}
+
+UNIT(pool, an_own_lease_without_memory_is_nothing_wherever_it_fails)
+{
+    setup();
+    for (uint64_t i = 1; i <= 2; i++) { /* the block, then the lease */
+        allocator.fail_at = allocator.calls + i;
+
+        cr_assert_null(wr_pool_lease_own(&pool, 4));
+
+        cr_assert_eq(pool.own.lease_count, 0);
+        cr_assert_eq(blocks.used_bytes, 0);
+        wr_blocks_fini(&blocks);
+    }
+    teardown();
+}
+
 UNIT(pool, compacting_what_pins_no_buffer_does_nothing)
 {
     setup();

@@ -1,0 +1,278 @@
+/*
+ * The queue of received bytes, one thing at a time: what is copied and what is
+ * not, what a view may count on, and what is moved out of the receive pool.
+ * recvq_model.c compares long sequences of calls with a model.
+ */
+#include "tests/unit/recvq_rig.h"
+
+#include <signal.h>
+
+UNIT(recvq, bytes_in_one_piece_are_shown_where_they_are)
+{
+    setup();
+    cr_assert_eq(push(100), 0);
+    const uint8_t *data = wr_recvq_at(&queue, 0)->data;
+
+    cr_assert_eq(show(60), 0);
+
+    cr_assert_eq(view.data, data);
+    cr_assert_eq(queue.total, 40);
+    cr_assert_eq(show(40), 0);
+    cr_assert_eq(view.data, data + 60);
+    cr_assert_eq(copied, 0);
+    teardown();
+}
+
+UNIT(recvq, the_lease_goes_with_the_last_byte_that_was_shown)
+{
+    setup();
+    cr_assert_eq(push(10), 0);
+    cr_assert_eq(show(10), 0);
+    cr_assert_eq(account.held_bytes, 10);
+
+    drop();
+
+    cr_assert_eq(account.held_bytes, 0);
+    cr_assert_eq(queue.count, 0);
+    teardown();
+}
+
+UNIT(recvq, what_straddles_pieces_is_copied_once_and_no_more_than_that)
+{
+    setup();
+    cr_assert_eq(push(5000), 0);
+    cr_assert_eq(push(5000), 0);
+    consume(4990);
+
+    cr_assert_eq(show(30), 0);
+
+    cr_assert_eq(copied, 30);
+    check();
+    cr_assert_eq(show(4980), 0);
+    cr_assert_eq(copied, 30, "the rest lies together where it came");
+    teardown();
+}
+
+UNIT(recvq, joining_more_adds_to_what_was_joined_when_there_is_room)
+{
+    setup();
+    for (int i = 0; i < 40; i++) {
+        cr_assert_eq(push(10), 0);
+    }
+    cr_assert_eq(wr_recvq_join(&queue, 20), 0);
+    cr_assert_eq(copied, 20);
+
+    cr_assert_eq(wr_recvq_join(&queue, 400), 0);
+
+    cr_assert_eq(copied, 400);
+    cr_assert_eq(queue.count, 1);
+    check();
+    teardown();
+}
+
+UNIT(recvq, a_part_is_taken_without_a_copy)
+{
+    setup();
+    cr_assert_eq(push(100), 0);
+    const uint8_t *data = wr_recvq_at(&queue, 0)->data;
+
+    cr_assert_eq(take(30), 0);
+    cr_assert_eq(take(1000), 0);
+
+    cr_assert_eq(taken[0].buf.data, data);
+    cr_assert_eq(taken[1].buf.data, data + 30);
+    cr_assert_eq(taken[1].buf.len, 70);
+    cr_assert_eq(queue.count, 0);
+    cr_assert_eq(account.held_bytes, 100);
+    cr_assert_eq(copied + pool.copied_bytes, 100, "the rig's own copy");
+    teardown();
+}
+
+UNIT(recvq, a_taken_piece_stays_when_more_is_written_behind_it)
+{
+    setup();
+    cr_assert_eq(push_copy(10), 0);
+    cr_assert_eq(take(4), 0);
+
+    cr_assert_eq(push_copy(100), 0);
+
+    cr_assert_eq(queue.count, 1, "it fits behind");
+    check();
+    teardown();
+}
+
+UNIT(recvq, small_pieces_are_packed_together)
+{
+    setup();
+    for (int i = 0; i < 1000; i++) {
+        cr_assert_eq(push(3), 0);
+    }
+    cr_assert_eq(account.lease_count, 1000);
+
+    cr_assert(wr_recvq_compact(&queue, false));
+
+    cr_assert_eq(account.lease_count, 0);
+    cr_assert_eq(queue.count, 1);
+    cr_assert_eq(queue.capacity, WR_RECVQ_INLINE);
+    check();
+    teardown();
+}
+
+UNIT(recvq, large_pieces_stay_unless_all_are_moved)
+{
+    setup();
+    cr_assert_eq(push(WR_COMPACT_BELOW), 0);
+    const uint8_t *data = wr_recvq_at(&queue, 0)->data;
+
+    cr_assert(wr_recvq_compact(&queue, false));
+    cr_assert_eq(wr_recvq_at(&queue, 0)->data, data);
+    cr_assert(wr_recvq_compact(&queue, true));
+
+    cr_assert_eq(account.held_bytes, 0);
+    cr_assert_neq(wr_recvq_at(&queue, 0)->data, data);
+    check();
+    teardown();
+}
+
+UNIT(recvq, what_is_shown_is_not_moved_and_what_came_behind_it_is)
+{
+    setup();
+    cr_assert_eq(push(100), 0);
+    cr_assert_eq(show(40), 0);
+    const uint8_t *data = view.data;
+    cr_assert_eq(push(50), 0);
+
+    cr_assert(wr_recvq_compact(&queue, true));
+
+    cr_assert_eq(wr_recvq_at(&queue, 0)->data, data);
+    cr_assert_eq(account.held_bytes, 100);
+    check();
+    drop();
+    check();
+    teardown();
+}
+
+UNIT(recvq, small_pieces_that_somebody_keeps_are_left_alone)
+{
+    setup();
+    cr_assert_eq(push(100), 0);
+    cr_assert_eq(take(40), 0); /* keeps the whole */
+    const uint8_t *data = wr_recvq_at(&queue, 0)->data;
+
+    cr_assert(wr_recvq_compact(&queue, false));
+    cr_assert_eq(wr_recvq_at(&queue, 0)->data, data);
+    give_back(0);
+    cr_assert(wr_recvq_compact(&queue, false));
+
+    cr_assert_eq(account.held_bytes, 0);
+    check();
+    teardown();
+}
+
+/* A reader that waits must not wait for what only it keeps alive. */
+UNIT(recvq, moving_all_moves_what_somebody_keeps_too)
+{
+    setup();
+    cr_assert_eq(push(9000), 0);
+    cr_assert_eq(take(40), 0);
+
+    cr_assert(wr_recvq_compact(&queue, true));
+    give_back(0);
+
+    cr_assert_eq(account.held_bytes, 0);
+    check();
+    teardown();
+}
+
+UNIT(recvq, a_large_block_with_little_left_is_given_back)
+{
+    setup();
+    cr_assert_eq(push(60000), 0);
+    cr_assert(wr_recvq_compact(&queue, true));
+    consume(59990);
+    cr_assert_geq(blocks.used_bytes, 60000);
+
+    cr_assert(wr_recvq_compact(&queue, false));
+
+    cr_assert_leq(blocks.used_bytes, 1024);
+    check();
+    teardown();
+}
+
+UNIT(recvq, moving_all_again_and_again_is_linear)
+{
+    setup();
+    for (int i = 0; i < 400; i++) {
+        cr_assert_eq(push(10000), 0);
+        pool.copied_bytes -= 10000; /* the rig's own copy */
+        cr_assert(wr_recvq_compact(&queue, true));
+        cr_assert_leq(blocks.used_bytes, 2 * arrived + 65536);
+    }
+
+    cr_assert_eq(pool.copied_bytes, arrived, "each byte is moved once");
+    cr_assert_leq(queue.count, 16);
+    check();
+    teardown();
+}
+
+UNIT(recvq, many_single_bytes_cost_about_their_bytes)
+{
+    setup();
+    for (int i = 0; i < 100000; i++) {
+        cr_assert_eq(push(1), 0);
+        if (i % 10 == 9) { /* a turn ends */
+            cr_assert(wr_recvq_compact(&queue, false));
+        }
+    }
+
+    cr_assert_leq(blocks.used_bytes, 2 * 100000);
+    cr_assert_leq(allocator.live_bytes, 2 * 100000 + 65536);
+    check();
+    teardown();
+}
+
+UNIT(recvq, a_rare_separator_does_not_make_each_search_look_at_everything)
+{
+    static const struct weir_separator both[] = {{"\0", 1}, {"\n", 1}};
+    const size_t line = 40;
+    const size_t lines = 100000;
+    uint8_t *data = malloc(line * lines);
+    setup();
+    memset(data, 'x', line * lines);
+    for (size_t i = 1; i <= lines; i++) {
+        data[i * line - 1] = '\n';
+    }
+    weir_lease *lease = wr_pool_lease_copy(&pool, &account, data, line * lines);
+    const struct weir_buf buf = {
+        .data = lease->data, .len = line * lines, .lease = lease};
+    cr_assert_eq(wr_recvq_push(&queue, &buf), 0);
+    wr_lease_unref(lease);
+
+    /* Quadratic, this would look at 200 GB. */
+    for (size_t i = 0; i < lines; i++) {
+        struct wr_search search = {0};
+        size_t begin;
+        cr_assert_eq(wr_recvq_find(&queue, both, 2, &search, &begin), line);
+        wr_recvq_consume(&queue, line);
+    }
+    free(data);
+    teardown();
+}
+
+UNIT_ABORTS(recvq, consuming_more_than_there_is_aborts)
+{
+    setup();
+    cr_assert_eq(push(5), 0);
+
+    wr_recvq_consume(&queue, 6);
+}
+
+UNIT_ABORTS(recvq, reading_while_a_view_is_shown_aborts)
+{
+    uint8_t byte;
+    setup();
+    cr_assert_eq(push(5), 0);
+    cr_assert_eq(show(2), 0);
+
+    wr_recvq_read(&queue, &byte, 1);
+}
