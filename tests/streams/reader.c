@@ -1,0 +1,699 @@
+/*
+ * Readers that are fed by hand: what each call gives, what it leaves, and what
+ * is true of all of them. The limits and separators are in reader_until.c,
+ * transports in reader_pressure.c.
+ */
+#include "tests/streams/reader_rig.h"
+
+static struct call call;
+static struct call other;
+
+/* ---- what a read gives ---- */
+
+static int reads_what_there_is(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    feed("abcdef");
+
+    expect(READ, 4, "abcd");
+    expect(READ, 100, "ef");
+    feed("gh");
+    expect(READ_VIEW, 1, "g");
+    expect(READ_VIEW, 100, "h");
+    feed("ij");
+    expect(TAKE, 1, "i");
+    expect(TAKE, 100, "j");
+    expect(READ, 0, "");
+    expect(READ_VIEW, 0, "");
+    expect(TAKE, 0, "");
+    expect(EXACTLY, 0, "");
+    expect(EXACTLY_VIEW, 0, "");
+    return 0;
+}
+
+UNIT(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once)
+{
+    with_reader(10, reads_what_there_is);
+}
+
+static int waits_for_bytes(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    for (int how = 0; how < HOW_COUNT; how++) {
+        if (how == TO_END) {
+            continue;
+        }
+        call_start(&call, (enum how)how, 4);
+        cr_assert_not(call.is_done);
+
+        feed("abc");
+        feed("\n");
+        turn_over();
+
+        cr_assert(call.is_done, "call %d", how);
+        const bool some = how == READ || how == READ_VIEW || how == TAKE;
+        cr_assert(call_end(&call) == 4 || (some && call.result == 3));
+        cr_assert(how == FILL ||
+                  memcmp(call.buf, "abc\n", (size_t)call.result) == 0);
+        cr_assert_eq(
+            weir_reader_consume(reader, weir_reader_get_buffer_size(reader)),
+            0);
+    }
+    return 0;
+}
+
+UNIT(reader, every_call_waits_for_what_it_needs)
+{
+    with_reader(10, waits_for_bytes);
+}
+
+static int wants_exactly(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    call_start(&call, EXACTLY, 6);
+    feed("ab");
+    turn_over();
+    feed("cd");
+    turn_over();
+    cr_assert_not(call.is_done);
+
+    feed("efgh");
+
+    cr_assert_eq(call_end(&call), 6);
+    cr_assert_arr_eq(call.buf, "abcdef", 6);
+    expect_buffered("gh");
+    return 0;
+}
+
+UNIT(reader, readexactly_takes_no_less_and_no_more)
+{
+    with_reader(10, wants_exactly);
+}
+
+static int fills(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    call_start(&call, FILL, 5);
+    feed("abc");
+    turn_over();
+    cr_assert_not(call.is_done);
+    feed("defg");
+
+    cr_assert_eq(call_end(&call), 7);
+
+    expect_buffered("abcdefg");
+    cr_assert_eq(weir_reader_fill(reader, 0), 7);
+    weir_reader_feed_eof(reader);
+    expect_error(FILL, 8, WEIR_EINCOMPLETE);
+    cr_assert_eq(weir_reader_expected(reader), 8);
+    return 0;
+}
+
+UNIT(reader, fill_waits_without_consuming)
+{
+    with_reader(10, fills);
+}
+
+static int reads_to_end(weir_loop *on, void *arg)
+{
+    struct weir_buf buf;
+    (void)on;
+    (void)arg;
+    call_start(&call, TO_END, 10);
+    feed("abc");
+    turn_over();
+    feed("defg");
+    turn_over();
+    cr_assert_not(call.is_done);
+    weir_reader_feed_eof(reader);
+
+    cr_assert_eq(call_end(&call), 7);
+    cr_assert_arr_eq(call.buf, "abcdefg", 7);
+    buf.lease = (weir_lease *)(uintptr_t)1;
+    cr_assert_eq(weir_reader_read_to_end(reader, 10, &buf), 0);
+    cr_assert_null(buf.lease);
+    return 0;
+}
+
+UNIT(reader, read_to_end_gives_all_of_it_in_one_piece)
+{
+    with_reader(4, reads_to_end);
+}
+
+static int reads_too_much_to_end(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    call_start(&call, TO_END, 5);
+    feed("abcde");
+    turn_over();
+    cr_assert_not(call.is_done);
+
+    feed("f"); /* no end is needed to know */
+
+    cr_assert_eq(call_end(&call), WEIR_ELIMIT);
+    expect_buffered("abcdef");
+    weir_reader_feed_eof(reader);
+    expect_error(TO_END, 5, WEIR_ELIMIT);
+    expect(TO_END, 6, "abcdef");
+    return 0;
+}
+
+UNIT(reader, read_to_end_fails_as_soon_as_there_is_too_much)
+{
+    with_reader(100, reads_too_much_to_end);
+}
+
+/* ---- the end, and errors ---- */
+
+static int ends(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    call_start(&call, READ, 5);
+    cr_assert_not(weir_reader_at_eof(reader));
+
+    weir_reader_feed_eof(reader);
+    weir_reader_feed_eof(reader);
+
+    cr_assert_eq(call_end(&call), 0);
+    cr_assert(weir_reader_at_eof(reader));
+    for (int i = 0; i < 3; i++) {
+        expect_error(READ, 5, 0);
+        expect_error(READ_VIEW, 5, 0);
+        expect_error(TAKE, 5, 0);
+        expect_error(LINE, 5, 0);
+        expect_error(LINE_VIEW, 5, 0);
+        expect_error(TO_END, 5, 0);
+    }
+    cr_assert_eq(weir_reader_feed_data(reader, "a", 1), -ESHUTDOWN);
+    return 0;
+}
+
+UNIT(reader, complaint_29__the_end_is_told_again_and_again_and_stays)
+{
+    with_reader(10, ends);
+}
+
+static int ends_with_bytes(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    feed("abc");
+    weir_reader_feed_eof(reader);
+
+    cr_assert_not(weir_reader_at_eof(reader));
+    expect(READ, 10, "abc");
+
+    cr_assert(weir_reader_at_eof(reader));
+    return 0;
+}
+
+UNIT(reader, at_eof_is_when_nothing_is_left_to_read)
+{
+    with_reader(10, ends_with_bytes);
+}
+
+static int fails_after_data(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    feed("abc");
+    weir_reader_set_exception(reader, -ECONNRESET);
+    weir_reader_set_exception(reader, -EPIPE);
+    cr_assert_eq(weir_reader_exception(reader), -ECONNRESET);
+    cr_assert_eq(weir_reader_feed_data(reader, "d", 1), -ESHUTDOWN);
+
+    expect_error(EXACTLY, 4, -ECONNRESET);
+    expect_error(LINE, 100, -ECONNRESET);
+    expect_error(UNTIL_VIEW, 0, -ECONNRESET);
+    expect_error(TO_END, 100, -ECONNRESET);
+    expect_buffered("abc");
+    expect(EXACTLY, 2, "ab");
+    expect(READ, 10, "c");
+
+    for (int how = 0; how < HOW_COUNT; how++) {
+        expect_error((enum how)how, 5, -ECONNRESET);
+    }
+    cr_assert_not(weir_reader_at_eof(reader));
+    return 0;
+}
+
+UNIT(reader, complaint_21__buffered_bytes_come_before_the_error_that_stays)
+{
+    with_reader(10, fails_after_data);
+}
+
+static int fails_while_waiting(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    for (int how = 0; how < HOW_COUNT; how++) {
+        weir_reader *first = reader;
+        cr_assert_eq(weir_reader_new(loop, 10, &reader), 0);
+        call_start(&call, (enum how)how, 5);
+        weir_reader_set_exception(reader, 1); /* is none */
+        turn_over();
+        cr_assert_not(call.is_done);
+
+        weir_reader_set_exception(reader, -ETIMEDOUT);
+
+        cr_assert_eq(call_end(&call), -ETIMEDOUT);
+        weir_reader_free(reader);
+        reader = first;
+    }
+    return 0;
+}
+
+UNIT(reader, an_error_wakes_who_waits)
+{
+    with_reader(10, fails_while_waiting);
+}
+
+static int is_incomplete(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    feed("abc");
+    call_start(&call, EXACTLY, 5);
+    weir_reader_feed_eof(reader);
+
+    cr_assert_eq(call_end(&call), WEIR_EINCOMPLETE);
+
+    cr_assert_eq(weir_reader_expected(reader), 5);
+    expect_buffered("abc");
+    expect_error(EXACTLY_VIEW, 4, WEIR_EINCOMPLETE);
+    cr_assert_eq(weir_reader_expected(reader), 4);
+    expect_error(UNTIL, 100, WEIR_EINCOMPLETE);
+    cr_assert_eq(weir_reader_expected(reader), 0);
+    expect_error(UNTIL_VIEW, 100, WEIR_EINCOMPLETE);
+    expect_buffered("abc");
+    expect(EXACTLY, 3, "abc");
+    return 0;
+}
+
+UNIT(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable)
+{
+    with_reader(10, is_incomplete);
+}
+
+static int feeds_nothing(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    call_start(&call, READ, 5);
+    cr_assert_eq(weir_reader_feed_data(reader, NULL, 0), 0);
+    cr_assert_eq(weir_reader_feed_buf(reader, &(struct weir_buf){.data = NULL}),
+                 0);
+    turn_over();
+    cr_assert_not(call.is_done);
+    feed("a");
+    cr_assert_eq(call_end(&call), 1);
+    return 0;
+}
+
+UNIT(reader, an_empty_feed_is_ignored)
+{
+    with_reader(10, feeds_nothing);
+}
+
+/* ---- one task at a time ---- */
+
+static int two_read(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    call_start(&call, EXACTLY, 4);
+    feed("abc");
+
+    for (int how = 0; how < HOW_COUNT; how++) {
+        expect_error((enum how)how, 1, -EBUSY);
+    }
+    cr_assert_eq(weir_reader_consume(reader, 1), -EBUSY);
+    feed("d"); /* it is woken and did not go on yet */
+    expect_error(READ, 1, -EBUSY);
+
+    cr_assert_eq(call_end(&call), 4);
+    feed("e");
+    expect(READ, 1, "e");
+    return 0;
+}
+
+UNIT(reader, a_second_reader_is_busy)
+{
+    with_reader(10, two_read);
+}
+
+static int reads_after_cancel(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    call_start(&call, EXACTLY, 4);
+    feed("abc");
+    cr_assert(weir_task_cancel(call.task));
+
+    expect(READ, 10, "abc"); /* at once, before that task has gone on */
+    call_start(&other, READ, 3);
+
+    cr_assert_eq(call_end(&call), -ECANCELED);
+    cr_assert_not(other.is_done, "the end of the first is not for it");
+    feed("d");
+    cr_assert_eq(call_end(&other), 1);
+    return 0;
+}
+
+UNIT(reader, complaint_25__one_may_read_right_after_another_was_cancelled)
+{
+    with_reader(10, reads_after_cancel);
+}
+
+static int cancels_lose_nothing(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    for (int how = 0; how < HOW_COUNT; how++) {
+        const bool some = how == READ || how == READ_VIEW || how == TAKE;
+        const char *there = some ? "" : "ab";
+        if (!some) {
+            feed("ab");
+        }
+        call_start(&call, (enum how)how, 4);
+        cr_assert_not(call.is_done);
+        cr_assert(weir_task_cancel(call.task));
+        cr_assert_eq(call_end(&call), -ECANCELED);
+
+        expect_buffered(there);
+        cr_assert_eq(weir_reader_consume(reader, strlen(there)), 0);
+    }
+    return 0;
+}
+
+UNIT(reader, complaint_26__a_cancelled_read_consumes_nothing)
+{
+    with_reader(10, cancels_lose_nothing);
+}
+
+static int granted_before_cancel(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    call_start(&call, READ, 4);
+    feed("ab");
+    cr_assert(weir_task_cancel(call.task));
+
+    cr_assert_eq(call_end(&call), 2);
+
+    expect_buffered("");
+    call_start(&call, READ, 4);
+    cr_assert(weir_task_cancel(call.task));
+    feed("cd");
+    cr_assert_eq(call_end(&call), -ECANCELED);
+    expect_buffered("cd");
+    return 0;
+}
+
+UNIT(reader, complaint_26__what_was_there_before_the_cancel_is_not_lost)
+{
+    with_reader(10, granted_before_cancel);
+}
+
+static int times_out(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    char buf[8];
+    (void)on;
+    (void)arg;
+    feed("ab");
+    cr_assert_eq(weir_timeout_begin(loop, &limit, MS), 0);
+    const ssize_t result = weir_reader_readexactly(reader, buf, 4);
+    cr_assert_eq(weir_timeout_end(&limit, result), -ETIMEDOUT);
+    feed("cd");
+    expect(EXACTLY, 4, "abcd");
+    return 0;
+}
+
+UNIT(reader, complaint_26__a_read_that_times_out_consumes_nothing)
+{
+    with_reader(10, times_out);
+}
+
+/* ---- the reader goes while a task is inside ---- */
+
+static int frees_under_a_task(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    for (int how = 0; how < HOW_COUNT; how++) {
+        for (int woken = 0; woken < 2; woken++) {
+            weir_reader *first = reader;
+            cr_assert_eq(weir_reader_new(loop, 10, &reader), 0);
+            call_start(&call, (enum how)how, 4);
+            if (woken) {
+                feed("abc\n");
+                if (how == TO_END) {
+                    weir_reader_feed_eof(reader);
+                }
+            }
+
+            weir_reader_free(reader);
+
+            cr_assert_eq(call_end(&call), -ECANCELED);
+            reader = first;
+        }
+    }
+    weir_reader_free(NULL);
+    return 0;
+}
+
+UNIT(reader, a_task_in_a_reader_that_is_freed_is_cancelled)
+{
+    with_reader(10, frees_under_a_task);
+}
+
+static weir_reader *gone;
+
+static int reads_for_ever(weir_loop *on, void *arg)
+{
+    struct weir_buf view;
+    (void)on;
+    (void)arg;
+    for (;;) {
+        /* Never waits, but lets others run now and then. */
+        const ssize_t len = weir_reader_read_view(gone, 1, &view);
+        if (len < 0) {
+            return (int)len;
+        }
+    }
+}
+
+static int frees_under_a_busy_task(weir_loop *on, void *arg)
+{
+    static const char bytes[4096];
+    (void)on;
+    (void)arg;
+    cr_assert_eq(weir_reader_new(loop, 10, &gone), 0);
+    cr_assert_eq(weir_reader_feed_data(gone, bytes, sizeof(bytes)), 0);
+    weir_task *task = rig_spawn(reads_for_ever, NULL);
+    cr_assert_eq(weir_yield(loop), 0);
+    const size_t left = weir_reader_get_buffer_size(gone);
+    cr_assert_lt(left, sizeof(bytes));
+    cr_assert_gt(left, 0);
+
+    weir_reader_free(gone);
+
+    cr_assert_eq(rig_join(task), -ECANCELED);
+    return 0;
+}
+
+UNIT(reader, a_task_that_lets_others_run_sees_the_end_of_its_reader)
+{
+    with_reader(10, frees_under_a_busy_task);
+}
+
+/* ---- views ---- */
+
+static int keeps_view(weir_loop *on, void *arg)
+{
+    struct weir_buf view;
+    (void)on;
+    (void)arg;
+    feed("abcdef");
+    turn_over();
+    cr_assert_eq(weir_reader_read_view(reader, 3, &view), 3);
+    cr_assert_eq(weir_reader_get_buffer_size(reader), 3);
+
+    for (int i = 0; i < 300; i++) {
+        feed("0123456789");
+        cr_assert_eq(weir_yield(loop), 0);
+    }
+
+    cr_assert_arr_eq(view.data, "abc", 3);
+    expect(EXACTLY, 7, "def0123");
+    return 0;
+}
+
+UNIT(reader, a_view_stays_while_bytes_come_and_its_task_waits_elsewhere)
+{
+    with_reader(100000, keeps_view);
+}
+
+static int peeks(weir_loop *on, void *arg)
+{
+    struct weir_buf buf;
+    (void)on;
+    (void)arg;
+    feed("abc");
+    feed("def");
+    expect(READ_VIEW, 2, "ab");
+
+    cr_assert_eq(weir_reader_peek(reader, 1, &buf), 3);
+    cr_assert_arr_eq(buf.data, "def", 3);
+    cr_assert_eq(weir_reader_peek(reader, 4, &buf), 0);
+
+    cr_assert_eq(weir_reader_consume(reader, 5), -EINVAL);
+    cr_assert_eq(weir_reader_consume(reader, 1), 0);
+    expect_buffered("def");
+    return 0;
+}
+
+UNIT(reader, peek_looks_without_consuming_and_consume_does_not_look)
+{
+    with_reader(10, peeks);
+}
+
+/* ---- where it may be called ---- */
+
+static void calls_in_callback(void *arg)
+{
+    struct weir_buf buf;
+    (void)arg;
+    for (int how = 0; how < HOW_COUNT; how++) {
+        expect_error((enum how)how, 1, WEIR_ENOTTASK);
+    }
+    cr_assert_eq(weir_reader_peek(reader, 0, &buf), 2);
+    cr_assert_eq(weir_reader_consume(reader, 1), 0);
+}
+
+static int calls_outside(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    feed("ab");
+    cr_assert_eq(weir_loop_call_soon(loop, calls_in_callback, NULL, NULL), 0);
+    turn_over();
+    expect_buffered("b");
+    return 0;
+}
+
+UNIT(reader, reading_calls_are_for_tasks_and_the_others_for_callbacks_too)
+{
+    with_reader(10, calls_outside);
+}
+
+static int other_ran;
+
+static int notes_that_it_ran(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    other_ran = 1;
+    return 0;
+}
+
+static int reads_much(weir_loop *on, void *arg)
+{
+    static const char bytes[1000];
+    (void)on;
+    (void)arg;
+    other_ran = 0;
+    weir_task *task = rig_spawn(notes_that_it_ran, NULL);
+    cr_assert_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)), 0);
+    for (int i = 0; i < 200; i++) {
+        char byte;
+        cr_assert_eq(weir_reader_read(reader, &byte, 1), 1);
+    }
+    cr_assert(other_ran);
+    cr_assert_eq(rig_join(task), 0);
+    return 0;
+}
+
+UNIT(reader, a_task_that_always_finds_bytes_lets_others_run)
+{
+    with_reader(10, reads_much);
+}
+
+static int makes_badly(weir_loop *on, void *arg)
+{
+    weir_reader *made = NULL;
+    (void)on;
+    (void)arg;
+    cr_assert_eq(weir_reader_new(loop, 0, &made), -EINVAL);
+    cr_assert_eq(weir_reader_new(loop, -1, &made), -EINVAL);
+    cr_assert_null(made);
+    cr_assert_eq(weir_reader_new(loop, INT64_MAX, &made), 0);
+    weir_reader_free(made);
+    return 0;
+}
+
+UNIT(reader, a_limit_must_be_above_nothing)
+{
+    with_reader(10, makes_badly);
+}
+
+static int is_cancelled_by_the_end(weir_loop *on, void *arg)
+{
+    weir_reader *made = NULL;
+    char byte;
+    ssize_t *result = (ssize_t *)arg;
+    *result = weir_reader_read(reader, &byte, 1);
+    cr_assert_eq(weir_reader_new(on, 10, &made), -ESHUTDOWN);
+    return 0;
+}
+
+UNIT(reader, the_end_of_the_loop_cancels_who_reads_and_the_reader_may_go_later)
+{
+    ssize_t result = 1;
+    rig_start();
+    cr_assert_eq(weir_reader_new(loop, 10, &reader), 0);
+    cr_assert_eq(
+        weir_task_spawn(loop, is_cancelled_by_the_end, &result, NULL, NULL), 0);
+    feed("");
+
+    cr_assert_geq(weir_loop_free(loop), 0);
+
+    cr_assert_eq(result, -ECANCELED);
+    weir_reader_free(reader);
+    fake_stop();
+}
+
+static int takes_and_keeps(weir_loop *on, void *arg)
+{
+    struct weir_buf *bufs = (struct weir_buf *)arg;
+    (void)on;
+    feed("abcdef");
+    turn_over();
+    cr_assert_eq(weir_reader_take(reader, 2, &bufs[0]), 2);
+    cr_assert_eq(weir_reader_take(reader, 10, &bufs[1]), 4);
+    return 0;
+}
+
+UNIT(reader, what_was_taken_outlives_the_reader_and_the_loop)
+{
+    struct weir_buf bufs[2];
+    rig_start();
+    cr_assert_eq(weir_reader_new(loop, 10, &reader), 0);
+    cr_assert_eq(rig_main(takes_and_keeps, bufs), 0);
+
+    weir_reader_free(reader);
+    cr_assert_geq(weir_loop_free(loop), 0);
+
+    cr_assert_arr_eq(bufs[0].data, "ab", 2);
+    weir_lease_unref(bufs[0].lease);
+    cr_assert_arr_eq(bufs[1].data, "cdef", 4);
+    weir_lease_unref(bufs[1].lease);
+    fake_stop(); /* fails when the loop has not let go of everything */
+}
