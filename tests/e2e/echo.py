@@ -156,6 +156,7 @@ def test_resets_in_the_middle_do_not_disturb_others():
         echo_once(server.address, block_at(0, 100_000))
         err = server.stop()
     matches(err, r"^served_connections 52$")
+    matches(err, r"^served_broken 50$")
     matches(err, r"^served_open 0$")
     matches(err, r"^connections 0$")
     matches(err, r"^leases 0$")
@@ -253,6 +254,17 @@ def test_chargen_sends_the_lines_of_its_rfc():
             while len(received) < len(expected):
                 received += sock.recv(1 << 20)
             equal(received[:len(expected)] == expected, True, "the lines")
+
+
+def test_chargen_ends_with_the_client():
+    with Serve("--mode", "chargen") as server:
+        with socket.create_connection(server.address) as sock:
+            received = len(sock.recv(1 << 16))
+            sock.shutdown(socket.SHUT_WR)
+            while data := sock.recv(1 << 20):
+                received += len(data)
+            # What had been written is sent, and only whole texts are.
+            equal(received % 74, 0, "bytes beyond whole lines")
 
 
 def test_chargen_stops_for_a_client_that_does_not_read():

@@ -1,6 +1,7 @@
 /*
- * What the key-value server keeps, and what it answers to a line: pure code
- * that knows nothing of connections. A thousand keys is all that fits.
+ * What the key-value server keeps, and what it answers to a line.
+ * Pure code, which knows nothing of connections and waits for nothing. A
+ * thousand keys is all that fits.
  */
 #ifndef WEIR_EXAMPLES_KV_STORE_H
 #define WEIR_EXAMPLES_KV_STORE_H
