@@ -588,7 +588,11 @@ static void free_posted(weir_loop *loop, struct wr_wake_item *item)
 {
     while (item) {
         struct wr_wake_item *next = item->next;
-        wr_wake_free_item(loop->wake, item);
+        if (item->drop) {
+            item->drop(item->arg); /* the item may be gone with it */
+        } else {
+            wr_wake_free_item(loop->wake, item);
+        }
         item = next;
     }
 }

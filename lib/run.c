@@ -1,5 +1,6 @@
 /*
- * Running a program's main task: asyncio.run and its parts.
+ * Running a program's main task, asyncio.run and its parts; and starting tasks
+ * from other threads.
  */
 #include "task.h"
 
@@ -83,4 +84,55 @@ int weir_run(const struct weir_loop_options *options, weir_task_fn *fn,
     const int freed = weir_loop_free(loop);
     wr_assert(freed >= 0); /* it does not run, and is ours */
     return err < 0 ? err : result;
+}
+
+/* A task that another thread wants; memory of its own, because a post carries
+ * one pointer. */
+struct wanted {
+    struct wr_wake_item item;
+    weir_loop *loop;
+    weir_task_fn *fn;
+    void *arg;
+};
+
+static void drop_wanted(void *arg)
+{
+    struct wanted *wanted = arg;
+    const struct weir_allocator *allocator = wanted->loop->allocator;
+    wr_free(allocator, wanted, sizeof(*wanted));
+}
+
+static void spawn_wanted(void *arg)
+{
+    const struct wanted *wanted = arg;
+    weir_loop *loop = wanted->loop;
+    int err = weir_task_spawn(loop, wanted->fn, wanted->arg, NULL, NULL);
+
+    drop_wanted(arg);
+    if (err < 0) {
+        const struct weir_exception exception = {
+            .message = "a task that another thread wanted was not started",
+            .err = err};
+        wr_loop_report(loop, &exception);
+    }
+}
+
+int weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg)
+{
+    wr_require(*(const volatile uint32_t *)loop->fork_guard != 0, -ECHILD);
+    wr_require(fn, -EINVAL);
+    struct wanted *wanted = wr_alloc(loop->allocator, sizeof(*wanted));
+    if (!wanted) {
+        return -ENOMEM;
+    }
+    *wanted = (struct wanted){
+        .item = {.run = spawn_wanted, .arg = wanted, .drop = drop_wanted},
+        .loop = loop,
+        .fn = fn,
+        .arg = arg};
+    int err = wr_wake_post_item(loop->wake, &wanted->item);
+    if (err < 0) {
+        drop_wanted(wanted);
+    }
+    return err;
 }

@@ -220,12 +220,29 @@ static int suspend(weir_task *task)
     return task->wake_result;
 }
 
+/* Delivers what interrupted the running task while it was not waiting. */
+static int take_interruption(weir_task *task)
+{
+    const bool is_interrupted = !wr_list_is_empty(&task->causes);
+    const bool is_final = wr_list_is_linked(&task->shutdown);
+
+    while (wr_list_pop_front(&task->causes)) {
+    }
+    if (is_final) {
+        wr_list_push_back(&task->causes, &task->shutdown);
+    }
+    return is_interrupted ? -ECANCELED : 0;
+}
+
 int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
                  struct wr_list *queue)
 {
     weir_task *task = loop->current;
 
     wr_assert(task->state == WR_TASK_RUNNING);
+    if (WR_UNLIKELY(!wr_list_is_empty(&task->causes)) && !waiter->interrupt) {
+        return take_interruption(task);
+    }
     wr_list_init(&waiter->link);
     if (queue) {
         wr_list_push_back(queue, &waiter->link);
@@ -271,6 +288,8 @@ void wr_task_interrupt(weir_task *task, struct wr_list *cause)
     if (task->state == WR_TASK_WAITING) {
         if (waiter->interrupt) {
             waiter->interrupt(waiter);
+            task->was_interrupted =
+                task->state == WR_TASK_READY && task->wake_result < 0;
         } else {
             wr_waiter_wake(waiter, -ECANCELED);
             task->was_interrupted = true;
@@ -287,20 +306,6 @@ static void yield(weir_task *task)
     wr_ignore(suspend(task));
 }
 
-/* Delivers what interrupted the running task while it was not waiting. */
-static int take_interruption(weir_task *task)
-{
-    const bool is_interrupted = !wr_list_is_empty(&task->causes);
-    const bool is_final = wr_list_is_linked(&task->shutdown);
-
-    while (wr_list_pop_front(&task->causes)) {
-    }
-    if (is_final) {
-        wr_list_push_back(&task->causes, &task->shutdown);
-    }
-    return is_interrupted ? -ECANCELED : 0;
-}
-
 int wr_task_enter_slowly(weir_loop *loop)
 {
     int err = wr_loop_check(loop);
@@ -313,6 +318,20 @@ int wr_task_enter_slowly(weir_loop *loop)
         yield(task);
     }
     return take_interruption(task);
+}
+
+int wr_task_pass(weir_loop *loop)
+{
+    int err = wr_loop_check(loop);
+    if (err < 0) {
+        return err;
+    }
+    weir_task *task = loop->current;
+    wr_require(task, WEIR_ENOTTASK);
+    if (wr_list_is_empty(&task->causes) && --task->budget == 0) {
+        yield(task);
+    }
+    return 0;
 }
 
 static void copy_name(weir_task *task, const char *name)

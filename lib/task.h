@@ -66,6 +66,7 @@ struct weir_task {
     int wake_result;
     uint32_t budget;
     uint32_t cancelling; /* requests; time-outs that are over count too */
+    uint32_t expired;    /* of those: time-outs that are over */
     enum wr_task_state state;
     bool was_interrupted;  /* it is ready with -ECANCELED because of that */
     struct wr_list causes; /* interruptions to be delivered by the next call */
@@ -91,9 +92,14 @@ static inline int wr_task_enter(weir_loop *loop)
     return 0;
 }
 
+/* As wr_task_enter(), for a call whose result is there: an interruption is left
+ * to the next call. */
+int wr_task_pass(weir_loop *loop);
+
 /* Suspends the running task, which has entered, in @queue (NULL: in none),
  * until it is woken. Returns the result of that. The caller sets
- * @waiter->interrupt; all else is set here. */
+ * @waiter->interrupt; all else is set here. An interruption that came since,
+ * when the task was woken and waits anew, is delivered at once. */
 int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
                  struct wr_list *queue);
 

@@ -40,6 +40,7 @@ static void expire(struct wr_timer *timer)
 
     scope->is_over = true;
     scope->task->cancelling++;
+    scope->task->expired++;
     wr_task_interrupt(scope->task, &scope->cause);
 }
 
@@ -106,7 +107,7 @@ bool weir_timeout_expired(const struct weir_timeout *timeout)
     return inside_const(timeout)->is_over;
 }
 
-int64_t weir_timeout_end(struct weir_timeout *timeout, int64_t result)
+ssize_t weir_timeout_end(struct weir_timeout *timeout, ssize_t result)
 {
     struct wr_timeout *scope = inside(timeout);
     weir_task *task = scope->task;
@@ -124,6 +125,7 @@ int64_t weir_timeout_end(struct weir_timeout *timeout, int64_t result)
     }
     wr_assert(task->cancelling > 0);
     task->cancelling--;
+    task->expired--;
     if (result == -ECANCELED && task->cancelling <= scope->cancelling) {
         return -ETIMEDOUT;
     }

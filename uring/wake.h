@@ -19,6 +19,9 @@ struct wr_wake_item {
     struct wr_wake_item *next;
     void (*run)(void *arg);
     void *arg;
+    /* What its poster wants to be called with arg when the loop ends before it
+     * runs; may be NULL. */
+    void (*drop)(void *arg);
     bool is_owned; /* set by posting: by its poster, so it is not freed here */
 };
 
@@ -32,8 +35,8 @@ void wr_wake_unref(struct wr_wake *wake);
 /* Any thread: 0, -ENOMEM, or -ESHUTDOWN after wr_wake_close(). */
 int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg);
 
-/* Any thread: 0 or -ESHUTDOWN; takes no memory. The caller has set @item's run
- * and arg and keeps the item. It may be posted again when it runs, and is
+/* Any thread: 0 or -ESHUTDOWN; takes no memory. The caller has set @item's run,
+ * arg and drop and keeps the item. It may be posted again when it runs, and is
  * forgotten after wr_wake_close() unless it was given back there. */
 int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item);
 

@@ -90,6 +90,9 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
 /**
  * As weir_reader_read(), as a view of the next bytes that lie together.
  *
+ * The view's lease is borrowed like its bytes: weir_writer_write_buf() and
+ * weir_lease_ref() may be used on it before the next call.
+ *
  * @param reader  the reader; borrowed
  * @param max     bytes at most; 0 returns 0 at once
  * @param ret     the bytes; valid until the next call on the reader

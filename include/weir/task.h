@@ -36,6 +36,8 @@
 #include "future.h"
 #include "loop.h"
 
+#include <sys/types.h>
+
 WEIR_BEGIN_DECLS
 
 /** What a task runs. Its result is the task's result; negative: an error. */
@@ -316,7 +318,7 @@ WEIR_API bool weir_timeout_expired(const struct weir_timeout *timeout);
  * @suspends no
  * @thread loop
  */
-WEIR_API int64_t weir_timeout_end(struct weir_timeout *timeout, int64_t result);
+WEIR_API ssize_t weir_timeout_end(struct weir_timeout *timeout, ssize_t result);
 
 /**
  * Tasks that end together; see weir_task_group_begin(). Lives where the task
@@ -415,6 +417,10 @@ WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
  *
  * When the task has ended, all others are cancelled and run to their end
  * before the loop is freed.
+ *
+ * A program that wants to know what went wrong where nobody was told sets an
+ * exception hook first thing in its task. SIGINT makes a task that serves for
+ * ever return -ECANCELED, which is its regular end.
  *
  * @param options  of the loop; borrowed, NULL for all defaults
  * @param fn       what the task runs

@@ -24,7 +24,7 @@ LAYERS = [
     "base error chunkq sendq recvq address text version stack",
     "loop callback internal post ready remote signal hook handle fdwatch",
     "future gather fiber task timeout group run event lock condition "
-    "semaphore barrier queue executor overflow",
+    "semaphore barrier queue sync executor overflow",
     "transport protocol binding transport_impl sock tcp unix udp pipe "
     "sendfile tls_engine tls_context tls buffer lease",
     "connect server accept listen listener process resolver maker stats",

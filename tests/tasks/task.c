@@ -4,8 +4,16 @@
  */
 #include "rig.h"
 
+#include <pthread.h>
+
 /* What tasks did, in order. */
 static char events[256];
+
+/* Arguments are not const. */
+static void *text(const char *literal)
+{
+    return (void *)(uintptr_t)literal;
+}
 
 static void note(const char *event)
 {
@@ -23,7 +31,7 @@ static int spawn_and_note(weir_loop *on, void *arg)
 {
     (void)on;
     (void)arg;
-    weir_task *task = rig_spawn(note_and_return, "b");
+    weir_task *task = rig_spawn(note_and_return, text("b"));
     note("a");
     cr_assert_eq(rig_join(task), 7);
     note("c");
@@ -39,7 +47,7 @@ UNIT(task, runs_from_the_ready_queue_and_join_gives_its_result)
 static int join_late(weir_loop *on, void *arg)
 {
     (void)arg;
-    weir_task *task = rig_spawn(note_and_return, "x");
+    weir_task *task = rig_spawn(note_and_return, text("x"));
     cr_assert_eq(weir_sleep(on, MS), 0);
     cr_assert(weir_future_is_done(weir_task_get_future(task)));
     cr_assert_not(weir_task_cancel(task), "it has ended");
@@ -54,8 +62,9 @@ UNIT(task, can_be_joined_after_its_end)
 static int detach_some(weir_loop *on, void *arg)
 {
     (void)arg;
-    cr_assert_eq(weir_task_spawn(on, note_and_return, "1", NULL, NULL), 0);
-    weir_task_detach(rig_spawn(note_and_return, "2"));
+    cr_assert_eq(weir_task_spawn(on, note_and_return, text("1"), NULL, NULL),
+                 0);
+    weir_task_detach(rig_spawn(note_and_return, text("2")));
     weir_task_detach(NULL);
     cr_assert_eq(weir_yield(on), 0);
     return 0;
@@ -88,7 +97,8 @@ static void spawn_from_callback(void *arg)
 static int wait_for_callback(weir_loop *on, void *arg)
 {
     (void)arg;
-    cr_assert_eq(weir_loop_call_soon(on, spawn_from_callback, "t", NULL), 0);
+    cr_assert_eq(weir_loop_call_soon(on, spawn_from_callback, text("t"), NULL),
+                 0);
     return weir_sleep(on, MS);
 }
 
@@ -185,9 +195,9 @@ static int sleep_in_order(weir_loop *on, void *arg)
 {
     const uint64_t start = weir_loop_time(on);
     (void)arg;
-    weir_task *three = rig_spawn(sleep_and_note, "3");
-    weir_task *one = rig_spawn(sleep_and_note, "1");
-    weir_task *two = rig_spawn(sleep_and_note, "2");
+    weir_task *three = rig_spawn(sleep_and_note, text("3"));
+    weir_task *one = rig_spawn(sleep_and_note, text("1"));
+    weir_task *two = rig_spawn(sleep_and_note, text("2"));
     rig_join(three);
     rig_join(one);
     rig_join(two);
@@ -216,8 +226,8 @@ static int yield_twice(weir_loop *on, void *arg)
 static int yield_in_turns(weir_loop *on, void *arg)
 {
     (void)arg;
-    weir_task *a = rig_spawn(yield_twice, "a");
-    weir_task *b = rig_spawn(yield_twice, "b");
+    weir_task *a = rig_spawn(yield_twice, text("a"));
+    weir_task *b = rig_spawn(yield_twice, text("b"));
     rig_join(a);
     rig_join(b);
     cr_assert_eq(weir_sleep_until(on, weir_loop_time(on) - 1), 0, "the past");
@@ -372,7 +382,7 @@ static int give_then_cancel(weir_loop *on, void *arg)
     cr_assert_eq(weir_queue_new(on, 1, WEIR_QUEUE_FIFO, &queue), 0);
     weir_task *task = rig_spawn(get_item, queue);
     cr_assert_eq(weir_yield(on), 0);
-    cr_assert_eq(weir_queue_put_nowait(queue, "item"), 0);
+    cr_assert_eq(weir_queue_put_nowait(queue, text("item")), 0);
     cr_assert(weir_task_cancel(task));
     int result = rig_join(task);
     weir_queue_free(queue);
@@ -456,7 +466,7 @@ static int never_ran(weir_loop *on, void *arg)
 UNIT(task, that_never_ran_before_loop_free_runs_then)
 {
     rig_start();
-    cr_assert_eq(weir_task_spawn(loop, never_ran, "r", NULL, NULL), 0);
+    cr_assert_eq(weir_task_spawn(loop, never_ran, text("r"), NULL, NULL), 0);
     cr_assert_eq(weir_loop_free(loop), 0);
     cr_assert_str_eq(events, "r");
     fake_stop();
