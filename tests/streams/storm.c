@@ -325,11 +325,22 @@ static ssize_t read_and_echo(struct conn *conn, weir_reader *reader,
 
 /* ---- the handler's life ---- */
 
+/* Passes one byte on. */
+static bool pass_byte(struct conn *conn, weir_reader *reader,
+                      weir_writer *writer)
+{
+    const struct weir_buf buf = {.data = conn->bytes, .len = 1};
+
+    return got(conn, conn->bytes, weir_reader_read(reader, conn->bytes, 1)) !=
+               1 ||
+           echo(conn, writer, &buf) == 0;
+}
+
 /* What a read that failed says, and going on from it. True: go on. */
-static bool recover(struct conn *conn, weir_reader *reader, ssize_t err)
+static bool recover(struct conn *conn, weir_reader *reader, weir_writer *writer,
+                    ssize_t err)
 {
     const size_t buffered = weir_reader_get_buffer_size(reader);
-    uint8_t byte;
 
     switch (err) {
     case WEIR_ELIMIT:
@@ -337,23 +348,28 @@ static bool recover(struct conn *conn, weir_reader *reader, ssize_t err)
         if (weir_reader_consumed(reader) > buffered || buffered == 0) {
             fake_fail("consumed is more than there is");
         }
-        return got(conn, &byte, weir_reader_read(reader, &byte, 1)) != 0;
+        return pass_byte(conn, reader, writer);
     case WEIR_EINCOMPLETE:
         storm.incomplete++;
         if (buffered == 0) {
             return false;
         }
-        return got(conn, &byte, weir_reader_read(reader, &byte, 1)) != 0;
+        return pass_byte(conn, reader, writer);
     case -ECANCELED:
         storm.cancelled++;
         return fake_chance(800);
     case -ETIMEDOUT:
         return true;
     default:
-        if (buffered > 0) {
-            fake_fail("error %zd came before %zu bytes", err, buffered);
+        if (buffered == 0) {
+            return false;
         }
-        return false;
+        /* It wanted more than that; what there is comes first. */
+        if (weir_reader_read(reader, conn->bytes, 0) != 0 ||
+            weir_reader_exception(reader) != err) {
+            fake_fail("error %zd is not the stream's", err);
+        }
+        return pass_byte(conn, reader, writer);
     }
 }
 
@@ -413,7 +429,7 @@ static void converse(weir_loop *loop, struct conn *conn, weir_reader *reader,
                       (unsigned long long)conn->peer_sent);
         }
         if (len == 0 || write_err < 0 ||
-            (len < 0 && !recover(conn, reader, (ssize_t)len))) {
+            (len < 0 && !recover(conn, reader, writer, (ssize_t)len))) {
             return;
         }
     }
