@@ -260,7 +260,6 @@ static void give_up(struct wr_waiter *waiter)
 
     wait->is_over = true;
     wr_waiter_wake(waiter, -ECANCELED);
-    waiter->task->was_interrupted = true;
 }
 
 /* Suspends until enough of them are done, or the time is over. */

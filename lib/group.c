@@ -45,6 +45,14 @@ static struct wr_group *inside(struct weir_task_group *group)
     return (struct wr_group *)(void *)group;
 }
 
+/* Cancellations that the task was sent; time-outs count too, but they end with
+ * their scopes. */
+static uint32_t count_requests(const weir_task *task)
+{
+    return task->cancelling > task->expired ? task->cancelling - task->expired
+                                            : 0;
+}
+
 /* No member ends inside: tasks run from the ready queue. */
 static void cancel_members(struct wr_group *group)
 {
@@ -74,12 +82,12 @@ static void run_abort(struct wr_ready *ready)
 
 static void wake_owner(struct wr_group *group)
 {
-    struct wr_waiter *waiter = group->waiter;
+    const bool tells = group->was_interrupted && group->error == 0;
 
     group->is_ending = true;
     wr_ready_cancel(&group->abort);
-    wr_waiter_wake(waiter, 0);
-    waiter->task->was_interrupted = group->was_interrupted && group->error == 0;
+    wr_waiter_wake(group->waiter, tells ? -ECANCELED : 0);
+    group->owner->was_interrupted = tells;
 }
 
 static void member_ended(struct wr_observer *observer, weir_future *future)
@@ -113,7 +121,7 @@ int weir_task_group_begin(weir_loop *loop, struct weir_task_group *group)
     }
     wr_require(loop->current, WEIR_ENOTTASK);
     inner->owner = loop->current;
-    inner->requests = inner->owner->cancelling;
+    inner->requests = count_requests(inner->owner);
     inner->is_ending = false;
     wr_list_init(&inner->members);
     wr_list_init(&inner->cause);
@@ -176,6 +184,16 @@ static void interrupt_end(struct wr_waiter *waiter)
     cancel_members(group);
 }
 
+/* A member's error hides that the owner was cancelled: the next suspending call
+ * tells it. */
+static void cancel_again(const struct wr_group *group, weir_task *owner)
+{
+    if (count_requests(owner) > group->requests &&
+        !wr_list_is_linked(&owner->cancel)) {
+        wr_task_interrupt(owner, &owner->cancel);
+    }
+}
+
 /* What the group itself did to its owner is undone. */
 static void take_interruption_back(struct wr_group *group)
 {
@@ -195,9 +213,9 @@ static void wait_members(weir_loop *loop, struct wr_group *group)
         return;
     }
     group->waiter = &wait.waiter;
-    int err = wr_task_wait(loop, &wait.waiter, NULL);
-    wr_assert(err == 0); /* only the last member's end wakes it */
+    wr_ignore(wr_task_wait(loop, &wait.waiter, NULL)); /* the group knows */
     group->waiter = NULL;
+    wr_assert(wr_list_is_empty(&group->members));
 }
 
 int weir_task_group_end(struct weir_task_group *group, int result)
@@ -224,6 +242,7 @@ int weir_task_group_end(struct weir_task_group *group, int result)
     inner->is_ending = true;
     inner->owner = NULL;
     if (inner->error < 0) {
+        cancel_again(inner, owner);
         return inner->error;
     }
     return inner->was_interrupted ? -ECANCELED : result;

@@ -380,7 +380,8 @@ WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
  * Wait until all tasks of a group have ended; must be called.
  *
  * A negative @p result cancels them first. A cancellation of the waiting task
- * cancels them too, and the wait goes on until they have ended.
+ * cancels them too, and the wait goes on until they have ended. Where a
+ * member's error is returned instead, the next suspending call is cancelled.
  *
  * @param group   the group, begun by the running task
  * @param result  what the code between begin and end came to
