@@ -55,9 +55,10 @@ int wr_stream_check(const struct weir_stream_protocol_options *options)
     return 0;
 }
 
-int wr_stream_new(weir_loop *loop,
-                  const struct weir_stream_protocol_options *options,
-                  weir_writer **ret)
+/* Of options that are complete and checked; without a reference. */
+static int make_stream(weir_loop *loop,
+                       const struct weir_stream_protocol_options *options,
+                       weir_writer **ret)
 {
     const int64_t limit_bytes =
         options->limit_bytes > 0 ? options->limit_bytes : WEIR_STREAM_LIMIT;
@@ -119,14 +120,6 @@ static int call_handler(weir_writer *writer)
     return err;
 }
 
-/* Closes, unless the program has given the connection to another protocol. */
-static void close_gracefully(weir_writer *writer)
-{
-    if (wr_writer_is_bound(writer)) {
-        weir_writer_close(writer);
-    }
-}
-
 /* The task of a connection; it has a reference. */
 static int serve(weir_loop *loop, void *arg)
 {
@@ -134,7 +127,7 @@ static int serve(weir_loop *loop, void *arg)
 
     wr_assert(loop == writer->loop);
     int err = call_handler(writer);
-    close_gracefully(writer);
+    weir_writer_close(writer);
     weir_writer_unref(writer);
     return err;
 }
@@ -146,7 +139,7 @@ static void serve_here(weir_writer *writer)
     int err = call_handler(writer);
     wr_task_allow(writer->loop, task);
     if (err < 0) {
-        close_gracefully(writer);
+        weir_writer_close(writer);
     }
     weir_writer_unref(writer);
 }
@@ -257,8 +250,8 @@ static void resume_writing(void *user, weir_transport *t)
 }
 
 /* That writing is paused the transport knows; drain asks it. */
-const struct weir_protocol wr_stream_protocol = {
-    .size = sizeof(wr_stream_protocol),
+static const struct weir_protocol stream_protocol = {
+    .size = sizeof(stream_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
     .connection_made = connection_made,
     .connection_lost = connection_lost,
@@ -287,9 +280,9 @@ int weir_stream_protocol_new(weir_loop *loop,
     wr_require(!loop->closing, -ESHUTDOWN);
     err = wr_stream_check(&known);
     wr_require(err >= 0, err);
-    err = wr_stream_new(loop, &known, &writer);
+    err = make_stream(loop, &known, &writer);
     wr_require(err >= 0, err);
-    *ret = (struct weir_protocol_binding){.protocol = &wr_stream_protocol,
+    *ret = (struct weir_protocol_binding){.protocol = &stream_protocol,
                                           .user = writer};
     if (ret_writer) {
         writer->refs = 1;

@@ -141,7 +141,7 @@ static void resume_writing(weir_transport *t)
 
 void wr_transport_tell(weir_transport *t, uint64_t depth)
 {
-    void (*flushed)(weir_transport * t) = depth == 0 ? t->flushed : NULL;
+    void (*flushed)(void *arg) = depth == 0 ? t->flushed : NULL;
 
     if (flushed) {
         t->flushed = NULL;
@@ -151,14 +151,15 @@ void wr_transport_tell(weir_transport *t, uint64_t depth)
         resume_writing(t);
     }
     if (flushed) {
-        flushed(t);
+        flushed(t->flushed_arg);
     }
 }
 
-void wr_transport_on_flushed(weir_transport *t,
-                             void (*flushed)(weir_transport *t))
+void wr_transport_on_flushed(weir_transport *t, void (*flushed)(void *arg),
+                             void *arg)
 {
     t->flushed = flushed;
+    t->flushed_arg = arg;
     set_tell_depth(t);
 }
 

@@ -88,7 +88,8 @@ struct weir_transport {
     /* At this depth or less there is somebody to tell: the protocol that was
      * paused, or who waits for all to be sent. -1: nobody. */
     int64_t tell_depth;
-    void (*flushed)(weir_transport *t); /* waits for a depth of 0, or NULL */
+    void (*flushed)(void *arg); /* waits for a depth of 0, or NULL */
+    void *flushed_arg;
 };
 
 #define WR_HIGH_DEFAULT       (64u << 10)
@@ -114,8 +115,8 @@ void wr_transport_tell(weir_transport *t, uint64_t depth);
 
 /* Calls @flushed once, from inside the completion that brings the depth to 0;
  * NULL: does not. For the protocol that is bound. */
-void wr_transport_on_flushed(weir_transport *t,
-                             void (*flushed)(weir_transport *t));
+void wr_transport_on_flushed(weir_transport *t, void (*flushed)(void *arg),
+                             void *arg);
 
 static inline void wr_transport_check_high(weir_transport *t, uint64_t depth)
 {

@@ -38,15 +38,9 @@ static bool has_failed(const weir_transport *t)
     return t->error < 0 || t->end == WEIR_END_ABORTED || t->has_dropped;
 }
 
-static void flushed(weir_transport *t)
+void wr_writer_resumed(void *arg)
 {
-    if (t->binding.protocol == &wr_stream_protocol) {
-        wr_writer_resumed(t->binding.user);
-    }
-}
-
-void wr_writer_resumed(weir_writer *writer)
-{
+    weir_writer *writer = arg;
     const bool failed = has_failed(writer->transport);
 
     wr_waiters_wake_all(&writer->drainers, failed ? 0 : 1);
@@ -59,6 +53,7 @@ void wr_writer_resumed(weir_writer *writer)
 
 void wr_writer_lost(weir_writer *writer)
 {
+    wr_transport_on_flushed(writer->transport, NULL, NULL);
     wr_waiters_wake_all(&writer->drainers, 0);
     wr_waiters_wake_all(&writer->flushers, 0);
     wr_waiters_wake_all(&writer->closers, 0);
@@ -79,7 +74,7 @@ static int wait_for_queue(weir_writer *writer, struct wr_list *waiters)
 {
     struct wr_waiter waiter = {.interrupt = NULL};
 
-    wr_transport_on_flushed(writer->transport, flushed);
+    wr_transport_on_flushed(writer->transport, wr_writer_resumed, writer);
     return wr_task_wait(writer->loop, &waiter, waiters);
 }
 
@@ -222,7 +217,7 @@ void weir_writer_close(weir_writer *writer)
 {
     weir_transport *t = writer->transport;
 
-    if (!t || weir_transport_close(t) < 0 || !wr_writer_is_bound(writer)) {
+    if (!writer->is_bound || weir_transport_close(t) < 0) {
         return;
     }
     if (t->end == WEIR_END_CLOSED && t->error == 0) {
@@ -232,7 +227,7 @@ void weir_writer_close(weir_writer *writer)
 
 void weir_writer_abort(weir_writer *writer)
 {
-    if (writer->transport) {
+    if (writer->is_bound) {
         wr_ignore(weir_transport_abort(writer->transport)); /* other thread */
     }
 }
@@ -285,7 +280,7 @@ void weir_writer_unref(weir_writer *writer)
     if (--writer->refs > 0) {
         return;
     }
-    if (wr_writer_is_bound(writer)) {
+    if (writer->is_bound) {
         weir_writer_close(writer); /* the loss frees */
     } else {
         wr_stream_free(writer);

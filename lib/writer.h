@@ -31,23 +31,11 @@ struct weir_writer {
     struct weir_reader reader;
 };
 
-/* The table under which streams are bound. */
-extern const struct weir_protocol wr_stream_protocol;
-
-/* Does the transport still call this stream? Not before connection_made, after
- * the loss, or when the program has bound another protocol. */
-static inline bool wr_writer_is_bound(const weir_writer *writer)
-{
-    return writer->is_bound &&
-           writer->transport->binding.user == (const void *)writer &&
-           writer->transport->binding.protocol == &wr_stream_protocol;
-}
-
 /* writer.c */
 
 /* The low mark was reached, or all was sent, or the queue was dropped: those
  * that wait look again. */
-void wr_writer_resumed(weir_writer *writer);
+void wr_writer_resumed(void *writer);
 /* The connection is lost. */
 void wr_writer_lost(weir_writer *writer);
 
@@ -55,11 +43,6 @@ void wr_writer_lost(weir_writer *writer);
 
 /* Nobody refers to it and nothing is bound to it. */
 void wr_stream_free(weir_writer *writer);
-
-/* A stream of @options, which are complete and checked; without a reference. */
-int wr_stream_new(weir_loop *loop,
-                  const struct weir_stream_protocol_options *options,
-                  weir_writer **ret);
 
 /* Are the values of complete options good? 0 or -EINVAL. */
 int wr_stream_check(const struct weir_stream_protocol_options *options);

@@ -700,9 +700,9 @@ struct weir_stream_protocol_options {
  * It is for one connection. Until that is made, only the references of
  * @p ret_writer keep the stream: a protocol that never gets a connection is
  * given up with the last of them. Without @p ret_writer it must get one, as it
- * does in a factory that returns 0. The program may hand the connection on to
- * another protocol while no call on the stream waits; the stream is then no
- * longer told of anything, and giving it back does not close the connection.
+ * does in a factory that returns 0. Who binds another protocol later ends the
+ * stream by hand, with connection_lost and an error of 0: giving it back then
+ * does not close the connection, which may have to be resumed.
  *
  * @param loop     the loop; borrowed
  * @param options  borrowed; NULL for all defaults

@@ -1,294 +1,11 @@
 /*
- * The stream protocol: put on transports by hand, with and without a handler.
+ * The stream protocol: put on transports by hand.
  *
- * A handler's failure is told, its return closes, and whatever happens to the
- * connection, the task and the references, everything is given back.
+ * Whatever happens to the connection, the loop, the memory and the references,
+ * everything is given back.
  */
-#include "pair.h"
+#include "handler.h"
 #include "tests/fake/alloc.h"
-
-/* What the exception hook was told, and what the handler saw. */
-static struct {
-    int reports;
-    int err;
-    const char *callback;
-    weir_transport *transport;
-    char task_name[64];
-    int calls;
-    weir_writer *writer;
-    int result;
-    int read_result;
-} seen;
-
-static void hook(void *arg, weir_loop *on, const struct weir_exception *told)
-{
-    (void)arg;
-    cr_assert_eq(on, loop);
-    cr_assert_not_null(told->message);
-    seen.reports++;
-    seen.err = told->err;
-    seen.callback = told->callback;
-    seen.transport = told->transport;
-    seen.task_name[0] = '\0';
-    if (told->task) {
-        snprintf(seen.task_name, sizeof(seen.task_name), "%s",
-                 weir_task_get_name(told->task));
-    }
-}
-
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
-{
-    (void)t;
-    *ret = *(const struct weir_protocol_binding *)arg;
-    return 0;
-}
-
-/* Hands a connected socket over, for a protocol. */
-static int adopt(struct pair *p, struct weir_protocol_binding *binding)
-{
-    const struct weir_factory factory = {create, binding};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
-    p->fd = options.sock = fake_connected_fd(&p->peer);
-    return weir_create_connection(loop, &factory, NULL, 0, &options, NULL);
-}
-
-/* A connection for a handler; @options has the rest. */
-static void serve(struct pair *p, weir_client_connected_fn *handler,
-                  struct weir_stream_protocol_options *options)
-{
-    struct weir_stream_protocol_options own = {.size = sizeof(own)};
-    struct weir_protocol_binding binding;
-
-    memset(p, 0, sizeof(*p));
-    memset(&seen, 0, sizeof(seen));
-    weir_loop_set_exception_handler(loop, hook, NULL);
-    options = options ? options : &own;
-    options->client_connected = handler;
-    options->arg = p;
-    cr_assert_eq(weir_stream_protocol_new(loop, options, &binding, NULL), 0);
-    cr_assert_eq(adopt(p, &binding), 0);
-    nap();
-}
-
-static void expect_over(struct pair *p)
-{
-    nap();
-    cr_assert(fake_peer_is_alone(p->peer));
-    cr_assert_eq(rig_statistics().connections, 0);
-    cr_assert_eq(rig_statistics().tasks, 1, "this one");
-    fake_peer_close(p->peer);
-}
-
-/* ---- handlers ---- */
-
-static int write_and_return(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    struct pair *p = arg;
-    cr_assert_eq(weir_writer_get_reader(writer), reader);
-    seen.calls++;
-    snprintf(seen.task_name, sizeof(seen.task_name), "%s",
-             weir_task_get_name(weir_task_current(loop)));
-    p->writer = writer;
-    p->reader = reader;
-    cr_assert_eq(pair_write(p, MIB), 0);
-    return seen.result;
-}
-
-static int return_after_writing(weir_loop *on, void *arg)
-{
-    char name[64];
-    struct pair p;
-    (void)on;
-    (void)arg;
-    serve(&p, write_and_return, NULL);
-    cr_assert_eq(seen.calls, 1);
-    snprintf(name, sizeof(name), ":%u", fake_peer_port(p.peer));
-    cr_assert_eq(strncmp(seen.task_name, "stream ", 7), 0);
-    cr_assert_str_eq(strrchr(seen.task_name, ':'), name, "named by its peer");
-    cr_assert_not(fake_peer_is_alone(p.peer), "a megabyte waits");
-    cr_assert_eq(rig_statistics().tasks, 1, "the handler has returned");
-
-    pair_peer_read_all(&p);
-    cr_assert_eq(p.peer_read, MIB);
-    cr_assert_eq(seen.reports, 0);
-    expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_protocol, a_handler_that_returns_has_its_stream_closed_gracefully)
-{
-    cr_assert_eq(rig_run(return_after_writing, NULL), 0);
-}
-
-static int fail(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    (void)arg;
-    (void)reader;
-    (void)writer;
-    seen.calls++;
-    return -EPROTO;
-}
-
-static int fail_as_cancelled(void *arg, weir_reader *reader,
-                             weir_writer *writer)
-{
-    (void)fail(arg, reader, writer);
-    return -ECANCELED;
-}
-
-static int fail_both_ways(weir_loop *on, void *arg)
-{
-    struct pair p;
-    (void)on;
-    (void)arg;
-    serve(&p, fail, NULL);
-    cr_assert_eq(seen.reports, 1);
-    cr_assert_eq(seen.err, -EPROTO);
-    cr_assert_str_eq(seen.callback, "client_connected");
-    cr_assert_not_null(seen.transport);
-    cr_assert_eq(strncmp(seen.task_name, "stream ", 7), 0);
-    expect_over(&p);
-
-    serve(&p, fail_as_cancelled, NULL);
-    cr_assert_eq(seen.calls, 1);
-    cr_assert_eq(seen.reports, 0, "a cancellation is no failure");
-    expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_protocol, the_hook_sees_that_a_handler_failed)
-{
-    cr_assert_eq(rig_run(fail_both_ways, NULL), 0);
-}
-
-static int close_itself(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    char byte;
-    (void)arg;
-    seen.read_result = (int)weir_reader_read(reader, &byte, 1);
-    weir_writer_close(writer);
-    return weir_writer_wait_closed(writer);
-}
-
-static int peer_resets(weir_loop *on, void *arg)
-{
-    struct pair p;
-    (void)on;
-    (void)arg;
-    serve(&p, close_itself, NULL);
-    fake_peer_reset(p.peer);
-    nap();
-    cr_assert_eq(seen.read_result, -ECONNRESET);
-    cr_assert_eq(seen.reports, 1);
-    cr_assert_eq(seen.err, -ECONNRESET);
-    expect_over(&p);
-
-    serve(&p, close_itself, NULL);
-    fake_peer_shutdown(p.peer);
-    nap();
-    cr_assert_eq(seen.read_result, 0);
-    cr_assert_eq(seen.reports, 0);
-    expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_protocol, a_handler_sees_how_its_peer_ends)
-{
-    cr_assert_eq(rig_run(peer_resets, NULL), 0);
-}
-
-static int keep_writer(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    (void)arg;
-    (void)reader;
-    seen.writer = weir_writer_ref(writer);
-    return 0;
-}
-
-static int keep_beyond_the_handler(weir_loop *on, void *arg)
-{
-    struct pair p;
-    (void)on;
-    (void)arg;
-    serve(&p, keep_writer, NULL);
-    cr_assert_eq(weir_writer_wait_closed(seen.writer), 0);
-    cr_assert_eq(weir_transport_end(weir_writer_get_transport(seen.writer)),
-                 WEIR_END_CLOSED);
-    weir_writer_unref(seen.writer);
-    expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_protocol, a_reference_keeps_the_stream_but_not_the_connection)
-{
-    cr_assert_eq(rig_run(keep_beyond_the_handler, NULL), 0);
-}
-
-/* ---- without a task ---- */
-
-static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    char byte;
-    (void)arg;
-    cr_assert_null(weir_task_current(loop));
-    seen.calls++;
-    seen.read_result = (int)weir_reader_read(reader, &byte, 1);
-    seen.writer = seen.result == 1 ? weir_writer_ref(writer) : NULL;
-    return seen.result == 1 ? 0 : seen.result;
-}
-
-static int read_and_keep(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    seen.result = 1;
-    return read_in_callback(arg, reader, writer);
-}
-
-static int read_and_fail(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    seen.result = -EPROTO;
-    seen.writer = weir_writer_ref(writer);
-    weir_writer *kept = seen.writer;
-    int err = read_in_callback(arg, reader, writer);
-    seen.writer = kept;
-    return err;
-}
-
-static int serve_without_task(weir_loop *on, void *arg)
-{
-    struct weir_stream_protocol_options options = {.size = sizeof(options),
-                                                   .no_task = true};
-    struct pair p;
-    (void)on;
-    (void)arg;
-    serve(&p, read_in_callback, &options);
-    cr_assert_eq(seen.calls, 1);
-    cr_assert_eq(seen.read_result, WEIR_ENOTTASK);
-    expect_over(&p); /* nobody kept it */
-
-    serve(&p, read_and_keep, &options);
-    p.writer = seen.writer;
-    p.reader = weir_writer_get_reader(seen.writer);
-    pair_peer_write(&p, "alive");
-    pair_expect_read(&p, "alive");
-    weir_writer_unref(seen.writer);
-    expect_over(&p);
-
-    serve(&p, read_and_fail, &options);
-    cr_assert_eq(seen.reports, 1);
-    cr_assert_eq(seen.err, -EPROTO);
-    cr_assert_str_eq(seen.task_name, "", "there was none");
-    cr_assert_eq(weir_writer_wait_closed(seen.writer), 0, "it was closed");
-    weir_writer_unref(seen.writer);
-    expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_protocol, a_callback_keeps_the_stream_by_a_reference)
-{
-    cr_assert_eq(rig_run(serve_without_task, NULL), 0);
-}
 
 /* ---- life of the protocol ---- */
 
@@ -407,6 +124,80 @@ static int switch_to_stream(weir_loop *on, void *arg)
 UNIT(stream_protocol, a_stream_takes_a_transport_over_with_what_was_read_ahead)
 {
     cr_assert_eq(rig_run(switch_to_stream, NULL), 0);
+}
+
+/* A protocol that passes everything on to that of a stream. */
+struct wrapper {
+    struct weir_protocol_binding inner;
+    struct pair p;
+    uint64_t received;
+};
+
+static void wrapper_made(void *user, weir_transport *t)
+{
+    const struct wrapper *wrapper = user;
+    wrapper->inner.protocol->connection_made(wrapper->inner.user, t);
+}
+
+static void wrapper_lost(void *user, weir_transport *t, int err)
+{
+    const struct wrapper *wrapper = user;
+    wrapper->inner.protocol->connection_lost(wrapper->inner.user, t, err);
+}
+
+static void wrapper_resume(void *user, weir_transport *t)
+{
+    const struct wrapper *wrapper = user;
+    wrapper->inner.protocol->resume_writing(wrapper->inner.user, t);
+}
+
+static int wrapper_received(void *user, weir_transport *t,
+                            const struct weir_buf *buf)
+{
+    struct wrapper *wrapper = user;
+    wrapper->received += buf->len;
+    return wrapper->inner.protocol->data_received(wrapper->inner.user, t, buf);
+}
+
+static int use_wrapped(weir_loop *on, void *arg)
+{
+    static const struct weir_protocol table = {
+        .size = sizeof(table),
+        .kind = WEIR_PROTOCOL_STREAM,
+        .connection_made = wrapper_made,
+        .connection_lost = wrapper_lost,
+        .resume_writing = wrapper_resume,
+        .data_received = wrapper_received,
+    };
+    struct wrapper wrapper = {.received = 0};
+    struct weir_protocol_binding binding = {&table, &wrapper};
+    struct pair *p = &wrapper.p;
+    struct call drain;
+    struct call flush;
+    (void)arg;
+    cr_assert_eq(weir_stream_protocol_new(on, NULL, &wrapper.inner, &p->writer),
+                 0);
+    cr_assert_eq(adopt(p, &binding), 0);
+    nap();
+    p->t = weir_writer_get_transport(p->writer);
+    p->reader = weir_writer_get_reader(p->writer);
+    pair_peer_write(p, "through");
+    pair_expect_read(p, "through");
+    cr_assert_eq(wrapper.received, 7);
+    cr_assert_eq(pair_write(p, MIB), 0);
+    call_start(&drain, p, weir_writer_drain);
+    call_start(&flush, p, weir_writer_flush);
+    pair_peer_read_all(p);
+    cr_assert_eq(call_end(&drain), 0);
+    cr_assert_eq(call_end(&flush), 0);
+    weir_writer_unref(p->writer);
+    expect_over(p);
+    return 0;
+}
+
+UNIT(stream_protocol, a_protocol_can_be_built_around_it)
+{
+    cr_assert_eq(rig_run(use_wrapped, NULL), 0);
 }
 
 static int small_limit(void *arg, weir_reader *reader, weir_writer *writer)

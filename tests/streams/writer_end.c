@@ -484,7 +484,12 @@ static int hand_over(weir_loop *on, void *arg)
     pair_peer_write(&p, "greeting");
     nap();
     pair_expect_read(&p, "greeting");
+    const struct weir_protocol_binding old = weir_transport_get_protocol(p.t);
     cr_assert_eq(weir_transport_set_protocol(p.t, &binding, NULL, 0), 0);
+    old.protocol->connection_lost(old.user, p.t, 0);
+    cr_assert_eq(weir_writer_drain(p.writer), -ESHUTDOWN);
+    weir_writer_close(p.writer);
+    weir_writer_abort(p.writer);
     weir_writer_unref(p.writer);
     pair_peer_write(&p, "the rest");
     nap();

@@ -1,0 +1,215 @@
+/*
+ * Handlers of streams: what runs for a connection, in a task or as a callback.
+ *
+ * A handler's failure is told and its return closes the stream.
+ */
+#include "handler.h"
+
+/* ---- handlers ---- */
+
+static int write_and_return(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct pair *p = arg;
+    cr_assert_eq(weir_writer_get_reader(writer), reader);
+    seen.calls++;
+    snprintf(seen.task_name, sizeof(seen.task_name), "%s",
+             weir_task_get_name(weir_task_current(loop)));
+    p->writer = writer;
+    p->reader = reader;
+    cr_assert_eq(pair_write(p, MIB), 0);
+    return seen.result;
+}
+
+static int return_after_writing(weir_loop *on, void *arg)
+{
+    char name[64];
+    struct pair p;
+    (void)on;
+    (void)arg;
+    serve(&p, write_and_return, NULL);
+    cr_assert_eq(seen.calls, 1);
+    snprintf(name, sizeof(name), ":%u", fake_peer_port(p.peer));
+    cr_assert_eq(strncmp(seen.task_name, "stream ", 7), 0);
+    cr_assert_str_eq(strrchr(seen.task_name, ':'), name, "named by its peer");
+    cr_assert_not(fake_peer_is_alone(p.peer), "a megabyte waits");
+    cr_assert_eq(rig_statistics().tasks, 1, "the handler has returned");
+
+    pair_peer_read_all(&p);
+    cr_assert_eq(p.peer_read, MIB);
+    cr_assert_eq(seen.reports, 0);
+    expect_over(&p);
+    return 0;
+}
+
+UNIT(stream_handler, a_handler_that_returns_has_its_stream_closed_gracefully)
+{
+    cr_assert_eq(rig_run(return_after_writing, NULL), 0);
+}
+
+static int fail(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)arg;
+    (void)reader;
+    (void)writer;
+    seen.calls++;
+    return -EPROTO;
+}
+
+static int fail_as_cancelled(void *arg, weir_reader *reader,
+                             weir_writer *writer)
+{
+    (void)fail(arg, reader, writer);
+    return -ECANCELED;
+}
+
+static int fail_both_ways(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    serve(&p, fail, NULL);
+    cr_assert_eq(seen.reports, 1);
+    cr_assert_eq(seen.err, -EPROTO);
+    cr_assert_str_eq(seen.callback, "client_connected");
+    cr_assert_not_null(seen.transport);
+    cr_assert_eq(strncmp(seen.task_name, "stream ", 7), 0);
+    expect_over(&p);
+
+    serve(&p, fail_as_cancelled, NULL);
+    cr_assert_eq(seen.calls, 1);
+    cr_assert_eq(seen.reports, 0, "a cancellation is no failure");
+    expect_over(&p);
+    return 0;
+}
+
+UNIT(stream_handler, the_hook_sees_that_a_handler_failed)
+{
+    cr_assert_eq(rig_run(fail_both_ways, NULL), 0);
+}
+
+static int close_itself(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char byte;
+    (void)arg;
+    seen.read_result = (int)weir_reader_read(reader, &byte, 1);
+    weir_writer_close(writer);
+    return weir_writer_wait_closed(writer);
+}
+
+static int peer_resets(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    serve(&p, close_itself, NULL);
+    fake_peer_reset(p.peer);
+    nap();
+    cr_assert_eq(seen.read_result, -ECONNRESET);
+    cr_assert_eq(seen.reports, 1);
+    cr_assert_eq(seen.err, -ECONNRESET);
+    expect_over(&p);
+
+    serve(&p, close_itself, NULL);
+    fake_peer_shutdown(p.peer);
+    nap();
+    cr_assert_eq(seen.read_result, 0);
+    cr_assert_eq(seen.reports, 0);
+    expect_over(&p);
+    return 0;
+}
+
+UNIT(stream_handler, a_handler_sees_how_its_peer_ends)
+{
+    cr_assert_eq(rig_run(peer_resets, NULL), 0);
+}
+
+static int keep_writer(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)arg;
+    (void)reader;
+    seen.writer = weir_writer_ref(writer);
+    return 0;
+}
+
+static int keep_beyond_the_handler(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    serve(&p, keep_writer, NULL);
+    cr_assert_eq(weir_writer_wait_closed(seen.writer), 0);
+    cr_assert_eq(weir_transport_end(weir_writer_get_transport(seen.writer)),
+                 WEIR_END_CLOSED);
+    weir_writer_unref(seen.writer);
+    expect_over(&p);
+    return 0;
+}
+
+UNIT(stream_handler, a_reference_keeps_the_stream_but_not_the_connection)
+{
+    cr_assert_eq(rig_run(keep_beyond_the_handler, NULL), 0);
+}
+
+/* ---- without a task ---- */
+
+static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char byte;
+    (void)arg;
+    cr_assert_null(weir_task_current(loop));
+    seen.calls++;
+    seen.read_result = (int)weir_reader_read(reader, &byte, 1);
+    seen.writer = seen.result == 1 ? weir_writer_ref(writer) : NULL;
+    return seen.result == 1 ? 0 : seen.result;
+}
+
+static int read_and_keep(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    seen.result = 1;
+    return read_in_callback(arg, reader, writer);
+}
+
+static int read_and_fail(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    seen.result = -EPROTO;
+    seen.writer = weir_writer_ref(writer);
+    weir_writer *kept = seen.writer;
+    int err = read_in_callback(arg, reader, writer);
+    seen.writer = kept;
+    return err;
+}
+
+static int serve_without_task(weir_loop *on, void *arg)
+{
+    struct weir_stream_protocol_options options = {.size = sizeof(options),
+                                                   .no_task = true};
+    struct pair p;
+    (void)on;
+    (void)arg;
+    serve(&p, read_in_callback, &options);
+    cr_assert_eq(seen.calls, 1);
+    cr_assert_eq(seen.read_result, WEIR_ENOTTASK);
+    expect_over(&p); /* nobody kept it */
+
+    serve(&p, read_and_keep, &options);
+    p.writer = seen.writer;
+    p.reader = weir_writer_get_reader(seen.writer);
+    pair_peer_write(&p, "alive");
+    pair_expect_read(&p, "alive");
+    weir_writer_unref(seen.writer);
+    expect_over(&p);
+
+    serve(&p, read_and_fail, &options);
+    cr_assert_eq(seen.reports, 1);
+    cr_assert_eq(seen.err, -EPROTO);
+    cr_assert_str_eq(seen.task_name, "", "there was none");
+    cr_assert_eq(weir_writer_wait_closed(seen.writer), 0, "it was closed");
+    weir_writer_unref(seen.writer);
+    expect_over(&p);
+    return 0;
+}
+
+UNIT(stream_handler, a_callback_keeps_the_stream_by_a_reference)
+{
+    cr_assert_eq(rig_run(serve_without_task, NULL), 0);
+}
