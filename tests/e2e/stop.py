@@ -76,6 +76,23 @@ def test_idle_clients_see_the_end_at_once():
             sock.close()
 
 
+def test_connections_that_it_ended_are_counted():
+    for mode in ("echo", "chargen"):
+        with Serve("--stats", "--mode", mode, "--grace", "0",
+                   may_complain=True) as server:
+            socks = [socket.create_connection(server.address)
+                     for _ in range(20)]
+            for sock in socks:
+                sock.sendall(b"x")
+                equal(len(sock.recv(1)), 1, "an answer")
+            err = server.stop()
+            for sock in socks:
+                sock.close()
+        matches(err, r"^served_connections 20$")
+        matches(err, r"^served_open 0$")
+        matches(err, r"^served_broken 0$")
+
+
 def test_what_was_written_is_sent_within_the_grace():
     with Serve("--mode", "chargen", "--grace", "1h") as server:
         sock = socket.create_connection(server.address)
