@@ -321,6 +321,29 @@ UNIT(condition, freed_with_its_lock_wakes_who_waits_without_it)
     cr_assert_eq(rig_run(free_both, NULL), 0);
 }
 
+static int free_lock_first(weir_loop *on, void *arg)
+{
+    struct worker worker;
+    (void)arg;
+    make(on);
+    start(&worker, "a", wait_and_lose, condition);
+    settle();
+
+    weir_lock_free(lock);
+    settle();
+    cr_assert_not(worker.is_back, "it waits for a notification");
+    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+
+    cr_assert_eq(finish(&worker), -ECANCELED, "but has no lock");
+    weir_condition_free(condition);
+    return 0;
+}
+
+UNIT(condition, notified_without_its_lock_is_cancelled)
+{
+    cr_assert_eq(rig_run(free_lock_first, NULL), 0);
+}
+
 static int free_condition(void *object)
 {
     weir_condition_free(object);
