@@ -1,6 +1,7 @@
 """The examples with streams do what they say, against programs of strangers.
 """
 
+import asyncio
 import contextlib
 import http.server
 import os
@@ -107,6 +108,25 @@ def test_the_echo_server_answers_nc_after_its_half_close():
                      stdin=-1) as program:
             out, _ = program.process.communicate(data, timeout=40)
             equal(out == data, True, f"{len(out)} bytes are what was sent")
+
+
+async def echo_with_asyncio(address, number):
+    data = random.Random(SEED + number).randbytes(300_000)
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(data)
+    writer.write_eof()
+    equal(await reader.read() == data, True, "the echo")
+    writer.close()
+    await writer.wait_closed()
+
+
+def test_the_echo_server_serves_forty_clients_of_asyncio_at_once():
+    async def all_of_them(address):
+        await asyncio.gather(*(echo_with_asyncio(address, number)
+                               for number in range(40)))
+
+    with Serving("tcp_echo_server_streams") as server:
+        asyncio.run(all_of_them(server.address))
 
 
 def test_the_echo_client_shows_the_answer():
@@ -279,6 +299,23 @@ def test_members_hear_each_other_and_not_themselves():
             cyd.hear("bob has left")
             ann.say("")
             cyd.hear("ann: ")
+
+
+def test_nc_is_a_member():
+    if not shutil.which("nc"):
+        raise Skip("nc is not installed")
+    with Serving("chat_server") as server:
+        (ann,) = join(server, "ann")
+        with ann, Program("nc", "127.0.0.1", str(server.address[1]),
+                          stdin=-1) as program:
+            program.process.stdin.write(b"nc\nhello\n")
+            program.process.stdin.flush()
+            ann.hear("nc has joined", "nc: hello")
+            ann.say("hello nc")
+            equal(read_line(program.process.stdout), "ann: hello nc\n",
+                  "what nc has heard")
+            program.process.kill()
+            ann.hear("nc has left")
 
 
 def test_what_a_member_said_last_is_heard_though_it_has_no_end():
@@ -467,6 +504,24 @@ def test_sigint_ends_servers_and_their_clients_see_it():
                     pass
                 sock.close()
             equal(server.finish(), (0, "", ""), f"the end of {name}")
+
+
+def test_sigint_ends_a_client_that_waits():
+    asked = threading.Event()
+
+    def silent(connection, _number):
+        connection.recv(4096)
+        asked.set()
+        equal(connection.recv(4096), b"", "the end of stream")
+
+    with Server(silent) as server:
+        with Program(example("http_headers"), "127.0.0.1", str(server.port),
+                     "/") as program:
+            equal(asked.wait(20), True, "the request came")
+            program.signal(signal.SIGINT)
+            status, out, err = program.finish()
+    equal((status, out), (1, ""), "the outcome")
+    matches(err, r"canceled")
 
 
 def test_a_second_sigint_ends_at_once():
