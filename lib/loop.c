@@ -52,6 +52,14 @@ int wr_options_check(const void *options, size_t known_size)
     return 0;
 }
 
+int wr_loop_check_slowly(const weir_loop *loop)
+{
+    if (*(const volatile uint32_t *)loop->fork_guard == 0) {
+        return -ECHILD;
+    }
+    return !loop->owner || loop->owner == wr_this_thread() ? 0 : -EPERM;
+}
+
 static void *counting_alloc(void *arg, size_t size)
 {
     weir_loop *loop = arg;
@@ -292,15 +300,14 @@ static void wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
 static int bind_to_thread(weir_loop *loop)
 {
-    if (loop->bound) {
+    if (loop->owner) {
         return 0;
     }
     int err = wr_ring_enable(loop->uring.ring);
     if (err < 0) {
         return err;
     }
-    loop->owner = pthread_self();
-    loop->bound = true;
+    loop->owner = wr_this_thread();
     wr_pool_post(&loop->pool);
     arm_wake(loop);
     return 0;
