@@ -43,12 +43,21 @@ void wr_reader_resume_if_low(weir_reader *reader)
 
 /* ---- the end of the turn ---- */
 
-/* Must a task that waits give up its place in the pool to get more? */
-static bool is_short(const weir_reader *reader)
+/* Must bytes give up their place in the pool so that more can come? */
+static bool is_short(const weir_reader *reader, bool waits)
 {
-    return wr_pool_is_short(&reader->loop->pool) ||
-           (reader->transport &&
+    return reader->must_move || wr_pool_is_short(&reader->loop->pool) ||
+           (waits && reader->transport &&
             reader->transport->ops->is_short(reader->transport));
+}
+
+/* Others starve, and this one has bytes that it could move. */
+static void relieve(struct wr_list *link)
+{
+    weir_reader *reader = wr_container_of(link, weir_reader, hoard_link);
+
+    reader->must_move = true;
+    wr_reader_keep(reader);
 }
 
 static void keep(struct wr_sender *sender)
@@ -56,19 +65,24 @@ static void keep(struct wr_sender *sender)
     weir_reader *reader = wr_container_of(sender, weir_reader, keeper);
     struct wr_list *link = reader->waiters.next;
     const bool waits = link != &reader->waiters;
+    const bool all = is_short(reader, waits);
 
+    reader->must_move = false;
     if (reader->queue.total == 0) {
         return;
     }
-    const bool all =
-        waits ? is_short(reader) : wr_pool_is_short(&reader->loop->pool);
     const bool has_memory = wr_recvq_compact(&reader->queue, all);
-    if (waits && all && !has_memory) {
+    if (!waits) {
+        if (reader->queue.total > reader->high_bytes) {
+            pause_transport(reader);
+        }
+        return;
+    }
+    if (all && !has_memory) {
         /* Nothing would ever wake it. */
         wr_waiter_wake(wr_container_of(link, struct wr_waiter, link), -ENOMEM);
-    }
-    if (!waits && reader->queue.total > reader->high_bytes) {
-        pause_transport(reader);
+    } else if (!all && !wr_list_is_linked(&reader->hoard_link)) {
+        wr_pool_hoard(&reader->loop->pool, &reader->hoard_link, relieve);
     }
 }
 
@@ -182,6 +196,7 @@ void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes)
     reader->loop = loop;
     wr_list_init(&reader->waiters);
     wr_list_init(&reader->visits);
+    wr_list_init(&reader->hoard_link);
     wr_list_init(&reader->keeper.link);
     reader->keeper.flush = keep;
     reader->limit_bytes = limit_bytes;
@@ -201,6 +216,7 @@ void wr_reader_fini(weir_reader *reader)
     while ((link = wr_list_pop_front(&reader->visits))) {
         wr_container_of(link, struct wr_reader_visit, link)->reader = NULL;
     }
+    wr_list_remove(&reader->hoard_link);
     wr_list_remove(&reader->keeper.link);
     wr_recvq_fini(&reader->queue);
 }

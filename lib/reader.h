@@ -28,8 +28,9 @@ struct weir_reader {
     weir_transport *transport;     /* that feeds it, or NULL */
     struct wr_list waiters;        /* the task that waits for bytes */
     struct wr_reader_visit *woken; /* it has them and did not go on yet */
-    struct wr_list visits;   /* tasks that let others run before they read */
-    struct wr_sender keeper; /* at the end of the turn: compact, pause */
+    struct wr_list visits;     /* tasks that let others run before they read */
+    struct wr_sender keeper;   /* at the end of the turn: compact, pause */
+    struct wr_list hoard_link; /* in the pool's, with bytes of it in hand */
     size_t limit_bytes;
     size_t high_bytes; /* with more than that reading is paused */
     size_t needed;     /* bytes that the waiting task is waiting for */
@@ -38,6 +39,7 @@ struct weir_reader {
     int exception;     /* the first, sticky */
     bool is_eof;       /* set by feed_eof */
     bool is_paused;    /* the transport was paused by this reader */
+    bool must_move;    /* set when others starve, cleared by the keeper */
 };
 
 /* In place; @limit_bytes is above 0. */

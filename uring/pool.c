@@ -27,6 +27,7 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
 
     memset(pool, 0, sizeof(*pool));
     wr_list_init(&pool->starved);
+    wr_list_init(&pool->hoarders);
     pool->uring = uring;
     pool->blocks = options->blocks;
     pool->limit_bytes = options->limit_bytes;
@@ -143,10 +144,9 @@ uint64_t wr_pool_wait_ns(const struct wr_pool *pool)
     return pool->buf_count < pool->buf_max ? STARVED_RETRY_NS : UINT64_MAX;
 }
 
-void wr_pool_feed(struct wr_pool *pool)
+static void feed_starved(struct wr_pool *pool)
 {
-    if (WR_LIKELY(wr_list_is_empty(&pool->starved)) ||
-        !wr_pool_has_posted(pool) || wr_pool_wait_ns(pool) != 0) {
+    if (!wr_pool_has_posted(pool) || wr_pool_wait_ns(pool) != 0) {
         return;
     }
     uint64_t room = (uint64_t)pool->posted_count * pool->buf_size;
@@ -167,6 +167,23 @@ void wr_pool_feed(struct wr_pool *pool)
     wr_list_splice_back(&pool->starved, &batch);
     /* Those that hold much need more to be free than those that hold little. */
     pool->stuck_bytes = fed ? UINT64_MAX : pool->held_bytes;
+}
+
+void wr_pool_feed(struct wr_pool *pool)
+{
+    struct wr_list *link;
+
+    if (WR_LIKELY(wr_list_is_empty(&pool->starved))) {
+        return;
+    }
+    feed_starved(pool);
+    if (wr_list_is_empty(&pool->starved) ||
+        wr_pool_wait_ns(pool) != UINT64_MAX) {
+        return;
+    }
+    while ((link = wr_list_pop_front(&pool->hoarders))) {
+        pool->relieve(link);
+    }
 }
 
 /* The memory of a completed receive; the kernel may have let go of it. */

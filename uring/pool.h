@@ -100,8 +100,10 @@ struct wr_pool {
     uint32_t posted_goal;
     uint32_t retired_count; /* pinned by leases, the kernel is through */
     uint64_t copied_bytes;
-    struct wr_list starved; /* accounts to feed, oldest first */
-    uint64_t stuck_bytes;   /* with so much held none of them has credit */
+    struct wr_list starved;  /* accounts to feed, oldest first */
+    uint64_t stuck_bytes;    /* with so much held none of them has credit */
+    struct wr_list hoarders; /* see wr_pool_hoard() */
+    void (*relieve)(struct wr_list *link);
     uint64_t starved_count; /* how often a receive found no buffer */
 };
 
@@ -130,6 +132,16 @@ static inline void wr_pool_starve(struct wr_pool *pool,
 static inline void wr_pool_unstarve(struct wr_account *account)
 {
     wr_list_remove(&account->starved_link);
+}
+
+/* @link is of somebody who waits for more bytes and keeps those that it has in
+ * the pool, but could move them out. When the starved can be fed no more it is
+ * unlinked and @relieve is called, the same for all. */
+static inline void wr_pool_hoard(struct wr_pool *pool, struct wr_list *link,
+                                 void (*relieve)(struct wr_list *link))
+{
+    pool->relieve = relieve;
+    wr_list_push_back(&pool->hoarders, link);
 }
 
 /* Feeds the starved as far as posted buffers go: more would starve again. */
