@@ -1,0 +1,293 @@
+/*
+ * Readers: lines, separators, and the limits on both. The rows are asyncio's
+ * rules one at a time; reader_model.c compares all of them by chance.
+ */
+#include "tests/streams/reader_rig.h"
+
+static struct call call;
+
+static void separate_by(const char *first, const char *second)
+{
+    separators[0] = (struct weir_separator){first, strlen(first)};
+    separator_count = 1;
+    if (second) {
+        separators[1] = (struct weir_separator){second, strlen(second)};
+        separator_count = 2;
+    }
+}
+
+/* ---- lines ---- */
+
+static int reads_lines(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    feed("one\n\ntwo\nthr");
+    expect(LINE, 100, "one\n");
+    expect(LINE_VIEW, 0, "\n");
+    expect(LINE_VIEW, 0, "two\n");
+    call_start(&call, LINE_VIEW, 0);
+    feed("ee");
+    turn_over();
+    cr_assert_not(call.is_done);
+    feed("\nfour");
+    cr_assert_eq(call_end(&call), 6);
+    cr_assert_arr_eq(call.buf, "three\n", 6);
+    weir_reader_feed_eof(reader);
+
+    expect(LINE_VIEW, 0, "four");
+    expect(LINE_VIEW, 0, "");
+    expect(LINE, 10, "");
+    return 0;
+}
+
+UNIT(reader_until, readline_gives_lines_the_partial_one_at_the_end_and_then_0)
+{
+    with_reader(10, reads_lines);
+}
+
+static int iterates(weir_loop *on, void *arg)
+{
+    struct weir_buf line;
+    int count = 0;
+    (void)on;
+    (void)arg;
+    for (int i = 0; i < 500; i++) {
+        feed("0123456789012345678901234567890123456\n");
+    }
+    weir_reader_feed_eof(reader);
+    while (weir_reader_readline_view(reader, &line) > 0) {
+        cr_assert_eq(line.len, 38);
+        cr_assert_arr_eq(line.data, "0123456789012345678901234567890123456\n",
+                         38);
+        count++;
+    }
+    cr_assert_eq(count, 500);
+    return 0;
+}
+
+UNIT(reader_until, lines_are_iterated_over_until_there_are_none)
+{
+    with_reader(40, iterates);
+}
+
+static int line_limits(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    feed("0123456789\n");
+    expect(LINE, 100, "0123456789\n"); /* as long as the limit */
+
+    feed("0123456789x\nnext\n");
+    expect_error(LINE, 100, WEIR_ELIMIT);
+    cr_assert_eq(weir_reader_consumed(reader), 11); /* begin of the newline */
+    expect_error(LINE_VIEW, 0, WEIR_ELIMIT);
+    expect_buffered("0123456789x\nnext\n");
+    cr_assert_eq(weir_reader_consume(reader, weir_reader_consumed(reader) + 1),
+                 0);
+    expect(LINE_VIEW, 0, "next\n");
+
+    feed("0123456789");
+    call_start(&call, LINE_VIEW, 0);
+    cr_assert_not(call.is_done);
+    feed("x");
+    cr_assert_eq(call_end(&call), WEIR_ELIMIT);
+    cr_assert_eq(weir_reader_consumed(reader), 11); /* all of it */
+    expect_buffered("0123456789x");
+    weir_reader_feed_eof(reader);
+    expect_error(LINE_VIEW, 0, WEIR_ELIMIT); /* at the end too */
+    expect(READ, 100, "0123456789x");
+    return 0;
+}
+
+UNIT(reader_until,
+     complaint_22__too_long_a_line_is_not_lost_and_reading_goes_on)
+{
+    with_reader(10, line_limits);
+}
+
+static int caller_limits(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    feed("abc\n");
+    expect_error(LINE, 3, WEIR_ELIMIT);
+    cr_assert_eq(weir_reader_consumed(reader), 3);
+    expect(LINE, 4, "abc\n");
+
+    feed("abc");
+    expect_error(LINE, 3, WEIR_ELIMIT); /* no newline would fit */
+    cr_assert_eq(weir_reader_consumed(reader), 3);
+    call_start(&call, LINE, 4);
+    cr_assert_not(call.is_done); /* one would */
+    feed("d");
+    cr_assert_eq(call_end(&call), WEIR_ELIMIT);
+    expect_buffered("abcd");
+
+    weir_reader_feed_eof(reader);
+    expect_error(LINE, 3, WEIR_ELIMIT);
+    expect(LINE, 4, "abcd");
+    expect_error(LINE, 0, 0);
+    return 0;
+}
+
+UNIT(reader_until, complaint_22__the_callers_memory_limits_one_call)
+{
+    with_reader(100, caller_limits);
+}
+
+/* ---- separators ---- */
+
+static int finds_separators(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    separate_by("\r\n", NULL);
+    feed("GET /\r\nHost\r");
+    expect(UNTIL_VIEW, 0, "GET /\r\n");
+    call_start(&call, UNTIL, 100);
+    cr_assert_not(call.is_done);
+    feed("\nrest");
+    cr_assert_eq(call_end(&call), 6);
+    cr_assert_arr_eq(call.buf, "Host\r\n", 6);
+    expect_buffered("rest");
+    return 0;
+}
+
+UNIT(reader_until, a_separator_is_found_where_it_straddles_what_came)
+{
+    with_reader(10, finds_separators);
+}
+
+static int earliest_end(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    separate_by("long", "n");
+    feed("along");
+    expect(UNTIL, 100, "alon"); /* its match ends first */
+    expect(READ, 10, "g");
+
+    separate_by("xyz", "yz");
+    feed("axyzb");
+    feed("xyz");
+    expect_error(UNTIL, 3, WEIR_ELIMIT);
+    cr_assert_eq(weir_reader_consumed(reader), 2); /* begin of the shorter */
+    expect(UNTIL_VIEW, 0, "axyz");
+
+    separate_by("yz", "xyz"); /* whichever comes first in the list */
+    expect_error(UNTIL, 3, WEIR_ELIMIT);
+    cr_assert_eq(weir_reader_consumed(reader), 2);
+    expect(UNTIL_VIEW, 0, "bxyz");
+    return 0;
+}
+
+UNIT(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest)
+{
+    with_reader(10, earliest_end);
+}
+
+static int until_limits(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    separate_by("END", NULL);
+    feed("0123456789END"); /* begins at the limit */
+    expect(UNTIL, 100, "0123456789END");
+
+    feed("0123456789xEND");
+    expect_error(UNTIL, 100, WEIR_ELIMIT);
+    cr_assert_eq(weir_reader_consumed(reader), 11);
+    cr_assert_eq(weir_reader_consume(reader, 14), 0);
+
+    feed("0123456789xE"); /* may still begin at 10 */
+    call_start(&call, UNTIL, 100);
+    cr_assert_not(call.is_done);
+    feed("x");
+    cr_assert_eq(call_end(&call), WEIR_ELIMIT);
+    cr_assert_eq(weir_reader_consumed(reader), 11); /* 13 + 1 - 3 */
+    expect_buffered("0123456789xEx");
+    cr_assert_eq(weir_reader_consume(reader, 11), 0);
+    feed("END");
+    expect(UNTIL, 100, "ExEND");
+    return 0;
+}
+
+UNIT(reader_until, consumed_is_what_asyncio_says_in_both_cases)
+{
+    with_reader(10, until_limits);
+}
+
+static int bad_separators(weir_loop *on, void *arg)
+{
+    static const char bytes[1025];
+    (void)on;
+    (void)arg;
+    feed("abc\n");
+    separator_count = 0;
+    expect_error(UNTIL, 100, -EINVAL);
+    separator_count = 17;
+    expect_error(UNTIL, 100, -EINVAL);
+    separator_count = 2;
+    separators[1] = (struct weir_separator){"", 0};
+    expect_error(UNTIL_VIEW, 100, -EINVAL);
+    separators[1] = (struct weir_separator){bytes, 1025};
+    expect_error(UNTIL_VIEW, 100, -EINVAL);
+    separators[1] = (struct weir_separator){NULL, 1};
+    expect_error(UNTIL_VIEW, 100, -EINVAL);
+    separators[1] = (struct weir_separator){bytes, 1024};
+    expect(UNTIL_VIEW, 100, "abc\n");
+    return 0;
+}
+
+UNIT(reader_until, separators_that_are_none_are_invalid)
+{
+    with_reader(10, bad_separators);
+}
+
+static int errors_of_the_stream(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    feed("abc\ndef");
+    weir_reader_set_exception(reader, -ECONNRESET);
+    expect(LINE_VIEW, 0, "abc\n");
+    expect_error(LINE_VIEW, 0, -ECONNRESET);
+    expect_error(UNTIL, 100, -ECONNRESET);
+    expect_buffered("def");
+    return 0;
+}
+
+UNIT(reader_until, complaint_21__lines_before_the_error_are_given)
+{
+    with_reader(10, errors_of_the_stream);
+}
+
+/* ---- linear ---- */
+
+static int looks_once(weir_loop *on, void *arg)
+{
+    static const char piece[1000] = {'x'};
+    struct weir_buf line;
+    (void)on;
+    (void)arg;
+    separate_by("never", NULL);
+    call_start(&call, UNTIL_VIEW, 0);
+    /* Looking at all of it after each piece would be 50 GB. */
+    for (int i = 0; i < 10000; i++) {
+        cr_assert_eq(weir_reader_feed_data(reader, piece, sizeof(piece)), 0);
+        cr_assert_eq(weir_yield(loop), 0);
+    }
+    cr_assert_not(call.is_done);
+    cr_assert(weir_task_cancel(call.task));
+    cr_assert_eq(call_end(&call), -ECANCELED);
+    feed("never");
+    cr_assert_eq(weir_reader_readuntil_view(reader, separators, 1, &line),
+                 10000005);
+    return 0;
+}
+
+UNIT(reader_until, bytes_are_looked_at_once_however_often_the_call_waits)
+{
+    with_reader(1 << 30, looks_once);
+}
