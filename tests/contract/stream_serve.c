@@ -1,0 +1,212 @@
+/*
+ * Streams on both ends of real sockets, all in one loop: a server of tasks and
+ * the tasks that connect to it.
+ */
+#include "tests/contract/maker.h"
+
+enum { CLIENTS = 50, LINES = 40 };
+
+static weir_server *server;
+static int handled;
+static int reports;
+
+static void hook(void *arg, weir_loop *loop, const struct weir_exception *told)
+{
+    (void)arg;
+    (void)loop;
+    (void)told;
+    reports++;
+}
+
+/* Answers each line with itself. */
+static int answer_lines(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct weir_buf line;
+    ssize_t len;
+    (void)arg;
+    while ((len = weir_reader_readline_view(reader, &line)) > 0) {
+        int err = weir_writer_write(writer, line.data, line.len);
+        if (err < 0) {
+            return err;
+        }
+    }
+    handled++;
+    return (int)len;
+}
+
+static int start(weir_loop *loop)
+{
+    return weir_start_server(loop, answer_lines, NULL, "127.0.0.1", 0, NULL,
+                             &server);
+}
+
+/* Opens a connection, says lines of growing length and wants them back. */
+static int ask_lines(weir_loop *loop, void *arg)
+{
+    char line[LINES + 8];
+    char answer[LINES + 8];
+    weir_reader *reader;
+    weir_writer *writer;
+    (void)arg;
+    int err = weir_open_connection(loop, "127.0.0.1", server_port(server), NULL,
+                                   &reader, &writer);
+    cr_assert_eq(err, 0, "%s", weir_strerror(err));
+    for (size_t i = 0; i < LINES; i++) {
+        memset(line, 'a' + (int)(i % 26), i);
+        line[i] = '\n';
+        cr_assert_eq(weir_writer_write(writer, line, i + 1), 0);
+        cr_assert_eq(weir_reader_readline(reader, answer, sizeof(answer)),
+                     (ssize_t)i + 1);
+        cr_assert_arr_eq(answer, line, i + 1);
+    }
+    cr_assert_eq(weir_writer_write_eof(writer), 0);
+    cr_assert_eq(weir_reader_readline(reader, answer, sizeof(answer)), 0);
+    weir_writer_close(writer);
+    err = weir_writer_wait_closed(writer);
+    weir_writer_unref(writer);
+    return err;
+}
+
+static int serve(weir_loop *loop, void *arg)
+{
+    (void)loop;
+    (void)arg;
+    return weir_server_serve_forever(server);
+}
+
+static int serve_many(weir_loop *loop, void *arg)
+{
+    weir_task *clients[CLIENTS];
+    weir_task *forever;
+    int result;
+    (void)arg;
+    weir_loop_set_exception_handler(loop, hook, NULL);
+    cr_assert_eq(start(loop), 0);
+    cr_assert_eq(weir_task_spawn(loop, serve, NULL, NULL, &forever), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        cr_assert_eq(weir_task_spawn(loop, ask_lines, NULL, NULL, &clients[i]),
+                     0);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        cr_assert_eq(weir_task_join(clients[i], &result), 0);
+        cr_assert_eq(result, 0);
+    }
+    weir_task_cancel(forever);
+    cr_assert_eq(weir_task_join(forever, &result), 0);
+    cr_assert_eq(result, -ECANCELED);
+    cr_assert_eq(handled, CLIENTS);
+    cr_assert_eq(reports, 0);
+    cr_assert_eq(weir_server_connection_count(server), 0);
+    weir_server_free(server);
+    return 7;
+}
+
+UNIT(stream_serve, clients_and_a_server_share_a_loop)
+{
+    cr_assert_eq(weir_run(NULL, serve_many, NULL), 7);
+}
+
+/* ---- refused and cancelled ---- */
+
+static int connect_in_vain(weir_loop *loop, void *arg)
+{
+    struct weir_open_options options = {
+        .size = sizeof(options),
+        .connect = {.size = sizeof(options.connect), .timeout_ns = 50 * MS}};
+    weir_writer *writer = NULL;
+    struct weir_address address;
+    (void)arg;
+    int fd = peer_listen(1, &address);
+    const uint16_t port = address_port(&address);
+    close(fd);
+    cr_assert_eq(
+        weir_open_connection(loop, "127.0.0.1", port, &options, NULL, &writer),
+        -ECONNREFUSED);
+    cr_assert_null(writer);
+    return 0;
+}
+
+UNIT(stream_serve, a_refused_connection_says_so)
+{
+    cr_assert_eq(weir_run(NULL, connect_in_vain, NULL), 0);
+}
+
+static int open_one(weir_loop *loop, void *arg)
+{
+    weir_writer *writer;
+    (void)arg;
+    int err = weir_open_connection(loop, "127.0.0.1", server_port(server), NULL,
+                                   NULL, &writer);
+    if (err == 0) {
+        weir_writer_unref(writer);
+    }
+    return err;
+}
+
+/* At every turn of an attempt, with the real kernel's order of things. */
+static int cancel_connects(weir_loop *loop, void *arg)
+{
+    int ends[2] = {0, 0};
+    (void)arg;
+    cr_assert_eq(start(loop), 0);
+    for (int turns = 0; turns < 100; turns++) {
+        weir_task *task;
+        int result = 1;
+        cr_assert_eq(weir_task_spawn(loop, open_one, NULL, NULL, &task), 0);
+        for (int i = 0; i < turns % 10; i++) {
+            cr_assert_eq(weir_yield(loop), 0);
+        }
+        weir_task_cancel(task);
+        cr_assert_eq(weir_task_join(task, &result), 0);
+        cr_assert(result == 0 || result == -ECANCELED);
+        ends[result == 0]++;
+    }
+    cr_assert_gt(ends[0], 0);
+    cr_assert_gt(ends[1], 0);
+    weir_server_close(server);
+    cr_assert_eq(weir_server_join(server), 0);
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_serve, attempts_that_are_cancelled_leave_no_descriptor)
+{
+    cr_assert_eq(weir_run(NULL, cancel_connects, NULL), 0);
+}
+
+/* ---- options ---- */
+
+static int fill_up(weir_loop *loop, void *arg)
+{
+    struct weir_start_server_options options = {
+        .size = sizeof(options),
+        .server = {.size = sizeof(options.server), .connection_limit = 1}};
+    char byte;
+    (void)arg;
+    cr_assert_eq(weir_start_server(loop, answer_lines, NULL, "127.0.0.1", 0,
+                                   &options, &server),
+                 0);
+    struct weir_open_options small = {.size = sizeof(small), .limit_bytes = 1};
+    weir_reader *readers[2];
+    weir_writer *writers[2];
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(weir_open_connection(loop, "127.0.0.1",
+                                          server_port(server), &small,
+                                          &readers[i], &writers[i]),
+                     0);
+        cr_assert_eq(weir_writer_write(writers[i], "\n", 1), 0);
+    }
+    cr_assert_eq(weir_reader_readexactly(readers[0], &byte, 1), 1);
+    cr_assert_eq(weir_server_connection_count(server), 1);
+    weir_writer_unref(writers[0]);
+    cr_assert_eq(weir_reader_readexactly(readers[1], &byte, 1), 1,
+                 "the second comes in when the first has gone");
+    weir_writer_unref(writers[1]);
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_serve, options_of_the_server_reach_it)
+{
+    cr_assert_eq(weir_run(NULL, fill_up, NULL), 0);
+}
