@@ -25,7 +25,7 @@ struct weir_condition {
 };
 
 struct wait {
-    struct wr_waiter waiter;
+    struct wr_lock_waiter lock_waiter; /* in one queue or the other */
     struct wr_ready end_turn; /* runs each turn while the loop is freed */
     weir_condition *condition;
     uint32_t end_turns; /* left of those */
@@ -35,7 +35,7 @@ struct wait {
 
 static struct wait *wait_of(struct wr_waiter *waiter)
 {
-    return wr_container_of(waiter, struct wait, waiter);
+    return wr_container_of(waiter, struct wait, lock_waiter.waiter);
 }
 
 static void get_in_line(struct wait *wait, int result)
@@ -43,7 +43,7 @@ static void get_in_line(struct wait *wait, int result)
     wr_assert(!wait->is_in_line);
     wait->is_in_line = true;
     wait->result = result;
-    wr_lock_queue(wait->condition->lock, &wait->waiter);
+    wr_lock_queue(wait->condition->lock, &wait->lock_waiter);
 }
 
 /* Moves the first waiter on; false when there is none. */
@@ -62,12 +62,12 @@ static void count_end_turn(struct wr_ready *ready)
 {
     struct wait *wait = wr_container_of(ready, struct wait, end_turn);
 
-    if (!wait->waiter.task->waiter) {
+    if (!wait->lock_waiter.waiter.task->waiter) {
         return; /* it has been woken and is behind this in the queue */
     }
     wait->end_turns--;
     if (wait->end_turns == 0) {
-        wr_waiter_wake(&wait->waiter, -ECANCELED);
+        wr_waiter_wake(&wait->lock_waiter.waiter, -ECANCELED);
     } else {
         wr_ready_push(&wait->condition->sync.loop->ready, ready);
     }
@@ -79,6 +79,7 @@ static void interrupt(struct wr_waiter *waiter)
     weir_condition *condition = wait->condition;
     weir_loop *loop = condition->sync.loop;
 
+    wait->lock_waiter.was_interrupted = true;
     if (!wait->is_in_line) {
         get_in_line(wait, -ECANCELED);
     } else if (wait->result == 0) {
@@ -112,7 +113,7 @@ static int wait_and_relock(weir_condition *condition)
 {
     weir_loop *loop = condition->sync.loop;
     weir_lock *lock = condition->lock;
-    struct wait wait = {.waiter = {.interrupt = interrupt},
+    struct wait wait = {.lock_waiter = {.waiter = {.interrupt = interrupt}},
                         .condition = condition,
                         .end_turns = TURNS_AT_END};
 
@@ -120,9 +121,10 @@ static int wait_and_relock(weir_condition *condition)
     wr_ready_init(&wait.end_turn, count_end_turn);
     wr_sync_ref(&lock->sync);
     wr_lock_pass(lock);
-    int err = wr_task_wait(loop, &wait.waiter, &condition->waiters);
+    int err = wr_task_wait(loop, &wait.lock_waiter.waiter, &condition->waiters);
     wr_assert(wait.is_in_line);
     wr_assert(err < 0 || wr_lock_is_ours(lock));
+    wr_assert(err < 0 || wait.result == 0 || !wait.lock_waiter.was_interrupted);
     wr_ready_cancel(&wait.end_turn);
     wr_sync_unref(&lock->sync);
     return err < 0 ? err : wait.result;

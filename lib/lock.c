@@ -27,6 +27,16 @@ bool wr_lock_is_ours(const weir_lock *lock)
     return lock->owner && lock->owner == lock->sync.loop->current;
 }
 
+/* A task that is woken with an interruption is not told of another one. */
+static void grant(weir_lock *lock, struct wr_lock_waiter *waiter)
+{
+    weir_task *task = waiter->waiter.task;
+
+    own(lock, task);
+    wr_waiter_wake(&waiter->waiter, waiter->was_interrupted ? -ECANCELED : 0);
+    task->was_interrupted = waiter->was_interrupted;
+}
+
 void wr_lock_pass(weir_lock *lock)
 {
     wr_assert(lock->owner);
@@ -34,21 +44,20 @@ void wr_lock_pass(weir_lock *lock)
     if (wr_list_is_empty(&lock->waiters)) {
         return;
     }
-    own(lock,
-        wr_container_of(lock->waiters.next, struct wr_waiter, link)->task);
-    wr_ignore(wr_waiters_wake_first(&lock->waiters, 0));
+    struct wr_waiter *first =
+        wr_container_of(lock->waiters.next, struct wr_waiter, link);
+    grant(lock, wr_container_of(first, struct wr_lock_waiter, waiter));
 }
 
-void wr_lock_queue(weir_lock *lock, struct wr_waiter *waiter)
+void wr_lock_queue(weir_lock *lock, struct wr_lock_waiter *waiter)
 {
     if (lock->sync.is_freed) {
-        wr_waiter_wake(waiter, -ECANCELED);
+        wr_waiter_wake(&waiter->waiter, -ECANCELED);
     } else if (!lock->owner) {
-        own(lock, waiter->task);
-        wr_waiter_wake(waiter, 0);
+        grant(lock, waiter);
     } else {
-        wr_list_remove(&waiter->link);
-        wr_list_push_back(&lock->waiters, &waiter->link);
+        wr_list_remove(&waiter->waiter.link);
+        wr_list_push_back(&lock->waiters, &waiter->waiter.link);
     }
 }
 
@@ -69,11 +78,11 @@ int weir_lock_new(weir_loop *loop, weir_lock **ret)
 static int acquire(weir_lock *lock)
 {
     weir_loop *loop = lock->sync.loop;
-    struct wr_waiter waiter = {.interrupt = NULL};
+    struct wr_lock_waiter waiter = {.waiter = {.interrupt = NULL}};
 
     wr_require(!wr_lock_is_ours(lock), -EDEADLK);
     if (lock->owner) {
-        return wr_task_wait(loop, &waiter, &lock->waiters);
+        return wr_task_wait(loop, &waiter.waiter, &lock->waiters);
     }
     wr_assert(wr_list_is_empty(&lock->waiters));
     own(lock, loop->current);

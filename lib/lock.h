@@ -15,7 +15,12 @@
 struct weir_lock {
     struct wr_sync sync;
     weir_task *owner;       /* NULL: nobody has it, and nobody waits */
-    struct wr_list waiters; /* struct wr_waiter */
+    struct wr_list waiters; /* struct wr_lock_waiter */
+};
+
+struct wr_lock_waiter {
+    struct wr_waiter waiter;
+    bool was_interrupted; /* set by a condition: its task will be told */
 };
 
 /* Does the running task have it? */
@@ -25,8 +30,8 @@ bool wr_lock_is_ours(const weir_lock *lock);
 void wr_lock_pass(weir_lock *lock);
 
 /* Puts a task that waits, in whatever queue, in line: it is woken with 0 once
- * it has the lock, which may be now, or with -ECANCELED if the lock was or is
- * freed. */
-void wr_lock_queue(weir_lock *lock, struct wr_waiter *waiter);
+ * it has the lock, which may be now (-ECANCELED when it was interrupted), or
+ * with -ECANCELED if the lock was or is freed. */
+void wr_lock_queue(weir_lock *lock, struct wr_lock_waiter *waiter);
 
 #endif

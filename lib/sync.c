@@ -1,5 +1,8 @@
 /*
  * Making and freeing what tasks wait on; see sync.h for the idea.
+ *
+ * An object's memory goes with the last reference, and with it the object's
+ * hold on the loop. Nothing here knows what is waited for.
  */
 #include "sync.h"
 

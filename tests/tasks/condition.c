@@ -1,5 +1,8 @@
 /*
  * Conditions: what weir/sync.h promises about them.
+ *
+ * Whatever a wait returns, the lock is the task's again; a notification is not
+ * lost with a cancelled task; and the loop's end waits for nobody for ever.
  */
 #include "sync.h"
 
@@ -140,6 +143,61 @@ static int cancel_before(weir_loop *on, void *arg)
 UNIT(condition, cancelled_has_the_lock_all_the_same)
 {
     cr_assert_eq(rig_run(cancel_before, NULL), 0);
+}
+
+static int cancel_twice(weir_loop *on, void *arg)
+{
+    struct worker first;
+    struct worker second;
+    (void)arg;
+    make(on);
+    start(&first, "a", wait_once, condition);
+    start(&second, "b", wait_once, condition);
+    settle();
+    cr_assert(weir_task_cancel(first.task)); /* has the lock at once */
+    cr_assert(weir_task_cancel(first.task));
+    cr_assert(weir_task_cancel(second.task)); /* and this one stands in line */
+    cr_assert(weir_task_cancel(second.task));
+    cr_assert_eq(finish(&first), -ECANCELED);
+    cr_assert_eq(finish(&second), -ECANCELED);
+    cr_assert_eq(first.next, 0);
+    cr_assert_eq(second.next, 0);
+
+    start(&first, "a", wait_once, condition);
+    settle();
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    cr_assert(weir_task_cancel(first.task));
+    cr_assert_eq(weir_lock_release(lock), 0);
+    cr_assert(weir_task_cancel(first.task)); /* it has not run yet */
+    cr_assert_eq(finish(&first), -ECANCELED);
+    cr_assert_eq(first.next, 0);
+    end();
+    return 0;
+}
+
+UNIT(condition, cancelled_twice_before_it_runs_is_told_once)
+{
+    cr_assert_eq(rig_run(cancel_twice, NULL), 0);
+}
+
+static int free_and_cancel(weir_loop *on, void *arg)
+{
+    struct worker worker;
+    (void)arg;
+    make(on);
+    start(&worker, "a", wait_once, condition);
+    settle();
+    weir_condition_free(condition);
+    cr_assert(weir_task_cancel(worker.task));
+    cr_assert_eq(finish(&worker), -ECANCELED, "of the freed condition");
+    cr_assert_eq(worker.next, -ECANCELED, "and of the task");
+    weir_lock_free(lock);
+    return 0;
+}
+
+UNIT(condition, freed_does_not_hide_a_cancellation)
+{
+    cr_assert_eq(rig_run(free_and_cancel, NULL), 0);
 }
 
 static int cancel_notified(weir_loop *on, void *arg)

@@ -1,5 +1,8 @@
 /*
  * Events: what weir/sync.h promises about them.
+ *
+ * Setting wakes all who wait then and nobody later; a wait that fails has a
+ * reason, and one that was answered stays so.
  */
 #include "sync.h"
 

@@ -1,5 +1,8 @@
 /*
  * Locks: what weir/sync.h promises about them.
+ *
+ * One owner at a time, in the order of asking, whoever is cancelled, too late
+ * or gone; and only the owner gives the lock back.
  */
 #include "sync.h"
 

@@ -1,5 +1,8 @@
 /*
  * One queue of numbered items, for its tests: calls return numbers.
+ *
+ * An item is an element of an array, its number its index; a call that gets one
+ * returns that, or its error. A putting worker's object is the item.
  */
 #ifndef WEIR_TESTS_TASKS_QUEUE_H
 #define WEIR_TESTS_TASKS_QUEUE_H

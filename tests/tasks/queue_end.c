@@ -1,5 +1,8 @@
 /*
  * Queues: what weir/sync.h promises about their end, and about wrong uses.
+ *
+ * Shutting down in both ways, draining and freeing tell each of those who wait
+ * what they must know, and leave every item with somebody.
  */
 #include "queue.h"
 

@@ -1,5 +1,8 @@
 /*
  * Semaphores: what weir/sync.h promises about them.
+ *
+ * What is given back goes to the first in line; no permit is lost or made,
+ * whoever is cancelled or too late.
  */
 #include "sync.h"
 

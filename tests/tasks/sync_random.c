@@ -15,9 +15,9 @@
 #include <signal.h>
 
 #ifdef UNIT_HAS_LSAN
-#define SEEDS 500u
+#define SEEDS 200u
 #else
-#define SEEDS 10000u
+#define SEEDS 2000u
 #endif
 #define WORKERS    12
 #define STEPS      30
