@@ -26,11 +26,11 @@ struct gathered {
 struct gather {
     weir_future future;
     struct wr_ready ready;
+    struct wr_alive alive; /* in weir_loop.gathers while it holds itself */
     enum weir_gather_kind kind;
     int result;
     bool is_settled;
     bool wants_cancel; /* set when settled, cleared by run_gather() */
-    bool holds_itself; /* set by cancel_gather(), cleared when done */
     uint32_t pending_count;
     uint32_t count;
     struct gathered futures[];
@@ -96,6 +96,10 @@ static void finish(struct gather *gather)
         weir_future_unref(gather->futures[i].future);
     }
     wr_future_resolve(&gather->future, gather->result);
+    if (wr_list_is_linked(&gather->alive.link)) {
+        wr_list_remove(&gather->alive.link);
+        weir_future_unref(&gather->future);
+    }
 }
 
 static void run_gather(struct wr_ready *ready)
@@ -109,22 +113,18 @@ static void run_gather(struct wr_ready *ready)
     }
     if (gather->pending_count == 0) {
         finish(gather);
-        if (gather->holds_itself) {
-            gather->holds_itself = false;
-            weir_future_unref(&gather->future);
-        }
     }
     weir_future_unref(&gather->future);
 }
 
 /* All futures are cancelled; the group lives until the last has ended, also
- * without a reference of the program. */
+ * without a reference of the program, or until the loop is freed. */
 static void cancel_gather(weir_future *future)
 {
     struct gather *gather = wr_container_of(future, struct gather, future);
 
-    if (!gather->holds_itself) {
-        gather->holds_itself = true;
+    if (!wr_list_is_linked(&gather->alive.link)) {
+        wr_list_push_back(&future->loop->gathers, &gather->alive.link);
         weir_future_ref(future);
     }
     settle(gather, -ECANCELED, false);
@@ -143,6 +143,21 @@ static void free_gather(weir_future *future)
     wr_assert(loop->pinned_count > 0);
     loop->pinned_count--;
     wr_loop_release(loop);
+}
+
+/* A future that took no notice of its cancellation does so now. */
+static void shutdown_gather(struct wr_alive *alive)
+{
+    struct gather *gather = wr_container_of(alive, struct gather, alive);
+    wr_ignore(weir_future_cancel(&gather->future)); /* it is pending */
+}
+
+static void dump_gather(const struct wr_alive *alive, FILE *out)
+{
+    const struct gather *gather =
+        wr_container_of(alive, const struct gather, alive);
+    fprintf(out, "futures cancelled, %u of %u pending\n", gather->pending_count,
+            gather->count);
 }
 
 static bool are_usable(const weir_loop *loop, weir_future *const *futures,
@@ -178,6 +193,8 @@ int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
 {
     static const struct wr_future_ops ops = {.cancel = cancel_gather,
                                              .free = free_gather};
+    static const struct wr_alive_ops alive_ops = {.shutdown = shutdown_gather,
+                                                  .dump = dump_gather};
     int err = wr_loop_check(loop);
     if (err < 0) {
         return err;
@@ -194,6 +211,8 @@ int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
                               .pending_count = (uint32_t)count};
     wr_future_init(&gather->future, loop, &ops);
     wr_ready_init(&gather->ready, run_gather);
+    gather->alive.ops = &alive_ops;
+    wr_list_init(&gather->alive.link);
     loop->pinned_count++;
     for (uint32_t i = 0; i < count; i++) {
         add_future(gather, i, futures[i]);

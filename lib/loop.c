@@ -52,6 +52,13 @@ int wr_options_check(const void *options, size_t known_size)
     return 0;
 }
 
+int wr_options_check_inner(const void *options, size_t known_size)
+{
+    size_t size;
+    memcpy(&size, options, sizeof(size));
+    return size == 0 ? 0 : wr_options_check(options, known_size);
+}
+
 int wr_loop_check_slowly(const weir_loop *loop)
 {
     if (*(const volatile uint32_t *)loop->fork_guard == 0) {
@@ -131,6 +138,7 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
     wr_list_init(&loop->servers);
     wr_list_init(&loop->connects);
     wr_list_init(&loop->tasks);
+    wr_list_init(&loop->gathers);
     wr_list_init(&loop->cancels);
     wr_op_init(&loop->wake_op, wake_completed);
     wr_ready_init(&loop->posted_ready, run_posted);
@@ -500,6 +508,7 @@ static bool is_anything_alive(const weir_loop *loop)
     return !wr_list_is_empty(&loop->servers) ||
            !wr_list_is_empty(&loop->connects) ||
            !wr_list_is_empty(&loop->tasks) ||
+           !wr_list_is_empty(&loop->gathers) ||
            !wr_list_is_empty(&loop->transports);
 }
 
@@ -627,6 +636,7 @@ int weir_loop_free(weir_loop *loop)
     wr_ignore(shut_list(&loop->servers) < 0);
     wr_ignore(shut_list(&loop->connects) < 0);
     wr_ignore(shut_list(&loop->tasks) < 0);
+    wr_ignore(shut_list(&loop->gathers) < 0);
     const int alive = shut_list(&loop->transports);
     reap_everything(loop);
     free_posted(loop, loop->posted);

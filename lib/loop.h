@@ -82,6 +82,7 @@ struct weir_loop {
     struct wr_list servers;    /* struct wr_alive */
     struct wr_list connects;   /* struct wr_alive */
     struct wr_list tasks;      /* struct wr_alive, not done yet */
+    struct wr_list gathers;    /* struct wr_alive, cancelled, not done yet */
 
     weir_task *current; /* the task that runs; NULL in callbacks */
 
@@ -160,6 +161,10 @@ void wr_loop_release(weir_loop *loop);
 /* Checks the size field of an options struct, found at its start, against the
  * size known here: 0, -EINVAL, or -E2BIG when the unknown tail is not zero. */
 int wr_options_check(const void *options, size_t known_size);
+
+/* As above for a struct inside another one, which has settled how large it is:
+ * a size of 0 stands for that. */
+int wr_options_check_inner(const void *options, size_t known_size);
 
 /* callback.c */
 int wr_callbacks_open(weir_loop *loop);

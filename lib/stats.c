@@ -161,6 +161,7 @@ void weir_loop_dump(const weir_loop *loop, FILE *out)
     dump_list(&loop->servers, out);
     dump_list(&loop->connects, out);
     dump_list(&loop->tasks, out);
+    dump_list(&loop->gathers, out);
     dump_list(&loop->transports, out);
 }
 
