@@ -1,0 +1,105 @@
+/*
+ * A hundred thousand tasks at once, each with its guarded stack.
+ *
+ * They sleep, all of them, and wake, and end. A page or two of each stack is
+ * memory while they do, and afterwards hardly any.
+ */
+#include "tests/tasks/rig.h"
+
+#include <stdint.h>
+
+/* The thread sanitizer knows only so many fibers. Without guards by madvise
+ * the kernel's limit on mappings comes first. */
+#if defined(__SANITIZE_THREAD__)
+#define COUNT 4000u
+#else
+#define COUNT 100000u
+#endif
+
+static uint32_t asleep;
+static uint32_t most_asleep;
+static uint32_t ended;
+
+/* The memory that this process has of the system, in bytes. */
+static size_t resident(void)
+{
+    size_t total = 0;
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%zu %zu", &total, &pages), 2);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static int sleep_once(weir_loop *on, void *arg)
+{
+    uintptr_t index = (uintptr_t)arg;
+    asleep++;
+    most_asleep = asleep > most_asleep ? asleep : most_asleep;
+    int err = weir_sleep(on, S + index % 1000 * MS);
+    asleep--;
+    ended++;
+    return err;
+}
+
+/* Tasks that were started; fewer than COUNT only where the kernel is old. */
+static uint32_t start_all(void)
+{
+    for (uint32_t i = 0; i < COUNT; i++) {
+        int err =
+            weir_task_spawn(loop, sleep_once, (void *)(uintptr_t)i, NULL, NULL);
+        if (err == WEIR_ESTACKLIMIT) {
+            return i;
+        }
+        cr_assert_eq(err, 0);
+    }
+    return COUNT;
+}
+
+static int watch_all(weir_loop *on, void *arg)
+{
+    size_t before = resident();
+    uint32_t count = start_all();
+    cr_assert_geq(count, COUNT < 30000 ? COUNT : 30000);
+    cr_assert_eq(weir_sleep(on, S / 2), 0);
+    cr_assert_eq(asleep, count);
+    struct weir_loop_statistics then = rig_statistics();
+    cr_assert_eq(then.tasks, count + 1);
+    cr_assert_eq(then.stacks, count + 1);
+    size_t during = resident();
+    cr_assert_eq(weir_sleep(on, 2 * S), 0);
+
+    cr_assert_eq(ended, count);
+    cr_assert_eq(most_asleep, count);
+    cr_assert_eq(asleep, 0);
+    size_t after = resident();
+    fprintf(stderr, "%u tasks: %zu bytes each while asleep, %zu kept\n", count,
+            (during - before) / count, (after - before) / count);
+    (void)arg;
+    return 0;
+}
+
+UNIT(many_tasks, sleep_at_once_and_all_end)
+{
+    cr_assert_eq(rig_run(watch_all, NULL), 0);
+}
+
+/* A second storm takes the stacks of the first. */
+static int storm_twice(weir_loop *on, void *arg)
+{
+    (void)arg;
+    uint32_t count = start_all();
+    cr_assert_eq(weir_sleep(on, 3 * S), 0);
+    uint64_t stacks = rig_statistics().stacks;
+    cr_assert_eq(start_all(), count);
+    cr_assert_eq(weir_sleep(on, 3 * S), 0);
+    cr_assert_eq(rig_statistics().stacks, stacks);
+    cr_assert_eq(ended, 2 * count);
+    return 0;
+}
+
+UNIT(many_tasks, come_again_on_the_same_stacks)
+{
+    cr_assert_eq(rig_run(storm_twice, NULL), 0);
+}
