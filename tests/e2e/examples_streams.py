@@ -488,22 +488,31 @@ def test_a_client_that_takes_no_answers_cannot_make_it_grow():
 
 # ---- the end ----
 
+def sees_the_end(client):
+    while client.sock.recv(1 << 16):
+        pass
+    client.sock.close()
+
+
 def test_sigint_ends_servers_and_their_clients_see_it():
-    for name in SERVERS:
+    for name in ("kv_server", "tcp_echo_server_streams"):
         with Serving(name) as server:
-            socks = [socket.create_connection(server.address)
-                     for _ in range(5)]
-            for sock in socks:
-                sock.sendall(b"GET a\n")
-            if name != "chat_server":
-                for sock in socks:
-                    equal(len(sock.recv(1)), 1, "bytes of an answer")
+            clients = [server.connect() for _ in range(5)]
+            for client in clients:
+                client.ask("GET a")
             server.signal(signal.SIGINT)
-            for sock in socks:
-                while sock.recv(1 << 16):
-                    pass
-                sock.close()
+            for client in clients:
+                sees_the_end(client)
             equal(server.finish(), (0, "", ""), f"the end of {name}")
+
+
+def test_sigint_ends_the_chat_and_its_members_see_it():
+    with Serving("chat_server") as server:
+        members = join(server, "ann", "bob", "cyd", "dan", "eve")
+        server.signal(signal.SIGINT)
+        for member in members:
+            sees_the_end(member)
+        equal(server.finish(), (0, "", ""), "the end")
 
 
 def test_sigint_ends_a_client_that_waits():
