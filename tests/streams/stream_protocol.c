@@ -200,6 +200,45 @@ UNIT(stream_protocol, a_protocol_can_be_built_around_it)
     cr_assert_eq(rig_run(use_wrapped, NULL), 0);
 }
 
+static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char byte;
+    (void)arg;
+    (void)writer;
+    seen.calls++;
+    seen.read_result = (int)weir_reader_read(reader, &byte, 1);
+    return 0;
+}
+
+/* connection_made is called by a task; what it calls is none. */
+static int switch_in_a_task(weir_loop *on, void *arg)
+{
+    const struct weir_stream_protocol_options options = {
+        .size = sizeof(options),
+        .client_connected = read_in_callback,
+        .no_task = true};
+    struct weir_protocol_binding binding;
+    struct pair p;
+    (void)arg;
+    pair_open(&p);
+    const struct weir_protocol_binding old = weir_transport_get_protocol(p.t);
+    cr_assert_eq(weir_stream_protocol_new(on, &options, &binding, NULL), 0);
+    cr_assert_eq(weir_transport_set_protocol(p.t, &binding, NULL, 0), 0);
+    old.protocol->connection_lost(old.user, p.t, 0);
+    weir_writer_unref(p.writer);
+    binding.protocol->connection_made(binding.user, p.t);
+    cr_assert_eq(seen.calls, 1);
+    cr_assert_eq(seen.read_result, WEIR_ENOTTASK);
+    cr_assert_not_null(weir_task_current(on), "as it was");
+    expect_over(&p); /* nobody kept it */
+    return 0;
+}
+
+UNIT(stream_protocol, a_callback_may_not_suspend_on_the_stack_of_a_task)
+{
+    cr_assert_eq(rig_run(switch_in_a_task, NULL), 0);
+}
+
 static int small_limit(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char line[64];

@@ -3,6 +3,7 @@
  */
 #include "pair.h"
 #include "tests/fake/alloc.h"
+#include "uring/sys.h"
 
 #include <arpa/inet.h>
 
@@ -143,6 +144,53 @@ static int start_badly(weir_loop *on, void *arg)
 UNIT(stream_server, usage_errors_come_back_at_once)
 {
     cr_assert_eq(rig_run(start_badly, NULL), 0);
+}
+
+/* A socket that the call was given is closed by every error. */
+static void expect_taken(weir_client_connected_fn *handler,
+                         struct weir_start_server_options options, int err)
+{
+    weir_server *server = NULL;
+    const uint32_t fds = fake_fd_count();
+    options.server.use_sock = true;
+    options.server.sock = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_geq(options.server.sock, FAKE_FIRST_FD);
+    cr_assert_eq(
+        weir_start_server(loop, handler, NULL, NULL, 0, &options, &server),
+        err);
+    cr_assert_null(server);
+    cr_assert_eq(fake_fd_count(), fds);
+}
+
+static const struct weir_start_server_options good_start = {
+    .size = sizeof(good_start), .server = {.size = sizeof(good_start.server)}};
+
+static void start_outside(void *arg)
+{
+    expect_taken(echo, good_start, WEIR_ENOTTASK);
+    *(bool *)arg = true;
+}
+
+static int start_with_socket(weir_loop *on, void *arg)
+{
+    struct weir_start_server_options options = good_start;
+    bool was_called = false;
+    (void)arg;
+    expect_taken(NULL, options, -EINVAL);
+    options.limit_bytes = -1;
+    expect_taken(echo, options, -EINVAL);
+    options = good_start;
+    options.server.family = AF_INET6;
+    expect_taken(echo, options, -EINVAL);
+    cr_assert_eq(weir_loop_call_soon(on, start_outside, &was_called, NULL), 0);
+    nap();
+    cr_assert(was_called);
+    return 0;
+}
+
+UNIT(stream_server, a_socket_that_was_passed_is_taken_by_every_error)
+{
+    cr_assert_eq(rig_run(start_with_socket, NULL), 0);
 }
 
 static int start_twice(weir_loop *on, void *arg)
