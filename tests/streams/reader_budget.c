@@ -1,0 +1,234 @@
+/*
+ * Readers that wait for more than their connection may hold, or the loop: each
+ * gets it, because no reader ever waits for its own bytes.
+ */
+#include "tests/streams/reader_pair.h"
+
+/* ---- budgets ---- */
+
+struct large {
+    size_t len;
+    uint64_t budget;
+};
+
+static int reads_large(weir_loop *on, void *arg)
+{
+    const struct large *large = (const struct large *)arg;
+    struct sender sender;
+    struct weir_buf view;
+    (void)on;
+    open_limited(&p, 64 * KIB, large->budget);
+    weir_task *task = start_sender(&sender, &p, large->len, 64 * KIB);
+
+    cr_assert_eq(weir_reader_readexactly_view(p.reader, large->len, &view),
+                 (ssize_t)large->len);
+
+    check_pattern(view.data, view.len, 0);
+    const struct weir_loop_statistics after = rig_statistics();
+    cr_assert_leq(after.copied_by_compaction, large->len, "moved once");
+    cr_assert_leq(after.copied_by_view, large->len, "joined once");
+    cr_assert_leq(after.memory_bytes, 3 * large->len + 8 * MIB);
+    cr_assert_eq(rig_join(task), 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_budget, complaint_27__much_more_than_the_budget_can_be_awaited)
+{
+    const struct large large = {.len = 100 * MIB, .budget = MIB};
+    cr_assert_eq(rig_run(reads_large, (void *)(uintptr_t)&large), 0);
+}
+
+UNIT(reader_budget, the_smallest_budget_is_enough_to_wait_for_anything)
+{
+    const struct large large = {.len = MIB + 1, .budget = 4096};
+    cr_assert_eq(rig_run(reads_large, (void *)(uintptr_t)&large), 0);
+}
+
+static int reads_large_into(weir_loop *on, void *arg)
+{
+    const size_t len = 3 * MIB;
+    struct sender sender;
+    uint8_t *buf = malloc(len);
+    (void)on;
+    (void)arg;
+    cr_assert_not_null(buf);
+    open_limited(&p, 10, 8192);
+    weir_task *task = start_sender(&sender, &p, 2 * len, 5000);
+
+    cr_assert_eq(weir_reader_readexactly(p.reader, buf, len), (ssize_t)len);
+    check_pattern(buf, len, 0);
+    cr_assert_eq(weir_reader_fill(p.reader, len) >= (ssize_t)len, true);
+    cr_assert_eq(weir_reader_readexactly(p.reader, buf, len), (ssize_t)len);
+    check_pattern(buf, len, len);
+
+    free(buf);
+    cr_assert_eq(rig_join(task), 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_budget, waiting_for_much_with_a_small_budget_works_in_every_call)
+{
+    cr_assert_eq(rig_run(reads_large_into, NULL), 0);
+}
+
+static int asks_too_much(weir_loop *on, void *arg)
+{
+    struct weir_buf view;
+    struct weir_timeout limit;
+    (void)on;
+    (void)arg;
+    open_limited(&p, 64 * KIB, 0);
+    peer_writes(&p, 100);
+    const uint64_t before = rig_statistics().memory_bytes;
+    cr_assert_eq(weir_timeout_begin(loop, &limit, S), 0);
+    const ssize_t result =
+        weir_reader_readexactly_view(p.reader, (size_t)1 << 30, &view);
+    cr_assert_eq(weir_timeout_end(&limit, result), -ETIMEDOUT);
+    cr_assert_leq(rig_statistics().memory_bytes, before + 4096);
+
+    fake_peer_shutdown(p.peer);
+    cr_assert_eq(weir_reader_readexactly_view(p.reader, (size_t)1 << 30, &view),
+                 WEIR_EINCOMPLETE);
+    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 100);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_budget, asking_for_much_costs_nothing_until_it_comes)
+{
+    cr_assert_eq(rig_run(asks_too_much, NULL), 0);
+}
+
+#define CROWD     64
+#define CROWD_LEN (100 * KIB)
+
+static struct pair crowd[CROWD];
+static struct sender senders[CROWD];
+static uint8_t crowd_bytes[CROWD][CROWD_LEN];
+
+static int reads_one_of_many(weir_loop *on, void *arg)
+{
+    const int i = (int)(intptr_t)arg;
+    (void)on;
+    cr_assert_eq(
+        weir_reader_readexactly(crowd[i].reader, crowd_bytes[i], CROWD_LEN),
+        CROWD_LEN);
+    check_pattern(crowd_bytes[i], CROWD_LEN, 0);
+    return 0;
+}
+
+static int reads_many(weir_loop *on, void *arg)
+{
+    weir_task *tasks[2 * CROWD];
+    (void)on;
+    (void)arg;
+    for (int i = 0; i < CROWD; i++) {
+        open_limited(&crowd[i], 1000, 0);
+        tasks[i] = rig_spawn(reads_one_of_many, (void *)(intptr_t)i);
+        tasks[CROWD + i] =
+            start_sender(&senders[i], &crowd[i], CROWD_LEN, 3000);
+    }
+    for (int i = 0; i < 2 * CROWD; i++) {
+        cr_assert_eq(rig_join(tasks[i]), 0);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        pair_close(&crowd[i]);
+    }
+    return 0;
+}
+
+static void with_small_pool(uint32_t missing, weir_task_fn *body)
+{
+    const struct fake_options machine = {.seed = 1, .missing = missing};
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .held_limit_bytes = MIB};
+    fake_start(&machine);
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    cr_assert_eq(rig_main(body, NULL), 0);
+    rig_stop();
+}
+
+UNIT(reader_budget, many_who_wait_for_more_than_the_pool_has_all_get_it)
+{
+    with_small_pool(0, reads_many);
+}
+
+static uint8_t patient_bytes[60000];
+
+static int waits_patiently(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    cr_assert_eq(weir_reader_readexactly(p.reader, patient_bytes, 60000),
+                 60000);
+    check_pattern(patient_bytes, 60000, 0);
+    return 0;
+}
+
+/* Takes until hardly anything is left of the pool; how often. */
+static int take_pool(struct pair *from, struct weir_buf *kept, int max)
+{
+    struct sender sender;
+    size_t sum = 0;
+    int count = 0;
+    weir_task *task = start_sender(&sender, from, 4 * MIB, 8192);
+    while (sum < 900 * KIB && count < max) {
+        struct weir_timeout limit;
+        cr_assert_eq(weir_timeout_begin(loop, &limit, 100 * MS), 0);
+        const ssize_t len = weir_reader_take(from->reader, 8192, &kept[count]);
+        if (weir_timeout_end(&limit, len) <= 0) {
+            break;
+        }
+        sum += kept[count++].len;
+    }
+    cr_assert(weir_task_cancel(task));
+    cr_assert_eq(rig_join(task), -ECANCELED);
+    return count;
+}
+
+/* Its bytes were within its share when they came. Then others keep so much that
+ * they are not, and its receive ends without bytes: nothing would come. */
+static int hoards(weir_loop *on, void *arg)
+{
+    static struct pair others[32];
+    static struct weir_buf kept[32][256];
+    int counts[32];
+    struct sender mine;
+    (void)on;
+    (void)arg;
+    open_limited(&p, 1000, 0);
+    weir_task *patient = rig_spawn(waits_patiently, NULL);
+    cr_assert_eq(rig_join(start_sender(&mine, &p, 30000, 10000)), 0);
+    nap();
+    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 30000);
+    for (int i = 0; i < 32; i++) {
+        open_limited(&others[i], MIB, 0);
+        counts[i] = take_pool(&others[i], kept[i], 256);
+    }
+    fake_set_fault(FAKE_NO_BUFFER, 1000);
+    mine.total = 60000;
+    weir_task *task = rig_spawn(send_all, &mine);
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(weir_yield(loop), 0); /* no time passes meanwhile */
+    }
+    fake_set_fault(FAKE_NO_BUFFER, 0);
+
+    cr_assert_eq(rig_join(patient), 0);
+
+    cr_assert_eq(rig_join(task), 0);
+    for (int i = 0; i < 32; i++) {
+        while (counts[i] > 0) {
+            weir_lease_unref(kept[i][--counts[i]].lease);
+        }
+        pair_close(&others[i]);
+    }
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is)
+{
+    with_small_pool(0, hoards);
+}
