@@ -13,6 +13,7 @@
 
 #include "../include/weir/error.h"
 #include "../uring/guard.h"
+#include "../uring/sys.h"
 
 #include <errno.h>
 #include <string.h>
@@ -26,11 +27,6 @@
 #else
 #define REGISTER_STACK(start, end) 0
 #define DEREGISTER_STACK(id)       (void)(id)
-#endif
-
-/* The C library's headers are older than Linux 6.13. */
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
 #endif
 
 /* A mapping holds stacks of about so many bytes, but no more than so many. */

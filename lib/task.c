@@ -37,6 +37,8 @@ int wr_tasks_open(weir_loop *loop)
     memset(memory, 0, sizeof(*memory));
     wr_slab_init(&memory->tasks, &loop->counting, sizeof(weir_task));
     wr_stacks_init(&memory->stacks, &loop->counting);
+    memory->stacks.no_guard_install =
+        !wr_has(&loop->uring.features, WR_FEATURE_GUARD_INSTALL);
     loop->task_memory = memory;
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * What the running kernel's io_uring can do beyond the floor (Linux 6.1).
+ * What the running kernel can do beyond the floor (Linux 6.1).
  *
  * Features are found once, when a ring is opened, by doing: a flag that the
  * kernel accepts counts, a version number does not. Each can be masked through
@@ -19,7 +19,8 @@
     X(RING_RESIZE, "ring_resize", "6.13", "the completion queue stays small")  \
     X(NO_IOWAIT, "no_iowait", "6.15", "idle time shows as iowait")             \
     X(RECV_CREDIT, "recv_credit", "6.17", "one receive at a time")             \
-    X(SEND_VECTORIZED, "send_vectorized", "6.17", "sendmsg")
+    X(SEND_VECTORIZED, "send_vectorized", "6.17", "sendmsg")                   \
+    X(GUARD_INSTALL, "guard_install", "6.13", "two mappings for each stack")
 
 enum wr_feature {
 #define WR_FEATURE_ENUM(constant, name, kernel, without) WR_FEATURE_##constant,

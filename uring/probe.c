@@ -11,6 +11,7 @@
 #include "../include/weir/error.h"
 #include "check.h"
 #include "sqe.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -167,6 +168,20 @@ static bool probe_resize(struct io_uring *uring)
     return io_uring_resize_rings(uring, &params) == 0;
 }
 
+/* Not of io_uring, but found and masked in the same way. */
+static bool probe_guard_install(void)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *start = mmap(NULL, page, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED) {
+        return false;
+    }
+    const bool result = madvise(start, page, MADV_GUARD_INSTALL) == 0;
+    wr_ignore(munmap(start, page) != 0);
+    return result;
+}
+
 static uint32_t find_features(struct io_uring *uring)
 {
     uint32_t found = 0;
@@ -190,6 +205,9 @@ static uint32_t find_features(struct io_uring *uring)
     }
     if (probe_resize(uring)) {
         found |= 1u << WR_FEATURE_RING_RESIZE;
+    }
+    if (probe_guard_install()) {
+        found |= 1u << WR_FEATURE_GUARD_INSTALL;
     }
     return found;
 }

@@ -10,7 +10,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+
+/* The C library's headers are older than Linux 6.13. */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t wr_sys_now(void);

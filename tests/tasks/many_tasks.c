@@ -6,6 +6,8 @@
  */
 #include "tests/tasks/rig.h"
 
+#include "uring/feature.h"
+
 #include <stdint.h>
 
 /* The thread sanitizer knows only so many fibers. Without guards by madvise
@@ -102,4 +104,40 @@ static int storm_twice(weir_loop *on, void *arg)
 UNIT(many_tasks, come_again_on_the_same_stacks)
 {
     cr_assert_eq(rig_run(storm_twice, NULL), 0);
+}
+
+static uint32_t started;
+
+static int start_until_refused(weir_loop *on, void *arg)
+{
+    (void)arg;
+    started = start_all();
+    weir_task *task = NULL;
+    int err = weir_task_spawn(on, sleep_once, NULL, NULL, &task);
+    cr_assert_eq(err, started < COUNT ? WEIR_ESTACKLIMIT : 0);
+    weir_task_detach(task);
+    uint32_t count = started + (err == 0 ? 1 : 0);
+    cr_assert_eq(weir_sleep(on, 3 * S), 0);
+    cr_assert_eq(ended, count);
+    /* There are stacks again. */
+    return rig_join(rig_spawn(sleep_once, NULL));
+}
+
+UNIT(many_tasks, without_guard_install_end_at_the_number_of_mappings)
+{
+    static const struct fake_options machine = {
+        .seed = 1,
+        .missing = UINT32_C(1) << WR_FEATURE_GUARD_INSTALL,
+    };
+    fake_start(&machine);
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    cr_assert_eq(rig_main(start_until_refused, NULL), 0);
+    size_t limit = 0;
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%zu", &limit), 1);
+    fclose(file);
+    cr_assert_leq(started, limit / 2);
+    cr_assert(started > limit / 2 - 1000 || started == COUNT);
+    rig_stop();
 }

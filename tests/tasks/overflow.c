@@ -86,6 +86,7 @@ static struct ending in_child(void (*body)(void))
     pid_t child = fork();
     cr_assert_geq(child, 0);
     if (child == 0) {
+        alarm(30);
         report_fd = fds[1];
         close(fds[0]);
         struct sigaction none = {.sa_handler = SIG_DFL};
