@@ -35,7 +35,7 @@ static int end_of(const weir_transport *t)
 /* Is there no hope that more is sent? */
 static bool has_failed(const weir_transport *t)
 {
-    return t->error < 0 || t->end == WEIR_END_ABORTED || t->has_dropped;
+    return t->error < 0 || t->end == WEIR_END_ABORTED;
 }
 
 void wr_writer_resumed(void *arg)

@@ -191,10 +191,12 @@ static int cancel_connects(weir_loop *on, void *arg)
     struct attempt attempt = {.host = HOST, .options = good};
     struct fake_listener *listener = listen_for_weir(FAKE_ACCEPT);
     const uint32_t fds = fake_fd_count();
+    int cancelled = 0;
     int turns = 0;
     (void)on;
     fake_set_fault(FAKE_CANCEL_RACE, *(uint32_t *)arg);
     while (!cancel_after(&attempt, turns)) {
+        cancelled += attempt.result == -ECANCELED ? 1 : 0;
         struct fake_peer *peer = fake_listener_accept(listener);
         if (peer) {
             cr_assert(fake_peer_is_alone(peer));
@@ -204,6 +206,7 @@ static int cancel_connects(weir_loop *on, void *arg)
         cr_assert_lt(++turns, TURNS_MAX);
     }
     cr_assert_geq(turns, 3, "or this shows little");
+    cr_assert_geq(cancelled, turns - 1, "once it was connected already");
     return 0;
 }
 
@@ -246,8 +249,10 @@ static int open_with_time_out(weir_loop *on, void *arg)
     struct pair p;
     (void)arg;
     listen_for_weir(FAKE_SILENT);
+    const uint64_t before_ns = weir_loop_time(on);
     cr_assert_eq(weir_timeout_begin(on, &limit, 2 * S), 0);
     cr_assert_eq(weir_timeout_end(&limit, connect_to(&p, NULL)), -ETIMEDOUT);
+    cr_assert_eq((weir_loop_time(on) - before_ns) / S, 2);
     return 0;
 }
 

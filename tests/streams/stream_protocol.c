@@ -371,6 +371,9 @@ static int serve_without_memory(weir_loop *on, void *arg)
     if (err == 0) {
         err = adopt(&p, &binding);
         nap();
+        weir_transport *t = weir_writer_get_transport(p.writer);
+        cr_assert(seen.reports == 0 ||
+                  weir_transport_end(t) == WEIR_END_ABORTED);
         weir_writer_unref(p.writer);
     }
     memory.fail_at = 0;

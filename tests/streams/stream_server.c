@@ -96,6 +96,39 @@ UNIT(stream_server, serves_each_connection_in_a_task_of_its_own)
     cr_assert_eq(rig_run(serve_some, NULL), 0);
 }
 
+static weir_writer *kept;
+
+static int keep(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)arg;
+    (void)reader;
+    cr_assert_null(weir_task_current(loop));
+    kept = weir_writer_ref(writer);
+    return 0;
+}
+
+static int serve_by_callback(weir_loop *on, void *arg)
+{
+    const struct weir_start_server_options options = {.size = sizeof(options),
+                                                      .no_task = true};
+    (void)on;
+    (void)arg;
+    weir_server *server = start(keep, &options);
+    struct fake_peer *peer = call_server(server);
+    cr_assert_not(fake_peer_is_alone(peer));
+    weir_writer_unref(kept);
+    nap();
+    cr_assert(fake_peer_is_alone(peer));
+    fake_peer_close(peer);
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_server, serves_by_a_callback_if_asked_to)
+{
+    cr_assert_eq(rig_run(serve_by_callback, NULL), 0);
+}
+
 static void never(void *arg, int err, weir_server *server)
 {
     (void)arg;

@@ -203,6 +203,43 @@ UNIT(writer, a_drain_that_is_woken_looks_again)
 
 /* ---- cancelling ---- */
 
+static weir_task *victim;
+
+static int write_and_cancel(weir_writer *writer)
+{
+    int err = write_after_drain(writer);
+    weir_task_cancel(victim);
+    return err;
+}
+
+static int cancel_between_waits(weir_loop *on, void *arg)
+{
+    struct call first;
+    struct call second;
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    call_start(&first, &p, write_and_cancel);
+    call_start(&second, &p, weir_writer_drain);
+    victim = second.task;
+    nap();
+    while (!first.is_done) {
+        cr_assert_gt(pair_peer_read(&p, 64 * KIB), 0);
+        nap();
+    }
+    cr_assert_eq(call_end(&second), -ECANCELED);
+    cr_assert_eq(call_end(&first), 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer, a_drain_that_would_wait_again_can_be_cancelled_before_it_does)
+{
+    cr_assert_eq(rig_run(cancel_between_waits, NULL), 0);
+}
+
 static void cancel_one(int (*fn)(weir_writer *writer))
 {
     struct call calls[3];

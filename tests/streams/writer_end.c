@@ -148,6 +148,33 @@ UNIT(writer_end, who_writes_does_not_wait_for_bytes_that_nobody_reads)
     cr_assert_eq(rig_run(reset_with_unread_bytes, NULL), 0);
 }
 
+static int reset_with_nothing_to_send(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    fill_the_reader(&p);
+    fake_peer_reset(p.peer);
+    nap();
+    cr_assert_eq(weir_transport_end(p.t), WEIR_END_BROKEN);
+    cr_assert_eq(rig_statistics().connections, 1, "it is not lost yet");
+    cr_assert_eq(weir_writer_drain(p.writer), -ECONNRESET);
+    cr_assert_eq(weir_writer_flush(p.writer), -ECONNRESET);
+    weir_writer_close(p.writer);
+    const size_t buffered = weir_reader_get_buffer_size(p.reader);
+    cr_assert_eq(weir_reader_consume(p.reader, buffered), 0);
+    cr_assert_not(weir_reader_at_eof(p.reader), "this is no clean end");
+    cr_assert_eq(weir_writer_wait_closed(p.writer), -ECONNRESET);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, a_reset_is_told_before_the_loss_to_who_has_nothing_to_send)
+{
+    cr_assert_eq(rig_run(reset_with_nothing_to_send, NULL), 0);
+}
+
 /* ---- closed here ---- */
 
 static int read_once(weir_writer *writer)
@@ -323,6 +350,23 @@ UNIT(writer_end, abort_is_an_end_of_its_own)
     cr_assert_eq(rig_run(abort_while_waiting, NULL), 0);
 }
 
+static int abort_with_nothing_to_send(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    weir_writer_abort(p.writer);
+    expect_ended(&p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(writer_end, an_abort_is_told_at_once_to_who_has_nothing_to_send)
+{
+    cr_assert_eq(rig_run(abort_with_nothing_to_send, NULL), 0);
+}
+
 /* ---- the peer's end ---- */
 
 static int peer_shuts_down(weir_loop *on, void *arg)
@@ -477,6 +521,7 @@ static int hand_over(weir_loop *on, void *arg)
                                                  .data_received = note_bytes};
     uint64_t count = 0;
     const struct weir_protocol_binding binding = {&counter, &count};
+    struct call flush;
     struct pair p;
     (void)on;
     (void)arg;
@@ -484,6 +529,12 @@ static int hand_over(weir_loop *on, void *arg)
     pair_peer_write(&p, "greeting");
     nap();
     pair_expect_read(&p, "greeting");
+    cr_assert_eq(pair_write(&p, MIB), 0);
+    call_start(&flush, &p, weir_writer_flush);
+    nap();
+    weir_task_cancel(flush.task);
+    nap();
+    cr_assert_eq(call_end(&flush), -ECANCELED);
     const struct weir_protocol_binding old = weir_transport_get_protocol(p.t);
     cr_assert_eq(weir_transport_set_protocol(p.t, &binding, NULL, 0), 0);
     old.protocol->connection_lost(old.user, p.t, 0);
@@ -493,6 +544,8 @@ static int hand_over(weir_loop *on, void *arg)
     weir_writer_unref(p.writer);
     pair_peer_write(&p, "the rest");
     nap();
+    pair_peer_read_all(&p); /* nobody is told that all was sent */
+    cr_assert_eq(p.peer_read, MIB);
     cr_assert_eq(count, 8);
     cr_assert_not(fake_peer_is_alone(p.peer), "it lives on");
     weir_transport_abort(p.t);
