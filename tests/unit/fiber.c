@@ -7,6 +7,7 @@
 #include "lib/fiber.h"
 
 #include "allocator.h"
+#include "registers.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -208,34 +209,7 @@ UNIT(fiber, its_stack_is_aligned)
 
 /* ---- registers ---- */
 
-#if defined(__x86_64__)
-
-/* Fills the registers with values from @value on, calls @call(@arg) and writes
- * what they hold then to @ret. rbp is the sixth, kept here by hand. */
-void fill_registers(uint64_t value, void (*call)(void *), void *arg,
-                    uint64_t *ret);
-__asm__(".text\n"
-        ".globl fill_registers\n"
-        ".type fill_registers, @function\n"
-        "fill_registers:\n"
-        "    pushq %rbx\n    pushq %rbp\n    pushq %r12\n"
-        "    pushq %r13\n    pushq %r14\n    pushq %r15\n"
-        "    pushq %rcx\n"
-        "    movq %rdi, %rbx\n"
-        "    leaq 1(%rdi), %rbp\n    leaq 2(%rdi), %r12\n"
-        "    leaq 3(%rdi), %r13\n    leaq 4(%rdi), %r14\n"
-        "    leaq 5(%rdi), %r15\n"
-        "    movq %rdx, %rdi\n    callq *%rsi\n"
-        "    popq %rcx\n"
-        "    movq %rbx, 0(%rcx)\n    movq %rbp, 8(%rcx)\n"
-        "    movq %r12, 16(%rcx)\n    movq %r13, 24(%rcx)\n"
-        "    movq %r14, 32(%rcx)\n    movq %r15, 40(%rcx)\n"
-        "    popq %r15\n    popq %r14\n    popq %r13\n"
-        "    popq %r12\n    popq %rbp\n    popq %rbx\n"
-        "    ret\n"
-        ".size fill_registers, . - fill_registers\n");
-
-#define REGISTERS 6u
+#ifdef REGISTERS
 
 struct registers {
     struct wr_fiber fiber;

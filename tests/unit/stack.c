@@ -1,7 +1,8 @@
 /*
  * Stacks: classes, reuse, guards that fault, pages that go back, limits.
  *
- * What must fault runs in a child process, whose end is looked at.
+ * What must fault runs in a child process, whose end is looked at. Addresses
+ * and memory are compared with what the system says of this process.
  */
 #include "lib/stack.h"
 

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Fibers and stacks on aarch64, under an emulator of its programs.
+#
+# io_uring is not emulated, so that the library as a whole cannot run there;
+# what depends on the machine is switch.S and the frame that fiber.c makes for
+# it. Once by assembly, once by ucontext. Exit status 77, skipped, where the
+# Debian packages gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and
+# qemu-user-static are missing.
+#
+# Usage: aarch64.sh SOURCE BUILD
+set -eu
+
+source=$1
+program=$2/fiber-aarch64
+
+for tool in aarch64-linux-gnu-gcc qemu-aarch64-static; do
+    command -v $tool >/dev/null || {
+        echo "skipped: $tool is not installed"
+        exit 77
+    }
+done
+
+cd "$source"
+for how in WR_FIBER_AUTO WR_FIBER_UCONTEXT; do
+    aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static \
+        -D_GNU_SOURCE= -D$how=1 -I. -Iinclude -o "$program" \
+        tests/unit/fiber_plain.c lib/fiber.c lib/stack.c lib/switch.S \
+        uring/check.c uring/guard.c
+    echo "$how:"
+    qemu-aarch64-static "$program"
+done
