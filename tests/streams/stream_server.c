@@ -1,327 +1,8 @@
 /*
- * weir_start_server(), weir_server_serve_forever() and weir_server_join().
+ * weir_server_serve_forever() and weir_server_join(), and how servers of
+ * streams end.
  */
-#include "pair.h"
-#include "tests/fake/alloc.h"
-#include "uring/sys.h"
-
-#include <arpa/inet.h>
-
-enum { TURNS_MAX = 50 };
-
-static int handlers; /* that run */
-
-static int echo(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    char buf[256];
-    ssize_t len;
-    (void)arg;
-    handlers++;
-    while ((len = weir_reader_read(reader, buf, sizeof(buf))) > 0) {
-        if (weir_writer_write(writer, buf, (size_t)len) < 0) {
-            break;
-        }
-    }
-    handlers--;
-    return (int)len;
-}
-
-static weir_server *start(weir_client_connected_fn *handler,
-                          const struct weir_start_server_options *options)
-{
-    weir_server *server = NULL;
-    cr_assert_eq(weir_start_server(loop, handler, NULL, "127.0.0.1", 0, options,
-                                   &server),
-                 0);
-    cr_assert_not_null(server);
-    return server;
-}
-
-static struct fake_peer *connect_to(const struct weir_address *address)
-{
-    return fake_connect(&address->storage.any, address->len);
-}
-
-static struct fake_peer *call_server(weir_server *server)
-{
-    struct weir_address address;
-    cr_assert_geq(weir_server_get_socket(server, 0, &address), 0);
-    struct fake_peer *peer = connect_to(&address);
-    cr_assert_not_null(peer);
-    nap();
-    return peer;
-}
-
-static void expect_echo(struct fake_peer *peer, const char *text)
-{
-    char buf[64] = "";
-    const ssize_t len = (ssize_t)strlen(text);
-    cr_assert_eq(fake_peer_write(peer, text, (size_t)len), len);
-    nap();
-    cr_assert_eq(fake_peer_read(peer, buf, sizeof(buf)), len);
-    cr_assert_str_eq(buf, text);
-}
-
-/* ---- serving ---- */
-
-enum { CLIENTS = 20 };
-
-static int serve_some(weir_loop *on, void *arg)
-{
-    struct fake_peer *peers[CLIENTS];
-    (void)on;
-    (void)arg;
-    weir_server *server = start(echo, NULL);
-    for (int i = 0; i < CLIENTS; i++) {
-        peers[i] = call_server(server);
-    }
-    cr_assert_eq(handlers, CLIENTS);
-    cr_assert_eq(weir_server_connection_count(server), CLIENTS);
-    for (int i = 0; i < CLIENTS; i++) {
-        expect_echo(peers[i], "to and fro");
-        fake_peer_shutdown(peers[i]);
-    }
-    nap();
-    cr_assert_eq(handlers, 0);
-    for (int i = 0; i < CLIENTS; i++) {
-        cr_assert(fake_peer_is_alone(peers[i]));
-        fake_peer_close(peers[i]);
-    }
-    weir_server_free(server);
-    return 0;
-}
-
-UNIT(stream_server, serves_each_connection_in_a_task_of_its_own)
-{
-    cr_assert_eq(rig_run(serve_some, NULL), 0);
-}
-
-static weir_writer *kept;
-
-static int keep(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    (void)arg;
-    (void)reader;
-    cr_assert_null(weir_task_current(loop));
-    kept = weir_writer_ref(writer);
-    return 0;
-}
-
-static int serve_by_callback(weir_loop *on, void *arg)
-{
-    const struct weir_start_server_options options = {.size = sizeof(options),
-                                                      .no_task = true};
-    (void)on;
-    (void)arg;
-    weir_server *server = start(keep, &options);
-    struct fake_peer *peer = call_server(server);
-    cr_assert_not(fake_peer_is_alone(peer));
-    weir_writer_unref(kept);
-    nap();
-    cr_assert(fake_peer_is_alone(peer));
-    fake_peer_close(peer);
-    weir_server_free(server);
-    return 0;
-}
-
-UNIT(stream_server, serves_by_a_callback_if_asked_to)
-{
-    cr_assert_eq(rig_run(serve_by_callback, NULL), 0);
-}
-
-static void never(void *arg, int err, weir_server *server)
-{
-    (void)arg;
-    (void)err;
-    (void)server;
-    cr_assert_fail("not used");
-}
-
-static int try_start(const struct weir_start_server_options *options)
-{
-    weir_server *server = NULL;
-    int err =
-        weir_start_server(loop, echo, NULL, "127.0.0.1", 0, options, &server);
-    cr_assert_null(server);
-    return err;
-}
-
-static int start_badly(weir_loop *on, void *arg)
-{
-    const struct weir_start_server_options good = {.size = sizeof(good)};
-    struct weir_start_server_options options = good;
-    weir_server *server = NULL;
-    (void)arg;
-    cr_assert_eq(weir_start_server(on, NULL, NULL, NULL, 0, NULL, &server),
-                 -EINVAL);
-    cr_assert_eq(weir_start_server(on, echo, NULL, NULL, 0, NULL, NULL),
-                 -EINVAL);
-    cr_assert_eq(
-        weir_start_server(on, echo, NULL, "no.literal", 0, NULL, &server),
-        WEIR_ENOTLITERAL);
-    options.size = 0;
-    cr_assert_eq(try_start(&options), -EINVAL);
-    options = good;
-    options.limit_bytes = -1;
-    cr_assert_eq(try_start(&options), -EINVAL);
-    options = good;
-    options.stack_size_bytes = 1;
-    cr_assert_eq(try_start(&options), -EINVAL);
-    options = good;
-    options.server = (struct weir_server_options){
-        .size = sizeof(options.server), .done = never};
-    cr_assert_eq(try_start(&options), -EINVAL);
-    return 0;
-}
-
-UNIT(stream_server, usage_errors_come_back_at_once)
-{
-    cr_assert_eq(rig_run(start_badly, NULL), 0);
-}
-
-/* A socket that the call was given is closed by every error. */
-static void expect_taken(weir_client_connected_fn *handler,
-                         struct weir_start_server_options options, int err)
-{
-    weir_server *server = NULL;
-    const uint32_t fds = fake_fd_count();
-    options.server.use_sock = true;
-    options.server.sock = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_geq(options.server.sock, FAKE_FIRST_FD);
-    cr_assert_eq(
-        weir_start_server(loop, handler, NULL, NULL, 0, &options, &server),
-        err);
-    cr_assert_null(server);
-    cr_assert_eq(fake_fd_count(), fds);
-}
-
-static const struct weir_start_server_options good_start = {
-    .size = sizeof(good_start), .server = {.size = sizeof(good_start.server)}};
-
-static void start_outside(void *arg)
-{
-    expect_taken(echo, good_start, WEIR_ENOTTASK);
-    *(bool *)arg = true;
-}
-
-static int start_with_socket(weir_loop *on, void *arg)
-{
-    struct weir_start_server_options options = good_start;
-    bool was_called = false;
-    (void)arg;
-    expect_taken(NULL, options, -EINVAL);
-    options.limit_bytes = -1;
-    expect_taken(echo, options, -EINVAL);
-    options = good_start;
-    options.server.family = AF_INET6;
-    expect_taken(echo, options, -EINVAL);
-    cr_assert_eq(weir_loop_call_soon(on, start_outside, &was_called, NULL), 0);
-    nap();
-    cr_assert(was_called);
-    return 0;
-}
-
-UNIT(stream_server, a_socket_that_was_passed_is_taken_by_every_error)
-{
-    cr_assert_eq(rig_run(start_with_socket, NULL), 0);
-}
-
-static int start_twice(weir_loop *on, void *arg)
-{
-    struct weir_address address;
-    weir_server *second = NULL;
-    (void)arg;
-    weir_server *first = start(echo, NULL);
-    cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
-    const uint16_t port = ntohs(address.storage.inet.sin_port);
-    cr_assert_eq(
-        weir_start_server(on, echo, NULL, "127.0.0.1", port, NULL, &second),
-        -EADDRINUSE);
-    cr_assert_null(second);
-    weir_server_free(first);
-    return 0;
-}
-
-UNIT(stream_server, a_server_that_cannot_listen_says_why)
-{
-    cr_assert_eq(rig_run(start_twice, NULL), 0);
-}
-
-/* ---- a start that is cancelled ---- */
-
-struct begin {
-    uint16_t port;
-    weir_server *server;
-    bool is_done;
-};
-
-static int start_one(weir_loop *on, void *arg)
-{
-    struct begin *begin = arg;
-    int err = weir_start_server(on, echo, NULL, "127.0.0.1", begin->port, NULL,
-                                &begin->server);
-    begin->is_done = true;
-    return err;
-}
-
-static int cancel_starts(weir_loop *on, void *arg)
-{
-    const struct weir_address address = {
-        .len = sizeof(struct sockaddr_in),
-        .storage.inet = {.sin_family = AF_INET,
-                         .sin_port = htons(7777),
-                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-    const uint32_t fds = fake_fd_count();
-    bool is_late = false;
-    (void)on;
-    (void)arg;
-    for (int turns = 0; !is_late; turns++) {
-        struct begin begin = {.port = 7777};
-        cr_assert_lt(turns, TURNS_MAX);
-        weir_task *task = rig_spawn(start_one, &begin);
-        for (int i = 0; i < turns; i++) {
-            cr_assert_eq(weir_yield(loop), 0);
-        }
-        is_late = begin.is_done;
-        weir_task_cancel(task);
-        int result = rig_join(task);
-        cr_assert(result == 0 || result == -ECANCELED);
-        cr_assert_eq(result == 0, begin.server != NULL);
-        weir_server_free(begin.server);
-        nap();
-        cr_assert_null(connect_to(&address), "nothing listens");
-        cr_assert_eq(fake_fd_count(), fds);
-    }
-    return 0;
-}
-
-UNIT(stream_server, cancelled_at_any_turn_of_its_start_nothing_listens)
-{
-    cr_assert_eq(rig_run(cancel_starts, NULL), 0);
-}
-
-static int cancel_while_binding(weir_loop *on, void *arg)
-{
-    struct weir_address address;
-    struct begin begin = {.port = 0};
-    (void)on;
-    (void)arg;
-    weir_server *first = start(echo, NULL);
-    cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
-    begin.port = ntohs(address.storage.inet.sin_port);
-    weir_task *task = rig_spawn(start_one, &begin);
-    cr_assert_eq(weir_sleep(loop, 50 * MS), 0);
-    cr_assert_not(begin.is_done, "the port is tried for 200 ms");
-    weir_task_cancel(task);
-    cr_assert_eq(rig_join(task), -ECANCELED);
-    weir_server_free(first);
-    return 0;
-}
-
-UNIT(stream_server, a_start_that_waits_for_its_port_can_be_cancelled)
-{
-    cr_assert_eq(rig_run(cancel_while_binding, NULL), 0);
-}
+#include "served.h"
 
 /* ---- for ever ---- */
 
@@ -506,6 +187,45 @@ UNIT(stream_server, who_joins_is_told_when_the_server_was_given_back)
     cr_assert_eq(rig_run(free_while_joining, NULL), 0);
 }
 
+static weir_server *freed;
+
+/* Runs after the loss of its connection, the last, and before the server has
+ * told anybody that it is over. */
+static int free_at_the_end(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char byte;
+    (void)arg;
+    cr_assert_eq(weir_reader_read(reader, &byte, 1), 0);
+    weir_writer_close(writer);
+    cr_assert_eq(weir_writer_wait_closed(writer), 0);
+    cr_assert_eq(weir_server_connection_count(freed), 0);
+    weir_server_free(freed);
+    return 0;
+}
+
+static int free_when_over(weir_loop *on, void *arg)
+{
+    struct forever join;
+    (void)on;
+    (void)arg;
+    freed = start(free_at_the_end, NULL);
+    struct fake_peer *peer = call_server(freed);
+    weir_task *task = start_forever(&join, freed, weir_server_join);
+    weir_server_close(freed);
+    nap();
+    fake_peer_shutdown(peer);
+    nap();
+    cr_assert(join.is_done);
+    cr_assert_eq(rig_join(task), 0);
+    fake_peer_close(peer);
+    return 0;
+}
+
+UNIT(stream_server, who_joins_is_told_when_it_is_given_back_as_it_ends)
+{
+    cr_assert_eq(rig_run(free_when_over, NULL), 0);
+}
+
 static void call_outside(void *arg)
 {
     weir_server *server = arg;
@@ -563,42 +283,4 @@ UNIT(stream_server, the_loops_end_ends_a_server_and_its_streams)
         fake_peer_close(left_peers[i]);
     }
     fake_stop();
-}
-
-/* ---- no memory ---- */
-
-static struct fake_alloc memory;
-
-/* The allocation that comes as number @arg fails; has any? */
-static int start_without_memory(weir_loop *on, void *arg)
-{
-    weir_server *server = NULL;
-    const uint64_t failed = memory.failed;
-    memory.fail_at = memory.count + *(uint64_t *)arg;
-    int err = weir_start_server(on, echo, NULL, "127.0.0.1", 0, NULL, &server);
-    memory.fail_at = 0;
-    cr_assert(err == 0 || err == -ENOMEM);
-    cr_assert_eq(err == 0, server != NULL);
-    weir_server_free(server);
-    return memory.failed > failed ? 1 : 0;
-}
-
-UNIT(stream_server, without_memory_it_does_not_start)
-{
-    static const struct fake_options machine = {.seed = 1};
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .allocator = &memory.hooks};
-    uint64_t count = 0;
-    int has_failed = 1;
-
-    while (has_failed) {
-        count++;
-        fake_start(&machine);
-        fake_alloc_init(&memory);
-        cr_assert_eq(weir_loop_new(&options, &loop), 0);
-        has_failed = rig_main(start_without_memory, &count);
-        rig_stop();
-        fake_alloc_check(&memory);
-    }
-    cr_assert_geq(count, 4, "only %d", (int)count);
 }
