@@ -105,7 +105,7 @@ int wr_reader_wait(weir_reader *reader, size_t needed)
     struct wr_reader_visit visit = {.reader = reader};
 
     wr_assert(!wr_reader_is_busy(reader));
-    wr_assert(reader->queue.shown == 0);
+    wr_assert(!reader->queue.is_shown);
     reader->needed = needed;
     if (WR_UNLIKELY(reader->is_paused)) {
         resume_transport(reader);

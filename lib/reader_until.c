@@ -127,7 +127,7 @@ ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
         return err;
     }
     if (WR_LIKELY(reader->queue.total > 0)) {
-        const struct wr_recvq_segment *first = wr_recvq_at(&reader->queue, 0);
+        const struct wr_recvq_segment *first = reader->queue.head;
         const uint8_t *end = memchr(first->data, '\n', first->len);
         const size_t before = (size_t)(end - first->data);
         if (WR_LIKELY(end && before <= reader->limit_bytes)) {

@@ -21,6 +21,7 @@ void wr_recvq_init(struct wr_recvq *q, struct wr_pool *pool,
 {
     memset(q, 0, sizeof(*q));
     q->segments = q->inline_segments;
+    q->head = q->segments;
     q->capacity = WR_RECVQ_INLINE;
     q->pool = pool;
     q->allocator = allocator;
@@ -36,16 +37,18 @@ static void free_segments(struct wr_recvq *q)
 
 void wr_recvq_fini(struct wr_recvq *q)
 {
+    wr_recvq_drop_shown(q);
     while (q->count > 0) {
-        weir_lease *lease = wr_recvq_at(q, 0)->lease;
+        weir_lease *lease = q->head->lease;
         wr_recvq_pop(q);
         wr_lease_unref(lease);
     }
     free_segments(q);
     q->segments = q->inline_segments;
+    q->head = q->segments;
     q->capacity = WR_RECVQ_INLINE;
+    q->first = 0;
     q->total = 0;
-    q->shown = 0;
 }
 
 /* The segments in order, in another ring. */
@@ -58,6 +61,7 @@ static void move_segments(struct wr_recvq *q, struct wr_recvq_segment *to,
     }
     free_segments(q);
     q->segments = to;
+    q->head = to;
     q->capacity = capacity;
     q->first = 0;
 }
@@ -164,7 +168,7 @@ int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len)
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
                      struct weir_buf *ret)
 {
-    wr_assert(q->shown == 0);
+    wr_assert(!q->is_shown);
     for (uint32_t i = 0; i < q->count; i++) {
         const struct wr_recvq_segment *segment = wr_recvq_at(q, i);
         if (offset < segment->len) {
@@ -182,7 +186,7 @@ size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
 /* Consumes the first @len bytes of the first segment. */
 static void consume_first(struct wr_recvq *q, size_t len)
 {
-    struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+    struct wr_recvq_segment *segment = q->head;
     wr_assert(len <= segment->len);
     q->total -= len;
     if (len == segment->len) {
@@ -198,10 +202,10 @@ static void consume_first(struct wr_recvq *q, size_t len)
 void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len)
 {
     uint8_t *to = buf;
-    wr_assert(q->shown == 0);
+    wr_assert(!q->is_shown);
     wr_assert(len <= q->total);
     while (len > 0) {
-        const struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+        const struct wr_recvq_segment *segment = q->head;
         const size_t part = wr_min_u64(segment->len, len);
         memcpy(to, segment->data, part);
         to += part;
@@ -212,10 +216,10 @@ void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len)
 
 void wr_recvq_consume(struct wr_recvq *q, size_t len)
 {
-    wr_assert(q->shown == 0);
+    wr_assert(!q->is_shown);
     wr_assert(len <= q->total);
     while (len > 0) {
-        const size_t part = wr_min_u64(wr_recvq_at(q, 0)->len, len);
+        const size_t part = wr_min_u64(q->head->len, len);
         len -= part;
         consume_first(q, part);
     }
@@ -223,10 +227,10 @@ void wr_recvq_consume(struct wr_recvq *q, size_t len)
 
 int wr_recvq_take(struct wr_recvq *q, size_t len, struct weir_buf *ret)
 {
-    struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+    struct wr_recvq_segment *segment = q->head;
     weir_lease *lease = segment->lease;
 
-    wr_assert(q->shown == 0);
+    wr_assert(!q->is_shown);
     wr_assert(len > 0);
     wr_assert(len <= segment->len);
     *ret = (struct weir_buf){.data = segment->data, .len = len};
@@ -254,7 +258,7 @@ static void move_bytes(struct wr_recvq *q, struct wr_recvq_segment *to,
 {
     *q->copied += len;
     while (len > 0) {
-        const struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
+        const struct wr_recvq_segment *segment = q->head;
         const size_t part = wr_min_u64(segment->len, len);
         append(to, segment->data, part);
         len -= part;
@@ -264,9 +268,9 @@ static void move_bytes(struct wr_recvq *q, struct wr_recvq_segment *to,
 
 int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
 {
-    struct wr_recvq_segment joined = *wr_recvq_at(q, 0);
+    struct wr_recvq_segment joined = *q->head;
 
-    wr_assert(q->shown == 0);
+    wr_assert(!q->is_shown);
     wr_assert(len <= q->total);
     const size_t missing = len - joined.len;
     if (joined.room >= missing) {
@@ -285,9 +289,10 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
     }
     /* At least one entry of the ring was given up for it. */
     q->first = (q->first - 1) & (q->capacity - 1);
+    q->head = &q->segments[q->first];
+    *q->head = joined;
     q->count++;
     q->total += joined.len;
-    *wr_recvq_at(q, 0) = joined;
     return 0;
 }
 
@@ -360,7 +365,8 @@ static bool start_block(struct wr_recvq *q, uint32_t index, bool all,
 
 bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
-    uint32_t kept = q->shown > 0 ? 1 : 0; /* before it the ring is done */
+    /* Before it the ring is done. The first one may hold what is shown. */
+    uint32_t kept = q->is_shown && !q->spent && q->count > 0 ? 1 : 0;
     bool has_memory = true;
 
     for (uint32_t i = kept; i < q->count; i++) {

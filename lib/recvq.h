@@ -10,7 +10,9 @@
  * bounded by the reader's limit.
  *
  * The bytes of the last view are consumed but stay where they are until the
- * next call: `shown`. Pure bookkeeping: no task, no transport, no clock.
+ * next call, `is_shown`: by the segment that they were cut from or, when
+ * nothing is left of that, by `spent`. Pure bookkeeping: no task, no transport,
+ * no clock.
  */
 #ifndef WEIR_LIB_RECVQ_H
 #define WEIR_LIB_RECVQ_H
@@ -25,18 +27,20 @@
 
 struct wr_recvq_segment {
     const uint8_t *data;
-    uint32_t len;  /* of the first one, with what is shown of it; not 0 */
+    uint32_t len;  /* not 0 */
     uint32_t room; /* bytes behind them that may be appended to; 0: a lease */
     weir_lease *lease;
 };
 
 struct wr_recvq {
-    struct wr_recvq_segment *segments; /* a ring of capacity entries */
-    uint32_t first;
+    struct wr_recvq_segment *head; /* the first one, if there is one */
+    size_t total;                  /* bytes in all segments */
+    weir_lease *spent;             /* of the last view, or NULL */
+    bool is_shown;                 /* set by a view, cleared by the next call */
+    uint32_t first;                /* index of head */
     uint32_t count;
-    uint32_t capacity; /* a power of two */
-    size_t total;      /* bytes, without those that are shown */
-    size_t shown;      /* bytes before them that the last view points at */
+    uint32_t capacity;                 /* a power of two */
+    struct wr_recvq_segment *segments; /* a ring of capacity entries */
     struct wr_pool *pool;
     const struct weir_allocator *allocator;
     uint64_t *copied; /* where bytes that were copied are counted */
@@ -63,8 +67,9 @@ static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
 static inline void wr_recvq_pop(struct wr_recvq *q)
 {
     wr_assert(q->count > 0);
-    q->first = (q->first + 1) & (q->capacity - 1);
     q->count--;
+    q->first = (q->first + 1) & (q->capacity - 1);
+    q->head = &q->segments[q->first];
 }
 
 /* Appends received bytes with a reference of its own to their lease, or a copy
@@ -92,20 +97,12 @@ int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len);
 /* Lets go of the bytes of the last view. */
 static inline void wr_recvq_drop_shown(struct wr_recvq *q)
 {
-    const size_t shown = q->shown;
-    if (shown == 0) {
-        return;
+    weir_lease *spent = q->spent;
+    q->is_shown = false;
+    if (spent) {
+        q->spent = NULL;
+        wr_lease_unref(spent);
     }
-    struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
-    wr_assert(segment->len >= shown);
-    q->shown = 0;
-    if (segment->len == shown) {
-        wr_recvq_pop(q);
-        wr_lease_unref(segment->lease);
-        return;
-    }
-    segment->data += shown;
-    segment->len -= (uint32_t)shown;
 }
 
 /* In all that follows nothing is shown, unless it says so. */
@@ -127,7 +124,7 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len);
  * then they lie as before. */
 static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
 {
-    if (WR_LIKELY(wr_recvq_at(q, 0)->len >= len)) {
+    if (WR_LIKELY(q->head->len >= len)) {
         return 0;
     }
     return wr_recvq_join_segments(q, len);
@@ -137,20 +134,28 @@ static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
 static inline size_t wr_recvq_first_len(const struct wr_recvq *q)
 {
     wr_assert(q->count > 0);
-    return wr_recvq_at(q, 0)->len;
+    return q->head->len;
 }
 
 /* Consumes the first @len bytes, which lie together, and shows them. */
 static inline void wr_recvq_show(struct wr_recvq *q, size_t len,
                                  struct weir_buf *ret)
 {
-    const struct wr_recvq_segment *segment = wr_recvq_at(q, 0);
-    wr_assert(len <= segment->len);
+    struct wr_recvq_segment *segment = q->head;
+    weir_lease *lease = segment->lease;
     ret->data = segment->data;
     ret->len = len;
-    ret->lease = segment->lease;
+    ret->lease = lease;
     q->total -= len;
-    q->shown = len;
+    q->is_shown = true;
+    if (len == segment->len) {
+        wr_recvq_pop(q);
+        q->spent = lease;
+        return;
+    }
+    wr_assert(len < segment->len);
+    segment->data += len;
+    segment->len -= (uint32_t)len;
 }
 
 /* Consumes the first @len bytes, which lie together, and gives them with a

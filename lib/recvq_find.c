@@ -128,7 +128,7 @@ size_t wr_recvq_find(const struct wr_recvq *q,
     struct match match;
     size_t pos = search->offset;
 
-    wr_assert(q->shown == 0);
+    wr_assert(!q->is_shown);
     wr_assert(count > 0);
     if (count == 1 && separators->len == 1) {
         const uint8_t *byte = separators->data;

@@ -143,11 +143,29 @@ UNIT(recvq, what_is_shown_is_not_moved_and_what_came_behind_it_is)
 
     cr_assert(wr_recvq_compact(&queue, true));
 
-    cr_assert_eq(wr_recvq_at(&queue, 0)->data, data);
+    cr_assert_eq(wr_recvq_at(&queue, 0)->data, data + 40);
     cr_assert_eq(account.held_bytes, 100);
     check();
     drop();
+    cr_assert(wr_recvq_compact(&queue, true));
+    cr_assert_eq(account.held_bytes, 0);
     check();
+    teardown();
+}
+
+UNIT(recvq, what_came_behind_a_view_of_all_is_moved)
+{
+    setup();
+    cr_assert_eq(push(100), 0);
+    cr_assert_eq(show(100), 0);
+    cr_assert_eq(push(50), 0);
+
+    cr_assert(wr_recvq_compact(&queue, true));
+
+    cr_assert_eq(account.held_bytes, 100);
+    check();
+    drop();
+    cr_assert_eq(account.held_bytes, 0);
     teardown();
 }
 
