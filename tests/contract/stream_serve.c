@@ -1,6 +1,7 @@
 /*
  * Streams on both ends of real sockets, all in one loop: a server of tasks and
- * the tasks that connect to it.
+ * the tasks that connect to it. The order of things is the kernel's here, and
+ * every test leaves no descriptor behind.
  */
 #include "tests/contract/maker.h"
 

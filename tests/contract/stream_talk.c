@@ -1,6 +1,7 @@
 /*
  * Streams over every kind of connection: talking, half-closing, waiting for a
- * slow peer, and the four ends.
+ * slow peer, and how it ends (a reset, an abort, a close), each told to the
+ * tasks that drain and that wait for it.
  */
 #include "tests/contract/stream_side.h"
 

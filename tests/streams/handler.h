@@ -1,6 +1,7 @@
 /*
  * A connection for a stream protocol, with a handler or without, and what came
- * of it.
+ * of it: what the exception hook was told, and what the handler notes. Each
+ * connection begins with nothing seen.
  */
 #ifndef WEIR_TESTS_STREAMS_HANDLER_H
 #define WEIR_TESTS_STREAMS_HANDLER_H

@@ -1,6 +1,7 @@
 /*
  * A server of streams, its handler that echoes, and its clients, which are the
- * machine's peers.
+ * machine's peers. All of it is called from a task; a client that is connected
+ * has been accepted, and its handler runs.
  */
 #ifndef WEIR_TESTS_STREAMS_SERVED_H
 #define WEIR_TESTS_STREAMS_SERVED_H

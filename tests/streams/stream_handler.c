@@ -1,7 +1,8 @@
 /*
  * Handlers of streams: what runs for a connection, in a task or as a callback.
  *
- * A handler's failure is told and its return closes the stream.
+ * A handler's failure is told and its return closes the stream, after what it
+ * wrote. A callback keeps the stream by a reference only.
  */
 #include "handler.h"
 

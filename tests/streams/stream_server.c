@@ -1,6 +1,7 @@
 /*
  * weir_server_serve_forever() and weir_server_join(), and how servers of
- * streams end.
+ * streams end: closed by who cancels, by somebody else, given back, or with
+ * the loop. Whoever waits is told, and the handlers get the end of the stream.
  */
 #include "served.h"
 

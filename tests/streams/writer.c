@@ -1,6 +1,9 @@
 /*
  * Writers: what weir/stream.h promises about writing, draining and flushing
  * while the connection lives. How it ends is in writer_end.c.
+ *
+ * That a wait is over is compared with what the kernel has taken: it counts
+ * completions, not what weir says of itself.
  */
 #include "pair.h"
 
