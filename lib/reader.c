@@ -102,10 +102,11 @@ static void wake(weir_reader *reader)
 
 int wr_reader_wait(weir_reader *reader, size_t needed)
 {
-    struct wr_reader_visit visit = {.reader = reader};
+    struct wr_reader_visit visit;
 
-    wr_assert(!wr_reader_is_busy(reader));
     wr_assert(!reader->queue.is_shown);
+    visit.waiter.interrupt = NULL;
+    visit.reader = reader;
     reader->needed = needed;
     if (WR_UNLIKELY(reader->is_paused)) {
         resume_transport(reader);

@@ -111,30 +111,51 @@ ssize_t weir_reader_readline(weir_reader *reader, void *buf, size_t size)
     return err < 0 ? err : read_into(reader, &until, buf);
 }
 
+/* The call from where it need not go slowly, or from its begin. */
 static __attribute__((noinline)) ssize_t
-readline_view_slowly(weir_reader *reader, struct weir_buf *ret)
+readline_view_slowly(weir_reader *reader, struct weir_buf *ret, bool entered)
 {
     const struct until until = {
         .separators = &newline, .count = 1, .size = SIZE_MAX, .is_line = true};
 
+    if (!entered) {
+        int err = wr_reader_begin_slowly(reader);
+        if (err < 0) {
+            return err;
+        }
+    }
+    wr_require(!wr_reader_is_busy(reader), -EBUSY);
+    wr_recvq_drop_shown(&reader->queue);
     return read_view(reader, &until, ret);
 }
 
+/* Most lines are neither the first nor the last that came together. */
 ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
 {
-    int err = wr_reader_begin(reader);
-    if (WR_UNLIKELY(err < 0)) {
-        return err;
+    struct wr_recvq *q = &reader->queue;
+
+    if (WR_UNLIKELY(!wr_reader_may_go_on(reader))) {
+        return readline_view_slowly(reader, ret, false);
     }
-    if (WR_LIKELY(reader->queue.total > 0)) {
-        const struct wr_recvq_segment *first = reader->queue.head;
-        const uint8_t *end = memchr(first->data, '\n', first->len);
-        const size_t before = (size_t)(end - first->data);
-        if (WR_LIKELY(end && before <= reader->limit_bytes)) {
-            return wr_reader_show(reader, before + 1, ret);
-        }
+    if (WR_UNLIKELY(q->total == 0 || q->spent || reader->is_paused ||
+                    !wr_list_is_linked(&reader->keeper.link) ||
+                    wr_reader_is_busy(reader))) {
+        return readline_view_slowly(reader, ret, true);
     }
-    return readline_view_slowly(reader, ret);
+    struct wr_recvq_segment *head = q->head;
+    const uint8_t *end = memchr(head->data, '\n', head->len);
+    const size_t len = end ? (size_t)(end - head->data) + 1 : SIZE_MAX;
+    if (WR_UNLIKELY(len > reader->limit_bytes || len >= head->len)) {
+        return readline_view_slowly(reader, ret, true);
+    }
+    ret->data = head->data;
+    ret->len = len;
+    ret->lease = head->lease;
+    head->data = end + 1;
+    head->len -= (uint32_t)len;
+    q->total -= len;
+    q->is_shown = true;
+    return (ssize_t)len;
 }
 
 /* ---- any separators ---- */
