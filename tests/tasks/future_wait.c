@@ -177,6 +177,30 @@ UNIT(future, delivers_two_cancellations_of_one_turn_as_one)
     cr_assert_eq(rig_run(cancel_twice_in_a_turn, NULL), 0);
 }
 
+static int cancel_after_end(weir_loop *on, void *arg)
+{
+    (void)arg;
+    struct slow slow = {.gives = 0};
+    struct waiter waiter = {.name = "w"};
+
+    start(&waiter, slow_future(&slow));
+    cr_assert_eq(weir_yield(on), 0);
+    cr_assert(weir_task_cancel(waiter.task));
+    cr_assert_eq(weir_yield(on), 0);
+    cr_assert_eq(weir_future_set_result(slow.future, -ECANCELED), 0);
+    cr_assert(weir_task_cancel(waiter.task), "it has not heard of the first");
+    finish(&waiter);
+    cr_assert_eq(waiter.err, -ECANCELED);
+    cr_assert_eq(waiter.next, 0);
+    weir_future_unref(slow.future);
+    return 0;
+}
+
+UNIT(future, delivers_a_second_cancellation_with_the_first_until_it_is_heard)
+{
+    cr_assert_eq(rig_run(cancel_after_end, NULL), 0);
+}
+
 static int await_after_cancel(weir_loop *on, void *arg)
 {
     (void)arg;

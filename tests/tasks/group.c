@@ -195,6 +195,61 @@ UNIT(group, takes_an_interruption_back_that_was_not_delivered)
     cr_assert_eq(rig_run(fail_unseen, NULL), 0);
 }
 
+static int spawn_after_failure(weir_loop *on, void *arg)
+{
+    (void)arg;
+    struct member bad = {.name = "b", .result = -EIO};
+    struct member late = {.name = "l"};
+
+    begin(&shared);
+    spawn(&shared, &bad);
+    /* runs in the turn in which the member fails, after it */
+    weir_task_detach(rig_spawn(spawn_too_late, &late));
+    cr_assert_eq(weir_sleep(on, MS), -ECANCELED);
+    cr_assert_eq(late.spawned, -ESTALE);
+    cr_assert_eq(weir_task_group_end(&shared, 0), -EIO);
+    return 0;
+}
+
+UNIT(group, takes_no_members_from_the_moment_of_a_failure)
+{
+    cr_assert_eq(rig_run(spawn_after_failure, NULL), 0);
+}
+
+static int grant_later(weir_loop *on, void *arg)
+{
+    cr_assert_eq(weir_sleep(on, MS), 0);
+    return weir_future_set_result(arg, 0);
+}
+
+/* The wait is granted in the turn of the failure, so that the interruption of
+ * the next turn finds the owner ready. */
+static int interrupt_unseen(weir_loop *on, void *arg)
+{
+    (void)arg;
+    struct weir_task_group group;
+    struct member bad = {.name = "b", .sleep_ns = MS, .result = -EIO};
+    struct member stubborn = {.name = "s", .sleep_ns = 5 * MS, .swallows = 1};
+    weir_future *future;
+
+    cr_assert_eq(weir_future_new(on, NULL, NULL, &future), 0);
+    begin(&group);
+    spawn(&group, &stubborn);
+    spawn(&group, &bad);
+    weir_task_detach(rig_spawn(grant_later, future));
+    cr_assert_eq(weir_future_shield(future, NULL), 0);
+    cr_assert_eq(weir_task_cancelling(weir_task_current(on)), 1);
+    cr_assert_eq(weir_task_group_end(&group, 0), -EIO);
+    cr_assert_eq(stubborn.slept, 0, "it was cancelled once, by the failure");
+    weir_future_unref(future);
+    return weir_yield(on);
+}
+
+UNIT(group, end_does_not_take_its_own_interruption_for_a_cancellation)
+{
+    cr_assert_eq(rig_run(interrupt_unseen, NULL), 0);
+}
+
 static int cancel_member(weir_loop *on, void *arg)
 {
     (void)arg;
@@ -294,6 +349,28 @@ UNIT(group, cancel_cancels_the_members_alone)
     cr_assert_eq(rig_run(cancel_group, NULL), 0);
 }
 
+static int fail_after_cancel(weir_loop *on, void *arg)
+{
+    (void)arg;
+    struct weir_task_group group;
+    struct member bad = {.name = "b", .sleep_ns = 9 * MS, .fails = -EIO};
+    struct member stubborn = {.name = "s", .sleep_ns = 5 * MS, .swallows = 1};
+
+    begin(&group);
+    spawn(&group, &bad);
+    spawn(&group, &stubborn);
+    cr_assert_eq(weir_yield(on), 0);
+    weir_task_group_cancel(&group);
+    cr_assert_eq(weir_task_group_end(&group, 0), -EIO);
+    cr_assert_eq(stubborn.slept, 0, "it was cancelled once");
+    return weir_yield(on);
+}
+
+UNIT(group, a_failure_does_not_cancel_again_what_was_cancelled)
+{
+    cr_assert_eq(rig_run(fail_after_cancel, NULL), 0);
+}
+
 static int end_cancelled_itself(weir_loop *on, void *arg)
 {
     (void)arg;
@@ -361,6 +438,31 @@ static int cancel_twice_at_once(weir_loop *on, void *arg)
 UNIT(group, delivers_two_cancellations_of_one_turn_as_one)
 {
     cr_assert_eq(rig_run(cancel_twice_at_once, NULL), 0);
+}
+
+static int cancel_after_end(weir_loop *on, void *arg)
+{
+    (void)arg;
+    struct member member = {.name = "s", .sleep_ns = 5 * MS};
+    struct owner owner = {.member = &member};
+
+    owner.task = rig_spawn(own_group, &owner);
+    cr_assert_eq(weir_sleep(on, MS), 0);
+    cr_assert(weir_task_cancel(owner.task));
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(weir_yield(on), 0);
+    }
+    cr_assert_eq(rig_statistics().tasks, 2, "the member has ended");
+    cr_assert_not(owner.has_ended, "the owner has not heard of it");
+    cr_assert(weir_task_cancel(owner.task));
+    cr_assert_eq(rig_join(owner.task), -ECANCELED);
+    cr_assert_eq(owner.next, 0);
+    return 0;
+}
+
+UNIT(group, delivers_a_second_cancellation_with_the_first_until_it_is_heard)
+{
+    cr_assert_eq(rig_run(cancel_after_end, NULL), 0);
 }
 
 static int cancel_with_failure(weir_loop *on, void *arg)
