@@ -15,10 +15,12 @@
 #include "weir/future.h"
 #include "weir/loop.h"
 #include "weir/protocol.h"
+#include "weir/reader.h"
 #include "weir/server.h"
 #include "weir/stream.h"
 #include "weir/sync.h"
 #include "weir/task.h"
 #include "weir/transport.h"
+#include "weir/writer.h"
 
 #endif

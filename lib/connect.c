@@ -284,9 +284,7 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
     connect->timeout_ns = options->timeout_ns;
     connect->adopted = options->use_sock;
     connect->fd = options->use_sock ? options->sock : -1;
-    if (options->stream.size > 0) {
-        connect->stream = options->stream;
-    }
+    connect->stream = options->stream;
     wr_list_init(&connect->alive.link);
     connect->alive.ops = &alive_ops;
     wr_ready_init(&connect->ready, connect_ready);

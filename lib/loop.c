@@ -15,244 +15,14 @@
  * The first run binds the ring to its thread. Until then nothing touches the
  * ring: what is started earlier waits in the ready queue.
  */
-#include "loop.h"
+#include "loop_impl.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-
-#define SQ_ENTRIES_DEFAULT 512u
-#define CQ_ENTRIES_DEFAULT 4096u
-#define ENTRIES_MAX        32768u
-#define HELD_LIMIT_DEFAULT (64u << 20)
-#define HELD_LIMIT_MIN     (1u << 20)
-#define STACK_DEFAULT      (64u << 10)
-#define STACK_MIN          (16u << 10)
-#define STACK_MAX          (1u << 30)
 /* Bounds of one turn. */
-#define DRAIN_MAX   1024u
-#define TIMERS_MAX  4096u
-#define SUBMITS_MAX 1000u
-#define READY_MAX   4096u
-#define PAGE_BYTES  4096u
+#define DRAIN_MAX  1024u
+#define TIMERS_MAX 4096u
+#define READY_MAX  4096u
 
-int wr_options_check(const void *options, size_t known_size)
-{
-    size_t size;
-    memcpy(&size, options, sizeof(size));
-    if (size < sizeof(size)) {
-        return -EINVAL;
-    }
-    const uint8_t *bytes = options;
-    for (size_t i = known_size; i < size; i++) {
-        if (bytes[i] != 0) {
-            return -E2BIG;
-        }
-    }
-    return 0;
-}
-
-int wr_options_check_inner(const void *options, size_t known_size)
-{
-    size_t size;
-    memcpy(&size, options, sizeof(size));
-    return size == 0 ? 0 : wr_options_check(options, known_size);
-}
-
-int wr_loop_check_slowly(const weir_loop *loop)
-{
-    if (*(const volatile uint32_t *)loop->fork_guard == 0) {
-        return -ECHILD;
-    }
-    return !loop->owner || loop->owner == wr_this_thread() ? 0 : -EPERM;
-}
-
-static void *counting_alloc(void *arg, size_t size)
-{
-    weir_loop *loop = arg;
-    void *ptr = loop->allocator->alloc(loop->allocator->arg, size);
-    if (ptr) {
-        loop->memory_bytes += size;
-    }
-    return ptr;
-}
-
-static void counting_free(void *arg, void *ptr, size_t size)
-{
-    weir_loop *loop = arg;
-    wr_assert(loop->memory_bytes >= size);
-    loop->memory_bytes -= size;
-    loop->allocator->free(loop->allocator->arg, ptr, size);
-}
-
-/* A page that a forked child finds empty. */
-static const uint32_t *make_fork_guard(void)
-{
-    uint32_t *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) {
-        return NULL;
-    }
-    if (madvise(page, PAGE_BYTES, MADV_WIPEONFORK) < 0) {
-        munmap(page, PAGE_BYTES);
-        return NULL;
-    }
-    *page = 1;
-    return page;
-}
-
-static void free_fork_guard(const uint32_t *guard)
-{
-    if (guard) {
-        munmap((void *)(uintptr_t)guard, PAGE_BYTES);
-    }
-}
-
-static uint32_t round_up_pow2(uint32_t value)
-{
-    uint32_t result = 1;
-    while (result < value) {
-        result *= 2;
-    }
-    return result;
-}
-
-static void wake_completed(struct wr_op *op, int32_t res, uint32_t flags);
-static void run_posted(struct wr_ready *ready);
-
-/* Leases that belong to no connection: the last one ends the loop's memory. */
-static void own_released(struct wr_account *account)
-{
-    wr_loop_release(wr_container_of(account, weir_loop, pool.own));
-}
-
-static void init_members(weir_loop *loop, const struct weir_allocator *from)
-{
-    memset(loop, 0, sizeof(*loop));
-    loop->allocator = from;
-    loop->counting = (struct weir_allocator){
-        .alloc = counting_alloc, .free = counting_free, .arg = loop};
-    wr_list_init(&loop->ready);
-    wr_list_init(&loop->dirty);
-    wr_list_init(&loop->transports);
-    wr_list_init(&loop->servers);
-    wr_list_init(&loop->connects);
-    wr_list_init(&loop->tasks);
-    wr_list_init(&loop->gathers);
-    wr_list_init(&loop->cancels);
-    wr_op_init(&loop->wake_op, wake_completed);
-    wr_ready_init(&loop->posted_ready, run_posted);
-    loop->posted_end = &loop->posted;
-    wr_blocks_init(&loop->blocks, &loop->counting);
-    wr_slab_init(&loop->chunks, &loop->counting, sizeof(struct wr_chunk));
-    loop->send_memory = (struct wr_sendq_memory){.blocks = &loop->blocks,
-                                                 .chunks = &loop->chunks};
-    loop->now_ns = wr_sys_now();
-    wr_wheel_init(&loop->wheel, loop->now_ns);
-}
-
-static int open_engine(weir_loop *loop, const struct weir_loop_options *options)
-{
-    const uint32_t sq_entries = round_up_pow2(
-        options->sq_entries ? options->sq_entries : SQ_ENTRIES_DEFAULT);
-    const uint32_t cq_entries = round_up_pow2(
-        options->cq_entries ? options->cq_entries : CQ_ENTRIES_DEFAULT);
-    const struct wr_ring_options ring_options = {
-        .allocator = &loop->counting,
-        .sq_entries = sq_entries,
-        .cq_entries = cq_entries < 2 * sq_entries ? 2 * sq_entries : cq_entries,
-    };
-    int err = wr_uring_open(&loop->uring, &ring_options);
-    if (err < 0) {
-        return err;
-    }
-    const struct wr_pool_options pool_options = {
-        .limit_bytes = options->held_limit_bytes ? options->held_limit_bytes
-                                                 : HELD_LIMIT_DEFAULT,
-        .blocks = &loop->blocks,
-    };
-    err = wr_pool_init(&loop->pool, &loop->uring, &pool_options);
-    if (err < 0) {
-        wr_uring_close(&loop->uring);
-    }
-    loop->pool.own.released = own_released;
-    return err;
-}
-
-static int open_parts(weir_loop *loop, const struct weir_loop_options *options)
-{
-    loop->fork_guard = make_fork_guard();
-    if (!loop->fork_guard) {
-        return -ENOMEM;
-    }
-    int err = wr_wake_open(loop->allocator, &loop->wake);
-    if (err < 0) {
-        goto fail_wake;
-    }
-    err = wr_callbacks_open(loop);
-    if (err < 0) {
-        goto fail_callbacks;
-    }
-    err = open_engine(loop, options);
-    if (err < 0) {
-        goto fail_engine;
-    }
-    return 0;
-
-fail_engine:
-    wr_callbacks_close(loop);
-fail_callbacks:
-    wr_ignore(wr_wake_close(loop->wake) != NULL); /* nobody posted yet */
-    wr_wake_unref(loop->wake);
-fail_wake:
-    free_fork_guard(loop->fork_guard);
-    return err;
-}
-
-int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
-{
-    static const struct weir_loop_options defaults = {.size = sizeof(defaults)};
-    struct weir_loop_options known = defaults;
-
-    wr_require(ret, -EINVAL);
-    if (options) {
-        int err = wr_options_check(options, sizeof(known));
-        if (err < 0) {
-            return err;
-        }
-        memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
-    }
-    wr_require(known.sq_entries <= ENTRIES_MAX, -EINVAL);
-    wr_require(known.cq_entries <= 2 * ENTRIES_MAX, -EINVAL);
-    wr_require(known.held_limit_bytes == 0 ||
-                   known.held_limit_bytes >= HELD_LIMIT_MIN,
-               -EINVAL);
-    wr_require(known.stack_size_bytes == 0 ||
-                   (known.stack_size_bytes >= STACK_MIN &&
-                    known.stack_size_bytes <= STACK_MAX),
-               -EINVAL);
-    const struct weir_allocator *allocator =
-        known.allocator ? known.allocator : wr_default_allocator();
-    wr_require(allocator->alloc && allocator->free, -EINVAL);
-
-    weir_loop *loop = wr_alloc(allocator, sizeof(*loop));
-    if (!loop) {
-        return -ENOMEM;
-    }
-    init_members(loop, allocator);
-    loop->slow_callback_ns = known.slow_callback_ns;
-    loop->stack_size_bytes =
-        known.stack_size_bytes ? known.stack_size_bytes : STACK_DEFAULT;
-    int err = open_parts(loop, &known);
-    if (err < 0) {
-        wr_free(allocator, loop, sizeof(*loop));
-        return err;
-    }
-    *ret = loop;
-    return 0;
-}
-
-static void run_posted(struct wr_ready *ready)
+void wr_loop_run_posted(struct wr_ready *ready)
 {
     weir_loop *loop = wr_container_of(ready, weir_loop, posted_ready);
 
@@ -293,7 +63,7 @@ static void arm_wake(weir_loop *loop)
                  &loop->wake_count, sizeof(loop->wake_count));
 }
 
-static void wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
+void wr_loop_wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     weir_loop *loop = wr_container_of(op, weir_loop, wake_op);
     (void)flags;
@@ -306,7 +76,7 @@ static void wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-static int bind_to_thread(weir_loop *loop)
+int wr_loop_bind(weir_loop *loop)
 {
     if (loop->owner) {
         return 0;
@@ -337,7 +107,7 @@ static uint64_t wait_time(weir_loop *loop)
     return wr_min_u64(next_ns > now_ns ? next_ns - now_ns : 0, starved_ns);
 }
 
-static void run_ready(weir_loop *loop)
+void wr_loop_run_ready(weir_loop *loop)
 {
     struct wr_list batch;
     wr_list_init(&batch);
@@ -366,7 +136,7 @@ static void flush_senders(weir_loop *loop)
     }
 }
 
-static int turn(weir_loop *loop)
+int wr_loop_turn(weir_loop *loop)
 {
     int err = wr_uring_enter(&loop->uring, 1, wait_time(loop));
     if (err < 0) {
@@ -381,18 +151,17 @@ static int turn(weir_loop *loop)
     if (loop->wheel.armed_count > 0) {
         wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
     }
-    run_ready(loop);
+    wr_loop_run_ready(loop);
     wr_pool_post(&loop->pool);
     wr_pool_feed(&loop->pool);
     flush_senders(loop);
     return 0;
 }
 
-/* The kernel may take only some of the entries, when memory is short. */
-static int submit_all(weir_loop *loop)
+int wr_loop_submit_all(weir_loop *loop)
 {
     int err = 0;
-    for (uint32_t i = 0; i < SUBMITS_MAX && err == 0; i++) {
+    for (uint32_t i = 0; i < WR_LOOP_SUBMITS_MAX && err == 0; i++) {
         err = wr_uring_enter(&loop->uring, 0, 0);
         if (wr_ring_unsubmitted(loop->uring.ring) == 0) {
             break;
@@ -408,7 +177,7 @@ static int run(weir_loop *loop, weir_condition_fn *condition, void *arg)
         return err;
     }
     wr_require(!loop->running && !loop->closing, -EBUSY);
-    err = bind_to_thread(loop);
+    err = wr_loop_bind(loop);
     if (err < 0) {
         return err;
     }
@@ -419,13 +188,13 @@ static int run(weir_loop *loop, weir_condition_fn *condition, void *arg)
     bool stopped = false;
     while (!holds && !stopped && err == 0) {
         stopped = loop->stopping;
-        err = turn(loop);
+        err = wr_loop_turn(loop);
         holds = condition && condition(arg);
         stopped = stopped || loop->stopping;
     }
     if (err == 0) {
         flush_senders(loop); /* the condition may have written */
-        err = submit_all(loop);
+        err = wr_loop_submit_all(loop);
     }
     loop->running = false;
     loop->stopping = false;
@@ -485,170 +254,4 @@ void weir_loop_call_exception_handler(weir_loop *loop,
                                       const struct weir_exception *exception)
 {
     wr_loop_report(loop, exception);
-}
-
-/* Tells everything in a list to end; the losses and results come from the
- * turns that follow. Returns how many there were. */
-static int shut_list(struct wr_list *list)
-{
-    int count = 0;
-    struct wr_list *link = list->next;
-
-    while (link != list) {
-        struct wr_alive *alive = wr_container_of(link, struct wr_alive, link);
-        link = link->next;
-        alive->ops->shutdown(alive);
-        count++;
-    }
-    return count;
-}
-
-static bool is_anything_alive(const weir_loop *loop)
-{
-    return !wr_list_is_empty(&loop->servers) ||
-           !wr_list_is_empty(&loop->connects) ||
-           !wr_list_is_empty(&loop->tasks) ||
-           !wr_list_is_empty(&loop->gathers) ||
-           !wr_list_is_empty(&loop->transports);
-}
-
-static void abandon_list(struct wr_list *list)
-{
-    struct wr_list *link = list->next;
-
-    while (link != list) {
-        struct wr_alive *alive = wr_container_of(link, struct wr_alive, link);
-        link = link->next;
-        alive->ops->abandon(alive);
-    }
-}
-
-/* The ring failed for good. Once it is closed the kernel touches nothing any
- * more, and everybody is told; all there is to do then is in the ready queue.
- */
-static void abandon_everything(weir_loop *loop)
-{
-    wr_uring_close(&loop->uring);
-    for (uint32_t i = 0; i < SUBMITS_MAX && is_anything_alive(loop); i++) {
-        abandon_list(&loop->servers);
-        abandon_list(&loop->connects);
-        abandon_list(&loop->tasks);
-        abandon_list(&loop->transports);
-        run_ready(loop);
-    }
-    wr_op_abandon(&loop->uring, &loop->wake_op);
-    wr_signals_abandon(loop);
-    wr_assert(loop->uring.ops_in_flight == 0);
-}
-
-/* Everything in the kernel ends, and is seen to end. */
-static void reap_everything(weir_loop *loop)
-{
-    int err = 0;
-    while (is_anything_alive(loop) && err == 0) {
-        err = turn(loop);
-    }
-    wr_op_cancel(&loop->uring, &loop->wake_op);
-    wr_signals_stop(loop);
-    while (loop->uring.ops_in_flight > 0 && err == 0) {
-        err = wr_uring_enter(&loop->uring, 1, UINT64_MAX);
-        wr_ignore(wr_uring_drain(&loop->uring, UINT32_MAX));
-    }
-    if (err == 0) {
-        err = submit_all(loop); /* the last closes */
-    }
-    if (err < 0) {
-        abandon_everything(loop);
-    }
-}
-
-void wr_loop_release(weir_loop *loop)
-{
-    if (!loop->closed || loop->running) {
-        return;
-    }
-    loop->running = true;
-    while (!wr_list_is_empty(&loop->ready)) {
-        run_ready(loop);
-    }
-    loop->running = false;
-    if (loop->pinned_count > 0 || loop->pool.own.lease_count > 0) {
-        return;
-    }
-    const struct weir_allocator *allocator = loop->allocator;
-    const bool empty = wr_pool_fini(&loop->pool);
-    wr_assert(empty); /* leases keep their sockets */
-    wr_streams_close(loop);
-    wr_overflow_close(loop);
-    wr_tasks_close(loop);
-    wr_slab_fini(&loop->socks);
-    wr_slab_fini(&loop->chunks);
-    wr_blocks_fini(&loop->blocks);
-    free_fork_guard(loop->fork_guard);
-    wr_wake_unref(
-        loop->wake); /* posting to a loop that has ended is an error */
-    wr_assert(loop->memory_bytes == 0);
-    wr_free(allocator, loop, sizeof(*loop));
-}
-
-/* The callbacks of futures that ended last. Those that go on adding some are
- * not waited for. */
-static void run_callbacks(weir_loop *loop)
-{
-    for (uint32_t i = 0; i < SUBMITS_MAX; i++) {
-        run_ready(loop);
-    }
-}
-
-static void free_posted(weir_loop *loop, struct wr_wake_item *item)
-{
-    while (item) {
-        struct wr_wake_item *next = item->next;
-        if (item->drop) {
-            item->drop(item->arg); /* the item may be gone with it */
-        } else {
-            wr_wake_free_item(loop->wake, item);
-        }
-        item = next;
-    }
-}
-
-int weir_loop_free(weir_loop *loop)
-{
-    if (!loop) {
-        return 0;
-    }
-    int err = wr_loop_check(loop);
-    if (err < 0) {
-        return err;
-    }
-    wr_require(!loop->running && !loop->closing, -EBUSY);
-    err = bind_to_thread(loop);
-    if (err < 0) {
-        return err;
-    }
-
-    loop->running = true; /* callbacks run in here */
-    loop->closing = true;
-    wr_callbacks_drop(loop);
-    wr_ready_cancel(&loop->posted_ready);
-    loop->stopping = false;
-    wr_ignore(shut_list(&loop->servers) < 0);
-    wr_ignore(shut_list(&loop->connects) < 0);
-    wr_ignore(shut_list(&loop->tasks) < 0);
-    wr_ignore(shut_list(&loop->gathers) < 0);
-    const int alive = shut_list(&loop->transports);
-    reap_everything(loop);
-    free_posted(loop, loop->posted);
-    free_posted(loop, wr_wake_close(loop->wake));
-    wr_executor_close(loop); /* its item is in no list any more */
-    run_callbacks(loop);
-    wr_signals_close(loop);
-    wr_callbacks_close(loop);
-    wr_uring_close(&loop->uring);
-    loop->running = false;
-    loop->closed = true;
-    loop->pool.own.tell_released = true;
-    wr_loop_release(loop);
-    return alive;
 }

@@ -1,6 +1,9 @@
 /*
  * Running a program's main task, asyncio.run and its parts; and starting tasks
  * from other threads.
+ *
+ * The main task is a task like any other, with a condition that ends the run
+ * and SIGINT to cancel it.
  */
 #include "task.h"
 

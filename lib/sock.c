@@ -342,12 +342,10 @@ static const struct wr_transport_ops sock_ops = {
 
 int wr_stream_options_check(const struct weir_stream_options *stream)
 {
-    if (stream->size == 0) {
-        return 0;
-    }
-    int err = wr_options_check(stream, sizeof(*stream));
-    if (err == 0 && stream->timeouts.size != 0) {
-        err = wr_options_check(&stream->timeouts, sizeof(stream->timeouts));
+    int err = wr_options_check_inner(stream, sizeof(*stream));
+    if (err == 0) {
+        err =
+            wr_options_check_inner(&stream->timeouts, sizeof(stream->timeouts));
     }
     if (err == 0 && stream->read_limit_bytes != 0 &&
         stream->read_limit_bytes < WR_CREDIT_MIN) {
@@ -381,10 +379,16 @@ int wr_sock_configure(int fd, int family,
     return err;
 }
 
+static bool has_limits(const struct weir_timeouts *timeouts)
+{
+    return (timeouts->idle_ns | timeouts->read_ns | timeouts->write_stall_ns |
+            timeouts->close_ns | timeouts->linger_ns) != 0;
+}
+
 static int apply_limits(struct wr_sock *s,
                         const struct weir_stream_options *stream)
 {
-    if (!stream || stream->size == 0) {
+    if (!stream) {
         return 0;
     }
     if (stream->read_limit_bytes) {
@@ -393,10 +397,9 @@ static int apply_limits(struct wr_sock *s,
     if (stream->write_hard_limit_bytes) {
         s->t.hard_limit_bytes = stream->write_hard_limit_bytes;
     }
-    if (stream->timeouts.size != 0) {
-        return wr_sock_set_timeouts(&s->t, &stream->timeouts);
-    }
-    return 0;
+    return has_limits(&stream->timeouts)
+               ? wr_sock_set_timeouts(&s->t, &stream->timeouts)
+               : 0;
 }
 
 static struct wr_sock *make_sock(weir_loop *loop, int fd,

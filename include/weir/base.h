@@ -8,6 +8,9 @@
  *   weir_noun` something whose fields may be touched.
  * - Functions return 0 or a count on success and a negative number on error:
  *   `-errno` as the kernel gave it, or one of weir's own codes (error.h).
+ * - Options are structs that begin with their size; all other fields may be
+ *   zero, which is the default. A struct inside another one may leave its size
+ *   zero too.
  * - Ownership words: *borrowed* until the call returns, *held* until the
  *   callback runs, *taken* by weir, *given* to the caller.
  * - Every function belongs to the loop's thread unless it says otherwise.
@@ -76,10 +79,10 @@ typedef struct weir_task weir_task;
 /** A result that is not there yet; see future.h. */
 typedef struct weir_future weir_future;
 
-/** The receiving side of a stream; see stream.h. */
+/** The receiving side of a stream; see reader.h. */
 typedef struct weir_reader weir_reader;
 
-/** The sending side of a stream; see stream.h. */
+/** The sending side of a stream; see writer.h. */
 typedef struct weir_writer weir_writer;
 
 /** A loop's mailbox for other threads; see loop.h. */

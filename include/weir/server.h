@@ -34,7 +34,7 @@ struct weir_stream_options {
     uint64_t read_limit_bytes;
     /** Bytes that may wait to be sent; default 64 MiB. */
     uint64_t write_hard_limit_bytes;
-    /** Time limits; size 0 means none. */
+    /** Time limits. */
     struct weir_timeouts timeouts;
 };
 
@@ -67,7 +67,7 @@ struct weir_connect_options {
     bool use_sock;
     /** A connected socket, taken by the call, whatever it returns. */
     int sock;
-    /** What the connection starts with; size 0 means all defaults. */
+    /** What the connection starts with. */
     struct weir_stream_options stream;
 };
 
@@ -145,7 +145,7 @@ struct weir_server_options {
     uint32_t defer_accept_s;
     /** No more connections than these at once; 0: as many as there are fds. */
     uint64_t connection_limit;
-    /** What connections start with; size 0 means all defaults. */
+    /** What connections start with. */
     struct weir_stream_options stream;
 };
 

@@ -1,6 +1,8 @@
 /*
  * Running a main task: weir_loop_run_task(), weir_run(), and starting tasks
  * from other threads.
+ *
+ * The machine raises the signals, at times of its own clock.
  */
 #include "rig.h"
 

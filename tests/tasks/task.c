@@ -1,6 +1,8 @@
 /*
  * Tasks: what weir/task.h promises about spawning, ending, waiting and
  * cancelling.
+ *
+ * What tasks do they note as letters, so that their order can be compared.
  */
 #include "rig.h"
 

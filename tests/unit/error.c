@@ -22,10 +22,13 @@ const char *table_err_name(int err);
 UNIT(error, weirs_codes_have_their_names_and_one_line_each)
 {
     const int codes[] = {
-        WEIR_EIDLE,         WEIR_EREADTIMEOUT, WEIR_EWRITESTALL,
-        WEIR_ECLOSETIMEOUT, WEIR_ENOBUFFER,    WEIR_ERINGSYSCTL,
-        WEIR_ERINGSECCOMP,  WEIR_ERINGABSENT,  WEIR_ERINGOLD,
-        WEIR_ERINGMEMLOCK,  WEIR_ERINGLOST,    WEIR_ENOTLITERAL,
+        WEIR_EIDLE,          WEIR_EREADTIMEOUT, WEIR_EWRITESTALL,
+        WEIR_ECLOSETIMEOUT,  WEIR_ENOBUFFER,    WEIR_ERINGSYSCTL,
+        WEIR_ERINGSECCOMP,   WEIR_ERINGABSENT,  WEIR_ERINGOLD,
+        WEIR_ERINGMEMLOCK,   WEIR_ERINGLOST,    WEIR_ENOTLITERAL,
+        WEIR_EINCOMPLETE,    WEIR_ELIMIT,       WEIR_EPEERCLOSED,
+        WEIR_ENOTTASK,       WEIR_ESTACKLIMIT,  WEIR_EBROKEN,
+        WEIR_EQUEUESHUTDOWN,
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         const char *text = weir_strerror(codes[i]);
@@ -71,7 +74,7 @@ UNIT(error, success_has_a_name)
 UNIT(error, every_other_number_is_unknown)
 {
     const int numbers[] = {1,     104,   -4000,   -4095,   -4096,
-                           -4099, -4105, INT_MAX, INT_MIN, INT_MIN + 1};
+                           -4099, -4108, INT_MAX, INT_MIN, INT_MIN + 1};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         cr_assert_str_eq(weir_strerror(numbers[i]), "Unknown error");
         cr_assert_str_eq(weir_err_name(numbers[i]), "UNKNOWN");

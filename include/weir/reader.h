@@ -1,0 +1,415 @@
+/**
+ * @file reader.h
+ * Readers: what arrived on a stream, until a task asks for it.
+ *
+ * **Three ways to read.** Into the caller's memory: one copy. As a view: a
+ * struct weir_buf that points into the receive buffers, valid until the next
+ * call on this reader, whichever it is; nothing is copied unless the bytes
+ * straddle two buffers. Or taken: weir_reader_take() moves the bytes out
+ * together with their lease, and weir_writer_write_buf() sends them on without
+ * a copy.
+ *
+ * **Nothing is lost.** A call that fails consumes nothing: what was buffered
+ * stays, and weir_reader_peek() shows it. What arrived before an error or the
+ * end of the stream is given out first; then the error, every time. Where a
+ * read fails for its own reason there is more to know:
+ *
+ * - WEIR_EINCOMPLETE: the stream ended before what was asked for was there.
+ *   What there is stays readable; weir_reader_expected() has how much it was.
+ * - WEIR_ELIMIT: no separator within the limit. weir_reader_consumed() has how
+ *   many bytes can be skipped or read before going on to look.
+ *
+ * **The limit** is asyncio's: the longest line that readuntil accepts, and the
+ * measure of back-pressure. Reading is paused when more than twice the limit is
+ * buffered, and resumed when no more than the limit is, or when a task has to
+ * wait for more. So a reader takes no more than two limits and what a receive
+ * that was under way still brings, 1 MiB at most.
+ *
+ * One task at a time reads (-EBUSY). All suspending calls may return
+ * WEIR_ENOTTASK, -EPERM and -ECHILD (task.h), which is not repeated below.
+ */
+#ifndef WEIR_READER_H
+#define WEIR_READER_H
+
+#include "base.h"
+#include "buffer.h"
+
+#include <sys/types.h>
+
+WEIR_BEGIN_DECLS
+
+/** The default limit of a reader, in bytes. */
+#define WEIR_STREAM_LIMIT 65536
+
+/**
+ * Make a reader that is fed by hand, for protocols that build on one.
+ *
+ * @param loop         the loop; borrowed
+ * @param limit_bytes  the limit, at least 1; WEIR_STREAM_LIMIT is asyncio's
+ * @param ret          the reader, given; end with weir_reader_free()
+ * @return             0
+ * @retval -EINVAL     a limit of 0 or less
+ * @retval -ENOMEM     no memory
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_reader_new(weir_loop *loop, int64_t limit_bytes,
+                                           weir_reader **ret);
+
+/**
+ * End a reader that weir_reader_new() gave. A task that waits in it gets
+ * -ECANCELED.
+ *
+ * @param reader  taken; NULL is ignored
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_reader_free(weir_reader *reader);
+
+/**
+ * Read what there is, at least one byte, at most @p len.
+ *
+ * @param reader  the reader; borrowed
+ * @param buf     destination; held
+ * @param len     its size; 0 returns 0 at once
+ * @return        bytes read, 0 at the end of the stream, or a negative error
+ * @retval -EBUSY      another task is reading
+ * @retval -ECANCELED  the task was cancelled; nothing was consumed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
+                                                size_t len);
+
+/**
+ * As weir_reader_read(), as a view of the next bytes that lie together.
+ *
+ * The view's lease is borrowed like its bytes: weir_writer_write_buf() and
+ * weir_lease_ref() may be used on it before the next call.
+ *
+ * @param reader  the reader; borrowed
+ * @param max     bytes at most; 0 returns 0 at once
+ * @param ret     the bytes; valid until the next call on the reader
+ * @return        bytes in the view, 0 at the end of the stream, or a negative
+ *                error as weir_reader_read()
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
+                                                     size_t max,
+                                                     struct weir_buf *ret);
+
+/**
+ * Take the next bytes that lie together out of the reader, with their lease.
+ *
+ * They count against what the connection may hold until the lease is given
+ * back.
+ *
+ * @param reader  the reader; borrowed
+ * @param max     bytes at most; 0 returns 0 at once
+ * @param ret     the bytes; its lease is given, end with weir_lease_unref()
+ * @return        as weir_reader_read_view()
+ * @retval -ENOMEM  no memory; nothing was consumed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader, size_t max,
+                                                struct weir_buf *ret);
+
+/**
+ * Read until the end of the stream; asyncio's read(-1).
+ *
+ * @param reader  the reader; borrowed
+ * @param max     bytes at most, so that a peer cannot fill the memory
+ * @param ret     the bytes in one piece; its lease is given, end with
+ *                weir_lease_unref(). NULL lease when there was no byte
+ * @return        bytes read, or a negative error
+ * @retval WEIR_ELIMIT  there are more than @p max; nothing was consumed
+ * @retval -ENOMEM      no memory; nothing was consumed
+ * @retval -EBUSY       another task is reading
+ * @retval -ECANCELED   the task was cancelled; nothing was consumed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_to_end(weir_reader *reader,
+                                                       size_t max,
+                                                       struct weir_buf *ret);
+
+/**
+ * Read exactly so many bytes. Not limited by the reader's limit.
+ *
+ * @param reader  the reader; borrowed
+ * @param buf     destination; held
+ * @param len     how many; 0 returns 0 at once
+ * @return        @p len, or a negative error
+ * @retval WEIR_EINCOMPLETE  the stream ended before; nothing was consumed
+ * @retval -ENOMEM     no memory to keep so many; nothing was consumed
+ * @retval -EBUSY      another task is reading
+ * @retval -ECANCELED  the task was cancelled; nothing was consumed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly(weir_reader *reader,
+                                                       void *buf, size_t len);
+
+/**
+ * As weir_reader_readexactly(), as a view.
+ *
+ * @param reader  the reader; borrowed
+ * @param len     how many; 0 returns 0 at once
+ * @param ret     the bytes; valid until the next call on the reader
+ * @return        as weir_reader_readexactly()
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly_view(
+    weir_reader *reader, size_t len, struct weir_buf *ret);
+
+/**
+ * Read a line, its newline included.
+ *
+ * @param reader  the reader; borrowed
+ * @param buf     destination; held. Not terminated with a NUL
+ * @param size    its size in bytes; a line must fit, and the part before the
+ *                newline be no longer than the reader's limit
+ * @return        bytes of the line; without a newline it is the last; 0 at the
+ *                end of the stream; or a negative error
+ * @retval WEIR_ELIMIT  the line is longer; nothing was consumed
+ * @retval -EBUSY       another task is reading
+ * @retval -ECANCELED   the task was cancelled; nothing was consumed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline(weir_reader *reader,
+                                                    void *buf, size_t size);
+
+/**
+ * As weir_reader_readline(), as a view; to iterate over lines call it until it
+ * returns 0 or less.
+ *
+ * @param reader  the reader; borrowed
+ * @param ret     the line; valid until the next call on the reader
+ * @return        as weir_reader_readline()
+ * @retval -ENOMEM  the line straddles buffers and there is no memory to put it
+ *                  together; nothing was consumed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline_view(weir_reader *reader,
+                                                         struct weir_buf *ret);
+
+/** A sequence of bytes that ends what weir_reader_readuntil() reads. */
+struct weir_separator {
+    /** The bytes; borrowed with the struct. */
+    const void *data;
+    /** How many, at least 1 and at most 1024. */
+    size_t len;
+};
+
+/**
+ * Read up to and including a separator.
+ *
+ * Of several separators the one whose match ends first wins, and of those that
+ * end together the shortest.
+ *
+ * @param reader      the reader; borrowed
+ * @param separators  what to look for; held
+ * @param count       how many, from 1 to 16
+ * @param buf         destination; held
+ * @param size        its size; the part before the separator must be no longer
+ *                    than the reader's limit, and all must fit
+ * @return            bytes read, the separator included, or a negative error
+ * @retval WEIR_EINCOMPLETE  the stream ended before; nothing was consumed
+ * @retval WEIR_ELIMIT  longer than allowed; nothing was consumed, see
+ *                      weir_reader_consumed()
+ * @retval -EINVAL      no separator, or an empty or too long one
+ * @retval -EBUSY       another task is reading
+ * @retval -ECANCELED   the task was cancelled; nothing was consumed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil(
+    weir_reader *reader, const struct weir_separator *separators, size_t count,
+    void *buf, size_t size);
+
+/**
+ * As weir_reader_readuntil(), as a view.
+ *
+ * @param reader      the reader; borrowed
+ * @param separators  what to look for; held
+ * @param count       how many, from 1 to 16
+ * @param ret         the bytes; valid until the next call on the reader
+ * @return            as weir_reader_readuntil()
+ * @retval -ENOMEM    the match straddles buffers and there is no memory to put
+ *                    it together; nothing was consumed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil_view(
+    weir_reader *reader, const struct weir_separator *separators, size_t count,
+    struct weir_buf *ret);
+
+/**
+ * Wait until so many bytes are buffered, without consuming any. Not limited by
+ * the reader's limit.
+ *
+ * @param reader  the reader; borrowed
+ * @param len     how many
+ * @return        bytes that are buffered, at least @p len; or a negative error
+ * @retval WEIR_EINCOMPLETE  the stream ended before
+ * @retval -ENOMEM     no memory to keep so many
+ * @retval -EBUSY      another task is reading
+ * @retval -ECANCELED  the task was cancelled
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_fill(weir_reader *reader,
+                                                size_t len);
+
+/**
+ * Look at what is buffered from some place on, without consuming it. Ends the
+ * last view, and may be called in callbacks.
+ *
+ * @param reader  the reader; borrowed
+ * @param offset  bytes to pass over
+ * @param ret     the bytes that lie together there; valid until the next call
+ *                on the reader
+ * @return        how many; 0 when no more are buffered
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
+                                 struct weir_buf *ret);
+
+/**
+ * Consume bytes that are buffered.
+ *
+ * @param reader  the reader; borrowed
+ * @param len     how many
+ * @return        0
+ * @retval -EINVAL  no more than that are buffered; nothing was consumed
+ * @retval -EBUSY   a task is reading
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
+
+/**
+ * Bytes that are buffered and not consumed; those of a view are consumed.
+ *
+ * @param reader  the reader; borrowed
+ * @return        bytes
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
+
+/**
+ * Bytes that the read that failed last with WEIR_ELIMIT has looked at and that
+ * hold no separator, so that they can be skipped; LimitOverrunError.consumed.
+ *
+ * @param reader  the reader; borrowed
+ * @return        bytes
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_reader_consumed(const weir_reader *reader);
+
+/**
+ * Bytes that the read that failed last with WEIR_EINCOMPLETE wanted;
+ * IncompleteReadError.expected. weir_reader_get_buffer_size() is how many there
+ * were, and they can still be read.
+ *
+ * @param reader  the reader; borrowed
+ * @return        bytes; 0 when it looked for a separator
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_reader_expected(const weir_reader *reader);
+
+/**
+ * Has the stream ended, and is nothing left to read?
+ *
+ * @param reader  the reader; borrowed
+ * @return        true when a read would return 0
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API bool weir_reader_at_eof(const weir_reader *reader);
+
+/**
+ * The error that ends the stream, whether or not bytes are left before it.
+ *
+ * @param reader  the reader; borrowed
+ * @return        a negative error, or 0
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_reader_exception(const weir_reader *reader);
+
+/**
+ * Feed a copy of some bytes.
+ *
+ * @param reader  the reader; borrowed
+ * @param data    the bytes; borrowed
+ * @param len     how many; 0 does nothing
+ * @return        0
+ * @retval -ENOMEM     no memory; nothing was fed
+ * @retval -ESHUTDOWN  after weir_reader_feed_eof() or an exception
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_reader_feed_data(weir_reader *reader,
+                                                 const void *data, size_t len);
+
+/**
+ * Feed received bytes without copying them.
+ *
+ * @param reader  the reader; borrowed
+ * @param buf     the bytes; the reader takes a reference of its own to the
+ *                lease
+ * @return        as weir_reader_feed_data()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_reader_feed_buf(weir_reader *reader,
+                                                const struct weir_buf *buf);
+
+/**
+ * No more bytes will come; idempotent.
+ *
+ * @param reader  the reader; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_reader_feed_eof(weir_reader *reader);
+
+/**
+ * The stream has failed: reads return the error once the bytes that are
+ * buffered have been read. The first one counts.
+ *
+ * @param reader  the reader; borrowed
+ * @param err     negative
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_reader_set_exception(weir_reader *reader, int err);
+
+/**
+ * Say which transport feeds the reader, so that it can be paused; NULL: none
+ * any more.
+ *
+ * @param reader  the reader; borrowed
+ * @param t       the transport; held until another one is set or the reader is
+ *                freed: it must be taken away in connection_lost
+ * @return        0
+ * @retval -EBUSY  it has another one
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_reader_set_transport(weir_reader *reader, weir_transport *t);
+
+WEIR_END_DECLS
+
+#endif
