@@ -12,8 +12,8 @@
  * over faults too. Freed mappings lose all access and wait in a quarantine,
  * oldest out first, bounded in number and bytes. A small record still comes
  * from the allocator, so that its accounts and its failures are the same in
- * both builds. The quarantine is the only global of weir, and of a guard build
- * alone; a mutex keeps it, since loops of several threads share it.
+ * both builds. The quarantine is a global of a guard build alone; a
+ * mutex keeps it, since loops of several threads share it.
  */
 #include "guard.h"
 
