@@ -56,12 +56,10 @@ static int read_options(const struct weir_open_options *options,
     wr_require(err >= 0, err);
     memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
     ret_stream->limit_bytes = known.limit_bytes;
-    if (known.connect.size != 0) {
-        err = wr_options_check(&known.connect, sizeof(known.connect));
-        wr_require(err >= 0, err);
-        memcpy(ret_connect, &known.connect,
-               wr_min_u64(known.connect.size, sizeof(known.connect)));
-    }
+    err = wr_options_check_inner(&known.connect, sizeof(known.connect));
+    wr_require(err >= 0, err);
+    *ret_connect = known.connect;
+    ret_connect->size = sizeof(*ret_connect);
     wr_require(!ret_connect->done, -EINVAL);
     return wr_stream_check(ret_stream);
 }

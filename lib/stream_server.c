@@ -78,12 +78,10 @@ static int read_options(const struct weir_start_server_options *options,
     ret_stream->limit_bytes = known.limit_bytes;
     ret_stream->no_task = known.no_task;
     ret_stream->stack_size_bytes = known.stack_size_bytes;
-    if (known.server.size != 0) {
-        err = wr_options_check(&known.server, sizeof(known.server));
-        wr_require(err >= 0, err);
-        memcpy(ret_server, &known.server,
-               wr_min_u64(known.server.size, sizeof(known.server)));
-    }
+    err = wr_options_check_inner(&known.server, sizeof(known.server));
+    wr_require(err >= 0, err);
+    *ret_server = known.server;
+    ret_server->size = sizeof(*ret_server);
     wr_require(!ret_server->done, -EINVAL);
     return wr_stream_check(ret_stream);
 }

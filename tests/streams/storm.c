@@ -1,18 +1,13 @@
 /*
  * Streams in bad weather: random readers and writers, each run from a seed.
  *
- * A server of streams and some clients on the fake machine, which sends and
- * receives in short pieces, delays, reorders and interrupts. Every handler
- * reads in whatever way the API has, with and without time limits, while
- * somebody cancels it at any moment; what it read it compares with what the
- * peer writes, byte by byte, and sends back in whatever way the API has; the
- * peer compares again. Peers stall, half-close, close and reset.
- *
- * What must hold: no byte is lost, doubled or out of place, whatever failed in
- * between; the end of the stream comes after the last byte; flush means what it
- * says; and when the loop is freed nothing is left, with everything still going
- * on or not. WEIR_STREAM_COUNT is how many seeds are run, WEIR_STREAM_SEED runs
- * one.
+ * The machine sends and receives in short pieces, delays, reorders and
+ * interrupts. Every handler reads and echoes in whatever way the API has, with
+ * and without time limits, while somebody cancels it at any moment; peers
+ * stall, half-close, close and reset. No byte may be lost, doubled or out of
+ * place, whatever failed in between; the end comes after the last byte; and
+ * when the loop is freed nothing is left. WEIR_STREAM_COUNT is how many seeds
+ * are run, WEIR_STREAM_SEED runs one.
  */
 #include "tests/fake/alloc.h"
 #include "tests/fake/fake.h"
@@ -463,9 +458,7 @@ static int handle(void *arg, weir_reader *reader, weir_writer *writer)
     if (!conn) {
         return 0;
     }
-    if (conn->was_served) {
-        fake_fail("a connection is served twice");
-    }
+    cr_assert_not(conn->was_served);
     conn->was_served = true;
     conn->task = weir_task_current(loop);
     total.served++;
@@ -480,11 +473,6 @@ static int handle(void *arg, weir_reader *reader, weir_writer *writer)
         if (weir_writer_wait_closed(writer) == 0 && !conn->was_reset &&
             weir_writer_get_depth(writer).bytes != 0) {
             fake_fail("closed, and bytes wait");
-        }
-        break;
-    case 2:
-        if (weir_writer_flush(writer) != 0) {
-            break;
         }
         break;
     default:
@@ -594,12 +582,11 @@ UNIT(storm, of_streams_loses_no_byte_and_leaves_nothing)
     const uint64_t seed = number_from("WEIR_STREAM_SEED", 0);
     const uint64_t count = number_from("WEIR_STREAM_COUNT", COUNT_DEFAULT);
 
-    if (seed != 0) {
-        run_seed(seed);
-        return;
+    for (uint64_t i = 1; i <= (seed != 0 ? 1 : count); i++) {
+        run_seed(seed != 0 ? seed : i);
     }
-    for (uint64_t i = 1; i <= count; i++) {
-        run_seed(i);
+    if (seed != 0) {
+        return;
     }
     /* A run in which little happens proves little. */
     cr_assert_gt(total.bytes, count * 1000);
