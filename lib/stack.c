@@ -304,7 +304,8 @@ void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack)
     wr_assert(!stack->next);
     wr_assert(stacks->used_count > 0);
     stacks->used_count--;
-    if (class->warm_count < WR_STACK_WARM) {
+    uint64_t fitting = WR_STACK_WARM_BYTES / WR_STACK_MIN >> stack->class_index;
+    if (class->warm_count < wr_min_u64(fitting, WR_STACK_WARM)) {
         push(&class->warm, stack);
         class->warm_count++;
         return;

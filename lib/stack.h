@@ -23,8 +23,11 @@
 #define WR_STACK_GUARD (16u << 10)
 /* Powers of two from WR_STACK_MIN to WR_STACK_MAX. */
 #define WR_STACK_CLASSES 17u
-/* So many free ones of each class keep their pages. */
-#define WR_STACK_WARM 64u
+/* So many free ones of each class keep their pages, but no more than these
+ * bytes: getting pages back takes 4 us, which a burst of a thousand requests
+ * should not pay for each. */
+#define WR_STACK_WARM       1024u
+#define WR_STACK_WARM_BYTES (64u << 20)
 
 struct wr_stack {
     struct wr_stack *next; /* in a list of free ones of its class */

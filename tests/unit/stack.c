@@ -209,7 +209,7 @@ UNIT(stack, a_guard_outlives_the_return_of_the_pages)
 
 UNIT(stack, a_storm_gives_its_pages_back)
 {
-    enum { COUNT = 2000, DEPTH = 32 << 10 };
+    enum { COUNT = 20000, DEPTH = 8 << 10 };
     static struct wr_stack *taken[COUNT];
     begin();
     size_t before = resident();
@@ -233,6 +233,27 @@ UNIT(stack, a_storm_gives_its_pages_back)
     for (unsigned i = 0; i < COUNT; i++) {
         give(taken[i]);
     }
+    end();
+}
+
+UNIT(stack, large_ones_that_are_free_keep_no_more_than_so_many_bytes)
+{
+    enum { LARGE = 32 << 20, COUNT = 4 };
+    struct wr_stack *taken[COUNT];
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take(LARGE);
+        use(taken[i], 1);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        give(taken[i]);
+    }
+    cr_assert_eq(stacks.classes[taken[0]->class_index].warm_count,
+                 WR_STACK_WARM_BYTES / LARGE);
+    struct wr_stack *largest = take(WR_STACK_MAX);
+    use(largest, 1);
+    give(largest);
+    cr_assert_eq(stacks.classes[largest->class_index].cold, largest);
     end();
 }
 
