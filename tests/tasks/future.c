@@ -1,6 +1,7 @@
 /*
  * Futures: what weir/future.h promises about results and callbacks, and about
- * long chains of them.
+ * long chains of them. Waiting for one is in future_wait.c, for several in
+ * future_several.c, and what the end of the loop does to them in future_end.c.
  */
 #include "future.h"
 

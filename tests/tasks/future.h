@@ -1,6 +1,7 @@
 /*
  * What the tests of futures share: futures, tasks that wait for one in one of
- * the ways, and a string of what happened, in order.
+ * the ways, and a string of what happened, in order. A test's body is the main
+ * task; it lets the others come to their waits with settle().
  */
 #ifndef WEIR_TESTS_TASKS_FUTURE_H
 #define WEIR_TESTS_TASKS_FUTURE_H

@@ -1,5 +1,8 @@
 /*
  * Futures at the end of their loop, and after it, and without memory.
+ *
+ * Freeing a loop ends every wait. A future of which somebody keeps a reference
+ * holds the loop's memory, can still be used, and calls nobody any more.
  */
 #include "future.h"
 #include "tests/fake/alloc.h"

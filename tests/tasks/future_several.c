@@ -1,5 +1,8 @@
 /*
  * Waiting for several futures at once: weir_wait().
+ *
+ * A second task waits, the main task gives results and looks at when the wait
+ * returned and with what; the futures themselves must be left alone.
  */
 #include "future.h"
 #include "tests/fake/alloc.h"

@@ -1,5 +1,9 @@
 /*
  * Task groups: what weir/task.h promises about tasks that end together.
+ *
+ * Members sleep, fail, or take no notice of cancellations; what the owner and
+ * they saw is compared with what they were promised, at every moment at which
+ * a failure can meet the end of the group.
  */
 #include "group.h"
 

@@ -1,6 +1,7 @@
 /*
  * What the tests of task groups share: members that sleep and say what became
- * of it, and a task that owns a group with one of them.
+ * of it, and a task that owns a group with one of them. A member is described
+ * by a struct on the stack of the test, which the group must not outlive.
  */
 #ifndef WEIR_TESTS_TASKS_GROUP_H
 #define WEIR_TESTS_TASKS_GROUP_H
