@@ -208,7 +208,6 @@ int weir_loop_report_stack_overflow(weir_loop *loop, int fd)
     if (err < 0 || loop->overflow) {
         return err;
     }
-    wr_require(!loop->closing, -ESHUTDOWN);
     struct wr_overflow *overflow =
         mmap(NULL, sizeof(*overflow), PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
