@@ -1,6 +1,9 @@
 /*
- * Readers that wait for more than their connection may hold, or the loop: each
- * gets it, because no reader ever waits for its own bytes.
+ * Readers that wait for more than their connection may hold, or the loop.
+ *
+ * Each gets it, because no reader ever waits for its own bytes: they are moved
+ * out of the receive pool when they keep the transport from receiving, or when
+ * others starve. Every byte is compared.
  */
 #include "tests/streams/reader_pair.h"
 

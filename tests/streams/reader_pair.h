@@ -1,5 +1,8 @@
 /*
- * A stream with limits of its own, and a task that is its peer and sends.
+ * A stream with limits of its own, and a task that is its peer.
+ *
+ * The peer sends the pattern of pair.h in pieces, as fast as the machine takes
+ * them; what arrives is compared by its place.
  */
 #ifndef WEIR_TESTS_STREAMS_READER_PAIR_H
 #define WEIR_TESTS_STREAMS_READER_PAIR_H

@@ -1,6 +1,8 @@
 /*
- * Readers: lines, separators, and the limits on both. The rows are asyncio's
- * rules one at a time; reader_model.c compares all of them by chance.
+ * Readers: lines, separators, and the limits on both.
+ *
+ * These are asyncio's rules one at a time; reader_model.c compares all of them
+ * by chance.
  */
 #include "tests/streams/reader_rig.h"
 
