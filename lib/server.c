@@ -289,9 +289,7 @@ static int make_server(weir_loop *loop, const char *host, uint16_t port,
     server->wants_serving = !options->no_start_serving;
     server->connection_limit =
         options->connection_limit > 0 ? options->connection_limit : UINT64_MAX;
-    if (options->stream.size > 0) {
-        server->stream = options->stream;
-    }
+    server->stream = options->stream;
     server->listen.ops = &wr_server_listener_ops;
     server->listen.owner = server;
     server->listen.options.stream = &server->stream;
