@@ -80,6 +80,28 @@ UNIT(stream_connect, errors_are_those_of_the_attempt)
     cr_assert_eq(rig_run(fail_to_connect, NULL), 0);
 }
 
+static int connect_with_time_out(weir_loop *on, void *arg)
+{
+    const struct weir_open_options options = {
+        .size = sizeof(options), .connect.stream.timeouts.read_ns = 5 * S};
+    struct pair p;
+    char byte;
+    (void)arg;
+    struct fake_listener *listener = listen_for_weir(FAKE_ACCEPT);
+    cr_assert_eq(connect_to(&p, &options), 0);
+    p.peer = fake_listener_accept(listener);
+    const uint64_t before_ns = weir_loop_time(on);
+    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), WEIR_EREADTIMEOUT);
+    cr_assert_eq((weir_loop_time(on) - before_ns) / S, 5);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(stream_connect, options_of_connections_need_no_sizes)
+{
+    cr_assert_eq(rig_run(connect_with_time_out, NULL), 0);
+}
+
 static void never(void *arg, int err, weir_transport *t)
 {
     (void)arg;

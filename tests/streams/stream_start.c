@@ -127,6 +127,39 @@ UNIT(stream_start, usage_errors_come_back_at_once)
     cr_assert_eq(rig_run(start_badly, NULL), 0);
 }
 
+static int idle_result;
+
+static int read_idly(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char byte;
+    (void)arg;
+    (void)writer;
+    idle_result = (int)weir_reader_read(reader, &byte, 1);
+    return 0;
+}
+
+static int serve_with_time_out(weir_loop *on, void *arg)
+{
+    const struct weir_start_server_options options = {
+        .size = sizeof(options), .server.stream.timeouts.idle_ns = 5 * S};
+    (void)arg;
+    weir_server *server = start(read_idly, &options);
+    struct fake_peer *peer = call_server(server);
+    cr_assert_eq(weir_sleep(on, 4 * S), 0);
+    cr_assert_not(fake_peer_is_alone(peer));
+    cr_assert_eq(weir_sleep(on, 2 * S), 0);
+    cr_assert(fake_peer_is_alone(peer));
+    cr_assert_eq(idle_result, WEIR_EIDLE);
+    fake_peer_close(peer);
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_start, options_of_connections_need_no_sizes)
+{
+    cr_assert_eq(rig_run(serve_with_time_out, NULL), 0);
+}
+
 /* A socket that the call was given is closed by every error. */
 static void expect_taken(weir_client_connected_fn *handler,
                          struct weir_start_server_options options, int err)
