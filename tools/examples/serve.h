@@ -20,12 +20,9 @@ struct service {
 /* Who takes nothing for half a minute is dropped. Closing waits a second for
  * what a client still sends: otherwise the last answer might be lost. */
 static const struct weir_start_server_options serve_options = {
-    .size = sizeof(struct weir_start_server_options),
-    .server = {.size = sizeof(struct weir_server_options),
-               .stream = {.size = sizeof(struct weir_stream_options),
-                          .timeouts = {.size = sizeof(struct weir_timeouts),
-                                       .write_stall_ns = UINT64_C(30000000000),
-                                       .linger_ns = UINT64_C(1000000000)}}}};
+    .size = sizeof(serve_options),
+    .server.stream.timeouts = {.write_stall_ns = UINT64_C(30000000000),
+                               .linger_ns = UINT64_C(1000000000)}};
 
 static inline int serve_until_cancelled(weir_loop *loop, void *arg)
 {
