@@ -150,21 +150,16 @@ static inline bool must_drain(const weir_writer *writer)
 }
 
 /* Who was woken with 1 was let go on, unless others have filled the queue
- * since; then it waits anew, and may be cancelled before it does. */
+ * since; then it waits anew. */
 int weir_writer_drain(weir_writer *writer)
 {
-    int ret = 0;
-    int err = enter(writer);
+    int ret = enter(writer);
 
-    while (err == 0 && must_drain(writer)) {
+    while (ret >= 0 && must_drain(writer)) {
         ret = wait_for_queue(writer, &writer->drainers);
-        if (ret < 0) {
-            return ret;
-        }
-        err = must_drain(writer) ? wr_task_enter(writer->loop) : 0;
     }
-    if (WR_UNLIKELY(err < 0)) {
-        return err;
+    if (WR_UNLIKELY(ret < 0)) {
+        return ret;
     }
     if (WR_UNLIKELY(has_failed(writer->transport))) {
         return end_of(writer->transport);
@@ -183,17 +178,13 @@ static bool must_flush(const weir_writer *writer)
 /* Who was woken with 1 has seen the queue empty, whatever came since. */
 int weir_writer_flush(weir_writer *writer)
 {
-    int err = enter(writer);
+    int ret = enter(writer);
 
-    while (err == 0 && must_flush(writer)) {
-        int ret = wait_for_queue(writer, &writer->flushers);
-        if (ret != 0) {
-            return ret < 0 ? ret : 0;
-        }
-        err = must_flush(writer) ? wr_task_enter(writer->loop) : 0;
+    while (ret == 0 && must_flush(writer)) {
+        ret = wait_for_queue(writer, &writer->flushers);
     }
-    if (err < 0) {
-        return err;
+    if (ret != 0) {
+        return ret < 0 ? ret : 0;
     }
     const weir_transport *t = writer->transport;
     return has_failed(t) || !writer->is_bound ? end_of(t) : 0;
