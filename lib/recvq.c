@@ -124,14 +124,6 @@ static bool new_segment(struct wr_recvq *q, size_t capacity,
     return true;
 }
 
-/* How large a block is made for @need bytes: the more there is, the larger, so
- * that there are few of them. */
-static size_t block_size_for(const struct wr_recvq *q, size_t need, bool all)
-{
-    const size_t most = all ? BLOCK_MAX : WR_BLOCK_SMALL;
-    return wr_max_u64(need, wr_min_u64(q->total, most));
-}
-
 int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len)
 {
     const uint8_t *bytes = data;
@@ -315,19 +307,21 @@ static bool should_move(const struct wr_recvq *q,
     return all || (segment->len < WR_COMPACT_BELOW && is_alone(segment->lease));
 }
 
-/* Bytes of the segments from @index on, one at least, that are moved together.
- */
-static size_t run_length(const struct wr_recvq *q, uint32_t index, bool all)
+/* How large a block is made for the segments from @index on, one at least, that
+ * are moved together. At the end of the queue it is as large as what there is,
+ * so that the more comes, the fewer are made. */
+static size_t block_size_at(const struct wr_recvq *q, uint32_t index, bool all)
 {
     size_t len = wr_recvq_at(q, index)->len;
     for (uint32_t i = index + 1; i < q->count; i++) {
         const struct wr_recvq_segment *segment = wr_recvq_at(q, i);
         if (len + segment->len > BLOCK_MAX || !should_move(q, segment, all)) {
-            break;
+            return len; /* nothing will be written behind it */
         }
         len += segment->len;
     }
-    return len;
+    return wr_max_u64(len,
+                      wr_min_u64(q->total, all ? BLOCK_MAX : WR_BLOCK_SMALL));
 }
 
 /* Copies as much of @from as there is room for behind @to; true when that was
@@ -354,8 +348,7 @@ static bool pack(struct wr_recvq *q, struct wr_recvq_segment *to,
 static bool start_block(struct wr_recvq *q, uint32_t index, bool all,
                         struct wr_recvq_segment *ret)
 {
-    const size_t run = run_length(q, index, all);
-    if (!new_segment(q, block_size_for(q, run, all), ret)) {
+    if (!new_segment(q, block_size_at(q, index, all), ret)) {
         return false;
     }
     const bool whole = pack(q, ret, wr_recvq_at(q, index));

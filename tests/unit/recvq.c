@@ -253,6 +253,22 @@ UNIT(recvq, moving_all_again_and_again_is_linear)
     teardown();
 }
 
+UNIT(recvq, blocks_between_others_have_no_room_to_spare)
+{
+    setup();
+    for (int i = 0; i < 50; i++) {
+        cr_assert_eq(push(50000), 0);
+        cr_assert_eq(push(100), 0);
+        cr_assert(wr_recvq_compact(&queue, false)); /* moves the small one */
+    }
+
+    cr_assert(wr_recvq_compact(&queue, true));
+
+    cr_assert_leq(blocks.used_bytes, 2 * arrived + 65536);
+    check();
+    teardown();
+}
+
 UNIT(recvq, many_single_bytes_cost_about_their_bytes)
 {
     setup();
