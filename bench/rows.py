@@ -58,7 +58,7 @@ def _compare(row, case, reports, targets, key="cpu_ns", figure="ns CPU/msg",
                      (statistics.median(subject), statistics.median(peer),
                       median_ratio(subject, peer)),
                      peer=name, target=targets.get(name),
-                     spread=f"{ratios[0]:.2f}..{ratios[-1]:.2f}")
+                     spread=f"{ratios[0]:.3g}..{ratios[-1]:.3g}")
 
 
 def _contenders(settings, mode, names, subject=None):
