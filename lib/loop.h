@@ -133,6 +133,13 @@ static inline const void *wr_this_thread(void)
 #endif
 }
 
+/* Is this the thread that runs the loop? */
+static inline bool wr_loop_is_ours(const weir_loop *loop)
+{
+    return loop->owner == wr_this_thread() &&
+           *(const volatile uint32_t *)loop->fork_guard != 0;
+}
+
 /* The rest of wr_loop_check(). */
 int wr_loop_check_slowly(const weir_loop *loop);
 

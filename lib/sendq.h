@@ -95,37 +95,63 @@ static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
     return wr_container_of(chunk, struct wr_block, data);
 }
 
-/* wr_sendq_copy() of one piece: what most writes are, where most writes go. */
-static inline int wr_sendq_append(struct wr_sendq *q,
-                                  const struct wr_sendq_memory *memory,
-                                  const void *data, size_t len)
+/* Room for @len bytes at the end, which count as appended, where most small
+ * writes go; NULL: take wr_sendq_copy(). */
+static inline void *wr_sendq_extend(struct wr_sendq *q,
+                                    const struct wr_sendq_memory *memory,
+                                    size_t len)
 {
     struct wr_chunk *chunk = q->tail;
-    struct wr_block *block = NULL;
+    struct wr_block *block;
 
-    if (chunk && chunk->kind == WR_CHUNK_COPY) {
-        block = wr_chunk_block(chunk);
-    } else if (!chunk && len <= WR_BLOCK_SMALL - sizeof(*chunk) &&
-               (block = wr_block_take_small(memory->blocks))) {
+    if (!chunk) {
+        if (len > WR_BLOCK_SMALL - sizeof(*chunk) ||
+            !(block = wr_block_take_small(memory->blocks))) {
+            return NULL;
+        }
         chunk = (struct wr_chunk *)(void *)block->data;
-        block->used = sizeof(*chunk);
+        block->used = sizeof(*chunk) + (uint32_t)len;
         chunk->next = NULL;
         chunk->data = block->data + sizeof(*chunk);
-        chunk->len = 0;
+        chunk->len = len;
         chunk->kind = WR_CHUNK_COPY;
         q->head = chunk;
         q->tail = chunk;
+        q->bytes = len;
+        return (uint8_t *)(chunk + 1);
     }
-    if (WR_LIKELY(block && len <= block->capacity - block->used)) {
-        memcpy(block->data + block->used, data, len);
-        block->used += (uint32_t)len;
-        chunk->len += len;
-        q->bytes += len;
-        return 0;
+    if (chunk->kind != WR_CHUNK_COPY) {
+        return NULL;
     }
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
-                                .iov_len = len};
-    return wr_sendq_copy(q, memory, &piece, 1, len);
+    block = wr_chunk_block(chunk);
+    const uint32_t used = block->used;
+    if (len > block->capacity - used) {
+        return NULL;
+    }
+    block->used = used + (uint32_t)len;
+    chunk->len += len;
+    q->bytes += len;
+    return block->data + used;
+}
+
+/* The kernel has taken the first @bytes, if that is all there was, in one
+ * copied chunk, as it mostly is; otherwise false. Calls nobody. */
+static inline bool wr_sendq_consume_all(struct wr_sendq *q,
+                                        const struct wr_sendq_memory *memory,
+                                        uint64_t bytes)
+{
+    struct wr_chunk *chunk = q->head;
+
+    if (WR_UNLIKELY(!chunk || chunk->next || chunk->len != bytes ||
+                    chunk->kind != WR_CHUNK_COPY)) {
+        return false;
+    }
+    q->head = NULL;
+    q->tail = NULL;
+    q->bytes = 0;
+    wr_block_give(memory->blocks,
+                  wr_container_of(chunk, struct wr_block, data));
+    return true;
 }
 
 /* The kernel has taken the first @bytes. */
@@ -133,17 +159,9 @@ static inline void wr_sendq_consume(struct wr_sendq *q,
                                     const struct wr_sendq_memory *memory,
                                     uint64_t bytes)
 {
-    struct wr_chunk *chunk = q->head;
-
-    if (WR_LIKELY(chunk && chunk == q->tail && chunk->len == bytes &&
-                  chunk->kind == WR_CHUNK_COPY)) {
-        q->head = NULL;
-        q->tail = NULL;
-        q->bytes = 0;
-        wr_block_give(memory->blocks, wr_chunk_block(chunk));
-        return;
+    if (!wr_sendq_consume_all(q, memory, bytes)) {
+        wr_sendq_consume_some(q, memory, bytes);
     }
-    wr_sendq_consume_some(q, memory, bytes);
 }
 
 #endif

@@ -108,10 +108,15 @@ void wr_sock_advance(struct wr_sock *s);
 void wr_sock_end(struct wr_sock *s);
 
 /* The same at the end of a completion after which, mostly, nothing changes. */
+static inline bool wr_sock_is_settled(const struct wr_sock *s)
+{
+    return s->state == WR_SOCK_OPEN && s->t.error == 0 &&
+           s->recv_state == WR_RECV_ARMED;
+}
+
 static inline void wr_sock_settle(struct wr_sock *s)
 {
-    if (WR_UNLIKELY(s->state != WR_SOCK_OPEN || s->t.error != 0 ||
-                    s->recv_state != WR_RECV_ARMED)) {
+    if (WR_UNLIKELY(!wr_sock_is_settled(s))) {
         wr_sock_advance(s);
     }
 }

@@ -9,6 +9,8 @@
  */
 #include "sock_impl.h"
 
+#include <string.h>
+
 #define SEND_BYTES_MIN (256u << 10)
 
 static inline void make_dirty(struct wr_sock *s)
@@ -76,11 +78,8 @@ static void took(struct wr_sock *s, uint32_t bytes)
     s->in_resume = false;
 }
 
-static void send_completed(struct wr_op *op, int32_t res, uint32_t flags)
+static __attribute__((noinline)) void send_ended(struct wr_sock *s, int32_t res)
 {
-    struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
-    (void)flags;
-
     if (res >= 0) {
         if (s->state < WR_SOCK_ENDING) {
             took(s, (uint32_t)res);
@@ -101,6 +100,25 @@ static void send_completed(struct wr_op *op, int32_t res, uint32_t flags)
         }
     }
     wr_sock_settle(s);
+}
+
+/* Mostly everything was sent, and nobody waits for that. */
+static void send_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
+    weir_loop *loop = s->t.loop;
+    (void)flags;
+
+    if (WR_LIKELY(res > 0 && s->t.tell_depth < 0 && !s->write_eof &&
+                  wr_sock_is_settled(s) &&
+                  wr_sendq_consume_all(&s->sendq, &loop->send_memory,
+                                       (uint32_t)res))) {
+        loop->counts.queued_bytes -= (uint32_t)res;
+        loop->counts.sent_bytes += (uint32_t)res;
+        wr_sock_note_sent(s);
+        return;
+    }
+    send_ended(s, res);
 }
 
 void wr_sock_send_init(struct wr_sock *s)
@@ -135,7 +153,7 @@ static inline int check_write(const struct wr_sock *s, size_t len)
     return refuse_write(s, len);
 }
 
-static inline void queued(struct wr_sock *s, size_t len)
+static inline void queue_for_sending(struct wr_sock *s, size_t len)
 {
     s->t.loop->counts.queued_bytes += len;
     if (WR_UNLIKELY(s->times != NULL) && s->sendq.bytes == len) {
@@ -143,22 +161,46 @@ static inline void queued(struct wr_sock *s, size_t len)
         wr_sock_times_changed(s);
     }
     make_dirty(s);
+}
+
+static inline void queued(struct wr_sock *s, size_t len)
+{
+    queue_for_sending(s, len);
     wr_transport_check_high(&s->t, s->sendq.bytes);
+}
+
+/* What the last block has no room for. */
+static __attribute__((noinline)) int write_more(struct wr_sock *s,
+                                                const void *data, size_t len)
+{
+    weir_loop *loop = s->t.loop;
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
+                                .iov_len = len};
+    int err = wr_sendq_copy(&s->sendq, &loop->send_memory, &piece, 1, len);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    loop->counts.copied_by_write += len;
+    queued(s, len);
+    return 0;
 }
 
 int wr_sock_write(weir_transport *t, const void *data, size_t len)
 {
     struct wr_sock *s = wr_sock_of(t);
+    weir_loop *loop = t->loop;
     int err = check_write(s, len);
     if (WR_UNLIKELY(err < 0 || len == 0)) {
         return err;
     }
-    err = wr_sendq_append(&s->sendq, &t->loop->send_memory, data, len);
-    if (WR_UNLIKELY(err < 0)) {
-        return err;
+    void *room = wr_sendq_extend(&s->sendq, &loop->send_memory, len);
+    if (WR_UNLIKELY(!room)) {
+        return write_more(s, data, len);
     }
-    t->loop->counts.copied_by_write += len;
-    queued(s, len);
+    loop->counts.copied_by_write += len;
+    queue_for_sending(s, len);
+    memcpy(room, data, len); /* last: nothing has to be kept across it */
+    wr_transport_check_high(&s->t, s->sendq.bytes);
     return 0;
 }
 

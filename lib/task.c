@@ -152,7 +152,7 @@ static void run_fiber(void *arg)
     wr_fiber_exit(&task->fiber);
 }
 
-static void end_task(weir_task *task)
+static __attribute__((noinline)) void end_task(weir_task *task)
 {
     struct wr_tasks *memory = task->future.loop->task_memory;
 
@@ -174,7 +174,7 @@ static void report_slow(weir_task *task, uint64_t took_ns)
     wr_loop_report(task->future.loop, &slow);
 }
 
-static void enter_task(weir_task *task)
+static inline void enter_task(weir_task *task)
 {
     weir_loop *loop = task->future.loop;
 
@@ -187,20 +187,24 @@ static void enter_task(weir_task *task)
     loop->current = NULL;
 }
 
+static __attribute__((noinline)) void enter_task_timed(weir_task *task)
+{
+    const uint64_t start_ns = wr_sys_now();
+    enter_task(task);
+    const uint64_t took_ns = wr_sys_now() - start_ns;
+    if (took_ns > task->future.loop->slow_callback_ns) {
+        report_slow(task, took_ns);
+    }
+}
+
 static void run_task(struct wr_ready *ready)
 {
     weir_task *task = wr_container_of(ready, weir_task, ready);
-    weir_loop *loop = task->future.loop;
 
-    if (WR_LIKELY(loop->slow_callback_ns == 0)) {
+    if (WR_LIKELY(task->future.loop->slow_callback_ns == 0)) {
         enter_task(task);
     } else {
-        const uint64_t start_ns = wr_sys_now();
-        enter_task(task);
-        const uint64_t took_ns = wr_sys_now() - start_ns;
-        if (took_ns > loop->slow_callback_ns) {
-            report_slow(task, took_ns);
-        }
+        enter_task_timed(task);
     }
     if (WR_UNLIKELY(task->state == WR_TASK_RUNNING)) { /* it has returned */
         task->state = WR_TASK_DONE;

@@ -85,7 +85,7 @@ static inline int wr_task_enter(weir_loop *loop)
 {
     weir_task *task = loop->current;
 
-    if (WR_UNLIKELY(!task || wr_loop_check(loop) < 0 ||
+    if (WR_UNLIKELY(!task || !wr_loop_is_ours(loop) ||
                     !wr_list_is_empty(&task->causes) || --task->budget == 0)) {
         return wr_task_enter_slowly(loop);
     }
@@ -95,6 +95,20 @@ static inline int wr_task_enter(weir_loop *loop)
 /* As wr_task_enter(), for a call whose result is there: an interruption is left
  * to the next call. */
 int wr_task_pass(weir_loop *loop);
+
+/* wr_task_enter() where nothing stands in the way; otherwise false, and the
+ * call enters in full. */
+static inline bool wr_task_passes(weir_loop *loop)
+{
+    weir_task *task = loop->current;
+
+    if (WR_UNLIKELY(!task || !wr_loop_is_ours(loop) ||
+                    !wr_list_is_empty(&task->causes) || task->budget <= 1)) {
+        return false;
+    }
+    task->budget--;
+    return true;
+}
 
 /* Suspends the running task, which has entered, in @queue (NULL: in none),
  * until it is woken. Returns the result of that. The caller sets

@@ -151,7 +151,7 @@ static inline bool must_drain(const weir_writer *writer)
 
 /* Who was woken with 1 was let go on, unless others have filled the queue
  * since; then it waits anew. */
-int weir_writer_drain(weir_writer *writer)
+static __attribute__((noinline)) int drain_slowly(weir_writer *writer)
 {
     int ret = enter(writer);
 
@@ -167,6 +167,17 @@ int weir_writer_drain(weir_writer *writer)
     return WR_LIKELY(writer->is_bound || ret > 0)
                ? 0
                : refuse_drain(writer->transport);
+}
+
+int weir_writer_drain(weir_writer *writer)
+{
+    const weir_transport *t = writer->transport;
+
+    if (WR_LIKELY(writer->is_bound && !t->writing_paused && !has_failed(t) &&
+                  wr_task_passes(writer->loop))) {
+        return 0;
+    }
+    return drain_slowly(writer);
 }
 
 static bool must_flush(const weir_writer *writer)

@@ -58,10 +58,6 @@ bool wr_pool_fini(struct wr_pool *pool)
     if (wr_pool_leases_out(pool) > 0) {
         return false;
     }
-    if (pool->spare) {
-        wr_slab_give(&pool->leases, pool->spare);
-        pool->spare = NULL;
-    }
     for (uint32_t i = 0; i < pool->buf_count; i++) {
         struct wr_pool_buf *buf = pool->bufs[i];
         wr_assert(buf->refs == 0);
@@ -206,26 +202,16 @@ static struct wr_pool_buf *take_bytes(struct wr_pool *pool, uint32_t len,
     return buf;
 }
 
-/* A lease of which pool, parent and block are set. */
-static weir_lease *take_spare(struct wr_pool *pool)
+/* A lease of which parent and block are NULL: those that are given back keep
+ * that, and the slab's memory begins with zeros. */
+static inline weir_lease *take_lease(struct wr_pool *pool)
 {
-    weir_lease *lease = pool->spare;
+    weir_lease *lease = wr_slab_take_raw(&pool->leases);
     if (WR_LIKELY(lease != NULL)) {
-        pool->spare = NULL;
-        return lease;
-    }
-    lease = wr_slab_take(&pool->leases);
-    if (lease) {
+        lease->next = NULL;
         lease->pool = pool;
     }
     return lease;
-}
-
-static void charge(weir_lease *lease)
-{
-    lease->account->held_bytes += lease->len;
-    lease->account->lease_count++;
-    lease->pool->held_bytes += lease->len;
 }
 
 weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
@@ -233,7 +219,7 @@ weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
 {
     const uint8_t *data;
     struct wr_pool_buf *buf = take_bytes(pool, (uint32_t)res, flags, &data);
-    weir_lease *lease = take_spare(pool);
+    weir_lease *lease = take_lease(pool);
     if (WR_UNLIKELY(!lease)) {
         wr_pool_free_if_unused(pool, buf);
         return NULL;
@@ -247,12 +233,6 @@ weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
     return lease;
 }
 
-void wr_pool_keep_borrowed(weir_lease *lease)
-{
-    charge(lease);
-    wr_lease_unref(lease);
-}
-
 weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
                             int32_t res, uint32_t flags)
 {
@@ -263,7 +243,7 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
     }
     weir_lease *lease = wr_pool_borrow(pool, account, res, flags);
     if (lease) {
-        charge(lease);
+        wr_lease_charge(lease);
     }
     return lease;
 }
@@ -298,7 +278,7 @@ weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
     pool->copied_bytes += len;
     lease->len = (uint32_t)len;
     lease->account = account;
-    charge(lease);
+    wr_lease_charge(lease);
     return lease;
 }
 
@@ -381,30 +361,49 @@ void wr_lease_compact(weir_lease *lease)
     lease->buf = NULL;
 }
 
-void wr_lease_release(weir_lease *lease)
+static void give_lease(weir_lease *lease)
+{
+    lease->parent = NULL; /* for take_lease() */
+    lease->block = NULL;
+    wr_slab_give(&lease->pool->leases, lease);
+}
+
+/* Of a part, or one over a block. */
+static void release_other(weir_lease *lease)
 {
     struct wr_pool *pool = lease->pool;
     weir_lease *parent = lease->parent;
 
-    if (WR_UNLIKELY(parent != NULL)) {
-        wr_slab_give(&pool->leases, lease);
-        lease = parent;
-        wr_assert(lease->refs > 0 && !lease->parent);
-        if (--lease->refs > 0) {
-            return;
-        }
+    if (parent) {
+        give_lease(lease);
+        wr_lease_unref(parent);
+        return;
     }
     struct wr_account *account = lease->account;
     account->held_bytes -= lease->len;
     account->lease_count--;
-    if (WR_LIKELY(lease->buf != NULL)) {
-        lease->buf->refs--;
-        wr_pool_free_if_unused(pool, lease->buf);
-        pool->held_bytes -= lease->len;
-    } else {
-        wr_block_give(pool->blocks, lease->block);
-        pool->held_bytes -= account != &pool->own ? lease->len : 0;
+    wr_block_give(pool->blocks, lease->block);
+    pool->held_bytes -= account != &pool->own ? lease->len : 0;
+    give_lease(lease);
+    if (WR_UNLIKELY(account->tell_released)) {
+        account->released(account); /* may free the account */
     }
+}
+
+void wr_lease_release(weir_lease *lease)
+{
+    if (WR_UNLIKELY(!lease->buf)) {
+        release_other(lease);
+        return;
+    }
+    struct wr_pool *pool = lease->pool;
+    struct wr_account *account = lease->account;
+    wr_assert(!lease->parent && !lease->block);
+    account->held_bytes -= lease->len;
+    account->lease_count--;
+    pool->held_bytes -= lease->len;
+    lease->buf->refs--;
+    wr_pool_free_if_unused(pool, lease->buf);
     wr_slab_give(&pool->leases, lease);
     if (WR_UNLIKELY(account->tell_released)) {
         account->released(account); /* may free the account */

@@ -87,7 +87,6 @@ struct wr_pool {
     struct wr_pool_buf **bufs; /* by buffer id */
     struct wr_pool_buf *free_list;
     struct wr_slab leases;
-    weir_lease *spare; /* for the next borrow, so that none is taken */
     struct wr_blocks *blocks;
     struct wr_account own; /* of wr_pool_lease_own(), counted but unlimited */
     uint64_t held_bytes;
@@ -156,7 +155,7 @@ void wr_pool_post(struct wr_pool *pool);
 
 static inline uint64_t wr_pool_leases_out(const struct wr_pool *pool)
 {
-    return pool->leases.used_count - (pool->spare ? 1 : 0);
+    return pool->leases.used_count;
 }
 
 /* Can a receive that is armed now expect a buffer? */
@@ -171,9 +170,6 @@ static inline bool wr_pool_has_posted(const struct wr_pool *pool)
  * next completion is looked at. */
 weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
                            int32_t res, uint32_t flags);
-
-/* Somebody keeps it: charges it. The reference of the borrow ends. */
-void wr_pool_keep_borrowed(weir_lease *lease);
 
 /* The bytes of a completed receive as a lease with one reference, charged to
  * @account; NULL when there is no memory for the lease (the bytes are lost).
@@ -223,6 +219,15 @@ static inline void wr_lease_unref(weir_lease *lease)
     }
 }
 
+static inline void wr_lease_charge(weir_lease *lease)
+{
+    struct wr_account *account = lease->account;
+
+    account->held_bytes += lease->len;
+    account->lease_count++;
+    lease->pool->held_bytes += lease->len;
+}
+
 static inline void wr_pool_free_if_unused(struct wr_pool *pool,
                                           struct wr_pool_buf *buf)
 {
@@ -245,13 +250,14 @@ static inline bool wr_pool_is_short(const struct wr_pool *pool)
  * the lease that would have to be undone. */
 static inline void wr_pool_end_borrow(weir_lease *lease)
 {
-    if (WR_UNLIKELY(lease->refs > 1)) {
-        wr_pool_keep_borrowed(lease);
+    if (lease->refs > 1) { /* somebody keeps it */
+        wr_lease_charge(lease);
+        lease->refs--;
         return;
     }
     lease->buf->refs--;
     wr_pool_free_if_unused(lease->pool, lease->buf);
-    lease->pool->spare = lease;
+    wr_slab_give(&lease->pool->leases, lease);
 }
 
 #endif

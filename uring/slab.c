@@ -50,6 +50,7 @@ bool wr_slab_grow(struct wr_slab *slab)
     chunk->next = slab->chunks;
     slab->chunks = chunk;
     slab->total_count += slab->per_chunk;
+    memset(chunk->objects, 0, (size_t)slab->per_chunk * slab->object_size);
     /* From the last to the first, so that objects are taken in order. */
     for (uint32_t i = slab->per_chunk; i > 0; i--) {
         void *object = chunk->objects + (size_t)(i - 1) * slab->object_size;

@@ -55,7 +55,8 @@ void wr_slab_init(struct wr_slab *slab, const struct weir_allocator *allocator,
 /* Takes one more chunk from the allocator; false when there is no memory. */
 bool wr_slab_grow(struct wr_slab *slab);
 
-/* An object with whatever is in it, or NULL when there is no memory. */
+/* An object with what was in it when it was given back but for its first word,
+ * zeros if it never was; or NULL when there is no memory. */
 static inline void *wr_slab_take_raw(struct wr_slab *slab)
 {
     if (WR_UNLIKELY(!slab->free_list) && !wr_slab_grow(slab)) {

@@ -108,7 +108,12 @@ static inline int copy(size_t len)
 static inline int append_one(size_t len)
 {
     uint8_t *bytes = next_bytes(len);
-    int err = wr_sendq_append(&queue, &memory, bytes, len);
+    void *room = wr_sendq_extend(&queue, &memory, len);
+    const struct iovec piece = {.iov_base = bytes, .iov_len = len};
+    int err = room ? 0 : wr_sendq_copy(&queue, &memory, &piece, 1, len);
+    if (room) {
+        memcpy(room, bytes, len);
+    }
     memset(bytes, 0xee, len);
     free(bytes);
     if (err == 0) {
