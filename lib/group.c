@@ -49,8 +49,8 @@ static struct wr_group *inside(struct weir_task_group *group)
  * their scopes. */
 static uint32_t count_requests(const weir_task *task)
 {
-    return task->cancelling > task->expired ? task->cancelling - task->expired
-                                            : 0;
+    wr_assert(task->cancelling >= task->expired);
+    return task->cancelling - task->expired;
 }
 
 /* No member ends inside: tasks run from the ready queue. */
@@ -199,7 +199,7 @@ static void take_interruption_back(struct wr_group *group)
 {
     wr_ready_cancel(&group->abort);
     wr_list_remove(&group->cause);
-    if (group->is_counted && group->owner->cancelling > 0) {
+    if (group->is_counted && count_requests(group->owner) > 0) {
         group->owner->cancelling--;
     }
     group->is_counted = false;

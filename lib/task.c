@@ -465,9 +465,10 @@ uint32_t weir_task_cancelling(const weir_task *task)
 
 uint32_t weir_task_uncancel(weir_task *task)
 {
-    if (wr_loop_check(task->future.loop) == 0 && task->cancelling > 0) {
+    if (wr_loop_check(task->future.loop) == 0 &&
+        task->cancelling > task->expired) {
         task->cancelling--;
-        if (task->cancelling == 0) {
+        if (task->cancelling == task->expired) {
             wr_list_remove(&task->cancel);
         }
     }

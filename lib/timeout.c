@@ -123,7 +123,8 @@ ssize_t weir_timeout_end(struct weir_timeout *timeout, ssize_t result)
     if (!scope->is_over) {
         return result;
     }
-    wr_assert(task->cancelling > 0);
+    wr_assert(task->expired > 0);
+    wr_assert(task->cancelling >= task->expired);
     task->cancelling--;
     task->expired--;
     if (result == -ECANCELED && task->cancelling <= scope->cancelling) {

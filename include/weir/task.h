@@ -126,7 +126,8 @@ WEIR_API bool weir_task_cancel(weir_task *task);
 
 /**
  * How many cancellations the task was sent and has not taken back with
- * weir_task_uncancel().
+ * weir_task_uncancel(). A time-out that is over counts as one until its scope
+ * ends; that one cannot be taken back.
  *
  * @param task  the task; borrowed
  * @return      a count

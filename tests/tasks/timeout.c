@@ -287,6 +287,42 @@ UNIT(timeout, that_is_over_cannot_be_rescheduled)
     cr_assert_eq(rig_run(move_too_late, NULL), -ETIMEDOUT);
 }
 
+static int take_back_after_time(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    weir_task *self = weir_task_current(on);
+    (void)arg;
+    cr_assert_eq(weir_timeout_begin(on, &limit, MS), 0);
+    cr_assert_eq(weir_sleep(on, S), -ECANCELED);
+    cr_assert_eq(weir_task_uncancel(self), 1, "the scope's, not the task's");
+    int64_t result = weir_timeout_end(&limit, -ECANCELED);
+    cr_assert_eq(weir_task_cancelling(self), 0);
+    return (int)result;
+}
+
+UNIT(timeout, that_is_over_is_not_taken_back_by_the_task)
+{
+    cr_assert_eq(rig_run(take_back_after_time, NULL), -ETIMEDOUT);
+}
+
+static int take_back_beside_time(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    weir_task *self = weir_task_current(on);
+    (void)arg;
+    cr_assert_eq(weir_timeout_begin(on, &limit, MS), 0);
+    cr_assert_eq(weir_sleep(on, S), -ECANCELED);
+    cr_assert(weir_task_cancel(self));
+    cr_assert_eq(weir_task_uncancel(self), 1);
+    cr_assert_eq(weir_yield(on), 0, "it is forgotten");
+    return (int)weir_timeout_end(&limit, -ECANCELED);
+}
+
+UNIT(timeout, that_is_over_keeps_no_cancellation_that_was_taken_back)
+{
+    cr_assert_eq(rig_run(take_back_beside_time, NULL), -ETIMEDOUT);
+}
+
 UNIT(timeout, outside_of_a_task_is_an_error_and_its_end_does_no_harm)
 {
     struct weir_timeout limit;
