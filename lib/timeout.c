@@ -46,11 +46,13 @@ static void expire(struct wr_timer *timer)
 
 static void arm(struct wr_timeout *scope, uint64_t when_ns)
 {
-    scope->timer.when_ns = when_ns;
+    struct wr_wheel *wheel = &scope->task->future.loop->wheel;
+
     if (when_ns == UINT64_MAX) {
-        wr_timer_cancel(&scope->task->future.loop->wheel, &scope->timer);
+        wr_timer_cancel(wheel, &scope->timer);
+        scope->timer.when_ns = when_ns; /* for weir_timeout_when() */
     } else {
-        wr_timer_arm(&scope->task->future.loop->wheel, &scope->timer, when_ns);
+        wr_timer_arm(wheel, &scope->timer, when_ns);
     }
 }
 
