@@ -53,20 +53,18 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
         return err;
     }
     wr_require(!loop->running, -EBUSY);
-    err = weir_task_spawn(loop, fn, arg, &options, &run.task);
-    if (err < 0) {
-        return err;
-    }
+    /* First: a task that was started cannot be taken back. */
     const bool handles_signal = !wr_signals_has(loop, SIGINT);
     if (handles_signal) {
         err = weir_loop_add_signal_handler(loop, SIGINT, interrupted, &run);
         if (err < 0) {
-            wr_ignore(weir_task_cancel(run.task));
-            weir_task_detach(run.task);
             return err;
         }
     }
-    err = run_main(&run, ret);
+    err = weir_task_spawn(loop, fn, arg, &options, &run.task);
+    if (err == 0) {
+        err = run_main(&run, ret);
+    }
     if (handles_signal) {
         wr_ignore(weir_loop_remove_signal_handler(loop, SIGINT));
     }

@@ -404,7 +404,8 @@ WEIR_API int weir_task_group_end(struct weir_task_group *group, int result);
  * @param fn    what the task runs
  * @param arg   passed to it
  * @param ret   what it returned; may be NULL
- * @return      0 when the task has ended
+ * @return      0 when the task has ended; an error of weir_task_spawn() or
+ *              weir_loop_add_signal_handler() when it was not started
  * @retval -EINTR      a second SIGINT; the task is still there
  * @retval -ECANCELED  weir_loop_stop() came first; the task is still there
  * @retval -EBUSY      the loop is running already

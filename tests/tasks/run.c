@@ -115,6 +115,33 @@ UNIT(run, that_is_stopped_leaves_the_task_where_it_is)
     rig_stop();
 }
 
+static int note_run(weir_loop *on, void *arg)
+{
+    (void)on;
+    *(bool *)arg = true;
+    return 0;
+}
+
+UNIT(run, that_cannot_handle_sigint_starts_no_task)
+{
+    bool has_run = false;
+    rig_start();
+    fake_set_fd_limit(fake_fd_count());
+    cr_assert_eq(weir_loop_run_task(loop, note_run, &has_run, NULL), -EMFILE);
+    cr_assert_eq(rig_statistics().tasks, 0);
+    fake_set_fd_limit(0);
+    rig_stop();
+    cr_assert_not(has_run, "its argument may be gone by then");
+}
+
+UNIT(run, of_a_task_that_cannot_start_handles_no_signal)
+{
+    rig_start();
+    cr_assert_eq(weir_loop_run_task(loop, NULL, NULL, NULL), -EINVAL);
+    cr_assert_not(fake_raise(SIGINT), "nobody handles it");
+    rig_stop();
+}
+
 static int run_again(weir_loop *on, void *arg)
 {
     (void)arg;
