@@ -230,8 +230,24 @@ static void forget(struct wr_owner *owner, weir_transport *t)
     wr_server_arm(server);
 }
 
-const struct wr_owner_ops wr_server_owner_ops = {.adopt = adopt,
-                                                 .forget = forget};
+static void hold(struct wr_owner *owner)
+{
+    wr_container_of(owner, weir_server, owner)->handler_count++;
+}
+
+static void let_go(struct wr_owner *owner)
+{
+    weir_server *server = wr_container_of(owner, weir_server, owner);
+
+    wr_assert(server->handler_count > 0);
+    server->handler_count--;
+    if (wr_server_is_over(server)) {
+        wr_server_push_work(server);
+    }
+}
+
+const struct wr_owner_ops wr_server_owner_ops = {
+    .adopt = adopt, .hold = hold, .let_go = let_go, .forget = forget};
 
 /* Neither close nor abort calls anybody or unlinks anything before the loop
  * goes on: the list holds still. */

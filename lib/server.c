@@ -61,7 +61,8 @@ static uint64_t time_now(const weir_loop *loop)
 bool wr_server_is_over(const weir_server *server)
 {
     return server->state == SERVER_CLOSED && server->told &&
-           server->client_count == 0 && wr_listen_is_closed(&server->listen);
+           server->client_count == 0 && server->handler_count == 0 &&
+           wr_listen_is_closed(&server->listen);
 }
 
 /* It stays while anybody can still ask it something. */

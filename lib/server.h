@@ -37,6 +37,7 @@ struct weir_server {
     uint64_t client_count;     /* how many */
     struct wr_list parked;     /* struct parked, oldest first */
     uint64_t parked_count;     /* how many */
+    uint64_t handler_count;    /* tasks that serve its connections */
     struct wr_list waiters;    /* struct waiter */
     struct wr_list joiners;    /* tasks that wait for the same */
     struct wr_list runners;    /* a task in weir_server_serve_forever() */

@@ -114,7 +114,8 @@ static void report(weir_writer *writer, const char *message, int err)
 static int call_handler(weir_writer *writer)
 {
     int err = writer->client_connected(writer->arg, &writer->reader, writer);
-    if (err < 0 && err != -ECANCELED) {
+    /* What the connection itself has come to is not the handler's failure. */
+    if (err < 0 && err != -ECANCELED && err != writer->transport->error) {
         report(writer, "client_connected failed", err);
     }
     return err;
@@ -125,10 +126,15 @@ static int serve(weir_loop *loop, void *arg)
 {
     weir_writer *writer = arg;
 
+    struct wr_owner *owner = writer->owner;
+
     wr_assert(loop == writer->loop);
     int err = call_handler(writer);
     weir_writer_close(writer);
     weir_writer_unref(writer);
+    if (owner) {
+        owner->ops->let_go(owner);
+    }
     return err;
 }
 
@@ -163,6 +169,11 @@ static void spawn_handler(weir_writer *writer)
         }
         weir_writer_abort(writer);
         weir_writer_unref(writer);
+        return;
+    }
+    writer->owner = writer->transport->owner;
+    if (writer->owner) {
+        writer->owner->ops->hold(writer->owner);
     }
 }
 

@@ -22,6 +22,10 @@ struct wr_owner_ops {
     void (*adopt)(struct wr_owner *owner, weir_transport *t);
     /* It is lost. */
     void (*forget)(struct wr_owner *owner, weir_transport *t);
+    /* A task serves one of its connections, and may do so beyond the loss. */
+    void (*hold)(struct wr_owner *owner);
+    /* No longer. */
+    void (*let_go)(struct wr_owner *owner);
 };
 
 /* A maker that keeps count of its connections; embedded in it. */

@@ -249,6 +249,11 @@ int weir_writer_wait_closed(weir_writer *writer)
     return err < 0 ? err : end_of(writer->transport);
 }
 
+weir_loop *weir_writer_get_loop(const weir_writer *writer)
+{
+    return writer->loop;
+}
+
 weir_transport *weir_writer_get_transport(const weir_writer *writer)
 {
     return writer->transport;

@@ -21,6 +21,7 @@ struct weir_writer {
     weir_transport *transport; /* NULL before connection_made */
     weir_client_connected_fn *client_connected; /* or NULL */
     void *arg;
+    struct wr_owner *owner; /* what waits for the handler task, or NULL */
     size_t stack_size_bytes;
     struct wr_list drainers; /* tasks that wait for the low mark, */
     struct wr_list flushers; /* for everything to be sent, */

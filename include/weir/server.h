@@ -235,8 +235,9 @@ WEIR_API void weir_server_close_clients(weir_server *server);
 WEIR_API void weir_server_abort_clients(weir_server *server);
 
 /**
- * Be told when the server is closed and has no connections left. Does not
- * close it. Any number may wait; each is called once, from the loop.
+ * Be told when the server is closed and has no connections left, nor a task
+ * that serves one (stream.h). Does not close it. Any number may wait; each is
+ * called once, from the loop.
  *
  * @param server  the server; borrowed
  * @param closed  called then

@@ -24,8 +24,12 @@ WEIR_BEGIN_DECLS
  *
  * Reader and writer are borrowed; take a reference (weir_writer_ref()) to keep
  * the stream beyond the return. A task that returns has its stream closed
- * gracefully (a difference from asyncio). A negative result, but for
- * -ECANCELED, is reported to the exception hook.
+ * gracefully (a difference from asyncio). Bytes that the peer sent and nobody
+ * read make the kernel send a reset then, which can destroy an answer on its
+ * way: where that matters set linger_ns (struct weir_timeouts).
+ *
+ * A negative result is reported to the exception hook, but for -ECANCELED and
+ * the connection's own first error, which is the peer's doing.
  */
 typedef int weir_client_connected_fn(void *arg, weir_reader *reader,
                                      weir_writer *writer);
@@ -158,7 +162,10 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  * Serve until cancelled.
  *
  * Starts to accept if need be. Cancelled, it closes the server and its
- * connections and waits for their end; a second cancellation ends that wait.
+ * connections and waits for their end and that of the tasks that serve them,
+ * so that what these share may be gone when it has returned; a second
+ * cancellation ends that wait. To a program that runs until SIGINT
+ * (weir_run()) -ECANCELED is the regular end.
  *
  * @param server  the server; held
  * @return        a negative error
@@ -171,8 +178,8 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
 WEIR_API int weir_server_serve_forever(weir_server *server);
 
 /**
- * Wait until the server is closed and has no connections left. Does not close
- * it.
+ * Wait until the server is closed, has no connections left, and the tasks that
+ * served them have ended; so not from one of these. Does not close it.
  *
  * @param server  the server; held
  * @return        0

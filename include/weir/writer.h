@@ -216,6 +216,16 @@ WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
 WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
 
 /**
+ * The loop that the stream belongs to.
+ *
+ * @param writer  the writer; borrowed
+ * @return        the loop; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
+
+/**
  * asyncio's get_extra_info; see weir_transport_get_extra_info().
  *
  * @param writer  the writer; borrowed

@@ -106,8 +106,7 @@ static int peer_resets(weir_loop *on, void *arg)
     fake_peer_reset(p.peer);
     nap();
     cr_assert_eq(seen.read_result, -ECONNRESET);
-    cr_assert_eq(seen.reports, 1);
-    cr_assert_eq(seen.err, -ECONNRESET);
+    cr_assert_eq(seen.reports, 0, "the handler has not failed");
     expect_over(&p);
 
     serve(&p, close_itself, NULL);

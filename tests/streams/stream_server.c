@@ -135,6 +135,63 @@ UNIT(stream_server, serve_forever_ends_when_somebody_closes_the_server)
 
 /* ---- joining ---- */
 
+static bool has_cleaned_up;
+
+/* Goes on after its connection is lost. */
+static int clean_up(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char byte;
+    (void)arg;
+    cr_assert_eq(weir_reader_read(reader, &byte, 1), 0);
+    weir_writer_close(writer);
+    cr_assert_eq(weir_writer_wait_closed(writer), 0);
+    cr_assert_eq(weir_sleep(weir_writer_get_loop(writer), 100 * MS), 0);
+    has_cleaned_up = true;
+    return 0;
+}
+
+static int join_handlers(weir_loop *on, void *arg)
+{
+    weir_server *server = start(clean_up, NULL);
+    struct fake_peer *peer = call_server(server);
+    (void)on;
+    (void)arg;
+
+    weir_server_close(server);
+    fake_peer_close(peer);
+    nap();
+    cr_assert_eq(weir_server_connection_count(server), 0);
+    cr_assert_not(has_cleaned_up);
+    cr_assert_eq(weir_server_join(server), 0);
+    cr_assert(has_cleaned_up);
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_server, join_waits_for_the_tasks_that_serve_beyond_the_loss)
+{
+    cr_assert_eq(rig_run(join_handlers, NULL), 0);
+}
+
+static int leave_handlers(weir_loop *on, void *arg)
+{
+    weir_server *server = start(clean_up, NULL);
+    struct fake_peer *peer = call_server(server);
+    (void)on;
+    (void)arg;
+    fake_peer_close(peer);
+    nap();
+    weir_server_free(server); /* its memory goes with the handler */
+    cr_assert_eq(weir_sleep(on, 200 * MS), 0);
+    cr_assert(has_cleaned_up);
+    return 0;
+}
+
+UNIT(stream_server, that_was_given_back_stays_until_its_handlers_have_ended)
+{
+    cr_assert_eq(rig_run(leave_handlers, NULL), 0);
+}
+
 static int join_several(weir_loop *on, void *arg)
 {
     struct forever joins[3];
