@@ -11,12 +11,10 @@
  *
  * There is one exception. While the loop is being freed, tasks give up their
  * locks or end soon; but one that ends with its lock, or that waits in a circle
- * with others, would keep the loop for ever. So the wait for the lock lasts
- * some turns then and ends without it.
+ * with others, would keep the loop for ever. So the wait for the lock ends
+ * without it then, once nothing else is left to happen.
  */
 #include "lock.h"
-
-#define TURNS_AT_END 100u
 
 struct weir_condition {
     struct wr_sync sync;
@@ -26,11 +24,9 @@ struct weir_condition {
 
 struct wait {
     struct wr_lock_waiter lock_waiter; /* in one queue or the other */
-    struct wr_ready end_turn; /* runs each turn while the loop is freed */
     weir_condition *condition;
-    uint32_t end_turns; /* left of those */
-    int result;         /* once it is in line for the lock */
-    bool is_in_line;    /* it was moved to the lock's queue */
+    int result;      /* once it is in line for the lock */
+    bool is_in_line; /* it was moved to the lock's queue */
 };
 
 static struct wait *wait_of(struct wr_waiter *waiter)
@@ -58,26 +54,16 @@ static bool move_first(weir_condition *condition, int result)
     return true;
 }
 
-static void count_end_turn(struct wr_ready *ready)
+/* Without the lock. */
+static void give_up(struct wr_waiter *waiter)
 {
-    struct wait *wait = wr_container_of(ready, struct wait, end_turn);
-
-    if (!wait->lock_waiter.waiter.task->waiter) {
-        return; /* it has been woken and is behind this in the queue */
-    }
-    wait->end_turns--;
-    if (wait->end_turns == 0) {
-        wr_waiter_wake(&wait->lock_waiter.waiter, -ECANCELED);
-    } else {
-        wr_ready_push(&wait->condition->sync.loop->ready, ready);
-    }
+    wr_waiter_wake(waiter, -ECANCELED);
 }
 
 static void interrupt(struct wr_waiter *waiter)
 {
     struct wait *wait = wait_of(waiter);
     weir_condition *condition = wait->condition;
-    weir_loop *loop = condition->sync.loop;
 
     wait->lock_waiter.was_interrupted = true;
     if (!wait->is_in_line) {
@@ -85,9 +71,6 @@ static void interrupt(struct wr_waiter *waiter)
     } else if (wait->result == 0) {
         wait->result = -ECANCELED;
         wr_ignore(move_first(condition, 0));
-    }
-    if (loop->closing) {
-        wr_ready_push(&loop->ready, &wait->end_turn);
     }
 }
 
@@ -113,19 +96,17 @@ static int wait_and_relock(weir_condition *condition)
 {
     weir_loop *loop = condition->sync.loop;
     weir_lock *lock = condition->lock;
-    struct wait wait = {.lock_waiter = {.waiter = {.interrupt = interrupt}},
-                        .condition = condition,
-                        .end_turns = TURNS_AT_END};
+    struct wait wait = {
+        .lock_waiter = {.waiter = {.interrupt = interrupt, .give_up = give_up}},
+        .condition = condition};
 
     wr_require(wr_lock_is_ours(lock), -EPERM);
-    wr_ready_init(&wait.end_turn, count_end_turn);
     wr_sync_ref(&lock->sync);
     wr_lock_pass(lock);
     int err = wr_task_wait(loop, &wait.lock_waiter.waiter, &condition->waiters);
     wr_assert(wait.is_in_line);
     wr_assert(err < 0 || wr_lock_is_ours(lock));
     wr_assert(err < 0 || wait.result == 0 || !wait.lock_waiter.was_interrupted);
-    wr_ready_cancel(&wait.end_turn);
     wr_sync_unref(&lock->sync);
     return err < 0 ? err : wait.result;
 }

@@ -388,6 +388,7 @@ static void give_wait_up(struct wr_waiter *waiter)
         wr_container_of(waiter, struct future_wait, waiter);
 
     wr_list_remove(&wait->observer.link);
+    wait->result = -ECANCELED;
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
@@ -443,8 +444,9 @@ static int wait_done(struct future_wait *wait)
 
 int weir_future_await(weir_future *future, int *ret)
 {
-    struct future_wait wait = {.waiter.interrupt = pass_interrupt_on,
-                               .future = future};
+    struct future_wait wait = {
+        .waiter = {.interrupt = pass_interrupt_on, .give_up = give_wait_up},
+        .future = future};
     int err = enter_wait(future);
     if (err == -ECANCELED) {
         wait.was_interrupted = true;

@@ -42,7 +42,8 @@ struct wr_alive_ops {
     /* The loop is being freed: end, asynchronously, and leave the list. Who
      * waits for a result gets -ECANCELED. */
     void (*shutdown)(struct wr_alive *alive);
-    /* After that, when the ring broke: what is in flight ends now. */
+    /* After that, when the ring broke: what is in flight ends now. NULL for
+     * what has nothing in flight. */
     void (*abandon)(struct wr_alive *alive);
     /* One line for weir_loop_dump(). */
     void (*dump)(const struct wr_alive *alive, FILE *out);
@@ -184,6 +185,9 @@ void wr_callbacks_close(weir_loop *loop);
 int wr_tasks_open(weir_loop *loop);
 /* Frees it; no task is left. Called by wr_loop_release(). */
 void wr_tasks_close(weir_loop *loop);
+/* Of the loop's end: nothing is left but tasks that wait for each other. Ends
+ * one of those waits; false when there is none. */
+bool wr_tasks_give_up(weir_loop *loop);
 void wr_tasks_get_statistics(const weir_loop *loop,
                              struct weir_loop_statistics *ret);
 

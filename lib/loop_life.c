@@ -257,6 +257,18 @@ static bool is_anything_alive(const weir_loop *loop)
            !wr_list_is_empty(&loop->transports);
 }
 
+/* Tasks that wait for each other in a circle, each for the other to end, would
+ * keep the loop for ever. What else could wake one is in the ready queue by
+ * now, or belongs to something in these lists. */
+static void end_circles(weir_loop *loop)
+{
+    if (!wr_list_is_empty(&loop->tasks) && wr_list_is_empty(&loop->ready) &&
+        wr_list_is_empty(&loop->servers) && wr_list_is_empty(&loop->connects) &&
+        wr_list_is_empty(&loop->transports)) {
+        wr_ignore(wr_tasks_give_up(loop));
+    }
+}
+
 static void abandon_list(struct wr_list *list)
 {
     struct wr_list *link = list->next;
@@ -278,8 +290,8 @@ static void abandon_everything(weir_loop *loop)
          i++) {
         abandon_list(&loop->servers);
         abandon_list(&loop->connects);
-        abandon_list(&loop->tasks);
         abandon_list(&loop->transports);
+        end_circles(loop);
         wr_loop_run_ready(loop);
     }
     wr_op_abandon(&loop->uring, &loop->wake_op);
@@ -292,6 +304,7 @@ static void reap_everything(weir_loop *loop)
 {
     int err = 0;
     while (is_anything_alive(loop) && err == 0) {
+        end_circles(loop);
         err = wr_loop_turn(loop);
     }
     wr_op_cancel(&loop->uring, &loop->wake_op);

@@ -111,10 +111,20 @@ static void shutdown_alive(struct wr_alive *alive)
     }
 }
 
-/* Nothing of a task is in the kernel: its wake-up is in the ready queue. */
-static void abandon_alive(struct wr_alive *alive)
+/* The one that was started last is likelier to be waited for than to wait. */
+bool wr_tasks_give_up(weir_loop *loop)
 {
-    wr_ignore(alive == NULL);
+    for (struct wr_list *link = loop->tasks.prev; link != &loop->tasks;
+         link = link->prev) {
+        struct wr_alive *alive = wr_container_of(link, struct wr_alive, link);
+        struct wr_waiter *waiter =
+            wr_container_of(alive, weir_task, alive)->waiter;
+        if (waiter && waiter->interrupt && waiter->give_up) {
+            waiter->give_up(waiter);
+            return true;
+        }
+    }
+    return false;
 }
 
 static const char *state_name(enum wr_task_state state)
@@ -139,8 +149,8 @@ static void dump_alive(const struct wr_alive *alive, FILE *out)
             task->scope ? " timed" : "");
 }
 
-static const struct wr_alive_ops alive_ops = {
-    .shutdown = shutdown_alive, .abandon = abandon_alive, .dump = dump_alive};
+static const struct wr_alive_ops alive_ops = {.shutdown = shutdown_alive,
+                                              .dump = dump_alive};
 
 /* The fiber's whole life. */
 static void run_fiber(void *arg)

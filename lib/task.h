@@ -50,6 +50,10 @@ struct wr_waiter {
     struct wr_list link; /* in the queue of what it waits for, if any */
     weir_task *task;
     wr_interrupt_fn *interrupt; /* NULL: unlink and wake with -ECANCELED */
+    /* Wakes with -ECANCELED, whatever was waited for: the loop is being freed,
+     * the task was interrupted, and nothing will come. May be NULL; counts with
+     * an ->interrupt only. */
+    wr_interrupt_fn *give_up;
 };
 
 struct wr_timeout;
@@ -112,8 +116,9 @@ static inline bool wr_task_passes(weir_loop *loop)
 
 /* Suspends the running task, which has entered, in @queue (NULL: in none),
  * until it is woken. Returns the result of that. The caller sets
- * @waiter->interrupt; all else is set here. An interruption that came since,
- * when the task was woken and waits anew, is delivered at once. */
+ * @waiter->interrupt, and where there is one ->give_up; all else is set here.
+ * An interruption that came since, when the task was woken and waits anew, is
+ * delivered at once. */
 int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
                  struct wr_list *queue);
 

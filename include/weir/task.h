@@ -22,7 +22,9 @@
  * it, and the next one is cancelled. A task that is cancelled before it first
  * ran runs all the same, and its first suspending call fails (a difference from
  * asyncio: what the task was given must be freed by somebody). When the loop is
- * being freed, every suspending call returns -ECANCELED.
+ * being freed, every suspending call returns -ECANCELED. Waits that go on until
+ * somebody else has ended do so then too, unless tasks wait for each other in a
+ * circle: that is broken where the last of them was started.
  *
  * **Time-outs** are scopes; see weir_timeout_begin().
  *

@@ -534,7 +534,8 @@ UNIT(condition, does_not_keep_a_loop_whose_ring_is_broken)
     fake_stop();
 }
 
-/* Has the lock that the task needs whose end it waits for. */
+/* Has the lock that the task needs whose end it waits for: one of the two has
+ * to stop waiting, which is the one that was started last. */
 static int join_locked(void *object)
 {
     int result;
@@ -548,7 +549,7 @@ static int leave_circle(weir_loop *on, void *arg)
 {
     (void)arg;
     make(on);
-    start(&left[0], "a", wait_and_lose, condition);
+    start(&left[0], "a", wait_once, condition);
     settle();
     start(&left[1], "b", join_locked, &left[0]);
     settle();

@@ -159,3 +159,124 @@ UNIT(future, that_finds_no_memory_changes_nothing)
     fake_alloc_check(&alloc);
     fake_stop();
 }
+
+/* ---- tasks that wait for each other ---- */
+
+#define CIRCLE 70
+
+static weir_task *circle[CIRCLE];
+static int ended_count;
+
+static int await_task(weir_loop *on, void *arg)
+{
+    int result = 1;
+    (void)on;
+    int err =
+        weir_future_await(weir_task_get_future(*(weir_task **)arg), &result);
+    cr_assert_eq(err, -ECANCELED);
+    ended_count++;
+    return err;
+}
+
+/* A circle that is too long to be found when it is closed. */
+static int leave_circle(weir_loop *on, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < CIRCLE; i++) {
+        circle[i] = rig_spawn(await_task, &circle[(i + 1) % CIRCLE]);
+    }
+    cr_assert_eq(weir_yield(on), 0);
+    return weir_yield(on);
+}
+
+static void end_long_circle(int ring_error)
+{
+    rig_start();
+    cr_assert_eq(rig_main(leave_circle, NULL), 0);
+    cr_assert_eq(ended_count, 0);
+    if (ring_error < 0) {
+        fake_break_ring(ring_error);
+    }
+    cr_assert_geq(weir_loop_free(loop), 0);
+    for (int i = 0; i < CIRCLE; i++) {
+        weir_task_detach(circle[i]);
+    }
+    fake_stop();
+    cr_assert_eq(ended_count, CIRCLE);
+}
+
+UNIT(future, a_circle_of_tasks_does_not_keep_the_loop)
+{
+    end_long_circle(0);
+}
+
+UNIT(future, a_circle_of_tasks_does_not_keep_a_loop_whose_ring_is_broken)
+{
+    end_long_circle(-EIO);
+}
+
+static weir_future *group_of_one;
+
+static int await_group(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    int err = weir_future_await(group_of_one, NULL);
+    cr_assert_eq(err, -ECANCELED);
+    ended_count++;
+    return err;
+}
+
+static int leave_gathered_circle(weir_loop *on, void *arg)
+{
+    (void)arg;
+    circle[0] = rig_spawn(await_group, NULL);
+    circle[1] = rig_spawn(await_task, &circle[0]);
+    weir_future *member = weir_task_get_future(circle[1]);
+    cr_assert_eq(weir_gather(on, WEIR_GATHER_ALL, &member, 1, &group_of_one),
+                 0);
+    return weir_yield(on);
+}
+
+UNIT(future, a_circle_through_a_gathered_group_does_not_keep_the_loop)
+{
+    rig_start();
+    cr_assert_eq(rig_main(leave_gathered_circle, NULL), 0);
+    cr_assert_geq(weir_loop_free(loop), 0);
+    cr_assert_eq(ended_count, 2);
+    weir_future_unref(group_of_one);
+    weir_task_detach(circle[0]);
+    weir_task_detach(circle[1]);
+    fake_stop();
+}
+
+static int own_group(weir_loop *on, void *arg)
+{
+    struct weir_task_group group;
+    (void)arg;
+    cr_assert_eq(weir_task_group_begin(on, &group), 0);
+    cr_assert_eq(
+        weir_task_group_spawn(&group, await_task, &circle[0], NULL, NULL), 0);
+    int err = weir_task_group_end(&group, 0);
+    cr_assert_eq(err, -ECANCELED);
+    ended_count++;
+    return err;
+}
+
+static int leave_grouped_circle(weir_loop *on, void *arg)
+{
+    (void)arg;
+    circle[0] = rig_spawn(own_group, NULL);
+    cr_assert_eq(weir_yield(on), 0);
+    return weir_yield(on);
+}
+
+UNIT(future, a_member_that_waits_for_its_groups_owner_does_not_keep_the_loop)
+{
+    rig_start();
+    cr_assert_eq(rig_main(leave_grouped_circle, NULL), 0);
+    cr_assert_geq(weir_loop_free(loop), 0);
+    cr_assert_eq(ended_count, 2);
+    weir_task_detach(circle[0]);
+    fake_stop();
+}
