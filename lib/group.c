@@ -123,6 +123,7 @@ int weir_task_group_begin(weir_loop *loop, struct weir_task_group *group)
     inner->owner = loop->current;
     inner->requests = count_requests(inner->owner);
     inner->is_ending = false;
+    inner->owner->group_count++;
     wr_list_init(&inner->members);
     wr_list_init(&inner->cause);
     wr_ready_init(&inner->abort, run_abort);
@@ -241,6 +242,8 @@ int weir_task_group_end(struct weir_task_group *group, int result)
     take_interruption_back(inner);
     inner->is_ending = true;
     inner->owner = NULL;
+    wr_assert(owner->group_count > 0);
+    owner->group_count--;
     if (inner->error < 0) {
         cancel_again(inner, owner);
         return inner->error;

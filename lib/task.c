@@ -158,7 +158,9 @@ static void run_fiber(void *arg)
     weir_task *task = arg;
 
     task->wake_result = task->fn(task->future.loop, task->arg);
-    wr_assert(!task->scope); /* every weir_timeout_begin() has its end */
+    /* What the program began on this stack has ended. */
+    wr_assert(!task->scope);           /* weir_timeout_end() */
+    wr_assert(task->group_count == 0); /* weir_task_group_end() */
     wr_fiber_exit(&task->fiber);
 }
 

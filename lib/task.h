@@ -69,8 +69,9 @@ struct weir_task {
     struct wr_alive alive; /* in weir_loop.tasks */
     int wake_result;
     uint32_t budget;
-    uint32_t cancelling; /* requests; time-outs that are over count too */
-    uint32_t expired;    /* of those: time-outs that are over */
+    uint32_t cancelling;  /* requests; time-outs that are over count too */
+    uint32_t expired;     /* of those: time-outs that are over */
+    uint32_t group_count; /* begun and not ended; they lie on the stack */
     enum wr_task_state state;
     bool was_interrupted;  /* it is ready with -ECANCELED because of that */
     struct wr_list causes; /* interruptions to be delivered by the next call */

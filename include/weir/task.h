@@ -310,7 +310,7 @@ WEIR_API uint64_t weir_timeout_when(const struct weir_timeout *timeout);
 WEIR_API bool weir_timeout_expired(const struct weir_timeout *timeout);
 
 /**
- * End a scope.
+ * End a scope; must be called: a task that returns inside one ends the process.
  *
  * An interruption that was not delivered yet is forgotten.
  *
@@ -380,7 +380,8 @@ weir_task_group_spawn(struct weir_task_group *group, weir_task_fn *fn,
 WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
 
 /**
- * Wait until all tasks of a group have ended; must be called.
+ * Wait until all tasks of a group have ended; must be called: a task that
+ * returns with an open group ends the process.
  *
  * A negative @p result cancels them first. A cancellation of the waiting task
  * cancels them too, and the wait goes on until they have ended. Where a

@@ -5,6 +5,8 @@
  */
 #include "group.h"
 
+#include <signal.h>
+
 /* ---- time-outs ---- */
 
 static int time_group(weir_loop *on, void *arg)
@@ -292,4 +294,20 @@ UNIT(group, outlives_its_members_when_the_loop_is_freed)
     events[0] = '\0';
     cr_assert_eq(rig_run(leave_owner, events), 0);
     cr_assert_eq(strcspn(events, "e"), 2);
+}
+
+static int forget_group(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    struct weir_task_group group;
+    struct member member = {.name = "m", .sleep_ns = MS};
+    begin(&group);
+    spawn(&group, &member);
+    return 0;
+}
+
+UNIT_ABORTS(group, that_is_left_open_by_its_task_aborts)
+{
+    rig_run(forget_group, NULL);
 }

@@ -7,6 +7,8 @@
  */
 #include "rig.h"
 
+#include <signal.h>
+
 static int sleep_within(weir_loop *on, void *arg)
 {
     struct weir_timeout limit;
@@ -331,4 +333,16 @@ UNIT(timeout, outside_of_a_task_is_an_error_and_its_end_does_no_harm)
     cr_assert_eq(weir_timeout_reschedule(&limit, 1), -ESTALE);
     cr_assert_eq(weir_timeout_end(&limit, -ECANCELED), -ECANCELED);
     rig_stop();
+}
+
+static int forget_scope(weir_loop *on, void *arg)
+{
+    static struct weir_timeout limit;
+    (void)arg;
+    return weir_timeout_begin(on, &limit, MS);
+}
+
+UNIT_ABORTS(timeout, that_is_left_open_by_its_task_aborts)
+{
+    rig_run(forget_scope, NULL);
 }
