@@ -15,6 +15,8 @@
 
 /* Blocks do not grow beyond it, unless a join needs one of that size. */
 #define BLOCK_MAX ((size_t)1 << 28)
+/* What is much lies in about so many blocks, times its logarithm. */
+#define SHARES 16u
 
 void wr_recvq_init(struct wr_recvq *q, struct wr_pool *pool,
                    const struct weir_allocator *allocator, uint64_t *copied)
@@ -124,6 +126,14 @@ static bool new_segment(struct wr_recvq *q, size_t capacity,
     return true;
 }
 
+/* How large a block is that more may be written to: no larger than what there
+ * is, and a share of it where that is much, so that blocks stay few. */
+static size_t spare(const struct wr_recvq *q)
+{
+    const size_t share = wr_min_u64(q->total / SHARES, BLOCK_MAX);
+    return wr_max_u64(share, wr_min_u64(q->total, WR_BLOCK_SMALL));
+}
+
 int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len)
 {
     const uint8_t *bytes = data;
@@ -136,9 +146,7 @@ int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len)
         if (q->count == q->capacity && wr_recvq_grow(q) < 0) {
             return -ENOMEM;
         }
-        const size_t capacity =
-            wr_max_u64(len - fits, wr_min_u64(q->total, WR_BLOCK_SMALL));
-        if (!new_segment(q, capacity, &added)) {
+        if (!new_segment(q, wr_max_u64(len - fits, spare(q)), &added)) {
             return -ENOMEM;
         }
     }
@@ -320,8 +328,7 @@ static size_t block_size_at(const struct wr_recvq *q, uint32_t index, bool all)
         }
         len += segment->len;
     }
-    return wr_max_u64(len,
-                      wr_min_u64(q->total, all ? BLOCK_MAX : WR_BLOCK_SMALL));
+    return wr_max_u64(len, all ? wr_min_u64(q->total, BLOCK_MAX) : spare(q));
 }
 
 /* Copies as much of @from as there is room for behind @to; true when that was

@@ -285,6 +285,21 @@ UNIT(recvq, many_single_bytes_cost_about_their_bytes)
     teardown();
 }
 
+/* Each end of a turn looks at all of them. */
+UNIT(recvq, much_that_came_in_small_pieces_lies_in_few_blocks)
+{
+    setup();
+    for (int i = 0; i < 20000; i++) {
+        cr_assert_eq(i % 2 ? push(1000) : push_copy(1000), 0);
+        cr_assert(wr_recvq_compact(&queue, false));
+    }
+
+    cr_assert_leq(queue.count, 200);
+    cr_assert_leq(blocks.used_bytes, arrived + arrived / 8);
+    check();
+    teardown();
+}
+
 UNIT(recvq, a_rare_separator_does_not_make_each_search_look_at_everything)
 {
     static const struct weir_separator both[] = {{"\0", 1}, {"\n", 1}};
