@@ -22,9 +22,11 @@ struct until {
 
 static const struct weir_separator newline = {.data = "\n", .len = 1};
 
+/* What came for this call stays, and who knows for how long. */
 static int over(weir_reader *reader, size_t consumed)
 {
     reader->consumed = consumed;
+    wr_reader_keep(reader);
     return WEIR_ELIMIT;
 }
 

@@ -235,3 +235,27 @@ UNIT(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is)
 {
     with_small_pool(0, hoards);
 }
+
+/* ---- what nobody waits for ---- */
+
+static int gives_up_on_a_line(weir_loop *on, void *arg)
+{
+    char small[4];
+    (void)arg;
+    open_limited(&p, 64 * KIB, MIB);
+    pair_peer_write(&p, "too long"); /* it comes while the task waits */
+    cr_assert_eq(weir_reader_readline(p.reader, small, sizeof(small)),
+                 WEIR_ELIMIT);
+
+    cr_assert_eq(weir_sleep(on, S), 0);
+
+    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 0, "it was moved");
+    pair_expect_read(&p, "too long");
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_budget, bytes_that_a_failed_read_left_do_not_stay_in_the_pool)
+{
+    cr_assert_eq(rig_run(gives_up_on_a_line, NULL), 0);
+}
