@@ -78,14 +78,14 @@ void wr_loop_wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
 int wr_loop_bind(weir_loop *loop)
 {
-    if (loop->owner) {
+    if (*loop->owner != WR_UNBOUND) {
         return 0;
     }
     int err = wr_ring_enable(loop->uring.ring);
     if (err < 0) {
         return err;
     }
-    loop->owner = wr_this_thread();
+    *loop->owner = wr_this_thread();
     wr_pool_post(&loop->pool);
     arm_wake(loop);
     return 0;

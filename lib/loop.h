@@ -105,12 +105,13 @@ struct weir_loop {
     struct wr_wake_item **posted_end;
     struct wr_ready posted_ready;
 
-    const uint32_t *fork_guard; /* reads 0 in a forked child */
-    const void *owner;          /* its thread; NULL until the first run */
-    bool running;               /* set and cleared by run */
-    bool stopping;              /* set by stop, cleared by run's end */
-    bool closing;               /* set by free: no new work is taken */
-    bool closed;                /* set by free: the ring is gone */
+    /* Its thread; WR_UNBOUND until the first run. On a page that a forked child
+     * finds empty, so that one look answers both questions. */
+    const void *volatile *owner;
+    bool running;          /* set and cleared by run */
+    bool stopping;         /* set by stop, cleared by run's end */
+    bool closing;          /* set by free: no new work is taken */
+    bool closed;           /* set by free: the ring is gone */
     uint64_t pinned_count; /* sockets, servers, attempts, futures not freed */
 
     uint64_t slow_callback_ns;
@@ -134,11 +135,18 @@ static inline const void *wr_this_thread(void)
 #endif
 }
 
+#define WR_UNBOUND ((const void *)-1)
+
+/* Is this a child of the process that made the loop? */
+static inline bool wr_loop_is_forked(const weir_loop *loop)
+{
+    return *loop->owner == NULL;
+}
+
 /* Is this the thread that runs the loop? */
 static inline bool wr_loop_is_ours(const weir_loop *loop)
 {
-    return loop->owner == wr_this_thread() &&
-           *(const volatile uint32_t *)loop->fork_guard != 0;
+    return *loop->owner == wr_this_thread();
 }
 
 /* The rest of wr_loop_check(). */
@@ -147,8 +155,7 @@ int wr_loop_check_slowly(const weir_loop *loop);
 /* -ECHILD after a fork, -EPERM on another thread than the owner's, 0. */
 static inline int wr_loop_check(const weir_loop *loop)
 {
-    if (WR_LIKELY(loop->owner == wr_this_thread() &&
-                  *(const volatile uint32_t *)loop->fork_guard != 0)) {
+    if (WR_LIKELY(*loop->owner == wr_this_thread())) {
         return 0;
     }
     return wr_loop_check_slowly(loop);

@@ -44,10 +44,10 @@ int wr_options_check_inner(const void *options, size_t known_size)
 
 int wr_loop_check_slowly(const weir_loop *loop)
 {
-    if (*(const volatile uint32_t *)loop->fork_guard == 0) {
+    if (wr_loop_is_forked(loop)) {
         return -ECHILD;
     }
-    return !loop->owner || loop->owner == wr_this_thread() ? 0 : -EPERM;
+    return *loop->owner == WR_UNBOUND || wr_loop_is_ours(loop) ? 0 : -EPERM;
 }
 
 static void *counting_alloc(void *arg, size_t size)
@@ -69,10 +69,10 @@ static void counting_free(void *arg, void *ptr, size_t size)
 }
 
 /* A page that a forked child finds empty. */
-static const uint32_t *make_fork_guard(void)
+static const void *volatile *make_owner(void)
 {
-    uint32_t *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const void **page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {
         return NULL;
     }
@@ -80,14 +80,14 @@ static const uint32_t *make_fork_guard(void)
         munmap(page, PAGE_BYTES);
         return NULL;
     }
-    *page = 1;
+    *page = WR_UNBOUND;
     return page;
 }
 
-static void free_fork_guard(const uint32_t *guard)
+static void free_owner(const void *volatile *page)
 {
-    if (guard) {
-        munmap((void *)(uintptr_t)guard, PAGE_BYTES);
+    if (page) {
+        munmap((void *)(uintptr_t)page, PAGE_BYTES);
     }
 }
 
@@ -161,8 +161,8 @@ static int open_engine(weir_loop *loop, const struct weir_loop_options *options)
 
 static int open_parts(weir_loop *loop, const struct weir_loop_options *options)
 {
-    loop->fork_guard = make_fork_guard();
-    if (!loop->fork_guard) {
+    loop->owner = make_owner();
+    if (!loop->owner) {
         return -ENOMEM;
     }
     int err = wr_wake_open(loop->allocator, &loop->wake);
@@ -185,7 +185,7 @@ fail_callbacks:
     wr_ignore(wr_wake_close(loop->wake) != NULL); /* nobody posted yet */
     wr_wake_unref(loop->wake);
 fail_wake:
-    free_fork_guard(loop->fork_guard);
+    free_owner(loop->owner);
     return err;
 }
 
@@ -343,7 +343,7 @@ void wr_loop_release(weir_loop *loop)
     wr_slab_fini(&loop->socks);
     wr_slab_fini(&loop->chunks);
     wr_blocks_fini(&loop->blocks);
-    free_fork_guard(loop->fork_guard);
+    free_owner(loop->owner);
     wr_wake_unref(
         loop->wake); /* posting to a loop that has ended is an error */
     wr_assert(loop->memory_bytes == 0);

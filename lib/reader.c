@@ -8,7 +8,8 @@
  *
  * What concerns memory is done at the end of the turn, by the keeper, when the
  * tasks have taken what they want: what is left is packed or moved out of the
- * receive pool, and the transport is paused if it is too much. A task that
+ * receive pool, a few small pieces a little later (a relay would copy the tail
+ * of every receive), and the transport is paused if it is too much. A task that
  * waits for more than it has must never be what its own bytes wait for: where
  * they keep the transport from receiving, all of them are moved.
  */
@@ -17,6 +18,11 @@
 #include "transport.h"
 
 #include <string.h>
+
+/* Few small pieces are left where they are for so long: most are read, or sent
+ * on, before. */
+#define PACK_AFTER_NS 10000000u
+#define PACK_ABOVE    64u
 
 static void pause_transport(weir_reader *reader)
 {
@@ -60,6 +66,35 @@ static void relieve(struct wr_list *link)
     wr_reader_keep(reader);
 }
 
+/* Looks again in some time whether anything was consumed by then. */
+static void watch_rest(weir_reader *reader)
+{
+    reader->is_untouched = true;
+    wr_timer_arm(&reader->loop->wheel, &reader->packer,
+                 wr_add_sat(reader->loop->now_ns, PACK_AFTER_NS));
+}
+
+static void pack(struct wr_timer *timer)
+{
+    weir_reader *reader = wr_container_of(timer, weir_reader, packer);
+
+    if (reader->queue.total == 0) {
+        return;
+    }
+    if (reader->is_untouched) {
+        wr_ignore(wr_recvq_compact(&reader->queue, false)); /* or later */
+    } else {
+        watch_rest(reader);
+    }
+}
+
+/* Many pieces, and small ones: their records cost more than they do. */
+static bool is_crumbled(const weir_reader *reader)
+{
+    const uint64_t count = reader->queue.count;
+    return count > PACK_ABOVE && reader->queue.total < count * WR_COMPACT_BELOW;
+}
+
 static void keep(struct wr_sender *sender)
 {
     weir_reader *reader = wr_container_of(sender, weir_reader, keeper);
@@ -71,7 +106,12 @@ static void keep(struct wr_sender *sender)
     if (reader->queue.total == 0) {
         return;
     }
-    const bool has_memory = wr_recvq_compact(&reader->queue, all);
+    bool has_memory = true;
+    if (all || is_crumbled(reader)) {
+        has_memory = wr_recvq_compact(&reader->queue, all);
+    } else if (!wr_timer_is_armed(&reader->packer)) {
+        watch_rest(reader);
+    }
     if (!waits) {
         if (reader->queue.total > reader->high_bytes) {
             pause_transport(reader);
@@ -200,6 +240,7 @@ void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes)
     wr_list_init(&reader->hoard_link);
     wr_list_init(&reader->keeper.link);
     reader->keeper.flush = keep;
+    wr_timer_init(&reader->packer, pack);
     reader->limit_bytes = limit_bytes;
     reader->high_bytes =
         limit_bytes > SIZE_MAX / 2 ? SIZE_MAX : limit_bytes * 2;
@@ -219,6 +260,7 @@ void wr_reader_fini(weir_reader *reader)
     }
     wr_list_remove(&reader->hoard_link);
     wr_list_remove(&reader->keeper.link);
+    wr_timer_cancel(&reader->loop->wheel, &reader->packer);
     wr_recvq_fini(&reader->queue);
 }
 

@@ -29,6 +29,7 @@ struct weir_reader {
     struct wr_list waiters;        /* the task that waits for bytes */
     struct wr_reader_visit *woken; /* it has them and did not go on yet */
     struct wr_list visits;     /* tasks that let others run before they read */
+    struct wr_timer packer;    /* packs what has been kept for some time */
     struct wr_sender keeper;   /* at the end of the turn: compact, pause */
     struct wr_list hoard_link; /* in the pool's, with bytes of it in hand */
     size_t limit_bytes;
@@ -39,6 +40,7 @@ struct weir_reader {
     int exception;     /* the first, sticky */
     bool is_eof;       /* set by feed_eof */
     bool is_paused;    /* the transport was paused by this reader */
+    bool is_untouched; /* nothing was consumed since packer was armed */
     bool must_move;    /* set when others starve, cleared by the keeper */
 };
 
@@ -77,7 +79,7 @@ static inline bool wr_reader_may_go_on(const weir_reader *reader)
     weir_loop *loop = reader->loop;
     weir_task *task = loop->current;
 
-    return WR_LIKELY(task && wr_loop_check(loop) == 0 &&
+    return WR_LIKELY(task && wr_loop_is_ours(loop) &&
                      wr_list_is_empty(&task->causes) && --task->budget > 0);
 }
 
@@ -109,6 +111,7 @@ void wr_reader_resume_if_low(weir_reader *reader);
 /* Bytes were consumed. */
 static inline void wr_reader_consumed(weir_reader *reader)
 {
+    reader->is_untouched = false;
     if (WR_UNLIKELY(reader->is_paused)) {
         wr_reader_resume_if_low(reader);
     }

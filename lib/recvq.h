@@ -33,7 +33,7 @@ struct wr_recvq_segment {
 };
 
 struct wr_recvq {
-    struct wr_recvq_segment *head; /* the first one, if there is one */
+    struct wr_recvq_segment *head; /* the first one, or where it will be */
     size_t total;                  /* bytes in all segments */
     weir_lease *spent;             /* of the last view, or NULL */
     bool is_shown;                 /* set by a view, cleared by the next call */
@@ -68,8 +68,12 @@ static inline void wr_recvq_pop(struct wr_recvq *q)
 {
     wr_assert(q->count > 0);
     q->count--;
-    q->first = (q->first + 1) & (q->capacity - 1);
-    q->head = &q->segments[q->first];
+    q->first++;
+    q->head++;
+    if (q->first == q->capacity) {
+        q->first = 0;
+        q->head = q->segments;
+    }
 }
 
 /* Appends received bytes with a reference of its own to their lease, or a copy
@@ -81,7 +85,8 @@ static inline int wr_recvq_push(struct wr_recvq *q, const struct weir_buf *buf)
     if (WR_UNLIKELY(q->count == q->capacity) && wr_recvq_grow(q) < 0) {
         return -ENOMEM;
     }
-    struct wr_recvq_segment *last = wr_recvq_at(q, q->count);
+    struct wr_recvq_segment *last =
+        WR_LIKELY(q->count == 0) ? q->head : wr_recvq_at(q, q->count);
     wr_lease_ref(buf->lease);
     last->data = buf->data;
     last->len = (uint32_t)buf->len;

@@ -16,7 +16,7 @@ static struct wr_wake *wake_of(weir_remote *remote)
 int weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb,
                                    void *arg)
 {
-    wr_require(*(const volatile uint32_t *)loop->fork_guard != 0, -ECHILD);
+    wr_require(!wr_loop_is_forked(loop), -ECHILD);
     wr_require(cb, -EINVAL);
     return wr_wake_post(loop->wake, cb, arg);
 }

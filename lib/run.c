@@ -120,7 +120,7 @@ static void spawn_wanted(void *arg)
 
 int weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg)
 {
-    wr_require(*(const volatile uint32_t *)loop->fork_guard != 0, -ECHILD);
+    wr_require(!wr_loop_is_forked(loop), -ECHILD);
     wr_require(fn, -EINVAL);
     struct wanted *wanted = wr_alloc(loop->allocator, sizeof(*wanted));
     if (!wanted) {

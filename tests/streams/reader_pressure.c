@@ -122,7 +122,7 @@ static int gets_single_bytes(weir_loop *on, void *arg)
             cr_assert_eq(weir_yield(loop), 0);
         }
     }
-    cr_assert_eq(weir_yield(loop), 0);
+    cr_assert_eq(weir_sleep(loop, 20 * MS), 0);
 
     cr_assert_leq(rig_statistics().memory_bytes, before + 2 * count + 64 * KIB);
     cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 0,
@@ -223,7 +223,7 @@ static int relays(weir_loop *on, void *arg)
     struct sender sender;
     (void)on;
     (void)arg;
-    pair_open(&p);
+    open_limited(&p, MIB, 0); /* so that it is never paused */
     pair_open(&to);
     weir_task *task = start_sender(&sender, &p, 4 * MIB, 10000);
     while (sum < 4 * MIB) {
@@ -240,8 +240,7 @@ static int relays(weir_loop *on, void *arg)
     }
     pair_peer_read_all(&to);
     cr_assert_eq(to.peer_read, 4 * MIB);
-    cr_assert_eq(rig_statistics().copied_by_view, 0);
-    cr_assert_eq(rig_statistics().copied_to_protocol, 0);
+    cr_assert_eq(copied_bytes(), 0, "nor were tails packed meanwhile");
     cr_assert_eq(rig_join(task), 0);
     pair_close(&to);
     pair_close(&p);
@@ -320,4 +319,53 @@ static int has_a_transport(weir_loop *on, void *arg)
 UNIT(reader_pressure, a_reader_has_one_transport_at_a_time)
 {
     cr_assert_eq(rig_run(has_a_transport, NULL), 0);
+}
+
+static int keeps_a_little(weir_loop *on, void *arg)
+{
+    struct weir_buf view;
+    (void)arg;
+    open_limited(&p, 64 * KIB, MIB);
+    peer_writes(&p, 9000);
+    cr_assert_eq(weir_reader_read_view(p.reader, 8900, &view), 8900);
+    cr_assert_eq(weir_sleep(on, 5 * MS), 0);
+    cr_assert_eq(rig_statistics().copied_by_compaction, 0, "not at once");
+    cr_assert_geq(weir_transport_get_read_buffer_size(p.t), 9000);
+    cr_assert_eq(weir_reader_read_view(p.reader, 50, &view), 50);
+    cr_assert_eq(weir_sleep(on, 20 * MS), 0);
+    /* What is shown stays; with the next call only the rest is there. */
+    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 50);
+    cr_assert_eq(weir_reader_read_view(p.reader, 10, &view), 10);
+    cr_assert_eq(weir_reader_read_view(p.reader, 10, &view), 10);
+    cr_assert_eq(weir_sleep(on, 20 * MS), 0);
+    cr_assert_eq(weir_reader_peek(p.reader, 0, &view), 30);
+    cr_assert_eq(weir_sleep(on, 20 * MS), 0);
+    cr_assert_eq(weir_reader_read_view(p.reader, 30, &view), 30);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_pressure,
+     complaint_24__a_small_rest_pins_a_large_buffer_for_a_while)
+{
+    cr_assert_eq(rig_run(keeps_a_little, NULL), 0);
+}
+
+static int packs_a_little(weir_loop *on, void *arg)
+{
+    (void)arg;
+    open_limited(&p, 64 * KIB, MIB);
+    peer_writes(&p, 9000);
+    cr_assert_eq(weir_reader_consume(p.reader, 8900), 0);
+    cr_assert_eq(weir_sleep(on, 20 * MS), 0);
+    cr_assert_eq(rig_statistics().copied_by_compaction, 100);
+    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 0);
+    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 100);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_pressure, complaint_24__a_small_rest_that_stays_is_packed)
+{
+    cr_assert_eq(rig_run(packs_a_little, NULL), 0);
 }
