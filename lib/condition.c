@@ -104,7 +104,13 @@ static int wait_and_relock(weir_condition *condition)
     wr_sync_ref(&lock->sync);
     wr_lock_pass(lock);
     int err = wr_task_wait(loop, &wait.lock_waiter.waiter, &condition->waiters);
+    if (err == 0 && lock->sync.is_freed) {
+        err = -ECANCELED; /* since it was ours */
+    }
     wr_assert(wait.is_in_line);
+    if (err == 0 && lock->sync.is_freed) {
+        err = -ECANCELED; /* it was ours, and then it was freed */
+    }
     wr_assert(err < 0 || wr_lock_is_ours(lock));
     wr_assert(err < 0 || wait.result == 0 || !wait.lock_waiter.was_interrupted);
     wr_sync_unref(&lock->sync);

@@ -82,7 +82,8 @@ static int acquire(weir_lock *lock)
 
     wr_require(!wr_lock_is_ours(lock), -EDEADLK);
     if (lock->owner) {
-        return wr_task_wait(loop, &waiter.waiter, &lock->waiters);
+        int err = wr_task_wait(loop, &waiter.waiter, &lock->waiters);
+        return err == 0 && lock->sync.is_freed ? -ECANCELED : err;
     }
     wr_assert(wr_list_is_empty(&lock->waiters));
     own(lock, loop->current);

@@ -105,7 +105,8 @@ WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
 WEIR_API WEIR_MUST_USE int weir_lock_new(weir_loop *loop, weir_lock **ret);
 
 /**
- * End a lock.
+ * End a lock. A task that was passed it and has not run yet does not get it:
+ * its call returns -ECANCELED.
  *
  * @param lock  taken; NULL is ignored
  * @suspends no

@@ -371,3 +371,47 @@ UNIT(lock, without_memory_is_not_made)
 {
     cr_assert_eq(without_memory(new_lock), -ENOMEM);
 }
+
+static weir_condition *condition;
+
+static int wait_locked(void *object)
+{
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    return weir_condition_wait(object);
+}
+
+/* The lock is freed when it was passed on and its new owner did not run yet. */
+static int free_when_passed(weir_loop *on, void *arg)
+{
+    const bool *waits_on_condition = arg;
+    struct worker worker;
+    cr_assert_eq(weir_lock_new(on, &lock), 0);
+    cr_assert_eq(weir_condition_new(lock, &condition), 0);
+    if (*waits_on_condition) {
+        start(&worker, "a", wait_locked, condition);
+        settle();
+        cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    } else {
+        cr_assert_eq(weir_lock_acquire(lock), 0);
+        start(&worker, "a", acquire, lock);
+        settle();
+        cr_assert_eq(weir_lock_release(lock), 0);
+    }
+    cr_assert(weir_lock_is_locked(lock));
+    weir_lock_free(lock);
+    const int result = finish(&worker);
+    weir_condition_free(condition);
+    return result;
+}
+
+UNIT(lock, that_is_freed_before_its_new_owner_runs_is_not_had)
+{
+    bool waits_on_condition = false;
+    cr_assert_eq(rig_run(free_when_passed, &waits_on_condition), -ECANCELED);
+}
+
+UNIT(lock, that_is_freed_before_its_new_owner_runs_ends_a_conditions_wait)
+{
+    bool waits_on_condition = true;
+    cr_assert_eq(rig_run(free_when_passed, &waits_on_condition), -ECANCELED);
+}
