@@ -164,6 +164,7 @@ int wr_reader_wait(weir_reader *reader, size_t needed)
         return -ECANCELED;
     }
     reader->woken = NULL;
+    wr_recvq_drop_shown(&reader->queue); /* what a callback peeked at */
     return 0;
 }
 
@@ -190,14 +191,24 @@ int wr_reader_begin_slowly(weir_reader *reader)
     return 0;
 }
 
+/* What woke the task was for this call to see to, and the call leaves it. */
+static void keep_rest(weir_reader *reader)
+{
+    if (reader->queue.total > 0) {
+        wr_reader_keep(reader);
+    }
+}
+
 int wr_reader_ensure(weir_reader *reader, size_t len)
 {
     while (reader->queue.total < len) {
         if (reader->exception) {
+            keep_rest(reader);
             return reader->exception;
         }
         if (reader->is_eof) {
             reader->expected = len;
+            keep_rest(reader);
             return WEIR_EINCOMPLETE;
         }
         int err = wr_reader_wait(reader, len);
@@ -313,7 +324,7 @@ static inline void fed(weir_reader *reader)
                   reader->queue.total >= reader->needed)) {
         wake(reader);
         if (WR_LIKELY(reader->queue.total <= reader->high_bytes)) {
-            return; /* the keeper pauses, unless the task reads before */
+            return; /* its call sees to what it leaves */
         }
     }
     fed_more(reader);
@@ -433,6 +444,7 @@ ssize_t weir_reader_take(weir_reader *reader, size_t max, struct weir_buf *ret)
     const size_t len = wr_min_u64(max, wr_recvq_first_len(&reader->queue));
     err = wr_recvq_take(&reader->queue, len, ret);
     if (err < 0) {
+        keep_rest(reader);
         return err;
     }
     wr_reader_consumed(reader);
@@ -481,6 +493,7 @@ ssize_t weir_reader_read_to_end(weir_reader *reader, size_t max,
         err = wr_recvq_take(&reader->queue, len, ret);
     }
     if (err < 0) {
+        keep_rest(reader);
         return err;
     }
     wr_reader_consumed(reader);
@@ -510,14 +523,15 @@ ssize_t weir_reader_readexactly_view(weir_reader *reader, size_t len,
         return 0;
     }
     int err = wr_reader_begin(reader);
+    if (err == 0) {
+        err = wr_reader_ensure(reader, len);
+    }
     if (WR_UNLIKELY(err < 0)) {
         return err;
     }
-    err = wr_reader_ensure(reader, len);
-    if (err == 0) {
-        err = wr_recvq_join(&reader->queue, len);
-    }
+    err = wr_recvq_join(&reader->queue, len);
     if (WR_UNLIKELY(err < 0)) {
+        keep_rest(reader);
         return err;
     }
     return wr_reader_show(reader, len, ret);
@@ -529,14 +543,26 @@ ssize_t weir_reader_fill(weir_reader *reader, size_t len)
     if (err == 0) {
         err = wr_reader_ensure(reader, len);
     }
-    return err < 0 ? err : (ssize_t)reader->queue.total;
+    if (err < 0) {
+        return err;
+    }
+    keep_rest(reader);
+    return (ssize_t)reader->queue.total;
 }
 
 size_t weir_reader_peek(weir_reader *reader, size_t offset,
                         struct weir_buf *ret)
 {
+    if (wr_loop_check(reader->loop) < 0) {
+        *ret = (struct weir_buf){0};
+        return 0;
+    }
     wr_recvq_drop_shown(&reader->queue);
-    return wr_recvq_peek(&reader->queue, offset, ret);
+    const size_t len = wr_recvq_peek(&reader->queue, offset, ret);
+    if (len > 0) {
+        wr_recvq_hold(&reader->queue, ret);
+    }
+    return len;
 }
 
 int weir_reader_consume(weir_reader *reader, size_t len)

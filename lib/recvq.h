@@ -35,9 +35,9 @@ struct wr_recvq_segment {
 struct wr_recvq {
     struct wr_recvq_segment *head; /* the first one, or where it will be */
     size_t total;                  /* bytes in all segments */
-    weir_lease *spent;             /* of the last view, or NULL */
-    bool is_shown;                 /* set by a view, cleared by the next call */
-    uint32_t first;                /* index of head */
+    weir_lease *spent; /* keeps what was shown or peeked at last, or NULL */
+    bool is_shown;     /* set by a view, cleared by the next call */
+    uint32_t first;    /* index of head */
     uint32_t count;
     uint32_t capacity;                 /* a power of two */
     struct wr_recvq_segment *segments; /* a ring of capacity entries */
@@ -115,6 +115,14 @@ static inline void wr_recvq_drop_shown(struct wr_recvq *q)
 /* The bytes that lie together at @offset; their number, 0 beyond the end. */
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
                      struct weir_buf *ret);
+
+/* Keeps what was peeked at where it is until wr_recvq_drop_shown(). */
+static inline void wr_recvq_hold(struct wr_recvq *q, const struct weir_buf *buf)
+{
+    wr_assert(!q->spent);
+    wr_lease_ref(buf->lease);
+    q->spent = buf->lease;
+}
 
 /* Copies the first @len bytes, which are there, and consumes them. */
 void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len);

@@ -369,3 +369,47 @@ UNIT(reader_pressure, complaint_24__a_small_rest_that_stays_is_packed)
 {
     cr_assert_eq(rig_run(packs_a_little, NULL), 0);
 }
+
+static int peeks_and_waits(weir_loop *on, void *arg)
+{
+    struct weir_buf first;
+    struct weir_buf again;
+    (void)arg;
+    open_limited(&p, 64 * KIB, MIB);
+    peer_writes(&p, 100);
+    cr_assert_eq(weir_reader_fill(p.reader, 100), 100);
+    cr_assert_eq(weir_reader_peek(p.reader, 10, &first), 90);
+    peer_writes(&p, 100);
+    cr_assert_eq(weir_sleep(on, 50 * MS), 0);
+    peer_writes(&p, 100);
+    cr_assert_eq(first.data[89], 0, "it is still there");
+    cr_assert_eq(weir_reader_peek(p.reader, 10, &again), 90);
+    cr_assert_eq(again.data, first.data, "and was not packed meanwhile");
+    cr_assert_eq(weir_reader_consume(p.reader, 300), 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_pressure, what_was_peeked_at_stays_where_it_is)
+{
+    cr_assert_eq(rig_run(peeks_and_waits, NULL), 0);
+}
+
+static int fills_and_waits(weir_loop *on, void *arg)
+{
+    (void)arg;
+    open_limited(&p, 64 * KIB, MIB);
+    cr_assert_eq(fake_peer_write(p.peer, "a", 1), 1);
+    cr_assert_eq(weir_reader_fill(p.reader, 1), 1);
+    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 1);
+    cr_assert_eq(weir_sleep(on, 50 * MS), 0);
+    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 0);
+    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 1);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_pressure, what_was_waited_for_and_not_read_is_packed_too)
+{
+    cr_assert_eq(rig_run(fills_and_waits, NULL), 0);
+}
