@@ -29,7 +29,9 @@ struct settable {
 /* A callback of the program. Pending: in the list of observers, without a
  * reference. Done: in the ready queue, with one, and in the list again. */
 struct done_callback {
-    struct wr_future_callback watch;
+    struct wr_observer observer;
+    struct wr_ready ready;
+    weir_future *future;
     weir_future_done_fn *done;
     void *arg;
 };
@@ -79,33 +81,6 @@ void wr_future_observe(weir_future *future, struct wr_observer *observer,
     wr_list_init(&observer->link);
     observer->done = done;
     wr_list_push_back(&future->observers, &observer->link);
-}
-
-static void watched(struct wr_observer *observer, weir_future *future)
-{
-    struct wr_future_callback *callback =
-        wr_container_of(observer, struct wr_future_callback, observer);
-
-    wr_ready_push(&future->loop->ready, &callback->ready);
-}
-
-void wr_future_watch(weir_future *future, struct wr_future_callback *callback,
-                     wr_ready_fn *run)
-{
-    wr_ready_init(&callback->ready, run);
-    callback->future = future;
-    if (future->is_done) {
-        wr_list_init(&callback->observer.link);
-        wr_ready_push(&future->loop->ready, &callback->ready);
-    } else {
-        wr_future_observe(future, &callback->observer, watched);
-    }
-}
-
-void wr_future_unwatch(struct wr_future_callback *callback)
-{
-    wr_list_remove(&callback->observer.link);
-    wr_ready_cancel(&callback->ready);
 }
 
 /* Nobody can give a result any more: the program has no reference left, or no
@@ -274,7 +249,7 @@ int weir_future_result(const weir_future *future, int *ret)
 static void call_done(void *arg)
 {
     const struct done_callback *callback = arg;
-    weir_future *future = callback->watch.future;
+    weir_future *future = callback->future;
 
     callback->done(callback->arg, future, future->result);
 }
@@ -282,11 +257,11 @@ static void call_done(void *arg)
 static void run_done(struct wr_ready *ready)
 {
     struct done_callback *callback =
-        wr_container_of(ready, struct done_callback, watch.ready);
-    weir_future *future = callback->watch.future;
+        wr_container_of(ready, struct done_callback, ready);
+    weir_future *future = callback->future;
     weir_loop *loop = future->loop;
 
-    wr_list_remove(&callback->watch.observer.link);
+    wr_list_remove(&callback->observer.link);
     if (!loop->closed) {
         wr_loop_call(loop, call_done, callback, "future_done");
     }
@@ -297,11 +272,11 @@ static void run_done(struct wr_ready *ready)
 static void make_ready(struct wr_observer *observer, weir_future *future)
 {
     struct done_callback *callback =
-        wr_container_of(observer, struct done_callback, watch.observer);
+        wr_container_of(observer, struct done_callback, observer);
 
     weir_future_ref(future);
     wr_list_push_back(&future->observers, &observer->link);
-    wr_ready_push(&future->loop->ready, &callback->watch.ready);
+    wr_ready_push(&future->loop->ready, &callback->ready);
 }
 
 int weir_future_add_done_callback(weir_future *future,
@@ -320,15 +295,15 @@ int weir_future_add_done_callback(weir_future *future,
     }
     callback->done = done;
     callback->arg = arg;
-    callback->watch.future = future;
-    callback->watch.observer.done = make_ready;
-    wr_list_init(&callback->watch.observer.link);
-    wr_ready_init(&callback->watch.ready, run_done);
+    callback->future = future;
+    callback->observer.done = make_ready;
+    wr_list_init(&callback->observer.link);
+    wr_ready_init(&callback->ready, run_done);
     if (future->is_done) {
-        make_ready(&callback->watch.observer, future);
+        make_ready(&callback->observer, future);
         wr_loop_release(loop); /* as in weir_future_cancel() */
     } else {
-        wr_list_push_back(&future->observers, &callback->watch.observer.link);
+        wr_list_push_back(&future->observers, &callback->observer.link);
     }
     return 0;
 }
@@ -344,13 +319,14 @@ size_t weir_future_remove_done_callback(weir_future *future,
     }
     while (link != &future->observers) {
         struct done_callback *callback =
-            wr_container_of(link, struct done_callback, watch.observer.link);
+            wr_container_of(link, struct done_callback, observer.link);
         link = link->next;
-        if (callback->watch.observer.done != make_ready ||
-            callback->done != done || callback->arg != arg) {
+        if (callback->observer.done != make_ready || callback->done != done ||
+            callback->arg != arg) {
             continue;
         }
-        wr_future_unwatch(&callback->watch);
+        wr_list_remove(&callback->observer.link);
+        wr_ready_cancel(&callback->ready);
         wr_free(&future->loop->counting, callback, sizeof(*callback));
         if (future->is_done) {
             weir_future_unref(future);

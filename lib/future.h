@@ -47,14 +47,6 @@ struct wr_observer {
     wr_observe_fn *done;
 };
 
-/* Runs from the ready queue after the result was given; embedded in its owner,
- * which keeps a reference to the future until then. */
-struct wr_future_callback {
-    struct wr_observer observer;
-    struct wr_ready ready;
-    weir_future *future;
-};
-
 /* One reference, for the caller. */
 void wr_future_init(weir_future *future, weir_loop *loop,
                     const struct wr_future_ops *ops);
@@ -65,11 +57,5 @@ void wr_future_resolve(weir_future *future, int result);
 /* Adds an observer to a pending future; taken back by unlinking it. */
 void wr_future_observe(weir_future *future, struct wr_observer *observer,
                        wr_observe_fn *done);
-
-/* Runs @run from the ready queue when the future is done, or in the next turn
- * if it is. Taken back by wr_future_unwatch(). */
-void wr_future_watch(weir_future *future, struct wr_future_callback *callback,
-                     wr_ready_fn *run);
-void wr_future_unwatch(struct wr_future_callback *callback);
 
 #endif
