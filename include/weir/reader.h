@@ -104,7 +104,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
  * Take the next bytes that lie together out of the reader, with their lease.
  *
  * They count against what the connection may hold until the lease is given
- * back.
+ * back, unless they had to make room in the receive buffers before.
  *
  * @param reader  the reader; borrowed
  * @param max     bytes at most; 0 returns 0 at once
@@ -176,6 +176,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly_view(
  * @return        bytes of the line; without a newline it is the last; 0 at the
  *                end of the stream; or a negative error
  * @retval WEIR_ELIMIT  the line is longer; nothing was consumed
+ * @retval -ENOMEM      no memory to keep its begin; nothing was consumed
  * @retval -EBUSY       another task is reading
  * @retval -ECANCELED   the task was cancelled; nothing was consumed
  * @suspends yes
@@ -224,6 +225,7 @@ struct weir_separator {
  * @retval WEIR_ELIMIT  longer than allowed; nothing was consumed, see
  *                      weir_reader_consumed()
  * @retval -EINVAL      no separator, or an empty or too long one
+ * @retval -ENOMEM      no memory to keep what came; nothing was consumed
  * @retval -EBUSY       another task is reading
  * @retval -ECANCELED   the task was cancelled; nothing was consumed
  * @suspends yes
