@@ -155,12 +155,10 @@ static int chargen_send(weir_writer *writer)
 static int serve_chargen(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct chargen chargen = {arg, reader, writer};
-    weir_loop *loop =
-        weir_transport_get_loop(weir_writer_get_transport(writer));
     struct weir_task_group group;
 
     begin(arg);
-    int err = weir_task_group_begin(loop, &group);
+    int err = weir_task_group_begin(weir_writer_get_loop(writer), &group);
     if (err == 0) {
         err =
             weir_task_group_spawn(&group, chargen_listen, &chargen, NULL, NULL);
