@@ -211,8 +211,8 @@ void wr_executor_close(weir_loop *loop);
 void wr_streams_close(weir_loop *loop);
 
 /* signal.c */
-/* Is there a handler for this signal? */
-bool wr_signals_has(const weir_loop *loop, int signum);
+/* The handler for this signal, or NULL. */
+weir_signal_fn *wr_signals_find(const weir_loop *loop, int signum);
 /* Cancels the read of the signalfd; the loop waits for its completion. */
 void wr_signals_stop(weir_loop *loop);
 /* After that, when the ring broke. */

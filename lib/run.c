@@ -54,7 +54,7 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
     }
     wr_require(!loop->running, -EBUSY);
     /* First: a task that was started cannot be taken back. */
-    const bool handles_signal = !wr_signals_has(loop, SIGINT);
+    const bool handles_signal = !wr_signals_find(loop, SIGINT);
     if (handles_signal) {
         err = weir_loop_add_signal_handler(loop, SIGINT, interrupted, &run);
         if (err < 0) {
@@ -65,7 +65,8 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
     if (err == 0) {
         err = run_main(&run, ret);
     }
-    if (handles_signal) {
+    /* The task may have set another one. */
+    if (handles_signal && wr_signals_find(loop, SIGINT) == interrupted) {
         wr_ignore(weir_loop_remove_signal_handler(loop, SIGINT));
     }
     weir_task_detach(run.task);

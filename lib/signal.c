@@ -165,9 +165,9 @@ void wr_signals_close(weir_loop *loop)
     loop->signals = NULL;
 }
 
-bool wr_signals_has(const weir_loop *loop, int signum)
+weir_signal_fn *wr_signals_find(const weir_loop *loop, int signum)
 {
-    return loop->signals && (loop->signals->mask & bit_of(signum));
+    return loop->signals ? loop->signals->handlers[signum].cb : NULL;
 }
 
 int weir_loop_add_signal_handler(weir_loop *loop, int signum,

@@ -97,6 +97,22 @@ UNIT(run, a_program_may_handle_sigint_itself)
     rig_stop();
 }
 
+static int handle_signal(weir_loop *on, void *arg)
+{
+    cr_assert_eq(weir_loop_add_signal_handler(on, SIGINT, count_signal, arg),
+                 0);
+    return 0;
+}
+
+UNIT(run, leaves_a_handler_that_its_task_has_set)
+{
+    weir_task *task = NULL;
+    rig_start();
+    cr_assert_eq(weir_loop_run_task(loop, handle_signal, &task, NULL), 0);
+    cr_assert(weir_loop_remove_signal_handler(loop, SIGINT), "it is there");
+    rig_stop();
+}
+
 static int stop_loop(weir_loop *on, void *arg)
 {
     (void)arg;
