@@ -224,7 +224,7 @@ static void forget(struct wr_owner *owner, weir_transport *t)
     wr_assert(server->client_count > 0);
     wr_list_remove(&t->owner_link);
     server->client_count--;
-    if (server->parked_count > 0 || wr_server_is_over(server)) {
+    if (server->parked_count > 0 || wr_server_is_quiet(server)) {
         wr_server_push_work(server);
     }
     wr_server_arm(server);

@@ -58,11 +58,15 @@ static uint64_t time_now(const weir_loop *loop)
     return loop->running ? loop->now_ns : wr_sys_now();
 }
 
-bool wr_server_is_over(const weir_server *server)
+bool wr_server_is_quiet(const weir_server *server)
 {
     return server->state == SERVER_CLOSED && server->told &&
-           server->client_count == 0 && server->handler_count == 0 &&
-           wr_listen_is_closed(&server->listen);
+           server->client_count == 0 && wr_listen_is_closed(&server->listen);
+}
+
+bool wr_server_is_over(const weir_server *server)
+{
+    return server->handler_count == 0 && wr_server_is_quiet(server);
 }
 
 /* It stays while anybody can still ask it something. */
@@ -70,12 +74,14 @@ void wr_server_release_if_over(weir_server *server)
 {
     weir_loop *loop = server->loop;
 
+    if (wr_server_is_quiet(server)) { /* handlers the loop knows as tasks */
+        wr_list_remove(&server->alive.link);
+    }
     if (server->pins > 0 || !wr_server_is_over(server) ||
         !wr_list_is_empty(&server->waiters) ||
         !wr_list_is_empty(&server->joiners)) {
         return;
     }
-    wr_list_remove(&server->alive.link);
     if (!server->freed) {
         return;
     }

@@ -56,7 +56,10 @@ struct weir_server {
 /* Has the server's ready item look at what there is to do. */
 void wr_server_push_work(weir_server *server);
 
-/* Closed, and nothing of it is left but the handle? */
+/* Closed, with no connection and nothing in the kernel? */
+bool wr_server_is_quiet(const weir_server *server);
+
+/* The same, with no task that serves it either: only the handle is left. */
 bool wr_server_is_over(const weir_server *server);
 
 /* The last thing that anybody does with a server in a completion. */

@@ -173,6 +173,46 @@ UNIT(stream_server, join_waits_for_the_tasks_that_serve_beyond_the_loss)
     cr_assert_eq(rig_run(join_handlers, NULL), 0);
 }
 
+/* A handler that waits for what never comes. */
+static int wait_for_nothing(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)reader;
+    (void)writer;
+    return weir_future_await(arg, NULL);
+}
+
+static void stay(void *arg, weir_future *future)
+{
+    (void)arg;
+    (void)future; /* cancelling it changes nothing */
+}
+
+static int leave_stubborn(weir_loop *on, void *arg)
+{
+    weir_future **ret = arg;
+    weir_server *server;
+    cr_assert_eq(weir_future_new(on, stay, NULL, ret), 0);
+    cr_assert_eq(weir_start_server(on, wait_for_nothing, *ret, "127.0.0.1", 0,
+                                   NULL, &server),
+                 0);
+    struct fake_peer *peer = call_server(server);
+    weir_server_close(server);
+    weir_server_free(server);
+    fake_peer_close(peer);
+    nap();
+    return 0;
+}
+
+UNIT(stream_server, whose_handler_waits_for_ever_does_not_keep_the_loop)
+{
+    weir_future *future = NULL;
+    rig_start();
+    cr_assert_eq(rig_main(leave_stubborn, &future), 0);
+    cr_assert_geq(weir_loop_free(loop), 0);
+    weir_future_unref(future);
+    fake_stop();
+}
+
 static int leave_handlers(weir_loop *on, void *arg)
 {
     weir_server *server = start(clean_up, NULL);
