@@ -16,25 +16,13 @@
 #define VALGRIND_MAKE_MEM_UNDEFINED(start, size) (void)0
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__SANITIZE_THREAD__)
-#define HAS_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#elif __has_feature(thread_sanitizer)
-#define HAS_TSAN 1
-#endif
-#endif
-
 #if !defined(WR_FIBER_UCONTEXT) && !defined(__x86_64__) && !defined(__aarch64__)
 #define WR_FIBER_UCONTEXT 1
 #endif
 
 /* ---- what the tools are told ---- */
 
-#if defined(HAS_ASAN)
+#if defined(WR_FIBER_ASAN)
 
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -93,7 +81,7 @@ static void tool_fini(struct wr_fiber *fiber)
     (void)fiber;
 }
 
-#elif defined(HAS_TSAN)
+#elif defined(WR_FIBER_TSAN)
 
 #include <sanitizer/tsan_interface.h>
 

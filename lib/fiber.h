@@ -11,12 +11,26 @@
 
 #include "stack.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define WR_FIBER_ASAN 1
+#elif defined(__SANITIZE_THREAD__)
+#define WR_FIBER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WR_FIBER_ASAN 1
+#elif __has_feature(thread_sanitizer)
+#define WR_FIBER_TSAN 1
+#endif
+#endif
+
 struct wr_fiber {
     void *sp; /* where the one that does not run continues */
     struct wr_stack *stack;
     void (*run)(void *arg);
     void *arg;
-    void *tool[4]; /* for sanitizers; unused without them */
+#if defined(WR_FIBER_ASAN) || defined(WR_FIBER_TSAN)
+    void *tool[4]; /* what the sanitizer wants to have back */
+#endif
 };
 
 /* The first wr_fiber_enter() calls @run(@arg) on the stack. @run never
