@@ -47,13 +47,11 @@ struct wr_stack_mapping {
 _Static_assert(WR_STACK_MIN << (WR_STACK_CLASSES - 1) == WR_STACK_MAX,
                "the largest class is the largest size");
 
+/* How often the smallest size must be doubled. */
 static uint32_t class_of_size(size_t size)
 {
-    uint32_t class_index = 0;
-    while (((size_t)WR_STACK_MIN << class_index) < size) {
-        class_index++;
-    }
-    return class_index;
+    const uint64_t doubled = (size - 1) / WR_STACK_MIN;
+    return doubled == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(doubled);
 }
 
 static size_t record_size(uint32_t capacity)
