@@ -23,7 +23,9 @@
  * measure of back-pressure. Reading is paused when more than twice the limit is
  * buffered, and resumed when no more than the limit is, or when a task has to
  * wait for more. So a reader takes no more than two limits and what a receive
- * that was under way still brings, 1 MiB at most.
+ * that was under way still brings, 1 MiB at most. What had to make room in the
+ * receive buffers lies in memory of the reader's own, which only this bounds:
+ * held_limit_bytes (loop.h) does not count it.
  *
  * One task at a time reads (-EBUSY). All suspending calls may return
  * WEIR_ENOTTASK, -EPERM and -ECHILD (task.h), which is not repeated below.
