@@ -86,7 +86,7 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
  * As weir_future_await(): when the waiting task is cancelled, so is @p task,
  * and its end is waited for.
  *
- * @param task  taken, whatever is returned
+ * @param task  taken, whatever is returned but -EPERM and -ECHILD
  * @param ret   what its function returned; may be NULL
  * @return      0 when it has ended
  * @retval -ECANCELED  this task was cancelled, and @p task ended with that
