@@ -164,7 +164,8 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
  *                     ended with -ECANCELED; had it another result, that is
  *                     returned as if nothing had happened
  * @retval -EDEADLK    it is the end of this task, or of one that waits for
- *                     this task
+ *                     this task, also by way of others. Circles of more than
+ *                     64 tasks, or through groups, are not noticed
  * @suspends yes
  * @thread loop
  */
