@@ -224,23 +224,26 @@ static void forget(struct wr_owner *owner, weir_transport *t)
     wr_assert(server->client_count > 0);
     wr_list_remove(&t->owner_link);
     server->client_count--;
+    if (server->client_count == 0 && server->ends_handlers) {
+        wr_server_cancel_handlers(server);
+    }
     if (server->parked_count > 0 || wr_server_is_quiet(server)) {
         wr_server_push_work(server);
     }
     wr_server_arm(server);
 }
 
-static void hold(struct wr_owner *owner)
+static void hold(struct wr_owner *owner, struct wr_holder *holder)
 {
-    wr_container_of(owner, weir_server, owner)->handler_count++;
+    weir_server *server = wr_container_of(owner, weir_server, owner);
+    wr_list_push_back(&server->holders, &holder->link);
 }
 
-static void let_go(struct wr_owner *owner)
+static void let_go(struct wr_owner *owner, struct wr_holder *holder)
 {
     weir_server *server = wr_container_of(owner, weir_server, owner);
 
-    wr_assert(server->handler_count > 0);
-    server->handler_count--;
+    wr_list_remove(&holder->link);
     if (wr_server_is_over(server)) {
         wr_server_push_work(server);
     }
@@ -257,5 +260,24 @@ void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
          link = link->next) {
         weir_transport *t = wr_container_of(link, weir_transport, owner_link);
         wr_ignore(end(t)); /* right thread: cannot fail */
+    }
+}
+
+/* Cancelling makes tasks ready and calls nobody: the list holds still. */
+void wr_server_cancel_handlers(weir_server *server)
+{
+    for (struct wr_list *link = server->holders.next; link != &server->holders;
+         link = link->next) {
+        struct wr_holder *holder =
+            wr_container_of(link, struct wr_holder, link);
+        holder->cancel(holder);
+    }
+}
+
+void wr_server_end_handlers(weir_server *server)
+{
+    server->ends_handlers = true;
+    if (server->client_count == 0) {
+        wr_server_cancel_handlers(server);
     }
 }

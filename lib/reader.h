@@ -53,6 +53,18 @@ void wr_reader_fini(weir_reader *reader);
 /* weir_reader_feed_buf() from the loop's own thread. */
 int wr_reader_feed(weir_reader *reader, const struct weir_buf *buf);
 
+/* ---- reader_keep.c ---- */
+
+void wr_reader_keeper_init(weir_reader *reader);
+void wr_reader_keeper_fini(weir_reader *reader);
+
+/* The transport, unless it is paused by this reader; or if it is. */
+void wr_reader_pause(weir_reader *reader);
+void wr_reader_resume(weir_reader *reader);
+
+/* Reads again, if so few bytes are left. */
+void wr_reader_resume_if_low(weir_reader *reader);
+
 /* ---- for the reading calls ---- */
 
 /* wr_reader_begin() of a task that may not simply go on. */
@@ -104,9 +116,6 @@ int wr_reader_wait(weir_reader *reader, size_t needed);
 /* Waits for @len bytes: 0, WEIR_EINCOMPLETE, the stream's error or one of
  * wr_reader_wait(). */
 int wr_reader_ensure(weir_reader *reader, size_t len);
-
-/* Reads again, if so few bytes are left. */
-void wr_reader_resume_if_low(weir_reader *reader);
 
 /* Bytes were consumed. */
 static inline void wr_reader_consumed(weir_reader *reader)

@@ -66,7 +66,7 @@ bool wr_server_is_quiet(const weir_server *server)
 
 bool wr_server_is_over(const weir_server *server)
 {
-    return server->handler_count == 0 && wr_server_is_quiet(server);
+    return wr_list_is_empty(&server->holders) && wr_server_is_quiet(server);
 }
 
 /* It stays while anybody can still ask it something. */
@@ -186,11 +186,17 @@ static void retry_expired(struct wr_timer *timer)
     }
 }
 
+static void end_grace(weir_server *server)
+{
+    server->grace_over = true;
+    wr_server_end_clients(server, weir_transport_abort);
+    wr_server_end_handlers(server);
+}
+
 static void grace_expired(struct wr_timer *timer)
 {
     weir_server *server = wr_container_of(timer, weir_server, grace);
-    server->grace_over = true;
-    weir_server_abort_clients(server);
+    end_grace(server);
 }
 
 static void close_server(weir_server *server)
@@ -304,6 +310,7 @@ static int make_server(weir_loop *loop, const char *host, uint16_t port,
     wr_list_init(&server->parked);
     wr_list_init(&server->waiters);
     wr_list_init(&server->joiners);
+    wr_list_init(&server->holders);
     wr_list_init(&server->runners);
     wr_list_init(&server->alive.link);
     server->alive.ops = &alive_ops;
@@ -425,8 +432,7 @@ static void arm_grace(weir_server *server, uint64_t grace_ns)
     }
     if (grace_ns == 0) {
         wr_timer_cancel(&server->loop->wheel, timer);
-        server->grace_over = true;
-        wr_server_end_clients(server, weir_transport_abort);
+        end_grace(server);
         return;
     }
     const uint64_t when_ns = wr_add_sat(time_now(server->loop), grace_ns);

@@ -37,12 +37,13 @@ struct weir_server {
     uint64_t client_count;     /* how many */
     struct wr_list parked;     /* struct parked, oldest first */
     uint64_t parked_count;     /* how many */
-    uint64_t handler_count;    /* tasks that serve its connections */
+    struct wr_list holders;    /* tasks that serve its connections */
     struct wr_list waiters;    /* struct waiter */
     struct wr_list joiners;    /* tasks that wait for the same */
     struct wr_list runners;    /* a task in weir_server_serve_forever() */
     uint32_t pins;             /* calls that still use the memory */
     int err;                   /* why it does not listen */
+    bool ends_handlers : 1;    /* with the last connection, set once */
     bool wants_serving : 1;    /* set by start_serving, never cleared */
     bool told : 1;             /* set when done was called */
     bool exhausted : 1;        /* set by EMFILE, cleared by a success */
@@ -69,6 +70,12 @@ void wr_server_release_if_over(weir_server *server);
 
 extern const struct wr_listener_ops wr_server_listener_ops;
 extern const struct wr_owner_ops wr_server_owner_ops;
+
+/* Cancels the tasks that serve its connections, or served them. */
+void wr_server_cancel_handlers(weir_server *server);
+
+/* The same once there are no connections. */
+void wr_server_end_handlers(weir_server *server);
 
 /* Arms accepts as far as there is room and nothing to wait for. */
 void wr_server_arm(weir_server *server);

@@ -22,6 +22,8 @@ struct wr_streams {
     struct wr_slab slab;
 };
 
+static void cancel_handler(struct wr_holder *holder);
+
 static struct wr_streams *open_streams(weir_loop *loop)
 {
     if (!loop->stream_memory) {
@@ -72,6 +74,8 @@ static int make_stream(weir_loop *loop,
     writer->arg = options->arg;
     writer->no_task = options->no_task;
     writer->stack_size_bytes = options->stack_size_bytes;
+    wr_list_init(&writer->holder.link);
+    writer->holder.cancel = cancel_handler;
     wr_list_init(&writer->drainers);
     wr_list_init(&writer->flushers);
     wr_list_init(&writer->closers);
@@ -111,11 +115,20 @@ static void report(weir_writer *writer, const char *message, int err)
     wr_loop_report(writer->loop, &exception);
 }
 
+/* Is it what the connection has come to, and no failure of the handler? */
+static bool is_known(const weir_writer *writer, int err)
+{
+    const weir_transport *t = writer->transport;
+
+    return err == -ECANCELED || err == t->error ||
+           ((err == -ESHUTDOWN || err == -ECONNABORTED) &&
+            weir_transport_is_closing(t));
+}
+
 static int call_handler(weir_writer *writer)
 {
     int err = writer->client_connected(writer->arg, &writer->reader, writer);
-    /* What the connection itself has come to is not the handler's failure. */
-    if (err < 0 && err != -ECANCELED && err != writer->transport->error) {
+    if (err < 0 && !is_known(writer, err)) {
         report(writer, "client_connected failed", err);
     }
     return err;
@@ -126,15 +139,13 @@ static int serve(weir_loop *loop, void *arg)
 {
     weir_writer *writer = arg;
 
-    struct wr_owner *owner = writer->owner;
-
     wr_assert(loop == writer->loop);
     int err = call_handler(writer);
     weir_writer_close(writer);
-    weir_writer_unref(writer);
-    if (owner) {
-        owner->ops->let_go(owner);
+    if (writer->owner) {
+        writer->owner->ops->let_go(writer->owner, &writer->holder);
     }
+    weir_writer_unref(writer);
     return err;
 }
 
@@ -150,6 +161,12 @@ static void serve_here(weir_writer *writer)
     weir_writer_unref(writer);
 }
 
+static void cancel_handler(struct wr_holder *holder)
+{
+    weir_writer *writer = wr_container_of(holder, weir_writer, holder);
+    wr_ignore(weir_task_cancel(writer->task)); /* it has not ended */
+}
+
 static void spawn_handler(weir_writer *writer)
 {
     char name[sizeof(NAME_PREFIX) + WEIR_ADDRESS_TEXT_SIZE] = NAME_PREFIX;
@@ -162,7 +179,8 @@ static void spawn_handler(weir_writer *writer)
     wr_ignore(weir_address_format(&writer->transport->peername,
                                   name + prefix_len,
                                   sizeof(name) - prefix_len) == NULL);
-    int err = weir_task_spawn(writer->loop, serve, writer, &options, NULL);
+    int err =
+        weir_task_spawn(writer->loop, serve, writer, &options, &writer->task);
     if (err < 0) {
         if (err != -ESHUTDOWN) {
             report(writer, "a connection got no task", err);
@@ -171,9 +189,10 @@ static void spawn_handler(weir_writer *writer)
         weir_writer_unref(writer);
         return;
     }
+    weir_task_detach(writer->task); /* it lives until it lets go */
     writer->owner = writer->transport->owner;
     if (writer->owner) {
-        writer->owner->ops->hold(writer->owner);
+        writer->owner->ops->hold(writer->owner, &writer->holder);
     }
 }
 

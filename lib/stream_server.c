@@ -198,6 +198,7 @@ int weir_server_serve_forever(weir_server *server)
     }
     weir_server_close(server);
     weir_server_close_clients(server);
+    wr_server_end_handlers(server);
     if (wr_task_enter(loop) == 0) {
         wr_ignore(wait_until_over(server)); /* -ECANCELED in any case */
     }

@@ -16,6 +16,7 @@
 #include "loop.h"
 
 struct wr_owner;
+struct wr_holder;
 
 struct wr_owner_ops {
     /* The connection is about to be made known. */
@@ -23,9 +24,15 @@ struct wr_owner_ops {
     /* It is lost. */
     void (*forget)(struct wr_owner *owner, weir_transport *t);
     /* A task serves one of its connections, and may do so beyond the loss. */
-    void (*hold)(struct wr_owner *owner);
+    void (*hold)(struct wr_owner *owner, struct wr_holder *holder);
     /* No longer. */
-    void (*let_go)(struct wr_owner *owner);
+    void (*let_go)(struct wr_owner *owner, struct wr_holder *holder);
+};
+
+/* Who serves a connection; embedded in it. */
+struct wr_holder {
+    struct wr_list link; /* for the owner */
+    void (*cancel)(struct wr_holder *holder);
 };
 
 /* A maker that keeps count of its connections; embedded in it. */

@@ -21,7 +21,9 @@ struct weir_writer {
     weir_transport *transport; /* NULL before connection_made */
     weir_client_connected_fn *client_connected; /* or NULL */
     void *arg;
-    struct wr_owner *owner; /* what waits for the handler task, or NULL */
+    struct wr_owner *owner;  /* what waits for the handler task, or NULL */
+    struct wr_holder holder; /* in the owner's list, with */
+    weir_task *task;         /* that task */
     size_t stack_size_bytes;
     struct wr_list drainers; /* tasks that wait for the low mark, */
     struct wr_list flushers; /* for everything to be sent, */

@@ -254,8 +254,9 @@ weir_server_wait_closed(weir_server *server, weir_server_closed_fn *closed,
                         void *arg);
 
 /**
- * Stop gracefully: close the server and its connections, and abort those that
- * are still there after a time of grace.
+ * Stop gracefully: close the server and its connections; after a time of grace
+ * abort those that are still there, and cancel the tasks that still serve
+ * (stream.h).
  *
  * May be called again to shorten the grace.
  *

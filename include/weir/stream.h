@@ -29,7 +29,8 @@ WEIR_BEGIN_DECLS
  * way: where that matters set linger_ns (struct weir_timeouts).
  *
  * A negative result is reported to the exception hook, but for -ECANCELED and
- * the connection's own first error, which is the peer's doing.
+ * for what the connection itself has come to: its first error, or that it was
+ * closed or aborted.
  */
 typedef int weir_client_connected_fn(void *arg, weir_reader *reader,
                                      weir_writer *writer);
@@ -162,9 +163,9 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  * Serve until cancelled.
  *
  * Starts to accept if need be. Cancelled, it closes the server and its
- * connections and waits for their end and that of the tasks that serve them,
- * so that what these share may be gone when it has returned; a second
- * cancellation ends that wait. To a program that runs until SIGINT
+ * connections, waits for their end, cancels the tasks that still serve, and
+ * waits for these, so that what they share may be gone when it has returned; a
+ * second cancellation ends that wait. To a program that runs until SIGINT
  * (weir_run()) -ECANCELED is the regular end.
  *
  * @param server  the server; held

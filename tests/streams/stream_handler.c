@@ -63,6 +63,15 @@ static int fail_as_cancelled(void *arg, weir_reader *reader,
     return -ECANCELED;
 }
 
+static int fail_as_aborted(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char byte;
+    (void)arg;
+    seen.calls++;
+    weir_writer_abort(writer);
+    return (int)weir_reader_read(reader, &byte, 1);
+}
+
 static int fail_both_ways(weir_loop *on, void *arg)
 {
     struct pair p;
@@ -74,6 +83,11 @@ static int fail_both_ways(weir_loop *on, void *arg)
     cr_assert_str_eq(seen.callback, "client_connected");
     cr_assert_not_null(seen.transport);
     cr_assert_eq(strncmp(seen.task_name, "stream ", 7), 0);
+    expect_over(&p);
+
+    serve(&p, fail_as_aborted, NULL);
+    cr_assert_eq(seen.calls, 1);
+    cr_assert_eq(seen.reports, 0, "it said so itself");
     expect_over(&p);
 
     serve(&p, fail_as_cancelled, NULL);

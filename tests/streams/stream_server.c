@@ -103,6 +103,72 @@ UNIT(stream_server, a_second_cancellation_ends_the_wait_for_clients)
     cr_assert_eq(rig_run(cancel_twice, NULL), 0);
 }
 
+static int subscribed;
+
+/* A handler that does not wait for its peer. */
+static int subscribe(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)arg;
+    (void)reader;
+    int err = weir_sleep(weir_writer_get_loop(writer), UINT64_MAX);
+    subscribed = err;
+    return err;
+}
+
+static int cancel_subscribed(weir_loop *on, void *arg)
+{
+    struct forever forever;
+    (void)on;
+    (void)arg;
+    weir_server *server = start(subscribe, NULL);
+    struct fake_peer *peer = call_server(server);
+    weir_task *task =
+        start_forever(&forever, server, weir_server_serve_forever);
+    fake_peer_shutdown(peer);
+    nap();
+    cr_assert_eq(subscribed, 0, "nobody asks for an end");
+    weir_task_cancel(task);
+    cr_assert_eq(rig_join(task), -ECANCELED);
+    cr_assert_eq(subscribed, -ECANCELED);
+    weir_server_free(server);
+    fake_peer_close(peer);
+    return 0;
+}
+
+UNIT(stream_server, serve_forever_when_cancelled_cancels_who_still_serves)
+{
+    cr_assert_eq(rig_run(cancel_subscribed, NULL), 0);
+}
+
+static void note_closed(void *arg, weir_server *server)
+{
+    (void)server;
+    *(bool *)arg = true;
+}
+
+static int stop_subscribed(weir_loop *on, void *arg)
+{
+    bool is_closed = false;
+    weir_server *server = start(subscribe, NULL);
+    struct fake_peer *peer = call_server(server);
+    (void)arg;
+    cr_assert_eq(weir_server_stop(server, 50 * MS, note_closed, &is_closed), 0);
+    cr_assert_eq(weir_sleep(on, 40 * MS), 0);
+    cr_assert_not(is_closed);
+    cr_assert_eq(subscribed, 0, "it still has time");
+    cr_assert_eq(weir_sleep(on, 20 * MS), 0);
+    cr_assert_eq(subscribed, -ECANCELED);
+    cr_assert(is_closed);
+    weir_server_free(server);
+    fake_peer_close(peer);
+    return 0;
+}
+
+UNIT(stream_server, stop_cancels_who_still_serves_after_the_grace)
+{
+    cr_assert_eq(rig_run(stop_subscribed, NULL), 0);
+}
+
 static int close_meanwhile(weir_loop *on, void *arg)
 {
     struct forever forever;

@@ -12,6 +12,7 @@
 #include "weir/task.h"
 #include "weir/transport.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/types.h>
@@ -57,7 +58,8 @@ static int finish(struct mode_counts *counts, weir_writer *writer, int err)
     bool broke = weir_writer_wait_closed(writer) < 0 &&
                  weir_transport_error(weir_writer_get_transport(writer)) < 0;
     counts->open_now--;
-    counts->broken += err < 0 || broke;
+    /* Cancelled is what a server's end makes of those that still serve. */
+    counts->broken += (err < 0 && err != -ECANCELED) || broke;
     return err;
 }
 
