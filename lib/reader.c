@@ -50,7 +50,6 @@ int wr_reader_wait(weir_reader *reader, size_t needed)
         return -ECANCELED;
     }
     reader->woken = NULL;
-    wr_recvq_drop_shown(&reader->queue); /* what a callback peeked at */
     return 0;
 }
 
@@ -440,8 +439,8 @@ size_t weir_reader_peek(weir_reader *reader, size_t offset,
     }
     wr_recvq_drop_shown(&reader->queue);
     const size_t len = wr_recvq_peek(&reader->queue, offset, ret);
-    if (len > 0) {
-        wr_recvq_hold(&reader->queue, ret);
+    if (len > 0 && !wr_reader_is_busy(reader)) {
+        wr_recvq_hold(&reader->queue, ret); /* none waits for its room */
     }
     return len;
 }

@@ -280,7 +280,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_fill(weir_reader *reader,
  * @param reader  the reader; borrowed
  * @param offset  bytes to pass over
  * @param ret     the bytes that lie together there; valid until the next call
- *                on the reader
+ *                on the reader, and while a task waits in it until the caller
+ *                returns or waits
  * @return        how many; 0 when no more are buffered
  * @suspends no
  * @thread loop

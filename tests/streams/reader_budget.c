@@ -236,6 +236,46 @@ UNIT(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is)
     with_small_pool(0, hoards);
 }
 
+/* A callback that looks once, when the budget is used up. */
+static void looks_once(void *arg)
+{
+    struct weir_buf view;
+    (void)arg;
+    if (weir_transport_get_read_buffer_size(p.t) < 4096) {
+        cr_assert_eq(weir_loop_call_soon(loop, looks_once, NULL, NULL), 0);
+        return;
+    }
+    cr_assert_gt(weir_reader_peek(p.reader, 0, &view), 0);
+    check_pattern(view.data, view.len, 0);
+}
+
+static int is_looked_at(weir_loop *on, void *arg)
+{
+    const size_t len = 200000;
+    struct sender sender;
+    struct weir_timeout limit;
+    struct weir_buf view;
+    (void)on;
+    (void)arg;
+    open_limited(&p, 64 * KIB, 4096);
+    cr_assert_eq(weir_loop_call_soon(loop, looks_once, NULL, NULL), 0);
+    weir_task *task = start_sender(&sender, &p, len, 60000);
+
+    cr_assert_eq(weir_timeout_begin(loop, &limit, 100 * S), 0);
+    const ssize_t got = weir_reader_readexactly_view(p.reader, len, &view);
+    cr_assert_eq(weir_timeout_end(&limit, got), (ssize_t)len);
+
+    check_pattern(view.data, len, 0);
+    cr_assert_eq(rig_join(task), 0);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_budget, who_looks_in_a_callback_keeps_nobody_waiting)
+{
+    cr_assert_eq(rig_run(is_looked_at, NULL), 0);
+}
+
 /* ---- what nobody waits for ---- */
 
 static int gives_up_on_a_line(weir_loop *on, void *arg)
