@@ -84,7 +84,7 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 static int start(weir_loop *loop, void *arg)
 {
     (void)arg;
-    check("weir_start_server", weir_start_server(loop, serve, NULL, "127.0.0.1",
+    check("weir_start_server", weir_start_server(loop, serve, "127.0.0.1",
                                                  options.port, NULL, &server));
     bench_serving(options.port);
     return 0;

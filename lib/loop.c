@@ -152,6 +152,9 @@ int wr_loop_turn(weir_loop *loop)
         wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
     }
     wr_loop_run_ready(loop);
+    if (WR_UNLIKELY(wr_loop_is_forked(loop))) {
+        return -ECHILD; /* the child must not touch the ring */
+    }
     wr_pool_post(&loop->pool);
     wr_pool_feed(&loop->pool);
     flush_senders(loop);
@@ -170,7 +173,7 @@ int wr_loop_submit_all(weir_loop *loop)
     return err;
 }
 
-static int run(weir_loop *loop, weir_condition_fn *condition, void *arg)
+static int run(weir_loop *loop, weir_predicate_fn *condition, void *arg)
 {
     int err = wr_loop_check(loop);
     if (err < 0) {
@@ -209,7 +212,7 @@ int weir_loop_run(weir_loop *loop)
     return run(loop, NULL, NULL);
 }
 
-int weir_loop_run_until(weir_loop *loop, weir_condition_fn *condition,
+int weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition,
                         void *arg)
 {
     wr_require(condition, -EINVAL);

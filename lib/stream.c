@@ -140,13 +140,13 @@ static int serve(weir_loop *loop, void *arg)
     weir_writer *writer = arg;
 
     wr_assert(loop == writer->loop);
-    int err = call_handler(writer);
+    wr_ignore(call_handler(writer) < 0); /* it has been reported */
     weir_writer_close(writer);
     if (writer->owner) {
         writer->owner->ops->let_go(writer->owner, &writer->holder);
     }
     weir_writer_unref(writer);
-    return err;
+    return 0;
 }
 
 /* Inside connection_made, which may be called on a task's stack. */

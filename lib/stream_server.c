@@ -76,6 +76,7 @@ static int read_options(const struct weir_start_server_options *options,
     wr_require(err >= 0, err);
     memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
     ret_stream->limit_bytes = known.limit_bytes;
+    ret_stream->arg = known.arg;
     ret_stream->no_task = known.no_task;
     ret_stream->stack_size_bytes = known.stack_size_bytes;
     err = wr_options_check_inner(&known.server, sizeof(known.server));
@@ -123,36 +124,18 @@ static int refuse(const struct weir_start_server_options *options, int err)
     return err;
 }
 
-int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
-                      void *arg, const char *host, uint16_t port,
-                      const struct weir_start_server_options *options,
-                      weir_server **ret)
+/* Creates the server and waits until it listens; the service is taken. */
+static int create_and_wait(struct service *service, const char *host,
+                           uint16_t port, struct weir_server_options *options,
+                           weir_server **ret)
 {
-    struct weir_stream_protocol_options stream;
-    struct weir_server_options server;
-    struct starting starting = {.waiter = {.interrupt = give_up}};
-    struct service *service = NULL;
-
-    int err = wr_task_enter(loop);
-    if (err == 0) {
-        err = read_options(options, &stream, &server);
-    }
-    if (err == 0 && (!connected || !ret)) {
-        err = -EINVAL;
-    }
-    if (err == 0) {
-        stream.client_connected = connected;
-        stream.arg = arg;
-        err = make_service(loop, &stream, &service);
-    }
-    if (err < 0) {
-        return refuse(options, err);
-    }
     const struct weir_factory factory = {.create = create, .arg = service};
-    server.done = started;
-    server.done_arg = &starting;
-    err = weir_create_server(loop, &factory, host, port, &server,
-                             &starting.server);
+    struct starting starting = {.waiter = {.interrupt = give_up}};
+
+    options->done = started;
+    options->done_arg = &starting;
+    int err = weir_create_server(service->loop, &factory, host, port, options,
+                                 &starting.server);
     if (err < 0) {
         free_service(service);
         return err;
@@ -164,6 +147,32 @@ int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
     }
     *ret = starting.server;
     return 0;
+}
+
+int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
+                      const char *host, uint16_t port,
+                      const struct weir_start_server_options *options,
+                      weir_server **ret)
+{
+    struct weir_stream_protocol_options stream;
+    struct weir_server_options server;
+    struct service *service = NULL;
+
+    int err = wr_task_enter(loop);
+    if (err == 0) {
+        err = read_options(options, &stream, &server);
+    }
+    if (err == 0 && (!connected || !ret)) {
+        err = -EINVAL;
+    }
+    if (err == 0) {
+        stream.client_connected = connected;
+        err = make_service(loop, &stream, &service);
+    }
+    if (err < 0) {
+        return refuse(options, err);
+    }
+    return create_and_wait(service, host, port, &server, ret);
 }
 
 /* Suspends until nothing is left of the server but its handle. */

@@ -164,6 +164,21 @@ static void run_fiber(void *arg)
     wr_fiber_exit(&task->fiber);
 }
 
+/* A failure that nobody has a handle to see. */
+static void report_unseen(weir_task *task)
+{
+    const struct weir_exception unseen = {
+        .message = "a task that nobody waits for has failed",
+        .err = task->wake_result,
+        .callback = task->name,
+        .task = task};
+
+    if (task->wake_result != -ECANCELED && task->future.refs == 1 &&
+        wr_list_is_empty(&task->future.observers)) {
+        wr_loop_report(task->future.loop, &unseen);
+    }
+}
+
 static __attribute__((noinline)) void end_task(weir_task *task)
 {
     struct wr_tasks *memory = task->future.loop->task_memory;
@@ -173,6 +188,9 @@ static __attribute__((noinline)) void end_task(weir_task *task)
     task->fiber.stack = NULL;
     memory->alive_count--;
     wr_list_remove(&task->alive.link);
+    if (WR_UNLIKELY(task->wake_result < 0)) {
+        report_unseen(task);
+    }
     wr_future_resolve(&task->future, task->wake_result);
     weir_future_unref(&task->future); /* the loop's reference */
 }

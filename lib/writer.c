@@ -143,6 +143,20 @@ bool weir_writer_can_write_eof(const weir_writer *writer)
     return writer->transport && weir_transport_can_write_eof(writer->transport);
 }
 
+/* Somebody else may give the last reference back while a task waits. */
+static __attribute__((noinline)) int while_held(weir_writer *writer,
+                                                int (*wait)(weir_writer *))
+{
+    int err = wr_loop_check(writer->loop);
+    if (err < 0) {
+        return err;
+    }
+    writer->refs++;
+    int ret = wait(writer);
+    weir_writer_unref(writer);
+    return ret;
+}
+
 static inline bool must_drain(const weir_writer *writer)
 {
     const weir_transport *t = writer->transport;
@@ -151,7 +165,7 @@ static inline bool must_drain(const weir_writer *writer)
 
 /* Who was woken with 1 was let go on, unless others have filled the queue
  * since; then it waits anew. */
-static __attribute__((noinline)) int drain_slowly(weir_writer *writer)
+static int drain(weir_writer *writer)
 {
     int ret = enter(writer);
 
@@ -177,7 +191,7 @@ int weir_writer_drain(weir_writer *writer)
                   wr_task_passes(writer->loop))) {
         return 0;
     }
-    return drain_slowly(writer);
+    return while_held(writer, drain);
 }
 
 static bool must_flush(const weir_writer *writer)
@@ -187,7 +201,7 @@ static bool must_flush(const weir_writer *writer)
 }
 
 /* Who was woken with 1 has seen the queue empty, whatever came since. */
-int weir_writer_flush(weir_writer *writer)
+static int flush(weir_writer *writer)
 {
     int ret = enter(writer);
 
@@ -199,6 +213,11 @@ int weir_writer_flush(weir_writer *writer)
     }
     const weir_transport *t = writer->transport;
     return has_failed(t) || !writer->is_bound ? end_of(t) : 0;
+}
+
+int weir_writer_flush(weir_writer *writer)
+{
+    return while_held(writer, flush);
 }
 
 struct weir_depth weir_writer_get_depth(const weir_writer *writer)
@@ -239,7 +258,7 @@ bool weir_writer_is_closing(const weir_writer *writer)
     return writer->transport && weir_transport_is_closing(writer->transport);
 }
 
-int weir_writer_wait_closed(weir_writer *writer)
+static int wait_closed(weir_writer *writer)
 {
     int err = enter(writer);
     if (err == 0 && writer->is_bound) {
@@ -247,6 +266,11 @@ int weir_writer_wait_closed(weir_writer *writer)
         err = wr_task_wait(writer->loop, &waiter, &writer->closers);
     }
     return err < 0 ? err : end_of(writer->transport);
+}
+
+int weir_writer_wait_closed(weir_writer *writer)
+{
+    return while_held(writer, wait_closed);
 }
 
 weir_loop *weir_writer_get_loop(const weir_writer *writer)

@@ -92,7 +92,7 @@ weir_loop_new(const struct weir_loop_options *options, weir_loop **ret);
 WEIR_API WEIR_MUST_USE int weir_loop_run(weir_loop *loop);
 
 /** A condition to run for; called after each turn. */
-typedef bool weir_condition_fn(void *arg);
+typedef bool weir_predicate_fn(void *arg);
 
 /**
  * Run until a condition holds; asyncio's run_until_complete.
@@ -111,7 +111,7 @@ typedef bool weir_condition_fn(void *arg);
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
-weir_loop_run_until(weir_loop *loop, weir_condition_fn *condition, void *arg);
+weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
 
 /**
  * Let the current turn be the last. Before a run: that run makes exactly one

@@ -127,6 +127,8 @@ struct weir_start_server_options {
     /** The readers' limit; default WEIR_STREAM_LIMIT; less than 0 is -EINVAL.
      */
     int64_t limit_bytes;
+    /** First argument of the function that serves a connection. */
+    void *arg;
     /** As in struct weir_stream_protocol_options. */
     bool no_task;
     /** Stack of each task; default: the loop's. */
@@ -139,8 +141,7 @@ struct weir_start_server_options {
  * Listen, and serve each connection with a task.
  *
  * @param loop       the loop; borrowed
- * @param connected  serves a connection
- * @param arg        its first argument
+ * @param connected  serves a connection; its first argument is in the options
  * @param host       as weir_create_server(); more of them in the options
  * @param port       the port in host byte order, 0 to let the kernel choose
  * @param options    borrowed; NULL for all defaults
@@ -155,7 +156,7 @@ struct weir_start_server_options {
  */
 WEIR_API WEIR_MUST_USE int
 weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
-                  void *arg, const char *host, uint16_t port,
+                  const char *host, uint16_t port,
                   const struct weir_start_server_options *options,
                   weir_server **ret);
 

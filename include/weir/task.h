@@ -60,6 +60,9 @@ struct weir_task_options {
  * Start a task; it first runs from the ready queue. From anywhere on the loop,
  * callbacks included; asyncio's create_task.
  *
+ * When it ends with an error other than -ECANCELED and nobody has its handle,
+ * the exception hook is told.
+ *
  * @param loop     the loop; borrowed
  * @param fn       what it runs
  * @param arg      passed to it

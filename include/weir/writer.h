@@ -5,9 +5,9 @@
  * Writes are accepted at once and leave when the turn ends; each says what
  * became of it. A task that must not run ahead of its peer waits: for room
  * (weir_writer_drain()), or until the kernel has everything
- * (weir_writer_flush()). Any number of tasks may write, drain and flush. The
- * stream must not be freed under one that waits: other tasks than the handler
- * take a reference of their own (weir_writer_ref()).
+ * (weir_writer_flush()). Any number of tasks may write, drain and flush; one
+ * that waits keeps the stream by that, one that comes back to it later needs a
+ * reference of its own (weir_writer_ref()).
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM and -ECHILD (task.h),
  * which is not repeated below.

@@ -353,7 +353,7 @@ bool rig_next(struct rig *rig)
 /* ---- the loop ---- */
 
 struct guard {
-    weir_condition_fn *condition;
+    weir_predicate_fn *condition;
     void *arg;
     bool expired;
 };
@@ -370,7 +370,7 @@ static bool holds(void *arg)
     return guard->expired || guard->condition(guard->arg);
 }
 
-void run_loop_until(weir_loop *loop, weir_condition_fn *condition, void *arg)
+void run_loop_until(weir_loop *loop, weir_predicate_fn *condition, void *arg)
 {
     struct guard guard = {.condition = condition, .arg = arg};
     struct weir_handle handle;
@@ -385,7 +385,7 @@ void run_loop_until(weir_loop *loop, weir_condition_fn *condition, void *arg)
     weir_loop_cancel(loop, handle);
 }
 
-void rig_wait(struct rig *rig, weir_condition_fn *condition)
+void rig_wait(struct rig *rig, weir_predicate_fn *condition)
 {
     run_loop_until(rig->loop, condition, rig);
 }

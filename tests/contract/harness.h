@@ -118,9 +118,9 @@ void rig_record(struct rig *rig, const char *event);
 /* ---- the loop ---- */
 
 /* Runs until @condition holds; fails the test when that takes 30 s. */
-void run_loop_until(weir_loop *loop, weir_condition_fn *condition, void *arg);
+void run_loop_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
 
-void rig_wait(struct rig *rig, weir_condition_fn *condition);
+void rig_wait(struct rig *rig, weir_predicate_fn *condition);
 void rig_wait_lost(struct rig *rig);
 void rig_wait_event(struct rig *rig, const char *event);
 void rig_wait_received(struct rig *rig, uint64_t bytes);

@@ -37,8 +37,7 @@ static int answer_lines(void *arg, weir_reader *reader, weir_writer *writer)
 
 static int start(weir_loop *loop)
 {
-    return weir_start_server(loop, answer_lines, NULL, "127.0.0.1", 0, NULL,
-                             &server);
+    return weir_start_server(loop, answer_lines, "127.0.0.1", 0, NULL, &server);
 }
 
 /* Opens a connection, says lines of growing length and wants them back. */
@@ -184,8 +183,8 @@ static int fill_up(weir_loop *loop, void *arg)
         .server = {.size = sizeof(options.server), .connection_limit = 1}};
     char byte;
     (void)arg;
-    cr_assert_eq(weir_start_server(loop, answer_lines, NULL, "127.0.0.1", 0,
-                                   &options, &server),
+    cr_assert_eq(weir_start_server(loop, answer_lines, "127.0.0.1", 0, &options,
+                                   &server),
                  0);
     struct weir_open_options small = {.size = sizeof(small), .limit_bytes = 1};
     weir_reader *readers[2];

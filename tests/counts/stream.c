@@ -59,8 +59,10 @@ static size_t answer_lines(uint32_t depth, uint8_t first, uint8_t *ret)
 
 static int listen_for(struct count *c, weir_client_connected_fn *serve)
 {
+    const struct weir_start_server_options options = {.size = sizeof(options),
+                                                      .arg = c};
     int err =
-        weir_start_server(c->loop, serve, c, "127.0.0.1", 0, NULL, &c->server);
+        weir_start_server(c->loop, serve, "127.0.0.1", 0, &options, &c->server);
     count_require(err == 0, "no server");
     count_listening(c, c->server);
     return 0;

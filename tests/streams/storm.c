@@ -490,8 +490,8 @@ static int serve(weir_loop *loop, void *arg)
     struct weir_address addr;
     (void)arg;
 
-    int err = weir_start_server(loop, handle, NULL, "127.0.0.1", 0, &options,
-                                &server);
+    int err =
+        weir_start_server(loop, handle, "127.0.0.1", 0, &options, &server);
     if (err < 0) {
         return err;
     }

@@ -255,11 +255,13 @@ static void stay(void *arg, weir_future *future)
 
 static int leave_stubborn(weir_loop *on, void *arg)
 {
+    struct weir_start_server_options options = {.size = sizeof(options)};
     weir_future **ret = arg;
     weir_server *server;
     cr_assert_eq(weir_future_new(on, stay, NULL, ret), 0);
-    cr_assert_eq(weir_start_server(on, wait_for_nothing, *ret, "127.0.0.1", 0,
-                                   NULL, &server),
+    options.arg = *ret;
+    cr_assert_eq(weir_start_server(on, wait_for_nothing, "127.0.0.1", 0,
+                                   &options, &server),
                  0);
     struct fake_peer *peer = call_server(server);
     weir_server_close(server);

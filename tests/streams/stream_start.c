@@ -88,8 +88,7 @@ static void never(void *arg, int err, weir_server *server)
 static int try_start(const struct weir_start_server_options *options)
 {
     weir_server *server = NULL;
-    int err =
-        weir_start_server(loop, echo, NULL, "127.0.0.1", 0, options, &server);
+    int err = weir_start_server(loop, echo, "127.0.0.1", 0, options, &server);
     cr_assert_null(server);
     return err;
 }
@@ -100,13 +99,10 @@ static int start_badly(weir_loop *on, void *arg)
     struct weir_start_server_options options = good;
     weir_server *server = NULL;
     (void)arg;
-    cr_assert_eq(weir_start_server(on, NULL, NULL, NULL, 0, NULL, &server),
-                 -EINVAL);
-    cr_assert_eq(weir_start_server(on, echo, NULL, NULL, 0, NULL, NULL),
-                 -EINVAL);
-    cr_assert_eq(
-        weir_start_server(on, echo, NULL, "no.literal", 0, NULL, &server),
-        WEIR_ENOTLITERAL);
+    cr_assert_eq(weir_start_server(on, NULL, NULL, 0, NULL, &server), -EINVAL);
+    cr_assert_eq(weir_start_server(on, echo, NULL, 0, NULL, NULL), -EINVAL);
+    cr_assert_eq(weir_start_server(on, echo, "no.literal", 0, NULL, &server),
+                 WEIR_ENOTLITERAL);
     options.size = 0;
     cr_assert_eq(try_start(&options), -EINVAL);
     options = good;
@@ -169,9 +165,8 @@ static void expect_taken(weir_client_connected_fn *handler,
     options.server.use_sock = true;
     options.server.sock = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
     cr_assert_geq(options.server.sock, FAKE_FIRST_FD);
-    cr_assert_eq(
-        weir_start_server(loop, handler, NULL, NULL, 0, &options, &server),
-        err);
+    cr_assert_eq(weir_start_server(loop, handler, NULL, 0, &options, &server),
+                 err);
     cr_assert_null(server);
     cr_assert_eq(fake_fd_count(), fds);
 }
@@ -215,9 +210,8 @@ static int start_twice(weir_loop *on, void *arg)
     weir_server *first = start(echo, NULL);
     cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
     const uint16_t port = ntohs(address.storage.inet.sin_port);
-    cr_assert_eq(
-        weir_start_server(on, echo, NULL, "127.0.0.1", port, NULL, &second),
-        -EADDRINUSE);
+    cr_assert_eq(weir_start_server(on, echo, "127.0.0.1", port, NULL, &second),
+                 -EADDRINUSE);
     cr_assert_null(second);
     weir_server_free(first);
     return 0;
@@ -239,7 +233,7 @@ struct begin {
 static int start_one(weir_loop *on, void *arg)
 {
     struct begin *begin = arg;
-    int err = weir_start_server(on, echo, NULL, "127.0.0.1", begin->port, NULL,
+    int err = weir_start_server(on, echo, "127.0.0.1", begin->port, NULL,
                                 &begin->server);
     begin->is_done = true;
     return err;
@@ -314,7 +308,7 @@ static int start_without_memory(weir_loop *on, void *arg)
     weir_server *server = NULL;
     const uint64_t failed = memory.failed;
     memory.fail_at = memory.count + *(uint64_t *)arg;
-    int err = weir_start_server(on, echo, NULL, "127.0.0.1", 0, NULL, &server);
+    int err = weir_start_server(on, echo, "127.0.0.1", 0, NULL, &server);
     memory.fail_at = 0;
     cr_assert(err == 0 || err == -ENOMEM);
     cr_assert_eq(err == 0, server != NULL);

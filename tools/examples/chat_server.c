@@ -32,12 +32,12 @@ static void tell_others(const struct member *from, const char *what)
     }
 }
 
-static int chat(void *loop, weir_reader *reader, weir_writer *writer)
+static int chat(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct member self = {.writer = writer}; /* on the stack of its task */
     char line[1000] = ": ";
     ssize_t len = weir_reader_readline(reader, self.name, 31);
-    (void)loop;
+    (void)arg;
     if (len <= 0) {
         return (int)len;
     }

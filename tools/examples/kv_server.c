@@ -14,16 +14,18 @@ static ssize_t read_line(weir_loop *loop, weir_reader *reader, char *line)
 {
     struct weir_timeout limit;
     weir_timeout_begin(loop, &limit, UINT64_C(5000000000));
-    int64_t len = weir_reader_readline(reader, line, KV_LINE - 1);
+    ssize_t len = weir_reader_readline(reader, line, KV_LINE - 1);
     len = weir_timeout_end(&limit, len);
     line[len > 0 ? len : 0] = '\0';
-    return (ssize_t)len;
+    return len;
 }
 
-static int talk(void *loop, weir_reader *reader, weir_writer *writer)
+static int talk(void *arg, weir_reader *reader, weir_writer *writer)
 {
+    weir_loop *loop = weir_writer_get_loop(writer);
     char line[KV_LINE];
     ssize_t len;
+    (void)arg;
     while ((len = read_line(loop, reader, line)) > 0) {
         if (line[len - 1] != '\n') {
             return 0; /* the client has gone in the middle of a request */

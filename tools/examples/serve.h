@@ -13,7 +13,7 @@
 #include <weir.h>
 
 struct service {
-    weir_client_connected_fn *handler; /* its argument is the loop */
+    weir_client_connected_fn *handler;
     uint16_t port;
 };
 
@@ -30,7 +30,7 @@ static inline int serve_until_cancelled(weir_loop *loop, void *arg)
     struct weir_address address;
     char text[WEIR_ADDRESS_TEXT_SIZE];
     weir_server *server;
-    int error = weir_start_server(loop, service->handler, loop, "127.0.0.1",
+    int error = weir_start_server(loop, service->handler, "127.0.0.1",
                                   service->port, &serve_options, &server);
     if (error < 0) {
         return error;

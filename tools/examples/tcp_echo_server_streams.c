@@ -32,8 +32,8 @@ static int serve(weir_loop *loop, void *port)
     weir_server *server;
     struct weir_address address;
     char text[WEIR_ADDRESS_TEXT_SIZE];
-    int error = weir_start_server(loop, echo, NULL, "127.0.0.1",
-                                  *(uint16_t *)port, NULL, &server);
+    int error = weir_start_server(loop, echo, "127.0.0.1", *(uint16_t *)port,
+                                  NULL, &server);
     if (error < 0) {
         return error;
     }

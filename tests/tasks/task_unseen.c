@@ -1,0 +1,86 @@
+/*
+ * Tasks that fail with nobody to see it, and what becomes of a child process
+ * that returns into the loop.
+ *
+ * Both would go unnoticed: the first is told to the exception hook, the second
+ * to who runs the loop.
+ */
+#include "rig.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char events[64];
+
+static void note(const char *event)
+{
+    strncat(events, event, sizeof(events) - strlen(events) - 1);
+}
+
+static void note_failure(void *arg, weir_loop *on,
+                         const struct weir_exception *exception)
+{
+    (void)arg;
+    (void)on;
+    cr_assert_eq(exception->err, -EPROTO);
+    note(weir_task_get_name(exception->task));
+}
+
+static int fail(weir_loop *on, void *arg)
+{
+    (void)on;
+    return arg ? *(int *)arg : -EPROTO;
+}
+
+static int fail_unseen(weir_loop *on, void *arg)
+{
+    const struct weir_task_options options = {.size = sizeof(options),
+                                              .name = "u"};
+    int cancelled = -ECANCELED;
+    (void)arg;
+    weir_loop_set_exception_handler(on, note_failure, NULL);
+    cr_assert_eq(weir_task_spawn(on, fail, NULL, &options, NULL), 0);
+    cr_assert_eq(weir_task_spawn(on, fail, &cancelled, &options, NULL), 0);
+    weir_task_detach(rig_spawn(fail, &cancelled));
+    weir_task *seen = rig_spawn(fail, NULL);
+    cr_assert_eq(weir_yield(on), 0);
+    return rig_join(seen);
+}
+
+UNIT(task_unseen, failure_with_nobody_to_see_it_is_told_to_the_hook)
+{
+    cr_assert_eq(rig_run(fail_unseen, NULL), -EPROTO);
+    cr_assert_str_eq(events, "u");
+}
+
+static void fork_here(void *arg)
+{
+    *(pid_t *)arg = fork();
+}
+
+static int fork_and_sleep(weir_loop *on, void *arg)
+{
+    cr_assert_eq(weir_loop_call_soon(on, fork_here, arg, NULL), 0);
+    return weir_sleep(on, MS);
+}
+
+/* On the fake machine the child has a ring of its own by accident; it must not
+ * come that far. */
+UNIT(task_unseen, child_that_returns_into_the_loop_ends_its_run)
+{
+    pid_t child = -1;
+    int status = -1;
+    int result = 0;
+
+    rig_start();
+    int err = weir_loop_run_task(loop, fork_and_sleep, &child, &result);
+    if (child == 0) {
+        _exit(err == -ECHILD ? 0 : 1);
+    }
+    cr_assert_gt(child, 0);
+    cr_assert_eq(err, 0);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status));
+    cr_assert_eq(WEXITSTATUS(status), 0);
+    rig_stop();
+}
