@@ -156,7 +156,10 @@ def test_resets_in_the_middle_do_not_disturb_others():
         echo_once(server.address, block_at(0, 100_000))
         err = server.stop()
     matches(err, r"^served_connections 52$")
-    matches(err, r"^served_broken 50$")
+    # A reset ahead of bytes that found no room is answered by a challenge ACK,
+    # which the kernel may leave out (RFC 5961, tcp_invalid_ratelimit): then
+    # nobody learns of the reset before the server closes the connection.
+    matches(err, r"^served_broken (4[5-9]|50)$")
     matches(err, r"^served_open 0$")
     matches(err, r"^connections 0$")
     matches(err, r"^leases 0$")
