@@ -151,6 +151,27 @@ static uint32_t default_thread_limit(void)
     return limit < THREADS_DEFAULT_MAX ? limit : THREADS_DEFAULT_MAX;
 }
 
+static void stop_executor(struct wr_part *part)
+{
+    struct wr_executor *executor =
+        wr_container_of(part, struct wr_executor, part);
+    weir_loop *loop = executor->loop;
+    struct wr_list *link;
+
+    wr_assert(wr_list_is_empty(&executor->shutdown_waiters));
+    wr_list_remove(&part->link); /* its last user frees it */
+    loop->executor = NULL;
+    wr_executor_let_go(executor);
+    wr_ready_cancel(&executor->ready);
+    while ((link = wr_list_pop_front(&executor->returned))) {
+        return_job(loop, wr_container_of(link, struct wr_job, link));
+    }
+    loop->memory_bytes -= sizeof(*executor);
+    wr_executor_unref(executor);
+}
+
+static const struct wr_part_ops part_ops = {.stop = stop_executor};
+
 /* Unless there is one. */
 static int open_executor(weir_loop *loop)
 {
@@ -177,26 +198,8 @@ static int open_executor(weir_loop *loop)
     wr_list_init(&executor->shutdown_waiters);
     wr_ready_init(&executor->ready, collect_more);
     loop->executor = executor;
+    wr_loop_add_part(loop, &executor->part, &part_ops);
     return 0;
-}
-
-void wr_executor_close(weir_loop *loop)
-{
-    struct wr_executor *executor = loop->executor;
-    struct wr_list *link;
-
-    if (!executor) {
-        return;
-    }
-    wr_assert(wr_list_is_empty(&executor->shutdown_waiters));
-    loop->executor = NULL;
-    wr_executor_let_go(executor);
-    wr_ready_cancel(&executor->ready);
-    while ((link = wr_list_pop_front(&executor->returned))) {
-        return_job(loop, wr_container_of(link, struct wr_job, link));
-    }
-    loop->memory_bytes -= sizeof(*executor); /* its last user frees it */
-    wr_executor_unref(executor);
 }
 
 int weir_loop_set_executor(weir_loop *loop,

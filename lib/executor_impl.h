@@ -27,6 +27,7 @@ struct wr_job {
 
 struct wr_executor {
     /* The loop's. */
+    struct wr_part part;
     weir_loop *loop;
     struct wr_list workers;
     struct wr_list returned; /* jobs that are back and not handled yet */

@@ -55,6 +55,27 @@ struct wr_alive {
     const struct wr_alive_ops *ops;
 };
 
+struct wr_part;
+
+/* NULL entries do nothing. */
+struct wr_part_ops {
+    /* The loop has ended, and its mailbox is closed: nothing may be left that
+     * another thread could reach. */
+    void (*stop)(struct wr_part *part);
+    /* Nothing from outside can wake what still waits: ends the wait of one;
+     * false when there is none. */
+    bool (*give_up)(struct wr_part *part);
+    /* The loop's memory goes: so does the part. It has left the list. */
+    void (*close)(struct wr_part *part);
+};
+
+/* What a module above keeps for a loop, from its first use to the loop's end;
+ * embedded in it. */
+struct wr_part {
+    struct wr_list link; /* in weir_loop.parts */
+    const struct wr_part_ops *ops;
+};
+
 /* Counts what the modules count themselves. */
 struct wr_loop_counts {
     uint64_t turns;
@@ -84,6 +105,8 @@ struct weir_loop {
     struct wr_list connects;   /* struct wr_alive */
     struct wr_list tasks;      /* struct wr_alive, not done yet */
     struct wr_list gathers;    /* struct wr_alive, cancelled, not done yet */
+
+    struct wr_list parts; /* struct wr_part */
 
     weir_task *current; /* the task that runs; NULL in callbacks */
 
@@ -181,34 +204,15 @@ int wr_options_check(const void *options, size_t known_size);
  * a size of 0 stands for that. */
 int wr_options_check_inner(const void *options, size_t known_size);
 
+/* From now on the part is the loop's to end. */
+void wr_loop_add_part(weir_loop *loop, struct wr_part *part,
+                      const struct wr_part_ops *ops);
+
 /* callback.c */
 int wr_callbacks_open(weir_loop *loop);
 /* Nothing that is pending will run; handles may still be cancelled. */
 void wr_callbacks_drop(weir_loop *loop);
 void wr_callbacks_close(weir_loop *loop);
-
-/* task.c */
-/* Makes what tasks need: 0 or -ENOMEM. */
-int wr_tasks_open(weir_loop *loop);
-/* Frees it; no task is left. Called by wr_loop_release(). */
-void wr_tasks_close(weir_loop *loop);
-/* Of the loop's end: nothing is left but tasks that wait for each other. Ends
- * one of those waits; false when there is none. */
-bool wr_tasks_give_up(weir_loop *loop);
-void wr_tasks_get_statistics(const weir_loop *loop,
-                             struct weir_loop_statistics *ret);
-
-/* overflow.c */
-/* The tasks of this loop are not looked for any more. */
-void wr_overflow_close(weir_loop *loop);
-
-/* executor.c */
-/* Jobs that have not started never will; nothing waits for the others. */
-void wr_executor_close(weir_loop *loop);
-
-/* stream.c */
-/* Frees; called by wr_loop_release(). */
-void wr_streams_close(weir_loop *loop);
 
 /* signal.c */
 /* The handler for this signal, or NULL. */

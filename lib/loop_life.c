@@ -118,6 +118,7 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
     wr_list_init(&loop->servers);
     wr_list_init(&loop->connects);
     wr_list_init(&loop->tasks);
+    wr_list_init(&loop->parts);
     wr_list_init(&loop->gathers);
     wr_list_init(&loop->cancels);
     wr_op_init(&loop->wake_op, wr_loop_wake_completed);
@@ -257,6 +258,50 @@ static bool is_anything_alive(const weir_loop *loop)
            !wr_list_is_empty(&loop->transports);
 }
 
+void wr_loop_add_part(weir_loop *loop, struct wr_part *part,
+                      const struct wr_part_ops *ops)
+{
+    part->ops = ops;
+    wr_list_init(&part->link);
+    wr_list_push_back(&loop->parts, &part->link);
+}
+
+static void stop_parts(weir_loop *loop)
+{
+    struct wr_list *link = loop->parts.next;
+
+    while (link != &loop->parts) {
+        struct wr_part *part = wr_container_of(link, struct wr_part, link);
+        link = link->next;
+        if (part->ops->stop) {
+            part->ops->stop(part); /* it may leave */
+        }
+    }
+}
+
+static void close_parts(weir_loop *loop)
+{
+    struct wr_list *link;
+
+    while ((link = wr_list_pop_front(&loop->parts))) {
+        struct wr_part *part = wr_container_of(link, struct wr_part, link);
+        if (part->ops->close) {
+            part->ops->close(part);
+        }
+    }
+}
+
+static void give_up(weir_loop *loop)
+{
+    for (struct wr_list *link = loop->parts.next; link != &loop->parts;
+         link = link->next) {
+        struct wr_part *part = wr_container_of(link, struct wr_part, link);
+        if (part->ops->give_up && part->ops->give_up(part)) {
+            return;
+        }
+    }
+}
+
 /* Tasks that wait for each other in a circle, each for the other to end, would
  * keep the loop for ever. What else could wake one is in the ready queue by
  * now, or belongs to something in these lists. */
@@ -265,7 +310,7 @@ static void end_circles(weir_loop *loop)
     if (!wr_list_is_empty(&loop->tasks) && wr_list_is_empty(&loop->ready) &&
         wr_list_is_empty(&loop->servers) && wr_list_is_empty(&loop->connects) &&
         wr_list_is_empty(&loop->transports)) {
-        wr_ignore(wr_tasks_give_up(loop));
+        give_up(loop);
     }
 }
 
@@ -337,9 +382,7 @@ void wr_loop_release(weir_loop *loop)
     const struct weir_allocator *allocator = loop->allocator;
     const bool empty = wr_pool_fini(&loop->pool);
     wr_assert(empty); /* leases keep their sockets */
-    wr_streams_close(loop);
-    wr_overflow_close(loop);
-    wr_tasks_close(loop);
+    close_parts(loop);
     wr_slab_fini(&loop->socks);
     wr_slab_fini(&loop->chunks);
     wr_blocks_fini(&loop->blocks);
@@ -400,7 +443,7 @@ int weir_loop_free(weir_loop *loop)
     reap_everything(loop);
     free_posted(loop, loop->posted);
     free_posted(loop, wr_wake_close(loop->wake));
-    wr_executor_close(loop); /* its item is in no list any more */
+    stop_parts(loop); /* nothing posted refers to them any more */
     run_callbacks(loop);
     wr_signals_close(loop);
     wr_callbacks_close(loop);

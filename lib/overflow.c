@@ -24,8 +24,9 @@
 
 /* A loop that is watched: one mapping, the stack in its upper part. */
 struct wr_overflow {
+    struct wr_part part;
     struct wr_overflow *next; /* of this thread */
-    const weir_loop *loop;    /* NULL: freed by another thread */
+    weir_loop *loop;          /* NULL: freed by another thread */
     _Alignas(16) uint8_t stack[STACK_BYTES];
 };
 
@@ -178,13 +179,12 @@ static int ensure_stack(const struct wr_overflow *overflow)
     return now.ss_flags & SS_DISABLE ? use_stack_of(overflow) : 0;
 }
 
-void wr_overflow_close(weir_loop *loop)
+static void close_overflow(struct wr_part *part)
 {
-    struct wr_overflow *overflow = loop->overflow;
-    if (!overflow) {
-        return;
-    }
-    loop->overflow = NULL;
+    struct wr_overflow *overflow =
+        wr_container_of(part, struct wr_overflow, part);
+
+    overflow->loop->overflow = NULL;
     overflow->loop = NULL;
     struct wr_overflow **link = &watched;
     while (*link && *link != overflow) {
@@ -201,6 +201,8 @@ void wr_overflow_close(weir_loop *loop)
     }
     wr_ignore(munmap(overflow, sizeof(*overflow)) != 0);
 }
+
+static const struct wr_part_ops part_ops = {.close = close_overflow};
 
 int weir_loop_report_stack_overflow(weir_loop *loop, int fd)
 {
@@ -225,7 +227,9 @@ int weir_loop_report_stack_overflow(weir_loop *loop, int fd)
     loop->overflow = overflow;
     err = install(fd);
     if (err < 0) {
-        wr_overflow_close(loop);
+        close_overflow(&overflow->part);
+        return err;
     }
-    return err;
+    wr_loop_add_part(loop, &overflow->part, &part_ops);
+    return 0;
 }

@@ -5,6 +5,7 @@
  * where their counts are put side by side under their public names.
  */
 #include "loop.h"
+#include "task.h"
 #include "transport.h"
 
 #include <stddef.h>
@@ -32,6 +33,7 @@ static const struct {
     FIELD(buffers_posted),
     FIELD(leases),
     FIELD(held_bytes),
+    FIELD(kept_bytes),
     FIELD(starved),
     FIELD(queued_bytes),
     FIELD(received_bytes),
@@ -87,6 +89,7 @@ static void read_pool(const weir_loop *loop, struct weir_loop_statistics *ret)
     ret->buffers_posted = pool->posted_count;
     ret->leases = wr_pool_leases_out(pool);
     ret->held_bytes = pool->held_bytes;
+    ret->kept_bytes = pool->own.held_bytes;
     ret->starved = pool->starved_count;
     ret->copied_by_compaction = pool->copied_bytes;
 }

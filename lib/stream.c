@@ -19,10 +19,24 @@
 #define NAME_PREFIX "stream "
 
 struct wr_streams {
+    struct wr_part part;
+    weir_loop *loop;
     struct wr_slab slab;
 };
 
 static void cancel_handler(struct wr_holder *holder);
+
+static void close_streams(struct wr_part *part)
+{
+    struct wr_streams *memory = wr_container_of(part, struct wr_streams, part);
+    weir_loop *loop = memory->loop;
+
+    wr_slab_fini(&memory->slab);
+    wr_free(&loop->counting, memory, sizeof(*memory));
+    loop->stream_memory = NULL;
+}
+
+static const struct wr_part_ops part_ops = {.close = close_streams};
 
 static struct wr_streams *open_streams(weir_loop *loop)
 {
@@ -32,19 +46,11 @@ static struct wr_streams *open_streams(weir_loop *loop)
             return NULL;
         }
         wr_slab_init(&memory->slab, &loop->counting, sizeof(weir_writer));
+        memory->loop = loop;
         loop->stream_memory = memory;
+        wr_loop_add_part(loop, &memory->part, &part_ops);
     }
     return loop->stream_memory;
-}
-
-void wr_streams_close(weir_loop *loop)
-{
-    if (loop->stream_memory) {
-        wr_slab_fini(&loop->stream_memory->slab);
-        wr_free(&loop->counting, loop->stream_memory,
-                sizeof(*loop->stream_memory));
-        loop->stream_memory = NULL;
-    }
 }
 
 int wr_stream_check(const struct weir_stream_protocol_options *options)

@@ -18,6 +18,8 @@
 #include <string.h>
 
 struct wr_tasks {
+    struct wr_part part;
+    weir_loop *loop;
     struct wr_slab tasks;
     struct wr_stacks stacks;
     uint64_t alive_count;
@@ -25,7 +27,39 @@ struct wr_tasks {
     uint64_t switch_count;
 };
 
-int wr_tasks_open(weir_loop *loop)
+static void close_tasks(struct wr_part *part)
+{
+    struct wr_tasks *memory = wr_container_of(part, struct wr_tasks, part);
+    weir_loop *loop = memory->loop;
+
+    wr_assert(memory->alive_count == 0);
+    wr_stacks_fini(&memory->stacks);
+    wr_slab_fini(&memory->tasks);
+    wr_free(&loop->counting, memory, sizeof(*memory));
+    loop->task_memory = NULL;
+}
+
+static bool give_up_one(struct wr_part *part)
+{
+    weir_loop *loop = wr_container_of(part, struct wr_tasks, part)->loop;
+
+    for (struct wr_list *link = loop->tasks.prev; link != &loop->tasks;
+         link = link->prev) {
+        struct wr_alive *alive = wr_container_of(link, struct wr_alive, link);
+        struct wr_waiter *waiter =
+            wr_container_of(alive, weir_task, alive)->waiter;
+        if (waiter && waiter->interrupt && waiter->give_up) {
+            waiter->give_up(waiter);
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct wr_part_ops part_ops = {.give_up = give_up_one,
+                                            .close = close_tasks};
+
+static int open_tasks(weir_loop *loop)
 {
     if (loop->task_memory) {
         return 0;
@@ -39,21 +73,10 @@ int wr_tasks_open(weir_loop *loop)
     wr_stacks_init(&memory->stacks, &loop->counting);
     memory->stacks.no_guard_install =
         !wr_has(&loop->uring.features, WR_FEATURE_GUARD_INSTALL);
+    memory->loop = loop;
     loop->task_memory = memory;
+    wr_loop_add_part(loop, &memory->part, &part_ops);
     return 0;
-}
-
-void wr_tasks_close(weir_loop *loop)
-{
-    struct wr_tasks *memory = loop->task_memory;
-    if (!memory) {
-        return;
-    }
-    wr_assert(memory->alive_count == 0);
-    wr_stacks_fini(&memory->stacks);
-    wr_slab_fini(&memory->tasks);
-    wr_free(&loop->counting, memory, sizeof(*memory));
-    loop->task_memory = NULL;
 }
 
 void wr_tasks_get_statistics(const weir_loop *loop,
@@ -112,20 +135,6 @@ static void shutdown_alive(struct wr_alive *alive)
 }
 
 /* The one that was started last is likelier to be waited for than to wait. */
-bool wr_tasks_give_up(weir_loop *loop)
-{
-    for (struct wr_list *link = loop->tasks.prev; link != &loop->tasks;
-         link = link->prev) {
-        struct wr_alive *alive = wr_container_of(link, struct wr_alive, link);
-        struct wr_waiter *waiter =
-            wr_container_of(alive, weir_task, alive)->waiter;
-        if (waiter && waiter->interrupt && waiter->give_up) {
-            waiter->give_up(waiter);
-            return true;
-        }
-    }
-    return false;
-}
 
 static const char *state_name(enum wr_task_state state)
 {
@@ -381,7 +390,7 @@ static void copy_name(weir_task *task, const char *name)
 
 static int make_task(weir_loop *loop, size_t stack_size, weir_task **ret)
 {
-    int err = wr_tasks_open(loop);
+    int err = open_tasks(loop);
     if (err < 0) {
         return err;
     }

@@ -130,6 +130,10 @@ void wr_waiter_wake(struct wr_waiter *waiter, int result);
 bool wr_waiters_wake_first(struct wr_list *waiters, int result);
 void wr_waiters_wake_all(struct wr_list *waiters, int result);
 
+/* For weir_loop_get_statistics(). */
+void wr_tasks_get_statistics(const weir_loop *loop,
+                             struct weir_loop_statistics *ret);
+
 /* Interrupts a task: at once when it waits. Otherwise @cause, which is in no
  * list, waits in the task's list for the next suspending call, which empties
  * that list; it can be taken back by unlinking it. */

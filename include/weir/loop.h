@@ -439,6 +439,9 @@ struct weir_loop_statistics {
     uint64_t leases;
     /** Received bytes held now, by leases and paused connections. */
     uint64_t held_bytes;
+    /** Memory that readers have made for what had to leave the receive buffers,
+     * in bytes. */
+    uint64_t kept_bytes;
     /** How often a receive found no buffer. */
     uint64_t starved;
     /** Bytes waiting to be sent now, in all connections. */

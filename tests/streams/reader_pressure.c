@@ -359,6 +359,7 @@ static int packs_a_little(weir_loop *on, void *arg)
     cr_assert_eq(weir_reader_consume(p.reader, 8900), 0);
     cr_assert_eq(weir_sleep(on, 20 * MS), 0);
     cr_assert_eq(rig_statistics().copied_by_compaction, 100);
+    cr_assert_geq(rig_statistics().kept_bytes, 100);
     cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 0);
     cr_assert_eq(weir_reader_get_buffer_size(p.reader), 100);
     pair_close(&p);
