@@ -78,7 +78,10 @@ wr_fiber_swap:
     popq %rbp
     .cfi_adjust_cfa_offset -8
     .cfi_restore %rbp
-    ret
+    popq %rcx
+    .cfi_adjust_cfa_offset -8
+    .cfi_register %rip, %rcx
+    jmp *%rcx /* the return stack knows the other side's address, not this */
     .cfi_endproc
     .size wr_fiber_swap, . - wr_fiber_swap
 
