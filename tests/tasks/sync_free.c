@@ -1,0 +1,248 @@
+/*
+ * Freeing what tasks wait on, at any moment.
+ *
+ * Random programs, each from a seed: tasks wait on every kind of object while
+ * others set, notify, release, shut down and cancel, and while the objects are
+ * freed one after the other, with tasks that wait, that were served and did not
+ * run yet, and that hold a lock. Every wait must return with something that its
+ * header names, a lock must have one owner, and all must end, with the loop or
+ * before it. WEIR_TASK_SEED plays one seed.
+ */
+#include "rig.h"
+
+#define SEEDS 1500u
+#define TASKS 40
+
+static struct {
+    weir_lock *lock;
+    weir_condition *condition;
+    weir_queue *queue;
+    weir_semaphore *semaphore;
+    weir_barrier *barrier;
+    weir_event *event;
+    weir_future *future;
+    weir_task *tasks[TASKS];
+    uint32_t count;
+    int inside; /* tasks that have the lock */
+    uint32_t returned;
+} world;
+
+static void expect_known(int err)
+{
+    cr_assert(err >= 0 || err == -ECANCELED || err == WEIR_EBROKEN ||
+                  err == WEIR_EQUEUESHUTDOWN || err == -EPERM,
+              "a wait returned %d", err);
+    world.returned++;
+}
+
+static void hold_lock(weir_loop *on)
+{
+    int err = weir_lock_acquire(world.lock);
+    expect_known(err);
+    if (err < 0) {
+        return;
+    }
+    cr_assert_eq(world.inside, 0);
+    world.inside++;
+    if (fake_chance(500)) {
+        (void)!weir_yield(on);
+    }
+    world.inside--;
+    if (world.lock) {
+        cr_assert_eq(weir_lock_release(world.lock), 0);
+    }
+}
+
+/* With the lock, or without it where that was freed. */
+static void wait_for_condition(void)
+{
+    if (weir_lock_acquire(world.lock) < 0) {
+        return;
+    }
+    if (world.condition) {
+        expect_known(weir_condition_wait(world.condition));
+    }
+    if (world.lock) {
+        (void)!weir_lock_release(world.lock); /* it may be lost already */
+    }
+}
+
+static void use_queue(uint64_t how)
+{
+    void *item;
+
+    if (!world.queue) {
+        return;
+    }
+    switch (how) {
+    case 0:
+        expect_known(weir_queue_put(world.queue, &world));
+        break;
+    case 1:
+        expect_known(weir_queue_get(world.queue, &item));
+        break;
+    default:
+        expect_known(weir_queue_join(world.queue));
+        break;
+    }
+}
+
+static int wait_somewhere(weir_loop *on, void *arg)
+{
+    struct weir_timeout limit;
+    const uint64_t kind = fake_random(9);
+    (void)arg;
+
+    weir_timeout_begin(on, &limit, fake_random(4) * US);
+    if (kind == 0 && world.lock) {
+        hold_lock(on);
+    } else if (kind == 1 && world.lock) {
+        wait_for_condition();
+    } else if (kind == 2 && world.semaphore) {
+        expect_known(weir_semaphore_acquire(world.semaphore));
+    } else if (kind == 3 && world.barrier) {
+        expect_known(weir_barrier_wait(world.barrier));
+    } else if (kind == 4 && world.event) {
+        expect_known(weir_event_wait(world.event));
+    } else if (kind == 5 && world.future) {
+        expect_known(weir_future_await(world.future, NULL));
+    } else if (kind > 5) {
+        use_queue(kind - 6);
+    }
+    return (int)weir_timeout_end(&limit, 0);
+}
+
+/* The variable is NULL from then on. */
+#define END(noun)                                                              \
+    do {                                                                       \
+        weir_##noun##_free(world.noun);                                        \
+        world.noun = NULL;                                                     \
+    } while (0)
+
+static void free_something(void)
+{
+    switch (fake_random(7)) {
+    case 0:
+        END(lock);
+        break;
+    case 1:
+        END(condition);
+        break;
+    case 2:
+        END(queue);
+        break;
+    case 3:
+        END(semaphore);
+        break;
+    case 4:
+        END(barrier);
+        break;
+    case 5:
+        END(event);
+        break;
+    default:
+        weir_future_unref(world.future);
+        world.future = NULL;
+        break;
+    }
+}
+
+static void serve_somebody(void)
+{
+    const uint64_t what = fake_random(5);
+
+    if (what == 0 && world.event) {
+        weir_event_set(world.event);
+    } else if (what == 1 && world.condition) {
+        (void)weir_condition_notify(world.condition, fake_random(3));
+    } else if (what == 2 && world.queue) {
+        weir_queue_shutdown(world.queue, fake_chance(500));
+    } else if (what == 3 && world.semaphore) {
+        weir_semaphore_release(world.semaphore);
+    } else if (what == 4 && world.barrier) {
+        weir_barrier_reset(world.barrier);
+    }
+}
+
+static void make_world(weir_loop *on)
+{
+    cr_assert_eq(weir_lock_new(on, &world.lock), 0);
+    cr_assert_eq(weir_condition_new(world.lock, &world.condition), 0);
+    cr_assert_eq(weir_queue_new(on, 2, WEIR_QUEUE_FIFO, &world.queue), 0);
+    cr_assert_eq(weir_semaphore_new(on, 1, false, &world.semaphore), 0);
+    cr_assert_eq(weir_barrier_new(on, 3, &world.barrier), 0);
+    cr_assert_eq(weir_event_new(on, &world.event), 0);
+    cr_assert_eq(weir_future_new(on, NULL, NULL, &world.future), 0);
+}
+
+static int play(weir_loop *on, void *arg)
+{
+    (void)arg;
+    make_world(on);
+    world.count = 1 + (uint32_t)fake_random(TASKS);
+    for (uint32_t i = 0; i < world.count; i++) {
+        world.tasks[i] = rig_spawn(wait_somewhere, NULL);
+    }
+    for (int step = 0; step < 40; step++) {
+        const uint64_t what = fake_random(10);
+        if (what < 3) {
+            weir_task_cancel(world.tasks[fake_random(world.count)]);
+        } else if (what < 5) {
+            cr_assert_eq(weir_yield(on), 0);
+        } else if (what < 6) {
+            cr_assert_eq(weir_sleep(on, US), 0);
+        } else if (what < 9) {
+            serve_somebody();
+        } else {
+            free_something();
+        }
+    }
+    for (uint32_t i = 0; i < world.count; i++) {
+        weir_task_detach(world.tasks[i]);
+    }
+    return 0;
+}
+
+static void free_world(void)
+{
+    END(condition);
+    END(lock);
+    END(queue);
+    END(semaphore);
+    END(barrier);
+    END(event);
+    weir_future_unref(world.future);
+    world.future = NULL;
+}
+
+static void play_seed(uint64_t seed)
+{
+    const struct fake_options machine = {.seed = seed};
+    const uint32_t returned = world.returned;
+
+    memset(&world, 0, sizeof(world));
+    world.returned = returned;
+    fake_start(&machine);
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    cr_assert_eq(rig_main(play, NULL), 0);
+    if (fake_chance(500)) { /* else after the loop */
+        free_world();
+    }
+    cr_assert_eq(weir_loop_free(loop), 0);
+    free_world();
+    fake_stop();
+}
+
+UNIT(sync_free, objects_may_go_while_tasks_wait_on_them)
+{
+    const char *given = getenv("WEIR_TASK_SEED");
+
+    if (given) {
+        play_seed(strtoull(given, NULL, 0));
+        return;
+    }
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        play_seed(seed);
+    }
+    cr_assert_gt(world.returned, SEEDS * 5);
+}
