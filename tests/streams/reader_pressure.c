@@ -414,3 +414,25 @@ UNIT(reader_pressure, what_was_waited_for_and_not_read_is_packed_too)
 {
     cr_assert_eq(rig_run(fills_and_waits, NULL), 0);
 }
+
+static int consumes_now_and_then(weir_loop *on, void *arg)
+{
+    (void)arg;
+    open_limited(&p, 64 * KIB, MIB);
+    peer_writes(&p, 9000);
+    cr_assert_eq(weir_reader_consume(p.reader, 8900), 0);
+    for (int i = 0; i < 5; i++) {
+        cr_assert_eq(weir_sleep(on, 6 * MS), 0);
+        cr_assert_eq(weir_reader_consume(p.reader, 10), 0);
+        cr_assert_eq(rig_statistics().copied_by_compaction, 0);
+    }
+    cr_assert_eq(weir_sleep(on, 30 * MS), 0);
+    cr_assert_eq(rig_statistics().copied_by_compaction, 50);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_pressure, complaint_24__a_rest_that_is_being_read_is_not_packed)
+{
+    cr_assert_eq(rig_run(consumes_now_and_then, NULL), 0);
+}

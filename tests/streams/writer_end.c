@@ -311,6 +311,34 @@ static int unref_with_waiting_bytes(weir_loop *on, void *arg)
     return 0;
 }
 
+static int wait_closed(weir_loop *on, void *arg)
+{
+    (void)on;
+    return weir_writer_wait_closed(arg);
+}
+
+static int unref_under_a_wait(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    weir_task *task = rig_spawn(wait_closed, p.writer);
+    nap();
+    weir_writer_unref(p.writer);
+    nap();
+    cr_assert_not(fake_peer_is_alone(p.peer), "who waits has a reference");
+    fake_peer_reset(p.peer);
+    cr_assert_eq(rig_join(task), -ECONNRESET);
+    fake_peer_close(p.peer);
+    return 0;
+}
+
+UNIT(writer_end, who_waits_keeps_the_stream)
+{
+    cr_assert_eq(rig_run(unref_under_a_wait, NULL), 0);
+}
+
 UNIT(writer_end, the_last_reference_closes_in_the_background)
 {
     cr_assert_eq(rig_run(unref_with_waiting_bytes, NULL), 0);

@@ -53,6 +53,28 @@ UNIT(task_unseen, failure_with_nobody_to_see_it_is_told_to_the_hook)
     cr_assert_str_eq(events, "u");
 }
 
+static int cancel_again(weir_loop *on, void *arg)
+{
+    weir_task *self = weir_task_current(on);
+    (void)arg;
+    cr_assert_eq(weir_sleep(on, S), -ECANCELED);
+    cr_assert(weir_task_cancel(self));
+    return weir_yield(on);
+}
+
+static int cancel_first(weir_loop *on, void *arg)
+{
+    weir_task *task = rig_spawn(cancel_again, arg);
+    cr_assert_eq(weir_yield(on), 0);
+    cr_assert(weir_task_cancel(task));
+    return rig_join(task);
+}
+
+UNIT(task_unseen, cancellation_after_one_that_was_delivered_is_not_lost)
+{
+    cr_assert_eq(rig_run(cancel_first, NULL), -ECANCELED);
+}
+
 static void fork_here(void *arg)
 {
     *(pid_t *)arg = fork();
