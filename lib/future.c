@@ -398,7 +398,7 @@ static int enter_wait(weir_future *future)
     weir_loop *loop = future->loop;
 
     if (future->is_done) {
-        return wr_task_pass(loop);
+        return wr_task_enter_done(loop);
     }
     int err = wr_task_enter(loop);
     const bool may_wait = err == 0 || err == -ECANCELED;

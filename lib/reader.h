@@ -85,21 +85,11 @@ static inline bool wr_reader_is_busy(const weir_reader *reader)
     return reader->woken || !wr_list_is_empty(&reader->waiters);
 }
 
-/* As wr_task_enter(), which may let others run: false when it would. */
-static inline bool wr_reader_may_go_on(const weir_reader *reader)
-{
-    weir_loop *loop = reader->loop;
-    weir_task *task = loop->current;
-
-    return WR_LIKELY(task && wr_loop_is_ours(loop) &&
-                     wr_list_is_empty(&task->causes) && --task->budget > 0);
-}
-
 /* Begins a reading call: 0, and then nothing is shown any more, or what it
  * returns. */
 static inline int wr_reader_begin(weir_reader *reader)
 {
-    if (WR_UNLIKELY(!wr_reader_may_go_on(reader))) {
+    if (WR_UNLIKELY(!wr_task_may_go_on(reader->loop))) {
         return wr_reader_begin_slowly(reader);
     }
     if (WR_UNLIKELY(wr_reader_is_busy(reader))) {

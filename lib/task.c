@@ -365,7 +365,7 @@ int wr_task_enter_slowly(weir_loop *loop)
     return take_interruption(task);
 }
 
-int wr_task_pass(weir_loop *loop)
+int wr_task_enter_done(weir_loop *loop)
 {
     int err = wr_loop_check(loop);
     if (err < 0) {

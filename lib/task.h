@@ -83,27 +83,31 @@ struct weir_task {
 /* What wr_task_enter() does when there is something to see to. */
 int wr_task_enter_slowly(weir_loop *loop);
 
+/* Does a task run here that nothing interrupts and whose budget lasts? Takes
+ * one call from that; where it is false wr_task_enter_slowly() sees why. */
+static inline bool wr_task_may_go_on(weir_loop *loop)
+{
+    weir_task *task = loop->current;
+
+    return WR_LIKELY(task && wr_loop_is_ours(loop) &&
+                     wr_list_is_empty(&task->causes) && --task->budget > 0);
+}
+
 /* Begins a suspending call: 0, or an error that the call returns:
  * WEIR_ENOTTASK, -EPERM, -ECHILD, or -ECANCELED for an interruption that has
  * not been delivered yet. */
 static inline int wr_task_enter(weir_loop *loop)
 {
-    weir_task *task = loop->current;
-
-    if (WR_UNLIKELY(!task || !wr_loop_is_ours(loop) ||
-                    !wr_list_is_empty(&task->causes) || --task->budget == 0)) {
-        return wr_task_enter_slowly(loop);
-    }
-    return 0;
+    return wr_task_may_go_on(loop) ? 0 : wr_task_enter_slowly(loop);
 }
 
 /* As wr_task_enter(), for a call whose result is there: an interruption is left
  * to the next call. */
-int wr_task_pass(weir_loop *loop);
+int wr_task_enter_done(weir_loop *loop);
 
 /* wr_task_enter() where nothing stands in the way; otherwise false, and the
  * call enters in full. */
-static inline bool wr_task_passes(weir_loop *loop)
+static inline bool wr_task_try_enter(weir_loop *loop)
 {
     weir_task *task = loop->current;
 

@@ -188,7 +188,7 @@ int weir_writer_drain(weir_writer *writer)
     const weir_transport *t = writer->transport;
 
     if (WR_LIKELY(writer->is_bound && !t->writing_paused && !has_failed(t) &&
-                  wr_task_passes(writer->loop))) {
+                  wr_task_try_enter(writer->loop))) {
         return 0;
     }
     return while_held(writer, drain);
