@@ -106,6 +106,7 @@ static void collect(struct wr_executor *executor)
 
 static void collect_posted(void *arg)
 {
+    wr_executor_item_taken(arg); /* before it looks: nothing is missed */
     collect(arg);
 }
 

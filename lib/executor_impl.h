@@ -50,7 +50,8 @@ struct wr_executor {
     uint32_t queued_count;
     uint32_t idle_count; /* threads without a job, those that start included */
     uint32_t refs;       /* the loop and the threads */
-    bool is_posted;      /* the item is in the mailbox, or on its way */
+    bool is_posted;      /* the item is in the mailbox, or on its way; set by
+                          * who posts it, cleared by who took it out */
     bool is_shut;        /* set by the loop: threads end with the last job */
     bool is_closed;      /* set by the loop's end: results go nowhere */
 };
@@ -65,7 +66,11 @@ int wr_executor_submit(struct wr_executor *executor, struct wr_job *job);
 /* Takes a job back that has not started; false when it has. */
 bool wr_executor_withdraw(struct wr_executor *executor, struct wr_job *job);
 
-/* Jobs that are over move to `returned`; the next one posts the item. */
+/* The item has left the mailbox, and only then: the next job that is over posts
+ * it again. */
+void wr_executor_item_taken(struct wr_executor *executor);
+
+/* Jobs that are over move to `returned`. */
 void wr_executor_take_done(struct wr_executor *executor);
 
 /* No more jobs; threads end when there are none left. */

@@ -254,10 +254,17 @@ bool wr_executor_withdraw(struct wr_executor *executor, struct wr_job *job)
 
 /* ---- taking jobs back, and the end ---- */
 
+void wr_executor_item_taken(struct wr_executor *executor)
+{
+    lock(executor);
+    wr_assert(executor->is_posted);
+    executor->is_posted = false;
+    unlock(executor);
+}
+
 void wr_executor_take_done(struct wr_executor *executor)
 {
     lock(executor);
-    executor->is_posted = false;
     wr_list_splice_back(&executor->returned, &executor->done);
     unlock(executor);
 }

@@ -25,12 +25,12 @@
 void wr_loop_run_posted(struct wr_ready *ready)
 {
     weir_loop *loop = wr_container_of(ready, weir_loop, posted_ready);
+    struct wr_wake_item *item = NULL;
 
-    for (uint32_t i = 0; i < READY_MAX && loop->posted; i++) {
-        struct wr_wake_item *item = loop->posted;
+    for (uint32_t i = 0; i < READY_MAX && (item = wr_wake_pop(loop->wake));
+         i++) {
         weir_callback_fn *run = item->run;
         void *arg = item->arg;
-        loop->posted = item->next;
         if (item->is_owned) {
             run(arg);
             continue;
@@ -38,21 +38,15 @@ void wr_loop_run_posted(struct wr_ready *ready)
         wr_wake_free_item(loop->wake, item);
         wr_loop_call(loop, run, arg, "call_soon_threadsafe");
     }
-    if (loop->posted) {
+    if (item) { /* there may be more */
         wr_ready_push(&loop->ready, ready);
-    } else {
-        loop->posted_end = &loop->posted;
     }
 }
 
 /* Posts of other threads become ready in this turn. */
 static void take_posted(weir_loop *loop)
 {
-    *loop->posted_end = wr_wake_take(loop->wake);
-    while (*loop->posted_end) {
-        loop->posted_end = &(*loop->posted_end)->next;
-    }
-    if (loop->posted) {
+    if (wr_wake_take(loop->wake)) {
         wr_ready_push(&loop->ready, &loop->posted_ready);
     }
 }

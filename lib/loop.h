@@ -124,9 +124,7 @@ struct weir_loop {
     struct wr_wake *wake;
     struct wr_op wake_op;
     uint64_t wake_count; /* the kernel writes the eventfd's value here */
-    struct wr_wake_item *posted; /* taken from wake, not run yet */
-    struct wr_wake_item **posted_end;
-    struct wr_ready posted_ready;
+    struct wr_ready posted_ready; /* something is taken from wake */
 
     /* Its thread; WR_UNBOUND until the first run. On a page that a forked child
      * finds empty, so that one look answers both questions. */

@@ -123,7 +123,6 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
     wr_list_init(&loop->cancels);
     wr_op_init(&loop->wake_op, wr_loop_wake_completed);
     wr_ready_init(&loop->posted_ready, wr_loop_run_posted);
-    loop->posted_end = &loop->posted;
     wr_blocks_init(&loop->blocks, &loop->counting);
     wr_slab_init(&loop->chunks, &loop->counting, sizeof(struct wr_chunk));
     loop->send_memory = (struct wr_sendq_memory){.blocks = &loop->blocks,
@@ -183,7 +182,7 @@ static int open_parts(weir_loop *loop, const struct weir_loop_options *options)
 fail_engine:
     wr_callbacks_close(loop);
 fail_callbacks:
-    wr_ignore(wr_wake_close(loop->wake) != NULL); /* nobody posted yet */
+    wr_wake_close(loop->wake); /* nobody posted yet */
     wr_wake_unref(loop->wake);
 fail_wake:
     free_owner(loop->owner);
@@ -402,16 +401,18 @@ static void run_callbacks(weir_loop *loop)
     }
 }
 
-static void free_posted(weir_loop *loop, struct wr_wake_item *item)
+/* No more posts; what was posted and did not run is told so. */
+static void drop_posted(weir_loop *loop)
 {
-    while (item) {
-        struct wr_wake_item *next = item->next;
+    struct wr_wake_item *item;
+
+    wr_wake_close(loop->wake);
+    while ((item = wr_wake_pop(loop->wake))) {
         if (item->drop) {
             item->drop(item->arg); /* the item may be gone with it */
         } else {
             wr_wake_free_item(loop->wake, item);
         }
-        item = next;
     }
 }
 
@@ -441,8 +442,7 @@ int weir_loop_free(weir_loop *loop)
     wr_ignore(shut_list(&loop->gathers) < 0);
     const int alive = shut_list(&loop->transports);
     reap_everything(loop);
-    free_posted(loop, loop->posted);
-    free_posted(loop, wr_wake_close(loop->wake));
+    drop_posted(loop);
     stop_parts(loop); /* nothing posted refers to them any more */
     run_callbacks(loop);
     wr_signals_close(loop);

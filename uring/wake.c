@@ -22,34 +22,52 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+/* The lines of the cache that posters write are not those the owner works in.
+ */
+#define LINE_BYTES 64
+
 struct wr_wake {
     _Atomic(struct wr_wake_item *) head;
     atomic_uint refs;
     int fd;
     struct weir_allocator allocator; /* a copy: the loop's may be gone */
+    uint8_t unused[LINE_BYTES];
+    /* The owner's: taken and not popped, oldest first. */
+    struct wr_wake_item *taken;
+    struct wr_wake_item **taken_end;
 };
 
 /* Only its address counts. */
 static struct wr_wake_item closed_mark;
 
-static struct wr_wake_item *reverse(struct wr_wake_item *item)
+/* Appends a stack, newest first, to what was taken, oldest first. */
+static void append(struct wr_wake *wake, struct wr_wake_item *newest)
 {
-    struct wr_wake_item *reversed = NULL;
+    struct wr_wake_item *oldest = NULL;
+    struct wr_wake_item *item = newest;
+
     while (item) {
         struct wr_wake_item *next = item->next;
-        item->next = reversed;
-        reversed = item;
+        wr_assert(item->is_posted);
+        item->next = oldest;
+        oldest = item;
         item = next;
     }
-    return reversed;
+    *wake->taken_end = oldest;
+    if (newest) {
+        wake->taken_end = &newest->next;
+    }
 }
 
 static int push(struct wr_wake *wake, struct wr_wake_item *item)
 {
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
+    wr_assert(!item->is_posted); /* a second time would tie a knot */
+    item->is_posted = true;
     do {
         if (head == &closed_mark) {
+            item->is_posted = false;
             return -ESHUTDOWN;
         }
         item->next = head;
@@ -78,6 +96,8 @@ int wr_wake_open(const struct weir_allocator *allocator, struct wr_wake **ret)
     atomic_init(&wake->refs, 1);
     wake->fd = fd;
     wake->allocator = *allocator;
+    wake->taken = NULL;
+    wake->taken_end = &wake->taken;
     *ret = wake;
     return 0;
 }
@@ -102,6 +122,7 @@ void wr_wake_unref(struct wr_wake *wake)
     struct wr_wake_item *left =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
     wr_assert(!left || left == &closed_mark);
+    wr_assert(!wake->taken);
     struct weir_allocator allocator = wake->allocator;
     /* Nobody can use the descriptor any more, so nobody is told. */
     wr_ignore(wr_sys_close(wake->fd));
@@ -134,31 +155,51 @@ int wr_wake_fd(const struct wr_wake *wake)
     return wake->fd;
 }
 
-struct wr_wake_item *wr_wake_take(struct wr_wake *wake)
+bool wr_wake_take(struct wr_wake *wake)
 {
     /* A look first: it keeps the line shared while nobody posts. */
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
-    if (!head || head == &closed_mark) {
+    if (head && head != &closed_mark) {
+        /* Acquire the items that posters released. Only the owner closes, so
+         * the mark cannot have come in between. */
+        append(wake, atomic_exchange_explicit(&wake->head, NULL,
+                                              memory_order_acquire));
+    }
+    return wake->taken != NULL;
+}
+
+struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
+{
+    struct wr_wake_item *item = wake->taken;
+
+    if (!item) {
         return NULL;
     }
-    /* Acquire the items that posters released. Only the owner closes, so the
-     * mark cannot have come in between. */
-    return reverse(
-        atomic_exchange_explicit(&wake->head, NULL, memory_order_acquire));
+    wr_assert(item->is_posted);
+    wake->taken = item->next;
+    if (!wake->taken) {
+        wake->taken_end = &wake->taken;
+    }
+    item->next = NULL;
+    item->is_posted = false;
+    return item;
 }
 
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item)
 {
+    wr_assert(!item->is_posted);
     if (!item->is_owned) {
         wr_free(&wake->allocator, item, sizeof(*item));
     }
 }
 
-struct wr_wake_item *wr_wake_close(struct wr_wake *wake)
+void wr_wake_close(struct wr_wake *wake)
 {
     /* Acquire as in wr_wake_take(). */
     struct wr_wake_item *head = atomic_exchange_explicit(
         &wake->head, &closed_mark, memory_order_acquire);
-    return head == &closed_mark ? NULL : reverse(head);
+    if (head != &closed_mark) {
+        append(wake, head);
+    }
 }

@@ -22,7 +22,8 @@ struct wr_wake_item {
     /* What its poster wants to be called with arg when the loop ends before it
      * runs; may be NULL. */
     void (*drop)(void *arg);
-    bool is_owned; /* set by posting: by its poster, so it is not freed here */
+    bool is_owned;  /* set by posting: by its poster, so it is not freed here */
+    bool is_posted; /* set by posting, cleared by wr_wake_pop() */
 };
 
 /* One reference for the caller. */
@@ -36,20 +37,24 @@ void wr_wake_unref(struct wr_wake *wake);
 int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg);
 
 /* Any thread: 0 or -ESHUTDOWN; takes no memory. The caller has set @item's run,
- * arg and drop and keeps the item. It may be posted again when it runs, and is
- * forgotten after wr_wake_close() unless it was given back there. */
+ * arg and drop and keeps the item. It may be posted again when it runs and not
+ * before: who posts it on several threads sees to that. */
 int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item);
 
 /* Owner: the eventfd to read from; 8 bytes. */
 int wr_wake_fd(const struct wr_wake *wake);
 
-/* Owner: all items posted so far, oldest first, or NULL; the next post wakes
- * again. The caller frees each with wr_wake_free_item(), which leaves those of
+/* Owner: takes all items posted so far; the next post wakes again. True when
+ * there are any to pop. */
+bool wr_wake_take(struct wr_wake *wake);
+
+/* Owner: the oldest item that was taken, or NULL. It is out of the mailbox, and
+ * the caller frees it with wr_wake_free_item(), which leaves those of
  * wr_wake_post_item() alone. */
-struct wr_wake_item *wr_wake_take(struct wr_wake *wake);
+struct wr_wake_item *wr_wake_pop(struct wr_wake *wake);
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 
-/* Owner: later posts fail; returns what was posted and never taken. */
-struct wr_wake_item *wr_wake_close(struct wr_wake *wake);
+/* Owner: later posts fail; what was posted before is taken. */
+void wr_wake_close(struct wr_wake *wake);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The mailbox: order, one wake-up for many posts, closing against posting, and
  * posters on threads of their own. A wake-up that is missed shows as a test
- * that hangs and is killed. Clean under ThreadSanitizer.
+ * that hangs and is killed. Runs under ThreadSanitizer, too.
  */
 #include "uring/wake.h"
 
@@ -50,32 +50,44 @@ static void post(int number)
     cr_assert_eq(wr_wake_post(wake, note_run, (void *)(intptr_t)number), 0);
 }
 
-static int run_all(struct wr_wake_item *item)
+/* Runs what was taken; how many there were. */
+static int run_taken(void)
 {
+    struct wr_wake_item *item;
     int count = 0;
-    while (item) {
-        struct wr_wake_item *next = item->next;
+    while ((item = wr_wake_pop(wake))) {
         item->run(item->arg);
         wr_wake_free_item(wake, item);
-        item = next;
         count++;
     }
     return count;
 }
 
+static int take_and_run(void)
+{
+    (void)wr_wake_take(wake);
+    return run_taken();
+}
+
+static int close_and_run(void)
+{
+    wr_wake_close(wake);
+    return run_taken();
+}
+
 UNIT(wake, posts_are_taken_all_at_once_oldest_first)
 {
     setup();
-    cr_assert_null(wr_wake_take(wake));
+    cr_assert_not(wr_wake_take(wake));
     post(1);
     post(2);
     post(3);
 
-    cr_assert_eq(run_all(wr_wake_take(wake)), 3);
+    cr_assert_eq(take_and_run(), 3);
     cr_assert_eq(ran[0], 1);
     cr_assert_eq(ran[1], 2);
     cr_assert_eq(ran[2], 3);
-    cr_assert_null(wr_wake_take(wake));
+    cr_assert_not(wr_wake_take(wake));
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
 }
@@ -90,10 +102,10 @@ UNIT(wake, many_posts_wake_once_until_they_are_taken)
     cr_assert_eq(wake_ups(), 1);
     post(20);
     cr_assert_eq(wake_ups(), 0, "what is there is not taken yet");
-    cr_assert_eq(run_all(wr_wake_take(wake)), 21);
+    cr_assert_eq(take_and_run(), 21);
     post(21);
     cr_assert_eq(wake_ups(), 1);
-    cr_assert_eq(run_all(wr_wake_take(wake)), 1);
+    cr_assert_eq(take_and_run(), 1);
     wr_wake_unref(wake);
 }
 
@@ -103,12 +115,12 @@ UNIT(wake, closing_gives_what_was_never_taken_and_refuses_the_rest)
     post(1);
     post(2);
 
-    cr_assert_eq(run_all(wr_wake_close(wake)), 2);
+    cr_assert_eq(close_and_run(), 2);
     cr_assert_eq(ran[0], 1);
     cr_assert_eq(ran[1], 2);
     cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ESHUTDOWN);
-    cr_assert_null(wr_wake_take(wake));
-    cr_assert_null(wr_wake_close(wake));
+    cr_assert_not(wr_wake_take(wake));
+    cr_assert_eq(close_and_run(), 0);
     cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ESHUTDOWN);
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
@@ -121,7 +133,7 @@ UNIT(wake, outlives_its_owner_and_the_allocator_struct)
     cr_assert_eq(wr_wake_open(&copy, &wake), 0);
     memset(&copy, 0, sizeof(copy));
     wr_wake_ref(wake);
-    cr_assert_null(wr_wake_close(wake));
+    cr_assert_eq(close_and_run(), 0);
     wr_wake_unref(wake);
 
     cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ESHUTDOWN);
@@ -136,7 +148,7 @@ UNIT(wake, posting_without_memory_changes_nothing)
     allocator.fail_at = allocator.calls + 1;
     cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ENOMEM);
 
-    cr_assert_eq(run_all(wr_wake_take(wake)), 1);
+    cr_assert_eq(take_and_run(), 1);
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
 }
@@ -177,7 +189,7 @@ UNIT(wake, an_item_takes_no_memory_and_keeps_its_place)
     post(3);
     cr_assert_eq(wake_ups(), 1);
 
-    cr_assert_eq(run_all(wr_wake_take(wake)), 3);
+    cr_assert_eq(take_and_run(), 3);
 
     cr_assert_eq(ran[0], 1);
     cr_assert_eq(ran[1], 2);
@@ -204,13 +216,14 @@ UNIT(wake, an_item_may_be_posted_again_when_it_runs)
 
     for (int i = 1; i <= 3; i++) {
         cr_assert_eq(wake_ups(), 1);
-        struct wr_wake_item *item = wr_wake_take(wake);
+        cr_assert(wr_wake_take(wake));
+        struct wr_wake_item *item = wr_wake_pop(wake);
         cr_assert_eq(item, &again);
-        cr_assert_null(item->next);
+        cr_assert_null(wr_wake_pop(wake));
         item->run(item->arg);
         cr_assert_eq(ran_count, i);
     }
-    cr_assert_null(wr_wake_take(wake));
+    cr_assert_not(wr_wake_take(wake));
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
 }
@@ -221,12 +234,50 @@ UNIT(wake, an_item_is_given_back_by_closing_and_refused_after_it)
     setup();
     cr_assert_eq(wr_wake_post_item(wake, &item), 0);
 
-    struct wr_wake_item *left = wr_wake_close(wake);
+    wr_wake_close(wake);
+    struct wr_wake_item *left = wr_wake_pop(wake);
 
     cr_assert_eq(left, &item);
-    cr_assert_null(left->next);
+    cr_assert_null(wr_wake_pop(wake));
     wr_wake_free_item(wake, left); /* leaves it alone */
     cr_assert_eq(wr_wake_post_item(wake, &item), -ESHUTDOWN);
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
+UNIT_ABORTS(wake, posting_an_item_that_is_in_the_mailbox_is_a_bug)
+{
+    struct wr_wake_item item = {.run = note_run};
+    setup();
+    cr_assert_eq(wr_wake_post_item(wake, &item), 0);
+    (void)wr_wake_post_item(wake, &item);
+}
+
+UNIT_ABORTS(wake, posting_an_item_that_is_taken_and_not_run_yet_is_a_bug)
+{
+    struct wr_wake_item item = {.run = note_run};
+    setup();
+    post(1);
+    cr_assert_eq(wr_wake_post_item(wake, &item), 0);
+    cr_assert(wr_wake_take(wake));
+    cr_assert_not_null(wr_wake_pop(wake));
+    (void)wr_wake_post_item(wake, &item);
+}
+
+UNIT(wake, what_is_taken_later_comes_after_what_was_taken_before)
+{
+    setup();
+    for (int i = 1; i <= 4; i += 2) {
+        post(i);
+        post(i + 1);
+        cr_assert(wr_wake_take(wake));
+    }
+    cr_assert_eq(run_taken(), 4);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(ran[i], i + 1);
+    }
+    post(5);
+    cr_assert_eq(take_and_run(), 1, "after everything was popped");
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
 }
@@ -301,7 +352,7 @@ static int wait_and_run(uint64_t *wake_count)
     uint64_t count = 0;
     cr_assert_eq(read(wr_wake_fd(wake), &count, sizeof(count)), 8);
     *wake_count += count;
-    return run_all(wr_wake_take(wake));
+    return take_and_run();
 }
 
 UNIT(wake, posts_of_each_thread_keep_their_order_and_none_is_missed)
@@ -320,7 +371,7 @@ UNIT(wake, posts_of_each_thread_keep_their_order_and_none_is_missed)
         cr_assert_eq(posters[i].next, POSTS);
     }
     cr_assert_leq(wake_count, POSTERS * POSTS);
-    cr_assert_null(wr_wake_close(wake));
+    cr_assert_eq(close_and_run(), 0);
     wr_wake_unref(wake);
 }
 
@@ -338,7 +389,7 @@ static void race_close_against_posts(int takes)
             break;
         }
     }
-    seen += (uint64_t)run_all(wr_wake_close(wake));
+    seen += (uint64_t)close_and_run();
     wr_wake_unref(wake);
     for (int i = 0; i < POSTERS; i++) {
         cr_assert_eq(pthread_join(posters[i].thread, NULL), 0);
@@ -346,7 +397,7 @@ static void race_close_against_posts(int takes)
         cr_assert_eq(posters[i].next, posters[i].posted);
     }
     cr_assert_eq(seen, posted, "accepted posts and taken ones differ");
-    cr_assert_null(wr_wake_take(wake));
+    cr_assert_not(wr_wake_take(wake));
     wr_wake_unref(wake);
 }
 

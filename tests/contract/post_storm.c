@@ -1,0 +1,166 @@
+/*
+ * Several threads post and start tasks at once, beside tasks that keep the
+ * executor busy. Each accepted post has a ticket that must come back exactly
+ * once. WEIR_TEST_SEED repeats a run as far as threads do; WEIR_STORM_ROUNDS
+ * makes it longer. Run under the address and the thread sanitizer.
+ */
+#include "tests/contract/executor_rig.h"
+#include "tests/unit/random.h"
+
+enum { POSTERS = 4, POSTS = 4000, JOB_TASKS = 1500, WORKERS = 3 };
+
+/* The loop's, but for what the poster writes before it posts. */
+struct ticket {
+    int number;
+    int ran_count;
+    struct poster *from;
+};
+
+struct poster {
+    pthread_t thread;
+    weir_remote *remote;
+    struct unit_random random;
+    int accepted_count; /* the thread's, until it is joined */
+    int next;           /* the loop's: posts run in their order */
+    struct ticket tickets[POSTS];
+};
+
+static struct poster posters[POSTERS];
+static int posting_count; /* posters that have not said that they are done */
+
+static uint64_t rounds(void)
+{
+    const char *text = getenv("WEIR_STORM_ROUNDS");
+    return text ? strtoull(text, NULL, 0) : 3;
+}
+
+static void run_ticket(void *arg)
+{
+    struct ticket *ticket = arg;
+    ticket->ran_count++;
+    cr_assert_geq(ticket->number, ticket->from->next, "out of order");
+    ticket->from->next = ticket->number + 1;
+}
+
+/* A task starts after the posts that were made ready with it. */
+static int run_task_ticket(weir_loop *l, void *arg)
+{
+    struct ticket *ticket = arg;
+    (void)l;
+    ticket->ran_count++;
+    return 0;
+}
+
+static void end_posting(void *arg)
+{
+    (void)arg;
+    posting_count--;
+}
+
+static int post_ticket(struct poster *self, struct ticket *ticket)
+{
+    switch (unit_random_below(&self->random, 8)) {
+    case 0:
+        return weir_task_spawn_threadsafe(loop, run_task_ticket, ticket);
+    case 1:
+        return weir_loop_call_soon_threadsafe(loop, run_ticket, ticket);
+    default:
+        return weir_remote_call_soon(self->remote, run_ticket, ticket);
+    }
+}
+
+static void *post_all(void *arg)
+{
+    struct poster *self = arg;
+    for (int i = 0; i < POSTS; i++) {
+        struct ticket *ticket = &self->tickets[i];
+        *ticket = (struct ticket){.number = i, .from = self};
+        cr_assert_eq(post_ticket(self, ticket), 0);
+        self->accepted_count++;
+        if (unit_random_below(&self->random, 64) == 0) {
+            sched_yield();
+        }
+    }
+    cr_assert_eq(weir_remote_call_soon(self->remote, end_posting, NULL), 0);
+    return NULL;
+}
+
+static void start_posters(struct unit_random *random)
+{
+    posting_count = POSTERS;
+    for (int i = 0; i < POSTERS; i++) {
+        posters[i] = (struct poster){.remote = weir_loop_get_remote(loop)};
+        posters[i].random.state = unit_random_next(random);
+        cr_assert_eq(
+            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
+    }
+}
+
+static void join_posters(void)
+{
+    for (int i = 0; i < POSTERS; i++) {
+        cr_assert_eq(pthread_join(posters[i].thread, NULL), 0);
+        weir_remote_unref(posters[i].remote);
+    }
+}
+
+static int nothing_job(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* More of them than results that the executor handles in a turn. */
+static int keep_executor_busy(weir_loop *l, void *arg)
+{
+    (void)arg;
+    do {
+        const int err = weir_run_in_executor(l, nothing_job, NULL, NULL, NULL);
+        cr_assert(err == 0 || err == -ECANCELED, "%d", err);
+        if (err < 0) {
+            return err;
+        }
+    } while (posting_count > 0);
+    return 0;
+}
+
+static void start_job_tasks(weir_loop *l)
+{
+    for (int i = 0; i < JOB_TASKS; i++) {
+        weir_task *task = NULL;
+        cr_assert_eq(weir_task_spawn(l, keep_executor_busy, NULL, NULL, &task),
+                     0);
+        weir_task_detach(task);
+    }
+}
+
+static int storm_body(weir_loop *l, void *arg)
+{
+    start_posters(arg);
+    start_job_tasks(l);
+    while (posting_count > 0 || statistics().tasks > 1) {
+        cr_assert_eq(weir_yield(l), 0);
+    }
+    return 0;
+}
+
+UNIT(post_storm, every_post_and_task_of_other_threads_runs_once)
+{
+    struct unit_random random;
+    unit_random_seed(&random);
+    for (uint64_t round = 0; round < rounds(); round++) {
+        open_with(WORKERS, 0);
+
+        run_body(storm_body, &random);
+
+        join_posters();
+        for (int i = 0; i < POSTERS * POSTS; i++) {
+            const struct ticket *ticket =
+                &posters[i / POSTS].tickets[i % POSTS];
+            cr_assert_eq(ticket->ran_count, 1, "post %d of thread %d",
+                         i % POSTS, i / POSTS);
+        }
+        close_loop();
+    }
+    wait_for_threads(0);
+}
