@@ -127,7 +127,9 @@ struct weir_loop {
     struct wr_ready posted_ready; /* something is taken from wake */
 
     /* Its thread; WR_UNBOUND until the first run. On a page that a forked child
-     * finds empty, so that one look answers both questions. */
+     * finds empty, so that one look answers both questions. Next to it is
+     * WR_UNBOUND for ever: other threads look there, because the first run
+     * does not write it. */
     const void *volatile *owner;
     bool running;          /* set and cleared by run */
     bool stopping;         /* set by stop, cleared by run's end */
@@ -158,10 +160,10 @@ static inline const void *wr_this_thread(void)
 
 #define WR_UNBOUND ((const void *)-1)
 
-/* Is this a child of the process that made the loop? */
+/* Is this a child of the process that made the loop? On any thread. */
 static inline bool wr_loop_is_forked(const weir_loop *loop)
 {
-    return *loop->owner == NULL;
+    return loop->owner[1] == NULL;
 }
 
 /* Is this the thread that runs the loop? */

@@ -80,7 +80,8 @@ static const void *volatile *make_owner(void)
         munmap(page, PAGE_BYTES);
         return NULL;
     }
-    *page = WR_UNBOUND;
+    page[0] = WR_UNBOUND;
+    page[1] = WR_UNBOUND;
     return page;
 }
 
