@@ -32,6 +32,7 @@ def main():
         expected = 1
     env = dict(os.environ)
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
+    env.setdefault("TSAN_OPTIONS", "halt_on_error=1")
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env,
                          errors="replace", check=False)
     print(run.stdout, end="")

@@ -1,0 +1,147 @@
+/*
+ * As much of Criterion as the tests with threads use, for ThreadSanitizer.
+ *
+ * Criterion keeps its results in memory at an address that ThreadSanitizer has
+ * for itself, and does not start. Here each test is a forked child, one after
+ * the other, whose exit status is its result; the output is TAP. The names are
+ * Criterion's, so that a test is written once. A failed cr_expect ends the test
+ * as a failed cr_assert does.
+ */
+#ifndef WEIR_TESTS_PLAIN_CRITERION_H
+#define WEIR_TESTS_PLAIN_CRITERION_H
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct plain_options {
+    int signal;  /* the test must end with it; 0: it must exit with 0 */
+    int timeout; /* in seconds */
+};
+
+struct plain_test {
+    struct plain_test *next;
+    const char *suite;
+    const char *name;
+    void (*run)(void);
+    struct plain_options options;
+};
+
+static struct plain_test *plain_tests;
+static struct plain_test **plain_end = &plain_tests;
+
+static inline void plain_add(struct plain_test *test)
+{
+    *plain_end = test;
+    plain_end = &test->next;
+}
+
+__attribute__((format(printf, 4, 5))) static inline void
+plain_fail(const char *file, int line, const char *what, const char *format,
+           ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "%s:%d: %s ", file, line, what);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    _exit(1);
+}
+
+#define plain_check(cond, what, ...)                                           \
+    ((cond) ? (void)0 : plain_fail(__FILE__, __LINE__, what, "" __VA_ARGS__))
+
+#define cr_assert(cond, ...)     plain_check(cond, #cond, __VA_ARGS__)
+#define cr_assert_not(cond, ...) plain_check(!(cond), "not " #cond, __VA_ARGS__)
+#define cr_assert_null(ptr, ...)                                               \
+    plain_check(!(ptr), #ptr " is NULL", __VA_ARGS__)
+#define cr_assert_not_null(ptr, ...)                                           \
+    plain_check(ptr, #ptr " is not NULL", __VA_ARGS__)
+#define cr_assert_eq(a, b, ...)                                                \
+    plain_check((a) == (b), #a " == " #b, __VA_ARGS__)
+#define cr_assert_gt(a, b, ...) plain_check((a) > (b), #a " > " #b, __VA_ARGS__)
+#define cr_assert_lt(a, b, ...) plain_check((a) < (b), #a " < " #b, __VA_ARGS__)
+#define cr_assert_geq(a, b, ...)                                               \
+    plain_check((a) >= (b), #a " >= " #b, __VA_ARGS__)
+#define cr_assert_leq(a, b, ...)                                               \
+    plain_check((a) <= (b), #a " <= " #b, __VA_ARGS__)
+#define cr_assert_fail(...)                                                    \
+    plain_fail(__FILE__, __LINE__, "failed:", "" __VA_ARGS__)
+#define cr_expect_eq  cr_assert_eq
+#define cr_expect_not cr_assert_not
+
+#define Test(test_suite, test_name, ...)                                       \
+    static void plain_##test_suite##_##test_name(void);                        \
+    __attribute__((                                                            \
+        constructor)) static void plain_add_##test_suite##_##test_name(void)   \
+    {                                                                          \
+        static struct plain_test test = {.suite = #test_suite,                 \
+                                         .name = #test_name,                   \
+                                         .run =                                \
+                                             plain_##test_suite##_##test_name, \
+                                         .options = {__VA_ARGS__}};            \
+        plain_add(&test);                                                      \
+    }                                                                          \
+    static void plain_##test_suite##_##test_name(void)
+
+/* In the child: exit() and not _exit(), so that the sanitizer has its say. */
+static inline void plain_run(const struct plain_test *test)
+{
+    /* Nobody waits for a test that hangs. */
+    alarm(test->options.timeout > 0 ? (unsigned)test->options.timeout : 100u);
+    test->run();
+    exit(0);
+}
+
+static inline bool plain_passes(const struct plain_test *test)
+{
+    int status = 0;
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) {
+        plain_run(test);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child) {
+        return false;
+    }
+    if (test->options.signal != 0) {
+        return WIFSIGNALED(status) && WTERMSIG(status) == test->options.signal;
+    }
+    if (WIFSIGNALED(status)) {
+        printf("# ended by signal %d\n", WTERMSIG(status));
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* All tests, or with --filter=SUITE/NAME that one. */
+int main(int argc, char **argv)
+{
+    const char *filter = "";
+    int number = 0;
+    int failed_count = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--filter=", 9) == 0) {
+            filter = argv[i] + 9;
+        }
+    }
+    for (const struct plain_test *test = plain_tests; test; test = test->next) {
+        char path[256];
+        snprintf(path, sizeof(path), "%s/%s", test->suite, test->name);
+        if (*filter && strcmp(filter, path) != 0) {
+            continue;
+        }
+        const bool passes = plain_passes(test);
+        failed_count += !passes;
+        printf("%sok %d - %s\n", passes ? "" : "not ", ++number, path);
+    }
+    printf("1..%d\n", number);
+    return failed_count > 0;
+}
+
+#endif
