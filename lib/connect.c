@@ -10,8 +10,11 @@
  * like any other, by its completion. The first cause is what done is told,
  * and a connection that came about in spite of it is closed.
  */
+#include "connect.h"
+
 #include "address.h"
 #include "listener.h"
+#include "options.h"
 #include "sock.h"
 
 #include <string.h>
@@ -296,19 +299,17 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
 static int check_options(const struct weir_connect_options *options,
                          const struct weir_factory *factory)
 {
-    int err = wr_options_check(options, sizeof(*options));
-    wr_require(err >= 0, err);
     wr_require(factory && factory->create, -EINVAL);
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6,
                -EINVAL);
-    return wr_stream_options_check(&options->stream);
+    return 0;
 }
 
-static int start_connect(weir_loop *loop, const struct weir_factory *factory,
-                         const char *host, uint16_t port,
-                         const struct weir_connect_options *options,
-                         weir_connect **ret)
+/* Takes no socket when it fails. */
+static int start(weir_loop *loop, const struct weir_factory *factory,
+                 const char *host, uint16_t port,
+                 const struct weir_connect_options *options, weir_connect **ret)
 {
     struct weir_address peer = {.len = 0};
     struct weir_address local = {.len = 0};
@@ -338,19 +339,48 @@ static int start_connect(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
+int wr_connect_options_read(const void *outer,
+                            struct weir_connect_options *connect)
+{
+    int err = wr_options_read_inner(outer, connect, sizeof(*connect));
+    return err < 0 ? err : wr_stream_options_read(connect, &connect->stream);
+}
+
+void wr_connect_refuse(const struct weir_connect_options *options)
+{
+    if (options->use_sock) {
+        wr_ignore(wr_sys_close(options->sock)); /* taken in any case */
+    }
+}
+
+int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
+                     const char *host, uint16_t port,
+                     const struct weir_connect_options *options,
+                     weir_connect **ret)
+{
+    int err = start(loop, factory, host, port, options, ret);
+    if (err < 0) {
+        wr_connect_refuse(options);
+    }
+    return err;
+}
+
 int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
                            const char *host, uint16_t port,
                            const struct weir_connect_options *options,
                            weir_connect **ret)
 {
-    const struct weir_connect_options none = {.size = sizeof(none)};
+    struct weir_connect_options known;
 
-    options = options ? options : &none;
-    int err = start_connect(loop, factory, host, port, options, ret);
-    if (err < 0 && options->use_sock) {
-        wr_ignore(wr_sys_close(options->sock)); /* taken in any case */
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err == 0) {
+        err = wr_stream_options_read(&known, &known.stream);
     }
-    return err;
+    if (err < 0) {
+        wr_connect_refuse(&known);
+        return err;
+    }
+    return wr_connect_start(loop, factory, host, port, &known, ret);
 }
 
 void weir_connect_cancel(weir_connect *connect)

@@ -13,6 +13,7 @@
  */
 #include "executor_impl.h"
 
+#include "options.h"
 #include "task.h"
 
 #include <sched.h>
@@ -206,18 +207,15 @@ static int open_executor(weir_loop *loop)
 int weir_loop_set_executor(weir_loop *loop,
                            const struct weir_executor_options *options)
 {
-    struct weir_executor_options known = {.size = 0};
+    struct weir_executor_options known;
     int err = wr_loop_check(loop);
     if (err < 0) {
         return err;
     }
     wr_require(options, -EINVAL);
-    err = wr_options_check(options, sizeof(known));
-    if (err < 0) {
-        return err;
-    }
+    err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
     wr_require(!loop->closing, -ESHUTDOWN);
-    memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
     err = open_executor(loop);
     if (err < 0) {
         return err;

@@ -196,14 +196,6 @@ void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
  * ready then. */
 void wr_loop_release(weir_loop *loop);
 
-/* Checks the size field of an options struct, found at its start, against the
- * size known here: 0, -EINVAL, or -E2BIG when the unknown tail is not zero. */
-int wr_options_check(const void *options, size_t known_size);
-
-/* As above for a struct inside another one, which has settled how large it is:
- * a size of 0 stands for that. */
-int wr_options_check_inner(const void *options, size_t known_size);
-
 /* From now on the part is the loop's to end. */
 void wr_loop_add_part(weir_loop *loop, struct wr_part *part,
                       const struct wr_part_ops *ops);

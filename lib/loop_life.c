@@ -7,6 +7,7 @@
  * of pins the loop's memory beyond that.
  */
 #include "loop_impl.h"
+#include "options.h"
 #include "stack.h"
 
 #include <string.h>
@@ -18,29 +19,6 @@
 #define HELD_LIMIT_DEFAULT (64u << 20)
 #define HELD_LIMIT_MIN     (1u << 20)
 #define PAGE_BYTES         4096u
-
-int wr_options_check(const void *options, size_t known_size)
-{
-    size_t size;
-    memcpy(&size, options, sizeof(size));
-    if (size < sizeof(size)) {
-        return -EINVAL;
-    }
-    const uint8_t *bytes = options;
-    for (size_t i = known_size; i < size; i++) {
-        if (bytes[i] != 0) {
-            return -E2BIG;
-        }
-    }
-    return 0;
-}
-
-int wr_options_check_inner(const void *options, size_t known_size)
-{
-    size_t size;
-    memcpy(&size, options, sizeof(size));
-    return size == 0 ? 0 : wr_options_check(options, known_size);
-}
 
 int wr_loop_check_slowly(const weir_loop *loop)
 {
@@ -192,17 +170,11 @@ fail_wake:
 
 int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
 {
-    static const struct weir_loop_options defaults = {.size = sizeof(defaults)};
-    struct weir_loop_options known = defaults;
+    struct weir_loop_options known;
 
     wr_require(ret, -EINVAL);
-    if (options) {
-        int err = wr_options_check(options, sizeof(known));
-        if (err < 0) {
-            return err;
-        }
-        memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
-    }
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
     wr_require(known.sq_entries <= ENTRIES_MAX, -EINVAL);
     wr_require(known.cq_entries <= 2 * ENTRIES_MAX, -EINVAL);
     wr_require(known.held_limit_bytes == 0 ||
@@ -224,7 +196,7 @@ int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
     loop->slow_callback_ns = known.slow_callback_ns;
     loop->stack_size_bytes =
         known.stack_size_bytes ? known.stack_size_bytes : WR_STACK_DEFAULT;
-    int err = open_parts(loop, &known);
+    err = open_parts(loop, &known);
     if (err < 0) {
         wr_free(allocator, loop, sizeof(*loop));
         return err;

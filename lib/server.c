@@ -12,6 +12,7 @@
  */
 #include "server.h"
 
+#include "options.h"
 #include "sock.h"
 #include "task.h"
 
@@ -277,7 +278,7 @@ static int check_options(const struct weir_server_options *options,
         wr_require(options->family == AF_UNSPEC || options->family == family,
                    -EINVAL);
     }
-    return wr_stream_options_check(&options->stream);
+    return 0;
 }
 
 /* Takes no descriptor when it fails. */
@@ -322,19 +323,28 @@ static int make_server(weir_loop *loop, const char *host, uint16_t port,
     return 0;
 }
 
-int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
-                       const char *host, uint16_t port,
-                       const struct weir_server_options *options,
-                       weir_server **ret)
+int wr_server_options_read(const void *outer,
+                           struct weir_server_options *server)
 {
-    const struct weir_server_options none = {.size = sizeof(none)};
+    int err = wr_options_read_inner(outer, server, sizeof(*server));
+    return err < 0 ? err : wr_stream_options_read(server, &server->stream);
+}
+
+void wr_server_refuse(const struct weir_server_options *options)
+{
+    if (options->use_sock) {
+        wr_ignore(wr_sys_close(options->sock)); /* taken in any case */
+    }
+}
+
+int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
+                     const char *host, uint16_t port,
+                     const struct weir_server_options *options,
+                     weir_server **ret)
+{
     weir_server *server = NULL;
 
-    options = options ? options : &none;
     int err = wr_loop_check(loop);
-    if (err >= 0) {
-        err = wr_options_check(options, sizeof(*options));
-    }
     if (err >= 0) {
         err = ret ? check_options(options, factory, host) : -EINVAL;
     }
@@ -345,9 +355,7 @@ int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
         err = make_server(loop, host, port, options, &server);
     }
     if (err < 0) {
-        if (options->use_sock) {
-            wr_ignore(wr_sys_close(options->sock)); /* taken in any case */
-        }
+        wr_server_refuse(options);
         return err;
     }
     server->factory = *factory;
@@ -356,6 +364,24 @@ int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
     wr_server_push_work(server);
     *ret = server;
     return 0;
+}
+
+int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
+                       const char *host, uint16_t port,
+                       const struct weir_server_options *options,
+                       weir_server **ret)
+{
+    struct weir_server_options known;
+
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err == 0) {
+        err = wr_stream_options_read(&known, &known.stream);
+    }
+    if (err < 0) {
+        wr_server_refuse(&known);
+        return err;
+    }
+    return wr_server_create(loop, factory, host, port, &known, ret);
 }
 
 int weir_server_start_serving(weir_server *server)

@@ -54,6 +54,19 @@ struct weir_server {
 
 /* server.c */
 
+/* Reads what @outer, itself read (options.h), says of a server. */
+int wr_server_options_read(const void *outer,
+                           struct weir_server_options *server);
+
+/* weir_create_server() with options that were read. */
+int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
+                     const char *host, uint16_t port,
+                     const struct weir_server_options *options,
+                     weir_server **ret);
+
+/* Closes the socket that the options of a refused call bring along. */
+void wr_server_refuse(const struct weir_server_options *options);
+
 /* Has the server's ready item look at what there is to do. */
 void wr_server_push_work(weir_server *server);
 

@@ -10,6 +10,7 @@
 #include "sock_impl.h"
 
 #include "../include/weir/error.h"
+#include "options.h"
 
 #include <netinet/tcp.h>
 #include <string.h>
@@ -340,12 +341,13 @@ static const struct wr_transport_ops sock_ops = {
     .unreferenced = unreferenced,
 };
 
-int wr_stream_options_check(const struct weir_stream_options *stream)
+int wr_stream_options_read(const void *outer,
+                           struct weir_stream_options *stream)
 {
-    int err = wr_options_check_inner(stream, sizeof(*stream));
+    int err = wr_options_read_inner(outer, stream, sizeof(*stream));
     if (err == 0) {
-        err =
-            wr_options_check_inner(&stream->timeouts, sizeof(stream->timeouts));
+        err = wr_options_read_inner(stream, &stream->timeouts,
+                                    sizeof(stream->timeouts));
     }
     if (err == 0 && stream->read_limit_bytes != 0 &&
         stream->read_limit_bytes < WR_CREDIT_MIN) {

@@ -31,7 +31,8 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
 int wr_sock_configure(int fd, int family,
                       const struct weir_stream_options *stream);
 
-/* Checks the sizes in @stream, which may have none: all defaults. */
-int wr_stream_options_check(const struct weir_stream_options *stream);
+/* Reads what @outer, itself read (options.h), says of new connections. */
+int wr_stream_options_read(const void *outer,
+                           struct weir_stream_options *stream);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "../include/weir/address.h"
 #include "../uring/slab.h"
+#include "options.h"
 #include "stack.h"
 
 #include <string.h>
@@ -301,16 +302,13 @@ int weir_stream_protocol_new(weir_loop *loop,
                              struct weir_protocol_binding *ret,
                              weir_writer **ret_writer)
 {
-    struct weir_stream_protocol_options known = {.size = sizeof(known)};
+    struct weir_stream_protocol_options known;
     weir_writer *writer;
 
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    if (options) {
-        err = wr_options_check(options, sizeof(known));
-        wr_require(err >= 0, err);
-        memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
-    }
+    err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
     wr_require(ret, -EINVAL);
     wr_require(known.client_connected || ret_writer, -EINVAL);
     wr_require(!loop->closing, -ESHUTDOWN);

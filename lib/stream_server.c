@@ -7,10 +7,8 @@
  */
 #include "writer.h"
 
-#include "../uring/sys.h"
+#include "options.h"
 #include "server.h"
-
-#include <string.h>
 
 /* What the streams of a server start with. */
 struct service {
@@ -59,31 +57,24 @@ static void server_closed(void *arg, weir_server *server)
     free_service(arg);
 }
 
-/* All defaults, and what the caller has set of it. */
+/* The caller's options, and what they say of the streams. */
 static int read_options(const struct weir_start_server_options *options,
-                        struct weir_stream_protocol_options *ret_stream,
-                        struct weir_server_options *ret_server)
+                        struct weir_start_server_options *ret,
+                        struct weir_stream_protocol_options *ret_stream)
 {
-    struct weir_start_server_options known = {.size = sizeof(known)};
-
-    *ret_stream =
-        (struct weir_stream_protocol_options){.size = sizeof(*ret_stream)};
-    *ret_server = (struct weir_server_options){.size = sizeof(*ret_server)};
-    if (!options) {
-        return 0;
+    int err = wr_options_read(ret, sizeof(*ret), options);
+    if (err == 0) {
+        err = wr_server_options_read(ret, &ret->server);
     }
-    int err = wr_options_check(options, sizeof(known));
+    *ret_stream = (struct weir_stream_protocol_options){
+        .size = sizeof(*ret_stream),
+        .limit_bytes = ret->limit_bytes,
+        .arg = ret->arg,
+        .no_task = ret->no_task,
+        .stack_size_bytes = ret->stack_size_bytes,
+    };
     wr_require(err >= 0, err);
-    memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
-    ret_stream->limit_bytes = known.limit_bytes;
-    ret_stream->arg = known.arg;
-    ret_stream->no_task = known.no_task;
-    ret_stream->stack_size_bytes = known.stack_size_bytes;
-    err = wr_options_check_inner(&known.server, sizeof(known.server));
-    wr_require(err >= 0, err);
-    *ret_server = known.server;
-    ret_server->size = sizeof(*ret_server);
-    wr_require(!ret_server->done, -EINVAL);
+    wr_require(!ret->server.done, -EINVAL);
     return wr_stream_check(ret_stream);
 }
 
@@ -115,15 +106,6 @@ static int wait_for_start(struct starting *starting, struct service *service)
     return result;
 }
 
-/* What a call that fails before weir_create_server() must do itself. */
-static int refuse(const struct weir_start_server_options *options, int err)
-{
-    if (options && options->server.use_sock) {
-        wr_ignore(wr_sys_close(options->server.sock)); /* taken in any case */
-    }
-    return err;
-}
-
 /* Creates the server and waits until it listens; the service is taken. */
 static int create_and_wait(struct service *service, const char *host,
                            uint16_t port, struct weir_server_options *options,
@@ -134,8 +116,8 @@ static int create_and_wait(struct service *service, const char *host,
 
     options->done = started;
     options->done_arg = &starting;
-    int err = weir_create_server(service->loop, &factory, host, port, options,
-                                 &starting.server);
+    int err = wr_server_create(service->loop, &factory, host, port, options,
+                               &starting.server);
     if (err < 0) {
         free_service(service);
         return err;
@@ -154,25 +136,24 @@ int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
                       const struct weir_start_server_options *options,
                       weir_server **ret)
 {
+    struct weir_start_server_options known;
     struct weir_stream_protocol_options stream;
-    struct weir_server_options server;
     struct service *service = NULL;
 
+    const int unread = read_options(options, &known, &stream);
     int err = wr_task_enter(loop);
     if (err == 0) {
-        err = read_options(options, &stream, &server);
-    }
-    if (err == 0 && (!connected || !ret)) {
-        err = -EINVAL;
+        err = connected && ret ? unread : -EINVAL;
     }
     if (err == 0) {
         stream.client_connected = connected;
         err = make_service(loop, &stream, &service);
     }
     if (err < 0) {
-        return refuse(options, err);
+        wr_server_refuse(&known.server);
+        return err;
     }
-    return create_and_wait(service, host, port, &server, ret);
+    return create_and_wait(service, host, port, &known.server, ret);
 }
 
 /* Suspends until nothing is left of the server but its handle. */

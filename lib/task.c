@@ -14,6 +14,7 @@
 #include "task.h"
 
 #include "../uring/sys.h"
+#include "options.h"
 
 #include <string.h>
 
@@ -417,20 +418,15 @@ static int make_task(weir_loop *loop, size_t stack_size, weir_task **ret)
 int weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
                     const struct weir_task_options *options, weir_task **ret)
 {
-    struct weir_task_options known = {.size = sizeof(known)};
+    struct weir_task_options known;
     int err = wr_loop_check(loop);
     if (err < 0) {
         return err;
     }
     wr_require(fn, -EINVAL);
     wr_require(!loop->closing, -ESHUTDOWN);
-    if (options) {
-        err = wr_options_check(options, sizeof(known));
-        if (err < 0) {
-            return err;
-        }
-        memcpy(&known, options, wr_min_u64(options->size, sizeof(known)));
-    }
+    err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
     if (known.stack_size_bytes == 0) {
         known.stack_size_bytes = loop->stack_size_bytes;
     }

@@ -7,6 +7,8 @@
  */
 #include "transport.h"
 
+#include "options.h"
+
 #include <string.h>
 
 static void shutdown_alive(struct wr_alive *alive)
@@ -380,18 +382,13 @@ int weir_transport_set_write_hard_limit(weir_transport *t, uint64_t bytes)
 int weir_transport_set_timeouts(weir_transport *t,
                                 const struct weir_timeouts *timeouts)
 {
-    struct weir_timeouts known = {.size = sizeof(known)};
+    struct weir_timeouts known;
     int err = wr_loop_check(t->loop);
     if (err < 0) {
         return err;
     }
-    if (timeouts) {
-        err = wr_options_check(timeouts, sizeof(known));
-        if (err < 0) {
-            return err;
-        }
-        memcpy(&known, timeouts, wr_min_u64(timeouts->size, sizeof(known)));
-    }
+    err = wr_options_read(&known, sizeof(known), timeouts);
+    wr_require(err >= 0, err);
     return t->ops->set_timeouts(t, &known);
 }
 

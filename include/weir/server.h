@@ -65,7 +65,8 @@ struct weir_connect_options {
     uint16_t local_port;
     /** Use the connected stream socket in sock; then host must be NULL. */
     bool use_sock;
-    /** A connected socket, taken by the call, whatever it returns. */
+    /** A connected socket, taken by the call, whatever it returns; it stays
+     * the caller's only where a size field is unset. */
     int sock;
     /** What the connection starts with. */
     struct weir_stream_options stream;
@@ -139,7 +140,8 @@ struct weir_server_options {
     bool no_start_serving;
     /** Listen on the bound stream socket in sock; then host must be NULL. */
     bool use_sock;
-    /** A bound, perhaps listening socket, taken whatever is returned. */
+    /** A bound, perhaps listening socket, taken whatever is returned; it stays
+     * the caller's only where a size field is unset. */
     int sock;
     /** TCP_DEFER_ACCEPT in seconds; 0: off. */
     uint32_t defer_accept_s;

@@ -21,7 +21,7 @@ TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
 # both sides need (a queue, an address) is below both. The parts of a noun that
 # fills several files (sock_recv, sock_send) stand where the noun stands.
 LAYERS = [
-    "base error chunkq sendq recvq address text version stack",
+    "base error options chunkq sendq recvq address text version stack",
     "loop callback internal post ready remote signal hook handle fdwatch",
     "future gather fiber task timeout group run event lock condition "
     "semaphore barrier queue sync executor overflow",

@@ -1,0 +1,419 @@
+/*
+ * Options of every call that takes some: nothing beyond their size is read.
+ *
+ * The struct is placed so that its last byte is the last of a page that no
+ * page follows. Each size from that of the size field alone is what some older
+ * header could have had; the larger ones are those of a newer header.
+ */
+#include "handler.h"
+
+#include <sys/mman.h>
+
+#define PAGE     4096u
+#define HOST     "192.0.2.7"
+#define PORT     80
+#define TAIL_MAX 64u
+
+static struct fake_listener *listener;
+static struct pair a_pair;
+
+/* ---- the calls; each returns its error and undoes what it did ---- */
+
+static int call_loop_new(const void *options)
+{
+    weir_loop *other;
+    int err = weir_loop_new(options, &other);
+    if (err == 0) {
+        cr_assert_geq(weir_loop_free(other), 0);
+    }
+    return err;
+}
+
+static int do_nothing(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    return 0;
+}
+
+static int call_task_spawn(const void *options)
+{
+    weir_task *task;
+    int err = weir_task_spawn(loop, do_nothing, NULL, options, &task);
+    if (err == 0) {
+        cr_assert_eq(weir_task_join(task, NULL), 0);
+    }
+    return err;
+}
+
+static int call_set_executor(const void *options)
+{
+    return weir_loop_set_executor(loop, options);
+}
+
+static int call_set_timeouts(const void *options)
+{
+    return weir_transport_set_timeouts(a_pair.t, options);
+}
+
+static int call_protocol_new(const void *options)
+{
+    struct weir_protocol_binding binding;
+    weir_writer *writer;
+    int err = weir_stream_protocol_new(loop, options, &binding, &writer);
+    if (err == 0) {
+        weir_writer_unref(writer);
+    }
+    return err;
+}
+
+static int call_open_connection(const void *options)
+{
+    weir_writer *writer;
+    int err = weir_open_connection(loop, HOST, PORT, options, NULL, &writer);
+    if (err == 0) {
+        weir_writer_abort(writer);
+        weir_writer_unref(writer);
+        nap();
+        fake_peer_close(fake_listener_accept(listener));
+    }
+    return err;
+}
+
+static int handle(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)arg;
+    (void)reader;
+    (void)writer;
+    return 0;
+}
+
+static int call_start_server(const void *options)
+{
+    weir_server *server;
+    int err = weir_start_server(loop, handle, "127.0.0.1", 0, options, &server);
+    if (err == 0) {
+        weir_server_free(server);
+        nap();
+    }
+    return err;
+}
+
+static int refuse(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)arg;
+    (void)t;
+    (void)ret;
+    return -ECONNABORTED;
+}
+
+static const struct weir_factory factory = {refuse, NULL};
+
+static int call_create_connection(const void *options)
+{
+    int err = weir_create_connection(loop, &factory, HOST, PORT, options, NULL);
+    if (err == 0) {
+        nap();
+        fake_peer_close(fake_listener_accept(listener));
+    }
+    return err;
+}
+
+static int call_create_server(const void *options)
+{
+    weir_server *server;
+    int err =
+        weir_create_server(loop, &factory, "127.0.0.1", 0, options, &server);
+    if (err == 0) {
+        nap();
+        weir_server_free(server);
+        nap();
+    }
+    return err;
+}
+
+/* ---- which there are ---- */
+
+/* A struct inside: offset from the outer one's begin and size; 0: none. */
+struct place {
+    size_t offset;
+    size_t size;
+};
+
+struct row {
+    const char *name;
+    int (*call)(const void *options);
+    size_t size;
+    struct place inner;
+    struct place second; /* inside the inner one, */
+    struct place third;  /* and inside that */
+};
+
+/* The machine has one ring: it is called where there is no loop. */
+static const struct row loop_row = {
+    .name = "loop",
+    .call = call_loop_new,
+    .size = sizeof(struct weir_loop_options),
+};
+
+static const struct row rows[] = {
+    {"task", call_task_spawn, sizeof(struct weir_task_options), {0}, {0}, {0}},
+    {"executor",
+     call_set_executor,
+     sizeof(struct weir_executor_options),
+     {0},
+     {0},
+     {0}},
+    {"timeouts",
+     call_set_timeouts,
+     sizeof(struct weir_timeouts),
+     {0},
+     {0},
+     {0}},
+    {"stream protocol",
+     call_protocol_new,
+     sizeof(struct weir_stream_protocol_options),
+     {0},
+     {0},
+     {0}},
+    {"connection",
+     call_create_connection,
+     sizeof(struct weir_connect_options),
+     {offsetof(struct weir_connect_options, stream),
+      sizeof(struct weir_stream_options)},
+     {offsetof(struct weir_connect_options, stream.timeouts),
+      sizeof(struct weir_timeouts)},
+     {0}},
+    {"server",
+     call_create_server,
+     sizeof(struct weir_server_options),
+     {offsetof(struct weir_server_options, stream),
+      sizeof(struct weir_stream_options)},
+     {offsetof(struct weir_server_options, stream.timeouts),
+      sizeof(struct weir_timeouts)},
+     {0}},
+    {"stream's connection",
+     call_open_connection,
+     sizeof(struct weir_open_options),
+     {offsetof(struct weir_open_options, connect),
+      sizeof(struct weir_connect_options)},
+     {offsetof(struct weir_open_options, connect.stream),
+      sizeof(struct weir_stream_options)},
+     {offsetof(struct weir_open_options, connect.stream.timeouts),
+      sizeof(struct weir_timeouts)}},
+    {"stream's server",
+     call_start_server,
+     sizeof(struct weir_start_server_options),
+     {offsetof(struct weir_start_server_options, server),
+      sizeof(struct weir_server_options)},
+     {offsetof(struct weir_start_server_options, server.stream),
+      sizeof(struct weir_stream_options)},
+     {offsetof(struct weir_start_server_options, server.stream.timeouts),
+      sizeof(struct weir_timeouts)}},
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+/* ---- a page with an end ---- */
+
+static uint8_t *page;
+
+static void map_page(void)
+{
+    page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(page, MAP_FAILED);
+    cr_assert_eq(mprotect(page + PAGE, PAGE, PROT_NONE), 0);
+}
+
+static void set_size(uint8_t *place, size_t size)
+{
+    memcpy(place, &size, sizeof(size));
+}
+
+/* A struct of @size bytes at the end of the page, all zero but its size. */
+static uint8_t *place_options(size_t size)
+{
+    uint8_t *options = page + PAGE - size;
+    cr_assert_leq(size, PAGE);
+    memset(page, 0, PAGE);
+    set_size(options, size);
+    return options;
+}
+
+static void expect(const struct row *row, const uint8_t *options, int err,
+                   const char *how, size_t number)
+{
+    const int result = row->call(options);
+    cr_assert_eq(result, err, "options of a %s, %s %zu: %d, not %d", row->name,
+                 how, number, result, err);
+}
+
+/* ---- the tests ---- */
+
+static int on_machine(weir_loop *on, void *arg)
+{
+    struct weir_address address;
+    void (*const each)(const struct row *row) =
+        *(void (**)(const struct row *row))arg;
+    (void)on;
+    cr_assert_eq(weir_address_parse(HOST, PORT, &address), 0);
+    listener = fake_listen(&address.storage.any, address.len);
+    pair_open(&a_pair);
+    for (size_t i = 0; i < ROWS; i++) {
+        each(&rows[i]);
+    }
+    pair_close(&a_pair);
+    return 0;
+}
+
+static void with_each(void (*each)(const struct row *row))
+{
+    static const struct fake_options machine = {.seed = 1};
+
+    map_page();
+    fake_start(&machine);
+    each(&loop_row);
+    fake_stop();
+    cr_assert_eq(rig_run(on_machine, &each), 0);
+    munmap(page, 2 * PAGE);
+}
+
+static void shorten(const struct row *row)
+{
+    for (size_t size = sizeof(size_t); size <= row->size; size++) {
+        expect(row, place_options(size), 0, "size", size);
+    }
+}
+
+UNIT(options, of_an_older_header_are_not_read_beyond_their_size)
+{
+    with_each(shorten);
+}
+
+static void unset(const struct row *row)
+{
+    for (size_t size = 0; size < sizeof(size_t); size++) {
+        uint8_t *options = place_options(sizeof(size_t));
+        set_size(options, size);
+        expect(row, options, -EINVAL, "size", size);
+    }
+}
+
+UNIT(options, without_a_size_are_refused_and_nothing_behind_it_is_read)
+{
+    with_each(unset);
+}
+
+static void lengthen(const struct row *row)
+{
+    for (size_t tail = 1; tail <= TAIL_MAX; tail++) {
+        uint8_t *options = place_options(row->size + tail);
+        expect(row, options, 0, "zero tail", tail);
+        options[row->size] = 1;
+        expect(row, options, -E2BIG, "tail with its first byte set", tail);
+        options[row->size] = 0;
+        options[row->size + tail - 1] = 1;
+        expect(row, options, -E2BIG, "tail with its last byte set", tail);
+    }
+}
+
+UNIT(options, of_a_newer_header_are_taken_when_what_is_unknown_is_zero)
+{
+    with_each(lengthen);
+}
+
+/* Sizes of a struct inside. What it leaves out is set to what would be refused
+ * if it were read. */
+static void vary_inner(const struct row *row, const struct place *inner)
+{
+    if (inner->size == 0) {
+        return;
+    }
+    uint8_t *options = place_options(row->size);
+    for (size_t size = 1; size <= inner->size; size++) {
+        uint8_t *place = options + inner->offset;
+        memset(place, 0, inner->size);
+        memset(place + size, 0xff, inner->size - size);
+        set_size(place, size);
+        expect(row, options, size < sizeof(size) ? -EINVAL : 0,
+               "a struct inside of size", size);
+    }
+    memset(options + inner->offset, 0, inner->size);
+    set_size(options + inner->offset, inner->size + 1);
+    expect(row, options, -EINVAL, "a struct inside that is larger by", 1);
+    for (size_t tail = 1; tail <= TAIL_MAX; tail++) {
+        options = place_options(row->size + tail);
+        set_size(options + inner->offset, inner->size + tail);
+        expect(row, options, 0, "a newer struct inside, larger by", tail);
+        options[row->size] = 1;
+        expect(row, options, -E2BIG, "the same with its tail set", tail);
+    }
+}
+
+static void vary_inners(const struct row *row)
+{
+    vary_inner(row, &row->inner);
+    vary_inner(row, &row->second);
+    vary_inner(row, &row->third);
+}
+
+UNIT(options, inside_of_options_are_read_by_the_same_rule)
+{
+    with_each(vary_inners);
+}
+
+/* Both of them grow, so nothing may follow the inner one. */
+static void expect_last(const struct row *row)
+{
+    const struct place *const inner[] = {&row->inner, &row->second,
+                                         &row->third};
+    for (size_t i = 0; i < 3 && inner[i]->size > 0; i++) {
+        cr_assert_eq(inner[i]->offset + inner[i]->size, row->size,
+                     "options of a %s", row->name);
+    }
+}
+
+UNIT(options, inside_of_options_are_their_last_field)
+{
+    with_each(expect_last);
+}
+
+/* ---- a socket that is passed ---- */
+
+static int pass_socket(weir_loop *on, void *arg)
+{
+    struct {
+        struct weir_connect_options known;
+        uint64_t unknown;
+    } newer = {.known = {.size = sizeof(newer), .use_sock = true},
+               .unknown = 1};
+    struct fake_peer *peer;
+    (void)arg;
+    newer.known.sock = fake_connected_fd(&peer);
+    cr_assert_eq(
+        weir_create_connection(on, &factory, NULL, 0, &newer.known, NULL),
+        -E2BIG);
+    cr_assert(fake_peer_is_alone(peer), "the socket is closed");
+    fake_peer_close(peer);
+
+    /* An older header had neither: no socket was passed. */
+    newer.known.sock = fake_connected_fd(&peer);
+    newer.known.size = offsetof(struct weir_connect_options, use_sock);
+    cr_assert_eq(
+        weir_create_connection(on, &factory, NULL, 0, &newer.known, NULL),
+        -EINVAL, "no host");
+    cr_assert_not(fake_peer_is_alone(peer), "the socket is the caller's");
+    newer.known.size = sizeof(newer.known);
+    cr_assert_eq(
+        weir_create_connection(on, &factory, NULL, 0, &newer.known, NULL), 0);
+    nap();
+    fake_peer_close(peer);
+    return 0;
+}
+
+UNIT(options, a_socket_is_taken_only_from_where_their_size_reaches)
+{
+    cr_assert_eq(rig_run(pass_socket, NULL), 0);
+}
