@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 
-WEIR_LOAD = os.path.abspath(sys.argv[1])
+WEIR_LOAD = os.path.abspath(sys.argv[1]) if sys.argv[1:] else ""
 EXAMPLES = {os.path.basename(path).removeprefix("example-"):
             os.path.abspath(path) for path in sys.argv[2:]}
 # What `serve` is given besides; so the same tests try another --api.

@@ -1,0 +1,526 @@
+#!/usr/bin/env python3
+"""Servers are attacked, and honest clients beside must notice nothing.
+
+For a given time, processes attack a server in all ways of attacks.py, mixed by
+a seed, while others talk to it honestly and look at every byte and at how long
+they wait (honest.py). After that the server must be as it was before: it
+serves, has no descriptor more, uses no processor, and ends when asked, without
+a word on standard error (which is where sanitizers complain) and with the
+status that belongs to it.
+
+A failure is printed with the seed and the command that repeats it. The order
+of one attacker's acts is the same with the same seed; what meets what in the
+server is not.
+"""
+
+import argparse
+import collections
+import ctypes
+import json
+import os
+import random
+import re
+import resource
+import select
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+from attacks import ATTACKS, TO_PROCESSES, Place, attack
+from harness import ENV, Program, read_line, status_bytes
+from honest import Client, Fault
+
+PR_SET_PDEATHSIG = 1
+ATTACKERS = 3
+THREADS = 4
+VICTIMS = 2  # of the attackers: those that are stopped and killed
+REPORT_S = 10
+SETTLE_S = 20
+GRACE_S = 20
+
+
+class Kind:
+    """A kind of server: what it speaks, how it is started and ended."""
+
+    def __init__(self, dialect, *flags, program=None, port="0", statuses=(0,),
+                 may_say="x^"):
+        self.dialect = dialect
+        self.flags = flags
+        self.program = program
+        self.port = port
+        self.statuses = statuses
+        self.may_say = may_say
+
+
+LOAD = {"program": "weir-load", "port": "tcp://127.0.0.1:0",
+        "may_say": r"weir-load: accept is out of system resources: "
+                   r"Too many open files( \(and more of the kind\))?$"}
+KINDS = {
+    # It takes no signal, so the signal ends it.
+    "tcp_echo_server": Kind("echo", statuses=(0, -signal.SIGINT)),
+    "tcp_echo_server_streams": Kind("echo"),
+    "kv_server": Kind("lines"),
+    "weir-load": Kind("echo", "serve", "--grace", "1s", **LOAD),
+    "weir-load-streams": Kind("echo", "serve", "--grace", "1s", "--api",
+                              "stream", **LOAD),
+}
+
+
+def options():
+    attacks = [*ATTACKS, *TO_PROCESSES]
+    told = {name: function.__doc__ for name, function in ATTACKS.items()}
+    told.update(TO_PROCESSES)
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n", maxsplit=1)[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="attacks:\n" + "".join(f"  {name:12} {told[name]}\n"
+                                      for name in attacks)
+        + "servers: " + ", ".join(KINDS))
+    parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="the "
+                        "built programs: weir-load and example-*, any of them")
+    parser.add_argument("--seconds", type=float, default=float(
+        os.environ.get("WEIR_ATTACK_SECONDS") or 2), help="of attack for "
+        "each server (%(default)s, or WEIR_ATTACK_SECONDS)")
+    parser.add_argument("--seed", type=int, default=int(
+        os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32)),
+        help="(by chance, or WEIR_TEST_SEED)")
+    parser.add_argument("--servers", type=words_of(KINDS), default=[*KINDS],
+                        help="names with commas (all that are given)")
+    parser.add_argument("--attacks", type=words_of(attacks), default=attacks,
+                        help="names with commas (all)")
+    parser.add_argument("--without", type=words_of(attacks), default=[],
+                        help="attacks to leave out")
+    parser.add_argument("--honest", type=int, default=3,
+                        help="honest clients (%(default)s)")
+    parser.add_argument("--wait", type=float, default=20, help="seconds after "
+                        "which an answer is late (%(default)s)")
+    parser.add_argument("--files", type=int, default=1600, help="descriptors "
+                        "that a server may have (%(default)s)")
+    parser.add_argument("--connections", type=int, default=1200, help="that "
+                        "attackers may hold at a time (%(default)s)")
+    args = parser.parse_args()
+    args.attacks = [name for name in args.attacks if name not in args.without]
+    return args
+
+
+def words_of(known):
+    def words(text):
+        names = text.split(",")
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"no {', '.join(unknown)}")
+        return names
+    return words
+
+
+def note(text):
+    print("".join(f"# {line}\n" for line in text.splitlines()), end="",
+          flush=True)
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+# ---- processes that attack or talk ----
+
+class Team:
+    """Processes that are forked from here and tell what they do, one line of
+    JSON at a time, through one pipe."""
+
+    def __init__(self):
+        self.reading, self.writing = os.pipe()
+        self.rest = b""
+        self.pids = set()
+
+    def fork(self, work, *args):
+        """Run work(tell, *args) in a process of its own."""
+        pid = os.fork()
+        if pid:
+            self.pids.add(pid)
+            return pid
+        status = 0
+        try:
+            die_with_parent()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            work(self.tell, *args)
+        except BaseException:  # pylint: disable=broad-except
+            self.tell({"fault": traceback.format_exc()})
+            status = 1
+        os._exit(status)
+
+    def tell(self, what):
+        # As much as a pipe takes in one piece, whoever else writes.
+        text = json.dumps(what).encode()
+        assert len(text) < select.PIPE_BUF, "too much for one line"
+        os.write(self.writing, text + b"\n")
+
+    def heard(self, limit_s):
+        """What was told, waiting for it at most so long."""
+        if not select.select([self.reading], [], [], max(limit_s, 0))[0]:
+            return []
+        *lines, self.rest = (self.rest
+                             + os.read(self.reading, 1 << 16)).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def reap(self):
+        """Forget those that have ended."""
+        for pid in list(self.pids):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self.pids.remove(pid)
+
+    def kill(self, pid):
+        if pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            self.pids.remove(pid)
+
+    def close(self):
+        for pid in list(self.pids):
+            self.kill(pid)
+        os.close(self.reading)
+        os.close(self.writing)
+
+
+def attack_in_threads(tell, place, names, seed):
+    """The work of an attacking process."""
+    def work(number):
+        try:
+            attack(place, names, random.Random(f"{seed}-{number}"),
+                   lambda name: tell({"attack": name}))
+        except Exception:  # pylint: disable=broad-except
+            tell({"fault": "the attack itself: " + traceback.format_exc()})
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True)
+               for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def talk_honestly(tell, place, number, seed, limit_s):
+    """The work of an honest client."""
+    chance = random.Random(f"{seed}-honest-{number}")
+    client = Client(place.address, place.dialect, number, chance, limit_s)
+    waits = []
+
+    def send_report(at_least):
+        if len(waits) >= at_least:
+            tell({"waits": waits, "bytes": client.byte_count})
+            waits.clear()
+            client.byte_count = 0
+
+    def told(wait_s):
+        waits.append(round(wait_s, 5))
+        send_report(100)
+
+    try:
+        while place.left():
+            client.converse(chance.randint(1, 20), told)
+            send_report(1)
+        client.close()
+    except Fault as fault:
+        tell({"fault": f"honest client {number}: {fault}"})
+    send_report(1)
+
+
+# ---- one server ----
+
+class Attacked(Program):
+    """A server that is about to be attacked."""
+
+    def __init__(self, name, kind, path, files):
+        self.name = name
+        self.kind = kind
+        # pylint: disable=consider-using-with
+        self.complaints = tempfile.TemporaryFile()
+
+        def prepare():
+            die_with_parent()
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE,
+                               (min(files, hard), min(files, hard)))
+
+        super().__init__(path, *kind.flags, kind.port, env=ENV,
+                         stderr=self.complaints, preexec_fn=prepare)
+        try:
+            port = int(read_line(self.process.stdout).rsplit(":", 1)[1])
+        except AssertionError:
+            self.process.kill()
+            note(self.said())
+            raise
+        self.address = ("127.0.0.1", port)
+
+    def __exit__(self, *rest):
+        super().__exit__(*rest)
+        self.complaints.close()
+
+    def said(self):
+        """Standard error, but for what this kind of server may say."""
+        self.complaints.seek(0)
+        text = self.complaints.read(100_000).decode(errors="replace")
+        return "".join(line for line in text.splitlines(keepends=True)
+                       if not re.match(self.kind.may_say, line))
+
+    def has_ended(self):
+        return self.process.poll() is not None
+
+    def files(self):
+        folder = f"/proc/{self.process.pid}/fd"
+        found = []
+        for name in os.listdir(folder):
+            try:
+                found.append(os.readlink(f"{folder}/{name}").split(":")[0])
+            except FileNotFoundError:
+                continue
+        return sorted(found)
+
+    def rss(self):
+        return status_bytes(self.process.pid, "VmRSS") >> 10
+
+    def ticks(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+
+class Battle:
+    """The attack on one server."""
+
+    def __init__(self, server, args, lock_path):
+        self.server = server
+        self.args = args
+        self.started = time.monotonic()
+        self.place = Place(server.address, server.kind.dialect,
+                           self.started + args.seconds,
+                           max(args.connections // (ATTACKERS * THREADS), 1),
+                           args.files, lock_path)
+        self.seed = f"{args.seed}-{server.name}"
+        self.chance = random.Random(self.seed)
+        self.team = Team()
+        self.victims = {}
+        self.counts = collections.Counter()
+        self.waits = []
+        self.byte_count = 0
+        self.faults = []
+
+    def fight(self):
+        """All of it; the faults that were found."""
+        try:
+            before = self.look()
+            if not self.faults:
+                self.go_through()
+            if not self.faults:
+                self.look_after(before)
+            if not self.faults:
+                self.end()
+        finally:
+            self.team.close()
+        return self.faults
+
+    def fault(self, text):
+        self.faults.append(f"after {time.monotonic() - self.started:.1f} s: "
+                           f"{text}")
+
+    # ---- before and after ----
+
+    def serves(self):
+        """Honest exchanges with nobody else there."""
+        client = Client(self.server.address, self.server.kind.dialect, "main",
+                        random.Random(self.seed), self.args.wait)
+        try:
+            for _ in range(3):
+                client.converse(3, lambda wait_s: None)
+            client.close()
+        except Fault as fault:
+            self.fault(f"when nobody attacks: {fault}")
+
+    def look(self):
+        """Descriptors of the server when it has served and nobody is there."""
+        self.server.idle = self.server.files()
+        self.serves()
+        self.settle(self.server.idle)
+        note(f"{self.server.name}: {len(self.server.idle)} descriptors, RSS "
+             f"{self.server.rss()} KiB before")
+        return self.server.idle
+
+    def settle(self, wanted):
+        """Wait until it has these descriptors and no others."""
+        deadline = time.monotonic() + SETTLE_S
+        while self.server.files() != wanted and not self.server.has_ended():
+            if time.monotonic() > deadline:
+                counts = collections.Counter(self.server.files())
+                counts.subtract(wanted)
+                self.fault(f"descriptors are left {SETTLE_S} s after the last "
+                           f"client: {+counts}")
+                return
+            time.sleep(0.02)
+
+    def look_after(self, before):
+        self.serves()
+        self.settle(before)
+        used = self.server.ticks()
+        time.sleep(0.3)
+        used = self.server.ticks() - used
+        note(f"{self.server.name}: {len(self.server.files())} descriptors, "
+             f"RSS {self.server.rss()} KiB after, {used} ticks in 0.3 s idle")
+        if used > 0.1 * os.sysconf("SC_CLK_TCK"):
+            self.fault(f"{used} ticks of the processor in 0.3 s with nothing "
+                       "to do")
+
+    def end(self):
+        self.server.signal(signal.SIGINT)
+        try:
+            status = self.server.process.wait(GRACE_S)
+        except Exception:  # pylint: disable=broad-except
+            self.fault(f"it has not ended {GRACE_S} s after SIGINT")
+            return
+        if status not in self.server.kind.statuses:
+            self.fault(f"it ended with {status} after SIGINT")
+        if self.server.said():
+            self.fault("it complained")
+
+    # ---- the attack ----
+
+    def go_through(self):
+        acts = [name for name in self.args.attacks if name in ATTACKS]
+        for number in range(ATTACKERS if acts else 0):
+            self.send_out(acts, number, number < VICTIMS)
+        for number in range(self.args.honest):
+            self.team.fork(talk_honestly, self.place, number, self.seed,
+                           self.args.wait)
+        self.watch(acts)
+        for pid in self.victims:
+            self.team.kill(pid)
+        self.wait_for_honest()
+        self.report("at the end")
+        note(f"{self.server.name}: " + (", ".join(
+            f"{name} {count}" for name, count in sorted(self.counts.items()))
+            or "no attack was finished"))
+
+    def send_out(self, acts, number, may_die):
+        pid = self.team.fork(attack_in_threads, self.place, acts,
+                             f"{self.seed}-{number}")
+        self.victims[pid] = {"number": number, "may_die": may_die,
+                             "stopped": False}
+
+    def watch(self, acts):
+        """Until the time is over or something is wrong."""
+        spite = [name for name in TO_PROCESSES if name in self.args.attacks]
+        next_report = self.started + REPORT_S
+        next_act = time.monotonic() + self.chance.random()
+        while self.place.left() and not self.faults:
+            self.hear(min(self.place.left(), 0.1))
+            self.look_at_server()
+            now = time.monotonic()
+            if now > next_report:
+                self.report(f"{now - self.started:.0f} s")
+                next_report += REPORT_S
+            if now > next_act and spite:
+                self.hurt(spite, acts)
+                next_act = now + self.chance.random() * 3
+
+    def hurt(self, spite, acts):
+        """Stop, wake or kill one of the attackers."""
+        pid = self.chance.choice([pid for pid, victim in self.victims.items()
+                                  if victim["may_die"]] or [0])
+        if not pid or pid not in self.team.pids:
+            return
+        victim = self.victims[pid]
+        if "killed" in spite and self.chance.randrange(2):
+            self.team.kill(pid)
+            del self.victims[pid]
+            self.counts["killed"] += 1
+            self.send_out(acts, victim["number"] + ATTACKERS, True)
+        elif "stopped" in spite:
+            victim["stopped"] = not victim["stopped"]
+            os.kill(pid, signal.SIGSTOP if victim["stopped"]
+                    else signal.SIGCONT)
+            self.counts["stopped"] += victim["stopped"]
+
+    def wait_for_honest(self):
+        deadline = time.monotonic() + 2 * self.args.wait
+        while self.team.pids and time.monotonic() < deadline:
+            self.hear(0.05)
+            self.team.reap()
+            self.look_at_server()
+            if self.server.has_ended():
+                break
+        self.hear(0)
+        if self.team.pids and not self.faults:
+            self.fault("an honest client does not come to its end")
+
+    def hear(self, limit_s):
+        for what in self.team.heard(limit_s):
+            if "fault" in what:
+                self.fault(what["fault"])
+            if "attack" in what:
+                self.counts[what["attack"]] += 1
+            self.waits += what.get("waits", ())
+            self.byte_count += what.get("bytes", 0)
+
+    def look_at_server(self):
+        if self.server.has_ended() and not any("the server" in fault
+                                               for fault in self.faults):
+            self.fault("the server has ended with "
+                       f"{self.server.process.returncode}")
+
+    def report(self, when):
+        waits = sorted(self.waits) or [0]
+        p50, p99 = (waits[int(len(waits) * part)] for part in (0.5, 0.99))
+        state = ("ended" if self.server.has_ended() else
+                 f"{len(self.server.files())} descriptors, RSS "
+                 f"{self.server.rss()} KiB, processor "
+                 f"{self.server.ticks() / os.sysconf('SC_CLK_TCK'):.1f} s")
+        note(f"{self.server.name} {when}: {len(self.waits)} honest exchanges, "
+             f"{self.byte_count >> 20} MiB, waited p50 {p50 * 1e3:.1f} p99 "
+             f"{p99 * 1e3:.0f} max {waits[-1] * 1e3:.0f} ms; "
+             f"{sum(self.counts.values())} attacks; {state}")
+
+
+def run_battle(name, path, args):
+    """Attack one server; whether it held."""
+    kind = KINDS[name]
+    with (Attacked(name, kind, path, args.files) as server,
+          tempfile.NamedTemporaryFile() as lock):
+        faults = Battle(server, args, lock.name).fight()
+        for fault in faults[:10]:
+            note(f"FAULT {name} {fault}")
+        if len(faults) > 10:
+            note(f"and {len(faults) - 10} more")
+        if server.said():
+            note(f"{name} said:\n{server.said()}")
+        if faults:
+            note(f"seed {args.seed}; to repeat: tests/e2e/attack.py --seed "
+                 f"{args.seed} --seconds {args.seconds:g} --servers {name} "
+                 f"--attacks {','.join(args.attacks)} {path}")
+    return not faults
+
+
+def main():
+    args = options()
+    paths = {os.path.basename(path).removeprefix("example-"):
+             os.path.abspath(path) for path in args.programs}
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    names = [name for name in args.servers
+             if (KINDS[name].program or name) in paths]
+    note(f"WEIR_TEST_SEED={args.seed}, {args.seconds:g} s for each server")
+    if not names:
+        sys.exit("none of the servers is among the programs")
+    print(f"1..{len(names)}", flush=True)
+    good = True
+    for number, name in enumerate(names, 1):
+        held = run_battle(name, paths[KINDS[name].program or name], args)
+        good = good and held
+        print(f"{'ok' if held else 'not ok'} {number} "
+              f"{name}_serves_honest_clients_among_attackers", flush=True)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
