@@ -159,7 +159,8 @@ static _Noreturn void start(struct wr_fiber *fiber)
 
 static size_t colour(const struct wr_stack *stack)
 {
-    return (uintptr_t)stack->base / WR_STACK_MIN % COLOURS * COLOUR_STEP;
+    const size_t stride = WR_STACK_GUARD + stack->size;
+    return (uintptr_t)stack->base / stride % COLOURS * COLOUR_STEP;
 }
 
 /* At the top of the stack, where nothing has been pushed yet. What valgrind

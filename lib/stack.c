@@ -41,6 +41,7 @@ struct wr_stack_mapping {
     size_t stride; /* of a guard and a stack */
     uint32_t capacity;
     uint32_t made_count;
+    uint32_t free_count; /* of wr_stacks_trim(), while it runs */
     struct wr_stack stacks[];
 };
 
@@ -62,6 +63,12 @@ static size_t record_size(uint32_t capacity)
 static size_t mapped_size(const struct wr_stack_mapping *mapping)
 {
     return mapping->stride * mapping->capacity;
+}
+
+/* While wr_stacks_trim() runs. */
+static bool is_unneeded(const struct wr_stack_mapping *mapping)
+{
+    return mapping->free_count == mapping->made_count;
 }
 
 static void unmap(uint8_t *start, size_t size)
@@ -112,7 +119,7 @@ static uint64_t depth_of_mapping(const struct wr_stacks *stacks,
     unsigned char there[MINCORE_PAGES];
     size_t page = stacks->page_size;
     size_t stride = mapping->stride / page;
-    size_t guard = stacks->guard_size / page;
+    size_t guard = WR_STACK_GUARD / page;
     uint32_t batch = (uint32_t)(MINCORE_PAGES / stride);
     size_t deepest = 0;
 
@@ -132,21 +139,40 @@ static uint64_t depth_of_mapping(const struct wr_stacks *stacks,
     return deepest * page;
 }
 
-uint64_t wr_stacks_high_water(const struct wr_stacks *stacks)
+static void note_depth(struct wr_stacks *stacks, uint64_t depth)
 {
-    uint64_t deepest = stacks->high_water_bytes;
-    for (const struct wr_stack_mapping *mapping = stacks->mappings; mapping;
-         mapping = mapping->next) {
-        if (mapping->stride / stacks->page_size <= MINCORE_PAGES) {
-            deepest = wr_max_u64(deepest, depth_of_mapping(stacks, mapping));
-            continue;
-        }
-        for (uint32_t i = 0; i < mapping->made_count; i++) {
-            uint64_t depth = depth_of_stack(stacks, &mapping->stacks[i]);
-            deepest = wr_max_u64(deepest, depth);
+    stacks->high_water_bytes = wr_max_u64(stacks->high_water_bytes, depth);
+}
+
+static void measure_mapping(struct wr_stacks *stacks,
+                            const struct wr_stack_mapping *mapping)
+{
+    if (mapping->stride / stacks->page_size <= MINCORE_PAGES) {
+        note_depth(stacks, depth_of_mapping(stacks, mapping));
+        return;
+    }
+    for (uint32_t i = 0; i < mapping->made_count; i++) {
+        note_depth(stacks, depth_of_stack(stacks, &mapping->stacks[i]));
+    }
+}
+
+uint64_t wr_stacks_high_water(struct wr_stacks *stacks)
+{
+    struct wr_stack_mapping *first =
+        stacks->measure_next ? stacks->measure_next : stacks->mappings;
+    struct wr_stack_mapping *mapping = first;
+    uint64_t measured_count = 0;
+
+    while (mapping && measured_count < WR_STACK_MEASURED) {
+        measure_mapping(stacks, mapping);
+        measured_count += mapping->made_count;
+        mapping = mapping->next ? mapping->next : stacks->mappings;
+        if (mapping == first) {
+            break; /* these are all */
         }
     }
-    return deepest;
+    stacks->measure_next = mapping;
+    return stacks->high_water_bytes;
 }
 
 /* ---- making ---- */
@@ -155,7 +181,7 @@ static int map(struct wr_stacks *stacks, uint32_t class_index,
                struct wr_stack_mapping **ret)
 {
     size_t size = (size_t)WR_STACK_MIN << class_index;
-    size_t stride = stacks->guard_size + size;
+    size_t stride = WR_STACK_GUARD + size;
     uint64_t fitting = wr_max_u64(MAPPING_BYTES / size, 1);
     uint32_t capacity = (uint32_t)wr_min_u64(fitting, MAPPING_STACKS);
 
@@ -198,7 +224,7 @@ static void unmap_newest(struct wr_stacks *stacks)
 static int install_guard(struct wr_stacks *stacks, uint8_t *guard)
 {
     if (!stacks->no_guard_install) {
-        if (madvise(guard, stacks->guard_size, MADV_GUARD_INSTALL) == 0) {
+        if (madvise(guard, WR_STACK_GUARD, MADV_GUARD_INSTALL) == 0) {
             return 0;
         }
         if (errno != EINVAL) {
@@ -207,9 +233,8 @@ static int install_guard(struct wr_stacks *stacks, uint8_t *guard)
         /* Before Linux 6.13, or locked memory before 6.15. */
         stacks->no_guard_install = true;
     }
-    return mprotect(guard, stacks->guard_size, PROT_NONE) == 0
-               ? 0
-               : WEIR_ESTACKLIMIT;
+    return mprotect(guard, WR_STACK_GUARD, PROT_NONE) == 0 ? 0
+                                                           : WEIR_ESTACKLIMIT;
 }
 
 static int make_stack(struct wr_stacks *stacks, uint32_t class_index,
@@ -232,8 +257,9 @@ static int make_stack(struct wr_stacks *stacks, uint32_t class_index,
         return err;
     }
     struct wr_stack *stack = &mapping->stacks[mapping->made_count];
-    uint8_t *base = guard + stacks->guard_size;
+    uint8_t *base = guard + WR_STACK_GUARD;
     *stack = (struct wr_stack){
+        .mapping = mapping,
         .base = base,
         .size = (size_t)WR_STACK_MIN << class_index,
         .class_index = class_index,
@@ -265,12 +291,11 @@ static void push(struct wr_stack **list, struct wr_stack *stack)
 void wr_stacks_init(struct wr_stacks *stacks,
                     const struct weir_allocator *allocator)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
     *stacks = (struct wr_stacks){
         .allocator = allocator,
-        .page_size = page,
-        .guard_size = wr_max_u64(WR_STACK_GUARD, page),
+        .page_size = (size_t)sysconf(_SC_PAGESIZE),
     };
+    wr_assert(WR_STACK_GUARD % stacks->page_size == 0);
 }
 
 int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
@@ -295,6 +320,31 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
     return 0;
 }
 
+/* May one that is given back keep its pages? */
+static bool may_stay_warm(struct wr_stacks *stacks,
+                          const struct wr_stack *stack)
+{
+    const uint32_t count = stacks->classes[stack->class_index].warm_count;
+    const uint64_t fitting =
+        WR_STACK_WARM_BYTES / WR_STACK_MIN >> stack->class_index;
+
+    if (count < wr_min_u64(fitting, WR_STACK_WARM)) {
+        return true;
+    }
+    /* A look at a large one would take longer than getting pages back. */
+    return count < WR_STACK_WARM && stack->size <= WR_STACK_DEFAULT &&
+           depth_of_stack(stacks, stack) <= WR_STACK_WARM_TOUCHED;
+}
+
+/* The pages go back to the system; how deep they reached is kept. */
+static void cool(struct wr_stacks *stacks, struct wr_stack *stack)
+{
+    note_depth(stacks, depth_of_stack(stacks, stack));
+    /* Locked memory cannot be given back, which harms nobody. */
+    wr_ignore(madvise(stack->base, stack->size, MADV_DONTNEED) != 0);
+    push(&stacks->classes[stack->class_index].cold, stack);
+}
+
 void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack)
 {
     struct wr_stack_class *class = &stacks->classes[stack->class_index];
@@ -302,17 +352,79 @@ void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack)
     wr_assert(!stack->next);
     wr_assert(stacks->used_count > 0);
     stacks->used_count--;
-    uint64_t fitting = WR_STACK_WARM_BYTES / WR_STACK_MIN >> stack->class_index;
-    if (class->warm_count < wr_min_u64(fitting, WR_STACK_WARM)) {
+    if (may_stay_warm(stacks, stack)) {
         push(&class->warm, stack);
         class->warm_count++;
         return;
     }
-    uint64_t depth = depth_of_stack(stacks, stack);
-    stacks->high_water_bytes = wr_max_u64(stacks->high_water_bytes, depth);
-    /* Locked memory cannot be given back, which harms nobody. */
-    wr_ignore(madvise(stack->base, stack->size, MADV_DONTNEED) != 0);
-    push(&class->cold, stack);
+    cool(stacks, stack);
+}
+
+/* ---- giving memory back ---- */
+
+static void free_mapping(struct wr_stacks *stacks,
+                         struct wr_stack_mapping *mapping)
+{
+    for (uint32_t i = 0; i < mapping->made_count; i++) {
+        DEREGISTER_STACK(mapping->stacks[i].valgrind_id);
+    }
+    unmap(mapping->start, mapped_size(mapping));
+    wr_free(stacks->allocator, mapping, record_size(mapping->capacity));
+}
+
+/* Leaves in the list what belongs to mappings that are in use. */
+static void drop_unneeded(struct wr_stack **list)
+{
+    struct wr_stack **link = list;
+    while (*link) {
+        if (is_unneeded((*link)->mapping)) {
+            wr_ignore(pop(link) == NULL);
+        } else {
+            link = &(*link)->next;
+        }
+    }
+}
+
+/* All warm ones become cold ones, and the free ones of mappings are counted. */
+static void cool_class(struct wr_stacks *stacks, struct wr_stack_class *class)
+{
+    while (class->warm) {
+        cool(stacks, pop(&class->warm));
+        class->warm_count--;
+    }
+    wr_assert(class->warm_count == 0);
+    for (struct wr_stack *at = class->cold; at; at = at->next) {
+        at->mapping->free_count++;
+    }
+}
+
+void wr_stacks_trim(struct wr_stacks *stacks)
+{
+    for (struct wr_stack_mapping *at = stacks->mappings; at; at = at->next) {
+        at->free_count = 0;
+    }
+    for (uint32_t i = 0; i < WR_STACK_CLASSES; i++) {
+        struct wr_stack_class *class = &stacks->classes[i];
+        cool_class(stacks, class);
+        drop_unneeded(&class->cold);
+        if (class->fresh && is_unneeded(class->fresh)) {
+            class->fresh = NULL;
+        }
+    }
+    stacks->measure_next = NULL;
+    struct wr_stack_mapping **link = &stacks->mappings;
+    while (*link) {
+        struct wr_stack_mapping *mapping = *link;
+        if (is_unneeded(mapping)) {
+            *link = mapping->next;
+            wr_assert(stacks->stack_count >= mapping->made_count);
+            stacks->stack_count -= mapping->made_count;
+            free_mapping(stacks, mapping);
+        } else {
+            link = &mapping->next;
+        }
+    }
+    wr_assert(stacks->stack_count >= stacks->used_count);
 }
 
 void wr_stacks_fini(struct wr_stacks *stacks)
@@ -320,12 +432,8 @@ void wr_stacks_fini(struct wr_stacks *stacks)
     wr_assert(stacks->used_count == 0);
     while (stacks->mappings) {
         struct wr_stack_mapping *mapping = stacks->mappings;
-        for (uint32_t i = 0; i < mapping->made_count; i++) {
-            DEREGISTER_STACK(mapping->stacks[i].valgrind_id);
-        }
         stacks->mappings = mapping->next;
-        unmap(mapping->start, mapped_size(mapping));
-        wr_free(stacks->allocator, mapping, record_size(mapping->capacity));
+        free_mapping(stacks, mapping);
     }
     wr_stacks_init(stacks, stacks->allocator);
 }

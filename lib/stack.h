@@ -8,7 +8,12 @@
  * by MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping, else by
  * mprotect, which costs two mappings a stack and ends at vm.max_map_count. The
  * last one given back is the next one taken; beyond a few, those that wait give
- * their pages back to the system. What was mapped stays until the end.
+ * their pages back to the system. Mappings stay until the end, or until
+ * wr_stacks_trim() finds none of their stacks in use.
+ *
+ * A stack costs the pages that were touched, and the kernel's page tables for
+ * its addresses: 2 bytes for each KiB, guard included. That is 1 KiB for a
+ * stack of the default size.
  */
 #ifndef WEIR_LIB_STACK_H
 #define WEIR_LIB_STACK_H
@@ -17,27 +22,34 @@
 #include "../uring/list.h"
 
 #define WR_STACK_MIN     (16u << 10)
-#define WR_STACK_DEFAULT (64u << 10)
+#define WR_STACK_DEFAULT (256u << 10)
 #define WR_STACK_MAX     (1u << 30)
-/* More than one page, for frames that skip one; never less than a page. */
-#define WR_STACK_GUARD (16u << 10)
+/* A frame that is larger than the rest of the stack is caught when it is
+ * smaller than this, whatever compiled it. */
+#define WR_STACK_GUARD (256u << 10)
 /* Powers of two from WR_STACK_MIN to WR_STACK_MAX. */
 #define WR_STACK_CLASSES 17u
-/* So many free ones of each class keep their pages, but no more than these
- * bytes: getting pages back takes 4 us, which a burst of a thousand requests
- * should not pay for each. */
-#define WR_STACK_WARM       1024u
-#define WR_STACK_WARM_BYTES (64u << 20)
+/* So many free ones of each class keep their pages, since getting pages back
+ * takes 4 us, which a burst of a thousand requests should not pay for each: the
+ * first ones whatever they have touched, while their sizes come to no more than
+ * these bytes; after them those that have touched little. */
+#define WR_STACK_WARM         1024u
+#define WR_STACK_WARM_BYTES   (64u << 20)
+#define WR_STACK_WARM_TOUCHED (64u << 10)
+/* Stacks that are looked at in one call of wr_stacks_high_water(), and those
+ * that are left of a mapping: 0.6 us each. */
+#define WR_STACK_MEASURED 4096u
+
+struct wr_stack_mapping; /* stack.c */
 
 struct wr_stack {
     struct wr_stack *next; /* in a list of free ones of its class */
+    struct wr_stack_mapping *mapping;
     uint8_t *base;
     size_t size;
     uint32_t class_index;
     uint32_t valgrind_id;
 };
-
-struct wr_stack_mapping; /* stack.c */
 
 /* The stacks of one size that nobody uses. */
 struct wr_stack_class {
@@ -52,11 +64,11 @@ struct wr_stacks {
     struct wr_stack_class classes[WR_STACK_CLASSES];
     struct wr_stack_mapping *mappings; /* the newest first */
     size_t page_size;
-    size_t guard_size;
     uint64_t stack_count;      /* in use and free */
     uint64_t used_count;       /* taken and not given back */
-    uint64_t high_water_bytes; /* of stacks whose pages were given back */
-    bool no_guard_install;     /* this kernel has no MADV_GUARD_INSTALL */
+    uint64_t high_water_bytes; /* of those that were measured so far */
+    struct wr_stack_mapping *measure_next; /* NULL: the first */
+    bool no_guard_install; /* this kernel has no MADV_GUARD_INSTALL */
 };
 
 void wr_stacks_init(struct wr_stacks *stacks,
@@ -69,9 +81,14 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret);
 /* Nothing runs on it any more. */
 void wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
 
-/* The deepest that any stack was used, in bytes, in whole pages; asks the
- * kernel about every stack. Pages that are swapped out are not seen. */
-uint64_t wr_stacks_high_water(const struct wr_stacks *stacks);
+/* Gives back to the system whatever no stack in use needs: the pages of free
+ * stacks, and the addresses and records of mappings of which none is in use. */
+void wr_stacks_trim(struct wr_stacks *stacks);
+
+/* The deepest that any stack was used, in bytes, in whole pages. Asks the
+ * kernel about all stacks, or about WR_STACK_MEASURED of more, with each call
+ * the next ones. Pages that are swapped out are not seen. */
+uint64_t wr_stacks_high_water(struct wr_stacks *stacks);
 
 /* Is the address in the guard of this stack? */
 static inline bool wr_stack_guards(const struct wr_stack *stack,

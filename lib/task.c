@@ -83,7 +83,7 @@ static int open_tasks(weir_loop *loop)
 void wr_tasks_get_statistics(const weir_loop *loop,
                              struct weir_loop_statistics *ret)
 {
-    const struct wr_tasks *memory = loop->task_memory;
+    struct wr_tasks *memory = loop->task_memory;
     if (!memory) {
         return;
     }

@@ -47,7 +47,8 @@ struct weir_loop_options {
      * not. */
     uint64_t slow_callback_ns;
     /** Stack of a task in bytes, from 16 KiB to 1 GiB, rounded up to a power
-     * of two; default 64 KiB. Only pages that are touched take memory. */
+     * of two; default 256 KiB. Only pages that are touched take memory; see
+     * the head of task.h. */
     size_t stack_size_bytes;
 };
 
@@ -468,7 +469,8 @@ struct weir_loop_statistics {
     uint64_t task_switches;
     /** Stacks of tasks, in use and kept for the next. */
     uint64_t stacks;
-    /** The deepest that any of them was used, in bytes, in whole pages. */
+    /** The deepest that any of them was used, in bytes, in whole pages. Where
+     * there are more than 4096, each call looks at so many of them. */
     uint64_t stack_high_water_bytes;
     /** Timers armed now. */
     uint64_t timers;

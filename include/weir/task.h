@@ -28,8 +28,20 @@
  *
  * **Time-outs** are scopes; see weir_timeout_begin().
  *
- * A task that overruns its stack hits a guard page and the process ends with
- * SIGSEGV; weir_loop_report_stack_overflow() makes that a clear message.
+ * **Stacks** have a fixed size, 256 KiB unless options say otherwise. Memory is
+ * taken for the pages that were touched and 2 bytes of page tables for each KiB
+ * of addresses; a quiet task of the default size costs 5.5 KB in all. Below
+ * each stack are 256 KiB of addresses that nobody can use, its guard. Who
+ * touches the guard ends the process with SIGSEGV, and
+ * weir_loop_report_stack_overflow() names the task. What this catches:
+ * - Deep recursion, and any frame that is smaller than the guard: always.
+ * - A larger frame (an array of megabytes as a local, alloca, an array of
+ *   variable length): where its code was compiled with
+ *   -fstack-clash-protection, as all code is that takes its flags from weir's
+ *   pkg-config file or meson dependency. Other code can reach beyond the guard
+ *   into the stack of another task, and nothing notices: give the flag to
+ *   libraries that you build, or run what has such frames in the executor.
+ * - A write through a wrong pointer: only if it happens to hit a guard.
  */
 #ifndef WEIR_TASK_H
 #define WEIR_TASK_H
@@ -52,7 +64,8 @@ struct weir_task_options {
     /** For dumps, reports and messages; the first 31 bytes are copied. */
     const char *name;
     /** Stack in bytes, from 16 KiB to 1 GiB, rounded up to a power of two;
-     * default: the loop's (64 KiB). Only pages that are touched take memory. */
+     * default: the loop's (256 KiB). Only pages that are touched take memory;
+     * see the head of this file. */
     size_t stack_size_bytes;
 };
 

@@ -23,6 +23,10 @@ executable('consumer', 'consumer.c', dependencies: weir)
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
           "-Wno-unused-parameter"]
 
+# Frames that skip the guard below a task's stack must not be possible. Every
+# gcc and clang that weir knows takes this one.
+STACK_FLAG = "-fstack-clash-protection"
+
 
 def call(*command, env=None, cwd=None):
     run = subprocess.run([str(part) for part in command], text=True, env=env,
@@ -52,6 +56,8 @@ def installed(source, work, build):
     env = dict(os.environ, PKG_CONFIG_PATH=str(packages[0].parent),
                PKG_CONFIG_SYSROOT_DIR=str(work / "root"))
     flags = call("pkg-config", "--cflags", "--libs", "weir", env=env).split()
+    if STACK_FLAG not in flags:
+        raise SystemExit(f"weir.pc lacks {STACK_FLAG}: {flags}")
     program = work / "consumer"
     call("gcc", *STRICT, work / "consumer.c", "-o", program, *flags)
     folder = next((work / "root").rglob("libweir.so")).parent
@@ -78,6 +84,10 @@ def subproject(source, work, _build):
     call("meson", "setup", "--default-library=static", work / "build", work,
          env=env)
     call("ninja", "-C", work / "build")
+    commands = call("ninja", "-C", work / "build", "-t", "commands",
+                    "consumer")
+    if not re.search(rf"{STACK_FLAG}.*-c \S*/consumer\.c", commands):
+        raise SystemExit(f"the program is compiled without {STACK_FLAG}")
     tests = call("meson", "introspect", "--tests", work / "build")
     if tests.strip() != "[]":
         raise SystemExit("as a subproject weir adds tests:\n" + tests)

@@ -95,7 +95,7 @@ static void expect_report(const struct ending *ending, const char *name)
 {
     char expected[256];
     snprintf(expected, sizeof(expected),
-             "weir: task '%s' overran its stack of 65536 bytes; "
+             "weir: task '%s' overran its stack of 262144 bytes; "
              "give it a larger stack_size_bytes\n",
              name);
     cr_assert_str_eq(ending->text, expected);

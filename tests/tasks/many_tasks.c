@@ -9,6 +9,8 @@
 #include "uring/feature.h"
 
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The thread sanitizer knows only so many fibers. Without guards by madvise
  * the kernel's limit on mappings comes first. */
@@ -32,6 +34,23 @@ static size_t resident(void)
     cr_assert_eq(fscanf(file, "%zu %zu", &total, &pages), 2);
     fclose(file);
     return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The kernel's page tables for this process, in bytes. */
+static size_t page_tables(void)
+{
+    char line[128];
+    size_t kib = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    cr_assert_not_null(file);
+    while (kib == 0 && fgets(line, sizeof(line), file)) {
+        if (strncmp(line, "VmPTE:", 6) == 0) {
+            kib = strtoul(line + 6, NULL, 10);
+        }
+    }
+    fclose(file);
+    cr_assert_gt(kib, 0);
+    return kib << 10;
 }
 
 static int sleep_once(weir_loop *on, void *arg)
@@ -62,6 +81,7 @@ static uint32_t start_all(void)
 static int watch_all(weir_loop *on, void *arg)
 {
     size_t before = resident();
+    size_t tables_before = page_tables();
     uint32_t count = start_all();
     cr_assert_geq(count, COUNT < 30000 ? COUNT : 30000);
     cr_assert_eq(weir_sleep(on, S / 2), 0);
@@ -70,14 +90,23 @@ static int watch_all(weir_loop *on, void *arg)
     cr_assert_eq(then.tasks, count + 1);
     cr_assert_eq(then.stacks, count + 1);
     size_t during = resident();
+    size_t tables = page_tables() - tables_before;
     cr_assert_eq(weir_sleep(on, 2 * S), 0);
 
     cr_assert_eq(ended, count);
     cr_assert_eq(most_asleep, count);
     cr_assert_eq(asleep, 0);
     size_t after = resident();
-    fprintf(stderr, "%u tasks: %zu bytes each while asleep, %zu kept\n", count,
-            (during - before) / count, (after - before) / count);
+    fprintf(stderr,
+            "%u tasks: %zu bytes each while asleep, %zu of page tables, "
+            "%zu kept\n",
+            count, (during - before) / count, tables / count,
+            (after - before) / count);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    /* A page of stack and the task; 8 bytes of tables a page of addresses. */
+    cr_assert_lt((during - before) / count, 8192);
+    cr_assert_lt(tables / count, 1536);
+#endif
     (void)arg;
     return 0;
 }

@@ -149,10 +149,98 @@ UNIT(overflow, tells_the_default_size_of_a_task_without_a_name)
 {
     struct ending ending = in_child(overrun_without_name);
     cr_assert_str_eq(ending.text,
-                     "weir: task '-' overran its stack of 65536 bytes; "
+                     "weir: task '-' overran its stack of 262144 bytes; "
                      "give it a larger stack_size_bytes\n");
     expect_signal(&ending, SIGSEGV);
 }
+
+/* What a function does whose locals take @size bytes and whose compiler looks
+ * at no page on the way: it writes to the lowest of them at once. */
+static void write_below(size_t size)
+{
+    volatile char *frame = __builtin_frame_address(0);
+    *(frame - size) = 1;
+}
+
+static int skip_to_lower_task(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    write_below(84u << 10);
+    return 0;
+}
+
+static int skip_far(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    write_below((64u + 255u) << 10);
+    return 0;
+}
+
+static void skip_among_others(weir_task_fn *fn)
+{
+    rig_start();
+    install();
+    spawn(sleep_long, "below", 65536);
+    spawn(fn, "large frame", 65536);
+    spawn(sleep_long, "above", 65536);
+    run();
+}
+
+static void skip_by_84_kib(void)
+{
+    skip_among_others(skip_to_lower_task);
+}
+
+static void skip_by_319_kib(void)
+{
+    skip_among_others(skip_far);
+}
+
+static void expect_large_frame(void (*body)(void))
+{
+    struct ending ending = in_child(body);
+    cr_assert_str_eq(
+        ending.text,
+        "weir: task 'large frame' overran its stack of 65536 bytes; "
+        "give it a larger stack_size_bytes\n");
+    expect_signal(&ending, SIGSEGV);
+}
+
+UNIT(overflow, a_frame_of_84_kib_in_a_stack_of_64_kib_is_reported)
+{
+    expect_large_frame(skip_by_84_kib);
+}
+
+UNIT(overflow, a_frame_that_ends_just_inside_the_guard_is_reported)
+{
+    expect_large_frame(skip_by_319_kib);
+}
+
+/* Compiled as users' programs are, with the flags of weir's package. */
+#ifdef WR_STACK_CLASH
+
+static int use_megabyte(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    volatile char frame[1u << 20];
+    frame[0] = 1;
+    return frame[0];
+}
+
+static void skip_by_a_megabyte(void)
+{
+    skip_among_others(use_megabyte);
+}
+
+UNIT(overflow, a_frame_larger_than_the_guard_is_reported_with_weirs_flags)
+{
+    expect_large_frame(skip_by_a_megabyte);
+}
+
+#endif
 
 /* As a callback runs that a task's call brings about. */
 static int overrun_in_callback(weir_loop *on, void *arg)

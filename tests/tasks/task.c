@@ -563,7 +563,7 @@ static int dump_tasks(weir_loop *on, void *arg)
     cr_assert_eq(weir_yield(on), 0);
     weir_loop_dump(on, out);
     fclose(out);
-    cr_assert(strstr(text, "task main running stack=65536"), "%s", text);
+    cr_assert(strstr(text, "task main running stack=262144"), "%s", text);
     cr_assert(strstr(text, "task sleeper waiting"), "%s", text);
     free(text);
     weir_task_cancel(task);

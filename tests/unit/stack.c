@@ -223,7 +223,8 @@ UNIT(stack, a_storm_gives_its_pages_back)
     }
 
     cr_assert_lt(resident(), before + (size_t)(COUNT * DEPTH / 10));
-    cr_assert_eq(stacks.classes[2].warm_count, WR_STACK_WARM);
+    cr_assert_eq(stacks.classes[taken[0]->class_index].warm_count,
+                 WR_STACK_WARM);
     cr_assert_eq(stacks.stack_count, COUNT);
     /* Those without pages are taken when no other is left. */
     for (unsigned i = 0; i < COUNT; i++) {
@@ -256,6 +257,121 @@ UNIT(stack, large_ones_that_are_free_keep_no_more_than_so_many_bytes)
     cr_assert_eq(stacks.classes[largest->class_index].cold, largest);
     end();
 }
+
+UNIT(stack, beyond_the_first_those_that_touched_much_give_their_pages_back)
+{
+    enum {
+        SURE = WR_STACK_WARM_BYTES / WR_STACK_DEFAULT,
+        COUNT = SURE + 20,
+        LITTLE = WR_STACK_WARM_TOUCHED,
+        MUCH = LITTLE + 1,
+    };
+    static struct wr_stack *taken[COUNT];
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take(WR_STACK_DEFAULT);
+        use(taken[i], i % 2 == 0 ? LITTLE : MUCH);
+    }
+    struct wr_stack_class *class = &stacks.classes[taken[0]->class_index];
+    for (unsigned i = 0; i < SURE; i++) {
+        give(taken[i]);
+    }
+    cr_assert_eq(class->warm_count, SURE);
+    cr_assert_null(class->cold);
+    for (unsigned i = SURE; i < COUNT; i++) {
+        give(taken[i]);
+        cr_assert_eq(class->warm_count, SURE + (i - SURE) / 2 + 1);
+    }
+    cr_assert_eq(class->cold, taken[COUNT - 1]);
+    end();
+}
+
+/* ---- giving memory back ---- */
+
+UNIT(stack, trimming_gives_back_all_that_is_free)
+{
+    enum { COUNT = 500 };
+    static struct wr_stack *taken[COUNT];
+    begin();
+    struct used before = used();
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take((size_t)WR_STACK_DEFAULT >> i % 3);
+        use(taken[i], WR_STACK_DEFAULT >> i % 3);
+    }
+    cr_assert_gt(used().resident, before.resident + (50u << 20));
+    for (unsigned i = 0; i < COUNT; i++) {
+        give(taken[i]);
+    }
+    cr_assert_gt(used().resident, before.resident + (50u << 20));
+
+    wr_stacks_trim(&stacks);
+
+    cr_assert_lt(used().resident, before.resident + (1u << 20));
+    cr_assert_leq(used().mapped, before.mapped + (1u << 20));
+    cr_assert_eq(stacks.stack_count, 0);
+    cr_assert_null(stacks.mappings);
+    cr_assert_eq(allocator.live_bytes, 0);
+    cr_assert_eq(wr_stacks_high_water(&stacks), WR_STACK_DEFAULT);
+    /* And all begins again. */
+    give(take(WR_STACK_DEFAULT));
+    cr_assert_eq(stacks.stack_count, 1);
+    end();
+}
+
+UNIT(stack, trimming_leaves_what_is_in_use)
+{
+    enum { COUNT = 200, KEPT = 70 };
+    static struct wr_stack *taken[COUNT];
+    static struct wr_stack *again[COUNT];
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take(WR_STACK_MIN);
+        memset(taken[i]->base, (int)(i & 0xff), taken[i]->size);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        if (i != KEPT) {
+            give(taken[i]);
+        }
+    }
+    for (int times = 0; times < 2; times++) {
+        wr_stacks_trim(&stacks);
+        cr_assert_geq(stacks.stack_count, 1);
+        cr_assert_leq(stacks.stack_count, COUNT / 2, "others were not freed");
+        cr_assert_eq(stacks.classes[0].warm_count, 0);
+        const uint8_t *base = taken[KEPT]->base;
+        cr_assert_eq(base[0], KEPT);
+        cr_assert_eq(memcmp(base, base + 1, taken[KEPT]->size - 1), 0);
+    }
+    /* Its neighbours are taken again, with their guards. */
+    const uint64_t left = stacks.stack_count;
+    for (unsigned i = 1; i < left; i++) {
+        struct wr_stack *stack = take(WR_STACK_MIN);
+        cr_assert_neq(stack, taken[KEPT]);
+        cr_assert_eq(signal_of_write(stack->base - 1), SIGSEGV);
+        use(stack, stack->size);
+        again[i] = stack;
+    }
+    cr_assert_eq(stacks.stack_count, left);
+    cr_assert_eq(taken[KEPT]->base[0], KEPT);
+    for (unsigned i = 1; i < left; i++) {
+        give(again[i]);
+    }
+    give(taken[KEPT]);
+    end();
+}
+
+UNIT(stack, trimming_nothing_is_harmless)
+{
+    begin();
+    wr_stacks_trim(&stacks);
+    struct wr_stack *stack = take(WR_STACK_MIN);
+    wr_stacks_trim(&stacks);
+    cr_assert_eq(stacks.stack_count, 1);
+    give(stack);
+    end();
+}
+
+/* ---- how deep ---- */
 
 UNIT(stack, the_deepest_use_is_known_in_pages)
 {
@@ -311,7 +427,31 @@ UNIT(stack, the_deepest_of_many_is_found)
         use(taken[i], i % 16 * page + 1);
         cr_assert_eq(wr_stacks_high_water(&stacks), (i % 16 + 1) * page);
         madvise(taken[i]->base, taken[i]->size, MADV_DONTNEED);
+        stacks.high_water_bytes = 0;
     }
+    for (unsigned i = 0; i < COUNT; i++) {
+        give(taken[i]);
+    }
+    end();
+}
+
+UNIT(stack, of_very_many_each_call_measures_the_next_ones)
+{
+    enum { COUNT = 2 * WR_STACK_MEASURED };
+    static struct wr_stack *taken[COUNT];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        taken[i] = take(WR_STACK_MIN);
+    }
+    use(taken[COUNT - 1], 1);
+    use(taken[0], 2 * page);
+    cr_assert_eq(wr_stacks_high_water(&stacks), page);
+    cr_assert_eq(wr_stacks_high_water(&stacks), 2 * page);
+    /* And from the beginning again. */
+    use(taken[0], 3 * page);
+    cr_assert_eq(wr_stacks_high_water(&stacks), 2 * page);
+    cr_assert_eq(wr_stacks_high_water(&stacks), 3 * page);
     for (unsigned i = 0; i < COUNT; i++) {
         give(taken[i]);
     }
