@@ -1,8 +1,9 @@
 /*
  * Making fibers, and telling the tools about every switch.
  *
- * Three parts: what sanitizers and valgrind want to know, how a stack is
- * switched on this machine, and the four verbs, which are the same everywhere.
+ * Four parts: what sanitizers and valgrind want to know, how a stack is
+ * switched on this machine, what is switched for C++, and the verbs, which are
+ * the same everywhere.
  * A fiber that has not run yet is a frame at the top of its stack which
  * switch.S returns from into start().
  */
@@ -295,6 +296,25 @@ static void switch_to_fiber(struct wr_fiber *fiber)
 
 #endif
 
+/* ---- exceptions of C++ ---- */
+
+/* Of the C++ runtime; NULL in a program that has none. */
+__attribute__((weak)) struct wr_fiber_exceptions *__cxa_get_globals(void);
+
+/* A fiber may leave while it handles an exception, or in a destructor that runs
+ * because of one. Others then throw and catch theirs. */
+static __attribute__((noinline)) void
+switch_with_exceptions(struct wr_fiber *fiber)
+{
+    struct wr_fiber_exceptions *here = __cxa_get_globals();
+    const struct wr_fiber_exceptions of_loop = *here;
+
+    *here = fiber->exceptions;
+    switch_to_fiber(fiber);
+    fiber->exceptions = *here;
+    *here = of_loop;
+}
+
 /* ---- the verbs ---- */
 
 void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack,
@@ -309,7 +329,11 @@ void wr_fiber_enter(struct wr_fiber *fiber)
 {
     wr_assert(fiber->sp);
     tool_before_enter(fiber);
-    switch_to_fiber(fiber);
+    if (__cxa_get_globals) {
+        switch_with_exceptions(fiber);
+    } else {
+        switch_to_fiber(fiber);
+    }
     tool_after_enter(fiber);
 }
 

@@ -4,7 +4,8 @@
  * A fiber is entered from the loop's stack and leaves to where it was entered;
  * it never enters another one. Switching saves what the calling convention
  * says must survive a call and nothing else (switch.S for x86-64 and aarch64,
- * ucontext elsewhere). Sanitizers and valgrind are told of every switch.
+ * ucontext elsewhere), and what the C++ runtime keeps of a thread, where there
+ * is one. Sanitizers and valgrind are told of every switch.
  */
 #ifndef WEIR_LIB_FIBER_H
 #define WEIR_LIB_FIBER_H
@@ -23,11 +24,23 @@
 #endif
 #endif
 
+/* What a C++ runtime knows of a thread: the exceptions that are being handled,
+ * and how many are on their way to a handler. Its struct __cxa_eh_globals
+ * (Itanium C++ ABI, 2.2.2). */
+struct wr_fiber_exceptions {
+    void *caught;
+    unsigned int uncaught_count;
+#ifdef __ARM_EABI_UNWINDER__
+    void *propagating;
+#endif
+};
+
 struct wr_fiber {
     void *sp; /* where the one that does not run continues */
     struct wr_stack *stack;
     void (*run)(void *arg);
     void *arg;
+    struct wr_fiber_exceptions exceptions; /* while it does not run */
 #if defined(WR_FIBER_ASAN) || defined(WR_FIBER_TSAN)
     void *tool[4]; /* what the sanitizer wants to have back */
 #endif
