@@ -46,23 +46,26 @@ class Kind:
     """A kind of server: what it speaks, how it is started and ended."""
 
     def __init__(self, dialect, *flags, program=None, port="0", statuses=(0,),
-                 may_say="x^"):
+                 may_say="x^", ends_attacked=False):
         self.dialect = dialect
         self.flags = flags
         self.program = program
         self.port = port
         self.statuses = statuses
         self.may_say = may_say
+        # It ends in a bounded time, whatever its clients do.
+        self.ends_attacked = ends_attacked
 
 
 LOAD = {"program": "weir-load", "port": "tcp://127.0.0.1:0",
-        "may_say": r"weir-load: accept is out of system resources: "
+        "ends_attacked": True, "may_say": r"weir-load: accept is out of system resources: "
                    r"Too many open files( \(and more of the kind\))?$"}
 KINDS = {
     # It takes no signal, so the signal ends it.
     "tcp_echo_server": Kind("echo", statuses=(0, -signal.SIGINT)),
     "tcp_echo_server_streams": Kind("echo"),
     "kv_server": Kind("lines"),
+    "keeper": Kind("echo", ends_attacked=True),
     "weir-load": Kind("echo", "serve", "--grace", "1s", **LOAD),
     "weir-load-streams": Kind("echo", "serve", "--grace", "1s", "--api",
                               "stream", **LOAD),
@@ -79,10 +82,10 @@ def options():
         epilog="attacks:\n" + "".join(f"  {name:12} {told[name]}\n"
                                       for name in attacks)
         + "servers: " + ", ".join(KINDS))
-    parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="the "
-                        "built programs: weir-load and example-*, any of them")
+    parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="some of "
+                        "the built ones: weir-load, example-*, keeper")
     parser.add_argument("--seconds", type=float, default=float(
-        os.environ.get("WEIR_ATTACK_SECONDS") or 2), help="of attack for "
+        os.environ.get("WEIR_ATTACK_SECONDS") or 1.5), help="of attack for "
         "each server (%(default)s, or WEIR_ATTACK_SECONDS)")
     parser.add_argument("--seed", type=int, default=int(
         os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32)),
@@ -233,7 +236,7 @@ def talk_honestly(tell, place, number, seed, limit_s):
 class Attacked(Program):
     """A server that is about to be attacked."""
 
-    def __init__(self, name, kind, path, files):
+    def __init__(self, name, kind, path, files, seed):
         self.name = name
         self.kind = kind
         # pylint: disable=consider-using-with
@@ -245,7 +248,8 @@ class Attacked(Program):
             resource.setrlimit(resource.RLIMIT_NOFILE,
                                (min(files, hard), min(files, hard)))
 
-        super().__init__(path, *kind.flags, kind.port, env=ENV,
+        super().__init__(path, *kind.flags, kind.port,
+                         env=dict(ENV, WEIR_TEST_SEED=str(seed)),
                          stderr=self.complaints, preexec_fn=prepare)
         try:
             port = int(read_line(self.process.stdout).rsplit(":", 1)[1])
@@ -316,6 +320,8 @@ class Battle:
                 self.go_through()
             if not self.faults:
                 self.look_after(before)
+            if not self.faults and self.server.kind.ends_attacked:
+                self.attack_again()
             if not self.faults:
                 self.end()
         finally:
@@ -371,6 +377,14 @@ class Battle:
         if used > 0.1 * os.sysconf("SC_CLK_TCK"):
             self.fault(f"{used} ticks of the processor in 0.3 s with nothing "
                        "to do")
+
+    def attack_again(self):
+        """So that it has to end with all that going on."""
+        acts = [name for name in self.args.attacks if name in ATTACKS]
+        self.place.until = time.monotonic() + GRACE_S
+        for number in range(ATTACKERS if acts else 0):
+            self.send_out(acts, f"last-{number}", False)
+        time.sleep(self.chance.random())
 
     def end(self):
         self.server.signal(signal.SIGINT)
@@ -485,7 +499,7 @@ class Battle:
 def run_battle(name, path, args):
     """Attack one server; whether it held."""
     kind = KINDS[name]
-    with (Attacked(name, kind, path, args.files) as server,
+    with (Attacked(name, kind, path, args.files, args.seed) as server,
           tempfile.NamedTemporaryFile() as lock):
         faults = Battle(server, args, lock.name).fight()
         for fault in faults[:10]:

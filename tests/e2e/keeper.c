@@ -1,0 +1,357 @@
+/*
+ * An echo server that uses the library in every way in which an echo can.
+ *
+ * For each piece it chooses at random how it answers (a copy, two pieces, a
+ * reference, the lease itself), whether it keeps the lease for a while, pauses
+ * reading for a while, or goes on with another kind of protocol. Of clients
+ * whose address is not 127.0.0.1 it keeps all leases for a second or SECONDS.
+ * On SIGINT or SIGTERM it frees the loop with all connections in it, and ends
+ * with 0.
+ *
+ * Usage: keeper PORT [SECONDS], with WEIR_TEST_SEED in the environment
+ */
+#include <weir.h>
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEPT_SHORT   16U
+#define KEPT_MAX     1024U
+#define MEMORY_BYTES 20000U
+#define MILLISECOND  UINT64_C(1000000)
+
+/* Reasons why a connection is not read. */
+enum { FULL = 1, WHIM = 2 };
+
+struct session {
+    weir_loop *loop;
+    weir_transport *t;
+    /* Gives the kept leases back and resumes reading; all zero: not set. */
+    struct weir_handle rest;
+    bool is_resting;
+    bool keeps_all;
+    unsigned paused;
+    unsigned kept_count;
+    weir_lease *kept[KEPT_MAX];
+    /* Of the buffered protocols: what get_buffer gave last. */
+    char *memory;
+    char fixed[MEMORY_BYTES];
+};
+
+static uint64_t chance_state;
+static uint64_t keep_ns = 1000 * MILLISECOND;
+
+static uint64_t chance(uint64_t below)
+{
+    chance_state ^= chance_state << 13;
+    chance_state ^= chance_state >> 7;
+    chance_state ^= chance_state << 17;
+    return chance_state % below;
+}
+
+static void check(int error, const char *what)
+{
+    if (error < 0) {
+        errx(1, "%s: %s", what, weir_strerror(error));
+    }
+}
+
+/* ---- leases and pauses ---- */
+
+static void give_back(struct session *session)
+{
+    for (unsigned i = 0; i < session->kept_count; i++) {
+        weir_lease_unref(session->kept[i]);
+    }
+    session->kept_count = 0;
+}
+
+static void set_paused(struct session *session, unsigned paused)
+{
+    unsigned before = session->paused;
+
+    session->paused = paused;
+    if (paused && !before) {
+        weir_transport_pause_reading(session->t);
+    }
+    if (!paused && before) {
+        weir_transport_resume_reading(session->t);
+    }
+}
+
+static void rested(void *arg)
+{
+    struct session *session = arg;
+
+    session->is_resting = false;
+    give_back(session);
+    set_paused(session, session->paused & ~(unsigned)WHIM);
+}
+
+/* Whatever was begun ends after this. */
+static void rest(struct session *session)
+{
+    uint64_t time_ns = session->keeps_all ? keep_ns : chance(20) * MILLISECOND;
+
+    if (!session->is_resting) {
+        check(weir_loop_call_later(session->loop, time_ns, rested, session,
+                                   &session->rest),
+              "call_later");
+        session->is_resting = true;
+    }
+}
+
+static void keep(struct session *session, const struct weir_buf *buf)
+{
+    unsigned most = session->keeps_all ? KEPT_MAX : KEPT_SHORT;
+
+    if (session->kept_count == most) {
+        weir_lease_unref(session->kept[--session->kept_count]);
+    }
+    session->kept[session->kept_count++] = weir_lease_ref(buf->lease);
+    rest(session);
+}
+
+/* ---- answers ---- */
+
+static int write_reference(weir_transport *t, const void *data, size_t len)
+{
+    void *copy = malloc(len);
+
+    if (!copy) {
+        return -ENOMEM;
+    }
+    memcpy(copy, data, len);
+    return weir_transport_write_ref(t, copy, len, free, copy);
+}
+
+static int write_halves(weir_transport *t, const void *data, size_t len)
+{
+    size_t half = len / 2;
+    struct iovec halves[] = {
+        {.iov_base = (void *)(uintptr_t)data, .iov_len = half},
+        {.iov_base = (char *)(uintptr_t)data + half, .iov_len = len - half}};
+
+    return weir_transport_writelines(t, halves, 2);
+}
+
+/* @lease is NULL for memory that is not the library's. */
+static int answer(weir_transport *t, const void *data, size_t len,
+                  weir_lease *lease)
+{
+    struct weir_buf buf = {.data = data, .len = len, .lease = lease};
+
+    switch (chance(4)) {
+    case 0:
+        return write_reference(t, data, len);
+    case 1:
+        return write_halves(t, data, len);
+    case 2:
+        if (lease) {
+            return weir_transport_write_buf(t, &buf);
+        }
+        return weir_transport_write(t, data, len);
+    default:
+        return weir_transport_write(t, data, len);
+    }
+}
+
+/* ---- protocols ---- */
+
+static void lost(void *user, weir_transport *t, int error)
+{
+    struct session *session = user;
+
+    (void)t;
+    (void)error;
+    if (session->is_resting) {
+        weir_loop_cancel(session->loop, session->rest);
+    }
+    give_back(session);
+    free(session);
+}
+
+static void pause_writing(void *user, weir_transport *t)
+{
+    struct session *session = user;
+
+    (void)t;
+    set_paused(session, session->paused | FULL);
+}
+
+static void resume_writing(void *user, weir_transport *t)
+{
+    struct session *session = user;
+
+    (void)t;
+    set_paused(session, session->paused & ~(unsigned)FULL);
+}
+
+static int change_protocol(struct session *session);
+
+static int act(struct session *session)
+{
+    if (chance(32) == 0) {
+        set_paused(session, session->paused | WHIM);
+        rest(session);
+    }
+    return chance(8) == 0 ? change_protocol(session) : 0;
+}
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct session *session = user;
+    int error = answer(t, buf->data, buf->len, buf->lease);
+
+    if (error == 0 && (session->keeps_all || chance(4) == 0)) {
+        keep(session, buf);
+    }
+    return error == 0 ? act(session) : error;
+}
+
+static int get_fixed(void *user, weir_transport *t, size_t hint, void **ret_buf,
+                     size_t *ret_size)
+{
+    struct session *session = user;
+
+    (void)t;
+    (void)hint;
+    session->memory = session->fixed;
+    *ret_buf = session->fixed;
+    *ret_size = 1 + chance(MEMORY_BYTES);
+    return 0;
+}
+
+static int fixed_updated(void *user, weir_transport *t, size_t len)
+{
+    struct session *session = user;
+    int error = answer(t, session->fixed, len, NULL);
+
+    return error == 0 ? act(session) : error;
+}
+
+/* Memory that the kernel writes to; it is freed when it comes back. */
+static int get_lent(void *user, weir_transport *t, size_t hint, void **ret_buf,
+                    size_t *ret_size)
+{
+    struct session *session = user;
+
+    (void)t;
+    (void)hint;
+    *ret_size = 1 + chance(MEMORY_BYTES);
+    session->memory = malloc(*ret_size);
+    *ret_buf = session->memory;
+    return session->memory ? 0 : -ENOMEM;
+}
+
+static int lent_updated(void *user, weir_transport *t, size_t len)
+{
+    struct session *session = user;
+    char *memory = session->memory;
+    int error = answer(t, memory, len, NULL);
+
+    free(memory);
+    return error == 0 ? act(session) : error;
+}
+
+static void lent_released(void *user, void *memory)
+{
+    (void)user; /* it may be gone */
+    free(memory);
+}
+
+#define SHARED                                                                 \
+    .connection_lost = lost, .pause_writing = pause_writing,                   \
+    .resume_writing = resume_writing
+
+static const struct weir_protocol protocols[] = {
+    {sizeof(struct weir_protocol), WEIR_PROTOCOL_STREAM, SHARED,
+     .data_received = data_received},
+    {sizeof(struct weir_protocol), WEIR_PROTOCOL_BUFFERED, SHARED,
+     .get_buffer = get_fixed, .buffer_updated = fixed_updated},
+    {sizeof(struct weir_protocol), WEIR_PROTOCOL_BUFFERED, SHARED,
+     .get_buffer = get_lent, .buffer_updated = lent_updated,
+     .release_buffer = lent_released},
+};
+
+static int change_protocol(struct session *session)
+{
+    const struct weir_protocol *now =
+        weir_transport_get_protocol(session->t).protocol;
+    const struct weir_protocol *next = &protocols[chance(3)];
+    struct weir_protocol_binding binding = {next, session};
+
+    /* Which memory was filled is not told by buffer_updated, so the one that
+     * lends does not follow itself. */
+    if (now == next) {
+        return 0;
+    }
+    return weir_transport_set_protocol(session->t, &binding, NULL, 0);
+}
+
+static int create(void *loop, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    struct session *session = calloc(1, sizeof(*session));
+    struct weir_address peer;
+
+    if (!session) {
+        return -ENOMEM;
+    }
+    weir_transport_get_peername(t, &peer);
+    session->loop = loop;
+    session->t = t;
+    session->keeps_all =
+        peer.storage.inet.sin_addr.s_addr != htonl(INADDR_LOOPBACK);
+    *ret = (struct weir_protocol_binding){&protocols[0], session};
+    return 0;
+}
+
+/* ---- the server ---- */
+
+static void listening(void *arg, int error, weir_server *server)
+{
+    struct weir_address address;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    (void)arg;
+    check(error, "listen");
+    check(weir_server_get_socket(server, 0, &address), "get_socket");
+    printf("serving on %s\n", weir_address_format(&address, text, 128));
+    fflush(stdout);
+}
+
+static void stop(void *loop, int signum)
+{
+    (void)signum;
+    weir_loop_stop(loop);
+}
+
+int main(int argc, char **argv)
+{
+    weir_loop *loop;
+    weir_server *server;
+    const char *seed = getenv("WEIR_TEST_SEED");
+    struct weir_server_options options = {sizeof(options), .done = listening};
+
+    chance_state = (seed ? strtoull(seed, NULL, 10) : 0) + 88172645463325252U;
+    keep_ns = argc > 2 ? (uint64_t)atoi(argv[2]) * 1000 * MILLISECOND : keep_ns;
+    check(weir_loop_new(NULL, &loop), "loop_new");
+    struct weir_factory factory = {create, loop};
+    check(weir_create_server(loop, &factory, "127.0.0.1",
+                             (uint16_t)(argc > 1 ? atoi(argv[1]) : 0), &options,
+                             &server),
+          "create_server");
+    check(weir_loop_add_signal_handler(loop, SIGINT, stop, loop), "SIGINT");
+    check(weir_loop_add_signal_handler(loop, SIGTERM, stop, loop), "SIGTERM");
+    check(weir_loop_run(loop), "loop_run");
+    weir_server_free(server);
+    check(weir_loop_free(loop), "loop_free");
+    return 0;
+}
