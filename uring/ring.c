@@ -22,6 +22,7 @@
 #include <liburing.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define SQ_ENTRIES_MIN  8u
@@ -30,6 +31,10 @@
 #define SQ_FULL_RETRIES 1000
 #define BUF_GROUP       0
 #define IO_WORKERS_MAX  4u
+/* Sleeps of a millisecond until there is memory for a ring: of the size that
+ * was asked for, and of any size. */
+#define WAITS_FOR_SIZE 100u
+#define WAITS_FOR_ANY  1000u
 
 struct wr_ring {
     struct io_uring uring;
@@ -63,7 +68,26 @@ static int init_queue(struct io_uring *uring, uint32_t sq_entries,
     return io_uring_queue_init_params(sq_entries, uring, &params);
 }
 
-/* Rings count against RLIMIT_MEMLOCK on some kernels: take what there is. */
+static void sleep_a_little(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* Rings count against RLIMIT_MEMLOCK on some kernels, and do so for 5 to 15 ms
+ * after they were closed or their process was killed: so whoever starts again
+ * finds less than there will be. Returns false when it has waited enough. */
+static bool wait_for_memory(int err, uint32_t *waits, uint32_t limit)
+{
+    if ((err != -ENOMEM && err != WEIR_ERINGMEMLOCK) || *waits >= limit) {
+        return false;
+    }
+    sleep_a_little();
+    (*waits)++;
+    return true;
+}
+
+/* Takes what there is now. */
 static int init_largest_queue(struct io_uring *uring,
                               const struct wr_ring_options *options)
 {
@@ -85,11 +109,32 @@ static int init_largest_queue(struct io_uring *uring,
     }
 }
 
+static int init_queue_patiently(struct io_uring *uring,
+                                const struct wr_ring_options *options,
+                                uint32_t *waits)
+{
+    int err;
+    do {
+        err = init_queue(uring, options->sq_entries, options->cq_entries);
+    } while (wait_for_memory(err, waits, WAITS_FOR_SIZE));
+    if (err != -ENOMEM) {
+        return err;
+    }
+    do {
+        err = init_largest_queue(uring, options);
+    } while (wait_for_memory(err, waits, WAITS_FOR_ANY));
+    return err;
+}
+
 int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
                  struct wr_features *ret_features)
 {
     struct wr_features features = {0};
-    int err = wr_probe_features(&features);
+    uint32_t waits = 0;
+    int err;
+    do {
+        err = wr_probe_features(&features);
+    } while (wait_for_memory(err, &waits, WAITS_FOR_ANY));
     if (err < 0) {
         return err;
     }
@@ -100,7 +145,7 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
     }
     memset(ring, 0, sizeof(*ring));
     ring->allocator = options->allocator;
-    err = init_largest_queue(&ring->uring, options);
+    err = init_queue_patiently(&ring->uring, options, &waits);
     if (err < 0) {
         wr_free(options->allocator, ring, sizeof(*ring));
         return wr_probe_explain(err);
@@ -156,12 +201,6 @@ void wr_ring_close(struct wr_ring *ring)
     }
     io_uring_queue_exit(&ring->uring);
     wr_free(ring->allocator, ring, sizeof(*ring));
-}
-
-static void sleep_a_little(void)
-{
-    const struct timespec pause = {.tv_nsec = 1000000};
-    nanosleep(&pause, NULL);
 }
 
 /* Keeps an error for good unless it only says "again". */
@@ -292,6 +331,15 @@ uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
     return count;
 }
 
+/* liburing 2.9 leaves the old entries mapped, which keeps the ring in the
+ * kernel, and its pages charged, as long as the process lives. */
+static void unmap_entries(void *entries, uint32_t count)
+{
+    if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {
+        wr_ignore(munmap(entries, count * sizeof(struct io_uring_sqe)) != 0);
+    }
+}
+
 /* The kernel refuses to resize while entries are waiting outside the queue. */
 bool wr_ring_handle_overflow(struct wr_ring *ring)
 {
@@ -312,8 +360,11 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
         .sq_entries = ring->uring.sq.ring_entries,
         .cq_entries = cq_entries * 2,
     };
+    void *old = ring->uring.sq.sqes;
     /* A queue that stays small is slow under bursts and otherwise fine. */
-    wr_ignore(io_uring_resize_rings(&ring->uring, &params) < 0);
+    if (io_uring_resize_rings(&ring->uring, &params) == 0) {
+        unmap_entries(old, params.sq_entries);
+    }
     return true;
 }
 
@@ -323,9 +374,12 @@ int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries)
     const unsigned int flags = wr_has(&ring->features, WR_FEATURE_BUF_INC)
                                    ? (unsigned int)IOU_PBUF_RING_INC
                                    : 0u;
+    uint32_t waits = 0;
     int err = 0;
-    ring->buf_ring =
-        io_uring_setup_buf_ring(&ring->uring, entries, BUF_GROUP, flags, &err);
+    do {
+        ring->buf_ring = io_uring_setup_buf_ring(&ring->uring, entries,
+                                                 BUF_GROUP, flags, &err);
+    } while (!ring->buf_ring && wait_for_memory(err, &waits, WAITS_FOR_ANY));
     if (!ring->buf_ring) {
         return wr_probe_explain(err);
     }

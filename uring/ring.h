@@ -34,7 +34,9 @@ struct wr_ring_options {
 };
 
 /* Opens a ring that is not yet bound to a thread, and finds what the kernel
- * can do. Entries are halved on -ENOMEM, down to 8 and 64. Errors are the
+ * can do. Without memory it waits for what the kernel still counts of rings
+ * that have gone: 100 ms for the size that is asked for, then a second in all
+ * for as much as there is, entries halved down to 8 and 64. Errors are the
  * WEIR_ERING... codes where one of those is the cause. */
 int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
                  struct wr_features *ret_features);

@@ -59,6 +59,11 @@ struct weir_loop_options {
  * WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK;
  * weir_strerror() has what to do about it.
  *
+ * The kernel counts the pages of a ring that has gone for some milliseconds
+ * more. Where RLIMIT_MEMLOCK is so small that this matters, as when a program
+ * is started again, the call waits for them: 100 ms for the entries asked for,
+ * then a second in all for as many as there are.
+ *
  * @param options  borrowed; NULL for all defaults
  * @param ret      the loop, given; end with weir_loop_free()
  * @return         0

@@ -1,0 +1,256 @@
+/*
+ * Little locked memory: rings that are made while the kernel still counts the
+ * pages of rings that have gone; and that these do go.
+ *
+ * What a user may lock is counted for the user, not for the process, so each
+ * case runs in a child process as a user that nobody else is. Only root can
+ * become one.
+ */
+#include "tests/unit.h"
+#include "uring/guard.h"
+#include "uring/ring.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <liburing.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <weir.h>
+
+#define KIB 1024u
+
+/* What a child says by its exit status. */
+enum { GOOD, WAS_REFUSED, WAS_SMALLER, IS_ODD, NO_USER };
+
+/* A user that has no ring but those of the calling process. */
+static void become_somebody(rlim_t locked_bytes)
+{
+    const struct rlimit limit = {.rlim_cur = locked_bytes,
+                                 .rlim_max = locked_bytes};
+    const uid_t user = 100000 + (uid_t)getpid();
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || setgroups(0, NULL) != 0 ||
+        setgid(user) != 0 || setuid(user) != 0) {
+        _exit(NO_USER);
+    }
+}
+
+/* The exit status of a child that runs the body. */
+static int in_child(int (*body)(void))
+{
+    if (geteuid() != 0) {
+        cr_skip_test("only root can become another user");
+    }
+    const pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        alarm(60);
+        _exit(body());
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status), "the child ended by a signal");
+    if (WEXITSTATUS(status) == NO_USER) {
+        cr_skip_test("no other user here");
+    }
+    return WEXITSTATUS(status);
+}
+
+static int yield_once(weir_loop *loop, void *arg)
+{
+    (void)arg;
+    return weir_yield(loop);
+}
+
+/* ---- one after another ---- */
+
+static int run_loops_in_a_row(void)
+{
+    const struct weir_loop_options options = {
+        .size = sizeof(options), .sq_entries = 64, .cq_entries = 256};
+    become_somebody(64 * KIB);
+    for (int i = 0; i < 60; i++) {
+        int err = weir_run(&options, yield_once, NULL);
+        if (err < 0) {
+            fprintf(stderr, "loop %d: %s\n", i, weir_strerror(err));
+            return WAS_REFUSED;
+        }
+    }
+    return GOOD;
+}
+
+UNIT(memlock, loops_that_are_made_in_a_row_are_never_refused)
+{
+    cr_assert_eq(in_child(run_loops_in_a_row), GOOD);
+}
+
+static int open_rings_in_a_row(void)
+{
+    const struct wr_ring_options options = {.allocator = wr_default_allocator(),
+                                            .sq_entries = 256,
+                                            .cq_entries = 1024};
+    become_somebody(96 * KIB); /* for one, and some of the next */
+    for (int i = 0; i < 60; i++) {
+        struct wr_ring *ring = NULL;
+        struct wr_features features;
+        if (wr_ring_open(&options, &ring, &features) < 0) {
+            return WAS_REFUSED;
+        }
+        wr_ring_close(ring);
+        if (features.sq_entries != 256 || features.cq_entries != 1024) {
+            fprintf(stderr, "ring %d: %u and %u entries\n", i,
+                    features.sq_entries, features.cq_entries);
+            return WAS_SMALLER;
+        }
+    }
+    return GOOD;
+}
+
+UNIT(memlock, rings_that_are_made_in_a_row_have_the_size_asked_for)
+{
+    cr_assert_eq(in_child(open_rings_in_a_row), GOOD);
+}
+
+/* ---- after a kill ---- */
+
+static int run_until_killed(weir_loop *loop, void *arg)
+{
+    const int *fd = arg;
+    if (write(*fd, "", 1) != 1) {
+        return -EIO;
+    }
+    return weir_sleep(loop, UINT64_MAX);
+}
+
+/* Starts a process with a loop and kills it while it runs. */
+static bool start_and_kill(const struct weir_loop_options *options)
+{
+    int fds[2];
+    if (pipe(fds) != 0) {
+        return false;
+    }
+    const pid_t child = fork();
+    if (child == 0) {
+        close(fds[0]);
+        _exit(weir_run(options, run_until_killed, &fds[1]) < 0);
+    }
+    close(fds[1]);
+    char byte;
+    const bool has_started = read(fds[0], &byte, 1) == 1;
+    close(fds[0]);
+    int status = 0;
+    return child > 0 && kill(child, SIGKILL) == 0 &&
+           waitpid(child, &status, 0) == child && has_started;
+}
+
+static int restart_killed_process(void)
+{
+    const struct weir_loop_options options = {
+        .size = sizeof(options), .sq_entries = 64, .cq_entries = 256};
+    become_somebody(48 * KIB);
+    for (int i = 0; i < 20; i++) {
+        if (!start_and_kill(&options)) {
+            fprintf(stderr, "start %d was refused\n", i);
+            return WAS_REFUSED;
+        }
+    }
+    return GOOD;
+}
+
+UNIT(memlock, a_process_that_was_killed_can_be_started_again_at_once)
+{
+    cr_assert_eq(in_child(restart_killed_process), GOOD);
+}
+
+/* ---- too little for good ---- */
+
+static int open_larger_than_limit(void)
+{
+    const struct wr_ring_options options = {.allocator = wr_default_allocator(),
+                                            .sq_entries = 4096,
+                                            .cq_entries = 8192};
+    become_somebody(128 * KIB);
+    struct wr_ring *ring = NULL;
+    struct wr_features features;
+    if (wr_ring_open(&options, &ring, &features) < 0) {
+        return WAS_REFUSED;
+    }
+    wr_ring_close(ring);
+    return features.sq_entries < 4096 ? WAS_SMALLER : IS_ODD;
+}
+
+UNIT(memlock, a_ring_that_can_never_fit_is_made_smaller)
+{
+    cr_assert_eq(in_child(open_larger_than_limit), WAS_SMALLER);
+}
+
+static int open_without_any(void)
+{
+    become_somebody(0);
+    weir_loop *loop = NULL;
+    return weir_loop_new(NULL, &loop) == WEIR_ERINGMEMLOCK && !loop
+               ? WAS_REFUSED
+               : IS_ODD;
+}
+
+UNIT(memlock, without_any_a_loop_is_refused_in_the_end)
+{
+    cr_assert_eq(in_child(open_without_any), WAS_REFUSED);
+}
+
+/* ---- a mapping that is left keeps the ring it is of ---- */
+
+static int ring_mappings(void)
+{
+    char line[512];
+    int count = 0;
+    FILE *file = fopen("/proc/self/maps", "re");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        count += strstr(line, "[io_uring]") ? 1 : 0;
+    }
+    fclose(file);
+    return count;
+}
+
+UNIT(memlock, loops_that_have_gone_leave_no_mapping)
+{
+    const int before = ring_mappings();
+    for (int i = 0; i < 5; i++) {
+        cr_assert_eq(weir_run(NULL, yield_once, NULL), 0);
+    }
+    cr_assert_eq(ring_mappings(), before);
+}
+
+UNIT(memlock, a_ring_whose_queue_grew_leaves_no_mapping)
+{
+    enum { NOPS = 1000 };
+    const struct wr_ring_options options = {
+        .allocator = wr_default_allocator(), .sq_entries = 8, .cq_entries = 64};
+    const int before = ring_mappings();
+    struct wr_ring *ring = NULL;
+    struct wr_features features;
+    cr_assert_eq(wr_ring_open(&options, &ring, &features), 0);
+    cr_assert_eq(wr_ring_enable(ring), 0);
+    const int opened = ring_mappings();
+    for (int i = 0; i < NOPS; i++) {
+        io_uring_prep_nop(wr_ring_sqe(ring));
+    }
+    struct wr_cqe cqes[64];
+    uint32_t count = 0;
+    bool has_overflowed = false;
+    while (count < NOPS) {
+        cr_assert_eq(wr_ring_enter(ring, 1, 0), 0);
+        uint32_t got;
+        while ((got = wr_ring_reap(ring, cqes, 64)) > 0) {
+            count += got;
+        }
+        has_overflowed = wr_ring_handle_overflow(ring) || has_overflowed;
+    }
+    cr_assert(has_overflowed);
+    /* The two queues may be mapped apart from then on. */
+    cr_assert_leq(ring_mappings(), opened + 1);
+    wr_ring_close(ring);
+    cr_assert_eq(ring_mappings(), before);
+}
