@@ -40,6 +40,8 @@ static const struct entry own_errors[] = {
     ENTRY(WEIR_EINCOMPLETE, "The stream ended before all was read"),
     ENTRY(WEIR_ELIMIT, "No separator within the limit"),
     ENTRY(WEIR_EPEERCLOSED, "The peer ended the connection"),
+    ENTRY(WEIR_EBADBUFFER,
+          "The kernel's account of a receive buffer cannot be true"),
     ENTRY(WEIR_ERINGSYSCTL,
           "io_uring is switched off: set sysctl kernel.io_uring_disabled to 0"),
     ENTRY(WEIR_ERINGSECCOMP,

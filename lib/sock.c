@@ -122,9 +122,9 @@ void wr_sock_fail(struct wr_sock *s, int err, const char *what)
     wr_transport_set_error(&s->t, err, what);
 }
 
-void wr_sock_lose_bytes(struct wr_sock *s)
+void wr_sock_lose_bytes(struct wr_sock *s, int err)
 {
-    wr_sock_fail(s, -ENOMEM, "receive");
+    wr_sock_fail(s, err, "receive");
     wr_sock_end(s);
 }
 

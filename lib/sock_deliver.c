@@ -70,7 +70,7 @@ static void keep_rest(struct wr_sock *s, weir_lease *lease, size_t fed)
         wr_lease_slice(lease, lease->data + fed, (uint32_t)(lease->len - fed));
     if (!rest) {
         wr_lease_unref(lease);
-        wr_sock_lose_bytes(s);
+        wr_sock_lose_bytes(s, -ENOMEM);
         return;
     }
     keep_first(s, rest);
@@ -175,7 +175,7 @@ static void deliver_into(struct wr_sock *s)
         wr_pool_lease_copy(&s->t.loop->pool, &s->account, buf, len);
     from.protocol->release_buffer(from.user, buf);
     if (!lease) {
-        wr_sock_lose_bytes(s);
+        wr_sock_lose_bytes(s, -ENOMEM);
         return;
     }
     if (s->state == WR_SOCK_OPEN && (s->paused || s->held_head)) {

@@ -66,7 +66,7 @@ struct wr_sock {
     enum wr_recv_state recv_state;
     bool paused : 1;         /* set and cleared by pause and resume_reading */
     bool has_received : 1;   /* set by the first bytes */
-    bool armed_once : 1;     /* the receive in flight is a single one */
+    bool armed_once : 1;     /* the receive in flight ends with first bytes */
     bool eof_seen : 1;       /* set by the receive that returned 0 */
     bool recv_failed : 1;    /* set by the receive that returned an error */
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
@@ -124,9 +124,9 @@ static inline void wr_sock_settle(struct wr_sock *s)
 /* The connection is broken: remembers why. The end comes with advance. */
 void wr_sock_fail(struct wr_sock *s, int err, const char *what);
 
-/* There was no memory to keep what was received: nothing that comes after the
- * gap may be delivered. */
-void wr_sock_lose_bytes(struct wr_sock *s);
+/* What was received cannot be kept, or is not known for sure: nothing that
+ * comes after the gap may be delivered. */
+void wr_sock_lose_bytes(struct wr_sock *s, int err);
 
 /* A callback returned an error: reports it and fails. */
 void wr_sock_fail_callback(struct wr_sock *s, int err, const char *callback);

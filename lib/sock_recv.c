@@ -102,7 +102,7 @@ static void arm_into(struct wr_sock *s)
     if (!s->into) {
         s->into = wr_alloc(&loop->counting, sizeof(*s->into));
         if (!s->into) {
-            wr_sock_lose_bytes(s); /* nothing would try again */
+            wr_sock_lose_bytes(s, -ENOMEM); /* nothing would try again */
             return;
         }
         memset(s->into, 0, sizeof(*s->into));
@@ -177,7 +177,8 @@ void wr_sock_update_recv(struct wr_sock *s)
     if (WR_UNLIKELY(s->t.error != 0) && !s->armed_once) {
         /* A multishot receive that its poll started takes what is there and
          * waits for an edge, and that of a reset may have been (Linux 6.18):
-         * on a broken connection the rest is read by single ones. */
+         * on a broken connection the rest is read by receives that end with
+         * the first bytes. */
         wr_sock_cancel_recv(s);
     }
     switch ((enum action)actions[s->recv_state][flow_of(s)]) {
@@ -226,11 +227,18 @@ static void recv_failed(struct wr_sock *s, int err)
 /* What a completion without bytes in the pool says. */
 static void received_other(struct wr_sock *s, int32_t res, uint32_t flags)
 {
+    struct wr_pool *pool = &s->t.loop->pool;
+
     if (flags & WR_CQE_BUFFER) { /* used up with nothing in it */
-        wr_ignore(wr_pool_receive(&s->t.loop->pool, &s->account, 0, flags) !=
-                  NULL);
+        wr_ignore(wr_pool_receive(pool, &s->account, 0, flags) != NULL);
+        if (wr_pool_lost_error(pool, flags) == WEIR_EBADBUFFER) {
+            wr_sock_lose_bytes(s, WEIR_EBADBUFFER);
+            return;
+        }
     }
-    if (res > 0) {
+    if (res > 0 && !(s->into && s->into->buf)) {
+        wr_sock_lose_bytes(s, WEIR_EBADBUFFER); /* bytes, and no place */
+    } else if (res > 0) {
         wr_sock_received_into(s, (size_t)res);
     } else if (res == 0) {
         wr_sock_received_eof(s);
@@ -252,7 +260,7 @@ static void recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
         if (WR_LIKELY(lease != NULL)) {
             wr_sock_received(s, lease);
         } else {
-            wr_sock_lose_bytes(s);
+            wr_sock_lose_bytes(s, wr_pool_lost_error(&s->t.loop->pool, flags));
         }
     } else {
         received_other(s, res, flags);

@@ -46,6 +46,16 @@ static uint32_t bits_of_name(const char *name, size_t len)
     return 0;
 }
 
+void wr_features_settle(struct wr_features *features)
+{
+    const uint32_t inc = UINT32_C(1) << WR_FEATURE_BUF_INC;
+
+    if (!wr_has(features, WR_FEATURE_RECV_CREDIT)) {
+        features->masked |= features->found & inc;
+        features->found &= ~inc;
+    }
+}
+
 uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown)
 {
     uint32_t mask = 0;

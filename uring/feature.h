@@ -31,7 +31,8 @@ enum wr_feature {
 
 struct wr_features {
     uint32_t found;  /* bits of enum wr_feature that may be used */
-    uint32_t masked; /* bits that the kernel has and the mask takes away */
+    uint32_t masked; /* bits that the kernel has and that are not used: the
+                        mask takes them away, or wr_features_settle() */
     uint32_t sq_entries;
     uint32_t cq_entries;
 };
@@ -41,6 +42,12 @@ static inline bool wr_has(const struct wr_features *features,
 {
     return features->found >> feature & 1u;
 }
+
+/* Takes away what is of no use alone. Incremental buffers need RECV_CREDIT:
+ * without it receives are single ones, and a single receive that the kernel
+ * gives to a worker thread takes as much of an incremental buffer as it asked
+ * for, not as much as arrived (Linux 6.18). */
+void wr_features_settle(struct wr_features *features);
 
 /* Bits named by WEIR_FEATURES_MASK; *ret_unknown is the first name that means
  * nothing, or NULL. @text may be NULL. */

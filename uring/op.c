@@ -45,8 +45,10 @@ int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)
     if (err < 0) {
         uring->ring = NULL;
         wr_uring_close(uring);
+        return err;
     }
-    return err;
+    wr_features_settle(&uring->features);
+    return 0;
 }
 
 void wr_uring_close(struct wr_uring *uring)
@@ -165,15 +167,20 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
      * came before the poll was armed gives none (Linux 6.18). */
     sqe->flags = IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
-    if (limits->once || !wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
+    if (!wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
         sqe->len = credit < buf_size ? credit : buf_size;
+        return;
+    }
+    sqe->ioprio = IORING_RECV_MULTISHOT;
+    if (limits->once) { /* ends with the first bytes, however many */
+        sqe->len = credit < buf_size ? credit : buf_size;
+        wr_sqe_set_optlen(sqe, 1);
         return;
     }
     /* The kernel ends the receive once the total has arrived, but bounds each
      * step by the cap alone (Linux 6.18): the last step may overshoot by less
      * than one cap, so that much is kept back. */
     const uint32_t cap = credit / 2 < buf_size ? credit / 2 : buf_size;
-    sqe->ioprio = IORING_RECV_MULTISHOT;
     sqe->len = cap;
     wr_sqe_set_optlen(sqe, credit - cap);
 }

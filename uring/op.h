@@ -91,7 +91,11 @@ struct wr_recv_limits {
 };
 
 /* Receives into provided buffers (see pool.h), at most the credit in all.
- * Multishot, unless once is set or the kernel keeps no total (RECV_CREDIT). */
+ * Multishot, unless the kernel keeps no total (RECV_CREDIT). A poll that wakes
+ * too often without bytes, which a peer can bring about with urgent ones, ends
+ * a multishot receive with -ECANCELED and no buffer; a single one goes on in a
+ * worker thread of the kernel, which must never happen on incremental buffers:
+ * see wr_features_settle(). */
 void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
                   const struct wr_recv_limits *limits);
 /* Receives once into memory of the caller. */

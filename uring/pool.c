@@ -8,6 +8,7 @@
  */
 #include "pool.h"
 
+#include "../include/weir/error.h"
 #include "guard.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     pool->blocks = options->blocks;
     pool->limit_bytes = options->limit_bytes;
     pool->buf_size = inc ? WR_POOL_INC_SIZE : WR_POOL_PLAIN_SIZE;
+    pool->shared_size = inc ? pool->buf_size : 0;
     pool->posted_goal = inc ? POSTED_INC : POSTED_PLAIN;
     pool->buf_max = (uint32_t)wr_min_u64(options->limit_bytes / pool->buf_size,
                                          UINT16_MAX - WR_POOL_RING_ENTRIES) +
@@ -42,7 +44,7 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     if (!pool->bufs) {
         return -ENOMEM;
     }
-    int err = wr_ring_setup_buffers(uring->ring, WR_POOL_RING_ENTRIES);
+    int err = wr_ring_setup_buffers(uring->ring, WR_POOL_RING_ENTRIES, inc);
     if (err < 0) {
         wr_free(uring->allocator, pool->bufs,
                 pool->buf_max * sizeof(*pool->bufs));
@@ -95,7 +97,9 @@ void wr_pool_post(struct wr_pool *pool)
     if (pool->posted_count >= pool->posted_goal) {
         return;
     }
-    while (pool->posted_count < pool->posted_goal) {
+    /* Lost buffers may take up entries of the kernel's ring for good. */
+    while (pool->posted_count < pool->posted_goal &&
+           pool->posted_count + pool->lost_count < WR_POOL_RING_ENTRIES) {
         struct wr_pool_buf *buf = pool->free_list;
         if (buf) {
             pool->free_list = buf->next;
@@ -182,24 +186,87 @@ void wr_pool_feed(struct wr_pool *pool)
     }
 }
 
-/* The memory of a completed receive; the kernel may have let go of it. */
-static struct wr_pool_buf *take_bytes(struct wr_pool *pool, uint32_t len,
-                                      uint32_t flags, const uint8_t **ret_data)
+/* Where the kernel writes next in this buffer, if it does, is not known. What
+ * leases point to in it stays as it is. */
+static void lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
+{
+    struct wr_pool_buf **at = &pool->free_list;
+
+    switch (buf->state) {
+    case WR_BUF_LOST:
+        return;
+    case WR_BUF_POSTED:
+        pool->posted_count--;
+        break;
+    case WR_BUF_RETIRED:
+        pool->retired_count--;
+        break;
+    case WR_BUF_FREE:
+        while (*at != buf) {
+            at = &(*at)->next;
+        }
+        *at = buf->next;
+        break;
+    }
+    buf->state = WR_BUF_LOST;
+    pool->lost_count++;
+}
+
+static struct wr_pool_buf *find_buf(const struct wr_pool *pool, uint32_t flags)
 {
     const uint32_t id = flags >> WR_CQE_BUFFER_SHIFT;
-    wr_check(id < pool->buf_count);
-    struct wr_pool_buf *buf = pool->bufs[id];
-    wr_check(buf->state == WR_BUF_POSTED);
-    wr_check(len <= pool->buf_size - buf->offset);
+    return id < pool->buf_count ? pool->bufs[id] : NULL;
+}
 
-    *ret_data = buf->data + buf->offset;
-    buf->offset += len;
-    if (WR_UNLIKELY(!(flags & WR_CQE_BUF_MORE))) {
+static __attribute__((noinline, cold)) void refuse(struct wr_pool *pool,
+                                                   uint32_t flags)
+{
+    struct wr_pool_buf *buf = find_buf(pool, flags);
+    if (buf) {
+        lose_buf(pool, buf);
+    }
+}
+
+/* The memory of a completed receive; the kernel may have let go of it. NULL
+ * when what the completion says cannot be true: only posted buffers are filled,
+ * never beyond their size, and an incremental one is used up when it is full.
+ */
+static inline struct wr_pool_buf *take_bytes(struct wr_pool *pool, uint32_t len,
+                                             uint32_t flags,
+                                             const uint8_t **ret_data)
+{
+    const uint32_t id = flags >> WR_CQE_BUFFER_SHIFT;
+    struct wr_pool_buf *buf;
+    if (WR_UNLIKELY(id >= pool->buf_count ||
+                    (buf = pool->bufs[id])->state != WR_BUF_POSTED)) {
+        refuse(pool, flags);
+        return NULL;
+    }
+    const uint32_t offset = buf->offset;
+    const uint32_t end = offset + len; /* both are less than 2^31 */
+    if (WR_LIKELY(flags & WR_CQE_BUF_MORE)) {
+        if (WR_UNLIKELY(end >= pool->shared_size)) {
+            refuse(pool, flags);
+            return NULL;
+        }
+    } else {
+        if (WR_UNLIKELY(end < pool->shared_size || end > pool->buf_size)) {
+            refuse(pool, flags);
+            return NULL;
+        }
         buf->state = WR_BUF_RETIRED;
         pool->posted_count--;
         pool->retired_count++;
     }
+    *ret_data = buf->data + offset;
+    buf->offset = end;
     return buf;
+}
+
+int wr_pool_lost_error(const struct wr_pool *pool, uint32_t flags)
+{
+    const struct wr_pool_buf *buf = find_buf(pool, flags);
+    return buf && buf->state != WR_BUF_LOST ? -ENOMEM : WEIR_EBADBUFFER;
 }
 
 /* A lease of which parent and block are NULL: those that are given back keep
@@ -219,6 +286,9 @@ weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
 {
     const uint8_t *data;
     struct wr_pool_buf *buf = take_bytes(pool, (uint32_t)res, flags, &data);
+    if (WR_UNLIKELY(!buf)) {
+        return NULL;
+    }
     weir_lease *lease = take_lease(pool);
     if (WR_UNLIKELY(!lease)) {
         wr_pool_free_if_unused(pool, buf);
@@ -238,7 +308,10 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
 {
     if (res <= 0) {
         const uint8_t *data;
-        wr_pool_free_if_unused(pool, take_bytes(pool, 0, flags, &data));
+        struct wr_pool_buf *buf = take_bytes(pool, 0, flags, &data);
+        if (buf) {
+            wr_pool_free_if_unused(pool, buf);
+        }
         return NULL;
     }
     weir_lease *lease = wr_pool_borrow(pool, account, res, flags);

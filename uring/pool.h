@@ -3,12 +3,18 @@
  *
  * The pool owns buffers of one size, posts a few of them to the kernel as a
  * ring of provided buffers, and finds the bytes that a completion speaks of.
- * With incremental consumption (Linux 6.12) each receive takes what it fills of
- * a 256 KiB buffer, so the slices of one buffer belong to different sockets;
- * without it each takes a whole 16 KiB buffer. A buffer goes back when the
- * kernel has used it up *and* every slice was given back:
+ * With incremental consumption (used from Linux 6.17 on, see feature.h) each
+ * receive takes what it fills of a 256 KiB buffer, so the slices of one buffer
+ * belong to different sockets; without it each takes a whole 16 KiB buffer. A
+ * buffer goes back when the kernel has used it up *and* every slice was given
+ * back:
  *
  *     free --post--> posted --used up--> retired --last slice given--> free
+ *
+ * The kernel says which buffer a receive filled and whether it is used up; how
+ * many bytes each took is counted here. Where the two cannot both be right the
+ * bytes are nobody's: the receive fails with WEIR_EBADBUFFER, and the buffer is
+ * lost, that is, kept until the end and never posted again.
  *
  * Free buffers are a stack: the last one given back is posted first, because
  * it is still in the cache. Few are posted, for the same reason.
@@ -38,6 +44,7 @@ enum wr_pool_buf_state {
     WR_BUF_FREE,    /* on the stack */
     WR_BUF_POSTED,  /* the kernel may write to it beyond offset */
     WR_BUF_RETIRED, /* used up; leases may be out */
+    WR_BUF_LOST,    /* the kernel's account of it cannot be true */
 };
 
 struct wr_pool_buf {
@@ -98,6 +105,8 @@ struct wr_pool {
     uint32_t posted_count;
     uint32_t posted_goal;
     uint32_t retired_count; /* pinned by leases, the kernel is through */
+    uint32_t lost_count;    /* never posted again; the kernel may have them */
+    uint32_t shared_size;   /* buf_size if receives share buffers, else 0 */
     uint64_t copied_bytes;
     struct wr_list starved;  /* accounts to feed, oldest first */
     uint64_t stuck_bytes;    /* with so much held none of them has credit */
@@ -165,18 +174,22 @@ static inline bool wr_pool_has_posted(const struct wr_pool *pool)
 }
 
 /* The bytes of a completed receive, @res > 0 of them, as a lease for the time
- * of a callback: one reference, charged to nobody. NULL when there is no memory
- * for the lease (the bytes are lost). wr_pool_end_borrow() follows before the
+ * of a callback: one reference, charged to nobody. NULL when the bytes are
+ * lost, wr_pool_lost_error() says why. wr_pool_end_borrow() follows before the
  * next completion is looked at. */
 weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
                            int32_t res, uint32_t flags);
 
 /* The bytes of a completed receive as a lease with one reference, charged to
- * @account; NULL when there is no memory for the lease (the bytes are lost).
- * Must be called for every completion that carries a buffer; @res <= 0 with a
- * buffer gives the buffer back and returns NULL. */
+ * @account; NULL when they are lost. Must be called for every completion that
+ * carries a buffer; @res <= 0 with a buffer gives the buffer back and returns
+ * NULL. */
 weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
                             int32_t res, uint32_t flags);
+
+/* After the pool returned NULL for a completion with these @flags:
+ * WEIR_EBADBUFFER when what it says cannot be true, else -ENOMEM. */
+int wr_pool_lost_error(const struct wr_pool *pool, uint32_t flags);
 
 /* A lease over a copy of @len bytes, charged like received ones, or NULL. */
 weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,

@@ -368,12 +368,12 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
     return true;
 }
 
-int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries)
+int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
+                          bool incremental)
 {
     wr_assert(!ring->buf_ring);
-    const unsigned int flags = wr_has(&ring->features, WR_FEATURE_BUF_INC)
-                                   ? (unsigned int)IOU_PBUF_RING_INC
-                                   : 0u;
+    const unsigned int flags =
+        incremental ? (unsigned int)IOU_PBUF_RING_INC : 0u;
     uint32_t waits = 0;
     int err = 0;
     do {

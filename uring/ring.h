@@ -70,9 +70,11 @@ uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max);
  * the kernel can. Called with the queue drained. */
 bool wr_ring_handle_overflow(struct wr_ring *ring);
 
-/* Makes the ring of provided buffers, group 0, of @entries (a power of two);
- * incremental where features say so. */
-int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries);
+/* Makes the ring of provided buffers, group 0, of @entries (a power of two).
+ * @incremental: a receive takes the part that it fills, which only kernels with
+ * WR_FEATURE_BUF_INC can do. */
+int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
+                          bool incremental);
 
 /* Gives the kernel a buffer; seen by it after wr_ring_commit_buffers(). */
 void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,

@@ -32,6 +32,9 @@ enum weir_error {
     WEIR_ELIMIT = -4106,
     /** The peer's end of stream ended the connection. */
     WEIR_EPEERCLOSED = -4107,
+    /** The kernel's account of a receive buffer cannot be true: the bytes that
+     * it speaks of may be another connection's, and are not delivered. */
+    WEIR_EBADBUFFER = -4108,
 
     /** io_uring is switched off by sysctl kernel.io_uring_disabled. */
     WEIR_ERINGSYSCTL = -4200,

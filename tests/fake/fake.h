@@ -36,6 +36,7 @@ enum fake_fault {
     FAKE_CANCEL_RACE,  /* a cancelled operation completes all the same */
     FAKE_NO_SUBMIT,    /* an enter takes only some of the entries */
     FAKE_CONN_ABORTED, /* accept fails with -ECONNABORTED */
+    FAKE_RETRIES_OVER, /* an operation that waits was woken too often */
     FAKE_FAULT_COUNT
 };
 
@@ -114,6 +115,9 @@ void fake_at(uint64_t when_ns, void (*run)(void *arg), void *arg);
 bool fake_raise(int signum);
 /* The ring fails for good with @err, a negative number. */
 void fake_break_ring(int err);
+/* The flags of the next receive that fills a provided buffer are told wrong:
+ * with these bits turned over. */
+void fake_spoil_receive(uint32_t flags);
 /* The port at the other end of a connected descriptor, even after a reset. */
 uint16_t fake_remote_port(int fd);
 /* Bytes that sends on a connected descriptor have handed over so far. */
@@ -158,6 +162,8 @@ ssize_t fake_peer_read(struct fake_peer *peer, void *buf, size_t len);
 ssize_t fake_peer_write(struct fake_peer *peer, const void *buf, size_t len);
 /* Bytes that a read would give. */
 size_t fake_peer_readable(const struct fake_peer *peer);
+/* Urgent bytes, which nobody asked for: each wakes what waits in vain. */
+void fake_peer_urge(struct fake_peer *peer, uint32_t count);
 void fake_peer_shutdown(struct fake_peer *peer);
 void fake_peer_reset(struct fake_peer *peer);
 /* Has weir's side closed its descriptor? */

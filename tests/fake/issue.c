@@ -85,6 +85,9 @@ static int32_t start_recv(struct fake_op *op)
         !fake_has(WR_FEATURE_RECV_CREDIT)) {
         return -EINVAL;
     }
+    if (select && !op->multishot && op->ring->incremental) {
+        fake_fail("a single receive on a ring of incremental buffers");
+    }
     if (!select && fake.options.poison) {
         memset((void *)(uintptr_t)sqe->addr, 0xee,
                wr_min_u64(sqe->len, POISON_LEN));

@@ -7,6 +7,12 @@
  * time the ring looks at what waits. The memory that it names is read or
  * written at that moment and not before: what a program changes or frees too
  * early arrives changed.
+ *
+ * The kernel tries an operation that it has woken in vain a limited number of
+ * times. Then a multishot receive ends with -ECANCELED; a single one and a send
+ * go on in a worker thread, where they block: a receive takes its buffer
+ * beforehand, a send completes when all is taken, and a cancel gives -EINTR or
+ * what was sent, or is missed.
  */
 #include "tests/fake/world.h"
 
@@ -19,6 +25,7 @@
 
 /* A flooded socket gives way to others after so many receives. */
 #define SHOTS_MAX          32u
+#define WAKES_MAX          128u
 #define CONNECT_TIMEOUT_NS (127u * UINT64_C(1000000000))
 #define SYN_RETRY_NS       UINT64_C(1000000000)
 
@@ -108,6 +115,13 @@ static uint8_t *recv_target(const struct fake_op *op, uint32_t *ret_room)
     return slot->data;
 }
 
+static uint32_t use_slot(const struct fake_op *op, uint32_t len)
+{
+    const uint32_t spoil = fake.spoil_flags;
+    fake.spoil_flags = 0;
+    return fake_ring_slot_use(op->ring, len) ^ spoil;
+}
+
 /* One receive; false when the operation waits on or has ended. */
 static bool recv_shot(struct fake_op *op)
 {
@@ -131,7 +145,7 @@ static bool recv_shot(struct fake_op *op)
     uint32_t flags = 0;
     if (taken > 0) {
         fake.stats.received_bytes += (uint64_t)taken;
-        flags = select ? fake_ring_slot_use(op->ring, (uint32_t)taken) : 0;
+        flags = select ? use_slot(op, (uint32_t)taken) : 0;
     }
     bool more = (fake_end_poll(end) & POLLIN) != 0;
     flags |= more ? IORING_CQE_F_SOCK_NONEMPTY : 0;
@@ -365,6 +379,99 @@ static void run_read(struct fake_op *op)
     fake_op_end(op, (int32_t)sizeof(op->file->event_count), 0);
 }
 
+/* ---- in a worker ---- */
+
+static bool is_receive(const struct fake_op *op)
+{
+    return op->sqe.opcode == IORING_OP_RECV;
+}
+
+void fake_op_wake(struct fake_op *op, uint32_t count)
+{
+    const bool sends =
+        op->sqe.opcode == IORING_OP_SEND || op->sqe.opcode == IORING_OP_SENDMSG;
+    if (op->in_worker || !(is_receive(op) || sends)) {
+        return;
+    }
+    /* An urgent byte stays, and a send is woken by it again and again. */
+    op->wakes += sends ? WAKES_MAX : count;
+    op->exhausted = op->wakes >= WAKES_MAX;
+}
+
+static void enter_worker(struct fake_op *op)
+{
+    op->exhausted = false;
+    if (is_receive(op) && op->multishot) {
+        fake_op_end(op, -ECANCELED, 0);
+        return;
+    }
+    fake_trace("  %s fd=%d goes on in a worker", fake_op_name(op->sqe.opcode),
+               op->file->fd);
+    op->in_worker = true;
+    if (is_receive(op)) {
+        op->worker_buf = recv_target(op, &op->worker_room);
+        if (!op->worker_buf) {
+            fake.stats.no_buffers++;
+            fake_op_end(op, -ENOBUFS, 0);
+        } else if (op->sqe.flags & IOSQE_BUFFER_SELECT) {
+            op->worker_flags = use_slot(op, op->worker_room);
+        }
+    }
+}
+
+static void recv_in_worker(struct fake_op *op, bool ends)
+{
+    if (ends) {
+        fake_op_end(op, -EINTR, op->worker_flags);
+        return;
+    }
+    ssize_t taken =
+        fake_end_recv(op->file->end, op->worker_buf, op->worker_room);
+    if (taken != -EAGAIN) {
+        fake.stats.received_bytes += taken > 0 ? (uint64_t)taken : 0;
+        fake_op_end(op, (int32_t)taken, op->worker_flags);
+    }
+}
+
+/* Hands over what there is room for, from where it stopped. */
+static ssize_t send_on(struct fake_op *op)
+{
+    size_t before = 0;
+    for (uint32_t i = 0; i < op->iov_count; i++) {
+        const struct iovec *iov = &op->iov[i];
+        const size_t end = before + iov->iov_len;
+        if (op->worker_sent < end) {
+            if (op->worker_sent > 0 && op->file->end->err != 0) {
+                return -EPIPE; /* the error is for the next call */
+            }
+            const size_t skip = op->worker_sent - before;
+            ssize_t res = fake_end_send(op->file->end,
+                                        (const uint8_t *)iov->iov_base + skip,
+                                        iov->iov_len - skip);
+            if (res < 0) {
+                return res;
+            }
+            op->worker_sent += (size_t)res;
+            fake.stats.sent_bytes += (uint64_t)res;
+        }
+        if (op->worker_sent < end) {
+            return -EAGAIN;
+        }
+        before = end;
+    }
+    return 0;
+}
+
+static void send_in_worker(struct fake_op *op, bool ends)
+{
+    ssize_t res = ends ? -EINTR : send_on(op);
+    if (res != -EAGAIN) {
+        fake_op_end(
+            op, op->worker_sent > 0 ? (int32_t)op->worker_sent : (int32_t)res,
+            0);
+    }
+}
+
 /* ---- any operation ---- */
 
 static bool can_progress(const struct fake_op *op)
@@ -387,7 +494,22 @@ static bool can_progress(const struct fake_op *op)
 
 bool fake_op_is_ready(const struct fake_op *op)
 {
-    return op->cancelled || can_progress(op);
+    return op->cancelled || op->exhausted || can_progress(op);
+}
+
+static void run_in_worker(struct fake_op *op)
+{
+    bool ends = op->cancelled;
+    if (ends && fake_chance(fake.options.permille[FAKE_CANCEL_RACE])) {
+        /* A send that sleeps there may miss it for good. */
+        op->cancelled = is_receive(op);
+        ends = false;
+    }
+    if (is_receive(op)) {
+        recv_in_worker(op, ends);
+    } else {
+        send_in_worker(op, ends);
+    }
 }
 
 void fake_op_run(struct fake_op *op)
@@ -395,6 +517,14 @@ void fake_op_run(struct fake_op *op)
     op->judged = false;
     if (!fake_op_is_ready(op)) {
         return; /* another one took what was there */
+    }
+    if (op->exhausted && !op->cancelled && !can_progress(op)) {
+        enter_worker(op);
+        return;
+    }
+    if (op->in_worker) {
+        run_in_worker(op);
+        return;
     }
     if (op->cancelled &&
         !(can_progress(op) &&

@@ -143,6 +143,23 @@ void wr_ring_close(struct wr_ring *ring)
     wr_free(ring->allocator, ring, sizeof(*ring));
 }
 
+void fake_spoil_receive(uint32_t flags)
+{
+    fake.spoil_flags = flags;
+}
+
+void fake_peer_urge(struct fake_peer *peer, uint32_t count)
+{
+    const struct fake_end *end = ((struct fake_end *)(void *)peer)->other;
+    for (struct wr_list *link = fake.ring->ops.next; link != &fake.ring->ops;
+         link = link->next) {
+        struct fake_op *op = wr_container_of(link, struct fake_op, link);
+        if (op->file->end == end && !fake_op_is_ready(op)) {
+            fake_op_wake(op, count);
+        }
+    }
+}
+
 void fake_break_ring(int err)
 {
     wr_assert(fake.ring);
@@ -248,6 +265,10 @@ static void do_work(struct wr_ring *ring, uint32_t max)
     for (struct wr_list *link = ring->ops.next; link != &ring->ops;
          link = link->next) {
         struct fake_op *op = wr_container_of(link, struct fake_op, link);
+        if (!fake_op_is_ready(op) &&
+            fake_chance(fake.options.permille[FAKE_RETRIES_OVER])) {
+            fake_op_wake(op, UINT32_MAX / 2);
+        }
         if (is_due(ring, op)) {
             due[count++] = op;
         }
@@ -370,8 +391,13 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
 
 /* ---- provided buffers ---- */
 
-int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries)
+int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
+                          bool incremental)
 {
+    if (incremental && !fake_has(WR_FEATURE_BUF_INC)) {
+        return -EINVAL;
+    }
+    ring->incremental = incremental;
     wr_assert(!ring->slots);
     wr_assert((entries & (entries - 1)) == 0);
     ring->slots = calloc(entries, sizeof(*ring->slots));
@@ -422,7 +448,7 @@ uint32_t fake_ring_slot_use(struct wr_ring *ring, uint32_t len)
     wr_assert(len <= slot->len);
     slot->data += len;
     slot->len -= len;
-    if (fake_has(WR_FEATURE_BUF_INC) && slot->len > 0) {
+    if (ring->incremental && slot->len > 0) {
         return flags | IORING_CQE_F_BUF_MORE;
     }
     ring->slot_head++;

@@ -75,6 +75,7 @@ struct fake_machine {
     uint32_t file_slots;
     uint32_t file_count;
     uint32_t port_next;
+    uint32_t spoil_flags;
     uint64_t signals_blocked;
     uint64_t signals_pending;
     struct wr_list events;
@@ -187,9 +188,16 @@ struct fake_op {
     int answer;            /* connect: result */
     uint32_t told;         /* multishot poll: events told last */
     uint32_t credit;       /* multishot receive: bytes left, 0: no limit */
+    uint32_t wakes;        /* by which nothing was gained */
+    uint8_t *worker_buf;   /* single receive in a worker: its buffer, ... */
+    uint32_t worker_room;
+    uint32_t worker_flags; /* ... taken when it went there */
+    size_t worker_sent;    /* send in a worker: bytes handed over so far */
     uint64_t held_to_tick; /* not tried before */
     bool judged;           /* the dice for holding it were thrown */
     bool cancelled;        /* ends with -ECANCELED when it is its turn */
+    bool exhausted;        /* woken too often: goes to a worker, or ends */
+    bool in_worker;        /* waits there, as a blocking call does */
     bool multishot;
     bool credited;
 };
@@ -199,6 +207,8 @@ bool fake_op_is_ready(const struct fake_op *op);
 /* Makes progress; the operation may be gone afterwards. */
 void fake_op_run(struct fake_op *op);
 void fake_op_end(struct fake_op *op, int32_t res, uint32_t flags);
+/* It was woken @count times and gained nothing; see fake_peer_urge(). */
+void fake_op_wake(struct fake_op *op, uint32_t count);
 /* Ends without a completion, when the ring goes. */
 void fake_op_drop(struct fake_op *op);
 /* NULL: weir makes no such entries. */
@@ -239,7 +249,8 @@ struct wr_ring {
     uint32_t backlog_size;
     bool overflowed;
     bool enabled;
-    bool more; /* work is left for another enter */
+    bool incremental; /* a receive takes a part of a provided buffer */
+    bool more;        /* work is left for another enter */
     int broken;
     struct wr_list ops;
     uint32_t op_count;

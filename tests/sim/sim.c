@@ -249,6 +249,7 @@ static void plan_faults(struct fake_options *machine)
         machine->permille[i] = often[fake_random(4)];
     }
     machine->permille[FAKE_NO_FD] /= 2;
+    machine->permille[FAKE_RETRIES_OVER] /= 15; /* each leads to another turn */
     machine->permille[FAKE_NO_SUBMIT] /= fake_chance(900) ? 1000 : 2;
     if (fake_chance(600)) {
         machine->missing =

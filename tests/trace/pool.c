@@ -7,8 +7,6 @@
 
 #include "tests/unit/random.h"
 
-#include <signal.h>
-
 #define MIB        (1u << 20)
 #define GOAL_INC   8u
 #define GOAL_PLAIN 128u
@@ -543,36 +541,4 @@ UNIT(pool, random_holders_find_their_bytes_and_stay_in_the_budget)
         };
         play(&random, &options);
     }
-}
-
-/* ---- what the kernel has promised ---- */
-
-UNIT_ABORTS(pool, a_buffer_that_was_never_made_aborts)
-{
-    struct wr_account account = {.limit_bytes = MIB};
-    pool_start(&inc, 64 * MIB);
-    wr_pool_post(&pool);
-
-    wr_ignore(!wr_pool_receive(
-        &pool, &account, 10, WR_CQE_BUFFER | GOAL_INC << WR_CQE_BUFFER_SHIFT));
-}
-
-UNIT_ABORTS(pool, a_buffer_that_is_not_posted_aborts)
-{
-    struct wr_account account = {.limit_bytes = MIB};
-    pool_start(&plain, 64 * MIB);
-    wr_pool_post(&pool);
-    cr_assert_not_null(wr_pool_receive(&pool, &account, 10, WR_CQE_BUFFER));
-
-    wr_ignore(!wr_pool_receive(&pool, &account, 10, WR_CQE_BUFFER));
-}
-
-UNIT_ABORTS(pool, more_bytes_than_the_buffer_has_left_aborts)
-{
-    struct wr_account account = {.limit_bytes = MIB};
-    pool_start(&plain, 64 * MIB);
-    wr_pool_post(&pool);
-
-    wr_ignore(!wr_pool_receive(&pool, &account, WR_POOL_PLAIN_SIZE + 1,
-                               WR_CQE_BUFFER));
 }

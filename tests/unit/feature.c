@@ -77,6 +77,20 @@ UNIT(feature, the_first_unknown_name_is_told_and_the_others_count)
     cr_assert_not_null(unknown);
 }
 
+UNIT(feature, incremental_buffers_are_not_used_without_credit)
+{
+    struct wr_features features = {.found = all};
+    wr_features_settle(&features);
+    cr_assert_eq(features.found, all);
+
+    features.found = all & ~bit(WR_FEATURE_RECV_CREDIT);
+    wr_features_settle(&features);
+
+    cr_assert_not(wr_has(&features, WR_FEATURE_BUF_INC));
+    cr_assert_eq(features.masked, bit(WR_FEATURE_BUF_INC));
+    cr_assert(wr_has(&features, WR_FEATURE_RING_RESIZE));
+}
+
 static const struct wr_features some = {
     .found = UINT32_C(1) << WR_FEATURE_BUF_INC,
     .masked = UINT32_C(1) << WR_FEATURE_RECV_CREDIT,

@@ -1,0 +1,185 @@
+/*
+ * Peers that send TCP urgent bytes, beside some that do not.
+ *
+ * Nobody asked for urgent bytes to be delivered: each wakes the receive and
+ * gives it nothing. The kernel polls for one receive 128 times and then goes
+ * another way (see wr_prep_recv()), so a peer that sends more of them than that
+ * before its first ordinary byte decides how the kernel receives. That must
+ * never show, least of all to others.
+ */
+#include "tests/contract/maker.h"
+
+enum {
+    WAVES = 2,
+    URGENT_PEERS = 4,   /* in each wave */
+    URGENT_BYTES = 140, /* of each: more than the kernel's retries */
+    HONEST_PEERS = 2,
+    PIECE = 1500
+};
+
+/* One turn of the server for some milliseconds. */
+typedef void rest_fn(void *arg, uint64_t time_ns);
+
+/* A peer whose stream is a function of its number and the position. */
+struct peer {
+    int fd;
+    uint8_t number;
+    uint64_t sent;
+    uint64_t echoed;
+};
+
+static uint8_t byte_at(const struct peer *peer, uint64_t position)
+{
+    return (uint8_t)(peer->number * 61u + position * 7u + position / 251u);
+}
+
+static void say(struct peer *peer)
+{
+    uint8_t bytes[PIECE];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = byte_at(peer, peer->sent + i);
+    }
+    cr_assert_eq(send(peer->fd, bytes, sizeof(bytes), MSG_NOSIGNAL),
+                 (ssize_t)sizeof(bytes));
+    peer->sent += sizeof(bytes);
+}
+
+static void hear(struct peer *peer)
+{
+    uint8_t bytes[4096];
+    ssize_t len;
+    while ((len = recv(peer->fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+        for (ssize_t i = 0; i < len; i++) {
+            cr_assert_eq(bytes[i], byte_at(peer, peer->echoed + (uint64_t)i),
+                         "byte %llu of peer %u came back as another one",
+                         (unsigned long long)(peer->echoed + (uint64_t)i),
+                         peer->number);
+        }
+        peer->echoed += (uint64_t)len;
+    }
+    cr_assert_eq(len, -1, "peer %u: the connection was ended", peer->number);
+    cr_assert_eq(errno, EAGAIN, "peer %u: %s", peer->number, strerror(errno));
+}
+
+static void hear_all(struct peer *peer, rest_fn *rest, void *arg)
+{
+    for (int i = 0; peer->echoed < peer->sent; i++) {
+        cr_assert_lt(i, 5000, "peer %u: %llu of %llu bytes came back",
+                     peer->number, (unsigned long long)peer->echoed,
+                     (unsigned long long)peer->sent);
+        rest(arg, MS);
+        hear(peer);
+    }
+}
+
+static struct peer open_peer(uint16_t port, uint8_t number)
+{
+    const struct weir_address address = peer_address("127.0.0.1", port);
+    struct peer peer = {.fd = peer_connect_to(&address), .number = number};
+    cr_assert_geq(peer.fd, 0);
+    return peer;
+}
+
+static void play_wave(uint16_t port, struct peer *honest, rest_fn *rest,
+                      void *arg)
+{
+    struct peer urgent[URGENT_PEERS];
+    for (int i = 0; i < URGENT_PEERS; i++) {
+        urgent[i] = open_peer(port, (uint8_t)(100 + i));
+    }
+    rest(arg, 5 * MS);
+    for (int i = 0; i < URGENT_BYTES; i++) {
+        for (int j = 0; j < URGENT_PEERS; j++) {
+            cr_assert_eq(send(urgent[j].fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+        }
+        say(&honest[i % HONEST_PEERS]);
+        rest(arg, 3 * MS);
+        hear(&honest[i % HONEST_PEERS]);
+    }
+    for (int i = 0; i < URGENT_PEERS; i++) {
+        say(&urgent[i]);
+        say(&honest[0]);
+        hear_all(&urgent[i], rest, arg);
+        hear_all(&honest[0], rest, arg);
+    }
+    for (int i = 0; i < URGENT_PEERS; i++) {
+        close(urgent[i].fd);
+    }
+}
+
+static void play(uint16_t port, rest_fn *rest, void *arg)
+{
+    struct peer honest[HONEST_PEERS];
+    for (int i = 0; i < HONEST_PEERS; i++) {
+        honest[i] = open_peer(port, (uint8_t)i);
+    }
+    for (int i = 0; i < WAVES; i++) {
+        play_wave(port, honest, rest, arg);
+    }
+    for (int i = 0; i < HONEST_PEERS; i++) {
+        hear_all(&honest[i], rest, arg);
+        close(honest[i].fd);
+    }
+}
+
+/* ---- protocols ---- */
+
+static void rest_in_loop(void *arg, uint64_t time_ns)
+{
+    struct maker *m = arg;
+    maker_run_for(m, time_ns);
+}
+
+UNIT(urgent, bytes_leave_everybodys_stream_as_it_is)
+{
+    struct maker m;
+    maker_open(&m);
+    m.echo = true;
+    maker_serve(&m, "127.0.0.1", NULL);
+
+    play(server_port(m.server), rest_in_loop, &m);
+
+    maker_run(&m, maker_is_empty);
+    cr_assert_eq(m.lost, HONEST_PEERS + WAVES * URGENT_PEERS);
+    cr_assert_eq(m.lost_err, 0);
+    maker_close(&m);
+}
+
+/* ---- streams ---- */
+
+static int echo(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    uint8_t bytes[4096];
+    ssize_t len;
+    (void)arg;
+    while ((len = weir_reader_read(reader, bytes, sizeof(bytes))) > 0) {
+        int err = weir_writer_write(writer, bytes, (size_t)len);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return (int)len;
+}
+
+static void rest_in_task(void *arg, uint64_t time_ns)
+{
+    cr_assert_eq(weir_sleep(arg, time_ns), 0);
+}
+
+static int play_on_streams(weir_loop *loop, void *arg)
+{
+    weir_server *server;
+    (void)arg;
+    cr_assert_eq(weir_start_server(loop, echo, "127.0.0.1", 0, NULL, &server),
+                 0);
+    play(server_port(server), rest_in_task, loop);
+    weir_server_close(server);
+    cr_assert_eq(weir_server_join(server), 0);
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(urgent, bytes_leave_everybodys_stream_as_it_is_with_tasks)
+{
+    cr_assert_eq(weir_run(NULL, play_on_streams, NULL), 0);
+}

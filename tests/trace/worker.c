@@ -1,0 +1,206 @@
+/*
+ * Receives that the kernel gives up on, and completions that cannot be true.
+ *
+ * A receive that is woken too often without bytes ends, or goes on in a worker
+ * thread (see wr_prep_recv()); a completion that contradicts what is known of
+ * its buffer ends the connection with WEIR_EBADBUFFER. Neither shows to others.
+ */
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+#include "uring/feature.h"
+#include "uring/op.h"
+
+#include <errno.h>
+#include <weir.h>
+
+enum { CONNS = 2, URGENT = 200, PIECE = 1000 };
+
+struct conn {
+    struct fake_peer *peer;
+    weir_transport *t;
+    uint64_t sent;
+    uint64_t received;
+    int lost_count;
+    int lost_err;
+};
+
+static weir_loop *loop;
+static struct conn conns[CONNS];
+
+static uint8_t byte_at(const struct conn *conn, uint64_t position)
+{
+    return (uint8_t)(position * 7 + (uint64_t)(conn - conns) * 101);
+}
+
+static void made(void *user, weir_transport *t)
+{
+    ((struct conn *)user)->t = t;
+}
+
+static int received(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    struct conn *conn = user;
+    const uint8_t *data = buf->data;
+    (void)t;
+    for (size_t i = 0; i < buf->len; i++) {
+        cr_assert_eq(data[i], byte_at(conn, conn->received + i));
+    }
+    conn->received += buf->len;
+    return 0;
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    struct conn *conn = user;
+    (void)t;
+    conn->lost_count++;
+    conn->lost_err = err;
+}
+
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = made,
+                                              .data_received = received,
+                                              .connection_lost = lost};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    ret->protocol = &protocol;
+    ret->user = arg;
+    return 0;
+}
+
+static void turns(int count)
+{
+    for (int i = 0; i < count; i++) {
+        weir_loop_stop(loop);
+        cr_assert_eq(weir_loop_run(loop), 0);
+    }
+}
+
+static void start(uint32_t missing)
+{
+    fake_start(&(struct fake_options){.missing = missing, .trace = true});
+    memset(conns, 0, sizeof(conns));
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    for (int i = 0; i < CONNS; i++) {
+        const struct weir_factory factory = {.create = create,
+                                             .arg = &conns[i]};
+        struct weir_connect_options options = {.size = sizeof(options),
+                                               .use_sock = true};
+        options.sock = fake_connected_fd(&conns[i].peer);
+        cr_assert_eq(
+            weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
+    }
+    turns(2);
+}
+
+static void stop(int alive)
+{
+    cr_assert_eq(weir_loop_free(loop), alive);
+    for (int i = 0; i < CONNS; i++) {
+        fake_peer_close(conns[i].peer);
+    }
+    fake_stop();
+}
+
+static void say(struct conn *conn)
+{
+    uint8_t bytes[PIECE];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = byte_at(conn, conn->sent + i);
+    }
+    cr_assert_eq(fake_peer_write(conn->peer, bytes, sizeof(bytes)), PIECE);
+    conn->sent += sizeof(bytes);
+}
+
+/* Everybody says something, twice, and is heard. */
+static void check_talk(void)
+{
+    for (int i = 0; i < 2 * CONNS; i++) {
+        say(&conns[i % CONNS]);
+        turns(3);
+    }
+    for (int i = 0; i < CONNS; i++) {
+        cr_assert_eq(conns[i].received, conns[i].sent);
+        cr_assert_eq(conns[i].lost_count, 0);
+    }
+}
+
+static void check_urgent_bytes(uint32_t missing, const char *how)
+{
+    start(missing);
+    fake_text_clear();
+
+    fake_peer_urge(conns[0].peer, URGENT);
+    turns(3);
+
+    cr_assert_not_null(strstr(fake_text(), how), "%s", fake_text());
+    check_talk();
+    fake_peer_urge(conns[1].peer, URGENT); /* later ones too */
+    turns(3);
+    check_talk();
+    stop(CONNS);
+}
+
+UNIT(worker, a_receive_that_was_woken_too_often_ends_and_is_armed_again)
+{
+    check_urgent_bytes(0, "recv fd=1001 = -125\n");
+}
+
+UNIT(worker, it_does_so_with_plain_buffers)
+{
+    check_urgent_bytes(1u << WR_FEATURE_BUF_INC, "recv fd=1001 = -125\n");
+}
+
+UNIT(worker, a_single_receive_goes_on_in_a_worker_with_a_plain_buffer)
+{
+    check_urgent_bytes(1u << WR_FEATURE_RECV_CREDIT,
+                       "recv fd=1001 goes on in a worker\n");
+}
+
+UNIT(worker, a_single_receive_in_a_worker_can_be_cancelled)
+{
+    start(1u << WR_FEATURE_RECV_CREDIT);
+    fake_peer_urge(conns[0].peer, URGENT);
+    turns(3);
+
+    weir_transport_close(conns[0].t);
+    turns(4);
+
+    cr_assert_eq(conns[0].lost_count, 1);
+    cr_assert_eq(conns[0].lost_err, 0);
+    stop(CONNS - 1);
+}
+
+UNIT(worker, a_completion_that_cannot_be_true_ends_only_its_connection)
+{
+    start(0);
+    check_talk();
+
+    fake_spoil_receive(WR_CQE_BUF_MORE); /* "used up", and it is not */
+    say(&conns[0]);
+    turns(4);
+
+    cr_assert_eq(conns[0].lost_count, 1);
+    cr_assert_eq(conns[0].lost_err, WEIR_EBADBUFFER);
+    cr_assert_eq(conns[0].received, conns[0].sent - PIECE,
+                 "bytes that may be another's were delivered");
+    stop(CONNS - 1);
+}
+
+UNIT(worker, a_buffer_that_does_not_exist_ends_only_its_connection)
+{
+    start(0);
+
+    fake_spoil_receive(200u << WR_CQE_BUFFER_SHIFT);
+    say(&conns[0]);
+    turns(4);
+
+    cr_assert_eq(conns[0].lost_err, WEIR_EBADBUFFER);
+    cr_assert_eq(conns[0].received, 0);
+    cr_assert_eq(conns[1].lost_count, 0);
+    stop(CONNS - 1);
+}
