@@ -359,7 +359,7 @@ static int serve_without_memory(weir_loop *on, void *arg)
     const struct weir_stream_protocol_options options = {
         .size = sizeof(options),
         .client_connected = write_little,
-        .stack_size_bytes = 256 * KIB}; /* a size that nobody had yet */
+        .stack_size_bytes = 512 * KIB}; /* a size that nobody had yet */
     struct weir_protocol_binding binding;
     struct pair p = {.peer = NULL};
 
