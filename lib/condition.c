@@ -23,7 +23,7 @@ struct weir_condition {
 };
 
 struct wait {
-    struct wr_lock_waiter lock_waiter; /* in one queue or the other */
+    struct wr_waiter waiter; /* in one queue or the other */
     weir_condition *condition;
     int result;      /* once it is in line for the lock */
     bool is_in_line; /* it was moved to the lock's queue */
@@ -31,7 +31,7 @@ struct wait {
 
 static struct wait *wait_of(struct wr_waiter *waiter)
 {
-    return wr_container_of(waiter, struct wait, lock_waiter.waiter);
+    return wr_container_of(waiter, struct wait, waiter);
 }
 
 static void get_in_line(struct wait *wait, int result)
@@ -39,7 +39,7 @@ static void get_in_line(struct wait *wait, int result)
     wr_assert(!wait->is_in_line);
     wait->is_in_line = true;
     wait->result = result;
-    wr_lock_queue(wait->condition->lock, &wait->lock_waiter);
+    wr_lock_queue(wait->condition->lock, &wait->waiter);
 }
 
 /* Moves the first waiter on; false when there is none. */
@@ -65,7 +65,6 @@ static void interrupt(struct wr_waiter *waiter)
     struct wait *wait = wait_of(waiter);
     weir_condition *condition = wait->condition;
 
-    wait->lock_waiter.was_interrupted = true;
     if (!wait->is_in_line) {
         get_in_line(wait, -ECANCELED);
     } else if (wait->result == 0) {
@@ -96,23 +95,19 @@ static int wait_and_relock(weir_condition *condition)
 {
     weir_loop *loop = condition->sync.loop;
     weir_lock *lock = condition->lock;
-    struct wait wait = {
-        .lock_waiter = {.waiter = {.interrupt = interrupt, .give_up = give_up}},
-        .condition = condition};
+    struct wait wait = {.waiter = {.interrupt = interrupt, .give_up = give_up},
+                        .condition = condition};
 
     wr_require(wr_lock_is_ours(lock), -EPERM);
     wr_sync_ref(&lock->sync);
     wr_lock_pass(lock);
-    int err = wr_task_wait(loop, &wait.lock_waiter.waiter, &condition->waiters);
-    if (err == 0 && lock->sync.is_freed) {
-        err = -ECANCELED; /* since it was ours */
-    }
+    int err = wr_task_wait(loop, &wait.waiter, &condition->waiters);
     wr_assert(wait.is_in_line);
     if (err == 0 && lock->sync.is_freed) {
         err = -ECANCELED; /* it was ours, and then it was freed */
     }
     wr_assert(err < 0 || wr_lock_is_ours(lock));
-    wr_assert(err < 0 || wait.result == 0 || !wait.lock_waiter.was_interrupted);
+    wr_assert(err < 0 || wait.result == 0 || !wait.waiter.was_interrupted);
     wr_sync_unref(&lock->sync);
     return err < 0 ? err : wait.result;
 }

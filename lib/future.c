@@ -42,7 +42,7 @@ struct future_wait {
     struct wr_waiter waiter;
     weir_future *future;
     int result;
-    bool was_interrupted;
+    bool is_done; /* and that is its result */
 };
 
 void wr_future_init(weir_future *future, weir_loop *loop,
@@ -338,15 +338,21 @@ size_t weir_future_remove_done_callback(weir_future *future,
 
 /* Waiting. */
 
+static void keep_result(struct future_wait *wait, const weir_future *future)
+{
+    wait->result = future->result; /* the task may find the future freed */
+    wait->is_done = true;
+}
+
+/* The wait tells of an interruption that ended the future. */
 static void wake_wait(struct wr_observer *observer, weir_future *future)
 {
     struct future_wait *wait =
         wr_container_of(observer, struct future_wait, observer);
-    const bool tells = wait->was_interrupted && future->result == -ECANCELED;
 
-    wait->result = future->result; /* the task may find it freed */
-    wr_waiter_wake(&wait->waiter, tells ? -ECANCELED : 0);
-    wait->waiter.task->was_interrupted = tells;
+    keep_result(wait, future);
+    wr_waiter_wake(&wait->waiter,
+                   future->result == -ECANCELED ? -ECANCELED : 0);
 }
 
 static void pass_interrupt_on(struct wr_waiter *waiter)
@@ -354,7 +360,6 @@ static void pass_interrupt_on(struct wr_waiter *waiter)
     struct future_wait *wait =
         wr_container_of(waiter, struct future_wait, waiter);
 
-    wait->was_interrupted = true;
     wr_ignore(weir_future_cancel(wait->future));
 }
 
@@ -364,7 +369,6 @@ static void give_wait_up(struct wr_waiter *waiter)
         wr_container_of(waiter, struct future_wait, waiter);
 
     wr_list_remove(&wait->observer.link);
-    wait->result = -ECANCELED;
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
@@ -391,68 +395,55 @@ static bool waits_for(const weir_future *future, const weir_task *task)
     return false;
 }
 
-/* Begins to wait. A result that is there is returned whatever interrupted the
- * task; that is left for the next call. */
-static int enter_wait(weir_future *future)
-{
-    weir_loop *loop = future->loop;
-
-    if (future->is_done) {
-        return wr_task_enter_done(loop);
-    }
-    int err = wr_task_enter(loop);
-    const bool may_wait = err == 0 || err == -ECANCELED;
-    return may_wait && waits_for(future, loop->current) ? -EDEADLK : err;
-}
-
-/* Suspends unless the future is done; what the waiter was woken with. */
+/* Suspends unless the future is done: 0, or -ECANCELED for an interruption
+ * that was told. */
 static int wait_done(struct future_wait *wait)
 {
     weir_future *future = wait->future;
 
     if (future->is_done) {
-        wait->result = future->result;
+        keep_result(wait, future);
         return 0;
     }
     wr_future_observe(future, &wait->observer, wake_wait);
-    return wr_task_wait(future->loop, &wait->waiter, NULL);
+    int err = wr_task_wait(future->loop, &wait->waiter, NULL);
+    return wait->waiter.was_interrupted ? err : 0;
 }
 
 int weir_future_await(weir_future *future, int *ret)
 {
+    weir_loop *loop = future->loop;
     struct future_wait wait = {
         .waiter = {.interrupt = pass_interrupt_on, .give_up = give_wait_up},
         .future = future};
-    int err = enter_wait(future);
-    if (err == -ECANCELED) {
-        wait.was_interrupted = true;
-        weir_future_ref(future); /* its cancel may give the last one back */
-        wr_ignore(weir_future_cancel(future));
-    } else if (err < 0) {
+    int err = wr_task_begin(loop);
+    if (err < 0) {
         return err;
     }
-    const bool holds = wait.was_interrupted;
-    wr_ignore(wait_done(&wait)); /* the future's result says more */
-    if (holds) {
-        weir_future_unref(future);
+    /* Told by this call, whatever the future comes to. */
+    const bool tells = wr_task_is_interrupted(loop->current);
+    if (!future->is_done && waits_for(future, loop->current)) {
+        return tells ? wr_task_tell(loop) : -EDEADLK;
     }
-    if (wait.was_interrupted && wait.result == -ECANCELED) {
-        return -ECANCELED;
-    }
-    if (ret) {
+    err = wait_done(&wait);
+    if (ret && wait.is_done) {
         *ret = wait.result;
     }
-    return 0;
+    return tells ? wr_task_tell(loop) : err;
 }
 
 int weir_future_shield(weir_future *future, int *ret)
 {
     struct future_wait wait = {.waiter.interrupt = give_wait_up,
                                .future = future};
-    int err = enter_wait(future);
-    if (err == 0) {
-        err = wait_done(&wait);
+    int err = wr_task_enter(future->loop);
+    if (err < 0) {
+        return err;
     }
+    if (!future->is_done && waits_for(future, future->loop->current)) {
+        return -EDEADLK;
+    }
+    err = wait_done(&wait);
     if (err == 0 && ret) {
         *ret = wait.result;
     }

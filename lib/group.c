@@ -25,7 +25,6 @@ struct wr_group {
     bool is_ending;           /* takes no members any more */
     bool is_cancelled;        /* its members were */
     bool is_counted;          /* in the owner's cancellations */
-    bool was_interrupted;     /* the owner, in weir_task_group_end() */
 };
 
 struct member {
@@ -43,14 +42,6 @@ _Static_assert(_Alignof(struct wr_group) <= _Alignof(struct weir_task_group),
 static struct wr_group *inside(struct weir_task_group *group)
 {
     return (struct wr_group *)(void *)group;
-}
-
-/* Cancellations that the task was sent; time-outs count too, but they end with
- * their scopes. */
-static uint32_t count_requests(const weir_task *task)
-{
-    wr_assert(task->cancelling >= task->expired);
-    return task->cancelling - task->expired;
 }
 
 /* No member ends inside: tasks run from the ready queue. */
@@ -75,19 +66,15 @@ static void run_abort(struct wr_ready *ready)
     }
     if (!group->waiter) {
         group->is_counted = true;
-        group->owner->cancelling++;
-        wr_task_interrupt(group->owner, &group->cause);
+        wr_task_request(group->owner, &group->cause);
     }
 }
 
 static void wake_owner(struct wr_group *group)
 {
-    const bool tells = group->was_interrupted && group->error == 0;
-
     group->is_ending = true;
     wr_ready_cancel(&group->abort);
-    wr_waiter_wake(group->waiter, tells ? -ECANCELED : 0);
-    group->owner->was_interrupted = tells;
+    wr_waiter_wake(group->waiter, 0); /* the end of the group tells */
 }
 
 static void member_ended(struct wr_observer *observer, weir_future *future)
@@ -121,7 +108,7 @@ int weir_task_group_begin(weir_loop *loop, struct weir_task_group *group)
     }
     wr_require(loop->current, WEIR_ENOTTASK);
     inner->owner = loop->current;
-    inner->requests = count_requests(inner->owner);
+    inner->requests = inner->owner->requests;
     inner->is_ending = false;
     inner->owner->group_count++;
     wr_list_init(&inner->members);
@@ -181,16 +168,14 @@ static void interrupt_end(struct wr_waiter *waiter)
     struct wr_group *group =
         wr_container_of(waiter, struct end_wait, waiter)->group;
 
-    group->was_interrupted = true;
     cancel_members(group);
 }
 
-/* A member's error hides that the owner was cancelled: the next suspending call
- * tells it. */
+/* An error hides that the owner was cancelled: the next suspending call tells
+ * it, also where the code inside was told before. */
 static void cancel_again(const struct wr_group *group, weir_task *owner)
 {
-    if (count_requests(owner) > group->requests &&
-        !wr_list_is_linked(&owner->cancel)) {
+    if (owner->requests > group->requests) {
         wr_task_interrupt(owner, &owner->cancel);
     }
 }
@@ -200,23 +185,35 @@ static void take_interruption_back(struct wr_group *group)
 {
     wr_ready_cancel(&group->abort);
     wr_list_remove(&group->cause);
-    if (group->is_counted && count_requests(group->owner) > 0) {
-        group->owner->cancelling--;
+    if (group->is_counted) {
+        wr_task_withdraw(group->owner);
     }
     group->is_counted = false;
 }
 
-static void wait_members(weir_loop *loop, struct wr_group *group)
+/* Was the owner interrupted meanwhile? */
+static bool wait_members(weir_loop *loop, struct wr_group *group)
 {
     struct end_wait wait = {.waiter.interrupt = interrupt_end, .group = group};
 
     if (wr_list_is_empty(&group->members)) {
-        return;
+        return false;
     }
     group->waiter = &wait.waiter;
     wr_ignore(wr_task_wait(loop, &wait.waiter, NULL)); /* the group knows */
     group->waiter = NULL;
     wr_assert(wr_list_is_empty(&group->members));
+    return wait.waiter.was_interrupted;
+}
+
+/* The group is over. */
+static void close_group(struct wr_group *group)
+{
+    take_interruption_back(group);
+    wr_assert(group->owner->group_count > 0);
+    group->owner->group_count--;
+    group->is_ending = true;
+    group->owner = NULL;
 }
 
 int weir_task_group_end(struct weir_task_group *group, int result)
@@ -232,21 +229,21 @@ int weir_task_group_end(struct weir_task_group *group, int result)
     wr_require(loop->current, WEIR_ENOTTASK);
     wr_require(loop->current == owner, -EINVAL);
 
+    err = wr_task_begin(loop);
+    wr_assert(err == 0); /* it was checked above */
     take_interruption_back(inner);
-    inner->was_interrupted = wr_task_enter(loop) < 0;
-    if (inner->was_interrupted ||
-        ((result < 0 || inner->error < 0) && !inner->is_cancelled)) {
+    bool was_interrupted = wr_task_is_interrupted(owner);
+    /* The wait passes an interruption on. */
+    if (!was_interrupted && !inner->is_cancelled &&
+        (result < 0 || inner->error < 0)) {
         cancel_members(inner);
     }
-    wait_members(loop, inner);
-    take_interruption_back(inner);
-    inner->is_ending = true;
-    inner->owner = NULL;
-    wr_assert(owner->group_count > 0);
-    owner->group_count--;
-    if (inner->error < 0) {
+    was_interrupted |= wait_members(loop, inner);
+    close_group(inner);
+    /* Errors come first: nobody else would tell of them. */
+    if (inner->error < 0 || (result < 0 && result != -ECANCELED)) {
         cancel_again(inner, owner);
-        return inner->error;
+        return inner->error < 0 ? inner->error : result;
     }
-    return inner->was_interrupted ? -ECANCELED : result;
+    return was_interrupted ? wr_task_tell(loop) : result;
 }

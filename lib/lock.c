@@ -9,55 +9,43 @@
 
 #include "../include/weir/error.h"
 
-static void own(weir_lock *lock, weir_task *task)
+static void own(weir_lock *lock, const weir_task *task)
 {
-    wr_assert(!lock->owner);
-    lock->owner = weir_task_ref(task);
-}
-
-static void disown(weir_lock *lock)
-{
-    weir_task *owner = lock->owner;
-    lock->owner = NULL;
-    weir_task_detach(owner);
+    wr_assert(lock->owner == 0);
+    lock->owner = task->number;
 }
 
 bool wr_lock_is_ours(const weir_lock *lock)
 {
-    return lock->owner && lock->owner == lock->sync.loop->current;
+    const weir_task *task = lock->sync.loop->current;
+    return task && lock->owner == task->number;
 }
 
-/* A task that is woken with an interruption is not told of another one. */
-static void grant(weir_lock *lock, struct wr_lock_waiter *waiter)
+static void grant(weir_lock *lock, struct wr_waiter *waiter)
 {
-    weir_task *task = waiter->waiter.task;
-
-    own(lock, task);
-    wr_waiter_wake(&waiter->waiter, waiter->was_interrupted ? -ECANCELED : 0);
-    task->was_interrupted = waiter->was_interrupted;
+    own(lock, waiter->task);
+    wr_waiter_wake(waiter, waiter->was_interrupted ? -ECANCELED : 0);
 }
 
 void wr_lock_pass(weir_lock *lock)
 {
-    wr_assert(lock->owner);
-    disown(lock);
-    if (wr_list_is_empty(&lock->waiters)) {
-        return;
+    wr_assert(lock->owner != 0);
+    lock->owner = 0;
+    if (!wr_list_is_empty(&lock->waiters)) {
+        grant(lock,
+              wr_container_of(lock->waiters.next, struct wr_waiter, link));
     }
-    struct wr_waiter *first =
-        wr_container_of(lock->waiters.next, struct wr_waiter, link);
-    grant(lock, wr_container_of(first, struct wr_lock_waiter, waiter));
 }
 
-void wr_lock_queue(weir_lock *lock, struct wr_lock_waiter *waiter)
+void wr_lock_queue(weir_lock *lock, struct wr_waiter *waiter)
 {
     if (lock->sync.is_freed) {
-        wr_waiter_wake(&waiter->waiter, -ECANCELED);
-    } else if (!lock->owner) {
+        wr_waiter_wake(waiter, -ECANCELED);
+    } else if (lock->owner == 0) {
         grant(lock, waiter);
     } else {
-        wr_list_remove(&waiter->waiter.link);
-        wr_list_push_back(&lock->waiters, &waiter->waiter.link);
+        wr_list_remove(&waiter->link);
+        wr_list_push_back(&lock->waiters, &waiter->link);
     }
 }
 
@@ -78,11 +66,11 @@ int weir_lock_new(weir_loop *loop, weir_lock **ret)
 static int acquire(weir_lock *lock)
 {
     weir_loop *loop = lock->sync.loop;
-    struct wr_lock_waiter waiter = {.waiter = {.interrupt = NULL}};
+    struct wr_waiter waiter = {.interrupt = NULL};
 
     wr_require(!wr_lock_is_ours(lock), -EDEADLK);
-    if (lock->owner) {
-        int err = wr_task_wait(loop, &waiter.waiter, &lock->waiters);
+    if (lock->owner != 0) {
+        int err = wr_task_wait(loop, &waiter, &lock->waiters);
         return err == 0 && lock->sync.is_freed ? -ECANCELED : err;
     }
     wr_assert(wr_list_is_empty(&lock->waiters));
@@ -109,7 +97,7 @@ int weir_lock_acquire_nowait(weir_lock *lock)
         return err;
     }
     wr_require(loop->current, WEIR_ENOTTASK);
-    wr_require(!lock->owner, -EBUSY);
+    wr_require(lock->owner == 0, -EBUSY);
     own(lock, loop->current);
     return 0;
 }
@@ -127,7 +115,7 @@ int weir_lock_release(weir_lock *lock)
 
 bool weir_lock_is_locked(const weir_lock *lock)
 {
-    return lock->owner != NULL;
+    return lock->owner != 0;
 }
 
 void weir_lock_free(weir_lock *lock)
@@ -136,8 +124,6 @@ void weir_lock_free(weir_lock *lock)
         return;
     }
     wr_waiters_wake_all(&lock->waiters, -ECANCELED);
-    if (lock->owner) {
-        disown(lock);
-    }
+    lock->owner = 0;
     wr_sync_free(&lock->sync);
 }

@@ -3,8 +3,9 @@
  *
  * A lock that has an owner passes from one to the next: it is never free while
  * somebody waits for it, so nobody can slip in between a release and the task
- * that was woken. The owner is held by a reference, so that a task that ends
- * with its lock cannot be mistaken for a new one in its place.
+ * that was woken. The owner is known by its number, which no other task of the
+ * loop ever has, so that a new task cannot be mistaken for one that ended with
+ * its lock.
  */
 #ifndef WEIR_LIB_LOCK_H
 #define WEIR_LIB_LOCK_H
@@ -14,13 +15,8 @@
 
 struct weir_lock {
     struct wr_sync sync;
-    weir_task *owner;       /* NULL: nobody has it, and nobody waits */
-    struct wr_list waiters; /* struct wr_lock_waiter */
-};
-
-struct wr_lock_waiter {
-    struct wr_waiter waiter;
-    bool was_interrupted; /* set by a condition: its task will be told */
+    uint64_t owner;         /* a task's number; 0: nobody has it or waits */
+    struct wr_list waiters; /* struct wr_waiter */
 };
 
 /* Does the running task have it? */
@@ -32,6 +28,6 @@ void wr_lock_pass(weir_lock *lock);
 /* Puts a task that waits, in whatever queue, in line: it is woken with 0 once
  * it has the lock, which may be now (-ECANCELED when it was interrupted), or
  * with -ECANCELED if the lock was or is freed. */
-void wr_lock_queue(weir_lock *lock, struct wr_lock_waiter *waiter);
+void wr_lock_queue(weir_lock *lock, struct wr_waiter *waiter);
 
 #endif

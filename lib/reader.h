@@ -89,7 +89,7 @@ static inline bool wr_reader_is_busy(const weir_reader *reader)
  * returns. */
 static inline int wr_reader_begin(weir_reader *reader)
 {
-    if (WR_UNLIKELY(!wr_task_may_go_on(reader->loop))) {
+    if (WR_UNLIKELY(!wr_task_try_enter(reader->loop))) {
         return wr_reader_begin_slowly(reader);
     }
     if (WR_UNLIKELY(wr_reader_is_busy(reader))) {

@@ -136,7 +136,7 @@ ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
 {
     struct wr_recvq *q = &reader->queue;
 
-    if (WR_UNLIKELY(!wr_task_may_go_on(reader->loop))) {
+    if (WR_UNLIKELY(!wr_task_try_enter(reader->loop))) {
         return readline_view_slowly(reader, ret, false);
     }
     if (WR_UNLIKELY(q->total == 0 || q->spent || reader->is_paused ||

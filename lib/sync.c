@@ -63,8 +63,16 @@ int wr_sync_enter(struct wr_sync *sync)
     if (err < 0) {
         return err;
     }
+    if (wr_task_try_enter(sync->loop)) {
+        wr_sync_ref(sync);
+        return 0;
+    }
+    /* A call that is interrupted holds nothing: it may never return. */
+    if (sync->loop->current && wr_task_is_interrupted(sync->loop->current)) {
+        return wr_task_enter_slowly(sync->loop);
+    }
     wr_sync_ref(sync);
-    err = wr_task_enter(sync->loop);
+    err = wr_task_enter_slowly(sync->loop);
     if (err == 0 && sync->is_freed) {
         err = -ECANCELED;
     }

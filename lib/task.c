@@ -1,5 +1,5 @@
 /*
- * Tasks: spawning, running, waiting, waking, cancelling.
+ * Tasks: spawning, running, ending, cancelling, sleeping.
  *
  * A task is a fiber that the ready queue enters. The future that ends it is
  * its first field, so that join and everything that works on futures works on
@@ -7,9 +7,9 @@
  * its function returns; then its stack goes back at once and the rest with the
  * last reference.
  *
- * An interruption (a cancellation, or a time-out that is over) that finds the
- * task waiting wakes it with -ECANCELED; one that does not is delivered by the
- * next suspending call. Either way it is delivered once.
+ * A task that is parked (task_wait.c) has ended for everybody else. Its stack
+ * and the struct stay until the loop's memory goes: there may be structs on the
+ * stack that timers and other tasks know of.
  */
 #include "task.h"
 
@@ -23,23 +23,40 @@ struct wr_tasks {
     weir_loop *loop;
     struct wr_slab tasks;
     struct wr_stacks stacks;
+    struct wr_list parked; /* struct wr_alive */
     uint64_t alive_count;
     uint64_t spawned_count;
     uint64_t switch_count;
 };
 
+static void give_stack_back(weir_task *task)
+{
+    wr_fiber_fini(&task->fiber);
+    wr_stack_give(&task->future.loop->task_memory->stacks, task->fiber.stack);
+    task->fiber.stack = NULL;
+}
+
 static void close_tasks(struct wr_part *part)
 {
     struct wr_tasks *memory = wr_container_of(part, struct wr_tasks, part);
     weir_loop *loop = memory->loop;
+    struct wr_list *link;
 
     wr_assert(memory->alive_count == 0);
+    while ((link = wr_list_pop_front(&memory->parked))) {
+        struct wr_alive *alive = wr_container_of(link, struct wr_alive, link);
+        weir_task *task = wr_container_of(alive, weir_task, alive);
+        WR_UNPOISON(task->fiber.stack->base, task->fiber.stack->size);
+        give_stack_back(task);
+        wr_slab_give(&memory->tasks, task);
+    }
     wr_stacks_fini(&memory->stacks);
     wr_slab_fini(&memory->tasks);
     wr_free(&loop->counting, memory, sizeof(*memory));
     loop->task_memory = NULL;
 }
 
+/* The task that was started last is likelier to be waited for than to wait. */
 static bool give_up_one(struct wr_part *part)
 {
     weir_loop *loop = wr_container_of(part, struct wr_tasks, part)->loop;
@@ -72,6 +89,7 @@ static int open_tasks(weir_loop *loop)
     memset(memory, 0, sizeof(*memory));
     wr_slab_init(&memory->tasks, &loop->counting, sizeof(weir_task));
     wr_stacks_init(&memory->stacks, &loop->counting);
+    wr_list_init(&memory->parked);
     memory->stacks.no_guard_install =
         !wr_has(&loop->uring.features, WR_FEATURE_GUARD_INSTALL);
     memory->loop = loop;
@@ -104,14 +122,16 @@ static void cancel_future(weir_future *future)
     weir_task_cancel(task_of_future(future));
 }
 
-/* The last reference: the task has ended. */
+/* The last reference: the task has ended. What is parked stays in its list. */
 static void free_future(weir_future *future)
 {
     weir_task *task = task_of_future(future);
     weir_loop *loop = future->loop;
 
-    wr_assert(task->state == WR_TASK_DONE);
-    wr_slab_give(&loop->task_memory->tasks, task);
+    wr_assert(wr_task_has_ended(task));
+    if (task->state == WR_TASK_DONE) {
+        wr_slab_give(&loop->task_memory->tasks, task);
+    }
     loop->pinned_count--;
     wr_loop_release(loop);
 }
@@ -127,22 +147,14 @@ static void shutdown_alive(struct wr_alive *alive)
 {
     weir_task *task = wr_container_of(alive, weir_task, alive);
 
-    if (task->state == WR_TASK_WAITING) {
-        wr_task_interrupt(task, &task->shutdown);
-    }
-    if (!wr_list_is_linked(&task->shutdown)) {
-        wr_list_push_back(&task->causes, &task->shutdown);
-    }
+    wr_task_interrupt(task, &task->shutdown);
 }
-
-/* The one that was started last is likelier to be waited for than to wait. */
 
 static const char *state_name(enum wr_task_state state)
 {
     static const char *const names[] = {
-        [WR_TASK_READY] = "ready",
-        [WR_TASK_RUNNING] = "running",
-        [WR_TASK_WAITING] = "waiting",
+        [WR_TASK_READY] = "ready",     [WR_TASK_WAITING] = "waiting",
+        [WR_TASK_RUNNING] = "running", [WR_TASK_PARKED] = "parked",
         [WR_TASK_DONE] = "done",
     };
     return names[state];
@@ -154,8 +166,9 @@ static void dump_alive(const struct wr_alive *alive, FILE *out)
 
     fprintf(out, "task %s %s stack=%zu cancelling=%u%s%s\n",
             task->name[0] ? task->name : "-", state_name(task->state),
-            task->fiber.stack ? task->fiber.stack->size : 0, task->cancelling,
-            wr_list_is_empty(&task->causes) ? "" : " interrupted",
+            task->fiber.stack ? task->fiber.stack->size : 0,
+            weir_task_cancelling(task),
+            wr_task_is_interrupted(task) ? " interrupted" : "",
             task->scope ? " timed" : "");
 }
 
@@ -189,15 +202,33 @@ static void report_unseen(weir_task *task)
     }
 }
 
+/* The loop is freed and the task went on as if it was not. */
+static void report_parked(weir_task *task)
+{
+    const struct weir_exception parked = {
+        .message = "a task ignored the end of the loop and was parked",
+        .err = -ECANCELED,
+        .callback = task->name,
+        .task = task};
+
+    wr_loop_report(task->future.loop, &parked);
+}
+
+/* Its function has returned, or never will. */
 static __attribute__((noinline)) void end_task(weir_task *task)
 {
     struct wr_tasks *memory = task->future.loop->task_memory;
 
-    wr_fiber_fini(&task->fiber);
-    wr_stack_give(&memory->stacks, task->fiber.stack);
-    task->fiber.stack = NULL;
     memory->alive_count--;
     wr_list_remove(&task->alive.link);
+    if (WR_UNLIKELY(task->state == WR_TASK_PARKED)) {
+        wr_list_push_back(&memory->parked, &task->alive.link);
+        task->wake_result = -ECANCELED;
+        report_parked(task);
+    } else {
+        wr_task_set_state(task, WR_TASK_RUNNING, WR_TASK_DONE);
+        give_stack_back(task);
+    }
     if (WR_UNLIKELY(task->wake_result < 0)) {
         report_unseen(task);
     }
@@ -218,9 +249,7 @@ static inline void enter_task(weir_task *task)
 {
     weir_loop *loop = task->future.loop;
 
-    task->state = WR_TASK_RUNNING;
-    task->budget = WR_TASK_BUDGET;
-    task->was_interrupted = false;
+    wr_task_set_running(task);
     loop->task_memory->switch_count++;
     loop->current = task;
     wr_fiber_enter(&task->fiber);
@@ -246,138 +275,9 @@ static void run_task(struct wr_ready *ready)
     } else {
         enter_task_timed(task);
     }
-    if (WR_UNLIKELY(task->state == WR_TASK_RUNNING)) { /* it has returned */
-        task->state = WR_TASK_DONE;
+    if (WR_UNLIKELY(task->state >= WR_TASK_RUNNING)) { /* or parked */
         end_task(task);
     }
-}
-
-static void make_ready(weir_task *task)
-{
-    task->state = WR_TASK_READY;
-    wr_ready_push(&task->future.loop->ready, &task->ready);
-}
-
-/* Leaves the fiber; returns when the task runs again. */
-static int suspend(weir_task *task)
-{
-    wr_assert(task->state != WR_TASK_RUNNING);
-    wr_fiber_leave(&task->fiber);
-    return task->wake_result;
-}
-
-/* Delivers what interrupted the running task while it was not waiting. */
-static int take_interruption(weir_task *task)
-{
-    const bool is_interrupted = !wr_list_is_empty(&task->causes);
-    const bool is_final = wr_list_is_linked(&task->shutdown);
-
-    while (wr_list_pop_front(&task->causes)) {
-    }
-    if (is_final) {
-        wr_list_push_back(&task->causes, &task->shutdown);
-    }
-    return is_interrupted ? -ECANCELED : 0;
-}
-
-int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
-                 struct wr_list *queue)
-{
-    weir_task *task = loop->current;
-
-    wr_assert(task->state == WR_TASK_RUNNING);
-    if (WR_UNLIKELY(!wr_list_is_empty(&task->causes)) && !waiter->interrupt) {
-        return take_interruption(task);
-    }
-    wr_list_init(&waiter->link);
-    if (queue) {
-        wr_list_push_back(queue, &waiter->link);
-    }
-    waiter->task = task;
-    task->waiter = waiter;
-    task->state = WR_TASK_WAITING;
-    return suspend(task);
-}
-
-void wr_waiter_wake(struct wr_waiter *waiter, int result)
-{
-    weir_task *task = waiter->task;
-
-    wr_assert(task->state == WR_TASK_WAITING);
-    wr_assert(task->waiter == waiter);
-    wr_list_remove(&waiter->link);
-    task->waiter = NULL;
-    task->wake_result = result;
-    make_ready(task);
-}
-
-bool wr_waiters_wake_first(struct wr_list *waiters, int result)
-{
-    if (wr_list_is_empty(waiters)) {
-        return false;
-    }
-    wr_waiter_wake(wr_container_of(waiters->next, struct wr_waiter, link),
-                   result);
-    return true;
-}
-
-void wr_waiters_wake_all(struct wr_list *waiters, int result)
-{
-    while (wr_waiters_wake_first(waiters, result)) {
-    }
-}
-
-void wr_task_interrupt(weir_task *task, struct wr_list *cause)
-{
-    struct wr_waiter *waiter = task->waiter;
-
-    if (task->state == WR_TASK_WAITING) {
-        if (waiter->interrupt) {
-            waiter->interrupt(waiter);
-            task->was_interrupted =
-                task->state == WR_TASK_READY && task->wake_result < 0;
-        } else {
-            wr_waiter_wake(waiter, -ECANCELED);
-            task->was_interrupted = true;
-        }
-    } else if (task->state != WR_TASK_DONE && !task->was_interrupted) {
-        wr_list_push_back(&task->causes, cause);
-    }
-}
-
-/* Goes on in the next turn. */
-static void yield(weir_task *task)
-{
-    make_ready(task);
-    wr_ignore(suspend(task));
-}
-
-int wr_task_enter_slowly(weir_loop *loop)
-{
-    int err = wr_loop_check(loop);
-    if (err < 0) {
-        return err;
-    }
-    weir_task *task = loop->current;
-    wr_require(task, WEIR_ENOTTASK);
-    if (wr_list_is_empty(&task->causes) && task->budget == 0) {
-        yield(task);
-    }
-    return take_interruption(task);
-}
-
-int wr_task_enter_done(weir_loop *loop)
-{
-    int err = wr_loop_check(loop);
-    if (err < 0) {
-        return err;
-    }
-    weir_task *task = loop->current;
-    wr_require(task, WEIR_ENOTTASK);
-    if (wr_list_is_empty(&task->causes) && --task->budget == 0) {
-        yield(task);
-    }
-    return 0;
 }
 
 static void copy_name(weir_task *task, const char *name)
@@ -411,6 +311,7 @@ static int make_task(weir_loop *loop, size_t stack_size, weir_task **ret)
     loop->pinned_count++;
     memory->alive_count++;
     memory->spawned_count++;
+    task->number = memory->spawned_count;
     *ret = task;
     return 0;
 }
@@ -443,12 +344,9 @@ int weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
     copy_name(task, known.name);
     task->alive.ops = &alive_ops;
     wr_list_init(&task->alive.link);
-    wr_list_init(&task->causes);
-    wr_list_init(&task->cancel);
-    wr_list_init(&task->shutdown);
     wr_list_push_back(&loop->tasks, &task->alive.link);
     wr_ready_init(&task->ready, run_task);
-    make_ready(task);
+    wr_task_init_wait(task);
     if (ret) {
         *ret = weir_task_ref(task);
     }
@@ -457,13 +355,11 @@ int weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
 
 int weir_task_join(weir_task *task, int *ret)
 {
-    weir_loop *loop = task->future.loop;
-    int err = wr_loop_check(loop);
+    int err = wr_loop_check(task->future.loop);
     if (err < 0) {
         return err; /* another thread may not even give it back */
     }
-    err = loop->current == task ? -EDEADLK
-                                : weir_future_await(&task->future, ret);
+    err = weir_future_await(&task->future, ret);
     weir_task_detach(task);
     return err;
 }
@@ -483,31 +379,24 @@ weir_task *weir_task_ref(weir_task *task)
 
 bool weir_task_cancel(weir_task *task)
 {
-    if (wr_loop_check(task->future.loop) < 0 || task->state == WR_TASK_DONE) {
+    if (wr_loop_check(task->future.loop) < 0 || wr_task_has_ended(task)) {
         return false;
     }
-    task->cancelling++;
-    if (!wr_list_is_linked(&task->cancel)) {
-        wr_task_interrupt(task, &task->cancel);
-    }
+    wr_task_request(task, &task->cancel);
     return true;
 }
 
 uint32_t weir_task_cancelling(const weir_task *task)
 {
-    return task->cancelling;
+    return task->requests + task->expired;
 }
 
 uint32_t weir_task_uncancel(weir_task *task)
 {
-    if (wr_loop_check(task->future.loop) == 0 &&
-        task->cancelling > task->expired) {
-        task->cancelling--;
-        if (task->cancelling == task->expired) {
-            wr_list_remove(&task->cancel);
-        }
+    if (wr_loop_check(task->future.loop) == 0) {
+        wr_task_withdraw(task);
     }
-    return task->cancelling;
+    return weir_task_cancelling(task);
 }
 
 weir_future *weir_task_get_future(weir_task *task)
@@ -532,15 +421,17 @@ weir_task *weir_task_current(const weir_loop *loop)
     return wr_loop_check(loop) == 0 ? loop->current : NULL;
 }
 
+/* An interruption that came meanwhile is told by this call. */
+static int yield_and_tell(weir_loop *loop)
+{
+    wr_task_yield(loop);
+    return wr_task_is_interrupted(loop->current) ? wr_task_tell(loop) : 0;
+}
+
 int weir_yield(weir_loop *loop)
 {
     int err = wr_task_enter(loop);
-    if (err < 0) {
-        return err;
-    }
-    weir_task *task = loop->current;
-    yield(task);
-    return take_interruption(task);
+    return err < 0 ? err : yield_and_tell(loop);
 }
 
 /* A sleeper is a waiter in no queue, with a timer. */
@@ -565,9 +456,7 @@ int weir_sleep_until(weir_loop *loop, uint64_t when_ns)
         return err;
     }
     if (when_ns <= loop->now_ns) {
-        weir_task *task = loop->current;
-        yield(task);
-        return take_interruption(task);
+        return yield_and_tell(loop);
     }
     struct sleeper sleeper = {.waiter = {.interrupt = NULL}};
     wr_timer_init(&sleeper.timer, wake_sleeper);

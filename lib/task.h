@@ -3,7 +3,7 @@
  *
  *     new --> ready --> running --> waiting --> ready --> ...
  *                          |
- *                          +------> done
+ *                          +------> done, or parked
  *
  * There is one way to suspend: a struct wr_waiter on the task's own stack is
  * linked into the queue of what it waits for (or into none), and the task
@@ -11,6 +11,13 @@
  * a result and makes the task ready. A cancellation or a time-out that finds
  * the task waiting does the same with -ECANCELED; it finds nothing to undo,
  * because what was not given was not taken.
+ *
+ * An interruption is told once, by this suspending call or by the next one,
+ * whatever became of what was awaited: it stays in the task's list of causes
+ * until a call returns -ECANCELED for it. One that came before a call is told
+ * by that call; one that comes while it waits is told by it if it returns
+ * -ECANCELED, otherwise by the next. task_wait.c alone writes what decides
+ * that, and every suspending call begins there.
  *
  * How to write a suspending call:
  *
@@ -29,20 +36,24 @@
 #include "loop.h"
 
 #define WR_TASK_NAME_MAX 32u
-/* Calls that need not wait, between two turns of the loop. */
+/* Suspending calls that need not wait, between two turns of the loop. */
 #define WR_TASK_BUDGET 128u
+/* Suspending calls that a task may make while the loop is being freed, where
+ * each of them fails; then it is parked. */
+#define WR_TASK_REFUSALS_MAX 10000u
 
 enum wr_task_state {
     WR_TASK_READY, /* in the ready queue */
-    WR_TASK_RUNNING,
     WR_TASK_WAITING,
+    WR_TASK_RUNNING,
+    WR_TASK_PARKED, /* done, but for its stack: its function never returns */
     WR_TASK_DONE,
 };
 
 struct wr_waiter;
 
 /* The waiting task is interrupted. The waiter stays where it is and must be
- * woken, at once or later. */
+ * woken, at once or later; with -ECANCELED if its call tells of that. */
 typedef void wr_interrupt_fn(struct wr_waiter *waiter);
 
 /* A task that waits; on its stack. */
@@ -54,6 +65,7 @@ struct wr_waiter {
      * the task was interrupted, and nothing will come. May be NULL; counts with
      * an ->interrupt only. */
     wr_interrupt_fn *give_up;
+    bool was_interrupted; /* while it waited; set by task_wait.c */
 };
 
 struct wr_timeout;
@@ -67,65 +79,69 @@ struct weir_task {
     weir_task_fn *fn;
     void *arg;
     struct wr_alive alive; /* in weir_loop.tasks */
+    uint64_t number;       /* no other task of the loop ever has it; not 0 */
     int wake_result;
-    uint32_t budget;
-    uint32_t cancelling;  /* requests; time-outs that are over count too */
-    uint32_t expired;     /* of those: time-outs that are over */
     uint32_t group_count; /* begun and not ended; they lie on the stack */
+
+    /* Written by task_wait.c and its functions in this file alone. */
     enum wr_task_state state;
-    bool was_interrupted;  /* it is ready with -ECANCELED because of that */
-    struct wr_list causes; /* interruptions to be delivered by the next call */
+    int32_t budget;        /* calls until it lets others run; below 0: now */
+    uint32_t requests;     /* cancellations that were not taken back */
+    uint32_t expired;      /* time-outs that are over; their scopes are open */
+    uint32_t refusals;     /* calls that failed while the loop was freed */
+    struct wr_list causes; /* interruptions that no call has told of yet */
     struct wr_list cancel; /* in causes: weir_task_cancel() */
     struct wr_list shutdown; /* in causes, for good: the loop is being freed */
+
     char name[WR_TASK_NAME_MAX];
 };
 
-/* What wr_task_enter() does when there is something to see to. */
+/* ---- the beginning of a suspending call ---- */
+
+/* The rest of wr_task_begin() and of wr_task_enter(). */
+int wr_task_begin_slowly(weir_loop *loop);
 int wr_task_enter_slowly(weir_loop *loop);
 
 /* Does a task run here that nothing interrupts and whose budget lasts? Takes
- * one call from that; where it is false wr_task_enter_slowly() sees why. */
-static inline bool wr_task_may_go_on(weir_loop *loop)
-{
-    weir_task *task = loop->current;
-
-    return WR_LIKELY(task && wr_loop_is_ours(loop) &&
-                     wr_list_is_empty(&task->causes) && --task->budget > 0);
-}
-
-/* Begins a suspending call: 0, or an error that the call returns:
- * WEIR_ENOTTASK, -EPERM, -ECHILD, or -ECANCELED for an interruption that has
- * not been delivered yet. */
-static inline int wr_task_enter(weir_loop *loop)
-{
-    return wr_task_may_go_on(loop) ? 0 : wr_task_enter_slowly(loop);
-}
-
-/* As wr_task_enter(), for a call whose result is there: an interruption is left
- * to the next call. */
-int wr_task_enter_done(weir_loop *loop);
-
-/* wr_task_enter() where nothing stands in the way; otherwise false, and the
- * call enters in full. */
+ * one call from that; where it is false the call enters in full. */
 static inline bool wr_task_try_enter(weir_loop *loop)
 {
     weir_task *task = loop->current;
 
-    if (WR_UNLIKELY(!task || !wr_loop_is_ours(loop) ||
-                    !wr_list_is_empty(&task->causes) || task->budget <= 1)) {
-        return false;
-    }
-    task->budget--;
-    return true;
+    return WR_LIKELY(task && wr_loop_is_ours(loop) &&
+                     wr_list_is_empty(&task->causes) && --task->budget >= 0);
 }
 
+/* Begins a suspending call: 0, or an error that the call returns:
+ * WEIR_ENOTTASK, -EPERM, -ECHILD, or -ECANCELED, which tells of an interruption
+ * that came before. */
+static inline int wr_task_enter(weir_loop *loop)
+{
+    return wr_task_try_enter(loop) ? 0 : wr_task_enter_slowly(loop);
+}
+
+/* As wr_task_enter(), for a call that must see something end before it returns:
+ * an interruption that came before is no error here. The call asks for it with
+ * wr_task_is_interrupted(), waits all the same, and ends with wr_task_tell() or
+ * with an error that the next call's -ECANCELED follows. */
+static inline int wr_task_begin(weir_loop *loop)
+{
+    return wr_task_try_enter(loop) ? 0 : wr_task_begin_slowly(loop);
+}
+
+/* ---- waiting and waking ---- */
+
 /* Suspends the running task, which has entered, in @queue (NULL: in none),
- * until it is woken. Returns the result of that. The caller sets
- * @waiter->interrupt, and where there is one ->give_up; all else is set here.
- * An interruption that came since, when the task was woken and waits anew, is
- * delivered at once. */
+ * until it is woken. Returns the result of that; -ECANCELED tells of what
+ * interrupted the task meanwhile. The caller sets @waiter->interrupt, and where
+ * there is one ->give_up; all else is set here. An interruption that came
+ * before is passed on at once. */
 int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
                  struct wr_list *queue);
+
+/* The running task, which has entered, goes on in the next turn. Tells of
+ * nothing. */
+void wr_task_yield(weir_loop *loop);
 
 /* Unlinks the waiter; its task continues from the ready queue. */
 void wr_waiter_wake(struct wr_waiter *waiter, int result);
@@ -134,14 +150,61 @@ void wr_waiter_wake(struct wr_waiter *waiter, int result);
 bool wr_waiters_wake_first(struct wr_list *waiters, int result);
 void wr_waiters_wake_all(struct wr_list *waiters, int result);
 
+/* ---- interruptions ---- */
+
+/* Interrupts a task: its wait, or else its next suspending call. @cause, which
+ * is in no list or in the task's, is there until that was told; it can be taken
+ * back by unlinking it. */
+void wr_task_interrupt(weir_task *task, struct wr_list *cause);
+
+/* Is there an interruption that no call has told of? */
+static inline bool wr_task_is_interrupted(const weir_task *task)
+{
+    return !wr_list_is_empty(&task->causes);
+}
+
+/* The running task is told: -ECANCELED, for the call to return. */
+int wr_task_tell(weir_loop *loop);
+
+/* One more cancellation, and an interruption; and one less. With the last one
+ * weir_task_cancel() is forgotten, if no call has told of it yet. */
+void wr_task_request(weir_task *task, struct wr_list *cause);
+void wr_task_withdraw(weir_task *task);
+
+/* A time-out of the running task or of a waiting one is over, and with that
+ * interrupts it; its scope ends. */
+void wr_task_expire(weir_task *task, struct wr_list *cause);
+void wr_task_forget_expiry(weir_task *task);
+
+/* ---- for task.c ---- */
+
+/* A new task's list of causes and the rest; it is ready. */
+void wr_task_init_wait(weir_task *task);
+
+/* The only way from one state to the next. */
+static inline void wr_task_set_state(weir_task *task, enum wr_task_state from,
+                                     enum wr_task_state to)
+{
+    wr_assert(task->state == from);
+    task->state = to;
+}
+
+/* It is about to be entered. */
+static inline void wr_task_set_running(weir_task *task)
+{
+    wr_task_set_state(task, WR_TASK_READY, WR_TASK_RUNNING);
+    task->budget = WR_TASK_BUDGET - 1;
+}
+
+/* Nothing of it will run any more. */
+static inline bool wr_task_has_ended(const weir_task *task)
+{
+    return task->state >= WR_TASK_PARKED;
+}
+
 /* For weir_loop_get_statistics(). */
 void wr_tasks_get_statistics(const weir_loop *loop,
                              struct weir_loop_statistics *ret);
-
-/* Interrupts a task: at once when it waits. Otherwise @cause, which is in no
- * list, waits in the task's list for the next suspending call, which empties
- * that list; it can be taken back by unlinking it. */
-void wr_task_interrupt(weir_task *task, struct wr_list *cause);
 
 /* A callback of the program is about to be called, which may be on a task's
  * stack and must not suspend there: returns what wr_task_allow() gets. */

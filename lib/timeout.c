@@ -39,9 +39,7 @@ static void expire(struct wr_timer *timer)
     struct wr_timeout *scope = wr_container_of(timer, struct wr_timeout, timer);
 
     scope->is_over = true;
-    scope->task->cancelling++;
-    scope->task->expired++;
-    wr_task_interrupt(scope->task, &scope->cause);
+    wr_task_expire(scope->task, &scope->cause);
 }
 
 static void arm(struct wr_timeout *scope, uint64_t when_ns)
@@ -73,7 +71,7 @@ int weir_timeout_begin_at(weir_loop *loop, struct weir_timeout *timeout,
     wr_require(task, WEIR_ENOTTASK);
     scope->task = task;
     scope->outer = task->scope;
-    scope->cancelling = task->cancelling;
+    scope->cancelling = weir_task_cancelling(task);
     task->scope = scope;
     arm(scope, when_ns);
     return 0;
@@ -125,12 +123,9 @@ ssize_t weir_timeout_end(struct weir_timeout *timeout, ssize_t result)
     if (!scope->is_over) {
         return result;
     }
-    wr_assert(task->expired > 0);
-    wr_assert(task->cancelling >= task->expired);
-    task->cancelling--;
-    task->expired--;
-    if (result == -ECANCELED && task->cancelling <= scope->cancelling) {
-        return -ETIMEDOUT;
-    }
-    return result;
+    wr_task_forget_expiry(task);
+    return result == -ECANCELED &&
+                   weir_task_cancelling(task) <= scope->cancelling
+               ? -ETIMEDOUT
+               : result;
 }

@@ -155,14 +155,15 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
  *
  * When the waiting task is cancelled the future is cancelled, and the wait goes
  * on until that has come to an end: nothing that the future stands for goes on
- * behind the task's back.
+ * behind the task's back. If it ends with another result than -ECANCELED all
+ * the same, this call returns 0 and the next one tells of the cancellation;
+ * where the cancellation was there before, this call tells.
  *
  * @param future  the future; held
- * @param ret     its result; may be NULL
+ * @param ret     its result, written when it is done, also beside -ECANCELED;
+ *                may be NULL
  * @return        0 when it is done
- * @retval -ECANCELED  this task was cancelled, and with it the future, which
- *                     ended with -ECANCELED; had it another result, that is
- *                     returned as if nothing had happened
+ * @retval -ECANCELED  this task was cancelled, and with it the future
  * @retval -EDEADLK    it is the end of this task, or of one that waits for
  *                     this task, also by way of others. Circles of more than
  *                     64 tasks, or through groups, are not noticed
@@ -191,7 +192,7 @@ WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
  *
  * @param future      the future; held
  * @param timeout_ns  0: only if it is done already; UINT64_MAX: for ever
- * @param ret         its result; may be NULL
+ * @param ret         its result, as in weir_future_await(); may be NULL
  * @return            0 when it is done
  * @retval -ETIMEDOUT  the time is over and the future was cancelled
  * @retval -ECANCELED  this task was cancelled, and with it the future

@@ -177,7 +177,7 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  * @suspends yes
  * @thread loop
  */
-WEIR_API int weir_server_serve_forever(weir_server *server);
+WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
 
 /**
  * Wait until the server is closed, has no connections left, and the tasks that

@@ -14,12 +14,17 @@
  *   Nothing was consumed, taken or lost then.
  * - A call that need not wait returns without suspending; but every 128th of
  *   them lets other tasks run, so that none can keep the loop to itself.
+ * - Their results are not to be ignored: a loop that does not look at them
+ *   never ends.
  *
- * **Cancellation** reaches the innermost wait of the task and is delivered
- * once: that call, or the next one if the task is not waiting, returns
- * -ECANCELED; later calls work again, so that a task can clean up. A result
- * that was there before the cancellation is not taken back: the call returns
- * it, and the next one is cancelled. A task that is cancelled before it first
+ * **Cancellation** reaches the innermost wait of the task and is told once, by
+ * this suspending call or by the next one, whatever became of what was waited
+ * for. A cancellation that comes before a call is told by that call, also where
+ * it would not have had to wait: it returns -ECANCELED. One that comes while a
+ * call waits ends the wait; where the call has another result nevertheless (it
+ * came first, or what was awaited ended with it), the call returns that, and
+ * the next one returns -ECANCELED. Later calls work again, so that a task can
+ * clean up. A task that is cancelled before it first
  * ran runs all the same, and its first suspending call fails (a difference from
  * asyncio: what the task was given must be freed by somebody). When the loop is
  * being freed, every suspending call returns -ECANCELED. Waits that go on until
@@ -103,9 +108,9 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
  * and its end is waited for.
  *
  * @param task  taken, whatever is returned but -EPERM and -ECHILD
- * @param ret   what its function returned; may be NULL
+ * @param ret   what its function returned, also beside -ECANCELED; may be NULL
  * @return      0 when it has ended
- * @retval -ECANCELED  this task was cancelled, and @p task ended with that
+ * @retval -ECANCELED  this task was cancelled
  * @retval -EDEADLK    a task cannot wait for itself
  * @suspends yes
  * @thread loop
@@ -216,7 +221,7 @@ WEIR_API weir_task *weir_task_current(const weir_loop *loop);
  * @suspends yes
  * @thread loop
  */
-WEIR_API int weir_sleep(weir_loop *loop, uint64_t delay_ns);
+WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
 
 /**
  * Sleep until a time on the clock of weir_loop_time().
@@ -227,7 +232,7 @@ WEIR_API int weir_sleep(weir_loop *loop, uint64_t delay_ns);
  * @suspends yes
  * @thread loop
  */
-WEIR_API int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
+WEIR_API WEIR_MUST_USE int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
 
 /**
  * Let others run: goes on in the next turn of the loop; asyncio's sleep(0).
@@ -238,7 +243,7 @@ WEIR_API int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
  * @suspends yes
  * @thread loop
  */
-WEIR_API int weir_yield(weir_loop *loop);
+WEIR_API WEIR_MUST_USE int weir_yield(weir_loop *loop);
 
 /**
  * A time limit around a part of a task; see weir_timeout_begin(). Lives where
@@ -400,18 +405,20 @@ WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
  * returns with an open group ends the process.
  *
  * A negative @p result cancels them first. A cancellation of the waiting task
- * cancels them too, and the wait goes on until they have ended. Where a
- * member's error is returned instead, the next suspending call is cancelled.
+ * cancels them too, and the wait goes on until they have ended. Where an error
+ * is returned instead, the next suspending call is cancelled.
  *
  * @param group   the group, begun by the running task
  * @param result  what the code between begin and end came to
- * @return        the first error of a member; otherwise -ECANCELED when the
+ * @return        the first error of a member; otherwise @p result where that is
+ *                an error other than -ECANCELED; otherwise -ECANCELED when the
  *                waiting task was cancelled; otherwise @p result
  * @retval -EINVAL  another task began the group
  * @suspends yes
  * @thread loop
  */
-WEIR_API int weir_task_group_end(struct weir_task_group *group, int result);
+WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
+                                               int result);
 
 /**
  * Run the loop until a task has ended.

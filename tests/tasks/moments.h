@@ -1,0 +1,289 @@
+/*
+ * Every suspending call, interrupted at every moment.
+ *
+ * A row is a call and what it needs. The driver plays it for each cause of an
+ * interruption (a cancellation, a time-out around the call, a group that the
+ * task owns and whose member fails) and for each moment: before the call, while
+ * it waits, just before and just after what it waits for is given, and after
+ * it. Whatever the call came to, the interruption must be told exactly once: by
+ * the call or by the next one, and by the call itself if it came before it.
+ */
+#ifndef WEIR_TESTS_TASKS_MOMENTS_H
+#define WEIR_TESTS_TASKS_MOMENTS_H
+
+#include "rig.h"
+
+struct row {
+    const char *name;
+    void (*make)(void);         /* what the call needs; may be NULL */
+    int (*call)(weir_loop *on); /* negative: its error */
+    void (*give)(void);         /* what it waits for, once; NULL: time */
+    void (*unmake)(void);       /* may be NULL */
+};
+
+enum cause {
+    BY_CANCEL,
+    BY_TIME_OUT,
+    BY_GROUP,
+    CAUSE_COUNT,
+};
+
+enum moment {
+    BEFORE,
+    WHILE_WAITING,
+    THEN_GIVEN, /* interrupted while it waits, and given in the same turn */
+    GIVEN,      /* given, and interrupted before the task runs */
+    AFTER,
+    MOMENT_COUNT,
+};
+
+static const char *const cause_names[] = {"cancelled", "timed out",
+                                          "its group failed"};
+static const char *const moment_names[] = {
+    "before", "while waiting", "while waiting, then given", "given", "after"};
+
+static struct {
+    const struct row *row;
+    enum cause cause;
+    enum moment moment;
+    int turns; /* that the call has had before it is interrupted */
+    weir_task *task;
+    struct weir_timeout limit;
+    weir_event *go;    /* the call may begin */
+    weir_event *after; /* the call has returned; go on */
+    weir_event *fails; /* the member of the group may fail */
+    int first;         /* what the call returned */
+    int second;        /* and the calls after it */
+    int third;
+    bool is_hit; /* the interruption was made, or is about to be */
+    bool is_back;
+} victim;
+
+#define SAY(cond)                                                              \
+    cr_assert(cond, "%s, %s %s, %d turns: " #cond ", %d %d %d",                \
+              victim.row->name, cause_names[victim.cause],                     \
+              moment_names[victim.moment], victim.turns, victim.first,         \
+              victim.second, victim.third)
+
+/* The other tasks come to where they wait. */
+static inline void settle(void)
+{
+    for (int i = 0; i < 8; i++) {
+        cr_assert_eq(weir_yield(loop), 0);
+    }
+}
+
+static inline int fail_when_told(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    return weir_event_wait(victim.fails) < 0 ? -ECANCELED : -EIO;
+}
+
+/* The call, and two after it. */
+static inline void suffer(weir_loop *on)
+{
+    cr_assert_eq(weir_event_wait(victim.go), 0);
+    victim.first = victim.row->call(on);
+    victim.is_back = true;
+    victim.second = victim.is_hit ? 0 : weir_event_wait(victim.after);
+    if (victim.second == 0) { /* that wait was over before */
+        victim.second = weir_yield(on);
+    }
+    victim.third = weir_yield(on);
+}
+
+static inline int run_victim(weir_loop *on, void *arg)
+{
+    const bool owns = victim.cause == BY_GROUP;
+    struct weir_task_group group;
+    (void)arg;
+
+    cr_assert_eq(weir_timeout_begin(on, &victim.limit, UINT64_MAX), 0);
+    if (owns) {
+        cr_assert_eq(weir_task_group_begin(on, &group), 0);
+        cr_assert_eq(
+            weir_task_group_spawn(&group, fail_when_told, NULL, NULL, NULL), 0);
+    }
+    suffer(on);
+    int result = -ECANCELED;
+    if (owns) {
+        result = weir_task_group_end(&group, result);
+        SAY(result == -EIO);
+        SAY(weir_task_cancelling(weir_task_current(on)) == 0);
+    }
+    result = (int)weir_timeout_end(&victim.limit, result);
+    SAY(result == (victim.cause == BY_TIME_OUT ? -ETIMEDOUT
+                   : owns                      ? -EIO
+                                               : -ECANCELED));
+    return 0;
+}
+
+/* Interrupts it in this turn or the next, before it runs if @step has made it
+ * ready by then. */
+static inline void interrupt_with(void (*step)(void))
+{
+    switch (victim.cause) {
+    case BY_TIME_OUT: /* timers are seen to before tasks that are ready */
+        cr_assert_eq(weir_timeout_reschedule(&victim.limit, 0), 0);
+        break;
+    case BY_GROUP: /* the member runs in this turn, and the abort in the next */
+        weir_event_set(victim.fails);
+        cr_assert_eq(weir_yield(loop), 0);
+        break;
+    default:
+        break;
+    }
+    victim.is_hit = true;
+    if (step) {
+        step();
+    }
+    if (victim.cause == BY_CANCEL) {
+        cr_assert(weir_task_cancel(victim.task));
+    }
+}
+
+static inline void let_go(void)
+{
+    weir_event_set(victim.go);
+}
+
+static inline void let_go_on(void)
+{
+    weir_event_set(victim.after);
+}
+
+static inline void give(void)
+{
+    if (victim.row->give) {
+        victim.row->give();
+    }
+}
+
+static inline void play_moment(void)
+{
+    if (victim.moment != BEFORE) {
+        let_go();
+        for (int i = 0; i < victim.turns; i++) {
+            cr_assert_eq(weir_yield(loop), 0);
+        }
+    }
+    switch (victim.moment) {
+    case BEFORE:
+        interrupt_with(let_go);
+        break;
+    case WHILE_WAITING:
+        interrupt_with(NULL);
+        break;
+    case THEN_GIVEN:
+        interrupt_with(NULL);
+        give();
+        return;
+    case GIVEN:
+        interrupt_with(give);
+        return;
+    default:
+        give();
+        cr_assert_eq(weir_sleep(loop, S), 0);
+        SAY(victim.is_back);
+        interrupt_with(let_go_on);
+        return;
+    }
+    cr_assert_eq(weir_sleep(loop, S), 0);
+    if (!victim.is_back) { /* it does not end before that */
+        give();
+    }
+}
+
+static inline void play_row(const struct row *row, enum cause cause,
+                            enum moment moment, int turns)
+{
+    victim.row = row;
+    victim.cause = cause;
+    victim.moment = moment;
+    victim.turns = turns;
+    victim.first = victim.second = victim.third = 1;
+    victim.is_back = victim.is_hit = false;
+    cr_assert_eq(weir_event_new(loop, &victim.go), 0);
+    cr_assert_eq(weir_event_new(loop, &victim.after), 0);
+    cr_assert_eq(weir_event_new(loop, &victim.fails), 0);
+    if (row->make) {
+        row->make();
+    }
+    victim.task = rig_spawn(run_victim, NULL);
+    settle();
+    play_moment();
+    cr_assert_eq(weir_sleep(loop, 10 * S), 0);
+    SAY(weir_future_is_done(weir_task_get_future(victim.task)));
+    cr_assert_eq(rig_join(victim.task), 0);
+    SAY((victim.first == -ECANCELED) + (victim.second == -ECANCELED) == 1);
+    SAY(victim.third == 0);
+    SAY(moment != BEFORE || victim.first == -ECANCELED);
+    SAY(moment != AFTER || victim.second == -ECANCELED);
+    if (row->unmake) {
+        row->unmake();
+    }
+    settle();
+    weir_event_free(victim.go);
+    weir_event_free(victim.after);
+    weir_event_free(victim.fails);
+}
+
+static inline void play_rows(const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (int cause = 0; cause < CAUSE_COUNT; cause++) {
+            for (int moment = 0; moment < MOMENT_COUNT; moment++) {
+                play_row(&rows[i], (enum cause)cause, (enum moment)moment, 1);
+                play_row(&rows[i], (enum cause)cause, (enum moment)moment, 5);
+            }
+        }
+    }
+}
+
+/* ---- the budget ---- */
+
+static uint64_t moments_turns;
+static bool moments_over;
+
+static inline int count_turns(weir_loop *on, void *arg)
+{
+    (void)arg;
+    while (!moments_over) {
+        moments_turns++;
+        cr_assert_eq(weir_yield(on), 0);
+    }
+    return 0;
+}
+
+/* Calls that are all interrupted let others run all the same. */
+static inline void spend_budget(const struct row *row)
+{
+    weir_task *self = weir_task_current(loop);
+    weir_task *other = rig_spawn(count_turns, NULL);
+
+    moments_turns = 0;
+    moments_over = false;
+    if (row->make) {
+        row->make();
+    }
+    for (int i = 0; i < 1000; i++) {
+        cr_assert(weir_task_cancel(self));
+        cr_assert_eq(row->call(loop), -ECANCELED, "%s", row->name);
+        cr_assert_eq(weir_task_uncancel(self), 0);
+    }
+    moments_over = true;
+    cr_assert_geq(moments_turns, 7, "%s let others run %llu times", row->name,
+                  (unsigned long long)moments_turns);
+    cr_assert_eq(rig_join(other), 0);
+    if (row->give) {
+        row->give();
+        settle();
+    }
+    if (row->unmake) {
+        row->unmake();
+    }
+    settle();
+}
+
+#endif
