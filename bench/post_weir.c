@@ -20,7 +20,7 @@ static void on_message(void *arg)
 
 static void post(struct post_message *message)
 {
-    int err = weir_remote_call_soon(remote, on_message, message);
+    int err = weir_remote_call_soon(remote, on_message, message, NULL);
 
     if (err < 0) {
         bench_die_err("weir_remote_call_soon", err);

@@ -31,7 +31,7 @@ void wr_loop_run_posted(struct wr_ready *ready)
          i++) {
         weir_callback_fn *run = item->run;
         void *arg = item->arg;
-        if (item->is_owned) {
+        if (!item->is_allocated) {
             run(arg);
             continue;
         }
@@ -80,6 +80,7 @@ int wr_loop_bind(weir_loop *loop)
         return err;
     }
     *loop->owner = wr_this_thread();
+    wr_wake_set_thread(loop->wake, wr_this_thread());
     wr_pool_post(&loop->pool);
     arm_wake(loop);
     return 0;

@@ -126,10 +126,9 @@ struct weir_loop {
     uint64_t wake_count; /* the kernel writes the eventfd's value here */
     struct wr_ready posted_ready; /* something is taken from wake */
 
-    /* Its thread; WR_UNBOUND until the first run. On a page that a forked child
-     * finds empty, so that one look answers both questions. Next to it is
-     * WR_UNBOUND for ever: other threads look there, because the first run
-     * does not write it. */
+    /* Its thread; WR_UNBOUND until the first run. On the page of the mailbox
+     * that a forked child finds empty, so that one look answers both questions.
+     */
     const void *volatile *owner;
     bool running;          /* set and cleared by run */
     bool stopping;         /* set by stop, cleared by run's end */
@@ -158,12 +157,10 @@ static inline const void *wr_this_thread(void)
 #endif
 }
 
-#define WR_UNBOUND ((const void *)-1)
-
 /* Is this a child of the process that made the loop? On any thread. */
 static inline bool wr_loop_is_forked(const weir_loop *loop)
 {
-    return loop->owner[1] == NULL;
+    return wr_wake_is_forked(loop->wake);
 }
 
 /* Is this the thread that runs the loop? */

@@ -11,14 +11,13 @@
 #include "stack.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #define SQ_ENTRIES_DEFAULT 512u
 #define CQ_ENTRIES_DEFAULT 4096u
 #define ENTRIES_MAX        32768u
 #define HELD_LIMIT_DEFAULT (64u << 20)
 #define HELD_LIMIT_MIN     (1u << 20)
-#define PAGE_BYTES         4096u
+#define POST_LIMIT_DEFAULT 65536u
 
 int wr_loop_check_slowly(const weir_loop *loop)
 {
@@ -44,30 +43,6 @@ static void counting_free(void *arg, void *ptr, size_t size)
     wr_assert(loop->memory_bytes >= size);
     loop->memory_bytes -= size;
     loop->allocator->free(loop->allocator->arg, ptr, size);
-}
-
-/* A page that a forked child finds empty. */
-static const void *volatile *make_owner(void)
-{
-    const void **page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) {
-        return NULL;
-    }
-    if (madvise(page, PAGE_BYTES, MADV_WIPEONFORK) < 0) {
-        munmap(page, PAGE_BYTES);
-        return NULL;
-    }
-    page[0] = WR_UNBOUND;
-    page[1] = WR_UNBOUND;
-    return page;
-}
-
-static void free_owner(const void *volatile *page)
-{
-    if (page) {
-        munmap((void *)(uintptr_t)page, PAGE_BYTES);
-    }
 }
 
 static uint32_t round_up_pow2(uint32_t value)
@@ -140,14 +115,14 @@ static int open_engine(weir_loop *loop, const struct weir_loop_options *options)
 
 static int open_parts(weir_loop *loop, const struct weir_loop_options *options)
 {
-    loop->owner = make_owner();
-    if (!loop->owner) {
-        return -ENOMEM;
-    }
-    int err = wr_wake_open(loop->allocator, &loop->wake);
+    const uint32_t post_limit =
+        options->post_limit ? options->post_limit : POST_LIMIT_DEFAULT;
+    int err = wr_wake_open(loop->allocator, post_limit, &loop->wake);
     if (err < 0) {
-        goto fail_wake;
+        return err;
     }
+    loop->owner = wr_wake_owner(loop->wake);
+    wr_wake_set_thread(loop->wake, wr_this_thread());
     err = wr_callbacks_open(loop);
     if (err < 0) {
         goto fail_callbacks;
@@ -163,8 +138,6 @@ fail_engine:
 fail_callbacks:
     wr_wake_close(loop->wake); /* nobody posted yet */
     wr_wake_unref(loop->wake);
-fail_wake:
-    free_owner(loop->owner);
     return err;
 }
 
@@ -358,7 +331,6 @@ void wr_loop_release(weir_loop *loop)
     wr_slab_fini(&loop->socks);
     wr_slab_fini(&loop->chunks);
     wr_blocks_fini(&loop->blocks);
-    free_owner(loop->owner);
     wr_wake_unref(
         loop->wake); /* posting to a loop that has ended is an error */
     wr_assert(loop->memory_bytes == 0);
@@ -381,10 +353,11 @@ static void drop_posted(weir_loop *loop)
 
     wr_wake_close(loop->wake);
     while ((item = wr_wake_pop(loop->wake))) {
-        if (item->drop) {
-            item->drop(item->arg); /* the item may be gone with it */
-        } else {
-            wr_wake_free_item(loop->wake, item);
+        weir_callback_fn *drop = item->drop;
+        void *arg = item->arg;
+        wr_wake_free_item(loop->wake, item);
+        if (drop) { /* an item that is not allocated may be gone with it */
+            wr_loop_call(loop, drop, arg, "dropped");
         }
     }
 }

@@ -95,22 +95,29 @@ struct wanted {
     weir_loop *loop;
     weir_task_fn *fn;
     void *arg;
+    weir_callback_fn *dropped;
 };
 
 static void drop_wanted(void *arg)
 {
-    struct wanted *wanted = arg;
-    const struct weir_allocator *allocator = wanted->loop->allocator;
-    wr_free(allocator, wanted, sizeof(*wanted));
+    const struct wanted wanted = *(struct wanted *)arg;
+
+    wr_free(wanted.loop->allocator, arg, sizeof(wanted));
+    if (wanted.dropped) {
+        wanted.dropped(wanted.arg);
+    }
 }
 
 static void spawn_wanted(void *arg)
 {
-    const struct wanted *wanted = arg;
+    struct wanted *wanted = arg;
     weir_loop *loop = wanted->loop;
     int err = weir_task_spawn(loop, wanted->fn, wanted->arg, NULL, NULL);
 
-    drop_wanted(arg);
+    if (err == 0) {
+        wanted->dropped = NULL;
+    }
+    drop_wanted(wanted);
     if (err < 0) {
         const struct weir_exception exception = {
             .message = "a task that another thread wanted was not started",
@@ -119,7 +126,8 @@ static void spawn_wanted(void *arg)
     }
 }
 
-int weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg)
+int weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg,
+                               weir_callback_fn *dropped)
 {
     wr_require(!wr_loop_is_forked(loop), -ECHILD);
     wr_require(fn, -EINVAL);
@@ -127,14 +135,17 @@ int weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg)
     if (!wanted) {
         return -ENOMEM;
     }
-    *wanted = (struct wanted){
-        .item = {.run = spawn_wanted, .arg = wanted, .drop = drop_wanted},
-        .loop = loop,
-        .fn = fn,
-        .arg = arg};
+    *wanted = (struct wanted){.item = {.run = spawn_wanted,
+                                       .arg = wanted,
+                                       .drop = drop_wanted,
+                                       .is_counted = true},
+                              .loop = loop,
+                              .fn = fn,
+                              .arg = arg,
+                              .dropped = dropped};
     int err = wr_wake_post_item(loop->wake, &wanted->item);
     if (err < 0) {
-        drop_wanted(wanted);
+        wr_free(loop->allocator, wanted, sizeof(*wanted));
     }
     return err;
 }

@@ -10,6 +10,13 @@
  * write, no post is missed; the loop may be woken once for nothing, when it
  * took a post before its poster came to write.
  *
+ * How many posts wait is the difference of two counts: posters count before a
+ * push, the owner after it has popped some, so that it is never too low. They
+ * look at the owner's count only when the room that they know of is used up.
+ * Who wants to wait for room says so before looking at the counts, and the
+ * owner looks for them after it has counted; both in one order that all threads
+ * agree on.
+ *
  * The descriptor is closed with the last reference and not by wr_wake_close():
  * a poster that got in just before may still be about to write.
  */
@@ -20,21 +27,37 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <time.h>
 
 /* The lines of the cache that posters write are not those the owner works in.
  */
 #define LINE_BYTES 64
+#define PAGE_BYTES 4096u
+/* Posts that the owner pops before it lowers the count. */
+#define SETTLE_MAX 64u
 
 struct wr_wake {
     _Atomic(struct wr_wake_item *) head;
     atomic_uint refs;
+    _Atomic(uint64_t) posted_count; /* by posters; taken back on an error */
+    _Atomic(uint64_t) room_end;     /* there is room below this posted_count */
+    atomic_uint waiting_count;      /* posters that wait for room */
+    uint32_t limit;
     int fd;
     struct weir_allocator allocator; /* a copy: the loop's may be gone */
+    const void *volatile *owner;
+    _Atomic(const void *) thread; /* the owner's, for those who would wait */
+    pthread_mutex_t mutex;        /* for waiting alone */
+    pthread_cond_t room;
     uint8_t unused[LINE_BYTES];
     /* The owner's: taken and not popped, oldest first. */
     struct wr_wake_item *taken;
     struct wr_wake_item **taken_end;
+    uint32_t popped_count;           /* not in settled_count yet */
+    _Atomic(uint64_t) settled_count; /* of all that were counted and popped */
 };
 
 /* Only its address counts. */
@@ -81,25 +104,171 @@ static int push(struct wr_wake *wake, struct wr_wake_item *item)
     return 0;
 }
 
-int wr_wake_open(const struct weir_allocator *allocator, struct wr_wake **ret)
+/* Posters that wait look again. */
+static void wake_posters(struct wr_wake *wake)
 {
-    struct wr_wake *wake = wr_alloc(allocator, sizeof(*wake));
-    if (!wake) {
+    if (atomic_load_explicit(&wake->waiting_count, memory_order_seq_cst) > 0) {
+        pthread_mutex_lock(&wake->mutex);
+        pthread_cond_broadcast(&wake->room);
+        pthread_mutex_unlock(&wake->mutex);
+    }
+}
+
+static bool is_closed(const struct wr_wake *wake)
+{
+    /* In one order with saying that one waits, where one does. */
+    return atomic_load_explicit(&wake->head, memory_order_seq_cst) ==
+           &closed_mark;
+}
+
+static int refuse(const struct wr_wake *wake)
+{
+    return is_closed(wake) ? -ESHUTDOWN : -ENOBUFS;
+}
+
+/* May there be a post with this number? */
+static bool has_room_for(struct wr_wake *wake, uint64_t number)
+{
+    if (number < atomic_load_explicit(&wake->room_end, memory_order_relaxed)) {
+        return true;
+    }
+    /* Relaxed: an older value makes posters look once more. */
+    const uint64_t end =
+        wake->limit +
+        atomic_load_explicit(&wake->settled_count, memory_order_seq_cst);
+    atomic_store_explicit(&wake->room_end, end, memory_order_relaxed);
+    return number < end;
+}
+
+static void uncount(struct wr_wake *wake)
+{
+    atomic_fetch_sub_explicit(&wake->posted_count, 1, memory_order_relaxed);
+}
+
+/* Is there room for one more? Counts it. */
+static int claim(struct wr_wake *wake)
+{
+    /* A look first: who is refused does not slow down those who are not. */
+    if (!has_room_for(wake, atomic_load_explicit(&wake->posted_count,
+                                                 memory_order_relaxed))) {
+        return refuse(wake);
+    }
+    /* Relaxed: only the number counts. */
+    if (!has_room_for(wake, atomic_fetch_add_explicit(&wake->posted_count, 1,
+                                                      memory_order_relaxed))) {
+        uncount(wake);
+        return refuse(wake);
+    }
+    return 0;
+}
+
+static void settle(struct wr_wake *wake)
+{
+    const uint64_t before =
+        atomic_load_explicit(&wake->settled_count, memory_order_relaxed);
+    /* Before the look at who waits; partner in wr_wake_wait_room(). */
+    atomic_store_explicit(&wake->settled_count, before + wake->popped_count,
+                          memory_order_seq_cst);
+    wake->popped_count = 0;
+    wake_posters(wake);
+}
+
+/* A page that a forked child finds empty. */
+static const void *volatile *make_owner(void)
+{
+    const void **page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        return NULL;
+    }
+    if (madvise(page, PAGE_BYTES, MADV_WIPEONFORK) < 0) {
+        munmap(page, PAGE_BYTES);
+        return NULL;
+    }
+    page[0] = WR_UNBOUND;
+    page[1] = WR_UNBOUND;
+    return page;
+}
+
+static int init_waiting(struct wr_wake *wake)
+{
+    pthread_condattr_t attr;
+
+    if (pthread_condattr_init(&attr)) {
         return -ENOMEM;
     }
-    int fd = wr_sys_eventfd();
-    if (fd < 0) {
-        wr_free(allocator, wake, sizeof(*wake));
-        return fd;
+    int err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    wr_check(err == 0); /* a clock that there is */
+    err = pthread_cond_init(&wake->room, &attr);
+    pthread_condattr_destroy(&attr);
+    if (err == 0 && pthread_mutex_init(&wake->mutex, NULL)) {
+        pthread_cond_destroy(&wake->room);
+        err = ENOMEM;
+    }
+    return err ? -ENOMEM : 0;
+}
+
+int wr_wake_open(const struct weir_allocator *allocator, uint32_t limit,
+                 struct wr_wake **ret)
+{
+    int err = -ENOMEM;
+    wr_assert(limit > 0);
+    struct wr_wake *wake = wr_alloc(allocator, sizeof(*wake));
+    if (!wake) {
+        return err;
+    }
+    wake->owner = make_owner();
+    if (!wake->owner) {
+        goto fail_owner;
+    }
+    err = init_waiting(wake);
+    if (err < 0) {
+        goto fail_waiting;
+    }
+    wake->fd = wr_sys_eventfd();
+    if (wake->fd < 0) {
+        err = wake->fd;
+        goto fail_eventfd;
     }
     atomic_init(&wake->head, NULL);
     atomic_init(&wake->refs, 1);
-    wake->fd = fd;
+    atomic_init(&wake->waiting_count, 0);
+    atomic_init(&wake->posted_count, 0);
+    atomic_init(&wake->room_end, limit);
+    atomic_init(&wake->settled_count, 0);
+    atomic_init(&wake->thread, NULL);
+    wake->limit = limit;
     wake->allocator = *allocator;
     wake->taken = NULL;
     wake->taken_end = &wake->taken;
+    wake->popped_count = 0;
     *ret = wake;
     return 0;
+
+fail_eventfd:
+    pthread_mutex_destroy(&wake->mutex);
+    pthread_cond_destroy(&wake->room);
+fail_waiting:
+    munmap((void *)(uintptr_t)wake->owner, PAGE_BYTES);
+fail_owner:
+    wr_free(allocator, wake, sizeof(*wake));
+    return err;
+}
+
+const void *volatile *wr_wake_owner(const struct wr_wake *wake)
+{
+    return wake->owner;
+}
+
+bool wr_wake_is_forked(const struct wr_wake *wake)
+{
+    return wake->owner[1] == NULL;
+}
+
+void wr_wake_set_thread(struct wr_wake *wake, const void *thread)
+{
+    /* Relaxed: a thread looks whether it is its own value. */
+    atomic_store_explicit(&wake->thread, thread, memory_order_relaxed);
 }
 
 void wr_wake_ref(struct wr_wake *wake)
@@ -123,31 +292,93 @@ void wr_wake_unref(struct wr_wake *wake)
         atomic_load_explicit(&wake->head, memory_order_relaxed);
     wr_assert(!left || left == &closed_mark);
     wr_assert(!wake->taken);
+    wr_assert(atomic_load_explicit(&wake->posted_count, memory_order_relaxed) ==
+              atomic_load_explicit(&wake->settled_count, memory_order_relaxed));
     struct weir_allocator allocator = wake->allocator;
     /* Nobody can use the descriptor any more, so nobody is told. */
     wr_ignore(wr_sys_close(wake->fd));
+    pthread_mutex_destroy(&wake->mutex);
+    pthread_cond_destroy(&wake->room);
+    munmap((void *)(uintptr_t)wake->owner, PAGE_BYTES);
     wr_free(&allocator, wake, sizeof(*wake));
 }
 
-int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg)
+int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
+{
+    wr_assert(item->run);
+    if (!item->is_counted) {
+        return push(wake, item);
+    }
+    int err = claim(wake);
+    if (err < 0) {
+        return err;
+    }
+    err = push(wake, item);
+    if (err < 0) {
+        uncount(wake);
+    }
+    return err;
+}
+
+int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg,
+                 void (*drop)(void *arg))
 {
     struct wr_wake_item *item = wr_alloc(&wake->allocator, sizeof(*item));
     if (!item) {
         return -ENOMEM;
     }
-    *item = (struct wr_wake_item){.run = run, .arg = arg, .is_owned = false};
-    int err = push(wake, item);
+    *item = (struct wr_wake_item){.run = run,
+                                  .arg = arg,
+                                  .drop = drop,
+                                  .is_counted = true,
+                                  .is_allocated = true};
+    int err = wr_wake_post_item(wake, item);
     if (err < 0) {
         wr_wake_free_item(wake, item);
     }
     return err;
 }
 
-int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
+/* For one more, or to be told that it is closed. */
+static bool has_room(struct wr_wake *wake)
 {
-    wr_assert(item->run);
-    item->is_owned = true;
-    return push(wake, item);
+    return has_room_for(wake, atomic_load_explicit(&wake->posted_count,
+                                                   memory_order_seq_cst)) ||
+           is_closed(wake);
+}
+
+/* Under the mutex, which is free while it waits. */
+static int wait_room_until(struct wr_wake *wake, uint64_t deadline_ns)
+{
+    const struct timespec deadline = {
+        .tv_sec = (time_t)(deadline_ns / 1000000000u),
+        .tv_nsec = (long)(deadline_ns % 1000000000u),
+    };
+    int err = 0;
+
+    while (!has_room(wake) && err == 0) {
+        err =
+            deadline_ns == UINT64_MAX
+                ? pthread_cond_wait(&wake->room, &wake->mutex)
+                : pthread_cond_timedwait(&wake->room, &wake->mutex, &deadline);
+    }
+    return has_room(wake) ? 0 : -err;
+}
+
+int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
+                      uint64_t deadline_ns)
+{
+    if (atomic_load_explicit(&wake->thread, memory_order_relaxed) == thread) {
+        return -EDEADLK;
+    }
+    pthread_mutex_lock(&wake->mutex);
+    /* Before the look at the count; partner in settle() and wr_wake_close().
+     */
+    atomic_fetch_add_explicit(&wake->waiting_count, 1, memory_order_seq_cst);
+    const int err = wait_room_until(wake, deadline_ns);
+    atomic_fetch_sub_explicit(&wake->waiting_count, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&wake->mutex);
+    return err;
 }
 
 int wr_wake_fd(const struct wr_wake *wake)
@@ -183,23 +414,29 @@ struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
     }
     item->next = NULL;
     item->is_posted = false;
+    wake->popped_count += item->is_counted;
+    if (wake->popped_count >= SETTLE_MAX ||
+        (!wake->taken && wake->popped_count > 0)) {
+        settle(wake);
+    }
     return item;
 }
 
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item)
 {
     wr_assert(!item->is_posted);
-    if (!item->is_owned) {
+    if (item->is_allocated) {
         wr_free(&wake->allocator, item, sizeof(*item));
     }
 }
 
 void wr_wake_close(struct wr_wake *wake)
 {
-    /* Acquire as in wr_wake_take(). */
+    /* Acquire as in wr_wake_take(), and before the look at who waits. */
     struct wr_wake_item *head = atomic_exchange_explicit(
-        &wake->head, &closed_mark, memory_order_acquire);
+        &wake->head, &closed_mark, memory_order_seq_cst);
     if (head != &closed_mark) {
         append(wake, head);
     }
+    wake_posters(wake);
 }

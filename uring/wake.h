@@ -22,24 +22,48 @@ struct wr_wake_item {
     /* What its poster wants to be called with arg when the loop ends before it
      * runs; may be NULL. */
     void (*drop)(void *arg);
-    bool is_owned;  /* set by posting: by its poster, so it is not freed here */
-    bool is_posted; /* set by posting, cleared by wr_wake_pop() */
+    bool is_counted;   /* against the limit; set by its poster */
+    bool is_allocated; /* set by wr_wake_post(): it is freed here */
+    bool is_posted;    /* set by posting, cleared by wr_wake_pop() */
 };
 
-/* One reference for the caller. */
-int wr_wake_open(const struct weir_allocator *allocator, struct wr_wake **ret);
+/* One reference for the caller. At most @limit posts wait, from 1. */
+int wr_wake_open(const struct weir_allocator *allocator, uint32_t limit,
+                 struct wr_wake **ret);
+
+/* The page that tells a forked child that it is one: it finds NULL in both
+ * words. The first is the owner's, WR_UNBOUND until it is written; the second
+ * stays WR_UNBOUND, so that other threads may look. */
+#define WR_UNBOUND ((const void *)-1)
+const void *volatile *wr_wake_owner(const struct wr_wake *wake);
+
+/* Any thread. */
+bool wr_wake_is_forked(const struct wr_wake *wake);
+
+/* Owner: its thread, which must not wait for room. */
+void wr_wake_set_thread(struct wr_wake *wake, const void *thread);
 
 /* Any thread. */
 void wr_wake_ref(struct wr_wake *wake);
 void wr_wake_unref(struct wr_wake *wake);
 
-/* Any thread: 0, -ENOMEM, or -ESHUTDOWN after wr_wake_close(). */
-int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg);
+/* Any thread: 0, -ENOMEM, -ENOBUFS when the limit is reached, or -ESHUTDOWN
+ * after wr_wake_close(). After 0 either @run or, when it is not NULL, @drop is
+ * called with @arg, by who pops it. */
+int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg,
+                 void (*drop)(void *arg));
 
-/* Any thread: 0 or -ESHUTDOWN; takes no memory. The caller has set @item's run,
- * arg and drop and keeps the item. It may be posted again when it runs and not
- * before: who posts it on several threads sees to that. */
+/* Any thread: 0, -ESHUTDOWN, or -ENOBUFS for an item that is counted; takes no
+ * memory. The caller has set @item's first fields and keeps the item. It may be
+ * posted again when it runs and not before: who posts it on several threads
+ * sees to that. */
 int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item);
+
+/* Any thread but the owner's: waits until there is room for a post, or the
+ * mailbox is closed. @thread is the caller's, the deadline one of wr_sys_now().
+ * 0, -ETIMEDOUT, or -EDEADLK on the owner's thread. */
+int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
+                      uint64_t deadline_ns);
 
 /* Owner: the eventfd to read from; 8 bytes. */
 int wr_wake_fd(const struct wr_wake *wake);
@@ -50,7 +74,7 @@ bool wr_wake_take(struct wr_wake *wake);
 
 /* Owner: the oldest item that was taken, or NULL. It is out of the mailbox, and
  * the caller frees it with wr_wake_free_item(), which leaves those of
- * wr_wake_post_item() alone. */
+ * wr_wake_post_item() alone. Each must be popped. */
 struct wr_wake_item *wr_wake_pop(struct wr_wake *wake);
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 

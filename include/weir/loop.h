@@ -50,6 +50,11 @@ struct weir_loop_options {
      * of two; default 256 KiB. Only pages that are touched take memory; see
      * the head of task.h. */
     size_t stack_size_bytes;
+    /** Posts of other threads that may wait to run; default 65536. The next one
+     * is refused with -ENOBUFS, or waits, as its caller asks. Each takes 40
+     * bytes, and what was posted while the loop was busy is put in order at
+     * once, which takes some 10 ns each. */
+    uint32_t post_limit;
 };
 
 /**
@@ -143,9 +148,10 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
  * End a loop.
  *
  * Servers are closed, connections aborted and their losses delivered, pending
- * callbacks dropped, and everything in the kernel is waited for. Handles and
- * leases that the program still has a reference to stay valid until that is
- * given back.
+ * callbacks dropped, and everything in the kernel is waited for. Posts of other
+ * threads that have not run are dropped, and those who asked for it are told.
+ * Handles and leases that the program still has a reference to stay valid until
+ * that is given back.
  *
  * @param loop  taken, unless an error is returned; NULL is ignored
  * @return      how many connections were still alive
@@ -268,23 +274,32 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
  * Call a function on the loop's thread, from any thread; wakes the loop.
  *
  * Runs from the ready queue of the turn that finds it; posts of one thread run
- * in their order. The loop must not be freed meanwhile; use a weir_remote where
- * it might. What is posted while the loop is being freed is dropped.
+ * in their order, and a turn runs 4096 of them at most. The loop must not be
+ * freed meanwhile; use a weir_remote where it might.
  *
- * @param loop  the loop; borrowed
- * @param cb    the function
- * @param arg   its argument
- * @return      0
+ * After 0, exactly one of @p cb and @p dropped is called, once: @p cb from the
+ * loop, or @p dropped from inside weir_loop_free(), on the thread that frees
+ * the loop, when the loop is freed before @p cb has run. A loop that is stopped
+ * keeps its posts for the next run. After an error neither is called.
+ *
+ * @param loop     the loop; borrowed
+ * @param cb       the function
+ * @param arg      its argument
+ * @param dropped  called with @p arg in place of @p cb; may be NULL. It frees
+ *                 the argument or tells whoever waits for an answer, and must
+ *                 not use the loop
+ * @return         0
  * @retval -EINVAL     no function
  * @retval -ENOMEM     no memory
+ * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended
  * @suspends no
  * @thread any
  */
-WEIR_API WEIR_MUST_USE int weir_loop_call_soon_threadsafe(weir_loop *loop,
-                                                          weir_callback_fn *cb,
-                                                          void *arg);
+WEIR_API WEIR_MUST_USE int
+weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb, void *arg,
+                               weir_callback_fn *dropped);
 
 /**
  * The loop's mailbox, which outlives it.
@@ -318,18 +333,50 @@ WEIR_API void weir_remote_unref(weir_remote *remote);
 /**
  * As weir_loop_call_soon_threadsafe(), also when the loop may have ended.
  *
- * @param remote  the mailbox; borrowed
- * @param cb      the function
- * @param arg     its argument
- * @return        0
+ * @param remote   the mailbox; borrowed
+ * @param cb       the function
+ * @param arg      its argument
+ * @param dropped  called with @p arg when the loop is freed first, from inside
+ *                 weir_loop_free(); may be NULL
+ * @return         0: either @p cb or @p dropped will be called
  * @retval -EINVAL     no function
  * @retval -ENOMEM     no memory
- * @retval -ESHUTDOWN  the loop has ended; @p cb will not run
+ * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
+ * @retval -ECHILD     the loop was made before fork()
+ * @retval -ESHUTDOWN  the loop has ended; neither will be called
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int weir_remote_call_soon(weir_remote *remote,
+                                                 weir_callback_fn *cb,
+                                                 void *arg,
+                                                 weir_callback_fn *dropped);
+
+/**
+ * As weir_remote_call_soon(), and where there is no room, block the calling
+ * thread until there is.
+ *
+ * Not for the loop's own thread, which would wait for itself: there it never
+ * blocks. Until the first run the thread that made the loop counts as its own.
+ *
+ * @param remote      the mailbox; borrowed
+ * @param cb          the function
+ * @param arg         its argument
+ * @param dropped     as in weir_remote_call_soon()
+ * @param timeout_ns  how long at most; UINT64_MAX for ever
+ * @return            0: either @p cb or @p dropped will be called
+ * @retval -EINVAL     no function
+ * @retval -ENOMEM     no memory
+ * @retval -ETIMEDOUT  there was no room in time
+ * @retval -EDEADLK    no room, and this is the loop's own thread
+ * @retval -ECHILD     the loop was made before fork()
+ * @retval -ESHUTDOWN  the loop has ended; neither will be called
  * @suspends no
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
-weir_remote_call_soon(weir_remote *remote, weir_callback_fn *cb, void *arg);
+weir_remote_call_soon_wait(weir_remote *remote, weir_callback_fn *cb, void *arg,
+                           weir_callback_fn *dropped, uint64_t timeout_ns);
 
 /** Called on the loop when a signal has arrived. */
 typedef void weir_signal_fn(void *arg, int signum);

@@ -468,20 +468,27 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
  * The loop must not be freed meanwhile. Where it might, post a callback that
  * spawns (weir_remote_call_soon()).
  *
- * @param loop  the loop; borrowed
- * @param fn    what the task runs, on the loop's thread
- * @param arg   passed to it
- * @return      0 when it will be started, unless the loop is freed before.
- *              Without memory for it there, the exception hook is told
+ * After 0, exactly one of @p fn and @p dropped is called, once. @p dropped is
+ * called on the loop's thread: from inside weir_loop_free() when the loop is
+ * freed first, or when there is no memory for the task, which the exception
+ * hook is told as well.
+ *
+ * @param loop     the loop; borrowed
+ * @param fn       what the task runs, on the loop's thread
+ * @param arg      passed to it
+ * @param dropped  called with @p arg when the task is not started; may be NULL
+ * @return         0
  * @retval -EINVAL     no function
  * @retval -ENOMEM     no memory
+ * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
  * @retval -ECHILD     the loop was made before fork()
- * @retval -ESHUTDOWN  the loop has ended; @p fn will not run
+ * @retval -ESHUTDOWN  the loop has ended; neither will be called
  * @suspends no
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
-weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg);
+weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg,
+                           weir_callback_fn *dropped);
 
 /**
  * Say which task it was when one overruns its stack.

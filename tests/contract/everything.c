@@ -32,7 +32,7 @@ static int run_errand(void *arg)
     }
     if (errand->posts) {
         /* Refused when the loop has ended, which is as good. */
-        int err = weir_remote_call_soon(world.remote, run_post, errand);
+        int err = weir_remote_call_soon(world.remote, run_post, errand, NULL);
         return err == 0 || err == -ESHUTDOWN ? 100 : err;
     }
     return 100;

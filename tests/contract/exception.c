@@ -56,7 +56,8 @@ UNIT(exception, a_slow_timer_and_a_slow_post_are_reported_by_name)
     cr_assert_eq(told_count, 1);
     cr_assert_str_eq(told.callback, "call_later");
 
-    cr_assert_eq(weir_loop_call_soon_threadsafe(loop, spin_2_ms, NULL), 0);
+    cr_assert_eq(weir_loop_call_soon_threadsafe(loop, spin_2_ms, NULL, NULL),
+                 0);
     later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
     while (told_count < 2) {
         one_turn();

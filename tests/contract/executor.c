@@ -341,8 +341,8 @@ static int kept_body(weir_loop *l, void *arg)
     let_go(&jobs[0]);
     wait_for(&jobs[1].started);
     /* Comes after the result in the mailbox and before the task. */
-    cr_assert_eq(weir_loop_call_soon_threadsafe(l, cancel_task, jobs[0].task),
-                 0);
+    cr_assert_eq(
+        weir_loop_call_soon_threadsafe(l, cancel_task, jobs[0].task, NULL), 0);
 
     expect_result(&jobs[0]);
     let_go(&jobs[1]);
@@ -360,7 +360,7 @@ static int cancelling_job(void *arg)
     struct job *job = arg;
     const int result = held_job(job);
     const int err =
-        weir_loop_call_soon_threadsafe(loop, cancel_task, job->task);
+        weir_loop_call_soon_threadsafe(loop, cancel_task, job->task, NULL);
     return err == 0 ? result : err;
 }
 

@@ -24,7 +24,7 @@ static void count_run(void *arg)
 static void post_some(void)
 {
     for (int i = 0; i < POSTS_EACH_STEP; i++) {
-        cr_assert_eq(weir_remote_call_soon(remote, count_run, NULL), 0);
+        cr_assert_eq(weir_remote_call_soon(remote, count_run, NULL, NULL), 0);
         posted_count++;
     }
 }
@@ -78,7 +78,8 @@ static int many_results_body(weir_loop *l, void *arg)
     yield();
     wait_for(&held_jobs[0].started); /* the executor's item is posted */
     cr_assert_eq(
-        weir_remote_call_soon(remote, end_second_in_the_next_turn, NULL), 0);
+        weir_remote_call_soon(remote, end_second_in_the_next_turn, NULL, NULL),
+        0);
     for (int i = 0; i < RESULTS; i++) {
         expect_result(&quick_jobs[i]);
     }

@@ -265,8 +265,9 @@ UNIT(no_memory, a_post_is_refused)
     open_with_memory(&m);
 
     fail_in(1);
-    cr_assert_eq(weir_loop_call_soon_threadsafe(m.loop, maker_time_out, &m),
-                 -ENOMEM);
+    cr_assert_eq(
+        weir_loop_call_soon_threadsafe(m.loop, maker_time_out, &m, NULL),
+        -ENOMEM);
     fail_never();
     maker_run_for(&m, 1 * MS);
 

@@ -61,11 +61,11 @@ static int post_ticket(struct poster *self, struct ticket *ticket)
 {
     switch (unit_random_below(&self->random, 8)) {
     case 0:
-        return weir_task_spawn_threadsafe(loop, run_task_ticket, ticket);
+        return weir_task_spawn_threadsafe(loop, run_task_ticket, ticket, NULL);
     case 1:
-        return weir_loop_call_soon_threadsafe(loop, run_ticket, ticket);
+        return weir_loop_call_soon_threadsafe(loop, run_ticket, ticket, NULL);
     default:
-        return weir_remote_call_soon(self->remote, run_ticket, ticket);
+        return weir_remote_call_soon(self->remote, run_ticket, ticket, NULL);
     }
 }
 
@@ -81,7 +81,8 @@ static void *post_all(void *arg)
             sched_yield();
         }
     }
-    cr_assert_eq(weir_remote_call_soon(self->remote, end_posting, NULL), 0);
+    cr_assert_eq(weir_remote_call_soon(self->remote, end_posting, NULL, NULL),
+                 0);
     return NULL;
 }
 
@@ -161,6 +162,113 @@ UNIT(post_storm, every_post_and_task_of_other_threads_runs_once)
                          i % POSTS, i / POSTS);
         }
         close_loop();
+    }
+    wait_for_threads(0);
+}
+
+/* ---- loops that are freed meanwhile ---- */
+
+/* Small enough that posters wait, too. */
+enum { STORM_LIMIT = 64 };
+
+struct shot {
+    int ran_count;
+    int dropped_count;
+};
+
+struct shooter {
+    pthread_t thread;
+    weir_remote *remote;
+    struct unit_random random;
+    int accepted_count; /* the thread's, until it is joined */
+    struct shot shots[POSTS];
+};
+
+static struct shooter shooters[POSTERS];
+
+static void run_shot(void *arg)
+{
+    struct shot *shot = arg;
+    shot->ran_count++;
+}
+
+static void drop_shot(void *arg)
+{
+    struct shot *shot = arg;
+    shot->dropped_count++;
+}
+
+static int shoot(struct shooter *self, struct shot *shot)
+{
+    if (unit_random_below(&self->random, 4) == 0) {
+        return weir_remote_call_soon(self->remote, run_shot, shot, drop_shot);
+    }
+    return weir_remote_call_soon_wait(self->remote, run_shot, shot, drop_shot,
+                                      unit_random_below(&self->random, MS));
+}
+
+/* Until the loop has gone. */
+static void *shoot_all(void *arg)
+{
+    struct shooter *self = arg;
+    int err = 0;
+    while (err != -ESHUTDOWN && self->accepted_count < POSTS) {
+        err = shoot(self, &self->shots[self->accepted_count]);
+        cr_assert(err == 0 || err == -ESHUTDOWN || err == -ENOBUFS ||
+                      err == -ETIMEDOUT,
+                  "%d", err);
+        self->accepted_count += err == 0;
+    }
+    weir_remote_unref(self->remote);
+    return NULL;
+}
+
+static int wait_a_little(weir_loop *l, void *arg)
+{
+    start_job_tasks(l);
+    return weir_sleep(l, unit_random_below(arg, 4 * MS));
+}
+
+static void expect_each_once(const struct shooter *shooter)
+{
+    for (int i = 0; i < POSTS; i++) {
+        const struct shot *shot = &shooter->shots[i];
+        cr_assert_eq(
+            shot->ran_count + shot->dropped_count, i < shooter->accepted_count,
+            "post %d of %d ran %d times, was dropped %d times", i,
+            shooter->accepted_count, shot->ran_count, shot->dropped_count);
+    }
+}
+
+static void free_under_fire(struct unit_random *random)
+{
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .post_limit = STORM_LIMIT};
+    posting_count = 1; /* for ever: the executor is kept busy */
+    open_loop(&options);
+    for (int i = 0; i < POSTERS; i++) {
+        shooters[i] = (struct shooter){.remote = weir_loop_get_remote(loop)};
+        shooters[i].random.state = unit_random_next(random);
+        cr_assert_eq(
+            pthread_create(&shooters[i].thread, NULL, shoot_all, &shooters[i]),
+            0);
+    }
+    run_body(wait_a_little, random);
+
+    close_loop();
+
+    for (int i = 0; i < POSTERS; i++) {
+        cr_assert_eq(pthread_join(shooters[i].thread, NULL), 0);
+        expect_each_once(&shooters[i]);
+    }
+}
+
+UNIT(post_storm, every_post_runs_or_is_dropped_once_when_loops_are_freed)
+{
+    struct unit_random random;
+    unit_random_seed(&random);
+    for (uint64_t round = 0; round < 5 * rounds(); round++) {
+        free_under_fire(&random);
     }
     wait_for_threads(0);
 }

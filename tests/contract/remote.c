@@ -44,8 +44,9 @@ static void *post_all(void *arg)
         post->number = i;
         poster->err =
             poster->remote
-                ? weir_remote_call_soon(poster->remote, arrive, post)
-                : weir_loop_call_soon_threadsafe(poster->loop, arrive, post);
+                ? weir_remote_call_soon(poster->remote, arrive, post, NULL)
+                : weir_loop_call_soon_threadsafe(poster->loop, arrive, post,
+                                                 NULL);
     }
     return NULL;
 }
@@ -91,7 +92,8 @@ static void *post_later(void *arg)
 {
     struct poster *poster = (struct poster *)arg;
     usleep(20 * 1000);
-    poster->err = weir_remote_call_soon(poster->remote, count, &poster->next);
+    poster->err =
+        weir_remote_call_soon(poster->remote, count, &poster->next, NULL);
     return NULL;
 }
 
@@ -132,8 +134,8 @@ UNIT(remote, a_post_wakes_a_loop_that_waits)
 static void post_again(void *arg)
 {
     struct poster *poster = (struct poster *)arg;
-    poster->err =
-        weir_loop_call_soon_threadsafe(poster->loop, count, &poster->next);
+    poster->err = weir_loop_call_soon_threadsafe(poster->loop, count,
+                                                 &poster->next, NULL);
 }
 
 UNIT(remote, a_post_from_inside_the_loop_is_not_called_at_once)
@@ -144,7 +146,8 @@ UNIT(remote, a_post_from_inside_the_loop_is_not_called_at_once)
     poster->loop = m.loop;
     poster->err = 1;
 
-    cr_assert_eq(weir_loop_call_soon_threadsafe(m.loop, post_again, poster), 0);
+    cr_assert_eq(
+        weir_loop_call_soon_threadsafe(m.loop, post_again, poster, NULL), 0);
     cr_assert_eq(poster->err, 1);
     maker_run_for(&m, 100 * MS);
 
@@ -161,15 +164,18 @@ UNIT(remote, posting_after_the_end_of_the_loop_is_an_error)
     maker_open(&m);
     weir_remote *remote = weir_loop_get_remote(m.loop);
     cr_assert_eq(weir_remote_ref(remote), remote);
-    cr_assert_eq(weir_remote_call_soon(remote, NULL, NULL), -EINVAL);
-    cr_assert_eq(weir_loop_call_soon_threadsafe(m.loop, NULL, NULL), -EINVAL);
-    cr_assert_eq(weir_remote_call_soon(remote, count, &called), 0);
+    cr_assert_eq(weir_remote_call_soon(remote, NULL, NULL, NULL), -EINVAL);
+    cr_assert_eq(weir_loop_call_soon_threadsafe(m.loop, NULL, NULL, NULL),
+                 -EINVAL);
+    cr_assert_eq(weir_remote_call_soon(remote, count, &called, NULL), 0);
 
     maker_close(&m);
 
-    cr_assert_eq(weir_remote_call_soon(remote, count, &called), -ESHUTDOWN);
+    cr_assert_eq(weir_remote_call_soon(remote, count, &called, NULL),
+                 -ESHUTDOWN);
     weir_remote_unref(remote);
-    cr_assert_eq(weir_remote_call_soon(remote, count, &called), -ESHUTDOWN);
+    cr_assert_eq(weir_remote_call_soon(remote, count, &called, NULL),
+                 -ESHUTDOWN);
     weir_remote_unref(remote);
     weir_remote_unref(NULL);
     cr_assert_eq(called, 0, "what was pending is dropped");
@@ -265,7 +271,7 @@ UNIT(remote, R67_a_forked_child_gets_ECHILD_and_changes_nothing)
     if (child == 0) {
         struct maker before = m;
         expect_all(&m, -ECHILD);
-        int err = weir_loop_call_soon_threadsafe(m.loop, count, &status);
+        int err = weir_loop_call_soon_threadsafe(m.loop, count, &status, NULL);
         /* A failed expectation of the child reaches nobody: compare here. */
         bool good = err == -ECHILD && weir_loop_run(m.loop) == -ECHILD &&
                     weir_server_stop(m.server, 0, NULL, NULL) == -ECHILD &&

@@ -206,7 +206,7 @@ static void posted(void *arg)
  * at its condition. */
 static void post(void)
 {
-    int err = weir_loop_call_soon_threadsafe(sim.loop, posted, NULL);
+    int err = weir_loop_call_soon_threadsafe(sim.loop, posted, NULL, NULL);
     sim.posted = err == 0;
     sim.posted_ns = fake_now();
     if (err < 0 && sim.alloc.failed == 0) {

@@ -225,8 +225,8 @@ static int set_event(weir_loop *on, void *arg)
 static void *spawn_from_thread(void *arg)
 {
     cr_assert_eq(weir_task_spawn(loop, set_event, arg, NULL, NULL), -EPERM);
-    cr_assert_eq(weir_task_spawn_threadsafe(loop, NULL, arg), -EINVAL);
-    cr_assert_eq(weir_task_spawn_threadsafe(loop, set_event, arg), 0);
+    cr_assert_eq(weir_task_spawn_threadsafe(loop, NULL, arg, NULL), -EINVAL);
+    cr_assert_eq(weir_task_spawn_threadsafe(loop, set_event, arg, NULL), 0);
     return NULL;
 }
 
@@ -252,6 +252,6 @@ UNIT(run, another_thread_may_start_a_task)
 UNIT(run, a_task_that_another_thread_wanted_is_dropped_with_the_loop)
 {
     rig_start();
-    cr_assert_eq(weir_task_spawn_threadsafe(loop, set_event, NULL), 0);
+    cr_assert_eq(weir_task_spawn_threadsafe(loop, set_event, NULL, NULL), 0);
     rig_stop(); /* and nothing is leaked */
 }

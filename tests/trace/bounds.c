@@ -9,6 +9,7 @@
 #include "tests/unit.h"
 #include "tests/unit/random.h"
 
+#include <errno.h>
 #include <weir.h>
 
 #define TICK_NS UINT64_C(1024)
@@ -17,6 +18,8 @@
 /* What one turn does at most of each. */
 #define TIMERS_MAX 4096
 #define READY_MAX  4096
+/* Posts that wait at most, where the loop's options do not say. */
+#define POST_LIMIT 65536
 
 static weir_loop *loop;
 static int count;
@@ -177,14 +180,48 @@ UNIT(bounds, many_posts_take_several_turns)
     start();
     count_goal = 3 * READY_MAX;
     for (int i = 0; i < count_goal; i++) {
-        cr_assert_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL),
-                     0);
+        cr_assert_eq(
+            weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL), 0);
     }
 
     cr_assert_eq(weir_loop_run(loop), 0);
 
     cr_assert_eq(count, count_goal);
     cr_assert_eq(last_turn - first_turn, 2);
+    stop();
+}
+
+static int count_at_alarm;
+
+static void note_count(void *arg)
+{
+    (void)arg;
+    count_at_alarm = count;
+}
+
+static void start_alarm(void *arg)
+{
+    cr_assert_eq(weir_loop_call_at(loop, 0, note_count, NULL, NULL), 0);
+    count_turns(arg);
+}
+
+UNIT(bounds, a_full_mailbox_holds_a_timer_up_by_the_posts_of_one_turn)
+{
+    start();
+    count_goal = POST_LIMIT;
+    cr_assert_eq(weir_loop_call_soon_threadsafe(loop, start_alarm, NULL, NULL),
+                 0);
+    for (int i = 1; i < count_goal; i++) {
+        cr_assert_eq(
+            weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL), 0);
+    }
+    cr_assert_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
+                 -ENOBUFS, "a mailbox has an end");
+
+    cr_assert_eq(weir_loop_run(loop), 0);
+
+    cr_assert_eq(count, count_goal);
+    cr_assert_eq(count_at_alarm, READY_MAX);
     stop();
 }
 

@@ -490,8 +490,8 @@ UNIT(turn, a_post_wakes_the_loop_once)
     run_for(MS);
     fake_text_clear();
     for (int i = 0; i < 3; i++) {
-        cr_assert_eq(weir_loop_call_soon_threadsafe(loop, say, words("post")),
-                     0);
+        cr_assert_eq(
+            weir_loop_call_soon_threadsafe(loop, say, words("post"), NULL), 0);
     }
 
     run_for(MS);

@@ -17,13 +17,15 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+enum { LIMIT = 32 };
+
 static struct unit_allocator allocator;
 static struct wr_wake *wake;
 
 static void setup(void)
 {
     unit_allocator_init(&allocator);
-    cr_assert_eq(wr_wake_open(&allocator.hooks, &wake), 0);
+    cr_assert_eq(wr_wake_open(&allocator.hooks, LIMIT, &wake), 0);
 }
 
 /* How often the eventfd was written since it was read last. */
@@ -37,7 +39,7 @@ static uint64_t wake_ups(void)
     return count;
 }
 
-static int ran[32];
+static int ran[2 * LIMIT];
 static int ran_count;
 
 static void note_run(void *arg)
@@ -47,7 +49,8 @@ static void note_run(void *arg)
 
 static void post(int number)
 {
-    cr_assert_eq(wr_wake_post(wake, note_run, (void *)(intptr_t)number), 0);
+    cr_assert_eq(wr_wake_post(wake, note_run, (void *)(intptr_t)number, NULL),
+                 0);
 }
 
 /* Runs what was taken; how many there were. */
@@ -118,10 +121,10 @@ UNIT(wake, closing_gives_what_was_never_taken_and_refuses_the_rest)
     cr_assert_eq(close_and_run(), 2);
     cr_assert_eq(ran[0], 1);
     cr_assert_eq(ran[1], 2);
-    cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ESHUTDOWN);
+    cr_assert_eq(wr_wake_post(wake, note_run, NULL, NULL), -ESHUTDOWN);
     cr_assert_not(wr_wake_take(wake));
     cr_assert_eq(close_and_run(), 0);
-    cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ESHUTDOWN);
+    cr_assert_eq(wr_wake_post(wake, note_run, NULL, NULL), -ESHUTDOWN);
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
 }
@@ -130,13 +133,13 @@ UNIT(wake, outlives_its_owner_and_the_allocator_struct)
 {
     unit_allocator_init(&allocator);
     struct weir_allocator copy = allocator.hooks;
-    cr_assert_eq(wr_wake_open(&copy, &wake), 0);
+    cr_assert_eq(wr_wake_open(&copy, LIMIT, &wake), 0);
     memset(&copy, 0, sizeof(copy));
     wr_wake_ref(wake);
     cr_assert_eq(close_and_run(), 0);
     wr_wake_unref(wake);
 
-    cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ESHUTDOWN);
+    cr_assert_eq(wr_wake_post(wake, note_run, NULL, NULL), -ESHUTDOWN);
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
 }
@@ -146,7 +149,7 @@ UNIT(wake, posting_without_memory_changes_nothing)
     setup();
     post(1);
     allocator.fail_at = allocator.calls + 1;
-    cr_assert_eq(wr_wake_post(wake, note_run, NULL), -ENOMEM);
+    cr_assert_eq(wr_wake_post(wake, note_run, NULL, NULL), -ENOMEM);
 
     cr_assert_eq(take_and_run(), 1);
     wr_wake_unref(wake);
@@ -158,7 +161,7 @@ UNIT(wake, opening_without_memory_leaves_nothing)
     unit_allocator_init(&allocator);
     allocator.fail_at = 1;
 
-    cr_assert_eq(wr_wake_open(&allocator.hooks, &wake), -ENOMEM);
+    cr_assert_eq(wr_wake_open(&allocator.hooks, LIMIT, &wake), -ENOMEM);
     unit_allocator_check(&allocator);
 }
 
@@ -169,7 +172,7 @@ UNIT(wake, opening_without_descriptors_leaves_nothing)
     cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
     struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-    int err = wr_wake_open(&allocator.hooks, &wake);
+    int err = wr_wake_open(&allocator.hooks, LIMIT, &wake);
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 
     cr_assert_eq(err, -EMFILE);
@@ -243,6 +246,67 @@ UNIT(wake, an_item_is_given_back_by_closing_and_refused_after_it)
     cr_assert_eq(wr_wake_post_item(wake, &item), -ESHUTDOWN);
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
+}
+
+/* ---- the limit ---- */
+
+UNIT(wake, as_many_posts_wait_as_the_limit_says)
+{
+    setup();
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < LIMIT; i++) {
+            post(i);
+        }
+        cr_assert_eq(wr_wake_post(wake, note_run, NULL, NULL), -ENOBUFS);
+        cr_assert(wr_wake_take(wake));
+        cr_assert_eq(wr_wake_post(wake, note_run, NULL, NULL), -ENOBUFS,
+                     "taken is not popped");
+        cr_assert_eq(run_taken(), LIMIT);
+        ran_count = 0;
+    }
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(wake, only_items_that_are_counted_need_room)
+{
+    struct wr_wake_item counted = {.run = note_run, .is_counted = true};
+    struct wr_wake_item free_one = {.run = note_run};
+    setup();
+    for (int i = 0; i < LIMIT - 1; i++) {
+        post(i);
+    }
+    cr_assert_eq(wr_wake_post_item(wake, &free_one), 0);
+    cr_assert_eq(wr_wake_post_item(wake, &counted), 0);
+    cr_assert_eq(take_and_run(), LIMIT + 1);
+
+    wr_wake_close(wake);
+    cr_assert_eq(wr_wake_post_item(wake, &counted), -ESHUTDOWN);
+    cr_assert_eq(wr_wake_post_item(wake, &free_one), -ESHUTDOWN);
+    wr_wake_unref(wake);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(wake, a_full_mailbox_that_is_closed_says_that_it_is_closed)
+{
+    setup();
+    for (int i = 0; i < LIMIT; i++) {
+        post(i);
+    }
+    wr_wake_close(wake);
+    cr_assert_eq(wr_wake_post(wake, note_run, NULL, NULL), -ESHUTDOWN);
+    cr_assert_eq(wr_wake_wait_room(wake, &allocator, UINT64_MAX), 0);
+    cr_assert_eq(run_taken(), LIMIT);
+    wr_wake_unref(wake);
+}
+
+UNIT(wake, the_owners_thread_does_not_wait_for_room)
+{
+    setup();
+    wr_wake_set_thread(wake, &allocator);
+    cr_assert_eq(wr_wake_wait_room(wake, &allocator, UINT64_MAX), -EDEADLK);
+    cr_assert_eq(wr_wake_wait_room(wake, NULL, UINT64_MAX), 0, "there is room");
+    wr_wake_unref(wake);
 }
 
 UNIT_ABORTS(wake, posting_an_item_that_is_in_the_mailbox_is_a_bug)
@@ -322,7 +386,7 @@ static void *run_poster(void *arg)
     struct message *own = messages[self - posters];
     for (uint64_t i = 0; i < POSTS; i++) {
         own[i] = (struct message){.from = self, .number = i};
-        int err = wr_wake_post(wake, take_message, &own[i]);
+        int err = wr_wake_post(wake, take_message, &own[i], NULL);
         if (err) {
             break;
         }
@@ -360,7 +424,8 @@ UNIT(wake, posts_of_each_thread_keep_their_order_and_none_is_missed)
     uint64_t wake_count = 0;
     int got = 0;
     /* Several threads allocate: the C library's allocator can do that. */
-    cr_assert_eq(wr_wake_open(wr_default_allocator(), &wake), 0);
+    cr_assert_eq(wr_wake_open(wr_default_allocator(), POSTERS * POSTS, &wake),
+                 0);
     start_posters();
     while (got < POSTERS * POSTS) {
         /* A missed wake-up would hang here, and the test be killed. */
@@ -380,7 +445,8 @@ static void race_close_against_posts(int takes)
     uint64_t wake_count = 0;
     uint64_t seen = 0;
     uint64_t posted = 0;
-    cr_assert_eq(wr_wake_open(wr_default_allocator(), &wake), 0);
+    cr_assert_eq(wr_wake_open(wr_default_allocator(), POSTERS * POSTS, &wake),
+                 0);
     wr_wake_ref(wake); /* for the look at the end */
     start_posters();
     for (int i = 0; i < takes; i++) {
