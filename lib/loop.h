@@ -204,8 +204,9 @@ void wr_callbacks_drop(weir_loop *loop);
 void wr_callbacks_close(weir_loop *loop);
 
 /* signal.c */
-/* The handler for this signal, or NULL. */
-weir_signal_fn *wr_signals_find(const weir_loop *loop, int signum);
+/* Calls the handler for this signal, which came another way; false when there
+ * is none. */
+bool wr_signals_deliver(weir_loop *loop, int signum);
 /* Cancels the read of the signalfd; the loop waits for its completion. */
 void wr_signals_stop(weir_loop *loop);
 /* After that, when the ring broke. */

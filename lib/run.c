@@ -3,16 +3,18 @@
  * from other threads.
  *
  * The main task is a task like any other, with a condition that ends the run
- * and SIGINT to cancel it.
+ * and the signals that end a program (threads.h) to cancel it.
  */
 #include "task.h"
+#include "threads.h"
 
-#include <signal.h>
-
+/* A signal that was posted refers to it, perhaps for longer than the run. */
 struct main_task {
     weir_loop *loop;
     weir_task *task;
     uint32_t signal_count;
+    bool has_ended; /* set by the end of the run */
+    struct wr_ending ending;
 };
 
 static bool is_over(void *arg)
@@ -21,15 +23,67 @@ static bool is_over(void *arg)
     return weir_future_is_done(&run->task->future) || run->signal_count > 1;
 }
 
-static void interrupted(void *arg, int signum)
+static void free_main(void *arg)
 {
     struct main_task *run = arg;
-    (void)signum;
+    wr_assert(run->has_ended);
+    wr_free(run->loop->allocator, run, sizeof(*run));
+}
 
+/* A handler that the program has for this signal on the loop comes first. */
+static void tell_signal(struct main_task *run, int signum)
+{
+    if (wr_signals_deliver(run->loop, signum)) {
+        return;
+    }
     run->signal_count++;
     if (run->signal_count == 1) {
         wr_ignore(weir_task_cancel(run->task));
     }
+}
+
+static void tell_signals(void *arg)
+{
+    struct main_task *run = arg;
+    uint32_t counts[WR_ENDING_COUNT];
+
+    wr_ending_take(&run->ending, counts);
+    if (run->has_ended) {
+        free_main(run);
+        return;
+    }
+    for (uint32_t i = 0; i < WR_ENDING_COUNT; i++) {
+        for (uint32_t j = 0; j < counts[i]; j++) {
+            tell_signal(run, wr_ending_signal(i));
+        }
+    }
+}
+
+static int begin_main(weir_loop *loop, struct main_task **ret)
+{
+    struct main_task *run = wr_alloc(loop->allocator, sizeof(*run));
+    wr_require(run, -ENOMEM);
+    *run = (struct main_task){
+        .loop = loop,
+        .ending = {
+            .wake = loop->wake,
+            .item = {.run = tell_signals, .arg = run, .drop = free_main}}};
+    const int err = wr_ending_add(&run->ending);
+    if (err < 0) {
+        wr_free(loop->allocator, run, sizeof(*run));
+        return err;
+    }
+    *ret = run;
+    return 0;
+}
+
+static void end_main(struct main_task *run)
+{
+    weir_task_detach(run->task);
+    run->has_ended = true;
+    if (wr_ending_remove(&run->ending)) {
+        free_main(run);
+    } /* else when what was posted runs or is dropped */
 }
 
 static int run_main(struct main_task *run, int *ret)
@@ -45,31 +99,24 @@ static int run_main(struct main_task *run, int *ret)
 
 int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
 {
-    struct main_task run = {.loop = loop};
     const struct weir_task_options options = {.size = sizeof(options),
                                               .name = "main"};
+    struct main_task *run;
     int err = wr_loop_check(loop);
     if (err < 0) {
         return err;
     }
     wr_require(!loop->running, -EBUSY);
     /* First: a task that was started cannot be taken back. */
-    const bool handles_signal = !wr_signals_find(loop, SIGINT);
-    if (handles_signal) {
-        err = weir_loop_add_signal_handler(loop, SIGINT, interrupted, &run);
-        if (err < 0) {
-            return err;
-        }
+    err = begin_main(loop, &run);
+    if (err < 0) {
+        return err;
     }
-    err = weir_task_spawn(loop, fn, arg, &options, &run.task);
+    err = weir_task_spawn(loop, fn, arg, &options, &run->task);
     if (err == 0) {
-        err = run_main(&run, ret);
+        err = run_main(run, ret);
     }
-    /* The task may have set another one. */
-    if (handles_signal && wr_signals_find(loop, SIGINT) == interrupted) {
-        wr_ignore(weir_loop_remove_signal_handler(loop, SIGINT));
-    }
-    weir_task_detach(run.task);
+    end_main(run);
     return err;
 }
 

@@ -49,7 +49,7 @@ static void arm(struct wr_ready *ready)
     }
 }
 
-static void deliver(struct wr_signals *signals, uint32_t signum)
+static bool deliver(struct wr_signals *signals, uint32_t signum)
 {
     wr_check(signum >= 1);
     wr_check(signum <= SIGNAL_MAX);
@@ -57,6 +57,7 @@ static void deliver(struct wr_signals *signals, uint32_t signum)
     if (handler.cb) {
         handler.cb(handler.arg, (int)signum);
     }
+    return handler.cb != NULL;
 }
 
 static void read_completed(struct wr_op *op, int32_t res, uint32_t flags)
@@ -77,7 +78,7 @@ static void read_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
     const size_t count = res > 0 ? (size_t)res / sizeof(signals->infos[0]) : 0;
     for (size_t i = 0; i < count && !signals->stopping; i++) {
-        deliver(signals, signals->infos[i].ssi_signo);
+        wr_ignore(deliver(signals, signals->infos[i].ssi_signo)); /* removed */
     }
     arm(&signals->ready);
 }
@@ -165,9 +166,9 @@ void wr_signals_close(weir_loop *loop)
     loop->signals = NULL;
 }
 
-weir_signal_fn *wr_signals_find(const weir_loop *loop, int signum)
+bool wr_signals_deliver(weir_loop *loop, int signum)
 {
-    return loop->signals ? loop->signals->handlers[signum].cb : NULL;
+    return loop->signals && deliver(loop->signals, (uint32_t)signum);
 }
 
 int weir_loop_add_signal_handler(weir_loop *loop, int signum,

@@ -385,9 +385,15 @@ typedef void weir_signal_fn(void *arg, int signum);
  * Handle a signal on the loop, through a signalfd.
  *
  * The signal is blocked in the calling thread; a program with more threads
- * blocks it in those before it makes them. Replaces an earlier handler of the
+ * blocks it in those before it makes them, and a child that it makes unblocks
+ * it before it executes another program. Replaces an earlier handler of the
  * same signal. Signals that arrive faster than the loop turns are merged, as
  * the kernel does.
+ *
+ * A signal has one place in a program: one loop handles it and tells the others
+ * (weir_remote_call_soon()). SIGINT and SIGTERM need none of this where main
+ * tasks run: weir_run() and weir_loop_run_task() handle both, on any number of
+ * threads.
  *
  * @param loop    the loop; borrowed
  * @param signum  the signal

@@ -423,16 +423,26 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
 /**
  * Run the loop until a task has ended.
  *
- * SIGINT, unless the program handles it itself on this loop, cancels the task;
- * a second one ends the run at once. Other tasks stay as they are.
+ * SIGINT or SIGTERM cancels the task; a second one of either ends the run at
+ * once. Other tasks stay as they are. Where several main tasks run, each on a
+ * thread of its own, every one of them is told of each signal: nothing has to
+ * be done for that.
+ *
+ * For as long as a main task runs, the process has a handler for both signals,
+ * which any thread may execute. No signal is blocked, and what the program
+ * executes (fork and exec, posix_spawn) starts with the default for both, as a
+ * forked child does. A signal for which the program has a sigaction() of its
+ * own, or which it ignores, is left alone. So is one that every thread blocks.
+ * One that this loop handles (weir_loop_add_signal_handler()) is told to that
+ * handler and not to the task.
  *
  * @param loop  the loop; held
  * @param fn    what the task runs
  * @param arg   passed to it
  * @param ret   what it returned; may be NULL
- * @return      0 when the task has ended; an error of weir_task_spawn() or
- *              weir_loop_add_signal_handler() when it was not started
- * @retval -EINTR      a second SIGINT; the task is still there
+ * @return      0 when the task has ended; an error of weir_task_spawn() when it
+ *              was not started
+ * @retval -EINTR      a second SIGINT or SIGTERM; the task is still there
  * @retval -ECANCELED  weir_loop_stop() came first; the task is still there
  * @retval -EBUSY      the loop is running already
  * @suspends no
@@ -448,8 +458,10 @@ WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
  * before the loop is freed.
  *
  * A program that wants to know what went wrong where nobody was told sets an
- * exception hook first thing in its task. SIGINT makes a task that serves for
- * ever return -ECANCELED, which is its regular end.
+ * exception hook first thing in its task. SIGINT or SIGTERM makes a task that
+ * serves for ever return -ECANCELED, which is its regular end; a second one
+ * ends the run with -EINTR. For more cores call it on several threads: each
+ * gets the signals (see weir_loop_run_task()).
  *
  * @param options  of the loop; borrowed, NULL for all defaults
  * @param fn       what the task runs

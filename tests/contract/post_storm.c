@@ -31,7 +31,7 @@ static int posting_count; /* posters that have not said that they are done */
 static uint64_t rounds(void)
 {
     const char *text = getenv("WEIR_STORM_ROUNDS");
-    return text ? strtoull(text, NULL, 0) : 3;
+    return text ? strtoull(text, NULL, 0) : 2;
 }
 
 static void run_ticket(void *arg)
@@ -267,7 +267,7 @@ UNIT(post_storm, every_post_runs_or_is_dropped_once_when_loops_are_freed)
 {
     struct unit_random random;
     unit_random_seed(&random);
-    for (uint64_t round = 0; round < 5 * rounds(); round++) {
+    for (uint64_t round = 0; round < 3 * rounds(); round++) {
         free_under_fire(&random);
     }
     wait_for_threads(0);

@@ -494,13 +494,15 @@ def sees_the_end(client):
     client.sock.close()
 
 
-def test_sigint_ends_servers_and_their_clients_see_it():
-    for name in ("kv_server", "tcp_echo_server_streams"):
+def test_sigint_and_sigterm_end_servers_and_their_clients_see_it():
+    for name, signum in (("kv_server", signal.SIGINT),
+                         ("kv_server", signal.SIGTERM),
+                         ("tcp_echo_server_streams", signal.SIGTERM)):
         with Serving(name) as server:
             clients = [server.connect() for _ in range(5)]
             for client in clients:
                 client.ask("GET a")
-            server.signal(signal.SIGINT)
+            server.signal(signum)
             for client in clients:
                 sees_the_end(client)
             equal(server.finish(), (0, "", ""), f"the end of {name}")

@@ -19,25 +19,49 @@ static int sleep_till_cancelled(weir_loop *on, void *arg)
     return err;
 }
 
+/* To the program. */
 static void raise_signal(void *arg)
+{
+    cr_assert_eq(raise(arg ? *(const int *)arg : SIGINT), 0);
+}
+
+/* What a loop handles is for the machine's signalfd. */
+static void raise_handled(void *arg)
 {
     (void)arg;
     cr_assert(fake_raise(SIGINT), "it is blocked and handled");
 }
 
-UNIT(run, sigint_cancels_the_main_task)
+static bool is_default(int signum)
+{
+    struct sigaction action;
+    cr_assert_eq(sigaction(signum, NULL, &action), 0);
+    return action.sa_handler == SIG_DFL;
+}
+
+static void expect_cancelled_by(int signum)
 {
     int cancelled_count = 0;
     int result = 0;
     rig_start();
-    fake_at(FAKE_START_NS + MS, raise_signal, NULL);
+    fake_at(FAKE_START_NS + MS, raise_signal, &signum);
     cr_assert_eq(weir_loop_run_task(loop, sleep_till_cancelled,
                                     &cancelled_count, &result),
                  0);
     cr_assert_eq(result, -ECANCELED);
     cr_assert_eq(cancelled_count, 1);
-    cr_assert_not(fake_raise(SIGINT), "it is not handled any more");
+    cr_assert(is_default(signum), "it is not handled any more");
     rig_stop();
+}
+
+UNIT(run, sigint_cancels_the_main_task)
+{
+    expect_cancelled_by(SIGINT);
+}
+
+UNIT(run, sigterm_cancels_the_main_task)
+{
+    expect_cancelled_by(SIGTERM);
 }
 
 static int ignore_cancellation(weir_loop *on, void *arg)
@@ -50,13 +74,13 @@ static int ignore_cancellation(weir_loop *on, void *arg)
     return 0;
 }
 
-UNIT(run, a_second_sigint_ends_the_run_at_once)
+static void expect_ended_by(int first, int second, uint64_t between_ns)
 {
     int cancelled_count = 0;
     int result = 33;
     rig_start();
-    fake_at(FAKE_START_NS + MS, raise_signal, NULL);
-    fake_at(FAKE_START_NS + 2 * MS, raise_signal, NULL);
+    fake_at(FAKE_START_NS + MS, raise_signal, &first);
+    fake_at(FAKE_START_NS + MS + between_ns, raise_signal, &second);
     cr_assert_eq(weir_loop_run_task(loop, ignore_cancellation, &cancelled_count,
                                     &result),
                  -EINTR);
@@ -64,6 +88,82 @@ UNIT(run, a_second_sigint_ends_the_run_at_once)
     cr_assert_eq(result, 33, "it has none");
     rig_stop();
     cr_assert_eq(cancelled_count, 2, "the end of the loop ended the task");
+}
+
+UNIT(run, a_second_signal_ends_the_run_at_once)
+{
+    expect_ended_by(SIGINT, SIGINT, MS);
+}
+
+UNIT(run, a_second_signal_may_be_another_one)
+{
+    expect_ended_by(SIGTERM, SIGINT, MS);
+}
+
+static int end_with_signal(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    return raise(SIGINT);
+}
+
+UNIT(run, a_signal_that_comes_with_the_end_of_the_task_changes_nothing)
+{
+    int result = 1;
+    rig_start();
+    cr_assert_eq(weir_loop_run_task(loop, end_with_signal, NULL, &result), 0);
+    cr_assert_eq(result, 0);
+    cr_assert_eq(weir_loop_run_task(loop, end_with_signal, NULL, &result), 0);
+    cr_assert_eq(result, 0, "that signal is not told to the next one");
+    rig_stop(); /* and nothing is leaked */
+}
+
+static int count_blocked(weir_loop *on, void *arg)
+{
+    sigset_t set;
+    (void)on;
+    (void)arg;
+    cr_assert_eq(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+    return sigismember(&set, SIGINT) + sigismember(&set, SIGTERM);
+}
+
+UNIT(run, blocks_no_signal_that_a_child_would_inherit)
+{
+    cr_assert_eq(rig_run(count_blocked, NULL), 0);
+}
+
+static int count_defaults(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    return is_default(SIGINT) + is_default(SIGTERM);
+}
+
+static void handle_it_myself(int signum)
+{
+    (void)signum;
+}
+
+UNIT(run, leaves_signals_that_the_program_handles_or_ignores)
+{
+    struct sigaction action;
+    const struct sigaction own = {.sa_handler = handle_it_myself};
+    const struct sigaction ignored = {.sa_handler = SIG_IGN};
+    cr_assert_eq(rig_run(count_defaults, NULL), 0);
+    cr_assert_eq(sigaction(SIGINT, &own, NULL), 0);
+    cr_assert_eq(sigaction(SIGTERM, &ignored, NULL), 0);
+    rig_start();
+    fake_at(FAKE_START_NS + MS, raise_signal, NULL);
+    int cancelled_count = 0;
+    cr_assert_eq(
+        weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count, NULL),
+        0);
+    cr_assert_eq(cancelled_count, 0);
+    rig_stop();
+    cr_assert_eq(sigaction(SIGINT, NULL, &action), 0);
+    cr_assert_eq(action.sa_handler, handle_it_myself);
+    cr_assert_eq(sigaction(SIGTERM, NULL, &action), 0);
+    cr_assert_eq(action.sa_handler, SIG_IGN);
 }
 
 static int signals;
@@ -88,7 +188,7 @@ UNIT(run, a_program_may_handle_sigint_itself)
     rig_start();
     cr_assert_eq(
         weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task), 0);
-    fake_at(FAKE_START_NS + MS, raise_signal, NULL);
+    fake_at(FAKE_START_NS + MS, raise_handled, NULL);
     cr_assert_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
     cr_assert_eq(signals, 1);
     cr_assert_eq(result, -ECANCELED);
@@ -102,6 +202,31 @@ static int handle_signal(weir_loop *on, void *arg)
     cr_assert_eq(weir_loop_add_signal_handler(on, SIGINT, count_signal, arg),
                  0);
     return 0;
+}
+
+/* As when the kernel gave it to a thread that does not block it. */
+static void raise_elsewhere(void *arg)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    cr_assert_eq(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+    raise_signal(arg);
+    cr_assert_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+}
+
+UNIT(run, a_handler_of_the_loop_is_called_wherever_the_signal_came)
+{
+    weir_task *task = NULL;
+    int result = 0;
+    rig_start();
+    cr_assert_eq(
+        weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task), 0);
+    fake_at(FAKE_START_NS + MS, raise_elsewhere, NULL);
+    cr_assert_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
+    cr_assert_eq(signals, 1);
+    cr_assert_eq(result, -ECANCELED);
+    rig_stop();
 }
 
 UNIT(run, leaves_a_handler_that_its_task_has_set)
@@ -131,30 +256,11 @@ UNIT(run, that_is_stopped_leaves_the_task_where_it_is)
     rig_stop();
 }
 
-static int note_run(weir_loop *on, void *arg)
-{
-    (void)on;
-    *(bool *)arg = true;
-    return 0;
-}
-
-UNIT(run, that_cannot_handle_sigint_starts_no_task)
-{
-    bool has_run = false;
-    rig_start();
-    fake_set_fd_limit(fake_fd_count());
-    cr_assert_eq(weir_loop_run_task(loop, note_run, &has_run, NULL), -EMFILE);
-    cr_assert_eq(rig_statistics().tasks, 0);
-    fake_set_fd_limit(0);
-    rig_stop();
-    cr_assert_not(has_run, "its argument may be gone by then");
-}
-
 UNIT(run, of_a_task_that_cannot_start_handles_no_signal)
 {
     rig_start();
     cr_assert_eq(weir_loop_run_task(loop, NULL, NULL, NULL), -EINVAL);
-    cr_assert_not(fake_raise(SIGINT), "nobody handles it");
+    cr_assert(is_default(SIGINT), "nobody handles it");
     rig_stop();
 }
 

@@ -1,6 +1,6 @@
 /*
  * The main() of the chat and the key-value server: serves each connection with
- * a task, on the port that the command line names, until SIGINT.
+ * a task, on the port that the command line names, until SIGINT or SIGTERM.
  * tcp_echo_server_streams.c shows the same in its place.
  */
 #ifndef WEIR_EXAMPLES_SERVE_H

@@ -1,7 +1,7 @@
 /*
  * asyncio's "TCP echo server using streams": what a client sends comes back,
- * and the client's end of stream closes the connection. SIGINT ends it.
- * Usage: tcp_echo_server_streams [PORT]
+ * and the client's end of stream closes the connection. SIGINT or SIGTERM ends
+ * it. Usage: tcp_echo_server_streams [PORT]
  */
 #include <err.h>
 #include <errno.h>
@@ -40,7 +40,7 @@ static int serve(weir_loop *loop, void *port)
     weir_server_get_socket(server, 0, &address);
     printf("serving on %s\n", weir_address_format(&address, text, 128));
     fflush(stdout);
-    error = weir_server_serve_forever(server); /* SIGINT cancels this task */
+    error = weir_server_serve_forever(server); /* until a signal cancels it */
     weir_server_free(server);
     return error == -ECANCELED ? 0 : error;
 }

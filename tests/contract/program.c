@@ -1,0 +1,248 @@
+/*
+ * The signals of a program, with several main tasks on threads of their own
+ * and the kernel choosing which thread gets the signal: each task is told.
+ * Children that a task makes have what a program starts with.
+ */
+#include "tests/contract/executor_rig.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+enum { RUNNERS = 3 };
+
+struct runner {
+    pthread_t thread;
+    sem_t runs;
+    int told_count; /* how often its task was cancelled */
+    int patience;   /* and how often it goes on all the same */
+    int result;
+};
+
+static struct runner runners[RUNNERS];
+
+static int wait_till_told(weir_loop *l, void *arg)
+{
+    struct runner *runner = arg;
+    cr_assert_eq(sem_post(&runner->runs), 0);
+    for (;;) {
+        const int err = weir_sleep(l, FAILSAFE_S * 1000 * MS);
+        cr_assert_eq(err, -ECANCELED, "nobody told it");
+        if (++runner->told_count > runner->patience) {
+            return err;
+        }
+    }
+}
+
+static void *run_runner(void *arg)
+{
+    struct runner *runner = arg;
+    runner->result = weir_run(NULL, wait_till_told, runner);
+    return NULL;
+}
+
+static void start_runners(int patience)
+{
+    for (int i = 0; i < RUNNERS; i++) {
+        runners[i] = (struct runner){.patience = patience, .result = 1};
+        cr_assert_eq(sem_init(&runners[i].runs, 0, 0), 0);
+        cr_assert_eq(
+            pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]),
+            0);
+        wait_for(&runners[i].runs);
+    }
+}
+
+static void expect_all(int told_count, int result)
+{
+    for (int i = 0; i < RUNNERS; i++) {
+        cr_assert_eq(pthread_join(runners[i].thread, NULL), 0);
+        cr_assert_eq(runners[i].told_count, told_count, "thread %d: %d", i,
+                     runners[i].told_count);
+        cr_assert_eq(runners[i].result, result, "thread %d: %d", i,
+                     runners[i].result);
+    }
+}
+
+static bool is_default(int signum)
+{
+    struct sigaction action;
+    cr_assert_eq(sigaction(signum, NULL, &action), 0);
+    return action.sa_handler == SIG_DFL;
+}
+
+UNIT(program, a_signal_is_told_to_the_main_task_of_every_thread)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    for (int i = 0; i < 2; i++) {
+        start_runners(0);
+
+        cr_assert_eq(kill(getpid(), signals[i]), 0);
+
+        expect_all(1, -ECANCELED);
+        cr_assert(is_default(SIGINT));
+        cr_assert(is_default(SIGTERM));
+    }
+}
+
+UNIT(program, a_thread_that_blocks_the_signal_is_told_all_the_same)
+{
+    sigset_t set;
+    sigset_t before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    cr_assert_eq(pthread_sigmask(SIG_BLOCK, &set, &before), 0);
+    start_runners(0); /* they inherit it */
+    cr_assert_eq(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+
+    cr_assert_eq(kill(getpid(), SIGTERM), 0);
+
+    expect_all(1, -ECANCELED);
+}
+
+UNIT(program, a_second_signal_ends_the_run_of_every_thread)
+{
+    start_runners(1); /* the end of the loop is the second that it hears of */
+
+    cr_assert_eq(kill(getpid(), SIGINT), 0);
+    cr_assert_eq(kill(getpid(), SIGTERM), 0);
+
+    expect_all(2, -EINTR);
+}
+
+static int end_at_once(weir_loop *l, void *arg)
+{
+    (void)l;
+    (void)arg;
+    return 0;
+}
+
+static sem_t storm_over;
+
+static void *run_and_end(void *arg)
+{
+    weir_loop *own = NULL;
+    cr_assert_eq(weir_loop_new(NULL, &own), 0);
+    while (sem_trywait(&storm_over) < 0) {
+        cr_assert_eq(weir_loop_run_task(own, end_at_once, NULL, NULL), 0);
+    }
+    cr_assert_eq(weir_loop_free(own), 0);
+    return arg;
+}
+
+/* One that stays: else a signal that comes between two runs ends the test. */
+static int raise_many(weir_loop *l, void *arg)
+{
+    (void)l;
+    (void)arg;
+    for (int i = 0; i < 2000; i++) {
+        cr_assert_eq(kill(getpid(), i % 2 ? SIGINT : SIGTERM), 0);
+        sched_yield();
+    }
+    for (int i = 0; i < RUNNERS; i++) {
+        cr_assert_eq(sem_post(&storm_over), 0);
+    }
+    return 7;
+}
+
+UNIT(program, signals_may_come_while_runs_begin_and_end)
+{
+    pthread_t threads[RUNNERS];
+    int result = 0;
+    cr_assert_eq(sem_init(&storm_over, 0, 0), 0);
+    open_loop(NULL);
+    for (int i = 0; i < RUNNERS; i++) {
+        cr_assert_eq(pthread_create(&threads[i], NULL, run_and_end, NULL), 0);
+    }
+    cr_assert_eq(weir_loop_run_task(loop, raise_many, NULL, &result), 0);
+    cr_assert_eq(result, 7);
+    for (int i = 0; i < RUNNERS; i++) {
+        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+    }
+    close_loop();
+}
+
+/* ---- children ---- */
+
+static int end_of(pid_t child)
+{
+    int status = -1;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static int kill_child(weir_loop *l, void *arg)
+{
+    (void)l;
+    const int signum = *(const int *)arg;
+    const pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        raise(signum);
+        _exit(0);
+    }
+    const int status = end_of(child);
+    cr_assert(WIFSIGNALED(status), "the child was not ended by it");
+    cr_assert_eq(WTERMSIG(status), signum);
+    return 0;
+}
+
+UNIT(program, a_forked_child_is_ended_by_the_signals_as_by_default)
+{
+    static int signals[] = {SIGINT, SIGTERM};
+    for (int i = 0; i < 2; i++) {
+        open_loop(NULL);
+        run_body(kill_child, &signals[i]);
+        close_loop();
+    }
+}
+
+static int execute_child(weir_loop *l, void *arg)
+{
+    (void)l;
+    (void)arg;
+    const pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        execl("/bin/sh", "sh", "-c", "kill -TERM $$; exit 0", (char *)NULL);
+        _exit(1);
+    }
+    const int status = end_of(child);
+    cr_assert(WIFSIGNALED(status), "the program was not ended by it");
+    cr_assert_eq(WTERMSIG(status), SIGTERM);
+    return 0;
+}
+
+UNIT(program, a_program_that_a_task_executes_starts_with_the_default)
+{
+    open_loop(NULL);
+    run_body(execute_child, NULL);
+    close_loop();
+}
+
+static int run_in_child(weir_loop *l, void *arg)
+{
+    (void)l;
+    (void)arg;
+    const pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        struct runner runner = {.patience = 0};
+        sem_init(&runner.runs, 0, 0);
+        pthread_create(&runner.thread, NULL, run_runner, &runner);
+        wait_for(&runner.runs);
+        kill(getpid(), SIGTERM);
+        pthread_join(runner.thread, NULL);
+        _exit(runner.result == -ECANCELED ? 0 : 1);
+    }
+    const int status = end_of(child);
+    cr_assert(WIFEXITED(status));
+    cr_assert_eq(WEXITSTATUS(status), 0);
+    return 0;
+}
+
+UNIT(program, a_forked_child_may_run_a_loop_of_its_own)
+{
+    open_loop(NULL);
+    run_body(run_in_child, NULL);
+    close_loop();
+}
