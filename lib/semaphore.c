@@ -2,7 +2,9 @@
  * Semaphores: a count of something that can be had.
  *
  * What is released while somebody waits goes to the first of them and never
- * through the count, so the count is above 0 only when nobody waits.
+ * through the count, so the count is above 0 only when nobody waits. Who comes
+ * while somebody was given one and has not run yet takes one too, and runs
+ * behind: so all go on in the order in which they asked.
  */
 #include "../include/weir/sync.h"
 
@@ -13,6 +15,7 @@ struct weir_semaphore {
     uint64_t value;
     uint64_t limit; /* of value; UINT64_MAX when it is not bounded */
     struct wr_list waiters;
+    uint64_t granted_count; /* who has one and has not run since */
 };
 
 int weir_semaphore_new(weir_loop *loop, uint64_t value, bool bounded,
@@ -52,6 +55,11 @@ int weir_semaphore_acquire(weir_semaphore *semaphore)
     }
     if (!take_one(semaphore)) {
         err = wr_task_wait(semaphore->sync.loop, &waiter, &semaphore->waiters);
+        semaphore->granted_count -= err == 0;
+    } else if (semaphore->granted_count > 0) {
+        semaphore->granted_count++;
+        wr_task_yield(semaphore->sync.loop);
+        semaphore->granted_count--;
     }
     wr_sync_unref(&semaphore->sync);
     return err;
@@ -73,7 +81,9 @@ int weir_semaphore_release(weir_semaphore *semaphore)
         return err;
     }
     wr_require(semaphore->value < semaphore->limit, -ERANGE);
-    if (!wr_waiters_wake_first(&semaphore->waiters, 0)) {
+    if (wr_waiters_wake_first(&semaphore->waiters, 0)) {
+        semaphore->granted_count++;
+    } else {
         semaphore->value++;
     }
     return 0;

@@ -187,7 +187,8 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
 WEIR_API void weir_semaphore_free(weir_semaphore *semaphore);
 
 /**
- * Wait until one can be had, and take it.
+ * Wait until one can be had, and take it. All go on in the order in which they
+ * asked.
  *
  * @param semaphore  the semaphore; held
  * @return           0

@@ -87,6 +87,56 @@ UNIT(semaphore, released_belongs_to_the_next_in_line_so_that_nobody_slips_in)
     cr_assert_eq(rig_run(try_to_slip_in, NULL), 0);
 }
 
+/* Two releases for two that wait; the first of them asks again. */
+static weir_semaphore *ordered;
+
+static int take_twice(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    cr_assert_eq(weir_semaphore_acquire(ordered), 0);
+    note("2");
+    cr_assert_eq(weir_semaphore_acquire(ordered), 0);
+    note("4");
+    return 0;
+}
+
+static int take_and_note(weir_loop *on, void *arg)
+{
+    (void)on;
+    cr_assert_eq(weir_semaphore_acquire(ordered), 0);
+    note(arg);
+    return 0;
+}
+
+static int ask_in_order(weir_loop *on, void *arg)
+{
+    char one[] = "1";
+    char three[] = "3";
+    (void)arg;
+
+    cr_assert_eq(weir_semaphore_new(on, 1, false, &ordered), 0);
+    weir_task *first = rig_spawn(take_and_note, one);
+    weir_task *second = rig_spawn(take_twice, NULL);
+    weir_task *third = rig_spawn(take_and_note, three);
+    cr_assert_eq(weir_yield(on), 0);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(weir_semaphore_release(ordered), 0);
+    }
+    cr_assert_eq(rig_join(first), 0);
+    cr_assert_eq(rig_join(second), 0);
+    cr_assert_eq(rig_join(third), 0);
+    cr_assert_str_eq(notes, "1234");
+    cr_assert_eq(weir_semaphore_get_value(ordered), 0);
+    weir_semaphore_free(ordered);
+    return 0;
+}
+
+UNIT(semaphore, is_taken_in_the_order_in_which_it_was_asked_for)
+{
+    cr_assert_eq(rig_run(ask_in_order, NULL), 0);
+}
+
 static int release_too_often(weir_loop *on, void *arg)
 {
     struct worker worker;
