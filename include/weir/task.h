@@ -31,6 +31,13 @@
  * somebody else has ended do so then too, unless tasks wait for each other in a
  * circle: that is broken where the last of them was started.
  *
+ * A task that goes on while the loop is being freed, in a loop that does not
+ * look at its results, is **parked** after 10 000 such calls: it never runs
+ * again, for everybody else it has ended with -ECANCELED, and the exception
+ * hook is told its name. Its stack is freed with the loop, but what the stack
+ * holds (memory, descriptors, handles) is not released; a handle of something
+ * of the loop's keeps the loop's memory.
+ *
  * **Time-outs** are scopes; see weir_timeout_begin().
  *
  * **Stacks** have a fixed size, 256 KiB unless options say otherwise. Memory is

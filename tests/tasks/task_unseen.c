@@ -53,6 +53,35 @@ UNIT(task_unseen, failure_with_nobody_to_see_it_is_told_to_the_hook)
     cr_assert_str_eq(events, "u");
 }
 
+static int fail_with_lock(weir_loop *on, void *arg)
+{
+    weir_lock *lock = arg;
+    (void)on;
+    cr_assert_eq(weir_lock_acquire(lock), 0);
+    return -EPROTO;
+}
+
+static int fail_unseen_with_lock(weir_loop *on, void *arg)
+{
+    const struct weir_task_options options = {.size = sizeof(options),
+                                              .name = "l"};
+    weir_lock *lock;
+    (void)arg;
+    weir_loop_set_exception_handler(on, note_failure, NULL);
+    cr_assert_eq(weir_lock_new(on, &lock), 0);
+    cr_assert_eq(weir_task_spawn(on, fail_with_lock, lock, &options, NULL), 0);
+    cr_assert_eq(weir_sleep(on, MS), 0);
+    cr_assert(weir_lock_is_locked(lock), "its owner has ended with it");
+    weir_lock_free(lock);
+    return 0;
+}
+
+UNIT(task_unseen, failure_of_a_task_that_owns_a_lock_is_told_to_the_hook)
+{
+    cr_assert_eq(rig_run(fail_unseen_with_lock, NULL), 0);
+    cr_assert_str_eq(events, "l");
+}
+
 static int cancel_again(weir_loop *on, void *arg)
 {
     weir_task *self = weir_task_current(on);

@@ -1,0 +1,135 @@
+/*
+ * Tasks that go on as if nothing was while their loop is freed.
+ *
+ * Every call that they make fails. After so many of them they are parked: the
+ * hook hears their names, whoever waits for them goes on, and the loop ends
+ * with all memory given back, their stacks too.
+ */
+#include "tests/fake/alloc.h"
+
+#include "rig.h"
+
+static char names[64];
+static uint64_t ticks;
+
+static void note_parked(void *arg, weir_loop *on,
+                        const struct weir_exception *exception)
+{
+    (void)arg;
+    (void)on;
+    cr_assert_eq(exception->err, -ECANCELED);
+    cr_assert_not_null(exception->message);
+    strncat(names, weir_task_get_name(exception->task),
+            sizeof(names) - strlen(names) - 1);
+}
+
+static int tick_for_ever(weir_loop *on, void *arg)
+{
+    (void)arg;
+    for (;;) {
+        if (weir_sleep(on, MS) < 0) {
+            ticks++;
+        }
+    }
+    return 0;
+}
+
+static void spawn_named(const char *name, weir_task_fn *fn, weir_task **ret)
+{
+    const struct weir_task_options options = {.size = sizeof(options),
+                                              .name = name};
+    cr_assert_eq(weir_task_spawn(loop, fn, NULL, &options, ret), 0);
+}
+
+static int leave_ticking(weir_loop *on, void *arg)
+{
+    (void)arg;
+    weir_loop_set_exception_handler(on, note_parked, NULL);
+    spawn_named("a", tick_for_ever, NULL);
+    spawn_named("b", tick_for_ever, NULL);
+    return weir_sleep(on, 5 * MS);
+}
+
+/* Makes a loop that counts its memory, runs @fn and frees the loop. */
+static void run_to_the_end(weir_task_fn *fn)
+{
+    static const struct fake_options machine = {.seed = 1};
+    struct fake_alloc alloc;
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &alloc.hooks};
+    fake_alloc_init(&alloc);
+    fake_start(&machine);
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    cr_assert_eq(rig_main(fn, NULL), 0);
+    cr_assert_geq(weir_loop_free(loop), 0);
+    fake_alloc_check(&alloc);
+    fake_stop();
+}
+
+UNIT(parked, a_task_that_ignores_the_end_is_named_and_the_loop_ends)
+{
+    run_to_the_end(leave_ticking);
+    cr_assert_str_eq(names, "ab");
+    cr_assert_eq(ticks, 2 * 10001, "the wait, and so many calls");
+}
+
+/* Has a group, a time-out and a member when it is parked. */
+static int own_for_ever(weir_loop *on, void *arg)
+{
+    struct weir_task_group group;
+    struct weir_timeout limit;
+    (void)arg;
+
+    cr_assert_eq(weir_timeout_begin(on, &limit, 20 * MS), 0);
+    cr_assert_eq(weir_task_group_begin(on, &group), 0);
+    cr_assert_eq(weir_task_group_spawn(&group, tick_for_ever, NULL, NULL, NULL),
+                 0);
+    return tick_for_ever(on, NULL);
+}
+
+static int join_ticking(weir_loop *on, void *arg)
+{
+    weir_task *task;
+    int result = 0;
+    (void)on;
+    (void)arg;
+    spawn_named("c", own_for_ever, &task);
+    cr_assert_eq(weir_task_join(task, &result), -ECANCELED);
+    cr_assert_eq(result, -ECANCELED, "what is parked ended with that");
+    strncat(names, "j", sizeof(names) - strlen(names) - 1);
+    return 0;
+}
+
+static int leave_joining(weir_loop *on, void *arg)
+{
+    (void)arg;
+    weir_loop_set_exception_handler(on, note_parked, NULL);
+    spawn_named("d", join_ticking, NULL);
+    return weir_sleep(on, 5 * MS);
+}
+
+UNIT(parked, a_task_ends_for_those_who_wait_for_it)
+{
+    run_to_the_end(leave_joining);
+    cr_assert_str_eq(names, "cj");
+}
+
+static weir_task *kept;
+
+static int keep_ticking(weir_loop *on, void *arg)
+{
+    (void)arg;
+    spawn_named("k", tick_for_ever, &kept);
+    return weir_sleep(on, 5 * MS);
+}
+
+UNIT(parked, a_handle_of_it_may_be_given_back_after_the_loop)
+{
+    rig_start();
+    cr_assert_eq(rig_main(keep_ticking, NULL), 0);
+    cr_assert_eq(weir_loop_free(loop), 0);
+    cr_assert(weir_future_is_done(weir_task_get_future(kept)));
+    cr_assert_not(weir_task_cancel(kept));
+    weir_task_detach(kept);
+    fake_stop();
+}
