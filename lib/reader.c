@@ -210,10 +210,14 @@ static inline void fed(weir_reader *reader)
     fed_more(reader);
 }
 
+static inline bool has_ended(const weir_reader *reader)
+{
+    return reader->is_eof || reader->exception;
+}
+
 int wr_reader_feed(weir_reader *reader, const struct weir_buf *buf)
 {
-    wr_require(!reader->is_eof && reader->exception == 0, -ESHUTDOWN);
-    if (buf->len == 0) {
+    if (buf->len == 0 || WR_UNLIKELY(has_ended(reader))) {
         return 0;
     }
     int err = WR_LIKELY(buf->lease != NULL)
@@ -229,7 +233,9 @@ int wr_reader_feed(weir_reader *reader, const struct weir_buf *buf)
 int weir_reader_feed_buf(weir_reader *reader, const struct weir_buf *buf)
 {
     int err = wr_loop_check(reader->loop);
-    return err < 0 ? err : wr_reader_feed(reader, buf);
+    wr_require(err >= 0, err);
+    wr_require(!has_ended(reader), -ESHUTDOWN);
+    return wr_reader_feed(reader, buf);
 }
 
 int weir_reader_feed_data(weir_reader *reader, const void *data, size_t len)

@@ -50,7 +50,8 @@ void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes);
 /* Frees what it holds. A task that waits gets -ECANCELED. */
 void wr_reader_fini(weir_reader *reader);
 
-/* weir_reader_feed_buf() from the loop's own thread. */
+/* weir_reader_feed_buf() for a transport: what arrives when the program has
+ * ended the reader by hand is dropped, and is no failure of the connection. */
 int wr_reader_feed(weir_reader *reader, const struct weir_buf *buf);
 
 /* ---- reader_keep.c ---- */

@@ -127,9 +127,17 @@ static bool is_known(const weir_writer *writer, int err)
 {
     const weir_transport *t = writer->transport;
 
-    return err == -ECANCELED || err == t->error ||
-           ((err == -ESHUTDOWN || err == -ECONNABORTED) &&
-            weir_transport_is_closing(t));
+    if (err == -ECANCELED || err == t->error) {
+        return true;
+    }
+    if (err == -EPIPE) { /* what writes say of a broken connection */
+        return t->end == WEIR_END_BROKEN;
+    }
+    if (err == WEIR_EPEERCLOSED) {
+        return t->end == WEIR_END_EOF;
+    }
+    return (err == -ESHUTDOWN || err == -ECONNABORTED) &&
+           weir_transport_is_closing(t);
 }
 
 static int call_handler(weir_writer *writer)

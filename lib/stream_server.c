@@ -174,8 +174,8 @@ int weir_server_serve_forever(weir_server *server)
 
     int err = wr_task_enter(loop);
     wr_require(err == 0 || err == -ECANCELED, err);
-    if (!wr_list_is_empty(&server->runners)) {
-        return err < 0 ? err : -EBUSY;
+    if (err == 0 && !wr_list_is_empty(&server->runners)) {
+        return -EBUSY;
     }
     if (err == 0) {
         err = weir_server_start_serving(server);

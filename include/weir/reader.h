@@ -394,7 +394,9 @@ WEIR_API void weir_reader_feed_eof(weir_reader *reader);
 
 /**
  * The stream has failed: reads return the error once the bytes that are
- * buffered have been read. The first one counts.
+ * buffered have been read. The first one counts. On a live stream only reading
+ * ends: what arrives from then on is dropped, and the connection can still be
+ * written. weir_reader_feed_eof() on a live stream does the same.
  *
  * @param reader  the reader; borrowed
  * @param err     negative

@@ -29,8 +29,9 @@ WEIR_BEGIN_DECLS
  * way: where that matters set linger_ns (struct weir_timeouts).
  *
  * A negative result is reported to the exception hook, but for -ECANCELED and
- * for what the connection itself has come to: its first error, or that it was
- * closed or aborted.
+ * for what the connection itself has come to: its first error, -EPIPE when it
+ * is broken (as writes say), WEIR_EPEERCLOSED when the peer has ended it, or
+ * that it was closed or aborted (-ESHUTDOWN, -ECONNABORTED).
  */
 typedef int weir_client_connected_fn(void *arg, weir_reader *reader,
                                      weir_writer *writer);
@@ -173,7 +174,8 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  * @return        a negative error
  * @retval -ECANCELED  the task was cancelled, and the server is closed
  * @retval -ESHUTDOWN  the server was closed, by somebody else or before
- * @retval -EBUSY      another task does that already
+ * @retval -EBUSY      another task does that already, and this one was not
+ *                     cancelled
  * @suspends yes
  * @thread loop
  */

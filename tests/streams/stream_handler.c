@@ -132,6 +132,51 @@ static int peer_resets(weir_loop *on, void *arg)
     return 0;
 }
 
+static int write_on(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    int err = 0;
+    (void)arg;
+    (void)reader;
+    while (err == 0) {
+        cr_assert_eq(weir_sleep(loop, US), 0);
+        err = weir_writer_write(writer, "more", 4);
+    }
+    seen.calls++;
+    seen.result = err;
+    return err;
+}
+
+static int fail_with_pipe(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)fail(arg, reader, writer);
+    return -EPIPE;
+}
+
+static int peer_resets_a_writer(weir_loop *on, void *arg)
+{
+    struct pair p;
+    (void)on;
+    (void)arg;
+    serve(&p, write_on, NULL);
+    fake_peer_reset(p.peer);
+    nap();
+    cr_assert_eq(seen.calls, 1);
+    cr_assert_eq(seen.result, -EPIPE, "what writes say");
+    cr_assert_eq(seen.reports, 0, "the handler has not failed");
+    expect_over(&p);
+
+    serve(&p, fail_with_pipe, NULL);
+    cr_assert_eq(seen.calls, 1);
+    cr_assert_eq(seen.reports, 1, "this connection did not break");
+    expect_over(&p);
+    return 0;
+}
+
+UNIT(stream_handler, what_writes_say_of_a_broken_connection_is_not_reported)
+{
+    cr_assert_eq(rig_run(peer_resets_a_writer, NULL), 0);
+}
+
 UNIT(stream_handler, a_handler_sees_how_its_peer_ends)
 {
     cr_assert_eq(rig_run(peer_resets, NULL), 0);

@@ -36,6 +36,50 @@ static int make_badly(weir_loop *on, void *arg)
     return 0;
 }
 
+static void end_by_hand(void (*end)(weir_reader *reader), int result)
+{
+    struct pair p;
+    char text[8] = "";
+    pair_open(&p);
+    weir_loop_set_exception_handler(loop, hook, NULL);
+    memset(&seen, 0, sizeof(seen));
+    pair_peer_write(&p, "before");
+    nap();
+
+    end(p.reader);
+    pair_peer_write(&p, "after");
+    nap();
+    cr_assert_eq(weir_transport_error(p.t), 0);
+    cr_assert_eq(seen.reports, 0);
+    pair_expect_read(&p, "before");
+    cr_assert_eq(weir_reader_read(p.reader, text, 1), result);
+    cr_assert_eq(weir_reader_feed_data(p.reader, "by hand", 7), -ESHUTDOWN);
+
+    cr_assert_eq(weir_writer_write(p.writer, "answer", 6), 0);
+    cr_assert_eq(weir_writer_flush(p.writer), 0);
+    cr_assert_eq(fake_peer_read(p.peer, text, sizeof(text)), 6);
+    pair_close(&p);
+}
+
+static void fail_reader(weir_reader *reader)
+{
+    weir_reader_set_exception(reader, -EPROTO);
+}
+
+static int end_reading(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    end_by_hand(fail_reader, -EPROTO);
+    end_by_hand(weir_reader_feed_eof, 0);
+    return 0;
+}
+
+UNIT(stream_protocol, a_reader_that_is_ended_by_hand_leaves_the_writer_alone)
+{
+    cr_assert_eq(rig_run(end_reading, NULL), 0);
+}
+
 UNIT(stream_protocol, options_are_looked_at)
 {
     cr_assert_eq(rig_run(make_badly, NULL), 0);

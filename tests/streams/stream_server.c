@@ -68,6 +68,29 @@ UNIT(stream_server, serve_forever_when_cancelled_closes_server_and_clients)
     cr_assert_eq(rig_run(cancel_forever, NULL), 0);
 }
 
+static int cancel_second(weir_loop *on, void *arg)
+{
+    struct forever first;
+    struct forever second = {.fn = weir_server_serve_forever};
+    (void)on;
+    (void)arg;
+    weir_server *server = start(echo, NULL);
+    second.server = server;
+    weir_task *task = start_forever(&first, server, weir_server_serve_forever);
+    weir_task *late = rig_spawn(run_forever, &second);
+    weir_task_cancel(late); /* before it runs: its call finds that */
+    cr_assert_eq(rig_join(late), -ECANCELED);
+    cr_assert_eq(weir_server_socket_count(server), 0, "as it says");
+    cr_assert_eq(rig_join(task), -ESHUTDOWN);
+    weir_server_free(server);
+    return 0;
+}
+
+UNIT(stream_server, a_second_serve_forever_that_is_cancelled_closes_the_server)
+{
+    cr_assert_eq(rig_run(cancel_second, NULL), 0);
+}
+
 static int write_much(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static const uint8_t bytes[MIB];
