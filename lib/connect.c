@@ -322,6 +322,7 @@ static int start(weir_loop *loop, const struct weir_factory *factory,
                      ? check_adopted(options, host, &peer)
                      : parse_addresses(options, host, port, &peer, &local);
     wr_require(family >= 0, family);
+    wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
     wr_require(!loop->closing, -ESHUTDOWN);
     weir_connect *connect = wr_guard_alloc(&loop->counting, sizeof(*connect));
     wr_require(connect, -ENOMEM);

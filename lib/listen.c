@@ -99,6 +99,7 @@ int wr_listen_init(struct wr_listen *listen, weir_loop *loop, const char *host,
     listen->fd = options->use_sock ? options->sock : -1;
     listen->options.backlog =
         options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT;
+    listen->options.bind_only = options->no_start_serving;
     listen->options.reuse_address = !options->no_reuse_address;
     listen->options.reuse_port = options->reuse_port;
     listen->options.defer_accept_s = options->defer_accept_s;
@@ -151,6 +152,27 @@ static bool may_be_skipped(int err)
     return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL;
 }
 
+/* Opens the next listener: on @fd, or bound to @address. */
+static int open_next(struct wr_listen *listen, int fd,
+                     const struct weir_address *address)
+{
+    const struct wr_listen_options *options = &listen->options;
+    struct wr_listener *listener = next_listener(listen);
+
+    int err = fd >= 0 ? wr_listener_adopt(listener, fd, options)
+                      : wr_listener_open(listener, address, options);
+    if (err >= 0 && !options->bind_only) {
+        err = wr_listener_listen(listener, options->backlog);
+        if (err < 0) {
+            wr_ignore(wr_listener_close(listener)); /* nothing is armed */
+        }
+    }
+    if (err >= 0) {
+        listen->count++;
+    }
+    return err;
+}
+
 static int open_all(struct wr_listen *listen, bool same_port)
 {
     uint16_t port = 0;
@@ -161,8 +183,7 @@ static int open_all(struct wr_listen *listen, bool same_port)
         if (same_port && port != 0) {
             wr_address_set_port(&address, port);
         }
-        struct wr_listener *listener = next_listener(listen);
-        int err = wr_listener_open(listener, &address, &listen->options);
+        int err = open_next(listen, -1, &address);
         if (err < 0 && may_be_skipped(err)) {
             skipped = skipped < 0 ? skipped : err;
             continue;
@@ -171,8 +192,7 @@ static int open_all(struct wr_listen *listen, bool same_port)
             close_all(listen);
             return err;
         }
-        listen->count++;
-        port = wr_address_port(&listener->address);
+        port = wr_address_port(&listen->listeners[listen->count - 1].address);
     }
     return listen->count > 0 ? 0 : skipped;
 }
@@ -183,10 +203,7 @@ int wr_listen_open(struct wr_listen *listen)
     if (listen->fd >= 0) {
         const int fd = listen->fd;
         listen->fd = -1;
-        struct wr_listener *listener = next_listener(listen);
-        int err = wr_listener_adopt(listener, fd, &listen->options);
-        listen->count = err < 0 ? 0 : 1;
-        return err;
+        return open_next(listen, fd, NULL);
     }
     const bool free_choice = wr_address_port(&listen->addresses[0]) == 0 &&
                              listen->address_count > 1;
@@ -199,6 +216,18 @@ int wr_listen_open(struct wr_listen *listen)
         err = open_all(listen, false);
     }
     return err;
+}
+
+int wr_listen_start(struct wr_listen *listen)
+{
+    int first = 0;
+
+    for (size_t i = 0; i < listen->count; i++) {
+        int err =
+            wr_listener_listen(&listen->listeners[i], listen->options.backlog);
+        first = first < 0 ? first : err;
+    }
+    return first;
 }
 
 bool wr_listen_close(struct wr_listen *listen)

@@ -32,8 +32,13 @@ int wr_listen_init(struct wr_listen *listen, weir_loop *loop, const char *host,
                    uint16_t port, const struct weir_server_options *options);
 void wr_listen_fini(struct wr_listen *listen);
 
-/* Opens all. On an error none is open. */
+/* Binds all and, if options.bind_only is not set, listens. On an error none is
+ * open. */
 int wr_listen_open(struct wr_listen *listen);
+
+/* Listens on all that are bound: 0, or the first error, and then some may
+ * listen. */
+int wr_listen_start(struct wr_listen *listen);
 
 /* See wr_listener_close(); returns true when all are closed. */
 bool wr_listen_close(struct wr_listen *listen);

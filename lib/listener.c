@@ -110,9 +110,9 @@ static int set_bind_options(int fd, int family,
     return err;
 }
 
-/* What accepted sockets inherit, and then listening itself. */
-static int start_listening(struct wr_listener *listener, int fd,
-                           const struct wr_listen_options *options)
+/* What accepted sockets inherit, and which address it is. */
+static int configure(struct wr_listener *listener, int fd,
+                     const struct wr_listen_options *options)
 {
     int err = wr_sock_configure(fd, listener->family, options->stream);
     if (err >= 0 && options->defer_accept_s > 0 &&
@@ -122,9 +122,6 @@ static int start_listening(struct wr_listener *listener, int fd,
                                 : (int)options->defer_accept_s;
         err = wr_sys_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
                                 sizeof(seconds));
-    }
-    if (err >= 0) {
-        err = wr_sys_listen(fd, options->backlog);
     }
     if (err < 0) {
         return err;
@@ -143,7 +140,7 @@ static int finish_open(struct wr_listener *listener, int fd, int err,
                        const struct wr_listen_options *options)
 {
     if (err >= 0) {
-        err = start_listening(listener, fd, options);
+        err = configure(listener, fd, options);
     }
     if (err < 0) {
         wr_ignore(wr_sys_close(fd)); /* err is what is told */
@@ -192,9 +189,9 @@ int wr_listener_adopt(struct wr_listener *listener, int fd,
 
 int wr_socket_check(int fd, struct weir_address *ret_peer)
 {
-    if (get_int_option(fd, SO_TYPE) != SOCK_STREAM) {
-        return -EINVAL;
-    }
+    const int type = get_int_option(fd, SO_TYPE);
+    wr_require(type != -EBADF, -EBADF);
+    wr_require(type == SOCK_STREAM, -EINVAL);
     const int family = get_int_option(fd, SO_DOMAIN);
     if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) {
         return -EAFNOSUPPORT;
@@ -206,6 +203,13 @@ int wr_socket_check(int fd, struct weir_address *ret_peer)
         *ret_peer = family == AF_UNIX ? (struct weir_address){.len = 0} : peer;
     }
     return family;
+}
+
+int wr_listener_listen(struct wr_listener *listener, int backlog)
+{
+    wr_assert(listener->fd >= 0);
+    wr_assert(!listener->closing);
+    return wr_sys_listen(listener->fd, backlog);
 }
 
 void wr_listener_arm(struct wr_listener *listener, uint32_t goal)

@@ -51,6 +51,7 @@ struct wr_listener {
 
 struct wr_listen_options {
     int backlog;
+    bool bind_only;
     bool reuse_address;
     bool reuse_port;
     uint32_t defer_accept_s;
@@ -60,14 +61,19 @@ struct wr_listen_options {
 void wr_listener_init(struct wr_listener *listener, weir_loop *loop,
                       const struct wr_listener_ops *ops, void *owner);
 
-/* Makes a socket that listens on @address; or an error, and nothing is left. */
+/* Makes a socket that is bound to @address; or an error, and nothing is left.
+ */
 int wr_listener_open(struct wr_listener *listener,
                      const struct weir_address *address,
                      const struct wr_listen_options *options);
 
-/* Listens on a bound descriptor, which is taken whatever is returned. */
+/* The same with a bound descriptor, which is taken whatever is returned. */
 int wr_listener_adopt(struct wr_listener *listener, int fd,
                       const struct wr_listen_options *options);
+
+/* Lets clients connect: until then they are refused. Calling again changes the
+ * backlog at most. */
+int wr_listener_listen(struct wr_listener *listener, int backlog);
 
 /* Has accepts in the kernel up to @goal, at most WR_ACCEPT_OPS, or a multishot
  * one. Takes none away. */
@@ -83,9 +89,10 @@ void wr_listener_abandon(struct wr_listener *listener);
 /* Is it bound to one address, which its connections therefore have? */
 bool wr_listener_is_bound_to_one(const struct wr_listener *listener);
 
-/* Checks a descriptor that a program wants adopted: a stream socket (-EINVAL)
- * of a family that weir knows (-EAFNOSUPPORT), and connected if @ret_peer is
- * set, not connected if it is NULL (-EINVAL). Returns the family. */
+/* Checks a descriptor that a program wants adopted: an open one (-EBADF), a
+ * stream socket (-EINVAL) of a family that weir knows (-EAFNOSUPPORT), and
+ * connected if @ret_peer is set, not connected if it is NULL (-EINVAL). Returns
+ * the family. */
 int wr_socket_check(int fd, struct weir_address *ret_peer);
 
 #endif

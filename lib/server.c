@@ -1,9 +1,9 @@
 /*
  * Servers: from the request to listen until the last connection is gone.
  *
- *     STARTING --listens--> LISTENING --start_serving--> SERVING
- *         |                     |                           |
- *         +---------------------+------- close -------------+--> CLOSED
+ *     STARTING --binds--> BOUND --listens--> SERVING
+ *         |                 |                   |
+ *         +-----------------+------ close ------+--> CLOSED
  *
  * Nothing touches the network before the loop runs: the maker only looks at
  * its arguments, and a ready item does the rest. The same item tells the
@@ -29,7 +29,7 @@ struct waiter {
 
 static const char *const state_names[] = {
     [SERVER_STARTING] = "starting",
-    [SERVER_LISTENING] = "listening",
+    [SERVER_BOUND] = "bound",
     [SERVER_SERVING] = "serving",
     [SERVER_CLOSED] = "closed",
 };
@@ -39,8 +39,8 @@ static void server_work(struct wr_ready *work);
 static void set_state(weir_server *server, enum server_state state)
 {
     static const bool allowed[][SERVER_CLOSED + 1] = {
-        [SERVER_STARTING] = {[SERVER_LISTENING] = true, [SERVER_CLOSED] = true},
-        [SERVER_LISTENING] = {[SERVER_SERVING] = true, [SERVER_CLOSED] = true},
+        [SERVER_STARTING] = {[SERVER_BOUND] = true, [SERVER_CLOSED] = true},
+        [SERVER_BOUND] = {[SERVER_SERVING] = true, [SERVER_CLOSED] = true},
         [SERVER_SERVING] = {[SERVER_CLOSED] = true},
         [SERVER_CLOSED] = {false},
     };
@@ -122,8 +122,8 @@ static bool try_to_listen(weir_server *server)
         set_state(server, SERVER_CLOSED);
         return true;
     }
-    set_state(server, SERVER_LISTENING);
-    if (server->wants_serving) {
+    set_state(server, SERVER_BOUND);
+    if (!server->listen.options.bind_only) {
         start_serving(server);
     }
     return true;
@@ -300,7 +300,6 @@ static int make_server(weir_loop *loop, const char *host, uint16_t port,
     server->state = SERVER_STARTING;
     server->done = options->done;
     server->done_arg = options->done_arg;
-    server->wants_serving = !options->no_start_serving;
     server->connection_limit =
         options->connection_limit > 0 ? options->connection_limit : UINT64_MAX;
     server->stream = options->stream;
@@ -389,10 +388,12 @@ int weir_server_start_serving(weir_server *server)
     int err = wr_loop_check(server->loop);
     wr_require(err >= 0, err);
     wr_require(server->state != SERVER_CLOSED, -ESHUTDOWN);
-    server->wants_serving = true;
-    if (server->state == SERVER_LISTENING) {
+    if (server->state == SERVER_BOUND) {
+        err = wr_listen_start(&server->listen);
+        wr_require(err >= 0, err);
         start_serving(server);
     }
+    server->listen.options.bind_only = false;
     return 0;
 }
 

@@ -13,7 +13,7 @@
 
 enum server_state {
     SERVER_STARTING,
-    SERVER_LISTENING,
+    SERVER_BOUND,
     SERVER_SERVING,
     SERVER_CLOSED,
 };
@@ -44,7 +44,6 @@ struct weir_server {
     uint32_t pins;             /* calls that still use the memory */
     int err;                   /* why it does not listen */
     bool ends_handlers : 1;    /* with the last connection, set once */
-    bool wants_serving : 1;    /* set by start_serving, never cleared */
     bool told : 1;             /* set when done was called */
     bool exhausted : 1;        /* set by EMFILE, cleared by a success */
     bool stopping : 1;         /* set by stop */

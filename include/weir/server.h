@@ -51,7 +51,8 @@ typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
 struct weir_connect_options {
     /** sizeof(struct weir_connect_options). */
     size_t size;
-    /** Called when the attempt has ended; may be NULL. */
+    /** Called when the attempt has ended; may be NULL when no handle is asked
+     * for. */
     weir_connect_done_fn *done;
     /** First argument of done. */
     void *done_arg;
@@ -81,13 +82,16 @@ struct weir_connect_options {
  * @param host     a literal address; NULL with use_sock
  * @param port     the port in host byte order
  * @param options  borrowed; NULL for all defaults
- * @param ret      a handle, valid until done has returned; may be NULL
+ * @param ret      a handle for weir_connect_cancel(), valid until done has
+ *                 returned, and so only for who has a done; may be NULL
  * @return         0 when the attempt has started
  * @retval WEIR_ENOTLITERAL  @p host is a name, not a literal address
  * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      an unset size field, no factory, host and sock together
  *                      or neither, the socket is no connected stream socket,
- *                      family of the addresses not as asked for
+ *                      family of the addresses not as asked for, or a handle
+ *                      without done
+ * @retval -EBADF       sock is no descriptor that is open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed
  * @retval -ENOMEM      no memory
@@ -120,7 +124,8 @@ typedef void weir_server_closed_fn(void *arg, weir_server *server);
 struct weir_server_options {
     /** sizeof(struct weir_server_options). */
     size_t size;
-    /** Called when the server listens, or cannot; may be NULL. */
+    /** Called when the server listens (with no_start_serving: is bound), or
+     * cannot; may be NULL. */
     weir_server_done_fn *done;
     /** First argument of done. */
     void *done_arg;
@@ -136,7 +141,8 @@ struct weir_server_options {
     bool no_reuse_address;
     /** Set SO_REUSEPORT: several loops listen on one port. */
     bool reuse_port;
-    /** Do not accept before weir_server_start_serving(). */
+    /** Only bind: who connects before weir_server_start_serving() is refused.
+     */
     bool no_start_serving;
     /** Listen on the bound stream socket in sock; then host must be NULL. */
     bool use_sock;
@@ -176,6 +182,7 @@ struct weir_server_options {
  * @retval -EINVAL  an unset size field, no factory, host and sock together,
  *                  not a stream socket, an address of another family than
  *                  asked for
+ * @retval -EBADF   sock is no descriptor that is open
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
  * @suspends no
@@ -188,10 +195,12 @@ weir_create_server(weir_loop *loop, const struct weir_factory *factory,
                    weir_server **ret);
 
 /**
- * Begin to accept; does nothing when it has begun.
+ * Begin to listen and to accept; does nothing when it has begun.
  *
  * @param server  the server; borrowed
- * @return        0
+ * @return        0, or what listening failed with; it may be tried again
+ * @retval -EADDRINUSE  another socket listens on the address that this one is
+ *                      bound to
  * @retval -ESHUTDOWN  the server is closed
  * @suspends no
  * @thread loop

@@ -147,11 +147,35 @@ UNIT(adopt, R63_what_cannot_be_used_is_closed)
     expect_refused(&m, fds[0], -EINVAL);
     close(fds[1]);
 
-    struct weir_connect_options options = use(&m, -1);
-    cr_expect_eq(
-        weir_create_connection(m.loop, &m.factory, NULL, 0, &options, NULL),
-        -EINVAL);
     maker_run_for(&m, 1 * MS);
+    cr_expect_eq(m.done, 0);
+    maker_close(&m);
+}
+
+UNIT(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one)
+{
+    struct maker m;
+    int fds[2];
+    maker_open(&m);
+    unix_pair(fds);
+    close(fds[0]);
+    close(fds[1]);
+    const int bad[] = {-1, INT32_MAX, fds[0]};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct weir_connect_options connect = use(&m, bad[i]);
+        struct weir_server_options listen = maker_server_options(&m);
+        listen.use_sock = true;
+        listen.sock = bad[i];
+        cr_expect_eq(
+            weir_create_connection(m.loop, &m.factory, NULL, 0, &connect, NULL),
+            -EBADF, "descriptor %d", bad[i]);
+        cr_expect_eq(
+            weir_create_server(m.loop, &m.factory, NULL, 0, &listen, &m.server),
+            -EBADF, "descriptor %d", bad[i]);
+    }
+
+    cr_expect_null(m.server);
     cr_expect_eq(m.done, 0);
     maker_close(&m);
 }

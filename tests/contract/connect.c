@@ -553,6 +553,10 @@ UNIT(connect, usage_errors_come_from_the_call)
     bad = good;
     bad.stream.size = 1;
     cr_expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
+    bad = good;
+    bad.done = NULL;
+    cr_expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL,
+                 "nothing would tell the end of the handle");
 
     cr_expect_null(connect);
     maker_close(&m);
