@@ -129,28 +129,43 @@ void wr_sock_send_init(struct wr_sock *s)
     s->sender.flush = flush;
 }
 
-static int refuse_write(const struct wr_sock *s, size_t len)
+/* There is no room for bytes that could be written. A close that has begun
+ * must not come to a clean end without them. */
+static __attribute__((noinline)) int refuse_bytes(struct wr_sock *s, int err)
+{
+    err = wr_transport_refuse(&s->t, err);
+    if (s->state == WR_SOCK_CLOSING) {
+        wr_sock_fail(s, err, "write");
+    }
+    return err;
+}
+
+static __attribute__((noinline)) int refuse_write(struct wr_sock *s, size_t len)
 {
     wr_require(s->t.error == 0, -EPIPE);
     wr_require(s->state == WR_SOCK_OPEN ||
                    (s->state == WR_SOCK_CLOSING && s->in_resume),
                -ESHUTDOWN);
     wr_require(!s->write_eof, -ESHUTDOWN);
-    wr_require(len <= s->t.hard_limit_bytes &&
-                   s->sendq.bytes <= s->t.hard_limit_bytes - len,
-               -ENOBUFS);
+    if (s->t.write_error || len > s->t.hard_limit_bytes ||
+        s->sendq.bytes > s->t.hard_limit_bytes - len) {
+        return refuse_bytes(s, -ENOBUFS);
+    }
     return 0;
 }
 
-/* May @len more bytes be written? */
-static inline int check_write(const struct wr_sock *s, size_t len)
+/* Is nothing against writing @len more bytes? */
+static inline bool has_room(const struct wr_sock *s, size_t len)
 {
-    if (WR_LIKELY(s->state == WR_SOCK_OPEN && s->t.error == 0 &&
-                  !s->write_eof && len <= s->t.hard_limit_bytes &&
-                  s->sendq.bytes <= s->t.hard_limit_bytes - len)) {
-        return 0;
-    }
-    return refuse_write(s, len);
+    return s->state == WR_SOCK_OPEN && wr_transport_can_write(&s->t) &&
+           !s->write_eof && len <= s->t.hard_limit_bytes &&
+           s->sendq.bytes <= s->t.hard_limit_bytes - len;
+}
+
+/* May @len more bytes be written? */
+static inline int check_write(struct wr_sock *s, size_t len)
+{
+    return WR_LIKELY(has_room(s, len)) ? 0 : refuse_write(s, len);
 }
 
 static inline void queue_for_sending(struct wr_sock *s, size_t len)
@@ -178,20 +193,27 @@ static __attribute__((noinline)) int write_more(struct wr_sock *s,
                                 .iov_len = len};
     int err = wr_sendq_copy(&s->sendq, &loop->send_memory, &piece, 1, len);
     if (WR_UNLIKELY(err < 0)) {
-        return err;
+        return refuse_bytes(s, err);
     }
     loop->counts.copied_by_write += len;
     queued(s, len);
     return 0;
 }
 
+/* Nothing, or what may be refused; seldom while a close sends what waits. */
+static __attribute__((noinline)) int write_anyway(struct wr_sock *s,
+                                                  const void *data, size_t len)
+{
+    int err = check_write(s, len);
+    return err < 0 || len == 0 ? err : write_more(s, data, len);
+}
+
 int wr_sock_write(weir_transport *t, const void *data, size_t len)
 {
     struct wr_sock *s = wr_sock_of(t);
     weir_loop *loop = t->loop;
-    int err = check_write(s, len);
-    if (WR_UNLIKELY(err < 0 || len == 0)) {
-        return err;
+    if (WR_UNLIKELY(len == 0 || !has_room(s, len))) {
+        return write_anyway(s, data, len);
     }
     void *room = wr_sendq_extend(&s->sendq, &loop->send_memory, len);
     if (WR_UNLIKELY(!room)) {
@@ -214,7 +236,7 @@ int wr_sock_writelines(weir_transport *t, const struct iovec *iov, size_t count,
     }
     err = wr_sendq_copy(&s->sendq, &t->loop->send_memory, iov, count, total);
     if (err < 0) {
-        return err;
+        return refuse_bytes(s, err);
     }
     t->loop->counts.copied_by_write += total;
     queued(s, total);
@@ -234,7 +256,7 @@ int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
     err =
         wr_sendq_ref(&s->sendq, &s->t.loop->send_memory, &piece, release, arg);
     if (err < 0) {
-        return err;
+        return refuse_bytes(s, err);
     }
     queued(s, len);
     return 0;
@@ -269,7 +291,7 @@ int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf)
     }
     err = queue_lease(s, buf);
     if (err < 0) {
-        return err;
+        return refuse_bytes(s, err);
     }
     queued(s, buf->len);
     return 0;

@@ -77,6 +77,24 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what)
     wr_transport_set_end(t, WEIR_END_BROKEN);
 }
 
+int wr_transport_refuse(weir_transport *t, int err)
+{
+    wr_assert(err < 0);
+    wr_assert(t->error == 0);
+    if (t->write_error == 0) {
+        t->write_error = err;
+    }
+    return t->write_error;
+}
+
+int wr_transport_take_write_error(weir_transport *t)
+{
+    const int err = t->write_error;
+
+    t->write_error = 0;
+    return err;
+}
+
 /* When a callback began, if anybody wants to know. */
 static inline uint64_t start_timing(const weir_transport *t)
 {
@@ -282,8 +300,15 @@ int weir_transport_write_eof(weir_transport *t)
         return err;
     }
     wr_require(t->ops->can_write_eof, -EOPNOTSUPP);
+    wr_require(t->write_error == 0, t->write_error);
     t->ops->write_eof(t);
     return 0;
+}
+
+int weir_transport_take_write_error(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    return err < 0 ? err : wr_transport_take_write_error(t);
 }
 
 bool weir_transport_can_write_eof(const weir_transport *t)
@@ -392,13 +417,33 @@ int weir_transport_set_timeouts(weir_transport *t,
     return t->ops->set_timeouts(t, &known);
 }
 
+/* The peer must not take for the whole what lacks a part. */
+static int break_off(weir_transport *t)
+{
+    const struct weir_exception exception = {
+        .message = "closed after a write was refused: connection aborted",
+        .err = t->write_error,
+        .transport = t,
+    };
+    const int err = wr_transport_take_write_error(t);
+
+    wr_transport_set_error(t, err, "write");
+    t->ops->abort(t);
+    wr_loop_report(t->loop, &exception);
+    return err;
+}
+
 int weir_transport_close(weir_transport *t)
 {
     int err = wr_loop_check(t->loop);
-    if (err == 0) {
-        t->ops->close(t);
+    if (err < 0) {
+        return err;
     }
-    return err;
+    if (t->write_error && !t->ops->is_closing(t)) {
+        return break_off(t);
+    }
+    t->ops->close(t);
+    return 0;
 }
 
 int weir_transport_abort(weir_transport *t)

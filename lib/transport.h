@@ -90,9 +90,10 @@ struct weir_transport {
     uint64_t low_bytes;
     uint64_t hard_limit_bytes;
     const char *error_what; /* what failed, static text; NULL: nothing */
+    int error;              /* the first, sticky */
+    int write_error; /* of the first write that was refused, until told */
     struct weir_address peername;
     uint32_t refs;
-    int error;           /* the first, sticky */
     enum weir_end end;   /* the first, sticky */
     bool writing_paused; /* set and cleared around the protocol's callbacks */
     bool has_dropped;    /* set when bytes that were written are dropped */
@@ -118,6 +119,20 @@ bool wr_protocol_is_valid(const struct weir_protocol_binding *binding);
 /* Keep the first cause. */
 void wr_transport_set_end(weir_transport *t, enum weir_end end);
 void wr_transport_set_error(weir_transport *t, int err, const char *what);
+
+/* May bytes be written, as far as no failure speaks against it? */
+static inline bool wr_transport_can_write(const weir_transport *t)
+{
+    return (t->error | t->write_error) == 0;
+}
+
+/* A connection that could be written has refused bytes with @err: nothing that
+ * is written later may take their place before that was told. Returns the
+ * error that is remembered, the first one. */
+int wr_transport_refuse(weir_transport *t, int err);
+
+/* The error of the write that was refused, which is told by that; or 0. */
+int wr_transport_take_write_error(weir_transport *t);
 
 /* pause_writing when the depth is above the high mark, resume_writing when it
  * is at most the low mark; strictly in turn. */

@@ -160,7 +160,8 @@ static __attribute__((noinline)) int while_held(weir_writer *writer,
 static inline bool must_drain(const weir_writer *writer)
 {
     const weir_transport *t = writer->transport;
-    return WR_UNLIKELY(t->writing_paused) && writer->is_bound && !has_failed(t);
+    return WR_UNLIKELY(t->writing_paused) && writer->is_bound &&
+           !has_failed(t) && t->write_error == 0;
 }
 
 /* Who was woken with 1 was let go on, unless others have filled the queue
@@ -178,6 +179,9 @@ static int drain(weir_writer *writer)
     if (WR_UNLIKELY(has_failed(writer->transport))) {
         return end_of(writer->transport);
     }
+    if (WR_UNLIKELY(writer->transport->write_error)) {
+        return wr_transport_take_write_error(writer->transport);
+    }
     return WR_LIKELY(writer->is_bound || ret > 0)
                ? 0
                : refuse_drain(writer->transport);
@@ -187,7 +191,8 @@ int weir_writer_drain(weir_writer *writer)
 {
     const weir_transport *t = writer->transport;
 
-    if (WR_LIKELY(writer->is_bound && !t->writing_paused && !has_failed(t) &&
+    if (WR_LIKELY(writer->is_bound && !t->writing_paused &&
+                  wr_transport_can_write(t) && t->end != WEIR_END_ABORTED &&
                   wr_task_try_enter(writer->loop))) {
         return 0;
     }
@@ -197,7 +202,8 @@ int weir_writer_drain(weir_writer *writer)
 static bool must_flush(const weir_writer *writer)
 {
     const weir_transport *t = writer->transport;
-    return writer->is_bound && !has_failed(t) && t->ops->depth(t) > 0;
+    return writer->is_bound && !has_failed(t) && t->write_error == 0 &&
+           t->ops->depth(t) > 0;
 }
 
 /* Who was woken with 1 has seen the queue empty, whatever came since. */
@@ -208,11 +214,14 @@ static int flush(weir_writer *writer)
     while (ret == 0 && must_flush(writer)) {
         ret = wait_for_queue(writer, &writer->flushers);
     }
-    if (ret != 0) {
-        return ret < 0 ? ret : 0;
+    if (ret < 0) {
+        return ret;
     }
-    const weir_transport *t = writer->transport;
-    return has_failed(t) || !writer->is_bound ? end_of(t) : 0;
+    weir_transport *t = writer->transport;
+    if (ret == 0 && (has_failed(t) || !writer->is_bound)) {
+        return end_of(t);
+    }
+    return wr_transport_take_write_error(t);
 }
 
 int weir_writer_flush(weir_writer *writer)

@@ -71,6 +71,12 @@ struct weir_timeouts {
  * loop. May call pause_writing before it returns. While a close sends what
  * waits, writes are refused, but for those from inside resume_writing.
  *
+ * A write that is refused for want of room or memory is remembered, so that
+ * nothing takes its place unnoticed: every later write of any kind, and
+ * weir_transport_write_eof(), fails with the same error until
+ * weir_transport_take_write_error(), weir_writer_drain() or weir_writer_flush()
+ * has told it. Who closes without that has the connection aborted.
+ *
  * @param t     the transport; borrowed
  * @param data  the bytes; borrowed
  * @param len   how many; with 0 only the state is checked
@@ -98,6 +104,21 @@ WEIR_API int weir_transport_write(weir_transport *t, const void *data,
  */
 WEIR_API int weir_transport_writelines(weir_transport *t,
                                        const struct iovec *iov, size_t count);
+
+/**
+ * Look at the write that was refused, and go on without it.
+ *
+ * To be called by a protocol that can do without the bytes of a write that
+ * failed with -ENOBUFS or -ENOMEM; it may write again then. In tasks
+ * weir_writer_drain() and weir_writer_flush() tell the same.
+ *
+ * @param t  the transport; borrowed
+ * @return   the error of the first write that was refused, once; 0 when none
+ *           was
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_take_write_error(weir_transport *t);
 
 /** Called once the library needs the memory of a write no more. */
 typedef void weir_release_fn(void *arg);
@@ -141,6 +162,7 @@ WEIR_API int weir_transport_write_buf(weir_transport *t,
  * @param t  the transport; borrowed
  * @return   0, also when it was called before or the transport is closing
  * @retval -EOPNOTSUPP  this kind cannot, see weir_transport_can_write_eof()
+ * @retval -ENOBUFS, -ENOMEM  a write was refused: what was written is not all
  * @suspends no
  * @thread loop
  */
@@ -290,8 +312,12 @@ WEIR_API int weir_transport_set_timeouts(weir_transport *t,
  * No data_received follows. connection_lost comes from the loop, never from
  * inside this call.
  *
+ * After a write was refused, and nobody was told (weir_transport_write()), the
+ * peer would take a part for the whole: the connection is aborted instead, with
+ * that error for connection_lost, and the exception hook is told.
+ *
  * @param t  the transport; borrowed
- * @return   0
+ * @return   0, or the error of the write that was refused
  * @suspends no
  * @thread loop
  */

@@ -23,6 +23,11 @@ WEIR_BEGIN_DECLS
 /**
  * Send a copy of some bytes; see weir_transport_write().
  *
+ * The result of writes need not be looked at: what was refused for want of room
+ * or memory is told by the next weir_writer_drain() or weir_writer_flush(), and
+ * until then all writes fail. A stream that is closed without having been told
+ * is aborted with that error.
+ *
  * @param writer  the writer; borrowed
  * @param data    the bytes; borrowed
  * @param len     how many
@@ -90,6 +95,7 @@ WEIR_API int weir_writer_write_buf(weir_writer *writer,
  * @return        0
  * @retval -ENOTCONN    there is no connection yet
  * @retval -EOPNOTSUPP  see weir_writer_can_write_eof()
+ * @retval -ENOBUFS, -ENOMEM  a write was refused: what was written is not all
  * @suspends no
  * @thread loop
  */
@@ -111,9 +117,14 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  * Returns at once unless more than the high mark has been waiting; otherwise
  * when completions of the kernel have brought it down to the low mark
  * (weir_transport_set_write_buffer_limits()). Any number of tasks may drain.
+ * After a write was refused it does not wait but tells that, once, and writes
+ * are accepted again as far as there is room.
  *
  * @param writer  the writer; borrowed
  * @return        0 when there is room
+ * @retval -ENOBUFS      a write was refused: more than the hard limit would
+ *                       have waited
+ * @retval -ENOMEM       a write was refused: no memory for the copy
  * @retval -ESHUTDOWN    the stream was closed here, and the connection is over
  * @retval -ECONNABORTED the connection was aborted here, or with the loop; or
  *                       after a close, before everything was sent
@@ -128,7 +139,8 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
 WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
 
 /**
- * Wait until the kernel has accepted everything that was written.
+ * Wait until the kernel has accepted everything that was written. A write that
+ * was refused is told at once, as by weir_writer_drain().
  *
  * @param writer  the writer; borrowed
  * @return        0 when nothing waits, also after a close that has sent

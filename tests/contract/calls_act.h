@@ -79,11 +79,22 @@ static inline struct weir_stream_options any_stream(void)
 
 /* ---- on a connection ---- */
 
+/* A refused write is remembered, even when memory is there again; release
+ * callbacks may have told it, or have been refused, meanwhile. */
+static inline bool is_refusal(int err)
+{
+    return err == -ENOBUFS || (err == -ENOMEM && world.runs_short);
+}
+
 static inline void check_write(const struct conn *conn, int err)
 {
-    check(err == 0 || err == -ESHUTDOWN || err == -EPIPE || err == -ENOBUFS ||
-          (err == -ENOMEM && world.short_now));
+    check(err == 0 || err == -ESHUTDOWN || err == -EPIPE || is_refusal(err));
     check(conn->live || err < 0);
+    if (is_refusal(err) && one_in(2)) {
+        const int told = weir_transport_take_write_error(conn->t);
+        check(told == 0 || is_refusal(told));
+        check(weir_transport_take_write_error(conn->t) == 0);
+    }
 }
 
 static inline void release(void *arg)
@@ -116,8 +127,16 @@ static inline void write_pieces(struct conn *conn)
 static inline void end_writing(struct conn *conn)
 {
     if (one_in(3)) {
-        check(weir_transport_write_eof(conn->t) == 0);
+        const int err = weir_transport_write_eof(conn->t);
+        check(err == 0 || is_refusal(err));
     }
+}
+
+static inline void close_gracefully(struct conn *conn)
+{
+    const int err = weir_transport_close(conn->t);
+    check(err == 0 || is_refusal(err));
+    check(weir_transport_is_closing(conn->t));
 }
 
 static inline void close_or_abort(struct conn *conn)
@@ -125,8 +144,7 @@ static inline void close_or_abort(struct conn *conn)
     switch (below(7)) {
     case 0:
     case 1:
-        check(weir_transport_close(conn->t) == 0);
-        check(weir_transport_is_closing(conn->t));
+        close_gracefully(conn);
         break;
     case 2:
         check(weir_transport_abort(conn->t) == 0);

@@ -246,10 +246,12 @@ UNIT(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it)
         expect_eq(weir_transport_set_write_hard_limit(rig.t, 1000), 0);
         expect_eq(rig_write(&rig, 1001), -ENOBUFS);
         expect_eq(rig_pending(&rig), 0);
+        expect_eq(weir_transport_take_write_error(rig.t), -ENOBUFS);
 
         expect_eq(rig_write(&rig, 400), 0);
         expect_eq(rig_write(&rig, 600), 0);
         expect_eq(rig_write(&rig, 1), -ENOBUFS);
+        expect_eq(weir_transport_take_write_error(rig.t), -ENOBUFS);
 
         expect_eq(rig_pending(&rig), 1000);
         rig_peer_read(&rig, 1000);
@@ -267,8 +269,88 @@ UNIT(write_flow, the_hard_limit_comes_from_the_makers_options)
         .stream = {.size = sizeof(rig.stream), .write_hard_limit_bytes = 5000}};
     while (rig_next(&rig)) {
         expect_eq(rig_write(&rig, 5001), -ENOBUFS);
+        expect_eq(weir_transport_take_write_error(rig.t), -ENOBUFS);
         expect_eq(rig_write(&rig, 5000), 0);
         rig_peer_read(&rig, 5000);
+    }
+}
+
+/* One write of each kind that needs no lease. */
+static int write_by(weir_transport *t, int how, size_t len)
+{
+    static const uint8_t bytes[64];
+    const struct iovec iov = {(void *)(uintptr_t)bytes, len};
+    switch (how) {
+    case 0:
+        return weir_transport_write(t, bytes, len);
+    case 1:
+        return weir_transport_writelines(t, &iov, 1);
+    default:
+        return weir_transport_write_ref(t, bytes, len, NULL, NULL);
+    }
+}
+
+enum { HOWS = 3 };
+
+UNIT(write_flow, a_write_that_was_refused_lets_none_follow_before_it_was_told)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        weir_transport *t = rig.t;
+        expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
+        for (int refused = 0; refused < HOWS; refused++) {
+            expect_eq(rig_write(&rig, 5), 0);
+            expect_eq(write_by(t, refused, 21), -ENOBUFS);
+            for (int later = 0; later < HOWS; later++) {
+                expect_eq(write_by(t, later, 1), -ENOBUFS);
+            }
+            expect_eq(weir_transport_write_eof(t), -ENOBUFS);
+            expect_eq(rig_pending(&rig), 5);
+
+            expect_eq(weir_transport_take_write_error(t), -ENOBUFS);
+            expect_eq(weir_transport_take_write_error(t), 0);
+            expect_eq(rig_write(&rig, 1), 0);
+            rig_peer_read(&rig, 6);
+            rig_turns(&rig, 2);
+        }
+    }
+}
+
+UNIT(write_flow, a_close_after_a_write_was_refused_is_no_clean_end)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        weir_transport *t = weir_transport_ref(rig.t);
+        expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
+        expect_eq(rig_write(&rig, 5), 0);
+        expect_eq(rig_write(&rig, 21), -ENOBUFS);
+
+        expect_eq(weir_transport_close(t), -ENOBUFS);
+        rig_wait_lost(&rig);
+
+        expect_eq(weir_transport_error(t), -ENOBUFS);
+        expect_eq(weir_transport_end(t), WEIR_END_BROKEN);
+        weir_transport_unref(t);
+    }
+}
+
+UNIT(write_flow, a_close_after_a_refused_write_was_told_is_a_clean_end)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        weir_transport *t = weir_transport_ref(rig.t);
+        expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
+        expect_eq(rig_write(&rig, 5), 0);
+        expect_eq(rig_write(&rig, 21), -ENOBUFS);
+        expect_eq(weir_transport_take_write_error(t), -ENOBUFS);
+
+        expect_eq(weir_transport_close(t), 0);
+        rig_peer_read(&rig, 5);
+        rig_wait_lost(&rig);
+
+        expect_eq(weir_transport_error(t), 0);
+        expect_eq(weir_transport_end(t), WEIR_END_CLOSED);
+        weir_transport_unref(t);
     }
 }
 
@@ -283,8 +365,10 @@ UNIT(write_flow, the_hard_limit_is_64_mib_by_default)
         weir_transport *t = rig.t;
         expect_eq(weir_transport_write_ref(t, zeros, limit + 1, NULL, NULL),
                   -ENOBUFS);
+        expect_eq(weir_transport_take_write_error(t), -ENOBUFS);
         expect_eq(weir_transport_write_ref(t, zeros, limit, NULL, NULL), 0);
         expect_eq(weir_transport_write_ref(t, zeros, 1, NULL, NULL), -ENOBUFS);
+        expect_eq(weir_transport_take_write_error(t), -ENOBUFS);
 
         expect_eq(weir_transport_set_write_hard_limit(t, 65u << 20), 0);
         expect_eq(weir_transport_write_ref(t, zeros, 1, NULL, NULL), 0);

@@ -81,6 +81,7 @@ UNIT(write_memory, release_comes_before_the_return_of_a_write_that_fails)
         expect_eq(weir_transport_set_write_hard_limit(rig.t, 10), 0);
         expect_eq(write_bytes(&rig, 11), -ENOBUFS);
         expect_eq(rig.count, 1);
+        expect_eq(weir_transport_take_write_error(rig.t), -ENOBUFS);
         expect_eq(weir_transport_write_eof(rig.t), 0);
         expect_eq(write_bytes(&rig, 1), -ESHUTDOWN);
         expect_eq(rig.count, 2);

@@ -149,7 +149,7 @@ static bool may_fail_with(const struct sim_conn *conn, int err)
     case -ENOMEM:
         return sim.alloc.failed > 0;
     default:
-        return false;
+        return conn->refused_err == err && err < 0;
     }
 }
 

@@ -92,6 +92,7 @@ struct sim_conn {
     bool end_when_empty; /* close once what is held was echoed */
     int callback_err;    /* what a callback returned, negative */
     int lost_err;
+    int refused_err;      /* of a write while it was closing */
     bool no_memory_given; /* get_buffer offered nothing */
     uint32_t limits_seen; /* bits of enum sim_limit that were ever set */
     uint64_t received;

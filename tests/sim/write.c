@@ -76,6 +76,22 @@ static int write_pieces(struct sim_conn *conn, const uint8_t *data, size_t len)
     return weir_transport_writelines(conn->t, iov, 4);
 }
 
+/* A write was refused for want of room: nothing may follow it unnoticed. */
+static void check_remembered(struct sim_conn *conn, int err)
+{
+    int later = weir_transport_write(conn->t, "x", 1);
+    if (later == -EPIPE && weir_transport_error(conn->t) == err) {
+        later = err; /* it was closing and has broken off */
+        conn->refused_err = err;
+    }
+    int told = weir_transport_take_write_error(conn->t);
+    int again = weir_transport_take_write_error(conn->t);
+    if (later != err || told != err || again != 0) {
+        fake_fail("connection %u: after a write failed with %d: %d, %d, %d",
+                  conn->id, err, later, told, again);
+    }
+}
+
 /* Was it right to refuse? */
 static void check_refusal(const struct sim_conn *conn, int err, size_t len,
                           uint64_t depth)
@@ -128,6 +144,9 @@ static int write_bytes(struct sim_conn *conn, const uint8_t *data, size_t len,
     sim_leave_api();
     if (err < 0) {
         check_refusal(conn, err, len, depth);
+        if (err == -ENOBUFS || err == -ENOMEM) {
+            check_remembered(conn, err);
+        }
         return err;
     }
     fake_trace("connection %u: wrote %zu after %llu", conn->id, len,

@@ -442,6 +442,112 @@ UNIT(writer, getters_answer_before_and_after_the_loss)
     cr_assert_eq(rig_run(ask, NULL), 0);
 }
 
+/* ---- writes that are refused ---- */
+
+static int write_ref_of(weir_writer *writer, const void *data, size_t len)
+{
+    return weir_writer_write_ref(writer, data, len, NULL, NULL);
+}
+
+static int write_line_of(weir_writer *writer, const void *data, size_t len)
+{
+    const struct iovec iov = {(void *)(uintptr_t)data, len};
+    return weir_writer_writelines(writer, &iov, 1);
+}
+
+/* Bytes that were received, for a write of each length up to theirs. */
+static struct weir_buf received;
+
+static int write_buf_of(weir_writer *writer, const void *data, size_t len)
+{
+    struct weir_buf part = received;
+    (void)data;
+    cr_assert_leq(len, received.len);
+    part.len = len;
+    return weir_writer_write_buf(writer, &part);
+}
+
+static int (*const kinds[])(weir_writer *writer, const void *data,
+                            size_t len) = {weir_writer_write, write_line_of,
+                                           write_ref_of, write_buf_of};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static const uint8_t middle[101];
+
+/* A header, a middle that is refused, a trailer; nobody looks at a result. */
+static void write_in_three(struct pair *p, size_t kind)
+{
+    cr_assert_eq(weir_transport_set_write_hard_limit(p->t, 100), 0);
+    cr_assert_eq(weir_writer_write(p->writer, "header", 6), 0);
+    int refused = kinds[kind](p->writer, middle, sizeof(middle));
+    cr_assert_eq(refused, -ENOBUFS);
+    for (size_t i = 0; i < KINDS; i++) {
+        cr_assert_eq(kinds[i](p->writer, "trailer", 7), -ENOBUFS,
+                     "kind %zu after kind %zu", i, kind);
+    }
+    cr_assert_eq(weir_writer_write_eof(p->writer), -ENOBUFS);
+}
+
+static void expect_told_by(int (*tell)(weir_writer *writer), size_t kind)
+{
+    struct pair p;
+    char text[16] = "";
+    pair_open(&p);
+    write_in_three(&p, kind);
+
+    cr_assert_eq(tell(p.writer), -ENOBUFS, "the first to ask is told,");
+    cr_assert_eq(tell(p.writer), 0, "and once");
+    cr_assert_eq(weir_writer_write(p.writer, "whole", 5), 0);
+    cr_assert_eq(weir_writer_flush(p.writer), 0);
+    cr_assert_eq(fake_peer_read(p.peer, text, sizeof(text)), 11);
+    cr_assert_str_eq(text, "headerwhole");
+    pair_close(&p);
+}
+
+static void expect_broken_off(size_t kind)
+{
+    struct pair p;
+    pair_open(&p);
+    write_in_three(&p, kind);
+
+    weir_writer_close(p.writer);
+    cr_assert_eq(weir_writer_wait_closed(p.writer), -ENOBUFS);
+    cr_assert_eq(weir_writer_drain(p.writer), -ENOBUFS, "every time");
+    pair_close(&p);
+}
+
+static void receive_some(struct pair *p)
+{
+    static const uint8_t bytes[sizeof(middle)];
+    pair_open(p);
+    cr_assert_eq(fake_peer_write(p->peer, bytes, sizeof(bytes)), sizeof(bytes));
+    nap();
+    cr_assert_eq(weir_reader_take(p->reader, sizeof(bytes), &received),
+                 sizeof(bytes));
+}
+
+static int refuse_the_middle(weir_loop *on, void *arg)
+{
+    struct pair source;
+    (void)on;
+    (void)arg;
+    receive_some(&source);
+    for (size_t kind = 0; kind < KINDS; kind++) {
+        expect_told_by(weir_writer_drain, kind);
+        expect_told_by(weir_writer_flush, kind);
+        expect_broken_off(kind);
+    }
+    weir_lease_unref(received.lease);
+    pair_close(&source);
+    return 0;
+}
+
+UNIT(writer, nothing_follows_a_write_that_was_refused_before_that_was_told)
+{
+    cr_assert_eq(rig_run(refuse_the_middle, NULL), 0);
+}
+
 /* ---- where it may not be ---- */
 
 static weir_writer *shared;
