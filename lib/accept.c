@@ -54,13 +54,21 @@ void wr_server_arm(weir_server *server)
     wr_listen_arm(&server->listen, goal, room);
 }
 
+/* A stopping server has nothing for a connection that is idle. */
+static void end_if_idle(weir_transport *t)
+{
+    if (wr_transport_is_idle(t)) {
+        wr_ignore(weir_transport_close(t)); /* what failed is told elsewhere */
+    }
+}
+
 /* A factory may have called weir_server_stop(): the new one is a client too. */
 static void end_if_stopping(weir_server *server, weir_transport *t)
 {
     if (server->grace_over) {
         wr_ignore(weir_transport_abort(t)); /* right loop: cannot fail */
     } else if (server->stopping) {
-        wr_ignore(weir_transport_close(t));
+        end_if_idle(t);
     }
 }
 
@@ -249,17 +257,37 @@ static void let_go(struct wr_owner *owner, struct wr_holder *holder)
     }
 }
 
-const struct wr_owner_ops wr_server_owner_ops = {
-    .adopt = adopt, .hold = hold, .let_go = let_go, .forget = forget};
+static void rests(struct wr_owner *owner, weir_transport *t)
+{
+    weir_server *server = wr_container_of(owner, weir_server, owner);
 
-/* Neither close nor abort calls anybody or unlinks anything before the loop
- * goes on: the list holds still. */
+    if (server->stopping) {
+        end_if_idle(t);
+    }
+}
+
+const struct wr_owner_ops wr_server_owner_ops = {.adopt = adopt,
+                                                 .hold = hold,
+                                                 .let_go = let_go,
+                                                 .forget = forget,
+                                                 .rests = rests};
+
+/* Neither close nor abort unlinks anything before the loop goes on, whatever
+ * the exception hook does: the list holds still. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
 {
     for (struct wr_list *link = server->clients.next; link != &server->clients;
          link = link->next) {
         weir_transport *t = wr_container_of(link, weir_transport, owner_link);
         wr_ignore(end(t)); /* right thread: cannot fail */
+    }
+}
+
+void wr_server_end_idle(weir_server *server)
+{
+    for (struct wr_list *link = server->clients.next; link != &server->clients;
+         link = link->next) {
+        end_if_idle(wr_container_of(link, weir_transport, owner_link));
     }
 }
 
@@ -270,7 +298,7 @@ void wr_server_cancel_handlers(weir_server *server)
          link = link->next) {
         struct wr_holder *holder =
             wr_container_of(link, struct wr_holder, link);
-        holder->cancel(holder);
+        holder->ops->cancel(holder);
     }
 }
 

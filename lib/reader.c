@@ -26,6 +26,26 @@ static void wake(weir_reader *reader)
     wr_waiter_wake(&visit->waiter, 0);
 }
 
+bool wr_reader_is_idle(weir_reader *reader)
+{
+    reader->tells_idle = true;
+    return (reader->begins_wait || !wr_list_is_empty(&reader->waiters)) &&
+           reader->queue.total == 0;
+}
+
+/* What is seldom to be done before a task waits. */
+static __attribute__((noinline)) void before_wait(weir_reader *reader)
+{
+    if (reader->is_paused) {
+        wr_reader_resume(reader);
+    }
+    if (reader->tells_idle && reader->transport) {
+        reader->begins_wait = true;
+        wr_transport_rests(reader->transport);
+        reader->begins_wait = false;
+    }
+}
+
 int wr_reader_wait(weir_reader *reader, size_t needed)
 {
     struct wr_reader_visit visit;
@@ -34,8 +54,8 @@ int wr_reader_wait(weir_reader *reader, size_t needed)
     visit.waiter.interrupt = NULL;
     visit.reader = reader;
     reader->needed = needed;
-    if (WR_UNLIKELY(reader->is_paused)) {
-        wr_reader_resume(reader);
+    if (WR_UNLIKELY(reader->is_paused | reader->tells_idle)) {
+        before_wait(reader);
     }
     if (WR_UNLIKELY(reader->queue.total > 0)) {
         wr_reader_keep(reader);

@@ -40,6 +40,8 @@ struct weir_reader {
     int exception;     /* the first, sticky */
     bool is_eof;       /* set by feed_eof */
     bool is_paused;    /* the transport was paused by this reader */
+    bool tells_idle;   /* the transport is told when a task begins to wait */
+    bool begins_wait;  /* set around telling it */
     bool is_untouched; /* nothing was consumed since packer was armed */
     bool must_move;    /* set when others starve, cleared by the keeper */
 };
@@ -85,6 +87,10 @@ static inline bool wr_reader_is_busy(const weir_reader *reader)
 {
     return reader->woken || !wr_list_is_empty(&reader->waiters);
 }
+
+/* Does a task wait for the first byte of what it reads next? If not, the
+ * transport is told each time one begins to from now on. */
+bool wr_reader_is_idle(weir_reader *reader);
 
 /* Begins a reading call: 0, and then nothing is shown any more, or what it
  * returns. */

@@ -20,6 +20,7 @@
 
 #define BIND_RETRY_NS (10u * 1000000u)
 #define BIND_PATIENCE (200u * 1000000u)
+#define GRACE_DEFAULT UINT64_C(30000000000)
 
 struct waiter {
     struct wr_list link;
@@ -302,6 +303,8 @@ static int make_server(weir_loop *loop, const char *host, uint16_t port,
     server->done_arg = options->done_arg;
     server->connection_limit =
         options->connection_limit > 0 ? options->connection_limit : UINT64_MAX;
+    server->grace_ns =
+        options->grace_ns > 0 ? options->grace_ns : GRACE_DEFAULT;
     server->stream = options->stream;
     server->listen.ops = &wr_server_listener_ops;
     server->listen.owner = server;
@@ -470,6 +473,14 @@ static void arm_grace(weir_server *server, uint64_t grace_ns)
     wr_timer_arm(&server->loop->wheel, timer, when_ns);
 }
 
+void wr_server_stop(weir_server *server, uint64_t grace_ns)
+{
+    server->stopping = true;
+    close_server(server);
+    wr_server_end_idle(server);
+    arm_grace(server, grace_ns);
+}
+
 int weir_server_stop(weir_server *server, uint64_t grace_ns,
                      weir_server_closed_fn *closed, void *arg)
 {
@@ -479,10 +490,7 @@ int weir_server_stop(weir_server *server, uint64_t grace_ns,
         err = weir_server_wait_closed(server, closed, arg);
         wr_require(err >= 0, err);
     }
-    server->stopping = true;
-    close_server(server);
-    wr_server_end_clients(server, weir_transport_close);
-    arm_grace(server, grace_ns);
+    wr_server_stop(server, grace_ns);
     return 0;
 }
 

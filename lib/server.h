@@ -33,6 +33,7 @@ struct weir_server {
     struct wr_timer grace;     /* of weir_server_stop() */
     uint64_t bind_until_ns;    /* 0 before the first attempt */
     uint64_t connection_limit; /* UINT64_MAX: none */
+    uint64_t grace_ns;         /* of weir_server_serve_forever() */
     struct wr_list clients;    /* weir_transport.owner_link */
     uint64_t client_count;     /* how many */
     struct wr_list parked;     /* struct parked, oldest first */
@@ -75,6 +76,9 @@ bool wr_server_is_quiet(const weir_server *server);
 /* The same, with no task that serves it either: only the handle is left. */
 bool wr_server_is_over(const weir_server *server);
 
+/* weir_server_stop() for who waits by other means. */
+void wr_server_stop(weir_server *server, uint64_t grace_ns);
+
 /* The last thing that anybody does with a server in a completion. */
 void wr_server_release_if_over(weir_server *server);
 
@@ -98,5 +102,9 @@ void wr_server_close_parked(weir_server *server);
 
 /* Calls weir_transport_close() or weir_transport_abort() on all clients. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t));
+
+/* Closes the clients that are idle; a server that is stopping is told when
+ * another one is. */
+void wr_server_end_idle(weir_server *server);
 
 #endif

@@ -25,7 +25,7 @@ struct wr_streams {
     struct wr_slab slab;
 };
 
-static void cancel_handler(struct wr_holder *holder);
+static const struct wr_holder_ops holder_ops;
 
 static void close_streams(struct wr_part *part)
 {
@@ -82,7 +82,7 @@ static int make_stream(weir_loop *loop,
     writer->no_task = options->no_task;
     writer->stack_size_bytes = options->stack_size_bytes;
     wr_list_init(&writer->holder.link);
-    writer->holder.cancel = cancel_handler;
+    writer->holder.ops = &holder_ops;
     wr_list_init(&writer->drainers);
     wr_list_init(&writer->flushers);
     wr_list_init(&writer->closers);
@@ -149,6 +149,17 @@ static int call_handler(weir_writer *writer)
     return err;
 }
 
+/* The handler serves the connection no more, which may be another's by now. */
+static void let_go(weir_writer *writer)
+{
+    weir_transport *t = writer->transport;
+
+    if (t->holder == &writer->holder) {
+        t->holder = NULL;
+    }
+    writer->owner->ops->let_go(writer->owner, &writer->holder);
+}
+
 /* The task of a connection; it has a reference. */
 static int serve(weir_loop *loop, void *arg)
 {
@@ -158,7 +169,7 @@ static int serve(weir_loop *loop, void *arg)
     wr_ignore(call_handler(writer) < 0); /* it has been reported */
     weir_writer_close(writer);
     if (writer->owner) {
-        writer->owner->ops->let_go(writer->owner, &writer->holder);
+        let_go(writer);
     }
     weir_writer_unref(writer);
     return 0;
@@ -181,6 +192,15 @@ static void cancel_handler(struct wr_holder *holder)
     weir_writer *writer = wr_container_of(holder, weir_writer, holder);
     wr_ignore(weir_task_cancel(writer->task)); /* it has not ended */
 }
+
+static bool is_handler_idle(struct wr_holder *holder)
+{
+    weir_writer *writer = wr_container_of(holder, weir_writer, holder);
+    return wr_reader_is_idle(&writer->reader);
+}
+
+static const struct wr_holder_ops holder_ops = {.cancel = cancel_handler,
+                                                .is_idle = is_handler_idle};
 
 static void spawn_handler(weir_writer *writer)
 {
@@ -207,6 +227,7 @@ static void spawn_handler(weir_writer *writer)
     weir_task_detach(writer->task); /* it lives until it lets go */
     writer->owner = writer->transport->owner;
     if (writer->owner) {
+        writer->transport->holder = &writer->holder;
         writer->owner->ops->hold(writer->owner, &writer->holder);
     }
 }

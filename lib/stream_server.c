@@ -186,9 +186,7 @@ int weir_server_serve_forever(weir_server *server)
     if (err != -ECANCELED) {
         return err; /* the server may be gone */
     }
-    weir_server_close(server);
-    weir_server_close_clients(server);
-    wr_server_end_handlers(server);
+    wr_server_stop(server, server->grace_ns);
     if (wr_task_enter(loop) == 0) {
         wr_ignore(wait_until_over(server)); /* -ECANCELED in any case */
     }

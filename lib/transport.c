@@ -95,6 +95,11 @@ int wr_transport_take_write_error(weir_transport *t)
     return err;
 }
 
+bool wr_transport_is_idle(weir_transport *t)
+{
+    return !t->is_busy && (!t->holder || t->holder->ops->is_idle(t->holder));
+}
+
 /* When a callback began, if anybody wants to know. */
 static inline uint64_t start_timing(const weir_transport *t)
 {
@@ -453,6 +458,19 @@ int weir_transport_abort(weir_transport *t)
         t->ops->abort(t);
     }
     return err;
+}
+
+int weir_transport_set_busy(weir_transport *t, bool busy)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    t->is_busy = busy;
+    if (!busy) {
+        wr_transport_rests(t);
+    }
+    return 0;
 }
 
 bool weir_transport_is_closing(const weir_transport *t)

@@ -27,12 +27,22 @@ struct wr_owner_ops {
     void (*hold)(struct wr_owner *owner, struct wr_holder *holder);
     /* No longer. */
     void (*let_go)(struct wr_owner *owner, struct wr_holder *holder);
+    /* It may have become idle: see wr_transport_is_idle(). */
+    void (*rests)(struct wr_owner *owner, weir_transport *t);
 };
 
-/* Who serves a connection; embedded in it. */
-struct wr_holder {
-    struct wr_list link; /* for the owner */
+struct wr_holder_ops {
+    /* Cancels the task. */
     void (*cancel)(struct wr_holder *holder);
+    /* Does it wait for the next request? If not, the owner is told with
+     * ops->rests each time it begins to from now on. */
+    bool (*is_idle)(struct wr_holder *holder);
+};
+
+/* A task that serves a connection; embedded in what that has. */
+struct wr_holder {
+    const struct wr_holder_ops *ops;
+    struct wr_list link; /* for the owner */
 };
 
 /* A maker that keeps count of its connections; embedded in it. */
@@ -86,6 +96,7 @@ struct weir_transport {
     struct wr_alive alive;     /* in weir_loop.transports */
     struct wr_owner *owner;    /* that made it and counts it, or NULL */
     struct wr_list owner_link; /* for the owner */
+    struct wr_holder *holder;  /* the task that serves it, or NULL */
     uint64_t high_bytes;
     uint64_t low_bytes;
     uint64_t hard_limit_bytes;
@@ -97,6 +108,7 @@ struct weir_transport {
     enum weir_end end;   /* the first, sticky */
     bool writing_paused; /* set and cleared around the protocol's callbacks */
     bool has_dropped;    /* set when bytes that were written are dropped */
+    bool is_busy;        /* the program says so */
     /* At this depth or less there is somebody to tell: the protocol that was
      * paused, or who waits for all to be sent. -1: nobody. */
     int64_t tell_depth;
@@ -133,6 +145,17 @@ int wr_transport_refuse(weir_transport *t, int err);
 
 /* The error of the write that was refused, which is told by that; or 0. */
 int wr_transport_take_write_error(weir_transport *t);
+
+/* Is no request being served on it, as far as can be told? */
+bool wr_transport_is_idle(weir_transport *t);
+
+/* The owner, if there is one, may want to end what has become idle. */
+static inline void wr_transport_rests(weir_transport *t)
+{
+    if (t->owner) {
+        t->owner->ops->rests(t->owner, t);
+    }
+}
 
 /* pause_writing when the depth is above the high mark, resume_writing when it
  * is at most the low mark; strictly in turn. */

@@ -153,6 +153,9 @@ struct weir_server_options {
     uint32_t defer_accept_s;
     /** No more connections than these at once; 0: as many as there are fds. */
     uint64_t connection_limit;
+    /** How long weir_server_serve_forever(), once cancelled, leaves connections
+     * that are not idle; default 30 s, UINT64_MAX: for ever. */
+    uint64_t grace_ns;
     /** What connections start with. */
     struct weir_stream_options stream;
 };
@@ -265,15 +268,25 @@ weir_server_wait_closed(weir_server *server, weir_server_closed_fn *closed,
                         void *arg);
 
 /**
- * Stop gracefully: close the server and its connections; after a time of grace
- * abort those that are still there, and cancel the tasks that still serve
- * (stream.h).
+ * Stop gracefully: accept no more, end idle connections, let what is being
+ * served be finished and sent, and after a time of grace abort what is left.
+ *
+ * A connection that is idle is closed at once, another one as soon as it is
+ * idle; closing sends what was written. Idle is
+ * - a connection that a task serves (stream.h), while some task waits in a
+ *   reading call of its reader and nothing is buffered there: it waits for the
+ *   first byte of the next request;
+ * - any other connection, at any time: a protocol answers in its callbacks;
+ * - none that the program called busy with weir_transport_set_busy(), before it
+ *   says that it is no longer.
+ * A task may serve on after its connection is gone. At the end of the grace all
+ * connections are aborted and the tasks that still serve are cancelled.
  *
  * May be called again to shorten the grace.
  *
  * @param server    the server; borrowed
- * @param grace_ns  how long connections may take to send what waits;
- *                  UINT64_MAX: for ever
+ * @param grace_ns  how long connections may take that are not idle, or have
+ *                  not sent everything; 0: none, UINT64_MAX: for ever
  * @param closed    called when all is over; may be NULL
  * @param arg       its first argument
  * @return          0

@@ -164,10 +164,11 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
 /**
  * Serve until cancelled.
  *
- * Starts to accept if need be. Cancelled, it closes the server and its
- * connections, waits for their end, cancels the tasks that still serve, and
- * waits for these, so that what they share may be gone when it has returned; a
- * second cancellation ends that wait. To a program that runs until SIGINT
+ * Starts to accept if need be. Cancelled, it stops the server as
+ * weir_server_stop() does, with the grace_ns of the server's options (30 s),
+ * and waits until all connections have ended and the tasks that serve them
+ * too, so that what they share may be gone when it has returned; a second
+ * cancellation ends that wait. To a program that runs until SIGINT
  * (weir_run()) -ECANCELED is the regular end.
  *
  * @param server  the server; held

@@ -337,6 +337,23 @@ WEIR_API int weir_transport_close(weir_transport *t);
 WEIR_API int weir_transport_abort(weir_transport *t);
 
 /**
+ * Say that a request is being served on the connection, or no longer.
+ *
+ * For weir_server_stop() and weir_server_serve_forever(), which end idle
+ * connections at once and leave the others until they are idle, or until the
+ * time of grace is over. weir_server_stop() tells what counts as idle unless
+ * this was called: it is needed by protocols that answer later than in the
+ * callback, and by tasks that read one request by several calls.
+ *
+ * @param t     the transport; borrowed
+ * @param busy  whether one is being served
+ * @return      0
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_set_busy(weir_transport *t, bool busy);
+
+/**
  * Was close or abort called, or is the connection broken or gone?
  *
  * @param t  the transport; borrowed
