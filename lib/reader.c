@@ -12,6 +12,9 @@
 
 #include <string.h>
 
+/* So much waits in the buffers in which it arrives until it is all there. */
+#define DIRECT_ABOVE (64u << 10)
+
 /* ---- waking and waiting ---- */
 
 static void wake(weir_reader *reader)
@@ -30,7 +33,7 @@ bool wr_reader_is_idle(weir_reader *reader)
 {
     reader->tells_idle = true;
     return (reader->begins_wait || !wr_list_is_empty(&reader->waiters)) &&
-           reader->queue.total == 0;
+           wr_reader_available(reader) == 0;
 }
 
 /* What is seldom to be done before a task waits. */
@@ -46,13 +49,13 @@ static __attribute__((noinline)) void before_wait(weir_reader *reader)
     }
 }
 
-int wr_reader_wait(weir_reader *reader, size_t needed)
+/* The visit is on the caller's stack: nothing else may point to it. */
+static inline int wait_as(weir_reader *reader, struct wr_reader_visit *visit,
+                          size_t needed)
 {
-    struct wr_reader_visit visit;
-
     wr_assert(!reader->queue.is_shown);
-    visit.waiter.interrupt = NULL;
-    visit.reader = reader;
+    visit->waiter.interrupt = NULL;
+    visit->reader = reader;
     reader->needed = needed;
     if (WR_UNLIKELY(reader->is_paused | reader->tells_idle)) {
         before_wait(reader);
@@ -62,15 +65,27 @@ int wr_reader_wait(weir_reader *reader, size_t needed)
     } else if (WR_UNLIKELY(reader->queue.capacity > WR_RECVQ_INLINE)) {
         wr_recvq_shrink(&reader->queue);
     }
-    int err = wr_task_wait(reader->loop, &visit.waiter, &reader->waiters);
+    int err = wr_task_wait(reader->loop, &visit->waiter, &reader->waiters);
     if (WR_UNLIKELY(err < 0)) {
         return err;
     }
-    if (WR_UNLIKELY(!visit.reader)) {
+    if (WR_UNLIKELY(!visit->reader)) {
         return -ECANCELED;
     }
     reader->woken = NULL;
     return 0;
+}
+
+int wr_reader_wait(weir_reader *reader, size_t needed)
+{
+    struct wr_reader_visit visit;
+    return wait_as(reader, &visit, needed);
+}
+
+int wr_reader_wait_as(weir_reader *reader, struct wr_reader_visit *visit,
+                      size_t needed)
+{
+    return wait_as(reader, visit, needed);
 }
 
 int wr_reader_begin_slowly(weir_reader *reader)
@@ -415,6 +430,9 @@ ssize_t weir_reader_readexactly(weir_reader *reader, void *buf, size_t len)
     if (err < 0) {
         return err;
     }
+    if (len > reader->queue.total && len > DIRECT_ABOVE) {
+        return wr_reader_exact(reader, buf, len);
+    }
     err = wr_reader_ensure(reader, len);
     if (err < 0) {
         return err;
@@ -489,7 +507,7 @@ int weir_reader_consume(weir_reader *reader, size_t len)
 
 size_t weir_reader_get_buffer_size(const weir_reader *reader)
 {
-    return reader->queue.total;
+    return wr_reader_available(reader);
 }
 
 size_t weir_reader_consumed(const weir_reader *reader)
@@ -504,7 +522,8 @@ size_t weir_reader_expected(const weir_reader *reader)
 
 bool weir_reader_at_eof(const weir_reader *reader)
 {
-    return reader->is_eof && reader->exception == 0 && reader->queue.total == 0;
+    return reader->is_eof && reader->exception == 0 &&
+           wr_reader_available(reader) == 0;
 }
 
 int weir_reader_exception(const weir_reader *reader)

@@ -35,6 +35,7 @@ struct weir_reader {
     size_t limit_bytes;
     size_t high_bytes; /* with more than that reading is paused */
     size_t needed;     /* bytes that the waiting task is waiting for */
+    size_t moved;      /* bytes that a call has in its caller's memory so far */
     size_t consumed;   /* of the last WEIR_ELIMIT */
     size_t expected;   /* of the last WEIR_EINCOMPLETE */
     int exception;     /* the first, sticky */
@@ -104,6 +105,20 @@ static inline int wr_reader_begin(weir_reader *reader)
     }
     wr_recvq_drop_shown(&reader->queue);
     return 0;
+}
+
+/* The same with a visit of the caller, whose reader tells whether there is one
+ * after an error. */
+int wr_reader_wait_as(weir_reader *reader, struct wr_reader_visit *visit,
+                      size_t needed);
+
+/* weir_reader_readexactly() of much: into the caller's memory as it arrives. */
+ssize_t wr_reader_exact(weir_reader *reader, void *buf, size_t len);
+
+/* Bytes that can be read, now or by the call that has a part of them. */
+static inline size_t wr_reader_available(const weir_reader *reader)
+{
+    return reader->queue.total + reader->moved;
 }
 
 /* Waits until @needed bytes are buffered or no more will come: 0, or an error,

@@ -15,6 +15,9 @@
 
 /* Blocks do not grow beyond it, unless a join needs one of that size. */
 #define BLOCK_MAX ((size_t)1 << 28)
+/* Bytes that come back are put into blocks of this size: a large one may not
+ * be had. */
+#define UNREAD_MAX ((size_t)1 << 20)
 /* What is much lies in about so many blocks, times its logarithm. */
 #define SHARES 16u
 
@@ -160,6 +163,44 @@ int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len)
     }
     q->total += len;
     *q->copied += len;
+    return 0;
+}
+
+/* Puts a copy before the first segment. */
+static int unread_piece(struct wr_recvq *q, const uint8_t *data, size_t len)
+{
+    struct wr_recvq_segment piece;
+
+    if (q->count == q->capacity && wr_recvq_grow(q) < 0) {
+        return -ENOMEM;
+    }
+    if (!new_segment(q, len, &piece)) {
+        return -ENOMEM;
+    }
+    append(&piece, data, len);
+    piece.room = 0;
+    q->first = (q->first + q->capacity - 1) & (q->capacity - 1);
+    q->head = &q->segments[q->first];
+    *q->head = piece;
+    q->count++;
+    q->total += len;
+    *q->copied += len;
+    return 0;
+}
+
+int wr_recvq_unread(struct wr_recvq *q, const void *data, size_t len)
+{
+    const uint8_t *bytes = data;
+
+    wr_assert(!q->is_shown);
+    while (len > 0) { /* the last piece first */
+        const size_t piece = wr_min_u64(len, UNREAD_MAX);
+        len -= piece;
+        int err = unread_piece(q, bytes + len, piece);
+        if (err < 0) {
+            return err;
+        }
+    }
     return 0;
 }
 

@@ -76,6 +76,10 @@ static inline void wr_recvq_pop(struct wr_recvq *q)
     }
 }
 
+/* Puts a copy of bytes that were read before all others: 0, or -ENOMEM, and
+ * then some of their end may be there. */
+int wr_recvq_unread(struct wr_recvq *q, const void *data, size_t len);
+
 /* Appends received bytes with a reference of its own to their lease, or a copy
  * of bytes; not 0 of them. 0 or -ENOMEM; then nothing was appended. */
 static inline int wr_recvq_push(struct wr_recvq *q, const struct weir_buf *buf)

@@ -143,10 +143,16 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_to_end(weir_reader *reader,
 /**
  * Read exactly so many bytes. Not limited by the reader's limit.
  *
+ * More than 64 KiB are moved to @p buf as they arrive: one copy, and no memory
+ * beside the caller's. Of such a call that fails, what was moved is put back by
+ * a second copy, and can be read as if there had been no call; from a
+ * cancellation until its task has run other reads are -EBUSY. Should there be
+ * no memory to put it back, the stream fails with -ENOMEM for good.
+ *
  * @param reader  the reader; borrowed
  * @param buf     destination; held
  * @param len     how many; 0 returns 0 at once
- * @return        @p len, or a negative error
+ * @return        @p len, or a negative error; then @p buf holds nothing of use
  * @retval WEIR_EINCOMPLETE  the stream ended before; nothing was consumed
  * @retval -ENOMEM     no memory to keep so many; nothing was consumed
  * @retval -EBUSY      another task is reading

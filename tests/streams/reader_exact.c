@@ -1,0 +1,318 @@
+/*
+ * weir_reader_readexactly() of much: one copy, and nothing lost by a call that
+ * fails.
+ *
+ * What the call has moved to its caller's memory must be readable again after
+ * a cancellation, a time-out, an error or an early end of the stream, in order
+ * and before what came later. The model is the stream itself: a pattern in
+ * which each byte follows from its place.
+ */
+#include "pair.h"
+#include "tests/fake/alloc.h"
+
+#include "tests/unit/random.h"
+
+#define LARGE (8 * MIB)
+
+static uint8_t memory[LARGE];
+
+static void expect_pattern(const uint8_t *bytes, size_t len, uint64_t offset)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != pair_byte(offset + i)) {
+            cr_assert_fail("byte %llu of the stream is wrong",
+                           (unsigned long long)(offset + i));
+        }
+    }
+}
+
+/* The peer sends all of @len bytes of the pattern while others run. */
+struct sending {
+    struct pair *p;
+    uint64_t offset;
+    size_t len;
+};
+
+static int send_all(weir_loop *on, void *arg)
+{
+    static uint8_t bytes[64 * KIB];
+    struct sending *sending = arg;
+    while (sending->len > 0) {
+        size_t len =
+            sending->len < sizeof(bytes) ? sending->len : sizeof(bytes);
+        for (size_t i = 0; i < len; i++) {
+            bytes[i] = pair_byte(sending->offset + i);
+        }
+        ssize_t sent = fake_peer_write(sending->p->peer, bytes, len);
+        if (sent <= 0) {
+            cr_assert_eq(weir_sleep(on, 10 * US), 0);
+            continue;
+        }
+        sending->offset += (uint64_t)sent;
+        sending->len -= (size_t)sent;
+    }
+    return 0;
+}
+
+static void start_sending(struct sending *sending, struct pair *p, size_t len)
+{
+    sending->p = p;
+    sending->len = len;
+    weir_task_detach(rig_spawn(send_all, sending));
+}
+
+static void expect_read(weir_reader *reader, uint64_t offset, size_t len)
+{
+    cr_assert_eq(weir_reader_readexactly(reader, memory, len), (ssize_t)len);
+    expect_pattern(memory, len, offset);
+}
+
+/* ---- how much is copied ---- */
+
+static int count_copies(weir_loop *on, void *arg)
+{
+    struct sending sending = {.offset = 0};
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    const struct weir_loop_statistics before = rig_statistics();
+    start_sending(&sending, &p, LARGE);
+    expect_read(p.reader, 0, LARGE);
+    const struct weir_loop_statistics after = rig_statistics();
+
+    cr_assert_eq(after.copied_to_protocol - before.copied_to_protocol, LARGE);
+    cr_assert_eq(
+        after.copied_by_view - before.copied_by_view, 0,
+        "%llu bytes were copied twice",
+        (unsigned long long)(after.copied_by_view - before.copied_by_view));
+    cr_assert_eq(after.copied_by_compaction - before.copied_by_compaction, 0,
+                 "%llu bytes were moved first",
+                 (unsigned long long)(after.copied_by_compaction -
+                                      before.copied_by_compaction));
+    cr_assert_leq(after.memory_bytes, before.memory_bytes + 256 * KIB,
+                  "no second place for the bytes");
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_exact, what_is_large_is_copied_once_and_takes_no_memory_beside)
+{
+    cr_assert_eq(rig_run(count_copies, NULL), 0);
+}
+
+/* ---- calls that fail ---- */
+
+static int end_early(weir_loop *on, void *arg)
+{
+    struct sending sending = {.offset = 0};
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    start_sending(&sending, &p, 300 * KIB);
+    nap();
+    fake_peer_shutdown(p.peer);
+    cr_assert_eq(weir_reader_readexactly(p.reader, memory, MIB),
+                 WEIR_EINCOMPLETE);
+    cr_assert_eq(weir_reader_expected(p.reader), MIB);
+    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 300 * KIB);
+    cr_assert_not(weir_reader_at_eof(p.reader));
+    memset(memory, 0, MIB);
+    expect_read(p.reader, 0, 300 * KIB);
+    cr_assert(weir_reader_at_eof(p.reader));
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_exact, what_came_before_an_early_end_stays_readable)
+{
+    cr_assert_eq(rig_run(end_early, NULL), 0);
+}
+
+struct reading {
+    weir_reader *reader;
+    size_t len;
+    ssize_t result;
+};
+
+static int read_much(weir_loop *on, void *arg)
+{
+    struct reading *reading = arg;
+    (void)on;
+    reading->result =
+        weir_reader_readexactly(reading->reader, memory, reading->len);
+    return 0;
+}
+
+static int cancel_between(weir_loop *on, void *arg)
+{
+    struct sending sending = {.offset = 0};
+    struct pair p;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    struct reading reading = {.reader = p.reader, .len = MIB};
+    weir_task *task = rig_spawn(read_much, &reading);
+    start_sending(&sending, &p, 200 * KIB);
+    nap();
+    nap();
+    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 200 * KIB,
+                 "what a call has counts too");
+    cr_assert_eq(weir_reader_consume(p.reader, 1), -EBUSY);
+    weir_task_cancel(task);
+    cr_assert_eq(weir_reader_consume(p.reader, 1), -EBUSY,
+                 "the bytes are not back yet");
+    cr_assert_eq(rig_join(task), 0);
+    cr_assert_eq(reading.result, -ECANCELED);
+    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 200 * KIB);
+
+    memset(memory, 0, MIB);
+    start_sending(&sending, &p, 100 * KIB);
+    expect_read(p.reader, 0, 300 * KIB);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_exact, what_a_cancelled_call_had_is_read_before_what_came_later)
+{
+    cr_assert_eq(rig_run(cancel_between, NULL), 0);
+}
+
+static int free_between(weir_loop *on, void *arg)
+{
+    weir_reader *reader;
+    static const uint8_t bytes[100 * KIB];
+    (void)arg;
+    for (int fed = 0; fed < 2; fed++) {
+        cr_assert_eq(weir_reader_new(on, WEIR_STREAM_LIMIT, &reader), 0);
+        struct reading reading = {.reader = reader, .len = MIB};
+        weir_task *task = rig_spawn(read_much, &reading);
+        nap();
+        if (fed) {
+            cr_assert_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)),
+                         0);
+            nap();
+        }
+        weir_task_cancel(task);
+        weir_reader_free(reader);
+        cr_assert_eq(rig_join(task), 0);
+        cr_assert_eq(reading.result, -ECANCELED);
+    }
+    return 0;
+}
+
+UNIT(reader_exact, a_reader_may_be_freed_under_a_call_that_has_some)
+{
+    cr_assert_eq(rig_run(free_between, NULL), 0);
+}
+
+static struct fake_alloc scarce;
+
+/* Every allocation fails from the end of the stream on, so that the call cannot
+ * put back what it has. */
+static int end_without_memory(weir_loop *on, void *arg)
+{
+    static const uint8_t bytes[200 * KIB];
+    weir_reader *reader;
+    (void)arg;
+    cr_assert_eq(weir_reader_new(on, WEIR_STREAM_LIMIT, &reader), 0);
+    struct reading reading = {.reader = reader, .len = MIB};
+    weir_task *task = rig_spawn(read_much, &reading);
+    nap();
+    cr_assert_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)), 0);
+    nap();
+    cr_assert_eq(weir_reader_get_buffer_size(reader), sizeof(bytes));
+    scarce.fail_at = scarce.count + 1;
+    scarce.fail_after = true;
+    weir_reader_feed_eof(reader);
+    cr_assert_eq(rig_join(task), 0);
+    scarce.fail_at = 0;
+
+    cr_assert_eq(reading.result, WEIR_EINCOMPLETE);
+    cr_assert_eq(weir_reader_get_buffer_size(reader), 0);
+    cr_assert_eq(weir_reader_read(reader, memory, 1), -ENOMEM, "no clean end");
+    weir_reader_free(reader);
+    return 0;
+}
+
+UNIT(reader_exact, what_cannot_be_put_back_ends_the_stream_with_an_error)
+{
+    static const struct fake_options machine = {.seed = 1};
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &scarce.hooks};
+    fake_start(&machine);
+    fake_alloc_init(&scarce);
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    cr_assert_eq(rig_main(end_without_memory, NULL), 0);
+    rig_stop();
+    fake_alloc_check(&scarce);
+}
+
+/* ---- at random ---- */
+
+static struct unit_random chance;
+
+/* One call that may be too long, interrupted by the clock. */
+static uint64_t try_to_read(struct pair *p, uint64_t offset, uint64_t left)
+{
+    struct weir_timeout timeout;
+    size_t len = 1 + (size_t)unit_random_below(&chance, 400 * KIB);
+    len = len < left ? len : (size_t)left;
+    weir_timeout_begin(loop, &timeout, unit_random_below(&chance, 300) * US);
+    ssize_t got = weir_reader_readexactly(p->reader, memory, len);
+    ssize_t err = weir_timeout_end(&timeout, got);
+    if (got < 0) {
+        cr_assert_eq(got, -ECANCELED, "%zd", got);
+        cr_assert_eq(err, -ETIMEDOUT, "%zd", err);
+        return offset;
+    }
+    cr_assert_eq(got, (ssize_t)len);
+    expect_pattern(memory, len, offset);
+    return offset + len;
+}
+
+/* Something is read in another way between. */
+static uint64_t look_otherwise(struct pair *p, uint64_t offset, uint64_t left)
+{
+    const size_t there = weir_reader_get_buffer_size(p->reader);
+    struct weir_buf buf;
+    if (there == 0 || left == 0) {
+        return offset;
+    }
+    cr_assert_gt(weir_reader_peek(p->reader, 0, &buf), 0);
+    expect_pattern(buf.data, buf.len, offset);
+    ssize_t len = weir_reader_read(p->reader, memory, 5000);
+    cr_assert_gt(len, 0);
+    expect_pattern(memory, (size_t)len, offset);
+    return offset + (uint64_t)len;
+}
+
+static int read_at_random(weir_loop *on, void *arg)
+{
+    const uint64_t total = 6 * MIB;
+    struct sending sending = {.offset = 0};
+    struct pair p;
+    uint64_t offset = 0;
+    (void)on;
+    (void)arg;
+    pair_open(&p);
+    start_sending(&sending, &p, total);
+    while (offset < total) {
+        offset = try_to_read(&p, offset, total - offset);
+        if (unit_random_below(&chance, 4) == 0) {
+            offset = look_otherwise(&p, offset, total - offset);
+        }
+    }
+    cr_assert_eq(offset, total);
+    pair_close(&p);
+    return 0;
+}
+
+UNIT(reader_exact, calls_that_are_interrupted_at_random_lose_nothing)
+{
+    unit_random_seed(&chance);
+    for (int round = 0; round < 5; round++) {
+        cr_assert_eq(rig_run(read_at_random, NULL), 0);
+    }
+}
