@@ -56,7 +56,8 @@ struct wr_sock_times {
     uint64_t sent_ns;     /* last byte out, or when the queue began to fill */
     uint64_t closing_ns;  /* when close was called; 0: it was not */
     uint64_t linger_ns;   /* when lingering began; 0: it did not */
-    int unacked_bytes;    /* in the kernel's queue when last asked */
+    uint64_t looked_ns;   /* when the kernel's queue was last asked for */
+    int unacked_bytes;    /* in it then; -1: not since sending began */
 };
 
 struct wr_sock {
@@ -71,6 +72,7 @@ struct wr_sock {
     bool recv_failed : 1;    /* set by the receive that returned an error */
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
     bool wants_credit : 1;   /* set when it waits for its own leases */
+    bool held_back : 1;      /* set when an arm found no credit or buffer */
     bool write_eof : 1;      /* set by write_eof */
     bool write_shut : 1;     /* set when the kernel was told */
     bool in_resume : 1;      /* set around resume_writing */
@@ -216,11 +218,13 @@ static inline bool wr_sock_has_kept(const struct wr_sock *s)
     return s->held_head || (s->into && s->into->len > 0);
 }
 
-/* On a broken connection: is there nothing more to be had? What came before a
- * reset can be read after it, unless nobody wants it. */
+/* On a broken connection: is there nothing more to be had? What arrived before
+ * a reset can be read after it; while reading is paused it waits in the kernel.
+ */
 static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 {
-    return s->eof_seen || s->recv_failed || s->paused;
+    return s->eof_seen || s->recv_failed ||
+           (s->paused && wr_sys_inq(s->fd) <= 0);
 }
 
 static inline void wr_sock_note_received(struct wr_sock *s)
@@ -234,6 +238,7 @@ static inline void wr_sock_note_sent(struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->times != NULL)) {
         s->times->sent_ns = weir_loop_time(s->t.loop);
+        s->times->unacked_bytes = -1;
     }
 }
 

@@ -78,11 +78,18 @@ static void watch(struct wr_sock *s)
     }
 }
 
+/* Our own limits keep it from receiving: the peer's time does not run. */
+static void hold_back(struct wr_sock *s)
+{
+    s->held_back = true;
+    watch(s);
+}
+
 static void starve(struct wr_sock *s)
 {
     s->recv_state = WR_RECV_STARVED;
     wr_pool_starve(&s->t.loop->pool, &s->account);
-    watch(s);
+    hold_back(s);
 }
 
 static bool receives_into(const struct wr_sock *s)
@@ -145,7 +152,7 @@ static void arm(struct wr_sock *s)
         if (s->account.held_bytes + WR_CREDIT_MIN <= s->account.limit_bytes) {
             starve(s); /* ... and what others give back */
         } else {
-            watch(s);
+            hold_back(s);
         }
         return;
     }
@@ -154,6 +161,11 @@ static void arm(struct wr_sock *s)
         return;
     }
     s->recv_state = WR_RECV_ARMED;
+    if (WR_UNLIKELY(s->held_back)) {
+        s->held_back = false;
+        wr_sock_note_received(s); /* the read time-out starts anew */
+        wr_sock_times_changed(s);
+    }
     const struct wr_recv_limits limits = {
         .credit = credit,
         .buf_size = pool->buf_size,
@@ -385,6 +397,9 @@ void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
 {
     struct wr_sock *s = wr_sock_of(t);
 
+    if (bytes < s->account.limit_bytes && !(s->into && s->into->buf)) {
+        wr_sock_cancel_recv(s); /* it was armed with more credit */
+    }
     s->account.limit_bytes = bytes;
     if (s->state != WR_SOCK_LOST) {
         seek_credit(s);

@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#define STALL_LOOKS 8u /* within the limit */
+
 struct deadline {
     uint64_t when_ns;
     int err;
@@ -47,7 +49,7 @@ static struct deadline next_deadline(const struct wr_sock *s)
         consider(&first, times->closing_ns, limits->close_ns,
                  WEIR_ECLOSETIMEOUT, "close");
     }
-    if (wr_sock_is_reading(&s->t)) {
+    if (wr_sock_is_reading(&s->t) && !s->held_back) {
         consider(&first, times->received_ns, limits->read_ns, WEIR_EREADTIMEOUT,
                  "receive");
     }
@@ -63,19 +65,36 @@ static struct deadline next_deadline(const struct wr_sock *s)
 }
 
 /* A send is complete when the kernel has the bytes; the peer may still take
- * them one by one out of the kernel's queue. */
-static bool has_progress(struct wr_sock *s)
+ * them one by one out of the kernel's queue. So that is looked at several times
+ * within the limit; the first look has nothing to compare with and counts as
+ * progress, which tells a stall late by the time between two looks at most. */
+static uint64_t next_look_ns(const struct wr_sock *s)
+{
+    const struct wr_sock_times *times = s->times;
+    const uint64_t limit_ns = times->limits.write_stall_ns;
+
+    if (limit_ns == 0 || s->state >= WR_SOCK_ENDING ||
+        wr_sendq_is_empty(&s->sendq)) {
+        return UINT64_MAX;
+    }
+    return wr_add_sat(wr_max_u64(times->sent_ns, times->looked_ns),
+                      limit_ns / STALL_LOOKS + 1);
+}
+
+static void look(struct wr_sock *s, uint64_t now_ns)
 {
     const int unacked = wr_sys_outq(s->fd);
-    if (unacked < 0 || unacked == s->times->unacked_bytes) {
-        return false;
+
+    s->times->looked_ns = now_ns;
+    if (unacked >= 0 && unacked != s->times->unacked_bytes) {
+        s->times->unacked_bytes = unacked;
+        s->times->sent_ns = now_ns;
     }
-    s->times->unacked_bytes = unacked;
-    return true;
 }
 
 static void arm(struct wr_sock *s, uint64_t when_ns)
 {
+    when_ns = wr_min_u64(when_ns, next_look_ns(s));
     if (when_ns == UINT64_MAX) {
         wr_timer_cancel(&s->t.loop->wheel, &s->times->timer);
     } else {
@@ -89,13 +108,11 @@ static void expire(struct wr_timer *timer)
         wr_container_of(timer, struct wr_sock_times, timer);
     struct wr_sock *s = times->sock;
     const uint64_t now_ns = s->t.loop->now_ns;
-    struct deadline next = next_deadline(s);
 
-    if (next.when_ns <= now_ns && next.err == WEIR_EWRITESTALL &&
-        has_progress(s)) {
-        times->sent_ns = now_ns;
-        next = next_deadline(s);
+    if (next_look_ns(s) <= now_ns) {
+        look(s, now_ns);
     }
+    const struct deadline next = next_deadline(s);
     if (next.when_ns > now_ns) {
         arm(s, next.when_ns);
         return;
@@ -128,6 +145,7 @@ int wr_sock_set_timeouts(weir_transport *t,
     s->times->limits = *timeouts;
     s->times->received_ns = now_ns;
     s->times->sent_ns = now_ns;
+    s->times->unacked_bytes = -1;
     wr_sock_times_changed(s);
     if (s->state == WR_SOCK_LINGERING) {
         wr_ready_push(&t->loop->ready, &s->step); /* perhaps no more */

@@ -84,6 +84,13 @@ int wr_sys_outq(int fd)
     return ret < 0 ? ret : bytes;
 }
 
+int wr_sys_inq(int fd)
+{
+    int bytes = 0;
+    int ret = result(ioctl(fd, SIOCINQ, &bytes));
+    return ret < 0 ? ret : bytes;
+}
+
 int wr_sys_eventfd(void)
 {
     return result(eventfd(0, EFD_CLOEXEC));

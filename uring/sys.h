@@ -36,6 +36,9 @@ int wr_sys_close(int fd);
 /* Bytes that the peer has not acknowledged yet (SIOCOUTQ). */
 int wr_sys_outq(int fd);
 
+/* Bytes that a receive would give now (SIOCINQ). */
+int wr_sys_inq(int fd);
+
 /* An eventfd with count 0, and adding one to it. Writing is for any thread. */
 int wr_sys_eventfd(void);
 int wr_sys_eventfd_write(int fd);

@@ -11,10 +11,8 @@
  *
  * **Nothing is lost.** A call that fails consumes nothing: what was buffered
  * stays, and weir_reader_peek() shows it. What arrived before an error or the
- * end of the stream is given out first; then the error, every time. (Not what
- * the kernel still had when a reset came while reading was paused: that goes
- * with the connection.) Where a read fails for its own reason there is more to
- * know:
+ * end of the stream is given out first; then the error, every time. Where a
+ * read fails for its own reason there is more to know:
  *
  * - WEIR_EINCOMPLETE: the stream ended before what was asked for was there.
  *   What there is stays readable; weir_reader_expected() has how much it was.

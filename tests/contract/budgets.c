@@ -511,10 +511,15 @@ static void break_a_starved_connection(bool paused)
               0);
     close(starved->peer);
     run_loop_until(crowd.loop, is_broken, starved);
+    if (paused) {
+        turn();
+        expect(!starved->lost); /* its bytes wait in the kernel */
+        weir_transport_resume_reading(starved->t);
+    }
     run_loop_until(crowd.loop, is_lost, starved);
 
     expect_eq(weir_transport_error(starved->t), -ECONNRESET);
-    expect_eq(starved->received, paused ? 0 : 100); /* data first */
+    expect_eq(starved->received, 100); /* data first */
     weir_transport_unref(starved->t);
     crowd.count--; /* it is gone already */
     end();
@@ -525,7 +530,7 @@ UNIT(budgets, a_starved_connection_that_breaks_is_lost)
     break_a_starved_connection(false);
 }
 
-UNIT(budgets, a_starved_and_paused_connection_that_breaks_is_lost)
+UNIT(budgets, a_starved_and_paused_connection_that_breaks_is_lost_when_resumed)
 {
     break_a_starved_connection(true);
 }

@@ -247,6 +247,15 @@ int wr_sys_outq(int fd)
     return (int)fake_end_unacked(file->end);
 }
 
+int wr_sys_inq(int fd)
+{
+    const struct fake_file *file = fake_file_get(fd, "SIOCINQ");
+    if (file->kind != FAKE_STREAM) {
+        return -ENOTCONN;
+    }
+    return (int)fake_end_readable(file->end);
+}
+
 int wr_sys_eventfd(void)
 {
     struct fake_file *file = fake_file_open(FAKE_EVENTFD, 0);
