@@ -31,7 +31,7 @@ import traceback
 
 from attacks import ATTACKS, TO_PROCESSES, Place, attack
 from harness import ENV, Program, read_line, status_bytes
-from honest import Client, Fault
+from honest import Client, Fault, Late
 
 PR_SET_PDEATHSIG = 1
 ATTACKERS = 3
@@ -58,7 +58,8 @@ class Kind:
 
 
 LOAD = {"program": "weir-load", "port": "tcp://127.0.0.1:0",
-        "ends_attacked": True, "may_say": r"weir-load: accept is out of system resources: "
+        "ends_attacked": True,
+        "may_say": r"weir-load: accept is out of system resources: "
                    r"Too many open files( \(and more of the kind\))?$"}
 KINDS = {
     # It takes no signal, so the signal ends it.
@@ -82,8 +83,8 @@ def options():
         epilog="attacks:\n" + "".join(f"  {name:12} {told[name]}\n"
                                       for name in attacks)
         + "servers: " + ", ".join(KINDS))
-    parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="some of "
-                        "the built ones: weir-load, example-*, keeper")
+    parser.add_argument("programs", nargs="+", metavar="PROGRAM",
+                        help="the built ones: weir-load, example-*, keeper")
     parser.add_argument("--seconds", type=float, default=float(
         os.environ.get("WEIR_ATTACK_SECONDS") or 1.5), help="of attack for "
         "each server (%(default)s, or WEIR_ATTACK_SECONDS)")
@@ -190,6 +191,8 @@ class Team:
 
 def attack_in_threads(tell, place, names, seed):
     """The work of an attacking process."""
+    # The others shall not wait for the processor that this one burns.
+    os.nice(10)
     def work(number):
         try:
             attack(place, names, random.Random(f"{seed}-{number}"),
@@ -227,7 +230,8 @@ def talk_honestly(tell, place, number, seed, limit_s):
             send_report(1)
         client.close()
     except Fault as fault:
-        tell({"fault": f"honest client {number}: {fault}"})
+        tell({"fault": f"honest client {number}: {fault}",
+              "late": isinstance(fault, Late)})
     send_report(1)
 
 
@@ -286,6 +290,15 @@ class Attacked(Program):
     def rss(self):
         return status_bytes(self.process.pid, "VmRSS") >> 10
 
+    def queued(self):
+        """Seconds in which it would have run, had it had a processor."""
+        try:
+            with open(f"/proc/{self.process.pid}/schedstat",
+                      encoding="ascii") as file:
+                return int(file.read().split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return 0
+
     def ticks(self):
         with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
             fields = file.read().rsplit(")", 1)[1].split()
@@ -310,6 +323,7 @@ class Battle:
         self.counts = collections.Counter()
         self.waits = []
         self.byte_count = 0
+        self.late_count = 0
         self.faults = []
 
     def fight(self):
@@ -328,9 +342,16 @@ class Battle:
             self.team.close()
         return self.faults
 
-    def fault(self, text):
-        self.faults.append(f"after {time.monotonic() - self.started:.1f} s: "
-                           f"{text}")
+    def fault(self, text, is_late=False):
+        """Keep a fault; a late answer of a server that had to wait for a
+        processor most of the time is the machine's."""
+        took = time.monotonic() - self.started
+        if is_late and self.server.queued() > took / 2:
+            note(f"{self.server.name} after {took:.1f} s, of which it waited "
+                 f"{self.server.queued():.1f} s for a processor: {text}")
+            self.late_count += 1
+            return
+        self.faults.append(f"after {took:.1f} s: {text}")
 
     # ---- before and after ----
 
@@ -471,7 +492,7 @@ class Battle:
     def hear(self, limit_s):
         for what in self.team.heard(limit_s):
             if "fault" in what:
-                self.fault(what["fault"])
+                self.fault(what["fault"], what.get("late", False))
             if "attack" in what:
                 self.counts[what["attack"]] += 1
             self.waits += what.get("waits", ())
@@ -489,7 +510,8 @@ class Battle:
         state = ("ended" if self.server.has_ended() else
                  f"{len(self.server.files())} descriptors, RSS "
                  f"{self.server.rss()} KiB, processor "
-                 f"{self.server.ticks() / os.sysconf('SC_CLK_TCK'):.1f} s")
+                 f"{self.server.ticks() / os.sysconf('SC_CLK_TCK'):.1f} s and "
+                 f"{self.server.queued():.1f} s waited for")
         note(f"{self.server.name} {when}: {len(self.waits)} honest exchanges, "
              f"{self.byte_count >> 20} MiB, waited p50 {p50 * 1e3:.1f} p99 "
              f"{p99 * 1e3:.0f} max {waits[-1] * 1e3:.0f} ms; "

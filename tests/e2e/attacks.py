@@ -228,11 +228,28 @@ def stalled(place, chance):
         place.rest(hold_time(chance))
 
 
+def trickle(place, chance):
+    """stalled readers whose bytes come in pieces, among those of others"""
+    data = place.words(chance, chance.choice((1, 500, 4200, 8000)))
+    with place.many(chance, chance.choice((20, place.share)),
+                    small=True) as socks:
+        for sock in socks:
+            sock.setblocking(False)
+        for _ in range(200):
+            for sock in socks:
+                with contextlib.suppress(OSError):
+                    sock.send(data)
+            place.rest(0.01)
+        place.rest(hold_time(chance))
+
+
 def siege(place, chance):
-    """stalled readers on half of the descriptors, for longer than an answer"""
+    """stalled readers on many descriptors, for longer than an answer"""
     data = place.words(chance, 1 << 16)
+    # What is pushed as lines is work for the server, not only memory.
+    count = place.files // (2 if place.dialect == "echo" else 8)
     with place.alone() as alone, place.many(
-            chance, alone * place.files // 2, small=True) as socks:
+            chance, alone * count, small=True) as socks:
         push(socks, lambda: data, PUSHED_BYTES)
         place.rest(SIEGE_S if alone else 0)
 
@@ -350,8 +367,8 @@ def hold_time(chance):
 
 
 ATTACKS = {function.__name__.replace("_", "-"): function for function in (
-    urgent, resets, half_closes, flood, stalled, siege, slow, pauses, kept, garbage,
-    giant_lines, crowd, slowloris, storm, cuts)}
+    urgent, resets, half_closes, flood, stalled, trickle, siege, slow, pauses,
+    kept, garbage, giant_lines, crowd, slowloris, storm, cuts)}
 # These are done by attack.py to processes that attack.
 TO_PROCESSES = {
     "stopped": "clients that are stopped by SIGSTOP for a while",

@@ -14,6 +14,7 @@ LARGEST = 1 << 20
 KEYS = 40
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 NOT_A_REQUEST = b"ERROR not SET KEY VALUE, GET KEY, DEL KEY, QUIT\n"
+TOO_SLOW = b"ERROR too slow\n"
 # The key-value server leaves a client that says nothing for five seconds.
 IDLE_S = 2
 # Why the server ends a connection: the client's stream has, or a request.
@@ -23,6 +24,10 @@ ASKED = 2
 
 class Fault(Exception):
     """What the server did wrong."""
+
+
+class Late(Fault):
+    """An answer that came too late, or that says so."""
 
 
 def size_by_chance(chance, largest):
@@ -132,7 +137,8 @@ class Conversation:
             raise Fault(f"{error!r}, {self.tell(state, data, wanted)}") \
                 from error
         except Fault as fault:
-            raise Fault(f"{fault}, {self.tell(state, data, wanted)}") from None
+            raise type(fault)(
+                f"{fault}, {self.tell(state, data, wanted)}") from None
         self.used = time.monotonic()
         return self.used - started
 
@@ -156,7 +162,7 @@ class Conversation:
                             (select.POLLOUT if sending else 0))
             left = deadline - time.monotonic()
             if left <= 0 or not poller.poll(left * 1000):
-                raise Fault(f"no answer within {self.limit_s} s")
+                raise Late(f"no answer within {self.limit_s} s")
             self.send(data, piece, state)
             self.receive(wanted, ends, state)
 
@@ -183,6 +189,8 @@ class Conversation:
             state["over"] = True
             return
         expected = wanted[position:position + len(data)]
+        if data.endswith(TOO_SLOW) and data != expected:
+            raise Late(f"the server says {TOO_SLOW!r}")
         if len(expected) < len(data):
             raise Fault(f"{len(data) - len(expected)} bytes too many: "
                         f"{data[len(expected):][:32]!r}")

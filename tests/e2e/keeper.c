@@ -4,11 +4,12 @@
  * For each piece it chooses at random how it answers (a copy, two pieces, a
  * reference, the lease itself), whether it keeps the lease for a while, pauses
  * reading for a while, or goes on with another kind of protocol. Of clients
- * whose address is not 127.0.0.1 it keeps all leases for a second or SECONDS.
+ * whose address is not 127.0.0.1 it keeps all leases for a second, or for
+ * WEIR_KEEP_SECONDS of the environment, where WEIR_TEST_SEED is too.
  * On SIGINT or SIGTERM it frees the loop with all connections in it, and ends
  * with 0.
  *
- * Usage: keeper PORT [SECONDS], with WEIR_TEST_SEED in the environment
+ * Usage: keeper PORT
  */
 #include <weir.h>
 
@@ -44,7 +45,7 @@ struct session {
 };
 
 static uint64_t chance_state;
-static uint64_t keep_ns = 1000 * MILLISECOND;
+static uint64_t keep_ns;
 
 static uint64_t chance(uint64_t below)
 {
@@ -341,7 +342,8 @@ int main(int argc, char **argv)
     struct weir_server_options options = {sizeof(options), .done = listening};
 
     chance_state = (seed ? strtoull(seed, NULL, 10) : 0) + 88172645463325252U;
-    keep_ns = argc > 2 ? (uint64_t)atoi(argv[2]) * 1000 * MILLISECOND : keep_ns;
+    const char *keep = getenv("WEIR_KEEP_SECONDS");
+    keep_ns = (keep ? strtoull(keep, NULL, 10) : 1) * 1000 * MILLISECOND;
     check(weir_loop_new(NULL, &loop), "loop_new");
     struct weir_factory factory = {create, loop};
     check(weir_create_server(loop, &factory, "127.0.0.1",
