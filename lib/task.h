@@ -179,9 +179,16 @@ void wr_task_forget_expiry(weir_task *task);
 /* ---- for task.c ---- */
 
 /* A new task's list of causes and the rest; it is ready. */
-void wr_task_init_wait(weir_task *task);
+static inline void wr_task_init_wait(weir_task *task)
+{
+    task->state = WR_TASK_READY;
+    wr_list_init(&task->causes);
+    wr_list_init(&task->cancel);
+    wr_list_init(&task->shutdown);
+    wr_ready_push(&task->future.loop->ready, &task->ready);
+}
 
-/* The only way from one state to the next. */
+/* The way from one state to the next that a task itself goes. */
 static inline void wr_task_set_state(weir_task *task, enum wr_task_state from,
                                      enum wr_task_state to)
 {
@@ -192,7 +199,7 @@ static inline void wr_task_set_state(weir_task *task, enum wr_task_state from,
 /* It is about to be entered. */
 static inline void wr_task_set_running(weir_task *task)
 {
-    wr_task_set_state(task, WR_TASK_READY, WR_TASK_RUNNING);
+    task->state = WR_TASK_RUNNING; /* it was in the ready queue */
     task->budget = WR_TASK_BUDGET - 1;
 }
 

@@ -13,15 +13,6 @@
  */
 #include "task.h"
 
-void wr_task_init_wait(weir_task *task)
-{
-    task->state = WR_TASK_READY;
-    wr_list_init(&task->causes);
-    wr_list_init(&task->cancel);
-    wr_list_init(&task->shutdown);
-    wr_ready_push(&task->future.loop->ready, &task->ready);
-}
-
 /* ---- interruptions ---- */
 
 static void interrupt_wait(struct wr_waiter *waiter)
