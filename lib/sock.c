@@ -230,6 +230,15 @@ void wr_sock_close(weir_transport *t)
     push_step(s);
 }
 
+/* The peer is told by a reset, not by an end of the stream that would pass for
+ * a proper one. Unix sockets know no reset, and ignore it. */
+static void reset_on_close(const struct wr_sock *s)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    wr_ignore(wr_sys_setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger,
+                                sizeof(linger)) < 0);
+}
+
 static void abort_sock(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -237,6 +246,7 @@ static void abort_sock(weir_transport *t)
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
+    reset_on_close(s);
     wr_sock_end(s);
 }
 

@@ -182,8 +182,8 @@ WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 WEIR_API void weir_writer_close(weir_writer *writer);
 
 /**
- * Drop what waits and close; idempotent, also after close. Does nothing before
- * there is a connection.
+ * Drop what waits and reset the connection, see weir_transport_abort();
+ * idempotent, also after close. Does nothing before there is a connection.
  *
  * @param writer  the writer; borrowed
  * @suspends no

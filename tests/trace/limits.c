@@ -219,3 +219,19 @@ UNIT(limits, a_write_stall_is_told_when_its_time_is_over)
     cr_assert_leq(lost_ns - from_ns, 910 * MS);
     stop(0);
 }
+
+UNIT(limits, an_abort_is_a_reset_and_a_close_is_an_end)
+{
+    char byte;
+    start(NULL);
+    cr_assert_eq(weir_transport_abort(transport), 0);
+    run_for(MS);
+    cr_assert_eq(fake_peer_read(peer, &byte, 1), -ECONNRESET);
+    stop(0);
+
+    start(NULL);
+    cr_assert_eq(weir_transport_close(transport), 0);
+    run_for(MS);
+    cr_assert_eq(fake_peer_read(peer, &byte, 1), 0);
+    stop(0);
+}
