@@ -4,11 +4,11 @@
  * Every module has a storm of its own; here they meet. Tasks open streams to a
  * server of the same loop and read and write in all ways, run jobs on threads,
  * which post back, nest groups, time-outs and waits for futures, share locks
- * and queues, and cancel each other. A round ends in calm, when everybody is
- * told to end and must; or the loop is freed with everything alive. Either way
- * echoed bytes were right as far as they came, every task and handler ended,
- * every job came back once, and neither memory, a descriptor nor a thread is
- * left.
+ * and queues, and cancel each other; in some rounds allocations fail. A round
+ * ends in calm, when everybody is told to end and must; or the loop is freed
+ * with everything alive. Either way echoed bytes were right as far as they
+ * came, every task and handler ended, every job came back once, and neither
+ * memory, a descriptor nor a thread is left.
  *
  * Each round has a seed of its own, one more than that of the round before;
  * WEIR_TEST_SEED is that of the first, WEIR_STORM_ROUNDS how many there are.
@@ -31,9 +31,9 @@ static int run_errand(void *arg)
         sched_yield();
     }
     if (errand->posts) {
-        /* Refused when the loop has ended, which is as good. */
         int err = weir_remote_call_soon(world.remote, run_post, errand, NULL);
-        return err == 0 || err == -ESHUTDOWN ? 100 : err;
+        errand->posts = err == 0;
+        check(err == 0 || err == -ESHUTDOWN || err == -ENOMEM);
     }
     return 100;
 }
@@ -388,7 +388,12 @@ static int set_up(weir_loop *on, void *arg)
         check(weir_task_spawn(on, work, NULL, NULL, &world.workers[i]) == 0);
         world.workers_live++;
     }
-    return weir_sleep(on, 1 + chance(12 * MS));
+    if (one_in(3)) {
+        let_fail(UINT64_C(3) << chance(10));
+    }
+    check(weir_sleep(on, 1 + chance(12 * MS)) == 0);
+    let_fail(0);
+    return 0;
 }
 
 static void cancel_all_futures(void)
@@ -455,11 +460,12 @@ static void check_errands(bool was_calm)
 static void begin_round(uint64_t seed)
 {
     static const struct weir_allocator allocator = {
-        .alloc = count_alloc, .free = count_free, .arg = &counter};
+        .alloc = alloc_perhaps, .free = count_free, .arg = &counter};
     struct weir_loop_options options = {.size = sizeof(options)};
 
     world.seed = seed;
     world.random.state = seed;
+    world.failing.state = seed;
     world.ending = false;
     world.is_locked = false;
     world.errand_count = 0;
@@ -511,13 +517,17 @@ UNIT(everything, at_once_ends_once_and_leaves_nothing)
         play_round(seed + i);
     }
 
-    fprintf(stderr, "%llu connections, %llu bytes, %llu jobs, %llu told\n",
+    fprintf(stderr,
+            "%llu connections, %llu bytes, %llu jobs, %llu told, "
+            "%llu allocations failed\n",
             (unsigned long long)world.connections,
             (unsigned long long)world.bytes,
             (unsigned long long)world.errands_done,
-            (unsigned long long)world.interruptions);
+            (unsigned long long)world.interruptions,
+            (unsigned long long)world.failed);
     cr_assert_gt(world.connections, 0);
     cr_assert_gt(world.bytes, 0);
     cr_assert_gt(world.errands_done, 0);
     cr_assert_gt(world.interruptions, 0);
+    cr_assert_gt(world.failed, 0);
 }

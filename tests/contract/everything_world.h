@@ -59,6 +59,9 @@ static struct {
     weir_event *event;
     weir_queue *queue;
     bool is_locked;
+    uint64_t fails_one_in; /* allocations, in this round; 0: none fails */
+    uint64_t failed;
+    struct unit_random failing; /* threads allocate too: with order_mutex */
     struct errand errands[JOBS];
     size_t errand_count;
 
@@ -100,6 +103,25 @@ static inline bool gives_up(int err)
     }
     world.interruptions++;
     return world.ending || one_in(2);
+}
+
+/* While they fail: one of so many allocations, on threads too. */
+static inline void let_fail(uint64_t one_in)
+{
+    pthread_mutex_lock(&order_mutex);
+    world.fails_one_in = one_in;
+    pthread_mutex_unlock(&order_mutex);
+}
+
+static inline void *alloc_perhaps(void *arg, size_t size)
+{
+    pthread_mutex_lock(&order_mutex);
+    const uint64_t one_in = world.fails_one_in;
+    const bool fails =
+        one_in > 0 && unit_random_below(&world.failing, one_in) == 0;
+    world.failed += fails;
+    pthread_mutex_unlock(&order_mutex);
+    return fails ? NULL : count_alloc(arg, size);
 }
 
 typedef int act_fn(weir_loop *on, int depth);
