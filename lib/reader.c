@@ -57,7 +57,7 @@ static inline int wait_as(weir_reader *reader, struct wr_reader_visit *visit,
     visit->waiter.interrupt = NULL;
     visit->reader = reader;
     reader->needed = needed;
-    if (WR_UNLIKELY(reader->is_paused | reader->tells_idle)) {
+    if (WR_UNLIKELY(reader->is_paused || reader->tells_idle)) {
         before_wait(reader);
     }
     if (WR_UNLIKELY(reader->queue.total > 0)) {

@@ -40,11 +40,11 @@ struct weir_reader {
     size_t expected;   /* of the last WEIR_EINCOMPLETE */
     int exception;     /* the first, sticky */
     bool is_eof;       /* set by feed_eof */
-    bool is_paused;    /* the transport was paused by this reader */
-    bool tells_idle;   /* the transport is told when a task begins to wait */
-    bool begins_wait;  /* set around telling it */
-    bool is_untouched; /* nothing was consumed since packer was armed */
-    bool must_move;    /* set when others starve, cleared by the keeper */
+    bool is_paused : 1;  /* the transport was paused by this reader */
+    bool tells_idle : 1; /* the transport is told when a task begins to wait */
+    bool begins_wait;    /* set around telling it */
+    bool is_untouched;   /* nothing was consumed since packer was armed */
+    bool must_move;      /* set when others starve, cleared by the keeper */
 };
 
 /* In place; @limit_bytes is above 0. */
