@@ -224,14 +224,20 @@ def talk_honestly(tell, place, number, seed, limit_s):
         waits.append(round(wait_s, 5))
         send_report(100)
 
-    try:
-        while place.left():
-            client.converse(chance.randint(1, 20), told)
-            send_report(1)
-        client.close()
-    except Fault as fault:
-        tell({"fault": f"honest client {number}: {fault}",
-              "late": isinstance(fault, Late)})
+    while place.left():
+        try:
+            while place.left():
+                client.converse(chance.randint(1, 20), told)
+                send_report(1)
+            client.close()
+        except Fault as fault:
+            tell({"fault": f"honest client {number}: {fault}",
+                  "late": isinstance(fault, Late)})
+            if not isinstance(fault, Late):
+                break
+            # It need not be the server's fault; go on as somebody else.
+            client = Client(place.address, place.dialect, number, chance,
+                            limit_s)
     send_report(1)
 
 
