@@ -123,17 +123,19 @@ int weir_condition_wait(weir_condition *condition)
     return err;
 }
 
-size_t weir_condition_notify(weir_condition *condition, size_t count)
+ssize_t weir_condition_notify(weir_condition *condition, size_t count)
 {
     size_t moved = 0;
 
-    if (wr_loop_check(condition->sync.loop) < 0) {
-        return 0;
+    int err = wr_loop_check(condition->sync.loop);
+    if (err < 0) {
+        return err;
     }
+    wr_require(weir_lock_is_locked(condition->lock), -EPERM);
     while (moved < count && move_first(condition, 0)) {
         moved++;
     }
-    return moved;
+    return (ssize_t)moved;
 }
 
 void weir_condition_free(weir_condition *condition)

@@ -17,6 +17,8 @@
 
 #include "base.h"
 
+#include <sys/types.h>
+
 WEIR_BEGIN_DECLS
 
 /** A flag that tasks wait for. */
@@ -275,13 +277,18 @@ WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
 /**
  * Wake some of those that wait, first come, first served.
  *
+ * Somebody must have the lock, as a rule the task that calls this: a change
+ * that is made without it can be missed. A callback may notify while a task
+ * has the lock.
+ *
  * @param condition  the condition; borrowed
  * @param count      how many at most; SIZE_MAX for all
  * @return           how many were woken
+ * @retval -EPERM  nobody has the lock; nobody was woken
  * @suspends no
  * @thread loop
  */
-WEIR_API size_t weir_condition_notify(weir_condition *condition, size_t count);
+WEIR_API ssize_t weir_condition_notify(weir_condition *condition, size_t count);
 
 /**
  * Make a barrier.

@@ -1,39 +1,23 @@
 /*
  * Conditions: what weir/sync.h promises about them.
  *
- * Whatever a wait returns, the lock is the task's again; a notification is not
- * lost with a cancelled task; and the loop's end waits for nobody for ever.
+ * Whatever a wait returns, the lock is the task's again; and a notification is
+ * not lost with a cancelled task.
  */
-#include "sync.h"
-
-static weir_lock *lock;
-static weir_condition *condition;
-
-static void make(weir_loop *on)
-{
-    cr_assert_eq(weir_lock_new(on, &lock), 0);
-    cr_assert_eq(weir_condition_new(lock, &condition), 0);
-}
-
-static void end(void)
-{
-    cr_assert_not(weir_lock_is_locked(lock));
-    weir_condition_free(condition);
-    weir_lock_free(lock);
-}
-
-/* Waits once with the lock, which it must have afterwards. */
-static int wait_once(void *object)
-{
-    cr_assert_eq(weir_lock_acquire(lock), 0);
-    int err = weir_condition_wait(object);
-    cr_assert_eq(weir_lock_release(lock), 0, "whatever the wait returned");
-    return err;
-}
+#include "condition.h"
 
 static int wait_unlocked(void *object)
 {
     return weir_condition_wait(object);
+}
+
+/* Notifies with the lock, which nobody else has. */
+static ssize_t notify(size_t count)
+{
+    cr_assert_eq(weir_lock_acquire_nowait(lock), 0);
+    ssize_t woken = weir_condition_notify(condition, count);
+    cr_assert_eq(weir_lock_release(lock), 0);
+    return woken;
 }
 
 static int notify_one(void *object)
@@ -46,7 +30,7 @@ static int notify_some(weir_loop *on, void *arg)
     struct worker workers[4];
     (void)arg;
     make(on);
-    cr_assert_eq(weir_condition_notify(condition, SIZE_MAX), 0);
+    cr_assert_eq(notify(SIZE_MAX), 0);
     start(&workers[0], "a", wait_once, condition);
     start(&workers[1], "b", wait_once, condition);
     start(&workers[2], "c", wait_once, condition);
@@ -55,14 +39,14 @@ static int notify_some(weir_loop *on, void *arg)
     cr_assert_not(weir_lock_is_locked(lock), "waiting releases it");
     cr_assert_str_eq(notes, "", "and no earlier notification counts");
 
-    cr_assert_eq(weir_condition_notify(condition, 0), 0);
-    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    cr_assert_eq(notify(0), 0);
+    cr_assert_eq(notify(1), 1);
     settle();
     cr_assert_str_eq(notes, "a");
-    cr_assert_eq(weir_condition_notify(condition, 2), 2);
+    cr_assert_eq(notify(2), 2);
     settle();
     cr_assert_str_eq(notes, "abc");
-    cr_assert_eq(weir_condition_notify(condition, SIZE_MAX), 1);
+    cr_assert_eq(notify(SIZE_MAX), 1);
 
     for (int i = 0; i < 4; i++) {
         cr_assert_eq(finish(&workers[i]), 0);
@@ -242,7 +226,7 @@ static int cancel_served(weir_loop *on, void *arg)
     start(&second, "b", wait_once, condition);
     settle();
 
-    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    cr_assert_eq(notify(1), 1);
     cr_assert(weir_task_cancel(first.task)); /* it has the lock by now */
 
     cr_assert_eq(finish(&first), 0);
@@ -348,12 +332,6 @@ UNIT(condition, freed_wakes_who_waits_with_the_lock)
     cr_assert_eq(rig_run(free_waited_for, NULL), 0);
 }
 
-static int wait_and_lose(void *object)
-{
-    cr_assert_eq(weir_lock_acquire(lock), 0);
-    return weir_condition_wait(object);
-}
-
 static int free_both(weir_loop *on, void *arg)
 {
     struct worker first;
@@ -390,16 +368,43 @@ static int free_lock_first(weir_loop *on, void *arg)
     weir_lock_free(lock);
     settle();
     cr_assert_not(worker.is_back, "it waits for a notification");
-    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    cr_assert_eq(weir_condition_notify(condition, 1), -EPERM,
+                 "which nobody can give any more");
+    weir_condition_free(condition);
 
     cr_assert_eq(finish(&worker), -ECANCELED, "but has no lock");
-    weir_condition_free(condition);
     return 0;
 }
 
-UNIT(condition, notified_without_its_lock_is_cancelled)
+UNIT(condition, whose_lock_was_freed_first_is_notified_by_nobody)
 {
     cr_assert_eq(rig_run(free_lock_first, NULL), 0);
+}
+
+static int notify_unlocked(weir_loop *on, void *arg)
+{
+    struct worker worker;
+    (void)arg;
+    make(on);
+    start(&worker, "a", wait_once, condition);
+    settle();
+
+    cr_assert_eq(weir_condition_notify(condition, 1), -EPERM);
+    cr_assert_eq(weir_condition_notify(condition, SIZE_MAX), -EPERM);
+    cr_assert_eq(weir_condition_notify(condition, 0), -EPERM);
+    cr_assert_eq(in_callback(notify_one, condition), -EPERM);
+    settle();
+    cr_assert_not(worker.is_back, "a call that fails wakes nobody");
+
+    cr_assert_eq(notify(1), 1);
+    cr_assert_eq(finish(&worker), 0);
+    end();
+    return 0;
+}
+
+UNIT(condition, notified_while_nobody_has_the_lock_is_an_error)
+{
+    cr_assert_eq(rig_run(notify_unlocked, NULL), 0);
 }
 
 static int free_condition(void *object)
@@ -426,11 +431,13 @@ static int use_wrongly(weir_loop *on, void *arg)
     cr_assert_eq(in_callback(wait_unlocked, condition), WEIR_ENOTTASK);
     cr_assert_eq(elsewhere(wait_unlocked, condition), -EPERM);
     cr_assert_eq(elsewhere(new_condition, lock), -EPERM);
-    cr_assert_eq(elsewhere(notify_one, condition), 0);
+    cr_assert_eq(elsewhere(notify_one, condition), -EPERM);
     cr_assert_eq(elsewhere(free_condition, condition), 0);
     settle();
     cr_assert_not(worker.is_back);
+    cr_assert_eq(weir_lock_acquire(lock), 0);
     cr_assert_eq(in_callback(notify_one, condition), 1);
+    cr_assert_eq(weir_lock_release(lock), 0);
     cr_assert_eq(finish(&worker), 0);
     end();
     return 0;
@@ -439,153 +446,4 @@ static int use_wrongly(weir_loop *on, void *arg)
 UNIT(condition, in_the_wrong_place_is_an_error)
 {
     cr_assert_eq(rig_run(use_wrongly, NULL), 0);
-}
-
-/* ---- the loop's end ---- */
-
-static struct worker left[3];
-
-static int sleep_locked(void *object)
-{
-    (void)object;
-    cr_assert_eq(weir_lock_acquire(lock), 0);
-    int err = weir_sleep(loop, S);
-    cr_assert_eq(weir_lock_release(lock), 0);
-    return err;
-}
-
-static int leave_waiting(weir_loop *on, void *arg)
-{
-    (void)arg;
-    make(on);
-    start(&left[0], "a", wait_once, condition);
-    start(&left[1], "b", wait_once, condition);
-    settle();
-    start(&left[2], "c", sleep_locked, NULL);
-    settle();
-    cr_assert_eq(weir_condition_notify(condition, 1), 1);
-    for (int i = 0; i < 3; i++) {
-        weir_task_detach(left[i].task);
-    }
-    return 0;
-}
-
-UNIT(condition, waited_for_at_the_loops_end_has_the_lock_once_it_is_released)
-{
-    rig_start();
-    cr_assert_eq(rig_main(leave_waiting, NULL), 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    for (int i = 0; i < 3; i++) {
-        cr_assert(left[i].is_back);
-        cr_assert_eq(left[i].result, -ECANCELED);
-    }
-    end();
-    fake_stop();
-}
-
-static int leave_with_lock(weir_loop *on, void *arg)
-{
-    const bool *is_cancelled = arg;
-    make(on);
-    start(&left[0], "a", wait_and_lose, condition);
-    settle();
-    cr_assert_eq(weir_lock_acquire(lock), 0);
-    if (*is_cancelled) {
-        cr_assert(weir_task_cancel(left[0].task));
-    }
-    settle();
-    cr_assert_not(left[0].is_back);
-    weir_task_detach(left[0].task);
-    return 0;
-}
-
-static void must_end_without_the_lock(bool is_cancelled)
-{
-    rig_start();
-    cr_assert_eq(rig_main(leave_with_lock, &is_cancelled), 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert(left[0].is_back);
-    cr_assert_eq(left[0].result, -ECANCELED);
-    weir_condition_free(condition);
-    weir_lock_free(lock);
-    fake_stop();
-}
-
-UNIT(condition, whose_lock_went_with_a_task_does_not_keep_the_loop)
-{
-    must_end_without_the_lock(false);
-}
-
-UNIT(condition, that_was_cancelled_in_line_does_not_keep_the_loop)
-{
-    must_end_without_the_lock(true);
-}
-
-UNIT(condition, does_not_keep_a_loop_whose_ring_is_broken)
-{
-    bool is_cancelled = false;
-    rig_start();
-    cr_assert_eq(rig_main(leave_with_lock, &is_cancelled), 0);
-    fake_break_ring(-EIO);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert_eq(left[0].result, -ECANCELED);
-    weir_condition_free(condition);
-    weir_lock_free(lock);
-    fake_stop();
-}
-
-/* Has the lock that the task needs whose end it waits for: one of the two has
- * to stop waiting, which is the one that was started last. */
-static int join_locked(void *object)
-{
-    int result;
-    cr_assert_eq(weir_lock_acquire(lock), 0);
-    int err = weir_task_join(((struct worker *)object)->task, &result);
-    cr_assert_eq(weir_lock_release(lock), 0);
-    return err;
-}
-
-static int leave_circle(weir_loop *on, void *arg)
-{
-    (void)arg;
-    make(on);
-    start(&left[0], "a", wait_once, condition);
-    settle();
-    start(&left[1], "b", join_locked, &left[0]);
-    settle();
-    cr_assert_eq(weir_condition_notify(condition, 1), 1);
-    cr_assert(weir_task_cancel(left[1].task));
-    settle();
-    weir_task_detach(left[1].task);
-    return 0;
-}
-
-UNIT(condition, whose_locks_owner_waits_for_the_waiter_does_not_keep_the_loop)
-{
-    rig_start();
-    cr_assert_eq(rig_main(leave_circle, NULL), 0);
-    cr_assert_not(left[0].is_back);
-    cr_assert_not(left[1].is_back);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert_eq(left[0].result, -ECANCELED);
-    cr_assert(left[1].is_back);
-    end();
-    fake_stop();
-}
-
-static int new_beside_lock(void *object)
-{
-    weir_lock *other;
-    weir_condition *result;
-    sync_is_poor = false;
-    cr_assert_eq(weir_lock_new(object, &other), 0);
-    sync_is_poor = true;
-    int err = weir_condition_new(other, &result);
-    weir_lock_free(other);
-    return err;
-}
-
-UNIT(condition, without_memory_is_not_made)
-{
-    cr_assert_eq(without_memory(new_beside_lock), -ENOMEM);
 }

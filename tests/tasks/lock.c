@@ -390,7 +390,9 @@ static int free_when_passed(weir_loop *on, void *arg)
     if (*waits_on_condition) {
         start(&worker, "a", wait_locked, condition);
         settle();
+        cr_assert_eq(weir_lock_acquire_nowait(lock), 0);
         cr_assert_eq(weir_condition_notify(condition, 1), 1);
+        cr_assert_eq(weir_lock_release(lock), 0);
     } else {
         cr_assert_eq(weir_lock_acquire(lock), 0);
         start(&worker, "a", acquire, lock);

@@ -147,6 +147,20 @@ static void free_something(void)
     }
 }
 
+/* With the lock where somebody has it or it can be had. */
+static void notify_some(void)
+{
+    const bool is_taken =
+        world.lock && weir_lock_acquire_nowait(world.lock) == 0;
+    const ssize_t woken =
+        weir_condition_notify(world.condition, fake_random(3));
+
+    cr_assert(woken >= 0 || (woken == -EPERM && !world.lock));
+    if (is_taken) {
+        cr_assert_eq(weir_lock_release(world.lock), 0);
+    }
+}
+
 static void serve_somebody(void)
 {
     const uint64_t what = fake_random(5);
@@ -154,7 +168,7 @@ static void serve_somebody(void)
     if (what == 0 && world.event) {
         weir_event_set(world.event);
     } else if (what == 1 && world.condition) {
-        (void)weir_condition_notify(world.condition, fake_random(3));
+        notify_some();
     } else if (what == 2 && world.queue) {
         weir_queue_shutdown(world.queue, fake_chance(500));
     } else if (what == 3 && world.semaphore) {
