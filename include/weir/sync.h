@@ -315,13 +315,15 @@ WEIR_API WEIR_MUST_USE int weir_barrier_new(weir_loop *loop, uint32_t parties,
 WEIR_API void weir_barrier_free(weir_barrier *barrier);
 
 /**
- * Wait until as many tasks wait here as the barrier takes; then all go on, and
- * the barrier is as new.
+ * Wait until as many tasks wait here as the barrier takes; then all go on.
+ *
+ * A full round drains: until each of its tasks has run, a reset or an abort
+ * reaches those that have not, and who comes waits for the next round.
  *
  * @param barrier  the barrier; held
  * @return         this task's place in its round, from 0
- * @retval WEIR_EBROKEN  the barrier was aborted, or reset while this task
- *                       waited
+ * @retval WEIR_EBROKEN  the barrier was aborted, or reset before this task of
+ *                       its round went on
  * @retval -ECANCELED    the task was cancelled; the others wait on
  * @suspends yes
  * @thread loop
@@ -330,6 +332,9 @@ WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
 
 /**
  * Make the barrier as new; who waits gets WEIR_EBROKEN.
+ *
+ * So does who belongs to a full round and has not run yet. Those that wait for
+ * the next round stay, and are the first of it.
  *
  * @param barrier  the barrier; borrowed
  * @suspends no
@@ -348,7 +353,7 @@ WEIR_API void weir_barrier_reset(weir_barrier *barrier);
 WEIR_API void weir_barrier_abort(weir_barrier *barrier);
 
 /**
- * How many tasks wait at the barrier.
+ * How many tasks wait at the barrier; none while a round drains.
  *
  * @param barrier  the barrier; borrowed
  * @return         a count

@@ -5,10 +5,11 @@
  * dice fall, some calls under a time limit, while the main task cancels them,
  * sets, notifies, resets, puts, gets, shuts down and frees. What must hold at
  * any time: a lock has one owner, a semaphore is not had more often than there
- * is, the places of a barrier's rounds are each had once, an item that was put
- * is got or drained once and one that was not never, and when the main task
- * stops cancelling everybody ends. Half of the runs end with the loop instead,
- * in the middle of it all. WEIR_TASK_SEED takes a seed back.
+ * is, the places of a barrier's rounds are each had once unless the round is
+ * broken, an item that was put is got or drained once and one that was not
+ * never, and when the main task stops cancelling everybody ends. Half of the
+ * runs end with the loop instead, in the middle of it all. WEIR_TASK_SEED takes
+ * a seed back.
  */
 #include "sync.h"
 
@@ -56,7 +57,8 @@ static struct {
     uint32_t permits; /* had */
     weir_event *event;
     weir_barrier *barrier;
-    uint32_t places[PARTIES];
+    uint32_t places[MAIN_STEPS + 1]; /* had of a round; for each barrier made */
+    size_t barrier_count;
     weir_queue *queues[QUEUES];
     struct item items[ITEMS];
     size_t item_count;
@@ -173,11 +175,17 @@ static void use_event(weir_loop *on)
 static void use_barrier(weir_loop *on)
 {
     (void)on;
+    uint32_t *places = &run.places[run.barrier_count];
     const int place = seen(weir_barrier_wait(run.barrier), WEIR_EBROKEN);
 
     must(place < PARTIES);
-    if (place >= 0) {
-        run.places[place]++;
+    if (place < 0) {
+        return;
+    }
+    must((*places & 1u << place) == 0);
+    *places |= 1u << place;
+    if (*places == (1u << PARTIES) - 1) { /* the round is over */
+        *places = 0;
     }
 }
 
@@ -301,7 +309,11 @@ static void touch_barrier(weir_loop *on)
     if (one_in(4)) {
         weir_barrier_free(run.barrier);
         must(weir_barrier_new(on, PARTIES, &run.barrier) == 0);
-    } else if (one_in(3)) {
+        run.barrier_count++;
+        return;
+    }
+    run.places[run.barrier_count] = 0; /* who has none by now gets none */
+    if (one_in(3)) {
         weir_barrier_abort(run.barrier);
     } else {
         weir_barrier_reset(run.barrier);
@@ -366,6 +378,7 @@ static void touch_something(weir_loop *on)
 static void calm_down(weir_loop *on)
 {
     weir_event_set(run.event);
+    run.places[run.barrier_count] = 0;
     weir_barrier_abort(run.barrier);
     for (size_t i = 0; i < QUEUES; i++) {
         weir_queue_shutdown(run.queues[i], true);
@@ -448,8 +461,8 @@ static void check_and_free(void)
     must(run.permits == 0);
     must(weir_semaphore_get_value(run.semaphore) == PERMITS);
     must(weir_barrier_waiting_count(run.barrier) == 0);
-    for (size_t i = 1; i < PARTIES; i++) {
-        must(run.places[i] == run.places[0]);
+    for (size_t i = 0; i <= run.barrier_count; i++) {
+        must(run.places[i] == 0);
     }
     check_items();
     weir_condition_free(run.condition);

@@ -1,0 +1,242 @@
+/*
+ * Barriers whose round is full: it drains until each of its tasks has run.
+ *
+ * Until then a reset or an abort reaches those that have not run, and who comes
+ * waits for the next round.
+ */
+#include "sync.h"
+
+#define HALF 3
+
+static weir_barrier *barrier;
+
+static struct {
+    void (*act)(weir_barrier *); /* by the task with which HALF have gone on */
+    int went_on;
+    int broken;
+    int late;        /* went on, of those that came while the round drained */
+    int late_broken; /* and did not */
+    struct worker workers[6 * HALF];
+} drain;
+
+static void make(weir_loop *on, uint32_t parties)
+{
+    cr_assert_eq(weir_barrier_new(on, parties, &barrier), 0);
+}
+
+static int wait_here(void *object)
+{
+    return weir_barrier_wait(object);
+}
+
+static int wait_and_act(void *object)
+{
+    int place = weir_barrier_wait(object);
+
+    if (place < 0) {
+        cr_assert_eq(place, WEIR_EBROKEN);
+        drain.broken++;
+        return place;
+    }
+    drain.went_on++;
+    if (drain.went_on == HALF) {
+        cr_assert_eq(weir_barrier_waiting_count(object), 0, "it drains");
+        drain.act(object);
+    }
+    return place;
+}
+
+static int come_late(void *object)
+{
+    int place = weir_barrier_wait(object);
+
+    drain.late += place >= 0;
+    drain.late_broken += place == WEIR_EBROKEN;
+    return place;
+}
+
+static void let_come(int count, sync_call *call)
+{
+    for (int i = 0; i < count; i++) {
+        start(&drain.workers[i], "", call, barrier);
+        weir_task_detach(drain.workers[i].task);
+    }
+}
+
+/* A round becomes full, @late tasks come before the others of it have run, and
+ * the third that goes on calls @act. */
+static void drain_half(weir_loop *on, void (*act)(weir_barrier *), int late)
+{
+    static struct worker round[2 * HALF];
+
+    make(on, 2 * HALF);
+    memset(&drain, 0, sizeof(drain));
+    drain.act = act;
+    for (int i = 0; i < 2 * HALF; i++) {
+        start(&round[i], "", wait_and_act, barrier);
+        weir_task_detach(round[i].task);
+    }
+    let_come(late, come_late);
+    settle();
+}
+
+static void do_nothing(weir_barrier *object)
+{
+    (void)object;
+}
+
+static int come_while_draining(weir_loop *on, void *arg)
+{
+    (void)arg;
+    drain_half(on, do_nothing, 5 * HALF);
+    cr_assert_eq(drain.went_on, 2 * HALF);
+    cr_assert_eq(drain.late, 4 * HALF, "two rounds more");
+    cr_assert_eq(weir_barrier_waiting_count(barrier), HALF);
+    let_come(HALF, come_late);
+    settle();
+    cr_assert_eq(drain.late, 6 * HALF);
+    cr_assert_eq(drain.broken + drain.late_broken, 0);
+    weir_barrier_free(barrier);
+    return 0;
+}
+
+UNIT(barrier_drain, that_drains_lets_newcomers_wait_for_the_next_rounds)
+{
+    cr_assert_eq(rig_run(come_while_draining, NULL), 0);
+}
+
+static int reset_half_drained(weir_loop *on, void *arg)
+{
+    (void)arg;
+    drain_half(on, weir_barrier_reset, 0);
+    cr_assert_eq(drain.went_on, HALF);
+    cr_assert_eq(drain.broken, HALF, "%d were told", drain.broken);
+    cr_assert_eq(weir_barrier_waiting_count(barrier), 0);
+    let_come(2 * HALF, come_late);
+    settle();
+    cr_assert_eq(drain.late, 2 * HALF, "it is as new");
+    weir_barrier_free(barrier);
+    return 0;
+}
+
+UNIT(barrier_drain, reset_when_half_has_drained_breaks_the_other_half)
+{
+    cr_assert_eq(rig_run(reset_half_drained, NULL), 0);
+}
+
+static int reset_half_blocked(weir_loop *on, void *arg)
+{
+    (void)arg;
+    drain_half(on, weir_barrier_reset, HALF);
+    cr_assert_eq(drain.went_on, HALF);
+    cr_assert_eq(drain.broken, HALF, "%d were told", drain.broken);
+    cr_assert_eq(drain.late + drain.late_broken, 0);
+    cr_assert_eq(weir_barrier_waiting_count(barrier), HALF);
+    let_come(HALF, come_late);
+    settle();
+    cr_assert_eq(drain.late, 2 * HALF);
+    weir_barrier_free(barrier);
+    return 0;
+}
+
+UNIT(barrier_drain, reset_while_it_drains_leaves_the_next_round_alone)
+{
+    cr_assert_eq(rig_run(reset_half_blocked, NULL), 0);
+}
+
+static int wait_reset_and_wait(void *object)
+{
+    int place = weir_barrier_wait(object);
+
+    drain.went_on += place >= 0;
+    drain.broken += place == WEIR_EBROKEN;
+    if (drain.went_on == HALF && place >= 0) {
+        weir_barrier_reset(object);
+        weir_barrier_reset(object); /* the first is not over: no change */
+        drain.late += weir_barrier_wait(object) == 0;
+    }
+    return place;
+}
+
+static int wait_in_task(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    return weir_barrier_wait(barrier);
+}
+
+static int reset_draining(weir_loop *on, void *arg)
+{
+    (void)arg;
+    make(on, 2 * HALF);
+    memset(&drain, 0, sizeof(drain));
+    let_come(2 * HALF, wait_reset_and_wait);
+    settle();
+    cr_assert_eq(drain.went_on, HALF);
+    cr_assert_eq(drain.broken, HALF, "%d were told", drain.broken);
+    cr_assert_eq(drain.late, 0);
+    cr_assert_eq(weir_barrier_waiting_count(barrier), 1);
+    for (int i = 0; i < 2 * HALF - 1; i++) {
+        weir_task_detach(rig_spawn(wait_in_task, NULL));
+    }
+    settle();
+    cr_assert_eq(drain.late, 1, "it was the first of the next round");
+    weir_barrier_free(barrier);
+    return 0;
+}
+
+UNIT(barrier_drain, reset_by_one_of_a_full_round_takes_it_into_the_next)
+{
+    cr_assert_eq(rig_run(reset_draining, NULL), 0);
+}
+
+static int abort_half_blocked(weir_loop *on, void *arg)
+{
+    (void)arg;
+    drain_half(on, weir_barrier_abort, HALF);
+    cr_assert_eq(drain.went_on, HALF);
+    cr_assert_eq(drain.broken, HALF, "%d were told", drain.broken);
+    cr_assert_eq(drain.late_broken, HALF);
+    cr_assert_eq(weir_barrier_wait(barrier), WEIR_EBROKEN, "it stays broken");
+    cr_assert_eq(weir_barrier_waiting_count(barrier), 0);
+    weir_barrier_reset(barrier);
+    let_come(2 * HALF, come_late);
+    settle();
+    cr_assert_eq(drain.late, 2 * HALF);
+    weir_barrier_free(barrier);
+    return 0;
+}
+
+UNIT(barrier_drain, aborted_while_it_drains_breaks_who_has_not_run_and_who_came)
+{
+    cr_assert_eq(rig_run(abort_half_blocked, NULL), 0);
+}
+
+static int cancel_newcomer(weir_loop *on, void *arg)
+{
+    struct worker round;
+    struct worker first;
+    struct worker second;
+    (void)arg;
+    make(on, 2);
+    start(&round, "r", wait_here, barrier);
+    settle();
+    cr_assert_eq(weir_barrier_wait(barrier), 1);
+    start(&first, "a", wait_here, barrier);
+    start(&second, "b", wait_here, barrier);
+    cr_assert(weir_task_cancel(round.task)); /* it has its place */
+    cr_assert(weir_task_cancel(first.task));
+    cr_assert_eq(weir_barrier_wait(barrier), 0);
+    cr_assert_eq(finish(&second), 1);
+    cr_assert_eq(finish(&first), -ECANCELED);
+    cr_assert_eq(finish(&round), 0);
+    cr_assert_eq(round.next, -ECANCELED);
+    cr_assert_eq(weir_barrier_waiting_count(barrier), 0);
+    weir_barrier_free(barrier);
+    return 0;
+}
+
+UNIT(barrier_drain, that_drains_does_not_count_newcomers_that_were_cancelled)
+{
+    cr_assert_eq(rig_run(cancel_newcomer, NULL), 0);
+}
