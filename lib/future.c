@@ -129,6 +129,9 @@ bool weir_future_cancel(weir_future *future)
     if (wr_loop_check(loop) < 0 || future->is_done) {
         return false;
     }
+    if (future->ops->can_cancel && !future->ops->can_cancel(future)) {
+        return false;
+    }
     if (!wr_list_is_linked(&future->cancel)) {
         cancel_taken(weir_future_ref(future));
         wr_loop_release(loop); /* what became ready after the loop's end */

@@ -19,6 +19,8 @@ struct wr_future_ops {
     /* weir_future_cancel() while pending. Never called from within another
      * future's cancel. */
     void (*cancel)(weir_future *future);
+    /* Is there anything left to cancel? Of a pending future; NULL: yes. */
+    bool (*can_cancel)(const weir_future *future);
     /* The last reference is gone, and the future is done. */
     void (*free)(weir_future *future);
     /* May weir_future_set_result() be called by the program? */

@@ -133,6 +133,14 @@ static void cancel_gather(weir_future *future)
     }
 }
 
+/* Not once its futures have ended: their results stand, and become the group's
+ * from the ready queue. */
+static bool can_cancel_gather(const weir_future *future)
+{
+    return wr_container_of(future, const struct gather, future)->pending_count >
+           0;
+}
+
 static void free_gather(weir_future *future)
 {
     struct gather *gather = wr_container_of(future, struct gather, future);
@@ -149,7 +157,7 @@ static void free_gather(weir_future *future)
 static void shutdown_gather(struct wr_alive *alive)
 {
     struct gather *gather = wr_container_of(alive, struct gather, alive);
-    wr_ignore(weir_future_cancel(&gather->future)); /* it is pending */
+    wr_ignore(weir_future_cancel(&gather->future)); /* or it is over soon */
 }
 
 static void dump_gather(const struct wr_alive *alive, FILE *out)
@@ -192,6 +200,7 @@ int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
                 weir_future *const *futures, size_t count, weir_future **ret)
 {
     static const struct wr_future_ops ops = {.cancel = cancel_gather,
+                                             .can_cancel = can_cancel_gather,
                                              .free = free_gather};
     static const struct wr_alive_ops alive_ops = {.shutdown = shutdown_gather,
                                                   .dump = dump_gather};

@@ -89,7 +89,8 @@ WEIR_API int weir_future_set_result(weir_future *future, int result);
  * came of it.
  *
  * @param future  the future; borrowed
- * @return        true when it was pending
+ * @return        true when it was pending; of a group: when one of its futures
+ *                was
  * @suspends no
  * @thread loop
  */

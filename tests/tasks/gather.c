@@ -323,16 +323,6 @@ static int cancel_settled(weir_loop *on, void *arg)
     cr_assert_eq(result_of(group), 1);
     weir_future_unref(group);
     drop(futures, 2);
-
-    make_pending(futures, 2);
-    group = gather(WEIR_GATHER_ALL, futures, 2);
-    give(futures[0], 1);
-    give(futures[1], 1);
-    cr_assert(weir_future_cancel(group), "all are done, the group is not yet");
-    cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), 0);
-    weir_future_unref(group);
-    drop(futures, 2);
     return 0;
 }
 
@@ -472,6 +462,36 @@ static int forget_nested(weir_loop *on, void *arg)
 UNIT(gather, of_groups_is_forgotten_at_any_depth)
 {
     cr_assert_eq(rig_run(forget_nested, NULL), 0);
+}
+
+static int cancel_too_late(weir_loop *on, void *arg)
+{
+    weir_future *futures[2];
+    (void)on;
+    (void)arg;
+    make_pending(futures, 2);
+    weir_future *group = gather(WEIR_GATHER_ALL, futures, 2);
+    give(futures[0], 3);
+    cr_assert(weir_future_cancel(group), "one is pending");
+    drop(futures, 2);
+    weir_future_unref(group);
+
+    make_pending(futures, 2);
+    group = gather(WEIR_GATHER_ALL, futures, 2);
+    give(futures[0], 3);
+    give(futures[1], 4);
+    cr_assert_not(weir_future_is_done(group), "from the ready queue");
+    cr_assert_not(weir_future_cancel(group), "nothing is left to cancel");
+    cr_assert(is_done(group));
+    cr_assert_eq(result_of(group), 0);
+    weir_future_unref(group);
+    drop(futures, 2);
+    return 0;
+}
+
+UNIT(gather, whose_futures_have_ended_cannot_be_cancelled)
+{
+    cr_assert_eq(rig_run(cancel_too_late, NULL), 0);
 }
 
 static int refuse_gather(weir_loop *on, void *arg)
