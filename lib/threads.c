@@ -8,7 +8,9 @@
  * Posting an item is a compare-and-swap and a write(), which a handler may do.
  *
  * A forked child has none of its parent's loops: it starts with an empty list
- * and the default for both signals.
+ * and the default for both signals. The lock is not taken for that: a thread
+ * that forks waits for the locks of malloc(), and a handler may have
+ * interrupted the one that has them.
  */
 #include "threads.h"
 
@@ -26,13 +28,15 @@ static const int ending_signals[WR_ENDING_COUNT] = {SIGINT, SIGTERM};
 static struct {
     struct wr_list list;
     bool is_handled[WR_ENDING_COUNT]; /* by us */
-    pid_t pid;                        /* whose list it is */
+    uint32_t fork_count;              /* from the first process to this one */
 } program;
+
+/* Whose list it is. Relaxed: it is compared with the caller's own. */
+static atomic_int list_pid;
 
 static atomic_flag is_locked = ATOMIC_FLAG_INIT;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_error;
-static sigset_t fork_mask; /* behind the lock, of the thread that forks */
 
 static void lock(void)
 {
@@ -76,7 +80,7 @@ static bool tell_all(int signum)
 {
     const uint32_t number = signum == ending_signals[1];
     /* What vfork() made has the same memory, and is not meant. */
-    if (program.pid != getpid()) {
+    if (atomic_load_explicit(&list_pid, memory_order_relaxed) != getpid()) {
         return false;
     }
     lock();
@@ -118,7 +122,7 @@ static void on_signal(int signum)
 /* Under the lock. */
 static void handle_signals(void)
 {
-    program.pid = getpid();
+    atomic_store_explicit(&list_pid, getpid(), memory_order_relaxed);
     for (uint32_t i = 0; i < WR_ENDING_COUNT; i++) {
         program.is_handled[i] = has_handler(ending_signals[i], SIG_DFL);
         if (program.is_handled[i]) {
@@ -139,32 +143,24 @@ static void leave_signals(void)
     }
 }
 
-static void before_fork(void)
-{
-    sigset_t before;
-    lock_out_signals(&before);
-    fork_mask = before;
-}
-
-static void after_fork(void)
-{
-    const sigset_t before = fork_mask;
-    let_signals_in(&before);
-}
-
+/* One thread is left, and no list: others may have been at work on it. */
 static void after_fork_in_child(void)
 {
-    leave_signals();
-    while (wr_list_pop_front(&program.list)) {
-        /* they are of loops of the parent */
+    for (uint32_t i = 0; i < WR_ENDING_COUNT; i++) {
+        if (has_handler(ending_signals[i], on_signal)) {
+            set_handler(ending_signals[i], SIG_DFL);
+        }
+        program.is_handled[i] = false;
     }
-    after_fork();
+    wr_list_init(&program.list);
+    program.fork_count++;
+    unlock();
 }
 
 static void prepare(void)
 {
     wr_list_init(&program.list);
-    once_error = pthread_atfork(before_fork, after_fork, after_fork_in_child);
+    once_error = pthread_atfork(NULL, NULL, after_fork_in_child);
 }
 
 int wr_ending_add(struct wr_ending *ending)
@@ -179,6 +175,7 @@ int wr_ending_add(struct wr_ending *ending)
         handle_signals();
     }
     wr_list_push_back(&program.list, &ending->link);
+    ending->fork_count = program.fork_count;
     let_signals_in(&before);
     return 0;
 }
@@ -187,9 +184,11 @@ bool wr_ending_remove(struct wr_ending *ending)
 {
     sigset_t before;
     lock_out_signals(&before);
-    wr_list_remove(&ending->link);
-    if (wr_list_is_empty(&program.list)) {
-        leave_signals();
+    if (ending->fork_count == program.fork_count) { /* else in no list */
+        wr_list_remove(&ending->link);
+        if (wr_list_is_empty(&program.list)) {
+            leave_signals();
+        }
     }
     const bool is_posted = ending->is_posted;
     let_signals_in(&before);

@@ -24,6 +24,7 @@ struct wr_ending {
     struct wr_wake_item item;
     /* Behind the lock. */
     struct wr_list link;
+    uint32_t fork_count;              /* of the process that added it */
     uint32_t counts[WR_ENDING_COUNT]; /* came since they were taken */
     bool is_posted; /* set when the item is, cleared by taking the counts */
 };

@@ -249,3 +249,91 @@ UNIT(program, a_forked_child_may_run_a_loop_of_its_own)
     run_body(run_in_child, NULL);
     close_loop();
 }
+
+/* ---- children made while signals come ---- */
+
+enum { FORKS = 200 };
+
+static pthread_t allocating;
+static sem_t allocating_over;
+static sem_t raising_over;
+
+/* fork() waits until no thread is inside malloc(): sizes that take its lock. */
+static void *allocate_until_over(void *arg)
+{
+    while (sem_trywait(&allocating_over) < 0) {
+        void *memory[64];
+        for (size_t i = 0; i < 64; i++) {
+            memory[i] = malloc(5000 + i * 2000);
+        }
+        for (size_t i = 0; i < 64; i++) {
+            free(memory[i]);
+        }
+    }
+    return arg;
+}
+
+static void *fork_many(void *arg)
+{
+    for (int i = 0; i < FORKS; i++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            _exit(0);
+        }
+        cr_assert_gt(child, 0);
+        cr_assert_eq(end_of(child), 0);
+    }
+    cr_assert_eq(sem_post(&raising_over), 0);
+    cr_assert_eq(sem_post(&allocating_over), 0);
+    return arg;
+}
+
+static int raise_until_over(weir_loop *l, void *arg)
+{
+    pthread_t forking;
+    (void)l;
+    (void)arg;
+    cr_assert_eq(pthread_create(&allocating, NULL, allocate_until_over, NULL),
+                 0);
+    cr_assert_eq(pthread_create(&forking, NULL, fork_many, NULL), 0);
+    while (sem_trywait(&raising_over) < 0) {
+        cr_assert_eq(pthread_kill(allocating, SIGINT), 0);
+        sched_yield();
+    }
+    cr_assert_eq(pthread_join(forking, NULL), 0);
+    cr_assert_eq(pthread_join(allocating, NULL), 0);
+    return 0;
+}
+
+UNIT(program, a_thread_may_fork_while_another_gets_signals)
+{
+    cr_assert_eq(sem_init(&allocating_over, 0, 0), 0);
+    cr_assert_eq(sem_init(&raising_over, 0, 0), 0);
+    open_loop(NULL);
+    run_body(raise_until_over, NULL);
+    close_loop();
+}
+
+static int remove_in_child(weir_loop *l, void *arg)
+{
+    (void)l;
+    (void)arg;
+    const pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        const int result = weir_run(NULL, raise_and_wait, NULL);
+        _exit(result == -ECANCELED && is_default(SIGTERM) ? 0 : 1);
+    }
+    cr_assert_eq(end_of(child), 0);
+    return 0;
+}
+
+UNIT(program, a_child_of_a_program_with_several_main_tasks_has_none_of_them)
+{
+    start_runners(0);
+    open_loop(NULL);
+    run_body(remove_in_child, NULL);
+    close_loop();
+    cr_assert_eq(kill(getpid(), SIGTERM), 0);
+    expect_all(1, -ECANCELED);
+}
