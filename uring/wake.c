@@ -42,7 +42,7 @@
 struct wr_wake {
     _Atomic(struct wr_wake_item *) head;
     atomic_uint refs;
-    _Atomic(uint64_t) posted_count; /* by posters; taken back on an error */
+    _Atomic(uint64_t) posted_count; /* by posters; taken back when closed */
     _Atomic(uint64_t) room_end;     /* there is room below this posted_count */
     atomic_uint waiting_count;      /* posters that wait for room */
     uint32_t limit;
@@ -140,25 +140,21 @@ static bool has_room_for(struct wr_wake *wake, uint64_t number)
     return number < end;
 }
 
-static void uncount(struct wr_wake *wake)
-{
-    atomic_fetch_sub_explicit(&wake->posted_count, 1, memory_order_relaxed);
-}
-
-/* Is there room for one more? Counts it. */
+/* Counts one more if there is room for it. Never too many for a moment: others
+ * would be refused, or wait, for a post that there is not, and nobody would
+ * wake them. */
 static int claim(struct wr_wake *wake)
 {
-    /* A look first: who is refused does not slow down those who are not. */
-    if (!has_room_for(wake, atomic_load_explicit(&wake->posted_count,
-                                                 memory_order_relaxed))) {
-        return refuse(wake);
-    }
-    /* Relaxed: only the number counts. */
-    if (!has_room_for(wake, atomic_fetch_add_explicit(&wake->posted_count, 1,
-                                                      memory_order_relaxed))) {
-        uncount(wake);
-        return refuse(wake);
-    }
+    uint64_t number =
+        atomic_load_explicit(&wake->posted_count, memory_order_relaxed);
+    do {
+        if (!has_room_for(wake, number)) {
+            return refuse(wake);
+        }
+        /* Relaxed: only the number counts. */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &wake->posted_count, &number, number + 1, memory_order_relaxed,
+        memory_order_relaxed));
     return 0;
 }
 
@@ -314,8 +310,8 @@ int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
         return err;
     }
     err = push(wake, item);
-    if (err < 0) {
-        uncount(wake);
+    if (err < 0) { /* closed, which those who wait for room are told */
+        atomic_fetch_sub_explicit(&wake->posted_count, 1, memory_order_relaxed);
     }
     return err;
 }
