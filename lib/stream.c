@@ -160,6 +160,18 @@ static void let_go(weir_writer *writer)
     writer->owner->ops->let_go(writer->owner, &writer->holder);
 }
 
+/* The handler has returned, or never will. */
+static void end_handler(void *arg)
+{
+    weir_writer *writer = arg;
+
+    weir_writer_close(writer);
+    if (writer->owner) {
+        let_go(writer);
+    }
+    weir_writer_unref(writer);
+}
+
 /* The task of a connection; it has a reference. */
 static int serve(weir_loop *loop, void *arg)
 {
@@ -167,11 +179,7 @@ static int serve(weir_loop *loop, void *arg)
 
     wr_assert(loop == writer->loop);
     wr_ignore(call_handler(writer) < 0); /* it has been reported */
-    weir_writer_close(writer);
-    if (writer->owner) {
-        let_go(writer);
-    }
-    weir_writer_unref(writer);
+    end_handler(writer);
     return 0;
 }
 
@@ -224,6 +232,7 @@ static void spawn_handler(weir_writer *writer)
         weir_writer_unref(writer);
         return;
     }
+    writer->task->parked = end_handler;
     weir_task_detach(writer->task); /* it lives until it lets go */
     writer->owner = writer->transport->owner;
     if (writer->owner) {

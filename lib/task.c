@@ -225,6 +225,9 @@ static __attribute__((noinline)) void end_task(weir_task *task)
         wr_list_push_back(&memory->parked, &task->alive.link);
         task->wake_result = -ECANCELED;
         report_parked(task);
+        if (task->parked) {
+            task->parked(task->arg);
+        }
     } else {
         wr_task_set_state(task, WR_TASK_RUNNING, WR_TASK_DONE);
         give_stack_back(task);

@@ -78,6 +78,9 @@ struct weir_task {
     struct wr_timeout *scope; /* the innermost time-out */
     weir_task_fn *fn;
     void *arg;
+    /* Of a task that weir starts: gives back what @arg has, which @fn would
+     * have done, when the task is parked. Set after the spawn; may be NULL. */
+    void (*parked)(void *arg);
     struct wr_alive alive; /* in weir_loop.tasks */
     uint64_t number;       /* no other task of the loop ever has it; not 0 */
     int wake_result;

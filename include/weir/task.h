@@ -34,9 +34,10 @@
  * A task that goes on while the loop is being freed, in a loop that does not
  * look at its results, is **parked** after 10 000 such calls: it never runs
  * again, for everybody else it has ended with -ECANCELED, and the exception
- * hook is told its name. Its stack is freed with the loop, but what the stack
- * holds (memory, descriptors, handles) is not released; a handle of something
- * of the loop's keeps the loop's memory.
+ * hook is told its name. Its stack is freed with the loop, and so is the stream
+ * of a connection's handler; but what else the stack holds (memory,
+ * descriptors, handles) is not released, and a handle of something of the
+ * loop's keeps the loop's memory.
  *
  * **Time-outs** are scopes; see weir_timeout_begin().
  *

@@ -6,6 +6,8 @@
  */
 #include "handler.h"
 
+#include "tests/fake/alloc.h"
+
 /* ---- handlers ---- */
 
 static int write_and_return(void *arg, weir_reader *reader, weir_writer *writer)
@@ -271,4 +273,47 @@ static int serve_without_task(weir_loop *on, void *arg)
 UNIT(stream_handler, a_callback_keeps_the_stream_by_a_reference)
 {
     cr_assert_eq(rig_run(serve_without_task, NULL), 0);
+}
+
+/* ---- the end of the loop ---- */
+
+static int go_on_for_ever(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char byte;
+    (void)arg;
+    (void)writer;
+    for (;;) {
+        seen.calls += weir_reader_read(reader, &byte, 1) == -ECANCELED;
+    }
+    return 0;
+}
+
+static int leave_it_going_on(weir_loop *on, void *arg)
+{
+    (void)on;
+    serve(arg, go_on_for_ever, NULL);
+    return 0;
+}
+
+UNIT(stream_handler,
+     a_handler_that_ignores_the_end_of_its_loop_loses_its_stream)
+{
+    static const struct fake_options machine = {.seed = 1};
+    struct fake_alloc alloc;
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &alloc.hooks};
+    struct pair p;
+    fake_alloc_init(&alloc);
+    fake_start(&machine);
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    cr_assert_eq(rig_main(leave_it_going_on, &p), 0);
+
+    cr_assert_eq(weir_loop_free(loop), 1);
+
+    cr_assert_eq(seen.reports, 1, "it was parked");
+    cr_assert_gt(seen.calls, 1000);
+    cr_assert(fake_peer_is_alone(p.peer));
+    fake_alloc_check(&alloc);
+    fake_peer_close(p.peer);
+    fake_stop();
 }
