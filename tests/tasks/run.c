@@ -118,6 +118,48 @@ UNIT(run, a_signal_that_comes_with_the_end_of_the_task_changes_nothing)
     rig_stop(); /* and nothing is leaked */
 }
 
+/* A main task that never waits for long: it starts a step that computes and
+ * joins it, again and again. The signal comes in one of the steps. */
+struct steps {
+    int count;
+    int raised_in;
+};
+
+static int make_step(weir_loop *on, void *arg)
+{
+    struct steps *steps = arg;
+    (void)on;
+    steps->count++;
+    return steps->count == steps->raised_in ? raise(SIGINT) : 0;
+}
+
+static int make_steps(weir_loop *on, void *arg)
+{
+    struct steps *steps = arg;
+    int err = 0;
+
+    while (err == 0 && steps->count < 100000) {
+        weir_task *task;
+        cr_assert_eq(weir_task_spawn(on, make_step, arg, NULL, &task), 0);
+        err = weir_task_join(task, NULL);
+    }
+    return err;
+}
+
+UNIT(run, a_main_task_that_joins_computing_steps_ends_on_the_first_sigint)
+{
+    static const struct fake_options machine = {.seed = 1};
+
+    for (int i = 1; i <= 40; i++) {
+        struct steps steps = {.raised_in = i * 7};
+        fake_start(&machine);
+        cr_assert_eq(weir_run(NULL, make_steps, &steps), -ECANCELED);
+        cr_assert_lt(steps.count, steps.raised_in + 200, "%d steps",
+                     steps.count);
+        fake_stop();
+    }
+}
+
 static int count_blocked(weir_loop *on, void *arg)
 {
     sigset_t set;
