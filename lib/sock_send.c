@@ -147,8 +147,9 @@ static __attribute__((noinline)) int refuse_write(struct wr_sock *s, size_t len)
                    (s->state == WR_SOCK_CLOSING && s->in_resume),
                -ESHUTDOWN);
     wr_require(!s->write_eof, -ESHUTDOWN);
-    if (s->t.write_error || len > s->t.hard_limit_bytes ||
-        s->sendq.bytes > s->t.hard_limit_bytes - len) {
+    wr_require(s->t.write_error == 0, s->t.write_error);
+    if (len > 0 && (len > s->t.hard_limit_bytes ||
+                    s->sendq.bytes > s->t.hard_limit_bytes - len)) {
         return refuse_bytes(s, -ENOBUFS);
     }
     return 0;

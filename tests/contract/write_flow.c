@@ -275,6 +275,20 @@ UNIT(write_flow, the_hard_limit_comes_from_the_makers_options)
     }
 }
 
+UNIT(write_flow, a_write_of_nothing_needs_no_room)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, 100), 0);
+        expect_eq(weir_transport_set_write_hard_limit(rig.t, 20), 0);
+
+        expect_eq(rig_write(&rig, 0), 0);
+
+        expect_eq(weir_transport_take_write_error(rig.t), 0);
+        rig_peer_read(&rig, 100);
+    }
+}
+
 /* One write of each kind that needs no lease. */
 static int write_by(weir_transport *t, int how, size_t len)
 {
