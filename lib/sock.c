@@ -213,7 +213,7 @@ static void step(struct wr_ready *ready)
     wr_sock_advance(s);
 }
 
-void wr_sock_close(weir_transport *t)
+static void close_sock(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
     if (s->state != WR_SOCK_OPEN) {
@@ -342,7 +342,7 @@ static const struct wr_transport_ops sock_ops = {
     .set_read_limit = wr_sock_set_read_limit,
     .set_timeouts = wr_sock_set_timeouts,
     .set_protocol = wr_sock_set_protocol,
-    .close = wr_sock_close,
+    .close = close_sock,
     .abort = abort_sock,
     .abandon = abandon,
     .get_sockname = get_sockname,

@@ -144,8 +144,10 @@ static void deliver_eof(struct wr_sock *s)
     if (ret < 0) {
         wr_sock_fail_callback(s, ret, "eof_received");
     } else if (ret == 0 && s->state == WR_SOCK_OPEN) {
-        wr_transport_set_end(&s->t, WEIR_END_EOF);
-        wr_sock_close(&s->t);
+        if (s->t.write_error == 0) {
+            wr_transport_set_end(&s->t, WEIR_END_EOF);
+        }
+        wr_ignore(weir_transport_close(&s->t)); /* the loss tells */
     }
 }
 

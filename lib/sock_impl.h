@@ -133,8 +133,6 @@ void wr_sock_lose_bytes(struct wr_sock *s, int err);
 /* A callback returned an error: reports it and fails. */
 void wr_sock_fail_callback(struct wr_sock *s, int err, const char *callback);
 
-void wr_sock_close(weir_transport *t);
-
 /* Frees when nobody refers to it any more. */
 void wr_sock_free_if_unused(struct wr_sock *s);
 

@@ -348,6 +348,24 @@ UNIT(write_flow, a_close_after_a_write_was_refused_is_no_clean_end)
     }
 }
 
+UNIT(write_flow, an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end)
+{
+    struct rig rig = {.eof_result = 0};
+    while (rig_next(&rig)) {
+        weir_transport *t = weir_transport_ref(rig.t);
+        expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
+        expect_eq(rig_write(&rig, 21), -ENOBUFS);
+
+        rig_peer_shutdown(&rig);
+        rig_wait_lost(&rig);
+
+        expect_eq(rig.lost_err, -ENOBUFS);
+        expect_eq(rig.exception_count, 1);
+        expect_eq(weir_transport_end(t), WEIR_END_BROKEN);
+        weir_transport_unref(t);
+    }
+}
+
 UNIT(write_flow, a_close_after_a_refused_write_was_told_is_a_clean_end)
 {
     struct rig rig = {.small_buffers = true};
