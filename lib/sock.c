@@ -290,6 +290,14 @@ static bool is_short(const weir_transport *t)
             wr_pool_is_short(&t->loop->pool));
 }
 
+static bool has_unread(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    return s->state == WR_SOCK_OPEN &&
+           (wr_sock_has_kept(s) || wr_sys_inq(s->fd) > 0);
+}
+
 static int get_socket(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
@@ -338,6 +346,7 @@ static const struct wr_transport_ops sock_ops = {
     .held = held,
     .send_count = send_count,
     .is_short = is_short,
+    .has_unread = has_unread,
     .limits_changed = wr_sock_limits_changed,
     .set_read_limit = wr_sock_set_read_limit,
     .set_timeouts = wr_sock_set_timeouts,

@@ -204,7 +204,8 @@ static void cancel_handler(struct wr_holder *holder)
 static bool is_handler_idle(struct wr_holder *holder)
 {
     weir_writer *writer = wr_container_of(holder, weir_writer, holder);
-    return wr_reader_is_idle(&writer->reader);
+    weir_transport *t = writer->transport;
+    return wr_reader_is_idle(&writer->reader) && !t->ops->has_unread(t);
 }
 
 static const struct wr_holder_ops holder_ops = {.cancel = cancel_handler,

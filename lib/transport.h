@@ -70,6 +70,8 @@ struct wr_transport_ops {
     uint32_t (*send_count)(const weir_transport *t);
     /* Do the bytes that the program holds keep it from receiving? */
     bool (*is_short)(const weir_transport *t);
+    /* Has anything arrived that the protocol was not shown? */
+    bool (*has_unread)(const weir_transport *t);
     /* The marks were changed: pause if that is due now. */
     void (*limits_changed)(weir_transport *t);
     void (*set_read_limit)(weir_transport *t, uint64_t bytes);

@@ -274,8 +274,8 @@ weir_server_wait_closed(weir_server *server, weir_server_closed_fn *closed,
  * A connection that is idle is closed at once, another one as soon as it is
  * idle; closing sends what was written. Idle is
  * - a connection that a task serves (stream.h), while some task waits in a
- *   reading call of its reader and nothing is buffered there: it waits for the
- *   first byte of the next request;
+ *   reading call of its reader and nothing has arrived that it was not given:
+ *   it waits for the first byte of the next request;
  * - any other connection, at any time: a protocol answers in its callbacks;
  * - none that the program called busy with weir_transport_set_busy(), before it
  *   says that it is no longer.

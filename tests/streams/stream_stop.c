@@ -133,6 +133,53 @@ UNIT(stream_stop, what_has_begun_to_arrive_is_served)
     cr_assert_eq(rig_run(stop_partly_received, NULL), 0);
 }
 
+/* Reads all there is after some time, so that reading was paused by then. */
+static int read_late(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    static char buf[8 * KIB];
+    ssize_t len;
+    (void)writer;
+    cr_assert_eq(weir_sleep(loop, WORK), 0);
+    while ((len = weir_reader_read(reader, buf, sizeof(buf))) > 0) {
+        *(size_t *)arg += (size_t)len;
+    }
+    return (int)len;
+}
+
+static int stop_paused(weir_loop *on, void *arg)
+{
+    static const char bytes[3 * KIB];
+    size_t received = 0;
+    const struct weir_start_server_options options = {
+        .size = sizeof(options), .limit_bytes = KIB, .arg = &received};
+    const int64_t pieces = *(const int *)arg;
+    weir_server *server = start(read_late, &options);
+    struct fake_peer *peer = call_server(server);
+    for (int64_t i = 0; i < pieces; i++) {
+        cr_assert_eq(fake_peer_write(peer, bytes, sizeof(bytes)),
+                     (ssize_t)sizeof(bytes));
+        nap();
+    }
+    cr_assert_eq(weir_server_stop(server, 2 * S, NULL, NULL), 0);
+    cr_assert_eq(weir_sleep(on, WORK + MS), 0);
+
+    cr_assert_eq(received, (size_t)pieces * sizeof(bytes), "%zu", received);
+    cr_assert(has_ended(peer));
+    cr_assert_eq(weir_server_join(server), 0);
+    weir_server_free(server);
+    fake_peer_close(peer);
+    return 0;
+}
+
+/* The first piece is in the reader, the second is kept for it, and the third
+ * waits in the kernel. */
+UNIT(stream_stop, what_arrived_while_reading_was_paused_is_served)
+{
+    for (int pieces = 1; pieces <= 3; pieces++) {
+        cr_assert_eq(rig_run(stop_paused, &pieces), 0);
+    }
+}
+
 /* A header and then a body of three bytes, each by a call of its own. */
 static int read_by_parts(void *arg, weir_reader *reader, weir_writer *writer)
 {
