@@ -232,9 +232,11 @@ static void close_sock(weir_transport *t)
 
 /* The peer is told by a reset, not by an end of the stream that would pass for
  * a proper one. Unix sockets know no reset, and ignore it. */
-static void reset_on_close(const struct wr_sock *s)
+static void reset_on_close(struct wr_sock *s)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    s->resets = true;
     wr_ignore(wr_sys_setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger,
                                 sizeof(linger)) < 0);
 }

@@ -232,7 +232,9 @@ static void recv_failed(struct wr_sock *s, int err)
         break; /* the table says what next */
     default:
         s->recv_failed = true;
-        wr_sock_fail(s, err, "receive");
+        if (!s->resets) { /* or it may be that reset */
+            wr_sock_fail(s, err, "receive");
+        }
     }
 }
 

@@ -70,6 +70,12 @@ int wr_sys_shutdown(int fd, int how)
     return result(shutdown(fd, how));
 }
 
+int wr_sys_disconnect(int fd)
+{
+    const struct sockaddr none = {.sa_family = AF_UNSPEC};
+    return result(connect(fd, &none, sizeof(none)));
+}
+
 int wr_sys_close(int fd)
 {
     int ret = result(close(fd));

@@ -31,6 +31,8 @@ int wr_sys_setsockopt(int fd, int level, int name, const void *value,
                       socklen_t len);
 int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int wr_sys_shutdown(int fd, int how);
+/* Resets a connection now (TCP), whatever waits; it has no addresses then. */
+int wr_sys_disconnect(int fd);
 int wr_sys_close(int fd);
 
 /* Bytes that the peer has not acknowledged yet (SIOCOUTQ). */

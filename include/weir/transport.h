@@ -329,7 +329,8 @@ WEIR_API int weir_transport_close(weir_transport *t);
  * The peer gets a reset (SO_LINGER with no time), so that what it received
  * cannot pass for all there was; a Unix socket's peer gets an end of stream.
  * Where another descriptor of the same socket is open, that happens when the
- * last one is closed. weir_loop_free() aborts in the same way; an end by a
+ * last one is closed, or at once if the kernel was in the middle of a send.
+ * weir_loop_free() aborts in the same way; an end by a
  * time-out or a failed callback closes the descriptor without a reset.
  *
  * @param t  the transport; borrowed

@@ -7,6 +7,7 @@
  */
 #include "tests/contract/rows.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 static void expect_lost(struct rig *rig, enum weir_end end)
@@ -269,6 +270,38 @@ UNIT(end_matrix, open_and_pending__abort_drops_what_waits)
         expect_lost(&rig, WEIR_END_ABORTED);
         expect(rig_peer_read_end(&rig) <= 0);
         expect(rig.peer_received < rig.written);
+    }
+}
+
+/* Reads whatever comes while the loop stands still: how it ends. */
+static int read_alone(int peer)
+{
+    static uint8_t buf[1 << 16];
+    struct pollfd pollfd = {.fd = peer, .events = POLLIN};
+    ssize_t len;
+
+    do {
+        cr_assert_eq(poll(&pollfd, 1, 10000), 1);
+        len = recv(peer, buf, sizeof(buf), 0);
+    } while (len > 0);
+    return len < 0 ? -errno : 0;
+}
+
+UNIT(end_matrix, open_and_pending__abort_resets_at_once)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        struct weir_address own = {.len = sizeof(own.storage)};
+        struct weir_address told;
+        enter_pending(&rig);
+        expect_eq(getpeername(rig.peer, &own.storage.any, &own.len), 0);
+
+        expect_eq(weir_transport_abort(rig.t), 0);
+
+        expect_eq(read_alone(rig.peer), rig.maker->can_reset ? -ECONNRESET : 0);
+        expect_lost(&rig, WEIR_END_ABORTED);
+        weir_transport_get_sockname(rig.t, &told);
+        expect_eq(memcmp(&own.storage, &told.storage, told.len), 0);
     }
 }
 

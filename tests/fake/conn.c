@@ -235,6 +235,15 @@ void fake_end_reset(struct fake_end *end)
     end->dead = true;
 }
 
+void fake_end_disconnect(struct fake_end *end)
+{
+    wr_assert(!end->dead);
+    fake_end_reset(end);
+    end->in.fin = false;
+    end->in.len = 0;
+    end->err = ECONNRESET;
+}
+
 void fake_end_close(struct fake_end *end, bool reset)
 {
     wr_assert(!end->gone);

@@ -225,6 +225,17 @@ int wr_sys_shutdown(int fd, int how)
     return err;
 }
 
+int wr_sys_disconnect(int fd)
+{
+    struct fake_file *file = fake_file_get(fd, "disconnect");
+    if (file->kind != FAKE_STREAM || file->end->dead) {
+        return -ENOTCONN;
+    }
+    fake_trace("disconnect fd=%d", fd);
+    fake_end_disconnect(file->end);
+    return 0;
+}
+
 int wr_sys_close(int fd)
 {
     struct fake_file *file = fake_file_get(fd, "close");

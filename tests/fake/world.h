@@ -140,6 +140,8 @@ uint32_t fake_end_poll(const struct fake_end *end);
 uint32_t fake_end_unacked(const struct fake_end *end);
 int fake_end_shutdown(struct fake_end *end, int how);
 void fake_end_reset(struct fake_end *end);
+/* The same by the owner, who learns of it as of any reset. */
+void fake_end_disconnect(struct fake_end *end);
 /* The owner lets go: a FIN, or a reset where bytes are unread. */
 void fake_end_close(struct fake_end *end, bool reset);
 void fake_conns_free(void);
