@@ -169,10 +169,12 @@ void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
 {
     if (WR_LIKELY(loop->slow_callback_ns == 0)) {
         cb(arg);
+        wr_loop_leave_if_forked(loop);
         return;
     }
     const uint64_t start_ns = wr_sys_now();
     cb(arg);
+    wr_loop_leave_if_forked(loop);
     const uint64_t took_ns = wr_sys_now() - start_ns;
     if (took_ns > loop->slow_callback_ns) {
         const struct weir_exception slow = {.message = "slow callback",

@@ -80,6 +80,7 @@ static void finish(weir_connect *connect, int err, weir_transport *t)
     wr_assert((err < 0) == !t);
     if (connect->done) {
         connect->done(connect->done_arg, err, t);
+        wr_loop_leave_if_forked(loop);
     }
     wr_list_remove(&connect->alive.link);
     wr_guard_free(&loop->counting, connect, sizeof(*connect));

@@ -52,9 +52,9 @@ static void tell_abandoned(weir_loop *loop, weir_job_abandoned_fn *fn,
     struct abandoned_call call = {.fn = fn, .arg = arg, .result = result};
 
     if (fn) {
-        weir_task *task = wr_task_forbid(loop);
+        weir_task *task = wr_loop_forbid(loop);
         wr_loop_call(loop, call_abandoned, &call, "abandoned");
-        wr_task_allow(loop, task);
+        wr_loop_allow(loop, task);
     }
 }
 

@@ -181,9 +181,9 @@ static void cancel_settable(weir_future *future)
         wr_future_resolve(future, -ECANCELED);
         return;
     }
-    weir_task *task = wr_task_forbid(loop);
+    weir_task *task = wr_loop_forbid(loop);
     settable->cancel(settable->arg, future);
-    wr_task_allow(loop, task);
+    wr_loop_allow(loop, task);
 }
 
 static void free_settable(weir_future *future)

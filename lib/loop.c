@@ -147,9 +147,6 @@ int wr_loop_turn(weir_loop *loop)
         wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
     }
     wr_loop_run_ready(loop);
-    if (WR_UNLIKELY(wr_loop_is_forked(loop))) {
-        return -ECHILD; /* the child must not touch the ring */
-    }
     wr_pool_post(&loop->pool);
     wr_pool_feed(&loop->pool);
     flush_senders(loop);
@@ -168,8 +165,50 @@ int wr_loop_submit_all(weir_loop *loop)
     return err;
 }
 
+void wr_loop_leave(weir_loop *loop)
+{
+    wr_assert(wr_loop_is_forked(loop));
+    /* A task that has forked goes on: all that could suspend it fails, and its
+     * end comes here. */
+    if (loop->in_child && !loop->current && loop->forbidden_count == 0) {
+        longjmp(*loop->in_child, 1);
+    }
+}
+
+static bool holds_now(weir_loop *loop, weir_predicate_fn *condition, void *arg)
+{
+    const bool holds = condition && condition(arg);
+
+    wr_loop_leave_if_forked(loop);
+    return holds;
+}
+
+/* Turns until @condition holds or the loop is stopped. */
+static int make_turns(weir_loop *loop, weir_predicate_fn *condition, void *arg)
+{
+    int err = 0;
+    bool stopped = false;
+    bool holds = holds_now(loop, condition, arg);
+
+    while (!holds && !stopped && err == 0) {
+        stopped = loop->stopping;
+        err = wr_loop_turn(loop);
+        holds = holds_now(loop, condition, arg);
+        stopped = stopped || loop->stopping;
+    }
+    if (err == 0) {
+        flush_senders(loop); /* the condition may have written */
+        err = wr_loop_submit_all(loop);
+    }
+    if (err < 0) {
+        return err;
+    }
+    return condition && !holds ? -ECANCELED : 0;
+}
+
 static int run(weir_loop *loop, weir_predicate_fn *condition, void *arg)
 {
+    jmp_buf in_child;
     int err = wr_loop_check(loop);
     if (err < 0) {
         return err;
@@ -182,24 +221,12 @@ static int run(weir_loop *loop, weir_predicate_fn *condition, void *arg)
 
     loop->running = true;
     loop->now_ns = wr_sys_now();
-    bool holds = condition && condition(arg);
-    bool stopped = false;
-    while (!holds && !stopped && err == 0) {
-        stopped = loop->stopping;
-        err = wr_loop_turn(loop);
-        holds = condition && condition(arg);
-        stopped = stopped || loop->stopping;
-    }
-    if (err == 0) {
-        flush_senders(loop); /* the condition may have written */
-        err = wr_loop_submit_all(loop);
-    }
+    loop->in_child = &in_child;
+    err = setjmp(in_child) == 0 ? make_turns(loop, condition, arg) : -ECHILD;
+    loop->in_child = NULL;
     loop->running = false;
     loop->stopping = false;
-    if (err < 0) {
-        return err;
-    }
-    return condition && !holds ? -ECANCELED : 0;
+    return err;
 }
 
 int weir_loop_run(weir_loop *loop)
@@ -240,11 +267,10 @@ void weir_loop_set_exception_handler(weir_loop *loop, weir_exception_fn *hook,
 
 void wr_loop_report(weir_loop *loop, const struct weir_exception *exception)
 {
-    if (loop->exception_hook) {
-        weir_task *task = loop->current;
-        loop->current = NULL; /* the hook must not suspend */
+    if (loop->exception_hook && !wr_loop_is_forked(loop)) {
+        weir_task *task = wr_loop_forbid(loop);
         loop->exception_hook(loop->exception_arg, loop, exception);
-        loop->current = task;
+        wr_loop_allow(loop, task);
     }
 }
 

@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
 
 struct wr_callbacks; /* callback.c */
 struct wr_signals;   /* signal.c */
@@ -108,7 +109,9 @@ struct weir_loop {
 
     struct wr_list parts; /* struct wr_part */
 
-    weir_task *current; /* the task that runs; NULL in callbacks */
+    weir_task *current;       /* the task that runs; NULL in callbacks */
+    uint32_t forbidden_count; /* callbacks that may be on a task's stack */
+    jmp_buf *in_child; /* where a forked child goes on; NULL: no turn is made */
 
     struct wr_list cancels; /* struct weir_future; see future.c */
     bool cancelling;        /* they are being worked off */
@@ -179,6 +182,40 @@ static inline int wr_loop_check(const weir_loop *loop)
         return 0;
     }
     return wr_loop_check_slowly(loop);
+}
+
+/* The rest of wr_loop_leave_if_forked(). */
+void wr_loop_leave(weir_loop *loop);
+
+/* A callback of the program has returned, perhaps in a child that it has
+ * forked: then this call does not return but where a task's stack is in use.
+ * The child goes on where the program called weir, with -ECHILD, so that it
+ * runs no other callback and touches neither the ring, which it does not have,
+ * nor the descriptors, which it shares with its parent. */
+static inline void wr_loop_leave_if_forked(weir_loop *loop)
+{
+    if (WR_UNLIKELY(*loop->owner == NULL)) {
+        wr_loop_leave(loop);
+    }
+}
+
+/* A callback of the program is about to be called, which may be on a task's
+ * stack and must not suspend there: returns what wr_loop_allow() gets. */
+static inline weir_task *wr_loop_forbid(weir_loop *loop)
+{
+    weir_task *task = loop->current;
+
+    loop->current = NULL;
+    loop->forbidden_count++;
+    return task;
+}
+
+static inline void wr_loop_allow(weir_loop *loop, weir_task *task)
+{
+    wr_assert(loop->forbidden_count > 0);
+    loop->forbidden_count--;
+    loop->current = task;
+    wr_loop_leave_if_forked(loop);
 }
 
 /* Reports to the exception hook; without one, nothing happens. */

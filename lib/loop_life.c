@@ -362,8 +362,27 @@ static void drop_posted(weir_loop *loop)
     }
 }
 
+/* Returns how many connections there were. */
+static int end_everything(weir_loop *loop)
+{
+    wr_callbacks_drop(loop);
+    wr_ready_cancel(&loop->posted_ready);
+    wr_ignore(shut_list(&loop->servers) < 0);
+    wr_ignore(shut_list(&loop->connects) < 0);
+    wr_ignore(shut_list(&loop->tasks) < 0);
+    wr_ignore(shut_list(&loop->gathers) < 0);
+    const int alive = shut_list(&loop->transports);
+    reap_everything(loop);
+    drop_posted(loop);
+    stop_parts(loop); /* nothing posted refers to them any more */
+    run_callbacks(loop);
+    return alive;
+}
+
 int weir_loop_free(weir_loop *loop)
 {
+    jmp_buf in_child;
+
     if (!loop) {
         return 0;
     }
@@ -379,18 +398,14 @@ int weir_loop_free(weir_loop *loop)
 
     loop->running = true; /* callbacks run in here */
     loop->closing = true;
-    wr_callbacks_drop(loop);
-    wr_ready_cancel(&loop->posted_ready);
     loop->stopping = false;
-    wr_ignore(shut_list(&loop->servers) < 0);
-    wr_ignore(shut_list(&loop->connects) < 0);
-    wr_ignore(shut_list(&loop->tasks) < 0);
-    wr_ignore(shut_list(&loop->gathers) < 0);
-    const int alive = shut_list(&loop->transports);
-    reap_everything(loop);
-    drop_posted(loop);
-    stop_parts(loop); /* nothing posted refers to them any more */
-    run_callbacks(loop);
+    loop->in_child = &in_child;
+    if (setjmp(in_child) != 0) {
+        loop->in_child = NULL;
+        return -ECHILD;
+    }
+    const int alive = end_everything(loop);
+    loop->in_child = NULL;
     wr_signals_close(loop);
     wr_callbacks_close(loop);
     wr_uring_close(&loop->uring);

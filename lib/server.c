@@ -135,11 +135,13 @@ static void tell_done(weir_server *server)
     server->told = true;
     if (server->done) {
         server->done(server->done_arg, server->err, server);
+        wr_loop_leave_if_forked(server->loop);
     }
 }
 
 static void tell_waiters(weir_server *server)
 {
+    weir_loop *loop = server->loop;
     struct wr_list waiters;
     struct wr_list *link;
 
@@ -148,8 +150,9 @@ static void tell_waiters(weir_server *server)
     while ((link = wr_list_pop_front(&waiters))) {
         struct waiter *waiter = wr_container_of(link, struct waiter, link);
         const struct waiter copy = *waiter;
-        wr_free(&server->loop->counting, waiter, sizeof(*waiter));
+        wr_free(&loop->counting, waiter, sizeof(*waiter));
         copy.closed(copy.arg, server);
+        wr_loop_leave_if_forked(loop);
     }
     wr_waiters_wake_all(&server->joiners, 0);
 }

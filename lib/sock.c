@@ -463,11 +463,16 @@ static int find_protocol(struct wr_sock *s, const struct weir_factory *factory)
 {
     set_state(s, WR_SOCK_UNBORN);
     int err = factory->create(factory->arg, &s->t, &s->t.binding);
+    wr_loop_leave_if_forked(s->t.loop);
     set_state(s, WR_SOCK_OPEN);
     if (err < 0) {
         return err;
     }
-    return wr_protocol_is_valid(&s->t.binding) ? 0 : -EINVAL;
+    if (!wr_protocol_is_valid(&s->t.binding)) {
+        return -EINVAL;
+    }
+    wr_protocol_bound(&s->t);
+    return 0;
 }
 
 int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,

@@ -11,10 +11,13 @@
 
 #include <string.h>
 
-static void give_back(const struct weir_protocol_binding *from, void *buf)
+void wr_sock_give_buffer_back(struct wr_sock *s,
+                              const struct weir_protocol_binding *from,
+                              void *buf)
 {
     if (from->protocol->release_buffer) {
         from->protocol->release_buffer(from->user, buf);
+        wr_loop_leave_if_forked(s->t.loop);
     }
 }
 
@@ -37,7 +40,7 @@ static size_t feed_buffered(struct wr_sock *s, const uint8_t *data, size_t len)
         }
         if (s->state != WR_SOCK_OPEN || s->paused ||
             !wr_sock_is_bound_to(s, &from)) { /* by get_buffer itself */
-            give_back(&from, buf);
+            wr_sock_give_buffer_back(s, &from, buf);
             continue;
         }
         const size_t part = len - fed < size ? len - fed : size;
@@ -163,7 +166,7 @@ static void deliver_into(struct wr_sock *s)
     into->buf = NULL;
     into->len = 0;
     if (len == 0 || s->state != WR_SOCK_OPEN) {
-        from.protocol->release_buffer(from.user, buf);
+        wr_sock_give_buffer_back(s, &from, buf);
         return;
     }
     if (wr_sock_is_bound_to(s, &from)) {
@@ -175,7 +178,7 @@ static void deliver_into(struct wr_sock *s)
     }
     weir_lease *lease =
         wr_pool_lease_copy(&s->t.loop->pool, &s->account, buf, len);
-    from.protocol->release_buffer(from.user, buf);
+    wr_sock_give_buffer_back(s, &from, buf);
     if (!lease) {
         wr_sock_lose_bytes(s, -ENOMEM);
         return;
@@ -325,6 +328,7 @@ int wr_sock_set_protocol(weir_transport *t,
         weir_lease_unref(initial[i].lease);
     }
     t->binding = *binding;
+    wr_protocol_bound(t);
     if (first) {
         last->next = s->held_head;
         s->held_head = first;

@@ -162,6 +162,10 @@ void wr_sock_received_eof(struct wr_sock *s);
 /* What was kept while paused. */
 void wr_sock_deliver_held(struct wr_sock *s);
 void wr_sock_drop_held(struct wr_sock *s);
+/* Tells a buffered protocol that memory of its own is free again. */
+void wr_sock_give_buffer_back(struct wr_sock *s,
+                              const struct weir_protocol_binding *from,
+                              void *buf);
 /* Gives memory that nothing came into back to its protocol. */
 void wr_sock_return_into(struct wr_sock *s);
 /* The same whatever came, and frees. */

@@ -120,10 +120,13 @@ static void arm_into(struct wr_sock *s)
         wr_sock_fail_callback(s, err, "get_buffer");
         return;
     }
+    if (WR_UNLIKELY(wr_loop_is_forked(loop))) {
+        return; /* a task of the child has resumed reading */
+    }
     if (flow_of(s) != FLOW_OPEN || s->recv_state != WR_RECV_IDLE ||
         !wr_sock_is_bound_to(s, &from)) {
         /* Paused, closed or switched by get_buffer itself. */
-        from.protocol->release_buffer(from.user, buf);
+        wr_sock_give_buffer_back(s, &from, buf);
         wr_ready_push(&loop->ready, &s->step);
         return;
     }

@@ -69,6 +69,7 @@ static void took(struct wr_sock *s, uint32_t bytes)
     loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
     wr_sendq_consume(&s->sendq, &s->t.loop->send_memory, bytes);
+    wr_loop_leave_if_forked(loop); /* by a release callback */
     if (WR_LIKELY(s->t.tell_depth < 0) || s->state >= WR_SOCK_ENDING ||
         s->t.error) {
         return; /* a release callback may have ended it */
@@ -352,6 +353,7 @@ void wr_sock_drop_queue(struct wr_sock *s)
     s->t.has_dropped |= s->sendq.bytes > 0;
     s->t.loop->counts.queued_bytes -= s->sendq.bytes;
     wr_sendq_clear(&s->sendq, &s->t.loop->send_memory);
+    wr_loop_leave_if_forked(s->t.loop); /* by a release callback */
 }
 
 void wr_sock_drop_broken_queue(struct wr_sock *s)

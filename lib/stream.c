@@ -186,9 +186,9 @@ static int serve(weir_loop *loop, void *arg)
 /* Inside connection_made, which may be called on a task's stack. */
 static void serve_here(weir_writer *writer)
 {
-    weir_task *task = wr_task_forbid(writer->loop);
+    weir_task *task = wr_loop_forbid(writer->loop);
     int err = call_handler(writer);
-    wr_task_allow(writer->loop, task);
+    wr_loop_allow(writer->loop, task);
     if (err < 0) {
         weir_writer_close(writer);
     }

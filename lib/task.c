@@ -214,24 +214,38 @@ static void report_parked(weir_task *task)
     wr_loop_report(task->future.loop, &parked);
 }
 
-/* Its function has returned, or never will. */
-static __attribute__((noinline)) void end_task(weir_task *task)
+/* For everybody else it is as if it had ended. */
+static __attribute__((noinline)) void end_parked(weir_task *task)
 {
     struct wr_tasks *memory = task->future.loop->task_memory;
 
+    wr_assert(task->state == WR_TASK_PARKED);
     memory->alive_count--;
     wr_list_remove(&task->alive.link);
-    if (WR_UNLIKELY(task->state == WR_TASK_PARKED)) {
-        wr_list_push_back(&memory->parked, &task->alive.link);
-        task->wake_result = -ECANCELED;
-        report_parked(task);
-        if (task->parked) {
-            task->parked(task->arg);
-        }
-    } else {
-        wr_task_set_state(task, WR_TASK_RUNNING, WR_TASK_DONE);
-        give_stack_back(task);
+    wr_list_push_back(&memory->parked, &task->alive.link);
+    task->wake_result = -ECANCELED;
+    report_parked(task);
+    if (task->parked) {
+        task->parked(task->arg);
     }
+    wr_future_resolve(&task->future, task->wake_result);
+    weir_future_unref(&task->future); /* the loop's reference */
+}
+
+/* Its function has returned, or never will. */
+static __attribute__((noinline)) void end_task(weir_task *task)
+{
+    weir_loop *loop = task->future.loop;
+
+    wr_loop_leave_if_forked(loop);
+    if (WR_UNLIKELY(task->state != WR_TASK_RUNNING)) {
+        end_parked(task);
+        return;
+    }
+    wr_task_set_state(task, WR_TASK_RUNNING, WR_TASK_DONE);
+    loop->task_memory->alive_count--;
+    wr_list_remove(&task->alive.link);
+    give_stack_back(task);
     if (WR_UNLIKELY(task->wake_result < 0)) {
         report_unseen(task);
     }
@@ -333,10 +347,11 @@ int weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
     wr_require(err >= 0, err);
     if (known.stack_size_bytes == 0) {
         known.stack_size_bytes = loop->stack_size_bytes;
+    } else {
+        wr_require(known.stack_size_bytes >= WR_STACK_MIN &&
+                       known.stack_size_bytes <= WR_STACK_MAX,
+                   -EINVAL);
     }
-    wr_require(known.stack_size_bytes >= WR_STACK_MIN &&
-                   known.stack_size_bytes <= WR_STACK_MAX,
-               -EINVAL);
     weir_task *task;
     err = make_task(loop, known.stack_size_bytes, &task);
     if (err < 0) {

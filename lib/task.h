@@ -216,18 +216,4 @@ static inline bool wr_task_has_ended(const weir_task *task)
 void wr_tasks_get_statistics(const weir_loop *loop,
                              struct weir_loop_statistics *ret);
 
-/* A callback of the program is about to be called, which may be on a task's
- * stack and must not suspend there: returns what wr_task_allow() gets. */
-static inline weir_task *wr_task_forbid(weir_loop *loop)
-{
-    weir_task *task = loop->current;
-    loop->current = NULL;
-    return task;
-}
-
-static inline void wr_task_allow(weir_loop *loop, weir_task *task)
-{
-    loop->current = task;
-}
-
 #endif

@@ -1,5 +1,5 @@
 /*
- * Transports: the public functions, and the calls up to the protocol.
+ * Transports: the public functions.
  *
  * Each public function checks that the caller is on the loop's thread, keeps
  * what all kinds have in common, and hands the rest to the kind's table. The
@@ -48,18 +48,6 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     t->tell_depth = -1;
 }
 
-bool wr_protocol_is_valid(const struct weir_protocol_binding *binding)
-{
-    const struct weir_protocol *protocol = binding->protocol;
-    if (!protocol || protocol->size < sizeof(*protocol)) {
-        return false;
-    }
-    if (protocol->kind == WEIR_PROTOCOL_BUFFERED) {
-        return protocol->get_buffer && protocol->buffer_updated;
-    }
-    return protocol->kind == WEIR_PROTOCOL_STREAM;
-}
-
 void wr_transport_set_end(weir_transport *t, enum weir_end end)
 {
     if (t->end == WEIR_END_NONE) {
@@ -100,33 +88,6 @@ bool wr_transport_is_idle(weir_transport *t)
     return !t->is_busy && (!t->holder || t->holder->ops->is_idle(t->holder));
 }
 
-/* When a callback began, if anybody wants to know. */
-static inline uint64_t start_timing(const weir_transport *t)
-{
-    return WR_UNLIKELY(t->loop->slow_callback_ns) ? wr_sys_now() : 0;
-}
-
-static void report_if_slow(weir_transport *t, uint64_t start_ns,
-                           const char *callback)
-{
-    const uint64_t took_ns = wr_sys_now() - start_ns;
-    if (took_ns > t->loop->slow_callback_ns) {
-        const struct weir_exception slow = {.message = "slow callback",
-                                            .callback = callback,
-                                            .duration_ns = took_ns,
-                                            .transport = t};
-        wr_loop_report(t->loop, &slow);
-    }
-}
-
-static inline void end_timing(weir_transport *t, uint64_t start_ns,
-                              const char *callback)
-{
-    if (WR_UNLIKELY(start_ns != 0)) {
-        report_if_slow(t, start_ns, callback);
-    }
-}
-
 static void set_tell_depth(weir_transport *t)
 {
     t->tell_depth = -1;
@@ -138,30 +99,18 @@ static void set_tell_depth(weir_transport *t)
     }
 }
 
-/* From inside a write, which may be a task's: it must not suspend in here. */
 void wr_transport_pause(weir_transport *t)
 {
     t->writing_paused = true;
     set_tell_depth(t);
-    if (t->binding.protocol->pause_writing) {
-        weir_task *task = t->loop->current;
-        t->loop->current = NULL;
-        const uint64_t start_ns = start_timing(t);
-        t->binding.protocol->pause_writing(t->binding.user, t);
-        end_timing(t, start_ns, "pause_writing");
-        t->loop->current = task;
-    }
+    wr_protocol_pause(t);
 }
 
 static void resume_writing(weir_transport *t)
 {
     t->writing_paused = false;
     set_tell_depth(t);
-    if (t->binding.protocol->resume_writing) {
-        const uint64_t start_ns = start_timing(t);
-        t->binding.protocol->resume_writing(t->binding.user, t);
-        end_timing(t, start_ns, "resume_writing");
-    }
+    wr_protocol_resume(t);
 }
 
 void wr_transport_tell(weir_transport *t, uint64_t depth)
@@ -186,69 +135,6 @@ void wr_transport_on_flushed(weir_transport *t, void (*flushed)(void *arg),
     t->flushed = flushed;
     t->flushed_arg = arg;
     set_tell_depth(t);
-}
-
-void wr_protocol_made(weir_transport *t)
-{
-    if (t->binding.protocol->connection_made) {
-        const uint64_t start_ns = start_timing(t);
-        t->binding.protocol->connection_made(t->binding.user, t);
-        end_timing(t, start_ns, "connection_made");
-    }
-}
-
-void wr_protocol_lost(weir_transport *t)
-{
-    if (t->binding.protocol->connection_lost) {
-        const uint64_t start_ns = start_timing(t);
-        t->binding.protocol->connection_lost(t->binding.user, t, t->error);
-        end_timing(t, start_ns, "connection_lost");
-    }
-}
-
-int wr_protocol_data_timed(weir_transport *t, const struct weir_buf *buf)
-{
-    if (!t->binding.protocol->data_received) {
-        return 0;
-    }
-    const uint64_t start_ns = start_timing(t);
-    int ret = t->binding.protocol->data_received(t->binding.user, t, buf);
-    end_timing(t, start_ns, "data_received");
-    return ret;
-}
-
-int wr_protocol_eof(weir_transport *t)
-{
-    if (!t->binding.protocol->eof_received) {
-        return 0;
-    }
-    const uint64_t start_ns = start_timing(t);
-    int ret = t->binding.protocol->eof_received(t->binding.user, t);
-    end_timing(t, start_ns, "eof_received");
-    return ret;
-}
-
-int wr_protocol_get_buffer(weir_transport *t, size_t hint, void **ret_buf,
-                           size_t *ret_size)
-{
-    *ret_buf = NULL;
-    *ret_size = 0;
-    const uint64_t start_ns = start_timing(t);
-    int ret = t->binding.protocol->get_buffer(t->binding.user, t, hint, ret_buf,
-                                              ret_size);
-    end_timing(t, start_ns, "get_buffer");
-    if (ret < 0) {
-        return ret;
-    }
-    return *ret_buf && *ret_size > 0 ? 0 : WEIR_ENOBUFFER;
-}
-
-int wr_protocol_updated(weir_transport *t, size_t len)
-{
-    const uint64_t start_ns = start_timing(t);
-    int ret = t->binding.protocol->buffer_updated(t->binding.user, t, len);
-    end_timing(t, start_ns, "buffer_updated");
-    return ret;
 }
 
 int weir_transport_write(weir_transport *t, const void *data, size_t len)

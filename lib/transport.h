@@ -95,6 +95,9 @@ struct weir_transport {
     const struct wr_transport_ops *ops;
     weir_loop *loop;
     struct weir_protocol_binding binding;
+    /* The protocol's own, or one that does more; see wr_protocol_bound(). */
+    int (*data_received)(void *user, weir_transport *t,
+                         const struct weir_buf *buf);
     struct wr_alive alive;     /* in weir_loop.transports */
     struct wr_owner *owner;    /* that made it and counts it, or NULL */
     struct wr_list owner_link; /* for the owner */
@@ -183,10 +186,14 @@ static inline void wr_transport_check_low(weir_transport *t, uint64_t depth)
     }
 }
 
+/* The protocol in t->binding is new: how its data_received is called. */
+void wr_protocol_bound(weir_transport *t);
+
 /* Calling the protocol. A missing entry gives 0. */
 void wr_protocol_made(weir_transport *t);
 void wr_protocol_lost(weir_transport *t);
-int wr_protocol_data_timed(weir_transport *t, const struct weir_buf *buf);
+void wr_protocol_pause(weir_transport *t);
+void wr_protocol_resume(weir_transport *t);
 int wr_protocol_eof(weir_transport *t);
 /* As get_buffer, and WEIR_ENOBUFFER when it offers nothing. */
 int wr_protocol_get_buffer(weir_transport *t, size_t hint, void **ret_buf,
@@ -196,12 +203,9 @@ int wr_protocol_updated(weir_transport *t, size_t len);
 static inline int wr_protocol_data(weir_transport *t,
                                    const struct weir_buf *buf)
 {
-    const struct weir_protocol *protocol = t->binding.protocol;
-
-    if (WR_UNLIKELY(t->loop->slow_callback_ns || !protocol->data_received)) {
-        return wr_protocol_data_timed(t, buf);
-    }
-    return protocol->data_received(t->binding.user, t, buf);
+    const int ret = t->data_received(t->binding.user, t, buf);
+    wr_loop_leave_if_forked(t->loop);
+    return ret;
 }
 
 #endif

@@ -1,0 +1,417 @@
+/*
+ * A callback that forks: the child comes back from run with -ECHILD at once.
+ *
+ * One scene has every kind of callback in it: a server and a client on one
+ * loop, a buffered protocol, timers, posts, signals, tasks. In each round
+ * another kind forks. The child returns from that callback; it must see no
+ * other one, and run, or free, must say -ECHILD. The parent goes on and plays
+ * the scene to its end, which shows that the child has disturbed nothing.
+ */
+#include "tests/unit.h"
+
+#include <weir.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+enum kind {
+    SERVER_DONE,
+    FACTORY,
+    MADE,
+    CLIENT_DONE,
+    DATA,
+    GET_BUFFER,
+    BUFFER_UPDATED,
+    PAUSE,
+    RESUME,
+    RELEASE,
+    END,
+    LOST,
+    SERVER_CLOSED,
+    SOON,
+    TIMER,
+    POST,
+    SIGNAL,
+    HOOK,
+    FUTURE_DONE,
+    CONDITION,
+    TASK_THAT_RETURNS,
+    TASK_THAT_SUSPENDS,
+    LOST_IN_FREE,
+    KINDS,
+};
+
+static const char *const kind_names[KINDS] = {"server done",
+                                              "factory",
+                                              "connection_made",
+                                              "client done",
+                                              "data_received",
+                                              "get_buffer",
+                                              "buffer_updated",
+                                              "pause_writing",
+                                              "resume_writing",
+                                              "release",
+                                              "eof_received",
+                                              "connection_lost",
+                                              "server closed",
+                                              "call_soon",
+                                              "call_later",
+                                              "post",
+                                              "signal",
+                                              "hook",
+                                              "future done",
+                                              "condition",
+                                              "a task that returns",
+                                              "a task that suspends",
+                                              "connection_lost in free"};
+
+enum { BYTES = 256 * 1024, SPARE_CALLS = 3 };
+
+static weir_loop *loop;
+static weir_server *server;
+static enum kind forking;
+static pid_t child;
+static bool in_child;
+static int calls_in_child;
+static int call_count[KINDS];
+static size_t received;
+static size_t came_back;
+static bool is_over;
+static uint8_t memory[BYTES];
+static uint8_t into[4096];
+
+/* A call that cannot fail here, in either process. */
+static void must(int result)
+{
+    if (result < 0) {
+        abort();
+    }
+}
+
+/* Every callback begins with this. */
+static void called(enum kind kind)
+{
+    calls_in_child += in_child;
+    call_count[kind]++;
+    if (kind != forking || child != 0) {
+        return;
+    }
+    child = fork();
+    if (child == 0) {
+        in_child = true;
+    }
+}
+
+static void spare_soon(void *arg)
+{
+    (void)arg;
+    called(SOON);
+}
+
+static void spare_timer(void *arg)
+{
+    (void)arg;
+    called(TIMER);
+}
+
+static void spare_post(void *arg)
+{
+    (void)arg;
+    called(POST);
+}
+
+/* Other callbacks that are due together with the one that forks. */
+static void add_spare_calls(void)
+{
+    for (int i = 0; i < SPARE_CALLS; i++) {
+        must(weir_loop_call_soon(loop, spare_soon, NULL, NULL));
+        must(weir_loop_call_later(loop, 0, spare_timer, NULL, NULL));
+    }
+}
+
+static void on_signal(void *arg, int signum)
+{
+    (void)arg;
+    (void)signum;
+    called(SIGNAL);
+}
+
+static void on_exception(void *arg, weir_loop *on,
+                         const struct weir_exception *exception)
+{
+    (void)arg;
+    (void)on;
+    (void)exception;
+    called(HOOK);
+}
+
+static void made(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    called(MADE);
+}
+
+static void closed(void *arg, weir_server *of)
+{
+    (void)arg;
+    (void)of;
+    called(SERVER_CLOSED);
+    is_over = true;
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    (void)err;
+    called(is_over ? LOST_IN_FREE : LOST);
+    if (call_count[LOST] == 2 && !in_child && !is_over) {
+        weir_server_close(server);
+        must(weir_server_wait_closed(server, closed, NULL));
+    }
+}
+
+static int ended(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    called(END);
+    return 0;
+}
+
+static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    (void)user;
+    called(DATA);
+    received += buf->len;
+    return weir_transport_write(t, buf->data, buf->len);
+}
+
+static void paused(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    called(PAUSE);
+}
+
+static void resumed(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    called(RESUME);
+}
+
+static void released(void *arg)
+{
+    (void)arg;
+    called(RELEASE);
+}
+
+static void client_made(void *user, weir_transport *t)
+{
+    (void)user;
+    called(MADE);
+    add_spare_calls();
+    must(weir_transport_write_ref(t, memory, BYTES / 2, released, NULL));
+    if (weir_transport_write(t, memory, BYTES / 2) < 0 && !in_child) {
+        abort();
+    }
+}
+
+static int offer(void *user, weir_transport *t, size_t hint, void **ret_buf,
+                 size_t *ret_size)
+{
+    (void)user;
+    (void)t;
+    (void)hint;
+    called(GET_BUFFER);
+    *ret_buf = into;
+    *ret_size = sizeof(into);
+    return 0;
+}
+
+static int updated(void *user, weir_transport *t, size_t len)
+{
+    (void)user;
+    called(BUFFER_UPDATED);
+    came_back += len;
+    if (came_back == BYTES && forking == LOST_IN_FREE) {
+        is_over = true;
+    } else if (came_back == BYTES) {
+        weir_transport_close(t);
+    }
+    return 0;
+}
+
+static const struct weir_protocol server_protocol = {
+    .size = sizeof(server_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = made,
+    .data_received = echo,
+    .eof_received = ended,
+    .connection_lost = lost,
+};
+
+static const struct weir_protocol client_protocol = {
+    .size = sizeof(client_protocol),
+    .kind = WEIR_PROTOCOL_BUFFERED,
+    .connection_made = client_made,
+    .get_buffer = offer,
+    .buffer_updated = updated,
+    .connection_lost = lost,
+    .pause_writing = paused,
+    .resume_writing = resumed,
+};
+
+static int make_protocol(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    (void)t;
+    called(FACTORY);
+    ret->protocol = arg;
+    return 0;
+}
+
+static void connected(void *arg, int err, weir_transport *t)
+{
+    (void)arg;
+    (void)t;
+    called(CLIENT_DONE);
+    if (err < 0 && !in_child) {
+        abort();
+    }
+}
+
+static void server_done(void *arg, int err, weir_server *of)
+{
+    static const struct weir_factory client = {
+        .create = make_protocol, .arg = (void *)(uintptr_t)&client_protocol};
+    static const struct weir_connect_options options = {.size = sizeof(options),
+                                                        .done = connected};
+    struct weir_address address;
+    (void)arg;
+
+    called(SERVER_DONE);
+    if (in_child) {
+        return;
+    }
+    must(err);
+    must(weir_server_get_socket(of, 0, &address));
+    must(weir_create_connection(loop, &client, "127.0.0.1",
+                                ntohs(address.storage.inet.sin_port), &options,
+                                NULL));
+}
+
+static void future_done(void *arg, weir_future *future, int result)
+{
+    (void)arg;
+    (void)future;
+    (void)result;
+    called(FUTURE_DONE);
+}
+
+static int return_at_once(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    called(TASK_THAT_RETURNS);
+    return -EIO; /* which the hook is told of */
+}
+
+static int suspend(weir_loop *on, void *arg)
+{
+    (void)arg;
+    called(TASK_THAT_SUSPENDS);
+    for (int i = 0; i < SPARE_CALLS; i++) {
+        if (weir_sleep(on, 0) != (in_child ? -ECHILD : 0)) {
+            abort();
+        }
+    }
+    return 0;
+}
+
+static bool holds(void *arg)
+{
+    (void)arg;
+    called(CONDITION);
+    return is_over;
+}
+
+/* All that is not the connection. */
+static void start_the_rest(void)
+{
+    weir_future *future;
+
+    must(weir_future_new(loop, NULL, NULL, &future));
+    must(weir_future_add_done_callback(future, future_done, NULL));
+    must(weir_future_set_result(future, 1));
+    weir_future_unref(future);
+    must(weir_loop_add_signal_handler(loop, SIGUSR1, on_signal, NULL));
+    must(raise(SIGUSR1));
+    must(weir_task_spawn(loop, return_at_once, NULL, NULL, NULL));
+    must(weir_task_spawn(loop, suspend, NULL, NULL, NULL));
+    for (int i = 0; i < SPARE_CALLS; i++) {
+        must(weir_loop_call_soon_threadsafe(loop, spare_post, NULL, NULL));
+    }
+    add_spare_calls();
+}
+
+/* The child has come back, from run or from free. */
+static void end_child(int result)
+{
+    if (result != -ECHILD || calls_in_child > 0) {
+        fprintf(stderr, "%s: the child saw %d callbacks and got %d\n",
+                kind_names[forking], calls_in_child, result);
+        _exit(1);
+    }
+    _exit(0);
+}
+
+static void play(void)
+{
+    static const struct weir_factory factory = {
+        .create = make_protocol, .arg = (void *)(uintptr_t)&server_protocol};
+    static const struct weir_server_options options = {.size = sizeof(options),
+                                                       .done = server_done};
+
+    must(weir_loop_new(NULL, &loop));
+    weir_loop_set_exception_handler(loop, on_exception, NULL);
+    must(weir_create_server(loop, &factory, "127.0.0.1", 0, &options, &server));
+    start_the_rest();
+    const int result = weir_loop_run_until(loop, holds, NULL);
+    if (in_child) {
+        end_child(result);
+    }
+    cr_assert_eq(result, 0);
+    weir_server_free(server);
+    const int alive = weir_loop_free(loop);
+    if (in_child) {
+        end_child(alive);
+    }
+    cr_assert_geq(alive, 0);
+}
+
+UNIT(fork, in_any_callback_gives_the_child_echild_and_no_other_callback)
+{
+    for (forking = 0; forking < KINDS; forking++) {
+        int status = -1;
+        child = 0;
+        is_over = false;
+        came_back = 0;
+        received = 0;
+        memset(call_count, 0, sizeof(call_count));
+
+        play();
+
+        cr_assert_gt(call_count[forking], 0, "%s", kind_names[forking]);
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                  "%s: the child ended with %#x", kind_names[forking],
+                  (unsigned)status);
+        cr_assert_eq(came_back, BYTES, "%s", kind_names[forking]);
+        cr_assert_eq(received, BYTES, "%s", kind_names[forking]);
+    }
+}
