@@ -12,10 +12,10 @@
  *
  * The first run binds the loop to its thread. From then on every call from
  * another thread returns -EPERM, and every call in a forked child -ECHILD,
- * but for those marked "thread any". A callback may fork: when it returns in the
- * child, the run there ends with -ECHILD at once, without another callback and
- * without going on in functions of the program that called weir from inside a
- * callback. For more cores, run one loop on each thread.
+ * but for those marked "thread any". A callback may fork: when it returns in
+ * the child, the run there ends with -ECHILD at once, without another callback
+ * and without going on in functions of the program that called weir from inside
+ * a callback. For more cores, run one loop on each thread.
  *
  * The library prints nothing, takes no signals unless asked, and never exits.
  */
