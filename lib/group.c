@@ -171,15 +171,6 @@ static void interrupt_end(struct wr_waiter *waiter)
     cancel_members(group);
 }
 
-/* An error hides that the owner was cancelled: the next suspending call tells
- * it, also where the code inside was told before. */
-static void cancel_again(const struct wr_group *group, weir_task *owner)
-{
-    if (owner->requests > group->requests) {
-        wr_task_interrupt(owner, &owner->cancel);
-    }
-}
-
 /* What the group itself did to its owner is undone. */
 static void take_interruption_back(struct wr_group *group)
 {
@@ -242,7 +233,8 @@ int weir_task_group_end(struct weir_task_group *group, int result)
     close_group(inner);
     /* Errors come first: nobody else would tell of them. */
     if (inner->error < 0 || (result < 0 && result != -ECANCELED)) {
-        cancel_again(inner, owner);
+        /* Also where the code inside was told before. */
+        wr_task_request_again(owner, inner->requests);
         return inner->error < 0 ? inner->error : result;
     }
     return was_interrupted ? wr_task_tell(loop) : result;

@@ -88,12 +88,13 @@ struct weir_task {
 
     /* Written by task_wait.c and its functions in this file alone. */
     enum wr_task_state state;
-    int32_t budget;        /* calls until it lets others run; below 0: now */
-    uint32_t requests;     /* cancellations that were not taken back */
-    uint32_t expired;      /* time-outs that are over; their scopes are open */
-    uint32_t refusals;     /* calls that failed while the loop was freed */
-    struct wr_list causes; /* interruptions that no call has told of yet */
-    struct wr_list cancel; /* in causes: weir_task_cancel() */
+    int32_t budget;         /* calls until it lets others run; below 0: now */
+    uint32_t requests;      /* cancellations that were not taken back */
+    uint32_t told_requests; /* those of them that cancel does not tell of */
+    uint32_t expired;       /* time-outs that are over; their scopes are open */
+    uint32_t refusals;      /* calls that failed while the loop was freed */
+    struct wr_list causes;  /* interruptions that no call has told of yet */
+    struct wr_list cancel;  /* in causes: weir_task_cancel() */
     struct wr_list shutdown; /* in causes, for good: the loop is being freed */
 
     char name[WR_TASK_NAME_MAX];
@@ -169,9 +170,12 @@ static inline bool wr_task_is_interrupted(const weir_task *task)
 /* The running task is told: -ECANCELED, for the call to return. */
 int wr_task_tell(weir_loop *loop);
 
-/* One more cancellation, and an interruption; and one less. With the last one
- * weir_task_cancel() is forgotten, if no call has told of it yet. */
+/* One more cancellation, and an interruption. */
 void wr_task_request(weir_task *task, struct wr_list *cause);
+/* An error hid the cancellations beyond the first @told_requests: the next call
+ * tells of them, unless they are taken back before. */
+void wr_task_request_again(weir_task *task, uint32_t told_requests);
+/* One less. With the last one of which no call has told, it is forgotten. */
 void wr_task_withdraw(weir_task *task);
 
 /* A time-out of the running task or of a waiting one is over, and with that

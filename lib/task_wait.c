@@ -54,7 +54,22 @@ int wr_task_tell(weir_loop *loop)
 void wr_task_request(weir_task *task, struct wr_list *cause)
 {
     task->requests++;
+    if (cause == &task->cancel) {
+        task->told_requests = 0;
+    }
     wr_task_interrupt(task, cause);
+}
+
+void wr_task_request_again(weir_task *task, uint32_t told_requests)
+{
+    if (task->requests <= told_requests) {
+        return;
+    }
+    if (!wr_list_is_linked(&task->cancel) ||
+        told_requests < task->told_requests) {
+        task->told_requests = told_requests;
+    }
+    wr_task_interrupt(task, &task->cancel);
 }
 
 void wr_task_withdraw(weir_task *task)
@@ -62,7 +77,7 @@ void wr_task_withdraw(weir_task *task)
     if (task->requests > 0) {
         task->requests--;
     }
-    if (task->requests == 0) {
+    if (task->requests <= task->told_requests) {
         wr_list_remove(&task->cancel);
     }
 }

@@ -311,3 +311,37 @@ UNIT_ABORTS(group, that_is_left_open_by_its_task_aborts)
 {
     rig_run(forget_group, NULL);
 }
+
+/* ---- an owner that was cancelled before ---- */
+
+static int swallow_then_nest(weir_loop *on, void *arg)
+{
+    (void)arg;
+    struct weir_task_group outer;
+    struct weir_task_group inner;
+    struct member bad = {.name = "b", .sleep_ns = MS, .result = -EIO};
+    struct member worse = {.name = "w", .sleep_ns = S, .fails = -EPIPE};
+    weir_task *self = weir_task_current(on);
+
+    cr_assert(weir_task_cancel(self));
+    cr_assert_eq(weir_yield(on), -ECANCELED);
+
+    begin(&outer);
+    spawn(&outer, &bad);
+    begin(&inner);
+    spawn(&inner, &worse);
+    int result = weir_sleep(on, S);
+    cr_assert_eq(result, -ECANCELED, "the outer group has failed");
+    result = weir_task_group_end(&inner, result);
+    cr_assert_eq(result, -EPIPE);
+    cr_assert_eq(weir_task_group_end(&outer, result), -EIO);
+
+    cr_assert_eq(weir_task_cancelling(self), 1, "as before the groups");
+    return weir_yield(on);
+}
+
+UNIT(group, what_it_told_its_owner_is_over_with_it)
+{
+    cr_assert_eq(rig_run(swallow_then_nest, NULL), 0,
+                 "nobody has cancelled it since");
+}
