@@ -31,8 +31,9 @@
 #define SQ_FULL_RETRIES 1000
 #define BUF_GROUP       0
 #define IO_WORKERS_MAX  4u
-/* Sleeps of a millisecond until there is memory for a ring: of the size that
- * was asked for, and of any size. */
+/* Sleeps of a millisecond until there is memory for a ring and its buffers: of
+ * the size that was asked for, and of any size; both from the first sleep on.
+ * Counted, not timed: on a busy machine the kernel is late, too. */
 #define WAITS_FOR_SIZE 100u
 #define WAITS_FOR_ANY  1000u
 
@@ -45,6 +46,7 @@ struct wr_ring {
     uint32_t buf_ring_entries;
     unsigned int enter_flags;
     int buf_unseen; /* buffers added and not committed */
+    uint32_t waits; /* for memory, since it was asked for */
     int error;      /* sticky */
     bool enabled;
     bool overflowed;
@@ -151,6 +153,7 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
         return wr_probe_explain(err);
     }
 
+    ring->waits = waits;
     features.sq_entries = ring->uring.sq.ring_entries;
     features.cq_entries = ring->uring.cq.ring_entries;
     ring->features = features;
@@ -374,12 +377,12 @@ int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
     wr_assert(!ring->buf_ring);
     const unsigned int flags =
         incremental ? (unsigned int)IOU_PBUF_RING_INC : 0u;
-    uint32_t waits = 0;
     int err = 0;
     do {
         ring->buf_ring = io_uring_setup_buf_ring(&ring->uring, entries,
                                                  BUF_GROUP, flags, &err);
-    } while (!ring->buf_ring && wait_for_memory(err, &waits, WAITS_FOR_ANY));
+    } while (!ring->buf_ring &&
+             wait_for_memory(err, &ring->waits, WAITS_FOR_ANY));
     if (!ring->buf_ring) {
         return wr_probe_explain(err);
     }

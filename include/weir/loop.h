@@ -69,7 +69,9 @@ struct weir_loop_options {
  * The kernel counts the pages of a ring that has gone for some milliseconds
  * more. Where RLIMIT_MEMLOCK is so small that this matters, as when a program
  * is started again, the call waits for them: 100 ms for the entries asked for,
- * then a second in all for as many as there are.
+ * then a second in all for as many as there are, and longer on a machine that
+ * is busy. It blocks the calling thread meanwhile: where memory is that short,
+ * make a second loop before another one runs on the thread.
  *
  * @param options  borrowed; NULL for all defaults
  * @param ret      the loop, given; end with weir_loop_free()
