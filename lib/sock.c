@@ -104,12 +104,26 @@ static void lose(struct wr_sock *s)
     weir_transport_unref(&s->t);
 }
 
+/* The peer is told by a reset, not by an end of the stream that would pass for
+ * a proper one. Unix sockets know no reset, and ignore it. */
+static void reset_on_close(struct wr_sock *s)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    s->resets = true;
+    wr_ignore(wr_sys_setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger,
+                                sizeof(linger)) < 0);
+}
+
 void wr_sock_end(struct wr_sock *s)
 {
     if (s->state >= WR_SOCK_ENDING) {
         return;
     }
     set_state(s, WR_SOCK_ENDING);
+    if (WR_UNLIKELY(s->t.has_dropped || !wr_sendq_is_empty(&s->sendq))) {
+        reset_on_close(s);
+    }
     wr_sock_drop_held(s);
     wr_sock_times_stop(s);
     wr_ignore(wr_sock_end_recv(s));
@@ -228,17 +242,6 @@ static void close_sock(weir_transport *t)
     }
     wr_sock_update_recv(s); /* a cancel leaves together with the last send */
     push_step(s);
-}
-
-/* The peer is told by a reset, not by an end of the stream that would pass for
- * a proper one. Unix sockets know no reset, and ignore it. */
-static void reset_on_close(struct wr_sock *s)
-{
-    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
-
-    s->resets = true;
-    wr_ignore(wr_sys_setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger,
-                                sizeof(linger)) < 0);
 }
 
 static void abort_sock(weir_transport *t)

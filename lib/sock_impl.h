@@ -76,7 +76,7 @@ struct wr_sock {
     bool write_eof : 1;      /* set by write_eof */
     bool write_shut : 1;     /* set when the kernel was told */
     bool in_resume : 1;      /* set around resume_writing */
-    bool resets : 1;         /* set by abort: the peer sees a reset */
+    bool resets : 1;         /* set when the peer is to see a reset */
     bool hup_seen : 1;       /* the watch has nothing more to see */
     bool sockname_known : 1; /* sockname below is right */
 

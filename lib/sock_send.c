@@ -136,6 +136,7 @@ static __attribute__((noinline)) int refuse_bytes(struct wr_sock *s, int err)
 {
     err = wr_transport_refuse(&s->t, err);
     if (s->state == WR_SOCK_CLOSING) {
+        s->t.has_dropped = true;
         wr_sock_fail(s, err, "write");
     }
     return err;

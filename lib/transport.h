@@ -112,7 +112,8 @@ struct weir_transport {
     uint32_t refs;
     enum weir_end end;   /* the first, sticky */
     bool writing_paused; /* set and cleared around the protocol's callbacks */
-    bool has_dropped;    /* set when bytes that were written are dropped */
+    bool has_dropped;    /* set when bytes are dropped that were written, or
+                          * that a close had no room for */
     bool is_busy;        /* the program says so */
     /* At this depth or less there is somebody to tell: the protocol that was
      * paused, or who waits for all to be sent. -1: nobody. */

@@ -330,8 +330,9 @@ WEIR_API int weir_transport_close(weir_transport *t);
  * cannot pass for all there was; a Unix socket's peer gets an end of stream.
  * Where another descriptor of the same socket is open, that happens when the
  * last one is closed, or at once if the kernel was in the middle of a send.
- * weir_loop_free() aborts in the same way; an end by a
- * time-out or a failed callback closes the descriptor without a reset.
+ * weir_loop_free() aborts in the same way. An end by a time-out, a failed
+ * callback or a write that was refused is a reset too if bytes are dropped that
+ * were written; otherwise it closes the descriptor.
  *
  * @param t  the transport; borrowed
  * @return   0

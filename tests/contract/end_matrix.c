@@ -358,6 +358,28 @@ UNIT(end_matrix, closing_and_pending__abort_drops_the_rest)
     }
 }
 
+static void write_beyond(struct rig *rig)
+{
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, 20), 0);
+    expect_eq(rig_write(rig, 21), -ENOBUFS);
+}
+
+UNIT(end_matrix, closing_and_pending__a_write_that_is_refused_resets)
+{
+    struct rig rig = {.small_buffers = true,
+                      .hooks = {.resume_writing = write_beyond}};
+    while (rig_next(&rig)) {
+        expect_eq(weir_transport_set_write_buffer_limits(rig.t, 1, 0), 0);
+        enter_closing_pending(&rig);
+
+        expect_eq(rig_peer_read_end(&rig),
+                  rig.maker->can_reset ? -ECONNRESET : 0);
+
+        rig_wait_lost(&rig);
+        expect_eq(rig.lost_err, -ENOBUFS);
+    }
+}
+
 UNIT(end_matrix, after_an_error__abort_drops_what_was_kept)
 {
     struct rig rig = {.small_buffers = true};
