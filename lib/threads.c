@@ -95,7 +95,10 @@ static bool tell_all(int signum)
 
 static void set_handler(int signum, void (*handler)(int signum))
 {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    /* A task's stack may be short of room for all that the kernel saves; the
+     * thread may have a stack for signals. */
+    struct sigaction action = {.sa_handler = handler,
+                               .sa_flags = SA_RESTART | SA_ONSTACK};
     sigfillset(&action.sa_mask);
     const int err = sigaction(signum, &action, NULL);
     wr_check(err == 0); /* both are signals that can be handled */

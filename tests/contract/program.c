@@ -161,6 +161,39 @@ UNIT(program, signals_may_come_while_runs_begin_and_end)
     close_loop();
 }
 
+static int raise_here(weir_loop *l, void *arg)
+{
+    (void)arg;
+    raise(SIGINT);
+    return weir_sleep(l, FAILSAFE_S * 1000 * MS);
+}
+
+/* Has anything been written there since it was filled? */
+static bool is_untouched(const uint8_t *memory, size_t size, uint8_t filled)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (memory[i] != filled) {
+            return false;
+        }
+    }
+    return true;
+}
+
+UNIT(program, a_signal_uses_the_threads_stack_for_signals_where_it_has_one)
+{
+    static uint8_t memory[64 << 10];
+    const stack_t own = {.ss_sp = memory, .ss_size = sizeof(memory)};
+    stack_t before;
+    memset(memory, 0xa5, sizeof(memory));
+    cr_assert_eq(sigaltstack(&own, &before), 0);
+
+    cr_assert_eq(weir_run(NULL, raise_here, NULL), -ECANCELED);
+
+    cr_assert_eq(sigaltstack(&before, NULL), 0);
+    cr_assert_not(is_untouched(memory, sizeof(memory), 0xa5),
+                  "it took room on the stack of the task");
+}
+
 /* ---- children ---- */
 
 static int end_of(pid_t child)
