@@ -275,7 +275,8 @@ weir_server_wait_closed(weir_server *server, weir_server_closed_fn *closed,
  * idle; closing sends what was written. Idle is
  * - a connection that a task serves (stream.h), while some task waits in a
  *   reading call of its reader and nothing has arrived that it was not given:
- *   it waits for the first byte of the next request;
+ *   it waits for the first byte of the next request. What arrives later is not
+ *   served, and can destroy an answer on its way: see linger_ns (transport.h);
  * - any other connection, at any time: a protocol answers in its callbacks;
  * - none that the program called busy with weir_transport_set_busy(), before it
  *   says that it is no longer.
