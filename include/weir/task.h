@@ -44,9 +44,12 @@
  * **Stacks** have a fixed size, 256 KiB unless options say otherwise. Memory is
  * taken for the pages that were touched and 2 bytes of page tables for each KiB
  * of addresses; a quiet task of the default size costs 5.5 KB in all. Below
- * each stack are 256 KiB of addresses that nobody can use, its guard. Who
- * touches the guard ends the process with SIGSEGV, and
- * weir_loop_report_stack_overflow() names the task. What this catches:
+ * each stack are 256 KiB of addresses that nobody can use, its guard. Limits
+ * that count addresses and not pages (RLIMIT_AS, RLIMIT_DATA, a
+ * vm.overcommit_memory of 2) count both: 512 KiB for a task of the default
+ * size; beyond them tasks are refused with -ENOMEM. Who touches the guard ends
+ * the process with SIGSEGV, and weir_loop_report_stack_overflow() names the
+ * task. What this catches:
  * - Deep recursion, and any frame that is smaller than the guard: always.
  * - A larger frame (an array of megabytes as a local, alloca, an array of
  *   variable length): where its code was compiled with
