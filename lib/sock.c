@@ -319,14 +319,14 @@ static void dump(const weir_transport *t, FILE *out)
 
     get_sockname(t, &sockname);
     fprintf(out,
-            "tcp fd=%d %s -> %s state=%s recv=%s%s%s ops=%s%s%s credit=%u "
-            "held=%llu leases=%u queued=%llu%s%s error=%s\n",
+            "tcp fd=%d %s -> %s state=%s recv=%s%s%s send=%s ops=%s%s%s "
+            "credit=%u held=%llu leases=%u queued=%llu%s%s error=%s\n",
             s->fd, weir_address_format(&sockname, own, sizeof(own)),
             weir_address_format(&t->peername, peer, sizeof(peer)),
             state_names[s->state], wr_sock_recv_state_name(s),
             s->paused ? " paused" : "", s->eof_seen ? " eof" : "",
-            s->recv_op.in_flight ? "r" : "", s->send_op.in_flight ? "s" : "",
-            s->poll_op.in_flight ? "p" : "",
+            wr_sock_send_state_name(s), s->recv_op.in_flight ? "r" : "",
+            s->send_op.in_flight ? "s" : "", s->poll_op.in_flight ? "p" : "",
             wr_pool_credit(&t->loop->pool, &s->account),
             (unsigned long long)s->account.held_bytes, s->account.lease_count,
             (unsigned long long)s->sendq.bytes,

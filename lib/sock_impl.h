@@ -41,6 +41,14 @@ enum wr_recv_state {
     WR_RECV_STATES,
 };
 
+/* Which it is follows from send_op: its being in flight, and whom it tells. */
+enum wr_send_state {
+    WR_SEND_IDLE,    /* nothing in the kernel */
+    WR_SEND_SENDING, /* a send is in flight */
+    WR_SEND_WAITING, /* a poll is, for room in the kernel's queue */
+    WR_SEND_STATES,
+};
+
 /* Receiving into the memory of a buffered protocol. */
 struct wr_sock_into {
     struct weir_protocol_binding binding; /* whose memory it is */
@@ -78,9 +86,10 @@ struct wr_sock {
     bool in_resume : 1;      /* set around resume_writing */
     bool resets : 1;         /* set when the peer is to see a reset */
     bool hup_seen : 1;       /* the watch has nothing more to see */
+    bool fin_seen : 1;       /* set by a wait for room that a FIN ended */
     bool sockname_known : 1; /* sockname below is right */
 
-    struct wr_op send_op;
+    struct wr_op send_op; /* the send, or the poll that waits for room */
     struct wr_sender sender;
     struct wr_sendq sendq;
 
@@ -188,6 +197,7 @@ void wr_sock_limits_changed(weir_transport *t);
 void wr_sock_shut_when_sent(struct wr_sock *s);
 /* Cancels what is in flight; true when nothing is. */
 bool wr_sock_end_send(struct wr_sock *s);
+const char *wr_sock_send_state_name(const struct wr_sock *s);
 void wr_sock_drop_queue(struct wr_sock *s);
 /* The same on a broken connection, whose protocol may wait for the queue. */
 void wr_sock_drop_broken_queue(struct wr_sock *s);

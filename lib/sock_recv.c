@@ -74,7 +74,7 @@ static enum flow flow_of(const struct wr_sock *s)
 static void watch(struct wr_sock *s)
 {
     if (!s->poll_op.in_flight && !s->hup_seen) {
-        wr_prep_poll(&s->t.loop->uring, &s->poll_op, s->fd, 0);
+        wr_prep_poll(&s->t.loop->uring, &s->poll_op, s->fd, 0, true);
     }
 }
 

@@ -6,12 +6,23 @@
  * two sends on a stream may be reordered as soon as the first has to wait. A
  * send is bounded, so that progress is seen while a slow peer takes megabytes,
  * and what a short one left over is sent again with what came meanwhile.
+ *
+ *     idle --flush--> sending --taken, failed--> idle
+ *                        \--no room--> waiting --room, error--> idle
+ *
+ * A send takes what there is room for and never waits itself: the peer decides
+ * how it would (see SEND_FLAGS in op.c). A poll does, with the same operation,
+ * so that at most one of the two is in flight.
  */
 #include "sock_impl.h"
 
+#include <poll.h>
 #include <string.h>
 
 #define SEND_BYTES_MIN (256u << 10)
+
+static wr_op_complete_fn send_completed;
+static wr_op_complete_fn wait_completed;
 
 static inline void make_dirty(struct wr_sock *s)
 {
@@ -38,6 +49,7 @@ static void flush(struct wr_sender *sender)
                     s->state >= WR_SOCK_LINGERING || !head)) {
         return;
     }
+    wr_assert(s->send_op.complete == send_completed);
     const uint64_t most = wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN);
     if (WR_LIKELY(head->len <= most && !head->next)) {
         wr_prep_send(&s->t.loop->uring, &s->send_op, s->fd, head->data,
@@ -79,8 +91,37 @@ static void took(struct wr_sock *s, uint32_t bytes)
     s->in_resume = false;
 }
 
+static enum wr_send_state send_state(const struct wr_sock *s)
+{
+    if (!s->send_op.in_flight) {
+        return WR_SEND_IDLE;
+    }
+    return s->send_op.complete == wait_completed ? WR_SEND_WAITING
+                                                 : WR_SEND_SENDING;
+}
+
+const char *wr_sock_send_state_name(const struct wr_sock *s)
+{
+    static const char *const names[WR_SEND_STATES] = {"idle", "sending",
+                                                      "waiting"};
+    return names[send_state(s)];
+}
+
+/* A single poll sees room that is there already. After the peer's FIN it would
+ * end at once for that alone: then a multishot one waits, and is cancelled. */
+static void wait_for_room(struct wr_sock *s)
+{
+    wr_assert(send_state(s) == WR_SEND_IDLE);
+    wr_assert(s->state < WR_SOCK_ENDING);
+    wr_assert(!wr_sendq_is_empty(&s->sendq));
+    wr_op_init(&s->send_op, wait_completed);
+    wr_prep_poll(&s->t.loop->uring, &s->send_op, s->fd, POLLOUT, s->fin_seen);
+}
+
 static __attribute__((noinline)) void send_ended(struct wr_sock *s, int32_t res)
 {
+    wr_assert(send_state(s) == WR_SEND_IDLE);
+    wr_assert(s->send_op.complete == send_completed);
     if (res >= 0) {
         if (s->state < WR_SOCK_ENDING) {
             took(s, (uint32_t)res);
@@ -94,7 +135,9 @@ static __attribute__((noinline)) void send_ended(struct wr_sock *s, int32_t res)
     if (s->t.error) {
         wr_sock_drop_broken_queue(s);
     } else if (s->state < WR_SOCK_ENDING) {
-        if (!wr_sendq_is_empty(&s->sendq)) {
+        if (res == -EAGAIN) {
+            wait_for_room(s);
+        } else if (!wr_sendq_is_empty(&s->sendq)) {
             make_dirty(s);
         } else if (WR_UNLIKELY(s->write_eof)) {
             wr_sock_shut_when_sent(s);
@@ -120,6 +163,30 @@ static void send_completed(struct wr_op *op, int32_t res, uint32_t flags)
         return;
     }
     send_ended(s, res);
+}
+
+/* There is room, or something that the next send will tell. */
+static void wait_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
+    const bool is_over =
+        res < 0 || ((uint32_t)res & (POLLOUT | POLLERR | POLLHUP)) != 0;
+    (void)flags;
+
+    if (op->in_flight) {
+        wr_assert(s->fin_seen);
+        if (is_over) {
+            wr_op_cancel(&s->t.loop->uring, op);
+        }
+        return;
+    }
+    wr_op_init(op, send_completed);
+    if (!is_over && s->state < WR_SOCK_ENDING && s->t.error == 0) {
+        s->fin_seen = true;
+        wait_for_room(s);
+        return;
+    }
+    send_ended(s, res < 0 ? res : -EINTR); /* nothing was sent: once more */
 }
 
 void wr_sock_send_init(struct wr_sock *s)
@@ -320,30 +387,25 @@ void wr_sock_limits_changed(weir_transport *t)
     wr_transport_check_high(t, wr_sock_of(t)->sendq.bytes);
 }
 
-/* The kernel may have given the send to a worker, and one that sleeps there can
- * miss its cancel (seen on 6.18); it cannot miss this. Where the peer is to see
- * a reset, the end of the stream that a shutdown sends could be faster: the
- * descriptor is not closed before the send has ended. */
-static void break_send(struct wr_sock *s)
+/* The descriptor is not closed before the operation has ended: a peer that is
+ * to see a reset is told now. A Unix socket has no resets. */
+static void reset_now(struct wr_sock *s)
 {
     struct weir_address own;
 
-    if (s->resets) {
-        s->t.ops->get_sockname(&s->t,
-                               &own); /* remembers it while there is one */
-        if (wr_sys_disconnect(s->fd) == 0) {
-            return;
-        }
+    /* Remembers it while there is one. */
+    s->t.ops->get_sockname(&s->t, &own);
+    if (wr_sys_disconnect(s->fd) < 0) {
+        wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
     }
-    wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
 }
 
 bool wr_sock_end_send(struct wr_sock *s)
 {
     wr_list_remove(&s->sender.link);
     wr_op_cancel(&s->t.loop->uring, &s->send_op);
-    if (s->send_op.in_flight) {
-        break_send(s);
+    if (s->send_op.in_flight && s->resets) {
+        reset_now(s);
     }
     return !s->send_op.in_flight;
 }

@@ -30,6 +30,10 @@ _Static_assert(WR_CQE_BUF_MORE == IORING_CQE_F_BUF_MORE, "kernel ABI");
 _Static_assert(WR_CQE_BUFFER_SHIFT == IORING_CQE_BUFFER_SHIFT, "kernel ABI");
 _Static_assert(IOV_SCRATCH >= WR_IOV_MAX, "one send must fit");
 
+/* A send that waited in the kernel would be woken by each urgent byte of its
+ * peer, and be given to one of a few worker threads, where it sleeps. */
+#define SEND_FLAGS ((uint32_t)MSG_NOSIGNAL | (uint32_t)MSG_DONTWAIT)
+
 int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)
 {
     memset(uring, 0, sizeof(*uring));
@@ -201,7 +205,7 @@ void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
 
     sqe->addr = (uintptr_t)buf;
     sqe->len = len > INT32_MAX ? INT32_MAX : (uint32_t)len;
-    sqe->msg_flags = MSG_NOSIGNAL;
+    sqe->msg_flags = SEND_FLAGS;
 }
 
 static bool has_scratch(const struct wr_uring *uring, uint32_t count)
@@ -246,7 +250,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
         sqe->addr = (uintptr_t)copy;
         sqe->len = iov_count;
         sqe->ioprio = WR_SEND_VECTORIZED;
-        sqe->msg_flags = MSG_NOSIGNAL;
+        sqe->msg_flags = SEND_FLAGS;
         return;
     }
     struct msghdr *msg = &uring->msg_scratch[uring->msg_used++];
@@ -254,7 +258,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
     struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_SENDMSG, fd);
     sqe->addr = (uintptr_t)msg;
     sqe->len = 1;
-    sqe->msg_flags = MSG_NOSIGNAL;
+    sqe->msg_flags = SEND_FLAGS;
 }
 
 void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
@@ -276,7 +280,7 @@ void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
 }
 
 void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
-                  uint32_t events)
+                  uint32_t events, bool multishot)
 {
     struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_POLL_ADD, fd);
 
@@ -286,7 +290,7 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
     /* The kernel adds POLLRDHUP to every poll (IO_POLL_UNMASK), so a single
      * one would end at once, again and again, after the peer's FIN. A multishot
      * one tells each change once. */
-    sqe->len = IORING_POLL_ADD_MULTI;
+    sqe->len = multishot ? IORING_POLL_ADD_MULTI : 0;
     sqe->poll32_events = events;
 }
 

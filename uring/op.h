@@ -101,6 +101,7 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
 /* Receives once into memory of the caller. */
 void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
                        void *buf, size_t len);
+/* Sends what there is room for, or completes with -EAGAIN; it never waits. */
 void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
                   const void *buf, size_t len);
 /* @iov may go when the call returns, the memory it names may not. At most
@@ -112,10 +113,11 @@ void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
                     bool multishot);
 void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct sockaddr *addr, socklen_t addr_len);
-/* Completes whenever one of @events, POLLRDHUP, POLLHUP or POLLERR arises, the
- * last three named or not, until it is cancelled. */
+/* Completes when one of @events, POLLRDHUP, POLLHUP or POLLERR holds, the last
+ * three named or not. A single one looks at what holds already; a multishot one
+ * completes for each change, until it is cancelled. */
 void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
-                  uint32_t events);
+                  uint32_t events, bool multishot);
 /* Reads once into memory of the caller (eventfd, signalfd). */
 void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len);

@@ -9,10 +9,10 @@
  * early arrives changed.
  *
  * The kernel tries an operation that it has woken in vain a limited number of
- * times. Then a multishot receive ends with -ECANCELED; a single one and a send
- * go on in a worker thread, where they block: a receive takes its buffer
- * beforehand, a send completes when all is taken, and a cancel gives -EINTR or
- * what was sent, or is missed.
+ * times. Then a multishot receive ends with -ECANCELED; a single one goes on in
+ * a worker thread, where it blocks: it takes its buffer beforehand, and a
+ * cancel gives -EINTR. Sends do not wait, here as in weir, and polls cannot be
+ * exhausted.
  */
 #include "tests/fake/world.h"
 
@@ -193,9 +193,7 @@ static void run_send(struct fake_op *op)
         size_t len = (size_t)wr_min_u64(op->iov[i].iov_len, limit - sent);
         ssize_t res = fake_end_send(op->file->end, op->iov[i].iov_base, len);
         if (res < 0 && sent == 0) {
-            if (res != -EAGAIN) {
-                fake_op_end(op, (int32_t)res, 0);
-            }
+            fake_op_end(op, (int32_t)res, 0);
             return;
         }
         sent += res > 0 ? (size_t)res : 0;
@@ -388,34 +386,30 @@ static bool is_receive(const struct fake_op *op)
 
 void fake_op_wake(struct fake_op *op, uint32_t count)
 {
-    const bool sends =
-        op->sqe.opcode == IORING_OP_SEND || op->sqe.opcode == IORING_OP_SENDMSG;
-    if (op->in_worker || !(is_receive(op) || sends)) {
+    if (op->in_worker || !is_receive(op)) {
         return;
     }
-    /* An urgent byte stays, and a send is woken by it again and again. */
-    op->wakes += sends ? WAKES_MAX : count;
+    op->wakes += count;
     op->exhausted = op->wakes >= WAKES_MAX;
 }
 
 static void enter_worker(struct fake_op *op)
 {
     op->exhausted = false;
-    if (is_receive(op) && op->multishot) {
+    wr_assert(is_receive(op));
+    if (op->multishot) {
         fake_op_end(op, -ECANCELED, 0);
         return;
     }
     fake_trace("  %s fd=%d goes on in a worker", fake_op_name(op->sqe.opcode),
                op->file->fd);
     op->in_worker = true;
-    if (is_receive(op)) {
-        op->worker_buf = recv_target(op, &op->worker_room);
-        if (!op->worker_buf) {
-            fake.stats.no_buffers++;
-            fake_op_end(op, -ENOBUFS, 0);
-        } else if (op->sqe.flags & IOSQE_BUFFER_SELECT) {
-            op->worker_flags = use_slot(op, op->worker_room);
-        }
+    op->worker_buf = recv_target(op, &op->worker_room);
+    if (!op->worker_buf) {
+        fake.stats.no_buffers++;
+        fake_op_end(op, -ENOBUFS, 0);
+    } else if (op->sqe.flags & IOSQE_BUFFER_SELECT) {
+        op->worker_flags = use_slot(op, op->worker_room);
     }
 }
 
@@ -433,45 +427,6 @@ static void recv_in_worker(struct fake_op *op, bool ends)
     }
 }
 
-/* Hands over what there is room for, from where it stopped. */
-static ssize_t send_on(struct fake_op *op)
-{
-    size_t before = 0;
-    for (uint32_t i = 0; i < op->iov_count; i++) {
-        const struct iovec *iov = &op->iov[i];
-        const size_t end = before + iov->iov_len;
-        if (op->worker_sent < end) {
-            if (op->worker_sent > 0 && op->file->end->err != 0) {
-                return -EPIPE; /* the error is for the next call */
-            }
-            const size_t skip = op->worker_sent - before;
-            ssize_t res = fake_end_send(op->file->end,
-                                        (const uint8_t *)iov->iov_base + skip,
-                                        iov->iov_len - skip);
-            if (res < 0) {
-                return res;
-            }
-            op->worker_sent += (size_t)res;
-            fake.stats.sent_bytes += (uint64_t)res;
-        }
-        if (op->worker_sent < end) {
-            return -EAGAIN;
-        }
-        before = end;
-    }
-    return 0;
-}
-
-static void send_in_worker(struct fake_op *op, bool ends)
-{
-    ssize_t res = ends ? -EINTR : send_on(op);
-    if (res != -EAGAIN) {
-        fake_op_end(
-            op, op->worker_sent > 0 ? (int32_t)op->worker_sent : (int32_t)res,
-            0);
-    }
-}
-
 /* ---- any operation ---- */
 
 static bool can_progress(const struct fake_op *op)
@@ -482,7 +437,7 @@ static bool can_progress(const struct fake_op *op)
         return (fake_end_poll(file->end) & POLLIN) != 0;
     case IORING_OP_SEND:
     case IORING_OP_SENDMSG:
-        return (fake_end_poll(file->end) & (POLLOUT | POLLERR)) != 0;
+        return true; /* to say that there is no room, if there is none */
     case IORING_OP_CONNECT:
         return op->ready_ns <= fake.now_ns;
     case IORING_OP_POLL_ADD:
@@ -499,17 +454,9 @@ bool fake_op_is_ready(const struct fake_op *op)
 
 static void run_in_worker(struct fake_op *op)
 {
-    bool ends = op->cancelled;
-    if (ends && fake_chance(fake.options.permille[FAKE_CANCEL_RACE])) {
-        /* A send that sleeps there may miss it for good. */
-        op->cancelled = is_receive(op);
-        ends = false;
-    }
-    if (is_receive(op)) {
-        recv_in_worker(op, ends);
-    } else {
-        send_in_worker(op, ends);
-    }
+    const bool misses_cancel =
+        op->cancelled && fake_chance(fake.options.permille[FAKE_CANCEL_RACE]);
+    recv_in_worker(op, op->cancelled && !misses_cancel);
 }
 
 void fake_op_run(struct fake_op *op)

@@ -194,7 +194,6 @@ struct fake_op {
     uint8_t *worker_buf;   /* single receive in a worker: its buffer, ... */
     uint32_t worker_room;
     uint32_t worker_flags; /* ... taken when it went there */
-    size_t worker_sent;    /* send in a worker: bytes handed over so far */
     uint64_t held_to_tick; /* not tried before */
     bool judged;           /* the dice for holding it were thrown */
     bool cancelled;        /* ends with -ECANCELED when it is its turn */

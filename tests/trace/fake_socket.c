@@ -131,7 +131,7 @@ UNIT(fake, poll_notices_a_peer_that_goes)
     rig_start(&(struct fake_options){.seed = 1});
     int fd = rig_connect(&peer);
     wr_op_init(&op, note);
-    wr_prep_poll(&rig.uring, &op, fd, POLLRDHUP);
+    wr_prep_poll(&rig.uring, &op, fd, POLLRDHUP, true);
     write_all(peer, 1);
     rig_turn(1, 1000);
     cr_assert_eq(result_count, 0);

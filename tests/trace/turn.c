@@ -368,12 +368,12 @@ UNIT(turn, what_was_written_when_the_loop_stops_is_submitted_before_it_returns)
 
 /* ---- flow control ---- */
 
-UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
+static void write_more_than_fits(void)
 {
-    static uint8_t zeros[200000];
+    static const uint8_t zeros[150000];
     start(&(struct fake_options){.send_size = 40000, .recv_size = 20000});
     connect_peer();
-    cr_assert_eq(weir_transport_write(transport, zeros, 150000), 0);
+    cr_assert_eq(weir_transport_write(transport, zeros, sizeof(zeros)), 0);
     run_for(MS);
     expect("pause at 150000\n"
            "enter want=0\n"
@@ -382,36 +382,105 @@ UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
            "  send fd=1001 = 60000\n"
            "enter want=1\n"
            "submit send fd=1001 vectors=3 bytes=90000\n"
+           "  send fd=1001 = -11\n"
+           "enter want=1\n"
+           "submit poll fd=1001 events=0x4\n"
            "time +1000 us\n"
            "enter want=0\n");
+}
+
+/* Each wait for room is a send in vain and a poll. */
+UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
+{
+    static uint8_t in[200000];
+    write_more_than_fits();
 
     for (int i = 0; i < 4; i++) {
-        cr_assert_gt(fake_peer_read(peer, zeros, sizeof(zeros)), 0);
+        cr_assert_gt(fake_peer_read(peer, in, sizeof(in)), 0);
         run_for(MS);
     }
     expect("enter want=1\n"
+           "  poll fd=1001 = 4\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=3 bytes=90000\n"
            "  send fd=1001 = 20000\n"
            "enter want=1\n"
            "submit send fd=1001 vectors=2 bytes=70000\n"
+           "  send fd=1001 = -11\n"
+           "enter want=1\n"
+           "submit poll fd=1001 events=0x4\n"
            "time +1000 us\n"
            "enter want=0\n"
            "enter want=1\n"
+           "  poll fd=1001 = 4\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=70000\n"
            "  send fd=1001 = 20000\n"
            "enter want=1\n"
            "submit send fd=1001 vectors=2 bytes=50000\n"
+           "  send fd=1001 = -11\n"
+           "enter want=1\n"
+           "submit poll fd=1001 events=0x4\n"
            "time +1000 us\n"
            "enter want=0\n"
            "enter want=1\n"
+           "  poll fd=1001 = 4\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=50000\n"
            "  send fd=1001 = 20000\n"
            "enter want=1\n"
            "submit send fd=1001 vectors=2 bytes=30000\n"
+           "  send fd=1001 = -11\n"
+           "enter want=1\n"
+           "submit poll fd=1001 events=0x4\n"
            "time +1000 us\n"
            "enter want=0\n"
            "enter want=1\n"
+           "  poll fd=1001 = 4\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=30000\n"
            "  send fd=1001 = 20000\n"
            "resume at 10000\n"
            "enter want=1\n"
            "submit send fd=1001 vectors=1 bytes=10000\n"
+           "  send fd=1001 = -11\n"
+           "enter want=1\n"
+           "submit poll fd=1001 events=0x4\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    fake_peer_close(peer);
+    stop();
+}
+
+/* The poll tells the peer's FIN, too, and a single one would do so for ever. */
+UNIT(turn, after_the_peers_fin_a_send_waits_with_a_poll_that_tells_changes)
+{
+    static uint8_t zeros[100000];
+    start(&(struct fake_options){.send_size = 40000, .recv_size = 20000});
+    connect_peer();
+    weir_transport_pause_reading(transport);
+    fake_peer_shutdown(peer);
+    cr_assert_eq(weir_transport_write(transport, zeros, 70000), 0);
+    run_for(MS);
+    fake_text_clear();
+
+    run_for(MS);
+    expect("enter want=1\n"
+           "time +1000 us\n"
+           "enter want=0\n");
+
+    cr_assert_eq(fake_peer_read(peer, zeros, sizeof(zeros)), 20000);
+    run_for(MS);
+    expect("enter want=1\n"
+           "  poll fd=1001 = 0x2004, more to come\n"
+           "enter want=1\n"
+           "submit cancel of poll fd=1001\n"
+           "  poll fd=1001 = -125\n"
+           "enter want=1\n"
+           "submit send fd=1001 vectors=2 bytes=10000\n"
+           "  send fd=1001 = 10000\n"
+           "enter want=1\n"
            "time +1000 us\n"
            "enter want=0\n");
 

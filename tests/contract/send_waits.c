@@ -1,0 +1,212 @@
+/*
+ * Sends that have to wait because their peers do not read.
+ *
+ * A send that waits in the kernel is woken by a TCP urgent byte of its peer,
+ * again and again, until the kernel gives it to a worker thread, where it
+ * sleeps; and there are few of those. So weir's sends never wait in the kernel:
+ * a poll waits until there is room. No number of peers that do not read may
+ * hold up the bytes of another one.
+ */
+#include "tests/contract/maker.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+
+enum {
+    SILENT_PEERS = 6,       /* more than the kernel has workers for a ring */
+    KERNEL_BYTES = 1 << 16, /* room in the sockets on both sides */
+    WRITTEN = 3 << 20,      /* to each peer */
+    RESTS = 5000            /* of a millisecond, until a test gives up */
+};
+
+static uint8_t written[WRITTEN];
+
+static uint8_t byte_at(uint64_t position)
+{
+    return (uint8_t)(position * 7u + position / 251u);
+}
+
+static void fill_written(void)
+{
+    for (size_t i = 0; i < sizeof(written); i++) {
+        written[i] = byte_at(i);
+    }
+}
+
+static void write_all(struct maker *m)
+{
+    const int room = KERNEL_BYTES;
+    const int fd = weir_transport_get_socket(m->t);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+    cr_assert_eq(weir_transport_write(m->t, written, sizeof(written)), 0);
+}
+
+static void write_all_and_pause(struct maker *m)
+{
+    write_all(m);
+    weir_transport_pause_reading(m->t);
+}
+
+/* Threads of the kernel that work for the rings of this process. */
+static int count_workers(void)
+{
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    cr_assert_not_null(tasks);
+    for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        char path[300];
+        char name[32] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", task->d_name);
+        FILE *comm = fopen(path, "r");
+        if (comm) {
+            count += fgets(name, sizeof(name), comm) &&
+                     strncmp(name, "iou-wrk", 7) == 0;
+            fclose(comm);
+        }
+    }
+    closedir(tasks);
+    return count;
+}
+
+/* A peer with little room, which has been written to and did not read. */
+static int open_full_peer(struct maker *m)
+{
+    const struct weir_address address =
+        peer_address("127.0.0.1", server_port(m->server));
+    const int room = KERNEL_BYTES;
+    const int made = m->made;
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+    peer_set_timeout(fd);
+    cr_assert_eq(connect(fd, &address.storage.any, address.len), 0);
+    for (int i = 0; m->made == made; i++) {
+        cr_assert_lt(i, RESTS);
+        maker_run_for(m, MS);
+    }
+    maker_run_for(m, 5 * MS);
+    return fd;
+}
+
+static void urge(struct maker *m, int fd)
+{
+    cr_assert_eq(send(fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    maker_run_for(m, 5 * MS);
+}
+
+/* Reads as @step says; all that was written must come. */
+static void read_all(struct maker *m, int fd, size_t step)
+{
+    uint8_t bytes[1 << 16];
+    uint64_t got = 0;
+    for (int i = 0; got < WRITTEN; i++) {
+        const ssize_t len = recv(fd, bytes, step, MSG_DONTWAIT);
+        if (len < 0) {
+            cr_assert_eq(errno, EAGAIN, "%s", strerror(errno));
+            cr_assert_lt(i, RESTS, "%llu of %d bytes came",
+                         (unsigned long long)got, WRITTEN);
+            maker_run_for(m, MS);
+        }
+        for (ssize_t j = 0; j < len; j++) {
+            cr_assert_eq(bytes[j], byte_at(got + (uint64_t)j));
+        }
+        got += len > 0 ? (uint64_t)len : 0;
+    }
+}
+
+static void open_world(struct maker *m, void (*in_made)(struct maker *m))
+{
+    fill_written();
+    maker_open(m);
+    m->in_made = in_made;
+    maker_serve(m, "127.0.0.1", NULL);
+}
+
+/* ---- others ---- */
+
+static void check_silent_peers(void (*in_made)(struct maker *m))
+{
+    struct maker m;
+    int silent[SILENT_PEERS];
+    open_world(&m, in_made);
+    for (int i = 0; i < SILENT_PEERS; i++) {
+        silent[i] = open_full_peer(&m);
+        urge(&m, silent[i]);
+    }
+    const int honest = open_full_peer(&m);
+    urge(&m, honest);
+    const int workers = count_workers();
+
+    read_all(&m, honest, KERNEL_BYTES);
+
+    cr_assert_eq(workers, 0, "%d workers hold sends", workers);
+    for (int i = 0; i < SILENT_PEERS; i++) {
+        read_all(&m, silent[i], KERNEL_BYTES);
+        close(silent[i]);
+    }
+    close(honest);
+    maker_close(&m);
+}
+
+UNIT(send_waits, peers_that_do_not_read_hold_up_nobody_elses_bytes)
+{
+    check_silent_peers(write_all);
+}
+
+UNIT(send_waits, nor_do_they_when_nothing_is_read_from_them)
+{
+    check_silent_peers(write_all_and_pause);
+}
+
+/* ---- a peer that has ended its own stream ---- */
+
+static void check_half_closed(void (*in_made)(struct maker *m))
+{
+    struct maker m;
+    struct weir_loop_statistics before;
+    struct weir_loop_statistics after;
+    open_world(&m, in_made);
+    const int fd = open_full_peer(&m);
+    shutdown(fd, SHUT_WR);
+    maker_run_for(&m, 50 * MS);
+
+    weir_loop_get_statistics(m.loop, &before);
+    maker_run_for(&m, 100 * MS);
+    weir_loop_get_statistics(m.loop, &after);
+
+    cr_assert_lt(after.completions - before.completions, 20,
+                 "waiting for room is no work");
+    read_all(&m, fd, 1000);
+    close(fd);
+    maker_close(&m);
+}
+
+UNIT(send_waits, after_the_peers_end_of_stream_a_send_waits_without_work)
+{
+    check_half_closed(write_all_and_pause);
+}
+
+UNIT(send_waits, it_does_so_when_that_end_was_read)
+{
+    check_half_closed(write_all);
+}
+
+/* ---- abort ---- */
+
+UNIT(send_waits, abort_meanwhile_resets_the_connection)
+{
+    struct maker m;
+    uint8_t bytes[1 << 16];
+    ssize_t len;
+    open_world(&m, write_all);
+    const int fd = open_full_peer(&m);
+
+    weir_transport_abort(m.t);
+    maker_run(&m, maker_is_empty);
+
+    while ((len = peer_read(fd, bytes, sizeof(bytes))) > 0) {
+    }
+    cr_assert_eq(len, -ECONNRESET, "the peer was told %zd", len);
+    close(fd);
+    maker_close(&m);
+}
