@@ -81,7 +81,6 @@ struct wr_part {
 struct wr_loop_counts {
     uint64_t turns;
     uint64_t connections;
-    uint64_t queued_bytes;
     uint64_t received_bytes;
     uint64_t sent_bytes;
     uint64_t copied_by_write;

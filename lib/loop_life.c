@@ -12,12 +12,14 @@
 
 #include <string.h>
 
-#define SQ_ENTRIES_DEFAULT 512u
-#define CQ_ENTRIES_DEFAULT 4096u
-#define ENTRIES_MAX        32768u
-#define HELD_LIMIT_DEFAULT (64u << 20)
-#define HELD_LIMIT_MIN     (1u << 20)
-#define POST_LIMIT_DEFAULT 65536u
+#define SQ_ENTRIES_DEFAULT   512u
+#define CQ_ENTRIES_DEFAULT   4096u
+#define ENTRIES_MAX          32768u
+#define HELD_LIMIT_DEFAULT   (64u << 20)
+#define HELD_LIMIT_MIN       (1u << 20)
+#define QUEUED_LIMIT_DEFAULT (64u << 20)
+#define QUEUED_LIMIT_MIN     (1u << 20)
+#define POST_LIMIT_DEFAULT   65536u
 
 int wr_loop_check_slowly(const weir_loop *loop)
 {
@@ -103,6 +105,9 @@ static int open_engine(weir_loop *loop, const struct weir_loop_options *options)
     const struct wr_pool_options pool_options = {
         .limit_bytes = options->held_limit_bytes ? options->held_limit_bytes
                                                  : HELD_LIMIT_DEFAULT,
+        .queued_limit_bytes = options->queued_limit_bytes
+                                  ? options->queued_limit_bytes
+                                  : QUEUED_LIMIT_DEFAULT,
         .blocks = &loop->blocks,
     };
     err = wr_pool_init(&loop->pool, &loop->uring, &pool_options);
@@ -152,6 +157,9 @@ int weir_loop_new(const struct weir_loop_options *options, weir_loop **ret)
     wr_require(known.cq_entries <= 2 * ENTRIES_MAX, -EINVAL);
     wr_require(known.held_limit_bytes == 0 ||
                    known.held_limit_bytes >= HELD_LIMIT_MIN,
+               -EINVAL);
+    wr_require(known.queued_limit_bytes == 0 ||
+                   known.queued_limit_bytes >= QUEUED_LIMIT_MIN,
                -EINVAL);
     wr_require(known.stack_size_bytes == 0 ||
                    (known.stack_size_bytes >= WR_STACK_MIN &&

@@ -228,7 +228,8 @@ static void fed_more(weir_reader *reader)
     const bool waits = !wr_list_is_empty(&reader->waiters);
 
     wr_reader_keep(reader);
-    if (!waits && !reader->woken && reader->queue.total > reader->high_bytes) {
+    if (!waits && !reader->woken &&
+        reader->queue.total > wr_reader_high(reader)) {
         wr_reader_pause(reader);
     }
 }
@@ -270,6 +271,7 @@ int weir_reader_feed_buf(weir_reader *reader, const struct weir_buf *buf)
     int err = wr_loop_check(reader->loop);
     wr_require(err >= 0, err);
     wr_require(!has_ended(reader), -ESHUTDOWN);
+    wr_assert(!buf->lease || buf->len <= buf->lease->len);
     return wr_reader_feed(reader, buf);
 }
 

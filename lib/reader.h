@@ -83,6 +83,13 @@ static inline void wr_reader_keep(weir_reader *reader)
     }
 }
 
+/* With more than that unread reading is paused, as things stand. */
+static inline uint64_t wr_reader_high(const weir_reader *reader)
+{
+    return wr_budget_reader_high(&reader->loop->pool.budget,
+                                 reader->high_bytes);
+}
+
 /* Is a task inside a reading call? One that was cancelled is not. */
 static inline bool wr_reader_is_busy(const weir_reader *reader)
 {

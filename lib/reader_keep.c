@@ -104,7 +104,7 @@ static void keep(struct wr_sender *sender)
         watch_rest(reader);
     }
     if (!waits) {
-        if (reader->queue.total > reader->high_bytes) {
+        if (reader->queue.total > wr_reader_high(reader)) {
             wr_reader_pause(reader);
         }
         return;

@@ -137,9 +137,8 @@ static size_t spare(const struct wr_recvq *q)
     return wr_max_u64(share, wr_min_u64(q->total, WR_BLOCK_SMALL));
 }
 
-int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len)
+static int push_copy(struct wr_recvq *q, const uint8_t *bytes, size_t len)
 {
-    const uint8_t *bytes = data;
     struct wr_recvq_segment *last =
         q->count > 0 ? wr_recvq_at(q, q->count - 1) : NULL;
     const size_t fits = last ? wr_min_u64(last->room, len) : 0;
@@ -162,7 +161,6 @@ int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len)
         q->count++;
     }
     q->total += len;
-    *q->copied += len;
     return 0;
 }
 
@@ -202,6 +200,20 @@ int wr_recvq_unread(struct wr_recvq *q, const void *data, size_t len)
         }
     }
     return 0;
+}
+
+int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len)
+{
+    int err = push_copy(q, data, len);
+    *q->copied += err == 0 ? len : 0;
+    return err;
+}
+
+int wr_recvq_push_moved(struct wr_recvq *q, const struct weir_buf *buf)
+{
+    int err = push_copy(q, buf->data, buf->len);
+    q->pool->copied_bytes += err == 0 ? buf->len : 0;
+    return err;
 }
 
 /* ---- looking and consuming ---- */
@@ -268,26 +280,23 @@ void wr_recvq_consume(struct wr_recvq *q, size_t len)
 
 int wr_recvq_take(struct wr_recvq *q, size_t len, struct weir_buf *ret)
 {
-    struct wr_recvq_segment *segment = q->head;
-    weir_lease *lease = segment->lease;
+    const struct wr_recvq_segment *segment = q->head;
+    struct weir_buf taken = {
+        .data = segment->data, .len = len, .lease = segment->lease};
 
     wr_assert(!q->is_shown);
     wr_assert(len > 0);
     wr_assert(len <= segment->len);
-    *ret = (struct weir_buf){.data = segment->data, .len = len};
-    if (len == segment->len) {
-        q->total -= len;
-        wr_recvq_pop(q);
-        ret->lease = lease;
-        return 0;
+    int err = wr_lease_keep(&taken);
+    if (err < 0) {
+        return err;
     }
-    wr_lease_ref(lease); /* the part takes one */
-    ret->lease = wr_lease_slice(lease, segment->data, (uint32_t)len);
-    if (!ret->lease) {
-        wr_lease_unref(lease);
-        return -ENOMEM;
+    if (len < segment->len && taken.lease != segment->lease) {
+        const uint8_t *end = segment->data + len;
+        wr_lease_trim(segment->lease, (uint32_t)(end - segment->lease->data));
     }
     consume_first(q, len);
+    *ret = taken;
     return 0;
 }
 

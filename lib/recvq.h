@@ -54,6 +54,9 @@ void wr_recvq_fini(struct wr_recvq *q);
 /* Makes room for one more segment: 0 or -ENOMEM. */
 int wr_recvq_grow(struct wr_recvq *q);
 
+/* wr_recvq_push() where buffers are short: a copy of the bytes. */
+int wr_recvq_push_moved(struct wr_recvq *q, const struct weir_buf *buf);
+
 /* Gives the memory of many segments back when few are left. */
 void wr_recvq_shrink(struct wr_recvq *q);
 
@@ -80,17 +83,22 @@ static inline void wr_recvq_pop(struct wr_recvq *q)
  * then some of their end may be there. */
 int wr_recvq_unread(struct wr_recvq *q, const void *data, size_t len);
 
-/* Appends received bytes with a reference of its own to their lease, or a copy
- * of bytes; not 0 of them. 0 or -ENOMEM; then nothing was appended. */
+/* Appends received bytes with a reference of its own to their lease, or, where
+ * receive buffers are short, a copy; not 0 of them. 0 or -ENOMEM; then nothing
+ * was appended. */
 static inline int wr_recvq_push(struct wr_recvq *q, const struct weir_buf *buf)
 {
     wr_assert(buf->len > 0);
-    wr_assert(buf->len <= UINT32_MAX);
-    if (WR_UNLIKELY(q->count == q->capacity) && wr_recvq_grow(q) < 0) {
-        return -ENOMEM;
+    if (WR_UNLIKELY(wr_pool_is_short(q->pool)) && buf->lease->buf) {
+        return wr_recvq_push_moved(q, buf);
     }
-    struct wr_recvq_segment *last =
-        WR_LIKELY(q->count == 0) ? q->head : wr_recvq_at(q, q->count);
+    struct wr_recvq_segment *last = q->head;
+    if (WR_UNLIKELY(q->count > 0)) {
+        if (q->count == q->capacity && wr_recvq_grow(q) < 0) {
+            return -ENOMEM;
+        }
+        last = wr_recvq_at(q, q->count);
+    }
     wr_lease_ref(buf->lease);
     last->data = buf->data;
     last->len = (uint32_t)buf->len;
@@ -101,6 +109,7 @@ static inline int wr_recvq_push(struct wr_recvq *q, const struct weir_buf *buf)
     return 0;
 }
 
+/* Appends a copy of bytes; the same in all else. */
 int wr_recvq_push_copy(struct wr_recvq *q, const void *data, size_t len);
 
 /* Lets go of the bytes of the last view. */

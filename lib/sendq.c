@@ -130,6 +130,19 @@ static struct wr_chunk *fill(struct wr_chunk *chunk, const struct iovec *iov,
     return chunk;
 }
 
+/* How large a block is at least that takes what the last one has no room for.
+ * Behind bytes that are not copied it is as small as can be: whoever writes a
+ * few bytes between pieces of other memory would keep a block for each. */
+static size_t next_capacity(const struct wr_sendq *q)
+{
+    if (!q->tail) {
+        return WR_BLOCK_SMALL;
+    }
+    return q->tail->kind == WR_CHUNK_COPY
+               ? wr_chunk_block(q->tail)->capacity * (size_t)2
+               : 0;
+}
+
 int wr_sendq_copy(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                   const struct iovec *iov, size_t count, size_t total)
 {
@@ -138,11 +151,8 @@ int wr_sendq_copy(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     struct wr_chunk *start = q->tail;
 
     if (total > room) {
-        const size_t capacity =
-            start && start->kind == WR_CHUNK_COPY
-                ? wr_chunk_block(start)->capacity * (size_t)2
-                : WR_BLOCK_SMALL;
-        struct wr_chunk *first = make_room(memory, total - room, capacity);
+        struct wr_chunk *first =
+            make_room(memory, total - room, next_capacity(q));
         if (!first) {
             return -ENOMEM;
         }

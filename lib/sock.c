@@ -96,7 +96,7 @@ static void lose(struct wr_sock *s)
     wr_ready_cancel(&s->step);
     wr_list_remove(&s->t.alive.link);
     loop->counts.connections--;
-    loop->pool.account_count--;
+    loop->pool.budget.account_count--;
     if (s->t.owner) {
         s->t.owner->ops->forget(s->t.owner, &s->t);
         s->t.owner = NULL;
@@ -498,7 +498,7 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
 
     loop->pinned_count++;
     loop->counts.connections++;
-    loop->pool.account_count++;
+    loop->pool.budget.account_count++;
     wr_list_push_back(&loop->transports, &s->t.alive.link);
     if (s->t.owner) {
         s->t.owner->ops->adopt(s->t.owner, &s->t);

@@ -68,15 +68,14 @@ static void keep_first(struct wr_sock *s, weir_lease *lease)
 /* The rest of a lease that a buffered protocol did not want now. */
 static void keep_rest(struct wr_sock *s, weir_lease *lease, size_t fed)
 {
-    wr_lease_ref(lease);
-    weir_lease *rest =
-        wr_lease_slice(lease, lease->data + fed, (uint32_t)(lease->len - fed));
-    if (!rest) {
-        wr_lease_unref(lease);
+    const struct weir_buf rest = {
+        .data = lease->data + fed, .len = lease->len - fed, .lease = lease};
+    weir_lease *kept = wr_lease_keep_apart(&rest);
+    if (!kept) {
         wr_sock_lose_bytes(s, -ENOMEM);
         return;
     }
-    keep_first(s, rest);
+    keep_first(s, kept);
 }
 
 static void show_buffered(struct wr_sock *s, weir_lease *lease)
@@ -200,9 +199,41 @@ static bool may_deliver_into(const struct wr_sock *s)
     return s->state != WR_SOCK_OPEN || (!s->paused && !s->held_head);
 }
 
+/* A protocol lends one piece of memory at a time, and what is held goes first:
+ * until the memory that is lent has come back, with a copy of its bytes kept
+ * behind the others, nothing is delivered. */
+static bool take_back_lent(struct wr_sock *s)
+{
+    struct wr_sock_into *into = s->into;
+    weir_lease *lease = NULL;
+    if (WR_LIKELY(!into || !into->buf)) {
+        return true;
+    }
+    if (s->recv_op.in_flight) {
+        wr_sock_cancel_recv(s);
+        return false;
+    }
+    if (into->len > 0) {
+        lease = wr_pool_lease_copy(&s->t.loop->pool, &s->account, into->buf,
+                                   into->len);
+        if (!lease) {
+            wr_sock_lose_bytes(s, -ENOMEM);
+            return false;
+        }
+        keep(s, lease);
+    }
+    into->len = 0;
+    deliver_into(s); /* nothing, and gives it back */
+    return true;
+}
+
 void wr_sock_deliver_held(struct wr_sock *s)
 {
-    while (s->held_head && s->state == WR_SOCK_OPEN && !s->paused) {
+    while (s->held_head && s->state == WR_SOCK_OPEN && !s->paused &&
+           take_back_lent(s)) {
+        if (s->paused || s->state != WR_SOCK_OPEN) {
+            break; /* by release_buffer */
+        }
         weir_lease *lease = pop_held(s);
         show(s, lease);
         wr_lease_unref(lease);
@@ -272,9 +303,18 @@ void wr_sock_received_eof(struct wr_sock *s)
     }
 }
 
-/* Parts of the given leases, in order; NULL without memory. */
-static int make_slices(const struct weir_buf *initial, size_t count,
-                       weir_lease **ret_first, weir_lease **ret_last)
+static void drop_list(weir_lease *first)
+{
+    while (first) {
+        weir_lease *next = first->next;
+        wr_lease_unref(first);
+        first = next;
+    }
+}
+
+/* Keeps the given bytes, in order; -ENOMEM without memory. */
+static int keep_initial(const struct weir_buf *initial, size_t count,
+                        weir_lease **ret_first, weir_lease **ret_last)
 {
     weir_lease *first = NULL;
     weir_lease *last = NULL;
@@ -283,25 +323,17 @@ static int make_slices(const struct weir_buf *initial, size_t count,
         if (initial[i].len == 0) {
             continue; /* nothing was left over */
         }
-        wr_assert(initial[i].len <= initial[i].lease->len);
-        wr_lease_ref(initial[i].lease); /* the caller's is taken at the end */
-        weir_lease *slice = wr_lease_slice(initial[i].lease, initial[i].data,
-                                           (uint32_t)initial[i].len);
-        if (!slice) {
-            wr_lease_unref(initial[i].lease);
-            while (first) {
-                weir_lease *next = first->next;
-                wr_lease_unref(first);
-                first = next;
-            }
+        weir_lease *lease = wr_lease_keep_apart(&initial[i]);
+        if (!lease) {
+            drop_list(first);
             return -ENOMEM;
         }
         if (last) {
-            last->next = slice;
+            last->next = lease;
         } else {
-            first = slice;
+            first = lease;
         }
-        last = slice;
+        last = lease;
     }
     *ret_first = first;
     *ret_last = last;
@@ -320,12 +352,9 @@ int wr_sock_set_protocol(weir_transport *t,
     for (size_t i = 0; i < count; i++) {
         wr_require(initial[i].len == 0 || initial[i].lease, -EINVAL);
     }
-    int err = make_slices(initial, count, &first, &last);
+    int err = keep_initial(initial, count, &first, &last);
     if (err < 0) {
         return err;
-    }
-    for (size_t i = 0; i < count; i++) {
-        weir_lease_unref(initial[i].lease);
     }
     t->binding = *binding;
     wr_protocol_bound(t);
@@ -344,6 +373,9 @@ void wr_sock_return_into(struct wr_sock *s)
 {
     if (s->into->buf && s->into->len == 0) {
         deliver_into(s);
+    }
+    if (s->held_head && s->state == WR_SOCK_OPEN) {
+        wr_ready_push(&s->t.loop->ready, &s->step); /* it waited for that */
     }
 }
 

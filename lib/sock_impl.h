@@ -81,6 +81,7 @@ struct wr_sock {
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
     bool wants_credit : 1;   /* set when it waits for its own leases */
     bool held_back : 1;      /* set when an arm found no credit or buffer */
+    bool waits_unstuck : 1;  /* starved until its send queue is shorter */
     bool write_eof : 1;      /* set by write_eof */
     bool write_shut : 1;     /* set when the kernel was told */
     bool in_resume : 1;      /* set around resume_writing */
@@ -150,6 +151,9 @@ void wr_sock_free_if_unused(struct wr_sock *s);
 void wr_sock_recv_init(struct wr_sock *s);
 /* Arms, cancels or leaves alone, by the state table. */
 void wr_sock_update_recv(struct wr_sock *s);
+/* The kernel took bytes that were to be sent: credit may have waited for that.
+ */
+void wr_sock_sent_some(struct wr_sock *s);
 /* Asks an armed receive to end. */
 void wr_sock_cancel_recv(struct wr_sock *s);
 /* Cancels what is in flight; true when nothing is. */
@@ -209,6 +213,13 @@ int wr_sock_set_timeouts(weir_transport *t,
 void wr_sock_times_changed(struct wr_sock *s);
 void wr_sock_times_stop(struct wr_sock *s);
 void wr_sock_times_free(struct wr_sock *s);
+
+/* Bytes of the send queue that the kernel has no room for: it was asked in an
+ * earlier turn, and a poll waits for room. */
+static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
+{
+    return s->send_op.in_flight ? s->sendq.bytes : 0;
+}
 
 /* Does closing wait for the peer's end? */
 static inline bool wr_sock_lingers(const struct wr_sock *s)

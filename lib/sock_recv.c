@@ -92,6 +92,21 @@ static void starve(struct wr_sock *s)
     hold_back(s);
 }
 
+static void leave_starved(struct wr_sock *s)
+{
+    wr_assert(s->recv_state == WR_RECV_STARVED);
+    wr_pool_unstarve(&s->account);
+    s->waits_unstuck = false;
+    s->recv_state = WR_RECV_IDLE;
+}
+
+void wr_sock_sent_some(struct wr_sock *s)
+{
+    if (WR_UNLIKELY(s->waits_unstuck)) {
+        leave_starved(s);
+    }
+}
+
 static bool receives_into(const struct wr_sock *s)
 {
     return s->state == WR_SOCK_OPEN &&
@@ -138,25 +153,47 @@ static void arm_into(struct wr_sock *s)
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->fd, buf, size);
 }
 
+/* There is none now: waits for what can change that. */
+static void wait_for_credit(struct wr_sock *s, enum wr_verdict verdict)
+{
+    if (s->account.held_bytes > 0) {
+        s->wants_credit = true; /* what it gives back will do ... */
+        s->account.tell_released = true;
+    }
+    switch (verdict) {
+    case WR_VERDICT_HOLDS_SHARE:
+        starve(s); /* ... and what others give back */
+        break;
+    case WR_VERDICT_IS_STUCK:
+        s->recv_state = WR_RECV_STARVED;
+        s->waits_unstuck = true;
+        wr_pool_wait_unstuck(&s->t.loop->pool, &s->account);
+        hold_back(s);
+        break;
+    case WR_VERDICT_HOLDS_LIMIT:
+    case WR_VERDICT_CREDIT:
+        hold_back(s);
+        break;
+    }
+}
+
 static void arm(struct wr_sock *s)
 {
     struct wr_pool *pool = &s->t.loop->pool;
+    uint32_t credit;
 
+    s->account.stuck_bytes = wr_sock_stuck_bytes(s);
     if (WR_UNLIKELY(receives_into(s))) {
-        arm_into(s);
+        if (s->account.stuck_bytes > wr_budget_queued_share(&pool->budget)) {
+            wait_for_credit(s, WR_VERDICT_IS_STUCK);
+        } else {
+            arm_into(s);
+        }
         return;
     }
-    const uint32_t credit = wr_pool_credit(pool, &s->account);
-    if (WR_UNLIKELY(credit == 0)) {
-        if (s->account.held_bytes > 0) {
-            s->wants_credit = true; /* what it gives back will do ... */
-            s->account.tell_released = true;
-        }
-        if (s->account.held_bytes + WR_CREDIT_MIN <= s->account.limit_bytes) {
-            starve(s); /* ... and what others give back */
-        } else {
-            hold_back(s);
-        }
+    const enum wr_verdict verdict = wr_pool_ask(pool, &s->account, &credit);
+    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
+        wait_for_credit(s, verdict);
         return;
     }
     if (WR_UNLIKELY(!wr_pool_has_posted(pool))) {
@@ -211,8 +248,7 @@ void wr_sock_update_recv(struct wr_sock *s)
         wr_sock_cancel_recv(s);
         break;
     case ACTION_LEAVE:
-        wr_pool_unstarve(&s->account);
-        s->recv_state = WR_RECV_IDLE;
+        leave_starved(s);
         if (flow_of(s) != FLOW_CLOSING) {
             watch(s);
         }
@@ -324,8 +360,7 @@ static void seek_credit(struct wr_sock *s)
     s->wants_credit = false;
     s->account.tell_released = false;
     if (s->recv_state == WR_RECV_STARVED) {
-        wr_pool_unstarve(&s->account);
-        s->recv_state = WR_RECV_IDLE;
+        leave_starved(s);
     }
     wr_ready_push(&s->t.loop->ready, &s->step);
 }
@@ -341,11 +376,24 @@ static void account_released(struct wr_account *account)
     }
 }
 
+/* Where it receives into the protocol's memory nothing more is kept. */
+static void stop_receiving(struct wr_sock *s)
+{
+    if (!(s->into && s->into->buf)) {
+        wr_sock_cancel_recv(s);
+    }
+}
+
+static void account_over(struct wr_account *account)
+{
+    stop_receiving(wr_container_of(account, struct wr_sock, account));
+}
+
 static void account_feed(struct wr_account *account)
 {
     struct wr_sock *s = wr_container_of(account, struct wr_sock, account);
 
-    s->recv_state = WR_RECV_IDLE;
+    leave_starved(s); /* the pool has taken it out already */
     wr_sock_update_recv(s);
 }
 
@@ -357,6 +405,7 @@ void wr_sock_recv_init(struct wr_sock *s)
     s->account.limit_bytes = WR_READ_LIMIT_DEFAULT;
     s->account.released = account_released;
     s->account.feed = account_feed;
+    s->account.over = account_over;
 }
 
 bool wr_sock_end_recv(struct wr_sock *s)
@@ -402,8 +451,8 @@ void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    if (bytes < s->account.limit_bytes && !(s->into && s->into->buf)) {
-        wr_sock_cancel_recv(s); /* it was armed with more credit */
+    if (bytes < s->account.limit_bytes) {
+        stop_receiving(s); /* it was armed with more credit */
     }
     s->account.limit_bytes = bytes;
     if (s->state != WR_SOCK_LOST) {

@@ -77,7 +77,7 @@ static void took(struct wr_sock *s, uint32_t bytes)
 {
     weir_loop *loop = s->t.loop;
 
-    loop->counts.queued_bytes -= bytes;
+    loop->pool.budget.queued_bytes -= bytes;
     loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
     wr_sendq_consume(&s->sendq, &s->t.loop->send_memory, bytes);
@@ -143,6 +143,7 @@ static __attribute__((noinline)) void send_ended(struct wr_sock *s, int32_t res)
             wr_sock_shut_when_sent(s);
         }
     }
+    wr_sock_sent_some(s);
     wr_sock_settle(s);
 }
 
@@ -157,7 +158,7 @@ static void send_completed(struct wr_op *op, int32_t res, uint32_t flags)
                   wr_sock_is_settled(s) &&
                   wr_sendq_consume_all(&s->sendq, &loop->send_memory,
                                        (uint32_t)res))) {
-        loop->counts.queued_bytes -= (uint32_t)res;
+        loop->pool.budget.queued_bytes -= (uint32_t)res;
         loop->counts.sent_bytes += (uint32_t)res;
         wr_sock_note_sent(s);
         return;
@@ -240,7 +241,7 @@ static inline int check_write(struct wr_sock *s, size_t len)
 
 static inline void queue_for_sending(struct wr_sock *s, size_t len)
 {
-    s->t.loop->counts.queued_bytes += len;
+    s->t.loop->pool.budget.queued_bytes += len;
     if (WR_UNLIKELY(s->times != NULL) && s->sendq.bytes == len) {
         wr_sock_note_sent(s); /* the stall clock starts with the first byte */
         wr_sock_times_changed(s);
@@ -248,10 +249,30 @@ static inline void queue_for_sending(struct wr_sock *s, size_t len)
     make_dirty(s);
 }
 
+/* More is queued than anybody may have at any time: the protocol is asked to
+ * pause when it is more than this one may have now. One that goes on is not
+ * received from any more, while its peer does not read what it has. */
+static __attribute__((noinline)) void queued_much(struct wr_sock *s)
+{
+    const struct wr_budget *budget = &s->t.loop->pool.budget;
+
+    if (WR_UNLIKELY(wr_sock_stuck_bytes(s) > wr_budget_queued_share(budget))) {
+        wr_sock_cancel_recv(s);
+    }
+    wr_transport_check_high(&s->t, s->sendq.bytes);
+}
+
+static inline void check_queue(struct wr_sock *s)
+{
+    if (WR_UNLIKELY(s->sendq.bytes > s->t.check_bytes)) {
+        queued_much(s);
+    }
+}
+
 static inline void queued(struct wr_sock *s, size_t len)
 {
     queue_for_sending(s, len);
-    wr_transport_check_high(&s->t, s->sendq.bytes);
+    check_queue(s);
 }
 
 /* What the last block has no room for. */
@@ -292,7 +313,7 @@ int wr_sock_write(weir_transport *t, const void *data, size_t len)
     loop->counts.copied_by_write += len;
     queue_for_sending(s, len);
     memcpy(room, data, len); /* last: nothing has to be kept across it */
-    wr_transport_check_high(&s->t, s->sendq.bytes);
+    check_queue(s);
     return 0;
 }
 
@@ -332,23 +353,26 @@ int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
     return 0;
 }
 
-/* Where buffers are short a copy is kept, charged like the original. */
+/* Few bytes are copied: to keep account of where they lie takes more memory,
+ * and the peer decides how many such pieces there are. So are any where buffers
+ * are short, rather than pin one. */
+static bool must_copy(const struct wr_sock *s, const struct weir_buf *buf)
+{
+    return buf->len < WR_LEASE_LEAST ||
+           (wr_pool_is_short(&s->t.loop->pool) && buf->lease->buf);
+}
+
 static int queue_lease(struct wr_sock *s, const struct weir_buf *buf)
 {
-    struct wr_pool *pool = &s->t.loop->pool;
+    const struct wr_sendq_memory *memory = &s->t.loop->send_memory;
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)buf->data,
+                                .iov_len = buf->len};
 
-    if (WR_LIKELY(!wr_pool_is_short(pool) || !buf->lease->buf)) {
-        return wr_sendq_lease(&s->sendq, &s->t.loop->send_memory, buf);
+    if (WR_LIKELY(!must_copy(s, buf))) {
+        return wr_sendq_lease(&s->sendq, memory, buf);
     }
-    weir_lease *copy =
-        wr_pool_lease_copy(pool, buf->lease->account, buf->data, buf->len);
-    if (!copy) {
-        return -ENOMEM;
-    }
-    const struct weir_buf moved = {
-        .data = copy->data, .len = copy->len, .lease = copy};
-    int err = wr_sendq_lease(&s->sendq, &s->t.loop->send_memory, &moved);
-    wr_lease_unref(copy);
+    int err = wr_sendq_copy(&s->sendq, memory, &piece, 1, buf->len);
+    s->t.loop->pool.copied_bytes += err == 0 ? buf->len : 0;
     return err;
 }
 
@@ -414,7 +438,7 @@ void wr_sock_drop_queue(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
     s->t.has_dropped |= s->sendq.bytes > 0;
-    s->t.loop->counts.queued_bytes -= s->sendq.bytes;
+    s->t.loop->pool.budget.queued_bytes -= s->sendq.bytes;
     wr_sendq_clear(&s->sendq, &s->t.loop->send_memory);
     wr_loop_leave_if_forked(s->t.loop); /* by a release callback */
 }

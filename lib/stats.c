@@ -88,8 +88,8 @@ static void read_pool(const weir_loop *loop, struct weir_loop_statistics *ret)
     ret->pool_bytes = (uint64_t)pool->buf_count * pool->buf_size;
     ret->buffers_posted = pool->posted_count;
     ret->leases = wr_pool_leases_out(pool);
-    ret->held_bytes = pool->held_bytes;
-    ret->kept_bytes = pool->own.held_bytes;
+    ret->held_bytes = pool->budget.held_bytes;
+    ret->kept_bytes = pool->budget.kept_bytes;
     ret->starved = pool->starved_count;
     ret->copied_by_compaction = pool->copied_bytes;
 }
@@ -105,7 +105,7 @@ void weir_loop_get_statistics(const weir_loop *loop,
     read_pool(loop, ret);
     ret->turns = loop->counts.turns;
     ret->connections = loop->counts.connections;
-    ret->queued_bytes = loop->counts.queued_bytes;
+    ret->queued_bytes = loop->pool.budget.queued_bytes;
     ret->received_bytes = loop->counts.received_bytes;
     ret->sent_bytes = loop->counts.sent_bytes;
     ret->copied_by_write = loop->counts.copied_by_write;

@@ -32,6 +32,14 @@ static void abandon_alive(struct wr_alive *alive)
 static const struct wr_alive_ops alive_ops = {
     .shutdown = shutdown_alive, .abandon = abandon_alive, .dump = dump_alive};
 
+static void set_marks(weir_transport *t, uint64_t high, uint64_t low)
+{
+    wr_assert(low <= high);
+    t->high_bytes = high;
+    t->low_bytes = low;
+    t->check_bytes = wr_min_u64(high, WR_QUEUED_LEAST);
+}
+
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops)
 {
@@ -39,8 +47,7 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     t->ops = ops;
     t->loop = loop;
     t->refs = 1;
-    t->high_bytes = WR_HIGH_DEFAULT;
-    t->low_bytes = WR_LOW_DEFAULT;
+    set_marks(t, WR_HIGH_DEFAULT, WR_LOW_DEFAULT);
     t->hard_limit_bytes = WR_HARD_LIMIT_DEFAULT;
     wr_list_init(&t->alive.link);
     t->alive.ops = &alive_ops;
@@ -97,6 +104,12 @@ static void set_tell_depth(weir_transport *t)
     if (t->writing_paused) {
         t->tell_depth = (int64_t)t->low_bytes;
     }
+}
+
+uint64_t wr_transport_high(const weir_transport *t)
+{
+    const uint64_t share = wr_budget_queued_share(&t->loop->pool.budget);
+    return wr_max_u64(wr_min_u64(t->high_bytes, share), t->low_bytes);
 }
 
 void wr_transport_pause(weir_transport *t)
@@ -262,8 +275,7 @@ int weir_transport_set_write_buffer_limits(weir_transport *t, int64_t high,
         low = high / 4;
     }
     wr_require(low >= 0 && high >= low, -EINVAL);
-    t->high_bytes = (uint64_t)high;
-    t->low_bytes = (uint64_t)low;
+    set_marks(t, (uint64_t)high, (uint64_t)low);
     set_tell_depth(t);
     t->ops->limits_changed(t);
     return 0;
@@ -470,10 +482,10 @@ void weir_transport_unref(weir_transport *t)
     }
 }
 
-weir_lease *weir_lease_ref(weir_lease *lease)
+int weir_buf_keep(struct weir_buf *buf)
 {
-    wr_lease_ref(lease);
-    return lease;
+    wr_require(buf && buf->lease && buf->len > 0, -EINVAL);
+    return wr_lease_keep(buf);
 }
 
 void weir_lease_unref(weir_lease *lease)

@@ -104,6 +104,7 @@ struct weir_transport {
     struct wr_holder *holder;  /* the task that serves it, or NULL */
     uint64_t high_bytes;
     uint64_t low_bytes;
+    uint64_t check_bytes; /* up to here no mark or share can be reached */
     uint64_t hard_limit_bytes;
     const char *error_what; /* what failed, static text; NULL: nothing */
     int error;              /* the first, sticky */
@@ -173,9 +174,13 @@ void wr_transport_tell(weir_transport *t, uint64_t depth);
 void wr_transport_on_flushed(weir_transport *t, void (*flushed)(void *arg),
                              void *arg);
 
+/* The high mark as things stand: lower while the send queues of all take much,
+ * but never below the low mark. */
+uint64_t wr_transport_high(const weir_transport *t);
+
 static inline void wr_transport_check_high(weir_transport *t, uint64_t depth)
 {
-    if (WR_UNLIKELY(depth > t->high_bytes && !t->writing_paused)) {
+    if (!t->writing_paused && depth > wr_transport_high(t)) {
         wr_transport_pause(t);
     }
 }

@@ -16,8 +16,8 @@
 
 #define POSTED_INC   8u
 #define POSTED_PLAIN 128u
-#define HELD_SHARE   16u
-#define HELD_LEAST   (2u * WR_CREDIT_MIN)
+/* Buffers that leases may pin: one in so many. */
+#define PINNED_SHARE 4u
 /* How soon to look for memory again when buffers could not be made. */
 #define STARVED_RETRY_NS 10000000u
 
@@ -28,16 +28,21 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
 
     memset(pool, 0, sizeof(*pool));
     wr_list_init(&pool->starved);
+    wr_list_init(&pool->stuck);
     wr_list_init(&pool->hoarders);
     pool->uring = uring;
     pool->blocks = options->blocks;
-    pool->limit_bytes = options->limit_bytes;
+    pool->budget.held_limit_bytes = options->limit_bytes;
+    pool->budget.queued_limit_bytes = options->queued_limit_bytes;
     pool->buf_size = inc ? WR_POOL_INC_SIZE : WR_POOL_PLAIN_SIZE;
     pool->shared_size = inc ? pool->buf_size : 0;
     pool->posted_goal = inc ? POSTED_INC : POSTED_PLAIN;
-    pool->buf_max = (uint32_t)wr_min_u64(options->limit_bytes / pool->buf_size,
-                                         UINT16_MAX - WR_POOL_RING_ENTRIES) +
-                    pool->posted_goal;
+    const uint32_t holdable = (uint32_t)wr_min_u64(
+        options->limit_bytes / pool->buf_size, UINT16_MAX / 2);
+    /* Each posted one may be pinned by what was kept before buffers were short,
+     * and as many others must be left to be posted then. */
+    pool->buf_max = holdable + 2 * pool->posted_goal;
+    pool->pinnable = (int32_t)(holdable / PINNED_SHARE);
     wr_slab_init(&pool->leases, uring->allocator, sizeof(weir_lease));
     pool->bufs =
         wr_alloc(uring->allocator, pool->buf_max * sizeof(*pool->bufs));
@@ -119,66 +124,80 @@ void wr_pool_post(struct wr_pool *pool)
     wr_ring_commit_buffers(pool->uring->ring);
 }
 
-/* What one account may hold as things stand. Who holds nothing always gets
- * enough for a message, or those that hold all would starve everybody. */
-static uint64_t fair_hold(const struct wr_pool *pool)
+enum wr_pool_feed wr_pool_next_feed(const struct wr_pool *pool)
 {
-    const uint64_t left = pool->held_bytes >= pool->limit_bytes
-                              ? 0
-                              : pool->limit_bytes - pool->held_bytes;
-    return wr_max_u64(left / HELD_SHARE, HELD_LEAST);
+    if (WR_LIKELY(wr_list_is_empty(&pool->starved))) {
+        return WR_FEED_NOBODY;
+    }
+    if (wr_pool_has_posted(pool) || pool->free_list) {
+        return pool->budget.held_bytes < pool->unfed_bytes ? WR_FEED_NOW
+                                                           : WR_FEED_NOBODY;
+    }
+    /* Either leases must come back, or memory. */
+    return pool->buf_count < pool->buf_max ? WR_FEED_LATER : WR_FEED_NOBODY;
 }
 
 uint64_t wr_pool_wait_ns(const struct wr_pool *pool)
 {
-    if (WR_LIKELY(wr_list_is_empty(&pool->starved))) {
-        return UINT64_MAX;
-    }
-    if (wr_pool_has_posted(pool) || pool->free_list) {
-        return fair_hold(pool) >= WR_CREDIT_MIN &&
-                       pool->held_bytes < pool->stuck_bytes
-                   ? 0
-                   : UINT64_MAX;
-    }
-    /* Either leases must come back, or memory. */
-    return pool->buf_count < pool->buf_max ? STARVED_RETRY_NS : UINT64_MAX;
+    static const uint64_t waits_ns[] = {
+        [WR_FEED_NOBODY] = UINT64_MAX,
+        [WR_FEED_NOW] = 0,
+        [WR_FEED_LATER] = STARVED_RETRY_NS,
+    };
+    return waits_ns[wr_pool_next_feed(pool)];
+}
+
+static void feed_first(struct wr_list *list)
+{
+    struct wr_account *account = wr_container_of(
+        wr_list_pop_front(list), struct wr_account, starved_link);
+    account->feed(account);
 }
 
 static void feed_starved(struct wr_pool *pool)
 {
-    if (!wr_pool_has_posted(pool) || wr_pool_wait_ns(pool) != 0) {
-        return;
-    }
     uint64_t room = (uint64_t)pool->posted_count * pool->buf_size;
     bool fed = false;
     struct wr_list batch;
-    struct wr_list *link;
     wr_list_init(&batch);
     wr_list_splice_back(&batch, &pool->starved);
-    while (room > 0 && (link = wr_list_pop_front(&batch))) {
-        struct wr_account *account =
-            wr_container_of(link, struct wr_account, starved_link);
+    while (room > 0 && !wr_list_is_empty(&batch)) {
+        const struct wr_account *account =
+            wr_container_of(batch.next, struct wr_account, starved_link);
         const uint32_t credit = wr_pool_credit(pool, account);
         room -= wr_min_u64(room, credit);
         fed = fed || credit > 0;
-        account->feed(account);
+        feed_first(&batch);
     }
     wr_list_splice_back(&batch, &pool->starved);
     wr_list_splice_back(&pool->starved, &batch);
     /* Those that hold much need more to be free than those that hold little. */
-    pool->stuck_bytes = fed ? UINT64_MAX : pool->held_bytes;
+    pool->unfed_bytes = fed ? UINT64_MAX : pool->budget.held_bytes;
 }
 
-void wr_pool_feed(struct wr_pool *pool)
+/* They may not get more than they had, now that all may have some. */
+static void feed_stuck(struct wr_pool *pool)
+{
+    struct wr_list batch;
+    wr_list_init(&batch);
+    wr_list_splice_back(&batch, &pool->stuck);
+    while (!wr_list_is_empty(&batch)) {
+        feed_first(&batch);
+    }
+}
+
+void wr_pool_feed_some(struct wr_pool *pool)
 {
     struct wr_list *link;
 
-    if (WR_LIKELY(wr_list_is_empty(&pool->starved))) {
-        return;
+    if (!wr_budget_is_queue_short(&pool->budget)) {
+        feed_stuck(pool);
     }
-    feed_starved(pool);
+    if (wr_pool_has_posted(pool) && wr_pool_next_feed(pool) == WR_FEED_NOW) {
+        feed_starved(pool);
+    }
     if (wr_list_is_empty(&pool->starved) ||
-        wr_pool_wait_ns(pool) != UINT64_MAX) {
+        wr_pool_next_feed(pool) != WR_FEED_NOBODY) {
         return;
     }
     while ((link = wr_list_pop_front(&pool->hoarders))) {
@@ -199,7 +218,7 @@ static void lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
         pool->posted_count--;
         break;
     case WR_BUF_RETIRED:
-        pool->retired_count--;
+        pool->pinnable++;
         break;
     case WR_BUF_FREE:
         while (*at != buf) {
@@ -256,7 +275,7 @@ static inline struct wr_pool_buf *take_bytes(struct wr_pool *pool, uint32_t len,
         }
         buf->state = WR_BUF_RETIRED;
         pool->posted_count--;
-        pool->retired_count++;
+        pool->pinnable--;
     }
     *ret_data = buf->data + offset;
     buf->offset = end;
@@ -321,164 +340,37 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
     return lease;
 }
 
-/* A lease over a block, nothing charged; len is for the caller. */
-static weir_lease *lease_block(struct wr_pool *pool, size_t capacity)
+static struct wr_demand demand_of(const struct wr_account *account)
 {
-    struct wr_block *block = wr_block_take(pool->blocks, capacity);
-    weir_lease *lease = block ? wr_slab_take(&pool->leases) : NULL;
-    if (!lease) {
-        if (block) {
-            wr_block_give(pool->blocks, block);
-        }
-        return NULL;
-    }
-    lease->data = block->data;
-    lease->refs = 1;
-    lease->block = block;
-    lease->pool = pool;
-    return lease;
+    return (struct wr_demand){
+        .held_bytes = account->held_bytes,
+        .limit_bytes = account->limit_bytes,
+        .stuck_bytes = account->stuck_bytes,
+        .window = account->window ? account->window : WR_CREDIT_START,
+    };
 }
 
-weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
-                               const void *data, size_t len)
-{
-    wr_assert(len > 0 && len <= UINT32_MAX);
-    weir_lease *lease = lease_block(pool, len);
-    if (!lease) {
-        return NULL;
-    }
-    memcpy(lease->block->data, data, len);
-    pool->copied_bytes += len;
-    lease->len = (uint32_t)len;
-    lease->account = account;
-    wr_lease_charge(lease);
-    return lease;
-}
-
-weir_lease *wr_pool_lease_own(struct wr_pool *pool, size_t capacity)
-{
-    wr_assert(capacity > 0);
-    weir_lease *lease = lease_block(pool, capacity);
-    if (!lease) {
-        return NULL;
-    }
-    lease->len = lease->block->capacity;
-    lease->account = &pool->own;
-    pool->own.held_bytes += lease->len;
-    pool->own.lease_count++;
-    return lease;
-}
-
-weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
-                           uint32_t len)
-{
-    wr_assert(data >= parent->data);
-    wr_assert(data + len <= parent->data + parent->len);
-    weir_lease *lease = wr_slab_take(&parent->pool->leases);
-    if (!lease) {
-        return NULL;
-    }
-    if (parent->parent) { /* a part of a part is a part of the whole */
-        weir_lease *whole = parent->parent;
-        wr_lease_ref(whole);
-        wr_lease_unref(parent);
-        parent = whole;
-    }
-    lease->data = data;
-    lease->len = len;
-    lease->refs = 1;
-    lease->parent = parent;
-    lease->account = parent->account;
-    lease->pool = parent->pool;
-    return lease;
-}
-
-/* Two rules keep one peer, or many, from taking what all need. What is in the
- * kernel's hands: the credits of all connections together stay within half the
- * limit. What is held: nobody may hold more than a part of what is free, so
- * that n connections that hold all they may leave 1/(1 + n/HELD_SHARE) of it
- * to those that come later. */
 uint32_t wr_pool_credit(const struct wr_pool *pool,
                         const struct wr_account *account)
 {
-    const uint64_t limit = wr_min_u64(account->limit_bytes, fair_hold(pool));
-    if (account->held_bytes >= limit) {
-        return 0;
-    }
-    uint64_t share = WR_CREDIT_MAX;
-    if (WR_UNLIKELY(pool->account_count * 2 * WR_CREDIT_MAX >
-                    pool->limit_bytes)) {
-        share = wr_max_u64(pool->limit_bytes / (pool->account_count * 2),
-                           WR_CREDIT_MIN);
-    }
-    const uint64_t credit = wr_min_u64(limit - account->held_bytes, share);
-    return credit < WR_CREDIT_MIN ? 0 : (uint32_t)credit;
+    const struct wr_demand demand = demand_of(account);
+    uint32_t credit;
+    wr_ignore(wr_budget_credit(&pool->budget, &demand, &credit) !=
+              WR_VERDICT_CREDIT);
+    return credit;
 }
 
-void wr_lease_compact(weir_lease *lease)
+enum wr_verdict wr_pool_ask(const struct wr_pool *pool,
+                            struct wr_account *account, uint32_t *ret_credit)
 {
-    if (lease->refs != 1 || !lease->buf ||
-        (lease->len >= WR_COMPACT_BELOW && !wr_pool_is_short(lease->pool))) {
-        return;
+    account->window =
+        wr_budget_window(account->window, account->last_credit,
+                         account->held_bytes + account->stuck_bytes);
+    const struct wr_demand demand = demand_of(account);
+    enum wr_verdict verdict =
+        wr_budget_credit(&pool->budget, &demand, ret_credit);
+    if (verdict == WR_VERDICT_CREDIT) {
+        account->last_credit = *ret_credit;
     }
-    struct wr_block *block = wr_block_take(lease->pool->blocks, lease->len);
-    if (!block) {
-        return;
-    }
-    memcpy(block->data, lease->data, lease->len);
-    lease->pool->copied_bytes += lease->len;
-    lease->data = block->data;
-    lease->block = block;
-    lease->buf->refs--;
-    wr_pool_free_if_unused(lease->pool, lease->buf);
-    lease->buf = NULL;
-}
-
-static void give_lease(weir_lease *lease)
-{
-    lease->parent = NULL; /* for take_lease() */
-    lease->block = NULL;
-    wr_slab_give(&lease->pool->leases, lease);
-}
-
-/* Of a part, or one over a block. */
-static void release_other(weir_lease *lease)
-{
-    struct wr_pool *pool = lease->pool;
-    weir_lease *parent = lease->parent;
-
-    if (parent) {
-        give_lease(lease);
-        wr_lease_unref(parent);
-        return;
-    }
-    struct wr_account *account = lease->account;
-    account->held_bytes -= lease->len;
-    account->lease_count--;
-    wr_block_give(pool->blocks, lease->block);
-    pool->held_bytes -= account != &pool->own ? lease->len : 0;
-    give_lease(lease);
-    if (WR_UNLIKELY(account->tell_released)) {
-        account->released(account); /* may free the account */
-    }
-}
-
-void wr_lease_release(weir_lease *lease)
-{
-    if (WR_UNLIKELY(!lease->buf)) {
-        release_other(lease);
-        return;
-    }
-    struct wr_pool *pool = lease->pool;
-    struct wr_account *account = lease->account;
-    wr_assert(!lease->parent && !lease->block);
-    account->held_bytes -= lease->len;
-    account->lease_count--;
-    pool->held_bytes -= lease->len;
-    lease->buf->refs--;
-    wr_pool_free_if_unused(pool, lease->buf);
-    wr_slab_give(&pool->leases, lease);
-    if (WR_UNLIKELY(account->tell_released)) {
-        account->released(account); /* may free the account */
-    }
+    return verdict;
 }

@@ -20,12 +20,18 @@
  * it is still in the cache. Few are posted, for the same reason.
  *
  * A slice is a struct weir_lease: counted, and charged to the account of the
- * connection that received it. The account is what turns "this peer may hold
- * that much" into the credit of its next receive.
+ * connection that received it, with its length. What it pins besides, the rest
+ * of its buffer, is bounded for all together: when a quarter of the buffers are
+ * pinned, whatever is kept from then on is copied to a block of its own. So
+ * leases can never take the last buffer.
+ *
+ * Who may hold how much is said by budget.h; the pool feeds those that wait.
  */
 #ifndef WEIR_URING_POOL_H
 #define WEIR_URING_POOL_H
 
+#include "../include/weir/buffer.h"
+#include "budget.h"
 #include "list.h"
 #include "op.h"
 #include "slab.h"
@@ -35,10 +41,11 @@
 #define WR_POOL_INC_SIZE     (256u << 10)
 #define WR_POOL_PLAIN_SIZE   (16u << 10)
 #define WR_POOL_RING_ENTRIES 256u
-#define WR_CREDIT_MAX        (1024u << 10)
-#define WR_CREDIT_MIN        (4u << 10)
 /* Remainders shorter than this are copied rather than pin a buffer. */
 #define WR_COMPACT_BELOW (4u << 10)
+/* Pieces that are kept for good are copied if they are shorter than this: that
+ * costs less than to keep account of where they lie. */
+#define WR_LEASE_LEAST (1u << WR_BLOCK_MIN_BITS)
 
 enum wr_pool_buf_state {
     WR_BUF_FREE,    /* on the stack */
@@ -65,16 +72,24 @@ typedef void wr_account_released_fn(struct wr_account *account);
 /* There may be a buffer and credit now: arm the receive. */
 typedef void wr_account_feed_fn(struct wr_account *account);
 
+/* Kept bytes cost more than they are, and so more than its credit: it holds
+ * more than its limit now. */
+typedef void wr_account_over_fn(struct wr_account *account);
+
 /* What one connection holds of the pool. Embedded in its owner, which lives
  * until held_bytes is 0. */
 struct wr_account {
     uint64_t held_bytes;
     uint64_t limit_bytes;
+    uint64_t stuck_bytes; /* of its send queue; set by the owner */
     uint32_t lease_count;
-    bool tell_released; /* set and cleared by the owner */
+    uint32_t window;      /* see wr_budget_window() ... */
+    uint32_t last_credit; /* ... of the last wr_pool_ask() */
+    bool tell_released;   /* set and cleared by the owner */
     wr_account_released_fn *released;
     wr_account_feed_fn *feed;
-    struct wr_list starved_link; /* in wr_pool.starved */
+    wr_account_over_fn *over; /* may be NULL */
+    struct wr_list starved_link; /* in wr_pool.starved or wr_pool.stuck */
 };
 
 struct weir_lease {
@@ -96,28 +111,35 @@ struct wr_pool {
     struct wr_slab leases;
     struct wr_blocks *blocks;
     struct wr_account own; /* of wr_pool_lease_own(), counted but unlimited */
-    uint64_t held_bytes;
-    uint64_t limit_bytes;   /* of what accounts may hold together */
-    uint64_t account_count; /* accounts that share it: live connections */
+    struct wr_budget budget;
     uint32_t buf_size;
-    uint32_t buf_count; /* made so far */
-    uint32_t buf_max;   /* as many as the limit allows */
+    uint32_t buf_count;  /* made so far */
+    uint32_t buf_max;    /* as many as the limit allows, and the posted ones */
+    int32_t pinnable; /* how many more may be retired; below 0: one copies */
     uint32_t posted_count;
     uint32_t posted_goal;
-    uint32_t retired_count; /* pinned by leases, the kernel is through */
     uint32_t lost_count;    /* never posted again; the kernel may have them */
     uint32_t shared_size;   /* buf_size if receives share buffers, else 0 */
     uint64_t copied_bytes;
     struct wr_list starved;  /* accounts to feed, oldest first */
-    uint64_t stuck_bytes;    /* with so much held none of them has credit */
+    uint64_t unfed_bytes;    /* with so much held none of them has credit */
+    struct wr_list stuck;    /* accounts to feed when send queues are shorter */
     struct wr_list hoarders; /* see wr_pool_hoard() */
     void (*relieve)(struct wr_list *link);
     uint64_t starved_count; /* how often a receive found no buffer */
 };
 
+/* What is to be done for the starved. */
+enum wr_pool_feed {
+    WR_FEED_NOBODY, /* nobody starves, or only what is given back helps */
+    WR_FEED_NOW,
+    WR_FEED_LATER, /* there was no memory for a buffer: to be tried again */
+};
+
 struct wr_pool_options {
     uint64_t limit_bytes;
-    struct wr_blocks *blocks; /* where compacted slices live; held */
+    uint64_t queued_limit_bytes; /* of what may wait to be sent */
+    struct wr_blocks *blocks;    /* where compacted slices live; held */
 };
 
 int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
@@ -133,7 +155,15 @@ static inline void wr_pool_starve(struct wr_pool *pool,
                                   struct wr_account *account)
 {
     wr_list_push_back(&pool->starved, &account->starved_link);
-    pool->stuck_bytes = UINT64_MAX; /* not known of this one */
+    pool->unfed_bytes = UINT64_MAX; /* not known of this one */
+}
+
+/* It gets no credit before its send queue is shorter, or all together are: then
+ * it is fed. */
+static inline void wr_pool_wait_unstuck(struct wr_pool *pool,
+                                        struct wr_account *account)
+{
+    wr_list_push_back(&pool->stuck, &account->starved_link);
 }
 
 /* It wants none any more. */
@@ -152,8 +182,19 @@ static inline void wr_pool_hoard(struct wr_pool *pool, struct wr_list *link,
     wr_list_push_back(&pool->hoarders, link);
 }
 
+/* What wr_pool_feed() would do for the starved. */
+enum wr_pool_feed wr_pool_next_feed(const struct wr_pool *pool);
+
 /* Feeds the starved as far as posted buffers go: more would starve again. */
-void wr_pool_feed(struct wr_pool *pool);
+void wr_pool_feed_some(struct wr_pool *pool);
+
+static inline void wr_pool_feed(struct wr_pool *pool)
+{
+    if (WR_UNLIKELY(!wr_list_is_empty(&pool->starved) ||
+                    !wr_list_is_empty(&pool->stuck))) {
+        wr_pool_feed_some(pool);
+    }
+}
 
 /* How long a turn may wait at most on behalf of the starved. */
 uint64_t wr_pool_wait_ns(const struct wr_pool *pool);
@@ -201,19 +242,49 @@ weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
  * since no connection waits for it. NULL without memory. */
 weir_lease *wr_pool_lease_own(struct wr_pool *pool, size_t capacity);
 
-/* A lease over a part of another one's bytes, charged to nobody anew. The
- * caller's reference to @parent is taken on success; NULL without memory. */
+/* A lease over a part of another one's bytes, where they are. In a receive
+ * buffer it is charged for itself alone; in a block it keeps @parent, which
+ * stays charged. The caller's reference to @parent is taken on success; NULL
+ * without memory. */
 weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
                            uint32_t len);
+
+/*
+ * Keeps bytes under a lease, all of its or a part: @buf becomes the same bytes
+ * with a reference of its own; they may lie elsewhere then. Fewer than
+ * WR_LEASE_LEAST bytes, any when buffers are short, and a small part of a block
+ * are copied to a block of their own. 0 or -ENOMEM; then nothing was changed.
+ */
+int wr_lease_keep(struct weir_buf *buf);
+
+/* The same as a lease of exactly these bytes that nobody else has, so that its
+ * `next` may be used; NULL without memory. */
+weir_lease *wr_lease_keep_apart(const struct weir_buf *buf);
+
+/* The first @len bytes of a lease in a receive buffer, which only the caller
+ * refers to, are nobody's any more. Another lease stays as it is. */
+void wr_lease_trim(weir_lease *lease, uint32_t len);
 
 /* How many bytes the account may receive with its next arm; 0: none now. */
 uint32_t wr_pool_credit(const struct wr_pool *pool,
                         const struct wr_account *account);
 
+/* The same for an arm that follows, and why. What the account got rid of since
+ * the last one counts for or against it. */
+enum wr_verdict wr_pool_ask(const struct wr_pool *pool,
+                            struct wr_account *account, uint32_t *ret_credit);
+
 /* Moves a slice that only its holder knows of out of the pool, so that it does
  * not pin a large buffer: small ones always, others when buffers are short.
  * Leaves it alone when it is shared or when there is no memory. */
 void wr_lease_compact(weir_lease *lease);
+
+/* What it is charged with: no block is smaller. */
+static inline uint32_t wr_lease_cost(const weir_lease *lease)
+{
+    return lease->block && lease->len < WR_LEASE_LEAST ? WR_LEASE_LEAST
+                                                       : lease->len;
+}
 
 static inline void wr_lease_ref(weir_lease *lease)
 {
@@ -238,7 +309,7 @@ static inline void wr_lease_charge(weir_lease *lease)
 
     account->held_bytes += lease->len;
     account->lease_count++;
-    lease->pool->held_bytes += lease->len;
+    lease->pool->budget.held_bytes += lease->len;
 }
 
 static inline void wr_pool_free_if_unused(struct wr_pool *pool,
@@ -248,7 +319,7 @@ static inline void wr_pool_free_if_unused(struct wr_pool *pool,
         buf->state = WR_BUF_FREE;
         buf->next = pool->free_list;
         pool->free_list = buf;
-        pool->retired_count--;
+        pool->pinnable++;
     }
 }
 
@@ -256,7 +327,7 @@ static inline void wr_pool_free_if_unused(struct wr_pool *pool,
  * small slice pins a large buffer, and peers choose the sizes. */
 static inline bool wr_pool_is_short(const struct wr_pool *pool)
 {
-    return pool->retired_count > pool->buf_max / 2;
+    return pool->pinnable < 0;
 }
 
 /* The callback is over. Mostly nobody kept the bytes, and nothing was done for

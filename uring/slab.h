@@ -84,7 +84,7 @@ static inline void wr_slab_give(struct wr_slab *slab, void *object)
 /* All objects must have been given back. */
 void wr_slab_fini(struct wr_slab *slab);
 
-#define WR_BLOCK_MIN_BITS 10u /* 1 KiB */
+#define WR_BLOCK_MIN_BITS 8u  /* 256 bytes */
 #define WR_BLOCK_MAX_BITS 16u /* 64 KiB; larger ones are made to measure */
 #define WR_BLOCK_CLASSES  (WR_BLOCK_MAX_BITS - WR_BLOCK_MIN_BITS + 1u)
 /* Bytes kept of each class at most. */

@@ -4,10 +4,17 @@
  *
  * Received bytes lie in the loop's receive pool. A protocol is shown them as a
  * struct weir_buf, borrowed for the time of the callback. Who wants them
- * longer takes a reference to the lease and gives it back later; until then
- * the bytes stay where they are and count against what the connection may hold
- * (weir_transport_set_read_buffer_limit()). A peer whose bytes are held is not
- * read from beyond that limit: holding is back-pressure.
+ * longer keeps them, weir_buf_keep(), and gives the lease back later.
+ *
+ * **What is kept is charged**, with one rule for protocols, for
+ * weir_reader_take() and for bytes kept by the library itself. A connection is
+ * charged with the bytes that it keeps. Fewer than 256, and any while a quarter
+ * of the receive buffers are kept from reuse, are copied into memory of their
+ * own, and count as 256 at least; others stay where they are. A connection that
+ * is charged with its limit (weir_transport_set_read_buffer_limit()) is not
+ * read from: keeping is back-pressure. Since the receive buffers that kept
+ * bytes can occupy are bounded, those who keep never take what others receive
+ * into.
  */
 #ifndef WEIR_BUFFER_H
 #define WEIR_BUFFER_H
@@ -27,24 +34,31 @@ struct weir_buf {
 };
 
 /**
- * Keep received bytes beyond the callback.
+ * Keep received bytes beyond the callback, or a view beyond the next call.
+ *
+ * To keep a part, narrow @p buf before. Keeping bytes that are kept already
+ * gives one more lease. The bytes may be moved, so those that @p buf names
+ * afterwards count; where they were before is borrowed as it was.
  *
  * Leases are to be given back while the connection lives. When they reach its
  * limit nothing more is received, the peer's end of stream and what came before
  * a reset included: connection_lost then waits for them, or for a time-out.
  *
- * @param lease  the lease of a struct weir_buf; borrowed
- * @return       @p lease; one reference is given
+ * @param buf  in: the bytes, borrowed, not none; out: the same bytes, its lease
+ *             given, end with weir_lease_unref()
+ * @return     0
+ * @retval -EINVAL  no bytes, or no lease
+ * @retval -ENOMEM  no memory to copy them to; nothing was changed
  * @suspends no
  * @thread loop
  */
-WEIR_API weir_lease *weir_lease_ref(weir_lease *lease);
+WEIR_API WEIR_MUST_USE int weir_buf_keep(struct weir_buf *buf);
 
 /**
- * Give a reference back.
+ * Give kept bytes back.
  *
- * With the last one the bytes may be overwritten at once, and a connection
- * that was not read from because it held too much is read from again.
+ * They may be overwritten at once, and a connection that was not read from
+ * because it held too much is read from again.
  *
  * @param lease  taken; NULL is ignored
  * @suspends no

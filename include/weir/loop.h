@@ -42,8 +42,8 @@ struct weir_loop_options {
      * more when they were too few and the kernel can (Linux 6.13). */
     uint32_t cq_entries;
     /** Received bytes that all connections may hold together, at least 1 MiB;
-     * default 64 MiB. Nobody may hold more than a sixteenth of what is free,
-     * and everybody 8 KiB, so that a few cannot starve the others. */
+     * default 64 MiB. Half of it is a reserve: one connection may hold a
+     * sixteenth of what is left of the rest, and 8 KiB always. */
     uint64_t held_limit_bytes;
     /** Report callbacks that run longer through the exception hook; 0: do
      * not. */
@@ -57,6 +57,11 @@ struct weir_loop_options {
      * bytes, and what was posted while the loop was busy is put in order at
      * once, which takes some 10 ns each. */
     uint32_t post_limit;
+    /** Bytes that may wait to be sent in all connections together, at least
+     * 1 MiB; default 64 MiB. With a quarter of it waiting, pause_writing comes
+     * at a sixteenth of what is left to half of it, at 16 KiB at least, and
+     * who has more that its peer does not take is not received from. */
+    uint64_t queued_limit_bytes;
 };
 
 /**
@@ -502,8 +507,7 @@ struct weir_loop_statistics {
     uint64_t leases;
     /** Received bytes held now, by leases and paused connections. */
     uint64_t held_bytes;
-    /** Memory that readers have made for what had to leave the receive buffers,
-     * in bytes. */
+    /** Memory of readers for what had to leave the receive buffers, bytes. */
     uint64_t kept_bytes;
     /** How often a receive found no buffer. */
     uint64_t starved;
@@ -515,7 +519,7 @@ struct weir_loop_statistics {
     uint64_t sent_bytes;
     /** Bytes copied by write and writelines. */
     uint64_t copied_by_write;
-    /** Bytes copied to free large buffers of small remainders. */
+    /** Bytes copied so that they pin no receive buffer. */
     uint64_t copied_by_compaction;
     /** Bytes copied into the memory of buffered protocols and of callers that
      * read a stream into their own. */

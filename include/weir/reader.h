@@ -88,7 +88,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
  * As weir_reader_read(), as a view of the next bytes that lie together.
  *
  * The view's lease is borrowed like its bytes: weir_writer_write_buf() and
- * weir_lease_ref() may be used on it before the next call.
+ * weir_buf_keep() may be used on it before the next call.
  *
  * @param reader  the reader; borrowed
  * @param max     bytes at most; 0 returns 0 at once
@@ -106,7 +106,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
  * Take the next bytes that lie together out of the reader, with their lease.
  *
  * They count against what the connection may hold until the lease is given
- * back, unless they had to make room in the receive buffers before.
+ * back, by the rule of buffer.h: few bytes are copied and count as few. What
+ * the reader had moved out of the receive buffers before counts no more.
  *
  * @param reader  the reader; borrowed
  * @param max     bytes at most; 0 returns 0 at once

@@ -145,7 +145,8 @@ WEIR_API int weir_transport_write_ref(weir_transport *t, const void *data,
  *
  * Takes a reference to the lease for as long as the bytes wait. They count
  * against the connection that received them until they are sent, so a relay
- * whose far end does not read stops reading by itself.
+ * whose far end does not read stops reading by itself. Fewer than 256 bytes are
+ * copied, and any while receive buffers are short; see buffer.h.
  *
  * @param t    the transport; borrowed
  * @param buf  the bytes, or a part of them with the same lease; borrowed
@@ -243,7 +244,9 @@ WEIR_API uint64_t weir_transport_get_read_buffer_size(const weir_transport *t);
  * do. Waiting is what was written and is not yet accepted by the kernel. Only
  * @p high: low is a quarter of it. Only @p low: high is four times as much.
  * Both WEIR_DEFAULT: 64 KiB and 16 KiB. May call pause_writing at once,
- * resume_writing only as bytes are sent.
+ * resume_writing only as bytes are sent. While all connections together have
+ * much to send, pause_writing comes earlier, though not below @p low; see
+ * queued_limit_bytes of struct weir_loop_options.
  *
  * @param t     the transport; borrowed
  * @param high  bytes, 0 pauses whenever anything waits, or WEIR_DEFAULT
@@ -378,8 +381,8 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
  *
  * @param t        the transport; borrowed
  * @param binding  the new protocol; copied
- * @param initial  buffers to deliver first; each with a reference that is
- *                 taken on success; NULL when there are none
+ * @param initial  buffers to deliver first; borrowed, what they name is kept;
+ *                 NULL when there are none
  * @param count    how many
  * @return         0
  * @retval -EINVAL     the table is not valid

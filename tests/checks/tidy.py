@@ -36,7 +36,7 @@ LAYER = {noun: depth for depth, nouns in enumerate(LAYERS)
 
 RING_FOLDERS = ("uring", "tests", "bench")
 RING_HEADERS = re.compile(r"liburing|linux/io_uring")
-PUBLIC_BELOW = {"weir/base.h", "weir/error.h"}
+PUBLIC_BELOW = {"weir/base.h", "weir/buffer.h", "weir/error.h"}
 ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/threads.c"}
 ATOMIC = re.compile(r"stdatomic\.h|\b__atomic_|\b__sync_|\batomic_\w+\(")
 # The library prints, exits and blocks nowhere; check.c ends in abort().

@@ -124,10 +124,10 @@ static void switch_halfway(struct conn *conn, const struct weir_buf *buf)
         weir_transport_get_protocol(conn->t);
     const struct weir_buf rest = {.data = buf->data + buf->len / 2,
                                   .len = buf->len - buf->len / 2,
-                                  .lease = weir_lease_ref(buf->lease)};
+                                  .lease = buf->lease};
 
     if (weir_transport_set_protocol(conn->t, &binding, &rest, 1) < 0) {
-        weir_lease_unref(rest.lease);
+        return; /* it is closing, or there is no memory */
     }
 }
 
@@ -136,7 +136,10 @@ static void use_lease(struct conn *conn, const struct weir_buf *buf)
     struct conn *other = world.conns[below(world.conn_count)];
 
     if (one_in(4) && world.lease_count < LEASES_MAX) {
-        world.leases[world.lease_count++] = weir_lease_ref(buf->lease);
+        struct weir_buf kept = *buf;
+        if (weir_buf_keep(&kept) == 0) {
+            world.leases[world.lease_count++] = kept.lease;
+        }
     }
     if (one_in(3)) {
         check_write(conn, weir_transport_write_buf(conn->t, buf));

@@ -337,9 +337,10 @@ static weir_lease *kept_lease;
 
 static int keep_lease(void *user, weir_transport *t, const struct weir_buf *buf)
 {
-    (void)user;
-    kept_lease = weir_lease_ref(buf->lease);
-    *(struct weir_buf *)user = *buf;
+    struct weir_buf *kept = user;
+    *kept = *buf;
+    cr_assert_eq(weir_buf_keep(kept), 0);
+    kept_lease = kept->lease;
     connection = weir_transport_ref(t);
     weir_loop_stop(loop);
     return 0;
@@ -372,7 +373,7 @@ UNIT(loop, handles_and_leases_outlive_the_loop)
     cr_assert_eq(weir_transport_get_socket(connection), -EBADF);
     cr_assert_lt(weir_transport_write(connection, "x", 1), 0);
     cr_assert_eq(weir_transport_close(connection), 0);
-    cr_assert_eq(weir_transport_get_read_buffer_size(connection), 4);
+    cr_assert_geq(weir_transport_get_read_buffer_size(connection), 4);
     weir_lease_unref(kept_lease);
     weir_transport_unref(connection);
     unit_allocator_check(&allocator);

@@ -235,8 +235,6 @@ static int hand_over(struct rig *rig, const struct weir_buf *buf)
     };
     to_second = (struct second){.rig = rig, .received = 3};
     rig->count = (int)buf->len;
-    weir_lease_ref(buf->lease);
-    weir_lease_ref(buf->lease);
     expect_eq(weir_transport_set_protocol(rig->t, &binding, rest, 2), 0);
     expect_eq(to_second.received, 3); /* from the loop, not from here */
     return 0;
@@ -307,7 +305,7 @@ static struct weir_buf kept;
 static int keep_and_pause(struct rig *rig, const struct weir_buf *buf)
 {
     kept = *buf;
-    weir_lease_ref(buf->lease);
+    expect_eq(weir_buf_keep(&kept), 0);
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     return 0;
 }
@@ -325,6 +323,7 @@ UNIT(protocols, r28__initial_buffers_come_before_bytes_kept_while_paused)
         rig_turn_for(&rig, 5 * RIG_MS);
 
         expect_eq(weir_transport_set_protocol(rig.t, &binding, &kept, 1), 0);
+        weir_lease_unref(kept.lease);
         expect_eq(weir_transport_resume_reading(rig.t), 0);
         rig_wait(&rig, has_all);
 
@@ -341,7 +340,6 @@ static int hand_over_to_buffered(struct rig *rig, const struct weir_buf *buf)
         .data = buf->data + 3, .len = buf->len - 3, .lease = buf->lease};
     rig->hooks.data_received = NULL;
     rig->received -= rest.len;
-    weir_lease_ref(buf->lease);
     expect_eq(weir_transport_set_protocol(rig->t, &binding, &rest, 1), 0);
     return 0;
 }
@@ -384,10 +382,8 @@ static int switch_when_closing(struct rig *rig, const struct weir_buf *buf)
 {
     const struct weir_protocol_binding binding = {&second_protocol, &to_second};
     expect_eq(weir_transport_close(rig->t), 0);
-    weir_lease_ref(buf->lease);
     expect_eq(weir_transport_set_protocol(rig->t, &binding, buf, 1),
               -ESHUTDOWN);
-    weir_lease_unref(buf->lease); /* it was not taken */
     return 0;
 }
 

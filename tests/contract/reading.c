@@ -221,9 +221,9 @@ static int keep_lease(struct rig *rig, const struct weir_buf *buf)
 {
     expect(kept.count < LEASES_MAX);
     kept.bufs[kept.count] = *buf;
+    expect_eq(weir_buf_keep(&kept.bufs[kept.count]), 0);
     kept.offsets[kept.count] = rig->received - buf->len;
     kept.count++;
-    expect(weir_lease_ref(buf->lease) == buf->lease);
     return 0;
 }
 

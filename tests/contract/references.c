@@ -157,8 +157,10 @@ static const uint8_t *kept_bytes;
 static int keep_first(struct rig *rig, const struct weir_buf *buf)
 {
     if (rig->count++ == 0) {
-        kept_lease = weir_lease_ref(buf->lease);
-        kept_bytes = buf->data;
+        struct weir_buf kept = *buf;
+        expect_eq(weir_buf_keep(&kept), 0);
+        kept_lease = kept.lease;
+        kept_bytes = kept.data;
     }
     return 0;
 }

@@ -165,9 +165,11 @@ static struct {
 
 static int keep_it(struct rig *rig, const struct weir_buf *buf)
 {
+    struct weir_buf copy = *buf;
     (void)rig;
     expect(kept.count < 64);
-    kept.leases[kept.count++] = weir_lease_ref(buf->lease);
+    expect_eq(weir_buf_keep(&copy), 0);
+    kept.leases[kept.count++] = copy.lease;
     return 0;
 }
 

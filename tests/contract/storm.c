@@ -162,7 +162,9 @@ static int data_received(void *user, weir_transport *t,
     expect(rig_is_pattern(buf->data, conn->received, buf->len));
     conn->received += buf->len;
     if (!conn->lease && chance(conn->storm, 4) == 0) {
-        conn->lease = weir_lease_ref(buf->lease);
+        struct weir_buf kept = *buf;
+        expect_eq(weir_buf_keep(&kept), 0);
+        conn->lease = kept.lease;
     }
     if (chance(conn->storm, 3) == 0) {
         behave(conn);

@@ -114,7 +114,9 @@ static void keep(struct session *session, const struct weir_buf *buf)
     if (session->kept_count == most) {
         weir_lease_unref(session->kept[--session->kept_count]);
     }
-    session->kept[session->kept_count++] = weir_lease_ref(buf->lease);
+    struct weir_buf kept = *buf;
+    check(weir_buf_keep(&kept), "keep");
+    session->kept[session->kept_count++] = kept.lease;
     rest(session);
 }
 

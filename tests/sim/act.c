@@ -130,7 +130,9 @@ void sim_switch(struct sim_conn *conn)
         conn->received -= conn->held[i].len;
     }
     conn->was_switched = true;
-    conn->held_count = along ? 0 : conn->held_count;
+    if (along) {
+        sim_drop_held(conn);
+    }
     conn->buffered = which != 0;
     conn->promises = which == 2;
 }

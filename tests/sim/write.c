@@ -166,9 +166,13 @@ static int write_bytes(struct sim_conn *conn, const uint8_t *data, size_t len,
 void sim_hold(struct sim_conn *conn, const struct weir_buf *buf)
 {
     conn->held_at[conn->held_count] = conn->received - buf->len;
-    struct weir_buf *held = &conn->held[conn->held_count++];
+    struct weir_buf *held = &conn->held[conn->held_count];
     *held = *buf;
-    weir_lease_ref(held->lease);
+    if (weir_buf_keep(held) < 0) {
+        sim_abort(conn); /* no memory */
+        return;
+    }
+    conn->held_count++;
     sim_act_soon(conn, fake_random((sim.heavy ? 60 : 5) * SIM_MS));
 }
 

@@ -203,9 +203,9 @@ static int hoards(weir_loop *on, void *arg)
     (void)arg;
     open_limited(&p, 1000, 0);
     weir_task *patient = rig_spawn(waits_patiently, NULL);
-    cr_assert_eq(rig_join(start_sender(&mine, &p, 30000, 10000)), 0);
+    cr_assert_eq(rig_join(start_sender(&mine, &p, 20000, 10000)), 0);
     nap();
-    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 30000);
+    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 20000);
     for (int i = 0; i < 32; i++) {
         open_limited(&others[i], MIB, 0);
         counts[i] = take_pool(&others[i], kept[i], 256);

@@ -193,12 +193,14 @@ static uint64_t copied_bytes(void)
 static int echoes_views(weir_loop *on, void *arg)
 {
     struct weir_buf view;
+    char message[301] = {0};
+    memset(message, 'm', 300); /* fewer than 256 bytes would be copied */
     (void)on;
     (void)arg;
     pair_open(&p);
-    for (int i = 0; i < 1000; i++) {
-        pair_peer_write(&p, "one message that is not copied");
-        cr_assert_eq(weir_reader_read_view(p.reader, 1000, &view), 30);
+    for (int i = 0; i < 500; i++) {
+        pair_peer_write(&p, message);
+        cr_assert_eq(weir_reader_read_view(p.reader, 1000, &view), 300);
         cr_assert_eq(weir_writer_write_buf(p.writer, &view), 0);
         pair_peer_write(&p, "another");
         cr_assert_eq(weir_reader_readexactly_view(p.reader, 7, &view), 7);
@@ -240,14 +242,15 @@ static int relays(weir_loop *on, void *arg)
     }
     pair_peer_read_all(&to);
     cr_assert_eq(to.peer_read, 4 * MIB);
-    cr_assert_eq(copied_bytes(), 0, "nor were tails packed meanwhile");
+    /* Nor were tails packed meanwhile, but tiny ones are copied when taken. */
+    cr_assert_leq(copied_bytes(), 4 * MIB / 1000);
     cr_assert_eq(rig_join(task), 0);
     pair_close(&to);
     pair_close(&p);
     return 0;
 }
 
-UNIT(reader_pressure, complaint_24__a_relay_by_take_copies_no_byte_for_it)
+UNIT(reader_pressure, complaint_24__a_relay_by_take_copies_tiny_tails_only)
 {
     cr_assert_eq(rig_run(relays, NULL), 0);
 }
@@ -261,7 +264,7 @@ static int takes(weir_loop *on, void *arg)
     peer_writes(&p, 7000);
     cr_assert_eq(weir_reader_take(p.reader, 6000, &buf), 6000);
     cr_assert_eq(weir_reader_consume(p.reader, 1000), 0);
-    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 7000);
+    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 6000);
 
     weir_lease_unref(buf.lease);
 

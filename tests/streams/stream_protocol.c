@@ -133,7 +133,6 @@ static int greeting_received(void *user, weir_transport *t,
     cr_assert_arr_eq(buf->data, "HELLO", 5);
     rest.data += 5;
     rest.len -= 5;
-    weir_lease_ref(rest.lease);
     cr_assert_eq(
         weir_stream_protocol_new(loop, NULL, &binding, &greeter->p.writer), 0);
     cr_assert_eq(weir_transport_set_protocol(t, &binding, &rest, 1), 0);

@@ -42,7 +42,9 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
     (void)t;
     received_bytes += buf->len;
     if (keeps) {
-        kept[kept_count++] = weir_lease_ref(buf->lease);
+        struct weir_buf piece = *buf;
+        cr_assert_eq(weir_buf_keep(&piece), 0);
+        kept[kept_count++] = piece.lease;
     }
     return 0;
 }

@@ -208,7 +208,7 @@ UNIT(pool, leases_that_are_held_run_it_dry_and_their_return_fills_it)
     }
     cr_assert_eq(pool.buf_count, pool.buf_max);
     cr_assert_leq((uint64_t)pool.buf_count * pool.buf_size,
-                  MIB + GOAL_INC * WR_POOL_INC_SIZE, "over the limit");
+                  MIB + 2 * GOAL_INC * WR_POOL_INC_SIZE, "over the limit");
     cr_assert_eq(wr_pool_credit(&pool, &conn->account), 0);
     peer_writes(conn, 10);
     arm(conn, CREDIT_PLENTY);
@@ -334,7 +334,7 @@ UNIT(pool, what_is_kept_beyond_the_callback_is_charged)
     pool_stop();
 }
 
-UNIT(pool, a_part_that_is_kept_is_charged_as_the_whole)
+UNIT(pool, a_part_that_is_kept_is_charged_for_itself_alone)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
@@ -343,7 +343,7 @@ UNIT(pool, a_part_that_is_kept_is_charged_as_the_whole)
 
     receive(conn, 1000);
 
-    cr_assert_eq(conn->account.held_bytes, 1000);
+    cr_assert_eq(conn->account.held_bytes, 1);
     check_lease(&gots[0]);
     give_all_back();
     check_pool();
@@ -447,7 +447,7 @@ UNIT(pool, what_is_large_or_shared_or_without_memory_stays_where_it_is)
     pool_stop();
 }
 
-UNIT(pool, a_slice_pins_the_buffer_of_the_whole)
+UNIT(pool, a_slice_pins_the_buffer_until_it_is_moved_out)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
@@ -455,12 +455,15 @@ UNIT(pool, a_slice_pins_the_buffer_of_the_whole)
 
     gots[0].lease = wr_lease_slice(whole, whole->data + 99, 1);
     gots[0].position = 99;
-    wr_lease_compact(gots[0].lease);
-
     cr_assert_null(pool.free_list, "freed under a slice");
     check_lease(&gots[0]);
-    give_back(0);
+    check_pool();
+
+    wr_lease_compact(gots[0].lease);
+
     cr_assert_not_null(pool.free_list);
+    check_lease(&gots[0]);
+    check_pool();
     pool_stop();
 }
 
@@ -516,7 +519,7 @@ static void play(struct unit_random *random, struct fake_options *options)
         random_step(random);
     }
     check_pool();
-    cr_assert_leq(pool.held_bytes, 4 * MIB, "over the budget");
+    cr_assert_leq(pool.budget.held_bytes, 4 * MIB, "over the budget");
     uint64_t received = 0;
     for (int i = 0; i < CONN_MAX; i++) {
         received += conns[i].received;

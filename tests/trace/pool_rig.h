@@ -139,7 +139,7 @@ static inline struct conn *add_conn(uint64_t limit_bytes)
     conn->account.released = account_released;
     conn->fd = fake_connected_fd(&conn->peer);
     cr_assert_geq(conn->fd, FAKE_FIRST_FD);
-    pool.account_count++;
+    pool.budget.account_count++;
     return conn;
 }
 
@@ -210,7 +210,7 @@ static inline void check_pool(void)
         uint32_t leases = 0;
         for (int j = 0; j < got_count; j++) {
             if (gots[j].conn == &conns[i]) {
-                own += gots[j].lease->len;
+                own += wr_lease_cost(gots[j].lease);
                 leases++;
             }
         }
@@ -218,7 +218,7 @@ static inline void check_pool(void)
         cr_assert_eq(conns[i].account.lease_count, leases);
         held += own;
     }
-    cr_assert_eq(pool.held_bytes, held);
+    cr_assert_eq(pool.budget.held_bytes, held);
     cr_assert_leq(pool.buf_count, pool.buf_max);
     cr_assert_leq(pool.posted_count, pool.buf_count);
 }

@@ -84,7 +84,7 @@ static inline void teardown(void)
     wr_recvq_fini(&queue);
     cr_assert_eq(account.held_bytes, 0);
     cr_assert_eq(account.lease_count, 0);
-    cr_assert_eq(pool.held_bytes, 0);
+    cr_assert_eq(pool.budget.held_bytes, 0);
     cr_assert_eq(pool.own.held_bytes, 0);
     cr_assert_eq(pool.own.lease_count, 0);
     cr_assert_eq(blocks.used_bytes, 0);

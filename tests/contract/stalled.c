@@ -1,0 +1,118 @@
+/*
+ * Connections that do not get rid of what they have.
+ *
+ * Peers that send and never read, and protocols that keep a byte of everything:
+ * they are stopped, others are served, and nothing is lost.
+ */
+#include "tests/contract/crowd.h"
+
+/* Each piece fills a buffer but for its first byte, which is kept. */
+UNIT(stalled, kept_bytes_of_many_buffers_leave_buffers_for_others)
+{
+    begin(0);
+    struct member *const served = add(true, CONDUCT_ECHOES);
+    struct member *const keeper = add(false, CONDUCT_KEEPS_ONE);
+    add(false, CONDUCT_READS);
+    wait_made();
+
+    for (int i = 0; i < 1200 && crowd.lease_count < 1000; i++) {
+        expect(push(keeper, 1));
+        turn();
+        for (int j = 0; j < 4; j++) {
+            push(&crowd.members[2], 1u << 16);
+            turn();
+        }
+    }
+    expect(crowd.lease_count >= 1000);
+    expect_served(served);
+
+    const struct weir_loop_statistics stats = statistics();
+    expect(stats.pool_bytes <= 8u << 20);
+    expect(stats.held_bytes <= (uint64_t)crowd.lease_count * 256 + 100);
+    expect(weir_transport_get_read_buffer_size(keeper->t) > 0);
+    give_leases_back();
+    turn();
+    turn();
+    expect_eq(statistics().held_bytes, 0);
+    end();
+}
+
+static uint64_t queue_of(const struct member *member)
+{
+    return weir_transport_get_write_buffer_size(member->t);
+}
+
+/* Peers that send and never read, and protocols that go on writing. */
+static void stall_many(enum conduct conduct)
+{
+    const int count = 400;
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .queued_limit_bytes = 8u << 20};
+    begin_with(&options);
+    struct member *const served = add(true, CONDUCT_ECHOES);
+    for (int i = 0; i < count; i++) {
+        add(false, conduct);
+    }
+    wait_made();
+
+    flood(1, count, served);
+
+    const struct weir_loop_statistics stats = statistics();
+    expect_eq(stats.queued_bytes, sum(queue_of));
+    expect(stats.queued_bytes > 2u << 20);
+    /* Half the limit, what everybody may have, and one credit. */
+    expect(stats.queued_bytes <= (4u << 20) + (uint64_t)count * (256u << 10));
+    expect(sum(received_by) < sum(sent_by)); /* it was not received ... */
+    struct member *const late = add(true, CONDUCT_ECHOES);
+    wait_made();
+    expect_served(late);
+    for (int i = 0; i < crowd.count; i++) {
+        expect(!crowd.members[i].lost); /* ... and nothing was dropped */
+    }
+    end();
+}
+
+UNIT(stalled, peers_that_never_read_are_stopped_at_a_share_of_the_send_queues)
+{
+    stall_many(CONDUCT_COPIES);
+}
+
+UNIT(stalled, leases_that_wait_to_be_sent_leave_buffers_for_others)
+{
+    stall_many(CONDUCT_ECHOES);
+}
+
+/* All that they sent comes back in the end. */
+UNIT(stalled, a_peer_that_was_stopped_goes_on_when_it_reads)
+{
+    const int count = 100;
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .queued_limit_bytes = 1u << 20};
+    begin_with(&options);
+    for (int i = 0; i < count; i++) {
+        add(false, CONDUCT_COPIES);
+    }
+    wait_made();
+    flood(0, count, NULL);
+    expect(sum(received_by) < sum(sent_by));
+
+    static uint64_t echoed[CROWD_MAX];
+    memset(echoed, 0, sizeof(echoed));
+    uint64_t total = 0;
+    for (int round = 0; round < 20000 && total < sum(sent_by); round++) {
+        for (int i = 0; i < count; i++) {
+            uint8_t buf[16384];
+            const ssize_t got =
+                recv(crowd.members[i].peer, buf, sizeof(buf), 0);
+            if (got > 0) {
+                expect(rig_is_pattern(buf, echoed[i], (size_t)got));
+                echoed[i] += (uint64_t)got;
+                total += (uint64_t)got;
+            }
+        }
+        turn();
+    }
+
+    expect_eq(total, sum(sent_by));
+    end();
+}

@@ -1,0 +1,172 @@
+"""Servers beside a thousand clients that send and never read.
+
+Each echo example gets clients that push until nobody takes any more, and then
+nothing: 50 honest ones beside them must be answered as before, a new one at
+once, and the stalled ones may cost only so much memory each. Then they go, and
+the memory with them. weir-load serve, which has a grace, must stop within it.
+The figures are printed as comments; the bounds are generous.
+"""
+
+import os
+import resource
+import selectors
+import signal
+import socket
+import time
+
+from harness import (EXAMPLES, Program, Serve, equal, load_json, matches,
+                     read_line, run)
+
+CLIENTS = int(os.environ.get("STALLED_CLIENTS", "1000"))
+MOST_BYTES = 3 << 20  # that one client sends
+QUIET_S = 0.5         # after so long without a byte taken they are stalled
+PUSH_S = 15           # and none pushes for longer than this
+EACH_BYTES = 128 << 10
+SERVED_S = 5.0
+P99_NS = 100_000_000
+GRACE_S = 2.0
+
+
+def raise_fd_limit():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def resident(pid):
+    """Resident memory of a process, in bytes."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) << 10
+    raise AssertionError("no VmRSS")
+
+
+def is_sanitized(path):
+    """Sanitizers keep freed memory: what it takes says nothing then."""
+    with open(path, "rb") as program:
+        return b"__asan_init" in program.read()
+
+
+def connect_small(address):
+    """A client whose own kernel keeps little, so that the server has it."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    sock.connect(address)
+    sock.setblocking(False)
+    return sock
+
+
+def push_until_stalled(socks):
+    """Each sends until nothing of it is taken any more; the bytes sent."""
+    chunk = bytes(65536)
+    sent = dict.fromkeys(socks, 0)
+    selector = selectors.DefaultSelector()
+    for sock in socks:
+        selector.register(sock, selectors.EVENT_WRITE)
+    last = start = time.monotonic()
+    while (selector.get_map() and time.monotonic() - last < QUIET_S
+           and time.monotonic() - start < PUSH_S):
+        for key, _ in selector.select(0.1):
+            sock = key.fileobj
+            try:
+                sent[sock] += sock.send(chunk)
+                last = time.monotonic()
+            except BlockingIOError:
+                pass
+            except OSError:
+                selector.unregister(sock)
+                continue
+            if sent[sock] >= MOST_BYTES:
+                selector.unregister(sock)
+    selector.close()
+    return sum(sent.values())
+
+
+def answer_time(address, limit_s=60):
+    """How long a new client waits for its first echo, in seconds."""
+    start = time.monotonic()
+    with socket.create_connection(address, timeout=limit_s) as sock:
+        sock.sendall(b"hello")
+        equal(sock.recv(5, socket.MSG_WAITALL), b"hello", "the echo")
+    return time.monotonic() - start
+
+
+def p99_of_honest(address):
+    url = f"tcp://{address[0]}:{address[1]}"
+    result = load_json("-c", "50", "-d", "2s", "-w", "200ms", url)[1]
+    return result["latency"]["service"]["percentiles"]["99"]
+
+
+def stall(address, count):
+    return [connect_small(address) for _ in range(count)]
+
+
+def measure_example(name):
+    raise_fd_limit()
+    with Program(EXAMPLES[name], "0") as program:
+        line = read_line(program.process.stdout)
+        matches(line, r":\d+$")
+        address = ("127.0.0.1", int(line.rsplit(":", 1)[1]))
+        pid = program.process.pid
+        answer_time(address)
+        idle = resident(pid)
+        socks = stall(address, CLIENTS)
+        before = resident(pid)
+        sent = push_until_stalled(socks)
+        each = (resident(pid) - before) // CLIENTS
+        served_s = answer_time(address)
+        p99 = p99_of_honest(address)
+        print(f"# {name}: {CLIENTS} clients sent {sent >> 20} MiB, "
+              f"{each >> 10} KiB each, new client {served_s * 1e3:.1f} ms, "
+              f"p99 of 50 {p99 / 1e6:.2f} ms", flush=True)
+        for sock in socks:
+            sock.close()
+        deadline = time.monotonic() + 20
+        while resident(pid) > idle + (8 << 20):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        left = resident(pid)
+        print(f"# {name}: resident {idle >> 10} KiB idle, {left >> 10} KiB "
+              f"after they went", flush=True)
+        assert each <= EACH_BYTES or is_sanitized(EXAMPLES[name]), f"{each} bytes for each stalled client"
+        assert served_s < SERVED_S, f"a new client waited {served_s} s"
+        assert p99 < P99_NS, f"p99 of honest clients {p99} ns"
+
+
+def test_protocols_serve_others_beside_a_thousand_stalled_clients():
+    measure_example("tcp_echo_server")
+
+
+def test_streams_serve_others_beside_a_thousand_stalled_clients():
+    measure_example("tcp_echo_server_streams")
+
+
+def stop_beside_stalled(*flags):
+    raise_fd_limit()
+    with Serve("--grace", f"{GRACE_S}s", *flags, may_complain=True) as server:
+        socks = stall(server.address, CLIENTS)
+        push_until_stalled(socks)
+        start = time.monotonic()
+        server.signal(signal.SIGTERM)
+        status = server.finish(60)[0]
+        took_s = time.monotonic() - start
+        print(f"# serve {' '.join(flags)}: stopped after {took_s:.2f} s with "
+              f"a grace of {GRACE_S} s", flush=True)
+        for sock in socks:
+            sock.close()
+        equal(status in (0, 1), True, f"exit status {status}")
+        assert took_s < GRACE_S + 5, f"{took_s} s to stop"
+
+
+def test_a_server_of_protocols_stops_within_its_grace():
+    stop_beside_stalled("--api", "protocol")
+
+
+def test_a_server_of_streams_stops_within_its_grace():
+    stop_beside_stalled("--api", "stream")
+
+
+if __name__ == "__main__":
+    run(globals())

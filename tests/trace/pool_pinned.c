@@ -1,0 +1,78 @@
+/*
+ * The receive pool and those who keep bytes for good.
+ *
+ * Whatever they keep of each buffer, they pin a part of the buffers at most:
+ * as many as the kernel wants are posted in every turn, and every kept byte is
+ * there in the end.
+ */
+#include "tests/trace/pool_rig.h"
+
+#define MIB      (1u << 20)
+#define GOAL_INC 8u
+
+static const struct fake_options inc = {.seed = 1};
+
+/* As weir_buf_keep() in a callback. */
+static void keep_by_rule(struct conn *conn, weir_lease *lease, uint32_t len)
+{
+    struct weir_buf buf = {.data = lease->data, .len = len, .lease = lease};
+    cr_assert_eq(wr_lease_keep(&buf), 0);
+    cr_assert_eq(buf.lease->data, buf.data);
+    cr_assert_lt(got_count, LEASE_MAX);
+    gots[got_count++] = (struct got){buf.lease, conn, conn->received};
+}
+
+static void keep_first_byte(struct conn *conn, weir_lease *lease)
+{
+    keep_by_rule(conn, lease, 1);
+}
+
+static void keep_much(struct conn *conn, weir_lease *lease)
+{
+    keep_by_rule(conn, lease, lease->len);
+}
+
+static void drop(struct conn *conn, weir_lease *lease)
+{
+    cr_assert_eq(lease->refs, 1);
+    cr_assert_geq(conn->received, WR_COMPACT_BELOW);
+}
+
+/* One lease out of each buffer, ten times as many as there are buffers. */
+static void keep_of_every_buffer(void (*keep)(struct conn *, weir_lease *),
+                                 uint64_t limit_bytes)
+{
+    pool_start(&inc, limit_bytes);
+    const uint32_t pinnable = (uint32_t)pool.pinnable;
+    wr_pool_post(&pool);
+    struct conn *conn = add_conn(64 * MIB);
+    for (uint32_t i = 0; i < 10 * pool.buf_max; i++) {
+        in_borrow = keep;
+        receive(conn, WR_COMPACT_BELOW);
+        in_borrow = drop;
+        receive(conn, WR_POOL_INC_SIZE - WR_COMPACT_BELOW);
+        wr_pool_post(&pool);
+        cr_assert_eq(pool.posted_count, GOAL_INC, "a buffer is missing");
+    }
+    cr_assert_leq(pool.buf_count, pinnable + 1 + 2 * GOAL_INC);
+    for (int i = 0; i < got_count; i++) {
+        check_lease(&gots[i]);
+    }
+    check_pool();
+    pool_stop();
+}
+
+UNIT(pool_pinned, leases_of_one_byte_pin_no_buffer)
+{
+    keep_of_every_buffer(keep_first_byte, 64 * MIB);
+}
+
+UNIT(pool_pinned, leases_of_any_size_pin_a_quarter_of_the_buffers_at_most)
+{
+    keep_of_every_buffer(keep_much, 64 * MIB);
+}
+
+UNIT(pool_pinned, the_smallest_pool_cannot_be_pinned_either)
+{
+    keep_of_every_buffer(keep_much, MIB);
+}

@@ -1,0 +1,281 @@
+/*
+ * Budgets alone: arithmetic on a few numbers.
+ *
+ * Tried on all combinations of the values where something changes, and on
+ * random crowds that receive, hold, give back and get stuck for as long as they
+ * like: whatever they do, one that holds little has credit, and the sums stay
+ * where they are said to stay.
+ */
+#include "uring/budget.h"
+
+#include "tests/unit.h"
+#include "tests/unit/random.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * 1024)
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static const uint64_t limits[] = {4096, 10000, MIB, 64 * MIB,
+                                  UINT64_C(1) << 40};
+static const uint64_t used[] = {
+    0,
+    1,
+    WR_CREDIT_MIN - 1,
+    WR_CREDIT_MIN,
+    WR_HELD_LEAST,
+    16 * KIB,
+    MIB - 1,
+    MIB,
+    16 * MIB,
+    32 * MIB - 1,
+    32 * MIB,
+    64 * MIB,
+    UINT64_C(1) << 40,
+};
+static const uint64_t crowds[] = {0, 1, 31, 32, 33, 1000, 8192, 1000000};
+
+static uint32_t credit_of(const struct wr_budget *budget,
+                          const struct wr_demand *demand,
+                          enum wr_verdict *ret_verdict)
+{
+    uint32_t credit = 1;
+    *ret_verdict = wr_budget_credit(budget, demand, &credit);
+    cr_assert_eq(*ret_verdict == WR_VERDICT_CREDIT, credit > 0);
+    return credit;
+}
+
+static void check_credit(const struct wr_budget *budget,
+                         const struct wr_demand *demand)
+{
+    enum wr_verdict verdict;
+    const uint64_t share = wr_budget_held_share(budget);
+    const uint32_t credit = credit_of(budget, demand, &verdict);
+
+    cr_assert_geq(share, WR_HELD_LEAST);
+    cr_assert_leq(credit, WR_CREDIT_MAX);
+    if (credit > 0) {
+        cr_assert_geq(credit, WR_CREDIT_MIN);
+        cr_assert_leq(demand->held_bytes + credit, demand->limit_bytes);
+        cr_assert_leq(demand->held_bytes + credit, share);
+        return;
+    }
+    if (verdict == WR_VERDICT_HOLDS_LIMIT) {
+        cr_assert_gt(demand->held_bytes + WR_CREDIT_MIN, demand->limit_bytes);
+    } else if (verdict == WR_VERDICT_HOLDS_SHARE) {
+        cr_assert_gt(demand->held_bytes, WR_HELD_LEAST - WR_CREDIT_MIN,
+                     "it holds little and starves");
+    } else {
+        cr_assert_eq(verdict, WR_VERDICT_IS_STUCK);
+        cr_assert_gt(demand->stuck_bytes, WR_QUEUED_LEAST,
+                     "little is stuck and it is stopped");
+        cr_assert(wr_budget_is_queue_short(budget), "there is plenty");
+    }
+}
+
+UNIT(budget, every_combination_keeps_every_bound)
+{
+    static const uint32_t windows[] = {WR_CREDIT_SLOW, WR_CREDIT_START,
+                                       WR_CREDIT_MAX};
+    const size_t n = COUNT_OF(used);
+    for (size_t i = 0; i < n * n * n; i++) {
+        for (size_t j = 0; j < COUNT_OF(limits) * COUNT_OF(limits); j++) {
+            for (size_t k = 0; k < COUNT_OF(crowds) * COUNT_OF(windows); k++) {
+                const struct wr_budget budget = {
+                    .held_limit_bytes = limits[j % COUNT_OF(limits)],
+                    .held_bytes = used[i % n],
+                    .queued_limit_bytes = 64 * MIB,
+                    .queued_bytes = used[i / n % n],
+                    .account_count = crowds[k % COUNT_OF(crowds)],
+                };
+                const struct wr_demand demand = {
+                    .held_bytes = used[i / n / n],
+                    .limit_bytes = limits[j / COUNT_OF(limits)],
+                    .stuck_bytes = used[i / n % n],
+                    .window = windows[k / COUNT_OF(crowds)],
+                };
+                check_credit(&budget, &demand);
+            }
+        }
+    }
+}
+
+UNIT(budget, all_credits_together_promise_half_the_limit_at_most)
+{
+    const struct wr_demand demand = {.limit_bytes = MIB,
+                                     .window = WR_CREDIT_MAX};
+    enum wr_verdict verdict;
+    struct wr_budget budget = {.held_limit_bytes = 64 * MIB,
+                               .queued_limit_bytes = 64 * MIB};
+
+    budget.account_count = 32;
+    cr_assert_eq(credit_of(&budget, &demand, &verdict), WR_CREDIT_MAX);
+    budget.account_count = 1024;
+    cr_assert_eq(credit_of(&budget, &demand, &verdict), 32 * KIB);
+    budget.account_count = 100000;
+    cr_assert_eq(credit_of(&budget, &demand, &verdict), WR_CREDIT_MIN);
+}
+
+/* ---- windows ---- */
+
+UNIT(budget, credit_doubles_while_all_that_is_old_is_got_rid_of)
+{
+    uint32_t window = wr_budget_window(0, 0, 0);
+
+    cr_assert_eq(window, WR_CREDIT_START);
+    for (uint32_t wanted = 2 * WR_CREDIT_START; wanted <= WR_CREDIT_MAX;
+         wanted *= 2) {
+        /* All that the last credit brought may be there still. */
+        window = wr_budget_window(window, window, window);
+        cr_assert_eq(window, wanted);
+    }
+    cr_assert_eq(wr_budget_window(window, window, 0), WR_CREDIT_MAX);
+}
+
+UNIT(budget, credit_shrinks_to_little_while_nothing_is_got_rid_of)
+{
+    uint32_t window = WR_CREDIT_MAX;
+    uint64_t backlog = 2 * WR_CREDIT_MAX;
+
+    for (int i = 0; i < 10; i++) {
+        window = wr_budget_window(window, WR_CREDIT_SLOW, backlog);
+        backlog += WR_CREDIT_SLOW;
+    }
+
+    cr_assert_eq(window, WR_CREDIT_SLOW);
+    window = wr_budget_window(window, WR_CREDIT_SLOW, 0);
+    cr_assert_eq(window, 2 * WR_CREDIT_SLOW, "it recovers at once");
+}
+
+UNIT(budget, a_backlog_within_the_window_changes_nothing)
+{
+    cr_assert_eq(
+        wr_budget_window(256 * KIB, WR_CREDIT_SLOW, WR_CREDIT_SLOW + 1),
+        256 * KIB);
+}
+
+/* ---- send queues ---- */
+
+UNIT(budget, a_share_of_the_send_queues_is_no_bound_while_there_is_plenty)
+{
+    struct wr_budget budget = {.queued_limit_bytes = 64 * MIB};
+
+    for (uint64_t queued = 0; queued <= 128 * MIB; queued += MIB / 4) {
+        budget.queued_bytes = queued;
+        const uint64_t share = wr_budget_queued_share(&budget);
+        cr_assert_geq(share, WR_QUEUED_LEAST);
+        cr_assert_eq(share == UINT64_MAX, queued <= 16 * MIB);
+        cr_assert(share == UINT64_MAX || share <= MIB);
+        if (queued >= 32 * MIB) {
+            cr_assert_eq(share, WR_QUEUED_LEAST);
+        }
+    }
+}
+
+UNIT(budget, a_reader_keeps_less_the_less_there_is)
+{
+    struct wr_budget budget = {.held_limit_bytes = 64 * MIB};
+    uint64_t before = UINT64_MAX;
+
+    for (uint64_t held = 0; held <= 128 * MIB; held += MIB / 4) {
+        budget.held_bytes = held / 2;
+        budget.kept_bytes = held - held / 2;
+        const uint64_t high = wr_budget_reader_high(&budget, 128 * KIB);
+        cr_assert_leq(high, before);
+        cr_assert_leq(high, 128 * KIB);
+        cr_assert_geq(high, WR_HELD_LEAST);
+        before = high;
+    }
+    cr_assert_eq(before, WR_HELD_LEAST);
+    cr_assert_eq(wr_budget_reader_high(&budget, 100), 100);
+}
+
+/* ---- crowds ---- */
+
+#define CROWD 1000
+
+struct player {
+    struct wr_demand demand;
+    uint32_t last_credit;
+    uint32_t armed; /* credit that has not been used up */
+};
+
+static struct player players[CROWD];
+static struct wr_budget all;
+
+static void ask(struct player *player)
+{
+    enum wr_verdict verdict;
+    player->demand.window = wr_budget_window(
+        player->demand.window, player->last_credit,
+        player->demand.held_bytes + player->demand.stuck_bytes);
+    player->armed = credit_of(&all, &player->demand, &verdict);
+    player->last_credit = player->armed ? player->armed : player->last_credit;
+}
+
+/* Bytes arrive, and are kept or written. */
+static void receive(struct unit_random *random, struct player *player)
+{
+    const uint64_t bytes = 1 + unit_random_below(random, player->armed);
+    player->armed -= (uint32_t)bytes;
+    if (unit_random_below(random, 2) == 0) {
+        player->demand.held_bytes += bytes;
+        all.held_bytes += bytes;
+    } else {
+        player->demand.stuck_bytes += bytes;
+        all.queued_bytes += bytes;
+    }
+}
+
+static void get_rid_of_all(struct player *player)
+{
+    all.held_bytes -= player->demand.held_bytes;
+    all.queued_bytes -= player->demand.stuck_bytes;
+    player->demand.held_bytes = player->demand.stuck_bytes = 0;
+}
+
+static void check_newcomer(void)
+{
+    const struct wr_demand newcomer = {
+        .held_bytes = WR_HELD_LEAST - WR_CREDIT_MIN,
+        .stuck_bytes = WR_QUEUED_LEAST,
+        .limit_bytes = MIB,
+        .window = WR_CREDIT_START,
+    };
+    enum wr_verdict verdict;
+    cr_assert_geq(credit_of(&all, &newcomer, &verdict), WR_CREDIT_MIN);
+}
+
+UNIT(budget, a_crowd_that_takes_what_it_can_leaves_enough_for_a_newcomer)
+{
+    struct unit_random random;
+    unit_random_seed(&random);
+    memset(players, 0, sizeof(players));
+    all = (struct wr_budget){.held_limit_bytes = 64 * MIB,
+                             .queued_limit_bytes = 64 * MIB,
+                             .account_count = CROWD};
+    uint64_t most_armed = 0;
+
+    for (int i = 0; i < 400000; i++) {
+        struct player *player = &players[unit_random_below(&random, CROWD)];
+        player->demand.limit_bytes = MIB;
+        if (player->armed == 0) {
+            ask(player);
+        } else {
+            receive(&random, player);
+        }
+        most_armed = wr_max_u64(most_armed, player->armed);
+        if (unit_random_below(&random, 2000) == 0) {
+            get_rid_of_all(player);
+        }
+        check_newcomer();
+        cr_assert_leq(player->demand.held_bytes, MIB);
+    }
+
+    /* Half is a reserve; beyond it each has what everybody may have, and what
+     * was promised before. */
+    const uint64_t beyond = CROWD * (WR_HELD_LEAST + most_armed);
+    cr_assert_leq(all.held_bytes, 32 * MIB + beyond);
+    cr_assert_leq(all.queued_bytes,
+                  32 * MIB + beyond + CROWD * UINT64_C(2) * WR_QUEUED_LEAST);
+}
