@@ -50,12 +50,11 @@ static void flush(struct wr_sender *sender)
         return;
     }
     wr_assert(s->send_op.complete == send_completed);
-    const uint64_t most = wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN);
-    if (WR_LIKELY(head->len <= most && !head->next)) {
+    if (WR_LIKELY(head->len <= SEND_BYTES_MIN && !head->next)) {
         wr_prep_send(&s->t.loop->uring, &s->send_op, s->fd, head->data,
                      head->len);
     } else {
-        send_pieces(s, most);
+        send_pieces(s, wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN));
     }
 }
 
@@ -239,9 +238,10 @@ static inline int check_write(struct wr_sock *s, size_t len)
     return WR_LIKELY(has_room(s, len)) ? 0 : refuse_write(s, len);
 }
 
-static inline void queue_for_sending(struct wr_sock *s, size_t len)
+static inline void queue_for_sending(struct wr_sock *s, weir_loop *loop,
+                                     size_t len)
 {
-    s->t.loop->pool.budget.queued_bytes += len;
+    loop->pool.budget.queued_bytes += len;
     if (WR_UNLIKELY(s->times != NULL) && s->sendq.bytes == len) {
         wr_sock_note_sent(s); /* the stall clock starts with the first byte */
         wr_sock_times_changed(s);
@@ -271,7 +271,7 @@ static inline void check_queue(struct wr_sock *s)
 
 static inline void queued(struct wr_sock *s, size_t len)
 {
-    queue_for_sending(s, len);
+    queue_for_sending(s, s->t.loop, len);
     check_queue(s);
 }
 
@@ -311,7 +311,7 @@ int wr_sock_write(weir_transport *t, const void *data, size_t len)
         return write_more(s, data, len);
     }
     loop->counts.copied_by_write += len;
-    queue_for_sending(s, len);
+    queue_for_sending(s, loop, len);
     memcpy(room, data, len); /* last: nothing has to be kept across it */
     check_queue(s);
     return 0;
