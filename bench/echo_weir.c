@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <weir/error.h>
+#include <weir/inspect.h>
 #include <weir/loop.h>
 #include <weir/server.h>
 

@@ -9,6 +9,7 @@
  */
 #include "bench/bench.h"
 #include "bench/lines.h"
+#include "weir/inspect.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -13,6 +13,7 @@
 #include "weir/error.h"
 #include "weir/executor.h"
 #include "weir/future.h"
+#include "weir/inspect.h"
 #include "weir/loop.h"
 #include "weir/protocol.h"
 #include "weir/reader.h"

@@ -9,6 +9,7 @@
 #ifndef WEIR_LIB_LOOP_H
 #define WEIR_LIB_LOOP_H
 
+#include "../include/weir/inspect.h"
 #include "../include/weir/loop.h"
 #include "../uring/guard.h"
 #include "../uring/op.h"
@@ -66,6 +67,8 @@ struct wr_part_ops {
     /* Nothing from outside can wake what still waits: ends the wait of one;
      * false when there is none. */
     bool (*give_up)(struct wr_part *part);
+    /* Gives back what lies idle; returns the bytes that the allocator got. */
+    uint64_t (*trim)(struct wr_part *part);
     /* The loop's memory goes: so does the part. It has left the list. */
     void (*close)(struct wr_part *part);
 };
@@ -97,6 +100,7 @@ struct weir_loop {
     struct wr_sendq_memory send_memory; /* blocks and chunks */
     struct wr_wheel wheel;
     uint64_t now_ns;
+    struct wr_timer trim_timer; /* see trim.c */
 
     struct wr_list ready;      /* struct wr_ready */
     struct wr_list dirty;      /* struct wr_sender */
@@ -232,6 +236,11 @@ void wr_loop_release(weir_loop *loop);
 /* From now on the part is the loop's to end. */
 void wr_loop_add_part(weir_loop *loop, struct wr_part *part,
                       const struct wr_part_ops *ops);
+
+/* trim.c */
+void wr_loop_init_trim(weir_loop *loop);
+/* A connection is lost: memory that lies idle in some seconds is given back. */
+void wr_loop_trim_later(weir_loop *loop);
 
 /* callback.c */
 int wr_callbacks_open(weir_loop *loop);

@@ -85,6 +85,7 @@ static void init_members(weir_loop *loop, const struct weir_allocator *from)
                                                  .chunks = &loop->chunks};
     loop->now_ns = wr_sys_now();
     wr_wheel_init(&loop->wheel, loop->now_ns);
+    wr_loop_init_trim(loop);
 }
 
 static int open_engine(weir_loop *loop, const struct weir_loop_options *options)

@@ -97,6 +97,7 @@ static void lose(struct wr_sock *s)
     wr_list_remove(&s->t.alive.link);
     loop->counts.connections--;
     loop->pool.budget.account_count--;
+    wr_loop_trim_later(loop);
     if (s->t.owner) {
         s->t.owner->ops->forget(s->t.owner, &s->t);
         s->t.owner = NULL;

@@ -112,7 +112,8 @@ void weir_loop_get_statistics(const weir_loop *loop,
     ret->copied_to_protocol = loop->counts.copied_to_protocol;
     ret->copied_by_view = loop->counts.copied_by_view;
     wr_tasks_get_statistics(loop, ret);
-    ret->timers = loop->wheel.armed_count;
+    ret->timers = loop->wheel.armed_count -
+                  (wr_timer_is_armed(&loop->trim_timer) ? 1 : 0);
     ret->memory_bytes = loop->memory_bytes;
 }
 

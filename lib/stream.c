@@ -37,7 +37,13 @@ static void close_streams(struct wr_part *part)
     loop->stream_memory = NULL;
 }
 
-static const struct wr_part_ops part_ops = {.close = close_streams};
+static uint64_t trim_streams(struct wr_part *part)
+{
+    return wr_slab_trim(&wr_container_of(part, struct wr_streams, part)->slab);
+}
+
+static const struct wr_part_ops part_ops = {.trim = trim_streams,
+                                            .close = close_streams};
 
 static struct wr_streams *open_streams(weir_loop *loop)
 {

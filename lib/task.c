@@ -74,8 +74,16 @@ static bool give_up_one(struct wr_part *part)
     return false;
 }
 
-static const struct wr_part_ops part_ops = {.give_up = give_up_one,
-                                            .close = close_tasks};
+static uint64_t trim_tasks(struct wr_part *part)
+{
+    struct wr_tasks *memory = wr_container_of(part, struct wr_tasks, part);
+
+    wr_stacks_trim(&memory->stacks);
+    return wr_slab_trim(&memory->tasks);
+}
+
+static const struct wr_part_ops part_ops = {
+    .give_up = give_up_one, .trim = trim_tasks, .close = close_tasks};
 
 static int open_tasks(weir_loop *loop)
 {

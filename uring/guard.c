@@ -20,14 +20,19 @@
 #include "check.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define ALIGN 64u
+
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
 
 #ifdef WR_GUARD
 
 #include <pthread.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define QUARANTINE_COUNT 1024u
 #define QUARANTINE_BYTES (UINT64_C(256) << 20)
@@ -50,11 +55,6 @@ static struct {
     unsigned count;
     uint64_t bytes;
 } quarantine = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
-static size_t page_size(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
 
 static size_t round_up(size_t size, size_t step)
 {
@@ -171,6 +171,19 @@ void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
 }
 
 #endif
+
+size_t wr_guard_discard(void *ptr, size_t size)
+{
+    const uintptr_t page = page_size();
+    const uintptr_t start = ((uintptr_t)ptr + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)ptr + size) / page * page;
+
+    if (end <= start ||
+        madvise((void *)start, end - start, MADV_DONTNEED) < 0) {
+        return 0; /* locked memory, or of an allocator of its own kind */
+    }
+    return end - start;
+}
 
 static void *default_alloc(void *arg, size_t size)
 {

@@ -20,6 +20,10 @@ void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size);
 void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
                    size_t size);
 
+/* What is in the memory is not needed any more: its whole pages go back to the
+ * system until they are touched again. Returns their bytes. */
+size_t wr_guard_discard(void *ptr, size_t size);
+
 /* The allocator that is used when the caller names none: malloc and free. */
 const struct weir_allocator *wr_default_allocator(void);
 

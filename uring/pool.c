@@ -97,6 +97,18 @@ static struct wr_pool_buf *make_buf(struct wr_pool *pool)
     return buf;
 }
 
+uint64_t wr_pool_trim(struct wr_pool *pool)
+{
+    for (struct wr_pool_buf *buf = pool->free_list; buf; buf = buf->next) {
+        wr_assert(buf->state == WR_BUF_FREE);
+        if (!buf->is_discarded) {
+            wr_ignore(wr_guard_discard(buf->data, pool->buf_size) == 0);
+            buf->is_discarded = true;
+        }
+    }
+    return wr_slab_trim(&pool->leases);
+}
+
 void wr_pool_post(struct wr_pool *pool)
 {
     if (pool->posted_count >= pool->posted_goal) {
@@ -116,6 +128,7 @@ void wr_pool_post(struct wr_pool *pool)
         }
         wr_assert(buf->state == WR_BUF_FREE && buf->refs == 0);
         buf->state = WR_BUF_POSTED;
+        buf->is_discarded = false;
         buf->offset = 0;
         pool->posted_count++;
         wr_ring_provide_buffer(pool->uring->ring, buf->data, pool->buf_size,

@@ -60,6 +60,7 @@ struct wr_pool_buf {
     uint32_t offset; /* bytes that the kernel has used */
     uint32_t refs;   /* leases that point into it */
     uint16_t id;
+    bool is_discarded; /* set by trimming, cleared by posting */
     enum wr_pool_buf_state state;
 };
 
@@ -195,6 +196,10 @@ static inline void wr_pool_feed(struct wr_pool *pool)
         wr_pool_feed_some(pool);
     }
 }
+
+/* Gives the pages of free buffers back to the system, and leases' memory that
+ * is not in use to the allocator; returns the bytes of the latter. */
+uint64_t wr_pool_trim(struct wr_pool *pool);
 
 /* How long a turn may wait at most on behalf of the starved. */
 uint64_t wr_pool_wait_ns(const struct wr_pool *pool);

@@ -14,6 +14,7 @@
 #include "check.h"
 #include "guard.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define OBJECT_ALIGN      16u
@@ -78,6 +79,137 @@ void *wr_slab_take(struct wr_slab *slab)
 {
     void *object = wr_slab_take_raw(slab);
     return object ? memset(object, 0, slab->object_size) : NULL;
+}
+
+/* A chunk and how many of its objects are free, while a slab is trimmed. */
+struct chunk_use {
+    struct wr_slab_chunk *chunk;
+    uint32_t free_count;
+};
+
+static int compare_chunks(const void *a, const void *b)
+{
+    const uintptr_t left = (uintptr_t)((const struct chunk_use *)a)->chunk;
+    const uintptr_t right = (uintptr_t)((const struct chunk_use *)b)->chunk;
+
+    return (left > right) - (left < right);
+}
+
+/* The chunk that an object lies in: the last one that begins before it. */
+static struct chunk_use *chunk_of(struct chunk_use *uses, size_t count,
+                                  const void *object)
+{
+    size_t first = 0;
+
+    while (count > 1) {
+        const size_t half = count / 2;
+        if ((uintptr_t)uses[first + half].chunk <= (uintptr_t)object) {
+            first += half;
+            count -= half;
+        } else {
+            count = half;
+        }
+    }
+    return &uses[first];
+}
+
+static size_t list_chunks(const struct wr_slab *slab, struct chunk_use *uses)
+{
+    size_t count = 0;
+
+    for (struct wr_slab_chunk *chunk = slab->chunks; chunk;
+         chunk = chunk->next) {
+        uses[count++] = (struct chunk_use){.chunk = chunk};
+    }
+    qsort(uses, count, sizeof(*uses), compare_chunks);
+    return count;
+}
+
+/* The word in a free object that links it to the next one. */
+static void **link_of(void *object)
+{
+    WR_UNPOISON(object, sizeof(void *));
+    return object;
+}
+
+static void count_free(const struct wr_slab *slab, struct chunk_use *uses,
+                       size_t count)
+{
+    for (void *object = slab->free_list; object;) {
+        void *next = *link_of(object);
+        WR_POISON(object, slab->object_size);
+        chunk_of(uses, count, object)->free_count++;
+        object = next;
+    }
+}
+
+/* Takes the objects of chunks without an object in use out of the free list,
+ * whose order stays. */
+static void unlink_unused(struct wr_slab *slab, struct chunk_use *uses,
+                          size_t count)
+{
+    void **end = &slab->free_list;
+
+    for (void *object = slab->free_list; object;) {
+        void **link = link_of(object);
+        void *next = *link;
+        if (chunk_of(uses, count, object)->free_count < slab->per_chunk) {
+            *end = object;
+            end = link;
+        }
+        object = next;
+    }
+    *end = NULL;
+    for (void *object = slab->free_list; object;) {
+        void *next = *(void **)object;
+        WR_POISON(object, slab->object_size);
+        object = next;
+    }
+}
+
+/* Frees them; the others stay in the slab's list. */
+static uint64_t free_unused(struct wr_slab *slab, const struct chunk_use *uses,
+                            size_t count)
+{
+    uint64_t bytes = 0;
+
+    slab->chunks = NULL;
+    for (size_t i = count; i > 0; i--) {
+        struct wr_slab_chunk *chunk = uses[i - 1].chunk;
+        if (uses[i - 1].free_count < slab->per_chunk) {
+            chunk->next = slab->chunks;
+            slab->chunks = chunk;
+            continue;
+        }
+        bytes += chunk_size(slab);
+        slab->total_count -= slab->per_chunk;
+        WR_UNPOISON(chunk, chunk_size(slab));
+        wr_free(slab->allocator, chunk, chunk_size(slab));
+    }
+    return bytes;
+}
+
+uint64_t wr_slab_trim(struct wr_slab *slab)
+{
+    const uint64_t chunk_count =
+        slab->per_chunk > 0 ? slab->total_count / slab->per_chunk : 0;
+    if (slab->total_count - slab->used_count < slab->per_chunk ||
+        chunk_count == 0) {
+        return 0; /* there can be no chunk that nobody uses */
+    }
+    struct chunk_use *uses =
+        wr_alloc(slab->allocator, chunk_count * sizeof(*uses));
+    if (!uses) {
+        return 0;
+    }
+    const size_t count = list_chunks(slab, uses);
+    wr_assert(count == chunk_count);
+    count_free(slab, uses, count);
+    unlink_unused(slab, uses, count);
+    const uint64_t bytes = free_unused(slab, uses, count);
+    wr_assert(slab->total_count >= slab->used_count);
+    wr_free(slab->allocator, uses, chunk_count * sizeof(*uses));
+    return bytes;
 }
 
 void wr_slab_fini(struct wr_slab *slab)
@@ -169,15 +301,24 @@ void wr_block_return(struct wr_blocks *blocks, struct wr_block *block)
     blocks->kept_count[class]++;
 }
 
-void wr_blocks_fini(struct wr_blocks *blocks)
+uint64_t wr_blocks_trim(struct wr_blocks *blocks)
 {
-    wr_assert(blocks->used_bytes == 0);
+    uint64_t bytes = 0;
+
     for (unsigned class = 0; class < WR_BLOCK_CLASSES; class ++) {
         while (blocks->kept[class]) {
             struct wr_block *block = blocks->kept[class];
             blocks->kept[class] = block->next;
+            bytes += block_size(block);
             wr_guard_free(blocks->allocator, block, block_size(block));
         }
         blocks->kept_count[class] = 0;
     }
+    return bytes;
+}
+
+void wr_blocks_fini(struct wr_blocks *blocks)
+{
+    wr_assert(blocks->used_bytes == 0);
+    wr_ignore(wr_blocks_trim(blocks) > 0); /* nobody counts any more */
 }

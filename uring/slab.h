@@ -3,8 +3,8 @@
  *
  * A slab cuts chunks of memory into equal objects and keeps the ones given
  * back, last in, first out, because the last one is still in the cache. It
- * returns memory to the allocator only at its end: what a busy hour needed is
- * what the next one will need. Blocks hold bytes that were copied for sending;
+ * returns memory to the allocator when it is trimmed, chunks of which no object
+ * is in use, and at its end. Blocks hold bytes that were copied for sending;
  * they come in powers of two, and only a bounded number of each is kept.
  *
  * Both take memory from the loop's allocator. Blocks can be read by the kernel
@@ -81,6 +81,10 @@ static inline void wr_slab_give(struct wr_slab *slab, void *object)
     WR_POISON(object, slab->object_size);
 }
 
+/* Gives chunks back of which no object is in use; returns their bytes. Takes
+ * memory of two words a chunk meanwhile, and does nothing without it. */
+uint64_t wr_slab_trim(struct wr_slab *slab);
+
 /* All objects must have been given back. */
 void wr_slab_fini(struct wr_slab *slab);
 
@@ -151,6 +155,9 @@ static inline void wr_block_give(struct wr_blocks *blocks,
     blocks->kept[WR_BLOCK_SMALL_CLASS] = block;
     (*count)++;
 }
+
+/* Gives back all blocks that are kept; returns their bytes. */
+uint64_t wr_blocks_trim(struct wr_blocks *blocks);
 
 /* All blocks must have been given back. */
 void wr_blocks_fini(struct wr_blocks *blocks);

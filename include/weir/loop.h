@@ -174,6 +174,23 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 WEIR_API int weir_loop_free(weir_loop *loop);
 
 /**
+ * Give memory that lies idle back to the system.
+ *
+ * Receive buffers, blocks, objects and stacks that are free. Some seconds after
+ * a connection was lost the loop does this by itself; this is for those who
+ * know that a busy time is over. With the default allocator malloc is asked to
+ * give back too, if a megabyte or more was freed.
+ *
+ * @param loop  the loop; borrowed
+ * @return      0
+ * @retval -EPERM   it belongs to another thread
+ * @retval -ECHILD  it was made before fork()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_loop_trim(weir_loop *loop);
+
+/**
  * Time of the current turn: CLOCK_MONOTONIC, read once a turn; outside a run,
  * read anew.
  *
@@ -480,120 +497,6 @@ WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
 WEIR_API void
 weir_loop_call_exception_handler(weir_loop *loop,
                                  const struct weir_exception *exception);
-
-/** Counts since the loop was made, and how things stand now. */
-struct weir_loop_statistics {
-    /** Turns of the loop. */
-    uint64_t turns;
-    /** System calls that entered the ring. */
-    uint64_t enters;
-    /** Operations handed to the kernel. */
-    uint64_t submitted;
-    /** Completions handled. */
-    uint64_t completions;
-    /** Completion queue overflows. */
-    uint64_t overflows;
-    /** Submissions made early because the queue was full. */
-    uint64_t sq_full;
-    /** Operations in flight now. */
-    uint64_t ops_in_flight;
-    /** Connections alive now. */
-    uint64_t connections;
-    /** Receive buffers made, in bytes. */
-    uint64_t pool_bytes;
-    /** Receive buffers posted to the kernel now. */
-    uint64_t buffers_posted;
-    /** Leases out now. */
-    uint64_t leases;
-    /** Received bytes held now, by leases and paused connections. */
-    uint64_t held_bytes;
-    /** Memory of readers for what had to leave the receive buffers, bytes. */
-    uint64_t kept_bytes;
-    /** How often a receive found no buffer. */
-    uint64_t starved;
-    /** Bytes waiting to be sent now, in all connections. */
-    uint64_t queued_bytes;
-    /** Bytes received. */
-    uint64_t received_bytes;
-    /** Bytes the kernel has accepted for sending. */
-    uint64_t sent_bytes;
-    /** Bytes copied by write and writelines. */
-    uint64_t copied_by_write;
-    /** Bytes copied so that they pin no receive buffer. */
-    uint64_t copied_by_compaction;
-    /** Bytes copied into the memory of buffered protocols and of callers that
-     * read a stream into their own. */
-    uint64_t copied_to_protocol;
-    /** Bytes copied because a view, or something kept for one, straddled
-     * receive buffers, and by weir_reader_feed_data(). */
-    uint64_t copied_by_view;
-    /** Tasks that have not ended. */
-    uint64_t tasks;
-    /** Tasks started. */
-    uint64_t tasks_spawned;
-    /** How often a task was continued. */
-    uint64_t task_switches;
-    /** Stacks of tasks, in use and kept for the next. */
-    uint64_t stacks;
-    /** The deepest that any of them was used, in bytes, in whole pages. Where
-     * there are more than 4096, each call looks at so many of them. */
-    uint64_t stack_high_water_bytes;
-    /** Timers armed now. */
-    uint64_t timers;
-    /** Memory of the library now, from its allocator, in bytes, without the
-     * loop's own (some 20 KiB). */
-    uint64_t memory_bytes;
-};
-
-/**
- * Read the statistics. All zero when asked on another thread.
- *
- * @param loop  the loop; borrowed
- * @param ret   filled in
- * @suspends no
- * @thread loop
- */
-WEIR_API void weir_loop_get_statistics(const weir_loop *loop,
-                                       struct weir_loop_statistics *ret);
-
-/**
- * The statistics as text, one "name value" a line.
- *
- * @param loop  the loop; borrowed
- * @param buf   destination, always terminated when @p size is not 0
- * @param size  bytes in @p buf
- * @return      bytes that the whole text has, without its NUL
- * @suspends no
- * @thread loop
- */
-WEIR_API size_t weir_loop_statistics_text(const weir_loop *loop, char *buf,
-                                          size_t size);
-
-/**
- * Write what an operator needs at 3 a.m.: the loop, and for each connection
- * its addresses, states, operations in flight, credit, held bytes, queue depth
- * and first error; one line each.
- *
- * @param loop  the loop; borrowed
- * @param out   where to; borrowed
- * @suspends no
- * @thread loop
- */
-WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
-
-/**
- * What the running kernel's io_uring offers and what weir does without: one
- * line for each feature.
- *
- * @param loop  the loop; borrowed
- * @param buf   destination, always terminated when @p size is not 0
- * @param size  bytes in @p buf
- * @return      bytes that the whole text has, without its NUL
- * @suspends no
- * @thread loop
- */
-WEIR_API size_t weir_loop_features_text(const weir_loop *loop, char *buf,
-                                        size_t size);
 
 WEIR_END_DECLS
 

@@ -22,7 +22,7 @@ TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
 # fills several files (sock_recv, sock_send) stand where the noun stands.
 LAYERS = [
     "base error options chunkq sendq recvq address text version stack",
-    "loop callback internal post ready remote signal hook handle fdwatch "
+    "loop trim callback internal post ready remote signal hook handle fdwatch "
     "threads",
     "future gather fiber task timeout group run event lock condition "
     "semaphore barrier queue sync executor overflow",

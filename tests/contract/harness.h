@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <weir/buffer.h>
 #include <weir/error.h>
+#include <weir/inspect.h>
 #include <weir/loop.h>
 #include <weir/server.h>
 #include <weir/transport.h>

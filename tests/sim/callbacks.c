@@ -10,6 +10,7 @@
 #include "tests/fake/alloc.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
+#include "weir/inspect.h"
 #include "weir/loop.h"
 
 #ifdef UNIT_HAS_LSAN

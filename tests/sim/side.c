@@ -9,6 +9,7 @@
 #include "tests/sim/sim.h"
 
 #include "weir/error.h"
+#include "weir/inspect.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -9,6 +9,7 @@
 #include "tests/sim/sim.h"
 
 #include "uring/feature.h"
+#include "weir/inspect.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -9,6 +9,7 @@
 #include "serve.h"
 
 #include "weir/error.h"
+#include "weir/inspect.h"
 #include "weir/loop.h"
 
 #include <stdbool.h>

@@ -20,6 +20,7 @@
 #include "verdict.h"
 
 #include "weir/error.h"
+#include "weir/inspect.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -15,6 +15,7 @@
 #include "units.h"
 
 #include "weir/error.h"
+#include "weir/inspect.h"
 #include "weir/loop.h"
 #include "weir/server.h"
 

@@ -1,0 +1,73 @@
+"""What weir-load serve has used in a busy time goes back to the system.
+"""
+
+import resource
+import socket
+import sys
+import time
+
+from harness import Serve, run
+
+CONNECTIONS = 1500
+BYTES = 32 << 10
+MIB = 1 << 20
+
+
+def raise_limit():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS + 200
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE,
+                           (min(wanted, hard), hard))
+    return min(CONNECTIONS, (resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+                             - 200) // 2)
+
+
+def busy_time(address, count):
+    """Many connections at once; each moves some bytes and goes."""
+    socks = [socket.create_connection(address) for _ in range(count)]
+    data = bytes(BYTES)
+    for sock in socks:
+        sock.sendall(data)
+    for sock in socks:
+        left = BYTES
+        while left > 0:
+            left -= len(sock.recv(left))
+    for sock in socks:
+        sock.close()
+
+
+def resident_after_rest(server, limit_bytes):
+    """The least that was resident within the time that is promised."""
+    least = server.rss_bytes()
+    deadline = time.monotonic() + 10
+    while least > limit_bytes and time.monotonic() < deadline:
+        time.sleep(0.2)
+        least = min(least, server.rss_bytes())
+    return least
+
+
+def rests(*flags):
+    count = raise_limit()
+    with Serve(*flags) as server:
+        busy_time(server.address, 50)
+        before = server.rss_bytes()
+        busy_time(server.address, count)
+        peak = server.rss_bytes()
+        after = resident_after_rest(server, before + 2 * MIB)
+        print(f"{' '.join(flags) or 'protocols'}: {before / MIB:.1f} MiB, "
+              f"{peak / MIB:.1f} after {count} connections, "
+              f"{after / MIB:.1f} after a rest", file=sys.stderr)
+        assert after <= before + 2 * MIB, f"{after} bytes are left of {peak}"
+        server.stop()
+
+
+def test_memory_of_protocols_goes_back_within_ten_seconds():
+    rests()
+
+
+def test_memory_of_streams_goes_back_within_ten_seconds():
+    rests("--api", "stream")
+
+
+run(globals())
