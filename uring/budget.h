@@ -24,8 +24,8 @@
 /* Of one receive. */
 #define WR_CREDIT_MAX   (1024u << 10)
 #define WR_CREDIT_START (256u << 10) /* to a connection that proved nothing */
-#define WR_CREDIT_SLOW  (16u << 10) /* to one that gets rid of nothing */
-#define WR_CREDIT_MIN   (4u << 10)  /* less is not worth a receive */
+#define WR_CREDIT_SLOW  (16u << 10)  /* to one that gets rid of nothing */
+#define WR_CREDIT_MIN   (4u << 10)   /* less is not worth a receive */
 /* What every connection may hold, and queue, whatever others have. */
 #define WR_HELD_LEAST   (2u * WR_CREDIT_MIN)
 #define WR_QUEUED_LEAST (16u << 10)

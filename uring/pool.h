@@ -89,7 +89,7 @@ struct wr_account {
     bool tell_released;   /* set and cleared by the owner */
     wr_account_released_fn *released;
     wr_account_feed_fn *feed;
-    wr_account_over_fn *over; /* may be NULL */
+    wr_account_over_fn *over;    /* may be NULL */
     struct wr_list starved_link; /* in wr_pool.starved or wr_pool.stuck */
 };
 
@@ -114,13 +114,13 @@ struct wr_pool {
     struct wr_account own; /* of wr_pool_lease_own(), counted but unlimited */
     struct wr_budget budget;
     uint32_t buf_size;
-    uint32_t buf_count;  /* made so far */
-    uint32_t buf_max;    /* as many as the limit allows, and the posted ones */
-    int32_t pinnable; /* how many more may be retired; below 0: one copies */
+    uint32_t buf_count; /* made so far */
+    uint32_t buf_max;   /* as many as the limit allows, and the posted ones */
+    int32_t pinnable;   /* how many more may be retired; below 0: one copies */
     uint32_t posted_count;
     uint32_t posted_goal;
-    uint32_t lost_count;    /* never posted again; the kernel may have them */
-    uint32_t shared_size;   /* buf_size if receives share buffers, else 0 */
+    uint32_t lost_count;  /* never posted again; the kernel may have them */
+    uint32_t shared_size; /* buf_size if receives share buffers, else 0 */
     uint64_t copied_bytes;
     struct wr_list starved;  /* accounts to feed, oldest first */
     uint64_t unfed_bytes;    /* with so much held none of them has credit */
