@@ -11,7 +11,7 @@
  * memory, a descriptor nor a thread is left.
  *
  * Each round has a seed of its own, one more than that of the round before;
- * WEIR_TEST_SEED is that of the first, WEIR_STORM_ROUNDS how many there are.
+ * WEIR_TEST_SEED is that of the first, WEIR_EVERYTHING_ROUNDS how many there are.
  */
 #include "tests/contract/everything_world.h"
 
@@ -505,7 +505,7 @@ static void play_round(uint64_t seed)
 
 static uint64_t rounds(void)
 {
-    const char *text = getenv("WEIR_STORM_ROUNDS");
+    const char *text = getenv("WEIR_EVERYTHING_ROUNDS");
     return text ? strtoull(text, NULL, 0) : 100;
 }
 
