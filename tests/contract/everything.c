@@ -11,7 +11,7 @@
  * memory, a descriptor nor a thread is left.
  *
  * Each round has a seed of its own, one more than that of the round before;
- * WEIR_TEST_SEED is that of the first, WEIR_EVERYTHING_ROUNDS how many there are.
+ * WEIR_TEST_SEED is that of the first, WEIR_EVERYTHING_ROUNDS their number.
  */
 #include "tests/contract/everything_world.h"
 
