@@ -14,8 +14,8 @@ import signal
 import socket
 import time
 
-from harness import (EXAMPLES, Program, Serve, equal, load_json, matches,
-                     read_line, run)
+from harness import (EXAMPLES, Program, Serve, equal, is_sanitized, load_json,
+                     matches, read_line, run)
 
 CLIENTS = int(os.environ.get("STALLED_CLIENTS", "1000"))
 MOST_BYTES = 3 << 20  # that one client sends
@@ -39,12 +39,6 @@ def resident(pid):
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) << 10
     raise AssertionError("no VmRSS")
-
-
-def is_sanitized(path):
-    """Sanitizers keep freed memory: what it takes says nothing then."""
-    with open(path, "rb") as program:
-        return b"__asan_init" in program.read()
 
 
 def connect_small(address):

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 
-from harness import Serve, run
+from harness import WEIR_LOAD, Serve, Skip, is_sanitized, run
 
 CONNECTIONS = 1500
 BYTES = 32 << 10
@@ -48,6 +48,8 @@ def resident_after_rest(server, limit_bytes):
 
 
 def rests(*flags):
+    if is_sanitized(WEIR_LOAD):
+        raise Skip("a sanitizer keeps freed memory")
     count = raise_limit()
     with Serve(*flags) as server:
         busy_time(server.address, 50)
