@@ -29,7 +29,7 @@ static void arm(uint32_t index, uint64_t timeout_ms)
 
 static void move(uint32_t index, uint64_t timeout_ms)
 {
-    uint64_t when = weir_loop_time(loop) + timeout_ms * 1000000;
+    uint64_t when = weir_loop_get_time(loop) + timeout_ms * 1000000;
 
     if (!weir_loop_reschedule(loop, handles[index], when)) {
         bench_die_err("weir_loop_reschedule", -1);

@@ -13,9 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WR_LIKELY(cond)      __builtin_expect(!!(cond), 1)
-#define WR_UNLIKELY(cond)    __builtin_expect(!!(cond), 0)
-#define WR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define WR_LIKELY(cond)   __builtin_expect(!!(cond), 1)
+#define WR_UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 
 /* Reports the broken condition on standard error and aborts. */
 _Noreturn void wr_check_failed(const char *cond, const char *file, int line);
@@ -24,6 +23,18 @@ _Noreturn void wr_check_failed(const char *cond, const char *file, int line);
     (WR_LIKELY(cond) ? (void)0 : wr_check_failed(#cond, __FILE__, __LINE__))
 
 #define wr_check(cond) wr_assert(cond)
+
+/* As wr_assert, in trees that are built with -Dinvariants=true alone: for what
+ * looks at a list or another object, or stands on the way of every message. */
+#ifdef WR_INVARIANTS
+#define wr_debug_assert(cond) wr_assert(cond)
+#else
+#define wr_debug_assert(cond) ((void)(0 && (cond)))
+#endif
+
+/* wr_debug_assert() of all that a check of invariants asserts: for such a call
+ * on the way of every message. */
+#define wr_debug_check(call) wr_debug_assert(((call), 1))
 
 /* Uses up a result that does not matter; the reason stands beside the call. */
 #define wr_ignore(expr)                                                        \

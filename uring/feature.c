@@ -18,10 +18,11 @@ struct description {
 };
 
 #define DESCRIPTION(constant, name, kernel, without) {name, kernel, without},
-static const struct description descriptions[] = {WR_FEATURES(DESCRIPTION)};
+static const struct description feature_descriptions[] = {
+    WR_FEATURES(DESCRIPTION)};
 #undef DESCRIPTION
 
-_Static_assert(sizeof(descriptions) / sizeof(descriptions[0]) ==
+_Static_assert(sizeof(feature_descriptions) / sizeof(feature_descriptions[0]) ==
                    WR_FEATURE_COUNT,
                "each feature is described");
 _Static_assert(WR_FEATURE_COUNT < 32, "features are bits of a uint32_t");
@@ -32,13 +33,13 @@ _Static_assert(WR_FEATURE_COUNT < 32, "features are bits of a uint32_t");
 #define SEPARATORS ", \t\n"
 
 /* The bits of one name; 0 when it means nothing. */
-static uint32_t bits_of_name(const char *name, size_t len)
+static uint32_t feature_bits_of_name(const char *name, size_t len)
 {
     if (len == strlen("all") && memcmp(name, "all", len) == 0) {
         return ALL_FEATURES;
     }
     for (unsigned i = 0; i < WR_FEATURE_COUNT; i++) {
-        const char *known = descriptions[i].name;
+        const char *known = feature_descriptions[i].name;
         if (len == strlen(known) && memcmp(name, known, len) == 0) {
             return UINT32_C(1) << i;
         }
@@ -46,10 +47,11 @@ static uint32_t bits_of_name(const char *name, size_t len)
     return 0;
 }
 
-void wr_features_settle(struct wr_features *features)
+void wr_features_reduce(struct wr_features *features)
 {
     const uint32_t inc = UINT32_C(1) << WR_FEATURE_BUF_INC;
 
+    wr_assert((features->found & features->masked) == 0);
     if (!wr_has(features, WR_FEATURE_RECV_CREDIT)) {
         features->masked |= features->found & inc;
         features->found &= ~inc;
@@ -67,10 +69,11 @@ uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown)
         if (len == 0) {
             break;
         }
-        uint32_t bits = bits_of_name(at, len);
+        uint32_t bits = feature_bits_of_name(at, len);
         if (bits == 0 && !unknown) {
             unknown = at;
         }
+        wr_assert((bits & ~ALL_FEATURES) == 0);
         mask |= bits;
         at += len;
     }
@@ -82,11 +85,13 @@ size_t wr_features_text(const struct wr_features *features, char *buf,
                         size_t size)
 {
     size_t len = 0;
+    wr_assert((features->found & features->masked) == 0);
+    wr_assert(buf || size == 0);
     if (size > 0) {
         buf[0] = '\0';
     }
     for (unsigned i = 0; i < WR_FEATURE_COUNT; i++) {
-        const struct description *at = &descriptions[i];
+        const struct description *at = &feature_descriptions[i];
         bool found = wr_has(features, (enum wr_feature)i);
         bool masked = features->masked >> i & 1u;
         const char *state = found ? "yes" : masked ? "masked" : "no";

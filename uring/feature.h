@@ -1,5 +1,5 @@
 /*
- * What the running kernel can do beyond the floor (Linux 6.1).
+ * Features of the running kernel beyond the floor (Linux 6.1).
  *
  * Features are found once, when a ring is opened, by doing: a flag that the
  * kernel accepts counts, a version number does not. Each can be masked through
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* X(constant, name, first kernel, what is done without it) */
+/* X(constant, name, first kernel, the way without it) */
 #define WR_FEATURES(X)                                                         \
     X(BUF_INC, "buf_inc", "6.12", "plain 16 KiB receive buffers")              \
     X(RING_RESIZE, "ring_resize", "6.13", "the completion queue stays small")  \
@@ -32,7 +32,7 @@ enum wr_feature {
 struct wr_features {
     uint32_t found;  /* bits of enum wr_feature that may be used */
     uint32_t masked; /* bits that the kernel has and that are not used: the
-                        mask takes them away, or wr_features_settle() */
+                        mask takes them away, or wr_features_reduce() */
     uint32_t sq_entries;
     uint32_t cq_entries;
 };
@@ -43,18 +43,18 @@ static inline bool wr_has(const struct wr_features *features,
     return features->found >> feature & 1u;
 }
 
-/* Takes away what is of no use alone. Incremental buffers need RECV_CREDIT:
- * without it receives are single ones, and a single receive that the kernel
- * gives to a worker thread takes as much of an incremental buffer as it asked
- * for, not as much as arrived (Linux 6.18). */
-void wr_features_settle(struct wr_features *features);
+/* Takes away features that are of no use alone. Incremental buffers need
+ * RECV_CREDIT: without it receives are single ones, and a single receive that
+ * the kernel gives to a worker thread takes as much of an incremental buffer as
+ * it asked for, not as much as arrived (Linux 6.18). */
+void wr_features_reduce(struct wr_features *features);
 
 /* Bits named by WEIR_FEATURES_MASK; *ret_unknown is the first name that means
  * nothing, or NULL. @text may be NULL. */
 uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown);
 
-/* One line for each feature: name, first kernel, yes/no/masked, and what is
- * done instead. Returns the length that the whole text has, as snprintf. */
+/* One line for each feature: name, first kernel, yes/no/masked, and the way
+ * without it. Returns the length that the whole text has, as snprintf. */
 size_t wr_features_text(const struct wr_features *features, char *buf,
                         size_t size);
 

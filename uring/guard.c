@@ -1,5 +1,5 @@
 /*
- * The default allocator, and memory for the kernel: plain or on guarded pages.
+ * Memory for the kernel: plain or on guarded pages.
  *
  * A plain build asks the allocator for 64 bytes more, to align what it gives
  * out, and notes the distance in the byte before it.
@@ -19,13 +19,12 @@
 
 #include "check.h"
 
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define ALIGN 64u
 
-static size_t page_size(void)
+static size_t guard_page_size(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
 }
@@ -56,12 +55,12 @@ static struct {
     uint64_t bytes;
 } quarantine = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static size_t round_up(size_t size, size_t step)
+static size_t guard_round_up(size_t size, size_t step)
 {
     return (size + step - 1) / step * step;
 }
 
-static void unmap(struct mapping mapping)
+static void guard_unmap(struct mapping mapping)
 {
     /* Refused only when splitting takes more maps than the system allows;
      * then the address range is lost, in a debug build. */
@@ -69,17 +68,20 @@ static void unmap(struct mapping mapping)
 }
 
 /* Keeps a mapping that lost its access; the oldest make room for it. */
-static void quarantine_push(struct mapping mapping)
+static void guard_quarantine_push(struct mapping mapping)
 {
     pthread_mutex_lock(&quarantine.mutex);
+    wr_assert(quarantine.count <= QUARANTINE_COUNT);
+    wr_assert(quarantine.count > 0 || quarantine.bytes == 0);
     while (quarantine.count == QUARANTINE_COUNT ||
            (quarantine.count > 0 &&
             quarantine.bytes + mapping.size > QUARANTINE_BYTES)) {
         struct mapping *oldest = &quarantine.ring[quarantine.first];
+        wr_assert(quarantine.bytes >= oldest->size);
         quarantine.first = (quarantine.first + 1) % QUARANTINE_COUNT;
         quarantine.count--;
         quarantine.bytes -= oldest->size;
-        unmap(*oldest);
+        guard_unmap(*oldest);
     }
     quarantine.ring[(quarantine.first + quarantine.count) % QUARANTINE_COUNT] =
         mapping;
@@ -91,11 +93,11 @@ static void quarantine_push(struct mapping mapping)
 void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size)
 {
     wr_assert(size > 0);
-    size_t page = page_size();
+    size_t page = guard_page_size();
     if (size > SIZE_MAX / 2) {
         return NULL;
     }
-    size_t data_size = round_up(size, page);
+    size_t data_size = guard_round_up(size, page);
     struct mapping mapping = {.size = data_size + 2 * page};
     void *record = wr_alloc(allocator, sizeof(struct header));
     if (!record) {
@@ -109,7 +111,7 @@ void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size)
     }
     uint8_t *guard = (uint8_t *)mapping.base + page + data_size;
     if (mprotect(guard, page, PROT_NONE) != 0) {
-        unmap(mapping);
+        guard_unmap(mapping);
         wr_free(allocator, record, sizeof(struct header));
         return NULL;
     }
@@ -118,7 +120,7 @@ void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size)
         .map_size = mapping.size,
         .size = size,
     };
-    return guard - round_up(size, ALIGN);
+    return guard - guard_round_up(size, ALIGN);
 }
 
 void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
@@ -127,17 +129,17 @@ void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
     if (!ptr) {
         return;
     }
-    size_t page = page_size();
+    size_t page = guard_page_size();
     struct header *header =
         (void *)((uint8_t *)ptr - (uintptr_t)ptr % page - page);
     wr_assert(header->size == size);
     struct mapping mapping = {.base = header, .size = header->map_size};
     wr_free(allocator, header->record, sizeof(*header));
     if (mprotect(mapping.base, mapping.size, PROT_NONE) != 0) {
-        unmap(mapping);
+        guard_unmap(mapping);
         return;
     }
-    quarantine_push(mapping);
+    guard_quarantine_push(mapping);
 }
 
 #else
@@ -154,6 +156,8 @@ void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size)
     }
     uint8_t distance = (uint8_t)(ALIGN - (uintptr_t)raw % ALIGN);
     uint8_t *aligned = raw + distance;
+    wr_assert(distance > 0);
+    wr_assert((uintptr_t)aligned % ALIGN == 0);
     aligned[-1] = distance;
     return aligned;
 }
@@ -166,7 +170,9 @@ void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
     }
     uint8_t *aligned = ptr;
     uint8_t distance = aligned[-1];
-    wr_assert(distance > 0 && distance <= ALIGN);
+    wr_assert((uintptr_t)aligned % ALIGN == 0);
+    wr_assert(distance > 0);
+    wr_assert(distance <= ALIGN);
     wr_free(allocator, aligned - distance, size + ALIGN);
 }
 
@@ -174,7 +180,7 @@ void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
 
 size_t wr_guard_discard(void *ptr, size_t size)
 {
-    const uintptr_t page = page_size();
+    const uintptr_t page = guard_page_size();
     const uintptr_t start = ((uintptr_t)ptr + page - 1) / page * page;
     const uintptr_t end = ((uintptr_t)ptr + size) / page * page;
 
@@ -182,27 +188,6 @@ size_t wr_guard_discard(void *ptr, size_t size)
         madvise((void *)start, end - start, MADV_DONTNEED) < 0) {
         return 0; /* locked memory, or of an allocator of its own kind */
     }
+    wr_assert(end - start <= size);
     return end - start;
-}
-
-static void *default_alloc(void *arg, size_t size)
-{
-    (void)arg;
-    return malloc(size);
-}
-
-static void default_free(void *arg, void *ptr, size_t size)
-{
-    (void)arg;
-    (void)size;
-    free(ptr);
-}
-
-const struct weir_allocator *wr_default_allocator(void)
-{
-    static const struct weir_allocator allocator = {
-        .alloc = default_alloc,
-        .free = default_free,
-    };
-    return &allocator;
 }

@@ -11,34 +11,18 @@
 #ifndef WEIR_URING_GUARD_H
 #define WEIR_URING_GUARD_H
 
-#include "../include/weir/base.h"
+#include "alloc.h"
 
 /* Aligned to 64 bytes; NULL when there is no memory. */
-void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size);
+WEIR_MUST_USE void *wr_guard_alloc(const struct weir_allocator *allocator,
+                                   size_t size);
 
 /* @size as it was asked for; NULL is ignored. */
 void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
                    size_t size);
 
-/* What is in the memory is not needed any more: its whole pages go back to the
- * system until they are touched again. Returns their bytes. */
+/* Forgets the contents: the whole pages of the memory go back to the system
+ * until they are touched again. Returns their bytes. */
 size_t wr_guard_discard(void *ptr, size_t size);
-
-/* The allocator that is used when the caller names none: malloc and free. */
-const struct weir_allocator *wr_default_allocator(void);
-
-static inline void *wr_alloc(const struct weir_allocator *allocator,
-                             size_t size)
-{
-    return allocator->alloc(allocator->arg, size);
-}
-
-static inline void wr_free(const struct weir_allocator *allocator, void *ptr,
-                           size_t size)
-{
-    if (ptr) {
-        allocator->free(allocator->arg, ptr, size);
-    }
-}
 
 #endif

@@ -1,17 +1,44 @@
 /*
- * Leases: who keeps received bytes, where they lie, and what is charged.
+ * Leases: where kept bytes lie, and to which account they are charged.
  *
- * A lease points into a receive buffer, which counts it, or into a block of its
- * own, or it is a part of one in a block and keeps that. One rule says what may
- * stay where it is when it is kept, may_stay(), and whoever keeps bytes comes
- * by it: protocols, takers, sockets that were paused.
+ * One rule says which bytes may stay where they are when they are kept,
+ * lease_may_stay(), and it holds for all that keep bytes: protocols, readers
+ * that give their bytes away, sockets that were paused.
  */
-#include "pool.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* A lease over a block, nothing charged; len is for the caller. */
+static bool lease_is_within(const weir_lease *lease, const uint8_t *from,
+                            size_t len)
+{
+    return lease->data >= from && lease->data + lease->len <= from + len;
+}
+
+void wr_lease_check_invariants(const weir_lease *lease)
+{
+    wr_assert(lease->len > 0);
+    wr_assert(lease->account != NULL);
+    wr_assert(!!lease->buf + !!lease->parent + !!lease->block == 1);
+    if (lease->buf) {
+        wr_assert(lease->buf->refs > 0);
+        wr_assert(lease->buf->state != WR_BUF_FREE);
+        wr_assert(lease_is_within(lease, lease->buf->data, lease->buf->offset));
+    } else if (lease->parent) {
+        const weir_lease *parent = lease->parent;
+        wr_assert(parent->block && parent->refs > 0);
+        wr_assert(parent->account == lease->account);
+        wr_assert(lease_is_within(lease, parent->data, parent->len));
+    } else {
+        wr_assert(
+            lease_is_within(lease, lease->block->data, lease->block->capacity));
+        wr_assert(lease->account->lease_count > 0);
+        wr_assert(lease->account->held_bytes >= wr_lease_cost(lease));
+    }
+}
+
+/* A lease over a block; the caller sets its len and charges it. */
 static weir_lease *lease_block(struct wr_pool *pool, size_t capacity)
 {
     struct wr_block *block = wr_block_take(pool->blocks, capacity);
@@ -29,38 +56,42 @@ static weir_lease *lease_block(struct wr_pool *pool, size_t capacity)
     return lease;
 }
 
-static void charge_block(weir_lease *lease, struct wr_account *account)
+static void lease_charge_block(weir_lease *lease, struct wr_account *account)
 {
-    struct wr_budget *budget = &lease->pool->budget;
     const uint32_t cost = wr_lease_cost(lease);
 
+    wr_assert(lease->block);
     lease->account = account;
     account->held_bytes += cost;
     account->lease_count++;
-    *(account == &lease->pool->own ? &budget->kept_bytes
-                                   : &budget->held_bytes) += cost;
+    if (account != &lease->pool->own) {
+        lease->pool->held_bytes += cost;
+    }
+    wr_debug_check(wr_lease_check_invariants(lease));
     if (account->held_bytes > account->limit_bytes && account->over) {
         account->over(account);
     }
 }
 
-/* The counterpart of both ways to charge. */
-static void discharge(const weir_lease *lease, uint32_t bytes)
+/* Takes bytes off the account, charged for a block or for a buffer. */
+static void lease_discharge(const weir_lease *lease, uint32_t bytes)
 {
     struct wr_account *account = lease->account;
-    struct wr_budget *budget = &lease->pool->budget;
-    uint64_t *sum = account == &lease->pool->own ? &budget->kept_bytes
-                                                 : &budget->held_bytes;
+    struct wr_pool *pool = lease->pool;
+
     wr_assert(account->held_bytes >= bytes);
-    wr_assert(*sum >= bytes);
     account->held_bytes -= bytes;
-    *sum -= bytes;
+    if (account != &pool->own) {
+        wr_assert(pool->held_bytes >= bytes);
+        pool->held_bytes -= bytes;
+    }
 }
 
-weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
-                               const void *data, size_t len)
+weir_lease *wr_lease_copy(struct wr_pool *pool, struct wr_account *account,
+                          const void *data, size_t len)
 {
-    wr_assert(len > 0 && len <= UINT32_MAX);
+    wr_assert(len > 0);
+    wr_assert(len <= UINT32_MAX);
     weir_lease *lease = lease_block(pool, len);
     if (!lease) {
         return NULL;
@@ -68,11 +99,11 @@ weir_lease *wr_pool_lease_copy(struct wr_pool *pool, struct wr_account *account,
     memcpy(lease->block->data, data, len);
     pool->copied_bytes += len;
     lease->len = (uint32_t)len;
-    charge_block(lease, account);
+    lease_charge_block(lease, account);
     return lease;
 }
 
-weir_lease *wr_pool_lease_own(struct wr_pool *pool, size_t capacity)
+weir_lease *wr_lease_own(struct wr_pool *pool, size_t capacity)
 {
     wr_assert(capacity > 0);
     weir_lease *lease = lease_block(pool, capacity);
@@ -80,13 +111,15 @@ weir_lease *wr_pool_lease_own(struct wr_pool *pool, size_t capacity)
         return NULL;
     }
     lease->len = lease->block->capacity;
-    charge_block(lease, &pool->own);
+    lease_charge_block(lease, &pool->own);
     return lease;
 }
 
-/* Another lease on the same receive buffer. */
-static void share_buf(weir_lease *lease, weir_lease *of)
+/* Makes the lease refer to the same receive buffer. */
+static void lease_share_buf(weir_lease *lease, weir_lease *of)
 {
+    wr_assert(of->buf->refs > 0);
+    wr_assert(of->buf->state != WR_BUF_FREE);
     lease->buf = of->buf;
     lease->buf->refs++;
     wr_lease_charge(lease);
@@ -96,6 +129,9 @@ static void share_buf(weir_lease *lease, weir_lease *of)
 weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
                            uint32_t len)
 {
+    wr_debug_check(wr_lease_check_invariants(parent));
+    wr_assert(parent->refs > 0);
+    wr_assert(len > 0);
     wr_assert(data >= parent->data);
     wr_assert(data + len <= parent->data + parent->len);
     weir_lease *lease = wr_slab_take(&parent->pool->leases);
@@ -108,7 +144,7 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
     lease->account = parent->account;
     lease->pool = parent->pool;
     if (parent->buf) {
-        share_buf(lease, parent);
+        lease_share_buf(lease, parent);
         return lease;
     }
     if (parent->parent) { /* a part of a part is a part of the whole */
@@ -117,12 +153,14 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
         wr_lease_unref(parent);
         parent = whole;
     }
+    wr_assert(parent->block);
     lease->parent = parent;
     return lease;
 }
 
-/* May a part stay where it is? A block is pinned, and charged, whole. */
-static bool may_stay(const weir_lease *lease, size_t len)
+/* True when a part of a lease may stay where it is. A block is pinned, and
+ * charged, whole. */
+static bool lease_may_stay(const weir_lease *lease, size_t len)
 {
     if (lease->buf) {
         return len >= WR_LEASE_LEAST && !wr_pool_is_short(lease->pool);
@@ -131,9 +169,9 @@ static bool may_stay(const weir_lease *lease, size_t len)
     return len >= whole->block->capacity / 2 || len == whole->len;
 }
 
-/* A copy where the bytes must not stay; NULL where they may, or where there is
- * no memory for one and they need not move at once. */
-static int copy_if_due(const struct weir_buf *buf, weir_lease **ret)
+/* Sets a copy if the bytes must not stay; NULL if they may, or if there is no
+ * memory for a copy and they need not move at once. 0 or -ENOMEM. */
+static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
 {
     weir_lease *lease = buf->lease;
     wr_assert(buf->len > 0);
@@ -141,14 +179,15 @@ static int copy_if_due(const struct weir_buf *buf, weir_lease **ret)
     wr_assert(buf->data + buf->len <= lease->data + lease->len);
 
     *ret = NULL;
-    if (may_stay(lease, buf->len)) {
+    if (lease_may_stay(lease, buf->len)) {
         return 0;
     }
-    *ret = wr_pool_lease_copy(lease->pool, lease->account, buf->data, buf->len);
+    *ret = wr_lease_copy(lease->pool, lease->account, buf->data, buf->len);
     return *ret || (lease->buf && !wr_pool_is_short(lease->pool)) ? 0 : -ENOMEM;
 }
 
-static weir_lease *slice_of(const struct weir_buf *buf)
+/* A slice of the bytes; the reference of @buf stays the caller's. */
+static weir_lease *lease_slice_of(const struct weir_buf *buf)
 {
     wr_lease_ref(buf->lease); /* the slice takes it */
     weir_lease *slice =
@@ -162,16 +201,16 @@ static weir_lease *slice_of(const struct weir_buf *buf)
 weir_lease *wr_lease_keep_apart(const struct weir_buf *buf)
 {
     weir_lease *copy;
-    if (copy_if_due(buf, &copy) < 0) {
+    if (lease_copy_if_due(buf, &copy) < 0) {
         return NULL;
     }
-    return copy ? copy : slice_of(buf);
+    return copy ? copy : lease_slice_of(buf);
 }
 
 int wr_lease_keep(struct weir_buf *buf)
 {
     weir_lease *copy;
-    int err = copy_if_due(buf, &copy);
+    int err = lease_copy_if_due(buf, &copy);
     if (err < 0) {
         return err;
     }
@@ -184,7 +223,7 @@ int wr_lease_keep(struct weir_buf *buf)
         wr_lease_ref(buf->lease);
         return 0;
     }
-    weir_lease *slice = slice_of(buf);
+    weir_lease *slice = lease_slice_of(buf);
     wr_require(slice, -ENOMEM);
     buf->lease = slice;
     return 0;
@@ -192,9 +231,10 @@ int wr_lease_keep(struct weir_buf *buf)
 
 void wr_lease_trim(weir_lease *lease, uint32_t len)
 {
+    wr_debug_check(wr_lease_check_invariants(lease));
     wr_assert(len < lease->len);
     if (lease->buf && lease->refs == 1) {
-        discharge(lease, len);
+        lease_discharge(lease, len);
         lease->data += len;
         lease->len -= len;
     }
@@ -202,6 +242,8 @@ void wr_lease_trim(weir_lease *lease, uint32_t len)
 
 void wr_lease_compact(weir_lease *lease)
 {
+    wr_debug_check(wr_lease_check_invariants(lease));
+    wr_assert(lease->refs > 0);
     if (lease->refs != 1 || !lease->buf ||
         (lease->len >= WR_COMPACT_BELOW && !wr_pool_is_short(lease->pool))) {
         return;
@@ -212,60 +254,68 @@ void wr_lease_compact(weir_lease *lease)
     }
     memcpy(block->data, lease->data, lease->len);
     lease->pool->copied_bytes += lease->len;
-    discharge(lease, lease->len);
+    lease_discharge(lease, lease->len);
+    wr_assert(lease->account->lease_count > 0);
     lease->account->lease_count--;
     lease->data = block->data;
     lease->block = block;
+    wr_assert(lease->buf->refs > 0);
     lease->buf->refs--;
     wr_pool_free_if_unused(lease->pool, lease->buf);
     lease->buf = NULL;
-    charge_block(lease, lease->account);
+    lease_charge_block(lease, lease->account);
 }
 
-static void give_lease(weir_lease *lease)
+static void lease_give(weir_lease *lease)
 {
-    lease->parent = NULL; /* for take_lease() */
+    wr_assert(lease->refs == 0);
+    lease->parent = NULL; /* for pool_take_lease() */
     lease->block = NULL;
     wr_slab_give(&lease->pool->leases, lease);
 }
 
-/* Of a part, or one over a block. */
-static void release_other(weir_lease *lease)
+/* Ends a lease over a block, or a part of one. */
+static void lease_release_other(weir_lease *lease)
 {
     struct wr_pool *pool = lease->pool;
     weir_lease *parent = lease->parent;
 
     if (parent) {
-        give_lease(lease);
+        lease_give(lease);
         wr_lease_unref(parent);
         return;
     }
     struct wr_account *account = lease->account;
-    discharge(lease, wr_lease_cost(lease));
+    lease_discharge(lease, wr_lease_cost(lease));
+    wr_assert(account->lease_count > 0);
     account->lease_count--;
     wr_block_give(pool->blocks, lease->block);
-    give_lease(lease);
-    if (WR_UNLIKELY(account->tell_released)) {
+    lease_give(lease);
+    if (WR_UNLIKELY(account->notify_released)) {
         account->released(account); /* may free the account */
     }
 }
 
 void wr_lease_release(weir_lease *lease)
 {
+    wr_debug_check(wr_lease_check_invariants(lease));
     if (WR_UNLIKELY(!lease->buf)) {
-        release_other(lease);
+        lease_release_other(lease);
         return;
     }
     struct wr_pool *pool = lease->pool;
     struct wr_account *account = lease->account;
-    wr_assert(!lease->parent && !lease->block);
+    wr_debug_assert(account->held_bytes >= lease->len);
+    wr_debug_assert(account->lease_count > 0);
+    wr_debug_assert(pool->held_bytes >= lease->len);
+    wr_debug_assert(lease->buf->refs > 0);
     account->held_bytes -= lease->len;
     account->lease_count--;
-    pool->budget.held_bytes -= lease->len;
+    pool->held_bytes -= lease->len;
     lease->buf->refs--;
     wr_pool_free_if_unused(pool, lease->buf);
     wr_slab_give(&pool->leases, lease);
-    if (WR_UNLIKELY(account->tell_released)) {
+    if (WR_UNLIKELY(account->notify_released)) {
         account->released(account); /* may free the account */
     }
 }

@@ -12,6 +12,7 @@
 #include "check.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct wr_list {
     struct wr_list *next;
@@ -29,7 +30,7 @@ static inline bool wr_list_is_empty(const struct wr_list *list)
     return list->next == list;
 }
 
-/* Is this member in a list? */
+/* True when this member is in a list. */
 static inline bool wr_list_is_linked(const struct wr_list *member)
 {
     return member->next != member;
@@ -39,20 +40,17 @@ static inline void wr_list_push_back(struct wr_list *list,
                                      struct wr_list *member)
 {
     wr_assert(!wr_list_is_linked(member));
+    wr_debug_assert(list->prev->next == list);
     member->prev = list->prev;
     member->next = list;
     list->prev->next = member;
     list->prev = member;
 }
 
-static inline void wr_list_push_front(struct wr_list *list,
-                                      struct wr_list *member)
-{
-    wr_list_push_back(list->next, member);
-}
-
 static inline void wr_list_remove(struct wr_list *member)
 {
+    wr_debug_assert(member->prev->next == member);
+    wr_debug_assert(member->next->prev == member);
     member->prev->next = member->next;
     member->next->prev = member->prev;
     wr_list_init(member);
@@ -69,12 +67,25 @@ static inline struct wr_list *wr_list_pop_front(struct wr_list *list)
     return first;
 }
 
+/* The number of members, by looking at each: for wr_debug_assert(). */
+static inline uint64_t wr_list_count(const struct wr_list *list)
+{
+    uint64_t count = 0;
+    for (const struct wr_list *link = list->next; link != list;
+         link = link->next) {
+        count++;
+    }
+    return count;
+}
+
 /* Moves all members of @from to the end of @to. */
 static inline void wr_list_splice_back(struct wr_list *to, struct wr_list *from)
 {
     if (wr_list_is_empty(from)) {
         return;
     }
+    wr_debug_assert(to != from);
+    wr_debug_assert(to->prev->next == to);
     from->next->prev = to->prev;
     to->prev->next = from->next;
     from->prev->next = to;

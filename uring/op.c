@@ -51,8 +51,18 @@ int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)
         wr_uring_close(uring);
         return err;
     }
-    wr_features_settle(&uring->features);
+    wr_features_reduce(&uring->features);
+    wr_uring_check_invariants(uring);
     return 0;
+}
+
+void wr_uring_check_invariants(const struct wr_uring *uring)
+{
+    wr_assert(!uring->ring == !uring->iov_scratch);
+    wr_assert(!uring->ring == !uring->msg_scratch);
+    wr_assert(uring->iov_used <= IOV_SCRATCH);
+    wr_assert(uring->msg_used <= MSG_SCRATCH);
+    wr_assert(uring->msg_used <= uring->iov_used);
 }
 
 void wr_uring_close(struct wr_uring *uring)
@@ -77,6 +87,7 @@ const struct wr_ring_stats *wr_uring_stats(const struct wr_uring *uring)
 
 int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
 {
+    wr_debug_check(wr_uring_check_invariants(uring));
     int err = wr_ring_enter(uring->ring, want, timeout_ns);
 
     if (WR_LIKELY(wr_ring_unsubmitted(uring->ring) == 0)) {
@@ -86,31 +97,34 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
     return err;
 }
 
-static void dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
+static void op_dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
 {
     struct wr_op *op = (struct wr_op *)(uintptr_t)cqe->user_data;
     if (!op) {
-        return; /* a cancel or a close: its effect is somebody else's */
+        return; /* a cancel or a close: its effect is not told here */
     }
     wr_check(op->in_flight);
     if (!(cqe->flags & WR_CQE_MORE)) {
         op->in_flight = false;
+        wr_debug_assert(uring->ops_in_flight > 0);
         uring->ops_in_flight--;
     }
     op->complete(op, cqe->res, cqe->flags);
 }
 
-uint32_t wr_uring_drain(struct wr_uring *uring, uint32_t max)
+uint32_t wr_uring_dispatch(struct wr_uring *uring, uint32_t max)
 {
     struct wr_cqe batch[DRAIN_BATCH];
     uint32_t total = 0;
 
+    wr_debug_check(wr_uring_check_invariants(uring));
     while (total < max) {
         const uint32_t left = max - total;
         const uint32_t count = wr_ring_reap(
             uring->ring, batch, left < DRAIN_BATCH ? left : DRAIN_BATCH);
+        wr_assert(count <= left);
         for (uint32_t i = 0; i < count; i++) {
-            dispatch(uring, &batch[i]);
+            op_dispatch(uring, &batch[i]);
         }
         total += count;
         if (count < DRAIN_BATCH) {
@@ -120,11 +134,12 @@ uint32_t wr_uring_drain(struct wr_uring *uring, uint32_t max)
     return total;
 }
 
-static struct io_uring_sqe *prepare(struct wr_uring *uring, struct wr_op *op,
-                                    uint8_t opcode, int fd)
+static struct io_uring_sqe *op_prepare(struct wr_uring *uring, struct wr_op *op,
+                                       uint8_t opcode, int fd)
 {
     wr_assert(!op->in_flight);
     wr_assert(fd >= 0);
+    wr_debug_assert(op->complete);
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
 
     op->in_flight = true;
@@ -139,18 +154,20 @@ void wr_op_abandon(struct wr_uring *uring, struct wr_op *op)
 {
     wr_assert(!uring->ring);
     if (op->in_flight) {
+        wr_assert(uring->ops_in_flight > 0);
         op->in_flight = false;
         uring->ops_in_flight--;
         op->complete(op, -ECANCELED, 0);
     }
 }
 
-/* The request is not owned: what matters is how @op ends. */
+/* The request has no owner: how @op ends is told by its own completion. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 {
     if (!op->in_flight || !uring->ring) {
         return;
     }
+    wr_assert(uring->ops_in_flight > 0);
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
     sqe->opcode = IORING_OP_ASYNC_CANCEL;
     sqe->fd = -1;
@@ -164,7 +181,8 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
     const uint32_t credit = limits->credit;
     const uint32_t buf_size = limits->buf_size;
     wr_assert(credit > 1);
-    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_RECV, fd);
+    wr_assert(buf_size > 0);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_RECV, fd);
 
     /* Never POLL_FIRST: a multishot receive that its poll started takes the
      * data, sees that no more is there, and waits for an edge; a reset that
@@ -192,7 +210,9 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
                        void *buf, size_t len)
 {
-    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_RECV, fd);
+    wr_assert(buf);
+    wr_assert(len > 0);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_RECV, fd);
 
     sqe->addr = (uintptr_t)buf;
     sqe->len = len > INT32_MAX ? INT32_MAX : (uint32_t)len;
@@ -201,27 +221,28 @@ void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
                   const void *buf, size_t len)
 {
-    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_SEND, fd);
+    wr_debug_assert(len > 0);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SEND, fd);
 
     sqe->addr = (uintptr_t)buf;
     sqe->len = len > INT32_MAX ? INT32_MAX : (uint32_t)len;
     sqe->msg_flags = SEND_FLAGS;
 }
 
-static bool has_scratch(const struct wr_uring *uring, uint32_t count)
+static bool op_has_scratch(const struct wr_uring *uring, uint32_t count)
 {
     return uring->iov_used + count <= IOV_SCRATCH &&
            uring->msg_used < MSG_SCRATCH;
 }
 
-/* Scratch is handed out until the next submission; when it is used up, that
- * comes early. NULL when the kernel takes nothing now: entries that it has not
- * read still name the scratch. */
-static struct iovec *take_iov(struct wr_uring *uring, uint32_t count)
+/* Scratch is handed out until the next submission, which comes early when none
+ * is left. NULL when the kernel takes nothing now: entries that it has not read
+ * still name the scratch. */
+static struct iovec *op_take_iov(struct wr_uring *uring, uint32_t count)
 {
-    if (WR_UNLIKELY(!has_scratch(uring, count))) {
+    if (WR_UNLIKELY(!op_has_scratch(uring, count))) {
         wr_ignore(wr_uring_enter(uring, 0, 0) < 0); /* the next one tells */
-        if (!has_scratch(uring, count)) {
+        if (!op_has_scratch(uring, count)) {
             return NULL;
         }
     }
@@ -233,12 +254,13 @@ static struct iovec *take_iov(struct wr_uring *uring, uint32_t count)
 void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
                    const struct iovec *iov, uint32_t iov_count)
 {
-    wr_assert(iov_count > 0 && iov_count <= WR_IOV_MAX);
+    wr_assert(iov_count > 0);
+    wr_assert(iov_count <= WR_IOV_MAX);
     if (iov_count == 1) {
         wr_prep_send(uring, op, fd, iov[0].iov_base, iov[0].iov_len);
         return;
     }
-    struct iovec *copy = take_iov(uring, iov_count);
+    struct iovec *copy = op_take_iov(uring, iov_count);
     if (WR_UNLIKELY(!copy)) { /* a short send: the rest follows */
         wr_prep_send(uring, op, fd, iov[0].iov_base, iov[0].iov_len);
         return;
@@ -246,7 +268,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
     memcpy(copy, iov, iov_count * sizeof(*iov));
 
     if (wr_has(&uring->features, WR_FEATURE_SEND_VECTORIZED)) {
-        struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_SEND, fd);
+        struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SEND, fd);
         sqe->addr = (uintptr_t)copy;
         sqe->len = iov_count;
         sqe->ioprio = WR_SEND_VECTORIZED;
@@ -255,7 +277,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
     }
     struct msghdr *msg = &uring->msg_scratch[uring->msg_used++];
     *msg = (struct msghdr){.msg_iov = copy, .msg_iovlen = iov_count};
-    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_SENDMSG, fd);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SENDMSG, fd);
     sqe->addr = (uintptr_t)msg;
     sqe->len = 1;
     sqe->msg_flags = SEND_FLAGS;
@@ -264,7 +286,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
                     bool multishot)
 {
-    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_ACCEPT, fd);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_ACCEPT, fd);
 
     sqe->ioprio = multishot ? IORING_ACCEPT_MULTISHOT : 0;
     sqe->accept_flags = SOCK_CLOEXEC;
@@ -273,7 +295,8 @@ void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct sockaddr *addr, socklen_t addr_len)
 {
-    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_CONNECT, fd);
+    wr_assert(addr_len >= sizeof(addr->sa_family));
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_CONNECT, fd);
 
     sqe->addr = (uintptr_t)addr;
     sqe->off = addr_len;
@@ -282,7 +305,7 @@ void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
                   uint32_t events, bool multishot)
 {
-    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_POLL_ADD, fd);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_POLL_ADD, fd);
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     events = events << 16 | events >> 16; /* the kernel's ABI */
@@ -297,7 +320,9 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
 void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len)
 {
-    struct io_uring_sqe *sqe = prepare(uring, op, IORING_OP_READ, fd);
+    wr_assert(len > 0);
+    wr_assert(len <= UINT32_MAX);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_READ, fd);
 
     sqe->addr = (uintptr_t)buf;
     sqe->len = (uint32_t)len;
@@ -306,6 +331,7 @@ void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
 
 void wr_prep_close(struct wr_uring *uring, int fd)
 {
+    wr_assert(fd >= 0);
     if (WR_UNLIKELY(!uring->ring)) {
         wr_ignore(wr_sys_close(fd) < 0);
         return;

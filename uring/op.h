@@ -5,9 +5,9 @@
  * user_data. It is in flight from the moment it is prepared until its last
  * completion, the one without WR_CQE_MORE, and for that time the owner, and
  * all memory that the operation names, must stay where they are: closing is a
- * state of the owner, not an act. Asking to cancel changes nothing of this; a
- * cancelled operation ends with its own completion like any other, and that
- * completion may still carry data.
+ * state of the owner, not an act. A request to cancel it changes nothing of
+ * this: a cancelled operation ends with its own completion like any other, and
+ * that completion may still carry data.
  *
  *     idle --prepare--> in flight --last completion--> idle
  *
@@ -58,18 +58,22 @@ struct wr_uring {
 
 #define WR_IOV_MAX 64u /* vectors in one send at most */
 
-int wr_uring_open(struct wr_uring *uring,
-                  const struct wr_ring_options *options);
+WEIR_MUST_USE int wr_uring_open(struct wr_uring *uring,
+                                const struct wr_ring_options *options);
 void wr_uring_close(struct wr_uring *uring);
 
-/* Also when the ring is closed. */
+/* Scratch memory and the count of operations. */
+void wr_uring_check_invariants(const struct wr_uring *uring);
+
+/* The counts of the ring, of a closed one as they were last. */
 const struct wr_ring_stats *wr_uring_stats(const struct wr_uring *uring);
 
-/* See wr_ring_enter(). */
-int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns);
+/* wr_ring_enter() of its ring. */
+WEIR_MUST_USE int wr_uring_enter(struct wr_uring *uring, uint32_t want,
+                                 uint64_t timeout_ns);
 
 /* Hands completions to their operations, at most @max; returns how many. */
-uint32_t wr_uring_drain(struct wr_uring *uring, uint32_t max);
+uint32_t wr_uring_dispatch(struct wr_uring *uring, uint32_t max);
 
 static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)
 {
@@ -77,8 +81,8 @@ static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)
     op->in_flight = false;
 }
 
-/* The ring is closed and broke before it could tell how the operation ended:
- * tells its owner -ECANCELED. Harmless when it is idle. */
+/* Completes the operation with -ECANCELED, because its ring broke, and was
+ * closed, before the kernel could complete it. Harmless when it is idle. */
 void wr_op_abandon(struct wr_uring *uring, struct wr_op *op);
 
 /* Asks the kernel to end the operation early. Harmless when it is idle. */
@@ -95,20 +99,21 @@ struct wr_recv_limits {
  * too often without bytes, which a peer can bring about with urgent ones, ends
  * a multishot receive with -ECANCELED and no buffer; a single one goes on in a
  * worker thread of the kernel, which must never happen on incremental buffers:
- * see wr_features_settle(). */
+ * see wr_features_reduce(). */
 void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
                   const struct wr_recv_limits *limits);
 /* Receives once into memory of the caller. */
 void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
                        void *buf, size_t len);
-/* Sends what there is room for, or completes with -EAGAIN; it never waits. */
+/* Sends as much as the kernel has room for, or completes with -EAGAIN; it never
+ * waits for room. */
 void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
                   const void *buf, size_t len);
-/* @iov may go when the call returns, the memory it names may not. At most
- * WR_IOV_MAX vectors. */
+/* Sends from 1 to WR_IOV_MAX vectors. @iov is borrowed; the memory that it
+ * names must stay until the operation ends. */
 void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
                    const struct iovec *iov, uint32_t iov_count);
-/* Accepts once, or until it is cancelled or fails. */
+/* Accepts once, or, multishot, until the operation is cancelled or fails. */
 void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
                     bool multishot);
 void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
@@ -121,8 +126,8 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
 /* Reads once into memory of the caller (eventfd, signalfd). */
 void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len);
-/* Closes a descriptor that no operation uses any more; nobody waits. Without a
- * ring, at once. */
+/* Closes a descriptor that no operation uses any more, with an operation that
+ * has no owner; at once when the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);
 
 #endif

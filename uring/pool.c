@@ -1,46 +1,101 @@
 /*
  * Buffers between the kernel, the connections and the free stack.
  *
- * The kernel names a buffer by its id and consumes posted buffers in order; how
- * far it got in the one at the head is mirrored in `offset`. A buffer is
- * counted in by its leases; only when the kernel has let go of it and the last
- * lease is back does it return to the stack.
+ * The kernel names a buffer by its id and uses posted buffers up in order; its
+ * place in each is mirrored in `offset`. Leases count in `refs`; a buffer
+ * returns to the stack when the kernel has used it up and `refs` is 0.
  */
 #include "pool.h"
 
 #include "../include/weir/error.h"
 #include "guard.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define POSTED_INC   8u
 #define POSTED_PLAIN 128u
-/* Buffers that leases may pin: one in so many. */
+/* Leases may pin one in PINNED_SHARE of the buffers for the limit. */
 #define PINNED_SHARE 4u
-/* How soon to look for memory again when buffers could not be made. */
-#define STARVED_RETRY_NS 10000000u
+
+static const uint8_t pool_buf_edges[WR_BUF_STATES] = {
+    [WR_BUF_FREE] = 1u << WR_BUF_POSTED | 1u << WR_BUF_LOST,
+    [WR_BUF_POSTED] = 1u << WR_BUF_RETIRED | 1u << WR_BUF_LOST,
+    [WR_BUF_RETIRED] = 1u << WR_BUF_FREE | 1u << WR_BUF_LOST,
+};
+
+static inline void pool_set_state(struct wr_pool_buf *buf,
+                                  enum wr_pool_buf_state state)
+{
+    wr_assert(pool_buf_edges[buf->state] & 1u << state);
+    buf->state = state;
+}
+
+static void pool_check_buf(const struct wr_pool *pool,
+                           const struct wr_pool_buf *buf)
+{
+    wr_assert(pool->bufs[buf->id] == buf);
+    wr_assert(buf->offset <= pool->buf_size);
+    wr_assert(buf->state != WR_BUF_FREE || buf->refs == 0);
+    wr_assert(buf->state != WR_BUF_POSTED || buf->offset < pool->buf_size);
+    wr_assert(buf->state != WR_BUF_POSTED || !buf->is_discarded);
+    wr_assert(buf->state != WR_BUF_RETIRED || buf->refs > 0);
+}
+
+/* Looks at every buffer. */
+static void pool_check_bufs(const struct wr_pool *pool)
+{
+    uint32_t counts[WR_BUF_STATES] = {0};
+    uint64_t refs = 0;
+    uint32_t free_count = 0;
+
+    for (uint32_t i = 0; i < pool->buf_count; i++) {
+        pool_check_buf(pool, pool->bufs[i]);
+        counts[pool->bufs[i]->state]++;
+        refs += pool->bufs[i]->refs;
+    }
+    for (const struct wr_pool_buf *buf = pool->free_list; buf;
+         buf = buf->next) {
+        wr_assert(buf->state == WR_BUF_FREE);
+        free_count++;
+        wr_assert(free_count <= pool->buf_count);
+    }
+    const uint32_t holdable = pool->buf_max - 2 * pool->posted_goal;
+    wr_assert(counts[WR_BUF_FREE] == free_count);
+    wr_assert(counts[WR_BUF_POSTED] == pool->posted_count);
+    wr_assert(counts[WR_BUF_LOST] == pool->lost_count);
+    wr_assert(pool->pinnable + (int64_t)counts[WR_BUF_RETIRED] ==
+              holdable / PINNED_SHARE);
+    wr_assert(refs <= wr_pool_leases_out(pool));
+}
+
+void wr_pool_check_invariants(const struct wr_pool *pool)
+{
+    wr_assert(pool->buf_count <= pool->buf_max);
+    wr_assert(pool->posted_count <= pool->posted_goal);
+    wr_assert(pool->posted_count + pool->lost_count <= pool->buf_count);
+    wr_assert(pool->shared_size == 0 || pool->shared_size == pool->buf_size);
+    wr_assert(pool->own.lease_count > 0 || pool->own.held_bytes == 0);
+    wr_assert(wr_pool_leases_out(pool) > 0 || pool->held_bytes == 0);
+    wr_debug_check(pool_check_bufs(pool));
+}
 
 int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
-                 const struct wr_pool_options *options)
+                 uint64_t limit_bytes, struct wr_blocks *blocks)
 {
     const bool inc = wr_has(&uring->features, WR_FEATURE_BUF_INC);
 
     memset(pool, 0, sizeof(*pool));
-    wr_list_init(&pool->starved);
-    wr_list_init(&pool->stuck);
-    wr_list_init(&pool->hoarders);
     pool->uring = uring;
-    pool->blocks = options->blocks;
-    pool->budget.held_limit_bytes = options->limit_bytes;
-    pool->budget.queued_limit_bytes = options->queued_limit_bytes;
+    pool->blocks = blocks;
     pool->buf_size = inc ? WR_POOL_INC_SIZE : WR_POOL_PLAIN_SIZE;
     pool->shared_size = inc ? pool->buf_size : 0;
     pool->posted_goal = inc ? POSTED_INC : POSTED_PLAIN;
-    const uint32_t holdable = (uint32_t)wr_min_u64(
-        options->limit_bytes / pool->buf_size, UINT16_MAX / 2);
-    /* Each posted one may be pinned by what was kept before buffers were short,
-     * and as many others must be left to be posted then. */
+    const uint32_t holdable =
+        (uint32_t)wr_min_u64(limit_bytes / pool->buf_size, UINT16_MAX / 2);
+    /* Each posted buffer may be pinned by bytes that are kept before the pool
+     * is short, and as many others must be left to be posted then. */
     pool->buf_max = holdable + 2 * pool->posted_goal;
     pool->pinnable = (int32_t)(holdable / PINNED_SHARE);
     wr_slab_init(&pool->leases, uring->allocator, sizeof(weir_lease));
@@ -54,20 +109,25 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
         wr_free(uring->allocator, pool->bufs,
                 pool->buf_max * sizeof(*pool->bufs));
         pool->bufs = NULL;
+        return err;
     }
-    return err;
+    wr_assert(pool->buf_max <= UINT16_MAX); /* ids have 16 bits */
+    wr_pool_check_invariants(pool);
+    return 0;
 }
 
 bool wr_pool_fini(struct wr_pool *pool)
 {
     const struct weir_allocator *allocator = pool->uring->allocator;
 
+    wr_pool_check_invariants(pool);
     if (wr_pool_leases_out(pool) > 0) {
         return false;
     }
     for (uint32_t i = 0; i < pool->buf_count; i++) {
         struct wr_pool_buf *buf = pool->bufs[i];
         wr_assert(buf->refs == 0);
+        wr_assert(buf->state != WR_BUF_RETIRED);
         wr_guard_free(allocator, buf->data, pool->buf_size);
         wr_free(allocator, buf, sizeof(*buf));
     }
@@ -76,10 +136,10 @@ bool wr_pool_fini(struct wr_pool *pool)
     return true;
 }
 
-static struct wr_pool_buf *make_buf(struct wr_pool *pool)
+static struct wr_pool_buf *pool_make_buf(struct wr_pool *pool)
 {
     const struct weir_allocator *allocator = pool->uring->allocator;
-    if (pool->buf_count == pool->buf_max) {
+    if (!wr_pool_can_grow(pool)) {
         return NULL;
     }
     struct wr_pool_buf *buf = wr_alloc(allocator, sizeof(*buf));
@@ -99,10 +159,11 @@ static struct wr_pool_buf *make_buf(struct wr_pool *pool)
 
 uint64_t wr_pool_trim(struct wr_pool *pool)
 {
+    wr_pool_check_invariants(pool);
     for (struct wr_pool_buf *buf = pool->free_list; buf; buf = buf->next) {
         wr_assert(buf->state == WR_BUF_FREE);
         if (!buf->is_discarded) {
-            wr_ignore(wr_guard_discard(buf->data, pool->buf_size) == 0);
+            wr_guard_discard(buf->data, pool->buf_size);
             buf->is_discarded = true;
         }
     }
@@ -111,6 +172,8 @@ uint64_t wr_pool_trim(struct wr_pool *pool)
 
 void wr_pool_post(struct wr_pool *pool)
 {
+    wr_debug_check(pool_check_bufs(pool));
+    wr_assert(pool->posted_count <= pool->posted_goal);
     if (pool->posted_count >= pool->posted_goal) {
         return;
     }
@@ -121,13 +184,13 @@ void wr_pool_post(struct wr_pool *pool)
         if (buf) {
             pool->free_list = buf->next;
         } else {
-            buf = make_buf(pool);
+            buf = pool_make_buf(pool);
         }
         if (!buf) {
             break;
         }
-        wr_assert(buf->state == WR_BUF_FREE && buf->refs == 0);
-        buf->state = WR_BUF_POSTED;
+        wr_assert(buf->refs == 0);
+        pool_set_state(buf, WR_BUF_POSTED);
         buf->is_discarded = false;
         buf->offset = 0;
         pool->posted_count++;
@@ -137,90 +200,18 @@ void wr_pool_post(struct wr_pool *pool)
     wr_ring_commit_buffers(pool->uring->ring);
 }
 
-enum wr_pool_feed wr_pool_next_feed(const struct wr_pool *pool)
+void wr_pool_free_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
-    if (WR_LIKELY(wr_list_is_empty(&pool->starved))) {
-        return WR_FEED_NOBODY;
-    }
-    if (wr_pool_has_posted(pool) || pool->free_list) {
-        return pool->budget.held_bytes < pool->unfed_bytes ? WR_FEED_NOW
-                                                           : WR_FEED_NOBODY;
-    }
-    /* Either leases must come back, or memory. */
-    return pool->buf_count < pool->buf_max ? WR_FEED_LATER : WR_FEED_NOBODY;
+    wr_assert(buf->refs == 0);
+    pool_set_state(buf, WR_BUF_FREE);
+    buf->next = pool->free_list;
+    pool->free_list = buf;
+    pool->pinnable++;
 }
 
-uint64_t wr_pool_wait_ns(const struct wr_pool *pool)
-{
-    static const uint64_t waits_ns[] = {
-        [WR_FEED_NOBODY] = UINT64_MAX,
-        [WR_FEED_NOW] = 0,
-        [WR_FEED_LATER] = STARVED_RETRY_NS,
-    };
-    return waits_ns[wr_pool_next_feed(pool)];
-}
-
-static void feed_first(struct wr_list *list)
-{
-    struct wr_account *account = wr_container_of(
-        wr_list_pop_front(list), struct wr_account, starved_link);
-    account->feed(account);
-}
-
-static void feed_starved(struct wr_pool *pool)
-{
-    uint64_t room = (uint64_t)pool->posted_count * pool->buf_size;
-    bool fed = false;
-    struct wr_list batch;
-    wr_list_init(&batch);
-    wr_list_splice_back(&batch, &pool->starved);
-    while (room > 0 && !wr_list_is_empty(&batch)) {
-        const struct wr_account *account =
-            wr_container_of(batch.next, struct wr_account, starved_link);
-        const uint32_t credit = wr_pool_credit(pool, account);
-        room -= wr_min_u64(room, credit);
-        fed = fed || credit > 0;
-        feed_first(&batch);
-    }
-    wr_list_splice_back(&batch, &pool->starved);
-    wr_list_splice_back(&pool->starved, &batch);
-    /* Those that hold much need more to be free than those that hold little. */
-    pool->unfed_bytes = fed ? UINT64_MAX : pool->budget.held_bytes;
-}
-
-/* They may not get more than they had, now that all may have some. */
-static void feed_stuck(struct wr_pool *pool)
-{
-    struct wr_list batch;
-    wr_list_init(&batch);
-    wr_list_splice_back(&batch, &pool->stuck);
-    while (!wr_list_is_empty(&batch)) {
-        feed_first(&batch);
-    }
-}
-
-void wr_pool_feed_some(struct wr_pool *pool)
-{
-    struct wr_list *link;
-
-    if (!wr_budget_is_queue_short(&pool->budget)) {
-        feed_stuck(pool);
-    }
-    if (wr_pool_has_posted(pool) && wr_pool_next_feed(pool) == WR_FEED_NOW) {
-        feed_starved(pool);
-    }
-    if (wr_list_is_empty(&pool->starved) ||
-        wr_pool_next_feed(pool) != WR_FEED_NOBODY) {
-        return;
-    }
-    while ((link = wr_list_pop_front(&pool->hoarders))) {
-        pool->relieve(link);
-    }
-}
-
-/* Where the kernel writes next in this buffer, if it does, is not known. What
- * leases point to in it stays as it is. */
-static void lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
+/* The kernel may write anywhere in this buffer, or nowhere. Bytes under leases
+ * stay as they are. */
+static void pool_lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     struct wr_pool_buf **at = &pool->free_list;
 
@@ -228,6 +219,7 @@ static void lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
     case WR_BUF_LOST:
         return;
     case WR_BUF_POSTED:
+        wr_assert(pool->posted_count > 0);
         pool->posted_count--;
         break;
     case WR_BUF_RETIRED:
@@ -239,54 +231,59 @@ static void lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
         }
         *at = buf->next;
         break;
+    case WR_BUF_STATES:
+        wr_assert(buf->state < WR_BUF_STATES);
     }
-    buf->state = WR_BUF_LOST;
+    pool_set_state(buf, WR_BUF_LOST);
     pool->lost_count++;
+    wr_pool_check_invariants(pool);
 }
 
-static struct wr_pool_buf *find_buf(const struct wr_pool *pool, uint32_t flags)
+static struct wr_pool_buf *pool_find_buf(const struct wr_pool *pool,
+                                         uint32_t flags)
 {
     const uint32_t id = flags >> WR_CQE_BUFFER_SHIFT;
     return id < pool->buf_count ? pool->bufs[id] : NULL;
 }
 
-static __attribute__((noinline, cold)) void refuse(struct wr_pool *pool,
-                                                   uint32_t flags)
+static __attribute__((noinline, cold)) void pool_refuse(struct wr_pool *pool,
+                                                        uint32_t flags)
 {
-    struct wr_pool_buf *buf = find_buf(pool, flags);
+    struct wr_pool_buf *buf = pool_find_buf(pool, flags);
     if (buf) {
-        lose_buf(pool, buf);
+        pool_lose_buf(pool, buf);
     }
 }
 
-/* The memory of a completed receive; the kernel may have let go of it. NULL
- * when what the completion says cannot be true: only posted buffers are filled,
- * never beyond their size, and an incremental one is used up when it is full.
- */
-static inline struct wr_pool_buf *take_bytes(struct wr_pool *pool, uint32_t len,
-                                             uint32_t flags,
-                                             const uint8_t **ret_data)
+/* The memory of a completed receive, whose buffer may be used up now. NULL when
+ * the completion cannot be true: only posted buffers are filled, never beyond
+ * their size, and an incremental one is used up when it is full. */
+static inline struct wr_pool_buf *pool_take_bytes(struct wr_pool *pool,
+                                                  uint32_t len, uint32_t flags,
+                                                  const uint8_t **ret_data)
 {
     const uint32_t id = flags >> WR_CQE_BUFFER_SHIFT;
     struct wr_pool_buf *buf;
     if (WR_UNLIKELY(id >= pool->buf_count ||
                     (buf = pool->bufs[id])->state != WR_BUF_POSTED)) {
-        refuse(pool, flags);
+        pool_refuse(pool, flags);
         return NULL;
     }
+    wr_debug_assert(flags & WR_CQE_BUFFER);
+    wr_debug_assert(pool->posted_count > 0);
     const uint32_t offset = buf->offset;
     const uint32_t end = offset + len; /* both are less than 2^31 */
     if (WR_LIKELY(flags & WR_CQE_BUF_MORE)) {
         if (WR_UNLIKELY(end >= pool->shared_size)) {
-            refuse(pool, flags);
+            pool_refuse(pool, flags);
             return NULL;
         }
     } else {
         if (WR_UNLIKELY(end < pool->shared_size || end > pool->buf_size)) {
-            refuse(pool, flags);
+            pool_refuse(pool, flags);
             return NULL;
         }
-        buf->state = WR_BUF_RETIRED;
+        pool_set_state(buf, WR_BUF_RETIRED);
         pool->posted_count--;
         pool->pinnable--;
     }
@@ -297,16 +294,18 @@ static inline struct wr_pool_buf *take_bytes(struct wr_pool *pool, uint32_t len,
 
 int wr_pool_lost_error(const struct wr_pool *pool, uint32_t flags)
 {
-    const struct wr_pool_buf *buf = find_buf(pool, flags);
+    const struct wr_pool_buf *buf = pool_find_buf(pool, flags);
     return buf && buf->state != WR_BUF_LOST ? -ENOMEM : WEIR_EBADBUFFER;
 }
 
-/* A lease of which parent and block are NULL: those that are given back keep
- * that, and the slab's memory begins with zeros. */
-static inline weir_lease *take_lease(struct wr_pool *pool)
+/* A lease whose parent and block are NULL: leases are given back to the slab in
+ * that condition, and the slab's memory begins with zeros. */
+static inline weir_lease *pool_take_lease(struct wr_pool *pool)
 {
     weir_lease *lease = wr_slab_take_raw(&pool->leases);
     if (WR_LIKELY(lease != NULL)) {
+        wr_debug_assert(!lease->parent);
+        wr_debug_assert(!lease->block);
         lease->next = NULL;
         lease->pool = pool;
     }
@@ -317,11 +316,13 @@ weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
                            int32_t res, uint32_t flags)
 {
     const uint8_t *data;
-    struct wr_pool_buf *buf = take_bytes(pool, (uint32_t)res, flags, &data);
+    wr_debug_assert(res > 0);
+    struct wr_pool_buf *buf =
+        pool_take_bytes(pool, (uint32_t)res, flags, &data);
     if (WR_UNLIKELY(!buf)) {
         return NULL;
     }
-    weir_lease *lease = take_lease(pool);
+    weir_lease *lease = pool_take_lease(pool);
     if (WR_UNLIKELY(!lease)) {
         wr_pool_free_if_unused(pool, buf);
         return NULL;
@@ -332,6 +333,7 @@ weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
     lease->buf = buf;
     lease->account = account;
     buf->refs++;
+    wr_debug_check(pool_check_buf(pool, buf));
     return lease;
 }
 
@@ -340,7 +342,7 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
 {
     if (res <= 0) {
         const uint8_t *data;
-        struct wr_pool_buf *buf = take_bytes(pool, 0, flags, &data);
+        struct wr_pool_buf *buf = pool_take_bytes(pool, 0, flags, &data);
         if (buf) {
             wr_pool_free_if_unused(pool, buf);
         }
@@ -351,39 +353,4 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
         wr_lease_charge(lease);
     }
     return lease;
-}
-
-static struct wr_demand demand_of(const struct wr_account *account)
-{
-    return (struct wr_demand){
-        .held_bytes = account->held_bytes,
-        .limit_bytes = account->limit_bytes,
-        .stuck_bytes = account->stuck_bytes,
-        .window = account->window ? account->window : WR_CREDIT_START,
-    };
-}
-
-uint32_t wr_pool_credit(const struct wr_pool *pool,
-                        const struct wr_account *account)
-{
-    const struct wr_demand demand = demand_of(account);
-    uint32_t credit;
-    wr_ignore(wr_budget_credit(&pool->budget, &demand, &credit) !=
-              WR_VERDICT_CREDIT);
-    return credit;
-}
-
-enum wr_verdict wr_pool_ask(const struct wr_pool *pool,
-                            struct wr_account *account, uint32_t *ret_credit)
-{
-    account->window =
-        wr_budget_window(account->window, account->last_credit,
-                         account->held_bytes + account->stuck_bytes);
-    const struct wr_demand demand = demand_of(account);
-    enum wr_verdict verdict =
-        wr_budget_credit(&pool->budget, &demand, ret_credit);
-    if (verdict == WR_VERDICT_CREDIT) {
-        account->last_credit = *ret_credit;
-    }
-    return verdict;
 }

@@ -3,8 +3,8 @@
  *
  * A profile may allow io_uring_setup and refuse io_uring_enter, a kernel may
  * know a flag and ignore it: so a small ring submits a nop, then receives with
- * a credit and sends a vector over a socket pair, and looks at what came of
- * it. The whole takes some 200 microseconds and leaves nothing behind.
+ * a credit and sends a vector over a socket pair, and compares the results. All
+ * of it takes some 200 microseconds and leaves nothing behind.
  */
 #include "probe.h"
 
@@ -27,7 +27,7 @@
 #define PROBE_BYTES   32u
 
 /* The value of kernel.io_uring_disabled, or -1 when it cannot be read. */
-static int read_sysctl(void)
+static int probe_read_sysctl(void)
 {
     char digit = 0;
     int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
@@ -46,7 +46,7 @@ int wr_probe_explain(int err)
         return WEIR_ERINGABSENT;
     case -EPERM:
     case -EACCES:
-        return read_sysctl() > 0 ? WEIR_ERINGSYSCTL : WEIR_ERINGSECCOMP;
+        return probe_read_sysctl() > 0 ? WEIR_ERINGSYSCTL : WEIR_ERINGSECCOMP;
     case -EINVAL:
         return WEIR_ERINGOLD;
     case -ENOMEM: /* root's rings count against no limit */
@@ -56,7 +56,7 @@ int wr_probe_explain(int err)
     }
 }
 
-static int open_probe_ring(struct io_uring *uring)
+static int probe_open_ring(struct io_uring *uring)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -66,8 +66,17 @@ static int open_probe_ring(struct io_uring *uring)
     return io_uring_queue_init_params(PROBE_ENTRIES, uring, &params);
 }
 
-/* Submits what was prepared and returns the result of the first completion. */
-static int run_once(struct io_uring *uring)
+/* The next entry, of which a ring that has submitted all others has one. */
+static struct io_uring_sqe *probe_sqe(struct io_uring *uring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
+    wr_assert(sqe);
+    return sqe;
+}
+
+/* Submits the entry that was prepared and returns the result of the first
+ * completion. */
+static int probe_run_once(struct io_uring *uring)
 {
     struct io_uring_cqe *cqe = NULL;
     struct __kernel_timespec timeout = {.tv_sec = 1};
@@ -89,13 +98,13 @@ static int run_once(struct io_uring *uring)
 
 static int probe_nop(struct io_uring *uring)
 {
-    io_uring_prep_nop(io_uring_get_sqe(uring));
-    return run_once(uring);
+    io_uring_prep_nop(probe_sqe(uring));
+    return probe_run_once(uring);
 }
 
 /* A ring of one buffer; *@data holds PROBE_BYTES. */
-static struct io_uring_buf_ring *add_buffers(struct io_uring *uring,
-                                             unsigned int flags, void *data)
+static struct io_uring_buf_ring *
+probe_add_buffers(struct io_uring *uring, unsigned int flags, void *data)
 {
     int err = 0;
     struct io_uring_buf_ring *bufs =
@@ -111,7 +120,7 @@ static struct io_uring_buf_ring *add_buffers(struct io_uring *uring,
 static bool probe_buf_inc(struct io_uring *uring)
 {
     struct io_uring_buf_ring *bufs =
-        add_buffers(uring, IOU_PBUF_RING_INC, NULL);
+        probe_add_buffers(uring, IOU_PBUF_RING_INC, NULL);
     if (!bufs) {
         return false;
     }
@@ -122,19 +131,19 @@ static bool probe_buf_inc(struct io_uring *uring)
 static bool probe_recv_credit(struct io_uring *uring, const int fds[2])
 {
     char data[PROBE_BYTES];
-    struct io_uring_buf_ring *bufs = add_buffers(uring, 0, data);
+    struct io_uring_buf_ring *bufs = probe_add_buffers(uring, 0, data);
     if (!bufs) {
         return false;
     }
     int res = -EIO;
     if (send(fds[1], data, PROBE_BYTES / 2, MSG_NOSIGNAL) > 0) {
-        struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
+        struct io_uring_sqe *sqe = probe_sqe(uring);
         io_uring_prep_recv_multishot(sqe, fds[0], NULL, 0, 0);
         sqe->len = PROBE_CREDIT;
         wr_sqe_set_optlen(sqe, PROBE_CREDIT);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = PROBE_GROUP;
-        res = run_once(uring);
+        res = probe_run_once(uring);
     }
     wr_ignore(io_uring_free_buf_ring(uring, bufs, 1, PROBE_GROUP) < 0);
     return res == (int)PROBE_CREDIT;
@@ -145,11 +154,11 @@ static bool probe_send_vectorized(struct io_uring *uring, const int fds[2])
     char text[] = "abc";
     struct iovec iov[2] = {{.iov_base = text, .iov_len = 2},
                            {.iov_base = text + 2, .iov_len = 1}};
-    struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
+    struct io_uring_sqe *sqe = probe_sqe(uring);
 
     io_uring_prep_send(sqe, fds[0], iov, 2, MSG_NOSIGNAL);
     sqe->ioprio |= WR_SEND_VECTORIZED;
-    if (run_once(uring) != 3) {
+    if (probe_run_once(uring) != 3) {
         return false;
     }
     char got[4] = {0};
@@ -174,7 +183,8 @@ static bool probe_resize(struct io_uring *uring)
                              IORING_REGISTER_RESIZE_RINGS, &params, 1) == 0;
 }
 
-/* Not of io_uring, but found and masked in the same way. */
+/* Guarded stacks are no feature of io_uring, but found and masked as those are.
+ */
 static bool probe_guard_install(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -188,7 +198,7 @@ static bool probe_guard_install(void)
     return result;
 }
 
-static uint32_t find_features(struct io_uring *uring)
+static uint32_t probe_find_features(struct io_uring *uring)
 {
     uint32_t found = 0;
     int fds[2];
@@ -221,7 +231,7 @@ static uint32_t find_features(struct io_uring *uring)
 int wr_probe_features(struct wr_features *ret)
 {
     struct io_uring uring;
-    int err = open_probe_ring(&uring);
+    int err = probe_open_ring(&uring);
     if (err < 0) {
         return wr_probe_explain(err);
     }
@@ -231,7 +241,8 @@ int wr_probe_features(struct wr_features *ret)
         const char *unknown;
         const uint32_t mask =
             wr_features_parse_mask(getenv("WEIR_FEATURES_MASK"), &unknown);
-        const uint32_t found = find_features(&uring);
+        const uint32_t found = probe_find_features(&uring);
+        wr_assert(found >> WR_FEATURE_COUNT == 0);
         ret->found = found & ~mask;
         ret->masked = found & mask;
     }

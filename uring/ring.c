@@ -4,7 +4,7 @@
  * A ring is opened disabled, by whatever thread makes the loop, so that a
  * refusal is known early; the thread that runs the loop enables it and owns it
  * from then on (SINGLE_ISSUER). Completions are run by that thread alone, when
- * it enters (DEFER_TASKRUN). What the kernel can do is found with a small ring
+ * it enters (DEFER_TASKRUN). Its features are found with a small ring
  * of its own that does each thing once on a socket pair (probe.c).
  *
  * An error of io_uring_enter() that says "again" is no error here; any other
@@ -13,8 +13,8 @@
 #include "ring.h"
 
 #include "../include/weir/error.h"
+#include "alloc.h"
 #include "check.h"
-#include "guard.h"
 #include "probe.h"
 #include "sqe.h"
 
@@ -56,8 +56,8 @@ struct wr_ring {
 _Static_assert(sizeof(struct wr_cqe) == sizeof(struct io_uring_cqe),
                "completions are copied as they are");
 
-static int init_queue(struct io_uring *uring, uint32_t sq_entries,
-                      uint32_t cq_entries)
+static int ring_init_queue(struct io_uring *uring, uint32_t sq_entries,
+                           uint32_t cq_entries)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -70,7 +70,7 @@ static int init_queue(struct io_uring *uring, uint32_t sq_entries,
     return io_uring_queue_init_params(sq_entries, uring, &params);
 }
 
-static void sleep_a_little(void)
+static void ring_sleep_a_little(void)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
     nanosleep(&pause, NULL);
@@ -79,25 +79,25 @@ static void sleep_a_little(void)
 /* Rings count against RLIMIT_MEMLOCK on some kernels, and do so for 5 to 15 ms
  * after they were closed or their process was killed: so whoever starts again
  * finds less than there will be. Returns false when it has waited enough. */
-static bool wait_for_memory(int err, uint32_t *waits, uint32_t limit)
+static bool ring_wait_for_memory(int err, uint32_t *waits, uint32_t limit)
 {
     if ((err != -ENOMEM && err != WEIR_ERINGMEMLOCK) || *waits >= limit) {
         return false;
     }
-    sleep_a_little();
+    ring_sleep_a_little();
     (*waits)++;
     return true;
 }
 
-/* Takes what there is now. */
-static int init_largest_queue(struct io_uring *uring,
-                              const struct wr_ring_options *options)
+/* Opens the largest queue for which there is memory now. */
+static int ring_init_largest_queue(struct io_uring *uring,
+                                   const struct wr_ring_options *options)
 {
     uint32_t sq_entries = options->sq_entries;
     uint32_t cq_entries = options->cq_entries;
 
     for (;;) {
-        int err = init_queue(uring, sq_entries, cq_entries);
+        int err = ring_init_queue(uring, sq_entries, cq_entries);
         if (err != -ENOMEM) {
             return err;
         }
@@ -111,20 +111,20 @@ static int init_largest_queue(struct io_uring *uring,
     }
 }
 
-static int init_queue_patiently(struct io_uring *uring,
-                                const struct wr_ring_options *options,
-                                uint32_t *waits)
+static int ring_init_queue_patiently(struct io_uring *uring,
+                                     const struct wr_ring_options *options,
+                                     uint32_t *waits)
 {
     int err;
     do {
-        err = init_queue(uring, options->sq_entries, options->cq_entries);
-    } while (wait_for_memory(err, waits, WAITS_FOR_SIZE));
+        err = ring_init_queue(uring, options->sq_entries, options->cq_entries);
+    } while (ring_wait_for_memory(err, waits, WAITS_FOR_SIZE));
     if (err != -ENOMEM) {
         return err;
     }
     do {
-        err = init_largest_queue(uring, options);
-    } while (wait_for_memory(err, waits, WAITS_FOR_ANY));
+        err = ring_init_largest_queue(uring, options);
+    } while (ring_wait_for_memory(err, waits, WAITS_FOR_ANY));
     return err;
 }
 
@@ -134,9 +134,12 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
     struct wr_features features = {0};
     uint32_t waits = 0;
     int err;
+    wr_assert((options->sq_entries & (options->sq_entries - 1)) == 0);
+    wr_assert((options->cq_entries & (options->cq_entries - 1)) == 0);
+    wr_assert(options->cq_entries > options->sq_entries);
     do {
         err = wr_probe_features(&features);
-    } while (wait_for_memory(err, &waits, WAITS_FOR_ANY));
+    } while (ring_wait_for_memory(err, &waits, WAITS_FOR_ANY));
     if (err < 0) {
         return err;
     }
@@ -147,7 +150,7 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
     }
     memset(ring, 0, sizeof(*ring));
     ring->allocator = options->allocator;
-    err = init_queue_patiently(&ring->uring, options, &waits);
+    err = ring_init_queue_patiently(&ring->uring, options, &waits);
     if (err < 0) {
         wr_free(options->allocator, ring, sizeof(*ring));
         return wr_probe_explain(err);
@@ -175,7 +178,7 @@ int wr_ring_enable(struct wr_ring *ring)
     if (wr_has(&ring->features, WR_FEATURE_NO_IOWAIT)) {
         ring->enter_flags |= WR_ENTER_NO_IOWAIT;
     }
-    /* All that follows only makes things cheaper or safer. */
+    /* These calls only make things cheaper or safer. */
     if (io_uring_register_ring_fd(&ring->uring) == 1) {
         ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
     }
@@ -185,8 +188,9 @@ int wr_ring_enable(struct wr_ring *ring)
     return 0;
 }
 
-/* A ring that is merely closed is torn down by the kernel some milliseconds
- * later, and keeps listeners bound until then; cancelling first does not. */
+/* The kernel tears a ring that is merely closed down some milliseconds later,
+ * and listeners stay bound until then; so all operations are cancelled first.
+ */
 void wr_ring_close(struct wr_ring *ring)
 {
     if (ring->enabled) {
@@ -206,8 +210,8 @@ void wr_ring_close(struct wr_ring *ring)
     wr_free(ring->allocator, ring, sizeof(*ring));
 }
 
-/* Keeps an error for good unless it only says "again". */
-static int settle(struct wr_ring *ring, int ret)
+/* Keeps an error for good unless it only means "again". */
+static int ring_keep_error(struct wr_ring *ring, int ret)
 {
     switch (ret) {
     case 0:
@@ -216,7 +220,7 @@ static int settle(struct wr_ring *ring, int ret)
     case -EBUSY: /* completions must be reaped first */
         return 0;
     case -EAGAIN: /* no memory for requests: the kernel needs time, not us */
-        sleep_a_little();
+        ring_sleep_a_little();
         return 0;
     case -EBADR:
         ring->error = WEIR_ERINGLOST;
@@ -227,9 +231,9 @@ static int settle(struct wr_ring *ring, int ret)
     }
 }
 
-/* Shows the kernel what is prepared; returns how many entries that is. The
+/* Shows the prepared entries to the kernel; returns how many there are. The
  * array of indices was filled in once, in order, by liburing. */
-static unsigned int publish(struct wr_ring *ring)
+static unsigned int ring_publish(struct wr_ring *ring)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
 
@@ -238,10 +242,10 @@ static unsigned int publish(struct wr_ring *ring)
     return sq->sqe_tail - *sq->khead;
 }
 
-/* One io_uring_enter(): hands over what is prepared, runs what is pending and
+/* One io_uring_enter(): hands prepared entries over, runs pending work and
  * waits for @want completions, or until the time has passed. liburing's own
  * helpers cannot say that the wait is no iowait. Returns 0 or an error. */
-static int enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
+static int ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
 {
     struct __kernel_timespec timeout = {
         .tv_sec = (long long)(timeout_ns / 1000000000u),
@@ -252,7 +256,7 @@ static int enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
         .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout,
     };
 
-    const unsigned int count = publish(ring);
+    const unsigned int count = ring_publish(ring);
     int ret = io_uring_enter2((unsigned int)ring->uring.enter_ring_fd, count,
                               want, ring->enter_flags, (sigset_t *)(void *)&arg,
                               sizeof(arg));
@@ -260,15 +264,16 @@ static int enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
     if (ret < 0) {
         return ret;
     }
+    wr_check((unsigned int)ret <= count);
     ring->stats.submitted += (uint64_t)ret;
     return 0;
 }
 
-static void submit_full_queue(struct wr_ring *ring)
+static void ring_submit_full_queue(struct wr_ring *ring)
 {
     ring->stats.sq_full++;
     for (int i = 0; i < SQ_FULL_RETRIES && !ring->error; i++) {
-        wr_ignore(settle(ring, enter(ring, 0, 0)) < 0);
+        wr_ignore(ring_keep_error(ring, ring_enter(ring, 0, 0)) < 0);
         if (io_uring_sq_space_left(&ring->uring) > 0) {
             return;
         }
@@ -283,7 +288,7 @@ struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
     wr_assert(ring->enabled);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     if (WR_UNLIKELY(!sqe)) {
-        submit_full_queue(ring);
+        ring_submit_full_queue(ring);
         sqe = io_uring_get_sqe(&ring->uring);
     }
     if (WR_UNLIKELY(!sqe)) {
@@ -300,19 +305,20 @@ uint32_t wr_ring_unsubmitted(const struct wr_ring *ring)
 
 int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
 {
+    wr_assert(ring->enabled);
     if (WR_UNLIKELY(ring->error)) {
         return ring->error;
     }
     if (io_uring_cq_ready(&ring->uring) > 0) {
         timeout_ns = 0;
     }
-    int ret = enter(ring, timeout_ns == 0 ? 0 : want, timeout_ns);
+    int ret = ring_enter(ring, timeout_ns == 0 ? 0 : want, timeout_ns);
     if (WR_UNLIKELY(io_uring_cq_has_overflow(&ring->uring)) &&
         !ring->overflowed) {
         ring->overflowed = true;
         ring->stats.overflows++;
     }
-    return settle(ring, ret);
+    return ring_keep_error(ring, ret);
 }
 
 uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
@@ -320,6 +326,7 @@ uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
     uint32_t count = 0;
     uint32_t head;
     struct io_uring_cqe *cqe;
+    wr_assert(ring->enabled);
 
     io_uring_for_each_cqe(&ring->uring, head, cqe)
     {
@@ -336,7 +343,7 @@ uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
 
 /* liburing 2.9 leaves the old entries mapped, which keeps the ring in the
  * kernel, and its pages charged, as long as the process lives. */
-static void unmap_entries(void *entries, uint32_t count)
+static void ring_unmap_entries(void *entries, uint32_t count)
 {
     if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {
         wr_ignore(munmap(entries, count * sizeof(struct io_uring_sqe)) != 0);
@@ -357,7 +364,7 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
         return true;
     }
 
-    publish(ring); /* what the kernel does not know of would be lost */
+    ring_publish(ring); /* entries that the kernel has not seen would be lost */
     struct io_uring_params params = {
         .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
         .sq_entries = ring->uring.sq.ring_entries,
@@ -366,7 +373,7 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
     void *old = ring->uring.sq.sqes;
     /* A queue that stays small is slow under bursts and otherwise fine. */
     if (io_uring_resize_rings(&ring->uring, &params) == 0) {
-        unmap_entries(old, params.sq_entries);
+        ring_unmap_entries(old, params.sq_entries);
     }
     return true;
 }
@@ -375,6 +382,8 @@ int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
                           bool incremental)
 {
     wr_assert(!ring->buf_ring);
+    wr_assert(entries > 0);
+    wr_assert((entries & (entries - 1)) == 0);
     const unsigned int flags =
         incremental ? (unsigned int)IOU_PBUF_RING_INC : 0u;
     int err = 0;
@@ -382,7 +391,7 @@ int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
         ring->buf_ring = io_uring_setup_buf_ring(&ring->uring, entries,
                                                  BUF_GROUP, flags, &err);
     } while (!ring->buf_ring &&
-             wait_for_memory(err, &ring->waits, WAITS_FOR_ANY));
+             ring_wait_for_memory(err, &ring->waits, WAITS_FOR_ANY));
     if (!ring->buf_ring) {
         return wr_probe_explain(err);
     }
@@ -393,6 +402,8 @@ int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
 void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
                             uint16_t buf_id)
 {
+    wr_assert(len > 0);
+    wr_assert(ring->buf_unseen < (int)ring->buf_ring_entries);
     io_uring_buf_ring_add(ring->buf_ring, data, len, buf_id,
                           io_uring_buf_ring_mask(ring->buf_ring_entries),
                           ring->buf_unseen);
@@ -401,6 +412,7 @@ void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
 
 void wr_ring_commit_buffers(struct wr_ring *ring)
 {
+    wr_assert(ring->buf_ring || ring->buf_unseen == 0);
     if (ring->buf_unseen > 0) {
         io_uring_buf_ring_advance(ring->buf_ring, ring->buf_unseen);
         ring->buf_unseen = 0;

@@ -1,10 +1,10 @@
 /*
- * The ring itself: set-up, submit-and-wait, completions, provided buffers.
+ * The ring: set-up, submit-and-wait, completions, provided buffers.
  *
  * This header and sys.h are the seam of weir. Everything that touches the
  * kernel passes through them, and a test may link another implementation, with
  * peers made of byte pipes and a clock that stands still, in place of ring.c
- * and sys.c. What is above the seam neither knows nor asks.
+ * and sys.c. The files above the seam do not know which of the two they use.
  *
  * A ring belongs to the thread that called wr_ring_enable(). No call here is
  * made from elsewhere.
@@ -33,25 +33,26 @@ struct wr_ring_options {
     uint32_t cq_entries; /* power of two, more than sq_entries */
 };
 
-/* Opens a ring that is not yet bound to a thread, and finds what the kernel
- * can do. Without memory it waits for what the kernel still counts of rings
- * that have gone: 100 ms for the size that is asked for, then a second in all
- * for as much as there is, entries halved down to 8 and 64. Errors are the
+/* Opens a ring that is not yet bound to a thread, and finds the features of the
+ * kernel. Without memory it waits for the kernel to forget rings that have
+ * gone: 100 ms for the size that is asked for, then a second in all for a
+ * smaller size, entries halved down to 8 and 64. Errors are the
  * WEIR_ERING... codes where one of those is the cause. */
-int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
-                 struct wr_features *ret_features);
+WEIR_MUST_USE int wr_ring_open(const struct wr_ring_options *options,
+                               struct wr_ring **ret,
+                               struct wr_features *ret_features);
 
-/* Binds the ring to the calling thread: from now on only it may use the ring.
- * The first of all other calls, and made once. */
-int wr_ring_enable(struct wr_ring *ring);
+/* Binds the ring to the calling thread, which alone may use it from now on.
+ * Called once, before all other calls. */
+WEIR_MUST_USE int wr_ring_enable(struct wr_ring *ring);
 
-/* Cancels what is left in the kernel, waits for it, and frees the ring. */
+/* Cancels all operations in the kernel, waits for them, and frees the ring. */
 void wr_ring_close(struct wr_ring *ring);
 
 /* A zeroed submission entry, sent to the kernel at the latest by the next
- * wr_ring_enter(); when the queue is full, what it holds is submitted first.
- * Never NULL: after an error of the ring that cannot be mended the entry goes
- * nowhere and wr_ring_enter() returns the error for good. */
+ * wr_ring_enter(); a full queue is submitted first. Never NULL: after an error
+ * of the ring that cannot be mended the entry goes nowhere and wr_ring_enter()
+ * returns the error for good. */
 struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring);
 
 /* Entries prepared and not yet handed to the kernel. */
@@ -61,20 +62,22 @@ uint32_t wr_ring_unsubmitted(const struct wr_ring *ring);
  * @want completions are there or @timeout_ns has passed (0: do not wait,
  * UINT64_MAX: for ever). An interrupted wait returns 0. A negative result is
  * for good. */
-int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns);
+WEIR_MUST_USE int wr_ring_enter(struct wr_ring *ring, uint32_t want,
+                                uint64_t timeout_ns);
 
 /* Moves up to @max completions out of the ring. */
-uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max);
+WEIR_MUST_USE uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret,
+                                    uint32_t max);
 
-/* Did the completion queue overflow since the last call? Grows the queue where
- * the kernel can. Called with the queue drained. */
+/* True when the completion queue overflowed since the last call; then the queue
+ * grows where the kernel can. Called with the queue drained. */
 bool wr_ring_handle_overflow(struct wr_ring *ring);
 
 /* Makes the ring of provided buffers, group 0, of @entries (a power of two).
  * @incremental: a receive takes the part that it fills, which only kernels with
  * WR_FEATURE_BUF_INC can do. */
-int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
-                          bool incremental);
+WEIR_MUST_USE int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
+                                        bool incremental);
 
 /* Gives the kernel a buffer; seen by it after wr_ring_commit_buffers(). */
 void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,

@@ -1,15 +1,10 @@
 /*
- * Objects of one size, and blocks of bytes of a few sizes, kept for reuse.
+ * Slabs: objects of one size, kept for reuse.
  *
- * A slab cuts chunks of memory into equal objects and keeps the ones given
- * back, last in, first out, because the last one is still in the cache. It
- * returns memory to the allocator when it is trimmed, chunks of which no object
- * is in use, and at its end. Blocks hold bytes that were copied for sending;
- * they come in powers of two, and only a bounded number of each is kept.
- *
- * Both take memory from the loop's allocator. Blocks can be read by the kernel
- * while a send is in flight: they go through wr_guard_alloc(), which a guard
- * build puts on pages of their own (guard.h).
+ * A slab cuts chunks of memory into equal objects and keeps the objects that
+ * were given back, last in, first out, because the last one is still in the
+ * cache. It returns memory to the allocator when it is trimmed, the chunks of
+ * which no object is in use, and at its end.
  */
 #ifndef WEIR_URING_SLAB_H
 #define WEIR_URING_SLAB_H
@@ -52,16 +47,20 @@ struct wr_slab {
 void wr_slab_init(struct wr_slab *slab, const struct weir_allocator *allocator,
                   size_t object_size);
 
-/* Takes one more chunk from the allocator; false when there is no memory. */
-bool wr_slab_grow(struct wr_slab *slab);
+/* The counts and the free list. */
+void wr_slab_check_invariants(const struct wr_slab *slab);
 
-/* An object with what was in it when it was given back but for its first word,
- * zeros if it never was; or NULL when there is no memory. */
-static inline void *wr_slab_take_raw(struct wr_slab *slab)
+/* Takes one more chunk from the allocator; false when there is no memory. */
+WEIR_MUST_USE bool wr_slab_grow(struct wr_slab *slab);
+
+/* An object with the contents that it had when it was given back but for its
+ * first word, zeros if it never was; or NULL when there is no memory. */
+WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
 {
     if (WR_UNLIKELY(!slab->free_list) && !wr_slab_grow(slab)) {
         return NULL;
     }
+    wr_debug_assert(slab->used_count < slab->total_count);
     void *object = slab->free_list;
     WR_UNPOISON(object, slab->object_size);
     slab->free_list = *(void **)object;
@@ -70,96 +69,23 @@ static inline void *wr_slab_take_raw(struct wr_slab *slab)
 }
 
 /* A zeroed object, or NULL when there is no memory. */
-void *wr_slab_take(struct wr_slab *slab);
+WEIR_MUST_USE void *wr_slab_take(struct wr_slab *slab);
 
 static inline void wr_slab_give(struct wr_slab *slab, void *object)
 {
     wr_assert(slab->used_count > 0);
+    wr_debug_assert(object != slab->free_list);
     slab->used_count--;
     *(void **)object = slab->free_list;
     slab->free_list = object;
     WR_POISON(object, slab->object_size);
 }
 
-/* Gives chunks back of which no object is in use; returns their bytes. Takes
+/* Gives chunks back of which no object is in use; returns their bytes. Needs
  * memory of two words a chunk meanwhile, and does nothing without it. */
 uint64_t wr_slab_trim(struct wr_slab *slab);
 
 /* All objects must have been given back. */
 void wr_slab_fini(struct wr_slab *slab);
-
-#define WR_BLOCK_MIN_BITS 8u  /* 256 bytes */
-#define WR_BLOCK_MAX_BITS 16u /* 64 KiB; larger ones are made to measure */
-#define WR_BLOCK_CLASSES  (WR_BLOCK_MAX_BITS - WR_BLOCK_MIN_BITS + 1u)
-/* Bytes kept of each class at most. */
-#define WR_BLOCK_KEPT_BYTES (1u << 20)
-
-struct wr_block {
-    struct wr_block *next; /* for the owner while taken, free list otherwise */
-    uint32_t capacity;     /* bytes in data */
-    uint32_t used;         /* for the owner */
-    uint8_t data[];
-};
-
-struct wr_blocks {
-    const struct weir_allocator *allocator;
-    struct wr_block *kept[WR_BLOCK_CLASSES];
-    uint32_t kept_count[WR_BLOCK_CLASSES];
-    uint64_t used_bytes; /* capacity of the blocks that are taken */
-    bool keeps_none;     /* guard build: so that a late access is found */
-};
-
-void wr_blocks_init(struct wr_blocks *blocks,
-                    const struct weir_allocator *allocator);
-
-/* A block with room for at least @min_capacity bytes (whole allocation a power
- * of two up to 64 KiB), used = 0, next = NULL; or NULL. */
-struct wr_block *wr_block_take(struct wr_blocks *blocks, size_t min_capacity);
-
-/* wr_block_give() beyond the small class. */
-void wr_block_return(struct wr_blocks *blocks, struct wr_block *block);
-
-/* The class that small writes use, 4 KiB with the header, without the search
- * for it. As above in all else. */
-#define WR_BLOCK_SMALL_BITS  12u
-#define WR_BLOCK_SMALL_CLASS (WR_BLOCK_SMALL_BITS - WR_BLOCK_MIN_BITS)
-#define WR_BLOCK_SMALL       (4096u - sizeof(struct wr_block))
-
-static inline struct wr_block *wr_block_take_small(struct wr_blocks *blocks)
-{
-    struct wr_block *block = blocks->kept[WR_BLOCK_SMALL_CLASS];
-    if (WR_UNLIKELY(!block)) {
-        return wr_block_take(blocks, WR_BLOCK_SMALL);
-    }
-    blocks->kept[WR_BLOCK_SMALL_CLASS] = block->next;
-    blocks->kept_count[WR_BLOCK_SMALL_CLASS]--;
-    blocks->used_bytes += WR_BLOCK_SMALL;
-    block->next = NULL;
-    block->used = 0;
-    return block;
-}
-
-static inline void wr_block_give(struct wr_blocks *blocks,
-                                 struct wr_block *block)
-{
-    const uint32_t most = WR_BLOCK_KEPT_BYTES >> WR_BLOCK_SMALL_BITS;
-    uint32_t *count = &blocks->kept_count[WR_BLOCK_SMALL_CLASS];
-
-    if (WR_UNLIKELY(blocks->keeps_none || block->capacity != WR_BLOCK_SMALL ||
-                    *count >= most)) {
-        wr_block_return(blocks, block);
-        return;
-    }
-    blocks->used_bytes -= WR_BLOCK_SMALL;
-    block->next = blocks->kept[WR_BLOCK_SMALL_CLASS];
-    blocks->kept[WR_BLOCK_SMALL_CLASS] = block;
-    (*count)++;
-}
-
-/* Gives back all blocks that are kept; returns their bytes. */
-uint64_t wr_blocks_trim(struct wr_blocks *blocks);
-
-/* All blocks must have been given back. */
-void wr_blocks_fini(struct wr_blocks *blocks);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * The real seam beside the ring: one system call a function.
  *
- * Nothing is decided here. What a call returns through errno is returned as a
- * negative number, and that is all; whoever reads a test on the fake seam may
- * therefore take it for the real one.
+ * Nothing is decided here: an errno is returned as a negative number, and that
+ * is all. So a test on the fake seam says what happens on the real one.
  */
 #include "sys.h"
+
+#include "check.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int result(int ret)
+static int sys_result(int ret)
 {
     return ret < 0 ? -errno : ret;
 }
@@ -25,91 +26,95 @@ static int result(int ret)
 uint64_t wr_sys_now(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    int err = clock_gettime(CLOCK_MONOTONIC, &now);
+    wr_check(err == 0);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 int wr_sys_socket(int family, int type, int protocol)
 {
-    return result(socket(family, type | SOCK_CLOEXEC, protocol));
+    return sys_result(socket(family, type | SOCK_CLOEXEC, protocol));
 }
 
 int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    return result(bind(fd, addr, len));
+    return sys_result(bind(fd, addr, len));
 }
 
 int wr_sys_listen(int fd, int backlog)
 {
-    return result(listen(fd, backlog));
+    return sys_result(listen(fd, backlog));
 }
 
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
-    return result(getsockname(fd, addr, len));
+    return sys_result(getsockname(fd, addr, len));
 }
 
 int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
-    return result(getpeername(fd, addr, len));
+    return sys_result(getpeername(fd, addr, len));
 }
 
 int wr_sys_setsockopt(int fd, int level, int name, const void *value,
                       socklen_t len)
 {
-    return result(setsockopt(fd, level, name, value, len));
+    return sys_result(setsockopt(fd, level, name, value, len));
 }
 
 int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-    return result(getsockopt(fd, level, name, value, len));
+    return sys_result(getsockopt(fd, level, name, value, len));
 }
 
 int wr_sys_shutdown(int fd, int how)
 {
-    return result(shutdown(fd, how));
+    return sys_result(shutdown(fd, how));
 }
 
 int wr_sys_disconnect(int fd)
 {
     const struct sockaddr none = {.sa_family = AF_UNSPEC};
-    return result(connect(fd, &none, sizeof(none)));
+    return sys_result(connect(fd, &none, sizeof(none)));
 }
 
 int wr_sys_close(int fd)
 {
-    int ret = result(close(fd));
-    /* On Linux the descriptor is gone even so: do not let anybody retry. */
+    int ret = sys_result(close(fd));
+    /* On Linux the descriptor is gone even so: to retry would close another. */
     return ret == -EINTR ? 0 : ret;
 }
 
 int wr_sys_outq(int fd)
 {
     int bytes = 0;
-    int ret = result(ioctl(fd, SIOCOUTQ, &bytes));
+    int ret = sys_result(ioctl(fd, SIOCOUTQ, &bytes));
+    wr_check(bytes >= 0);
     return ret < 0 ? ret : bytes;
 }
 
 int wr_sys_inq(int fd)
 {
     int bytes = 0;
-    int ret = result(ioctl(fd, SIOCINQ, &bytes));
+    int ret = sys_result(ioctl(fd, SIOCINQ, &bytes));
+    wr_check(bytes >= 0);
     return ret < 0 ? ret : bytes;
 }
 
 int wr_sys_eventfd(void)
 {
-    return result(eventfd(0, EFD_CLOEXEC));
+    return sys_result(eventfd(0, EFD_CLOEXEC));
 }
 
 int wr_sys_eventfd_write(int fd)
 {
-    return result(eventfd_write(fd, 1));
+    return sys_result(eventfd_write(fd, 1));
 }
 
 int wr_sys_signalfd(int fd, uint64_t mask)
 {
     sigset_t set;
+    wr_assert(fd >= -1);
     sigemptyset(&set);
     for (int signum = 1; signum <= 64; signum++) {
         if (mask >> (signum - 1) & 1u) {
@@ -117,7 +122,7 @@ int wr_sys_signalfd(int fd, uint64_t mask)
             sigaddset(&set, signum);
         }
     }
-    return result(signalfd(fd, &set, SFD_CLOEXEC));
+    return sys_result(signalfd(fd, &set, SFD_CLOEXEC));
 }
 
 int wr_sys_block_signal(int signum, bool block)

@@ -21,12 +21,15 @@
  */
 #include "timer.h"
 
-/* A slot of a higher level is searched for its first deadline up to here. */
+/* Timers of a slot among which the first deadline is searched. */
 #define SCAN_MAX 16u
+/* Timers up to which a check of invariants looks at each. */
+#define CHECKED_MAX 64u
 
-/* Timers of each level that are dealt out ahead for each 64 ticks that pass:
- * 120 000 a second. At most so many in one expiry, 30 us of cache misses; and
- * the lowest level for which it is done, whose slots are 4 ms wide. */
+/* STAGE_STEP timers of each level are dealt out ahead for each 64 ticks that
+ * pass, 120 000 a second, and STAGE_MAX in one expiry at most, 30 us of cache
+ * misses. STAGE_LEVEL_FIRST is the lowest such level; its slots are 4 ms wide.
+ */
 #define STAGE_STEP        8u
 #define STAGE_MAX         256u
 #define STAGE_LEVEL_FIRST 2u
@@ -47,18 +50,96 @@ struct slot_ref {
     uint64_t start_tick;
 };
 
-static inline uint64_t tick_of(uint64_t when_ns)
+static inline uint64_t timer_tick_of(uint64_t when_ns)
 {
     return when_ns / WR_TICK_NS + (when_ns % WR_TICK_NS != 0);
 }
 
-static inline uint64_t tick_to_ns(uint64_t tick)
+static inline uint64_t timer_tick_to_ns(uint64_t tick)
 {
     return tick > UINT64_MAX / WR_TICK_NS ? UINT64_MAX : tick * WR_TICK_NS;
 }
 
+/* Counts the timers of a list, which have the deadlines of its level and slot.
+ */
+static uint64_t timer_check_list(const struct wr_wheel *wheel,
+                                 const struct wr_list *list, unsigned level,
+                                 unsigned index)
+{
+    uint64_t count = 0;
+
+    for (const struct wr_list *at = list->next; at != list; at = at->next) {
+        const struct wr_timer *timer =
+            wr_container_of(at, const struct wr_timer, link);
+        const uint64_t tick = timer_tick_of(timer->when_ns);
+        wr_assert(tick > wheel->now_tick);
+        wr_assert((tick >> level * WR_WHEEL_BITS & DIGIT_MASK) == index);
+        wr_assert((tick ^ wheel->now_tick) >> level * WR_WHEEL_BITS >>
+                      WR_WHEEL_BITS ==
+                  0);
+        wr_assert(wheel->next_ns == NEXT_UNKNOWN ||
+                  timer_tick_of(wheel->next_ns) <= tick);
+        count++;
+    }
+    return count;
+}
+
+/* Looks at every timer. */
+static void timer_check_all(const struct wr_wheel *wheel)
+{
+    uint64_t count = 0;
+
+    for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
+        for (unsigned i = 0; i < WR_WHEEL_SLOTS; i++) {
+            count += timer_check_list(wheel, &wheel->slots[level][i], level, i);
+            count += timer_check_list(wheel, &wheel->stages[level][i], level,
+                                      wheel->staged_index[level]);
+        }
+    }
+    wr_assert(count + wr_list_count(&wheel->due) == wheel->armed_count);
+}
+
+/* The bits of a level say which of its lists have timers, and none of them has
+ * a digit that has passed. */
+static void timer_check_level(const struct wr_wheel *wheel, unsigned level)
+{
+    const unsigned digit =
+        (unsigned)(wheel->now_tick >> level * WR_WHEEL_BITS) & DIGIT_MASK;
+    const unsigned staged_index = wheel->staged_index[level];
+    uint64_t occupied = wheel->staged[level] ? UINT64_C(1) << staged_index : 0;
+    uint64_t staged = 0;
+
+    for (unsigned i = 0; i < WR_WHEEL_SLOTS; i++) {
+        const uint64_t bit = UINT64_C(1) << i;
+        occupied |= wr_list_is_empty(&wheel->slots[level][i]) ? 0 : bit;
+        staged |= wr_list_is_empty(&wheel->stages[level][i]) ? 0 : bit;
+    }
+    wr_assert(occupied == wheel->occupied[level]);
+    wr_assert(staged == wheel->staged[level]);
+    wr_assert((occupied << (63u - digit)) == 0);
+    wr_assert(staged_index == 0 || (occupied >> staged_index & 1u));
+    wr_assert(staged_index > 0 || staged == 0);
+}
+
+static void timer_check_lists(const struct wr_wheel *wheel)
+{
+    for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
+        timer_check_level(wheel, level);
+    }
+    if (wheel->armed_count <= CHECKED_MAX) {
+        timer_check_all(wheel);
+    }
+}
+
+void wr_wheel_check_invariants(const struct wr_wheel *wheel)
+{
+    wr_assert(!wheel->is_expiring);
+    wr_assert(wheel->armed_count > 0 || wr_list_is_empty(&wheel->due));
+    wr_debug_check(timer_check_lists(wheel));
+}
+
 /* The first occupied slot; false when all are empty. */
-static bool find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
+static bool timer_find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
 {
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
         if (wheel->occupied[level] == 0) {
@@ -75,15 +156,16 @@ static bool find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
 }
 
 /* Links a timer that is in no list into the slot of its deadline. */
-static inline void place(struct wr_wheel *wheel, struct wr_timer *timer)
+static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer)
 {
-    uint64_t tick = tick_of(timer->when_ns);
+    uint64_t tick = timer_tick_of(timer->when_ns);
     struct wr_list *list = &wheel->due;
     if (WR_LIKELY(tick > wheel->now_tick)) {
         unsigned bit = 63u - (unsigned)__builtin_clzll(tick ^ wheel->now_tick);
         unsigned level = bit / WR_WHEEL_BITS;
         unsigned index =
             (unsigned)(tick >> (level * WR_WHEEL_BITS)) & DIGIT_MASK;
+        wr_debug_assert(level < WR_WHEEL_LEVELS);
         wheel->occupied[level] |= UINT64_C(1) << index;
         list = &wheel->slots[level][index];
     }
@@ -94,8 +176,9 @@ static inline void place(struct wr_wheel *wheel, struct wr_timer *timer)
     list->prev = &timer->link;
 }
 
-/* Corrects the bits of a slot from which a timer went. */
-static void settle_slot(struct wr_wheel *wheel, unsigned level, unsigned index)
+/* Clears the bits of a slot from which the last timer of a list went. */
+static void timer_clear_slot(struct wr_wheel *wheel, unsigned level,
+                             unsigned index)
 {
     bool is_staged = wheel->staged_index[level] == index;
     if (!wr_list_is_empty(&wheel->slots[level][index]) ||
@@ -109,32 +192,35 @@ static void settle_slot(struct wr_wheel *wheel, unsigned level, unsigned index)
 }
 
 /* The list's last timer went. The due list has no bit to clear. */
-static void note_empty(struct wr_wheel *wheel, const struct wr_list *list)
+static void timer_note_empty(struct wr_wheel *wheel, const struct wr_list *list)
 {
     uintptr_t in_slots = (uintptr_t)list - (uintptr_t)wheel->slots;
     uintptr_t in_stages = (uintptr_t)list - (uintptr_t)wheel->stages;
     wheel->next_ns = NEXT_UNKNOWN;
     if (in_slots < sizeof(wheel->slots)) {
         unsigned slot = (unsigned)(in_slots / sizeof(*list));
-        settle_slot(wheel, slot / WR_WHEEL_SLOTS, slot % WR_WHEEL_SLOTS);
+        timer_clear_slot(wheel, slot / WR_WHEEL_SLOTS, slot % WR_WHEEL_SLOTS);
     } else if (in_stages < sizeof(wheel->stages)) {
         unsigned slot = (unsigned)(in_stages / sizeof(*list));
         unsigned level = slot / WR_WHEEL_SLOTS;
         wheel->staged[level] &= ~(UINT64_C(1) << slot % WR_WHEEL_SLOTS);
-        settle_slot(wheel, level, wheel->staged_index[level]);
+        timer_clear_slot(wheel, level, wheel->staged_index[level]);
     }
 }
 
 /* Unlinks an armed timer and leaves its own links as they were. */
-static inline void displace(struct wr_wheel *wheel, struct wr_timer *timer)
+static inline void timer_displace(struct wr_wheel *wheel,
+                                  struct wr_timer *timer)
 {
     struct wr_list *next = timer->link.next;
     struct wr_list *prev = timer->link.prev;
+    wr_debug_assert(next->prev == &timer->link);
+    wr_debug_assert(prev->next == &timer->link);
     next->prev = prev;
     prev->next = next;
     /* Both neighbours are the same only if they are the head of the list. */
     if (WR_UNLIKELY(next == prev)) {
-        note_empty(wheel, next);
+        timer_note_empty(wheel, next);
     }
     if (WR_UNLIKELY(timer->when_ns == wheel->next_ns)) {
         wheel->next_ns = NEXT_UNKNOWN;
@@ -142,7 +228,7 @@ static inline void displace(struct wr_wheel *wheel, struct wr_timer *timer)
 }
 
 /* Deals a list out to where its timers belong now. */
-static void deal(struct wr_wheel *wheel, struct wr_list *list)
+static void timer_deal(struct wr_wheel *wheel, struct wr_list *list)
 {
     struct wr_list *member = list->next;
     wr_list_init(list);
@@ -150,21 +236,21 @@ static void deal(struct wr_wheel *wheel, struct wr_list *list)
         struct wr_list *next = member->next;
         struct wr_timer *timer = wr_container_of(member, struct wr_timer, link);
         wheel->next_ns = wr_min_u64(wheel->next_ns, timer->when_ns);
-        place(wheel, timer);
+        timer_place(wheel, timer);
         member = next;
     }
 }
 
-/* Moves the stage of a slot that opens into the level below. What has digit 0
- * there belongs further down, before all that is dealt later. */
-static void unstage(struct wr_wheel *wheel, unsigned level)
+/* Moves the stage of a slot that opens into the level below. Timers with digit
+ * 0 there belong further down, before those that are dealt later. */
+static void timer_unstage(struct wr_wheel *wheel, unsigned level)
 {
     uint64_t left = wheel->staged[level] & ~UINT64_C(1);
     wr_assert(wheel->occupied[level - 1] == 0);
     wheel->occupied[level - 1] = left;
     wheel->staged[level] = 0;
     wheel->staged_index[level] = 0;
-    deal(wheel, &wheel->stages[level][0]);
+    timer_deal(wheel, &wheel->stages[level][0]);
     while (left != 0) {
         unsigned digit = (unsigned)__builtin_ctzll(left);
         wr_list_splice_back(&wheel->slots[level - 1][digit],
@@ -174,7 +260,7 @@ static void unstage(struct wr_wheel *wheel, unsigned level)
 }
 
 /* Empties a slot whose time has come. */
-static void open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
+static void timer_open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
 {
     struct wr_list *list = &wheel->slots[slot->level][slot->index];
     bool is_staged = wheel->staged_index[slot->level] == slot->index;
@@ -183,20 +269,20 @@ static void open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
         wr_list_splice_back(&wheel->due, list);
         return;
     }
-    /* All others are later, so that the first deadline is known for nothing,
-     * unless part of the slot is moved without a look. */
+    /* Dealing out a slot visits its timers, and all others are later: so the
+     * first deadline comes free, unless staged lists are moved unread. */
     wheel->next_ns = UINT64_MAX;
     if (is_staged) {
-        unstage(wheel, slot->level);
+        timer_unstage(wheel, slot->level);
     }
-    deal(wheel, list);
+    timer_deal(wheel, list);
     if (is_staged) {
         wheel->next_ns = NEXT_UNKNOWN;
     }
 }
 
 /* Deals out up to @count timers of the slot that comes next in a level. */
-static void stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
+static void timer_stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
 {
     if (wheel->staged_index[level] == 0) {
         wheel->staged_index[level] =
@@ -208,15 +294,15 @@ static void stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
         struct wr_list *member = wr_list_pop_front(list);
         const struct wr_timer *timer =
             wr_container_of(member, const struct wr_timer, link);
-        uint64_t tick = tick_of(timer->when_ns);
+        uint64_t tick = timer_tick_of(timer->when_ns);
         unsigned digit = (unsigned)(tick >> shift) & DIGIT_MASK;
         wheel->staged[level] |= UINT64_C(1) << digit;
         wr_list_push_back(&wheel->stages[level][digit], member);
     }
 }
 
-/* Deals out ahead what may be done in the time that has passed. */
-static void stage_all(struct wr_wheel *wheel, uint64_t ticks)
+/* Deals out ahead, in proportion to the time that has passed. */
+static void timer_stage_all(struct wr_wheel *wheel, uint64_t ticks)
 {
     uint64_t count =
         wr_min_u64(ticks >> WR_WHEEL_BITS, STAGE_MAX / STAGE_STEP) * STAGE_STEP;
@@ -224,25 +310,26 @@ static void stage_all(struct wr_wheel *wheel, uint64_t ticks)
     for (unsigned level = STAGE_LEVEL_FIRST; level < WR_WHEEL_LEVELS - 1;
          level++) {
         if (wheel->occupied[level] != 0) {
-            stage(wheel, level, count);
+            timer_stage(wheel, level, count);
         }
     }
 }
 
-/* Moves time on, and what is due then to the due list, in order. */
-static void advance(struct wr_wheel *wheel, uint64_t tick)
+/* Moves time on, and timers that are due then to the due list, in order. */
+static void timer_advance(struct wr_wheel *wheel, uint64_t tick)
 {
     struct slot_ref first;
-    while (find_first(wheel, &first) && first.start_tick <= tick) {
+    while (timer_find_first(wheel, &first) && first.start_tick <= tick) {
         wr_assert(first.start_tick > wheel->now_tick);
         wheel->now_tick = first.start_tick;
-        open_slot(wheel, &first);
+        timer_open_slot(wheel, &first);
     }
     wheel->now_tick = wr_max_u64(wheel->now_tick, tick);
 }
 
 /* The first deadline in a list, or @start_ns if it holds many timers. */
-static uint64_t first_in_list(const struct wr_list *list, uint64_t start_ns)
+static uint64_t timer_first_in_list(const struct wr_list *list,
+                                    uint64_t start_ns)
 {
     uint64_t first_ns = UINT64_MAX;
     unsigned count = 0;
@@ -258,23 +345,24 @@ static uint64_t first_in_list(const struct wr_list *list, uint64_t start_ns)
 }
 
 /* The first deadline of a slot, or a time shortly before it. */
-static uint64_t first_deadline(const struct wr_wheel *wheel,
-                               const struct slot_ref *slot)
+static uint64_t timer_first_deadline(const struct wr_wheel *wheel,
+                                     const struct slot_ref *slot)
 {
     unsigned level = slot->level;
-    uint64_t start_ns = tick_to_ns(slot->start_tick);
+    uint64_t start_ns = timer_tick_to_ns(slot->start_tick);
     if (level == 0) {
-        return start_ns; /* all of it is due at this very tick */
+        return start_ns; /* all its timers are due at this very tick */
     }
     uint64_t first_ns =
-        first_in_list(&wheel->slots[level][slot->index], start_ns);
+        timer_first_in_list(&wheel->slots[level][slot->index], start_ns);
     if (wheel->staged_index[level] == slot->index &&
         wheel->staged[level] != 0) {
         uint64_t digit = (uint64_t)__builtin_ctzll(wheel->staged[level]);
         uint64_t below = digit << ((level - 1) * WR_WHEEL_BITS);
         first_ns = wr_min_u64(
-            first_ns, first_in_list(&wheel->stages[level][digit],
-                                    tick_to_ns(slot->start_tick + below)));
+            first_ns,
+            timer_first_in_list(&wheel->stages[level][digit],
+                                timer_tick_to_ns(slot->start_tick + below)));
     }
     return first_ns;
 }
@@ -305,8 +393,10 @@ void wr_timer_init(struct wr_timer *timer, wr_timer_expire_fn *expire)
 void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
                   uint64_t when_ns)
 {
+    wr_debug_assert(timer->expire);
     if (wr_timer_is_armed(timer)) {
-        displace(wheel, timer);
+        wr_debug_assert(wheel->armed_count > 0);
+        timer_displace(wheel, timer);
     } else {
         wheel->armed_count++;
     }
@@ -314,7 +404,7 @@ void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
     if (when_ns < wheel->next_ns) {
         wheel->next_ns = when_ns;
     }
-    place(wheel, timer);
+    timer_place(wheel, timer);
 }
 
 void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer)
@@ -324,7 +414,7 @@ void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer)
     }
     wr_assert(wheel->armed_count > 0);
     wheel->armed_count--;
-    displace(wheel, timer);
+    timer_displace(wheel, timer);
     wr_list_init(&timer->link);
 }
 
@@ -335,19 +425,21 @@ uint64_t wr_wheel_next(struct wr_wheel *wheel)
         return 0;
     }
     if (wheel->next_ns == NEXT_UNKNOWN) {
-        bool found = find_first(wheel, &first);
-        wheel->next_ns = found ? first_deadline(wheel, &first) : UINT64_MAX;
+        bool found = timer_find_first(wheel, &first);
+        wheel->next_ns =
+            found ? timer_first_deadline(wheel, &first) : UINT64_MAX;
     }
-    return tick_to_ns(tick_of(wheel->next_ns));
+    return timer_tick_to_ns(timer_tick_of(wheel->next_ns));
 }
 
 unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max)
 {
     uint64_t before = wheel->now_tick;
+    wr_debug_check(wr_wheel_check_invariants(wheel));
     wr_assert(!wheel->is_expiring);
-    advance(wheel, now_ns / WR_TICK_NS);
+    timer_advance(wheel, now_ns / WR_TICK_NS);
     if ((before ^ wheel->now_tick) >> WR_WHEEL_BITS != 0) {
-        stage_all(wheel, wheel->now_tick - before + WR_WHEEL_SLOTS);
+        timer_stage_all(wheel, wheel->now_tick - before + WR_WHEEL_SLOTS);
     }
     if (wheel->next_ns <= now_ns) {
         wheel->next_ns = NEXT_UNKNOWN;
@@ -356,7 +448,7 @@ unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max)
         return 0;
     }
 
-    /* What the calls add to the due list lies behind this mark. */
+    /* Timers that the calls add to the due list lie behind this mark. */
     struct wr_list mark;
     unsigned count = 0;
     wr_list_init(&mark);
@@ -366,11 +458,13 @@ unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max)
         struct wr_timer *timer = wr_container_of(wr_list_pop_front(&wheel->due),
                                                  struct wr_timer, link);
         wr_assert(wheel->armed_count > 0);
+        wr_debug_assert(timer->when_ns <= now_ns);
         wheel->armed_count--;
         count++;
         timer->expire(timer);
     }
     wr_list_remove(&mark);
     wheel->is_expiring = false;
+    wr_debug_check(wr_wheel_check_invariants(wheel));
     return count;
 }

@@ -19,8 +19,9 @@
 #define WR_TICK_NS     1024u
 #define WR_WHEEL_BITS  6u
 #define WR_WHEEL_SLOTS (1u << WR_WHEEL_BITS)
-/* 54 bits of ticks cover every 64-bit nanosecond count. What rounds up past
- * them, UINT64_MAX among it, lies in the tenth level, which never comes. */
+/* 54 bits of ticks cover every 64-bit nanosecond count. Deadlines that round up
+ * past them, UINT64_MAX among them, lie in the tenth level, whose time never
+ * comes. */
 #define WR_WHEEL_LEVELS 10u
 
 struct wr_timer;
@@ -37,17 +38,20 @@ struct wr_timer {
 struct wr_wheel {
     uint64_t now_tick;
     uint64_t armed_count;
-    uint64_t next_ns; /* no deadline in a slot is earlier; 0 when not known */
+    uint64_t next_ns; /* no slot's deadline has an earlier tick; 0: unknown */
     bool is_expiring; /* set and cleared by wr_wheel_expire() */
     uint64_t occupied[WR_WHEEL_LEVELS]; /* one bit for each slot in use */
-    /* A level's next slot may be dealt out ahead of its time: which it is (0:
-     * none) and where its timers wait, by the digit below. */
+    /* The slot of each level that is being dealt out ahead of its time (0:
+     * none), and the lists in which its timers wait, by the digit below. */
     uint8_t staged_index[WR_WHEEL_LEVELS];
     uint64_t staged[WR_WHEEL_LEVELS]; /* one bit for each list in use */
     struct wr_list slots[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
     struct wr_list stages[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
     struct wr_list due; /* expired, not called yet */
 };
+
+/* The bits and the lists that they stand for; with few timers each timer. */
+void wr_wheel_check_invariants(const struct wr_wheel *wheel);
 
 void wr_wheel_init(struct wr_wheel *wheel, uint64_t now_ns);
 

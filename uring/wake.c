@@ -5,25 +5,25 @@
  *          ^------------- take, everything ------------|
  *     &closed_mark: no post gets in any more
  *
- * Whoever pushes onto the empty stack writes the eventfd; all others rely on
+ * A poster that pushes onto the empty stack writes the eventfd; others rely on
  * that write. Since every change from empty to not empty is followed by a
  * write, no post is missed; the loop may be woken once for nothing, when it
  * took a post before its poster came to write.
  *
  * How many posts wait is the difference of two counts: posters count before a
- * push, the owner after it has popped some, so that it is never too low. They
- * look at the owner's count only when the room that they know of is used up.
- * Who wants to wait for room says so before looking at the counts, and the
- * owner looks for them after it has counted; both in one order that all threads
- * agree on.
+ * push, the owner after it has popped some, so that the difference is never too
+ * low. Posters read the owner's count only when the room that they know of is
+ * used up. A poster that waits for room says so before it reads the counts, and
+ * the owner looks for waiting posters after it has counted; both in one order
+ * that all threads agree on.
  *
  * The descriptor is closed with the last reference and not by wr_wake_close():
  * a poster that got in just before may still be about to write.
  */
 #include "wake.h"
 
+#include "alloc.h"
 #include "check.h"
-#include "guard.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -32,17 +32,16 @@
 #include <sys/mman.h>
 #include <time.h>
 
-/* The lines of the cache that posters write are not those the owner works in.
- */
+/* Keeps the cache lines that posters write apart from the owner's. */
 #define LINE_BYTES 64
 #define PAGE_BYTES 4096u
 /* Posts that the owner pops before it lowers the count. */
-#define SETTLE_MAX 64u
+#define POPPED_MAX 64u
 
 struct wr_wake {
     _Atomic(struct wr_wake_item *) head;
     atomic_uint refs;
-    _Atomic(uint64_t) posted_count; /* by posters; taken back when closed */
+    _Atomic(uint64_t) posted_count; /* by posters; lowered again when closed */
     _Atomic(uint64_t) room_end;     /* there is room below this posted_count */
     atomic_uint waiting_count;      /* posters that wait for room */
     uint32_t limit;
@@ -56,15 +55,28 @@ struct wr_wake {
     /* The owner's: taken and not popped, oldest first. */
     struct wr_wake_item *taken;
     struct wr_wake_item **taken_end;
-    uint32_t popped_count;           /* not in settled_count yet */
-    _Atomic(uint64_t) settled_count; /* of all that were counted and popped */
+    uint32_t popped_count;          /* not in popped_total yet */
+    _Atomic(uint64_t) popped_total; /* of all that were counted and popped */
 };
 
-/* Only its address counts. */
-static struct wr_wake_item closed_mark;
+/* Of this item only the address is used. */
+static struct wr_wake_item wake_closed_mark;
 
-/* Appends a stack, newest first, to what was taken, oldest first. */
-static void append(struct wr_wake *wake, struct wr_wake_item *newest)
+/* The owner's part of the mailbox; on its thread. */
+static void wake_check_invariants(const struct wr_wake *wake)
+{
+    wr_assert(!wake->taken == (wake->taken_end == &wake->taken));
+    wr_assert(!wake->taken || wake->taken->is_posted);
+    wr_assert(wake->popped_count < POPPED_MAX);
+    /* Relaxed: the items that were popped have been acquired. */
+    wr_debug_assert(
+        atomic_load_explicit(&wake->popped_total, memory_order_relaxed) +
+            wake->popped_count <=
+        atomic_load_explicit(&wake->posted_count, memory_order_relaxed));
+}
+
+/* Appends a stack, newest first, to the taken items, oldest first. */
+static void wake_append(struct wr_wake *wake, struct wr_wake_item *newest)
 {
     struct wr_wake_item *oldest = NULL;
     struct wr_wake_item *item = newest;
@@ -82,14 +94,14 @@ static void append(struct wr_wake *wake, struct wr_wake_item *newest)
     }
 }
 
-static int push(struct wr_wake *wake, struct wr_wake_item *item)
+static int wake_push(struct wr_wake *wake, struct wr_wake_item *item)
 {
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
     wr_assert(!item->is_posted); /* a second time would tie a knot */
     item->is_posted = true;
     do {
-        if (head == &closed_mark) {
+        if (head == &wake_closed_mark) {
             item->is_posted = false;
             return -ESHUTDOWN;
         }
@@ -104,7 +116,7 @@ static int push(struct wr_wake *wake, struct wr_wake_item *item)
     return 0;
 }
 
-/* Posters that wait look again. */
+/* Lets the posters that wait look again. */
 static void wake_posters(struct wr_wake *wake)
 {
     if (atomic_load_explicit(&wake->waiting_count, memory_order_seq_cst) > 0) {
@@ -114,20 +126,20 @@ static void wake_posters(struct wr_wake *wake)
     }
 }
 
-static bool is_closed(const struct wr_wake *wake)
+static bool wake_is_closed(const struct wr_wake *wake)
 {
     /* In one order with saying that one waits, where one does. */
     return atomic_load_explicit(&wake->head, memory_order_seq_cst) ==
-           &closed_mark;
+           &wake_closed_mark;
 }
 
-static int refuse(const struct wr_wake *wake)
+static int wake_refuse(const struct wr_wake *wake)
 {
-    return is_closed(wake) ? -ESHUTDOWN : -ENOBUFS;
+    return wake_is_closed(wake) ? -ESHUTDOWN : -ENOBUFS;
 }
 
-/* May there be a post with this number? */
-static bool has_room_for(struct wr_wake *wake, uint64_t number)
+/* True when there may be a post with this number. */
+static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
 {
     if (number < atomic_load_explicit(&wake->room_end, memory_order_relaxed)) {
         return true;
@@ -135,21 +147,21 @@ static bool has_room_for(struct wr_wake *wake, uint64_t number)
     /* Relaxed: an older value makes posters look once more. */
     const uint64_t end =
         wake->limit +
-        atomic_load_explicit(&wake->settled_count, memory_order_seq_cst);
+        atomic_load_explicit(&wake->popped_total, memory_order_seq_cst);
     atomic_store_explicit(&wake->room_end, end, memory_order_relaxed);
     return number < end;
 }
 
-/* Counts one more if there is room for it. Never too many for a moment: others
- * would be refused, or wait, for a post that there is not, and nobody would
- * wake them. */
-static int claim(struct wr_wake *wake)
+/* Counts one more post if there is room for it. The count is never too high,
+ * not for a moment: other posters would be refused because of a post that does
+ * not exist, or wait for its end without being woken. */
+static int wake_claim(struct wr_wake *wake)
 {
     uint64_t number =
         atomic_load_explicit(&wake->posted_count, memory_order_relaxed);
     do {
-        if (!has_room_for(wake, number)) {
-            return refuse(wake);
+        if (!wake_has_room_for(wake, number)) {
+            return wake_refuse(wake);
         }
         /* Relaxed: only the number counts. */
     } while (!atomic_compare_exchange_weak_explicit(
@@ -158,19 +170,21 @@ static int claim(struct wr_wake *wake)
     return 0;
 }
 
-static void settle(struct wr_wake *wake)
+/* Makes the room of popped items known to posters. */
+static void wake_count_popped(struct wr_wake *wake)
 {
+    wr_assert(wake->popped_count > 0);
     const uint64_t before =
-        atomic_load_explicit(&wake->settled_count, memory_order_relaxed);
-    /* Before the look at who waits; partner in wr_wake_wait_room(). */
-    atomic_store_explicit(&wake->settled_count, before + wake->popped_count,
+        atomic_load_explicit(&wake->popped_total, memory_order_relaxed);
+    /* Before the look for waiting posters; partner in wr_wake_wait_room(). */
+    atomic_store_explicit(&wake->popped_total, before + wake->popped_count,
                           memory_order_seq_cst);
     wake->popped_count = 0;
     wake_posters(wake);
 }
 
 /* A page that a forked child finds empty. */
-static const void *volatile *make_owner(void)
+static const void *volatile *wake_make_owner(void)
 {
     const void **page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -186,7 +200,7 @@ static const void *volatile *make_owner(void)
     return page;
 }
 
-static int init_waiting(struct wr_wake *wake)
+static int wake_init_waiting(struct wr_wake *wake)
 {
     pthread_condattr_t attr;
 
@@ -194,7 +208,7 @@ static int init_waiting(struct wr_wake *wake)
         return -ENOMEM;
     }
     int err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    wr_check(err == 0); /* a clock that there is */
+    wr_check(err == 0); /* every system has this clock */
     err = pthread_cond_init(&wake->room, &attr);
     pthread_condattr_destroy(&attr);
     if (err == 0 && pthread_mutex_init(&wake->mutex, NULL)) {
@@ -213,11 +227,11 @@ int wr_wake_open(const struct weir_allocator *allocator, uint32_t limit,
     if (!wake) {
         return err;
     }
-    wake->owner = make_owner();
+    wake->owner = wake_make_owner();
     if (!wake->owner) {
         goto fail_owner;
     }
-    err = init_waiting(wake);
+    err = wake_init_waiting(wake);
     if (err < 0) {
         goto fail_waiting;
     }
@@ -231,13 +245,14 @@ int wr_wake_open(const struct weir_allocator *allocator, uint32_t limit,
     atomic_init(&wake->waiting_count, 0);
     atomic_init(&wake->posted_count, 0);
     atomic_init(&wake->room_end, limit);
-    atomic_init(&wake->settled_count, 0);
+    atomic_init(&wake->popped_total, 0);
     atomic_init(&wake->thread, NULL);
     wake->limit = limit;
     wake->allocator = *allocator;
     wake->taken = NULL;
     wake->taken_end = &wake->taken;
     wake->popped_count = 0;
+    wake_check_invariants(wake);
     *ret = wake;
     return 0;
 
@@ -263,7 +278,7 @@ bool wr_wake_is_forked(const struct wr_wake *wake)
 
 void wr_wake_set_thread(struct wr_wake *wake, const void *thread)
 {
-    /* Relaxed: a thread looks whether it is its own value. */
+    /* Relaxed: a thread only compares it with its own. */
     atomic_store_explicit(&wake->thread, thread, memory_order_relaxed);
 }
 
@@ -286,13 +301,15 @@ void wr_wake_unref(struct wr_wake *wake)
     }
     struct wr_wake_item *left =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
-    wr_assert(!left || left == &closed_mark);
+    wr_assert(!left || left == &wake_closed_mark);
     wr_assert(!wake->taken);
+    wr_assert(wake->popped_count == 0);
+    wr_assert(
+        atomic_load_explicit(&wake->waiting_count, memory_order_relaxed) == 0);
     wr_assert(atomic_load_explicit(&wake->posted_count, memory_order_relaxed) ==
-              atomic_load_explicit(&wake->settled_count, memory_order_relaxed));
+              atomic_load_explicit(&wake->popped_total, memory_order_relaxed));
     struct weir_allocator allocator = wake->allocator;
-    /* Nobody can use the descriptor any more, so nobody is told. */
-    wr_ignore(wr_sys_close(wake->fd));
+    wr_sys_close(wake->fd);
     pthread_mutex_destroy(&wake->mutex);
     pthread_cond_destroy(&wake->room);
     munmap((void *)(uintptr_t)wake->owner, PAGE_BYTES);
@@ -303,14 +320,14 @@ int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
 {
     wr_assert(item->run);
     if (!item->is_counted) {
-        return push(wake, item);
+        return wake_push(wake, item);
     }
-    int err = claim(wake);
+    int err = wake_claim(wake);
     if (err < 0) {
         return err;
     }
-    err = push(wake, item);
-    if (err < 0) { /* closed, which those who wait for room are told */
+    err = wake_push(wake, item);
+    if (err < 0) { /* closed; posters that wait for room see that too */
         atomic_fetch_sub_explicit(&wake->posted_count, 1, memory_order_relaxed);
     }
     return err;
@@ -335,16 +352,17 @@ int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg,
     return err;
 }
 
-/* For one more, or to be told that it is closed. */
-static bool has_room(struct wr_wake *wake)
+/* True when there is room for one more post, or the mailbox is closed. */
+static bool wake_has_room(struct wr_wake *wake)
 {
-    return has_room_for(wake, atomic_load_explicit(&wake->posted_count,
-                                                   memory_order_seq_cst)) ||
-           is_closed(wake);
+    return wake_has_room_for(wake,
+                             atomic_load_explicit(&wake->posted_count,
+                                                  memory_order_seq_cst)) ||
+           wake_is_closed(wake);
 }
 
-/* Under the mutex, which is free while it waits. */
-static int wait_room_until(struct wr_wake *wake, uint64_t deadline_ns)
+/* Called under the mutex, which is free during the wait. */
+static int wake_wait_room_until(struct wr_wake *wake, uint64_t deadline_ns)
 {
     const struct timespec deadline = {
         .tv_sec = (time_t)(deadline_ns / 1000000000u),
@@ -352,13 +370,13 @@ static int wait_room_until(struct wr_wake *wake, uint64_t deadline_ns)
     };
     int err = 0;
 
-    while (!has_room(wake) && err == 0) {
+    while (!wake_has_room(wake) && err == 0) {
         err =
             deadline_ns == UINT64_MAX
                 ? pthread_cond_wait(&wake->room, &wake->mutex)
                 : pthread_cond_timedwait(&wake->room, &wake->mutex, &deadline);
     }
-    return has_room(wake) ? 0 : -err;
+    return wake_has_room(wake) ? 0 : -err;
 }
 
 int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
@@ -368,10 +386,11 @@ int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
         return -EDEADLK;
     }
     pthread_mutex_lock(&wake->mutex);
-    /* Before the look at the count; partner in settle() and wr_wake_close().
+    /* Before the look at the count; partner in wake_count_popped() and
+     * wr_wake_close().
      */
     atomic_fetch_add_explicit(&wake->waiting_count, 1, memory_order_seq_cst);
-    const int err = wait_room_until(wake, deadline_ns);
+    const int err = wake_wait_room_until(wake, deadline_ns);
     atomic_fetch_sub_explicit(&wake->waiting_count, 1, memory_order_relaxed);
     pthread_mutex_unlock(&wake->mutex);
     return err;
@@ -384,14 +403,15 @@ int wr_wake_fd(const struct wr_wake *wake)
 
 bool wr_wake_take(struct wr_wake *wake)
 {
-    /* A look first: it keeps the line shared while nobody posts. */
+    wr_debug_check(wake_check_invariants(wake));
+    /* A look first: it keeps the line shared while no thread posts. */
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
-    if (head && head != &closed_mark) {
+    if (head && head != &wake_closed_mark) {
         /* Acquire the items that posters released. Only the owner closes, so
          * the mark cannot have come in between. */
-        append(wake, atomic_exchange_explicit(&wake->head, NULL,
-                                              memory_order_acquire));
+        wake_append(wake, atomic_exchange_explicit(&wake->head, NULL,
+                                                   memory_order_acquire));
     }
     return wake->taken != NULL;
 }
@@ -400,6 +420,7 @@ struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
 {
     struct wr_wake_item *item = wake->taken;
 
+    wr_debug_check(wake_check_invariants(wake));
     if (!item) {
         return NULL;
     }
@@ -411,9 +432,9 @@ struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
     item->next = NULL;
     item->is_posted = false;
     wake->popped_count += item->is_counted;
-    if (wake->popped_count >= SETTLE_MAX ||
+    if (wake->popped_count >= POPPED_MAX ||
         (!wake->taken && wake->popped_count > 0)) {
-        settle(wake);
+        wake_count_popped(wake);
     }
     return item;
 }
@@ -428,11 +449,12 @@ void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item)
 
 void wr_wake_close(struct wr_wake *wake)
 {
-    /* Acquire as in wr_wake_take(), and before the look at who waits. */
+    wake_check_invariants(wake);
+    /* Acquire as in wr_wake_take(), and before the look for waiting posters. */
     struct wr_wake_item *head = atomic_exchange_explicit(
-        &wake->head, &closed_mark, memory_order_seq_cst);
-    if (head != &closed_mark) {
-        append(wake, head);
+        &wake->head, &wake_closed_mark, memory_order_seq_cst);
+    if (head != &wake_closed_mark) {
+        wake_append(wake, head);
     }
     wake_posters(wake);
 }

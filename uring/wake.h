@@ -1,12 +1,12 @@
 /*
  * The mailbox through which other threads reach a loop.
  *
- * Posting pushes onto a lock-free stack and, only if nobody has done so since
- * the loop last looked, writes the eventfd that the loop reads through its
- * ring: a thousand posts cost one wake-up. The loop takes the whole stack at
- * once and turns it round. The mailbox is counted and outlives the loop, so
- * that a post after the loop's end is an error and not a use of freed memory.
- * Here and in lib/threads.c are the only atomics of weir.
+ * Posting pushes onto a lock-free stack and, only if the stack was empty,
+ * writes the eventfd that the loop reads through its ring: a thousand posts
+ * cost one wake-up. The loop takes the whole stack at once and turns it round.
+ * The mailbox is counted and outlives the loop, so that a post after the loop's
+ * end is an error and not a use of freed memory. Here and in
+ * lib/task/termination.c are the only atomics of weir.
  */
 #ifndef WEIR_URING_WAKE_H
 #define WEIR_URING_WAKE_H
@@ -19,28 +19,29 @@ struct wr_wake_item {
     struct wr_wake_item *next;
     void (*run)(void *arg);
     void *arg;
-    /* What its poster wants to be called with arg when the loop ends before it
-     * runs; may be NULL. */
+    /* Called with arg in place of run when the loop ends before that; may be
+     * NULL. */
     void (*drop)(void *arg);
     bool is_counted;   /* against the limit; set by its poster */
     bool is_allocated; /* set by wr_wake_post(): it is freed here */
     bool is_posted;    /* set by posting, cleared by wr_wake_pop() */
 };
 
-/* One reference for the caller. At most @limit posts wait, from 1. */
-int wr_wake_open(const struct weir_allocator *allocator, uint32_t limit,
-                 struct wr_wake **ret);
+/* A mailbox in which @limit posts may wait, 1 at least, with one reference for
+ * the caller; 0 or a negative error. */
+WEIR_MUST_USE int wr_wake_open(const struct weir_allocator *allocator,
+                               uint32_t limit, struct wr_wake **ret);
 
-/* The page that tells a forked child that it is one: it finds NULL in both
- * words. The first is the owner's, WR_UNBOUND until it is written; the second
- * stays WR_UNBOUND, so that other threads may look. */
+/* Two words on a page that a forked child finds empty: it sees NULL in both.
+ * The first is the owner's, WR_UNBOUND until it is written; the second stays
+ * WR_UNBOUND, so that other threads may read it. */
 #define WR_UNBOUND ((const void *)-1)
 const void *volatile *wr_wake_owner(const struct wr_wake *wake);
 
-/* Any thread. */
+/* Any thread: is this process a child of the one that opened the mailbox? */
 bool wr_wake_is_forked(const struct wr_wake *wake);
 
-/* Owner: its thread, which must not wait for room. */
+/* Owner: names its thread, which must not wait for room. */
 void wr_wake_set_thread(struct wr_wake *wake, const void *thread);
 
 /* Any thread. */
@@ -49,36 +50,37 @@ void wr_wake_unref(struct wr_wake *wake);
 
 /* Any thread: 0, -ENOMEM, -ENOBUFS when the limit is reached, or -ESHUTDOWN
  * after wr_wake_close(). After 0 either @run or, when it is not NULL, @drop is
- * called with @arg, by who pops it. */
-int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg,
-                 void (*drop)(void *arg));
+ * called with @arg, by the caller of wr_wake_pop(). */
+WEIR_MUST_USE int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg),
+                               void *arg, void (*drop)(void *arg));
 
 /* Any thread: 0, -ESHUTDOWN, or -ENOBUFS for an item that is counted; takes no
- * memory. The caller has set @item's first fields and keeps the item. It may be
- * posted again when it runs and not before: who posts it on several threads
- * sees to that. */
-int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item);
+ * memory. The caller has set @item's first fields and keeps the item, which may
+ * be posted again when it runs and not before; callers on several threads see
+ * to that among themselves. */
+WEIR_MUST_USE int wr_wake_post_item(struct wr_wake *wake,
+                                    struct wr_wake_item *item);
 
 /* Any thread but the owner's: waits until there is room for a post, or the
  * mailbox is closed. @thread is the caller's, the deadline one of wr_sys_now().
  * 0, -ETIMEDOUT, or -EDEADLK on the owner's thread. */
-int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
-                      uint64_t deadline_ns);
+WEIR_MUST_USE int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
+                                    uint64_t deadline_ns);
 
 /* Owner: the eventfd to read from; 8 bytes. */
 int wr_wake_fd(const struct wr_wake *wake);
 
 /* Owner: takes all items posted so far; the next post wakes again. True when
  * there are any to pop. */
-bool wr_wake_take(struct wr_wake *wake);
+WEIR_MUST_USE bool wr_wake_take(struct wr_wake *wake);
 
 /* Owner: the oldest item that was taken, or NULL. It is out of the mailbox, and
  * the caller frees it with wr_wake_free_item(), which leaves those of
  * wr_wake_post_item() alone. Each must be popped. */
-struct wr_wake_item *wr_wake_pop(struct wr_wake *wake);
+WEIR_MUST_USE struct wr_wake_item *wr_wake_pop(struct wr_wake *wake);
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 
-/* Owner: later posts fail; what was posted before is taken. */
+/* Owner: later posts fail; items that were posted before are taken. */
 void wr_wake_close(struct wr_wake *wake);
 
 #endif

@@ -2,7 +2,8 @@
  * @file address.h
  * Socket addresses as values.
  *
- * Literal addresses only: what is here reads and writes text and asks nobody.
+ * Literal addresses only: these functions read and write text, and look no name
+ * up.
  * All functions may be called from any thread.
  */
 #ifndef WEIR_ADDRESS_H

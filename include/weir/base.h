@@ -1,6 +1,6 @@
 /**
  * @file base.h
- * What every other header of weir needs: visibility, the option-struct rule,
+ * The base of all other headers of weir: visibility, the option-struct rule,
  * the allocator hook and the version.
  *
  * Conventions that hold in all headers:
@@ -101,7 +101,7 @@ typedef struct weir_remote weir_remote;
 struct weir_allocator {
     /** Like malloc(): @p size is never 0; NULL when there is no memory. */
     void *(*alloc)(void *arg, size_t size);
-    /** Frees what alloc gave; @p size is what was asked for then. */
+    /** Frees memory from alloc; @p size is the size that was asked for. */
     void (*free)(void *arg, void *ptr, size_t size);
     /** Passed to both functions. */
     void *arg;

@@ -3,8 +3,9 @@
  * Bytes as they come from the kernel, without a copy.
  *
  * Received bytes lie in the loop's receive pool. A protocol is shown them as a
- * struct weir_buf, borrowed for the time of the callback. Who wants them
- * longer keeps them, weir_buf_keep(), and gives the lease back later.
+ * struct weir_buf, borrowed for the time of the callback. A protocol
+ * that wants them longer keeps them, weir_buf_keep(), and gives the lease back
+ * later.
  *
  * **What is kept is charged**, with one rule for protocols, for
  * weir_reader_take() and for bytes kept by the library itself. A connection is
@@ -12,9 +13,8 @@
  * of the receive buffers are kept from reuse, are copied into memory of their
  * own, and count as 256 at least; others stay where they are. A connection that
  * is charged with its limit (weir_transport_set_read_buffer_limit()) is not
- * read from: keeping is back-pressure. Since the receive buffers that kept
- * bytes can occupy are bounded, those who keep never take what others receive
- * into.
+ * read from: keeping is back-pressure. Kept bytes can occupy a bounded number
+ * of receive buffers only, so buffers are left for others to receive into.
  */
 #ifndef WEIR_BUFFER_H
 #define WEIR_BUFFER_H
@@ -29,7 +29,7 @@ struct weir_buf {
     const uint8_t *data;
     /** How many, in bytes. */
     size_t len;
-    /** What keeps them alive. */
+    /** Keeps the bytes alive. */
     weir_lease *lease;
 };
 
@@ -41,8 +41,9 @@ struct weir_buf {
  * afterwards count; where they were before is borrowed as it was.
  *
  * Leases are to be given back while the connection lives. When they reach its
- * limit nothing more is received, the peer's end of stream and what came before
- * a reset included: connection_lost then waits for them, or for a time-out.
+ * limit nothing more is received, not even the peer's end of stream or bytes
+ * from before a reset: connection_lost then waits for the leases, or for a
+ * time-out.
  *
  * @param buf  in: the bytes, borrowed, not none; out: the same bytes, its lease
  *             given, end with weir_lease_unref()

@@ -26,7 +26,7 @@ enum weir_error {
     /** A buffered protocol offered no memory to receive into. */
     WEIR_ENOBUFFER = -4104,
 
-    /** The stream ended before what was asked for was there. */
+    /** The stream ended before all the bytes that were asked for. */
     WEIR_EINCOMPLETE = -4105,
     /** No separator within the limit. */
     WEIR_ELIMIT = -4106,

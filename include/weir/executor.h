@@ -2,10 +2,13 @@
  * @file executor.h
  * Calls that block, on threads of their own.
  *
- * What has no other way of not blocking the loop (a library that reads files,
- * a long computation) runs on a small pool of threads, which exists only once
- * it was asked for. Jobs start first come, first served, and their results
- * come back on the loop.
+ * A call that would block the loop (into a library that reads files, a long
+ * computation) runs on a small pool of threads, which are made when the first
+ * job needs them. Jobs start first come, first served, and their results come
+ * back on the loop.
+ *
+ * Suspending calls also return WEIR_ENOTTASK, -EPERM and -ECHILD, as all do
+ * (task.h).
  */
 #ifndef WEIR_EXECUTOR_H
 #define WEIR_EXECUTOR_H
@@ -14,14 +17,14 @@
 
 WEIR_BEGIN_DECLS
 
-/** What runs on a thread of the executor. All signals are blocked there. */
+/** A job: runs on a thread of the executor, where all signals are blocked. */
 typedef int weir_job_fn(void *arg);
 
 /**
- * Told, on the loop, that a job is over whose task has stopped waiting:
- * @p result is what it returned, -ECANCELED if it never started. The argument
- * is the program's again. Not told when the loop is freed before the job is
- * over: weir_loop_shutdown_executor() first waits for it.
+ * Called on the loop when a job is over whose task has stopped waiting:
+ * @p result is what the job returned, -ECANCELED if it never started. The
+ * argument is the program's again. Not called when the loop is freed before the
+ * job is over; weir_loop_shutdown_executor() before that waits for the job.
  */
 typedef void weir_job_abandoned_fn(void *arg, int result);
 
@@ -29,8 +32,8 @@ typedef void weir_job_abandoned_fn(void *arg, int result);
 struct weir_executor_options {
     /** sizeof(struct weir_executor_options). */
     size_t size;
-    /** Threads at most; default: CPUs that this process may use and 4 more, no
-     * more than 32. */
+    /** Threads at most; default: 4 more than the CPUs that this process may
+     * use, but no more than 32. */
     uint32_t thread_limit;
     /** Jobs that may wait for a thread; default 65536. */
     uint32_t queue_limit;
@@ -58,10 +61,11 @@ weir_loop_set_executor(weir_loop *loop,
  * Run a blocking function on a thread and wait for its result; asyncio's
  * run_in_executor and to_thread.
  *
- * A task that is cancelled meanwhile goes on at once. A job that has not
- * started then never does; one that runs cannot be stopped: it runs to its end
- * on its thread, with @p arg, which therefore must not lie on the task's stack
- * unless the task cannot be cancelled. @p abandoned says when it is over.
+ * A task that is cancelled while it waits goes on at once. A job that has not
+ * started by then never does; one that runs cannot be stopped: it runs to its
+ * end on its thread, with @p arg, which therefore must not lie on the task's
+ * stack unless the task cannot be cancelled. @p abandoned is called when the
+ * job is over.
  *
  * @param loop       the loop; borrowed
  * @param fn         the function
@@ -85,18 +89,18 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
                      weir_job_abandoned_fn *abandoned, int *ret);
 
 /**
- * Take no more jobs, wait until those that wait and run are over, and end the
- * threads; asyncio's shutdown_default_executor.
+ * Take no more jobs, wait until all queued and running ones are over, and end
+ * the threads; asyncio's shutdown_default_executor.
  *
- * weir_loop_free() does not wait for jobs: those that have not started never
- * do, and the threads of those that run end by themselves.
+ * weir_loop_free() does not wait for jobs: a job that has not started never
+ * does, and the thread of a running one ends by itself.
  *
  * @param loop        the loop; borrowed
  * @param timeout_ns  how long to wait; UINT64_MAX: for ever
  * @return            0 when the threads have ended
  * @retval -ETIMEDOUT  jobs are still running; nothing waits for them any more
- * @retval -ECANCELED  the task was cancelled; likewise
- * @retval -ENOMEM  no memory, where there was no executor yet
+ * @retval -ECANCELED  the task was cancelled; nothing waits for jobs any more
+ * @retval -ENOMEM     no memory, where there was no executor yet
  * @suspends yes
  * @thread loop
  */

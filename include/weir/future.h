@@ -1,19 +1,19 @@
 /**
  * @file future.h
- * Futures: a result that is not there yet.
+ * Futures: a result that will be given later.
  *
- * A future is pending until it is given one int result, and that for good;
- * negative results are errors. Tasks wait for it, callbacks are told of it, and
- * a group of futures is a future itself. A task's end is a future too
+ * A future is pending until it is given an int result, once; negative results
+ * are errors. Tasks wait for it, callbacks are called with it, and a group of
+ * futures is a future itself. A task's end is a future too
  * (weir_task_get_future()).
  *
- * Who waits is never run inside the call that gives the result: tasks and
- * callbacks follow from the ready queue, in the order in which they came.
+ * No task and no callback runs inside the call that gives the result: they run
+ * from the ready queue, in the order in which they began to wait.
  *
- * Waiting calls return 0 when the future is done, and its result apart from
- * that, so that "I was cancelled" and "it was cancelled" cannot be mixed up.
- * They may return WEIR_ENOTTASK, -EPERM and -ECHILD as every suspending call
- * does (task.h).
+ * Waiting calls return 0 when the future is done, and give its result by a
+ * parameter, so that "I was cancelled" and "it was cancelled" cannot be mixed
+ * up. As all suspending calls do (task.h), they also return WEIR_ENOTTASK,
+ * -EPERM and -ECHILD.
  */
 #ifndef WEIR_FUTURE_H
 #define WEIR_FUTURE_H
@@ -22,13 +22,13 @@
 
 WEIR_BEGIN_DECLS
 
-/** Told that a future is done; @p result is the future's. */
+/** Called when a future is done; @p result is the future's. */
 typedef void weir_future_done_fn(void *arg, weir_future *future, int result);
 
 /**
- * Asked to end what a future stands for: weir_future_cancel() was called while
- * it was pending. Gives the result in its own time, at once if it can; it need
- * not be -ECANCELED.
+ * Called when weir_future_cancel() was called on a pending future: ends the
+ * work that the future stands for. Gives the result now or later; the result
+ * need not be -ECANCELED.
  */
 typedef void weir_future_cancel_fn(void *arg, weir_future *future);
 
@@ -36,8 +36,8 @@ typedef void weir_future_cancel_fn(void *arg, weir_future *future);
  * Make a pending future.
  *
  * @param loop    the loop; borrowed
- * @param cancel  how to cancel what it stands for; NULL: cancelling gives the
- *                result -ECANCELED at once
+ * @param cancel  ends the work that the future stands for; NULL: cancelling
+ *                gives the result -ECANCELED at once
  * @param arg     first argument of @p cancel
  * @param ret     the future; one reference is given
  * @return        0
@@ -61,9 +61,9 @@ WEIR_API WEIR_MUST_USE int weir_future_new(weir_loop *loop,
 WEIR_API weir_future *weir_future_ref(weir_future *future);
 
 /**
- * Give a reference back. A pending future that nobody else has is cancelled:
- * nobody could give it a result any more. A group too, which then cancels all
- * that are in it.
+ * Give a reference back. With the last reference a pending future is cancelled,
+ * because no code could give it a result any more; a group then cancels all of
+ * its futures.
  *
  * @param future  taken; NULL is ignored
  * @suspends no
@@ -77,16 +77,16 @@ WEIR_API void weir_future_unref(weir_future *future);
  * @param future  the future; borrowed
  * @param result  0 or positive: a value; negative: an error
  * @return        0
- * @retval -ESTALE  it has one already, which stays
- * @retval -EINVAL  it stands for a task or a group, which end by themselves
+ * @retval -ESTALE  the future has a result already, which stays
+ * @retval -EINVAL  the future is the end of a task or a group
  * @suspends no
  * @thread loop
  */
 WEIR_API int weir_future_set_result(weir_future *future, int result);
 
 /**
- * Cancel what a future stands for; its result tells when that is done and what
- * came of it.
+ * Cancel the work that a future stands for. The future is done when that has
+ * ended, with the result of it.
  *
  * @param future  the future; borrowed
  * @return        true when it was pending; of a group: when one of its futures
@@ -97,7 +97,7 @@ WEIR_API int weir_future_set_result(weir_future *future, int result);
 WEIR_API bool weir_future_cancel(weir_future *future);
 
 /**
- * Has the future a result?
+ * Tell whether the future has a result.
  *
  * @param future  the future; borrowed
  * @return        true from then on
@@ -107,22 +107,23 @@ WEIR_API bool weir_future_cancel(weir_future *future);
 WEIR_API bool weir_future_is_done(const weir_future *future);
 
 /**
- * The result.
+ * The result of a future that is done.
  *
  * @param future  the future; borrowed
  * @param ret     the result; may be NULL
  * @return        0
- * @retval -EAGAIN  it is pending
+ * @retval -EAGAIN  the future is pending
  * @suspends no
  * @thread loop
  */
-WEIR_API int weir_future_result(const weir_future *future, int *ret);
+WEIR_API int weir_future_get_result(const weir_future *future, int *ret);
 
 /**
- * Be told when the future is done; if it is already, from the next turn.
+ * Add a callback that runs when the future is done; where it is done already,
+ * in the next turn.
  *
  * Callbacks run in the order in which they were added, from the ready queue.
- * The future lives until they have. After weir_loop_free() they do not run.
+ * The future lives until they have run. After weir_loop_free() they do not run.
  *
  * @param future  the future; borrowed
  * @param done    the function
@@ -138,7 +139,7 @@ weir_future_add_done_callback(weir_future *future, weir_future_done_fn *done,
                               void *arg);
 
 /**
- * Take callbacks back that have not run yet.
+ * Take back callbacks that have not run yet.
  *
  * @param future  the future; borrowed
  * @param done    the function
@@ -155,19 +156,19 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
  * Wait for a future.
  *
  * When the waiting task is cancelled the future is cancelled, and the wait goes
- * on until that has come to an end: nothing that the future stands for goes on
- * behind the task's back. If it ends with another result than -ECANCELED all
- * the same, this call returns 0 and the next one tells of the cancellation;
- * where the cancellation was there before, this call tells.
+ * on until the future is done: no work that it stands for goes on behind the
+ * task's back. If the future then has another result than -ECANCELED, this call
+ * returns 0 and the next one returns -ECANCELED; but where the task was
+ * cancelled before this call, this call returns it.
  *
  * @param future  the future; held
  * @param ret     its result, written when it is done, also beside -ECANCELED;
  *                may be NULL
  * @return        0 when it is done
  * @retval -ECANCELED  this task was cancelled, and with it the future
- * @retval -EDEADLK    it is the end of this task, or of one that waits for
- *                     this task, also by way of others. Circles of more than
- *                     64 tasks, or through groups, are not noticed
+ * @retval -EDEADLK    the future is the end of this task, or of a task that
+ *                     waits for this task, also by way of others. Circles of
+ *                     more than 64 tasks, or through groups, are not noticed
  * @suspends yes
  * @thread loop
  */
@@ -189,10 +190,10 @@ WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
 /**
  * Wait for a future for a limited time; asyncio's wait_for.
  *
- * After the time the future is cancelled, and its end waited for.
+ * After the time the future is cancelled, and the call waits until it is done.
  *
  * @param future      the future; held
- * @param timeout_ns  0: only if it is done already; UINT64_MAX: for ever
+ * @param timeout_ns  0: cancels a future that is pending; UINT64_MAX: no limit
  * @param ret         its result, as in weir_future_await(); may be NULL
  * @return            0 when it is done
  * @retval -ETIMEDOUT  the time is over and the future was cancelled
@@ -220,7 +221,7 @@ enum weir_return_when {
  * @param loop         the loop; borrowed
  * @param futures      the futures; held
  * @param count        how many; 0 returns at once
- * @param timeout_ns   0: does not wait; UINT64_MAX: for ever
+ * @param timeout_ns   0: does not wait; UINT64_MAX: no limit
  * @param return_when  which of them to wait for
  * @return             how many are done, also when the time is over
  * @retval -ECANCELED  this task was cancelled; the futures go on
@@ -235,7 +236,7 @@ WEIR_API WEIR_MUST_USE int weir_wait(weir_loop *loop,
                                      uint64_t timeout_ns,
                                      enum weir_return_when return_when);
 
-/** What ends a group of futures. */
+/** How a group of futures gets its result. */
 enum weir_gather_kind {
     /** All are done; the result is the first negative one, or 0. The others
      * go on when one fails; asyncio's gather. */
@@ -243,20 +244,20 @@ enum weir_gather_kind {
     /** As WEIR_GATHER_ALL, and the first error cancels the others. */
     WEIR_GATHER_ALL_OR_NONE,
     /** One has a result that is not negative: the group's result is its index,
-     * and the others are cancelled. Failing ones are passed over; when all
-     * fail, the result is the last error. */
+     * and the others are cancelled. When all fail, the result is the last
+     * error. */
     WEIR_GATHER_ANY,
 };
 
 /**
  * Make one future of several.
  *
- * The group is done when all of them are, so that nothing is left running.
- * Cancelling the group cancels all; its result is then -ECANCELED, unless it
- * was settled before.
+ * The group is done when all of its futures are, so that no work is left
+ * running. Cancelling the group cancels all; its result is then -ECANCELED,
+ * unless it had one before.
  *
  * @param loop     the loop; borrowed
- * @param kind     what settles the group
+ * @param kind     how the group gets its result
  * @param futures  the futures, each referenced by the group; borrowed
  * @param count    how many; without any the group is done, with 0 or, for
  *                 WEIR_GATHER_ANY, -ENOENT

@@ -68,8 +68,8 @@ struct weir_loop_statistics {
     uint64_t task_switches;
     /** Stacks of tasks, in use and kept for the next. */
     uint64_t stacks;
-    /** The deepest that any of them was used, in bytes, in whole pages. Where
-     * there are more than 4096, each call looks at so many of them. */
+    /** The deepest use of any stack, in bytes, in whole pages. Each call looks
+     * at no more than 4096 stacks. */
     uint64_t stack_high_water_bytes;
     /** Timers armed now. */
     uint64_t timers;
@@ -99,8 +99,8 @@ WEIR_API void weir_loop_get_statistics(const weir_loop *loop,
  * @suspends no
  * @thread loop
  */
-WEIR_API size_t weir_loop_statistics_text(const weir_loop *loop, char *buf,
-                                          size_t size);
+WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
+                                              size_t size);
 
 /**
  * Write what an operator needs at 3 a.m.: the loop, and for each connection
@@ -115,8 +115,8 @@ WEIR_API size_t weir_loop_statistics_text(const weir_loop *loop, char *buf,
 WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 
 /**
- * What the running kernel's io_uring offers and what weir does without: one
- * line for each feature.
+ * Write which features the running kernel's io_uring has, and how weir does
+ * without those that it lacks: one line for each feature.
  *
  * @param loop  the loop; borrowed
  * @param buf   destination, always terminated when @p size is not 0
@@ -125,8 +125,8 @@ WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
  * @suspends no
  * @thread loop
  */
-WEIR_API size_t weir_loop_features_text(const weir_loop *loop, char *buf,
-                                        size_t size);
+WEIR_API size_t weir_loop_get_features_text(const weir_loop *loop, char *buf,
+                                            size_t size);
 
 WEIR_END_DECLS
 

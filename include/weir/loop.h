@@ -15,7 +15,10 @@
  * but for those marked "thread any". A callback may fork: when it returns in
  * the child, the run there ends with -ECHILD at once, without another callback
  * and without going on in functions of the program that called weir from inside
- * a callback. For more cores, run one loop on each thread.
+ * a callback; destructors of C++ objects in those are not run. The release
+ * callbacks of one completion, and the cancel callbacks of one cancellation,
+ * may all be called in the child before its run ends. For more cores, run one
+ * loop on each thread.
  *
  * The library prints nothing, takes no signals unless asked, and never exits.
  */
@@ -54,8 +57,8 @@ struct weir_loop_options {
     size_t stack_size_bytes;
     /** Posts of other threads that may wait to run; default 65536. The next one
      * is refused with -ENOBUFS, or waits, as its caller asks. Each takes 40
-     * bytes, and what was posted while the loop was busy is put in order at
-     * once, which takes some 10 ns each. */
+     * bytes. A busy loop puts the posts of that time in order at once, which
+     * takes some 10 ns each. */
     uint32_t post_limit;
     /** Bytes that may wait to be sent in all connections together, at least
      * 1 MiB; default 64 MiB. With a quarter of it waiting, pause_writing comes
@@ -144,7 +147,7 @@ weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
 WEIR_API void weir_loop_stop(weir_loop *loop);
 
 /**
- * Is the loop inside a run?
+ * True while the loop is inside a run.
  *
  * @param loop  the loop; borrowed
  * @return      true in callbacks of a run
@@ -178,8 +181,10 @@ WEIR_API int weir_loop_free(weir_loop *loop);
  *
  * Receive buffers, blocks, objects and stacks that are free. Some seconds after
  * a connection was lost the loop does this by itself; this is for those who
- * know that a busy time is over. With the default allocator malloc is asked to
- * give back too, if a megabyte or more was freed.
+ * know that a busy time is over. With the default allocator malloc_trim() is
+ * called too, if a megabyte or more was freed: it looks through all free memory
+ * of the process, which takes milliseconds in a large one, so the loop does not
+ * call it by itself.
  *
  * @param loop  the loop; borrowed
  * @return      0
@@ -199,16 +204,16 @@ WEIR_API int weir_loop_trim(weir_loop *loop);
  * @suspends no
  * @thread loop
  */
-WEIR_API uint64_t weir_loop_time(const weir_loop *loop);
+WEIR_API uint64_t weir_loop_get_time(const weir_loop *loop);
 
 /** A callback of the loop. */
 typedef void weir_callback_fn(void *arg);
 
 /** Names a pending callback; a plain value. All zero names none. */
 struct weir_handle {
-    /** Where it is kept. */
+    /** The place in the loop's table where the callback is kept. */
     uint32_t index;
-    /** Which of those that were kept there. */
+    /** How many callbacks that place had kept before, modulo 2^32. */
     uint32_t generation;
 };
 
@@ -216,8 +221,9 @@ struct weir_handle {
  * Call a function from the ready queue, first come, first served; never from
  * inside this call.
  *
- * What a ready callback adds runs in the next turn, what a protocol callback or
- * a timer adds runs in the same. A turn runs 4096 of them at most.
+ * A callback that a ready callback adds runs in the next turn; one that a
+ * protocol callback or a timer adds runs in the same. A turn runs 4096 of them
+ * at most.
  *
  * @param loop  the loop; borrowed
  * @param cb    the function
@@ -242,7 +248,7 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
  * so far away that it does not fit never comes.
  *
  * @param loop      the loop; borrowed
- * @param delay_ns  from weir_loop_time(), in nanoseconds
+ * @param delay_ns  from weir_loop_get_time(), in nanoseconds
  * @param cb        the function
  * @param arg       its argument
  * @param ret       a handle for cancelling; may be NULL
@@ -259,7 +265,8 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_later(weir_loop *loop,
  * Call a function at a time.
  *
  * @param loop     the loop; borrowed
- * @param when_ns  on the clock of weir_loop_time(); past times are due at once
+ * @param when_ns  on the clock of weir_loop_get_time(); past times are due at
+ * once
  * @param cb       the function
  * @param arg      its argument
  * @param ret      a handle for cancelling; may be NULL
@@ -449,9 +456,9 @@ WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
  */
 WEIR_API bool weir_loop_remove_signal_handler(weir_loop *loop, int signum);
 
-/** Something that went wrong where nobody was there to be told. */
+/** An error that no call can return, or a callback that was slow. */
 struct weir_exception {
-    /** What happened, one line. */
+    /** One line that says where it happened. */
     const char *message;
     /** The error, negative; 0 for a slow callback. */
     int err;

@@ -25,7 +25,7 @@ WEIR_BEGIN_DECLS
 enum weir_protocol_kind {
     /** data_received: bytes are shown in the receive pool. */
     WEIR_PROTOCOL_STREAM = 1,
-    /** get_buffer and buffer_updated: bytes go to the protocol's memory. */
+    /** get_buffer and buffer_updated: bytes go to memory of the protocol. */
     WEIR_PROTOCOL_BUFFERED = 2,
 };
 
@@ -64,13 +64,16 @@ struct weir_protocol {
     int (*eof_received)(void *user, weir_transport *t);
 
     /**
-     * Buffered only: where to put up to @p hint bytes (0: any number). Sets
-     * the memory and its size, which must not be 0. A negative result, or no
-     * memory, aborts the connection.
+     * Buffered only: gives memory for up to @p hint bytes (0: any number), and
+     * its size, which must not be 0. A negative result, or no memory, aborts
+     * the connection.
      */
     int (*get_buffer)(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size);
-    /** Buffered only: @p len bytes were put there. Negative: abort. */
+    /**
+     * Buffered only: @p len bytes were put into the memory of get_buffer. A
+     * negative result aborts the connection with that error.
+     */
     int (*buffer_updated)(void *user, weir_transport *t, size_t len);
     /**
      * Buffered only, and a promise. Without it bytes are received into the

@@ -1,6 +1,6 @@
 /**
  * @file reader.h
- * Readers: what arrived on a stream, until a task asks for it.
+ * Readers: the bytes that arrived on a stream, until a task asks for them.
  *
  * **Three ways to read.** Into the caller's memory: one copy. As a view: a
  * struct weir_buf that points into the receive buffers, valid until the next
@@ -9,26 +9,27 @@
  * together with their lease, and weir_writer_write_buf() sends them on without
  * a copy.
  *
- * **Nothing is lost.** A call that fails consumes nothing: what was buffered
- * stays, and weir_reader_peek() shows it. What arrived before an error or the
- * end of the stream is given out first; then the error, every time. Where a
- * read fails for its own reason there is more to know:
+ * **Nothing is lost.** A call that fails consumes nothing: the buffered bytes
+ * stay, and weir_reader_peek() shows them. Bytes that arrived before an error
+ * or the end of the stream are read first; then the error, every time. Two
+ * errors have more to tell:
  *
- * - WEIR_EINCOMPLETE: the stream ended before what was asked for was there.
- *   What there is stays readable; weir_reader_expected() has how much it was.
- * - WEIR_ELIMIT: no separator within the limit. weir_reader_consumed() has how
- *   many bytes can be skipped or read before going on to look.
+ * - WEIR_EINCOMPLETE: the stream ended too early. weir_reader_get_expected() is
+ *   how many bytes the call wanted; those that are buffered can still be read.
+ * - WEIR_ELIMIT: no separator within the limit. weir_reader_get_consumed() is
+ *   how many bytes can be skipped or read before the search goes on.
  *
  * **The limit** is asyncio's: the longest line that readuntil accepts, and the
  * measure of back-pressure. Reading is paused when more than twice the limit is
  * buffered, and resumed when no more than the limit is, or when a task has to
- * wait for more. So a reader takes no more than two limits and what a receive
- * that was under way still brings, 1 MiB at most. What had to make room in the
- * receive buffers lies in memory of the reader's own, which only this bounds:
- * held_limit_bytes (loop.h) does not count it.
+ * wait for more. So a reader takes no more than two limits and the rest of a
+ * receive that was under way, 1 MiB at most. Bytes that had to make room in the
+ * receive buffers lie in memory of the reader's own, which only this bounds:
+ * held_limit_bytes (loop.h) does not count them.
  *
- * One task at a time reads (-EBUSY). All suspending calls may return
- * WEIR_ENOTTASK, -EPERM and -ECHILD (task.h), which is not repeated below.
+ * One task at a time reads. All suspending calls may return -EBUSY, when
+ * another task is reading, and WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
+ * (task.h), which is not repeated below.
  */
 #ifndef WEIR_READER_H
 #define WEIR_READER_H
@@ -70,14 +71,13 @@ WEIR_API WEIR_MUST_USE int weir_reader_new(weir_loop *loop, int64_t limit_bytes,
 WEIR_API void weir_reader_free(weir_reader *reader);
 
 /**
- * Read what there is, at least one byte, at most @p len.
+ * Read the bytes that are buffered, at most @p len; wait for one if there is
+ * none.
  *
  * @param reader  the reader; borrowed
  * @param buf     destination; held
- * @param len     its size; 0 returns 0 at once
+ * @param len     its size in bytes; 0 returns 0 at once
  * @return        bytes read, 0 at the end of the stream, or a negative error
- * @retval -EBUSY      another task is reading
- * @retval -ECANCELED  the task was cancelled; nothing was consumed
  * @suspends yes
  * @thread loop
  */
@@ -90,72 +90,69 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
  * The view's lease is borrowed like its bytes: weir_writer_write_buf() and
  * weir_buf_keep() may be used on it before the next call.
  *
- * @param reader  the reader; borrowed
- * @param max     bytes at most; 0 returns 0 at once
- * @param ret     the bytes; valid until the next call on the reader
- * @return        bytes in the view, 0 at the end of the stream, or a negative
- *                error as weir_reader_read()
+ * @param reader     the reader; borrowed
+ * @param max_bytes  number of bytes at most; 0 returns 0 at once
+ * @param ret        the bytes; valid until the next call on the reader
+ * @return           bytes in the view, 0 at the end of the stream, or a
+ * negative error as weir_reader_read()
  * @suspends yes
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
-                                                     size_t max,
+                                                     size_t max_bytes,
                                                      struct weir_buf *ret);
 
 /**
  * Take the next bytes that lie together out of the reader, with their lease.
  *
  * They count against what the connection may hold until the lease is given
- * back, by the rule of buffer.h: few bytes are copied and count as few. What
- * the reader had moved out of the receive buffers before counts no more.
+ * back, by the rule of buffer.h: few bytes are copied and count as few. Bytes
+ * that the reader had moved out of the receive buffers before do not count.
  *
- * @param reader  the reader; borrowed
- * @param max     bytes at most; 0 returns 0 at once
- * @param ret     the bytes; its lease is given, end with weir_lease_unref()
- * @return        as weir_reader_read_view()
+ * @param reader     the reader; borrowed
+ * @param max_bytes  number of bytes at most; 0 returns 0 at once
+ * @param ret        the bytes; its lease is given, end with weir_lease_unref()
+ * @return           as weir_reader_read_view()
  * @retval -ENOMEM  no memory; nothing was consumed
  * @suspends yes
  * @thread loop
  */
-WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader, size_t max,
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader,
+                                                size_t max_bytes,
                                                 struct weir_buf *ret);
 
 /**
  * Read until the end of the stream; asyncio's read(-1).
  *
- * @param reader  the reader; borrowed
- * @param max     bytes at most, so that a peer cannot fill the memory
- * @param ret     the bytes in one piece; its lease is given, end with
- *                weir_lease_unref(). NULL lease when there was no byte
- * @return        bytes read, or a negative error
- * @retval WEIR_ELIMIT  there are more than @p max; nothing was consumed
+ * @param reader     the reader; borrowed
+ * @param max_bytes  number of bytes at most: a peer cannot fill the memory
+ * @param ret        the bytes in one piece; its lease is given, end with
+ *                   weir_lease_unref(). NULL lease when there was no byte
+ * @return           bytes read, or a negative error
+ * @retval WEIR_ELIMIT  there are more than @p max_bytes; nothing was consumed
  * @retval -ENOMEM      no memory; nothing was consumed
- * @retval -EBUSY       another task is reading
- * @retval -ECANCELED   the task was cancelled; nothing was consumed
  * @suspends yes
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_to_end(weir_reader *reader,
-                                                       size_t max,
+                                                       size_t max_bytes,
                                                        struct weir_buf *ret);
 
 /**
- * Read exactly so many bytes. Not limited by the reader's limit.
+ * Read exactly @p len bytes, which may be more than the reader's limit.
  *
  * More than 64 KiB are moved to @p buf as they arrive: one copy, and no memory
- * beside the caller's. Of such a call that fails, what was moved is put back by
- * a second copy, and can be read as if there had been no call; from a
- * cancellation until its task has run other reads are -EBUSY. Should there be
- * no memory to put it back, the stream fails with -ENOMEM for good.
+ * beside the caller's. When such a call fails, the bytes that it has moved are
+ * put back by a second copy, and can be read as if there had been no call; from
+ * a cancellation until its task has run other reads are -EBUSY. Without memory
+ * to put them back, the stream fails with -ENOMEM for good.
  *
  * @param reader  the reader; borrowed
  * @param buf     destination; held
- * @param len     how many; 0 returns 0 at once
+ * @param len     number of bytes; 0 returns 0 at once
  * @return        @p len, or a negative error; then @p buf holds nothing of use
  * @retval WEIR_EINCOMPLETE  the stream ended before; nothing was consumed
- * @retval -ENOMEM     no memory to keep so many; nothing was consumed
- * @retval -EBUSY      another task is reading
- * @retval -ECANCELED  the task was cancelled; nothing was consumed
+ * @retval -ENOMEM     no memory to keep them; nothing was consumed
  * @suspends yes
  * @thread loop
  */
@@ -166,7 +163,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly(weir_reader *reader,
  * As weir_reader_readexactly(), as a view.
  *
  * @param reader  the reader; borrowed
- * @param len     how many; 0 returns 0 at once
+ * @param len     number of bytes; 0 returns 0 at once
  * @param ret     the bytes; valid until the next call on the reader
  * @return        as weir_reader_readexactly()
  * @suspends yes
@@ -185,9 +182,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly_view(
  * @return        bytes of the line; without a newline it is the last; 0 at the
  *                end of the stream; or a negative error
  * @retval WEIR_ELIMIT  the line is longer; nothing was consumed
- * @retval -ENOMEM      no memory to keep its begin; nothing was consumed
- * @retval -EBUSY       another task is reading
- * @retval -ECANCELED   the task was cancelled; nothing was consumed
+ * @retval -ENOMEM      no memory to keep its first part; nothing was consumed
  * @suspends yes
  * @thread loop
  */
@@ -213,7 +208,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline_view(weir_reader *reader,
 struct weir_separator {
     /** The bytes; borrowed with the struct. */
     const void *data;
-    /** How many, at least 1 and at most 1024. */
+    /** Number of bytes, from 1 to 1024. */
     size_t len;
 };
 
@@ -224,19 +219,17 @@ struct weir_separator {
  * end together the shortest.
  *
  * @param reader      the reader; borrowed
- * @param separators  what to look for; held
- * @param count       how many, from 1 to 16
+ * @param separators  the separators; held
+ * @param count       number of separators, from 1 to 16
  * @param buf         destination; held
- * @param size        its size; the part before the separator must be no longer
- *                    than the reader's limit, and all must fit
+ * @param size        its size in bytes; the part before the separator must be
+ * no longer than the reader's limit, and all must fit
  * @return            bytes read, the separator included, or a negative error
  * @retval WEIR_EINCOMPLETE  the stream ended before; nothing was consumed
  * @retval WEIR_ELIMIT  longer than allowed; nothing was consumed, see
- *                      weir_reader_consumed()
+ *                      weir_reader_get_consumed()
  * @retval -EINVAL      no separator, or an empty or too long one
- * @retval -ENOMEM      no memory to keep what came; nothing was consumed
- * @retval -EBUSY       another task is reading
- * @retval -ECANCELED   the task was cancelled; nothing was consumed
+ * @retval -ENOMEM      no memory to keep the bytes; nothing was consumed
  * @suspends yes
  * @thread loop
  */
@@ -248,8 +241,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil(
  * As weir_reader_readuntil(), as a view.
  *
  * @param reader      the reader; borrowed
- * @param separators  what to look for; held
- * @param count       how many, from 1 to 16
+ * @param separators  the separators; held
+ * @param count       number of separators, from 1 to 16
  * @param ret         the bytes; valid until the next call on the reader
  * @return            as weir_reader_readuntil()
  * @retval -ENOMEM    the match straddles buffers and there is no memory to put
@@ -262,16 +255,14 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil_view(
     struct weir_buf *ret);
 
 /**
- * Wait until so many bytes are buffered, without consuming any. Not limited by
- * the reader's limit.
+ * Wait until @p len bytes are buffered, without consuming any. They may be more
+ * than the reader's limit.
  *
  * @param reader  the reader; borrowed
- * @param len     how many
+ * @param len     number of bytes
  * @return        bytes that are buffered, at least @p len; or a negative error
  * @retval WEIR_EINCOMPLETE  the stream ended before
- * @retval -ENOMEM     no memory to keep so many
- * @retval -EBUSY      another task is reading
- * @retval -ECANCELED  the task was cancelled
+ * @retval -ENOMEM     no memory to keep them
  * @suspends yes
  * @thread loop
  */
@@ -279,15 +270,15 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_fill(weir_reader *reader,
                                                 size_t len);
 
 /**
- * Look at what is buffered from some place on, without consuming it. Ends the
- * last view, and may be called in callbacks.
+ * Look at buffered bytes without consuming them. The bytes of the last view are
+ * no longer valid then. May be called in callbacks.
  *
  * @param reader  the reader; borrowed
- * @param offset  bytes to pass over
+ * @param offset  number of bytes to pass over
  * @param ret     the bytes that lie together there; valid until the next call
- *                on the reader, and while a task waits in it until the caller
- *                returns or waits
- * @return        how many; 0 when no more are buffered
+ *                on the reader. While another task waits in the reader they are
+ *                valid only until the caller suspends or its callback returns
+ * @return        bytes in @p ret; 0 when no more are buffered
  * @suspends no
  * @thread loop
  */
@@ -298,9 +289,9 @@ WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
  * Consume bytes that are buffered.
  *
  * @param reader  the reader; borrowed
- * @param len     how many
+ * @param len     number of bytes
  * @return        0
- * @retval -EINVAL  no more than that are buffered; nothing was consumed
+ * @retval -EINVAL  fewer bytes are buffered; nothing was consumed
  * @retval -EBUSY   a task is reading
  * @suspends no
  * @thread loop
@@ -308,40 +299,42 @@ WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
 WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
 
 /**
- * Bytes that are buffered and not consumed; those of a view are consumed.
+ * Number of bytes that are buffered and not consumed; those of a view are
+ * consumed.
  *
  * @param reader  the reader; borrowed
- * @return        bytes
+ * @return        number of bytes
  * @suspends no
  * @thread loop
  */
 WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
 
 /**
- * Bytes that the read that failed last with WEIR_ELIMIT has looked at and that
- * hold no separator, so that they can be skipped; LimitOverrunError.consumed.
+ * Number of bytes that the last read which failed with WEIR_ELIMIT has searched
+ * and found to hold no separator, so that they can be skipped; asyncio's
+ * LimitOverrunError.consumed.
  *
  * @param reader  the reader; borrowed
- * @return        bytes
+ * @return        number of bytes
  * @suspends no
  * @thread loop
  */
-WEIR_API size_t weir_reader_consumed(const weir_reader *reader);
+WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
 
 /**
- * Bytes that the read that failed last with WEIR_EINCOMPLETE wanted;
- * IncompleteReadError.expected. weir_reader_get_buffer_size() is how many there
- * were, and they can still be read.
+ * Number of bytes that the last read which failed with WEIR_EINCOMPLETE wanted;
+ * asyncio's IncompleteReadError.expected. weir_reader_get_buffer_size() is the
+ * number of those that arrived, and they can still be read.
  *
  * @param reader  the reader; borrowed
- * @return        bytes; 0 when it looked for a separator
+ * @return        number of bytes; 0 when the read looked for a separator
  * @suspends no
  * @thread loop
  */
-WEIR_API size_t weir_reader_expected(const weir_reader *reader);
+WEIR_API size_t weir_reader_get_expected(const weir_reader *reader);
 
 /**
- * Has the stream ended, and is nothing left to read?
+ * Whether the stream has ended without an error and all of it was read.
  *
  * @param reader  the reader; borrowed
  * @return        true when a read would return 0
@@ -358,14 +351,14 @@ WEIR_API bool weir_reader_at_eof(const weir_reader *reader);
  * @suspends no
  * @thread loop
  */
-WEIR_API int weir_reader_exception(const weir_reader *reader);
+WEIR_API int weir_reader_get_exception(const weir_reader *reader);
 
 /**
  * Feed a copy of some bytes.
  *
  * @param reader  the reader; borrowed
  * @param data    the bytes; borrowed
- * @param len     how many; 0 does nothing
+ * @param len     number of bytes; 0 does nothing
  * @return        0
  * @retval -ENOMEM     no memory; nothing was fed
  * @retval -ESHUTDOWN  after weir_reader_feed_eof() or an exception
@@ -399,9 +392,9 @@ WEIR_API void weir_reader_feed_eof(weir_reader *reader);
 
 /**
  * The stream has failed: reads return the error once the bytes that are
- * buffered have been read. The first one counts. On a live stream only reading
- * ends: what arrives from then on is dropped, and the connection can still be
- * written. weir_reader_feed_eof() on a live stream does the same.
+ * buffered have been read. The first error counts. On a live stream only
+ * reading ends: bytes that arrive from then on are dropped, and the connection
+ * can still be written. weir_reader_feed_eof() on a live stream does the same.
  *
  * @param reader  the reader; borrowed
  * @param err     negative
@@ -411,14 +404,14 @@ WEIR_API void weir_reader_feed_eof(weir_reader *reader);
 WEIR_API void weir_reader_set_exception(weir_reader *reader, int err);
 
 /**
- * Say which transport feeds the reader, so that it can be paused; NULL: none
- * any more.
+ * Say which transport feeds the reader, so that the reader can pause it.
  *
  * @param reader  the reader; borrowed
- * @param t       the transport; held until another one is set or the reader is
- *                freed: it must be taken away in connection_lost
+ * @param t       the transport, or NULL for none any more; held until another
+ *                one is set or the reader is freed: NULL must be set in
+ *                connection_lost
  * @return        0
- * @retval -EBUSY  it has another one
+ * @retval -EBUSY  the reader has another transport
  * @suspends no
  * @thread loop
  */

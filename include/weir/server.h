@@ -20,9 +20,10 @@
 
 WEIR_BEGIN_DECLS
 
-/** What every new connection starts with; zero is the default everywhere. */
-struct weir_stream_options {
-    /** sizeof(struct weir_stream_options). */
+/** Settings that a new connection starts with; zero is the default everywhere.
+ */
+struct weir_connection_options {
+    /** sizeof(struct weir_connection_options). */
     size_t size;
     /** Leave Nagle's algorithm on (TCP_NODELAY is set otherwise). */
     bool no_nodelay;
@@ -51,14 +52,14 @@ typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
 struct weir_connect_options {
     /** sizeof(struct weir_connect_options). */
     size_t size;
-    /** Called when the attempt has ended; may be NULL when no handle is asked
-     * for. */
+    /** Called once, when the attempt has ended; may be NULL when no handle is
+     * asked for. */
     weir_connect_done_fn *done;
     /** First argument of done. */
     void *done_arg;
-    /** Give up after so long; 0: when the kernel does (about two minutes). */
+    /** Give up after this time; 0: when the kernel does (about two minutes). */
     uint64_t timeout_ns;
-    /** AF_INET or AF_INET6 to insist on one; 0: what the address is. */
+    /** AF_INET or AF_INET6 to insist on one; 0: that of the address. */
     int family;
     /** Own address, a literal one, and port; NULL: any. */
     const char *local_host;
@@ -69,8 +70,8 @@ struct weir_connect_options {
     /** A connected socket, taken by the call, whatever it returns; it stays
      * the caller's only where a size field is unset. */
     int sock;
-    /** What the connection starts with. */
-    struct weir_stream_options stream;
+    /** Settings of the connection. */
+    struct weir_connection_options stream;
 };
 
 /**
@@ -82,9 +83,11 @@ struct weir_connect_options {
  * @param host     a literal address; NULL with use_sock
  * @param port     the port in host byte order
  * @param options  borrowed; NULL for all defaults
- * @param ret      a handle for weir_connect_cancel(), valid until done has
- *                 returned, and so only for who has a done; may be NULL
- * @return         0 when the attempt has started
+ * @param ret      a handle for weir_connect_cancel(), which may be used until
+ *                 options->done returns, and needs a done for that reason; NULL
+ *                 when none is wanted
+ * @return         0 when the attempt has started; options->done tells how it
+ *                 ends
  * @retval WEIR_ENOTLITERAL  @p host is a name, not a literal address
  * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      an unset size field, no factory, host and sock together
@@ -105,16 +108,17 @@ weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
                        weir_connect **ret);
 
 /**
- * Give up a connection attempt: done follows with -ECANCELED, from the loop.
- * A connection that came about at the same moment is closed.
+ * Give up a connection attempt: its done follows with -ECANCELED, from the
+ * loop. A connection that was made at the same moment is closed.
  *
- * @param connect  the handle; borrowed
+ * @param connect  the handle, before its done has returned; borrowed
  * @suspends no
  * @thread loop
  */
 WEIR_API void weir_connect_cancel(weir_connect *connect);
 
-/** The end of a server's start: 0 once it listens, or a negative error. */
+/** Called when a server's start has ended: @p err is 0 if it listens (with
+ * no_start_serving: is bound), or a negative error. */
 typedef void weir_server_done_fn(void *arg, int err, weir_server *server);
 
 /** Called when a server is closed and its last connection is lost. */
@@ -124,25 +128,23 @@ typedef void weir_server_closed_fn(void *arg, weir_server *server);
 struct weir_server_options {
     /** sizeof(struct weir_server_options). */
     size_t size;
-    /** Called when the server listens (with no_start_serving: is bound), or
-     * cannot; may be NULL. */
+    /** Called once, when the start has ended; may be NULL. */
     weir_server_done_fn *done;
     /** First argument of done. */
     void *done_arg;
     /** More addresses to listen on, literal ones; NULL when there are none. */
     const char *const *hosts;
-    /** How many in hosts. */
+    /** Number of addresses in hosts. */
     size_t host_count;
     /** AF_INET or AF_INET6 to insist on one; 0: both where both exist. */
     int family;
     /** Connections waiting to be accepted; default 4096, the kernel caps it. */
     int backlog;
-    /** Do not set SO_REUSEADDR. */
+    /** Leave SO_REUSEADDR unset. */
     bool no_reuse_address;
     /** Set SO_REUSEPORT: several loops listen on one port. */
     bool reuse_port;
-    /** Only bind: who connects before weir_server_start_serving() is refused.
-     */
+    /** Only bind: clients are refused before weir_server_start_serving(). */
     bool no_start_serving;
     /** Listen on the bound stream socket in sock; then host must be NULL. */
     bool use_sock;
@@ -151,13 +153,13 @@ struct weir_server_options {
     int sock;
     /** TCP_DEFER_ACCEPT in seconds; 0: off. */
     uint32_t defer_accept_s;
-    /** No more connections than these at once; 0: as many as there are fds. */
+    /** Connections at once, at most; 0: as many as there are descriptors. */
     uint64_t connection_limit;
     /** How long weir_server_serve_forever(), once cancelled, leaves connections
      * that are not idle; default 30 s, UINT64_MAX: for ever. */
     uint64_t grace_ns;
-    /** What connections start with. */
-    struct weir_stream_options stream;
+    /** Settings of each connection. */
+    struct weir_connection_options stream;
 };
 
 /**
@@ -165,13 +167,13 @@ struct weir_server_options {
  *
  * With no host at all: one socket for each family, on all addresses. With port
  * 0 the kernel chooses; several addresses get the same port when they can.
- * IPv6 sockets take IPv6 only. An address that this machine has not is skipped
- * while another one works. A port that is still bound by a process that has
- * just died is tried again for 200 ms.
+ * IPv6 sockets take IPv6 only. An address that this machine does not have is
+ * skipped while another one works. A port that is still bound by a process that
+ * has just died is tried again for 200 ms.
  *
- * Without descriptors or memory for more connections, accepting rests and is
- * tried again within 100 ms; clients wait in the kernel's queue, and the
- * exception hook is told once.
+ * Without descriptors or memory for more connections, accepting is tried again
+ * every 100 ms; clients wait in the kernel's queue meanwhile, and the exception
+ * hook is told once.
  *
  * @param loop     the loop; borrowed
  * @param factory  makes the protocol of each connection; copied
@@ -198,20 +200,22 @@ weir_create_server(weir_loop *loop, const struct weir_factory *factory,
                    weir_server **ret);
 
 /**
- * Begin to listen and to accept; does nothing when it has begun.
+ * Listen and accept, where the options said no_start_serving; does nothing on a
+ * server that does. A server that is starting will when it is bound.
  *
  * @param server  the server; borrowed
- * @return        0, or what listening failed with; it may be tried again
+ * @return        0, or the error of listening; then the server listens on none
+ *                of its addresses, and it may be tried again
  * @retval -EADDRINUSE  another socket listens on the address that this one is
  *                      bound to
  * @retval -ESHUTDOWN  the server is closed
  * @suspends no
  * @thread loop
  */
-WEIR_API int weir_server_start_serving(weir_server *server);
+WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
 
 /**
- * Is the server accepting connections?
+ * Whether the server accepts connections.
  *
  * @param server  the server; borrowed
  * @return        true between start and close
@@ -221,8 +225,7 @@ WEIR_API int weir_server_start_serving(weir_server *server);
 WEIR_API bool weir_server_is_serving(const weir_server *server);
 
 /**
- * Stop accepting and close the listening sockets; idempotent. Connections
- * stay.
+ * Accept no more and close the listening sockets; idempotent. Connections stay.
  *
  * @param server  the server; borrowed
  * @suspends no
@@ -250,8 +253,8 @@ WEIR_API void weir_server_abort_clients(weir_server *server);
 
 /**
  * Be told when the server is closed and has no connections left, nor a task
- * that serves one (stream.h). Does not close it. Any number may wait; each is
- * called once, from the loop.
+ * that serves one (stream.h). This does not close the server. Any number of
+ * functions may be given; each is called once, from the loop.
  *
  * @param server  the server; borrowed
  * @param closed  called then
@@ -263,32 +266,34 @@ WEIR_API void weir_server_abort_clients(weir_server *server);
  * @suspends no
  * @thread loop
  */
-WEIR_API WEIR_MUST_USE int
-weir_server_wait_closed(weir_server *server, weir_server_closed_fn *closed,
-                        void *arg);
+WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
+                                                 weir_server_closed_fn *closed,
+                                                 void *arg);
 
 /**
- * Stop gracefully: accept no more, end idle connections, let what is being
- * served be finished and sent, and after a time of grace abort what is left.
+ * Stop gracefully: accept no more, close idle connections, let the others
+ * finish and send their answers, and after a time of grace abort the rest.
  *
  * A connection that is idle is closed at once, another one as soon as it is
- * idle; closing sends what was written. Idle is
+ * idle; closing sends the bytes that were written. Idle is
  * - a connection that a task serves (stream.h), while some task waits in a
- *   reading call of its reader and nothing has arrived that it was not given:
- *   it waits for the first byte of the next request. What arrives later is not
- *   served, and can destroy an answer on its way: see linger_ns (transport.h);
+ *   reading call of its reader and has been given every byte that arrived: it
+ *   waits for the first byte of the next request. Bytes that arrive later are
+ *   not served, and can destroy an answer on its way: see linger_ns
+ *   (transport.h);
  * - any other connection, at any time: a protocol answers in its callbacks;
- * - none that the program called busy with weir_transport_set_busy(), before it
- *   says that it is no longer.
+ * - no connection that the program called busy with weir_transport_set_busy(),
+ *   until it says that it is no longer.
  * A task may serve on after its connection is gone. At the end of the grace all
  * connections are aborted and the tasks that still serve are cancelled.
  *
- * May be called again to shorten the grace.
+ * The call may be repeated to shorten the grace.
  *
  * @param server    the server; borrowed
- * @param grace_ns  how long connections may take that are not idle, or have
- *                  not sent everything; 0: none, UINT64_MAX: for ever
- * @param closed    called when all is over; may be NULL
+ * @param grace_ns  time in nanoseconds for connections that are not idle, or
+ *                  have not sent everything; 0: none, UINT64_MAX: for ever
+ * @param closed    called when the server is closed and the last connection and
+ *                  its task have ended; may be NULL
  * @param arg       its first argument
  * @return          0
  * @retval -ENOMEM  no memory; nothing has changed
@@ -301,20 +306,20 @@ WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
                                             void *arg);
 
 /**
- * How many sockets the server listens on; 0 after close.
+ * Number of sockets that the server listens on; 0 after close.
  *
  * @param server  the server; borrowed
- * @return        sockets
+ * @return        number of sockets
  * @suspends no
  * @thread loop
  */
-WEIR_API size_t weir_server_socket_count(const weir_server *server);
+WEIR_API size_t weir_server_get_socket_count(const weir_server *server);
 
 /**
  * One of the sockets that the server listens on.
  *
  * @param server       the server; borrowed
- * @param index        from 0 to weir_server_socket_count() - 1
+ * @param index        from 0 to weir_server_get_socket_count() - 1
  * @param ret_address  the address it is bound to; may be NULL
  * @return             the descriptor, to look at only
  * @retval -EINVAL     no such socket
@@ -325,14 +330,14 @@ WEIR_API int weir_server_get_socket(const weir_server *server, size_t index,
                                     struct weir_address *ret_address);
 
 /**
- * Connections that the server made and that are not lost yet.
+ * Number of connections that the server made and that are not lost yet.
  *
  * @param server  the server; borrowed
- * @return        connections
+ * @return        number of connections
  * @suspends no
  * @thread loop
  */
-WEIR_API uint64_t weir_server_connection_count(const weir_server *server);
+WEIR_API uint64_t weir_server_get_connection_count(const weir_server *server);
 
 /**
  * The loop that the server belongs to.
@@ -345,10 +350,10 @@ WEIR_API uint64_t weir_server_connection_count(const weir_server *server);
 WEIR_API weir_loop *weir_server_get_loop(const weir_server *server);
 
 /**
- * Close the server and give the handle back. Its connections stay; waiters
- * are still called. NULL is ignored.
+ * Close the server and give the handle back. Its connections stay; the
+ * functions of weir_server_on_closed() are still called.
  *
- * @param server  taken
+ * @param server  taken; NULL is ignored
  * @suspends no
  * @thread loop
  */

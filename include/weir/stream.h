@@ -3,11 +3,14 @@
  * Streams: reading and writing a connection from a task; asyncio's streams.
  *
  * A stream is a pair of a reader (reader.h) and a writer (writer.h) over one
- * transport of any kind. The reader keeps what arrived until somebody asks for
- * it, and stops the transport when that is too much; the writer waits where the
- * peer is slow. Here is how a stream comes about: by connecting, by a server
- * that serves each connection with a task, or as a protocol that is put on any
- * transport.
+ * transport of any kind. The reader keeps received bytes until a task asks for
+ * them, and pauses the transport when they are too many; the writer waits where
+ * the peer is slow. There are three ways to make a stream: by connecting, by a
+ * server that serves each connection with a task, and as a protocol that is put
+ * on any transport.
+ *
+ * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
+ * (task.h), which is not repeated below where it means no more than that.
  */
 #ifndef WEIR_STREAM_H
 #define WEIR_STREAM_H
@@ -23,34 +26,33 @@ WEIR_BEGIN_DECLS
  * Serves a connection, in a task of its own or as a callback.
  *
  * Reader and writer are borrowed; take a reference (weir_writer_ref()) to keep
- * the stream beyond the return. A task that returns has its stream closed
- * gracefully (a difference from asyncio). Bytes that the peer sent and nobody
- * read make the kernel send a reset then, which can destroy an answer on its
- * way: where that matters set linger_ns (struct weir_timeouts).
+ * the stream beyond the return. When a task returns, its stream is closed
+ * gracefully (a difference from asyncio). Bytes that the peer sent and that
+ * were not read make the kernel send a reset then, which can destroy an answer
+ * on its way: where that matters set linger_ns (struct weir_timeouts).
  *
- * A negative result is reported to the exception hook, but for -ECANCELED and
- * for what the connection itself has come to: its first error, -EPIPE when it
- * is broken (as writes say), WEIR_EPEERCLOSED when the peer has ended it, or
- * that it was closed or aborted (-ESHUTDOWN, -ECONNABORTED).
+ * A negative result is reported to the exception hook, unless it is -ECANCELED
+ * or tells how the connection itself ended: its first error, -EPIPE when it is
+ * broken (the error of writes), WEIR_EPEERCLOSED when the peer has ended it, or
+ * -ESHUTDOWN or -ECONNABORTED when it was closed or aborted.
  */
 typedef int weir_client_connected_fn(void *arg, weir_reader *reader,
                                      weir_writer *writer);
 
 /** Options of streams; zero is the default everywhere. */
-struct weir_stream_protocol_options {
-    /** sizeof(struct weir_stream_protocol_options). */
+struct weir_stream_options {
+    /** sizeof(struct weir_stream_options). */
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT; less than 0 is -EINVAL.
      */
     int64_t limit_bytes;
-    /** Called with each new connection; NULL: nothing is. */
+    /** Called with each new connection, or NULL. */
     weir_client_connected_fn *client_connected;
     /** First argument of client_connected. */
     void *arg;
-    /** Call client_connected from connection_made, not as a task: it must not
-     * suspend, and a good return does not close the stream, while a negative
-     * one does. Who keeps the stream takes a reference; without one it is
-     * closed. */
+    /** Call client_connected from connection_made, not as a task. It must not
+     * suspend. If it returns a negative error, or has taken no reference to
+     * keep the stream with, the stream is closed. */
     bool no_task;
     /** Stack of the task, as in struct weir_task_options; default: the
      * loop's. */
@@ -60,22 +62,38 @@ struct weir_stream_protocol_options {
 /**
  * Make the protocol of a stream; asyncio's StreamReaderProtocol.
  *
- * To be returned by a factory, or set on a transport of any kind with
- * weir_transport_set_protocol(), after which its connection_made is to be
- * called: `binding.protocol->connection_made(binding.user, t)`.
+ * A factory returns the protocol; or it is set on a transport of any kind, and
+ * then the program calls its connection_made:
  *
- * It is for one connection. Until that is made, only the references of
+ * @code{.c}
+ * if (weir_transport_set_protocol(t, &stream, NULL, 0) == 0) {
+ *     stream.protocol->connection_made(stream.user, t);
+ * }
+ * @endcode
+ *
+ * The protocol is for one connection. Until that is made, only the references
+ * of
  * @p ret_writer keep the stream: a protocol that never gets a connection is
  * given up with the last of them. Without @p ret_writer it must get one, as it
- * does in a factory that returns 0. Who binds another protocol later ends the
- * stream by hand, with connection_lost and an error of 0: giving it back then
- * does not close the connection, which may have to be resumed.
+ * does in a factory that returns 0.
+ *
+ * To put another protocol on the connection later, set that, then end the
+ * stream by hand. The connection stays open, and is resumed because the reader
+ * may have paused it:
+ *
+ * @code{.c}
+ * if (weir_transport_set_protocol(t, &other, NULL, 0) == 0) {
+ *     stream.protocol->connection_lost(stream.user, t, 0);
+ *     weir_writer_unref(writer);
+ *     weir_transport_resume_reading(t);
+ * }
+ * @endcode
  *
  * @param loop     the loop; borrowed
  * @param options  borrowed; NULL for all defaults
  * @param ret      the protocol and its user pointer
- * @param ret_writer  the writer, one reference is given; NULL when nobody keeps
- *                    the stream but its handler
+ * @param ret_writer  the writer, one reference is given; NULL when only the
+ *                    handler is to keep the stream
  * @return         0
  * @retval -EINVAL     a limit below 0, no such stack size, an unset size field,
  *                     or neither a handler nor @p ret_writer
@@ -86,7 +104,7 @@ struct weir_stream_protocol_options {
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
-    weir_loop *loop, const struct weir_stream_protocol_options *options,
+    weir_loop *loop, const struct weir_stream_options *options,
     struct weir_protocol_binding *ret, weir_writer **ret_writer);
 
 /** Options of weir_open_connection(). */
@@ -104,14 +122,14 @@ struct weir_open_options {
  * Connect, and read and write the connection.
  *
  * @param loop        the loop; borrowed
- * @param host        as weir_create_connection()
+ * @param host        a literal address; NULL with use_sock
  * @param port        the port in host byte order
  * @param options     borrowed; NULL for all defaults
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
  *                    weir_create_connection() and of its attempt
- * @retval -ECANCELED  the task was cancelled; a socket that was passed is
+ * @retval -ECANCELED  the task was interrupted; a socket that was passed is
  *                     closed
  * @suspends yes
  * @thread loop
@@ -130,7 +148,7 @@ struct weir_start_server_options {
     int64_t limit_bytes;
     /** First argument of the function that serves a connection. */
     void *arg;
-    /** As in struct weir_stream_protocol_options. */
+    /** As in struct weir_stream_options. */
     bool no_task;
     /** Stack of each task; default: the loop's. */
     size_t stack_size_bytes;
@@ -143,15 +161,16 @@ struct weir_start_server_options {
  *
  * @param loop       the loop; borrowed
  * @param connected  serves a connection; its first argument is in the options
- * @param host       as weir_create_server(); more of them in the options
+ * @param host       a literal address, NULL or "" for all; more of them in the
+ *                   options
  * @param port       the port in host byte order, 0 to let the kernel choose
  * @param options    borrowed; NULL for all defaults
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server() and of its start
- * @retval -EINVAL     nothing to serve with, a limit below 0, or no such stack
- *                     size
- * @retval -ECANCELED  the task was cancelled; nothing listens
+ * @retval -EINVAL     no function to serve with, a limit below 0, or no such
+ *                     stack size
+ * @retval -ECANCELED  the task was interrupted; nothing listens
  * @suspends yes
  * @thread loop
  */
@@ -164,19 +183,19 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
 /**
  * Serve until cancelled.
  *
- * Starts to accept if need be. Cancelled, it stops the server as
- * weir_server_stop() does, with the grace_ns of the server's options (30 s),
- * and waits until all connections have ended and the tasks that serve them
- * too, so that what they share may be gone when it has returned; a second
- * cancellation ends that wait. To a program that runs until SIGINT
- * (weir_run()) -ECANCELED is the regular end.
+ * A server that was only bound starts to accept. When the task is cancelled,
+ * the server is stopped as by weir_server_stop(), with the grace_ns of the
+ * server's options (30 s), and the call waits until all connections have ended
+ * and the tasks that serve them too, so that what they share may be freed when
+ * it has returned; a second cancellation ends that wait. To a program that runs
+ * until SIGINT (weir_run()) -ECANCELED is the regular end.
  *
  * @param server  the server; held
  * @return        a negative error
- * @retval -ECANCELED  the task was cancelled, and the server is closed
- * @retval -ESHUTDOWN  the server was closed, by somebody else or before
- * @retval -EBUSY      another task does that already, and this one was not
- *                     cancelled
+ * @retval -ECANCELED  the task was interrupted, and the server is closed
+ * @retval -ESHUTDOWN  the server was closed by another call, or did not start
+ * @retval -EBUSY      another task is in this call, and this one was not
+ *                     interrupted
  * @suspends yes
  * @thread loop
  */
@@ -184,15 +203,15 @@ WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
 
 /**
  * Wait until the server is closed, has no connections left, and the tasks that
- * served them have ended; so not from one of these. Does not close it.
+ * served them have ended; one of these tasks would wait for itself. The call
+ * does not close the server.
  *
  * @param server  the server; held
- * @return        0
- * @retval -ECANCELED  the task was cancelled
+ * @return        0, or a negative error
  * @suspends yes
  * @thread loop
  */
-WEIR_API WEIR_MUST_USE int weir_server_join(weir_server *server);
+WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
 
 WEIR_END_DECLS
 

@@ -3,14 +3,19 @@
  * Tasks that wait for each other: event, lock, semaphore, condition, barrier
  * and queue, as asyncio has them.
  *
- * All belong to one loop. Waiters are served first come, first served, and what
- * a waiter was given is never lost: one that is cancelled before it was served
- * leaves the queue, one that was served keeps what it got (task.h). Nothing
- * here blocks the thread, and only the waiting calls need a task.
+ * Each object belongs to one loop. Waiters are served first come, first served,
+ * and nothing that a waiter was given is lost: a task that is cancelled before
+ * it was served leaves the queue, and one that was served keeps what it got
+ * (task.h). Nothing here blocks the thread, and only the waiting calls need a
+ * task.
  *
- * Freeing an object wakes whoever still waits on it with -ECANCELED. Objects
- * may be freed after their loop. What returns nothing does nothing on another
- * thread.
+ * As all suspending calls do (task.h), those here also return WEIR_ENOTTASK,
+ * -EPERM and -ECHILD. Makers, and calls that return an error, return -EPERM on
+ * another thread than the loop's and -ECHILD after fork(); functions that
+ * return nothing do nothing there.
+ *
+ * Freeing an object wakes all tasks that wait on it with -ECANCELED. Objects
+ * may be freed after their loop.
  */
 #ifndef WEIR_SYNC_H
 #define WEIR_SYNC_H
@@ -25,7 +30,7 @@ WEIR_BEGIN_DECLS
 typedef struct weir_event weir_event;
 /** Owned by one task at a time. */
 typedef struct weir_lock weir_lock;
-/** A count of something that can be had. */
+/** A count of permits. */
 typedef struct weir_semaphore weir_semaphore;
 /** A lock, and a place to wait for a change of what it protects. */
 typedef struct weir_condition weir_condition;
@@ -56,7 +61,7 @@ WEIR_API WEIR_MUST_USE int weir_event_new(weir_loop *loop, weir_event **ret);
 WEIR_API void weir_event_free(weir_event *event);
 
 /**
- * Set an event: all who wait go on.
+ * Set an event: all tasks that wait for it go on.
  *
  * @param event  the event; borrowed
  * @suspends no
@@ -65,7 +70,7 @@ WEIR_API void weir_event_free(weir_event *event);
 WEIR_API void weir_event_set(weir_event *event);
 
 /**
- * Unset an event. Who was woken by the last set goes on all the same.
+ * Unset an event. Tasks that the last set has woken go on all the same.
  *
  * @param event  the event; borrowed
  * @suspends no
@@ -74,7 +79,7 @@ WEIR_API void weir_event_set(weir_event *event);
 WEIR_API void weir_event_clear(weir_event *event);
 
 /**
- * Is the event set?
+ * Tell whether the event is set.
  *
  * @param event  the event; borrowed
  * @return       true when it is
@@ -95,7 +100,7 @@ WEIR_API bool weir_event_is_set(const weir_event *event);
 WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
 
 /**
- * Make a lock that nobody has.
+ * Make a lock that is free.
  *
  * @param loop  the loop; borrowed
  * @param ret   the lock, given; end with weir_lock_free()
@@ -107,8 +112,8 @@ WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
 WEIR_API WEIR_MUST_USE int weir_lock_new(weir_loop *loop, weir_lock **ret);
 
 /**
- * End a lock. A task that was passed it and has not run yet does not get it:
- * its call returns -ECANCELED.
+ * End a lock. A task that the lock was passed to and that has not run yet does
+ * not get it: its call returns -ECANCELED.
  *
  * @param lock  taken; NULL is ignored
  * @suspends no
@@ -117,8 +122,8 @@ WEIR_API WEIR_MUST_USE int weir_lock_new(weir_loop *loop, weir_lock **ret);
 WEIR_API void weir_lock_free(weir_lock *lock);
 
 /**
- * Wait until the lock is ours. The next in line gets it with the release, so
- * that nobody can slip in.
+ * Wait until this task has the lock. A release passes it to the next in line,
+ * so that no other task can slip in.
  *
  * @param lock  the lock; held
  * @return      0 when this task has it
@@ -130,11 +135,11 @@ WEIR_API void weir_lock_free(weir_lock *lock);
 WEIR_API WEIR_MUST_USE int weir_lock_acquire(weir_lock *lock);
 
 /**
- * Take the lock if nobody has it.
+ * Take the lock if it is free.
  *
  * @param lock  the lock; borrowed
  * @return      0 when this task has it
- * @retval -EBUSY  somebody has it
+ * @retval -EBUSY  a task has it
  * @retval WEIR_ENOTTASK  not in a task
  * @suspends no
  * @thread loop
@@ -142,7 +147,7 @@ WEIR_API WEIR_MUST_USE int weir_lock_acquire(weir_lock *lock);
 WEIR_API WEIR_MUST_USE int weir_lock_acquire_nowait(weir_lock *lock);
 
 /**
- * Give the lock to the next in line, or back.
+ * Pass the lock to the next in line; without one it is free.
  *
  * @param lock  the lock; borrowed
  * @return      0
@@ -153,7 +158,7 @@ WEIR_API WEIR_MUST_USE int weir_lock_acquire_nowait(weir_lock *lock);
 WEIR_API int weir_lock_release(weir_lock *lock);
 
 /**
- * Has somebody the lock?
+ * Tell whether a task has the lock.
  *
  * @param lock  the lock; borrowed
  * @return      true when it is taken
@@ -166,7 +171,7 @@ WEIR_API bool weir_lock_is_locked(const weir_lock *lock);
  * Make a semaphore.
  *
  * @param loop     the loop; borrowed
- * @param value    how many can be acquired at first
+ * @param value    permits that can be acquired at first
  * @param bounded  releasing above @p value is an error; asyncio's
  *                 BoundedSemaphore
  * @param ret      the semaphore, given; end with weir_semaphore_free()
@@ -189,8 +194,8 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
 WEIR_API void weir_semaphore_free(weir_semaphore *semaphore);
 
 /**
- * Wait until one can be had, and take it. All go on in the order in which they
- * asked.
+ * Acquire a permit; waits while there is none. Tasks go on in the order in
+ * which they asked.
  *
  * @param semaphore  the semaphore; held
  * @return           0
@@ -201,11 +206,11 @@ WEIR_API void weir_semaphore_free(weir_semaphore *semaphore);
 WEIR_API WEIR_MUST_USE int weir_semaphore_acquire(weir_semaphore *semaphore);
 
 /**
- * Take one if it can be had; who waits comes first.
+ * Acquire a permit if there is one and no task waits for it.
  *
  * @param semaphore  the semaphore; borrowed
  * @return           0
- * @retval -EBUSY  none is to be had
+ * @retval -EBUSY  there is none
  * @suspends no
  * @thread loop
  */
@@ -213,18 +218,18 @@ WEIR_API WEIR_MUST_USE int
 weir_semaphore_acquire_nowait(weir_semaphore *semaphore);
 
 /**
- * Give one back, from anywhere on the loop.
+ * Give a permit back. May be called from anywhere on the loop.
  *
  * @param semaphore  the semaphore; borrowed
  * @return           0
- * @retval -ERANGE  a bounded one would have more than at first
+ * @retval -ERANGE  a bounded semaphore would have more than at first
  * @suspends no
  * @thread loop
  */
 WEIR_API int weir_semaphore_release(weir_semaphore *semaphore);
 
 /**
- * How many can be acquired now.
+ * How many permits can be acquired now.
  *
  * @param semaphore  the semaphore; borrowed
  * @return           a count
@@ -236,8 +241,8 @@ WEIR_API uint64_t weir_semaphore_get_value(const weir_semaphore *semaphore);
 /**
  * Make a condition.
  *
- * @param lock  the lock that protects what is waited for; held as long as the
- *              condition is there
+ * @param lock  the lock that protects the data that tasks wait to see changed;
+ *              held until weir_condition_free()
  * @param ret   the condition, given; end with weir_condition_free()
  * @return      0
  * @retval -ENOMEM  no memory
@@ -261,9 +266,9 @@ WEIR_API void weir_condition_free(weir_condition *condition);
  *
  * The lock is acquired again before this returns, also when the task was
  * cancelled. A notification that a cancelled waiter had got already is passed
- * on to the next. One exception: while the loop is being freed, a lock whose
- * owner has ended, or itself waits without end, is not waited for for ever;
- * the wait then ends without it, and so it does when the lock is freed.
+ * on to the next. One exception: while the loop is being freed, the wait ends
+ * without the lock if its owner has ended or waits without end itself; and so
+ * it does when the lock is freed.
  *
  * @param condition  the condition; held
  * @return           0 when notified
@@ -275,16 +280,17 @@ WEIR_API void weir_condition_free(weir_condition *condition);
 WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
 
 /**
- * Wake some of those that wait, first come, first served.
+ * Wake waiting tasks, first come, first served.
  *
- * Somebody must have the lock, as a rule the task that calls this: a change
- * that is made without it can be missed. A callback may notify while a task
- * has the lock.
+ * A task must have the lock, as a rule the one that calls this: a change that
+ * is made without it can be missed. A callback may notify while a task has the
+ * lock.
  *
  * @param condition  the condition; borrowed
  * @param count      how many at most; SIZE_MAX for all
  * @return           how many were woken
- * @retval -EPERM  nobody has the lock; nobody was woken
+ * @retval -EPERM  the lock is free, or this is another thread than the loop's;
+ *                 no task was woken
  * @suspends no
  * @thread loop
  */
@@ -317,8 +323,8 @@ WEIR_API void weir_barrier_free(weir_barrier *barrier);
 /**
  * Wait until as many tasks wait here as the barrier takes; then all go on.
  *
- * A full round drains: until each of its tasks has run, a reset or an abort
- * reaches those that have not, and who comes waits for the next round.
+ * Until each task of a full round has run, a reset or an abort reaches those
+ * that have not, and tasks that come wait for the next round.
  *
  * @param barrier  the barrier; held
  * @return         this task's place in its round, from 0
@@ -331,10 +337,10 @@ WEIR_API void weir_barrier_free(weir_barrier *barrier);
 WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
 
 /**
- * Make the barrier as new; who waits gets WEIR_EBROKEN.
+ * Make the barrier as new; tasks that wait get WEIR_EBROKEN.
  *
- * So does who belongs to a full round and has not run yet. Those that wait for
- * the next round stay, and are the first of it.
+ * So do tasks of a full round that have not run yet. Those that wait for the
+ * next round stay, and are the first of it.
  *
  * @param barrier  the barrier; borrowed
  * @suspends no
@@ -343,8 +349,8 @@ WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
 WEIR_API void weir_barrier_reset(weir_barrier *barrier);
 
 /**
- * Break the barrier: who waits, and who comes, gets WEIR_EBROKEN, until a
- * reset.
+ * Break the barrier: tasks that wait, and tasks that come, get WEIR_EBROKEN,
+ * until a reset.
  *
  * @param barrier  the barrier; borrowed
  * @suspends no
@@ -353,16 +359,17 @@ WEIR_API void weir_barrier_reset(weir_barrier *barrier);
 WEIR_API void weir_barrier_abort(weir_barrier *barrier);
 
 /**
- * How many tasks wait at the barrier; none while a round drains.
+ * How many tasks wait at the barrier; 0 until each task of a full round has
+ * run.
  *
  * @param barrier  the barrier; borrowed
  * @return         a count
  * @suspends no
  * @thread loop
  */
-WEIR_API uint32_t weir_barrier_waiting_count(const weir_barrier *barrier);
+WEIR_API uint32_t weir_barrier_get_waiting_count(const weir_barrier *barrier);
 
-/** In which order weir_queue_get() gives what was put. */
+/** The order in which weir_queue_get() gives items. */
 enum weir_queue_order {
     /** First in, first out. */
     WEIR_QUEUE_FIFO = 0,
@@ -374,12 +381,12 @@ enum weir_queue_order {
  * Make a queue of pointers.
  *
  * @param loop     the loop; borrowed
- * @param maxsize  how many it holds at most, at least 1; its memory is taken
- *                 now, so that putting never fails for want of it
- * @param order    which comes out first
+ * @param maxsize  items that it holds at most, at least 1; the memory for them
+ *                 is allocated now, so that putting never fails for want of it
+ * @param order    which item comes out first
  * @param ret      the queue, given; end with weir_queue_free()
  * @return         0
- * @retval -EINVAL  no room, or no such order
+ * @retval -EINVAL  a @p maxsize of 0, or no such order
  * @retval -ENOMEM  no memory
  * @suspends no
  * @thread loop
@@ -389,7 +396,7 @@ WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
                                           weir_queue **ret);
 
 /**
- * End a queue. What is in it is the program's to take out before.
+ * End a queue. Items that are left in it are lost: take them out before.
  *
  * @param queue  taken; NULL is ignored
  * @suspends no
@@ -398,7 +405,7 @@ WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
 WEIR_API void weir_queue_free(weir_queue *queue);
 
 /**
- * Put something in; waits while the queue is full.
+ * Put an item in; waits while the queue is full.
  *
  * @param queue  the queue; held
  * @param item   a pointer, also NULL
@@ -411,12 +418,12 @@ WEIR_API void weir_queue_free(weir_queue *queue);
 WEIR_API WEIR_MUST_USE int weir_queue_put(weir_queue *queue, void *item);
 
 /**
- * Put something in if there is room.
+ * Put an item in if there is room.
  *
  * @param queue  the queue; borrowed
  * @param item   a pointer, also NULL
  * @return       0
- * @retval -EAGAIN  it is full, or others wait to put; asyncio's QueueFull
+ * @retval -EAGAIN  the queue is full; asyncio's QueueFull
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down
  * @suspends no
  * @thread loop
@@ -424,12 +431,13 @@ WEIR_API WEIR_MUST_USE int weir_queue_put(weir_queue *queue, void *item);
 WEIR_API WEIR_MUST_USE int weir_queue_put_nowait(weir_queue *queue, void *item);
 
 /**
- * Take something out; waits while the queue is empty.
+ * Take an item out; waits while the queue is empty.
  *
  * @param queue  the queue; held
  * @param ret    the pointer, given
  * @return       0
- * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down and is empty
+ * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down and is empty, or was
+ *                              shut down with @p immediate
  * @retval -ECANCELED  the task was cancelled; nothing was taken
  * @suspends yes
  * @thread loop
@@ -437,41 +445,42 @@ WEIR_API WEIR_MUST_USE int weir_queue_put_nowait(weir_queue *queue, void *item);
 WEIR_API WEIR_MUST_USE int weir_queue_get(weir_queue *queue, void **ret);
 
 /**
- * Take something out if there is anything.
+ * Take an item out if there is one.
  *
  * @param queue  the queue; borrowed
  * @param ret    the pointer, given
  * @return       0
  * @retval -EAGAIN  it is empty; asyncio's QueueEmpty
- * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down and is empty
+ * @retval WEIR_EQUEUESHUTDOWN  as weir_queue_get()
  * @suspends no
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_queue_get_nowait(weir_queue *queue, void **ret);
 
 /**
- * How many are in the queue.
+ * How many items are in the queue.
  *
  * @param queue  the queue; borrowed
  * @return       a count
  * @suspends no
  * @thread loop
  */
-WEIR_API size_t weir_queue_size(const weir_queue *queue);
+WEIR_API size_t weir_queue_get_size(const weir_queue *queue);
 
 /**
- * Say that something that was taken out has been dealt with.
+ * Say that an item that was taken out has been dealt with.
  *
  * @param queue  the queue; borrowed
  * @return       0
- * @retval -ERANGE  called more often than something was put
+ * @retval -ERANGE  called more often than items were put
  * @suspends no
  * @thread loop
  */
 WEIR_API int weir_queue_task_done(weir_queue *queue);
 
 /**
- * Wait until all that was put has been dealt with (weir_queue_task_done()).
+ * Wait until all items that were put have been dealt with
+ * (weir_queue_task_done()).
  *
  * @param queue  the queue; held
  * @return       0
@@ -482,29 +491,29 @@ WEIR_API int weir_queue_task_done(weir_queue *queue);
 WEIR_API WEIR_MUST_USE int weir_queue_join(weir_queue *queue);
 
 /**
- * Take nothing in any more; who waits to put is told, and who waits to get
- * once the queue is empty.
+ * Take nothing in any more: waits to put fail with WEIR_EQUEUESHUTDOWN, and so
+ * do those to get once the queue is empty.
  *
  * @param queue      the queue; borrowed
  * @param immediate  give nothing out any more either: weir_queue_get() fails at
- *                   once, and what is in the queue counts as dealt with. It can
- *                   still be taken with weir_queue_drain()
+ *                   once, and the items in the queue count as dealt with. They
+ *                   can still be taken with weir_queue_take_left()
  * @suspends no
  * @thread loop
  */
 WEIR_API void weir_queue_shutdown(weir_queue *queue, bool immediate);
 
 /**
- * Take something out after weir_queue_shutdown(), to free it; it counts as
- * dealt with.
+ * Take an item out after weir_queue_shutdown(), to free it; it counts as dealt
+ * with.
  *
  * @param queue  the queue; borrowed
  * @param ret    the pointer, given
- * @return       true when there was something; false too before the shutdown
+ * @return       true when there was an item; false too before the shutdown
  * @suspends no
  * @thread loop
  */
-WEIR_API bool weir_queue_drain(weir_queue *queue, void **ret);
+WEIR_API bool weir_queue_take_left(weir_queue *queue, void **ret);
 
 WEIR_END_DECLS
 

@@ -1,13 +1,14 @@
 /**
  * @file task.h
- * Tasks: code that waits as if it blocked, each on a stack of its own.
+ * Tasks: functions that may wait as if they blocked, each on a stack of its
+ * own.
  *
- * A task runs until it calls something that suspends; then the loop goes on,
+ * A task runs until it calls a function that suspends; then the loop goes on,
  * and the task continues from the ready queue once there is a result, never
- * inside somebody else's call. Between two suspending calls nothing else runs
+ * inside a call of other code. Between two suspending calls nothing else runs
  * on the loop.
  *
- * **Suspending calls** say so ("suspends yes") and have in common:
+ * **Suspending calls** are marked "suspends yes" and have in common:
  * - WEIR_ENOTTASK outside a task: in a callback of the loop or of a protocol,
  *   or where no loop runs. -EPERM on another thread, -ECHILD after fork().
  * - -ECANCELED when the task was cancelled or an enclosing time-out expired.
@@ -18,45 +19,48 @@
  *   never ends.
  *
  * **Cancellation** reaches the innermost wait of the task and is told once, by
- * this suspending call or by the next one, whatever became of what was waited
- * for. A cancellation that comes before a call is told by that call, also where
- * it would not have had to wait: it returns -ECANCELED. One that comes while a
- * call waits ends the wait; where the call has another result nevertheless (it
- * came first, or what was awaited ended with it), the call returns that, and
- * the next one returns -ECANCELED. Later calls work again, so that a task can
- * clean up. A task that is cancelled before it first
- * ran runs all the same, and its first suspending call fails (a difference from
- * asyncio: what the task was given must be freed by somebody). When the loop is
- * being freed, every suspending call returns -ECANCELED. Waits that go on until
- * somebody else has ended do so then too, unless tasks wait for each other in a
- * circle: that is broken where the last of them was started.
+ * one call that returns -ECANCELED:
+ * - Where the task was cancelled before a suspending call, this call returns
+ *   -ECANCELED, also where it would not have had to wait.
+ * - Where the task is cancelled while a call waits, the wait ends and the call
+ *   returns -ECANCELED. If it has another result nevertheless (a result that
+ *   came first, or the end of the awaited object), it returns that, and the
+ *   next call returns -ECANCELED.
+ * - Later calls work again, so that a task can clean up.
+ * - A task that is cancelled before it first ran runs all the same, and its
+ *   first suspending call fails (a difference from asyncio: the function must
+ *   free what the task was given).
+ * - While the loop is being freed, every suspending call returns -ECANCELED.
+ *   Waits that go on until a task has ended do so then too, unless tasks wait
+ *   for each other in a circle: that is broken at the wait of the task that was
+ *   started last.
  *
- * A task that goes on while the loop is being freed, in a loop that does not
- * look at its results, is **parked** after 10 000 such calls: it never runs
- * again, for everybody else it has ended with -ECANCELED, and the exception
- * hook is told its name. Its stack is freed with the loop, and so is the stream
- * of a connection's handler; but what else the stack holds (memory,
- * descriptors, handles) is not released, and a handle of something of the
- * loop's keeps the loop's memory.
+ * A task that goes on calling while the loop is being freed, without looking at
+ * its results, is **parked** after 10 000 such calls: it never runs again, for
+ * all others it has ended with -ECANCELED, and the exception hook is told its
+ * name. Its stack is freed with the loop, and so is the stream of a
+ * connection's handler; but other things that the stack refers to (memory,
+ * descriptors, handles) are not released, and a handle to an object of the loop
+ * keeps the loop's memory.
  *
  * **Time-outs** are scopes; see weir_timeout_begin().
  *
  * **Stacks** have a fixed size, 256 KiB unless options say otherwise. Memory is
  * taken for the pages that were touched and 2 bytes of page tables for each KiB
  * of addresses; a quiet task of the default size costs 5.5 KB in all. Below
- * each stack are 256 KiB of addresses that nobody can use, its guard. Limits
+ * each stack are 256 KiB of addresses that cannot be used, its guard. Limits
  * that count addresses and not pages (RLIMIT_AS, RLIMIT_DATA, a
  * vm.overcommit_memory of 2) count both: 512 KiB for a task of the default
- * size; beyond them tasks are refused with -ENOMEM. Who touches the guard ends
+ * size; beyond them tasks are refused with -ENOMEM. A touch of the guard ends
  * the process with SIGSEGV, and weir_loop_report_stack_overflow() names the
- * task. What this catches:
+ * task. The guard catches:
  * - Deep recursion, and any frame that is smaller than the guard: always.
  * - A larger frame (an array of megabytes as a local, alloca, an array of
  *   variable length): where its code was compiled with
  *   -fstack-clash-protection, as all code is that takes its flags from weir's
  *   pkg-config file or meson dependency. Other code can reach beyond the guard
  *   into the stack of another task, and nothing notices: give the flag to
- *   libraries that you build, or run what has such frames in the executor.
+ *   libraries that you build, or call code with such frames in the executor.
  * - A write through a wrong pointer: only if it happens to hit a guard.
  */
 #ifndef WEIR_TASK_H
@@ -70,7 +74,7 @@
 
 WEIR_BEGIN_DECLS
 
-/** What a task runs. Its result is the task's result; negative: an error. */
+/** The function of a task, whose result is the task's; negative: an error. */
 typedef int weir_task_fn(weir_loop *loop, void *arg);
 
 /** Options of weir_task_spawn(); zero is the default everywhere. */
@@ -86,14 +90,14 @@ struct weir_task_options {
 };
 
 /**
- * Start a task; it first runs from the ready queue. From anywhere on the loop,
- * callbacks included; asyncio's create_task.
+ * Start a task; it first runs from the ready queue. May be called from anywhere
+ * on the loop, callbacks included; asyncio's create_task.
  *
- * When it ends with an error other than -ECANCELED and nobody has its handle,
- * the exception hook is told.
+ * When it ends with an error other than -ECANCELED and has no handle, the
+ * exception hook is told.
  *
  * @param loop     the loop; borrowed
- * @param fn       what it runs
+ * @param fn       the function of the task
  * @param arg      passed to it
  * @param options  borrowed; NULL for all defaults
  * @param ret      the task, given; end with weir_task_join() or
@@ -115,11 +119,11 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
 /**
  * Wait for a task's end and give the handle back.
  *
- * As weir_future_await(): when the waiting task is cancelled, so is @p task,
- * and its end is waited for.
+ * When the waiting task is cancelled, so is @p task, and the call waits until
+ * it has ended; see weir_future_await().
  *
  * @param task  taken, whatever is returned but -EPERM and -ECHILD
- * @param ret   what its function returned, also beside -ECANCELED; may be NULL
+ * @param ret   the result of its function, also beside -ECANCELED; may be NULL
  * @return      0 when it has ended
  * @retval -ECANCELED  this task was cancelled
  * @retval -EDEADLK    a task cannot wait for itself
@@ -168,21 +172,23 @@ WEIR_API bool weir_task_cancel(weir_task *task);
  * @suspends no
  * @thread loop
  */
-WEIR_API uint32_t weir_task_cancelling(const weir_task *task);
+WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 
 /**
  * Take one cancellation back, as a task does that has caught it and goes on.
- * With the last one, one that was not delivered yet is forgotten.
+ *
+ * Where none is left, and no call has returned -ECANCELED for the last one yet,
+ * none will.
  *
  * @param task  the task; borrowed
- * @return      weir_task_cancelling() after it
+ * @return      weir_task_get_cancelling() after it
  * @suspends no
  * @thread loop
  */
 WEIR_API uint32_t weir_task_uncancel(weir_task *task);
 
 /**
- * The end of a task as a future, done with what its function returned.
+ * The end of a task as a future, done with the result of its function.
  *
  * @param task  the task; borrowed
  * @return      the future; borrowed, lives as long as the handle
@@ -220,13 +226,13 @@ WEIR_API void weir_task_set_name(weir_task *task, const char *name);
  * @suspends no
  * @thread loop
  */
-WEIR_API weir_task *weir_task_current(const weir_loop *loop);
+WEIR_API weir_task *weir_task_get_current(const weir_loop *loop);
 
 /**
  * Sleep.
  *
  * @param loop      the loop; borrowed
- * @param delay_ns  how long; 0 as weir_yield(); UINT64_MAX: until cancelled
+ * @param delay_ns  how long; 0: like weir_yield(); UINT64_MAX: until cancelled
  * @return          0 after that time
  * @retval -ECANCELED  the task was cancelled
  * @suspends yes
@@ -235,10 +241,10 @@ WEIR_API weir_task *weir_task_current(const weir_loop *loop);
 WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
 
 /**
- * Sleep until a time on the clock of weir_loop_time().
+ * Sleep until a time on the clock of weir_loop_get_time().
  *
  * @param loop     the loop; borrowed
- * @param when_ns  past times as weir_yield()
+ * @param when_ns  the time; a past one: like weir_yield()
  * @return         as weir_sleep()
  * @suspends yes
  * @thread loop
@@ -246,7 +252,8 @@ WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
 WEIR_API WEIR_MUST_USE int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
 
 /**
- * Let others run: goes on in the next turn of the loop; asyncio's sleep(0).
+ * Let other tasks run, and go on in the next turn of the loop; asyncio's
+ * sleep(0).
  *
  * @param loop  the loop; borrowed
  * @return      0
@@ -266,7 +273,7 @@ struct weir_timeout {
 };
 
 /**
- * Begin a part of the running task that may take no longer than so.
+ * Begin a part of the running task that may take no longer than @p delay_ns.
  *
  * After the time the task is interrupted: its innermost wait, or its next
  * suspending call, returns -ECANCELED, once. weir_timeout_end() then turns that
@@ -277,16 +284,20 @@ struct weir_timeout {
  *     ssize_t n = weir_reader_readline(reader, line, sizeof(line));
  *     n = weir_timeout_end(&limit, n);
  *
- * Scopes nest; they end in the reverse order. When the task is cancelled too,
- * or the time of an enclosing scope is over as well, the result stays
+ * An error of this call may be ignored: the suspending calls inside return it
+ * too. Scopes nest; they end in the reverse order. When the task is cancelled
+ * too, or the time of an enclosing scope is over as well, the result stays
  * -ECANCELED: the outermost reason wins. asyncio's timeout().
  *
  * @param loop      the loop; borrowed
- * @param timeout   the scope; held until weir_timeout_end()
+ * @param timeout   the scope; held until weir_timeout_end(), which may be
+ * called after an error too
  * @param delay_ns  0: the next suspending call that would wait is interrupted;
  *                  UINT64_MAX: no limit yet
  * @return          0
- * @retval WEIR_ENOTTASK  not in a task; weir_timeout_end() may still be called
+ * @retval WEIR_ENOTTASK  not in a task
+ * @retval -EPERM         another thread than the loop's
+ * @retval -ECHILD        the loop was made before fork()
  * @suspends no
  * @thread loop
  */
@@ -294,7 +305,7 @@ WEIR_API int weir_timeout_begin(weir_loop *loop, struct weir_timeout *timeout,
                                 uint64_t delay_ns);
 
 /**
- * As weir_timeout_begin(), with a time on the clock of weir_loop_time();
+ * Begin a time-out that ends at a time on the clock of weir_loop_get_time();
  * asyncio's timeout_at().
  *
  * @param loop     the loop; borrowed
@@ -309,12 +320,13 @@ WEIR_API int weir_timeout_begin_at(weir_loop *loop,
                                    uint64_t when_ns);
 
 /**
- * Move the limit; from anywhere on the loop.
+ * Move the limit. May be called from anywhere on the loop.
  *
  * @param timeout  the scope; borrowed
- * @param when_ns  on the clock of weir_loop_time(); UINT64_MAX: no limit
+ * @param when_ns  on the clock of weir_loop_get_time(); UINT64_MAX: no limit
  * @return         0
- * @retval -ESTALE  the time was over already, or the scope has ended
+ * @retval -ESTALE  the time was over already, the scope has ended, or its task
+ *                  was parked
  * @suspends no
  * @thread loop
  */
@@ -322,32 +334,33 @@ WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
                                      uint64_t when_ns);
 
 /**
- * When the time will be over.
+ * The time at which the scope is over.
  *
  * @param timeout  the scope; borrowed
- * @return         on the clock of weir_loop_time(); UINT64_MAX: no limit
+ * @return         on the clock of weir_loop_get_time(); UINT64_MAX: no limit
  * @suspends no
  * @thread loop
  */
-WEIR_API uint64_t weir_timeout_when(const struct weir_timeout *timeout);
+WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
 
 /**
- * Was the time over before the scope ended?
+ * Tell whether the time was over before the scope ended.
  *
  * @param timeout  the scope, also after its end; borrowed
  * @return         true from then on
  * @suspends no
  * @thread loop
  */
-WEIR_API bool weir_timeout_expired(const struct weir_timeout *timeout);
+WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
 
 /**
  * End a scope; must be called: a task that returns inside one ends the process.
  *
- * An interruption that was not delivered yet is forgotten.
+ * Where its time is over and no call has returned -ECANCELED for that yet, none
+ * will.
  *
  * @param timeout  the innermost scope of the running task
- * @param result   what the code inside came to
+ * @param result   the result of the code inside
  * @return         @p result; but -ETIMEDOUT when it is -ECANCELED because the
  *                 time of this scope was over
  * @suspends no
@@ -368,8 +381,8 @@ struct weir_task_group {
  * Begin a group of tasks; asyncio's TaskGroup.
  *
  * Tasks that are spawned into the group have ended when weir_task_group_end()
- * returns, whatever happens. The first that fails (a negative result, but for
- * -ECANCELED) cancels its siblings and interrupts the task that began the
+ * returns, whatever happens. The first that fails (with a negative result other
+ * than -ECANCELED) cancels its siblings and interrupts the task that began the
  * group.
  *
  * @param loop   the loop; borrowed
@@ -383,10 +396,11 @@ WEIR_API WEIR_MUST_USE int weir_task_group_begin(weir_loop *loop,
                                                  struct weir_task_group *group);
 
 /**
- * Start a task in a group; from anywhere on the loop, its members included.
+ * Start a task in a group. May be called from anywhere on the loop, members of
+ * the group included.
  *
  * @param group    the group; borrowed
- * @param fn       what it runs
+ * @param fn       the function of the task
  * @param arg      passed to it
  * @param options  borrowed; NULL for all defaults
  * @param ret      as weir_task_spawn()
@@ -420,7 +434,7 @@ WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
  * is returned instead, the next suspending call is cancelled.
  *
  * @param group   the group, begun by the running task
- * @param result  what the code between begin and end came to
+ * @param result  the result of the code between begin and end
  * @return        the first error of a member; otherwise @p result where that is
  *                an error other than -ECANCELED; otherwise -ECANCELED when the
  *                waiting task was cancelled; otherwise @p result
@@ -436,26 +450,30 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
  *
  * SIGINT or SIGTERM cancels the task; a second one of either ends the run at
  * once. Other tasks stay as they are. Where several main tasks run, each on a
- * thread of its own, every one of them is told of each signal: nothing has to
- * be done for that.
+ * thread of its own, every one of them is told of each signal: the program need
+ * do nothing for that.
  *
  * For as long as a main task runs, the process has a handler for both signals,
- * which any thread may execute. No signal is blocked, and what the program
- * executes (fork and exec, posix_spawn) starts with the default for both, as a
- * forked child does. A signal for which the program has a sigaction() of its
- * own, or which it ignores, is left alone. So is one that every thread blocks.
- * One that this loop handles (weir_loop_add_signal_handler()) is told to that
- * handler and not to the task.
+ * which any thread may execute. No signal is blocked, and programs that this
+ * one executes (fork and exec, posix_spawn) start with the default for both, as
+ * a forked child does. A signal for which the program has a sigaction() of its
+ * own, which it ignores, or which every thread blocks, is left alone. A signal
+ * that this loop handles (weir_loop_add_signal_handler()) goes to that handler
+ * and not to the task.
  *
  * @param loop  the loop; held
- * @param fn    what the task runs
+ * @param fn    the function of the task
  * @param arg   passed to it
- * @param ret   what it returned; may be NULL
+ * @param ret   its result; may be NULL
  * @return      0 when the task has ended; an error of weir_task_spawn() when it
  *              was not started
  * @retval -EINTR      a second SIGINT or SIGTERM; the task is still there
  * @retval -ECANCELED  weir_loop_stop() came first; the task is still there
  * @retval -EBUSY      the loop is running already
+ * @retval -EPERM      another thread than the loop's
+ * @retval -ECHILD     the loop was made before fork(); in a child that the task
+ *                     forks, the call returns this too
+ * @retval WEIR_ERINGLOST  the kernel lost completions; the task is still there
  * @suspends no
  * @thread loop
  */
@@ -468,16 +486,16 @@ WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
  * When the task has ended, all others are cancelled and run to their end
  * before the loop is freed.
  *
- * A program that wants to know what went wrong where nobody was told sets an
- * exception hook first thing in its task. SIGINT or SIGTERM makes a task that
- * serves for ever return -ECANCELED, which is its regular end; a second one
- * ends the run with -EINTR. For more cores call it on several threads: each
- * gets the signals (see weir_loop_run_task()).
+ * To learn of failures that no call returns, set an exception hook first thing
+ * in the task. SIGINT or SIGTERM makes a task that serves for ever return
+ * -ECANCELED, which is its regular end; a second one ends the run with -EINTR.
+ * For more cores call this function on several threads: each gets the signals
+ * (see weir_loop_run_task()).
  *
  * @param options  of the loop; borrowed, NULL for all defaults
- * @param fn       what the task runs
+ * @param fn       the function of the task
  * @param arg      passed to it
- * @return         what the task returned, or an error of weir_loop_new() or
+ * @return         the result of the task, or an error of weir_loop_new() or
  *                 weir_loop_run_task()
  * @suspends no
  * @thread any
@@ -488,8 +506,8 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
 /**
  * Start a task from another thread; asyncio's run_coroutine_threadsafe.
  *
- * The loop must not be freed meanwhile. Where it might, post a callback that
- * spawns (weir_remote_call_soon()).
+ * The loop must not be freed during the call. Where it might, post a callback
+ * that spawns (weir_remote_call_soon()).
  *
  * After 0, exactly one of @p fn and @p dropped is called, once. @p dropped is
  * called on the loop's thread: from inside weir_loop_free() when the loop is
@@ -497,7 +515,7 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
  * hook is told as well.
  *
  * @param loop     the loop; borrowed
- * @param fn       what the task runs, on the loop's thread
+ * @param fn       the function of the task, on the loop's thread
  * @param arg      passed to it
  * @param dropped  called with @p arg when the task is not started; may be NULL
  * @return         0
@@ -514,18 +532,19 @@ weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg,
                            weir_callback_fn *dropped);
 
 /**
- * Say which task it was when one overruns its stack.
+ * Write the name of a task that overruns its stack.
  *
  * Installs a handler for SIGSEGV and SIGBUS, on an alternate stack for this
- * thread, that writes one line naming the task and its stack's size to
- * @p fd and then lets the handler from before, or the system, have the
- * signal. For the whole process; the first descriptor counts.
+ * thread, that writes one line with the task's name and its stack's size to
+ * @p fd and then passes the signal on to the handler from before, or to the
+ * system. The handler is for the whole process; the first descriptor counts.
  *
  * @param loop  a loop that runs on this thread; borrowed. Its end takes the
  *              alternate stack away
- * @param fd    where to, mostly 2
- * @return      0, also when it is installed already
+ * @param fd    the descriptor to write to, mostly 2
+ * @return      0, also when the handler is installed already
  * @retval -ENOMEM  no memory
+ * @retval -ESHUTDOWN  the loop is being freed
  * @suspends no
  * @thread loop
  */

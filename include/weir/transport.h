@@ -2,18 +2,20 @@
  * @file transport.h
  * Transports: one end of a connection.
  *
- * A transport sends what it is given, in order, and shows its protocol what
- * arrives. Nothing here waits: writes are queued, leave together at the end of
- * the loop's turn, and what comes of them is told by callbacks.
+ * A transport sends the bytes that it is given, in order, and shows its
+ * protocol those that arrive. No call here suspends: writes are queued and
+ * leave together at the end of the loop's turn, and callbacks tell how it went
+ * on.
  *
  * **Life.** The library holds one reference until connection_lost has
- * returned. Who keeps the pointer longer takes another one. After the loss
- * writes return an error and getters still answer.
+ * returned. A program that keeps the pointer longer takes another one with
+ * weir_transport_ref(). After the loss writes return an error and getters still
+ * answer.
  *
  * **The end.** The first cause of a connection's end is kept for good:
- * weir_transport_end() tells closed by us, end of stream, broken and aborted
- * apart, weir_transport_error() has the error. A reset is an error even when
- * bytes that came before it are delivered later.
+ * weir_transport_get_end() tells closed by us, end of stream, broken and
+ * aborted apart, weir_transport_get_error() has the error. A reset is an error
+ * even when bytes that came before it are delivered later.
  *
  * All calls may return -EPERM (another thread than the loop's) and -ECHILD
  * (a child process after fork()), which is not repeated below.
@@ -43,23 +45,33 @@ enum weir_end {
     WEIR_END_BROKEN,
 };
 
+/** How much was written that the kernel has not taken. */
+struct weir_depth {
+    /** Bytes that the kernel has not accepted, those in flight included. */
+    uint64_t bytes;
+    /** Sends that the kernel has and has not completed. */
+    uint32_t operations;
+};
+
 /** Limits in time, in nanoseconds; 0 is "none". */
 struct weir_timeouts {
     /** sizeof(struct weir_timeouts). */
     size_t size;
-    /** No byte in either direction for so long: WEIR_EIDLE. */
+    /** With no byte in either direction for this time: WEIR_EIDLE. */
     uint64_t idle_ns;
-    /** Nothing received for so long while reading: WEIR_EREADTIMEOUT. */
+    /** With no byte received for this time while reading: WEIR_EREADTIMEOUT. */
     uint64_t read_ns;
-    /** Bytes wait and the peer takes none for so long: WEIR_EWRITESTALL. */
+    /** When bytes wait and the peer takes none for this time: WEIR_EWRITESTALL.
+     */
     uint64_t write_stall_ns;
     /** From close to the loss: the rest is dropped, WEIR_ECLOSETIMEOUT. */
     uint64_t close_ns;
     /**
      * When closing, after the last byte was sent: end the writing side, then
-     * read and drop what the peer still sends, until its end of stream or for
-     * so long. Without this, bytes that arrive late make the kernel send a
-     * reset, which can destroy data that the peer has not read yet.
+     * read and drop the bytes that the peer still sends, until its end of
+     * stream or for this time. Without it, bytes that arrive late make the
+     * kernel send a reset, which can destroy data that the peer has not read
+     * yet.
      */
     uint64_t linger_ns;
 };
@@ -68,21 +80,21 @@ struct weir_timeouts {
  * Send a copy of some bytes.
  *
  * They leave together with everything else that is written in this turn of the
- * loop. May call pause_writing before it returns. While a close sends what
- * waits, writes are refused, but for those from inside resume_writing.
+ * loop. May call pause_writing before it returns. While a close sends the bytes
+ * that wait, writes are refused, but for those from inside resume_writing.
  *
  * A write that is refused for want of room or memory is remembered, so that
- * nothing takes its place unnoticed: every later write of any kind, and
+ * no later write takes its place unnoticed: every later write of any kind, and
  * weir_transport_write_eof(), fails with the same error until
  * weir_transport_take_write_error(), weir_writer_drain() or weir_writer_flush()
- * has told it. Who closes without that has the connection aborted.
+ * has told it. A close before that aborts the connection.
  *
  * @param t     the transport; borrowed
  * @param data  the bytes; borrowed
  * @param len   how many; with 0 only the state is checked
  * @return      0 when accepted, or a negative error; then nothing was taken
  * @retval -ESHUTDOWN  after weir_transport_write_eof(), close or abort
- * @retval -EPIPE      the connection is broken, see weir_transport_error()
+ * @retval -EPIPE      the connection is broken, see weir_transport_get_error()
  * @retval -ENOBUFS    more than the hard limit would wait
  * @retval -ENOMEM     no memory for the copy
  * @suspends no
@@ -158,19 +170,19 @@ WEIR_API int weir_transport_write_buf(weir_transport *t,
                                       const struct weir_buf *buf);
 
 /**
- * End the writing side once everything is sent; reading goes on.
+ * End the writing side once all that was written is sent; reading goes on.
  *
  * @param t  the transport; borrowed
  * @return   0, also when it was called before or the transport is closing
  * @retval -EOPNOTSUPP  this kind cannot, see weir_transport_can_write_eof()
- * @retval -ENOBUFS, -ENOMEM  a write was refused: what was written is not all
+ * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes are missing
  * @suspends no
  * @thread loop
  */
 WEIR_API int weir_transport_write_eof(weir_transport *t);
 
 /**
- * Can the writing side be ended alone?
+ * Whether the writing side can be ended alone.
  *
  * @param t  the transport; borrowed
  * @return   true for stream sockets
@@ -180,10 +192,10 @@ WEIR_API int weir_transport_write_eof(weir_transport *t);
 WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
 
 /**
- * Stop calling data_received; what arrives meanwhile is kept or left in the
- * kernel. Does nothing when paused or closing. May be called in
- * connection_made. On a connection that breaks, what came before the error is
- * kept too, and the loss waits until it was delivered.
+ * Stop calling data_received; bytes that arrive meanwhile are kept, or left in
+ * the kernel. Does nothing when paused or closing. May be called in
+ * connection_made. On a connection that breaks, bytes that came before the
+ * error are kept too, and the loss waits until they were delivered.
  *
  * @param t  the transport; borrowed
  * @return   0
@@ -193,8 +205,9 @@ WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
 WEIR_API int weir_transport_pause_reading(weir_transport *t);
 
 /**
- * Call data_received again, first, from the loop, with what was kept. Does
- * nothing when reading or closing. After the end of stream nothing follows.
+ * Call data_received again, from the loop, and with the bytes that were kept
+ * first. Does nothing when reading or closing. No byte follows the end of
+ * stream.
  *
  * @param t  the transport; borrowed
  * @return   0
@@ -204,7 +217,7 @@ WEIR_API int weir_transport_pause_reading(weir_transport *t);
 WEIR_API int weir_transport_resume_reading(weir_transport *t);
 
 /**
- * Is the transport reading: not paused, not closing, not past the end?
+ * Whether the transport is reading: not paused, not closing, not past the end.
  *
  * @param t  the transport; borrowed
  * @return   true when data_received may be called
@@ -217,15 +230,15 @@ WEIR_API bool weir_transport_is_reading(const weir_transport *t);
  * How many received bytes the connection may hold: reading stops once less
  * than 4096 of them are left.
  *
- * @param t      the transport; borrowed
- * @param bytes  at least 4096; 0 is the default, 1 MiB
+ * @param t            the transport; borrowed
+ * @param limit_bytes  at least 4096; 0 is the default, 1 MiB
  * @return       0
  * @retval -EINVAL  less than 4096 and not 0
  * @suspends no
  * @thread loop
  */
 WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
-                                                  uint64_t bytes);
+                                                  uint64_t limit_bytes);
 
 /**
  * Bytes that were received and are held: kept while paused, or under leases.
@@ -238,26 +251,28 @@ WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
 WEIR_API uint64_t weir_transport_get_read_buffer_size(const weir_transport *t);
 
 /**
- * When pause_writing and resume_writing are called.
+ * Set the marks at which pause_writing and resume_writing are called.
  *
- * Paused when more than @p high bytes wait, resumed when no more than @p low
- * do. Waiting is what was written and is not yet accepted by the kernel. Only
- * @p high: low is a quarter of it. Only @p low: high is four times as much.
- * Both WEIR_DEFAULT: 64 KiB and 16 KiB. May call pause_writing at once,
+ * Writing is paused when more than @p high_bytes wait, and resumed when no more
+ * than @p low_bytes do. Bytes wait from the write until the kernel has accepted
+ * them. If only the high mark is given, the low one is a quarter of it; if only
+ * the low mark is, the high one is four times as much. If both are
+ * WEIR_DEFAULT, they are 64 KiB and 16 KiB. May call pause_writing at once,
  * resume_writing only as bytes are sent. While all connections together have
- * much to send, pause_writing comes earlier, though not below @p low; see
+ * much to send, pause_writing comes earlier, though not below @p low_bytes; see
  * queued_limit_bytes of struct weir_loop_options.
  *
- * @param t     the transport; borrowed
- * @param high  bytes, 0 pauses whenever anything waits, or WEIR_DEFAULT
- * @param low   bytes, 0 resumes only when nothing waits, or WEIR_DEFAULT
- * @return      0
- * @retval -EINVAL  low above high, or negative
+ * @param t           the transport; borrowed
+ * @param high_bytes  0 pauses whenever a byte waits; or WEIR_DEFAULT
+ * @param low_bytes   0 resumes only when no byte waits; or WEIR_DEFAULT
+ * @return            0
+ * @retval -EINVAL  the low mark above the high one, or one negative
  * @suspends no
  * @thread loop
  */
 WEIR_API int weir_transport_set_write_buffer_limits(weir_transport *t,
-                                                    int64_t high, int64_t low);
+                                                    int64_t high_bytes,
+                                                    int64_t low_bytes);
 
 /**
  * The water marks.
@@ -285,14 +300,14 @@ WEIR_API uint64_t weir_transport_get_write_buffer_size(const weir_transport *t);
 /**
  * The most that may wait to be sent; a write beyond it fails with -ENOBUFS.
  *
- * @param t      the transport; borrowed
- * @param bytes  0 is the default, 64 MiB
+ * @param t            the transport; borrowed
+ * @param limit_bytes  0 is the default, 64 MiB
  * @return       0
  * @suspends no
  * @thread loop
  */
 WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
-                                                 uint64_t bytes);
+                                                 uint64_t limit_bytes);
 
 /**
  * Change the time limits; they count from now.
@@ -310,14 +325,15 @@ WEIR_API int weir_transport_set_timeouts(weir_transport *t,
                                          const struct weir_timeouts *timeouts);
 
 /**
- * Stop reading, send what waits, then lose the connection; idempotent.
+ * Stop reading, send the bytes that wait, then lose the connection; idempotent.
  *
  * No data_received follows. connection_lost comes from the loop, never from
  * inside this call.
  *
- * After a write was refused, and nobody was told (weir_transport_write()), the
- * peer would take a part for the whole: the connection is aborted instead, with
- * that error for connection_lost, and the exception hook is told.
+ * After a write that was refused, and of which no call has told yet
+ * (weir_transport_write()), the peer would take a part for the whole: the
+ * connection is aborted instead, with that error for connection_lost, and the
+ * exception hook is called.
  *
  * @param t  the transport; borrowed
  * @return   0, or the error of the write that was refused
@@ -327,10 +343,11 @@ WEIR_API int weir_transport_set_timeouts(weir_transport *t,
 WEIR_API int weir_transport_close(weir_transport *t);
 
 /**
- * Drop what waits and lose the connection; idempotent, also after close.
+ * Drop the bytes that wait and lose the connection; idempotent, also after
+ * close.
  *
  * The peer gets a reset (SO_LINGER with no time), so that what it received
- * cannot pass for all there was; a Unix socket's peer gets an end of stream.
+ * cannot pass for the whole; a Unix socket's peer gets an end of stream.
  * Where another descriptor of the same socket is open, that happens when the
  * last one is closed, or at once if the kernel was in the middle of a send.
  * weir_loop_free() aborts in the same way. An end by a time-out, a failed
@@ -362,7 +379,7 @@ WEIR_API int weir_transport_abort(weir_transport *t);
 WEIR_API int weir_transport_set_busy(weir_transport *t, bool busy);
 
 /**
- * Was close or abort called, or is the connection broken or gone?
+ * Whether close or abort was called, or the connection is broken or lost.
  *
  * @param t  the transport; borrowed
  * @return   true from then on
@@ -440,7 +457,7 @@ WEIR_API void weir_transport_get_sockname(const weir_transport *t,
  */
 WEIR_API int weir_transport_get_socket(const weir_transport *t);
 
-/** What weir_transport_get_extra_info() answers. */
+/** The answer of weir_transport_get_extra_info(). */
 struct weir_extra_info {
     /** For "peername" and "sockname". */
     struct weir_address address;
@@ -455,7 +472,7 @@ struct weir_extra_info {
  * @param name  "peername", "sockname" or "socket"; borrowed
  * @param ret   the answer, written on success only
  * @return      0
- * @retval -ENOENT  this transport knows nothing of that name
+ * @retval -ENOENT  this transport has no information of that name
  * @suspends no
  * @thread loop
  */
@@ -471,7 +488,7 @@ WEIR_API int weir_transport_get_extra_info(const weir_transport *t,
  * @suspends no
  * @thread loop
  */
-WEIR_API enum weir_end weir_transport_end(const weir_transport *t);
+WEIR_API enum weir_end weir_transport_get_end(const weir_transport *t);
 
 /**
  * The first error of the connection, kept for good.
@@ -481,7 +498,7 @@ WEIR_API enum weir_end weir_transport_end(const weir_transport *t);
  * @suspends no
  * @thread loop
  */
-WEIR_API int weir_transport_error(const weir_transport *t);
+WEIR_API int weir_transport_get_error(const weir_transport *t);
 
 /**
  * One line about the connection's end: what failed, the error, the addresses.
@@ -493,8 +510,8 @@ WEIR_API int weir_transport_error(const weir_transport *t);
  * @suspends no
  * @thread loop
  */
-WEIR_API const char *weir_transport_error_text(const weir_transport *t,
-                                               char *buf, size_t size);
+WEIR_API const char *weir_transport_get_error_text(const weir_transport *t,
+                                                   char *buf, size_t size);
 
 /**
  * The loop that the transport belongs to.

@@ -2,15 +2,14 @@
  * @file writer.h
  * Writers: the sending side of a stream, and the handle of both.
  *
- * Writes are accepted at once and leave when the turn ends; each says what
- * became of it. A task that must not run ahead of its peer waits: for room
- * (weir_writer_drain()), or until the kernel has everything
- * (weir_writer_flush()). Any number of tasks may write, drain and flush; one
- * that waits keeps the stream by that, one that comes back to it later needs a
- * reference of its own (weir_writer_ref()).
+ * Writes are accepted or refused at once, and leave when the turn ends. A task
+ * that must not run ahead of its peer waits: for room (weir_writer_drain()), or
+ * until the kernel has everything (weir_writer_flush()). Any number of tasks
+ * may write, drain and flush; a task that waits keeps the stream by that, one
+ * that uses it again later needs a reference of its own (weir_writer_ref()).
  *
- * All suspending calls may return WEIR_ENOTTASK, -EPERM and -ECHILD (task.h),
- * which is not repeated below.
+ * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
+ * (task.h), which is not repeated below.
  */
 #ifndef WEIR_WRITER_H
 #define WEIR_WRITER_H
@@ -23,14 +22,14 @@ WEIR_BEGIN_DECLS
 /**
  * Send a copy of some bytes; see weir_transport_write().
  *
- * The result of writes need not be looked at: what was refused for want of room
- * or memory is told by the next weir_writer_drain() or weir_writer_flush(), and
- * until then all writes fail. A stream that is closed without having been told
- * is aborted with that error.
+ * The result of writes need not be looked at: a write that was refused for want
+ * of room or memory is told by the next weir_writer_drain() or
+ * weir_writer_flush(), and until then all writes fail. A stream that is closed
+ * before that was told is aborted with the error.
  *
  * @param writer  the writer; borrowed
  * @param data    the bytes; borrowed
- * @param len     how many
+ * @param len     number of bytes
  * @return        0 when accepted, or a negative error; then nothing was taken
  * @retval -ENOTCONN   there is no connection yet
  * @retval -ESHUTDOWN  after weir_writer_write_eof() or weir_writer_close()
@@ -48,7 +47,7 @@ WEIR_API int weir_writer_write(weir_writer *writer, const void *data,
  *
  * @param writer  the writer; borrowed
  * @param iov     the pieces; borrowed with their bytes
- * @param count   how many
+ * @param count   number of pieces
  * @return        as weir_writer_write(): all pieces or none
  * @retval -EOVERFLOW  the sizes do not fit into a size_t
  * @suspends no
@@ -63,7 +62,7 @@ WEIR_API int weir_writer_writelines(weir_writer *writer,
  *
  * @param writer   the writer; borrowed
  * @param data     the bytes; held and unchanged until @p release is called
- * @param len      how many
+ * @param len      number of bytes
  * @param release  called once, whatever is returned; may be NULL
  * @param arg      passed to @p release
  * @return         as weir_writer_write()
@@ -95,17 +94,17 @@ WEIR_API int weir_writer_write_buf(weir_writer *writer,
  * @return        0
  * @retval -ENOTCONN    there is no connection yet
  * @retval -EOPNOTSUPP  see weir_writer_can_write_eof()
- * @retval -ENOBUFS, -ENOMEM  a write was refused: what was written is not all
+ * @retval -ENOBUFS, -ENOMEM  a write was refused: bytes would be missing
  * @suspends no
  * @thread loop
  */
 WEIR_API int weir_writer_write_eof(weir_writer *writer);
 
 /**
- * Can the writing side be ended alone?
+ * Whether the writing side can be ended alone.
  *
  * @param writer  the writer; borrowed
- * @return        true when it can
+ * @return        false also without a connection
  * @suspends no
  * @thread loop
  */
@@ -114,14 +113,15 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
 /**
  * Wait while too much waits to be sent.
  *
- * Returns at once unless more than the high mark has been waiting; otherwise
- * when completions of the kernel have brought it down to the low mark
+ * Returns at once unless the depth has been above the high mark; otherwise when
+ * completions of the kernel have brought it down to the low mark
  * (weir_transport_set_write_buffer_limits()). Any number of tasks may drain.
- * After a write was refused it does not wait but tells that, once, and writes
- * are accepted again as far as there is room.
+ * After a write was refused the call does not wait but tells that, once, and
+ * writes are accepted again as far as there is room.
  *
  * @param writer  the writer; borrowed
- * @return        0 when there is room
+ * @return        0 when there is room, or a negative error: one of these, or
+ * the first error of the connection, such as -ECONNRESET, every time
  * @retval -ENOBUFS      a write was refused: more than the hard limit would
  *                       have waited
  * @retval -ENOMEM       a write was refused: no memory for the copy
@@ -130,35 +130,23 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  *                       after a close, before everything was sent
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
  * @retval -ENOTCONN     there is no connection yet
- * @retval -ECANCELED    the task was cancelled
- * @return               any other: the first error of the connection, such as
- *                       -ECONNRESET, every time
  * @suspends yes
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
 
 /**
- * Wait until the kernel has accepted everything that was written. A write that
+ * Wait until the kernel has accepted all bytes that were written. A write that
  * was refused is told at once, as by weir_writer_drain().
  *
  * @param writer  the writer; borrowed
  * @return        0 when nothing waits, also after a close that has sent
- *                everything; errors as weir_writer_drain(): what was written
- *                before a close is waited for and its loss told
+ *                everything; errors as weir_writer_drain(): bytes written
+ * before a close are waited for and their loss told
  * @suspends yes
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
-
-/** What a writer waits for. */
-struct weir_depth {
-    /** Bytes written and not accepted by the kernel, those in flight included.
-     */
-    uint64_t bytes;
-    /** Sends that the kernel has and has not completed. */
-    uint32_t operations;
-};
 
 /**
  * How much waits to be sent.
@@ -171,9 +159,9 @@ struct weir_depth {
 WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 
 /**
- * Stop reading, send what waits, then close; idempotent. A task that reads gets
- * the end of the stream after the bytes that are buffered. Does nothing before
- * there is a connection.
+ * Stop reading, send the bytes that wait, then close; idempotent. A task that
+ * reads gets the end of the stream after the bytes that are buffered. Does
+ * nothing before there is a connection.
  *
  * @param writer  the writer; borrowed
  * @suspends no
@@ -182,8 +170,9 @@ WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 WEIR_API void weir_writer_close(weir_writer *writer);
 
 /**
- * Drop what waits and reset the connection, see weir_transport_abort();
- * idempotent, also after close. Does nothing before there is a connection.
+ * Drop the bytes that wait and reset the connection, see
+ * weir_transport_abort(); idempotent, also after close. Does nothing before
+ * there is a connection.
  *
  * @param writer  the writer; borrowed
  * @suspends no
@@ -192,7 +181,7 @@ WEIR_API void weir_writer_close(weir_writer *writer);
 WEIR_API void weir_writer_abort(weir_writer *writer);
 
 /**
- * Is the stream closed, closing or broken?
+ * Whether the stream is closed, closing or broken.
  *
  * @param writer  the writer; borrowed
  * @return        true from then on
@@ -202,17 +191,16 @@ WEIR_API void weir_writer_abort(weir_writer *writer);
 WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
 
 /**
- * Wait until the connection is over. Does not close it. Any number of tasks
- * may wait, and again later.
+ * Wait until the connection is over. The call does not close it. Any number of
+ * tasks may wait, and again later.
  *
  * @param writer  the writer; borrowed
- * @return        0 when it was closed here, and everything sent
+ * @return        0 when it was closed here, and everything sent; or a negative
+ *                error: one of these, or the first error of the connection
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended it
  * @retval -ECONNABORTED  it was aborted here, or with the loop; or after a
  *                     close, before everything was sent
  * @retval -ENOTCONN   there is no connection yet
- * @retval -ECANCELED  the task was cancelled
- * @return             any other: the first error of the connection
  * @suspends yes
  * @thread loop
  */
@@ -243,7 +231,7 @@ WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
  * asyncio's get_extra_info; see weir_transport_get_extra_info().
  *
  * @param writer  the writer; borrowed
- * @param name    what; borrowed
+ * @param name    name of the information; borrowed
  * @param ret     the answer, written on success only
  * @return        0
  * @retval -ENOENT    the transport knows nothing of that name
@@ -266,7 +254,7 @@ WEIR_API int weir_writer_get_extra_info(const weir_writer *writer,
 WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
 
 /**
- * Keep a stream: writer, reader and transport.
+ * Keep a stream: its writer, reader and transport.
  *
  * @param writer  the writer; borrowed
  * @return        @p writer; one reference is given
@@ -276,8 +264,8 @@ WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
 WEIR_API weir_writer *weir_writer_ref(weir_writer *writer);
 
 /**
- * Give a stream back. With the last reference it is closed, if nobody has:
- * what waits is sent in the background.
+ * Give a stream back. With the last reference it is closed, if it was not
+ * before: the bytes that wait are sent in the background.
  *
  * @param writer  taken; NULL is ignored
  * @suspends no

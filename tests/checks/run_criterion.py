@@ -14,7 +14,8 @@ import subprocess
 import sys
 
 TEST = re.compile(
-    r"^(?:UNIT|UNIT_ABORTS|Test|ParameterizedTest|Theory)\s*\(", re.MULTILINE)
+    r"^(?:UNIT|UNIT_ABORTS|TASK|READER|EXECUTOR|PAIRS\w*|MAKER|Test|"
+    r"ParameterizedTest|Theory)\s*\(", re.MULTILINE)
 RESULT = re.compile(r"^(not )?ok\b", re.MULTILINE)
 
 

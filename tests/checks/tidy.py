@@ -1,10 +1,10 @@
 """The rules of tests/STYLE.md that need no compiler.
 
-Includes point down only (LAYERS), liburing stays where the ring is, files and
-functions keep their lengths, every file opens with prose, lines fit 80
-columns, atomics and output stay in the few files that may have them, and the
-top level holds what the layout names. Each complaint is one line,
-file:line: text.
+Includes between folders point down only, liburing stays where the ring is,
+files and functions keep their lengths, every file opens with prose, lines fit 80
+columns, atomics and output stay in the few files that may have them, the top
+level holds what the layout names, and a file that a text names exists. Each
+complaint is one line, file:line: text.
 
 Usage: tidy.py SOURCE
 """
@@ -17,33 +17,17 @@ TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
        "CONTRIBUTING.md", "CHANGELOG.md", "include", "uring", "lib", "tools",
        "tests", "bench"}
 
-# Within lib/ a file includes only its own layer and those before it. What
-# both sides need (a queue, an address) is below both. The parts of a noun that
-# fills several files (sock_recv, sock_send) stand where the noun stands.
-LAYERS = [
-    "base error options chunkq sendq recvq address text version stack",
-    "loop trim callback internal post ready remote signal hook handle fdwatch "
-    "threads",
-    "future gather fiber task timeout group run event lock condition "
-    "semaphore barrier queue sync executor overflow",
-    "transport protocol binding transport_impl sock tcp unix udp pipe "
-    "sendfile tls_engine tls_context tls buffer lease",
-    "connect server accept listen listener process resolver maker stats",
-    "reader writer stream relay",
-]
-LAYER = {noun: depth for depth, nouns in enumerate(LAYERS)
-         for noun in nouns.split()}
-
 RING_FOLDERS = ("uring", "tests", "bench")
 RING_HEADERS = re.compile(r"liburing|linux/io_uring")
 PUBLIC_BELOW = {"weir/base.h", "weir/buffer.h", "weir/error.h"}
-ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/threads.c"}
+ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/task/termination.c"}
 ATOMIC = re.compile(r"stdatomic\.h|\b__atomic_|\b__sync_|\batomic_\w+\(")
 # The library prints, exits and blocks nowhere; check.c ends in abort().
 # Writing to a stream that the caller brought is what a dump is for.
 CALLS = re.compile(r"(?<![\w.>])(printf|puts|perror|exit|_exit|abort|signal|"
                    r"getaddrinfo|gethostbyname|fprintf(?=\s*\(\s*std))\s*\(")
 CALL_FILES = {"uring/check.c"}
+PATH = re.compile(r"`((?:include|uring|lib|tests|tools|bench)/[\w./-]*)`")
 MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 FILE_LINES = 600
@@ -115,19 +99,6 @@ def may_include(path, target):
         return None if there == "tools" else "tools use the public API alone"
     if there == "tools":
         return "the library includes nothing from tools/"
-    return upward(path, target) if there == "lib" else None
-
-
-def layer(noun):
-    return LAYER.get(noun, LAYER.get(noun.split("_")[0]))
-
-
-def upward(path, target):
-    for noun in (path.stem, target.stem):
-        if layer(noun) is None:
-            return f"{noun} has no place in LAYERS (tests/checks/tidy.py)"
-    if layer(target.stem) > layer(path.stem):
-        return f"{path.stem} may not look up at {target.stem}"
     return None
 
 
@@ -149,6 +120,16 @@ def check_includes(report, path, lines):
         why = may_include(relative, target)
         if why:
             report.say(path, number, f"includes {target}: {why}")
+
+
+# ---- the texts about the tree ----
+
+def check_paths(report, path, text):
+    """A file that a text names exists."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for name in PATH.findall(line):
+            if not (report.source / name).exists():
+                report.say(path, number, f"no such file: {name}")
 
 
 # ---- the text of C files ----
@@ -265,6 +246,8 @@ def main():
         if path.suffix == ".h" and path.relative_to(source).parts[0] in (
                 "include", "uring", "lib"):
             check_guard(report, path, text)
+    for path in [*source.glob("*.md"), *source.glob("tests/*.md")]:
+        check_paths(report, path, path.read_text(encoding="utf-8"))
     if seen == 0:
         print("no file was found", file=sys.stderr)
         return 1

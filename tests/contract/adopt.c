@@ -19,7 +19,7 @@ static weir_connect *adopt(struct maker *m, int fd)
     weir_connect *connect = NULL;
     int err = weir_create_connection(m->loop, &m->factory, NULL, 0, &options,
                                      &connect);
-    cr_assert_eq(err, 0, "%s", weir_strerror(err));
+    expect_eq(err, 0, "%s", weir_strerror(err));
     return connect;
 }
 
@@ -30,13 +30,13 @@ static void tcp_pair(int *ret_fds)
     int listener = peer_listen(1, &address);
     ret_fds[1] = peer_connect_to(&address);
     ret_fds[0] = accept(listener, NULL, NULL);
-    cr_assert_geq(ret_fds[0], 0);
+    expect_geq(ret_fds[0], 0);
     close(listener);
 }
 
 static void unix_pair(int *ret_fds)
 {
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ret_fds), 0);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ret_fds), 0);
     peer_set_timeout(ret_fds[1]);
 }
 
@@ -44,12 +44,12 @@ static void expect_echo(struct maker *m, int peer)
 {
     char text[8];
     m->echo = true;
-    cr_assert_eq(send(peer, "hello", 5, 0), 5);
+    expect_eq(send(peer, "hello", 5, 0), 5);
     while (m->received < 5) {
         maker_run_for(m, 1 * MS);
     }
     maker_run_for(m, 2 * MS);
-    cr_assert_eq(peer_read(peer, text, sizeof(text)), 5);
+    expect_eq(peer_read(peer, text, sizeof(text)), 5);
 }
 
 UNIT(adopt, an_accepted_tcp_socket_becomes_a_transport)
@@ -60,18 +60,18 @@ UNIT(adopt, an_accepted_tcp_socket_becomes_a_transport)
     socklen_t len = sizeof(peer);
     maker_open(&m);
     tcp_pair(fds);
-    cr_assert_eq(getpeername(fds[0], (struct sockaddr *)&peer, &len), 0);
+    expect_eq(getpeername(fds[0], (struct sockaddr *)&peer, &len), 0);
 
     adopt(&m, fds[0]);
-    cr_assert_str_eq(m.log, "", "never from inside the call");
+    expect_str_eq(m.log, "", "never from inside the call");
     maker_run(&m, maker_is_done);
 
-    cr_assert_str_eq(m.log, "FMD");
-    cr_assert_eq(m.done_t, m.t);
-    cr_assert_eq(weir_transport_get_socket(m.t), fds[0]);
-    cr_assert_eq(memcmp(&m.peername.storage.inet, &peer, sizeof(peer)), 0);
-    cr_assert_eq(get_option(fds[0], IPPROTO_TCP, TCP_NODELAY), 1,
-                 "R59: also when it was made with protocol 0");
+    expect_str_eq(m.log, "FMD");
+    expect_eq(m.done_t, m.t);
+    expect_eq(weir_transport_get_socket(m.t), fds[0]);
+    expect_eq(memcmp(&m.peername.storage.inet, &peer, sizeof(peer)), 0);
+    expect_eq(get_option(fds[0], IPPROTO_TCP, TCP_NODELAY), 1,
+              "R59: also when it was made with protocol 0");
     expect_echo(&m, fds[1]);
     close(fds[1]);
     maker_run(&m, maker_is_lost);
@@ -80,44 +80,38 @@ UNIT(adopt, an_accepted_tcp_socket_becomes_a_transport)
     maker_close(&m);
 }
 
-UNIT(adopt, a_unix_socket_becomes_a_transport)
+MAKER(adopt, a_unix_socket_becomes_a_transport)
 {
-    struct maker m;
     int fds[2];
-    maker_open(&m);
     unix_pair(fds);
 
-    adopt(&m, fds[0]);
-    maker_run(&m, maker_is_done);
+    adopt(m, fds[0]);
+    maker_run(m, maker_is_done);
 
-    cr_assert_eq(m.done_err, 0);
-    cr_assert_eq(m.peername.len, 0);
-    cr_assert_eq(m.sockname.len, 0);
-    expect_echo(&m, fds[1]);
+    expect_eq(m->done_err, 0);
+    expect_eq(m->peername.len, 0);
+    expect_eq(m->sockname.len, 0);
+    expect_echo(m, fds[1]);
     close(fds[1]);
-    maker_close(&m);
 }
 
-UNIT(adopt, a_socket_that_does_not_block_works_and_does_not_spin)
+MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin)
 {
-    struct maker m;
     int fds[2];
     struct weir_loop_statistics before;
     struct weir_loop_statistics after;
-    maker_open(&m);
     tcp_pair(fds);
-    cr_assert_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    expect_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 
-    adopt(&m, fds[0]);
-    maker_run(&m, maker_is_done);
-    expect_echo(&m, fds[1]);
-    weir_loop_get_statistics(m.loop, &before);
-    maker_run_for(&m, 50 * MS);
-    weir_loop_get_statistics(m.loop, &after);
+    adopt(m, fds[0]);
+    maker_run(m, maker_is_done);
+    expect_echo(m, fds[1]);
+    weir_loop_get_statistics(m->loop, &before);
+    maker_run_for(m, 50 * MS);
+    weir_loop_get_statistics(m->loop, &after);
 
-    cr_assert_leq(after.turns - before.turns, 5);
+    expect_leq(after.turns - before.turns, 5);
     close(fds[1]);
-    maker_close(&m);
 }
 
 /* Expects @err and that the descriptor was taken all the same. */
@@ -125,80 +119,70 @@ static void expect_refused(struct maker *m, int fd, int err)
 {
     struct weir_connect_options options = use(m, fd);
 
-    cr_assert_geq(fd, 0);
-    cr_expect_eq(
+    expect_geq(fd, 0);
+    expect_eq(
         weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
         err);
     cr_expect_not(is_open(fd), "the descriptor is taken in any case");
 }
 
-UNIT(adopt, R63_what_cannot_be_used_is_closed)
+MAKER(adopt, r63__what_cannot_be_used_is_closed)
 {
-    struct maker m;
     struct weir_address address;
     int fds[2];
-    maker_open(&m);
-
-    expect_refused(&m, socket(AF_INET, SOCK_STREAM, 0), -EINVAL);
-    expect_refused(&m, socket(AF_INET, SOCK_DGRAM, 0), -EINVAL);
-    expect_refused(&m, peer_listen(1, &address), -EINVAL);
-    expect_refused(&m, open("/dev/null", O_RDWR), -EINVAL);
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
-    expect_refused(&m, fds[0], -EINVAL);
+    expect_refused(m, socket(AF_INET, SOCK_STREAM, 0), -EINVAL);
+    expect_refused(m, socket(AF_INET, SOCK_DGRAM, 0), -EINVAL);
+    expect_refused(m, peer_listen(1, &address), -EINVAL);
+    expect_refused(m, open("/dev/null", O_RDWR), -EINVAL);
+    expect_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+    expect_refused(m, fds[0], -EINVAL);
     close(fds[1]);
 
-    maker_run_for(&m, 1 * MS);
-    cr_expect_eq(m.done, 0);
-    maker_close(&m);
+    maker_run_for(m, 1 * MS);
+    expect_eq(m->done, 0);
 }
 
-UNIT(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one)
+MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one)
 {
-    struct maker m;
     int fds[2];
-    maker_open(&m);
     unix_pair(fds);
     close(fds[0]);
     close(fds[1]);
     const int bad[] = {-1, INT32_MAX, fds[0]};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct weir_connect_options connect = use(&m, bad[i]);
-        struct weir_server_options listen = maker_server_options(&m);
+        struct weir_connect_options connect = use(m, bad[i]);
+        struct weir_server_options listen = maker_server_options(m);
         listen.use_sock = true;
         listen.sock = bad[i];
-        cr_expect_eq(
-            weir_create_connection(m.loop, &m.factory, NULL, 0, &connect, NULL),
-            -EBADF, "descriptor %d", bad[i]);
-        cr_expect_eq(
-            weir_create_server(m.loop, &m.factory, NULL, 0, &listen, &m.server),
-            -EBADF, "descriptor %d", bad[i]);
+        expect_eq(weir_create_connection(m->loop, &m->factory, NULL, 0,
+                                         &connect, NULL),
+                  -EBADF, "descriptor %d", bad[i]);
+        expect_eq(weir_create_server(m->loop, &m->factory, NULL, 0, &listen,
+                                     &m->server),
+                  -EBADF, "descriptor %d", bad[i]);
     }
 
-    cr_expect_null(m.server);
-    cr_expect_eq(m.done, 0);
-    maker_close(&m);
+    cr_expect_null(m->server);
+    expect_eq(m->done, 0);
 }
 
-UNIT(adopt, R63_a_usage_error_closes_the_socket_too)
+MAKER(adopt, r63__a_usage_error_closes_the_socket_too)
 {
-    struct maker m;
     int fds[2];
-    maker_open(&m);
-
     for (int i = 0; i < 6; i++) {
         unix_pair(fds);
-        struct weir_connect_options options = use(&m, fds[0]);
+        struct weir_connect_options options = use(m, fds[0]);
         const struct weir_factory none = {.create = NULL};
         options.size = i == 0 ? 0 : sizeof(options);
         options.family = i == 1 ? AF_INET : AF_UNSPEC;
         options.local_host = i == 2 ? "127.0.0.1" : NULL;
         options.stream.size = i == 3 ? 1 : 0;
 
-        cr_expect_eq(weir_create_connection(m.loop, i == 4 ? &none : &m.factory,
-                                            i == 5 ? "127.0.0.1" : NULL, 0,
-                                            &options, NULL),
-                     -EINVAL, "case %d", i);
+        expect_eq(weir_create_connection(m->loop, i == 4 ? &none : &m->factory,
+                                         i == 5 ? "127.0.0.1" : NULL, 0,
+                                         &options, NULL),
+                  -EINVAL, "case %d", i);
         if (i == 0) { /* nothing is known of options without a size */
             cr_expect(is_open(fds[0]));
             close(fds[0]);
@@ -206,38 +190,31 @@ UNIT(adopt, R63_a_usage_error_closes_the_socket_too)
         cr_expect_not(is_open(fds[0]), "case %d", i);
         close(fds[1]);
     }
-
-    maker_close(&m);
 }
 
-UNIT(adopt, R63_cancelling_and_a_failing_factory_close_the_socket)
+MAKER(adopt, r63__cancelling_and_a_failing_factory_close_the_socket)
 {
-    struct maker m;
     int fds[2];
     char byte;
-    maker_open(&m);
-
     unix_pair(fds);
-    weir_connect_cancel(adopt(&m, fds[0]));
-    maker_run(&m, maker_is_done);
-    cr_assert_eq(m.done_err, -ECANCELED);
-    cr_assert_eq(peer_read(fds[1], &byte, 1), 0);
+    weir_connect_cancel(adopt(m, fds[0]));
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ECANCELED);
+    expect_eq(peer_read(fds[1], &byte, 1), 0);
     close(fds[1]);
 
     unix_pair(fds);
-    m.done = 0;
-    m.factory_result = -EACCES;
-    adopt(&m, fds[0]);
-    maker_run(&m, maker_is_done);
-    cr_assert_eq(m.done_err, -EACCES);
-    maker_run_for(&m, 1 * MS);
-    cr_assert_eq(peer_read(fds[1], &byte, 1), 0);
+    m->done = 0;
+    m->factory_result = -EACCES;
+    adopt(m, fds[0]);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -EACCES);
+    maker_run_for(m, 1 * MS);
+    expect_eq(peer_read(fds[1], &byte, 1), 0);
     close(fds[1]);
-
-    maker_close(&m);
 }
 
-UNIT(adopt, R63_the_end_of_the_loop_closes_the_socket)
+UNIT(adopt, r63__the_end_of_the_loop_closes_the_socket)
 {
     struct maker m;
     int fds[2];
@@ -248,24 +225,21 @@ UNIT(adopt, R63_the_end_of_the_loop_closes_the_socket)
 
     maker_close(&m);
 
-    cr_assert_eq(m.done_err, -ECANCELED);
-    cr_assert_eq(peer_read(fds[1], &byte, 1), 0);
+    expect_eq(m.done_err, -ECANCELED);
+    expect_eq(peer_read(fds[1], &byte, 1), 0);
     close(fds[1]);
 }
 
-UNIT(adopt, a_peer_that_has_gone_meanwhile_is_an_end_of_stream)
+MAKER(adopt, a_peer_that_has_gone_meanwhile_is_an_end_of_stream)
 {
-    struct maker m;
     int fds[2];
-    maker_open(&m);
     tcp_pair(fds);
-    adopt(&m, fds[0]);
+    adopt(m, fds[0]);
 
     close(fds[1]);
-    maker_run(&m, maker_is_lost);
+    maker_run(m, maker_is_lost);
 
-    cr_assert_str_eq(m.log, "FMDL");
-    cr_assert_eq(m.done_err, 0);
-    cr_assert_eq(m.lost_err, 0);
-    maker_close(&m);
+    expect_str_eq(m->log, "FMDL");
+    expect_eq(m->done_err, 0);
+    expect_eq(m->lost_err, 0);
 }

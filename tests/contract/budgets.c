@@ -12,24 +12,24 @@
 
 static void flood_a_protocol(enum conduct conduct, bool is_tcp)
 {
-    begin(0);
-    struct member *const served = add(is_tcp, CONDUCT_ECHOES);
-    add(is_tcp, conduct);
-    wait_made();
-    expect_served(served);
-    const uint64_t memory = statistics().memory_bytes;
+    crowd_begin(0);
+    struct crowd_member *const served = crowd_add(is_tcp, CONDUCT_ECHOES);
+    crowd_add(is_tcp, conduct);
+    crowd_wait_made();
+    crowd_expect_served(served);
+    const uint64_t memory = crowd_statistics().memory_bytes;
 
-    flood(1, 1, served);
+    crowd_flood(1, 1, served);
 
-    const struct weir_loop_statistics stats = statistics();
+    const struct weir_loop_statistics stats = crowd_statistics();
     expect(weir_transport_get_read_buffer_size(crowd.members[1].t) <= 1u << 20);
     expect(stats.memory_bytes <= memory + (1u << 20) + POSTED_BYTES);
     crowd.members[1].conduct = CONDUCT_READS;
     weir_transport_resume_reading(crowd.members[1].t);
-    run_loop_until(crowd.loop, all_delivered, NULL);
-    turn();
-    expect_eq(statistics().held_bytes, 0);
-    end();
+    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    crowd_turn();
+    expect_eq(crowd_statistics().held_bytes, 0);
+    crowd_end();
 }
 
 UNIT(budgets, a_flood_against_a_tcp_protocol_that_never_resumes_is_held_back)
@@ -54,18 +54,18 @@ UNIT(budgets, a_flood_against_a_unix_protocol_that_keeps_all_is_held_back)
 
 UNIT(budgets, a_flood_that_is_read_does_not_starve_others)
 {
-    begin(0);
-    struct member *const served = add(true, CONDUCT_ECHOES);
-    add(true, CONDUCT_READS);
-    wait_made();
+    crowd_begin(0);
+    struct crowd_member *const served = crowd_add(true, CONDUCT_ECHOES);
+    crowd_add(true, CONDUCT_READS);
+    crowd_wait_made();
 
     for (int i = 0; i < 300; i++) {
-        push(&crowd.members[1], 1u << 20);
-        expect_served(served);
+        crowd_push(&crowd.members[1], 1u << 20);
+        crowd_expect_served(served);
     }
 
-    run_loop_until(crowd.loop, all_delivered, NULL);
-    end();
+    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    crowd_end();
 }
 
 /* ---- many ---- */
@@ -73,25 +73,25 @@ UNIT(budgets, a_flood_that_is_read_does_not_starve_others)
 static void pause_a_thousand(bool is_tcp)
 {
     const uint64_t limit = 64u << 20; /* the default */
-    begin(0);
-    struct member *const served = add(is_tcp, CONDUCT_ECHOES);
+    crowd_begin(0);
+    struct crowd_member *const served = crowd_add(is_tcp, CONDUCT_ECHOES);
     for (int i = 0; i < 1000; i++) {
-        add(is_tcp, CONDUCT_PAUSES);
+        crowd_add(is_tcp, CONDUCT_PAUSES);
     }
-    wait_made();
+    crowd_wait_made();
 
-    flood(1, 1000, served);
+    crowd_flood(1, 1000, served);
 
-    const struct weir_loop_statistics stats = statistics();
-    expect(sum(received_by) < sum(sent_by));
+    const struct weir_loop_statistics stats = crowd_statistics();
+    expect(crowd_sum(received_by) < crowd_sum(sent_by));
     expect(stats.held_bytes <= limit / 2);
     expect(stats.pool_bytes <= limit + POSTED_BYTES);
     for (int i = 1; i <= 1000; i++) {
         crowd.members[i].conduct = CONDUCT_READS;
         weir_transport_resume_reading(crowd.members[i].t);
     }
-    run_loop_until(crowd.loop, all_delivered, NULL);
-    end();
+    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    crowd_end();
 }
 
 UNIT(budgets, a_thousand_paused_tcp_readers_leave_room_for_others)
@@ -107,47 +107,48 @@ UNIT(budgets, a_thousand_paused_unix_readers_leave_room_for_others)
 UNIT(budgets, all_connections_together_hold_no_more_than_the_loops_limit)
 {
     const uint64_t limit = 2u << 20;
-    begin(limit);
+    crowd_begin(limit);
     for (int i = 0; i < 100; i++) {
-        add(false, CONDUCT_KEEPS);
+        crowd_add(false, CONDUCT_KEEPS);
     }
-    wait_made();
+    crowd_wait_made();
 
-    flood(0, 100, NULL);
+    crowd_flood(0, 100, NULL);
 
-    const struct weir_loop_statistics stats = statistics();
+    const struct weir_loop_statistics stats = crowd_statistics();
     expect(stats.held_bytes > limit / 4);
     /* Receives under way have their credit already; the buffers end it. */
     expect(stats.held_bytes <= stats.pool_bytes);
     expect(stats.pool_bytes <= limit + POSTED_BYTES);
-    expect(stats.held_bytes >= sum(received_by));
-    expect(sum(received_by) < sum(sent_by));
-    run_loop_until(crowd.loop, all_delivered, NULL); /* nothing was dropped */
-    end();
+    expect(stats.held_bytes >= crowd_sum(received_by));
+    expect(crowd_sum(received_by) < crowd_sum(sent_by));
+    run_loop_until(crowd.loop, crowd_all_delivered,
+                   NULL); /* nothing was dropped */
+    crowd_end();
 }
 
 UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
 {
     const uint64_t limit = 4u << 20;
-    begin(limit);
+    crowd_begin(limit);
     for (int i = 0; i < 100; i++) {
-        struct member *member = add(false, CONDUCT_READS);
+        struct crowd_member *member = crowd_add(false, CONDUCT_READS);
         set_socket_option(member->peer, SOL_SOCKET, SO_SNDBUF, 200000);
     }
-    wait_made();
+    crowd_wait_made();
     for (int i = 0; i < 100; i++) { /* from now on all share the credit */
-        expect(push(&crowd.members[i], 1));
+        expect(crowd_push(&crowd.members[i], 1));
     }
-    run_loop_until(crowd.loop, all_delivered, NULL);
+    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
 
     for (int i = 0; i < 100; i++) {
         crowd.members[i].conduct = CONDUCT_PAUSES;
-        push(&crowd.members[i], 1u << 20);
+        crowd_push(&crowd.members[i], 1u << 20);
     }
-    flood(0, 100, NULL);
+    crowd_flood(0, 100, NULL);
 
-    expect(statistics().held_bytes <= limit / 2);
-    end();
+    expect(crowd_statistics().held_bytes <= limit / 2);
+    crowd_end();
 }
 
 static bool all_lost(void *arg)
@@ -163,10 +164,10 @@ static bool all_lost(void *arg)
 
 UNIT(budgets, connections_that_have_gone_take_no_share)
 {
-    begin(1u << 20);
+    crowd_begin(1u << 20);
     for (int i = 0; i < 300; i++) {
-        struct member *member = add(false, CONDUCT_READS);
-        wait_made();
+        struct crowd_member *member = crowd_add(false, CONDUCT_READS);
+        crowd_wait_made();
         expect_eq(weir_transport_abort(member->t), 0);
         close(member->peer);
     }
@@ -175,49 +176,49 @@ UNIT(budgets, connections_that_have_gone_take_no_share)
     crowd.made_count = 0;
     memset(crowd.members, 0, sizeof(crowd.members));
 
-    struct member *const alone = add(false, CONDUCT_KEEPS);
-    wait_made();
-    push(alone, 12000);
-    turn();
-    turn();
+    struct crowd_member *const alone = crowd_add(false, CONDUCT_KEEPS);
+    crowd_wait_made();
+    crowd_push(alone, 12000);
+    crowd_turn();
+    crowd_turn();
 
     expect_eq(crowd.lease_count, 1); /* in one piece */
     expect_eq(alone->received, 12000);
-    end();
+    crowd_end();
 }
 
 static bool is_broken(void *arg)
 {
-    return weir_transport_error(((struct member *)arg)->t) < 0;
+    return weir_transport_get_error(((struct crowd_member *)arg)->t) < 0;
 }
 
 /* The others take what is given back until it is its turn. */
 static bool is_lost(void *arg)
 {
-    give_leases_back();
-    return ((struct member *)arg)->lost;
+    crowd_give_leases_back();
+    return ((struct crowd_member *)arg)->lost;
 }
 
 /* No receive is armed for lack of room, and still its end is noticed. */
 static void break_a_starved_connection(bool paused)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    begin(1u << 20);
+    crowd_begin(1u << 20);
     for (int i = 0; i < 400; i++) { /* each takes a part of what is free */
-        add(false, CONDUCT_KEEPS);
+        crowd_add(false, CONDUCT_KEEPS);
     }
-    struct member *const starved = add(true, CONDUCT_KEEPS);
-    wait_made();
-    flood(0, 401, NULL);
+    struct crowd_member *const starved = crowd_add(true, CONDUCT_KEEPS);
+    crowd_wait_made();
+    crowd_flood(0, 401, NULL);
     const uint64_t before = starved->received;
-    push(starved, 100);
-    turn();
-    turn();
+    crowd_push(starved, 100);
+    crowd_turn();
+    crowd_turn();
     expect(before < starved->peer_sent);
     expect_eq(starved->received, before);
     if (paused) {
         weir_transport_pause_reading(starved->t);
-        turn();
+        crowd_turn();
     }
 
     weir_transport_ref(starved->t);
@@ -227,17 +228,17 @@ static void break_a_starved_connection(bool paused)
     close(starved->peer);
     run_loop_until(crowd.loop, is_broken, starved);
     if (paused) {
-        turn();
+        crowd_turn();
         expect(!starved->lost); /* its bytes wait in the kernel */
         weir_transport_resume_reading(starved->t);
     }
     run_loop_until(crowd.loop, is_lost, starved);
 
-    expect_eq(weir_transport_error(starved->t), -ECONNRESET);
+    expect_eq(weir_transport_get_error(starved->t), -ECONNRESET);
     expect(starved->received > before); /* data first */
     weir_transport_unref(starved->t);
     crowd.count--; /* it is gone already */
-    end();
+    crowd_end();
 }
 
 UNIT(budgets, a_starved_connection_that_breaks_is_lost)
@@ -252,23 +253,23 @@ UNIT(budgets, a_starved_and_paused_connection_that_breaks_is_lost_when_resumed)
 
 UNIT(budgets, an_exhausted_pool_is_no_error_and_ends)
 {
-    begin(1u << 20);
+    crowd_begin(1u << 20);
     for (int i = 0; i < 200; i++) {
-        add(false, i % 2 == 0 ? CONDUCT_KEEPS : CONDUCT_READS);
+        crowd_add(false, i % 2 == 0 ? CONDUCT_KEEPS : CONDUCT_READS);
     }
-    wait_made();
-    flood(0, 200, NULL);
+    crowd_wait_made();
+    crowd_flood(0, 200, NULL);
     for (int i = 0; i < 200; i++) {
         expect(!crowd.members[i].lost);
     }
 
-    run_loop_until(crowd.loop, all_delivered, NULL);
+    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
 
     for (int i = 0; i < 200; i++) {
-        expect(push(&crowd.members[i], 1000));
+        expect(crowd_push(&crowd.members[i], 1000));
     }
-    run_loop_until(crowd.loop, all_delivered, NULL);
-    end();
+    run_loop_until(crowd.loop, crowd_all_delivered, NULL);
+    crowd_end();
 }
 
 UNIT(budgets, a_limit_below_one_mib_is_refused)
@@ -286,16 +287,16 @@ UNIT(budgets, a_limit_below_one_mib_is_refused)
 
 UNIT(budgets, a_peer_that_never_reads_stops_the_echo_at_its_own_limit)
 {
-    begin(0);
-    struct member *const served = add(true, CONDUCT_ECHOES);
-    add(true, CONDUCT_ECHOES);
-    wait_made();
+    crowd_begin(0);
+    struct crowd_member *const served = crowd_add(true, CONDUCT_ECHOES);
+    crowd_add(true, CONDUCT_ECHOES);
+    crowd_wait_made();
 
-    flood(1, 1, served); /* and reads nothing of it */
+    crowd_flood(1, 1, served); /* and reads nothing of it */
 
     const weir_transport *t = crowd.members[1].t;
     expect(weir_transport_get_write_buffer_size(t) <= 1u << 20);
     expect(weir_transport_get_read_buffer_size(t) <= 1u << 20);
-    expect_eq(statistics().copied_by_write, 0);
-    end();
+    expect_eq(crowd_statistics().copied_by_write, 0);
+    crowd_end();
 }

@@ -5,7 +5,7 @@
  * completion; with it the kernel receives into that memory, which is the
  * protocol's again by buffer_updated or by the release, exactly one of them.
  */
-#include "tests/contract/buffered.h"
+#include "tests/contract/buffered_rig.h"
 
 #include <sys/socket.h>
 
@@ -123,10 +123,7 @@ UNIT(buffered, the_promised_memory_comes_back_when_the_loop_is_freed)
 UNIT(buffered, the_promised_memory_comes_back_after_a_reset)
 {
     struct rig rig = make_rig(true);
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
+    while (rig_next_that(&rig, RIG_CAN_RESET)) {
         rig_peer_reset(&rig);
         rig_wait_lost(&rig);
 
@@ -142,16 +139,13 @@ static bool has_come(void *arg)
 
 static bool is_broken(void *arg)
 {
-    return weir_transport_error(((struct rig *)arg)->t) < 0;
+    return weir_transport_get_error(((struct rig *)arg)->t) < 0;
 }
 
 static void reset_while_paused(bool promises)
 {
     struct rig rig = make_rig(promises);
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
+    while (rig_next_that(&rig, RIG_CAN_RESET)) {
         expect_eq(weir_transport_pause_reading(rig.t), 0);
         rig_peer_send(&rig, 100);
         rig_wait(&rig, has_come);
@@ -195,12 +189,12 @@ static void pause_and_resume(bool promises)
     }
 }
 
-UNIT(buffered, what_comes_while_paused_is_told_after_resume)
+UNIT(buffered, bytes_that_come_while_paused_are_told_after_resume)
 {
     pause_and_resume(false);
 }
 
-UNIT(buffered, what_comes_in_place_while_paused_is_told_after_resume)
+UNIT(buffered, bytes_in_place_that_come_while_paused_are_told_after_resume)
 {
     pause_and_resume(true);
 }

@@ -17,11 +17,11 @@ UNIT(callback, call_soon_never_calls_at_once)
 
     soon(note_number, number(1));
 
-    cr_assert_eq(event_count, 0);
+    expect_eq(event_count, 0);
     one_turn();
-    cr_assert_eq(event_count, 1);
+    expect_eq(event_count, 1);
     one_turn();
-    cr_assert_eq(event_count, 1, "called again");
+    expect_eq(event_count, 1, "called again");
     close_loop();
 }
 
@@ -35,9 +35,9 @@ UNIT(callback, first_come_first_served_however_many_there_are)
 
     run_until_stopped();
 
-    cr_assert_eq(event_count, 20000);
+    expect_eq(event_count, 20000);
     for (int i = 0; i < 20000; i++) {
-        cr_assert_eq(events[i].number, i);
+        expect_eq(events[i].number, i);
     }
     close_loop();
 }
@@ -48,7 +48,7 @@ static void add_one(void *arg)
     soon(note_number, number(10000));
 }
 
-UNIT(callback, what_a_bounded_turn_left_comes_before_what_was_added)
+UNIT(callback, callbacks_left_by_a_bounded_turn_come_before_new_ones)
 {
     open_loop(NULL);
     soon(add_one, number(0));
@@ -60,9 +60,9 @@ UNIT(callback, what_a_bounded_turn_left_comes_before_what_was_added)
     run_until_stopped();
     one_turn();
 
-    cr_assert_eq(event_count, 10001);
+    expect_eq(event_count, 10001);
     for (int i = 0; i <= 10000; i++) {
-        cr_assert_eq(events[i].number, i);
+        expect_eq(events[i].number, i);
     }
     close_loop();
 }
@@ -75,25 +75,25 @@ static void add_next(void *arg)
     soon(note_number, number(4));
 }
 
-UNIT(callback, what_a_ready_callback_adds_runs_in_the_next_turn)
+UNIT(callback, callbacks_of_a_ready_callback_run_in_the_next_turn)
 {
     open_loop(NULL);
     soon(add_next, number(1));
 
     one_turn();
-    cr_assert_eq(event_count, 1);
+    expect_eq(event_count, 1);
     one_turn();
 
-    cr_assert_eq(event_count, 4);
-    cr_assert_eq(events[1].turn, events[0].turn + 1);
-    cr_assert_eq(events[1].turn, events[3].turn);
-    cr_assert_eq(events[1].number, 3, "timers come before the ready queue");
-    cr_assert_eq(events[2].number, 2);
-    cr_assert_eq(events[3].number, 4);
+    expect_eq(event_count, 4);
+    expect_eq(events[1].turn, events[0].turn + 1);
+    expect_eq(events[1].turn, events[3].turn);
+    expect_eq(events[1].number, 3, "timers come before the ready queue");
+    expect_eq(events[2].number, 2);
+    expect_eq(events[3].number, 4);
     close_loop();
 }
 
-UNIT(callback, what_a_timer_makes_ready_runs_in_the_same_turn)
+UNIT(callback, callbacks_of_a_timer_run_in_the_same_turn)
 {
     open_loop(NULL);
     later(1 * MS, add_one, number(1));
@@ -101,12 +101,12 @@ UNIT(callback, what_a_timer_makes_ready_runs_in_the_same_turn)
 
     while (event_count < 2) {
         later(1 * MS, stop_loop, NULL);
-        cr_assert_eq(weir_loop_run(loop), 0);
+        expect_eq(weir_loop_run(loop), 0);
     }
 
-    cr_assert_eq(events[0].number, 1);
-    cr_assert_eq(events[1].number, 10000);
-    cr_assert_eq(events[1].turn, events[0].turn);
+    expect_eq(events[0].number, 1);
+    expect_eq(events[1].number, 10000);
+    expect_eq(events[1].turn, events[0].turn);
     close_loop();
 }
 
@@ -119,7 +119,7 @@ static int note_data(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(callback, what_a_completion_makes_ready_runs_in_the_same_turn)
+UNIT(callback, callbacks_of_a_completion_run_in_the_same_turn)
 {
     static const struct weir_protocol protocol = {
         .size = sizeof(protocol),
@@ -130,14 +130,14 @@ UNIT(callback, what_a_completion_makes_ready_runs_in_the_same_turn)
                                             .user = number(1)};
     open_loop(NULL);
     const int peer = adopt_pair(&binding);
-    cr_assert_eq(write(peer, "x", 1), 1);
+    expect_eq(write(peer, "x", 1), 1);
 
     run_until_stopped();
 
-    cr_assert_eq(event_count, 2);
-    cr_assert_eq(events[1].number, 10000);
-    cr_assert_eq(events[1].turn, events[0].turn);
-    cr_assert_eq(weir_loop_free(loop), 1);
+    expect_eq(event_count, 2);
+    expect_eq(events[1].number, 10000);
+    expect_eq(events[1].turn, events[0].turn);
+    expect_eq(weir_loop_free(loop), 1);
     close(peer);
 }
 
@@ -163,14 +163,14 @@ UNIT(callback, callbacks_that_add_themselves_starve_neither_timers_nor_peers)
     soon(again, &count);
     later(2 * MS, stop_loop, NULL);
     run_until_stopped();
-    cr_assert_gt(count, 0);
+    expect_gt(count, 0);
     const int peer = adopt_pair(&binding);
-    cr_assert_eq(write(peer, "x", 1), 1);
+    expect_eq(write(peer, "x", 1), 1);
 
     run_until_stopped();
 
-    cr_assert_eq(events[0].number, 1);
-    cr_assert_eq(weir_loop_free(loop), 1);
+    expect_eq(events[0].number, 1);
+    expect_eq(weir_loop_free(loop), 1);
     close(peer);
 }
 
@@ -186,7 +186,7 @@ static int dues_left;
 static void note_due(void *arg)
 {
     struct due *due = arg;
-    due->ran_ns = weir_loop_time(loop);
+    due->ran_ns = weir_loop_get_time(loop);
     if (--dues_left == 0) {
         weir_loop_stop(loop);
     }
@@ -198,11 +198,11 @@ UNIT(callback, timers_run_in_order_and_never_early)
     struct unit_random random;
     unit_random_seed(&random);
     open_loop(NULL);
-    const uint64_t start_ns = weir_loop_time(loop);
+    const uint64_t start_ns = weir_loop_get_time(loop);
     dues_left = 2000;
     for (int i = 0; i < 2000; i++) {
         dues[i].when_ns = start_ns + unit_random_below(&random, 50 * MS);
-        cr_assert_eq(
+        expect_eq(
             weir_loop_call_at(loop, dues[i].when_ns, note_due, &dues[i], NULL),
             0);
     }
@@ -210,7 +210,7 @@ UNIT(callback, timers_run_in_order_and_never_early)
     run_until_stopped();
 
     for (int i = 0; i < 2000; i++) {
-        cr_assert_geq(dues[i].ran_ns, dues[i].when_ns);
+        expect_geq(dues[i].ran_ns, dues[i].when_ns);
     }
     for (int i = 1; i < 2000; i++) {
         const struct due *a = &dues[i - 1];
@@ -225,20 +225,20 @@ UNIT(callback, times_that_differ_by_more_than_a_tick_run_in_order)
 {
     enum { COUNT = 500 };
     open_loop(NULL);
-    const uint64_t start_ns = weir_loop_time(loop);
+    const uint64_t start_ns = weir_loop_get_time(loop);
     for (int i = 0; i < COUNT; i++) { /* armed in another order */
         const int place = i * 7 % COUNT;
-        cr_assert_eq(weir_loop_call_at(loop, start_ns + (uint64_t)place * 1025,
-                                       note_number, number(place), NULL),
-                     0);
+        expect_eq(weir_loop_call_at(loop, start_ns + (uint64_t)place * 1025,
+                                    note_number, number(place), NULL),
+                  0);
     }
     later(5 * MS, stop_loop, NULL);
 
     run_until_stopped();
 
-    cr_assert_eq(event_count, COUNT);
+    expect_eq(event_count, COUNT);
     for (int i = 0; i < COUNT; i++) {
-        cr_assert_eq(events[i].number, i);
+        expect_eq(events[i].number, i);
     }
     close_loop();
 }
@@ -246,15 +246,15 @@ UNIT(callback, times_that_differ_by_more_than_a_tick_run_in_order)
 UNIT(callback, a_time_in_the_past_is_due_at_once_but_not_inside_the_call)
 {
     open_loop(NULL);
-    cr_assert_eq(weir_loop_call_at(loop, 0, note_number, number(1), NULL), 0);
-    cr_assert_eq(weir_loop_call_at(loop, weir_loop_time(loop) - 1, note_number,
-                                   number(2), NULL),
-                 0);
-    cr_assert_eq(event_count, 0);
+    expect_eq(weir_loop_call_at(loop, 0, note_number, number(1), NULL), 0);
+    expect_eq(weir_loop_call_at(loop, weir_loop_get_time(loop) - 1, note_number,
+                                number(2), NULL),
+              0);
+    expect_eq(event_count, 0);
 
     one_turn();
 
-    cr_assert_eq(event_count, 2);
+    expect_eq(event_count, 2);
     close_loop();
 }
 
@@ -262,14 +262,14 @@ UNIT(callback, the_end_of_time_never_comes)
 {
     open_loop(NULL);
     later(UINT64_MAX, note_number, number(1));
-    cr_assert_eq(
-        weir_loop_call_at(loop, UINT64_MAX, note_number, number(2), NULL), 0);
+    expect_eq(weir_loop_call_at(loop, UINT64_MAX, note_number, number(2), NULL),
+              0);
     later(2 * MS, stop_loop, NULL);
 
     run_until_stopped();
 
-    cr_assert_eq(event_count, 0);
-    cr_assert_eq(statistics().timers, 2);
+    expect_eq(event_count, 0);
+    expect_eq(statistics().timers, 2);
     close_loop();
 }
 
@@ -292,9 +292,9 @@ UNIT(callback, a_timer_that_arms_itself_runs_once_a_turn)
 
     run_until_stopped();
 
-    cr_assert_eq(event_count, 50);
+    expect_eq(event_count, 50);
     for (int i = 1; i < 50; i++) {
-        cr_assert_gt(events[i].turn, events[i - 1].turn);
+        expect_gt(events[i].turn, events[i - 1].turn);
     }
     close_loop();
 }
@@ -305,12 +305,12 @@ UNIT(callback, a_cancelled_callback_does_not_run)
 {
     struct weir_handle handles[3];
     open_loop(NULL);
-    cr_assert_eq(weir_loop_call_soon(loop, note_number, number(1), &handles[0]),
-                 0);
-    cr_assert_eq(
+    expect_eq(weir_loop_call_soon(loop, note_number, number(1), &handles[0]),
+              0);
+    expect_eq(
         weir_loop_call_later(loop, 0, note_number, number(2), &handles[1]), 0);
-    cr_assert_eq(
-        weir_loop_call_at(loop, 0, note_number, number(3), &handles[2]), 0);
+    expect_eq(weir_loop_call_at(loop, 0, note_number, number(3), &handles[2]),
+              0);
 
     for (int i = 0; i < 3; i++) {
         cr_assert(weir_loop_cancel(loop, handles[i]));
@@ -318,7 +318,7 @@ UNIT(callback, a_cancelled_callback_does_not_run)
 
     one_turn();
     one_turn();
-    cr_assert_eq(event_count, 0);
+    expect_eq(event_count, 0);
     close_loop();
 }
 
@@ -328,19 +328,18 @@ UNIT(callback, cancelling_again_or_late_is_harmless)
     struct weir_handle ran;
     struct weir_handle other;
     open_loop(NULL);
-    cr_assert_eq(weir_loop_call_soon(loop, note_number, number(1), &cancelled),
-                 0);
+    expect_eq(weir_loop_call_soon(loop, note_number, number(1), &cancelled), 0);
     cr_assert(weir_loop_cancel(loop, cancelled));
-    cr_assert_eq(weir_loop_call_soon(loop, note_number, number(2), &ran), 0);
+    expect_eq(weir_loop_call_soon(loop, note_number, number(2), &ran), 0);
     one_turn();
-    cr_assert_eq(weir_loop_call_soon(loop, note_number, number(3), &other), 0);
+    expect_eq(weir_loop_call_soon(loop, note_number, number(3), &other), 0);
 
     cr_assert_not(weir_loop_cancel(loop, cancelled));
     cr_assert_not(weir_loop_cancel(loop, ran));
 
     one_turn();
-    cr_assert_eq(event_count, 2);
-    cr_assert_eq(events[1].number, 3, "a stale handle cancelled another");
+    expect_eq(event_count, 2);
+    expect_eq(events[1].number, 3, "a stale handle cancelled another");
     cr_assert_not(weir_loop_cancel(loop, other));
     close_loop();
 }
@@ -361,7 +360,7 @@ UNIT(callback, handles_that_name_nothing_cancel_nothing)
     }
 
     one_turn();
-    cr_assert_eq(event_count, 1);
+    expect_eq(event_count, 1);
     close_loop();
 }
 
@@ -377,31 +376,31 @@ UNIT(callback, a_callback_of_the_same_turn_can_be_cancelled)
 {
     open_loop(NULL);
     soon(cancel_victim, number(1));
-    cr_assert_eq(weir_loop_call_soon(loop, note_number, number(2), &victim), 0);
+    expect_eq(weir_loop_call_soon(loop, note_number, number(2), &victim), 0);
     soon(note_number, number(3));
 
     one_turn();
 
-    cr_assert_eq(event_count, 2);
-    cr_assert_eq(events[1].number, 3);
+    expect_eq(event_count, 2);
+    expect_eq(events[1].number, 3);
     close_loop();
 }
 
 UNIT(callback, a_timer_that_is_due_already_can_be_cancelled)
 {
     open_loop(NULL);
-    const uint64_t now_ns = weir_loop_time(loop);
-    cr_assert_eq(
+    const uint64_t now_ns = weir_loop_get_time(loop);
+    expect_eq(
         weir_loop_call_at(loop, now_ns - 10000, cancel_victim, number(1), NULL),
         0);
-    cr_assert_eq(
-        weir_loop_call_at(loop, now_ns, note_number, number(2), &victim), 0);
+    expect_eq(weir_loop_call_at(loop, now_ns, note_number, number(2), &victim),
+              0);
     later(2 * MS, stop_loop, NULL);
 
     run_until_stopped();
 
-    cr_assert_eq(event_count, 1);
-    cr_assert_eq(statistics().timers, 0);
+    expect_eq(event_count, 1);
+    expect_eq(statistics().timers, 0);
     close_loop();
 }
 
@@ -414,12 +413,11 @@ static void cancel_itself(void *arg)
 UNIT(callback, a_running_callback_cannot_be_cancelled)
 {
     open_loop(NULL);
-    cr_assert_eq(weir_loop_call_soon(loop, cancel_itself, number(1), &victim),
-                 0);
+    expect_eq(weir_loop_call_soon(loop, cancel_itself, number(1), &victim), 0);
 
     one_turn();
 
-    cr_assert_eq(event_count, 1);
+    expect_eq(event_count, 1);
     close_loop();
 }
 
@@ -429,18 +427,18 @@ UNIT(callback, reschedule_moves_a_timer_and_keeps_its_handle)
 {
     struct weir_handle handle;
     open_loop(NULL);
-    cr_assert_eq(
+    expect_eq(
         weir_loop_call_later(loop, UINT64_MAX, note_number, number(1), &handle),
         0);
 
     cr_assert(weir_loop_reschedule(loop, handle, 0));
     cr_assert(weir_loop_reschedule(loop, handle, UINT64_MAX));
     one_turn();
-    cr_assert_eq(event_count, 0);
+    expect_eq(event_count, 0);
     cr_assert(weir_loop_reschedule(loop, handle, 0));
     one_turn();
 
-    cr_assert_eq(event_count, 1);
+    expect_eq(event_count, 1);
     cr_assert_not(weir_loop_reschedule(loop, handle, 0), "it ran");
     cr_assert_not(weir_loop_cancel(loop, handle));
     close_loop();
@@ -450,18 +448,18 @@ UNIT(callback, reschedule_takes_neither_call_soon_nor_what_was_cancelled)
 {
     struct weir_handle handle;
     open_loop(NULL);
-    cr_assert_eq(weir_loop_call_soon(loop, note_number, number(1), &handle), 0);
+    expect_eq(weir_loop_call_soon(loop, note_number, number(1), &handle), 0);
     cr_assert_not(weir_loop_reschedule(loop, handle, UINT64_MAX));
     one_turn();
-    cr_assert_eq(event_count, 1);
-    cr_assert_eq(weir_loop_call_later(loop, 0, note_number, number(2), &handle),
-                 0);
+    expect_eq(event_count, 1);
+    expect_eq(weir_loop_call_later(loop, 0, note_number, number(2), &handle),
+              0);
     cr_assert(weir_loop_cancel(loop, handle));
 
     cr_assert_not(weir_loop_reschedule(loop, handle, 0));
 
     one_turn();
-    cr_assert_eq(event_count, 1);
+    expect_eq(event_count, 1);
     close_loop();
 }
 
@@ -471,9 +469,9 @@ UNIT(callback, no_function_is_refused)
 {
     open_loop(NULL);
 
-    cr_assert_eq(weir_loop_call_soon(loop, NULL, NULL, NULL), -EINVAL);
-    cr_assert_eq(weir_loop_call_later(loop, 1, NULL, NULL, NULL), -EINVAL);
-    cr_assert_eq(weir_loop_call_at(loop, 1, NULL, NULL, NULL), -EINVAL);
+    expect_eq(weir_loop_call_soon(loop, NULL, NULL, NULL), -EINVAL);
+    expect_eq(weir_loop_call_later(loop, 1, NULL, NULL, NULL), -EINVAL);
+    expect_eq(weir_loop_call_at(loop, 1, NULL, NULL, NULL), -EINVAL);
     close_loop();
 }
 
@@ -487,21 +485,21 @@ UNIT(callback, without_memory_nothing_is_called_and_the_handle_is_untouched)
     open_loop(&options);
     for (uint64_t i = 1; i <= 2; i++) { /* the table, then its first chunk */
         allocator.fail_at = allocator.calls + i;
-        cr_assert_eq(weir_loop_call_soon(loop, note_number, number(1), &handle),
-                     -ENOMEM);
+        expect_eq(weir_loop_call_soon(loop, note_number, number(1), &handle),
+                  -ENOMEM);
         allocator.fail_at = allocator.calls + 1;
-        cr_assert_eq(
+        expect_eq(
             weir_loop_call_later(loop, 0, note_number, number(1), &handle),
             -ENOMEM);
     }
-    cr_assert_eq(handle.index, 7);
+    expect_eq(handle.index, 7);
     allocator.fail_at = 0;
 
     soon(note_number, number(2));
     one_turn();
 
-    cr_assert_eq(event_count, 1);
-    cr_assert_eq(events[0].number, 2);
+    expect_eq(event_count, 1);
+    expect_eq(events[0].number, 2);
     close_loop();
     unit_allocator_check(&allocator);
 }
@@ -516,23 +514,23 @@ UNIT(callback, a_steady_stream_of_callbacks_allocates_nothing)
     open_loop(&options);
     soon(again, &count);
     later(1 * MS, stop_loop, NULL);
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
     const uint64_t calls = allocator.calls;
 
     for (int i = 0; i < 1000; i++) {
         struct weir_handle handle;
-        cr_assert_eq(
+        expect_eq(
             weir_loop_call_later(loop, MS, note_number, number(1), &handle), 0);
         one_turn();
         weir_loop_cancel(loop, handle);
     }
 
-    cr_assert_eq(allocator.calls, calls);
+    expect_eq(allocator.calls, calls);
     close_loop();
     unit_allocator_check(&allocator);
 }
 
-UNIT(callback, what_is_pending_when_the_loop_ends_is_dropped)
+UNIT(callback, callbacks_pending_when_the_loop_ends_are_dropped)
 {
     open_loop(NULL);
     soon(note_number, number(1));
@@ -541,10 +539,10 @@ UNIT(callback, what_is_pending_when_the_loop_ends_is_dropped)
 
     close_loop();
 
-    cr_assert_eq(event_count, 0);
+    expect_eq(event_count, 0);
 }
 
-UNIT(callback, what_is_pending_is_dropped_also_when_connections_end_with_it)
+UNIT(callback, callbacks_pending_are_dropped_also_when_connections_end_too)
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM};
@@ -556,8 +554,8 @@ UNIT(callback, what_is_pending_is_dropped_also_when_connections_end_with_it)
     soon(note_number, number(1));
     later(0, note_number, number(2));
 
-    cr_assert_eq(weir_loop_free(loop), 1);
+    expect_eq(weir_loop_free(loop), 1);
 
-    cr_assert_eq(event_count, 0);
+    expect_eq(event_count, 0);
     close(peer);
 }

@@ -6,7 +6,7 @@
  * is told and the exception hook once. connection_made, connection_lost,
  * pause_writing and resume_writing return nothing and so cannot fail.
  */
-#include "tests/contract/buffered.h"
+#include "tests/contract/buffered_rig.h"
 
 #include <sys/socket.h>
 
@@ -14,8 +14,8 @@ static void expect_aborted(struct rig *rig, int err, const char *callback)
 {
     rig_wait_lost(rig);
     expect_eq(rig->lost_err, err);
-    expect_eq(weir_transport_error(rig->t), err);
-    expect_eq(weir_transport_end(rig->t), WEIR_END_BROKEN);
+    expect_eq(weir_transport_get_error(rig->t), err);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
     rig_turns(rig, 3);
     expect_eq(rig->lost_count, 1);
     expect_eq(rig->exception_count, 1);
@@ -30,31 +30,26 @@ static int fail_data(struct rig *rig, const struct weir_buf *buf)
     return -EPROTO;
 }
 
-UNIT(callback_errors, an_error_of_data_received_aborts_the_connection)
+PAIRS_WITH(callback_errors, an_error_of_data_received_aborts_the_connection,
+           .hooks = {.data_received = fail_data})
 {
-    struct rig rig = {.hooks = {.data_received = fail_data}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 100);
+    rig_peer_send(rig, 100);
 
-        expect_aborted(&rig, -EPROTO, "data_received");
-        expect_events(&rig, "made data lost");
-        expect(rig_peer_read_end(&rig) <= 0);
-    }
+    expect_aborted(rig, -EPROTO, "data_received");
+    expect_events(rig, "made data lost");
+    expect(rig_peer_read_end(rig) <= 0);
 }
 
-UNIT(callback_errors, an_error_of_data_received_drops_what_waits)
+PAIRS_WITH(callback_errors, an_error_of_data_received_drops_what_waits,
+           .hooks = {.data_received = fail_data}, .small_buffers = true)
 {
-    struct rig rig = {.hooks = {.data_received = fail_data},
-                      .small_buffers = true};
-    while (rig_next(&rig)) {
-        rig_clog(&rig);
-        rig_peer_send(&rig, 100);
+    rig_clog(rig);
+    rig_peer_send(rig, 100);
 
-        expect_aborted(&rig, -EPROTO, "data_received");
-        expect_eq(rig_pending(&rig), 0);
-        expect(rig_peer_read_end(&rig) <= 0);
-        expect(rig.peer_received < rig.written);
-    }
+    expect_aborted(rig, -EPROTO, "data_received");
+    expect_eq(rig_pending(rig), 0);
+    expect(rig_peer_read_end(rig) <= 0);
+    expect(rig->peer_received < rig->written);
 }
 
 static int keep_and_fail_later(struct rig *rig, const struct weir_buf *buf)
@@ -63,26 +58,22 @@ static int keep_and_fail_later(struct rig *rig, const struct weir_buf *buf)
     return rig->received > 50000 ? WEIR_EIDLE : 0; /* any negative code */
 }
 
-UNIT(callback_errors, an_error_in_mid_stream_stops_the_data)
+PAIRS_WITH(callback_errors, an_error_in_mid_stream_stops_the_data,
+           .hooks = {.data_received = keep_and_fail_later})
 {
-    struct rig rig = {.hooks = {.data_received = keep_and_fail_later}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 60000);
+    rig_peer_send(rig, 60000);
 
-        expect_aborted(&rig, WEIR_EIDLE, "data_received");
-        expect_events(&rig, "made data lost");
-    }
+    expect_aborted(rig, WEIR_EIDLE, "data_received");
+    expect_events(rig, "made data lost");
 }
 
-UNIT(callback_errors, an_error_of_eof_received_aborts_the_connection)
+PAIRS_WITH(callback_errors, an_error_of_eof_received_aborts_the_connection,
+           .eof_result = -EBADMSG)
 {
-    struct rig rig = {.eof_result = -EBADMSG};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
+    rig_peer_shutdown(rig);
 
-        expect_aborted(&rig, -EBADMSG, "eof_received");
-        expect_events(&rig, "made eof lost");
-    }
+    expect_aborted(rig, -EBADMSG, "eof_received");
+    expect_events(rig, "made eof lost");
 }
 
 UNIT(callback_errors, an_error_of_get_buffer_aborts_the_connection)
@@ -152,20 +143,18 @@ static int refuse_again(struct rig *rig, const struct weir_buf *buf)
     return -EPROTO;
 }
 
-UNIT(callback_errors, an_error_after_close_is_told_once_too)
+PAIRS_WITH(callback_errors, an_error_after_close_is_told_once_too,
+           .hooks = {.data_received = refuse_again})
 {
-    struct rig rig = {.hooks = {.data_received = refuse_again}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 100);
-        rig_wait_lost(&rig);
+    rig_peer_send(rig, 100);
+    rig_wait_lost(rig);
 
-        rig_turns(&rig, 3);
+    rig_turns(rig, 3);
 
-        expect_events(&rig, "made data lost");
-        expect_eq(rig.exception_count, 1);
-        expect_eq(rig.lost_count, 1);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_CLOSED);
-    }
+    expect_events(rig, "made data lost");
+    expect_eq(rig->exception_count, 1);
+    expect_eq(rig->lost_count, 1);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
 /* ---- factories ---- */

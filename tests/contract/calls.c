@@ -25,7 +25,7 @@
 
 /* ---- the protocols ---- */
 
-static void enter(const struct conn *conn, const weir_transport *t)
+static void enter(const struct calls_conn *conn, const weir_transport *t)
 {
     check(conn->t == t);
     check(conn->made);
@@ -41,7 +41,7 @@ static void leave(void)
 
 static void connection_made(void *user, weir_transport *t)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     check(!conn->made);
     conn->made = true;
@@ -54,11 +54,11 @@ static void connection_made(void *user, weir_transport *t)
 
 static void connection_lost(void *user, weir_transport *t, int err)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     enter(conn, t);
-    check(weir_transport_error(t) == err);
-    check(weir_transport_end(t) != WEIR_END_NONE);
+    check(weir_transport_get_error(t) == err);
+    check(weir_transport_get_end(t) != WEIR_END_NONE);
     check(weir_transport_get_socket(t) >= 0);
     conn->lost++;
     do_a_few_things(conn);
@@ -71,7 +71,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
 
 static void pause_writing(void *user, weir_transport *t)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     check(conn->t == t);
     check(conn->lost == 0);
@@ -82,7 +82,7 @@ static void pause_writing(void *user, weir_transport *t)
 
 static void resume_writing(void *user, weir_transport *t)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     enter(conn, t);
     check(conn->writing_paused);
@@ -93,7 +93,7 @@ static void resume_writing(void *user, weir_transport *t)
 
 static int eof_received(void *user, weir_transport *t)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     enter(conn, t);
     check(!conn->eof);
@@ -107,10 +107,10 @@ static int eof_received(void *user, weir_transport *t)
     return one_in(10) ? -EPROTO : conn->half_closed;
 }
 
-/* May bytes be shown now? */
-static void check_reading(const struct conn *conn)
+/* True while bytes may be shown. */
+static void check_reading(const struct calls_conn *conn)
 {
-    const enum weir_end end = weir_transport_end(conn->t);
+    const enum weir_end end = weir_transport_get_end(conn->t);
     check(!conn->paused);
     check(!conn->eof);
     check(end != WEIR_END_CLOSED);
@@ -118,7 +118,7 @@ static void check_reading(const struct conn *conn)
 }
 
 /* Another protocol gets the second half of what this one was shown. */
-static void switch_halfway(struct conn *conn, const struct weir_buf *buf)
+static void switch_halfway(struct calls_conn *conn, const struct weir_buf *buf)
 {
     const struct weir_protocol_binding binding =
         weir_transport_get_protocol(conn->t);
@@ -131,9 +131,9 @@ static void switch_halfway(struct conn *conn, const struct weir_buf *buf)
     }
 }
 
-static void use_lease(struct conn *conn, const struct weir_buf *buf)
+static void use_lease(struct calls_conn *conn, const struct weir_buf *buf)
 {
-    struct conn *other = world.conns[below(world.conn_count)];
+    struct calls_conn *other = world.conns[below(world.conn_count)];
 
     if (one_in(4) && world.lease_count < LEASES_MAX) {
         struct weir_buf kept = *buf;
@@ -155,7 +155,7 @@ static void use_lease(struct conn *conn, const struct weir_buf *buf)
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     enter(conn, t);
     check_reading(conn);
@@ -173,7 +173,7 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size)
 {
     static uint8_t memory[8192];
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     (void)hint;
     enter(conn, t);
@@ -187,7 +187,7 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
 
 static int buffer_updated(void *user, weir_transport *t, size_t len)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     enter(conn, t);
     check_reading(conn);
@@ -201,7 +201,7 @@ static int buffer_updated(void *user, weir_transport *t, size_t len)
 static int get_promised(void *user, weir_transport *t, size_t hint,
                         void **ret_buf, size_t *ret_size)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     (void)hint;
     enter(conn, t);
@@ -221,7 +221,7 @@ static int get_promised(void *user, weir_transport *t, size_t hint,
 
 static int promised_updated(void *user, weir_transport *t, size_t len)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     check(conn->promised);
     check(len <= conn->promised_size);
@@ -233,7 +233,7 @@ static int promised_updated(void *user, weir_transport *t, size_t len)
 
 static void release_buffer(void *user, void *buf)
 {
-    struct conn *conn = user;
+    struct calls_conn *conn = user;
 
     check(buf && buf == conn->promised);
     free(buf);
@@ -267,7 +267,7 @@ static const struct weir_protocol in_place = {
     .release_buffer = release_buffer,
 };
 
-static inline struct weir_protocol_binding any_binding(struct conn *conn)
+struct weir_protocol_binding any_binding(struct calls_conn *conn)
 {
     const struct weir_protocol *tables[] = {&shown, &shown, &copied, &in_place};
     return (struct weir_protocol_binding){tables[below(4)], conn};
@@ -294,13 +294,12 @@ static void meddle(weir_transport *t)
     }
 }
 
-static inline int create(void *arg, weir_transport *t,
-                         struct weir_protocol_binding *ret)
+int create_any(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
 {
     if (world.conn_count == CONNS_MAX) {
         return -ENOSPC;
     }
-    struct conn *conn = calloc(1, sizeof(*conn));
+    struct calls_conn *conn = calloc(1, sizeof(*conn));
     check(conn);
     conn->has_no_peer = arg != NULL;
     world.conns[world.conn_count++] = conn;
@@ -341,7 +340,7 @@ static void begin(uint64_t seed, bool runs_short)
     check(weir_loop_new(&options, &world.loop) == 0);
     weir_loop_set_exception_handler(world.loop, hook, NULL);
 
-    const struct weir_factory factory = {.create = create};
+    const struct weir_factory factory = {.create = create_any};
     const char *const hosts[] = {"127.0.0.2"};
     const bool two = one_in(2);
     const struct weir_server_options server_options = {
@@ -420,7 +419,7 @@ static bool has_gone(void *arg)
 
     give_leases(0);
     for (size_t i = 0; i < world.conn_count; i++) {
-        struct conn *conn = world.conns[i];
+        struct calls_conn *conn = world.conns[i];
         if (!conn->live) {
             continue;
         }
@@ -476,7 +475,7 @@ static void free_loop(void)
 }
 
 /* Handles that are still kept answer when the loop has gone. */
-static void use_what_is_kept(struct conn *conn)
+static void use_what_is_kept(struct calls_conn *conn)
 {
     if (conn->refs == 0) {
         return;
@@ -495,7 +494,7 @@ static void end(void)
 {
     free_loop();
     for (size_t i = 0; i < world.conn_count; i++) {
-        struct conn *conn = world.conns[i];
+        struct calls_conn *conn = world.conns[i];
         check(conn->lost == conn->made);
         check(!conn->promised);
         use_what_is_kept(conn);

@@ -1,5 +1,5 @@
 /*
- * What a round of random calls consists of, and what it counts.
+ * The parts of a round of random calls, and its counts.
  *
  * There is one loop with one server; connections that it accepted, that weir
  * made and that were adopted; plain sockets as peers; leases and references
@@ -31,7 +31,7 @@ enum {
     BYTES_MAX = 300000,
 };
 
-struct conn {
+struct calls_conn {
     weir_transport *t; /* valid while live, or with references */
     bool made;
     bool live;           /* between connection_made and connection_lost */
@@ -39,21 +39,21 @@ struct conn {
     bool writing_paused; /* by pause_writing */
     bool eof;            /* eof_received was called */
     bool half_closed;    /* and kept the writing side open */
-    bool has_no_peer;    /* both ends are weir's: nobody else closes it */
+    bool has_no_peer;    /* both ends are weir's: no peer closes it */
     int lost;            /* calls of connection_lost */
     int refs;            /* that the program keeps */
     void *promised;      /* memory that release_buffer or an update returns */
     size_t promised_size;
 };
 
-static struct {
+struct calls_world {
     struct unit_random random;
     uint64_t seed;
 
     weir_loop *loop;
     weir_server *server;   /* NULL once freed */
     weir_connect *connect; /* an attempt under way, or NULL */
-    struct conn *conns[CONNS_MAX];
+    struct calls_conn *conns[CONNS_MAX];
     size_t conn_count;
     weir_lease *leases[LEASES_MAX];
     size_t lease_count;
@@ -74,73 +74,24 @@ static struct {
     uint64_t attempts_done; /* and their ends */
     uint64_t waits;         /* for a closed server */
     uint64_t waits_done;    /* and their ends */
-} world;
+};
 
-static uint8_t bytes[BYTES_MAX]; /* all 'x' */
+extern struct calls_world world;
 
-static inline size_t below(uint64_t bound)
-{
-    return (size_t)unit_random_below(&world.random, bound);
-}
+extern uint8_t bytes[BYTES_MAX]; /* all 'x' */
 
-static inline bool one_in(uint64_t bound)
-{
-    return below(bound) == 0;
-}
+size_t below(uint64_t bound);
+bool one_in(uint64_t bound);
+void check_bytes(const void *data, size_t len);
 
-static inline void check_bytes(const void *data, size_t len)
-{
-    check(len > 0);
-    check(len <= sizeof(bytes));
-    check(memcmp(data, bytes, len) == 0);
-}
-
-/* What a call may answer where only want of memory or the end can stop it. */
-static inline bool is_excused(int err)
-{
-    return err == 0 || (err == -ENOMEM && world.short_now) ||
-           (err == -ESHUTDOWN && world.ending);
-}
-
-static inline bool is_usable(const struct conn *conn)
-{
-    return conn->live || conn->refs > 0;
-}
-
-static inline size_t count_live(void)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < world.conn_count; i++) {
-        count += world.conns[i]->live;
-    }
-    return count;
-}
-
-static inline void give_leases(size_t keep)
-{
-    while (world.lease_count > keep) {
-        weir_lease_unref(world.leases[--world.lease_count]);
-    }
-}
+/* True for a result of a call that only want of memory or the end can stop. */
+bool is_excused(int err);
+bool is_usable(const struct calls_conn *conn);
+size_t count_live(void);
+void give_leases(size_t keep);
 
 /* ---- the library's memory ---- */
 
-static inline void *world_alloc(void *arg, size_t size)
-{
-    (void)arg;
-    void *ptr = world.short_now && one_in(200) ? NULL : malloc(size);
-    world.memory_bytes += ptr ? size : 0;
-    return ptr;
-}
-
-static inline void world_free(void *arg, void *ptr, size_t size)
-{
-    (void)arg;
-    world.memory_bytes -= ptr ? size : 0;
-    free(ptr);
-}
-
-static const struct weir_allocator world_allocator = {.alloc = world_alloc,
-                                                      .free = world_free};
+extern const struct weir_allocator world_allocator;
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * What closing does not do: rules R24, R25, R26 and R66.
+ * Rules of closing: R24, R25, R26 and R66.
  *
- * A send that fails is told by connection_lost, not by the write; a close
- * waits for the peer as long as it takes; bytes that nobody read make the
- * kernel reset, unless the close lingers; and shutdown(2) is for write_eof.
+ * A send that fails is told by connection_lost, not by the write; a close waits
+ * for the peer as long as it takes; bytes that were not read make the kernel
+ * reset, unless the close lingers; and shutdown(2) is for write_eof.
  */
 #include "tests/contract/rows.h"
 
@@ -20,7 +20,8 @@ UNIT(closing, r24__a_send_that_fails_is_told_by_connection_lost)
     while (rig_next(&rig)) {
         rig_peer_close(&rig);
         rig_wait_event(&rig, "eof");
-        if (rig.maker->can_reset) { /* the first only provokes the reset */
+        if (rig_can(&rig,
+                    RIG_CAN_RESET)) { /* the first only provokes the reset */
             expect_eq(rig_write(&rig, 10), 0);
             rig_wait_lost(&rig);
             continue;
@@ -36,19 +37,17 @@ UNIT(closing, r24__a_send_that_fails_is_told_by_connection_lost)
     }
 }
 
-UNIT(closing, r25__bytes_that_nobody_read_make_the_kernel_reset)
+PAIRS_WITH(closing, r25__bytes_that_were_not_read_make_the_kernel_reset,
+           .hooks = {.connection_made = pause_it})
 {
-    struct rig rig = {.hooks = {.connection_made = pause_it}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1000);
-        expect_eq(rig_write(&rig, 700), 0);
-        expect_eq(weir_transport_close(rig.t), 0);
-        rig_wait_lost(&rig);
+    rig_peer_send(rig, 1000);
+    expect_eq(rig_write(rig, 700), 0);
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_wait_lost(rig);
 
-        expect_eq(rig_peer_read_end(&rig), -ECONNRESET);
-        expect_eq(rig.peer_received, 700);
-        expect_eq(rig.lost_err, 0);
-    }
+    expect_eq(rig_peer_read_end(rig), -ECONNRESET);
+    expect_eq(rig->peer_received, 700);
+    expect_eq(rig->lost_err, 0);
 }
 
 UNIT(closing, r25__unless_the_close_lingers)
@@ -70,21 +69,19 @@ UNIT(closing, r25__unless_the_close_lingers)
     }
 }
 
-UNIT(closing, r26__without_a_limit_a_close_waits_for_the_peer)
+PAIRS_WITH(closing, r26__without_a_limit_a_close_waits_for_the_peer,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        enter_closing_pending(&rig);
+    enter_closing_pending(rig);
 
-        rig_turn_for(&rig, 100 * RIG_MS);
+    rig_turn_for(rig, 100 * RIG_MS);
 
-        expect_eq(rig.lost_count, 0);
-        expect(rig_pending(&rig) > 0);
-        expect_eq(rig_statistics(&rig).timers, 0);
-    }
+    expect_eq(rig->lost_count, 0);
+    expect(rig_pending(rig) > 0);
+    expect_eq(rig_statistics(rig).timers, 0);
 }
 
-/* A duplicate of the descriptor keeps the connection open if nobody shuts it
+/* A duplicate of the descriptor keeps the connection open unless it is shut
  * down. */
 static void end_beside_a_duplicate(int (*end)(weir_transport *t))
 {
@@ -101,7 +98,7 @@ static void end_beside_a_duplicate(int (*end)(weir_transport *t))
         expect_eq(errno, EAGAIN);
         close(fd);
         expect_eq(rig_peer_read_end(&rig),
-                  end == weir_transport_abort && rig.maker->can_reset
+                  end == weir_transport_abort && rig_can(&rig, RIG_CAN_RESET)
                       ? -ECONNRESET
                       : 0);
     }

@@ -10,57 +10,50 @@
 
 #include <sys/socket.h>
 
-UNIT(end_of_stream, r8__eof_received_comes_after_the_last_byte)
+PAIRS(end_of_stream, r8__eof_received_comes_after_the_last_byte)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 300000);
-        rig_peer_shutdown(&rig);
-        rig_wait_lost(&rig);
+    rig_peer_send(rig, 300000);
+    rig_peer_shutdown(rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made data eof lost");
-        expect_eq(rig.received, 300000);
-        expect_eq(rig.lost_err, 0);
-    }
+    expect_events(rig, "made data eof lost");
+    expect_eq(rig->received, 300000);
+    expect_eq(rig->lost_err, 0);
 }
 
-UNIT(end_of_stream, r8__zero_closes_and_sends_what_waits)
+PAIRS_WITH(end_of_stream, r8__zero_closes_and_sends_what_waits,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        rig_clog(&rig);
-        rig_peer_shutdown(&rig);
-        rig_wait_event(&rig, "eof");
-        rig_turns(&rig, 5);
-        expect_eq(rig.lost_count, 0);
-        expect(weir_transport_is_closing(rig.t));
+    rig_clog(rig);
+    rig_peer_shutdown(rig);
+    rig_wait_event(rig, "eof");
+    rig_turns(rig, 5);
+    expect_eq(rig->lost_count, 0);
+    expect(weir_transport_is_closing(rig->t));
 
-        expect_eq(rig_peer_read_end(&rig), 0);
+    expect_eq(rig_peer_read_end(rig), 0);
 
-        rig_wait_lost(&rig);
-        expect_eq(rig.peer_received, rig.written);
-        expect_eq(rig.lost_err, 0);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_EOF);
-    }
+    rig_wait_lost(rig);
+    expect_eq(rig->peer_received, rig->written);
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
 }
 
-UNIT(end_of_stream, r8__a_positive_result_keeps_the_writing_side)
+PAIRS_WITH(end_of_stream, r8__a_positive_result_keeps_the_writing_side,
+           .eof_result = 1)
 {
-    struct rig rig = {.eof_result = 1};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
-        rig_wait_event(&rig, "eof");
-        expect(!weir_transport_is_closing(rig.t));
+    rig_peer_shutdown(rig);
+    rig_wait_event(rig, "eof");
+    expect(!weir_transport_is_closing(rig->t));
 
-        expect_eq(rig_write(&rig, 100000), 0);
-        rig_peer_read(&rig, 100000);
+    expect_eq(rig_write(rig, 100000), 0);
+    rig_peer_read(rig, 100000);
 
-        expect_eq(rig.lost_count, 0);
-        expect_eq(weir_transport_close(rig.t), 0);
-        rig_wait_lost(&rig);
-        expect_eq(rig.lost_err, 0);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_CLOSED);
-    }
+    expect_eq(rig->lost_count, 0);
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
 static int write_last_words(struct rig *rig)
@@ -69,18 +62,16 @@ static int write_last_words(struct rig *rig)
     return 0;
 }
 
-UNIT(end_of_stream, r8__what_eof_received_writes_is_sent_before_the_close)
+PAIRS_WITH(end_of_stream, r8__what_eof_received_writes_is_sent_before_the_close,
+           .hooks = {.eof_received = write_last_words})
 {
-    struct rig rig = {.hooks = {.eof_received = write_last_words}};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
+    rig_peer_shutdown(rig);
 
-        expect_eq(rig_peer_read_end(&rig), 0);
+    expect_eq(rig_peer_read_end(rig), 0);
 
-        expect_eq(rig.peer_received, 1000);
-        rig_wait_lost(&rig);
-        expect_eq(rig.lost_err, 0);
-    }
+    expect_eq(rig->peer_received, 1000);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
 }
 
 static int abort_at_eof(struct rig *rig)
@@ -89,37 +80,33 @@ static int abort_at_eof(struct rig *rig)
     return 1;
 }
 
-UNIT(end_of_stream, r8__eof_received_may_abort)
+PAIRS_WITH(end_of_stream, r8__eof_received_may_abort,
+           .hooks = {.eof_received = abort_at_eof})
 {
-    struct rig rig = {.hooks = {.eof_received = abort_at_eof}};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
-        rig_wait_lost(&rig);
+    rig_peer_shutdown(rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made eof lost");
-        expect_eq(rig.lost_err, 0);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_ABORTED);
-    }
+    expect_events(rig, "made eof lost");
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
-UNIT(end_of_stream, r9__pause_and_resume_bring_no_second_eof_received)
+PAIRS_WITH(end_of_stream, r9__pause_and_resume_bring_no_second_eof_received,
+           .eof_result = 1)
 {
-    struct rig rig = {.eof_result = 1};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
-        rig_wait_event(&rig, "eof");
-        expect(!weir_transport_is_reading(rig.t));
+    rig_peer_shutdown(rig);
+    rig_wait_event(rig, "eof");
+    expect(!weir_transport_is_reading(rig->t));
 
-        for (int i = 0; i < 3; i++) {
-            expect_eq(weir_transport_pause_reading(rig.t), 0);
-            rig_turns(&rig, 3);
-            expect_eq(weir_transport_resume_reading(rig.t), 0);
-            rig_turns(&rig, 3);
-        }
-
-        expect_events(&rig, "made eof");
-        expect(!weir_transport_is_reading(rig.t));
+    for (int i = 0; i < 3; i++) {
+        expect_eq(weir_transport_pause_reading(rig->t), 0);
+        rig_turns(rig, 3);
+        expect_eq(weir_transport_resume_reading(rig->t), 0);
+        rig_turns(rig, 3);
     }
+
+    expect_events(rig, "made eof");
+    expect(!weir_transport_is_reading(rig->t));
 }
 
 static int pause_and_resume(struct rig *rig)
@@ -129,17 +116,15 @@ static int pause_and_resume(struct rig *rig)
     return 1;
 }
 
-UNIT(end_of_stream, r9__nor_do_they_inside_eof_received)
+PAIRS_WITH(end_of_stream, r9__nor_do_they_inside_eof_received,
+           .hooks = {.eof_received = pause_and_resume})
 {
-    struct rig rig = {.hooks = {.eof_received = pause_and_resume}};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
-        rig_wait_event(&rig, "eof");
+    rig_peer_shutdown(rig);
+    rig_wait_event(rig, "eof");
 
-        rig_turn_for(&rig, 5 * RIG_MS);
+    rig_turn_for(rig, 5 * RIG_MS);
 
-        expect_events(&rig, "made eof");
-    }
+    expect_events(rig, "made eof");
 }
 
 static void set_true(void *arg)
@@ -163,92 +148,77 @@ static uint64_t turns_in(struct rig *rig, uint64_t time_ns)
     return rig_statistics(rig).turns - before;
 }
 
-UNIT(end_of_stream, r11__a_half_closed_connection_stays_and_does_not_spin)
+PAIRS_WITH(end_of_stream, r11__a_half_closed_connection_stays_and_does_not_spin,
+           .eof_result = 1)
 {
-    struct rig rig = {.eof_result = 1};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
-        rig_wait_event(&rig, "eof");
+    rig_peer_shutdown(rig);
+    rig_wait_event(rig, "eof");
 
-        const uint64_t turns = turns_in(&rig, 50 * RIG_MS);
+    const uint64_t turns = turns_in(rig, 50 * RIG_MS);
 
-        expect(turns < 20);
-        expect_events(&rig, "made eof");
-        expect(!weir_transport_is_closing(rig.t));
-    }
+    expect(turns < 20);
+    expect_events(rig, "made eof");
+    expect(!weir_transport_is_closing(rig->t));
 }
 
-UNIT(end_of_stream, r11__with_both_sides_ended_it_still_waits_for_close)
+PAIRS_WITH(end_of_stream, r11__with_both_sides_ended_it_still_waits_for_close,
+           .eof_result = 1)
 {
-    struct rig rig = {.eof_result = 1};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
-        rig_wait_event(&rig, "eof");
-        expect_eq(weir_transport_write_eof(rig.t), 0);
+    rig_peer_shutdown(rig);
+    rig_wait_event(rig, "eof");
+    expect_eq(weir_transport_write_eof(rig->t), 0);
 
-        const uint64_t turns = turns_in(&rig, 50 * RIG_MS);
+    const uint64_t turns = turns_in(rig, 50 * RIG_MS);
 
-        expect(turns < 20);
-        expect_events(&rig, "made eof");
-        expect_eq(weir_transport_close(rig.t), 0);
-        rig_wait_lost(&rig);
-        expect_eq(rig.lost_err, 0);
-    }
+    expect(turns < 20);
+    expect_events(rig, "made eof");
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
 }
 
-UNIT(end_of_stream, r12c__an_eof_while_paused_waits_for_resume)
+PAIRS(end_of_stream, r12c__an_eof_while_paused_waits_for_resume)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(weir_transport_pause_reading(rig.t), 0);
-        rig_turn(&rig);
-        rig_peer_send(&rig, 5000);
-        rig_peer_shutdown(&rig);
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    rig_turn(rig);
+    rig_peer_send(rig, 5000);
+    rig_peer_shutdown(rig);
 
-        const uint64_t turns = turns_in(&rig, 50 * RIG_MS);
-        expect(turns < 20);
-        expect_events(&rig, "made");
-        expect_eq(weir_transport_resume_reading(rig.t), 0);
-        rig_wait_lost(&rig);
+    const uint64_t turns = turns_in(rig, 50 * RIG_MS);
+    expect(turns < 20);
+    expect_events(rig, "made");
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made data eof lost");
-        expect_eq(rig.received, 5000);
-    }
+    expect_events(rig, "made data eof lost");
+    expect_eq(rig->received, 5000);
 }
 
-UNIT(end_of_stream, r12c__an_eof_without_data_while_paused_waits_for_resume)
+PAIRS(end_of_stream, r12c__an_eof_without_data_while_paused_waits_for_resume)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(weir_transport_pause_reading(rig.t), 0);
-        rig_turn(&rig);
-        rig_peer_shutdown(&rig);
-        rig_turn_for(&rig, 10 * RIG_MS);
-        expect_events(&rig, "made");
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    rig_turn(rig);
+    rig_peer_shutdown(rig);
+    rig_turn_for(rig, 10 * RIG_MS);
+    expect_events(rig, "made");
 
-        expect_eq(weir_transport_resume_reading(rig.t), 0);
-        rig_wait_lost(&rig);
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made eof lost");
-    }
+    expect_events(rig, "made eof lost");
 }
 
-UNIT(end_of_stream, r12c__a_reset_while_paused_is_noticed)
+PAIRS_THAT(end_of_stream, r12c__a_reset_while_paused_is_noticed, RIG_CAN_RESET,
+           0)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        expect_eq(weir_transport_pause_reading(rig.t), 0);
-        rig_turns(&rig, 3);
-        rig_peer_reset(&rig);
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    rig_turns(rig, 3);
+    rig_peer_reset(rig);
 
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made lost");
-        expect_eq(rig.lost_err, -ECONNRESET);
-    }
+    expect_events(rig, "made lost");
+    expect_eq(rig->lost_err, -ECONNRESET);
 }
 
 static void pause_it(struct rig *rig)
@@ -256,57 +226,43 @@ static void pause_it(struct rig *rig)
     expect_eq(weir_transport_pause_reading(rig->t), 0);
 }
 
-UNIT(end_of_stream, r12c__a_reset_is_noticed_when_nothing_was_ever_read)
+PAIRS_THAT(end_of_stream, r12c__a_reset_is_noticed_when_nothing_was_ever_read,
+           RIG_CAN_RESET, .hooks = {.connection_made = pause_it})
 {
-    struct rig rig = {.hooks = {.connection_made = pause_it}};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        rig_peer_reset(&rig);
+    rig_peer_reset(rig);
 
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made lost");
-        expect_eq(rig.lost_err, -ECONNRESET);
-    }
+    expect_events(rig, "made lost");
+    expect_eq(rig->lost_err, -ECONNRESET);
 }
 
-UNIT(end_of_stream, r12c__a_reset_is_noticed_after_the_end_of_stream)
+PAIRS_THAT(end_of_stream, r12c__a_reset_is_noticed_after_the_end_of_stream,
+           RIG_CAN_RESET, .eof_result = 1)
 {
-    struct rig rig = {.eof_result = 1};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        rig_peer_shutdown(&rig);
-        rig_wait_event(&rig, "eof");
-        rig_turns(&rig, 3);
-        rig_peer_reset(&rig);
+    rig_peer_shutdown(rig);
+    rig_wait_event(rig, "eof");
+    rig_turns(rig, 3);
+    rig_peer_reset(rig);
 
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        /* Linux says EPIPE when a FIN came before the reset. */
-        expect(rig.lost_err == -EPIPE || rig.lost_err == -ECONNRESET);
-        expect_events(&rig, "made eof lost");
-        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
-    }
+    /* Linux says EPIPE when a FIN came before the reset. */
+    expect(rig->lost_err == -EPIPE || rig->lost_err == -ECONNRESET);
+    expect_events(rig, "made eof lost");
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
 }
 
-UNIT(end_of_stream, r12c__a_reset_is_noticed_after_an_eof_seen_while_paused)
+PAIRS_THAT(end_of_stream,
+           r12c__a_reset_is_noticed_after_an_eof_seen_while_paused,
+           RIG_CAN_RESET, .hooks = {.connection_made = pause_it})
 {
-    struct rig rig = {.hooks = {.connection_made = pause_it}};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        rig_peer_shutdown(&rig);
-        rig_turn_for(&rig, 5 * RIG_MS); /* the watch has seen it */
-        rig_peer_reset(&rig);
+    rig_peer_shutdown(rig);
+    rig_turn_for(rig, 5 * RIG_MS); /* the watch has seen it */
+    rig_peer_reset(rig);
 
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        expect(rig.lost_err < 0);
-        expect_events(&rig, "made lost");
-    }
+    expect(rig->lost_err < 0);
+    expect_events(rig, "made lost");
 }

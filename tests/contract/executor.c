@@ -22,27 +22,20 @@ static int look_around(void *arg)
            sigismember(&blocked, SIGTERM) && sigismember(&blocked, SIGUSR1);
 }
 
-static int one_job_body(weir_loop *l, void *arg)
+EXECUTOR(executor, a_result_comes_back_on_the_loops_thread, 0)
 {
     struct job job;
     sigset_t blocked;
-    (void)arg;
     init_job(&job, look_around, 0);
 
-    cr_assert_eq(weir_run_in_executor(l, look_around, &job, NULL, &job.ret), 0);
+    expect_eq(weir_run_in_executor(loop, look_around, &job, NULL, &job.ret), 0);
 
-    cr_assert_eq(job.ret, 1, "its name or its signals");
+    expect_eq(job.ret, 1, "its name or its signals");
     cr_assert_not(pthread_equal(job.ran_on, pthread_self()));
     cr_assert(pthread_equal(pthread_self(), loop_thread));
-    cr_assert_eq(weir_run_in_executor(l, quick_job, &job, NULL, NULL), 0);
+    expect_eq(weir_run_in_executor(loop, quick_job, &job, NULL, NULL), 0);
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     cr_assert_not(sigismember(&blocked, SIGTERM), "blocked on the loop too");
-    return 0;
-}
-
-UNIT(executor, a_result_comes_back_on_the_loops_thread)
-{
-    run_with(0, one_job_body);
 }
 
 static int negative_job(void *arg)
@@ -51,39 +44,24 @@ static int negative_job(void *arg)
     return -ECANCELED;
 }
 
-static int negative_body(weir_loop *l, void *arg)
+EXECUTOR(executor, the_functions_result_is_no_error_of_the_call, 0)
 {
     int ret = 1;
-    (void)arg;
 
-    cr_assert_eq(weir_run_in_executor(l, negative_job, NULL, NULL, &ret), 0);
+    expect_eq(weir_run_in_executor(loop, negative_job, NULL, NULL, &ret), 0);
 
-    cr_assert_eq(ret, -ECANCELED);
-    return 0;
+    expect_eq(ret, -ECANCELED);
 }
 
-UNIT(executor, what_the_function_returns_is_no_error_of_the_call)
-{
-    run_with(0, negative_body);
-}
-
-static int reuse_body(weir_loop *l, void *arg)
+EXECUTOR(executor, an_idle_thread_is_used_again, 4)
 {
     struct job jobs[8];
-    (void)l;
-    (void)arg;
     for (int i = 0; i < 8; i++) {
         start_job(&jobs[i], quick_job, i);
         expect_result(&jobs[i]);
         cr_assert(pthread_equal(jobs[i].ran_on, jobs[0].ran_on));
     }
     wait_for_threads(1);
-    return 0;
-}
-
-UNIT(executor, an_idle_thread_is_used_again)
-{
-    run_with(4, reuse_body);
 }
 
 /* ---- more jobs than threads ---- */
@@ -106,12 +84,10 @@ static int counted_job(void *arg)
     return quick_job(arg);
 }
 
-static int many_body(weir_loop *l, void *arg)
+EXECUTOR(executor, more_jobs_than_threads_all_run_within_the_limit, LIMIT)
 {
     static struct job held[LIMIT];
     static struct job jobs[MANY];
-    (void)l;
-    (void)arg;
     for (int i = 0; i < LIMIT; i++) {
         start_held(&held[i], i); /* all of them at a time */
     }
@@ -119,30 +95,22 @@ static int many_body(weir_loop *l, void *arg)
         start_job(&jobs[i], counted_job, i);
     }
     yield();
-    cr_assert_eq(count_threads(), LIMIT);
+    expect_eq(count_threads(), LIMIT);
     for (int i = 0; i < LIMIT; i++) {
         let_go(&held[i]);
         expect_result(&held[i]);
     }
     for (int i = 0; i < MANY; i++) {
         expect_result(&jobs[i]);
-        cr_assert_gt(jobs[i].order, LIMIT, "on a thread beyond the limit");
+        expect_gt(jobs[i].order, LIMIT, "on a thread beyond the limit");
     }
-    cr_assert_leq(running_max, LIMIT);
-    cr_assert_eq(count_threads(), LIMIT);
-    return 0;
+    expect_leq(running_max, LIMIT);
+    expect_eq(count_threads(), LIMIT);
 }
 
-UNIT(executor, more_jobs_than_threads_all_run_within_the_limit)
-{
-    run_with(LIMIT, many_body);
-}
-
-static int order_body(weir_loop *l, void *arg)
+EXECUTOR(executor, jobs_start_first_come_first_served, 1)
 {
     struct job jobs[10];
-    (void)l;
-    (void)arg;
     start_held(&jobs[0], 0);
     for (int i = 1; i < 10; i++) {
         start_job(&jobs[i], quick_job, i);
@@ -153,24 +121,16 @@ static int order_body(weir_loop *l, void *arg)
 
     for (int i = 0; i < 10; i++) {
         expect_result(&jobs[i]);
-        cr_assert_eq(jobs[i].order, i + 1);
+        expect_eq(jobs[i].order, i + 1);
     }
-    return 0;
-}
-
-UNIT(executor, jobs_start_first_come_first_served)
-{
-    run_with(1, order_body);
 }
 
 enum { FLOOD = 3000 };
 
-static int flood_body(weir_loop *l, void *arg)
+EXECUTOR(executor, more_results_than_one_turn_handles_all_come_back, 1)
 {
     static struct job jobs[FLOOD];
     struct job last;
-    (void)l;
-    (void)arg;
     for (int i = 0; i < FLOOD; i++) {
         start_job(&jobs[i], quick_job, i);
     }
@@ -183,29 +143,21 @@ static int flood_body(weir_loop *l, void *arg)
     }
     let_go(&last);
     expect_result(&last);
-    return 0;
-}
-
-UNIT(executor, more_results_than_one_turn_handles_all_come_back)
-{
-    run_with(1, flood_body);
 }
 
 /* ---- cancelling ---- */
 
 static void expect_abandoned(const struct job *job, int result)
 {
-    cr_assert_eq(job->err, -ECANCELED);
-    cr_assert_eq(job->ret, -1);
-    cr_assert_eq(job->abandoned_count, 1);
-    cr_assert_eq(job->abandoned_result, result);
+    expect_eq(job->err, -ECANCELED);
+    expect_eq(job->ret, -1);
+    expect_eq(job->abandoned_count, 1);
+    expect_eq(job->abandoned_result, result);
 }
 
-static int before_start_body(weir_loop *l, void *arg)
+EXECUTOR(executor, a_job_that_is_cancelled_before_it_starts_never_runs, 1)
 {
     struct job jobs[4];
-    (void)l;
-    (void)arg;
     start_held(&jobs[0], 0);
     for (int i = 1; i < 4; i++) {
         start_job(&jobs[i], quick_job, i);
@@ -216,69 +168,50 @@ static int before_start_body(weir_loop *l, void *arg)
     cr_assert(weir_task_cancel(jobs[3].task));
     let_go(&jobs[0]); /* the task has not run yet; its job must not either */
 
-    cr_assert_eq(join_job(&jobs[1]), -ECANCELED);
+    expect_eq(join_job(&jobs[1]), -ECANCELED);
 
     expect_abandoned(&jobs[1], -ECANCELED);
     cr_assert(jobs[1].was_abandoned_inside);
     expect_result(&jobs[0]);
     expect_result(&jobs[2]);
-    cr_assert_eq(join_job(&jobs[3]), -ECANCELED);
-    cr_assert_eq(jobs[1].order, 0, "it ran");
-    cr_assert_eq(jobs[3].order, 0, "it ran");
-    return 0;
+    expect_eq(join_job(&jobs[3]), -ECANCELED);
+    expect_eq(jobs[1].order, 0, "it ran");
+    expect_eq(jobs[3].order, 0, "it ran");
 }
 
-UNIT(executor, a_job_that_is_cancelled_before_it_starts_never_runs)
-{
-    run_with(1, before_start_body);
-}
-
-static int while_running_body(weir_loop *l, void *arg)
+EXECUTOR(executor, a_task_leaves_a_running_job_at_once_and_is_told_of_its_end,
+         1)
 {
     struct job job;
-    (void)arg;
     start_held(&job, 7);
     cr_assert(weir_task_cancel(job.task));
 
-    cr_assert_eq(join_job(&job), -ECANCELED); /* it still runs */
+    expect_eq(join_job(&job), -ECANCELED); /* it still runs */
 
-    cr_assert_eq(job.abandoned_count, 0);
+    expect_eq(job.abandoned_count, 0);
     let_go(&job);
     while (job.abandoned_count == 0) {
         yield();
     }
     expect_abandoned(&job, 7);
-    cr_assert_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
-    cr_assert_eq(job.abandoned_count, 1);
-    return 0;
+    expect_eq(weir_loop_shutdown_executor(loop, UINT64_MAX), 0);
+    expect_eq(job.abandoned_count, 1);
 }
 
-UNIT(executor, a_task_leaves_a_running_job_at_once_and_is_told_of_its_end)
-{
-    run_with(1, while_running_body);
-}
-
-static int nobody_told_body(weir_loop *l, void *arg)
+EXECUTOR(executor, an_abandoned_job_needs_no_callback, 1)
 {
     struct job job;
-    (void)arg;
     start_job(&job, held_job, 7);
     job.abandoned = NULL;
     yield();
     wait_for(&job.started);
     cr_assert(weir_task_cancel(job.task));
-    cr_assert_eq(join_job(&job), -ECANCELED);
+    expect_eq(join_job(&job), -ECANCELED);
     let_go(&job);
 
-    cr_assert_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
+    expect_eq(weir_loop_shutdown_executor(loop, UINT64_MAX), 0);
 
-    cr_assert_eq(job.abandoned_count, 0);
-    return 0;
-}
-
-UNIT(executor, nobody_need_be_told_of_an_abandoned_job)
-{
-    run_with(1, nobody_told_body);
+    expect_eq(job.abandoned_count, 0);
 }
 
 /* The first job, when the next one has started on the only thread: it is over,
@@ -292,15 +225,13 @@ static void end_unseen(struct job *jobs)
     wait_for(&jobs[1].started);
 }
 
-static int unseen_body(weir_loop *l, void *arg)
+EXECUTOR(executor, a_result_that_the_loop_has_not_seen_is_abandoned, 1)
 {
     struct job jobs[2];
-    (void)l;
-    (void)arg;
     end_unseen(jobs);
     cr_assert(weir_task_cancel(jobs[0].task));
 
-    cr_assert_eq(join_job(&jobs[0]), -ECANCELED);
+    expect_eq(join_job(&jobs[0]), -ECANCELED);
 
     while (jobs[0].abandoned_count == 0) {
         yield();
@@ -308,12 +239,6 @@ static int unseen_body(weir_loop *l, void *arg)
     expect_abandoned(&jobs[0], 5);
     let_go(&jobs[1]);
     expect_result(&jobs[1]);
-    return 0;
-}
-
-UNIT(executor, a_result_that_the_loop_has_not_seen_is_abandoned)
-{
-    run_with(1, unseen_body);
 }
 
 static void cancel_task(void *arg)
@@ -323,36 +248,31 @@ static void cancel_task(void *arg)
 
 static int keep_job(weir_loop *l, void *arg)
 {
-    cr_assert_eq(run_job(l, arg), 0);
-    cr_assert_eq(weir_yield(l), -ECANCELED, "the next call is cancelled");
+    expect_eq(run_job(l, arg), 0);
+    expect_eq(weir_yield(l), -ECANCELED, "the next call is cancelled");
     return 0;
 }
 
-static int kept_body(weir_loop *l, void *arg)
+EXECUTOR(executor, a_result_that_the_task_was_given_survives_its_cancellation,
+         1)
 {
     struct job jobs[2];
-    (void)arg;
     init_job(&jobs[0], held_job, 5);
-    cr_assert_eq(weir_task_spawn(l, keep_job, &jobs[0], NULL, &jobs[0].task),
-                 0);
+    expect_eq(weir_task_spawn(loop, keep_job, &jobs[0], NULL, &jobs[0].task),
+              0);
     start_job(&jobs[1], held_job, 6);
     yield();
     wait_for(&jobs[0].started);
     let_go(&jobs[0]);
     wait_for(&jobs[1].started);
     /* Comes after the result in the mailbox and before the task. */
-    cr_assert_eq(
-        weir_loop_call_soon_threadsafe(l, cancel_task, jobs[0].task, NULL), 0);
+    expect_eq(
+        weir_loop_call_soon_threadsafe(loop, cancel_task, jobs[0].task, NULL),
+        0);
 
     expect_result(&jobs[0]);
     let_go(&jobs[1]);
     expect_result(&jobs[1]);
-    return 0;
-}
-
-UNIT(executor, a_result_that_the_task_was_given_survives_its_cancellation)
-{
-    run_with(1, kept_body);
 }
 
 static int cancelling_job(void *arg)
@@ -364,11 +284,10 @@ static int cancelling_job(void *arg)
     return err == 0 ? result : err;
 }
 
-static int crossing_body(weir_loop *l, void *arg)
+EXECUTOR(executor, a_result_between_cancellation_and_task_is_abandoned_inside,
+         1)
 {
     struct job jobs[2];
-    (void)l;
-    (void)arg;
     start_job(&jobs[0], cancelling_job, 5);
     start_job(&jobs[1], held_job, 6);
     yield();
@@ -376,75 +295,56 @@ static int crossing_body(weir_loop *l, void *arg)
     let_go(&jobs[0]);
     wait_for(&jobs[1].started);
 
-    cr_assert_eq(join_job(&jobs[0]), -ECANCELED);
+    expect_eq(join_job(&jobs[0]), -ECANCELED);
 
     expect_abandoned(&jobs[0], 5);
     cr_assert(jobs[0].was_abandoned_inside, "it was over by then");
     let_go(&jobs[1]);
     expect_result(&jobs[1]);
-    return 0;
-}
-
-UNIT(executor, a_result_between_cancellation_and_task_is_abandoned_inside)
-{
-    run_with(1, crossing_body);
 }
 
 static int cancelled_task(weir_loop *l, void *arg)
 {
-    weir_task_cancel(weir_task_current(l));
+    weir_task_cancel(weir_task_get_current(l));
     return run_job(l, arg);
 }
 
-static int cancelled_body(weir_loop *l, void *arg)
+EXECUTOR(executor, a_task_that_was_cancelled_before_gives_the_argument_back_too,
+         1)
 {
     struct job job;
-    (void)arg;
     init_job(&job, quick_job, 1);
-    cr_assert_eq(weir_task_spawn(l, cancelled_task, &job, NULL, &job.task), 0);
+    expect_eq(weir_task_spawn(loop, cancelled_task, &job, NULL, &job.task), 0);
 
-    cr_assert_eq(join_job(&job), -ECANCELED);
+    expect_eq(join_job(&job), -ECANCELED);
 
     expect_abandoned(&job, -ECANCELED);
-    cr_assert_eq(job.order, 0);
-    cr_assert_eq(count_threads(), 0);
-    return 0;
-}
-
-UNIT(executor, a_task_that_was_cancelled_before_gives_the_argument_back_too)
-{
-    run_with(1, cancelled_body);
+    expect_eq(job.order, 0);
+    expect_eq(count_threads(), 0);
 }
 
 static int limited_task(weir_loop *l, void *arg)
 {
     struct weir_timeout limit;
-    cr_assert_eq(weir_timeout_begin(l, &limit, 1 * MS), 0);
+    expect_eq(weir_timeout_begin(l, &limit, 1 * MS), 0);
     return (int)weir_timeout_end(&limit, run_job(l, arg));
 }
 
-static int time_out_body(weir_loop *l, void *arg)
+EXECUTOR(executor, a_wait_ends_with_its_time_limit, 1)
 {
     struct job job;
     int result = 1;
-    (void)arg;
     init_job(&job, held_job, 1);
-    cr_assert_eq(weir_task_spawn(l, limited_task, &job, NULL, &job.task), 0);
+    expect_eq(weir_task_spawn(loop, limited_task, &job, NULL, &job.task), 0);
     yield();
     wait_for(&job.started);
 
-    cr_assert_eq(weir_task_join(job.task, &result), 0);
+    expect_eq(weir_task_join(job.task, &result), 0);
 
-    cr_assert_eq(result, -ETIMEDOUT);
+    expect_eq(result, -ETIMEDOUT);
     let_go(&job);
     while (job.abandoned_count == 0) {
         yield();
     }
     expect_abandoned(&job, 1);
-    return 0;
-}
-
-UNIT(executor, a_wait_ends_with_its_time_limit)
-{
-    run_with(1, time_out_body);
 }

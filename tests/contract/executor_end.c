@@ -8,37 +8,30 @@
 
 /* ---- threads ---- */
 
-static int threads_body(weir_loop *l, void *arg)
+EXECUTOR(executor_end, threads_are_there_from_the_first_job_to_the_shutdown, 4)
 {
     struct job jobs[2];
-    (void)arg;
-    cr_assert_eq(count_threads(), 0, "before the first job");
+    expect_eq(count_threads(), 0, "before the first job");
     start_held(&jobs[0], 0);
-    cr_assert_eq(count_threads(), 1);
+    expect_eq(count_threads(), 1);
     start_held(&jobs[1], 1);
-    cr_assert_eq(count_threads(), 2);
+    expect_eq(count_threads(), 2);
     let_go(&jobs[0]);
     let_go(&jobs[1]);
     expect_result(&jobs[0]);
     expect_result(&jobs[1]);
-    cr_assert_eq(count_threads(), 2, "they stay");
+    expect_eq(count_threads(), 2, "they stay");
 
-    cr_assert_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
+    expect_eq(weir_loop_shutdown_executor(loop, UINT64_MAX), 0);
 
     wait_for_threads(0);
-    return 0;
-}
-
-UNIT(executor_end, threads_are_there_from_the_first_job_to_the_shutdown)
-{
-    run_with(4, threads_body);
 }
 
 UNIT(executor_end, a_loop_that_never_ran_a_job_has_no_threads)
 {
     open_with(4, 0);
     one_turn();
-    cr_assert_eq(count_threads(), 0);
+    expect_eq(count_threads(), 0);
     close_loop();
 }
 
@@ -59,7 +52,7 @@ UNIT(executor_end, idle_threads_end_with_the_loop)
 
     close_loop();
 
-    cr_assert_eq(live_bytes(), 0, "without waiting for a thread");
+    expect_eq(live_bytes(), 0, "without waiting for a thread");
     wait_for_threads(0);
 }
 
@@ -73,22 +66,21 @@ static int shut_task(weir_loop *l, void *arg)
 static weir_task *start_shutdown(uint64_t *timeout_ns)
 {
     weir_task *task = NULL;
-    cr_assert_eq(weir_task_spawn(loop, shut_task, timeout_ns, NULL, &task), 0);
+    expect_eq(weir_task_spawn(loop, shut_task, timeout_ns, NULL, &task), 0);
     return task;
 }
 
 static int join(weir_task *task)
 {
     int result = 1;
-    cr_assert_eq(weir_task_join(task, &result), 0);
+    expect_eq(weir_task_join(task, &result), 0);
     return result;
 }
 
-static int shutdown_body(weir_loop *l, void *arg)
+EXECUTOR(executor_end, shutdown_takes_no_more_and_waits_for_what_there_is, 1)
 {
     static uint64_t for_ever = UINT64_MAX;
     struct job jobs[3];
-    (void)arg;
     start_held(&jobs[0], 0);
     start_job(&jobs[1], quick_job, 1);
     yield();
@@ -96,94 +88,68 @@ static int shutdown_body(weir_loop *l, void *arg)
     weir_task *second = start_shutdown(&for_ever);
     yield();
     init_job(&jobs[2], quick_job, 2);
-    cr_assert_eq(run_job(l, &jobs[2]), -ESHUTDOWN);
-    cr_assert_eq(jobs[2].abandoned_count, 0);
+    expect_eq(run_job(loop, &jobs[2]), -ESHUTDOWN);
+    expect_eq(jobs[2].abandoned_count, 0);
     cr_assert_not(weir_future_is_done(weir_task_get_future(first)));
     let_go(&jobs[0]);
 
-    cr_assert_eq(join(first), 0);
-    cr_assert_eq(join(second), 0);
+    expect_eq(join(first), 0);
+    expect_eq(join(second), 0);
 
     expect_result(&jobs[0]);
     expect_result(&jobs[1]);
-    cr_assert_eq(run_job(l, &jobs[2]), -ESHUTDOWN);
-    cr_assert_eq(weir_loop_shutdown_executor(l, 0), 0, "once more");
+    expect_eq(run_job(loop, &jobs[2]), -ESHUTDOWN);
+    expect_eq(weir_loop_shutdown_executor(loop, 0), 0, "once more");
     wait_for_threads(0);
-    return 0;
 }
 
-UNIT(executor_end, shutdown_takes_no_more_and_waits_for_what_there_is)
-{
-    run_with(1, shutdown_body);
-}
-
-static int time_out_body(weir_loop *l, void *arg)
+EXECUTOR(executor_end, shutdown_times_out_and_can_be_asked_again, 1)
 {
     struct job job;
-    (void)arg;
     start_held(&job, 3);
 
-    cr_assert_eq(weir_loop_shutdown_executor(l, 1 * MS), -ETIMEDOUT);
-    cr_assert_eq(weir_loop_shutdown_executor(l, 0), -ETIMEDOUT);
+    expect_eq(weir_loop_shutdown_executor(loop, 1 * MS), -ETIMEDOUT);
+    expect_eq(weir_loop_shutdown_executor(loop, 0), -ETIMEDOUT);
 
-    cr_assert_eq(job.err, 1, "its task still waits");
+    expect_eq(job.err, 1, "its task still waits");
     let_go(&job);
     expect_result(&job);
-    cr_assert_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
+    expect_eq(weir_loop_shutdown_executor(loop, UINT64_MAX), 0);
     wait_for_threads(0);
-    return 0;
-}
-
-UNIT(executor_end, shutdown_times_out_and_can_be_asked_again)
-{
-    run_with(1, time_out_body);
 }
 
 static int cancelled_shutdown(weir_loop *l, void *arg)
 {
-    weir_task_cancel(weir_task_current(l));
+    weir_task_cancel(weir_task_get_current(l));
     return shut_task(l, arg);
 }
 
-static int cancel_body(weir_loop *l, void *arg)
+EXECUTOR(executor_end, a_cancelled_shutdown_waits_no_more_and_stays_shut, 1)
 {
     static uint64_t for_ever = UINT64_MAX;
     weir_task *task = NULL;
     struct job job;
-    (void)arg;
     start_held(&job, 3);
     task = start_shutdown(&for_ever);
     yield();
     cr_assert(weir_task_cancel(task));
-    cr_assert_eq(join(task), -ECANCELED);
+    expect_eq(join(task), -ECANCELED);
     let_go(&job);
     expect_result(&job);
-    cr_assert_eq(run_job(l, &job), -ESHUTDOWN);
-    return 0;
+    expect_eq(run_job(loop, &job), -ESHUTDOWN);
 }
 
-UNIT(executor_end, a_cancelled_shutdown_waits_no_more_and_stays_shut)
-{
-    run_with(1, cancel_body);
-}
-
-static int cancelled_before_body(weir_loop *l, void *arg)
+EXECUTOR(executor_end, a_task_that_was_cancelled_before_shuts_down_all_the_same,
+         1)
 {
     static uint64_t for_ever = UINT64_MAX;
     weir_task *task = NULL;
     struct job job;
-    (void)arg;
     init_job(&job, quick_job, 1);
-    cr_assert_eq(weir_task_spawn(l, cancelled_shutdown, &for_ever, NULL, &task),
-                 0);
-    cr_assert_eq(join(task), -ECANCELED);
-    cr_assert_eq(run_job(l, &job), -ESHUTDOWN);
-    return 0;
-}
-
-UNIT(executor_end, a_task_that_was_cancelled_before_shuts_down_all_the_same)
-{
-    run_with(1, cancelled_before_body);
+    expect_eq(weir_task_spawn(loop, cancelled_shutdown, &for_ever, NULL, &task),
+              0);
+    expect_eq(join(task), -ECANCELED);
+    expect_eq(run_job(loop, &job), -ESHUTDOWN);
 }
 
 static int unused_body(weir_loop *l, void *arg)
@@ -193,10 +159,10 @@ static int unused_body(weir_loop *l, void *arg)
     (void)arg;
     init_job(&job, quick_job, 1);
 
-    cr_assert_eq(weir_loop_shutdown_executor(l, 0), 0);
+    expect_eq(weir_loop_shutdown_executor(l, 0), 0);
 
-    cr_assert_eq(run_job(l, &job), -ESHUTDOWN);
-    cr_assert_eq(weir_loop_set_executor(l, &options), -ESHUTDOWN);
+    expect_eq(run_job(l, &job), -ESHUTDOWN);
+    expect_eq(weir_loop_set_executor(l, &options), -ESHUTDOWN);
     return 0;
 }
 
@@ -232,19 +198,19 @@ UNIT(executor_end, freeing_the_loop_waits_for_no_job)
 
     close_loop(); /* the first job runs, three wait */
 
-    cr_assert_gt(live_bytes(), 0, "the thread has what it needs");
+    expect_gt(live_bytes(), 0, "the thread has what it needs");
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(jobs[i].err, -ECANCELED);
-        cr_assert_eq(jobs[i].abandoned_count, i > 0);
+        expect_eq(jobs[i].err, -ECANCELED);
+        expect_eq(jobs[i].abandoned_count, i > 0);
     }
     let_go(&jobs[0]);
     wait_for_threads(0);
-    cr_assert_eq(live_bytes(), 0);
+    expect_eq(live_bytes(), 0);
     for (int i = 1; i < 4; i++) {
-        cr_assert_eq(jobs[i].abandoned_result, -ECANCELED);
-        cr_assert_eq(jobs[i].order, 0, "it ran");
+        expect_eq(jobs[i].abandoned_result, -ECANCELED);
+        expect_eq(jobs[i].order, 0, "it ran");
     }
-    cr_assert_eq(jobs[0].abandoned_count, 0, "there was no loop to tell");
+    expect_eq(jobs[0].abandoned_count, 0, "there was no loop to tell");
 }
 
 static int over_body(weir_loop *l, void *arg)
@@ -255,7 +221,7 @@ static int over_body(weir_loop *l, void *arg)
     start_job(&jobs[1], held_job, 6);
     yield();
     cr_assert(weir_task_cancel(jobs[0].task));
-    cr_assert_eq(join_job(&jobs[0]), -ECANCELED);
+    expect_eq(join_job(&jobs[0]), -ECANCELED);
     let_go(&jobs[0]);
     wait_for(&jobs[1].started);
     weir_task_detach(jobs[1].task);
@@ -267,15 +233,15 @@ UNIT(executor_end, freeing_the_loop_tells_of_jobs_that_are_over)
     static struct job jobs[2];
     open_counted(1);
     run_body(over_body, jobs);
-    cr_assert_eq(jobs[0].abandoned_count, 0, "it was not seen yet");
+    expect_eq(jobs[0].abandoned_count, 0, "it was not seen yet");
 
     close_loop();
 
-    cr_assert_eq(jobs[0].abandoned_count, 1);
-    cr_assert_eq(jobs[0].abandoned_result, 5);
+    expect_eq(jobs[0].abandoned_count, 1);
+    expect_eq(jobs[0].abandoned_result, 5);
     let_go(&jobs[1]);
     wait_for_threads(0);
-    cr_assert_eq(live_bytes(), 0);
+    expect_eq(live_bytes(), 0);
 }
 
 static int many_left_body(weir_loop *l, void *arg)
@@ -300,6 +266,6 @@ UNIT(executor_end, threads_that_end_while_the_loop_is_freed_leave_nothing)
         }
         close_loop();
         wait_for_threads(0);
-        cr_assert_eq(live_bytes(), 0);
+        expect_eq(live_bytes(), 0);
     }
 }

@@ -1,7 +1,7 @@
 /*
  * The executor's limits and errors: too many jobs, no threads, no memory, the
  * wrong thread and the wrong process. A job that was refused leaves nothing
- * behind and nobody is told of it; one that was taken always comes back.
+ * behind and is not told of; one that was taken always comes back.
  */
 #include "tests/contract/executor_rig.h"
 
@@ -18,18 +18,18 @@ static int queue_body(weir_loop *l, void *arg)
     start_job(&jobs[2], quick_job, 2);
     start_job(&jobs[3], quick_job, 3);
 
-    cr_assert_eq(join_job(&jobs[3]), -ENOBUFS);
+    expect_eq(join_job(&jobs[3]), -ENOBUFS);
 
-    cr_assert_eq(jobs[3].abandoned_count, 0);
+    expect_eq(jobs[3].abandoned_count, 0);
     cr_assert(weir_task_cancel(jobs[1].task)); /* makes room */
-    cr_assert_eq(join_job(&jobs[1]), -ECANCELED);
+    expect_eq(join_job(&jobs[1]), -ECANCELED);
     start_job(&jobs[1], quick_job, 1);
     yield();
     let_go(&jobs[0]);
     expect_result(&jobs[0]);
     expect_result(&jobs[2]);
     expect_result(&jobs[1]);
-    cr_assert_eq(weir_run_in_executor(l, quick_job, &jobs[3], NULL, NULL), 0);
+    expect_eq(weir_run_in_executor(l, quick_job, &jobs[3], NULL, NULL), 0);
     return 0;
 }
 
@@ -47,10 +47,10 @@ static int busy_body(weir_loop *l, void *arg)
     struct job job;
     (void)arg;
     start_held(&job, 1);
-    cr_assert_eq(weir_loop_set_executor(l, &options), -EBUSY);
+    expect_eq(weir_loop_set_executor(l, &options), -EBUSY);
     let_go(&job);
     expect_result(&job);
-    cr_assert_eq(weir_loop_set_executor(l, &options), -EBUSY, "its thread");
+    expect_eq(weir_loop_set_executor(l, &options), -EBUSY, "its thread");
     return 0;
 }
 
@@ -62,12 +62,12 @@ UNIT(executor_errors, options_are_checked_and_come_before_the_first_job)
     } options = {.known = {.size = sizeof(options)}, .newer = 1};
     struct weir_executor_options unset = {.thread_limit = 1};
     open_loop(NULL);
-    cr_assert_eq(weir_loop_set_executor(loop, NULL), -EINVAL);
-    cr_assert_eq(weir_loop_set_executor(loop, &unset), -EINVAL);
-    cr_assert_eq(weir_loop_set_executor(loop, &options.known), -E2BIG);
+    expect_eq(weir_loop_set_executor(loop, NULL), -EINVAL);
+    expect_eq(weir_loop_set_executor(loop, &unset), -EINVAL);
+    expect_eq(weir_loop_set_executor(loop, &options.known), -E2BIG);
     options.newer = 0;
-    cr_assert_eq(weir_loop_set_executor(loop, &options.known), 0);
-    cr_assert_eq(weir_loop_set_executor(loop, &options.known), 0);
+    expect_eq(weir_loop_set_executor(loop, &options.known), 0);
+    expect_eq(weir_loop_set_executor(loop, &options.known), 0);
 
     run_body(busy_body, NULL);
 
@@ -81,7 +81,7 @@ static int default_body(weir_loop *l, void *arg)
     cpu_set_t cpus;
     (void)l;
     (void)arg;
-    cr_assert_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+    expect_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
     const int limit = CPU_COUNT(&cpus) + 4 > 32 ? 32 : CPU_COUNT(&cpus) + 4;
     for (int i = 0; i < 40; i++) {
         start_job(&jobs[i], held_job, i);
@@ -90,7 +90,7 @@ static int default_body(weir_loop *l, void *arg)
     for (int i = 0; i < limit; i++) {
         wait_for(&jobs[i].started);
     }
-    cr_assert_eq(count_threads(), limit);
+    expect_eq(count_threads(), limit);
     for (int i = 0; i < 40; i++) {
         let_go(&jobs[i]);
         expect_result(&jobs[i]);
@@ -111,7 +111,7 @@ UNIT(executor_errors, by_default_there_are_four_threads_more_than_cpus)
 static int no_function_body(weir_loop *l, void *arg)
 {
     (void)arg;
-    cr_assert_eq(weir_run_in_executor(l, NULL, NULL, NULL, NULL), -EINVAL);
+    expect_eq(weir_run_in_executor(l, NULL, NULL, NULL, NULL), -EINVAL);
     return 0;
 }
 
@@ -120,9 +120,9 @@ UNIT(executor_errors, only_tasks_run_jobs_and_only_functions)
     struct job job;
     init_job(&job, quick_job, 1);
     open_loop(NULL);
-    cr_assert_eq(run_job(loop, &job), WEIR_ENOTTASK);
-    cr_assert_eq(weir_loop_shutdown_executor(loop, 0), WEIR_ENOTTASK);
-    cr_assert_eq(job.abandoned_count, 0);
+    expect_eq(run_job(loop, &job), WEIR_ENOTTASK);
+    expect_eq(weir_loop_shutdown_executor(loop, 0), WEIR_ENOTTASK);
+    expect_eq(job.abandoned_count, 0);
 
     run_body(no_function_body, NULL);
 
@@ -142,89 +142,67 @@ static int misusing_job(void *arg)
     return good;
 }
 
-static int other_thread_body(weir_loop *l, void *arg)
+EXECUTOR(executor_errors, another_thread_gets_EPERM, 1)
 {
     struct job job;
-    (void)l;
-    (void)arg;
     start_job(&job, misusing_job, 1);
     yield();
     let_go(&job);
     wait_for(&job.started); /* the loop stands still meanwhile */
     expect_result(&job);
-    return 0;
 }
 
-UNIT(executor_errors, another_thread_gets_EPERM)
-{
-    run_with(1, other_thread_body);
-}
-
-static int forked_body(weir_loop *l, void *arg)
+EXECUTOR(executor_errors, a_forked_child_gets_ECHILD, 1)
 {
     const struct weir_executor_options options = {.size = sizeof(options)};
     int status = -1;
     struct job job;
-    (void)arg;
     start_held(&job, 1);
     pid_t child = fork();
-    cr_assert_geq(child, 0);
+    expect_geq(child, 0);
     if (child == 0) {
-        const bool good =
-            weir_run_in_executor(l, quick_job, &job, NULL, NULL) == -ECHILD &&
-            weir_loop_shutdown_executor(l, 0) == -ECHILD &&
-            weir_loop_set_executor(l, &options) == -ECHILD &&
-            weir_loop_free(l) == -ECHILD;
+        const bool good = weir_run_in_executor(loop, quick_job, &job, NULL,
+                                               NULL) == -ECHILD &&
+                          weir_loop_shutdown_executor(loop, 0) == -ECHILD &&
+                          weir_loop_set_executor(loop, &options) == -ECHILD &&
+                          weir_loop_free(loop) == -ECHILD;
         _exit(good ? 0 : 1);
     }
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert_eq(status, 0);
+    expect_eq(waitpid(child, &status, 0), child);
+    expect_eq(status, 0);
     let_go(&job);
     expect_result(&job);
-    return 0;
-}
-
-UNIT(executor_errors, a_forked_child_gets_ECHILD)
-{
-    run_with(1, forked_body);
 }
 
 /* Threads with more stack than there is address space cannot be made. */
 static void set_stack_size(size_t size)
 {
     pthread_attr_t attr;
-    cr_assert_eq(pthread_attr_init(&attr), 0);
-    cr_assert_eq(pthread_attr_setstacksize(&attr, size), 0);
-    cr_assert_eq(pthread_setattr_default_np(&attr), 0);
+    expect_eq(pthread_attr_init(&attr), 0);
+    expect_eq(pthread_attr_setstacksize(&attr, size), 0);
+    expect_eq(pthread_setattr_default_np(&attr), 0);
     pthread_attr_destroy(&attr);
 }
 
-static int no_thread_body(weir_loop *l, void *arg)
+EXECUTOR(executor_errors, no_thread_is_an_error_only_where_there_is_none, 4)
 {
     struct job jobs[2];
-    (void)arg;
     init_job(&jobs[0], quick_job, 0);
     set_stack_size((size_t)1 << 50);
-    cr_assert_eq(run_job(l, &jobs[0]), -EAGAIN);
-    cr_assert_eq(jobs[0].abandoned_count, 0);
+    expect_eq(run_job(loop, &jobs[0]), -EAGAIN);
+    expect_eq(jobs[0].abandoned_count, 0);
     set_stack_size(1 << 20);
     start_held(&jobs[0], 0);
     set_stack_size((size_t)1 << 50);
     start_job(&jobs[1], quick_job, 1);
     yield();
-    cr_assert_eq(jobs[1].err, 1, "it waits for the thread that there is");
+    expect_eq(jobs[1].err, 1, "it waits for the thread that there is");
     let_go(&jobs[0]);
 
     expect_result(&jobs[0]);
     expect_result(&jobs[1]);
     cr_assert(pthread_equal(jobs[0].ran_on, jobs[1].ran_on));
     set_stack_size(1 << 20);
-    return 0;
-}
-
-UNIT(executor_errors, no_thread_is_an_error_only_where_there_is_none)
-{
-    run_with(4, no_thread_body);
 }
 
 static int no_memory_body(weir_loop *l, void *arg)
@@ -235,11 +213,11 @@ static int no_memory_body(weir_loop *l, void *arg)
     for (int i = 0; i < 3; i++) {
         init_job(&job, quick_job, 1);
         counter.fail_from = counter.calls + (i == 0 ? 1 : 2);
-        cr_assert_eq(run_job(l, &job), -ENOMEM);
-        cr_assert_eq(job.abandoned_count, 0);
+        expect_eq(run_job(l, &job), -ENOMEM);
+        expect_eq(job.abandoned_count, 0);
         counter.fail_from = 0;
     }
-    cr_assert_eq(count_threads(), 0);
+    expect_eq(count_threads(), 0);
     start_held(&job, 1);
     counter.fail_from = 1; /* for the loop and the thread */
     let_go(&job);
@@ -256,7 +234,7 @@ UNIT(executor_errors, a_result_comes_back_without_memory)
     run_body(no_memory_body, NULL);
     close_loop();
     wait_for_threads(0);
-    cr_assert_eq(live_bytes(), 0);
+    expect_eq(live_bytes(), 0);
 }
 
 static int slow_count;
@@ -285,10 +263,10 @@ static int slow_body(weir_loop *l, void *arg)
     yield();
     wait_for(&job.started);
     cr_assert(weir_task_cancel(job.task));
-    cr_assert_eq(join_job(&job), -ECANCELED);
+    expect_eq(join_job(&job), -ECANCELED);
     let_go(&job);
-    cr_assert_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
-    cr_assert_eq(job.abandoned_count, 1);
+    expect_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
+    expect_eq(job.abandoned_count, 1);
     return 0;
 }
 
@@ -301,5 +279,5 @@ UNIT(executor_errors, a_slow_abandoned_callback_is_reported_by_its_name)
     run_body(slow_body, NULL);
     close_loop();
     wait_for_threads(0);
-    cr_assert_eq(slow_count, 1);
+    expect_eq(slow_count, 1);
 }

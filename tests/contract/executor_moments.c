@@ -5,7 +5,7 @@
  * Jobs run on threads, so this is on the real ring. Each ends when it is let
  * go; one whose task was interrupted goes on without it and ends with the loop.
  */
-#include "tests/tasks/moments.h"
+#include "tests/tasks/moments_rig.h"
 
 #include <semaphore.h>
 
@@ -32,13 +32,13 @@ static int compute(void *arg)
 
 static void make_job(void)
 {
-    cr_assert_lt(job_count, JOBS);
-    cr_assert_eq(sem_init(&go[job_count], 0, 0), 0);
+    expect_lt(job_count, JOBS);
+    expect_eq(sem_init(&go[job_count], 0, 0), 0);
 }
 
 static void give_job(void)
 {
-    cr_assert_eq(sem_post(&go[job_count]), 0);
+    expect_eq(sem_post(&go[job_count]), 0);
 }
 
 static void drop_job(void)
@@ -52,7 +52,7 @@ static int call_held(weir_loop *on)
     int result = 0;
     int err = weir_run_in_executor(on, hold, &go[job_count], NULL, &result);
 
-    cr_assert_eq(result, err == 0 ? 5 : 0);
+    expect_eq(result, err == 0 ? 5 : 0);
     return err;
 }
 
@@ -77,10 +77,10 @@ static int play_all(weir_loop *on, void *arg)
 
 UNIT(executor_moments, an_interruption_is_told_once_by_this_call_or_the_next)
 {
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
-    cr_assert_eq(rig_main(play_all, NULL), 0);
-    cr_assert_geq(weir_loop_free(loop), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(rig_main(play_all, NULL), 0);
+    expect_geq(weir_loop_free(loop), 0);
     for (int i = 0; i < job_count; i++) {
-        cr_assert_eq(sem_destroy(&go[i]), 0);
+        expect_eq(sem_destroy(&go[i]), 0);
     }
 }

@@ -24,7 +24,7 @@ static void count_run(void *arg)
 static void post_some(void)
 {
     for (int i = 0; i < POSTS_EACH_STEP; i++) {
-        cr_assert_eq(weir_remote_call_soon(remote, count_run, NULL, NULL), 0);
+        expect_eq(weir_remote_call_soon(remote, count_run, NULL, NULL), 0);
         posted_count++;
     }
 }
@@ -34,7 +34,7 @@ static void post_some(void)
 static int run_first(weir_loop *l, void *arg)
 {
     const int err = run_job(l, arg);
-    cr_assert_eq(quick_jobs[RESULTS - 1].err, 1, "not all have come back");
+    expect_eq(quick_jobs[RESULTS - 1].err, 1, "not all have come back");
     post_some();
     let_go(&held_jobs[0]);
     wait_for(&held_jobs[1].started);
@@ -46,7 +46,7 @@ static int run_first(weir_loop *l, void *arg)
 static void end_second(void *arg)
 {
     (void)arg;
-    cr_assert_eq(quick_jobs[0].err, 0);
+    expect_eq(quick_jobs[0].err, 0);
     let_go(&held_jobs[1]);
     wait_for(&held_jobs[2].started);
     post_some();
@@ -60,9 +60,9 @@ static void end_second_in_the_next_turn(void *arg)
 static void start_jobs(weir_loop *l)
 {
     init_job(&quick_jobs[0], quick_job, 0);
-    cr_assert_eq(weir_task_spawn(l, run_first, &quick_jobs[0], NULL,
-                                 &quick_jobs[0].task),
-                 0);
+    expect_eq(weir_task_spawn(l, run_first, &quick_jobs[0], NULL,
+                              &quick_jobs[0].task),
+              0);
     for (int i = 1; i < RESULTS; i++) {
         start_job(&quick_jobs[i], quick_job, i);
     }
@@ -77,7 +77,7 @@ static int many_results_body(weir_loop *l, void *arg)
     start_jobs(l);
     yield();
     wait_for(&held_jobs[0].started); /* the executor's item is posted */
-    cr_assert_eq(
+    expect_eq(
         weir_remote_call_soon(remote, end_second_in_the_next_turn, NULL, NULL),
         0);
     for (int i = 0; i < RESULTS; i++) {
@@ -97,8 +97,8 @@ UNIT(executor_posts, more_results_than_a_turn_takes_lose_no_post_beside_them)
 
     run_body(many_results_body, NULL);
 
-    cr_assert_eq(posted_count, 3 * POSTS_EACH_STEP);
-    cr_assert_eq(ran_count, posted_count, "a post was accepted and never ran");
+    expect_eq(posted_count, 3 * POSTS_EACH_STEP);
+    expect_eq(ran_count, posted_count, "a post was accepted and never ran");
     weir_remote_unref(remote);
     close_loop();
     wait_for_threads(0);

@@ -58,7 +58,7 @@ static void play_round(weir_loop *l, struct ticket *ticket)
                                   : UINT64_MAX;
     ticket->spins = (uint32_t)unit_random_below(&random_state, 8);
     ticket->issued++;
-    cr_assert_eq(weir_timeout_begin(l, &limit, limit_ns), 0);
+    expect_eq(weir_timeout_begin(l, &limit, limit_ns), 0);
     const int err =
         weir_run_in_executor(l, spin_job, ticket, take_back, &ticket->result);
     (void)weir_timeout_end(&limit, err);
@@ -66,9 +66,9 @@ static void play_round(weir_loop *l, struct ticket *ticket)
         ticket->returned++;
     } else if (err == -ENOBUFS) {
         ticket->refused++;
-        cr_assert_leq(weir_yield(l), 0); /* or it is cancelled */
+        expect_leq(weir_yield(l), 0); /* or it is cancelled */
     } else {
-        cr_assert_eq(err, -ECANCELED);
+        expect_eq(err, -ECANCELED);
     }
 }
 
@@ -91,8 +91,8 @@ static void start_players(weir_loop *l)
     playing_count = TASKS;
     for (int i = 0; i < TASKS; i++) {
         memset(players[i].tickets, 0, sizeof(players[i].tickets));
-        cr_assert_eq(
-            weir_task_spawn(l, play, &players[i], NULL, &players[i].task), 0);
+        expect_eq(weir_task_spawn(l, play, &players[i], NULL, &players[i].task),
+                  0);
     }
 }
 
@@ -104,16 +104,16 @@ static int check_tickets(void)
     for (int i = 0; i < TASKS * ROUNDS; i++) {
         const struct ticket *ticket = &players[i / ROUNDS].tickets[i % ROUNDS];
         const int ends = ticket->returned + ticket->abandoned + ticket->refused;
-        cr_assert_leq(ends, ticket->issued, "it came back twice");
-        cr_assert_leq(ticket->ran, 1);
+        expect_leq(ends, ticket->issued, "it came back twice");
+        expect_leq(ticket->ran, 1);
         if (ends < ticket->issued) {
-            cr_assert_eq(ticket->ran, 1, "it did not run and nobody was told");
+            expect_eq(ticket->ran, 1, "it did not run and nobody was told");
             missing_count++;
         } else if (ticket->ran) {
-            cr_assert_eq(ticket->refused, 0);
-            cr_assert_eq(ticket->result, 100);
+            expect_eq(ticket->refused, 0);
+            expect_eq(ticket->result, 100);
         } else {
-            cr_assert_eq(ticket->returned, 0);
+            expect_eq(ticket->returned, 0);
             cr_assert(ticket->abandoned == 0 || ticket->result == -ECANCELED);
         }
     }
@@ -127,11 +127,10 @@ static int play_all(weir_loop *l, void *arg)
     (void)arg;
     start_players(l);
     for (int i = 0; i < TASKS; i++) {
-        cr_assert_eq(weir_task_join(weir_task_ref(players[i].task), &result),
-                     0);
-        cr_assert_eq(result, 0);
+        expect_eq(weir_task_join(weir_task_ref(players[i].task), &result), 0);
+        expect_eq(result, 0);
     }
-    cr_assert_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
+    expect_eq(weir_loop_shutdown_executor(l, UINT64_MAX), 0);
     for (int i = 0; i < TASKS; i++) {
         weir_task_detach(players[i].task);
     }
@@ -145,7 +144,7 @@ UNIT(executor_storm, every_ticket_comes_back_once)
 
     run_body(play_all, NULL);
 
-    cr_assert_eq(check_tickets(), 0);
+    expect_eq(check_tickets(), 0);
     close_loop();
     wait_for_threads(0);
 }
@@ -170,7 +169,7 @@ UNIT(executor_storm, only_what_runs_while_the_loop_is_freed_does_not)
             weir_task_detach(players[i].task);
         }
         wait_for_threads(0);
-        cr_assert_leq(check_tickets(), THREADS);
-        cr_assert_eq(playing_count, 0, "a task did not end");
+        expect_leq(check_tickets(), THREADS);
+        expect_eq(playing_count, 0, "a task did not end");
     }
 }

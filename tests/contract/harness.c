@@ -264,14 +264,12 @@ static void open_unix(struct rig *rig)
 
 static const struct pair_maker makers[] = {
     {.name = "tcp connected",
-     .can_reset = true,
-     .has_addresses = true,
+     .traits = RIG_CAN_RESET | RIG_HAS_ADDRESSES,
      .open = open_connected},
     {.name = "tcp accepted",
-     .can_reset = true,
-     .has_addresses = true,
+     .traits = RIG_CAN_RESET | RIG_HAS_ADDRESSES,
      .open = open_accepted},
-    {.name = "unix", .open = open_unix},
+    {.name = "unix", .traits = RIG_IS_NAMELESS, .open = open_unix},
 };
 
 enum { MAKER_COUNT = sizeof(makers) / sizeof(makers[0]) };
@@ -335,19 +333,35 @@ static void end(struct rig *rig)
     expect_eq(weir_loop_free(rig->loop), 0);
 }
 
-bool rig_next(struct rig *rig)
+bool rig_can(const struct rig *rig, unsigned int traits)
 {
-    if (rig->loop || rig->maker) {
+    return (rig->maker->traits & traits) == traits;
+}
+
+bool rig_next_that(struct rig *rig, unsigned int traits)
+{
+    if (rig->maker) {
         end(rig);
         rig->round++;
+        rig->rounds_run++;
     }
-    if (rig->round == MAKER_COUNT) {
-        rig->maker = NULL;
-        rig->loop = NULL;
-        return false;
+    while (rig->round < MAKER_COUNT) {
+        rig->maker = &makers[rig->round];
+        if (rig_can(rig, traits)) {
+            begin(rig);
+            return true;
+        }
+        rig->round++;
     }
-    begin(rig);
-    return true;
+    expect_gt(rig->rounds_run, 0, "no maker has the traits %u", traits);
+    rig->maker = NULL;
+    rig->loop = NULL;
+    return false;
+}
+
+bool rig_next(struct rig *rig)
+{
+    return rig_next_that(rig, 0);
 }
 
 /* ---- the loop ---- */

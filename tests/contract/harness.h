@@ -6,11 +6,11 @@
  * test, the *subject*, the other the *peer*, a plain descriptor that the test
  * drives. A test is one body for all makers:
  *
- *     struct rig rig = {.hooks = {.data_received = refuse}};
- *     while (rig_next(&rig)) {
- *         rig_peer_send(&rig, 5);
- *         rig_wait_lost(&rig);
- *         expect_eq(rig.lost_err, -EPROTO);
+ *     PAIRS_WITH(errors, abort, .hooks = {.data_received = refuse})
+ *     {
+ *         rig_peer_send(rig, 5);
+ *         rig_wait_lost(rig);
+ *         expect_eq(rig->lost_err, -EPROTO);
  *     }
  *
  * Bytes in both directions are a pattern that names its own place, so that a
@@ -34,13 +34,8 @@
 /* Assertions that say which maker it was. */
 #define expect(cond) cr_assert(cond, "%s: %s", rig_name(), #cond)
 
-#define expect_eq(actual, expected)                                            \
-    do {                                                                       \
-        const long long actual_ = (long long)(actual);                         \
-        const long long expected_ = (long long)(expected);                     \
-        cr_assert(actual_ == expected_, "%s: %s is %lld, not %lld",            \
-                  rig_name(), #actual, actual_, expected_);                    \
-    } while (0)
+#undef EXPECT_CONTEXT
+#define EXPECT_CONTEXT rig_name(), ": "
 
 #define expect_events(rig, text)                                               \
     cr_assert(strcmp((rig)->events, text) == 0, "%s: events are '%s'",         \
@@ -54,16 +49,22 @@
 
 struct rig;
 
-/* How a pair comes about, and what this kind of connection can do. */
+/* Traits of a kind of connection, as bits. */
+enum {
+    RIG_CAN_RESET = 1,     /* the peer can break the connection at will */
+    RIG_HAS_ADDRESSES = 2, /* peername and sockname mean something */
+    RIG_IS_NAMELESS = 4,   /* they do not */
+};
+
+/* How a pair comes about, and its traits. */
 struct pair_maker {
     const char *name;
-    bool can_reset;     /* the peer can break the connection at will */
-    bool has_addresses; /* peername and sockname mean something */
+    unsigned int traits;
     /* Starts making: sets rig->peer; connection_made will follow. */
     void (*open)(struct rig *rig);
 };
 
-/* What a test adds to the recorder; NULL adds nothing. */
+/* Functions that a test adds to the recorder; NULL adds nothing. */
 struct rig_hooks {
     void (*connection_made)(struct rig *rig);
     void (*connection_lost)(struct rig *rig);
@@ -80,8 +81,9 @@ struct rig {
     int eof_result;                       /* of eof_received; 0 closes */
     bool small_buffers; /* few bytes fit into the kernel on both sides */
     uint64_t held_limit_bytes;
-    struct weir_stream_options stream;
+    struct weir_connection_options stream;
     size_t round;
+    int rounds_run;
 
     /* Of this round; all zero when it begins. */
     weir_loop *loop;
@@ -111,6 +113,24 @@ const char *rig_name(void);
 
 /* Ends the last round, begins the next; false when all makers had theirs. */
 bool rig_next(struct rig *rig);
+/* As rig_next(), for the makers with all of @traits; fails without one. */
+bool rig_next_that(struct rig *rig, unsigned int traits);
+bool rig_can(const struct rig *rig, unsigned int traits);
+
+/* A test whose body, with `rig`, is a round of each maker that has @traits; the
+ * rest are fields of the rig, or 0. */
+#define PAIRS_THAT(suite, name, traits, ...)                                   \
+    static void suite##__##name##_round(struct rig *rig);                      \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        struct rig rig = {__VA_ARGS__};                                        \
+        while (rig_next_that(&rig, traits)) {                                  \
+            suite##__##name##_round(&rig);                                     \
+        }                                                                      \
+    }                                                                          \
+    static void suite##__##name##_round(struct rig *rig)
+#define PAIRS_WITH(suite, name, ...) PAIRS_THAT(suite, name, 0, __VA_ARGS__)
+#define PAIRS(suite, name)           PAIRS_THAT(suite, name, 0, 0)
 
 /* The recorder, for tests that bring a table of their own. */
 extern const struct weir_protocol rig_protocol;
@@ -156,7 +176,7 @@ void rig_peer_read_most(struct rig *rig, uint64_t len);
 int rig_peer_read_end(struct rig *rig);
 void rig_peer_shutdown(struct rig *rig);
 void rig_peer_close(struct rig *rig);
-/* Breaks the connection; the maker can_reset. */
+/* Breaks the connection; the maker is one with RIG_CAN_RESET. */
 void rig_peer_reset(struct rig *rig);
 
 /* ---- for tests without a pair ---- */

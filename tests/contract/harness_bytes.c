@@ -161,7 +161,7 @@ void rig_peer_close(struct rig *rig)
 void rig_peer_reset(struct rig *rig)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    expect(rig->maker->can_reset);
+    expect(rig_can(rig, RIG_CAN_RESET));
     expect_eq(
         setsockopt(rig->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)),
         0);

@@ -15,18 +15,16 @@ static void send_hello(struct rig *rig)
     expect(weir_loop_is_running(rig->loop));
 }
 
-UNIT(life_cycle, r1__connection_made_comes_before_data)
+PAIRS_WITH(life_cycle, r1__connection_made_comes_before_data,
+           .hooks = {.connection_made = send_hello})
 {
-    struct rig rig = {.hooks = {.connection_made = send_hello}};
-    while (rig_next(&rig)) {
-        expect_events(&rig, "made");
-        rig_peer_send(&rig, 5);
+    expect_events(rig, "made");
+    rig_peer_send(rig, 5);
 
-        rig_wait_received(&rig, 5);
+    rig_wait_received(rig, 5);
 
-        expect_events(&rig, "made data");
-        expect_eq(rig.count, 1);
-    }
+    expect_events(rig, "made data");
+    expect_eq(rig->count, 1);
 }
 
 static int open_one(void *arg, weir_transport *t,
@@ -95,47 +93,38 @@ UNIT(life_cycle, r2__connection_lost_comes_once_whatever_is_called_again)
     }
 }
 
-UNIT(life_cycle, r2__nothing_follows_connection_lost)
+PAIRS(life_cycle, r2__nothing_follows_connection_lost)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 100);
-        expect_eq(weir_transport_abort(rig.t), 0);
+    rig_peer_send(rig, 100);
+    expect_eq(weir_transport_abort(rig->t), 0);
 
-        rig_wait_lost(&rig);
-        rig_turns(&rig, 5);
+    rig_wait_lost(rig);
+    rig_turns(rig, 5);
 
-        expect_eq(rig.lost_count, 1);
-        expect(strstr(rig.events, "lost ") == NULL);
-    }
+    expect_eq(rig->lost_count, 1);
+    expect(strstr(rig->events, "lost ") == NULL);
 }
 
-UNIT(life_cycle, r3__close_never_loses_the_connection_at_once)
+PAIRS(life_cycle, r3__close_never_loses_the_connection_at_once)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(weir_transport_close(rig.t), 0);
-        expect_eq(rig.lost_count, 0);
-        expect(weir_transport_is_closing(rig.t));
+    expect_eq(weir_transport_close(rig->t), 0);
+    expect_eq(rig->lost_count, 0);
+    expect(weir_transport_is_closing(rig->t));
 
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made lost");
-    }
+    expect_events(rig, "made lost");
 }
 
-UNIT(life_cycle, r3__abort_never_loses_the_connection_at_once)
+PAIRS(life_cycle, r3__abort_never_loses_the_connection_at_once)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(weir_transport_abort(rig.t), 0);
-        expect_eq(rig.lost_count, 0);
-        expect(weir_transport_is_closing(rig.t));
+    expect_eq(weir_transport_abort(rig->t), 0);
+    expect_eq(rig->lost_count, 0);
+    expect(weir_transport_is_closing(rig->t));
 
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made lost");
-    }
+    expect_events(rig, "made lost");
 }
 
 static void abort_now(struct rig *rig)
@@ -144,16 +133,14 @@ static void abort_now(struct rig *rig)
     expect_eq(rig->lost_count, 0);
 }
 
-UNIT(life_cycle, r3__abort_in_connection_made_loses_from_the_loop)
+PAIRS_WITH(life_cycle, r3__abort_in_connection_made_loses_from_the_loop,
+           .hooks = {.connection_made = abort_now})
 {
-    struct rig rig = {.hooks = {.connection_made = abort_now}};
-    while (rig_next(&rig)) {
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made lost");
-        expect_eq(rig.lost_err, 0);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_ABORTED);
-    }
+    expect_events(rig, "made lost");
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
 static void look_at_socket(struct rig *rig)
@@ -163,79 +150,63 @@ static void look_at_socket(struct rig *rig)
     rig->count = fd >= 0 && fcntl(fd, F_GETFD) >= 0;
 }
 
-UNIT(life_cycle, r4__the_socket_is_open_inside_connection_lost_and_not_after)
+PAIRS_WITH(life_cycle,
+           r4__the_socket_is_open_inside_connection_lost_and_not_after,
+           .hooks = {.connection_lost = look_at_socket})
 {
-    struct rig rig = {.hooks = {.connection_lost = look_at_socket}};
-    while (rig_next(&rig)) {
-        expect_eq(weir_transport_close(rig.t), 0);
-        rig_wait_lost(&rig);
-        expect_eq(rig.count, 1);
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->count, 1);
 
-        rig_turn(&rig);
+    rig_turn(rig);
 
-        expect_eq(weir_transport_get_socket(rig.t), -EBADF);
-        expect_eq(fcntl(rig.step, F_GETFD), -1);
-        expect_eq(rig_peer_read_end(&rig), 0);
-    }
+    expect_eq(weir_transport_get_socket(rig->t), -EBADF);
+    expect_eq(fcntl(rig->step, F_GETFD), -1);
+    expect_eq(rig_peer_read_end(rig), 0);
 }
 
-UNIT(life_cycle, r5__close_is_told_as_no_error)
+PAIRS(life_cycle, r5__close_is_told_as_no_error)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        weir_transport_close(rig.t);
-        rig_wait_lost(&rig);
+    weir_transport_close(rig->t);
+    rig_wait_lost(rig);
 
-        expect_eq(rig.lost_err, 0);
-        expect_eq(weir_transport_error(rig.t), 0);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_CLOSED);
-    }
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_error(rig->t), 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-UNIT(life_cycle, r5__abort_is_told_as_no_error)
+PAIRS(life_cycle, r5__abort_is_told_as_no_error)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        weir_transport_abort(rig.t);
-        rig_wait_lost(&rig);
+    weir_transport_abort(rig->t);
+    rig_wait_lost(rig);
 
-        expect_eq(rig.lost_err, 0);
-        expect_eq(weir_transport_error(rig.t), 0);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_ABORTED);
-    }
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_error(rig->t), 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
-UNIT(life_cycle, r5__end_of_stream_is_told_as_no_error)
+PAIRS(life_cycle, r5__end_of_stream_is_told_as_no_error)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
-        rig_wait_lost(&rig);
+    rig_peer_shutdown(rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made eof lost");
-        expect_eq(rig.lost_err, 0);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_EOF);
-    }
+    expect_events(rig, "made eof lost");
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
 }
 
-UNIT(life_cycle, r5__a_reset_is_told_as_its_error)
+PAIRS_THAT(life_cycle, r5__a_reset_is_told_as_its_error, RIG_CAN_RESET, 0)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        char text[256];
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        rig_peer_reset(&rig);
-        rig_wait_lost(&rig);
+    char text[256];
+    rig_peer_reset(rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made lost");
-        expect_eq(rig.lost_err, -ECONNRESET);
-        expect_eq(weir_transport_error(rig.t), -ECONNRESET);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
-        weir_transport_error_text(rig.t, text, sizeof(text));
-        expect(strstr(text, weir_strerror(-ECONNRESET)) != NULL);
-    }
+    expect_events(rig, "made lost");
+    expect_eq(rig->lost_err, -ECONNRESET);
+    expect_eq(weir_transport_get_error(rig->t), -ECONNRESET);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
+    weir_transport_get_error_text(rig->t, text, sizeof(text));
+    expect(strstr(text, weir_strerror(-ECONNRESET)) != NULL);
 }
 
 static void call_everything(struct rig *rig)
@@ -250,16 +221,15 @@ static void call_everything(struct rig *rig)
     expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
 }
 
-UNIT(life_cycle, r6__what_connection_lost_calls_does_not_keep_the_socket_open)
+PAIRS_WITH(life_cycle,
+           r6__what_connection_lost_calls_does_not_keep_the_socket_open,
+           .hooks = {.connection_lost = call_everything})
 {
-    struct rig rig = {.hooks = {.connection_lost = call_everything}};
-    while (rig_next(&rig)) {
-        weir_transport_close(rig.t);
-        rig_wait_lost(&rig);
+    weir_transport_close(rig->t);
+    rig_wait_lost(rig);
 
-        expect_eq(rig_peer_read_end(&rig), 0);
-        expect_events(&rig, "made lost");
-    }
+    expect_eq(rig_peer_read_end(rig), 0);
+    expect_events(rig, "made lost");
 }
 
 static void write_until_paused(struct rig *rig)
@@ -279,31 +249,27 @@ static int write_in_data(struct rig *rig, const struct weir_buf *buf)
 }
 
 /* The recorder fails the test when another callback is nested. */
-UNIT(life_cycle, r7__only_pause_writing_runs_inside_another_callback)
+PAIRS_WITH(life_cycle, r7__only_pause_writing_runs_inside_another_callback,
+           .hooks = {.data_received = write_in_data})
 {
-    struct rig rig = {.hooks = {.data_received = write_in_data}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1);
-        rig_peer_read(&rig, 70000);
-        rig_wait_event(&rig, "resume");
+    rig_peer_send(rig, 1);
+    rig_peer_read(rig, 70000);
+    rig_wait_event(rig, "resume");
 
-        expect_events(&rig, "made data pause resume");
-    }
+    expect_events(rig, "made data pause resume");
 }
 
-UNIT(life_cycle, close_stops_reading_before_the_next_byte)
+PAIRS_WITH(life_cycle, close_stops_reading_before_the_next_byte,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        rig_clog(&rig);
-        weir_transport_close(rig.t);
-        rig_peer_send(&rig, 1000);
+    rig_clog(rig);
+    weir_transport_close(rig->t);
+    rig_peer_send(rig, 1000);
 
-        rig_turn_for(&rig, 20 * RIG_MS);
+    rig_turn_for(rig, 20 * RIG_MS);
 
-        expect_eq(rig.received, 0);
-        expect_eq(rig.lost_count, 0); /* what waits is sent first */
-    }
+    expect_eq(rig->received, 0);
+    expect_eq(rig->lost_count, 0); /* what waits is sent first */
 }
 
 static int close_after_first(struct rig *rig, const struct weir_buf *buf)
@@ -314,28 +280,23 @@ static int close_after_first(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(life_cycle, no_data_follows_a_close_inside_data_received)
+PAIRS_WITH(life_cycle, no_data_follows_a_close_inside_data_received,
+           .hooks = {.data_received = close_after_first})
 {
-    struct rig rig = {.hooks = {.data_received = close_after_first}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 60000);
-        rig_wait_lost(&rig);
+    rig_peer_send(rig, 60000);
+    rig_wait_lost(rig);
 
-        expect_eq(rig.count, 1);
-        expect_events(&rig, "made data lost");
-    }
+    expect_eq(rig->count, 1);
+    expect_events(rig, "made data lost");
 }
 
-UNIT(life_cycle, the_first_cause_of_the_end_is_kept)
+PAIRS(life_cycle, the_first_cause_of_the_end_is_kept)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        weir_transport_close(rig.t);
-        weir_transport_abort(rig.t);
-        rig_wait_lost(&rig);
+    weir_transport_close(rig->t);
+    weir_transport_abort(rig->t);
+    rig_wait_lost(rig);
 
-        expect_eq(weir_transport_end(rig.t), WEIR_END_CLOSED);
-    }
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
 UNIT(life_cycle, a_connection_without_callbacks_lives_and_ends)
@@ -371,6 +332,6 @@ UNIT(life_cycle, no_eof_received_means_that_the_end_of_stream_closes)
         rig_wait_lost(&rig);
 
         expect_events(&rig, "made lost");
-        expect_eq(weir_transport_end(rig.t), WEIR_END_EOF);
+        expect_eq(weir_transport_get_end(rig.t), WEIR_END_EOF);
     }
 }

@@ -21,10 +21,10 @@ UNIT(loop, stop_before_run_makes_exactly_one_turn_without_waiting)
     weir_loop_stop(loop);
     weir_loop_stop(loop);
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
-    cr_assert_eq(turns(), before + 1);
-    cr_assert_eq(event_count, 1);
+    expect_eq(turns(), before + 1);
+    expect_eq(event_count, 1);
     close_loop();
 }
 
@@ -43,10 +43,10 @@ UNIT(loop, stop_lets_the_turn_end_and_what_it_added_waits)
 
     run_until_stopped();
 
-    cr_assert_eq(event_count, 2, "the turn did not end as it should");
+    expect_eq(event_count, 2, "the turn did not end as it should");
     one_turn();
-    cr_assert_eq(event_count, 3);
-    cr_assert_eq(events[2].number, 3);
+    expect_eq(event_count, 3);
+    expect_eq(events[2].number, 3);
     close_loop();
 }
 
@@ -57,7 +57,7 @@ UNIT(loop, runs_again_after_a_stop)
         soon(note_number, number(i));
         later(1 * MS, stop_loop, NULL);
         run_until_stopped(); /* would end early if a stop were left over */
-        cr_assert_eq(event_count, i + 1);
+        expect_eq(event_count, i + 1);
     }
     close_loop();
 }
@@ -71,8 +71,8 @@ UNIT(loop, a_waiting_loop_makes_few_turns)
 
     run_until_stopped();
 
-    cr_assert_leq(statistics().turns - before.turns, 4, "it spins");
-    cr_assert_leq(statistics().enters - before.enters, 6, "it spins");
+    expect_leq(statistics().turns - before.turns, 4, "it spins");
+    expect_leq(statistics().enters - before.enters, 6, "it spins");
     close_loop();
 }
 
@@ -105,16 +105,16 @@ static bool is_stopped_by_condition(void *arg)
 UNIT(loop, run_until_asks_before_the_first_and_after_each_turn)
 {
     open_loop(NULL);
-    cr_assert_eq(weir_loop_run_until(loop, is_always, NULL), 0);
-    cr_assert_eq(turns(), 0, "it held before the first turn");
+    expect_eq(weir_loop_run_until(loop, is_always, NULL), 0);
+    expect_eq(turns(), 0, "it held before the first turn");
     later(0, note_number, number(1));
     later(1 * MS, note_number, number(1));
     later(2 * MS, note_number, number(1));
 
-    cr_assert_eq(weir_loop_run_until(loop, is_third_time, NULL), 0);
+    expect_eq(weir_loop_run_until(loop, is_third_time, NULL), 0);
 
-    cr_assert_eq(conditions_asked, 3);
-    cr_assert_eq(turns(), 2);
+    expect_eq(conditions_asked, 3);
+    expect_eq(turns(), 2);
     close_loop();
 }
 
@@ -123,12 +123,12 @@ UNIT(loop, run_until_says_when_a_stop_came_first)
     bool holds = true;
     open_loop(NULL);
     soon(stop_loop, NULL);
-    cr_assert_eq(weir_loop_run_until(loop, is_never, NULL), -ECANCELED);
+    expect_eq(weir_loop_run_until(loop, is_never, NULL), -ECANCELED);
     weir_loop_stop(loop);
-    cr_assert_eq(weir_loop_run_until(loop, is_never, NULL), -ECANCELED);
+    expect_eq(weir_loop_run_until(loop, is_never, NULL), -ECANCELED);
 
-    /* Both at once: the condition holds, and that is what was asked for. */
-    cr_assert_eq(weir_loop_run_until(loop, is_stopped_by_condition, &holds), 0);
+    /* Both come at once: the condition holds, so the run returns 0. */
+    expect_eq(weir_loop_run_until(loop, is_stopped_by_condition, &holds), 0);
 
     later(1 * MS, stop_loop, NULL);
     run_until_stopped(); /* no stop was left over */
@@ -139,7 +139,7 @@ UNIT(loop, run_until_needs_a_condition)
 {
     open_loop(NULL);
 
-    cr_assert_eq(weir_loop_run_until(loop, NULL, NULL), -EINVAL);
+    expect_eq(weir_loop_run_until(loop, NULL, NULL), -EINVAL);
     close_loop();
 }
 
@@ -147,9 +147,9 @@ static void use_inside(void *arg)
 {
     (void)arg;
     cr_assert(weir_loop_is_running(loop));
-    cr_assert_eq(weir_loop_run(loop), -EBUSY);
-    cr_assert_eq(weir_loop_run_until(loop, is_always, NULL), -EBUSY);
-    cr_assert_eq(weir_loop_free(loop), -EBUSY);
+    expect_eq(weir_loop_run(loop), -EBUSY);
+    expect_eq(weir_loop_run_until(loop, is_always, NULL), -EBUSY);
+    expect_eq(weir_loop_free(loop), -EBUSY);
     note(1);
     weir_loop_stop(loop);
 }
@@ -163,7 +163,7 @@ UNIT(loop, neither_runs_nor_ends_inside_itself)
     run_until_stopped();
 
     cr_assert_not(weir_loop_is_running(loop));
-    cr_assert_eq(event_count, 1);
+    expect_eq(event_count, 1);
     close_loop();
 }
 
@@ -172,11 +172,11 @@ UNIT(loop, neither_runs_nor_ends_inside_itself)
 static void watch_time(void *arg)
 {
     uint64_t *seen_ns = arg;
-    const uint64_t before_ns = weir_loop_time(loop);
-    cr_assert_gt(before_ns, *seen_ns, "the time of the last turn");
-    cr_assert_leq(before_ns, clock_ns());
+    const uint64_t before_ns = weir_loop_get_time(loop);
+    expect_gt(before_ns, *seen_ns, "the time of the last turn");
+    expect_leq(before_ns, clock_ns());
     spin(1 * MS);
-    cr_assert_eq(weir_loop_time(loop), before_ns, "read twice in a turn");
+    expect_eq(weir_loop_get_time(loop), before_ns, "read twice in a turn");
     *seen_ns = before_ns;
 }
 
@@ -190,13 +190,13 @@ UNIT(loop, time_is_the_monotonic_clock_read_once_a_turn)
         one_turn();
     }
 
-    const uint64_t outside_ns = weir_loop_time(loop);
-    cr_assert_geq(outside_ns, seen_ns + 1 * MS, "outside a run it goes on");
-    cr_assert_leq(outside_ns, clock_ns());
+    const uint64_t outside_ns = weir_loop_get_time(loop);
+    expect_geq(outside_ns, seen_ns + 1 * MS, "outside a run it goes on");
+    expect_leq(outside_ns, clock_ns());
     close_loop();
 }
 
-/* ---- what was queued for sending ---- */
+/* ---- bytes queued for sending ---- */
 
 static const struct weir_protocol keeping = {
     .size = sizeof(keeping),
@@ -213,7 +213,7 @@ static void *text(const char *constant)
 static void write_and_stop(void *arg)
 {
     weir_loop_stop(loop);
-    cr_assert_eq(weir_transport_write(connection, arg, strlen(arg)), 0);
+    expect_eq(weir_transport_write(connection, arg, strlen(arg)), 0);
 }
 
 static ssize_t receive_now(int fd, char *buf, size_t size)
@@ -221,7 +221,7 @@ static ssize_t receive_now(int fd, char *buf, size_t size)
     return recv(fd, buf, size, MSG_DONTWAIT);
 }
 
-UNIT(loop, what_was_written_in_the_last_turn_is_sent_before_run_returns)
+UNIT(loop, bytes_written_in_the_last_turn_are_sent_before_run_returns)
 {
     struct weir_protocol_binding binding = {.protocol = &keeping};
     char buf[16];
@@ -230,28 +230,28 @@ UNIT(loop, what_was_written_in_the_last_turn_is_sent_before_run_returns)
     one_turn();
     soon(write_and_stop, text("first"));
     run_until_stopped();
-    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), 5);
+    expect_eq(receive_now(peer, buf, sizeof(buf)), 5);
     later(1 * MS, write_and_stop, text("second"));
     run_until_stopped();
-    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), 6);
+    expect_eq(receive_now(peer, buf, sizeof(buf)), 6);
 
     /* Written outside a run, sent by one turn. */
-    cr_assert_eq(weir_transport_write(connection, "third", 5), 0);
-    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), -1);
+    expect_eq(weir_transport_write(connection, "third", 5), 0);
+    expect_eq(receive_now(peer, buf, sizeof(buf)), -1);
     one_turn();
 
-    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), 5);
-    cr_assert_eq(weir_loop_free(loop), 1);
+    expect_eq(receive_now(peer, buf, sizeof(buf)), 5);
+    expect_eq(weir_loop_free(loop), 1);
     close(peer);
 }
 
 static bool write_in_condition(void *arg)
 {
-    cr_assert_eq(weir_transport_write(connection, arg, strlen(arg)), 0);
+    expect_eq(weir_transport_write(connection, arg, strlen(arg)), 0);
     return true;
 }
 
-UNIT(loop, what_the_condition_wrote_is_sent_before_run_until_returns)
+UNIT(loop, bytes_that_the_condition_wrote_are_sent_before_run_until_returns)
 {
     struct weir_protocol_binding binding = {.protocol = &keeping};
     char buf[16];
@@ -259,11 +259,10 @@ UNIT(loop, what_the_condition_wrote_is_sent_before_run_until_returns)
     const int peer = adopt_pair(&binding);
     one_turn();
 
-    cr_assert_eq(weir_loop_run_until(loop, write_in_condition, text("last")),
-                 0);
+    expect_eq(weir_loop_run_until(loop, write_in_condition, text("last")), 0);
 
-    cr_assert_eq(receive_now(peer, buf, sizeof(buf)), 4);
-    cr_assert_eq(weir_loop_free(loop), 1);
+    expect_eq(receive_now(peer, buf, sizeof(buf)), 4);
+    expect_eq(weir_loop_free(loop), 1);
     close(peer);
 }
 
@@ -271,7 +270,7 @@ UNIT(loop, what_the_condition_wrote_is_sent_before_run_until_returns)
 
 UNIT(loop, free_ignores_null)
 {
-    cr_assert_eq(weir_loop_free(NULL), 0);
+    expect_eq(weir_loop_free(NULL), 0);
 }
 
 UNIT(loop, a_loop_that_never_ran_can_be_freed)
@@ -285,7 +284,7 @@ UNIT(loop, a_loop_that_never_ran_can_be_freed)
 
     close_loop();
 
-    cr_assert_eq(event_count, 0);
+    expect_eq(event_count, 0);
     unit_allocator_check(&allocator);
 }
 
@@ -294,14 +293,13 @@ static int lost_count;
 static void lose(void *user, weir_transport *t, int err)
 {
     lost_count++;
-    cr_assert_eq(err, 0);
-    cr_assert_eq(weir_transport_end(t), WEIR_END_ABORTED);
-    cr_assert_eq(weir_loop_call_soon(loop, note_number, user, NULL),
-                 -ESHUTDOWN);
-    cr_assert_eq(weir_loop_call_later(loop, 0, note_number, user, NULL),
-                 -ESHUTDOWN);
-    cr_assert_eq(weir_loop_run(loop), -EBUSY);
-    cr_assert_eq(weir_loop_free(loop), -EBUSY);
+    expect_eq(err, 0);
+    expect_eq(weir_transport_get_end(t), WEIR_END_ABORTED);
+    expect_eq(weir_loop_call_soon(loop, note_number, user, NULL), -ESHUTDOWN);
+    expect_eq(weir_loop_call_later(loop, 0, note_number, user, NULL),
+              -ESHUTDOWN);
+    expect_eq(weir_loop_run(loop), -EBUSY);
+    expect_eq(weir_loop_free(loop), -EBUSY);
 }
 
 UNIT(loop, free_says_how_many_were_alive_and_delivers_their_losses)
@@ -321,14 +319,14 @@ UNIT(loop, free_says_how_many_were_alive_and_delivers_their_losses)
     }
     one_turn();
     one_turn();
-    cr_assert_eq(statistics().connections, 3);
+    expect_eq(statistics().connections, 3);
 
-    cr_assert_eq(weir_loop_free(loop), 3);
+    expect_eq(weir_loop_free(loop), 3);
 
-    cr_assert_eq(lost_count, 3);
-    cr_assert_eq(event_count, 0);
+    expect_eq(lost_count, 3);
+    expect_eq(event_count, 0);
     for (int i = 0; i < 3; i++) {
-        cr_assert_eq(recv(peers[i], &byte, 1, MSG_DONTWAIT), 0, "left open");
+        expect_eq(recv(peers[i], &byte, 1, MSG_DONTWAIT), 0, "left open");
         close(peers[i]);
     }
 }
@@ -339,7 +337,7 @@ static int keep_lease(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct weir_buf *kept = user;
     *kept = *buf;
-    cr_assert_eq(weir_buf_keep(kept), 0);
+    expect_eq(weir_buf_keep(kept), 0);
     kept_lease = kept->lease;
     connection = weir_transport_ref(t);
     weir_loop_stop(loop);
@@ -362,18 +360,18 @@ UNIT(loop, handles_and_leases_outlive_the_loop)
                                             .user = &buf};
     open_loop(&options);
     const int peer = adopt_pair(&binding);
-    cr_assert_eq(write(peer, "kept", 4), 4);
+    expect_eq(write(peer, "kept", 4), 4);
     run_until_stopped();
 
-    cr_assert_eq(weir_loop_free(loop), 1);
+    expect_eq(weir_loop_free(loop), 1);
 
-    cr_assert_eq(memcmp(buf.data, "kept", 4), 0);
-    cr_assert_eq(weir_transport_end(connection), WEIR_END_ABORTED);
+    expect_eq(memcmp(buf.data, "kept", 4), 0);
+    expect_eq(weir_transport_get_end(connection), WEIR_END_ABORTED);
     cr_assert(weir_transport_is_closing(connection));
-    cr_assert_eq(weir_transport_get_socket(connection), -EBADF);
-    cr_assert_lt(weir_transport_write(connection, "x", 1), 0);
-    cr_assert_eq(weir_transport_close(connection), 0);
-    cr_assert_geq(weir_transport_get_read_buffer_size(connection), 4);
+    expect_eq(weir_transport_get_socket(connection), -EBADF);
+    expect_lt(weir_transport_write(connection, "x", 1), 0);
+    expect_eq(weir_transport_close(connection), 0);
+    expect_geq(weir_transport_get_read_buffer_size(connection), 4);
     weir_lease_unref(kept_lease);
     weir_transport_unref(connection);
     unit_allocator_check(&allocator);
@@ -433,11 +431,11 @@ static void drive_runners(struct runner *runners)
     for (int sent = 0; sent < RUNNER_BYTES; sent += (int)sizeof(chunk)) {
         for (int i = 0; i < 2; i++) {
             memset(chunk, sent / (int)sizeof(chunk) + i, sizeof(chunk));
-            cr_assert_eq(write(runners[i].peer, chunk, sizeof(chunk)),
-                         (ssize_t)sizeof(chunk));
-            cr_assert_eq(recv(runners[i].peer, back, sizeof(back), MSG_WAITALL),
-                         (ssize_t)sizeof(back));
-            cr_assert_eq(memcmp(chunk, back, sizeof(back)), 0);
+            expect_eq(write(runners[i].peer, chunk, sizeof(chunk)),
+                      (ssize_t)sizeof(chunk));
+            expect_eq(recv(runners[i].peer, back, sizeof(back), MSG_WAITALL),
+                      (ssize_t)sizeof(back));
+            expect_eq(memcmp(chunk, back, sizeof(back)), 0);
         }
     }
 }
@@ -453,7 +451,7 @@ UNIT(loop, two_loops_run_in_two_threads_that_did_not_make_them)
         open_loop(NULL);
         runners[i].loop = loop;
         runners[i].peer = adopt_pair(&bindings[i]);
-        cr_assert_eq(
+        expect_eq(
             pthread_create(&runners[i].thread, NULL, run_runner, &runners[i]),
             0);
     }
@@ -461,7 +459,7 @@ UNIT(loop, two_loops_run_in_two_threads_that_did_not_make_them)
     drive_runners(runners);
 
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(pthread_join(runners[i].thread, &failed), 0);
+        expect_eq(pthread_join(runners[i].thread, &failed), 0);
         cr_assert_null(failed);
         close(runners[i].peer);
     }

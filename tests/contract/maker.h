@@ -1,5 +1,5 @@
 /*
- * What the tests of servers and connecting have in common.
+ * The rig of the tests of servers and connecting.
  *
  * A struct maker is a loop with a protocol that counts what happens to it and
  * echoes if told to, and the callbacks of a server and of a connection
@@ -55,315 +55,67 @@ struct maker {
     void (*in_done)(struct maker *m);
 };
 
-static inline void maker_log(struct maker *m, char event)
-{
-    size_t len = strlen(m->log);
-    if (len + 1 < sizeof(m->log)) {
-        m->log[len] = event;
-    }
-}
-
-static inline void maker_made(void *user, weir_transport *t)
-{
-    struct maker *m = (struct maker *)user;
-    maker_log(m, 'M');
-    m->made++;
-    m->t = t;
-    weir_transport_get_peername(t, &m->peername);
-    weir_transport_get_sockname(t, &m->sockname);
-    if (m->in_made) {
-        m->in_made(m);
-    }
-}
-
-static inline void maker_lost(void *user, weir_transport *t, int err)
-{
-    struct maker *m = (struct maker *)user;
-    maker_log(m, 'L');
-    m->lost++;
-    m->lost_err = err;
-    m->t = m->t == t ? NULL : m->t;
-}
-
-static inline int maker_received(void *user, weir_transport *t,
-                                 const struct weir_buf *buf)
-{
-    struct maker *m = (struct maker *)user;
-    m->received += buf->len;
-    return m->echo ? weir_transport_write(t, buf->data, buf->len) : 0;
-}
-
-static const struct weir_protocol maker_protocol = {
-    .size = sizeof(maker_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = maker_made,
-    .connection_lost = maker_lost,
-    .data_received = maker_received,
-};
-
-static inline int maker_create(void *arg, weir_transport *t,
-                               struct weir_protocol_binding *ret)
-{
-    struct maker *m = (struct maker *)arg;
-    (void)t;
-    maker_log(m, 'F');
-    if (m->in_factory) {
-        m->in_factory(m);
-    }
-    ret->protocol = &maker_protocol;
-    ret->user = m;
-    return m->factory_result;
-}
-
-static inline void maker_told(struct maker *m, int err)
-{
-    maker_log(m, 'D');
-    m->done++;
-    m->done_err = err;
-    if (m->in_done) {
-        m->in_done(m);
-    }
-}
-
-static inline void maker_server_done(void *arg, int err, weir_server *server)
-{
-    (void)server;
-    maker_told((struct maker *)arg, err);
-}
-
-static inline void maker_connect_done(void *arg, int err, weir_transport *t)
-{
-    struct maker *m = (struct maker *)arg;
-    cr_assert_eq(err == 0, t != NULL, "a transport, or an error");
-    m->done_t = t;
-    maker_told(m, err);
-}
-
-static inline void maker_server_closed(void *arg, weir_server *server)
-{
-    struct maker *m = (struct maker *)arg;
-    (void)server;
-    maker_log(m, 'C');
-    m->closed++;
-}
-
-static inline void maker_report(void *arg, weir_loop *loop,
-                                const struct weir_exception *exception)
-{
-    struct maker *m = (struct maker *)arg;
-    (void)loop;
-    cr_assert_not_null(exception->message);
-    m->reports++;
-    m->report_err = exception->err;
-    m->report_server = exception->server;
-}
-
-static inline void maker_open(struct maker *m)
-{
-    memset(m, 0, sizeof(*m));
-    m->factory = (struct weir_factory){.create = maker_create, .arg = m};
-    cr_assert_eq(weir_loop_new(NULL, &m->loop), 0);
-    weir_loop_set_exception_handler(m->loop, maker_report, m);
-}
+void maker_server_closed(void *arg, weir_server *server);
+void maker_report(void *arg, weir_loop *loop,
+                  const struct weir_exception *exception);
+void maker_open(struct maker *m);
 
 /* Returns how many connections were alive. */
-static inline int maker_close(struct maker *m)
-{
-    int alive = weir_loop_free(m->loop);
-    weir_server_free(m->server);
-    return alive;
-}
+int maker_close(struct maker *m);
+
+/* A test whose body, with `m`, runs between maker_open() and maker_close(). */
+#define MAKER(suite, name)                                                     \
+    static void suite##__##name##_made(struct maker *m);                       \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        struct maker m;                                                        \
+        maker_open(&m);                                                        \
+        suite##__##name##_made(&m);                                            \
+        maker_close(&m);                                                       \
+    }                                                                          \
+    static void suite##__##name##_made(struct maker *m)
 
 /* ---- running ---- */
 
 typedef bool maker_condition(const struct maker *m);
 
-struct maker_wait {
-    struct maker *m;
-    maker_condition *condition;
-};
-
-static inline void maker_time_out(void *arg)
-{
-    ((struct maker *)arg)->timed_out = true;
-}
-
-static inline bool maker_holds(void *arg)
-{
-    const struct maker_wait *wait = (const struct maker_wait *)arg;
-    return wait->m->timed_out || (wait->condition && wait->condition(wait->m));
-}
-
-/* Runs until @condition holds or @timeout_ns is over; says which. */
-static inline bool maker_try(struct maker *m, maker_condition *condition,
-                             uint64_t timeout_ns)
-{
-    struct maker_wait wait = {m, condition};
-    struct weir_handle handle;
-    m->timed_out = false;
-    cr_assert_eq(
-        weir_loop_call_later(m->loop, timeout_ns, maker_time_out, m, &handle),
-        0);
-    cr_assert_eq(weir_loop_run_until(m->loop, maker_holds, &wait), 0);
-    weir_loop_cancel(m->loop, handle);
-    return !m->timed_out;
-}
-
-static inline void maker_run(struct maker *m, maker_condition *condition)
-{
-    bool in_time = maker_try(m, condition, MAKER_FAILSAFE_S * 1000 * MS);
-    cr_assert(in_time, "nothing came in time; so far: %s", m->log);
-}
-
-static inline void maker_run_for(struct maker *m, uint64_t time_ns)
-{
-    cr_assert_not(maker_try(m, NULL, time_ns));
-}
-
-static inline bool maker_is_done(const struct maker *m)
-{
-    return m->done > 0;
-}
-
-static inline bool maker_is_made(const struct maker *m)
-{
-    return m->made > 0;
-}
-
-static inline bool maker_is_lost(const struct maker *m)
-{
-    return m->lost > 0;
-}
-
-static inline bool maker_is_closed(const struct maker *m)
-{
-    return m->closed > 0;
-}
-
-static inline bool maker_is_empty(const struct maker *m)
-{
-    return m->made > 0 && m->lost == m->made;
-}
+void maker_time_out(void *arg);
+void maker_run(struct maker *m, maker_condition *condition);
+void maker_run_for(struct maker *m, uint64_t time_ns);
+bool maker_is_done(const struct maker *m);
+bool maker_is_made(const struct maker *m);
+bool maker_is_lost(const struct maker *m);
+bool maker_is_closed(const struct maker *m);
+bool maker_is_empty(const struct maker *m);
 
 /* ---- making ---- */
 
-static inline struct weir_server_options maker_server_options(struct maker *m)
-{
-    return (struct weir_server_options){
-        .size = sizeof(struct weir_server_options),
-        .done = maker_server_done,
-        .done_arg = m,
-    };
-}
+struct weir_server_options maker_server_options(struct maker *m);
 
 /* Starts a server and waits until it listens. */
-static inline void maker_serve(struct maker *m, const char *host,
-                               const struct weir_server_options *options)
-{
-    struct weir_server_options own = maker_server_options(m);
-    cr_assert_eq(weir_create_server(m->loop, &m->factory, host, 0,
-                                    options ? options : &own, &m->server),
-                 0);
-    maker_run(m, maker_is_done);
-    cr_assert_eq(m->done_err, 0, "%s", weir_strerror(m->done_err));
-}
-
-static inline struct weir_connect_options maker_connect_options(struct maker *m)
-{
-    return (struct weir_connect_options){
-        .size = sizeof(struct weir_connect_options),
-        .done = maker_connect_done,
-        .done_arg = m,
-    };
-}
+void maker_serve(struct maker *m, const char *host,
+                 const struct weir_server_options *options);
+struct weir_connect_options maker_connect_options(struct maker *m);
 
 /* ---- the other end ---- */
 
-static inline void peer_set_timeout(int fd)
-{
-    const struct timeval timeout = {.tv_sec = MAKER_FAILSAFE_S};
-    cr_assert_eq(
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
-}
-
-static inline int peer_connect_to(const struct weir_address *address)
-{
-    int fd = socket(address->storage.any.sa_family, SOCK_STREAM, 0);
-    cr_assert_geq(fd, 0);
-    peer_set_timeout(fd);
-    if (connect(fd, &address->storage.any, address->len) < 0) {
-        int err = -errno;
-        close(fd);
-        return err;
-    }
-    return fd;
-}
-
-static inline struct weir_address peer_address(const char *host, uint16_t port)
-{
-    struct weir_address address;
-    cr_assert_eq(weir_address_parse(host, port, &address), 0);
-    return address;
-}
-
-static inline uint16_t address_port(const struct weir_address *address)
-{
-    return ntohs(address->storage.any.sa_family == AF_INET6
-                     ? address->storage.inet6.sin6_port
-                     : address->storage.inet.sin_port);
-}
-
-static inline uint16_t server_port(weir_server *server)
-{
-    struct weir_address address;
-    cr_assert_geq(weir_server_get_socket(server, 0, &address), 0);
-    return address_port(&address);
-}
+void peer_set_timeout(int fd);
+int peer_connect_to(const struct weir_address *address);
+struct weir_address peer_address(const char *host, uint16_t port);
+uint16_t address_port(const struct weir_address *address);
+uint16_t server_port(weir_server *server);
 
 /* Connects to the server's first socket, on the loopback. */
-static inline int peer_connect(struct maker *m)
-{
-    struct weir_address address =
-        peer_address("127.0.0.1", server_port(m->server));
-    int fd = peer_connect_to(&address);
-    cr_assert_geq(fd, 0, "%s", strerror(-fd));
-    return fd;
-}
+int peer_connect(struct maker *m);
 
 /* A listening socket of the test's own, and its address. */
-static inline int peer_listen(int backlog, struct weir_address *ret)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_geq(fd, 0);
-    *ret = peer_address("127.0.0.1", 0);
-    cr_assert_eq(bind(fd, &ret->storage.any, ret->len), 0);
-    cr_assert_eq(listen(fd, backlog), 0);
-    cr_assert_eq(getsockname(fd, &ret->storage.any, &ret->len), 0);
-    return fd;
-}
+int peer_listen(int backlog, struct weir_address *ret);
 
-/* What the peer reads next: bytes, 0 at the end, or a negative error. */
-static inline ssize_t peer_read(int fd, void *buf, size_t size)
-{
-    ssize_t len = recv(fd, buf, size, 0);
-    return len < 0 ? -errno : len;
-}
+/* Reads as the peer: a count of bytes, 0 at the end, or a negative error. */
+ssize_t peer_read(int fd, void *buf, size_t size);
+int get_option(int fd, int level, int name);
 
-static inline int get_option(int fd, int level, int name)
-{
-    int value = 0;
-    socklen_t len = sizeof(value);
-    cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0, "%s",
-                 strerror(errno));
-    return value;
-}
-
-/* Does the number belong to an open descriptor? */
-static inline bool is_open(int fd)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return access(path, F_OK) == 0;
-}
+/* True for the number of an open descriptor. */
+bool is_open(int fd);
 
 #endif

@@ -3,8 +3,7 @@
  * pages of rings that have gone; and that these do go.
  *
  * What a user may lock is counted for the user, not for the process, so each
- * case runs in a child process as a user that nobody else is. Only root can
- * become one.
+ * case runs in a child process as a user of its own. Only root can become one.
  */
 #include "tests/unit.h"
 #include "uring/guard.h"
@@ -21,7 +20,7 @@
 
 #define KIB 1024u
 
-/* What a child says by its exit status. */
+/* Exit statuses of a child. */
 enum { GOOD, WAS_REFUSED, WAS_SMALLER, IS_ODD, NO_USER };
 
 /* A user that has no ring but those of the calling process. */
@@ -43,13 +42,13 @@ static int in_child(int (*body)(void))
         cr_skip_test("only root can become another user");
     }
     const pid_t child = fork();
-    cr_assert_geq(child, 0);
+    expect_geq(child, 0);
     if (child == 0) {
         alarm(60);
         _exit(body());
     }
     int status = 0;
-    cr_assert_eq(waitpid(child, &status, 0), child);
+    expect_eq(waitpid(child, &status, 0), child);
     cr_assert(WIFEXITED(status), "the child ended by a signal");
     if (WEXITSTATUS(status) == NO_USER) {
         cr_skip_test("no other user here");
@@ -82,7 +81,7 @@ static int run_loops_in_a_row(void)
 
 UNIT(memlock, loops_that_are_made_in_a_row_are_never_refused)
 {
-    cr_assert_eq(in_child(run_loops_in_a_row), GOOD);
+    expect_eq(in_child(run_loops_in_a_row), GOOD);
 }
 
 static int open_rings_in_a_row(void)
@@ -109,7 +108,7 @@ static int open_rings_in_a_row(void)
 
 UNIT(memlock, rings_that_are_made_in_a_row_have_the_size_asked_for)
 {
-    cr_assert_eq(in_child(open_rings_in_a_row), GOOD);
+    expect_eq(in_child(open_rings_in_a_row), GOOD);
 }
 
 /* ---- after a kill ---- */
@@ -160,7 +159,7 @@ static int restart_killed_process(void)
 
 UNIT(memlock, a_process_that_was_killed_can_be_started_again_at_once)
 {
-    cr_assert_eq(in_child(restart_killed_process), GOOD);
+    expect_eq(in_child(restart_killed_process), GOOD);
 }
 
 /* ---- too little for good ---- */
@@ -182,7 +181,7 @@ static int open_larger_than_limit(void)
 
 UNIT(memlock, a_ring_that_can_never_fit_is_made_smaller)
 {
-    cr_assert_eq(in_child(open_larger_than_limit), WAS_SMALLER);
+    expect_eq(in_child(open_larger_than_limit), WAS_SMALLER);
 }
 
 static int open_without_any(void)
@@ -196,7 +195,7 @@ static int open_without_any(void)
 
 UNIT(memlock, without_any_a_loop_is_refused_in_the_end)
 {
-    cr_assert_eq(in_child(open_without_any), WAS_REFUSED);
+    expect_eq(in_child(open_without_any), WAS_REFUSED);
 }
 
 /* ---- a mapping that is left keeps the ring it is of ---- */
@@ -218,9 +217,9 @@ UNIT(memlock, loops_that_have_gone_leave_no_mapping)
 {
     const int before = ring_mappings();
     for (int i = 0; i < 5; i++) {
-        cr_assert_eq(weir_run(NULL, yield_once, NULL), 0);
+        expect_eq(weir_run(NULL, yield_once, NULL), 0);
     }
-    cr_assert_eq(ring_mappings(), before);
+    expect_eq(ring_mappings(), before);
 }
 
 UNIT(memlock, a_ring_whose_queue_grew_leaves_no_mapping)
@@ -231,8 +230,8 @@ UNIT(memlock, a_ring_whose_queue_grew_leaves_no_mapping)
     const int before = ring_mappings();
     struct wr_ring *ring = NULL;
     struct wr_features features;
-    cr_assert_eq(wr_ring_open(&options, &ring, &features), 0);
-    cr_assert_eq(wr_ring_enable(ring), 0);
+    expect_eq(wr_ring_open(&options, &ring, &features), 0);
+    expect_eq(wr_ring_enable(ring), 0);
     const int opened = ring_mappings();
     for (int i = 0; i < NOPS; i++) {
         io_uring_prep_nop(wr_ring_sqe(ring));
@@ -241,7 +240,7 @@ UNIT(memlock, a_ring_whose_queue_grew_leaves_no_mapping)
     uint32_t count = 0;
     bool has_overflowed = false;
     while (count < NOPS) {
-        cr_assert_eq(wr_ring_enter(ring, 1, 0), 0);
+        expect_eq(wr_ring_enter(ring, 1, 0), 0);
         uint32_t got;
         while ((got = wr_ring_reap(ring, cqes, 64)) > 0) {
             count += got;
@@ -250,7 +249,7 @@ UNIT(memlock, a_ring_whose_queue_grew_leaves_no_mapping)
     }
     cr_assert(has_overflowed);
     /* The two queues may be mapped apart from then on. */
-    cr_assert_leq(ring_mappings(), opened + 1);
+    expect_leq(ring_mappings(), opened + 1);
     wr_ring_close(ring);
-    cr_assert_eq(ring_mappings(), before);
+    expect_eq(ring_mappings(), before);
 }

@@ -19,7 +19,7 @@ static void open_with_memory(struct maker *m)
     };
     maker_open(m);
     weir_loop_free(m->loop);
-    cr_assert_eq(weir_loop_new(&options, &m->loop), 0);
+    expect_eq(weir_loop_new(&options, &m->loop), 0);
     weir_loop_set_exception_handler(m->loop, maker_report, m);
 }
 
@@ -51,8 +51,8 @@ static int count_failures(struct maker *m, int (*make)(struct maker *m))
         if (err == 0) {
             return failures;
         }
-        cr_assert_eq(err, -ENOMEM);
-        cr_assert_eq(memory.live_bytes, live, "nothing of it is left");
+        expect_eq(err, -ENOMEM);
+        expect_eq(memory.live_bytes, live, "nothing of it is left");
     }
 }
 
@@ -76,29 +76,29 @@ UNIT(no_memory, the_makers_say_so_and_leave_nothing)
     open_with_memory(&m);
     maker_run_for(&m, 1 * MS);
 
-    cr_assert_geq(count_failures(&m, make_server), 3);
+    expect_geq(count_failures(&m, make_server), 3);
     maker_run(&m, maker_is_done);
-    cr_assert_eq(m.done_err, 0);
+    expect_eq(m.done_err, 0);
     m.done = 0;
-    cr_assert_geq(count_failures(&m, make_connection), 1);
+    expect_geq(count_failures(&m, make_connection), 1);
     maker_run(&m, maker_is_done);
 
-    cr_assert_eq(m.done_err, 0);
+    expect_eq(m.done_err, 0);
     close_with_memory(&m);
 }
 
-UNIT(no_memory, R63_a_socket_is_closed_all_the_same)
+UNIT(no_memory, r63__a_socket_is_closed_all_the_same)
 {
     struct maker m;
     int pair[2];
     open_with_memory(&m);
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     struct weir_connect_options options = maker_connect_options(&m);
     options.use_sock = true;
     options.sock = pair[0];
 
     fail_in(1);
-    cr_assert_eq(
+    expect_eq(
         weir_create_connection(m.loop, &m.factory, NULL, 0, &options, NULL),
         -ENOMEM);
 
@@ -112,7 +112,7 @@ UNIT(no_memory, an_accepted_connection_is_closed_and_reported)
     struct maker m;
     char byte;
     open_with_memory(&m);
-    cr_assert_eq(make_server(&m), 0);
+    expect_eq(make_server(&m), 0);
     maker_run(&m, maker_is_done);
     /* Fill the slab of connections until it needs more memory. */
     int fds[256];
@@ -121,22 +121,22 @@ UNIT(no_memory, an_accepted_connection_is_closed_and_reported)
     while (m.reports == 0 && count < 256) {
         fds[count] = peer_connect(&m);
         weir_loop_stop(m.loop);
-        cr_assert_eq(weir_loop_run(m.loop), 0);
+        expect_eq(weir_loop_run(m.loop), 0);
         weir_loop_stop(m.loop);
-        cr_assert_eq(weir_loop_run(m.loop), 0);
+        expect_eq(weir_loop_run(m.loop), 0);
         count++;
     }
     fail_never();
 
-    cr_assert_eq(m.reports, 1);
-    cr_assert_eq(m.report_err, -ENOMEM);
-    cr_assert_eq(m.report_server, m.server);
+    expect_eq(m.reports, 1);
+    expect_eq(m.report_err, -ENOMEM);
+    expect_eq(m.report_server, m.server);
     const int made = m.made;
     maker_run_for(&m, 2 * MS);
-    cr_assert_eq(peer_read(fds[count - 1], &byte, 1), 0);
+    expect_eq(peer_read(fds[count - 1], &byte, 1), 0);
     int next = peer_connect(&m);
     maker_run_for(&m, 5 * MS);
-    cr_assert_eq(m.made, made + 1, "the next one is served");
+    expect_eq(m.made, made + 1, "the next one is served");
     close(next);
     for (int i = 0; i < count; i++) {
         close(fds[i]);
@@ -153,23 +153,23 @@ UNIT(no_memory, a_connection_that_was_made_is_closed_and_told)
     int listener = peer_listen(1, &address);
     struct weir_connect_options options = maker_connect_options(&m);
     maker_run_for(&m, 1 * MS); /* the first run makes receive buffers */
-    cr_assert_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
-                                        address_port(&address), &options, NULL),
-                 0);
+    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
+                                     address_port(&address), &options, NULL),
+              0);
 
     fail_in(1); /* nothing else needs memory before the transport */
     for (int i = 0; i < 10 && m.done == 0; i++) {
         weir_loop_stop(m.loop);
-        cr_assert_eq(weir_loop_run(m.loop), 0);
+        expect_eq(weir_loop_run(m.loop), 0);
     }
     fail_never();
 
-    cr_assert_eq(m.done, 1);
-    cr_assert_eq(m.done_err, -ENOMEM);
-    cr_assert_eq(m.made, 0);
+    expect_eq(m.done, 1);
+    expect_eq(m.done_err, -ENOMEM);
+    expect_eq(m.made, 0);
     maker_run_for(&m, 1 * MS);
     int fd = accept(listener, NULL, NULL);
-    cr_assert_eq(peer_read(fd, &byte, 1), 0);
+    expect_eq(peer_read(fd, &byte, 1), 0);
     close(fd);
     close(listener);
     close_with_memory(&m);
@@ -179,22 +179,21 @@ UNIT(no_memory, stop_and_wait_closed_change_nothing)
 {
     struct maker m;
     open_with_memory(&m);
-    cr_assert_eq(make_server(&m), 0);
+    expect_eq(make_server(&m), 0);
     maker_run(&m, maker_is_done);
 
     fail_in(1);
-    cr_assert_eq(weir_server_stop(m.server, 0, maker_server_closed, &m),
-                 -ENOMEM);
+    expect_eq(weir_server_stop(m.server, 0, maker_server_closed, &m), -ENOMEM);
     cr_assert(weir_server_is_serving(m.server));
     fail_in(1);
-    cr_assert_eq(weir_server_wait_closed(m.server, maker_server_closed, &m),
-                 -ENOMEM);
+    expect_eq(weir_server_on_closed(m.server, maker_server_closed, &m),
+              -ENOMEM);
     fail_never();
-    cr_assert_eq(weir_server_stop(m.server, 0, NULL, NULL), 0,
-                 "without a callback no memory is needed");
+    expect_eq(weir_server_stop(m.server, 0, NULL, NULL), 0,
+              "without a callback no memory is needed");
     maker_run_for(&m, 2 * MS);
 
-    cr_assert_eq(m.closed, 0);
+    expect_eq(m.closed, 0);
     cr_assert_not(weir_server_is_serving(m.server));
     close_with_memory(&m);
 }
@@ -223,14 +222,14 @@ UNIT(no_memory, a_connection_beyond_the_limit_cannot_wait)
     fail_in(1);
     for (int i = 0; i < 5; i++) {
         weir_loop_stop(m.loop);
-        cr_assert_eq(weir_loop_run(m.loop), 0);
+        expect_eq(weir_loop_run(m.loop), 0);
     }
     fail_never();
 
-    cr_assert_eq(m.reports, 1);
-    cr_assert_eq(m.report_err, -ENOMEM);
-    cr_assert_eq(m.made, 1);
-    cr_assert_eq(peer_read(fds[1], &byte, 1), 0);
+    expect_eq(m.reports, 1);
+    expect_eq(m.report_err, -ENOMEM);
+    expect_eq(m.made, 1);
+    expect_eq(peer_read(fds[1], &byte, 1), 0);
     close(fds[0]);
     close(fds[1]);
     close_with_memory(&m);
@@ -249,27 +248,34 @@ UNIT(no_memory, a_signal_stays_as_it_was)
     open_with_memory(&m);
 
     fail_in(1);
-    cr_assert_eq(
+    expect_eq(
         weir_loop_add_signal_handler(m.loop, SIGUSR1, ignore_signal, NULL),
         -ENOMEM);
     fail_never();
 
-    cr_assert_eq(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
-    cr_assert_eq(sigismember(&set, SIGUSR1), 0);
+    expect_eq(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+    expect_eq(sigismember(&set, SIGUSR1), 0);
     close_with_memory(&m);
 }
 
-UNIT(no_memory, a_post_is_refused)
+static void count_call(void *arg)
+{
+    (*(int *)arg)++;
+}
+
+UNIT(no_memory, a_post_is_refused_and_not_called)
 {
     struct maker m;
+    int calls = 0;
     open_with_memory(&m);
 
     fail_in(1);
-    cr_assert_eq(
-        weir_loop_call_soon_threadsafe(m.loop, maker_time_out, &m, NULL),
+    expect_eq(
+        weir_loop_call_soon_threadsafe(m.loop, count_call, &calls, count_call),
         -ENOMEM);
     fail_never();
     maker_run_for(&m, 1 * MS);
 
+    expect_eq(calls, 0);
     close_with_memory(&m);
 }

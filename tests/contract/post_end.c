@@ -1,8 +1,8 @@
 /*
- * What becomes of a post that was accepted: it runs, or its dropped function is
- * called, and never both. And the limit: who is refused, who waits, and what
- * wakes a thread that waits. Threads wait for real; that one waits already
- * cannot be seen from outside, so those tests hold for both orders.
+ * The end of a post that was accepted: it runs, or its dropped function is
+ * called, and never both. And the limit: which posts are refused, and how a
+ * thread waits for room. Threads wait for real; that one waits already cannot
+ * be seen from outside, so those tests hold for both orders.
  */
 #include "tests/contract/executor_rig.h"
 
@@ -30,9 +30,9 @@ static void drop_letter(void *arg)
     struct letter *letter = arg;
     letter->dropped_count++;
     cr_assert(pthread_equal(pthread_self(), loop_thread));
-    cr_assert_eq(weir_loop_call_soon(loop, run_letter, arg, NULL), -ESHUTDOWN);
-    cr_assert_eq(weir_remote_call_soon(remote, run_letter, arg, drop_letter),
-                 -ESHUTDOWN, "nothing gets in any more");
+    expect_eq(weir_loop_call_soon(loop, run_letter, arg, NULL), -ESHUTDOWN);
+    expect_eq(weir_remote_call_soon(remote, run_letter, arg, drop_letter),
+              -ESHUTDOWN, "nothing gets in any more");
 }
 
 static int run_letter_as_task(weir_loop *l, void *arg)
@@ -61,9 +61,9 @@ static int post_letter(int number)
 static void fill(void)
 {
     for (int i = 0; i < LIMIT; i++) {
-        cr_assert_eq(post_letter(i), 0);
+        expect_eq(post_letter(i), 0);
     }
-    cr_assert_eq(post_letter(LIMIT), -ENOBUFS);
+    expect_eq(post_letter(LIMIT), -ENOBUFS);
 }
 
 static void close_both(void)
@@ -74,12 +74,12 @@ static void close_both(void)
 
 /* ---- runs or is dropped ---- */
 
-UNIT(post_end, what_did_not_run_before_the_loop_was_freed_is_dropped)
+UNIT(post_end, posts_that_did_not_run_before_the_loop_was_freed_are_dropped)
 {
     int ran_count = 0;
     open_limited(0);
     for (int i = 0; i < BACKLOG; i++) {
-        cr_assert_eq(post_letter(i), 0);
+        expect_eq(post_letter(i), 0);
     }
     one_turn(); /* takes all of them and runs some */
     one_turn();
@@ -87,62 +87,62 @@ UNIT(post_end, what_did_not_run_before_the_loop_was_freed_is_dropped)
     close_both();
 
     for (int i = 0; i < BACKLOG; i++) {
-        cr_assert_eq(letters[i].ran_count + letters[i].dropped_count, 1,
-                     "post %d ran %d times and was dropped %d times", i,
-                     letters[i].ran_count, letters[i].dropped_count);
+        expect_eq(letters[i].ran_count + letters[i].dropped_count, 1,
+                  "post %d ran %d times and was dropped %d times", i,
+                  letters[i].ran_count, letters[i].dropped_count);
         ran_count += letters[i].ran_count;
     }
-    cr_assert_gt(ran_count, 0);
-    cr_assert_lt(ran_count, BACKLOG);
+    expect_gt(ran_count, 0);
+    expect_lt(ran_count, BACKLOG);
 }
 
-UNIT(post_end, what_was_posted_to_a_loop_that_never_ran_is_dropped)
+UNIT(post_end, posts_to_a_loop_that_never_ran_are_dropped)
 {
     open_limited(0);
-    cr_assert_eq(weir_loop_call_soon_threadsafe(loop, run_letter, &letters[0],
-                                                drop_letter),
-                 0);
-    cr_assert_eq(weir_task_spawn_threadsafe(loop, run_letter_as_task,
-                                            &letters[1], drop_letter),
-                 0);
-    cr_assert_eq(
-        weir_task_spawn_threadsafe(loop, run_letter_as_task, NULL, NULL), 0);
-    cr_assert_eq(weir_remote_call_soon(remote, run_letter, NULL, NULL), 0);
+    expect_eq(weir_loop_call_soon_threadsafe(loop, run_letter, &letters[0],
+                                             drop_letter),
+              0);
+    expect_eq(weir_task_spawn_threadsafe(loop, run_letter_as_task, &letters[1],
+                                         drop_letter),
+              0);
+    expect_eq(weir_task_spawn_threadsafe(loop, run_letter_as_task, NULL, NULL),
+              0);
+    expect_eq(weir_remote_call_soon(remote, run_letter, NULL, NULL), 0);
 
     close_both();
 
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(letters[i].ran_count, 0);
-        cr_assert_eq(letters[i].dropped_count, 1);
+        expect_eq(letters[i].ran_count, 0);
+        expect_eq(letters[i].dropped_count, 1);
     }
 }
 
-UNIT(post_end, what_is_refused_is_neither_run_nor_dropped)
+UNIT(post_end, a_post_that_is_refused_is_neither_run_nor_dropped)
 {
     open_limited(LIMIT);
     fill();
-    cr_assert_eq(weir_task_spawn_threadsafe(loop, run_letter_as_task,
-                                            &letters[LIMIT], drop_letter),
-                 -ENOBUFS);
+    expect_eq(weir_task_spawn_threadsafe(loop, run_letter_as_task,
+                                         &letters[LIMIT], drop_letter),
+              -ENOBUFS);
     one_turn();
     one_turn();
-    cr_assert_eq(letters[LIMIT].ran_count, 0);
+    expect_eq(letters[LIMIT].ran_count, 0);
 
     close_both();
 
-    cr_assert_eq(letters[LIMIT].dropped_count, 0);
-    cr_assert_eq(letters[0].ran_count, 1);
-    cr_assert_eq(letters[0].dropped_count, 0);
+    expect_eq(letters[LIMIT].dropped_count, 0);
+    expect_eq(letters[0].ran_count, 1);
+    expect_eq(letters[0].dropped_count, 0);
 }
 
 UNIT(post_end, a_loop_that_was_stopped_keeps_its_posts_for_the_next_run)
 {
     open_limited(0);
     one_turn();
-    cr_assert_eq(post_letter(0), 0);
+    expect_eq(post_letter(0), 0);
     one_turn();
     one_turn();
-    cr_assert_eq(letters[0].ran_count, 1);
+    expect_eq(letters[0].ran_count, 1);
     close_both();
 }
 
@@ -153,19 +153,19 @@ UNIT(post_end, a_forked_child_cannot_post_to_its_parents_loop)
     one_turn();
 
     const pid_t child = fork();
-    cr_assert_geq(child, 0);
+    expect_geq(child, 0);
     if (child == 0) {
-        /* A failed assertion of the child reaches nobody: compare here. */
+        /* A failed assertion of the child is not reported: compare here. */
         const bool good =
             post_letter(0) == -ECHILD &&
             weir_remote_call_soon_wait(remote, run_letter, &letters[0], NULL,
                                        0) == -ECHILD;
         _exit(good ? 0 : 1);
     }
-    cr_assert_eq(waitpid(child, &status, 0), child);
+    expect_eq(waitpid(child, &status, 0), child);
 
     cr_assert(WIFEXITED(status));
-    cr_assert_eq(WEXITSTATUS(status), 0);
+    expect_eq(WEXITSTATUS(status), 0);
     close_both();
 }
 
@@ -179,7 +179,7 @@ UNIT(post_end, there_is_room_again_when_posts_have_run)
         one_turn();
         one_turn();
         for (int i = 0; i < LIMIT; i++) {
-            cr_assert_eq(letters[i].ran_count, round + 1);
+            expect_eq(letters[i].ran_count, round + 1);
         }
     }
     close_both();
@@ -211,13 +211,13 @@ UNIT(post_end, the_loops_own_thread_never_waits_for_room)
 {
     open_limited(LIMIT);
     fill();
-    cr_assert_eq(
+    expect_eq(
         weir_remote_call_soon_wait(remote, run_letter, NULL, NULL, UINT64_MAX),
         -EDEADLK, "before the first run");
     one_turn();
     one_turn();
     fill();
-    cr_assert_eq(
+    expect_eq(
         weir_remote_call_soon_wait(remote, run_letter, NULL, NULL, UINT64_MAX),
         -EDEADLK);
     close_both();
@@ -235,7 +235,7 @@ struct poster {
 static void *post_one(void *arg)
 {
     struct poster *poster = arg;
-    cr_assert_eq(sem_post(&poster->starts), 0);
+    expect_eq(sem_post(&poster->starts), 0);
     poster->err = weir_remote_call_soon_wait(
         remote, run_letter, &letters[LIMIT], drop_letter, poster->timeout_ns);
     return NULL;
@@ -244,14 +244,14 @@ static void *post_one(void *arg)
 static void start_poster(struct poster *poster, uint64_t timeout_ns)
 {
     *poster = (struct poster){.timeout_ns = timeout_ns, .err = 1};
-    cr_assert_eq(sem_init(&poster->starts, 0, 0), 0);
-    cr_assert_eq(pthread_create(&poster->thread, NULL, post_one, poster), 0);
+    expect_eq(sem_init(&poster->starts, 0, 0), 0);
+    expect_eq(pthread_create(&poster->thread, NULL, post_one, poster), 0);
     wait_for(&poster->starts);
 }
 
 static int join_poster(struct poster *poster)
 {
-    cr_assert_eq(pthread_join(poster->thread, NULL), 0);
+    expect_eq(pthread_join(poster->thread, NULL), 0);
     return poster->err;
 }
 
@@ -267,10 +267,10 @@ UNIT(post_end, a_thread_that_waits_goes_on_when_there_is_room)
         }
         one_turn();
         one_turn();
-        cr_assert_eq(join_poster(&poster), 0);
+        expect_eq(join_poster(&poster), 0);
         one_turn();
         one_turn();
-        cr_assert_eq(letters[LIMIT].ran_count, round + 1);
+        expect_eq(letters[LIMIT].ran_count, round + 1);
     }
     close_both();
 }
@@ -281,14 +281,14 @@ UNIT(post_end, a_thread_that_waits_is_told_when_the_time_is_over)
     open_limited(LIMIT);
     fill();
     start_poster(&poster, 2 * MS);
-    cr_assert_eq(join_poster(&poster), -ETIMEDOUT);
+    expect_eq(join_poster(&poster), -ETIMEDOUT);
     start_poster(&poster, 0);
-    cr_assert_eq(join_poster(&poster), -ETIMEDOUT);
+    expect_eq(join_poster(&poster), -ETIMEDOUT);
 
     close_both();
 
-    cr_assert_eq(letters[LIMIT].ran_count, 0);
-    cr_assert_eq(letters[LIMIT].dropped_count, 0);
+    expect_eq(letters[LIMIT].ran_count, 0);
+    expect_eq(letters[LIMIT].dropped_count, 0);
 }
 
 UNIT(post_end, a_thread_that_waits_is_told_when_the_loop_is_freed)
@@ -304,8 +304,8 @@ UNIT(post_end, a_thread_that_waits_is_told_when_the_loop_is_freed)
 
         close_loop();
 
-        cr_assert_eq(join_poster(&poster), -ESHUTDOWN);
-        cr_assert_eq(letters[LIMIT].dropped_count, 0);
+        expect_eq(join_poster(&poster), -ESHUTDOWN);
+        expect_eq(letters[LIMIT].dropped_count, 0);
         weir_remote_unref(remote);
     }
 }

@@ -38,7 +38,7 @@ static void run_ticket(void *arg)
 {
     struct ticket *ticket = arg;
     ticket->ran_count++;
-    cr_assert_geq(ticket->number, ticket->from->next, "out of order");
+    expect_geq(ticket->number, ticket->from->next, "out of order");
     ticket->from->next = ticket->number + 1;
 }
 
@@ -75,14 +75,13 @@ static void *post_all(void *arg)
     for (int i = 0; i < POSTS; i++) {
         struct ticket *ticket = &self->tickets[i];
         *ticket = (struct ticket){.number = i, .from = self};
-        cr_assert_eq(post_ticket(self, ticket), 0);
+        expect_eq(post_ticket(self, ticket), 0);
         self->accepted_count++;
         if (unit_random_below(&self->random, 64) == 0) {
             sched_yield();
         }
     }
-    cr_assert_eq(weir_remote_call_soon(self->remote, end_posting, NULL, NULL),
-                 0);
+    expect_eq(weir_remote_call_soon(self->remote, end_posting, NULL, NULL), 0);
     return NULL;
 }
 
@@ -92,7 +91,7 @@ static void start_posters(struct unit_random *random)
     for (int i = 0; i < POSTERS; i++) {
         posters[i] = (struct poster){.remote = weir_loop_get_remote(loop)};
         posters[i].random.state = unit_random_next(random);
-        cr_assert_eq(
+        expect_eq(
             pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
     }
 }
@@ -100,7 +99,7 @@ static void start_posters(struct unit_random *random)
 static void join_posters(void)
 {
     for (int i = 0; i < POSTERS; i++) {
-        cr_assert_eq(pthread_join(posters[i].thread, NULL), 0);
+        expect_eq(pthread_join(posters[i].thread, NULL), 0);
         weir_remote_unref(posters[i].remote);
     }
 }
@@ -129,8 +128,7 @@ static void start_job_tasks(weir_loop *l)
 {
     for (int i = 0; i < JOB_TASKS; i++) {
         weir_task *task = NULL;
-        cr_assert_eq(weir_task_spawn(l, keep_executor_busy, NULL, NULL, &task),
-                     0);
+        expect_eq(weir_task_spawn(l, keep_executor_busy, NULL, NULL, &task), 0);
         weir_task_detach(task);
     }
 }
@@ -140,7 +138,7 @@ static int storm_body(weir_loop *l, void *arg)
     start_posters(arg);
     start_job_tasks(l);
     while (posting_count > 0 || statistics().tasks > 1) {
-        cr_assert_eq(weir_yield(l), 0);
+        expect_eq(weir_yield(l), 0);
     }
     return 0;
 }
@@ -158,8 +156,8 @@ UNIT(post_storm, every_post_and_task_of_other_threads_runs_once)
         for (int i = 0; i < POSTERS * POSTS; i++) {
             const struct ticket *ticket =
                 &posters[i / POSTS].tickets[i % POSTS];
-            cr_assert_eq(ticket->ran_count, 1, "post %d of thread %d",
-                         i % POSTS, i / POSTS);
+            expect_eq(ticket->ran_count, 1, "post %d of thread %d", i % POSTS,
+                      i / POSTS);
         }
         close_loop();
     }
@@ -233,7 +231,7 @@ static void expect_each_once(const struct shooter *shooter)
 {
     for (int i = 0; i < POSTS; i++) {
         const struct shot *shot = &shooter->shots[i];
-        cr_assert_eq(
+        expect_eq(
             shot->ran_count + shot->dropped_count, i < shooter->accepted_count,
             "post %d of %d ran %d times, was dropped %d times", i,
             shooter->accepted_count, shot->ran_count, shot->dropped_count);
@@ -249,7 +247,7 @@ static void free_under_fire(struct unit_random *random)
     for (int i = 0; i < POSTERS; i++) {
         shooters[i] = (struct shooter){.remote = weir_loop_get_remote(loop)};
         shooters[i].random.state = unit_random_next(random);
-        cr_assert_eq(
+        expect_eq(
             pthread_create(&shooters[i].thread, NULL, shoot_all, &shooters[i]),
             0);
     }
@@ -258,7 +256,7 @@ static void free_under_fire(struct unit_random *random)
     close_loop();
 
     for (int i = 0; i < POSTERS; i++) {
-        cr_assert_eq(pthread_join(shooters[i].thread, NULL), 0);
+        expect_eq(pthread_join(shooters[i].thread, NULL), 0);
         expect_each_once(&shooters[i]);
     }
 }

@@ -6,7 +6,7 @@
  * while paused, or in memory of a buffered protocol that the kernel was
  * receiving into.
  */
-#include "tests/contract/buffered.h"
+#include "tests/contract/buffered_rig.h"
 #include "tests/unit/random.h"
 
 #include <sys/socket.h>
@@ -195,30 +195,27 @@ static const struct weir_protocol second_protocol = {
     .eof_received = second_eof,
 };
 
-UNIT(protocols, r28__all_further_callbacks_go_to_the_new_protocol)
+PAIRS_WITH(protocols, r28__all_further_callbacks_go_to_the_new_protocol,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        struct second second = {.rig = &rig};
-        const struct weir_protocol_binding binding = {&second_protocol,
-                                                      &second};
-        rig_peer_send(&rig, 10);
-        rig_wait_received(&rig, 10);
-        rig_clog(&rig); /* the old protocol is told to pause */
+    struct second second = {.rig = rig};
+    const struct weir_protocol_binding binding = {&second_protocol, &second};
+    rig_peer_send(rig, 10);
+    rig_wait_received(rig, 10);
+    rig_clog(rig); /* the old protocol is told to pause */
 
-        expect_eq(weir_transport_set_protocol(rig.t, &binding, NULL, 0), 0);
-        second.received = 10;
-        rig_peer_read(&rig, rig.written);
-        rig_turns(&rig, 3);
-        rig_peer_send(&rig, 10);
-        rig_turn_for(&rig, 5 * RIG_MS);
-        rig_peer_shutdown(&rig);
-        rig_wait_lost(&rig);
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
+    second.received = 10;
+    rig_peer_read(rig, rig->written);
+    rig_turns(rig, 3);
+    rig_peer_send(rig, 10);
+    rig_turn_for(rig, 5 * RIG_MS);
+    rig_peer_shutdown(rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made data pause");
-        expect(strcmp(second.events, "resum data  eof   lost ") == 0);
-        expect_eq(second.received, 20);
-    }
+    expect_events(rig, "made data pause");
+    expect(strcmp(second.events, "resum data  eof   lost ") == 0);
+    expect_eq(second.received, 20);
 }
 
 /* ---- bytes that were read ahead ---- */
@@ -245,36 +242,32 @@ static bool has_all(void *arg)
     return to_second.received == ((struct rig *)arg)->bytes;
 }
 
-UNIT(protocols, r28__initial_buffers_come_first_and_from_the_loop)
+PAIRS_WITH(protocols, r28__initial_buffers_come_first_and_from_the_loop,
+           .hooks = {.data_received = hand_over})
 {
-    struct rig rig = {.hooks = {.data_received = hand_over}};
-    while (rig_next(&rig)) {
-        rig.bytes = 300000;
-        to_second.received = 0;
-        rig_peer_send(&rig, 300000);
+    rig->bytes = 300000;
+    to_second.received = 0;
+    rig_peer_send(rig, 300000);
 
-        rig_wait(&rig, has_all);
+    rig_wait(rig, has_all);
 
-        expect_events(&rig, "made data");
-        expect(strcmp(to_second.events, "data ") == 0);
-        rig_turn(&rig);
-        expect_eq(rig_statistics(&rig).leases, 0);
-    }
+    expect_events(rig, "made data");
+    expect(strcmp(to_second.events, "data ") == 0);
+    rig_turn(rig);
+    expect_eq(rig_statistics(rig).leases, 0);
 }
 
-UNIT(protocols, r28__initial_buffers_come_before_the_end_of_stream)
+PAIRS_WITH(protocols, r28__initial_buffers_come_before_the_end_of_stream,
+           .hooks = {.data_received = hand_over})
 {
-    struct rig rig = {.hooks = {.data_received = hand_over}};
-    while (rig_next(&rig)) {
-        to_second.received = 0;
-        rig_peer_send(&rig, 1000); /* no turn between these */
-        rig_peer_shutdown(&rig);
+    to_second.received = 0;
+    rig_peer_send(rig, 1000); /* no turn between these */
+    rig_peer_shutdown(rig);
 
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        expect_eq(to_second.received, 1000);
-        expect(strcmp(to_second.events, "data  eof   lost ") == 0);
-    }
+    expect_eq(to_second.received, 1000);
+    expect(strcmp(to_second.events, "data  eof   lost ") == 0);
 }
 
 static int hand_over_paused(struct rig *rig, const struct weir_buf *buf)
@@ -283,21 +276,19 @@ static int hand_over_paused(struct rig *rig, const struct weir_buf *buf)
     return hand_over(rig, buf);
 }
 
-UNIT(protocols, r28__initial_buffers_wait_while_paused)
+PAIRS_WITH(protocols, r28__initial_buffers_wait_while_paused,
+           .hooks = {.data_received = hand_over_paused})
 {
-    struct rig rig = {.hooks = {.data_received = hand_over_paused}};
-    while (rig_next(&rig)) {
-        rig.bytes = 1000;
-        to_second.received = 0;
-        rig_peer_send(&rig, 1000);
-        rig_wait_event(&rig, "data");
-        rig_turn_for(&rig, 5 * RIG_MS);
-        expect_eq(to_second.received, 3);
-        expect(weir_transport_get_read_buffer_size(rig.t) >= 997);
+    rig->bytes = 1000;
+    to_second.received = 0;
+    rig_peer_send(rig, 1000);
+    rig_wait_event(rig, "data");
+    rig_turn_for(rig, 5 * RIG_MS);
+    expect_eq(to_second.received, 3);
+    expect(weir_transport_get_read_buffer_size(rig->t) >= 997);
 
-        expect_eq(weir_transport_resume_reading(rig.t), 0);
-        rig_wait(&rig, has_all);
-    }
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
+    rig_wait(rig, has_all);
 }
 
 static struct weir_buf kept;
@@ -344,17 +335,15 @@ static int hand_over_to_buffered(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol)
+PAIRS_WITH(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol,
+           .hooks = {.connection_made = begin})
 {
-    struct rig rig = {.hooks = {.connection_made = begin}};
-    while (rig_next(&rig)) {
-        rig.hooks.data_received = hand_over_to_buffered;
-        rig_peer_send(&rig, 100000);
+    rig->hooks.data_received = hand_over_to_buffered;
+    rig_peer_send(rig, 100000);
 
-        rig_wait_received(&rig, 100000);
+    rig_wait_received(rig, 100000);
 
-        expect(buffered.updated_count > 0);
-    }
+    expect(buffered.updated_count > 0);
 }
 
 static int hand_over_and_close(struct rig *rig, const struct weir_buf *buf)
@@ -364,16 +353,14 @@ static int hand_over_and_close(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(protocols, r28__initial_buffers_are_dropped_by_close)
+PAIRS_WITH(protocols, r28__initial_buffers_are_dropped_by_close,
+           .hooks = {.data_received = hand_over_and_close})
 {
-    struct rig rig = {.hooks = {.data_received = hand_over_and_close}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1000);
-        rig_wait_lost(&rig);
+    rig_peer_send(rig, 1000);
+    rig_wait_lost(rig);
 
-        expect_eq(to_second.received, 3);
-        expect_eq(rig_statistics(&rig).leases, 0);
-    }
+    expect_eq(to_second.received, 3);
+    expect_eq(rig_statistics(rig).leases, 0);
 }
 
 /* ---- errors ---- */
@@ -387,35 +374,30 @@ static int switch_when_closing(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(protocols, a_switch_is_refused_while_closing)
+PAIRS_WITH(protocols, a_switch_is_refused_while_closing,
+           .hooks = {.data_received = switch_when_closing})
 {
-    struct rig rig = {.hooks = {.data_received = switch_when_closing}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1000);
-        rig_wait_lost(&rig);
+    rig_peer_send(rig, 1000);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made data lost");
-        expect(weir_transport_get_protocol(rig.t).user == &rig);
-    }
+    expect_events(rig, "made data lost");
+    expect(weir_transport_get_protocol(rig->t).user == rig);
 }
 
-UNIT(protocols, a_switch_to_no_valid_table_is_refused)
+PAIRS(protocols, a_switch_to_no_valid_table_is_refused)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        struct weir_protocol table = rig_protocol;
-        const struct weir_protocol_binding none = {NULL, &rig};
-        const struct weir_protocol_binding binding = {&table, &rig};
-        weir_transport *t = rig.t;
+    struct weir_protocol table = rig_protocol;
+    const struct weir_protocol_binding none = {NULL, rig};
+    const struct weir_protocol_binding binding = {&table, rig};
+    weir_transport *t = rig->t;
 
-        expect_eq(weir_transport_set_protocol(t, NULL, NULL, 0), -EINVAL);
-        expect_eq(weir_transport_set_protocol(t, &none, NULL, 0), -EINVAL);
-        table.size = 8;
-        expect_eq(weir_transport_set_protocol(t, &binding, NULL, 0), -EINVAL);
-        table.size = sizeof(table);
-        table.kind = WEIR_PROTOCOL_BUFFERED;
-        expect_eq(weir_transport_set_protocol(t, &binding, NULL, 0), -EINVAL);
+    expect_eq(weir_transport_set_protocol(t, NULL, NULL, 0), -EINVAL);
+    expect_eq(weir_transport_set_protocol(t, &none, NULL, 0), -EINVAL);
+    table.size = 8;
+    expect_eq(weir_transport_set_protocol(t, &binding, NULL, 0), -EINVAL);
+    table.size = sizeof(table);
+    table.kind = WEIR_PROTOCOL_BUFFERED;
+    expect_eq(weir_transport_set_protocol(t, &binding, NULL, 0), -EINVAL);
 
-        expect(weir_transport_get_protocol(t).protocol == &rig_protocol);
-    }
+    expect(weir_transport_get_protocol(t).protocol == &rig_protocol);
 }

@@ -45,42 +45,37 @@ static void flood(struct rig *rig)
     }
 }
 
-UNIT(reading, r27__pausing_in_connection_made_prevents_the_first_data)
+PAIRS_WITH(reading, r27__pausing_in_connection_made_prevents_the_first_data,
+           .hooks = {.connection_made = pause_it})
 {
-    struct rig rig = {.hooks = {.connection_made = pause_it}};
-    while (rig_next(&rig)) {
-        expect(!weir_transport_is_reading(rig.t));
-        rig_peer_send(&rig, 5000);
-        rig_turn_for(&rig, 10 * RIG_MS);
-        expect_events(&rig, "made");
-        expect_eq(held_bytes(&rig), 0); /* left in the kernel */
+    expect(!weir_transport_is_reading(rig->t));
+    rig_peer_send(rig, 5000);
+    rig_turn_for(rig, 10 * RIG_MS);
+    expect_events(rig, "made");
+    expect_eq(held_bytes(rig), 0); /* left in the kernel */
 
-        resume_it(&rig);
-        expect(weir_transport_is_reading(rig.t));
-        expect_events(&rig, "made"); /* from the loop */
-        rig_wait_received(&rig, 5000);
-    }
+    resume_it(rig);
+    expect(weir_transport_is_reading(rig->t));
+    expect_events(rig, "made"); /* from the loop */
+    rig_wait_received(rig, 5000);
 }
 
-UNIT(reading, r27__pause_and_resume_may_be_repeated)
+PAIRS(reading, r27__pause_and_resume_may_be_repeated)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        pause_it(&rig);
-        pause_it(&rig);
-        rig_turns(&rig, 2);
-        pause_it(&rig);
-        expect(!weir_transport_is_reading(rig.t));
-        resume_it(&rig);
-        resume_it(&rig);
-        rig_turns(&rig, 2);
-        resume_it(&rig);
-        expect(weir_transport_is_reading(rig.t));
+    pause_it(rig);
+    pause_it(rig);
+    rig_turns(rig, 2);
+    pause_it(rig);
+    expect(!weir_transport_is_reading(rig->t));
+    resume_it(rig);
+    resume_it(rig);
+    rig_turns(rig, 2);
+    resume_it(rig);
+    expect(weir_transport_is_reading(rig->t));
 
-        rig_peer_send(&rig, 100);
+    rig_peer_send(rig, 100);
 
-        rig_wait_received(&rig, 100);
-    }
+    rig_wait_received(rig, 100);
 }
 
 static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
@@ -90,86 +85,76 @@ static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(reading, r27__pausing_inside_data_received_stops_the_next)
+PAIRS_WITH(reading, r27__pausing_inside_data_received_stops_the_next,
+           .hooks = {.data_received = pause_after_data})
 {
-    struct rig rig = {.hooks = {.data_received = pause_after_data}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 10);
-        rig_wait_received(&rig, 10);
-        rig_peer_send(&rig, 60000);
-        rig_turn_for(&rig, 10 * RIG_MS);
-        expect_eq(rig.received, 10);
+    rig_peer_send(rig, 10);
+    rig_wait_received(rig, 10);
+    rig_peer_send(rig, 60000);
+    rig_turn_for(rig, 10 * RIG_MS);
+    expect_eq(rig->received, 10);
 
-        while (rig.received < 60010) { /* pauses after each piece */
-            const uint64_t before = rig.received;
-            resume_it(&rig);
-            rig_wait_received(&rig, before + 1);
-            rig_turn_for(&rig, RIG_MS);
-        }
-
-        expect_eq(rig.received, 60010);
+    while (rig->received < 60010) { /* pauses after each piece */
+        const uint64_t before = rig->received;
+        resume_it(rig);
+        rig_wait_received(rig, before + 1);
+        rig_turn_for(rig, RIG_MS);
     }
+
+    expect_eq(rig->received, 60010);
 }
 
-UNIT(reading, bytes_kept_while_paused_are_counted_and_bounded)
+PAIRS(reading, bytes_kept_while_paused_are_counted_and_bounded)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        pause_it(&rig); /* a receive is armed already */
-        flood(&rig);
+    pause_it(rig); /* a receive is armed already */
+    flood(rig);
 
-        const uint64_t held = held_bytes(&rig);
-        expect(held > 0);
-        expect(held <= CREDIT_MAX);
-        expect_eq(rig_statistics(&rig).held_bytes, held);
-        expect_eq(rig.received, 0);
-        resume_it(&rig);
-        rig_wait_received(&rig, rig.peer_sent);
+    const uint64_t held = held_bytes(rig);
+    expect(held > 0);
+    expect(held <= CREDIT_MAX);
+    expect_eq(rig_statistics(rig).held_bytes, held);
+    expect_eq(rig->received, 0);
+    resume_it(rig);
+    rig_wait_received(rig, rig->peer_sent);
 
-        rig_turn(&rig);
-        expect_eq(held_bytes(&rig), 0);
-    }
+    rig_turn(rig);
+    expect_eq(held_bytes(rig), 0);
 }
 
-UNIT(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel)
+PAIRS(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        pause_it(&rig);
-        rig_peer_send(&rig, 1000);
-        rig_turn_for(&rig, 5 * RIG_MS);
-        expect_eq(held_bytes(&rig), 1000);
+    pause_it(rig);
+    rig_peer_send(rig, 1000);
+    rig_turn_for(rig, 5 * RIG_MS);
+    expect_eq(held_bytes(rig), 1000);
 
-        for (int i = 0; i < 5; i++) {
-            rig_peer_send(&rig, 1000);
-            rig_turn_for(&rig, RIG_MS);
-        }
-
-        expect_eq(held_bytes(&rig), 1000);
-        resume_it(&rig);
-        rig_wait_received(&rig, 6000);
+    for (int i = 0; i < 5; i++) {
+        rig_peer_send(rig, 1000);
+        rig_turn_for(rig, RIG_MS);
     }
+
+    expect_eq(held_bytes(rig), 1000);
+    resume_it(rig);
+    rig_wait_received(rig, 6000);
 }
 
-UNIT(reading, bytes_kept_while_paused_are_dropped_by_close)
+PAIRS_WITH(reading, bytes_kept_while_paused_are_dropped_by_close,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        rig_clog(&rig); /* so that the connection stays for a while */
-        pause_it(&rig);
-        rig_peer_send(&rig, 3000);
-        rig_turn_for(&rig, 5 * RIG_MS);
-        expect_eq(held_bytes(&rig), 3000);
+    rig_clog(rig); /* so that the connection stays for a while */
+    pause_it(rig);
+    rig_peer_send(rig, 3000);
+    rig_turn_for(rig, 5 * RIG_MS);
+    expect_eq(held_bytes(rig), 3000);
 
-        expect_eq(weir_transport_close(rig.t), 0);
+    expect_eq(weir_transport_close(rig->t), 0);
 
-        expect_eq(held_bytes(&rig), 0);
-        expect(!weir_transport_is_reading(rig.t));
-        resume_it(&rig); /* does nothing now */
-        rig_turns(&rig, 5);
-        expect_eq(rig.received, 0);
-        expect_eq(rig.lost_count, 0);
-    }
+    expect_eq(held_bytes(rig), 0);
+    expect(!weir_transport_is_reading(rig->t));
+    resume_it(rig); /* does nothing now */
+    rig_turns(rig, 5);
+    expect_eq(rig->received, 0);
+    expect_eq(rig->lost_count, 0);
 }
 
 static int toggle(struct rig *rig, const struct weir_buf *buf)
@@ -190,7 +175,8 @@ UNIT(reading, every_byte_comes_once_under_random_pauses)
     while (rig_next(&rig)) {
         rig.bytes = (uintptr_t)&random;
         while (rig.received < 2000000) {
-            /* No more than fits: nobody resumes while the peer waits. */
+            /* No more than fits: reading is not resumed while the peer waits.
+             */
             if (rig.peer_sent < 2000000 &&
                 rig.peer_sent - rig.received < 50000) {
                 const uint64_t left = 2000000 - rig.peer_sent;
@@ -237,27 +223,25 @@ static void give_leases_back(void)
     kept.count = 0;
 }
 
-UNIT(reading, a_kept_lease_keeps_its_bytes_while_others_come)
+PAIRS_WITH(reading, a_kept_lease_keeps_its_bytes_while_others_come,
+           .hooks = {.data_received = keep_lease})
 {
-    struct rig rig = {.hooks = {.data_received = keep_lease}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1000);
-        rig_wait_received(&rig, 1000);
-        const int first = kept.count;
-        rig.hooks.data_received = NULL;
-        for (int i = 0; i < 40; i++) {
-            rig_peer_send(&rig, 100000);
-            rig_wait_received(&rig, rig.peer_sent);
-        }
-        expect_eq(kept.count, first);
-        expect_eq(held_bytes(&rig), 1000);
-        expect_eq(rig_statistics(&rig).leases, first);
-
-        give_leases_back();
-
-        expect_eq(held_bytes(&rig), 0);
-        rig.hooks.data_received = keep_lease;
+    rig_peer_send(rig, 1000);
+    rig_wait_received(rig, 1000);
+    const int first = kept.count;
+    rig->hooks.data_received = NULL;
+    for (int i = 0; i < 40; i++) {
+        rig_peer_send(rig, 100000);
+        rig_wait_received(rig, rig->peer_sent);
     }
+    expect_eq(kept.count, first);
+    expect_eq(held_bytes(rig), 1000);
+    expect_eq(rig_statistics(rig).leases, first);
+
+    give_leases_back();
+
+    expect_eq(held_bytes(rig), 0);
+    rig->hooks.data_received = keep_lease;
 }
 
 UNIT(reading, a_connection_holds_no_more_than_its_limit)
@@ -286,54 +270,45 @@ UNIT(reading, a_connection_holds_no_more_than_its_limit)
     }
 }
 
-UNIT(reading, the_limit_comes_from_the_makers_options_to_the_byte)
+PAIRS_WITH(reading, the_limit_comes_from_the_makers_options_to_the_byte,
+           .hooks = {.data_received = keep_lease},
+           .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 50000})
 {
-    struct rig rig = {
-        .hooks = {.data_received = keep_lease},
-        .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 50000}};
-    while (rig_next(&rig)) {
-        flood(&rig);
+    flood(rig);
 
-        expect(held_bytes(&rig) <= 50000);
-        expect(held_bytes(&rig) > 50000 - 4096);
-        expect_eq(held_bytes(&rig), rig.received);
-        give_leases_back();
-        rig_wait_received(&rig, 50001);
-        give_leases_back();
-        rig.hooks.data_received = NULL;
-        rig_wait_received(&rig, rig.peer_sent);
-        give_leases_back();
-        rig.hooks.data_received = keep_lease;
-    }
+    expect(held_bytes(rig) <= 50000);
+    expect(held_bytes(rig) > 50000 - 4096);
+    expect_eq(held_bytes(rig), rig->received);
+    give_leases_back();
+    rig_wait_received(rig, 50001);
+    give_leases_back();
+    rig->hooks.data_received = NULL;
+    rig_wait_received(rig, rig->peer_sent);
+    give_leases_back();
+    rig->hooks.data_received = keep_lease;
 }
 
-UNIT(reading, a_higher_limit_starts_a_stopped_receive)
+PAIRS_WITH(reading, a_higher_limit_starts_a_stopped_receive,
+           .hooks = {.data_received = keep_lease},
+           .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 4096})
 {
-    struct rig rig = {
-        .hooks = {.data_received = keep_lease},
-        .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 4096}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 20000);
-        rig_turn_for(&rig, 5 * RIG_MS);
-        expect(rig.received <= 4096);
+    rig_peer_send(rig, 20000);
+    rig_turn_for(rig, 5 * RIG_MS);
+    expect(rig->received <= 4096);
 
-        expect_eq(weir_transport_set_read_buffer_limit(rig.t, 0), 0);
+    expect_eq(weir_transport_set_read_buffer_limit(rig->t, 0), 0);
 
-        rig_wait_received(&rig, 20000);
-        give_leases_back();
-    }
+    rig_wait_received(rig, 20000);
+    give_leases_back();
 }
 
-UNIT(reading, a_limit_below_4096_is_refused)
+PAIRS(reading, a_limit_below_4096_is_refused)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        weir_transport *t = rig.t;
-        expect_eq(weir_transport_set_read_buffer_limit(t, 4095), -EINVAL);
-        expect_eq(weir_transport_set_read_buffer_limit(t, 1), -EINVAL);
-        expect_eq(weir_transport_set_read_buffer_limit(t, 4096), 0);
-        expect_eq(weir_transport_set_read_buffer_limit(t, 0), 0);
-    }
+    weir_transport *t = rig->t;
+    expect_eq(weir_transport_set_read_buffer_limit(t, 4095), -EINVAL);
+    expect_eq(weir_transport_set_read_buffer_limit(t, 1), -EINVAL);
+    expect_eq(weir_transport_set_read_buffer_limit(t, 4096), 0);
+    expect_eq(weir_transport_set_read_buffer_limit(t, 0), 0);
 }
 
 static int measure(struct rig *rig, const struct weir_buf *buf)
@@ -344,28 +319,23 @@ static int measure(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(reading, r30__data_comes_in_pieces_of_bounded_size)
+PAIRS_WITH(reading, r30__data_comes_in_pieces_of_bounded_size,
+           .hooks = {.data_received = measure})
 {
-    struct rig rig = {.hooks = {.data_received = measure}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 3000000);
-        rig_wait_received(&rig, 3000000);
+    rig_peer_send(rig, 3000000);
+    rig_wait_received(rig, 3000000);
 
-        expect_eq(rig.bytes, 3000000);
-        expect_eq(rig_statistics(&rig).received_bytes, 3000000);
-    }
+    expect_eq(rig->bytes, 3000000);
+    expect_eq(rig_statistics(rig).received_bytes, 3000000);
 }
 
-UNIT(reading, data_of_a_plain_protocol_is_not_copied)
+PAIRS(reading, data_of_a_plain_protocol_is_not_copied)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1000000);
-        rig_wait_received(&rig, 1000000);
+    rig_peer_send(rig, 1000000);
+    rig_wait_received(rig, 1000000);
 
-        const struct weir_loop_statistics stats = rig_statistics(&rig);
-        expect_eq(stats.copied_by_write, 0);
-        expect_eq(stats.copied_by_compaction, 0);
-        expect_eq(stats.copied_to_protocol, 0);
-    }
+    const struct weir_loop_statistics stats = rig_statistics(rig);
+    expect_eq(stats.copied_by_write, 0);
+    expect_eq(stats.copied_by_compaction, 0);
+    expect_eq(stats.copied_to_protocol, 0);
 }

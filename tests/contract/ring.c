@@ -79,7 +79,7 @@ static void open_lines(const struct weir_loop_options *options, int count)
 
 static void close_lines(void)
 {
-    cr_assert_eq(weir_loop_free(loop), line_count);
+    expect_eq(weir_loop_free(loop), line_count);
     for (int i = 0; i < line_count; i++) {
         cr_assert_not(lines[i].is_wrong, "connection %d", i);
         close(lines[i].peer);
@@ -94,7 +94,7 @@ static void peers_send(int round)
         for (int j = 0; j < CHUNK; j++) {
             chunk[j] = byte_of(&lines[i], (uint64_t)(round * CHUNK + j));
         }
-        cr_assert_eq(write(lines[i].peer, chunk, CHUNK), CHUNK);
+        expect_eq(write(lines[i].peer, chunk, CHUNK), CHUNK);
     }
 }
 
@@ -108,7 +108,7 @@ static void peers_receive(int round)
         for (int tries = 0; len < CHUNK; tries++) {
             ssize_t ret = recv(lines[i].peer, chunk + len,
                                (size_t)(CHUNK - len), MSG_DONTWAIT);
-            cr_assert_lt(tries, 10000, "connection %d has no answer", i);
+            expect_lt(tries, 10000, "connection %d has no answer", i);
             cr_assert(ret > 0 || errno == EAGAIN);
             len += ret > 0 ? ret : 0;
             if (ret < 0) {
@@ -116,8 +116,8 @@ static void peers_receive(int round)
             }
         }
         for (int j = 0; j < CHUNK; j++) {
-            cr_assert_eq(chunk[j],
-                         byte_of(&lines[i], (uint64_t)(round * CHUNK + j)));
+            expect_eq(chunk[j],
+                      byte_of(&lines[i], (uint64_t)(round * CHUNK + j)));
         }
     }
 }
@@ -131,7 +131,7 @@ static void echo_rounds(int rounds)
         run_until_stopped();
         peers_receive(round);
     }
-    cr_assert_eq(received_sum, received_goal);
+    expect_eq(received_sum, received_goal);
 }
 
 /* ---- the submission queue is full ---- */
@@ -144,8 +144,8 @@ UNIT(ring, more_submissions_than_the_queue_has_entries)
 
     echo_rounds(5);
 
-    cr_assert_gt(statistics().sq_full, 0, "it was never full");
-    cr_assert_eq(statistics().overflows, 0);
+    expect_gt(statistics().sq_full, 0, "it was never full");
+    expect_eq(statistics().overflows, 0);
     close_lines();
 }
 
@@ -157,7 +157,7 @@ UNIT(ring, a_queue_of_one_entry_is_enough)
 
     echo_rounds(5);
 
-    cr_assert_gt(statistics().sq_full, 0);
+    expect_gt(statistics().sq_full, 0);
     close_lines();
 }
 
@@ -170,18 +170,18 @@ static void send_pieces(int count, size_t pieces)
     for (int i = 0; i < count; i++) {
         for (size_t j = 0; j < pieces; j++) {
             bytes[i][j] = byte_of(&lines[i], j);
-            cr_assert_eq(weir_transport_write_ref(lines[i].t, &bytes[i][j], 1,
-                                                  NULL, NULL),
-                         0);
+            expect_eq(weir_transport_write_ref(lines[i].t, &bytes[i][j], 1,
+                                               NULL, NULL),
+                      0);
         }
     }
 
     one_turn();
 
     for (int i = 0; i < count; i++) {
-        cr_assert_eq(recv(lines[i].peer, back, pieces, MSG_DONTWAIT),
-                     (ssize_t)pieces);
-        cr_assert_eq(memcmp(back, bytes[i], pieces), 0);
+        expect_eq(recv(lines[i].peer, back, pieces, MSG_DONTWAIT),
+                  (ssize_t)pieces);
+        expect_eq(memcmp(back, bytes[i], pieces), 0);
     }
     close_lines();
 }
@@ -193,7 +193,7 @@ UNIT(ring, more_vectors_in_a_turn_than_fit_into_the_scratch_memory)
 
 UNIT(ring, more_message_headers_in_a_turn_than_fit_into_the_scratch_memory)
 {
-    cr_assert_eq(setenv("WEIR_FEATURES_MASK", "send_vectorized", 1), 0);
+    expect_eq(setenv("WEIR_FEATURES_MASK", "send_vectorized", 1), 0);
     send_pieces(300, 2);
 }
 
@@ -208,7 +208,7 @@ UNIT(ring, an_overflow_loses_doubles_and_reorders_nothing)
 
     echo_rounds(10);
 
-    cr_assert_gt(statistics().overflows, 0, "it never overflowed");
+    expect_gt(statistics().overflows, 0, "it never overflowed");
     close_lines();
 }
 
@@ -228,8 +228,8 @@ UNIT(ring, receives_that_an_overflow_ended_go_on)
         run_until_stopped();
     }
 
-    cr_assert_eq(received_sum, received_goal);
-    cr_assert_gt(statistics().overflows, 0, "it never overflowed");
+    expect_eq(received_sum, received_goal);
+    expect_gt(statistics().overflows, 0, "it never overflowed");
     for (int round = 0; round < ROUNDS; round++) {
         peers_receive(round);
     }
@@ -252,14 +252,14 @@ static void start_signals(void)
     const struct sigaction action = {.sa_handler = count_signal};
     const struct itimerval each_ms = {.it_interval = {.tv_usec = 1000},
                                       .it_value = {.tv_usec = 1000}};
-    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
-    cr_assert_eq(setitimer(ITIMER_REAL, &each_ms, NULL), 0);
+    expect_eq(sigaction(SIGALRM, &action, NULL), 0);
+    expect_eq(setitimer(ITIMER_REAL, &each_ms, NULL), 0);
 }
 
 static void stop_signals(void)
 {
     const struct itimerval never = {.it_value = {.tv_usec = 0}};
-    cr_assert_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+    expect_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 }
 
 static bool is_interrupted_and_due(void *arg)
@@ -271,16 +271,16 @@ static bool is_interrupted_and_due(void *arg)
 UNIT(ring, an_interrupted_wait_is_no_error_and_ends_on_time)
 {
     open_loop(NULL);
-    const uint64_t start_ns = weir_loop_time(loop);
+    const uint64_t start_ns = weir_loop_get_time(loop);
     later(100 * MS, note_number, number(1));
     later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
     start_signals();
 
-    cr_assert_eq(weir_loop_run_until(loop, is_interrupted_and_due, NULL), 0);
+    expect_eq(weir_loop_run_until(loop, is_interrupted_and_due, NULL), 0);
 
     stop_signals();
-    cr_assert_geq(weir_loop_time(loop), start_ns + 100 * MS);
-    cr_assert_gt(turns(), 3, "no wait was interrupted");
+    expect_geq(weir_loop_get_time(loop), start_ns + 100 * MS);
+    expect_gt(turns(), 3, "no wait was interrupted");
     close_loop();
 }
 
@@ -309,14 +309,14 @@ UNIT(ring, interrupted_waits_lose_no_completion)
     void *failed;
     open_lines(NULL, 1);
     received_goal = CHUNK;
-    cr_assert_eq(pthread_create(&sender, NULL, ping_pong, lines), 0);
+    expect_eq(pthread_create(&sender, NULL, ping_pong, lines), 0);
     start_signals();
 
     run_until_stopped();
 
     stop_signals();
-    cr_assert_eq(pthread_join(sender, &failed), 0);
+    expect_eq(pthread_join(sender, &failed), 0);
     cr_assert_null(failed);
-    cr_assert_gt(signal_count, 0);
+    expect_gt(signal_count, 0);
     close_lines();
 }

@@ -37,8 +37,8 @@ static void write_all(struct maker *m)
 {
     const int room = KERNEL_BYTES;
     const int fd = weir_transport_get_socket(m->t);
-    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
-    cr_assert_eq(weir_transport_write(m->t, written, sizeof(written)), 0);
+    expect_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+    expect_eq(weir_transport_write(m->t, written, sizeof(written)), 0);
 }
 
 static void write_all_and_pause(struct maker *m)
@@ -76,12 +76,12 @@ static int open_full_peer(struct maker *m)
     const int room = KERNEL_BYTES;
     const int made = m->made;
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+    expect_geq(fd, 0);
+    expect_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
     peer_set_timeout(fd);
-    cr_assert_eq(connect(fd, &address.storage.any, address.len), 0);
+    expect_eq(connect(fd, &address.storage.any, address.len), 0);
     for (int i = 0; m->made == made; i++) {
-        cr_assert_lt(i, RESTS);
+        expect_lt(i, RESTS);
         maker_run_for(m, MS);
     }
     maker_run_for(m, 5 * MS);
@@ -90,7 +90,7 @@ static int open_full_peer(struct maker *m)
 
 static void urge(struct maker *m, int fd)
 {
-    cr_assert_eq(send(fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    expect_eq(send(fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
     maker_run_for(m, 5 * MS);
 }
 
@@ -102,13 +102,13 @@ static void read_all(struct maker *m, int fd, size_t step)
     for (int i = 0; got < WRITTEN; i++) {
         const ssize_t len = recv(fd, bytes, step, MSG_DONTWAIT);
         if (len < 0) {
-            cr_assert_eq(errno, EAGAIN, "%s", strerror(errno));
-            cr_assert_lt(i, RESTS, "%llu of %d bytes came",
-                         (unsigned long long)got, WRITTEN);
+            expect_eq(errno, EAGAIN, "%s", strerror(errno));
+            expect_lt(i, RESTS, "%llu of %d bytes came",
+                      (unsigned long long)got, WRITTEN);
             maker_run_for(m, MS);
         }
         for (ssize_t j = 0; j < len; j++) {
-            cr_assert_eq(bytes[j], byte_at(got + (uint64_t)j));
+            expect_eq(bytes[j], byte_at(got + (uint64_t)j));
         }
         got += len > 0 ? (uint64_t)len : 0;
     }
@@ -139,7 +139,7 @@ static void check_silent_peers(void (*in_made)(struct maker *m))
 
     read_all(&m, honest, KERNEL_BYTES);
 
-    cr_assert_eq(workers, 0, "%d workers hold sends", workers);
+    expect_eq(workers, 0, "%d workers hold sends", workers);
     for (int i = 0; i < SILENT_PEERS; i++) {
         read_all(&m, silent[i], KERNEL_BYTES);
         close(silent[i]);
@@ -148,12 +148,12 @@ static void check_silent_peers(void (*in_made)(struct maker *m))
     maker_close(&m);
 }
 
-UNIT(send_waits, peers_that_do_not_read_hold_up_nobody_elses_bytes)
+UNIT(send_waits, peers_that_do_not_read_do_not_hold_up_the_bytes_of_others)
 {
     check_silent_peers(write_all);
 }
 
-UNIT(send_waits, nor_do_they_when_nothing_is_read_from_them)
+UNIT(send_waits, peers_that_are_not_read_from_either_do_not_hold_up_others)
 {
     check_silent_peers(write_all_and_pause);
 }
@@ -174,8 +174,8 @@ static void check_half_closed(void (*in_made)(struct maker *m))
     maker_run_for(&m, 100 * MS);
     weir_loop_get_statistics(m.loop, &after);
 
-    cr_assert_lt(after.completions - before.completions, 20,
-                 "waiting for room is no work");
+    expect_lt(after.completions - before.completions, 20,
+              "waiting for room is no work");
     read_all(&m, fd, 1000);
     close(fd);
     maker_close(&m);
@@ -186,7 +186,7 @@ UNIT(send_waits, after_the_peers_end_of_stream_a_send_waits_without_work)
     check_half_closed(write_all_and_pause);
 }
 
-UNIT(send_waits, it_does_so_when_that_end_was_read)
+UNIT(send_waits, after_an_end_of_stream_that_was_read_a_send_waits_without_work)
 {
     check_half_closed(write_all);
 }
@@ -206,7 +206,7 @@ UNIT(send_waits, abort_meanwhile_resets_the_connection)
 
     while ((len = peer_read(fd, bytes, sizeof(bytes))) > 0) {
     }
-    cr_assert_eq(len, -ECONNRESET, "the peer was told %zd", len);
+    expect_eq(len, -ECONNRESET, "the peer was told %zd", len);
     close(fd);
     maker_close(&m);
 }

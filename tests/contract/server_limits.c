@@ -1,7 +1,7 @@
 /*
  * Servers at a limit: the one that the program sets, and the one that the
- * system sets. In both cases clients wait, nobody is dropped, and the loop
- * sleeps meanwhile.
+ * system sets. In both cases clients wait, none is dropped, and the loop sleeps
+ * meanwhile. And a server one of whose addresses is taken.
  */
 #include "tests/contract/maker.h"
 
@@ -14,30 +14,27 @@ static uint64_t turns(const struct maker *m)
     return statistics.turns;
 }
 
-UNIT(server_limits, connection_limit_is_kept_and_nobody_is_dropped)
+MAKER(server_limits, connection_limit_is_kept_and_no_client_is_dropped)
 {
     enum { CLIENTS = 40, LIMIT = 5 };
-    struct maker m;
     int fds[CLIENTS];
-    maker_open(&m);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = maker_server_options(m);
     options.connection_limit = LIMIT;
-    maker_serve(&m, "127.0.0.1", &options);
+    maker_serve(m, "127.0.0.1", &options);
     for (int i = 0; i < CLIENTS; i++) {
-        fds[i] = peer_connect(&m);
+        fds[i] = peer_connect(m);
     }
 
-    maker_run_for(&m, 20 * MS);
-    cr_assert_eq(m.made, LIMIT);
+    maker_run_for(m, 20 * MS);
+    expect_eq(m->made, LIMIT);
     for (int i = 0; i < CLIENTS; i++) {
         close(fds[i]); /* accepted in the order of connecting */
-        maker_run_for(&m, 2 * MS);
-        cr_assert_leq(weir_server_connection_count(m.server), LIMIT);
+        maker_run_for(m, 2 * MS);
+        expect_leq(weir_server_get_connection_count(m->server), LIMIT);
     }
 
-    maker_run(&m, maker_is_empty);
-    cr_assert_eq(m.made, CLIENTS);
-    maker_close(&m);
+    maker_run(m, maker_is_empty);
+    expect_eq(m->made, CLIENTS);
 }
 
 /* Connections that the kernel keeps until they are accepted. */
@@ -46,101 +43,92 @@ static unsigned queue_of(weir_server *server)
     struct tcp_info info;
     socklen_t len = sizeof(info);
     int fd = weir_server_get_socket(server, 0, NULL);
-    cr_assert_eq(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+    expect_eq(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
     return info.tcpi_unacked; /* of a listener: its queue */
 }
 
-UNIT(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel)
+MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel)
 {
-    struct maker m;
-    maker_open(&m);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = maker_server_options(m);
     options.connection_limit = 1;
-    maker_serve(&m, "127.0.0.1", &options);
-    int first = peer_connect(&m);
-    int second = peer_connect(&m);
-    maker_run(&m, maker_is_made);
+    maker_serve(m, "127.0.0.1", &options);
+    int first = peer_connect(m);
+    int second = peer_connect(m);
+    maker_run(m, maker_is_made);
 
-    const uint64_t before = turns(&m);
-    maker_run_for(&m, 50 * MS);
+    const uint64_t before = turns(m);
+    maker_run_for(m, 50 * MS);
 
-    cr_assert_leq(turns(&m) - before, 5);
-    cr_assert_eq(m.made, 1);
-    cr_assert_eq(queue_of(m.server), 1);
+    expect_leq(turns(m) - before, 5);
+    expect_eq(m->made, 1);
+    expect_eq(queue_of(m->server), 1);
     close(first);
     close(second);
-    maker_close(&m);
 }
 
-UNIT(server_limits, connection_limit_holds_across_several_sockets)
+MAKER(server_limits, connection_limit_holds_across_several_sockets)
 {
     enum { HOSTS = 3 };
-    struct maker m;
     const char *hosts[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3"};
     int fds[HOSTS];
-    maker_open(&m);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = maker_server_options(m);
     options.hosts = hosts;
     options.host_count = HOSTS;
     options.connection_limit = 1;
-    maker_serve(&m, NULL, &options);
+    maker_serve(m, NULL, &options);
     for (int i = 0; i < HOSTS; i++) {
         struct weir_address address =
-            peer_address(hosts[i], server_port(m.server));
+            peer_address(hosts[i], server_port(m->server));
         fds[i] = peer_connect_to(&address);
-        cr_assert_geq(fds[i], 0);
+        expect_geq(fds[i], 0);
     }
 
     for (int i = 0; i < HOSTS; i++) {
-        while (m.made < i + 1) {
-            maker_run_for(&m, 1 * MS);
+        while (m->made < i + 1) {
+            maker_run_for(m, 1 * MS);
         }
-        maker_run_for(&m, 10 * MS);
-        cr_assert_eq(m.made, i + 1, "one at a time");
-        cr_assert_eq(weir_server_connection_count(m.server), 1);
+        maker_run_for(m, 10 * MS);
+        expect_eq(m->made, i + 1, "one at a time");
+        expect_eq(weir_server_get_connection_count(m->server), 1);
         /* Which one is served? The one that weir closes. */
-        weir_server_close_clients(m.server);
+        weir_server_close_clients(m->server);
     }
 
-    maker_run(&m, maker_is_empty);
+    maker_run(m, maker_is_empty);
     for (int i = 0; i < HOSTS; i++) {
         char byte;
-        cr_assert_eq(peer_read(fds[i], &byte, 1), 0, "each was served");
+        expect_eq(peer_read(fds[i], &byte, 1), 0, "each was served");
         close(fds[i]);
     }
-    maker_close(&m);
 }
 
-UNIT(server_limits, closing_a_full_server_ends_those_that_wait)
+MAKER(server_limits, closing_a_full_server_ends_those_that_wait)
 {
-    struct maker m;
     const char *hosts[] = {"127.0.0.1", "127.0.0.2"};
     int fds[2];
-    maker_open(&m);
-    struct weir_server_options options = maker_server_options(&m);
+    struct weir_server_options options = maker_server_options(m);
     options.hosts = hosts;
     options.host_count = 2;
     options.connection_limit = 1;
-    maker_serve(&m, NULL, &options);
+    maker_serve(m, NULL, &options);
     for (int i = 0; i < 2; i++) {
         struct weir_address address =
-            peer_address(hosts[i], server_port(m.server));
+            peer_address(hosts[i], server_port(m->server));
         fds[i] = peer_connect_to(&address);
     }
-    maker_run_for(&m, 10 * MS);
-    cr_assert_eq(m.made, 1);
+    maker_run_for(m, 10 * MS);
+    expect_eq(m->made, 1);
 
-    cr_assert_eq(
-        weir_server_stop(m.server, UINT64_MAX, maker_server_closed, &m), 0);
-    maker_run(&m, maker_is_closed);
+    expect_eq(weir_server_stop(m->server, UINT64_MAX, maker_server_closed, m),
+              0);
+    maker_run(m, maker_is_closed);
 
-    cr_assert_eq(m.made, 1);
+    expect_eq(m->made, 1);
     for (int i = 0; i < 2; i++) {
         char byte;
-        cr_assert_leq(peer_read(fds[i], &byte, 1), 0);
+        expect_leq(peer_read(fds[i], &byte, 1), 0);
         close(fds[i]);
     }
-    maker_close(&m);
 }
 
 /* ---- EMFILE ---- */
@@ -151,7 +139,7 @@ enum { CLIENTS = 100, SPARE = 10 };
 static int next_fd(void)
 {
     int fd = dup(0);
-    cr_assert_geq(fd, 0);
+    expect_geq(fd, 0);
     close(fd);
     return fd;
 }
@@ -159,9 +147,9 @@ static int next_fd(void)
 static struct rlimit set_fd_limit(rlim_t limit)
 {
     struct rlimit before;
-    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
     struct rlimit after = {.rlim_cur = limit, .rlim_max = before.rlim_max};
-    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &after), 0);
+    expect_eq(setrlimit(RLIMIT_NOFILE, &after), 0);
     return before;
 }
 
@@ -177,7 +165,7 @@ static struct rlimit starve(struct maker *m, int *ret_fds)
     maker_serve(m, "127.0.0.1", NULL);
     for (int i = 0; i < CLIENTS; i++) {
         ret_fds[i] = peer_connect(m);
-        cr_assert_eq(send(ret_fds[i], "x", 1, 0), 1);
+        expect_eq(send(ret_fds[i], "x", 1, 0), 1);
     }
     return before;
 }
@@ -189,19 +177,19 @@ UNIT(server_limits, EMFILE_is_reported_once_and_the_loop_sleeps)
     struct rlimit before = starve(&m, fds);
 
     maker_run_for(&m, 50 * MS);
-    cr_assert_gt(m.made, 0);
-    cr_assert_lt(m.made, CLIENTS);
+    expect_gt(m.made, 0);
+    expect_lt(m.made, CLIENTS);
     const int made = m.made;
     const uint64_t turns_before = turns(&m);
     maker_run_for(&m, 1000 * MS);
 
-    cr_assert_eq(m.made, made, "there was no descriptor");
-    cr_assert_eq(m.reports, 1);
-    cr_assert_eq(m.report_err, -EMFILE);
-    cr_assert_eq(m.report_server, m.server);
-    cr_assert_leq(turns(&m) - turns_before, 2 * 10 + 5,
-                  "one try every 100 ms: a timer and an accept");
-    cr_assert_geq(turns(&m) - turns_before, 5, "but it does try");
+    expect_eq(m.made, made, "there was no descriptor");
+    expect_eq(m.reports, 1);
+    expect_eq(m.report_err, -EMFILE);
+    expect_eq(m.report_server, m.server);
+    expect_leq(turns(&m) - turns_before, 2 * 10 + 5,
+               "one try every 100 ms: a timer and an accept");
+    expect_geq(turns(&m) - turns_before, 5, "but it does try");
     set_fd_limit(before.rlim_cur);
     for (int i = 0; i < CLIENTS; i++) {
         close(fds[i]);
@@ -209,31 +197,31 @@ UNIT(server_limits, EMFILE_is_reported_once_and_the_loop_sleeps)
     maker_close(&m);
 }
 
-UNIT(server_limits, EMFILE_drops_nobody)
+UNIT(server_limits, EMFILE_drops_no_client)
 {
     struct maker m;
     int fds[CLIENTS];
     struct rlimit before = starve(&m, fds);
     maker_run_for(&m, 50 * MS);
-    cr_assert_lt(m.made, CLIENTS);
+    expect_lt(m.made, CLIENTS);
 
     /* Those that were served leave and make room for the others. */
     int served = 0;
     for (int i = 0; i < CLIENTS; i++) {
         char byte = 0;
         while (recv(fds[i], &byte, 1, MSG_DONTWAIT) != 1) {
-            cr_assert_eq(errno, EAGAIN, "client %d was dropped", i);
+            expect_eq(errno, EAGAIN, "client %d was dropped", i);
             maker_run_for(&m, 2 * MS);
         }
-        cr_assert_eq(byte, 'x');
+        expect_eq(byte, 'x');
         served++;
         close(fds[i]);
     }
 
     maker_run(&m, maker_is_empty);
-    cr_assert_eq(served, CLIENTS);
-    cr_assert_eq(m.made, CLIENTS);
-    cr_assert_geq(m.reports, 1);
+    expect_eq(served, CLIENTS);
+    expect_eq(m.made, CLIENTS);
+    expect_geq(m.reports, 1);
     set_fd_limit(before.rlim_cur);
     maker_close(&m);
 }
@@ -245,14 +233,49 @@ UNIT(server_limits, EMFILE_does_not_outlast_a_close)
     struct rlimit before = starve(&m, fds);
     maker_run_for(&m, 50 * MS);
 
-    cr_assert_eq(weir_server_stop(m.server, 0, maker_server_closed, &m), 0);
+    expect_eq(weir_server_stop(m.server, 0, maker_server_closed, &m), 0);
     maker_run(&m, maker_is_closed);
     maker_run_for(&m, 150 * MS);
 
-    cr_assert_eq(m.made, m.lost);
+    expect_eq(m.made, m.lost);
     set_fd_limit(before.rlim_cur);
     for (int i = 0; i < CLIENTS; i++) {
         close(fds[i]);
     }
     maker_close(&m);
+}
+
+/* A socket that is bound beside a listening one of the same address. */
+static int bind_beside(const char *host, uint16_t port)
+{
+    const int on = 1;
+    struct weir_address address = peer_address(host, port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    expect_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+    expect_eq(bind(fd, &address.storage.any, address.len), 0);
+    return fd;
+}
+
+MAKER(server_limits, start_serving_that_fails_on_one_address_listens_on_none)
+{
+    static const char *const second[] = {"127.0.0.2"};
+    struct weir_server_options options = maker_server_options(m);
+    options.no_start_serving = true;
+    options.hosts = second;
+    options.host_count = 1;
+    maker_serve(m, "127.0.0.1", &options);
+    const uint16_t port = server_port(m->server);
+    struct weir_address first = peer_address("127.0.0.1", port);
+    int other = bind_beside("127.0.0.2", port);
+    expect_eq(listen(other, 1), 0);
+
+    expect_eq(weir_server_start_serving(m->server), -EADDRINUSE);
+    expect_eq(peer_connect_to(&first), -ECONNREFUSED, "of either");
+    close(other);
+    expect_eq(weir_server_start_serving(m->server), 0, "it may be tried again");
+    expect_eq(server_port(m->server), port);
+    int fd = peer_connect(m);
+    maker_run(m, maker_is_made);
+
+    close(fd);
 }

@@ -33,123 +33,102 @@ static void see_and_stop(void *arg, int signum)
 static void add(struct maker *m, int signum, weir_signal_fn *cb,
                 struct seen *seen)
 {
-    cr_assert_eq(weir_loop_add_signal_handler(m->loop, signum, cb, seen), 0);
+    expect_eq(weir_loop_add_signal_handler(m->loop, signum, cb, seen), 0);
 }
 
 static bool is_blocked(int signum)
 {
     sigset_t set;
-    cr_assert_eq(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+    expect_eq(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
     return sigismember(&set, signum) == 1;
 }
 
-UNIT(signal, a_handler_is_called_from_the_loop)
+MAKER(signal, a_handler_is_called_from_the_loop)
 {
-    struct maker m;
     struct seen seen = {0};
-    maker_open(&m);
+    add(m, SIGUSR1, see, &seen);
+    expect_eq(raise(SIGUSR1), 0);
+    expect_eq(seen.count, 0, "not before the loop runs");
+    maker_run_for(m, 5 * MS);
 
-    add(&m, SIGUSR1, see, &seen);
-    cr_assert_eq(raise(SIGUSR1), 0);
-    cr_assert_eq(seen.count, 0, "not before the loop runs");
-    maker_run_for(&m, 5 * MS);
-
-    cr_assert_eq(seen.count, 1);
-    cr_assert_eq(seen.signum, SIGUSR1);
-    maker_close(&m);
+    expect_eq(seen.count, 1);
+    expect_eq(seen.signum, SIGUSR1);
 }
 
-UNIT(signal, a_signal_wakes_a_waiting_loop_again_and_again)
+MAKER(signal, a_signal_wakes_a_waiting_loop_again_and_again)
 {
-    struct maker m;
     struct seen seen = {0};
-    maker_open(&m);
-    add(&m, SIGALRM, see_and_stop, &seen);
-    seen.loop = m.loop;
+    add(m, SIGALRM, see_and_stop, &seen);
+    seen.loop = m->loop;
     const struct itimerval every = {
         .it_interval = {.tv_usec = 5000},
         .it_value = {.tv_usec = 5000},
     };
-    cr_assert_eq(setitimer(ITIMER_REAL, &every, NULL), 0);
+    expect_eq(setitimer(ITIMER_REAL, &every, NULL), 0);
 
     for (int i = 1; i <= 5; i++) {
-        cr_assert_eq(weir_loop_run(m.loop), 0);
-        cr_assert_geq(seen.count, i);
+        expect_eq(weir_loop_run(m->loop), 0);
+        expect_geq(seen.count, i);
     }
 
     const struct itimerval never = {.it_value = {0}};
-    cr_assert_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
-    maker_run_for(&m, 5 * MS); /* takes one that is still pending */
-    maker_close(&m);
+    expect_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+    maker_run_for(m, 5 * MS); /* takes one that is still pending */
 }
 
-UNIT(signal, a_signal_for_the_whole_process_arrives_too)
+MAKER(signal, a_signal_for_the_whole_process_arrives_too)
 {
-    struct maker m;
     struct seen seen = {0};
-    maker_open(&m);
-    add(&m, SIGTERM, see, &seen);
-    maker_run_for(&m, 2 * MS);
+    add(m, SIGTERM, see, &seen);
+    maker_run_for(m, 2 * MS);
 
-    cr_assert_eq(kill(getpid(), SIGTERM), 0);
-    maker_run_for(&m, 5 * MS);
+    expect_eq(kill(getpid(), SIGTERM), 0);
+    maker_run_for(m, 5 * MS);
 
-    cr_assert_eq(seen.count, 1);
-    maker_close(&m);
+    expect_eq(seen.count, 1);
 }
 
-UNIT(signal, a_handler_can_be_added_while_the_loop_runs)
+MAKER(signal, a_handler_can_be_added_while_the_loop_runs)
 {
-    struct maker m;
     struct seen first = {0};
     struct seen second = {0};
-    maker_open(&m);
-    add(&m, SIGUSR1, see, &first);
-    maker_run_for(&m, 2 * MS); /* the read is in the kernel now */
+    add(m, SIGUSR1, see, &first);
+    maker_run_for(m, 2 * MS); /* the read is in the kernel now */
 
-    add(&m, SIGUSR2, see, &second);
-    cr_assert_eq(raise(SIGUSR2), 0);
-    maker_run_for(&m, 5 * MS);
+    add(m, SIGUSR2, see, &second);
+    expect_eq(raise(SIGUSR2), 0);
+    maker_run_for(m, 5 * MS);
 
-    cr_assert_eq(first.count, 0);
-    cr_assert_eq(second.count, 1);
-    maker_close(&m);
+    expect_eq(first.count, 0);
+    expect_eq(second.count, 1);
 }
 
-UNIT(signal, adding_again_replaces_the_handler)
+MAKER(signal, adding_again_replaces_the_handler)
 {
-    struct maker m;
     struct seen first = {0};
     struct seen second = {0};
-    maker_open(&m);
+    add(m, SIGUSR1, see, &first);
+    add(m, SIGUSR1, see, &second);
+    expect_eq(raise(SIGUSR1), 0);
+    maker_run_for(m, 5 * MS);
 
-    add(&m, SIGUSR1, see, &first);
-    add(&m, SIGUSR1, see, &second);
-    cr_assert_eq(raise(SIGUSR1), 0);
-    maker_run_for(&m, 5 * MS);
-
-    cr_assert_eq(first.count, 0);
-    cr_assert_eq(second.count, 1);
-    cr_assert(weir_loop_remove_signal_handler(m.loop, SIGUSR1));
+    expect_eq(first.count, 0);
+    expect_eq(second.count, 1);
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
     cr_assert_not(is_blocked(SIGUSR1), "one removal is enough");
-    maker_close(&m);
 }
 
-UNIT(signal, remove_says_whether_there_was_a_handler)
+MAKER(signal, remove_says_whether_there_was_a_handler)
 {
-    struct maker m;
     struct seen seen = {0};
-    maker_open(&m);
+    cr_assert_not(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
+    add(m, SIGUSR1, see, &seen);
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
 
-    cr_assert_not(weir_loop_remove_signal_handler(m.loop, SIGUSR1));
-    add(&m, SIGUSR1, see, &seen);
-    cr_assert(weir_loop_remove_signal_handler(m.loop, SIGUSR1));
-
-    cr_assert_not(weir_loop_remove_signal_handler(m.loop, SIGUSR1));
-    cr_assert_not(weir_loop_remove_signal_handler(m.loop, 0));
-    cr_assert_not(weir_loop_remove_signal_handler(m.loop, -1));
-    cr_assert_not(weir_loop_remove_signal_handler(m.loop, 1000));
-    maker_close(&m);
+    cr_assert_not(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
+    cr_assert_not(weir_loop_remove_signal_handler(m->loop, 0));
+    cr_assert_not(weir_loop_remove_signal_handler(m->loop, -1));
+    cr_assert_not(weir_loop_remove_signal_handler(m->loop, 1000));
 }
 
 static weir_loop *remove_loop;
@@ -161,39 +140,33 @@ static void remove_other(void *arg, int signum)
                                     signum == SIGUSR1 ? SIGUSR2 : SIGUSR1);
 }
 
-UNIT(signal, a_handler_that_was_removed_meanwhile_is_not_called)
+MAKER(signal, a_handler_that_was_removed_meanwhile_is_not_called)
 {
-    struct maker m;
     struct seen seen = {0};
-    maker_open(&m);
-    remove_loop = m.loop;
-    add(&m, SIGUSR1, remove_other, &seen);
-    add(&m, SIGUSR2, remove_other, &seen);
+    remove_loop = m->loop;
+    add(m, SIGUSR1, remove_other, &seen);
+    add(m, SIGUSR2, remove_other, &seen);
 
     /* Both are taken with one read. */
-    cr_assert_eq(raise(SIGUSR1), 0);
-    cr_assert_eq(raise(SIGUSR2), 0);
-    maker_run_for(&m, 5 * MS);
+    expect_eq(raise(SIGUSR1), 0);
+    expect_eq(raise(SIGUSR2), 0);
+    maker_run_for(m, 5 * MS);
 
-    cr_assert_eq(seen.count, 1);
-    maker_close(&m);
+    expect_eq(seen.count, 1);
 }
 
-UNIT(signal, signals_in_a_queue_all_arrive)
+MAKER(signal, signals_in_a_queue_all_arrive)
 {
     enum { COUNT = 20 };
-    struct maker m;
     struct seen seen = {0};
-    maker_open(&m);
-    add(&m, SIGRTMIN, see, &seen);
+    add(m, SIGRTMIN, see, &seen);
 
     for (int i = 0; i < COUNT; i++) {
-        cr_assert_eq(raise(SIGRTMIN), 0);
+        expect_eq(raise(SIGRTMIN), 0);
     }
-    maker_run_for(&m, 10 * MS);
+    maker_run_for(m, 10 * MS);
 
-    cr_assert_eq(seen.count, COUNT, "more than fit into one read");
-    maker_close(&m);
+    expect_eq(seen.count, COUNT, "more than fit into one read");
 }
 
 UNIT(signal, the_mask_of_the_thread_is_put_back)
@@ -203,7 +176,7 @@ UNIT(signal, the_mask_of_the_thread_is_put_back)
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR2);
-    cr_assert_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    expect_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
     maker_open(&m);
 
     add(&m, SIGUSR1, see, &seen);
@@ -220,44 +193,37 @@ UNIT(signal, the_mask_of_the_thread_is_put_back)
     cr_assert(is_blocked(SIGUSR2), "it was blocked before");
 }
 
-UNIT(signal, signals_that_cannot_be_handled_are_refused)
+MAKER(signal, signals_that_cannot_be_handled_are_refused)
 {
-    struct maker m;
     struct seen seen = {0};
     static const int bad[] = {SIGKILL, SIGSTOP, 0, -1, 65, 1000};
-    maker_open(&m);
-
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        cr_expect_eq(weir_loop_add_signal_handler(m.loop, bad[i], see, &seen),
-                     -EINVAL, "signal %d", bad[i]);
+        expect_eq(weir_loop_add_signal_handler(m->loop, bad[i], see, &seen),
+                  -EINVAL, "signal %d", bad[i]);
     }
-    cr_expect_eq(weir_loop_add_signal_handler(m.loop, SIGUSR1, NULL, NULL),
-                 -EINVAL);
-    cr_expect_eq(weir_loop_add_signal_handler(m.loop, 32, see, &seen), -EINVAL,
-                 "the C library keeps it for itself");
+    expect_eq(weir_loop_add_signal_handler(m->loop, SIGUSR1, NULL, NULL),
+              -EINVAL);
+    expect_eq(weir_loop_add_signal_handler(m->loop, 32, see, &seen), -EINVAL,
+              "the C library keeps it for itself");
 
     cr_expect_not(is_blocked(SIGUSR1));
-    maker_close(&m);
 }
 
-UNIT(signal, without_descriptors_adding_fails_and_changes_nothing)
+MAKER(signal, without_descriptors_adding_fails_and_changes_nothing)
 {
-    struct maker m;
     struct seen seen = {0};
     struct rlimit before;
-    maker_open(&m);
-    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
     const struct rlimit none = {0, before.rlim_max};
 
-    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-    int err = weir_loop_add_signal_handler(m.loop, SIGUSR1, see, &seen);
-    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int err = weir_loop_add_signal_handler(m->loop, SIGUSR1, see, &seen);
+    expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 
-    cr_assert_eq(err, -EMFILE);
+    expect_eq(err, -EMFILE);
     cr_assert_not(is_blocked(SIGUSR1));
-    add(&m, SIGUSR1, see, &seen);
-    cr_assert_eq(raise(SIGUSR1), 0);
-    maker_run_for(&m, 5 * MS);
-    cr_assert_eq(seen.count, 1);
-    maker_close(&m);
+    add(m, SIGUSR1, see, &seen);
+    expect_eq(raise(SIGUSR1), 0);
+    maker_run_for(m, 5 * MS);
+    expect_eq(seen.count, 1);
 }

@@ -9,130 +9,99 @@
 
 #include <sys/socket.h>
 
-UNIT(sticky_errors, data_before_a_reset_is_delivered_before_it)
+PAIRS_THAT(sticky_errors, data_before_a_reset_is_delivered_before_it,
+           RIG_CAN_RESET, 0)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        rig_peer_send(&rig, 50000); /* no turn between this and the reset */
-        rig_peer_reset(&rig);
+    rig_peer_send(rig, 50000); /* no turn between this and the reset */
+    rig_peer_reset(rig);
 
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made data lost");
-        expect_eq(rig.received, 50000);
-        expect_eq(rig.lost_err, -ECONNRESET);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
-    }
+    expect_events(rig, "made data lost");
+    expect_eq(rig->received, 50000);
+    expect_eq(rig->lost_err, -ECONNRESET);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
 }
 
-UNIT(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset)
+PAIRS_THAT(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset,
+           RIG_CAN_RESET, 0)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        enter_broken(&rig);
+    enter_broken(rig);
 
-        expect(weir_transport_is_closing(rig.t));
-        rig_turns(&rig, 5);
-        expect_events(&rig, "made");
-        leave_broken(&rig);
-    }
+    expect(weir_transport_is_closing(rig->t));
+    rig_turns(rig, 5);
+    expect_events(rig, "made");
+    leave_broken(rig);
 }
 
-UNIT(sticky_errors, the_error_survives_writes_and_close)
+PAIRS_THAT(sticky_errors, the_error_survives_writes_and_close, RIG_CAN_RESET, 0)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        char text[256];
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        enter_broken(&rig);
-        expect_eq(rig_write(&rig, 10), -EPIPE);
-        expect_eq(weir_transport_write_eof(rig.t), 0);
-        expect_eq(weir_transport_close(rig.t), 0);
-        rig_wait_lost(&rig);
-        rig_turns(&rig, 3);
+    char text[256];
+    enter_broken(rig);
+    expect_eq(rig_write(rig, 10), -EPIPE);
+    expect_eq(weir_transport_write_eof(rig->t), 0);
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_wait_lost(rig);
+    rig_turns(rig, 3);
 
-        expect_eq(rig.lost_err, -ECONNRESET);
-        expect_eq(weir_transport_error(rig.t), -ECONNRESET);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
-        expect_eq(rig_write(&rig, 10), -EPIPE);
-        weir_transport_error_text(rig.t, text, sizeof(text));
-        expect(strstr(text, weir_strerror(-ECONNRESET)) != NULL);
-    }
+    expect_eq(rig->lost_err, -ECONNRESET);
+    expect_eq(weir_transport_get_error(rig->t), -ECONNRESET);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
+    expect_eq(rig_write(rig, 10), -EPIPE);
+    weir_transport_get_error_text(rig->t, text, sizeof(text));
+    expect(strstr(text, weir_strerror(-ECONNRESET)) != NULL);
 }
 
-UNIT(sticky_errors, a_reset_with_bytes_waiting_drops_them)
+PAIRS_THAT(sticky_errors, a_reset_with_bytes_waiting_drops_them, RIG_CAN_RESET,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        rig_clog(&rig);
-        rig_peer_reset(&rig);
-        rig_wait_lost(&rig);
+    rig_clog(rig);
+    rig_peer_reset(rig);
+    rig_wait_lost(rig);
 
-        expect(rig.lost_err == -ECONNRESET || rig.lost_err == -EPIPE);
-        expect_eq(rig_pending(&rig), 0);
-        expect_events(&rig, "made pause lost");
-    }
+    expect(rig->lost_err == -ECONNRESET || rig->lost_err == -EPIPE);
+    expect_eq(rig_pending(rig), 0);
+    expect_events(rig, "made pause lost");
 }
 
-UNIT(sticky_errors, a_reset_while_a_close_flushes_is_told)
+PAIRS_THAT(sticky_errors, a_reset_while_a_close_flushes_is_told, RIG_CAN_RESET,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        enter_closing_pending(&rig);
-        rig_peer_reset(&rig);
-        rig_wait_lost(&rig);
+    enter_closing_pending(rig);
+    rig_peer_reset(rig);
+    rig_wait_lost(rig);
 
-        expect(rig.lost_err == -ECONNRESET || rig.lost_err == -EPIPE);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_CLOSED);
-        expect_events(&rig, "made pause lost");
-    }
+    expect(rig->lost_err == -ECONNRESET || rig->lost_err == -EPIPE);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
+    expect_events(rig, "made pause lost");
 }
 
-UNIT(sticky_errors, writing_to_a_peer_that_has_gone_breaks_the_connection)
+PAIRS_WITH(sticky_errors, writing_to_a_peer_that_has_gone_breaks_the_connection,
+           .eof_result = 1)
 {
-    struct rig rig = {.eof_result = 1};
-    while (rig_next(&rig)) {
-        rig_peer_close(&rig);
-        rig_wait_event(&rig, "eof");
-        expect_eq(rig_write(&rig, 1000), 0);
-        rig_turn_for(&rig, 5 * RIG_MS);
-        if (rig.lost_count == 0) { /* the first only provokes the reset */
-            rig_write(&rig, 1000);
-        }
-        rig_wait_lost(&rig);
-
-        expect(rig.lost_err == -ECONNRESET || rig.lost_err == -EPIPE);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
-        expect_events(&rig, "made eof lost");
+    rig_peer_close(rig);
+    rig_wait_event(rig, "eof");
+    expect_eq(rig_write(rig, 1000), 0);
+    rig_turn_for(rig, 5 * RIG_MS);
+    if (rig->lost_count == 0) { /* the first only provokes the reset */
+        rig_write(rig, 1000);
     }
+    rig_wait_lost(rig);
+
+    expect(rig->lost_err == -ECONNRESET || rig->lost_err == -EPIPE);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
+    expect_events(rig, "made eof lost");
 }
 
-UNIT(sticky_errors, a_peer_that_closes_without_reading_is_an_error)
+PAIRS(sticky_errors, a_peer_that_closes_without_reading_is_an_error)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(rig_write(&rig, 1000), 0);
-        rig_turns(&rig, 2);
-        rig_peer_close(&rig); /* with unread bytes: the kernel resets */
-        rig_wait_lost(&rig);
+    expect_eq(rig_write(rig, 1000), 0);
+    rig_turns(rig, 2);
+    rig_peer_close(rig); /* with unread bytes: the kernel resets */
+    rig_wait_lost(rig);
 
-        expect_eq(rig.lost_err, -ECONNRESET);
-        expect_events(&rig, "made lost");
-    }
+    expect_eq(rig->lost_err, -ECONNRESET);
+    expect_events(rig, "made lost");
 }
 
 static int refuse(struct rig *rig, const struct weir_buf *buf)
@@ -142,20 +111,16 @@ static int refuse(struct rig *rig, const struct weir_buf *buf)
     return -EPROTO;
 }
 
-UNIT(sticky_errors, a_callback_that_fails_later_does_not_replace_the_first)
+PAIRS_THAT(sticky_errors,
+           a_callback_that_fails_later_does_not_replace_the_first,
+           RIG_CAN_RESET, .hooks = {.data_received = refuse})
 {
-    struct rig rig = {.hooks = {.data_received = refuse}};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        enter_broken(&rig);
+    enter_broken(rig);
 
-        leave_broken(&rig);
+    leave_broken(rig);
 
-        expect_eq(weir_transport_error(rig.t), -ECONNRESET);
-        expect_eq(rig.exception_err, -EPROTO);
-    }
+    expect_eq(weir_transport_get_error(rig->t), -ECONNRESET);
+    expect_eq(rig->exception_err, -EPROTO);
 }
 
 static struct {
@@ -188,10 +153,7 @@ static void break_at_the_limit(bool sends)
         .hooks = {.data_received = keep_it},
         .small_buffers = true,
         .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 4096}};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
+    while (rig_next_that(&rig, RIG_CAN_RESET)) {
         if (sends) {
             rig_clog(&rig);
         }
@@ -230,22 +192,17 @@ static int stay(struct rig *rig)
     return 1;
 }
 
-UNIT(sticky_errors, a_reset_is_never_an_end_of_stream)
+PAIRS_THAT(sticky_errors, a_reset_is_never_an_end_of_stream, RIG_CAN_RESET,
+           .hooks = {.eof_received = stay})
 {
-    struct rig rig = {.hooks = {.eof_received = stay}};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        for (int i = 0; i < 4; i++) {
-            rig_peer_send(&rig, 10000);
-            rig_turn(&rig);
-        }
-        rig_peer_reset(&rig);
-        rig_wait_lost(&rig);
-
-        expect_eq(rig.count, 0);
-        expect_eq(rig.received, 40000);
-        expect_eq(rig.lost_err, -ECONNRESET);
+    for (int i = 0; i < 4; i++) {
+        rig_peer_send(rig, 10000);
+        rig_turn(rig);
     }
+    rig_peer_reset(rig);
+    rig_wait_lost(rig);
+
+    expect_eq(rig->count, 0);
+    expect_eq(rig->received, 40000);
+    expect_eq(rig->lost_err, -ECONNRESET);
 }

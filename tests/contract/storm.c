@@ -145,8 +145,8 @@ static void connection_lost(void *user, weir_transport *t, int err)
     struct conn *conn = user;
 
     expect(conn->t == t);
-    expect_eq(weir_transport_error(t), err);
-    expect(weir_transport_end(t) != WEIR_END_NONE);
+    expect_eq(weir_transport_get_error(t), err);
+    expect(weir_transport_get_end(t) != WEIR_END_NONE);
     conn->storm->lost++;
     weir_loop_cancel(conn->storm->loop, conn->fuse);
     weir_lease_unref(conn->lease);
@@ -403,7 +403,7 @@ static void expect_nothing_left(const struct storm *storm, uint64_t ops)
     expect_eq(stats.held_bytes, 0);
     expect_eq(stats.queued_bytes, 0);
     expect_eq(stats.timers, 0);
-    expect_eq(weir_server_connection_count(storm->server), 0);
+    expect_eq(weir_server_get_connection_count(storm->server), 0);
     expect_eq(storm->made, storm->lost);
     expect_eq(storm->writes, storm->releases);
 }

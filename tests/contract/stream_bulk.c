@@ -209,8 +209,8 @@ UNIT(stream_bulk, a_relay_by_take_and_write_buf_copies_tiny_tails_only)
     }
 }
 
-/* What the relay leaves in the reader while it waits is moved when it is less
- * than 4 KiB, so that it does not pin a large buffer. */
+/* Bytes that the relay leaves in the reader while it waits are moved when they
+ * are less than 4 KiB, so that they do not pin a large buffer. */
 UNIT(stream_bulk, a_relay_that_drains_copies_small_remainders_only)
 {
     struct rig rig = {.round = 0};

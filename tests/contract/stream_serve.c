@@ -50,17 +50,17 @@ static int ask_lines(weir_loop *loop, void *arg)
     (void)arg;
     int err = weir_open_connection(loop, "127.0.0.1", server_port(server), NULL,
                                    &reader, &writer);
-    cr_assert_eq(err, 0, "%s", weir_strerror(err));
+    expect_eq(err, 0, "%s", weir_strerror(err));
     for (size_t i = 0; i < LINES; i++) {
         memset(line, 'a' + (int)(i % 26), i);
         line[i] = '\n';
-        cr_assert_eq(weir_writer_write(writer, line, i + 1), 0);
-        cr_assert_eq(weir_reader_readline(reader, answer, sizeof(answer)),
-                     (ssize_t)i + 1);
+        expect_eq(weir_writer_write(writer, line, i + 1), 0);
+        expect_eq(weir_reader_readline(reader, answer, sizeof(answer)),
+                  (ssize_t)i + 1);
         cr_assert_arr_eq(answer, line, i + 1);
     }
-    cr_assert_eq(weir_writer_write_eof(writer), 0);
-    cr_assert_eq(weir_reader_readline(reader, answer, sizeof(answer)), 0);
+    expect_eq(weir_writer_write_eof(writer), 0);
+    expect_eq(weir_reader_readline(reader, answer, sizeof(answer)), 0);
     weir_writer_close(writer);
     err = weir_writer_wait_closed(writer);
     weir_writer_unref(writer);
@@ -81,29 +81,28 @@ static int serve_many(weir_loop *loop, void *arg)
     int result;
     (void)arg;
     weir_loop_set_exception_handler(loop, hook, NULL);
-    cr_assert_eq(start(loop), 0);
-    cr_assert_eq(weir_task_spawn(loop, serve, NULL, NULL, &forever), 0);
+    expect_eq(start(loop), 0);
+    expect_eq(weir_task_spawn(loop, serve, NULL, NULL, &forever), 0);
     for (int i = 0; i < CLIENTS; i++) {
-        cr_assert_eq(weir_task_spawn(loop, ask_lines, NULL, NULL, &clients[i]),
-                     0);
+        expect_eq(weir_task_spawn(loop, ask_lines, NULL, NULL, &clients[i]), 0);
     }
     for (int i = 0; i < CLIENTS; i++) {
-        cr_assert_eq(weir_task_join(clients[i], &result), 0);
-        cr_assert_eq(result, 0);
+        expect_eq(weir_task_join(clients[i], &result), 0);
+        expect_eq(result, 0);
     }
     weir_task_cancel(forever);
-    cr_assert_eq(weir_task_join(forever, &result), 0);
-    cr_assert_eq(result, -ECANCELED);
-    cr_assert_eq(handled, CLIENTS);
-    cr_assert_eq(reports, 0);
-    cr_assert_eq(weir_server_connection_count(server), 0);
+    expect_eq(weir_task_join(forever, &result), 0);
+    expect_eq(result, -ECANCELED);
+    expect_eq(handled, CLIENTS);
+    expect_eq(reports, 0);
+    expect_eq(weir_server_get_connection_count(server), 0);
     weir_server_free(server);
     return 7;
 }
 
 UNIT(stream_serve, clients_and_a_server_share_a_loop)
 {
-    cr_assert_eq(weir_run(NULL, serve_many, NULL), 7);
+    expect_eq(weir_run(NULL, serve_many, NULL), 7);
 }
 
 /* ---- refused and cancelled ---- */
@@ -119,7 +118,7 @@ static int connect_in_vain(weir_loop *loop, void *arg)
     int fd = peer_listen(1, &address);
     const uint16_t port = address_port(&address);
     close(fd);
-    cr_assert_eq(
+    expect_eq(
         weir_open_connection(loop, "127.0.0.1", port, &options, NULL, &writer),
         -ECONNREFUSED);
     cr_assert_null(writer);
@@ -128,7 +127,7 @@ static int connect_in_vain(weir_loop *loop, void *arg)
 
 UNIT(stream_serve, a_refused_connection_says_so)
 {
-    cr_assert_eq(weir_run(NULL, connect_in_vain, NULL), 0);
+    expect_eq(weir_run(NULL, connect_in_vain, NULL), 0);
 }
 
 static int open_one(weir_loop *loop, void *arg)
@@ -148,30 +147,30 @@ static int cancel_connects(weir_loop *loop, void *arg)
 {
     int ends[2] = {0, 0};
     (void)arg;
-    cr_assert_eq(start(loop), 0);
+    expect_eq(start(loop), 0);
     for (int turns = 0; turns < 100; turns++) {
         weir_task *task;
         int result = 1;
-        cr_assert_eq(weir_task_spawn(loop, open_one, NULL, NULL, &task), 0);
+        expect_eq(weir_task_spawn(loop, open_one, NULL, NULL, &task), 0);
         for (int i = 0; i < turns % 10; i++) {
-            cr_assert_eq(weir_yield(loop), 0);
+            expect_eq(weir_yield(loop), 0);
         }
         weir_task_cancel(task);
-        cr_assert_eq(weir_task_join(task, &result), 0);
+        expect_eq(weir_task_join(task, &result), 0);
         cr_assert(result == 0 || result == -ECANCELED);
         ends[result == 0]++;
     }
-    cr_assert_gt(ends[0], 0);
-    cr_assert_gt(ends[1], 0);
+    expect_gt(ends[0], 0);
+    expect_gt(ends[1], 0);
     weir_server_close(server);
-    cr_assert_eq(weir_server_join(server), 0);
+    expect_eq(weir_server_wait_closed(server), 0);
     weir_server_free(server);
     return 0;
 }
 
 UNIT(stream_serve, attempts_that_are_cancelled_leave_no_descriptor)
 {
-    cr_assert_eq(weir_run(NULL, cancel_connects, NULL), 0);
+    expect_eq(weir_run(NULL, cancel_connects, NULL), 0);
 }
 
 /* ---- options ---- */
@@ -183,24 +182,23 @@ static int fill_up(weir_loop *loop, void *arg)
         .server = {.size = sizeof(options.server), .connection_limit = 1}};
     char byte;
     (void)arg;
-    cr_assert_eq(weir_start_server(loop, answer_lines, "127.0.0.1", 0, &options,
-                                   &server),
-                 0);
+    expect_eq(weir_start_server(loop, answer_lines, "127.0.0.1", 0, &options,
+                                &server),
+              0);
     struct weir_open_options small = {.size = sizeof(small), .limit_bytes = 1};
     weir_reader *readers[2];
     weir_writer *writers[2];
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(weir_open_connection(loop, "127.0.0.1",
-                                          server_port(server), &small,
-                                          &readers[i], &writers[i]),
-                     0);
-        cr_assert_eq(weir_writer_write(writers[i], "\n", 1), 0);
+        expect_eq(weir_open_connection(loop, "127.0.0.1", server_port(server),
+                                       &small, &readers[i], &writers[i]),
+                  0);
+        expect_eq(weir_writer_write(writers[i], "\n", 1), 0);
     }
-    cr_assert_eq(weir_reader_readexactly(readers[0], &byte, 1), 1);
-    cr_assert_eq(weir_server_connection_count(server), 1);
+    expect_eq(weir_reader_readexactly(readers[0], &byte, 1), 1);
+    expect_eq(weir_server_get_connection_count(server), 1);
     weir_writer_unref(writers[0]);
-    cr_assert_eq(weir_reader_readexactly(readers[1], &byte, 1), 1,
-                 "the second comes in when the first has gone");
+    expect_eq(weir_reader_readexactly(readers[1], &byte, 1), 1,
+              "the second comes in when the first has gone");
     weir_writer_unref(writers[1]);
     weir_server_free(server);
     return 0;
@@ -208,5 +206,5 @@ static int fill_up(weir_loop *loop, void *arg)
 
 UNIT(stream_serve, options_of_the_server_reach_it)
 {
-    cr_assert_eq(weir_run(NULL, fill_up, NULL), 0);
+    expect_eq(weir_run(NULL, fill_up, NULL), 0);
 }

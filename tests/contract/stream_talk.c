@@ -40,7 +40,7 @@ UNIT(stream_talk, an_echo_gives_every_byte_back_and_closes_at_the_end)
         expect_eq(side_wait(&rig), 0);
         rig_wait_lost(&rig);
         expect_eq(rig.lost_err, 0);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_CLOSED);
+        expect_eq(weir_transport_get_end(rig.t), WEIR_END_CLOSED);
     }
 }
 
@@ -168,7 +168,7 @@ UNIT(stream_talk, a_reset_is_told_to_who_drains_and_who_waits)
     while (side_next(&rig, wait_for_the_end)) {
         rig_turn_for(&rig, 20 * RIG_MS);
         expect(!side_of(&rig)->is_done);
-        if (rig.maker->can_reset) {
+        if (rig_can(&rig, RIG_CAN_RESET)) {
             rig_peer_reset(&rig);
             expect_eq(side_wait(&rig), -ECONNRESET);
         } else {
@@ -177,7 +177,8 @@ UNIT(stream_talk, a_reset_is_told_to_who_drains_and_who_waits)
         }
         expect_eq(drain_result, side_of(&rig)->result);
         expect_eq(rig.lost_err, drain_result);
-        expect_eq(weir_reader_exception(side_of(&rig)->reader), drain_result);
+        expect_eq(weir_reader_get_exception(side_of(&rig)->reader),
+                  drain_result);
         expect_eq(weir_writer_write(side_of(&rig)->writer, "x", 1), -EPIPE);
     }
 }
@@ -191,7 +192,8 @@ UNIT(stream_talk, an_abort_is_told_to_who_drains_and_who_waits)
         expect_eq(side_wait(&rig), -ECONNABORTED);
         expect_eq(drain_result, -ECONNABORTED);
         expect_eq(rig.lost_err, 0);
-        expect_eq(weir_reader_exception(side_of(&rig)->reader), -ECONNABORTED);
+        expect_eq(weir_reader_get_exception(side_of(&rig)->reader),
+                  -ECONNABORTED);
     }
 }
 

@@ -25,233 +25,131 @@ static void expect_loss(struct rig *rig, int err, uint64_t since_ns,
     rig_wait_lost(rig);
     expect(rig_now_ns() - since_ns >= limit_ns);
     expect_eq(rig->lost_err, err);
-    expect_eq(weir_transport_error(rig->t), err);
+    expect_eq(weir_transport_get_error(rig->t), err);
 }
 
 /* ---- idle ---- */
 
-UNIT(time_outs, an_idle_connection_is_lost)
+PAIRS(time_outs, an_idle_connection_is_lost)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        const uint64_t since_ns = rig_now_ns();
-        set(&rig, (struct weir_timeouts){.idle_ns = 30 * RIG_MS});
+    const uint64_t since_ns = rig_now_ns();
+    set(rig, (struct weir_timeouts){.idle_ns = 30 * RIG_MS});
 
-        expect_loss(&rig, WEIR_EIDLE, since_ns, 30 * RIG_MS);
-        expect_events(&rig, "made lost");
-        expect_eq(weir_transport_end(rig.t), WEIR_END_BROKEN);
-        expect(rig_peer_read_end(&rig) <= 0);
-    }
+    expect_loss(rig, WEIR_EIDLE, since_ns, 30 * RIG_MS);
+    expect_events(rig, "made lost");
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
+    expect(rig_peer_read_end(rig) <= 0);
 }
 
-UNIT(time_outs, bytes_that_come_put_idleness_off)
+PAIRS(time_outs, a_limit_may_be_taken_away)
 {
-    const uint64_t limit_ns = 100 * RIG_MS;
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.idle_ns = limit_ns});
-        rig_turn_for(&rig, 60 * RIG_MS);
-        const uint64_t since_ns = rig_now_ns();
-        rig_peer_send(&rig, 1);
-        rig_turn(&rig);
-        if (rig.received == 1) { /* or a very slow machine */
-            expect_loss(&rig, WEIR_EIDLE, since_ns, limit_ns);
-        }
-    }
+    set(rig,
+        (struct weir_timeouts){.idle_ns = 20 * RIG_MS, .read_ns = 20 * RIG_MS});
+    expect_eq(weir_transport_set_timeouts(rig->t, NULL), 0);
+    expect_eq(rig_statistics(rig).timers, 0);
+
+    rig_turn_for(rig, 60 * RIG_MS);
+
+    expect_events(rig, "made");
 }
 
-UNIT(time_outs, bytes_that_go_put_idleness_off)
+PAIRS(time_outs, a_limit_counts_from_when_it_is_set)
 {
-    const uint64_t limit_ns = 100 * RIG_MS;
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.idle_ns = limit_ns});
-        rig_turn_for(&rig, 60 * RIG_MS);
-        const uint64_t since_ns = rig_now_ns();
-        if (rig_write(&rig, 1) < 0) {
-            continue; /* a very slow machine */
-        }
-        rig_turns(&rig, 2);
-        if (rig_pending(&rig) == 0 && rig.lost_count == 0) {
-            expect_loss(&rig, WEIR_EIDLE, since_ns, limit_ns);
-        }
-    }
+    rig_turn_for(rig, 40 * RIG_MS);
+    const uint64_t since_ns = rig_now_ns();
+    set(rig, (struct weir_timeouts){.idle_ns = 30 * RIG_MS});
+
+    expect_loss(rig, WEIR_EIDLE, since_ns, 30 * RIG_MS);
 }
 
-UNIT(time_outs, a_limit_may_be_taken_away)
+PAIRS_WITH(time_outs, limits_come_from_the_makers_options,
+           .stream = {.size = sizeof(rig.stream),
+                      .timeouts = {.size = sizeof(rig.stream.timeouts),
+                                   .read_ns = 30 * RIG_MS}})
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.idle_ns = 20 * RIG_MS,
-                                         .read_ns = 20 * RIG_MS});
-        expect_eq(weir_transport_set_timeouts(rig.t, NULL), 0);
-        expect_eq(rig_statistics(&rig).timers, 0);
+    rig_wait_lost(rig);
 
-        rig_turn_for(&rig, 60 * RIG_MS);
-
-        expect_events(&rig, "made");
-    }
-}
-
-UNIT(time_outs, a_limit_counts_from_when_it_is_set)
-{
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        rig_turn_for(&rig, 40 * RIG_MS);
-        const uint64_t since_ns = rig_now_ns();
-        set(&rig, (struct weir_timeouts){.idle_ns = 30 * RIG_MS});
-
-        expect_loss(&rig, WEIR_EIDLE, since_ns, 30 * RIG_MS);
-    }
-}
-
-UNIT(time_outs, limits_come_from_the_makers_options)
-{
-    struct rig rig = {
-        .stream = {.size = sizeof(rig.stream),
-                   .timeouts = {.size = sizeof(rig.stream.timeouts),
-                                .read_ns = 30 * RIG_MS}}};
-    while (rig_next(&rig)) {
-        rig_wait_lost(&rig);
-
-        expect_eq(rig.lost_err, WEIR_EREADTIMEOUT);
-    }
-}
-
-UNIT(time_outs, the_longest_limit_never_comes)
-{
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.idle_ns = UINT64_MAX,
-                                         .read_ns = UINT64_MAX,
-                                         .write_stall_ns = UINT64_MAX});
-        rig_peer_send(&rig, 10);
-        rig_turn_for(&rig, 20 * RIG_MS);
-
-        expect_events(&rig, "made data");
-    }
-}
-
-UNIT(time_outs, options_of_another_size_are_looked_at)
-{
-    struct {
-        struct weir_timeouts known;
-        uint64_t unknown;
-    } newer = {.known = {.size = sizeof(newer)}};
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        struct weir_timeouts none = {.idle_ns = RIG_MS};
-        weir_transport *t = rig.t;
-
-        expect_eq(weir_transport_set_timeouts(t, &none), -EINVAL);
-        newer.unknown = 0;
-        expect_eq(weir_transport_set_timeouts(t, &newer.known), 0);
-        newer.unknown = 1;
-        expect_eq(weir_transport_set_timeouts(t, &newer.known), -E2BIG);
-        rig_turn_for(&rig, 5 * RIG_MS);
-
-        expect_events(&rig, "made");
-    }
+    expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
 }
 
 /* ---- read ---- */
 
-UNIT(time_outs, a_peer_that_sends_nothing_is_lost)
+PAIRS(time_outs, a_peer_that_sends_nothing_is_lost)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        const uint64_t since_ns = rig_now_ns();
-        set(&rig, (struct weir_timeouts){.read_ns = 30 * RIG_MS});
+    const uint64_t since_ns = rig_now_ns();
+    set(rig, (struct weir_timeouts){.read_ns = 30 * RIG_MS});
 
-        expect_loss(&rig, WEIR_EREADTIMEOUT, since_ns, 30 * RIG_MS);
-    }
+    expect_loss(rig, WEIR_EREADTIMEOUT, since_ns, 30 * RIG_MS);
 }
 
-UNIT(time_outs, writing_does_not_put_the_read_limit_off)
+PAIRS(time_outs, writing_does_not_put_the_read_limit_off)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.read_ns = 50 * RIG_MS});
-        while (rig.lost_count == 0) {
-            rig_write(&rig, 10); /* is refused at the end */
-            rig_turn_for(&rig, RIG_MS);
-        }
-
-        expect_eq(rig.lost_err, WEIR_EREADTIMEOUT);
+    set(rig, (struct weir_timeouts){.read_ns = 50 * RIG_MS});
+    while (rig->lost_count == 0) {
+        rig_write(rig, 10); /* is refused at the end */
+        rig_turn_for(rig, RIG_MS);
     }
+
+    expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
 }
 
-UNIT(time_outs, resuming_what_is_not_paused_does_not_put_it_off_either)
+PAIRS(time_outs, resuming_what_is_not_paused_does_not_put_it_off_either)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
-        set(&rig, (struct weir_timeouts){.read_ns = 50 * RIG_MS});
-        while (rig.lost_count == 0 && rig_now_ns() < until_ns) {
-            expect_eq(weir_transport_resume_reading(rig.t), 0);
-            rig_turn_for(&rig, RIG_MS);
-        }
-
-        expect_eq(rig.lost_err, WEIR_EREADTIMEOUT);
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+    set(rig, (struct weir_timeouts){.read_ns = 50 * RIG_MS});
+    while (rig->lost_count == 0 && rig_now_ns() < until_ns) {
+        expect_eq(weir_transport_resume_reading(rig->t), 0);
+        rig_turn_for(rig, RIG_MS);
     }
+
+    expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
 }
 
-UNIT(time_outs, the_read_limit_rests_while_paused_and_starts_anew)
+PAIRS(time_outs, the_read_limit_rests_while_paused_and_starts_anew)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(weir_transport_pause_reading(rig.t), 0);
-        set(&rig, (struct weir_timeouts){.read_ns = 30 * RIG_MS});
-        rig_turn_for(&rig, 80 * RIG_MS);
-        expect_events(&rig, "made");
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    set(rig, (struct weir_timeouts){.read_ns = 30 * RIG_MS});
+    rig_turn_for(rig, 80 * RIG_MS);
+    expect_events(rig, "made");
 
-        const uint64_t since_ns = rig_now_ns();
-        expect_eq(weir_transport_resume_reading(rig.t), 0);
+    const uint64_t since_ns = rig_now_ns();
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
 
-        expect_loss(&rig, WEIR_EREADTIMEOUT, since_ns, 30 * RIG_MS);
-    }
+    expect_loss(rig, WEIR_EREADTIMEOUT, since_ns, 30 * RIG_MS);
 }
 
-UNIT(time_outs, the_read_limit_rests_after_the_end_of_stream)
+PAIRS_WITH(time_outs, the_read_limit_rests_after_the_end_of_stream,
+           .eof_result = 1)
 {
-    struct rig rig = {.eof_result = 1};
-    while (rig_next(&rig)) {
-        rig_peer_shutdown(&rig);
-        rig_wait_event(&rig, "eof");
-        set(&rig, (struct weir_timeouts){.read_ns = 20 * RIG_MS});
+    rig_peer_shutdown(rig);
+    rig_wait_event(rig, "eof");
+    set(rig, (struct weir_timeouts){.read_ns = 20 * RIG_MS});
 
-        rig_turn_for(&rig, 60 * RIG_MS);
+    rig_turn_for(rig, 60 * RIG_MS);
 
-        expect_events(&rig, "made eof");
-    }
+    expect_events(rig, "made eof");
 }
 
 /* ---- write stall ---- */
 
-UNIT(time_outs, a_peer_that_takes_nothing_is_lost)
+PAIRS_WITH(time_outs, a_peer_that_takes_nothing_is_lost, .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        rig_clog(&rig);
-        const uint64_t since_ns = rig_now_ns();
-        set(&rig, (struct weir_timeouts){.write_stall_ns = 50 * RIG_MS});
+    rig_clog(rig);
+    const uint64_t since_ns = rig_now_ns();
+    set(rig, (struct weir_timeouts){.write_stall_ns = 50 * RIG_MS});
 
-        expect_loss(&rig, WEIR_EWRITESTALL, since_ns, 50 * RIG_MS);
-        expect_events(&rig, "made pause lost");
-        expect_eq(rig_pending(&rig), 0);
-    }
+    expect_loss(rig, WEIR_EWRITESTALL, since_ns, 50 * RIG_MS);
+    expect_events(rig, "made pause lost");
+    expect_eq(rig_pending(rig), 0);
 }
 
-UNIT(time_outs, without_bytes_to_send_nothing_stalls)
+PAIRS(time_outs, without_bytes_to_send_nothing_stalls)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.write_stall_ns = 20 * RIG_MS});
-        expect_eq(rig_write(&rig, 1000), 0);
-        rig_turn_for(&rig, 60 * RIG_MS);
+    set(rig, (struct weir_timeouts){.write_stall_ns = 20 * RIG_MS});
+    expect_eq(rig_write(rig, 1000), 0);
+    rig_turn_for(rig, 60 * RIG_MS);
 
-        expect_events(&rig, "made");
-    }
+    expect_events(rig, "made");
 }
 
 static void enlarge_send_buffer(struct rig *rig)
@@ -268,8 +166,8 @@ static int unacked_bytes(const struct rig *rig)
     return bytes;
 }
 
-/* Did it take so much that the kernel tells? Of a Unix socket it counts whole
- * packets. */
+/* True when enough was taken for the kernel to tell: of a Unix socket it counts
+ * whole packets. */
 static bool peer_sips(struct rig *rig)
 {
     uint8_t buf[8192];
@@ -305,144 +203,120 @@ UNIT(time_outs, a_peer_that_takes_a_little_is_not_lost)
 
 /* ---- close ---- */
 
-UNIT(time_outs, a_close_that_takes_too_long_drops_the_rest)
+PAIRS_WITH(time_outs, a_close_that_takes_too_long_drops_the_rest,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.close_ns = 50 * RIG_MS});
-        rig_clog(&rig);
-        const uint64_t since_ns = rig_now_ns();
-        expect_eq(weir_transport_close(rig.t), 0);
+    set(rig, (struct weir_timeouts){.close_ns = 50 * RIG_MS});
+    rig_clog(rig);
+    const uint64_t since_ns = rig_now_ns();
+    expect_eq(weir_transport_close(rig->t), 0);
 
-        expect_loss(&rig, WEIR_ECLOSETIMEOUT, since_ns, 50 * RIG_MS);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_CLOSED);
-        expect_eq(rig_pending(&rig), 0);
-        expect_eq(rig_peer_read_end(&rig),
-                  rig.maker->can_reset ? -ECONNRESET : 0);
-        expect(rig.peer_received < rig.written);
-    }
+    expect_loss(rig, WEIR_ECLOSETIMEOUT, since_ns, 50 * RIG_MS);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
+    expect_eq(rig_pending(rig), 0);
+    expect_eq(rig_peer_read_end(rig),
+              rig_can(rig, RIG_CAN_RESET) ? -ECONNRESET : 0);
+    expect(rig->peer_received < rig->written);
 }
 
-UNIT(time_outs, a_close_limit_may_be_set_after_close)
+PAIRS_WITH(time_outs, a_close_limit_may_be_set_after_close,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        enter_closing_pending(&rig);
-        const uint64_t since_ns = rig_now_ns();
-        set(&rig, (struct weir_timeouts){.close_ns = 30 * RIG_MS});
+    enter_closing_pending(rig);
+    const uint64_t since_ns = rig_now_ns();
+    set(rig, (struct weir_timeouts){.close_ns = 30 * RIG_MS});
 
-        expect_loss(&rig, WEIR_ECLOSETIMEOUT, since_ns, 30 * RIG_MS);
-    }
+    expect_loss(rig, WEIR_ECLOSETIMEOUT, since_ns, 30 * RIG_MS);
 }
 
-UNIT(time_outs, a_close_in_time_is_no_error)
+PAIRS_WITH(time_outs, a_close_in_time_is_no_error, .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.close_ns = 20 * RIG_S});
-        enter_closing_pending(&rig);
+    set(rig, (struct weir_timeouts){.close_ns = 20 * RIG_S});
+    enter_closing_pending(rig);
 
-        expect_eq(rig_peer_read_end(&rig), 0);
-        rig_wait_lost(&rig);
+    expect_eq(rig_peer_read_end(rig), 0);
+    rig_wait_lost(rig);
 
-        expect_eq(rig.lost_err, 0);
-        expect_eq(rig.peer_received, rig.written);
-    }
+    expect_eq(rig->lost_err, 0);
+    expect_eq(rig->peer_received, rig->written);
 }
 
-UNIT(time_outs, the_other_limits_rest_while_closing)
+PAIRS_WITH(time_outs, the_other_limits_rest_while_closing,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        enter_closing_pending(&rig);
-        set(&rig, (struct weir_timeouts){.idle_ns = 20 * RIG_MS,
-                                         .read_ns = 20 * RIG_MS});
-        rig_turn_for(&rig, 60 * RIG_MS);
-        expect_eq(rig.lost_count, 0);
+    enter_closing_pending(rig);
+    set(rig,
+        (struct weir_timeouts){.idle_ns = 20 * RIG_MS, .read_ns = 20 * RIG_MS});
+    rig_turn_for(rig, 60 * RIG_MS);
+    expect_eq(rig->lost_count, 0);
 
-        expect_eq(rig_peer_read_end(&rig), 0);
-        rig_wait_lost(&rig);
-        expect_eq(rig.lost_err, 0);
-    }
+    expect_eq(rig_peer_read_end(rig), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
 }
 
 /* ---- linger ---- */
 
-UNIT(time_outs, lingering_waits_for_the_peers_end_and_resets_nothing)
+PAIRS(time_outs, lingering_waits_for_the_peers_end_and_resets_nothing)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.linger_ns = 20 * RIG_S});
-        expect_eq(rig_write(&rig, 50000), 0);
-        expect_eq(weir_transport_close(rig.t), 0);
-        rig_peer_send(&rig, 300000); /* late; dropped */
-        expect_eq(rig_peer_read_end(&rig), 0);
-        expect_eq(rig.peer_received, 50000);
-        rig_turns(&rig, 3);
-        expect_eq(rig.lost_count, 0);
+    set(rig, (struct weir_timeouts){.linger_ns = 20 * RIG_S});
+    expect_eq(rig_write(rig, 50000), 0);
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_peer_send(rig, 300000); /* late; dropped */
+    expect_eq(rig_peer_read_end(rig), 0);
+    expect_eq(rig->peer_received, 50000);
+    rig_turns(rig, 3);
+    expect_eq(rig->lost_count, 0);
 
-        rig_peer_shutdown(&rig);
-        rig_wait_lost(&rig);
+    rig_peer_shutdown(rig);
+    rig_wait_lost(rig);
 
-        expect_eq(rig.lost_err, 0);
-        expect_eq(rig.received, 0);
-        expect_events(&rig, "made lost");
-    }
+    expect_eq(rig->lost_err, 0);
+    expect_eq(rig->received, 0);
+    expect_events(rig, "made lost");
 }
 
-UNIT(time_outs, lingering_ends_without_an_error)
+PAIRS(time_outs, lingering_ends_without_an_error)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.linger_ns = 30 * RIG_MS});
-        const uint64_t since_ns = rig_now_ns();
-        expect_eq(weir_transport_close(rig.t), 0);
+    set(rig, (struct weir_timeouts){.linger_ns = 30 * RIG_MS});
+    const uint64_t since_ns = rig_now_ns();
+    expect_eq(weir_transport_close(rig->t), 0);
 
-        expect_loss(&rig, 0, since_ns, 30 * RIG_MS);
-        expect_eq(weir_transport_end(rig.t), WEIR_END_CLOSED);
-    }
+    expect_loss(rig, 0, since_ns, 30 * RIG_MS);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-UNIT(time_outs, lingering_is_not_needed_after_the_peers_end)
+PAIRS(time_outs, lingering_is_not_needed_after_the_peers_end)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S});
-        rig_peer_shutdown(&rig);
+    set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S});
+    rig_peer_shutdown(rig);
 
-        rig_wait_lost(&rig); /* not an hour later */
+    rig_wait_lost(rig); /* not an hour later */
 
-        expect_events(&rig, "made eof lost");
-        expect_eq(rig.lost_err, 0);
-    }
+    expect_events(rig, "made eof lost");
+    expect_eq(rig->lost_err, 0);
 }
 
-UNIT(time_outs, lingering_is_ended_by_abort)
+PAIRS(time_outs, lingering_is_ended_by_abort)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S});
-        expect_eq(weir_transport_close(rig.t), 0);
-        rig_turn_for(&rig, 5 * RIG_MS);
-        expect_eq(rig.lost_count, 0);
-        expect_eq(rig_write(&rig, 1), -ESHUTDOWN);
+    set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S});
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_turn_for(rig, 5 * RIG_MS);
+    expect_eq(rig->lost_count, 0);
+    expect_eq(rig_write(rig, 1), -ESHUTDOWN);
 
-        expect_eq(weir_transport_abort(rig.t), 0);
-        rig_wait_lost(&rig);
+    expect_eq(weir_transport_abort(rig->t), 0);
+    rig_wait_lost(rig);
 
-        expect_eq(rig.lost_err, 0);
-    }
+    expect_eq(rig->lost_err, 0);
 }
 
-UNIT(time_outs, lingering_is_bounded_by_the_close_limit)
+PAIRS(time_outs, lingering_is_bounded_by_the_close_limit)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set(&rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S,
-                                         .close_ns = 40 * RIG_MS});
-        const uint64_t since_ns = rig_now_ns();
-        expect_eq(weir_transport_close(rig.t), 0);
+    set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S,
+                                    .close_ns = 40 * RIG_MS});
+    const uint64_t since_ns = rig_now_ns();
+    expect_eq(weir_transport_close(rig->t), 0);
 
-        expect_loss(&rig, WEIR_ECLOSETIMEOUT, since_ns, 40 * RIG_MS);
-    }
+    expect_loss(rig, WEIR_ECLOSETIMEOUT, since_ns, 40 * RIG_MS);
 }

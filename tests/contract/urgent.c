@@ -1,11 +1,11 @@
 /*
  * Peers that send TCP urgent bytes, beside some that do not.
  *
- * Nobody asked for urgent bytes to be delivered: each wakes the receive and
- * gives it nothing. The kernel polls for one receive 128 times and then goes
- * another way (see wr_prep_recv()), so a peer that sends more of them than that
- * before its first ordinary byte decides how the kernel receives. That must
- * never show, least of all to others.
+ * No receive asks for urgent bytes: each wakes the receive and gives it
+ * nothing. The kernel polls for one receive 128 times and then goes another way
+ * (see wr_prep_recv()), so a peer that sends more of them than that before its
+ * first ordinary byte decides how the kernel receives. That must never show,
+ * least of all to others.
  */
 #include "tests/contract/maker.h"
 
@@ -39,8 +39,8 @@ static void say(struct peer *peer)
     for (size_t i = 0; i < sizeof(bytes); i++) {
         bytes[i] = byte_at(peer, peer->sent + i);
     }
-    cr_assert_eq(send(peer->fd, bytes, sizeof(bytes), MSG_NOSIGNAL),
-                 (ssize_t)sizeof(bytes));
+    expect_eq(send(peer->fd, bytes, sizeof(bytes), MSG_NOSIGNAL),
+              (ssize_t)sizeof(bytes));
     peer->sent += sizeof(bytes);
 }
 
@@ -50,23 +50,23 @@ static void hear(struct peer *peer)
     ssize_t len;
     while ((len = recv(peer->fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
         for (ssize_t i = 0; i < len; i++) {
-            cr_assert_eq(bytes[i], byte_at(peer, peer->echoed + (uint64_t)i),
-                         "byte %llu of peer %u came back as another one",
-                         (unsigned long long)(peer->echoed + (uint64_t)i),
-                         peer->number);
+            expect_eq(bytes[i], byte_at(peer, peer->echoed + (uint64_t)i),
+                      "byte %llu of peer %u came back as another one",
+                      (unsigned long long)(peer->echoed + (uint64_t)i),
+                      peer->number);
         }
         peer->echoed += (uint64_t)len;
     }
-    cr_assert_eq(len, -1, "peer %u: the connection was ended", peer->number);
-    cr_assert_eq(errno, EAGAIN, "peer %u: %s", peer->number, strerror(errno));
+    expect_eq(len, -1, "peer %u: the connection was ended", peer->number);
+    expect_eq(errno, EAGAIN, "peer %u: %s", peer->number, strerror(errno));
 }
 
 static void hear_all(struct peer *peer, rest_fn *rest, void *arg)
 {
     for (int i = 0; peer->echoed < peer->sent; i++) {
-        cr_assert_lt(i, 5000, "peer %u: %llu of %llu bytes came back",
-                     peer->number, (unsigned long long)peer->echoed,
-                     (unsigned long long)peer->sent);
+        expect_lt(i, 5000, "peer %u: %llu of %llu bytes came back",
+                  peer->number, (unsigned long long)peer->echoed,
+                  (unsigned long long)peer->sent);
         rest(arg, MS);
         hear(peer);
     }
@@ -76,7 +76,7 @@ static struct peer open_peer(uint16_t port, uint8_t number)
 {
     const struct weir_address address = peer_address("127.0.0.1", port);
     struct peer peer = {.fd = peer_connect_to(&address), .number = number};
-    cr_assert_geq(peer.fd, 0);
+    expect_geq(peer.fd, 0);
     return peer;
 }
 
@@ -90,7 +90,7 @@ static void play_wave(uint16_t port, struct peer *honest, rest_fn *rest,
     rest(arg, 5 * MS);
     for (int i = 0; i < URGENT_BYTES; i++) {
         for (int j = 0; j < URGENT_PEERS; j++) {
-            cr_assert_eq(send(urgent[j].fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+            expect_eq(send(urgent[j].fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
         }
         say(&honest[i % HONEST_PEERS]);
         rest(arg, 3 * MS);
@@ -130,19 +130,16 @@ static void rest_in_loop(void *arg, uint64_t time_ns)
     maker_run_for(m, time_ns);
 }
 
-UNIT(urgent, bytes_leave_everybodys_stream_as_it_is)
+MAKER(urgent, bytes_leave_all_streams_as_they_are)
 {
-    struct maker m;
-    maker_open(&m);
-    m.echo = true;
-    maker_serve(&m, "127.0.0.1", NULL);
+    m->echo = true;
+    maker_serve(m, "127.0.0.1", NULL);
 
-    play(server_port(m.server), rest_in_loop, &m);
+    play(server_port(m->server), rest_in_loop, m);
 
-    maker_run(&m, maker_is_empty);
-    cr_assert_eq(m.lost, HONEST_PEERS + WAVES * URGENT_PEERS);
-    cr_assert_eq(m.lost_err, 0);
-    maker_close(&m);
+    maker_run(m, maker_is_empty);
+    expect_eq(m->lost, HONEST_PEERS + WAVES * URGENT_PEERS);
+    expect_eq(m->lost_err, 0);
 }
 
 /* ---- streams ---- */
@@ -163,23 +160,22 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 
 static void rest_in_task(void *arg, uint64_t time_ns)
 {
-    cr_assert_eq(weir_sleep(arg, time_ns), 0);
+    expect_eq(weir_sleep(arg, time_ns), 0);
 }
 
 static int play_on_streams(weir_loop *loop, void *arg)
 {
     weir_server *server;
     (void)arg;
-    cr_assert_eq(weir_start_server(loop, echo, "127.0.0.1", 0, NULL, &server),
-                 0);
+    expect_eq(weir_start_server(loop, echo, "127.0.0.1", 0, NULL, &server), 0);
     play(server_port(server), rest_in_task, loop);
     weir_server_close(server);
-    cr_assert_eq(weir_server_join(server), 0);
+    expect_eq(weir_server_wait_closed(server), 0);
     weir_server_free(server);
     return 0;
 }
 
-UNIT(urgent, bytes_leave_everybodys_stream_as_it_is_with_tasks)
+UNIT(urgent, bytes_leave_all_streams_as_they_are_with_tasks)
 {
-    cr_assert_eq(weir_run(NULL, play_on_streams, NULL), 0);
+    expect_eq(weir_run(NULL, play_on_streams, NULL), 0);
 }

@@ -1,8 +1,8 @@
 /*
  * Write flow control: rules R14 to R20 for stream sockets.
  *
- * The size is what was written and is not yet accepted by the kernel, in
- * flight included. pause_writing when it is above the high mark, strictly;
+ * The size counts bytes written and not yet accepted by the kernel, in flight
+ * included. pause_writing when it is above the high mark, strictly;
  * resume_writing when it is at or below the low one; one after the other.
  */
 #include "tests/contract/harness.h"
@@ -26,36 +26,30 @@ static void expect_limits(const struct rig *rig, uint64_t high, uint64_t low)
 
 /* ---- R14: when ---- */
 
-UNIT(write_flow, r14__pause_writing_when_size_exceeds_high)
+PAIRS(write_flow, r14__pause_writing_when_size_exceeds_high)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set_limits(&rig, 1000, 100);
+    set_limits(rig, 1000, 100);
 
-        expect_eq(rig_write(&rig, 1000), 0);
-        expect_events(&rig, "made");
-        expect_eq(rig_write(&rig, 1), 0);
+    expect_eq(rig_write(rig, 1000), 0);
+    expect_events(rig, "made");
+    expect_eq(rig_write(rig, 1), 0);
 
-        expect_events(&rig, "made pause");
-        expect_eq(rig_pending(&rig), 1001);
-    }
+    expect_events(rig, "made pause");
+    expect_eq(rig_pending(rig), 1001);
 }
 
-UNIT(write_flow, r14__pause_writing_is_called_once_until_resumed)
+PAIRS(write_flow, r14__pause_writing_is_called_once_until_resumed)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set_limits(&rig, 1000, 100);
-        for (int i = 0; i < 10; i++) {
-            expect_eq(rig_write(&rig, 1001), 0);
-        }
-        expect_events(&rig, "made pause");
-
-        rig_peer_read(&rig, 10010);
-        rig_turns(&rig, 2);
-
-        expect_events(&rig, "made pause resume");
+    set_limits(rig, 1000, 100);
+    for (int i = 0; i < 10; i++) {
+        expect_eq(rig_write(rig, 1001), 0);
     }
+    expect_events(rig, "made pause");
+
+    rig_peer_read(rig, 10010);
+    rig_turns(rig, 2);
+
+    expect_events(rig, "made pause resume");
 }
 
 static void look_at_size(struct rig *rig)
@@ -63,51 +57,36 @@ static void look_at_size(struct rig *rig)
     rig->bytes = rig_pending(rig);
 }
 
-UNIT(write_flow, r14__pause_writing_sees_the_bytes_counted)
+PAIRS_WITH(write_flow, r14__pause_writing_sees_the_bytes_counted,
+           .hooks = {.pause_writing = look_at_size})
 {
-    struct rig rig = {.hooks = {.pause_writing = look_at_size}};
-    while (rig_next(&rig)) {
-        expect_eq(rig_write(&rig, 65537), 0);
+    expect_eq(rig_write(rig, 65537), 0);
 
-        expect_eq(rig.bytes, 65537);
-    }
+    expect_eq(rig->bytes, 65537);
 }
 
-UNIT(write_flow, r14__with_high_zero_any_byte_pauses)
+PAIRS(write_flow, r14__with_high_zero_any_byte_pauses)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set_limits(&rig, 0, 0);
+    set_limits(rig, 0, 0);
 
-        expect_eq(rig_write(&rig, 0), 0);
-        expect_events(&rig, "made");
-        expect_eq(rig_write(&rig, 1), 0);
+    expect_eq(rig_write(rig, 0), 0);
+    expect_events(rig, "made");
+    expect_eq(rig_write(rig, 1), 0);
 
-        expect_events(&rig, "made pause");
-    }
+    expect_events(rig, "made pause");
 }
 
-UNIT(write_flow, r14__with_low_zero_only_an_empty_queue_resumes)
+PAIRS_WITH(write_flow, r14__with_low_zero_only_an_empty_queue_resumes,
+           .small_buffers = true, .hooks = {.resume_writing = look_at_size})
 {
-    struct rig rig = {.small_buffers = true,
-                      .hooks = {.resume_writing = look_at_size}};
-    while (rig_next(&rig)) {
-        set_limits(&rig, 1000, 0);
-        rig_clog(&rig);
-        rig.bytes = 1;
+    set_limits(rig, 1000, 0);
+    rig_clog(rig);
+    rig->bytes = 1;
 
-        rig_peer_read(&rig, rig.written);
-        rig_wait_event(&rig, "resume");
+    rig_peer_read(rig, rig->written);
+    rig_wait_event(rig, "resume");
 
-        expect_eq(rig.bytes, 0);
-    }
-}
-
-/* After every turn: paused as long as the size is above low, and no longer. */
-static void check_marks(struct rig *rig, size_t low)
-{
-    const bool resumed = strstr(rig->events, "resume") != NULL;
-    expect_eq(resumed, rig_pending(rig) <= low);
+    expect_eq(rig->bytes, 0);
 }
 
 UNIT(write_flow, r14__resume_writing_when_size_is_no_more_than_low)
@@ -121,7 +100,8 @@ UNIT(write_flow, r14__resume_writing_when_size_is_no_more_than_low)
         while (rig_pending(&rig) > 0) {
             rig_peer_read_most(&rig, 3000);
             rig_turn(&rig);
-            check_marks(&rig, low);
+            expect_eq(strstr(rig.events, "resume") != NULL,
+                      rig_pending(&rig) <= low);
         }
 
         expect_events(&rig, "made pause resume");
@@ -131,162 +111,138 @@ UNIT(write_flow, r14__resume_writing_when_size_is_no_more_than_low)
 
 /* ---- R15: the marks ---- */
 
-UNIT(write_flow, r15__the_defaults_are_64_and_16_kib)
+PAIRS(write_flow, r15__the_defaults_are_64_and_16_kib)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_limits(&rig, 65536, 16384);
+    expect_limits(rig, 65536, 16384);
 
-        set_limits(&rig, 5, 4);
-        set_limits(&rig, WEIR_DEFAULT, WEIR_DEFAULT);
+    set_limits(rig, 5, 4);
+    set_limits(rig, WEIR_DEFAULT, WEIR_DEFAULT);
 
-        expect_limits(&rig, 65536, 16384);
-    }
+    expect_limits(rig, 65536, 16384);
 }
 
-UNIT(write_flow, r15__with_only_high_low_is_a_quarter)
+PAIRS(write_flow, r15__with_only_high_low_is_a_quarter)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set_limits(&rig, 1003, WEIR_DEFAULT);
-        expect_limits(&rig, 1003, 250);
+    set_limits(rig, 1003, WEIR_DEFAULT);
+    expect_limits(rig, 1003, 250);
 
-        set_limits(&rig, 0, WEIR_DEFAULT);
-        expect_limits(&rig, 0, 0);
-    }
+    set_limits(rig, 0, WEIR_DEFAULT);
+    expect_limits(rig, 0, 0);
 }
 
-UNIT(write_flow, r15__with_only_low_high_is_four_times)
+PAIRS(write_flow, r15__with_only_low_high_is_four_times)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        set_limits(&rig, WEIR_DEFAULT, 250);
-        expect_limits(&rig, 1000, 250);
+    set_limits(rig, WEIR_DEFAULT, 250);
+    expect_limits(rig, 1000, 250);
 
-        set_limits(&rig, WEIR_DEFAULT, INT64_MAX);
-        expect_limits(&rig, INT64_MAX, INT64_MAX);
-    }
+    set_limits(rig, WEIR_DEFAULT, INT64_MAX);
+    expect_limits(rig, INT64_MAX, INT64_MAX);
 }
 
-UNIT(write_flow, r15__low_above_high_or_negative_is_refused)
+PAIRS(write_flow, r15__low_above_high_or_negative_is_refused)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        weir_transport *t = rig.t;
-        set_limits(&rig, 1000, 1000);
+    weir_transport *t = rig->t;
+    set_limits(rig, 1000, 1000);
 
-        expect_eq(weir_transport_set_write_buffer_limits(t, 10, 11), -EINVAL);
-        expect_eq(weir_transport_set_write_buffer_limits(t, -1, -1), -EINVAL);
-        expect_eq(weir_transport_set_write_buffer_limits(t, 10, -1), -EINVAL);
-        expect_eq(weir_transport_set_write_buffer_limits(t, -1, WEIR_DEFAULT),
-                  -EINVAL);
-        expect_eq(weir_transport_set_write_buffer_limits(t, WEIR_DEFAULT, -1),
-                  -EINVAL);
+    expect_eq(weir_transport_set_write_buffer_limits(t, 10, 11), -EINVAL);
+    expect_eq(weir_transport_set_write_buffer_limits(t, -1, -1), -EINVAL);
+    expect_eq(weir_transport_set_write_buffer_limits(t, 10, -1), -EINVAL);
+    expect_eq(weir_transport_set_write_buffer_limits(t, -1, WEIR_DEFAULT),
+              -EINVAL);
+    expect_eq(weir_transport_set_write_buffer_limits(t, WEIR_DEFAULT, -1),
+              -EINVAL);
 
-        expect_limits(&rig, 1000, 1000);
-    }
+    expect_limits(rig, 1000, 1000);
 }
 
 /* ---- R16: changing them ---- */
 
-UNIT(write_flow, r16__a_lower_mark_pauses_at_once)
+PAIRS(write_flow, r16__a_lower_mark_pauses_at_once)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(rig_write(&rig, 2000), 0);
-        set_limits(&rig, 2000, 0);
-        expect_events(&rig, "made");
+    expect_eq(rig_write(rig, 2000), 0);
+    set_limits(rig, 2000, 0);
+    expect_events(rig, "made");
 
-        set_limits(&rig, 1999, 0);
+    set_limits(rig, 1999, 0);
 
-        expect_events(&rig, "made pause");
-    }
+    expect_events(rig, "made pause");
 }
 
-UNIT(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent)
+/* rig->bytes were sent when the marks were raised. */
+static void expect_more_sent(struct rig *rig)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        rig_clog(&rig);
-        expect_events(&rig, "made pause");
+    expect_gt(rig_statistics(rig).sent_bytes, rig->bytes);
+}
 
-        const uint64_t sent = rig_statistics(&rig).sent_bytes;
-        set_limits(&rig, INT64_MAX, INT64_MAX);
-        expect_events(&rig, "made pause");
-        rig_turns(&rig, 5);
-        if (rig_statistics(&rig).sent_bytes == sent) {
-            expect_events(&rig, "made pause");
-        }
+PAIRS_WITH(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent,
+           .small_buffers = true, .hooks = {.resume_writing = expect_more_sent})
+{
+    rig_clog(rig);
+    expect_events(rig, "made pause");
 
-        rig_peer_read(&rig, 100000);
-        rig_wait_event(&rig, "resume");
-        expect(rig_pending(&rig) > 0);
-    }
+    rig->bytes = rig_statistics(rig).sent_bytes;
+    set_limits(rig, INT64_MAX, INT64_MAX);
+    expect_events(rig, "made pause");
+    rig_turns(rig, 5);
+
+    rig_peer_read(rig, 100000);
+    rig_wait_event(rig, "resume");
+    expect(rig_pending(rig) > 0);
 }
 
 /* ---- R17: no limit but the hard one ---- */
 
-UNIT(write_flow, r17__one_write_may_overshoot_and_is_not_refused)
+PAIRS(write_flow, r17__one_write_may_overshoot_and_is_not_refused)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(rig_write(&rig, 8u << 20), 0);
-        expect_eq(rig_write(&rig, 1u << 20), 0);
+    expect_eq(rig_write(rig, 8u << 20), 0);
+    expect_eq(rig_write(rig, 1u << 20), 0);
 
-        expect_events(&rig, "made pause");
-        expect_eq(rig_pending(&rig), 9u << 20);
-        rig_peer_read(&rig, 9u << 20);
-    }
+    expect_events(rig, "made pause");
+    expect_eq(rig_pending(rig), 9u << 20);
+    rig_peer_read(rig, 9u << 20);
 }
 
-UNIT(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it)
+PAIRS_WITH(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        expect_eq(weir_transport_set_write_hard_limit(rig.t, 1000), 0);
-        expect_eq(rig_write(&rig, 1001), -ENOBUFS);
-        expect_eq(rig_pending(&rig), 0);
-        expect_eq(weir_transport_take_write_error(rig.t), -ENOBUFS);
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, 1000), 0);
+    expect_eq(rig_write(rig, 1001), -ENOBUFS);
+    expect_eq(rig_pending(rig), 0);
+    expect_eq(weir_transport_take_write_error(rig->t), -ENOBUFS);
 
-        expect_eq(rig_write(&rig, 400), 0);
-        expect_eq(rig_write(&rig, 600), 0);
-        expect_eq(rig_write(&rig, 1), -ENOBUFS);
-        expect_eq(weir_transport_take_write_error(rig.t), -ENOBUFS);
+    expect_eq(rig_write(rig, 400), 0);
+    expect_eq(rig_write(rig, 600), 0);
+    expect_eq(rig_write(rig, 1), -ENOBUFS);
+    expect_eq(weir_transport_take_write_error(rig->t), -ENOBUFS);
 
-        expect_eq(rig_pending(&rig), 1000);
-        rig_peer_read(&rig, 1000);
-        rig_turns(&rig, 2);
-        expect_eq(rig_write(&rig, 1000), 0);
-        expect_eq(weir_transport_set_write_hard_limit(rig.t, 0), 0);
-        expect_eq(rig_write(&rig, 1), 0); /* 64 MiB again */
-        rig_peer_read(&rig, 1001);
-    }
+    expect_eq(rig_pending(rig), 1000);
+    rig_peer_read(rig, 1000);
+    rig_turns(rig, 2);
+    expect_eq(rig_write(rig, 1000), 0);
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, 0), 0);
+    expect_eq(rig_write(rig, 1), 0); /* 64 MiB again */
+    rig_peer_read(rig, 1001);
 }
 
-UNIT(write_flow, the_hard_limit_comes_from_the_makers_options)
+PAIRS_WITH(write_flow, the_hard_limit_comes_from_the_makers_options,
+           .stream = {.size = sizeof(rig.stream),
+                      .write_hard_limit_bytes = 5000})
 {
-    struct rig rig = {
-        .stream = {.size = sizeof(rig.stream), .write_hard_limit_bytes = 5000}};
-    while (rig_next(&rig)) {
-        expect_eq(rig_write(&rig, 5001), -ENOBUFS);
-        expect_eq(weir_transport_take_write_error(rig.t), -ENOBUFS);
-        expect_eq(rig_write(&rig, 5000), 0);
-        rig_peer_read(&rig, 5000);
-    }
+    expect_eq(rig_write(rig, 5001), -ENOBUFS);
+    expect_eq(weir_transport_take_write_error(rig->t), -ENOBUFS);
+    expect_eq(rig_write(rig, 5000), 0);
+    rig_peer_read(rig, 5000);
 }
 
-UNIT(write_flow, a_write_of_nothing_needs_no_room)
+PAIRS(write_flow, a_write_of_nothing_needs_no_room)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(rig_write(&rig, 100), 0);
-        expect_eq(weir_transport_set_write_hard_limit(rig.t, 20), 0);
+    expect_eq(rig_write(rig, 100), 0);
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, 20), 0);
 
-        expect_eq(rig_write(&rig, 0), 0);
+    expect_eq(rig_write(rig, 0), 0);
 
-        expect_eq(weir_transport_take_write_error(rig.t), 0);
-        rig_peer_read(&rig, 100);
-    }
+    expect_eq(weir_transport_take_write_error(rig->t), 0);
+    rig_peer_read(rig, 100);
 }
 
 /* One write of each kind that needs no lease. */
@@ -306,84 +262,78 @@ static int write_by(weir_transport *t, int how, size_t len)
 
 enum { HOWS = 3 };
 
-UNIT(write_flow, a_write_that_was_refused_lets_none_follow_before_it_was_told)
+PAIRS_WITH(write_flow,
+           a_write_that_was_refused_lets_none_follow_before_it_was_told,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        weir_transport *t = rig.t;
-        expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
-        for (int refused = 0; refused < HOWS; refused++) {
-            expect_eq(rig_write(&rig, 5), 0);
-            expect_eq(write_by(t, refused, 21), -ENOBUFS);
-            for (int later = 0; later < HOWS; later++) {
-                expect_eq(write_by(t, later, 1), -ENOBUFS);
-            }
-            expect_eq(weir_transport_write_eof(t), -ENOBUFS);
-            expect_eq(rig_pending(&rig), 5);
-
-            expect_eq(weir_transport_take_write_error(t), -ENOBUFS);
-            expect_eq(weir_transport_take_write_error(t), 0);
-            expect_eq(rig_write(&rig, 1), 0);
-            rig_peer_read(&rig, 6);
-            rig_turns(&rig, 2);
+    weir_transport *t = rig->t;
+    expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
+    for (int refused = 0; refused < HOWS; refused++) {
+        expect_eq(rig_write(rig, 5), 0);
+        expect_eq(write_by(t, refused, 21), -ENOBUFS);
+        for (int later = 0; later < HOWS; later++) {
+            expect_eq(write_by(t, later, 1), -ENOBUFS);
         }
-    }
-}
+        expect_eq(weir_transport_write_eof(t), -ENOBUFS);
+        expect_eq(rig_pending(rig), 5);
 
-UNIT(write_flow, a_close_after_a_write_was_refused_is_no_clean_end)
-{
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        weir_transport *t = weir_transport_ref(rig.t);
-        expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
-        expect_eq(rig_write(&rig, 5), 0);
-        expect_eq(rig_write(&rig, 21), -ENOBUFS);
-
-        expect_eq(weir_transport_close(t), -ENOBUFS);
-        rig_wait_lost(&rig);
-
-        expect_eq(weir_transport_error(t), -ENOBUFS);
-        expect_eq(weir_transport_end(t), WEIR_END_BROKEN);
-        weir_transport_unref(t);
-    }
-}
-
-UNIT(write_flow, an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end)
-{
-    struct rig rig = {.eof_result = 0};
-    while (rig_next(&rig)) {
-        weir_transport *t = weir_transport_ref(rig.t);
-        expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
-        expect_eq(rig_write(&rig, 21), -ENOBUFS);
-
-        rig_peer_shutdown(&rig);
-        rig_wait_lost(&rig);
-
-        expect_eq(rig.lost_err, -ENOBUFS);
-        expect_eq(rig.exception_count, 1);
-        expect_eq(weir_transport_end(t), WEIR_END_BROKEN);
-        weir_transport_unref(t);
-    }
-}
-
-UNIT(write_flow, a_close_after_a_refused_write_was_told_is_a_clean_end)
-{
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        weir_transport *t = weir_transport_ref(rig.t);
-        expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
-        expect_eq(rig_write(&rig, 5), 0);
-        expect_eq(rig_write(&rig, 21), -ENOBUFS);
         expect_eq(weir_transport_take_write_error(t), -ENOBUFS);
-
-        expect_eq(weir_transport_close(t), 0);
-        rig_peer_read(&rig, 5);
-        rig_wait_lost(&rig);
-
-        expect_eq(weir_transport_error(t), 0);
-        expect_eq(weir_transport_end(t), WEIR_END_CLOSED);
-        weir_transport_unref(t);
+        expect_eq(weir_transport_take_write_error(t), 0);
+        expect_eq(rig_write(rig, 1), 0);
+        rig_peer_read(rig, 6);
+        rig_turns(rig, 2);
     }
+}
+
+PAIRS_WITH(write_flow, a_close_after_a_write_was_refused_is_no_clean_end,
+           .small_buffers = true)
+{
+    weir_transport *t = weir_transport_ref(rig->t);
+    expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
+    expect_eq(rig_write(rig, 5), 0);
+    expect_eq(rig_write(rig, 21), -ENOBUFS);
+
+    expect_eq(weir_transport_close(t), -ENOBUFS);
+    rig_wait_lost(rig);
+
+    expect_eq(weir_transport_get_error(t), -ENOBUFS);
+    expect_eq(weir_transport_get_end(t), WEIR_END_BROKEN);
+    weir_transport_unref(t);
+}
+
+PAIRS_WITH(write_flow,
+           an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end,
+           .eof_result = 0)
+{
+    weir_transport *t = weir_transport_ref(rig->t);
+    expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
+    expect_eq(rig_write(rig, 21), -ENOBUFS);
+
+    rig_peer_shutdown(rig);
+    rig_wait_lost(rig);
+
+    expect_eq(rig->lost_err, -ENOBUFS);
+    expect_eq(rig->exception_count, 1);
+    expect_eq(weir_transport_get_end(t), WEIR_END_BROKEN);
+    weir_transport_unref(t);
+}
+
+PAIRS_WITH(write_flow, a_close_after_a_refused_write_was_told_is_a_clean_end,
+           .small_buffers = true)
+{
+    weir_transport *t = weir_transport_ref(rig->t);
+    expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
+    expect_eq(rig_write(rig, 5), 0);
+    expect_eq(rig_write(rig, 21), -ENOBUFS);
+    expect_eq(weir_transport_take_write_error(t), -ENOBUFS);
+
+    expect_eq(weir_transport_close(t), 0);
+    rig_peer_read(rig, 5);
+    rig_wait_lost(rig);
+
+    expect_eq(weir_transport_get_error(t), 0);
+    expect_eq(weir_transport_get_end(t), WEIR_END_CLOSED);
+    weir_transport_unref(t);
 }
 
 UNIT(write_flow, the_hard_limit_is_64_mib_by_default)
@@ -414,21 +364,18 @@ UNIT(write_flow, the_hard_limit_is_64_mib_by_default)
 
 /* ---- R18 to R20: resuming ---- */
 
-UNIT(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue)
+PAIRS_WITH(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue,
+           .small_buffers = true, .hooks = {.resume_writing = look_at_size})
 {
-    struct rig rig = {.small_buffers = true,
-                      .hooks = {.resume_writing = look_at_size}};
-    while (rig_next(&rig)) {
-        set_limits(&rig, 2 << 20, 1 << 20);
-        rig_clog(&rig);
+    set_limits(rig, 2 << 20, 1 << 20);
+    rig_clog(rig);
 
-        rig_peer_read(&rig, rig.written);
-        rig_turns(&rig, 2);
+    rig_peer_read(rig, rig->written);
+    rig_turns(rig, 2);
 
-        expect_events(&rig, "made pause resume");
-        expect(rig.bytes > 0);
-        expect(rig.bytes <= 1 << 20);
-    }
+    expect_events(rig, "made pause resume");
+    expect(rig->bytes > 0);
+    expect(rig->bytes <= 1 << 20);
 }
 
 static void write_more(struct rig *rig)
@@ -452,21 +399,19 @@ static void expect_paused(struct rig *rig)
     write_more(rig);
 }
 
-UNIT(write_flow, r19__what_resume_writing_appends_is_sent)
+PAIRS_WITH(write_flow, r19__what_resume_writing_appends_is_sent,
+           .small_buffers = true,
+           .hooks = {.pause_writing = expect_running,
+                     .resume_writing = expect_paused})
 {
-    struct rig rig = {.small_buffers = true,
-                      .hooks = {.pause_writing = expect_running,
-                                .resume_writing = expect_paused}};
-    while (rig_next(&rig)) {
-        expect_eq(rig_write(&rig, 100000), 0);
+    expect_eq(rig_write(rig, 100000), 0);
 
-        rig_peer_read(&rig, 2100000);
-        rig_turns(&rig, 2);
+    rig_peer_read(rig, 2100000);
+    rig_turns(rig, 2);
 
-        expect_eq(rig.count, 20);
-        expect_eq(rig.step, 0);
-        expect_eq(rig_pending(&rig), 0);
-    }
+    expect_eq(rig->count, 20);
+    expect_eq(rig->step, 0);
+    expect_eq(rig_pending(rig), 0);
 }
 
 static void close_it(struct rig *rig)
@@ -474,20 +419,18 @@ static void close_it(struct rig *rig)
     expect_eq(weir_transport_close(rig->t), 0);
 }
 
-UNIT(write_flow, r19__close_inside_resume_writing_loses_once)
+PAIRS_WITH(write_flow, r19__close_inside_resume_writing_loses_once,
+           .hooks = {.resume_writing = close_it})
 {
-    struct rig rig = {.hooks = {.resume_writing = close_it}};
-    while (rig_next(&rig)) {
-        set_limits(&rig, 0, 0);
-        expect_eq(rig_write(&rig, 1000), 0);
+    set_limits(rig, 0, 0);
+    expect_eq(rig_write(rig, 1000), 0);
 
-        expect_eq(rig_peer_read_end(&rig), 0);
+    expect_eq(rig_peer_read_end(rig), 0);
 
-        rig_turns(&rig, 3);
-        expect_eq(rig.peer_received, 1000);
-        expect_events(&rig, "made pause resume lost");
-        expect_eq(rig.lost_count, 1);
-    }
+    rig_turns(rig, 3);
+    expect_eq(rig->peer_received, 1000);
+    expect_events(rig, "made pause resume lost");
+    expect_eq(rig->lost_count, 1);
 }
 
 static void abort_it(struct rig *rig)
@@ -495,20 +438,17 @@ static void abort_it(struct rig *rig)
     expect_eq(weir_transport_abort(rig->t), 0);
 }
 
-UNIT(write_flow, r19__abort_inside_resume_writing_loses_once)
+PAIRS_WITH(write_flow, r19__abort_inside_resume_writing_loses_once,
+           .small_buffers = true, .hooks = {.resume_writing = abort_it})
 {
-    struct rig rig = {.small_buffers = true,
-                      .hooks = {.resume_writing = abort_it}};
-    while (rig_next(&rig)) {
-        set_limits(&rig, 2 << 20, 1 << 20);
-        rig_clog(&rig);
+    set_limits(rig, 2 << 20, 1 << 20);
+    rig_clog(rig);
 
-        expect(rig_peer_read_end(&rig) <= 0);
+    expect(rig_peer_read_end(rig) <= 0);
 
-        rig_turns(&rig, 3);
-        expect_events(&rig, "made pause resume lost");
-        expect(rig.peer_received < rig.written);
-    }
+    rig_turns(rig, 3);
+    expect_events(rig, "made pause resume lost");
+    expect(rig->peer_received < rig->written);
 }
 
 static void close_and_abort(struct rig *rig)
@@ -517,84 +457,72 @@ static void close_and_abort(struct rig *rig)
     abort_it(rig);
 }
 
-UNIT(write_flow, abort_inside_pause_writing_loses_once)
+PAIRS_WITH(write_flow, abort_inside_pause_writing_loses_once,
+           .hooks = {.pause_writing = close_and_abort})
 {
-    struct rig rig = {.hooks = {.pause_writing = close_and_abort}};
-    while (rig_next(&rig)) {
-        expect_eq(rig_write(&rig, 70000), 0);
-        expect_eq(rig.lost_count, 0);
+    expect_eq(rig_write(rig, 70000), 0);
+    expect_eq(rig->lost_count, 0);
 
-        rig_wait_lost(&rig);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made pause lost");
-    }
+    expect_events(rig, "made pause lost");
 }
 
-UNIT(write_flow, r20__nothing_is_resumed_after_an_abort)
+PAIRS_WITH(write_flow, r20__nothing_is_resumed_after_an_abort,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        rig_clog(&rig);
+    rig_clog(rig);
 
-        expect_eq(weir_transport_abort(rig.t), 0);
-        rig_wait_lost(&rig);
+    expect_eq(weir_transport_abort(rig->t), 0);
+    rig_wait_lost(rig);
 
-        expect_events(&rig, "made pause lost");
-    }
+    expect_events(rig, "made pause lost");
 }
 
 /* ---- the size ---- */
 
-UNIT(write_flow, the_size_is_what_no_completion_has_accounted_for)
+PAIRS_WITH(write_flow, the_size_is_what_no_completion_has_accounted_for,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        const uint64_t sent_before = rig_statistics(&rig).sent_bytes;
-        rig_clog(&rig);
-        uint64_t completions = rig_statistics(&rig).completions;
-        size_t size = rig_pending(&rig);
+    const uint64_t sent_before = rig_statistics(rig).sent_bytes;
+    rig_clog(rig);
+    uint64_t completions = rig_statistics(rig).completions;
+    size_t size = rig_pending(rig);
 
-        while (size > 0) {
-            rig_peer_read_most(&rig, 2000);
-            rig_turn(&rig);
-            const struct weir_loop_statistics now = rig_statistics(&rig);
-            const size_t pending = rig_pending(&rig);
-            expect_eq(pending, rig.written - (now.sent_bytes - sent_before));
-            expect_eq(pending, now.queued_bytes);
-            expect(pending == size || now.completions > completions);
-            completions = now.completions;
-            size = pending;
-        }
+    while (size > 0) {
+        rig_peer_read_most(rig, 2000);
+        rig_turn(rig);
+        const struct weir_loop_statistics now = rig_statistics(rig);
+        const size_t pending = rig_pending(rig);
+        expect_eq(pending, rig->written - (now.sent_bytes - sent_before));
+        expect_eq(pending, now.queued_bytes);
+        expect(pending == size || now.completions > completions);
+        completions = now.completions;
+        size = pending;
     }
 }
 
-UNIT(write_flow, the_writes_of_one_turn_leave_as_one_send)
+PAIRS(write_flow, the_writes_of_one_turn_leave_as_one_send)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        const uint64_t before = rig_statistics(&rig).submitted;
-        for (int i = 0; i < 100; i++) {
-            expect_eq(rig_write(&rig, 100), 0);
-        }
-
-        rig_turns(&rig, 3);
-
-        expect_eq(rig_statistics(&rig).submitted - before, 1);
-        expect_eq(rig_pending(&rig), 0);
-        rig_peer_read(&rig, 10000);
+    const uint64_t before = rig_statistics(rig).submitted;
+    for (int i = 0; i < 100; i++) {
+        expect_eq(rig_write(rig, 100), 0);
     }
+
+    rig_turns(rig, 3);
+
+    expect_eq(rig_statistics(rig).submitted - before, 1);
+    expect_eq(rig_pending(rig), 0);
+    rig_peer_read(rig, 10000);
 }
 
-UNIT(write_flow, what_was_written_is_submitted_before_run_returns)
+PAIRS(write_flow, bytes_written_are_submitted_before_run_returns)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        uint8_t got[1000];
-        expect_eq(rig_write(&rig, sizeof(got)), 0);
+    uint8_t got[1000];
+    expect_eq(rig_write(rig, sizeof(got)), 0);
 
-        rig_turn(&rig);
+    rig_turn(rig);
 
-        expect_eq(recv(rig.peer, got, sizeof(got), 0), sizeof(got));
-        expect(rig_is_pattern(got, 0, sizeof(got)));
-    }
+    expect_eq(recv(rig->peer, got, sizeof(got), 0), sizeof(got));
+    expect(rig_is_pattern(got, 0, sizeof(got)));
 }

@@ -124,16 +124,13 @@ static void closing_and_pending(writer *write_some)
 static void after_an_error(writer *write_some)
 {
     struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
+    while (rig_next_that(&rig, RIG_CAN_RESET)) {
         enter_broken(&rig);
 
         expect_eq(write_some(&rig, 3000), -EPIPE);
 
         expect_eq(rig_pending(&rig), 0);
-        expect_eq(weir_transport_error(rig.t), -ECONNRESET);
+        expect_eq(weir_transport_get_error(rig.t), -ECONNRESET);
         leave_broken(&rig);
     }
 }
@@ -252,17 +249,14 @@ UNIT(write_matrix, nothing__writelines_skips_empty_pieces)
     nothing(write_lines);
 }
 
-UNIT(write_matrix, sizes_that_overflow__writelines_is_refused)
+PAIRS(write_matrix, sizes_that_overflow__writelines_is_refused)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        const struct iovec iov[] = {{.iov_base = NULL, .iov_len = SIZE_MAX},
-                                    {.iov_base = NULL, .iov_len = 2}};
+    const struct iovec iov[] = {{.iov_base = NULL, .iov_len = SIZE_MAX},
+                                {.iov_base = NULL, .iov_len = 2}};
 
-        expect_eq(weir_transport_writelines(rig.t, iov, 2), -EOVERFLOW);
+    expect_eq(weir_transport_writelines(rig->t, iov, 2), -EOVERFLOW);
 
-        expect_eq(rig_pending(&rig), 0);
-    }
+    expect_eq(rig_pending(rig), 0);
 }
 
 UNIT(write_matrix, many_pieces__writelines_sends_all_in_order)
@@ -335,42 +329,38 @@ static void write_once(struct rig *rig)
     }
 }
 
-UNIT(write_matrix, closing_and_pending__write_inside_resume_writing_is_sent)
+PAIRS_WITH(write_matrix,
+           closing_and_pending__write_inside_resume_writing_is_sent,
+           .small_buffers = true, .hooks = {.resume_writing = write_once})
 {
-    struct rig rig = {.small_buffers = true,
-                      .hooks = {.resume_writing = write_once}};
-    while (rig_next(&rig)) {
-        enter_closing_pending(&rig);
-        const uint64_t before = rig.written;
+    enter_closing_pending(rig);
+    const uint64_t before = rig->written;
 
-        expect_eq(rig_peer_read_end(&rig), 0);
+    expect_eq(rig_peer_read_end(rig), 0);
 
-        expect_eq(rig.step, 1);
-        expect_eq(rig.written, before + 3000);
-        expect_eq(rig.peer_received, rig.written);
-        expect_eq(rig.lost_err, 0);
-        expect_events(&rig, "made pause resume lost");
-    }
+    expect_eq(rig->step, 1);
+    expect_eq(rig->written, before + 3000);
+    expect_eq(rig->peer_received, rig->written);
+    expect_eq(rig->lost_err, 0);
+    expect_events(rig, "made pause resume lost");
 }
 
-UNIT(write_matrix, the_order_of_all_kinds_of_writes_is_kept)
+PAIRS_WITH(write_matrix, the_order_of_all_kinds_of_writes_is_kept,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        for (int i = 0; i < 40; i++) {
-            const size_t len = (size_t)(i * 977 % 9000);
-            writer *const column = i % 3 == 0   ? rig_write
-                                   : i % 3 == 1 ? write_lines
-                                                : write_by_reference;
-            expect_eq(column(&rig, len), 0);
-            if (i % 7 == 0) {
-                rig_turn(&rig);
-            }
+    for (int i = 0; i < 40; i++) {
+        const size_t len = (size_t)(i * 977 % 9000);
+        writer *const column = i % 3 == 0   ? rig_write
+                               : i % 3 == 1 ? write_lines
+                                            : write_by_reference;
+        expect_eq(column(rig, len), 0);
+        if (i % 7 == 0) {
+            rig_turn(rig);
         }
-
-        rig_peer_read(&rig, rig.written);
-
-        rig_turns(&rig, 2);
-        expect_eq(rig_pending(&rig), 0);
     }
+
+    rig_peer_read(rig, rig->written);
+
+    rig_turns(rig, 2);
+    expect_eq(rig_pending(rig), 0);
 }

@@ -24,35 +24,30 @@ static int write_bytes(struct rig *rig, size_t len)
     return err;
 }
 
-UNIT(write_memory, release_comes_once_the_bytes_are_sent)
+PAIRS(write_memory, release_comes_once_the_bytes_are_sent)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(write_bytes(&rig, 50000), 0);
-        expect_eq(rig.count, 0);
+    expect_eq(write_bytes(rig, 50000), 0);
+    expect_eq(rig->count, 0);
 
-        rig_peer_read(&rig, 50000);
-        rig_turns(&rig, 3);
+    rig_peer_read(rig, 50000);
+    rig_turns(rig, 3);
 
-        expect_eq(rig.count, 1);
-        expect_eq(rig_statistics(&rig).copied_by_write, 0);
-    }
+    expect_eq(rig->count, 1);
+    expect_eq(rig_statistics(rig).copied_by_write, 0);
 }
 
-UNIT(write_memory, release_comes_not_before_the_last_byte_is_sent)
+PAIRS_WITH(write_memory, release_comes_not_before_the_last_byte_is_sent,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        expect_eq(write_bytes(&rig, sizeof(bytes)), 0);
-        while (rig_pending(&rig) > 0) {
-            expect_eq(rig.count, 0);
-            rig_peer_read_most(&rig, 50000);
-            rig_turn(&rig);
-        }
-
-        expect_eq(rig.count, 1);
-        rig_peer_read(&rig, rig.written - rig.peer_received);
+    expect_eq(write_bytes(rig, sizeof(bytes)), 0);
+    while (rig_pending(rig) > 0) {
+        expect_eq(rig->count, 0);
+        rig_peer_read_most(rig, 50000);
+        rig_turn(rig);
     }
+
+    expect_eq(rig->count, 1);
+    rig_peer_read(rig, rig->written - rig->peer_received);
 }
 
 static bool has_progress(void *arg)
@@ -60,103 +55,87 @@ static bool has_progress(void *arg)
     return rig_pending(arg) < 250000;
 }
 
-UNIT(write_memory, what_the_kernel_takes_of_one_send_is_seen_at_once)
+PAIRS_WITH(write_memory,
+           bytes_that_the_kernel_takes_of_one_send_are_counted_at_once,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        expect_eq(write_bytes(&rig, 250000), 0);
+    expect_eq(write_bytes(rig, 250000), 0);
 
-        rig_wait(&rig, has_progress); /* the peer reads nothing */
+    rig_wait(rig, has_progress); /* the peer reads nothing */
 
-        expect(rig_pending(&rig) > 0);
-        expect_eq(rig.count, 0);
-        rig_peer_read(&rig, 250000);
-    }
+    expect(rig_pending(rig) > 0);
+    expect_eq(rig->count, 0);
+    rig_peer_read(rig, 250000);
 }
 
-UNIT(write_memory, release_comes_before_the_return_of_a_write_that_fails)
+PAIRS(write_memory, release_comes_before_the_return_of_a_write_that_fails)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(weir_transport_set_write_hard_limit(rig.t, 10), 0);
-        expect_eq(write_bytes(&rig, 11), -ENOBUFS);
-        expect_eq(rig.count, 1);
-        expect_eq(weir_transport_take_write_error(rig.t), -ENOBUFS);
-        expect_eq(weir_transport_write_eof(rig.t), 0);
-        expect_eq(write_bytes(&rig, 1), -ESHUTDOWN);
-        expect_eq(rig.count, 2);
-        expect_eq(weir_transport_abort(rig.t), 0);
-        expect_eq(write_bytes(&rig, 1), -ESHUTDOWN);
-        expect_eq(rig.count, 3);
-        rig_wait_lost(&rig);
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, 10), 0);
+    expect_eq(write_bytes(rig, 11), -ENOBUFS);
+    expect_eq(rig->count, 1);
+    expect_eq(weir_transport_take_write_error(rig->t), -ENOBUFS);
+    expect_eq(weir_transport_write_eof(rig->t), 0);
+    expect_eq(write_bytes(rig, 1), -ESHUTDOWN);
+    expect_eq(rig->count, 2);
+    expect_eq(weir_transport_abort(rig->t), 0);
+    expect_eq(write_bytes(rig, 1), -ESHUTDOWN);
+    expect_eq(rig->count, 3);
+    rig_wait_lost(rig);
 
-        expect_eq(write_bytes(&rig, 1), -ESHUTDOWN);
-        expect_eq(rig.count, 4);
-    }
+    expect_eq(write_bytes(rig, 1), -ESHUTDOWN);
+    expect_eq(rig->count, 4);
 }
 
-UNIT(write_memory, release_comes_before_the_return_when_there_is_nothing)
+PAIRS(write_memory, release_comes_before_the_return_when_there_is_nothing)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        expect_eq(write_bytes(&rig, 0), 0);
+    expect_eq(write_bytes(rig, 0), 0);
 
-        expect_eq(rig.count, 1);
-    }
+    expect_eq(rig->count, 1);
 }
 
-UNIT(write_memory, release_comes_after_an_abort_before_the_loss)
+PAIRS_WITH(write_memory, release_comes_after_an_abort_before_the_loss,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        expect_eq(write_bytes(&rig, 3u << 20), 0);
-        rig_turn_for(&rig, 5 * RIG_MS);
-        expect(rig_pending(&rig) > 0);
-        expect_eq(rig.count, 0);
+    expect_eq(write_bytes(rig, 3u << 20), 0);
+    rig_turn_for(rig, 5 * RIG_MS);
+    expect(rig_pending(rig) > 0);
+    expect_eq(rig->count, 0);
 
-        expect_eq(weir_transport_abort(rig.t), 0);
-        expect_eq(rig.count, 0); /* the kernel may still look at them */
-        rig_wait_lost(&rig);
+    expect_eq(weir_transport_abort(rig->t), 0);
+    expect_eq(rig->count, 0); /* the kernel may still look at them */
+    rig_wait_lost(rig);
 
-        expect_eq(rig.count, 1);
-    }
+    expect_eq(rig->count, 1);
 }
 
-UNIT(write_memory, release_comes_when_the_loop_is_freed)
+PAIRS_WITH(write_memory, release_comes_when_the_loop_is_freed,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        expect_eq(write_bytes(&rig, 3u << 20), 0);
-        rig_turns(&rig, 3);
-        expect_eq(rig.count, 0);
-        weir_transport_unref(rig.t);
-        if (rig.server) {
-            weir_server_free(rig.server);
-        }
-
-        expect_eq(weir_loop_free(rig.loop), 1);
-        rig.loop = NULL;
-
-        expect_eq(rig.count, 1);
+    expect_eq(write_bytes(rig, 3u << 20), 0);
+    rig_turns(rig, 3);
+    expect_eq(rig->count, 0);
+    weir_transport_unref(rig->t);
+    if (rig->server) {
+        weir_server_free(rig->server);
     }
+
+    expect_eq(weir_loop_free(rig->loop), 1);
+    rig->loop = NULL;
+
+    expect_eq(rig->count, 1);
 }
 
-UNIT(write_memory, release_comes_once_when_the_peer_resets)
+PAIRS_THAT(write_memory, release_comes_once_when_the_peer_resets, RIG_CAN_RESET,
+           .small_buffers = true)
 {
-    struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
-        if (!rig.maker->can_reset) {
-            continue;
-        }
-        expect_eq(write_bytes(&rig, 3u << 20), 0);
-        rig_turn_for(&rig, 5 * RIG_MS);
+    expect_eq(write_bytes(rig, 3u << 20), 0);
+    rig_turn_for(rig, 5 * RIG_MS);
 
-        rig_peer_reset(&rig);
-        rig_wait_lost(&rig);
+    rig_peer_reset(rig);
+    rig_wait_lost(rig);
 
-        expect_eq(rig.count, 1);
-        expect(rig.lost_err == -ECONNRESET || rig.lost_err == -EPIPE);
-    }
+    expect_eq(rig->count, 1);
+    expect(rig->lost_err == -ECONNRESET || rig->lost_err == -EPIPE);
 }
 
 static void write_again(void *arg)
@@ -170,17 +149,14 @@ static void write_again(void *arg)
     }
 }
 
-UNIT(write_memory, release_may_write_again)
+PAIRS(write_memory, release_may_write_again)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        write_again(&rig);
+    write_again(rig);
 
-        rig_peer_read(&rig, 5000);
+    rig_peer_read(rig, 5000);
 
-        rig_turns(&rig, 3);
-        expect_eq(rig.count, 6);
-    }
+    rig_turns(rig, 3);
+    expect_eq(rig->count, 6);
 }
 
 static void abort_it(void *arg)
@@ -190,31 +166,24 @@ static void abort_it(void *arg)
     expect_eq(weir_transport_abort(rig->t), 0);
 }
 
-UNIT(write_memory, release_may_abort)
+PAIRS(write_memory, release_may_abort)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        for (int i = 0; i < 3; i++) {
-            expect_eq(
-                weir_transport_write_ref(rig.t, bytes, 1000, abort_it, &rig),
-                0);
-        }
-        rig_wait_lost(&rig);
-
-        expect_eq(rig.count, 3);
-        expect_eq(rig.lost_err, 0);
+    for (int i = 0; i < 3; i++) {
+        expect_eq(weir_transport_write_ref(rig->t, bytes, 1000, abort_it, rig),
+                  0);
     }
+    rig_wait_lost(rig);
+
+    expect_eq(rig->count, 3);
+    expect_eq(rig->lost_err, 0);
 }
 
-UNIT(write_memory, a_write_without_release_is_sent)
+PAIRS(write_memory, a_write_without_release_is_sent)
 {
-    struct rig rig = {0};
-    while (rig_next(&rig)) {
-        rig_pattern(bytes, 0, 10000);
-        expect_eq(weir_transport_write_ref(rig.t, bytes, 10000, NULL, NULL), 0);
+    rig_pattern(bytes, 0, 10000);
+    expect_eq(weir_transport_write_ref(rig->t, bytes, 10000, NULL, NULL), 0);
 
-        rig_peer_read(&rig, 10000);
-    }
+    rig_peer_read(rig, 10000);
 }
 
 /* ---- leases ---- */
@@ -225,21 +194,19 @@ static int echo(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(write_memory, an_echo_of_leases_copies_no_byte)
+PAIRS_WITH(write_memory, an_echo_of_leases_copies_no_byte,
+           .hooks = {.data_received = echo})
 {
-    struct rig rig = {.hooks = {.data_received = echo}};
-    while (rig_next(&rig)) {
-        for (int i = 0; i < 30; i++) {
-            rig_peer_send(&rig, 30000);
-            rig_peer_read(&rig, 30000);
-        }
-
-        const struct weir_loop_statistics stats = rig_statistics(&rig);
-        expect_eq(stats.copied_by_write, 0);
-        expect_eq(stats.copied_by_compaction, 0);
-        rig_turns(&rig, 3);
-        expect_eq(rig_statistics(&rig).leases, 0);
+    for (int i = 0; i < 30; i++) {
+        rig_peer_send(rig, 30000);
+        rig_peer_read(rig, 30000);
     }
+
+    const struct weir_loop_statistics stats = rig_statistics(rig);
+    expect_eq(stats.copied_by_write, 0);
+    expect_eq(stats.copied_by_compaction, 0);
+    rig_turns(rig, 3);
+    expect_eq(rig_statistics(rig).leases, 0);
 }
 
 static int echo_the_middle(struct rig *rig, const struct weir_buf *buf)
@@ -255,62 +222,54 @@ static int echo_the_middle(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(write_memory, a_part_of_a_lease_may_be_written)
+PAIRS_WITH(write_memory, a_part_of_a_lease_may_be_written,
+           .hooks = {.data_received = echo_the_middle})
 {
-    struct rig rig = {.hooks = {.data_received = echo_the_middle}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1000);
-        rig.peer_received = 100; /* where the pattern goes on */
+    rig_peer_send(rig, 1000);
+    rig->peer_received = 100; /* where the pattern goes on */
 
-        rig_peer_read(&rig, 50);
+    rig_peer_read(rig, 50);
 
-        rig_turn_for(&rig, 2 * RIG_MS);
-        expect_eq(recv(rig.peer, bytes, 1, 0), -1);
-    }
+    rig_turn_for(rig, 2 * RIG_MS);
+    expect_eq(recv(rig->peer, bytes, 1, 0), -1);
 }
 
-UNIT(write_memory, leases_in_the_queue_stop_the_reading_they_came_from)
+PAIRS_WITH(write_memory, leases_in_the_queue_stop_the_reading_they_came_from,
+           .hooks = {.data_received = echo}, .small_buffers = true,
+           .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 100000})
 {
-    struct rig rig = {
-        .hooks = {.data_received = echo},
-        .small_buffers = true,
-        .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 100000}};
-    while (rig_next(&rig)) {
-        for (int idle = 0; idle < 10; idle++) { /* the peer does not read */
-            rig_pattern(bytes, rig.peer_sent, 8192);
-            const ssize_t sent =
-                send(rig.peer, bytes, 8192, MSG_NOSIGNAL | MSG_DONTWAIT);
-            rig.peer_sent += sent > 0 ? (uint64_t)sent : 0;
-            idle = sent > 0 ? 0 : idle;
-            rig_turn_for(&rig, RIG_MS);
-        }
-        expect(weir_transport_get_read_buffer_size(rig.t) <= 100000);
-        expect(rig_pending(&rig) <= 100000);
-        expect(rig.received < rig.peer_sent);
-
-        rig_peer_read(&rig, rig.peer_sent);
-
-        rig_turns(&rig, 3);
-        expect_eq(rig_statistics(&rig).leases, 0);
+    for (int idle = 0; idle < 10; idle++) { /* the peer does not read */
+        rig_pattern(bytes, rig->peer_sent, 8192);
+        const ssize_t sent =
+            send(rig->peer, bytes, 8192, MSG_NOSIGNAL | MSG_DONTWAIT);
+        rig->peer_sent += sent > 0 ? (uint64_t)sent : 0;
+        idle = sent > 0 ? 0 : idle;
+        rig_turn_for(rig, RIG_MS);
     }
+    expect(weir_transport_get_read_buffer_size(rig->t) <= 100000);
+    expect(rig_pending(rig) <= 100000);
+    expect(rig->received < rig->peer_sent);
+
+    rig_peer_read(rig, rig->peer_sent);
+
+    rig_turns(rig, 3);
+    expect_eq(rig_statistics(rig).leases, 0);
 }
 
-UNIT(write_memory, leases_in_the_queue_are_given_back_by_an_abort)
+PAIRS_WITH(write_memory, leases_in_the_queue_are_given_back_by_an_abort,
+           .hooks = {.data_received = echo}, .small_buffers = true)
 {
-    struct rig rig = {.hooks = {.data_received = echo}, .small_buffers = true};
-    while (rig_next(&rig)) {
-        rig_clog(&rig);
-        rig_peer_send(&rig, 3000);
-        rig_wait_received(&rig, 3000);
-        rig_turn(&rig);
-        expect_eq(weir_transport_get_read_buffer_size(rig.t), 3000);
+    rig_clog(rig);
+    rig_peer_send(rig, 3000);
+    rig_wait_received(rig, 3000);
+    rig_turn(rig);
+    expect_eq(weir_transport_get_read_buffer_size(rig->t), 3000);
 
-        expect_eq(weir_transport_abort(rig.t), 0);
-        rig_wait_lost(&rig);
+    expect_eq(weir_transport_abort(rig->t), 0);
+    rig_wait_lost(rig);
 
-        expect_eq(rig_statistics(&rig).leases, 0);
-        expect_eq(rig_statistics(&rig).held_bytes, 0);
-    }
+    expect_eq(rig_statistics(rig).leases, 0);
+    expect_eq(rig_statistics(rig).held_bytes, 0);
 }
 
 static int write_after_close(struct rig *rig, const struct weir_buf *buf)
@@ -320,15 +279,13 @@ static int write_after_close(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-UNIT(write_memory, a_lease_written_after_close_is_refused)
+PAIRS_WITH(write_memory, a_lease_written_after_close_is_refused,
+           .hooks = {.data_received = write_after_close})
 {
-    struct rig rig = {.hooks = {.data_received = write_after_close}};
-    while (rig_next(&rig)) {
-        rig_peer_send(&rig, 1000);
-        rig_wait_lost(&rig);
+    rig_peer_send(rig, 1000);
+    rig_wait_lost(rig);
 
-        expect_eq(rig_statistics(&rig).leases, 0);
-        expect_eq(rig_peer_read_end(&rig) > 0, false);
-        expect_eq(rig.peer_received, 0);
-    }
+    expect_eq(rig_statistics(rig).leases, 0);
+    expect_eq(rig_peer_read_end(rig) > 0, false);
+    expect_eq(rig->peer_received, 0);
 }

@@ -1,6 +1,6 @@
 /*
- * What is counted: a case is something that weir does over and over on the
- * fake machine, in runs of any length.
+ * A case is something that weir does over and over on the fake machine, in runs
+ * of any length.
  *
  * count.c makes the machine and the loop and prints what can be counted exactly
  * without a tool; peers.c plays the clients of a server, all of which send at
@@ -35,7 +35,7 @@ struct count {
     struct fake_peer *peers[COUNT_CONNS_MAX];
 };
 
-/* What each peer sends in a turn, and what it gets for that. */
+/* Bytes that each peer sends in a turn, and gets for that. */
 struct count_traffic {
     uint32_t message_size;
     /* Bytes that answer this many messages, which begin with @first. */
@@ -67,7 +67,7 @@ size_t count_answer_echo(uint32_t depth, uint8_t first, uint8_t *ret);
 /* For the machine's idle hook: the next turn; false when it was the last. */
 bool count_next_turn(struct count *c);
 
-/* Has everything been answered? */
+/* True when all was answered. */
 bool count_is_answered(const struct count *c);
 
 #endif

@@ -53,12 +53,30 @@ class Symbols:
         return (start, name) if address < start + size else None
 
 
+class Tree:
+    """The files of the source tree. The debug information of an object that a
+    compiler cache brought may name them by the path of another checkout."""
+
+    def __init__(self, source):
+        self.source = pathlib.Path(source)
+        self.known = {}  # path: path in the tree, or itself
+
+    def path(self, path):
+        if path not in self.known:
+            parts = os.path.normpath(path).strip("/").split("/")
+            tails = ("/".join(parts[i:]) for i in range(len(parts)))
+            self.known[path] = next(
+                (tail for tail in tails if (self.source / tail).is_file()),
+                path)
+        return self.known[path]
+
+
 class Profile:
     """What the library's functions cost, from a callgrind file."""
 
     def __init__(self, path, program, source, symbols):
         self.program = os.path.realpath(program)
-        self.source = os.path.realpath(source) + "/"
+        self.tree = Tree(source)
         self.symbols = symbols
         self.names = {"ob": {}, "fl": {}, "fn": {}}  # id: text
         self.homes = {}  # function: {path: cost of its instructions there}
@@ -125,7 +143,7 @@ class Profile:
         home = self.homes.get(function, {"???": 0})
         sources = [path for path in home if path.endswith((".c", ".S"))]
         path = max(sources or home, key=home.get)
-        path = os.path.normpath(path).removeprefix(self.source)
+        path = self.tree.path(path)
         if path.startswith(OWN):
             return "own"
         return "tests" if path.startswith("tests/") else "other"
@@ -177,6 +195,8 @@ def difference(program, work, source, case):
               for name in counted[0] if name != "messages"}
     counts["instructions"] = (profiles[1].total()
                               - profiles[0].total()) / messages
+    if counts["instructions"] < 1:
+        sys.exit(f"{case['name']}: no instruction was found to be the library's")
     places = {}
     for name, cost in profiles[1].by_function.items():
         rest = cost - profiles[0].by_function.get(name, 0)

@@ -1,11 +1,11 @@
 /*
  * Connections of the fake machine: pipes, ends, listeners, peers.
  *
- * A connection is two ends, each with the pipe it reads from. What an end says
+ * A connection is two ends, each with the pipe it reads from. An end's answer
  * after a reset, a FIN or a shutdown follows Linux's TCP: data that arrived
- * comes first; an error is told once, to whoever asks first; after it a
- * receive gives 0 and a send -EPIPE; writing to somebody who has closed works
- * once and brings a reset.
+ * comes first; an error is told once, to whoever asks first; after it a receive
+ * gives 0 and a send -EPIPE; writing to an end that has closed works once and
+ * brings a reset.
  */
 #include "tests/fake/world.h"
 
@@ -147,7 +147,7 @@ ssize_t fake_end_recv(struct fake_end *end, void *buf, size_t len)
     return end->read_shut || end->dead ? 0 : -EAGAIN;
 }
 
-/* Bytes for somebody who has closed: they are taken, and answered by RST. */
+/* Bytes for an end that has closed: they are taken, and answered by RST. */
 static ssize_t send_to_gone(struct fake_end *end, size_t len)
 {
     size_t taken = (size_t)wr_min_u64(len, end->other->in.size);
@@ -226,7 +226,7 @@ void fake_end_reset(struct fake_end *end)
 {
     struct fake_end *other = end->other;
     if (!end->dead && !other->gone && !other->dead) {
-        /* What had not arrived is lost with the sender's queue. */
+        /* Bytes that had not arrived are lost with the sender's queue. */
         other->in.fin = fin_arrived(other);
         other->in.len = pipe_arrived(&other->in);
         other->err = other->in.fin ? EPIPE : ECONNRESET;

@@ -1,7 +1,7 @@
 /*
  * The fake machine: a ring, sockets, peers and a clock inside one process.
  *
- * What uring/ring.h and uring/sys.h promise is kept here without a kernel.
+ * The promises of uring/ring.h and uring/sys.h are kept here without a kernel.
  * Submission entries are the real ones and are interpreted; connections are
  * pairs of byte pipes of finite size; time stands still except while the loop
  * waits in wr_ring_enter(). A test starts a machine, makes a loop on it, and
@@ -11,7 +11,7 @@
  * Everything is decided by the seed, so a run can be repeated. The machine is
  * strict: an operation on a descriptor that is closed, a second send on a
  * socket, a descriptor closed under a live operation and the like end the
- * program at once with the seed and a line that says what was wrong. It is one
+ * program at once with the seed and a line that names the fault. It is one
  * machine for each process, and for one thread.
  */
 #ifndef WEIR_TESTS_FAKE_H
@@ -24,7 +24,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-/* What may go wrong by chance, each with a probability in thousandths. */
+/* Faults that come by chance, each with a probability in thousandths. */
 enum fake_fault {
     FAKE_SHORT_SEND,   /* a send takes less than there is room for */
     FAKE_SHORT_RECV,   /* a receive takes less than there is */
@@ -50,10 +50,11 @@ struct fake_options {
     uint32_t fd_limit;  /* descriptors open at once, 0: no limit */
     uint32_t sq_max;    /* entries of the rings at most, 0: as asked for */
     uint32_t cq_max;
-    int open_error; /* what wr_ring_open() fails with; 0: it works */
-    bool fresh_fds; /* a number is never used again */
-    bool poison;    /* posted and armed memory is overwritten first */
-    bool trace;     /* write what happens as text, see fake_text() */
+    int open_error;    /* of wr_ring_open(); 0: it works */
+    int buffers_error; /* of wr_ring_setup_buffers() */
+    bool fresh_fds;    /* a number is never used again */
+    bool poison;       /* posted and armed memory is overwritten first */
+    bool trace;        /* write what happens as text, see fake_text() */
     void (*entered)(void *arg);
     bool (*idle)(void *arg); /* true: did something, look again */
     void *arg;
@@ -127,9 +128,9 @@ uint64_t fake_given_bytes(int fd);
 /* Bytes that a receive on it would give now, and that a send would take. */
 size_t fake_waiting_bytes(int fd);
 size_t fake_room_bytes(int fd);
-/* Was its writing side ended? */
+/* True when its writing side was ended. */
 bool fake_has_shut(int fd);
-/* Has a receive on it nothing more to give than the end of the stream? */
+/* True when a receive on it has only the end of the stream to give. */
 bool fake_has_ended(int fd);
 /* Value of an int option set with wr_sys_setsockopt(); -1: never set. */
 int fake_sockopt(int fd, int level, int name);
@@ -144,7 +145,7 @@ struct fake_listener;
 enum fake_answer { FAKE_ACCEPT, FAKE_REFUSE, FAKE_SILENT };
 
 struct fake_listener *fake_listen(const struct sockaddr *addr, socklen_t len);
-/* What happens to later attempts, and after how long. */
+/* Sets the answer to later attempts, and its delay. */
 void fake_listener_set(struct fake_listener *listener, enum fake_answer answer,
                        uint64_t delay_ns);
 /* A connection that weir made, or NULL. */
@@ -162,11 +163,11 @@ ssize_t fake_peer_read(struct fake_peer *peer, void *buf, size_t len);
 ssize_t fake_peer_write(struct fake_peer *peer, const void *buf, size_t len);
 /* Bytes that a read would give. */
 size_t fake_peer_readable(const struct fake_peer *peer);
-/* Urgent bytes, which nobody asked for: each wakes what waits in vain. */
+/* Urgent bytes, which no receive asks for: each wakes what waits in vain. */
 void fake_peer_urge(struct fake_peer *peer, uint32_t count);
 void fake_peer_shutdown(struct fake_peer *peer);
 void fake_peer_reset(struct fake_peer *peer);
-/* Has weir's side closed its descriptor? */
+/* True when weir's side has closed its descriptor. */
 bool fake_peer_is_alone(const struct fake_peer *peer);
 /* The peer's own port, and that of weir's side. */
 uint16_t fake_peer_port(const struct fake_peer *peer);

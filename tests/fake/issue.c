@@ -1,11 +1,11 @@
 /*
  * How submission entries become operations of the fake machine.
  *
- * Vectors and addresses are copied here, at submission, as the kernel does;
- * the bytes that they name are left alone. Entries that weir has no reason to
- * make, and entries that break a rule of its own (a second send on a socket, a
- * close under an operation, an owner that is in flight already) end the test
- * instead of giving an error that somebody might handle.
+ * Vectors and addresses are copied here, at submission, as the kernel does; the
+ * bytes that they name are left alone. Entries that weir has no reason to make,
+ * and entries that break a rule of its own (a second send on a socket, a close
+ * under an operation, an owner that is in flight already) end the test instead
+ * of giving an error that might be handled.
  */
 #include "tests/fake/world.h"
 #include "uring/sqe.h"

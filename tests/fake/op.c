@@ -1,5 +1,5 @@
 /*
- * What the operations of the fake machine do when it is their turn.
+ * The work of the fake machine's operations when it is their turn.
  *
  *     issued --not ready--> waiting --ready--> completed
  *
@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-/* A flooded socket gives way to others after so many receives. */
+/* A flooded socket gives way to others after SHOTS_MAX receives. */
 #define SHOTS_MAX          32u
 #define WAKES_MAX          128u
 #define CONNECT_TIMEOUT_NS (127u * UINT64_C(1000000000))
@@ -250,7 +250,7 @@ static void run_accept(struct fake_op *op)
     }
 }
 
-/* Who answers, when, and what? */
+/* Finds the listener that answers, its delay and its answer. */
 void fake_op_ask(struct fake_op *op)
 {
     const struct fake_listener *listener = fake_listener_find(&op->addr);
@@ -321,8 +321,8 @@ static uint32_t poll_events(const struct fake_file *file)
     return POLLOUT | POLLHUP;
 }
 
-/* What a poll would tell: the kernel always adds some events, and a multishot
- * one speaks of changes only. */
+/* The events that a poll would tell: the kernel always adds some events, and a
+ * multishot one speaks of changes only. */
 static uint32_t poll_news(const struct fake_op *op)
 {
     const uint32_t mask = op->sqe.poll32_events | POLLERR | POLLHUP | POLLRDHUP;
@@ -463,7 +463,7 @@ void fake_op_run(struct fake_op *op)
 {
     op->judged = false;
     if (!fake_op_is_ready(op)) {
-        return; /* another one took what was there */
+        return; /* another one took the connection */
     }
     if (op->exhausted && !op->cancelled && !can_progress(op)) {
         enter_worker(op);

@@ -1,9 +1,9 @@
 /*
  * The fake's queues, its waiting, and its provided buffers; see uring/ring.h.
  *
- * An enter submits what was prepared, lets ready operations make progress (at
- * most as many as the kernel's deferred work allows in one go), and waits if
- * that is not enough. Waiting is the only thing that takes time: the clock
+ * An enter submits the prepared entries, lets ready operations make progress
+ * (at most as many as the kernel's deferred work allows in one go), and waits
+ * if that is not enough. Waiting is the only thing that takes time: the clock
  * jumps to the next thing that can happen. When nothing can, and the wait has
  * no end, the loop hangs, and that is a failure.
  */
@@ -21,7 +21,7 @@
 /* A completion that is held back comes after a few ticks of this length. */
 #define TICK_NS        20000u
 #define HOLD_TICKS_MAX 8u
-/* What ring.c sleeps when the kernel has no memory for entries. */
+/* The sleep of ring.c when the kernel has no memory for entries. */
 #define AGAIN_NS 1000000u
 
 /* ---- completions ---- */
@@ -396,6 +396,9 @@ int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
 {
     if (incremental && !fake_has(WR_FEATURE_BUF_INC)) {
         return -EINVAL;
+    }
+    if (fake.options.buffers_error < 0) {
+        return fake.options.buffers_error;
     }
     ring->incremental = incremental;
     wr_assert(!ring->slots);

@@ -33,7 +33,7 @@ int wr_sys_socket(int family, int type, int protocol)
     return file ? file->fd : -EMFILE;
 }
 
-/* Does a bound socket stand in the way of @addr? */
+/* True when a bound socket stands in the way of @addr. */
 static bool is_taken(const struct fake_file *self, const struct fake_addr *addr)
 {
     for (uint32_t i = 0; i < fake.file_slots; i++) {
@@ -171,7 +171,7 @@ int wr_sys_setsockopt(int fd, int level, int name, const void *value,
     return 0;
 }
 
-/* What the machine knows better than what was set. */
+/* Options that the machine answers itself, whatever was set. */
 static int query_sockopt(struct fake_file *file, int level, int name)
 {
     const struct fake_sockopt_value *option = find_sockopt(file, level, name);

@@ -90,7 +90,7 @@ void fake_at(uint64_t when_ns, void (*run)(void *arg), void *arg)
            wr_container_of(at, struct event, link)->when_ns > when_ns) {
         at = at->prev;
     }
-    wr_list_push_front(at, &event->link);
+    wr_list_push_back(at->next, &event->link);
 }
 
 uint64_t fake_event_next(void)

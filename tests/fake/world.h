@@ -1,5 +1,5 @@
 /*
- * What the parts of the fake machine share; tests include fake.h instead.
+ * The parts of the fake machine see each other here; tests include fake.h.
  *
  *     ring.c   queues, waiting, provided buffers    (uring/ring.h)
  *     sys.c    calls beside the ring                (uring/sys.h)
@@ -122,7 +122,7 @@ struct fake_end {
     bool dead;        /* the connection is no more */
     bool read_shut;   /* by its owner */
     bool write_shut;  /* by its owner */
-    bool gone;        /* nobody owns it any more */
+    bool gone;        /* its owner has closed it */
     bool established; /* false while connecting */
     struct fake_addr local;
 };
@@ -140,7 +140,7 @@ uint32_t fake_end_poll(const struct fake_end *end);
 uint32_t fake_end_unacked(const struct fake_end *end);
 int fake_end_shutdown(struct fake_end *end, int how);
 void fake_end_reset(struct fake_end *end);
-/* The same by the owner, who learns of it as of any reset. */
+/* A reset by the owner, who learns of it as of any other. */
 void fake_end_disconnect(struct fake_end *end);
 /* The owner lets go: a FIN, or a reset where bytes are unread. */
 void fake_end_close(struct fake_end *end, bool reset);
@@ -274,7 +274,7 @@ struct fake_slot *fake_ring_slot(struct wr_ring *ring);
 /* Takes @len bytes of it; returns the flags of the completion. */
 uint32_t fake_ring_slot_use(struct wr_ring *ring, uint32_t len);
 bool fake_has(enum wr_feature feature);
-/* Is an entry that names @fd waiting to be submitted? */
+/* True while an entry that names @fd waits to be submitted. */
 bool fake_ring_names_fd(const struct wr_ring *ring, int fd);
 
 #endif

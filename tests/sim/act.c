@@ -1,5 +1,5 @@
 /*
- * What weir's side of a simulated connection does of its own accord.
+ * Acts of weir's side of a simulated connection, of its own accord.
  *
  * Each connection has one timer. Whenever it comes, held bytes are echoed, own
  * bytes written, and now and then something rare is done: reading paused,
@@ -21,7 +21,7 @@ void sim_act_soon(struct sim_conn *conn, uint64_t delay_ns)
         return;
     }
     weir_loop_cancel(sim.loop, conn->act);
-    conn->act_due_ns = weir_loop_time(sim.loop) + delay_ns;
+    conn->act_due_ns = weir_loop_get_time(sim.loop) + delay_ns;
     int err = weir_loop_call_later(sim.loop, delay_ns, act, conn, &conn->act);
     if (err < 0) {
         if (err != -ENOMEM || sim.alloc.failed == 0) {
@@ -288,7 +288,7 @@ static void act(void *arg)
     if (!weir_transport_is_closing(conn->t)) {
         act_rarely(conn);
     } else if (conn->reading_paused) {
-        toggle_reading(conn); /* the loss waits for what was kept */
+        toggle_reading(conn); /* the loss waits for bytes that are kept */
     }
     schedule_next(conn);
     sim.in_callback = false;

@@ -26,7 +26,7 @@ static void sweep(uint64_t seed, bool fail_after)
         options.fail_at++;
         sim_run(&options, &result);
     }
-    cr_assert_gt(options.fail_at, 10);
+    expect_gt(options.fail_at, 10);
 }
 
 UNIT(allocation, survives_each_failure_alone)

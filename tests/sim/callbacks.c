@@ -1,11 +1,11 @@
 /*
  * Thousands of random programs of callbacks, compared with a model.
  *
- * Every callback adds, cancels and moves others; the model is a table of what
- * is pending and when it is due. Checked: first come, first served; which turn
- * a callback runs in; no timer early, none late on a clock that stands still
- * while the loop works, and none before one that was due earlier; cancelling
- * and moving tell the truth, and a stale handle harms nobody.
+ * Every callback adds, cancels and moves others; the model is a table of
+ * pending callbacks with their times. Checked: first come, first served; which
+ * turn a callback runs in; no timer early, none late on a clock that stands
+ * still while the loop works, and none before one that was due earlier;
+ * cancelling and moving tell the truth, and a stale handle does no harm.
  */
 #include "tests/fake/alloc.h"
 #include "tests/fake/fake.h"
@@ -81,7 +81,7 @@ static void check_order(const struct slot *slot, uint64_t turn)
 
 static void check_time(const struct slot *slot, uint64_t turn)
 {
-    uint64_t now_ns = weir_loop_time(loop);
+    uint64_t now_ns = weir_loop_get_time(loop);
     if (slot->kind == LATER) {
         require(now_ns >= slot->due_ns, "it comes too early", slot);
         require(now_ns <= due_time(slot) + SLACK, "it comes too late", slot);
@@ -124,7 +124,7 @@ static void add(void)
         return;
     }
     struct slot *slot = &slots[slot_count++];
-    uint64_t now_ns = weir_loop_time(loop);
+    uint64_t now_ns = weir_loop_get_time(loop);
     slot->kind = fake_chance(400) ? SOON : LATER;
     slot->added_ns = now_ns;
     slot->added_turn = turn_now();
@@ -155,14 +155,14 @@ static void cancel(struct slot *slot)
 
 static void move(struct slot *slot)
 {
-    uint64_t due_ns = weir_loop_time(loop) + random_delay();
+    uint64_t due_ns = weir_loop_get_time(loop) + random_delay();
     if (slot->kind == SOON && slot->pending) {
         return;
     }
     bool was = weir_loop_reschedule(loop, slot->handle, due_ns);
     require(was == slot->pending, "moving says something else", slot);
     slot->due_ns = due_ns;
-    slot->added_ns = weir_loop_time(loop);
+    slot->added_ns = weir_loop_get_time(loop);
     slot->added_turn = turn_now();
 }
 
@@ -196,15 +196,15 @@ static void run_program(uint64_t seed)
     fake_alloc_init(&alloc);
     struct weir_loop_options options = {.size = sizeof(options),
                                         .allocator = &alloc.hooks};
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
     memset(slots, 0, sizeof(slots));
     slot_count = 0;
     pending_count = 0;
     for (uint64_t i = 1 + fake_random(20); i > 0; i--) {
         add();
     }
-    cr_assert_eq(weir_loop_run_until(loop, is_over, NULL), 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
+    expect_eq(weir_loop_run_until(loop, is_over, NULL), 0);
+    expect_eq(weir_loop_free(loop), 0);
     fake_alloc_check(&alloc);
     fake_stop();
 }
@@ -216,5 +216,5 @@ UNIT(callbacks, random_programs_run_as_the_model_says)
         run_program(seed);
         slots_used += slot_count;
     }
-    cr_assert_gt(slots_used, SEEDS * 20);
+    expect_gt(slots_used, SEEDS * 20);
 }

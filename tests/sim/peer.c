@@ -43,7 +43,8 @@ static void let_go(struct sim_conn *conn)
 /* An end of stream, and no error before it. */
 static void check_end(struct sim_conn *conn)
 {
-    bool alive = conn->state == SIM_MADE && weir_transport_error(conn->t) == 0;
+    bool alive =
+        conn->state == SIM_MADE && weir_transport_get_error(conn->t) == 0;
     bool clean = conn->state == SIM_LOST && conn->lost_err == 0;
     if (conn->abort_asked || !(alive || clean)) {
         return; /* the rest was dropped, and weir's side knows */

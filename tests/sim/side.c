@@ -208,17 +208,17 @@ static void connection_lost(void *user, weir_transport *t, int err)
     conn->state = SIM_LOST;
     conn->lost_err = err;
     sim.lost_count++;
-    if (err != weir_transport_error(t) || err > 0 ||
+    if (err != weir_transport_get_error(t) || err > 0 ||
         (conn->first_err != 0 && err != conn->first_err)) {
         fake_fail("connection %u: lost with %d, error %d, %d at first",
-                  conn->id, err, weir_transport_error(t), conn->first_err);
+                  conn->id, err, weir_transport_get_error(t), conn->first_err);
     }
     if (err == 0) {
         bool asked = conn->close_asked || conn->abort_asked || conn->eof;
         if (conn->was_reset && !asked) {
             fake_fail("connection %u: a reset was lost", conn->id);
         }
-        check_clean_end(conn, weir_transport_end(t));
+        check_clean_end(conn, weir_transport_get_end(t));
         sim.result.clean_ends++;
     } else {
         check_broken_end(conn, err);
@@ -422,7 +422,7 @@ void sim_side_watch(struct sim_conn *conn)
     uint64_t low;
     uint64_t high;
     if (conn->state == SIM_MADE && conn->first_err == 0) {
-        conn->first_err = weir_transport_error(conn->t);
+        conn->first_err = weir_transport_get_error(conn->t);
     }
     if (conn->state != SIM_MADE || weir_transport_is_closing(conn->t)) {
         return;
@@ -443,8 +443,8 @@ void sim_side_watch(struct sim_conn *conn)
 static bool could_move(const struct sim_conn *conn)
 {
     int fd = weir_transport_get_socket(conn->t);
-    if (weir_transport_error(conn->t) != 0) {
-        return false; /* it waits for the protocol to read what came before */
+    if (weir_transport_get_error(conn->t) != 0) {
+        return false; /* it waits until the protocol has read all before it */
     }
     bool reads = weir_transport_is_reading(conn->t) &&
                  weir_transport_get_read_buffer_size(conn->t) == 0;
@@ -468,7 +468,7 @@ static bool could_move(const struct sim_conn *conn)
 /* Broken, with nothing left that would have to be delivered first. */
 static bool should_be_lost(const struct sim_conn *conn)
 {
-    return weir_transport_error(conn->t) != 0 && !conn->reading_paused;
+    return weir_transport_get_error(conn->t) != 0 && !conn->reading_paused;
 }
 
 void sim_side_beat(struct sim_conn *conn)

@@ -8,6 +8,7 @@
  */
 #include "tests/sim/sim.h"
 
+#include "lib/loop/loop.h"
 #include "uring/feature.h"
 #include "weir/inspect.h"
 
@@ -111,6 +112,7 @@ static void check_invariants(void)
 {
     struct weir_loop_statistics now;
     uint64_t queued = 0;
+    wr_loop_check_invariants(sim.loop);
     weir_loop_get_statistics(sim.loop, &now);
     for (uint32_t i = 0; i < sim.conn_count; i++) {
         struct sim_conn *conn = &sim.conns[i];
@@ -425,7 +427,7 @@ static void end_server(void)
     sim_enter_api(false);
     if (fake_chance(500)) {
         weir_server_close(sim.server);
-        err = weir_server_wait_closed(sim.server, server_closed, NULL);
+        err = weir_server_on_closed(sim.server, server_closed, NULL);
     } else {
         err = weir_server_stop(sim.server, fake_random(SIM_S), server_closed,
                                NULL);
@@ -437,7 +439,7 @@ static void end_server(void)
     if (err < 0 || weir_loop_run_until(sim.loop, is_closed, NULL) != 0) {
         fake_fail("the server does not close: %d", err);
     }
-    if (weir_server_connection_count(sim.server) != 0) {
+    if (weir_server_get_connection_count(sim.server) != 0) {
         fake_fail("the server still counts connections");
     }
 }

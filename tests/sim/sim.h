@@ -77,7 +77,7 @@ struct sim_conn {
     struct weir_timeouts timeouts;
     bool refuses;            /* its factory fails */
     bool minds_marks;        /* stops reading while writing is paused */
-    bool started;            /* somebody has begun to connect */
+    bool started;            /* a client has begun to connect */
     bool done;               /* the maker's callback was called */
     bool cancelled;          /* the maker was asked to give up */
     enum fake_answer answer; /* of the peer's listener */
@@ -105,7 +105,7 @@ struct sim_conn {
     uint64_t held_at[SIM_HELD_MAX];     /* their offsets in the stream */
     uint32_t held_count;
     bool marks_moved;    /* since pause_writing */
-    uint32_t idle_beats; /* for so long it could have moved bytes */
+    uint32_t idle_beats; /* time in which it could have moved bytes */
     uint64_t moved;      /* bytes in both directions at the last beat */
     uint64_t moved_ns;   /* when they changed, or limits did */
     uint64_t idle_ns;    /* the limits that are set; 0: none */
@@ -129,7 +129,7 @@ struct sim_conn {
     uint64_t plan_sent;
     uint64_t sent;
     uint64_t got;
-    uint64_t reset_at; /* reset when so many bytes were sent */
+    uint64_t reset_at; /* count of sent bytes at which it resets */
     uint64_t stalled_to_ns;
     bool never_reads;
     bool fin_sent;
@@ -238,7 +238,7 @@ void sim_echo_copy(struct sim_conn *conn, const uint8_t *data, size_t len);
 
 /* peer.c */
 void sim_peer_plan(struct sim_conn *conn);
-/* Does something; false when there is nothing to do now. */
+/* Makes one step; false when there is none to make now. */
 bool sim_peer_step(struct sim_conn *conn);
 void sim_peer_check(const struct sim_conn *conn);
 

@@ -80,7 +80,7 @@ static int write_pieces(struct sim_conn *conn, const uint8_t *data, size_t len)
 static void check_remembered(struct sim_conn *conn, int err)
 {
     int later = weir_transport_write(conn->t, "x", 1);
-    if (later == -EPIPE && weir_transport_error(conn->t) == err) {
+    if (later == -EPIPE && weir_transport_get_error(conn->t) == err) {
         later = err; /* it was closing and has broken off */
         conn->refused_err = err;
     }
@@ -92,11 +92,11 @@ static void check_remembered(struct sim_conn *conn, int err)
     }
 }
 
-/* Was it right to refuse? */
+/* True when the refusal was right. */
 static void check_refusal(const struct sim_conn *conn, int err, size_t len,
                           uint64_t depth)
 {
-    bool broken = weir_transport_error(conn->t) < 0 || conn->abort_asked ||
+    bool broken = weir_transport_get_error(conn->t) < 0 || conn->abort_asked ||
                   conn->callback_err < 0;
     bool right = false;
     switch (err) {

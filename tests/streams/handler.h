@@ -1,15 +1,15 @@
 /*
- * A connection for a stream protocol, with a handler or without, and what came
- * of it: what the exception hook was told, and what the handler notes. Each
- * connection begins with nothing seen.
+ * A connection for a stream protocol, with a handler or without, and a record
+ * of what the exception hook was told and the handler noted. Each connection
+ * begins with nothing seen.
  */
 #ifndef WEIR_TESTS_STREAMS_HANDLER_H
 #define WEIR_TESTS_STREAMS_HANDLER_H
 
 #include "pair.h"
 
-/* What the exception hook was told, and what the handler saw. */
-static struct {
+/* The record of the exception hook and of the handler. */
+struct seen {
     int reports;
     int err;
     const char *callback;
@@ -19,68 +19,18 @@ static struct {
     weir_writer *writer;
     int result;
     int read_result;
-} seen;
+};
 
-static inline void hook(void *arg, weir_loop *on,
-                        const struct weir_exception *told)
-{
-    (void)arg;
-    cr_assert_eq(on, loop);
-    cr_assert_not_null(told->message);
-    seen.reports++;
-    seen.err = told->err;
-    seen.callback = told->callback;
-    seen.transport = told->transport;
-    seen.task_name[0] = '\0';
-    if (told->task) {
-        snprintf(seen.task_name, sizeof(seen.task_name), "%s",
-                 weir_task_get_name(told->task));
-    }
-}
+extern struct seen seen;
 
-static inline int create(void *arg, weir_transport *t,
-                         struct weir_protocol_binding *ret)
-{
-    (void)t;
-    *ret = *(const struct weir_protocol_binding *)arg;
-    return 0;
-}
+void hook(void *arg, weir_loop *on, const struct weir_exception *told);
 
 /* Hands a connected socket over, for a protocol. */
-static inline int adopt(struct pair *p, struct weir_protocol_binding *binding)
-{
-    const struct weir_factory factory = {create, binding};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
-    p->fd = options.sock = fake_connected_fd(&p->peer);
-    return weir_create_connection(loop, &factory, NULL, 0, &options, NULL);
-}
+int adopt(struct pair *p, struct weir_protocol_binding *binding);
 
 /* A connection for a handler; @options has the rest. */
-static inline void serve(struct pair *p, weir_client_connected_fn *handler,
-                         struct weir_stream_protocol_options *options)
-{
-    struct weir_stream_protocol_options own = {.size = sizeof(own)};
-    struct weir_protocol_binding binding;
-
-    memset(p, 0, sizeof(*p));
-    memset(&seen, 0, sizeof(seen));
-    weir_loop_set_exception_handler(loop, hook, NULL);
-    options = options ? options : &own;
-    options->client_connected = handler;
-    options->arg = p;
-    cr_assert_eq(weir_stream_protocol_new(loop, options, &binding, NULL), 0);
-    cr_assert_eq(adopt(p, &binding), 0);
-    nap();
-}
-
-static inline void expect_over(struct pair *p)
-{
-    nap();
-    cr_assert(fake_peer_is_alone(p->peer));
-    cr_assert_eq(rig_statistics().connections, 0);
-    cr_assert_eq(rig_statistics().tasks, 1, "this one");
-    fake_peer_close(p->peer);
-}
+void serve(struct pair *p, weir_client_connected_fn *handler,
+           struct weir_stream_options *options);
+void expect_over(struct pair *p);
 
 #endif

@@ -24,7 +24,7 @@ static int call_loop_new(const void *options)
     weir_loop *other;
     int err = weir_loop_new(options, &other);
     if (err == 0) {
-        cr_assert_geq(weir_loop_free(other), 0);
+        expect_geq(weir_loop_free(other), 0);
     }
     return err;
 }
@@ -41,7 +41,7 @@ static int call_task_spawn(const void *options)
     weir_task *task;
     int err = weir_task_spawn(loop, do_nothing, NULL, options, &task);
     if (err == 0) {
-        cr_assert_eq(weir_task_join(task, NULL), 0);
+        expect_eq(weir_task_join(task, NULL), 0);
     }
     return err;
 }
@@ -173,7 +173,7 @@ static const struct row rows[] = {
      {0}},
     {"stream protocol",
      call_protocol_new,
-     sizeof(struct weir_stream_protocol_options),
+     sizeof(struct weir_stream_options),
      {0},
      {0},
      {0}},
@@ -181,7 +181,7 @@ static const struct row rows[] = {
      call_create_connection,
      sizeof(struct weir_connect_options),
      {offsetof(struct weir_connect_options, stream),
-      sizeof(struct weir_stream_options)},
+      sizeof(struct weir_connection_options)},
      {offsetof(struct weir_connect_options, stream.timeouts),
       sizeof(struct weir_timeouts)},
      {0}},
@@ -189,7 +189,7 @@ static const struct row rows[] = {
      call_create_server,
      sizeof(struct weir_server_options),
      {offsetof(struct weir_server_options, stream),
-      sizeof(struct weir_stream_options)},
+      sizeof(struct weir_connection_options)},
      {offsetof(struct weir_server_options, stream.timeouts),
       sizeof(struct weir_timeouts)},
      {0}},
@@ -199,7 +199,7 @@ static const struct row rows[] = {
      {offsetof(struct weir_open_options, connect),
       sizeof(struct weir_connect_options)},
      {offsetof(struct weir_open_options, connect.stream),
-      sizeof(struct weir_stream_options)},
+      sizeof(struct weir_connection_options)},
      {offsetof(struct weir_open_options, connect.stream.timeouts),
       sizeof(struct weir_timeouts)}},
     {"stream's server",
@@ -208,7 +208,7 @@ static const struct row rows[] = {
      {offsetof(struct weir_start_server_options, server),
       sizeof(struct weir_server_options)},
      {offsetof(struct weir_start_server_options, server.stream),
-      sizeof(struct weir_stream_options)},
+      sizeof(struct weir_connection_options)},
      {offsetof(struct weir_start_server_options, server.stream.timeouts),
       sizeof(struct weir_timeouts)}},
 };
@@ -223,8 +223,8 @@ static void map_page(void)
 {
     page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    cr_assert_neq(page, MAP_FAILED);
-    cr_assert_eq(mprotect(page + PAGE, PAGE, PROT_NONE), 0);
+    expect_neq(page, MAP_FAILED);
+    expect_eq(mprotect(page + PAGE, PAGE, PROT_NONE), 0);
 }
 
 static void set_size(uint8_t *place, size_t size)
@@ -236,7 +236,7 @@ static void set_size(uint8_t *place, size_t size)
 static uint8_t *place_options(size_t size)
 {
     uint8_t *options = page + PAGE - size;
-    cr_assert_leq(size, PAGE);
+    expect_leq(size, PAGE);
     memset(page, 0, PAGE);
     set_size(options, size);
     return options;
@@ -246,8 +246,8 @@ static void expect(const struct row *row, const uint8_t *options, int err,
                    const char *how, size_t number)
 {
     const int result = row->call(options);
-    cr_assert_eq(result, err, "options of a %s, %s %zu: %d, not %d", row->name,
-                 how, number, result, err);
+    expect_eq(result, err, "options of a %s, %s %zu: %d, not %d", row->name,
+              how, number, result, err);
 }
 
 /* ---- the tests ---- */
@@ -258,7 +258,7 @@ static int on_machine(weir_loop *on, void *arg)
     void (*const each)(const struct row *row) =
         *(void (**)(const struct row *row))arg;
     (void)on;
-    cr_assert_eq(weir_address_parse(HOST, PORT, &address), 0);
+    expect_eq(weir_address_parse(HOST, PORT, &address), 0);
     listener = fake_listen(&address.storage.any, address.len);
     pair_open(&a_pair);
     for (size_t i = 0; i < ROWS; i++) {
@@ -276,7 +276,7 @@ static void with_each(void (*each)(const struct row *row))
     fake_start(&machine);
     each(&loop_row);
     fake_stop();
-    cr_assert_eq(rig_run(on_machine, &each), 0);
+    expect_eq(rig_run(on_machine, &each), 0);
     munmap(page, 2 * PAGE);
 }
 
@@ -370,8 +370,8 @@ static void expect_last(const struct row *row)
     const struct place *const inner[] = {&row->inner, &row->second,
                                          &row->third};
     for (size_t i = 0; i < 3 && inner[i]->size > 0; i++) {
-        cr_assert_eq(inner[i]->offset + inner[i]->size, row->size,
-                     "options of a %s", row->name);
+        expect_eq(inner[i]->offset + inner[i]->size, row->size,
+                  "options of a %s", row->name);
     }
 }
 
@@ -382,7 +382,7 @@ UNIT(options, inside_of_options_are_their_last_field)
 
 /* ---- a socket that is passed ---- */
 
-static int pass_socket(weir_loop *on, void *arg)
+TASK(options, a_socket_is_taken_only_from_where_their_size_reaches)
 {
     struct {
         struct weir_connect_options known;
@@ -390,10 +390,9 @@ static int pass_socket(weir_loop *on, void *arg)
     } newer = {.known = {.size = sizeof(newer), .use_sock = true},
                .unknown = 1};
     struct fake_peer *peer;
-    (void)arg;
     newer.known.sock = fake_connected_fd(&peer);
-    cr_assert_eq(
-        weir_create_connection(on, &factory, NULL, 0, &newer.known, NULL),
+    expect_eq(
+        weir_create_connection(loop, &factory, NULL, 0, &newer.known, NULL),
         -E2BIG);
     cr_assert(fake_peer_is_alone(peer), "the socket is closed");
     fake_peer_close(peer);
@@ -401,19 +400,13 @@ static int pass_socket(weir_loop *on, void *arg)
     /* An older header had neither: no socket was passed. */
     newer.known.sock = fake_connected_fd(&peer);
     newer.known.size = offsetof(struct weir_connect_options, use_sock);
-    cr_assert_eq(
-        weir_create_connection(on, &factory, NULL, 0, &newer.known, NULL),
-        -EINVAL, "no host");
+    expect_eq(
+        weir_create_connection(loop, &factory, NULL, 0, &newer.known, NULL),
+        -EINVAL, "without a socket a host is needed");
     cr_assert_not(fake_peer_is_alone(peer), "the socket is the caller's");
     newer.known.size = sizeof(newer.known);
-    cr_assert_eq(
-        weir_create_connection(on, &factory, NULL, 0, &newer.known, NULL), 0);
+    expect_eq(
+        weir_create_connection(loop, &factory, NULL, 0, &newer.known, NULL), 0);
     nap();
     fake_peer_close(peer);
-    return 0;
-}
-
-UNIT(options, a_socket_is_taken_only_from_where_their_size_reaches)
-{
-    cr_assert_eq(rig_run(pass_socket, NULL), 0);
 }

@@ -5,14 +5,12 @@
  */
 #include "tests/streams/reader_rig.h"
 
-static struct call call;
+static struct reader_call call;
 
 /* ---- what a read gives ---- */
 
-static int reads_what_there_is(weir_loop *on, void *arg)
+READER(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once, 10)
 {
-    (void)on;
-    (void)arg;
     feed("abcdef");
 
     expect(READ, 4, "abcd");
@@ -28,18 +26,10 @@ static int reads_what_there_is(weir_loop *on, void *arg)
     expect(TAKE, 0, "");
     expect(EXACTLY, 0, "");
     expect(EXACTLY_VIEW, 0, "");
-    return 0;
 }
 
-UNIT(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once)
+READER(reader, every_call_waits_for_what_it_needs, 10)
 {
-    with_reader(10, reads_what_there_is);
-}
-
-static int waits_for_bytes(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     for (int how = 0; how < HOW_COUNT; how++) {
         if (how == TO_END) {
             continue;
@@ -56,22 +46,14 @@ static int waits_for_bytes(weir_loop *on, void *arg)
         cr_assert(call_end(&call) == 4 || (some && call.result == 3));
         cr_assert(how == FILL ||
                   memcmp(call.buf, "abc\n", (size_t)call.result) == 0);
-        cr_assert_eq(
+        expect_eq(
             weir_reader_consume(reader, weir_reader_get_buffer_size(reader)),
             0);
     }
-    return 0;
 }
 
-UNIT(reader, every_call_waits_for_what_it_needs)
+READER(reader, readexactly_takes_no_less_and_no_more, 10)
 {
-    with_reader(10, waits_for_bytes);
-}
-
-static int wants_exactly(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     call_start(&call, EXACTLY, 6);
     feed("ab");
     turn_over();
@@ -81,47 +63,31 @@ static int wants_exactly(weir_loop *on, void *arg)
 
     feed("efgh");
 
-    cr_assert_eq(call_end(&call), 6);
+    expect_eq(call_end(&call), 6);
     cr_assert_arr_eq(call.buf, "abcdef", 6);
     expect_buffered("gh");
-    return 0;
 }
 
-UNIT(reader, readexactly_takes_no_less_and_no_more)
+READER(reader, fill_waits_without_consuming, 10)
 {
-    with_reader(10, wants_exactly);
-}
-
-static int fills(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     call_start(&call, FILL, 5);
     feed("abc");
     turn_over();
     cr_assert_not(call.is_done);
     feed("defg");
 
-    cr_assert_eq(call_end(&call), 7);
+    expect_eq(call_end(&call), 7);
 
     expect_buffered("abcdefg");
-    cr_assert_eq(weir_reader_fill(reader, 0), 7);
+    expect_eq(weir_reader_fill(reader, 0), 7);
     weir_reader_feed_eof(reader);
     expect_error(FILL, 8, WEIR_EINCOMPLETE);
-    cr_assert_eq(weir_reader_expected(reader), 8);
-    return 0;
+    expect_eq(weir_reader_get_expected(reader), 8);
 }
 
-UNIT(reader, fill_waits_without_consuming)
-{
-    with_reader(10, fills);
-}
-
-static int reads_to_end(weir_loop *on, void *arg)
+READER(reader, read_to_end_gives_all_of_it_in_one_piece, 4)
 {
     struct weir_buf buf;
-    (void)on;
-    (void)arg;
     call_start(&call, TO_END, 10);
     feed("abc");
     turn_over();
@@ -130,23 +96,15 @@ static int reads_to_end(weir_loop *on, void *arg)
     cr_assert_not(call.is_done);
     weir_reader_feed_eof(reader);
 
-    cr_assert_eq(call_end(&call), 7);
+    expect_eq(call_end(&call), 7);
     cr_assert_arr_eq(call.buf, "abcdefg", 7);
     buf.lease = (weir_lease *)(uintptr_t)1;
-    cr_assert_eq(weir_reader_read_to_end(reader, 10, &buf), 0);
+    expect_eq(weir_reader_read_to_end(reader, 10, &buf), 0);
     cr_assert_null(buf.lease);
-    return 0;
 }
 
-UNIT(reader, read_to_end_gives_all_of_it_in_one_piece)
+READER(reader, read_to_end_fails_as_soon_as_there_is_too_much, 100)
 {
-    with_reader(4, reads_to_end);
-}
-
-static int reads_too_much_to_end(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     call_start(&call, TO_END, 5);
     feed("abcde");
     turn_over();
@@ -154,32 +112,24 @@ static int reads_too_much_to_end(weir_loop *on, void *arg)
 
     feed("f"); /* no end is needed to know */
 
-    cr_assert_eq(call_end(&call), WEIR_ELIMIT);
+    expect_eq(call_end(&call), WEIR_ELIMIT);
     expect_buffered("abcdef");
     weir_reader_feed_eof(reader);
     expect_error(TO_END, 5, WEIR_ELIMIT);
     expect(TO_END, 6, "abcdef");
-    return 0;
-}
-
-UNIT(reader, read_to_end_fails_as_soon_as_there_is_too_much)
-{
-    with_reader(100, reads_too_much_to_end);
 }
 
 /* ---- the end, and errors ---- */
 
-static int ends(weir_loop *on, void *arg)
+READER(reader, complaint_29__the_end_is_told_again_and_again_and_stays, 10)
 {
-    (void)on;
-    (void)arg;
     call_start(&call, READ, 5);
     cr_assert_not(weir_reader_at_eof(reader));
 
     weir_reader_feed_eof(reader);
     weir_reader_feed_eof(reader);
 
-    cr_assert_eq(call_end(&call), 0);
+    expect_eq(call_end(&call), 0);
     cr_assert(weir_reader_at_eof(reader));
     for (int i = 0; i < 3; i++) {
         expect_error(READ, 5, 0);
@@ -189,19 +139,11 @@ static int ends(weir_loop *on, void *arg)
         expect_error(LINE_VIEW, 5, 0);
         expect_error(TO_END, 5, 0);
     }
-    cr_assert_eq(weir_reader_feed_data(reader, "a", 1), -ESHUTDOWN);
-    return 0;
+    expect_eq(weir_reader_feed_data(reader, "a", 1), -ESHUTDOWN);
 }
 
-UNIT(reader, complaint_29__the_end_is_told_again_and_again_and_stays)
+READER(reader, at_eof_is_when_nothing_is_left_to_read, 10)
 {
-    with_reader(10, ends);
-}
-
-static int ends_with_bytes(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     feed("abc");
     weir_reader_feed_eof(reader);
 
@@ -209,23 +151,16 @@ static int ends_with_bytes(weir_loop *on, void *arg)
     expect(READ, 10, "abc");
 
     cr_assert(weir_reader_at_eof(reader));
-    return 0;
 }
 
-UNIT(reader, at_eof_is_when_nothing_is_left_to_read)
+READER(reader, complaint_21__buffered_bytes_come_before_the_error_that_stays,
+       10)
 {
-    with_reader(10, ends_with_bytes);
-}
-
-static int fails_after_data(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     feed("abc");
     weir_reader_set_exception(reader, -ECONNRESET);
     weir_reader_set_exception(reader, -EPIPE);
-    cr_assert_eq(weir_reader_exception(reader), -ECONNRESET);
-    cr_assert_eq(weir_reader_feed_data(reader, "d", 1), -ESHUTDOWN);
+    expect_eq(weir_reader_get_exception(reader), -ECONNRESET);
+    expect_eq(weir_reader_feed_data(reader, "d", 1), -ESHUTDOWN);
 
     expect_error(EXACTLY, 4, -ECONNRESET);
     expect_error(LINE, 100, -ECONNRESET);
@@ -239,21 +174,13 @@ static int fails_after_data(weir_loop *on, void *arg)
         expect_error((enum how)how, 5, -ECONNRESET);
     }
     cr_assert_not(weir_reader_at_eof(reader));
-    return 0;
 }
 
-UNIT(reader, complaint_21__buffered_bytes_come_before_the_error_that_stays)
+READER(reader, an_error_wakes_who_waits, 10)
 {
-    with_reader(10, fails_after_data);
-}
-
-static int fails_while_waiting(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     for (int how = 0; how < HOW_COUNT; how++) {
         weir_reader *first = reader;
-        cr_assert_eq(weir_reader_new(loop, 10, &reader), 0);
+        expect_eq(weir_reader_new(loop, 10, &reader), 0);
         call_start(&call, (enum how)how, 5);
         weir_reader_set_exception(reader, 1); /* is none */
         turn_over();
@@ -261,114 +188,78 @@ static int fails_while_waiting(weir_loop *on, void *arg)
 
         weir_reader_set_exception(reader, -ETIMEDOUT);
 
-        cr_assert_eq(call_end(&call), -ETIMEDOUT);
+        expect_eq(call_end(&call), -ETIMEDOUT);
         weir_reader_free(reader);
         reader = first;
     }
-    return 0;
 }
 
-UNIT(reader, an_error_wakes_who_waits)
+READER(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable,
+       10)
 {
-    with_reader(10, fails_while_waiting);
-}
-
-static int is_incomplete(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     feed("abc");
     call_start(&call, EXACTLY, 5);
     weir_reader_feed_eof(reader);
 
-    cr_assert_eq(call_end(&call), WEIR_EINCOMPLETE);
+    expect_eq(call_end(&call), WEIR_EINCOMPLETE);
 
-    cr_assert_eq(weir_reader_expected(reader), 5);
+    expect_eq(weir_reader_get_expected(reader), 5);
     expect_buffered("abc");
     expect_error(EXACTLY_VIEW, 4, WEIR_EINCOMPLETE);
-    cr_assert_eq(weir_reader_expected(reader), 4);
+    expect_eq(weir_reader_get_expected(reader), 4);
     expect_error(UNTIL, 100, WEIR_EINCOMPLETE);
-    cr_assert_eq(weir_reader_expected(reader), 0);
+    expect_eq(weir_reader_get_expected(reader), 0);
     expect_error(UNTIL_VIEW, 100, WEIR_EINCOMPLETE);
     expect_buffered("abc");
     expect(EXACTLY, 3, "abc");
-    return 0;
 }
 
-UNIT(reader, complaint_23__an_incomplete_read_leaves_what_there_is_readable)
+READER(reader, an_empty_feed_is_ignored, 10)
 {
-    with_reader(10, is_incomplete);
-}
-
-static int feeds_nothing(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     call_start(&call, READ, 5);
-    cr_assert_eq(weir_reader_feed_data(reader, NULL, 0), 0);
-    cr_assert_eq(weir_reader_feed_buf(reader, &(struct weir_buf){.data = NULL}),
-                 0);
+    expect_eq(weir_reader_feed_data(reader, NULL, 0), 0);
+    expect_eq(weir_reader_feed_buf(reader, &(struct weir_buf){.data = NULL}),
+              0);
     turn_over();
     cr_assert_not(call.is_done);
     feed("a");
-    cr_assert_eq(call_end(&call), 1);
-    return 0;
-}
-
-UNIT(reader, an_empty_feed_is_ignored)
-{
-    with_reader(10, feeds_nothing);
+    expect_eq(call_end(&call), 1);
 }
 
 /* ---- views ---- */
 
-static int keeps_view(weir_loop *on, void *arg)
+READER(reader, a_view_stays_while_bytes_come_and_its_task_waits_elsewhere,
+       100000)
 {
     struct weir_buf view;
-    (void)on;
-    (void)arg;
     feed("abcdef");
     turn_over();
-    cr_assert_eq(weir_reader_read_view(reader, 3, &view), 3);
-    cr_assert_eq(weir_reader_get_buffer_size(reader), 3);
+    expect_eq(weir_reader_read_view(reader, 3, &view), 3);
+    expect_eq(weir_reader_get_buffer_size(reader), 3);
 
     for (int i = 0; i < 300; i++) {
         feed("0123456789");
-        cr_assert_eq(weir_yield(loop), 0);
+        expect_eq(weir_yield(loop), 0);
     }
 
     cr_assert_arr_eq(view.data, "abc", 3);
     expect(EXACTLY, 7, "def0123");
-    return 0;
 }
 
-UNIT(reader, a_view_stays_while_bytes_come_and_its_task_waits_elsewhere)
-{
-    with_reader(100000, keeps_view);
-}
-
-static int peeks(weir_loop *on, void *arg)
+READER(reader, peek_looks_without_consuming_and_consume_does_not_look, 10)
 {
     struct weir_buf buf;
-    (void)on;
-    (void)arg;
     feed("abc");
     feed("def");
     expect(READ_VIEW, 2, "ab");
 
-    cr_assert_eq(weir_reader_peek(reader, 1, &buf), 3);
+    expect_eq(weir_reader_peek(reader, 1, &buf), 3);
     cr_assert_arr_eq(buf.data, "def", 3);
-    cr_assert_eq(weir_reader_peek(reader, 4, &buf), 0);
+    expect_eq(weir_reader_peek(reader, 4, &buf), 0);
 
-    cr_assert_eq(weir_reader_consume(reader, 5), -EINVAL);
-    cr_assert_eq(weir_reader_consume(reader, 1), 0);
+    expect_eq(weir_reader_consume(reader, 5), -EINVAL);
+    expect_eq(weir_reader_consume(reader, 1), 0);
     expect_buffered("def");
-    return 0;
-}
-
-UNIT(reader, peek_looks_without_consuming_and_consume_does_not_look)
-{
-    with_reader(10, peeks);
 }
 
 /* ---- where it may be called ---- */
@@ -380,24 +271,16 @@ static void calls_in_callback(void *arg)
     for (int how = 0; how < HOW_COUNT; how++) {
         expect_error((enum how)how, 1, WEIR_ENOTTASK);
     }
-    cr_assert_eq(weir_reader_peek(reader, 0, &buf), 2);
-    cr_assert_eq(weir_reader_consume(reader, 1), 0);
+    expect_eq(weir_reader_peek(reader, 0, &buf), 2);
+    expect_eq(weir_reader_consume(reader, 1), 0);
 }
 
-static int calls_outside(weir_loop *on, void *arg)
+READER(reader, reading_calls_are_for_tasks_and_the_others_for_callbacks_too, 10)
 {
-    (void)on;
-    (void)arg;
     feed("ab");
-    cr_assert_eq(weir_loop_call_soon(loop, calls_in_callback, NULL, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, calls_in_callback, NULL, NULL), 0);
     turn_over();
     expect_buffered("b");
-    return 0;
-}
-
-UNIT(reader, reading_calls_are_for_tasks_and_the_others_for_callbacks_too)
-{
-    with_reader(10, calls_outside);
 }
 
 static int other_ran;
@@ -410,44 +293,28 @@ static int notes_that_it_ran(weir_loop *on, void *arg)
     return 0;
 }
 
-static int reads_much(weir_loop *on, void *arg)
+READER(reader, a_task_that_always_finds_bytes_lets_others_run, 10)
 {
     static const char bytes[1000];
-    (void)on;
-    (void)arg;
     other_ran = 0;
     weir_task *task = rig_spawn(notes_that_it_ran, NULL);
-    cr_assert_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)), 0);
+    expect_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)), 0);
     for (int i = 0; i < 200; i++) {
         char byte;
-        cr_assert_eq(weir_reader_read(reader, &byte, 1), 1);
+        expect_eq(weir_reader_read(reader, &byte, 1), 1);
     }
     cr_assert(other_ran);
-    cr_assert_eq(rig_join(task), 0);
-    return 0;
+    expect_eq(rig_join(task), 0);
 }
 
-UNIT(reader, a_task_that_always_finds_bytes_lets_others_run)
-{
-    with_reader(10, reads_much);
-}
-
-static int makes_badly(weir_loop *on, void *arg)
+READER(reader, a_limit_must_be_above_nothing, 10)
 {
     weir_reader *made = NULL;
-    (void)on;
-    (void)arg;
-    cr_assert_eq(weir_reader_new(loop, 0, &made), -EINVAL);
-    cr_assert_eq(weir_reader_new(loop, -1, &made), -EINVAL);
+    expect_eq(weir_reader_new(loop, 0, &made), -EINVAL);
+    expect_eq(weir_reader_new(loop, -1, &made), -EINVAL);
     cr_assert_null(made);
-    cr_assert_eq(weir_reader_new(loop, INT64_MAX, &made), 0);
+    expect_eq(weir_reader_new(loop, INT64_MAX, &made), 0);
     weir_reader_free(made);
-    return 0;
-}
-
-UNIT(reader, a_limit_must_be_above_nothing)
-{
-    with_reader(10, makes_badly);
 }
 
 static int is_cancelled_by_the_end(weir_loop *on, void *arg)
@@ -456,7 +323,7 @@ static int is_cancelled_by_the_end(weir_loop *on, void *arg)
     char byte;
     ssize_t *result = (ssize_t *)arg;
     *result = weir_reader_read(reader, &byte, 1);
-    cr_assert_eq(weir_reader_new(on, 10, &made), -ESHUTDOWN);
+    expect_eq(weir_reader_new(on, 10, &made), -ESHUTDOWN);
     return 0;
 }
 
@@ -464,14 +331,14 @@ UNIT(reader, the_end_of_the_loop_cancels_who_reads_and_the_reader_may_go_later)
 {
     ssize_t result = 1;
     rig_start();
-    cr_assert_eq(weir_reader_new(loop, 10, &reader), 0);
-    cr_assert_eq(
+    expect_eq(weir_reader_new(loop, 10, &reader), 0);
+    expect_eq(
         weir_task_spawn(loop, is_cancelled_by_the_end, &result, NULL, NULL), 0);
     feed("");
 
-    cr_assert_geq(weir_loop_free(loop), 0);
+    expect_geq(weir_loop_free(loop), 0);
 
-    cr_assert_eq(result, -ECANCELED);
+    expect_eq(result, -ECANCELED);
     weir_reader_free(reader);
     fake_stop();
 }
@@ -482,20 +349,20 @@ static int takes_and_keeps(weir_loop *on, void *arg)
     (void)on;
     feed("abcdef");
     turn_over();
-    cr_assert_eq(weir_reader_take(reader, 2, &bufs[0]), 2);
-    cr_assert_eq(weir_reader_take(reader, 10, &bufs[1]), 4);
+    expect_eq(weir_reader_take(reader, 2, &bufs[0]), 2);
+    expect_eq(weir_reader_take(reader, 10, &bufs[1]), 4);
     return 0;
 }
 
-UNIT(reader, what_was_taken_outlives_the_reader_and_the_loop)
+UNIT(reader, a_taken_lease_outlives_the_reader_and_the_loop)
 {
     struct weir_buf bufs[2];
     rig_start();
-    cr_assert_eq(weir_reader_new(loop, 10, &reader), 0);
-    cr_assert_eq(rig_main(takes_and_keeps, bufs), 0);
+    expect_eq(weir_reader_new(loop, 10, &reader), 0);
+    expect_eq(rig_main(takes_and_keeps, bufs), 0);
 
     weir_reader_free(reader);
-    cr_assert_geq(weir_loop_free(loop), 0);
+    expect_geq(weir_loop_free(loop), 0);
 
     cr_assert_arr_eq(bufs[0].data, "ab", 2);
     weir_lease_unref(bufs[0].lease);

@@ -23,15 +23,15 @@ static int reads_large(weir_loop *on, void *arg)
     open_limited(&p, 64 * KIB, large->budget);
     weir_task *task = start_sender(&sender, &p, large->len, 64 * KIB);
 
-    cr_assert_eq(weir_reader_readexactly_view(p.reader, large->len, &view),
-                 (ssize_t)large->len);
+    expect_eq(weir_reader_readexactly_view(p.reader, large->len, &view),
+              (ssize_t)large->len);
 
     check_pattern(view.data, view.len, 0);
     const struct weir_loop_statistics after = rig_statistics();
-    cr_assert_leq(after.copied_by_compaction, large->len, "moved once");
-    cr_assert_leq(after.copied_by_view, large->len, "joined once");
-    cr_assert_leq(after.memory_bytes, 3 * large->len + 8 * MIB);
-    cr_assert_eq(rig_join(task), 0);
+    expect_leq(after.copied_by_compaction, large->len, "moved once");
+    expect_leq(after.copied_by_view, large->len, "joined once");
+    expect_leq(after.memory_bytes, 3 * large->len + 8 * MIB);
+    expect_eq(rig_join(task), 0);
     pair_close(&p);
     return 0;
 }
@@ -39,69 +39,53 @@ static int reads_large(weir_loop *on, void *arg)
 UNIT(reader_budget, complaint_27__much_more_than_the_budget_can_be_awaited)
 {
     const struct large large = {.len = 100 * MIB, .budget = MIB};
-    cr_assert_eq(rig_run(reads_large, (void *)(uintptr_t)&large), 0);
+    expect_eq(rig_run(reads_large, (void *)(uintptr_t)&large), 0);
 }
 
 UNIT(reader_budget, the_smallest_budget_is_enough_to_wait_for_anything)
 {
     const struct large large = {.len = MIB + 1, .budget = 4096};
-    cr_assert_eq(rig_run(reads_large, (void *)(uintptr_t)&large), 0);
+    expect_eq(rig_run(reads_large, (void *)(uintptr_t)&large), 0);
 }
 
-static int reads_large_into(weir_loop *on, void *arg)
+TASK(reader_budget, waiting_for_much_with_a_small_budget_works_in_every_call)
 {
     const size_t len = 3 * MIB;
     struct sender sender;
     uint8_t *buf = malloc(len);
-    (void)on;
-    (void)arg;
     cr_assert_not_null(buf);
     open_limited(&p, 10, 8192);
     weir_task *task = start_sender(&sender, &p, 2 * len, 5000);
 
-    cr_assert_eq(weir_reader_readexactly(p.reader, buf, len), (ssize_t)len);
+    expect_eq(weir_reader_readexactly(p.reader, buf, len), (ssize_t)len);
     check_pattern(buf, len, 0);
-    cr_assert_eq(weir_reader_fill(p.reader, len) >= (ssize_t)len, true);
-    cr_assert_eq(weir_reader_readexactly(p.reader, buf, len), (ssize_t)len);
+    expect_eq(weir_reader_fill(p.reader, len) >= (ssize_t)len, true);
+    expect_eq(weir_reader_readexactly(p.reader, buf, len), (ssize_t)len);
     check_pattern(buf, len, len);
 
     free(buf);
-    cr_assert_eq(rig_join(task), 0);
+    expect_eq(rig_join(task), 0);
     pair_close(&p);
-    return 0;
 }
 
-UNIT(reader_budget, waiting_for_much_with_a_small_budget_works_in_every_call)
-{
-    cr_assert_eq(rig_run(reads_large_into, NULL), 0);
-}
-
-static int asks_too_much(weir_loop *on, void *arg)
+TASK(reader_budget, asking_for_much_costs_nothing_until_it_comes)
 {
     struct weir_buf view;
     struct weir_timeout limit;
-    (void)on;
-    (void)arg;
     open_limited(&p, 64 * KIB, 0);
     peer_writes(&p, 100);
     const uint64_t before = rig_statistics().memory_bytes;
-    cr_assert_eq(weir_timeout_begin(loop, &limit, S), 0);
+    expect_eq(weir_timeout_begin(loop, &limit, S), 0);
     const ssize_t result =
         weir_reader_readexactly_view(p.reader, (size_t)1 << 30, &view);
-    cr_assert_eq(weir_timeout_end(&limit, result), -ETIMEDOUT);
-    cr_assert_leq(rig_statistics().memory_bytes, before + 4096);
+    expect_eq(weir_timeout_end(&limit, result), -ETIMEDOUT);
+    expect_leq(rig_statistics().memory_bytes, before + 4096);
 
     fake_peer_shutdown(p.peer);
-    cr_assert_eq(weir_reader_readexactly_view(p.reader, (size_t)1 << 30, &view),
-                 WEIR_EINCOMPLETE);
-    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 100);
+    expect_eq(weir_reader_readexactly_view(p.reader, (size_t)1 << 30, &view),
+              WEIR_EINCOMPLETE);
+    expect_eq(weir_reader_get_buffer_size(p.reader), 100);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(reader_budget, asking_for_much_costs_nothing_until_it_comes)
-{
-    cr_assert_eq(rig_run(asks_too_much, NULL), 0);
 }
 
 #define CROWD     64
@@ -115,7 +99,7 @@ static int reads_one_of_many(weir_loop *on, void *arg)
 {
     const int i = (int)(intptr_t)arg;
     (void)on;
-    cr_assert_eq(
+    expect_eq(
         weir_reader_readexactly(crowd[i].reader, crowd_bytes[i], CROWD_LEN),
         CROWD_LEN);
     check_pattern(crowd_bytes[i], CROWD_LEN, 0);
@@ -134,7 +118,7 @@ static int reads_many(weir_loop *on, void *arg)
             start_sender(&senders[i], &crowd[i], CROWD_LEN, 3000);
     }
     for (int i = 0; i < 2 * CROWD; i++) {
-        cr_assert_eq(rig_join(tasks[i]), 0);
+        expect_eq(rig_join(tasks[i]), 0);
     }
     for (int i = 0; i < CROWD; i++) {
         pair_close(&crowd[i]);
@@ -148,8 +132,8 @@ static void with_small_pool(uint32_t missing, weir_task_fn *body)
     const struct weir_loop_options options = {.size = sizeof(options),
                                               .held_limit_bytes = MIB};
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
-    cr_assert_eq(rig_main(body, NULL), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(rig_main(body, NULL), 0);
     rig_stop();
 }
 
@@ -164,8 +148,7 @@ static int waits_patiently(weir_loop *on, void *arg)
 {
     (void)on;
     (void)arg;
-    cr_assert_eq(weir_reader_readexactly(p.reader, patient_bytes, 60000),
-                 60000);
+    expect_eq(weir_reader_readexactly(p.reader, patient_bytes, 60000), 60000);
     check_pattern(patient_bytes, 60000, 0);
     return 0;
 }
@@ -179,7 +162,7 @@ static int take_pool(struct pair *from, struct weir_buf *kept, int max)
     weir_task *task = start_sender(&sender, from, 4 * MIB, 8192);
     while (sum < 900 * KIB && count < max) {
         struct weir_timeout limit;
-        cr_assert_eq(weir_timeout_begin(loop, &limit, 100 * MS), 0);
+        expect_eq(weir_timeout_begin(loop, &limit, 100 * MS), 0);
         const ssize_t len = weir_reader_take(from->reader, 8192, &kept[count]);
         if (weir_timeout_end(&limit, len) <= 0) {
             break;
@@ -187,7 +170,7 @@ static int take_pool(struct pair *from, struct weir_buf *kept, int max)
         sum += kept[count++].len;
     }
     cr_assert(weir_task_cancel(task));
-    cr_assert_eq(rig_join(task), -ECANCELED);
+    expect_eq(rig_join(task), -ECANCELED);
     return count;
 }
 
@@ -203,9 +186,9 @@ static int hoards(weir_loop *on, void *arg)
     (void)arg;
     open_limited(&p, 1000, 0);
     weir_task *patient = rig_spawn(waits_patiently, NULL);
-    cr_assert_eq(rig_join(start_sender(&mine, &p, 20000, 10000)), 0);
+    expect_eq(rig_join(start_sender(&mine, &p, 20000, 10000)), 0);
     nap();
-    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 20000);
+    expect_eq(weir_transport_get_read_buffer_size(p.t), 20000);
     for (int i = 0; i < 32; i++) {
         open_limited(&others[i], MIB, 0);
         counts[i] = take_pool(&others[i], kept[i], 256);
@@ -214,13 +197,13 @@ static int hoards(weir_loop *on, void *arg)
     mine.total = 60000;
     weir_task *task = rig_spawn(send_all, &mine);
     for (int i = 0; i < 20; i++) {
-        cr_assert_eq(weir_yield(loop), 0); /* no time passes meanwhile */
+        expect_eq(weir_yield(loop), 0); /* no time passes meanwhile */
     }
     fake_set_fault(FAKE_NO_BUFFER, 0);
 
-    cr_assert_eq(rig_join(patient), 0);
+    expect_eq(rig_join(patient), 0);
 
-    cr_assert_eq(rig_join(task), 0);
+    expect_eq(rig_join(task), 0);
     for (int i = 0; i < 32; i++) {
         while (counts[i] > 0) {
             weir_lease_unref(kept[i][--counts[i]].lease);
@@ -242,60 +225,45 @@ static void looks_once(void *arg)
     struct weir_buf view;
     (void)arg;
     if (weir_transport_get_read_buffer_size(p.t) < 4096) {
-        cr_assert_eq(weir_loop_call_soon(loop, looks_once, NULL, NULL), 0);
+        expect_eq(weir_loop_call_soon(loop, looks_once, NULL, NULL), 0);
         return;
     }
-    cr_assert_gt(weir_reader_peek(p.reader, 0, &view), 0);
+    expect_gt(weir_reader_peek(p.reader, 0, &view), 0);
     check_pattern(view.data, view.len, 0);
 }
 
-static int is_looked_at(weir_loop *on, void *arg)
+TASK(reader_budget, a_callback_that_peeks_keeps_no_others_waiting)
 {
     const size_t len = 200000;
     struct sender sender;
     struct weir_timeout limit;
     struct weir_buf view;
-    (void)on;
-    (void)arg;
     open_limited(&p, 64 * KIB, 4096);
-    cr_assert_eq(weir_loop_call_soon(loop, looks_once, NULL, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, looks_once, NULL, NULL), 0);
     weir_task *task = start_sender(&sender, &p, len, 60000);
 
-    cr_assert_eq(weir_timeout_begin(loop, &limit, 100 * S), 0);
+    expect_eq(weir_timeout_begin(loop, &limit, 100 * S), 0);
     const ssize_t got = weir_reader_readexactly_view(p.reader, len, &view);
-    cr_assert_eq(weir_timeout_end(&limit, got), (ssize_t)len);
+    expect_eq(weir_timeout_end(&limit, got), (ssize_t)len);
 
     check_pattern(view.data, len, 0);
-    cr_assert_eq(rig_join(task), 0);
+    expect_eq(rig_join(task), 0);
     pair_close(&p);
-    return 0;
 }
 
-UNIT(reader_budget, who_looks_in_a_callback_keeps_nobody_waiting)
-{
-    cr_assert_eq(rig_run(is_looked_at, NULL), 0);
-}
+/* ---- bytes that no task waits for ---- */
 
-/* ---- what nobody waits for ---- */
-
-static int gives_up_on_a_line(weir_loop *on, void *arg)
+TASK(reader_budget, bytes_that_a_failed_read_left_do_not_stay_in_the_pool)
 {
     char small[4];
-    (void)arg;
     open_limited(&p, 64 * KIB, MIB);
     pair_peer_write(&p, "too long"); /* it comes while the task waits */
-    cr_assert_eq(weir_reader_readline(p.reader, small, sizeof(small)),
-                 WEIR_ELIMIT);
+    expect_eq(weir_reader_readline(p.reader, small, sizeof(small)),
+              WEIR_ELIMIT);
 
-    cr_assert_eq(weir_sleep(on, S), 0);
+    expect_eq(weir_sleep(loop, S), 0);
 
-    cr_assert_eq(weir_transport_get_read_buffer_size(p.t), 0, "it was moved");
+    expect_eq(weir_transport_get_read_buffer_size(p.t), 0, "it was moved");
     pair_expect_read(&p, "too long");
     pair_close(&p);
-    return 0;
-}
-
-UNIT(reader_budget, bytes_that_a_failed_read_left_do_not_stay_in_the_pool)
-{
-    cr_assert_eq(rig_run(gives_up_on_a_line, NULL), 0);
 }

@@ -2,9 +2,9 @@
  * weir_reader_readexactly() of much: one copy, and nothing lost by a call that
  * fails.
  *
- * What the call has moved to its caller's memory must be readable again after
- * a cancellation, a time-out, an error or an early end of the stream, in order
- * and before what came later. The model is the stream itself: a pattern in
+ * Bytes that the call has moved to its caller's memory must be readable again
+ * after a cancellation, a time-out, an error or an early end of the stream, in
+ * order and before later bytes. The model is the stream itself: a pattern in
  * which each byte follows from its place.
  */
 #include "pair.h"
@@ -45,7 +45,7 @@ static int send_all(weir_loop *on, void *arg)
         }
         ssize_t sent = fake_peer_write(sending->p->peer, bytes, len);
         if (sent <= 0) {
-            cr_assert_eq(weir_sleep(on, 10 * US), 0);
+            expect_eq(weir_sleep(on, 10 * US), 0);
             continue;
         }
         sending->offset += (uint64_t)sent;
@@ -63,71 +63,54 @@ static void start_sending(struct sending *sending, struct pair *p, size_t len)
 
 static void expect_read(weir_reader *reader, uint64_t offset, size_t len)
 {
-    cr_assert_eq(weir_reader_readexactly(reader, memory, len), (ssize_t)len);
+    expect_eq(weir_reader_readexactly(reader, memory, len), (ssize_t)len);
     expect_pattern(memory, len, offset);
 }
 
 /* ---- how much is copied ---- */
 
-static int count_copies(weir_loop *on, void *arg)
+TASK(reader_exact, a_large_read_is_copied_once_and_takes_no_more_memory)
 {
     struct sending sending = {.offset = 0};
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     const struct weir_loop_statistics before = rig_statistics();
     start_sending(&sending, &p, LARGE);
     expect_read(p.reader, 0, LARGE);
     const struct weir_loop_statistics after = rig_statistics();
 
-    cr_assert_eq(after.copied_to_protocol - before.copied_to_protocol, LARGE);
-    cr_assert_eq(
+    expect_eq(after.copied_to_protocol - before.copied_to_protocol, LARGE);
+    expect_eq(
         after.copied_by_view - before.copied_by_view, 0,
         "%llu bytes were copied twice",
         (unsigned long long)(after.copied_by_view - before.copied_by_view));
-    cr_assert_eq(after.copied_by_compaction - before.copied_by_compaction, 0,
-                 "%llu bytes were moved first",
-                 (unsigned long long)(after.copied_by_compaction -
-                                      before.copied_by_compaction));
-    cr_assert_leq(after.memory_bytes, before.memory_bytes + 256 * KIB,
-                  "no second place for the bytes");
+    expect_eq(after.copied_by_compaction - before.copied_by_compaction, 0,
+              "%llu bytes were moved first",
+              (unsigned long long)(after.copied_by_compaction -
+                                   before.copied_by_compaction));
+    expect_leq(after.memory_bytes, before.memory_bytes + 256 * KIB,
+               "no second place for the bytes");
     pair_close(&p);
-    return 0;
-}
-
-UNIT(reader_exact, what_is_large_is_copied_once_and_takes_no_memory_beside)
-{
-    cr_assert_eq(rig_run(count_copies, NULL), 0);
 }
 
 /* ---- calls that fail ---- */
 
-static int end_early(weir_loop *on, void *arg)
+TASK(reader_exact, bytes_before_an_early_end_stay_readable)
 {
     struct sending sending = {.offset = 0};
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     start_sending(&sending, &p, 300 * KIB);
     nap();
     fake_peer_shutdown(p.peer);
-    cr_assert_eq(weir_reader_readexactly(p.reader, memory, MIB),
-                 WEIR_EINCOMPLETE);
-    cr_assert_eq(weir_reader_expected(p.reader), MIB);
-    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 300 * KIB);
+    expect_eq(weir_reader_readexactly(p.reader, memory, MIB), WEIR_EINCOMPLETE);
+    expect_eq(weir_reader_get_expected(p.reader), MIB);
+    expect_eq(weir_reader_get_buffer_size(p.reader), 300 * KIB);
     cr_assert_not(weir_reader_at_eof(p.reader));
     memset(memory, 0, MIB);
     expect_read(p.reader, 0, 300 * KIB);
     cr_assert(weir_reader_at_eof(p.reader));
     pair_close(&p);
-    return 0;
-}
-
-UNIT(reader_exact, what_came_before_an_early_end_stays_readable)
-{
-    cr_assert_eq(rig_run(end_early, NULL), 0);
 }
 
 struct reading {
@@ -145,66 +128,50 @@ static int read_much(weir_loop *on, void *arg)
     return 0;
 }
 
-static int cancel_between(weir_loop *on, void *arg)
+TASK(reader_exact, bytes_of_a_cancelled_call_are_read_before_later_ones)
 {
     struct sending sending = {.offset = 0};
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     struct reading reading = {.reader = p.reader, .len = MIB};
     weir_task *task = rig_spawn(read_much, &reading);
     start_sending(&sending, &p, 200 * KIB);
     nap();
     nap();
-    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 200 * KIB,
-                 "what a call has counts too");
-    cr_assert_eq(weir_reader_consume(p.reader, 1), -EBUSY);
+    expect_eq(weir_reader_get_buffer_size(p.reader), 200 * KIB,
+              "bytes of a call in progress are counted");
+    expect_eq(weir_reader_consume(p.reader, 1), -EBUSY);
     weir_task_cancel(task);
-    cr_assert_eq(weir_reader_consume(p.reader, 1), -EBUSY,
-                 "the bytes are not back yet");
-    cr_assert_eq(rig_join(task), 0);
-    cr_assert_eq(reading.result, -ECANCELED);
-    cr_assert_eq(weir_reader_get_buffer_size(p.reader), 200 * KIB);
+    expect_eq(weir_reader_consume(p.reader, 1), -EBUSY,
+              "the bytes are not back yet");
+    expect_eq(rig_join(task), 0);
+    expect_eq(reading.result, -ECANCELED);
+    expect_eq(weir_reader_get_buffer_size(p.reader), 200 * KIB);
 
     memset(memory, 0, MIB);
     start_sending(&sending, &p, 100 * KIB);
     expect_read(p.reader, 0, 300 * KIB);
     pair_close(&p);
-    return 0;
 }
 
-UNIT(reader_exact, what_a_cancelled_call_had_is_read_before_what_came_later)
-{
-    cr_assert_eq(rig_run(cancel_between, NULL), 0);
-}
-
-static int free_between(weir_loop *on, void *arg)
+TASK(reader_exact, a_reader_may_be_freed_under_a_call_that_has_some)
 {
     weir_reader *reader;
     static const uint8_t bytes[100 * KIB];
-    (void)arg;
     for (int fed = 0; fed < 2; fed++) {
-        cr_assert_eq(weir_reader_new(on, WEIR_STREAM_LIMIT, &reader), 0);
+        expect_eq(weir_reader_new(loop, WEIR_STREAM_LIMIT, &reader), 0);
         struct reading reading = {.reader = reader, .len = MIB};
         weir_task *task = rig_spawn(read_much, &reading);
         nap();
         if (fed) {
-            cr_assert_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)),
-                         0);
+            expect_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)), 0);
             nap();
         }
         weir_task_cancel(task);
         weir_reader_free(reader);
-        cr_assert_eq(rig_join(task), 0);
-        cr_assert_eq(reading.result, -ECANCELED);
+        expect_eq(rig_join(task), 0);
+        expect_eq(reading.result, -ECANCELED);
     }
-    return 0;
-}
-
-UNIT(reader_exact, a_reader_may_be_freed_under_a_call_that_has_some)
-{
-    cr_assert_eq(rig_run(free_between, NULL), 0);
 }
 
 static struct fake_alloc scarce;
@@ -216,35 +183,35 @@ static int end_without_memory(weir_loop *on, void *arg)
     static const uint8_t bytes[200 * KIB];
     weir_reader *reader;
     (void)arg;
-    cr_assert_eq(weir_reader_new(on, WEIR_STREAM_LIMIT, &reader), 0);
+    expect_eq(weir_reader_new(on, WEIR_STREAM_LIMIT, &reader), 0);
     struct reading reading = {.reader = reader, .len = MIB};
     weir_task *task = rig_spawn(read_much, &reading);
     nap();
-    cr_assert_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)), 0);
+    expect_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)), 0);
     nap();
-    cr_assert_eq(weir_reader_get_buffer_size(reader), sizeof(bytes));
+    expect_eq(weir_reader_get_buffer_size(reader), sizeof(bytes));
     scarce.fail_at = scarce.count + 1;
     scarce.fail_after = true;
     weir_reader_feed_eof(reader);
-    cr_assert_eq(rig_join(task), 0);
+    expect_eq(rig_join(task), 0);
     scarce.fail_at = 0;
 
-    cr_assert_eq(reading.result, WEIR_EINCOMPLETE);
-    cr_assert_eq(weir_reader_get_buffer_size(reader), 0);
-    cr_assert_eq(weir_reader_read(reader, memory, 1), -ENOMEM, "no clean end");
+    expect_eq(reading.result, WEIR_EINCOMPLETE);
+    expect_eq(weir_reader_get_buffer_size(reader), 0);
+    expect_eq(weir_reader_read(reader, memory, 1), -ENOMEM, "no clean end");
     weir_reader_free(reader);
     return 0;
 }
 
-UNIT(reader_exact, what_cannot_be_put_back_ends_the_stream_with_an_error)
+UNIT(reader_exact, bytes_that_cannot_be_put_back_end_the_stream_with_an_error)
 {
     static const struct fake_options machine = {.seed = 1};
     const struct weir_loop_options options = {.size = sizeof(options),
                                               .allocator = &scarce.hooks};
     fake_start(&machine);
     fake_alloc_init(&scarce);
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
-    cr_assert_eq(rig_main(end_without_memory, NULL), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(rig_main(end_without_memory, NULL), 0);
     rig_stop();
     fake_alloc_check(&scarce);
 }
@@ -263,11 +230,11 @@ static uint64_t try_to_read(struct pair *p, uint64_t offset, uint64_t left)
     ssize_t got = weir_reader_readexactly(p->reader, memory, len);
     ssize_t err = weir_timeout_end(&timeout, got);
     if (got < 0) {
-        cr_assert_eq(got, -ECANCELED, "%zd", got);
-        cr_assert_eq(err, -ETIMEDOUT, "%zd", err);
+        expect_eq(got, -ECANCELED, "%zd", got);
+        expect_eq(err, -ETIMEDOUT, "%zd", err);
         return offset;
     }
-    cr_assert_eq(got, (ssize_t)len);
+    expect_eq(got, (ssize_t)len);
     expect_pattern(memory, len, offset);
     return offset + len;
 }
@@ -280,10 +247,10 @@ static uint64_t look_otherwise(struct pair *p, uint64_t offset, uint64_t left)
     if (there == 0 || left == 0) {
         return offset;
     }
-    cr_assert_gt(weir_reader_peek(p->reader, 0, &buf), 0);
+    expect_gt(weir_reader_peek(p->reader, 0, &buf), 0);
     expect_pattern(buf.data, buf.len, offset);
     ssize_t len = weir_reader_read(p->reader, memory, 5000);
-    cr_assert_gt(len, 0);
+    expect_gt(len, 0);
     expect_pattern(memory, (size_t)len, offset);
     return offset + (uint64_t)len;
 }
@@ -304,7 +271,7 @@ static int read_at_random(weir_loop *on, void *arg)
             offset = look_otherwise(&p, offset, total - offset);
         }
     }
-    cr_assert_eq(offset, total);
+    expect_eq(offset, total);
     pair_close(&p);
     return 0;
 }
@@ -313,6 +280,6 @@ UNIT(reader_exact, calls_that_are_interrupted_at_random_lose_nothing)
 {
     unit_random_seed(&chance);
     for (int round = 0; round < 5; round++) {
-        cr_assert_eq(rig_run(read_at_random, NULL), 0);
+        expect_eq(rig_run(read_at_random, NULL), 0);
     }
 }

@@ -7,7 +7,7 @@
  * Bytes come in pieces by chance, copied or in leases, a few in each turn;
  * calls of all kinds wait, are cancelled, and see the end or an error.
  */
-#include "lib/loop.h"
+#include "lib/loop/loop.h"
 
 #include "tests/streams/reader_rig.h"
 #include "tests/unit/random.h"
@@ -18,7 +18,7 @@ enum outcome { WAITS, GIVES, FAILS };
 
 static struct unit_random random_numbers;
 static struct wr_account account; /* of the leases that are fed */
-static struct call call;
+static struct reader_call call;
 
 /* ---- the model ---- */
 
@@ -159,7 +159,7 @@ static enum outcome model_to_end(size_t max, ssize_t *ret)
     return model.eof ? GIVES : WAITS;
 }
 
-/* What the call that is made or waits comes to now. */
+/* The result that the model gives to the call now. */
 static enum outcome model_call(ssize_t *ret)
 {
     switch (call.how) {
@@ -194,13 +194,13 @@ static void check_buffered(void)
 {
     struct weir_buf buf;
     size_t offset = 0;
-    cr_assert_eq(weir_reader_get_buffer_size(reader), model.len);
+    expect_eq(weir_reader_get_buffer_size(reader), model.len);
     while (weir_reader_peek(reader, offset, &buf) > 0) {
-        cr_assert_leq(offset + buf.len, model.len);
+        expect_leq(offset + buf.len, model.len);
         cr_assert_arr_eq(buf.data, model.buffer + offset, buf.len);
         offset += buf.len;
     }
-    cr_assert_eq(offset, model.len);
+    expect_eq(offset, model.len);
 }
 
 /* The call gave these: the next bytes of the model. */
@@ -222,7 +222,7 @@ static void check_given(ssize_t result)
     model.len -= len;
 }
 
-/* Has the call come to what the model says? True when it is over. */
+/* Compares the call with the model; true when it is over. */
 static bool compare(void)
 {
     ssize_t result = 0;
@@ -235,15 +235,15 @@ static bool compare(void)
     }
     cr_assert(call.is_done, "call %d (%zu) waits, the model gave %zd",
               (int)call.how, call.len, result);
-    cr_assert_eq(call_end(&call), call.result);
+    expect_eq(call_end(&call), call.result);
     if (outcome == GIVES) {
         check_given(result);
     } else {
-        cr_assert_eq(call.result, result, "call %d: %zd, the model %zd",
-                     (int)call.how, call.result, result);
+        expect_eq(call.result, result, "call %d: %zd, the model %zd",
+                  (int)call.how, call.result, result);
     }
-    cr_assert_eq(weir_reader_consumed(reader), model.consumed);
-    cr_assert_eq(weir_reader_expected(reader), model.expected);
+    expect_eq(weir_reader_get_consumed(reader), model.consumed);
+    expect_eq(weir_reader_get_expected(reader), model.expected);
     check_buffered();
     return true;
 }
@@ -264,14 +264,14 @@ static void feed_some(void)
     memcpy(model.buffer + model.len, bytes, len);
     model.len += len;
     if (below(2)) {
-        cr_assert_eq(weir_reader_feed_data(reader, bytes, len), 0);
+        expect_eq(weir_reader_feed_data(reader, bytes, len), 0);
         return;
     }
-    weir_lease *lease = wr_pool_lease_copy(&loop->pool, &account, bytes, len);
+    weir_lease *lease = wr_lease_copy(&loop->pool, &account, bytes, len);
     cr_assert_not_null(lease);
     const struct weir_buf buf = {
         .data = lease->data, .len = len, .lease = lease};
-    cr_assert_eq(weir_reader_feed_buf(reader, &buf), 0);
+    expect_eq(weir_reader_feed_buf(reader, &buf), 0);
     wr_lease_unref(lease);
 }
 
@@ -303,7 +303,7 @@ static void start_call(void)
 static void cancel_call(void)
 {
     cr_assert(weir_task_cancel(call.task));
-    cr_assert_eq(call_end(&call), -ECANCELED);
+    expect_eq(call_end(&call), -ECANCELED);
     check_buffered();
 }
 
@@ -314,7 +314,7 @@ static void one_stream(void)
 
     memset(&model, 0, sizeof(model));
     model.limit = 1 + below(below(2) ? 10 : 100);
-    cr_assert_eq(weir_reader_new(loop, (int64_t)model.limit, &reader), 0);
+    expect_eq(weir_reader_new(loop, (int64_t)model.limit, &reader), 0);
     for (int i = 0; i < 120; i++) {
         for (uint64_t pieces = below(4); pieces > 0; pieces--) {
             feed_some();
@@ -359,7 +359,7 @@ static int many_streams(weir_loop *on, void *arg)
     for (int i = 0; i < 2000; i++) {
         one_stream();
     }
-    cr_assert_eq(account.lease_count, 0);
+    expect_eq(account.lease_count, 0);
     return 0;
 }
 
@@ -367,5 +367,5 @@ UNIT(reader_model, every_call_does_what_asyncios_does_but_for_what_is_said)
 {
     unit_random_seed(&random_numbers);
     account = (struct wr_account){0};
-    cr_assert_eq(rig_run(many_streams, NULL), 0);
+    expect_eq(rig_run(many_streams, NULL), 0);
 }

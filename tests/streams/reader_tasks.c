@@ -6,63 +6,46 @@
  */
 #include "tests/streams/reader_rig.h"
 
-static struct call call;
-static struct call other;
+static struct reader_call call;
+static struct reader_call other;
 
 /* ---- one task at a time ---- */
 
-static int two_read(weir_loop *on, void *arg)
+READER(reader_tasks, a_second_reader_is_busy, 10)
 {
-    (void)on;
-    (void)arg;
     call_start(&call, EXACTLY, 4);
     feed("abc");
 
     for (int how = 0; how < HOW_COUNT; how++) {
         expect_error((enum how)how, 1, -EBUSY);
     }
-    cr_assert_eq(weir_reader_consume(reader, 1), -EBUSY);
-    feed("d"); /* it is woken and did not go on yet */
+    expect_eq(weir_reader_consume(reader, 1), -EBUSY);
+    feed("d"); /* it is woken and has not run yet */
     expect_error(READ, 1, -EBUSY);
 
-    cr_assert_eq(call_end(&call), 4);
+    expect_eq(call_end(&call), 4);
     feed("e");
     expect(READ, 1, "e");
-    return 0;
 }
 
-UNIT(reader_tasks, a_second_reader_is_busy)
+READER(reader_tasks,
+       complaint_25__one_may_read_right_after_another_was_cancelled, 10)
 {
-    with_reader(10, two_read);
-}
-
-static int reads_after_cancel(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     call_start(&call, EXACTLY, 4);
     feed("abc");
     cr_assert(weir_task_cancel(call.task));
 
-    expect(READ, 10, "abc"); /* at once, before that task has gone on */
+    expect(READ, 10, "abc"); /* at once, before that task has run */
     call_start(&other, READ, 3);
 
-    cr_assert_eq(call_end(&call), -ECANCELED);
-    cr_assert_not(other.is_done, "the end of the first is not for it");
+    expect_eq(call_end(&call), -ECANCELED);
+    cr_assert_not(other.is_done, "only the first reader was ended");
     feed("d");
-    cr_assert_eq(call_end(&other), 1);
-    return 0;
+    expect_eq(call_end(&other), 1);
 }
 
-UNIT(reader_tasks, complaint_25__one_may_read_right_after_another_was_cancelled)
+READER(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing, 10)
 {
-    with_reader(10, reads_after_cancel);
-}
-
-static int cancels_lose_nothing(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     for (int how = 0; how < HOW_COUNT; how++) {
         const bool some = how == READ || how == READ_VIEW || how == TAKE;
         const char *there = some ? "" : "ab";
@@ -72,61 +55,40 @@ static int cancels_lose_nothing(weir_loop *on, void *arg)
         call_start(&call, (enum how)how, 4);
         cr_assert_not(call.is_done);
         cr_assert(weir_task_cancel(call.task));
-        cr_assert_eq(call_end(&call), -ECANCELED);
+        expect_eq(call_end(&call), -ECANCELED);
 
         expect_buffered(there);
-        cr_assert_eq(weir_reader_consume(reader, strlen(there)), 0);
+        expect_eq(weir_reader_consume(reader, strlen(there)), 0);
     }
-    return 0;
 }
 
-UNIT(reader_tasks, complaint_26__a_cancelled_read_consumes_nothing)
+READER(reader_tasks, complaint_26__what_was_there_before_the_cancel_is_not_lost,
+       10)
 {
-    with_reader(10, cancels_lose_nothing);
-}
-
-static int granted_before_cancel(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     call_start(&call, READ, 4);
     feed("ab");
     cr_assert(weir_task_cancel(call.task));
 
-    cr_assert_eq(call_end(&call), 2);
+    expect_eq(call_end(&call), 2);
 
     expect_buffered("");
     call_start(&call, READ, 4);
     cr_assert(weir_task_cancel(call.task));
     feed("cd");
-    cr_assert_eq(call_end(&call), -ECANCELED);
+    expect_eq(call_end(&call), -ECANCELED);
     expect_buffered("cd");
-    return 0;
 }
 
-UNIT(reader_tasks, complaint_26__what_was_there_before_the_cancel_is_not_lost)
-{
-    with_reader(10, granted_before_cancel);
-}
-
-static int times_out(weir_loop *on, void *arg)
+READER(reader_tasks, complaint_26__a_read_that_times_out_consumes_nothing, 10)
 {
     struct weir_timeout limit;
     char buf[8];
-    (void)on;
-    (void)arg;
     feed("ab");
-    cr_assert_eq(weir_timeout_begin(loop, &limit, MS), 0);
+    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
     const ssize_t result = weir_reader_readexactly(reader, buf, 4);
-    cr_assert_eq(weir_timeout_end(&limit, result), -ETIMEDOUT);
+    expect_eq(weir_timeout_end(&limit, result), -ETIMEDOUT);
     feed("cd");
     expect(EXACTLY, 4, "abcd");
-    return 0;
-}
-
-UNIT(reader_tasks, complaint_26__a_read_that_times_out_consumes_nothing)
-{
-    with_reader(10, times_out);
 }
 
 /* ---- the reader goes while a task is inside ---- */
@@ -135,7 +97,7 @@ UNIT(reader_tasks, complaint_26__a_read_that_times_out_consumes_nothing)
 static void free_under_a_task(enum how how, bool woken)
 {
     weir_reader *first = reader;
-    cr_assert_eq(weir_reader_new(loop, 10, &reader), 0);
+    expect_eq(weir_reader_new(loop, 10, &reader), 0);
     call_start(&call, how, 4);
     if (woken) {
         feed("abc\n");
@@ -144,25 +106,17 @@ static void free_under_a_task(enum how how, bool woken)
 
     weir_reader_free(reader);
 
-    cr_assert_eq(call_end(&call), -ECANCELED);
+    expect_eq(call_end(&call), -ECANCELED);
     reader = first;
 }
 
-static int frees_under_a_task(weir_loop *on, void *arg)
+READER(reader_tasks, a_task_in_a_reader_that_is_freed_is_cancelled, 10)
 {
-    (void)on;
-    (void)arg;
     for (int how = 0; how < HOW_COUNT; how++) {
         free_under_a_task((enum how)how, false);
         free_under_a_task((enum how)how, true);
     }
     weir_reader_free(NULL);
-    return 0;
-}
-
-UNIT(reader_tasks, a_task_in_a_reader_that_is_freed_is_cancelled)
-{
-    with_reader(10, frees_under_a_task);
 }
 
 static weir_reader *gone;
@@ -181,26 +135,18 @@ static int reads_for_ever(weir_loop *on, void *arg)
     }
 }
 
-static int frees_under_a_busy_task(weir_loop *on, void *arg)
+READER(reader_tasks, a_task_that_lets_others_run_sees_the_end_of_its_reader, 10)
 {
     static const char bytes[4096];
-    (void)on;
-    (void)arg;
-    cr_assert_eq(weir_reader_new(loop, 10, &gone), 0);
-    cr_assert_eq(weir_reader_feed_data(gone, bytes, sizeof(bytes)), 0);
+    expect_eq(weir_reader_new(loop, 10, &gone), 0);
+    expect_eq(weir_reader_feed_data(gone, bytes, sizeof(bytes)), 0);
     weir_task *task = rig_spawn(reads_for_ever, NULL);
-    cr_assert_eq(weir_yield(loop), 0);
+    expect_eq(weir_yield(loop), 0);
     const size_t left = weir_reader_get_buffer_size(gone);
-    cr_assert_lt(left, sizeof(bytes));
-    cr_assert_gt(left, 0);
+    expect_lt(left, sizeof(bytes));
+    expect_gt(left, 0);
 
     weir_reader_free(gone);
 
-    cr_assert_eq(rig_join(task), -ECANCELED);
-    return 0;
-}
-
-UNIT(reader_tasks, a_task_that_lets_others_run_sees_the_end_of_its_reader)
-{
-    with_reader(10, frees_under_a_busy_task);
+    expect_eq(rig_join(task), -ECANCELED);
 }

@@ -6,7 +6,7 @@
  */
 #include "tests/streams/reader_rig.h"
 
-static struct call call;
+static struct reader_call call;
 
 static void separate_by(const char *first, const char *second)
 {
@@ -20,10 +20,9 @@ static void separate_by(const char *first, const char *second)
 
 /* ---- lines ---- */
 
-static int reads_lines(weir_loop *on, void *arg)
+READER(reader_until, readline_gives_lines_the_partial_one_at_the_end_and_then_0,
+       10)
 {
-    (void)on;
-    (void)arg;
     feed("one\n\ntwo\nthr");
     expect(LINE, 100, "one\n");
     expect(LINE_VIEW, 0, "\n");
@@ -33,138 +32,99 @@ static int reads_lines(weir_loop *on, void *arg)
     turn_over();
     cr_assert_not(call.is_done);
     feed("\nfour");
-    cr_assert_eq(call_end(&call), 6);
+    expect_eq(call_end(&call), 6);
     cr_assert_arr_eq(call.buf, "three\n", 6);
     weir_reader_feed_eof(reader);
 
     expect(LINE_VIEW, 0, "four");
     expect(LINE_VIEW, 0, "");
     expect(LINE, 10, "");
-    return 0;
 }
 
-UNIT(reader_until, readline_gives_lines_the_partial_one_at_the_end_and_then_0)
-{
-    with_reader(10, reads_lines);
-}
-
-static int iterates(weir_loop *on, void *arg)
+READER(reader_until, lines_are_iterated_over_until_there_are_none, 40)
 {
     struct weir_buf line;
     int count = 0;
-    (void)on;
-    (void)arg;
     for (int i = 0; i < 500; i++) {
         feed("0123456789012345678901234567890123456\n");
     }
     weir_reader_feed_eof(reader);
     while (weir_reader_readline_view(reader, &line) > 0) {
-        cr_assert_eq(line.len, 38);
+        expect_eq(line.len, 38);
         cr_assert_arr_eq(line.data, "0123456789012345678901234567890123456\n",
                          38);
         count++;
     }
-    cr_assert_eq(count, 500);
-    return 0;
+    expect_eq(count, 500);
 }
 
-UNIT(reader_until, lines_are_iterated_over_until_there_are_none)
+READER(reader_until,
+       complaint_22__too_long_a_line_is_not_lost_and_reading_goes_on, 10)
 {
-    with_reader(40, iterates);
-}
-
-static int line_limits(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     feed("0123456789\n");
     expect(LINE, 100, "0123456789\n"); /* as long as the limit */
 
     feed("0123456789x\nnext\n");
     expect_error(LINE, 100, WEIR_ELIMIT);
-    cr_assert_eq(weir_reader_consumed(reader), 11); /* begin of the newline */
+    expect_eq(weir_reader_get_consumed(reader), 11); /* begin of the newline */
     expect_error(LINE_VIEW, 0, WEIR_ELIMIT);
     expect_buffered("0123456789x\nnext\n");
-    cr_assert_eq(weir_reader_consume(reader, weir_reader_consumed(reader) + 1),
-                 0);
+    expect_eq(weir_reader_consume(reader, weir_reader_get_consumed(reader) + 1),
+              0);
     expect(LINE_VIEW, 0, "next\n");
 
     feed("0123456789");
     call_start(&call, LINE_VIEW, 0);
     cr_assert_not(call.is_done);
     feed("x");
-    cr_assert_eq(call_end(&call), WEIR_ELIMIT);
-    cr_assert_eq(weir_reader_consumed(reader), 11); /* all of it */
+    expect_eq(call_end(&call), WEIR_ELIMIT);
+    expect_eq(weir_reader_get_consumed(reader), 11); /* all of it */
     expect_buffered("0123456789x");
     weir_reader_feed_eof(reader);
     expect_error(LINE_VIEW, 0, WEIR_ELIMIT); /* at the end too */
     expect(READ, 100, "0123456789x");
-    return 0;
 }
 
-UNIT(reader_until,
-     complaint_22__too_long_a_line_is_not_lost_and_reading_goes_on)
+READER(reader_until, complaint_22__the_callers_memory_limits_one_call, 100)
 {
-    with_reader(10, line_limits);
-}
-
-static int caller_limits(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     feed("abc\n");
     expect_error(LINE, 3, WEIR_ELIMIT);
-    cr_assert_eq(weir_reader_consumed(reader), 3);
+    expect_eq(weir_reader_get_consumed(reader), 3);
     expect(LINE, 4, "abc\n");
 
     feed("abc");
     expect_error(LINE, 3, WEIR_ELIMIT); /* no newline would fit */
-    cr_assert_eq(weir_reader_consumed(reader), 3);
+    expect_eq(weir_reader_get_consumed(reader), 3);
     call_start(&call, LINE, 4);
     cr_assert_not(call.is_done); /* one would */
     feed("d");
-    cr_assert_eq(call_end(&call), WEIR_ELIMIT);
+    expect_eq(call_end(&call), WEIR_ELIMIT);
     expect_buffered("abcd");
 
     weir_reader_feed_eof(reader);
     expect_error(LINE, 3, WEIR_ELIMIT);
     expect(LINE, 4, "abcd");
     expect_error(LINE, 0, 0);
-    return 0;
-}
-
-UNIT(reader_until, complaint_22__the_callers_memory_limits_one_call)
-{
-    with_reader(100, caller_limits);
 }
 
 /* ---- separators ---- */
 
-static int finds_separators(weir_loop *on, void *arg)
+READER(reader_until, a_separator_is_found_where_it_straddles_what_came, 10)
 {
-    (void)on;
-    (void)arg;
     separate_by("\r\n", NULL);
     feed("GET /\r\nHost\r");
     expect(UNTIL_VIEW, 0, "GET /\r\n");
     call_start(&call, UNTIL, 100);
     cr_assert_not(call.is_done);
     feed("\nrest");
-    cr_assert_eq(call_end(&call), 6);
+    expect_eq(call_end(&call), 6);
     cr_assert_arr_eq(call.buf, "Host\r\n", 6);
     expect_buffered("rest");
-    return 0;
 }
 
-UNIT(reader_until, a_separator_is_found_where_it_straddles_what_came)
+READER(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest,
+       10)
 {
-    with_reader(10, finds_separators);
-}
-
-static int earliest_end(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     separate_by("long", "n");
     feed("along");
     expect(UNTIL, 100, "alon"); /* its match ends first */
@@ -174,57 +134,41 @@ static int earliest_end(weir_loop *on, void *arg)
     feed("axyzb");
     feed("xyz");
     expect_error(UNTIL, 3, WEIR_ELIMIT);
-    cr_assert_eq(weir_reader_consumed(reader), 2); /* begin of the shorter */
+    expect_eq(weir_reader_get_consumed(reader), 2); /* begin of the shorter */
     expect(UNTIL_VIEW, 0, "axyz");
 
     separate_by("yz", "xyz"); /* whichever comes first in the list */
     expect_error(UNTIL, 3, WEIR_ELIMIT);
-    cr_assert_eq(weir_reader_consumed(reader), 2);
+    expect_eq(weir_reader_get_consumed(reader), 2);
     expect(UNTIL_VIEW, 0, "bxyz");
-    return 0;
 }
 
-UNIT(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest)
+READER(reader_until, consumed_is_what_asyncio_says_in_both_cases, 10)
 {
-    with_reader(10, earliest_end);
-}
-
-static int until_limits(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     separate_by("END", NULL);
     feed("0123456789END"); /* begins at the limit */
     expect(UNTIL, 100, "0123456789END");
 
     feed("0123456789xEND");
     expect_error(UNTIL, 100, WEIR_ELIMIT);
-    cr_assert_eq(weir_reader_consumed(reader), 11);
-    cr_assert_eq(weir_reader_consume(reader, 14), 0);
+    expect_eq(weir_reader_get_consumed(reader), 11);
+    expect_eq(weir_reader_consume(reader, 14), 0);
 
     feed("0123456789xE"); /* may still begin at 10 */
     call_start(&call, UNTIL, 100);
     cr_assert_not(call.is_done);
     feed("x");
-    cr_assert_eq(call_end(&call), WEIR_ELIMIT);
-    cr_assert_eq(weir_reader_consumed(reader), 11); /* 13 + 1 - 3 */
+    expect_eq(call_end(&call), WEIR_ELIMIT);
+    expect_eq(weir_reader_get_consumed(reader), 11); /* 13 + 1 - 3 */
     expect_buffered("0123456789xEx");
-    cr_assert_eq(weir_reader_consume(reader, 11), 0);
+    expect_eq(weir_reader_consume(reader, 11), 0);
     feed("END");
     expect(UNTIL, 100, "ExEND");
-    return 0;
 }
 
-UNIT(reader_until, consumed_is_what_asyncio_says_in_both_cases)
-{
-    with_reader(10, until_limits);
-}
-
-static int bad_separators(weir_loop *on, void *arg)
+READER(reader_until, separators_that_are_none_are_invalid, 10)
 {
     static const char bytes[1025];
-    (void)on;
-    (void)arg;
     feed("abc\n");
     separator_count = 0;
     expect_error(UNTIL, 100, -EINVAL);
@@ -239,57 +183,36 @@ static int bad_separators(weir_loop *on, void *arg)
     expect_error(UNTIL_VIEW, 100, -EINVAL);
     separators[1] = (struct weir_separator){bytes, 1024};
     expect(UNTIL_VIEW, 100, "abc\n");
-    return 0;
 }
 
-UNIT(reader_until, separators_that_are_none_are_invalid)
+READER(reader_until, complaint_21__lines_before_the_error_are_given, 10)
 {
-    with_reader(10, bad_separators);
-}
-
-static int errors_of_the_stream(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     feed("abc\ndef");
     weir_reader_set_exception(reader, -ECONNRESET);
     expect(LINE_VIEW, 0, "abc\n");
     expect_error(LINE_VIEW, 0, -ECONNRESET);
     expect_error(UNTIL, 100, -ECONNRESET);
     expect_buffered("def");
-    return 0;
-}
-
-UNIT(reader_until, complaint_21__lines_before_the_error_are_given)
-{
-    with_reader(10, errors_of_the_stream);
 }
 
 /* ---- linear ---- */
 
-static int looks_once(weir_loop *on, void *arg)
+READER(reader_until, bytes_are_looked_at_once_however_often_the_call_waits,
+       1 << 30)
 {
     static const char piece[1000] = {'x'};
     struct weir_buf line;
-    (void)on;
-    (void)arg;
     separate_by("never", NULL);
     call_start(&call, UNTIL_VIEW, 0);
     /* Looking at all of it after each piece would be 450 GB. */
     for (int i = 0; i < 30000; i++) {
-        cr_assert_eq(weir_reader_feed_data(reader, piece, sizeof(piece)), 0);
-        cr_assert_eq(weir_yield(loop), 0);
+        expect_eq(weir_reader_feed_data(reader, piece, sizeof(piece)), 0);
+        expect_eq(weir_yield(loop), 0);
     }
     cr_assert_not(call.is_done);
     cr_assert(weir_task_cancel(call.task));
-    cr_assert_eq(call_end(&call), -ECANCELED);
+    expect_eq(call_end(&call), -ECANCELED);
     feed("never");
-    cr_assert_eq(weir_reader_readuntil_view(reader, separators, 1, &line),
-                 30000005);
-    return 0;
-}
-
-UNIT(reader_until, bytes_are_looked_at_once_however_often_the_call_waits)
-{
-    with_reader(1 << 30, looks_once);
+    expect_eq(weir_reader_readuntil_view(reader, separators, 1, &line),
+              30000005);
 }

@@ -10,57 +10,13 @@
 
 enum { CLIENTS = 20 };
 
-static int handlers; /* that run */
+extern int handlers; /* that run */
 
-static inline int echo(void *arg, weir_reader *reader, weir_writer *writer)
-{
-    char buf[256];
-    ssize_t len;
-    (void)arg;
-    handlers++;
-    while ((len = weir_reader_read(reader, buf, sizeof(buf))) > 0) {
-        if (weir_writer_write(writer, buf, (size_t)len) < 0) {
-            break;
-        }
-    }
-    handlers--;
-    return (int)len;
-}
-
-static inline weir_server *
-start(weir_client_connected_fn *handler,
-      const struct weir_start_server_options *options)
-{
-    weir_server *server = NULL;
-    cr_assert_eq(
-        weir_start_server(loop, handler, "127.0.0.1", 0, options, &server), 0);
-    cr_assert_not_null(server);
-    return server;
-}
-
-static inline struct fake_peer *connect_to(const struct weir_address *address)
-{
-    return fake_connect(&address->storage.any, address->len);
-}
-
-static inline struct fake_peer *call_server(weir_server *server)
-{
-    struct weir_address address;
-    cr_assert_geq(weir_server_get_socket(server, 0, &address), 0);
-    struct fake_peer *peer = connect_to(&address);
-    cr_assert_not_null(peer);
-    nap();
-    return peer;
-}
-
-static inline void expect_echo(struct fake_peer *peer, const char *text)
-{
-    char buf[64] = "";
-    const ssize_t len = (ssize_t)strlen(text);
-    cr_assert_eq(fake_peer_write(peer, text, (size_t)len), len);
-    nap();
-    cr_assert_eq(fake_peer_read(peer, buf, sizeof(buf)), len);
-    cr_assert_str_eq(buf, text);
-}
+int echo(void *arg, weir_reader *reader, weir_writer *writer);
+weir_server *start(weir_client_connected_fn *handler,
+                   const struct weir_start_server_options *options);
+struct fake_peer *connect_to(const struct weir_address *address);
+struct fake_peer *call_server(weir_server *server);
+void expect_echo(struct fake_peer *peer, const char *text);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * The machine sends and receives in short pieces, delays, reorders and
  * interrupts. Every handler reads and echoes in whatever way the API has, with
- * and without time limits, while somebody cancels it at any moment; peers
+ * and without time limits, while the main task cancels it at any moment; peers
  * stall, half-close, close and reset. No byte may be lost, doubled or out of
  * place, whatever failed in between; the end comes after the last byte; and
  * when the loop is freed nothing is left. WEIR_STREAM_COUNT is how many seeds
@@ -334,7 +334,7 @@ static bool pass_byte(struct conn *conn, weir_reader *reader,
            echo(conn, writer, &buf) == 0;
 }
 
-/* What a read that failed says, and going on from it. True: go on. */
+/* Checks a read that failed; true when the handler may go on. */
 static bool recover(struct conn *conn, weir_reader *reader, weir_writer *writer,
                     ssize_t err)
 {
@@ -343,7 +343,7 @@ static bool recover(struct conn *conn, weir_reader *reader, weir_writer *writer,
     switch (err) {
     case WEIR_ELIMIT:
         total.overruns++;
-        if (weir_reader_consumed(reader) > buffered || buffered == 0) {
+        if (weir_reader_get_consumed(reader) > buffered || buffered == 0) {
             fake_fail("consumed is more than there is");
         }
         return pass_byte(conn, reader, writer);
@@ -362,9 +362,9 @@ static bool recover(struct conn *conn, weir_reader *reader, weir_writer *writer,
         if (buffered == 0) {
             return false;
         }
-        /* It wanted more than that; what there is comes first. */
+        /* The call wanted more than that; bytes that are there come first. */
         if (weir_reader_read(reader, conn->bytes, 0) != 0 ||
-            weir_reader_exception(reader) != err) {
+            weir_reader_get_exception(reader) != err) {
             fake_fail("error %zd is not the stream's", err);
         }
         return pass_byte(conn, reader, writer);
@@ -460,7 +460,7 @@ static int handle(void *arg, weir_reader *reader, weir_writer *writer)
     }
     cr_assert_not(conn->was_served);
     conn->was_served = true;
-    conn->task = weir_task_current(loop);
+    conn->task = weir_task_get_current(loop);
     total.served++;
     converse(loop, conn, reader, writer);
     switch (fake_random(6)) {
@@ -508,7 +508,7 @@ static int serve(weir_loop *loop, void *arg)
         storm.closes_clients = true;
         weir_server_close(server);
         weir_server_close_clients(server);
-        err = weir_server_join(server);
+        err = weir_server_wait_closed(server);
     }
     weir_server_free(server);
     return err;
@@ -550,7 +550,7 @@ static void run_seed(uint64_t seed)
     options.held_limit_bytes = fake_chance(300) ? 1u << 20 : 0;
     storm.limit = limits[fake_random(4)];
     storm.conn_count = 1 + (uint32_t)fake_random(CONNS);
-    cr_assert_eq(weir_loop_new(&options, &storm.loop), 0);
+    expect_eq(weir_loop_new(&options, &storm.loop), 0);
     int result = 0;
     int err = weir_loop_run_task(storm.loop, serve, NULL, &result);
     if (err != 0 || result != 0) {
@@ -589,9 +589,9 @@ UNIT(storm, of_streams_loses_no_byte_and_leaves_nothing)
         return;
     }
     /* A run in which little happens proves little. */
-    cr_assert_gt(total.bytes, count * 1000);
-    cr_assert_gt(total.served, count * 2);
-    cr_assert_gt(total.cancelled, count / 10);
-    cr_assert_gt(total.overruns, count / 10);
-    cr_assert_gt(total.incomplete, count / 10);
+    expect_gt(total.bytes, count * 1000);
+    expect_gt(total.served, count * 2);
+    expect_gt(total.cancelled, count / 10);
+    expect_gt(total.overruns, count / 10);
+    expect_gt(total.incomplete, count / 10);
 }

@@ -13,7 +13,7 @@
 static struct fake_listener *listen_for_weir(enum fake_answer answer)
 {
     struct weir_address address;
-    cr_assert_eq(weir_address_parse(HOST, PORT, &address), 0);
+    expect_eq(weir_address_parse(HOST, PORT, &address), 0);
     struct fake_listener *listener =
         fake_listen(&address.storage.any, address.len);
     fake_listener_set(listener, answer, 0);
@@ -29,77 +29,55 @@ static int connect_to(struct pair *p, const struct weir_open_options *options)
 
 /* ---- connecting ---- */
 
-static int talk(weir_loop *on, void *arg)
+TASK(stream_connect, gives_a_stream_that_reads_and_writes)
 {
     char text[16] = "";
     struct pair p;
-    (void)on;
-    (void)arg;
     struct fake_listener *listener = listen_for_weir(FAKE_ACCEPT);
-    cr_assert_eq(connect_to(&p, NULL), 0);
+    expect_eq(connect_to(&p, NULL), 0);
     p.peer = fake_listener_accept(listener);
     cr_assert_not_null(p.peer);
-    cr_assert_eq(weir_writer_write(p.writer, "ping", 4), 0);
-    cr_assert_eq(weir_writer_flush(p.writer), 0);
-    cr_assert_eq(fake_peer_read(p.peer, text, sizeof(text)), 4);
-    cr_assert_str_eq(text, "ping");
+    expect_eq(weir_writer_write(p.writer, "ping", 4), 0);
+    expect_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(fake_peer_read(p.peer, text, sizeof(text)), 4);
+    expect_str_eq(text, "ping");
     pair_peer_write(&p, "pong");
     pair_expect_read(&p, "pong");
     pair_close(&p);
-    return 0;
 }
 
-UNIT(stream_connect, gives_a_stream_that_reads_and_writes)
-{
-    cr_assert_eq(rig_run(talk, NULL), 0);
-}
-
-static int fail_to_connect(weir_loop *on, void *arg)
+TASK(stream_connect, errors_are_those_of_the_attempt)
 {
     struct weir_open_options options = {
         .size = sizeof(options),
         .connect = {.size = sizeof(options.connect), .timeout_ns = 3 * S}};
     struct pair p;
-    (void)arg;
     struct fake_listener *listener = listen_for_weir(FAKE_REFUSE);
-    cr_assert_eq(connect_to(&p, NULL), -ECONNREFUSED);
+    expect_eq(connect_to(&p, NULL), -ECONNREFUSED);
     fake_listener_set(listener, FAKE_SILENT, 0);
-    const uint64_t before_ns = weir_loop_time(on);
-    cr_assert_eq(connect_to(&p, &options), -ETIMEDOUT);
-    cr_assert_eq((weir_loop_time(on) - before_ns) / S, 3);
-    cr_assert_eq(
-        weir_open_connection(on, "no.literal", 1, NULL, NULL, &p.writer),
+    const uint64_t before_ns = weir_loop_get_time(loop);
+    expect_eq(connect_to(&p, &options), -ETIMEDOUT);
+    expect_eq((weir_loop_get_time(loop) - before_ns) / S, 3);
+    expect_eq(
+        weir_open_connection(loop, "no.literal", 1, NULL, NULL, &p.writer),
         WEIR_ENOTLITERAL);
     cr_assert_null(p.writer);
-    cr_assert_eq(rig_statistics().connections, 0);
-    return 0;
+    expect_eq(rig_statistics().connections, 0);
 }
 
-UNIT(stream_connect, errors_are_those_of_the_attempt)
-{
-    cr_assert_eq(rig_run(fail_to_connect, NULL), 0);
-}
-
-static int connect_with_time_out(weir_loop *on, void *arg)
+TASK(stream_connect, options_of_connections_need_no_sizes)
 {
     const struct weir_open_options options = {
         .size = sizeof(options), .connect.stream.timeouts.read_ns = 5 * S};
     struct pair p;
     char byte;
-    (void)arg;
     struct fake_listener *listener = listen_for_weir(FAKE_ACCEPT);
-    cr_assert_eq(connect_to(&p, &options), 0);
+    expect_eq(connect_to(&p, &options), 0);
     p.peer = fake_listener_accept(listener);
-    const uint64_t before_ns = weir_loop_time(on);
-    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), WEIR_EREADTIMEOUT);
-    cr_assert_eq((weir_loop_time(on) - before_ns) / S, 5);
+    const uint64_t before_ns = weir_loop_get_time(loop);
+    expect_eq(weir_reader_read(p.reader, &byte, 1), WEIR_EREADTIMEOUT);
+    expect_eq((weir_loop_get_time(loop) - before_ns) / S, 5);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(stream_connect, options_of_connections_need_no_sizes)
-{
-    cr_assert_eq(rig_run(connect_with_time_out, NULL), 0);
 }
 
 static void never(void *arg, int err, weir_transport *t)
@@ -117,8 +95,7 @@ static void expect_refused(struct weir_open_options *options, int err)
     weir_writer *writer = NULL;
     options->connect.use_sock = true;
     options->connect.sock = fake_connected_fd(&peer);
-    cr_assert_eq(weir_open_connection(loop, NULL, 0, options, NULL, &writer),
-                 err);
+    expect_eq(weir_open_connection(loop, NULL, 0, options, NULL, &writer), err);
     cr_assert(fake_peer_is_alone(peer), "the socket is closed");
     cr_assert_null(writer);
     fake_peer_close(peer);
@@ -131,13 +108,13 @@ static void expect_unread(void)
     struct fake_peer *peer;
     weir_writer *writer = NULL;
     options.connect.sock = fake_connected_fd(&peer);
-    cr_assert_eq(weir_open_connection(loop, NULL, 0, &options, NULL, &writer),
-                 -EINVAL);
+    expect_eq(weir_open_connection(loop, NULL, 0, &options, NULL, &writer),
+              -EINVAL);
     cr_assert_not(fake_peer_is_alone(peer), "the socket is the caller's");
     options.size = sizeof(options);
     options.limit_bytes = -1;
-    cr_assert_eq(weir_open_connection(loop, NULL, 0, &options, NULL, &writer),
-                 -EINVAL);
+    expect_eq(weir_open_connection(loop, NULL, 0, &options, NULL, &writer),
+              -EINVAL);
     cr_assert(fake_peer_is_alone(peer), "now it was taken");
     fake_peer_close(peer);
 }
@@ -152,11 +129,10 @@ static void open_outside(void *arg)
     *(bool *)arg = true;
 }
 
-static int open_badly(weir_loop *on, void *arg)
+TASK(stream_connect, a_socket_that_was_passed_is_taken_by_every_error)
 {
     struct weir_open_options options = good;
     bool was_called = false;
-    (void)arg;
     options.limit_bytes = -1;
     expect_refused(&options, -EINVAL);
     options = good;
@@ -165,18 +141,12 @@ static int open_badly(weir_loop *on, void *arg)
     options = good;
     options.connect.family = AF_UNIX;
     expect_refused(&options, -EINVAL);
-    cr_assert_eq(weir_open_connection(on, HOST, PORT, NULL, NULL, NULL),
-                 -EINVAL);
+    expect_eq(weir_open_connection(loop, HOST, PORT, NULL, NULL, NULL),
+              -EINVAL);
     expect_unread();
-    cr_assert_eq(weir_loop_call_soon(on, open_outside, &was_called, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, open_outside, &was_called, NULL), 0);
     nap();
     cr_assert(was_called);
-    return 0;
-}
-
-UNIT(stream_connect, a_socket_that_was_passed_is_taken_by_every_error)
-{
-    cr_assert_eq(rig_run(open_badly, NULL), 0);
 }
 
 /* ---- cancelling ---- */
@@ -199,14 +169,14 @@ static int open_one(weir_loop *on, void *arg)
     return attempt->result;
 }
 
-/* Cancels an attempt after so many turns; true when it came too late. */
+/* Cancels an attempt after a number of turns; true when that was too late. */
 static bool cancel_after(struct attempt *attempt, int turns)
 {
     attempt->is_done = false;
     attempt->p.writer = NULL;
     weir_task *task = rig_spawn(open_one, attempt);
     for (int i = 0; i < turns; i++) {
-        cr_assert_eq(weir_yield(loop), 0);
+        expect_eq(weir_yield(loop), 0);
     }
     const bool is_late = attempt->is_done;
     weir_task_cancel(task);
@@ -214,11 +184,11 @@ static bool cancel_after(struct attempt *attempt, int turns)
     if (attempt->result == 0) {
         weir_writer_unref(attempt->p.writer);
     } else {
-        cr_assert_eq(attempt->result, -ECANCELED);
+        expect_eq(attempt->result, -ECANCELED);
         cr_assert_null(attempt->p.writer);
     }
     nap();
-    cr_assert_eq(rig_statistics().connections, 0);
+    expect_eq(rig_statistics().connections, 0);
     return is_late;
 }
 
@@ -240,63 +210,49 @@ static int cancel_connects(weir_loop *on, void *arg)
             cr_assert(fake_peer_is_alone(peer));
             fake_peer_close(peer);
         }
-        cr_assert_eq(fake_fd_count(), fds);
-        cr_assert_lt(++turns, TURNS_MAX);
+        expect_eq(fake_fd_count(), fds);
+        expect_lt(++turns, TURNS_MAX);
     }
-    cr_assert_geq(turns, 3, "or this shows little");
-    cr_assert_geq(cancelled, turns - 1, "once it was connected already");
+    expect_geq(turns, 3, "the start takes several turns");
+    expect_geq(cancelled, turns - 1,
+               "all attempts but the last were cancelled in time");
     return 0;
 }
 
 UNIT(stream_connect, cancelled_at_any_turn_it_leaves_nothing)
 {
     uint32_t race = 0;
-    cr_assert_eq(rig_run(cancel_connects, &race), 0);
+    expect_eq(rig_run(cancel_connects, &race), 0);
     race = 1000; /* what is cancelled completes all the same */
-    cr_assert_eq(rig_run(cancel_connects, &race), 0);
+    expect_eq(rig_run(cancel_connects, &race), 0);
 }
 
-static int cancel_adoptions(weir_loop *on, void *arg)
+TASK(stream_connect, an_adoption_that_is_cancelled_closes_the_socket)
 {
     struct attempt attempt = {.host = NULL};
     const uint32_t fds = fake_fd_count();
     bool is_late = false;
-    (void)on;
-    (void)arg;
     for (int turns = 0; !is_late; turns++) {
-        cr_assert_lt(turns, TURNS_MAX);
+        expect_lt(turns, TURNS_MAX);
         attempt.options = good;
         attempt.options.connect.use_sock = true;
         attempt.options.connect.sock = fake_connected_fd(&attempt.p.peer);
         is_late = cancel_after(&attempt, turns);
         cr_assert(fake_peer_is_alone(attempt.p.peer));
         fake_peer_close(attempt.p.peer);
-        cr_assert_eq(fake_fd_count(), fds);
+        expect_eq(fake_fd_count(), fds);
     }
-    return 0;
 }
 
-UNIT(stream_connect, an_adoption_that_is_cancelled_closes_the_socket)
-{
-    cr_assert_eq(rig_run(cancel_adoptions, NULL), 0);
-}
-
-static int open_with_time_out(weir_loop *on, void *arg)
+TASK(stream_connect, a_time_out_around_it_gives_the_attempt_up)
 {
     struct weir_timeout limit;
     struct pair p;
-    (void)arg;
     listen_for_weir(FAKE_SILENT);
-    const uint64_t before_ns = weir_loop_time(on);
-    cr_assert_eq(weir_timeout_begin(on, &limit, 2 * S), 0);
-    cr_assert_eq(weir_timeout_end(&limit, connect_to(&p, NULL)), -ETIMEDOUT);
-    cr_assert_eq((weir_loop_time(on) - before_ns) / S, 2);
-    return 0;
-}
-
-UNIT(stream_connect, a_time_out_around_it_gives_the_attempt_up)
-{
-    cr_assert_eq(rig_run(open_with_time_out, NULL), 0);
+    const uint64_t before_ns = weir_loop_get_time(loop);
+    expect_eq(weir_timeout_begin(loop, &limit, 2 * S), 0);
+    expect_eq(weir_timeout_end(&limit, connect_to(&p, NULL)), -ETIMEDOUT);
+    expect_eq((weir_loop_get_time(loop) - before_ns) / S, 2);
 }
 
 static struct attempt left;
@@ -314,9 +270,9 @@ static int leave_an_attempt(weir_loop *on, void *arg)
 
 UNIT(stream_connect, the_loops_end_ends_an_attempt)
 {
-    cr_assert_eq(rig_run(leave_an_attempt, NULL), 0);
+    expect_eq(rig_run(leave_an_attempt, NULL), 0);
     cr_assert(left.is_done);
-    cr_assert_eq(left.result, -ECANCELED);
+    expect_eq(left.result, -ECANCELED);
 }
 
 /* ---- no memory ---- */
@@ -352,10 +308,10 @@ UNIT(stream_connect, without_memory_it_says_so)
         count++;
         fake_start(&machine);
         fake_alloc_init(&memory);
-        cr_assert_eq(weir_loop_new(&options, &loop), 0);
+        expect_eq(weir_loop_new(&options, &loop), 0);
         has_failed = rig_main(open_without_memory, &count);
         rig_stop();
         fake_alloc_check(&memory);
     }
-    cr_assert_geq(count, 5, "only %d", (int)count);
+    expect_geq(count, 5, "only %d", (int)count);
 }

@@ -13,40 +13,32 @@
 static int write_and_return(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct pair *p = arg;
-    cr_assert_eq(weir_writer_get_reader(writer), reader);
+    expect_eq(weir_writer_get_reader(writer), reader);
     seen.calls++;
     snprintf(seen.task_name, sizeof(seen.task_name), "%s",
-             weir_task_get_name(weir_task_current(loop)));
+             weir_task_get_name(weir_task_get_current(loop)));
     p->writer = writer;
     p->reader = reader;
-    cr_assert_eq(pair_write(p, MIB), 0);
+    expect_eq(pair_write(p, MIB), 0);
     return seen.result;
 }
 
-static int return_after_writing(weir_loop *on, void *arg)
+TASK(stream_handler, a_handler_that_returns_has_its_stream_closed_gracefully)
 {
     char name[64];
     struct pair p;
-    (void)on;
-    (void)arg;
     serve(&p, write_and_return, NULL);
-    cr_assert_eq(seen.calls, 1);
+    expect_eq(seen.calls, 1);
     snprintf(name, sizeof(name), ":%u", fake_peer_port(p.peer));
-    cr_assert_eq(strncmp(seen.task_name, "stream ", 7), 0);
-    cr_assert_str_eq(strrchr(seen.task_name, ':'), name, "named by its peer");
+    expect_eq(strncmp(seen.task_name, "stream ", 7), 0);
+    expect_str_eq(strrchr(seen.task_name, ':'), name, "named by its peer");
     cr_assert_not(fake_peer_is_alone(p.peer), "a megabyte waits");
-    cr_assert_eq(rig_statistics().tasks, 1, "the handler has returned");
+    expect_eq(rig_statistics().tasks, 1, "the handler has returned");
 
     pair_peer_read_all(&p);
-    cr_assert_eq(p.peer_read, MIB);
-    cr_assert_eq(seen.reports, 0);
+    expect_eq(p.peer_read, MIB);
+    expect_eq(seen.reports, 0);
     expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_handler, a_handler_that_returns_has_its_stream_closed_gracefully)
-{
-    cr_assert_eq(rig_run(return_after_writing, NULL), 0);
 }
 
 static int fail(void *arg, weir_reader *reader, weir_writer *writer)
@@ -74,34 +66,26 @@ static int fail_as_aborted(void *arg, weir_reader *reader, weir_writer *writer)
     return (int)weir_reader_read(reader, &byte, 1);
 }
 
-static int fail_both_ways(weir_loop *on, void *arg)
+TASK(stream_handler, the_hook_sees_that_a_handler_failed)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     serve(&p, fail, NULL);
-    cr_assert_eq(seen.reports, 1);
-    cr_assert_eq(seen.err, -EPROTO);
-    cr_assert_str_eq(seen.callback, "client_connected");
+    expect_eq(seen.reports, 1);
+    expect_eq(seen.err, -EPROTO);
+    expect_str_eq(seen.callback, "client_connected");
     cr_assert_not_null(seen.transport);
-    cr_assert_eq(strncmp(seen.task_name, "stream ", 7), 0);
+    expect_eq(strncmp(seen.task_name, "stream ", 7), 0);
     expect_over(&p);
 
     serve(&p, fail_as_aborted, NULL);
-    cr_assert_eq(seen.calls, 1);
-    cr_assert_eq(seen.reports, 0, "it said so itself");
+    expect_eq(seen.calls, 1);
+    expect_eq(seen.reports, 0, "an error that the handler returned");
     expect_over(&p);
 
     serve(&p, fail_as_cancelled, NULL);
-    cr_assert_eq(seen.calls, 1);
-    cr_assert_eq(seen.reports, 0, "a cancellation is no failure");
+    expect_eq(seen.calls, 1);
+    expect_eq(seen.reports, 0, "a cancellation is no failure");
     expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_handler, the_hook_sees_that_a_handler_failed)
-{
-    cr_assert_eq(rig_run(fail_both_ways, NULL), 0);
 }
 
 static int close_itself(void *arg, weir_reader *reader, weir_writer *writer)
@@ -113,34 +97,13 @@ static int close_itself(void *arg, weir_reader *reader, weir_writer *writer)
     return weir_writer_wait_closed(writer);
 }
 
-static int peer_resets(weir_loop *on, void *arg)
-{
-    struct pair p;
-    (void)on;
-    (void)arg;
-    serve(&p, close_itself, NULL);
-    fake_peer_reset(p.peer);
-    nap();
-    cr_assert_eq(seen.read_result, -ECONNRESET);
-    cr_assert_eq(seen.reports, 0, "the handler has not failed");
-    expect_over(&p);
-
-    serve(&p, close_itself, NULL);
-    fake_peer_shutdown(p.peer);
-    nap();
-    cr_assert_eq(seen.read_result, 0);
-    cr_assert_eq(seen.reports, 0);
-    expect_over(&p);
-    return 0;
-}
-
 static int write_on(void *arg, weir_reader *reader, weir_writer *writer)
 {
     int err = 0;
     (void)arg;
     (void)reader;
     while (err == 0) {
-        cr_assert_eq(weir_sleep(loop, US), 0);
+        expect_eq(weir_sleep(loop, US), 0);
         err = weir_writer_write(writer, "more", 4);
     }
     seen.calls++;
@@ -154,34 +117,39 @@ static int fail_with_pipe(void *arg, weir_reader *reader, weir_writer *writer)
     return -EPIPE;
 }
 
-static int peer_resets_a_writer(weir_loop *on, void *arg)
+TASK(stream_handler, an_error_of_a_write_to_a_broken_connection_is_not_reported)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     serve(&p, write_on, NULL);
     fake_peer_reset(p.peer);
     nap();
-    cr_assert_eq(seen.calls, 1);
-    cr_assert_eq(seen.result, -EPIPE, "what writes say");
-    cr_assert_eq(seen.reports, 0, "the handler has not failed");
+    expect_eq(seen.calls, 1);
+    expect_eq(seen.result, -EPIPE, "the write's error is the handler's result");
+    expect_eq(seen.reports, 0, "the handler has not failed");
     expect_over(&p);
 
     serve(&p, fail_with_pipe, NULL);
-    cr_assert_eq(seen.calls, 1);
-    cr_assert_eq(seen.reports, 1, "this connection did not break");
+    expect_eq(seen.calls, 1);
+    expect_eq(seen.reports, 1, "this connection did not break");
     expect_over(&p);
-    return 0;
 }
 
-UNIT(stream_handler, what_writes_say_of_a_broken_connection_is_not_reported)
+TASK(stream_handler, a_handler_sees_how_its_peer_ends)
 {
-    cr_assert_eq(rig_run(peer_resets_a_writer, NULL), 0);
-}
+    struct pair p;
+    serve(&p, close_itself, NULL);
+    fake_peer_reset(p.peer);
+    nap();
+    expect_eq(seen.read_result, -ECONNRESET);
+    expect_eq(seen.reports, 0, "the handler has not failed");
+    expect_over(&p);
 
-UNIT(stream_handler, a_handler_sees_how_its_peer_ends)
-{
-    cr_assert_eq(rig_run(peer_resets, NULL), 0);
+    serve(&p, close_itself, NULL);
+    fake_peer_shutdown(p.peer);
+    nap();
+    expect_eq(seen.read_result, 0);
+    expect_eq(seen.reports, 0);
+    expect_over(&p);
 }
 
 static int keep_writer(void *arg, weir_reader *reader, weir_writer *writer)
@@ -192,23 +160,15 @@ static int keep_writer(void *arg, weir_reader *reader, weir_writer *writer)
     return 0;
 }
 
-static int keep_beyond_the_handler(weir_loop *on, void *arg)
+TASK(stream_handler, a_reference_keeps_the_stream_but_not_the_connection)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     serve(&p, keep_writer, NULL);
-    cr_assert_eq(weir_writer_wait_closed(seen.writer), 0);
-    cr_assert_eq(weir_transport_end(weir_writer_get_transport(seen.writer)),
-                 WEIR_END_CLOSED);
+    expect_eq(weir_writer_wait_closed(seen.writer), 0);
+    expect_eq(weir_transport_get_end(weir_writer_get_transport(seen.writer)),
+              WEIR_END_CLOSED);
     weir_writer_unref(seen.writer);
     expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_handler, a_reference_keeps_the_stream_but_not_the_connection)
-{
-    cr_assert_eq(rig_run(keep_beyond_the_handler, NULL), 0);
 }
 
 /* ---- without a task ---- */
@@ -217,7 +177,7 @@ static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
     (void)arg;
-    cr_assert_null(weir_task_current(loop));
+    cr_assert_null(weir_task_get_current(loop));
     seen.calls++;
     seen.read_result = (int)weir_reader_read(reader, &byte, 1);
     seen.writer = seen.result == 1 ? weir_writer_ref(writer) : NULL;
@@ -240,17 +200,15 @@ static int read_and_fail(void *arg, weir_reader *reader, weir_writer *writer)
     return err;
 }
 
-static int serve_without_task(weir_loop *on, void *arg)
+TASK(stream_handler, a_callback_keeps_the_stream_by_a_reference)
 {
-    struct weir_stream_protocol_options options = {.size = sizeof(options),
-                                                   .no_task = true};
+    struct weir_stream_options options = {.size = sizeof(options),
+                                          .no_task = true};
     struct pair p;
-    (void)on;
-    (void)arg;
     serve(&p, read_in_callback, &options);
-    cr_assert_eq(seen.calls, 1);
-    cr_assert_eq(seen.read_result, WEIR_ENOTTASK);
-    expect_over(&p); /* nobody kept it */
+    expect_eq(seen.calls, 1);
+    expect_eq(seen.read_result, WEIR_ENOTTASK);
+    expect_over(&p); /* no reference is left */
 
     serve(&p, read_and_keep, &options);
     p.writer = seen.writer;
@@ -261,18 +219,12 @@ static int serve_without_task(weir_loop *on, void *arg)
     expect_over(&p);
 
     serve(&p, read_and_fail, &options);
-    cr_assert_eq(seen.reports, 1);
-    cr_assert_eq(seen.err, -EPROTO);
-    cr_assert_str_eq(seen.task_name, "", "there was none");
-    cr_assert_eq(weir_writer_wait_closed(seen.writer), 0, "it was closed");
+    expect_eq(seen.reports, 1);
+    expect_eq(seen.err, -EPROTO);
+    expect_str_eq(seen.task_name, "", "there was none");
+    expect_eq(weir_writer_wait_closed(seen.writer), 0, "it was closed");
     weir_writer_unref(seen.writer);
     expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_handler, a_callback_keeps_the_stream_by_a_reference)
-{
-    cr_assert_eq(rig_run(serve_without_task, NULL), 0);
 }
 
 /* ---- the end of the loop ---- */
@@ -305,13 +257,13 @@ UNIT(stream_handler,
     struct pair p;
     fake_alloc_init(&alloc);
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
-    cr_assert_eq(rig_main(leave_it_going_on, &p), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(rig_main(leave_it_going_on, &p), 0);
 
-    cr_assert_eq(weir_loop_free(loop), 1);
+    expect_eq(weir_loop_free(loop), 1);
 
-    cr_assert_eq(seen.reports, 1, "it was parked");
-    cr_assert_gt(seen.calls, 1000);
+    expect_eq(seen.reports, 1, "it was parked");
+    expect_gt(seen.calls, 1000);
     cr_assert(fake_peer_is_alone(p.peer));
     fake_alloc_check(&alloc);
     fake_peer_close(p.peer);

@@ -7,7 +7,7 @@
  * was interrupted, or the connection is aborted, which the call hears at once.
  */
 #include "pair.h"
-#include "tests/tasks/moments.h"
+#include "tests/tasks/moments_rig.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define HOST            "192.0.2.7"
@@ -25,12 +25,12 @@ static uint8_t bytes[MANY];
 
 static void make_reader(void)
 {
-    cr_assert_eq(weir_reader_new(loop, 64 * KIB, &reader), 0);
+    expect_eq(weir_reader_new(loop, 64 * KIB, &reader), 0);
 }
 
 static void feed_line(void)
 {
-    cr_assert_eq(weir_reader_feed_data(reader, "one\n", 4), 0);
+    expect_eq(weir_reader_feed_data(reader, "one\n", 4), 0);
 }
 
 static void make_fed(void)
@@ -41,13 +41,13 @@ static void make_fed(void)
 
 static void feed_many(void)
 {
-    cr_assert_eq(weir_reader_feed_data(reader, bytes, MANY), 0);
+    expect_eq(weir_reader_feed_data(reader, bytes, MANY), 0);
 }
 
 static void make_half_fed(void)
 {
     make_reader();
-    cr_assert_eq(weir_reader_feed_data(reader, bytes, MANY / 2), 0);
+    expect_eq(weir_reader_feed_data(reader, bytes, MANY / 2), 0);
 }
 
 static void feed_end(void)
@@ -187,10 +187,10 @@ static void make_full_pair(void)
 {
     make_pair();
     while (weir_writer_get_depth(p.writer).bytes < MIB) {
-        cr_assert_eq(pair_write(&p, MIB), 0);
+        expect_eq(pair_write(&p, MIB), 0);
     }
     nap();
-    cr_assert_gt(weir_writer_get_depth(p.writer).bytes, 0);
+    expect_gt(weir_writer_get_depth(p.writer).bytes, 0);
 }
 
 static int read_all(weir_loop *on, void *arg)
@@ -266,7 +266,7 @@ static void listen_here(enum fake_answer answer, uint64_t delay_ns)
     struct weir_address address;
 
     if (!listener) {
-        cr_assert_eq(weir_address_parse(HOST, PORT, &address), 0);
+        expect_eq(weir_address_parse(HOST, PORT, &address), 0);
         listener = fake_listen(&address.storage.any, address.len);
     }
     fake_listener_set(listener, answer, delay_ns);
@@ -353,7 +353,7 @@ static int start_here(weir_loop *on, weir_server **ret)
 
 static void make_server(void)
 {
-    cr_assert_eq(start_here(loop, &server), 0);
+    expect_eq(start_here(loop, &server), 0);
 }
 
 static void close_server(void)
@@ -383,7 +383,7 @@ static int call_start_server(weir_loop *on)
 static int call_join(weir_loop *on)
 {
     (void)on;
-    return weir_server_join(server);
+    return weir_server_wait_closed(server);
 }
 
 static int call_serve_forever(weir_loop *on)
@@ -401,21 +401,13 @@ static const struct row server_rows[] = {
 
 /* ---- all of them ---- */
 
-static int play_all(weir_loop *on, void *arg)
+TASK(stream_moments, an_interruption_is_told_once_by_this_call_or_the_next)
 {
-    (void)on;
-    (void)arg;
     listener = NULL;
     play_rows(reader_rows, COUNT_OF(reader_rows));
     play_rows(writer_rows, COUNT_OF(writer_rows));
     play_rows(connection_rows, COUNT_OF(connection_rows));
     play_rows(server_rows, COUNT_OF(server_rows));
-    return 0;
-}
-
-UNIT(stream_moments, an_interruption_is_told_once_by_this_call_or_the_next)
-{
-    cr_assert_eq(rig_run(play_all, NULL), 0);
 }
 
 static void spend(const struct row *rows, size_t count)
@@ -427,10 +419,8 @@ static void spend(const struct row *rows, size_t count)
 
 /* Only where making needs no time, which stands still while tasks are ready. A
  * serve_forever() ends its server. */
-static int spend_all(weir_loop *on, void *arg)
+TASK(stream_moments, calls_that_are_interrupted_let_other_tasks_run)
 {
-    (void)on;
-    (void)arg;
     listener = NULL;
     spend(reader_rows, COUNT_OF(reader_rows));
     for (size_t i = 0; i < COUNT_OF(writer_rows); i++) {
@@ -440,12 +430,6 @@ static int spend_all(weir_loop *on, void *arg)
     }
     spend(connection_rows, COUNT_OF(connection_rows));
     spend(server_rows, COUNT_OF(server_rows) - 1);
-    return 0;
-}
-
-UNIT(stream_moments, calls_that_are_interrupted_let_other_tasks_run)
-{
-    cr_assert_eq(rig_run(spend_all, NULL), 0);
 }
 
 /* ---- a connection attempt whose own time is over ---- */
@@ -463,7 +447,7 @@ static int open_silent(weir_loop *on, void *arg)
 
     attempt->result = call_open_limited(on);
     attempt->next = weir_event_wait(victim.after);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(on), 0);
     return 0;
 }
 
@@ -479,36 +463,29 @@ static void cancel_attempt(void *arg)
 static bool cancel_beside_time_out(weir_loop *on, uint64_t extra_ns)
 {
     struct attempt attempt = {.result = 1, .next = 1};
-    const uint64_t when_ns = weir_loop_time(on) + 100 * MS + extra_ns;
+    const uint64_t when_ns = weir_loop_get_time(on) + 100 * MS + extra_ns;
 
-    cr_assert_eq(weir_event_new(on, &victim.after), 0);
+    expect_eq(weir_event_new(on, &victim.after), 0);
     attempt.task = rig_spawn(open_silent, &attempt);
     settle(); /* its timer is there before ours, and due before it */
-    cr_assert_eq(weir_loop_call_at(on, when_ns, cancel_attempt, &attempt, NULL),
-                 0);
-    cr_assert_eq(weir_sleep(on, S), 0);
+    expect_eq(weir_loop_call_at(on, when_ns, cancel_attempt, &attempt, NULL),
+              0);
+    expect_eq(weir_sleep(on, S), 0);
     weir_event_set(victim.after);
-    cr_assert_eq(rig_join(attempt.task), 0);
+    expect_eq(rig_join(attempt.task), 0);
     weir_event_free(victim.after);
     cr_assert(attempt.result == -ECANCELED || attempt.result == -ETIMEDOUT);
-    cr_assert_eq(attempt.next, attempt.result == -ECANCELED ? 0 : -ECANCELED);
+    expect_eq(attempt.next, attempt.result == -ECANCELED ? 0 : -ECANCELED);
     return attempt.result == -ETIMEDOUT && attempt.was_waiting;
 }
 
-static int cancel_around_time_out(weir_loop *on, void *arg)
+TASK(stream_moments, a_cancellation_beside_a_connect_time_out_is_told_next)
 {
     int beside = 0;
-    (void)arg;
     listener = NULL;
     make_silent();
     for (uint64_t extra_ns = 0; extra_ns < 20 * US; extra_ns += 100) {
-        beside += cancel_beside_time_out(on, extra_ns) ? 1 : 0;
+        beside += cancel_beside_time_out(loop, extra_ns) ? 1 : 0;
     }
-    cr_assert_gt(beside, 0);
-    return 0;
-}
-
-UNIT(stream_moments, a_cancellation_beside_a_connect_time_out_is_told_next)
-{
-    cr_assert_eq(rig_run(cancel_around_time_out, NULL), 0);
+    expect_gt(beside, 0);
 }

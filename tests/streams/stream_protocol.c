@@ -9,33 +9,6 @@
 
 /* ---- life of the protocol ---- */
 
-static int make_badly(weir_loop *on, void *arg)
-{
-    struct weir_protocol_binding binding;
-    weir_writer *writer;
-    struct {
-        struct weir_stream_protocol_options known;
-        uint64_t unknown;
-    } larger = {.known = {.size = sizeof(larger)}, .unknown = 1};
-    struct weir_stream_protocol_options options = {.size = sizeof(options)};
-    (void)arg;
-    cr_assert_eq(weir_stream_protocol_new(on, NULL, &binding, NULL), -EINVAL,
-                 "nobody would have it");
-    options.limit_bytes = -1;
-    cr_assert_eq(weir_stream_protocol_new(on, &options, &binding, &writer),
-                 -EINVAL);
-    options.limit_bytes = 0;
-    options.stack_size_bytes = 1;
-    cr_assert_eq(weir_stream_protocol_new(on, &options, &binding, &writer),
-                 -EINVAL);
-    options.size = 0;
-    cr_assert_eq(weir_stream_protocol_new(on, &options, &binding, &writer),
-                 -EINVAL);
-    cr_assert_eq(weir_stream_protocol_new(on, &larger.known, &binding, &writer),
-                 -E2BIG);
-    return 0;
-}
-
 static void end_by_hand(void (*end)(weir_reader *reader), int result)
 {
     struct pair p;
@@ -49,15 +22,15 @@ static void end_by_hand(void (*end)(weir_reader *reader), int result)
     end(p.reader);
     pair_peer_write(&p, "after");
     nap();
-    cr_assert_eq(weir_transport_error(p.t), 0);
-    cr_assert_eq(seen.reports, 0);
+    expect_eq(weir_transport_get_error(p.t), 0);
+    expect_eq(seen.reports, 0);
     pair_expect_read(&p, "before");
-    cr_assert_eq(weir_reader_read(p.reader, text, 1), result);
-    cr_assert_eq(weir_reader_feed_data(p.reader, "by hand", 7), -ESHUTDOWN);
+    expect_eq(weir_reader_read(p.reader, text, 1), result);
+    expect_eq(weir_reader_feed_data(p.reader, "by hand", 7), -ESHUTDOWN);
 
-    cr_assert_eq(weir_writer_write(p.writer, "answer", 6), 0);
-    cr_assert_eq(weir_writer_flush(p.writer), 0);
-    cr_assert_eq(fake_peer_read(p.peer, text, sizeof(text)), 6);
+    expect_eq(weir_writer_write(p.writer, "answer", 6), 0);
+    expect_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(fake_peer_read(p.peer, text, sizeof(text)), 6);
     pair_close(&p);
 }
 
@@ -66,42 +39,52 @@ static void fail_reader(weir_reader *reader)
     weir_reader_set_exception(reader, -EPROTO);
 }
 
-static int end_reading(weir_loop *on, void *arg)
+TASK(stream_protocol, a_reader_that_is_ended_by_hand_leaves_the_writer_alone)
 {
-    (void)on;
-    (void)arg;
     end_by_hand(fail_reader, -EPROTO);
     end_by_hand(weir_reader_feed_eof, 0);
-    return 0;
 }
 
-UNIT(stream_protocol, a_reader_that_is_ended_by_hand_leaves_the_writer_alone)
+TASK(stream_protocol, options_are_looked_at)
 {
-    cr_assert_eq(rig_run(end_reading, NULL), 0);
+    struct weir_protocol_binding binding;
+    weir_writer *writer;
+    struct {
+        struct weir_stream_options known;
+        uint64_t unknown;
+    } larger = {.known = {.size = sizeof(larger)}, .unknown = 1};
+    struct weir_stream_options options = {.size = sizeof(options)};
+    expect_eq(weir_stream_protocol_new(loop, NULL, &binding, NULL), -EINVAL,
+              "without a handler the writer must be asked for");
+    options.limit_bytes = -1;
+    expect_eq(weir_stream_protocol_new(loop, &options, &binding, &writer),
+              -EINVAL);
+    options.limit_bytes = 0;
+    options.stack_size_bytes = 1;
+    expect_eq(weir_stream_protocol_new(loop, &options, &binding, &writer),
+              -EINVAL);
+    options.size = 0;
+    expect_eq(weir_stream_protocol_new(loop, &options, &binding, &writer),
+              -EINVAL);
+    expect_eq(weir_stream_protocol_new(loop, &larger.known, &binding, &writer),
+              -E2BIG);
 }
 
-UNIT(stream_protocol, options_are_looked_at)
-{
-    cr_assert_eq(rig_run(make_badly, NULL), 0);
-}
-
-static int use_twice(weir_loop *on, void *arg)
+TASK(stream_protocol, a_second_connection_is_refused)
 {
     struct weir_protocol_binding binding;
     struct pair first;
     struct pair second;
-    (void)arg;
     memset(&first, 0, sizeof(first));
     memset(&seen, 0, sizeof(seen));
-    weir_loop_set_exception_handler(on, hook, NULL);
-    cr_assert_eq(weir_stream_protocol_new(on, NULL, &binding, &first.writer),
-                 0);
-    cr_assert_eq(adopt(&first, &binding), 0);
+    weir_loop_set_exception_handler(loop, hook, NULL);
+    expect_eq(weir_stream_protocol_new(loop, NULL, &binding, &first.writer), 0);
+    expect_eq(adopt(&first, &binding), 0);
     nap();
-    cr_assert_eq(adopt(&second, &binding), 0);
+    expect_eq(adopt(&second, &binding), 0);
     nap();
-    cr_assert_eq(seen.reports, 1);
-    cr_assert_eq(seen.err, -EBUSY);
+    expect_eq(seen.reports, 1);
+    expect_eq(seen.err, -EBUSY);
     cr_assert(fake_peer_is_alone(second.peer));
     fake_peer_close(second.peer);
 
@@ -110,12 +93,6 @@ static int use_twice(weir_loop *on, void *arg)
     pair_expect_read(&first, "first");
     weir_writer_unref(first.writer);
     expect_over(&first);
-    return 0;
-}
-
-UNIT(stream_protocol, a_second_connection_is_refused)
-{
-    cr_assert_eq(rig_run(use_twice, NULL), 0);
 }
 
 /* A protocol that reads a greeting and then puts a stream in its place. */
@@ -133,14 +110,14 @@ static int greeting_received(void *user, weir_transport *t,
     cr_assert_arr_eq(buf->data, "HELLO", 5);
     rest.data += 5;
     rest.len -= 5;
-    cr_assert_eq(
+    expect_eq(
         weir_stream_protocol_new(loop, NULL, &binding, &greeter->p.writer), 0);
-    cr_assert_eq(weir_transport_set_protocol(t, &binding, &rest, 1), 0);
+    expect_eq(weir_transport_set_protocol(t, &binding, &rest, 1), 0);
     binding.protocol->connection_made(binding.user, t);
     return 0;
 }
 
-static int switch_to_stream(weir_loop *on, void *arg)
+TASK(stream_protocol, a_stream_takes_a_transport_over_with_what_was_read_ahead)
 {
     static const struct weir_protocol table = {.size = sizeof(table),
                                                .kind = WEIR_PROTOCOL_STREAM,
@@ -149,9 +126,7 @@ static int switch_to_stream(weir_loop *on, void *arg)
     struct greeter greeter = {.p = {.peer = NULL}};
     struct weir_protocol_binding binding = {&table, &greeter};
     struct pair *p = &greeter.p;
-    (void)on;
-    (void)arg;
-    cr_assert_eq(adopt(p, &binding), 0);
+    expect_eq(adopt(p, &binding), 0);
     nap();
     pair_peer_write(p, "HELLOread ahead");
     nap();
@@ -161,12 +136,6 @@ static int switch_to_stream(weir_loop *on, void *arg)
     pair_peer_write(p, "more");
     pair_expect_read(p, "more");
     pair_close(p);
-    return 0;
-}
-
-UNIT(stream_protocol, a_stream_takes_a_transport_over_with_what_was_read_ahead)
-{
-    cr_assert_eq(rig_run(switch_to_stream, NULL), 0);
 }
 
 /* A protocol that passes everything on to that of a stream. */
@@ -202,7 +171,7 @@ static int wrapper_received(void *user, weir_transport *t,
     return wrapper->inner.protocol->data_received(wrapper->inner.user, t, buf);
 }
 
-static int use_wrapped(weir_loop *on, void *arg)
+TASK(stream_protocol, a_protocol_can_be_built_around_it)
 {
     static const struct weir_protocol table = {
         .size = sizeof(table),
@@ -215,32 +184,25 @@ static int use_wrapped(weir_loop *on, void *arg)
     struct wrapper wrapper = {.received = 0};
     struct weir_protocol_binding binding = {&table, &wrapper};
     struct pair *p = &wrapper.p;
-    struct call drain;
-    struct call flush;
-    (void)arg;
-    cr_assert_eq(weir_stream_protocol_new(on, NULL, &wrapper.inner, &p->writer),
-                 0);
-    cr_assert_eq(adopt(p, &binding), 0);
+    struct writer_call drain;
+    struct writer_call flush;
+    expect_eq(weir_stream_protocol_new(loop, NULL, &wrapper.inner, &p->writer),
+              0);
+    expect_eq(adopt(p, &binding), 0);
     nap();
     p->t = weir_writer_get_transport(p->writer);
     p->reader = weir_writer_get_reader(p->writer);
     pair_peer_write(p, "through");
     pair_expect_read(p, "through");
-    cr_assert_eq(wrapper.received, 7);
-    cr_assert_eq(pair_write(p, MIB), 0);
+    expect_eq(wrapper.received, 7);
+    expect_eq(pair_write(p, MIB), 0);
     call_start(&drain, p, weir_writer_drain);
     call_start(&flush, p, weir_writer_flush);
     pair_peer_read_all(p);
-    cr_assert_eq(call_end(&drain), 0);
-    cr_assert_eq(call_end(&flush), 0);
+    expect_eq(call_end(&drain), 0);
+    expect_eq(call_end(&flush), 0);
     weir_writer_unref(p->writer);
     expect_over(p);
-    return 0;
-}
-
-UNIT(stream_protocol, a_protocol_can_be_built_around_it)
-{
-    cr_assert_eq(rig_run(use_wrapped, NULL), 0);
 }
 
 static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
@@ -254,32 +216,26 @@ static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
 }
 
 /* connection_made is called by a task; what it calls is none. */
-static int switch_in_a_task(weir_loop *on, void *arg)
+TASK(stream_protocol, a_callback_may_not_suspend_on_the_stack_of_a_task)
 {
-    const struct weir_stream_protocol_options options = {
-        .size = sizeof(options),
-        .client_connected = read_in_callback,
-        .no_task = true};
+    const struct weir_stream_options options = {.size = sizeof(options),
+                                                .client_connected =
+                                                    read_in_callback,
+                                                .no_task = true};
     struct weir_protocol_binding binding;
     struct pair p;
-    (void)arg;
     pair_open(&p);
     const struct weir_protocol_binding old = weir_transport_get_protocol(p.t);
-    cr_assert_eq(weir_stream_protocol_new(on, &options, &binding, NULL), 0);
-    cr_assert_eq(weir_transport_set_protocol(p.t, &binding, NULL, 0), 0);
+    expect_eq(weir_stream_protocol_new(loop, &options, &binding, NULL), 0);
+    expect_eq(weir_transport_set_protocol(p.t, &binding, NULL, 0), 0);
     old.protocol->connection_lost(old.user, p.t, 0);
     weir_writer_unref(p.writer);
     binding.protocol->connection_made(binding.user, p.t);
-    cr_assert_eq(seen.calls, 1);
-    cr_assert_eq(seen.read_result, WEIR_ENOTTASK);
-    cr_assert_not_null(weir_task_current(on), "as it was");
-    expect_over(&p); /* nobody kept it */
-    return 0;
-}
-
-UNIT(stream_protocol, a_callback_may_not_suspend_on_the_stack_of_a_task)
-{
-    cr_assert_eq(rig_run(switch_in_a_task, NULL), 0);
+    expect_eq(seen.calls, 1);
+    expect_eq(seen.read_result, WEIR_ENOTTASK);
+    cr_assert_not_null(weir_task_get_current(loop),
+                       "the current task is as before");
+    expect_over(&p); /* no reference is left */
 }
 
 static int small_limit(void *arg, weir_reader *reader, weir_writer *writer)
@@ -291,24 +247,16 @@ static int small_limit(void *arg, weir_reader *reader, weir_writer *writer)
     return 0;
 }
 
-static int limit_the_reader(weir_loop *on, void *arg)
+TASK(stream_protocol, the_limit_is_the_readers)
 {
-    struct weir_stream_protocol_options options = {.size = sizeof(options),
-                                                   .limit_bytes = 10};
+    struct weir_stream_options options = {.size = sizeof(options),
+                                          .limit_bytes = 10};
     struct pair p;
-    (void)on;
-    (void)arg;
     serve(&p, small_limit, &options);
     pair_peer_write(&p, "more than ten\n");
     nap();
-    cr_assert_eq(seen.read_result, WEIR_ELIMIT);
+    expect_eq(seen.read_result, WEIR_ELIMIT);
     expect_over(&p);
-    return 0;
-}
-
-UNIT(stream_protocol, the_limit_is_the_readers)
-{
-    cr_assert_eq(rig_run(limit_the_reader, NULL), 0);
 }
 
 static int read_one(weir_writer *writer)
@@ -317,28 +265,20 @@ static int read_one(weir_writer *writer)
     return (int)weir_reader_read(weir_writer_get_reader(writer), &byte, 1);
 }
 
-static int read_twice(weir_loop *on, void *arg)
+TASK(stream_protocol, a_second_reader_is_told_that_there_is_one)
 {
-    struct call first;
-    struct call second;
+    struct writer_call first;
+    struct writer_call second;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     call_start(&first, &p, read_one);
     call_start(&second, &p, read_one);
     nap();
-    cr_assert_eq(call_end(&second), -EBUSY);
+    expect_eq(call_end(&second), -EBUSY);
     pair_peer_write(&p, "x");
     nap();
-    cr_assert_eq(call_end(&first), 1);
+    expect_eq(call_end(&first), 1);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(stream_protocol, a_second_reader_is_told_that_there_is_one)
-{
-    cr_assert_eq(rig_run(read_twice, NULL), 0);
 }
 
 /* ---- the loop's end ---- */
@@ -370,15 +310,15 @@ UNIT(stream_protocol, a_stream_outlives_its_loop_and_says_how_it_ended)
     static const struct fake_options machine = {.seed = 1};
     int result;
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
-    cr_assert_eq(weir_loop_run_task(loop, leave_a_stream, NULL, &result), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_loop_run_task(loop, leave_a_stream, NULL, &result), 0);
 
-    cr_assert_eq(weir_loop_free(loop), 1, "one connection was alive");
+    expect_eq(weir_loop_free(loop), 1, "one connection was alive");
 
-    cr_assert_eq(seen.read_result, -ECANCELED);
-    cr_assert_eq(drain_result, -ECANCELED, "every suspending call");
-    cr_assert_eq(weir_reader_exception(left.reader), -ECONNABORTED);
-    cr_assert_lt(weir_writer_write(left.writer, "x", 1), 0);
+    expect_eq(seen.read_result, -ECANCELED);
+    expect_eq(drain_result, -ECANCELED, "every suspending call is cancelled");
+    expect_eq(weir_reader_get_exception(left.reader), -ECONNABORTED);
+    expect_lt(weir_writer_write(left.writer, "x", 1), 0);
     cr_assert(weir_writer_is_closing(left.writer));
     weir_writer_unref(left.writer);
     fake_peer_close(left.peer);
@@ -399,10 +339,10 @@ static int write_little(void *arg, weir_reader *reader, weir_writer *writer)
 /* The allocation that comes as number @arg fails; has any? */
 static int serve_without_memory(weir_loop *on, void *arg)
 {
-    const struct weir_stream_protocol_options options = {
+    const struct weir_stream_options options = {
         .size = sizeof(options),
         .client_connected = write_little,
-        .stack_size_bytes = 512 * KIB}; /* a size that nobody had yet */
+        .stack_size_bytes = 512 * KIB}; /* a size that no block had yet */
     struct weir_protocol_binding binding;
     struct pair p = {.peer = NULL};
 
@@ -416,7 +356,7 @@ static int serve_without_memory(weir_loop *on, void *arg)
         nap();
         weir_transport *t = weir_writer_get_transport(p.writer);
         cr_assert(seen.reports == 0 ||
-                  weir_transport_end(t) == WEIR_END_ABORTED);
+                  weir_transport_get_end(t) == WEIR_END_ABORTED);
         weir_writer_unref(p.writer);
     }
     memory.fail_at = 0;
@@ -425,7 +365,7 @@ static int serve_without_memory(weir_loop *on, void *arg)
     if (p.peer) {
         expect_over(&p);
     }
-    cr_assert_leq(seen.reports, 1);
+    expect_leq(seen.reports, 1);
     cr_assert(seen.reports == 0 || seen.err == -ENOMEM);
     return memory.failed > failed ? 1 : 0;
 }
@@ -443,12 +383,12 @@ UNIT(stream_protocol, without_memory_a_connection_ends_and_nothing_is_left)
         count++;
         fake_start(&machine);
         fake_alloc_init(&memory);
-        cr_assert_eq(weir_loop_new(&options, &loop), 0);
+        expect_eq(weir_loop_new(&options, &loop), 0);
         has_failed = rig_main(serve_without_memory, &count);
         reports += seen.reports;
         rig_stop();
         fake_alloc_check(&memory);
     }
-    cr_assert_geq(count, 6, "only %d", (int)count);
-    cr_assert_geq(reports, 1, "a handler without a task is told of");
+    expect_geq(count, 6, "only %d", (int)count);
+    expect_geq(reports, 1, "a handler without a task is told of");
 }

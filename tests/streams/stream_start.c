@@ -14,34 +14,26 @@ enum { TURNS_MAX = 50 };
 
 /* ---- serving ---- */
 
-static int serve_some(weir_loop *on, void *arg)
+TASK(stream_start, serves_each_connection_in_a_task_of_its_own)
 {
     struct fake_peer *peers[CLIENTS];
-    (void)on;
-    (void)arg;
     weir_server *server = start(echo, NULL);
     for (int i = 0; i < CLIENTS; i++) {
         peers[i] = call_server(server);
     }
-    cr_assert_eq(handlers, CLIENTS);
-    cr_assert_eq(weir_server_connection_count(server), CLIENTS);
+    expect_eq(handlers, CLIENTS);
+    expect_eq(weir_server_get_connection_count(server), CLIENTS);
     for (int i = 0; i < CLIENTS; i++) {
         expect_echo(peers[i], "to and fro");
         fake_peer_shutdown(peers[i]);
     }
     nap();
-    cr_assert_eq(handlers, 0);
+    expect_eq(handlers, 0);
     for (int i = 0; i < CLIENTS; i++) {
         cr_assert(fake_peer_is_alone(peers[i]));
         fake_peer_close(peers[i]);
     }
     weir_server_free(server);
-    return 0;
-}
-
-UNIT(stream_start, serves_each_connection_in_a_task_of_its_own)
-{
-    cr_assert_eq(rig_run(serve_some, NULL), 0);
 }
 
 static weir_writer *kept;
@@ -50,17 +42,15 @@ static int keep(void *arg, weir_reader *reader, weir_writer *writer)
 {
     (void)arg;
     (void)reader;
-    cr_assert_null(weir_task_current(loop));
+    cr_assert_null(weir_task_get_current(loop));
     kept = weir_writer_ref(writer);
     return 0;
 }
 
-static int serve_by_callback(weir_loop *on, void *arg)
+TASK(stream_start, serves_by_a_callback_if_asked_to)
 {
     const struct weir_start_server_options options = {.size = sizeof(options),
                                                       .no_task = true};
-    (void)on;
-    (void)arg;
     weir_server *server = start(keep, &options);
     struct fake_peer *peer = call_server(server);
     cr_assert_not(fake_peer_is_alone(peer));
@@ -69,12 +59,6 @@ static int serve_by_callback(weir_loop *on, void *arg)
     cr_assert(fake_peer_is_alone(peer));
     fake_peer_close(peer);
     weir_server_free(server);
-    return 0;
-}
-
-UNIT(stream_start, serves_by_a_callback_if_asked_to)
-{
-    cr_assert_eq(rig_run(serve_by_callback, NULL), 0);
 }
 
 static void never(void *arg, int err, weir_server *server)
@@ -93,34 +77,27 @@ static int try_start(const struct weir_start_server_options *options)
     return err;
 }
 
-static int start_badly(weir_loop *on, void *arg)
+TASK(stream_start, usage_errors_come_back_at_once)
 {
     const struct weir_start_server_options good = {.size = sizeof(good)};
     struct weir_start_server_options options = good;
     weir_server *server = NULL;
-    (void)arg;
-    cr_assert_eq(weir_start_server(on, NULL, NULL, 0, NULL, &server), -EINVAL);
-    cr_assert_eq(weir_start_server(on, echo, NULL, 0, NULL, NULL), -EINVAL);
-    cr_assert_eq(weir_start_server(on, echo, "no.literal", 0, NULL, &server),
-                 WEIR_ENOTLITERAL);
+    expect_eq(weir_start_server(loop, NULL, NULL, 0, NULL, &server), -EINVAL);
+    expect_eq(weir_start_server(loop, echo, NULL, 0, NULL, NULL), -EINVAL);
+    expect_eq(weir_start_server(loop, echo, "no.literal", 0, NULL, &server),
+              WEIR_ENOTLITERAL);
     options.size = 0;
-    cr_assert_eq(try_start(&options), -EINVAL);
+    expect_eq(try_start(&options), -EINVAL);
     options = good;
     options.limit_bytes = -1;
-    cr_assert_eq(try_start(&options), -EINVAL);
+    expect_eq(try_start(&options), -EINVAL);
     options = good;
     options.stack_size_bytes = 1;
-    cr_assert_eq(try_start(&options), -EINVAL);
+    expect_eq(try_start(&options), -EINVAL);
     options = good;
     options.server = (struct weir_server_options){
         .size = sizeof(options.server), .done = never};
-    cr_assert_eq(try_start(&options), -EINVAL);
-    return 0;
-}
-
-UNIT(stream_start, usage_errors_come_back_at_once)
-{
-    cr_assert_eq(rig_run(start_badly, NULL), 0);
+    expect_eq(try_start(&options), -EINVAL);
 }
 
 static int idle_result;
@@ -134,26 +111,19 @@ static int read_idly(void *arg, weir_reader *reader, weir_writer *writer)
     return 0;
 }
 
-static int serve_with_time_out(weir_loop *on, void *arg)
+TASK(stream_start, options_of_connections_need_no_sizes)
 {
     const struct weir_start_server_options options = {
         .size = sizeof(options), .server.stream.timeouts.idle_ns = 5 * S};
-    (void)arg;
     weir_server *server = start(read_idly, &options);
     struct fake_peer *peer = call_server(server);
-    cr_assert_eq(weir_sleep(on, 4 * S), 0);
+    expect_eq(weir_sleep(loop, 4 * S), 0);
     cr_assert_not(fake_peer_is_alone(peer));
-    cr_assert_eq(weir_sleep(on, 2 * S), 0);
+    expect_eq(weir_sleep(loop, 2 * S), 0);
     cr_assert(fake_peer_is_alone(peer));
-    cr_assert_eq(idle_result, WEIR_EIDLE);
+    expect_eq(idle_result, WEIR_EIDLE);
     fake_peer_close(peer);
     weir_server_free(server);
-    return 0;
-}
-
-UNIT(stream_start, options_of_connections_need_no_sizes)
-{
-    cr_assert_eq(rig_run(serve_with_time_out, NULL), 0);
 }
 
 /* A socket that the call was given is closed by every error. */
@@ -164,11 +134,11 @@ static void expect_taken(weir_client_connected_fn *handler,
     const uint32_t fds = fake_fd_count();
     options.server.use_sock = true;
     options.server.sock = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_geq(options.server.sock, FAKE_FIRST_FD);
-    cr_assert_eq(weir_start_server(loop, handler, NULL, 0, &options, &server),
-                 err);
+    expect_geq(options.server.sock, FAKE_FIRST_FD);
+    expect_eq(weir_start_server(loop, handler, NULL, 0, &options, &server),
+              err);
     cr_assert_null(server);
-    cr_assert_eq(fake_fd_count(), fds);
+    expect_eq(fake_fd_count(), fds);
 }
 
 static const struct weir_start_server_options good_start = {
@@ -180,46 +150,32 @@ static void start_outside(void *arg)
     *(bool *)arg = true;
 }
 
-static int start_with_socket(weir_loop *on, void *arg)
+TASK(stream_start, a_socket_that_was_passed_is_taken_by_every_error)
 {
     struct weir_start_server_options options = good_start;
     bool was_called = false;
-    (void)arg;
     expect_taken(NULL, options, -EINVAL);
     options.limit_bytes = -1;
     expect_taken(echo, options, -EINVAL);
     options = good_start;
     options.server.family = AF_INET6;
     expect_taken(echo, options, -EINVAL);
-    cr_assert_eq(weir_loop_call_soon(on, start_outside, &was_called, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, start_outside, &was_called, NULL), 0);
     nap();
     cr_assert(was_called);
-    return 0;
 }
 
-UNIT(stream_start, a_socket_that_was_passed_is_taken_by_every_error)
-{
-    cr_assert_eq(rig_run(start_with_socket, NULL), 0);
-}
-
-static int start_twice(weir_loop *on, void *arg)
+TASK(stream_start, a_server_that_cannot_listen_says_why)
 {
     struct weir_address address;
     weir_server *second = NULL;
-    (void)arg;
     weir_server *first = start(echo, NULL);
-    cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
+    expect_geq(weir_server_get_socket(first, 0, &address), 0);
     const uint16_t port = ntohs(address.storage.inet.sin_port);
-    cr_assert_eq(weir_start_server(on, echo, "127.0.0.1", port, NULL, &second),
-                 -EADDRINUSE);
+    expect_eq(weir_start_server(loop, echo, "127.0.0.1", port, NULL, &second),
+              -EADDRINUSE);
     cr_assert_null(second);
     weir_server_free(first);
-    return 0;
-}
-
-UNIT(stream_start, a_server_that_cannot_listen_says_why)
-{
-    cr_assert_eq(rig_run(start_twice, NULL), 0);
 }
 
 /* ---- a start that is cancelled ---- */
@@ -239,7 +195,7 @@ static int start_one(weir_loop *on, void *arg)
     return err;
 }
 
-static int cancel_starts(weir_loop *on, void *arg)
+TASK(stream_start, cancelled_at_any_turn_of_its_start_nothing_listens)
 {
     const struct weir_address address = {
         .len = sizeof(struct sockaddr_in),
@@ -248,54 +204,38 @@ static int cancel_starts(weir_loop *on, void *arg)
                          .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
     const uint32_t fds = fake_fd_count();
     bool is_late = false;
-    (void)on;
-    (void)arg;
     for (int turns = 0; !is_late; turns++) {
         struct begin begin = {.port = 7777};
-        cr_assert_lt(turns, TURNS_MAX);
+        expect_lt(turns, TURNS_MAX);
         weir_task *task = rig_spawn(start_one, &begin);
         for (int i = 0; i < turns; i++) {
-            cr_assert_eq(weir_yield(loop), 0);
+            expect_eq(weir_yield(loop), 0);
         }
         is_late = begin.is_done;
         weir_task_cancel(task);
         int result = rig_join(task);
         cr_assert(result == 0 || result == -ECANCELED);
-        cr_assert_eq(result == 0, begin.server != NULL);
+        expect_eq(result == 0, begin.server != NULL);
         weir_server_free(begin.server);
         nap();
         cr_assert_null(connect_to(&address), "nothing listens");
-        cr_assert_eq(fake_fd_count(), fds);
+        expect_eq(fake_fd_count(), fds);
     }
-    return 0;
 }
 
-UNIT(stream_start, cancelled_at_any_turn_of_its_start_nothing_listens)
-{
-    cr_assert_eq(rig_run(cancel_starts, NULL), 0);
-}
-
-static int cancel_while_binding(weir_loop *on, void *arg)
+TASK(stream_start, a_start_that_waits_for_its_port_can_be_cancelled)
 {
     struct weir_address address;
     struct begin begin = {.port = 0};
-    (void)on;
-    (void)arg;
     weir_server *first = start(echo, NULL);
-    cr_assert_geq(weir_server_get_socket(first, 0, &address), 0);
+    expect_geq(weir_server_get_socket(first, 0, &address), 0);
     begin.port = ntohs(address.storage.inet.sin_port);
     weir_task *task = rig_spawn(start_one, &begin);
-    cr_assert_eq(weir_sleep(loop, 50 * MS), 0);
+    expect_eq(weir_sleep(loop, 50 * MS), 0);
     cr_assert_not(begin.is_done, "the port is tried for 200 ms");
     weir_task_cancel(task);
-    cr_assert_eq(rig_join(task), -ECANCELED);
+    expect_eq(rig_join(task), -ECANCELED);
     weir_server_free(first);
-    return 0;
-}
-
-UNIT(stream_start, a_start_that_waits_for_its_port_can_be_cancelled)
-{
-    cr_assert_eq(rig_run(cancel_while_binding, NULL), 0);
 }
 
 /* ---- no memory ---- */
@@ -311,7 +251,7 @@ static int start_without_memory(weir_loop *on, void *arg)
     int err = weir_start_server(on, echo, "127.0.0.1", 0, NULL, &server);
     memory.fail_at = 0;
     cr_assert(err == 0 || err == -ENOMEM);
-    cr_assert_eq(err == 0, server != NULL);
+    expect_eq(err == 0, server != NULL);
     weir_server_free(server);
     return memory.failed > failed ? 1 : 0;
 }
@@ -328,10 +268,10 @@ UNIT(stream_start, without_memory_it_does_not_start)
         count++;
         fake_start(&machine);
         fake_alloc_init(&memory);
-        cr_assert_eq(weir_loop_new(&options, &loop), 0);
+        expect_eq(weir_loop_new(&options, &loop), 0);
         has_failed = rig_main(start_without_memory, &count);
         rig_stop();
         fake_alloc_check(&memory);
     }
-    cr_assert_geq(count, 4, "only %d", (int)count);
+    expect_geq(count, 4, "only %d", (int)count);
 }

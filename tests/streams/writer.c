@@ -18,127 +18,102 @@ struct marks {
  * that brings the depth to where they wait for, and not one before. */
 static void drain_and_flush_with(const struct marks *marks)
 {
-    struct call drain;
-    struct call flush;
+    struct writer_call drain;
+    struct writer_call flush;
     struct pair p;
     pair_open(&p);
-    cr_assert_eq(
+    expect_eq(
         weir_transport_set_write_buffer_limits(p.t, marks->high, marks->low),
         0);
     uint64_t low;
     weir_transport_get_write_buffer_limits(p.t, &low, NULL);
-    cr_assert_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(&p, MIB), 0);
     call_start(&drain, &p, weir_writer_drain);
     call_start(&flush, &p, weir_writer_flush);
 
-    cr_assert_eq(weir_sleep(loop, 100 * S), 0);
+    expect_eq(weir_sleep(loop, 100 * S), 0);
     const uint64_t stalled_sends = fake_stats()->sends;
     const uint64_t stalled_bytes = fake_taken_bytes(p.fd);
-    cr_assert_lt(stalled_bytes, MIB, "the peer does not read");
-    cr_assert_eq(weir_sleep(loop, 100 * S), 0);
-    cr_assert_eq(fake_taken_bytes(p.fd), stalled_bytes);
+    expect_lt(stalled_bytes, MIB, "the peer does not read");
+    expect_eq(weir_sleep(loop, 100 * S), 0);
+    expect_eq(fake_taken_bytes(p.fd), stalled_bytes);
     cr_assert_not(drain.is_done);
     cr_assert_not(flush.is_done);
 
     for (uint64_t depth = MIB; depth > 0;) {
-        cr_assert_gt(pair_peer_read(&p, 1000), 0);
+        expect_gt(pair_peer_read(&p, 1000), 0);
         nap();
         depth = MIB - fake_taken_bytes(p.fd);
-        cr_assert_eq(weir_writer_get_depth(p.writer).bytes, depth);
-        cr_assert_eq(drain.is_done, depth <= low);
-        cr_assert_eq(flush.is_done, depth == 0);
+        expect_eq(weir_writer_get_depth(p.writer).bytes, depth);
+        expect_eq(drain.is_done, depth <= low);
+        expect_eq(flush.is_done, depth == 0);
     }
-    cr_assert_leq(drain.depth, low);
-    cr_assert_eq(drain.taken, MIB - drain.depth);
-    cr_assert_eq(flush.taken, MIB);
-    cr_assert_geq(drain.sends,
-                  stalled_sends + (MIB - low - stalled_bytes) / (256 * KIB));
-    cr_assert_geq(flush.sends, drain.sends);
-    cr_assert_eq(call_end(&drain), 0);
-    cr_assert_eq(call_end(&flush), 0);
+    expect_leq(drain.depth, low);
+    expect_eq(drain.taken, MIB - drain.depth);
+    expect_eq(flush.taken, MIB);
+    expect_geq(drain.sends,
+               stalled_sends + (MIB - low - stalled_bytes) / (256 * KIB));
+    expect_geq(flush.sends, drain.sends);
+    expect_eq(call_end(&drain), 0);
+    expect_eq(call_end(&flush), 0);
     pair_peer_read_all(&p);
-    cr_assert_eq(p.peer_read, MIB);
+    expect_eq(p.peer_read, MIB);
     pair_close(&p);
 }
 
-static int drain_and_flush(weir_loop *on, void *arg)
+TASK(writer, drain_waits_for_the_low_mark_and_flush_for_zero_by_completions)
 {
     static const struct marks marks[] = {
         {WEIR_DEFAULT, WEIR_DEFAULT}, {0, 0}, {1, 1}, {100000, 0}, {5000, 5000},
     };
-    (void)on;
-    (void)arg;
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
         drain_and_flush_with(&marks[i]);
     }
-    return 0;
 }
 
-UNIT(writer, drain_waits_for_the_low_mark_and_flush_for_zero_by_completions)
-{
-    cr_assert_eq(rig_run(drain_and_flush, NULL), 0);
-}
-
-static int drain_often(weir_loop *on, void *arg)
+TASK(writer, drain_below_the_high_mark_yields_once_in_128_calls_only)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
-    cr_assert_eq(pair_write(&p, 64 * KIB), 0, "the high mark itself");
+    expect_eq(pair_write(&p, 64 * KIB), 0,
+              "a depth at the high mark does not pause");
     const uint64_t switches = rig_statistics().task_switches;
     for (int i = 0; i < 100; i++) {
-        cr_assert_eq(weir_writer_drain(p.writer), 0);
+        expect_eq(weir_writer_drain(p.writer), 0);
     }
-    cr_assert_eq(rig_statistics().task_switches, switches);
+    expect_eq(rig_statistics().task_switches, switches);
     for (int i = 0; i < 100; i++) {
-        cr_assert_eq(weir_writer_drain(p.writer), 0);
+        expect_eq(weir_writer_drain(p.writer), 0);
     }
-    cr_assert_eq(rig_statistics().task_switches, switches + 1);
+    expect_eq(rig_statistics().task_switches, switches + 1);
     pair_close(&p);
-    return 0;
 }
 
-UNIT(writer, drain_below_the_high_mark_yields_once_in_128_calls_only)
-{
-    cr_assert_eq(rig_run(drain_often, NULL), 0);
-}
-
-static int flush_nothing(weir_loop *on, void *arg)
+TASK(writer, flush_waits_for_every_byte_but_not_for_none)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     const uint64_t switches = rig_statistics().task_switches;
-    cr_assert_eq(weir_writer_flush(p.writer), 0);
-    cr_assert_eq(rig_statistics().task_switches, switches);
-    cr_assert_eq(pair_write(&p, 1), 0);
-    cr_assert_eq(weir_writer_flush(p.writer), 0);
-    cr_assert_eq(rig_statistics().task_switches, switches + 1);
-    cr_assert_eq(fake_taken_bytes(p.fd), 1);
+    expect_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(rig_statistics().task_switches, switches);
+    expect_eq(pair_write(&p, 1), 0);
+    expect_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(rig_statistics().task_switches, switches + 1);
+    expect_eq(fake_taken_bytes(p.fd), 1);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer, flush_waits_for_every_byte_but_not_for_none)
-{
-    cr_assert_eq(rig_run(flush_nothing, NULL), 0);
 }
 
 /* ---- many ---- */
 
 enum { MANY = 100 };
 
-static int wait_many(weir_loop *on, void *arg)
+TASK(writer, any_number_of_tasks_drain_and_flush_at_once)
 {
-    static struct call drains[MANY];
-    static struct call flushes[MANY];
+    static struct writer_call drains[MANY];
+    static struct writer_call flushes[MANY];
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
-    cr_assert_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(&p, MIB), 0);
     for (int i = 0; i < MANY; i++) {
         call_start(&drains[i], &p, weir_writer_drain);
         call_start(&flushes[i], &p, weir_writer_flush);
@@ -150,58 +125,44 @@ static int wait_many(weir_loop *on, void *arg)
     }
     pair_peer_read_all(&p);
     for (int i = 0; i < MANY; i++) {
-        cr_assert_eq(call_end(&drains[i]), 0);
-        cr_assert_eq(call_end(&flushes[i]), 0);
+        expect_eq(call_end(&drains[i]), 0);
+        expect_eq(call_end(&flushes[i]), 0);
     }
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer, any_number_of_tasks_drain_and_flush_at_once)
-{
-    cr_assert_eq(rig_run(wait_many, NULL), 0);
 }
 
 static int write_after_drain(weir_writer *writer)
 {
     static uint8_t bytes[MIB];
     int err = weir_writer_drain(writer);
-    cr_assert_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
+    expect_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
     return err;
 }
 
-static int drain_in_turn(weir_loop *on, void *arg)
+TASK(writer, a_drain_that_is_woken_looks_again)
 {
     static uint8_t rest[2 * MIB];
-    struct call first;
-    struct call second;
+    struct writer_call first;
+    struct writer_call second;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
-    cr_assert_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(&p, MIB), 0);
     call_start(&first, &p, write_after_drain);
     call_start(&second, &p, weir_writer_drain);
     nap();
     while (!first.is_done) {
-        cr_assert_gt(pair_peer_read(&p, 64 * KIB), 0);
+        expect_gt(pair_peer_read(&p, 64 * KIB), 0);
         nap();
     }
     cr_assert_not(second.is_done, "the first has filled it up again");
     while (!second.is_done) {
-        cr_assert_gt(fake_peer_read(p.peer, rest, 64 * KIB), 0);
+        expect_gt(fake_peer_read(p.peer, rest, 64 * KIB), 0);
         nap();
     }
-    cr_assert_leq(second.depth, 16 * KIB);
-    cr_assert_eq(call_end(&first), 0);
-    cr_assert_eq(call_end(&second), 0);
+    expect_leq(second.depth, 16 * KIB);
+    expect_eq(call_end(&first), 0);
+    expect_eq(call_end(&second), 0);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer, a_drain_that_is_woken_looks_again)
-{
-    cr_assert_eq(rig_run(drain_in_turn, NULL), 0);
 }
 
 /* ---- cancelling ---- */
@@ -215,97 +176,74 @@ static int write_and_cancel(weir_writer *writer)
     return err;
 }
 
-static int cancel_between_waits(weir_loop *on, void *arg)
+TASK(writer, a_drain_that_would_wait_again_can_be_cancelled_before_it_does)
 {
-    struct call first;
-    struct call second;
+    struct writer_call first;
+    struct writer_call second;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
-    cr_assert_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(&p, MIB), 0);
     call_start(&first, &p, write_and_cancel);
     call_start(&second, &p, weir_writer_drain);
     victim = second.task;
     nap();
     while (!first.is_done) {
-        cr_assert_gt(pair_peer_read(&p, 64 * KIB), 0);
+        expect_gt(pair_peer_read(&p, 64 * KIB), 0);
         nap();
     }
-    cr_assert_eq(call_end(&second), -ECANCELED);
-    cr_assert_eq(call_end(&first), 0);
+    expect_eq(call_end(&second), -ECANCELED);
+    expect_eq(call_end(&first), 0);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer, a_drain_that_would_wait_again_can_be_cancelled_before_it_does)
-{
-    cr_assert_eq(rig_run(cancel_between_waits, NULL), 0);
 }
 
 static void cancel_one(int (*fn)(weir_writer *writer))
 {
-    struct call calls[3];
+    struct writer_call calls[3];
     struct pair p;
     pair_open(&p);
-    cr_assert_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(&p, MIB), 0);
     for (int i = 0; i < 3; i++) {
         call_start(&calls[i], &p, fn);
     }
     nap();
     cr_assert(weir_task_cancel(calls[1].task));
     nap();
-    cr_assert_eq(call_end(&calls[1]), -ECANCELED);
+    expect_eq(call_end(&calls[1]), -ECANCELED);
     cr_assert_not(calls[0].is_done);
     cr_assert_not(calls[2].is_done);
 
     weir_writer_close(p.writer);
     pair_peer_read_all(&p);
-    cr_assert_eq(p.peer_read, MIB, "nothing was lost");
-    cr_assert_eq(call_end(&calls[0]), 0);
-    cr_assert_eq(call_end(&calls[2]), 0);
+    expect_eq(p.peer_read, MIB, "nothing was lost");
+    expect_eq(call_end(&calls[0]), 0);
+    expect_eq(call_end(&calls[2]), 0);
     pair_close(&p);
 }
 
-static int cancel_each(weir_loop *on, void *arg)
+TASK(writer, a_cancelled_wait_ends_alone_and_loses_nothing)
 {
-    (void)on;
-    (void)arg;
     cancel_one(weir_writer_drain);
     cancel_one(weir_writer_flush);
     cancel_one(weir_writer_wait_closed);
-    return 0;
 }
 
-UNIT(writer, a_cancelled_wait_ends_alone_and_loses_nothing)
-{
-    cr_assert_eq(rig_run(cancel_each, NULL), 0);
-}
-
-static int drain_with_time_out(weir_loop *on, void *arg)
+TASK(writer, a_drain_in_a_time_out_ends_with_it)
 {
     struct weir_timeout limit;
     struct pair p;
-    (void)arg;
     pair_open(&p);
-    cr_assert_eq(pair_write(&p, MIB), 0);
-    const uint64_t before_ns = weir_loop_time(on);
+    expect_eq(pair_write(&p, MIB), 0);
+    const uint64_t before_ns = weir_loop_get_time(loop);
 
-    cr_assert_eq(weir_timeout_begin(on, &limit, 5 * S), 0);
+    expect_eq(weir_timeout_begin(loop, &limit, 5 * S), 0);
     int64_t err = weir_timeout_end(&limit, weir_writer_drain(p.writer));
 
-    cr_assert_eq(err, -ETIMEDOUT);
-    cr_assert_eq((weir_loop_time(on) - before_ns) / S, 5);
+    expect_eq(err, -ETIMEDOUT);
+    expect_eq((weir_loop_get_time(loop) - before_ns) / S, 5);
     pair_peer_read_all(&p);
-    cr_assert_eq(p.peer_read, MIB);
-    cr_assert_eq(weir_writer_drain(p.writer), 0);
+    expect_eq(p.peer_read, MIB);
+    expect_eq(weir_writer_drain(p.writer), 0);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer, a_drain_in_a_time_out_ends_with_it)
-{
-    cr_assert_eq(rig_run(drain_with_time_out, NULL), 0);
 }
 
 /* ---- ways of writing ---- */
@@ -315,7 +253,7 @@ static void count_release(void *arg)
     ++*(int *)arg;
 }
 
-static int write_in_all_ways(weir_loop *on, void *arg)
+TASK(writer, every_way_of_writing_arrives_in_order_as_one_send)
 {
     char text[32] = "";
     char head[] = "copied ";
@@ -324,90 +262,66 @@ static int write_in_all_ways(weir_loop *on, void *arg)
     struct weir_buf buf;
     int released = 0;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     pair_peer_write(&p, "leased");
-    cr_assert_eq(weir_reader_take(p.reader, 64, &buf), 6);
+    expect_eq(weir_reader_take(p.reader, 64, &buf), 6);
 
-    cr_assert_eq(weir_writer_write(p.writer, head, 7), 0);
+    expect_eq(weir_writer_write(p.writer, head, 7), 0);
     memset(head, 'x', sizeof(head));
-    cr_assert_eq(weir_writer_writelines(p.writer, pieces, 3), 0);
-    cr_assert_eq(
+    expect_eq(weir_writer_writelines(p.writer, pieces, 3), 0);
+    expect_eq(
         weir_writer_write_ref(p.writer, "by ref ", 7, count_release, &released),
         0);
-    cr_assert_eq(weir_writer_write_buf(p.writer, &buf), 0);
+    expect_eq(weir_writer_write_buf(p.writer, &buf), 0);
     weir_lease_unref(buf.lease);
-    cr_assert_eq(released, 0);
-    cr_assert_eq(weir_writer_get_depth(p.writer).bytes, 30);
-    cr_assert_eq(weir_writer_get_depth(p.writer).operations, 0);
-    cr_assert_eq(weir_writer_flush(p.writer), 0);
-    cr_assert_eq(released, 1);
-    cr_assert_eq(weir_writer_get_depth(p.writer).bytes, 0);
+    expect_eq(released, 0);
+    expect_eq(weir_writer_get_depth(p.writer).bytes, 30);
+    expect_eq(weir_writer_get_depth(p.writer).operations, 0);
+    expect_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(released, 1);
+    expect_eq(weir_writer_get_depth(p.writer).bytes, 0);
 
-    cr_assert_eq(fake_peer_read(p.peer, text, sizeof(text)), 30);
-    cr_assert_str_eq(text, "copied in pieces by ref leased");
-    cr_assert_eq(fake_stats()->sends, 1, "what is written together leaves so");
+    expect_eq(fake_peer_read(p.peer, text, sizeof(text)), 30);
+    expect_str_eq(text, "copied in pieces by ref leased");
+    expect_eq(fake_stats()->sends, 1, "what is written together leaves so");
     pair_close(&p);
-    return 0;
 }
 
-UNIT(writer, every_way_of_writing_arrives_in_order_as_one_send)
-{
-    cr_assert_eq(rig_run(write_in_all_ways, NULL), 0);
-}
-
-static int look_at_the_depth(weir_loop *on, void *arg)
+TASK(writer, the_depth_counts_bytes_and_sends_that_are_in_flight)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
-    cr_assert_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(&p, MIB), 0);
     nap();
     struct weir_depth depth = weir_writer_get_depth(p.writer);
-    cr_assert_eq(depth.bytes, MIB - fake_taken_bytes(p.fd));
-    cr_assert_eq(depth.operations, 1);
+    expect_eq(depth.bytes, MIB - fake_taken_bytes(p.fd));
+    expect_eq(depth.operations, 1);
     pair_close(&p);
-    return 0;
 }
 
-UNIT(writer, the_depth_counts_bytes_and_sends_that_are_in_flight)
-{
-    cr_assert_eq(rig_run(look_at_the_depth, NULL), 0);
-}
-
-static int half_close(weir_loop *on, void *arg)
+TASK(writer, write_eof_ends_the_writing_side_after_what_waits)
 {
     char byte;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     cr_assert(weir_writer_can_write_eof(p.writer));
-    cr_assert_eq(pair_write(&p, MIB), 0);
-    cr_assert_eq(weir_writer_write_eof(p.writer), 0);
-    cr_assert_eq(weir_writer_write_eof(p.writer), 0, "again");
-    cr_assert_eq(pair_write(&p, 1), -ESHUTDOWN);
+    expect_eq(pair_write(&p, MIB), 0);
+    expect_eq(weir_writer_write_eof(p.writer), 0);
+    expect_eq(weir_writer_write_eof(p.writer), 0, "a second write_eof");
+    expect_eq(pair_write(&p, 1), -ESHUTDOWN);
     cr_assert_not(fake_has_shut(p.fd), "a megabyte waits");
     cr_assert_not(weir_writer_is_closing(p.writer));
 
     pair_peer_read_all(&p);
-    cr_assert_eq(p.peer_read, MIB);
-    cr_assert_eq(fake_peer_read(p.peer, &byte, 1), 0, "the end");
+    expect_eq(p.peer_read, MIB);
+    expect_eq(fake_peer_read(p.peer, &byte, 1), 0, "the end of the stream");
     pair_peer_write(&p, "still");
     pair_expect_read(&p, "still");
-    cr_assert_eq(weir_writer_drain(p.writer), 0);
-    cr_assert_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(weir_writer_drain(p.writer), 0);
+    expect_eq(weir_writer_flush(p.writer), 0);
     fake_peer_shutdown(p.peer);
-    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), 0);
+    expect_eq(weir_reader_read(p.reader, &byte, 1), 0);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer, write_eof_ends_the_writing_side_after_what_waits)
-{
-    cr_assert_eq(rig_run(half_close, NULL), 0);
 }
 
 /* ---- getters ---- */
@@ -419,19 +333,17 @@ static int ask(weir_loop *on, void *arg)
     (void)arg;
     pair_open(&p);
     for (int round = 0; round < 2; round++) { /* alive, then lost */
-        cr_assert_eq(weir_writer_get_extra_info(p.writer, "peername", &info),
-                     0);
-        cr_assert_gt(info.address.len, 0);
-        cr_assert_eq(weir_writer_get_extra_info(p.writer, "sockname", &info),
-                     0);
-        cr_assert_gt(info.address.len, 0);
-        cr_assert_eq(weir_writer_get_extra_info(p.writer, "colour", &info),
-                     -ENOENT);
-        cr_assert_eq(weir_writer_get_transport(p.writer), p.t);
-        cr_assert_eq(weir_transport_get_loop(p.t), on);
-        cr_assert_eq(weir_writer_is_closing(p.writer), round == 1);
+        expect_eq(weir_writer_get_extra_info(p.writer, "peername", &info), 0);
+        expect_gt(info.address.len, 0);
+        expect_eq(weir_writer_get_extra_info(p.writer, "sockname", &info), 0);
+        expect_gt(info.address.len, 0);
+        expect_eq(weir_writer_get_extra_info(p.writer, "colour", &info),
+                  -ENOENT);
+        expect_eq(weir_writer_get_transport(p.writer), p.t);
+        expect_eq(weir_transport_get_loop(p.t), on);
+        expect_eq(weir_writer_is_closing(p.writer), round == 1);
         weir_writer_close(p.writer);
-        cr_assert_eq(weir_writer_wait_closed(p.writer), 0);
+        expect_eq(weir_writer_wait_closed(p.writer), 0);
     }
     pair_close(&p);
     return 0;
@@ -439,7 +351,7 @@ static int ask(weir_loop *on, void *arg)
 
 UNIT(writer, getters_answer_before_and_after_the_loss)
 {
-    cr_assert_eq(rig_run(ask, NULL), 0);
+    expect_eq(rig_run(ask, NULL), 0);
 }
 
 /* ---- writes that are refused ---- */
@@ -462,7 +374,7 @@ static int write_buf_of(weir_writer *writer, const void *data, size_t len)
 {
     struct weir_buf part = received;
     (void)data;
-    cr_assert_leq(len, received.len);
+    expect_leq(len, received.len);
     part.len = len;
     return weir_writer_write_buf(writer, &part);
 }
@@ -475,18 +387,18 @@ static int (*const kinds[])(weir_writer *writer, const void *data,
 
 static const uint8_t middle[101];
 
-/* A header, a middle that is refused, a trailer; nobody looks at a result. */
+/* A header, a middle that is refused, a trailer; no result is looked at. */
 static void write_in_three(struct pair *p, size_t kind)
 {
-    cr_assert_eq(weir_transport_set_write_hard_limit(p->t, 100), 0);
-    cr_assert_eq(weir_writer_write(p->writer, "header", 6), 0);
+    expect_eq(weir_transport_set_write_hard_limit(p->t, 100), 0);
+    expect_eq(weir_writer_write(p->writer, "header", 6), 0);
     int refused = kinds[kind](p->writer, middle, sizeof(middle));
-    cr_assert_eq(refused, -ENOBUFS);
+    expect_eq(refused, -ENOBUFS);
     for (size_t i = 0; i < KINDS; i++) {
-        cr_assert_eq(kinds[i](p->writer, "trailer", 7), -ENOBUFS,
-                     "kind %zu after kind %zu", i, kind);
+        expect_eq(kinds[i](p->writer, "trailer", 7), -ENOBUFS,
+                  "kind %zu after kind %zu", i, kind);
     }
-    cr_assert_eq(weir_writer_write_eof(p->writer), -ENOBUFS);
+    expect_eq(weir_writer_write_eof(p->writer), -ENOBUFS);
 }
 
 static void expect_told_by(int (*tell)(weir_writer *writer), size_t kind)
@@ -496,12 +408,12 @@ static void expect_told_by(int (*tell)(weir_writer *writer), size_t kind)
     pair_open(&p);
     write_in_three(&p, kind);
 
-    cr_assert_eq(tell(p.writer), -ENOBUFS, "the first to ask is told,");
-    cr_assert_eq(tell(p.writer), 0, "and once");
-    cr_assert_eq(weir_writer_write(p.writer, "whole", 5), 0);
-    cr_assert_eq(weir_writer_flush(p.writer), 0);
-    cr_assert_eq(fake_peer_read(p.peer, text, sizeof(text)), 11);
-    cr_assert_str_eq(text, "headerwhole");
+    expect_eq(tell(p.writer), -ENOBUFS, "the first call tells");
+    expect_eq(tell(p.writer), 0, "the error is told once");
+    expect_eq(weir_writer_write(p.writer, "whole", 5), 0);
+    expect_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(fake_peer_read(p.peer, text, sizeof(text)), 11);
+    expect_str_eq(text, "headerwhole");
     pair_close(&p);
 }
 
@@ -512,8 +424,9 @@ static void expect_broken_off(size_t kind)
     write_in_three(&p, kind);
 
     weir_writer_close(p.writer);
-    cr_assert_eq(weir_writer_wait_closed(p.writer), -ENOBUFS);
-    cr_assert_eq(weir_writer_drain(p.writer), -ENOBUFS, "every time");
+    expect_eq(weir_writer_wait_closed(p.writer), -ENOBUFS);
+    expect_eq(weir_writer_drain(p.writer), -ENOBUFS,
+              "drain tells the error each time");
     pair_close(&p);
 }
 
@@ -521,17 +434,15 @@ static void receive_some(struct pair *p)
 {
     static const uint8_t bytes[sizeof(middle)];
     pair_open(p);
-    cr_assert_eq(fake_peer_write(p->peer, bytes, sizeof(bytes)), sizeof(bytes));
+    expect_eq(fake_peer_write(p->peer, bytes, sizeof(bytes)), sizeof(bytes));
     nap();
-    cr_assert_eq(weir_reader_take(p->reader, sizeof(bytes), &received),
-                 sizeof(bytes));
+    expect_eq(weir_reader_take(p->reader, sizeof(bytes), &received),
+              sizeof(bytes));
 }
 
-static int refuse_the_middle(weir_loop *on, void *arg)
+TASK(writer, nothing_follows_a_write_that_was_refused_before_that_was_told)
 {
     struct pair source;
-    (void)on;
-    (void)arg;
     receive_some(&source);
     for (size_t kind = 0; kind < KINDS; kind++) {
         expect_told_by(weir_writer_drain, kind);
@@ -540,12 +451,6 @@ static int refuse_the_middle(weir_loop *on, void *arg)
     }
     weir_lease_unref(received.lease);
     pair_close(&source);
-    return 0;
-}
-
-UNIT(writer, nothing_follows_a_write_that_was_refused_before_that_was_told)
-{
-    cr_assert_eq(rig_run(refuse_the_middle, NULL), 0);
 }
 
 /* ---- where it may not be ---- */
@@ -555,27 +460,20 @@ static weir_writer *shared;
 static void call_outside(void *arg)
 {
     int *count = arg;
-    cr_assert_eq(weir_writer_drain(shared), WEIR_ENOTTASK);
-    cr_assert_eq(weir_writer_flush(shared), WEIR_ENOTTASK);
-    cr_assert_eq(weir_writer_wait_closed(shared), WEIR_ENOTTASK);
+    expect_eq(weir_writer_drain(shared), WEIR_ENOTTASK);
+    expect_eq(weir_writer_flush(shared), WEIR_ENOTTASK);
+    expect_eq(weir_writer_wait_closed(shared), WEIR_ENOTTASK);
     ++*count;
 }
 
-static int wait_in_a_callback(weir_loop *on, void *arg)
+TASK(writer, waiting_outside_a_task_is_an_error)
 {
     int count = 0;
     struct pair p;
-    (void)arg;
     pair_open(&p);
     shared = p.writer;
-    cr_assert_eq(weir_loop_call_soon(on, call_outside, &count, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, call_outside, &count, NULL), 0);
     nap();
-    cr_assert_eq(count, 1);
+    expect_eq(count, 1);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer, waiting_outside_a_task_is_an_error)
-{
-    cr_assert_eq(rig_run(wait_in_a_callback, NULL), 0);
 }

@@ -1,23 +1,23 @@
 /*
- * Writers: how a stream ends, and what everybody who asks is told of it.
+ * Writers: how a stream ends, and what each caller is told of it.
  *
  * The four ends stay apart (closed here, aborted here, the peer's end, an
- * error), the first cause counts for good, and nobody waits for a connection
+ * error), the first cause counts for good, and no task waits for a connection
  * that cannot send any more.
  */
-#include "lib/transport.h"
+#include "lib/transport/transport.h"
 #include "pair.h"
 
 /* Waits of all three kinds, on a stream whose peer does not read. */
 struct waits {
-    struct call drain;
-    struct call flush;
-    struct call closed;
+    struct writer_call drain;
+    struct writer_call flush;
+    struct writer_call closed;
 };
 
 static void waits_start(struct waits *waits, struct pair *p)
 {
-    cr_assert_eq(pair_write(p, MIB), 0);
+    expect_eq(pair_write(p, MIB), 0);
     call_start(&waits->drain, p, weir_writer_drain);
     call_start(&waits->flush, p, weir_writer_flush);
     call_start(&waits->closed, p, weir_writer_wait_closed);
@@ -29,18 +29,18 @@ static void waits_start(struct waits *waits, struct pair *p)
 
 static void waits_expect(struct waits *waits, int err)
 {
-    cr_assert_eq(call_end(&waits->drain), err);
-    cr_assert_eq(call_end(&waits->flush), err);
-    cr_assert_eq(call_end(&waits->closed), err);
+    expect_eq(call_end(&waits->drain), err);
+    expect_eq(call_end(&waits->flush), err);
+    expect_eq(call_end(&waits->closed), err);
 }
 
-/* What the three say afterwards, as often as they are asked. */
+/* The results of the three calls afterwards, as often as they are made. */
 static void expect_ended(struct pair *p, int drain, int flush, int closed)
 {
     for (int i = 0; i < 3; i++) {
-        cr_assert_eq(weir_writer_drain(p->writer), drain);
-        cr_assert_eq(weir_writer_flush(p->writer), flush);
-        cr_assert_eq(weir_writer_wait_closed(p->writer), closed);
+        expect_eq(weir_writer_drain(p->writer), drain);
+        expect_eq(weir_writer_flush(p->writer), flush);
+        expect_eq(weir_writer_wait_closed(p->writer), closed);
         cr_assert(weir_writer_is_closing(p->writer));
         weir_writer_close(p->writer); /* changes nothing */
         weir_writer_abort(p->writer);
@@ -56,23 +56,21 @@ static void expect_no_writes(struct pair *p, int err)
 {
     const struct iovec piece = {(char[]){"x"}, 1};
     int released = 0;
-    cr_assert_eq(weir_writer_write(p->writer, "x", 1), err);
-    cr_assert_eq(weir_writer_writelines(p->writer, &piece, 1), err);
-    cr_assert_eq(
+    expect_eq(weir_writer_write(p->writer, "x", 1), err);
+    expect_eq(weir_writer_writelines(p->writer, &piece, 1), err);
+    expect_eq(
         weir_writer_write_ref(p->writer, "x", 1, count_release, &released),
         err);
-    cr_assert_eq(released, 1);
+    expect_eq(released, 1);
 }
 
 /* ---- broken ---- */
 
-static int reset_while_waiting(weir_loop *on, void *arg)
+TASK(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time)
 {
     struct waits waits;
     struct pair p;
     char byte;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     waits_start(&waits, &p);
 
@@ -80,21 +78,15 @@ static int reset_while_waiting(weir_loop *on, void *arg)
     nap();
 
     waits_expect(&waits, -ECONNRESET);
-    cr_assert_eq(weir_transport_end(p.t), WEIR_END_BROKEN);
-    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), -ECONNRESET);
+    expect_eq(weir_transport_get_end(p.t), WEIR_END_BROKEN);
+    expect_eq(weir_reader_read(p.reader, &byte, 1), -ECONNRESET);
     expect_no_writes(&p, -EPIPE);
     expect_ended(&p, -ECONNRESET, -ECONNRESET, -ECONNRESET);
-    cr_assert_eq(weir_writer_get_depth(p.writer).bytes, 0);
+    expect_eq(weir_writer_get_depth(p.writer).bytes, 0);
     pair_close(&p);
-    return 0;
 }
 
-UNIT(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time)
-{
-    cr_assert_eq(rig_run(reset_while_waiting, NULL), 0);
-}
-
-/* The peer sends until nothing more goes in, and nobody reads it. */
+/* The peer sends until no more is taken, and its bytes are not read. */
 static uint64_t fill_the_reader(struct pair *p)
 {
     static uint8_t bytes[64 * KIB];
@@ -105,17 +97,15 @@ static uint64_t fill_the_reader(struct pair *p)
         sent += len > 0 ? (uint64_t)len : 0;
         nap();
     } while (len > 0);
-    cr_assert_gt(sent, 128 * KIB);
+    expect_gt(sent, 128 * KIB);
     return sent;
 }
 
-static int reset_with_unread_bytes(weir_loop *on, void *arg)
+TASK(writer_end, a_task_that_writes_does_not_wait_for_a_reader)
 {
     static uint8_t bytes[64 * KIB];
     struct waits waits;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     fill_the_reader(&p);
     waits_start(&waits, &p);
@@ -123,11 +113,11 @@ static int reset_with_unread_bytes(weir_loop *on, void *arg)
     fake_peer_reset(p.peer);
     nap();
 
-    cr_assert_eq(call_end(&waits.drain), -ECONNRESET);
-    cr_assert_eq(call_end(&waits.flush), -ECONNRESET);
+    expect_eq(call_end(&waits.drain), -ECONNRESET);
+    expect_eq(call_end(&waits.flush), -ECONNRESET);
     cr_assert_not(waits.closed.is_done, "the loss waits for the reader");
-    cr_assert_eq(weir_writer_drain(p.writer), -ECONNRESET);
-    cr_assert_eq(weir_writer_flush(p.writer), -ECONNRESET);
+    expect_eq(weir_writer_drain(p.writer), -ECONNRESET);
+    expect_eq(weir_writer_flush(p.writer), -ECONNRESET);
     expect_no_writes(&p, -EPIPE);
 
     uint64_t got = 0;
@@ -135,44 +125,30 @@ static int reset_with_unread_bytes(weir_loop *on, void *arg)
     while ((len = weir_reader_read(p.reader, bytes, sizeof(bytes))) > 0) {
         got += (uint64_t)len;
     }
-    cr_assert_eq(len, -ECONNRESET);
-    cr_assert_gt(got, 128 * KIB, "data first, then the error");
+    expect_eq(len, -ECONNRESET);
+    expect_gt(got, 128 * KIB, "data first, then the error");
     nap();
-    cr_assert_eq(call_end(&waits.closed), -ECONNRESET);
+    expect_eq(call_end(&waits.closed), -ECONNRESET);
     pair_close(&p);
-    return 0;
 }
 
-UNIT(writer_end, who_writes_does_not_wait_for_bytes_that_nobody_reads)
-{
-    cr_assert_eq(rig_run(reset_with_unread_bytes, NULL), 0);
-}
-
-static int reset_with_nothing_to_send(weir_loop *on, void *arg)
+TASK(writer_end, a_reset_is_told_before_the_loss_to_who_has_nothing_to_send)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     fill_the_reader(&p);
     fake_peer_reset(p.peer);
     nap();
-    cr_assert_eq(weir_transport_end(p.t), WEIR_END_BROKEN);
-    cr_assert_eq(rig_statistics().connections, 1, "it is not lost yet");
-    cr_assert_eq(weir_writer_drain(p.writer), -ECONNRESET);
-    cr_assert_eq(weir_writer_flush(p.writer), -ECONNRESET);
+    expect_eq(weir_transport_get_end(p.t), WEIR_END_BROKEN);
+    expect_eq(rig_statistics().connections, 1, "it is not lost yet");
+    expect_eq(weir_writer_drain(p.writer), -ECONNRESET);
+    expect_eq(weir_writer_flush(p.writer), -ECONNRESET);
     weir_writer_close(p.writer);
     const size_t buffered = weir_reader_get_buffer_size(p.reader);
-    cr_assert_eq(weir_reader_consume(p.reader, buffered), 0);
+    expect_eq(weir_reader_consume(p.reader, buffered), 0);
     cr_assert_not(weir_reader_at_eof(p.reader), "this is no clean end");
-    cr_assert_eq(weir_writer_wait_closed(p.writer), -ECONNRESET);
+    expect_eq(weir_writer_wait_closed(p.writer), -ECONNRESET);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer_end, a_reset_is_told_before_the_loss_to_who_has_nothing_to_send)
-{
-    cr_assert_eq(rig_run(reset_with_nothing_to_send, NULL), 0);
 }
 
 /* ---- closed here ---- */
@@ -183,13 +159,11 @@ static int read_once(weir_writer *writer)
     return (int)weir_reader_read(weir_writer_get_reader(writer), &byte, 1);
 }
 
-static int close_while_waiting(weir_loop *on, void *arg)
+TASK(writer_end, close_sends_what_waits_and_ends_reads_at_once)
 {
     struct waits waits;
-    struct call read;
+    struct writer_call read;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     waits_start(&waits, &p);
     call_start(&read, &p, read_once);
@@ -199,57 +173,41 @@ static int close_while_waiting(weir_loop *on, void *arg)
     cr_assert(weir_writer_is_closing(p.writer));
     expect_no_writes(&p, -ESHUTDOWN);
     nap();
-    cr_assert_eq(call_end(&read), 0, "a reader waits for no writer");
+    expect_eq(call_end(&read), 0, "a reader waits for no writer");
     cr_assert_not(waits.drain.is_done);
     cr_assert_not(waits.flush.is_done);
     cr_assert_not(waits.closed.is_done);
     pair_peer_read_all(&p);
 
-    cr_assert_eq(p.peer_read, MIB);
+    expect_eq(p.peer_read, MIB);
     waits_expect(&waits, 0);
-    cr_assert_eq(waits.flush.depth, 0);
-    cr_assert_leq(waits.drain.depth, 16 * KIB);
+    expect_eq(waits.flush.depth, 0);
+    expect_leq(waits.drain.depth, 16 * KIB);
     expect_no_writes(&p, -ESHUTDOWN);
     expect_ended(&p, -ESHUTDOWN, 0, 0);
-    cr_assert_eq(weir_transport_end(p.t), WEIR_END_CLOSED);
+    expect_eq(weir_transport_get_end(p.t), WEIR_END_CLOSED);
     pair_close(&p);
-    return 0;
 }
 
-UNIT(writer_end, close_sends_what_waits_and_ends_reads_at_once)
-{
-    cr_assert_eq(rig_run(close_while_waiting, NULL), 0);
-}
-
-static int close_with_buffered_bytes(weir_loop *on, void *arg)
+TASK(writer_end, buffered_bytes_can_be_read_after_close)
 {
     char byte;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     pair_peer_write(&p, "before");
     nap();
     weir_writer_close(p.writer);
-    cr_assert_eq(weir_writer_wait_closed(p.writer), 0);
+    expect_eq(weir_writer_wait_closed(p.writer), 0);
     pair_expect_read(&p, "before");
-    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), 0);
+    expect_eq(weir_reader_read(p.reader, &byte, 1), 0);
     cr_assert(weir_reader_at_eof(p.reader));
     pair_close(&p);
-    return 0;
 }
 
-UNIT(writer_end, what_was_buffered_can_be_read_after_close)
-{
-    cr_assert_eq(rig_run(close_with_buffered_bytes, NULL), 0);
-}
-
-static int close_and_abort(weir_loop *on, void *arg)
+TASK(writer_end, a_close_that_is_cut_short_is_not_told_as_a_good_end)
 {
     struct waits waits;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     waits_start(&waits, &p);
     weir_writer_close(p.writer);
@@ -257,22 +215,14 @@ static int close_and_abort(weir_loop *on, void *arg)
     nap();
     waits_expect(&waits, -ECONNABORTED);
     expect_ended(&p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
-    cr_assert_eq(weir_transport_end(p.t), WEIR_END_CLOSED, "the first cause");
+    expect_eq(weir_transport_get_end(p.t), WEIR_END_CLOSED, "the first cause");
     pair_close(&p);
-    return 0;
 }
 
-UNIT(writer_end, a_close_that_is_cut_short_is_not_told_as_a_good_end)
-{
-    cr_assert_eq(rig_run(close_and_abort, NULL), 0);
-}
-
-static int reset_after_close(weir_loop *on, void *arg)
+TASK(writer_end, a_reset_during_close_is_told)
 {
     struct waits waits;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     waits_start(&waits, &p);
     weir_writer_close(p.writer);
@@ -282,33 +232,6 @@ static int reset_after_close(weir_loop *on, void *arg)
     waits_expect(&waits, -ECONNRESET);
     expect_ended(&p, -ECONNRESET, -ECONNRESET, -ECONNRESET);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer_end, a_reset_during_close_is_told)
-{
-    cr_assert_eq(rig_run(reset_after_close, NULL), 0);
-}
-
-static int unref_with_waiting_bytes(weir_loop *on, void *arg)
-{
-    struct pair p;
-    (void)arg;
-    pair_open(&p);
-    cr_assert_eq(weir_writer_ref(p.writer), p.writer);
-    cr_assert_eq(pair_write(&p, MIB), 0);
-    weir_writer_unref(p.writer);
-    nap();
-    cr_assert_not(weir_writer_is_closing(p.writer), "one is left");
-    weir_writer_unref(p.writer);
-    weir_writer_unref(NULL);
-    pair_peer_read_all(&p);
-    cr_assert_eq(p.peer_read, MIB);
-    cr_assert(fake_peer_is_alone(p.peer));
-    cr_assert_eq(rig_statistics().connections, 0);
-    fake_peer_close(p.peer);
-    (void)on;
-    return 0;
 }
 
 static int wait_closed(weir_loop *on, void *arg)
@@ -317,113 +240,95 @@ static int wait_closed(weir_loop *on, void *arg)
     return weir_writer_wait_closed(arg);
 }
 
-static int unref_under_a_wait(weir_loop *on, void *arg)
+TASK(writer_end, a_task_that_waits_keeps_the_stream)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     weir_task *task = rig_spawn(wait_closed, p.writer);
     nap();
     weir_writer_unref(p.writer);
     nap();
-    cr_assert_not(fake_peer_is_alone(p.peer), "who waits has a reference");
+    cr_assert_not(fake_peer_is_alone(p.peer), "a waiting task has a reference");
     fake_peer_reset(p.peer);
-    cr_assert_eq(rig_join(task), -ECONNRESET);
+    expect_eq(rig_join(task), -ECONNRESET);
     fake_peer_close(p.peer);
-    return 0;
 }
 
-UNIT(writer_end, who_waits_keeps_the_stream)
+TASK(writer_end, the_last_reference_closes_in_the_background)
 {
-    cr_assert_eq(rig_run(unref_under_a_wait, NULL), 0);
-}
-
-UNIT(writer_end, the_last_reference_closes_in_the_background)
-{
-    cr_assert_eq(rig_run(unref_with_waiting_bytes, NULL), 0);
+    struct pair p;
+    pair_open(&p);
+    expect_eq(weir_writer_ref(p.writer), p.writer);
+    expect_eq(pair_write(&p, MIB), 0);
+    weir_writer_unref(p.writer);
+    nap();
+    cr_assert_not(weir_writer_is_closing(p.writer), "one reference is left");
+    weir_writer_unref(p.writer);
+    weir_writer_unref(NULL);
+    pair_peer_read_all(&p);
+    expect_eq(p.peer_read, MIB);
+    cr_assert(fake_peer_is_alone(p.peer));
+    expect_eq(rig_statistics().connections, 0);
+    fake_peer_close(p.peer);
 }
 
 /* ---- aborted here ---- */
 
-static int abort_while_waiting(weir_loop *on, void *arg)
+TASK(writer_end, abort_is_an_end_of_its_own)
 {
     struct waits waits;
     struct pair p;
     char byte;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     pair_peer_write(&p, "before");
     waits_start(&waits, &p);
 
     weir_writer_abort(p.writer);
-    cr_assert_eq(weir_writer_drain(p.writer), -ECONNABORTED, "at once");
-    cr_assert_eq(weir_writer_flush(p.writer), -ECONNABORTED);
+    expect_eq(weir_writer_drain(p.writer), -ECONNABORTED,
+              "an abort is told at once");
+    expect_eq(weir_writer_flush(p.writer), -ECONNABORTED);
     nap();
 
     waits_expect(&waits, -ECONNABORTED);
     pair_expect_read(&p, "before");
-    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), -ECONNABORTED);
-    cr_assert_eq(weir_reader_exception(p.reader), -ECONNABORTED);
+    expect_eq(weir_reader_read(p.reader, &byte, 1), -ECONNABORTED);
+    expect_eq(weir_reader_get_exception(p.reader), -ECONNABORTED);
     expect_no_writes(&p, -ESHUTDOWN);
     expect_ended(&p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
-    cr_assert_lt(pair_peer_read(&p, 2 * MIB), MIB, "the rest was dropped");
+    expect_lt(pair_peer_read(&p, 2 * MIB), MIB, "the rest was dropped");
     pair_close(&p);
-    return 0;
 }
 
-UNIT(writer_end, abort_is_an_end_of_its_own)
-{
-    cr_assert_eq(rig_run(abort_while_waiting, NULL), 0);
-}
-
-static int abort_with_nothing_to_send(weir_loop *on, void *arg)
+TASK(writer_end, an_abort_is_told_at_once_to_who_has_nothing_to_send)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     weir_writer_abort(p.writer);
     expect_ended(&p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer_end, an_abort_is_told_at_once_to_who_has_nothing_to_send)
-{
-    cr_assert_eq(rig_run(abort_with_nothing_to_send, NULL), 0);
 }
 
 /* ---- the peer's end ---- */
 
-static int peer_shuts_down(weir_loop *on, void *arg)
+TASK(writer_end, the_peers_end_keeps_the_writing_side)
 {
     char byte;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     pair_peer_write(&p, "last");
     fake_peer_shutdown(p.peer);
     nap();
     pair_expect_read(&p, "last");
-    cr_assert_eq(weir_reader_read(p.reader, &byte, 1), 0);
-    cr_assert_not(weir_writer_is_closing(p.writer), "half is left");
-    cr_assert_eq(pair_write(&p, MIB), 0);
+    expect_eq(weir_reader_read(p.reader, &byte, 1), 0);
+    cr_assert_not(weir_writer_is_closing(p.writer), "the writing side is left");
+    expect_eq(pair_write(&p, MIB), 0);
     pair_peer_read_all(&p);
-    cr_assert_eq(p.peer_read, MIB);
-    cr_assert_eq(weir_writer_drain(p.writer), 0);
-    cr_assert_eq(weir_writer_flush(p.writer), 0);
+    expect_eq(p.peer_read, MIB);
+    expect_eq(weir_writer_drain(p.writer), 0);
+    expect_eq(weir_writer_flush(p.writer), 0);
     weir_writer_close(p.writer);
-    cr_assert_eq(weir_writer_wait_closed(p.writer), 0);
+    expect_eq(weir_writer_wait_closed(p.writer), 0);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer_end, the_peers_end_keeps_the_writing_side)
-{
-    cr_assert_eq(rig_run(peer_shuts_down, NULL), 0);
 }
 
 /* A kind of transport whose writing side cannot be ended alone. */
@@ -448,7 +353,7 @@ static int create_whole(void *arg, weir_transport *t,
 static void whole_done(void *arg, int err, weir_transport *t)
 {
     struct whole *whole = arg;
-    cr_assert_eq(err, 0);
+    expect_eq(err, 0);
     cr_assert_not_null(t);
     whole->is_done = true;
 }
@@ -464,72 +369,57 @@ static void whole_open(struct pair *p)
                                                  .sock = p->fd,
                                                  .done = whole_done,
                                                  .done_arg = &whole};
-    cr_assert_eq(
-        weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer), 0);
-    cr_assert_eq(
-        weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
+    expect_eq(weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer),
+              0);
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+              0);
     nap();
     cr_assert(whole.is_done);
     p->reader = weir_writer_get_reader(p->writer);
     p->t = weir_writer_get_transport(p->writer);
 }
 
-static int peer_ends_a_whole(weir_loop *on, void *arg)
+TASK(writer_end, the_peers_end_is_the_end_where_there_are_no_halves)
 {
     struct pair p;
-    (void)on;
-    (void)arg;
     whole_open(&p);
     cr_assert_not(weir_writer_can_write_eof(p.writer));
-    cr_assert_eq(weir_writer_write_eof(p.writer), -EOPNOTSUPP);
-    cr_assert_eq(pair_write(&p, 10), 0);
+    expect_eq(weir_writer_write_eof(p.writer), -EOPNOTSUPP);
+    expect_eq(pair_write(&p, 10), 0);
     fake_peer_shutdown(p.peer);
     pair_peer_read_all(&p);
-    cr_assert_eq(p.peer_read, 10);
+    expect_eq(p.peer_read, 10);
     expect_no_writes(&p, -ESHUTDOWN);
     expect_ended(&p, WEIR_EPEERCLOSED, WEIR_EPEERCLOSED, WEIR_EPEERCLOSED);
-    cr_assert_eq(weir_transport_end(p.t), WEIR_END_EOF);
+    expect_eq(weir_transport_get_end(p.t), WEIR_END_EOF);
     pair_close(&p);
-    return 0;
-}
-
-UNIT(writer_end, the_peers_end_is_the_end_where_there_are_no_halves)
-{
-    cr_assert_eq(rig_run(peer_ends_a_whole, NULL), 0);
 }
 
 /* ---- no connection yet ---- */
 
-static int ask_without_connection(weir_loop *on, void *arg)
+TASK(writer_end, before_the_connection_everything_says_so)
 {
     struct weir_protocol_binding binding;
     struct weir_extra_info info;
     struct weir_buf buf = {.data = NULL};
     struct pair p = {.peer = NULL};
-    (void)arg;
-    cr_assert_eq(weir_stream_protocol_new(on, NULL, &binding, &p.writer), 0);
+    expect_eq(weir_stream_protocol_new(loop, NULL, &binding, &p.writer), 0);
     expect_no_writes(&p, -ENOTCONN);
-    cr_assert_eq(weir_writer_write_buf(p.writer, &buf), -ENOTCONN);
-    cr_assert_eq(weir_writer_write_eof(p.writer), -ENOTCONN);
+    expect_eq(weir_writer_write_buf(p.writer, &buf), -ENOTCONN);
+    expect_eq(weir_writer_write_eof(p.writer), -ENOTCONN);
     cr_assert_not(weir_writer_can_write_eof(p.writer));
     cr_assert_not(weir_writer_is_closing(p.writer));
-    cr_assert_eq(weir_writer_drain(p.writer), -ENOTCONN);
-    cr_assert_eq(weir_writer_flush(p.writer), -ENOTCONN);
-    cr_assert_eq(weir_writer_wait_closed(p.writer), -ENOTCONN);
-    cr_assert_eq(weir_writer_get_depth(p.writer).bytes, 0);
+    expect_eq(weir_writer_drain(p.writer), -ENOTCONN);
+    expect_eq(weir_writer_flush(p.writer), -ENOTCONN);
+    expect_eq(weir_writer_wait_closed(p.writer), -ENOTCONN);
+    expect_eq(weir_writer_get_depth(p.writer).bytes, 0);
     cr_assert_null(weir_writer_get_transport(p.writer));
-    cr_assert_eq(weir_writer_get_extra_info(p.writer, "peername", &info),
-                 -ENOTCONN);
+    expect_eq(weir_writer_get_extra_info(p.writer, "peername", &info),
+              -ENOTCONN);
     weir_writer_close(p.writer);
     weir_writer_abort(p.writer);
     cr_assert_not(weir_writer_is_closing(p.writer));
     weir_writer_unref(p.writer);
-    return 0;
-}
-
-UNIT(writer_end, before_the_connection_everything_says_so)
-{
-    cr_assert_eq(rig_run(ask_without_connection, NULL), 0);
 }
 
 /* ---- given to another protocol ---- */
@@ -542,47 +432,39 @@ static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-static int hand_over(weir_loop *on, void *arg)
+TASK(writer_end, a_connection_that_was_handed_on_is_not_closed)
 {
     static const struct weir_protocol counter = {.size = sizeof(counter),
                                                  .kind = WEIR_PROTOCOL_STREAM,
                                                  .data_received = note_bytes};
     uint64_t count = 0;
     const struct weir_protocol_binding binding = {&counter, &count};
-    struct call flush;
+    struct writer_call flush;
     struct pair p;
-    (void)on;
-    (void)arg;
     pair_open(&p);
     pair_peer_write(&p, "greeting");
     nap();
     pair_expect_read(&p, "greeting");
-    cr_assert_eq(pair_write(&p, MIB), 0);
+    expect_eq(pair_write(&p, MIB), 0);
     call_start(&flush, &p, weir_writer_flush);
     nap();
     weir_task_cancel(flush.task);
     nap();
-    cr_assert_eq(call_end(&flush), -ECANCELED);
+    expect_eq(call_end(&flush), -ECANCELED);
     const struct weir_protocol_binding old = weir_transport_get_protocol(p.t);
-    cr_assert_eq(weir_transport_set_protocol(p.t, &binding, NULL, 0), 0);
+    expect_eq(weir_transport_set_protocol(p.t, &binding, NULL, 0), 0);
     old.protocol->connection_lost(old.user, p.t, 0);
-    cr_assert_eq(weir_writer_drain(p.writer), -ESHUTDOWN);
+    expect_eq(weir_writer_drain(p.writer), -ESHUTDOWN);
     weir_writer_close(p.writer);
     weir_writer_abort(p.writer);
     weir_writer_unref(p.writer);
     pair_peer_write(&p, "the rest");
     nap();
-    pair_peer_read_all(&p); /* nobody is told that all was sent */
-    cr_assert_eq(p.peer_read, MIB);
-    cr_assert_eq(count, 8);
-    cr_assert_not(fake_peer_is_alone(p.peer), "it lives on");
+    pair_peer_read_all(&p); /* no call says that all was sent */
+    expect_eq(p.peer_read, MIB);
+    expect_eq(count, 8);
+    cr_assert_not(fake_peer_is_alone(p.peer), "the connection lives");
     weir_transport_abort(p.t);
     nap();
     fake_peer_close(p.peer);
-    return 0;
-}
-
-UNIT(writer_end, a_connection_that_was_handed_on_is_not_closed)
-{
-    cr_assert_eq(rig_run(hand_over, NULL), 0);
 }

@@ -21,7 +21,7 @@ static struct {
 
 static void make(weir_loop *on, uint32_t parties)
 {
-    cr_assert_eq(weir_barrier_new(on, parties, &barrier), 0);
+    expect_eq(weir_barrier_new(on, parties, &barrier), 0);
 }
 
 static int wait_here(void *object)
@@ -34,13 +34,14 @@ static int wait_and_act(void *object)
     int place = weir_barrier_wait(object);
 
     if (place < 0) {
-        cr_assert_eq(place, WEIR_EBROKEN);
+        expect_eq(place, WEIR_EBROKEN);
         drain.broken++;
         return place;
     }
     drain.went_on++;
     if (drain.went_on == HALF) {
-        cr_assert_eq(weir_barrier_waiting_count(object), 0, "it drains");
+        expect_eq(weir_barrier_get_waiting_count(object), 0,
+                  "waiting tasks while the barrier drains");
         drain.act(object);
     }
     return place;
@@ -85,63 +86,42 @@ static void do_nothing(weir_barrier *object)
     (void)object;
 }
 
-static int come_while_draining(weir_loop *on, void *arg)
+TASK(barrier_drain, that_drains_lets_newcomers_wait_for_the_next_rounds)
 {
-    (void)arg;
-    drain_half(on, do_nothing, 5 * HALF);
-    cr_assert_eq(drain.went_on, 2 * HALF);
-    cr_assert_eq(drain.late, 4 * HALF, "two rounds more");
-    cr_assert_eq(weir_barrier_waiting_count(barrier), HALF);
+    drain_half(loop, do_nothing, 5 * HALF);
+    expect_eq(drain.went_on, 2 * HALF);
+    expect_eq(drain.late, 4 * HALF, "newcomers of two further rounds");
+    expect_eq(weir_barrier_get_waiting_count(barrier), HALF);
     let_come(HALF, come_late);
     settle();
-    cr_assert_eq(drain.late, 6 * HALF);
-    cr_assert_eq(drain.broken + drain.late_broken, 0);
+    expect_eq(drain.late, 6 * HALF);
+    expect_eq(drain.broken + drain.late_broken, 0);
     weir_barrier_free(barrier);
-    return 0;
 }
 
-UNIT(barrier_drain, that_drains_lets_newcomers_wait_for_the_next_rounds)
+TASK(barrier_drain, reset_when_half_has_drained_breaks_the_other_half)
 {
-    cr_assert_eq(rig_run(come_while_draining, NULL), 0);
-}
-
-static int reset_half_drained(weir_loop *on, void *arg)
-{
-    (void)arg;
-    drain_half(on, weir_barrier_reset, 0);
-    cr_assert_eq(drain.went_on, HALF);
-    cr_assert_eq(drain.broken, HALF, "%d were told", drain.broken);
-    cr_assert_eq(weir_barrier_waiting_count(barrier), 0);
+    drain_half(loop, weir_barrier_reset, 0);
+    expect_eq(drain.went_on, HALF);
+    expect_eq(drain.broken, HALF, "%d were told", drain.broken);
+    expect_eq(weir_barrier_get_waiting_count(barrier), 0);
     let_come(2 * HALF, come_late);
     settle();
-    cr_assert_eq(drain.late, 2 * HALF, "it is as new");
+    expect_eq(drain.late, 2 * HALF, "newcomers of the round after the reset");
     weir_barrier_free(barrier);
-    return 0;
 }
 
-UNIT(barrier_drain, reset_when_half_has_drained_breaks_the_other_half)
+TASK(barrier_drain, reset_while_it_drains_leaves_the_next_round_alone)
 {
-    cr_assert_eq(rig_run(reset_half_drained, NULL), 0);
-}
-
-static int reset_half_blocked(weir_loop *on, void *arg)
-{
-    (void)arg;
-    drain_half(on, weir_barrier_reset, HALF);
-    cr_assert_eq(drain.went_on, HALF);
-    cr_assert_eq(drain.broken, HALF, "%d were told", drain.broken);
-    cr_assert_eq(drain.late + drain.late_broken, 0);
-    cr_assert_eq(weir_barrier_waiting_count(barrier), HALF);
+    drain_half(loop, weir_barrier_reset, HALF);
+    expect_eq(drain.went_on, HALF);
+    expect_eq(drain.broken, HALF, "%d were told", drain.broken);
+    expect_eq(drain.late + drain.late_broken, 0);
+    expect_eq(weir_barrier_get_waiting_count(barrier), HALF);
     let_come(HALF, come_late);
     settle();
-    cr_assert_eq(drain.late, 2 * HALF);
+    expect_eq(drain.late, 2 * HALF);
     weir_barrier_free(barrier);
-    return 0;
-}
-
-UNIT(barrier_drain, reset_while_it_drains_leaves_the_next_round_alone)
-{
-    cr_assert_eq(rig_run(reset_half_blocked, NULL), 0);
 }
 
 static int wait_reset_and_wait(void *object)
@@ -165,78 +145,57 @@ static int wait_in_task(weir_loop *on, void *arg)
     return weir_barrier_wait(barrier);
 }
 
-static int reset_draining(weir_loop *on, void *arg)
+TASK(barrier_drain, reset_by_one_of_a_full_round_takes_it_into_the_next)
 {
-    (void)arg;
-    make(on, 2 * HALF);
+    make(loop, 2 * HALF);
     memset(&drain, 0, sizeof(drain));
     let_come(2 * HALF, wait_reset_and_wait);
     settle();
-    cr_assert_eq(drain.went_on, HALF);
-    cr_assert_eq(drain.broken, HALF, "%d were told", drain.broken);
-    cr_assert_eq(drain.late, 0);
-    cr_assert_eq(weir_barrier_waiting_count(barrier), 1);
+    expect_eq(drain.went_on, HALF);
+    expect_eq(drain.broken, HALF, "%d were told", drain.broken);
+    expect_eq(drain.late, 0);
+    expect_eq(weir_barrier_get_waiting_count(barrier), 1);
     for (int i = 0; i < 2 * HALF - 1; i++) {
         weir_task_detach(rig_spawn(wait_in_task, NULL));
     }
     settle();
-    cr_assert_eq(drain.late, 1, "it was the first of the next round");
+    expect_eq(drain.late, 1, "it was the first of the next round");
     weir_barrier_free(barrier);
-    return 0;
 }
 
-UNIT(barrier_drain, reset_by_one_of_a_full_round_takes_it_into_the_next)
+TASK(barrier_drain, aborted_while_it_drains_breaks_who_has_not_run_and_who_came)
 {
-    cr_assert_eq(rig_run(reset_draining, NULL), 0);
-}
-
-static int abort_half_blocked(weir_loop *on, void *arg)
-{
-    (void)arg;
-    drain_half(on, weir_barrier_abort, HALF);
-    cr_assert_eq(drain.went_on, HALF);
-    cr_assert_eq(drain.broken, HALF, "%d were told", drain.broken);
-    cr_assert_eq(drain.late_broken, HALF);
-    cr_assert_eq(weir_barrier_wait(barrier), WEIR_EBROKEN, "it stays broken");
-    cr_assert_eq(weir_barrier_waiting_count(barrier), 0);
+    drain_half(loop, weir_barrier_abort, HALF);
+    expect_eq(drain.went_on, HALF);
+    expect_eq(drain.broken, HALF, "%d were told", drain.broken);
+    expect_eq(drain.late_broken, HALF);
+    expect_eq(weir_barrier_wait(barrier), WEIR_EBROKEN, "it stays broken");
+    expect_eq(weir_barrier_get_waiting_count(barrier), 0);
     weir_barrier_reset(barrier);
     let_come(2 * HALF, come_late);
     settle();
-    cr_assert_eq(drain.late, 2 * HALF);
+    expect_eq(drain.late, 2 * HALF);
     weir_barrier_free(barrier);
-    return 0;
 }
 
-UNIT(barrier_drain, aborted_while_it_drains_breaks_who_has_not_run_and_who_came)
-{
-    cr_assert_eq(rig_run(abort_half_blocked, NULL), 0);
-}
-
-static int cancel_newcomer(weir_loop *on, void *arg)
+TASK(barrier_drain, that_drains_does_not_count_newcomers_that_were_cancelled)
 {
     struct worker round;
     struct worker first;
     struct worker second;
-    (void)arg;
-    make(on, 2);
+    make(loop, 2);
     start(&round, "r", wait_here, barrier);
     settle();
-    cr_assert_eq(weir_barrier_wait(barrier), 1);
+    expect_eq(weir_barrier_wait(barrier), 1);
     start(&first, "a", wait_here, barrier);
     start(&second, "b", wait_here, barrier);
     cr_assert(weir_task_cancel(round.task)); /* it has its place */
     cr_assert(weir_task_cancel(first.task));
-    cr_assert_eq(weir_barrier_wait(barrier), 0);
-    cr_assert_eq(finish(&second), 1);
-    cr_assert_eq(finish(&first), -ECANCELED);
-    cr_assert_eq(finish(&round), 0);
-    cr_assert_eq(round.next, -ECANCELED);
-    cr_assert_eq(weir_barrier_waiting_count(barrier), 0);
+    expect_eq(weir_barrier_wait(barrier), 0);
+    expect_eq(finish(&second), 1);
+    expect_eq(finish(&first), -ECANCELED);
+    expect_eq(finish(&round), 0);
+    expect_eq(round.next, -ECANCELED);
+    expect_eq(weir_barrier_get_waiting_count(barrier), 0);
     weir_barrier_free(barrier);
-    return 0;
-}
-
-UNIT(barrier_drain, that_drains_does_not_count_newcomers_that_were_cancelled)
-{
-    cr_assert_eq(rig_run(cancel_newcomer, NULL), 0);
 }

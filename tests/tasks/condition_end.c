@@ -1,19 +1,19 @@
 /*
  * Conditions while their loop is being freed.
  *
- * Who waits for a notification gets the lock once it is released; a lock that
- * nobody will ever release keeps no loop for ever.
+ * A task that waits for a notification gets the lock once it is released; a
+ * lock that is never released does not keep its loop.
  */
-#include "condition.h"
+#include "condition_rig.h"
 
 static struct worker left[3];
 
 static int sleep_locked(void *object)
 {
     (void)object;
-    cr_assert_eq(weir_lock_acquire(lock), 0);
+    expect_eq(weir_lock_acquire(lock), 0);
     int err = weir_sleep(loop, S);
-    cr_assert_eq(weir_lock_release(lock), 0);
+    expect_eq(weir_lock_release(lock), 0);
     return err;
 }
 
@@ -26,7 +26,7 @@ static int leave_waiting(weir_loop *on, void *arg)
     settle();
     start(&left[2], "c", sleep_locked, NULL);
     settle();
-    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    expect_eq(weir_condition_notify(condition, 1), 1);
     for (int i = 0; i < 3; i++) {
         weir_task_detach(left[i].task);
     }
@@ -37,11 +37,11 @@ UNIT(condition_end,
      waited_for_at_the_loops_end_has_the_lock_once_it_is_released)
 {
     rig_start();
-    cr_assert_eq(rig_main(leave_waiting, NULL), 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
+    expect_eq(rig_main(leave_waiting, NULL), 0);
+    expect_eq(weir_loop_free(loop), 0);
     for (int i = 0; i < 3; i++) {
         cr_assert(left[i].is_back);
-        cr_assert_eq(left[i].result, -ECANCELED);
+        expect_eq(left[i].result, -ECANCELED);
     }
     end();
     fake_stop();
@@ -53,7 +53,7 @@ static int leave_with_lock(weir_loop *on, void *arg)
     make(on);
     start(&left[0], "a", wait_and_lose, condition);
     settle();
-    cr_assert_eq(weir_lock_acquire(lock), 0);
+    expect_eq(weir_lock_acquire(lock), 0);
     if (*is_cancelled) {
         cr_assert(weir_task_cancel(left[0].task));
     }
@@ -66,10 +66,10 @@ static int leave_with_lock(weir_loop *on, void *arg)
 static void must_end_without_the_lock(bool is_cancelled)
 {
     rig_start();
-    cr_assert_eq(rig_main(leave_with_lock, &is_cancelled), 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
+    expect_eq(rig_main(leave_with_lock, &is_cancelled), 0);
+    expect_eq(weir_loop_free(loop), 0);
     cr_assert(left[0].is_back);
-    cr_assert_eq(left[0].result, -ECANCELED);
+    expect_eq(left[0].result, -ECANCELED);
     weir_condition_free(condition);
     weir_lock_free(lock);
     fake_stop();
@@ -89,23 +89,23 @@ UNIT(condition_end, does_not_keep_a_loop_whose_ring_is_broken)
 {
     bool is_cancelled = false;
     rig_start();
-    cr_assert_eq(rig_main(leave_with_lock, &is_cancelled), 0);
+    expect_eq(rig_main(leave_with_lock, &is_cancelled), 0);
     fake_break_ring(-EIO);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert_eq(left[0].result, -ECANCELED);
+    expect_eq(weir_loop_free(loop), 0);
+    expect_eq(left[0].result, -ECANCELED);
     weir_condition_free(condition);
     weir_lock_free(lock);
     fake_stop();
 }
 
-/* Has the lock that the task needs whose end it waits for: one of the two has
- * to stop waiting, which is the one that was started last. */
+/* This task has the lock that another needs, and waits for its end: one of the
+ * two has to stop waiting, which is the one that was started last. */
 static int join_locked(void *object)
 {
     int result;
-    cr_assert_eq(weir_lock_acquire(lock), 0);
+    expect_eq(weir_lock_acquire(lock), 0);
     int err = weir_task_join(((struct worker *)object)->task, &result);
-    cr_assert_eq(weir_lock_release(lock), 0);
+    expect_eq(weir_lock_release(lock), 0);
     return err;
 }
 
@@ -117,7 +117,7 @@ static int leave_circle(weir_loop *on, void *arg)
     settle();
     start(&left[1], "b", join_locked, &left[0]);
     settle();
-    cr_assert_eq(weir_condition_notify(condition, 1), 1);
+    expect_eq(weir_condition_notify(condition, 1), 1);
     cr_assert(weir_task_cancel(left[1].task));
     settle();
     weir_task_detach(left[1].task);
@@ -128,11 +128,11 @@ UNIT(condition_end,
      whose_locks_owner_waits_for_the_waiter_does_not_keep_the_loop)
 {
     rig_start();
-    cr_assert_eq(rig_main(leave_circle, NULL), 0);
+    expect_eq(rig_main(leave_circle, NULL), 0);
     cr_assert_not(left[0].is_back);
     cr_assert_not(left[1].is_back);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert_eq(left[0].result, -ECANCELED);
+    expect_eq(weir_loop_free(loop), 0);
+    expect_eq(left[0].result, -ECANCELED);
     cr_assert(left[1].is_back);
     end();
     fake_stop();
@@ -143,7 +143,7 @@ static int new_beside_lock(void *object)
     weir_lock *other;
     weir_condition *result;
     sync_is_poor = false;
-    cr_assert_eq(weir_lock_new(object, &other), 0);
+    expect_eq(weir_lock_new(object, &other), 0);
     sync_is_poor = true;
     int err = weir_condition_new(other, &result);
     weir_lock_free(other);
@@ -152,5 +152,5 @@ static int new_beside_lock(void *object)
 
 UNIT(condition_end, without_memory_is_not_made)
 {
-    cr_assert_eq(without_memory(new_beside_lock), -ENOMEM);
+    expect_eq(without_memory(new_beside_lock), -ENOMEM);
 }

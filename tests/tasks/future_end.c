@@ -1,10 +1,10 @@
 /*
  * Futures at the end of their loop, and after it, and without memory.
  *
- * Freeing a loop ends every wait. A future of which somebody keeps a reference
- * holds the loop's memory, can still be used, and calls nobody any more.
+ * Freeing a loop ends every wait. A future to which a reference is kept holds
+ * the loop's memory, can still be used, and makes no callback any more.
  */
-#include "future.h"
+#include "future_rig.h"
 #include "tests/fake/alloc.h"
 
 static int wait_for_ever(weir_loop *on, void *arg)
@@ -12,14 +12,13 @@ static int wait_for_ever(weir_loop *on, void *arg)
     struct slow *slow = arg;
     int result = 0;
 
-    cr_assert_eq(weir_future_await(slow->future, &result), -ECANCELED);
-    cr_assert_eq(weir_yield(on), -ECANCELED, "every call is");
+    expect_eq(weir_future_await(slow->future, &result), -ECANCELED);
+    expect_eq(weir_yield(on), -ECANCELED, "every call is cancelled at the end");
     weir_future *future;
-    cr_assert_eq(weir_future_new(on, NULL, NULL, &future), -ESHUTDOWN);
-    cr_assert_eq(weir_gather(on, WEIR_GATHER_ALL, NULL, 0, &future),
-                 -ESHUTDOWN);
-    cr_assert_eq(result, -ECANCELED, "it is done with that");
-    cr_assert_eq(weir_future_shield(slow->future, NULL), -ECANCELED);
+    expect_eq(weir_future_new(on, NULL, NULL, &future), -ESHUTDOWN);
+    expect_eq(weir_gather(on, WEIR_GATHER_ALL, NULL, 0, &future), -ESHUTDOWN);
+    expect_eq(result, -ECANCELED, "the future ends as cancelled");
+    expect_eq(weir_future_shield(slow->future, NULL), -ECANCELED);
     note("w");
     return 0;
 }
@@ -35,10 +34,10 @@ UNIT(future, that_ignores_its_cancellation_ends_with_the_loop)
     struct slow slow = {.gives = 0};
     rig_start();
     add(slow_future(&slow), "c");
-    cr_assert_eq(rig_main(leave_waiting, &slow), 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert_eq(slow.asked, 1);
-    cr_assert_str_eq(events, "c!w");
+    expect_eq(rig_main(leave_waiting, &slow), 0);
+    expect_eq(weir_loop_free(loop), 0);
+    expect_eq(slow.asked, 1);
+    expect_str_eq(notes, "c!w");
     weir_future_unref(slow.future);
     fake_stop();
 }
@@ -50,7 +49,7 @@ static void note_plain(void *arg, weir_future *future, int result)
     note(arg);
 }
 
-UNIT(future, that_outlives_its_loop_can_be_used_and_calls_nobody)
+UNIT(future, that_outlives_its_loop_can_be_used_and_makes_no_callback)
 {
     struct fake_alloc alloc;
     const struct weir_loop_options options = {.size = sizeof(options),
@@ -60,38 +59,35 @@ UNIT(future, that_outlives_its_loop_can_be_used_and_calls_nobody)
 
     fake_alloc_init(&alloc);
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
     weir_future *done = done_with(1);
     weir_future *futures[] = {pending(), slow_future(&slow), pending()};
     weir_future *group;
     weir_future *outer;
-    cr_assert_eq(weir_gather(loop, WEIR_GATHER_ANY, futures, 3, &group), 0);
-    cr_assert_eq(weir_gather(loop, WEIR_GATHER_ALL, &group, 1, &outer), 0);
-    cr_assert_eq(weir_future_add_done_callback(outer, note_plain, as_arg("o")),
-                 0);
-    cr_assert_eq(
+    expect_eq(weir_gather(loop, WEIR_GATHER_ANY, futures, 3, &group), 0);
+    expect_eq(weir_gather(loop, WEIR_GATHER_ALL, &group, 1, &outer), 0);
+    expect_eq(weir_future_add_done_callback(outer, note_plain, as_arg("o")), 0);
+    expect_eq(
         weir_future_add_done_callback(futures[0], note_plain, as_arg("f")), 0);
-    cr_assert_eq(weir_future_add_done_callback(done, note_plain, as_arg("d")),
-                 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert_str_eq(events, "d", "what is due runs before the end");
+    expect_eq(weir_future_add_done_callback(done, note_plain, as_arg("d")), 0);
+    expect_eq(weir_loop_free(loop), 0);
+    expect_str_eq(notes, "d", "what is due runs before the end");
 
-    cr_assert_eq(weir_future_set_result(futures[0], 3), 0);
-    cr_assert_eq(result_of(group), 0);
-    cr_assert_eq(result_of(outer), 0);
-    cr_assert_eq(result_of(futures[2]), -ECANCELED);
-    cr_assert_eq(weir_future_add_done_callback(done, note_plain, as_arg("d")),
-                 0);
+    expect_eq(weir_future_set_result(futures[0], 3), 0);
+    expect_eq(result_of(group), 0);
+    expect_eq(result_of(outer), 0);
+    expect_eq(result_of(futures[2]), -ECANCELED);
+    expect_eq(weir_future_add_done_callback(done, note_plain, as_arg("d")), 0);
     weir_future_unref(outer);
     weir_future_unref(group);
     for (int i = 0; i < 3; i++) {
         weir_future_unref(futures[i]);
     }
-    cr_assert_gt(alloc.live_count, 0, "the last future holds the memory");
+    expect_gt(alloc.live_count, 0, "the last future holds the memory");
     weir_future_unref(done);
     fake_alloc_check(&alloc);
     fake_stop();
-    cr_assert_str_eq(events, "d");
+    expect_str_eq(notes, "d");
 }
 
 UNIT(future, whose_last_reference_goes_after_the_loop_frees_all)
@@ -103,32 +99,32 @@ UNIT(future, whose_last_reference_goes_after_the_loop_frees_all)
 
     fake_alloc_init(&alloc);
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
     weir_future *futures[] = {pending(), pending()};
     weir_future *group;
-    cr_assert_eq(weir_gather(loop, WEIR_GATHER_ALL, futures, 2, &group), 0);
+    expect_eq(weir_gather(loop, WEIR_GATHER_ALL, futures, 2, &group), 0);
     add(group, "g");
     weir_future_unref(futures[0]);
     weir_future_unref(futures[1]);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert_gt(alloc.live_count, 0);
+    expect_eq(weir_loop_free(loop), 0);
+    expect_gt(alloc.live_count, 0);
     weir_future_unref(group);
     fake_alloc_check(&alloc);
     fake_stop();
-    cr_assert_str_eq(events, "");
+    expect_str_eq(notes, "");
 }
 
 static void add_for_ever(void *arg, weir_future *future, int result)
 {
     (void)result;
-    cr_assert_eq(weir_future_add_done_callback(future, add_for_ever, arg), 0);
+    expect_eq(weir_future_add_done_callback(future, add_for_ever, arg), 0);
 }
 
 UNIT(future, a_callback_that_adds_itself_does_not_keep_the_loop)
 {
     rig_start();
     weir_future *future = done_with(0);
-    cr_assert_eq(weir_future_add_done_callback(future, add_for_ever, NULL), 0);
+    expect_eq(weir_future_add_done_callback(future, add_for_ever, NULL), 0);
     weir_future_unref(future);
     rig_stop();
 }
@@ -142,20 +138,18 @@ UNIT(future, that_finds_no_memory_changes_nothing)
 
     fake_alloc_init(&alloc);
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
     weir_future *future = pending();
     weir_future *other = NULL;
     alloc.fail_at = alloc.count + 1;
     alloc.fail_after = true;
-    cr_assert_eq(weir_future_new(loop, NULL, NULL, &other), -ENOMEM);
-    cr_assert_eq(weir_gather(loop, WEIR_GATHER_ALL, &future, 1, &other),
-                 -ENOMEM);
-    cr_assert_eq(weir_future_add_done_callback(future, note_done, NULL),
-                 -ENOMEM);
+    expect_eq(weir_future_new(loop, NULL, NULL, &other), -ENOMEM);
+    expect_eq(weir_gather(loop, WEIR_GATHER_ALL, &future, 1, &other), -ENOMEM);
+    expect_eq(weir_future_add_done_callback(future, note_done, NULL), -ENOMEM);
     cr_assert_null(other);
-    cr_assert_eq(weir_future_set_result(future, 0), 0);
+    expect_eq(weir_future_set_result(future, 0), 0);
     weir_future_unref(future);
-    cr_assert_eq(weir_loop_free(loop), 0);
+    expect_eq(weir_loop_free(loop), 0);
     fake_alloc_check(&alloc);
     fake_stop();
 }
@@ -173,7 +167,7 @@ static int await_task(weir_loop *on, void *arg)
     (void)on;
     int err =
         weir_future_await(weir_task_get_future(*(weir_task **)arg), &result);
-    cr_assert_eq(err, -ECANCELED);
+    expect_eq(err, -ECANCELED);
     ended_count++;
     return err;
 }
@@ -185,24 +179,24 @@ static int leave_circle(weir_loop *on, void *arg)
     for (int i = 0; i < CIRCLE; i++) {
         circle[i] = rig_spawn(await_task, &circle[(i + 1) % CIRCLE]);
     }
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(on), 0);
     return weir_yield(on);
 }
 
 static void end_long_circle(int ring_error)
 {
     rig_start();
-    cr_assert_eq(rig_main(leave_circle, NULL), 0);
-    cr_assert_eq(ended_count, 0);
+    expect_eq(rig_main(leave_circle, NULL), 0);
+    expect_eq(ended_count, 0);
     if (ring_error < 0) {
         fake_break_ring(ring_error);
     }
-    cr_assert_geq(weir_loop_free(loop), 0);
+    expect_geq(weir_loop_free(loop), 0);
     for (int i = 0; i < CIRCLE; i++) {
         weir_task_detach(circle[i]);
     }
     fake_stop();
-    cr_assert_eq(ended_count, CIRCLE);
+    expect_eq(ended_count, CIRCLE);
 }
 
 UNIT(future, a_circle_of_tasks_does_not_keep_the_loop)
@@ -222,7 +216,7 @@ static int await_group(weir_loop *on, void *arg)
     (void)on;
     (void)arg;
     int err = weir_future_await(group_of_one, NULL);
-    cr_assert_eq(err, -ECANCELED);
+    expect_eq(err, -ECANCELED);
     ended_count++;
     return err;
 }
@@ -233,17 +227,16 @@ static int leave_gathered_circle(weir_loop *on, void *arg)
     circle[0] = rig_spawn(await_group, NULL);
     circle[1] = rig_spawn(await_task, &circle[0]);
     weir_future *member = weir_task_get_future(circle[1]);
-    cr_assert_eq(weir_gather(on, WEIR_GATHER_ALL, &member, 1, &group_of_one),
-                 0);
+    expect_eq(weir_gather(on, WEIR_GATHER_ALL, &member, 1, &group_of_one), 0);
     return weir_yield(on);
 }
 
 UNIT(future, a_circle_through_a_gathered_group_does_not_keep_the_loop)
 {
     rig_start();
-    cr_assert_eq(rig_main(leave_gathered_circle, NULL), 0);
-    cr_assert_geq(weir_loop_free(loop), 0);
-    cr_assert_eq(ended_count, 2);
+    expect_eq(rig_main(leave_gathered_circle, NULL), 0);
+    expect_geq(weir_loop_free(loop), 0);
+    expect_eq(ended_count, 2);
     weir_future_unref(group_of_one);
     weir_task_detach(circle[0]);
     weir_task_detach(circle[1]);
@@ -254,11 +247,11 @@ static int own_group(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
     (void)arg;
-    cr_assert_eq(weir_task_group_begin(on, &group), 0);
-    cr_assert_eq(
-        weir_task_group_spawn(&group, await_task, &circle[0], NULL, NULL), 0);
+    expect_eq(weir_task_group_begin(on, &group), 0);
+    expect_eq(weir_task_group_spawn(&group, await_task, &circle[0], NULL, NULL),
+              0);
     int err = weir_task_group_end(&group, 0);
-    cr_assert_eq(err, -ECANCELED);
+    expect_eq(err, -ECANCELED);
     ended_count++;
     return err;
 }
@@ -267,16 +260,16 @@ static int leave_grouped_circle(weir_loop *on, void *arg)
 {
     (void)arg;
     circle[0] = rig_spawn(own_group, NULL);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(on), 0);
     return weir_yield(on);
 }
 
 UNIT(future, a_member_that_waits_for_its_groups_owner_does_not_keep_the_loop)
 {
     rig_start();
-    cr_assert_eq(rig_main(leave_grouped_circle, NULL), 0);
-    cr_assert_geq(weir_loop_free(loop), 0);
-    cr_assert_eq(ended_count, 2);
+    expect_eq(rig_main(leave_grouped_circle, NULL), 0);
+    expect_geq(weir_loop_free(loop), 0);
+    expect_eq(ended_count, 2);
     weir_task_detach(circle[0]);
     fake_stop();
 }

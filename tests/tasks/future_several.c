@@ -4,7 +4,7 @@
  * A second task waits, the main task gives results and looks at when the wait
  * returned and with what; the futures themselves must be left alone.
  */
-#include "future.h"
+#include "future_rig.h"
 #include "tests/fake/alloc.h"
 
 /* A task in weir_wait(). */
@@ -37,12 +37,12 @@ static void begin(struct several *several, enum weir_return_when when)
     several->returned = 12345;
     several->task = rig_spawn(wait_several, several);
     settle();
-    cr_assert_eq(several->returned, 12345);
+    expect_eq(several->returned, 12345);
 }
 
 static void end(struct several *several)
 {
-    cr_assert_eq(rig_join(several->task), 0);
+    expect_eq(rig_join(several->task), 0);
     for (int i = 0; i < 3; i++) {
         weir_future_unref(several->futures[i]);
     }
@@ -50,147 +50,107 @@ static void end(struct several *several)
 
 static void give(weir_future *future, int result)
 {
-    cr_assert_eq(weir_future_set_result(future, result), 0);
+    expect_eq(weir_future_set_result(future, result), 0);
 }
 
-static int wait_all(weir_loop *on, void *arg)
+TASK(wait, for_all_returns_when_all_are_done)
 {
-    (void)on;
-    (void)arg;
     struct several several;
 
     begin(&several, WEIR_ALL_COMPLETED);
     give(several.futures[0], -EIO);
     give(several.futures[1], 1);
     settle();
-    cr_assert_eq(several.returned, 12345);
+    expect_eq(several.returned, 12345);
     give(several.futures[2], 1);
     settle();
-    cr_assert_eq(several.returned, 3);
-    cr_assert_eq(several.next, 0);
+    expect_eq(several.returned, 3);
+    expect_eq(several.next, 0);
     end(&several);
-    return 0;
 }
 
-UNIT(wait, for_all_returns_when_all_are_done)
+TASK(wait, for_the_first_returns_when_one_is_done)
 {
-    cr_assert_eq(rig_run(wait_all, NULL), 0);
-}
-
-static int wait_first(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     struct several several;
 
     begin(&several, WEIR_FIRST_COMPLETED);
     give(several.futures[1], 1);
     settle();
-    cr_assert_eq(several.returned, 1);
-    cr_assert_not(weir_future_is_done(several.futures[0]), "not cancelled");
+    expect_eq(several.returned, 1);
+    cr_assert_not(weir_future_is_done(several.futures[0]),
+                  "the future stays pending");
     end(&several);
 
     begin(&several, WEIR_FIRST_COMPLETED);
     give(several.futures[1], -EIO);
     give(several.futures[2], 1);
     settle();
-    cr_assert_eq(several.returned, 2, "those of the same turn are counted");
+    expect_eq(several.returned, 2, "futures done in one turn are all counted");
     end(&several);
-    return 0;
 }
 
-UNIT(wait, for_the_first_returns_when_one_is_done)
+TASK(wait, for_an_error_returns_with_the_first_or_when_all_are_done)
 {
-    cr_assert_eq(rig_run(wait_first, NULL), 0);
-}
-
-static int wait_exception(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     struct several several;
 
     begin(&several, WEIR_FIRST_EXCEPTION);
     give(several.futures[1], 1);
     settle();
-    cr_assert_eq(several.returned, 12345);
+    expect_eq(several.returned, 12345);
     give(several.futures[0], -EIO);
     settle();
-    cr_assert_eq(several.returned, 2);
+    expect_eq(several.returned, 2);
     end(&several);
 
     begin(&several, WEIR_FIRST_EXCEPTION);
     for (int i = 0; i < 3; i++) {
         settle();
-        cr_assert_eq(several.returned, 12345);
+        expect_eq(several.returned, 12345);
         give(several.futures[i], 0);
     }
     settle();
-    cr_assert_eq(several.returned, 3, "or all are done");
+    expect_eq(several.returned, 3, "without an error all are waited for");
     end(&several);
-    return 0;
 }
 
-UNIT(wait, for_an_error_returns_with_the_first_or_when_all_are_done)
+TASK(wait, that_need_not_wait_returns_without_suspending)
 {
-    cr_assert_eq(rig_run(wait_exception, NULL), 0);
-}
-
-static int wait_at_once(weir_loop *on, void *arg)
-{
-    (void)arg;
     weir_future *futures[3] = {done_with(-EIO), done_with(1), pending()};
     uint64_t switches = rig_statistics().task_switches;
 
-    cr_assert_eq(weir_wait(on, NULL, 0, UINT64_MAX, WEIR_ALL_COMPLETED), 0);
-    cr_assert_eq(weir_wait(on, futures, 3, 0, WEIR_ALL_COMPLETED), 2);
-    cr_assert_eq(weir_wait(on, futures, 3, UINT64_MAX, WEIR_FIRST_EXCEPTION),
-                 2);
-    cr_assert_eq(weir_wait(on, &futures[1], 2, MS, WEIR_FIRST_COMPLETED), 1);
-    cr_assert_eq(weir_wait(on, futures, 2, UINT64_MAX, WEIR_ALL_COMPLETED), 2);
-    cr_assert_eq(rig_statistics().task_switches, switches);
+    expect_eq(weir_wait(loop, NULL, 0, UINT64_MAX, WEIR_ALL_COMPLETED), 0);
+    expect_eq(weir_wait(loop, futures, 3, 0, WEIR_ALL_COMPLETED), 2);
+    expect_eq(weir_wait(loop, futures, 3, UINT64_MAX, WEIR_FIRST_EXCEPTION), 2);
+    expect_eq(weir_wait(loop, &futures[1], 2, MS, WEIR_FIRST_COMPLETED), 1);
+    expect_eq(weir_wait(loop, futures, 2, UINT64_MAX, WEIR_ALL_COMPLETED), 2);
+    expect_eq(rig_statistics().task_switches, switches);
     for (int i = 0; i < 3; i++) {
         weir_future_unref(futures[i]);
     }
-    return 0;
 }
 
-UNIT(wait, that_need_not_wait_returns_without_suspending)
+TASK(wait, returns_how_many_are_done_when_the_time_is_over)
 {
-    cr_assert_eq(rig_run(wait_at_once, NULL), 0);
-}
-
-static int wait_in_time(weir_loop *on, void *arg)
-{
-    (void)arg;
     struct several several;
 
     for (int i = 0; i < 3; i++) {
         several.futures[i] = pending();
     }
     give(several.futures[0], 0);
-    uint64_t began = weir_loop_time(on);
-    cr_assert_eq(weir_wait(on, several.futures, 3, 4 * MS, WEIR_ALL_COMPLETED),
-                 1);
-    cr_assert_geq(weir_loop_time(on) - began, 4 * MS);
+    uint64_t began = weir_loop_get_time(loop);
+    expect_eq(weir_wait(loop, several.futures, 3, 4 * MS, WEIR_ALL_COMPLETED),
+              1);
+    expect_geq(weir_loop_get_time(loop) - began, 4 * MS);
     cr_assert_not(weir_future_is_done(several.futures[1]));
-    cr_assert_eq(weir_yield(on), 0, "nothing is left of the time-out");
-    cr_assert_eq(weir_task_cancelling(weir_task_current(on)), 0);
+    expect_eq(weir_yield(loop), 0, "nothing is left of the time-out");
+    expect_eq(weir_task_get_cancelling(weir_task_get_current(loop)), 0);
     for (int i = 0; i < 3; i++) {
         weir_future_unref(several.futures[i]);
     }
-    return 0;
 }
 
-UNIT(wait, returns_how_many_are_done_when_the_time_is_over)
+TASK(wait, that_is_cancelled_leaves_the_futures_alone)
 {
-    cr_assert_eq(rig_run(wait_in_time, NULL), 0);
-}
-
-static int cancel_wait(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     struct several several;
 
     begin(&several, WEIR_FIRST_COMPLETED);
@@ -198,30 +158,23 @@ static int cancel_wait(weir_loop *on, void *arg)
     give(several.futures[0], 0);
     cr_assert(weir_task_cancel(several.task));
     settle();
-    cr_assert_eq(several.returned, -ECANCELED);
-    cr_assert_eq(several.next, 0, "the two were delivered as one");
-    cr_assert_not(weir_future_is_done(several.futures[1]), "they go on");
+    expect_eq(several.returned, -ECANCELED);
+    expect_eq(several.next, 0, "the two were delivered as one");
+    cr_assert_not(weir_future_is_done(several.futures[1]),
+                  "the futures are not cancelled");
     end(&several);
 
     begin(&several, WEIR_FIRST_COMPLETED);
     give(several.futures[0], 0);
     cr_assert(weir_task_cancel(several.task));
     settle();
-    cr_assert_eq(several.returned, 1, "the result was there first");
-    cr_assert_eq(several.next, -ECANCELED);
+    expect_eq(several.returned, 1, "the result was there first");
+    expect_eq(several.next, -ECANCELED);
     end(&several);
-    return 0;
 }
 
-UNIT(wait, that_is_cancelled_leaves_the_futures_alone)
+TASK(wait, counts_the_same_future_as_often_as_it_is_there)
 {
-    cr_assert_eq(rig_run(cancel_wait, NULL), 0);
-}
-
-static int wait_twice(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     struct several several;
 
     begin(&several, WEIR_ALL_COMPLETED);
@@ -231,22 +184,16 @@ static int wait_twice(weir_loop *on, void *arg)
     several.futures[1] = weir_future_ref(several.futures[0]);
     several.futures[2] = weir_future_ref(several.futures[0]);
     settle();
-    cr_assert_eq(several.returned, 3, "those that were given up are cancelled");
+    expect_eq(several.returned, 3, "cancelled futures count as done");
     end(&several);
 
     weir_future *future = pending();
     weir_future *same[3] = {future, future, done_with(0)};
-    cr_assert_eq(weir_wait(loop, same, 3, 0, WEIR_ALL_COMPLETED), 1);
+    expect_eq(weir_wait(loop, same, 3, 0, WEIR_ALL_COMPLETED), 1);
     give(future, 0);
-    cr_assert_eq(weir_wait(loop, same, 3, 0, WEIR_ALL_COMPLETED), 3);
+    expect_eq(weir_wait(loop, same, 3, 0, WEIR_ALL_COMPLETED), 3);
     weir_future_unref(future);
     weir_future_unref(same[2]);
-    return 0;
-}
-
-UNIT(wait, counts_the_same_future_as_often_as_it_is_there)
-{
-    cr_assert_eq(rig_run(wait_twice, NULL), 0);
 }
 
 static int wait_without_memory(weir_loop *on, void *arg)
@@ -255,8 +202,8 @@ static int wait_without_memory(weir_loop *on, void *arg)
     weir_future *future = pending();
 
     alloc->fail_at = alloc->count + 1;
-    cr_assert_eq(weir_wait(on, &future, 1, UINT64_MAX, WEIR_ALL_COMPLETED),
-                 -ENOMEM);
+    expect_eq(weir_wait(on, &future, 1, UINT64_MAX, WEIR_ALL_COMPLETED),
+              -ENOMEM);
     weir_future_unref(future);
     return 0;
 }
@@ -270,8 +217,8 @@ UNIT(wait, that_finds_no_memory_says_so)
 
     fake_alloc_init(&alloc);
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
-    cr_assert_eq(rig_main(wait_without_memory, &alloc), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(rig_main(wait_without_memory, &alloc), 0);
     rig_stop();
     fake_alloc_check(&alloc);
 }

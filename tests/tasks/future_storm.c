@@ -86,7 +86,8 @@ static void set(weir_future *future, int result)
     CHECK(err == 0 || err == -ESTALE || err == -EINVAL);
     CHECK(err != -ESTALE || was_done);
     CHECK(err != 0 || !was_done);
-    CHECK(err != 0 || (weir_future_result(future, &now) == 0 && now == result));
+    CHECK(err != 0 ||
+          (weir_future_get_result(future, &now) == 0 && now == result));
 }
 
 static int any_result(void)
@@ -186,8 +187,8 @@ static void called(void *arg, weir_future *future, int result)
 {
     int now = 0;
 
-    CHECK(weir_future_result(future, &now) == 0 && now == result);
-    CHECK(weir_task_current(loop) == NULL);
+    CHECK(weir_future_get_result(future, &now) == 0 && now == result);
+    CHECK(weir_task_get_current(loop) == NULL);
     (*(int *)arg)++;
     program.callbacks_run++;
     if (random_below(4) == 0) {
@@ -215,14 +216,14 @@ static void use_callbacks(void)
 
 /* ---- waiting ---- */
 
-/* What any suspending call may return here. */
+/* Results that any suspending call may return here. */
 static void check_wait(weir_loop *on, int err)
 {
     program.waits_ended++;
     seen.waits++;
     if (err == -ECANCELED) {
-        const weir_task *self = weir_task_current(on);
-        CHECK(program.is_closing || weir_task_cancelling(self) > 0);
+        const weir_task *self = weir_task_get_current(on);
+        CHECK(program.is_closing || weir_task_get_cancelling(self) > 0);
         seen.cancelled++;
         seen.stopped_by_end += program.is_closing;
     }
@@ -253,7 +254,7 @@ static void wait_one(weir_loop *on)
     /* All but a shield return when it is done, and then give its result. */
     CHECK(how == 0 ? (err == 0) == (result != 12345) : result != 12345);
     CHECK(result == 12345 ||
-          (weir_future_result(future, &now) == 0 && now == result));
+          (weir_future_get_result(future, &now) == 0 && now == result));
     weir_future_unref(future);
 }
 
@@ -286,7 +287,7 @@ static void wait_time(weir_loop *on)
 
 /* ---- tasks ---- */
 
-/* What a task is started with; the group's owner has it on its stack. */
+/* The argument of a task; the group's owner has it on its stack. */
 struct job {
     uint32_t depth;
     uint32_t *live_members; /* of the group, or NULL */
@@ -450,12 +451,12 @@ static void act(weir_loop *on, const struct job *job)
 
 static int live(weir_loop *on, const struct job *job)
 {
-    weir_task *self = weir_task_current(on);
+    weir_task *self = weir_task_get_current(on);
 
     program.live_tasks++;
     for (uint64_t i = random_below(8); i > 0; i--) {
         act(on, job);
-        CHECK(weir_task_current(on) == self);
+        CHECK(weir_task_get_current(on) == self);
     }
     program.live_tasks--;
     return any_result();
@@ -478,7 +479,7 @@ static int run_program(weir_loop *on, void *arg)
         keep_handle(task);
         if (random_below(2)) {
             CHECK(weir_yield(on) == 0 ||
-                  weir_task_cancelling(weir_task_current(on)) > 0);
+                  weir_task_get_cancelling(weir_task_get_current(on)) > 0);
         }
     }
     return weir_sleep(on, random_below(DEADLINE));
@@ -547,10 +548,10 @@ UNIT(future_storm, of_random_programs_leaves_nothing_behind)
     for (uint64_t i = 0; i < PROGRAMS; i++) {
         play(first + i);
     }
-    cr_assert_gt(seen.waits, 10 * PROGRAMS);
-    cr_assert_gt(seen.cancelled, PROGRAMS / 10);
-    cr_assert_gt(seen.timed_out, PROGRAMS / 10);
-    cr_assert_gt(seen.callbacks, PROGRAMS / 10);
-    cr_assert_gt(seen.member_errors, PROGRAMS / 10);
-    cr_assert_gt(seen.stopped_by_end, PROGRAMS / 10);
+    expect_gt(seen.waits, 10 * PROGRAMS);
+    expect_gt(seen.cancelled, PROGRAMS / 10);
+    expect_gt(seen.timed_out, PROGRAMS / 10);
+    expect_gt(seen.callbacks, PROGRAMS / 10);
+    expect_gt(seen.member_errors, PROGRAMS / 10);
+    expect_gt(seen.stopped_by_end, PROGRAMS / 10);
 }

@@ -5,7 +5,7 @@
  * Results are given by hand, so that their order is exact; a future that is
  * slow to be cancelled shows that a group ends with its last one.
  */
-#include "future.h"
+#include "future_rig.h"
 
 #include <limits.h>
 
@@ -13,7 +13,7 @@ static weir_future *gather(enum weir_gather_kind kind, weir_future **futures,
                            size_t count)
 {
     weir_future *group = NULL;
-    cr_assert_eq(weir_gather(loop, kind, futures, count, &group), 0);
+    expect_eq(weir_gather(loop, kind, futures, count, &group), 0);
     return group;
 }
 
@@ -33,7 +33,7 @@ static void drop(weir_future **futures, int count)
 
 static void give(weir_future *future, int result)
 {
-    cr_assert_eq(weir_future_set_result(future, result), 0);
+    expect_eq(weir_future_set_result(future, result), 0);
 }
 
 static bool is_done(const weir_future *future)
@@ -44,10 +44,8 @@ static bool is_done(const weir_future *future)
 
 /* ---- kinds ---- */
 
-static int gather_all(weir_loop *on, void *arg)
+TASK(gather, all_is_done_with_0_when_all_are)
 {
-    (void)on;
-    (void)arg;
     weir_future *futures[3];
 
     make_pending(futures, 3);
@@ -57,72 +55,48 @@ static int gather_all(weir_loop *on, void *arg)
     cr_assert_not(is_done(group));
     give(futures[1], 7);
     cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), 0);
+    expect_eq(result_of(group), 0);
     weir_future_unref(group);
     drop(futures, 3);
-    return 0;
 }
 
-UNIT(gather, all_is_done_with_0_when_all_are)
+TASK(gather, all_keeps_the_first_error_and_lets_the_others_go_on)
 {
-    cr_assert_eq(rig_run(gather_all, NULL), 0);
-}
-
-static int gather_all_failing(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     weir_future *futures[3];
 
     make_pending(futures, 3);
     weir_future *group = gather(WEIR_GATHER_ALL, futures, 3);
     give(futures[2], -EPIPE);
-    cr_assert_not(is_done(group), "the others go on");
+    cr_assert_not(is_done(group), "the other futures are waited for");
     cr_assert_not(weir_future_is_done(futures[0]));
     give(futures[0], -EIO);
     give(futures[1], 7);
     cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), -EPIPE, "the first one");
+    expect_eq(result_of(group), -EPIPE, "the first error");
     weir_future_unref(group);
     drop(futures, 3);
-    return 0;
 }
 
-UNIT(gather, all_keeps_the_first_error_and_lets_the_others_go_on)
+TASK(gather, all_or_none_cancels_the_others_and_waits_for_them)
 {
-    cr_assert_eq(rig_run(gather_all_failing, NULL), 0);
-}
-
-static int gather_or_none(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     struct slow slow = {.gives = 0};
     weir_future *futures[3] = {pending(), slow_future(&slow), pending()};
 
     weir_future *group = gather(WEIR_GATHER_ALL_OR_NONE, futures, 3);
     give(futures[2], -EPIPE);
-    cr_assert_eq(slow.asked, 0, "not inside the call");
-    cr_assert_not(is_done(group), "one has not ended");
-    cr_assert_eq(slow.asked, 1);
-    cr_assert_eq(result_of(futures[0]), -ECANCELED);
+    expect_eq(slow.asked, 0, "the others are not cancelled inside the call");
+    cr_assert_not(is_done(group), "one future is pending");
+    expect_eq(slow.asked, 1);
+    expect_eq(result_of(futures[0]), -ECANCELED);
     give(futures[1], -EIO);
     cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), -EPIPE);
+    expect_eq(result_of(group), -EPIPE);
     weir_future_unref(group);
     drop(futures, 3);
-    return 0;
 }
 
-UNIT(gather, all_or_none_cancels_the_others_and_waits_for_them)
+TASK(gather, all_or_none_is_0_when_none_fails)
 {
-    cr_assert_eq(rig_run(gather_or_none, NULL), 0);
-}
-
-static int gather_or_none_good(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     weir_future *futures[2];
 
     make_pending(futures, 2);
@@ -130,50 +104,34 @@ static int gather_or_none_good(weir_loop *on, void *arg)
     give(futures[1], 5);
     give(futures[0], 5);
     cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), 0);
+    expect_eq(result_of(group), 0);
     weir_future_unref(group);
     drop(futures, 2);
-    return 0;
 }
 
-UNIT(gather, all_or_none_is_0_when_none_fails)
+TASK(gather, any_is_the_index_of_the_first_that_succeeds)
 {
-    cr_assert_eq(rig_run(gather_or_none_good, NULL), 0);
-}
-
-static int gather_any(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     struct slow slow = {.gives = 0};
     weir_future *futures[4] = {pending(), slow_future(&slow), pending(),
                                pending()};
 
     weir_future *group = gather(WEIR_GATHER_ANY, futures, 4);
     give(futures[0], -EPIPE);
-    cr_assert_not(is_done(group), "a failing one is passed over");
+    cr_assert_not(is_done(group), "a failed future does not end the group");
     cr_assert_not(weir_future_is_done(futures[2]));
     give(futures[3], 100);
-    cr_assert_not(is_done(group), "one has not ended");
-    cr_assert_eq(result_of(futures[2]), -ECANCELED);
-    cr_assert_eq(slow.asked, 1);
+    cr_assert_not(is_done(group), "one future is pending");
+    expect_eq(result_of(futures[2]), -ECANCELED);
+    expect_eq(slow.asked, 1);
     give(futures[1], 200);
     cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), 3, "the index of the first");
+    expect_eq(result_of(group), 3, "the index of the first");
     weir_future_unref(group);
     drop(futures, 4);
-    return 0;
 }
 
-UNIT(gather, any_is_the_index_of_the_first_that_succeeds)
+TASK(gather, any_is_the_last_error_when_all_fail)
 {
-    cr_assert_eq(rig_run(gather_any, NULL), 0);
-}
-
-static int gather_any_failing(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     weir_future *futures[3];
 
     make_pending(futures, 3);
@@ -182,77 +140,53 @@ static int gather_any_failing(weir_loop *on, void *arg)
     give(futures[0], -EIO);
     give(futures[1], -ENOSPC);
     cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), -ENOSPC);
+    expect_eq(result_of(group), -ENOSPC);
     weir_future_unref(group);
     drop(futures, 3);
-    return 0;
 }
 
-UNIT(gather, any_is_the_last_error_when_all_fail)
+TASK(gather, of_nothing_is_done)
 {
-    cr_assert_eq(rig_run(gather_any_failing, NULL), 0);
-}
-
-static int gather_none(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     weir_future *all = gather(WEIR_GATHER_ALL, NULL, 0);
     weir_future *none = gather(WEIR_GATHER_ALL_OR_NONE, NULL, 0);
     weir_future *any = gather(WEIR_GATHER_ANY, NULL, 0);
 
-    cr_assert_eq(result_of(all), 0);
-    cr_assert_eq(result_of(none), 0);
-    cr_assert_eq(result_of(any), -ENOENT);
+    expect_eq(result_of(all), 0);
+    expect_eq(result_of(none), 0);
+    expect_eq(result_of(any), -ENOENT);
     weir_future_unref(all);
     weir_future_unref(none);
     weir_future_unref(any);
-    return 0;
 }
 
-UNIT(gather, of_nothing_is_done)
+TASK(gather, counts_futures_that_are_done_already)
 {
-    cr_assert_eq(rig_run(gather_none, NULL), 0);
-}
-
-static int gather_done(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     weir_future *futures[4] = {done_with(-EIO), done_with(4), pending(),
                                done_with(5)};
 
     weir_future *all = gather(WEIR_GATHER_ALL, futures, 2);
     weir_future *any = gather(WEIR_GATHER_ANY, futures, 4);
-    cr_assert_eq(result_of(all), -EIO);
+    expect_eq(result_of(all), -EIO);
     cr_assert_not(weir_future_is_done(any));
     cr_assert(is_done(any));
-    cr_assert_eq(result_of(any), 1);
-    cr_assert_eq(result_of(futures[2]), -ECANCELED);
+    expect_eq(result_of(any), 1);
+    expect_eq(result_of(futures[2]), -ECANCELED);
     weir_future_unref(all);
     weir_future_unref(any);
     drop(futures, 4);
-    return 0;
 }
 
-UNIT(gather, counts_futures_that_are_done_already)
+TASK(gather, takes_the_same_future_several_times)
 {
-    cr_assert_eq(rig_run(gather_done, NULL), 0);
-}
-
-static int gather_twice(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     struct slow slow = {.gives = 0};
     weir_future *twice[3] = {slow_future(&slow), pending(), slow.future};
 
     weir_future *group = gather(WEIR_GATHER_ANY, twice, 3);
     cr_assert(weir_future_cancel(group));
-    cr_assert_eq(slow.asked, 1, "cancelled once");
+    expect_eq(slow.asked, 1, "cancelled once");
     give(slow.future, 3);
     cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), -ECANCELED);
+    expect_eq(result_of(group), -ECANCELED);
     weir_future_unref(group);
     drop(twice, 2);
 
@@ -262,56 +196,41 @@ static int gather_twice(weir_loop *on, void *arg)
     group = gather(WEIR_GATHER_ALL_OR_NONE, twice, 3);
     give(twice[0], -EIO);
     settle();
-    cr_assert_eq(slow.asked, 1);
+    expect_eq(slow.asked, 1);
     give(slow.future, 1);
     cr_assert(is_done(group));
     weir_future_unref(group);
     drop(twice, 2);
-    return 0;
-}
-
-UNIT(gather, takes_the_same_future_several_times)
-{
-    cr_assert_eq(rig_run(gather_twice, NULL), 0);
 }
 
 /* ---- cancelling ---- */
 
-static int cancel_group(weir_loop *on, void *arg)
+TASK(gather, that_is_cancelled_cancels_all_and_ends_with_the_last)
 {
-    (void)arg;
     struct slow slow = {.gives = 0};
     struct waiter waiter = {.name = "w"};
     weir_future *futures[2] = {slow_future(&slow), pending()};
 
     weir_future *group = gather(WEIR_GATHER_ALL, futures, 2);
     start(&waiter, group);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(waiter.task));
-    cr_assert_eq(slow.asked, 1);
-    cr_assert_eq(result_of(futures[1]), -ECANCELED);
+    expect_eq(slow.asked, 1);
+    expect_eq(result_of(futures[1]), -ECANCELED);
     cr_assert_not(is_done(group));
     cr_assert(weir_task_cancel(waiter.task));
-    cr_assert_eq(slow.asked, 2);
+    expect_eq(slow.asked, 2);
     give(futures[0], 7);
     finish(&waiter);
-    cr_assert_eq(waiter.err, -ECANCELED);
-    cr_assert_eq(result_of(group), -ECANCELED, "whatever they came to");
+    expect_eq(waiter.err, -ECANCELED);
+    expect_eq(result_of(group), -ECANCELED, "the group ends as cancelled");
     cr_assert_not(weir_future_cancel(group));
     weir_future_unref(group);
     drop(futures, 2);
-    return 0;
 }
 
-UNIT(gather, that_is_cancelled_cancels_all_and_ends_with_the_last)
+TASK(gather, that_is_settled_keeps_its_result_when_it_is_cancelled)
 {
-    cr_assert_eq(rig_run(cancel_group, NULL), 0);
-}
-
-static int cancel_settled(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     struct slow slow = {.gives = 0};
     weir_future *futures[2] = {slow_future(&slow), pending()};
 
@@ -320,21 +239,13 @@ static int cancel_settled(weir_loop *on, void *arg)
     cr_assert(weir_future_cancel(group));
     give(futures[0], 1);
     cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), 1);
+    expect_eq(result_of(group), 1);
     weir_future_unref(group);
     drop(futures, 2);
-    return 0;
 }
 
-UNIT(gather, that_is_settled_keeps_its_result_when_it_is_cancelled)
+TASK(gather, without_references_is_cancelled_and_ends_by_itself)
 {
-    cr_assert_eq(rig_run(cancel_settled, NULL), 0);
-}
-
-static int forget_group(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     struct slow slow = {.gives = 0};
     weir_future *futures[2] = {slow_future(&slow), pending()};
 
@@ -342,40 +253,27 @@ static int forget_group(weir_loop *on, void *arg)
     add(group, "g");
     drop(futures, 2);
     weir_future_unref(group);
-    cr_assert_eq(slow.asked, 1);
+    expect_eq(slow.asked, 1);
     settle();
-    cr_assert_str_eq(events, "", "one has not ended");
+    expect_str_eq(notes, "", "one future is pending");
     give(slow.future, 0);
     settle();
-    cr_assert_str_eq(events, "g!");
-    return 0;
+    expect_str_eq(notes, "g!");
 }
 
-UNIT(gather, that_nobody_has_any_more_is_cancelled_and_ends_by_itself)
+TASK(gather, holds_its_futures)
 {
-    cr_assert_eq(rig_run(forget_group, NULL), 0);
-}
-
-static int hold_futures(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     weir_future *futures[2];
 
     make_pending(futures, 2);
     weir_future *group = gather(WEIR_GATHER_ALL, futures, 2);
     drop(futures, 2);
-    cr_assert_not(weir_future_is_done(futures[1]), "the group has them");
+    cr_assert_not(weir_future_is_done(futures[1]),
+                  "the group keeps its futures");
     give(futures[0], 0);
     give(futures[1], 0);
     cr_assert(is_done(group));
     weir_future_unref(group);
-    return 0;
-}
-
-UNIT(gather, holds_its_futures)
-{
-    cr_assert_eq(rig_run(hold_futures, NULL), 0);
 }
 
 static void unref_group(void *arg, weir_future *future)
@@ -386,25 +284,18 @@ static void unref_group(void *arg, weir_future *future)
     give(future, -ECANCELED);
 }
 
-static int free_while_cancelling(weir_loop *on, void *arg)
+TASK(gather, may_lose_its_last_reference_while_it_cancels)
 {
-    (void)arg;
     weir_future *group;
     weir_future *futures[2] = {pending(), NULL};
 
-    cr_assert_eq(weir_future_new(on, unref_group, &group, &futures[1]), 0);
+    expect_eq(weir_future_new(loop, unref_group, &group, &futures[1]), 0);
     group = gather(WEIR_GATHER_ALL_OR_NONE, futures, 2);
     give(futures[0], -EIO);
     settle();
     cr_assert_null(group);
-    cr_assert_eq(result_of(futures[1]), -ECANCELED);
+    expect_eq(result_of(futures[1]), -ECANCELED);
     drop(futures, 2);
-    return 0;
-}
-
-UNIT(gather, may_lose_its_last_reference_while_it_cancels)
-{
-    cr_assert_eq(rig_run(free_while_cancelling, NULL), 0);
 }
 
 #define DEEP 20000
@@ -423,13 +314,13 @@ static int nest_groups(weir_loop *on, void *arg)
     }
     if (cancels) {
         cr_assert(weir_future_cancel(outer));
-        cr_assert_eq(result_of(innermost), -ECANCELED);
+        expect_eq(result_of(innermost), -ECANCELED);
     } else {
         give(innermost, -EIO);
     }
     int result = 0;
-    cr_assert_eq(weir_future_await(outer, &result), 0);
-    cr_assert_eq(result, cancels ? -ECANCELED : -EIO);
+    expect_eq(weir_future_await(outer, &result), 0);
+    expect_eq(result, cancels ? -ECANCELED : -EIO);
     weir_future_unref(outer);
     weir_future_unref(innermost);
     return 0;
@@ -437,14 +328,12 @@ static int nest_groups(weir_loop *on, void *arg)
 
 UNIT(gather, of_groups_works_at_any_depth_on_a_small_stack)
 {
-    cr_assert_eq(rig_run(nest_groups, NULL), 0);
-    cr_assert_eq(rig_run(nest_groups, events), 0);
+    expect_eq(rig_run(nest_groups, NULL), 0);
+    expect_eq(rig_run(nest_groups, notes), 0);
 }
 
-static int forget_nested(weir_loop *on, void *arg)
+TASK(gather, of_groups_is_forgotten_at_any_depth)
 {
-    (void)on;
-    (void)arg;
     weir_future *innermost = pending();
     weir_future *outer = weir_future_ref(innermost);
 
@@ -454,21 +343,13 @@ static int forget_nested(weir_loop *on, void *arg)
         outer = group;
     }
     weir_future_unref(outer);
-    cr_assert_eq(result_of(innermost), -ECANCELED);
+    expect_eq(result_of(innermost), -ECANCELED);
     weir_future_unref(innermost);
-    return 0;
 }
 
-UNIT(gather, of_groups_is_forgotten_at_any_depth)
-{
-    cr_assert_eq(rig_run(forget_nested, NULL), 0);
-}
-
-static int cancel_too_late(weir_loop *on, void *arg)
+TASK(gather, whose_futures_have_ended_cannot_be_cancelled)
 {
     weir_future *futures[2];
-    (void)on;
-    (void)arg;
     make_pending(futures, 2);
     weir_future *group = gather(WEIR_GATHER_ALL, futures, 2);
     give(futures[0], 3);
@@ -480,45 +361,33 @@ static int cancel_too_late(weir_loop *on, void *arg)
     group = gather(WEIR_GATHER_ALL, futures, 2);
     give(futures[0], 3);
     give(futures[1], 4);
-    cr_assert_not(weir_future_is_done(group), "from the ready queue");
+    cr_assert_not(weir_future_is_done(group),
+                  "the group ends from the ready queue");
     cr_assert_not(weir_future_cancel(group), "nothing is left to cancel");
     cr_assert(is_done(group));
-    cr_assert_eq(result_of(group), 0);
+    expect_eq(result_of(group), 0);
     weir_future_unref(group);
     drop(futures, 2);
-    return 0;
 }
 
-UNIT(gather, whose_futures_have_ended_cannot_be_cancelled)
+TASK(gather, and_wait_refuse_what_makes_no_sense)
 {
-    cr_assert_eq(rig_run(cancel_too_late, NULL), 0);
-}
-
-static int refuse_gather(weir_loop *on, void *arg)
-{
-    (void)arg;
     weir_future *futures[2] = {done_with(0), NULL};
     weir_future *ret = NULL;
 
-    cr_assert_eq(weir_gather(on, WEIR_GATHER_ALL, futures, 2, &ret), -EINVAL);
-    cr_assert_eq(weir_gather(on, WEIR_GATHER_ALL, NULL, 1, &ret), -EINVAL);
-    cr_assert_eq(weir_gather(on, WEIR_GATHER_ALL, futures, SIZE_MAX, &ret),
-                 -EINVAL);
-    cr_assert_eq(weir_gather(on, (enum weir_gather_kind)3, futures, 1, &ret),
-                 -EINVAL);
-    cr_assert_eq(weir_gather(on, WEIR_GATHER_ALL, futures, 1, NULL), -EINVAL);
+    expect_eq(weir_gather(loop, WEIR_GATHER_ALL, futures, 2, &ret), -EINVAL);
+    expect_eq(weir_gather(loop, WEIR_GATHER_ALL, NULL, 1, &ret), -EINVAL);
+    expect_eq(weir_gather(loop, WEIR_GATHER_ALL, futures, SIZE_MAX, &ret),
+              -EINVAL);
+    expect_eq(weir_gather(loop, (enum weir_gather_kind)3, futures, 1, &ret),
+              -EINVAL);
+    expect_eq(weir_gather(loop, WEIR_GATHER_ALL, futures, 1, NULL), -EINVAL);
     cr_assert_null(ret);
-    cr_assert_eq(weir_wait(on, futures, 2, 0, WEIR_ALL_COMPLETED), -EINVAL);
-    cr_assert_eq(
-        weir_wait(on, futures, (size_t)INT_MAX + 1, 0, WEIR_ALL_COMPLETED),
+    expect_eq(weir_wait(loop, futures, 2, 0, WEIR_ALL_COMPLETED), -EINVAL);
+    expect_eq(
+        weir_wait(loop, futures, (size_t)INT_MAX + 1, 0, WEIR_ALL_COMPLETED),
         -EINVAL);
-    cr_assert_eq(weir_wait(on, futures, 1, 0, (enum weir_return_when)3),
-                 -EINVAL);
+    expect_eq(weir_wait(loop, futures, 1, 0, (enum weir_return_when)3),
+              -EINVAL);
     weir_future_unref(futures[0]);
-    return 0;
-}
-
-UNIT(gather, and_wait_refuse_what_makes_no_sense)
-{
-    cr_assert_eq(rig_run(refuse_gather, NULL), 0);
 }

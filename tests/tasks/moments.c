@@ -6,7 +6,7 @@
  * could be lost: loops of calls that need not wait, or whose wait ends before
  * what is awaited has heard of the interruption.
  */
-#include "moments.h"
+#include "moments_rig.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -41,7 +41,7 @@ static int call_yield(weir_loop *on)
 static void make_futures(void)
 {
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(weir_future_new(loop, NULL, NULL, &futures[i]), 0);
+        expect_eq(weir_future_new(loop, NULL, NULL, &futures[i]), 0);
     }
 }
 
@@ -54,8 +54,7 @@ static void ignore_cancel(void *arg, weir_future *future)
 static void make_stubborn(void)
 {
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(weir_future_new(loop, ignore_cancel, NULL, &futures[i]),
-                     0);
+        expect_eq(weir_future_new(loop, ignore_cancel, NULL, &futures[i]), 0);
     }
 }
 
@@ -107,7 +106,7 @@ static int call_wait(weir_loop *on)
 static int call_gather(weir_loop *on)
 {
     weir_future *both = NULL;
-    cr_assert_eq(weir_gather(on, WEIR_GATHER_ALL, futures, 2, &both), 0);
+    expect_eq(weir_gather(on, WEIR_GATHER_ALL, futures, 2, &both), 0);
     int err = weir_future_await(both, NULL);
     weir_future_unref(both);
     return err;
@@ -117,7 +116,7 @@ static int call_gather(weir_loop *on)
 
 static void make_event(void)
 {
-    cr_assert_eq(weir_event_new(loop, &event), 0);
+    expect_eq(weir_event_new(loop, &event), 0);
 }
 
 static void give_event(void)
@@ -174,16 +173,16 @@ static int call_join_insisting(weir_loop *on)
 
 static int call_join_self(weir_loop *on)
 {
-    return weir_task_join(weir_task_ref(weir_task_current(on)), NULL);
+    return weir_task_join(weir_task_ref(weir_task_get_current(on)), NULL);
 }
 
 static int call_group_end(weir_loop *on)
 {
     struct weir_task_group group;
 
-    cr_assert_eq(weir_task_group_begin(on, &group), 0);
-    cr_assert_eq(
-        weir_task_group_spawn(&group, wait_for_event, NULL, NULL, NULL), 0);
+    expect_eq(weir_task_group_begin(on, &group), 0);
+    expect_eq(weir_task_group_spawn(&group, wait_for_event, NULL, NULL, NULL),
+              0);
     return weir_task_group_end(&group, 0);
 }
 
@@ -191,7 +190,7 @@ static int call_empty_group_end(weir_loop *on)
 {
     struct weir_task_group group;
 
-    cr_assert_eq(weir_task_group_begin(on, &group), 0);
+    expect_eq(weir_task_group_begin(on, &group), 0);
     return weir_task_group_end(&group, 0);
 }
 
@@ -199,7 +198,7 @@ static int call_failing_group_end(weir_loop *on)
 {
     struct weir_task_group group;
 
-    cr_assert_eq(weir_task_group_begin(on, &group), 0);
+    expect_eq(weir_task_group_begin(on, &group), 0);
     return weir_task_group_end(&group, -EPIPE);
 }
 
@@ -213,14 +212,14 @@ static int call_event(weir_loop *on)
 
 static void make_lock(void)
 {
-    cr_assert_eq(weir_lock_new(loop, &lock), 0);
-    cr_assert_eq(weir_condition_new(lock, &condition), 0);
+    expect_eq(weir_lock_new(loop, &lock), 0);
+    expect_eq(weir_condition_new(lock, &condition), 0);
 }
 
 static void make_owned_lock(void)
 {
     make_lock();
-    cr_assert_eq(weir_lock_acquire_nowait(lock), 0);
+    expect_eq(weir_lock_acquire_nowait(lock), 0);
 }
 
 static void give_lock(void)
@@ -240,7 +239,7 @@ static int call_lock(weir_loop *on)
     (void)on;
     int err = weir_lock_acquire(lock);
     if (err == 0) {
-        cr_assert_eq(weir_lock_release(lock), 0);
+        expect_eq(weir_lock_release(lock), 0);
     }
     return err;
 }
@@ -248,9 +247,9 @@ static int call_lock(weir_loop *on)
 static int call_condition(weir_loop *on)
 {
     (void)on;
-    cr_assert_eq(weir_lock_acquire_nowait(lock), 0);
+    expect_eq(weir_lock_acquire_nowait(lock), 0);
     int err = weir_condition_wait(condition);
-    cr_assert_eq(weir_lock_release(lock), 0);
+    expect_eq(weir_lock_release(lock), 0);
     return err;
 }
 
@@ -258,18 +257,18 @@ static void notify(void)
 {
     if (weir_lock_acquire_nowait(lock) == 0) {
         (void)weir_condition_notify(condition, 1);
-        cr_assert_eq(weir_lock_release(lock), 0);
+        expect_eq(weir_lock_release(lock), 0);
     }
 }
 
 static void make_semaphore(void)
 {
-    cr_assert_eq(weir_semaphore_new(loop, 0, false, &semaphore), 0);
+    expect_eq(weir_semaphore_new(loop, 0, false, &semaphore), 0);
 }
 
 static void give_permit(void)
 {
-    cr_assert_eq(weir_semaphore_release(semaphore), 0);
+    expect_eq(weir_semaphore_release(semaphore), 0);
 }
 
 static void drop_semaphore(void)
@@ -285,7 +284,7 @@ static int call_semaphore(weir_loop *on)
 
 static void make_barrier(void)
 {
-    cr_assert_eq(weir_barrier_new(loop, 2, &barrier), 0);
+    expect_eq(weir_barrier_new(loop, 2, &barrier), 0);
     helper = NULL;
 }
 
@@ -307,7 +306,7 @@ static void drop_barrier(void)
 {
     weir_barrier_free(barrier);
     if (helper) {
-        cr_assert_eq(weir_task_join(helper, NULL), 0);
+        expect_eq(weir_task_join(helper, NULL), 0);
     }
 }
 
@@ -320,13 +319,13 @@ static int call_barrier(weir_loop *on)
 
 static void make_queue(void)
 {
-    cr_assert_eq(weir_queue_new(loop, 1, WEIR_QUEUE_FIFO, &queue), 0);
+    expect_eq(weir_queue_new(loop, 1, WEIR_QUEUE_FIFO, &queue), 0);
 }
 
 static void make_full_queue(void)
 {
     make_queue();
-    cr_assert_eq(weir_queue_put_nowait(queue, NULL), 0);
+    expect_eq(weir_queue_put_nowait(queue, NULL), 0);
 }
 
 static void give_item(void)
@@ -338,7 +337,7 @@ static void give_item(void)
 static void give_room(void)
 {
     void *item;
-    cr_assert_eq(weir_queue_get_nowait(queue, &item), 0);
+    expect_eq(weir_queue_get_nowait(queue, &item), 0);
 }
 
 static void give_done(void)
@@ -413,68 +412,46 @@ static const struct row rows[] = {
     {"queue join", make_full_queue, call_queue_join, give_done, drop_queue},
 };
 
-static int play_all(weir_loop *on, void *arg)
+TASK(moments, an_interruption_is_told_once_by_this_call_or_the_next)
 {
-    (void)on;
-    (void)arg;
     play_rows(rows, COUNT_OF(rows));
-    return 0;
-}
-
-UNIT(moments, an_interruption_is_told_once_by_this_call_or_the_next)
-{
-    cr_assert_eq(rig_run(play_all, NULL), 0);
 }
 
 /* A join that insists waits for ever here. */
-static int spend_all(weir_loop *on, void *arg)
+TASK(moments, calls_that_are_interrupted_let_other_tasks_run)
 {
-    (void)on;
-    (void)arg;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (rows[i].make != make_stubborn &&
             rows[i].call != call_join_insisting) {
             spend_budget(&rows[i]);
         }
     }
-    return 0;
-}
-
-UNIT(moments, calls_that_are_interrupted_let_other_tasks_run)
-{
-    cr_assert_eq(rig_run(spend_all, NULL), 0);
 }
 
 /* ---- what a lost interruption leads to ---- */
 
-/* Time stands still while tasks are ready, so somebody moves the limit. */
+/* Time stands still while tasks are ready, so another task moves the limit. */
 static int end_time(weir_loop *on, void *arg)
 {
     for (int i = 0; i < 50; i++) {
-        cr_assert_eq(weir_yield(on), 0);
+        expect_eq(weir_yield(on), 0);
     }
     return weir_timeout_reschedule(arg, 0);
 }
 
-static int join_for_ever(weir_loop *on, void *arg)
+TASK(moments, a_time_out_ends_a_loop_of_spawn_and_join)
 {
     struct weir_timeout limit;
     uint64_t rounds = 0;
     int err = 0;
-    (void)arg;
 
-    cr_assert_eq(weir_timeout_begin(on, &limit, S), 0);
+    expect_eq(weir_timeout_begin(loop, &limit, S), 0);
     weir_task_detach(rig_spawn(end_time, &limit));
     while (err == 0 && rounds < 1000000) {
         rounds++;
         err = weir_task_join(rig_spawn(compute, NULL), NULL);
     }
-    return (int)weir_timeout_end(&limit, err);
-}
-
-UNIT(moments, a_time_out_ends_a_loop_of_spawn_and_join)
-{
-    cr_assert_eq(rig_run(join_for_ever, NULL), -ETIMEDOUT);
+    expect_eq(weir_timeout_end(&limit, err), -ETIMEDOUT);
 }
 
 static int member_joins(weir_loop *on, void *arg)
@@ -494,31 +471,25 @@ static int fail_soon(weir_loop *on, void *arg)
 {
     (void)arg;
     for (int i = 0; i < 50; i++) {
-        cr_assert_eq(weir_yield(on), 0);
+        expect_eq(weir_yield(on), 0);
     }
     return -EPIPE;
 }
 
-static int group_of_joins(weir_loop *on, void *arg)
+TASK(moments, a_member_that_joins_in_a_loop_ends_with_its_group)
 {
     struct weir_task_group group;
     weir_task *task;
     int result = 0;
-    (void)arg;
 
-    cr_assert_eq(weir_task_group_begin(on, &group), 0);
-    cr_assert_eq(weir_task_group_spawn(&group, member_joins, NULL, NULL, &task),
-                 0);
-    cr_assert_eq(weir_task_group_spawn(&group, fail_soon, NULL, NULL, NULL), 0);
-    cr_assert_eq(weir_task_group_end(&group, 0), -EPIPE);
-    cr_assert_eq(weir_future_result(weir_task_get_future(task), &result), 0);
+    expect_eq(weir_task_group_begin(loop, &group), 0);
+    expect_eq(weir_task_group_spawn(&group, member_joins, NULL, NULL, &task),
+              0);
+    expect_eq(weir_task_group_spawn(&group, fail_soon, NULL, NULL, NULL), 0);
+    expect_eq(weir_task_group_end(&group, 0), -EPIPE);
+    expect_eq(weir_future_get_result(weir_task_get_future(task), &result), 0);
     weir_task_detach(task);
-    return result;
-}
-
-UNIT(moments, a_member_that_joins_in_a_loop_ends_with_its_group)
-{
-    cr_assert_eq(rig_run(group_of_joins, NULL), -ECANCELED);
+    expect_eq(result, -ECANCELED);
 }
 
 static int await_done_for_ever(weir_loop *on, void *arg)
@@ -527,8 +498,8 @@ static int await_done_for_ever(weir_loop *on, void *arg)
     int err = 0;
     weir_future *done;
 
-    cr_assert_eq(weir_future_new(on, NULL, NULL, &done), 0);
-    cr_assert_eq(weir_future_set_result(done, 5), 0);
+    expect_eq(weir_future_new(on, NULL, NULL, &done), 0);
+    expect_eq(weir_future_set_result(done, 5), 0);
     while (err == 0 && *rounds < 1000000) {
         ++*rounds;
         err = weir_future_await(done, NULL);
@@ -539,30 +510,24 @@ static int await_done_for_ever(weir_loop *on, void *arg)
 
 static int leave_awaits(weir_loop *on, void *arg)
 {
-    cr_assert_eq(weir_task_spawn(on, await_done_for_ever, arg, NULL, NULL), 0);
+    expect_eq(weir_task_spawn(on, await_done_for_ever, arg, NULL, NULL), 0);
     return weir_yield(on);
 }
 
 UNIT(moments, awaits_of_what_is_done_end_with_the_loop)
 {
     uint64_t rounds = 0;
-    cr_assert_eq(rig_run(leave_awaits, &rounds), 0);
-    cr_assert_lt(rounds, 1000);
+    expect_eq(rig_run(leave_awaits, &rounds), 0);
+    expect_lt(rounds, 1000);
 }
 
 /* An error comes first, and the interruption is not lost. */
-static int fail_when_cancelled(weir_loop *on, void *arg)
+TASK(moments, a_bodys_error_comes_first_and_the_next_call_tells)
 {
-    (void)arg;
-    weir_task *self = weir_task_current(on);
+    weir_task *self = weir_task_get_current(loop);
 
     cr_assert(weir_task_cancel(self));
-    cr_assert_eq(call_failing_group_end(on), -EPIPE);
-    cr_assert_eq(weir_yield(on), -ECANCELED);
-    return weir_yield(on);
-}
-
-UNIT(moments, a_bodys_error_comes_first_and_the_next_call_tells)
-{
-    cr_assert_eq(rig_run(fail_when_cancelled, NULL), 0);
+    expect_eq(call_failing_group_end(loop), -EPIPE);
+    expect_eq(weir_yield(loop), -ECANCELED);
+    expect_eq(weir_yield(loop), 0);
 }

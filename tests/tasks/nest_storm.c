@@ -43,14 +43,14 @@ static void keep_or_detach(weir_task *task)
 }
 
 /* A member counts itself out. */
-struct member {
+struct nest_member {
     int *inside;
     intptr_t depth;
 };
 
 static int live_inside(weir_loop *on, void *arg)
 {
-    const struct member member = *(struct member *)arg;
+    const struct nest_member member = *(struct nest_member *)arg;
     free(arg);
     int result = live(on, depth_arg(member.depth));
     --*member.inside;
@@ -63,11 +63,11 @@ static int hold_group(weir_loop *on, intptr_t depth)
     int inside = 0;
     const uint64_t count = fake_random(4);
 
-    cr_assert_eq(weir_task_group_begin(on, &group), 0);
+    expect_eq(weir_task_group_begin(on, &group), 0);
     for (uint64_t i = 0; i < count; i++) {
-        struct member *member = malloc(sizeof(*member));
+        struct nest_member *member = malloc(sizeof(*member));
         weir_task *task = NULL;
-        *member = (struct member){&inside, depth - 1};
+        *member = (struct nest_member){&inside, depth - 1};
         int err = weir_task_group_spawn(&group, live_inside, member, NULL,
                                         fake_chance(500) ? &task : NULL);
         if (err < 0) {
@@ -85,7 +85,7 @@ static int hold_group(weir_loop *on, intptr_t depth)
         weir_task_group_cancel(&group);
     }
     err = weir_task_group_end(&group, fake_chance(700) ? err : -EIO);
-    cr_assert_eq(inside, 0, "a member outlives its group");
+    expect_eq(inside, 0, "a member outlives its group");
     return err;
 }
 
@@ -166,7 +166,7 @@ static int take_step(weir_loop *on, intptr_t depth)
         }
         return 0;
     default:
-        (void)weir_task_uncancel(weir_task_current(on));
+        (void)weir_task_uncancel(weir_task_get_current(on));
         return 0;
     }
 }
@@ -203,7 +203,7 @@ static int stir(weir_loop *on, void *arg)
         nest.known[nest.count++] = rig_spawn(live, depth_arg(DEPTH));
     }
     for (int i = 0; i < 20; i++) {
-        cr_assert_eq(weir_sleep(on, fake_random(5) * US), 0);
+        expect_eq(weir_sleep(on, fake_random(5) * US), 0);
         if (fake_chance(500)) {
             weir_task_cancel(somebody());
         }
@@ -223,12 +223,12 @@ static void play_seed(uint64_t seed)
     const struct fake_options machine = {.seed = seed};
 
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
-    cr_assert_eq(rig_main(stir, NULL), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(rig_main(stir, NULL), 0);
     if (fake_chance(500)) {
         give_handles_up();
     }
-    cr_assert_eq(weir_loop_free(loop), 0);
+    expect_eq(weir_loop_free(loop), 0);
     give_handles_up();
     fake_stop();
 }
@@ -244,5 +244,5 @@ UNIT(nest_storm, of_groups_joins_and_gathers_ends_with_the_loop_at_the_latest)
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         play_seed(seed);
     }
-    cr_assert_gt(nest.ended, SEEDS * 10);
+    expect_gt(nest.ended, SEEDS * 10);
 }

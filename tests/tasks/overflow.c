@@ -4,42 +4,15 @@
  * Each case runs in a child process, for it ends there; what it wrote and how
  * it ended is looked at.
  */
-#include "lib/task.h"
+#include "lib/task/task.h"
 
+#include "tests/tasks/overrun.h"
 #include "tests/tasks/rig.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-
-/* What a child left behind. */
-struct ending {
-    char text[512];
-    int status;
-};
-
-/* Where reports go, in the child. */
-static int report_fd;
-
-static int dig(volatile int *depth)
-{
-    volatile char frame[1024];
-    frame[0] = 1;
-    if (*depth == 0) {
-        return 0;
-    }
-    (*depth)--;
-    return dig(depth) + frame[0];
-}
-
-static int overrun(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
-    volatile int depth = 1 << 30;
-    return dig(&depth);
-}
 
 static int write_nowhere(weir_loop *on, void *arg)
 {
@@ -64,12 +37,12 @@ static void spawn(weir_task_fn *fn, const char *name, size_t stack_size)
         .name = name,
         .stack_size_bytes = stack_size,
     };
-    cr_assert_eq(weir_task_spawn(loop, fn, NULL, &options, NULL), 0);
+    expect_eq(weir_task_spawn(loop, fn, NULL, &options, NULL), 0);
 }
 
 static void install(void)
 {
-    cr_assert_eq(weir_loop_report_stack_overflow(loop, report_fd), 0);
+    expect_eq(weir_loop_report_stack_overflow(loop, report_fd), 0);
 }
 
 static void run(void)
@@ -77,43 +50,10 @@ static void run(void)
     wr_ignore(weir_loop_run(loop) < 0);
 }
 
-/* Runs @body in a child without handlers of Criterion or a sanitizer. */
-static struct ending in_child(void (*body)(void))
-{
-    struct ending ending = {.text = ""};
-    int fds[2];
-    cr_assert_eq(pipe(fds), 0);
-    pid_t child = fork();
-    cr_assert_geq(child, 0);
-    if (child == 0) {
-        alarm(30);
-        report_fd = fds[1];
-        close(fds[0]);
-        struct sigaction none = {.sa_handler = SIG_DFL};
-        sigaction(SIGSEGV, &none, NULL);
-        sigaction(SIGBUS, &none, NULL);
-        body();
-        _exit(0);
-    }
-    close(fds[1]);
-    size_t len = 0;
-    for (;;) {
-        ssize_t ret =
-            read(fds[0], ending.text + len, sizeof(ending.text) - 1 - len);
-        if (ret <= 0) {
-            break;
-        }
-        len += (size_t)ret;
-    }
-    close(fds[0]);
-    cr_assert_eq(waitpid(child, &ending.status, 0), child);
-    return ending;
-}
-
 static void expect_signal(const struct ending *ending, int signum)
 {
     cr_assert(WIFSIGNALED(ending->status), "status %x", ending->status);
-    cr_assert_eq(WTERMSIG(ending->status), signum);
+    expect_eq(WTERMSIG(ending->status), signum);
 }
 
 /* ---- the message ---- */
@@ -131,9 +71,9 @@ static void overrun_among_others(void)
 UNIT(overflow, names_the_task_and_its_stack)
 {
     struct ending ending = in_child(overrun_among_others);
-    cr_assert_str_eq(ending.text,
-                     "weir: task 'digger' overran its stack of 32768 bytes; "
-                     "give it a larger stack_size_bytes\n");
+    expect_str_eq(ending.text,
+                  "weir: task 'digger' overran its stack of 32768 bytes; "
+                  "give it a larger stack_size_bytes\n");
     expect_signal(&ending, SIGSEGV);
 }
 
@@ -148,14 +88,14 @@ static void overrun_without_name(void)
 UNIT(overflow, tells_the_default_size_of_a_task_without_a_name)
 {
     struct ending ending = in_child(overrun_without_name);
-    cr_assert_str_eq(ending.text,
-                     "weir: task '-' overran its stack of 262144 bytes; "
-                     "give it a larger stack_size_bytes\n");
+    expect_str_eq(ending.text,
+                  "weir: task '-' overran its stack of 262144 bytes; "
+                  "give it a larger stack_size_bytes\n");
     expect_signal(&ending, SIGSEGV);
 }
 
-/* What a function does whose locals take @size bytes and whose compiler looks
- * at no page on the way: it writes to the lowest of them at once. */
+/* The prologue of a function whose locals take @size bytes and whose compiler
+ * probes no page on the way: it writes to the lowest of them at once. */
 static void write_below(size_t size)
 {
     volatile char *frame = __builtin_frame_address(0);
@@ -201,10 +141,9 @@ static void skip_by_316_kib(void)
 static void expect_large_frame(void (*body)(void))
 {
     struct ending ending = in_child(body);
-    cr_assert_str_eq(
-        ending.text,
-        "weir: task 'large frame' overran its stack of 65536 bytes; "
-        "give it a larger stack_size_bytes\n");
+    expect_str_eq(ending.text,
+                  "weir: task 'large frame' overran its stack of 65536 bytes; "
+                  "give it a larger stack_size_bytes\n");
     expect_signal(&ending, SIGSEGV);
 }
 
@@ -263,9 +202,9 @@ static void overrun_where_no_task_is_current(void)
 UNIT(overflow, finds_the_task_whose_stack_a_callback_runs_on)
 {
     struct ending ending = in_child(overrun_where_no_task_is_current);
-    cr_assert_str_eq(ending.text,
-                     "weir: task 'caller' overran its stack of 16384 bytes; "
-                     "give it a larger stack_size_bytes\n");
+    expect_str_eq(ending.text,
+                  "weir: task 'caller' overran its stack of 16384 bytes; "
+                  "give it a larger stack_size_bytes\n");
     expect_signal(&ending, SIGSEGV);
 }
 
@@ -315,7 +254,7 @@ UNIT(overflow, a_signal_that_is_ignored_stays_ignored)
 {
     struct ending ending = in_child(ignore_and_send);
     cr_assert(WIFEXITED(ending.status));
-    cr_assert_eq(WEXITSTATUS(ending.status), 7);
+    expect_eq(WEXITSTATUS(ending.status), 7);
 }
 
 static void earlier_handler(int signum)
@@ -342,11 +281,11 @@ static void overrun_with_earlier(void)
 UNIT(overflow, an_earlier_handler_runs_afterwards)
 {
     struct ending ending = in_child(overrun_with_earlier);
-    cr_assert_str_eq(ending.text,
-                     "weir: task 'digger' overran its stack of 32768 bytes; "
-                     "give it a larger stack_size_bytes\nearlier\n");
+    expect_str_eq(ending.text,
+                  "weir: task 'digger' overran its stack of 32768 bytes; "
+                  "give it a larger stack_size_bytes\nearlier\n");
     cr_assert(WIFEXITED(ending.status));
-    cr_assert_eq(WEXITSTATUS(ending.status), 3);
+    expect_eq(WEXITSTATUS(ending.status), 3);
 }
 
 static void overrun_with_address(void)
@@ -363,7 +302,7 @@ UNIT(overflow, an_earlier_handler_gets_the_address)
 {
     struct ending ending = in_child(overrun_with_address);
     cr_assert(WIFEXITED(ending.status));
-    cr_assert_eq(WEXITSTATUS(ending.status), 5);
+    expect_eq(WEXITSTATUS(ending.status), 5);
 }
 
 /* ---- coming and going ---- */
@@ -371,14 +310,14 @@ UNIT(overflow, an_earlier_handler_gets_the_address)
 static bool has_alternate_stack(void)
 {
     stack_t now;
-    cr_assert_eq(sigaltstack(NULL, &now), 0);
+    expect_eq(sigaltstack(NULL, &now), 0);
     return !(now.ss_flags & SS_DISABLE);
 }
 
 static void take_alternate_stack_away(void)
 {
     stack_t none = {.ss_flags = SS_DISABLE};
-    cr_assert_eq(sigaltstack(&none, NULL), 0);
+    expect_eq(sigaltstack(&none, NULL), 0);
 }
 
 UNIT(overflow, the_end_of_the_loop_takes_the_alternate_stack_away)
@@ -387,7 +326,7 @@ UNIT(overflow, the_end_of_the_loop_takes_the_alternate_stack_away)
     rig_start();
     cr_assert_not(has_alternate_stack());
     for (int i = 0; i < 2; i++) { /* the second time nothing happens */
-        cr_assert_eq(weir_loop_report_stack_overflow(loop, 2), 0);
+        expect_eq(weir_loop_report_stack_overflow(loop, 2), 0);
         cr_assert(has_alternate_stack());
     }
     rig_stop();
@@ -399,20 +338,20 @@ UNIT(overflow, an_alternate_stack_of_the_program_stays)
     static uint8_t memory[65536];
     stack_t mine = {.ss_sp = memory, .ss_size = sizeof(memory)};
     take_alternate_stack_away();
-    cr_assert_eq(sigaltstack(&mine, NULL), 0);
+    expect_eq(sigaltstack(&mine, NULL), 0);
     rig_start();
-    cr_assert_eq(weir_loop_report_stack_overflow(loop, 2), 0);
+    expect_eq(weir_loop_report_stack_overflow(loop, 2), 0);
     rig_stop();
 
     stack_t now;
-    cr_assert_eq(sigaltstack(NULL, &now), 0);
-    cr_assert_eq(now.ss_sp, memory);
+    expect_eq(sigaltstack(NULL, &now), 0);
+    expect_eq(now.ss_sp, memory);
     take_alternate_stack_away();
 }
 
 static void *free_loop(void *arg)
 {
-    cr_assert_eq(weir_loop_free(arg), 0);
+    expect_eq(weir_loop_free(arg), 0);
     return NULL;
 }
 
@@ -422,8 +361,8 @@ static void free_elsewhere_and_fault(void)
     rig_start();
     install();
     pthread_t thread;
-    cr_assert_eq(pthread_create(&thread, NULL, free_loop, loop), 0);
-    cr_assert_eq(pthread_join(thread, NULL), 0);
+    expect_eq(pthread_create(&thread, NULL, free_loop, loop), 0);
+    expect_eq(pthread_join(thread, NULL), 0);
     wr_ignore(write_nowhere(NULL, NULL));
 }
 

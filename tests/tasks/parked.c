@@ -1,13 +1,16 @@
 /*
- * Tasks that go on as if nothing was while their loop is freed.
+ * Tasks that go on while their loop is freed.
  *
- * Every call that they make fails. After so many of them they are parked: the
- * hook hears their names, whoever waits for them goes on, and the loop ends
+ * Every call that they make fails. After a number of them they are parked: the
+ * hook hears their names, tasks that wait for them go on, and the loop ends
  * with all memory given back, their stacks too.
  */
+#include "lib/task/task.h"
 #include "tests/fake/alloc.h"
 
 #include "rig.h"
+
+#include <signal.h>
 
 static char names[64];
 static uint64_t ticks;
@@ -17,7 +20,7 @@ static void note_parked(void *arg, weir_loop *on,
 {
     (void)arg;
     (void)on;
-    cr_assert_eq(exception->err, -ECANCELED);
+    expect_eq(exception->err, -ECANCELED);
     cr_assert_not_null(exception->message);
     strncat(names, weir_task_get_name(exception->task),
             sizeof(names) - strlen(names) - 1);
@@ -38,7 +41,7 @@ static void spawn_named(const char *name, weir_task_fn *fn, weir_task **ret)
 {
     const struct weir_task_options options = {.size = sizeof(options),
                                               .name = name};
-    cr_assert_eq(weir_task_spawn(loop, fn, NULL, &options, ret), 0);
+    expect_eq(weir_task_spawn(loop, fn, NULL, &options, ret), 0);
 }
 
 static int leave_ticking(weir_loop *on, void *arg)
@@ -59,9 +62,9 @@ static void run_to_the_end(weir_task_fn *fn)
                                               .allocator = &alloc.hooks};
     fake_alloc_init(&alloc);
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
-    cr_assert_eq(rig_main(fn, NULL), 0);
-    cr_assert_geq(weir_loop_free(loop), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(rig_main(fn, NULL), 0);
+    expect_geq(weir_loop_free(loop), 0);
     fake_alloc_check(&alloc);
     fake_stop();
 }
@@ -69,21 +72,21 @@ static void run_to_the_end(weir_task_fn *fn)
 UNIT(parked, a_task_that_ignores_the_end_is_named_and_the_loop_ends)
 {
     run_to_the_end(leave_ticking);
-    cr_assert_str_eq(names, "ab");
-    cr_assert_eq(ticks, 2 * 10001, "the wait, and so many calls");
+    expect_str_eq(names, "ab");
+    expect_eq(ticks, 2 * 10001, "the calls before each of the two was parked");
 }
 
-/* Has a group, a time-out and a member when it is parked. */
+/* This task has a group, a time-out and a member when it is parked. */
 static int own_for_ever(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
     struct weir_timeout limit;
     (void)arg;
 
-    cr_assert_eq(weir_timeout_begin(on, &limit, 20 * MS), 0);
-    cr_assert_eq(weir_task_group_begin(on, &group), 0);
-    cr_assert_eq(weir_task_group_spawn(&group, tick_for_ever, NULL, NULL, NULL),
-                 0);
+    expect_eq(weir_timeout_begin(on, &limit, 20 * MS), 0);
+    expect_eq(weir_task_group_begin(on, &group), 0);
+    expect_eq(weir_task_group_spawn(&group, tick_for_ever, NULL, NULL, NULL),
+              0);
     return tick_for_ever(on, NULL);
 }
 
@@ -94,8 +97,8 @@ static int join_ticking(weir_loop *on, void *arg)
     (void)on;
     (void)arg;
     spawn_named("c", own_for_ever, &task);
-    cr_assert_eq(weir_task_join(task, &result), -ECANCELED);
-    cr_assert_eq(result, -ECANCELED, "what is parked ended with that");
+    expect_eq(weir_task_join(task, &result), -ECANCELED);
+    expect_eq(result, -ECANCELED, "a parked task's result");
     strncat(names, "j", sizeof(names) - strlen(names) - 1);
     return 0;
 }
@@ -111,7 +114,7 @@ static int leave_joining(weir_loop *on, void *arg)
 UNIT(parked, a_task_ends_for_those_who_wait_for_it)
 {
     run_to_the_end(leave_joining);
-    cr_assert_str_eq(names, "cj");
+    expect_str_eq(names, "cj");
 }
 
 static weir_task *kept;
@@ -126,10 +129,84 @@ static int keep_ticking(weir_loop *on, void *arg)
 UNIT(parked, a_handle_of_it_may_be_given_back_after_the_loop)
 {
     rig_start();
-    cr_assert_eq(rig_main(keep_ticking, NULL), 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
+    expect_eq(rig_main(keep_ticking, NULL), 0);
+    expect_eq(weir_loop_free(loop), 0);
     cr_assert(weir_future_is_done(weir_task_get_future(kept)));
     cr_assert_not(weir_task_cancel(kept));
     weir_task_detach(kept);
     fake_stop();
+}
+
+UNIT_ABORTS(parked, tasks_are_never_entered_again)
+{
+    weir_task task = {.state = WR_TASK_PARKED};
+    wr_task_set_state(&task, WR_TASK_RUNNING);
+}
+
+static struct weir_timeout limit;
+
+static void move_the_limit(void *arg, weir_loop *on,
+                           const struct weir_exception *exception)
+{
+    (void)arg;
+    (void)exception;
+    expect_eq(
+        weir_timeout_reschedule(&limit, weir_loop_get_time(on) + 1000 * MS),
+        -ESTALE);
+    ticks++;
+}
+
+static int tick_in_a_scope(weir_loop *on, void *arg)
+{
+    expect_eq(weir_timeout_begin(on, &limit, 1000 * MS), 0);
+    return tick_for_ever(on, arg);
+}
+
+static int leave_ticking_in_a_scope(weir_loop *on, void *arg)
+{
+    (void)arg;
+    weir_loop_set_exception_handler(on, move_the_limit, NULL);
+    spawn_named("scoped", tick_in_a_scope, NULL);
+    return weir_sleep(on, 5 * MS);
+}
+
+UNIT(parked, the_scope_of_a_parked_task_is_not_moved)
+{
+    run_to_the_end(leave_ticking_in_a_scope);
+    expect_gt(ticks, 0);
+}
+
+static int fail_when_the_loop_is_freed(weir_loop *on, void *arg)
+{
+    (void)arg;
+    expect_eq(weir_sleep(on, 1000 * MS), -ECANCELED);
+    for (uint32_t i = 0; i < WR_TASK_REFUSALS_MAX - 1; i++) {
+        expect_lt(weir_sleep(on, MS), 0); /* until the owner is parked */
+    }
+    return -EIO;
+}
+
+static int tick_in_a_group(weir_loop *on, void *arg)
+{
+    struct weir_task_group group;
+
+    expect_eq(weir_task_group_begin(on, &group), 0);
+    expect_eq(weir_task_group_spawn(&group, fail_when_the_loop_is_freed, NULL,
+                                    NULL, NULL),
+              0);
+    return tick_for_ever(on, arg);
+}
+
+static int leave_ticking_in_a_group(weir_loop *on, void *arg)
+{
+    (void)arg;
+    weir_loop_set_exception_handler(on, note_parked, NULL);
+    spawn_named("grouped", tick_in_a_group, NULL);
+    return weir_sleep(on, 5 * MS);
+}
+
+UNIT(parked, a_group_whose_task_is_parked_takes_the_failure_of_a_member)
+{
+    run_to_the_end(leave_ticking_in_a_group);
+    expect_str_eq(names, "grouped");
 }

@@ -22,10 +22,10 @@ static int sleep_till_cancelled(weir_loop *on, void *arg)
 /* To the program. */
 static void raise_signal(void *arg)
 {
-    cr_assert_eq(raise(arg ? *(const int *)arg : SIGINT), 0);
+    expect_eq(raise(arg ? *(const int *)arg : SIGINT), 0);
 }
 
-/* What a loop handles is for the machine's signalfd. */
+/* Signals that a loop handles are for the machine's signalfd. */
 static void raise_handled(void *arg)
 {
     (void)arg;
@@ -35,7 +35,7 @@ static void raise_handled(void *arg)
 static bool is_default(int signum)
 {
     struct sigaction action;
-    cr_assert_eq(sigaction(signum, NULL, &action), 0);
+    expect_eq(sigaction(signum, NULL, &action), 0);
     return action.sa_handler == SIG_DFL;
 }
 
@@ -45,11 +45,11 @@ static void expect_cancelled_by(int signum)
     int result = 0;
     rig_start();
     fake_at(FAKE_START_NS + MS, raise_signal, &signum);
-    cr_assert_eq(weir_loop_run_task(loop, sleep_till_cancelled,
-                                    &cancelled_count, &result),
-                 0);
-    cr_assert_eq(result, -ECANCELED);
-    cr_assert_eq(cancelled_count, 1);
+    expect_eq(weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count,
+                                 &result),
+              0);
+    expect_eq(result, -ECANCELED);
+    expect_eq(cancelled_count, 1);
     cr_assert(is_default(signum), "it is not handled any more");
     rig_stop();
 }
@@ -69,7 +69,7 @@ static int ignore_cancellation(weir_loop *on, void *arg)
     int *cancelled_count = arg;
     while (*cancelled_count < 2) {
         int err = sleep_till_cancelled(on, arg);
-        cr_assert_eq(err, -ECANCELED);
+        expect_eq(err, -ECANCELED);
     }
     return 0;
 }
@@ -81,13 +81,13 @@ static void expect_ended_by(int first, int second, uint64_t between_ns)
     rig_start();
     fake_at(FAKE_START_NS + MS, raise_signal, &first);
     fake_at(FAKE_START_NS + MS + between_ns, raise_signal, &second);
-    cr_assert_eq(weir_loop_run_task(loop, ignore_cancellation, &cancelled_count,
-                                    &result),
-                 -EINTR);
-    cr_assert_eq(cancelled_count, 1);
-    cr_assert_eq(result, 33, "it has none");
+    expect_eq(weir_loop_run_task(loop, ignore_cancellation, &cancelled_count,
+                                 &result),
+              -EINTR);
+    expect_eq(cancelled_count, 1);
+    expect_eq(result, 33, "the task's own result");
     rig_stop();
-    cr_assert_eq(cancelled_count, 2, "the end of the loop ended the task");
+    expect_eq(cancelled_count, 2, "the end of the loop ended the task");
 }
 
 UNIT(run, a_second_signal_ends_the_run_at_once)
@@ -111,10 +111,10 @@ UNIT(run, a_signal_that_comes_with_the_end_of_the_task_changes_nothing)
 {
     int result = 1;
     rig_start();
-    cr_assert_eq(weir_loop_run_task(loop, end_with_signal, NULL, &result), 0);
-    cr_assert_eq(result, 0);
-    cr_assert_eq(weir_loop_run_task(loop, end_with_signal, NULL, &result), 0);
-    cr_assert_eq(result, 0, "that signal is not told to the next one");
+    expect_eq(weir_loop_run_task(loop, end_with_signal, NULL, &result), 0);
+    expect_eq(result, 0);
+    expect_eq(weir_loop_run_task(loop, end_with_signal, NULL, &result), 0);
+    expect_eq(result, 0, "that signal is not told to the next one");
     rig_stop(); /* and nothing is leaked */
 }
 
@@ -140,7 +140,7 @@ static int make_steps(weir_loop *on, void *arg)
 
     while (err == 0 && steps->count < 100000) {
         weir_task *task;
-        cr_assert_eq(weir_task_spawn(on, make_step, arg, NULL, &task), 0);
+        expect_eq(weir_task_spawn(on, make_step, arg, NULL, &task), 0);
         err = weir_task_join(task, NULL);
     }
     return err;
@@ -153,25 +153,17 @@ UNIT(run, a_main_task_that_joins_computing_steps_ends_on_the_first_sigint)
     for (int i = 1; i <= 40; i++) {
         struct steps steps = {.raised_in = i * 7};
         fake_start(&machine);
-        cr_assert_eq(weir_run(NULL, make_steps, &steps), -ECANCELED);
-        cr_assert_lt(steps.count, steps.raised_in + 200, "%d steps",
-                     steps.count);
+        expect_eq(weir_run(NULL, make_steps, &steps), -ECANCELED);
+        expect_lt(steps.count, steps.raised_in + 200, "%d steps", steps.count);
         fake_stop();
     }
 }
 
-static int count_blocked(weir_loop *on, void *arg)
+TASK(run, blocks_no_signal_that_a_child_would_inherit)
 {
     sigset_t set;
-    (void)on;
-    (void)arg;
-    cr_assert_eq(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
-    return sigismember(&set, SIGINT) + sigismember(&set, SIGTERM);
-}
-
-UNIT(run, blocks_no_signal_that_a_child_would_inherit)
-{
-    cr_assert_eq(rig_run(count_blocked, NULL), 0);
+    expect_eq(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+    expect_eq(sigismember(&set, SIGINT) + sigismember(&set, SIGTERM), 0);
 }
 
 static int count_defaults(weir_loop *on, void *arg)
@@ -191,35 +183,35 @@ UNIT(run, leaves_signals_that_the_program_handles_or_ignores)
     struct sigaction action;
     const struct sigaction own = {.sa_handler = handle_it_myself};
     const struct sigaction ignored = {.sa_handler = SIG_IGN};
-    cr_assert_eq(rig_run(count_defaults, NULL), 0);
-    cr_assert_eq(sigaction(SIGINT, &own, NULL), 0);
-    cr_assert_eq(sigaction(SIGTERM, &ignored, NULL), 0);
+    expect_eq(rig_run(count_defaults, NULL), 0);
+    expect_eq(sigaction(SIGINT, &own, NULL), 0);
+    expect_eq(sigaction(SIGTERM, &ignored, NULL), 0);
     rig_start();
     fake_at(FAKE_START_NS + MS, raise_signal, NULL);
     int cancelled_count = 0;
-    cr_assert_eq(
+    expect_eq(
         weir_loop_run_task(loop, sleep_till_cancelled, &cancelled_count, NULL),
         0);
-    cr_assert_eq(cancelled_count, 0);
+    expect_eq(cancelled_count, 0);
     rig_stop();
-    cr_assert_eq(sigaction(SIGINT, NULL, &action), 0);
-    cr_assert_eq(action.sa_handler, handle_it_myself);
-    cr_assert_eq(sigaction(SIGTERM, NULL, &action), 0);
-    cr_assert_eq(action.sa_handler, SIG_IGN);
+    expect_eq(sigaction(SIGINT, NULL, &action), 0);
+    cr_assert(action.sa_handler == handle_it_myself);
+    expect_eq(sigaction(SIGTERM, NULL, &action), 0);
+    cr_assert(action.sa_handler == SIG_IGN);
 }
 
 static int signals;
 
 static void count_signal(void *arg, int signum)
 {
-    cr_assert_eq(signum, SIGINT);
+    expect_eq(signum, SIGINT);
     signals++;
     weir_task_cancel(*(weir_task **)arg);
 }
 
 static int wait_for_signal(weir_loop *on, void *arg)
 {
-    *(weir_task **)arg = weir_task_current(on);
+    *(weir_task **)arg = weir_task_get_current(on);
     return weir_sleep(on, S);
 }
 
@@ -228,21 +220,20 @@ UNIT(run, a_program_may_handle_sigint_itself)
     weir_task *task = NULL;
     int result = 0;
     rig_start();
-    cr_assert_eq(
-        weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task), 0);
+    expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task),
+              0);
     fake_at(FAKE_START_NS + MS, raise_handled, NULL);
-    cr_assert_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
-    cr_assert_eq(signals, 1);
-    cr_assert_eq(result, -ECANCELED);
+    expect_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
+    expect_eq(signals, 1);
+    expect_eq(result, -ECANCELED);
     cr_assert(weir_loop_remove_signal_handler(loop, SIGINT),
-              "it is still there");
+              "the program's handler stays");
     rig_stop();
 }
 
 static int handle_signal(weir_loop *on, void *arg)
 {
-    cr_assert_eq(weir_loop_add_signal_handler(on, SIGINT, count_signal, arg),
-                 0);
+    expect_eq(weir_loop_add_signal_handler(on, SIGINT, count_signal, arg), 0);
     return 0;
 }
 
@@ -252,9 +243,9 @@ static void raise_elsewhere(void *arg)
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
-    cr_assert_eq(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+    expect_eq(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
     raise_signal(arg);
-    cr_assert_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    expect_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
 }
 
 UNIT(run, a_handler_of_the_loop_is_called_wherever_the_signal_came)
@@ -262,12 +253,12 @@ UNIT(run, a_handler_of_the_loop_is_called_wherever_the_signal_came)
     weir_task *task = NULL;
     int result = 0;
     rig_start();
-    cr_assert_eq(
-        weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task), 0);
+    expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task),
+              0);
     fake_at(FAKE_START_NS + MS, raise_elsewhere, NULL);
-    cr_assert_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
-    cr_assert_eq(signals, 1);
-    cr_assert_eq(result, -ECANCELED);
+    expect_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
+    expect_eq(signals, 1);
+    expect_eq(result, -ECANCELED);
     rig_stop();
 }
 
@@ -275,8 +266,9 @@ UNIT(run, leaves_a_handler_that_its_task_has_set)
 {
     weir_task *task = NULL;
     rig_start();
-    cr_assert_eq(weir_loop_run_task(loop, handle_signal, &task, NULL), 0);
-    cr_assert(weir_loop_remove_signal_handler(loop, SIGINT), "it is there");
+    expect_eq(weir_loop_run_task(loop, handle_signal, &task, NULL), 0);
+    cr_assert(weir_loop_remove_signal_handler(loop, SIGINT),
+              "the task's handler stays");
     rig_stop();
 }
 
@@ -291,30 +283,23 @@ UNIT(run, that_is_stopped_leaves_the_task_where_it_is)
 {
     int result = 9;
     rig_start();
-    cr_assert_eq(weir_loop_run_task(loop, stop_loop, NULL, &result),
-                 -ECANCELED);
-    cr_assert_eq(result, 9);
-    cr_assert_eq(rig_statistics().tasks, 1);
+    expect_eq(weir_loop_run_task(loop, stop_loop, NULL, &result), -ECANCELED);
+    expect_eq(result, 9);
+    expect_eq(rig_statistics().tasks, 1);
     rig_stop();
 }
 
 UNIT(run, of_a_task_that_cannot_start_handles_no_signal)
 {
     rig_start();
-    cr_assert_eq(weir_loop_run_task(loop, NULL, NULL, NULL), -EINVAL);
-    cr_assert(is_default(SIGINT), "nobody handles it");
+    expect_eq(weir_loop_run_task(loop, NULL, NULL, NULL), -EINVAL);
+    cr_assert(is_default(SIGINT), "the signal has its default action");
     rig_stop();
 }
 
-static int run_again(weir_loop *on, void *arg)
+TASK(run, inside_a_run_is_an_error)
 {
-    (void)arg;
-    return weir_loop_run_task(on, stop_loop, NULL, NULL);
-}
-
-UNIT(run, inside_a_run_is_an_error)
-{
-    cr_assert_eq(rig_run(run_again, NULL), -EBUSY);
+    expect_eq(weir_loop_run_task(loop, stop_loop, NULL, NULL), -EBUSY);
 }
 
 static int ended_count;
@@ -323,7 +308,7 @@ static int end_when_cancelled(weir_loop *on, void *arg)
 {
     int err = weir_sleep(on, UINT64_MAX);
     (void)arg;
-    cr_assert_eq(err, -ECANCELED);
+    expect_eq(err, -ECANCELED);
     ended_count++;
     return 0;
 }
@@ -332,10 +317,9 @@ static int leave_others(weir_loop *on, void *arg)
 {
     (void)arg;
     for (int i = 0; i < 10; i++) {
-        cr_assert_eq(weir_task_spawn(on, end_when_cancelled, NULL, NULL, NULL),
-                     0);
+        expect_eq(weir_task_spawn(on, end_when_cancelled, NULL, NULL, NULL), 0);
     }
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(on), 0);
     return 42;
 }
 
@@ -343,8 +327,8 @@ UNIT(run, weir_run_makes_a_loop_and_ends_all_other_tasks)
 {
     static const struct fake_options machine = {.seed = 1};
     fake_start(&machine);
-    cr_assert_eq(weir_run(NULL, leave_others, NULL), 42);
-    cr_assert_eq(ended_count, 10);
+    expect_eq(weir_run(NULL, leave_others, NULL), 42);
+    expect_eq(ended_count, 10);
     fake_stop();
 }
 
@@ -353,8 +337,8 @@ UNIT(run, weir_run_passes_the_errors_of_making_a_loop)
     const struct fake_options machine = {.seed = 1, .open_error = -ENOMEM};
     const struct weir_loop_options unset = {.sq_entries = 8};
     fake_start(&machine);
-    cr_assert_eq(weir_run(NULL, leave_others, NULL), -ENOMEM);
-    cr_assert_eq(weir_run(&unset, leave_others, NULL), -EINVAL);
+    expect_eq(weir_run(NULL, leave_others, NULL), -ENOMEM);
+    expect_eq(weir_run(&unset, leave_others, NULL), -EINVAL);
     fake_stop();
 }
 
@@ -372,34 +356,58 @@ static int set_event(weir_loop *on, void *arg)
 
 static void *spawn_from_thread(void *arg)
 {
-    cr_assert_eq(weir_task_spawn(loop, set_event, arg, NULL, NULL), -EPERM);
-    cr_assert_eq(weir_task_spawn_threadsafe(loop, NULL, arg, NULL), -EINVAL);
-    cr_assert_eq(weir_task_spawn_threadsafe(loop, set_event, arg, NULL), 0);
+    expect_eq(weir_task_spawn(loop, set_event, arg, NULL, NULL), -EPERM);
+    expect_eq(weir_task_spawn_threadsafe(loop, NULL, arg, NULL), -EINVAL);
+    expect_eq(weir_task_spawn_threadsafe(loop, set_event, arg, NULL), 0);
     return NULL;
 }
 
-static int wait_for_thread(weir_loop *on, void *arg)
+TASK(run, another_thread_may_start_a_task)
 {
     weir_event *event;
     pthread_t thread;
-    (void)arg;
     owner = pthread_self();
-    cr_assert_eq(weir_event_new(on, &event), 0);
-    cr_assert_eq(pthread_create(&thread, NULL, spawn_from_thread, event), 0);
-    cr_assert_eq(pthread_join(thread, NULL), 0);
-    cr_assert_eq(weir_event_wait(event), 0);
+    expect_eq(weir_event_new(loop, &event), 0);
+    expect_eq(pthread_create(&thread, NULL, spawn_from_thread, event), 0);
+    expect_eq(pthread_join(thread, NULL), 0);
+    expect_eq(weir_event_wait(event), 0);
     weir_event_free(event);
-    return 0;
-}
-
-UNIT(run, another_thread_may_start_a_task)
-{
-    cr_assert_eq(rig_run(wait_for_thread, NULL), 0);
 }
 
 UNIT(run, a_task_that_another_thread_wanted_is_dropped_with_the_loop)
 {
     rig_start();
-    cr_assert_eq(weir_task_spawn_threadsafe(loop, set_event, NULL, NULL), 0);
+    expect_eq(weir_task_spawn_threadsafe(loop, set_event, NULL, NULL), 0);
     rig_stop(); /* and nothing is leaked */
+}
+
+static bool is_set(void *arg)
+{
+    return *(bool *)arg;
+}
+
+static void set_it(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void run_inside(void *arg, weir_loop *on,
+                       const struct weir_exception *exception)
+{
+    (void)exception;
+    expect_eq(weir_loop_call_soon(on, set_it, arg, NULL), 0);
+    expect_eq(weir_loop_run_until(on, is_set, arg), 0);
+}
+
+UNIT(run, a_callback_outside_of_a_run_may_run_the_loop)
+{
+    static const struct weir_exception exception = {.message = "a test"};
+    bool done = false;
+
+    rig_start();
+    weir_loop_set_exception_handler(loop, run_inside, &done);
+    weir_loop_call_exception_handler(loop, &exception);
+    expect_eq(done, true);
+    weir_loop_set_exception_handler(loop, NULL, NULL);
+    rig_stop();
 }

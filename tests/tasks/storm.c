@@ -2,8 +2,8 @@
  * A hundred thousand tasks that are cancelled at any moment.
  *
  * Random programs on the fake machine: every task sleeps, yields, sets time
- * limits, starts and joins others, and anybody cancels anybody at any time.
- * What must hold: a task ends with what its function returned, is seen to end
+ * limits, starts and joins others, and any task cancels any other at any time.
+ * These must hold: a task ends with what its function returned, is seen to end
  * once, a wait that fails has a reason, and when all is over nothing is left.
  * The seed is printed and taken back with WEIR_TASK_SEED.
  */
@@ -39,7 +39,7 @@ static void cancel_somebody(void)
     struct storm_task *slot = &storm.slots[random_below(LIVE)];
     if (slot->task) {
         const bool was_alive = weir_task_cancel(slot->task);
-        cr_assert_eq(was_alive, !slot->has_ended);
+        expect_eq(was_alive, !slot->has_ended);
     }
 }
 
@@ -54,14 +54,14 @@ static int wait_somehow(weir_loop *on)
     case 1:
         return weir_sleep(on, random_below(50 * US));
     default:
-        cr_assert_eq(weir_timeout_begin(on, &limit, random_below(40 * US)), 0);
+        expect_eq(weir_timeout_begin(on, &limit, random_below(40 * US)), 0);
         result = weir_sleep(on, random_below(60 * US));
         cr_assert(result == 0 || result == -ECANCELED);
         if (random_below(3) == 0) {
             cancel_somebody();
         }
         result = weir_timeout_end(&limit, result);
-        cr_assert(result != -ETIMEDOUT || weir_timeout_expired(&limit));
+        cr_assert(result != -ETIMEDOUT || weir_timeout_is_expired(&limit));
         return (int)result;
     }
 }
@@ -70,16 +70,16 @@ static int live(weir_loop *on, void *arg)
 {
     struct storm_task *slot = arg;
     const uint32_t number = slot->number;
-    weir_task *self = weir_task_current(on);
+    weir_task *self = weir_task_get_current(on);
     const uint64_t steps = random_below(4);
 
     for (uint64_t i = 0; i < steps; i++) {
         int err = wait_somehow(on);
         cr_assert(err == 0 || err == -ETIMEDOUT || err == -ECANCELED);
-        cr_assert_eq(weir_task_current(on), self);
-        cr_assert_eq(slot->number, number, "the slot is ours while we live");
+        expect_eq(weir_task_get_current(on), self);
+        expect_eq(slot->number, number, "the slot is ours while we live");
         if (err == -ECANCELED) {
-            cr_assert_gt(weir_task_cancelling(self), 0);
+            expect_gt(weir_task_get_cancelling(self), 0);
             storm.interruptions++;
             if (random_below(2) == 0) {
                 break;
@@ -106,8 +106,8 @@ static void end_slot(struct storm_task *slot)
     if (slot->has_ended && random_below(2) == 0) {
         weir_task_detach(slot->task);
     } else {
-        cr_assert_eq(weir_task_join(slot->task, &result), 0);
-        cr_assert_eq(result, number);
+        expect_eq(weir_task_join(slot->task, &result), 0);
+        expect_eq(result, number);
     }
     cr_assert(slot->has_ended);
     slot->task = NULL;
@@ -122,9 +122,9 @@ static int rage(weir_loop *on, void *arg)
             end_slot(slot);
         }
         *slot = (struct storm_task){.number = storm.spawned++};
-        cr_assert_eq(weir_task_spawn(on, live, slot, NULL, &slot->task), 0);
+        expect_eq(weir_task_spawn(on, live, slot, NULL, &slot->task), 0);
         if (random_below(8) == 0) {
-            cr_assert_eq(weir_sleep(on, random_below(20 * US)), 0);
+            expect_eq(weir_sleep(on, random_below(20 * US)), 0);
         }
         if (random_below(4) == 0) {
             cancel_somebody();
@@ -143,13 +143,13 @@ UNIT(storm, of_tasks_that_are_cancelled_at_any_moment_leaves_nothing)
     const char *given = getenv("WEIR_TASK_SEED");
     storm.random = given ? strtoull(given, NULL, 0) : 20261120;
     fprintf(stderr, "WEIR_TASK_SEED=%llu\n", (unsigned long long)storm.random);
-    cr_assert_neq(storm.random, 0);
+    expect_neq(storm.random, 0);
     rig_start();
-    cr_assert_eq(rig_main(rage, NULL), 0);
+    expect_eq(rig_main(rage, NULL), 0);
     const struct weir_loop_statistics now = rig_statistics();
     rig_stop();
-    cr_assert_eq(storm.ended, TASKS);
-    cr_assert_eq(now.tasks, 0);
-    cr_assert_eq(now.tasks_spawned, TASKS + 1);
-    cr_assert_gt(storm.interruptions, TASKS / 50);
+    expect_eq(storm.ended, TASKS);
+    expect_eq(now.tasks, 0);
+    expect_eq(now.tasks_spawned, TASKS + 1);
+    expect_gt(storm.interruptions, TASKS / 50);
 }

@@ -42,14 +42,14 @@ static void hold_lock(weir_loop *on)
     if (err < 0) {
         return;
     }
-    cr_assert_eq(world.inside, 0);
+    expect_eq(world.inside, 0);
     world.inside++;
     if (fake_chance(500)) {
         (void)!weir_yield(on);
     }
     world.inside--;
     if (world.lock) {
-        cr_assert_eq(weir_lock_release(world.lock), 0);
+        expect_eq(weir_lock_release(world.lock), 0);
     }
 }
 
@@ -147,7 +147,7 @@ static void free_something(void)
     }
 }
 
-/* With the lock where somebody has it or it can be had. */
+/* With the lock, where a task has it or it can be had. */
 static void notify_some(void)
 {
     const bool is_taken =
@@ -157,7 +157,7 @@ static void notify_some(void)
 
     cr_assert(woken >= 0 || (woken == -EPERM && !world.lock));
     if (is_taken) {
-        cr_assert_eq(weir_lock_release(world.lock), 0);
+        expect_eq(weir_lock_release(world.lock), 0);
     }
 }
 
@@ -180,13 +180,13 @@ static void serve_somebody(void)
 
 static void make_world(weir_loop *on)
 {
-    cr_assert_eq(weir_lock_new(on, &world.lock), 0);
-    cr_assert_eq(weir_condition_new(world.lock, &world.condition), 0);
-    cr_assert_eq(weir_queue_new(on, 2, WEIR_QUEUE_FIFO, &world.queue), 0);
-    cr_assert_eq(weir_semaphore_new(on, 1, false, &world.semaphore), 0);
-    cr_assert_eq(weir_barrier_new(on, 3, &world.barrier), 0);
-    cr_assert_eq(weir_event_new(on, &world.event), 0);
-    cr_assert_eq(weir_future_new(on, NULL, NULL, &world.future), 0);
+    expect_eq(weir_lock_new(on, &world.lock), 0);
+    expect_eq(weir_condition_new(world.lock, &world.condition), 0);
+    expect_eq(weir_queue_new(on, 2, WEIR_QUEUE_FIFO, &world.queue), 0);
+    expect_eq(weir_semaphore_new(on, 1, false, &world.semaphore), 0);
+    expect_eq(weir_barrier_new(on, 3, &world.barrier), 0);
+    expect_eq(weir_event_new(on, &world.event), 0);
+    expect_eq(weir_future_new(on, NULL, NULL, &world.future), 0);
 }
 
 static int play(weir_loop *on, void *arg)
@@ -202,9 +202,9 @@ static int play(weir_loop *on, void *arg)
         if (what < 3) {
             weir_task_cancel(world.tasks[fake_random(world.count)]);
         } else if (what < 5) {
-            cr_assert_eq(weir_yield(on), 0);
+            expect_eq(weir_yield(on), 0);
         } else if (what < 6) {
-            cr_assert_eq(weir_sleep(on, US), 0);
+            expect_eq(weir_sleep(on, US), 0);
         } else if (what < 9) {
             serve_somebody();
         } else {
@@ -237,12 +237,12 @@ static void play_seed(uint64_t seed)
     memset(&world, 0, sizeof(world));
     world.returned = returned;
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
-    cr_assert_eq(rig_main(play, NULL), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(rig_main(play, NULL), 0);
     if (fake_chance(500)) { /* else after the loop */
         free_world();
     }
-    cr_assert_eq(weir_loop_free(loop), 0);
+    expect_eq(weir_loop_free(loop), 0);
     free_world();
     fake_stop();
 }
@@ -258,5 +258,5 @@ UNIT(sync_free, objects_may_go_while_tasks_wait_on_them)
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         play_seed(seed);
     }
-    cr_assert_gt(world.returned, SEEDS * 5);
+    expect_gt(world.returned, SEEDS * 5);
 }

@@ -7,7 +7,7 @@
  * any time: a lock has one owner, a semaphore is not had more often than there
  * is, the places of a barrier's rounds are each had once unless the round is
  * broken, an item that was put is got or drained once and one that was not
- * never, and when the main task stops cancelling everybody ends. Half of the
+ * never, and when the main task stops cancelling, all workers end. Half of the
  * runs end with the loop instead, in the middle of it all. WEIR_TASK_SEED takes
  * a seed back.
  */
@@ -305,7 +305,7 @@ static void touch_event(weir_loop *on)
 
 static void touch_barrier(weir_loop *on)
 {
-    must(weir_barrier_waiting_count(run.barrier) < PARTIES);
+    must(weir_barrier_get_waiting_count(run.barrier) < PARTIES);
     if (one_in(4)) {
         weir_barrier_free(run.barrier);
         must(weir_barrier_new(on, PARTIES, &run.barrier) == 0);
@@ -333,12 +333,12 @@ static void touch_queue(void)
     } else if (weir_queue_get_nowait(queue, &item) == 0) {
         know_got(item);
         must(weir_queue_task_done(queue) == 0);
-    } else if (weir_queue_drain(queue, &item)) {
+    } else if (weir_queue_take_left(queue, &item)) {
         know_got(item);
     }
 }
 
-/* While somebody has the lock; or with it, for a moment. */
+/* While a task has the lock; or with it, for a moment. */
 static void notify_some(size_t count)
 {
     const bool is_free = weir_lock_acquire_nowait(run.locks[0]) == 0;
@@ -374,7 +374,7 @@ static void touch_something(weir_loop *on)
     }
 }
 
-/* Once all that may be waited for has come, nobody may wait any more. */
+/* Once all that tasks wait for has come, no task may wait any more. */
 static void calm_down(weir_loop *on)
 {
     weir_event_set(run.event);
@@ -439,7 +439,7 @@ static void check_items(void)
 
     for (size_t i = 0; i < QUEUES; i++) {
         weir_queue_shutdown(run.queues[i], true);
-        while (weir_queue_drain(run.queues[i], &item)) {
+        while (weir_queue_take_left(run.queues[i], &item)) {
             know_got(item);
         }
         must(weir_queue_task_done(run.queues[i]) == -ERANGE);
@@ -460,7 +460,7 @@ static void check_and_free(void)
     must(run.notices <= run.notified);
     must(run.permits == 0);
     must(weir_semaphore_get_value(run.semaphore) == PERMITS);
-    must(weir_barrier_waiting_count(run.barrier) == 0);
+    must(weir_barrier_get_waiting_count(run.barrier) == 0);
     for (size_t i = 0; i <= run.barrier_count; i++) {
         must(run.places[i] == 0);
     }
@@ -515,6 +515,6 @@ UNIT(sync_random, programs_keep_what_each_object_promises_and_all_end)
     for (seed = 1; seed <= SEEDS; seed++) {
         play_seed();
     }
-    cr_assert_gt(call_count, SEEDS * 50);
-    cr_assert_gt(success_count, call_count / 4);
+    expect_gt(call_count, SEEDS * 50);
+    expect_gt(success_count, call_count / 4);
 }

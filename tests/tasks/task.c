@@ -8,23 +8,15 @@
 
 #include <pthread.h>
 
-/* What tasks did, in order. */
-static char events[256];
-
 /* Arguments are not const. */
 static void *text(const char *literal)
 {
     return (void *)(uintptr_t)literal;
 }
 
-static void note(const char *event)
-{
-    strncat(events, event, sizeof(events) - strlen(events) - 1);
-}
-
 static int note_and_return(weir_loop *on, void *arg)
 {
-    cr_assert_eq(on, loop);
+    expect_eq(on, loop);
     note(arg);
     return 7;
 }
@@ -35,22 +27,22 @@ static int spawn_and_note(weir_loop *on, void *arg)
     (void)arg;
     weir_task *task = rig_spawn(note_and_return, text("b"));
     note("a");
-    cr_assert_eq(rig_join(task), 7);
+    expect_eq(rig_join(task), 7);
     note("c");
     return 3;
 }
 
 UNIT(task, runs_from_the_ready_queue_and_join_gives_its_result)
 {
-    cr_assert_eq(rig_run(spawn_and_note, NULL), 3);
-    cr_assert_str_eq(events, "abc");
+    expect_eq(rig_run(spawn_and_note, NULL), 3);
+    expect_str_eq(notes, "abc");
 }
 
 static int join_late(weir_loop *on, void *arg)
 {
     (void)arg;
     weir_task *task = rig_spawn(note_and_return, text("x"));
-    cr_assert_eq(weir_sleep(on, MS), 0);
+    expect_eq(weir_sleep(on, MS), 0);
     cr_assert(weir_future_is_done(weir_task_get_future(task)));
     cr_assert_not(weir_task_cancel(task), "it has ended");
     return rig_join(task);
@@ -58,56 +50,44 @@ static int join_late(weir_loop *on, void *arg)
 
 UNIT(task, can_be_joined_after_its_end)
 {
-    cr_assert_eq(rig_run(join_late, NULL), 7);
+    expect_eq(rig_run(join_late, NULL), 7);
 }
 
 static int detach_some(weir_loop *on, void *arg)
 {
     (void)arg;
-    cr_assert_eq(weir_task_spawn(on, note_and_return, text("1"), NULL, NULL),
-                 0);
+    expect_eq(weir_task_spawn(on, note_and_return, text("1"), NULL, NULL), 0);
     weir_task_detach(rig_spawn(note_and_return, text("2")));
     weir_task_detach(NULL);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(on), 0);
     return 0;
 }
 
 UNIT(task, that_is_detached_runs_all_the_same)
 {
-    cr_assert_eq(rig_run(detach_some, NULL), 0);
-    cr_assert_str_eq(events, "12");
+    expect_eq(rig_run(detach_some, NULL), 0);
+    expect_str_eq(notes, "12");
 }
 
-static int join_self(weir_loop *on, void *arg)
+TASK(task, cannot_join_itself)
 {
-    (void)arg;
-    return weir_task_join(weir_task_ref(weir_task_current(on)), NULL);
-}
-
-UNIT(task, cannot_join_itself)
-{
-    cr_assert_eq(rig_run(join_self, NULL), -EDEADLK);
+    expect_eq(weir_task_join(weir_task_ref(weir_task_get_current(loop)), NULL),
+              -EDEADLK);
 }
 
 static void spawn_from_callback(void *arg)
 {
-    cr_assert_eq(weir_task_current(loop), NULL);
-    cr_assert_eq(weir_task_spawn(loop, note_and_return, arg, NULL, NULL), 0);
+    expect_eq(weir_task_get_current(loop), NULL);
+    expect_eq(weir_task_spawn(loop, note_and_return, arg, NULL, NULL), 0);
     note("<");
 }
 
-static int wait_for_callback(weir_loop *on, void *arg)
+TASK(task, can_be_spawned_by_a_callback)
 {
-    (void)arg;
-    cr_assert_eq(weir_loop_call_soon(on, spawn_from_callback, text("t"), NULL),
-                 0);
-    return weir_sleep(on, MS);
-}
-
-UNIT(task, can_be_spawned_by_a_callback)
-{
-    cr_assert_eq(rig_run(wait_for_callback, NULL), 0);
-    cr_assert_str_eq(events, "<t");
+    expect_eq(weir_loop_call_soon(loop, spawn_from_callback, text("t"), NULL),
+              0);
+    expect_eq(weir_sleep(loop, MS), 0);
+    expect_str_eq(notes, "<t");
 }
 
 /* ---- where one may suspend ---- */
@@ -115,25 +95,25 @@ UNIT(task, can_be_spawned_by_a_callback)
 static void suspend_in_callback(void *arg)
 {
     (void)arg;
-    cr_assert_eq(weir_sleep(loop, 1), WEIR_ENOTTASK);
-    cr_assert_eq(weir_yield(loop), WEIR_ENOTTASK);
+    expect_eq(weir_sleep(loop, 1), WEIR_ENOTTASK);
+    expect_eq(weir_yield(loop), WEIR_ENOTTASK);
     note("c");
 }
 
 static int wait_a_turn(weir_loop *on, void *arg)
 {
     (void)arg;
-    cr_assert_eq(weir_loop_call_soon(on, suspend_in_callback, NULL, NULL), 0);
+    expect_eq(weir_loop_call_soon(on, suspend_in_callback, NULL, NULL), 0);
     return weir_sleep(on, MS);
 }
 
 UNIT(task, suspending_in_a_callback_or_outside_is_an_error)
 {
     rig_start();
-    cr_assert_eq(weir_sleep(loop, 1), WEIR_ENOTTASK);
-    cr_assert_eq(rig_main(wait_a_turn, NULL), 0);
-    cr_assert_str_eq(events, "c");
-    cr_assert_eq(weir_yield(loop), WEIR_ENOTTASK);
+    expect_eq(weir_sleep(loop, 1), WEIR_ENOTTASK);
+    expect_eq(rig_main(wait_a_turn, NULL), 0);
+    expect_str_eq(notes, "c");
+    expect_eq(weir_yield(loop), WEIR_ENOTTASK);
     rig_stop();
 }
 
@@ -142,23 +122,17 @@ static void suspend_in_hook(void *arg, weir_loop *on,
 {
     (void)arg;
     (void)exception;
-    cr_assert_eq(weir_yield(on), WEIR_ENOTTASK);
+    expect_eq(weir_yield(on), WEIR_ENOTTASK);
     note("h");
 }
 
-static int report(weir_loop *on, void *arg)
+TASK(task, suspending_in_a_callback_on_its_own_stack_is_an_error)
 {
     const struct weir_exception exception = {.message = "test"};
-    (void)arg;
-    weir_loop_set_exception_handler(on, suspend_in_hook, NULL);
-    weir_loop_call_exception_handler(on, &exception);
-    cr_assert_str_eq(events, "h");
-    return weir_yield(on);
-}
-
-UNIT(task, suspending_in_a_callback_on_its_own_stack_is_an_error)
-{
-    cr_assert_eq(rig_run(report, NULL), 0);
+    weir_loop_set_exception_handler(loop, suspend_in_hook, NULL);
+    weir_loop_call_exception_handler(loop, &exception);
+    expect_str_eq(notes, "h");
+    expect_eq(weir_yield(loop), 0);
 }
 
 static void *suspend_in_thread(void *arg)
@@ -167,20 +141,13 @@ static void *suspend_in_thread(void *arg)
     return (void *)(intptr_t)weir_yield(loop);
 }
 
-static int start_thread(weir_loop *on, void *arg)
+TASK(task, suspending_on_another_thread_is_an_error)
 {
     pthread_t thread;
     void *result;
-    (void)on;
-    (void)arg;
-    cr_assert_eq(pthread_create(&thread, NULL, suspend_in_thread, NULL), 0);
-    cr_assert_eq(pthread_join(thread, &result), 0);
-    return (int)(intptr_t)result;
-}
-
-UNIT(task, suspending_on_another_thread_is_an_error)
-{
-    cr_assert_eq(rig_run(start_thread, NULL), -EPERM);
+    expect_eq(pthread_create(&thread, NULL, suspend_in_thread, NULL), 0);
+    expect_eq(pthread_join(thread, &result), 0);
+    expect_eq((intptr_t)result, -EPERM);
 }
 
 /* ---- sleeping and yielding ---- */
@@ -188,31 +155,24 @@ UNIT(task, suspending_on_another_thread_is_an_error)
 static int sleep_and_note(weir_loop *on, void *arg)
 {
     const char *event = arg;
-    cr_assert_eq(weir_sleep(on, (uint64_t)(event[0] - '0') * MS), 0);
+    expect_eq(weir_sleep(on, (uint64_t)(event[0] - '0') * MS), 0);
     note(event);
     return 0;
 }
 
-static int sleep_in_order(weir_loop *on, void *arg)
+TASK(task, sleeps_end_in_the_order_of_their_times)
 {
-    const uint64_t start = weir_loop_time(on);
-    (void)arg;
+    const uint64_t start = weir_loop_get_time(loop);
     weir_task *three = rig_spawn(sleep_and_note, text("3"));
     weir_task *one = rig_spawn(sleep_and_note, text("1"));
     weir_task *two = rig_spawn(sleep_and_note, text("2"));
     rig_join(three);
     rig_join(one);
     rig_join(two);
-    const uint64_t took = weir_loop_time(on) - start;
-    cr_assert_geq(took, 3 * MS);
-    cr_assert_leq(took, 3 * MS + 2 * US);
-    return 0;
-}
-
-UNIT(task, sleeps_end_in_the_order_of_their_times)
-{
-    cr_assert_eq(rig_run(sleep_in_order, NULL), 0);
-    cr_assert_str_eq(events, "123");
+    const uint64_t took = weir_loop_get_time(loop) - start;
+    expect_geq(took, 3 * MS);
+    expect_leq(took, 3 * MS + 2 * US);
+    expect_str_eq(notes, "123");
 }
 
 static int yield_twice(weir_loop *on, void *arg)
@@ -220,26 +180,20 @@ static int yield_twice(weir_loop *on, void *arg)
     const char *name = arg;
     for (int i = 0; i < 3; i++) {
         note(name);
-        cr_assert_eq(i == 1 ? weir_sleep(on, 0) : weir_yield(on), 0);
+        expect_eq(i == 1 ? weir_sleep(on, 0) : weir_yield(on), 0);
     }
     return 0;
 }
 
-static int yield_in_turns(weir_loop *on, void *arg)
+TASK(task, yield_lets_the_others_run)
 {
-    (void)arg;
     weir_task *a = rig_spawn(yield_twice, text("a"));
     weir_task *b = rig_spawn(yield_twice, text("b"));
     rig_join(a);
     rig_join(b);
-    cr_assert_eq(weir_sleep_until(on, weir_loop_time(on) - 1), 0, "the past");
-    return 0;
-}
-
-UNIT(task, yield_lets_the_others_run)
-{
-    cr_assert_eq(rig_run(yield_in_turns, NULL), 0);
-    cr_assert_str_eq(events, "ababab");
+    expect_eq(weir_sleep_until(loop, weir_loop_get_time(loop) - 1), 0,
+              "a time in the past does not fail");
+    expect_str_eq(notes, "ababab");
 }
 
 static bool stop_spinning;
@@ -250,29 +204,23 @@ static int spin(weir_loop *on, void *arg)
     int calls = 0;
     (void)on;
     while (!stop_spinning && calls < 100000) {
-        cr_assert_eq(weir_event_wait(event), 0); /* it is set: need not wait */
+        expect_eq(weir_event_wait(event), 0); /* it is set: need not wait */
         calls++;
     }
     return calls;
 }
 
-static int spin_beside(weir_loop *on, void *arg)
+TASK(task, that_never_has_to_wait_lets_others_run_every_128_calls)
 {
     weir_event *event;
-    (void)arg;
-    cr_assert_eq(weir_event_new(on, &event), 0);
+    expect_eq(weir_event_new(loop, &event), 0);
     weir_event_set(event);
     weir_task *task = rig_spawn(spin, event);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(loop), 0);
     stop_spinning = true;
     int calls = rig_join(task);
     weir_event_free(event);
-    return calls;
-}
-
-UNIT(task, that_never_has_to_wait_lets_others_run_every_128_calls)
-{
-    cr_assert_eq(rig_run(spin_beside, NULL), 128);
+    expect_eq(calls, 128);
 }
 
 /* ---- cancelling ---- */
@@ -287,113 +235,75 @@ static int sleep_long(weir_loop *on, void *arg)
     return err;
 }
 
-static int cancel_sleeper(weir_loop *on, void *arg)
+TASK(task, a_cancellation_ends_the_innermost_wait_and_comes_once)
 {
-    const uint64_t start = weir_loop_time(on);
-    (void)arg;
+    const uint64_t start = weir_loop_get_time(loop);
     weir_task *task = rig_spawn(sleep_long, NULL);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(task));
-    cr_assert_eq(weir_task_cancelling(task), 1);
-    cr_assert_eq(rig_join(task), -ECANCELED);
-    cr_assert_lt(weir_loop_time(on) - start, 2 * MS);
-    return 0;
+    expect_eq(weir_task_get_cancelling(task), 1);
+    expect_eq(rig_join(task), -ECANCELED);
+    expect_lt(weir_loop_get_time(loop) - start, 2 * MS);
+    expect_str_eq(notes, "C0");
 }
 
-UNIT(task, a_cancellation_ends_the_innermost_wait_and_comes_once)
+TASK(task, that_is_cancelled_before_it_ran_runs_and_its_first_wait_fails)
 {
-    cr_assert_eq(rig_run(cancel_sleeper, NULL), 0);
-    cr_assert_str_eq(events, "C0");
-}
-
-static int cancel_unstarted(weir_loop *on, void *arg)
-{
-    (void)on;
-    (void)arg;
     weir_task *task = rig_spawn(sleep_long, NULL);
     cr_assert(weir_task_cancel(task));
-    return rig_join(task);
+    expect_eq(rig_join(task), -ECANCELED);
+    expect_str_eq(notes, "C0");
 }
 
-UNIT(task, that_is_cancelled_before_it_ran_runs_and_its_first_wait_fails)
+TASK(task, can_cancel_itself)
 {
-    cr_assert_eq(rig_run(cancel_unstarted, NULL), -ECANCELED);
-    cr_assert_str_eq(events, "C0");
+    cr_assert(weir_task_cancel(weir_task_get_current(loop)));
+    expect_eq(weir_yield(loop), -ECANCELED);
+    expect_eq(weir_yield(loop), 0);
 }
 
-static int cancel_itself(weir_loop *on, void *arg)
+TASK(task, a_cancellation_that_was_taken_back_is_not_delivered)
 {
-    (void)arg;
-    cr_assert(weir_task_cancel(weir_task_current(on)));
-    cr_assert_eq(weir_yield(on), -ECANCELED);
-    return weir_yield(on);
-}
-
-UNIT(task, can_cancel_itself)
-{
-    cr_assert_eq(rig_run(cancel_itself, NULL), 0);
-}
-
-static int take_back(weir_loop *on, void *arg)
-{
-    weir_task *self = weir_task_current(on);
-    (void)arg;
+    weir_task *self = weir_task_get_current(loop);
     cr_assert(weir_task_cancel(self));
     cr_assert(weir_task_cancel(self));
-    cr_assert_eq(weir_task_cancelling(self), 2);
-    cr_assert_eq(weir_task_uncancel(self), 1);
-    cr_assert_eq(weir_task_uncancel(self), 0);
-    cr_assert_eq(weir_task_uncancel(self), 0);
-    return weir_yield(on);
+    expect_eq(weir_task_get_cancelling(self), 2);
+    expect_eq(weir_task_uncancel(self), 1);
+    expect_eq(weir_task_uncancel(self), 0);
+    expect_eq(weir_task_uncancel(self), 0);
+    expect_eq(weir_yield(loop), 0);
 }
 
-UNIT(task, a_cancellation_that_was_taken_back_is_not_delivered)
+TASK(task, two_cancellations_before_it_runs_again_are_delivered_as_one)
 {
-    cr_assert_eq(rig_run(take_back, NULL), 0);
-}
-
-static int cancel_twice(weir_loop *on, void *arg)
-{
-    (void)arg;
     weir_task *task = rig_spawn(sleep_long, NULL);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(task));
     cr_assert(weir_task_cancel(task));
-    return rig_join(task);
-}
-
-UNIT(task, two_cancellations_before_it_runs_again_are_delivered_as_one)
-{
-    cr_assert_eq(rig_run(cancel_twice, NULL), -ECANCELED);
-    cr_assert_str_eq(events, "C0");
+    expect_eq(rig_join(task), -ECANCELED);
+    expect_str_eq(notes, "C0");
 }
 
 static int get_item(weir_loop *on, void *arg)
 {
     void *item = NULL;
     int err = weir_queue_get(arg, &item);
-    cr_assert_eq(err, 0, "it had been given before the cancellation");
-    cr_assert_str_eq(item, "item");
+    expect_eq(err, 0, "it had been given before the cancellation");
+    expect_str_eq(item, "item");
     return weir_yield(on);
 }
 
-static int give_then_cancel(weir_loop *on, void *arg)
+TASK(task, a_result_that_came_before_the_cancellation_is_kept)
 {
     weir_queue *queue;
-    (void)arg;
-    cr_assert_eq(weir_queue_new(on, 1, WEIR_QUEUE_FIFO, &queue), 0);
+    expect_eq(weir_queue_new(loop, 1, WEIR_QUEUE_FIFO, &queue), 0);
     weir_task *task = rig_spawn(get_item, queue);
-    cr_assert_eq(weir_yield(on), 0);
-    cr_assert_eq(weir_queue_put_nowait(queue, text("item")), 0);
+    expect_eq(weir_yield(loop), 0);
+    expect_eq(weir_queue_put_nowait(queue, text("item")), 0);
     cr_assert(weir_task_cancel(task));
     int result = rig_join(task);
     weir_queue_free(queue);
-    return result;
-}
-
-UNIT(task, a_result_that_came_before_the_cancellation_is_kept)
-{
-    cr_assert_eq(rig_run(give_then_cancel, NULL), -ECANCELED);
+    expect_eq(result, -ECANCELED);
 }
 
 static int join_another(weir_loop *on, void *arg)
@@ -404,22 +314,16 @@ static int join_another(weir_loop *on, void *arg)
     return err;
 }
 
-static int cancel_joiner(weir_loop *on, void *arg)
+TASK(task, cancelling_who_joins_cancels_the_task_and_waits_for_its_end)
 {
-    (void)arg;
     weir_task *inner = rig_spawn(sleep_long, NULL);
     weir_task *outer = rig_spawn(join_another, inner);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(loop), 0);
     cr_assert(weir_task_cancel(outer));
-    cr_assert_eq(rig_join(outer), -ECANCELED);
+    expect_eq(rig_join(outer), -ECANCELED);
     cr_assert(weir_future_is_done(weir_task_get_future(inner)));
-    return rig_join(inner);
-}
-
-UNIT(task, cancelling_who_joins_cancels_the_task_and_waits_for_its_end)
-{
-    cr_assert_eq(rig_run(cancel_joiner, NULL), -ECANCELED);
-    cr_assert_str_eq(events, "C0");
+    expect_eq(rig_join(inner), -ECANCELED);
+    expect_str_eq(notes, "C0");
 }
 
 /* ---- the end of the loop ---- */
@@ -429,10 +333,10 @@ static int refuse_to_end(weir_loop *on, void *arg)
     (void)arg;
     for (int i = 0; i < 10; i++) {
         int err = weir_sleep(on, S);
-        cr_assert_eq(err, -ECANCELED);
-        cr_assert_eq(weir_yield(on), -ECANCELED);
-        cr_assert_eq(weir_task_spawn(on, sleep_long, NULL, NULL, NULL),
-                     -ESHUTDOWN);
+        expect_eq(err, -ECANCELED);
+        expect_eq(weir_yield(on), -ECANCELED);
+        expect_eq(weir_task_spawn(on, sleep_long, NULL, NULL, NULL),
+                  -ESHUTDOWN);
     }
     note("end");
     return 5;
@@ -450,11 +354,11 @@ UNIT(task, loop_free_ends_every_task_and_its_handle_stays)
     weir_task *task = NULL;
     int result = 0;
     rig_start();
-    cr_assert_eq(rig_main(leave_behind, &task), 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert_str_eq(events, "end");
-    cr_assert_eq(weir_future_result(weir_task_get_future(task), &result), 0);
-    cr_assert_eq(result, 5);
+    expect_eq(rig_main(leave_behind, &task), 0);
+    expect_eq(weir_loop_free(loop), 0);
+    expect_str_eq(notes, "end");
+    expect_eq(weir_future_get_result(weir_task_get_future(task), &result), 0);
+    expect_eq(result, 5);
     weir_task_detach(task);
     fake_stop();
 }
@@ -468,9 +372,9 @@ static int never_ran(weir_loop *on, void *arg)
 UNIT(task, that_never_ran_before_loop_free_runs_then)
 {
     rig_start();
-    cr_assert_eq(weir_task_spawn(loop, never_ran, text("r"), NULL, NULL), 0);
-    cr_assert_eq(weir_loop_free(loop), 0);
-    cr_assert_str_eq(events, "r");
+    expect_eq(weir_task_spawn(loop, never_ran, text("r"), NULL, NULL), 0);
+    expect_eq(weir_loop_free(loop), 0);
+    expect_str_eq(notes, "r");
     fake_stop();
 }
 
@@ -493,84 +397,62 @@ UNIT(task, options_are_checked_and_stacks_have_the_size_asked_for)
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         const struct weir_task_options options = {.size = sizeof(options),
                                                   .stack_size_bytes = sizes[i]};
-        cr_assert_eq(weir_task_spawn(loop, use_stack,
-                                     (void *)(uintptr_t)&sizes[i], &options,
-                                     NULL),
-                     0);
+        expect_eq(weir_task_spawn(loop, use_stack, (void *)(uintptr_t)&sizes[i],
+                                  &options, NULL),
+                  0);
     }
     const struct weir_task_options small = {.size = sizeof(small),
                                             .stack_size_bytes = 16383};
     const struct weir_task_options large = {.size = sizeof(large),
                                             .stack_size_bytes = (1u << 30) + 1};
     const struct weir_task_options unset = {.name = "x"};
-    cr_assert_eq(weir_task_spawn(loop, use_stack, NULL, &small, NULL), -EINVAL);
-    cr_assert_eq(weir_task_spawn(loop, use_stack, NULL, &large, NULL), -EINVAL);
-    cr_assert_eq(weir_task_spawn(loop, use_stack, NULL, &unset, NULL), -EINVAL);
-    cr_assert_eq(weir_task_spawn(loop, NULL, NULL, NULL, NULL), -EINVAL);
+    expect_eq(weir_task_spawn(loop, use_stack, NULL, &small, NULL), -EINVAL);
+    expect_eq(weir_task_spawn(loop, use_stack, NULL, &large, NULL), -EINVAL);
+    expect_eq(weir_task_spawn(loop, use_stack, NULL, &unset, NULL), -EINVAL);
+    expect_eq(weir_task_spawn(loop, NULL, NULL, NULL, NULL), -EINVAL);
     rig_stop();
 }
 
-static int check_name(weir_loop *on, void *arg)
+TASK(task, names_are_copied_and_cut)
 {
-    weir_task *self = weir_task_current(on);
-    (void)arg;
-    cr_assert_str_eq(weir_task_get_name(self), "main");
+    weir_task *self = weir_task_get_current(loop);
+    expect_str_eq(weir_task_get_name(self), "main");
     weir_task_set_name(self, "0123456789012345678901234567890123456789");
-    cr_assert_str_eq(weir_task_get_name(self),
-                     "0123456789012345678901234567890");
+    expect_str_eq(weir_task_get_name(self), "0123456789012345678901234567890");
     weir_task_set_name(self, NULL);
-    cr_assert_str_eq(weir_task_get_name(self), "");
-    return 0;
+    expect_str_eq(weir_task_get_name(self), "");
 }
 
-UNIT(task, names_are_copied_and_cut)
+TASK(task, statistics_count_tasks_switches_and_stacks)
 {
-    cr_assert_eq(rig_run(check_name, NULL), 0);
-}
-
-static int look_at_statistics(weir_loop *on, void *arg)
-{
-    (void)arg;
     weir_task *task = rig_spawn(sleep_long, NULL);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(loop), 0);
     struct weir_loop_statistics now = rig_statistics();
-    cr_assert_eq(now.tasks, 2);
-    cr_assert_eq(now.tasks_spawned, 2);
-    cr_assert_eq(now.task_switches, 3);
-    cr_assert_geq(now.stacks, 2);
-    cr_assert_gt(now.stack_high_water_bytes, 0);
+    expect_eq(now.tasks, 2);
+    expect_eq(now.tasks_spawned, 2);
+    expect_eq(now.task_switches, 3);
+    expect_geq(now.stacks, 2);
+    expect_gt(now.stack_high_water_bytes, 0);
     weir_task_cancel(task);
     rig_join(task);
     now = rig_statistics();
-    cr_assert_eq(now.tasks, 1);
-    cr_assert_eq(now.tasks_spawned, 2);
-    return 0;
+    expect_eq(now.tasks, 1);
+    expect_eq(now.tasks_spawned, 2);
 }
 
-UNIT(task, statistics_count_tasks_switches_and_stacks)
-{
-    cr_assert_eq(rig_run(look_at_statistics, NULL), 0);
-}
-
-static int dump_tasks(weir_loop *on, void *arg)
+TASK(task, the_dump_names_each_task_and_its_state)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    (void)arg;
     weir_task *task = rig_spawn(sleep_long, NULL);
     weir_task_set_name(task, "sleeper");
-    cr_assert_eq(weir_yield(on), 0);
-    weir_loop_dump(on, out);
+    expect_eq(weir_yield(loop), 0);
+    weir_loop_dump(loop, out);
     fclose(out);
     cr_assert(strstr(text, "task main running stack=262144"), "%s", text);
     cr_assert(strstr(text, "task sleeper waiting"), "%s", text);
     free(text);
     weir_task_cancel(task);
-    return rig_join(task);
-}
-
-UNIT(task, the_dump_names_each_task_and_its_state)
-{
-    cr_assert_eq(rig_run(dump_tasks, NULL), -ECANCELED);
+    expect_eq(rig_join(task), -ECANCELED);
 }

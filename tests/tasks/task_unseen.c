@@ -1,28 +1,21 @@
 /*
- * Tasks that fail with nobody to see it, and what becomes of a child process
- * that returns into the loop.
+ * Tasks that fail without a task that joins them, and what becomes of a child
+ * process that returns into the loop.
  *
  * Both would go unnoticed: the first is told to the exception hook, the second
- * to who runs the loop.
+ * to the caller that runs the loop.
  */
 #include "rig.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char events[64];
-
-static void note(const char *event)
-{
-    strncat(events, event, sizeof(events) - strlen(events) - 1);
-}
-
 static void note_failure(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
     (void)arg;
     (void)on;
-    cr_assert_eq(exception->err, -EPROTO);
+    expect_eq(exception->err, -EPROTO);
     note(weir_task_get_name(exception->task));
 }
 
@@ -32,61 +25,48 @@ static int fail(weir_loop *on, void *arg)
     return arg ? *(int *)arg : -EPROTO;
 }
 
-static int fail_unseen(weir_loop *on, void *arg)
+TASK(task_unseen, failure_without_a_task_that_joins_is_told_to_the_hook)
 {
     const struct weir_task_options options = {.size = sizeof(options),
                                               .name = "u"};
     int cancelled = -ECANCELED;
-    (void)arg;
-    weir_loop_set_exception_handler(on, note_failure, NULL);
-    cr_assert_eq(weir_task_spawn(on, fail, NULL, &options, NULL), 0);
-    cr_assert_eq(weir_task_spawn(on, fail, &cancelled, &options, NULL), 0);
+    weir_loop_set_exception_handler(loop, note_failure, NULL);
+    expect_eq(weir_task_spawn(loop, fail, NULL, &options, NULL), 0);
+    expect_eq(weir_task_spawn(loop, fail, &cancelled, &options, NULL), 0);
     weir_task_detach(rig_spawn(fail, &cancelled));
     weir_task *seen = rig_spawn(fail, NULL);
-    cr_assert_eq(weir_yield(on), 0);
-    return rig_join(seen);
-}
-
-UNIT(task_unseen, failure_with_nobody_to_see_it_is_told_to_the_hook)
-{
-    cr_assert_eq(rig_run(fail_unseen, NULL), -EPROTO);
-    cr_assert_str_eq(events, "u");
+    expect_eq(weir_yield(loop), 0);
+    expect_eq(rig_join(seen), -EPROTO);
+    expect_str_eq(notes, "u");
 }
 
 static int fail_with_lock(weir_loop *on, void *arg)
 {
     weir_lock *lock = arg;
     (void)on;
-    cr_assert_eq(weir_lock_acquire(lock), 0);
+    expect_eq(weir_lock_acquire(lock), 0);
     return -EPROTO;
 }
 
-static int fail_unseen_with_lock(weir_loop *on, void *arg)
+TASK(task_unseen, failure_of_a_task_that_owns_a_lock_is_told_to_the_hook)
 {
     const struct weir_task_options options = {.size = sizeof(options),
                                               .name = "l"};
     weir_lock *lock;
-    (void)arg;
-    weir_loop_set_exception_handler(on, note_failure, NULL);
-    cr_assert_eq(weir_lock_new(on, &lock), 0);
-    cr_assert_eq(weir_task_spawn(on, fail_with_lock, lock, &options, NULL), 0);
-    cr_assert_eq(weir_sleep(on, MS), 0);
-    cr_assert(weir_lock_is_locked(lock), "its owner has ended with it");
+    weir_loop_set_exception_handler(loop, note_failure, NULL);
+    expect_eq(weir_lock_new(loop, &lock), 0);
+    expect_eq(weir_task_spawn(loop, fail_with_lock, lock, &options, NULL), 0);
+    expect_eq(weir_sleep(loop, MS), 0);
+    cr_assert(weir_lock_is_locked(lock), "the task ended with the lock");
     weir_lock_free(lock);
-    return 0;
-}
-
-UNIT(task_unseen, failure_of_a_task_that_owns_a_lock_is_told_to_the_hook)
-{
-    cr_assert_eq(rig_run(fail_unseen_with_lock, NULL), 0);
-    cr_assert_str_eq(events, "l");
+    expect_str_eq(notes, "l");
 }
 
 static int cancel_again(weir_loop *on, void *arg)
 {
-    weir_task *self = weir_task_current(on);
+    weir_task *self = weir_task_get_current(on);
     (void)arg;
-    cr_assert_eq(weir_sleep(on, S), -ECANCELED);
+    expect_eq(weir_sleep(on, S), -ECANCELED);
     cr_assert(weir_task_cancel(self));
     return weir_yield(on);
 }
@@ -94,14 +74,14 @@ static int cancel_again(weir_loop *on, void *arg)
 static int cancel_first(weir_loop *on, void *arg)
 {
     weir_task *task = rig_spawn(cancel_again, arg);
-    cr_assert_eq(weir_yield(on), 0);
+    expect_eq(weir_yield(on), 0);
     cr_assert(weir_task_cancel(task));
     return rig_join(task);
 }
 
 UNIT(task_unseen, cancellation_after_one_that_was_delivered_is_not_lost)
 {
-    cr_assert_eq(rig_run(cancel_first, NULL), -ECANCELED);
+    expect_eq(rig_run(cancel_first, NULL), -ECANCELED);
 }
 
 static void fork_here(void *arg)
@@ -111,7 +91,7 @@ static void fork_here(void *arg)
 
 static int fork_and_sleep(weir_loop *on, void *arg)
 {
-    cr_assert_eq(weir_loop_call_soon(on, fork_here, arg, NULL), 0);
+    expect_eq(weir_loop_call_soon(on, fork_here, arg, NULL), 0);
     return weir_sleep(on, MS);
 }
 
@@ -128,10 +108,10 @@ UNIT(task_unseen, child_that_returns_into_the_loop_ends_its_run)
     if (child == 0) {
         _exit(err == -ECHILD ? 0 : 1);
     }
-    cr_assert_gt(child, 0);
-    cr_assert_eq(err, 0);
-    cr_assert_eq(waitpid(child, &status, 0), child);
+    expect_gt(child, 0);
+    expect_eq(err, 0);
+    expect_eq(waitpid(child, &status, 0), child);
     cr_assert(WIFEXITED(status));
-    cr_assert_eq(WEXITSTATUS(status), 0);
+    expect_eq(WEXITSTATUS(status), 0);
     rig_stop();
 }

@@ -15,7 +15,7 @@
 #define TICK_NS UINT64_C(1024)
 #define US      UINT64_C(1000)
 #define HOUR    (UINT64_C(3600) * 1000 * 1000 * US)
-/* What one turn does at most of each. */
+/* The most that one turn does of each. */
 #define TIMERS_MAX 4096
 #define READY_MAX  4096
 /* Posts that wait at most, where the loop's options do not say. */
@@ -28,13 +28,13 @@ static int count_goal;
 static void start(void)
 {
     fake_start(&(struct fake_options){.seed = 1});
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
     count = 0;
 }
 
 static void stop(void)
 {
-    cr_assert_eq(weir_loop_free(loop), 0);
+    expect_eq(weir_loop_free(loop), 0);
     fake_stop();
 }
 
@@ -61,8 +61,8 @@ struct alarm {
 static void ring_alarm(void *arg)
 {
     struct alarm *alarm = arg;
-    alarm->rang_ns = weir_loop_time(loop);
-    cr_assert_eq(alarm->rang_ns, fake_now());
+    alarm->rang_ns = weir_loop_get_time(loop);
+    expect_eq(alarm->rang_ns, fake_now());
     if (++count == count_goal) {
         weir_loop_stop(loop);
     }
@@ -79,16 +79,16 @@ UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
     for (int i = 0; i < count_goal; i++) {
         alarms[i].when_ns =
             fake_now() + unit_random_below(&random, spans[i % 4]);
-        cr_assert_eq(weir_loop_call_at(loop, alarms[i].when_ns, ring_alarm,
-                                       &alarms[i], NULL),
-                     0);
+        expect_eq(weir_loop_call_at(loop, alarms[i].when_ns, ring_alarm,
+                                    &alarms[i], NULL),
+                  0);
     }
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
     for (int i = 0; i < count_goal; i++) {
-        cr_assert_geq(alarms[i].rang_ns, alarms[i].when_ns);
-        cr_assert_lt(alarms[i].rang_ns - alarms[i].when_ns, TICK_NS);
+        expect_geq(alarms[i].rang_ns, alarms[i].when_ns);
+        expect_lt(alarms[i].rang_ns - alarms[i].when_ns, TICK_NS);
     }
     stop();
 }
@@ -96,13 +96,13 @@ UNIT(bounds, a_timer_is_at_most_one_tick_late_and_never_early)
 UNIT(bounds, a_single_timer_far_away_costs_no_turns_on_the_way)
 {
     start();
-    cr_assert_eq(
-        weir_loop_call_later(loop, 10000 * HOUR, stop_loop, NULL, NULL), 0);
+    expect_eq(weir_loop_call_later(loop, 10000 * HOUR, stop_loop, NULL, NULL),
+              0);
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
-    cr_assert_geq(fake_now(), FAKE_START_NS + 10000 * HOUR);
-    cr_assert_leq(turns(), 3);
+    expect_geq(fake_now(), FAKE_START_NS + 10000 * HOUR);
+    expect_leq(turns(), 3);
     stop();
 }
 
@@ -112,18 +112,18 @@ UNIT(bounds, a_turn_enters_the_kernel_once)
     start();
     const uint64_t before = fake_stats()->enters;
     for (uint64_t i = 1; i <= 100; i++) {
-        cr_assert_eq(weir_loop_call_later(loop, i * 1000 * US,
-                                          i == 100 ? stop_loop : ring_alarm,
-                                          &alarm, NULL),
-                     0);
+        expect_eq(weir_loop_call_later(loop, i * 1000 * US,
+                                       i == 100 ? stop_loop : ring_alarm,
+                                       &alarm, NULL),
+                  0);
     }
     count_goal = -1;
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
-    cr_assert_eq(turns(), 100);
+    expect_eq(turns(), 100);
     /* And once more, for what the last turn has written. */
-    cr_assert_eq(fake_stats()->enters - before, turns() + 1);
+    expect_eq(fake_stats()->enters - before, turns() + 1);
     stop();
 }
 
@@ -149,14 +149,14 @@ UNIT(bounds, many_timers_that_are_due_take_several_turns)
     start();
     count_goal = 3 * TIMERS_MAX;
     for (int i = 0; i < count_goal; i++) {
-        cr_assert_eq(
-            weir_loop_call_later(loop, 10 * US, count_turns, NULL, NULL), 0);
+        expect_eq(weir_loop_call_later(loop, 10 * US, count_turns, NULL, NULL),
+                  0);
     }
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
-    cr_assert_eq(count, count_goal);
-    cr_assert_eq(last_turn - first_turn, 2);
+    expect_eq(count, count_goal);
+    expect_eq(last_turn - first_turn, 2);
     stop();
 }
 
@@ -165,13 +165,13 @@ UNIT(bounds, many_ready_callbacks_take_several_turns)
     start();
     count_goal = 3 * READY_MAX;
     for (int i = 0; i < count_goal; i++) {
-        cr_assert_eq(weir_loop_call_soon(loop, count_turns, NULL, NULL), 0);
+        expect_eq(weir_loop_call_soon(loop, count_turns, NULL, NULL), 0);
     }
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
-    cr_assert_eq(count, count_goal);
-    cr_assert_eq(last_turn - first_turn, 2);
+    expect_eq(count, count_goal);
+    expect_eq(last_turn - first_turn, 2);
     stop();
 }
 
@@ -180,14 +180,14 @@ UNIT(bounds, many_posts_take_several_turns)
     start();
     count_goal = 3 * READY_MAX;
     for (int i = 0; i < count_goal; i++) {
-        cr_assert_eq(
-            weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL), 0);
+        expect_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
+                  0);
     }
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
-    cr_assert_eq(count, count_goal);
-    cr_assert_eq(last_turn - first_turn, 2);
+    expect_eq(count, count_goal);
+    expect_eq(last_turn - first_turn, 2);
     stop();
 }
 
@@ -201,7 +201,7 @@ static void note_count(void *arg)
 
 static void start_alarm(void *arg)
 {
-    cr_assert_eq(weir_loop_call_at(loop, 0, note_count, NULL, NULL), 0);
+    expect_eq(weir_loop_call_at(loop, 0, note_count, NULL, NULL), 0);
     count_turns(arg);
 }
 
@@ -209,19 +209,18 @@ UNIT(bounds, a_full_mailbox_holds_a_timer_up_by_the_posts_of_one_turn)
 {
     start();
     count_goal = POST_LIMIT;
-    cr_assert_eq(weir_loop_call_soon_threadsafe(loop, start_alarm, NULL, NULL),
-                 0);
+    expect_eq(weir_loop_call_soon_threadsafe(loop, start_alarm, NULL, NULL), 0);
     for (int i = 1; i < count_goal; i++) {
-        cr_assert_eq(
-            weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL), 0);
+        expect_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
+                  0);
     }
-    cr_assert_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
-                 -ENOBUFS, "a mailbox has an end");
+    expect_eq(weir_loop_call_soon_threadsafe(loop, count_turns, NULL, NULL),
+              -ENOBUFS, "a mailbox has an end");
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
-    cr_assert_eq(count, count_goal);
-    cr_assert_eq(count_at_alarm, READY_MAX);
+    expect_eq(count, count_goal);
+    expect_eq(count_at_alarm, READY_MAX);
     stop();
 }
 
@@ -232,13 +231,13 @@ UNIT(bounds, timers_that_are_due_do_not_keep_callbacks_waiting)
     start();
     count_goal = 3 * TIMERS_MAX;
     for (int i = 0; i < count_goal; i++) {
-        cr_assert_eq(weir_loop_call_at(loop, 0, count_turns, NULL, NULL), 0);
+        expect_eq(weir_loop_call_at(loop, 0, count_turns, NULL, NULL), 0);
     }
-    cr_assert_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
-    cr_assert_eq(count, TIMERS_MAX);
-    cr_assert_eq(turns(), 1);
+    expect_eq(count, TIMERS_MAX);
+    expect_eq(turns(), 1);
     stop();
 }

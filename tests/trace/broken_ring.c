@@ -58,17 +58,17 @@ static void open_loop(void)
                                               .allocator = &allocator.hooks};
     const struct weir_factory factory = {.create = create};
     fake_start(&(struct fake_options){.seed = 1});
-    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
     for (int i = 0; i < 3; i++) {
         struct weir_connect_options connect = {.size = sizeof(connect),
                                                .use_sock = true};
         connect.sock = fake_connected_fd(&peers[i]);
-        cr_assert_eq(
+        expect_eq(
             weir_create_connection(loop, &factory, NULL, 0, &connect, NULL), 0);
     }
     weir_loop_stop(loop);
-    cr_assert_eq(weir_loop_run(loop), 0);
-    cr_assert_eq(made_count, 3);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(made_count, 3);
 }
 
 static void note_released(void *arg)
@@ -82,11 +82,11 @@ UNIT(broken_ring, ends_the_run_with_its_error_for_good)
     open_loop();
     fake_break_ring(WEIR_ERINGLOST);
 
-    cr_assert_eq(weir_loop_run(loop), WEIR_ERINGLOST);
-    cr_assert_eq(weir_loop_run(loop), WEIR_ERINGLOST);
+    expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
+    expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
     cr_assert_not(weir_loop_is_running(loop));
 
-    cr_assert_eq(weir_loop_free(loop), 3);
+    expect_eq(weir_loop_free(loop), 3);
     for (int i = 0; i < 3; i++) {
         fake_peer_close(peers[i]);
     }
@@ -97,18 +97,18 @@ UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
 {
     static const uint8_t bytes[100000];
     open_loop();
-    cr_assert_eq(weir_transport_write_ref(transports[0], bytes, sizeof(bytes),
-                                          note_released, NULL),
-                 0);
+    expect_eq(weir_transport_write_ref(transports[0], bytes, sizeof(bytes),
+                                       note_released, NULL),
+              0);
     weir_loop_stop(loop);
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
     fake_break_ring(-EBADFD);
-    cr_assert_eq(weir_loop_run(loop), -EBADFD);
+    expect_eq(weir_loop_run(loop), -EBADFD);
 
-    cr_assert_eq(weir_loop_free(loop), 3);
+    expect_eq(weir_loop_free(loop), 3);
 
-    cr_assert_eq(lost_count, 3);
-    cr_assert_eq(released_count, 1, "memory that is never released");
+    expect_eq(lost_count, 3);
+    expect_eq(released_count, 1, "memory that is never released");
     for (int i = 0; i < 3; i++) {
         cr_assert(fake_peer_is_alone(peers[i]), "left open");
         fake_peer_close(peers[i]);
@@ -130,23 +130,23 @@ UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
     weir_server *server;
     const struct weir_connect_options connect = {.size = sizeof(connect)};
     open_loop();
-    cr_assert_eq(
+    expect_eq(
         weir_create_server(loop, &factory, "127.0.0.1", 0, &options, &server),
         0);
-    cr_assert_eq(
+    expect_eq(
         weir_create_connection(loop, &factory, "127.0.0.1", 9, &connect, NULL),
         0);
-    cr_assert_eq(weir_loop_add_signal_handler(loop, SIGUSR1, note_signal, NULL),
-                 0);
+    expect_eq(weir_loop_add_signal_handler(loop, SIGUSR1, note_signal, NULL),
+              0);
     weir_loop_stop(loop);
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
     cr_assert(weir_server_is_serving(server));
     fake_break_ring(WEIR_ERINGLOST);
-    cr_assert_eq(weir_loop_run(loop), WEIR_ERINGLOST);
+    expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
 
-    cr_assert_geq(weir_loop_free(loop), 3);
+    expect_geq(weir_loop_free(loop), 3);
 
-    cr_assert_eq(lost_count, 3);
+    expect_eq(lost_count, 3);
     weir_server_free(server);
     for (int i = 0; i < 3; i++) {
         fake_peer_close(peers[i]);

@@ -6,7 +6,7 @@
  * survive, and shows that the machine has it. Here: data that comes and goes;
  * fake_socket.c has the rest.
  */
-#include "tests/trace/rig.h"
+#include "tests/trace/ring_rig.h"
 #include "uring/feature.h"
 
 #include <errno.h>
@@ -28,13 +28,13 @@ UNIT(fake, receive_ends_with_the_step_that_completes_its_total)
         &(struct wr_recv_limits){.credit = 10000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
 
-    cr_assert_eq(result_count, 2);
-    cr_assert_eq(results[0].res, 4096);
-    cr_assert_eq(results[0].flags,
-                 WR_CQE_BUFFER | WR_CQE_MORE | WR_CQE_SOCK_NONEMPTY);
-    cr_assert_eq(results[1].res, 4096, "5904 in all, in steps of 4096");
-    cr_assert_eq(results[1].flags, WR_CQE_BUFFER | WR_CQE_SOCK_NONEMPTY |
-                                       1u << WR_CQE_BUFFER_SHIFT);
+    expect_eq(result_count, 2);
+    expect_eq(results[0].res, 4096);
+    expect_eq(results[0].flags,
+              WR_CQE_BUFFER | WR_CQE_MORE | WR_CQE_SOCK_NONEMPTY);
+    expect_eq(results[1].res, 4096, "5904 in all, in steps of 4096");
+    expect_eq(results[1].flags,
+              WR_CQE_BUFFER | WR_CQE_SOCK_NONEMPTY | 1u << WR_CQE_BUFFER_SHIFT);
     cr_assert_not(op.in_flight);
     wr_sys_close(fd);
     fake_peer_close(peer);
@@ -52,24 +52,23 @@ UNIT(fake, receives_fill_one_buffer_after_the_other)
     wr_prep_recv(
         &rig.uring, &op, fd,
         &(struct wr_recv_limits){.credit = 100000, .buf_size = BUF_SIZE});
-    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+    expect_eq(fake_peer_write(peer, "abc", 3), 3);
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(result_count, 1);
-    cr_assert_eq(results[0].flags,
-                 WR_CQE_BUFFER | WR_CQE_MORE | WR_CQE_BUF_MORE);
-    cr_assert_eq(memcmp(rig.bufs[0], "abc", 3), 0);
+    expect_eq(result_count, 1);
+    expect_eq(results[0].flags, WR_CQE_BUFFER | WR_CQE_MORE | WR_CQE_BUF_MORE);
+    expect_eq(memcmp(rig.bufs[0], "abc", 3), 0);
 
     write_all(peer, BUF_SIZE);
     rig_turn(1, UINT64_MAX);
 
-    cr_assert_eq(result_count, 2);
-    cr_assert_eq(results[0].res, (int32_t)BUF_SIZE - 3);
-    cr_assert_eq(results[0].flags & WR_CQE_BUF_MORE, 0);
-    cr_assert_eq(results[1].res, 3);
-    cr_assert_eq(results[1].flags >> WR_CQE_BUFFER_SHIFT, 1);
+    expect_eq(result_count, 2);
+    expect_eq(results[0].res, (int32_t)BUF_SIZE - 3);
+    expect_eq(results[0].flags & WR_CQE_BUF_MORE, 0);
+    expect_eq(results[1].res, 3);
+    expect_eq(results[1].flags >> WR_CQE_BUFFER_SHIFT, 1);
     wr_op_cancel(&rig.uring, &op);
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].res, -ECANCELED);
+    expect_eq(results[0].res, -ECANCELED);
     wr_sys_close(fd);
     fake_peer_close(peer);
     rig_stop();
@@ -84,21 +83,21 @@ UNIT(fake, plain_buffers_are_used_up_by_one_receive)
     rig_provide(2);
     int fd = rig_connect(&peer);
     wr_op_init(&op, note);
-    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+    expect_eq(fake_peer_write(peer, "abc", 3), 3);
 
     wr_prep_recv(
         &rig.uring, &op, fd,
         &(struct wr_recv_limits){.credit = 100000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
 
-    cr_assert_eq(result_count, 1);
-    cr_assert_eq(results[0].flags, WR_CQE_BUFFER);
-    cr_assert_eq(fake_peer_write(peer, "d", 1), 1);
+    expect_eq(result_count, 1);
+    expect_eq(results[0].flags, WR_CQE_BUFFER);
+    expect_eq(fake_peer_write(peer, "d", 1), 1);
     wr_prep_recv(
         &rig.uring, &op, fd,
         &(struct wr_recv_limits){.credit = 100000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 1);
+    expect_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 1);
     wr_sys_close(fd);
     fake_peer_close(peer);
     rig_stop();
@@ -117,9 +116,9 @@ UNIT(fake, receive_without_a_buffer_ends_at_once)
         &(struct wr_recv_limits){.credit = 6000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
 
-    cr_assert_eq(result_count, 1);
-    cr_assert_eq(results[0].res, -ENOBUFS);
-    cr_assert_eq(results[0].flags, 0);
+    expect_eq(result_count, 1);
+    expect_eq(results[0].res, -ENOBUFS);
+    expect_eq(results[0].flags, 0);
     wr_sys_close(fd);
     fake_peer_close(peer);
     rig_stop();
@@ -133,7 +132,7 @@ UNIT(fake, end_of_stream_comes_after_the_data_and_ends_the_receive)
     rig_provide(1);
     int fd = rig_connect(&peer);
     wr_op_init(&op, note);
-    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+    expect_eq(fake_peer_write(peer, "abc", 3), 3);
     fake_peer_shutdown(peer);
 
     wr_prep_recv(
@@ -141,11 +140,11 @@ UNIT(fake, end_of_stream_comes_after_the_data_and_ends_the_receive)
         &(struct wr_recv_limits){.credit = 6000, .buf_size = BUF_SIZE});
     rig_turn(1, UINT64_MAX);
 
-    cr_assert_eq(result_count, 2);
-    cr_assert_eq(results[0].res, 3);
-    cr_assert_eq(results[0].flags & WR_CQE_SOCK_NONEMPTY, WR_CQE_SOCK_NONEMPTY);
-    cr_assert_eq(results[1].res, 0);
-    cr_assert_eq(results[1].flags & (WR_CQE_MORE | WR_CQE_BUFFER), 0);
+    expect_eq(result_count, 2);
+    expect_eq(results[0].res, 3);
+    expect_eq(results[0].flags & WR_CQE_SOCK_NONEMPTY, WR_CQE_SOCK_NONEMPTY);
+    expect_eq(results[1].res, 0);
+    expect_eq(results[1].flags & (WR_CQE_MORE | WR_CQE_BUFFER), 0);
     wr_sys_close(fd);
     fake_peer_close(peer);
     rig_stop();
@@ -159,19 +158,19 @@ UNIT(fake, reset_is_told_once_and_then_reads_as_an_end)
     rig_start(&(struct fake_options){.seed = 1});
     int fd = rig_connect(&peer);
     wr_op_init(&op, note);
-    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+    expect_eq(fake_peer_write(peer, "abc", 3), 3);
     fake_peer_reset(peer);
 
     int32_t expected[] = {3, -ECONNRESET, 0};
     for (int i = 0; i < 3; i++) {
         wr_prep_recv_into(&rig.uring, &op, fd, buf, sizeof(buf));
         rig_turn(1, UINT64_MAX);
-        cr_assert_eq(result_count, 1);
-        cr_assert_eq(results[0].res, expected[i]);
+        expect_eq(result_count, 1);
+        expect_eq(results[0].res, expected[i]);
     }
     wr_prep_send(&rig.uring, &op, fd, "x", 1);
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].res, -EPIPE);
+    expect_eq(results[0].res, -EPIPE);
     wr_sys_close(fd);
     fake_peer_close(peer);
     rig_stop();
@@ -189,14 +188,14 @@ UNIT(fake, overflow_ends_a_multishot_receive_and_loses_nothing)
 
     wr_prep_recv(&rig.uring, &op, fd,
                  &(struct wr_recv_limits){.credit = 6000, .buf_size = 100});
-    cr_assert_eq(wr_uring_enter(&rig.uring, 1, UINT64_MAX), 0);
-    cr_assert_eq(wr_uring_drain(&rig.uring, UINT32_MAX), 4);
-    cr_assert_eq(wr_uring_enter(&rig.uring, 0, 0), 0);
-    wr_uring_drain(&rig.uring, UINT32_MAX);
+    expect_eq(wr_uring_enter(&rig.uring, 1, UINT64_MAX), 0);
+    expect_eq(wr_uring_dispatch(&rig.uring, UINT32_MAX), 4);
+    expect_eq(wr_uring_enter(&rig.uring, 0, 0), 0);
+    wr_uring_dispatch(&rig.uring, UINT32_MAX);
 
-    cr_assert_eq(result_count, 5);
-    cr_assert_eq(results[4].res, 100);
-    cr_assert_eq(results[4].flags & WR_CQE_MORE, 0);
+    expect_eq(result_count, 5);
+    expect_eq(results[4].res, 100);
+    expect_eq(results[4].flags & WR_CQE_MORE, 0);
     cr_assert_not(op.in_flight);
     cr_assert(wr_ring_handle_overflow(rig.uring.ring));
     cr_assert_not(wr_ring_handle_overflow(rig.uring.ring));
@@ -225,9 +224,9 @@ UNIT(fake, enter_stops_after_twenty_items_of_work_and_says_so)
 
     rig_turn(1, UINT64_MAX);
 
-    cr_assert_eq(result_count, 20);
+    expect_eq(result_count, 20);
     rig_turn(0, 0);
-    cr_assert_eq(result_count, 4);
+    expect_eq(result_count, 4);
     for (int i = 0; i < COUNT; i++) {
         wr_sys_close(fds[i]);
         fake_peer_close(peers[i]);
@@ -250,16 +249,16 @@ UNIT(fake, send_takes_what_there_is_room_for_and_does_not_wait)
 
     wr_prep_sendv(&rig.uring, &op, fd, iov, 2);
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].res, 3000);
-    cr_assert_eq(wr_sys_outq(fd), 1000);
+    expect_eq(results[0].res, 3000);
+    expect_eq(wr_sys_outq(fd), 1000);
     wr_prep_send(&rig.uring, &op, fd, out + 3000, 2000);
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].res, -EAGAIN);
+    expect_eq(results[0].res, -EAGAIN);
 
-    cr_assert_eq(fake_peer_read(peer, in, 500), 500);
+    expect_eq(fake_peer_read(peer, in, 500), 500);
     wr_prep_send(&rig.uring, &op, fd, out + 3000, 2000);
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].res, 500);
+    expect_eq(results[0].res, 500);
     wr_sys_close(fd);
     fake_peer_close(peer);
     rig_stop();
@@ -277,19 +276,19 @@ UNIT(fake, send_reads_the_memory_when_it_completes)
 
     wr_prep_send(&rig.uring, &op, fd, out, 3);
     rig_turn(0, 0);
-    cr_assert_eq(result_count, 0);
+    expect_eq(result_count, 0);
     memcpy(out, "new", 3);
     rig_turn(1, UINT64_MAX);
 
-    cr_assert_eq(results[0].res, 3);
-    cr_assert_eq(fake_peer_read(peer, in, 3), 3);
-    cr_assert_str_eq(in, "new");
+    expect_eq(results[0].res, 3);
+    expect_eq(fake_peer_read(peer, in, 3), 3);
+    expect_str_eq(in, "new");
     wr_sys_close(fd);
     fake_peer_close(peer);
     rig_stop();
 }
 
-UNIT(fake, write_to_somebody_who_has_closed_works_once)
+UNIT(fake, write_to_an_end_that_has_closed_works_once)
 {
     struct fake_peer *peer;
     struct wr_op op;
@@ -302,7 +301,7 @@ UNIT(fake, write_to_somebody_who_has_closed_works_once)
     for (int i = 0; i < 3; i++) {
         wr_prep_send(&rig.uring, &op, fd, "x", 1);
         rig_turn(1, UINT64_MAX);
-        cr_assert_eq(results[0].res, expected[i]);
+        expect_eq(results[0].res, expected[i]);
     }
     wr_sys_close(fd);
     rig_stop();
@@ -314,14 +313,14 @@ UNIT(fake, close_with_unread_bytes_resets_the_peer)
     char in[4];
     rig_start(&(struct fake_options){.seed = 1});
     int fd = rig_connect(&peer);
-    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+    expect_eq(fake_peer_write(peer, "abc", 3), 3);
 
     wr_sys_close(fd);
 
     cr_assert(fake_peer_is_alone(peer));
-    cr_assert_eq(fake_peer_read(peer, in, 3), -ECONNRESET);
-    cr_assert_eq(fake_peer_read(peer, in, 3), 0);
-    cr_assert_eq(fake_peer_write(peer, "x", 1), -EPIPE);
+    expect_eq(fake_peer_read(peer, in, 3), -ECONNRESET);
+    expect_eq(fake_peer_read(peer, in, 3), 0);
+    expect_eq(fake_peer_write(peer, "x", 1), -EPIPE);
     fake_peer_close(peer);
     rig_stop();
 }

@@ -5,7 +5,7 @@
  * the machine catches what it exists to catch.
  */
 #include "tests/fake/alloc.h"
-#include "tests/trace/rig.h"
+#include "tests/trace/ring_rig.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,10 +21,10 @@ static int listen_loopback(struct sockaddr_in *ret_addr)
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(*ret_addr);
     int fd = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_eq(wr_sys_bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-    cr_assert_eq(wr_sys_listen(fd, 2), 0);
-    cr_assert_eq(wr_sys_getsockname(fd, (struct sockaddr *)ret_addr, &len), 0);
-    cr_assert_neq(ret_addr->sin_port, 0);
+    expect_eq(wr_sys_bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    expect_eq(wr_sys_listen(fd, 2), 0);
+    expect_eq(wr_sys_getsockname(fd, (struct sockaddr *)ret_addr, &len), 0);
+    expect_neq(ret_addr->sin_port, 0);
     return fd;
 }
 
@@ -45,19 +45,19 @@ UNIT(fake, accept_gives_connections_in_order_with_their_addresses)
     wr_prep_accept(&rig.uring, &op, fd, false);
     rig_turn(1, UINT64_MAX);
     int accepted = results[0].res;
-    cr_assert_eq(accepted, fd + 1);
+    expect_eq(accepted, fd + 1);
     wr_sys_getpeername(accepted, (struct sockaddr *)&from, &from_len);
-    cr_assert_eq(from_len, sizeof(struct sockaddr_in));
-    cr_assert_eq(((struct sockaddr_in *)&from)->sin_port, htons(40001));
+    expect_eq(from_len, sizeof(struct sockaddr_in));
+    expect_eq(((struct sockaddr_in *)&from)->sin_port, htons(40001));
     wr_prep_accept(&rig.uring, &op, fd, true);
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].res, -EMFILE);
+    expect_eq(results[0].res, -EMFILE);
 
     wr_sys_close(accepted);
     wr_sys_close(fd);
     char byte;
-    cr_assert_eq(fake_peer_read(one, &byte, 1), 0);
-    cr_assert_eq(fake_peer_read(two, &byte, 1), -ECONNRESET);
+    expect_eq(fake_peer_read(one, &byte, 1), 0);
+    expect_eq(fake_peer_read(two, &byte, 1), -ECONNRESET);
     fake_peer_close(one);
     fake_peer_close(two);
     rig_stop();
@@ -75,7 +75,7 @@ UNIT(fake, connect_is_answered_refused_or_left_to_wait)
     wr_prep_connect(&rig.uring, &op, fd, (struct sockaddr *)&addr,
                     sizeof(addr));
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].res, -ECONNREFUSED);
+    expect_eq(results[0].res, -ECONNREFUSED);
 
     struct fake_listener *listener =
         fake_listen((struct sockaddr *)&addr, sizeof(addr));
@@ -83,18 +83,18 @@ UNIT(fake, connect_is_answered_refused_or_left_to_wait)
     wr_prep_connect(&rig.uring, &op, fd, (struct sockaddr *)&addr,
                     sizeof(addr));
     rig_turn(1, 1000000);
-    cr_assert_eq(result_count, 0);
+    expect_eq(result_count, 0);
     wr_op_cancel(&rig.uring, &op);
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].res, -ECANCELED);
+    expect_eq(results[0].res, -ECANCELED);
 
     fake_listener_set(listener, FAKE_ACCEPT, 5000);
     uint64_t before_ns = fake_now();
     wr_prep_connect(&rig.uring, &op, fd, (struct sockaddr *)&addr,
                     sizeof(addr));
     rig_turn(1, UINT64_MAX);
-    cr_assert_eq(results[0].res, 0);
-    cr_assert_eq(fake_now() - before_ns, 5000);
+    expect_eq(results[0].res, 0);
+    expect_eq(fake_now() - before_ns, 5000);
     struct fake_peer *peer = fake_listener_accept(listener);
     cr_assert_not_null(peer);
     fake_peer_close(peer);
@@ -113,12 +113,12 @@ UNIT(fake, cancelled_receive_may_still_bring_data)
     wr_prep_recv_into(&rig.uring, &op, fd, buf, sizeof(buf));
     rig_turn(0, 0);
     wr_op_cancel(&rig.uring, &op);
-    cr_assert_eq(fake_peer_write(peer, "abc", 3), 3);
+    expect_eq(fake_peer_write(peer, "abc", 3), 3);
 
     rig_turn(1, UINT64_MAX);
 
-    cr_assert_eq(result_count, 1);
-    cr_assert_eq(results[0].res, 3);
+    expect_eq(result_count, 1);
+    expect_eq(results[0].res, 3);
     wr_sys_close(fd);
     fake_peer_close(peer);
     rig_stop();
@@ -134,12 +134,12 @@ UNIT(fake, poll_notices_a_peer_that_goes)
     wr_prep_poll(&rig.uring, &op, fd, POLLRDHUP, true);
     write_all(peer, 1);
     rig_turn(1, 1000);
-    cr_assert_eq(result_count, 0);
+    expect_eq(result_count, 0);
 
     fake_peer_reset(peer);
     rig_turn(1, UINT64_MAX);
 
-    cr_assert_eq(results[0].res, POLLRDHUP | POLLERR | POLLHUP);
+    expect_eq(results[0].res, POLLRDHUP | POLLERR | POLLHUP);
     wr_op_cancel(&rig.uring, &op);
     rig_turn(1, UINT64_MAX);
     wr_sys_close(fd);
@@ -160,18 +160,18 @@ UNIT(fake, eventfd_and_signalfd_are_read_when_they_have_something)
     wr_prep_read(&rig.uring, &ops[0], event, &count, sizeof(count));
     wr_prep_read(&rig.uring, &ops[1], signals, &info, sizeof(info));
     cr_assert_not(fake_raise(SIGTERM), "it was not blocked yet");
-    cr_assert_eq(wr_sys_block_signal(SIGTERM, true), 0);
+    expect_eq(wr_sys_block_signal(SIGTERM, true), 0);
     rig_turn(2, 1000);
-    cr_assert_eq(result_count, 0);
+    expect_eq(result_count, 0);
 
-    cr_assert_eq(wr_sys_eventfd_write(event), 0);
-    cr_assert_eq(wr_sys_eventfd_write(event), 0);
+    expect_eq(wr_sys_eventfd_write(event), 0);
+    expect_eq(wr_sys_eventfd_write(event), 0);
     cr_assert(fake_raise(SIGTERM));
     rig_turn(2, UINT64_MAX);
 
-    cr_assert_eq(result_count, 2);
-    cr_assert_eq(count, 2);
-    cr_assert_eq(info.ssi_signo, SIGTERM);
+    expect_eq(result_count, 2);
+    expect_eq(count, 2);
+    expect_eq(info.ssi_signo, SIGTERM);
     wr_sys_close(event);
     wr_sys_close(signals);
     rig_stop();
@@ -191,12 +191,12 @@ UNIT(fake, time_passes_only_while_waiting)
     fake_at(fake_now() + 700, note_time, &at);
     uint64_t start = wr_sys_now();
     rig_turn(0, 0);
-    cr_assert_eq(wr_sys_now(), start);
+    expect_eq(wr_sys_now(), start);
 
     rig_turn(1, 1000);
 
-    cr_assert_eq(at, start + 700);
-    cr_assert_eq(wr_sys_now(), start + 1000);
+    expect_eq(at, start + 700);
+    expect_eq(wr_sys_now(), start + 1000);
     rig_stop();
 }
 
@@ -221,13 +221,13 @@ UNIT(fake, same_seed_gives_the_same_run)
         wr_sys_close(fd);
         fake_peer_close(peer);
         if (run == 0) {
-            cr_assert_lt(strlen(fake_text()), sizeof(first));
+            expect_lt(strlen(fake_text()), sizeof(first));
             strcpy(first, fake_text());
         }
-        cr_assert_str_eq(fake_text(), first);
+        expect_str_eq(fake_text(), first);
         rig_stop();
     }
-    cr_assert_neq(strlen(first), 0);
+    expect_neq(strlen(first), 0);
 }
 
 /* ---- what it catches ---- */

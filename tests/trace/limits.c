@@ -1,8 +1,8 @@
 /*
- * What our own limits and time-outs may do to a peer, on a clock that obeys.
+ * Our own limits and time-outs, and the peer, on a clock that obeys.
  *
  * Bytes before a reset, the read time-out, the read limit and the write stall:
- * who is waited for, and for how long.
+ * which of them waits, and how long.
  */
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
@@ -43,7 +43,7 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
     received_bytes += buf->len;
     if (keeps) {
         struct weir_buf piece = *buf;
-        cr_assert_eq(weir_buf_keep(&piece), 0);
+        expect_eq(weir_buf_keep(&piece), 0);
         kept[kept_count++] = piece.lease;
     }
     return 0;
@@ -64,11 +64,47 @@ static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                               .data_received = received,
                                               .connection_lost = lost};
 
+static uint8_t lent[PIECE];
+static bool lends;
+
+static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
+                size_t *ret_size)
+{
+    (void)user;
+    (void)t;
+    (void)hint;
+    *ret_buf = lent;
+    *ret_size = sizeof(lent);
+    return 0;
+}
+
+static int filled(void *user, weir_transport *t, size_t len)
+{
+    (void)user;
+    (void)t;
+    received_bytes += len;
+    return 0;
+}
+
+static void returned(void *user, void *buf)
+{
+    (void)user;
+    expect_eq(buf, (void *)lent);
+}
+
+static const struct weir_protocol lender = {.size = sizeof(lender),
+                                            .kind = WEIR_PROTOCOL_BUFFERED,
+                                            .connection_made = made,
+                                            .connection_lost = lost,
+                                            .get_buffer = lend,
+                                            .buffer_updated = filled,
+                                            .release_buffer = returned};
+
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
     (void)t;
-    ret->protocol = &protocol;
+    ret->protocol = lends ? &lender : &protocol;
     ret->user = arg;
     return 0;
 }
@@ -88,24 +124,25 @@ static void run_for(uint64_t time_ns)
     uint64_t end_ns = fake_now() + time_ns;
     fake_at(end_ns, nothing, NULL);
     struct weir_handle handle;
-    cr_assert_eq(weir_loop_call_later(loop, time_ns, nothing, NULL, &handle),
-                 0);
-    cr_assert_eq(weir_loop_run_until(loop, is_over, &end_ns), 0);
+    expect_eq(weir_loop_call_later(loop, time_ns, nothing, NULL, &handle), 0);
+    expect_eq(weir_loop_run_until(loop, is_over, &end_ns), 0);
 }
 
-static void start(const struct weir_stream_options *stream)
+static void start(const struct weir_connection_options *stream)
 {
     const struct weir_factory factory = {.create = create};
     struct weir_connect_options options = {.size = sizeof(options),
                                            .use_sock = true};
+    const struct weir_loop_options least = {.size = sizeof(least),
+                                            .queued_limit_bytes = 1u << 20};
     fake_start(&(struct fake_options){.seed = 1});
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_loop_new(&least, &loop), 0);
     options.sock = fake_connected_fd(&peer);
     if (stream) {
         options.stream = *stream;
     }
-    cr_assert_eq(
-        weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+              0);
     run_for(MS);
 }
 
@@ -114,7 +151,7 @@ static void stop(int alive)
     while (kept_count > 0) {
         weir_lease_unref(kept[--kept_count]);
     }
-    cr_assert_eq(weir_loop_free(loop), alive);
+    expect_eq(weir_loop_free(loop), alive);
     fake_peer_close(peer);
     fake_stop();
 }
@@ -122,7 +159,7 @@ static void stop(int alive)
 static void peer_writes(size_t len)
 {
     static const uint8_t bytes[1u << 16];
-    cr_assert_eq(fake_peer_write(peer, bytes, len), (ssize_t)len);
+    expect_eq(fake_peer_write(peer, bytes, len), (ssize_t)len);
 }
 
 UNIT(limits, bytes_before_a_reset_are_delivered_when_reading_goes_on)
@@ -132,14 +169,14 @@ UNIT(limits, bytes_before_a_reset_are_delivered_when_reading_goes_on)
     peer_writes(1000);
     fake_peer_reset(peer);
     run_for(MS);
-    cr_assert_eq(lost_count, 0, "lost before its bytes were delivered");
+    expect_eq(lost_count, 0, "lost before its bytes were delivered");
 
     weir_transport_resume_reading(transport);
     run_for(MS);
 
-    cr_assert_eq(received_bytes, 1000);
-    cr_assert_eq(lost_count, 1);
-    cr_assert_eq(lost_err, -ECONNRESET);
+    expect_eq(received_bytes, 1000);
+    expect_eq(lost_count, 1);
+    expect_eq(lost_err, -ECONNRESET);
     stop(0);
 }
 
@@ -151,15 +188,15 @@ UNIT(limits, a_reset_with_nothing_before_it_is_told_while_paused)
 
     run_for(MS);
 
-    cr_assert_eq(lost_count, 1);
-    cr_assert_eq(lost_err, -ECONNRESET);
+    expect_eq(lost_count, 1);
+    expect_eq(lost_err, -ECONNRESET);
     stop(0);
 }
 
 UNIT(limits, the_read_time_out_rests_while_our_own_limit_keeps_us_from_reading)
 {
-    struct weir_stream_options stream = {.size = sizeof(stream),
-                                         .read_limit_bytes = LIMIT};
+    struct weir_connection_options stream = {.size = sizeof(stream),
+                                             .read_limit_bytes = LIMIT};
     stream.timeouts.size = sizeof(stream.timeouts);
     stream.timeouts.read_ns = 200 * MS;
     keeps = true;
@@ -168,21 +205,49 @@ UNIT(limits, the_read_time_out_rests_while_our_own_limit_keeps_us_from_reading)
         peer_writes(PIECE);
         run_for(MS);
     }
-    cr_assert_leq(received_bytes, 2 * LIMIT);
+    expect_leq(received_bytes, 2 * LIMIT);
 
     run_for(1000 * MS);
-    cr_assert_eq(lost_count, 0, "the peer is blamed for our limit");
+    expect_eq(lost_count, 0, "the peer is blamed for our limit");
 
     while (kept_count > 0) {
         weir_lease_unref(kept[--kept_count]);
     }
     keeps = false;
     run_for(100 * MS);
-    cr_assert_eq(received_bytes, 4 * PIECE);
-    cr_assert_eq(lost_count, 0);
+    expect_eq(received_bytes, 4 * PIECE);
+    expect_eq(lost_count, 0);
     run_for(200 * MS);
-    cr_assert_eq(lost_count, 1, "it runs again when we read again");
-    cr_assert_eq(lost_err, WEIR_EREADTIMEOUT);
+    expect_eq(lost_count, 1, "it runs again when we read again");
+    expect_eq(lost_err, WEIR_EREADTIMEOUT);
+    stop(0);
+}
+
+UNIT(limits, the_read_time_out_runs_again_after_the_peer_has_read)
+{
+    static uint8_t bytes[512u << 10];
+    struct weir_connection_options stream = {.size = sizeof(stream)};
+    stream.timeouts.size = sizeof(stream.timeouts);
+    stream.timeouts.read_ns = 200 * MS;
+    lends = true;
+    start(&stream);
+    expect_eq(weir_transport_write(transport, bytes, sizeof(bytes)), 0);
+    run_for(MS);
+    peer_writes(10);
+
+    run_for(1000 * MS);
+    expect_eq(lost_count, 0, "the peer is blamed for our limit");
+    while (weir_transport_get_write_buffer_size(transport) > 0) {
+        expect_gt(fake_peer_read(peer, bytes, sizeof(bytes)), 0);
+        run_for(MS);
+    }
+    run_for(100 * MS);
+    expect_eq(received_bytes, 10);
+    expect_eq(lost_count, 0);
+    run_for(200 * MS);
+
+    expect_eq(lost_count, 1);
+    expect_eq(lost_err, WEIR_EREADTIMEOUT);
     stop(0);
 }
 
@@ -199,41 +264,103 @@ UNIT(limits, a_lowered_read_limit_binds_the_receive_that_is_armed)
         run_for(MS);
     }
 
-    cr_assert_leq(weir_transport_get_read_buffer_size(transport), LIMIT);
+    expect_leq(weir_transport_get_read_buffer_size(transport), LIMIT);
     stop(1);
 }
 
 UNIT(limits, a_write_stall_is_told_when_its_time_is_over)
 {
     static const uint8_t bytes[1u << 20];
-    struct weir_stream_options stream = {.size = sizeof(stream)};
+    struct weir_connection_options stream = {.size = sizeof(stream)};
     stream.timeouts.size = sizeof(stream.timeouts);
     stream.timeouts.write_stall_ns = 800 * MS;
     start(&stream);
     const uint64_t from_ns = fake_now();
-    cr_assert_eq(weir_transport_write(transport, bytes, sizeof(bytes)), 0);
+    expect_eq(weir_transport_write(transport, bytes, sizeof(bytes)), 0);
 
     run_for(2000 * MS);
 
-    cr_assert_eq(lost_count, 1);
-    cr_assert_eq(lost_err, WEIR_EWRITESTALL);
-    cr_assert_geq(lost_ns - from_ns, 800 * MS);
-    cr_assert_leq(lost_ns - from_ns, 910 * MS);
+    expect_eq(lost_count, 1);
+    expect_eq(lost_err, WEIR_EWRITESTALL);
+    expect_geq(lost_ns - from_ns, 800 * MS);
+    expect_leq(lost_ns - from_ns, 910 * MS);
     stop(0);
+}
+
+/* A byte that @move moves when 60 of 100 ms are over starts them anew. */
+static void expect_put_off(void (*move)(void))
+{
+    const struct weir_connection_options stream = {
+        .size = sizeof(stream),
+        .timeouts = {.size = sizeof(stream.timeouts), .idle_ns = 100 * MS}};
+    start(&stream);
+    run_for(60 * MS);
+    const uint64_t since_ns = fake_now();
+
+    move();
+    run_for(200 * MS);
+
+    expect_eq(lost_count, 1);
+    expect_eq(lost_err, WEIR_EIDLE);
+    expect_geq(lost_ns - since_ns, 100 * MS);
+    expect_leq(lost_ns - since_ns, 101 * MS);
+    stop(0);
+}
+
+static void receive_byte(void)
+{
+    peer_writes(1);
+}
+
+static void send_byte(void)
+{
+    expect_eq(weir_transport_write(transport, "x", 1), 0);
+}
+
+UNIT(limits, bytes_that_come_put_idleness_off)
+{
+    expect_put_off(receive_byte);
+}
+
+UNIT(limits, bytes_that_go_put_idleness_off)
+{
+    expect_put_off(send_byte);
+}
+
+UNIT(limits, the_longest_time_outs_do_not_come_in_a_hundred_years)
+{
+    static const uint8_t bytes[1u << 20];
+    const uint64_t year_ns = UINT64_C(365) * 24 * 3600 * 1000 * MS;
+    struct weir_connection_options stream = {
+        .size = sizeof(stream),
+        .timeouts = {.size = sizeof(stream.timeouts),
+                     .idle_ns = UINT64_MAX,
+                     .read_ns = UINT64_MAX,
+                     .write_stall_ns = UINT64_MAX}};
+    start(&stream);
+    peer_writes(10);
+    expect_eq(weir_transport_write(transport, bytes, sizeof(bytes)), 0);
+
+    run_for(100 * year_ns);
+
+    expect_eq(received_bytes, 10);
+    expect_gt(weir_transport_get_write_buffer_size(transport), 0);
+    expect_eq(lost_count, 0);
+    stop(1);
 }
 
 UNIT(limits, an_abort_is_a_reset_and_a_close_is_an_end)
 {
     char byte;
     start(NULL);
-    cr_assert_eq(weir_transport_abort(transport), 0);
+    expect_eq(weir_transport_abort(transport), 0);
     run_for(MS);
-    cr_assert_eq(fake_peer_read(peer, &byte, 1), -ECONNRESET);
+    expect_eq(fake_peer_read(peer, &byte, 1), -ECONNRESET);
     stop(0);
 
     start(NULL);
-    cr_assert_eq(weir_transport_close(transport), 0);
+    expect_eq(weir_transport_close(transport), 0);
     run_for(MS);
-    cr_assert_eq(fake_peer_read(peer, &byte, 1), 0);
+    expect_eq(fake_peer_read(peer, &byte, 1), 0);
     stop(0);
 }

@@ -24,11 +24,11 @@ UNIT(pool, posts_few_large_buffers_when_they_can_be_shared)
 
     wr_pool_post(&pool);
 
-    cr_assert_eq(pool.posted_count, GOAL_INC);
-    cr_assert_eq(pool.buf_count, GOAL_INC);
-    cr_assert_eq(pool.buf_size, WR_POOL_INC_SIZE);
+    expect_eq(pool.posted_count, GOAL_INC);
+    expect_eq(pool.buf_count, GOAL_INC);
+    expect_eq(pool.buf_size, WR_POOL_INC_SIZE);
     wr_pool_post(&pool);
-    cr_assert_eq(pool.buf_count, GOAL_INC, "posted beyond the goal");
+    expect_eq(pool.buf_count, GOAL_INC, "posted beyond the goal");
     pool_stop();
 }
 
@@ -38,8 +38,8 @@ UNIT(pool, posts_more_and_smaller_ones_when_each_receive_takes_one)
 
     wr_pool_post(&pool);
 
-    cr_assert_eq(pool.posted_count, GOAL_PLAIN);
-    cr_assert_eq(pool.buf_size, WR_POOL_PLAIN_SIZE);
+    expect_eq(pool.posted_count, GOAL_PLAIN);
+    expect_eq(pool.buf_size, WR_POOL_PLAIN_SIZE);
     pool_stop();
 }
 
@@ -50,26 +50,40 @@ UNIT(pool, posts_what_there_is_memory_for_and_the_rest_later)
 
     wr_pool_post(&pool);
 
-    cr_assert_eq(pool.posted_count, 2);
+    expect_eq(pool.posted_count, 2);
     allocator.fail_at = allocator.calls + 2;
     wr_pool_post(&pool);
-    cr_assert_eq(pool.posted_count, 2);
+    expect_eq(pool.posted_count, 2);
     wr_pool_post(&pool);
-    cr_assert_eq(pool.posted_count, GOAL_INC);
+    expect_eq(pool.posted_count, GOAL_INC);
     pool_stop();
+}
+
+/* Starts a pool for which the allocator or the kernel has no memory. */
+static void start_in_vain(uint64_t fail_at, int buffers_error)
+{
+    const struct fake_options machine = {.seed = 1,
+                                         .buffers_error = buffers_error};
+    const struct wr_ring_options ring = {
+        .allocator = &allocator.hooks, .sq_entries = 64, .cq_entries = 256};
+    unit_allocator_init(&allocator);
+    fake_start(&machine);
+    expect_eq(wr_uring_open(&uring, &ring), 0);
+    const uint64_t live_bytes = allocator.live_bytes;
+    allocator.fail_at = fail_at > 0 ? allocator.calls + fail_at : 0;
+
+    expect_eq(wr_pool_init(&pool, &uring, MIB, &blocks), -ENOMEM);
+
+    expect_eq(allocator.live_bytes, live_bytes);
+    wr_uring_close(&uring);
+    fake_stop();
+    unit_allocator_check(&allocator);
 }
 
 UNIT(pool, starting_without_memory_leaves_nothing)
 {
-    const struct wr_pool_options options = {.limit_bytes = MIB,
-                                            .blocks = &blocks};
-    struct wr_pool other;
-    pool_start(&inc, MIB);
-    allocator.fail_at = allocator.calls + 1;
-
-    cr_assert_eq(wr_pool_init(&other, &uring, &options), -ENOMEM);
-
-    pool_stop();
+    start_in_vain(1, 0);
+    start_in_vain(0, -ENOMEM);
 }
 
 /* ---- receiving ---- */
@@ -78,19 +92,19 @@ UNIT(pool, receives_of_all_connections_share_a_buffer)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *first = add_conn(MIB);
-    struct conn *second = add_conn(MIB);
+    struct pool_conn *first = add_conn(MIB);
+    struct pool_conn *second = add_conn(MIB);
 
     receive(first, 100);
     receive(second, 200);
     receive(first, 300);
 
-    cr_assert_eq(got_count, 3);
-    cr_assert_eq(gots[1].lease->data, gots[0].lease->data + 100);
-    cr_assert_eq(gots[2].lease->data, gots[1].lease->data + 200);
-    cr_assert_eq(pool.posted_count, GOAL_INC);
-    cr_assert_eq(first->account.held_bytes, 400);
-    cr_assert_eq(second->account.held_bytes, 200);
+    expect_eq(got_count, 3);
+    expect_eq(gots[1].lease->data, gots[0].lease->data + 100);
+    expect_eq(gots[2].lease->data, gots[1].lease->data + 200);
+    expect_eq(pool.posted_count, GOAL_INC);
+    expect_eq(first->demand.account.held_bytes, 400);
+    expect_eq(second->demand.account.held_bytes, 200);
     check_pool();
     pool_stop();
 }
@@ -99,20 +113,20 @@ UNIT(pool, a_plain_buffer_is_used_up_by_one_receive)
 {
     pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
 
     receive(conn, 100);
 
-    cr_assert_eq(pool.posted_count, GOAL_PLAIN - 1);
+    expect_eq(pool.posted_count, GOAL_PLAIN - 1);
     give_back(0);
     wr_pool_post(&pool);
-    cr_assert_eq(pool.buf_count, GOAL_PLAIN, "made a buffer anew");
-    cr_assert_eq(pool.posted_count, GOAL_PLAIN);
+    expect_eq(pool.buf_count, GOAL_PLAIN, "made a buffer anew");
+    expect_eq(pool.posted_count, GOAL_PLAIN);
     pool_stop();
 }
 
 /* Receives as much as uses up the buffer at the head; keeps one lease. */
-static void use_up_buffer(struct conn *conn)
+static void use_up_buffer(struct pool_conn *conn)
 {
     const uint32_t posted = pool.posted_count;
     while (pool.posted_count == posted) {
@@ -127,14 +141,14 @@ UNIT(pool, a_used_up_buffer_is_free_with_its_last_lease_and_not_before)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
 
     use_up_buffer(conn);
 
-    cr_assert_eq(pool.posted_count, GOAL_INC - 1);
+    expect_eq(pool.posted_count, GOAL_INC - 1);
     cr_assert_null(pool.free_list);
     wr_pool_post(&pool);
-    cr_assert_eq(pool.buf_count, GOAL_INC + 1, "posted under a lease");
+    expect_eq(pool.buf_count, GOAL_INC + 1, "posted under a lease");
     check_lease(&gots[0]);
     give_back(0);
     cr_assert_not_null(pool.free_list);
@@ -145,20 +159,20 @@ UNIT(pool, the_buffer_that_was_given_back_last_is_posted_first)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
     use_up_buffer(conn);
     wr_pool_post(&pool); /* one more than the goal is made */
     give_back(0);
     const struct wr_pool_buf *older = pool.free_list;
     use_up_buffer(conn);
     give_back(0);
-    cr_assert_neq(pool.free_list, older);
+    expect_neq(pool.free_list, older);
 
     wr_pool_post(&pool);
 
-    cr_assert_eq(pool.posted_count, GOAL_INC);
-    cr_assert_eq(pool.free_list, older);
-    cr_assert_eq(pool.buf_count, GOAL_INC + 1);
+    expect_eq(pool.posted_count, GOAL_INC);
+    expect_eq(pool.free_list, older);
+    expect_eq(pool.buf_count, GOAL_INC + 1);
     pool_stop();
 }
 
@@ -170,8 +184,8 @@ UNIT(pool, an_end_of_stream_with_a_buffer_charges_nothing)
 
     cr_assert_null(wr_pool_receive(&pool, &nobody, 0, WR_CQE_BUFFER));
 
-    cr_assert_eq(nobody.held_bytes, 0);
-    cr_assert_eq(pool.posted_count, GOAL_PLAIN - 1);
+    expect_eq(nobody.held_bytes, 0);
+    expect_eq(pool.posted_count, GOAL_PLAIN - 1);
     cr_assert_not_null(pool.free_list, "the buffer is gone");
     pool_stop();
 }
@@ -180,20 +194,20 @@ UNIT(pool, bytes_without_memory_for_a_lease_are_lost_but_not_their_buffer)
 {
     pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
     peer_writes(conn, 100);
     arm(conn, CREDIT_PLENTY);
-    cr_assert_eq(wr_uring_enter(&uring, 1, 1), 0);
+    expect_eq(wr_uring_enter(&uring, 1, 1), 0);
     allocator.fail_at = allocator.calls + 1;
 
-    wr_uring_drain(&uring, UINT32_MAX);
+    wr_uring_dispatch(&uring, UINT32_MAX);
 
-    cr_assert_eq(conn->last_res, 100);
-    cr_assert_eq(got_count, 0);
-    cr_assert_eq(conn->account.held_bytes, 0);
+    expect_eq(conn->last_res, 100);
+    expect_eq(got_count, 0);
+    expect_eq(conn->demand.account.held_bytes, 0);
     cr_assert_not_null(pool.free_list);
     receive(conn, 50);
-    cr_assert_eq(got_count, 1);
+    expect_eq(got_count, 1);
     pool_stop();
 }
 
@@ -201,27 +215,27 @@ UNIT(pool, leases_that_are_held_run_it_dry_and_their_return_fills_it)
 {
     pool_start(&inc, MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(64 * MIB);
+    struct pool_conn *conn = add_conn(64 * MIB);
     while (wr_pool_has_posted(&pool)) {
         receive(conn, 32u << 10);
         wr_pool_post(&pool);
     }
-    cr_assert_eq(pool.buf_count, pool.buf_max);
-    cr_assert_leq((uint64_t)pool.buf_count * pool.buf_size,
-                  MIB + 2 * GOAL_INC * WR_POOL_INC_SIZE, "over the limit");
-    cr_assert_eq(wr_pool_credit(&pool, &conn->account), 0);
+    expect_eq(pool.buf_count, pool.buf_max);
+    expect_leq((uint64_t)pool.buf_count * pool.buf_size,
+               MIB + 2 * GOAL_INC * WR_POOL_INC_SIZE, "over the limit");
+    expect_eq(wr_budget_credit(&budget, &conn->demand), 0);
     peer_writes(conn, 10);
     arm(conn, CREDIT_PLENTY);
     turn();
-    cr_assert_eq(conn->last_res, -ENOBUFS);
+    expect_eq(conn->last_res, -ENOBUFS);
 
     give_all_back();
     wr_pool_post(&pool);
 
-    cr_assert_eq(pool.posted_count, GOAL_INC);
+    expect_eq(pool.posted_count, GOAL_INC);
     arm(conn, CREDIT_PLENTY);
     turn();
-    cr_assert_eq(conn->last_res, 10);
+    expect_eq(conn->last_res, 10);
     pool_stop();
 }
 
@@ -229,19 +243,19 @@ UNIT(pool, each_lease_given_back_is_told_to_its_account)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *first = add_conn(MIB);
-    struct conn *second = add_conn(MIB);
+    struct pool_conn *first = add_conn(MIB);
+    struct pool_conn *second = add_conn(MIB);
     receive(first, 10);
     receive(second, 10);
     receive(first, 10);
 
     give_back(0);
-    cr_assert_eq(first->released_count, 1);
-    cr_assert_eq(second->released_count, 0);
+    expect_eq(first->released_count, 1);
+    expect_eq(second->released_count, 0);
     give_all_back();
 
-    cr_assert_eq(first->released_count, 2);
-    cr_assert_eq(second->released_count, 1);
+    expect_eq(first->released_count, 2);
+    expect_eq(second->released_count, 1);
     pool_stop();
 }
 
@@ -259,26 +273,26 @@ UNIT(pool, does_not_end_while_a_lease_is_out)
 
 /* ---- borrowing ---- */
 
-static void keep_none(struct conn *conn, weir_lease *lease)
+static void keep_none(struct pool_conn *conn, weir_lease *lease)
 {
-    cr_assert_eq(conn->account.held_bytes, 0, "charged before it is kept");
+    expect_eq(conn->demand.account.held_bytes, 0, "charged before it is kept");
     wr_lease_ref(lease); /* only for a while */
     wr_lease_unref(lease);
 }
 
-static void keep_none_of_more(struct conn *conn, weir_lease *lease)
+static void keep_none_of_more(struct pool_conn *conn, weir_lease *lease)
 {
-    cr_assert_eq(lease->refs, 1);
-    cr_assert_gt(conn->account.held_bytes, 0);
+    expect_eq(lease->refs, 1);
+    expect_gt(conn->demand.account.held_bytes, 0);
 }
 
-static void keep_all(struct conn *conn, weir_lease *lease)
+static void keep_all(struct pool_conn *conn, weir_lease *lease)
 {
     wr_lease_ref(lease);
     gots[got_count++] = (struct got){lease, conn, conn->received};
 }
 
-static void keep_last_byte(struct conn *conn, weir_lease *lease)
+static void keep_last_byte(struct pool_conn *conn, weir_lease *lease)
 {
     wr_lease_ref(lease); /* the slice takes it */
     weir_lease *slice = wr_lease_slice(lease, lease->data + lease->len - 1, 1);
@@ -287,11 +301,11 @@ static void keep_last_byte(struct conn *conn, weir_lease *lease)
         (struct got){slice, conn, conn->received + lease->len - 1};
 }
 
-UNIT(pool, what_nobody_keeps_is_charged_to_nobody_and_costs_no_lease)
+UNIT(pool, bytes_that_are_not_kept_are_not_charged_and_cost_no_lease)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_none;
     receive(conn, 100);
     const uint64_t calls = allocator.calls;
@@ -302,34 +316,34 @@ UNIT(pool, what_nobody_keeps_is_charged_to_nobody_and_costs_no_lease)
         wr_pool_post(&pool);
     }
 
-    cr_assert_eq(allocator.calls, calls);
-    cr_assert_eq(pool.leases.used_count, leases);
-    cr_assert_eq(wr_pool_leases_out(&pool), 0);
-    cr_assert_eq(conn->released_count, 0);
-    cr_assert_eq(pool.buf_count, GOAL_INC);
+    expect_eq(allocator.calls, calls);
+    expect_eq(pool.leases.used_count, leases);
+    expect_eq(wr_pool_leases_out(&pool), 0);
+    expect_eq(conn->released_count, 0);
+    expect_eq(pool.buf_count, GOAL_INC);
     check_pool();
     pool_stop();
 }
 
-UNIT(pool, what_is_kept_beyond_the_callback_is_charged)
+UNIT(pool, bytes_kept_beyond_the_callback_are_charged)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_all;
 
     receive(conn, 100);
     receive(conn, 200);
 
-    cr_assert_eq(got_count, 2);
-    cr_assert_eq(wr_pool_leases_out(&pool), 2);
+    expect_eq(got_count, 2);
+    expect_eq(wr_pool_leases_out(&pool), 2);
     check_pool();
     in_borrow = keep_none_of_more;
     receive(conn, 300);
     check_lease(&gots[0]);
     check_lease(&gots[1]);
     give_all_back();
-    cr_assert_eq(conn->released_count, 2);
+    expect_eq(conn->released_count, 2);
     check_pool();
     pool_stop();
 }
@@ -338,12 +352,12 @@ UNIT(pool, a_part_that_is_kept_is_charged_for_itself_alone)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_last_byte;
 
     receive(conn, 1000);
 
-    cr_assert_eq(conn->account.held_bytes, 1);
+    expect_eq(conn->demand.account.held_bytes, 1);
     check_lease(&gots[0]);
     give_all_back();
     check_pool();
@@ -354,7 +368,7 @@ UNIT(pool, a_borrow_that_uses_up_a_buffer_frees_it_at_its_end)
 {
     pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_all;
     receive(conn, 10);
     cr_assert_null(pool.free_list, "freed under who keeps it");
@@ -371,16 +385,16 @@ UNIT(pool, a_borrow_without_memory_loses_the_bytes_but_not_their_buffer)
 {
     pool_start(&plain, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
     in_borrow = keep_all;
     peer_writes(conn, 100);
     arm(conn, CREDIT_PLENTY);
-    cr_assert_eq(wr_uring_enter(&uring, 1, 1), 0);
+    expect_eq(wr_uring_enter(&uring, 1, 1), 0);
     allocator.fail_at = allocator.calls + 1;
 
-    wr_uring_drain(&uring, UINT32_MAX);
+    wr_uring_dispatch(&uring, UINT32_MAX);
 
-    cr_assert_eq(got_count, 0);
+    expect_eq(got_count, 0);
     cr_assert_not_null(pool.free_list);
     pool_stop();
 }
@@ -388,7 +402,7 @@ UNIT(pool, a_borrow_without_memory_loses_the_bytes_but_not_their_buffer)
 /* ---- compacting ---- */
 
 /* One lease of @len bytes in a buffer that is otherwise used up. */
-static weir_lease *pin_buffer(struct conn *conn, size_t len)
+static weir_lease *pin_buffer(struct pool_conn *conn, size_t len)
 {
     receive(conn, len);
     while (pool.posted_count == GOAL_INC) {
@@ -405,44 +419,44 @@ UNIT(pool, a_small_remainder_is_moved_out_and_its_buffer_is_free)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
     weir_lease *lease = pin_buffer(conn, WR_COMPACT_BELOW - 1);
     const uint8_t *before = lease->data;
 
     wr_lease_compact(lease);
 
-    cr_assert_neq(lease->data, before);
+    expect_neq(lease->data, before);
     check_lease(&gots[0]);
     check_pool();
     cr_assert_not_null(pool.free_list);
-    cr_assert_eq(pool.copied_bytes, WR_COMPACT_BELOW - 1);
+    expect_eq(pool.copied_bytes, WR_COMPACT_BELOW - 1);
     wr_lease_compact(lease); /* once is enough */
-    cr_assert_eq(pool.copied_bytes, WR_COMPACT_BELOW - 1);
+    expect_eq(pool.copied_bytes, WR_COMPACT_BELOW - 1);
     pool_stop();
 }
 
-UNIT(pool, what_is_large_or_shared_or_without_memory_stays_where_it_is)
+UNIT(pool, large_or_shared_bytes_or_those_without_memory_stay_where_they_are)
 {
     pool_start(&inc, 64 * MIB);
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(MIB);
+    struct pool_conn *conn = add_conn(MIB);
     weir_lease *lease = pin_buffer(conn, 100);
     const uint8_t *before = lease->data;
 
     wr_lease_ref(lease);
     wr_lease_compact(lease);
-    cr_assert_eq(lease->data, before, "moved under somebody's feet");
+    expect_eq(lease->data, before, "moved under somebody's feet");
     wr_lease_unref(lease);
     allocator.fail_at = allocator.calls + 1;
     wr_lease_compact(lease);
-    cr_assert_eq(lease->data, before);
+    expect_eq(lease->data, before);
     allocator.fail_at = 0;
     receive(conn, WR_COMPACT_BELOW);
     before = gots[1].lease->data;
     wr_lease_compact(gots[1].lease);
 
-    cr_assert_eq(gots[1].lease->data, before);
-    cr_assert_eq(pool.copied_bytes, 0);
+    expect_eq(gots[1].lease->data, before);
+    expect_eq(pool.copied_bytes, 0);
     check_pool();
     pool_stop();
 }
@@ -471,7 +485,7 @@ UNIT(pool, a_slice_pins_the_buffer_until_it_is_moved_out)
 
 static void random_step(struct unit_random *random)
 {
-    struct conn *conn = &conns[unit_random_below(random, CONN_MAX)];
+    struct pool_conn *conn = &conns[unit_random_below(random, CONN_MAX)];
 
     switch (unit_random_below(random, 6)) {
     case 0:
@@ -480,7 +494,7 @@ static void random_step(struct unit_random *random)
         break;
     case 2:
         if (wr_pool_has_posted(&pool)) {
-            const uint32_t credit = wr_pool_credit(&pool, &conn->account);
+            const uint32_t credit = wr_budget_credit(&budget, &conn->demand);
             if (credit > 0) {
                 arm(conn, credit);
             }
@@ -519,13 +533,13 @@ static void play(struct unit_random *random, struct fake_options *options)
         random_step(random);
     }
     check_pool();
-    cr_assert_leq(pool.budget.held_bytes, 4 * MIB, "over the budget");
+    expect_leq(pool.held_bytes, 4 * MIB, "over the budget");
     uint64_t received = 0;
     for (int i = 0; i < CONN_MAX; i++) {
         received += conns[i].received;
-        cr_assert_leq(conns[i].account.held_bytes, MIB, "over its budget");
+        expect_leq(conns[i].demand.account.held_bytes, MIB, "over its budget");
     }
-    cr_assert_gt(received, MIB, "nothing happened");
+    expect_gt(received, MIB, "nothing happened");
     pool_stop();
 }
 

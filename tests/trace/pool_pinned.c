@@ -13,48 +13,49 @@
 static const struct fake_options inc = {.seed = 1};
 
 /* As weir_buf_keep() in a callback. */
-static void keep_by_rule(struct conn *conn, weir_lease *lease, uint32_t len)
+static void keep_by_rule(struct pool_conn *conn, weir_lease *lease,
+                         uint32_t len)
 {
     struct weir_buf buf = {.data = lease->data, .len = len, .lease = lease};
-    cr_assert_eq(wr_lease_keep(&buf), 0);
-    cr_assert_eq(buf.lease->data, buf.data);
-    cr_assert_lt(got_count, LEASE_MAX);
+    expect_eq(wr_lease_keep(&buf), 0);
+    expect_eq(buf.lease->data, buf.data);
+    expect_lt(got_count, LEASE_MAX);
     gots[got_count++] = (struct got){buf.lease, conn, conn->received};
 }
 
-static void keep_first_byte(struct conn *conn, weir_lease *lease)
+static void keep_first_byte(struct pool_conn *conn, weir_lease *lease)
 {
     keep_by_rule(conn, lease, 1);
 }
 
-static void keep_much(struct conn *conn, weir_lease *lease)
+static void keep_much(struct pool_conn *conn, weir_lease *lease)
 {
     keep_by_rule(conn, lease, lease->len);
 }
 
-static void drop(struct conn *conn, weir_lease *lease)
+static void drop(struct pool_conn *conn, weir_lease *lease)
 {
-    cr_assert_eq(lease->refs, 1);
-    cr_assert_geq(conn->received, WR_COMPACT_BELOW);
+    expect_eq(lease->refs, 1);
+    expect_geq(conn->received, WR_COMPACT_BELOW);
 }
 
 /* One lease out of each buffer, ten times as many as there are buffers. */
-static void keep_of_every_buffer(void (*keep)(struct conn *, weir_lease *),
+static void keep_of_every_buffer(void (*keep)(struct pool_conn *, weir_lease *),
                                  uint64_t limit_bytes)
 {
     pool_start(&inc, limit_bytes);
     const uint32_t pinnable = (uint32_t)pool.pinnable;
     wr_pool_post(&pool);
-    struct conn *conn = add_conn(64 * MIB);
+    struct pool_conn *conn = add_conn(64 * MIB);
     for (uint32_t i = 0; i < 10 * pool.buf_max; i++) {
         in_borrow = keep;
         receive(conn, WR_COMPACT_BELOW);
         in_borrow = drop;
         receive(conn, WR_POOL_INC_SIZE - WR_COMPACT_BELOW);
         wr_pool_post(&pool);
-        cr_assert_eq(pool.posted_count, GOAL_INC, "a buffer is missing");
+        expect_eq(pool.posted_count, GOAL_INC, "a buffer is missing");
     }
-    cr_assert_leq(pool.buf_count, pinnable + 1 + 2 * GOAL_INC);
+    expect_leq(pool.buf_count, pinnable + 1 + 2 * GOAL_INC);
     for (int i = 0; i < got_count; i++) {
         check_lease(&gots[i]);
     }

@@ -8,6 +8,8 @@
  */
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
+#include "uring/pool.h"
+#include "weir/inspect.h"
 #include "weir/loop.h"
 #include "weir/server.h"
 
@@ -26,30 +28,30 @@ static void start(const struct fake_options *options)
     struct fake_options machine = *options;
     machine.trace = true;
     fake_start(&machine);
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
 }
 
 static void stop(void)
 {
-    cr_assert_geq(weir_loop_free(loop), 0);
+    expect_geq(weir_loop_free(loop), 0);
     fake_stop();
 }
 
 /* Compares everything since the last comparison, line by line. */
 static void expect(const char *expected)
 {
-    cr_expect_str_eq(fake_text(), expected, "this happened:\n%s", fake_text());
+    expect_str_eq(fake_text(), expected, "this happened:\n%s", fake_text());
     fake_text_clear();
 }
 
 static void run_for(uint64_t duration_ns)
 {
     struct weir_handle handle;
-    cr_assert_eq(weir_loop_call_later(loop, duration_ns,
-                                      (weir_callback_fn *)weir_loop_stop, loop,
-                                      &handle),
-                 0);
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_call_later(loop, duration_ns,
+                                   (weir_callback_fn *)weir_loop_stop, loop,
+                                   &handle),
+              0);
+    expect_eq(weir_loop_run(loop), 0);
 }
 
 /* ---- a connection whose protocol writes down what it sees ---- */
@@ -99,7 +101,7 @@ static int data_received(void *user, weir_transport *t,
     (void)user;
     fake_trace("data %zu", buf->len);
     if (adds_on_data) {
-        cr_assert_eq(
+        expect_eq(
             weir_loop_call_soon(loop, say, words("made ready by it"), NULL), 0);
     }
     return weir_transport_write(t, buf->data, buf->len);
@@ -144,9 +146,9 @@ static void connect_peer(void)
                                            .use_sock = true};
     struct weir_factory factory = {make_protocol, NULL};
     options.sock = fake_connected_fd(&peer);
-    cr_assert_eq(
-        weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
-    cr_assert_eq(weir_loop_run_until(loop, is_made, NULL), 0);
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+              0);
+    expect_eq(weir_loop_run_until(loop, is_made, NULL), 0);
     run_for(MS);
     fake_text_clear();
 }
@@ -157,7 +159,7 @@ static void say_and_add(void *arg)
 {
     (void)arg;
     fake_trace("first");
-    cr_assert_eq(weir_loop_call_soon(loop, say, words("third"), NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, say, words("third"), NULL), 0);
 }
 
 static void stop_loop(void *arg)
@@ -166,17 +168,17 @@ static void stop_loop(void *arg)
     weir_loop_stop(loop);
 }
 
-UNIT(turn, what_ready_callbacks_add_runs_in_the_next_turn)
+UNIT(turn, callbacks_of_ready_callbacks_run_in_the_next_turn)
 {
     start(&(struct fake_options){.seed = 1});
-    cr_assert_eq(weir_loop_call_soon(loop, say_and_add, NULL, NULL), 0);
-    cr_assert_eq(weir_loop_call_soon(loop, say, words("second"), NULL), 0);
-    cr_assert_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, say_and_add, NULL, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, say, words("second"), NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
     fake_trace("---");
     weir_loop_stop(loop);
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
     expect("enter want=0\n"
            "first\n"
@@ -193,19 +195,18 @@ static void timer_adds(void *arg)
 {
     (void)arg;
     fake_trace("timer");
-    cr_assert_eq(
-        weir_loop_call_soon(loop, say, words("made ready by it"), NULL), 0);
-    cr_assert_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, say, words("made ready by it"), NULL),
+              0);
+    expect_eq(weir_loop_call_soon(loop, stop_loop, NULL, NULL), 0);
 }
 
-UNIT(turn, what_timers_make_ready_runs_in_the_same_turn)
+UNIT(turn, callbacks_of_timers_run_in_the_same_turn)
 {
     start(&(struct fake_options){.seed = 1});
-    cr_assert_eq(weir_loop_call_later(loop, MS, timer_adds, NULL, NULL), 0);
-    cr_assert_eq(weir_loop_call_later(loop, MS, say, words("timer too"), NULL),
-                 0);
+    expect_eq(weir_loop_call_later(loop, MS, timer_adds, NULL, NULL), 0);
+    expect_eq(weir_loop_call_later(loop, MS, say, words("timer too"), NULL), 0);
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
     expect("enter want=1\n"
            "time +1000 us\n"
@@ -216,12 +217,12 @@ UNIT(turn, what_timers_make_ready_runs_in_the_same_turn)
     stop();
 }
 
-UNIT(turn, what_completions_make_ready_runs_in_the_same_turn)
+UNIT(turn, callbacks_of_completions_run_in_the_same_turn)
 {
     start(&(struct fake_options){.seed = 1});
     connect_peer();
     adds_on_data = true;
-    cr_assert_eq(fake_peer_write(peer, "hello", 5), 5);
+    expect_eq(fake_peer_write(peer, "hello", 5), 5);
 
     run_for(MS);
 
@@ -243,12 +244,11 @@ UNIT(turn, what_completions_make_ready_runs_in_the_same_turn)
 UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
 {
     start(&(struct fake_options){.seed = 1});
-    cr_assert_eq(weir_loop_call_later(loop, MS, say, words("too late"), NULL),
-                 0);
-    cr_assert_eq(weir_loop_call_soon(loop, say, words("once"), NULL), 0);
+    expect_eq(weir_loop_call_later(loop, MS, say, words("too late"), NULL), 0);
+    expect_eq(weir_loop_call_soon(loop, say, words("once"), NULL), 0);
     weir_loop_stop(loop);
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
     expect("enter want=0\n"
            "once\n"
@@ -258,11 +258,19 @@ UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
 
 /* ---- a life ---- */
 
+static struct weir_loop_statistics statistics(void)
+{
+    struct weir_loop_statistics result;
+    weir_loop_get_statistics(loop, &result);
+    return result;
+}
+
 UNIT(turn, echo_and_end_of_stream)
 {
     start(&(struct fake_options){.seed = 1});
     connect_peer();
-    cr_assert_eq(fake_peer_write(peer, "hello", 5), 5);
+    const struct weir_loop_statistics before = statistics();
+    expect_eq(fake_peer_write(peer, "hello", 5), 5);
     run_for(MS);
     expect("enter want=1\n"
            "  recv fd=1001 = 5\n"
@@ -274,6 +282,18 @@ UNIT(turn, echo_and_end_of_stream)
            "enter want=1\n"
            "time +1000 us\n"
            "enter want=0\n");
+    const struct weir_loop_statistics after = statistics();
+    expect_eq(after.turns - before.turns, 3);
+    expect_eq(after.enters - before.enters, 4);
+    expect_eq(after.submitted - before.submitted, 2);
+    expect_eq(after.completions - before.completions, 2);
+    expect_eq(after.ops_in_flight, 2,
+              "the receive and the read of the wake-up");
+    expect_eq(after.buffers_posted, 8);
+    expect_eq(after.pool_bytes, 8 * WR_POOL_INC_SIZE);
+#ifndef WR_GUARD /* there buffers do not come from the allocator */
+    expect_gt(after.memory_bytes, after.pool_bytes);
+#endif
 
     fake_peer_shutdown(peer);
     run_for(MS);
@@ -287,8 +307,8 @@ UNIT(turn, echo_and_end_of_stream)
            "enter want=0\n");
 
     char in[8];
-    cr_assert_eq(fake_peer_read(peer, in, sizeof(in)), 5);
-    cr_assert_eq(fake_peer_read(peer, in, sizeof(in)), 0);
+    expect_eq(fake_peer_read(peer, in, sizeof(in)), 5);
+    expect_eq(fake_peer_read(peer, in, sizeof(in)), 0);
     fake_peer_close(peer);
     stop();
 }
@@ -298,7 +318,7 @@ UNIT(turn, echo_on_a_kernel_without_any_new_feature)
     start(&(struct fake_options){.missing = UINT32_MAX});
     connect_peer();
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(fake_peer_write(peer, "hello", 5), 5);
+        expect_eq(fake_peer_write(peer, "hello", 5), 5);
         run_for(MS);
     }
 
@@ -331,7 +351,7 @@ UNIT(turn, hundred_small_writes_leave_as_one_send)
     start(&(struct fake_options){.seed = 1});
     connect_peer();
     for (int i = 0; i < 100; i++) {
-        cr_assert_eq(weir_transport_write(transport, "0123456789", 10), 0);
+        expect_eq(weir_transport_write(transport, "0123456789", 10), 0);
     }
 
     run_for(MS);
@@ -347,7 +367,7 @@ UNIT(turn, hundred_small_writes_leave_as_one_send)
     stop();
 }
 
-UNIT(turn, what_was_written_when_the_loop_stops_is_submitted_before_it_returns)
+UNIT(turn, bytes_written_when_the_loop_stops_are_submitted_before_it_returns)
 {
     char in[8];
     start(&(struct fake_options){.seed = 1});
@@ -355,13 +375,13 @@ UNIT(turn, what_was_written_when_the_loop_stops_is_submitted_before_it_returns)
     weir_transport_write(transport, "bye", 3);
     weir_loop_stop(loop);
 
-    cr_assert_eq(weir_loop_run(loop), 0);
+    expect_eq(weir_loop_run(loop), 0);
 
     expect("enter want=0\n"
            "enter want=0\n"
            "submit send fd=1001 vectors=1 bytes=3\n"
            "  send fd=1001 = 3\n");
-    cr_assert_eq(fake_peer_read(peer, in, sizeof(in)), 3);
+    expect_eq(fake_peer_read(peer, in, sizeof(in)), 3);
     fake_peer_close(peer);
     stop();
 }
@@ -373,7 +393,7 @@ static void write_more_than_fits(void)
     static const uint8_t zeros[150000];
     start(&(struct fake_options){.send_size = 40000, .recv_size = 20000});
     connect_peer();
-    cr_assert_eq(weir_transport_write(transport, zeros, sizeof(zeros)), 0);
+    expect_eq(weir_transport_write(transport, zeros, sizeof(zeros)), 0);
     run_for(MS);
     expect("pause at 150000\n"
            "enter want=0\n"
@@ -396,7 +416,7 @@ UNIT(turn, writing_resumes_when_completions_have_brought_the_depth_down)
     write_more_than_fits();
 
     for (int i = 0; i < 4; i++) {
-        cr_assert_gt(fake_peer_read(peer, in, sizeof(in)), 0);
+        expect_gt(fake_peer_read(peer, in, sizeof(in)), 0);
         run_for(MS);
     }
     expect("enter want=1\n"
@@ -461,7 +481,7 @@ UNIT(turn, after_the_peers_fin_a_send_waits_with_a_poll_that_tells_changes)
     connect_peer();
     weir_transport_pause_reading(transport);
     fake_peer_shutdown(peer);
-    cr_assert_eq(weir_transport_write(transport, zeros, 70000), 0);
+    expect_eq(weir_transport_write(transport, zeros, 70000), 0);
     run_for(MS);
     fake_text_clear();
 
@@ -470,7 +490,7 @@ UNIT(turn, after_the_peers_fin_a_send_waits_with_a_poll_that_tells_changes)
            "time +1000 us\n"
            "enter want=0\n");
 
-    cr_assert_eq(fake_peer_read(peer, zeros, sizeof(zeros)), 20000);
+    expect_eq(fake_peer_read(peer, zeros, sizeof(zeros)), 20000);
     run_for(MS);
     expect("enter want=1\n"
            "  poll fd=1001 = 0x2004, more to come\n"
@@ -493,9 +513,9 @@ UNIT(turn, a_cancelled_receive_keeps_what_came_while_paused)
     start(&(struct fake_options){.seed = 1});
     connect_peer();
     weir_transport_pause_reading(transport);
-    cr_assert_eq(fake_peer_write(peer, "one", 3), 3);
+    expect_eq(fake_peer_write(peer, "one", 3), 3);
     run_for(MS);
-    cr_assert_eq(fake_peer_write(peer, "two", 3), 3);
+    expect_eq(fake_peer_write(peer, "two", 3), 3);
     run_for(MS);
     expect("enter want=0\n"
            "  recv fd=1001 = 3\n"
@@ -559,7 +579,7 @@ UNIT(turn, a_post_wakes_the_loop_once)
     run_for(MS);
     fake_text_clear();
     for (int i = 0; i < 3; i++) {
-        cr_assert_eq(
+        expect_eq(
             weir_loop_call_soon_threadsafe(loop, say, words("post"), NULL), 0);
     }
 

@@ -43,7 +43,7 @@ static int received(void *user, weir_transport *t, const struct weir_buf *buf)
     const uint8_t *data = buf->data;
     (void)t;
     for (size_t i = 0; i < buf->len; i++) {
-        cr_assert_eq(data[i], byte_at(conn, conn->received + i));
+        expect_eq(data[i], byte_at(conn, conn->received + i));
     }
     conn->received += buf->len;
     return 0;
@@ -76,7 +76,7 @@ static void turns(int count)
 {
     for (int i = 0; i < count; i++) {
         weir_loop_stop(loop);
-        cr_assert_eq(weir_loop_run(loop), 0);
+        expect_eq(weir_loop_run(loop), 0);
     }
 }
 
@@ -84,14 +84,14 @@ static void start(uint32_t missing)
 {
     fake_start(&(struct fake_options){.missing = missing, .trace = true});
     memset(conns, 0, sizeof(conns));
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
     for (int i = 0; i < CONNS; i++) {
         const struct weir_factory factory = {.create = create,
                                              .arg = &conns[i]};
         struct weir_connect_options options = {.size = sizeof(options),
                                                .use_sock = true};
         options.sock = fake_connected_fd(&conns[i].peer);
-        cr_assert_eq(
+        expect_eq(
             weir_create_connection(loop, &factory, NULL, 0, &options, NULL), 0);
     }
     turns(2);
@@ -99,7 +99,7 @@ static void start(uint32_t missing)
 
 static void stop(int alive)
 {
-    cr_assert_eq(weir_loop_free(loop), alive);
+    expect_eq(weir_loop_free(loop), alive);
     for (int i = 0; i < CONNS; i++) {
         fake_peer_close(conns[i].peer);
     }
@@ -112,11 +112,11 @@ static void say(struct conn *conn)
     for (size_t i = 0; i < sizeof(bytes); i++) {
         bytes[i] = byte_at(conn, conn->sent + i);
     }
-    cr_assert_eq(fake_peer_write(conn->peer, bytes, sizeof(bytes)), PIECE);
+    expect_eq(fake_peer_write(conn->peer, bytes, sizeof(bytes)), PIECE);
     conn->sent += sizeof(bytes);
 }
 
-/* Everybody says something, twice, and is heard. */
+/* Each connection sends some bytes, twice, and they are received. */
 static void check_talk(void)
 {
     for (int i = 0; i < 2 * CONNS; i++) {
@@ -124,8 +124,8 @@ static void check_talk(void)
         turns(3);
     }
     for (int i = 0; i < CONNS; i++) {
-        cr_assert_eq(conns[i].received, conns[i].sent);
-        cr_assert_eq(conns[i].lost_count, 0);
+        expect_eq(conns[i].received, conns[i].sent);
+        expect_eq(conns[i].lost_count, 0);
     }
 }
 
@@ -150,7 +150,7 @@ UNIT(worker, a_receive_that_was_woken_too_often_ends_and_is_armed_again)
     check_urgent_bytes(0, "recv fd=1001 = -125\n");
 }
 
-UNIT(worker, it_does_so_with_plain_buffers)
+UNIT(worker, a_receive_with_plain_buffers_ends_and_is_armed_again_too)
 {
     check_urgent_bytes(1u << WR_FEATURE_BUF_INC, "recv fd=1001 = -125\n");
 }
@@ -170,8 +170,8 @@ UNIT(worker, a_single_receive_in_a_worker_can_be_cancelled)
     weir_transport_close(conns[0].t);
     turns(4);
 
-    cr_assert_eq(conns[0].lost_count, 1);
-    cr_assert_eq(conns[0].lost_err, 0);
+    expect_eq(conns[0].lost_count, 1);
+    expect_eq(conns[0].lost_err, 0);
     stop(CONNS - 1);
 }
 
@@ -184,10 +184,10 @@ UNIT(worker, a_completion_that_cannot_be_true_ends_only_its_connection)
     say(&conns[0]);
     turns(4);
 
-    cr_assert_eq(conns[0].lost_count, 1);
-    cr_assert_eq(conns[0].lost_err, WEIR_EBADBUFFER);
-    cr_assert_eq(conns[0].received, conns[0].sent - PIECE,
-                 "bytes that may be another's were delivered");
+    expect_eq(conns[0].lost_count, 1);
+    expect_eq(conns[0].lost_err, WEIR_EBADBUFFER);
+    expect_eq(conns[0].received, conns[0].sent - PIECE,
+              "bytes that may be another's were delivered");
     stop(CONNS - 1);
 }
 
@@ -199,8 +199,8 @@ UNIT(worker, a_buffer_that_does_not_exist_ends_only_its_connection)
     say(&conns[0]);
     turns(4);
 
-    cr_assert_eq(conns[0].lost_err, WEIR_EBADBUFFER);
-    cr_assert_eq(conns[0].received, 0);
-    cr_assert_eq(conns[1].lost_count, 0);
+    expect_eq(conns[0].lost_err, WEIR_EBADBUFFER);
+    expect_eq(conns[0].received, 0);
+    expect_eq(conns[1].lost_count, 0);
     stop(CONNS - 1);
 }

@@ -3,7 +3,7 @@
  * reads back as it was written. Only the loopback interface is counted on; the
  * random parts print their seed.
  */
-#include "lib/address.h"
+#include "lib/base/address.h"
 
 #include "tests/unit.h"
 #include "tests/unit/random.h"
@@ -21,15 +21,15 @@ static char text[WEIR_ADDRESS_TEXT_SIZE];
 static const char *parsed(const char *host, uint16_t port)
 {
     memset(&addr, 0xff, sizeof(addr));
-    cr_assert_eq(weir_address_parse(host, port, &addr), 0, "%s", host);
+    expect_eq(weir_address_parse(host, port, &addr), 0, "%s", host);
     return weir_address_format(&addr, text, sizeof(text));
 }
 
 static const char *parsed_with_port(const char *host_and_port)
 {
     memset(&addr, 0xff, sizeof(addr));
-    cr_assert_eq(weir_address_parse_with_port(host_and_port, &addr), 0, "%s",
-                 host_and_port);
+    expect_eq(weir_address_parse_with_port(host_and_port, &addr), 0, "%s",
+              host_and_port);
     return weir_address_format(&addr, text, sizeof(text));
 }
 
@@ -40,7 +40,7 @@ static int refused(const char *host)
     memset(&addr, 0x5a, sizeof(addr));
     before = addr;
     int err = weir_address_parse(host, 80, &addr);
-    cr_assert_eq(memcmp(&before, &addr, sizeof(addr)), 0, "%s", host);
+    expect_eq(memcmp(&before, &addr, sizeof(addr)), 0, "%s", host);
     return err;
 }
 
@@ -50,32 +50,32 @@ static int refused_with_port(const char *host_and_port)
     memset(&addr, 0x5a, sizeof(addr));
     before = addr;
     int err = weir_address_parse_with_port(host_and_port, &addr);
-    cr_assert_eq(memcmp(&before, &addr, sizeof(addr)), 0, "%s", host_and_port);
+    expect_eq(memcmp(&before, &addr, sizeof(addr)), 0, "%s", host_and_port);
     return err;
 }
 
 UNIT(address, ipv4_is_four_decimal_numbers)
 {
-    cr_assert_str_eq(parsed("192.0.2.1", 80), "192.0.2.1:80");
-    cr_assert_eq(addr.len, sizeof(struct sockaddr_in));
-    cr_assert_eq(addr.storage.any.sa_family, AF_INET);
-    cr_assert_eq(addr.storage.inet.sin_port, htons(80));
-    cr_assert_str_eq(parsed("0.0.0.0", 0), "0.0.0.0:0");
-    cr_assert_str_eq(parsed("255.255.255.255", 65535), "255.255.255.255:65535");
+    expect_str_eq(parsed("192.0.2.1", 80), "192.0.2.1:80");
+    expect_eq(addr.len, sizeof(struct sockaddr_in));
+    expect_eq(addr.storage.any.sa_family, AF_INET);
+    expect_eq(addr.storage.inet.sin_port, htons(80));
+    expect_str_eq(parsed("0.0.0.0", 0), "0.0.0.0:0");
+    expect_str_eq(parsed("255.255.255.255", 65535), "255.255.255.255:65535");
 }
 
 UNIT(address, ipv6_stands_with_or_without_brackets)
 {
-    cr_assert_str_eq(parsed("::1", 443), "[::1]:443");
-    cr_assert_eq(addr.len, sizeof(struct sockaddr_in6));
-    cr_assert_eq(addr.storage.any.sa_family, AF_INET6);
-    cr_assert_eq(addr.storage.inet6.sin6_port, htons(443));
-    cr_assert_eq(addr.storage.inet6.sin6_scope_id, 0);
-    cr_assert_str_eq(parsed("[2001:DB8:0::1]", 1), "[2001:db8::1]:1");
-    cr_assert_str_eq(parsed("::ffff:192.0.2.1", 9), "[::ffff:192.0.2.1]:9");
+    expect_str_eq(parsed("::1", 443), "[::1]:443");
+    expect_eq(addr.len, sizeof(struct sockaddr_in6));
+    expect_eq(addr.storage.any.sa_family, AF_INET6);
+    expect_eq(addr.storage.inet6.sin6_port, htons(443));
+    expect_eq(addr.storage.inet6.sin6_scope_id, 0);
+    expect_str_eq(parsed("[2001:DB8:0::1]", 1), "[2001:db8::1]:1");
+    expect_str_eq(parsed("::ffff:192.0.2.1", 9), "[::ffff:192.0.2.1]:9");
 }
 
-UNIT(address, what_is_no_literal_is_told_apart)
+UNIT(address, names_are_told_from_literals)
 {
     const char *const hosts[] = {
         "",          "localhost",  "example.org",    "1.2.3",
@@ -92,8 +92,8 @@ UNIT(address, what_is_no_literal_is_told_apart)
         bool no_zone = err == -ENODEV && strcmp(hosts[i], "::1%lo%lo]") == 0;
         cr_assert(err == WEIR_ENOTLITERAL || no_zone, "%s", hosts[i]);
     }
-    cr_assert_eq(weir_address_parse(NULL, 1, &addr), -EINVAL);
-    cr_assert_eq(weir_address_parse("::1", 1, NULL), -EINVAL);
+    expect_eq(weir_address_parse(NULL, 1, &addr), -EINVAL);
+    expect_eq(weir_address_parse("::1", 1, NULL), -EINVAL);
 }
 
 UNIT(address, a_very_long_text_is_no_literal)
@@ -102,7 +102,7 @@ UNIT(address, a_very_long_text_is_no_literal)
     memset(host, '1', sizeof(host));
     for (size_t len = 1; len < sizeof(host); len += 97) {
         host[len] = '\0';
-        cr_assert_eq(refused(host), WEIR_ENOTLITERAL);
+        expect_eq(refused(host), WEIR_ENOTLITERAL);
         host[len] = '1';
     }
 }
@@ -111,24 +111,24 @@ UNIT(address, a_zone_is_an_interface_by_name_or_number)
 {
     char numbered[64];
     unsigned index = if_nametoindex("lo");
-    cr_assert_gt(index, 0);
+    expect_gt(index, 0);
     snprintf(numbered, sizeof(numbered), "fe80::1%%%u", index);
 
-    cr_assert_str_eq(parsed("fe80::1%lo", 80), "[fe80::1%lo]:80");
-    cr_assert_eq(addr.storage.inet6.sin6_scope_id, index);
-    cr_assert_str_eq(parsed("[fe80::1%lo]", 80), "[fe80::1%lo]:80");
-    cr_assert_str_eq(parsed(numbered, 80), "[fe80::1%lo]:80");
+    expect_str_eq(parsed("fe80::1%lo", 80), "[fe80::1%lo]:80");
+    expect_eq(addr.storage.inet6.sin6_scope_id, index);
+    expect_str_eq(parsed("[fe80::1%lo]", 80), "[fe80::1%lo]:80");
+    expect_str_eq(parsed(numbered, 80), "[fe80::1%lo]:80");
 }
 
 UNIT(address, a_zone_that_does_not_exist_is_an_error)
 {
-    cr_assert_eq(refused("fe80::1%nosuchif"), -ENODEV);
-    cr_assert_eq(refused("fe80::1%0"), -ENODEV);
-    cr_assert_eq(refused("fe80::1%4294967295"), -ENODEV);
-    cr_assert_eq(refused("fe80::1%99999999999999999999"), -ENODEV);
-    cr_assert_eq(refused("fe80::1%-1"), -ENODEV);
-    cr_assert_eq(refused("fe80::1%a-name-longer-than-any-interface"), -ENODEV);
-    cr_assert_eq(refused_with_port("[fe80::1%nosuchif]:80"), -ENODEV);
+    expect_eq(refused("fe80::1%nosuchif"), -ENODEV);
+    expect_eq(refused("fe80::1%0"), -ENODEV);
+    expect_eq(refused("fe80::1%4294967295"), -ENODEV);
+    expect_eq(refused("fe80::1%99999999999999999999"), -ENODEV);
+    expect_eq(refused("fe80::1%-1"), -ENODEV);
+    expect_eq(refused("fe80::1%a-name-longer-than-any-interface"), -ENODEV);
+    expect_eq(refused_with_port("[fe80::1%nosuchif]:80"), -ENODEV);
 }
 
 UNIT(address, a_zone_whose_interface_went_is_written_as_a_number)
@@ -136,18 +136,18 @@ UNIT(address, a_zone_whose_interface_went_is_written_as_a_number)
     parsed("fe80::1", 80);
     addr.storage.inet6.sin6_scope_id = 4000000000u;
 
-    cr_assert_str_eq(weir_address_format(&addr, text, sizeof(text)),
-                     "[fe80::1%4000000000]:80");
+    expect_str_eq(weir_address_format(&addr, text, sizeof(text)),
+                  "[fe80::1%4000000000]:80");
 }
 
 UNIT(address, host_and_port_stand_in_one_text)
 {
-    cr_assert_str_eq(parsed_with_port("127.0.0.1:80"), "127.0.0.1:80");
-    cr_assert_str_eq(parsed_with_port("[::1]:80"), "[::1]:80");
-    cr_assert_str_eq(parsed_with_port("[fe80::1%lo]:80"), "[fe80::1%lo]:80");
-    cr_assert_str_eq(parsed_with_port("1.2.3.4:0"), "1.2.3.4:0");
-    cr_assert_str_eq(parsed_with_port("1.2.3.4:65535"), "1.2.3.4:65535");
-    cr_assert_str_eq(parsed_with_port("1.2.3.4:00080"), "1.2.3.4:80");
+    expect_str_eq(parsed_with_port("127.0.0.1:80"), "127.0.0.1:80");
+    expect_str_eq(parsed_with_port("[::1]:80"), "[::1]:80");
+    expect_str_eq(parsed_with_port("[fe80::1%lo]:80"), "[fe80::1%lo]:80");
+    expect_str_eq(parsed_with_port("1.2.3.4:0"), "1.2.3.4:0");
+    expect_str_eq(parsed_with_port("1.2.3.4:65535"), "1.2.3.4:65535");
+    expect_str_eq(parsed_with_port("1.2.3.4:00080"), "1.2.3.4:80");
 }
 
 UNIT(address, without_a_good_port_the_text_is_invalid)
@@ -160,10 +160,10 @@ UNIT(address, without_a_good_port_the_text_is_invalid)
         "localhost",  "localhost:",  "1.2.3.4:99999999", ":",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        cr_assert_eq(refused_with_port(texts[i]), -EINVAL, "%s", texts[i]);
+        expect_eq(refused_with_port(texts[i]), -EINVAL, "%s", texts[i]);
     }
-    cr_assert_eq(weir_address_parse_with_port(NULL, &addr), -EINVAL);
-    cr_assert_eq(weir_address_parse_with_port("1.2.3.4:5", NULL), -EINVAL);
+    expect_eq(weir_address_parse_with_port(NULL, &addr), -EINVAL);
+    expect_eq(weir_address_parse_with_port("1.2.3.4:5", NULL), -EINVAL);
 }
 
 UNIT(address, a_name_with_a_good_port_is_no_literal)
@@ -172,8 +172,8 @@ UNIT(address, a_name_with_a_good_port_is_no_literal)
                                  "[127.0.0.1]:80", "[::1:80",    "[::1]x:80",
                                  "[::1]]:80",      "[::1]:1:80", "1.2.3:80"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        cr_assert_eq(refused_with_port(texts[i]), WEIR_ENOTLITERAL, "%s",
-                     texts[i]);
+        expect_eq(refused_with_port(texts[i]), WEIR_ENOTLITERAL, "%s",
+                  texts[i]);
     }
 }
 
@@ -181,66 +181,66 @@ UNIT(address, passive_without_a_host_is_every_address)
 {
     const char *const hosts[] = {NULL, ""};
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(wr_address_passive(AF_INET, hosts[i], 80, &addr), 0);
+        expect_eq(wr_address_passive(AF_INET, hosts[i], 80, &addr), 0);
         weir_address_format(&addr, text, sizeof(text));
-        cr_assert_str_eq(text, "0.0.0.0:80");
-        cr_assert_eq(wr_address_passive(AF_INET6, hosts[i], 80, &addr), 0);
+        expect_str_eq(text, "0.0.0.0:80");
+        expect_eq(wr_address_passive(AF_INET6, hosts[i], 80, &addr), 0);
         weir_address_format(&addr, text, sizeof(text));
-        cr_assert_str_eq(text, "[::]:80");
-        cr_assert_eq(wr_address_passive(AF_UNSPEC, hosts[i], 80, &addr), 0);
+        expect_str_eq(text, "[::]:80");
+        expect_eq(wr_address_passive(AF_UNSPEC, hosts[i], 80, &addr), 0);
         weir_address_format(&addr, text, sizeof(text));
-        cr_assert_str_eq(text, "[::]:80");
+        expect_str_eq(text, "[::]:80");
     }
 }
 
 UNIT(address, passive_with_a_host_keeps_to_the_family)
 {
-    cr_assert_eq(wr_address_passive(AF_UNSPEC, "127.0.0.1", 80, &addr), 0);
-    cr_assert_eq(wr_address_passive(AF_INET, "127.0.0.1", 80, &addr), 0);
-    cr_assert_eq(wr_address_passive(AF_INET6, "::1", 80, &addr), 0);
-    cr_assert_eq(wr_address_port(&addr), 80);
+    expect_eq(wr_address_passive(AF_UNSPEC, "127.0.0.1", 80, &addr), 0);
+    expect_eq(wr_address_passive(AF_INET, "127.0.0.1", 80, &addr), 0);
+    expect_eq(wr_address_passive(AF_INET6, "::1", 80, &addr), 0);
+    expect_eq(wr_address_port(&addr), 80);
 
-    cr_assert_eq(wr_address_passive(AF_INET6, "127.0.0.1", 1, &addr),
-                 -EAFNOSUPPORT);
-    cr_assert_eq(wr_address_passive(AF_INET, "::1", 1, &addr), -EAFNOSUPPORT);
-    cr_assert_eq(wr_address_passive(AF_UNIX, "::1", 1, &addr), -EAFNOSUPPORT);
-    cr_assert_eq(wr_address_passive(AF_UNIX, NULL, 1, &addr), -EAFNOSUPPORT);
-    cr_assert_eq(wr_address_passive(AF_UNSPEC, "localhost", 1, &addr),
-                 WEIR_ENOTLITERAL);
+    expect_eq(wr_address_passive(AF_INET6, "127.0.0.1", 1, &addr),
+              -EAFNOSUPPORT);
+    expect_eq(wr_address_passive(AF_INET, "::1", 1, &addr), -EAFNOSUPPORT);
+    expect_eq(wr_address_passive(AF_UNIX, "::1", 1, &addr), -EAFNOSUPPORT);
+    expect_eq(wr_address_passive(AF_UNIX, NULL, 1, &addr), -EAFNOSUPPORT);
+    expect_eq(wr_address_passive(AF_UNSPEC, "localhost", 1, &addr),
+              WEIR_ENOTLITERAL);
     weir_address_format(&addr, text, sizeof(text));
-    cr_assert_str_eq(text, "[::1]:80", "a failed call writes nothing");
+    expect_str_eq(text, "[::1]:80", "a failed call writes nothing");
 }
 
 UNIT(address, the_port_can_be_read_and_set)
 {
     parsed("127.0.0.1", 80);
     wr_address_set_port(&addr, 12345);
-    cr_assert_eq(wr_address_port(&addr), 12345);
+    expect_eq(wr_address_port(&addr), 12345);
     weir_address_format(&addr, text, sizeof(text));
-    cr_assert_str_eq(text, "127.0.0.1:12345");
+    expect_str_eq(text, "127.0.0.1:12345");
     parsed("::1", 80);
     wr_address_set_port(&addr, 54321);
-    cr_assert_eq(wr_address_port(&addr), 54321);
+    expect_eq(wr_address_port(&addr), 54321);
     weir_address_format(&addr, text, sizeof(text));
-    cr_assert_str_eq(text, "[::1]:54321");
-    cr_assert_eq(wr_address_sockaddr(&addr)->sa_family, AF_INET6);
+    expect_str_eq(text, "[::1]:54321");
+    expect_eq(addr.storage.any.sa_family, AF_INET6);
 }
 
 UNIT_ABORTS(address, no_address_has_no_port)
 {
     struct weir_address none = {.len = 0};
-    cr_assert_eq(wr_address_port(&none), 0);
+    expect_eq(wr_address_port(&none), 0);
 }
 
-UNIT(address, what_is_no_address_is_written_as_a_dash)
+UNIT(address, no_address_is_written_as_a_dash)
 {
     struct weir_address none = {.len = 0};
     struct weir_address other = {.len = 2};
     other.storage.any.sa_family = AF_UNIX;
 
-    cr_assert_str_eq(weir_address_format(&none, text, sizeof(text)), "-");
-    cr_assert_str_eq(weir_address_format(&other, text, sizeof(text)), "-");
-    cr_assert_str_eq(weir_address_format(NULL, text, sizeof(text)), "-");
+    expect_str_eq(weir_address_format(&none, text, sizeof(text)), "-");
+    expect_str_eq(weir_address_format(&other, text, sizeof(text)), "-");
+    expect_str_eq(weir_address_format(NULL, text, sizeof(text)), "-");
 }
 
 UNIT(address, a_short_destination_is_still_terminated)
@@ -249,11 +249,11 @@ UNIT(address, a_short_destination_is_still_terminated)
     parsed("127.0.0.1", 80);
     for (size_t size = 1; size <= sizeof(small); size++) {
         memset(small, 'x', sizeof(small));
-        cr_assert_eq(weir_address_format(&addr, small, size), small);
-        cr_assert_lt(strlen(small), size);
-        cr_assert_eq(strncmp(small, "127.0.0.1:80", strlen(small)), 0);
+        expect_eq(weir_address_format(&addr, small, size), small);
+        expect_lt(strlen(small), size);
+        expect_eq(strncmp(small, "127.0.0.1:80", strlen(small)), 0);
     }
-    cr_assert_str_eq(small, "127.0.0.1:80");
+    expect_str_eq(small, "127.0.0.1:80");
 }
 
 UNIT(address, random_addresses_read_back_as_they_were_written)
@@ -279,10 +279,10 @@ UNIT(address, random_addresses_read_back_as_they_were_written)
         }
         wr_address_set_port(&before, (uint16_t)unit_random_next(&rng));
         weir_address_format(&before, text, sizeof(text));
-        cr_assert_eq(weir_address_parse_with_port(text, &addr), 0, "%s", text);
-        cr_assert_eq(addr.len, before.len);
-        cr_assert_eq(memcmp(&addr.storage, &before.storage, addr.len), 0, "%s",
-                     text);
+        expect_eq(weir_address_parse_with_port(text, &addr), 0, "%s", text);
+        expect_eq(addr.len, before.len);
+        expect_eq(memcmp(&addr.storage, &before.storage, addr.len), 0, "%s",
+                  text);
     }
 }
 

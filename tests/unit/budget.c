@@ -6,7 +6,7 @@
  * like: whatever they do, one that holds little has credit, and the sums stay
  * where they are said to stay.
  */
-#include "uring/budget.h"
+#include "lib/loop/budget.h"
 
 #include "tests/unit.h"
 #include "tests/unit/random.h"
@@ -40,8 +40,8 @@ static uint32_t credit_of(const struct wr_budget *budget,
                           enum wr_verdict *ret_verdict)
 {
     uint32_t credit = 1;
-    *ret_verdict = wr_budget_credit(budget, demand, &credit);
-    cr_assert_eq(*ret_verdict == WR_VERDICT_CREDIT, credit > 0);
+    *ret_verdict = wr_budget_judge(budget, demand, &credit);
+    expect_eq(*ret_verdict == WR_VERDICT_CREDIT, credit > 0);
     return credit;
 }
 
@@ -52,23 +52,25 @@ static void check_credit(const struct wr_budget *budget,
     const uint64_t share = wr_budget_held_share(budget);
     const uint32_t credit = credit_of(budget, demand, &verdict);
 
-    cr_assert_geq(share, WR_HELD_LEAST);
-    cr_assert_leq(credit, WR_CREDIT_MAX);
+    expect_geq(share, WR_HELD_LEAST);
+    expect_leq(credit, WR_CREDIT_MAX);
     if (credit > 0) {
-        cr_assert_geq(credit, WR_CREDIT_MIN);
-        cr_assert_leq(demand->held_bytes + credit, demand->limit_bytes);
-        cr_assert_leq(demand->held_bytes + credit, share);
+        expect_geq(credit, WR_CREDIT_MIN);
+        expect_leq(demand->account.held_bytes + credit,
+                   demand->account.limit_bytes);
+        expect_leq(demand->account.held_bytes + credit, share);
         return;
     }
     if (verdict == WR_VERDICT_HOLDS_LIMIT) {
-        cr_assert_gt(demand->held_bytes + WR_CREDIT_MIN, demand->limit_bytes);
+        expect_gt(demand->account.held_bytes + WR_CREDIT_MIN,
+                  demand->account.limit_bytes);
     } else if (verdict == WR_VERDICT_HOLDS_SHARE) {
-        cr_assert_gt(demand->held_bytes, WR_HELD_LEAST - WR_CREDIT_MIN,
-                     "it holds little and starves");
+        expect_gt(demand->account.held_bytes, WR_HELD_LEAST - WR_CREDIT_MIN,
+                  "it holds little and starves");
     } else {
-        cr_assert_eq(verdict, WR_VERDICT_IS_STUCK);
-        cr_assert_gt(demand->stuck_bytes, WR_QUEUED_LEAST,
-                     "little is stuck and it is stopped");
+        expect_eq(verdict, WR_VERDICT_IS_STUCK);
+        expect_gt(demand->stuck_bytes, WR_QUEUED_LEAST,
+                  "little is stuck and it is stopped");
         cr_assert(wr_budget_is_queue_short(budget), "there is plenty");
     }
 }
@@ -81,16 +83,17 @@ UNIT(budget, every_combination_keeps_every_bound)
     for (size_t i = 0; i < n * n * n; i++) {
         for (size_t j = 0; j < COUNT_OF(limits) * COUNT_OF(limits); j++) {
             for (size_t k = 0; k < COUNT_OF(crowds) * COUNT_OF(windows); k++) {
+                const struct wr_pool pool = {.held_bytes = used[i % n]};
                 const struct wr_budget budget = {
+                    .pool = &pool,
                     .held_limit_bytes = limits[j % COUNT_OF(limits)],
-                    .held_bytes = used[i % n],
                     .queued_limit_bytes = 64 * MIB,
                     .queued_bytes = used[i / n % n],
                     .account_count = crowds[k % COUNT_OF(crowds)],
                 };
                 const struct wr_demand demand = {
-                    .held_bytes = used[i / n / n],
-                    .limit_bytes = limits[j / COUNT_OF(limits)],
+                    .account.held_bytes = used[i / n / n],
+                    .account.limit_bytes = limits[j / COUNT_OF(limits)],
                     .stuck_bytes = used[i / n % n],
                     .window = windows[k / COUNT_OF(crowds)],
                 };
@@ -102,18 +105,20 @@ UNIT(budget, every_combination_keeps_every_bound)
 
 UNIT(budget, all_credits_together_promise_half_the_limit_at_most)
 {
-    const struct wr_demand demand = {.limit_bytes = MIB,
+    const struct wr_demand demand = {.account.limit_bytes = MIB,
                                      .window = WR_CREDIT_MAX};
     enum wr_verdict verdict;
-    struct wr_budget budget = {.held_limit_bytes = 64 * MIB,
+    const struct wr_pool pool = {0};
+    struct wr_budget budget = {.pool = &pool,
+                               .held_limit_bytes = 64 * MIB,
                                .queued_limit_bytes = 64 * MIB};
 
     budget.account_count = 32;
-    cr_assert_eq(credit_of(&budget, &demand, &verdict), WR_CREDIT_MAX);
+    expect_eq(credit_of(&budget, &demand, &verdict), WR_CREDIT_MAX);
     budget.account_count = 1024;
-    cr_assert_eq(credit_of(&budget, &demand, &verdict), 32 * KIB);
+    expect_eq(credit_of(&budget, &demand, &verdict), 32 * KIB);
     budget.account_count = 100000;
-    cr_assert_eq(credit_of(&budget, &demand, &verdict), WR_CREDIT_MIN);
+    expect_eq(credit_of(&budget, &demand, &verdict), WR_CREDIT_MIN);
 }
 
 /* ---- windows ---- */
@@ -122,14 +127,14 @@ UNIT(budget, credit_doubles_while_all_that_is_old_is_got_rid_of)
 {
     uint32_t window = wr_budget_window(0, 0, 0);
 
-    cr_assert_eq(window, WR_CREDIT_START);
+    expect_eq(window, WR_CREDIT_START);
     for (uint32_t wanted = 2 * WR_CREDIT_START; wanted <= WR_CREDIT_MAX;
          wanted *= 2) {
         /* All that the last credit brought may be there still. */
         window = wr_budget_window(window, window, window);
-        cr_assert_eq(window, wanted);
+        expect_eq(window, wanted);
     }
-    cr_assert_eq(wr_budget_window(window, window, 0), WR_CREDIT_MAX);
+    expect_eq(wr_budget_window(window, window, 0), WR_CREDIT_MAX);
 }
 
 UNIT(budget, credit_shrinks_to_little_while_nothing_is_got_rid_of)
@@ -142,16 +147,47 @@ UNIT(budget, credit_shrinks_to_little_while_nothing_is_got_rid_of)
         backlog += WR_CREDIT_SLOW;
     }
 
-    cr_assert_eq(window, WR_CREDIT_SLOW);
+    expect_eq(window, WR_CREDIT_SLOW);
     window = wr_budget_window(window, WR_CREDIT_SLOW, 0);
-    cr_assert_eq(window, 2 * WR_CREDIT_SLOW, "it recovers at once");
+    expect_eq(window, 2 * WR_CREDIT_SLOW, "it recovers at once");
 }
 
 UNIT(budget, a_backlog_within_the_window_changes_nothing)
 {
-    cr_assert_eq(
-        wr_budget_window(256 * KIB, WR_CREDIT_SLOW, WR_CREDIT_SLOW + 1),
-        256 * KIB);
+    expect_eq(wr_budget_window(256 * KIB, WR_CREDIT_SLOW, WR_CREDIT_SLOW + 1),
+              256 * KIB);
+}
+
+UNIT(budget, a_window_moves_once_for_each_receive_that_has_ended)
+{
+    const struct wr_pool pool = {0};
+    struct wr_budget budget;
+    struct wr_demand demand;
+    uint32_t credit;
+
+    wr_budget_init(&budget, &pool, 64 * MIB, 64 * MIB);
+    wr_demand_init(&demand, MIB, NULL);
+    demand.account.held_bytes = MIB;
+    for (int i = 0; i < 10; i++) {
+        expect_eq(wr_budget_ask(&budget, &demand, &credit),
+                  WR_VERDICT_HOLDS_LIMIT);
+    }
+    demand.account.held_bytes = 0;
+    expect_eq(wr_budget_ask(&budget, &demand, &credit), WR_VERDICT_CREDIT);
+    expect_eq(credit, WR_CREDIT_START, "it has received nothing yet");
+
+    demand.account.held_bytes = MIB;
+    for (int i = 0; i < 10; i++) {
+        expect_eq(wr_budget_ask(&budget, &demand, &credit),
+                  WR_VERDICT_HOLDS_LIMIT);
+    }
+
+    expect_eq(demand.window, WR_CREDIT_START / 2);
+    wr_budget_starve(&budget, &demand);
+    wr_budget_leave(&demand);
+    demand.account.held_bytes = 0;
+    expect_eq(wr_budget_ask(&budget, &demand, &credit), WR_VERDICT_CREDIT);
+    expect_eq(credit, WR_CREDIT_START / 2);
 }
 
 /* ---- send queues ---- */
@@ -163,31 +199,33 @@ UNIT(budget, a_share_of_the_send_queues_is_no_bound_while_there_is_plenty)
     for (uint64_t queued = 0; queued <= 128 * MIB; queued += MIB / 4) {
         budget.queued_bytes = queued;
         const uint64_t share = wr_budget_queued_share(&budget);
-        cr_assert_geq(share, WR_QUEUED_LEAST);
-        cr_assert_eq(share == UINT64_MAX, queued <= 16 * MIB);
+        expect_geq(share, WR_QUEUED_LEAST);
+        expect_eq(share == UINT64_MAX, queued <= 16 * MIB);
         cr_assert(share == UINT64_MAX || share <= MIB);
         if (queued >= 32 * MIB) {
-            cr_assert_eq(share, WR_QUEUED_LEAST);
+            expect_eq(share, WR_QUEUED_LEAST);
         }
     }
 }
 
 UNIT(budget, a_reader_keeps_less_the_less_there_is)
 {
-    struct wr_budget budget = {.held_limit_bytes = 64 * MIB};
+    struct wr_pool pool = {0};
+    const struct wr_budget budget = {.pool = &pool,
+                                     .held_limit_bytes = 64 * MIB};
     uint64_t before = UINT64_MAX;
 
     for (uint64_t held = 0; held <= 128 * MIB; held += MIB / 4) {
-        budget.held_bytes = held / 2;
-        budget.kept_bytes = held - held / 2;
+        pool.held_bytes = held / 2;
+        pool.own.held_bytes = held - held / 2;
         const uint64_t high = wr_budget_reader_high(&budget, 128 * KIB);
-        cr_assert_leq(high, before);
-        cr_assert_leq(high, 128 * KIB);
-        cr_assert_geq(high, WR_HELD_LEAST);
+        expect_leq(high, before);
+        expect_leq(high, 128 * KIB);
+        expect_geq(high, WR_HELD_LEAST);
         before = high;
     }
-    cr_assert_eq(before, WR_HELD_LEAST);
-    cr_assert_eq(wr_budget_reader_high(&budget, 100), 100);
+    expect_eq(before, WR_HELD_LEAST);
+    expect_eq(wr_budget_reader_high(&budget, 100), 100);
 }
 
 /* ---- crowds ---- */
@@ -196,21 +234,18 @@ UNIT(budget, a_reader_keeps_less_the_less_there_is)
 
 struct player {
     struct wr_demand demand;
-    uint32_t last_credit;
     uint32_t armed; /* credit that has not been used up */
 };
 
 static struct player players[CROWD];
+static struct wr_pool crowd_pool;
 static struct wr_budget all;
 
 static void ask(struct player *player)
 {
-    enum wr_verdict verdict;
-    player->demand.window = wr_budget_window(
-        player->demand.window, player->last_credit,
-        player->demand.held_bytes + player->demand.stuck_bytes);
-    player->armed = credit_of(&all, &player->demand, &verdict);
-    player->last_credit = player->armed ? player->armed : player->last_credit;
+    const enum wr_verdict verdict =
+        wr_budget_ask(&all, &player->demand, &player->armed);
+    expect_eq(verdict == WR_VERDICT_CREDIT, player->armed > 0);
 }
 
 /* Bytes arrive, and are kept or written. */
@@ -219,8 +254,8 @@ static void receive(struct unit_random *random, struct player *player)
     const uint64_t bytes = 1 + unit_random_below(random, player->armed);
     player->armed -= (uint32_t)bytes;
     if (unit_random_below(random, 2) == 0) {
-        player->demand.held_bytes += bytes;
-        all.held_bytes += bytes;
+        player->demand.account.held_bytes += bytes;
+        crowd_pool.held_bytes += bytes;
     } else {
         player->demand.stuck_bytes += bytes;
         all.queued_bytes += bytes;
@@ -229,21 +264,21 @@ static void receive(struct unit_random *random, struct player *player)
 
 static void get_rid_of_all(struct player *player)
 {
-    all.held_bytes -= player->demand.held_bytes;
+    crowd_pool.held_bytes -= player->demand.account.held_bytes;
     all.queued_bytes -= player->demand.stuck_bytes;
-    player->demand.held_bytes = player->demand.stuck_bytes = 0;
+    player->demand.account.held_bytes = player->demand.stuck_bytes = 0;
 }
 
 static void check_newcomer(void)
 {
     const struct wr_demand newcomer = {
-        .held_bytes = WR_HELD_LEAST - WR_CREDIT_MIN,
+        .account.held_bytes = WR_HELD_LEAST - WR_CREDIT_MIN,
         .stuck_bytes = WR_QUEUED_LEAST,
-        .limit_bytes = MIB,
+        .account.limit_bytes = MIB,
         .window = WR_CREDIT_START,
     };
     enum wr_verdict verdict;
-    cr_assert_geq(credit_of(&all, &newcomer, &verdict), WR_CREDIT_MIN);
+    expect_geq(credit_of(&all, &newcomer, &verdict), WR_CREDIT_MIN);
 }
 
 UNIT(budget, a_crowd_that_takes_what_it_can_leaves_enough_for_a_newcomer)
@@ -251,14 +286,18 @@ UNIT(budget, a_crowd_that_takes_what_it_can_leaves_enough_for_a_newcomer)
     struct unit_random random;
     unit_random_seed(&random);
     memset(players, 0, sizeof(players));
-    all = (struct wr_budget){.held_limit_bytes = 64 * MIB,
+    for (int i = 0; i < CROWD; i++) {
+        wr_demand_init(&players[i].demand, MIB, NULL);
+    }
+    crowd_pool = (struct wr_pool){0};
+    all = (struct wr_budget){.pool = &crowd_pool,
+                             .held_limit_bytes = 64 * MIB,
                              .queued_limit_bytes = 64 * MIB,
                              .account_count = CROWD};
     uint64_t most_armed = 0;
 
     for (int i = 0; i < 400000; i++) {
         struct player *player = &players[unit_random_below(&random, CROWD)];
-        player->demand.limit_bytes = MIB;
         if (player->armed == 0) {
             ask(player);
         } else {
@@ -269,13 +308,13 @@ UNIT(budget, a_crowd_that_takes_what_it_can_leaves_enough_for_a_newcomer)
             get_rid_of_all(player);
         }
         check_newcomer();
-        cr_assert_leq(player->demand.held_bytes, MIB);
+        expect_leq(player->demand.account.held_bytes, MIB);
     }
 
-    /* Half is a reserve; beyond it each has what everybody may have, and what
-     * was promised before. */
+    /* Half is a reserve; beyond it each has the share of all, and its promises.
+     */
     const uint64_t beyond = CROWD * (WR_HELD_LEAST + most_armed);
-    cr_assert_leq(all.held_bytes, 32 * MIB + beyond);
-    cr_assert_leq(all.queued_bytes,
-                  32 * MIB + beyond + CROWD * UINT64_C(2) * WR_QUEUED_LEAST);
+    expect_leq(crowd_pool.held_bytes, 32 * MIB + beyond);
+    expect_leq(all.queued_bytes,
+               32 * MIB + beyond + CROWD * UINT64_C(2) * WR_QUEUED_LEAST);
 }

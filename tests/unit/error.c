@@ -15,7 +15,7 @@
 #define weir_err_name  table_err_name
 const char *table_strerror(int err);
 const char *table_err_name(int err);
-#include "lib/error.c"
+#include "lib/base/error.c"
 #undef weir_strerror
 #undef weir_err_name
 
@@ -32,15 +32,15 @@ UNIT(error, weirs_codes_have_their_names_and_one_line_each)
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         const char *text = weir_strerror(codes[i]);
-        cr_assert_eq(strncmp(weir_err_name(codes[i]), "WEIR_E", 6), 0);
+        expect_eq(strncmp(weir_err_name(codes[i]), "WEIR_E", 6), 0);
         cr_assert_str_neq(text, "Unknown error");
         cr_assert_null(strchr(text, '\n'));
-        cr_assert_neq(text[strlen(text) - 1], '.');
-        cr_assert_str_eq(table_strerror(codes[i]), text);
+        expect_neq(text[strlen(text) - 1], '.');
+        expect_str_eq(table_strerror(codes[i]), text);
     }
-    cr_assert_str_eq(weir_err_name(WEIR_EIDLE), "WEIR_EIDLE");
-    cr_assert_str_eq(weir_err_name(WEIR_ERINGOLD), "WEIR_ERINGOLD");
-    cr_assert_str_eq(weir_err_name(WEIR_ENOTLITERAL), "WEIR_ENOTLITERAL");
+    expect_str_eq(weir_err_name(WEIR_EIDLE), "WEIR_EIDLE");
+    expect_str_eq(weir_err_name(WEIR_ERINGOLD), "WEIR_ERINGOLD");
+    expect_str_eq(weir_err_name(WEIR_ENOTLITERAL), "WEIR_ENOTLITERAL");
 }
 
 UNIT(error, errors_of_the_ring_say_what_to_change)
@@ -57,18 +57,18 @@ UNIT(error, errors_of_the_ring_say_what_to_change)
 
 UNIT(error, the_kernels_errors_pass_through)
 {
-    cr_assert_str_eq(weir_err_name(-ECONNRESET), "ECONNRESET");
-    cr_assert_str_eq(weir_strerror(-ECONNRESET), "Connection reset by peer");
-    cr_assert_str_eq(weir_err_name(-EAGAIN), "EAGAIN");
-    cr_assert_str_eq(weir_strerror(-EPIPE), "Broken pipe");
+    expect_str_eq(weir_err_name(-ECONNRESET), "ECONNRESET");
+    expect_str_eq(weir_strerror(-ECONNRESET), "Connection reset by peer");
+    expect_str_eq(weir_err_name(-EAGAIN), "EAGAIN");
+    expect_str_eq(weir_strerror(-EPIPE), "Broken pipe");
 }
 
 UNIT(error, success_has_a_name)
 {
-    cr_assert_str_eq(weir_strerror(0), "Success");
-    cr_assert_str_eq(weir_err_name(0), "OK");
-    cr_assert_str_eq(table_strerror(0), "Success");
-    cr_assert_str_eq(table_err_name(0), "OK");
+    expect_str_eq(weir_strerror(0), "Success");
+    expect_str_eq(weir_err_name(0), "OK");
+    expect_str_eq(table_strerror(0), "Success");
+    expect_str_eq(table_err_name(0), "OK");
 }
 
 UNIT(error, every_other_number_is_unknown)
@@ -76,21 +76,21 @@ UNIT(error, every_other_number_is_unknown)
     const int numbers[] = {1,     104,   -4000,   -4095,   -4096,
                            -4099, -4109, INT_MAX, INT_MIN, INT_MIN + 1};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        cr_assert_str_eq(weir_strerror(numbers[i]), "Unknown error");
-        cr_assert_str_eq(weir_err_name(numbers[i]), "UNKNOWN");
-        cr_assert_str_eq(table_strerror(numbers[i]), "Unknown error");
-        cr_assert_str_eq(table_err_name(numbers[i]), "UNKNOWN");
+        expect_str_eq(weir_strerror(numbers[i]), "Unknown error");
+        expect_str_eq(weir_err_name(numbers[i]), "UNKNOWN");
+        expect_str_eq(table_strerror(numbers[i]), "Unknown error");
+        expect_str_eq(table_err_name(numbers[i]), "UNKNOWN");
     }
 }
 
 UNIT(error, the_table_says_what_the_c_library_says)
 {
-    size_t count = sizeof(errno_errors) / sizeof(errno_errors[0]);
-    cr_assert_gt(count, 40);
+    size_t count = sizeof(error_errnos) / sizeof(error_errnos[0]);
+    expect_gt(count, 40);
     for (size_t i = 0; i < count; i++) {
-        int err = -errno_errors[i].code;
-        cr_assert_str_eq(table_err_name(err), weir_err_name(err));
-        cr_assert_str_eq(table_strerror(err), weir_strerror(err));
+        int err = -error_errnos[i].code;
+        expect_str_eq(table_err_name(err), weir_err_name(err));
+        expect_str_eq(table_strerror(err), weir_strerror(err));
     }
 }
 
@@ -100,5 +100,5 @@ UNIT(error, the_version_is_that_of_the_headers)
     snprintf(text, sizeof(text), "%d.%d.%d", WEIR_VERSION_MAJOR,
              WEIR_VERSION_MINOR, WEIR_VERSION_PATCH);
 
-    cr_assert_str_eq(weir_version(), text);
+    expect_str_eq(weir_version(), text);
 }

@@ -4,7 +4,7 @@
  * The registers that survive a call are filled with values which belong to one
  * fiber, on both sides of a switch, and compared afterwards.
  */
-#include "lib/fiber.h"
+#include "lib/task/fiber.h"
 
 #include "allocator.h"
 #include "registers.h"
@@ -30,7 +30,7 @@ static void end(void)
 static void make(struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
     struct wr_stack *stack = NULL;
-    cr_assert_eq(wr_stack_take(&stacks, WR_STACK_DEFAULT, &stack), 0);
+    expect_eq(wr_stack_take(&stacks, WR_STACK_DEFAULT, &stack), 0);
     wr_fiber_init(fiber, stack, run, arg);
 }
 
@@ -65,10 +65,10 @@ UNIT(fiber, runs_between_enter_and_leave)
     struct counting one = {.goal = 3};
     begin();
     make(&one.fiber, count_to_goal, &one);
-    cr_assert_eq(one.count, 0);
+    expect_eq(one.count, 0);
     for (unsigned i = 1; i <= 3; i++) {
         wr_fiber_enter(&one.fiber);
-        cr_assert_eq(one.count, i);
+        expect_eq(one.count, i);
         cr_assert_not(one.is_done);
     }
     wr_fiber_enter(&one.fiber);
@@ -83,7 +83,7 @@ UNIT(fiber, one_that_never_ran_can_be_dropped)
     begin();
     make(&one.fiber, count_to_goal, &one);
     drop(&one.fiber);
-    cr_assert_eq(one.count, 0);
+    expect_eq(one.count, 0);
     end();
 }
 
@@ -96,10 +96,10 @@ UNIT(fiber, a_stack_serves_one_after_another)
         while (!one.is_done) {
             wr_fiber_enter(&one.fiber);
         }
-        cr_assert_eq(one.count, i % 5);
+        expect_eq(one.count, i % 5);
         drop(&one.fiber);
     }
-    cr_assert_eq(stacks.stack_count, 1);
+    expect_eq(stacks.stack_count, 1);
     end();
 }
 
@@ -156,7 +156,7 @@ UNIT(fiber, locals_of_many_survive_when_they_take_turns)
     }
     unsigned alive = COUNT;
     for (unsigned turn = 0; alive > 0; turn++) {
-        cr_assert_lt(turn, 50);
+        expect_lt(turn, 50);
         for (unsigned i = 0; i < COUNT; i++) {
             struct adding *one = &all[(i * 7 + turn) % COUNT];
             if (!one->is_done) {
@@ -166,7 +166,7 @@ UNIT(fiber, locals_of_many_survive_when_they_take_turns)
         }
     }
     for (unsigned i = 0; i < COUNT; i++) {
-        cr_assert_eq(all[i].sum, expected_sum(i, i % 20), "fiber %u", i);
+        expect_eq(all[i].sum, expected_sum(i, i % 20), "fiber %u", i);
         drop(&all[i].fiber);
     }
     end();
@@ -186,8 +186,7 @@ static void look_at_address(void *arg)
     self->address = (uintptr_t)vector;
     /* Saves vector registers with instructions that must be aligned. */
     char text[32];
-    cr_assert_eq(snprintf(text, sizeof(text), "%.1f", vector[0] + vector[1]),
-                 3);
+    expect_eq(snprintf(text, sizeof(text), "%.1f", vector[0] + vector[1]), 3);
     wr_fiber_exit(&self->fiber);
 }
 
@@ -199,7 +198,7 @@ UNIT(fiber, its_stack_is_aligned)
     for (unsigned i = 0; i < COUNT; i++) {
         make(&all[i].fiber, look_at_address, &all[i]);
         wr_fiber_enter(&all[i].fiber);
-        cr_assert_eq(all[i].address % 16, 0);
+        expect_eq(all[i].address % 16, 0);
     }
     for (unsigned i = 0; i < COUNT; i++) {
         drop(&all[i].fiber);
@@ -235,7 +234,7 @@ static void run_registers(void *arg)
     for (int i = 0; i < 3; i++) {
         fill_registers(self->value, leave, self, self->seen);
         for (unsigned j = 0; j < REGISTERS; j++) {
-            cr_assert_eq(self->seen[j], self->value + j, "register %u", j);
+            expect_eq(self->seen[j], self->value + j, "register %u", j);
         }
     }
     wr_fiber_exit(&self->fiber);
@@ -255,7 +254,7 @@ UNIT(fiber, registers_survive_on_both_sides)
             uint64_t seen[REGISTERS];
             fill_registers(mine, enter, both[k], seen);
             for (unsigned j = 0; j < REGISTERS; j++) {
-                cr_assert_eq(seen[j], mine + j, "register %u", j);
+                expect_eq(seen[j], mine + j, "register %u", j);
             }
         }
     }

@@ -5,7 +5,7 @@
  * nothing but the fibers, the stacks and what they stand on, so that a cross
  * compiler alone is enough to build it; tests/checks/aarch64.sh does.
  */
-#include "lib/fiber.h"
+#include "lib/task/fiber.h"
 
 #include "registers.h"
 #include "uring/guard.h"

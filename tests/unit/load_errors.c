@@ -18,8 +18,8 @@ UNIT(load_errors, the_first_of_a_kind_is_given_for_its_detail)
 
     cr_assert_not_null(first);
     cr_assert_null(errors_add(&table, PHASE_TRANSFER, -ECONNRESET, 2));
-    cr_assert_eq(first->count, 2);
-    cr_assert_eq(first->requests, 5);
+    expect_eq(first->count, 2);
+    expect_eq(first->requests, 5);
 }
 
 UNIT(load_errors, phase_and_code_make_a_kind)
@@ -31,9 +31,9 @@ UNIT(load_errors, phase_and_code_make_a_kind)
     errors_add(&table, PHASE_CONNECT, -ECONNREFUSED, 1);
     errors_add(&table, PHASE_CONNECT, -ECONNREFUSED, 1);
 
-    cr_assert_eq(table.kind_count, 3);
-    cr_assert_eq(errors_in_phase(&table, PHASE_CONNECT), 3);
-    cr_assert_eq(errors_in_phase(&table, PHASE_EOF), 0);
+    expect_eq(table.kind_count, 3);
+    expect_eq(errors_in_phase(&table, PHASE_CONNECT), 3);
+    expect_eq(errors_in_phase(&table, PHASE_EOF), 0);
 }
 
 UNIT(load_errors, a_full_table_goes_on_counting)
@@ -44,15 +44,15 @@ UNIT(load_errors, a_full_table_goes_on_counting)
         errors_add(&table, PHASE_CONNECT, -i, 0);
     }
 
-    cr_assert_eq(table.kind_count, ERRORS_KINDS);
-    cr_assert_eq(table.other_count, 5);
+    expect_eq(table.kind_count, ERRORS_KINDS);
+    expect_eq(table.other_count, 5);
 }
 
 UNIT(load_errors, own_codes_and_the_kernels_have_names)
 {
-    cr_assert_str_eq(error_code_name(ERROR_WRONG_ECHO), "WRONG_ECHO");
-    cr_assert_str_eq(error_code_name(-ECONNRESET), "ECONNRESET");
-    cr_assert_str_eq(error_phase_name(PHASE_VALIDATE), "validate");
+    expect_str_eq(error_code_name(ERROR_WRONG_ECHO), "WRONG_ECHO");
+    expect_str_eq(error_code_name(-ECONNRESET), "ECONNRESET");
+    expect_str_eq(error_phase_name(PHASE_VALIDATE), "validate");
     cr_assert(strlen(error_code_text(ERROR_EOF)) > 0);
     cr_assert(strlen(error_code_text(-ECONNRESET)) > 0);
 }

@@ -31,9 +31,9 @@ static uint64_t next_value(struct unit_random *random)
 UNIT(load_histogram, every_bucket_begins_where_the_last_one_ended)
 {
     for (uint32_t i = 0; i + 1 < HISTOGRAM_SIZE; i++) {
-        cr_assert_eq(highest_of(i) + 1, lowest_of(i + 1), "bucket %u", i);
-        cr_assert_eq(histogram_index(lowest_of(i)), i);
-        cr_assert_eq(histogram_index(highest_of(i)), i);
+        expect_eq(highest_of(i) + 1, lowest_of(i + 1), "bucket %u", i);
+        expect_eq(histogram_index(lowest_of(i)), i);
+        expect_eq(histogram_index(highest_of(i)), i);
     }
 }
 
@@ -45,9 +45,9 @@ UNIT(load_histogram, every_value_keeps_three_significant_digits)
     for (int i = 0; i < 100000; i++) {
         uint64_t value = next_value(&random);
         uint64_t kept = highest_of(histogram_index(value));
-        cr_assert_geq(kept, value);
-        cr_assert_leq((kept - value) * 1000, value, "%llu became %llu",
-                      (unsigned long long)value, (unsigned long long)kept);
+        expect_geq(kept, value);
+        expect_leq((kept - value) * 1000, value, "%llu became %llu",
+                   (unsigned long long)value, (unsigned long long)kept);
     }
 }
 
@@ -71,12 +71,12 @@ UNIT(load_histogram, quantiles_are_those_of_the_sorted_values)
             (count * shares[i] + HISTOGRAM_WHOLE - 1) / HISTOGRAM_WHOLE;
         uint64_t exact = values[rank - 1];
         uint64_t found = histogram_quantile(&h, shares[i]);
-        cr_assert_geq(found, exact);
-        cr_assert_leq((found - exact) * 1000, exact);
+        expect_geq(found, exact);
+        expect_leq((found - exact) * 1000, exact);
     }
-    cr_assert_eq(h.min, values[0]);
-    cr_assert_eq(h.max, values[count - 1]);
-    cr_assert_eq(histogram_quantile(&h, HISTOGRAM_WHOLE), h.max);
+    expect_eq(h.min, values[0]);
+    expect_eq(h.max, values[count - 1]);
+    expect_eq(histogram_quantile(&h, HISTOGRAM_WHOLE), h.max);
 }
 
 UNIT(load_histogram, a_quantile_is_never_above_the_maximum)
@@ -84,7 +84,7 @@ UNIT(load_histogram, a_quantile_is_never_above_the_maximum)
     histogram_clear(&h);
     histogram_record(&h, 1000001);
 
-    cr_assert_eq(histogram_quantile(&h, 50000), 1000001);
+    expect_eq(histogram_quantile(&h, 50000), 1000001);
 }
 
 UNIT(load_histogram, merging_loses_nothing)
@@ -104,7 +104,7 @@ UNIT(load_histogram, merging_loses_nothing)
 
     histogram_merge(&h, &other);
 
-    cr_assert_eq(memcmp(&h, &whole, sizeof(h)), 0);
+    expect_eq(memcmp(&h, &whole, sizeof(h)), 0);
 }
 
 UNIT(load_histogram, merging_an_empty_one_changes_nothing)
@@ -115,9 +115,9 @@ UNIT(load_histogram, merging_an_empty_one_changes_nothing)
 
     histogram_merge(&h, &other);
 
-    cr_assert_eq(h.count, 1);
-    cr_assert_eq(h.min, 5);
-    cr_assert_eq(h.max, 5);
+    expect_eq(h.count, 1);
+    expect_eq(h.min, 5);
+    expect_eq(h.max, 5);
 }
 
 UNIT(load_histogram, values_beyond_the_range_are_counted_and_said)
@@ -127,10 +127,10 @@ UNIT(load_histogram, values_beyond_the_range_are_counted_and_said)
     histogram_record(&h, UINT64_C(1) << 50);
     histogram_record(&h, (UINT64_C(1) << 42) - 1);
 
-    cr_assert_eq(h.count, 2);
-    cr_assert_eq(h.overflows, 1);
-    cr_assert_eq(h.max, UINT64_C(1) << 50);
-    cr_assert_eq(histogram_quantile(&h, HISTOGRAM_WHOLE), UINT64_C(1) << 50);
+    expect_eq(h.count, 2);
+    expect_eq(h.overflows, 1);
+    expect_eq(h.max, UINT64_C(1) << 50);
+    expect_eq(histogram_quantile(&h, HISTOGRAM_WHOLE), UINT64_C(1) << 50);
 }
 
 UNIT(load_histogram, a_percentile_needs_ten_values_beyond_it)
@@ -160,17 +160,17 @@ UNIT(load_histogram, the_interval_of_a_quantile_holds_it)
     histogram_interval(&h, 50000, &low, &high);
 
     /* Ranks 5000 -+ 1.96 * 50, and the width of a bucket. */
-    cr_assert_leq(low, 5000);
-    cr_assert_geq(low, 4900);
-    cr_assert_geq(high, 5000);
-    cr_assert_leq(high, 5110);
+    expect_leq(low, 5000);
+    expect_geq(low, 4900);
+    expect_geq(high, 5000);
+    expect_leq(high, 5110);
 }
 
 UNIT(load_histogram, mean_and_deviation_are_near_the_truth)
 {
     histogram_clear(&h);
-    cr_assert_eq(histogram_mean(&h), 0);
-    cr_assert_eq(histogram_deviation(&h), 0);
+    expect_eq(histogram_mean(&h), 0);
+    expect_eq(histogram_deviation(&h), 0);
     for (uint64_t i = 1; i <= 1000; i++) {
         histogram_record(&h, i * 1000);
     }
@@ -183,7 +183,7 @@ UNIT(load_histogram, an_empty_one_has_no_quantiles)
 {
     histogram_clear(&h);
 
-    cr_assert_eq(histogram_quantile(&h, 50000), 0);
-    cr_assert_eq(histogram_at_rank(&h, 1), 0);
+    expect_eq(histogram_quantile(&h, 50000), 0);
+    expect_eq(histogram_at_rank(&h, 1), 0);
     cr_assert_not(histogram_can_tell(&h, 50000));
 }

@@ -16,37 +16,36 @@ static void refuses(const char *text, bool listening, const char *reason)
 
     target = before;
     why[0] = '\0';
-    cr_assert_eq(target_parse(text, listening, &target, why), -EINVAL, "%s",
-                 text);
+    expect_eq(target_parse(text, listening, &target, why), -EINVAL, "%s", text);
     cr_assert_not_null(strstr(why, reason), "'%s' said: %s", text, why);
     cr_assert_null(strchr(why, '\n'));
-    cr_assert_eq(target.port, 4711, "a refusal wrote its result");
+    expect_eq(target.port, 4711, "a refusal wrote its result");
 }
 
 UNIT(load_target, an_address_and_a_port_are_a_target)
 {
-    cr_assert_eq(target_parse("tcp://127.0.0.1:80", false, &target, why), 0);
-    cr_assert_str_eq(target.host, "127.0.0.1");
-    cr_assert_eq(target.port, 80);
-    cr_assert_eq(target.address.storage.any.sa_family, AF_INET);
-    cr_assert_str_eq(target.text, "tcp://127.0.0.1:80");
+    expect_eq(target_parse("tcp://127.0.0.1:80", false, &target, why), 0);
+    expect_str_eq(target.host, "127.0.0.1");
+    expect_eq(target.port, 80);
+    expect_eq(target.address.storage.any.sa_family, AF_INET);
+    expect_str_eq(target.text, "tcp://127.0.0.1:80");
 }
 
 UNIT(load_target, ipv6_stands_in_brackets)
 {
-    cr_assert_eq(target_parse("tcp://[::1]:65535", false, &target, why), 0);
-    cr_assert_str_eq(target.host, "::1");
-    cr_assert_eq(target.port, 65535);
-    cr_assert_eq(target.address.storage.any.sa_family, AF_INET6);
+    expect_eq(target_parse("tcp://[::1]:65535", false, &target, why), 0);
+    expect_str_eq(target.host, "::1");
+    expect_eq(target.port, 65535);
+    expect_eq(target.address.storage.any.sa_family, AF_INET6);
     refuses("tcp://::1:80", false, "brackets");
 }
 
 UNIT(load_target, only_a_listener_may_leave_things_open)
 {
-    cr_assert_eq(target_parse("tcp://*:0", true, &target, why), 0);
-    cr_assert_str_eq(target.host, "");
-    cr_assert_eq(target.port, 0);
-    cr_assert_eq(target_parse("tcp://:7", true, &target, why), 0);
+    expect_eq(target_parse("tcp://*:0", true, &target, why), 0);
+    expect_str_eq(target.host, "");
+    expect_eq(target.port, 0);
+    expect_eq(target_parse("tcp://:7", true, &target, why), 0);
     refuses("tcp://127.0.0.1:0", false, "port");
     refuses("tcp://:7", false, "no host");
     refuses("tcp://*:7", false, "host name");

@@ -20,7 +20,7 @@ static uint64_t must(parse_fn *parse_value, const char *text)
 {
     uint64_t value = 0;
 
-    cr_assert_eq(parse_value(text, &value), 0, "'%s' was refused", text);
+    expect_eq(parse_value(text, &value), 0, "'%s' was refused", text);
     return value;
 }
 
@@ -28,49 +28,49 @@ static void refuses(parse_fn *parse_value, const char *text, int err)
 {
     uint64_t value = 42;
 
-    cr_assert_eq(parse_value(text, &value), err, "'%s'", text);
-    cr_assert_eq(value, 42, "'%s' wrote its result", text);
+    expect_eq(parse_value(text, &value), err, "'%s'", text);
+    expect_eq(value, 42, "'%s' wrote its result", text);
 }
 
 UNIT(load_units, counts_are_powers_of_1000)
 {
-    cr_assert_eq(must(units_parse_count, "0"), 0);
-    cr_assert_eq(must(units_parse_count, "17"), 17);
-    cr_assert_eq(must(units_parse_count, "50k"), 50000);
-    cr_assert_eq(must(units_parse_count, "1.5M"), 1500000);
-    cr_assert_eq(must(units_parse_count, "2G"), 2000000000);
+    expect_eq(must(units_parse_count, "0"), 0);
+    expect_eq(must(units_parse_count, "17"), 17);
+    expect_eq(must(units_parse_count, "50k"), 50000);
+    expect_eq(must(units_parse_count, "1.5M"), 1500000);
+    expect_eq(must(units_parse_count, "2G"), 2000000000);
 }
 
 UNIT(load_units, sizes_are_powers_of_1024)
 {
-    cr_assert_eq(must(units_parse_size, "128"), 128);
-    cr_assert_eq(must(units_parse_size, "128B"), 128);
-    cr_assert_eq(must(units_parse_size, "64K"), 65536);
-    cr_assert_eq(must(units_parse_size, "64k"), 65536);
-    cr_assert_eq(must(units_parse_size, "1.5MiB"), 1572864);
-    cr_assert_eq(must(units_parse_size, "2G"), UINT64_C(2) << 30);
+    expect_eq(must(units_parse_size, "128"), 128);
+    expect_eq(must(units_parse_size, "128B"), 128);
+    expect_eq(must(units_parse_size, "64K"), 65536);
+    expect_eq(must(units_parse_size, "64k"), 65536);
+    expect_eq(must(units_parse_size, "1.5MiB"), 1572864);
+    expect_eq(must(units_parse_size, "2G"), UINT64_C(2) << 30);
 }
 
 UNIT(load_units, times_are_exact_to_the_nanosecond)
 {
-    cr_assert_eq(must(units_parse_time, "3"), 3 * SECOND);
-    cr_assert_eq(must(units_parse_time, "0.1"), SECOND / 10);
-    cr_assert_eq(must(units_parse_time, "7ns"), 7);
-    cr_assert_eq(must(units_parse_time, "1.5us"), 1500);
-    cr_assert_eq(must(units_parse_time, "250ms"), SECOND / 4);
-    cr_assert_eq(must(units_parse_time, "1.000000001s"), SECOND + 1);
-    cr_assert_eq(must(units_parse_time, "2m"), 120 * SECOND);
-    cr_assert_eq(must(units_parse_time, "1h"), 3600 * SECOND);
+    expect_eq(must(units_parse_time, "3"), 3 * SECOND);
+    expect_eq(must(units_parse_time, "0.1"), SECOND / 10);
+    expect_eq(must(units_parse_time, "7ns"), 7);
+    expect_eq(must(units_parse_time, "1.5us"), 1500);
+    expect_eq(must(units_parse_time, "250ms"), SECOND / 4);
+    expect_eq(must(units_parse_time, "1.000000001s"), SECOND + 1);
+    expect_eq(must(units_parse_time, "2m"), 120 * SECOND);
+    expect_eq(must(units_parse_time, "1h"), 3600 * SECOND);
 }
 
 UNIT(load_units, percentages_are_millionths)
 {
-    cr_assert_eq(must(units_parse_percent, "100%"), 1000000);
-    cr_assert_eq(must(units_parse_percent, "0.1%"), 1000);
+    expect_eq(must(units_parse_percent, "100%"), 1000000);
+    expect_eq(must(units_parse_percent, "0.1%"), 1000);
     refuses(units_parse_percent, "1", -EINVAL);
 }
 
-UNIT(load_units, what_is_no_number_is_refused)
+UNIT(load_units, text_that_is_no_number_is_refused)
 {
     for (size_t i = 0; i < COUNT_OF(nonsense); i++) {
         refuses(units_parse_count, nonsense[i], -EINVAL);
@@ -82,9 +82,9 @@ UNIT(load_units, what_is_no_number_is_refused)
     refuses(units_parse_time, "1K", -EINVAL);
 }
 
-UNIT(load_units, what_does_not_fit_is_out_of_range)
+UNIT(load_units, a_number_that_does_not_fit_is_out_of_range)
 {
-    cr_assert_eq(must(units_parse_count, "18446744073709551615"), UINT64_MAX);
+    expect_eq(must(units_parse_count, "18446744073709551615"), UINT64_MAX);
     refuses(units_parse_count, "18446744073709551616", -ERANGE);
     refuses(units_parse_count, "99999999999999999999999", -ERANGE);
     refuses(units_parse_size, "17179869184G", -ERANGE);
@@ -95,25 +95,25 @@ UNIT(load_units, printed_times_have_three_digits)
 {
     char text[UNITS_TEXT_SIZE];
 
-    cr_assert_str_eq(units_format_time(0, text), "0ns");
-    cr_assert_str_eq(units_format_time(999, text), "999ns");
-    cr_assert_str_eq(units_format_time(1000, text), "1.00us");
-    cr_assert_str_eq(units_format_time(9996, text), "10.0us");
-    cr_assert_str_eq(units_format_time(184321, text), "184us");
-    cr_assert_str_eq(units_format_time(999499, text), "999us");
-    cr_assert_str_eq(units_format_time(999500, text), "1.00ms");
-    cr_assert_str_eq(units_format_time(1814000, text), "1.81ms");
-    cr_assert_str_eq(units_format_time(10 * SECOND, text), "10.0s");
-    cr_assert_str_eq(units_format_time(3600 * SECOND, text), "3600s");
+    expect_str_eq(units_format_time(0, text), "0ns");
+    expect_str_eq(units_format_time(999, text), "999ns");
+    expect_str_eq(units_format_time(1000, text), "1.00us");
+    expect_str_eq(units_format_time(9996, text), "10.0us");
+    expect_str_eq(units_format_time(184321, text), "184us");
+    expect_str_eq(units_format_time(999499, text), "999us");
+    expect_str_eq(units_format_time(999500, text), "1.00ms");
+    expect_str_eq(units_format_time(1814000, text), "1.81ms");
+    expect_str_eq(units_format_time(10 * SECOND, text), "10.0s");
+    expect_str_eq(units_format_time(3600 * SECOND, text), "3600s");
 }
 
 UNIT(load_units, printed_sizes_are_whole_where_they_can_be)
 {
     char text[UNITS_TEXT_SIZE];
 
-    cr_assert_str_eq(units_format_size(0, text), "0 B");
-    cr_assert_str_eq(units_format_size(1023, text), "1023 B");
-    cr_assert_str_eq(units_format_size(65536, text), "64 KiB");
-    cr_assert_str_eq(units_format_size(1572864, text), "1.5 MiB");
-    cr_assert_str_eq(units_format_size(UINT64_C(1) << 40, text), "1 TiB");
+    expect_str_eq(units_format_size(0, text), "0 B");
+    expect_str_eq(units_format_size(1023, text), "1023 B");
+    expect_str_eq(units_format_size(65536, text), "64 KiB");
+    expect_str_eq(units_format_size(1572864, text), "1.5 MiB");
+    expect_str_eq(units_format_size(UINT64_C(1) << 40, text), "1 TiB");
 }

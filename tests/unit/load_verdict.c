@@ -36,9 +36,9 @@ UNIT(load_verdict, a_run_without_blemish_is_valid)
 {
     make_good();
 
-    cr_assert_eq(judge(), LOAD_OK);
-    cr_assert_str_eq(verdict_word(&result), "VALID");
-    cr_assert_eq(result.warnings.count, 0);
+    expect_eq(judge(), LOAD_OK);
+    expect_str_eq(verdict_word(&result), "VALID");
+    expect_eq(result.warnings.count, 0);
 }
 
 UNIT(load_verdict, one_error_is_one_too_many_by_default)
@@ -46,17 +46,17 @@ UNIT(load_verdict, one_error_is_one_too_many_by_default)
     make_good();
     result.measured.ok = 999;
     result.measured.failed = 1;
-    cr_assert_eq(judge(), LOAD_ERRORS);
-    cr_assert_str_eq(verdict_word(&result), "FAILED");
+    expect_eq(judge(), LOAD_ERRORS);
+    expect_str_eq(verdict_word(&result), "FAILED");
 
     make_good();
     result.measured.ok = 999;
     result.measured.timeout = 1;
-    cr_assert_eq(judge(), LOAD_ERRORS);
+    expect_eq(judge(), LOAD_ERRORS);
 
     make_good();
     result.events_without_request = 1;
-    cr_assert_eq(judge(), LOAD_ERRORS);
+    expect_eq(judge(), LOAD_ERRORS);
 }
 
 UNIT(load_verdict, the_budget_is_a_number_or_a_share)
@@ -65,14 +65,14 @@ UNIT(load_verdict, the_budget_is_a_number_or_a_share)
     result.measured.ok = 990;
     result.measured.failed = 10;
     options.max_errors = 10;
-    cr_assert_eq(judge(), LOAD_OK);
+    expect_eq(judge(), LOAD_OK);
     options.max_errors = 9;
-    cr_assert_eq(judge(), LOAD_ERRORS);
+    expect_eq(judge(), LOAD_ERRORS);
     options.max_errors_is_share = true;
     options.max_errors = 10000;
-    cr_assert_eq(judge(), LOAD_OK);
+    expect_eq(judge(), LOAD_OK);
     options.max_errors = 9999;
-    cr_assert_eq(judge(), LOAD_ERRORS);
+    expect_eq(judge(), LOAD_ERRORS);
 }
 
 UNIT(load_verdict, no_budget_covers_a_run_in_which_nothing_succeeded)
@@ -84,8 +84,8 @@ UNIT(load_verdict, no_budget_covers_a_run_in_which_nothing_succeeded)
     result.measured.failed = 1000;
     result.completed = 0;
 
-    cr_assert_eq(judge(), LOAD_NOTHING);
-    cr_assert_str_eq(verdict_word(&result), "FAILED");
+    expect_eq(judge(), LOAD_NOTHING);
+    expect_str_eq(verdict_word(&result), "FAILED");
 }
 
 UNIT(load_verdict, fewer_connections_than_asked_make_it_invalid)
@@ -93,7 +93,7 @@ UNIT(load_verdict, fewer_connections_than_asked_make_it_invalid)
     make_good();
     result.open_at_begin = 1;
 
-    cr_assert_eq(judge(), LOAD_INVALID);
+    expect_eq(judge(), LOAD_INVALID);
     cr_assert_not_null(strstr(result.invalid.lines[0], "1 of 2"));
 }
 
@@ -102,7 +102,7 @@ UNIT(load_verdict, a_ledger_that_does_not_add_up_makes_it_invalid)
     make_good();
     result.measured.sent = 1001;
 
-    cr_assert_eq(judge(), LOAD_INVALID);
+    expect_eq(judge(), LOAD_INVALID);
     cr_assert_not_null(strstr(result.invalid.lines[0], "accounted"));
 }
 
@@ -112,7 +112,7 @@ UNIT(load_verdict, unanswered_requests_make_it_invalid)
     result.measured.sent = 1001;
     result.in_flight = 1;
 
-    cr_assert_eq(judge(), LOAD_INVALID);
+    expect_eq(judge(), LOAD_INVALID);
     cr_assert_not_null(strstr(result.invalid.lines[0], "unanswered"));
 }
 
@@ -121,7 +121,7 @@ UNIT(load_verdict, giving_up_makes_it_invalid)
     make_good();
     result.gave_up = true;
 
-    cr_assert_eq(judge(), LOAD_INVALID);
+    expect_eq(judge(), LOAD_INVALID);
 }
 
 UNIT(load_verdict, an_interrupted_run_is_just_that)
@@ -131,9 +131,9 @@ UNIT(load_verdict, an_interrupted_run_is_just_that)
     result.measured.sent = 1004;
     result.in_flight = 4;
 
-    cr_assert_eq(judge(), LOAD_INTERRUPTED);
-    cr_assert_str_eq(verdict_word(&result), "INTERRUPTED");
-    cr_assert_eq(result.invalid.count, 0);
+    expect_eq(judge(), LOAD_INTERRUPTED);
+    expect_str_eq(verdict_word(&result), "INTERRUPTED");
+    expect_eq(result.invalid.count, 0);
 }
 
 UNIT(load_verdict, a_busy_client_is_a_warning)
@@ -142,8 +142,8 @@ UNIT(load_verdict, a_busy_client_is_a_warning)
     result.usage.user_ns = SECOND / 2;
     result.usage.system_ns = 31 * (SECOND / 100);
 
-    cr_assert_eq(judge(), LOAD_OK);
-    cr_assert_eq(result.warnings.count, 1);
+    expect_eq(judge(), LOAD_OK);
+    expect_eq(result.warnings.count, 1);
     cr_assert_not_null(strstr(result.warnings.lines[0], "81 %"));
 }
 
@@ -155,7 +155,7 @@ UNIT(load_verdict, a_window_of_a_moment_says_nothing_about_the_client)
 
     judge();
 
-    cr_assert_eq(result.warnings.count, 0);
+    expect_eq(result.warnings.count, 0);
 }
 
 UNIT(load_verdict, failures_of_the_warm_up_are_mentioned)
@@ -163,6 +163,6 @@ UNIT(load_verdict, failures_of_the_warm_up_are_mentioned)
     make_good();
     result.warmup.failed = 3;
 
-    cr_assert_eq(judge(), LOAD_OK);
+    expect_eq(judge(), LOAD_OK);
     cr_assert_not_null(strstr(result.warnings.lines[0], "warm-up"));
 }

@@ -2,10 +2,9 @@
  * The receive pool without a ring: leases over copies and parts.
  *
  * Leases are looked at as counts: who is charged, who keeps whom, and what is
- * left in the end. tests/trace/pool.c has the buffers that the kernel fills,
- * budget.c the credit.
+ * left in the end. tests/trace/pool.c has the buffers that the kernel fills.
  */
-#include "uring/pool.h"
+#include "uring/lease.h"
 
 #include "tests/unit.h"
 #include "tests/unit/allocator.h"
@@ -20,7 +19,7 @@ static int released_count;
 
 static void released(struct wr_account *of)
 {
-    cr_assert_eq(of, &account);
+    expect_eq(of, &account);
     released_count++;
 }
 
@@ -30,18 +29,17 @@ static void setup(void)
     wr_blocks_init(&blocks, &allocator.hooks);
     memset(&pool, 0, sizeof(pool));
     pool.blocks = &blocks;
-    pool.budget.held_limit_bytes = 64u << 20;
     wr_slab_init(&pool.leases, &allocator.hooks, sizeof(weir_lease));
     account = (struct wr_account){
-        .limit_bytes = 1u << 20, .tell_released = true, .released = released};
+        .limit_bytes = 1u << 20, .notify_released = true, .released = released};
     released_count = 0;
 }
 
 static void teardown(void)
 {
-    cr_assert_eq(account.held_bytes, 0);
-    cr_assert_eq(account.lease_count, 0);
-    cr_assert_eq(pool.budget.held_bytes, 0);
+    expect_eq(account.held_bytes, 0);
+    expect_eq(account.lease_count, 0);
+    expect_eq(pool.held_bytes, 0);
     wr_slab_fini(&pool.leases);
     wr_blocks_fini(&blocks);
     unit_allocator_check(&allocator);
@@ -52,31 +50,31 @@ static void teardown(void)
 UNIT(pool, a_copy_is_charged_until_its_last_reference_goes)
 {
     setup();
-    weir_lease *lease = wr_pool_lease_copy(&pool, &account, "weir", 4);
-    cr_assert_eq(memcmp(lease->data, "weir", 4), 0);
-    cr_assert_eq(lease->len, 4);
-    cr_assert_eq(account.held_bytes, WR_LEASE_LEAST);
-    cr_assert_eq(pool.budget.held_bytes, WR_LEASE_LEAST);
-    cr_assert_eq(pool.copied_bytes, 4);
+    weir_lease *lease = wr_lease_copy(&pool, &account, "weir", 4);
+    expect_eq(memcmp(lease->data, "weir", 4), 0);
+    expect_eq(lease->len, 4);
+    expect_eq(account.held_bytes, WR_LEASE_LEAST);
+    expect_eq(pool.held_bytes, WR_LEASE_LEAST);
+    expect_eq(pool.copied_bytes, 4);
     wr_lease_ref(lease);
 
     wr_lease_unref(lease);
-    cr_assert_eq(account.held_bytes, WR_LEASE_LEAST);
-    cr_assert_eq(released_count, 0);
+    expect_eq(account.held_bytes, WR_LEASE_LEAST);
+    expect_eq(released_count, 0);
     wr_lease_unref(lease);
 
-    cr_assert_eq(released_count, 1);
+    expect_eq(released_count, 1);
     teardown();
 }
 
 UNIT(pool, an_account_that_did_not_ask_is_not_told)
 {
     setup();
-    account.tell_released = false;
+    account.notify_released = false;
 
-    wr_lease_unref(wr_pool_lease_copy(&pool, &account, "weir", 4));
+    wr_lease_unref(wr_lease_copy(&pool, &account, "weir", 4));
 
-    cr_assert_eq(released_count, 0);
+    expect_eq(released_count, 0);
     teardown();
 }
 
@@ -86,56 +84,56 @@ UNIT(pool, a_copy_without_memory_is_nothing_wherever_it_fails)
     for (uint64_t i = 1; i <= 2; i++) { /* the block, then the lease */
         allocator.fail_at = allocator.calls + i;
 
-        cr_assert_null(wr_pool_lease_copy(&pool, &account, "weir", 4));
+        cr_assert_null(wr_lease_copy(&pool, &account, "weir", 4));
 
-        cr_assert_eq(account.lease_count, 0);
-        cr_assert_eq(blocks.used_bytes, 0);
-        cr_assert_eq(pool.copied_bytes, 0);
+        expect_eq(account.lease_count, 0);
+        expect_eq(blocks.used_bytes, 0);
+        expect_eq(pool.copied_bytes, 0);
         wr_blocks_fini(&blocks); /* the next try needs a block again */
     }
-    cr_assert_eq(released_count, 0);
+    expect_eq(released_count, 0);
     teardown();
 }
 
 UNIT(pool, a_slice_keeps_the_whole_and_is_not_charged_again)
 {
     setup();
-    weir_lease *whole = wr_pool_lease_copy(&pool, &account, "abcdef", 6);
+    weir_lease *whole = wr_lease_copy(&pool, &account, "abcdef", 6);
 
     weir_lease *slice = wr_lease_slice(whole, whole->data + 2, 3);
 
-    cr_assert_eq(memcmp(slice->data, "cde", 3), 0);
-    cr_assert_eq(slice->len, 3);
-    cr_assert_eq(account.held_bytes, WR_LEASE_LEAST);
-    cr_assert_eq(account.lease_count, 1);
+    expect_eq(memcmp(slice->data, "cde", 3), 0);
+    expect_eq(slice->len, 3);
+    expect_eq(account.held_bytes, WR_LEASE_LEAST);
+    expect_eq(account.lease_count, 1);
     wr_lease_ref(slice);
     wr_lease_unref(slice);
-    cr_assert_eq(released_count, 0);
+    expect_eq(released_count, 0);
     wr_lease_unref(slice);
-    cr_assert_eq(released_count, 1);
-    cr_assert_eq(wr_pool_leases_out(&pool), 0);
+    expect_eq(released_count, 1);
+    expect_eq(wr_pool_leases_out(&pool), 0);
     teardown();
 }
 
 UNIT(pool, a_slice_of_a_slice_is_a_slice_of_the_whole)
 {
     setup();
-    weir_lease *whole = wr_pool_lease_copy(&pool, &account, "abcdef", 6);
+    weir_lease *whole = wr_lease_copy(&pool, &account, "abcdef", 6);
     wr_lease_ref(whole);
     weir_lease *outer = wr_lease_slice(whole, whole->data + 1, 4);
     wr_lease_ref(outer);
     weir_lease *inner = wr_lease_slice(outer, outer->data + 1, 2);
-    cr_assert_eq(inner->parent, whole);
-    cr_assert_eq(memcmp(inner->data, "cd", 2), 0);
+    expect_eq(inner->parent, whole);
+    expect_eq(memcmp(inner->data, "cd", 2), 0);
 
     wr_lease_unref(outer); /* inner does not need it */
-    cr_assert_eq(wr_pool_leases_out(&pool), 2);
+    expect_eq(wr_pool_leases_out(&pool), 2);
     wr_lease_unref(whole);
-    cr_assert_eq(released_count, 0);
+    expect_eq(released_count, 0);
     wr_lease_unref(inner);
 
-    cr_assert_eq(released_count, 1);
-    cr_assert_eq(wr_pool_leases_out(&pool), 0);
+    expect_eq(released_count, 1);
+    expect_eq(wr_pool_leases_out(&pool), 0);
     teardown();
 }
 
@@ -147,20 +145,20 @@ UNIT(pool, references_may_end_in_any_order)
     for (int i = 0; i < 6; i++) {
         weir_lease *leases[3];
         setup();
-        leases[0] = wr_pool_lease_copy(&pool, &account, "abcdef", 6);
+        leases[0] = wr_lease_copy(&pool, &account, "abcdef", 6);
         wr_lease_ref(leases[0]);
         leases[1] = wr_lease_slice(leases[0], leases[0]->data, 6);
         wr_lease_ref(leases[1]);
         leases[2] = wr_lease_slice(leases[1], leases[1]->data + 5, 1);
 
         for (int j = 0; j < 3; j++) {
-            cr_assert_gt(account.held_bytes, 0);
-            cr_assert_eq(released_count, 0);
+            expect_gt(account.held_bytes, 0);
+            expect_eq(released_count, 0);
             wr_lease_unref(leases[orders[i][j]]);
         }
 
-        cr_assert_eq(released_count, 1);
-        cr_assert_eq(wr_pool_leases_out(&pool), 0);
+        expect_eq(released_count, 1);
+        expect_eq(wr_pool_leases_out(&pool), 0);
         teardown();
     }
 }
@@ -171,13 +169,13 @@ UNIT(pool, a_slice_without_memory_leaves_the_reference_to_the_caller)
     int count = 0;
     setup();
     do {
-        leases[count++] = wr_pool_lease_copy(&pool, &account, "ab", 2);
+        leases[count++] = wr_lease_copy(&pool, &account, "ab", 2);
     } while (pool.leases.used_count < pool.leases.total_count);
     allocator.fail_at = allocator.calls + 1;
 
     cr_assert_null(wr_lease_slice(leases[0], leases[0]->data, 1));
 
-    cr_assert_eq(leases[0]->refs, 1);
+    expect_eq(leases[0]->refs, 1);
     while (count > 0) {
         wr_lease_unref(leases[--count]);
     }
@@ -188,28 +186,28 @@ static int own_ended_count;
 
 static void own_released(struct wr_account *of)
 {
-    cr_assert_eq(of, &pool.own);
+    expect_eq(of, &pool.own);
     own_ended_count++;
 }
 
-UNIT(pool, a_lease_of_the_pools_own_is_charged_to_nobody)
+UNIT(pool, a_lease_of_the_pools_own_is_not_charged)
 {
     setup();
-    weir_lease *lease = wr_pool_lease_own(&pool, 1000);
-    cr_assert_geq(lease->len, 1000);
-    cr_assert_eq(lease->data, lease->block->data);
-    cr_assert_eq(pool.budget.held_bytes, 0);
-    cr_assert_eq(pool.own.held_bytes, lease->len);
-    cr_assert_eq(pool.own.lease_count, 1);
+    weir_lease *lease = wr_lease_own(&pool, 1000);
+    expect_geq(lease->len, 1000);
+    expect_eq(lease->data, lease->block->data);
+    expect_eq(pool.held_bytes, 0);
+    expect_eq(pool.own.held_bytes, lease->len);
+    expect_eq(pool.own.lease_count, 1);
     wr_lease_ref(lease);
     weir_lease *slice = wr_lease_slice(lease, lease->data + 10, 10);
 
     wr_lease_unref(lease);
-    cr_assert_eq(pool.own.lease_count, 1);
+    expect_eq(pool.own.lease_count, 1);
     wr_lease_unref(slice);
 
-    cr_assert_eq(pool.own.lease_count, 0);
-    cr_assert_eq(pool.own.held_bytes, 0);
+    expect_eq(pool.own.lease_count, 0);
+    expect_eq(pool.own.held_bytes, 0);
     teardown();
 }
 
@@ -218,13 +216,13 @@ UNIT(pool, the_end_of_its_own_leases_is_told_when_that_is_asked_for)
     setup();
     own_ended_count = 0;
     pool.own.released = own_released;
-    wr_lease_unref(wr_pool_lease_own(&pool, 1));
-    cr_assert_eq(own_ended_count, 0);
-    pool.own.tell_released = true;
+    wr_lease_unref(wr_lease_own(&pool, 1));
+    expect_eq(own_ended_count, 0);
+    pool.own.notify_released = true;
 
-    wr_lease_unref(wr_pool_lease_own(&pool, 1));
+    wr_lease_unref(wr_lease_own(&pool, 1));
 
-    cr_assert_eq(own_ended_count, 1);
+    expect_eq(own_ended_count, 1);
     teardown();
 }
 
@@ -234,10 +232,10 @@ UNIT(pool, an_own_lease_without_memory_is_nothing_wherever_it_fails)
     for (uint64_t i = 1; i <= 2; i++) { /* the block, then the lease */
         allocator.fail_at = allocator.calls + i;
 
-        cr_assert_null(wr_pool_lease_own(&pool, 4));
+        cr_assert_null(wr_lease_own(&pool, 4));
 
-        cr_assert_eq(pool.own.lease_count, 0);
-        cr_assert_eq(blocks.used_bytes, 0);
+        expect_eq(pool.own.lease_count, 0);
+        expect_eq(blocks.used_bytes, 0);
         wr_blocks_fini(&blocks);
     }
     teardown();
@@ -246,7 +244,7 @@ UNIT(pool, an_own_lease_without_memory_is_nothing_wherever_it_fails)
 UNIT(pool, compacting_what_pins_no_buffer_does_nothing)
 {
     setup();
-    weir_lease *lease = wr_pool_lease_copy(&pool, &account, "abc", 3);
+    weir_lease *lease = wr_lease_copy(&pool, &account, "abc", 3);
     const uint8_t *data = lease->data;
     wr_lease_ref(lease);
     weir_lease *slice = wr_lease_slice(lease, data + 1, 1);
@@ -254,9 +252,9 @@ UNIT(pool, compacting_what_pins_no_buffer_does_nothing)
     wr_lease_compact(lease);
     wr_lease_compact(slice);
 
-    cr_assert_eq(lease->data, data);
-    cr_assert_eq(slice->data, data + 1);
-    cr_assert_eq(pool.copied_bytes, 3);
+    expect_eq(lease->data, data);
+    expect_eq(slice->data, data + 1);
+    expect_eq(pool.copied_bytes, 3);
     wr_lease_unref(lease);
     wr_lease_unref(slice);
     teardown();
@@ -279,7 +277,7 @@ UNIT_ABORTS(pool, keeping_what_was_given_back_aborts)
 UNIT_ABORTS(pool, a_slice_beyond_the_end_aborts)
 {
     setup();
-    weir_lease *lease = wr_pool_lease_copy(&pool, &account, "abc", 3);
+    weir_lease *lease = wr_lease_copy(&pool, &account, "abc", 3);
 
     wr_ignore(!wr_lease_slice(lease, lease->data + 1, 3));
 }

@@ -136,10 +136,10 @@ static size_t model_find(size_t len, const struct weir_separator *separators,
 
 static void push_text(size_t from, size_t len)
 {
-    weir_lease *lease = wr_pool_lease_copy(&pool, &account, text + from, len);
+    weir_lease *lease = wr_lease_copy(&pool, &account, text + from, len);
     const struct weir_buf buf = {
         .data = lease->data, .len = len, .lease = lease};
-    cr_assert_eq(wr_recvq_push(&queue, &buf), 0);
+    expect_eq(wr_recvq_push(&queue, &buf), 0);
     wr_lease_unref(lease);
 }
 
@@ -181,13 +181,12 @@ static void search_pieces(struct unit_random *random,
         fed += len;
         const size_t end =
             wr_recvq_find(&queue, separators, given->count, &search, &begin);
-        cr_assert_eq(end,
-                     model_find(fed, separators, given->count, &model_begin));
+        expect_eq(end, model_find(fed, separators, given->count, &model_begin));
         if (end > 0) {
-            cr_assert_eq(begin, model_begin);
+            expect_eq(begin, model_begin);
             return;
         }
-        cr_assert_eq(search.offset, fed + 1 > longest ? fed + 1 - longest : 0);
+        expect_eq(search.offset, fed + 1 > longest ? fed + 1 - longest : 0);
     }
 }
 

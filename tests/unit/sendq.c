@@ -14,9 +14,9 @@ UNIT(sendq, an_empty_queue_names_nothing_and_holds_no_memory)
     setup();
 
     check();
-    cr_assert_eq(check_gather(1, 1), 0);
+    expect_eq(check_gather(1, 1), 0);
     consume(0);
-    cr_assert_eq(allocator.calls, 0);
+    expect_eq(allocator.calls, 0);
     teardown();
 }
 
@@ -26,14 +26,14 @@ UNIT(sendq, small_copies_are_packed_into_one_vector)
     setup();
 
     for (size_t i = 0; i < FIRST_ROOM; i++) {
-        cr_assert_eq(copy(1), 0);
+        expect_eq(copy(1), 0);
     }
 
-    cr_assert_eq(wr_sendq_gather(&queue, iov, 2, UINT64_MAX), 1);
-    cr_assert_eq(iov[0].iov_len, FIRST_ROOM);
+    expect_eq(wr_sendq_gather(&queue, iov, 2, UINT64_MAX), 1);
+    expect_eq(iov[0].iov_len, FIRST_ROOM);
     check();
-    cr_assert_eq(copy(1), 0);
-    cr_assert_eq(wr_sendq_gather(&queue, iov, 2, UINT64_MAX), 2);
+    expect_eq(copy(1), 0);
+    expect_eq(wr_sendq_gather(&queue, iov, 2, UINT64_MAX), 2);
     check();
     teardown();
 }
@@ -44,13 +44,13 @@ UNIT(sendq, blocks_double_up_to_the_largest_and_stay_there)
     setup();
 
     for (size_t i = 0; i < 10000; i++) {
-        cr_assert_eq(copy(100), 0);
+        expect_eq(copy(100), 0);
     }
 
     const uint32_t count = wr_sendq_gather(&queue, iov, VECTOR_MAX, UINT64_MAX);
     for (uint32_t i = 0; i + 1 < count; i++) {
         const uint64_t doubled = (UINT64_C(4096) << i) - OVERHEAD;
-        cr_assert_eq(iov[i].iov_len, wr_min_u64(doubled, LARGE_ROOM));
+        expect_eq(iov[i].iov_len, wr_min_u64(doubled, LARGE_ROOM));
     }
     check();
     teardown();
@@ -61,15 +61,15 @@ UNIT(sendq, a_copy_is_packed_behind_bytes_that_are_in_flight)
     struct iovec before[2];
     struct iovec after[2];
     setup();
-    cr_assert_eq(copy(100), 0);
-    cr_assert_eq(wr_sendq_gather(&queue, before, 2, UINT64_MAX), 1);
+    expect_eq(copy(100), 0);
+    expect_eq(wr_sendq_gather(&queue, before, 2, UINT64_MAX), 1);
 
-    cr_assert_eq(copy(50), 0);
+    expect_eq(copy(50), 0);
 
-    cr_assert_eq(wr_sendq_gather(&queue, after, 2, UINT64_MAX), 1);
-    cr_assert_eq(after[0].iov_base, before[0].iov_base, "in flight and moved");
-    cr_assert_eq(after[0].iov_len, 150);
-    consume(100); /* what was in flight is done */
+    expect_eq(wr_sendq_gather(&queue, after, 2, UINT64_MAX), 1);
+    expect_eq(after[0].iov_base, before[0].iov_base, "in flight and moved");
+    expect_eq(after[0].iov_len, 150);
+    consume(100); /* the bytes in flight are done */
     check();
     teardown();
 }
@@ -78,14 +78,14 @@ UNIT(sendq, gather_keeps_both_limits)
 {
     setup();
     for (int i = 0; i < 6; i++) {
-        cr_assert_eq(ref(10), 0);
+        expect_eq(ref(10), 0);
     }
 
     for (uint32_t count = 0; count <= 7; count++) {
         for (uint64_t bytes = 0; bytes <= 61; bytes++) {
             const uint64_t named = check_gather(count, bytes);
             const uint64_t whole = count < 6 ? count * 10 : 60;
-            cr_assert_eq(named, bytes < whole ? bytes : whole);
+            expect_eq(named, bytes < whole ? bytes : whole);
         }
     }
     teardown();
@@ -94,18 +94,18 @@ UNIT(sendq, gather_keeps_both_limits)
 UNIT(sendq, a_reference_is_released_with_its_last_byte_and_not_before)
 {
     setup();
-    cr_assert_eq(ref(10), 0);
-    cr_assert_eq(ref(10), 0);
+    expect_eq(ref(10), 0);
+    expect_eq(ref(10), 0);
 
     consume(9);
-    cr_assert_eq(refs_out, 2);
+    expect_eq(refs_out, 2);
     consume(1);
-    cr_assert_eq(refs_out, 1);
+    expect_eq(refs_out, 1);
     consume(9);
-    cr_assert_eq(refs_out, 1);
+    expect_eq(refs_out, 1);
     consume(1);
 
-    cr_assert_eq(refs_out, 0);
+    expect_eq(refs_out, 0);
     check();
     teardown();
 }
@@ -117,7 +117,7 @@ UNIT(sendq, a_reference_without_release_is_dropped_silently)
                               .iov_len = 1};
     setup();
 
-    cr_assert_eq(wr_sendq_ref(&queue, &memory, &iov, NULL, NULL), 0);
+    expect_eq(wr_sendq_ref(&queue, &memory, &iov, NULL, NULL), 0);
     wr_sendq_consume(&queue, &memory, 1);
 
     cr_assert(wr_sendq_is_empty(&queue));
@@ -127,33 +127,33 @@ UNIT(sendq, a_reference_without_release_is_dropped_silently)
 UNIT(sendq, a_lease_is_held_until_its_last_byte_is_taken)
 {
     setup();
-    cr_assert_eq(lease(10), 0);
-    cr_assert_gt(account.held_bytes, 0);
+    expect_eq(lease(10), 0);
+    expect_gt(account.held_bytes, 0);
 
     consume(9);
-    cr_assert_gt(account.held_bytes, 0);
+    expect_gt(account.held_bytes, 0);
     consume(1);
 
-    cr_assert_eq(account.held_bytes, 0);
+    expect_eq(account.held_bytes, 0);
     teardown();
 }
 
 UNIT(sendq, clear_releases_everything_once)
 {
     setup();
-    cr_assert_eq(ref(1000), 0);
-    cr_assert_eq(copy(5000), 0);
-    cr_assert_eq(lease(300), 0);
-    cr_assert_eq(ref(7), 0);
+    expect_eq(ref(1000), 0);
+    expect_eq(copy(5000), 0);
+    expect_eq(lease(300), 0);
+    expect_eq(ref(7), 0);
     consume(10);
 
     wr_sendq_clear(&queue, &memory);
 
-    cr_assert_eq(refs_out, 0);
-    cr_assert_eq(released_sum, 1007);
-    cr_assert_eq(account.lease_count, 0);
-    cr_assert_eq(blocks.used_bytes, 0);
-    cr_assert_eq(chunks.used_count, 0);
+    expect_eq(refs_out, 0);
+    expect_eq(released_sum, 1007);
+    expect_eq(account.lease_count, 0);
+    expect_eq(blocks.used_bytes, 0);
+    expect_eq(chunks.used_count, 0);
     teardown();
 }
 
@@ -173,7 +173,7 @@ static void starve_step(enum step prelude, enum step step)
 
     for (;;) {
         setup();
-        cr_assert_eq(do_step(prelude), 0);
+        expect_eq(do_step(prelude), 0);
         const struct wr_sendq before = queue;
         const uint64_t used = blocks.used_bytes;
         allocator.fail_at = allocator.calls + 1 + (uint64_t)failures;
@@ -181,14 +181,14 @@ static void starve_step(enum step prelude, enum step step)
         const bool reached = allocator.calls >= allocator.fail_at;
         allocator.fail_at = 0;
         if (!reached || !may_try_again(step)) {
-            cr_assert_eq(err, reached ? -ENOMEM : 0);
+            expect_eq(err, reached ? -ENOMEM : 0);
         }
         if (err < 0) {
-            cr_assert_eq(queue.head, before.head);
-            cr_assert_eq(queue.tail, before.tail);
-            cr_assert_eq(blocks.used_bytes, used, "a failure kept a block");
+            expect_eq(queue.head, before.head);
+            expect_eq(queue.tail, before.tail);
+            expect_eq(blocks.used_bytes, used, "a failure kept a block");
             check();
-            cr_assert_eq(do_step(step), 0, "no recovery");
+            expect_eq(do_step(step), 0, "no recovery");
         }
         check();
         teardown();
@@ -223,7 +223,7 @@ UNIT(sendq, a_lease_without_memory_is_not_held)
     setup();
     allocator.fail_at = allocator.calls + 1;
 
-    cr_assert_eq(lease(7), -ENOMEM); /* looks at the references itself */
+    expect_eq(lease(7), -ENOMEM); /* looks at the references itself */
 
     cr_assert(wr_sendq_is_empty(&queue));
     teardown();
@@ -232,14 +232,14 @@ UNIT(sendq, a_lease_without_memory_is_not_held)
 UNIT(sendq, blocks_that_run_out_in_the_middle_are_given_back)
 {
     setup();
-    cr_assert_eq(copy(1), 0);
+    expect_eq(copy(1), 0);
     const uint64_t used = blocks.used_bytes;
     allocator.fail_at = allocator.calls + 2; /* the first block is there */
 
-    cr_assert_eq(copy(LARGE_ROOM * 3), -ENOMEM);
+    expect_eq(copy(LARGE_ROOM * 3), -ENOMEM);
 
     allocator.fail_at = 0;
-    cr_assert_eq(blocks.used_bytes, used);
+    expect_eq(blocks.used_bytes, used);
     check();
     teardown();
 }
@@ -248,11 +248,11 @@ UNIT(sendq, chunks_that_run_out_leave_a_reference_to_the_caller)
 {
     setup();
     do {
-        cr_assert_eq(ref(1), 0);
+        expect_eq(ref(1), 0);
     } while (chunks.used_count < chunks.total_count);
     allocator.fail_at = allocator.calls + 1;
 
-    cr_assert_eq(ref(5), -ENOMEM);
+    expect_eq(ref(5), -ENOMEM);
 
     check();
     teardown();
@@ -269,7 +269,7 @@ static void release_and_write(void *arg)
     const struct iovec iov = {.iov_base = rewritten,
                               .iov_len = sizeof(rewritten)};
 
-    cr_assert_leq(queue.bytes, *leaves_bytes, "released and still counted");
+    expect_leq(queue.bytes, *leaves_bytes, "released and still counted");
     if (rewrites_left == 0) {
         return;
     }
@@ -278,9 +278,8 @@ static void release_and_write(void *arg)
         rewritten[i] = byte_at(written + i);
     }
     written += sizeof(rewritten);
-    cr_assert_eq(wr_sendq_ref(&queue, &memory, &iov, release_and_write, arg),
-                 0);
-    cr_assert_eq(copy(10), 0);
+    expect_eq(wr_sendq_ref(&queue, &memory, &iov, release_and_write, arg), 0);
+    expect_eq(copy(10), 0);
 }
 
 /* A queue of @before copied bytes, one piece whose release writes, and @after
@@ -289,18 +288,18 @@ static void setup_rewriting(size_t before, size_t after, uint64_t *leaves)
 {
     setup();
     if (before > 0) {
-        cr_assert_eq(copy(before), 0);
+        expect_eq(copy(before), 0);
     }
     for (size_t i = 0; i < sizeof(rewritten); i++) {
         rewritten[i] = byte_at(written + i);
     }
     const struct iovec iov = {.iov_base = rewritten,
                               .iov_len = sizeof(rewritten)};
-    cr_assert_eq(wr_sendq_ref(&queue, &memory, &iov, release_and_write, leaves),
-                 0);
+    expect_eq(wr_sendq_ref(&queue, &memory, &iov, release_and_write, leaves),
+              0);
     written += sizeof(rewritten);
     if (after > 0) {
-        cr_assert_eq(copy(after), 0);
+        expect_eq(copy(after), 0);
     }
 }
 
@@ -315,7 +314,7 @@ UNIT(sendq, a_release_that_writes_appends_behind_everything)
 
         consume(sizes[i % 3] + sizeof(rewritten));
 
-        cr_assert_eq(rewrites_left, 0);
+        expect_eq(rewrites_left, 0);
         leaves += sizeof(rewritten) + 10;
         check();
         consume(queue.bytes);
@@ -332,7 +331,7 @@ UNIT(sendq, a_release_in_the_middle_of_what_was_taken_may_write)
 
     consume(20 + sizeof(rewritten) + 100);
 
-    cr_assert_eq(queue.bytes, 100 + sizeof(rewritten) + 10);
+    expect_eq(queue.bytes, 100 + sizeof(rewritten) + 10);
     check();
     leaves = UINT64_MAX;
     teardown();
@@ -346,7 +345,7 @@ UNIT(sendq, clearing_goes_on_until_releases_stop_writing)
 
     wr_sendq_clear(&queue, &memory);
 
-    cr_assert_eq(rewrites_left, 0);
+    expect_eq(rewrites_left, 0);
     cr_assert(wr_sendq_is_empty(&queue));
     teardown();
 }
@@ -356,7 +355,7 @@ UNIT(sendq, clearing_goes_on_until_releases_stop_writing)
 UNIT_ABORTS(sendq, taking_more_than_there_is_aborts)
 {
     setup();
-    cr_assert_eq(copy(5), 0);
+    expect_eq(copy(5), 0);
 
     wr_sendq_consume(&queue, &memory, 6);
 }

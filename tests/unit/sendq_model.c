@@ -16,7 +16,7 @@ UNIT(sendq, every_sequence_of_four_calls_keeps_the_stream)
         uint32_t rest = i;
         setup();
         for (int j = 0; j < 4; j++) {
-            cr_assert_eq(do_step((enum step)(rest % STEPS)), 0);
+            expect_eq(do_step((enum step)(rest % STEPS)), 0);
             rest /= STEPS;
         }
         check();
@@ -28,17 +28,17 @@ UNIT(sendq, every_cut_of_a_mixed_queue_leaves_the_rest)
 {
     for (uint64_t cut = 0; cut <= 120; cut++) {
         setup();
-        cr_assert_eq(copy(20), 0);
-        cr_assert_eq(ref(20), 0);
-        cr_assert_eq(copy(10), 0);
-        cr_assert_eq(append_one(10), 0);
-        cr_assert_eq(lease(20), 0);
-        cr_assert_eq(ref(20), 0);
-        cr_assert_eq(copy(20), 0);
+        expect_eq(copy(20), 0);
+        expect_eq(ref(20), 0);
+        expect_eq(copy(10), 0);
+        expect_eq(append_one(10), 0);
+        expect_eq(lease(20), 0);
+        expect_eq(ref(20), 0);
+        expect_eq(copy(20), 0);
 
         consume(cut);
         check();
-        cr_assert_eq(copy(33), 0);
+        expect_eq(copy(33), 0);
         check();
         consume(queue.bytes);
 
@@ -61,16 +61,16 @@ static void random_call(struct unit_random *random)
 
     switch (unit_random_below(random, queue.bytes > 1u << 20 ? 8 : 5)) {
     case 0:
-        cr_assert_eq(copy(size), 0);
+        expect_eq(copy(size), 0);
         break;
     case 1:
-        cr_assert_eq(append_one(size), 0);
+        expect_eq(append_one(size), 0);
         break;
     case 2:
-        cr_assert_eq(ref(size), 0);
+        expect_eq(ref(size), 0);
         break;
     case 3:
-        cr_assert_eq(lease(size), 0);
+        expect_eq(lease(size), 0);
         break;
     default: /* a send of some of it, that was short */
         take(unit_random_below(
@@ -88,7 +88,7 @@ UNIT(sendq, long_random_sequences_keep_the_stream)
         setup();
         for (int i = 0; i < 400; i++) {
             random_call(&random);
-            cr_assert_eq(queue.bytes, written - taken);
+            expect_eq(queue.bytes, written - taken);
         }
         check();
         consume(queue.bytes);

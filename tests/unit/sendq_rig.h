@@ -8,222 +8,55 @@
 #ifndef WEIR_TESTS_UNIT_SENDQ_RIG_H
 #define WEIR_TESTS_UNIT_SENDQ_RIG_H
 
-#include "lib/sendq.h"
+#include "lib/base/sendq.h"
 
 #include "tests/unit.h"
 #include "tests/unit/allocator.h"
-#include "uring/pool.h"
+#include "uring/lease.h"
 
 #include <errno.h>
 
 #define VECTOR_MAX 4096u
-/* What the smallest and the largest block of copies have room for. */
+/* Room of the smallest and of the largest block of copies. */
 #define OVERHEAD   (sizeof(struct wr_block) + sizeof(struct wr_chunk))
 #define FIRST_ROOM (4096u - OVERHEAD)
 #define LARGE_ROOM (65536u - OVERHEAD)
 
-static struct unit_allocator allocator;
-static struct wr_slab chunks;
-static struct wr_blocks blocks;
-static struct wr_sendq_memory memory;
-static struct wr_sendq queue;
-static struct wr_pool pool; /* only what leases of copies need */
-static struct wr_account account;
-static uint64_t written;
-static uint64_t taken;
-static uint64_t refs_out;     /* pieces by reference not released yet */
-static uint64_t released_sum; /* bytes of those that were */
+extern struct unit_allocator allocator;
+extern struct wr_slab chunks;
+extern struct wr_blocks blocks;
+extern struct wr_sendq_memory memory;
+extern struct wr_sendq queue;
+extern struct wr_account account;
+extern uint64_t written;
+extern uint64_t taken;
+extern uint64_t refs_out;     /* pieces by reference not released yet */
+extern uint64_t released_sum; /* bytes of those that were */
 
-static inline uint8_t byte_at(uint64_t position)
-{
-    return (uint8_t)(position * 151 + (position >> 8) * 29 + (position >> 16));
-}
-
-static inline void nothing_released(struct wr_account *released)
-{
-    cr_assert_eq(released, &account);
-}
-
-static inline void setup(void)
-{
-    unit_allocator_init(&allocator);
-    wr_slab_init(&chunks, &allocator.hooks, sizeof(struct wr_chunk));
-    wr_blocks_init(&blocks, &allocator.hooks);
-    memory = (struct wr_sendq_memory){.blocks = &blocks, .chunks = &chunks};
-    memset(&pool, 0, sizeof(pool));
-    pool.blocks = &blocks;
-    wr_slab_init(&pool.leases, &allocator.hooks, sizeof(weir_lease));
-    account = (struct wr_account){.released = nothing_released};
-    wr_sendq_init(&queue);
-    written = taken = refs_out = released_sum = 0;
-}
+uint8_t byte_at(uint64_t position);
+void setup(void);
 
 /* Everything is given back, whatever the test left in the queue. */
-static inline void teardown(void)
-{
-    allocator.fail_at = 0;
-    wr_sendq_clear(&queue, &memory);
-    cr_assert(wr_sendq_is_empty(&queue));
-    cr_assert_eq(queue.bytes, 0);
-    cr_assert_eq(refs_out, 0);
-    cr_assert_eq(account.held_bytes, 0);
-    cr_assert_eq(account.lease_count, 0);
-    wr_slab_fini(&pool.leases);
-    wr_slab_fini(&chunks);
-    wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
-}
-
-static inline uint8_t *next_bytes(size_t len)
-{
-    uint8_t *bytes = malloc(len);
-    cr_assert_not_null(bytes);
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = byte_at(written + i);
-    }
-    return bytes;
-}
+void teardown(void);
 
 /* ---- the ways to write ---- */
 
 /* One write of @len bytes in pieces of all sizes, empty ones among them. */
-static inline int copy(size_t len)
-{
-    uint8_t *bytes = next_bytes(len);
-    const struct iovec iov[] = {
-        {.iov_base = bytes, .iov_len = len / 3},
-        {.iov_base = NULL, .iov_len = 0},
-        {.iov_base = bytes + len / 3, .iov_len = len - len / 3},
-    };
-    int err = wr_sendq_copy(&queue, &memory, iov, 3, len);
-    memset(bytes, 0xee, len); /* a copy was made, or nothing */
-    free(bytes);
-    if (err == 0) {
-        written += len;
-    }
-    return err;
-}
+int copy(size_t len);
 
-/* The same in one piece, as most writes are. */
-static inline int append_one(size_t len)
-{
-    uint8_t *bytes = next_bytes(len);
-    void *room = wr_sendq_extend(&queue, &memory, len);
-    const struct iovec piece = {.iov_base = bytes, .iov_len = len};
-    int err = room ? 0 : wr_sendq_copy(&queue, &memory, &piece, 1, len);
-    if (room) {
-        memcpy(room, bytes, len);
-    }
-    memset(bytes, 0xee, len);
-    free(bytes);
-    if (err == 0) {
-        written += len;
-    }
-    return err;
-}
-
-struct piece {
-    size_t len;
-    uint8_t bytes[];
-};
-
-static inline void release_piece(void *arg)
-{
-    struct piece *piece = arg;
-    cr_assert_gt(refs_out, 0);
-    refs_out--;
-    released_sum += piece->len;
-    memset(piece->bytes, 0xdd, piece->len);
-    free(piece);
-}
-
-static inline int ref(size_t len)
-{
-    struct piece *piece = malloc(sizeof(*piece) + len);
-    cr_assert_not_null(piece);
-    piece->len = len;
-    for (size_t i = 0; i < len; i++) {
-        piece->bytes[i] = byte_at(written + i);
-    }
-    const struct iovec iov = {.iov_base = piece->bytes, .iov_len = len};
-    int err = wr_sendq_ref(&queue, &memory, &iov, release_piece, piece);
-    if (err < 0) {
-        free(piece); /* release was not called: it is still ours */
-        return err;
-    }
-    refs_out++;
-    written += len;
-    return 0;
-}
+/* A copy of one piece, as most writes are. */
+int append_one(size_t len);
+int ref(size_t len);
 
 /* Only the middle of the leased bytes is sent. */
-static inline int lease(size_t len)
-{
-    uint8_t *bytes = malloc(len + 2);
-    cr_assert_not_null(bytes);
-    for (size_t i = 0; i < len; i++) {
-        bytes[i + 1] = byte_at(written + i);
-    }
-    const uint64_t fail_at = allocator.fail_at;
-    const uint64_t calls = allocator.calls;
-    allocator.fail_at = 0;
-    weir_lease *held = wr_pool_lease_copy(&pool, &account, bytes, len + 2);
-    allocator.calls = calls;
-    allocator.fail_at = fail_at;
-    free(bytes);
-    cr_assert_not_null(held);
-    const struct weir_buf buf = {
-        .data = held->data + 1, .len = len, .lease = held};
-    int err = wr_sendq_lease(&queue, &memory, &buf);
-    cr_assert_eq(held->refs, err == 0 ? 2 : 1);
-    wr_lease_unref(held);
-    if (err == 0) {
-        written += len;
-    }
-    return err;
-}
+int lease(size_t len);
+void consume(uint64_t bytes);
 
-static inline void consume(uint64_t bytes)
-{
-    taken += bytes;
-    wr_sendq_consume(&queue, &memory, bytes);
-}
-
-/* ---- what must be true at any time ---- */
+/* ---- checks that hold at any time ---- */
 
 /* Gathers under two limits; what is named must be the next bytes. */
-static inline uint64_t check_gather(uint32_t max_count, uint64_t max_bytes)
-{
-    static struct iovec iov[VECTOR_MAX];
-    const uint32_t count = wr_sendq_gather(&queue, iov, max_count, max_bytes);
-    uint64_t position = taken;
-
-    cr_assert_leq(count, max_count);
-    for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *bytes = iov[i].iov_base;
-        cr_assert_gt(iov[i].iov_len, 0, "an empty vector");
-        for (size_t j = 0; j < iov[i].iov_len; j++) {
-            if (bytes[j] != byte_at(position + j)) {
-                cr_assert_fail("byte %llu is wrong",
-                               (unsigned long long)(position + j));
-            }
-        }
-        position += iov[i].iov_len;
-    }
-    const uint64_t named = position - taken;
-    if (count < max_count) {
-        cr_assert_eq(named, wr_min_u64(max_bytes, queue.bytes));
-    }
-    cr_assert_leq(named, max_bytes);
-    return named;
-}
-
-static inline void check(void)
-{
-    cr_assert_eq(queue.bytes, written - taken);
-    cr_assert_eq(wr_sendq_is_empty(&queue), written == taken);
-    cr_assert_eq(check_gather(VECTOR_MAX, UINT64_MAX), written - taken);
-}
+uint64_t check_gather(uint32_t max_count, uint64_t max_bytes);
+void check(void);
 
 /* ---- calls by number ---- */
 
@@ -246,53 +79,7 @@ enum step {
     STEPS
 };
 
-static inline void take(uint64_t bytes)
-{
-    consume(wr_min_u64(bytes, queue.bytes));
-}
-
-static inline int do_step(enum step step)
-{
-    switch (step) {
-    case COPY_1:
-        return copy(1);
-    case COPY_FIRST_ROOM:
-        return copy(FIRST_ROOM);
-    case COPY_FIRST_ROOM_AND_1:
-        return copy(FIRST_ROOM + 1);
-    case COPY_LARGE:
-        return copy(LARGE_ROOM + 300);
-    case APPEND_1:
-        return append_one(1);
-    case APPEND_FIRST_ROOM:
-        return append_one(FIRST_ROOM);
-    case APPEND_FIRST_ROOM_AND_1:
-        return append_one(FIRST_ROOM + 1);
-    case REF_5:
-        return ref(5);
-    case REF_70000:
-        return ref(70000);
-    case LEASE_7:
-        return lease(7);
-    case TAKE_1:
-        take(1);
-        return 0;
-    case TAKE_FIRST_ROOM:
-        take(FIRST_ROOM);
-        return 0;
-    case TAKE_HALF:
-        take(queue.bytes / 2);
-        return 0;
-    case TAKE_ALL_BUT_1:
-        take(queue.bytes > 0 ? queue.bytes - 1 : 0);
-        return 0;
-    case TAKE_ALL:
-        take(queue.bytes);
-        return 0;
-    case STEPS:
-        break;
-    }
-    return -EINVAL;
-}
+void take(uint64_t bytes);
+int do_step(enum step step);
 
 #endif

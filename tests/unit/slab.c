@@ -1,5 +1,5 @@
 /*
- * Slabs and blocks: what is given out, what is kept, and running out. The
+ * Slabs: the objects that are given out, and running out of memory. The
  * allocator beneath counts, hands out dirty memory and fails where it is told
  * to, so every path that needs memory is taken without it once.
  */
@@ -11,27 +11,13 @@
 
 #include <signal.h>
 
-/* Page guards find a late access only in what is really freed. */
-#ifdef WR_GUARD
-static const bool keeps_none = true;
-#else
-static const bool keeps_none = false;
-#endif
-
 static struct unit_allocator allocator;
 static struct wr_slab slab;
-static struct wr_blocks blocks;
 
 static void setup_slab(size_t object_size)
 {
     unit_allocator_init(&allocator);
     wr_slab_init(&slab, &allocator.hooks, object_size);
-}
-
-static void setup_blocks(void)
-{
-    unit_allocator_init(&allocator);
-    wr_blocks_init(&blocks, &allocator.hooks);
 }
 
 static bool is_zero(const void *object, size_t size)
@@ -49,7 +35,7 @@ UNIT(slab, nothing_is_allocated_before_the_first_take)
 {
     setup_slab(100);
 
-    cr_assert_eq(allocator.calls, 0);
+    expect_eq(allocator.calls, 0);
     wr_slab_fini(&slab);
 }
 
@@ -62,13 +48,13 @@ UNIT(slab, objects_of_every_size_are_zero_aligned_and_apart)
         for (int i = 0; i < COUNT; i++) {
             objects[i] = wr_slab_take(&slab);
             cr_assert_not_null(objects[i]);
-            cr_assert_eq((uintptr_t)objects[i] % 16, 0);
+            expect_eq((uintptr_t)objects[i] % 16, 0);
             cr_assert(is_zero(objects[i], size));
             memset(objects[i], i + 1, size);
         }
         for (int i = 0; i < COUNT; i++) {
-            cr_assert_eq(objects[i][0], i + 1, "written by another object");
-            cr_assert_eq(objects[i][size - 1], i + 1);
+            expect_eq(objects[i][0], i + 1, "written by another object");
+            expect_eq(objects[i][size - 1], i + 1);
             wr_slab_give(&slab, objects[i]);
         }
         wr_slab_fini(&slab);
@@ -85,14 +71,14 @@ UNIT(slab, an_object_given_back_comes_first_and_zeroed)
     wr_slab_give(&slab, second);
 
     void *again = wr_slab_take(&slab);
-    cr_assert_eq(again, second);
+    expect_eq(again, second);
     cr_assert(is_zero(again, 48));
     wr_slab_give(&slab, again);
     wr_slab_give(&slab, first);
     wr_slab_fini(&slab);
 }
 
-UNIT(slab, what_was_needed_once_is_not_allocated_again)
+UNIT(slab, memory_that_was_needed_once_is_not_allocated_again)
 {
     void *objects[500];
     setup_slab(200);
@@ -100,16 +86,16 @@ UNIT(slab, what_was_needed_once_is_not_allocated_again)
         for (int i = 0; i < 500; i++) {
             objects[i] = wr_slab_take(&slab);
         }
-        cr_assert_eq(slab.used_count, 500);
+        expect_eq(slab.used_count, 500);
         for (int i = 0; i < 500; i++) {
             wr_slab_give(&slab, objects[i]);
         }
     }
 
-    cr_assert_eq(slab.used_count, 0);
-    cr_assert_geq(slab.total_count, 500);
-    cr_assert_lt(slab.total_count, 500 + slab.per_chunk);
-    cr_assert_eq(allocator.calls * slab.per_chunk, slab.total_count);
+    expect_eq(slab.used_count, 0);
+    expect_geq(slab.total_count, 500);
+    expect_lt(slab.total_count, 500 + slab.per_chunk);
+    expect_eq(allocator.calls * slab.per_chunk, slab.total_count);
     wr_slab_fini(&slab);
     unit_allocator_check(&allocator);
 }
@@ -119,9 +105,9 @@ UNIT(slab, a_chunk_of_common_objects_wastes_little)
     for (size_t size = 16; size <= 1024; size += 16) {
         setup_slab(size);
         wr_slab_give(&slab, wr_slab_take(&slab));
-        cr_assert_leq(allocator.live_bytes,
-                      slab.total_count * size + sizeof(void *) * 2);
-        cr_assert_leq(allocator.live_bytes, 16u << 10);
+        expect_leq(allocator.live_bytes,
+                   slab.total_count * size + sizeof(void *) * 2);
+        expect_leq(allocator.live_bytes, 16u << 10);
         wr_slab_fini(&slab);
     }
 }
@@ -139,12 +125,12 @@ UNIT(slab, running_out_of_memory_leaves_the_slab_as_it_was)
             objects[i] = wr_slab_take(&slab);
             if (!objects[i]) {
                 failures++;
-                cr_assert_eq(slab.used_count, used);
+                expect_eq(slab.used_count, used);
                 objects[i] = wr_slab_take(&slab);
             }
             cr_assert_not_null(objects[i]);
         }
-        cr_assert_eq(failures, 1);
+        expect_eq(failures, 1);
         for (int i = 0; i < COUNT; i++) {
             wr_slab_give(&slab, objects[i]);
         }
@@ -179,8 +165,8 @@ UNIT(slab, random_takes_and_gives_never_share_memory)
     for (int step = 0; step < 20000; step++) {
         uint64_t at = unit_random_below(&rng, COUNT);
         if (objects[at]) {
-            cr_assert_eq(objects[at][0], at + 1);
-            cr_assert_eq(objects[at][8], at + 1);
+            expect_eq(objects[at][0], at + 1);
+            expect_eq(objects[at][8], at + 1);
             wr_slab_give(&slab, objects[at]);
             objects[at] = NULL;
             used--;
@@ -191,7 +177,7 @@ UNIT(slab, random_takes_and_gives_never_share_memory)
             objects[at][8] = at + 1;
             used++;
         }
-        cr_assert_eq(slab.used_count, used);
+        expect_eq(slab.used_count, used);
     }
     for (int i = 0; i < COUNT; i++) {
         if (objects[i]) {
@@ -200,149 +186,4 @@ UNIT(slab, random_takes_and_gives_never_share_memory)
     }
     wr_slab_fini(&slab);
     unit_allocator_check(&allocator);
-}
-
-/* ---- blocks ---- */
-
-UNIT(block, every_capacity_up_to_the_largest_class_fits)
-{
-    setup_blocks();
-    for (size_t want = 0; want <= (64u << 10) + 100; want += 61) {
-        struct wr_block *block = wr_block_take(&blocks, want);
-        cr_assert_not_null(block);
-        cr_assert_geq(block->capacity, want);
-        cr_assert_eq(block->used, 0);
-        cr_assert_null(block->next);
-        memset(block->data, 0x11, block->capacity);
-        block->used = 7;
-        block->next = block;
-        cr_assert_eq(blocks.used_bytes, block->capacity);
-        wr_block_give(&blocks, block);
-        cr_assert_eq(blocks.used_bytes, 0);
-    }
-    wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
-}
-
-UNIT(block, sizes_are_powers_of_two_up_to_64_kib_and_exact_above)
-{
-    const size_t header = sizeof(struct wr_block);
-    setup_blocks();
-    for (size_t size = 1024; size <= 65536; size *= 2) {
-        struct wr_block *fits = wr_block_take(&blocks, size - header);
-        struct wr_block *over = wr_block_take(&blocks, size - header + 1);
-        size_t next = size == 65536 ? size + 1 : size * 2;
-        cr_assert_eq(fits->capacity + header, size);
-        cr_assert_eq(over->capacity + header, next);
-        wr_block_give(&blocks, fits);
-        wr_block_give(&blocks, over);
-    }
-    wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
-}
-
-UNIT(block, the_last_one_given_back_is_taken_first)
-{
-    if (keeps_none) {
-        cr_skip_test("a guard build keeps no block");
-    }
-    setup_blocks();
-    struct wr_block *first = wr_block_take(&blocks, 3000);
-    struct wr_block *second = wr_block_take(&blocks, 3000);
-    uint64_t calls = allocator.calls;
-    wr_block_give(&blocks, first);
-    wr_block_give(&blocks, second);
-
-    cr_assert_eq(wr_block_take(&blocks, 2500), second);
-    cr_assert_eq(wr_block_take(&blocks, 4000), first);
-    cr_assert_eq(allocator.calls, calls);
-    wr_block_give(&blocks, first);
-    wr_block_give(&blocks, second);
-    wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
-}
-
-UNIT(block, a_bounded_number_of_each_class_is_kept)
-{
-    enum { COUNT = 1500 };
-    static struct wr_block *taken[COUNT];
-    setup_blocks();
-    for (size_t want = 900; want < 65536; want *= 2) {
-        uint64_t live_before = allocator.live_bytes;
-        for (int i = 0; i < COUNT; i++) {
-            taken[i] = wr_block_take(&blocks, want);
-            cr_assert_not_null(taken[i]);
-        }
-        for (int i = 0; i < COUNT; i++) {
-            wr_block_give(&blocks, taken[i]);
-        }
-        /* Alignment costs each block a little (guard.h). */
-        uint64_t kept = allocator.live_bytes - live_before;
-        cr_assert_leq(kept, WR_BLOCK_KEPT_BYTES / 16 * 17);
-        cr_assert_eq(kept >= WR_BLOCK_KEPT_BYTES, !keeps_none);
-        cr_assert(!keeps_none || kept == 0);
-    }
-    wr_blocks_fini(&blocks);
-    unit_allocator_check(&allocator);
-}
-
-UNIT(block, taking_and_giving_in_turn_never_allocates_again)
-{
-    if (keeps_none) {
-        cr_skip_test("a guard build keeps no block");
-    }
-    setup_blocks();
-    for (int i = 0; i < 5000; i++) {
-        wr_block_give(&blocks, wr_block_take(&blocks, 10000));
-    }
-
-    cr_assert_eq(allocator.calls, 1);
-    wr_blocks_fini(&blocks);
-}
-
-UNIT(block, a_block_made_to_measure_is_not_kept)
-{
-    setup_blocks();
-    struct wr_block *block = wr_block_take(&blocks, 1u << 20);
-    cr_assert_eq(block->capacity, 1u << 20);
-    wr_block_give(&blocks, block);
-
-    unit_allocator_check(&allocator);
-    wr_blocks_fini(&blocks);
-}
-
-UNIT(block, a_size_that_no_block_can_have_is_refused)
-{
-    setup_blocks();
-
-    cr_assert_null(wr_block_take(&blocks, (size_t)UINT32_MAX + 1));
-    cr_assert_null(wr_block_take(&blocks, SIZE_MAX));
-    cr_assert_eq(allocator.calls, 0);
-    wr_blocks_fini(&blocks);
-}
-
-UNIT(block, running_out_of_memory_leaves_the_counts)
-{
-    const size_t wants[] = {100, 5000, 200000};
-    for (int i = 0; i < 3; i++) {
-        setup_blocks();
-        allocator.fail_at = 2;
-        struct wr_block *first = wr_block_take(&blocks, wants[i]);
-        uint64_t used = blocks.used_bytes;
-        cr_assert_null(wr_block_take(&blocks, wants[i]));
-        cr_assert_eq(blocks.used_bytes, used);
-        struct wr_block *second = wr_block_take(&blocks, wants[i]);
-        cr_assert_not_null(second);
-        wr_block_give(&blocks, first);
-        wr_block_give(&blocks, second);
-        wr_blocks_fini(&blocks);
-        unit_allocator_check(&allocator);
-    }
-}
-
-UNIT_ABORTS(block, ending_with_blocks_out_is_a_bug)
-{
-    setup_blocks();
-    cr_assert_not_null(wr_block_take(&blocks, 10));
-    wr_blocks_fini(&blocks);
 }

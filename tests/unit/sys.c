@@ -43,10 +43,10 @@ UNIT(sys, the_clock_is_monotonic_time_in_nanoseconds)
     uint64_t now = wr_sys_now();
     clock_gettime(CLOCK_MONOTONIC, &after);
 
-    cr_assert_geq(now, (uint64_t)before.tv_sec * 1000000000u +
-                           (uint64_t)before.tv_nsec);
-    cr_assert_leq(now, (uint64_t)after.tv_sec * 1000000000u +
-                           (uint64_t)after.tv_nsec);
+    expect_geq(now, (uint64_t)before.tv_sec * 1000000000u +
+                        (uint64_t)before.tv_nsec);
+    expect_leq(now,
+               (uint64_t)after.tv_sec * 1000000000u + (uint64_t)after.tv_nsec);
 }
 
 UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
@@ -57,37 +57,37 @@ UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
     socklen_t len = sizeof(name);
     int one = 1;
     int listener = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_geq(listener, 0);
+    expect_geq(listener, 0);
     cr_assert(is_close_on_exec(listener) && is_blocking(listener));
-    cr_assert_eq(wr_sys_setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one,
-                                   sizeof(one)),
-                 0);
-    cr_assert_eq(
-        wr_sys_bind(listener, (struct sockaddr *)&bound, sizeof(bound)), 0);
-    cr_assert_eq(wr_sys_listen(listener, 5), 0);
-    cr_assert_eq(wr_sys_getsockname(listener, any, &len), 0);
-    cr_assert_neq(name.sin_port, 0);
+    expect_eq(wr_sys_setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one,
+                                sizeof(one)),
+              0);
+    expect_eq(wr_sys_bind(listener, (struct sockaddr *)&bound, sizeof(bound)),
+              0);
+    expect_eq(wr_sys_listen(listener, 5), 0);
+    expect_eq(wr_sys_getsockname(listener, any, &len), 0);
+    expect_neq(name.sin_port, 0);
 
     int client = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_eq(wr_sys_getpeername(client, any, &len), -ENOTCONN);
-    cr_assert_eq(connect(client, any, len), 0);
+    expect_eq(wr_sys_getpeername(client, any, &len), -ENOTCONN);
+    expect_eq(connect(client, any, len), 0);
     int server = accept(listener, NULL, NULL);
-    cr_assert_geq(server, 0);
+    expect_geq(server, 0);
     len = sizeof(name);
-    cr_assert_eq(wr_sys_getpeername(client, any, &len), 0);
+    expect_eq(wr_sys_getpeername(client, any, &len), 0);
 
-    cr_assert_eq(wr_sys_outq(client), 0);
+    expect_eq(wr_sys_outq(client), 0);
     /* A peer that reads nothing: what its window does not hold is queued. */
     static char bytes[16 << 20];
     ssize_t sent = send(client, bytes, sizeof(bytes), MSG_DONTWAIT);
-    cr_assert_gt(sent, 0);
-    cr_assert_gt(wr_sys_outq(client), 0);
-    cr_assert_leq(wr_sys_outq(client), sent);
+    expect_gt(sent, 0);
+    expect_gt(wr_sys_outq(client), 0);
+    expect_leq(wr_sys_outq(client), sent);
 
-    cr_assert_eq(wr_sys_shutdown(client, SHUT_WR), 0);
-    cr_assert_eq(wr_sys_close(client), 0);
-    cr_assert_eq(wr_sys_close(server), 0);
-    cr_assert_eq(wr_sys_close(listener), 0);
+    expect_eq(wr_sys_shutdown(client, SHUT_WR), 0);
+    expect_eq(wr_sys_close(client), 0);
+    expect_eq(wr_sys_close(server), 0);
+    expect_eq(wr_sys_close(listener), 0);
 }
 
 UNIT(sys, options_are_read_back)
@@ -95,11 +95,11 @@ UNIT(sys, options_are_read_back)
     int value = 0;
     socklen_t len = sizeof(value);
     int fd = wr_sys_socket(AF_INET6, SOCK_DGRAM, 0);
-    cr_assert_geq(fd, 0);
+    expect_geq(fd, 0);
 
-    cr_assert_eq(wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len), 0);
-    cr_assert_eq(value, SOCK_DGRAM);
-    cr_assert_eq(wr_sys_close(fd), 0);
+    expect_eq(wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len), 0);
+    expect_eq(value, SOCK_DGRAM);
+    expect_eq(wr_sys_close(fd), 0);
 }
 
 UNIT(sys, errors_are_negative_numbers)
@@ -109,34 +109,34 @@ UNIT(sys, errors_are_negative_numbers)
     socklen_t len = sizeof(addr);
     int value = 0;
 
-    cr_assert_eq(wr_sys_socket(AF_INET, 12345, 0), -EINVAL);
-    cr_assert_eq(wr_sys_bind(-1, any, len), -EBADF);
-    cr_assert_eq(wr_sys_listen(-1, 1), -EBADF);
-    cr_assert_eq(wr_sys_getsockname(-1, any, &len), -EBADF);
-    cr_assert_eq(wr_sys_getpeername(-1, any, &len), -EBADF);
-    cr_assert_eq(wr_sys_setsockopt(-1, 0, 0, &value, sizeof(value)), -EBADF);
-    cr_assert_eq(wr_sys_getsockopt(-1, 0, 0, &value, &len), -EBADF);
-    cr_assert_eq(wr_sys_shutdown(-1, SHUT_WR), -EBADF);
-    cr_assert_eq(wr_sys_close(-1), -EBADF);
-    cr_assert_eq(wr_sys_outq(-1), -EBADF);
-    cr_assert_eq(wr_sys_eventfd_write(-1), -EBADF);
-    cr_assert_eq(wr_sys_signalfd(1 << 20, 1), -EBADF);
-    cr_assert_eq(wr_sys_block_signal(0, true), -EINVAL);
-    cr_assert_eq(wr_sys_block_signal(1000, true), -EINVAL);
+    expect_eq(wr_sys_socket(AF_INET, 12345, 0), -EINVAL);
+    expect_eq(wr_sys_bind(-1, any, len), -EBADF);
+    expect_eq(wr_sys_listen(-1, 1), -EBADF);
+    expect_eq(wr_sys_getsockname(-1, any, &len), -EBADF);
+    expect_eq(wr_sys_getpeername(-1, any, &len), -EBADF);
+    expect_eq(wr_sys_setsockopt(-1, 0, 0, &value, sizeof(value)), -EBADF);
+    expect_eq(wr_sys_getsockopt(-1, 0, 0, &value, &len), -EBADF);
+    expect_eq(wr_sys_shutdown(-1, SHUT_WR), -EBADF);
+    expect_eq(wr_sys_close(-1), -EBADF);
+    expect_eq(wr_sys_outq(-1), -EBADF);
+    expect_eq(wr_sys_eventfd_write(-1), -EBADF);
+    expect_eq(wr_sys_signalfd(1 << 20, 1), -EBADF);
+    expect_eq(wr_sys_block_signal(0, true), -EINVAL);
+    expect_eq(wr_sys_block_signal(1000, true), -EINVAL);
 }
 
 UNIT(sys, an_eventfd_adds_up_what_is_written)
 {
     uint64_t count = 0;
     int fd = wr_sys_eventfd();
-    cr_assert_geq(fd, 0);
+    expect_geq(fd, 0);
     cr_assert(is_close_on_exec(fd) && is_blocking(fd));
-    cr_assert_eq(wr_sys_eventfd_write(fd), 0);
-    cr_assert_eq(wr_sys_eventfd_write(fd), 0);
+    expect_eq(wr_sys_eventfd_write(fd), 0);
+    expect_eq(wr_sys_eventfd_write(fd), 0);
 
-    cr_assert_eq(read(fd, &count, sizeof(count)), 8);
-    cr_assert_eq(count, 2);
-    cr_assert_eq(wr_sys_close(fd), 0);
+    expect_eq(read(fd, &count, sizeof(count)), 8);
+    expect_eq(count, 2);
+    expect_eq(wr_sys_close(fd), 0);
 }
 
 UNIT(sys, a_signalfd_gets_the_signals_of_its_mask_and_the_mask_changes)
@@ -144,30 +144,30 @@ UNIT(sys, a_signalfd_gets_the_signals_of_its_mask_and_the_mask_changes)
     struct signalfd_siginfo info;
     uint64_t first = UINT64_C(1) << (SIGUSR1 - 1);
     uint64_t second = UINT64_C(1) << (SIGRTMAX - 1);
-    cr_assert_eq(wr_sys_block_signal(SIGUSR1, true), 0);
-    cr_assert_eq(wr_sys_block_signal(SIGRTMAX, true), 0);
+    expect_eq(wr_sys_block_signal(SIGUSR1, true), 0);
+    expect_eq(wr_sys_block_signal(SIGRTMAX, true), 0);
     int fd = wr_sys_signalfd(-1, first);
-    cr_assert_geq(fd, 0);
+    expect_geq(fd, 0);
     cr_assert(is_close_on_exec(fd));
 
-    cr_assert_eq(pthread_kill(pthread_self(), SIGUSR1), 0);
-    cr_assert_eq(read(fd, &info, sizeof(info)), sizeof(info));
-    cr_assert_eq(info.ssi_signo, SIGUSR1);
-    cr_assert_eq(wr_sys_signalfd(fd, second), fd);
-    cr_assert_eq(pthread_kill(pthread_self(), SIGRTMAX), 0);
-    cr_assert_eq(read(fd, &info, sizeof(info)), sizeof(info));
-    cr_assert_eq((int)info.ssi_signo, SIGRTMAX);
-    cr_assert_eq(wr_sys_close(fd), 0);
+    expect_eq(pthread_kill(pthread_self(), SIGUSR1), 0);
+    expect_eq(read(fd, &info, sizeof(info)), sizeof(info));
+    expect_eq(info.ssi_signo, SIGUSR1);
+    expect_eq(wr_sys_signalfd(fd, second), fd);
+    expect_eq(pthread_kill(pthread_self(), SIGRTMAX), 0);
+    expect_eq(read(fd, &info, sizeof(info)), sizeof(info));
+    expect_eq((int)info.ssi_signo, SIGRTMAX);
+    expect_eq(wr_sys_close(fd), 0);
 }
 
 UNIT(sys, blocking_a_signal_tells_how_it_was)
 {
     sigset_t mask;
-    cr_assert_eq(wr_sys_block_signal(SIGUSR2, true), 0);
-    cr_assert_eq(wr_sys_block_signal(SIGUSR2, true), 1);
-    cr_assert_eq(wr_sys_block_signal(SIGUSR2, false), 1);
-    cr_assert_eq(wr_sys_block_signal(SIGUSR2, false), 0);
+    expect_eq(wr_sys_block_signal(SIGUSR2, true), 0);
+    expect_eq(wr_sys_block_signal(SIGUSR2, true), 1);
+    expect_eq(wr_sys_block_signal(SIGUSR2, false), 1);
+    expect_eq(wr_sys_block_signal(SIGUSR2, false), 0);
 
-    cr_assert_eq(pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
-    cr_assert_eq(sigismember(&mask, SIGUSR2), 0);
+    expect_eq(pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
+    expect_eq(sigismember(&mask, SIGUSR2), 0);
 }

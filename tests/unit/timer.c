@@ -79,9 +79,9 @@ UNIT(timer, an_empty_wheel_never_wakes_and_calls_nothing)
 {
     setup(5 * TICK, NULL, 0);
 
-    cr_assert_eq(wr_wheel_next(&wheel), UINT64_MAX);
-    cr_assert_eq(wr_wheel_expire(&wheel, UINT64_MAX, 10), 0);
-    cr_assert_eq(wheel.armed_count, 0);
+    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
+    expect_eq(wr_wheel_expire(&wheel, UINT64_MAX, 10), 0);
+    expect_eq(wheel.armed_count, 0);
 }
 
 UNIT(timer, fires_not_before_its_deadline_and_in_its_tick)
@@ -90,13 +90,13 @@ UNIT(timer, fires_not_before_its_deadline_and_in_its_tick)
     setup(0, &probe, 1);
     wr_timer_arm(&wheel, &probe.timer, 10 * TICK + 1);
 
-    cr_assert_eq(wr_wheel_next(&wheel), 11 * TICK);
-    cr_assert_eq(wr_wheel_expire(&wheel, 11 * TICK - 1, 10), 0);
+    expect_eq(wr_wheel_next(&wheel), 11 * TICK);
+    expect_eq(wr_wheel_expire(&wheel, 11 * TICK - 1, 10), 0);
     cr_assert(wr_timer_is_armed(&probe.timer));
-    cr_assert_eq(wr_wheel_expire(&wheel, 11 * TICK, 10), 1);
-    cr_assert_eq(probe.calls, 1);
-    cr_assert_eq(wheel.armed_count, 0);
-    cr_assert_eq(wr_wheel_next(&wheel), UINT64_MAX);
+    expect_eq(wr_wheel_expire(&wheel, 11 * TICK, 10), 1);
+    expect_eq(probe.calls, 1);
+    expect_eq(wheel.armed_count, 0);
+    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
 }
 
 UNIT(timer, a_deadline_in_the_past_is_due_at_once)
@@ -106,10 +106,10 @@ UNIT(timer, a_deadline_in_the_past_is_due_at_once)
     wr_timer_arm(&wheel, &probes[0].timer, 0);
     wr_timer_arm(&wheel, &probes[1].timer, YEAR_NS / 2);
 
-    cr_assert_eq(wr_wheel_next(&wheel), 0);
-    cr_assert_eq(wr_wheel_expire(&wheel, YEAR_NS, 10), 2);
-    cr_assert_eq(probes[0].order, 1);
-    cr_assert_eq(probes[1].order, 2);
+    expect_eq(wr_wheel_next(&wheel), 0);
+    expect_eq(wr_wheel_expire(&wheel, YEAR_NS, 10), 2);
+    expect_eq(probes[0].order, 1);
+    expect_eq(probes[1].order, 2);
 }
 
 UNIT(timer, a_clock_that_steps_back_changes_nothing)
@@ -118,9 +118,9 @@ UNIT(timer, a_clock_that_steps_back_changes_nothing)
     setup(100 * TICK, &probe, 1);
     wr_timer_arm(&wheel, &probe.timer, 200 * TICK);
 
-    cr_assert_eq(wr_wheel_expire(&wheel, 50 * TICK, 10), 0);
-    cr_assert_eq(wr_wheel_next(&wheel), 200 * TICK);
-    cr_assert_eq(wr_wheel_expire(&wheel, 200 * TICK, 10), 1);
+    expect_eq(wr_wheel_expire(&wheel, 50 * TICK, 10), 0);
+    expect_eq(wr_wheel_next(&wheel), 200 * TICK);
+    expect_eq(wr_wheel_expire(&wheel, 200 * TICK, 10), 1);
 }
 
 UNIT(timer, never_is_armed_and_never_fires)
@@ -131,11 +131,11 @@ UNIT(timer, never_is_armed_and_never_fires)
     wr_timer_arm(&wheel, &probes[1].timer, UINT64_MAX - 5);
 
     cr_assert(wr_timer_is_armed(&probes[0].timer));
-    cr_assert_eq(wr_wheel_next(&wheel), UINT64_MAX);
-    cr_assert_eq(wr_wheel_expire(&wheel, UINT64_MAX, 10), 0);
+    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
+    expect_eq(wr_wheel_expire(&wheel, UINT64_MAX, 10), 0);
     wr_timer_cancel(&wheel, &probes[0].timer);
     wr_timer_cancel(&wheel, &probes[1].timer);
-    cr_assert_eq(wheel.armed_count, 0);
+    expect_eq(wheel.armed_count, 0);
 }
 
 UNIT(timer, the_last_tick_of_all_fires)
@@ -145,9 +145,9 @@ UNIT(timer, the_last_tick_of_all_fires)
     setup(3 * TICK, &probe, 1);
     wr_timer_arm(&wheel, &probe.timer, last);
 
-    cr_assert_eq(wr_wheel_next(&wheel), last);
-    cr_assert_eq(wr_wheel_expire(&wheel, last - 1, 10), 0);
-    cr_assert_eq(wr_wheel_expire(&wheel, last, 10), 1);
+    expect_eq(wr_wheel_next(&wheel), last);
+    expect_eq(wr_wheel_expire(&wheel, last - 1, 10), 0);
+    expect_eq(wr_wheel_expire(&wheel, last, 10), 1);
 }
 
 UNIT(timer, a_cancelled_timer_does_not_fire)
@@ -158,9 +158,9 @@ UNIT(timer, a_cancelled_timer_does_not_fire)
     wr_timer_cancel(&wheel, &probe.timer);
 
     cr_assert_not(wr_timer_is_armed(&probe.timer));
-    cr_assert_eq(wr_wheel_next(&wheel), UINT64_MAX);
-    cr_assert_eq(wr_wheel_expire(&wheel, YEAR_NS, 10), 0);
-    cr_assert_eq(wheel.armed_count, 0);
+    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
+    expect_eq(wr_wheel_expire(&wheel, YEAR_NS, 10), 0);
+    expect_eq(wheel.armed_count, 0);
 }
 
 UNIT(timer, cancelling_twice_or_before_arming_is_harmless)
@@ -173,9 +173,9 @@ UNIT(timer, cancelling_twice_or_before_arming_is_harmless)
     wr_timer_cancel(&wheel, &probes[0].timer);
     wr_timer_cancel(&wheel, &probes[0].timer);
 
-    cr_assert_eq(wheel.armed_count, 1);
-    cr_assert_eq(wr_wheel_expire(&wheel, 10 * TICK, 10), 1);
-    cr_assert_eq(probes[1].calls, 1);
+    expect_eq(wheel.armed_count, 1);
+    expect_eq(wr_wheel_expire(&wheel, 10 * TICK, 10), 1);
+    expect_eq(probes[1].calls, 1);
 }
 
 UNIT(timer, arming_again_moves_the_deadline_both_ways)
@@ -184,14 +184,14 @@ UNIT(timer, arming_again_moves_the_deadline_both_ways)
     setup(0, &probe, 1);
     wr_timer_arm(&wheel, &probe.timer, 1000 * TICK);
     wr_timer_arm(&wheel, &probe.timer, 10 * TICK);
-    cr_assert_eq(wr_wheel_next(&wheel), 10 * TICK);
+    expect_eq(wr_wheel_next(&wheel), 10 * TICK);
     wr_timer_arm(&wheel, &probe.timer, 500000 * TICK);
-    cr_assert_eq(wr_wheel_next(&wheel), 500000 * TICK);
-    cr_assert_eq(wheel.armed_count, 1);
+    expect_eq(wr_wheel_next(&wheel), 500000 * TICK);
+    expect_eq(wheel.armed_count, 1);
 
-    cr_assert_eq(wr_wheel_expire(&wheel, 499999 * TICK, 10), 0);
-    cr_assert_eq(wr_wheel_expire(&wheel, 500000 * TICK, 10), 1);
-    cr_assert_eq(probe.calls, 1);
+    expect_eq(wr_wheel_expire(&wheel, 499999 * TICK, 10), 0);
+    expect_eq(wr_wheel_expire(&wheel, 500000 * TICK, 10), 1);
+    expect_eq(probe.calls, 1);
 }
 
 UNIT(timer, one_tick_fires_in_the_order_of_arming_from_any_level)
@@ -205,10 +205,10 @@ UNIT(timer, one_tick_fires_in_the_order_of_arming_from_any_level)
     wr_wheel_expire(&wheel, when - 2 * TICK, 10);
     wr_timer_arm(&wheel, &probes[2].timer, when - 9);
 
-    cr_assert_eq(wr_wheel_expire(&wheel, when, 10), 3);
-    cr_assert_eq(probes[0].order, 1);
-    cr_assert_eq(probes[1].order, 2);
-    cr_assert_eq(probes[2].order, 3);
+    expect_eq(wr_wheel_expire(&wheel, when, 10), 3);
+    expect_eq(probes[0].order, 1);
+    expect_eq(probes[1].order, 2);
+    expect_eq(probes[2].order, 3);
 }
 
 UNIT(timer, arming_again_goes_behind_the_others_of_the_tick)
@@ -219,9 +219,9 @@ UNIT(timer, arming_again_goes_behind_the_others_of_the_tick)
     wr_timer_arm(&wheel, &probes[1].timer, 70 * TICK);
     wr_timer_arm(&wheel, &probes[0].timer, 70 * TICK);
 
-    cr_assert_eq(wr_wheel_expire(&wheel, 70 * TICK, 10), 2);
-    cr_assert_eq(probes[1].order, 1);
-    cr_assert_eq(probes[0].order, 2);
+    expect_eq(wr_wheel_expire(&wheel, 70 * TICK, 10), 2);
+    expect_eq(probes[1].order, 1);
+    expect_eq(probes[0].order, 2);
 }
 
 UNIT(timer, years_in_one_step_keep_the_order_of_deadlines)
@@ -236,10 +236,10 @@ UNIT(timer, years_in_one_step_keep_the_order_of_deadlines)
                      12345 + (UINT64_C(3) << (place + 10)));
     }
 
-    cr_assert_eq(wr_wheel_expire(&wheel, 200 * YEAR_NS, COUNT), COUNT);
+    expect_eq(wr_wheel_expire(&wheel, 200 * YEAR_NS, COUNT), COUNT);
     for (int i = 0; i < COUNT; i++) {
-        cr_assert_eq(probes[i].order, i + 1, "timer %d was called as %d", i,
-                     probes[i].order);
+        expect_eq(probes[i].order, i + 1, "timer %d was called as %d", i,
+                  probes[i].order);
     }
 }
 
@@ -252,20 +252,20 @@ UNIT(timer, at_most_max_are_called_and_the_rest_stay_due_in_order)
         wr_timer_arm(&wheel, &probes[i].timer, (uint64_t)(i + 1) * 100 * TICK);
     }
 
-    cr_assert_eq(wr_wheel_expire(&wheel, 1000 * TICK, 0), 0);
-    cr_assert_eq(wr_wheel_expire(&wheel, 1000 * TICK, 3), 3);
-    cr_assert_eq(wr_wheel_next(&wheel), 0);
+    expect_eq(wr_wheel_expire(&wheel, 1000 * TICK, 0), 0);
+    expect_eq(wr_wheel_expire(&wheel, 1000 * TICK, 3), 3);
+    expect_eq(wr_wheel_next(&wheel), 0);
     cr_assert(wr_timer_is_armed(&probes[4].timer));
     wr_timer_cancel(&wheel, &probes[4].timer);
     wr_timer_arm(&wheel, &probes[3].timer, 2000 * TICK);
-    cr_assert_eq(wr_wheel_expire(&wheel, 1000 * TICK, 100), 2);
-    cr_assert_eq(probes[5].order, 4);
-    cr_assert_eq(probes[6].order, 5);
-    cr_assert_eq(probes[4].calls, 0);
-    cr_assert_eq(wr_wheel_next(&wheel), 2000 * TICK);
+    expect_eq(wr_wheel_expire(&wheel, 1000 * TICK, 100), 2);
+    expect_eq(probes[5].order, 4);
+    expect_eq(probes[6].order, 5);
+    expect_eq(probes[4].calls, 0);
+    expect_eq(wr_wheel_next(&wheel), 2000 * TICK);
 }
 
-UNIT(timer, what_a_call_arms_for_the_past_waits_for_the_next_expiry)
+UNIT(timer, a_timer_armed_in_a_call_for_the_past_waits_for_the_next_expiry)
 {
     struct probe probes[3];
     setup(0, probes, 3);
@@ -276,12 +276,12 @@ UNIT(timer, what_a_call_arms_for_the_past_waits_for_the_next_expiry)
     wr_timer_arm(&wheel, &probes[1].timer, TICK);
     wr_timer_arm(&wheel, &probes[2].timer, 2 * TICK);
 
-    cr_assert_eq(wr_wheel_expire(&wheel, 2 * TICK, 2), 2);
-    cr_assert_eq(wr_wheel_next(&wheel), 0);
-    cr_assert_eq(wr_wheel_expire(&wheel, 2 * TICK, 10), 2);
-    cr_assert_eq(probes[2].order, 3, "the rest comes first");
-    cr_assert_eq(probes[0].order, 4);
-    cr_assert_eq(probes[0].calls, 2);
+    expect_eq(wr_wheel_expire(&wheel, 2 * TICK, 2), 2);
+    expect_eq(wr_wheel_next(&wheel), 0);
+    expect_eq(wr_wheel_expire(&wheel, 2 * TICK, 10), 2);
+    expect_eq(probes[2].order, 3, "the rest comes first");
+    expect_eq(probes[0].order, 4);
+    expect_eq(probes[0].calls, 2);
 }
 
 UNIT(timer, a_call_may_cancel_or_postpone_what_is_due_with_it)
@@ -297,11 +297,11 @@ UNIT(timer, a_call_may_cancel_or_postpone_what_is_due_with_it)
         wr_timer_arm(&wheel, &probes[i].timer, TICK);
     }
 
-    cr_assert_eq(wr_wheel_expire(&wheel, TICK, 10), 2);
-    cr_assert_eq(probes[1].calls, 0);
-    cr_assert_eq(probes[3].calls, 0);
-    cr_assert_eq(wr_wheel_expire(&wheel, 9 * TICK, 10), 1);
-    cr_assert_eq(probes[3].calls, 1);
+    expect_eq(wr_wheel_expire(&wheel, TICK, 10), 2);
+    expect_eq(probes[1].calls, 0);
+    expect_eq(probes[3].calls, 0);
+    expect_eq(wr_wheel_expire(&wheel, 9 * TICK, 10), 1);
+    expect_eq(probes[3].calls, 1);
 }
 
 UNIT(timer, a_call_may_free_its_owner)
@@ -312,8 +312,8 @@ UNIT(timer, a_call_may_free_its_owner)
     probe_init(probe, call_and_free);
     wr_timer_arm(&wheel, &probe->timer, TICK);
 
-    cr_assert_eq(wr_wheel_expire(&wheel, TICK, 10), 1);
-    cr_assert_eq(call_count, 1);
+    expect_eq(wr_wheel_expire(&wheel, TICK, 10), 1);
+    expect_eq(call_count, 1);
 }
 
 UNIT(timer, next_is_exact_for_a_short_slot_of_a_high_level)
@@ -324,11 +324,11 @@ UNIT(timer, next_is_exact_for_a_short_slot_of_a_high_level)
         wr_timer_arm(&wheel, &probes[i].timer, (70000 - i) * TICK);
     }
 
-    cr_assert_eq(wr_wheel_next(&wheel), 69985 * TICK);
+    expect_eq(wr_wheel_next(&wheel), 69985 * TICK);
     wr_timer_cancel(&wheel, &probes[15].timer);
-    cr_assert_eq(wr_wheel_next(&wheel), 69986 * TICK, "found anew");
-    cr_assert_eq(wr_wheel_expire(&wheel, 69986 * TICK, 10), 1);
-    cr_assert_eq(wr_wheel_next(&wheel), 69987 * TICK);
+    expect_eq(wr_wheel_next(&wheel), 69986 * TICK, "found anew");
+    expect_eq(wr_wheel_expire(&wheel, 69986 * TICK, 10), 1);
+    expect_eq(wr_wheel_next(&wheel), 69987 * TICK);
 }
 
 UNIT(timer, next_is_the_start_of_a_long_slot)
@@ -341,9 +341,9 @@ UNIT(timer, next_is_the_start_of_a_long_slot)
     }
     wheel.next_ns = 0; /* forget what arming noticed */
 
-    cr_assert_eq(wr_wheel_next(&wheel), slot_start);
-    cr_assert_eq(wr_wheel_expire(&wheel, slot_start, 10), 0);
-    cr_assert_eq(wr_wheel_next(&wheel), 69984 * TICK);
+    expect_eq(wr_wheel_next(&wheel), slot_start);
+    expect_eq(wr_wheel_expire(&wheel, slot_start, 10), 0);
+    expect_eq(wr_wheel_next(&wheel), 69984 * TICK);
 }
 
 /* ---- slots that are dealt out ahead ---- */
@@ -362,7 +362,7 @@ static uint64_t setup_crowd(void)
                      slot_start + (i * 331 % 200000) * TICK);
     }
     for (uint64_t at = 0; at < slot_start; at += 1000 * TICK) {
-        cr_assert_eq(wr_wheel_expire(&wheel, at, 1), 0);
+        expect_eq(wr_wheel_expire(&wheel, at, 1), 0);
     }
     return slot_start;
 }
@@ -371,16 +371,16 @@ UNIT(timer, a_long_slot_is_dealt_out_before_it_opens)
 {
     uint64_t slot_start = setup_crowd();
     cr_assert(wr_list_is_empty(&wheel.slots[3][5]));
-    cr_assert_eq(wheel.staged_index[3], 5);
-    cr_assert_eq(wr_wheel_next(&wheel), slot_start, "the first is due then");
+    expect_eq(wheel.staged_index[3], 5);
+    expect_eq(wr_wheel_next(&wheel), slot_start, "the first is due then");
 
     unsigned count = wr_wheel_expire(&wheel, slot_start + 500000 * TICK, CROWD);
-    cr_assert_eq(count, CROWD);
+    expect_eq(count, CROWD);
     for (int i = 1; i < CROWD; i++) {
         /* Armed in the order of their numbers, called in that of deadlines. */
         for (int j = 0; j < i; j++) {
             bool earlier = crowd[j].timer.when_ns <= crowd[i].timer.when_ns;
-            cr_assert_eq(crowd[j].order < crowd[i].order, earlier);
+            expect_eq(crowd[j].order < crowd[i].order, earlier);
         }
     }
 }
@@ -394,14 +394,14 @@ UNIT(timer, cancelling_all_of_a_staged_slot_leaves_an_empty_wheel)
         wr_timer_cancel(&wheel, &crowd[i].timer);
     }
 
-    cr_assert_eq(wr_wheel_next(&wheel), UINT64_MAX);
-    cr_assert_eq(wheel.occupied[3], 0);
-    cr_assert_eq(wheel.staged[3], 0);
-    cr_assert_eq(wheel.staged_index[3], 0);
-    cr_assert_eq(wheel.armed_count, 0);
+    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
+    expect_eq(wheel.occupied[3], 0);
+    expect_eq(wheel.staged[3], 0);
+    expect_eq(wheel.staged_index[3], 0);
+    expect_eq(wheel.armed_count, 0);
 }
 
-UNIT(timer, what_joins_a_staged_slot_fires_behind_the_older_of_its_tick)
+UNIT(timer, a_timer_that_joins_a_staged_slot_fires_behind_the_older_of_its_tick)
 {
     uint64_t slot_start = setup_crowd();
     struct probe late[2];
@@ -410,11 +410,11 @@ UNIT(timer, what_joins_a_staged_slot_fires_behind_the_older_of_its_tick)
         wr_timer_arm(&wheel, &late[i].timer, crowd[i].timer.when_ns);
     }
 
-    cr_assert_eq(wr_wheel_expire(&wheel, slot_start + 331 * TICK, 10), 4);
-    cr_assert_eq(crowd[0].order, 1);
-    cr_assert_eq(late[0].order, 2);
-    cr_assert_eq(crowd[1].order, 3);
-    cr_assert_eq(late[1].order, 4);
+    expect_eq(wr_wheel_expire(&wheel, slot_start + 331 * TICK, 10), 4);
+    expect_eq(crowd[0].order, 1);
+    expect_eq(late[0].order, 2);
+    expect_eq(crowd[1].order, 3);
+    expect_eq(late[1].order, 4);
 }
 
 UNIT(timer, a_slot_before_the_staged_one_opens_first)
@@ -424,10 +424,10 @@ UNIT(timer, a_slot_before_the_staged_one_opens_first)
     probe_init(&early, note_call);
     wr_timer_arm(&wheel, &early.timer, slot_start - 2 * TICK);
 
-    cr_assert_eq(wr_wheel_next(&wheel), slot_start - 2 * TICK);
-    cr_assert_eq(wr_wheel_expire(&wheel, slot_start, 10), 2);
-    cr_assert_eq(early.order, 1);
-    cr_assert_eq(crowd[0].order, 2);
+    expect_eq(wr_wheel_next(&wheel), slot_start - 2 * TICK);
+    expect_eq(wr_wheel_expire(&wheel, slot_start, 10), 2);
+    expect_eq(early.order, 1);
+    expect_eq(crowd[0].order, 2);
 }
 
 UNIT_ABORTS(timer, expiring_from_a_call_is_a_bug)
@@ -457,16 +457,16 @@ static void check_one(uint64_t now_ns, uint64_t when_ns)
     setup(now_ns, &probe, 1);
     wr_timer_arm(&wheel, &probe.timer, when_ns);
     if (tick <= now_ns / TICK) {
-        cr_assert_eq(wr_wheel_next(&wheel), 0);
-        cr_assert_eq(wr_wheel_expire(&wheel, now_ns, 1), 1);
+        expect_eq(wr_wheel_next(&wheel), 0);
+        expect_eq(wr_wheel_expire(&wheel, now_ns, 1), 1);
         return;
     }
-    cr_assert_eq(wr_wheel_next(&wheel), due);
-    cr_assert_eq(wr_wheel_expire(&wheel, due - 1, 1), 0);
-    cr_assert_eq(wr_wheel_next(&wheel), due);
-    cr_assert_eq(wr_wheel_expire(&wheel, due, 1), due != UINT64_MAX,
-                 "armed at %llu for %llu", (unsigned long long)now_ns,
-                 (unsigned long long)when_ns);
+    expect_eq(wr_wheel_next(&wheel), due);
+    expect_eq(wr_wheel_expire(&wheel, due - 1, 1), 0);
+    expect_eq(wr_wheel_next(&wheel), due);
+    expect_eq(wr_wheel_expire(&wheel, due, 1), due != UINT64_MAX,
+              "armed at %llu for %llu", (unsigned long long)now_ns,
+              (unsigned long long)when_ns);
 }
 
 UNIT(timer, every_digit_boundary_fires_on_the_tick)

@@ -37,7 +37,7 @@ static bool model_is_before(const struct model_timer *a,
     return a->tick != b->tick ? a->tick < b->tick : a->number < b->number;
 }
 
-/* What must fire next, or what would fire first of all if @any. */
+/* The timer that must fire next, or that would fire first of all if @any. */
 static struct model_timer *model_first(bool any)
 {
     struct model_timer *first = NULL;
@@ -94,7 +94,7 @@ static void model_call(struct wr_timer *timer)
 {
     struct model_timer *at = wr_container_of(timer, struct model_timer, timer);
     cr_assert(expiring);
-    cr_assert_eq(at, model_first(false), "another timer comes first");
+    expect_eq(at, model_first(false), "another timer comes first");
     at->armed = false;
     for (uint64_t i = unit_random_below(&rng, 4); i > 0; i--) {
         model_act();
@@ -108,7 +108,7 @@ static void model_expire(void)
     expiring = true;
     unsigned count = wr_wheel_expire(&wheel, now, max);
     expiring = false;
-    cr_assert_leq(count, max);
+    expect_leq(count, max);
     cr_assert(count == max || !model_first(false), "a due timer was left");
 }
 
@@ -119,21 +119,21 @@ static uint64_t model_compare(void)
     uint64_t next = wr_wheel_next(&wheel);
     uint64_t armed = 0;
     for (size_t i = 0; i < used_count; i++) {
-        cr_assert_eq(wr_timer_is_armed(&model[i].timer), model[i].armed);
+        expect_eq(wr_timer_is_armed(&model[i].timer), model[i].armed);
         armed += model[i].armed;
     }
-    cr_assert_eq(wheel.armed_count, armed);
+    expect_eq(wheel.armed_count, armed);
     uint64_t exact = UINT64_MAX;
     if (first && first->tick <= now / TICK) {
         exact = 0;
     } else if (first && first->tick != UINT64_MAX) {
         exact = first->tick * TICK;
     }
-    cr_assert_leq(next, exact);
+    expect_leq(next, exact);
     if (used_count <= 16) {
-        cr_assert_eq(next, exact, "few timers: nobody wakes for nothing");
+        expect_eq(next, exact, "few timers: nobody wakes for nothing");
     } else if (exact != 0 && now != UINT64_MAX) {
-        cr_assert_gt(next, now);
+        expect_gt(next, now);
     }
     return next;
 }

@@ -1,10 +1,11 @@
 /*
  * Slabs and blocks that are trimmed.
  *
- * Objects and blocks that are in use stay where and as they are; memory that
- * nobody uses goes back to the allocator, and what is taken later works as
+ * Objects and blocks that are in use stay where and as they are; memory that is
+ * not in use goes back to the allocator, and what is taken later works as
  * before. The allocator beneath counts what is live.
  */
+#include "uring/block.h"
 #include "uring/slab.h"
 
 #include "tests/unit.h"
@@ -30,7 +31,7 @@ static void take(size_t number)
     objects[number] = wr_slab_take(&slab);
     cr_assert_not_null(objects[number]);
     for (size_t i = 0; i < SIZE / sizeof(uint64_t); i++) {
-        cr_assert_eq(objects[number][i], 0);
+        expect_eq(objects[number][i], 0);
         objects[number][i] = number;
     }
 }
@@ -38,7 +39,7 @@ static void take(size_t number)
 static void give(size_t number)
 {
     for (size_t i = 0; i < SIZE / sizeof(uint64_t); i++) {
-        cr_assert_eq(objects[number][i], number);
+        expect_eq(objects[number][i], number);
     }
     wr_slab_give(&slab, objects[number]);
     objects[number] = NULL;
@@ -49,10 +50,10 @@ UNIT(trim, of_a_slab_without_chunks_or_without_free_objects_does_nothing)
     struct wr_slab never = {0};
     start();
 
-    cr_assert_eq(wr_slab_trim(&never), 0);
-    cr_assert_eq(wr_slab_trim(&slab), 0);
+    expect_eq(wr_slab_trim(&never), 0);
+    expect_eq(wr_slab_trim(&slab), 0);
     take(0);
-    cr_assert_eq(wr_slab_trim(&slab), 0);
+    expect_eq(wr_slab_trim(&slab), 0);
     give(0);
     wr_slab_fini(&slab);
 }
@@ -68,10 +69,10 @@ UNIT(trim, of_a_slab_gives_back_all_chunks_when_no_object_is_in_use)
         give(i);
     }
 
-    cr_assert_geq(wr_slab_trim(&slab), total * SIZE);
+    expect_geq(wr_slab_trim(&slab), total * SIZE);
 
-    cr_assert_eq(slab.total_count, 0);
-    cr_assert_eq(allocator.live_bytes, 0);
+    expect_eq(slab.total_count, 0);
+    expect_eq(allocator.live_bytes, 0);
     take(7); /* it goes on */
     give(7);
     wr_slab_fini(&slab);
@@ -85,9 +86,9 @@ UNIT(trim, of_a_slab_without_memory_for_it_does_nothing)
     const uint64_t total = slab.total_count;
     allocator.fail_at = allocator.calls + 1;
 
-    cr_assert_eq(wr_slab_trim(&slab), 0);
+    expect_eq(wr_slab_trim(&slab), 0);
 
-    cr_assert_eq(slab.total_count, total);
+    expect_eq(slab.total_count, total);
     allocator.fail_at = 0;
     take(1);
     give(1);
@@ -115,7 +116,7 @@ UNIT(trim, of_a_slab_leaves_objects_in_use_alone_at_random)
         const uint64_t free_before = slab.total_count - slab.used_count;
         wr_ignore(wr_slab_trim(&slab) == 0);
         const uint64_t free_after = slab.total_count - slab.used_count;
-        cr_assert_leq(free_after, free_before);
+        expect_leq(free_after, free_before);
         for (size_t i = 0; i < 50; i++) { /* what is free can be taken */
             const size_t number = unit_random_below(&random, OBJECTS);
             if (!objects[number]) {
@@ -129,7 +130,7 @@ UNIT(trim, of_a_slab_leaves_objects_in_use_alone_at_random)
         }
     }
     wr_ignore(wr_slab_trim(&slab) == 0);
-    cr_assert_eq(allocator.live_bytes, 0);
+    expect_eq(allocator.live_bytes, 0);
     wr_slab_fini(&slab);
 }
 
@@ -150,9 +151,9 @@ UNIT(trim, of_blocks_gives_back_those_that_are_kept)
     wr_ignore(wr_blocks_trim(&blocks) == 0);
 
     memset(taken[0]->data, 1, 100);
-    cr_assert_eq(blocks.used_bytes, taken[0]->capacity);
+    expect_eq(blocks.used_bytes, taken[0]->capacity);
     wr_block_give(&blocks, taken[0]);
     wr_ignore(wr_blocks_trim(&blocks) == 0);
-    cr_assert_eq(allocator.live_bytes, 0);
+    expect_eq(allocator.live_bytes, 0);
     wr_blocks_fini(&blocks);
 }

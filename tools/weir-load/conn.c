@@ -127,7 +127,7 @@ void conn_fill(struct conn *conn, uint64_t now_ns)
     int err = write_bytes(conn, (size_t)count * traffic->size_bytes);
     if (err < 0) {
         char detail[ERRORS_DETAIL_SIZE];
-        weir_transport_error_text(conn->transport, detail, sizeof(detail));
+        weir_transport_get_error_text(conn->transport, detail, sizeof(detail));
         give_up(conn, PHASE_WRITE, err, detail);
     }
 }
@@ -323,7 +323,8 @@ static void connection_lost(void *user, weir_transport *t, int err)
         struct error_kind *first =
             count_error(conn, PHASE_TRANSFER, err, requests);
         if (first) {
-            weir_transport_error_text(t, first->detail, sizeof(first->detail));
+            weir_transport_get_error_text(t, first->detail,
+                                          sizeof(first->detail));
         }
         traffic->events->failed(traffic->events_arg, conn, first);
     }

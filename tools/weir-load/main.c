@@ -47,7 +47,7 @@ static int print_details(void)
         say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
         return LOAD_USAGE;
     }
-    weir_loop_features_text(loop, text, sizeof(text));
+    weir_loop_get_features_text(loop, text, sizeof(text));
     fputs(text, stdout);
     weir_loop_free(loop);
     return LOAD_OK;

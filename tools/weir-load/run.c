@@ -448,8 +448,8 @@ static int begin(struct run *run)
         say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
         return err;
     }
-    weir_loop_features_text(run->loop, result->features,
-                            sizeof(result->features));
+    weir_loop_get_features_text(run->loop, result->features,
+                                sizeof(result->features));
     if (options->verbose) {
         fputs(result->features, stderr);
     }

@@ -113,7 +113,7 @@ static void print_statistics(const struct serve *serve)
 {
     char text[4096];
 
-    weir_loop_statistics_text(serve->loop, text, sizeof(text));
+    weir_loop_get_statistics_text(serve->loop, text, sizeof(text));
     fprintf(stderr,
             "served_connections %llu\nserved_open %llu\nserved_broken %llu\n"
             "served_received_bytes %llu\n%s",
@@ -139,7 +139,7 @@ static void on_exception(void *arg, weir_loop *loop,
                          const struct weir_exception *exception)
 {
     struct serve *serve = arg;
-    uint64_t second = weir_loop_time(loop) / UINT64_C(1000000000);
+    uint64_t second = weir_loop_get_time(loop) / UINT64_C(1000000000);
 
     if (second != serve->trouble_second) {
         serve->trouble_second = second;
@@ -207,7 +207,7 @@ static void print_addresses(const struct serve *serve)
 
     printf("serving %s on", serve->mode->name);
     for (size_t i = 0; i < serve->target_count; i++) {
-        size_t socket_count = weir_server_socket_count(serve->servers[i]);
+        size_t socket_count = weir_server_get_socket_count(serve->servers[i]);
         for (size_t j = 0; j < socket_count; j++) {
             struct weir_address address = {0};
             if (weir_server_get_socket(serve->servers[i], j, &address) < 0) {
@@ -323,7 +323,7 @@ static int serve_until_signal(struct serve *serve)
     }
     if (serve->verbose) {
         char text[4096];
-        weir_loop_features_text(serve->loop, text, sizeof(text));
+        weir_loop_get_features_text(serve->loop, text, sizeof(text));
         fputs(text, stderr);
     }
     weir_loop_set_exception_handler(serve->loop, on_exception, serve);

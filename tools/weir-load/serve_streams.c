@@ -26,7 +26,7 @@ static int create_stream(struct mode_counts *counts, weir_transport *t,
                          weir_client_connected_fn *serve,
                          struct weir_protocol_binding *ret)
 {
-    struct weir_stream_protocol_options options = {
+    struct weir_stream_options options = {
         .size = sizeof(options),
         .limit_bytes = READER_LIMIT_BYTES,
         .client_connected = serve,
@@ -55,8 +55,9 @@ static int finish(struct mode_counts *counts, weir_writer *writer, int err)
     } else {
         weir_writer_close(writer);
     }
-    bool broke = weir_writer_wait_closed(writer) < 0 &&
-                 weir_transport_error(weir_writer_get_transport(writer)) < 0;
+    bool broke =
+        weir_writer_wait_closed(writer) < 0 &&
+        weir_transport_get_error(weir_writer_get_transport(writer)) < 0;
     counts->open_now--;
     /* Cancelled is what a server's end makes of those that still serve. */
     counts->broken += (err < 0 && err != -ECANCELED) || broke;

@@ -93,7 +93,7 @@ plain_fail(const char *file, int line, const char *what, const char *format,
 /* In the child: exit() and not _exit(), so that the sanitizer has its say. */
 static inline void plain_run(const struct plain_test *test)
 {
-    /* Nobody waits for a test that hangs. */
+    /* A test that hangs is not waited for. */
     alarm(test->options.timeout > 0 ? (unsigned)test->options.timeout : 100u);
     test->run();
     exit(0);
@@ -119,8 +119,10 @@ static inline bool plain_passes(const struct plain_test *test)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* All tests, or with --filter=SUITE/NAME that one. */
-int main(int argc, char **argv)
+/* All tests, or with --filter=SUITE/NAME that one. Rigs, which have none,
+ * include this too; of several that are weak the program's own, linked first,
+ * counts. */
+__attribute__((weak)) int main(int argc, char **argv)
 {
     const char *filter = "";
     int number = 0;

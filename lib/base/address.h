@@ -1,0 +1,21 @@
+/*
+ * Addresses: text to sockaddr and back.
+ *
+ * Only literal addresses are understood here, IPv4, IPv6 with an optional zone
+ * ("fe80::1%eth0"), and port numbers; names belong to the resolver. Nothing in
+ * this file asks the network or a file.
+ */
+#ifndef WEIR_LIB_BASE_ADDRESS_H
+#define WEIR_LIB_BASE_ADDRESS_H
+
+#include "weir/address.h"
+
+/* weir_address_parse() with NULL or "" for all addresses of @family (AF_UNSPEC:
+ * the IPv6 one). */
+WEIR_MUST_USE int wr_address_passive(int family, const char *host,
+                                     uint16_t port, struct weir_address *ret);
+
+uint16_t wr_address_port(const struct weir_address *addr);
+void wr_address_set_port(struct weir_address *addr, uint16_t port);
+
+#endif

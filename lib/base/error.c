@@ -1,0 +1,185 @@
+/*
+ * Error codes as text and as names.
+ *
+ * weir's own codes come from the table here, the kernel's from the C library
+ * where it can name them (glibc 2.32), else from a table of those that a
+ * network program meets. All texts are static: they need no buffer and depend
+ * on no locale and no thread.
+ */
+#include <weir/error.h>
+
+#include <errno.h>
+#include <string.h>
+
+#if !defined(WR_ERRNO_TABLE) && defined(__GLIBC__)
+#if !__GLIBC_PREREQ(2, 32)
+#define WR_ERRNO_TABLE 1
+#endif
+#elif !defined(WR_ERRNO_TABLE)
+#define WR_ERRNO_TABLE 1
+#endif
+
+struct entry {
+    int code;
+    const char *name;
+    const char *text;
+};
+
+#define ENTRY(code, text)                                                      \
+    {                                                                          \
+        code, #code, text                                                      \
+    }
+
+static const struct entry error_own_errors[] = {
+    ENTRY(WEIR_EIDLE, "No byte moved within the idle time-out"),
+    ENTRY(WEIR_EREADTIMEOUT, "The peer sent nothing within the read time-out"),
+    ENTRY(WEIR_EWRITESTALL,
+          "The peer accepted nothing within the stall time-out"),
+    ENTRY(WEIR_ECLOSETIMEOUT, "Closing took longer than the close time-out"),
+    ENTRY(WEIR_ENOBUFFER, "The protocol offered no memory to receive into"),
+    ENTRY(WEIR_EINCOMPLETE, "The stream ended before all was read"),
+    ENTRY(WEIR_ELIMIT, "No separator within the limit"),
+    ENTRY(WEIR_EPEERCLOSED, "The peer ended the connection"),
+    ENTRY(WEIR_EBADBUFFER,
+          "The kernel's account of a receive buffer cannot be true"),
+    ENTRY(WEIR_ERINGSYSCTL,
+          "io_uring is switched off: set sysctl kernel.io_uring_disabled to 0"),
+    ENTRY(WEIR_ERINGSECCOMP,
+          "io_uring is refused by a seccomp filter or a security module: "
+          "allow io_uring_setup, io_uring_enter and io_uring_register"),
+    ENTRY(WEIR_ERINGABSENT, "The kernel has no io_uring: Linux 6.1 is needed"),
+    ENTRY(WEIR_ERINGOLD,
+          "The kernel's io_uring is too old: Linux 6.1 is needed"),
+    ENTRY(WEIR_ERINGMEMLOCK,
+          "Too little locked memory for a ring: raise RLIMIT_MEMLOCK"),
+    ENTRY(WEIR_ERINGLOST, "Completions were lost for want of memory"),
+    ENTRY(WEIR_ENOTLITERAL, "Not a literal address"),
+    ENTRY(WEIR_ENOTTASK, "Only a task can wait, and not in a callback"),
+    ENTRY(WEIR_ESTACKLIMIT,
+          "No more guarded stacks: raise sysctl vm.max_map_count, or use Linux "
+          "6.13 or later"),
+    ENTRY(WEIR_EBROKEN, "The barrier was aborted or reset"),
+    ENTRY(WEIR_EQUEUESHUTDOWN, "The queue was shut down"),
+};
+
+#ifdef WR_ERRNO_TABLE
+
+static const struct entry error_errnos[] = {
+    ENTRY(EPERM, "Operation not permitted"),
+    ENTRY(ENOENT, "No such file or directory"),
+    ENTRY(ESRCH, "No such process"),
+    ENTRY(EINTR, "Interrupted system call"),
+    ENTRY(EIO, "Input/output error"),
+    ENTRY(E2BIG, "Argument list too long"),
+    ENTRY(EBADF, "Bad file descriptor"),
+    ENTRY(ECHILD, "No child processes"),
+    ENTRY(EAGAIN, "Resource temporarily unavailable"),
+    ENTRY(ENOMEM, "Cannot allocate memory"),
+    ENTRY(EACCES, "Permission denied"),
+    ENTRY(EFAULT, "Bad address"),
+    ENTRY(EBUSY, "Device or resource busy"),
+    ENTRY(EEXIST, "File exists"),
+    ENTRY(ENODEV, "No such device"),
+    ENTRY(EINVAL, "Invalid argument"),
+    ENTRY(ENFILE, "Too many open files in system"),
+    ENTRY(EMFILE, "Too many open files"),
+    ENTRY(ENOSPC, "No space left on device"),
+    ENTRY(ESPIPE, "Illegal seek"),
+    ENTRY(EPIPE, "Broken pipe"),
+    ENTRY(ENOSYS, "Function not implemented"),
+    ENTRY(EPROTO, "Protocol error"),
+    ENTRY(EOVERFLOW, "Value too large for defined data type"),
+    ENTRY(ENOTSOCK, "Socket operation on non-socket"),
+    ENTRY(EDESTADDRREQ, "Destination address required"),
+    ENTRY(EMSGSIZE, "Message too long"),
+    ENTRY(EPROTOTYPE, "Protocol wrong type for socket"),
+    ENTRY(ENOPROTOOPT, "Protocol not available"),
+    ENTRY(EPROTONOSUPPORT, "Protocol not supported"),
+    ENTRY(EOPNOTSUPP, "Operation not supported"),
+    ENTRY(EAFNOSUPPORT, "Address family not supported by protocol"),
+    ENTRY(EADDRINUSE, "Address already in use"),
+    ENTRY(EADDRNOTAVAIL, "Cannot assign requested address"),
+    ENTRY(ENETDOWN, "Network is down"),
+    ENTRY(ENETUNREACH, "Network is unreachable"),
+    ENTRY(ENETRESET, "Network dropped connection on reset"),
+    ENTRY(ECONNABORTED, "Software caused connection abort"),
+    ENTRY(ECONNRESET, "Connection reset by peer"),
+    ENTRY(ENOBUFS, "No buffer space available"),
+    ENTRY(EISCONN, "Transport endpoint is already connected"),
+    ENTRY(ENOTCONN, "Transport endpoint is not connected"),
+    ENTRY(ESHUTDOWN, "Cannot send after transport endpoint shutdown"),
+    ENTRY(ETIMEDOUT, "Connection timed out"),
+    ENTRY(ECONNREFUSED, "Connection refused"),
+    ENTRY(EHOSTDOWN, "Host is down"),
+    ENTRY(EHOSTUNREACH, "No route to host"),
+    ENTRY(EALREADY, "Operation already in progress"),
+    ENTRY(EINPROGRESS, "Operation now in progress"),
+    ENTRY(ESTALE, "Stale file handle"),
+    ENTRY(ECANCELED, "Operation canceled"),
+};
+
+#endif
+
+static const struct entry *error_find(const struct entry *entries, size_t count,
+                                      int code)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].code == code) {
+            return &entries[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct entry *error_find_own(int err)
+{
+    return error_find(error_own_errors,
+                      sizeof(error_own_errors) / sizeof(error_own_errors[0]),
+                      err);
+}
+
+/* The kernel's error of this (positive) number; fields are NULL if unknown. */
+static struct entry error_kernel(int number)
+{
+#ifdef WR_ERRNO_TABLE
+    const struct entry *entry = error_find(
+        error_errnos, sizeof(error_errnos) / sizeof(error_errnos[0]), number);
+    return entry ? *entry : (struct entry){.code = number};
+#else
+    return (struct entry){
+        .code = number,
+        .name = strerrorname_np(number),
+        .text = strerrordesc_np(number),
+    };
+#endif
+}
+
+/* Positive numbers are counts; below -4095 there is no errno. */
+static bool error_is_kernel(int err)
+{
+    return err < 0 && err >= -4095;
+}
+
+const char *weir_strerror(int err)
+{
+    const struct entry *own = error_find_own(err);
+    const char *text = own ? own->text : NULL;
+    if (err == 0) {
+        text = "Success";
+    } else if (error_is_kernel(err)) {
+        text = error_kernel(-err).text;
+    }
+    return text ? text : "Unknown error";
+}
+
+const char *weir_err_name(int err)
+{
+    const struct entry *own = error_find_own(err);
+    const char *name = own ? own->name : NULL;
+    if (err == 0) {
+        name = "OK";
+    } else if (error_is_kernel(err)) {
+        name = error_kernel(-err).name;
+    }
+    return name ? name : "UNKNOWN";
+}

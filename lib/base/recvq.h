@@ -1,0 +1,265 @@
+/*
+ * The bytes of a reader, in the order in which they were received.
+ *
+ * A queue is a ring of segments, each a part of a lease. Bytes are used where
+ * the kernel put them, with two exceptions: a match that straddles segments is
+ * put together in a block of the queue's own, and bytes that are kept for long
+ * are moved out of the receive pool, small pieces packed together, so that a
+ * slow reader pins no large buffer and many tiny receives cost no more than
+ * their bytes. Bytes in blocks of its own are not charged to a connection: the
+ * reader's limit bounds them.
+ *
+ * The bytes of the last view are consumed but stay where they are until the
+ * next call, `is_shown`: the segment that they were cut from keeps them or, if
+ * that had no other bytes, `spent`. Pure bookkeeping: no task, no transport, no
+ * clock.
+ */
+#ifndef WEIR_LIB_BASE_RECVQ_H
+#define WEIR_LIB_BASE_RECVQ_H
+
+#include "uring/lease.h"
+#include "weir/buffer.h"
+#include "weir/stream.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define WR_RECVQ_INLINE 4u
+
+struct wr_recvq_segment {
+    const uint8_t *data;
+    uint32_t len;  /* not 0 */
+    uint32_t room; /* bytes behind them that may be appended to; 0: a lease */
+    weir_lease *lease;
+};
+
+struct wr_recvq {
+    struct wr_recvq_segment *head; /* the first segment, or its place */
+    size_t total;                  /* bytes in all segments */
+    weir_lease *spent; /* keeps the bytes last shown or peeked at, or NULL */
+    bool is_shown;     /* set by a view, cleared by the next call */
+    uint32_t first;    /* index of head */
+    uint32_t count;
+    uint32_t capacity;                 /* a power of two */
+    struct wr_recvq_segment *segments; /* a ring of capacity entries */
+    struct wr_pool *pool;
+    const struct weir_allocator *allocator;
+    uint64_t *copied; /* where bytes that were copied are counted */
+    struct wr_recvq_segment inline_segments[WR_RECVQ_INLINE];
+};
+
+void wr_recvq_init(struct wr_recvq *q, struct wr_pool *pool,
+                   const struct weir_allocator *allocator, uint64_t *copied);
+void wr_recvq_fini(struct wr_recvq *q);
+
+/* The ring and its counts. */
+void wr_recvq_check_invariants(const struct wr_recvq *q);
+
+/* Makes room for one more segment: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_recvq_grow(struct wr_recvq *q);
+
+/* wr_recvq_push() when the pool is short: pushes a copy of the bytes. */
+WEIR_MUST_USE int wr_recvq_push_moved(struct wr_recvq *q,
+                                      const struct weir_buf *buf);
+
+/* Gives the memory of many segments back when few are left. */
+void wr_recvq_shrink(struct wr_recvq *q);
+
+static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
+                                                   uint32_t index)
+{
+    return &q->segments[(q->first + index) & (q->capacity - 1)];
+}
+
+/* Forgets the first segment; its reference is the caller's. */
+static inline void wr_recvq_pop(struct wr_recvq *q)
+{
+    wr_assert(q->count > 0);
+    wr_debug_assert(q->head == &q->segments[q->first]);
+    q->count--;
+    q->first++;
+    q->head++;
+    if (q->first == q->capacity) {
+        q->first = 0;
+        q->head = q->segments;
+    }
+}
+
+/* Puts a copy of bytes that were read back before all others: 0, or -ENOMEM,
+ * and then a part of them, up to their end, may be back. */
+WEIR_MUST_USE int wr_recvq_unread(struct wr_recvq *q, const void *data,
+                                  size_t len);
+
+/* Appends received bytes, at least 1, with a reference of its own to their
+ * lease, or, when the pool is short, a copy. 0 or -ENOMEM; then nothing was
+ * appended. */
+WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
+                                              const struct weir_buf *buf)
+{
+    wr_debug_check(wr_recvq_check_invariants(q));
+    wr_assert(buf->len > 0);
+    if (WR_UNLIKELY(wr_pool_is_short(q->pool)) && buf->lease->buf) {
+        return wr_recvq_push_moved(q, buf);
+    }
+    struct wr_recvq_segment *last = q->head;
+    if (WR_UNLIKELY(q->count > 0)) {
+        if (q->count == q->capacity && wr_recvq_grow(q) < 0) {
+            return -ENOMEM;
+        }
+        last = wr_recvq_at(q, q->count);
+    }
+    wr_lease_ref(buf->lease);
+    last->data = buf->data;
+    last->len = (uint32_t)buf->len;
+    last->room = 0;
+    last->lease = buf->lease;
+    q->count++;
+    q->total += buf->len;
+    return 0;
+}
+
+/* wr_recvq_push() of bytes without a lease: appends a copy. */
+WEIR_MUST_USE int wr_recvq_push_copy(struct wr_recvq *q, const void *data,
+                                     size_t len);
+
+/* Lets go of the bytes of the last view. */
+static inline void wr_recvq_drop_shown(struct wr_recvq *q)
+{
+    weir_lease *spent = q->spent;
+    wr_debug_check(wr_recvq_check_invariants(q));
+    q->is_shown = false;
+    if (spent) {
+        q->spent = NULL;
+        wr_lease_unref(spent);
+    }
+}
+
+/* The functions below are called while nothing is shown, except for
+ * wr_recvq_compact(). */
+
+/* The bytes that lie together at @offset; returns their number, 0 beyond the
+ * end. */
+size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
+                     struct weir_buf *ret);
+
+/* Keeps bytes that were peeked at where they are until wr_recvq_drop_shown().
+ */
+static inline void wr_recvq_hold(struct wr_recvq *q, const struct weir_buf *buf)
+{
+    wr_assert(!q->spent);
+    wr_lease_ref(buf->lease);
+    q->spent = buf->lease;
+}
+
+/* Copies the first @len bytes, at most all, and consumes them. */
+void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len);
+
+/* Consumes the first @len bytes, at most all. */
+void wr_recvq_consume(struct wr_recvq *q, size_t len);
+
+/* wr_recvq_join() of bytes that lie in several segments. */
+WEIR_MUST_USE int wr_recvq_join_segments(struct wr_recvq *q, size_t len);
+
+/* Makes the first @len bytes, at most all, lie together: 0 or -ENOMEM; then
+ * they lie as before. */
+WEIR_MUST_USE static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
+{
+    wr_debug_assert(len > 0);
+    wr_debug_assert(len <= q->total);
+    if (WR_LIKELY(q->head->len >= len)) {
+        return 0;
+    }
+    return wr_recvq_join_segments(q, len);
+}
+
+/* How many bytes the first segment has; the queue is not empty. */
+static inline size_t wr_recvq_first_len(const struct wr_recvq *q)
+{
+    wr_assert(q->count > 0);
+    return q->head->len;
+}
+
+/* Consumes the first @len bytes of the first segment, not all, and shows them.
+ */
+static inline void wr_recvq_show_part(struct wr_recvq *q, size_t len,
+                                      struct weir_buf *ret)
+{
+    struct wr_recvq_segment *segment = q->head;
+
+    wr_debug_assert(len > 0);
+    wr_debug_assert(len < segment->len);
+    ret->data = segment->data;
+    ret->len = len;
+    ret->lease = segment->lease;
+    segment->data += len;
+    segment->len -= (uint32_t)len;
+    q->total -= len;
+    q->is_shown = true;
+}
+
+/* The length of the first line if wr_recvq_show_part() can show it and nothing
+ * that was shown before need be given up for it; otherwise SIZE_MAX. */
+static inline size_t wr_recvq_get_line_part(const struct wr_recvq *q)
+{
+    if (WR_UNLIKELY(q->total == 0 || q->spent)) {
+        return SIZE_MAX;
+    }
+    const struct wr_recvq_segment *head = q->head;
+    const uint8_t *newline = memchr(head->data, '\n', head->len);
+    if (WR_UNLIKELY(!newline)) {
+        return SIZE_MAX;
+    }
+    const size_t len = (size_t)(newline - head->data) + 1;
+    return WR_LIKELY(len < head->len) ? len : SIZE_MAX;
+}
+
+/* Consumes the first @len bytes, which lie together, and shows them. */
+static inline void wr_recvq_show(struct wr_recvq *q, size_t len,
+                                 struct weir_buf *ret)
+{
+    const struct wr_recvq_segment *segment = q->head;
+    weir_lease *lease = segment->lease;
+
+    wr_debug_assert(!q->is_shown);
+    wr_debug_assert(!q->spent);
+    wr_debug_assert(len > 0);
+    if (len != segment->len) {
+        wr_assert(len < segment->len);
+        wr_recvq_show_part(q, len, ret);
+        return;
+    }
+    ret->data = segment->data;
+    ret->len = len;
+    ret->lease = lease;
+    q->total -= len;
+    q->is_shown = true;
+    wr_recvq_pop(q);
+    q->spent = lease;
+}
+
+/* Consumes the first @len bytes, which lie together, and gives them with a
+ * reference to their lease: 0 or -ENOMEM; then nothing was consumed. */
+WEIR_MUST_USE int wr_recvq_take(struct wr_recvq *q, size_t len,
+                                struct weir_buf *ret);
+
+/* Moves bytes out of the receive pool: pieces shorter than WR_COMPACT_BELOW to
+ * which only the queue refers, or with @all every piece. Bytes that are shown
+ * stay where they are. False without memory: then other pieces stay, too. */
+WEIR_MUST_USE bool wr_recvq_compact(struct wr_recvq *q, bool all);
+
+/* The place of a search for separators, so that each byte is looked at once. */
+struct wr_search {
+    size_t offset; /* no match begins before it */
+};
+
+/*
+ * Looks for the match that ends first, and of several that end there for the
+ * shortest. Returns the offset of the first byte after it, and in @ret_begin
+ * that of its first byte; or 0 when there is no match: then @search goes on
+ * from there when there are more bytes.
+ */
+size_t wr_recvq_find(const struct wr_recvq *q,
+                     const struct weir_separator *separators, size_t count,
+                     struct wr_search *search, size_t *ret_begin);
+
+#endif

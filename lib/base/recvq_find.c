@@ -1,0 +1,168 @@
+/*
+ * Looking for separators in a queue of received bytes.
+ *
+ * The queue is looked at through windows: a part of one segment where enough
+ * bytes lie together, otherwise some bytes around the place where segments
+ * meet, gathered on the stack. The next window begins with the bytes in which a
+ * match may have begun that does not end in this one. Windows grow, so that of
+ * several separators a rare one does not make each search look at all bytes:
+ * the time is proportional to the bytes before the match, and to the
+ * separators.
+ */
+#include "recvq.h"
+
+#include <string.h>
+
+#define SEPARATOR_MAX 1024u
+#define GATHER_MIN    64u
+#define WINDOW_MIN    256u
+
+/* A place in the queue that only moves on. */
+struct cursor {
+    const struct wr_recvq *q;
+    uint32_t index; /* of the segment */
+    size_t offset;  /* in it */
+};
+
+struct match {
+    size_t begin;
+    size_t end;
+};
+
+static void recvq_find_skip(struct cursor *cursor, size_t len)
+{
+    cursor->offset += len;
+    while (cursor->index < cursor->q->count) {
+        const struct wr_recvq_segment *segment =
+            wr_recvq_at(cursor->q, cursor->index);
+        if (cursor->offset < segment->len) {
+            return;
+        }
+        cursor->offset -= segment->len;
+        cursor->index++;
+    }
+}
+
+/* Copies up to @len bytes from the cursor on; returns how many. */
+static size_t recvq_find_gather(struct cursor from, uint8_t *to, size_t len)
+{
+    size_t done = 0;
+    while (done < len && from.index < from.q->count) {
+        const struct wr_recvq_segment *segment =
+            wr_recvq_at(from.q, from.index);
+        const size_t part = wr_min_u64(segment->len - from.offset, len - done);
+        memcpy(to + done, segment->data + from.offset, part);
+        done += part;
+        recvq_find_skip(&from, part);
+    }
+    wr_assert(done <= len);
+    return done;
+}
+
+/* The match in @len bytes that ends first, and of those the shortest. */
+static bool recvq_find_first(const uint8_t *data, size_t len,
+                             const struct weir_separator *separators,
+                             size_t count, struct match *ret)
+{
+    bool found = false;
+    size_t best_len = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct weir_separator *separator = &separators[i];
+        /* Only a match that ends earlier, or is shorter, is looked for. */
+        const size_t within =
+            found && separator->len >= best_len ? ret->end - 1 : len;
+        const uint8_t *at =
+            memmem(data, found ? wr_min_u64(within, ret->end) : len,
+                   separator->data, separator->len);
+        if (at) {
+            found = true;
+            best_len = separator->len;
+            ret->begin = (size_t)(at - data);
+            ret->end = ret->begin + best_len;
+        }
+    }
+    return found;
+}
+
+/* wr_recvq_find() of one byte, the usual separator. */
+static size_t recvq_find_byte(const struct wr_recvq *q, int byte,
+                              struct wr_search *search, size_t *ret_begin)
+{
+    struct cursor cursor = {.q = q};
+    size_t pos = search->offset;
+
+    recvq_find_skip(&cursor, pos);
+    while (cursor.index < q->count) {
+        const struct wr_recvq_segment *segment = wr_recvq_at(q, cursor.index);
+        const uint8_t *from = segment->data + cursor.offset;
+        const size_t len = segment->len - cursor.offset;
+        const uint8_t *at = memchr(from, byte, len);
+        if (at) {
+            wr_debug_assert(pos + (size_t)(at - from) < q->total);
+            *ret_begin = pos + (size_t)(at - from);
+            return *ret_begin + 1;
+        }
+        pos += len;
+        cursor.index++;
+        cursor.offset = 0;
+    }
+    search->offset = q->total;
+    return 0;
+}
+
+static size_t recvq_find_longest(const struct weir_separator *separators,
+                                 size_t count)
+{
+    size_t result = 0;
+    for (size_t i = 0; i < count; i++) {
+        wr_assert(separators[i].len > 0);
+        result = wr_max_u64(result, separators[i].len);
+    }
+    wr_assert(result <= SEPARATOR_MAX);
+    return result;
+}
+
+size_t wr_recvq_find(const struct wr_recvq *q,
+                     const struct weir_separator *separators, size_t count,
+                     struct wr_search *search, size_t *ret_begin)
+{
+    uint8_t gathered[2 * SEPARATOR_MAX];
+    struct cursor cursor = {.q = q};
+    struct match match;
+    size_t pos = search->offset;
+
+    wr_assert(!q->is_shown);
+    wr_assert(count > 0);
+    wr_debug_assert(search->offset <= q->total);
+    if (count == 1 && separators->len == 1) {
+        const uint8_t *byte = separators->data;
+        return recvq_find_byte(q, *byte, search, ret_begin);
+    }
+    const size_t longest_len = recvq_find_longest(separators, count);
+    size_t window_max = count == 1 ? SIZE_MAX : WINDOW_MIN + 2 * longest_len;
+    recvq_find_skip(&cursor, pos);
+    while (cursor.index < q->count) {
+        const struct wr_recvq_segment *segment = wr_recvq_at(q, cursor.index);
+        const uint8_t *window = segment->data + cursor.offset;
+        size_t len = wr_min_u64(segment->len - cursor.offset, window_max);
+        if (len < longest_len) {
+            window = gathered;
+            len = recvq_find_gather(cursor, gathered,
+                                    wr_max_u64(2 * longest_len, GATHER_MIN));
+        }
+        if (recvq_find_first(window, len, separators, count, &match)) {
+            *ret_begin = pos + match.begin;
+            return pos + match.end;
+        }
+        if (len < longest_len || pos + len == q->total) {
+            break;
+        }
+        recvq_find_skip(&cursor, len + 1 - longest_len);
+        pos += len + 1 - longest_len;
+        window_max = window_max > SIZE_MAX / 2 ? SIZE_MAX : window_max * 2;
+    }
+    search->offset =
+        q->total + 1 > longest_len ? q->total + 1 - longest_len : 0;
+    return 0;
+}

@@ -1,0 +1,183 @@
+/*
+ * The bytes that wait to be sent on one connection: a queue of chunks.
+ *
+ * A chunk is bytes that were copied into a block, memory of the caller, or a
+ * lease of the receive pool. Small copies are packed into the last block. A
+ * send covers the first bytes of the queue; they stay in it until the kernel
+ * has taken them, so `bytes` counts those that wait *and* those in flight, and
+ * the memory that an operation names is the queue's until the operation ends.
+ *
+ * Pure bookkeeping: no descriptor, no ring, no clock. The only calls out are
+ * release callbacks, made when the chunk has left the queue, so that they may
+ * write again.
+ */
+#ifndef WEIR_LIB_BASE_SENDQ_H
+#define WEIR_LIB_BASE_SENDQ_H
+
+#include "uring/block.h"
+#include "uring/check.h"
+#include "uring/slab.h"
+#include "weir/buffer.h"
+#include "weir/transport.h"
+
+#include <string.h>
+#include <sys/uio.h>
+
+enum wr_chunk_kind {
+    WR_CHUNK_COPY,
+    WR_CHUNK_REF,
+    WR_CHUNK_LEASE,
+    WR_CHUNK_KINDS,
+};
+
+/* A copied chunk lies at the start of the block that has its bytes. */
+struct wr_chunk {
+    struct wr_chunk *next;
+    const uint8_t *data; /* first byte that the kernel has not taken */
+    size_t len;
+    enum wr_chunk_kind kind;
+    union {
+        weir_lease *lease;
+        struct {
+            weir_release_fn *release;
+            void *release_arg;
+        };
+    };
+};
+
+struct wr_sendq {
+    struct wr_chunk *head;
+    struct wr_chunk *tail;
+    uint64_t bytes;
+};
+
+/* Where chunks and blocks come from. */
+struct wr_sendq_memory {
+    struct wr_blocks *blocks;
+    struct wr_slab *chunks; /* of struct wr_chunk */
+};
+
+void wr_sendq_init(struct wr_sendq *q);
+
+/* The ends of the queue and the sum of its chunks. */
+void wr_sendq_check_invariants(const struct wr_sendq *q);
+
+static inline bool wr_sendq_is_empty(const struct wr_sendq *q)
+{
+    return q->head == NULL;
+}
+
+/* Appends copies of @count pieces, @total bytes together, not 0: all or, on
+ * -ENOMEM, nothing. */
+WEIR_MUST_USE int wr_sendq_copy(struct wr_sendq *q,
+                                const struct wr_sendq_memory *memory,
+                                const struct iovec *iov, size_t count,
+                                size_t total);
+
+/* Appends memory of the caller; on -ENOMEM @release was not called. */
+WEIR_MUST_USE int wr_sendq_ref(struct wr_sendq *q,
+                               const struct wr_sendq_memory *memory,
+                               const struct iovec *piece,
+                               weir_release_fn *release, void *release_arg);
+
+/* Appends bytes under a lease and takes a reference to it; or -ENOMEM. */
+WEIR_MUST_USE int wr_sendq_lease(struct wr_sendq *q,
+                                 const struct wr_sendq_memory *memory,
+                                 const struct weir_buf *buf);
+
+/* Names up to @max_bytes of the first bytes in @iov; returns how many vectors
+ * were used, at most @max_count. */
+WEIR_MUST_USE uint32_t wr_sendq_gather(const struct wr_sendq *q,
+                                       struct iovec *iov, uint32_t max_count,
+                                       uint64_t max_bytes);
+
+/* wr_sendq_consume() of anything but all of one copied chunk. */
+void wr_sendq_consume_some(struct wr_sendq *q,
+                           const struct wr_sendq_memory *memory,
+                           uint64_t bytes);
+
+/* Drops all bytes, none of which is in flight. */
+void wr_sendq_clear(struct wr_sendq *q, const struct wr_sendq_memory *memory);
+
+static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
+{
+    wr_assert(chunk->kind == WR_CHUNK_COPY);
+    return wr_container_of(chunk, struct wr_block, data);
+}
+
+/* Room for @len bytes at the end, which count as appended: the way of most
+ * small writes. NULL when there is none: then wr_sendq_copy() appends them. */
+WEIR_MUST_USE static inline void *
+wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                size_t len)
+{
+    struct wr_chunk *chunk = q->tail;
+    struct wr_block *block;
+
+    wr_debug_assert(len > 0);
+    wr_debug_check(wr_sendq_check_invariants(q));
+    if (!chunk) {
+        if (len > WR_BLOCK_SMALL - sizeof(*chunk) ||
+            !(block = wr_block_take_small(memory->blocks))) {
+            return NULL;
+        }
+        chunk = (struct wr_chunk *)(void *)block->data;
+        block->used = sizeof(*chunk) + (uint32_t)len;
+        chunk->next = NULL;
+        chunk->data = block->data + sizeof(*chunk);
+        chunk->len = len;
+        chunk->kind = WR_CHUNK_COPY;
+        q->head = chunk;
+        q->tail = chunk;
+        q->bytes = len;
+        return (uint8_t *)(chunk + 1);
+    }
+    if (chunk->kind != WR_CHUNK_COPY) {
+        return NULL;
+    }
+    block = wr_chunk_block(chunk);
+    const uint32_t used = block->used;
+    wr_debug_assert(used <= block->capacity);
+    if (len > block->capacity - used) {
+        return NULL;
+    }
+    block->used = used + (uint32_t)len;
+    chunk->len += len;
+    q->bytes += len;
+    return block->data + used;
+}
+
+/* The kernel has taken the first @bytes: true if those were one copied chunk
+ * and the whole queue, as they mostly are. False otherwise, and nothing was
+ * done. */
+WEIR_MUST_USE static inline bool
+wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
+                     uint64_t bytes)
+{
+    struct wr_chunk *chunk = q->head;
+
+    if (WR_UNLIKELY(!chunk || chunk->next || chunk->len != bytes ||
+                    chunk->kind != WR_CHUNK_COPY)) {
+        return false;
+    }
+    wr_debug_assert(q->tail == chunk);
+    wr_debug_assert(q->bytes == bytes);
+    q->head = NULL;
+    q->tail = NULL;
+    q->bytes = 0;
+    wr_block_give(memory->blocks,
+                  wr_container_of(chunk, struct wr_block, data));
+    return true;
+}
+
+/* The kernel has taken the first @bytes. */
+static inline void wr_sendq_consume(struct wr_sendq *q,
+                                    const struct wr_sendq_memory *memory,
+                                    uint64_t bytes)
+{
+    if (!wr_sendq_consume_all(q, memory, bytes)) {
+        wr_sendq_consume_some(q, memory, bytes);
+    }
+}
+
+#endif

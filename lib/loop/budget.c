@@ -1,0 +1,325 @@
+/*
+ * The arithmetic and the queues of budget.h.
+ *
+ * A share is a sixteenth of what is left up to the reserve: n connections that
+ * take all they may leave 1/(1 + n/16) of it, so the sum goes into the reserve
+ * only by the least shares.
+ */
+#include "budget.h"
+
+#define SHARES 16u
+/* Unread bytes are the first to be cut: no task asks for them yet. */
+#define READER_SHARES 64u
+
+/* How much may still be used of @limit, whose half is the reserve. */
+static uint64_t budget_left_of(uint64_t limit, uint64_t used)
+{
+    const uint64_t open = limit / 2;
+    return used < open ? open - used : 0;
+}
+
+static uint64_t budget_held_of(const struct wr_budget *budget)
+{
+    return budget->pool->held_bytes + budget->pool->own.held_bytes;
+}
+
+void wr_demand_check_invariants(const struct wr_demand *demand)
+{
+    wr_assert(demand->state < WR_DEMAND_STATES);
+    wr_assert(wr_list_is_linked(&demand->link) ==
+              (demand->state != WR_DEMAND_IDLE));
+    wr_assert(demand->window == 0 || demand->window >= WR_CREDIT_SLOW);
+    wr_assert(demand->window <= WR_CREDIT_MAX);
+    wr_assert(demand->last_credit <= WR_CREDIT_MAX);
+    wr_assert(demand->last_credit == 0 || demand->window > 0);
+}
+
+static void budget_check_queue(const struct wr_list *queue,
+                               enum wr_demand_state state)
+{
+    for (const struct wr_list *at = queue->next; at != queue; at = at->next) {
+        const struct wr_demand *demand =
+            wr_container_of(at, const struct wr_demand, link);
+        wr_assert(demand->state == state);
+        wr_demand_check_invariants(demand);
+    }
+}
+
+void wr_budget_check_invariants(const struct wr_budget *budget)
+{
+    wr_assert(budget->held_limit_bytes > 0);
+    wr_assert(budget->account_count > 0 || !wr_budget_has_waiting(budget));
+    wr_assert(budget->account_count > 0 || budget->queued_bytes == 0);
+    wr_debug_check(budget_check_queue(&budget->starved, WR_DEMAND_STARVED));
+    wr_debug_check(budget_check_queue(&budget->stuck, WR_DEMAND_STUCK));
+}
+
+uint64_t wr_budget_held_share(const struct wr_budget *budget)
+{
+    const uint64_t left =
+        budget_left_of(budget->held_limit_bytes, budget_held_of(budget));
+    return wr_max_u64(left / SHARES, WR_HELD_LEAST);
+}
+
+uint64_t wr_budget_queued_share(const struct wr_budget *budget)
+{
+    if (WR_LIKELY(!wr_budget_is_queue_short(budget))) {
+        return UINT64_MAX;
+    }
+    const uint64_t left =
+        budget_left_of(budget->queued_limit_bytes, budget->queued_bytes);
+    return wr_max_u64(left / SHARES, WR_QUEUED_LEAST);
+}
+
+uint64_t wr_budget_reader_high(const struct wr_budget *budget, uint64_t high)
+{
+    const uint64_t held = budget_held_of(budget);
+    if (WR_LIKELY(held <= budget->held_limit_bytes / 8)) {
+        return high;
+    }
+    const uint64_t left = budget_left_of(budget->held_limit_bytes, held);
+    return wr_min_u64(high, wr_max_u64(left / READER_SHARES, WR_HELD_LEAST));
+}
+
+/* Credits are promises: all of them together stay within half the limit. */
+static uint64_t budget_credit_share(const struct wr_budget *budget)
+{
+    const uint64_t count = budget->account_count;
+    if (WR_LIKELY(count * 2 * WR_CREDIT_MAX <= budget->held_limit_bytes)) {
+        return WR_CREDIT_MAX;
+    }
+    return wr_max_u64(budget->held_limit_bytes / (count * 2), WR_CREDIT_MIN);
+}
+
+/* The part of the window that the backlog leaves, and something always. */
+static uint64_t budget_earned(const struct wr_demand *demand)
+{
+    const uint32_t window = demand->window ? demand->window : WR_CREDIT_START;
+    const uint64_t backlog = demand->account.held_bytes + demand->stuck_bytes;
+    const uint64_t left = backlog < window ? window - backlog : 0;
+    return wr_max_u64(left, WR_CREDIT_SLOW);
+}
+
+enum wr_verdict wr_budget_judge(const struct wr_budget *budget,
+                                const struct wr_demand *demand,
+                                uint32_t *ret_credit)
+{
+    const struct wr_account *account = &demand->account;
+    const uint64_t share = wr_budget_held_share(budget);
+    const uint64_t most = wr_min_u64(account->limit_bytes, share);
+
+    *ret_credit = 0;
+    if (account->held_bytes + WR_CREDIT_MIN > most) {
+        return account->held_bytes + WR_CREDIT_MIN > account->limit_bytes
+                   ? WR_VERDICT_HOLDS_LIMIT
+                   : WR_VERDICT_HOLDS_SHARE;
+    }
+    if (WR_UNLIKELY(demand->stuck_bytes > wr_budget_queued_share(budget))) {
+        return WR_VERDICT_IS_STUCK;
+    }
+    const uint64_t credit = wr_min_u64(
+        wr_min_u64(most - account->held_bytes, budget_credit_share(budget)),
+        budget_earned(demand));
+    wr_assert(credit >= WR_CREDIT_MIN);
+    wr_assert(credit <= WR_CREDIT_MAX);
+    *ret_credit = (uint32_t)credit;
+    return WR_VERDICT_CREDIT;
+}
+
+uint32_t wr_budget_credit(const struct wr_budget *budget,
+                          const struct wr_demand *demand)
+{
+    uint32_t credit;
+    const enum wr_verdict verdict = wr_budget_judge(budget, demand, &credit);
+    wr_assert((verdict == WR_VERDICT_CREDIT) == (credit > 0));
+    return credit;
+}
+
+uint32_t wr_budget_window(uint32_t window, uint32_t last_credit,
+                          uint64_t backlog)
+{
+    if (window == 0) {
+        return WR_CREDIT_START;
+    }
+    wr_assert(window >= WR_CREDIT_SLOW);
+    wr_assert(window <= WR_CREDIT_MAX);
+    if (backlog <= last_credit) {
+        return window < WR_CREDIT_MAX / 2 ? window * 2 : WR_CREDIT_MAX;
+    }
+    if (backlog > window) {
+        return window / 2 > WR_CREDIT_SLOW ? window / 2 : WR_CREDIT_SLOW;
+    }
+    return window;
+}
+
+enum wr_verdict wr_budget_ask(const struct wr_budget *budget,
+                              struct wr_demand *demand, uint32_t *ret_credit)
+{
+    wr_assert(demand->state == WR_DEMAND_IDLE);
+    if (demand->last_credit > 0 || demand->window == 0) {
+        demand->window =
+            wr_budget_window(demand->window, demand->last_credit,
+                             demand->account.held_bytes + demand->stuck_bytes);
+    }
+    enum wr_verdict verdict = wr_budget_judge(budget, demand, ret_credit);
+    demand->last_credit = *ret_credit;
+    wr_demand_check_invariants(demand);
+    return verdict;
+}
+
+void wr_budget_init(struct wr_budget *budget, const struct wr_pool *pool,
+                    uint64_t held_limit_bytes, uint64_t queued_limit_bytes)
+{
+    wr_assert(held_limit_bytes > 0);
+    *budget = (struct wr_budget){
+        .pool = pool,
+        .held_limit_bytes = held_limit_bytes,
+        .queued_limit_bytes = queued_limit_bytes,
+        .unfed_bytes = UINT64_MAX,
+    };
+    wr_list_init(&budget->starved);
+    wr_list_init(&budget->stuck);
+    wr_list_init(&budget->evictable);
+}
+
+void wr_demand_init(struct wr_demand *demand, uint64_t limit_bytes,
+                    wr_demand_feed_fn *feed)
+{
+    *demand =
+        (struct wr_demand){.account.limit_bytes = limit_bytes, .feed = feed};
+    wr_list_init(&demand->link);
+}
+
+static void budget_set_state(struct wr_demand *demand,
+                             enum wr_demand_state state)
+{
+    static const uint8_t edges[WR_DEMAND_STATES] = {
+        [WR_DEMAND_IDLE] = 1u << WR_DEMAND_STARVED | 1u << WR_DEMAND_STUCK,
+        [WR_DEMAND_STARVED] = 1u << WR_DEMAND_IDLE,
+        [WR_DEMAND_STUCK] = 1u << WR_DEMAND_IDLE,
+    };
+    wr_assert(edges[demand->state] & 1u << state);
+    demand->state = state;
+}
+
+void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand)
+{
+    budget_set_state(demand, WR_DEMAND_STARVED);
+    wr_list_push_back(&budget->starved, &demand->link);
+    demand->last_credit = 0;          /* it brings no receive */
+    budget->unfed_bytes = UINT64_MAX; /* this one may need less */
+    wr_demand_check_invariants(demand);
+}
+
+void wr_budget_stick(struct wr_budget *budget, struct wr_demand *demand)
+{
+    budget_set_state(demand, WR_DEMAND_STUCK);
+    wr_list_push_back(&budget->stuck, &demand->link);
+    wr_demand_check_invariants(demand);
+}
+
+void wr_budget_leave(struct wr_demand *demand)
+{
+    if (demand->state != WR_DEMAND_IDLE) {
+        budget_set_state(demand, WR_DEMAND_IDLE);
+        wr_list_remove(&demand->link);
+    }
+    wr_demand_check_invariants(demand);
+}
+
+enum wr_feed wr_budget_next_feed(const struct wr_budget *budget)
+{
+    const struct wr_pool *pool = budget->pool;
+
+    if (WR_LIKELY(wr_list_is_empty(&budget->starved))) {
+        return WR_FEED_NONE;
+    }
+    if (wr_pool_has_posted(pool) || wr_pool_has_free(pool)) {
+        return budget_held_of(budget) < budget->unfed_bytes ? WR_FEED_NOW
+                                                            : WR_FEED_NONE;
+    }
+    return wr_pool_can_grow(pool) ? WR_FEED_LATER : WR_FEED_NONE;
+}
+
+static struct wr_demand *budget_take_first(struct wr_feeding *round)
+{
+    struct wr_demand *demand =
+        wr_container_of(round->batch.next, struct wr_demand, link);
+
+    wr_budget_leave(demand);
+    return demand;
+}
+
+void wr_budget_begin_stuck(struct wr_budget *budget, struct wr_feeding *round)
+{
+    wr_debug_check(wr_budget_check_invariants(budget));
+    wr_list_init(&round->batch);
+    if (!wr_budget_is_queue_short(budget)) {
+        wr_list_splice_back(&round->batch, &budget->stuck);
+    }
+}
+
+struct wr_demand *wr_budget_next_stuck(struct wr_feeding *round)
+{
+    return wr_list_is_empty(&round->batch) ? NULL : budget_take_first(round);
+}
+
+bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
+{
+    const struct wr_pool *pool = budget->pool;
+
+    if (!wr_pool_has_posted(pool) ||
+        wr_budget_next_feed(budget) != WR_FEED_NOW) {
+        return false;
+    }
+    round->room_bytes = (uint64_t)pool->posted_count * pool->buf_size;
+    wr_assert(round->room_bytes > 0);
+    round->has_fed = false;
+    wr_list_init(&round->batch);
+    wr_list_splice_back(&round->batch, &budget->starved);
+    return true;
+}
+
+struct wr_demand *wr_budget_next_starved(const struct wr_budget *budget,
+                                         struct wr_feeding *round)
+{
+    if (round->room_bytes == 0 || wr_list_is_empty(&round->batch)) {
+        return NULL;
+    }
+    struct wr_demand *demand = budget_take_first(round);
+    const uint32_t credit = wr_budget_credit(budget, demand);
+    round->room_bytes -= wr_min_u64(round->room_bytes, credit);
+    round->has_fed = round->has_fed || credit > 0;
+    return demand;
+}
+
+void wr_budget_end_starved(struct wr_budget *budget, struct wr_feeding *round)
+{
+    /* The rest of the batch keeps its place before those that starve anew. */
+    wr_list_splice_back(&round->batch, &budget->starved);
+    wr_list_splice_back(&budget->starved, &round->batch);
+    /* Those that hold much need more to be free than those that hold little. */
+    budget->unfed_bytes = round->has_fed ? UINT64_MAX : budget_held_of(budget);
+    wr_debug_check(wr_budget_check_invariants(budget));
+}
+
+struct wr_evictable *wr_budget_next_evicted(struct wr_budget *budget)
+{
+    if (wr_list_is_empty(&budget->starved) ||
+        wr_budget_next_feed(budget) != WR_FEED_NONE) {
+        return NULL;
+    }
+    wr_assert(budget->account_count > 0);
+    struct wr_list *link = wr_list_pop_front(&budget->evictable);
+    return link ? wr_container_of(link, struct wr_evictable, link) : NULL;
+}
+
+void wr_budget_look_at_evictable(const struct wr_budget *budget)
+{
+    for (struct wr_list *link = budget->evictable.next;
+         link != &budget->evictable; link = link->next) {
+        struct wr_evictable *evictable =
+            wr_container_of(link, struct wr_evictable, link);
+        evictable->look(evictable);
+    }
+}

@@ -1,0 +1,107 @@
+/*
+ * Calls between a program and its loop.
+ *
+ * Which thread, of which process, may call the loop; and how the loop calls the
+ * program: it measures slow callbacks, reports to the exception hook, and lets
+ * a child that a callback has forked leave, back to where the program called
+ * weir.
+ */
+#include "loop_impl.h"
+
+int wr_loop_check_slowly(const weir_loop *loop)
+{
+    if (wr_loop_is_forked(loop)) {
+        return -ECHILD;
+    }
+    return *loop->owner == WR_UNBOUND || wr_loop_is_ours(loop) ? 0 : -EPERM;
+}
+
+void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
+{
+    static const uint8_t allowed[WR_LOOP_STATES] = {
+        [WR_LOOP_IDLE] = 1u << WR_LOOP_RUNNING | 1u << WR_LOOP_CLOSING,
+        [WR_LOOP_RUNNING] = 1u << WR_LOOP_IDLE,
+        [WR_LOOP_CLOSING] = 1u << WR_LOOP_CLOSED,
+        [WR_LOOP_CLOSED] = 1u << WR_LOOP_RELEASING,
+        [WR_LOOP_RELEASING] = 1u << WR_LOOP_CLOSED,
+    };
+    wr_assert(state < WR_LOOP_STATES);
+    wr_assert(allowed[loop->state] >> state & 1u);
+    loop->state = state;
+}
+
+int wr_loop_run_body(weir_loop *loop, enum wr_loop_state state,
+                     int (*body)(weir_loop *loop, void *arg), void *arg)
+{
+    jmp_buf in_child;
+
+    wr_assert(!loop->in_child);
+    wr_assert(!loop->current);
+    wr_assert(wr_loop_is_ours(loop));
+    wr_loop_set_state(loop, state);
+    loop->in_child = &in_child;
+    const int result = setjmp(in_child) == 0 ? body(loop, arg) : -ECHILD;
+    loop->in_child = NULL;
+    return result;
+}
+
+void wr_loop_leave(weir_loop *loop)
+{
+    wr_assert(wr_loop_is_forked(loop));
+    /* A task that has forked goes on: all that could suspend it fails, and its
+     * end comes here. */
+    if (loop->in_child && !loop->current && loop->forbidden_count == 0) {
+        longjmp(*loop->in_child, 1);
+    }
+}
+
+void wr_loop_report(weir_loop *loop, const struct weir_exception *exception)
+{
+    if (loop->exception_hook && !wr_loop_is_forked(loop)) {
+        weir_task *task = wr_loop_forbid(loop);
+        loop->exception_hook(loop->exception_arg, loop, exception);
+        wr_loop_allow(loop, task);
+    }
+}
+
+void wr_loop_report_slow(weir_loop *loop, uint64_t start_ns,
+                         const struct weir_exception *what)
+{
+    const uint64_t took_ns = wr_sys_now() - start_ns;
+
+    wr_assert(!what->message);
+    if (took_ns > loop->slow_callback_ns) {
+        struct weir_exception slow = *what;
+        slow.message = "slow callback";
+        slow.duration_ns = took_ns;
+        wr_loop_report(loop, &slow);
+    }
+}
+
+void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
+                  const char *name)
+{
+    if (WR_LIKELY(loop->slow_callback_ns == 0)) {
+        cb(arg);
+        wr_loop_leave_if_forked(loop);
+        return;
+    }
+    const uint64_t start_ns = wr_sys_now();
+    cb(arg);
+    wr_loop_leave_if_forked(loop);
+    wr_loop_report_slow(loop, start_ns,
+                        &(struct weir_exception){.callback = name});
+}
+
+void weir_loop_set_exception_handler(weir_loop *loop, weir_exception_fn *hook,
+                                     void *arg)
+{
+    loop->exception_hook = hook;
+    loop->exception_arg = arg;
+}
+
+void weir_loop_call_exception_handler(weir_loop *loop,
+                                      const struct weir_exception *exception)
+{
+    wr_loop_report(loop, exception);
+}

@@ -1,0 +1,350 @@
+/*
+ * call_soon, call_later, call_at: callbacks and the handles that name them.
+ *
+ *     free <-> soon     in the ready queue
+ *     free <-> timed    in the wheel
+ *
+ * Entries live in a table of chunks that never move. A handle is the entry's
+ * index and the generation that the entry had when it was taken. An entry that
+ * ran or was cancelled goes to the next generation, so that a late cancel finds
+ * nothing and does no harm.
+ */
+#include "loop_impl.h"
+
+#include <string.h>
+
+#define CHUNK_BITS    8u
+#define CHUNK_ENTRIES (1u << CHUNK_BITS)
+#define CHUNKS_MAX    (1u << 20)
+#define INDEX_NONE    UINT32_MAX
+
+enum callback_state {
+    CALLBACK_FREE,
+    CALLBACK_SOON,  /* in the ready queue */
+    CALLBACK_TIMED, /* in the wheel */
+    CALLBACK_STATES,
+};
+
+struct callback {
+    union {
+        struct wr_timer timer;
+        struct wr_ready ready;
+    };
+    weir_callback_fn *cb;
+    void *arg;
+    uint32_t index;
+    uint32_t generation; /* never 0 */
+    uint32_t next_free;
+    enum callback_state state;
+    struct wr_callbacks *table;
+};
+
+struct wr_callbacks {
+    struct wr_module module;
+    weir_loop *loop;
+    struct callback **chunks;
+    uint32_t chunk_count;
+    uint32_t chunk_room;
+    uint32_t first_free;
+};
+
+static struct callback *callback_entry_at(const struct wr_callbacks *table,
+                                          uint32_t index)
+{
+    wr_assert(index >> CHUNK_BITS < table->chunk_count);
+    return &table->chunks[index >> CHUNK_BITS][index & (CHUNK_ENTRIES - 1)];
+}
+
+static void callback_set_state(struct callback *entry,
+                               enum callback_state state)
+{
+    static const uint8_t allowed[CALLBACK_STATES] = {
+        [CALLBACK_FREE] = 1u << CALLBACK_SOON | 1u << CALLBACK_TIMED,
+        [CALLBACK_SOON] = 1u << CALLBACK_FREE,
+        [CALLBACK_TIMED] = 1u << CALLBACK_FREE,
+    };
+    wr_assert(allowed[entry->state] >> state & 1u);
+    entry->state = state;
+}
+
+static void callback_check_entry(const struct callback *entry)
+{
+    wr_assert(entry->generation != 0);
+    wr_debug_assert(callback_entry_at(entry->table, entry->index) == entry);
+    wr_debug_assert(entry->state != CALLBACK_SOON ||
+                    wr_ready_is_pending(&entry->ready));
+    wr_debug_assert(entry->state != CALLBACK_TIMED ||
+                    wr_timer_is_armed(&entry->timer));
+}
+
+WEIR_MUST_USE static int callback_make_room(struct wr_callbacks *table)
+{
+    const struct weir_allocator *allocator = &table->loop->counting;
+    if (table->chunk_count < table->chunk_room) {
+        return 0;
+    }
+    const uint32_t room = table->chunk_room ? table->chunk_room * 2 : 16;
+    if (room > CHUNKS_MAX) {
+        return -ENOMEM;
+    }
+    struct callback **chunks = wr_alloc(allocator, room * sizeof(*chunks));
+    if (!chunks) {
+        return -ENOMEM;
+    }
+    if (table->chunk_count > 0) {
+        memcpy(chunks, table->chunks, table->chunk_count * sizeof(*chunks));
+    }
+    wr_free(allocator, table->chunks, table->chunk_room * sizeof(*chunks));
+    table->chunks = chunks;
+    table->chunk_room = room;
+    return 0;
+}
+
+WEIR_MUST_USE static int callback_add_chunk(struct wr_callbacks *table)
+{
+    int err = callback_make_room(table);
+    if (err < 0) {
+        return err;
+    }
+    struct callback *chunk =
+        wr_alloc(&table->loop->counting, CHUNK_ENTRIES * sizeof(*chunk));
+    if (!chunk) {
+        return -ENOMEM;
+    }
+    memset(chunk, 0, CHUNK_ENTRIES * sizeof(*chunk));
+    wr_assert(table->chunk_count < CHUNKS_MAX);
+    const uint32_t base = table->chunk_count << CHUNK_BITS;
+    for (uint32_t i = CHUNK_ENTRIES; i-- > 0;) {
+        chunk[i].index = base + i;
+        chunk[i].generation = 1;
+        chunk[i].table = table;
+        chunk[i].next_free = table->first_free;
+        table->first_free = base + i;
+    }
+    table->chunks[table->chunk_count++] = chunk;
+    return 0;
+}
+
+static struct callback *callback_take_entry(struct wr_callbacks *table)
+{
+    if (table->first_free == INDEX_NONE && callback_add_chunk(table) < 0) {
+        return NULL;
+    }
+    struct callback *entry = callback_entry_at(table, table->first_free);
+    wr_assert(entry->state == CALLBACK_FREE);
+    table->first_free = entry->next_free;
+    return entry;
+}
+
+static void callback_give_entry(struct callback *entry)
+{
+    callback_set_state(entry, CALLBACK_FREE);
+    entry->generation++;
+    if (entry->generation == 0) {
+        entry->generation = 1;
+    }
+    entry->next_free = entry->table->first_free;
+    entry->table->first_free = entry->index;
+}
+
+static void callback_take_back(struct callback *entry)
+{
+    callback_check_entry(entry);
+    if (entry->state == CALLBACK_SOON) {
+        wr_ready_cancel(&entry->ready);
+    } else {
+        wr_timer_cancel(&entry->table->loop->wheel, &entry->timer);
+    }
+    callback_give_entry(entry);
+}
+
+/* Nothing that is pending will run; handles may still be cancelled. */
+static void callback_shutdown(struct wr_module *module)
+{
+    struct wr_callbacks *table =
+        wr_container_of(module, struct wr_callbacks, module);
+
+    for (uint32_t i = 0; i < table->chunk_count << CHUNK_BITS; i++) {
+        struct callback *entry = callback_entry_at(table, i);
+        if (entry->state != CALLBACK_FREE) {
+            callback_take_back(entry);
+        }
+    }
+}
+
+static void callback_close(struct wr_module *module)
+{
+    struct wr_callbacks *table =
+        wr_container_of(module, struct wr_callbacks, module);
+    weir_loop *loop = table->loop;
+
+    wr_assert(loop->callbacks == table);
+    for (uint32_t i = 0; i < table->chunk_count; i++) {
+        wr_free(&loop->counting, table->chunks[i],
+                CHUNK_ENTRIES * sizeof(*table->chunks[i]));
+    }
+    wr_free(&loop->counting, table->chunks,
+            table->chunk_room * sizeof(*table->chunks));
+    wr_free(&loop->counting, table, sizeof(*table));
+    loop->callbacks = NULL;
+}
+
+/* The first entries stand for all: a table may be large. */
+static void callback_check(const struct wr_module *module)
+{
+    const struct wr_callbacks *table =
+        wr_container_of(module, const struct wr_callbacks, module);
+
+    wr_assert(table->chunk_count <= table->chunk_room);
+    wr_assert(table->first_free == INDEX_NONE ||
+              callback_entry_at(table, table->first_free)->state ==
+                  CALLBACK_FREE);
+    for (uint32_t i = 0; table->chunk_count > 0 && i < CHUNK_ENTRIES; i++) {
+        callback_check_entry(callback_entry_at(table, i));
+    }
+}
+
+int wr_callbacks_open(weir_loop *loop)
+{
+    static const struct wr_module_ops ops = {
+        .end = {[WR_END_SHUTDOWN] = callback_shutdown},
+        .close = callback_close,
+        .check = callback_check};
+    struct wr_callbacks *table = wr_alloc(&loop->counting, sizeof(*table));
+    if (!table) {
+        return -ENOMEM;
+    }
+    *table = (struct wr_callbacks){.loop = loop, .first_free = INDEX_NONE};
+    loop->callbacks = table;
+    wr_loop_add_module(loop, &table->module, &ops);
+    return 0;
+}
+
+static void callback_call(struct callback *entry, const char *name)
+{
+    weir_loop *loop = entry->table->loop;
+    weir_callback_fn *cb = entry->cb;
+    void *arg = entry->arg;
+
+    wr_debug_assert(!wr_loop_is_closing(loop));
+    /* The handle names nothing while the callback runs. */
+    callback_give_entry(entry);
+    wr_loop_call(loop, cb, arg, name);
+}
+
+static void callback_call_ready(struct wr_ready *ready)
+{
+    struct callback *entry = wr_container_of(ready, struct callback, ready);
+
+    wr_assert(entry->state == CALLBACK_SOON);
+    callback_call(entry, "call_soon");
+}
+
+static void callback_call_timed(struct wr_timer *timer)
+{
+    struct callback *entry = wr_container_of(timer, struct callback, timer);
+
+    wr_assert(entry->state == CALLBACK_TIMED);
+    callback_call(entry, "call_later");
+}
+
+WEIR_MUST_USE static int callback_add(weir_loop *loop, weir_callback_fn *cb,
+                                      void *arg, struct callback **ret)
+{
+    wr_require_loop(loop);
+    wr_require(cb, -EINVAL);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    struct callback *entry = callback_take_entry(loop->callbacks);
+    if (!entry) {
+        return -ENOMEM;
+    }
+    entry->cb = cb;
+    entry->arg = arg;
+    *ret = entry;
+    return 0;
+}
+
+static void callback_name_entry(const struct callback *entry,
+                                struct weir_handle *ret)
+{
+    if (ret) {
+        *ret = (struct weir_handle){.index = entry->index,
+                                    .generation = entry->generation};
+    }
+}
+
+int weir_loop_call_soon(weir_loop *loop, weir_callback_fn *cb, void *arg,
+                        struct weir_handle *ret)
+{
+    struct callback *entry;
+    int err = callback_add(loop, cb, arg, &entry);
+    if (err < 0) {
+        return err;
+    }
+    callback_set_state(entry, CALLBACK_SOON);
+    wr_ready_init(&entry->ready, callback_call_ready);
+    wr_ready_push(&loop->ready, &entry->ready);
+    callback_name_entry(entry, ret);
+    return 0;
+}
+
+int weir_loop_call_at(weir_loop *loop, uint64_t when_ns, weir_callback_fn *cb,
+                      void *arg, struct weir_handle *ret)
+{
+    struct callback *entry;
+    int err = callback_add(loop, cb, arg, &entry);
+    if (err < 0) {
+        return err;
+    }
+    callback_set_state(entry, CALLBACK_TIMED);
+    wr_timer_init(&entry->timer, callback_call_timed);
+    wr_timer_arm(&loop->wheel, &entry->timer, when_ns);
+    callback_name_entry(entry, ret);
+    return 0;
+}
+
+int weir_loop_call_later(weir_loop *loop, uint64_t delay_ns,
+                         weir_callback_fn *cb, void *arg,
+                         struct weir_handle *ret)
+{
+    return weir_loop_call_at(
+        loop, wr_add_sat(weir_loop_get_time(loop), delay_ns), cb, arg, ret);
+}
+
+static struct callback *callback_find(const weir_loop *loop,
+                                      struct weir_handle handle)
+{
+    const struct wr_callbacks *table = loop->callbacks;
+    if (wr_loop_check(loop) < 0 || handle.generation == 0 ||
+        handle.index >> CHUNK_BITS >= table->chunk_count) {
+        return NULL;
+    }
+    struct callback *entry = callback_entry_at(table, handle.index);
+    if (entry->generation != handle.generation ||
+        entry->state == CALLBACK_FREE) {
+        return NULL;
+    }
+    callback_check_entry(entry);
+    return entry;
+}
+
+bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle)
+{
+    struct callback *entry = callback_find(loop, handle);
+    if (!entry) {
+        return false;
+    }
+    callback_take_back(entry);
+    return true;
+}
+
+bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
+                          uint64_t when_ns)
+{
+    struct callback *entry = callback_find(loop, handle);
+    if (!entry || entry->state != CALLBACK_TIMED) {
+        return false;
+    }
+    wr_timer_arm(&loop->wheel, &entry->timer, when_ns);
+    return true;
+}

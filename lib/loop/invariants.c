@@ -1,0 +1,91 @@
+/*
+ * The invariants of a loop, and of everything that lives on it.
+ *
+ * A tree with -Dinvariants=true checks them once a turn, the simulation after
+ * every step. Members and modules check themselves, through their tables; this
+ * file knows the lists that they are in. Nothing here changes anything.
+ */
+#include "loop.h"
+
+/* Asserts that neighbours know each other; returns the length. */
+static uint64_t invariants_walk(const struct wr_list *list)
+{
+    uint64_t count = 0;
+
+    for (const struct wr_list *link = list->next; link != list;
+         link = link->next) {
+        wr_assert(link->next->prev == link);
+        wr_assert(link->prev->next == link);
+        count++;
+    }
+    return count;
+}
+
+/* Longer lists of members are looked at only every WALK_TURNS turns. */
+#define WALK_MEMBERS 1000u
+#define WALK_TURNS   16u
+
+static void invariants_check_members(const weir_loop *loop, uint32_t stage)
+{
+    const struct wr_list *members = &loop->members[stage];
+
+    if (loop->member_counts[stage] > WALK_MEMBERS &&
+        loop->counts.turns % WALK_TURNS != 0) {
+        return;
+    }
+    wr_assert(invariants_walk(members) == loop->member_counts[stage]);
+    for (const struct wr_list *link = members->next; link != members;
+         link = link->next) {
+        const struct wr_member *member =
+            wr_container_of(link, const struct wr_member, link);
+        wr_assert(member->ops->stage == stage);
+        if (member->ops->check) {
+            member->ops->check(member);
+        }
+    }
+}
+
+static void invariants_check_modules(const weir_loop *loop)
+{
+    wr_ignore(invariants_walk(&loop->modules) == 0); /* any number is right */
+    for (const struct wr_list *link = loop->modules.next;
+         link != &loop->modules; link = link->next) {
+        const struct wr_module *module =
+            wr_container_of(link, const struct wr_module, link);
+        if (module->ops->check) {
+            module->ops->check(module);
+        }
+    }
+}
+
+static void invariants_check_state(const weir_loop *loop)
+{
+    wr_assert(loop->state < WR_LOOP_STATES);
+    wr_assert(!loop->is_stopping || !wr_loop_is_closing(loop));
+    /* Turns are made, and callbacks called, by the thread it belongs to. */
+    if (wr_loop_is_running(loop)) {
+        wr_assert(*loop->owner != WR_UNBOUND);
+    } else {
+        wr_assert(!loop->in_child);
+        wr_assert(!loop->current);
+        wr_assert(loop->forbidden_count == 0);
+    }
+    if (loop->state == WR_LOOP_CLOSED) {
+        wr_assert(!loop->uring.ring);
+        wr_assert(loop->uring.ops_in_flight == 0);
+    }
+}
+
+void wr_loop_check_invariants(const weir_loop *loop)
+{
+    if (wr_loop_is_forked(loop)) {
+        return; /* its page of the mailbox is empty, and it makes no turn */
+    }
+    invariants_check_state(loop);
+    wr_ignore(invariants_walk(&loop->ready) == 0); /* any number is right */
+    wr_ignore(invariants_walk(&loop->turn_ends) == 0);
+    for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
+        invariants_check_members(loop, stage);
+    }
+    invariants_check_modules(loop);
+}

@@ -1,0 +1,252 @@
+/*
+ * Turns, and runs, which are one turn after the other.
+ *
+ *     enter     submit the operations of the last turn and wait, in one call
+ *     dispatch  completions go to their operations, protocols are called
+ *     expire    timers that are due fire
+ *     ready     the items that are in the ready queue by now run
+ *     replenish buffers go back to the kernel, starved receives are armed
+ *     end       each connection sends its written bytes, readers compact
+ *
+ * Every step is bounded, so that none of them can keep the others waiting.
+ * Sockets are unknown here: there are operations, timers, ready items and ends
+ * of the turn, and each of them knows its object.
+ *
+ * The first run binds the ring to its thread. Until then nothing touches the
+ * ring, and objects that are started earlier wait in the ready queue.
+ */
+#include "loop_impl.h"
+
+/* Bounds of one turn. */
+#define DRAIN_MAX  1024u
+#define TIMERS_MAX 4096u
+#define READY_MAX  4096u
+/* How soon to look for memory again when buffers could not be made. */
+#define FEED_RETRY_NS 10000000u
+
+int wr_loop_bind(weir_loop *loop)
+{
+    if (*loop->owner != WR_UNBOUND) {
+        return 0;
+    }
+    wr_assert(loop->state == WR_LOOP_IDLE);
+    int err = wr_ring_enable(loop->uring.ring);
+    if (err < 0) {
+        return err;
+    }
+    *loop->owner = wr_this_thread();
+    wr_wake_set_thread(loop->wake, wr_this_thread());
+    wr_pool_post(&loop->pool);
+    wr_posts_arm(loop);
+    return 0;
+}
+
+/* How long a turn may wait at most on behalf of the starved. */
+static uint64_t loop_feed_wait(const weir_loop *loop)
+{
+    static const uint64_t waits_ns[] = {
+        [WR_FEED_NONE] = UINT64_MAX,
+        [WR_FEED_NOW] = 0,
+        [WR_FEED_LATER] = FEED_RETRY_NS,
+    };
+    return waits_ns[wr_budget_next_feed(&loop->budget)];
+}
+
+/* How long the enter of this turn may wait. */
+static uint64_t loop_wait_time(weir_loop *loop)
+{
+    if (loop->is_stopping || !wr_list_is_empty(&loop->ready) ||
+        !wr_list_is_empty(&loop->turn_ends)) {
+        return 0;
+    }
+    const uint64_t starved_ns = loop_feed_wait(loop);
+    const uint64_t next_ns = wr_wheel_next(&loop->wheel);
+    if (next_ns == UINT64_MAX) {
+        return starved_ns;
+    }
+    const uint64_t now_ns = wr_sys_now();
+    return wr_min_u64(next_ns > now_ns ? next_ns - now_ns : 0, starved_ns);
+}
+
+void wr_loop_run_ready(weir_loop *loop)
+{
+    struct wr_list batch;
+
+    wr_assert(wr_loop_is_running(loop));
+    wr_assert(!loop->current);
+    wr_list_init(&batch);
+    wr_list_splice_back(&batch, &loop->ready);
+
+    for (uint32_t i = 0; i < READY_MAX; i++) {
+        struct wr_list *link = wr_list_pop_front(&batch);
+        if (!link) {
+            return;
+        }
+        struct wr_ready *ready = wr_container_of(link, struct wr_ready, link);
+        ready->run(ready);
+    }
+    /* Items that did not run keep their place before those added since. */
+    wr_list_splice_back(&batch, &loop->ready);
+    wr_list_splice_back(&loop->ready, &batch);
+}
+
+/* Feeds the connections that the budget names, and evicts if none can be fed.
+ */
+static void loop_feed(struct wr_budget *budget)
+{
+    struct wr_feeding round;
+    struct wr_demand *demand;
+    struct wr_evictable *evictable;
+
+    wr_budget_begin_stuck(budget, &round);
+    while ((demand = wr_budget_next_stuck(&round))) {
+        demand->feed(demand);
+    }
+    if (wr_budget_begin_starved(budget, &round)) {
+        while ((demand = wr_budget_next_starved(budget, &round))) {
+            demand->feed(demand);
+        }
+        wr_budget_end_starved(budget, &round);
+    }
+    while ((evictable = wr_budget_next_evicted(budget))) {
+        evictable->evict(evictable);
+    }
+}
+
+static void loop_run_turn_ends(weir_loop *loop)
+{
+    wr_assert(!loop->current);
+    struct wr_list *link;
+    while ((link = wr_list_pop_front(&loop->turn_ends))) {
+        struct wr_turn_end *turn_end =
+            wr_container_of(link, struct wr_turn_end, link);
+        turn_end->run(turn_end);
+    }
+}
+
+int wr_loop_turn(weir_loop *loop)
+{
+    wr_assert(loop->state == WR_LOOP_RUNNING || loop->state == WR_LOOP_CLOSING);
+    wr_debug_assert(wr_loop_is_ours(loop));
+    int err = wr_uring_enter(&loop->uring, 1, loop_wait_time(loop));
+    if (err < 0) {
+        return err;
+    }
+    const uint64_t now_ns = wr_sys_now();
+    wr_check(now_ns >= loop->now_ns); /* the clock is monotonic */
+    loop->now_ns = now_ns;
+    loop->counts.turns++;
+    const uint32_t count = wr_uring_dispatch(&loop->uring, DRAIN_MAX);
+    if (count < DRAIN_MAX) {
+        wr_ignore(wr_ring_handle_overflow(loop->uring.ring));
+    }
+    if (loop->wheel.armed_count > 0) {
+        wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
+    }
+    wr_loop_run_ready(loop);
+    wr_pool_post(&loop->pool);
+    if (WR_UNLIKELY(wr_budget_has_waiting(&loop->budget))) {
+        loop_feed(&loop->budget);
+    }
+    loop_run_turn_ends(loop);
+#ifdef WR_INVARIANTS
+    wr_loop_check_invariants(loop);
+#endif
+    return 0;
+}
+
+int wr_loop_submit_all(weir_loop *loop)
+{
+    int err = 0;
+    for (uint32_t i = 0; i < WR_LOOP_SUBMITS_MAX && err == 0; i++) {
+        err = wr_uring_enter(&loop->uring, 0, 0);
+        if (wr_ring_unsubmitted(loop->uring.ring) == 0) {
+            break;
+        }
+    }
+    return err;
+}
+
+/* The condition that ends a run; without one it goes on until it is stopped. */
+struct loop_goal {
+    weir_predicate_fn *condition;
+    void *arg;
+};
+
+static bool loop_holds_now(weir_loop *loop, const struct loop_goal *goal)
+{
+    wr_assert(loop->state == WR_LOOP_RUNNING);
+    const bool holds = goal->condition && goal->condition(goal->arg);
+
+    wr_loop_leave_if_forked(loop);
+    return holds;
+}
+
+/* Turns until the condition holds or the loop is stopped. */
+static int loop_make_turns(weir_loop *loop, void *arg)
+{
+    const struct loop_goal *goal = arg;
+    int err = 0;
+    bool stopped = false;
+
+    loop->now_ns = wr_sys_now();
+    bool holds = loop_holds_now(loop, goal);
+    while (!holds && !stopped && err == 0) {
+        stopped = loop->is_stopping;
+        err = wr_loop_turn(loop);
+        holds = loop_holds_now(loop, goal);
+        stopped = stopped || loop->is_stopping;
+    }
+    if (err == 0) {
+        loop_run_turn_ends(loop); /* the condition may have written */
+        err = wr_loop_submit_all(loop);
+    }
+    if (err < 0) {
+        return err;
+    }
+    return goal->condition && !holds ? -ECANCELED : 0;
+}
+
+WEIR_MUST_USE static int loop_run(weir_loop *loop, struct loop_goal goal)
+{
+    wr_require_loop(loop);
+    wr_require(loop->state == WR_LOOP_IDLE, -EBUSY);
+    int err = wr_loop_bind(loop);
+    if (err < 0) {
+        return err;
+    }
+    err = wr_loop_run_body(loop, WR_LOOP_RUNNING, loop_make_turns, &goal);
+    wr_loop_set_state(loop, WR_LOOP_IDLE);
+    loop->is_stopping = false;
+    return err;
+}
+
+int weir_loop_run(weir_loop *loop)
+{
+    return loop_run(loop, (struct loop_goal){.condition = NULL});
+}
+
+int weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition,
+                        void *arg)
+{
+    wr_require(condition, -EINVAL);
+    return loop_run(loop,
+                    (struct loop_goal){.condition = condition, .arg = arg});
+}
+
+void weir_loop_stop(weir_loop *loop)
+{
+    if (wr_loop_check(loop) == 0 && !wr_loop_is_closing(loop)) {
+        loop->is_stopping = true;
+    }
+}
+
+bool weir_loop_is_running(const weir_loop *loop)
+{
+    return wr_loop_is_running(loop);
+}
+
+uint64_t weir_loop_get_time(const weir_loop *loop)
+{
+    return wr_loop_is_running(loop) ? loop->now_ns : wr_sys_now();
+}

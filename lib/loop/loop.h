@@ -1,0 +1,395 @@
+/*
+ * The loop's inside, for the modules that live on it.
+ *
+ * The loop owns the engine, the queues of a turn, and the lists of members and
+ * modules, which it knows by their tables alone. It calls them through
+ * completions, timers, ready items and ends of the turn. A new kind of object
+ * needs no edit in this room.
+ *
+ * Some fields belong to rooms above, and are here because the way of every
+ * message, or of every suspending call, reads them: the slabs and the memory of
+ * send queues, the task that runs, the module of tasks, the counts of bytes.
+ */
+#ifndef WEIR_LIB_LOOP_LOOP_H
+#define WEIR_LIB_LOOP_LOOP_H
+
+#include "budget.h"
+#include "lib/base/sendq.h"
+#include "ready.h"
+#include "uring/guard.h"
+#include "uring/lease.h"
+#include "uring/op.h"
+#include "uring/slab.h"
+#include "uring/sys.h"
+#include "uring/timer.h"
+#include "uring/wake.h"
+#include "weir/inspect.h"
+#include "weir/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+
+struct wr_callbacks; /* callback.c */
+struct wr_tasks;     /* task.c */
+
+/* A step of one object at the end of the turn: it sends what was written, or
+ * compacts what was read. Embedded in the object. */
+struct wr_turn_end {
+    struct wr_list link; /* in weir_loop.turn_ends */
+    void (*run)(struct wr_turn_end *turn_end);
+};
+
+struct wr_member;
+
+/* When the loop is freed, its members are shut down stage by stage. */
+enum wr_stage {
+    WR_STAGE_MAKERS,  /* servers, attempts to connect: nothing new is made */
+    WR_STAGE_TASKS,   /* they are interrupted before what they wait for ends */
+    WR_STAGE_FUTURES, /* cancelled, and kept alive by the loop alone */
+    WR_STAGE_TRANSPORTS, /* weir_loop_free() returns their number */
+    WR_STAGES,
+};
+
+/* The table of one kind of members; abandon and check may be NULL. */
+struct wr_member_ops {
+    enum wr_stage stage;
+    /* The loop is being freed: the member ends, asynchronously, and leaves the
+     * loop. Whatever waits for a result of it gets -ECANCELED. */
+    void (*shutdown)(struct wr_member *member);
+    /* The ring broke after the shutdown: what is in flight ends now. */
+    void (*abandon)(struct wr_member *member);
+    /* One line for weir_loop_dump(), which begins with the kind. */
+    void (*dump)(const struct wr_member *member, FILE *out);
+    /* Asserts the member's invariants. */
+    void (*check)(const struct wr_member *member);
+};
+
+/* An object that the loop must see end before it can be freed; embedded. */
+struct wr_member {
+    struct wr_list link; /* in weir_loop.members */
+    const struct wr_member_ops *ops;
+};
+
+struct wr_module;
+
+/* The steps of a loop's end that modules take part in. A module may leave the
+ * loop in any of them. */
+enum wr_end_step {
+    WR_END_SHUTDOWN, /* before the members': nothing pending will run */
+    WR_END_CANCEL,   /* no member is left: cancel what is in flight */
+    WR_END_ABANDON,  /* or end it, when the ring broke */
+    WR_END_STOP,     /* nothing may be left that another thread could reach */
+    WR_END_RESTORE,  /* the thread gets its signal mask back */
+    WR_END_STEPS,
+};
+
+/* NULL entries do nothing. */
+struct wr_module_ops {
+    void (*end[WR_END_STEPS])(struct wr_module *module);
+    /* No event can wake the tasks that still wait: ends the wait of one task;
+     * false when none waits. */
+    bool (*give_up)(struct wr_module *module);
+    /* Gives idle memory back; returns the bytes that the allocator got. */
+    uint64_t (*trim)(struct wr_module *module);
+    /* Writes the counts of the module into its fields of the statistics. */
+    void (*count)(struct wr_module *module, struct weir_loop_statistics *ret);
+    /* Frees the module, with the loop's memory. It has left the list. */
+    void (*close)(struct wr_module *module);
+    /* Asserts the module's invariants. */
+    void (*check)(const struct wr_module *module);
+};
+
+/* State that a source file keeps once for a loop, from its first use to the
+ * loop's end; embedded. */
+struct wr_module {
+    struct wr_list link; /* in weir_loop.modules */
+    const struct wr_module_ops *ops;
+};
+
+/* Counts of the statistics that members add to on their own. */
+struct wr_loop_counts {
+    uint64_t turns;
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    uint64_t copied_by_write;
+    uint64_t copied_to_protocol;
+    uint64_t copied_by_view;
+};
+
+/* The loop's side of its mailbox; see remote.c. */
+struct wr_posts {
+    struct wr_module module;
+    struct wr_op op;       /* reads the eventfd */
+    uint64_t count;        /* the kernel writes the eventfd's value here */
+    struct wr_ready ready; /* there are posts to run */
+};
+
+/*
+ *     idle <-> running
+ *      |
+ *      '--> closing --> closed <-> releasing
+ */
+enum wr_loop_state {
+    WR_LOOP_IDLE,      /* between runs, or before the first */
+    WR_LOOP_RUNNING,   /* inside a run */
+    WR_LOOP_CLOSING,   /* inside weir_loop_free(): no new work is taken */
+    WR_LOOP_CLOSED,    /* the ring is gone; handles pin the memory */
+    WR_LOOP_RELEASING, /* closed, and running what became ready since */
+    WR_LOOP_STATES,
+};
+
+struct weir_loop {
+    struct wr_uring uring;
+    struct wr_pool pool;
+    struct wr_budget budget;
+    struct wr_blocks blocks;
+    struct wr_slab socks;               /* struct wr_sock */
+    struct wr_slab chunks;              /* struct wr_chunk */
+    struct wr_sendq_memory send_memory; /* blocks and chunks */
+    struct wr_wheel wheel;
+    uint64_t now_ns;
+    struct wr_timer trim_timer; /* see trim.c */
+    bool trims_again;           /* set by a loss while the timer is armed */
+
+    struct wr_list ready;     /* struct wr_ready */
+    struct wr_list turn_ends; /* struct wr_turn_end */
+
+    struct wr_list members[WR_STAGES]; /* struct wr_member */
+    uint64_t member_counts[WR_STAGES];
+    struct wr_list modules; /* struct wr_module */
+
+    weir_task *current;       /* the task that runs; NULL in callbacks */
+    uint32_t forbidden_count; /* callbacks that may be on a task's stack */
+    jmp_buf *in_child; /* where a forked child goes on; NULL: no turn is made */
+
+    struct wr_list cancels; /* struct weir_future, to be cancelled in turn */
+    bool cancelling;        /* set and cleared around that; see future.c */
+
+    struct wr_callbacks *callbacks;
+    struct wr_tasks *task_memory; /* NULL before the first task */
+    size_t stack_size_bytes;      /* of tasks that do not ask for another */
+
+    struct wr_wake *wake;
+    struct wr_posts posts;
+
+    /* The loop's thread; WR_UNBOUND until the first run. It lies on the page of
+     * the mailbox that is empty in a forked child, so that one comparison finds
+     * both another thread and another process. */
+    const void *volatile *owner;
+    enum wr_loop_state state;
+    bool is_stopping;   /* set by stop, cleared by the end of the run */
+    uint64_t pin_count; /* objects that the loop's memory must outlive */
+
+    uint64_t slow_callback_ns;
+    weir_exception_fn *exception_hook;
+    void *exception_arg;
+
+    struct wr_loop_counts counts;
+    struct weir_allocator counting; /* what all modules allocate from */
+    const struct weir_allocator *allocator;
+    uint64_t memory_bytes;
+};
+
+/* Identifies the thread, in one instruction where the compiler has one. */
+static inline const void *wr_this_thread(void)
+{
+#if __has_builtin(__builtin_thread_pointer)
+    return __builtin_thread_pointer();
+#else
+    return (const void *)(uintptr_t)pthread_self();
+#endif
+}
+
+/* True in a child of the process that made the loop, on any thread. */
+static inline bool wr_loop_is_forked(const weir_loop *loop)
+{
+    return wr_wake_is_forked(loop->wake);
+}
+
+/* True on the thread that the loop belongs to. */
+static inline bool wr_loop_is_ours(const weir_loop *loop)
+{
+    return *loop->owner == wr_this_thread();
+}
+
+/* True inside a call that makes turns or runs callbacks. */
+static inline bool wr_loop_is_running(const weir_loop *loop)
+{
+    return loop->state != WR_LOOP_IDLE && loop->state != WR_LOOP_CLOSED;
+}
+
+/* True from the beginning of weir_loop_free(): no new work is taken. */
+static inline bool wr_loop_is_closing(const weir_loop *loop)
+{
+    return loop->state >= WR_LOOP_CLOSING;
+}
+
+/* True from the end of weir_loop_free(): there is no ring. */
+static inline bool wr_loop_is_closed(const weir_loop *loop)
+{
+    return loop->state >= WR_LOOP_CLOSED;
+}
+
+/* The only writer of the state. */
+void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state);
+
+/* The rest of wr_loop_check(). */
+WEIR_MUST_USE int wr_loop_check_slowly(const weir_loop *loop);
+
+/* -ECHILD after a fork, -EPERM on another thread than the owner's, 0. */
+WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
+{
+    if (WR_LIKELY(*loop->owner == wr_this_thread())) {
+        return 0;
+    }
+    return wr_loop_check_slowly(loop);
+}
+
+/* Leaves the calling function with the error of wr_loop_check(), if any. Where
+ * a function returns no error it asks wr_loop_check() itself. */
+#define wr_require_loop(loop)                                                  \
+    do {                                                                       \
+        const int wr_loop_err = wr_loop_check(loop);                           \
+        wr_require(wr_loop_err >= 0, wr_loop_err);                             \
+    } while (0)
+
+/* The rest of wr_loop_leave_if_forked(). */
+void wr_loop_leave(weir_loop *loop);
+
+/* To be called when a callback of the program has returned. In a child that the
+ * callback has forked this does not return, unless a task's stack is in use:
+ * the child goes on where the program called weir, with -ECHILD. So it runs no
+ * other callback, and touches neither the ring, which it does not have, nor the
+ * descriptors, which it shares with its parent. */
+static inline void wr_loop_leave_if_forked(weir_loop *loop)
+{
+    if (WR_UNLIKELY(*loop->owner == NULL)) {
+        wr_loop_leave(loop);
+    }
+}
+
+/* The loop enters a task, and is back from it. Nothing else but a callback
+ * (wr_loop_forbid()) changes which task runs. */
+static inline void wr_loop_enter_task(weir_loop *loop, weir_task *task)
+{
+    wr_debug_assert(!loop->current);
+    loop->current = task;
+}
+
+static inline void wr_loop_leave_task(weir_loop *loop, weir_task *task)
+{
+    wr_debug_assert(loop->current == task);
+    (void)task;
+    loop->current = NULL;
+}
+
+/* Begins a callback of the program that may run on a task's stack, and that
+ * must not suspend there. Returns the argument for wr_loop_allow(). */
+static inline weir_task *wr_loop_forbid(weir_loop *loop)
+{
+    weir_task *task = loop->current;
+
+    wr_assert(loop->forbidden_count < UINT32_MAX);
+    loop->current = NULL;
+    loop->forbidden_count++;
+    return task;
+}
+
+/* Ends the callback. */
+static inline void wr_loop_allow(weir_loop *loop, weir_task *task)
+{
+    wr_assert(loop->forbidden_count > 0);
+    wr_assert(!loop->current);
+    loop->forbidden_count--;
+    loop->current = task;
+    wr_loop_leave_if_forked(loop);
+}
+
+/* Reports to the exception hook; without one, nothing happens. */
+void wr_loop_report(weir_loop *loop, const struct weir_exception *exception);
+
+/* Reports @what as slow if it began at @start_ns and took that long. */
+void wr_loop_report_slow(weir_loop *loop, uint64_t start_ns,
+                         const struct weir_exception *what);
+
+/* Calls a callback of the program; a slow one is reported under @name. */
+void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
+                  const char *name);
+
+/* After weir_loop_free(): runs the ready queue, and frees the loop's memory
+ * when nothing pins it. To be called by what makes an item ready then. */
+void wr_loop_release(weir_loop *loop);
+
+/* The loop's memory stays at least until wr_loop_unpin(), which may free it. */
+static inline void wr_loop_pin(weir_loop *loop)
+{
+    loop->pin_count++;
+}
+
+static inline void wr_loop_unpin(weir_loop *loop)
+{
+    wr_debug_assert(loop->pin_count > 0);
+    loop->pin_count--;
+    if (WR_UNLIKELY(loop->state == WR_LOOP_CLOSED)) {
+        wr_loop_release(loop);
+    }
+}
+
+/* @turn_end runs once at the end of this turn, or of the next if the turn is at
+ * its end. */
+static inline void wr_loop_at_turn_end(weir_loop *loop,
+                                       struct wr_turn_end *turn_end)
+{
+    if (!wr_list_is_linked(&turn_end->link)) {
+        wr_list_push_back(&loop->turn_ends, &turn_end->link);
+    }
+}
+
+static inline void wr_member_init(struct wr_member *member,
+                                  const struct wr_member_ops *ops)
+{
+    wr_list_init(&member->link);
+    member->ops = ops;
+}
+
+/* From now on the loop cannot be freed before the member has left it. */
+static inline void wr_loop_add_member(weir_loop *loop, struct wr_member *member)
+{
+    const enum wr_stage stage = member->ops->stage;
+
+    wr_list_push_back(&loop->members[stage], &member->link);
+    loop->member_counts[stage]++;
+}
+
+/* The member has ended, and has not left the loop before. */
+static inline void wr_loop_remove_member(weir_loop *loop,
+                                         struct wr_member *member)
+{
+    wr_debug_assert(wr_list_is_linked(&member->link));
+    wr_debug_assert(loop->member_counts[member->ops->stage] > 0);
+    loop->member_counts[member->ops->stage]--;
+    wr_list_remove(&member->link);
+}
+
+/* From now on the loop ends the module. */
+void wr_loop_add_module(weir_loop *loop, struct wr_module *module,
+                        const struct wr_module_ops *ops);
+
+/* The loop's module with this table, or NULL; by looking at each. */
+struct wr_module *wr_loop_find_module(const weir_loop *loop,
+                                      const struct wr_module_ops *ops);
+
+/* Asserts what must hold between two steps of the loop: its own state, and the
+ * invariants of all members and modules. */
+void wr_loop_check_invariants(const weir_loop *loop);
+
+/* To be called when a connection is lost: memory that lies idle some seconds
+ * later is given back. */
+void wr_loop_trim_later(weir_loop *loop);
+
+/* Calls the handler of a signal that did not come through the signalfd; false
+ * when it has none. */
+bool wr_signals_deliver(weir_loop *loop, int signum);
+
+#endif

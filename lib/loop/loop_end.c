@@ -1,0 +1,180 @@
+/*
+ * The end of a loop, where everything has to be given back.
+ *
+ * Members are told to end, stage by stage, and turns are made until they have;
+ * then the ring goes, and what is still ready runs once more. Modules take part
+ * in steps. What the program keeps a handle of pins the loop's memory beyond
+ * that, and the last handle frees it.
+ */
+#include "loop_impl.h"
+
+/* Tells all members of a stage to end; their losses and results come from the
+ * turns that follow. */
+static void loop_end_shut_stage(struct wr_list *members)
+{
+    struct wr_list *link = members->next;
+
+    while (link != members) {
+        struct wr_member *member =
+            wr_container_of(link, struct wr_member, link);
+        link = link->next;
+        member->ops->shutdown(member);
+    }
+}
+
+static bool loop_end_has_members(const weir_loop *loop)
+{
+    for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
+        if (!wr_list_is_empty(&loop->members[stage])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Tasks that wait for each other in a circle, each for the other to end, would
+ * keep the loop for ever. Whatever else could wake one is in the ready queue by
+ * now, or comes of a maker or a transport. */
+static void loop_end_circles(weir_loop *loop)
+{
+    if (!wr_list_is_empty(&loop->members[WR_STAGE_TASKS]) &&
+        wr_list_is_empty(&loop->ready) &&
+        wr_list_is_empty(&loop->members[WR_STAGE_MAKERS]) &&
+        wr_list_is_empty(&loop->members[WR_STAGE_TRANSPORTS])) {
+        wr_loop_give_up(loop);
+    }
+}
+
+static void loop_end_abandon_stage(struct wr_list *members)
+{
+    struct wr_list *link = members->next;
+
+    while (link != members) {
+        struct wr_member *member =
+            wr_container_of(link, struct wr_member, link);
+        link = link->next;
+        if (member->ops->abandon) {
+            member->ops->abandon(member);
+        }
+    }
+}
+
+/* The ring failed for good. Once it is closed the kernel touches no memory any
+ * more; members are told, and end from the ready queue. */
+static void loop_end_abandon_everything(weir_loop *loop)
+{
+    wr_uring_close(&loop->uring);
+    for (uint32_t i = 0; i < WR_LOOP_SUBMITS_MAX && loop_end_has_members(loop);
+         i++) {
+        for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
+            loop_end_abandon_stage(&loop->members[stage]);
+        }
+        loop_end_circles(loop);
+        wr_loop_run_ready(loop);
+    }
+    wr_loop_end_modules(loop, WR_END_ABANDON);
+    wr_assert(loop->uring.ops_in_flight == 0);
+}
+
+/* Waits until all members have left and no operation is in flight. */
+static void loop_end_reap_everything(weir_loop *loop)
+{
+    int err = 0;
+    while (loop_end_has_members(loop) && err == 0) {
+        loop_end_circles(loop);
+        err = wr_loop_turn(loop);
+    }
+    wr_loop_end_modules(loop, WR_END_CANCEL);
+    while (loop->uring.ops_in_flight > 0 && err == 0) {
+        err = wr_uring_enter(&loop->uring, 1, UINT64_MAX);
+        wr_ignore(wr_uring_dispatch(&loop->uring, UINT32_MAX));
+    }
+    if (err == 0) {
+        err = wr_loop_submit_all(loop); /* the last closes */
+    }
+    if (err < 0) {
+        loop_end_abandon_everything(loop);
+    }
+}
+
+void wr_loop_release(weir_loop *loop)
+{
+    if (loop->state != WR_LOOP_CLOSED) {
+        return;
+    }
+    wr_loop_set_state(loop, WR_LOOP_RELEASING);
+    while (!wr_list_is_empty(&loop->ready)) {
+        wr_loop_run_ready(loop);
+    }
+    wr_loop_set_state(loop, WR_LOOP_CLOSED);
+    /* A future may still be cancelled; everything else has ended. */
+    wr_assert(loop->member_counts[WR_STAGE_MAKERS] == 0);
+    wr_assert(loop->member_counts[WR_STAGE_TASKS] == 0);
+    wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] == 0);
+    if (loop->pin_count > 0 || loop->pool.own.lease_count > 0) {
+        return;
+    }
+    const struct weir_allocator *allocator = loop->allocator;
+    const bool empty = wr_pool_fini(&loop->pool);
+    wr_assert(empty); /* leases keep their sockets */
+    wr_loop_close_modules(loop);
+    wr_slab_fini(&loop->socks);
+    wr_slab_fini(&loop->chunks);
+    wr_blocks_fini(&loop->blocks);
+    wr_wake_unref(loop->wake); /* remotes may keep it, and find it closed */
+    wr_assert(loop->memory_bytes == 0);
+    wr_free(allocator, loop, sizeof(*loop));
+}
+
+/* Runs the callbacks of futures that ended last, and does not wait for those
+ * that go on adding others. */
+static void loop_end_run_callbacks(weir_loop *loop)
+{
+    for (uint32_t i = 0; i < WR_LOOP_SUBMITS_MAX; i++) {
+        wr_loop_run_ready(loop);
+    }
+}
+
+/* Returns how many connections there were. */
+static int loop_end_everything(weir_loop *loop, void *arg)
+{
+    (void)arg;
+    wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] <= INT32_MAX);
+    const int alive = (int)loop->member_counts[WR_STAGE_TRANSPORTS];
+
+    wr_loop_end_modules(loop, WR_END_SHUTDOWN);
+    for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
+        loop_end_shut_stage(&loop->members[stage]);
+    }
+    loop_end_reap_everything(loop);
+    wr_assert(loop->uring.ops_in_flight == 0);
+    wr_loop_end_modules(loop, WR_END_STOP);
+    loop_end_run_callbacks(loop);
+    return alive;
+}
+
+int weir_loop_free(weir_loop *loop)
+{
+    if (!loop) {
+        return 0;
+    }
+    wr_require_loop(loop);
+    wr_require(loop->state == WR_LOOP_IDLE, -EBUSY);
+    int err = wr_loop_bind(loop);
+    if (err < 0) {
+        return err;
+    }
+
+    loop->is_stopping = false;
+    const int alive =
+        wr_loop_run_body(loop, WR_LOOP_CLOSING, loop_end_everything, NULL);
+    if (alive < 0) {
+        return alive; /* in a forked child, where it is not freed */
+    }
+    wr_loop_end_modules(loop, WR_END_RESTORE);
+    wr_uring_close(&loop->uring);
+    wr_loop_set_state(loop, WR_LOOP_CLOSED);
+    loop->pool.own.notify_released = true;
+    wr_loop_release(loop);
+    return alive;
+}

@@ -1,0 +1,59 @@
+/*
+ * The inside that the files of this room share, and that no other includes:
+ *
+ *     loop_new.c, loop_end.c   its beginning and its end, where turns are made
+ * too loop.c                   turns, and runs that consist of them callback.c,
+ * signal.c, remote.c, trim.c   modules of every loop module.c, call.c the list
+ * of modules; calls of the program
+ */
+#ifndef WEIR_LIB_LOOP_LOOP_IMPL_H
+#define WEIR_LIB_LOOP_LOOP_IMPL_H
+
+#include "loop.h"
+
+/* Tries before giving up on work that ends by itself sooner or later. */
+#define WR_LOOP_SUBMITS_MAX 1000u
+
+/* Runs @body in @state, and with it callbacks of the program. In a child that
+ * one of them forks this returns -ECHILD, otherwise what @body returns. */
+WEIR_MUST_USE int wr_loop_run_body(weir_loop *loop, enum wr_loop_state state,
+                                   int (*body)(weir_loop *loop, void *arg),
+                                   void *arg);
+
+/* Makes the calling thread the owner; 0 if it is already. */
+WEIR_MUST_USE int wr_loop_bind(weir_loop *loop);
+
+/* One turn: 0, or the error that ended the ring. */
+WEIR_MUST_USE int wr_loop_turn(weir_loop *loop);
+
+/* Runs the items that are in the ready queue at the time of the call. */
+void wr_loop_run_ready(weir_loop *loop);
+
+/* Hands over all entries: the kernel may take only some, when memory is short.
+ */
+WEIR_MUST_USE int wr_loop_submit_all(weir_loop *loop);
+
+/* module.c */
+
+/* Takes one step of the end in all modules, in the order of their joining. */
+void wr_loop_end_modules(weir_loop *loop, enum wr_end_step step);
+/* Ends the wait of one task that nothing from outside can wake, if any. */
+void wr_loop_give_up(weir_loop *loop);
+void wr_loop_close_modules(weir_loop *loop);
+
+/* remote.c */
+
+/* Makes the mailbox, for @limit posts at most. */
+WEIR_MUST_USE int wr_posts_open(weir_loop *loop, uint32_t limit);
+/* The ring is enabled: from now on a post wakes the loop. */
+void wr_posts_arm(weir_loop *loop);
+
+/* callback.c */
+
+WEIR_MUST_USE int wr_callbacks_open(weir_loop *loop);
+
+/* trim.c */
+
+void wr_loop_init_trim(weir_loop *loop);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * Items of the ready queue.
+ *
+ * An object that has work for later, in the loop's own time, embeds a struct
+ * wr_ready and pushes it onto the loop's ready queue. The items that are in the
+ * queue run once a turn; items pushed meanwhile wait for the next turn.
+ */
+#ifndef WEIR_LIB_LOOP_READY_H
+#define WEIR_LIB_LOOP_READY_H
+
+#include "uring/list.h"
+
+struct wr_ready;
+
+typedef void wr_ready_fn(struct wr_ready *ready);
+
+struct wr_ready {
+    struct wr_list link;
+    wr_ready_fn *run;
+};
+
+static inline void wr_ready_init(struct wr_ready *ready, wr_ready_fn *run)
+{
+    wr_list_init(&ready->link);
+    ready->run = run;
+}
+
+static inline bool wr_ready_is_pending(const struct wr_ready *ready)
+{
+    return wr_list_is_linked(&ready->link);
+}
+
+/* Pushes the item unless it is in the queue. */
+static inline void wr_ready_push(struct wr_list *queue, struct wr_ready *ready)
+{
+    wr_debug_assert(ready->run);
+    if (!wr_ready_is_pending(ready)) {
+        wr_list_push_back(queue, &ready->link);
+    }
+}
+
+static inline void wr_ready_cancel(struct wr_ready *ready)
+{
+    wr_list_remove(&ready->link);
+}
+
+#endif

@@ -1,0 +1,190 @@
+/*
+ * Reaching a loop from other threads: its mailbox, from both sides.
+ *
+ * A weir_remote is the mailbox (uring/wake.h) under its public name: it is
+ * counted and outlives the loop by itself. The loop keeps a read of the
+ * mailbox's eventfd in flight. When that completes, what was posted becomes
+ * ready, and runs in the loop's own time, a bounded number in a turn.
+ */
+#include "loop_impl.h"
+
+/* Posts that run in one turn. */
+#define POSTS_MAX 4096u
+
+/* ---- the loop's side ---- */
+
+static weir_loop *remote_loop_of(struct wr_module *module)
+{
+    return wr_container_of(module, weir_loop, posts.module);
+}
+
+static void remote_run_posted(struct wr_ready *ready)
+{
+    weir_loop *loop = wr_container_of(ready, weir_loop, posts.ready);
+    struct wr_wake_item *item = NULL;
+
+    wr_assert(wr_loop_is_running(loop));
+    wr_assert(!wr_loop_is_closing(loop));
+    for (uint32_t i = 0; i < POSTS_MAX && (item = wr_wake_pop(loop->wake));
+         i++) {
+        weir_callback_fn *fn = item->run;
+        void *arg = item->arg;
+        if (!item->is_allocated) {
+            fn(arg);
+            continue;
+        }
+        wr_wake_free_item(loop->wake, item);
+        wr_loop_call(loop, fn, arg, "call_soon_threadsafe");
+    }
+    if (item) { /* there may be more */
+        wr_ready_push(&loop->ready, ready);
+    }
+}
+
+void wr_posts_arm(weir_loop *loop)
+{
+    wr_assert(!loop->posts.op.in_flight);
+    wr_prep_read(&loop->uring, &loop->posts.op, wr_wake_fd(loop->wake),
+                 &loop->posts.count, sizeof(loop->posts.count));
+}
+
+/* The eventfd was read: what it told of is taken and becomes ready. */
+static void remote_wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    weir_loop *loop = wr_container_of(op, weir_loop, posts.op);
+    (void)flags; /* there is never more */
+
+    wr_check(res <= (int32_t)sizeof(loop->posts.count));
+    if (wr_loop_is_closing(loop)) {
+        return;
+    }
+    wr_posts_arm(loop);
+    if (res > 0 && wr_wake_take(loop->wake)) {
+        wr_ready_push(&loop->ready, &loop->posts.ready);
+    }
+}
+
+static void remote_shutdown(struct wr_module *module)
+{
+    wr_ready_cancel(&remote_loop_of(module)->posts.ready);
+}
+
+static void remote_cancel(struct wr_module *module)
+{
+    weir_loop *loop = remote_loop_of(module);
+
+    wr_assert(!wr_ready_is_pending(&loop->posts.ready));
+    wr_op_cancel(&loop->uring, &loop->posts.op);
+}
+
+static void remote_abandon(struct wr_module *module)
+{
+    weir_loop *loop = remote_loop_of(module);
+
+    wr_op_abandon(&loop->uring, &loop->posts.op);
+}
+
+/* No more posts: those that have not run are dropped. */
+static void remote_stop(struct wr_module *module)
+{
+    weir_loop *loop = remote_loop_of(module);
+    struct wr_wake_item *item;
+
+    wr_assert(!loop->posts.op.in_flight);
+    wr_wake_close(loop->wake);
+    while ((item = wr_wake_pop(loop->wake))) {
+        weir_callback_fn *drop = item->drop;
+        void *arg = item->arg;
+        wr_wake_free_item(loop->wake, item);
+        if (drop) { /* an item that is not allocated may be gone with it */
+            wr_loop_call(loop, drop, arg, "dropped");
+        }
+    }
+}
+
+int wr_posts_open(weir_loop *loop, uint32_t limit)
+{
+    static const struct wr_module_ops ops = {
+        .end = {[WR_END_SHUTDOWN] = remote_shutdown,
+                [WR_END_CANCEL] = remote_cancel,
+                [WR_END_ABANDON] = remote_abandon,
+                [WR_END_STOP] = remote_stop}};
+    int err = wr_wake_open(loop->allocator, limit, &loop->wake);
+    if (err < 0) {
+        return err;
+    }
+    loop->owner = wr_wake_owner(loop->wake);
+    wr_wake_set_thread(loop->wake, wr_this_thread());
+    wr_op_init(&loop->posts.op, remote_wake_completed);
+    wr_ready_init(&loop->posts.ready, remote_run_posted);
+    wr_loop_add_module(loop, &loop->posts.module, &ops);
+    return 0;
+}
+
+/* ---- the other threads' side ---- */
+
+static struct wr_wake *remote_wake_of(weir_remote *remote)
+{
+    return (struct wr_wake *)(void *)remote;
+}
+
+static int remote_post(struct wr_wake *wake, weir_callback_fn *cb, void *arg,
+                       weir_callback_fn *dropped)
+{
+    wr_require(!wr_wake_is_forked(wake), -ECHILD);
+    wr_require(cb, -EINVAL);
+    return wr_wake_post(wake, cb, arg, dropped);
+}
+
+int weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb,
+                                   void *arg, weir_callback_fn *dropped)
+{
+    return remote_post(loop->wake, cb, arg, dropped);
+}
+
+weir_remote *weir_loop_get_remote(weir_loop *loop)
+{
+    wr_wake_ref(loop->wake);
+    return (weir_remote *)(void *)loop->wake;
+}
+
+weir_remote *weir_remote_ref(weir_remote *remote)
+{
+    wr_wake_ref(remote_wake_of(remote));
+    return remote;
+}
+
+int weir_remote_call_soon(weir_remote *remote, weir_callback_fn *cb, void *arg,
+                          weir_callback_fn *dropped)
+{
+    return remote_post(remote_wake_of(remote), cb, arg, dropped);
+}
+
+int weir_remote_call_soon_wait(weir_remote *remote, weir_callback_fn *cb,
+                               void *arg, weir_callback_fn *dropped,
+                               uint64_t timeout_ns)
+{
+    struct wr_wake *wake = remote_wake_of(remote);
+    uint64_t deadline_ns = 0; /* not known yet */
+
+    for (;;) {
+        int err = remote_post(wake, cb, arg, dropped);
+        if (err != -ENOBUFS) {
+            return err;
+        }
+        if (deadline_ns == 0) {
+            deadline_ns = wr_add_sat(wr_sys_now(), timeout_ns);
+        }
+        err = wr_wake_wait_room(wake, wr_this_thread(), deadline_ns);
+        if (err < 0) {
+            return err;
+        }
+    }
+}
+
+void weir_remote_unref(weir_remote *remote)
+{
+    if (remote) {
+        wr_wake_unref(remote_wake_of(remote));
+    }
+}

@@ -1,0 +1,24 @@
+/*
+ * Connection attempts, for the makers above.
+ *
+ * weir_create_connection() reads the caller's options and calls
+ * wr_connect_start(); a maker whose own options have those of a connection
+ * inside reads both and calls it too.
+ */
+#ifndef WEIR_LIB_NET_CONNECT_H
+#define WEIR_LIB_NET_CONNECT_H
+
+#include "lib/transport/transport.h"
+
+/* Reads the options of a connection that @outer ends with; see options.h. */
+WEIR_MUST_USE int wr_connect_options_read(const void *outer,
+                                          struct weir_connect_options *connect);
+
+/* weir_create_connection() with options that were read. */
+WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
+                                   const struct weir_factory *factory,
+                                   const char *host, uint16_t port,
+                                   const struct weir_connect_options *options,
+                                   weir_connect **ret);
+
+#endif

@@ -1,0 +1,304 @@
+/*
+ * Binding several addresses as one.
+ *
+ * With port 0 the first address gets a port from the kernel, and the others
+ * try for the same one; where it is taken on one of them, the whole set is
+ * tried again with a new port, and at last each address takes a port of its
+ * own.
+ */
+#include "listener_set.h"
+
+#include <string.h>
+
+#define BACKLOG_DEFAULT  4096
+#define PORT_TRIES       8u
+#define WILDCARDS        2u /* an IPv6 and an IPv4 one */
+#define HOST_COUNT_LIMIT 65536u
+
+void wr_listener_set_check_invariants(const struct wr_listener_set *set)
+{
+    wr_assert(set->count <= set->capacity);
+    wr_assert(set->address_count <= set->capacity);
+    if (set->fd >= 0) { /* no address was asked for */
+        wr_assert(set->count == 0);
+        wr_assert(set->address_count == 0);
+    }
+}
+
+static bool listener_set_is_listed(const struct wr_listener_set *set,
+                                   const struct weir_address *address)
+{
+    for (size_t i = 0; i < set->address_count; i++) {
+        const struct weir_address *other = &set->addresses[i];
+        if (other->len == address->len &&
+            memcmp(&other->storage, &address->storage, address->len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int listener_set_add_address(struct wr_listener_set *set, int family,
+                                    const char *host, uint16_t port)
+{
+    struct weir_address address = {.len = 0};
+    int err = host ? weir_address_parse(host, port, &address)
+                   : wr_address_passive(family, NULL, port, &address);
+    if (err < 0) {
+        return err;
+    }
+    if (family != AF_UNSPEC && address.storage.any.sa_family != family) {
+        return -EINVAL;
+    }
+    if (!listener_set_is_listed(set, &address)) {
+        wr_assert(set->address_count < set->capacity);
+        set->addresses[set->address_count++] = address;
+    }
+    return 0;
+}
+
+/* NULL and "" stand for all addresses, of each family or the one asked for. */
+static int listener_set_add_host(struct wr_listener_set *set, const char *host,
+                                 uint16_t port, int family)
+{
+    if (host && host[0] != '\0') {
+        return listener_set_add_address(set, family, host, port);
+    }
+    int err = 0;
+    if (family != AF_INET) {
+        err = listener_set_add_address(set, AF_INET6, NULL, port);
+    }
+    if (err >= 0 && family != AF_INET6) {
+        err = listener_set_add_address(set, AF_INET, NULL, port);
+    }
+    return err;
+}
+
+static int listener_set_add_hosts(struct wr_listener_set *set, const char *host,
+                                  uint16_t port,
+                                  const struct weir_server_options *options)
+{
+    wr_assert(set->address_count == 0);
+    int err = 0;
+    if (host || options->host_count == 0) {
+        err = listener_set_add_host(set, host, port, options->family);
+    }
+    for (size_t i = 0; i < options->host_count && err >= 0; i++) {
+        err = listener_set_add_host(set, options->hosts[i], port,
+                                    options->family);
+    }
+    return err;
+}
+
+static int listener_set_make_room(struct wr_listener_set *set, size_t capacity)
+{
+    const struct weir_allocator *allocator = &set->loop->counting;
+
+    wr_assert(capacity > 0);
+    set->capacity = capacity;
+    set->addresses = wr_alloc(allocator, capacity * sizeof(*set->addresses));
+    set->all = wr_guard_alloc(allocator, capacity * sizeof(*set->all));
+    if (!set->addresses || !set->all) {
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
+                         const char *host, uint16_t port,
+                         const struct weir_server_options *options)
+{
+    memset(set, 0, sizeof(*set));
+    set->loop = loop;
+    set->fd = options->use_sock ? options->sock : -1;
+    set->options.backlog =
+        options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT;
+    set->options.bind_only = options->no_start_serving;
+    set->options.reuse_address = !options->no_reuse_address;
+    set->options.reuse_port = options->reuse_port;
+    set->options.defer_accept_s = options->defer_accept_s;
+    wr_require(options->host_count < HOST_COUNT_LIMIT, -EINVAL);
+    wr_require(options->host_count == 0 || options->hosts, -EINVAL);
+
+    int err = listener_set_make_room(
+        set, options->use_sock ? 1 : (options->host_count + 1) * WILDCARDS);
+    if (err >= 0 && !options->use_sock) {
+        err = listener_set_add_hosts(set, host, port, options);
+    }
+    if (err < 0) {
+        wr_listener_set_fini(set);
+    }
+    return err;
+}
+
+void wr_listener_set_fini(struct wr_listener_set *set)
+{
+    const struct weir_allocator *allocator = &set->loop->counting;
+
+    wr_assert(wr_listener_set_is_closed(set));
+    wr_free(allocator, set->addresses, set->capacity * sizeof(*set->addresses));
+    wr_guard_free(allocator, set->all, set->capacity * sizeof(*set->all));
+    set->addresses = NULL;
+    set->all = NULL;
+    set->capacity = 0;
+}
+
+static struct wr_listener *listener_set_next(struct wr_listener_set *set)
+{
+    wr_assert(set->count < set->capacity);
+    struct wr_listener *listener = &set->all[set->count];
+    wr_listener_init(listener, set->loop, set->ops, set->owner);
+    return listener;
+}
+
+static void listener_set_close_all(struct wr_listener_set *set)
+{
+    wr_listener_set_close(set);
+    wr_assert(wr_listener_set_is_closed(set)); /* nothing was armed yet */
+    set->count = 0;
+}
+
+/* A machine may lack an address of the set, or all of IPv6. */
+static bool listener_set_may_be_skipped(int err)
+{
+    wr_assert(err < 0);
+    return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL;
+}
+
+/* Opens the next listener: on @fd, or bound to @address. */
+static int listener_set_open_next(struct wr_listener_set *set, int fd,
+                                  const struct weir_address *address)
+{
+    const struct wr_listen_options *options = &set->options;
+    struct wr_listener *listener = listener_set_next(set);
+
+    int err = fd >= 0 ? wr_listener_adopt(listener, fd, options)
+                      : wr_listener_open(listener, address, options);
+    if (err >= 0 && !options->bind_only) {
+        err = wr_listener_listen(listener, options->backlog);
+        if (err < 0) {
+            const bool closed = wr_listener_close(listener);
+            wr_assert(closed); /* nothing is armed */
+        }
+    }
+    wr_assert((listener->fd < 0) == (err < 0));
+    if (err >= 0) {
+        set->count++;
+    }
+    return err;
+}
+
+static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
+{
+    uint16_t port = 0;
+    int skipped = 0;
+
+    wr_assert(set->count == 0);
+    for (size_t i = 0; i < set->address_count; i++) {
+        struct weir_address address = set->addresses[i];
+        if (same_port && port != 0) {
+            wr_address_set_port(&address, port);
+        }
+        int err = listener_set_open_next(set, -1, &address);
+        if (err < 0 && listener_set_may_be_skipped(err)) {
+            skipped = skipped < 0 ? skipped : err;
+            continue;
+        }
+        if (err < 0) {
+            listener_set_close_all(set);
+            return err;
+        }
+        port = wr_address_port(&set->all[set->count - 1].address);
+    }
+    return set->count > 0 ? 0 : skipped;
+}
+
+int wr_listener_set_open(struct wr_listener_set *set)
+{
+    wr_listener_set_check_invariants(set);
+    wr_assert(set->count == 0);
+    if (set->fd >= 0) {
+        const int fd = set->fd;
+        set->fd = -1;
+        return listener_set_open_next(set, fd, NULL);
+    }
+    wr_assert(set->address_count > 0);
+    const bool free_choice =
+        wr_address_port(&set->addresses[0]) == 0 && set->address_count > 1;
+    int err = listener_set_open_all(set, true);
+    for (uint32_t i = 1; i < PORT_TRIES && free_choice && err == -EADDRINUSE;
+         i++) {
+        err = listener_set_open_all(set, true);
+    }
+    if (free_choice && err == -EADDRINUSE) {
+        err = listener_set_open_all(set, false);
+    }
+    return err;
+}
+
+int wr_listener_set_listen(struct wr_listener_set *set)
+{
+    wr_assert(set->count > 0);
+    for (size_t i = 0; i < set->count; i++) {
+        int err = wr_listener_listen(&set->all[i], set->options.backlog);
+        if (err < 0) {
+            while (i-- > 0) {
+                wr_listener_unlisten(&set->all[i]);
+            }
+            return err;
+        }
+    }
+    return 0;
+}
+
+void wr_listener_set_close(struct wr_listener_set *set)
+{
+    wr_listener_set_check_invariants(set);
+    if (set->fd >= 0) { /* was never opened */
+        wr_ignore(wr_sys_close(set->fd));
+        set->fd = -1;
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        wr_listener_close(&set->all[i]);
+    }
+}
+
+bool wr_listener_set_is_closed(const struct wr_listener_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->all[i].fd >= 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t wr_listener_set_get_armed(const struct wr_listener_set *set)
+{
+    uint64_t armed = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        armed += set->all[i].armed_count;
+    }
+    return armed;
+}
+
+void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
+                         uint64_t room)
+{
+    wr_assert(set->count > 0);
+    wr_assert(goal > 0);
+    const uint64_t share = wr_max_u64(room / set->count, 1);
+    uint64_t armed = wr_listener_set_get_armed(set);
+
+    for (size_t i = 0; i < set->count; i++) {
+        struct wr_listener *listener = &set->all[i];
+        const uint32_t before = listener->armed_count;
+        uint64_t more = room > armed ? room - armed : 0;
+        if (before == 0 && more == 0) {
+            more = 1; /* its clients must not wait for those of the others */
+        }
+        const uint64_t want = wr_min_u64(goal, share);
+        wr_listener_arm(listener, (uint32_t)wr_min_u64(want, before + more));
+        armed += listener->armed_count - before;
+    }
+}

@@ -1,0 +1,186 @@
+/*
+ * The inside of readers, for the stream protocol that owns one and for the
+ * reading calls in reader.c, reader_exact.c and reader_until.c.
+ *
+ * A reading call that has to wait may find, when its task goes on, that the
+ * reader is no more. So each has a visit on its stack, which wr_reader_fini()
+ * marks; after a wait that returns an error the reader must not be touched.
+ */
+#ifndef WEIR_LIB_STREAM_READER_H
+#define WEIR_LIB_STREAM_READER_H
+
+#include "lib/base/recvq.h"
+#include "lib/loop/loop.h"
+#include "lib/task/task.h"
+#include "weir/stream.h"
+
+/* A task inside a reading call that is suspended; on its stack. */
+struct wr_reader_visit {
+    struct wr_waiter waiter;
+    struct wr_list link; /* in weir_reader.visits */
+    weir_reader *reader; /* NULL: freed meanwhile */
+};
+
+struct weir_reader {
+    struct wr_recvq queue;
+    weir_loop *loop;
+    weir_transport *transport;     /* that feeds it, or NULL */
+    struct wr_list waiters;        /* the task that waits for bytes */
+    struct wr_reader_visit *woken; /* the call that has the reader, which its
+                                    * task was woken for; or NULL */
+    struct wr_list visits; /* tasks that let others run before they read */
+    struct wr_timer compaction_timer;
+    struct wr_turn_end turn_end;   /* compacts, or pauses the transport */
+    struct wr_evictable evictable; /* while a task waits for more */
+    size_t limit_bytes;
+    size_t high_bytes; /* with more than that reading is paused */
+    size_t needed;     /* bytes that the waiting task is waiting for */
+    size_t moved;      /* bytes that a call has in its caller's memory so far */
+    size_t consumed;   /* of the last WEIR_ELIMIT */
+    size_t expected;   /* of the last WEIR_EINCOMPLETE */
+    int exception;     /* the first, sticky */
+    bool is_eof;       /* set by feed_eof */
+    bool is_paused : 1;     /* the transport was paused by this reader */
+    bool reports_idle : 1;  /* set for good by wr_reader_is_idle() */
+    bool is_reporting_idle; /* set around a report */
+    bool was_read;   /* bytes were consumed since compaction_timer was armed */
+    bool must_evict; /* set when others starve, cleared by the turn's end */
+};
+
+/* Makes a reader in place; @limit_bytes is above 0. */
+void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes);
+
+/* Frees all that the reader holds. A task that waits gets -ECANCELED. */
+void wr_reader_fini(weir_reader *reader);
+
+/* weir_reader_feed_buf() for a transport: bytes that arrive when the program
+ * has ended the reader by hand are dropped, which fails no connection. */
+WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
+                                 const struct weir_buf *buf);
+
+/* ---- reader_state.c ---- */
+
+void wr_reader_check_invariants(const weir_reader *reader);
+
+/* wr_reader_check_invariants() on the way of every message. */
+static inline void wr_reader_debug_check(const weir_reader *reader)
+{
+    wr_debug_assert(wr_loop_check(reader->loop) < 0 ||
+                    (wr_reader_check_invariants(reader), true));
+}
+
+/* ---- reader_memory.c ---- */
+
+void wr_reader_memory_init(weir_reader *reader);
+void wr_reader_memory_fini(weir_reader *reader);
+
+/* Pauses the transport, if there is one and this reader has not; resumes it, if
+ * this reader has paused it. */
+void wr_reader_pause(weir_reader *reader);
+void wr_reader_resume(weir_reader *reader);
+
+/* Resumes the transport if no more bytes are left than the limit. */
+void wr_reader_resume_if_low(weir_reader *reader);
+
+/* ---- for the reading calls ---- */
+
+/* wr_reader_begin() of a task that may not simply go on. */
+WEIR_MUST_USE int wr_reader_begin_slowly(weir_reader *reader);
+
+/* The end of the turn will look at the bytes that are left. */
+static inline void wr_reader_look_later(weir_reader *reader)
+{
+    wr_loop_at_turn_end(reader->loop, &reader->turn_end);
+}
+
+/* Reading is paused with more unread bytes than this: fewer while others need
+ * the memory. */
+static inline uint64_t wr_reader_high(const weir_reader *reader)
+{
+    return wr_budget_reader_high(&reader->loop->budget, reader->high_bytes);
+}
+
+/* True while a task is inside a reading call; one that was cancelled is not. */
+static inline bool wr_reader_is_busy(const weir_reader *reader)
+{
+    return reader->woken || !wr_list_is_empty(&reader->waiters);
+}
+
+/* True while a task waits for the first byte of what it reads next. From then
+ * on the transport is told each time that a task begins such a wait. */
+bool wr_reader_is_idle(weir_reader *reader);
+
+/* Begins a reading call: 0, and then nothing is shown any more, or the error
+ * that the call returns. */
+WEIR_MUST_USE static inline int wr_reader_begin(weir_reader *reader)
+{
+    wr_reader_debug_check(reader);
+    if (WR_UNLIKELY(!wr_task_try_enter(reader->loop))) {
+        return wr_reader_begin_slowly(reader);
+    }
+    if (WR_UNLIKELY(wr_reader_is_busy(reader))) {
+        return -EBUSY;
+    }
+    wr_recvq_drop_shown(&reader->queue);
+    wr_debug_assert(reader->moved == 0);
+    return 0;
+}
+
+/* wr_reader_wait() with a visit of the caller: after an error visit->reader is
+ * NULL if the reader is gone. */
+WEIR_MUST_USE int wr_reader_wait_as(weir_reader *reader,
+                                    struct wr_reader_visit *visit,
+                                    size_t needed);
+
+/* Bytes that can be read, now or by the call that has a part of them. */
+static inline size_t wr_reader_available(const weir_reader *reader)
+{
+    return reader->queue.total + reader->moved;
+}
+
+/* Waits until @needed bytes are buffered or no more will come: 0, or an error,
+ * and then the reader may be gone. */
+WEIR_MUST_USE int wr_reader_wait(weir_reader *reader, size_t needed);
+
+/* A call has left bytes that it was perhaps woken for. */
+static inline void wr_reader_leave_rest(weir_reader *reader)
+{
+    if (reader->queue.total > 0) {
+        wr_reader_look_later(reader);
+    }
+}
+
+/* Bytes were consumed. */
+static inline void wr_reader_consumed(weir_reader *reader)
+{
+    reader->was_read = true;
+    if (WR_UNLIKELY(reader->is_paused)) {
+        wr_reader_resume_if_low(reader);
+    }
+    wr_reader_leave_rest(reader);
+    wr_reader_debug_check(reader);
+}
+
+/* Copies the first @len bytes out. */
+static inline ssize_t wr_reader_copy_out(weir_reader *reader, void *buf,
+                                         size_t len)
+{
+    wr_debug_assert(len > 0);
+    wr_recvq_read(&reader->queue, buf, len);
+    reader->loop->counts.copied_to_protocol += len;
+    wr_reader_consumed(reader);
+    return (ssize_t)len;
+}
+
+/* Shows the first @len bytes, which lie together. */
+static inline ssize_t wr_reader_show(weir_reader *reader, size_t len,
+                                     struct weir_buf *ret)
+{
+    wr_debug_assert(len > 0);
+    wr_debug_assert(len <= wr_recvq_first_len(&reader->queue));
+    wr_recvq_show(&reader->queue, len, ret);
+    wr_reader_consumed(reader);
+    return (ssize_t)len;
+}
+
+#endif

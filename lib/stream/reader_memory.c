@@ -1,0 +1,151 @@
+/*
+ * Readers: the memory of unread bytes.
+ *
+ * At the end of the turn, when the tasks have taken what they want, the rest is
+ * compacted or moved out of the receive pool, a few small pieces a little later
+ * (a relay would copy the tail of every receive), and the transport is paused
+ * if too much is left. Where a task waits for more bytes and those that it has
+ * keep the transport from receiving, all of them are moved.
+ */
+#include "reader.h"
+
+#include "lib/transport/transport.h"
+
+/* A few small pieces are left in place for this long: most are read, or sent
+ * on, before. */
+#define COMPACT_AFTER_NS 10000000u
+#define FEW_PIECES       64u
+
+void wr_reader_pause(weir_reader *reader)
+{
+    wr_assert(reader->queue.total > 0); /* or nothing would resume it */
+    if (reader->transport && !reader->is_paused) {
+        reader->is_paused = true;
+        weir_transport_pause_reading(reader->transport);
+    }
+}
+
+void wr_reader_resume(weir_reader *reader)
+{
+    if (reader->is_paused) {
+        wr_assert(reader->transport != NULL);
+        reader->is_paused = false;
+        weir_transport_resume_reading(reader->transport);
+    }
+}
+
+void wr_reader_resume_if_low(weir_reader *reader)
+{
+    wr_assert(reader->is_paused);
+    if (reader->queue.total <= reader->limit_bytes) {
+        wr_reader_resume(reader);
+    }
+}
+
+/* True of a reader whose bytes must leave the pool so that more can arrive. */
+static bool reader_memory_is_short(const weir_reader *reader, bool waits)
+{
+    return reader->must_evict || wr_pool_is_short(&reader->loop->pool) ||
+           (waits && reader->transport &&
+            wr_transport_lacks_credit(reader->transport));
+}
+
+/* Other connections starve, and this reader has bytes that it can move. */
+static void reader_memory_evict(struct wr_evictable *evictable)
+{
+    weir_reader *reader = wr_container_of(evictable, weir_reader, evictable);
+
+    wr_assert(!wr_list_is_linked(&evictable->link));
+    wr_reader_check_invariants(reader);
+    reader->must_evict = true;
+    wr_reader_look_later(reader);
+}
+
+static void reader_memory_look(struct wr_evictable *evictable)
+{
+    wr_reader_look_later(wr_container_of(evictable, weir_reader, evictable));
+}
+
+/* The timer will look whether anything was consumed by then. */
+static void reader_memory_watch_rest(weir_reader *reader)
+{
+    wr_assert(reader->queue.total > 0);
+    reader->was_read = false;
+    wr_timer_arm(&reader->loop->wheel, &reader->compaction_timer,
+                 wr_add_sat(reader->loop->now_ns, COMPACT_AFTER_NS));
+}
+
+static void reader_memory_timer_expired(struct wr_timer *timer)
+{
+    weir_reader *reader = wr_container_of(timer, weir_reader, compaction_timer);
+
+    wr_reader_check_invariants(reader);
+    if (reader->queue.total == 0) {
+        return;
+    }
+    if (reader->was_read) {
+        reader_memory_watch_rest(reader);
+    } else { /* without memory it is tried again later */
+        wr_ignore(wr_recvq_compact(&reader->queue, false));
+    }
+    wr_reader_check_invariants(reader);
+}
+
+/* True of many small pieces, whose records cost more than they do. */
+static bool reader_memory_is_fragmented(const weir_reader *reader)
+{
+    const uint64_t count = reader->queue.count;
+    return count > FEW_PIECES && reader->queue.total < count * WR_COMPACT_BELOW;
+}
+
+static void reader_memory_end_turn(struct wr_turn_end *turn_end)
+{
+    weir_reader *reader = wr_container_of(turn_end, weir_reader, turn_end);
+    struct wr_list *link = reader->waiters.next;
+    const bool waits = link != &reader->waiters;
+    const bool all = reader_memory_is_short(reader, waits);
+
+    wr_assert(!wr_list_is_linked(&turn_end->link));
+    wr_assert(!waits || link->next == &reader->waiters); /* one at a time */
+    wr_reader_debug_check(reader);
+    reader->must_evict = false;
+    if (reader->queue.total == 0) {
+        return;
+    }
+    bool has_memory = true;
+    if (all || reader_memory_is_fragmented(reader)) {
+        has_memory = wr_recvq_compact(&reader->queue, all);
+    } else if (!wr_timer_is_armed(&reader->compaction_timer)) {
+        reader_memory_watch_rest(reader);
+    }
+    if (!waits) {
+        if (reader->queue.total > wr_reader_high(reader)) {
+            wr_reader_pause(reader);
+        }
+        return;
+    }
+    if (all && !has_memory) {
+        /* Without room to receive nothing would ever wake the task. */
+        wr_waiter_wake(wr_container_of(link, struct wr_waiter, link), -ENOMEM);
+    } else if (!all && !wr_list_is_linked(&reader->evictable.link)) {
+        wr_budget_offer(&reader->loop->budget, &reader->evictable);
+    }
+}
+
+void wr_reader_memory_init(weir_reader *reader)
+{
+    wr_list_init(&reader->evictable.link);
+    reader->evictable.evict = reader_memory_evict;
+    reader->evictable.look = reader_memory_look;
+    wr_list_init(&reader->turn_end.link);
+    reader->turn_end.run = reader_memory_end_turn;
+    wr_timer_init(&reader->compaction_timer, reader_memory_timer_expired);
+}
+
+void wr_reader_memory_fini(weir_reader *reader)
+{
+    wr_assert(wr_list_is_empty(&reader->waiters)); /* nothing waits for it */
+    wr_list_remove(&reader->evictable.link);
+    wr_list_remove(&reader->turn_end.link);
+    wr_timer_cancel(&reader->loop->wheel, &reader->compaction_timer);
+}

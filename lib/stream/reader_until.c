@@ -1,0 +1,213 @@
+/*
+ * Readers: lines, and bytes up to a separator.
+ *
+ * The limits are asyncio's. The part before the separator may be as long as the
+ * limit; without a separator, a search that has got beyond the limit fails. A
+ * caller's buffer limits one call in the same way. A call that fails consumes
+ * nothing and says how far it has looked.
+ */
+#include "reader.h"
+
+#define SEPARATORS_MAX    16u
+#define SEPARATOR_LEN_MAX 1024u
+
+struct until {
+    const struct weir_separator *separators;
+    size_t count;
+    size_t size;  /* of the caller's buffer; SIZE_MAX: a view */
+    bool is_line; /* the end of the stream ends one too */
+};
+
+static const struct weir_separator reader_until_newline = {.data = "\n",
+                                                           .len = 1};
+
+/* The bytes stay buffered; the end of the turn looks at them. */
+static int reader_until_over(weir_reader *reader, size_t consumed)
+{
+    wr_assert(consumed <= reader->queue.total);
+    reader->consumed = consumed;
+    wr_reader_look_later(reader);
+    return WEIR_ELIMIT;
+}
+
+/* There is no separator: 0, or the call has ended with this result. */
+static ssize_t reader_until_not_found(weir_reader *reader,
+                                      const struct until *until, size_t offset,
+                                      bool *ret_ended)
+{
+    const size_t total = reader->queue.total;
+
+    wr_assert(offset <= total);
+    *ret_ended = true;
+    if (offset > reader->limit_bytes) {
+        return reader_until_over(reader, offset);
+    }
+    if (reader->exception) {
+        return reader->exception;
+    }
+    if (reader->is_eof && !until->is_line) {
+        reader->expected = 0;
+        return WEIR_EINCOMPLETE;
+    }
+    if (reader->is_eof) {
+        return total > until->size ? reader_until_over(reader, offset)
+                                   : (ssize_t)total;
+    }
+    if (total >= until->size) {
+        return reader_until_over(reader,
+                                 offset); /* the separator would not fit */
+    }
+    *ret_ended = false;
+    return 0;
+}
+
+/* Waits for the separator: the length with it, 0 at the end of the stream, or
+ * an error. */
+static ssize_t reader_until_await_match(weir_reader *reader,
+                                        const struct until *until)
+{
+    struct wr_search search = {0};
+    size_t begin;
+    bool ended;
+
+    for (;;) {
+        const size_t end = wr_recvq_find(&reader->queue, until->separators,
+                                         until->count, &search, &begin);
+        if (end > 0) {
+            wr_assert(begin < end);
+            return begin > reader->limit_bytes || end > until->size
+                       ? reader_until_over(reader, begin)
+                       : (ssize_t)end;
+        }
+        const ssize_t result =
+            reader_until_not_found(reader, until, search.offset, &ended);
+        if (ended) {
+            return result;
+        }
+        int err = wr_reader_wait(reader, reader->queue.total + 1);
+        if (err < 0) {
+            return err;
+        }
+    }
+}
+
+static ssize_t reader_until_read_into(weir_reader *reader,
+                                      const struct until *until, void *buf)
+{
+    const ssize_t len = reader_until_await_match(reader, until);
+    wr_assert(len <= 0 || (size_t)len <= until->size);
+    return len <= 0 ? len : wr_reader_copy_out(reader, buf, (size_t)len);
+}
+
+static ssize_t reader_until_read_view(weir_reader *reader,
+                                      const struct until *until,
+                                      struct weir_buf *ret)
+{
+    const ssize_t len = reader_until_await_match(reader, until);
+    if (len <= 0) {
+        return len;
+    }
+    wr_assert((size_t)len <= reader->queue.total);
+    int err = wr_recvq_join(&reader->queue, (size_t)len);
+    return err < 0 ? err : wr_reader_show(reader, (size_t)len, ret);
+}
+
+/* ---- lines ---- */
+
+ssize_t weir_reader_readline(weir_reader *reader, void *buf, size_t size)
+{
+    const struct until until = {.separators = &reader_until_newline,
+                                .count = 1,
+                                .size = size,
+                                .is_line = true};
+
+    int err = wr_reader_begin(reader);
+    return err < 0 ? err : reader_until_read_into(reader, &until, buf);
+}
+
+/* The rest of weir_reader_readline_view(). @has_entered: the call was already
+ * charged to the task's budget. */
+static __attribute__((noinline)) ssize_t
+reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
+                                  bool has_entered)
+{
+    const struct until until = {.separators = &reader_until_newline,
+                                .count = 1,
+                                .size = SIZE_MAX,
+                                .is_line = true};
+
+    if (!has_entered) {
+        int err = wr_reader_begin_slowly(reader);
+        if (err < 0) {
+            return err;
+        }
+    }
+    wr_require(!wr_reader_is_busy(reader), -EBUSY);
+    wr_recvq_drop_shown(&reader->queue);
+    return reader_until_read_view(reader, &until, ret);
+}
+
+/* Most lines are neither the first nor the last of a receive: then no task
+ * waits, and the end of the turn looks at the rest anyway. */
+ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
+{
+    wr_reader_debug_check(reader);
+    if (WR_UNLIKELY(!wr_task_try_enter(reader->loop))) {
+        return reader_until_readline_view_slowly(reader, ret, false);
+    }
+    if (WR_UNLIKELY(!wr_list_is_linked(&reader->turn_end.link) ||
+                    reader->is_paused || wr_reader_is_busy(reader))) {
+        return reader_until_readline_view_slowly(reader, ret, true);
+    }
+    const size_t len = wr_recvq_get_line_part(&reader->queue);
+    if (WR_UNLIKELY(len > reader->limit_bytes)) {
+        return reader_until_readline_view_slowly(reader, ret, true);
+    }
+    wr_recvq_show_part(&reader->queue, len, ret);
+    return (ssize_t)len;
+}
+
+/* ---- any separators ---- */
+
+static int
+reader_until_check_separators(const struct weir_separator *separators,
+                              size_t count)
+{
+    wr_require(separators && count > 0 && count <= SEPARATORS_MAX, -EINVAL);
+    for (size_t i = 0; i < count; i++) {
+        wr_require(separators[i].data && separators[i].len > 0 &&
+                       separators[i].len <= SEPARATOR_LEN_MAX,
+                   -EINVAL);
+    }
+    return 0;
+}
+
+static int reader_until_begin(weir_reader *reader, const struct until *until)
+{
+    int err = wr_reader_begin(reader);
+    return err < 0
+               ? err
+               : reader_until_check_separators(until->separators, until->count);
+}
+
+ssize_t weir_reader_readuntil(weir_reader *reader,
+                              const struct weir_separator *separators,
+                              size_t count, void *buf, size_t size)
+{
+    const struct until until = {
+        .separators = separators, .count = count, .size = size};
+
+    int err = reader_until_begin(reader, &until);
+    return err < 0 ? err : reader_until_read_into(reader, &until, buf);
+}
+
+ssize_t weir_reader_readuntil_view(weir_reader *reader,
+                                   const struct weir_separator *separators,
+                                   size_t count, struct weir_buf *ret)
+{
+    const struct until until = {
+        .separators = separators, .count = count, .size = SIZE_MAX};
+
+    int err = reader_until_begin(reader, &until);
+    return err < 0 ? err : reader_until_read_view(reader, &until, ret);
+}

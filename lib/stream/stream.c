@@ -1,0 +1,305 @@
+/*
+ * Streams: the protocol that puts a reader and a writer on a connection.
+ *
+ * Received bytes are fed to the reader, the end of the connection ends the
+ * reader too, and the handler, if there is one, runs in a task from
+ * connection_made on. Nothing here knows which kind of transport it is.
+ */
+#include "writer.h"
+
+#include "lib/base/options.h"
+#include "weir/address.h"
+
+#include <string.h>
+
+#define NAME_PREFIX "stream "
+
+int wr_stream_check(const struct weir_stream_options *options)
+{
+    wr_require(options->limit_bytes >= 0, -EINVAL);
+    wr_require(wr_options_is_stack_size(options->stack_size_bytes), -EINVAL);
+    return 0;
+}
+
+/* ---- the handler ---- */
+
+static void stream_report(weir_writer *writer, const char *message, int err)
+{
+    wr_assert(err < 0);
+    wr_assert(writer->transport != NULL);
+    const struct weir_exception exception = {
+        .message = message,
+        .err = err,
+        .callback = "client_connected",
+        .transport = writer->transport,
+        .task = writer->loop->current,
+    };
+    wr_loop_report(writer->loop, &exception);
+}
+
+/* True of an error that tells how the connection ended, and is no failure of
+ * the handler. */
+static bool stream_is_known(const weir_writer *writer, int err)
+{
+    const weir_transport *t = writer->transport;
+
+    wr_assert(err < 0);
+    if (err == -ECANCELED || err == t->error) {
+        return true;
+    }
+    if (err == -EPIPE) { /* the error of writes on a broken connection */
+        return t->end == WEIR_END_BROKEN;
+    }
+    if (err == WEIR_EPEERCLOSED) {
+        return t->end == WEIR_END_EOF;
+    }
+    return (err == -ESHUTDOWN || err == -ECONNABORTED) &&
+           weir_transport_is_closing(t);
+}
+
+/* Calls the handler, whose failure is reported; returns its result. */
+static int stream_call_handler(weir_writer *writer)
+{
+    wr_assert(writer->refs > 0);
+    int err = writer->client_connected(writer->arg, &writer->reader, writer);
+    if (err < 0 && !stream_is_known(writer, err)) {
+        stream_report(writer, "client_connected failed", err);
+    }
+    return err;
+}
+
+/* The handler no longer serves the connection, which may have another by now.
+ */
+static void stream_remove_handler(weir_writer *writer)
+{
+    struct wr_connection_set *set = writer->set;
+    weir_transport *t = writer->transport;
+
+    if (t->handler == &writer->handler) {
+        t->handler = NULL;
+    }
+    writer->set = NULL;
+    set->ops->remove_handler(set, &writer->handler);
+    wr_assert(!wr_list_is_linked(&writer->handler.link));
+}
+
+/* The handler has returned, or never will. */
+static void stream_end_handler(void *arg)
+{
+    weir_writer *writer = arg;
+
+    wr_assert(writer->task != NULL);
+    wr_assert(writer->state != WRITER_UNBOUND);
+    weir_writer_close(writer);
+    if (writer->set) {
+        stream_remove_handler(writer);
+    }
+    writer->task = NULL;
+    weir_writer_unref(writer);
+}
+
+/* The task of a connection; it has a reference. */
+static int stream_serve(weir_loop *loop, void *arg)
+{
+    weir_writer *writer = arg;
+
+    wr_assert(loop == writer->loop);
+    wr_assert(loop->current == writer->task);
+    stream_call_handler(writer);
+    stream_end_handler(writer);
+    return 0;
+}
+
+/* Inside connection_made, which may be called on a task's stack. */
+static void stream_serve_here(weir_writer *writer)
+{
+    wr_assert(writer->no_task);
+    weir_task *task = wr_loop_forbid(writer->loop);
+    int err = stream_call_handler(writer);
+    wr_loop_allow(writer->loop, task);
+    if (err < 0) {
+        weir_writer_close(writer);
+    }
+    weir_writer_unref(writer);
+}
+
+static void stream_cancel_handler(struct wr_handler *handler)
+{
+    weir_writer *writer = wr_container_of(handler, weir_writer, handler);
+
+    wr_assert(writer->task != NULL);
+    weir_task_cancel(writer->task);
+}
+
+static bool stream_is_handler_idle(struct wr_handler *handler)
+{
+    weir_writer *writer = wr_container_of(handler, weir_writer, handler);
+    weir_transport *t = writer->transport;
+
+    wr_assert(writer->set != NULL);
+    return wr_reader_is_idle(&writer->reader) && !t->ops->has_unread(t);
+}
+
+static const struct wr_handler_ops stream_handler_ops = {
+    .cancel = stream_cancel_handler, .is_idle = stream_is_handler_idle};
+
+static void stream_spawn_handler(weir_writer *writer)
+{
+    char name[sizeof(NAME_PREFIX) + WEIR_ADDRESS_TEXT_SIZE] = NAME_PREFIX;
+    const size_t prefix_len = sizeof(NAME_PREFIX) - 1;
+    const struct weir_task_options options = {
+        .size = sizeof(options),
+        .name = name,
+        .stack_size_bytes = writer->stack_size_bytes,
+    };
+    weir_address_format(&writer->transport->peername, name + prefix_len,
+                        sizeof(name) - prefix_len);
+    wr_assert(!writer->task);
+    wr_assert(!writer->set);
+    int err = weir_task_spawn(writer->loop, stream_serve, writer, &options,
+                              &writer->task);
+    if (err < 0) {
+        if (err != -ESHUTDOWN) {
+            stream_report(writer, "a connection got no task", err);
+        }
+        weir_writer_abort(writer);
+        weir_writer_unref(writer);
+        return;
+    }
+    writer->task->parked = stream_end_handler;
+    weir_task_detach(writer->task); /* it frees itself at its end */
+    writer->set = writer->transport->set;
+    if (writer->set) {
+        writer->transport->handler = &writer->handler;
+        writer->set->ops->add_handler(writer->set, &writer->handler);
+    }
+}
+
+/* ---- the protocol ---- */
+
+static void stream_connection_made(void *user, weir_transport *t)
+{
+    weir_writer *writer = user;
+
+    wr_writer_check_invariants(writer);
+    if (writer->transport) { /* one connection has used it up */
+        const struct weir_exception exception = {
+            .message = "a stream protocol was used for two connections",
+            .err = -EBUSY,
+            .callback = "connection_made",
+            .transport = t,
+        };
+        wr_loop_report(writer->loop, &exception);
+        weir_transport_abort(t);
+        return;
+    }
+    wr_assert(writer->refs > 0 || writer->client_connected);
+    writer->transport = weir_transport_ref(t);
+    wr_writer_set_state(writer, WRITER_BOUND);
+    weir_reader_set_transport(&writer->reader, t); /* it has no other */
+    if (!writer->client_connected) {
+        return;
+    }
+    writer->refs++; /* the handler's */
+    if (writer->no_task) {
+        stream_serve_here(writer);
+    } else {
+        stream_spawn_handler(writer);
+    }
+}
+
+/* Feeds the end of the connection to the reader. */
+static void stream_end_reader(weir_writer *writer, const weir_transport *t,
+                              int err)
+{
+    wr_assert(writer->state == WRITER_LOST);
+    if (err == 0 && t->end == WEIR_END_ABORTED) {
+        err = -ECONNABORTED;
+    }
+    if (err < 0) {
+        weir_reader_set_exception(&writer->reader, err);
+    } else {
+        weir_reader_feed_eof(&writer->reader);
+    }
+}
+
+static void stream_connection_lost(void *user, weir_transport *t, int err)
+{
+    weir_writer *writer = user;
+
+    if (t != writer->transport || writer->state != WRITER_BOUND) {
+        return; /* it was refused, or ended by hand before */
+    }
+    wr_writer_check_invariants(writer);
+    wr_writer_set_state(writer, WRITER_LOST);
+    weir_reader_set_transport(&writer->reader, NULL);
+    stream_end_reader(writer, t, err);
+    wr_writer_lost(writer);
+    if (writer->refs == 0) {
+        wr_stream_free(writer);
+    }
+}
+
+static int stream_data_received(void *user, weir_transport *t,
+                                const struct weir_buf *buf)
+{
+    weir_writer *writer = user;
+    (void)t;
+    wr_writer_debug_check(writer);
+    return wr_reader_feed(&writer->reader, buf);
+}
+
+/* The writing side stays open where the transport can end it alone. */
+static int stream_eof_received(void *user, weir_transport *t)
+{
+    weir_writer *writer = user;
+
+    wr_writer_check_invariants(writer);
+    weir_reader_feed_eof(&writer->reader);
+    return weir_transport_can_write_eof(t) ? 1 : 0;
+}
+
+static void stream_resume_writing(void *user, weir_transport *t)
+{
+    (void)t;
+    wr_writer_resumed(user);
+}
+
+/* There is no pause_writing: drain asks the transport. */
+static const struct weir_protocol stream_protocol = {
+    .size = sizeof(stream_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = stream_connection_made,
+    .connection_lost = stream_connection_lost,
+    .resume_writing = stream_resume_writing,
+    .data_received = stream_data_received,
+    .eof_received = stream_eof_received,
+};
+
+int weir_stream_protocol_new(weir_loop *loop,
+                             const struct weir_stream_options *options,
+                             struct weir_protocol_binding *ret,
+                             weir_writer **ret_writer)
+{
+    struct weir_stream_options known;
+    weir_writer *writer;
+
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require(ret, -EINVAL);
+    wr_require(known.client_connected || ret_writer, -EINVAL);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    err = wr_stream_check(&known);
+    wr_require(err >= 0, err);
+    err = wr_stream_make(loop, &known, &stream_handler_ops, &writer);
+    wr_require(err >= 0, err);
+    *ret = (struct weir_protocol_binding){.protocol = &stream_protocol,
+                                          .user = writer};
+    if (ret_writer) {
+        writer->refs = 1;
+        *ret_writer = writer;
+    }
+    return 0;
+}

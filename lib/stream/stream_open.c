@@ -1,0 +1,109 @@
+/*
+ * weir_open_connection(): a connection attempt that a task waits for.
+ *
+ * The attempt's factory and its done point to the task's stack. So the task
+ * never returns before done has run; a cancellation is passed on to the
+ * attempt, whose done tells its end like any other.
+ */
+#include "lib/base/options.h"
+#include "lib/net/connect.h"
+#include "lib/net/listener.h"
+#include "writer.h"
+
+struct opening {
+    struct wr_waiter waiter;
+    struct weir_protocol_binding binding;
+    weir_connect *connect;
+};
+
+static int stream_open_create(void *arg, weir_transport *t,
+                              struct weir_protocol_binding *ret)
+{
+    const struct opening *opening = arg;
+    (void)t;
+    wr_assert(opening->binding.protocol != NULL);
+    *ret = opening->binding;
+    return 0;
+}
+
+static void stream_open_opened(void *arg, int err, weir_transport *t)
+{
+    struct opening *opening = arg;
+
+    wr_assert((err < 0) == !t);
+    wr_waiter_wake(&opening->waiter, err);
+}
+
+static void stream_open_give_up(struct wr_waiter *waiter)
+{
+    struct opening *opening = wr_container_of(waiter, struct opening, waiter);
+
+    wr_assert(opening->connect != NULL);
+    weir_connect_cancel(opening->connect);
+}
+
+static int stream_open_read_options(const struct weir_open_options *options,
+                                    struct weir_open_options *ret)
+{
+    int err = wr_options_read(ret, sizeof(*ret), options);
+    if (err == 0) {
+        err = wr_connect_options_read(ret, &ret->connect);
+    }
+    wr_require(err >= 0, err);
+    wr_require(!ret->connect.done, -EINVAL);
+    wr_require(ret->limit_bytes >= 0, -EINVAL);
+    return 0;
+}
+
+static int
+stream_open_connect_and_wait(weir_loop *loop, const char *host, uint16_t port,
+                             const struct weir_connect_options *options,
+                             struct opening *opening)
+{
+    const struct weir_factory factory = {.create = stream_open_create,
+                                         .arg = opening};
+
+    int err = wr_connect_start(loop, &factory, host, port, options,
+                               &opening->connect);
+    if (err == 0) {
+        err = wr_task_wait(loop, &opening->waiter, NULL);
+    }
+    return err;
+}
+
+int weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
+                         const struct weir_open_options *options,
+                         weir_reader **ret_reader, weir_writer **ret_writer)
+{
+    struct weir_open_options known;
+    struct weir_stream_options stream = {.size = sizeof(stream)};
+    struct opening opening = {.waiter = {.interrupt = stream_open_give_up}};
+    weir_writer *writer = NULL;
+
+    const int unread = stream_open_read_options(options, &known);
+    int err = wr_stream_enter(loop, unread, ret_writer != NULL);
+    if (err == 0) {
+        stream.limit_bytes = known.limit_bytes;
+        err =
+            weir_stream_protocol_new(loop, &stream, &opening.binding, &writer);
+    }
+    if (err < 0) {
+        wr_socket_refuse(known.connect.use_sock, known.connect.sock);
+        return err;
+    }
+    known.connect.done = stream_open_opened;
+    known.connect.done_arg = &opening;
+    err = stream_open_connect_and_wait(loop, host, port, &known.connect,
+                                       &opening);
+    if (err < 0) {
+        weir_writer_unref(writer); /* closes a connection that it has */
+        return err;
+    }
+    wr_writer_check_invariants(writer);
+    wr_assert(writer->state != WRITER_UNBOUND); /* lost again perhaps */
+    if (ret_reader) {
+        *ret_reader = &writer->reader;
+    }
+    *ret_writer = writer;
+    return 0;
+}

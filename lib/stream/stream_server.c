@@ -1,0 +1,249 @@
+/*
+ * Servers of streams, and waiting for a server in a task.
+ *
+ * A server knows a factory and nothing of streams. The options of its streams
+ * lie in a block of their own, which lives until the server is over; the server
+ * calls back when it is.
+ */
+#include "writer.h"
+
+#include "lib/base/options.h"
+#include "lib/net/server.h"
+
+/* The options of a server's streams. */
+struct service {
+    weir_loop *loop;
+    struct weir_stream_options stream;
+};
+
+/* A start that a task waits for. */
+struct starting {
+    struct wr_waiter waiter;
+    weir_server *server;
+};
+
+/* A task that waits for the close of a server or for its end. */
+struct server_wait {
+    struct wr_waiter waiter;
+    struct wr_server_watch watch;
+    int result;
+};
+
+static int stream_server_create(void *arg, weir_transport *t,
+                                struct weir_protocol_binding *ret)
+{
+    const struct service *service = arg;
+    (void)t;
+    wr_assert(service->stream.client_connected != NULL);
+    /* Without a reference: connection_made follows and gives the handler one.
+     */
+    return weir_stream_protocol_new(service->loop, &service->stream, ret, NULL);
+}
+
+static void stream_server_started(void *arg, int err, weir_server *server)
+{
+    struct starting *starting = arg;
+
+    wr_assert(server == starting->server);
+    wr_assert(err <= 0);
+    wr_waiter_wake(&starting->waiter, err);
+}
+
+static void stream_server_give_up(struct wr_waiter *waiter)
+{
+    struct starting *starting =
+        wr_container_of(waiter, struct starting, waiter);
+
+    wr_assert(starting->server != NULL);
+    weir_server_close(starting->server);
+}
+
+static void stream_server_free_service(struct service *service)
+{
+    wr_free(&service->loop->counting, service, sizeof(*service));
+}
+
+static void stream_server_closed(void *arg, weir_server *server)
+{
+    wr_assert(wr_server_is_over(server));
+    stream_server_free_service(arg);
+}
+
+/* Reads the caller's options, which are those of the streams too. */
+static int
+stream_server_read_options(const struct weir_start_server_options *options,
+                           struct weir_start_server_options *ret,
+                           struct weir_stream_options *ret_stream)
+{
+    int err = wr_options_read(ret, sizeof(*ret), options);
+    if (err == 0) {
+        err = wr_server_options_read(ret, &ret->server);
+    }
+    *ret_stream = (struct weir_stream_options){
+        .size = sizeof(*ret_stream),
+        .limit_bytes = ret->limit_bytes,
+        .arg = ret->arg,
+        .no_task = ret->no_task,
+        .stack_size_bytes = ret->stack_size_bytes,
+    };
+    wr_require(err >= 0, err);
+    wr_require(!ret->server.done, -EINVAL);
+    return wr_stream_check(ret_stream);
+}
+
+static int stream_server_make_service(weir_loop *loop,
+                                      const struct weir_stream_options *stream,
+                                      struct service **ret)
+{
+    struct service *service = wr_alloc(&loop->counting, sizeof(*service));
+    wr_require(service, -ENOMEM);
+    *service = (struct service){.loop = loop, .stream = *stream};
+    *ret = service;
+    return 0;
+}
+
+/* Waits until the server, which exists, listens. Its end frees the service;
+ * without memory to be told of that, the server is closed at once. */
+static int stream_server_wait_for_start(struct starting *starting,
+                                        struct service *service)
+{
+    weir_server *server = starting->server;
+    int err = weir_server_on_closed(server, stream_server_closed, service);
+    if (err < 0) {
+        weir_server_close(server);
+    }
+    int result = wr_task_wait(service->loop, &starting->waiter, NULL);
+    if (err < 0) {
+        wr_assert(result < 0); /* it never listened: there is no stream */
+        stream_server_free_service(service);
+        return err;
+    }
+    return result;
+}
+
+/* Creates the server and waits until it listens; the service is taken. */
+static int stream_server_create_and_wait(struct service *service,
+                                         const char *host, uint16_t port,
+                                         struct weir_server_options *options,
+                                         weir_server **ret)
+{
+    const struct weir_factory factory = {.create = stream_server_create,
+                                         .arg = service};
+    struct starting starting = {.waiter = {.interrupt = stream_server_give_up}};
+
+    options->done = stream_server_started;
+    options->done_arg = &starting;
+    int err = wr_server_create(service->loop, &factory, host, port, options,
+                               &starting.server);
+    if (err < 0) {
+        stream_server_free_service(service);
+        return err;
+    }
+    err = stream_server_wait_for_start(&starting, service);
+    if (err < 0) {
+        weir_server_free(starting.server);
+        return err;
+    }
+    *ret = starting.server;
+    return 0;
+}
+
+int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
+                      const char *host, uint16_t port,
+                      const struct weir_start_server_options *options,
+                      weir_server **ret)
+{
+    struct weir_start_server_options known;
+    struct weir_stream_options stream;
+    struct service *service = NULL;
+
+    const int unread = stream_server_read_options(options, &known, &stream);
+    int err = wr_stream_enter(loop, unread, connected && ret);
+    if (err == 0) {
+        stream.client_connected = connected;
+        err = stream_server_make_service(loop, &stream, &service);
+    }
+    if (err < 0) {
+        wr_socket_refuse(known.server.use_sock, known.server.sock);
+        return err;
+    }
+    return stream_server_create_and_wait(service, host, port, &known.server,
+                                         ret);
+}
+
+static void stream_server_told(struct wr_server_watch *watch,
+                               weir_server *server)
+{
+    struct server_wait *wait =
+        wr_container_of(watch, struct server_wait, watch);
+
+    wr_assert(wr_server_is_closed(server));
+    wr_waiter_wake(&wait->waiter, wait->result);
+}
+
+static void stream_server_stop_waiting(struct wr_waiter *waiter)
+{
+    struct server_wait *wait =
+        wr_container_of(waiter, struct server_wait, waiter);
+
+    wr_assert(wr_list_is_linked(&wait->watch.link));
+    wr_list_remove(&wait->watch.link);
+    wr_waiter_wake(waiter, -ECANCELED);
+}
+
+/* Suspends in one of the server's lists of watches: @result, or -ECANCELED. */
+static int stream_server_wait(weir_server *server, struct wr_list *watches,
+                              int result)
+{
+    struct server_wait wait = {
+        .waiter = {.interrupt = stream_server_stop_waiting},
+        .watch = {.tell = stream_server_told},
+        .result = result,
+    };
+
+    wr_list_init(&wait.watch.link);
+    wr_list_push_back(watches, &wait.watch.link);
+    int err = wr_task_wait(server->loop, &wait.waiter, NULL);
+    wr_assert(!wr_list_is_linked(&wait.watch.link));
+    return err;
+}
+
+/* Suspends until nothing is left of the server but its handle. */
+static int stream_server_wait_until_over(weir_server *server)
+{
+    return wr_server_is_over(server)
+               ? 0
+               : stream_server_wait(server, &server->over_watches, 0);
+}
+
+int weir_server_serve_forever(weir_server *server)
+{
+    weir_loop *loop = server->loop;
+
+    int err = wr_task_enter(loop);
+    wr_require(err == 0 || err == -ECANCELED, err);
+    if (err == 0 && !wr_list_is_empty(&server->close_watches)) {
+        return -EBUSY;
+    }
+    if (err == 0) {
+        err = weir_server_start_serving(server);
+    }
+    if (err == 0) {
+        err = stream_server_wait(server, &server->close_watches, -ESHUTDOWN);
+    }
+    if (err != -ECANCELED) {
+        return err; /* the server may be gone */
+    }
+    wr_server_stop(server, server->grace_ns);
+    if (wr_task_enter(loop) == 0) {
+        /* The task is told of the cancellation in any case. */
+        wr_ignore(stream_server_wait_until_over(server));
+    }
+    return -ECANCELED;
+}
+
+int weir_server_wait_closed(weir_server *server)
+{
+    int err = wr_task_enter(server->loop);
+    return err < 0 ? err : stream_server_wait_until_over(server);
+}

@@ -1,0 +1,384 @@
+/*
+ * Writers: the sending side of a stream.
+ *
+ * Writes go straight to the transport, which has the queue, the marks and the
+ * status of every write; waiting is added here. Drainers wait for the transport
+ * to resume, flushers for an empty queue, closers for the loss, and each of
+ * them asks the transport again when it is woken: the transport's first error
+ * and first cause of the end are the only memory of what happened.
+ *
+ * A broken connection may live on while bytes that came before the error are
+ * unread. No task that drains or flushes waits for that: each has asked to be
+ * told when the queue is empty, which it is as soon as it was dropped.
+ */
+#include "writer.h"
+
+#define EDGE(state) (1u << (state))
+
+static const uint8_t writer_edges[] = {
+    [WRITER_UNBOUND] = EDGE(WRITER_BOUND),
+    [WRITER_BOUND] = EDGE(WRITER_LOST),
+    [WRITER_LOST] = 0,
+};
+
+void wr_writer_set_state(weir_writer *writer, enum writer_state state)
+{
+    wr_assert(writer_edges[writer->state] & EDGE(state));
+    writer->state = state;
+}
+
+void wr_writer_check_invariants(const weir_writer *writer)
+{
+    const bool is_waited_for = !wr_list_is_empty(&writer->drainers) ||
+                               !wr_list_is_empty(&writer->flushers) ||
+                               !wr_list_is_empty(&writer->closers);
+
+    wr_assert((writer->transport == NULL) == (writer->state == WRITER_UNBOUND));
+    wr_assert(writer->refs > 0 || writer->state != WRITER_LOST);
+    if (is_waited_for) {
+        wr_assert(writer->state == WRITER_BOUND);
+        wr_assert(writer->refs > 0);
+    }
+    wr_assert(wr_list_is_linked(&writer->handler.link) ==
+              (writer->set != NULL));
+    if (writer->task) {
+        wr_assert(!writer->no_task);
+        wr_assert(writer->refs > 0);
+    }
+    wr_assert(!writer->set || writer->task);
+    wr_reader_check_invariants(&writer->reader);
+}
+
+/* The end of a connection that is over, or will be without sending more: 0
+ * when it was closed here and everything sent. */
+static int writer_end_of(const weir_transport *t)
+{
+    if (t->error < 0) {
+        return t->error;
+    }
+    switch (t->end) {
+    case WEIR_END_EOF:
+        return WEIR_EPEERCLOSED;
+    case WEIR_END_ABORTED:
+        return -ECONNABORTED;
+    case WEIR_END_CLOSED:
+    case WEIR_END_NONE:
+    case WEIR_END_BROKEN:
+        break;
+    }
+    return t->has_dropped ? -ECONNABORTED : 0;
+}
+
+/* True of a connection on which no more will be sent. */
+static bool writer_has_failed(const weir_transport *t)
+{
+    return t->error < 0 || t->end == WEIR_END_ABORTED;
+}
+
+void wr_writer_resumed(void *arg)
+{
+    weir_writer *writer = arg;
+    const bool failed = writer_has_failed(writer->transport);
+
+    wr_writer_check_invariants(writer);
+    wr_waiters_wake_all(&writer->drainers, failed ? 0 : 1);
+    if (failed) {
+        wr_waiters_wake_all(&writer->flushers, 0);
+    } else if (weir_transport_get_write_buffer_size(writer->transport) == 0) {
+        wr_waiters_wake_all(&writer->flushers, 1);
+    }
+}
+
+void wr_writer_lost(weir_writer *writer)
+{
+    wr_assert(writer->state == WRITER_LOST);
+    wr_transport_on_flushed(writer->transport, NULL, NULL);
+    wr_waiters_wake_all(&writer->drainers, 0);
+    wr_waiters_wake_all(&writer->flushers, 0);
+    wr_waiters_wake_all(&writer->closers, 0);
+}
+
+/* Begins a call that waits for the connection. */
+static int writer_enter(const weir_writer *writer)
+{
+    int err = wr_task_enter(writer->loop);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    return WR_LIKELY(writer->transport != NULL) ? 0 : -ENOTCONN;
+}
+
+/* Suspends until the queue has changed. */
+static int writer_wait_for_queue(weir_writer *writer, struct wr_list *waiters)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+
+    wr_assert(writer->refs > 0);
+    wr_assert(writer->state == WRITER_BOUND);
+    wr_transport_on_flushed(writer->transport, wr_writer_resumed, writer);
+    return wr_task_wait(writer->loop, &waiter, waiters);
+}
+
+/* The result of a call that needs a connection where there is none. */
+static int writer_refuse(const weir_writer *writer)
+{
+    int err = wr_loop_check(writer->loop);
+    if (err < 0) {
+        return err; /* another thread may not look at the state */
+    }
+    wr_assert(writer->state == WRITER_UNBOUND);
+    return -ENOTCONN;
+}
+
+/* The result of weir_writer_drain() after the loss. */
+static int writer_refuse_drain(const weir_transport *t)
+{
+    int err = writer_end_of(t);
+    return err < 0 ? err : -ESHUTDOWN;
+}
+
+int weir_writer_write(weir_writer *writer, const void *data, size_t len)
+{
+    wr_writer_debug_check(writer);
+    if (WR_UNLIKELY(!writer->transport)) {
+        return writer_refuse(writer);
+    }
+    return weir_transport_write(writer->transport, data, len);
+}
+
+int weir_writer_writelines(weir_writer *writer, const struct iovec *iov,
+                           size_t count)
+{
+    wr_writer_debug_check(writer);
+    if (WR_UNLIKELY(!writer->transport)) {
+        return writer_refuse(writer);
+    }
+    return weir_transport_writelines(writer->transport, iov, count);
+}
+
+int weir_writer_write_ref(weir_writer *writer, const void *data, size_t len,
+                          weir_release_fn *release, void *arg)
+{
+    wr_writer_debug_check(writer);
+    if (WR_UNLIKELY(!writer->transport)) {
+        int err = writer_refuse(writer);
+        if (release) {
+            release(arg);
+        }
+        return err;
+    }
+    return weir_transport_write_ref(writer->transport, data, len, release, arg);
+}
+
+int weir_writer_write_buf(weir_writer *writer, const struct weir_buf *buf)
+{
+    wr_writer_debug_check(writer);
+    if (WR_UNLIKELY(!writer->transport)) {
+        return writer_refuse(writer);
+    }
+    return weir_transport_write_buf(writer->transport, buf);
+}
+
+int weir_writer_write_eof(weir_writer *writer)
+{
+    wr_writer_debug_check(writer);
+    if (!writer->transport) {
+        return writer_refuse(writer);
+    }
+    return weir_transport_write_eof(writer->transport);
+}
+
+bool weir_writer_can_write_eof(const weir_writer *writer)
+{
+    return writer->transport && weir_transport_can_write_eof(writer->transport);
+}
+
+/* Calls @wait, which suspends: another task may give the last reference of the
+ * program back meanwhile. */
+static __attribute__((noinline)) int
+writer_while_held(weir_writer *writer, int (*wait)(weir_writer *))
+{
+    int err = wr_loop_check(writer->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_writer_check_invariants(writer);
+    writer->refs++;
+    int ret = wait(writer);
+    wr_writer_check_invariants(writer);
+    weir_writer_unref(writer);
+    return ret;
+}
+
+static inline bool writer_must_drain(const weir_writer *writer)
+{
+    const weir_transport *t = writer->transport;
+    return WR_UNLIKELY(t->writing_paused) && writer->state == WRITER_BOUND &&
+           !writer_has_failed(t) && t->write_error == 0;
+}
+
+/* A wake with 1 says that the low mark was reached: the task goes on, unless
+ * others have filled the queue since; then it waits anew. */
+static int writer_drain(weir_writer *writer)
+{
+    int ret = writer_enter(writer);
+
+    while (ret >= 0 && writer_must_drain(writer)) {
+        ret = writer_wait_for_queue(writer, &writer->drainers);
+    }
+    if (WR_UNLIKELY(ret < 0)) {
+        return ret;
+    }
+    wr_assert(ret <= 1);
+    if (WR_UNLIKELY(writer_has_failed(writer->transport))) {
+        return writer_end_of(writer->transport);
+    }
+    if (WR_UNLIKELY(writer->transport->write_error)) {
+        return wr_transport_take_write_error(writer->transport);
+    }
+    return WR_LIKELY(writer->state == WRITER_BOUND || ret > 0)
+               ? 0
+               : writer_refuse_drain(writer->transport);
+}
+
+int weir_writer_drain(weir_writer *writer)
+{
+    const weir_transport *t = writer->transport;
+
+    wr_writer_debug_check(writer);
+    if (WR_LIKELY(writer->state == WRITER_BOUND && !t->writing_paused &&
+                  wr_transport_can_write(t) && t->end != WEIR_END_ABORTED &&
+                  wr_task_try_enter(writer->loop))) {
+        return 0;
+    }
+    return writer_while_held(writer, writer_drain);
+}
+
+static bool writer_must_flush(const weir_writer *writer)
+{
+    const weir_transport *t = writer->transport;
+    return writer->state == WRITER_BOUND && !writer_has_failed(t) &&
+           t->write_error == 0 && weir_transport_get_write_buffer_size(t) > 0;
+}
+
+/* A wake with 1 says that the queue was empty, whatever was written since. */
+static int writer_flush(weir_writer *writer)
+{
+    int ret = writer_enter(writer);
+
+    while (ret == 0 && writer_must_flush(writer)) {
+        ret = writer_wait_for_queue(writer, &writer->flushers);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    wr_assert(ret <= 1);
+    weir_transport *t = writer->transport;
+    if (ret == 0 && (writer_has_failed(t) || writer->state != WRITER_BOUND)) {
+        return writer_end_of(t);
+    }
+    return wr_transport_take_write_error(t);
+}
+
+int weir_writer_flush(weir_writer *writer)
+{
+    return writer_while_held(writer, writer_flush);
+}
+
+struct weir_depth weir_writer_get_depth(const weir_writer *writer)
+{
+    const weir_transport *t = writer->transport;
+
+    return t ? t->ops->get_depth(t) : (struct weir_depth){.bytes = 0};
+}
+
+/* Nothing more will be received: a reader need not wait for the rest to be
+ * sent. An error of the connection is fed with the loss. */
+void weir_writer_close(weir_writer *writer)
+{
+    weir_transport *t = writer->transport;
+
+    wr_writer_debug_check(writer);
+    if (writer->state != WRITER_BOUND || weir_transport_close(t) < 0) {
+        return;
+    }
+    if (t->end == WEIR_END_CLOSED && t->error == 0) {
+        weir_reader_feed_eof(&writer->reader);
+    }
+}
+
+void weir_writer_abort(weir_writer *writer)
+{
+    wr_writer_debug_check(writer);
+    if (writer->state == WRITER_BOUND) {
+        weir_transport_abort(writer->transport);
+    }
+}
+
+bool weir_writer_is_closing(const weir_writer *writer)
+{
+    return writer->transport && weir_transport_is_closing(writer->transport);
+}
+
+static int writer_wait_closed(weir_writer *writer)
+{
+    int err = writer_enter(writer);
+    if (err == 0 && writer->state == WRITER_BOUND) {
+        struct wr_waiter waiter = {.interrupt = NULL};
+        err = wr_task_wait(writer->loop, &waiter, &writer->closers);
+        wr_assert(err < 0 || writer->state == WRITER_LOST);
+    }
+    return err < 0 ? err : writer_end_of(writer->transport);
+}
+
+int weir_writer_wait_closed(weir_writer *writer)
+{
+    return writer_while_held(writer, writer_wait_closed);
+}
+
+weir_loop *weir_writer_get_loop(const weir_writer *writer)
+{
+    return writer->loop;
+}
+
+weir_transport *weir_writer_get_transport(const weir_writer *writer)
+{
+    return writer->transport;
+}
+
+int weir_writer_get_extra_info(const weir_writer *writer, const char *name,
+                               struct weir_extra_info *ret)
+{
+    wr_require(writer->transport, -ENOTCONN);
+    return weir_transport_get_extra_info(writer->transport, name, ret);
+}
+
+weir_reader *weir_writer_get_reader(const weir_writer *writer)
+{
+    return (weir_reader *)(uintptr_t)&writer->reader;
+}
+
+weir_writer *weir_writer_ref(weir_writer *writer)
+{
+    wr_assert(writer->refs > 0 || writer->state == WRITER_BOUND);
+    wr_assert(writer->refs < UINT32_MAX);
+    writer->refs++;
+    return writer;
+}
+
+void weir_writer_unref(weir_writer *writer)
+{
+    if (!writer) {
+        return;
+    }
+    wr_writer_debug_check(writer);
+    wr_assert(writer->refs > 0);
+    if (--writer->refs > 0) {
+        return;
+    }
+    if (writer->state == WRITER_BOUND) {
+        weir_writer_close(writer); /* the loss frees */
+    } else {
+        wr_stream_free(writer);
+    }
+}

@@ -1,0 +1,164 @@
+/*
+ * Conditions: wait for a change of what a lock protects.
+ *
+ *     in the condition's queue --notified, cancelled, freed--> in the lock's
+ *     queue --lock released--> running, with the lock
+ *
+ * A waiter suspends once: the call that wakes it moves it from one queue to the
+ * other, where it stands in line for the lock like all others, and it runs when
+ * the lock is its own. So a cancellation never takes the waiter out; it only
+ * changes the result of the wait, and hands on a notification that the waiter
+ * had got.
+ *
+ * There is one exception. While the loop is being freed, tasks give up their
+ * locks or end soon; but one that ends with its lock, or that waits in a circle
+ * with others, would keep the loop for ever. So the wait for the lock ends
+ * without it then, once nothing else is left to happen.
+ */
+#include "lock.h"
+
+struct weir_condition {
+    struct wr_sync sync;
+    weir_lock *lock;
+    struct wr_list waiters; /* struct condition_wait */
+};
+
+struct condition_wait {
+    struct wr_waiter waiter; /* in one queue or the other */
+    weir_condition *condition;
+    int result;      /* once it is in line for the lock */
+    bool is_in_line; /* it was moved to the lock's queue */
+};
+
+static void condition_check_invariants(const weir_condition *condition)
+{
+    wr_sync_check_invariants(&condition->sync);
+    wr_assert(condition->lock->sync.loop == condition->sync.loop);
+    wr_assert(condition->lock->sync.refs > 0);
+}
+
+static struct condition_wait *condition_wait_of(struct wr_waiter *waiter)
+{
+    return wr_container_of(waiter, struct condition_wait, waiter);
+}
+
+static void condition_get_in_line(struct condition_wait *wait, int result)
+{
+    wr_assert(!wait->is_in_line);
+    wr_assert(wait->waiter.task->state == WR_TASK_WAITING);
+    wr_assert(wr_list_is_linked(&wait->waiter.link));
+    wait->is_in_line = true;
+    wait->result = result;
+    wr_lock_queue(wait->condition->lock, &wait->waiter);
+}
+
+/* Moves the first waiter on; false when there is none. */
+static bool condition_move_first(weir_condition *condition, int result)
+{
+    if (wr_list_is_empty(&condition->waiters)) {
+        return false;
+    }
+    condition_get_in_line(condition_wait_of(wr_container_of(
+                              condition->waiters.next, struct wr_waiter, link)),
+                          result);
+    return true;
+}
+
+/* The task goes on without the lock. */
+static void condition_give_up(struct wr_waiter *waiter)
+{
+    wr_assert(condition_wait_of(waiter)->is_in_line);
+    wr_waiter_wake(waiter, -ECANCELED);
+}
+
+static void condition_interrupt(struct wr_waiter *waiter)
+{
+    struct condition_wait *wait = condition_wait_of(waiter);
+    weir_condition *condition = wait->condition;
+
+    if (!wait->is_in_line) {
+        condition_get_in_line(wait, -ECANCELED);
+    } else if (wait->result == 0) {
+        wr_assert(wr_list_is_linked(&waiter->link)); /* in line for the lock */
+        wait->result = -ECANCELED;
+        condition_move_first(condition, 0);
+    }
+}
+
+int weir_condition_new(weir_lock *lock, weir_condition **ret)
+{
+    struct wr_sync *sync;
+    wr_require(ret, -EINVAL);
+    int err =
+        wr_sync_new(lock->sync.loop, sizeof(struct weir_condition), &sync);
+    if (err < 0) {
+        return err;
+    }
+    weir_condition *condition = wr_container_of(sync, weir_condition, sync);
+    wr_list_init(&condition->waiters);
+    condition->lock = lock;
+    wr_sync_ref(&lock->sync);
+    *ret = condition;
+    return 0;
+}
+
+/* Nothing of the condition is touched after the wait: it may be freed. */
+WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
+{
+    weir_loop *loop = condition->sync.loop;
+    weir_lock *lock = condition->lock;
+    struct condition_wait wait = {.waiter = {.interrupt = condition_interrupt,
+                                             .give_up = condition_give_up},
+                                  .condition = condition};
+
+    wr_require(wr_lock_is_ours(lock), -EPERM);
+    wr_sync_ref(&lock->sync);
+    wr_lock_pass(lock);
+    int err = wr_task_wait(loop, &wait.waiter, &condition->waiters);
+    wr_assert(wait.is_in_line);
+    if (err == 0 && lock->sync.is_freed) {
+        err = -ECANCELED; /* the lock was freed after this task got it */
+    }
+    wr_assert(err < 0 || wr_lock_is_ours(lock));
+    wr_assert(err < 0 || wait.result == 0 || !wait.waiter.was_interrupted);
+    wr_sync_unref(&lock->sync);
+    return err < 0 ? err : wait.result;
+}
+
+int weir_condition_wait(weir_condition *condition)
+{
+    int err = wr_sync_enter(&condition->sync);
+    if (err < 0) {
+        return err;
+    }
+    condition_check_invariants(condition);
+    err = condition_wait_and_relock(condition);
+    wr_sync_unref(&condition->sync);
+    return err;
+}
+
+ssize_t weir_condition_notify(weir_condition *condition, size_t count)
+{
+    size_t moved = 0;
+
+    int err = wr_loop_check(condition->sync.loop);
+    wr_require(err >= 0, err);
+    condition_check_invariants(condition);
+    wr_require(weir_lock_is_locked(condition->lock), -EPERM);
+    while (moved < count && condition_move_first(condition, 0)) {
+        moved++;
+    }
+    return (ssize_t)moved;
+}
+
+void weir_condition_free(weir_condition *condition)
+{
+    if (!condition || wr_loop_check(condition->sync.loop) < 0) {
+        return;
+    }
+    condition_check_invariants(condition);
+    while (condition_move_first(condition, -ECANCELED)) {
+    }
+    wr_sync_unref(&condition->lock->sync);
+    wr_sync_free(&condition->sync);
+}

@@ -1,0 +1,85 @@
+/*
+ * Events: a flag, and the tasks that wait for it to be set.
+ *
+ * Setting wakes all tasks that wait then; that the event is cleared before they
+ * run changes nothing for them.
+ */
+#include "weir/sync.h"
+
+#include "sync.h"
+
+struct weir_event {
+    struct wr_sync sync;
+    struct wr_list waiters;
+    bool is_set;
+};
+
+static void event_check_invariants(const weir_event *event)
+{
+    wr_sync_check_invariants(&event->sync);
+    wr_assert(!event->is_set || wr_list_is_empty(&event->waiters));
+}
+
+int weir_event_new(weir_loop *loop, weir_event **ret)
+{
+    struct wr_sync *sync;
+    wr_require(ret, -EINVAL);
+    int err = wr_sync_new(loop, sizeof(weir_event), &sync);
+    if (err < 0) {
+        return err;
+    }
+    weir_event *event = wr_container_of(sync, weir_event, sync);
+    wr_list_init(&event->waiters);
+    *ret = event;
+    return 0;
+}
+
+void weir_event_set(weir_event *event)
+{
+    if (wr_loop_check(event->sync.loop) < 0) {
+        return;
+    }
+    event_check_invariants(event);
+    event->is_set = true;
+    wr_waiters_wake_all(&event->waiters, 0);
+    event_check_invariants(event);
+}
+
+void weir_event_clear(weir_event *event)
+{
+    if (wr_loop_check(event->sync.loop) < 0) {
+        return;
+    }
+    event_check_invariants(event);
+    event->is_set = false;
+}
+
+bool weir_event_is_set(const weir_event *event)
+{
+    return event->is_set;
+}
+
+int weir_event_wait(weir_event *event)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+    int err = wr_sync_enter(&event->sync);
+    if (err < 0) {
+        return err;
+    }
+    event_check_invariants(event);
+    if (!event->is_set) {
+        err = wr_task_wait(event->sync.loop, &waiter, &event->waiters);
+    }
+    wr_sync_unref(&event->sync);
+    return err;
+}
+
+void weir_event_free(weir_event *event)
+{
+    if (!event || wr_loop_check(event->sync.loop) < 0) {
+        return;
+    }
+    event_check_invariants(event);
+    wr_waiters_wake_all(&event->waiters, -ECANCELED);
+    wr_sync_free(&event->sync);
+}

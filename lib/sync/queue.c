@@ -1,0 +1,307 @@
+/*
+ * Queues: pointers from tasks to tasks, a bounded number at a time.
+ *
+ *     open --> shut --> stopped
+ *
+ * Items go from hand to hand: a put gives its item to the first getter that
+ * waits, and a get that makes room puts the item of the first putter in. So
+ * getters wait only while the queue is empty and putters only while it is full,
+ * and a task that was woken has its item, or has put it. An item is in one
+ * place at any time: with a putter that waits, in the queue, or with a getter.
+ */
+#include "weir/error.h"
+#include "weir/sync.h"
+
+#include "sync.h"
+
+enum queue_state {
+    QUEUE_OPEN,
+    QUEUE_SHUT,    /* takes nothing in */
+    QUEUE_STOPPED, /* and gives nothing out */
+    QUEUE_STATES,
+};
+
+/* By state: a bit for each state that a queue may come from. */
+static const uint8_t queue_edges[QUEUE_STATES] = {
+    [QUEUE_SHUT] = 1u << QUEUE_OPEN,
+    [QUEUE_STOPPED] = 1u << QUEUE_SHUT,
+};
+
+struct weir_queue {
+    struct wr_sync sync;
+    struct wr_list getters; /* struct queue_visit */
+    struct wr_list putters; /* struct queue_visit */
+    struct wr_list joiners; /* struct wr_waiter */
+    uint64_t unfinished_count;
+    size_t maxsize;
+    size_t size;
+    size_t first; /* index of the item that FIFO gives next; 0 of LIFO */
+    enum weir_queue_order order;
+    enum queue_state state;
+    void *items[];
+};
+
+struct queue_visit {
+    struct wr_waiter waiter;
+    void *item; /* to be put, or given */
+};
+
+static void queue_set_state(weir_queue *queue, enum queue_state state)
+{
+    wr_assert(queue_edges[state] & 1u << queue->state);
+    queue->state = state;
+}
+
+static void queue_check_invariants(const weir_queue *queue)
+{
+    wr_sync_check_invariants(&queue->sync);
+    wr_assert(queue->state < QUEUE_STATES);
+    wr_assert(queue->size <= queue->maxsize);
+    wr_assert(queue->first < queue->maxsize);
+    wr_assert(queue->size == 0 || wr_list_is_empty(&queue->getters));
+    wr_assert(queue->size == queue->maxsize ||
+              wr_list_is_empty(&queue->putters));
+    wr_assert(queue->unfinished_count > 0 || wr_list_is_empty(&queue->joiners));
+    wr_assert(queue->state == QUEUE_OPEN || wr_list_is_empty(&queue->putters));
+}
+
+static struct queue_visit *queue_first_of(struct wr_list *waiters)
+{
+    if (wr_list_is_empty(waiters)) {
+        return NULL;
+    }
+    struct wr_waiter *waiter =
+        wr_container_of(waiters->next, struct wr_waiter, link);
+    return wr_container_of(waiter, struct queue_visit, waiter);
+}
+
+static void queue_push(weir_queue *queue, void *item)
+{
+    size_t idx = queue->first + queue->size;
+
+    wr_assert(queue->size < queue->maxsize);
+    if (idx >= queue->maxsize) {
+        idx -= queue->maxsize;
+    }
+    queue->items[idx] = item;
+    queue->size++;
+}
+
+static void *queue_pop(weir_queue *queue)
+{
+    wr_assert(queue->size > 0);
+    queue->size--;
+    if (queue->order == WEIR_QUEUE_LIFO) {
+        return queue->items[queue->size];
+    }
+    void *item = queue->items[queue->first];
+    queue->first++;
+    if (queue->first == queue->maxsize) {
+        queue->first = 0;
+    }
+    return item;
+}
+
+/* There is a getter, or room. */
+static void queue_put_now(weir_queue *queue, void *item)
+{
+    struct queue_visit *getter = queue_first_of(&queue->getters);
+
+    wr_assert(queue->state == QUEUE_OPEN);
+    queue->unfinished_count++;
+    if (getter) {
+        wr_assert(queue->size == 0);
+        getter->item = item;
+        wr_waiter_wake(&getter->waiter, 0);
+    } else {
+        queue_push(queue, item);
+    }
+}
+
+WEIR_MUST_USE static int queue_try_put(weir_queue *queue, void *item)
+{
+    queue_check_invariants(queue);
+    wr_require(queue->state == QUEUE_OPEN, WEIR_EQUEUESHUTDOWN);
+    wr_require(queue->size < queue->maxsize, -EAGAIN);
+    queue_put_now(queue, item);
+    return 0;
+}
+
+WEIR_MUST_USE static int queue_try_get(weir_queue *queue, void **ret)
+{
+    queue_check_invariants(queue);
+    wr_require(queue->state != QUEUE_STOPPED, WEIR_EQUEUESHUTDOWN);
+    if (queue->size == 0) {
+        return queue->state == QUEUE_OPEN ? -EAGAIN : WEIR_EQUEUESHUTDOWN;
+    }
+    *ret = queue_pop(queue);
+    struct queue_visit *putter = queue_first_of(&queue->putters);
+    if (putter) {
+        wr_assert(queue->state == QUEUE_OPEN);
+        queue_put_now(queue, putter->item);
+        wr_waiter_wake(&putter->waiter, 0);
+    }
+    queue_check_invariants(queue);
+    return 0;
+}
+
+/* @count of the items need no weir_queue_task_done() any more. */
+static void queue_finish(weir_queue *queue, uint64_t count)
+{
+    queue->unfinished_count -= wr_min_u64(count, queue->unfinished_count);
+    if (queue->unfinished_count == 0) {
+        wr_waiters_wake_all(&queue->joiners, 0);
+    }
+}
+
+int weir_queue_new(weir_loop *loop, size_t maxsize, enum weir_queue_order order,
+                   weir_queue **ret)
+{
+    const size_t most = (SIZE_MAX / 2 - sizeof(weir_queue)) / sizeof(void *);
+    struct wr_sync *sync;
+
+    wr_require(ret, -EINVAL);
+    wr_require(maxsize > 0, -EINVAL);
+    wr_require(order == WEIR_QUEUE_FIFO || order == WEIR_QUEUE_LIFO, -EINVAL);
+    wr_require(maxsize <= most, -ENOMEM);
+    int err =
+        wr_sync_new(loop, sizeof(weir_queue) + maxsize * sizeof(void *), &sync);
+    if (err < 0) {
+        return err;
+    }
+    weir_queue *queue = wr_container_of(sync, weir_queue, sync);
+    wr_list_init(&queue->getters);
+    wr_list_init(&queue->putters);
+    wr_list_init(&queue->joiners);
+    queue->maxsize = maxsize;
+    queue->order = order;
+    *ret = queue;
+    return 0;
+}
+
+int weir_queue_put(weir_queue *queue, void *item)
+{
+    struct queue_visit putter = {.waiter = {.interrupt = NULL}, .item = item};
+    int err = wr_sync_enter(&queue->sync);
+    if (err < 0) {
+        return err;
+    }
+    err = queue_try_put(queue, item);
+    if (err == -EAGAIN) {
+        wr_assert(queue->size == queue->maxsize);
+        err = wr_task_wait(queue->sync.loop, &putter.waiter, &queue->putters);
+    }
+    wr_sync_unref(&queue->sync);
+    return err;
+}
+
+int weir_queue_put_nowait(weir_queue *queue, void *item)
+{
+    int err = wr_loop_check(queue->sync.loop);
+    wr_require(err >= 0, err);
+    return queue_try_put(queue, item);
+}
+
+int weir_queue_get(weir_queue *queue, void **ret)
+{
+    struct queue_visit getter = {.waiter = {.interrupt = NULL}};
+    wr_require(ret, -EINVAL);
+    int err = wr_sync_enter(&queue->sync);
+    if (err < 0) {
+        return err;
+    }
+    err = queue_try_get(queue, &getter.item);
+    if (err == -EAGAIN) {
+        wr_assert(queue->size == 0);
+        err = wr_task_wait(queue->sync.loop, &getter.waiter, &queue->getters);
+    }
+    if (err == 0) {
+        *ret = getter.item;
+    }
+    wr_sync_unref(&queue->sync);
+    return err;
+}
+
+int weir_queue_get_nowait(weir_queue *queue, void **ret)
+{
+    wr_require(ret, -EINVAL);
+    int err = wr_loop_check(queue->sync.loop);
+    wr_require(err >= 0, err);
+    return queue_try_get(queue, ret);
+}
+
+size_t weir_queue_get_size(const weir_queue *queue)
+{
+    return queue->size;
+}
+
+int weir_queue_task_done(weir_queue *queue)
+{
+    int err = wr_loop_check(queue->sync.loop);
+    wr_require(err >= 0, err);
+    queue_check_invariants(queue);
+    wr_require(queue->unfinished_count > 0, -ERANGE);
+    queue_finish(queue, 1);
+    return 0;
+}
+
+int weir_queue_join(weir_queue *queue)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+    int err = wr_sync_enter(&queue->sync);
+    if (err < 0) {
+        return err;
+    }
+    queue_check_invariants(queue);
+    if (queue->unfinished_count > 0) {
+        err = wr_task_wait(queue->sync.loop, &waiter, &queue->joiners);
+    }
+    wr_sync_unref(&queue->sync);
+    return err;
+}
+
+void weir_queue_shutdown(weir_queue *queue, bool immediate)
+{
+    if (wr_loop_check(queue->sync.loop) < 0) {
+        return;
+    }
+    queue_check_invariants(queue);
+    if (queue->state == QUEUE_OPEN) {
+        queue_set_state(queue, QUEUE_SHUT);
+        wr_waiters_wake_all(&queue->putters, WEIR_EQUEUESHUTDOWN);
+        wr_waiters_wake_all(&queue->getters, WEIR_EQUEUESHUTDOWN);
+    }
+    if (immediate && queue->state == QUEUE_SHUT) {
+        queue_set_state(queue, QUEUE_STOPPED);
+        queue_finish(queue, queue->size);
+    }
+    queue_check_invariants(queue);
+}
+
+bool weir_queue_take_left(weir_queue *queue, void **ret)
+{
+    if (!ret || wr_loop_check(queue->sync.loop) < 0) {
+        return false;
+    }
+    queue_check_invariants(queue);
+    if (queue->state == QUEUE_OPEN || queue->size == 0) {
+        return false;
+    }
+    *ret = queue_pop(queue);
+    if (queue->state == QUEUE_SHUT) {
+        queue_finish(queue, 1); /* of a stopped one the shutdown counted it */
+    }
+    return true;
+}
+
+void weir_queue_free(weir_queue *queue)
+{
+    if (!queue || wr_loop_check(queue->sync.loop) < 0) {
+        return;
+    }
+    queue_check_invariants(queue);
+    wr_waiters_wake_all(&queue->putters, -ECANCELED);
+    wr_waiters_wake_all(&queue->getters, -ECANCELED);
+    wr_waiters_wake_all(&queue->joiners, -ECANCELED);
+    wr_sync_free(&queue->sync);
+}

@@ -1,0 +1,114 @@
+/*
+ * Semaphores: a count of permits that tasks acquire.
+ *
+ * A permit that is released while tasks wait goes to the first of them and
+ * never through the count, so the count is above 0 only when none waits. A task
+ * that comes while another was given a permit and has not run yet takes one
+ * too, and runs after it: all go on in the order in which they asked.
+ */
+#include "weir/sync.h"
+
+#include "sync.h"
+
+struct weir_semaphore {
+    struct wr_sync sync;
+    uint64_t value;
+    uint64_t limit; /* of value; UINT64_MAX when it is not bounded */
+    struct wr_list waiters;
+    uint64_t granted_count; /* tasks that were given one and have not run */
+};
+
+static void semaphore_check_invariants(const weir_semaphore *semaphore)
+{
+    wr_sync_check_invariants(&semaphore->sync);
+    wr_assert(semaphore->value <= semaphore->limit);
+    wr_assert(semaphore->value == 0 || wr_list_is_empty(&semaphore->waiters));
+}
+
+int weir_semaphore_new(weir_loop *loop, uint64_t value, bool bounded,
+                       weir_semaphore **ret)
+{
+    struct wr_sync *sync;
+    wr_require(ret, -EINVAL);
+    int err = wr_sync_new(loop, sizeof(weir_semaphore), &sync);
+    if (err < 0) {
+        return err;
+    }
+    weir_semaphore *semaphore = wr_container_of(sync, weir_semaphore, sync);
+    wr_list_init(&semaphore->waiters);
+    semaphore->value = value;
+    semaphore->limit = bounded ? value : UINT64_MAX;
+    *ret = semaphore;
+    return 0;
+}
+
+/* Without waiting; false when the count is 0. */
+static bool semaphore_take_one(weir_semaphore *semaphore)
+{
+    if (semaphore->value == 0) {
+        return false;
+    }
+    semaphore->value--;
+    return true;
+}
+
+int weir_semaphore_acquire(weir_semaphore *semaphore)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+    int err = wr_sync_enter(&semaphore->sync);
+    if (err < 0) {
+        return err;
+    }
+    semaphore_check_invariants(semaphore);
+    if (!semaphore_take_one(semaphore)) {
+        err = wr_task_wait(semaphore->sync.loop, &waiter, &semaphore->waiters);
+        wr_assert(err < 0 || semaphore->granted_count > 0);
+        semaphore->granted_count -= err == 0;
+    } else if (semaphore->granted_count > 0) {
+        semaphore->granted_count++;
+        wr_task_yield(semaphore->sync.loop);
+        wr_assert(semaphore->granted_count > 0);
+        semaphore->granted_count--;
+    }
+    wr_sync_unref(&semaphore->sync);
+    return err;
+}
+
+int weir_semaphore_acquire_nowait(weir_semaphore *semaphore)
+{
+    int err = wr_loop_check(semaphore->sync.loop);
+    wr_require(err >= 0, err);
+    semaphore_check_invariants(semaphore);
+    return semaphore_take_one(semaphore) ? 0 : -EBUSY;
+}
+
+int weir_semaphore_release(weir_semaphore *semaphore)
+{
+    int err = wr_loop_check(semaphore->sync.loop);
+    wr_require(err >= 0, err);
+    semaphore_check_invariants(semaphore);
+    wr_require(semaphore->value < semaphore->limit, -ERANGE);
+    if (wr_waiters_wake_first(&semaphore->waiters, 0)) {
+        wr_assert(semaphore->value == 0);
+        semaphore->granted_count++;
+    } else {
+        semaphore->value++;
+    }
+    semaphore_check_invariants(semaphore);
+    return 0;
+}
+
+uint64_t weir_semaphore_get_value(const weir_semaphore *semaphore)
+{
+    return semaphore->value;
+}
+
+void weir_semaphore_free(weir_semaphore *semaphore)
+{
+    if (!semaphore || wr_loop_check(semaphore->sync.loop) < 0) {
+        return;
+    }
+    semaphore_check_invariants(semaphore);
+    wr_waiters_wake_all(&semaphore->waiters, -ECANCELED);
+    wr_sync_free(&semaphore->sync);
+}

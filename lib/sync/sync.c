@@ -1,0 +1,86 @@
+/*
+ * Making and freeing the objects that tasks wait on; see sync.h for the idea.
+ *
+ * An object's memory goes with the last reference, and with it the object's
+ * hold on the loop. Nothing here knows what tasks wait for.
+ */
+#include "sync.h"
+
+#include <string.h>
+
+void wr_sync_check_invariants(const struct wr_sync *sync)
+{
+    wr_assert(sync->refs > 0);
+    wr_assert(sync->size > sizeof(struct wr_sync));
+    wr_debug_assert(sync->loop->pin_count > 0);
+}
+
+int wr_sync_new(weir_loop *loop, size_t size, struct wr_sync **ret)
+{
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    wr_assert(size >= sizeof(struct wr_sync));
+    struct wr_sync *sync = wr_alloc(&loop->counting, size);
+    wr_require(sync, -ENOMEM);
+
+    memset(sync, 0, size);
+    sync->loop = loop;
+    sync->size = size;
+    sync->refs = 1;
+    wr_loop_pin(loop);
+    *ret = sync;
+    return 0;
+}
+
+void wr_sync_ref(struct wr_sync *sync)
+{
+    wr_assert(sync->refs > 0);
+    sync->refs++;
+}
+
+void wr_sync_unref(struct wr_sync *sync)
+{
+    weir_loop *loop = sync->loop;
+
+    wr_assert(sync->refs > 0);
+    sync->refs--;
+    if (sync->refs > 0) {
+        return;
+    }
+    wr_assert(sync->is_freed);
+    wr_free(&loop->counting, sync, sync->size);
+    wr_loop_unpin(loop);
+}
+
+void wr_sync_free(struct wr_sync *sync)
+{
+    wr_sync_check_invariants(sync);
+    wr_assert(!sync->is_freed);
+    sync->is_freed = true;
+    wr_sync_unref(sync);
+}
+
+int wr_sync_enter(struct wr_sync *sync)
+{
+    /* Checked before any write: this may be another thread. */
+    int err = wr_loop_check(sync->loop);
+    wr_require(err >= 0, err);
+    wr_sync_check_invariants(sync);
+    if (wr_task_try_enter(sync->loop)) {
+        wr_sync_ref(sync);
+        return 0;
+    }
+    /* An interrupted call may never return, so it takes no reference. */
+    if (sync->loop->current && wr_task_is_interrupted(sync->loop->current)) {
+        return wr_task_enter_slowly(sync->loop);
+    }
+    wr_sync_ref(sync);
+    err = wr_task_enter_slowly(sync->loop);
+    if (err == 0 && sync->is_freed) {
+        err = -ECANCELED;
+    }
+    if (err < 0) {
+        wr_sync_unref(sync);
+    }
+    return err;
+}

@@ -1,0 +1,331 @@
+/*
+ * The executor: calls that block, for tasks that wait for them.
+ *
+ *     queue --> a thread runs it --> done --> returned --> its task
+ *       |                                        |
+ *       '--- interrupted before ---> abandoned() <--- its task has left
+ *
+ * The threads put jobs that are over on `done` and post the executor's one
+ * item to the loop's mailbox; the loop takes all of them at once. Neither takes
+ * memory, so a result cannot be lost. executor_threads.c has the threads. This
+ * side of a job knows two ends: its task was woken with the result, or the task
+ * has left, and the later one of both, the task or the job, calls abandoned().
+ */
+#include "executor_impl.h"
+
+#include "lib/base/options.h"
+#include "task.h"
+
+#include <sched.h>
+#include <string.h>
+
+#define THREADS_BESIDE_CPUS 4u
+#define THREADS_DEFAULT_MAX 32u
+#define QUEUE_LIMIT_DEFAULT 65536u
+/* Results handled in one turn. */
+#define RETURNS_MAX 1024u
+
+/* A task that waits for its job; on its stack. */
+struct executor_wait {
+    struct wr_waiter waiter;
+    struct wr_executor *executor;
+    struct wr_job *job;
+};
+
+struct executor_abandoned {
+    weir_job_abandoned_fn *fn;
+    void *arg;
+    int result;
+};
+
+static void executor_check_invariants(const struct wr_executor *executor)
+{
+    wr_debug_assert(wr_list_is_linked(&executor->module.link));
+    wr_assert(executor->thread_limit > 0);
+    wr_assert(executor->queue_limit > 0);
+    wr_debug_assert(wr_list_is_empty(&executor->workers) ==
+                    (executor->thread_count == 0));
+}
+
+/* ---- jobs that return to the loop ---- */
+
+static void executor_call_abandoned(void *arg)
+{
+    const struct executor_abandoned *call = arg;
+    call->fn(call->arg, call->result);
+}
+
+static void executor_report_abandoned(weir_loop *loop,
+                                      weir_job_abandoned_fn *fn, void *arg,
+                                      int result)
+{
+    struct executor_abandoned call = {.fn = fn, .arg = arg, .result = result};
+
+    if (fn) {
+        weir_task *task = wr_loop_forbid(loop);
+        wr_loop_call(loop, executor_call_abandoned, &call, "abandoned");
+        wr_loop_allow(loop, task);
+    }
+}
+
+/* The job is over and its task has left. */
+static void executor_abandon_job(weir_loop *loop, struct wr_job *job)
+{
+    const struct wr_job copy = *job;
+
+    wr_assert(!copy.waiter);
+    wr_assert(!copy.is_queued);
+    wr_free(&loop->counting, job, sizeof(*job));
+    executor_report_abandoned(loop, copy.abandoned, copy.arg, copy.result);
+}
+
+static void executor_return_job(weir_loop *loop, struct wr_job *job)
+{
+    struct wr_waiter *waiter = job->waiter;
+
+    wr_assert(!wr_list_is_linked(&job->link));
+    wr_assert((waiter != NULL) == (job->state == WR_JOB_AWAITED));
+    if (job->state == WR_JOB_UNWANTED) {
+        executor_abandon_job(loop, job);
+        return;
+    }
+    wr_job_set_state(job, WR_JOB_BACK);
+    if (waiter) {
+        job->waiter = NULL;
+        wr_waiter_wake(waiter, 0);
+    } /* else its task was interrupted and abandons it when it runs */
+}
+
+static void executor_collect(struct wr_executor *executor)
+{
+    executor_check_invariants(executor);
+    wr_executor_take_done(executor);
+    for (uint32_t i = 0; i < RETURNS_MAX; i++) {
+        struct wr_list *link = wr_list_pop_front(&executor->returned);
+        if (!link) {
+            break;
+        }
+        executor_return_job(executor->loop,
+                            wr_container_of(link, struct wr_job, link));
+    }
+    if (!wr_list_is_empty(&executor->returned)) {
+        wr_ready_push(&executor->loop->ready, &executor->ready);
+        return;
+    }
+    if (executor->state == WR_EXECUTOR_OPEN) {
+        return;
+    }
+    wr_executor_join_ended(executor);
+    if (wr_list_is_empty(&executor->workers)) {
+        wr_waiters_wake_all(&executor->shutdown_waiters, 0);
+    }
+}
+
+static void executor_collect_posted(void *arg)
+{
+    wr_executor_item_taken(arg); /* before the look at `done`, to miss no job */
+    executor_collect(arg);
+}
+
+static void executor_collect_more(struct wr_ready *ready)
+{
+    executor_collect(wr_container_of(ready, struct wr_executor, ready));
+}
+
+/* ---- the task that waits ---- */
+
+/* A job that has not started by now never will. */
+static void executor_interrupt_wait(struct wr_waiter *waiter)
+{
+    struct executor_wait *wait =
+        wr_container_of(waiter, struct executor_wait, waiter);
+    struct wr_job *job = wait->job;
+
+    wr_assert(job->waiter == waiter);
+    if (wr_executor_withdraw(wait->executor, job)) {
+        job->result = -ECANCELED;
+        wr_job_set_state(job, WR_JOB_BACK);
+    } else {
+        wr_job_set_state(job, WR_JOB_LEFT);
+    }
+    job->waiter = NULL;
+    wr_waiter_wake(waiter, -ECANCELED);
+}
+
+/* The task was interrupted and goes on. */
+static void executor_leave_job(weir_loop *loop, struct wr_job *job)
+{
+    wr_assert(!job->waiter);
+    if (job->state == WR_JOB_BACK) {
+        executor_abandon_job(loop, job);
+    } else {
+        wr_job_set_state(job, WR_JOB_UNWANTED);
+    }
+}
+
+static uint32_t executor_default_thread_limit(void)
+{
+    cpu_set_t cpus;
+    /* It fails with more CPUs than fit in here. */
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0) {
+        return THREADS_DEFAULT_MAX;
+    }
+    const uint32_t limit = (uint32_t)CPU_COUNT(&cpus) + THREADS_BESIDE_CPUS;
+    return limit < THREADS_DEFAULT_MAX ? limit : THREADS_DEFAULT_MAX;
+}
+
+static void executor_stop(struct wr_module *module)
+{
+    struct wr_executor *executor =
+        wr_container_of(module, struct wr_executor, module);
+    weir_loop *loop = executor->loop;
+    struct wr_list *link;
+
+    wr_assert(wr_list_is_empty(&executor->shutdown_waiters));
+    wr_list_remove(&module->link); /* its last user frees it */
+    wr_executor_let_go(executor);
+    wr_ready_cancel(&executor->ready);
+    while ((link = wr_list_pop_front(&executor->returned))) {
+        executor_return_job(loop, wr_container_of(link, struct wr_job, link));
+    }
+    loop->memory_bytes -= sizeof(*executor);
+    wr_executor_unref(executor);
+}
+
+static void executor_check_module(const struct wr_module *module)
+{
+    executor_check_invariants(
+        wr_container_of(module, const struct wr_executor, module));
+}
+
+static const struct wr_module_ops executor_module_ops = {
+    .end[WR_END_STOP] = executor_stop, .check = executor_check_module};
+
+/* Makes the executor of the loop unless there is one. */
+WEIR_MUST_USE static int executor_open(weir_loop *loop,
+                                       struct wr_executor **ret)
+{
+    struct wr_module *module = wr_loop_find_module(loop, &executor_module_ops);
+
+    if (module) {
+        *ret = wr_container_of(module, struct wr_executor, module);
+        return 0;
+    }
+    struct wr_executor *executor = wr_alloc(&loop->counting, sizeof(*executor));
+    if (!executor) {
+        return -ENOMEM;
+    }
+    *executor = (struct wr_executor){
+        .loop = loop,
+        .thread_limit = executor_default_thread_limit(),
+        .queue_limit = QUEUE_LIMIT_DEFAULT,
+        .item = {.run = executor_collect_posted, .arg = executor},
+    };
+    const int err = wr_executor_init_shared(executor);
+    if (err < 0) {
+        wr_free(&loop->counting, executor, sizeof(*executor));
+        return err;
+    }
+    wr_list_init(&executor->workers);
+    wr_list_init(&executor->returned);
+    wr_list_init(&executor->shutdown_waiters);
+    wr_ready_init(&executor->ready, executor_collect_more);
+    wr_loop_add_module(loop, &executor->module, &executor_module_ops);
+    *ret = executor;
+    return 0;
+}
+
+int weir_loop_set_executor(weir_loop *loop,
+                           const struct weir_executor_options *options)
+{
+    struct weir_executor_options known;
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    wr_require(options, -EINVAL);
+    err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    struct wr_executor *executor;
+    err = executor_open(loop, &executor);
+    if (err < 0) {
+        return err;
+    }
+    executor_check_invariants(executor);
+    wr_require(executor->state == WR_EXECUTOR_OPEN, -ESHUTDOWN);
+    wr_require(wr_list_is_empty(&executor->workers), -EBUSY);
+    executor->thread_limit = known.thread_limit
+                                 ? known.thread_limit
+                                 : executor_default_thread_limit();
+    executor->queue_limit =
+        known.queue_limit ? known.queue_limit : QUEUE_LIMIT_DEFAULT;
+    return 0;
+}
+
+int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
+                         weir_job_abandoned_fn *abandoned, int *ret)
+{
+    int err = wr_task_enter(loop);
+    if (err == -ECANCELED) {
+        /* The caller cannot tell this from a wait that was cancelled. */
+        executor_report_abandoned(loop, abandoned, arg, -ECANCELED);
+    }
+    if (err < 0) {
+        return err;
+    }
+    wr_require(fn, -EINVAL);
+    struct wr_executor *executor;
+    err = executor_open(loop, &executor);
+    if (err < 0) {
+        return err;
+    }
+    struct wr_job *job = wr_alloc(&loop->counting, sizeof(*job));
+    wr_require(job, -ENOMEM);
+    struct executor_wait wait = {
+        .waiter = {.interrupt = executor_interrupt_wait},
+        .executor = executor,
+        .job = job};
+    *job = (struct wr_job){
+        .fn = fn, .arg = arg, .abandoned = abandoned, .waiter = &wait.waiter};
+    wr_list_init(&job->link);
+    err = wr_executor_submit(executor, job);
+    if (err < 0) {
+        wr_free(&loop->counting, job, sizeof(*job));
+        return err;
+    }
+    err = wr_task_wait(loop, &wait.waiter, NULL);
+    wr_assert(!job->waiter);
+    if (err < 0) {
+        executor_leave_job(loop, job);
+        return err;
+    }
+    wr_assert(job->state == WR_JOB_BACK);
+    if (ret) {
+        *ret = job->result;
+    }
+    wr_free(&loop->counting, job, sizeof(*job));
+    return 0;
+}
+
+int weir_loop_shutdown_executor(weir_loop *loop, uint64_t timeout_ns)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+    struct weir_timeout limit;
+    int err = wr_task_enter(loop);
+    if (err < 0 && err != -ECANCELED) {
+        return err;
+    }
+    /* A task that was cancelled shuts down as well: it only does not wait. */
+    struct wr_executor *executor;
+    const int open_err = executor_open(loop, &executor);
+    if (open_err < 0) {
+        return open_err;
+    }
+    executor_check_invariants(executor);
+    wr_executor_shut(executor);
+    const int begin_err = weir_timeout_begin(loop, &limit, timeout_ns);
+    wr_assert(begin_err == 0); /* a task runs, on the loop's thread */
+    while (err == 0 && !wr_list_is_empty(&executor->workers)) {
+        err = wr_task_wait(loop, &waiter, &executor->shutdown_waiters);
+    }
+    return (int)weir_timeout_end(&limit, err);
+}

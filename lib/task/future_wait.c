@@ -1,0 +1,143 @@
+/*
+ * Waiting for a future: weir_future_await() and weir_future_shield().
+ *
+ * A wait is an observer of the future and a waiter of the task in one, on the
+ * task's stack. An interruption of an await goes on to the future, whose end
+ * wakes the task; one of a shield leaves the future alone and wakes the task.
+ */
+#include "task.h"
+
+/* The longest circle of tasks that is found. */
+#define CIRCLE_MAX 64u
+
+/* A task that waits for a future; on its stack. */
+struct future_wait {
+    struct wr_observer observer;
+    struct wr_waiter waiter;
+    weir_future *future; /* may be freed once it is done */
+    int result;          /* of the future, when it is done */
+    bool is_done;
+};
+
+static void future_wait_keep_result(struct future_wait *wait,
+                                    const weir_future *future)
+{
+    wr_assert(!wait->is_done);
+    wr_assert(future->is_done);
+    wait->result = future->result;
+    wait->is_done = true;
+}
+
+/* An interruption that has ended the future is told by the waiting call. */
+static void future_wait_wake(struct wr_observer *observer, weir_future *future)
+{
+    struct future_wait *wait =
+        wr_container_of(observer, struct future_wait, observer);
+
+    wr_assert(future == wait->future);
+    future_wait_keep_result(wait, future);
+    wr_waiter_wake(&wait->waiter,
+                   future->result == -ECANCELED ? -ECANCELED : 0);
+}
+
+static void future_wait_pass_interrupt(struct wr_waiter *waiter)
+{
+    struct future_wait *wait =
+        wr_container_of(waiter, struct future_wait, waiter);
+
+    wr_debug_assert(!wait->future->is_done);
+    wr_ignore(weir_future_cancel(wait->future)); /* a group may soon be done */
+}
+
+static void future_wait_give_up(struct wr_waiter *waiter)
+{
+    struct future_wait *wait =
+        wr_container_of(waiter, struct future_wait, waiter);
+
+    wr_assert(!wait->is_done);
+    wr_list_remove(&wait->observer.link);
+    wr_waiter_wake(waiter, -ECANCELED);
+}
+
+/* True when @future is the end of @task, or of a task that waits for @task,
+ * directly or by way of others: the loop's end would not end such a circle. A
+ * circle of more than CIRCLE_MAX tasks, or through a group, is not found. */
+static bool future_wait_closes_circle(const weir_future *future,
+                                      const weir_task *task)
+{
+    for (uint32_t i = 0; i < CIRCLE_MAX; i++) {
+        if (future == &task->future) {
+            return true;
+        }
+        if (future->ops != task->future.ops) {
+            return false; /* it is not the end of a task */
+        }
+        const weir_task *next = wr_container_of(future, weir_task, future);
+        if (next->state != WR_TASK_WAITING ||
+            next->waiter->interrupt != future_wait_pass_interrupt) {
+            return false;
+        }
+        future =
+            wr_container_of(next->waiter, struct future_wait, waiter)->future;
+    }
+    return false;
+}
+
+/* Suspends unless the future is done. Returns 0, or -ECANCELED, which tells of
+ * an interruption. */
+static int future_wait_suspend(struct future_wait *wait)
+{
+    weir_future *future = wait->future;
+
+    if (future->is_done) {
+        future_wait_keep_result(wait, future);
+        return 0;
+    }
+    wr_future_observe(future, &wait->observer, future_wait_wake);
+    int err = wr_task_wait(future->loop, &wait->waiter, NULL);
+    wr_debug_assert(wait->is_done || err == -ECANCELED);
+    wr_debug_assert(!wr_list_is_linked(&wait->observer.link));
+    return wait->waiter.was_interrupted ? err : 0;
+}
+
+int weir_future_await(weir_future *future, int *ret)
+{
+    weir_loop *loop = future->loop;
+    struct future_wait wait = {
+        .waiter = {.interrupt = future_wait_pass_interrupt,
+                   .give_up = future_wait_give_up},
+        .future = future};
+    int err = wr_task_begin(loop);
+    if (err < 0) {
+        return err;
+    }
+    /* This call tells of it, whatever the result of the future is. */
+    const bool tells = wr_task_is_interrupted(loop->current);
+    if (!future->is_done && future_wait_closes_circle(future, loop->current)) {
+        return tells ? wr_task_tell(loop) : -EDEADLK;
+    }
+    err = future_wait_suspend(&wait);
+    if (ret && wait.is_done) {
+        *ret = wait.result;
+    }
+    return tells ? wr_task_tell(loop) : err;
+}
+
+int weir_future_shield(weir_future *future, int *ret)
+{
+    struct future_wait wait = {.waiter.interrupt = future_wait_give_up,
+                               .future = future};
+    int err = wr_task_enter(future->loop);
+    if (err < 0) {
+        return err;
+    }
+    if (!future->is_done &&
+        future_wait_closes_circle(future, future->loop->current)) {
+        return -EDEADLK;
+    }
+    err = future_wait_suspend(&wait);
+    if (err == 0 && ret) {
+        *ret = wait.result;
+    }
+    return err;
+}

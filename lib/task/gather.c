@@ -1,0 +1,420 @@
+/*
+ * Several futures at once: weir_gather() makes one of them, weir_wait() waits
+ * without touching them.
+ *
+ * Both put an observer into each pending future, in one block, and count. The
+ * rest (cancelling the others, giving the group's result) a group does from the
+ * ready queue, so that a tree of groups is not climbed on one stack.
+ *
+ *     open --> cancelling --> decided --> its future is done
+ *       |                        |
+ *       '------------------------'
+ *
+ * A group that is cancelling has its result, and cancels the others in its next
+ * turn. One that is decided waits for the futures that are left.
+ */
+#include "future.h"
+#include "task.h"
+
+#include <limits.h>
+
+enum gather_state {
+    GATHER_OPEN,
+    GATHER_CANCELLING, /* has a result, is ready and will cancel the others */
+    GATHER_DECIDED,    /* has a result */
+    GATHER_STATES,
+};
+
+/* By state: a bit for each state that a group may come from. */
+static const uint8_t gather_edges[GATHER_STATES] = {
+    [GATHER_CANCELLING] = 1u << GATHER_OPEN,
+    [GATHER_DECIDED] = 1u << GATHER_OPEN | 1u << GATHER_CANCELLING,
+};
+
+struct gather;
+
+struct gathered {
+    struct wr_observer observer;
+    struct gather *gather;
+    weir_future *future; /* referenced until the group is done */
+};
+
+struct gather {
+    weir_future future;
+    struct wr_ready ready;
+    struct wr_member member; /* of the loop once it is cancelled */
+    enum weir_gather_kind kind;
+    enum gather_state state;
+    int result;
+    uint32_t pending_count;
+    uint32_t count;
+    struct gathered futures[];
+};
+
+static void gather_set_state(struct gather *gather, enum gather_state state)
+{
+    wr_assert(gather_edges[state] & 1u << gather->state);
+    gather->state = state;
+}
+
+static uint32_t gather_count_observed(const struct gather *gather)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < gather->count; i++) {
+        count += wr_list_is_linked(&gather->futures[i].observer.link);
+    }
+    return count;
+}
+
+static void gather_check_invariants(const struct gather *gather)
+{
+    wr_assert(gather->state < GATHER_STATES);
+    wr_assert(gather->pending_count <= gather->count);
+    /* Without a pending future the result stands. */
+    wr_assert(gather->pending_count > 0 || gather->state == GATHER_DECIDED);
+    wr_assert(!gather->future.is_done || gather->pending_count == 0);
+    wr_debug_assert(gather->future.is_done ||
+                    gather_count_observed(gather) == gather->pending_count);
+    wr_future_check_invariants(&gather->future);
+}
+
+static size_t gather_size_of(size_t count)
+{
+    return sizeof(struct gather) + count * sizeof(struct gathered);
+}
+
+/* The first result counts. */
+static void gather_decide(struct gather *gather, int result,
+                          enum gather_state state)
+{
+    if (gather->state == GATHER_OPEN) {
+        gather->result = result;
+        gather_set_state(gather, state);
+    }
+}
+
+/* A future of the group is done. */
+static void gather_count_result(struct gather *gather, uint32_t index,
+                                int result)
+{
+    switch (gather->kind) {
+    case WEIR_GATHER_ALL:
+        if (result < 0) {
+            gather_decide(gather, result, GATHER_DECIDED);
+        }
+        break;
+    case WEIR_GATHER_ALL_OR_NONE:
+        if (result < 0) {
+            gather_decide(gather, result, GATHER_CANCELLING);
+        }
+        break;
+    case WEIR_GATHER_ANY:
+        if (result >= 0) {
+            gather_decide(gather, (int)index, GATHER_CANCELLING);
+        } else if (gather->state == GATHER_OPEN) {
+            gather->result = result; /* unless another one does better */
+        }
+        break;
+    }
+    wr_assert(gather->pending_count > 0);
+    gather->pending_count--;
+    if (gather->pending_count == 0 && gather->state != GATHER_DECIDED) {
+        gather_set_state(gather, GATHER_DECIDED);
+    }
+}
+
+static void gather_gathered_done(struct wr_observer *observer,
+                                 weir_future *future)
+{
+    struct gathered *gathered =
+        wr_container_of(observer, struct gathered, observer);
+    struct gather *gather = gathered->gather;
+
+    wr_assert(future == gathered->future);
+    wr_assert(!gather->future.is_done);
+    gather_count_result(gather, (uint32_t)(gathered - gather->futures),
+                        future->result);
+    if (gather->state == GATHER_CANCELLING || gather->pending_count == 0) {
+        wr_ready_push(&gather->future.loop->ready, &gather->ready);
+    }
+    gather_check_invariants(gather);
+}
+
+static void gather_finish(struct gather *gather)
+{
+    wr_assert(gather->pending_count == 0);
+    wr_assert(gather->state == GATHER_DECIDED);
+    wr_ready_cancel(&gather->ready);
+    for (uint32_t i = 0; i < gather->count; i++) {
+        weir_future_unref(gather->futures[i].future);
+    }
+    wr_future_resolve(&gather->future, gather->result);
+    if (wr_list_is_linked(&gather->member.link)) {
+        wr_loop_remove_member(gather->future.loop, &gather->member);
+        weir_future_unref(&gather->future);
+    }
+}
+
+static void gather_run(struct wr_ready *ready)
+{
+    struct gather *gather = wr_container_of(ready, struct gather, ready);
+
+    gather_check_invariants(gather);
+    wr_assert(!gather->future.is_done);
+    wr_future_ref(&gather->future);
+    if (gather->state == GATHER_CANCELLING) {
+        gather_set_state(gather, GATHER_DECIDED);
+        weir_future_cancel(&gather->future);
+    }
+    if (gather->pending_count == 0) {
+        gather_finish(gather);
+    }
+    weir_future_unref(&gather->future);
+}
+
+/* All futures are cancelled; the group lives until the last has ended, also
+ * without a reference of the program, or until the loop is freed. */
+static void gather_cancel(weir_future *future)
+{
+    struct gather *gather = wr_container_of(future, struct gather, future);
+
+    gather_check_invariants(gather);
+    if (!wr_list_is_linked(&gather->member.link)) {
+        wr_loop_add_member(future->loop, &gather->member);
+        wr_future_ref(future);
+    }
+    gather_decide(gather, -ECANCELED, GATHER_DECIDED);
+    for (uint32_t i = 0; i < gather->count; i++) {
+        weir_future_cancel(gather->futures[i].future); /* or it is done */
+    }
+}
+
+/* A group of which all futures have ended has its result already, and gives it
+ * from the ready queue. */
+static bool gather_can_cancel(const weir_future *future)
+{
+    return wr_container_of(future, const struct gather, future)->pending_count >
+           0;
+}
+
+static void gather_free(weir_future *future)
+{
+    struct gather *gather = wr_container_of(future, struct gather, future);
+    weir_loop *loop = future->loop;
+
+    wr_assert(gather->pending_count == 0);
+    wr_assert(!wr_ready_is_pending(&gather->ready));
+    wr_assert(!wr_list_is_linked(&gather->member.link));
+    wr_free(&loop->counting, gather, gather_size_of(gather->count));
+    wr_loop_unpin(loop);
+}
+
+/* A future that took no notice of its cancellation is cancelled again. */
+static void gather_shutdown(struct wr_member *member)
+{
+    struct gather *gather = wr_container_of(member, struct gather, member);
+
+    wr_assert(gather->state != GATHER_OPEN);
+    weir_future_cancel(&gather->future); /* or all of its futures have ended */
+}
+
+static void gather_dump(const struct wr_member *member, FILE *out)
+{
+    const struct gather *gather =
+        wr_container_of(member, const struct gather, member);
+    fprintf(out, "futures cancelled, %u of %u pending\n", gather->pending_count,
+            gather->count);
+}
+
+static void gather_check(const struct wr_member *member)
+{
+    gather_check_invariants(
+        wr_container_of(member, const struct gather, member));
+}
+
+static bool gather_are_usable(const weir_loop *loop,
+                              weir_future *const *futures, size_t count)
+{
+    if (count > INT_MAX || (count > 0 && !futures)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!futures[i] || futures[i]->loop != loop) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void gather_add_future(struct gather *gather, uint32_t index,
+                              weir_future *future)
+{
+    struct gathered *gathered = &gather->futures[index];
+
+    wr_assert(index < gather->count);
+    gathered->gather = gather;
+    gathered->future = weir_future_ref(future);
+    wr_list_init(&gathered->observer.link);
+    if (future->is_done) {
+        gather_count_result(gather, index, future->result);
+    } else {
+        wr_future_observe(future, &gathered->observer, gather_gathered_done);
+    }
+}
+
+int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
+                weir_future *const *futures, size_t count, weir_future **ret)
+{
+    static const struct wr_future_ops ops = {.cancel = gather_cancel,
+                                             .can_cancel = gather_can_cancel,
+                                             .free = gather_free};
+    static const struct wr_member_ops alive_ops = {.stage = WR_STAGE_FUTURES,
+                                                   .shutdown = gather_shutdown,
+                                                   .dump = gather_dump,
+                                                   .check = gather_check};
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    wr_require(ret && (unsigned)kind <= WEIR_GATHER_ANY, -EINVAL);
+    wr_require(gather_are_usable(loop, futures, count), -EINVAL);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    struct gather *gather = wr_alloc(&loop->counting, gather_size_of(count));
+    if (!gather) {
+        return -ENOMEM;
+    }
+    *gather = (struct gather){.kind = kind,
+                              .count = (uint32_t)count,
+                              .pending_count = (uint32_t)count};
+    wr_future_init(&gather->future, loop, &ops);
+    wr_ready_init(&gather->ready, gather_run);
+    wr_member_init(&gather->member, &alive_ops);
+    wr_loop_pin(loop);
+    for (uint32_t i = 0; i < count; i++) {
+        gather_add_future(gather, i, futures[i]);
+    }
+    if (count == 0) {
+        gather_decide(gather, kind == WEIR_GATHER_ANY ? -ENOENT : 0,
+                      GATHER_DECIDED);
+    }
+    if (gather->pending_count == 0) {
+        gather_finish(gather);
+    } else if (gather->state == GATHER_CANCELLING) {
+        wr_ready_push(&loop->ready, &gather->ready);
+    }
+    gather_check_invariants(gather);
+    *ret = &gather->future;
+    return 0;
+}
+
+/* ---- waiting for several ---- */
+
+struct gather_waited {
+    struct wr_observer observer;
+    struct gather_wait *wait;
+};
+
+struct gather_wait {
+    struct wr_waiter waiter;
+    enum weir_return_when return_when;
+    bool is_over;    /* the task was woken; set before that */
+    bool has_failed; /* a future that is done has a negative result */
+    size_t count;
+    size_t done_count;
+};
+
+static bool gather_is_enough(const struct gather_wait *wait)
+{
+    if (wait->done_count == wait->count) {
+        return true;
+    }
+    return wait->return_when == WEIR_FIRST_COMPLETED   ? wait->done_count > 0
+           : wait->return_when == WEIR_FIRST_EXCEPTION ? wait->has_failed
+                                                       : false;
+}
+
+static void gather_count_done(struct gather_wait *wait,
+                              const weir_future *future)
+{
+    wr_assert(future->is_done);
+    wr_assert(wait->done_count < wait->count);
+    wait->done_count++;
+    wait->has_failed = wait->has_failed || future->result < 0;
+}
+
+static void gather_waited_done(struct wr_observer *observer,
+                               weir_future *future)
+{
+    struct gather_wait *wait =
+        wr_container_of(observer, struct gather_waited, observer)->wait;
+
+    gather_count_done(wait, future);
+    if (!wait->is_over && gather_is_enough(wait)) {
+        wait->is_over = true;
+        wr_waiter_wake(&wait->waiter, 0);
+    }
+}
+
+static void gather_give_up(struct wr_waiter *waiter)
+{
+    struct gather_wait *wait =
+        wr_container_of(waiter, struct gather_wait, waiter);
+
+    wr_assert(!wait->is_over);
+    wait->is_over = true;
+    wr_waiter_wake(waiter, -ECANCELED);
+}
+
+/* Suspends until enough of them are done, or the time is over. */
+WEIR_MUST_USE static int gather_wait_enough(weir_loop *loop,
+                                            struct gather_wait *wait,
+                                            weir_future *const *futures,
+                                            uint64_t timeout_ns)
+{
+    struct weir_timeout limit;
+    const size_t size = wait->count * sizeof(struct gather_waited);
+    struct gather_waited *waited = wr_alloc(&loop->counting, size);
+    if (!waited) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < wait->count; i++) {
+        waited[i].wait = wait;
+        wr_list_init(&waited[i].observer.link);
+        if (!futures[i]->is_done) {
+            wr_future_observe(futures[i], &waited[i].observer,
+                              gather_waited_done);
+        }
+    }
+    int err = weir_timeout_begin(loop, &limit, timeout_ns);
+    wr_assert(err == 0);
+    err = wr_task_wait(loop, &wait->waiter, NULL);
+    wr_assert(err < 0 || gather_is_enough(wait));
+    err = (int)weir_timeout_end(&limit, err);
+    for (size_t i = 0; i < wait->count; i++) {
+        wr_list_remove(&waited[i].observer.link);
+    }
+    wr_free(&loop->counting, waited, size);
+    return err;
+}
+
+int weir_wait(weir_loop *loop, weir_future *const *futures, size_t count,
+              uint64_t timeout_ns, enum weir_return_when return_when)
+{
+    int err = wr_task_enter(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require((unsigned)return_when <= WEIR_FIRST_EXCEPTION, -EINVAL);
+    wr_require(gather_are_usable(loop, futures, count), -EINVAL);
+    struct gather_wait wait = {.waiter.interrupt = gather_give_up,
+                               .return_when = return_when,
+                               .count = count};
+    for (size_t i = 0; i < count; i++) {
+        if (futures[i]->is_done) {
+            gather_count_done(&wait, futures[i]);
+        }
+    }
+    if (!gather_is_enough(&wait) && timeout_ns > 0) {
+        err = gather_wait_enough(loop, &wait, futures, timeout_ns);
+    }
+    return err < 0 && err != -ETIMEDOUT ? err : (int)wait.done_count;
+}

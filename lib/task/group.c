@@ -1,0 +1,306 @@
+/*
+ * Task groups: tasks that have all ended when the group has.
+ *
+ *     open --> failed --> cancelled --> ended
+ *       |                     |           |
+ *       '---------------------'-----------'
+ *
+ * A group lives on the stack of the task that began it, its owner. Each member
+ * has an entry that observes the end of its task; the end of the last one wakes
+ * the owner, which waits in weir_task_group_end() whatever interrupts it. The
+ * first failure, from the ready queue, cancels the siblings and interrupts the
+ * owner, once. That interruption is the group's own: it counts among the
+ * owner's cancellations while the group lives, and is taken back at its end,
+ * whether a call has told of it or not.
+ */
+#include "task.h"
+
+enum group_state {
+    GROUP_ENDED, /* its members have ended, or it did not begin */
+    GROUP_OPEN,
+    GROUP_FAILED,    /* a member has failed; ->abort is ready */
+    GROUP_CANCELLED, /* its members were cancelled */
+    GROUP_STATES,
+};
+
+/* By state: a bit for each state that a group may come from. */
+static const uint8_t group_edges[GROUP_STATES] = {
+    [GROUP_OPEN] = 1u << GROUP_ENDED,
+    [GROUP_FAILED] = 1u << GROUP_OPEN,
+    [GROUP_CANCELLED] = 1u << GROUP_OPEN | 1u << GROUP_FAILED,
+    [GROUP_ENDED] =
+        1u << GROUP_OPEN | 1u << GROUP_FAILED | 1u << GROUP_CANCELLED,
+};
+
+/* The inside of struct weir_task_group. */
+struct wr_group {
+    weir_task *owner; /* NULL: it did not begin, or its end has returned */
+    struct wr_list members;
+    struct wr_list cause;     /* in the owner's causes until a call tells */
+    struct wr_ready abort;    /* after the first failure */
+    struct wr_waiter *waiter; /* while the owner waits for the members */
+    int error;                /* the first of a member, or 0 */
+    uint32_t requests;        /* cancellations of the owner at the begin */
+    enum group_state state;
+    bool is_counted; /* the group's own cancellation of the owner */
+};
+
+struct group_member {
+    struct wr_list link; /* in wr_group.members */
+    struct wr_observer observer;
+    struct wr_group *group;
+    weir_task *task; /* referenced */
+};
+
+_Static_assert(sizeof(struct wr_group) <= sizeof(struct weir_task_group),
+               "the public storage is large enough");
+_Static_assert(_Alignof(struct wr_group) <= _Alignof(struct weir_task_group),
+               "and aligned");
+
+static struct wr_group *group_inside(struct weir_task_group *group)
+{
+    return (struct wr_group *)(void *)group;
+}
+
+static void group_set_state(struct wr_group *group, enum group_state state)
+{
+    wr_assert(group_edges[state] & 1u << group->state);
+    group->state = state;
+}
+
+static void group_check_invariants(const struct wr_group *group)
+{
+    wr_assert(group->state < GROUP_STATES);
+    wr_assert(group->owner || group->state == GROUP_ENDED);
+    wr_assert(group->state != GROUP_FAILED || group->error < 0);
+    wr_assert(!group->is_counted || group->error < 0);
+    wr_debug_assert(!wr_ready_is_pending(&group->abort) || group->error < 0);
+    wr_debug_assert(group->state != GROUP_ENDED ||
+                    wr_list_is_empty(&group->members));
+    wr_debug_assert(!group->owner || group->owner->group_count > 0);
+}
+
+/* No member ends inside: tasks run from the ready queue. */
+static void group_cancel_members(struct wr_group *group)
+{
+    if (group->state != GROUP_CANCELLED) {
+        group_set_state(group, GROUP_CANCELLED);
+    }
+    for (struct wr_list *link = group->members.next; link != &group->members;
+         link = link->next) {
+        struct group_member *member =
+            wr_container_of(link, struct group_member, link);
+        weir_future_cancel(&member->task->future);
+    }
+}
+
+/* A member has failed. */
+static void group_run_abort(struct wr_ready *ready)
+{
+    struct wr_group *group = wr_container_of(ready, struct wr_group, abort);
+
+    group_check_invariants(group);
+    wr_assert(group->owner);
+    wr_assert(group->error < 0);
+    wr_assert(!group->is_counted);
+    if (group->state == GROUP_FAILED) {
+        group_cancel_members(group);
+    }
+    if (!group->waiter && !wr_task_has_ended(group->owner)) { /* not parked */
+        group->is_counted = true;
+        wr_task_request(group->owner, &group->cause);
+    }
+}
+
+static void group_wake_owner(struct wr_group *group)
+{
+    group_set_state(group, GROUP_ENDED);
+    wr_ready_cancel(&group->abort);
+    wr_waiter_wake(group->waiter, 0); /* the end of the group tells */
+}
+
+static void group_member_ended(struct wr_observer *observer,
+                               weir_future *future)
+{
+    struct group_member *member =
+        wr_container_of(observer, struct group_member, observer);
+    struct wr_group *group = member->group;
+    weir_loop *loop = future->loop;
+    const int result = future->result;
+
+    group_check_invariants(group);
+    wr_assert(future == &member->task->future);
+    wr_assert(group->state != GROUP_ENDED);
+    wr_list_remove(&member->link);
+    weir_task_detach(member->task); /* the loop still holds it */
+    wr_free(&loop->counting, member, sizeof(*member));
+    if (result < 0 && result != -ECANCELED && group->error == 0) {
+        group->error = result;
+        if (group->state == GROUP_OPEN) {
+            group_set_state(group, GROUP_FAILED);
+        }
+        wr_ready_push(&loop->ready, &group->abort);
+    }
+    if (group->waiter && wr_list_is_empty(&group->members)) {
+        group_wake_owner(group);
+    }
+}
+
+int weir_task_group_begin(weir_loop *loop, struct weir_task_group *group)
+{
+    struct wr_group *inner = group_inside(group);
+
+    *inner = (struct wr_group){.owner = NULL};
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    wr_require(loop->current, WEIR_ENOTTASK);
+    inner->owner = loop->current;
+    inner->requests = inner->owner->requests;
+    inner->owner->group_count++;
+    group_set_state(inner, GROUP_OPEN);
+    wr_list_init(&inner->members);
+    wr_list_init(&inner->cause);
+    wr_ready_init(&inner->abort, group_run_abort);
+    group_check_invariants(inner);
+    return 0;
+}
+
+int weir_task_group_spawn(struct weir_task_group *group, weir_task_fn *fn,
+                          void *arg, const struct weir_task_options *options,
+                          weir_task **ret)
+{
+    struct wr_group *inner = group_inside(group);
+    wr_require(inner->owner, -ESTALE);
+    weir_loop *loop = inner->owner->future.loop;
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    group_check_invariants(inner);
+    wr_require(inner->state == GROUP_OPEN, -ESTALE);
+    struct group_member *member = wr_alloc(&loop->counting, sizeof(*member));
+    if (!member) {
+        return -ENOMEM;
+    }
+    err = weir_task_spawn(loop, fn, arg, options, &member->task);
+    if (err < 0) {
+        wr_free(&loop->counting, member, sizeof(*member));
+        return err;
+    }
+    member->group = inner;
+    wr_list_init(&member->link);
+    wr_list_push_back(&inner->members, &member->link);
+    wr_future_observe(&member->task->future, &member->observer,
+                      group_member_ended);
+    if (ret) {
+        *ret = weir_task_ref(member->task);
+    }
+    return 0;
+}
+
+void weir_task_group_cancel(struct weir_task_group *group)
+{
+    struct wr_group *inner = group_inside(group);
+
+    if (!inner->owner || wr_loop_check(inner->owner->future.loop) < 0) {
+        return;
+    }
+    group_check_invariants(inner);
+    if (inner->state != GROUP_ENDED) {
+        group_cancel_members(inner);
+    }
+}
+
+/* The owner waits in weir_task_group_end(). */
+struct group_wait {
+    struct wr_waiter waiter;
+    struct wr_group *group;
+};
+
+static void group_interrupt_end(struct wr_waiter *waiter)
+{
+    struct wr_group *group =
+        wr_container_of(waiter, struct group_wait, waiter)->group;
+
+    group_check_invariants(group);
+    wr_assert(group->waiter == waiter);
+    group_cancel_members(group);
+}
+
+/* Undoes what the group itself did to its owner. */
+static void group_take_interruption_back(struct wr_group *group)
+{
+    wr_ready_cancel(&group->abort);
+    wr_list_remove(&group->cause);
+    if (group->is_counted) {
+        wr_task_withdraw(group->owner);
+    }
+    group->is_counted = false;
+}
+
+/* Returns whether the owner was interrupted while it waited. */
+static bool group_wait_members(weir_loop *loop, struct wr_group *group)
+{
+    struct group_wait wait = {.waiter.interrupt = group_interrupt_end,
+                              .group = group};
+
+    if (wr_list_is_empty(&group->members)) {
+        return false;
+    }
+    group->waiter = &wait.waiter;
+    const int err = wr_task_wait(loop, &wait.waiter, NULL);
+    wr_assert(err == 0); /* an interruption goes to the members */
+    group->waiter = NULL;
+    wr_assert(wr_list_is_empty(&group->members));
+    return wait.waiter.was_interrupted;
+}
+
+static void group_let_owner_go(struct wr_group *group)
+{
+    wr_assert(group->owner->group_count > 0);
+    group->owner->group_count--;
+    group->owner = NULL;
+}
+
+static void group_close(struct wr_group *group)
+{
+    wr_assert(wr_list_is_empty(&group->members));
+    group_take_interruption_back(group);
+    if (group->state != GROUP_ENDED) {
+        group_set_state(group, GROUP_ENDED);
+    }
+    group_let_owner_go(group);
+}
+
+int weir_task_group_end(struct weir_task_group *group, int result)
+{
+    struct wr_group *inner = group_inside(group);
+    weir_task *owner = inner->owner;
+    wr_require(owner, result);
+    weir_loop *loop = owner->future.loop;
+    int err = wr_loop_check(loop);
+    if (err == -ECHILD) {
+        group_let_owner_go(inner); /* its members live in the parent */
+    }
+    wr_require(err >= 0, err);
+    wr_require(loop->current, WEIR_ENOTTASK);
+    wr_require(loop->current == owner, -EINVAL);
+
+    group_check_invariants(inner);
+    err = wr_task_begin(loop);
+    wr_assert(err == 0); /* the running task may suspend */
+    group_take_interruption_back(inner);
+    bool was_interrupted = wr_task_is_interrupted(owner);
+    /* Where the owner was interrupted, the wait cancels the members. */
+    if (!was_interrupted && inner->state != GROUP_CANCELLED &&
+        (result < 0 || inner->error < 0)) {
+        group_cancel_members(inner);
+    }
+    was_interrupted |= group_wait_members(loop, inner);
+    group_close(inner);
+    /* Errors come first: no later call would tell of them. */
+    if (inner->error < 0 || (result < 0 && result != -ECANCELED)) {
+        /* Also where the code inside was told before. */
+        wr_task_request_again(owner, inner->requests);
+        return inner->error < 0 ? inner->error : result;
+    }
+    return was_interrupted ? wr_task_tell(loop) : result;
+}

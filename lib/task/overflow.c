@@ -1,0 +1,244 @@
+/*
+ * Saying which task overran its stack.
+ *
+ * A handler for SIGSEGV and SIGBUS looks whether the address that faulted lies
+ * in the guard of a task of a loop of this thread, writes a line, and passes
+ * the signal on to the handler that was there before. It runs on an alternate
+ * stack, since the one that was overrun has no room, and calls only what a
+ * handler may.
+ *
+ * A handler has no argument of its own: the handlers from before, which belong
+ * to the process, and the loops of the thread are therefore static data. These
+ * and the quarantine of a guard build are all that weir keeps outside of loops.
+ */
+#include "task.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Room for handlers that were there before and do more than ours. */
+#define OVERFLOW_STACK_BYTES (64u << 10)
+/* The longest name, two numbers and the words between them. */
+#define OVERFLOW_LINE_BYTES 192u
+
+/* A loop that is watched: one mapping, the stack in its upper part. */
+struct wr_overflow {
+    struct wr_module module;
+    struct wr_overflow *next; /* of this thread */
+    weir_loop *loop;          /* NULL: freed by another thread */
+    _Alignas(16) uint8_t stack[OVERFLOW_STACK_BYTES];
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    bool is_installed; /* behind the mutex; set last, for good */
+    int fd;
+    struct sigaction segv;
+    struct sigaction bus;
+} overflow_process = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* This TLS model spares the handler a call that might allocate. */
+static _Thread_local struct wr_overflow *overflow_watched
+    __attribute__((tls_model("initial-exec")));
+
+/* ---- in the handler ---- */
+
+/* Walks forward only: a fault may have interrupted a change of the list, which
+ * keeps it whole in this direction. */
+static const weir_task *overflow_find_overrun(const void *address)
+{
+    for (const struct wr_overflow *at = overflow_watched; at; at = at->next) {
+        if (!at->loop) {
+            continue;
+        }
+        const struct wr_list *head = &at->loop->members[WR_STAGE_TASKS];
+        for (const struct wr_list *link = head->next; link != head;
+             link = link->next) {
+            const weir_task *task =
+                wr_container_of(link, const weir_task, member.link);
+            if (task->member.ops == &wr_task_member_ops && task->fiber.stack &&
+                wr_stack_guards(task->fiber.stack, address)) {
+                return task;
+            }
+        }
+    }
+    return NULL;
+}
+
+static char *overflow_append(char *to, const char *text)
+{
+    size_t len = strlen(text);
+    memcpy(to, text, len);
+    return to + len;
+}
+
+static char *overflow_append_number(char *to, uint64_t number)
+{
+    char digits[20];
+    size_t count = 0;
+    do {
+        wr_assert(count < sizeof(digits));
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0) {
+        *to++ = digits[--count];
+    }
+    return to;
+}
+
+static void overflow_report(const weir_task *task)
+{
+    char line[OVERFLOW_LINE_BYTES];
+    char *end = overflow_append(line, "weir: task '");
+    end = overflow_append(end, task->name[0] ? task->name : "-");
+    end = overflow_append(end, "' overran its stack of ");
+    end = overflow_append_number(end, task->fiber.stack->size);
+    end = overflow_append(end, " bytes; give it a larger stack_size_bytes\n");
+    wr_assert(end <= line + sizeof(line));
+    /* A failure could not be reported anywhere. */
+    wr_ignore(write(overflow_process.fd, line, (size_t)(end - line)) < 0);
+}
+
+static void overflow_pass_on(int signum, siginfo_t *info, void *context)
+{
+    wr_assert(signum == SIGSEGV || signum == SIGBUS);
+    const struct sigaction *before =
+        signum == SIGSEGV ? &overflow_process.segv : &overflow_process.bus;
+    if (before->sa_flags & SA_SIGINFO) {
+        before->sa_sigaction(signum, info, context);
+        return;
+    }
+    if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
+        before->sa_handler(signum);
+        return;
+    }
+    /* A fault comes again when this returns, and then it is the system's; a
+     * signal that was sent must be sent again. */
+    sigaction(signum, before, NULL);
+    if (info->si_code <= 0 && before->sa_handler == SIG_DFL) {
+        raise(signum);
+    }
+}
+
+static void overflow_on_fault(int signum, siginfo_t *info, void *context)
+{
+    const int saved = errno;
+    /* A signal that was sent has no address. */
+    const weir_task *task =
+        info->si_code > 0 ? overflow_find_overrun(info->si_addr) : NULL;
+    if (task) {
+        overflow_report(task);
+    }
+    overflow_pass_on(signum, info, context);
+    errno = saved;
+}
+
+/* ---- installing ---- */
+
+WEIR_MUST_USE static int overflow_install(int fd)
+{
+    struct sigaction action = {
+        .sa_sigaction = overflow_on_fault,
+        .sa_flags = SA_SIGINFO | SA_ONSTACK,
+    };
+    int err = 0;
+
+    sigemptyset(&action.sa_mask);
+    pthread_mutex_lock(&overflow_process.mutex);
+    if (!overflow_process.is_installed) {
+        overflow_process.fd = fd;
+        /* The old handlers are read first: ours needs them at once. */
+        if (sigaction(SIGSEGV, NULL, &overflow_process.segv) != 0 ||
+            sigaction(SIGBUS, NULL, &overflow_process.bus) != 0 ||
+            sigaction(SIGSEGV, &action, NULL) != 0 ||
+            sigaction(SIGBUS, &action, NULL) != 0) {
+            err = -errno;
+        }
+        overflow_process.is_installed = err == 0;
+    }
+    pthread_mutex_unlock(&overflow_process.mutex);
+    return err;
+}
+
+/* Makes the stack of @overflow the thread's alternate stack; NULL: none. */
+WEIR_MUST_USE static int
+overflow_use_stack_of(const struct wr_overflow *overflow)
+{
+    stack_t stack = {.ss_flags = SS_DISABLE, .ss_size = OVERFLOW_STACK_BYTES};
+    if (overflow) {
+        stack.ss_flags = 0;
+        stack.ss_sp = (void *)(uintptr_t)overflow->stack;
+    }
+    return sigaltstack(&stack, NULL) == 0 ? 0 : -errno;
+}
+
+WEIR_MUST_USE static int
+overflow_ensure_stack(const struct wr_overflow *overflow)
+{
+    stack_t now;
+    if (sigaltstack(NULL, &now) != 0) {
+        return -errno;
+    }
+    /* The program's own alternate stack stays. */
+    return now.ss_flags & SS_DISABLE ? overflow_use_stack_of(overflow) : 0;
+}
+
+static void overflow_close(struct wr_module *module)
+{
+    struct wr_overflow *overflow =
+        wr_container_of(module, struct wr_overflow, module);
+
+    wr_assert(overflow->loop);
+    overflow->loop = NULL;
+    struct wr_overflow **link = &overflow_watched;
+    while (*link && *link != overflow) {
+        link = &(*link)->next;
+    }
+    if (!*link) {
+        return; /* the list of another thread keeps it */
+    }
+    *link = overflow->next;
+    stack_t now;
+    if (sigaltstack(NULL, &now) == 0 && now.ss_sp == overflow->stack &&
+        overflow_use_stack_of(overflow_watched) < 0) {
+        return; /* it is in use: this function runs on it */
+    }
+    munmap(overflow, sizeof(*overflow));
+}
+
+static const struct wr_module_ops overflow_module_ops = {.close =
+                                                             overflow_close};
+
+int weir_loop_report_stack_overflow(weir_loop *loop, int fd)
+{
+    int err = wr_loop_check(loop);
+    if (err < 0 || wr_loop_find_module(loop, &overflow_module_ops)) {
+        return err;
+    }
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    struct wr_overflow *overflow =
+        mmap(NULL, sizeof(*overflow), PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (overflow == MAP_FAILED) {
+        return -ENOMEM;
+    }
+    wr_assert((uintptr_t)overflow->stack % 16 == 0);
+    err = overflow_ensure_stack(overflow);
+    if (err < 0) {
+        munmap(overflow, sizeof(*overflow));
+        return err;
+    }
+    overflow->loop = loop;
+    overflow->next = overflow_watched;
+    overflow_watched = overflow;
+    err = overflow_install(fd);
+    if (err < 0) {
+        overflow_close(&overflow->module);
+        return err;
+    }
+    wr_loop_add_module(loop, &overflow->module, &overflow_module_ops);
+    return 0;
+}

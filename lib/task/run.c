@@ -1,0 +1,205 @@
+/*
+ * Running a program's main task, asyncio.run and its parts; and starting tasks
+ * from other threads.
+ *
+ * The main task is a task like any other, with a condition that ends the run
+ * and the signals that end a program (termination.h) to cancel it.
+ */
+#include "task.h"
+#include "termination.h"
+
+/* A run of a main task. A posted signal refers to it, perhaps for longer than
+ * the run. */
+struct run_main {
+    weir_loop *loop;
+    weir_task *task;
+    uint32_t signal_count;
+    bool has_ended; /* set by the end of the run */
+    struct wr_termination termination;
+};
+
+static bool run_is_over(void *arg)
+{
+    const struct run_main *run = arg;
+
+    wr_assert(!run->has_ended);
+    return weir_future_is_done(&run->task->future) || run->signal_count > 1;
+}
+
+static void run_free_main(void *arg)
+{
+    struct run_main *run = arg;
+
+    wr_assert(run->has_ended);
+    wr_free(run->loop->allocator, run, sizeof(*run));
+}
+
+/* A handler that the program has for this signal on the loop comes first. */
+static void run_tell_signal(struct run_main *run, int signum)
+{
+    wr_assert(!run->has_ended);
+    if (wr_signals_deliver(run->loop, signum)) {
+        return;
+    }
+    run->signal_count++;
+    if (run->signal_count == 1) {
+        weir_task_cancel(run->task);
+    }
+}
+
+static void run_tell_signals(void *arg)
+{
+    struct run_main *run = arg;
+    uint32_t counts[WR_TERMINATION_COUNT];
+
+    wr_termination_take(&run->termination, counts);
+    if (run->has_ended) {
+        run_free_main(run);
+        return;
+    }
+    for (uint32_t i = 0; i < WR_TERMINATION_COUNT; i++) {
+        for (uint32_t j = 0; j < counts[i]; j++) {
+            run_tell_signal(run, wr_termination_signal(i));
+        }
+    }
+}
+
+WEIR_MUST_USE static int run_begin_main(weir_loop *loop, struct run_main **ret)
+{
+    struct run_main *run = wr_alloc(loop->allocator, sizeof(*run));
+    wr_require(run, -ENOMEM);
+    *run = (struct run_main){.loop = loop,
+                             .termination = {.wake = loop->wake,
+                                             .item = {.run = run_tell_signals,
+                                                      .arg = run,
+                                                      .drop = run_free_main}}};
+    const int err = wr_termination_add(&run->termination);
+    if (err < 0) {
+        wr_free(loop->allocator, run, sizeof(*run));
+        return err;
+    }
+    *ret = run;
+    return 0;
+}
+
+static void run_end_main(struct run_main *run)
+{
+    wr_assert(!run->has_ended);
+    weir_task_detach(run->task);
+    run->has_ended = true;
+    if (wr_termination_remove(&run->termination)) {
+        run_free_main(run);
+    } /* else when the posted item runs or is dropped */
+}
+
+static int run_until_end(struct run_main *run, int *ret)
+{
+    int err = weir_loop_run_until(run->loop, run_is_over, run);
+
+    if (weir_future_get_result(&run->task->future, ret) == 0) {
+        return 0;
+    }
+    wr_assert(err < 0 || run->signal_count > 1);
+    return err < 0 ? err : -EINTR;
+}
+
+int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
+{
+    const struct weir_task_options options = {.size = sizeof(options),
+                                              .name = "main"};
+    struct run_main *run;
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    wr_require(!wr_loop_is_running(loop), -EBUSY);
+    /* First: a task that was started cannot be taken back. */
+    err = run_begin_main(loop, &run);
+    if (err < 0) {
+        return err;
+    }
+    err = weir_task_spawn(loop, fn, arg, &options, &run->task);
+    if (err == 0) {
+        err = run_until_end(run, ret);
+    }
+    run_end_main(run);
+    return err;
+}
+
+int weir_run(const struct weir_loop_options *options, weir_task_fn *fn,
+             void *arg)
+{
+    weir_loop *loop;
+    int result = 0;
+    int err = weir_loop_new(options, &loop);
+    if (err < 0) {
+        return err;
+    }
+    err = weir_loop_run_task(loop, fn, arg, &result);
+    const int freed = weir_loop_free(loop);
+    wr_assert(freed >= 0 || freed == -ECHILD); /* ours, and not running */
+    return err < 0 ? err : result;
+}
+
+/* A task that another thread starts; memory of its own, because a post carries
+ * one pointer. */
+struct run_spawn {
+    struct wr_wake_item item;
+    weir_loop *loop;
+    weir_task_fn *fn;
+    void *arg;
+    weir_callback_fn *dropped;
+};
+
+static void run_drop_spawn(void *arg)
+{
+    const struct run_spawn spawn = *(struct run_spawn *)arg;
+
+    wr_free(spawn.loop->allocator, arg, sizeof(spawn));
+    if (spawn.dropped) {
+        spawn.dropped(spawn.arg);
+    }
+}
+
+static void run_spawn_posted(void *arg)
+{
+    struct run_spawn *spawn = arg;
+    weir_loop *loop = spawn->loop;
+
+    wr_assert(spawn->fn);
+    wr_assert(wr_loop_is_running(loop));
+    int err = weir_task_spawn(loop, spawn->fn, spawn->arg, NULL, NULL);
+
+    if (err == 0) {
+        spawn->dropped = NULL;
+    }
+    run_drop_spawn(spawn);
+    if (err < 0) {
+        const struct weir_exception exception = {
+            .message = "a task that another thread wanted was not started",
+            .err = err};
+        wr_loop_report(loop, &exception);
+    }
+}
+
+int weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg,
+                               weir_callback_fn *dropped)
+{
+    wr_require(!wr_loop_is_forked(loop), -ECHILD);
+    wr_require(fn, -EINVAL);
+    struct run_spawn *spawn = wr_alloc(loop->allocator, sizeof(*spawn));
+    if (!spawn) {
+        return -ENOMEM;
+    }
+    *spawn = (struct run_spawn){.item = {.run = run_spawn_posted,
+                                         .arg = spawn,
+                                         .drop = run_drop_spawn,
+                                         .is_counted = true},
+                                .loop = loop,
+                                .fn = fn,
+                                .arg = arg,
+                                .dropped = dropped};
+    int err = wr_wake_post_item(loop->wake, &spawn->item);
+    if (err < 0) {
+        wr_free(loop->allocator, spawn, sizeof(*spawn));
+    }
+    return err;
+}

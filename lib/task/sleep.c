@@ -1,0 +1,61 @@
+/*
+ * Sleeping and yielding: a task lets others run, for a time or until the next
+ * turn of the loop.
+ *
+ * A sleeper is a waiter in no queue, and a timer that wakes it.
+ */
+#include "task.h"
+
+/* The call also tells of an interruption that comes while others run. */
+static int sleep_yield(weir_loop *loop)
+{
+    wr_task_yield(loop);
+    wr_debug_assert(loop->current->state == WR_TASK_RUNNING);
+    return wr_task_is_interrupted(loop->current) ? wr_task_tell(loop) : 0;
+}
+
+int weir_yield(weir_loop *loop)
+{
+    int err = wr_task_enter(loop);
+    return err < 0 ? err : sleep_yield(loop);
+}
+
+struct sleeper {
+    struct wr_waiter waiter;
+    struct wr_timer timer;
+};
+
+static void sleep_wake(struct wr_timer *timer)
+{
+    struct sleeper *sleeper = wr_container_of(timer, struct sleeper, timer);
+
+    wr_assert(!wr_list_is_linked(&sleeper->waiter.link)); /* in no queue */
+    /* An interruption may have woken the task, which has not run since. */
+    if (sleeper->waiter.task->waiter == &sleeper->waiter) {
+        wr_waiter_wake(&sleeper->waiter, 0);
+    }
+}
+
+int weir_sleep_until(weir_loop *loop, uint64_t when_ns)
+{
+    int err = wr_task_enter(loop);
+    if (err < 0) {
+        return err;
+    }
+    if (when_ns <= loop->now_ns) {
+        return sleep_yield(loop);
+    }
+    struct sleeper sleeper = {.waiter = {.interrupt = NULL}};
+    wr_timer_init(&sleeper.timer, sleep_wake);
+    wr_timer_arm(&loop->wheel, &sleeper.timer, when_ns);
+    err = wr_task_wait(loop, &sleeper.waiter, NULL);
+    wr_assert(err < 0 || !wr_timer_is_armed(&sleeper.timer));
+    wr_timer_cancel(&loop->wheel, &sleeper.timer);
+    return err;
+}
+
+int weir_sleep(weir_loop *loop, uint64_t delay_ns)
+{
+    return weir_sleep_until(loop,
+                            wr_add_sat(weir_loop_get_time(loop), delay_ns));
+}

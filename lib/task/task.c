@@ -1,0 +1,511 @@
+/*
+ * Tasks: spawning, running, ending, cancelling.
+ *
+ * A task is a fiber that the ready queue enters. The future that ends it is
+ * its first field, so that join and everything that works on futures works on
+ * tasks. The loop's list keeps a task without a handle until its function
+ * returns; then its stack goes back at once and the rest with the last
+ * reference.
+ *
+ * For all others a parked task (task_wait.c) has ended. Its stack and the
+ * struct stay until the loop's memory goes: there may be structs on the stack
+ * that timers and other tasks refer to.
+ */
+#include "task.h"
+
+#include "lib/base/options.h"
+#include "uring/sys.h"
+
+#include <string.h>
+
+struct wr_tasks {
+    struct wr_module module;
+    weir_loop *loop;
+    struct wr_slab tasks;
+    struct wr_stacks stacks;
+    struct wr_list parked; /* struct wr_member */
+    uint64_t spawned_count;
+    uint64_t switch_count;
+};
+
+static void task_give_stack_back(weir_task *task)
+{
+    wr_debug_assert(task->fiber.stack);
+    wr_fiber_fini(&task->fiber);
+    wr_stack_give(&task->future.loop->task_memory->stacks, task->fiber.stack);
+    task->fiber.stack = NULL;
+}
+
+static void task_close_tasks(struct wr_module *module)
+{
+    struct wr_tasks *memory = wr_container_of(module, struct wr_tasks, module);
+    weir_loop *loop = memory->loop;
+    struct wr_list *link;
+
+    wr_assert(loop->member_counts[WR_STAGE_TASKS] == 0);
+    wr_assert(loop->task_memory == memory);
+    wr_assert(wr_loop_is_closed(loop));
+    while ((link = wr_list_pop_front(&memory->parked))) {
+        struct wr_member *member =
+            wr_container_of(link, struct wr_member, link);
+        weir_task *task = wr_container_of(member, weir_task, member);
+        wr_assert(task->state == WR_TASK_PARKED);
+        WR_UNPOISON(task->fiber.stack->base, task->fiber.stack->size);
+        task_give_stack_back(task);
+        wr_slab_give(&memory->tasks, task);
+    }
+    wr_stacks_fini(&memory->stacks);
+    wr_slab_fini(&memory->tasks);
+    wr_free(&loop->counting, memory, sizeof(*memory));
+    loop->task_memory = NULL;
+}
+
+/* Asks the newest task first: others are likelier to wait for it than it is to
+ * wait for them. */
+static bool task_give_up_one(struct wr_module *module)
+{
+    weir_loop *loop = wr_container_of(module, struct wr_tasks, module)->loop;
+
+    const struct wr_list *members = &loop->members[WR_STAGE_TASKS];
+
+    for (struct wr_list *link = members->prev; link != members;
+         link = link->prev) {
+        struct wr_member *member =
+            wr_container_of(link, struct wr_member, link);
+        if (member->ops != &wr_task_member_ops) {
+            continue;
+        }
+        struct wr_waiter *waiter =
+            wr_container_of(member, weir_task, member)->waiter;
+        wr_assert(!waiter || wr_loop_is_closing(waiter->task->future.loop));
+        if (waiter && waiter->interrupt && waiter->give_up) {
+            waiter->give_up(waiter);
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t task_trim_tasks(struct wr_module *module)
+{
+    struct wr_tasks *memory = wr_container_of(module, struct wr_tasks, module);
+
+    wr_stacks_trim(&memory->stacks);
+    return wr_slab_trim(&memory->tasks);
+}
+
+static void task_count_tasks(struct wr_module *module,
+                             struct weir_loop_statistics *ret)
+{
+    struct wr_tasks *memory = wr_container_of(module, struct wr_tasks, module);
+
+    wr_assert(memory->stacks.used_count <= memory->stacks.stack_count);
+    ret->tasks = memory->loop->member_counts[WR_STAGE_TASKS];
+    ret->tasks_spawned = memory->spawned_count;
+    ret->task_switches = memory->switch_count;
+    ret->stacks = memory->stacks.stack_count;
+    ret->stack_high_water_bytes = wr_stacks_high_water(&memory->stacks);
+}
+
+static void task_check_tasks(const struct wr_module *module)
+{
+    const struct wr_tasks *memory =
+        wr_container_of(module, const struct wr_tasks, module);
+    const weir_loop *loop = memory->loop;
+
+    wr_assert(loop->task_memory == memory);
+    wr_assert(memory->spawned_count >= loop->member_counts[WR_STAGE_TASKS]);
+    /* Those of parked tasks count too. */
+    wr_assert(memory->stacks.used_count >= loop->member_counts[WR_STAGE_TASKS]);
+    wr_stacks_check_invariants(&memory->stacks);
+}
+
+static const struct wr_module_ops task_module_ops = {
+    .give_up = task_give_up_one,
+    .trim = task_trim_tasks,
+    .count = task_count_tasks,
+    .close = task_close_tasks,
+    .check = task_check_tasks,
+};
+
+WEIR_MUST_USE static int task_open_tasks(weir_loop *loop)
+{
+    if (loop->task_memory) {
+        return 0;
+    }
+    struct wr_tasks *memory = wr_alloc(&loop->counting, sizeof(*memory));
+    if (!memory) {
+        return -ENOMEM;
+    }
+    memset(memory, 0, sizeof(*memory));
+    wr_slab_init(&memory->tasks, &loop->counting, sizeof(weir_task));
+    wr_stacks_init(&memory->stacks, &loop->counting);
+    wr_list_init(&memory->parked);
+    memory->stacks.no_guard_install =
+        !wr_has(&loop->uring.features, WR_FEATURE_GUARD_INSTALL);
+    memory->loop = loop;
+    loop->task_memory = memory;
+    wr_loop_add_module(loop, &memory->module, &task_module_ops);
+    return 0;
+}
+
+static weir_task *task_of_future(weir_future *future)
+{
+    wr_debug_assert(!future->ops->is_settable);
+    return wr_container_of(future, weir_task, future);
+}
+
+static void task_cancel_future(weir_future *future)
+{
+    weir_task_cancel(task_of_future(future));
+}
+
+/* The last reference is gone, and the task has ended. A parked one stays in its
+ * list. */
+static void task_free_future(weir_future *future)
+{
+    weir_task *task = task_of_future(future);
+    weir_loop *loop = future->loop;
+
+    wr_assert(wr_task_has_ended(task));
+    wr_task_debug_check(task);
+    if (task->state == WR_TASK_DONE) {
+        wr_slab_give(&loop->task_memory->tasks, task);
+    }
+    wr_loop_unpin(loop);
+}
+
+static const struct wr_future_ops task_future_ops = {
+    .cancel = task_cancel_future,
+    .free = task_free_future,
+    .is_settable = false,
+};
+
+/* From now on every suspending call fails. */
+static void task_shutdown_alive(struct wr_member *member)
+{
+    weir_task *task = wr_container_of(member, weir_task, member);
+
+    wr_assert(wr_loop_is_closing(task->future.loop));
+    wr_task_check_invariants(task);
+    wr_task_interrupt(task, &task->shutdown);
+}
+
+static const char *task_state_name(enum wr_task_state state)
+{
+    switch (state) {
+    case WR_TASK_READY:
+        return "ready";
+    case WR_TASK_WAITING:
+        return "waiting";
+    case WR_TASK_RUNNING:
+        return "running";
+    case WR_TASK_PARKED:
+        return "parked";
+    case WR_TASK_DONE:
+        return "done";
+    }
+    return "?";
+}
+
+static void task_dump_alive(const struct wr_member *member, FILE *out)
+{
+    const weir_task *task = wr_container_of(member, const weir_task, member);
+
+    fprintf(out, "task %s %s stack=%zu cancelling=%u%s%s\n",
+            task->name[0] ? task->name : "-", task_state_name(task->state),
+            task->fiber.stack ? task->fiber.stack->size : 0,
+            weir_task_get_cancelling(task),
+            wr_task_is_interrupted(task) ? " interrupted" : "",
+            task->scope ? " timed" : "");
+}
+
+static void task_check_alive(const struct wr_member *member)
+{
+    const weir_task *task = wr_container_of(member, const weir_task, member);
+
+    wr_assert(!wr_task_has_ended(task));
+    wr_task_check_invariants(task);
+    wr_future_check_invariants(&task->future);
+}
+
+const struct wr_member_ops wr_task_member_ops = {
+    .stage = WR_STAGE_TASKS,
+    .shutdown = task_shutdown_alive,
+    .dump = task_dump_alive,
+    .check = task_check_alive,
+};
+
+/* The fiber runs this from its first enter to its exit. */
+static void task_run_fiber(void *arg)
+{
+    weir_task *task = arg;
+
+    wr_debug_assert(task->future.loop->current == task);
+    wr_debug_assert(!task->scope && task->group_count == 0);
+    task->wake_result = task->fn(task->future.loop, task->arg);
+    /* The scopes and groups on this stack have ended. */
+    wr_assert(!task->scope);           /* weir_timeout_end() */
+    wr_assert(task->group_count == 0); /* weir_task_group_end() */
+    wr_fiber_exit(&task->fiber);
+}
+
+/* The task has failed and nothing waits for it or can ask for its result. */
+static void task_report_unseen(weir_task *task)
+{
+    const struct weir_exception unseen = {
+        .message = "a task that nobody waits for has failed",
+        .err = task->wake_result,
+        .callback = task->name,
+        .task = task};
+
+    wr_assert(task->wake_result < 0);
+    if (task->wake_result != -ECANCELED && task->future.refs == 1 &&
+        wr_list_is_empty(&task->future.observers)) {
+        wr_loop_report(task->future.loop, &unseen);
+    }
+}
+
+/* The loop is being freed, and the task went on calling. */
+static void task_report_parked(weir_task *task)
+{
+    const struct weir_exception parked = {
+        .message = "a task ignored the end of the loop and was parked",
+        .err = -ECANCELED,
+        .callback = task->name,
+        .task = task};
+
+    wr_loop_report(task->future.loop, &parked);
+}
+
+/* The result of the task is there. */
+static void task_resolve(weir_task *task)
+{
+    wr_task_debug_check(task);
+    wr_future_resolve(&task->future, task->wake_result);
+    weir_future_unref(&task->future); /* the loop's reference */
+}
+
+static __attribute__((noinline)) void task_end_parked(weir_task *task)
+{
+    struct wr_tasks *memory = task->future.loop->task_memory;
+
+    wr_assert(task->state == WR_TASK_PARKED);
+    wr_assert(wr_loop_is_closing(task->future.loop));
+    wr_loop_remove_member(task->future.loop, &task->member);
+    wr_list_push_back(&memory->parked, &task->member.link);
+    task->wake_result = -ECANCELED;
+    task_report_parked(task);
+    if (task->parked) {
+        task->parked(task->arg);
+    }
+    task_resolve(task);
+}
+
+/* The function of the task has returned, or never will. */
+static __attribute__((noinline)) void task_end(weir_task *task)
+{
+    weir_loop *loop = task->future.loop;
+
+    wr_debug_assert(!loop->current);
+    if (WR_UNLIKELY(task->state != WR_TASK_RUNNING)) {
+        task_end_parked(task);
+        return;
+    }
+    wr_task_set_state(task, WR_TASK_DONE);
+    wr_loop_remove_member(loop, &task->member);
+    task_give_stack_back(task);
+    if (WR_UNLIKELY(task->wake_result < 0)) {
+        task_report_unseen(task);
+    }
+    task_resolve(task);
+}
+
+static inline void task_enter(weir_task *task)
+{
+    weir_loop *loop = task->future.loop;
+
+    wr_task_set_running(task);
+    loop->task_memory->switch_count++;
+    wr_loop_enter_task(loop, task);
+    wr_fiber_enter(&task->fiber);
+    wr_loop_leave_task(loop, task);
+}
+
+static __attribute__((noinline)) void task_enter_timed(weir_task *task)
+{
+    const uint64_t start_ns = wr_sys_now();
+
+    wr_assert(task->future.loop->slow_callback_ns > 0);
+    task_enter(task);
+    wr_loop_report_slow(
+        task->future.loop, start_ns,
+        &(struct weir_exception){.callback = task->name, .task = task});
+}
+
+static void task_run(struct wr_ready *ready)
+{
+    weir_task *task = wr_container_of(ready, weir_task, ready);
+
+    wr_debug_assert(task->fiber.stack);
+    wr_debug_assert(!wr_ready_is_pending(ready));
+    wr_debug_assert(!task->waiter);
+    if (WR_LIKELY(task->future.loop->slow_callback_ns == 0)) {
+        task_enter(task);
+    } else {
+        task_enter_timed(task);
+    }
+    if (WR_LIKELY(task->state == WR_TASK_READY)) {
+        wr_task_debug_check(task); /* a yield: in a forked child it fails */
+        return;
+    }
+    wr_loop_leave_if_forked(task->future.loop); /* by the task */
+    if (WR_UNLIKELY(task->state >= WR_TASK_RUNNING)) {
+        task_end(task);
+    } else {
+        wr_task_debug_check(task);
+    }
+}
+
+static void task_copy_name(weir_task *task, const char *name)
+{
+    const size_t len = name ? strnlen(name, WR_TASK_NAME_MAX - 1) : 0;
+    if (len > 0) {
+        memcpy(task->name, name, len);
+    }
+    task->name[len] = '\0';
+}
+
+WEIR_MUST_USE static int task_make(weir_loop *loop, size_t stack_size,
+                                   weir_task **ret)
+{
+    int err = task_open_tasks(loop);
+    if (err < 0) {
+        return err;
+    }
+    struct wr_tasks *memory = loop->task_memory;
+    weir_task *task = wr_slab_take(&memory->tasks);
+    if (!task) {
+        return -ENOMEM;
+    }
+    struct wr_stack *stack;
+    err = wr_stack_take(&memory->stacks, stack_size, &stack);
+    if (err < 0) {
+        wr_slab_give(&memory->tasks, task);
+        return err;
+    }
+    wr_future_init(&task->future, loop, &task_future_ops);
+    wr_fiber_init(&task->fiber, stack, task_run_fiber, task);
+    wr_loop_pin(loop);
+    memory->spawned_count++;
+    task->number = memory->spawned_count;
+    wr_debug_assert(task->number > 0);
+    *ret = task;
+    return 0;
+}
+
+int weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
+                    const struct weir_task_options *options, weir_task **ret)
+{
+    struct weir_task_options known;
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    wr_require(fn, -EINVAL);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require(wr_options_is_stack_size(known.stack_size_bytes), -EINVAL);
+    if (known.stack_size_bytes == 0) {
+        known.stack_size_bytes = loop->stack_size_bytes;
+    }
+    weir_task *task;
+    err = task_make(loop, known.stack_size_bytes, &task);
+    if (err < 0) {
+        return err;
+    }
+    task->fn = fn;
+    task->arg = arg;
+    task_copy_name(task, known.name);
+    wr_member_init(&task->member, &wr_task_member_ops);
+    wr_loop_add_member(loop, &task->member);
+    wr_ready_init(&task->ready, task_run);
+    wr_task_init_wait(task);
+    wr_task_debug_check(task);
+    if (ret) {
+        wr_future_ref(&task->future);
+        *ret = task;
+    }
+    return 0;
+}
+
+int weir_task_join(weir_task *task, int *ret)
+{
+    int err = wr_loop_check(task->future.loop);
+    if (err < 0) {
+        return err; /* another thread may not give the handle back */
+    }
+    wr_task_debug_check(task);
+    err = weir_future_await(&task->future, ret);
+    weir_task_detach(task);
+    return err;
+}
+
+void weir_task_detach(weir_task *task)
+{
+    if (task) {
+        weir_future_unref(&task->future);
+    }
+}
+
+weir_task *weir_task_ref(weir_task *task)
+{
+    wr_future_ref(&task->future);
+    return task;
+}
+
+bool weir_task_cancel(weir_task *task)
+{
+    if (wr_loop_check(task->future.loop) < 0 || wr_task_has_ended(task)) {
+        return false;
+    }
+    wr_task_check_invariants(task);
+    wr_task_request(task, &task->cancel);
+    return true;
+}
+
+uint32_t weir_task_get_cancelling(const weir_task *task)
+{
+    return task->requests + task->expired;
+}
+
+uint32_t weir_task_uncancel(weir_task *task)
+{
+    if (wr_loop_check(task->future.loop) == 0) {
+        wr_task_check_invariants(task);
+        wr_task_withdraw(task);
+    }
+    return weir_task_get_cancelling(task);
+}
+
+weir_future *weir_task_get_future(weir_task *task)
+{
+    return &task->future;
+}
+
+const char *weir_task_get_name(const weir_task *task)
+{
+    return task->name;
+}
+
+void weir_task_set_name(weir_task *task, const char *name)
+{
+    if (wr_loop_check(task->future.loop) == 0) {
+        wr_task_check_invariants(task);
+        task_copy_name(task, name);
+    }
+}
+
+weir_task *weir_task_get_current(const weir_loop *loop)
+{
+    return wr_loop_check(loop) == 0 ? loop->current : NULL;
+}

@@ -1,0 +1,151 @@
+/*
+ * The calls from a transport up to its protocol.
+ *
+ * A transport calls its protocol only here: a missing entry is skipped, a slow
+ * callback is reported, and a child that was forked inside a callback leaves.
+ * Which function data_received is, the call that matters most, is chosen when
+ * the protocol is bound.
+ */
+#include "transport.h"
+
+bool wr_protocol_is_valid(const struct weir_protocol_binding *binding)
+{
+    const struct weir_protocol *protocol = binding->protocol;
+    if (!protocol || protocol->size < sizeof(*protocol)) {
+        return false;
+    }
+    if (protocol->kind == WEIR_PROTOCOL_BUFFERED) {
+        return protocol->get_buffer && protocol->buffer_updated;
+    }
+    return protocol->kind == WEIR_PROTOCOL_STREAM;
+}
+
+/* The time before a callback; 0 where slow callbacks are not reported. */
+static inline uint64_t protocol_start_timing(const weir_transport *t)
+{
+    return WR_UNLIKELY(t->loop->slow_callback_ns) ? wr_sys_now() : 0;
+}
+
+static inline void protocol_end_timing(weir_transport *t, uint64_t start_ns,
+                                       const char *callback)
+{
+    wr_loop_leave_if_forked(t->loop);
+    if (WR_UNLIKELY(start_ns != 0)) {
+        wr_loop_report_slow(
+            t->loop, start_ns,
+            &(struct weir_exception){.callback = callback, .transport = t});
+    }
+}
+
+/* Called inside a write, which may be a task's: the callback must not suspend.
+ */
+void wr_protocol_pause(weir_transport *t)
+{
+    wr_assert(t->writing_paused);
+    if (t->binding.protocol->pause_writing) {
+        weir_task *task = wr_loop_forbid(t->loop);
+        const uint64_t start_ns = protocol_start_timing(t);
+        t->binding.protocol->pause_writing(t->binding.user, t);
+        protocol_end_timing(t, start_ns, "pause_writing");
+        wr_loop_allow(t->loop, task);
+    }
+}
+
+void wr_protocol_resume(weir_transport *t)
+{
+    wr_assert(!t->writing_paused);
+    if (t->binding.protocol->resume_writing) {
+        const uint64_t start_ns = protocol_start_timing(t);
+        t->binding.protocol->resume_writing(t->binding.user, t);
+        protocol_end_timing(t, start_ns, "resume_writing");
+    }
+}
+
+void wr_protocol_made(weir_transport *t)
+{
+    if (t->binding.protocol->connection_made) {
+        const uint64_t start_ns = protocol_start_timing(t);
+        t->binding.protocol->connection_made(t->binding.user, t);
+        protocol_end_timing(t, start_ns, "connection_made");
+    }
+}
+
+void wr_protocol_lost(weir_transport *t)
+{
+    wr_assert(t->end != WEIR_END_NONE);
+    wr_assert(t->error <= 0);
+    if (t->binding.protocol->connection_lost) {
+        const uint64_t start_ns = protocol_start_timing(t);
+        t->binding.protocol->connection_lost(t->binding.user, t, t->error);
+        protocol_end_timing(t, start_ns, "connection_lost");
+    }
+}
+
+static int protocol_ignore_data(void *user, weir_transport *t,
+                                const struct weir_buf *buf)
+{
+    (void)user;
+    (void)t;
+    (void)buf;
+    return 0;
+}
+
+static int protocol_time_data(void *user, weir_transport *t,
+                              const struct weir_buf *buf)
+{
+    const uint64_t start_ns = protocol_start_timing(t);
+    int ret = t->binding.protocol->data_received(user, t, buf);
+    protocol_end_timing(t, start_ns, "data_received");
+    return ret;
+}
+
+void wr_protocol_bound(weir_transport *t)
+{
+    const struct weir_protocol *protocol = t->binding.protocol;
+
+    wr_assert(wr_protocol_is_valid(&t->binding));
+    if (!protocol->data_received) {
+        t->data_received = protocol_ignore_data;
+    } else if (t->loop->slow_callback_ns) {
+        t->data_received = protocol_time_data;
+    } else {
+        t->data_received = protocol->data_received;
+    }
+}
+
+int wr_protocol_eof(weir_transport *t)
+{
+    if (!t->binding.protocol->eof_received) {
+        return 0;
+    }
+    const uint64_t start_ns = protocol_start_timing(t);
+    int ret = t->binding.protocol->eof_received(t->binding.user, t);
+    protocol_end_timing(t, start_ns, "eof_received");
+    return ret;
+}
+
+int wr_protocol_get_buffer(weir_transport *t, size_t hint, void **ret_buf,
+                           size_t *ret_size)
+{
+    wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_BUFFERED);
+    *ret_buf = NULL;
+    *ret_size = 0;
+    const uint64_t start_ns = protocol_start_timing(t);
+    int ret = t->binding.protocol->get_buffer(t->binding.user, t, hint, ret_buf,
+                                              ret_size);
+    protocol_end_timing(t, start_ns, "get_buffer");
+    if (ret < 0) {
+        return ret;
+    }
+    return *ret_buf && *ret_size > 0 ? 0 : WEIR_ENOBUFFER;
+}
+
+int wr_protocol_updated(weir_transport *t, size_t len)
+{
+    wr_assert(len > 0);
+    wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_BUFFERED);
+    const uint64_t start_ns = protocol_start_timing(t);
+    int ret = t->binding.protocol->buffer_updated(t->binding.user, t, len);
+    protocol_end_timing(t, start_ns, "buffer_updated");
+    return ret;
+}

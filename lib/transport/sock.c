@@ -1,0 +1,454 @@
+/*
+ * Stream sockets: their life.
+ *
+ * Every completion of a socket ends here, and so does its step, which calls of
+ * the user push onto the ready queue: the files below note what happened, then
+ * wr_sock_next_step() says what comes next, and sock_advance() carries it out.
+ * A connection is lost when its last operation has ended, and not before: until
+ * then the kernel may write to its memory, and its descriptor's number must not
+ * be used again.
+ */
+#include "sock_impl.h"
+
+#include "weir/error.h"
+
+static void sock_free_if_unused(struct wr_sock *s)
+{
+    weir_loop *loop = s->t.loop;
+    if (s->t.refs > 0 || s->demand.account.lease_count > 0) {
+        return;
+    }
+    wr_assert(s->state == WR_SOCK_LOST);
+    wr_assert(s->fd < 0);
+    wr_slab_give(&loop->socks, s);
+    wr_loop_unpin(loop);
+}
+
+static void sock_unreferenced(weir_transport *t)
+{
+    sock_free_if_unused(wr_sock_of(t));
+}
+
+static void sock_get_sockname(const weir_transport *t, struct weir_address *ret)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    if (!s->sockname_known && s->fd >= 0) {
+        struct weir_address addr = {.len = sizeof(addr.storage)};
+        int err = wr_sys_getsockname(s->fd, &addr.storage.any, &addr.len);
+        if (err < 0 || addr.storage.any.sa_family == AF_UNIX) {
+            addr.len = 0;
+        }
+        s->sockname = addr;
+        s->sockname_known = true;
+    }
+    *ret = s->sockname;
+}
+
+/* The getters must answer later on, without a descriptor. */
+static void sock_remember_sockname(struct wr_sock *s)
+{
+    struct weir_address ignored;
+    if (s->t.refs > 1) {
+        sock_get_sockname(&s->t, &ignored);
+    }
+}
+
+static void sock_lose(struct wr_sock *s)
+{
+    weir_loop *loop = s->t.loop;
+
+    wr_assert(!s->recv_op.in_flight && !s->poll_op.in_flight);
+    wr_assert(!s->send_op.in_flight);
+    wr_sock_times_free(s);
+    wr_sock_drop_queue(s);
+    wr_sock_free_into(s);
+    wr_sock_set_state(s, WR_SOCK_LOST);
+    s->demand.account.notify_released = true; /* the last lease frees */
+    wr_protocol_lost(&s->t);
+    sock_remember_sockname(s);
+    wr_prep_close(&loop->uring, s->fd);
+    s->fd = -1;
+    wr_ready_cancel(&s->step);
+    wr_loop_remove_member(loop, &s->t.member);
+    wr_assert(loop->budget.account_count > 0);
+    loop->budget.account_count--;
+    wr_loop_trim_later(loop);
+    if (s->t.set) {
+        s->t.set->ops->forget(s->t.set, &s->t);
+        s->t.set = NULL;
+    }
+    weir_transport_unref(&s->t);
+}
+
+/* The peer is told by a reset, not by an end of the stream that would pass for
+ * a proper one. Unix sockets know no reset, and ignore it. */
+static void sock_reset_on_close(struct wr_sock *s)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    wr_assert(s->fd >= 0);
+    s->resets = true;
+    wr_ignore(wr_sys_setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger,
+                                sizeof(linger)) < 0);
+}
+
+static void sock_end(struct wr_sock *s)
+{
+    wr_sock_set_state(s, WR_SOCK_ENDING);
+    if (WR_UNLIKELY(s->t.has_dropped || !wr_sendq_is_empty(&s->sendq))) {
+        sock_reset_on_close(s);
+    }
+    wr_sock_drop_held(s);
+    wr_sock_times_stop(s);
+    wr_sock_end_recv(s);
+    wr_sock_end_send(s);
+    wr_sock_push_step(s); /* if nothing is in flight, no completion comes */
+}
+
+static void sock_linger(struct wr_sock *s)
+{
+    wr_assert(s->times->limits.linger_ns > 0);
+    wr_assert(!s->eof_seen);
+    wr_sock_set_state(s, WR_SOCK_LINGERING);
+    s->times->linger_ns = s->t.loop->now_ns;
+    s->write_eof = true;
+    wr_sock_shut_when_sent(s);
+    wr_sock_times_changed(s);
+}
+
+/* Goes as many steps as can be gone now. The last thing that a handler does:
+ * the socket may be freed. */
+static void sock_advance(struct wr_sock *s)
+{
+    for (;;) {
+        switch (wr_sock_next_step(s)) {
+        case WR_SOCK_WAIT:
+            return;
+        case WR_SOCK_RECEIVE:
+            wr_sock_update_recv(s);
+            wr_sock_check_invariants(s);
+            return;
+        case WR_SOCK_DROP_QUEUE:
+            wr_sock_drop_broken_queue(s);
+            break;
+        case WR_SOCK_LINGER:
+            sock_linger(s);
+            break;
+        case WR_SOCK_DOOM:
+            wr_sock_doom(s);
+            break;
+        case WR_SOCK_END:
+            sock_end(s);
+            break;
+        case WR_SOCK_LOSE:
+            sock_lose(s);
+            return;
+        }
+    }
+}
+
+/* sock_advance() at the end of a completion that mostly changes nothing. */
+static inline void sock_settle(struct wr_sock *s)
+{
+    wr_sock_debug_check(s);
+    if (WR_UNLIKELY(!wr_sock_is_settled(s))) {
+        sock_advance(s);
+    }
+}
+
+static void sock_step(struct wr_ready *ready)
+{
+    struct wr_sock *s = wr_container_of(ready, struct wr_sock, step);
+
+    wr_sock_check_invariants(s);
+    wr_assert(s->state != WR_SOCK_UNBORN);
+    wr_assert(s->state != WR_SOCK_LOST);
+    wr_sock_deliver_held(s);
+    sock_advance(s);
+}
+
+static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sock *s = wr_container_of(op, struct wr_sock, recv_op);
+
+    wr_debug_assert(s->state > WR_SOCK_UNBORN && s->state < WR_SOCK_LOST);
+    wr_debug_assert(s->recv_state == WR_RECV_ARMED ||
+                    s->recv_state == WR_RECV_CANCELLING);
+    if (WR_UNLIKELY(!(flags & WR_CQE_MORE))) {
+        wr_sock_recv_ended(s);
+    }
+    wr_sock_debug_check(s);
+    if (WR_LIKELY(flags & WR_CQE_BUFFER && res > 0)) {
+        weir_lease *lease =
+            wr_pool_borrow(&s->t.loop->pool, &s->demand.account, res, flags);
+        if (WR_LIKELY(lease != NULL)) {
+            wr_sock_received(s, lease);
+        } else {
+            wr_sock_lose_bytes(s, wr_pool_lost_error(&s->t.loop->pool, flags));
+        }
+    } else {
+        wr_sock_recv_other(s, res, flags);
+    }
+    if (WR_UNLIKELY(s->into != NULL) && !op->in_flight) {
+        wr_sock_return_into(s);
+    }
+    sock_settle(s);
+}
+
+static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sock *s = wr_container_of(op, struct wr_sock, poll_op);
+    (void)flags;
+
+    wr_sock_check_invariants(s);
+    wr_sock_recv_watched(s, res);
+    sock_advance(s);
+}
+
+static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
+    (void)flags;
+
+    wr_debug_assert(s->state > WR_SOCK_UNBORN && s->state < WR_SOCK_LOST);
+    wr_debug_assert(!wr_sendq_is_empty(&s->sendq));
+    if (WR_LIKELY(wr_sock_is_settled(s) && wr_sock_send_took_all(s, res))) {
+        return;
+    }
+    if (wr_sock_send_ended(s, res)) {
+        wr_sock_recv_unstick(s);
+        sock_settle(s);
+    }
+}
+
+/* Leases of the connection were given back, by whoever had them. */
+static void sock_account_released(struct wr_account *account)
+{
+    struct wr_sock *s =
+        wr_container_of(account, struct wr_sock, demand.account);
+
+    if (WR_UNLIKELY(s->state == WR_SOCK_LOST)) {
+        sock_free_if_unused(s);
+    } else {
+        wr_sock_recv_seek_credit(s);
+    }
+}
+
+static void sock_close(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_sock_check_invariants(s);
+    if (s->state != WR_SOCK_OPEN) {
+        return;
+    }
+    wr_transport_set_end(t, WEIR_END_CLOSED);
+    wr_sock_drop_held(s);
+    wr_sock_set_state(s, WR_SOCK_CLOSING);
+    if (s->times) {
+        s->times->closing_ns = weir_loop_get_time(t->loop);
+        wr_sock_times_changed(s);
+    }
+    wr_sock_update_recv(s); /* a cancel leaves together with the last send */
+    wr_sock_push_step(s);
+    wr_sock_check_invariants(s);
+}
+
+static void sock_abort(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_sock_check_invariants(s);
+    if (s->state == WR_SOCK_UNBORN || wr_sock_is_over(s)) {
+        return;
+    }
+    wr_transport_set_end(t, WEIR_END_ABORTED);
+    sock_reset_on_close(s);
+    wr_sock_doom(s);
+    sock_end(s); /* the cancels leave together with this turn's sends */
+    wr_sock_check_invariants(s);
+}
+
+static void sock_abandon(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    struct wr_uring *uring = &t->loop->uring;
+
+    weir_transport_ref(t); /* the last of the three loses it */
+    wr_op_abandon(uring, &s->send_op);
+    wr_op_abandon(uring, &s->recv_op);
+    wr_op_abandon(uring, &s->poll_op);
+    weir_transport_unref(t);
+}
+
+static int sock_set_protocol(weir_transport *t,
+                             const struct weir_protocol_binding *binding,
+                             const struct weir_buf *initial, size_t count)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    int err = wr_sock_set_protocol(t, binding, initial, count);
+
+    if (err == 0 && !s->recv_op.in_flight) {
+        wr_sock_recv_look_anew(s);
+    }
+    return err;
+}
+
+static bool sock_is_reading(const weir_transport *t)
+{
+    return wr_sock_is_reading(wr_sock_of(t));
+}
+
+static bool sock_is_closing(const weir_transport *t)
+{
+    return wr_sock_of(t)->state != WR_SOCK_OPEN || t->error != 0;
+}
+
+static struct weir_depth sock_get_depth(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    return (struct weir_depth){.bytes = s->sendq.bytes,
+                               .operations = s->send_op.in_flight};
+}
+
+static const struct wr_demand *sock_get_demand(const weir_transport *t)
+{
+    return &wr_sock_of(t)->demand;
+}
+
+static bool sock_has_unread(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    return s->state == WR_SOCK_OPEN &&
+           (wr_sock_has_kept(s) || wr_sys_inq(s->fd) > 0);
+}
+
+static int sock_get_socket(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    return s->fd >= 0 ? s->fd : -EBADF;
+}
+
+static void sock_dump(const weir_transport *t, FILE *out)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+    struct weir_address sockname;
+    char peer[WEIR_ADDRESS_TEXT_SIZE];
+    char own[WEIR_ADDRESS_TEXT_SIZE];
+
+    sock_get_sockname(t, &sockname);
+    fprintf(out,
+            "tcp fd=%d %s -> %s state=%s recv=%s%s%s send=%s ops=%s%s%s "
+            "credit=%u held=%llu leases=%u queued=%llu%s%s error=%s\n",
+            s->fd, weir_address_format(&sockname, own, sizeof(own)),
+            weir_address_format(&t->peername, peer, sizeof(peer)),
+            wr_sock_state_name(s), wr_sock_recv_state_name(s),
+            s->paused ? " paused" : "", s->eof_seen ? " eof" : "",
+            wr_sock_send_state_name(s), s->recv_op.in_flight ? "r" : "",
+            s->send_op.in_flight ? "s" : "", s->poll_op.in_flight ? "p" : "",
+            wr_budget_credit(&t->loop->budget, &s->demand),
+            (unsigned long long)s->demand.account.held_bytes,
+            s->demand.account.lease_count, (unsigned long long)s->sendq.bytes,
+            t->writing_paused ? " writing-paused" : "",
+            s->write_eof ? " write-eof" : "",
+            t->error ? weir_err_name(t->error) : "none");
+}
+
+static void sock_check(const weir_transport *t)
+{
+    wr_sock_check_rest(wr_sock_of(t));
+}
+
+static const struct wr_transport_ops sock_ops = {
+    .name = "tcp",
+    .can_write_eof = true,
+    .write = wr_sock_write,
+    .writelines = wr_sock_writelines,
+    .write_ref = wr_sock_write_ref,
+    .write_lease = wr_sock_write_lease,
+    .write_eof = wr_sock_write_eof,
+    .pause_reading = wr_sock_pause_reading,
+    .resume_reading = wr_sock_resume_reading,
+    .is_reading = sock_is_reading,
+    .is_closing = sock_is_closing,
+    .get_depth = sock_get_depth,
+    .get_demand = sock_get_demand,
+    .has_unread = sock_has_unread,
+    .limits_changed = wr_sock_limits_changed,
+    .set_read_limit = wr_sock_set_read_limit,
+    .set_timeouts = wr_sock_set_timeouts,
+    .set_protocol = sock_set_protocol,
+    .close = sock_close,
+    .abort = sock_abort,
+    .abandon = sock_abandon,
+    .get_sockname = sock_get_sockname,
+    .get_socket = sock_get_socket,
+    .dump = sock_dump,
+    .check = sock_check,
+    .unreferenced = sock_unreferenced,
+};
+
+struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
+                             const struct wr_sock_options *options)
+{
+    if (loop->socks.object_size == 0) {
+        wr_slab_init(&loop->socks, &loop->counting, sizeof(struct wr_sock));
+    }
+    wr_assert(fd >= 0);
+    struct wr_sock *s = wr_slab_take(&loop->socks);
+    if (!s) {
+        return NULL;
+    }
+    wr_assert(s->state == WR_SOCK_UNBORN);
+    wr_transport_init(&s->t, loop, &sock_ops);
+    s->fd = fd;
+    s->t.set = options->set;
+    if (options->peername) {
+        s->t.peername = *options->peername;
+    }
+    if (!options->may_ask_sockname && options->sockname) {
+        s->sockname = *options->sockname;
+        s->sockname_known = true;
+    }
+    wr_ready_init(&s->step, sock_step);
+    wr_op_init(&s->recv_op, sock_recv_completed);
+    wr_op_init(&s->poll_op, sock_poll_completed);
+    wr_op_init(&s->send_op, sock_send_completed);
+    wr_sock_recv_init(s);
+    wr_sock_send_init(s);
+    s->demand.account.released = sock_account_released;
+    return s;
+}
+
+void wr_sock_unmake(struct wr_sock *s)
+{
+    weir_loop *loop = s->t.loop;
+
+    wr_assert(s->state == WR_SOCK_UNBORN);
+    wr_assert(s->demand.account.lease_count == 0);
+    wr_sock_times_free(s);
+    wr_slab_give(&loop->socks, s);
+}
+
+void wr_sock_bear(struct wr_sock *s)
+{
+    weir_loop *loop = s->t.loop;
+
+    wr_sock_set_state(s, WR_SOCK_OPEN);
+    wr_sock_times_changed(s);
+    wr_loop_pin(loop);
+    loop->budget.account_count++;
+    wr_loop_add_member(loop, &s->t.member);
+    if (s->t.set) {
+        s->t.set->ops->adopt(s->t.set, &s->t);
+    }
+    wr_protocol_made(&s->t);
+    if (s->state == WR_SOCK_OPEN) {
+        wr_sock_update_recv(s);
+    }
+    wr_sock_check_invariants(s);
+}

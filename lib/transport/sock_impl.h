@@ -1,0 +1,362 @@
+/*
+ * The inside of a stream socket, shared by the files that make it up. Calls go
+ * one way, from each file to those below it:
+ *
+ *     sock_open.c     making one of a descriptor
+ *     sock.c          life: completions, decisions carried out, loss, freeing
+ *     sock_send.c     the send queue on its way to the kernel
+ *     sock_recv.c     the receive state machine
+ *     sock_deliver.c  received bytes on their way to the protocol
+ *     sock_time.c     time-outs
+ *     sock_state.c    the states, the next step, what must always hold
+ *
+ * Life of a socket. close() leads from OPEN to CLOSING; abort(), a broken
+ * connection, a time-out and a failed callback lead to DOOMED. Then every
+ * operation is cancelled, and when the last one has ended the connection is
+ * lost.
+ *
+ *     UNBORN -> OPEN -> CLOSING -> LINGERING
+ *                  \_______\___________\___ DOOMED -> ENDING -> LOST
+ *
+ * No call of the user runs a callback of the life cycle: it changes the state
+ * and pushes `step`, and sock.c does the rest from the loop. The files below
+ * sock.c do as much: they note what happened, and sock.c decides at the end of
+ * the completion, or in the step.
+ */
+#ifndef WEIR_LIB_TRANSPORT_SOCK_IMPL_H
+#define WEIR_LIB_TRANSPORT_SOCK_IMPL_H
+
+#include "lib/base/sendq.h"
+#include "sock.h"
+
+enum wr_sock_state {
+    WR_SOCK_UNBORN,    /* shown to the factory, which may only look at it */
+    WR_SOCK_OPEN,      /* connection_made was called, or is about to be */
+    WR_SOCK_CLOSING,   /* sending what is queued, delivering no more */
+    WR_SOCK_LINGERING, /* all sent; reading and dropping until the end */
+    WR_SOCK_DOOMED,    /* about to end: nothing more is sent or delivered */
+    WR_SOCK_ENDING,    /* all is cancelled; waiting for the last operation */
+    WR_SOCK_LOST,      /* connection_lost was called, the descriptor closed */
+    WR_SOCK_STATES,
+};
+
+/* The next step of a socket's life. */
+enum wr_sock_next {
+    WR_SOCK_WAIT,       /* nothing to do before an operation ends */
+    WR_SOCK_RECEIVE,    /* the state stays: receive, or stop receiving */
+    WR_SOCK_DROP_QUEUE, /* no byte of it will ever be sent */
+    WR_SOCK_LINGER,     /* all is sent: wait for the peer's end */
+    WR_SOCK_DOOM,       /* nothing is left to wait for */
+    WR_SOCK_END,        /* cancel what is in flight */
+    WR_SOCK_LOSE,       /* nothing is in flight: tell the protocol */
+};
+
+enum wr_recv_state {
+    WR_RECV_IDLE,       /* nothing in the kernel */
+    WR_RECV_ARMED,      /* a receive is in flight */
+    WR_RECV_CANCELLING, /* and was asked to end; may still bring data */
+    WR_RECV_STARVED,    /* no buffer or no credit: in a queue of the budget */
+    WR_RECV_STATES,
+};
+
+enum wr_send_state {
+    WR_SEND_IDLE,    /* nothing in the kernel */
+    WR_SEND_SENDING, /* a send is in flight */
+    WR_SEND_WAITING, /* a poll is in flight, for room in the kernel's queue */
+    WR_SEND_STATES,
+};
+
+/* Memory that a buffered protocol has lent to receive into. */
+struct wr_sock_into {
+    struct weir_protocol_binding binding; /* whose memory it is */
+    void *buf;                            /* NULL: none is lent */
+    size_t len; /* received into buf, and not told to the protocol yet */
+};
+
+struct wr_sock_times {
+    struct wr_timer timer;
+    struct wr_sock *sock;
+    struct weir_timeouts limits;
+    uint64_t received_ns; /* last byte in, or when reading began */
+    uint64_t sent_ns;     /* last byte out, or when the queue began to fill */
+    uint64_t closing_ns;  /* when close was called; 0: it was not */
+    uint64_t linger_ns;   /* when lingering began; 0: it did not */
+    uint64_t looked_ns;   /* when the kernel's queue was last asked for */
+    int unacked_bytes;    /* in it then; -1: not asked since sending began */
+};
+
+struct wr_sock {
+    weir_transport t;
+    int fd;
+    enum wr_sock_state state;      /* set by wr_sock_set_state() alone */
+    enum wr_recv_state recv_state; /* set by sock_recv_set_state() alone */
+    bool paused : 1;         /* set and cleared by pause and resume_reading */
+    bool has_received : 1;   /* set by the first bytes */
+    bool armed_once : 1;     /* the receive in flight ends with first bytes */
+    bool eof_seen : 1;       /* set by the receive that returned 0 */
+    bool recv_failed : 1;    /* set by the receive that returned an error */
+    bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
+    bool held_back : 1;      /* set when an arm found no credit or buffer */
+    bool write_eof : 1;      /* set by write_eof and by lingering */
+    bool write_shut : 1;     /* set when the kernel was told of write_eof */
+    bool polls_for_room : 1; /* the operation of send_op is a poll */
+    bool in_resume : 1;      /* set around resume_writing */
+    bool resets : 1;         /* set when the peer is to see a reset */
+    bool hup_seen : 1;       /* set when the watch has nothing more to see */
+    bool fin_seen : 1;       /* set by a poll for room that a FIN ended */
+    bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
+    bool sockname_known : 1; /* set when sockname below is right */
+
+    struct wr_op send_op; /* the send, or the poll for room; see above */
+    struct wr_turn_end turn_end;
+    struct wr_sendq sendq;
+
+    struct wr_op recv_op;
+    struct wr_op poll_op;    /* watches a peer that is not read from */
+    struct wr_demand demand; /* of received bytes, and its account */
+    weir_lease *held_head;   /* received and not delivered, oldest first */
+    weir_lease *held_tail;
+
+    struct wr_ready step;
+    struct wr_sock_into *into;   /* made on first use */
+    struct wr_sock_times *times; /* made on first use */
+    struct weir_address sockname;
+};
+
+static inline struct wr_sock *wr_sock_of(const weir_transport *t)
+{
+    return (struct wr_sock *)(uintptr_t)t; /* its first field */
+}
+
+/* sock.c */
+
+/* A socket in state UNBORN, or NULL without memory. */
+WEIR_MUST_USE struct wr_sock *
+wr_sock_make(weir_loop *loop, int fd, const struct wr_sock_options *options);
+/* Takes back one whose protocol was never called. */
+void wr_sock_unmake(struct wr_sock *s);
+/* From now on the loop and the connection's set know of it. */
+void wr_sock_bear(struct wr_sock *s);
+
+/* sock_send.c */
+void wr_sock_send_init(struct wr_sock *s);
+/* A send has completed otherwise than wr_sock_send_took_all(), or a poll for
+ * room has. False: the poll goes on. */
+WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
+int wr_sock_write(weir_transport *t, const void *data, size_t len);
+int wr_sock_writelines(weir_transport *t, const struct iovec *iov, size_t count,
+                       size_t total);
+int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
+                      weir_release_fn *release, void *arg);
+int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf);
+void wr_sock_write_eof(weir_transport *t);
+void wr_sock_limits_changed(weir_transport *t);
+/* Tells the kernel that no more will be sent, once everything is. */
+void wr_sock_shut_when_sent(struct wr_sock *s);
+/* Cancels what is in flight. */
+void wr_sock_end_send(struct wr_sock *s);
+void wr_sock_drop_queue(struct wr_sock *s);
+/* Drops the queue of a broken connection, whose protocol may wait for it. */
+void wr_sock_drop_broken_queue(struct wr_sock *s);
+
+/* sock_recv.c */
+void wr_sock_recv_init(struct wr_sock *s);
+/* Arms, cancels, watches or leaves alone, by the table of actions. */
+void wr_sock_update_recv(struct wr_sock *s);
+/* The last completion of the receive has come. */
+void wr_sock_recv_ended(struct wr_sock *s);
+/* A completion without bytes in the pool. */
+void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
+/* The poll that watches the peer has ended. */
+void wr_sock_recv_watched(struct wr_sock *s, int32_t res);
+/* The kernel took bytes that were to be sent: credit may have waited for that.
+ */
+void wr_sock_recv_unstick(struct wr_sock *s);
+/* Leases were given back: credit may have waited for that. */
+void wr_sock_recv_seek_credit(struct wr_sock *s);
+/* Another protocol may receive without the credit that this one waits for. */
+void wr_sock_recv_look_anew(struct wr_sock *s);
+/* Asks the receive in flight, if there is one, to end. */
+void wr_sock_cancel_recv(struct wr_sock *s);
+/* Cancels what is in flight. */
+void wr_sock_end_recv(struct wr_sock *s);
+void wr_sock_pause_reading(weir_transport *t);
+void wr_sock_resume_reading(weir_transport *t);
+void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes);
+
+/* sock_deliver.c */
+
+/* A receive brought bytes, in a borrowed lease, whose borrow this ends. */
+void wr_sock_received(struct wr_sock *s, weir_lease *lease);
+/* A receive brought bytes into the memory that is lent. */
+void wr_sock_received_into(struct wr_sock *s, size_t len);
+/* A receive brought the end of the stream. */
+void wr_sock_received_eof(struct wr_sock *s);
+/* Delivers the bytes that were held, as far as the protocol takes them. */
+void wr_sock_deliver_held(struct wr_sock *s);
+void wr_sock_drop_held(struct wr_sock *s);
+/* Tells a buffered protocol that memory of its own is free again. */
+void wr_sock_give_buffer_back(struct wr_sock *s,
+                              const struct weir_protocol_binding *from,
+                              void *buf);
+/* Gives lent memory back if nothing was received into it. */
+void wr_sock_return_into(struct wr_sock *s);
+/* Gives lent memory back, whatever was received into it, and frees `into`. */
+void wr_sock_free_into(struct wr_sock *s);
+int wr_sock_set_protocol(weir_transport *t,
+                         const struct weir_protocol_binding *binding,
+                         const struct weir_buf *initial, size_t count);
+
+/* sock_time.c */
+WEIR_MUST_USE int wr_sock_set_limits(struct wr_sock *s,
+                                     const struct weir_timeouts *timeouts);
+int wr_sock_set_timeouts(weir_transport *t,
+                         const struct weir_timeouts *timeouts);
+/* A fact that the time-outs depend on has changed. */
+void wr_sock_times_changed(struct wr_sock *s);
+void wr_sock_times_stop(struct wr_sock *s);
+void wr_sock_times_free(struct wr_sock *s);
+
+/* sock_state.c */
+void wr_sock_set_state(struct wr_sock *s, enum wr_sock_state state);
+/* Decides from the facts what comes next in the socket's life; pure. */
+enum wr_sock_next wr_sock_next_step(const struct wr_sock *s);
+/* The connection is about to end; sock.c sees to it from the loop. */
+void wr_sock_doom(struct wr_sock *s);
+/* Received bytes cannot be kept, or are not known for sure: none that come
+ * after the gap may be delivered. */
+void wr_sock_lose_bytes(struct wr_sock *s, int err);
+/* A callback returned an error: reports it and dooms the connection. */
+void wr_sock_fail_callback(struct wr_sock *s, int err, const char *callback);
+enum wr_send_state wr_sock_send_state(const struct wr_sock *s);
+/* Holds wherever code of the user may run; pure. */
+void wr_sock_check_invariants(const struct wr_sock *s);
+/* Holds besides between two turns of the loop: something will go on with every
+ * socket that is not at its end. */
+void wr_sock_check_rest(const struct wr_sock *s);
+/* For weir_loop_dump(). */
+const char *wr_sock_state_name(const struct wr_sock *s);
+const char *wr_sock_recv_state_name(const struct wr_sock *s);
+const char *wr_sock_send_state_name(const struct wr_sock *s);
+
+/* wr_sock_check_invariants() on the way of every message. */
+static inline void wr_sock_debug_check(const struct wr_sock *s)
+{
+#ifdef WR_INVARIANTS
+    wr_sock_check_invariants(s);
+#else
+    (void)s;
+#endif
+}
+
+static inline void wr_sock_push_step(struct wr_sock *s)
+{
+    wr_ready_push(&s->t.loop->ready, &s->step);
+}
+
+/* True once its end is decided. */
+static inline bool wr_sock_is_over(const struct wr_sock *s)
+{
+    return s->state >= WR_SOCK_DOOMED;
+}
+
+/* True when the protocol may be called with received bytes. */
+static inline bool wr_sock_is_reading(const struct wr_sock *s)
+{
+    return s->state == WR_SOCK_OPEN && !s->paused && !s->eof_seen &&
+           s->t.error == 0;
+}
+
+/* True when the socket goes on as it is after a completion. */
+static inline bool wr_sock_is_settled(const struct wr_sock *s)
+{
+    return s->state == WR_SOCK_OPEN && s->t.error == 0 &&
+           s->recv_state == WR_RECV_ARMED;
+}
+
+/* Bytes of the send queue that the kernel has no room for: it was asked in an
+ * earlier turn and still is, or has taken only a part. */
+static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
+{
+    return s->send_op.in_flight || s->sent_short ? s->sendq.bytes : 0;
+}
+
+/* True when closing waits for the peer's end. */
+static inline bool wr_sock_lingers(const struct wr_sock *s)
+{
+    return (s->state == WR_SOCK_CLOSING || s->state == WR_SOCK_LINGERING) &&
+           s->times && s->times->limits.linger_ns != 0;
+}
+
+/* False when a callback has switched the protocol since @from was bound. */
+static inline bool wr_sock_is_bound_to(const struct wr_sock *s,
+                                       const struct weir_protocol_binding *from)
+{
+    return s->t.binding.protocol == from->protocol &&
+           s->t.binding.user == from->user;
+}
+
+/* True when the protocol has lent memory to receive into. */
+static inline bool wr_sock_has_lent(const struct wr_sock *s)
+{
+    return s->into && s->into->buf;
+}
+
+/* True when bytes were received that the protocol has not seen. */
+static inline bool wr_sock_has_kept(const struct wr_sock *s)
+{
+    return s->held_head || (s->into && s->into->len > 0);
+}
+
+/* Of a broken connection: true when no byte is left in the kernel. Bytes that
+ * arrived before a reset can be read after it, and while reading is paused they
+ * wait there. */
+static inline bool wr_sock_has_read_all(const struct wr_sock *s)
+{
+    return s->eof_seen || s->recv_failed ||
+           (s->paused && wr_sys_inq(s->fd) <= 0);
+}
+
+/* Of a broken connection: true when the protocol must be told that its send
+ * queue is empty. One that reads no more while it may not write would wait for
+ * ever, and so would the bytes that are kept for it. */
+static inline bool wr_sock_awaits_drop(const struct wr_sock *s)
+{
+    return s->state == WR_SOCK_OPEN && (s->paused || s->t.flushed) &&
+           s->t.notify_depth >= 0;
+}
+
+static inline void wr_sock_note_received(struct wr_sock *s)
+{
+    if (WR_UNLIKELY(s->times != NULL)) {
+        s->times->received_ns = weir_loop_get_time(s->t.loop);
+    }
+}
+
+static inline void wr_sock_note_sent(struct wr_sock *s)
+{
+    if (WR_UNLIKELY(s->times != NULL)) {
+        s->times->sent_ns = weir_loop_get_time(s->t.loop);
+        s->times->unacked_bytes = -1;
+    }
+}
+
+/* A send took all that was queued, as it mostly does, and nothing waits for
+ * that; otherwise false, and nothing was changed. */
+static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
+{
+    weir_loop *loop = s->t.loop;
+
+    if (WR_UNLIKELY(res <= 0 || s->t.notify_depth >= 0 || s->write_eof ||
+                    s->polls_for_room || s->sent_short ||
+                    !wr_sendq_consume_all(&s->sendq, &loop->send_memory,
+                                          (uint32_t)res))) {
+        return false;
+    }
+    wr_budget_unqueue(&loop->budget, (uint32_t)res);
+    loop->counts.sent_bytes += (uint32_t)res;
+    wr_sock_note_sent(s);
+    return true;
+}
+
+#endif

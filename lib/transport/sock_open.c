@@ -1,0 +1,117 @@
+/*
+ * Stream sockets: making one of a descriptor.
+ *
+ * The options of the connection, those of the kernel's socket and those that
+ * weir keeps, then the factory, which chooses the protocol, then its birth.
+ */
+#include "sock_impl.h"
+
+#include "lib/base/options.h"
+
+#include <netinet/tcp.h>
+
+int wr_stream_options_read(const void *outer,
+                           struct weir_connection_options *stream)
+{
+    int err = wr_options_read_inner(outer, stream, sizeof(*stream));
+    if (err == 0) {
+        err = wr_options_read_inner(stream, &stream->timeouts,
+                                    sizeof(stream->timeouts));
+    }
+    if (err == 0 && stream->read_limit_bytes != 0 &&
+        stream->read_limit_bytes < WR_CREDIT_MIN) {
+        err = -EINVAL;
+    }
+    return err;
+}
+
+static int sock_open_set_option(int fd, int level, int name, int value)
+{
+    return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+int wr_sock_configure(int fd, int family,
+                      const struct weir_connection_options *stream)
+{
+    int err = 0;
+
+    wr_assert(fd >= 0);
+    if (family != AF_INET && family != AF_INET6) {
+        return 0;
+    }
+    if (!stream || !stream->no_nodelay) {
+        err = sock_open_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    }
+    if (err == 0 && stream && stream->keep_alive) {
+        err = sock_open_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    }
+    if (err == 0 && stream && stream->notsent_lowat_bytes) {
+        err = sock_open_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+                                   (int)stream->notsent_lowat_bytes);
+    }
+    return err;
+}
+
+static bool sock_open_has_limits(const struct weir_timeouts *timeouts)
+{
+    return (timeouts->idle_ns | timeouts->read_ns | timeouts->write_stall_ns |
+            timeouts->close_ns | timeouts->linger_ns) != 0;
+}
+
+static int sock_open_apply_limits(struct wr_sock *s,
+                                  const struct weir_connection_options *stream)
+{
+    wr_assert(s->state == WR_SOCK_UNBORN);
+    if (!stream) {
+        return 0;
+    }
+    wr_assert(stream->read_limit_bytes == 0 ||
+              stream->read_limit_bytes >= WR_CREDIT_MIN);
+    if (stream->read_limit_bytes) {
+        s->demand.account.limit_bytes = stream->read_limit_bytes;
+    }
+    if (stream->write_hard_limit_bytes) {
+        s->t.hard_limit_bytes = stream->write_hard_limit_bytes;
+    }
+    return sock_open_has_limits(&stream->timeouts)
+               ? wr_sock_set_limits(s, &stream->timeouts)
+               : 0;
+}
+
+static int sock_open_find_protocol(struct wr_sock *s,
+                                   const struct weir_factory *factory)
+{
+    int err = factory->create(factory->arg, &s->t, &s->t.binding);
+    wr_loop_leave_if_forked(s->t.loop);
+    wr_assert(s->state == WR_SOCK_UNBORN);
+    if (err < 0) {
+        return err;
+    }
+    if (!wr_protocol_is_valid(&s->t.binding)) {
+        return -EINVAL;
+    }
+    wr_protocol_bound(&s->t);
+    return 0;
+}
+
+int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
+                 const struct wr_sock_options *options, weir_transport **ret)
+{
+    struct wr_sock *s = wr_sock_make(loop, fd, options);
+    if (!s) {
+        wr_prep_close(&loop->uring, fd);
+        return -ENOMEM;
+    }
+    int err = sock_open_apply_limits(s, options->stream);
+    if (err == 0) {
+        err = sock_open_find_protocol(s, factory);
+    }
+    if (err < 0) {
+        wr_sock_unmake(s);
+        wr_prep_close(&loop->uring, fd);
+        return err;
+    }
+    wr_sock_bear(s);
+    *ret = &s->t;
+    return 0;
+}

@@ -1,0 +1,486 @@
+/*
+ * Stream sockets: receiving.
+ *
+ * One operation, governed by credit: each arm says how many bytes may arrive
+ * in all, and the kernel ends the receive by itself when they have. The next
+ * action follows from two facts, where the operation stands and what the stream
+ * wants, and the table below is the whole of it.
+ *
+ *                 open  held  lent    paused  kept    eof     closing
+ *     idle        arm   -     -       watch   watch   watch   -
+ *     armed       -     -     cancel  -       cancel  -       cancel
+ *     cancelling  -     -     -       -       -       -       -
+ *     starved     -     -     -       leave   leave   leave   leave
+ *
+ * Held: older bytes, or bytes in memory that is lent, are delivered first.
+ * Lent: both are there, and the older bytes wait for the memory to come back.
+ * Paused lets an armed receive be until bytes do arrive; then they are kept and
+ * the receive is cancelled; its last completion may bring more, and loses none.
+ * Watch is a poll that notices a peer that goes while nothing is read. Leave
+ * leaves the queue of the starved and looks at the table again.
+ *
+ *     idle -> armed -> cancelling -> idle
+ *     idle -> armed -> idle
+ *     idle -> starved -> idle
+ */
+#include "sock_impl.h"
+
+#include <poll.h>
+#include <string.h>
+
+enum flow {
+    FLOW_OPEN,
+    FLOW_HELD,
+    FLOW_LENT,
+    FLOW_PAUSED,
+    FLOW_KEPT,
+    FLOW_EOF,
+    FLOW_CLOSING,
+    FLOW_STATES,
+};
+
+enum action {
+    ACTION_NONE,
+    ACTION_ARM,
+    ACTION_WATCH,
+    ACTION_CANCEL,
+    ACTION_LEAVE,
+};
+
+static const uint8_t sock_recv_actions[WR_RECV_STATES][FLOW_STATES] = {
+    [WR_RECV_IDLE] = {[FLOW_OPEN] = ACTION_ARM,
+                      [FLOW_PAUSED] = ACTION_WATCH,
+                      [FLOW_KEPT] = ACTION_WATCH,
+                      [FLOW_EOF] = ACTION_WATCH},
+    [WR_RECV_ARMED] = {[FLOW_LENT] = ACTION_CANCEL,
+                       [FLOW_KEPT] = ACTION_CANCEL,
+                       [FLOW_CLOSING] = ACTION_CANCEL},
+    [WR_RECV_STARVED] = {[FLOW_PAUSED] = ACTION_LEAVE,
+                         [FLOW_KEPT] = ACTION_LEAVE,
+                         [FLOW_EOF] = ACTION_LEAVE,
+                         [FLOW_CLOSING] = ACTION_LEAVE},
+};
+
+static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
+{
+    static const uint8_t allowed[WR_RECV_STATES] = {
+        [WR_RECV_IDLE] = 1u << WR_RECV_ARMED | 1u << WR_RECV_STARVED,
+        [WR_RECV_ARMED] = 1u << WR_RECV_IDLE | 1u << WR_RECV_CANCELLING,
+        [WR_RECV_CANCELLING] = 1u << WR_RECV_IDLE,
+        [WR_RECV_STARVED] = 1u << WR_RECV_IDLE,
+    };
+    wr_assert(state < WR_RECV_STATES);
+    wr_assert(allowed[s->recv_state] >> state & 1u);
+    s->recv_state = state;
+}
+
+static enum flow sock_recv_flow_of(const struct wr_sock *s)
+{
+    wr_assert(s->state != WR_SOCK_UNBORN);
+    wr_assert(s->state != WR_SOCK_LOST);
+    if (WR_UNLIKELY(s->t.error != 0 && wr_sock_has_read_all(s))) {
+        return FLOW_CLOSING;
+    }
+    if (WR_UNLIKELY(s->state != WR_SOCK_OPEN)) {
+        if (!wr_sock_lingers(s) || s->eof_seen) {
+            return FLOW_CLOSING;
+        }
+        /* Lingering reads on, and drops the bytes. */
+        return wr_sock_has_lent(s) ? FLOW_HELD : FLOW_OPEN;
+    }
+    if (s->eof_seen) {
+        return FLOW_EOF;
+    }
+    if (s->paused) {
+        return wr_sock_has_kept(s) ? FLOW_KEPT : FLOW_PAUSED;
+    }
+    if (wr_sock_has_lent(s)) {
+        return s->held_head ? FLOW_LENT : FLOW_HELD;
+    }
+    return s->held_head ? FLOW_HELD : FLOW_OPEN;
+}
+
+static enum action sock_recv_next_action(const struct wr_sock *s)
+{
+    if (WR_UNLIKELY(s->t.error != 0) && s->recv_state == WR_RECV_ARMED &&
+        !s->armed_once) {
+        /* A multishot receive that its poll started takes what is there and
+         * waits for an edge, and that of a reset may have been (Linux 6.18):
+         * on a broken connection the rest is read by receives that end with
+         * the first bytes. */
+        return ACTION_CANCEL;
+    }
+    return (enum action)sock_recv_actions[s->recv_state][sock_recv_flow_of(s)];
+}
+
+/* The poll stays armed when reading resumes: to arm it at every pause would
+ * cost a submission each time. */
+static void sock_recv_watch(struct wr_sock *s)
+{
+    if (!s->poll_op.in_flight && !s->hup_seen) {
+        wr_prep_poll(&s->t.loop->uring, &s->poll_op, s->fd, 0, true);
+    }
+}
+
+/* Our own limits keep it from receiving: the peer's time does not run. */
+static void sock_recv_hold_back(struct wr_sock *s)
+{
+    s->held_back = true;
+    sock_recv_watch(s);
+}
+
+static void sock_recv_starve(struct wr_sock *s)
+{
+    sock_recv_set_state(s, WR_RECV_STARVED);
+    wr_budget_starve(&s->t.loop->budget, &s->demand);
+    sock_recv_hold_back(s);
+}
+
+static void sock_recv_leave_starved(struct wr_sock *s)
+{
+    wr_budget_leave(&s->demand);
+    sock_recv_set_state(s, WR_RECV_IDLE);
+}
+
+void wr_sock_recv_unstick(struct wr_sock *s)
+{
+    if (WR_UNLIKELY(s->demand.state == WR_DEMAND_STUCK)) {
+        sock_recv_leave_starved(s);
+    }
+}
+
+/* Right before the receive goes to the kernel. */
+static void sock_recv_note_armed(struct wr_sock *s, bool once)
+{
+    wr_assert(!s->recv_op.in_flight);
+    wr_assert(!s->eof_seen && !s->recv_failed);
+    wr_assert(!wr_sock_is_over(s));
+    sock_recv_set_state(s, WR_RECV_ARMED);
+    s->armed_once = once;
+    if (WR_UNLIKELY(s->held_back)) {
+        s->held_back = false;
+        wr_sock_note_received(s); /* the read time-out starts anew */
+        wr_sock_times_changed(s);
+    }
+}
+
+static bool sock_recv_receives_into(const struct wr_sock *s)
+{
+    return s->state == WR_SOCK_OPEN &&
+           s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
+           s->t.binding.protocol->release_buffer;
+}
+
+/* Into the protocol's own memory, which it promised to keep. */
+static void sock_recv_arm_into(struct wr_sock *s)
+{
+    weir_loop *loop = s->t.loop;
+    void *buf;
+    size_t size;
+
+    wr_assert(s->state == WR_SOCK_OPEN && !s->paused);
+    wr_assert(!wr_sock_has_lent(s)); /* a protocol lends one at a time */
+    if (!s->into) {
+        s->into = wr_alloc(&loop->counting, sizeof(*s->into));
+        if (!s->into) {
+            wr_sock_lose_bytes(s, -ENOMEM); /* nothing would try again */
+            return;
+        }
+        memset(s->into, 0, sizeof(*s->into));
+    }
+    const struct weir_protocol_binding from = s->t.binding;
+    int err = wr_protocol_get_buffer(&s->t, 0, &buf, &size);
+    if (err < 0) {
+        wr_sock_fail_callback(s, err, "get_buffer");
+        return;
+    }
+    if (WR_UNLIKELY(wr_loop_is_forked(loop))) {
+        return; /* a task of the child has resumed reading */
+    }
+    if (sock_recv_flow_of(s) != FLOW_OPEN || s->recv_state != WR_RECV_IDLE ||
+        !wr_sock_is_bound_to(s, &from)) {
+        /* Paused, closed or switched by get_buffer itself. */
+        wr_sock_give_buffer_back(s, &from, buf);
+        wr_sock_push_step(s);
+        return;
+    }
+    s->into->binding = from;
+    s->into->buf = buf;
+    s->into->len = 0;
+    sock_recv_note_armed(s, true);
+    wr_prep_recv_into(&loop->uring, &s->recv_op, s->fd, buf, size);
+}
+
+/* There is no credit now: waits for what can change that. */
+static void sock_recv_wait_for_credit(struct wr_sock *s,
+                                      enum wr_verdict verdict)
+{
+    wr_assert(verdict != WR_VERDICT_CREDIT);
+    wr_assert(s->recv_state == WR_RECV_IDLE);
+    if (s->demand.account.held_bytes > 0) {
+        s->demand.account.notify_released =
+            true; /* its own leases may be enough */
+    }
+    switch (verdict) {
+    case WR_VERDICT_HOLDS_SHARE:
+        sock_recv_starve(s); /* so may those of others */
+        break;
+    case WR_VERDICT_IS_STUCK:
+        sock_recv_set_state(s, WR_RECV_STARVED);
+        wr_budget_stick(&s->t.loop->budget, &s->demand);
+        sock_recv_hold_back(s);
+        break;
+    case WR_VERDICT_HOLDS_LIMIT:
+        wr_assert(s->demand.account.notify_released); /* else it would hang */
+        sock_recv_hold_back(s);
+        break;
+    case WR_VERDICT_CREDIT:
+        break;
+    }
+}
+
+static void sock_recv_arm(struct wr_sock *s)
+{
+    const struct wr_pool *pool = &s->t.loop->pool;
+    const struct wr_budget *budget = &s->t.loop->budget;
+    uint32_t credit;
+
+    wr_assert(s->recv_state == WR_RECV_IDLE);
+    wr_assert(!s->held_head && !wr_sock_has_lent(s)); /* those go first */
+    s->demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    if (WR_UNLIKELY(sock_recv_receives_into(s))) {
+        if (s->demand.stuck_bytes > wr_budget_queued_share(budget)) {
+            sock_recv_wait_for_credit(s, WR_VERDICT_IS_STUCK);
+        } else {
+            sock_recv_arm_into(s);
+        }
+        return;
+    }
+    const enum wr_verdict verdict = wr_budget_ask(budget, &s->demand, &credit);
+    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
+        sock_recv_wait_for_credit(s, verdict);
+        return;
+    }
+    if (WR_UNLIKELY(!wr_pool_has_posted(pool))) {
+        sock_recv_starve(s);
+        return;
+    }
+    wr_assert(credit > 1);
+    const struct wr_recv_limits limits = {
+        .credit = credit,
+        .buf_size = pool->buf_size,
+        .once = !s->has_received || s->t.error != 0 || s->hup_seen,
+    };
+    sock_recv_note_armed(s, limits.once || !wr_has(&s->t.loop->uring.features,
+                                                   WR_FEATURE_RECV_CREDIT));
+    wr_prep_recv(&s->t.loop->uring, &s->recv_op, s->fd, &limits);
+}
+
+void wr_sock_cancel_recv(struct wr_sock *s)
+{
+    if (s->recv_state == WR_RECV_ARMED) {
+        sock_recv_set_state(s, WR_RECV_CANCELLING);
+        wr_op_cancel(&s->t.loop->uring, &s->recv_op);
+    }
+}
+
+void wr_sock_update_recv(struct wr_sock *s)
+{
+    enum action action = sock_recv_next_action(s);
+
+    if (action == ACTION_LEAVE) {
+        sock_recv_leave_starved(s);
+        action = sock_recv_next_action(s);
+    }
+    switch (action) {
+    case ACTION_ARM:
+        sock_recv_arm(s);
+        break;
+    case ACTION_WATCH:
+        sock_recv_watch(s);
+        break;
+    case ACTION_CANCEL:
+        wr_sock_cancel_recv(s);
+        break;
+    case ACTION_NONE:
+    case ACTION_LEAVE:
+        break;
+    }
+}
+
+static void sock_recv_failed(struct wr_sock *s, int err)
+{
+    wr_assert(err < 0);
+    wr_check(!s->recv_op.in_flight); /* a failure is the last completion */
+    switch (err) {
+    case -ENOBUFS:
+        s->t.loop->budget.starved_count++;
+        if (sock_recv_flow_of(s) == FLOW_OPEN) {
+            sock_recv_starve(s);
+        }
+        break;
+    case -ECANCELED:
+    case -EINTR:
+    case -EAGAIN:
+        break; /* the table says what next */
+    default:
+        s->recv_failed = true;
+        if (!s->resets) { /* or it may be that reset */
+            wr_transport_set_error(&s->t, err, "receive");
+        }
+    }
+}
+
+void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
+{
+    struct wr_pool *pool = &s->t.loop->pool;
+
+    wr_assert(!(flags & WR_CQE_BUFFER) || res <= 0);
+    if (flags & WR_CQE_BUFFER) { /* used up with nothing in it */
+        wr_ignore(wr_pool_receive(pool, &s->demand.account, 0, flags) != NULL);
+        if (wr_pool_lost_error(pool, flags) == WEIR_EBADBUFFER) {
+            wr_sock_lose_bytes(s, WEIR_EBADBUFFER);
+            return;
+        }
+    }
+    if (res > 0 && !wr_sock_has_lent(s)) {
+        wr_sock_lose_bytes(s, WEIR_EBADBUFFER); /* bytes, and no place */
+    } else if (res > 0) {
+        wr_sock_received_into(s, (size_t)res);
+    } else if (res == 0) {
+        wr_sock_received_eof(s);
+    } else {
+        sock_recv_failed(s, res);
+    }
+}
+
+void wr_sock_recv_ended(struct wr_sock *s)
+{
+    wr_assert(!s->recv_op.in_flight);
+    sock_recv_set_state(s, WR_RECV_IDLE);
+}
+
+/* The error that the kernel keeps for the socket; 0: none. */
+static int sock_recv_socket_error(const struct wr_sock *s)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    int err = wr_sys_getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &value, &len);
+    wr_check(value >= 0);
+    return err < 0 ? err : -value;
+}
+
+void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
+{
+    wr_assert(s->state != WR_SOCK_UNBORN && s->state != WR_SOCK_LOST);
+    if (res <= 0 || s->state != WR_SOCK_OPEN ||
+        !((uint32_t)res & (POLLERR | POLLHUP))) {
+        return;
+    }
+    s->hup_seen = true;
+    int err = sock_recv_socket_error(s);
+    if (err < 0) {
+        wr_transport_set_error(&s->t, err, "connection");
+    }
+}
+
+void wr_sock_recv_look_anew(struct wr_sock *s)
+{
+    if (s->recv_state == WR_RECV_STARVED) {
+        sock_recv_leave_starved(s);
+    }
+    wr_sock_push_step(s);
+}
+
+void wr_sock_recv_seek_credit(struct wr_sock *s)
+{
+    wr_assert(s->state != WR_SOCK_LOST);
+    if (!s->demand.account.notify_released) {
+        return;
+    }
+    s->demand.account.notify_released = false;
+    wr_sock_recv_look_anew(s);
+}
+
+/* A receive into the protocol's memory adds nothing to what the pool holds. */
+static void sock_recv_stop_receiving(struct wr_sock *s)
+{
+    if (!wr_sock_has_lent(s)) {
+        wr_sock_cancel_recv(s);
+    }
+}
+
+static void sock_recv_account_over(struct wr_account *account)
+{
+    sock_recv_stop_receiving(
+        wr_container_of(account, struct wr_sock, demand.account));
+}
+
+static void sock_recv_feed(struct wr_demand *demand)
+{
+    struct wr_sock *s = wr_container_of(demand, struct wr_sock, demand);
+
+    wr_assert(demand->state == WR_DEMAND_IDLE);
+    wr_assert(s->recv_state == WR_RECV_STARVED);
+    sock_recv_leave_starved(s);
+    wr_sock_update_recv(s);
+    wr_sock_check_invariants(s);
+}
+
+void wr_sock_recv_init(struct wr_sock *s)
+{
+    wr_assert(s->state == WR_SOCK_UNBORN);
+    wr_demand_init(&s->demand, WR_READ_LIMIT_DEFAULT, sock_recv_feed);
+    s->demand.account.over = sock_recv_account_over;
+}
+
+void wr_sock_end_recv(struct wr_sock *s)
+{
+    wr_assert(s->state == WR_SOCK_ENDING);
+    wr_sock_update_recv(s);
+    wr_assert(s->recv_state == WR_RECV_IDLE ||
+              s->recv_state == WR_RECV_CANCELLING);
+    wr_op_cancel(&s->t.loop->uring, &s->poll_op);
+}
+
+void wr_sock_pause_reading(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_sock_check_invariants(s);
+    if (s->state != WR_SOCK_OPEN || s->paused) {
+        return;
+    }
+    s->paused = true;
+    wr_sock_push_step(s);
+}
+
+void wr_sock_resume_reading(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_sock_check_invariants(s);
+    if (s->state != WR_SOCK_OPEN || !s->paused) {
+        return;
+    }
+    s->paused = false;
+    wr_sock_note_received(s); /* the read time-out starts anew */
+    wr_sock_times_changed(s);
+    wr_sock_push_step(s);
+}
+
+void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_sock_check_invariants(s);
+    wr_assert(bytes >= WR_CREDIT_MIN);
+    if (bytes < s->demand.account.limit_bytes) {
+        sock_recv_stop_receiving(s); /* it was armed with more credit */
+    }
+    s->demand.account.limit_bytes = bytes;
+    wr_budget_look_at_evictable(&t->loop->budget);
+    if (s->state != WR_SOCK_LOST) {
+        wr_sock_recv_seek_credit(s);
+    }
+}

@@ -1,0 +1,275 @@
+/*
+ * Stream sockets: the states, and what comes next.
+ *
+ * The life of a socket is decided here and carried out in sock.c: the next step
+ * follows from the facts that the other files have noted, and the decision
+ * changes nothing. A file that finds the connection at its end dooms it; no
+ * more is sent or delivered from then on, and sock.c does the rest in its time.
+ */
+#include "sock_impl.h"
+
+void wr_sock_set_state(struct wr_sock *s, enum wr_sock_state state)
+{
+    static const uint8_t allowed[WR_SOCK_STATES] = {
+        [WR_SOCK_UNBORN] = 1u << WR_SOCK_OPEN,
+        [WR_SOCK_OPEN] = 1u << WR_SOCK_CLOSING | 1u << WR_SOCK_DOOMED,
+        [WR_SOCK_CLOSING] = 1u << WR_SOCK_LINGERING | 1u << WR_SOCK_DOOMED,
+        [WR_SOCK_LINGERING] = 1u << WR_SOCK_DOOMED,
+        [WR_SOCK_DOOMED] = 1u << WR_SOCK_ENDING,
+        [WR_SOCK_ENDING] = 1u << WR_SOCK_LOST,
+    };
+    wr_assert(state < WR_SOCK_STATES);
+    wr_assert(allowed[s->state] >> state & 1u);
+    s->state = state;
+}
+
+const char *wr_sock_state_name(const struct wr_sock *s)
+{
+    static const char *const names[WR_SOCK_STATES] = {
+        "unborn", "open", "closing", "lingering", "doomed", "ending", "lost"};
+    return names[s->state];
+}
+
+const char *wr_sock_recv_state_name(const struct wr_sock *s)
+{
+    static const char *const names[WR_RECV_STATES] = {"idle", "armed",
+                                                      "cancelling", "starved"};
+    return names[s->recv_state];
+}
+
+enum wr_send_state wr_sock_send_state(const struct wr_sock *s)
+{
+    if (!s->send_op.in_flight) {
+        return WR_SEND_IDLE;
+    }
+    return s->polls_for_room ? WR_SEND_WAITING : WR_SEND_SENDING;
+}
+
+const char *wr_sock_send_state_name(const struct wr_sock *s)
+{
+    static const char *const names[WR_SEND_STATES] = {"idle", "sending",
+                                                      "waiting"};
+    return names[wr_sock_send_state(s)];
+}
+
+/* On a broken connection: is the queue of no use, and free to be dropped? */
+static bool sock_state_may_drop_queue(const struct wr_sock *s)
+{
+    return !s->send_op.in_flight &&
+           (!wr_sendq_is_empty(&s->sendq) || wr_sock_awaits_drop(s));
+}
+
+/* On a broken connection: was all delivered that arrived before it broke? */
+static bool sock_state_has_delivered_all(const struct wr_sock *s)
+{
+    return wr_sock_has_read_all(s) && !s->recv_op.in_flight &&
+           !wr_sock_has_kept(s) && !s->eof_pending;
+}
+
+static enum wr_sock_next sock_state_next_of_broken(const struct wr_sock *s)
+{
+    if (sock_state_may_drop_queue(s)) {
+        return WR_SOCK_DROP_QUEUE; /* it may hold what the receive needs */
+    }
+    if (s->state == WR_SOCK_OPEN && !sock_state_has_delivered_all(s)) {
+        return WR_SOCK_RECEIVE;
+    }
+    return WR_SOCK_DOOM;
+}
+
+static enum wr_sock_next sock_state_next_of_closing(const struct wr_sock *s)
+{
+    if (!wr_sendq_is_empty(&s->sendq) || s->send_op.in_flight) {
+        return WR_SOCK_RECEIVE;
+    }
+    return wr_sock_lingers(s) && !s->eof_seen ? WR_SOCK_LINGER : WR_SOCK_DOOM;
+}
+
+static bool sock_state_is_in_flight(const struct wr_sock *s)
+{
+    return s->recv_op.in_flight || s->poll_op.in_flight || s->send_op.in_flight;
+}
+
+enum wr_sock_next wr_sock_next_step(const struct wr_sock *s)
+{
+    switch (s->state) {
+    case WR_SOCK_OPEN:
+        return s->t.error ? sock_state_next_of_broken(s) : WR_SOCK_RECEIVE;
+    case WR_SOCK_CLOSING:
+        return s->t.error ? sock_state_next_of_broken(s)
+                          : sock_state_next_of_closing(s);
+    case WR_SOCK_LINGERING:
+        return s->t.error || s->eof_seen || !wr_sock_lingers(s)
+                   ? WR_SOCK_DOOM
+                   : WR_SOCK_RECEIVE;
+    case WR_SOCK_DOOMED:
+        return WR_SOCK_END;
+    case WR_SOCK_ENDING:
+        return sock_state_is_in_flight(s) ? WR_SOCK_WAIT : WR_SOCK_LOSE;
+    case WR_SOCK_UNBORN:
+    case WR_SOCK_LOST:
+    case WR_SOCK_STATES:
+        break;
+    }
+    return WR_SOCK_WAIT;
+}
+
+/* Relations between the state and the other facts. */
+static void sock_state_check_life(const struct wr_sock *s)
+{
+    wr_assert(s->state < WR_SOCK_STATES);
+    switch (s->state) {
+    case WR_SOCK_UNBORN:
+        wr_assert(!s->eof_seen);
+        wr_assert(!s->paused);
+        wr_assert(s->recv_state == WR_RECV_IDLE);
+        break;
+    case WR_SOCK_LINGERING:
+        wr_assert(s->times && s->times->linger_ns > 0);
+        wr_assert(s->write_eof);
+        wr_assert(wr_sendq_is_empty(&s->sendq));
+        break;
+    case WR_SOCK_ENDING:
+        wr_assert(!s->held_head);
+        wr_debug_assert(!wr_list_is_linked(&s->turn_end.link));
+        break;
+    case WR_SOCK_LOST:
+        wr_assert(!sock_state_is_in_flight(s));
+        wr_assert(wr_sendq_is_empty(&s->sendq));
+        wr_assert(!s->times);
+        wr_assert(!s->into);
+        wr_assert(s->demand.account.notify_released);
+        break;
+    default:
+        break;
+    }
+    wr_assert(s->fd >= 0 || s->state == WR_SOCK_LOST);
+    wr_debug_assert(wr_list_is_linked(&s->t.member.link) ||
+                    s->state == WR_SOCK_UNBORN || s->state == WR_SOCK_LOST);
+}
+
+static void sock_state_check_recv(const struct wr_sock *s)
+{
+    const bool is_armed =
+        s->recv_state == WR_RECV_ARMED || s->recv_state == WR_RECV_CANCELLING;
+    const bool is_starved = s->recv_state == WR_RECV_STARVED;
+
+    wr_assert(s->recv_state < WR_RECV_STATES);
+    wr_assert(s->recv_op.in_flight == is_armed);
+    wr_assert(is_starved == (s->demand.state != WR_DEMAND_IDLE));
+    wr_assert(!is_starved || s->held_back);
+    wr_assert(!is_armed || !s->held_back);
+    wr_assert(!s->recv_failed || s->t.error || wr_sock_is_over(s));
+    wr_assert(!s->eof_pending || s->eof_seen);
+    wr_debug_assert(!s->eof_seen || !is_armed);
+    wr_assert(s->demand.account.lease_count > 0 ||
+              s->demand.account.held_bytes == 0);
+}
+
+/* Bytes that are kept for the protocol, in leases or in memory that it lent. */
+static void sock_state_check_kept(const struct wr_sock *s)
+{
+    wr_assert(!s->held_head == !s->held_tail);
+    wr_assert(!s->held_tail || !s->held_tail->next);
+    if (s->held_head || s->eof_pending) {
+        wr_assert(s->state == WR_SOCK_OPEN || s->state == WR_SOCK_DOOMED);
+    }
+    if (s->into) {
+        wr_assert(s->into->buf || s->into->len == 0);
+        wr_assert(s->into->len == 0 || !s->recv_op.in_flight);
+        wr_assert(!s->into->buf || !s->recv_op.in_flight || s->armed_once);
+    }
+}
+
+static void sock_state_check_send(const struct wr_sock *s)
+{
+    const bool is_empty = wr_sendq_is_empty(&s->sendq);
+
+    wr_assert(!s->send_op.in_flight || !is_empty);
+    wr_assert(!s->polls_for_room || s->send_op.in_flight);
+    wr_assert(!s->write_shut || s->write_eof);
+    wr_assert(!s->write_shut || is_empty);
+    wr_assert(!s->in_resume || !s->send_op.in_flight);
+    wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
+                    !s->send_op.in_flight);
+}
+
+static void sock_state_check_times(const struct wr_sock *s)
+{
+    wr_assert(s->times->sock == s);
+    wr_assert(s->times->closing_ns == 0 || s->state >= WR_SOCK_CLOSING);
+    wr_assert(s->times->linger_ns == 0 || s->state >= WR_SOCK_LINGERING);
+    wr_assert(s->times->unacked_bytes >= -1);
+    wr_debug_assert(!wr_timer_is_armed(&s->times->timer) ||
+                    s->state <= WR_SOCK_DOOMED);
+}
+
+void wr_sock_check_invariants(const struct wr_sock *s)
+{
+    wr_transport_check_invariants(&s->t);
+    sock_state_check_life(s);
+    sock_state_check_recv(s);
+    sock_state_check_kept(s);
+    sock_state_check_send(s);
+    if (s->times) {
+        sock_state_check_times(s);
+    }
+}
+
+/* True when the receive stands still although the protocol wants more, and no
+ * event will look at it again. */
+static bool sock_state_is_forgotten(const struct wr_sock *s)
+{
+    return wr_sock_is_reading(s) && s->recv_state == WR_RECV_IDLE &&
+           !(s->held_back && s->demand.account.notify_released);
+}
+
+void wr_sock_check_rest(const struct wr_sock *s)
+{
+    wr_sock_check_invariants(s);
+    wr_assert(s->t.loop->budget.queued_bytes >= s->sendq.bytes);
+    if (wr_ready_is_pending(&s->step)) {
+        return; /* which sees to all of it */
+    }
+    wr_assert(s->state != WR_SOCK_DOOMED);
+    wr_assert(s->state != WR_SOCK_ENDING || sock_state_is_in_flight(s));
+    wr_assert(!sock_state_is_forgotten(s));
+    if (wr_sock_is_reading(s)) {
+        wr_assert(!s->held_head || wr_sock_has_lent(s));
+        wr_assert(!s->eof_pending);
+    }
+    if (s->t.error == 0 && !wr_sock_is_over(s)) {
+        wr_assert(wr_sendq_is_empty(&s->sendq) || s->send_op.in_flight ||
+                  wr_list_is_linked(&s->turn_end.link));
+    }
+}
+
+void wr_sock_doom(struct wr_sock *s)
+{
+    if (!wr_sock_is_over(s)) {
+        wr_sock_set_state(s, WR_SOCK_DOOMED);
+        wr_sock_push_step(s);
+    }
+}
+
+void wr_sock_lose_bytes(struct wr_sock *s, int err)
+{
+    wr_assert(err == -ENOMEM || err == WEIR_EBADBUFFER);
+    wr_transport_set_error(&s->t, err, "receive");
+    wr_sock_doom(s);
+}
+
+void wr_sock_fail_callback(struct wr_sock *s, int err, const char *callback)
+{
+    const struct weir_exception failed = {
+        .message = "protocol callback failed: connection aborted",
+        .err = err,
+        .callback = callback,
+        .transport = &s->t,
+    };
+    wr_assert(err < 0);
+    wr_assert(s->state != WR_SOCK_UNBORN && s->state != WR_SOCK_LOST);
+    wr_transport_set_error(&s->t, err, callback);
+    wr_loop_report(s->t.loop, &failed);
+    wr_sock_doom(s);
+}

@@ -1,0 +1,192 @@
+/*
+ * Stream sockets: time-outs.
+ *
+ * One timer for a socket, made when a limit is first set. Traffic only notes
+ * the time; the timer, when it fires, works out which limit is next and either
+ * ends the connection or sleeps on. So a busy connection costs no timer
+ * operation per message.
+ */
+#include "sock_impl.h"
+
+#include "weir/error.h"
+
+#include <string.h>
+
+#define STALL_LOOKS 8u /* within the limit */
+
+struct deadline {
+    uint64_t when_ns;
+    int err;
+    const char *what;
+};
+
+static void sock_time_consider(struct deadline *first, uint64_t since_ns,
+                               uint64_t limit_ns, int err, const char *what)
+{
+    wr_assert(err <= 0);
+    if (limit_ns == 0) {
+        return;
+    }
+    const uint64_t when_ns = wr_add_sat(since_ns, limit_ns);
+    if (when_ns < first->when_ns) {
+        *first = (struct deadline){when_ns, err, what};
+    }
+}
+
+/* The limit that ends the connection first, as things stand. */
+static struct deadline sock_time_next_deadline(const struct wr_sock *s)
+{
+    const struct wr_sock_times *times = s->times;
+    const struct weir_timeouts *limits = &times->limits;
+    struct deadline first = {.when_ns = UINT64_MAX};
+
+    if (wr_sock_is_over(s)) {
+        return first;
+    }
+    if (s->state == WR_SOCK_LINGERING) {
+        sock_time_consider(&first, times->linger_ns, limits->linger_ns, 0,
+                           "linger");
+    }
+    if (times->closing_ns != 0) {
+        sock_time_consider(&first, times->closing_ns, limits->close_ns,
+                           WEIR_ECLOSETIMEOUT, "close");
+    }
+    if (wr_sock_is_reading(s) && !s->held_back) {
+        sock_time_consider(&first, times->received_ns, limits->read_ns,
+                           WEIR_EREADTIMEOUT, "receive");
+    }
+    if (!wr_sendq_is_empty(&s->sendq)) {
+        sock_time_consider(&first, times->sent_ns, limits->write_stall_ns,
+                           WEIR_EWRITESTALL, "send");
+    }
+    if (s->state == WR_SOCK_OPEN) {
+        sock_time_consider(&first,
+                           wr_max_u64(times->received_ns, times->sent_ns),
+                           limits->idle_ns, WEIR_EIDLE, "connection");
+    }
+    return first;
+}
+
+/* A send is complete when the kernel has the bytes; the peer may still take
+ * them one by one out of the kernel's queue. So that is looked at several times
+ * within the limit; the first look has nothing to compare with and counts as
+ * progress, which tells a stall late by the time between two looks at most. */
+static uint64_t sock_time_next_look_ns(const struct wr_sock *s)
+{
+    const struct wr_sock_times *times = s->times;
+    const uint64_t limit_ns = times->limits.write_stall_ns;
+
+    if (limit_ns == 0 || wr_sock_is_over(s) || wr_sendq_is_empty(&s->sendq)) {
+        return UINT64_MAX;
+    }
+    return wr_add_sat(wr_max_u64(times->sent_ns, times->looked_ns),
+                      limit_ns / STALL_LOOKS + 1);
+}
+
+static void sock_time_look(struct wr_sock *s, uint64_t now_ns)
+{
+    wr_assert(!wr_sendq_is_empty(&s->sendq));
+    wr_assert(!wr_sock_is_over(s));
+    const int unacked = wr_sys_outq(s->fd);
+
+    s->times->looked_ns = now_ns;
+    if (unacked >= 0 && unacked != s->times->unacked_bytes) {
+        s->times->unacked_bytes = unacked;
+        s->times->sent_ns = now_ns;
+    }
+}
+
+static void sock_time_arm(struct wr_sock *s, uint64_t when_ns)
+{
+    when_ns = wr_min_u64(when_ns, sock_time_next_look_ns(s));
+    if (when_ns == UINT64_MAX) {
+        wr_timer_cancel(&s->t.loop->wheel, &s->times->timer);
+    } else {
+        wr_timer_arm(&s->t.loop->wheel, &s->times->timer, when_ns);
+    }
+}
+
+static void sock_time_expire(struct wr_timer *timer)
+{
+    struct wr_sock_times *times =
+        wr_container_of(timer, struct wr_sock_times, timer);
+    struct wr_sock *s = times->sock;
+    const uint64_t now_ns = s->t.loop->now_ns;
+
+    wr_sock_check_invariants(s);
+    wr_assert(!wr_timer_is_armed(timer));
+    if (sock_time_next_look_ns(s) <= now_ns) {
+        sock_time_look(s, now_ns);
+    }
+    const struct deadline next = sock_time_next_deadline(s);
+    if (next.when_ns > now_ns) {
+        sock_time_arm(s, next.when_ns);
+        return;
+    }
+    if (next.err < 0) {
+        wr_transport_set_error(&s->t, next.err, next.what);
+    }
+    wr_sock_doom(s);
+}
+
+int wr_sock_set_limits(struct wr_sock *s, const struct weir_timeouts *timeouts)
+{
+    weir_loop *loop = s->t.loop;
+    const uint64_t now_ns = weir_loop_get_time(loop);
+
+    wr_assert(!wr_sock_is_over(s));
+    if (!s->times) {
+        s->times = wr_alloc(&loop->counting, sizeof(*s->times));
+        if (!s->times) {
+            return -ENOMEM;
+        }
+        memset(s->times, 0, sizeof(*s->times));
+        s->times->sock = s;
+        wr_timer_init(&s->times->timer, sock_time_expire);
+        s->times->closing_ns = s->state <= WR_SOCK_OPEN ? 0 : now_ns;
+    }
+    s->times->limits = *timeouts;
+    s->times->received_ns = now_ns;
+    s->times->sent_ns = now_ns;
+    s->times->unacked_bytes = -1;
+    wr_sock_times_changed(s);
+    if (s->state == WR_SOCK_LINGERING) {
+        wr_sock_push_step(s); /* perhaps no more */
+    }
+    return 0;
+}
+
+int wr_sock_set_timeouts(weir_transport *t,
+                         const struct weir_timeouts *timeouts)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_sock_check_invariants(s);
+    return s->state == WR_SOCK_UNBORN || wr_sock_is_over(s)
+               ? 0
+               : wr_sock_set_limits(s, timeouts);
+}
+
+void wr_sock_times_changed(struct wr_sock *s)
+{
+    if (s->times) {
+        sock_time_arm(s, sock_time_next_deadline(s).when_ns);
+    }
+}
+
+void wr_sock_times_stop(struct wr_sock *s)
+{
+    if (s->times) {
+        wr_timer_cancel(&s->t.loop->wheel, &s->times->timer);
+    }
+}
+
+void wr_sock_times_free(struct wr_sock *s)
+{
+    wr_assert(s->state == WR_SOCK_UNBORN || s->state == WR_SOCK_ENDING);
+    if (s->times) {
+        wr_sock_times_stop(s);
+        wr_free(&s->t.loop->counting, s->times, sizeof(*s->times));
+        s->times = NULL;
+    }
+}

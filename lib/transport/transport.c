@@ -1,0 +1,551 @@
+/*
+ * Transports: the public functions.
+ *
+ * Each public function checks that the caller is on the loop's thread, keeps
+ * what all kinds have in common, and hands the rest to the kind's table. The
+ * first error and the first cause of the end are kept here, once, for good.
+ */
+#include "transport.h"
+
+#include "lib/base/options.h"
+
+#include <string.h>
+
+static void transport_shutdown_alive(struct wr_member *member)
+{
+    weir_transport *t = wr_container_of(member, weir_transport, member);
+    t->ops->abort(t);
+}
+
+static void transport_dump_alive(const struct wr_member *member, FILE *out)
+{
+    const weir_transport *t = wr_container_of(member, weir_transport, member);
+    t->ops->dump(t, out);
+}
+
+static void transport_abandon_alive(struct wr_member *member)
+{
+    weir_transport *t = wr_container_of(member, weir_transport, member);
+    t->ops->abandon(t);
+}
+
+static void transport_check_alive(const struct wr_member *member)
+{
+    const weir_transport *t = wr_container_of(member, weir_transport, member);
+    t->ops->check(t);
+}
+
+static const struct wr_member_ops transport_member_ops = {
+    .check = transport_check_alive,
+    .stage = WR_STAGE_TRANSPORTS,
+    .shutdown = transport_shutdown_alive,
+    .abandon = transport_abandon_alive,
+    .dump = transport_dump_alive};
+
+static void transport_set_marks(weir_transport *t, uint64_t high_bytes,
+                                uint64_t low_bytes)
+{
+    wr_assert(low_bytes <= high_bytes);
+    t->high_bytes = high_bytes;
+    t->low_bytes = low_bytes;
+    t->check_bytes = wr_min_u64(high_bytes, WR_QUEUED_LEAST);
+}
+
+void wr_transport_init(weir_transport *t, weir_loop *loop,
+                       const struct wr_transport_ops *ops)
+{
+    memset(t, 0, sizeof(*t));
+    t->ops = ops;
+    t->loop = loop;
+    t->refs = 1;
+    transport_set_marks(t, WR_HIGH_DEFAULT, WR_LOW_DEFAULT);
+    t->hard_limit_bytes = WR_HARD_LIMIT_DEFAULT;
+    wr_member_init(&t->member, &transport_member_ops);
+    wr_list_init(&t->set_link);
+    t->notify_depth = -1;
+}
+
+void wr_transport_check_invariants(const weir_transport *t)
+{
+    const bool must_notify = t->writing_paused || t->flushed;
+
+    wr_assert(t->refs > 0);
+    wr_assert(t->low_bytes <= t->high_bytes);
+    wr_assert(t->check_bytes <= t->high_bytes);
+    wr_assert(t->notify_depth < 0 || must_notify);
+    wr_assert(t->notify_depth >= 0 || !must_notify);
+    wr_assert(t->error <= 0);
+    wr_assert(t->write_error <= 0);
+    wr_assert(t->error == 0 || t->error_what);
+    wr_assert(t->error == 0 || t->end != WEIR_END_NONE);
+    wr_debug_assert(t->set || !wr_list_is_linked(&t->set_link));
+}
+
+void wr_transport_set_end(weir_transport *t, enum weir_end end)
+{
+    wr_assert(end != WEIR_END_NONE);
+    if (t->end == WEIR_END_NONE) {
+        t->end = end;
+    }
+}
+
+void wr_transport_set_error(weir_transport *t, int err, const char *what)
+{
+    wr_assert(err < 0);
+    wr_assert(what);
+    if (t->error == 0) {
+        t->error = err;
+        t->error_what = what;
+    }
+    wr_transport_set_end(t, WEIR_END_BROKEN);
+}
+
+int wr_transport_refuse(weir_transport *t, int err)
+{
+    wr_assert(err < 0);
+    wr_assert(t->error == 0);
+    if (t->write_error == 0) {
+        t->write_error = err;
+    }
+    return t->write_error;
+}
+
+int wr_transport_take_write_error(weir_transport *t)
+{
+    const int err = t->write_error;
+
+    wr_assert(err <= 0);
+    t->write_error = 0;
+    return err;
+}
+
+bool wr_transport_is_idle(weir_transport *t)
+{
+    return !t->is_busy && (!t->handler || t->handler->ops->is_idle(t->handler));
+}
+
+bool wr_transport_lacks_credit(const weir_transport *t)
+{
+    const struct wr_demand *demand = t->ops->get_demand(t);
+    uint32_t credit;
+
+    switch (wr_budget_judge(&t->loop->budget, demand, &credit)) {
+    case WR_VERDICT_HOLDS_LIMIT:
+    case WR_VERDICT_HOLDS_SHARE:
+        return demand->account.held_bytes > 0;
+    case WR_VERDICT_CREDIT:
+    case WR_VERDICT_IS_STUCK: /* nothing that it gives back helps */
+        break;
+    }
+    return false;
+}
+
+static void transport_set_notify_depth(weir_transport *t)
+{
+    t->notify_depth = -1;
+    if (t->flushed) {
+        t->notify_depth = 0;
+    }
+    if (t->writing_paused) {
+        t->notify_depth = (int64_t)t->low_bytes;
+    }
+}
+
+uint64_t wr_transport_high(const weir_transport *t)
+{
+    const uint64_t share = wr_budget_queued_share(&t->loop->budget);
+    return wr_max_u64(wr_min_u64(t->high_bytes, share), t->low_bytes);
+}
+
+void wr_transport_pause(weir_transport *t)
+{
+    wr_assert(!t->writing_paused);
+    t->writing_paused = true;
+    transport_set_notify_depth(t);
+    wr_protocol_pause(t);
+}
+
+static void transport_resume_writing(weir_transport *t)
+{
+    wr_assert(t->writing_paused);
+    t->writing_paused = false;
+    transport_set_notify_depth(t);
+    wr_protocol_resume(t);
+}
+
+void wr_transport_notify(weir_transport *t, uint64_t depth)
+{
+    void (*flushed)(void *arg) = depth == 0 ? t->flushed : NULL;
+
+    wr_transport_check_invariants(t);
+    wr_assert((int64_t)depth <= t->notify_depth);
+    if (flushed) {
+        t->flushed = NULL;
+        transport_set_notify_depth(t);
+    }
+    if (t->writing_paused && depth <= t->low_bytes) {
+        transport_resume_writing(t);
+    }
+    if (flushed) {
+        flushed(t->flushed_arg);
+    }
+}
+
+void wr_transport_on_flushed(weir_transport *t, void (*flushed)(void *arg),
+                             void *arg)
+{
+    t->flushed = flushed;
+    t->flushed_arg = arg;
+    transport_set_notify_depth(t);
+    wr_transport_check_invariants(t);
+}
+
+int weir_transport_write(weir_transport *t, const void *data, size_t len)
+{
+    int err = wr_loop_check(t->loop);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    return t->ops->write(t, data, len);
+}
+
+int weir_transport_writelines(weir_transport *t, const struct iovec *iov,
+                              size_t count)
+{
+    int err = wr_loop_check(t->loop);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        wr_require(iov[i].iov_len <= SIZE_MAX - total, -EOVERFLOW);
+        total += iov[i].iov_len;
+    }
+    return t->ops->writelines(t, iov, count, total);
+}
+
+int weir_transport_write_ref(weir_transport *t, const void *data, size_t len,
+                             weir_release_fn *release, void *arg)
+{
+    int err = wr_loop_check(t->loop);
+    if (WR_LIKELY(err == 0)) {
+        err = t->ops->write_ref(t, data, len, release, arg);
+    }
+    if (release && (err < 0 || len == 0)) {
+        release(arg);
+    }
+    return err;
+}
+
+int weir_transport_write_buf(weir_transport *t, const struct weir_buf *buf)
+{
+    int err = wr_loop_check(t->loop);
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    wr_require(buf->len == 0 || buf->lease, -EINVAL);
+    return t->ops->write_lease(t, buf);
+}
+
+int weir_transport_write_eof(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(t->ops->can_write_eof, -EOPNOTSUPP);
+    wr_require(t->write_error == 0, t->write_error);
+    t->ops->write_eof(t);
+    return 0;
+}
+
+int weir_transport_take_write_error(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    return err < 0 ? err : wr_transport_take_write_error(t);
+}
+
+bool weir_transport_can_write_eof(const weir_transport *t)
+{
+    return t->ops->can_write_eof;
+}
+
+int weir_transport_pause_reading(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err == 0) {
+        t->ops->pause_reading(t);
+    }
+    return err;
+}
+
+int weir_transport_resume_reading(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err == 0) {
+        t->ops->resume_reading(t);
+    }
+    return err;
+}
+
+bool weir_transport_is_reading(const weir_transport *t)
+{
+    return t->ops->is_reading(t);
+}
+
+int weir_transport_set_read_buffer_limit(weir_transport *t,
+                                         uint64_t limit_bytes)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(limit_bytes == 0 || limit_bytes >= WR_CREDIT_MIN, -EINVAL);
+    t->ops->set_read_limit(t,
+                           limit_bytes ? limit_bytes : WR_READ_LIMIT_DEFAULT);
+    return 0;
+}
+
+uint64_t weir_transport_get_read_buffer_size(const weir_transport *t)
+{
+    return t->ops->get_demand(t)->account.held_bytes;
+}
+
+int weir_transport_set_write_buffer_limits(weir_transport *t,
+                                           int64_t high_bytes,
+                                           int64_t low_bytes)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    if (high_bytes == WEIR_DEFAULT && low_bytes == WEIR_DEFAULT) {
+        high_bytes = WR_HIGH_DEFAULT;
+        low_bytes = WR_LOW_DEFAULT;
+    } else if (high_bytes == WEIR_DEFAULT) {
+        high_bytes = low_bytes > INT64_MAX / 4 ? INT64_MAX : low_bytes * 4;
+    } else if (low_bytes == WEIR_DEFAULT) {
+        low_bytes = high_bytes / 4;
+    }
+    wr_require(low_bytes >= 0 && high_bytes >= low_bytes, -EINVAL);
+    transport_set_marks(t, (uint64_t)high_bytes, (uint64_t)low_bytes);
+    transport_set_notify_depth(t);
+    t->ops->limits_changed(t);
+    return 0;
+}
+
+void weir_transport_get_write_buffer_limits(const weir_transport *t,
+                                            uint64_t *ret_low,
+                                            uint64_t *ret_high)
+{
+    if (ret_low) {
+        *ret_low = t->low_bytes;
+    }
+    if (ret_high) {
+        *ret_high = t->high_bytes;
+    }
+}
+
+uint64_t weir_transport_get_write_buffer_size(const weir_transport *t)
+{
+    return t->ops->get_depth(t).bytes;
+}
+
+int weir_transport_set_write_hard_limit(weir_transport *t, uint64_t limit_bytes)
+{
+    int err = wr_loop_check(t->loop);
+    if (err == 0) {
+        t->hard_limit_bytes = limit_bytes ? limit_bytes : WR_HARD_LIMIT_DEFAULT;
+    }
+    return err;
+}
+
+int weir_transport_set_timeouts(weir_transport *t,
+                                const struct weir_timeouts *timeouts)
+{
+    struct weir_timeouts known;
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    err = wr_options_read(&known, sizeof(known), timeouts);
+    wr_require(err >= 0, err);
+    return t->ops->set_timeouts(t, &known);
+}
+
+/* The peer must not take the bytes that it got for the whole. */
+static int transport_break_off(weir_transport *t)
+{
+    const struct weir_exception exception = {
+        .message = "closed after a write was refused: connection aborted",
+        .err = t->write_error,
+        .transport = t,
+    };
+    const int err = wr_transport_take_write_error(t);
+
+    wr_assert(err < 0);
+    wr_transport_set_error(t, err, "write");
+    t->ops->abort(t);
+    wr_loop_report(t->loop, &exception);
+    return err;
+}
+
+int weir_transport_close(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    if (t->write_error && !t->ops->is_closing(t)) {
+        return transport_break_off(t);
+    }
+    t->ops->close(t);
+    return 0;
+}
+
+int weir_transport_abort(weir_transport *t)
+{
+    int err = wr_loop_check(t->loop);
+    if (err == 0) {
+        t->ops->abort(t);
+    }
+    return err;
+}
+
+int weir_transport_set_busy(weir_transport *t, bool busy)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_transport_check_invariants(t);
+    t->is_busy = busy;
+    if (!busy) {
+        wr_transport_rests(t);
+    }
+    return 0;
+}
+
+bool weir_transport_is_closing(const weir_transport *t)
+{
+    return t->ops->is_closing(t);
+}
+
+int weir_transport_set_protocol(weir_transport *t,
+                                const struct weir_protocol_binding *binding,
+                                const struct weir_buf *initial, size_t count)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(binding && wr_protocol_is_valid(binding), -EINVAL);
+    return t->ops->set_protocol(t, binding, initial, count);
+}
+
+struct weir_protocol_binding
+weir_transport_get_protocol(const weir_transport *t)
+{
+    return t->binding;
+}
+
+void weir_transport_get_peername(const weir_transport *t,
+                                 struct weir_address *ret)
+{
+    *ret = t->peername;
+}
+
+void weir_transport_get_sockname(const weir_transport *t,
+                                 struct weir_address *ret)
+{
+    t->ops->get_sockname(t, ret);
+}
+
+int weir_transport_get_socket(const weir_transport *t)
+{
+    return t->ops->get_socket(t);
+}
+
+int weir_transport_get_extra_info(const weir_transport *t, const char *name,
+                                  struct weir_extra_info *ret)
+{
+    struct weir_extra_info info = {.fd = -1};
+
+    if (strcmp(name, "peername") == 0) {
+        info.address = t->peername;
+    } else if (strcmp(name, "sockname") == 0) {
+        t->ops->get_sockname(t, &info.address);
+    } else if (strcmp(name, "socket") == 0) {
+        info.fd = t->ops->get_socket(t);
+    } else {
+        return -ENOENT;
+    }
+    *ret = info;
+    return 0;
+}
+
+enum weir_end weir_transport_get_end(const weir_transport *t)
+{
+    return t->end;
+}
+
+int weir_transport_get_error(const weir_transport *t)
+{
+    return t->error;
+}
+
+const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
+                                          size_t size)
+{
+    static const char *const ends[] = {"open", "closed by us", "end of stream",
+                                       "aborted by us", "broken"};
+    char peer[WEIR_ADDRESS_TEXT_SIZE];
+
+    wr_ignore(!weir_address_format(&t->peername, peer, sizeof(peer)));
+    int len;
+    if (t->error) {
+        len = snprintf(buf, size, "%s %s: %s: %s", t->ops->name, peer,
+                       t->error_what, weir_strerror(t->error));
+    } else {
+        len =
+            snprintf(buf, size, "%s %s: %s", t->ops->name, peer, ends[t->end]);
+    }
+    wr_ignore(len < 0);
+    return buf;
+}
+
+weir_loop *weir_transport_get_loop(const weir_transport *t)
+{
+    return t->loop;
+}
+
+weir_transport *weir_transport_ref(weir_transport *t)
+{
+    wr_assert(t->refs > 0);
+    t->refs++;
+    return t;
+}
+
+void weir_transport_unref(weir_transport *t)
+{
+    if (!t) {
+        return;
+    }
+    wr_assert(t->refs > 0);
+    if (--t->refs == 0) {
+        t->ops->unreferenced(t);
+    }
+}
+
+int weir_buf_keep(struct weir_buf *buf)
+{
+    wr_require(buf && buf->lease && buf->len > 0, -EINVAL);
+    return wr_lease_keep(buf);
+}
+
+void weir_lease_unref(weir_lease *lease)
+{
+    if (lease) {
+        wr_lease_unref(lease);
+    }
+}

@@ -1,0 +1,226 @@
+/*
+ * The inside of a transport: what all kinds have in common.
+ *
+ * A kind (a stream socket; later pipes and TLS) embeds struct weir_transport
+ * as its first field and brings a table of operations. The public functions in
+ * transport.c check the caller, keep what is common, and call the table. A
+ * kind calls its protocol only through the wr_protocol_... functions here, so
+ * that slow callbacks are timed and the protocol of the moment is used.
+ */
+#ifndef WEIR_LIB_TRANSPORT_TRANSPORT_H
+#define WEIR_LIB_TRANSPORT_TRANSPORT_H
+
+#include "lib/loop/loop.h"
+#include "weir/error.h"
+#include "weir/server.h"
+#include "weir/transport.h"
+
+struct wr_connection_set;
+struct wr_handler;
+
+struct wr_connection_set_ops {
+    /* The connection joins the set; before connection_made. */
+    void (*adopt)(struct wr_connection_set *set, weir_transport *t);
+    /* The connection is lost and leaves the set. */
+    void (*forget)(struct wr_connection_set *set, weir_transport *t);
+    /* A task serves one of its connections, and may do so beyond the loss. */
+    void (*add_handler)(struct wr_connection_set *set,
+                        struct wr_handler *handler);
+    /* The task serves no connection any more. */
+    void (*remove_handler)(struct wr_connection_set *set,
+                           struct wr_handler *handler);
+    /* The connection may have become idle: see wr_transport_is_idle(). */
+    void (*note_idle)(struct wr_connection_set *set, weir_transport *t);
+};
+
+struct wr_handler_ops {
+    /* Cancels the task. */
+    void (*cancel)(struct wr_handler *handler);
+    /* True while the task waits for the next request. Otherwise the set is
+     * told by note_idle each time the task begins to wait from now on. */
+    bool (*is_idle)(struct wr_handler *handler);
+};
+
+/* A task that serves a connection; embedded in what the task has. */
+struct wr_handler {
+    const struct wr_handler_ops *ops;
+    struct wr_list link; /* in the set's list */
+};
+
+/* A maker that keeps count of its connections; embedded in it. */
+struct wr_connection_set {
+    const struct wr_connection_set_ops *ops;
+};
+
+struct wr_transport_ops {
+    const char *name; /* "tcp" */
+    bool can_write_eof;
+    int (*write)(weir_transport *t, const void *data, size_t len);
+    int (*writelines)(weir_transport *t, const struct iovec *iov, size_t count,
+                      size_t total);
+    int (*write_ref)(weir_transport *t, const void *data, size_t len,
+                     weir_release_fn *release, void *arg);
+    int (*write_lease)(weir_transport *t, const struct weir_buf *buf);
+    void (*write_eof)(weir_transport *t);
+    void (*pause_reading)(weir_transport *t);
+    void (*resume_reading)(weir_transport *t);
+    bool (*is_reading)(const weir_transport *t);
+    bool (*is_closing)(const weir_transport *t);
+    struct weir_depth (*get_depth)(const weir_transport *t);
+    /* The received bytes that are charged to it, and its credit. */
+    const struct wr_demand *(*get_demand)(const weir_transport *t);
+    /* True when bytes have arrived that the protocol was not shown. */
+    bool (*has_unread)(const weir_transport *t);
+    /* The marks were changed: pauses writing if that is due now. */
+    void (*limits_changed)(weir_transport *t);
+    void (*set_read_limit)(weir_transport *t, uint64_t limit_bytes);
+    int (*set_timeouts)(weir_transport *t,
+                        const struct weir_timeouts *timeouts);
+    int (*set_protocol)(weir_transport *t,
+                        const struct weir_protocol_binding *binding,
+                        const struct weir_buf *initial, size_t count);
+    void (*close)(weir_transport *t);
+    void (*abort)(weir_transport *t);
+    void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
+    int (*get_socket)(const weir_transport *t);
+    /* The ring broke: operations in flight end now. */
+    void (*abandon)(weir_transport *t);
+    void (*dump)(const weir_transport *t, FILE *out);
+    /* Asserts what must hold between two turns. */
+    void (*check)(const weir_transport *t);
+    /* The last reference is gone. */
+    void (*unreferenced)(weir_transport *t);
+};
+
+struct weir_transport {
+    const struct wr_transport_ops *ops;
+    weir_loop *loop;
+    struct weir_protocol_binding binding;
+    /* The protocol's own, or one that does more; see wr_protocol_bound(). */
+    int (*data_received)(void *user, weir_transport *t,
+                         const struct weir_buf *buf);
+    struct wr_member member;       /* until the connection is lost */
+    struct wr_connection_set *set; /* that made it and counts it, or NULL */
+    struct wr_list set_link;       /* for the set */
+    struct wr_handler *handler;    /* the task that serves it, or NULL */
+    uint64_t high_bytes;
+    uint64_t low_bytes;
+    uint64_t check_bytes; /* up to here no mark or share can be reached */
+    uint64_t hard_limit_bytes;
+    const char *error_what; /* what failed, static text; NULL: nothing */
+    int error;              /* the first, sticky */
+    int write_error; /* of the first write that was refused, until told */
+    struct weir_address peername;
+    uint32_t refs;
+    enum weir_end end;   /* the first, sticky */
+    bool writing_paused; /* set and cleared around the protocol's callbacks */
+    bool has_dropped;    /* set when bytes are dropped that were written, or
+                          * that a close had no room for */
+    bool is_busy;        /* the program says so */
+    /* At this depth or less the protocol that was paused, or `flushed`, is
+     * notified. -1: neither waits. */
+    int64_t notify_depth;
+    void (*flushed)(void *arg); /* waits for a depth of 0, or NULL */
+    void *flushed_arg;
+};
+
+#define WR_HIGH_DEFAULT       (64u << 10)
+#define WR_LOW_DEFAULT        (16u << 10)
+#define WR_HARD_LIMIT_DEFAULT (64u << 20)
+#define WR_READ_LIMIT_DEFAULT (1u << 20)
+
+/* Fills in the common part; one reference, for the library. */
+void wr_transport_init(weir_transport *t, weir_loop *loop,
+                       const struct wr_transport_ops *ops);
+
+/* Holds wherever code of the user may run; pure. */
+void wr_transport_check_invariants(const weir_transport *t);
+
+/* True of a table that is complete enough to be bound. */
+bool wr_protocol_is_valid(const struct weir_protocol_binding *binding);
+
+/* Keep the first cause. */
+void wr_transport_set_end(weir_transport *t, enum weir_end end);
+void wr_transport_set_error(weir_transport *t, int err, const char *what);
+
+/* True while neither the connection nor a write has failed. */
+static inline bool wr_transport_can_write(const weir_transport *t)
+{
+    return (t->error | t->write_error) == 0;
+}
+
+/* Bytes were refused with @err on a connection that is whole: no later write
+ * may take their place before the program was told. Returns the error that is
+ * remembered, the first one. */
+WEIR_MUST_USE int wr_transport_refuse(weir_transport *t, int err);
+
+/* The error of the write that was refused, once; or 0. */
+WEIR_MUST_USE int wr_transport_take_write_error(weir_transport *t);
+
+/* True when no request is being served on it, as far as is known. */
+bool wr_transport_is_idle(weir_transport *t);
+
+/* The set, if there is one, may want to end a connection that is idle. */
+static inline void wr_transport_rests(weir_transport *t)
+{
+    if (t->set) {
+        t->set->ops->note_idle(t->set, t);
+    }
+}
+
+/* True when the bytes that its protocol keeps use up its credit: it receives no
+ * more before some of them are given back, or moved out of the pool. */
+bool wr_transport_lacks_credit(const weir_transport *t);
+
+/* pause_writing when the depth is above the high mark, resume_writing when it
+ * is at most the low mark; strictly in turn. */
+void wr_transport_pause(weir_transport *t);
+void wr_transport_notify(weir_transport *t, uint64_t depth);
+
+/* Calls @flushed once, from inside the completion that brings the depth to 0;
+ * NULL: does not. For the protocol that is bound. */
+void wr_transport_on_flushed(weir_transport *t, void (*flushed)(void *arg),
+                             void *arg);
+
+/* The high mark as things stand: lower while the send queues of all take much,
+ * but never below the low mark. */
+uint64_t wr_transport_high(const weir_transport *t);
+
+static inline void wr_transport_check_high(weir_transport *t, uint64_t depth)
+{
+    if (!t->writing_paused && depth > wr_transport_high(t)) {
+        wr_transport_pause(t);
+    }
+}
+
+static inline void wr_transport_check_low(weir_transport *t, uint64_t depth)
+{
+    if (WR_UNLIKELY((int64_t)depth <= t->notify_depth)) {
+        wr_transport_notify(t, depth);
+    }
+}
+
+/* The protocol in t->binding is new: chooses how its data_received is called.
+ */
+void wr_protocol_bound(weir_transport *t);
+
+/* Calling the protocol. A missing entry gives 0. */
+void wr_protocol_made(weir_transport *t);
+void wr_protocol_lost(weir_transport *t);
+void wr_protocol_pause(weir_transport *t);
+void wr_protocol_resume(weir_transport *t);
+WEIR_MUST_USE int wr_protocol_eof(weir_transport *t);
+/* Calls get_buffer; WEIR_ENOBUFFER when it offers no memory. */
+WEIR_MUST_USE int wr_protocol_get_buffer(weir_transport *t, size_t hint,
+                                         void **ret_buf, size_t *ret_size);
+WEIR_MUST_USE int wr_protocol_updated(weir_transport *t, size_t len);
+
+static inline int wr_protocol_data(weir_transport *t,
+                                   const struct weir_buf *buf)
+{
+    const int ret = t->data_received(t->binding.user, t, buf);
+    wr_loop_leave_if_forked(t->loop);
+    return ret;
+}
+
+#endif

@@ -1,0 +1,329 @@
+"""The structure of the library, measured and held.
+
+The rooms of lib/ stand in the order of the data's way. A file includes, and its
+object calls, only its own room and the rooms that its room knows (ROOMS); calls
+up go through tables of functions, which no symbol shows. The calls are read from
+the symbols of the library's static parts, so what a compiler has inlined counts
+as an include.
+
+Besides that the figures of tests/checks/structure.json are printed and held: how
+long files and functions are, how many assertions a function has, which files call
+each other in a circle, which static names do not carry their file's name. A figure
+may improve; one that falls behind its limit fails. --update writes the figures as
+they are now.
+
+Usage: structure.py SOURCE LIBRARY... [--update]
+"""
+
+import collections
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+# Each room with the rooms that it knows, in order.
+ROOMS = {
+    "uring": "",
+    "base": "uring",
+    "loop": "uring base",
+    "task": "uring base loop",
+    "sync": "uring base loop task",
+    "transport": "uring base loop",
+    "net": "uring base loop transport",
+    "stream": "uring base loop task sync transport net",
+}
+KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}
+
+# Files whose functions change no state of an object, so that nothing in them can
+# be asserted that the compiler does not know; and the end of an assertion.
+PURE = {"lib/base/error.c", "lib/base/version.c", "uring/check.c"}
+
+# Figures that count complaints.
+UPWARD = "includes and calls that look up"
+TWICE = "static names in two files"
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
+COMMENT_OR_TEXT = re.compile(
+    r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+ASSERTION = re.compile(r"\bwr_(?:debug_assert|assert|check)\(")
+STATIC = re.compile(
+    r"^static\s+(?:__attribute__\(\([^)]*\)\)\s*|inline\s+|const\s+|volatile\s+|"
+    r"struct\s+|enum\s+|unsigned\s+)*\w+[\s*]+(?:volatile\s*\*)?(\w+)"
+    r"\s*[\[(=;]", re.M)
+WRITES_STATE = re.compile(r"(?:->|\.)(?:\w+_)?state = ")
+SETS_STATE = re.compile(r"set_\w*state$|_(?:init|new|make|open)\w*$")
+COMMENT = re.compile(r"/\*+(.*?)\*/", re.S)
+# A comment names what it speaks of. It does not begin with a question or with a
+# reference to another comment, and an object is not a person.
+RIDDLE = re.compile(
+    r"^(?:What|Who|Whose|Whom|The same|As above|After that|Has|Have|Is|Are|Was|"
+    r"Does|Do|Did|Can|Will|Should|May)\b|"
+    r"\bso (?:many|long|much)\b(?! (?:as|that|\d))|"
+    r"\b(?:[Ss]ome|[Nn]o|[Aa]ny|[Ee]very)body\b|"
+    r"\bwhat (?:came|there is)\b")
+OBJECT = re.compile(r"(?:^|[:/])(?:lib_([a-z]+)|uring)_(\w+)\.[cS]\.o:")
+
+
+def blank(match):
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def room_of(path):
+    """uring/op.c -> uring, lib/task/task.c -> task."""
+    return path.parts[0] if path.parts[0] == "uring" else path.parts[1]
+
+
+class Library:
+    """The sources of uring/ and lib/, and what was found wrong with them."""
+
+    def __init__(self, source):
+        self.source = source
+        self.complaints = []
+        self.kinds = collections.Counter()
+        self.texts = {}
+        self.words = {}
+        for folder in ("uring", "lib", "include"):
+            for path in sorted((source / folder).rglob("*.[chS]")):
+                text = path.read_text(encoding="utf-8")
+                self.words[path.relative_to(source)] = text
+                if folder != "include":
+                    self.texts[path.relative_to(source)] = text
+
+    def complain(self, text, kind=None):
+        """@kind is the figure that counts complaints like this one."""
+        self.complaints.append(text)
+        self.kinds[kind] += 1
+
+    def files(self, suffixes):
+        return [(path, text) for path, text in self.texts.items()
+                if path.suffix in suffixes]
+
+
+# ---- what is included ----
+
+def target_of(source, path, name):
+    for place in (source / path.parent, source, source / "include"):
+        target = (place / name).resolve()
+        if target.is_file() and target.is_relative_to(source):
+            return target.relative_to(source)
+    return None
+
+
+def check_includes(library):
+    for path, text in library.files((".c", ".h", ".S")):
+        if room_of(path) not in KNOWN:
+            library.complain(f"{path}: no room of that name")
+            continue
+        for name in INCLUDE.findall(text):
+            target = target_of(library.source, path, name)
+            if target is None or target.parts[0] not in ("uring", "lib"):
+                continue
+            if room_of(target) not in KNOWN[room_of(path)]:
+                library.complain(f"{path}: {room_of(path)} may not include "
+                                 f"{target}", UPWARD)
+
+
+# ---- what is called ----
+
+def read_symbols(libraries):
+    """Who defines each symbol, and which symbols each object needs."""
+    defined = {}
+    needed = collections.defaultdict(set)
+    for archive in libraries:
+        lines = subprocess.run(["nm", "-A", str(archive)], check=True, text=True,
+                               capture_output=True).stdout.splitlines()
+        for line in lines:
+            match = OBJECT.search(line)
+            if not match:
+                continue
+            place = (match[1] or "uring", match[2])
+            *_, kind, name = line.split()
+            if kind == "U":
+                needed[place].add(name)
+            elif kind in "TDRBVW":
+                defined[name] = place
+    return defined, needed
+
+
+def check_calls(library, defined, needed):
+    calls = collections.defaultdict(set)
+    for place, names in needed.items():
+        for name in names & defined.keys():
+            other = defined[name]
+            calls[place].add(other)
+            if other[0] not in KNOWN[place[0]]:
+                library.complain(f"{'/'.join(place)}.c: {place[0]} may not call "
+                                 f"{name}() of {'/'.join(other)}.c", UPWARD)
+    return calls
+
+
+def circles_of(calls):
+    """The groups of files that call each other, by Tarjan's way."""
+    order, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        order[node] = low[node] = len(order)
+        stack.append(node)
+        for other in sorted(calls.get(node, ())):
+            if other not in order:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], order[other])
+        if low[node] == order[node]:
+            at = stack.index(node)
+            group = stack[at:]
+            del stack[at:]
+            if len(group) > 1:
+                found.append(sorted("/".join(name) for name in group))
+
+    for node in sorted(calls):
+        if node not in order:
+            visit(node)
+    return sorted(found)
+
+
+# ---- the text ----
+
+def function_lengths(text):
+    """A function runs from its brace in column 0 to the closing one."""
+    code = COMMENT_OR_TEXT.sub(blank, text)
+    lengths, start, previous = [], None, ""
+    for number, line in enumerate(code.splitlines(), 1):
+        if line.startswith("{") and previous.rstrip().endswith(")"):
+            start = number
+        elif line.startswith("}") and start is not None:
+            lengths.append(number - start + 1)
+            start = None
+        if line.strip():
+            previous = line
+    return lengths
+
+
+def check_statics(library):
+    """A static name begins with its file's, and none is in two files, so that a
+    backtrace, a profile and a search say whose it is."""
+    places = {}
+    for path, text in library.files((".c",)):
+        for name in STATIC.findall(COMMENT_OR_TEXT.sub(blank, text)):
+            if not name.startswith(path.stem + "_"):
+                library.complain(f"{path}: the static name {name} does not "
+                                 f"begin with {path.stem}_")
+            if places.setdefault(name, path) != path:
+                library.complain(f"{path}: the static name {name} is also in "
+                                 f"{places[name]}", TWICE)
+
+
+def open_states(library):
+    """Where a state is written by another function than its set_state, or than
+    the one that makes the object."""
+    found = []
+    for path, text in library.files((".c", ".h")):
+        function = ""
+        code = COMMENT_OR_TEXT.sub(blank, text)
+        for number, line in enumerate(code.splitlines(), 1):
+            match = re.match(r"^[a-z].*?(\w+)\(", line)
+            function = match[1] if match else function
+            if WRITES_STATE.search(line) and not SETS_STATE.search(function):
+                found.append(f"{path}:{number}: {function}()")
+    return found
+
+
+def riddles(library):
+    """Comments that break the rules of words in tests/STYLE.md."""
+    found = []
+    for path, text in library.words.items():
+        for match in COMMENT.finditer(text):
+            words = " ".join(line.strip(" *<") for line in
+                             match[1].splitlines()).strip()
+            if RIDDLE.search(words):
+                number = text.count("\n", 0, match.start()) + 1
+                found.append(f"{path}:{number}: {words[:60]}")
+    return found
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def measure(library, calls):
+    lengths, file_lines, asserted, bare = [], [], 0, []
+    for path, text in library.files((".c", ".h")):
+        found = function_lengths(text)
+        count = len(ASSERTION.findall(COMMENT_OR_TEXT.sub(blank, text)))
+        lengths += found
+        asserted += count
+        file_lines.append(len(text.splitlines()))
+        if path.suffix == ".c" and count == 0 and str(path) not in PURE:
+            bare.append(str(path))
+    circles = circles_of(calls)
+    for group in circles:
+        print("circle:", " ".join(group))
+    if bare:
+        print("no assertion in:", " ".join(bare))
+    states = open_states(library)
+    for place in states:
+        print("state written:", place)
+    words = riddles(library)
+    for place in words:
+        print("comment:", place)
+    return {
+        "files": len(file_lines),
+        "file lines, median": statistics.median(file_lines),
+        "file lines, longest": max(file_lines),
+        "functions": len(lengths),
+        "function lines, median": statistics.median(lengths),
+        "function lines, 90 %": percentile(lengths, 0.9),
+        "function lines, longest": max(lengths),
+        "functions over 40 lines": sum(length > 40 for length in lengths),
+        "assertions a function": round(asserted / len(lengths), 2),
+        "files without an assertion": len(bare),
+        "files in circles of calls": sum(len(group) for group in circles),
+        UPWARD: library.kinds[UPWARD],
+        TWICE: library.kinds[TWICE],
+        "states written outside of their function": len(states),
+        "comments against the rules of words": len(words),
+    }
+
+
+# More is better here; of the other limits less is.
+AT_LEAST = {"assertions a function"}
+
+
+def hold(library, figures, limits):
+    for name, figure in figures.items():
+        limit = limits.get(name)
+        print(f"figure: {name}: {figure}" + (f" (limit {limit})" if limit is not None
+                                     else ""))
+        if limit is None:
+            continue
+        if figure < limit if name in AT_LEAST else figure > limit:
+            library.complain(f"{name}: {figure} falls behind {limit}")
+
+
+def main():
+    names = [name for name in sys.argv[1:] if name != "--update"]
+    source = pathlib.Path(names[0]).resolve()
+    limits_path = source / "tests" / "checks" / "structure.json"
+    library = Library(source)
+    check_includes(library)
+    check_statics(library)
+    defined, needed = read_symbols(names[1:])
+    calls = check_calls(library, defined, needed)
+    if not calls:
+        library.complain("no call was found in the libraries")
+    figures = measure(library, calls)
+    limits = json.loads(limits_path.read_text(encoding="utf-8"))
+    if "--update" in sys.argv:
+        limits = {name: figures[name] for name in limits}
+        limits_path.write_text(json.dumps(limits, indent=2) + "\n",
+                               encoding="utf-8")
+    hold(library, figures, limits)
+    for complaint in library.complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if library.complaints else 0
+
+
+sys.exit(main())

@@ -1,0 +1,36 @@
+/*
+ * A buffered protocol for the contract suites.
+ *
+ * Like the recorder, but its bytes come through get_buffer and buffer_updated:
+ * into `memory`, whose use is followed, so that memory offered twice or given
+ * back twice is seen. With `promises`, the table has release_buffer.
+ */
+#ifndef WEIR_TESTS_CONTRACT_BUFFERED_RIG_H
+#define WEIR_TESTS_CONTRACT_BUFFERED_RIG_H
+
+#include "tests/contract/harness.h"
+
+/* The conduct of the protocol, and counts of its calls; one for a test. */
+struct buffered {
+    uint8_t memory[65536];
+    size_t size;        /* how much of it is offered */
+    int get_result;     /* of get_buffer */
+    int updated_result; /* of buffer_updated */
+    bool out;           /* get_buffer gave it, nothing came back yet */
+    size_t hint_max;    /* the largest hint */
+    int get_count;      /* calls of get_buffer */
+    int updated_count;  /* calls of buffer_updated */
+    int released_count; /* calls of release_buffer */
+    struct rig *rig;
+};
+
+extern struct buffered buffered;
+
+int buffered_get(void *user, weir_transport *t, size_t hint, void **ret_buf,
+                 size_t *ret_size);
+
+/* The recorder's table with buffered entries; reset for a new round. */
+struct weir_protocol make_buffered(bool promises);
+void reset_buffered(struct rig *rig, size_t size);
+
+#endif

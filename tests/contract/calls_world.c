@@ -1,0 +1,76 @@
+/*
+ * The state of a round of random calls; see calls_world.h.
+ *
+ * Here are the chances, the checks that hold
+ * at any time, and the allocator that counts
+ * bytes and fails now and then.
+ */
+#include "tests/contract/calls_world.h"
+
+struct calls_world world;
+
+uint8_t bytes[BYTES_MAX];
+
+size_t below(uint64_t bound)
+{
+    return (size_t)unit_random_below(&world.random, bound);
+}
+
+bool one_in(uint64_t bound)
+{
+    return below(bound) == 0;
+}
+
+void check_bytes(const void *data, size_t len)
+{
+    check(len > 0);
+    check(len <= sizeof(bytes));
+    check(memcmp(data, bytes, len) == 0);
+}
+
+bool is_excused(int err)
+{
+    return err == 0 || (err == -ENOMEM && world.short_now) ||
+           (err == -ESHUTDOWN && world.ending);
+}
+
+bool is_usable(const struct calls_conn *conn)
+{
+    return conn->live || conn->refs > 0;
+}
+
+size_t count_live(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world.conn_count; i++) {
+        count += world.conns[i]->live;
+    }
+    return count;
+}
+
+void give_leases(size_t keep)
+{
+    while (world.lease_count > keep) {
+        weir_lease_unref(world.leases[--world.lease_count]);
+    }
+}
+
+/* ---- the library's memory ---- */
+
+static void *world_alloc(void *arg, size_t size)
+{
+    (void)arg;
+    void *ptr = world.short_now && one_in(200) ? NULL : malloc(size);
+    world.memory_bytes += ptr ? size : 0;
+    return ptr;
+}
+
+static void world_free(void *arg, void *ptr, size_t size)
+{
+    (void)arg;
+    world.memory_bytes -= ptr ? size : 0;
+    free(ptr);
+}
+
+const struct weir_allocator world_allocator = {.alloc = world_alloc,
+                                               .free = world_free};

@@ -1,0 +1,273 @@
+/*
+ * A crowd of connections on one loop; see crowd.h.
+ *
+ * Its protocol does what each member's conduct
+ * says; the other ends are plain sockets,
+ * driven while the loop turns.
+ */
+#include "tests/contract/crowd.h"
+
+struct crowd crowd;
+
+/* ---- the protocol ---- */
+
+static void connection_made(void *user, weir_transport *t)
+{
+    struct crowd_member *member = user;
+    member->t = t;
+    member->crowd->made_count++;
+}
+
+static void connection_lost(void *user, weir_transport *t, int err)
+{
+    struct crowd_member *member = user;
+    (void)t;
+    (void)err;
+    member->lost = true;
+}
+
+void crowd_keep(const struct weir_buf *buf, size_t len)
+{
+    struct weir_buf kept = {.data = buf->data, .len = len, .lease = buf->lease};
+    expect(crowd.lease_count < LEASES_MAX);
+    expect_eq(weir_buf_keep(&kept), 0);
+    crowd.leases[crowd.lease_count++] = kept.lease;
+}
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct crowd_member *member = user;
+
+    expect(rig_is_pattern(buf->data, member->received, buf->len));
+    member->received += buf->len;
+    switch (member->conduct) {
+    case CONDUCT_READS:
+        break;
+    case CONDUCT_PAUSES:
+        weir_transport_pause_reading(t);
+        break;
+    case CONDUCT_KEEPS:
+        crowd_keep(buf, buf->len);
+        break;
+    case CONDUCT_KEEPS_ONE:
+        crowd_keep(buf, 1);
+        break;
+    case CONDUCT_COPIES:
+        expect_eq(weir_transport_write(t, buf->data, buf->len), 0);
+        break;
+    case CONDUCT_ECHOES:
+        expect_eq(weir_transport_write_buf(t, buf), 0);
+        break;
+    }
+    return 0;
+}
+
+static const struct weir_protocol crowd_protocol = {
+    .size = sizeof(crowd_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = connection_made,
+    .connection_lost = connection_lost,
+    .data_received = data_received,
+};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    *ret = (struct weir_protocol_binding){&crowd_protocol, arg};
+    return 0;
+}
+
+/* ---- the crowd ---- */
+
+void crowd_turn(void)
+{
+    weir_loop_stop(crowd.loop);
+    expect_eq(weir_loop_run(crowd.loop), 0);
+}
+
+struct weir_loop_statistics crowd_statistics(void)
+{
+    struct weir_loop_statistics stats;
+    weir_loop_get_statistics(crowd.loop, &stats);
+    return stats;
+}
+
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+    expect_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    expect_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_cur < 2 * CROWD_MAX + 100) {
+        cr_skip_test("no more than %llu descriptors",
+                     (unsigned long long)limit.rlim_cur);
+    }
+}
+
+void crowd_begin_with(const struct weir_loop_options *options)
+{
+    raise_fd_limit();
+    memset(&crowd, 0, sizeof(crowd));
+    expect_eq(weir_loop_new(options, &crowd.loop), 0);
+}
+
+void crowd_begin(uint64_t held_limit_bytes)
+{
+    const struct weir_loop_options options = {
+        .size = sizeof(options), .held_limit_bytes = held_limit_bytes};
+    crowd_begin_with(&options);
+}
+
+/* Two connected sockets: one for weir, one for the peer. */
+static void make_pair(bool is_tcp, int ret[2])
+{
+    if (!is_tcp) {
+        expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret), 0);
+    } else {
+        uint16_t port;
+        struct sockaddr_storage addr;
+        socklen_t len = sizeof(addr);
+        int fd = listen_tcp(&port, SMALL_BUFFER);
+        expect_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+        ret[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        expect(ret[0] >= 0);
+        expect_eq(connect(ret[0], (struct sockaddr *)&addr, len), 0);
+        ret[1] = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+        expect(ret[1] >= 0);
+        close(fd);
+    }
+    set_socket_option(ret[0], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
+    set_nonblocking(ret[0]);
+}
+
+struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
+{
+    struct crowd_member *member = &crowd.members[crowd.count++];
+    const struct weir_factory factory = {.create = create, .arg = member};
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true};
+    int fds[2];
+    make_pair(is_tcp, fds);
+    member->crowd = &crowd;
+    member->conduct = conduct;
+    member->peer = fds[0];
+    options.sock = fds[1];
+    expect_eq(
+        weir_create_connection(crowd.loop, &factory, NULL, 0, &options, NULL),
+        0);
+    return member;
+}
+
+static bool all_made(void *arg)
+{
+    (void)arg;
+    return crowd.made_count == crowd.count;
+}
+
+void crowd_wait_made(void)
+{
+    run_loop_until(crowd.loop, all_made, NULL);
+}
+
+bool crowd_push(struct crowd_member *member, uint64_t most)
+{
+    uint8_t buf[4096];
+    bool some = false;
+    while (most > 0) {
+        const size_t part = most < sizeof(buf) ? (size_t)most : sizeof(buf);
+        rig_pattern(buf, member->peer_sent, part);
+        const ssize_t sent = send(member->peer, buf, part, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            expect_eq(errno, EAGAIN);
+            break;
+        }
+        member->peer_sent += (uint64_t)sent;
+        most -= (uint64_t)sent;
+        some = true;
+    }
+    return some;
+}
+
+void crowd_expect_served(struct crowd_member *member)
+{
+    uint8_t buf[100];
+    size_t got = 0;
+    const uint64_t from = member->peer_sent;
+
+    expect(crowd_push(member, sizeof(buf)));
+    expect_eq(member->peer_sent, from + sizeof(buf));
+    for (int i = 0; i < 3000 && got < sizeof(buf); i++) {
+        crowd_turn();
+        const ssize_t more = recv(member->peer, buf, sizeof(buf) - got, 0);
+        if (more > 0) {
+            expect(rig_is_pattern(buf, from + got, (size_t)more));
+            got += (size_t)more;
+        } else {
+            poll(NULL, 0, 1);
+        }
+    }
+    expect_eq(got, sizeof(buf));
+}
+
+void crowd_flood(int from, int count, struct crowd_member *served)
+{
+    int idle = 0;
+    for (int round = 0; round < 300 && idle < 10; round++) {
+        idle++;
+        for (int i = from; i < from + count; i++) {
+            if (crowd_push(&crowd.members[i], 1u << 20)) {
+                idle = 0;
+            }
+        }
+        crowd_turn();
+        if (served) {
+            crowd_expect_served(served);
+        }
+    }
+}
+
+uint64_t crowd_sum(uint64_t (*of)(const struct crowd_member *member))
+{
+    uint64_t total = 0;
+    for (int i = 0; i < crowd.count; i++) {
+        total += of(&crowd.members[i]);
+    }
+    return total;
+}
+
+uint64_t sent_by(const struct crowd_member *member)
+{
+    return member->peer_sent;
+}
+
+uint64_t received_by(const struct crowd_member *member)
+{
+    return member->received;
+}
+
+void crowd_give_leases_back(void)
+{
+    for (int i = 0; i < crowd.lease_count; i++) {
+        weir_lease_unref(crowd.leases[i]);
+    }
+    crowd.lease_count = 0;
+}
+
+bool crowd_all_delivered(void *arg)
+{
+    (void)arg;
+    crowd_give_leases_back();
+    return crowd_sum(received_by) == crowd_sum(sent_by);
+}
+
+void crowd_end(void)
+{
+    crowd_give_leases_back();
+    expect_eq(weir_loop_free(crowd.loop), crowd.count);
+    for (int i = 0; i < crowd.count; i++) {
+        expect(crowd.members[i].lost);
+        close(crowd.members[i].peer);
+    }
+}

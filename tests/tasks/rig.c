@@ -1,0 +1,61 @@
+/*
+ * A loop and its tasks, on whatever machine; see rig.h.
+ *
+ * Nothing here knows the fake one, so that
+ * suites on the real ring can use it too.
+ */
+#include "tests/tasks/rig.h"
+
+weir_loop *loop;
+
+int rig_main(weir_task_fn *fn, void *arg)
+{
+    int result = 1;
+    cr_assert_eq(weir_loop_run_task(loop, fn, arg, &result), 0);
+    return result;
+}
+
+int rig_call(weir_loop *on, void *arg)
+{
+    void (*const *body)(void) = (void (*const *)(void))arg;
+
+    cr_assert_eq(on, loop);
+    (*body)();
+    return 0;
+}
+
+void settle(void)
+{
+    for (int i = 0; i < 8; i++) {
+        cr_assert_eq(weir_yield(loop), 0);
+    }
+}
+
+char notes[256];
+
+void note(const char *text)
+{
+    cr_assert_lt(strlen(notes) + strlen(text), sizeof(notes));
+    strcat(notes, text);
+}
+
+weir_task *rig_spawn(weir_task_fn *fn, void *arg)
+{
+    weir_task *task = NULL;
+    cr_assert_eq(weir_task_spawn(loop, fn, arg, NULL, &task), 0);
+    return task;
+}
+
+int rig_join(weir_task *task)
+{
+    int result = 1;
+    cr_assert_eq(weir_task_join(task, &result), 0);
+    return result;
+}
+
+struct weir_loop_statistics rig_statistics(void)
+{
+    struct weir_loop_statistics result;
+    weir_loop_get_statistics(loop, &result);
+    return result;
+}

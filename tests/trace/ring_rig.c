@@ -1,0 +1,65 @@
+/*
+ * A bare ring on the fake machine; see ring_rig.h.
+ *
+ * Results are noted by every operation's completion, and cleared at the
+ * beginning of a turn. Nothing of the library above the ring is used.
+ */
+#include "tests/trace/ring_rig.h"
+
+struct ring_rig rig;
+struct result results[RESULT_MAX];
+uint32_t result_count;
+
+void note(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    cr_assert_lt(result_count, RESULT_MAX);
+    results[result_count++] = (struct result){op, res, flags};
+}
+
+void rig_start(const struct fake_options *options)
+{
+    struct wr_ring_options ring = {
+        .allocator = wr_default_allocator(), .sq_entries = 8, .cq_entries = 32};
+    result_count = 0;
+    fake_start(options);
+    cr_assert_eq(wr_uring_open(&rig.uring, &ring), 0);
+    cr_assert_eq(wr_ring_enable(rig.uring.ring), 0);
+    cr_assert_eq(
+        wr_ring_setup_buffers(rig.uring.ring, 8,
+                              wr_has(&rig.uring.features, WR_FEATURE_BUF_INC)),
+        0);
+}
+
+void rig_provide(uint32_t count)
+{
+    for (uint16_t i = 0; i < count; i++) {
+        wr_ring_provide_buffer(rig.uring.ring, rig.bufs[i], BUF_SIZE, i);
+    }
+    wr_ring_commit_buffers(rig.uring.ring);
+}
+
+void rig_turn(uint32_t want, uint64_t timeout_ns)
+{
+    result_count = 0;
+    cr_assert_eq(wr_uring_enter(&rig.uring, want, timeout_ns), 0);
+    wr_uring_dispatch(&rig.uring, UINT32_MAX);
+}
+
+void rig_stop(void)
+{
+    wr_uring_close(&rig.uring);
+    fake_stop();
+}
+
+int rig_connect(struct fake_peer **ret_peer)
+{
+    int fd = fake_connected_fd(ret_peer);
+    cr_assert_geq(fd, FAKE_FIRST_FD);
+    return fd;
+}
+
+void write_all(struct fake_peer *peer, size_t len)
+{
+    static uint8_t zeros[1u << 16];
+    cr_assert_eq(fake_peer_write(peer, zeros, len), (ssize_t)len);
+}

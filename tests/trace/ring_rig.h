@@ -1,0 +1,46 @@
+/*
+ * A bare ring on the fake machine, for tests that speak to it directly.
+ *
+ * The operations are made with uring/op.h as weir makes them; what they gave
+ * is noted in order. A turn is one enter and everything that came of it.
+ */
+#ifndef WEIR_TESTS_TRACE_RING_RIG_H
+#define WEIR_TESTS_TRACE_RING_RIG_H
+
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+#include "uring/guard.h"
+#include "uring/op.h"
+#include "uring/sys.h"
+
+#define BUF_SIZE   4096u
+#define BUF_COUNT  4u
+#define RESULT_MAX 128
+
+/* A ring on the machine, and what its operations gave. */
+struct ring_rig {
+    struct wr_uring uring;
+    uint8_t bufs[BUF_COUNT][BUF_SIZE];
+};
+
+struct result {
+    struct wr_op *op;
+    int32_t res;
+    uint32_t flags;
+};
+
+extern struct ring_rig rig;
+extern struct result results[RESULT_MAX];
+extern uint32_t result_count;
+
+void note(struct wr_op *op, int32_t res, uint32_t flags);
+void rig_start(const struct fake_options *options);
+void rig_provide(uint32_t count);
+
+/* One enter, waiting for up to @want completions, and all that came. */
+void rig_turn(uint32_t want, uint64_t timeout_ns);
+void rig_stop(void);
+int rig_connect(struct fake_peer **ret_peer);
+void write_all(struct fake_peer *peer, size_t len);
+
+#endif

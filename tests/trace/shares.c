@@ -1,0 +1,292 @@
+/*
+ * Our own limits against peers that go slowly: what a connection may receive
+ * while its own bytes, or those of others, are not got rid of, and that it goes
+ * on as soon as they are.
+ */
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+
+#include <weir.h>
+
+#define MS  UINT64_C(1000000)
+#define KIB UINT64_C(1024)
+
+static weir_loop *loop;
+static weir_transport *transport;
+static struct fake_peer *peer;
+static weir_lease *kept[16];
+static int kept_count;
+static weir_writer *writer;
+static ssize_t read_bytes;
+static uint64_t received_bytes;
+
+static void made(void *user, weir_transport *t)
+{
+    (void)user;
+    transport = t;
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    (void)err;
+    transport = NULL;
+}
+
+static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    (void)user;
+    received_bytes += buf->len;
+    return weir_transport_write(t, buf->data, buf->len);
+}
+
+static const struct weir_protocol echoes = {.size = sizeof(echoes),
+                                            .kind = WEIR_PROTOCOL_STREAM,
+                                            .connection_made = made,
+                                            .data_received = echo,
+                                            .connection_lost = lost};
+
+static int keep(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    struct weir_buf piece = *buf;
+    (void)user;
+    (void)t;
+
+    received_bytes += buf->len;
+    expect_eq(weir_buf_keep(&piece), 0);
+    kept[kept_count++] = piece.lease;
+    return 0;
+}
+
+static const struct weir_protocol keeps = {.size = sizeof(keeps),
+                                           .kind = WEIR_PROTOCOL_STREAM,
+                                           .connection_made = made,
+                                           .data_received = keep,
+                                           .connection_lost = lost};
+
+static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
+                size_t *ret_size)
+{
+    static uint8_t memory[4 * KIB];
+    (void)user;
+    (void)t;
+    (void)hint;
+
+    *ret_buf = memory;
+    *ret_size = sizeof(memory);
+    return 0;
+}
+
+static int updated(void *user, weir_transport *t, size_t len)
+{
+    (void)user;
+    (void)t;
+    received_bytes += len;
+    return 0;
+}
+
+static void take_back(void *user, void *buf)
+{
+    (void)user;
+    (void)buf;
+}
+
+static const struct weir_protocol lends = {.size = sizeof(lends),
+                                           .kind = WEIR_PROTOCOL_BUFFERED,
+                                           .connection_made = made,
+                                           .get_buffer = lend,
+                                           .buffer_updated = updated,
+                                           .release_buffer = take_back,
+                                           .connection_lost = lost};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    ret->protocol = arg;
+    return 0;
+}
+
+static int create_stream(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    (void)arg;
+    transport = t;
+    return weir_stream_protocol_new(loop, NULL, ret, &writer);
+}
+
+static bool is_over(void *arg)
+{
+    return fake_now() >= *(uint64_t *)arg;
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void run_for(uint64_t time_ns)
+{
+    uint64_t end_ns = fake_now() + time_ns;
+    struct weir_handle handle;
+
+    fake_at(end_ns, nothing, NULL);
+    expect_eq(weir_loop_call_later(loop, time_ns, nothing, NULL, &handle), 0);
+    expect_eq(weir_loop_run_until(loop, is_over, &end_ns), 0);
+}
+
+/* Without @protocol the connection is a stream. */
+static void start(const struct weir_protocol *protocol,
+                  const struct weir_loop_options *limits)
+{
+    const struct weir_factory factory = {.create =
+                                             protocol ? create : create_stream,
+                                         .arg = (void *)(uintptr_t)protocol};
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true};
+
+    fake_start(&(struct fake_options){.seed = 1});
+    expect_eq(weir_loop_new(limits, &loop), 0);
+    options.sock = fake_connected_fd(&peer);
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+              0);
+    run_for(MS);
+}
+
+static void stop(void)
+{
+    const int alive = transport ? 1 : 0;
+
+    while (kept_count > 0) {
+        weir_lease_unref(kept[--kept_count]);
+    }
+    expect_eq(weir_loop_free(loop), alive);
+    fake_peer_close(peer);
+    fake_stop();
+}
+
+/* The peer writes as much as the connection takes. */
+static void peer_writes_on(void)
+{
+    static const uint8_t bytes[64 * KIB];
+
+    while (fake_peer_write(peer, bytes, sizeof(bytes)) > 0) {
+        run_for(MS / 50);
+    }
+}
+
+static size_t peer_reads(size_t most)
+{
+    static uint8_t bytes[64 * KIB];
+    const ssize_t len = fake_peer_read(
+        peer, bytes, most < sizeof(bytes) ? most : sizeof(bytes));
+
+    return len > 0 ? (size_t)len : 0;
+}
+
+/* ---- peers that send, and read slowly ---- */
+
+/* The most that waited to be sent while the peer read @sip bytes at a time. */
+static uint64_t most_queued(size_t sip)
+{
+    uint64_t most = 0;
+
+    start(&echoes,
+          &(struct weir_loop_options){.size = sizeof(struct weir_loop_options),
+                                      .queued_limit_bytes = 1024 * KIB});
+    for (int i = 0; i < 200; i++) {
+        peer_writes_on();
+        const uint64_t queued = weir_transport_get_write_buffer_size(transport);
+        most = queued > most ? queued : most;
+        peer_reads(sip);
+        run_for(MS);
+    }
+    stop();
+    return most;
+}
+
+UNIT(shares, a_peer_that_takes_bytes_one_by_one_queues_as_one_that_takes_none)
+{
+    const uint64_t most = most_queued(0);
+
+    expect_leq(most, 512 * KIB);
+    expect_leq(most_queued(1), most + 64 * KIB);
+    expect_leq(most_queued(4096), most + 64 * KIB);
+}
+
+/* ---- connections that hold what they may ---- */
+
+static void peer_writes_pieces(int count, size_t len)
+{
+    static const uint8_t bytes[64 * KIB];
+
+    for (int i = 0; i < count; i++) {
+        expect_eq(fake_peer_write(peer, bytes, len), (ssize_t)len);
+        run_for(MS);
+    }
+}
+
+UNIT(shares, a_connection_is_fed_when_bytes_that_a_reader_kept_go)
+{
+    static const uint8_t much[700 * KIB];
+    weir_reader *reader;
+    start(&keeps,
+          &(struct weir_loop_options){.size = sizeof(struct weir_loop_options),
+                                      .held_limit_bytes = 1024 * KIB});
+    expect_eq(weir_reader_new(loop, 1024 * KIB, &reader), 0);
+    expect_eq(weir_reader_feed_data(reader, much, sizeof(much)), 0);
+    peer_writes_pieces(10, 2 * KIB);
+    const uint64_t before = received_bytes;
+    expect_lt(before, 20 * KIB, "it had more than its share");
+
+    weir_reader_free(reader);
+    run_for(MS);
+
+    expect_eq(received_bytes, 20 * KIB);
+    stop();
+}
+
+UNIT(shares, a_protocol_with_memory_of_its_own_needs_no_credit)
+{
+    const struct weir_protocol_binding next = {.protocol = &lends};
+    start(&keeps, NULL);
+    expect_eq(weir_transport_set_read_buffer_limit(transport, 16 * KIB), 0);
+    peer_writes_pieces(10, 4 * KIB);
+    expect_leq(received_bytes, 16 * KIB);
+
+    expect_eq(weir_transport_set_protocol(transport, &next, NULL, 0), 0);
+    run_for(MS);
+
+    expect_eq(received_bytes, 40 * KIB);
+    stop();
+}
+
+/* ---- readers that wait for more than they may hold ---- */
+
+static int read_much(weir_loop *on, void *arg)
+{
+    struct weir_buf buf;
+    (void)on;
+    (void)arg;
+
+    read_bytes = weir_reader_readexactly_view(weir_writer_get_reader(writer),
+                                              60000, &buf);
+    return 0;
+}
+
+UNIT(shares, a_task_is_woken_when_the_limit_falls_below_what_its_reader_holds)
+{
+    start(NULL, NULL);
+    expect_eq(weir_task_spawn(loop, read_much, NULL, NULL, NULL), 0);
+    peer_writes_pieces(8, 5000);
+
+    expect_eq(weir_transport_set_read_buffer_limit(transport, 4 * KIB), 0);
+    run_for(MS);
+    peer_writes_pieces(8, 5000);
+    run_for(100 * MS);
+
+    expect_eq(read_bytes, 60000);
+    weir_writer_unref(writer);
+    stop();
+}

@@ -1,0 +1,154 @@
+/*
+ * The queues of a budget: in which order the starved and the stuck are fed,
+ * when feeding is of no use, and whose bytes must move then. The pool is only
+ * the counts that the budget reads.
+ */
+#include "lib/loop/budget.h"
+
+#include "tests/unit.h"
+
+#include <signal.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+enum { DEMANDS = 4 };
+
+static struct wr_pool pool;
+static struct wr_budget budget;
+static struct wr_demand demands[DEMANDS];
+static struct wr_evictable evictable;
+
+static void setup(uint32_t posted_count)
+{
+    pool = (struct wr_pool){.posted_count = posted_count,
+                            .buf_count = posted_count,
+                            .buf_max = posted_count,
+                            .buf_size = WR_POOL_INC_SIZE};
+    wr_budget_init(&budget, &pool, 64 * MIB, 64 * MIB);
+    budget.account_count = DEMANDS;
+    for (int i = 0; i < DEMANDS; i++) {
+        wr_demand_init(&demands[i], MIB, NULL);
+    }
+    wr_list_init(&evictable.link);
+}
+
+static void starve_all(void)
+{
+    for (int i = 0; i < DEMANDS; i++) {
+        wr_budget_starve(&budget, &demands[i]);
+    }
+}
+
+/* Feeds the starved once, and lets them starve again in the round if @again;
+ * returns the numbers of those that were fed, as the digits of a number. */
+static int feed(bool again)
+{
+    struct wr_feeding round;
+    struct wr_demand *demand;
+    int fed = 0;
+
+    cr_assert(wr_budget_begin_starved(&budget, &round));
+    while ((demand = wr_budget_next_starved(&budget, &round))) {
+        expect_eq(demand->state, WR_DEMAND_IDLE);
+        fed = fed * 10 + (int)(demand - demands) + 1;
+        if (again) {
+            wr_budget_starve(&budget, demand);
+        }
+    }
+    wr_budget_end_starved(&budget, &round);
+    wr_budget_check_invariants(&budget);
+    return fed;
+}
+
+UNIT(budget_queue, the_starved_are_fed_in_turn_as_far_as_buffers_go)
+{
+    setup(2);
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE);
+    starve_all();
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NOW);
+
+    expect_eq(feed(false), 12);
+    wr_budget_starve(&budget, &demands[0]); /* behind those that waited */
+    pool.posted_count = DEMANDS;
+
+    expect_eq(feed(false), 341);
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE);
+}
+
+UNIT(budget_queue, without_a_buffer_it_matters_whether_one_can_be_made)
+{
+    setup(0);
+    starve_all();
+
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE);
+    pool.buf_max++;
+
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_LATER);
+}
+
+UNIT(budget_queue, a_round_without_credit_is_not_repeated_before_less_is_held)
+{
+    setup(8);
+    pool.held_bytes = 64 * MIB;
+    for (int i = 0; i < DEMANDS; i++) {
+        demands[i].account.held_bytes = WR_HELD_LEAST;
+        wr_budget_starve(&budget, &demands[i]);
+    }
+
+    expect_eq(feed(true), 1234);
+
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE);
+    pool.held_bytes--;
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NOW);
+}
+
+UNIT(budget_queue, the_stuck_are_fed_when_the_send_queues_are_short_again)
+{
+    struct wr_feeding round;
+    setup(8);
+    wr_budget_queue(&budget, 32 * MIB);
+    wr_budget_stick(&budget, &demands[0]);
+    wr_budget_stick(&budget, &demands[1]);
+
+    wr_budget_begin_stuck(&budget, &round);
+    cr_assert_null(wr_budget_next_stuck(&round));
+    wr_budget_unqueue(&budget, 32 * MIB);
+
+    wr_budget_begin_stuck(&budget, &round);
+    expect_eq(wr_budget_next_stuck(&round), &demands[0]);
+    wr_budget_stick(&budget, &demands[0]); /* waits for the next round */
+    expect_eq(wr_budget_next_stuck(&round), &demands[1]);
+    cr_assert_null(wr_budget_next_stuck(&round));
+    expect_eq(demands[0].state, WR_DEMAND_STUCK);
+}
+
+UNIT(budget_queue, bytes_are_evicted_only_for_starved_that_cannot_be_fed)
+{
+    setup(8);
+    wr_budget_offer(&budget, &evictable);
+    cr_assert_null(wr_budget_next_evicted(&budget), "none starves");
+    starve_all();
+    cr_assert_null(wr_budget_next_evicted(&budget), "they can be fed");
+    pool.posted_count = 0;
+
+    expect_eq(wr_budget_next_evicted(&budget), &evictable);
+    cr_assert_null(wr_budget_next_evicted(&budget));
+}
+
+UNIT(budget_queue, leaving_twice_is_harmless)
+{
+    setup(8);
+    wr_budget_starve(&budget, &demands[0]);
+
+    wr_budget_leave(&demands[0]);
+    wr_budget_leave(&demands[0]);
+
+    expect_eq(wr_budget_next_feed(&budget), WR_FEED_NONE);
+}
+
+UNIT_ABORTS(budget_queue, starving_while_stuck_is_a_bug)
+{
+    setup(8);
+    wr_budget_stick(&budget, &demands[0]);
+    wr_budget_starve(&budget, &demands[0]);
+}
