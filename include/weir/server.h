@@ -71,7 +71,7 @@ struct weir_connect_options {
      * the caller's only where a size field is unset. */
     int sock;
     /** Settings of the connection. */
-    struct weir_connection_options stream;
+    struct weir_connection_options connection;
 };
 
 /**
@@ -159,7 +159,7 @@ struct weir_server_options {
      * that are not idle; default 30 s, UINT64_MAX: for ever. */
     uint64_t grace_ns;
     /** Settings of each connection. */
-    struct weir_connection_options stream;
+    struct weir_connection_options connection;
 };
 
 /**

@@ -1,10 +1,10 @@
 /*
- * The inside that the files of this room share, and that no other includes:
+ * The inside that the files of this room share, and that no other includes.
  *
- *     loop_new.c, loop_end.c   its beginning and its end, where turns are made
- * too loop.c                   turns, and runs that consist of them callback.c,
- * signal.c, remote.c, trim.c   modules of every loop module.c, call.c the list
- * of modules; calls of the program
+ * loop_new.c and loop_end.c are the beginning and the end of a loop, loop.c
+ * makes turns and runs of turns. callback.c, signal.c, remote.c and trim.c are
+ * the modules that every loop has, module.c is the list of all modules, and
+ * call.c calls functions of the program.
  */
 #ifndef WEIR_LIB_LOOP_LOOP_IMPL_H
 #define WEIR_LIB_LOOP_LOOP_IMPL_H

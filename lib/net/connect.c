@@ -49,7 +49,7 @@ struct weir_connect {
     uint64_t timeout_ns;
     struct weir_address peer;
     struct weir_address local; /* len 0: any */
-    struct weir_connection_options stream;
+    struct weir_connection_options connection;
 };
 
 static void connect_set_state(weir_connect *connect, enum connect_state state)
@@ -120,7 +120,7 @@ static void connect_fail(weir_connect *connect, int err)
 static void connect_establish(weir_connect *connect)
 {
     const struct wr_sock_options options = {
-        .stream = &connect->stream,
+        .connection = &connect->connection,
         .peername = &connect->peer,
         .may_ask_sockname = true,
     };
@@ -204,7 +204,7 @@ static int connect_open_socket(weir_connect *connect)
         return fd;
     }
     connect->fd = fd;
-    int err = wr_sock_configure(fd, connect->family, &connect->stream);
+    int err = wr_sock_configure(fd, connect->family, &connect->connection);
     return err < 0 ? err : connect_bind_local(connect);
 }
 
@@ -219,10 +219,10 @@ static void connect_ready(struct wr_ready *ready)
         connect_fail(connect, connect->cause);
         return;
     }
-    int err =
-        connect->is_adopted
-            ? wr_sock_configure(connect->fd, connect->family, &connect->stream)
-            : connect_open_socket(connect);
+    int err = connect->is_adopted
+                  ? wr_sock_configure(connect->fd, connect->family,
+                                      &connect->connection)
+                  : connect_open_socket(connect);
     if (err < 0) {
         connect_fail(connect, err);
         return;
@@ -338,7 +338,7 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
     connect->timeout_ns = options->timeout_ns;
     connect->is_adopted = options->use_sock;
     connect->fd = options->use_sock ? options->sock : -1;
-    connect->stream = options->stream;
+    connect->connection = options->connection;
     wr_member_init(&connect->member, &connect_member_ops);
     wr_ready_init(&connect->ready, connect_ready);
     wr_op_init(&connect->op, connect_completed);
@@ -396,7 +396,8 @@ int wr_connect_options_read(const void *outer,
                             struct weir_connect_options *connect)
 {
     int err = wr_options_read_inner(outer, connect, sizeof(*connect));
-    return err < 0 ? err : wr_stream_options_read(connect, &connect->stream);
+    return err < 0 ? err
+                   : wr_connection_options_read(connect, &connect->connection);
 }
 
 int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
@@ -420,7 +421,7 @@ int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
 
     int err = wr_options_read(&known, sizeof(known), options);
     if (err == 0) {
-        err = wr_stream_options_read(&known, &known.stream);
+        err = wr_connection_options_read(&known, &known.connection);
     }
     if (err < 0) {
         wr_socket_refuse(known.use_sock, known.sock);

@@ -55,7 +55,7 @@ struct wr_listen_options {
     bool reuse_address;
     bool reuse_port;
     uint32_t defer_accept_s;
-    const struct weir_connection_options *stream; /* borrowed */
+    const struct weir_connection_options *connection; /* borrowed */
 };
 
 void wr_listener_init(struct wr_listener *listener, weir_loop *loop,

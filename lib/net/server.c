@@ -297,10 +297,10 @@ static int server_make(weir_loop *loop, const char *host, uint16_t port,
         options->connection_limit > 0 ? options->connection_limit : UINT64_MAX;
     server->grace_ns =
         options->grace_ns > 0 ? options->grace_ns : GRACE_DEFAULT;
-    server->stream = options->stream;
+    server->connection = options->connection;
     server->listeners.ops = &wr_server_listener_ops;
     server->listeners.owner = server;
-    server->listeners.options.stream = &server->stream;
+    server->listeners.options.connection = &server->connection;
     wr_list_init(&server->clients);
     wr_list_init(&server->parked);
     wr_list_init(&server->handlers);
@@ -319,7 +319,8 @@ int wr_server_options_read(const void *outer,
                            struct weir_server_options *server)
 {
     int err = wr_options_read_inner(outer, server, sizeof(*server));
-    return err < 0 ? err : wr_stream_options_read(server, &server->stream);
+    return err < 0 ? err
+                   : wr_connection_options_read(server, &server->connection);
 }
 
 int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
@@ -361,7 +362,7 @@ int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
 
     int err = wr_options_read(&known, sizeof(known), options);
     if (err == 0) {
-        err = wr_stream_options_read(&known, &known.stream);
+        err = wr_connection_options_read(&known, &known.connection);
     }
     if (err < 0) {
         wr_socket_refuse(known.use_sock, known.sock);

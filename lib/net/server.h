@@ -37,7 +37,7 @@ struct weir_server {
     struct weir_factory factory;
     weir_server_done_fn *done;
     void *done_arg;
-    struct weir_connection_options stream;
+    struct weir_connection_options connection;
     struct wr_listener_set listeners;
     struct wr_ready work;
     struct wr_timer retry;        /* binding, or accepting after EMFILE */

@@ -84,12 +84,12 @@ static void server_accept_open_client(weir_server *server,
     wr_assert(server->client_count < server->connection_limit);
     if (listener->was_listening) {
         /* The connection may be older than the listener's settings. */
-        wr_ignore(wr_sock_configure(fd, listener->family, &server->stream));
+        wr_ignore(wr_sock_configure(fd, listener->family, &server->connection));
     }
     const bool is_known =
         listener->family == AF_UNIX || wr_listener_is_bound_to_one(listener);
     const struct wr_sock_options options = {
-        .stream = &server->stream,
+        .connection = &server->connection,
         .peername = peer,
         .set = &server->set,
         .may_ask_sockname = !is_known,

@@ -10,10 +10,11 @@
 #include "transport.h"
 
 struct wr_sock_options {
-    const struct weir_connection_options *stream; /* borrowed; NULL: defaults */
-    const struct weir_address *peername;          /* borrowed; NULL: none */
-    struct wr_connection_set *set; /* that counts it; NULL: none */
-    bool may_ask_sockname;         /* false: sockname below is right */
+    const struct weir_connection_options
+        *connection;                     /* borrowed; NULL: defaults */
+    const struct weir_address *peername; /* borrowed; NULL: none */
+    struct wr_connection_set *set;       /* that counts it; NULL: none */
+    bool may_ask_sockname;               /* false: sockname below is right */
     const struct weir_address *sockname;
 };
 
@@ -31,12 +32,12 @@ WEIR_MUST_USE int wr_sock_open(weir_loop *loop, int fd,
  * a listener. Returns the first error; AF_UNIX sockets have no such options. */
 WEIR_MUST_USE int
 wr_sock_configure(int fd, int family,
-                  const struct weir_connection_options *stream);
+                  const struct weir_connection_options *connection);
 
 /* Checks the options of new connections in @outer, a struct that
  * wr_options_read() has filled. */
 WEIR_MUST_USE int
-wr_stream_options_read(const void *outer,
-                       struct weir_connection_options *stream);
+wr_connection_options_read(const void *outer,
+                           struct weir_connection_options *connection);
 
 #endif

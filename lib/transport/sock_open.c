@@ -10,16 +10,16 @@
 
 #include <netinet/tcp.h>
 
-int wr_stream_options_read(const void *outer,
-                           struct weir_connection_options *stream)
+int wr_connection_options_read(const void *outer,
+                               struct weir_connection_options *connection)
 {
-    int err = wr_options_read_inner(outer, stream, sizeof(*stream));
+    int err = wr_options_read_inner(outer, connection, sizeof(*connection));
     if (err == 0) {
-        err = wr_options_read_inner(stream, &stream->timeouts,
-                                    sizeof(stream->timeouts));
+        err = wr_options_read_inner(connection, &connection->timeouts,
+                                    sizeof(connection->timeouts));
     }
-    if (err == 0 && stream->read_limit_bytes != 0 &&
-        stream->read_limit_bytes < WR_CREDIT_MIN) {
+    if (err == 0 && connection->read_limit_bytes != 0 &&
+        connection->read_limit_bytes < WR_CREDIT_MIN) {
         err = -EINVAL;
     }
     return err;
@@ -31,7 +31,7 @@ static int sock_open_set_option(int fd, int level, int name, int value)
 }
 
 int wr_sock_configure(int fd, int family,
-                      const struct weir_connection_options *stream)
+                      const struct weir_connection_options *connection)
 {
     int err = 0;
 
@@ -39,15 +39,15 @@ int wr_sock_configure(int fd, int family,
     if (family != AF_INET && family != AF_INET6) {
         return 0;
     }
-    if (!stream || !stream->no_nodelay) {
+    if (!connection || !connection->no_nodelay) {
         err = sock_open_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     }
-    if (err == 0 && stream && stream->keep_alive) {
+    if (err == 0 && connection && connection->keep_alive) {
         err = sock_open_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     }
-    if (err == 0 && stream && stream->notsent_lowat_bytes) {
+    if (err == 0 && connection && connection->notsent_lowat_bytes) {
         err = sock_open_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
-                                   (int)stream->notsent_lowat_bytes);
+                                   (int)connection->notsent_lowat_bytes);
     }
     return err;
 }
@@ -58,23 +58,24 @@ static bool sock_open_has_limits(const struct weir_timeouts *timeouts)
             timeouts->close_ns | timeouts->linger_ns) != 0;
 }
 
-static int sock_open_apply_limits(struct wr_sock *s,
-                                  const struct weir_connection_options *stream)
+static int
+sock_open_apply_limits(struct wr_sock *s,
+                       const struct weir_connection_options *connection)
 {
     wr_assert(s->state == WR_SOCK_UNBORN);
-    if (!stream) {
+    if (!connection) {
         return 0;
     }
-    wr_assert(stream->read_limit_bytes == 0 ||
-              stream->read_limit_bytes >= WR_CREDIT_MIN);
-    if (stream->read_limit_bytes) {
-        s->demand.account.limit_bytes = stream->read_limit_bytes;
+    wr_assert(connection->read_limit_bytes == 0 ||
+              connection->read_limit_bytes >= WR_CREDIT_MIN);
+    if (connection->read_limit_bytes) {
+        s->demand.account.limit_bytes = connection->read_limit_bytes;
     }
-    if (stream->write_hard_limit_bytes) {
-        s->t.hard_limit_bytes = stream->write_hard_limit_bytes;
+    if (connection->write_hard_limit_bytes) {
+        s->t.hard_limit_bytes = connection->write_hard_limit_bytes;
     }
-    return sock_open_has_limits(&stream->timeouts)
-               ? wr_sock_set_limits(s, &stream->timeouts)
+    return sock_open_has_limits(&connection->timeouts)
+               ? wr_sock_set_limits(s, &connection->timeouts)
                : 0;
 }
 
@@ -102,7 +103,7 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
         wr_prep_close(&loop->uring, fd);
         return -ENOMEM;
     }
-    int err = sock_open_apply_limits(s, options->stream);
+    int err = sock_open_apply_limits(s, options->connection);
     if (err == 0) {
         err = sock_open_find_protocol(s, factory);
     }

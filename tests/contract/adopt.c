@@ -177,7 +177,7 @@ MAKER(adopt, r63__a_usage_error_closes_the_socket_too)
         options.size = i == 0 ? 0 : sizeof(options);
         options.family = i == 1 ? AF_INET : AF_UNSPEC;
         options.local_host = i == 2 ? "127.0.0.1" : NULL;
-        options.stream.size = i == 3 ? 1 : 0;
+        options.connection.size = i == 3 ? 1 : 0;
 
         expect_eq(weir_create_connection(m->loop, i == 4 ? &none : &m->factory,
                                          i == 5 ? "127.0.0.1" : NULL, 0,

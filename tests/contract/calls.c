@@ -346,7 +346,7 @@ static void begin(uint64_t seed, bool runs_short)
     const struct weir_server_options server_options = {
         .size = sizeof(server_options),
         .connection_limit = one_in(2) ? below(6) : 0,
-        .stream = any_stream(),
+        .connection = any_stream(),
         .hosts = two ? hosts : NULL,
         .host_count = two ? 1 : 0,
     };

@@ -259,7 +259,7 @@ void adopt(void)
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .use_sock = true,
                                                  .sock = fd,
-                                                 .stream = any_stream(),
+                                                 .connection = any_stream(),
                                                  .done = attempt_done};
     weir_connect *connect = NULL;
 
@@ -274,8 +274,9 @@ void adopt(void)
 static void connect_to_server(void)
 {
     const struct weir_factory factory = {.create = create_any, .arg = &world};
-    const struct weir_connect_options options = {
-        .size = sizeof(options), .stream = any_stream(), .done = attempt_done};
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .connection = any_stream(),
+                                                 .done = attempt_done};
     struct weir_address address;
     weir_connect *connect = NULL;
 

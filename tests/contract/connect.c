@@ -160,9 +160,9 @@ UNIT(connect, r59__nodelay_is_on_unless_turned_off)
         maker_open(&m);
         int listener = peer_listen(1, &address);
         struct weir_connect_options options = maker_connect_options(&m);
-        options.stream.size = sizeof(options.stream);
-        options.stream.no_nodelay = off;
-        options.stream.keep_alive = true;
+        options.connection.size = sizeof(options.connection);
+        options.connection.no_nodelay = off;
+        options.connection.keep_alive = true;
 
         start(&m, &address, &options);
         maker_run(&m, maker_is_done);
@@ -524,7 +524,7 @@ UNIT(connect, usage_errors_come_from_the_call)
     bad.local_host = "example.net";
     expect_eq(CONNECT(&m.factory, "::1", &bad), WEIR_ENOTLITERAL);
     bad = good;
-    bad.stream.size = 1;
+    bad.connection.size = 1;
     expect_eq(CONNECT(&m.factory, "::1", &bad), -EINVAL);
     bad = good;
     bad.done = NULL;

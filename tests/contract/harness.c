@@ -199,7 +199,7 @@ static void open_connected(struct rig *rig)
 {
     const struct weir_factory factory = {.create = create, .arg = rig};
     const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .stream = rig->stream};
+                                                 .connection = rig->connection};
     uint16_t port;
     int fd = listen_tcp(&port, rig->small_buffers ? SMALL_BUFFER : 0);
     expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
@@ -231,7 +231,7 @@ static void open_accepted(struct rig *rig)
     const struct weir_server_options options = {.size = sizeof(options),
                                                 .done = server_done,
                                                 .done_arg = rig,
-                                                .stream = rig->stream};
+                                                .connection = rig->connection};
     struct weir_address addr;
     expect_eq(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
                                  &rig->server),
@@ -251,8 +251,9 @@ static void open_accepted(struct rig *rig)
 static void open_unix(struct rig *rig)
 {
     const struct weir_factory factory = {.create = create, .arg = rig};
-    struct weir_connect_options options = {
-        .size = sizeof(options), .use_sock = true, .stream = rig->stream};
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true,
+                                           .connection = rig->connection};
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     rig->peer = fds[0];

@@ -81,7 +81,7 @@ struct rig {
     int eof_result;                       /* of eof_received; 0 closes */
     bool small_buffers; /* few bytes fit into the kernel on both sides */
     uint64_t held_limit_bytes;
-    struct weir_connection_options stream;
+    struct weir_connection_options connection;
     size_t round;
     int rounds_run;
 

@@ -272,7 +272,8 @@ UNIT(reading, a_connection_holds_no_more_than_its_limit)
 
 PAIRS_WITH(reading, the_limit_comes_from_the_makers_options_to_the_byte,
            .hooks = {.data_received = keep_lease},
-           .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 50000})
+           .connection = {.size = sizeof(rig.connection),
+                          .read_limit_bytes = 50000})
 {
     flood(rig);
 
@@ -290,7 +291,8 @@ PAIRS_WITH(reading, the_limit_comes_from_the_makers_options_to_the_byte,
 
 PAIRS_WITH(reading, a_higher_limit_starts_a_stopped_receive,
            .hooks = {.data_received = keep_lease},
-           .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 4096})
+           .connection = {.size = sizeof(rig.connection),
+                          .read_limit_bytes = 4096})
 {
     rig_peer_send(rig, 20000);
     rig_turn_for(rig, 5 * RIG_MS);

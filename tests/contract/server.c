@@ -312,7 +312,7 @@ UNIT(server, usage_errors_come_from_the_call)
     bad.backlog = -1;
     expect_eq(CREATE(&m.factory, "::1", &bad), -EINVAL);
     bad = good;
-    bad.stream.size = 1;
+    bad.connection.size = 1;
     expect_eq(CREATE(&m.factory, "::1", &bad), -EINVAL);
 
     cr_expect_null(server);
@@ -347,8 +347,8 @@ UNIT(server, r59__accepted_connections_have_nodelay_unless_turned_off)
         struct maker m;
         maker_open(&m);
         struct weir_server_options options = maker_server_options(&m);
-        options.stream.size = sizeof(options.stream);
-        options.stream.no_nodelay = off;
+        options.connection.size = sizeof(options.connection);
+        options.connection.no_nodelay = off;
         maker_serve(&m, "127.0.0.1", &options);
         int fd = peer_connect(&m);
         maker_run(&m, maker_is_made);
@@ -365,9 +365,9 @@ UNIT(server, r59__accepted_connections_have_nodelay_unless_turned_off)
 MAKER(server, socket_options_reach_accepted_connections)
 {
     struct weir_server_options options = maker_server_options(m);
-    options.stream.size = sizeof(options.stream);
-    options.stream.keep_alive = true;
-    options.stream.notsent_lowat_bytes = 16384;
+    options.connection.size = sizeof(options.connection);
+    options.connection.keep_alive = true;
+    options.connection.notsent_lowat_bytes = 16384;
     maker_serve(m, "127.0.0.1", &options);
     int fd = peer_connect(m);
     maker_run(m, maker_is_made);

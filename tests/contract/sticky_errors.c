@@ -149,10 +149,10 @@ static void give_back(void)
  * send that fails, or with nothing to send the watch. */
 static void break_at_the_limit(bool sends)
 {
-    struct rig rig = {
-        .hooks = {.data_received = keep_it},
-        .small_buffers = true,
-        .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 4096}};
+    struct rig rig = {.hooks = {.data_received = keep_it},
+                      .small_buffers = true,
+                      .connection = {.size = sizeof(rig.connection),
+                                     .read_limit_bytes = 4096}};
     while (rig_next_that(&rig, RIG_CAN_RESET)) {
         if (sends) {
             rig_clog(&rig);

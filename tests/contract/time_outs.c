@@ -63,9 +63,9 @@ PAIRS(time_outs, a_limit_counts_from_when_it_is_set)
 }
 
 PAIRS_WITH(time_outs, limits_come_from_the_makers_options,
-           .stream = {.size = sizeof(rig.stream),
-                      .timeouts = {.size = sizeof(rig.stream.timeouts),
-                                   .read_ns = 30 * RIG_MS}})
+           .connection = {.size = sizeof(rig.connection),
+                          .timeouts = {.size = sizeof(rig.connection.timeouts),
+                                       .read_ns = 30 * RIG_MS}})
 {
     rig_wait_lost(rig);
 

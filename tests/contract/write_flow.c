@@ -225,8 +225,8 @@ PAIRS_WITH(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it,
 }
 
 PAIRS_WITH(write_flow, the_hard_limit_comes_from_the_makers_options,
-           .stream = {.size = sizeof(rig.stream),
-                      .write_hard_limit_bytes = 5000})
+           .connection = {.size = sizeof(rig.connection),
+                          .write_hard_limit_bytes = 5000})
 {
     expect_eq(rig_write(rig, 5001), -ENOBUFS);
     expect_eq(weir_transport_take_write_error(rig->t), -ENOBUFS);

@@ -236,7 +236,8 @@ PAIRS_WITH(write_memory, a_part_of_a_lease_may_be_written,
 
 PAIRS_WITH(write_memory, leases_in_the_queue_stop_the_reading_they_came_from,
            .hooks = {.data_received = echo}, .small_buffers = true,
-           .stream = {.size = sizeof(rig.stream), .read_limit_bytes = 100000})
+           .connection = {.size = sizeof(rig.connection),
+                          .read_limit_bytes = 100000})
 {
     for (int idle = 0; idle < 10; idle++) { /* the peer does not read */
         rig_pattern(bytes, rig->peer_sent, 8192);

@@ -352,8 +352,8 @@ void sim_connect(struct sim_conn *conn)
         .done = connect_done,
         .done_arg = conn,
         .timeout_ns = conn->connect_timeout_ns,
-        .stream = {.size = sizeof(options.stream),
-                   .read_limit_bytes = sim.read_limit}};
+        .connection = {.size = sizeof(options.connection),
+                       .read_limit_bytes = sim.read_limit}};
     const char *host = conn->adopts ? NULL : "127.0.0.1";
     uint16_t port = conn->adopts ? 0 : (uint16_t)(7000 + conn->answer);
     if (conn->adopts) {

@@ -408,8 +408,8 @@ static bool start_server(void)
         .done = server_done,
         .connection_limit = fake_chance(100) ? 1 + fake_random(4) : 0,
         .backlog = fake_chance(200) ? 1 : 0,
-        .stream = {.size = sizeof(options.stream),
-                   .read_limit_bytes = sim.read_limit}};
+        .connection = {.size = sizeof(options.connection),
+                       .read_limit_bytes = sim.read_limit}};
     sim_enter_api(false);
     int err = weir_create_server(sim.loop, &factory, "127.0.0.1", 0, &options,
                                  &sim.server);

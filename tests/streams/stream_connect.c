@@ -68,7 +68,7 @@ TASK(stream_connect, errors_are_those_of_the_attempt)
 TASK(stream_connect, options_of_connections_need_no_sizes)
 {
     const struct weir_open_options options = {
-        .size = sizeof(options), .connect.stream.timeouts.read_ns = 5 * S};
+        .size = sizeof(options), .connect.connection.timeouts.read_ns = 5 * S};
     struct pair p;
     char byte;
     struct fake_listener *listener = listen_for_weir(FAKE_ACCEPT);

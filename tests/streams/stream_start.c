@@ -114,7 +114,7 @@ static int read_idly(void *arg, weir_reader *reader, weir_writer *writer)
 TASK(stream_start, options_of_connections_need_no_sizes)
 {
     const struct weir_start_server_options options = {
-        .size = sizeof(options), .server.stream.timeouts.idle_ns = 5 * S};
+        .size = sizeof(options), .server.connection.timeouts.idle_ns = 5 * S};
     weir_server *server = start(read_idly, &options);
     struct fake_peer *peer = call_server(server);
     expect_eq(weir_sleep(loop, 4 * S), 0);

@@ -4,6 +4,7 @@
  * Bytes before a reset, the read time-out, the read limit and the write stall:
  * which of them waits, and how long.
  */
+#include "clock.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 
@@ -109,25 +110,6 @@ static int create(void *arg, weir_transport *t,
     return 0;
 }
 
-static bool is_over(void *arg)
-{
-    return fake_now() >= *(uint64_t *)arg;
-}
-
-static void nothing(void *arg)
-{
-    (void)arg;
-}
-
-static void run_for(uint64_t time_ns)
-{
-    uint64_t end_ns = fake_now() + time_ns;
-    fake_at(end_ns, nothing, NULL);
-    struct weir_handle handle;
-    expect_eq(weir_loop_call_later(loop, time_ns, nothing, NULL, &handle), 0);
-    expect_eq(weir_loop_run_until(loop, is_over, &end_ns), 0);
-}
-
 static void start(const struct weir_connection_options *stream)
 {
     const struct weir_factory factory = {.create = create};
@@ -139,11 +121,11 @@ static void start(const struct weir_connection_options *stream)
     expect_eq(weir_loop_new(&least, &loop), 0);
     options.sock = fake_connected_fd(&peer);
     if (stream) {
-        options.stream = *stream;
+        options.connection = *stream;
     }
     expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
               0);
-    run_for(MS);
+    clock_run_for(loop, MS);
 }
 
 static void stop(int alive)
@@ -168,11 +150,11 @@ UNIT(limits, bytes_before_a_reset_are_delivered_when_reading_goes_on)
     start(NULL);
     peer_writes(1000);
     fake_peer_reset(peer);
-    run_for(MS);
+    clock_run_for(loop, MS);
     expect_eq(lost_count, 0, "lost before its bytes were delivered");
 
     weir_transport_resume_reading(transport);
-    run_for(MS);
+    clock_run_for(loop, MS);
 
     expect_eq(received_bytes, 1000);
     expect_eq(lost_count, 1);
@@ -186,7 +168,7 @@ UNIT(limits, a_reset_with_nothing_before_it_is_told_while_paused)
     start(NULL);
     fake_peer_reset(peer);
 
-    run_for(MS);
+    clock_run_for(loop, MS);
 
     expect_eq(lost_count, 1);
     expect_eq(lost_err, -ECONNRESET);
@@ -203,21 +185,21 @@ UNIT(limits, the_read_time_out_rests_while_our_own_limit_keeps_us_from_reading)
     start(&stream);
     for (int i = 0; i < 4; i++) {
         peer_writes(PIECE);
-        run_for(MS);
+        clock_run_for(loop, MS);
     }
     expect_leq(received_bytes, 2 * LIMIT);
 
-    run_for(1000 * MS);
+    clock_run_for(loop, 1000 * MS);
     expect_eq(lost_count, 0, "the peer is blamed for our limit");
 
     while (kept_count > 0) {
         weir_lease_unref(kept[--kept_count]);
     }
     keeps = false;
-    run_for(100 * MS);
+    clock_run_for(loop, 100 * MS);
     expect_eq(received_bytes, 4 * PIECE);
     expect_eq(lost_count, 0);
-    run_for(200 * MS);
+    clock_run_for(loop, 200 * MS);
     expect_eq(lost_count, 1, "it runs again when we read again");
     expect_eq(lost_err, WEIR_EREADTIMEOUT);
     stop(0);
@@ -232,19 +214,19 @@ UNIT(limits, the_read_time_out_runs_again_after_the_peer_has_read)
     lends = true;
     start(&stream);
     expect_eq(weir_transport_write(transport, bytes, sizeof(bytes)), 0);
-    run_for(MS);
+    clock_run_for(loop, MS);
     peer_writes(10);
 
-    run_for(1000 * MS);
+    clock_run_for(loop, 1000 * MS);
     expect_eq(lost_count, 0, "the peer is blamed for our limit");
     while (weir_transport_get_write_buffer_size(transport) > 0) {
         expect_gt(fake_peer_read(peer, bytes, sizeof(bytes)), 0);
-        run_for(MS);
+        clock_run_for(loop, MS);
     }
-    run_for(100 * MS);
+    clock_run_for(loop, 100 * MS);
     expect_eq(received_bytes, 10);
     expect_eq(lost_count, 0);
-    run_for(200 * MS);
+    clock_run_for(loop, 200 * MS);
 
     expect_eq(lost_count, 1);
     expect_eq(lost_err, WEIR_EREADTIMEOUT);
@@ -256,12 +238,12 @@ UNIT(limits, a_lowered_read_limit_binds_the_receive_that_is_armed)
     keeps = true;
     start(NULL);
     peer_writes(1);
-    run_for(MS); /* armed for many bytes now */
+    clock_run_for(loop, MS); /* armed for many bytes now */
 
     weir_transport_set_read_buffer_limit(transport, LIMIT);
     for (int i = 0; i < 8; i++) {
         peer_writes(PIECE);
-        run_for(MS);
+        clock_run_for(loop, MS);
     }
 
     expect_leq(weir_transport_get_read_buffer_size(transport), LIMIT);
@@ -278,7 +260,7 @@ UNIT(limits, a_write_stall_is_told_when_its_time_is_over)
     const uint64_t from_ns = fake_now();
     expect_eq(weir_transport_write(transport, bytes, sizeof(bytes)), 0);
 
-    run_for(2000 * MS);
+    clock_run_for(loop, 2000 * MS);
 
     expect_eq(lost_count, 1);
     expect_eq(lost_err, WEIR_EWRITESTALL);
@@ -294,11 +276,11 @@ static void expect_put_off(void (*move)(void))
         .size = sizeof(stream),
         .timeouts = {.size = sizeof(stream.timeouts), .idle_ns = 100 * MS}};
     start(&stream);
-    run_for(60 * MS);
+    clock_run_for(loop, 60 * MS);
     const uint64_t since_ns = fake_now();
 
     move();
-    run_for(200 * MS);
+    clock_run_for(loop, 200 * MS);
 
     expect_eq(lost_count, 1);
     expect_eq(lost_err, WEIR_EIDLE);
@@ -341,7 +323,7 @@ UNIT(limits, the_longest_time_outs_do_not_come_in_a_hundred_years)
     peer_writes(10);
     expect_eq(weir_transport_write(transport, bytes, sizeof(bytes)), 0);
 
-    run_for(100 * year_ns);
+    clock_run_for(loop, 100 * year_ns);
 
     expect_eq(received_bytes, 10);
     expect_gt(weir_transport_get_write_buffer_size(transport), 0);
@@ -354,13 +336,13 @@ UNIT(limits, an_abort_is_a_reset_and_a_close_is_an_end)
     char byte;
     start(NULL);
     expect_eq(weir_transport_abort(transport), 0);
-    run_for(MS);
+    clock_run_for(loop, MS);
     expect_eq(fake_peer_read(peer, &byte, 1), -ECONNRESET);
     stop(0);
 
     start(NULL);
     expect_eq(weir_transport_close(transport), 0);
-    run_for(MS);
+    clock_run_for(loop, MS);
     expect_eq(fake_peer_read(peer, &byte, 1), 0);
     stop(0);
 }

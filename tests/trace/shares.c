@@ -3,6 +3,7 @@
  * while its own bytes, or those of others, are not got rid of, and that it goes
  * on as soon as they are.
  */
+#include "clock.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 
@@ -116,26 +117,6 @@ static int create_stream(void *arg, weir_transport *t,
     return weir_stream_protocol_new(loop, NULL, ret, &writer);
 }
 
-static bool is_over(void *arg)
-{
-    return fake_now() >= *(uint64_t *)arg;
-}
-
-static void nothing(void *arg)
-{
-    (void)arg;
-}
-
-static void run_for(uint64_t time_ns)
-{
-    uint64_t end_ns = fake_now() + time_ns;
-    struct weir_handle handle;
-
-    fake_at(end_ns, nothing, NULL);
-    expect_eq(weir_loop_call_later(loop, time_ns, nothing, NULL, &handle), 0);
-    expect_eq(weir_loop_run_until(loop, is_over, &end_ns), 0);
-}
-
 /* Without @protocol the connection is a stream. */
 static void start(const struct weir_protocol *protocol,
                   const struct weir_loop_options *limits)
@@ -151,7 +132,7 @@ static void start(const struct weir_protocol *protocol,
     options.sock = fake_connected_fd(&peer);
     expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
               0);
-    run_for(MS);
+    clock_run_for(loop, MS);
 }
 
 static void stop(void)
@@ -172,7 +153,7 @@ static void peer_writes_on(void)
     static const uint8_t bytes[64 * KIB];
 
     while (fake_peer_write(peer, bytes, sizeof(bytes)) > 0) {
-        run_for(MS / 50);
+        clock_run_for(loop, MS / 50);
     }
 }
 
@@ -200,7 +181,7 @@ static uint64_t most_queued(size_t sip)
         const uint64_t queued = weir_transport_get_write_buffer_size(transport);
         most = queued > most ? queued : most;
         peer_reads(sip);
-        run_for(MS);
+        clock_run_for(loop, MS);
     }
     stop();
     return most;
@@ -223,7 +204,7 @@ static void peer_writes_pieces(int count, size_t len)
 
     for (int i = 0; i < count; i++) {
         expect_eq(fake_peer_write(peer, bytes, len), (ssize_t)len);
-        run_for(MS);
+        clock_run_for(loop, MS);
     }
 }
 
@@ -241,7 +222,7 @@ UNIT(shares, a_connection_is_fed_when_bytes_that_a_reader_kept_go)
     expect_lt(before, 20 * KIB, "it had more than its share");
 
     weir_reader_free(reader);
-    run_for(MS);
+    clock_run_for(loop, MS);
 
     expect_eq(received_bytes, 20 * KIB);
     stop();
@@ -256,7 +237,7 @@ UNIT(shares, a_protocol_with_memory_of_its_own_needs_no_credit)
     expect_leq(received_bytes, 16 * KIB);
 
     expect_eq(weir_transport_set_protocol(transport, &next, NULL, 0), 0);
-    run_for(MS);
+    clock_run_for(loop, MS);
 
     expect_eq(received_bytes, 40 * KIB);
     stop();
@@ -282,9 +263,9 @@ UNIT(shares, a_task_is_woken_when_the_limit_falls_below_what_its_reader_holds)
     peer_writes_pieces(8, 5000);
 
     expect_eq(weir_transport_set_read_buffer_limit(transport, 4 * KIB), 0);
-    run_for(MS);
+    clock_run_for(loop, MS);
     peer_writes_pieces(8, 5000);
-    run_for(100 * MS);
+    clock_run_for(loop, 100 * MS);
 
     expect_eq(read_bytes, 60000);
     weir_writer_unref(writer);

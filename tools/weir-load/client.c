@@ -231,11 +231,11 @@ static void make_connection(struct client *client, struct conn *conn)
         .done = connect_done,
         .done_arg = conn,
         .timeout_ns = options->connect_timeout_ns,
-        .stream = {.size = sizeof(connect.stream)},
+        .connection = {.size = sizeof(connect.connection)},
     };
 
     /* All requests under way may wait to be sent; the default may be less. */
-    connect.stream.write_hard_limit_bytes =
+    connect.connection.write_hard_limit_bytes =
         in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
     conn_prepare(conn, options->seed);
     client->connecting++;
