@@ -1,6 +1,8 @@
 /*
- * Time for a loop on the fake ring. The fake's clock moves only while the loop
- * waits, so a test says how much time it lets pass.
+ * Time for a loop on the fake ring.
+ *
+ * The fake's clock moves only while the loop waits, so a test says how much
+ * time it lets pass.
  */
 #ifndef WEIR_TESTS_TRACE_CLOCK_H
 #define WEIR_TESTS_TRACE_CLOCK_H
