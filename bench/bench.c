@@ -19,12 +19,19 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define BACKLOG 4096
+#define BACKLOG  4096
+#define MAX_RECV (1024 * 1024)
 
 static const char *const mode_names[] = {
     [BENCH_ECHO] = "echo",   [BENCH_FRAMED] = "framed",
     [BENCH_CLOSE] = "close", [BENCH_FANOUT] = "fanout",
     [BENCH_LINES] = "lines",
+};
+
+static const char *const echo_names[] = {
+    [BENCH_BY_VIEW] = "view",
+    [BENCH_BY_TAKE] = "take",
+    [BENCH_BY_COPY] = "copy",
 };
 
 static uint64_t read_clock(clockid_t clock)
@@ -37,14 +44,16 @@ static uint64_t read_clock(clockid_t clock)
     return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-static enum bench_mode parse_mode(const char *name)
+/* The index of a name, or the end of the run. */
+static unsigned parse_name(const char *text, const char *const *names,
+                           size_t count)
 {
-    for (size_t i = 0; i < BENCH_ARRAY_SIZE(mode_names); i++) {
-        if (strcmp(name, mode_names[i]) == 0) {
-            return (enum bench_mode)i;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            return (unsigned)i;
         }
     }
-    fprintf(stderr, "unknown mode '%s'\n", name);
+    fprintf(stderr, "unknown name '%s'\n", text);
     exit(2);
 }
 
@@ -66,6 +75,8 @@ static void print_help(const char *program, const char *about)
            "  --mode MODE    echo (default), framed, close, fanout or lines\n"
            "  --frame BYTES  frame of framed and close (128)\n"
            "  --message BYTES  message of fanout (1024)\n"
+           "  --echo HOW     view (default), take or copy: weir's streams\n"
+           "  --recv BYTES   the most of one receive, bare epoll (1048576)\n"
            "  --help         this text\n"
            "\nServes on 127.0.0.1 until it is killed.\n",
            program, about);
@@ -77,22 +88,36 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         {"mode", required_argument, NULL, 'm'},
         {"frame", required_argument, NULL, 'f'},
         {"message", required_argument, NULL, 's'},
+        {"echo", required_argument, NULL, 'e'},
+        {"recv", required_argument, NULL, 'r'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct bench_options ret = {.frame_size = 128, .message_size = 1024};
+    struct bench_options ret = {
+        .frame_size = 128,
+        .message_size = 1024,
+        .recv_size = MAX_RECV,
+    };
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'm':
-            ret.mode = parse_mode(optarg);
+            ret.mode = (enum bench_mode)parse_name(
+                optarg, mode_names, BENCH_ARRAY_SIZE(mode_names));
             break;
         case 'f':
             ret.frame_size = parse_number(optarg, 1, 65536);
             break;
         case 's':
             ret.message_size = parse_number(optarg, 1, 65536);
+            break;
+        case 'e':
+            ret.echo = (enum bench_echo)parse_name(
+                optarg, echo_names, BENCH_ARRAY_SIZE(echo_names));
+            break;
+        case 'r':
+            ret.recv_size = parse_number(optarg, 1, MAX_RECV);
             break;
         case 'h':
             print_help(argv[0], about);

@@ -26,11 +26,20 @@ enum bench_mode {
     BENCH_LINES,  /* count lines and answer when asked, see lines.h */
 };
 
+/* How weir's streams send back what they read. */
+enum bench_echo {
+    BENCH_BY_VIEW, /* a view, whose lease is sent on */
+    BENCH_BY_TAKE, /* taken bytes, whose lease is sent on */
+    BENCH_BY_COPY, /* a view, whose bytes are written */
+};
+
 struct bench_options {
     enum bench_mode mode;
+    enum bench_echo echo;
     uint16_t port;
     uint32_t frame_size;   /* of FRAMED and CLOSE */
     uint32_t message_size; /* of FANOUT */
+    uint32_t recv_size;    /* the most that one receive takes, bare epoll */
 };
 
 /* Parse a server's command line; prints help or an error and ends if asked. */

@@ -18,7 +18,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RECV_SIZE  (1024 * 1024)
 #define MAX_EVENTS 512
 #define MAX_ACCEPT 64
 
@@ -180,7 +179,7 @@ static int receive(struct server *s, struct conn *c)
     if (held > 0) {
         memcpy(s->recv_buf, c->held, held);
     }
-    len = recv(c->fd, s->recv_buf + held, RECV_SIZE, MSG_DONTWAIT);
+    len = recv(c->fd, s->recv_buf + held, s->options.recv_size, MSG_DONTWAIT);
     if (len <= 0) {
         return len < 0 && errno == EAGAIN ? 0 : -1;
     }
@@ -280,8 +279,8 @@ int main(int argc, char **argv)
         epoll_ctl(s.epoll_fd, EPOLL_CTL_ADD, s.listen_fd, &event) < 0) {
         bench_die("epoll");
     }
-    s.recv_buf = bench_alloc(s.options.frame_size + RECV_SIZE);
-    s.write_buf = bench_alloc(s.options.frame_size + RECV_SIZE);
+    s.recv_buf = bench_alloc(s.options.frame_size + s.options.recv_size);
+    s.write_buf = bench_alloc(s.options.frame_size + s.options.recv_size);
     s.message = bench_alloc(s.options.message_size);
     bench_serving(s.options.port);
     serve(&s);

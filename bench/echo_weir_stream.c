@@ -1,7 +1,8 @@
 /*
  * The same server on weir's streams: a task for each connection, which reads,
  * writes and drains as asyncio's example does. Echo sends the bytes back from
- * where they were received; lines are looked at where they lie.
+ * where they were received, or with --echo copy writes them as a program does
+ * that made them; lines are looked at where they lie.
  *
  * It serves echo and lines. SIGUSR1 prints the loop's statistics, "name value"
  * a line, and an empty line; SIGTERM ends it. A writer drains, so a peer that
@@ -32,17 +33,39 @@ static void check(const char *what, int64_t err)
     }
 }
 
+/* The next bytes, as the command line says; the lease to end, or NULL. */
+static ssize_t read_some(weir_reader *reader, struct weir_buf *ret,
+                         weir_lease **taken)
+{
+    ssize_t len;
+
+    *taken = NULL;
+    if (options.echo != BENCH_BY_TAKE) {
+        return weir_reader_read_view(reader, SIZE_MAX, ret);
+    }
+    len = weir_reader_take(reader, SIZE_MAX, ret);
+    *taken = len > 0 ? ret->lease : NULL;
+    return len;
+}
+
+static int send_back(weir_writer *writer, const struct weir_buf *buf)
+{
+    return options.echo == BENCH_BY_COPY
+               ? weir_writer_write(writer, buf->data, buf->len)
+               : weir_writer_write_buf(writer, buf);
+}
+
 static int serve_echo(weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf buf;
+    weir_lease *taken;
     ssize_t len;
 
-    while ((len = weir_reader_read_view(reader, SIZE_MAX, &buf)) > 0) {
-        int err = weir_writer_write_buf(writer, &buf);
+    while ((len = read_some(reader, &buf, &taken)) > 0) {
+        int err = send_back(writer, &buf);
 
-        if (err == 0) {
-            err = weir_writer_drain(writer);
-        }
+        weir_lease_unref(taken);
+        err = err < 0 ? err : weir_writer_drain(writer);
         if (err < 0) {
             return err;
         }
