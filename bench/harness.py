@@ -21,6 +21,13 @@ LAST_PORT = 31999
 START_TIMEOUT_S = 10
 HERE = os.path.dirname(os.path.abspath(__file__))
 
+# Contenders that are a program of another name with options of its own.
+VARIANTS = {
+    "epoll_256k": ("epoll", ["--recv", "262144"]),
+    "weir_take": ("weir_stream", ["--echo", "take"]),
+    "weir_copy": ("weir_stream", ["--echo", "copy"]),
+}
+
 
 class Failure(Exception):
     """A run that cannot be used: its text says why."""
@@ -78,11 +85,12 @@ class Server:
         self.port = _find_port(settings)
         self.command = server_command(settings, name, mode, self.port, extra,
                                       own)
+        self.clients = []
 
     def __enter__(self):
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, start_new_session=True,
             preexec_fn=_prepare(self.settings.server_cpu))
         ready, _, _ = select.select([self.process.stdout], [], [],
                                     START_TIMEOUT_S)
@@ -94,7 +102,9 @@ class Server:
                           f"{errors.decode().strip() or line.strip()}")
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, cause, *_):
+        for client in self.clients:
+            client.stop()
         died = self.process.poll()
         if died is None:
             self.process.send_signal(signal.SIGTERM)
@@ -105,7 +115,7 @@ class Server:
             self.process.wait()
         self.process.stdout.close()
         self.process.stderr.close()
-        if died is not None:
+        if died is not None and cause is None:
             raise Failure(f"{self.name} ended by itself, status {died}")
 
     @property
@@ -143,8 +153,9 @@ def server_command(settings, name, mode, port, extra=(), own=False):
         chosen = [] if mode == "echo" else ["--mode", mode]
         return [settings.weir_load, "serve", *chosen,
                 f"tcp://127.0.0.1:{port}"]
-    return [program_path(settings, f"echo_{name}"), "--mode", mode, *extra,
-            str(port)]
+    program, options = VARIANTS.get(name, (name, []))
+    return [program_path(settings, f"echo_{program}"), "--mode", mode,
+            *options, *extra, str(port)]
 
 
 @functools.lru_cache(maxsize=None)
@@ -188,7 +199,15 @@ class Client:
                    *[str(a) for a in arguments], str(server.port)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, preexec_fn=_prepare(settings.client_cpu))
+            stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=_prepare(settings.client_cpu))
+        server.clients.append(self)
+
+    def stop(self):
+        """End it if it has not ended: its report was not asked for."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
     def wait_ready(self):
         """Of the idle mode: all connections are open."""
@@ -201,8 +220,7 @@ class Client:
         try:
             output, errors = self.process.communicate(timeout=self.limit_s)
         except subprocess.TimeoutExpired as error:
-            self.process.kill()
-            self.process.wait()
+            self.stop()
             raise Failure("the client does not end") from error
         text = output.decode()
         start = text.find("{")
