@@ -17,7 +17,8 @@
 #include <string.h>
 
 static const struct count_case *const cases[] = {
-    &count_protocol, &count_stream, &count_lines, &count_yield, &count_spawn,
+    &count_protocol, &count_life,  &count_life_closes, &count_stream,
+    &count_lines,    &count_yield, &count_spawn,
 };
 
 void count_require(bool holds, const char *what)
@@ -40,13 +41,13 @@ static const struct count_case *find_case(const char *name)
 static bool on_idle(void *arg)
 {
     struct count *c = arg;
-    return c->what->traffic && count_next_turn(c);
+    return c->what->next_turn && c->what->next_turn(c);
 }
 
 static bool is_over(void *arg)
 {
     const struct count *c = arg;
-    return c->what->traffic ? count_is_answered(c) : c->tasks == 0;
+    return c->what->is_over(c);
 }
 
 static void print(const char *name, uint64_t value)

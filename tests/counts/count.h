@@ -4,9 +4,9 @@
  *
  * count.c makes the machine and the loop and prints what can be counted exactly
  * without a tool; peers.c plays the clients of a server, all of which send at
- * once whenever the loop would sleep; the cases are in protocol.c, stream.c
- * and tasks.c. Their own instructions are not counted, and neither are those
- * of the fake machine.
+ * once whenever the loop would sleep; the cases are in protocol.c, life.c,
+ * stream.c and tasks.c. Their own instructions are not counted, and neither are
+ * those of the fake machine.
  */
 #ifndef WEIR_TESTS_COUNT_H
 #define WEIR_TESTS_COUNT_H
@@ -27,9 +27,11 @@ struct count {
     uint32_t conns; /* or tasks */
     uint32_t depth; /* messages that a peer sends at once */
     uint64_t turns_left;
-    uint64_t done;      /* messages: what all counts are divided by */
+    uint64_t done;      /* messages, lives: what all counts are divided by */
     uint64_t callbacks; /* how often the program was called or continued */
     uint32_t tasks;     /* that have not ended */
+    uint32_t alive;     /* connections, in the cases of a life */
+    bool has_asked;     /* likewise: the requests were sent */
     weir_server *server;
     uint16_t port; /* of the server, once it listens */
     struct fake_peer *peers[COUNT_CONNS_MAX];
@@ -46,10 +48,16 @@ struct count_traffic {
 struct count_case {
     const char *name;
     void (*start)(struct count *c);
-    const struct count_traffic *traffic; /* NULL: tasks alone */
+    /* The machine's idle hook: plays the peers; false when it was the last
+     * time. NULL: there are none. */
+    bool (*next_turn)(struct count *c);
+    bool (*is_over)(const struct count *c);
+    const struct count_traffic *traffic; /* for count_next_turn() */
 };
 
 extern const struct count_case count_protocol;
+extern const struct count_case count_life;
+extern const struct count_case count_life_closes;
 extern const struct count_case count_stream;
 extern const struct count_case count_lines;
 extern const struct count_case count_yield;
@@ -58,13 +66,21 @@ extern const struct count_case count_spawn;
 /* Ends the program when it does not hold. */
 void count_require(bool holds, const char *what);
 
+/* Starts the server of a case that has protocols. */
+void count_serve(struct count *c,
+                 int (*make_protocol)(void *arg, weir_transport *t,
+                                      struct weir_protocol_binding *ret));
+
 /* The server listens. */
 void count_listening(struct count *c, weir_server *server);
 
 /* The answer of an echo. */
 size_t count_answer_echo(uint32_t depth, uint8_t first, uint8_t *ret);
 
-/* For the machine's idle hook: the next turn; false when it was the last. */
+/* Opens the connections of the peers. */
+void count_connect(struct count *c);
+
+/* The next turn of traffic; false when it was the last. */
 bool count_next_turn(struct count *c);
 
 /* True when all was answered. */

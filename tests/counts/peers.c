@@ -1,5 +1,5 @@
 /*
- * The clients of a server that is counted. When the loop would sleep, every
+ * A server that is counted, and its clients. When the loop would sleep, every
  * peer checks the answer to what it sent last and sends again, so that all
  * messages of a turn arrive together and each turn is like any other.
  */
@@ -16,6 +16,25 @@ void count_listening(struct count *c, weir_server *server)
 
     weir_server_get_socket(server, 0, &addr);
     c->port = ntohs(addr.storage.inet.sin_port);
+}
+
+static void on_listening(void *arg, int err, weir_server *server)
+{
+    count_require(err == 0, "the server does not listen");
+    count_listening(arg, server);
+}
+
+void count_serve(struct count *c,
+                 int (*make_protocol)(void *arg, weir_transport *t,
+                                      struct weir_protocol_binding *ret))
+{
+    const struct weir_server_options options = {
+        .size = sizeof(options), .done = on_listening, .done_arg = c};
+    const struct weir_factory factory = {make_protocol, c};
+
+    count_require(weir_create_server(c->loop, &factory, "127.0.0.1", 0,
+                                     &options, &c->server) == 0,
+                  "no server");
 }
 
 size_t count_answer_echo(uint32_t depth, uint8_t first, uint8_t *ret)
@@ -48,7 +67,7 @@ static uint8_t first_byte(uint32_t index)
     return (uint8_t)('A' + index); /* COUNT_CONNS_MAX of them; no newline */
 }
 
-static void connect_peers(struct count *c)
+void count_connect(struct count *c)
 {
     const struct sockaddr_in addr = {.sin_family = AF_INET,
                                      .sin_port = htons(c->port),
@@ -89,7 +108,7 @@ bool count_next_turn(struct count *c)
     }
     const bool is_first = c->peers[0] == NULL;
     if (is_first) {
-        connect_peers(c);
+        count_connect(c);
     }
     c->turns_left--;
     for (uint32_t i = 0; i < c->conns; i++) {

@@ -35,24 +35,15 @@ static int make_protocol(void *arg, weir_transport *t,
     return 0;
 }
 
-static void on_listening(void *arg, int err, weir_server *server)
-{
-    count_require(err == 0, "the server does not listen");
-    count_listening(arg, server);
-}
-
 static void start(struct count *c)
 {
-    const struct weir_server_options options = {
-        .size = sizeof(options), .done = on_listening, .done_arg = c};
-    const struct weir_factory factory = {make_protocol, c};
-
-    count_require(weir_create_server(c->loop, &factory, "127.0.0.1", 0,
-                                     &options, &c->server) == 0,
-                  "no server");
+    count_serve(c, make_protocol);
 }
 
 static const struct count_traffic traffic = {.message_size = COUNT_MESSAGE,
                                              .answer = count_answer_echo};
-const struct count_case count_protocol = {
-    .name = "protocol", .start = start, .traffic = &traffic};
+const struct count_case count_protocol = {.name = "protocol",
+                                          .start = start,
+                                          .next_turn = count_next_turn,
+                                          .is_over = count_is_answered,
+                                          .traffic = &traffic};

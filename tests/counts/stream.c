@@ -98,10 +98,16 @@ static void start_lines(struct count *c)
 
 static const struct count_traffic echo_traffic = {.message_size = COUNT_MESSAGE,
                                                   .answer = count_answer_echo};
-const struct count_case count_stream = {
-    .name = "stream", .start = start_echo, .traffic = &echo_traffic};
+const struct count_case count_stream = {.name = "stream",
+                                        .start = start_echo,
+                                        .next_turn = count_next_turn,
+                                        .is_over = count_is_answered,
+                                        .traffic = &echo_traffic};
 
 static const struct count_traffic lines_traffic = {
     .message_size = COUNT_LINE, .answer = answer_lines, .has_lines = true};
-const struct count_case count_lines = {
-    .name = "lines", .start = start_lines, .traffic = &lines_traffic};
+const struct count_case count_lines = {.name = "lines",
+                                       .start = start_lines,
+                                       .next_turn = count_next_turn,
+                                       .is_over = count_is_answered,
+                                       .traffic = &lines_traffic};

@@ -62,5 +62,12 @@ static void start_spawn(struct count *c)
     c->tasks++;
 }
 
-const struct count_case count_yield = {.name = "yield", .start = start_yield};
-const struct count_case count_spawn = {.name = "spawn", .start = start_spawn};
+static bool have_all_ended(const struct count *c)
+{
+    return c->tasks == 0;
+}
+
+const struct count_case count_yield = {
+    .name = "yield", .start = start_yield, .is_over = have_all_ended};
+const struct count_case count_spawn = {
+    .name = "spawn", .start = start_spawn, .is_over = have_all_ended};
