@@ -35,8 +35,12 @@
 #include "weir/task.h"
 
 #define WR_TASK_NAME_MAX 32u
-/* Suspending calls that need not wait, between two turns of the loop. */
-#define WR_TASK_BUDGET 128u
+/* Suspending calls of one task that need not wait, before others run. Where
+ * they are quick the turns between them would cost more than they do, so the
+ * task gets as many again, up to a number of times, for this long. */
+#define WR_TASK_BUDGET     128u
+#define WR_TASK_EXTENSIONS 15u
+#define WR_TASK_SLICE_NS   20000u
 /* Suspending calls of one task that fail while the loop is being freed; at the
  * next one the task is parked. */
 #define WR_TASK_REFUSALS_MAX 10000u
@@ -88,14 +92,16 @@ struct weir_task {
 
     /* Written by task_wait.c and by the inline functions below alone. */
     enum wr_task_state state;
-    int32_t budget;    /* calls before others run; below 0: others run now */
     uint32_t requests; /* cancellations that were not taken back */
     uint32_t
-        told_requests;     /* the first of them, which ->cancel does not mean */
-    uint32_t expired;      /* open scopes whose time is over */
-    uint32_t refusals;     /* calls that failed while the loop was freed */
-    struct wr_list causes; /* interruptions that no call has told of yet */
-    struct wr_list cancel; /* in causes: of weir_task_cancel() */
+        told_requests;    /* the first of them, which ->cancel does not mean */
+    uint32_t expired;     /* open scopes whose time is over */
+    uint32_t refusals;    /* calls that failed while the loop was freed */
+    int32_t budget;       /* calls before others run; below 0: others run now */
+    uint32_t extensions;  /* of the budget, since the task was entered */
+    uint64_t extended_ns; /* when the first of them was given */
+    struct wr_list causes;   /* interruptions that no call has told of yet */
+    struct wr_list cancel;   /* in causes: of weir_task_cancel() */
     struct wr_list shutdown; /* in causes, for good: the loop is being freed */
 
     char name[WR_TASK_NAME_MAX];
@@ -240,6 +246,7 @@ static inline void wr_task_set_running(weir_task *task)
     wr_debug_assert(!wr_ready_is_pending(&task->ready));
     wr_task_set_state(task, WR_TASK_RUNNING);
     task->budget = WR_TASK_BUDGET - 1;
+    task->extensions = 0;
 }
 
 /* Nothing of it will run any more. */

@@ -15,6 +15,8 @@
  */
 #include "task.h"
 
+#include "uring/sys.h"
+
 static void task_wait_check_lists(const weir_task *task)
 {
     const weir_loop *loop = task->future.loop;
@@ -42,6 +44,7 @@ void wr_task_check_invariants(const weir_task *task)
     wr_assert(!task->future.is_done || wr_task_has_ended(task));
     wr_assert(task->number > 0);
     wr_assert(task->budget < (int32_t)WR_TASK_BUDGET);
+    wr_assert(task->extensions <= WR_TASK_EXTENSIONS);
     wr_assert(task->expired == 0 || task->scope);
     task_wait_check_lists(task);
 }
@@ -243,6 +246,25 @@ static void task_wait_count_refusal(weir_task *task)
     }
 }
 
+/* The budget of the running task is used up: true when it is extended. */
+static bool task_wait_extend(weir_task *task)
+{
+    const uint64_t now_ns = wr_sys_now();
+
+    wr_assert(task->budget < 0);
+    wr_assert(task->extensions <= WR_TASK_EXTENSIONS);
+    if (task->extensions == 0) {
+        task->extended_ns = now_ns;
+    }
+    if (task->extensions == WR_TASK_EXTENSIONS ||
+        now_ns - task->extended_ns >= WR_TASK_SLICE_NS) {
+        return false;
+    }
+    task->extensions++;
+    task->budget = WR_TASK_BUDGET - 1;
+    return true;
+}
+
 int wr_task_begin_slowly(weir_loop *loop)
 {
     int err = wr_loop_check(loop);
@@ -252,7 +274,7 @@ int wr_task_begin_slowly(weir_loop *loop)
     if (wr_list_is_linked(&task->shutdown)) {
         task_wait_count_refusal(task);
     }
-    if (--task->budget < 0) {
+    if (--task->budget < 0 && !task_wait_extend(task)) {
         wr_task_yield(loop);
     }
     return 0;

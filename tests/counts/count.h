@@ -17,7 +17,7 @@
 #define COUNT_MESSAGE   128u /* bytes of an echoed message */
 #define COUNT_LINE      40u  /* bytes of a line, its newline included */
 #define COUNT_CONNS_MAX 64u
-#define COUNT_DEPTH_MAX 256u
+#define COUNT_DEPTH_MAX 1600u
 
 struct count_case;
 

@@ -295,11 +295,11 @@ static int notes_that_it_ran(weir_loop *on, void *arg)
 
 READER(reader, a_task_that_always_finds_bytes_lets_others_run, 10)
 {
-    static const char bytes[1000];
+    static const char bytes[3000];
     other_ran = 0;
     weir_task *task = rig_spawn(notes_that_it_ran, NULL);
     expect_eq(weir_reader_feed_data(reader, bytes, sizeof(bytes)), 0);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 2100; i++) {
         char byte;
         expect_eq(weir_reader_read(reader, &byte, 1), 1);
     }

@@ -71,14 +71,14 @@ TASK(writer, drain_waits_for_the_low_mark_and_flush_for_zero_by_completions)
     }
 }
 
-TASK(writer, drain_below_the_high_mark_yields_once_in_128_calls_only)
+TASK(writer, drain_below_the_high_mark_yields_once_in_2048_calls_only)
 {
     struct pair p;
     pair_open(&p);
     expect_eq(pair_write(&p, 64 * KIB), 0,
               "a depth at the high mark does not pause");
     const uint64_t switches = rig_statistics().task_switches;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 2000; i++) {
         expect_eq(weir_writer_drain(p.writer), 0);
     }
     expect_eq(rig_statistics().task_switches, switches);

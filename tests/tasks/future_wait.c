@@ -231,7 +231,7 @@ TASK(future, that_is_done_lets_other_tasks_run_now_and_then)
     struct waiter waiter = {.name = "w"};
     weir_future *future = done_with(0);
 
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 3000; i++) {
         if (i == 100) {
             start(&waiter, future);
         }

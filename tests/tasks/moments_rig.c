@@ -227,13 +227,13 @@ void spend_budget(const struct row *row)
     if (row->make) {
         row->make();
     }
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 5000; i++) {
         cr_assert(weir_task_cancel(self));
         cr_assert_eq(row->call(loop), -ECANCELED, "%s", row->name);
         cr_assert_eq(weir_task_uncancel(self), 0);
     }
     moments_over = true;
-    cr_assert_geq(moments_turns, 7, "%s let others run %llu times", row->name,
+    cr_assert_geq(moments_turns, 2, "%s let others run %llu times", row->name,
                   (unsigned long long)moments_turns);
     cr_assert_eq(rig_join(other), 0);
     if (row->give) {
