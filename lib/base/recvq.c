@@ -46,6 +46,12 @@ void wr_recvq_check_invariants(const struct wr_recvq *q)
     wr_assert((q->segments == q->inline_segments) ==
               (q->capacity == WR_RECVQ_INLINE));
     wr_assert(!q->is_shown || q->spent || q->count > 0);
+    if (q->has_window) {
+        wr_assert(q->is_shown);
+        wr_assert(q->count > 0);
+        wr_assert(q->window_end >= q->head->data);
+        wr_assert(q->window_end <= q->head->data + q->head->len);
+    }
     wr_debug_check(recvq_check_segments(q));
 }
 

@@ -11,7 +11,9 @@
  *
  * The bytes of the last view are consumed but stay where they are until the
  * next call, `is_shown`: the segment that they were cut from keeps them or, if
- * that had no other bytes, `spent`. Pure bookkeeping: no task, no transport, no
+ * that had no other bytes, `spent`. A call that shows a line has looked for the
+ * newlines in a whole window of bytes; as long as lines follow one another,
+ * each byte is looked at once. Pure bookkeeping: no task, no transport, no
  * clock.
  */
 #ifndef WEIR_LIB_BASE_RECVQ_H
@@ -24,7 +26,14 @@
 #include <errno.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define WR_RECVQ_INLINE 4u
+#define WR_WINDOW_SIZE                                                         \
+    64u /* bytes in which newlines are looked for at once                      \
+         */
 
 struct wr_recvq_segment {
     const uint8_t *data;
@@ -38,13 +47,18 @@ struct wr_recvq {
     size_t total;                  /* bytes in all segments */
     weir_lease *spent; /* keeps the bytes last shown or peeked at, or NULL */
     bool is_shown;     /* set by a view, cleared by the next call */
+    bool has_window;   /* set by the view of a line, cleared with is_shown: the
+                        * window lies in the first segment */
     uint32_t first;    /* index of head */
     uint32_t count;
     uint32_t capacity;                 /* a power of two */
     struct wr_recvq_segment *segments; /* a ring of capacity entries */
     struct wr_pool *pool;
     const struct weir_allocator *allocator;
-    uint64_t *copied; /* where bytes that were copied are counted */
+    uint64_t *copied;          /* where bytes that were copied are counted */
+    uint64_t newlines;         /* a bit for each in the window that was not
+                                * shown, the lowest for the first byte */
+    const uint8_t *window_end; /* no other newline lies before it */
     struct wr_recvq_segment inline_segments[WR_RECVQ_INLINE];
 };
 
@@ -128,6 +142,7 @@ static inline void wr_recvq_drop_shown(struct wr_recvq *q)
     weir_lease *spent = q->spent;
     wr_debug_check(wr_recvq_check_invariants(q));
     q->is_shown = false;
+    q->has_window = false;
     if (spent) {
         q->spent = NULL;
         wr_lease_unref(spent);
@@ -179,6 +194,30 @@ static inline size_t wr_recvq_first_len(const struct wr_recvq *q)
     return q->head->len;
 }
 
+/* The newlines in a window, a bit for each, the lowest for the first byte. */
+static inline uint64_t wr_find_newlines(const uint8_t *window)
+{
+    uint64_t found = 0;
+#ifdef __SSE2__
+    const __m128i newline = _mm_set1_epi8('\n');
+    for (unsigned i = 0; i < WR_WINDOW_SIZE; i += 16) {
+        __m128i part;
+        memcpy(&part, window + i, sizeof(part));
+        const int bits = _mm_movemask_epi8(_mm_cmpeq_epi8(part, newline));
+        found |= (uint64_t)(unsigned)bits << i;
+    }
+#else
+    for (unsigned i = 0; i < WR_WINDOW_SIZE; i++) {
+        found |= (uint64_t)(window[i] == '\n') << i;
+    }
+#endif
+    return found;
+}
+
+/* wr_recvq_move_window() where the segment has no whole window more, or the
+ * next one has no newline: its last byte becomes the next newline. */
+WEIR_MUST_USE bool wr_recvq_find_newline(struct wr_recvq *q);
+
 /* Consumes the first @len bytes of the first segment, not all, and shows them.
  */
 static inline void wr_recvq_show_part(struct wr_recvq *q, size_t len,
@@ -197,20 +236,53 @@ static inline void wr_recvq_show_part(struct wr_recvq *q, size_t len,
     q->is_shown = true;
 }
 
-/* The length of the first line if wr_recvq_show_part() can show it and nothing
- * that was shown before need be given up for it; otherwise SIZE_MAX. */
-static inline size_t wr_recvq_get_line_part(const struct wr_recvq *q)
+/* Moves the window on to the next newlines; false when the first segment has no
+ * more, or when they are far. */
+WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
+{
+    const struct wr_recvq_segment *head = q->head;
+    const uint8_t *end = head->data + head->len;
+
+    if (!q->has_window) {
+        q->window_end = head->data;
+    }
+    wr_debug_assert(q->window_end >= head->data);
+    if (WR_UNLIKELY((size_t)(end - q->window_end) < WR_WINDOW_SIZE)) {
+        return wr_recvq_find_newline(q);
+    }
+    q->newlines = wr_find_newlines(q->window_end);
+    q->window_end += WR_WINDOW_SIZE;
+    return WR_LIKELY(q->newlines != 0) || wr_recvq_find_newline(q);
+}
+
+/* The length of the first line if wr_recvq_show_line() can show it and nothing
+ * that was shown before need be given up for it; otherwise SIZE_MAX, and then
+ * the next call is wr_recvq_drop_shown(). */
+static inline size_t wr_recvq_get_line_part(struct wr_recvq *q)
 {
     if (WR_UNLIKELY(q->total == 0 || q->spent)) {
         return SIZE_MAX;
     }
-    const struct wr_recvq_segment *head = q->head;
-    const uint8_t *newline = memchr(head->data, '\n', head->len);
-    if (WR_UNLIKELY(!newline)) {
+    if ((!q->has_window || q->newlines == 0) && !wr_recvq_move_window(q)) {
         return SIZE_MAX;
     }
+    const struct wr_recvq_segment *head = q->head;
+    const uint8_t *newline =
+        q->window_end -
+        (WR_WINDOW_SIZE - (unsigned)__builtin_ctzll(q->newlines));
     const size_t len = (size_t)(newline - head->data) + 1;
     return WR_LIKELY(len < head->len) ? len : SIZE_MAX;
+}
+
+/* Shows the line that wr_recvq_get_line_part() has found. */
+static inline void wr_recvq_show_line(struct wr_recvq *q, size_t len,
+                                      struct weir_buf *ret)
+{
+    wr_debug_assert(q->newlines != 0);
+    wr_debug_assert(q->head->data[len - 1] == '\n');
+    q->newlines &= q->newlines - 1;
+    q->has_window = true;
+    wr_recvq_show_part(q, len, ret);
 }
 
 /* Consumes the first @len bytes, which lie together, and shows them. */

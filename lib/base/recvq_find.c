@@ -111,6 +111,23 @@ static size_t recvq_find_byte(const struct wr_recvq *q, int byte,
     return 0;
 }
 
+bool wr_recvq_find_newline(struct wr_recvq *q)
+{
+    const struct wr_recvq_segment *head = q->head;
+    const uint8_t *end = head->data + head->len;
+
+    wr_assert(q->window_end >= head->data);
+    wr_assert(q->window_end <= end);
+    const uint8_t *at =
+        memchr(q->window_end, '\n', (size_t)(end - q->window_end));
+    if (!at) {
+        return false;
+    }
+    q->window_end = at + 1;
+    q->newlines = UINT64_C(1) << (WR_WINDOW_SIZE - 1);
+    return true;
+}
+
 static size_t recvq_find_longest(const struct weir_separator *separators,
                                  size_t count)
 {

@@ -163,7 +163,7 @@ ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
     if (WR_UNLIKELY(len > reader->limit_bytes)) {
         return reader_until_readline_view_slowly(reader, ret, true);
     }
-    wr_recvq_show_part(&reader->queue, len, ret);
+    wr_recvq_show_line(&reader->queue, len, ret);
     return (ssize_t)len;
 }
 
