@@ -56,6 +56,18 @@ int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
     return sys_result(getpeername(fd, addr, len));
 }
 
+int wr_sys_getpeername_ever(int fd, struct sockaddr_in6 *ret)
+{
+    /* The option refuses more room than the address takes. */
+    socklen_t len = sizeof(struct sockaddr_in);
+    int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, ret, &len);
+    if (err >= 0 && ret->sin6_family == AF_INET6) {
+        len = sizeof(*ret);
+        err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, ret, &len);
+    }
+    return err < 0 ? err : (int)len;
+}
+
 int wr_sys_setsockopt(int fd, int level, int name, const void *value,
                       socklen_t len)
 {

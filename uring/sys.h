@@ -8,6 +8,7 @@
 #ifndef WEIR_URING_SYS_H
 #define WEIR_URING_SYS_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -27,6 +28,11 @@ int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
 int wr_sys_listen(int fd, int backlog);
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+/* The address that the peer of a TCP socket has or had: also after a reset,
+ * when wr_sys_getpeername() is -ENOTCONN, but not after wr_sys_disconnect().
+ * Returns its length; an error for a Unix socket. *ret is an IPv4 address if
+ * its family says so. */
+int wr_sys_getpeername_ever(int fd, struct sockaddr_in6 *ret);
 int wr_sys_setsockopt(int fd, int level, int name, const void *value,
                       socklen_t len);
 int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);

@@ -425,7 +425,9 @@ WEIR_API struct weir_protocol_binding
 weir_transport_get_protocol(const weir_transport *t);
 
 /**
- * The peer's address, kept after the loss.
+ * The peer's address. The kernel is asked at each call.
+ *
+ * It is kept after the loss, unless there was no memory for it then.
  *
  * @param t    the transport; borrowed
  * @param ret  the address; its len is 0 when there is none
@@ -436,7 +438,9 @@ WEIR_API void weir_transport_get_peername(const weir_transport *t,
                                           struct weir_address *ret);
 
 /**
- * The own address, kept after the loss.
+ * The own address. The kernel is asked at each call.
+ *
+ * It is kept after the loss, unless there was no memory for it then.
  *
  * @param t    the transport; borrowed
  * @param ret  the address; its len is 0 when there is none

@@ -121,8 +121,6 @@ static void connect_establish(weir_connect *connect)
 {
     const struct wr_sock_options options = {
         .connection = &connect->connection,
-        .peername = &connect->peer,
-        .may_ask_sockname = true,
     };
     const int fd = connect->fd;
     weir_transport *t = NULL;

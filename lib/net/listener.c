@@ -54,23 +54,6 @@ static void listener_close_descriptor(struct wr_listener *listener)
     listener->is_closing = false;
 }
 
-/* A connection that was reset already has no peer, and is dropped as accept4()
- * would. */
-static int listener_ask_peer(const struct wr_listener *listener, int fd,
-                             struct weir_address *ret)
-{
-    struct weir_address peer = {.len = sizeof(peer.storage)};
-    if (listener->family == AF_UNIX) {
-        return 0;
-    }
-    int err = wr_sys_getpeername(fd, &peer.storage.any, &peer.len);
-    if (err < 0) {
-        return -ECONNABORTED;
-    }
-    *ret = peer;
-    return 0;
-}
-
 /* An accept of a listener that is closing ended with @res. */
 static void listener_drain(struct wr_listener *listener, int32_t res)
 {
@@ -104,14 +87,7 @@ static void listener_accept_completed(struct wr_op *op, int32_t res,
         listener->ops->failed(listener, res);
         return;
     }
-    struct weir_address peer = {.len = 0};
-    int err = listener_ask_peer(listener, res, &peer);
-    if (err < 0) {
-        wr_prep_close(&listener->loop->uring, res);
-        listener->ops->failed(listener, err);
-        return;
-    }
-    listener->ops->accepted(listener, res, &peer);
+    listener->ops->accepted(listener, res);
 }
 
 static int listener_set_flag(int fd, int level, int name)
@@ -301,18 +277,4 @@ bool wr_listener_close(struct wr_listener *listener)
     }
     listener_close_descriptor(listener);
     return true;
-}
-
-static bool listener_is_any(const struct weir_address *address)
-{
-    if (address->storage.any.sa_family == AF_INET) {
-        return address->storage.inet.sin_addr.s_addr == INADDR_ANY;
-    }
-    const struct in6_addr *addr = &address->storage.inet6.sin6_addr;
-    return IN6_IS_ADDR_UNSPECIFIED(addr);
-}
-
-bool wr_listener_is_bound_to_one(const struct wr_listener *listener)
-{
-    return listener->address.len > 0 && !listener_is_any(&listener->address);
 }

@@ -2,10 +2,8 @@
  * One listening socket and the accepts that wait on it.
  *
  * A listener keeps one multishot accept in the kernel, or, where the owner has
- * room for a few connections only, as many one-shot ones. (Measured, connect,
- * one request, close: multishot and a getpeername 0.93 of 16 one-shot accepts
- * that bring the address along.) The owner decides how many may connect, and
- * gets their descriptors.
+ * room for a few connections only, as many one-shot ones. The owner decides how
+ * many may connect, and gets their descriptors.
  */
 #ifndef WEIR_LIB_NET_LISTENER_H
 #define WEIR_LIB_NET_LISTENER_H
@@ -21,10 +19,9 @@ struct wr_listener;
 
 /* The calls up to the owner, always from a completion. */
 struct wr_listener_ops {
-    /* There is a connection: @fd is the owner's now, @peer is borrowed. Not
-     * called after wr_listener_close(). */
-    void (*accepted)(struct wr_listener *listener, int fd,
-                     const struct weir_address *peer);
+    /* There is a connection, which may have ended already: @fd is the owner's
+     * now. Not called after wr_listener_close(). */
+    void (*accepted)(struct wr_listener *listener, int fd);
     /* An accept failed with @err, and the listener is open. */
     void (*failed)(struct wr_listener *listener, int err);
     /* The descriptor is closed, some time after wr_listener_close(). */
@@ -103,10 +100,6 @@ wr_listener_count_accepts(const struct wr_listener *listener)
     }
     return count;
 }
-
-/* True of a listener that is bound to one address, which is therefore that of
- * its connections. */
-bool wr_listener_is_bound_to_one(const struct wr_listener *listener);
 
 /* Closes the socket, if there is one, that the options of a refused call
  * brought along: it was taken in any case. */

@@ -17,7 +17,6 @@ struct parked {
     struct wr_list link; /* in weir_server.parked */
     struct wr_listener *listener;
     int fd;
-    struct weir_address peer;
 };
 
 static void server_accept_report(weir_server *server, const char *message,
@@ -77,8 +76,7 @@ static void server_accept_end_if_stopping(weir_server *server,
 }
 
 static void server_accept_open_client(weir_server *server,
-                                      struct wr_listener *listener, int fd,
-                                      const struct weir_address *peer)
+                                      struct wr_listener *listener, int fd)
 {
     wr_assert(server->state == SERVER_SERVING);
     wr_assert(server->client_count < server->connection_limit);
@@ -86,14 +84,9 @@ static void server_accept_open_client(weir_server *server,
         /* The connection may be older than the listener's settings. */
         wr_ignore(wr_sock_configure(fd, listener->family, &server->connection));
     }
-    const bool is_known =
-        listener->family == AF_UNIX || wr_listener_is_bound_to_one(listener);
     const struct wr_sock_options options = {
         .connection = &server->connection,
-        .peername = peer,
         .set = &server->set,
-        .may_ask_sockname = !is_known,
-        .sockname = &listener->address,
     };
     weir_transport *t = NULL;
     server->pins++;
@@ -110,8 +103,7 @@ static void server_accept_open_client(weir_server *server,
 
 /* Keeps a descriptor until another connection is lost. */
 static void server_accept_park(weir_server *server,
-                               struct wr_listener *listener, int fd,
-                               const struct weir_address *peer)
+                               struct wr_listener *listener, int fd)
 {
     wr_assert(server->state == SERVER_SERVING);
     struct parked *parked = wr_alloc(&server->loop->counting, sizeof(*parked));
@@ -121,7 +113,7 @@ static void server_accept_park(weir_server *server,
                              -ENOMEM);
         return;
     }
-    *parked = (struct parked){.listener = listener, .fd = fd, .peer = *peer};
+    *parked = (struct parked){.listener = listener, .fd = fd};
     wr_list_init(&parked->link);
     wr_list_push_back(&server->parked, &parked->link);
     server->parked_count++;
@@ -148,8 +140,7 @@ void wr_server_open_parked(weir_server *server)
         if (!parked) {
             return;
         }
-        server_accept_open_client(server, parked->listener, parked->fd,
-                                  &parked->peer);
+        server_accept_open_client(server, parked->listener, parked->fd);
         wr_free(&server->loop->counting, parked, sizeof(*parked));
     }
 }
@@ -166,8 +157,7 @@ void wr_server_close_parked(weir_server *server)
 }
 
 static void server_accept_listener_accepted(struct wr_listener *listener,
-                                            int fd,
-                                            const struct weir_address *peer)
+                                            int fd)
 {
     weir_server *server = listener->owner;
 
@@ -175,9 +165,9 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     wr_assert(server->state == SERVER_SERVING);
     server->lacks_resources = false;
     if (server->client_count < server->connection_limit) {
-        server_accept_open_client(server, listener, fd, peer);
+        server_accept_open_client(server, listener, fd);
     } else {
-        server_accept_park(server, listener, fd, peer);
+        server_accept_park(server, listener, fd);
     }
     wr_server_arm(server);
     wr_server_check_invariants(server);

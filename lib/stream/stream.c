@@ -145,6 +145,7 @@ static const struct wr_handler_ops stream_handler_ops = {
 
 static void stream_spawn_handler(weir_writer *writer)
 {
+    struct weir_address peername;
     char name[sizeof(NAME_PREFIX) + WEIR_ADDRESS_TEXT_SIZE] = NAME_PREFIX;
     const size_t prefix_len = sizeof(NAME_PREFIX) - 1;
     const struct weir_task_options options = {
@@ -152,7 +153,8 @@ static void stream_spawn_handler(weir_writer *writer)
         .name = name,
         .stack_size_bytes = writer->stack_size_bytes,
     };
-    weir_address_format(&writer->transport->peername, name + prefix_len,
+    weir_transport_get_peername(writer->transport, &peername);
+    weir_address_format(&peername, name + prefix_len,
                         sizeof(name) - prefix_len);
     wr_assert(!writer->task);
     wr_assert(!writer->set);

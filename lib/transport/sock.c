@@ -20,6 +20,7 @@ static void sock_free_if_unused(struct wr_sock *s)
     }
     wr_assert(s->state == WR_SOCK_LOST);
     wr_assert(s->fd < 0);
+    wr_sock_forget_names(s);
     wr_slab_give(&loop->socks, s);
     wr_loop_unpin(loop);
 }
@@ -27,31 +28,6 @@ static void sock_free_if_unused(struct wr_sock *s)
 static void sock_unreferenced(weir_transport *t)
 {
     sock_free_if_unused(wr_sock_of(t));
-}
-
-static void sock_get_sockname(const weir_transport *t, struct weir_address *ret)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    if (!s->sockname_known && s->fd >= 0) {
-        struct weir_address addr = {.len = sizeof(addr.storage)};
-        int err = wr_sys_getsockname(s->fd, &addr.storage.any, &addr.len);
-        if (err < 0 || addr.storage.any.sa_family == AF_UNIX) {
-            addr.len = 0;
-        }
-        s->sockname = addr;
-        s->sockname_known = true;
-    }
-    *ret = s->sockname;
-}
-
-/* The getters must answer later on, without a descriptor. */
-static void sock_remember_sockname(struct wr_sock *s)
-{
-    struct weir_address ignored;
-    if (s->t.refs > 1) {
-        sock_get_sockname(&s->t, &ignored);
-    }
 }
 
 static void sock_lose(struct wr_sock *s)
@@ -66,7 +42,9 @@ static void sock_lose(struct wr_sock *s)
     wr_sock_set_state(s, WR_SOCK_LOST);
     s->demand.account.notify_released = true; /* the last lease frees */
     wr_protocol_lost(&s->t);
-    sock_remember_sockname(s);
+    if (s->t.refs > 1) {
+        wr_sock_remember_names(s); /* the getters must answer later on */
+    }
     wr_prep_close(&loop->uring, s->fd);
     s->fd = -1;
     wr_ready_cancel(&s->step);
@@ -336,16 +314,18 @@ static int sock_get_socket(const weir_transport *t)
 static void sock_dump(const weir_transport *t, FILE *out)
 {
     const struct wr_sock *s = wr_sock_of(t);
+    struct weir_address peername;
     struct weir_address sockname;
     char peer[WEIR_ADDRESS_TEXT_SIZE];
     char own[WEIR_ADDRESS_TEXT_SIZE];
 
-    sock_get_sockname(t, &sockname);
+    wr_sock_get_sockname(t, &sockname);
+    wr_sock_get_peername(t, &peername);
     fprintf(out,
             "tcp fd=%d %s -> %s state=%s recv=%s%s%s send=%s ops=%s%s%s "
             "credit=%u held=%llu leases=%u queued=%llu%s%s error=%s\n",
             s->fd, weir_address_format(&sockname, own, sizeof(own)),
-            weir_address_format(&t->peername, peer, sizeof(peer)),
+            weir_address_format(&peername, peer, sizeof(peer)),
             wr_sock_state_name(s), wr_sock_recv_state_name(s),
             s->paused ? " paused" : "", s->eof_seen ? " eof" : "",
             wr_sock_send_state_name(s), s->recv_op.in_flight ? "r" : "",
@@ -385,7 +365,8 @@ static const struct wr_transport_ops sock_ops = {
     .close = sock_close,
     .abort = sock_abort,
     .abandon = sock_abandon,
-    .get_sockname = sock_get_sockname,
+    .get_peername = wr_sock_get_peername,
+    .get_sockname = wr_sock_get_sockname,
     .get_socket = sock_get_socket,
     .dump = sock_dump,
     .check = sock_check,
@@ -407,13 +388,6 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     wr_transport_init(&s->t, loop, &sock_ops);
     s->fd = fd;
     s->t.set = options->set;
-    if (options->peername) {
-        s->t.peername = *options->peername;
-    }
-    if (!options->may_ask_sockname && options->sockname) {
-        s->sockname = *options->sockname;
-        s->sockname_known = true;
-    }
     wr_ready_init(&s->step, sock_step);
     wr_op_init(&s->recv_op, sock_recv_completed);
     wr_op_init(&s->poll_op, sock_poll_completed);

@@ -11,11 +11,8 @@
 
 struct wr_sock_options {
     const struct weir_connection_options
-        *connection;                     /* borrowed; NULL: defaults */
-    const struct weir_address *peername; /* borrowed; NULL: none */
-    struct wr_connection_set *set;       /* that counts it; NULL: none */
-    bool may_ask_sockname;               /* false: sockname below is right */
-    const struct weir_address *sockname;
+        *connection;               /* borrowed; NULL: defaults */
+    struct wr_connection_set *set; /* that counts it; NULL: none */
 };
 
 /* Makes the transport of a connected descriptor, asks the factory for its

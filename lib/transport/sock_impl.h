@@ -8,6 +8,7 @@
  *     sock_recv.c     the receive state machine
  *     sock_deliver.c  received bytes on their way to the protocol
  *     sock_time.c     time-outs
+ *     sock_name.c     addresses
  *     sock_state.c    the states, the next step, what must always hold
  *
  * Life of a socket. close() leads from OPEN to CLOSING; abort(), a broken
@@ -85,11 +86,17 @@ struct wr_sock_times {
     int unacked_bytes;    /* in it then; -1: not asked since sending began */
 };
 
+/* Addresses that the kernel has forgotten, or will in a moment. */
+struct wr_sock_names {
+    struct weir_address peername;
+    struct weir_address sockname;
+};
+
 struct wr_sock {
     weir_transport t;
     int fd;
-    enum wr_sock_state state;      /* set by wr_sock_set_state() alone */
-    enum wr_recv_state recv_state; /* set by sock_recv_set_state() alone */
+    enum wr_sock_state state : 8;      /* set by wr_sock_set_state() alone */
+    enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     bool paused : 1;         /* set and cleared by pause and resume_reading */
     bool has_received : 1;   /* set by the first bytes */
     bool armed_once : 1;     /* the receive in flight ends with first bytes */
@@ -105,7 +112,6 @@ struct wr_sock {
     bool hup_seen : 1;       /* set when the watch has nothing more to see */
     bool fin_seen : 1;       /* set by a poll for room that a FIN ended */
     bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
-    bool sockname_known : 1; /* set when sockname below is right */
 
     struct wr_op send_op; /* the send, or the poll for room; see above */
     struct wr_turn_end turn_end;
@@ -120,7 +126,7 @@ struct wr_sock {
     struct wr_ready step;
     struct wr_sock_into *into;   /* made on first use */
     struct wr_sock_times *times; /* made on first use */
-    struct weir_address sockname;
+    struct wr_sock_names *names; /* NULL: the kernel tells them */
 };
 
 static inline struct wr_sock *wr_sock_of(const weir_transport *t)
@@ -216,6 +222,13 @@ int wr_sock_set_timeouts(weir_transport *t,
 void wr_sock_times_changed(struct wr_sock *s);
 void wr_sock_times_stop(struct wr_sock *s);
 void wr_sock_times_free(struct wr_sock *s);
+
+/* sock_name.c */
+void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret);
+void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret);
+/* The addresses can still be told when the descriptor has none any more. */
+void wr_sock_remember_names(struct wr_sock *s);
+void wr_sock_forget_names(struct wr_sock *s);
 
 /* sock_state.c */
 void wr_sock_set_state(struct wr_sock *s, enum wr_sock_state state);

@@ -422,11 +422,8 @@ void wr_sock_limits_changed(weir_transport *t)
  * to see a reset is told now. A Unix socket has no resets. */
 static void sock_send_reset_now(struct wr_sock *s)
 {
-    struct weir_address own;
-
     wr_assert(s->state == WR_SOCK_ENDING);
-    /* Remembers the own address while there is one. */
-    s->t.ops->get_sockname(&s->t, &own);
+    wr_sock_remember_names(s); /* while there are some */
     if (wr_sys_disconnect(s->fd) < 0) {
         wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
     }

@@ -452,7 +452,7 @@ weir_transport_get_protocol(const weir_transport *t)
 void weir_transport_get_peername(const weir_transport *t,
                                  struct weir_address *ret)
 {
-    *ret = t->peername;
+    t->ops->get_peername(t, ret);
 }
 
 void weir_transport_get_sockname(const weir_transport *t,
@@ -472,7 +472,7 @@ int weir_transport_get_extra_info(const weir_transport *t, const char *name,
     struct weir_extra_info info = {.fd = -1};
 
     if (strcmp(name, "peername") == 0) {
-        info.address = t->peername;
+        t->ops->get_peername(t, &info.address);
     } else if (strcmp(name, "sockname") == 0) {
         t->ops->get_sockname(t, &info.address);
     } else if (strcmp(name, "socket") == 0) {
@@ -499,18 +499,15 @@ const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
 {
     static const char *const ends[] = {"open", "closed by us", "end of stream",
                                        "aborted by us", "broken"};
+    struct weir_address peername;
     char peer[WEIR_ADDRESS_TEXT_SIZE];
 
-    wr_ignore(!weir_address_format(&t->peername, peer, sizeof(peer)));
-    int len;
-    if (t->error) {
-        len = snprintf(buf, size, "%s %s: %s: %s", t->ops->name, peer,
-                       t->error_what, weir_strerror(t->error));
-    } else {
-        len =
-            snprintf(buf, size, "%s %s: %s", t->ops->name, peer, ends[t->end]);
-    }
-    wr_ignore(len < 0);
+    t->ops->get_peername(t, &peername);
+    wr_ignore(!weir_address_format(&peername, peer, sizeof(peer)));
+    const char *what = t->error ? t->error_what : ends[t->end];
+    wr_ignore(snprintf(buf, size, "%s %s: %s%s%s", t->ops->name, peer, what,
+                       t->error ? ": " : "",
+                       t->error ? weir_strerror(t->error) : "") < 0);
     return buf;
 }
 

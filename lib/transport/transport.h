@@ -81,6 +81,7 @@ struct wr_transport_ops {
                         const struct weir_buf *initial, size_t count);
     void (*close)(weir_transport *t);
     void (*abort)(weir_transport *t);
+    void (*get_peername)(const weir_transport *t, struct weir_address *ret);
     void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
     int (*get_socket)(const weir_transport *t);
     /* The ring broke: operations in flight end now. */
@@ -110,13 +111,12 @@ struct weir_transport {
     const char *error_what; /* what failed, static text; NULL: nothing */
     int error;              /* the first, sticky */
     int write_error; /* of the first write that was refused, until told */
-    struct weir_address peername;
     uint32_t refs;
-    enum weir_end end;   /* the first, sticky */
-    bool writing_paused; /* set and cleared around the protocol's callbacks */
-    bool has_dropped;    /* set when bytes are dropped that were written, or
-                          * that a close had no room for */
-    bool is_busy;        /* the program says so */
+    enum weir_end end : 8; /* the first, sticky */
+    bool writing_paused;   /* set and cleared around the protocol's callbacks */
+    bool has_dropped;      /* set when bytes are dropped that were written, or
+                            * that a close had no room for */
+    bool is_busy;          /* the program says so */
     /* At this depth or less the protocol that was paused, or `flushed`, is
      * notified. -1: neither waits. */
     int64_t notify_depth;

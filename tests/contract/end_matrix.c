@@ -245,9 +245,11 @@ PAIRS_WITH(end_matrix, open_and_pending__abort_resets_at_once,
            .small_buffers = true)
 {
     struct weir_address own = {.len = sizeof(own.storage)};
+    struct weir_address peer = {.len = sizeof(peer.storage)};
     struct weir_address told;
     enter_pending(rig);
     expect_eq(getpeername(rig->peer, &own.storage.any, &own.len), 0);
+    expect_eq(getsockname(rig->peer, &peer.storage.any, &peer.len), 0);
 
     expect_eq(weir_transport_abort(rig->t), 0);
 
@@ -256,6 +258,9 @@ PAIRS_WITH(end_matrix, open_and_pending__abort_resets_at_once,
     expect_lost(rig, WEIR_END_ABORTED);
     weir_transport_get_sockname(rig->t, &told);
     expect_eq(memcmp(&own.storage, &told.storage, told.len), 0);
+    weir_transport_get_peername(rig->t, &told);
+    expect_eq(told.len, rig_can(rig, RIG_HAS_ADDRESSES) ? peer.len : 0);
+    expect_eq(memcmp(&peer.storage, &told.storage, told.len), 0);
 }
 
 PAIRS(end_matrix, written_in_the_same_turn__abort_sends_nothing)

@@ -341,6 +341,26 @@ MAKER(server, r60__peername_comes_from_the_accept)
     close(fd);
 }
 
+MAKER(server, a_connection_that_was_reset_before_the_accept_has_its_life)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    struct sockaddr_in own;
+    socklen_t len = sizeof(own);
+    maker_serve(m, "127.0.0.1", NULL);
+    int fd = peer_connect(m);
+    expect_eq(getsockname(fd, (struct sockaddr *)&own, &len), 0);
+    expect_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+    close(fd);
+
+    maker_run(m, maker_is_lost);
+
+    expect_eq(m->made, 1);
+    expect_eq(m->lost_err, -ECONNRESET);
+    expect_eq(m->reports, 0);
+    expect_eq(m->peername.len, len);
+    expect_eq(memcmp(&m->peername.storage.inet, &own, len), 0);
+}
+
 UNIT(server, r59__accepted_connections_have_nodelay_unless_turned_off)
 {
     for (int off = 0; off < 2; off++) {

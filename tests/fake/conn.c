@@ -239,6 +239,7 @@ void fake_end_disconnect(struct fake_end *end)
 {
     wr_assert(!end->dead);
     fake_end_reset(end);
+    end->unnamed = true;
     end->in.fin = false;
     end->in.len = 0;
     end->err = ECONNRESET;

@@ -120,6 +120,7 @@ struct fake_end {
     uint64_t given;   /* and receives have given */
     int err;          /* positive, told once */
     bool dead;        /* the connection is no more */
+    bool unnamed;     /* and has no addresses: its owner has reset it */
     bool read_shut;   /* by its owner */
     bool write_shut;  /* by its owner */
     bool gone;        /* its owner has closed it */

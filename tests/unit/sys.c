@@ -75,6 +75,9 @@ UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
     expect_geq(server, 0);
     len = sizeof(name);
     expect_eq(wr_sys_getpeername(client, any, &len), 0);
+    struct sockaddr_in6 peer;
+    expect_eq(wr_sys_getpeername_ever(client, &peer), (int)len);
+    expect_eq(memcmp(&peer, &name, len), 0);
 
     expect_eq(wr_sys_outq(client), 0);
     /* A peer that reads nothing: what its window does not hold is queued. */
@@ -88,6 +91,60 @@ UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
     expect_eq(wr_sys_close(client), 0);
     expect_eq(wr_sys_close(server), 0);
     expect_eq(wr_sys_close(listener), 0);
+}
+
+/* A listener and a connection to it. */
+static int connect_pair(int family, int *ret_listener, int *ret_server)
+{
+    struct sockaddr_in6 own = {.sin6_family = (sa_family_t)family};
+    socklen_t len = sizeof(own);
+    struct sockaddr *any = (struct sockaddr *)&own;
+
+    if (family == AF_INET6) {
+        own.sin6_addr = in6addr_loopback;
+    } else {
+        ((struct sockaddr_in *)&own)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        len = sizeof(struct sockaddr_in);
+    }
+    *ret_listener = wr_sys_socket(family, SOCK_STREAM, 0);
+    expect_eq(wr_sys_bind(*ret_listener, any, len), 0);
+    expect_eq(wr_sys_listen(*ret_listener, 1), 0);
+    expect_eq(wr_sys_getsockname(*ret_listener, any, &len), 0);
+    int client = wr_sys_socket(family, SOCK_STREAM, 0);
+    expect_eq(connect(client, any, len), 0);
+    *ret_server = accept(*ret_listener, NULL, NULL);
+    return client;
+}
+
+UNIT(sys, a_peer_is_named_after_its_reset_but_not_after_ours)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    static const socklen_t lens[] = {sizeof(struct sockaddr_in),
+                                     sizeof(struct sockaddr_in6)};
+    for (size_t i = 0; i < 2; i++) {
+        const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+        struct sockaddr_in6 own = {0};
+        struct sockaddr_in6 peer = {0};
+        socklen_t len = sizeof(own);
+        int listener;
+        int server;
+        int client = connect_pair(families[i], &listener, &server);
+        expect_eq(wr_sys_getsockname(client, (struct sockaddr *)&own, &len), 0);
+        expect_eq(wr_sys_setsockopt(client, SOL_SOCKET, SO_LINGER, &reset,
+                                    sizeof(reset)),
+                  0);
+        expect_eq(wr_sys_close(client), 0);
+
+        expect_eq(wr_sys_getpeername(server, (struct sockaddr *)&peer, &len),
+                  -ENOTCONN);
+        expect_eq(wr_sys_getpeername_ever(server, &peer), (int)lens[i]);
+        expect_eq(memcmp(&peer, &own, lens[i]), 0);
+
+        expect_eq(wr_sys_disconnect(server), 0);
+        expect_eq(wr_sys_getpeername_ever(server, &peer), -ENOTCONN);
+        expect_eq(wr_sys_close(server), 0);
+        expect_eq(wr_sys_close(listener), 0);
+    }
 }
 
 UNIT(sys, options_are_read_back)
@@ -114,6 +171,8 @@ UNIT(sys, errors_are_negative_numbers)
     expect_eq(wr_sys_listen(-1, 1), -EBADF);
     expect_eq(wr_sys_getsockname(-1, any, &len), -EBADF);
     expect_eq(wr_sys_getpeername(-1, any, &len), -EBADF);
+    struct sockaddr_in6 peer;
+    expect_eq(wr_sys_getpeername_ever(-1, &peer), -EBADF);
     expect_eq(wr_sys_setsockopt(-1, 0, 0, &value, sizeof(value)), -EBADF);
     expect_eq(wr_sys_getsockopt(-1, 0, 0, &value, &len), -EBADF);
     expect_eq(wr_sys_shutdown(-1, SHUT_WR), -EBADF);
