@@ -161,7 +161,6 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
 {
     weir_server *server = listener->owner;
 
-    wr_server_check_invariants(server);
     wr_assert(server->state == SERVER_SERVING);
     server->lacks_resources = false;
     if (server->client_count < server->connection_limit) {
@@ -243,7 +242,6 @@ static void server_accept_adopt(struct wr_connection_set *set,
     wr_assert(server->client_count < server->connection_limit);
     wr_list_push_back(&server->clients, &t->set_link);
     server->client_count++;
-    wr_server_check_invariants(server);
 }
 
 /* Cancels the tasks that serve the server's connections, or served them. It
@@ -276,7 +274,9 @@ static void server_accept_forget(struct wr_connection_set *set,
     if (server->parked_count > 0 || wr_server_is_quiet(server)) {
         wr_server_push_work(server);
     }
-    wr_server_arm(server);
+    if (server->connection_limit != UINT64_MAX) {
+        wr_server_arm(server); /* there is room for one more */
+    }
 }
 
 static void server_accept_add_handler(struct wr_connection_set *set,
