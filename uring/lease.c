@@ -56,21 +56,27 @@ static weir_lease *lease_block(struct wr_pool *pool, size_t capacity)
     return lease;
 }
 
-static void lease_charge_block(weir_lease *lease, struct wr_account *account)
+/* Charges bytes of a block to the account of its lease. */
+static void lease_charge_bytes(weir_lease *lease, uint32_t bytes)
 {
-    const uint32_t cost = wr_lease_cost(lease);
+    struct wr_account *account = lease->account;
 
     wr_assert(lease->block);
-    lease->account = account;
-    account->held_bytes += cost;
-    account->lease_count++;
+    account->held_bytes += bytes;
     if (account != &lease->pool->own) {
-        lease->pool->held_bytes += cost;
+        lease->pool->held_bytes += bytes;
     }
     wr_debug_check(wr_lease_check_invariants(lease));
     if (account->held_bytes > account->limit_bytes && account->over) {
         account->over(account);
     }
+}
+
+static void lease_charge_block(weir_lease *lease, struct wr_account *account)
+{
+    lease->account = account;
+    account->lease_count++;
+    lease_charge_bytes(lease, wr_lease_cost(lease));
 }
 
 /* Takes bytes off the account, charged for a block or for a buffer. */
@@ -240,12 +246,30 @@ void wr_lease_trim(weir_lease *lease, uint32_t len)
     }
 }
 
+/* True when bytes in a receive buffer are to lie elsewhere. */
+static bool lease_must_move(const weir_lease *lease)
+{
+    wr_assert(lease->refs > 0);
+    return lease->refs == 1 && lease->buf &&
+           (lease->len < WR_COMPACT_BELOW || wr_pool_is_short(lease->pool));
+}
+
+/* The bytes lie elsewhere now: the lease is charged no more. */
+static void lease_leave_buf(weir_lease *lease)
+{
+    wr_assert(lease->buf->refs > 0);
+    wr_assert(lease->account->lease_count > 0);
+    lease_discharge(lease, lease->len);
+    lease->account->lease_count--;
+    lease->buf->refs--;
+    wr_pool_free_if_unused(lease->pool, lease->buf);
+    lease->buf = NULL;
+}
+
 void wr_lease_compact(weir_lease *lease)
 {
     wr_debug_check(wr_lease_check_invariants(lease));
-    wr_assert(lease->refs > 0);
-    if (lease->refs != 1 || !lease->buf ||
-        (lease->len >= WR_COMPACT_BELOW && !wr_pool_is_short(lease->pool))) {
+    if (!lease_must_move(lease)) {
         return;
     }
     struct wr_block *block = wr_block_take(lease->pool->blocks, lease->len);
@@ -254,15 +278,9 @@ void wr_lease_compact(weir_lease *lease)
     }
     memcpy(block->data, lease->data, lease->len);
     lease->pool->copied_bytes += lease->len;
-    lease_discharge(lease, lease->len);
-    wr_assert(lease->account->lease_count > 0);
-    lease->account->lease_count--;
+    lease_leave_buf(lease);
     lease->data = block->data;
     lease->block = block;
-    wr_assert(lease->buf->refs > 0);
-    lease->buf->refs--;
-    wr_pool_free_if_unused(lease->pool, lease->buf);
-    lease->buf = NULL;
     lease_charge_block(lease, lease->account);
 }
 
@@ -272,6 +290,45 @@ static void lease_give(weir_lease *lease)
     lease->parent = NULL; /* for pool_take_lease() */
     lease->block = NULL;
     wr_slab_give(&lease->pool->leases, lease);
+}
+
+/* How many bytes more the block of the lease has room for. */
+static uint32_t lease_room(const weir_lease *lease)
+{
+    const struct wr_block *block = lease->block;
+
+    if (!block || lease->refs != 1) {
+        return 0; /* others see where its bytes end */
+    }
+    return block->capacity - (uint32_t)(lease->data - block->data) - lease->len;
+}
+
+bool wr_lease_pack(weir_lease *last, weir_lease *lease)
+{
+    wr_debug_check(wr_lease_check_invariants(last));
+    wr_debug_check(wr_lease_check_invariants(lease));
+    if (!lease_must_move(lease) || last->account != lease->account) {
+        return false;
+    }
+    const uint32_t cost = wr_lease_cost(last);
+    const uint32_t part = (uint32_t)wr_min_u64(lease_room(last), lease->len);
+    if (part == 0) {
+        return false;
+    }
+    memcpy(last->block->data + (last->data - last->block->data) + last->len,
+           lease->data, part);
+    lease->pool->copied_bytes += part;
+    last->len += part;
+    const bool is_empty = part == lease->len;
+    if (is_empty) {
+        lease_leave_buf(lease);
+        lease->refs = 0;
+        lease_give(lease);
+    } else {
+        wr_lease_trim(lease, part);
+    }
+    lease_charge_bytes(last, wr_lease_cost(last) - cost);
+    return is_empty;
 }
 
 /* Ends a lease over a block, or a part of one. */

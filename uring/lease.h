@@ -73,6 +73,12 @@ void wr_lease_trim(weir_lease *lease, uint32_t len);
  * shared, when it pins no buffer, or without memory. */
 void wr_lease_compact(weir_lease *lease);
 
+/* Moves bytes that wr_lease_compact() would move behind those of @last, which
+ * come before them in the stream, as far as its block has room: many small
+ * pieces cost about their bytes then. True when all were moved, and @lease is
+ * gone. */
+WEIR_MUST_USE bool wr_lease_pack(weir_lease *last, weir_lease *lease);
+
 /* The charge for the lease: no block is smaller than WR_LEASE_LEAST. */
 static inline uint32_t wr_lease_cost(const weir_lease *lease)
 {

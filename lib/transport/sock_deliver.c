@@ -2,10 +2,10 @@
  * Stream sockets: from received bytes to the protocol.
  *
  * Bytes go to the protocol at once, unless it has paused or older bytes are
- * still kept; then they are kept too, small ones copied out so that they do
- * not pin a large buffer. A buffered protocol is fed by copying, or has
- * received into its own memory already. The end of the stream comes after the
- * last byte.
+ * still kept; then they are kept too, small ones copied out, one behind the
+ * other, so that they neither pin a large buffer nor cost a block each. A
+ * buffered protocol is fed by copying, or has received into its own memory
+ * already. The end of the stream comes after the last byte.
  */
 #include "sock_impl.h"
 
@@ -128,6 +128,9 @@ static void sock_deliver_keep(struct wr_sock *s, weir_lease *lease)
 {
     wr_assert(s->state == WR_SOCK_OPEN);
     wr_assert(lease->len > 0);
+    if (s->held_tail && wr_lease_pack(s->held_tail, lease)) {
+        return;
+    }
     wr_lease_compact(lease);
     lease->next = NULL;
     if (s->held_tail) {

@@ -23,6 +23,7 @@ static weir_lease *kept[64];
 static int kept_count;
 static bool keeps;
 static bool pauses;
+static uint32_t recv_size; /* of the machine; 0: its default */
 static uint64_t received_bytes;
 static int lost_count;
 static int lost_err;
@@ -117,7 +118,7 @@ static void start(const struct weir_connection_options *stream)
                                            .use_sock = true};
     const struct weir_loop_options least = {.size = sizeof(least),
                                             .queued_limit_bytes = 1u << 20};
-    fake_start(&(struct fake_options){.seed = 1});
+    fake_start(&(struct fake_options){.seed = 1, .recv_size = recv_size});
     expect_eq(weir_loop_new(&least, &loop), 0);
     options.sock = fake_connected_fd(&peer);
     if (stream) {
@@ -247,6 +248,30 @@ UNIT(limits, a_lowered_read_limit_binds_the_receive_that_is_armed)
     }
 
     expect_leq(weir_transport_get_read_buffer_size(transport), LIMIT);
+    stop(1);
+}
+
+UNIT(limits, small_pieces_that_come_while_paused_cost_about_their_bytes)
+{
+    enum { SMALL = 16, BYTES = PIECE / 2 };
+    const struct weir_connection_options stream = {.size = sizeof(stream),
+                                                   .read_limit_bytes = PIECE};
+    recv_size = SMALL;
+    start(&stream);
+    peer_writes(1);
+    clock_run_for(loop, MS); /* armed for many bytes now */
+    weir_transport_pause_reading(transport);
+
+    peer_writes(BYTES);
+    clock_run_for(loop, MS);
+
+    const uint64_t held = weir_transport_get_read_buffer_size(transport);
+    expect_gt(held, 32 * SMALL, "many pieces came before the receive ended");
+    expect_leq(held, BYTES + 256, "each piece is charged with a block");
+    weir_transport_resume_reading(transport);
+    clock_run_for(loop, MS);
+    expect_eq(received_bytes, 1 + BYTES);
+    expect_eq(weir_transport_get_read_buffer_size(transport), 0);
     stop(1);
 }
 
