@@ -291,9 +291,9 @@ static int data_received(void *user, weir_transport *t,
                   buf->len);
     }
     uint64_t held = weir_transport_get_read_buffer_size(t);
-    /* Small pieces are charged with their blocks, twice their length or 256. */
+    /* Pieces that the protocol keeps are charged with 256 bytes at least. */
     uint64_t moved = conn->was_switched ? sim.unit * 16u : 0;
-    moved += sim.read_limit + SIM_HELD_MAX * UINT64_C(256);
+    moved += SIM_HELD_MAX * UINT64_C(256);
     if (held > sim.read_limit + moved) {
         fake_fail("connection %u: %llu bytes are held", conn->id,
                   (unsigned long long)held);

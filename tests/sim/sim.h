@@ -160,6 +160,7 @@ struct sim {
     uint64_t posted_ns;
     bool posted; /* a post from outside has not run yet */
     bool serving;
+    bool closes_server; /* which may come before its start has ended */
     bool server_closed;
     uint64_t stop_ns;       /* when the loop is stopped, whatever is alive */
     uint64_t refused_count; /* by factories of the server */
