@@ -10,6 +10,7 @@
 #include "../include/weir/error.h"
 #include "guard.h"
 #include "lease.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,10 +19,17 @@
 #define POSTED_PLAIN 128u
 /* Leases may pin one in PINNED_SHARE of the buffers for the limit. */
 #define PINNED_SHARE 4u
+/* Buffers that one system call fills: 1 MiB, or 256 KiB of plain ones. */
+#define RECV_BUFS_MAX 16u
+/* An open buffer with less room than this is retired. */
+#define OPEN_LEAST (16u << 10)
+#define BULK_LEAST (32u << 10)
 
 static const uint8_t pool_buf_edges[WR_BUF_STATES] = {
-    [WR_BUF_FREE] = 1u << WR_BUF_POSTED | 1u << WR_BUF_LOST,
+    [WR_BUF_FREE] = 1u << WR_BUF_POSTED | 1u << WR_BUF_OPEN | 1u << WR_BUF_LOST,
     [WR_BUF_POSTED] = 1u << WR_BUF_RETIRED | 1u << WR_BUF_LOST,
+    [WR_BUF_OPEN] =
+        1u << WR_BUF_RETIRED | 1u << WR_BUF_FREE | 1u << WR_BUF_LOST,
     [WR_BUF_RETIRED] = 1u << WR_BUF_FREE | 1u << WR_BUF_LOST,
 };
 
@@ -40,6 +48,7 @@ static void pool_check_buf(const struct wr_pool *pool,
     wr_assert(buf->state != WR_BUF_FREE || buf->refs == 0);
     wr_assert(buf->state != WR_BUF_POSTED || buf->offset < pool->buf_size);
     wr_assert(buf->state != WR_BUF_POSTED || !buf->is_discarded);
+    wr_assert((buf->state == WR_BUF_OPEN) == (pool->open == buf));
     wr_assert(buf->state != WR_BUF_RETIRED || buf->refs > 0);
 }
 
@@ -92,6 +101,7 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     pool->buf_size = inc ? WR_POOL_INC_SIZE : WR_POOL_PLAIN_SIZE;
     pool->shared_size = inc ? pool->buf_size : 0;
     pool->posted_goal = inc ? POSTED_INC : POSTED_PLAIN;
+    pool->bulk_least = (int32_t)wr_min_u64(BULK_LEAST, pool->buf_size);
     const uint32_t holdable =
         (uint32_t)wr_min_u64(limit_bytes / pool->buf_size, UINT16_MAX / 2);
     /* Each posted buffer may be pinned by bytes that are kept before the pool
@@ -157,9 +167,21 @@ static struct wr_pool_buf *pool_make_buf(struct wr_pool *pool)
     return buf;
 }
 
+static void pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf)
+{
+    wr_assert(buf->refs == 0);
+    pool_set_state(buf, WR_BUF_FREE);
+    buf->next = pool->free_list;
+    pool->free_list = buf;
+}
+
 uint64_t wr_pool_trim(struct wr_pool *pool)
 {
     wr_pool_check_invariants(pool);
+    if (pool->open && pool->open->refs == 0) {
+        pool_push_free(pool, pool->open);
+        pool->open = NULL;
+    }
     for (struct wr_pool_buf *buf = pool->free_list; buf; buf = buf->next) {
         wr_assert(buf->state == WR_BUF_FREE);
         if (!buf->is_discarded) {
@@ -168,6 +190,25 @@ uint64_t wr_pool_trim(struct wr_pool *pool)
         }
     }
     return wr_slab_trim(&pool->leases);
+}
+
+/* A free buffer that nothing is in; NULL without memory for one. */
+static struct wr_pool_buf *pool_take_buf(struct wr_pool *pool)
+{
+    struct wr_pool_buf *buf = pool->free_list;
+
+    if (buf) {
+        pool->free_list = buf->next;
+    } else {
+        buf = pool_make_buf(pool);
+    }
+    if (buf) {
+        wr_assert(buf->state == WR_BUF_FREE);
+        wr_assert(buf->refs == 0);
+        buf->is_discarded = false;
+        buf->offset = 0;
+    }
+    return buf;
 }
 
 void wr_pool_post(struct wr_pool *pool)
@@ -180,19 +221,11 @@ void wr_pool_post(struct wr_pool *pool)
     /* Lost buffers may take up entries of the kernel's ring for good. */
     while (pool->posted_count < pool->posted_goal &&
            pool->posted_count + pool->lost_count < WR_POOL_RING_ENTRIES) {
-        struct wr_pool_buf *buf = pool->free_list;
-        if (buf) {
-            pool->free_list = buf->next;
-        } else {
-            buf = pool_make_buf(pool);
-        }
+        struct wr_pool_buf *buf = pool_take_buf(pool);
         if (!buf) {
             break;
         }
-        wr_assert(buf->refs == 0);
         pool_set_state(buf, WR_BUF_POSTED);
-        buf->is_discarded = false;
-        buf->offset = 0;
         pool->posted_count++;
         wr_ring_provide_buffer(pool->uring->ring, buf->data, pool->buf_size,
                                buf->id);
@@ -202,10 +235,8 @@ void wr_pool_post(struct wr_pool *pool)
 
 void wr_pool_free_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
-    wr_assert(buf->refs == 0);
-    pool_set_state(buf, WR_BUF_FREE);
-    buf->next = pool->free_list;
-    pool->free_list = buf;
+    wr_assert(buf->state == WR_BUF_RETIRED);
+    pool_push_free(pool, buf);
     pool->pinnable++;
 }
 
@@ -221,6 +252,9 @@ static void pool_lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
     case WR_BUF_POSTED:
         wr_assert(pool->posted_count > 0);
         pool->posted_count--;
+        break;
+    case WR_BUF_OPEN:
+        pool->open = NULL;
         break;
     case WR_BUF_RETIRED:
         pool->pinnable++;
@@ -312,6 +346,18 @@ static inline weir_lease *pool_take_lease(struct wr_pool *pool)
     return lease;
 }
 
+/* The lease becomes one reference to these bytes of the buffer. */
+static inline void pool_lend(weir_lease *lease, struct wr_pool_buf *buf,
+                             const uint8_t *data, uint32_t len)
+{
+    wr_debug_assert(len > 0);
+    lease->data = data;
+    lease->len = len;
+    lease->refs = 1;
+    lease->buf = buf;
+    buf->refs++;
+}
+
 weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
                            int32_t res, uint32_t flags)
 {
@@ -327,12 +373,8 @@ weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
         wr_pool_free_if_unused(pool, buf);
         return NULL;
     }
-    lease->data = data;
-    lease->len = (uint32_t)res;
-    lease->refs = 1;
-    lease->buf = buf;
+    pool_lend(lease, buf, data, (uint32_t)res);
     lease->account = account;
-    buf->refs++;
     wr_debug_check(pool_check_buf(pool, buf));
     return lease;
 }
@@ -353,4 +395,123 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
         wr_lease_charge(lease);
     }
     return lease;
+}
+
+/* ---- receives by a system call ---- */
+
+/* The open buffer, or a free one that becomes open; NULL without memory. */
+static struct wr_pool_buf *pool_open_buf(struct wr_pool *pool)
+{
+    struct wr_pool_buf *buf = pool->open;
+
+    if (!buf) {
+        buf = pool_take_buf(pool);
+        if (buf) {
+            pool_set_state(buf, WR_BUF_OPEN);
+        }
+        return buf;
+    }
+    pool->open = NULL;
+    if (buf->refs == 0) {
+        buf->offset = 0;
+    }
+    return buf;
+}
+
+/* The receive is over: the buffer stays open, or becomes free or retired. */
+static void pool_close_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
+{
+    wr_assert(buf->offset <= pool->buf_size);
+    if (buf->offset == 0) {
+        pool_push_free(pool, buf);
+    } else if (pool->buf_size - buf->offset >= OPEN_LEAST) {
+        wr_assert(!pool->open); /* only the last one has room */
+        pool->open = buf;
+    } else {
+        pool_set_state(buf, WR_BUF_RETIRED);
+        pool->pinnable--;
+        wr_pool_free_if_unused(pool, buf);
+    }
+}
+
+/* A lease over all the room of a buffer; NULL without memory. */
+static weir_lease *pool_lend_room(struct wr_pool *pool)
+{
+    struct wr_pool_buf *buf = pool_open_buf(pool);
+    if (!buf) {
+        return NULL;
+    }
+    weir_lease *lease = pool_take_lease(pool);
+    if (!lease) {
+        pool_close_buf(pool, buf);
+        return NULL;
+    }
+    wr_assert(buf->offset < pool->buf_size);
+    pool_lend(lease, buf, buf->data + buf->offset,
+              pool->buf_size - buf->offset);
+    return lease;
+}
+
+/* Leases over room for at most @most bytes; returns how many. */
+static uint32_t pool_lend_several(struct wr_pool *pool, uint32_t most,
+                                  weir_lease **leases, struct iovec *iov)
+{
+    uint32_t count = 0;
+
+    wr_assert(most > 0);
+    while (count < RECV_BUFS_MAX && most > 0) {
+        weir_lease *lease = pool_lend_room(pool);
+        if (!lease) {
+            break;
+        }
+        lease->len = most < lease->len ? most : lease->len;
+        iov[count].iov_base = lease->buf->data + lease->buf->offset;
+        iov[count].iov_len = lease->len;
+        leases[count++] = lease;
+        most -= lease->len;
+    }
+    return count;
+}
+
+/* Nothing was received into the lease. */
+static void pool_give_empty(struct wr_pool *pool, weir_lease *lease)
+{
+    struct wr_pool_buf *buf = lease->buf;
+
+    wr_assert(buf->refs > 0);
+    buf->refs--;
+    wr_slab_give(&pool->leases, lease);
+    pool_close_buf(pool, buf);
+}
+
+int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account, int fd,
+                     uint32_t most, weir_lease **ret)
+{
+    weir_lease *leases[RECV_BUFS_MAX];
+    struct iovec iov[RECV_BUFS_MAX];
+    const uint32_t count = pool_lend_several(pool, most, leases, iov);
+    if (count == 0) {
+        return -ENOBUFS;
+    }
+    const int32_t res = wr_sys_recv(fd, iov, count);
+    uint32_t left = res > 0 ? (uint32_t)res : 0;
+    uint32_t used = 0;
+
+    wr_check(left <= most);
+    for (*ret = NULL; left > 0; used++) {
+        weir_lease *lease = leases[used];
+        lease->len = left < lease->len ? left : lease->len;
+        lease->account = account;
+        lease->buf->offset += lease->len;
+        left -= lease->len;
+        pool_close_buf(pool, lease->buf);
+        *ret = lease;
+        ret = &lease->next;
+    }
+    /* In the reverse order of their taking: the first is still in the cache. */
+    for (uint32_t i = count; i > used; i--) {
+        pool_give_empty(pool, leases[i - 1]);
+    }
+    wr_debug_check(pool_check_bufs(pool));
+    return res;
 }

@@ -10,7 +10,8 @@
  * given back:
  *
  *     free --post--> posted --used up--> retired --last slice given--> free
- *       \_______________\____________________\______________________> lost
+ *      \ \-------> open ----used up-----/
+ *       \______________\___________________\______________________> lost
  *
  * The kernel says which buffer a receive filled and whether it is used up; the
  * pool counts how many bytes each receive took. Where the two cannot both be
@@ -19,7 +20,9 @@
  * again.
  *
  * Free buffers are a stack: the last one given back is posted first, because
- * it is still in the cache. Few are posted, for the same reason.
+ * it is still in the cache. Few are posted, for the same reason. Receives by a
+ * system call (wr_pool_recv()) fill an open buffer bit by bit, and begin at its
+ * start again when all its slices were given back.
  *
  * Leases (lease.h) refer to slices and are charged to accounts. A lease pins
  * its whole buffer, and the buffers that all leases pin are bounded together:
@@ -46,6 +49,7 @@
 enum wr_pool_buf_state {
     WR_BUF_FREE,    /* on the stack */
     WR_BUF_POSTED,  /* the kernel may write to it beyond offset */
+    WR_BUF_OPEN,    /* receives by system calls fill it from offset on */
     WR_BUF_RETIRED, /* used up; leases may be out */
     WR_BUF_LOST,    /* what the kernel says of it cannot be true */
     WR_BUF_STATES,
@@ -86,6 +90,7 @@ struct wr_pool {
     struct wr_uring *uring;
     struct wr_pool_buf **bufs; /* by buffer id */
     struct wr_pool_buf *free_list;
+    struct wr_pool_buf *open; /* the open buffer; NULL: there is none */
     struct wr_slab leases;
     struct wr_blocks *blocks; /* for the bytes that must not pin a buffer */
     uint64_t held_bytes;      /* charged to accounts other than own */
@@ -98,6 +103,7 @@ struct wr_pool {
     uint32_t posted_goal;
     uint32_t lost_count;  /* never posted again; the kernel may use them */
     uint32_t shared_size; /* buf_size if receives share buffers, else 0 */
+    int32_t bulk_least;   /* bytes of a receive that is large */
     uint64_t copied_bytes;
 };
 
@@ -168,6 +174,16 @@ WEIR_MUST_USE weir_lease *wr_pool_borrow(struct wr_pool *pool,
 WEIR_MUST_USE weir_lease *wr_pool_receive(struct wr_pool *pool,
                                           struct wr_account *account,
                                           int32_t res, uint32_t flags);
+
+/* Receives what a stream socket has now, at most @most bytes, by a system call,
+ * into the open buffer and free ones. Returns how many bytes came; *ret has
+ * them in borrowed leases, in order and linked by their `next`. Each of them is
+ * ended like that of wr_pool_borrow(), one after the other, and none is charged
+ * before. Or returns 0 at the end of the stream, -EAGAIN when nothing is there,
+ * -ENOBUFS without memory for a buffer, or the error of the socket. */
+WEIR_MUST_USE int32_t wr_pool_recv(struct wr_pool *pool,
+                                   struct wr_account *account, int fd,
+                                   uint32_t most, weir_lease **ret);
 
 /* Why the pool returned NULL for a completion with these @flags: because they
  * cannot be true, WEIR_EBADBUFFER, or -ENOMEM. */

@@ -97,6 +97,16 @@ int wr_sys_close(int fd)
     return ret == -EINTR ? 0 : ret;
 }
 
+int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
+{
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
+
+    wr_assert(count > 0);
+    const ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT);
+    wr_check(got <= INT32_MAX);
+    return got < 0 ? -errno : (int32_t)got;
+}
+
 int wr_sys_outq(int fd)
 {
     int bytes = 0;

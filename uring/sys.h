@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 /* The C library's headers are older than Linux 6.13. */
 #ifndef MADV_GUARD_INSTALL
@@ -40,6 +41,10 @@ int wr_sys_shutdown(int fd, int how);
 /* Resets a connection now (TCP), whatever waits; it has no addresses then. */
 int wr_sys_disconnect(int fd);
 int wr_sys_close(int fd);
+
+/* Receives what a stream socket has now into 1 to @count pieces of memory:
+ * how many bytes, 0 at the end of the stream, -EAGAIN when nothing is there. */
+int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count);
 
 /* Bytes that the peer has not acknowledged yet (SIOCOUTQ). */
 int wr_sys_outq(int fd);

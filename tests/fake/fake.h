@@ -37,6 +37,7 @@ enum fake_fault {
     FAKE_NO_SUBMIT,    /* an enter takes only some of the entries */
     FAKE_CONN_ABORTED, /* accept fails with -ECONNABORTED */
     FAKE_RETRIES_OVER, /* an operation that waits was woken too often */
+    FAKE_VAIN_POLL,    /* a receive by a system call finds nothing after all */
     FAKE_FAULT_COUNT
 };
 
@@ -80,6 +81,12 @@ struct fake_stats {
     uint64_t received_bytes;
     uint64_t no_buffers; /* receives that ended with -ENOBUFS */
     uint64_t overflows;  /* completions that found the queue full */
+    /* Receives by a system call: those that brought bytes, of these the ones
+     * with fewer than there was memory for, and those that found nothing. */
+    uint64_t call_receives;
+    uint64_t call_receives_short;
+    uint64_t call_receives_empty;
+    uint64_t call_receives_left; /* by sockets that use the ring again */
 };
 
 /* ---- machine ---- */
@@ -106,6 +113,9 @@ bool fake_chance(uint32_t permille);
 /* ---- clock ---- */
 
 uint64_t fake_now(void);
+
+/* Lets time pass, as a callback does that takes long. */
+void fake_spend(uint64_t time_ns);
 
 /* Runs @run when the time has come and the loop waits. */
 void fake_at(uint64_t when_ns, void (*run)(void *arg), void *arg);

@@ -75,6 +75,10 @@ static int32_t start_recv(struct fake_op *op)
     op->credited = op->credit != 0;
     fake_trace("submit recv fd=%d len=%u credit=%u", sqe->fd, sqe->len,
                op->credit);
+    if (select && op->file->receives_by_calls) {
+        op->file->receives_by_calls = false;
+        fake.stats.call_receives_left++;
+    }
     if (++op->file->recv_count > 1) {
         fake_fail("a second receive on descriptor %d", sqe->fd);
     }

@@ -261,6 +261,51 @@ int wr_sys_close(int fd)
     return 0;
 }
 
+static void count_recv(struct fake_file *file, int32_t total, size_t room)
+{
+    file->receives_by_calls = true;
+    fake.stats.received_bytes += (uint64_t)total;
+    fake.stats.call_receives += total > 0;
+    fake.stats.call_receives_short += total > 0 && (size_t)total < room;
+    fake.stats.call_receives_empty += total == 0;
+}
+
+int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
+{
+    struct fake_file *file = fake_file_get(fd, "recv");
+    size_t most = 0;
+    ssize_t taken = -EAGAIN;
+    int32_t total = 0;
+
+    if (file->kind != FAKE_STREAM || file->recv_count > 0) {
+        fake_fail("a receive that does not wait, on descriptor %d", fd);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        most += iov[i].iov_len;
+    }
+    if (fake_chance(fake.options.permille[FAKE_VAIN_POLL])) {
+        count = 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        size_t room = iov[i].iov_len;
+        const bool is_short =
+            fake_chance(fake.options.permille[FAKE_SHORT_RECV]);
+        if (is_short) {
+            room = 1 + (size_t)fake_random(room);
+        }
+        taken = fake_end_recv(file->end, iov[i].iov_base, room);
+        total += taken > 0 ? (int32_t)taken : 0;
+        if (taken < (ssize_t)iov[i].iov_len ||
+            fake_end_readable(file->end) == 0) {
+            break; /* an error or the end after bytes is told next time */
+        }
+    }
+    count_recv(file, total, most);
+    fake_trace("recv fd=%d vectors=%u = %d", fd, count,
+               total > 0 ? total : (int)taken);
+    return total > 0 ? total : (int32_t)taken;
+}
+
 int wr_sys_outq(int fd)
 {
     const struct fake_file *file = fake_file_get(fd, "SIOCOUTQ");

@@ -77,6 +77,11 @@ uint64_t fake_now(void)
     return fake.now_ns;
 }
 
+void fake_spend(uint64_t time_ns)
+{
+    fake.now_ns += time_ns;
+}
+
 void fake_at(uint64_t when_ns, void (*run)(void *arg), void *arg)
 {
     struct event *event = malloc(sizeof(*event));

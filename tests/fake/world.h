@@ -53,7 +53,8 @@ struct fake_file {
     uint32_t op_count; /* operations in flight that name it */
     uint32_t send_count;
     uint32_t recv_count;
-    struct fake_end *end; /* FAKE_STREAM, and while connecting */
+    bool receives_by_calls; /* the last receive was a system call */
+    struct fake_end *end;   /* FAKE_STREAM, and while connecting */
     bool connecting;
     bool reset_on_close; /* SO_LINGER with no time */
     bool reuse_port;

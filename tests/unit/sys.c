@@ -147,6 +147,27 @@ UNIT(sys, a_peer_is_named_after_its_reset_but_not_after_ours)
     }
 }
 
+UNIT(sys, a_receive_fills_several_pieces_and_never_waits)
+{
+    int ends[2];
+    char first[4] = "";
+    char second[8] = "";
+    struct iovec iov[] = {{first, sizeof(first)}, {second, sizeof(second)}};
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    cr_assert(is_blocking(ends[0]));
+
+    expect_eq(wr_sys_recv(ends[0], iov, 2), -EAGAIN);
+    expect_eq(write(ends[1], "abcdef", 6), 6);
+    expect_eq(wr_sys_recv(ends[0], iov, 2), 6);
+    expect_eq(memcmp(first, "abcd", 4), 0);
+    expect_eq(memcmp(second, "ef", 2), 0);
+    expect_eq(wr_sys_close(ends[1]), 0);
+
+    expect_eq(wr_sys_recv(ends[0], iov, 1), 0);
+    expect_eq(wr_sys_close(ends[0]), 0);
+    expect_eq(wr_sys_recv(-1, iov, 1), -EBADF);
+}
+
 UNIT(sys, options_are_read_back)
 {
     int value = 0;
