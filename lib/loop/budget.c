@@ -49,9 +49,11 @@ void wr_budget_check_invariants(const struct wr_budget *budget)
 {
     wr_assert(budget->held_limit_bytes > 0);
     wr_assert(budget->account_count > 0 || !wr_budget_has_waiting(budget));
+    wr_assert(budget->account_count > 0 || !wr_budget_has_due(budget));
     wr_assert(budget->account_count > 0 || budget->queued_bytes == 0);
     wr_debug_check(budget_check_queue(&budget->starved, WR_DEMAND_STARVED));
     wr_debug_check(budget_check_queue(&budget->stuck, WR_DEMAND_STUCK));
+    wr_debug_check(budget_check_queue(&budget->due, WR_DEMAND_DUE));
 }
 
 uint64_t wr_budget_held_share(const struct wr_budget *budget)
@@ -91,13 +93,25 @@ static uint64_t budget_credit_share(const struct wr_budget *budget)
     return wr_max_u64(budget->held_limit_bytes / (count * 2), WR_CREDIT_MIN);
 }
 
+/* The least window as things stand. */
+static uint32_t budget_least_window(const struct wr_budget *budget)
+{
+    return wr_budget_is_queue_short(budget) ||
+                   budget_held_of(budget) > budget->held_limit_bytes / 8
+               ? WR_CREDIT_SLOW
+               : WR_CREDIT_START;
+}
+
 /* The part of the window that the backlog leaves, and something always. */
-static uint64_t budget_earned(const struct wr_demand *demand)
+static uint64_t budget_earned(const struct wr_budget *budget,
+                              const struct wr_demand *demand)
 {
     const uint32_t window = demand->window ? demand->window : WR_CREDIT_START;
     const uint64_t backlog = demand->account.held_bytes + demand->stuck_bytes;
     const uint64_t left = backlog < window ? window - backlog : 0;
-    return wr_max_u64(left, WR_CREDIT_SLOW);
+    return WR_LIKELY(left >= WR_CREDIT_START)
+               ? left
+               : wr_max_u64(left, budget_least_window(budget));
 }
 
 enum wr_verdict wr_budget_judge(const struct wr_budget *budget,
@@ -119,7 +133,7 @@ enum wr_verdict wr_budget_judge(const struct wr_budget *budget,
     }
     const uint64_t credit = wr_min_u64(
         wr_min_u64(most - account->held_bytes, budget_credit_share(budget)),
-        budget_earned(demand));
+        budget_earned(budget, demand));
     wr_assert(credit >= WR_CREDIT_MIN);
     wr_assert(credit <= WR_CREDIT_MAX);
     *ret_credit = (uint32_t)credit;
@@ -135,8 +149,8 @@ uint32_t wr_budget_credit(const struct wr_budget *budget,
     return credit;
 }
 
-uint32_t wr_budget_window(uint32_t window, uint32_t last_credit,
-                          uint64_t backlog)
+uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
+                          uint32_t last_credit, uint64_t backlog)
 {
     if (window == 0) {
         return WR_CREDIT_START;
@@ -146,10 +160,11 @@ uint32_t wr_budget_window(uint32_t window, uint32_t last_credit,
     if (backlog <= last_credit) {
         return window < WR_CREDIT_MAX / 2 ? window * 2 : WR_CREDIT_MAX;
     }
+    const uint32_t least = budget_least_window(budget);
     if (backlog > window) {
-        return window / 2 > WR_CREDIT_SLOW ? window / 2 : WR_CREDIT_SLOW;
+        window /= 2;
     }
-    return window;
+    return window > least ? window : least;
 }
 
 enum wr_verdict wr_budget_ask(const struct wr_budget *budget,
@@ -158,7 +173,7 @@ enum wr_verdict wr_budget_ask(const struct wr_budget *budget,
     wr_assert(demand->state == WR_DEMAND_IDLE);
     if (demand->last_credit > 0 || demand->window == 0) {
         demand->window =
-            wr_budget_window(demand->window, demand->last_credit,
+            wr_budget_window(budget, demand->window, demand->last_credit,
                              demand->account.held_bytes + demand->stuck_bytes);
     }
     enum wr_verdict verdict = wr_budget_judge(budget, demand, ret_credit);
@@ -179,6 +194,7 @@ void wr_budget_init(struct wr_budget *budget, const struct wr_pool *pool,
     };
     wr_list_init(&budget->starved);
     wr_list_init(&budget->stuck);
+    wr_list_init(&budget->due);
     wr_list_init(&budget->evictable);
 }
 
@@ -194,9 +210,11 @@ static void budget_set_state(struct wr_demand *demand,
                              enum wr_demand_state state)
 {
     static const uint8_t edges[WR_DEMAND_STATES] = {
-        [WR_DEMAND_IDLE] = 1u << WR_DEMAND_STARVED | 1u << WR_DEMAND_STUCK,
+        [WR_DEMAND_IDLE] = 1u << WR_DEMAND_STARVED | 1u << WR_DEMAND_STUCK |
+                           1u << WR_DEMAND_DUE,
         [WR_DEMAND_STARVED] = 1u << WR_DEMAND_IDLE,
         [WR_DEMAND_STUCK] = 1u << WR_DEMAND_IDLE,
+        [WR_DEMAND_DUE] = 1u << WR_DEMAND_IDLE,
     };
     wr_assert(edges[demand->state] & 1u << state);
     demand->state = state;
@@ -216,6 +234,25 @@ void wr_budget_stick(struct wr_budget *budget, struct wr_demand *demand)
     budget_set_state(demand, WR_DEMAND_STUCK);
     wr_list_push_back(&budget->stuck, &demand->link);
     wr_demand_check_invariants(demand);
+}
+
+void wr_budget_make_due(struct wr_budget *budget, struct wr_demand *demand)
+{
+    budget_set_state(demand, WR_DEMAND_DUE);
+    wr_list_push_back(&budget->due, &demand->link);
+    wr_demand_check_invariants(demand);
+}
+
+struct wr_demand *wr_budget_next_due(struct wr_budget *budget)
+{
+    if (budget->turn_received_bytes >= WR_TURN_BYTES ||
+        !wr_budget_has_due(budget)) {
+        return NULL;
+    }
+    struct wr_demand *demand =
+        wr_container_of(budget->due.next, struct wr_demand, link);
+    wr_budget_leave(demand);
+    return demand;
 }
 
 void wr_budget_leave(struct wr_demand *demand)

@@ -10,7 +10,8 @@
  *
  * The credit of a connection, the bytes that it may receive next, grows with
  * proof: it doubles each time everything older than the last credit has been
- * given back and sent, and halves while that is stuck.
+ * given back and sent, and halves while that is stuck: down to what a new
+ * connection gets, and further when memory is short.
  *
  * A connection that gets no credit, or no buffer, waits in one of two queues:
  *
@@ -19,6 +20,11 @@
  *
  * The loop feeds both queues in turn, and a connection that was fed asks again.
  * If none can be fed, readers that wait with bytes in the pool are evicted.
+ *
+ * Connections that receive much do so one after the other, and each turn of the
+ * loop has a budget of bytes for all of them:
+ *
+ *     idle -> due     -> idle     bytes wait in the kernel until it is fed
  *
  * This is arithmetic and queues, read by those who act: the budget reads the
  * pool's counts and calls no function of a connection, of a clock or of memory.
@@ -32,22 +38,28 @@
 /* Of one receive. */
 #define WR_CREDIT_MAX   (1024u << 10)
 #define WR_CREDIT_START (256u << 10) /* to a connection that proved nothing */
-#define WR_CREDIT_SLOW  (16u << 10)  /* to one that gets rid of nothing */
+#define WR_CREDIT_SLOW  (16u << 10)  /* to a slow one, while memory is short */
 #define WR_CREDIT_MIN   (4u << 10)   /* less is not worth a receive */
 /* The least share of every connection, whatever others hold and queue. */
 #define WR_HELD_LEAST   (2u * WR_CREDIT_MIN)
 #define WR_QUEUED_LEAST (16u << 10)
+/* Connections that move much receive this together in one turn of the loop, and
+ * send as much; the last one may exceed it. So most turns have one of them,
+ * whose bytes are in the cache when they are sent on. */
+#define WR_TURN_BYTES (64u << 10)
 
 enum wr_demand_state {
     WR_DEMAND_IDLE,    /* in no queue: it receives, or does not want to */
     WR_DEMAND_STARVED, /* in wr_budget.starved */
     WR_DEMAND_STUCK,   /* in wr_budget.stuck */
+    WR_DEMAND_DUE,     /* in wr_budget.due */
     WR_DEMAND_STATES,
 };
 
 struct wr_demand;
 
-/* There may be a buffer and credit now: arm the receive. */
+/* The connection has left its queue: there may be a buffer and credit now, so
+ * that it arms a receive, or it was due and receives. */
 typedef void wr_demand_feed_fn(struct wr_demand *demand);
 
 /* The bytes of one connection, and the queue that it waits in. Embedded in its
@@ -80,6 +92,9 @@ struct wr_budget {
     uint64_t account_count; /* live connections */
     struct wr_list starved; /* demands, in the order in which they are fed */
     struct wr_list stuck;   /* demands, likewise */
+    struct wr_list due;     /* demands, likewise */
+    uint64_t turn_received_bytes; /* by those that were due */
+    uint64_t turn_sent_bytes;     /* in long sends */
     struct wr_list evictable;
     /* Held and kept when a round had no credit for any: the next round has none
      * either before that is less. UINT64_MAX: not known. */
@@ -163,9 +178,11 @@ uint32_t wr_budget_credit(const struct wr_budget *budget,
                           const struct wr_demand *demand);
 
 /* The window after a receive with @last_credit has ended: how much credit the
- * connection has earned. @backlog: bytes that it holds or that are stuck. */
-uint32_t wr_budget_window(uint32_t window, uint32_t last_credit,
-                          uint64_t backlog);
+ * connection has earned. @backlog: bytes that it holds or that are stuck. The
+ * window of a connection that gets rid of nothing shrinks to WR_CREDIT_START
+ * while there is plenty of memory, and to WR_CREDIT_SLOW when there is not. */
+uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
+                          uint32_t last_credit, uint64_t backlog);
 
 /* Judges for a receive that is armed next. The bytes of the last receive that
  * the connection got rid of count for it, those that it still has against it:
@@ -189,6 +206,46 @@ static inline bool wr_budget_has_waiting(const struct wr_budget *budget)
 {
     return !wr_list_is_empty(&budget->starved) ||
            !wr_list_is_empty(&budget->stuck);
+}
+
+/* Bytes wait in the kernel, and the connection receives them when it is fed. */
+void wr_budget_make_due(struct wr_budget *budget, struct wr_demand *demand);
+
+static inline bool wr_budget_has_due(const struct wr_budget *budget)
+{
+    return !wr_list_is_empty(&budget->due);
+}
+
+/* A turn of the loop begins, and with it the budget of bytes anew. */
+static inline void wr_budget_begin_turn(struct wr_budget *budget)
+{
+    budget->turn_received_bytes = 0;
+    budget->turn_sent_bytes = 0;
+}
+
+/* The next connection that receives in this turn of the loop, out of its queue,
+ * to be fed; NULL when none is due or the budget of the turn is used up. */
+struct wr_demand *wr_budget_next_due(struct wr_budget *budget);
+
+/* One that was due has received. */
+static inline void wr_budget_received_due(struct wr_budget *budget,
+                                          uint32_t bytes)
+{
+    budget->turn_received_bytes += bytes;
+}
+
+/* False when a long send must wait for the next turn, because others have used
+ * the budget of this one up. */
+static inline bool wr_budget_may_send(const struct wr_budget *budget)
+{
+    return budget->turn_sent_bytes < WR_TURN_BYTES;
+}
+
+/* A long send leaves in this turn. */
+static inline void wr_budget_send(struct wr_budget *budget, uint64_t bytes)
+{
+    wr_debug_assert(wr_budget_may_send(budget));
+    budget->turn_sent_bytes += bytes;
 }
 
 /* Says whether the starved can be fed now. */

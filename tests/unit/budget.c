@@ -123,18 +123,25 @@ UNIT(budget, all_credits_together_promise_half_the_limit_at_most)
 
 /* ---- windows ---- */
 
+static const struct wr_pool no_pool;
+static const struct wr_budget short_of_memory = {.pool = &no_pool,
+                                                 .held_limit_bytes = MIB,
+                                                 .queued_limit_bytes = MIB,
+                                                 .queued_bytes = MIB};
+
 UNIT(budget, credit_doubles_while_all_that_is_old_is_got_rid_of)
 {
-    uint32_t window = wr_budget_window(0, 0, 0);
+    uint32_t window = wr_budget_window(&short_of_memory, 0, 0, 0);
 
     expect_eq(window, WR_CREDIT_START);
     for (uint32_t wanted = 2 * WR_CREDIT_START; wanted <= WR_CREDIT_MAX;
          wanted *= 2) {
         /* All that the last credit brought may be there still. */
-        window = wr_budget_window(window, window, window);
+        window = wr_budget_window(&short_of_memory, window, window, window);
         expect_eq(window, wanted);
     }
-    expect_eq(wr_budget_window(window, window, 0), WR_CREDIT_MAX);
+    expect_eq(wr_budget_window(&short_of_memory, window, window, 0),
+              WR_CREDIT_MAX);
 }
 
 UNIT(budget, credit_shrinks_to_little_while_nothing_is_got_rid_of)
@@ -143,19 +150,42 @@ UNIT(budget, credit_shrinks_to_little_while_nothing_is_got_rid_of)
     uint64_t backlog = 2 * WR_CREDIT_MAX;
 
     for (int i = 0; i < 10; i++) {
-        window = wr_budget_window(window, WR_CREDIT_SLOW, backlog);
+        window =
+            wr_budget_window(&short_of_memory, window, WR_CREDIT_SLOW, backlog);
         backlog += WR_CREDIT_SLOW;
     }
 
     expect_eq(window, WR_CREDIT_SLOW);
-    window = wr_budget_window(window, WR_CREDIT_SLOW, 0);
+    window = wr_budget_window(&short_of_memory, window, WR_CREDIT_SLOW, 0);
     expect_eq(window, 2 * WR_CREDIT_SLOW, "it recovers at once");
 }
 
 UNIT(budget, a_backlog_within_the_window_changes_nothing)
 {
-    expect_eq(wr_budget_window(256 * KIB, WR_CREDIT_SLOW, WR_CREDIT_SLOW + 1),
+    expect_eq(wr_budget_window(&short_of_memory, 256 * KIB, WR_CREDIT_SLOW,
+                               WR_CREDIT_SLOW + 1),
               256 * KIB);
+}
+
+UNIT(budget, a_slow_connection_keeps_a_window_while_there_is_room)
+{
+    struct wr_pool pool = {.held_bytes = 8 * MIB};
+    struct wr_budget budget = {.pool = &pool,
+                               .held_limit_bytes = 64 * MIB,
+                               .queued_limit_bytes = 64 * MIB,
+                               .queued_bytes = 16 * MIB};
+    uint32_t window = WR_CREDIT_MAX;
+
+    for (int i = 0; i < 10; i++) {
+        window = wr_budget_window(&budget, window, window, 8 * MIB);
+    }
+    expect_eq(window, WR_CREDIT_START);
+
+    budget.queued_bytes++;
+    expect_lt(wr_budget_window(&budget, window, window, 8 * MIB), window);
+    budget.queued_bytes--;
+    pool.held_bytes++;
+    expect_lt(wr_budget_window(&budget, window, window, 8 * MIB), window);
 }
 
 UNIT(budget, a_window_moves_once_for_each_receive_that_has_ended)
@@ -166,6 +196,7 @@ UNIT(budget, a_window_moves_once_for_each_receive_that_has_ended)
     uint32_t credit;
 
     wr_budget_init(&budget, &pool, 64 * MIB, 64 * MIB);
+    budget.queued_bytes = 17 * MIB; /* so that a window may shrink */
     wr_demand_init(&demand, MIB, NULL);
     demand.account.held_bytes = MIB;
     for (int i = 0; i < 10; i++) {

@@ -122,6 +122,62 @@ UNIT(budget_queue, the_stuck_are_fed_when_the_send_queues_are_short_again)
     expect_eq(demands[0].state, WR_DEMAND_STUCK);
 }
 
+/* ---- those that are due ---- */
+
+/* Feeds those that are due in one turn, each of which receives @bytes and is
+ * due again; returns their numbers as feed() does. */
+static int run_turn(uint32_t bytes)
+{
+    struct wr_demand *demand;
+    int fed = 0;
+
+    wr_budget_begin_turn(&budget);
+    while ((demand = wr_budget_next_due(&budget))) {
+        expect_eq(demand->state, WR_DEMAND_IDLE);
+        fed = fed * 10 + (int)(demand - demands) + 1;
+        wr_budget_received_due(&budget, bytes);
+        wr_budget_make_due(&budget, demand);
+    }
+    wr_budget_check_invariants(&budget);
+    return fed;
+}
+
+UNIT(budget_queue, the_due_receive_in_turn_as_much_as_a_turn_allows)
+{
+    setup(DEMANDS);
+    cr_assert_not(wr_budget_has_due(&budget));
+    for (int i = 0; i < DEMANDS; i++) {
+        wr_budget_make_due(&budget, &demands[i]);
+    }
+    cr_assert(wr_budget_has_due(&budget));
+    cr_assert_not(wr_budget_has_waiting(&budget), "they lack nothing");
+
+    expect_eq(run_turn(WR_TURN_BYTES), 1);
+    expect_eq(run_turn(WR_CREDIT_MAX), 2, "one receive may exceed it");
+    expect_eq(run_turn(WR_TURN_BYTES / 2), 34);
+    expect_eq(run_turn(WR_TURN_BYTES / 2 - 1), 123);
+    wr_budget_leave(&demands[3]);
+    wr_budget_leave(&demands[1]);
+
+    expect_eq(run_turn(WR_TURN_BYTES), 1);
+    expect_eq(run_turn(WR_TURN_BYTES), 3);
+}
+
+UNIT(budget_queue, long_sends_share_a_turn)
+{
+    setup(DEMANDS);
+    wr_budget_begin_turn(&budget);
+
+    cr_assert(wr_budget_may_send(&budget));
+    wr_budget_send(&budget, WR_TURN_BYTES - 1);
+    cr_assert(wr_budget_may_send(&budget));
+    wr_budget_send(&budget, MIB); /* one may exceed it */
+    cr_assert_not(wr_budget_may_send(&budget));
+    wr_budget_begin_turn(&budget);
+
+    cr_assert(wr_budget_may_send(&budget));
+}
+
 UNIT(budget_queue, bytes_are_evicted_only_for_starved_that_cannot_be_fed)
 {
     setup(8);
