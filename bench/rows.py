@@ -326,7 +326,7 @@ def _beside(settings, name, disturbance, seconds=3):
     """50 small connections beside a disturbance: report and peak memory."""
     with Server(settings, name) as server:
         time_ms = int(seconds * 1000)
-        small = Client(server, ["--conns", 50], 300, time_ms)
+        small = Client(server, ["--conns", 50], 300, time_ms, goes_first=True)
         time.sleep(0.4)
         other = None
         if disturbance is not None:
