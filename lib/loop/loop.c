@@ -4,6 +4,7 @@
  *     enter     submit the operations of the last turn and wait, in one call
  *     dispatch  completions go to their operations, protocols are called
  *     expire    timers that are due fire
+ *     receive   connections that move much receive, some in each turn
  *     ready     the items that are in the ready queue by now run
  *     replenish buffers go back to the kernel, starved receives are armed
  *     end       each connection sends its written bytes, readers compact
@@ -56,7 +57,8 @@ static uint64_t loop_feed_wait(const weir_loop *loop)
 static uint64_t loop_wait_time(weir_loop *loop)
 {
     if (loop->is_stopping || !wr_list_is_empty(&loop->ready) ||
-        !wr_list_is_empty(&loop->turn_ends)) {
+        !wr_list_is_empty(&loop->turn_ends) ||
+        wr_budget_has_due(&loop->budget)) {
         return 0;
     }
     const uint64_t starved_ns = loop_feed_wait(loop);
@@ -90,6 +92,18 @@ void wr_loop_run_ready(weir_loop *loop)
     wr_list_splice_back(&loop->ready, &batch);
 }
 
+/* Feeds connections that are due, as far as the budget of the turn goes. The
+ * others wait for the next turn: what these send leaves before, while it is in
+ * the cache, and connections that move little are served between. */
+static void loop_receive(struct wr_budget *budget)
+{
+    struct wr_demand *demand;
+
+    while ((demand = wr_budget_next_due(budget))) {
+        demand->feed(demand);
+    }
+}
+
 /* Feeds the connections that the budget names, and evicts if none can be fed.
  */
 static void loop_feed(struct wr_budget *budget)
@@ -113,11 +127,17 @@ static void loop_feed(struct wr_budget *budget)
     }
 }
 
-static void loop_run_turn_ends(weir_loop *loop)
+/* An end of the turn that puts itself into the list again has its next try in
+ * the next turn. */
+static inline void loop_run_turn_ends(weir_loop *loop)
 {
-    wr_assert(!loop->current);
+    struct wr_list batch;
     struct wr_list *link;
-    while ((link = wr_list_pop_front(&loop->turn_ends))) {
+
+    wr_assert(!loop->current);
+    wr_list_init(&batch);
+    wr_list_splice_back(&batch, &loop->turn_ends);
+    while ((link = wr_list_pop_front(&batch))) {
         struct wr_turn_end *turn_end =
             wr_container_of(link, struct wr_turn_end, link);
         turn_end->run(turn_end);
@@ -143,6 +163,10 @@ int wr_loop_turn(weir_loop *loop)
     if (loop->wheel.armed_count > 0) {
         wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
     }
+    wr_budget_begin_turn(&loop->budget);
+    if (WR_UNLIKELY(wr_budget_has_due(&loop->budget))) {
+        loop_receive(&loop->budget);
+    }
     wr_loop_run_ready(loop);
     wr_pool_post(&loop->pool);
     if (WR_UNLIKELY(wr_budget_has_waiting(&loop->budget))) {
@@ -164,6 +188,21 @@ int wr_loop_submit_all(weir_loop *loop)
             break;
         }
     }
+    return err;
+}
+
+/* Submits all that was written, in as many turns as long sends take. */
+WEIR_MUST_USE static __attribute__((noinline)) int
+loop_send_all(weir_loop *loop)
+{
+    int err;
+
+    wr_assert(loop->state == WR_LOOP_RUNNING);
+    do {
+        wr_budget_begin_turn(&loop->budget);
+        loop_run_turn_ends(loop);
+        err = wr_loop_submit_all(loop);
+    } while (err == 0 && !wr_list_is_empty(&loop->turn_ends));
     return err;
 }
 
@@ -197,9 +236,8 @@ static int loop_make_turns(weir_loop *loop, void *arg)
         holds = loop_holds_now(loop, goal);
         stopped = stopped || loop->is_stopping;
     }
-    if (err == 0) {
-        loop_run_turn_ends(loop); /* the condition may have written */
-        err = wr_loop_submit_all(loop);
+    if (err == 0) { /* the condition may have written */
+        err = loop_send_all(loop);
     }
     if (err < 0) {
         return err;

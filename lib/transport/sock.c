@@ -155,6 +155,12 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
                     s->recv_state == WR_RECV_CANCELLING);
     if (WR_UNLIKELY(!(flags & WR_CQE_MORE))) {
         wr_sock_recv_ended(s);
+        if (WR_UNLIKELY(s->polls_bytes)) {
+            wr_sock_bulk_polled(s, res);
+            sock_settle(s);
+            return;
+        }
+        wr_sock_bulk_look(s, res);
     }
     wr_sock_debug_check(s);
     if (WR_LIKELY(flags & WR_CQE_BUFFER && res > 0)) {
@@ -172,6 +178,22 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
         wr_sock_return_into(s);
     }
     sock_settle(s);
+}
+
+/* A queue of the budget lets the socket receive: there is credit for it and a
+ * buffer, or its turn has come. */
+static void sock_fed(struct wr_demand *demand)
+{
+    struct wr_sock *s = wr_container_of(demand, struct wr_sock, demand);
+    const bool was_due = s->recv_state == WR_RECV_DUE;
+
+    wr_assert(demand->state == WR_DEMAND_IDLE);
+    wr_assert(was_due || s->recv_state == WR_RECV_STARVED);
+    wr_sock_recv_leave(s);
+    if (was_due && wr_sock_recv_may_fill(s)) {
+        wr_sock_bulk_receive(s);
+    }
+    sock_advance(s);
 }
 
 static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
@@ -392,7 +414,7 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     wr_op_init(&s->recv_op, sock_recv_completed);
     wr_op_init(&s->poll_op, sock_poll_completed);
     wr_op_init(&s->send_op, sock_send_completed);
-    wr_sock_recv_init(s);
+    wr_sock_recv_init(s, sock_fed);
     wr_sock_send_init(s);
     s->demand.account.released = sock_account_released;
     return s;

@@ -5,6 +5,7 @@
  *     sock_open.c     making one of a descriptor
  *     sock.c          life: completions, decisions carried out, loss, freeing
  *     sock_send.c     the send queue on its way to the kernel
+ *     sock_bulk.c     receiving much, one connection after the other
  *     sock_recv.c     the receive state machine
  *     sock_deliver.c  received bytes on their way to the protocol
  *     sock_time.c     time-outs
@@ -54,9 +55,11 @@ enum wr_sock_next {
 
 enum wr_recv_state {
     WR_RECV_IDLE,       /* nothing in the kernel */
-    WR_RECV_ARMED,      /* a receive is in flight */
+    WR_RECV_ARMED,      /* a receive is in flight, or a poll for bytes */
     WR_RECV_CANCELLING, /* and was asked to end; may still bring data */
-    WR_RECV_STARVED,    /* no buffer or no credit: in a queue of the budget */
+    /* The others are in a queue of the budget: */
+    WR_RECV_STARVED, /* there was no buffer or no credit */
+    WR_RECV_DUE,     /* bytes wait in the kernel until the socket is fed */
     WR_RECV_STATES,
 };
 
@@ -97,9 +100,12 @@ struct wr_sock {
     int fd;
     enum wr_sock_state state : 8;      /* set by wr_sock_set_state() alone */
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
+    uint8_t small_receives;  /* one after the other, while it moves bulk */
     bool paused : 1;         /* set and cleared by pause and resume_reading */
     bool has_received : 1;   /* set by the first bytes */
     bool armed_once : 1;     /* the receive in flight ends with first bytes */
+    bool moves_bulk : 1;     /* receives much at a time; see sock_bulk.c */
+    bool polls_bytes : 1;    /* the operation of recv_op is a poll */
     bool eof_seen : 1;       /* set by the receive that returned 0 */
     bool recv_failed : 1;    /* set by the receive that returned an error */
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
@@ -166,12 +172,24 @@ void wr_sock_drop_queue(struct wr_sock *s);
 void wr_sock_drop_broken_queue(struct wr_sock *s);
 
 /* sock_recv.c */
-void wr_sock_recv_init(struct wr_sock *s);
+/* @feed is called when a queue of the budget lets the socket receive. */
+void wr_sock_recv_init(struct wr_sock *s, wr_demand_feed_fn *feed);
 /* Arms, cancels, watches or leaves alone, by the table of actions. */
 void wr_sock_update_recv(struct wr_sock *s);
-/* The last completion of the receive has come. */
+/* The last completion of the receive, or of the poll for bytes, has come. */
 void wr_sock_recv_ended(struct wr_sock *s);
-/* A completion without bytes in the pool. */
+/* The receive, or the poll for bytes, has failed with @err. */
+void wr_sock_recv_failed(struct wr_sock *s, int err);
+/* The socket leaves the queue of the budget that it is in, if any. */
+void wr_sock_recv_leave(struct wr_sock *s);
+/* True when the protocol wants bytes, and has no memory of its own for them. */
+bool wr_sock_recv_may_fill(const struct wr_sock *s);
+/* Bytes are there: the socket is due, and receives them when it is fed. */
+void wr_sock_recv_make_due(struct wr_sock *s);
+/* Asks the budget for credit, at least WR_CREDIT_MIN; 0: the socket waits for
+ * it, or for a buffer. */
+WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
+/* A receive without bytes in the pool. */
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
 /* The poll that watches the peer has ended. */
 void wr_sock_recv_watched(struct wr_sock *s, int32_t res);
@@ -184,11 +202,20 @@ void wr_sock_recv_seek_credit(struct wr_sock *s);
 void wr_sock_recv_look_anew(struct wr_sock *s);
 /* Asks the receive in flight, if there is one, to end. */
 void wr_sock_cancel_recv(struct wr_sock *s);
+/* Asks it to end if it adds to what the pool holds: it has more credit. */
+void wr_sock_recv_revoke(struct wr_sock *s);
 /* Cancels what is in flight. */
 void wr_sock_end_recv(struct wr_sock *s);
 void wr_sock_pause_reading(weir_transport *t);
 void wr_sock_resume_reading(weir_transport *t);
 void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes);
+
+/* sock_bulk.c */
+
+/* The poll for bytes has completed. */
+void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
+/* The socket was due and is fed. */
+void wr_sock_bulk_receive(struct wr_sock *s);
 
 /* sock_deliver.c */
 
@@ -260,6 +287,16 @@ static inline void wr_sock_debug_check(const struct wr_sock *s)
 #else
     (void)s;
 #endif
+}
+
+/* A receive has ended with @res bytes, or an error. */
+static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
+{
+    wr_debug_assert(s->recv_state == WR_RECV_IDLE);
+    if (WR_UNLIKELY(res >= s->t.loop->pool.bulk_least)) {
+        s->moves_bulk = true;
+        s->small_receives = 0;
+    }
 }
 
 static inline void wr_sock_push_step(struct wr_sock *s)

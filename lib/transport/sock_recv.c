@@ -2,7 +2,8 @@
  * Stream sockets: receiving.
  *
  * One operation, governed by credit: each arm says how many bytes may arrive
- * in all, and the kernel ends the receive by itself when they have. The next
+ * in all, and the kernel ends the receive by itself when they have. A socket
+ * that moves bulk is armed by a poll for bytes instead (sock_bulk.c). The next
  * action follows from two facts, where the operation stands and what the stream
  * wants, and the table below is the whole of it.
  *
@@ -11,17 +12,19 @@
  *     armed       -     -     cancel  -       cancel  -       cancel
  *     cancelling  -     -     -       -       -       -       -
  *     starved     -     -     -       leave   leave   leave   leave
+ *     due         -     -     -       leave   leave   leave   leave
  *
  * Held: older bytes, or bytes in memory that is lent, are delivered first.
  * Lent: both are there, and the older bytes wait for the memory to come back.
  * Paused lets an armed receive be until bytes do arrive; then they are kept and
  * the receive is cancelled; its last completion may bring more, and loses none.
  * Watch is a poll that notices a peer that goes while nothing is read. Leave
- * leaves the queue of the starved and looks at the table again.
+ * leaves the queue of the budget and looks at the table again.
  *
  *     idle -> armed -> cancelling -> idle
  *     idle -> armed -> idle
  *     idle -> starved -> idle
+ *     idle -> due -> idle
  */
 #include "sock_impl.h"
 
@@ -59,15 +62,21 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES][FLOW_STATES] = {
                          [FLOW_KEPT] = ACTION_LEAVE,
                          [FLOW_EOF] = ACTION_LEAVE,
                          [FLOW_CLOSING] = ACTION_LEAVE},
+    [WR_RECV_DUE] = {[FLOW_PAUSED] = ACTION_LEAVE,
+                     [FLOW_KEPT] = ACTION_LEAVE,
+                     [FLOW_EOF] = ACTION_LEAVE,
+                     [FLOW_CLOSING] = ACTION_LEAVE},
 };
 
 static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 {
     static const uint8_t allowed[WR_RECV_STATES] = {
-        [WR_RECV_IDLE] = 1u << WR_RECV_ARMED | 1u << WR_RECV_STARVED,
+        [WR_RECV_IDLE] =
+            1u << WR_RECV_ARMED | 1u << WR_RECV_STARVED | 1u << WR_RECV_DUE,
         [WR_RECV_ARMED] = 1u << WR_RECV_IDLE | 1u << WR_RECV_CANCELLING,
         [WR_RECV_CANCELLING] = 1u << WR_RECV_IDLE,
         [WR_RECV_STARVED] = 1u << WR_RECV_IDLE,
+        [WR_RECV_DUE] = 1u << WR_RECV_IDLE,
     };
     wr_assert(state < WR_RECV_STATES);
     wr_assert(allowed[s->recv_state] >> state & 1u);
@@ -136,23 +145,31 @@ static void sock_recv_starve(struct wr_sock *s)
     sock_recv_hold_back(s);
 }
 
-static void sock_recv_leave_starved(struct wr_sock *s)
+void wr_sock_recv_leave(struct wr_sock *s)
 {
-    wr_budget_leave(&s->demand);
-    sock_recv_set_state(s, WR_RECV_IDLE);
+    if (s->recv_state == WR_RECV_STARVED || s->recv_state == WR_RECV_DUE) {
+        wr_budget_leave(&s->demand);
+        sock_recv_set_state(s, WR_RECV_IDLE);
+    }
+}
+
+void wr_sock_recv_make_due(struct wr_sock *s)
+{
+    sock_recv_set_state(s, WR_RECV_DUE);
+    wr_budget_make_due(&s->t.loop->budget, &s->demand);
 }
 
 void wr_sock_recv_unstick(struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->demand.state == WR_DEMAND_STUCK)) {
-        sock_recv_leave_starved(s);
+        wr_sock_recv_leave(s);
     }
 }
 
 /* Right before the receive goes to the kernel. */
 static void sock_recv_note_armed(struct wr_sock *s, bool once)
 {
-    wr_assert(!s->recv_op.in_flight);
+    wr_debug_assert(!s->recv_op.in_flight);
     wr_assert(!s->eof_seen && !s->recv_failed);
     wr_assert(!wr_sock_is_over(s));
     sock_recv_set_state(s, WR_RECV_ARMED);
@@ -239,33 +256,75 @@ static void sock_recv_wait_for_credit(struct wr_sock *s,
     }
 }
 
+static inline uint32_t sock_recv_ask(struct wr_sock *s)
+{
+    uint32_t credit;
+
+    wr_debug_assert(s->recv_state == WR_RECV_IDLE);
+    s->demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    const enum wr_verdict verdict =
+        wr_budget_ask(&s->t.loop->budget, &s->demand, &credit);
+    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
+        sock_recv_wait_for_credit(s, verdict);
+    }
+    return credit;
+}
+
+uint32_t wr_sock_recv_ask(struct wr_sock *s)
+{
+    return sock_recv_ask(s);
+}
+
+/* Without credit a poll would end at once, in vain. */
+static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
+{
+    uint32_t credit;
+
+    s->demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    const enum wr_verdict verdict =
+        wr_budget_judge(&s->t.loop->budget, &s->demand, &credit);
+    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
+        sock_recv_wait_for_credit(s, verdict);
+        return;
+    }
+    sock_recv_note_armed(s, true);
+    s->polls_bytes = true;
+    wr_prep_poll(&s->t.loop->uring, &s->recv_op, s->fd, POLLIN, false);
+}
+
+static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
+{
+    s->demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    if (s->demand.stuck_bytes > wr_budget_queued_share(&s->t.loop->budget)) {
+        sock_recv_wait_for_credit(s, WR_VERDICT_IS_STUCK);
+    } else {
+        sock_recv_arm_into(s);
+    }
+}
+
 static void sock_recv_arm(struct wr_sock *s)
 {
     const struct wr_pool *pool = &s->t.loop->pool;
-    const struct wr_budget *budget = &s->t.loop->budget;
-    uint32_t credit;
 
-    wr_assert(s->recv_state == WR_RECV_IDLE);
+    wr_debug_assert(s->recv_state == WR_RECV_IDLE);
     wr_assert(!s->held_head && !wr_sock_has_lent(s)); /* those go first */
-    s->demand.stuck_bytes = wr_sock_stuck_bytes(s);
     if (WR_UNLIKELY(sock_recv_receives_into(s))) {
-        if (s->demand.stuck_bytes > wr_budget_queued_share(budget)) {
-            sock_recv_wait_for_credit(s, WR_VERDICT_IS_STUCK);
-        } else {
-            sock_recv_arm_into(s);
-        }
+        sock_recv_arm_lent(s);
         return;
     }
-    const enum wr_verdict verdict = wr_budget_ask(budget, &s->demand, &credit);
-    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
-        sock_recv_wait_for_credit(s, verdict);
+    if (WR_UNLIKELY(s->moves_bulk && s->t.error == 0)) {
+        sock_recv_arm_poll(s);
+        return;
+    }
+    const uint32_t credit = sock_recv_ask(s);
+    if (WR_UNLIKELY(credit == 0)) {
         return;
     }
     if (WR_UNLIKELY(!wr_pool_has_posted(pool))) {
         sock_recv_starve(s);
         return;
     }
-    wr_assert(credit > 1);
+    wr_debug_assert(credit > 1);
     const struct wr_recv_limits limits = {
         .credit = credit,
         .buf_size = pool->buf_size,
@@ -289,7 +348,7 @@ void wr_sock_update_recv(struct wr_sock *s)
     enum action action = sock_recv_next_action(s);
 
     if (action == ACTION_LEAVE) {
-        sock_recv_leave_starved(s);
+        wr_sock_recv_leave(s);
         action = sock_recv_next_action(s);
     }
     switch (action) {
@@ -308,7 +367,7 @@ void wr_sock_update_recv(struct wr_sock *s)
     }
 }
 
-static void sock_recv_failed(struct wr_sock *s, int err)
+void wr_sock_recv_failed(struct wr_sock *s, int err)
 {
     wr_assert(err < 0);
     wr_check(!s->recv_op.in_flight); /* a failure is the last completion */
@@ -350,7 +409,7 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
     } else if (res == 0) {
         wr_sock_received_eof(s);
     } else {
-        sock_recv_failed(s, res);
+        wr_sock_recv_failed(s, res);
     }
 }
 
@@ -386,9 +445,7 @@ void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
 
 void wr_sock_recv_look_anew(struct wr_sock *s)
 {
-    if (s->recv_state == WR_RECV_STARVED) {
-        sock_recv_leave_starved(s);
-    }
+    wr_sock_recv_leave(s);
     wr_sock_push_step(s);
 }
 
@@ -402,35 +459,30 @@ void wr_sock_recv_seek_credit(struct wr_sock *s)
     wr_sock_recv_look_anew(s);
 }
 
-/* A receive into the protocol's memory adds nothing to what the pool holds. */
-static void sock_recv_stop_receiving(struct wr_sock *s)
+/* A receive into the protocol's memory adds nothing, and a poll neither. */
+void wr_sock_recv_revoke(struct wr_sock *s)
 {
-    if (!wr_sock_has_lent(s)) {
+    wr_assert(s->state != WR_SOCK_UNBORN);
+    if (!wr_sock_has_lent(s) && !s->polls_bytes) {
         wr_sock_cancel_recv(s);
     }
 }
 
 static void sock_recv_account_over(struct wr_account *account)
 {
-    sock_recv_stop_receiving(
+    wr_sock_recv_revoke(
         wr_container_of(account, struct wr_sock, demand.account));
 }
 
-static void sock_recv_feed(struct wr_demand *demand)
+bool wr_sock_recv_may_fill(const struct wr_sock *s)
 {
-    struct wr_sock *s = wr_container_of(demand, struct wr_sock, demand);
-
-    wr_assert(demand->state == WR_DEMAND_IDLE);
-    wr_assert(s->recv_state == WR_RECV_STARVED);
-    sock_recv_leave_starved(s);
-    wr_sock_update_recv(s);
-    wr_sock_check_invariants(s);
+    return sock_recv_flow_of(s) == FLOW_OPEN && !sock_recv_receives_into(s);
 }
 
-void wr_sock_recv_init(struct wr_sock *s)
+void wr_sock_recv_init(struct wr_sock *s, wr_demand_feed_fn *feed)
 {
     wr_assert(s->state == WR_SOCK_UNBORN);
-    wr_demand_init(&s->demand, WR_READ_LIMIT_DEFAULT, sock_recv_feed);
+    wr_demand_init(&s->demand, WR_READ_LIMIT_DEFAULT, feed);
     s->demand.account.over = sock_recv_account_over;
 }
 
@@ -476,7 +528,7 @@ void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
     wr_sock_check_invariants(s);
     wr_assert(bytes >= WR_CREDIT_MIN);
     if (bytes < s->demand.account.limit_bytes) {
-        sock_recv_stop_receiving(s); /* it was armed with more credit */
+        wr_sock_recv_revoke(s);
     }
     s->demand.account.limit_bytes = bytes;
     wr_budget_look_at_evictable(&t->loop->budget);

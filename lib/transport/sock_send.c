@@ -20,6 +20,8 @@
 #include <string.h>
 
 #define SEND_BYTES_MIN (256u << 10)
+/* Longer sends have a budget in each turn. */
+#define SEND_SHORT (64u << 10)
 
 static inline void sock_send_make_dirty(struct wr_sock *s)
 {
@@ -30,14 +32,36 @@ static inline void sock_send_make_dirty(struct wr_sock *s)
     }
 }
 
-static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
-                                                       uint64_t most)
+/* Other long sends have used up the turn's budget. The peer's time begins with
+ * the send. */
+static void sock_send_postpone(struct wr_sock *s)
 {
-    struct iovec iov[WR_IOV_MAX];
-    const uint32_t count = wr_sendq_gather(&s->sendq, iov, WR_IOV_MAX, most);
+    wr_assert(!s->send_op.in_flight);
+    wr_sock_note_sent(s);
+    wr_loop_at_turn_end(s->t.loop, &s->turn_end);
+}
 
+static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s)
+{
+    struct wr_budget *budget = &s->t.loop->budget;
+    struct iovec iov[WR_IOV_MAX];
+    uint64_t bytes = 0;
+
+    if (s->sendq.bytes > SEND_SHORT && !wr_budget_may_send(budget)) {
+        sock_send_postpone(s);
+        return;
+    }
+    const uint32_t count =
+        wr_sendq_gather(&s->sendq, iov, WR_IOV_MAX,
+                        wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN));
     wr_assert(count > 0);
     wr_assert(iov[0].iov_len > 0);
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += iov[i].iov_len;
+    }
+    if (bytes > SEND_SHORT) {
+        wr_budget_send(budget, bytes);
+    }
     wr_prep_sendv(&s->t.loop->uring, &s->send_op, s->fd, iov, count);
 }
 
@@ -51,11 +75,11 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
     if (WR_UNLIKELY(s->t.error || s->state >= WR_SOCK_LINGERING || !head)) {
         return;
     }
-    if (WR_LIKELY(head->len <= SEND_BYTES_MIN && !head->next)) {
+    if (WR_LIKELY(head->len <= SEND_SHORT && !head->next)) {
         wr_prep_send(&s->t.loop->uring, &s->send_op, s->fd, head->data,
                      head->len);
     } else {
-        sock_send_pieces(s, wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN));
+        sock_send_pieces(s);
     }
 }
 
@@ -254,7 +278,7 @@ static __attribute__((noinline)) void sock_send_queued_much(struct wr_sock *s)
 
     wr_assert(s->sendq.bytes > s->t.check_bytes);
     if (WR_UNLIKELY(wr_sock_stuck_bytes(s) > wr_budget_queued_share(budget))) {
-        wr_sock_cancel_recv(s);
+        wr_sock_recv_revoke(s);
     }
     wr_transport_check_high(&s->t, s->sendq.bytes);
 }

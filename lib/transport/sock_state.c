@@ -32,9 +32,11 @@ const char *wr_sock_state_name(const struct wr_sock *s)
 
 const char *wr_sock_recv_state_name(const struct wr_sock *s)
 {
-    static const char *const names[WR_RECV_STATES] = {"idle", "armed",
-                                                      "cancelling", "starved"};
-    return names[s->recv_state];
+    static const char *const names[WR_RECV_STATES] = {
+        "idle", "armed", "cancelling", "starved", "due"};
+    return s->polls_bytes && s->recv_state == WR_RECV_ARMED
+               ? "polling"
+               : names[s->recv_state];
 }
 
 enum wr_send_state wr_sock_send_state(const struct wr_sock *s)
@@ -152,14 +154,17 @@ static void sock_state_check_recv(const struct wr_sock *s)
 {
     const bool is_armed =
         s->recv_state == WR_RECV_ARMED || s->recv_state == WR_RECV_CANCELLING;
-    const bool is_starved = s->recv_state == WR_RECV_STARVED;
+    const bool is_queued = s->recv_state >= WR_RECV_STARVED;
 
     wr_assert(s->recv_state < WR_RECV_STATES);
     wr_assert(s->recv_op.in_flight == is_armed);
-    wr_assert(is_starved == (s->demand.state != WR_DEMAND_IDLE));
-    wr_assert(!is_starved || s->held_back);
+    wr_assert(is_queued == (s->demand.state != WR_DEMAND_IDLE));
+    wr_debug_assert((s->recv_state == WR_RECV_DUE) ==
+                    (s->demand.state == WR_DEMAND_DUE));
+    wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
+    wr_debug_assert(s->recv_state != WR_RECV_STARVED || s->held_back);
     wr_assert(!is_armed || !s->held_back);
-    wr_assert(!s->recv_failed || s->t.error || wr_sock_is_over(s));
+    wr_debug_assert(!s->recv_failed || s->t.error || wr_sock_is_over(s));
     wr_assert(!s->eof_pending || s->eof_seen);
     wr_debug_assert(!s->eof_seen || !is_armed);
     wr_assert(s->demand.account.lease_count > 0 ||
@@ -188,8 +193,8 @@ static void sock_state_check_send(const struct wr_sock *s)
     wr_assert(!s->send_op.in_flight || !is_empty);
     wr_assert(!s->polls_for_room || s->send_op.in_flight);
     wr_assert(!s->write_shut || s->write_eof);
-    wr_assert(!s->write_shut || is_empty);
-    wr_assert(!s->in_resume || !s->send_op.in_flight);
+    wr_debug_assert(!s->write_shut || is_empty);
+    wr_debug_assert(!s->in_resume || !s->send_op.in_flight);
     wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
                     !s->send_op.in_flight);
 }

@@ -43,6 +43,9 @@ static struct deadline sock_time_next_deadline(const struct wr_sock *s)
     if (wr_sock_is_over(s)) {
         return first;
     }
+    /* Bytes are there, and the loop has not let the socket receive them. */
+    const uint64_t received_ns =
+        s->recv_state == WR_RECV_DUE ? s->t.loop->now_ns : times->received_ns;
     if (s->state == WR_SOCK_LINGERING) {
         sock_time_consider(&first, times->linger_ns, limits->linger_ns, 0,
                            "linger");
@@ -52,7 +55,7 @@ static struct deadline sock_time_next_deadline(const struct wr_sock *s)
                            WEIR_ECLOSETIMEOUT, "close");
     }
     if (wr_sock_is_reading(s) && !s->held_back) {
-        sock_time_consider(&first, times->received_ns, limits->read_ns,
+        sock_time_consider(&first, received_ns, limits->read_ns,
                            WEIR_EREADTIMEOUT, "receive");
     }
     if (!wr_sendq_is_empty(&s->sendq)) {
@@ -60,8 +63,7 @@ static struct deadline sock_time_next_deadline(const struct wr_sock *s)
                            WEIR_EWRITESTALL, "send");
     }
     if (s->state == WR_SOCK_OPEN) {
-        sock_time_consider(&first,
-                           wr_max_u64(times->received_ns, times->sent_ns),
+        sock_time_consider(&first, wr_max_u64(received_ns, times->sent_ns),
                            limits->idle_ns, WEIR_EIDLE, "connection");
     }
     return first;

@@ -249,6 +249,19 @@ static void act_on_writing(struct sim_conn *conn, bool flushed)
     }
 }
 
+/* All write in one turn: more than one turn may send. */
+static void write_together(void)
+{
+    for (uint32_t i = 0; i < sim.conn_count; i++) {
+        struct sim_conn *conn = &sim.conns[i];
+        if (conn->state == SIM_MADE && conn->mode == SIM_SOURCE &&
+            !conn->write_ended && !conn->close_asked && !conn->writing_paused &&
+            !weir_transport_is_closing(conn->t)) {
+            sim_write_own(conn);
+        }
+    }
+}
+
 static void schedule_next(struct sim_conn *conn)
 {
     uint64_t now_ns = fake_now();
@@ -284,6 +297,9 @@ static void act(void *arg)
         sim_close(conn);
     } else {
         act_on_writing(conn, flushed);
+    }
+    if (sim.bulk && fake_chance(400)) {
+        write_together();
     }
     if (!weir_transport_is_closing(conn->t)) {
         act_rarely(conn);

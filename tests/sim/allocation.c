@@ -20,7 +20,8 @@
 
 static void sweep(uint64_t seed, bool fail_after)
 {
-    struct sim_options options = {.seed = seed, .fail_after = fail_after};
+    struct sim_options options = {
+        .seed = seed, .fail_after = fail_after, .bulk = seed % 3 == 0};
     struct sim_result result = {.failed = 1};
     while (result.failed > 0 && options.fail_at < STEPS_MAX) {
         options.fail_at++;

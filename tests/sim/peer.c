@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define PIECE_MAX 65536u
+#define PIECE_MAX 262144u
 
 static void nothing(void *arg)
 {
@@ -24,6 +24,9 @@ void sim_peer_plan(struct sim_conn *conn)
                                              SIM_PEER_FIN,   SIM_PEER_WAIT,
                                              SIM_PEER_CLOSE, SIM_PEER_RESET};
     conn->plan_sent = fake_chance(100) ? 0 : fake_random(sim.unit * 40u);
+    if (sim.bulk) {
+        conn->plan_sent = fake_random(SIM_BULK_BYTES);
+    }
     conn->peer_end = ends[fake_random(sizeof(ends) / sizeof(ends[0]))];
     conn->reset_at = fake_random(conn->plan_sent + 1);
     conn->never_reads = conn->peer_end != SIM_PEER_FIN &&
@@ -86,11 +89,25 @@ static bool read_some(struct sim_conn *conn)
     return true;
 }
 
+/* Where connections move bulk, large pieces for some time and then small ones:
+ * the way of receiving changes. */
+static size_t piece_size(struct sim_conn *conn)
+{
+    if (!sim.bulk) {
+        return sim_size();
+    }
+    if (fake_chance(80)) {
+        conn->sends_little = !conn->sends_little;
+    }
+    return conn->sends_little ? 1 + (size_t)fake_random(4096)
+                              : 16384 + (size_t)fake_random(PIECE_MAX - 16384);
+}
+
 static bool write_some(struct sim_conn *conn)
 {
     static uint8_t buf[PIECE_MAX];
     uint64_t len = conn->plan_sent - conn->sent;
-    size_t piece = sim_size();
+    size_t piece = piece_size(conn);
     len = len < piece ? len : piece;
     len = len < sizeof(buf) ? len : sizeof(buf);
     sim_fill(conn, false, conn->sent, buf, (size_t)len);

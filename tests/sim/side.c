@@ -557,7 +557,8 @@ void sim_side_plan(struct sim_conn *conn)
     conn->refuses = fake_chance(30);
     conn->minds_marks = fake_chance(800);
     conn->acts_left = (uint32_t)fake_random(30);
-    conn->plan_written = fake_random(sim.unit * 40u);
+    conn->plan_written =
+        fake_random(sim.bulk ? SIM_BULK_BYTES : sim.unit * 40u);
     conn->write_limit =
         fake_chance(200) ? 1 + fake_random(sim.unit * 30u) : 64u << 20;
     conn->close_ns = fake_now() + 100 * SIM_S;

@@ -24,6 +24,7 @@ struct sim_options {
     uint64_t seed;
     uint64_t fail_at; /* this allocation fails; 0: none */
     bool fail_after;  /* and so do all later ones */
+    bool bulk;        /* connections that move much, whatever the seed says */
     bool trace;
 };
 
@@ -34,6 +35,12 @@ struct sim_result {
     uint64_t received_bytes;
     uint64_t clean_ends;  /* connections that ended without an error */
     uint64_t broken_ends; /* and with one */
+    /* Receives by a system call; see struct fake_stats. */
+    uint64_t call_receives;
+    uint64_t call_receives_short;
+    uint64_t call_receives_empty;
+    uint64_t call_receives_left;
+    uint64_t put_off; /* turns that ended with a send for the next one */
 };
 
 /* Runs one schedule from start to end. */
@@ -43,6 +50,9 @@ void sim_run(const struct sim_options *options, struct sim_result *ret);
 
 #define SIM_CONN_MAX 12
 #define SIM_HELD_MAX 32
+
+/* What either side sends at most where connections move bulk. */
+#define SIM_BULK_BYTES (2u << 20)
 
 /* How weir's side makes what it sends. */
 enum sim_mode { SIM_ECHO, SIM_SOURCE };
@@ -131,6 +141,7 @@ struct sim_conn {
     uint64_t got;
     uint64_t reset_at; /* count of sent bytes at which it resets */
     uint64_t stalled_to_ns;
+    bool sends_little; /* for the time being, where connections move bulk */
     bool never_reads;
     bool fin_sent;
     bool was_reset; /* the peer reset, or closed with bytes unread */
@@ -154,6 +165,7 @@ struct sim {
     uint32_t unit;    /* bytes that pieces are about as large as */
     uint64_t late_ns; /* how late a timer may come */
     bool heavy;       /* many bytes, little room for them */
+    bool bulk;        /* many bytes at a time, and then few */
     bool in_api;      /* inside a call of weir's */
     bool in_write;    /* which may call pause_writing */
     bool in_callback;

@@ -5,7 +5,7 @@
  * sanitizers), WEIR_SIM_FIRST the first of them (1). WEIR_SIM_SEED runs that
  * one alone, with a trace that is printed when it fails; WEIR_SIM_FAIL_AT
  * makes its n-th allocation fail, as allocation.c does (what a failure prints
- * as the variant).
+ * as the variant); every third seed there moves bulk, as with WEIR_SIM_BULK=1.
  */
 #include "tests/sim/sim.h"
 #include "tests/unit.h"
@@ -30,6 +30,26 @@ static void add(struct sim_result *total, const struct sim_result *one)
     total->received_bytes += one->received_bytes;
     total->clean_ends += one->clean_ends;
     total->broken_ends += one->broken_ends;
+    total->call_receives += one->call_receives;
+    total->call_receives_short += one->call_receives_short;
+    total->call_receives_empty += one->call_receives_empty;
+    total->call_receives_left += one->call_receives_left;
+    total->put_off += one->put_off;
+}
+
+/* A run in which little happens proves little. @count: of seeds. */
+static void check_total(const struct sim_result *total, uint64_t count)
+{
+    expect_gt(total->connections, count);
+    expect_gt(total->clean_ends, count / 2);
+    expect_gt(total->broken_ends, count / 4);
+    expect_gt(total->received_bytes, count * 1000);
+    /* Few of the runs have connections that move bulk. */
+    expect_gt(total->call_receives, count / 4);
+    expect_gt(total->call_receives_short, count / 8);
+    expect_gt(total->call_receives_empty, count / 80);
+    expect_gt(total->call_receives_left, count / 160);
+    expect_geq(total->put_off, count / 400);
 }
 
 /* One share of the seeds; a single seed belongs to the first. */
@@ -41,6 +61,7 @@ static void run_share(uint64_t share)
     if (options.seed != 0) {
         options.trace = true;
         options.fail_at = number_from("WEIR_SIM_FAIL_AT", 0);
+        options.bulk = number_from("WEIR_SIM_BULK", 0) != 0;
         if (share == 0) {
             sim_run(&options, &one);
         }
@@ -54,11 +75,7 @@ static void run_share(uint64_t share)
         add(&total, &one);
     }
     if (count >= COUNT_DEFAULT) {
-        /* A run in which little happens proves little. */
-        expect_gt(total.connections, count / SHARES);
-        expect_gt(total.clean_ends, count / SHARES / 2);
-        expect_gt(total.broken_ends, count / SHARES / 4);
-        expect_gt(total.received_bytes, count * 1000 / SHARES);
+        check_total(&total, count / SHARES);
     }
 }
 

