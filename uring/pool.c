@@ -23,7 +23,6 @@
 #define RECV_BUFS_MAX 16u
 /* An open buffer with less room than this is retired. */
 #define OPEN_LEAST (16u << 10)
-#define BULK_LEAST (32u << 10)
 
 static const uint8_t pool_buf_edges[WR_BUF_STATES] = {
     [WR_BUF_FREE] = 1u << WR_BUF_POSTED | 1u << WR_BUF_OPEN | 1u << WR_BUF_LOST,
@@ -101,7 +100,6 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     pool->buf_size = inc ? WR_POOL_INC_SIZE : WR_POOL_PLAIN_SIZE;
     pool->shared_size = inc ? pool->buf_size : 0;
     pool->posted_goal = inc ? POSTED_INC : POSTED_PLAIN;
-    pool->bulk_least = (int32_t)wr_min_u64(BULK_LEAST, pool->buf_size);
     const uint32_t holdable =
         (uint32_t)wr_min_u64(limit_bytes / pool->buf_size, UINT16_MAX / 2);
     /* Each posted buffer may be pinned by bytes that are kept before the pool
@@ -175,13 +173,19 @@ static void pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf)
     pool->free_list = buf;
 }
 
-uint64_t wr_pool_trim(struct wr_pool *pool)
+/* The open buffer becomes free if nothing is in it. */
+static void pool_free_open(struct wr_pool *pool)
 {
-    wr_pool_check_invariants(pool);
     if (pool->open && pool->open->refs == 0) {
         pool_push_free(pool, pool->open);
         pool->open = NULL;
     }
+}
+
+uint64_t wr_pool_trim(struct wr_pool *pool)
+{
+    wr_pool_check_invariants(pool);
+    pool_free_open(pool);
     for (struct wr_pool_buf *buf = pool->free_list; buf; buf = buf->next) {
         wr_assert(buf->state == WR_BUF_FREE);
         if (!buf->is_discarded) {
@@ -195,12 +199,14 @@ uint64_t wr_pool_trim(struct wr_pool *pool)
 /* A free buffer that nothing is in; NULL without memory for one. */
 static struct wr_pool_buf *pool_take_buf(struct wr_pool *pool)
 {
-    struct wr_pool_buf *buf = pool->free_list;
+    struct wr_pool_buf *buf = pool->free_list ? NULL : pool_make_buf(pool);
 
-    if (buf) {
-        pool->free_list = buf->next;
-    } else {
-        buf = pool_make_buf(pool);
+    if (!buf) {
+        if (!pool->free_list) {
+            pool_free_open(pool);
+        }
+        buf = pool->free_list;
+        pool->free_list = buf ? buf->next : NULL;
     }
     if (buf) {
         wr_assert(buf->state == WR_BUF_FREE);

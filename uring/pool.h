@@ -103,7 +103,6 @@ struct wr_pool {
     uint32_t posted_goal;
     uint32_t lost_count;  /* never posted again; the kernel may use them */
     uint32_t shared_size; /* buf_size if receives share buffers, else 0 */
-    int32_t bulk_least;   /* bytes of a receive that is large */
     uint64_t copied_bytes;
 };
 

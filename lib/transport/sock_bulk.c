@@ -14,10 +14,11 @@
  * credit allows, and leaves nothing in flight. What it answers is submitted at
  * the end of the turn, before the next one receives.
  *
- * A connection enters this state when a receive ends with many bytes. It leaves
- * the state when some receives in a row have brought few, when there is no free
- * buffer, and when the poll was wrong: then a poll would end in vain again and
- * again. Between few and many it stays as it is.
+ * A connection enters this state when a receive ends with many bytes, more than
+ * a plain buffer holds, so that there is no bulk without large buffers. It
+ * leaves the state when some receives in a row have brought few, when there is
+ * no free buffer, and when the poll was wrong: then a poll would end in vain
+ * again and again. Between few and many it stays as it is.
  */
 #include "sock_impl.h"
 

@@ -289,11 +289,15 @@ static inline void wr_sock_debug_check(const struct wr_sock *s)
 #endif
 }
 
+/* The least receive that is a sign of bulk, when it ends. One into a plain
+ * buffer never does. */
+#define WR_BULK_LEAST (32 << 10)
+
 /* A receive has ended with @res bytes, or an error. */
 static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
 {
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    if (WR_UNLIKELY(res >= s->t.loop->pool.bulk_least)) {
+    if (WR_UNLIKELY(res >= WR_BULK_LEAST)) {
         s->moves_bulk = true;
         s->small_receives = 0;
     }

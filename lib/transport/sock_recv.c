@@ -284,7 +284,8 @@ static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
     const enum wr_verdict verdict =
         wr_budget_judge(&s->t.loop->budget, &s->demand, &credit);
     if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
-        sock_recv_wait_for_credit(s, verdict);
+        credit = sock_recv_ask(s); /* which counts against it */
+        wr_assert(credit == 0);
         return;
     }
     sock_recv_note_armed(s, true);
@@ -445,7 +446,9 @@ void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
 
 void wr_sock_recv_look_anew(struct wr_sock *s)
 {
-    wr_sock_recv_leave(s);
+    if (s->recv_state != WR_RECV_DUE) { /* which looks when it is fed */
+        wr_sock_recv_leave(s);
+    }
     wr_sock_push_step(s);
 }
 

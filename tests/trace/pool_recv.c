@@ -175,6 +175,25 @@ UNIT(pool_recv, an_open_buffer_is_trimmed_when_nothing_is_in_it)
     pool_stop();
 }
 
+UNIT(pool_recv, an_open_buffer_is_posted_when_there_is_no_other)
+{
+    pool_start(&inc, 64 * MIB);
+    struct pool_conn *conn = add_conn(64 * MIB);
+    write_much(conn, 300);
+    expect_eq(receive_now(conn, 1000), 300);
+    give_all_back();
+    cr_assert_not_null(pool.open);
+    expect_eq(pool.buf_count, 1);
+    allocator.fail_at = allocator.calls + 1;
+
+    wr_pool_post(&pool);
+
+    expect_eq(pool.posted_count, 8, "the first one was not made");
+    expect_eq(pool.buf_count, 8);
+    cr_assert_null(pool.open);
+    pool_stop();
+}
+
 UNIT(pool_recv, plain_buffers_are_small_and_so_are_its_leases)
 {
     pool_start(&plain, 64 * MIB);
