@@ -291,7 +291,7 @@ static inline void wr_sock_debug_check(const struct wr_sock *s)
 
 /* The least receive that is a sign of bulk, when it ends. One into a plain
  * buffer never does. */
-#define WR_BULK_LEAST (32 << 10)
+#define WR_BULK_LEAST (64 << 10)
 
 /* A receive has ended with @res bytes, or an error. */
 static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
