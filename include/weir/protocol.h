@@ -21,17 +21,25 @@
 
 WEIR_BEGIN_DECLS
 
+struct weir_datagram;
+
 /** Which callbacks a protocol table has. */
 enum weir_protocol_kind {
     /** data_received: bytes are shown in the receive pool. */
     WEIR_PROTOCOL_STREAM = 1,
     /** get_buffer and buffer_updated: bytes go to memory of the protocol. */
     WEIR_PROTOCOL_BUFFERED = 2,
+    /** datagram_received and error_received, for datagram endpoints. */
+    WEIR_PROTOCOL_DATAGRAM = 3,
+    /** pipe_data_received, pipe_connection_lost and process_exited, for
+     * subprocesses. */
+    WEIR_PROTOCOL_SUBPROCESS = 4,
 };
 
 /** The callbacks of a protocol; constant, and alive as long as it is used. */
 struct weir_protocol {
-    /** sizeof(struct weir_protocol), so that the table can grow. */
+    /** sizeof(struct weir_protocol), so that the table can grow. A smaller one
+     * is complete if it has the entries of its kind. */
     size_t size;
     /** Which of the receiving callbacks are used. */
     enum weir_protocol_kind kind;
@@ -84,6 +92,35 @@ struct weir_protocol {
      * called after connection_lost.
      */
     void (*release_buffer)(void *user, void *buf);
+
+    /**
+     * Datagram only: one datagram arrived, perhaps an empty one. @p datagram is
+     * borrowed. A negative result aborts the endpoint with that error.
+     */
+    int (*datagram_received)(void *user, weir_transport *t,
+                             const struct weir_datagram *datagram);
+    /**
+     * Datagram only: a send or a receive failed with @p err, and the endpoint
+     * goes on.
+     */
+    void (*error_received)(void *user, weir_transport *t, int err);
+
+    /**
+     * Subprocess only: the child wrote to its descriptor @p fd. @p buf is
+     * borrowed. A negative result aborts the subprocess transport with that
+     * error.
+     */
+    int (*pipe_data_received)(void *user, weir_transport *t, int fd,
+                              const struct weir_buf *buf);
+    /**
+     * Subprocess only: the pipe of the child's descriptor @p fd is closed; no
+     * pipe_data_received of this descriptor follows. @p err is 0 at the end of
+     * the stream or after a close, otherwise the pipe's first error.
+     */
+    void (*pipe_connection_lost)(void *user, weir_transport *t, int fd,
+                                 int err);
+    /** Subprocess only: the child has ended. Its pipes may still have bytes. */
+    void (*process_exited)(void *user, weir_transport *t);
 };
 
 /** A protocol table and the pointer that its callbacks get. */

@@ -17,6 +17,9 @@
  * aborted apart, weir_transport_get_error() has the error. A reset is an error
  * even when bytes that came before it are delivered later.
  *
+ * **Kinds.** The kind of a transport is fixed at its birth, and some kinds lack
+ * calls of this header: such a call returns -EOPNOTSUPP.
+ *
  * All calls may return -EPERM (another thread than the loop's) and -ECHILD
  * (a child process after fork()), which is not repeated below.
  */

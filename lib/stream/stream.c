@@ -137,7 +137,8 @@ static bool stream_is_handler_idle(struct wr_handler *handler)
     weir_transport *t = writer->transport;
 
     wr_assert(writer->set != NULL);
-    return wr_reader_is_idle(&writer->reader) && !t->ops->has_unread(t);
+    return wr_reader_is_idle(&writer->reader) &&
+           !(t->ops->has_unread && t->ops->has_unread(t));
 }
 
 static const struct wr_handler_ops stream_handler_ops = {

@@ -289,7 +289,8 @@ struct weir_depth weir_writer_get_depth(const weir_writer *writer)
 {
     const weir_transport *t = writer->transport;
 
-    return t ? t->ops->get_depth(t) : (struct weir_depth){.bytes = 0};
+    return t && t->ops->get_depth ? t->ops->get_depth(t)
+                                  : (struct weir_depth){.bytes = 0};
 }
 
 /* Nothing more will be received: a reader need not wait for the rest to be

@@ -8,16 +8,33 @@
  */
 #include "transport.h"
 
-bool wr_protocol_is_valid(const struct weir_protocol_binding *binding)
+/* The size of the smallest table with all entries of its kind. */
+static const size_t protocol_least_sizes[] = {
+    [WEIR_PROTOCOL_STREAM] = offsetof(struct weir_protocol, datagram_received),
+    [WEIR_PROTOCOL_BUFFERED] =
+        offsetof(struct weir_protocol, datagram_received),
+    [WEIR_PROTOCOL_DATAGRAM] =
+        offsetof(struct weir_protocol, pipe_data_received),
+    [WEIR_PROTOCOL_SUBPROCESS] = sizeof(struct weir_protocol),
+};
+
+bool wr_protocol_fits(const weir_transport *t,
+                      const struct weir_protocol_binding *binding)
 {
     const struct weir_protocol *protocol = binding->protocol;
-    if (!protocol || protocol->size < sizeof(*protocol)) {
+    wr_assert(t->ops->protocol_kinds != 0);
+    if (!protocol ||
+        protocol->size < protocol_least_sizes[WEIR_PROTOCOL_STREAM]) {
         return false;
     }
-    if (protocol->kind == WEIR_PROTOCOL_BUFFERED) {
-        return protocol->get_buffer && protocol->buffer_updated;
+    const unsigned int kind = protocol->kind;
+    if (kind > WEIR_PROTOCOL_SUBPROCESS ||
+        !(t->ops->protocol_kinds & WR_PROTOCOL_BIT(kind)) ||
+        protocol->size < protocol_least_sizes[kind]) {
+        return false;
     }
-    return protocol->kind == WEIR_PROTOCOL_STREAM;
+    return kind != WEIR_PROTOCOL_BUFFERED ||
+           (protocol->get_buffer && protocol->buffer_updated);
 }
 
 /* The time before a callback; 0 where slow callbacks are not reported. */
@@ -103,7 +120,7 @@ void wr_protocol_bound(weir_transport *t)
 {
     const struct weir_protocol *protocol = t->binding.protocol;
 
-    wr_assert(wr_protocol_is_valid(&t->binding));
+    wr_debug_assert(wr_protocol_fits(t, &t->binding));
     if (!protocol->data_received) {
         t->data_received = protocol_ignore_data;
     } else if (t->loop->slow_callback_ns) {

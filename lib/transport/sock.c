@@ -367,6 +367,7 @@ static void sock_check(const weir_transport *t)
 
 static const struct wr_transport_ops sock_ops = {
     .name = "tcp",
+    .protocol_kinds = WR_PROTOCOL_STREAMS,
     .can_write_eof = true,
     .write = wr_sock_write,
     .writelines = wr_sock_writelines,

@@ -88,7 +88,7 @@ static int sock_open_find_protocol(struct wr_sock *s,
     if (err < 0) {
         return err;
     }
-    if (!wr_protocol_is_valid(&s->t.binding)) {
+    if (!wr_protocol_fits(&s->t, &s->t.binding)) {
         return -EINVAL;
     }
     wr_protocol_bound(&s->t);

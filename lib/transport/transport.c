@@ -126,9 +126,13 @@ bool wr_transport_is_idle(weir_transport *t)
 
 bool wr_transport_lacks_credit(const weir_transport *t)
 {
-    const struct wr_demand *demand = t->ops->get_demand(t);
+    const struct wr_demand *demand =
+        t->ops->get_demand ? t->ops->get_demand(t) : NULL;
     uint32_t credit;
 
+    if (!demand) {
+        return false;
+    }
     switch (wr_budget_judge(&t->loop->budget, demand, &credit)) {
     case WR_VERDICT_HOLDS_LIMIT:
     case WR_VERDICT_HOLDS_SHARE:
@@ -273,24 +277,28 @@ bool weir_transport_can_write_eof(const weir_transport *t)
 int weir_transport_pause_reading(weir_transport *t)
 {
     int err = wr_loop_check(t->loop);
-    if (err == 0) {
-        t->ops->pause_reading(t);
+    if (err < 0) {
+        return err;
     }
-    return err;
+    wr_require(t->ops->pause_reading, -EOPNOTSUPP);
+    t->ops->pause_reading(t);
+    return 0;
 }
 
 int weir_transport_resume_reading(weir_transport *t)
 {
     int err = wr_loop_check(t->loop);
-    if (err == 0) {
-        t->ops->resume_reading(t);
+    if (err < 0) {
+        return err;
     }
-    return err;
+    wr_require(t->ops->resume_reading, -EOPNOTSUPP);
+    t->ops->resume_reading(t);
+    return 0;
 }
 
 bool weir_transport_is_reading(const weir_transport *t)
 {
-    return t->ops->is_reading(t);
+    return t->ops->is_reading && t->ops->is_reading(t);
 }
 
 int weir_transport_set_read_buffer_limit(weir_transport *t,
@@ -300,6 +308,7 @@ int weir_transport_set_read_buffer_limit(weir_transport *t,
     if (err < 0) {
         return err;
     }
+    wr_require(t->ops->set_read_limit, -EOPNOTSUPP);
     wr_require(limit_bytes == 0 || limit_bytes >= WR_CREDIT_MIN, -EINVAL);
     t->ops->set_read_limit(t,
                            limit_bytes ? limit_bytes : WR_READ_LIMIT_DEFAULT);
@@ -308,7 +317,7 @@ int weir_transport_set_read_buffer_limit(weir_transport *t,
 
 uint64_t weir_transport_get_read_buffer_size(const weir_transport *t)
 {
-    return t->ops->get_demand(t)->account.held_bytes;
+    return t->ops->get_demand ? t->ops->get_demand(t)->account.held_bytes : 0;
 }
 
 int weir_transport_set_write_buffer_limits(weir_transport *t,
@@ -319,6 +328,7 @@ int weir_transport_set_write_buffer_limits(weir_transport *t,
     if (err < 0) {
         return err;
     }
+    wr_require(t->ops->limits_changed, -EOPNOTSUPP);
     if (high_bytes == WEIR_DEFAULT && low_bytes == WEIR_DEFAULT) {
         high_bytes = WR_HIGH_DEFAULT;
         low_bytes = WR_LOW_DEFAULT;
@@ -348,16 +358,18 @@ void weir_transport_get_write_buffer_limits(const weir_transport *t,
 
 uint64_t weir_transport_get_write_buffer_size(const weir_transport *t)
 {
-    return t->ops->get_depth(t).bytes;
+    return t->ops->get_depth ? t->ops->get_depth(t).bytes : 0;
 }
 
 int weir_transport_set_write_hard_limit(weir_transport *t, uint64_t limit_bytes)
 {
     int err = wr_loop_check(t->loop);
-    if (err == 0) {
-        t->hard_limit_bytes = limit_bytes ? limit_bytes : WR_HARD_LIMIT_DEFAULT;
+    if (err < 0) {
+        return err;
     }
-    return err;
+    wr_require(t->ops->get_depth, -EOPNOTSUPP);
+    t->hard_limit_bytes = limit_bytes ? limit_bytes : WR_HARD_LIMIT_DEFAULT;
+    return 0;
 }
 
 int weir_transport_set_timeouts(weir_transport *t,
@@ -368,6 +380,7 @@ int weir_transport_set_timeouts(weir_transport *t,
     if (err < 0) {
         return err;
     }
+    wr_require(t->ops->set_timeouts, -EOPNOTSUPP);
     err = wr_options_read(&known, sizeof(known), timeouts);
     wr_require(err >= 0, err);
     return t->ops->set_timeouts(t, &known);
@@ -439,7 +452,8 @@ int weir_transport_set_protocol(weir_transport *t,
     if (err < 0) {
         return err;
     }
-    wr_require(binding && wr_protocol_is_valid(binding), -EINVAL);
+    wr_require(t->ops->set_protocol, -EOPNOTSUPP);
+    wr_require(binding && wr_protocol_fits(t, binding), -EINVAL);
     return t->ops->set_protocol(t, binding, initial, count);
 }
 
@@ -447,68 +461,6 @@ struct weir_protocol_binding
 weir_transport_get_protocol(const weir_transport *t)
 {
     return t->binding;
-}
-
-void weir_transport_get_peername(const weir_transport *t,
-                                 struct weir_address *ret)
-{
-    t->ops->get_peername(t, ret);
-}
-
-void weir_transport_get_sockname(const weir_transport *t,
-                                 struct weir_address *ret)
-{
-    t->ops->get_sockname(t, ret);
-}
-
-int weir_transport_get_socket(const weir_transport *t)
-{
-    return t->ops->get_socket(t);
-}
-
-int weir_transport_get_extra_info(const weir_transport *t, const char *name,
-                                  struct weir_extra_info *ret)
-{
-    struct weir_extra_info info = {.fd = -1};
-
-    if (strcmp(name, "peername") == 0) {
-        t->ops->get_peername(t, &info.address);
-    } else if (strcmp(name, "sockname") == 0) {
-        t->ops->get_sockname(t, &info.address);
-    } else if (strcmp(name, "socket") == 0) {
-        info.fd = t->ops->get_socket(t);
-    } else {
-        return -ENOENT;
-    }
-    *ret = info;
-    return 0;
-}
-
-enum weir_end weir_transport_get_end(const weir_transport *t)
-{
-    return t->end;
-}
-
-int weir_transport_get_error(const weir_transport *t)
-{
-    return t->error;
-}
-
-const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
-                                          size_t size)
-{
-    static const char *const ends[] = {"open", "closed by us", "end of stream",
-                                       "aborted by us", "broken"};
-    struct weir_address peername;
-    char peer[WEIR_ADDRESS_TEXT_SIZE];
-
-    t->ops->get_peername(t, &peername);
-    wr_ignore(!weir_address_format(&peername, peer, sizeof(peer)));
-    const char *what = t->error ? t->error_what : ends[t->end];
-    wr_ignore(snprintf(buf, size, "%s %s: %s%s%s", t->ops->name, peer, what,
-                       t->error ? ": " : "",
-                       t->error ? weir_strerror(t->error) : "") < 0);
-    return buf;
 }
 
 weir_loop *weir_transport_get_loop(const weir_transport *t)

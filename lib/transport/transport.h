@@ -52,8 +52,14 @@ struct wr_connection_set {
     const struct wr_connection_set_ops *ops;
 };
 
+/* The table of one kind. Where it has NULL the kind lacks that ability, and the
+ * public function returns -EOPNOTSUPP, false or nothing. The four writes are
+ * never NULL, since each message passes there; wr_refuse_write() and the others
+ * stand in their place. */
 struct wr_transport_ops {
     const char *name; /* "tcp" */
+    /* Sum of WR_PROTOCOL_BIT() of the kinds that it can be bound to. */
+    unsigned int protocol_kinds;
     bool can_write_eof;
     int (*write)(weir_transport *t, const void *data, size_t len);
     int (*writelines)(weir_transport *t, const struct iovec *iov, size_t count,
@@ -84,6 +90,9 @@ struct wr_transport_ops {
     void (*get_peername)(const weir_transport *t, struct weir_address *ret);
     void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
     int (*get_socket)(const weir_transport *t);
+    /* Information that this kind alone has: 0, or -ENOENT. */
+    int (*get_extra_info)(const weir_transport *t, const char *name,
+                          struct weir_extra_info *ret);
     /* The ring broke: operations in flight end now. */
     void (*abandon)(weir_transport *t);
     void (*dump)(const weir_transport *t, FILE *out);
@@ -136,8 +145,22 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
 /* Holds wherever code of the user may run; pure. */
 void wr_transport_check_invariants(const weir_transport *t);
 
-/* True of a table that is complete enough to be bound. */
-bool wr_protocol_is_valid(const struct weir_protocol_binding *binding);
+#define WR_PROTOCOL_BIT(kind) (1u << (kind))
+#define WR_PROTOCOL_STREAMS                                                    \
+    (WR_PROTOCOL_BIT(WEIR_PROTOCOL_STREAM) |                                   \
+     WR_PROTOCOL_BIT(WEIR_PROTOCOL_BUFFERED))
+
+/* True of a table that is complete and of a kind that @t can be bound to. */
+bool wr_protocol_fits(const weir_transport *t,
+                      const struct weir_protocol_binding *binding);
+
+/* refuse.c: the writes of a kind that takes none; -EOPNOTSUPP. */
+int wr_refuse_write(weir_transport *t, const void *data, size_t len);
+int wr_refuse_writelines(weir_transport *t, const struct iovec *iov,
+                         size_t count, size_t total);
+int wr_refuse_write_ref(weir_transport *t, const void *data, size_t len,
+                        weir_release_fn *release, void *arg);
+int wr_refuse_write_lease(weir_transport *t, const struct weir_buf *buf);
 
 /* Keep the first cause. */
 void wr_transport_set_end(weir_transport *t, enum weir_end end);

@@ -401,3 +401,33 @@ PAIRS(protocols, a_switch_to_no_valid_table_is_refused)
 
     expect(weir_transport_get_protocol(t).protocol == &rig_protocol);
 }
+
+PAIRS(protocols, a_stream_takes_no_table_of_another_kind)
+{
+    struct weir_protocol protocol = {.size = sizeof(protocol)};
+    const struct weir_protocol_binding binding = {&protocol, rig};
+
+    for (int kind = -1; kind < 100; kind++) {
+        const bool fits = kind == WEIR_PROTOCOL_STREAM;
+        protocol.kind = (enum weir_protocol_kind)kind;
+        expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0),
+                  fits ? 0 : -EINVAL);
+    }
+    bind_to(rig, &rig_protocol);
+}
+
+PAIRS(protocols, a_table_needs_the_entries_of_its_kind_alone)
+{
+    const size_t least = offsetof(struct weir_protocol, datagram_received);
+    struct weir_protocol protocol = rig_protocol;
+    const struct weir_protocol_binding binding = {&protocol, rig};
+
+    protocol.size = least - 1;
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), -EINVAL);
+    protocol.size = least;
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, NULL, 0), 0);
+    rig_peer_send(rig, 1000);
+    rig_wait_received(rig, 1000);
+
+    bind_to(rig, &rig_protocol);
+}

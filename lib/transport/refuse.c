@@ -1,0 +1,44 @@
+/*
+ * The writes of transports that take none.
+ *
+ * A kind that has no bytes to send, or sends datagrams, has these functions in
+ * its table. They stand there, and not a test in the public functions, because
+ * every message of the other kinds passes through those.
+ */
+#include "transport.h"
+
+int wr_refuse_write(weir_transport *t, const void *data, size_t len)
+{
+    (void)data;
+    (void)len;
+    wr_assert(!t->ops->can_write_eof);
+    return -EOPNOTSUPP;
+}
+
+int wr_refuse_writelines(weir_transport *t, const struct iovec *iov,
+                         size_t count, size_t total)
+{
+    (void)iov;
+    (void)count;
+    (void)total;
+    wr_assert(!t->ops->can_write_eof);
+    return -EOPNOTSUPP;
+}
+
+int wr_refuse_write_ref(weir_transport *t, const void *data, size_t len,
+                        weir_release_fn *release, void *arg)
+{
+    (void)data;
+    (void)len;
+    (void)release;
+    (void)arg;
+    wr_assert(!t->ops->can_write_eof);
+    return -EOPNOTSUPP;
+}
+
+int wr_refuse_write_lease(weir_transport *t, const struct weir_buf *buf)
+{
+    (void)buf;
+    wr_assert(!t->ops->can_write_eof);
+    return -EOPNOTSUPP;
+}
