@@ -56,16 +56,23 @@ int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
     return sys_result(getpeername(fd, addr, len));
 }
 
-int wr_sys_getpeername_ever(int fd, struct sockaddr_in6 *ret)
+int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len)
 {
+    socklen_t size = sizeof(struct sockaddr_in);
+    wr_assert(*len >= sizeof(struct sockaddr_in6));
     /* The option refuses more room than the address takes. */
-    socklen_t len = sizeof(struct sockaddr_in);
-    int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, ret, &len);
-    if (err >= 0 && ret->sin6_family == AF_INET6) {
-        len = sizeof(*ret);
-        err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, ret, &len);
+    int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, addr, &size);
+    if (err == -EINVAL || (err >= 0 && addr->sa_family == AF_UNIX)) {
+        return wr_sys_getpeername(fd, addr, len); /* known to the end */
     }
-    return err < 0 ? err : (int)len;
+    if (err >= 0 && addr->sa_family == AF_INET6) {
+        size = sizeof(struct sockaddr_in6);
+        err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, addr, &size);
+    }
+    if (err >= 0) {
+        *len = size;
+    }
+    return err;
 }
 
 int wr_sys_setsockopt(int fd, int level, int name, const void *value,

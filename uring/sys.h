@@ -29,11 +29,10 @@ int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
 int wr_sys_listen(int fd, int backlog);
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
-/* The address that the peer of a TCP socket has or had: also after a reset,
+/* The address that the peer has or had: of a TCP socket also after a reset,
  * when wr_sys_getpeername() is -ENOTCONN, but not after wr_sys_disconnect().
- * Returns its length; an error for a Unix socket. *ret is an IPv4 address if
- * its family says so. */
-int wr_sys_getpeername_ever(int fd, struct sockaddr_in6 *ret);
+ * *len must have room for an IPv6 address. */
+int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len);
 int wr_sys_setsockopt(int fd, int level, int name, const void *value,
                       socklen_t len);
 int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);

@@ -1,9 +1,9 @@
 /**
  * @file address.h
- * Socket addresses as values.
+ * Socket addresses as values: IPv4, IPv6 and Unix.
  *
  * Literal addresses only: these functions read and write text, and look no name
- * up.
+ * up. Makers take such values as they take text; see server.h.
  * All functions may be called from any thread.
  */
 #ifndef WEIR_ADDRESS_H
@@ -13,13 +13,14 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 WEIR_BEGIN_DECLS
 
 /** Room for every text that weir_address_format() writes, the NUL included. */
-#define WEIR_ADDRESS_TEXT_SIZE 128
+#define WEIR_ADDRESS_TEXT_SIZE 448
 
-/** An IPv4 or IPv6 address with its port. */
+/** An IPv4 or IPv6 address with its port, or a Unix address. */
 struct weir_address {
     /** Bytes used in storage; 0 means "no address". */
     socklen_t len;
@@ -31,6 +32,9 @@ struct weir_address {
         struct sockaddr_in inet;
         /** When the family is AF_INET6. */
         struct sockaddr_in6 inet6;
+        /** When the family is AF_UNIX. Of sun_path, len counts the bytes that
+         * are used; a path ends before its first NUL, if it has one. */
+        struct sockaddr_un local;
     } storage;
 };
 
@@ -69,8 +73,62 @@ WEIR_API WEIR_MUST_USE int
 weir_address_parse_with_port(const char *text, struct weir_address *ret);
 
 /**
+ * Make a Unix address of a path or of an abstract name.
+ *
+ * An abstract name begins with a NUL byte, may hold any bytes, and is no file.
+ * With @p len 0 the address has no name: a socket that is bound to it is given
+ * an abstract one by the kernel.
+ *
+ * @param path  the bytes, not terminated; borrowed
+ * @param len   how many
+ * @param ret   the address, written on success only
+ * @return      0 or a negative error
+ * @retval -ENAMETOOLONG  a path of more than 107 bytes, or an abstract name of
+ *                        more than 108, its leading NUL included
+ * @retval -EINVAL        a path with a NUL byte inside
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
+                                                  struct weir_address *ret);
+
+/**
+ * Read a Unix address: a path as in "/run/echo.sock", an abstract name as in
+ * "@echo", or "" for an address without a name.
+ *
+ * The text is taken as it is, without escapes. A path that begins with '@' is
+ * written "./@echo".
+ *
+ * @param text  the text; borrowed
+ * @param ret   the address, written on success only
+ * @return      0 or a negative error
+ * @retval -ENAMETOOLONG  as from weir_address_from_unix()
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int weir_address_parse_unix(const char *text,
+                                                   struct weir_address *ret);
+
+/**
+ * Whether two addresses are the same: family, host, port and zone, or the name
+ * of a Unix address. Paths are compared as text. Two that have no name are
+ * equal, as are two that are none.
+ *
+ * @param a  an address; borrowed
+ * @param b  another one; borrowed
+ * @return   true when they are
+ * @suspends no
+ * @thread any
+ */
+WEIR_API bool weir_address_is_equal(const struct weir_address *a,
+                                    const struct weir_address *b);
+
+/**
  * Write an address as text: "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80",
- * or "-" when there is none.
+ * "unix:/run/echo.sock", "unix:@abstract", "unix:" for a Unix address without a
+ * name, or "-" when there is no address.
+ *
+ * Backslashes and bytes that are not printable ASCII are written as in "\x0a".
  *
  * @param addr  the address; borrowed
  * @param buf   destination, always terminated

@@ -65,6 +65,15 @@ struct weir_connect_options {
     const char *local_host;
     /** Own port; 0: any. */
     uint16_t local_port;
+    /** Own address as a value, in place of the two above; borrowed; NULL: any.
+     */
+    const struct weir_address *local_address;
+    /** Peers to try one after the other, as values, borrowed; then host must be
+     * NULL and port 0. Those of another family than family, or than the own
+     * address, are left out. */
+    const struct weir_address *addresses;
+    /** Number of addresses; 0: host is meant. */
+    size_t address_count;
     /** Use the connected stream socket in sock; then host must be NULL. */
     bool use_sock;
     /** A connected socket, taken by the call, whatever it returns; it stays
@@ -75,12 +84,15 @@ struct weir_connect_options {
 };
 
 /**
- * Connect a TCP socket, or adopt a connected one (asyncio's
+ * Connect a stream socket, or adopt a connected one (asyncio's
  * create_connection and connect_accepted_socket).
+ *
+ * Where several addresses were given, the error of an attempt that reached none
+ * of them is that of the first.
  *
  * @param loop     the loop; borrowed
  * @param factory  called once the connection stands; copied
- * @param host     a literal address; NULL with use_sock
+ * @param host     a literal address; NULL with addresses or use_sock
  * @param port     the port in host byte order
  * @param options  borrowed; NULL for all defaults
  * @param ret      a handle for weir_connect_cancel(), which may be used until
@@ -90,10 +102,10 @@ struct weir_connect_options {
  *                 ends
  * @retval WEIR_ENOTLITERAL  @p host is a name, not a literal address
  * @retval -E2BIG       options of a newer library with an unknown field set
- * @retval -EINVAL      an unset size field, no factory, host and sock together
- *                      or neither, the socket is no connected stream socket,
- *                      family of the addresses not as asked for, or a handle
- *                      without done
+ * @retval -EINVAL      an unset size field, no factory, none or two of host,
+ *                      addresses and sock, the socket is no connected stream
+ *                      socket, no address of the family asked for, one that is
+ *                      none or has no name, or a handle without done
  * @retval -EBADF       sock is no descriptor that is open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed
@@ -136,6 +148,11 @@ struct weir_server_options {
     const char *const *hosts;
     /** Number of addresses in hosts. */
     size_t host_count;
+    /** Addresses to listen on, as values, borrowed; then host and hosts must be
+     * NULL and port 0. */
+    const struct weir_address *addresses;
+    /** Number of addresses; 0: host and hosts are meant. */
+    size_t address_count;
     /** AF_INET or AF_INET6 to insist on one; 0: both where both exist. */
     int family;
     /** Connections waiting to be accepted; default 4096, the kernel caps it. */
@@ -163,7 +180,7 @@ struct weir_server_options {
 };
 
 /**
- * Listen for TCP connections.
+ * Listen for connections.
  *
  * With no host at all: one socket for each family, on all addresses. With port
  * 0 the kernel chooses; several addresses get the same port when they can.
@@ -184,9 +201,9 @@ struct weir_server_options {
  * @return         0 when it has begun; options->done tells whether it listens
  * @retval WEIR_ENOTLITERAL  a host is a name, not a literal address
  * @retval -E2BIG   options of a newer library, with a field set unknown here
- * @retval -EINVAL  an unset size field, no factory, host and sock together,
- *                  not a stream socket, an address of another family than
- *                  asked for
+ * @retval -EINVAL  an unset size field, no factory, two of host, addresses and
+ *                  sock, not a stream socket, an address that is none or is of
+ *                  another family than asked for
  * @retval -EBADF   sock is no descriptor that is open
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory

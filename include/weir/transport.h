@@ -428,7 +428,8 @@ WEIR_API struct weir_protocol_binding
 weir_transport_get_protocol(const weir_transport *t);
 
 /**
- * The peer's address. The kernel is asked at each call.
+ * The peer's address. The kernel is asked at each call. A Unix socket that was
+ * not bound, as a client's mostly is not, has an address without a name.
  *
  * It is kept after the loss, unless there was no memory for it then.
  *

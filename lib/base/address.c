@@ -6,6 +6,10 @@
  * and ports. A zone is an interface's name or its number, and either must
  * exist: an address that can never be reached is better refused where it is
  * written down.
+ *
+ * The name of a Unix address is the bytes of sun_path that its length counts. A
+ * path is terminated here, and need not be where the kernel or a program wrote
+ * it; so everything else goes by address_get_name().
  */
 #include "address.h"
 
@@ -14,15 +18,23 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <weir/error.h>
 
 #define PORT_DIGITS_MAX 5u
+#define UNIX_PREFIX     "unix:"
+#define UNIX_NAME_MAX   sizeof(((struct sockaddr_un *)NULL)->sun_path)
+#define UNIX_HEAD_LEN   offsetof(struct sockaddr_un, sun_path)
+#define ESCAPE_SIZE     sizeof("\\x00") /* its NUL included */
 
 _Static_assert(WEIR_ADDRESS_TEXT_SIZE >=
                    INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof("[%]:65535"),
                "every address has room");
+_Static_assert(WEIR_ADDRESS_TEXT_SIZE >=
+                   sizeof(UNIX_PREFIX) + UNIX_NAME_MAX * (ESCAPE_SIZE - 1),
+               "every Unix address has room");
 
 /* A decimal number up to @max in @len digits and nothing else; or -EINVAL. */
 static int64_t address_parse_number(const char *text, size_t len, uint32_t max)
@@ -143,17 +155,66 @@ int wr_address_passive(int family, const char *host, uint16_t port,
     return 0;
 }
 
+static sa_family_t address_get_family(const struct weir_address *addr)
+{
+    return addr->len > 0 ? addr->storage.any.sa_family : AF_UNSPEC;
+}
+
+/* The name of a Unix address, with its leading NUL when it is abstract; 0 bytes
+ * when it has none. */
+static size_t address_get_name(const struct weir_address *addr,
+                               const char **ret)
+{
+    const char *name = addr->storage.local.sun_path;
+    const size_t room =
+        addr->len > UNIX_HEAD_LEN ? addr->len - UNIX_HEAD_LEN : 0;
+
+    wr_assert(addr->storage.any.sa_family == AF_UNIX);
+    wr_assert(room <= UNIX_NAME_MAX);
+    *ret = name;
+    return room > 0 && name[0] != '\0' ? strnlen(name, room) : room;
+}
+
+bool wr_address_is_valid(const struct weir_address *addr)
+{
+    switch (address_get_family(addr)) {
+    case AF_INET:
+        return addr->len == sizeof(addr->storage.inet);
+    case AF_INET6:
+        return addr->len == sizeof(addr->storage.inet6);
+    case AF_UNIX:
+        return addr->len >= UNIX_HEAD_LEN &&
+               addr->len <= sizeof(addr->storage.local);
+    default:
+        return false;
+    }
+}
+
+bool wr_address_is_unnamed(const struct weir_address *addr)
+{
+    const char *name;
+    return address_get_family(addr) == AF_UNIX &&
+           address_get_name(addr, &name) == 0;
+}
+
 uint16_t wr_address_port(const struct weir_address *addr)
 {
     wr_assert(addr->len > 0);
-    return addr->storage.any.sa_family == AF_INET
-               ? ntohs(addr->storage.inet.sin_port)
-               : ntohs(addr->storage.inet6.sin6_port);
+    switch (addr->storage.any.sa_family) {
+    case AF_INET:
+        return ntohs(addr->storage.inet.sin_port);
+    case AF_INET6:
+        return ntohs(addr->storage.inet6.sin6_port);
+    default:
+        wr_assert(addr->storage.any.sa_family == AF_UNIX);
+        return 0;
+    }
 }
 
 void wr_address_set_port(struct weir_address *addr, uint16_t port)
 {
     wr_assert(addr->len > 0);
+    wr_assert(addr->storage.any.sa_family != AF_UNIX);
     if (addr->storage.any.sa_family == AF_INET) {
         addr->storage.inet.sin_port = htons(port);
     } else {
@@ -188,29 +249,124 @@ int weir_address_parse_with_port(const char *text, struct weir_address *ret)
     return address_parse_host(text, host_len, (uint16_t)port, ret);
 }
 
-const char *weir_address_format(const struct weir_address *addr, char *buf,
-                                size_t size)
+int weir_address_from_unix(const char *path, size_t len,
+                           struct weir_address *ret)
+{
+    struct weir_address addr = {.storage.local = {.sun_family = AF_UNIX}};
+
+    wr_require((path || len == 0) && ret, -EINVAL);
+    const bool is_path = len > 0 && path[0] != '\0';
+    wr_require(!is_path || !memchr(path, '\0', len), -EINVAL);
+    /* The kernel takes a path without its NUL; not every program does. */
+    wr_require(len + is_path <= UNIX_NAME_MAX, -ENAMETOOLONG);
+    if (len > 0) {
+        memcpy(addr.storage.local.sun_path, path, len);
+    }
+    addr.len = (socklen_t)(UNIX_HEAD_LEN + len + is_path);
+    wr_assert(wr_address_is_valid(&addr));
+    *ret = addr;
+    return 0;
+}
+
+int weir_address_parse_unix(const char *text, struct weir_address *ret)
+{
+    char name[UNIX_NAME_MAX];
+
+    wr_require(text && ret, -EINVAL);
+    const size_t len = strlen(text);
+    wr_require(len <= sizeof(name), -ENAMETOOLONG);
+    memcpy(name, text, len);
+    if (text[0] == '@') {
+        name[0] = '\0';
+    }
+    return weir_address_from_unix(name, len, ret);
+}
+
+bool weir_address_is_equal(const struct weir_address *a,
+                           const struct weir_address *b)
+{
+    const sa_family_t family = address_get_family(a);
+    if (family != address_get_family(b)) {
+        return false;
+    }
+    if (family == AF_INET) {
+        const struct sockaddr_in *one = &a->storage.inet;
+        const struct sockaddr_in *other = &b->storage.inet;
+        return one->sin_port == other->sin_port &&
+               one->sin_addr.s_addr == other->sin_addr.s_addr;
+    }
+    if (family == AF_INET6) {
+        const struct sockaddr_in6 *one = &a->storage.inet6;
+        const struct sockaddr_in6 *other = &b->storage.inet6;
+        return one->sin6_port == other->sin6_port &&
+               one->sin6_scope_id == other->sin6_scope_id &&
+               IN6_ARE_ADDR_EQUAL(&one->sin6_addr, &other->sin6_addr);
+    }
+    if (family == AF_UNIX) {
+        const char *one;
+        const char *other;
+        const size_t len = address_get_name(a, &one);
+        return len == address_get_name(b, &other) &&
+               memcmp(one, other, len) == 0;
+    }
+    return family == AF_UNSPEC;
+}
+
+static void address_format_inet6(const struct sockaddr_in6 *inet6, char *buf,
+                                 size_t size)
 {
     char text[INET6_ADDRSTRLEN];
     char name[IF_NAMESIZE];
-    sa_family_t family =
-        addr && addr->len > 0 ? addr->storage.any.sa_family : AF_UNSPEC;
+    const uint32_t zone = inet6->sin6_scope_id;
+
+    inet_ntop(AF_INET6, &inet6->sin6_addr, text, sizeof(text));
+    if (zone == 0) {
+        name[0] = '\0';
+    } else if (!if_indextoname(zone, name)) {
+        /* The interface is gone, and its name with it. */
+        snprintf(name, sizeof(name), "%u", zone);
+    }
+    snprintf(buf, size, "[%s%s%s]:%u", text, zone ? "%" : "", name,
+             ntohs(inet6->sin6_port));
+}
+
+static void address_format_unix(const struct weir_address *addr, char *buf,
+                                size_t size)
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE] = UNIX_PREFIX;
+    size_t text_len = sizeof(UNIX_PREFIX) - 1;
+    const char *name;
+    const size_t len = address_get_name(addr, &name);
+
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char byte = (unsigned char)name[i];
+        wr_assert(text_len + ESCAPE_SIZE <= sizeof(text));
+        if (i == 0 && byte == '\0') {
+            text[text_len++] = '@';
+        } else if (byte >= ' ' && byte <= '~' && byte != '\\') {
+            text[text_len++] = (char)byte;
+        } else {
+            snprintf(text + text_len, ESCAPE_SIZE, "\\x%02x", byte);
+            text_len += ESCAPE_SIZE - 1;
+        }
+    }
+    text[text_len] = '\0';
+    snprintf(buf, size, "%s", text);
+}
+
+const char *weir_address_format(const struct weir_address *addr, char *buf,
+                                size_t size)
+{
+    char text[INET_ADDRSTRLEN];
+    const sa_family_t family = addr ? address_get_family(addr) : AF_UNSPEC;
     if (family == AF_INET) {
         const struct sockaddr_in *inet = &addr->storage.inet;
         inet_ntop(AF_INET, &inet->sin_addr, text, sizeof(text));
         snprintf(buf, size, "%s:%u", text, ntohs(inet->sin_port));
     } else if (family == AF_INET6) {
-        const struct sockaddr_in6 *inet6 = &addr->storage.inet6;
-        uint32_t zone = inet6->sin6_scope_id;
-        inet_ntop(AF_INET6, &inet6->sin6_addr, text, sizeof(text));
-        if (zone == 0) {
-            name[0] = '\0';
-        } else if (!if_indextoname(zone, name)) {
-            /* The interface is gone, and its name with it. */
-            snprintf(name, sizeof(name), "%u", zone);
-        }
-        snprintf(buf, size, "[%s%s%s]:%u", text, zone ? "%" : "", name,
-                 ntohs(inet6->sin6_port));
+        address_format_inet6(&addr->storage.inet6, buf, size);
+    } else if (family == AF_UNIX) {
+        address_format_unix(addr, buf, size);
     } else {
         snprintf(buf, size, "-");
     }

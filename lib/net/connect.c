@@ -5,6 +5,9 @@
  *        |                                             ^
  *        +---------- adopted, or given up -------------+
  *
+ * An attempt tries its candidates, the addresses that it was given, one after
+ * the other; when none is left it fails with the error of the first.
+ *
  * An attempt can be ended early by the program, the time-out and the end of the
  * loop. Each leaves its cause and asks the kernel to cancel; the attempt then
  * ends like any other, by its completion. The first cause is the error that
@@ -12,6 +15,7 @@
  */
 #include "connect.h"
 
+#include "connect_plan.h"
 #include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/transport/sock.h"
@@ -38,8 +42,8 @@ struct weir_connect {
     enum connect_state state;
     int cause; /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
     int fd;    /* -1: none yet, or closed, or the transport's */
-    int family;
-    bool is_adopted; /* the program brought the socket */
+    int candidate_err; /* of the first candidate that failed; 0: none did */
+    bool is_adopted;   /* the program brought the socket */
     struct wr_ready ready;
     struct wr_op op;
     struct wr_timer timer;
@@ -47,9 +51,12 @@ struct weir_connect {
     weir_connect_done_fn *done;
     void *done_arg;
     uint64_t timeout_ns;
-    struct weir_address peer;
     struct weir_address local; /* len 0: any */
+    uint16_t local_port;       /* where local is any; 0: any */
     struct weir_connection_options connection;
+    size_t tried_count; /* candidates that were tried, or are */
+    size_t candidate_count;
+    struct weir_address candidates[]; /* the peer's, of an adopted socket */
 };
 
 static void connect_set_state(weir_connect *connect, enum connect_state state)
@@ -67,6 +74,8 @@ static void connect_check_invariants(const weir_connect *connect)
 {
     const bool is_timed = wr_timer_is_armed(&connect->timer);
 
+    wr_assert(connect->candidate_count > 0);
+    wr_assert(connect->tried_count <= connect->candidate_count);
     wr_assert(connect->cause == 0 || connect->cause == -ECANCELED ||
               connect->cause == -ETIMEDOUT);
     wr_debug_assert(wr_list_is_linked(&connect->member.link));
@@ -78,6 +87,7 @@ static void connect_check_invariants(const weir_connect *connect)
         break;
     case CONNECT_TRYING:
         wr_assert(connect->fd >= 0);
+        wr_assert(connect->tried_count > 0);
         wr_assert(!connect->is_adopted);
         wr_assert(!is_timed || connect->timeout_ns > 0);
         break;
@@ -87,6 +97,11 @@ static void connect_check_invariants(const weir_connect *connect)
         wr_assert(!connect->op.in_flight);
         break;
     }
+}
+
+static size_t connect_get_size(size_t candidate_count)
+{
+    return sizeof(weir_connect) + candidate_count * sizeof(struct weir_address);
 }
 
 /* Calls done, and frees the attempt. */
@@ -102,8 +117,15 @@ static void connect_finish(weir_connect *connect, int err, weir_transport *t)
         wr_loop_leave_if_forked(loop);
     }
     wr_loop_remove_member(loop, &connect->member);
-    wr_guard_free(&loop->counting, connect, sizeof(*connect));
+    wr_guard_free(&loop->counting, connect,
+                  connect_get_size(connect->candidate_count));
     wr_loop_unpin(loop);
+}
+
+static void connect_close_socket(weir_connect *connect)
+{
+    wr_socket_refuse(connect->fd >= 0, connect->fd);
+    connect->fd = -1;
 }
 
 static void connect_fail(weir_connect *connect, int err)
@@ -111,8 +133,7 @@ static void connect_fail(weir_connect *connect, int err)
     wr_assert(err < 0);
     connect_set_state(connect, CONNECT_ENDING);
     wr_timer_cancel(&connect->loop->wheel, &connect->timer);
-    wr_socket_refuse(connect->fd >= 0, connect->fd);
-    connect->fd = -1;
+    connect_close_socket(connect);
     connect_finish(connect, err, NULL);
 }
 
@@ -141,6 +162,71 @@ static void connect_establish(weir_connect *connect)
     connect_finish(connect, err, err < 0 ? NULL : t);
 }
 
+static int connect_bind_local(weir_connect *connect, int family)
+{
+    struct weir_address local = connect->local;
+    const int on = 1;
+
+    if (local.len == 0 && connect->local_port == 0) {
+        return 0;
+    }
+    if (local.len == 0) {
+        int err = wr_address_passive(family, NULL, connect->local_port, &local);
+        wr_assert(err == 0); /* a port came with an IP address */
+    }
+    wr_assert(local.storage.any.sa_family == family);
+    if (family != AF_UNIX && wr_address_port(&local) == 0) {
+        /* Let the port be chosen when the peer is known too: a busy client
+         * then has 28 000 of them for each peer. A kernel without this option
+         * only has fewer. */
+        wr_ignore(wr_sys_setsockopt(connect->fd, IPPROTO_IP,
+                                    IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)));
+    }
+    return wr_sys_bind(connect->fd, &local.storage.any, local.len);
+}
+
+/* Makes the socket that is to be connected. */
+static int connect_open_socket(weir_connect *connect, int family)
+{
+    wr_assert(connect->fd < 0);
+    int fd = wr_sys_socket(family, SOCK_STREAM, 0);
+    if (fd < 0) {
+        return fd;
+    }
+    connect->fd = fd;
+    int err = wr_sock_configure(fd, family, &connect->connection);
+    return err < 0 ? err : connect_bind_local(connect, family);
+}
+
+/* Gives up the candidate that was tried last. */
+static void connect_drop_candidate(weir_connect *connect, int err)
+{
+    wr_assert(err < 0);
+    if (connect->candidate_err == 0) {
+        connect->candidate_err = err;
+    }
+    connect_close_socket(connect);
+}
+
+/* Connects to the next candidate, or fails when none is left. */
+static void connect_try_next(weir_connect *connect)
+{
+    wr_assert(connect->state == CONNECT_TRYING);
+    while (connect->tried_count < connect->candidate_count) {
+        const struct weir_address *peer =
+            &connect->candidates[connect->tried_count++];
+        int err = connect_open_socket(connect, peer->storage.any.sa_family);
+        if (err >= 0) {
+            wr_prep_connect(&connect->loop->uring, &connect->op, connect->fd,
+                            &peer->storage.any, peer->len);
+            connect_check_invariants(connect);
+            return;
+        }
+        connect_drop_candidate(connect, err);
+    }
+    connect_fail(connect, connect->candidate_err);
+}
+
 static void connect_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     weir_connect *connect = wr_container_of(op, weir_connect, op);
@@ -152,7 +238,8 @@ static void connect_completed(struct wr_op *op, int32_t res, uint32_t flags)
     if (connect->cause < 0) {
         connect_fail(connect, connect->cause);
     } else if (res < 0) {
-        connect_fail(connect, res);
+        connect_drop_candidate(connect, res);
+        connect_try_next(connect);
     } else {
         connect_establish(connect);
     }
@@ -175,37 +262,6 @@ static void connect_timer_expired(struct wr_timer *timer)
     connect_give_up(connect, -ETIMEDOUT);
 }
 
-static int connect_bind_local(weir_connect *connect)
-{
-    const struct weir_address *local = &connect->local;
-    const int on = 1;
-
-    if (local->len == 0) {
-        return 0;
-    }
-    if (wr_address_port(local) == 0) {
-        /* Let the port be chosen when the peer is known too: a busy client
-         * then has 28 000 of them for each peer. A kernel without this option
-         * only has fewer. */
-        wr_ignore(wr_sys_setsockopt(connect->fd, IPPROTO_IP,
-                                    IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)));
-    }
-    return wr_sys_bind(connect->fd, &local->storage.any, local->len);
-}
-
-/* Makes the socket of a connection that is to be made. */
-static int connect_open_socket(weir_connect *connect)
-{
-    wr_assert(connect->fd < 0);
-    int fd = wr_sys_socket(connect->family, SOCK_STREAM, 0);
-    if (fd < 0) {
-        return fd;
-    }
-    connect->fd = fd;
-    int err = wr_sock_configure(fd, connect->family, &connect->connection);
-    return err < 0 ? err : connect_bind_local(connect);
-}
-
 static void connect_ready(struct wr_ready *ready)
 {
     weir_connect *connect = wr_container_of(ready, weir_connect, ready);
@@ -217,16 +273,15 @@ static void connect_ready(struct wr_ready *ready)
         connect_fail(connect, connect->cause);
         return;
     }
-    int err = connect->is_adopted
-                  ? wr_sock_configure(connect->fd, connect->family,
-                                      &connect->connection)
-                  : connect_open_socket(connect);
-    if (err < 0) {
-        connect_fail(connect, err);
-        return;
-    }
     if (connect->is_adopted) {
-        connect_establish(connect);
+        int err = wr_sock_configure(
+            connect->fd, connect->candidates[0].storage.any.sa_family,
+            &connect->connection);
+        if (err < 0) {
+            connect_fail(connect, err);
+        } else {
+            connect_establish(connect);
+        }
         return;
     }
     connect_set_state(connect, CONNECT_TRYING);
@@ -234,9 +289,7 @@ static void connect_ready(struct wr_ready *ready)
         wr_timer_arm(&loop->wheel, &connect->timer,
                      wr_add_sat(loop->now_ns, connect->timeout_ns));
     }
-    wr_prep_connect(&loop->uring, &connect->op, connect->fd,
-                    &connect->peer.storage.any, connect->peer.len);
-    connect_check_invariants(connect);
+    connect_try_next(connect);
 }
 
 static void connect_shutdown_alive(struct wr_member *member)
@@ -250,12 +303,13 @@ static void connect_shutdown_alive(struct wr_member *member)
 static void connect_dump_alive(const struct wr_member *member, FILE *out)
 {
     const weir_connect *connect = wr_container_of(member, weir_connect, member);
+    const size_t tried = connect->tried_count;
+    const struct weir_address *peer = &connect->candidates[tried - (tried > 0)];
     char text[WEIR_ADDRESS_TEXT_SIZE];
 
     fprintf(out, "connect %s peer=%s fd=%d given-up=%s\n",
             connect_state_names[connect->state],
-            weir_address_format(&connect->peer, text, sizeof(text)),
-            connect->fd,
+            weir_address_format(peer, text, sizeof(text)), connect->fd,
             connect->cause < 0 ? weir_err_name(connect->cause) : "no");
 }
 
@@ -284,44 +338,6 @@ static const struct wr_member_ops connect_member_ops = {
     .check = connect_check_alive};
 
 /* ---- the public functions ---- */
-
-/* Checks a socket that the program brings; returns its family. */
-static int connect_check_adopted(const struct weir_connect_options *options,
-                                 const char *host,
-                                 struct weir_address *ret_peer)
-{
-    wr_require(!host, -EINVAL);
-    wr_require(!options->local_host && options->local_port == 0, -EINVAL);
-    int family = wr_socket_check(options->sock, ret_peer);
-    wr_require(family >= 0, family);
-    wr_require(options->family == AF_UNSPEC || options->family == family,
-               -EINVAL);
-    return family;
-}
-
-/* Reads the peer's and the own address; returns their family. */
-static int connect_parse_addresses(const struct weir_connect_options *options,
-                                   const char *host, uint16_t port,
-                                   struct weir_address *ret_peer,
-                                   struct weir_address *ret_local)
-{
-    wr_require(host, -EINVAL);
-    int err = weir_address_parse(host, port, ret_peer);
-    wr_require(err >= 0, err);
-    const int family = ret_peer->storage.any.sa_family;
-    wr_require(options->family == AF_UNSPEC || options->family == family,
-               -EINVAL);
-    if (!options->local_host && options->local_port == 0) {
-        return family;
-    }
-    const char *own = options->local_host;
-    err =
-        own ? weir_address_parse(own, options->local_port, ret_local)
-            : wr_address_passive(family, NULL, options->local_port, ret_local);
-    wr_require(err >= 0, err);
-    wr_require(ret_local->storage.any.sa_family == family, -EINVAL);
-    return family;
-}
 
 static void connect_init(weir_connect *connect, weir_loop *loop,
                          const struct weir_factory *factory,
@@ -359,27 +375,25 @@ static int connect_start(weir_loop *loop, const struct weir_factory *factory,
                          const struct weir_connect_options *options,
                          weir_connect **ret)
 {
-    struct weir_address peer = {.len = 0};
-    struct weir_address local = {.len = 0};
+    struct wr_connect_plan plan;
 
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     err = connect_check_options(options, factory);
     wr_require(err >= 0, err);
-    int family =
-        options->use_sock
-            ? connect_check_adopted(options, host, &peer)
-            : connect_parse_addresses(options, host, port, &peer, &local);
-    wr_require(family >= 0, family);
+    err = wr_connect_plan_read(&plan, host, port, options);
+    wr_require(err >= 0, err);
     wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    weir_connect *connect = wr_guard_alloc(&loop->counting, sizeof(*connect));
+    weir_connect *connect =
+        wr_guard_alloc(&loop->counting, connect_get_size(plan.candidate_count));
     wr_require(connect, -ENOMEM);
 
     connect_init(connect, loop, factory, options);
-    connect->family = family;
-    connect->peer = peer;
-    connect->local = local;
+    connect->local = plan.local;
+    connect->local_port = plan.local_port;
+    connect->candidate_count = plan.candidate_count;
+    wr_connect_plan_copy(&plan, connect->candidates);
     wr_loop_add_member(loop, &connect->member);
     wr_loop_pin(loop);
     wr_ready_push(&loop->ready, &connect->ready);

@@ -101,6 +101,9 @@ static int listener_set_bind_options(int fd, int family,
                                      const struct wr_listen_options *options)
 {
     int err = 0;
+    if (family == AF_UNIX) {
+        return 0; /* it has no ports to share */
+    }
     if (options->reuse_address) {
         err = listener_set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
     }
@@ -129,13 +132,7 @@ static int listener_configure(struct wr_listener *listener, int fd,
     if (err < 0) {
         return err;
     }
-    listener->address = (struct weir_address){.len = 0};
-    if (listener->family != AF_UNIX) {
-        listener->address.len = sizeof(listener->address.storage);
-        err = wr_sys_getsockname(fd, &listener->address.storage.any,
-                                 &listener->address.len);
-    }
-    return err;
+    return wr_sock_ask_sockname(fd, &listener->address);
 }
 
 /* Takes @fd, of which @err says whether it is good so far. */
@@ -199,11 +196,13 @@ int wr_socket_check(int fd, struct weir_address *ret_peer)
     if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) {
         return -EAFNOSUPPORT;
     }
-    struct weir_address peer = {.len = sizeof(peer.storage)};
-    int err = wr_sys_getpeername(fd, &peer.storage.any, &peer.len);
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    int err = wr_sys_getpeername(fd, (struct sockaddr *)&peer, &len);
     wr_require((err >= 0) == (ret_peer != NULL), -EINVAL);
     if (ret_peer) {
-        *ret_peer = family == AF_UNIX ? (struct weir_address){.len = 0} : peer;
+        err = wr_sock_ask_peername(fd, ret_peer);
+        wr_require(err >= 0, -EINVAL);
     }
     return family;
 }
@@ -221,8 +220,7 @@ void wr_listener_unlisten(struct wr_listener *listener)
 
     wr_assert(listener->fd >= 0);
     wr_assert(listener->armed_count == 0);
-    wr_assert(listener->family != AF_UNIX); /* a set has no other beside it */
-    if (listener->was_listening) {
+    if (listener->was_listening || listener->family == AF_UNIX) {
         return;
     }
     wr_ignore(wr_sys_shutdown(listener->fd, SHUT_RD));

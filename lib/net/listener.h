@@ -76,7 +76,7 @@ WEIR_MUST_USE int wr_listener_listen(struct wr_listener *listener, int backlog);
 
 /* Undoes wr_listener_listen() before an accept was armed: the socket stays
  * bound, and clients are refused. A socket that listened when it was adopted
- * goes on. */
+ * goes on, and so does a Unix socket. */
 void wr_listener_unlisten(struct wr_listener *listener);
 
 /* Arms accepts until there are @goal of them, at most WR_ACCEPT_OPS, or a

@@ -29,9 +29,7 @@ static bool listener_set_is_listed(const struct wr_listener_set *set,
                                    const struct weir_address *address)
 {
     for (size_t i = 0; i < set->address_count; i++) {
-        const struct weir_address *other = &set->addresses[i];
-        if (other->len == address->len &&
-            memcmp(&other->storage, &address->storage, address->len) == 0) {
+        if (weir_address_is_equal(&set->addresses[i], address)) {
             return true;
         }
     }
@@ -39,22 +37,26 @@ static bool listener_set_is_listed(const struct wr_listener_set *set,
 }
 
 static int listener_set_add_address(struct wr_listener_set *set, int family,
-                                    const char *host, uint16_t port)
+                                    const struct weir_address *address)
+{
+    wr_assert(wr_address_is_valid(address));
+    if (family != AF_UNSPEC && address->storage.any.sa_family != family) {
+        return -EINVAL;
+    }
+    if (!listener_set_is_listed(set, address)) {
+        wr_assert(set->address_count < set->capacity);
+        set->addresses[set->address_count++] = *address;
+    }
+    return 0;
+}
+
+static int listener_set_add_text(struct wr_listener_set *set, int family,
+                                 const char *host, uint16_t port)
 {
     struct weir_address address = {.len = 0};
     int err = host ? weir_address_parse(host, port, &address)
                    : wr_address_passive(family, NULL, port, &address);
-    if (err < 0) {
-        return err;
-    }
-    if (family != AF_UNSPEC && address.storage.any.sa_family != family) {
-        return -EINVAL;
-    }
-    if (!listener_set_is_listed(set, &address)) {
-        wr_assert(set->address_count < set->capacity);
-        set->addresses[set->address_count++] = address;
-    }
-    return 0;
+    return err < 0 ? err : listener_set_add_address(set, family, &address);
 }
 
 /* NULL and "" stand for all addresses, of each family or the one asked for. */
@@ -62,24 +64,33 @@ static int listener_set_add_host(struct wr_listener_set *set, const char *host,
                                  uint16_t port, int family)
 {
     if (host && host[0] != '\0') {
-        return listener_set_add_address(set, family, host, port);
+        return listener_set_add_text(set, family, host, port);
     }
     int err = 0;
     if (family != AF_INET) {
-        err = listener_set_add_address(set, AF_INET6, NULL, port);
+        err = listener_set_add_text(set, AF_INET6, NULL, port);
     }
     if (err >= 0 && family != AF_INET6) {
-        err = listener_set_add_address(set, AF_INET, NULL, port);
+        err = listener_set_add_text(set, AF_INET, NULL, port);
     }
     return err;
 }
 
-static int listener_set_add_hosts(struct wr_listener_set *set, const char *host,
-                                  uint16_t port,
-                                  const struct weir_server_options *options)
+/* Adds all that the options and the arguments of the call name. */
+static int listener_set_add_all(struct wr_listener_set *set, const char *host,
+                                uint16_t port,
+                                const struct weir_server_options *options)
 {
     wr_assert(set->address_count == 0);
     int err = 0;
+    for (size_t i = 0; i < options->address_count && err >= 0; i++) {
+        const struct weir_address *address = &options->addresses[i];
+        wr_require(wr_address_is_valid(address), -EINVAL);
+        err = listener_set_add_address(set, options->family, address);
+    }
+    if (options->address_count > 0) {
+        return err;
+    }
     if (host || options->host_count == 0) {
         err = listener_set_add_host(set, host, port, options->family);
     }
@@ -119,11 +130,14 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->options.defer_accept_s = options->defer_accept_s;
     wr_require(options->host_count < HOST_COUNT_LIMIT, -EINVAL);
     wr_require(options->host_count == 0 || options->hosts, -EINVAL);
+    wr_require(options->address_count < HOST_COUNT_LIMIT, -EINVAL);
 
     int err = listener_set_make_room(
-        set, options->use_sock ? 1 : (options->host_count + 1) * WILDCARDS);
+        set, options->use_sock ? 1
+                               : (options->host_count + 1) * WILDCARDS +
+                                     options->address_count);
     if (err >= 0 && !options->use_sock) {
-        err = listener_set_add_hosts(set, host, port, options);
+        err = listener_set_add_all(set, host, port, options);
     }
     if (err < 0) {
         wr_listener_set_fini(set);
@@ -196,7 +210,8 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
     wr_assert(set->count == 0);
     for (size_t i = 0; i < set->address_count; i++) {
         struct weir_address address = set->addresses[i];
-        if (same_port && port != 0) {
+        const bool has_port = address.storage.any.sa_family != AF_UNIX;
+        if (same_port && port != 0 && has_port) {
             wr_address_set_port(&address, port);
         }
         int err = listener_set_open_next(set, -1, &address);
@@ -208,7 +223,9 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
             listener_set_close_all(set);
             return err;
         }
-        port = wr_address_port(&set->all[set->count - 1].address);
+        if (has_port) {
+            port = wr_address_port(&set->all[set->count - 1].address);
+        }
     }
     return set->count > 0 ? 0 : skipped;
 }
@@ -236,19 +253,32 @@ int wr_listener_set_open(struct wr_listener_set *set)
     return err;
 }
 
+/* Listens on the Unix sockets of the set, or on the others: all, or none of
+ * those that can be told to stop. */
+static int listener_set_listen_on(struct wr_listener_set *set, bool on_unix)
+{
+    size_t i = 0;
+    int err = 0;
+
+    while (i < set->count && err >= 0) {
+        struct wr_listener *listener = &set->all[i++];
+        if ((listener->family == AF_UNIX) == on_unix) {
+            err = wr_listener_listen(listener, set->options.backlog);
+        }
+    }
+    while (err < 0 && --i > 0) {
+        wr_listener_unlisten(&set->all[i - 1]);
+    }
+    return err;
+}
+
 int wr_listener_set_listen(struct wr_listener_set *set)
 {
     wr_assert(set->count > 0);
-    for (size_t i = 0; i < set->count; i++) {
-        int err = wr_listener_listen(&set->all[i], set->options.backlog);
-        if (err < 0) {
-            while (i-- > 0) {
-                wr_listener_unlisten(&set->all[i]);
-            }
-            return err;
-        }
-    }
-    return 0;
+    int err = listener_set_listen_on(set, false);
+    /* A Unix socket that is bound can always listen, and could not be told to
+     * stop without a close: it comes last. */
+    return err < 0 ? err : listener_set_listen_on(set, true);
 }
 
 void wr_listener_set_close(struct wr_listener_set *set)

@@ -254,25 +254,6 @@ static const struct wr_member_ops server_member_ops = {
 
 /* ---- the public functions ---- */
 
-static int server_check_options(const struct weir_server_options *options,
-                                const struct weir_factory *factory,
-                                const char *host)
-{
-    wr_require(factory && factory->create, -EINVAL);
-    wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
-                   options->family == AF_INET6,
-               -EINVAL);
-    wr_require(options->backlog >= 0, -EINVAL);
-    if (options->use_sock) {
-        wr_require(!host && options->host_count == 0, -EINVAL);
-        int family = wr_socket_check(options->sock, NULL);
-        wr_require(family >= 0, family);
-        wr_require(options->family == AF_UNSPEC || options->family == family,
-                   -EINVAL);
-    }
-    return 0;
-}
-
 /* Makes a server; takes no descriptor when it fails. */
 static int server_make(weir_loop *loop, const char *host, uint16_t port,
                        const struct weir_server_options *options,
@@ -315,14 +296,6 @@ static int server_make(weir_loop *loop, const char *host, uint16_t port,
     return 0;
 }
 
-int wr_server_options_read(const void *outer,
-                           struct weir_server_options *server)
-{
-    int err = wr_options_read_inner(outer, server, sizeof(*server));
-    return err < 0 ? err
-                   : wr_connection_options_read(server, &server->connection);
-}
-
 int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
                      const char *host, uint16_t port,
                      const struct weir_server_options *options,
@@ -332,7 +305,8 @@ int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
 
     int err = wr_loop_check(loop);
     if (err >= 0) {
-        err = ret ? server_check_options(options, factory, host) : -EINVAL;
+        err = ret ? wr_server_options_check(options, factory, host, port)
+                  : -EINVAL;
     }
     if (err >= 0 && wr_loop_is_closing(loop)) {
         err = -ESHUTDOWN;

@@ -2,10 +2,10 @@
  * The inside of a server, for its parts and for what waits for its end.
  *
  * server_state.c says which states a server has and what must hold in them;
- * server_accept.c lets clients in and has the list of them; server.c, which
- * calls both, is the server's life from the request to listen to the last
- * callback. None of them knows tasks: one that waits for a server leaves a
- * struct wr_server_watch.
+ * server_accept.c lets clients in and has the list of them; server_options.c
+ * checks what is asked for; server.c, which calls all three, is the server's
+ * life from the request to listen to the last callback. None of them knows
+ * tasks: one that waits for a server leaves a struct wr_server_watch.
  */
 #ifndef WEIR_LIB_NET_SERVER_H
 #define WEIR_LIB_NET_SERVER_H
@@ -105,11 +105,19 @@ void wr_server_end_idle(weir_server *server);
  * there are no connections: now, or with the loss of the last one. */
 void wr_server_end_handlers(weir_server *server);
 
-/* ---- server.c ---- */
+/* ---- server_options.c ---- */
 
 /* Reads the options of a server that @outer ends with; see options.h. */
 WEIR_MUST_USE int wr_server_options_read(const void *outer,
                                          struct weir_server_options *server);
+
+/* Checks what a call of a maker asks for: 0, or its error. */
+WEIR_MUST_USE int
+wr_server_options_check(const struct weir_server_options *options,
+                        const struct weir_factory *factory, const char *host,
+                        uint16_t port);
+
+/* ---- server.c ---- */
 
 /* weir_create_server() with options that were read. */
 WEIR_MUST_USE int wr_server_create(weir_loop *loop,

@@ -31,6 +31,11 @@ WEIR_MUST_USE int
 wr_sock_configure(int fd, int family,
                   const struct weir_connection_options *connection);
 
+/* Asks a socket for its own address, or for the one that its peer has or had. A
+ * failure, as with @fd -1, leaves an address of length 0. */
+int wr_sock_ask_sockname(int fd, struct weir_address *ret);
+int wr_sock_ask_peername(int fd, struct weir_address *ret);
+
 /* Checks the options of new connections in @outer, a struct that
  * wr_options_read() has filled. */
 WEIR_MUST_USE int

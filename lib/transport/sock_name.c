@@ -8,26 +8,37 @@
  */
 #include "sock_impl.h"
 
-static void sock_name_ask_peer(int fd, struct weir_address *ret)
+/* Of a Unix path that fills sun_path, the kernel counts a NUL behind it. */
+static void sock_name_keep(struct weir_address *addr, int err,
+                           struct weir_address *ret)
 {
-    struct weir_address addr = {.len = 0};
-    const int len =
-        fd < 0 ? 0 : wr_sys_getpeername_ever(fd, &addr.storage.inet6);
-
-    addr.len = len < 0 ? 0 : (socklen_t)len;
-    *ret = addr;
+    if (err < 0) {
+        addr->len = 0;
+    } else if (addr->storage.any.sa_family == AF_UNIX &&
+               addr->len > sizeof(addr->storage.local)) {
+        addr->len = sizeof(addr->storage.local);
+    }
+    *ret = *addr;
 }
 
-static void sock_name_ask_own(int fd, struct weir_address *ret)
+int wr_sock_ask_peername(int fd, struct weir_address *ret)
+{
+    struct weir_address addr = {.len = sizeof(addr.storage)};
+    int err =
+        fd < 0 ? fd : wr_sys_getpeername_ever(fd, &addr.storage.any, &addr.len);
+
+    sock_name_keep(&addr, err, ret);
+    return err;
+}
+
+int wr_sock_ask_sockname(int fd, struct weir_address *ret)
 {
     struct weir_address addr = {.len = sizeof(addr.storage)};
     int err =
         fd < 0 ? fd : wr_sys_getsockname(fd, &addr.storage.any, &addr.len);
 
-    if (err < 0 || addr.storage.any.sa_family == AF_UNIX) {
-        addr.len = 0;
-    }
-    *ret = addr;
+    sock_name_keep(&addr, err, ret);
+    return err;
 }
 
 void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret)
@@ -37,7 +48,7 @@ void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret)
     if (WR_UNLIKELY(s->names != NULL)) {
         *ret = s->names->peername;
     } else {
-        sock_name_ask_peer(s->fd, ret);
+        wr_ignore(wr_sock_ask_peername(s->fd, ret));
     }
 }
 
@@ -48,7 +59,7 @@ void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret)
     if (WR_UNLIKELY(s->names != NULL)) {
         *ret = s->names->sockname;
     } else {
-        sock_name_ask_own(s->fd, ret);
+        wr_ignore(wr_sock_ask_sockname(s->fd, ret));
     }
 }
 
@@ -61,8 +72,8 @@ void wr_sock_remember_names(struct wr_sock *s)
     struct wr_sock_names *names =
         wr_alloc(&s->t.loop->counting, sizeof(*names));
     if (names) {
-        sock_name_ask_peer(s->fd, &names->peername);
-        sock_name_ask_own(s->fd, &names->sockname);
+        wr_ignore(wr_sock_ask_peername(s->fd, &names->peername));
+        wr_ignore(wr_sock_ask_sockname(s->fd, &names->sockname));
         s->names = names;
     }
 }

@@ -89,8 +89,9 @@ MAKER(adopt, a_unix_socket_becomes_a_transport)
     maker_run(m, maker_is_done);
 
     expect_eq(m->done_err, 0);
-    expect_eq(m->peername.len, 0);
-    expect_eq(m->sockname.len, 0);
+    expect_eq(m->peername.len, sizeof(sa_family_t), "it has no name");
+    expect_eq(m->peername.storage.any.sa_family, AF_UNIX);
+    expect_eq(m->sockname.len, sizeof(sa_family_t));
     expect_echo(m, fds[1]);
     close(fds[1]);
 }

@@ -524,7 +524,9 @@ MAKER(server, adopts_a_unix_listener)
 
     char text[8];
     expect_eq(peer_read(fd, text, sizeof(text)), 5);
-    expect_eq(m->peername.len, 0, "a unix socket has no address here");
+    expect_eq(m->peername.len, sizeof(sa_family_t), "it has no name");
+    expect_eq(m->sockname.len, sizeof(address));
+    expect_eq(memcmp(&m->sockname.storage, &address, sizeof(address)), 0);
     close(fd);
 }
 

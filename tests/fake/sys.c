@@ -121,16 +121,13 @@ int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
     return give_addr(&file->end->other->local, addr, len);
 }
 
-int wr_sys_getpeername_ever(int fd, struct sockaddr_in6 *ret)
+int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len)
 {
     const struct fake_file *file = fake_file_get(fd, "getpeername_ever");
-    socklen_t len = sizeof(*ret);
     if (file->kind != FAKE_STREAM || file->end->unnamed) {
         return -ENOTCONN;
     }
-    wr_ignore(
-        give_addr(&file->end->other->local, (struct sockaddr *)ret, &len) != 0);
-    return (int)len;
+    return give_addr(&file->end->other->local, addr, len);
 }
 
 static struct fake_sockopt_value *find_sockopt(struct fake_file *file,

@@ -236,7 +236,7 @@ UNIT(address, no_address_is_written_as_a_dash)
 {
     struct weir_address none = {.len = 0};
     struct weir_address other = {.len = 2};
-    other.storage.any.sa_family = AF_UNIX;
+    other.storage.any.sa_family = AF_PACKET;
 
     expect_str_eq(weir_address_format(&none, text, sizeof(text)), "-");
     expect_str_eq(weir_address_format(&other, text, sizeof(text)), "-");
@@ -254,6 +254,184 @@ UNIT(address, a_short_destination_is_still_terminated)
         expect_eq(strncmp(small, "127.0.0.1:80", strlen(small)), 0);
     }
     expect_str_eq(small, "127.0.0.1:80");
+}
+
+/* ---- Unix addresses ---- */
+
+/* The text of the Unix address of @len bytes. */
+static const char *made_unix(const char *path, size_t len)
+{
+    memset(&addr, 0xff, sizeof(addr));
+    expect_eq(weir_address_from_unix(path, len, &addr), 0);
+    cr_assert(wr_address_is_valid(&addr));
+    return weir_address_format(&addr, text, sizeof(text));
+}
+
+UNIT(address, a_unix_path_is_kept_with_its_end)
+{
+    expect_str_eq(made_unix("/run/a.sock/x", 11), "unix:/run/a.sock");
+    expect_eq(addr.storage.local.sun_family, AF_UNIX);
+    expect_str_eq(addr.storage.local.sun_path, "/run/a.sock");
+    expect_eq(addr.len, offsetof(struct sockaddr_un, sun_path) + 12);
+    cr_assert(!wr_address_is_unnamed(&addr));
+    expect_eq(wr_address_port(&addr), 0);
+}
+
+UNIT(address, an_abstract_name_begins_with_nul_and_holds_any_bytes)
+{
+    expect_str_eq(made_unix("\0weir", 5), "unix:@weir");
+    expect_eq(addr.len, offsetof(struct sockaddr_un, sun_path) + 5);
+    expect_str_eq(made_unix("\0a\0b\n\\", 6), "unix:@a\\x00b\\x0a\\x5c");
+    expect_str_eq(made_unix("\0", 1), "unix:@");
+    cr_assert(!wr_address_is_unnamed(&addr));
+}
+
+UNIT(address, no_bytes_are_a_unix_address_without_a_name)
+{
+    expect_str_eq(made_unix(NULL, 0), "unix:");
+    expect_eq(addr.len, sizeof(sa_family_t));
+    cr_assert(wr_address_is_unnamed(&addr));
+}
+
+UNIT(address, the_text_of_an_abstract_name_begins_with_at)
+{
+    expect_eq(weir_address_parse_unix("@weir", &addr), 0);
+    expect_str_eq(weir_address_format(&addr, text, sizeof(text)), "unix:@weir");
+    expect_eq(addr.storage.local.sun_path[0], '\0');
+    expect_eq(weir_address_parse_unix("./@weir", &addr), 0);
+    expect_str_eq(addr.storage.local.sun_path, "./@weir");
+    expect_eq(weir_address_parse_unix("", &addr), 0);
+    cr_assert(wr_address_is_unnamed(&addr));
+    expect_eq(weir_address_parse_unix(NULL, &addr), -EINVAL);
+    expect_eq(weir_address_parse_unix("/a", NULL), -EINVAL);
+}
+
+UNIT(address, a_unix_name_may_be_as_long_as_the_kernel_lets_it)
+{
+    char name[4096];
+    struct weir_address before;
+    memset(name, 'n', sizeof(name));
+    made_unix(name, 107);
+    expect_eq(strlen(addr.storage.local.sun_path), 107);
+    expect_eq(addr.len, sizeof(struct sockaddr_un));
+    before = addr;
+
+    expect_eq(weir_address_from_unix(name, 108, &addr), -ENAMETOOLONG);
+    expect_eq(weir_address_from_unix(name, 4096, &addr), -ENAMETOOLONG);
+    name[4095] = '\0';
+    expect_eq(weir_address_parse_unix(name, &addr), -ENAMETOOLONG);
+    name[108] = '\0';
+    expect_eq(weir_address_parse_unix(name, &addr), -ENAMETOOLONG);
+    name[0] = '@';
+    expect_eq(weir_address_parse_unix(name, &before), 0, "abstract");
+    expect_eq(before.len, sizeof(struct sockaddr_un));
+    name[0] = '\0';
+    expect_eq(weir_address_from_unix(name, 109, &addr), -ENAMETOOLONG);
+    expect_eq(strlen(addr.storage.local.sun_path), 107, "nothing written");
+}
+
+UNIT(address, a_unix_path_has_no_nul_inside)
+{
+    expect_eq(weir_address_from_unix("/a\0b", 4, &addr), -EINVAL);
+    expect_eq(weir_address_from_unix("/a\0", 3, &addr), -EINVAL);
+    expect_eq(weir_address_from_unix(NULL, 1, &addr), -EINVAL);
+    expect_eq(weir_address_from_unix("/a", 2, NULL), -EINVAL);
+}
+
+UNIT(address, the_longest_unix_text_has_room)
+{
+    char name[108];
+    memset(name, 0xff, sizeof(name));
+    name[0] = '\0';
+    made_unix(name, sizeof(name));
+    expect_eq(strlen(text), 5 + 1 + 107 * 4);
+    memset(name, 0x01, sizeof(name));
+    made_unix(name, 107);
+    expect_eq(strlen(text), 5 + 107 * 4);
+    expect_str_eq(text + strlen(text) - 4, "\\x01");
+}
+
+UNIT(address, a_path_of_the_kernel_need_not_be_terminated)
+{
+    memset(&addr, 'p', sizeof(addr));
+    addr.storage.any.sa_family = AF_UNIX;
+    addr.len = sizeof(struct sockaddr_un);
+    weir_address_format(&addr, text, sizeof(text));
+    expect_eq(strlen(text), 5 + 108);
+    addr.len = offsetof(struct sockaddr_un, sun_path) + 3;
+    weir_address_format(&addr, text, sizeof(text));
+    expect_str_eq(text, "unix:ppp");
+}
+
+UNIT(address, equal_is_what_reaches_the_same_socket)
+{
+    static const char *const texts[] = {
+        "127.0.0.1:80", "127.0.0.2:80", "127.0.0.1:81", "[::1]:80",
+        "[::2]:80",     "[::1]:81",     "[fe80::1]:80", "[fe80::1%lo]:80",
+        "/a",           "@a",           "/ab",          "",
+    };
+    enum { COUNT = sizeof(texts) / sizeof(texts[0]) };
+    struct weir_address all[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        if (strchr(texts[i], ':')) {
+            expect_eq(weir_address_parse_with_port(texts[i], &all[i]), 0);
+        } else {
+            expect_eq(weir_address_parse_unix(texts[i], &all[i]), 0);
+        }
+    }
+
+    for (size_t i = 0; i < COUNT; i++) {
+        for (size_t other = 0; other < COUNT; other++) {
+            expect_eq(weir_address_is_equal(&all[i], &all[other]), i == other,
+                      "%s and %s", texts[i], texts[other]);
+        }
+    }
+}
+
+UNIT(address, equal_does_not_look_at_what_is_no_part_of_the_name)
+{
+    struct weir_address other;
+    parsed("::1", 80);
+    other = addr;
+    other.storage.inet6.sin6_flowinfo = 7;
+    cr_assert(weir_address_is_equal(&addr, &other));
+    made_unix("/a", 2);
+    other = addr;
+    other.len--; /* a kernel may be given a path without its NUL */
+    cr_assert(weir_address_is_equal(&addr, &other));
+    other.storage.local.sun_path[9] = 'x';
+    other.len = sizeof(struct sockaddr_un);
+    cr_assert(weir_address_is_equal(&addr, &other));
+
+    addr.len = 0;
+    cr_assert(!weir_address_is_equal(&addr, &other));
+    other.len = 0;
+    cr_assert(weir_address_is_equal(&addr, &other));
+}
+
+UNIT(address, a_family_or_a_length_that_is_not_known_is_not_valid)
+{
+    parsed("127.0.0.1", 80);
+    cr_assert(wr_address_is_valid(&addr));
+    addr.len--;
+    cr_assert(!wr_address_is_valid(&addr));
+    addr.len = sizeof(struct sockaddr_in6);
+    cr_assert(!wr_address_is_valid(&addr));
+    parsed("::1", 80);
+    cr_assert(wr_address_is_valid(&addr));
+    addr.len = sizeof(struct sockaddr_in);
+    cr_assert(!wr_address_is_valid(&addr));
+    made_unix("/a", 2);
+    addr.len = sizeof(struct sockaddr_un) + 1;
+    cr_assert(!wr_address_is_valid(&addr));
+    addr.len = 1;
+    cr_assert(!wr_address_is_valid(&addr));
+    addr.len = 0;
+    cr_assert(!wr_address_is_valid(&addr));
+    addr.len = sizeof(struct sockaddr_in);
+    addr.storage.any.sa_family = AF_PACKET;
+    cr_assert(!wr_address_is_valid(&addr));
+    cr_assert(!weir_address_is_equal(&addr, &addr), "of no known family");
 }
 
 UNIT(address, random_addresses_read_back_as_they_were_written)

@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <weir/address.h>
 
 static bool is_close_on_exec(int fd)
 {
@@ -76,7 +77,11 @@ UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
     len = sizeof(name);
     expect_eq(wr_sys_getpeername(client, any, &len), 0);
     struct sockaddr_in6 peer;
-    expect_eq(wr_sys_getpeername_ever(client, &peer), (int)len);
+    socklen_t peer_len = sizeof(peer);
+    expect_eq(
+        wr_sys_getpeername_ever(client, (struct sockaddr *)&peer, &peer_len),
+        0);
+    expect_eq(peer_len, len);
     expect_eq(memcmp(&peer, &name, len), 0);
 
     expect_eq(wr_sys_outq(client), 0);
@@ -137,14 +142,55 @@ UNIT(sys, a_peer_is_named_after_its_reset_but_not_after_ours)
 
         expect_eq(wr_sys_getpeername(server, (struct sockaddr *)&peer, &len),
                   -ENOTCONN);
-        expect_eq(wr_sys_getpeername_ever(server, &peer), (int)lens[i]);
+        len = sizeof(peer);
+        expect_eq(
+            wr_sys_getpeername_ever(server, (struct sockaddr *)&peer, &len), 0);
+        expect_eq(len, lens[i]);
         expect_eq(memcmp(&peer, &own, lens[i]), 0);
 
         expect_eq(wr_sys_disconnect(server), 0);
-        expect_eq(wr_sys_getpeername_ever(server, &peer), -ENOTCONN);
+        len = sizeof(peer);
+        expect_eq(
+            wr_sys_getpeername_ever(server, (struct sockaddr *)&peer, &len),
+            -ENOTCONN);
         expect_eq(wr_sys_close(server), 0);
         expect_eq(wr_sys_close(listener), 0);
     }
+}
+
+UNIT(sys, the_peer_of_a_unix_socket_is_named_when_it_has_gone)
+{
+    struct weir_address own = {.len = sizeof(own.storage)};
+    struct weir_address peer = {.len = sizeof(peer.storage)};
+    int listener = wr_sys_socket(AF_UNIX, SOCK_STREAM, 0);
+    expect_eq(wr_sys_bind(listener, &(struct sockaddr){.sa_family = AF_UNIX},
+                          sizeof(sa_family_t)),
+              0);
+    expect_eq(wr_sys_listen(listener, 1), 0);
+    expect_eq(wr_sys_getsockname(listener, &own.storage.any, &own.len), 0);
+    int client = wr_sys_socket(AF_UNIX, SOCK_STREAM, 0);
+    expect_eq(connect(client, &own.storage.any, own.len), 0);
+    int server = accept(listener, NULL, NULL);
+    close(server);
+    close(listener);
+
+    expect_eq(wr_sys_getpeername_ever(client, &peer.storage.any, &peer.len), 0);
+    cr_assert(weir_address_is_equal(&peer, &own));
+    close(client);
+}
+
+UNIT(sys, the_peer_of_a_pair_has_a_family_and_no_name)
+{
+    struct weir_address peer = {.len = sizeof(peer.storage)};
+    int ends[2];
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+
+    expect_eq(wr_sys_getpeername_ever(ends[0], &peer.storage.any, &peer.len),
+              0);
+    expect_eq(peer.len, sizeof(sa_family_t));
+    expect_eq(peer.storage.any.sa_family, AF_UNIX);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 UNIT(sys, a_receive_fills_several_pieces_and_never_waits)
@@ -193,7 +239,9 @@ UNIT(sys, errors_are_negative_numbers)
     expect_eq(wr_sys_getsockname(-1, any, &len), -EBADF);
     expect_eq(wr_sys_getpeername(-1, any, &len), -EBADF);
     struct sockaddr_in6 peer;
-    expect_eq(wr_sys_getpeername_ever(-1, &peer), -EBADF);
+    len = sizeof(peer);
+    expect_eq(wr_sys_getpeername_ever(-1, (struct sockaddr *)&peer, &len),
+              -EBADF);
     expect_eq(wr_sys_setsockopt(-1, 0, 0, &value, sizeof(value)), -EBADF);
     expect_eq(wr_sys_getsockopt(-1, 0, 0, &value, &len), -EBADF);
     expect_eq(wr_sys_shutdown(-1, SHUT_WR), -EBADF);

@@ -1,0 +1,126 @@
+/*
+ * Reading which addresses a connection attempt is to try.
+ *
+ * Text and values are read alike: into addresses that are known to be good, of
+ * which those are candidates that fit the family that was asked for and the own
+ * address.
+ */
+#include "connect_plan.h"
+
+#include "lib/base/address.h"
+#include "listener.h"
+
+#define CANDIDATE_LIMIT 4096u
+
+/* Plans for a socket that the program brings. */
+static int connect_plan_adopted(struct wr_connect_plan *plan,
+                                const struct weir_connect_options *options)
+{
+    wr_require(!options->local_host && options->local_port == 0 &&
+                   !options->local_address,
+               -EINVAL);
+    int family = wr_socket_check(options->sock, &plan->single);
+    wr_require(family >= 0, family);
+    plan->addresses = &plan->single;
+    plan->address_count = 1;
+    return 0;
+}
+
+/* Reads the addresses that are to be tried. */
+static int connect_plan_peers(struct wr_connect_plan *plan, const char *host,
+                              uint16_t port,
+                              const struct weir_connect_options *options)
+{
+    if (options->address_count == 0) {
+        wr_require(host, -EINVAL);
+        plan->addresses = &plan->single;
+        plan->address_count = 1;
+        return weir_address_parse(host, port, &plan->single);
+    }
+    wr_require(!host && port == 0 && options->addresses, -EINVAL);
+    wr_require(options->address_count <= CANDIDATE_LIMIT, -EINVAL);
+    for (size_t i = 0; i < options->address_count; i++) {
+        const struct weir_address *address = &options->addresses[i];
+        wr_require(wr_address_is_valid(address), -EINVAL);
+        wr_require(!wr_address_is_unnamed(address), -EINVAL);
+    }
+    plan->addresses = options->addresses;
+    plan->address_count = options->address_count;
+    return 0;
+}
+
+/* Reads the own address, which the peers' must be of a family with. */
+static int connect_plan_local(struct wr_connect_plan *plan,
+                              const struct weir_connect_options *options)
+{
+    const struct weir_address *local = options->local_address;
+    const char *host = options->local_host;
+
+    if (local) {
+        wr_require(!host && options->local_port == 0, -EINVAL);
+        wr_require(wr_address_is_valid(local), -EINVAL);
+        plan->local = *local;
+    } else if (host) {
+        int err = weir_address_parse(host, options->local_port, &plan->local);
+        wr_require(err >= 0, err);
+    }
+    if (plan->local.len > 0) {
+        const int family = plan->local.storage.any.sa_family;
+        wr_require(plan->family == AF_UNSPEC || plan->family == family,
+                   -EINVAL);
+        plan->family = family;
+    }
+    return 0;
+}
+
+/* An address of another family than was asked for is left out, and a Unix one
+ * if an own port was. */
+static bool connect_plan_is_candidate(const struct wr_connect_plan *plan,
+                                      const struct weir_address *address)
+{
+    const int family = address->storage.any.sa_family;
+    return plan->family == AF_UNSPEC
+               ? family != AF_UNIX || plan->local_port == 0
+               : family == plan->family;
+}
+
+static int connect_plan_read_all(struct wr_connect_plan *plan, const char *host,
+                                 uint16_t port,
+                                 const struct weir_connect_options *options)
+{
+    if (options->use_sock) {
+        wr_require(!host && options->address_count == 0, -EINVAL);
+        return connect_plan_adopted(plan, options);
+    }
+    int err = connect_plan_peers(plan, host, port, options);
+    return err < 0 ? err : connect_plan_local(plan, options);
+}
+
+int wr_connect_plan_read(struct wr_connect_plan *plan, const char *host,
+                         uint16_t port,
+                         const struct weir_connect_options *options)
+{
+    *plan = (struct wr_connect_plan){.family = options->family,
+                                     .local_port = options->local_port};
+    int err = connect_plan_read_all(plan, host, port, options);
+    wr_require(err >= 0, err);
+    for (size_t i = 0; i < plan->address_count; i++) {
+        plan->candidate_count +=
+            connect_plan_is_candidate(plan, &plan->addresses[i]);
+    }
+    wr_require(plan->candidate_count > 0, -EINVAL);
+    return 0;
+}
+
+void wr_connect_plan_copy(const struct wr_connect_plan *plan,
+                          struct weir_address *ret)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < plan->address_count; i++) {
+        if (connect_plan_is_candidate(plan, &plan->addresses[i])) {
+            wr_assert(count < plan->candidate_count);
+            ret[count++] = plan->addresses[i];
+        }
+    }
+    wr_assert(count == plan->candidate_count);
+}
