@@ -22,6 +22,7 @@
 #include "weir/sync.h"
 #include "weir/task.h"
 #include "weir/transport.h"
+#include "weir/watch.h"
 #include "weir/writer.h"
 
 #endif

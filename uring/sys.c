@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -102,6 +103,19 @@ int wr_sys_close(int fd)
     int ret = sys_result(close(fd));
     /* On Linux the descriptor is gone even so: to retry would close another. */
     return ret == -EINTR ? 0 : ret;
+}
+
+int wr_sys_identify(int fd, struct wr_file_id *ret)
+{
+    struct stat status;
+    int err = sys_result(fstat(fd, &status));
+    if (err < 0) {
+        return err;
+    }
+    *ret = (struct wr_file_id){.mode = status.st_mode,
+                               .device = status.st_dev,
+                               .inode = status.st_ino};
+    return 0;
 }
 
 int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)

@@ -8,6 +8,8 @@
 #ifndef WEIR_URING_SYS_H
 #define WEIR_URING_SYS_H
 
+#include "../include/weir/base.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,6 +42,17 @@ int wr_sys_shutdown(int fd, int how);
 /* Resets a connection now (TCP), whatever waits; it has no addresses then. */
 int wr_sys_disconnect(int fd);
 int wr_sys_close(int fd);
+
+/* The file behind a descriptor. Two files have not the same inode at the same
+ * time, but for some that the kernel makes without a file system: eventfds,
+ * terminals. */
+struct wr_file_id {
+    uint32_t mode; /* st_mode */
+    uint64_t device;
+    uint64_t inode;
+};
+
+WEIR_MUST_USE int wr_sys_identify(int fd, struct wr_file_id *ret);
 
 /* Receives what a stream socket has now into 1 to @count pieces of memory:
  * how many bytes, 0 at the end of the stream, -EAGAIN when nothing is there. */

@@ -157,7 +157,8 @@ struct weir_loop {
 
     struct wr_list members[WR_STAGES]; /* struct wr_member */
     uint64_t member_counts[WR_STAGES];
-    struct wr_list modules; /* struct wr_module */
+    uint64_t joined_counts[WR_STAGES]; /* members that ever joined */
+    struct wr_list modules;            /* struct wr_module */
 
     weir_task *current;       /* the task that runs; NULL in callbacks */
     uint32_t forbidden_count; /* callbacks that may be on a task's stack */
@@ -353,13 +354,15 @@ static inline void wr_member_init(struct wr_member *member,
     member->ops = ops;
 }
 
-/* From now on the loop cannot be freed before the member has left it. */
+/* From now on the loop cannot be freed before the member has left it. The last
+ * members of a stage's list are those that joined last. */
 static inline void wr_loop_add_member(weir_loop *loop, struct wr_member *member)
 {
     const enum wr_stage stage = member->ops->stage;
 
     wr_list_push_back(&loop->members[stage], &member->link);
     loop->member_counts[stage]++;
+    loop->joined_counts[stage]++;
 }
 
 /* The member has ended, and has not left the loop before. */

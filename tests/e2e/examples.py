@@ -70,6 +70,12 @@ def test_an_open_socket_is_registered():
     equal(outcome.out, "received: abc\n", "standard output")
 
 
+def test_a_descriptor_is_watched():
+    outcome = command(example("register_socket_reader"))
+    equal((outcome.status, outcome.err), (0, ""), "the outcome")
+    equal(outcome.out, "received: abc\n", "standard output")
+
+
 def test_examples_are_short():
     folder = os.path.join(os.path.dirname(__file__), "../../tools/examples")
     names = [name for name in os.listdir(folder) if name.endswith(".c")]

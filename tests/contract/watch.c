@@ -1,0 +1,214 @@
+/*
+ * add_reader and add_writer: when they are called. Once a turn while their
+ * descriptor is ready, whatever kind of descriptor that is, and not when it is
+ * not.
+ */
+#include "tests/contract/watch_rig.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
+enum { ENOUGH_TURNS = 50 };
+
+/* ---- when they are called ---- */
+
+UNIT(watch, a_reader_is_called_when_there_is_something_to_read)
+{
+    open_watching();
+    struct watcher reader = read_with(ends[0], true);
+    reader.stops = true;
+    add_reader(&reader);
+    make_turns(5);
+    expect_eq(reader.calls, 0);
+
+    send_byte(ends[1]);
+    run_until_stopped();
+    expect_eq(reader.calls, 1);
+    make_turns(5);
+
+    expect_eq(reader.calls, 1, "what was there is taken");
+    close_watching();
+}
+
+UNIT(watch, a_reader_is_called_once_a_turn_until_it_has_read)
+{
+    open_watching();
+    struct watcher reader = read_with(ends[0], false);
+    add_reader(&reader);
+    send_byte(ends[1]);
+    make_turns(3); /* the poll is on its way */
+    const int before = reader.calls;
+
+    make_turns(ENOUGH_TURNS);
+
+    expect_eq(reader.calls, before + ENOUGH_TURNS);
+    expect_leq(statistics().turns, (uint64_t)ENOUGH_TURNS + 10);
+    close_watching();
+}
+
+UNIT(watch, a_reader_sees_the_end_of_the_stream)
+{
+    open_watching();
+    struct watcher reader = read_with(ends[0], true);
+    reader.stops = true;
+    add_reader(&reader);
+    expect_eq(shutdown(ends[1], SHUT_WR), 0);
+
+    run_until_stopped();
+
+    expect_eq(reader.calls, 1);
+    close_watching();
+}
+
+UNIT(watch, a_writer_is_called_while_there_is_room)
+{
+    open_watching();
+    struct watcher writer = read_with(ends[0], false);
+    add_writer(&writer);
+    make_turns(3);
+    const int before = writer.calls;
+
+    make_turns(10);
+
+    expect_geq(before, 1);
+    expect_eq(writer.calls, before + 10);
+    close_watching();
+}
+
+UNIT(watch, a_writer_waits_for_room)
+{
+    open_watching();
+    struct watcher writer = read_with(ends[0], false);
+    writer.stops = true;
+    fill(ends[0]);
+    add_writer(&writer);
+    make_turns(10);
+    expect_eq(writer.calls, 0);
+
+    empty(ends[1]);
+    run_until_stopped();
+
+    expect_eq(writer.calls, 1);
+    close_watching();
+}
+
+/* The kernel tells polls of a FIN, whether they ask or not. */
+UNIT(watch, a_writer_without_room_does_not_spin_when_the_peer_half_closes)
+{
+    open_watching();
+    struct watcher writer = read_with(ends[0], false);
+    fill(ends[0]);
+    expect_eq(shutdown(ends[1], SHUT_WR), 0);
+    add_writer(&writer);
+    const uint64_t before = turns();
+
+    later(30 * MS, stop_loop, NULL);
+    run_until_stopped();
+    expect_eq(writer.calls, 0);
+    expect_lt(turns(), before + 10);
+
+    empty(ends[1]);
+    make_turns(10);
+    expect_geq(writer.calls, 2, "once a turn, or two");
+    fill(ends[0]);
+    make_turns(3);
+    const int calls = writer.calls;
+    make_turns(10);
+    expect_eq(writer.calls, calls, "full again");
+    close_watching();
+}
+
+UNIT(watch, a_reader_and_a_writer_of_one_descriptor_are_called_apart)
+{
+    open_watching();
+    struct watcher reader = read_with(ends[0], true);
+    struct watcher writer = read_with(ends[0], false);
+    add_reader(&reader);
+    add_writer(&writer);
+    make_turns(5);
+    expect_eq(reader.calls, 0);
+    expect_geq(writer.calls, 3);
+
+    cr_assert(weir_loop_remove_writer(loop, ends[0]));
+    const int writes = writer.calls;
+    send_byte(ends[1]);
+    make_turns(5);
+
+    expect_eq(reader.calls, 1);
+    expect_eq(writer.calls, writes);
+    close_watching();
+}
+
+UNIT(watch, the_ends_of_a_pipe_are_told_of_the_other_ends_close)
+{
+    open_watching();
+    int in[2];
+    int out[2];
+    expect_eq(pipe(in), 0);
+    expect_eq(pipe(out), 0);
+    fcntl(out[1], F_SETFL, O_NONBLOCK);
+    fill(out[1]);
+    struct watcher reader = read_with(in[0], false);
+    struct watcher writer = read_with(out[1], false);
+    add_reader(&reader);
+    add_writer(&writer);
+    make_turns(3);
+    expect_eq(reader.calls, 0);
+    expect_eq(writer.calls, 0);
+
+    close(in[1]);
+    close(out[0]);
+    make_turns(5);
+
+    expect_geq(reader.calls, 1);
+    expect_geq(writer.calls, 1);
+    cr_assert(weir_loop_remove_reader(loop, in[0]));
+    cr_assert(weir_loop_remove_writer(loop, out[1]));
+    close(in[0]);
+    close(out[1]);
+    close_watching();
+}
+
+UNIT(watch, whatever_can_be_polled_can_be_watched)
+{
+    open_watching();
+    const struct itimerspec soon_ns = {.it_value = {.tv_nsec = 1000000}};
+    const int fds[] = {eventfd(1, 0), timerfd_create(CLOCK_MONOTONIC, 0),
+                       epoll_create1(0)};
+    struct epoll_event event = {.events = EPOLLIN};
+    struct watcher watchers[3];
+    expect_eq(timerfd_settime(fds[1], 0, &soon_ns, NULL), 0);
+    expect_eq(epoll_ctl(fds[2], EPOLL_CTL_ADD, ends[0], &event), 0);
+    send_byte(ends[1]);
+    for (int i = 0; i < 3; i++) {
+        watchers[i] = read_with(fds[i], false);
+        add_reader(&watchers[i]);
+    }
+
+    later(20 * MS, stop_loop, NULL);
+    run_until_stopped();
+
+    for (int i = 0; i < 3; i++) {
+        expect_geq(watchers[i].calls, 1, "descriptor %d", i);
+        cr_assert(weir_loop_remove_reader(loop, fds[i]));
+        close(fds[i]);
+    }
+    close_watching();
+}
+
+UNIT(watch, a_reader_that_was_added_before_the_first_run_is_called)
+{
+    open_loop(NULL);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    struct watcher reader = read_with(ends[0], true);
+    reader.stops = true;
+    add_reader(&reader);
+    send_byte(ends[1]);
+
+    run_until_stopped();
+
+    expect_eq(reader.calls, 1);
+    close_watching();
+}

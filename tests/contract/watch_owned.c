@@ -1,0 +1,162 @@
+/*
+ * Descriptors of transports cannot be watched (R62): every kind of connection,
+ * those that come later, and numbers that are used again. Without memory
+ * nothing is watched.
+ */
+#include "tests/contract/harness.h"
+#include "tests/unit/allocator.h"
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <weir/watch.h>
+
+static void count_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
+PAIRS(watch_owned, r62__the_descriptor_of_a_transport_is_refused)
+{
+    int calls = 0;
+    const int fd = weir_transport_get_socket(rig->t);
+
+    expect_eq(weir_loop_add_reader(rig->loop, fd, count_call, &calls), -EBUSY);
+    expect_eq(weir_loop_add_writer(rig->loop, fd, count_call, &calls), -EBUSY);
+    rig_peer_send(rig, 100);
+    rig_wait_received(rig, 100);
+
+    expect_eq(calls, 0);
+    expect_eq(weir_loop_add_reader(rig->loop, rig->peer, count_call, &calls),
+              0);
+    expect(weir_loop_remove_reader(rig->loop, rig->peer));
+}
+
+PAIRS(watch_owned, r62__a_number_is_free_again_when_the_connection_is_lost)
+{
+    int calls = 0;
+    const int fd = weir_transport_get_socket(rig->t);
+    rig->step = eventfd(0, 0);
+    expect_eq(weir_loop_add_reader(rig->loop, fd, count_call, &calls), -EBUSY);
+
+    expect_eq(weir_transport_abort(rig->t), 0);
+    rig_wait_lost(rig);
+    rig_turns(rig, 2);
+    expect_eq(dup2(rig->step, fd), fd);
+    close(rig->step);
+
+    expect_eq(weir_loop_add_writer(rig->loop, fd, count_call, &calls), 0);
+    rig_turns(rig, 3);
+    expect_geq(calls, 1);
+    expect(weir_loop_remove_writer(rig->loop, fd));
+    close(fd);
+}
+
+static int take_nothing(void *arg, weir_transport *t,
+                        struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol silent = {.size = sizeof(silent),
+                                                .kind = WEIR_PROTOCOL_STREAM};
+    (void)arg, (void)t;
+    *ret = (struct weir_protocol_binding){&silent, NULL};
+    return 0;
+}
+
+/* Adopts one end of a pair; returns the other. */
+static int adopt_end(weir_loop *loop, int *ret_owned)
+{
+    const struct weir_factory factory = {.create = take_nothing};
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true};
+    int pair[2];
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    options.sock = pair[0];
+    *ret_owned = pair[0];
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+              0);
+    return pair[1];
+}
+
+static void turn(weir_loop *loop)
+{
+    weir_loop_stop(loop);
+    expect_eq(weir_loop_run(loop), 0);
+}
+
+/* Connections that are made after the first look are found too. */
+UNIT(watch_owned, r62__connections_that_come_later_are_refused_as_well)
+{
+    enum { COUNT = 40 };
+    weir_loop *loop;
+    int owned[COUNT];
+    int peers[COUNT];
+    int calls = 0;
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+
+    for (int i = 0; i < COUNT; i++) {
+        peers[i] = adopt_end(loop, &owned[i]);
+        if (i % 3 == 0) { /* others are looked at together */
+            turn(loop);
+            turn(loop);
+            for (int j = 0; j <= i; j++) {
+                expect_eq(
+                    weir_loop_add_reader(loop, owned[j], count_call, &calls),
+                    -EBUSY, "connection %d of %d", j, i);
+            }
+        }
+    }
+
+    expect_eq(weir_loop_free(loop), COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        close(peers[i]);
+    }
+}
+
+/* ---- without memory ---- */
+
+/* Adds a reader on a new loop, whose allocation @number from then on fails, and
+ * another one afterwards: the result of the first. */
+static int add_without(uint64_t number)
+{
+    static struct unit_allocator memory;
+    weir_loop *loop;
+    int pair[2];
+    int owned;
+    int calls = 0;
+    unit_allocator_init(&memory);
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &memory.hooks};
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    const int peer = adopt_end(loop, &owned);
+    turn(loop);
+    turn(loop);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    expect_eq(write(pair[1], "x", 1), 1);
+
+    memory.fail_at = memory.calls + number;
+    const int err = weir_loop_add_reader(loop, pair[0], count_call, &calls);
+    memory.fail_at = 0;
+    expect_eq(weir_loop_remove_reader(loop, pair[0]), err == 0);
+    expect_eq(weir_loop_add_reader(loop, owned, count_call, &calls), -EBUSY);
+    expect_eq(weir_loop_add_reader(loop, pair[0], count_call, &calls), 0);
+    turn(loop);
+    turn(loop);
+
+    expect_geq(calls, 1);
+    expect_eq(weir_loop_free(loop), 1);
+    unit_allocator_check(&memory);
+    close(pair[0]);
+    close(pair[1]);
+    close(peer);
+    return err;
+}
+
+UNIT(watch_owned, without_memory_nothing_is_watched_and_nothing_left)
+{
+    uint64_t number = 1;
+
+    while (add_without(number) < 0) {
+        expect_eq(add_without(number), -ENOMEM);
+        number++;
+    }
+    expect_geq(number, 6, "allocations");
+}
