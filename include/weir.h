@@ -15,6 +15,7 @@
 #include "weir/future.h"
 #include "weir/inspect.h"
 #include "weir/loop.h"
+#include "weir/pipe.h"
 #include "weir/protocol.h"
 #include "weir/reader.h"
 #include "weir/server.h"

@@ -20,7 +20,10 @@
     X(NO_IOWAIT, "no_iowait", "6.15", "idle time shows as iowait")             \
     X(RECV_CREDIT, "recv_credit", "6.17", "one receive at a time")             \
     X(SEND_VECTORIZED, "send_vectorized", "6.17", "sendmsg")                   \
-    X(GUARD_INSTALL, "guard_install", "6.13", "two mappings for each stack")
+    X(GUARD_INSTALL, "guard_install", "6.13", "two mappings for each stack")   \
+    X(PIPE_NOWAIT, "pipe_nowait", "6.4",                                       \
+      "worker threads read and write pipes")                                   \
+    X(WRITE_NOSIGNAL, "write_nosignal", "6.18", "SIGPIPE is blocked meanwhile")
 
 enum wr_feature {
 #define WR_FEATURE_ENUM(constant, name, kernel, without) WR_FEATURE_##constant,

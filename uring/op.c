@@ -317,16 +317,38 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
     sqe->poll32_events = events;
 }
 
-void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
-                  size_t len)
+static struct io_uring_sqe *op_prepare_file(struct wr_uring *uring,
+                                            struct wr_op *op, uint8_t opcode,
+                                            int fd, const void *buf, size_t len)
 {
     wr_assert(len > 0);
     wr_assert(len <= UINT32_MAX);
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_READ, fd);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, opcode, fd);
 
     sqe->addr = (uintptr_t)buf;
     sqe->len = (uint32_t)len;
-    sqe->off = UINT64_MAX; /* the file's own position: none here */
+    sqe->off = UINT64_MAX; /* the file's own position, if it has one */
+    return sqe;
+}
+
+void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
+                  size_t len)
+{
+    wr_ignore(!op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len));
+}
+
+void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
+                          void *buf, size_t len)
+{
+    op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len)->flags =
+        IOSQE_ASYNC;
+}
+
+void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
+                           const void *buf, size_t len)
+{
+    op_prepare_file(uring, op, IORING_OP_WRITE, fd, buf, len)->flags =
+        IOSQE_ASYNC;
 }
 
 void wr_prep_close(struct wr_uring *uring, int fd)

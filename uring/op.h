@@ -126,6 +126,13 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
 /* Reads once into memory of the caller (eventfd, signalfd). */
 void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len);
+/* Reads or writes once at the file's position, in a worker thread of the kernel
+ * where it may have to wait, and where a write raises no signal. Cancelled
+ * while it waits, it completes with what it has done, -EINTR or -ECANCELED. */
+void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
+                          void *buf, size_t len);
+void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
+                           const void *buf, size_t len);
 /* Closes a descriptor that no operation uses any more, with an operation that
  * has no owner; at once when the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);

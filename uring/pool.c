@@ -490,8 +490,9 @@ static void pool_give_empty(struct wr_pool *pool, weir_lease *lease)
     pool_close_buf(pool, buf);
 }
 
-int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account, int fd,
-                     uint32_t most, weir_lease **ret)
+int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account,
+                     wr_pool_call_fn *call, int fd, uint32_t most,
+                     weir_lease **ret)
 {
     weir_lease *leases[RECV_BUFS_MAX];
     struct iovec iov[RECV_BUFS_MAX];
@@ -499,7 +500,7 @@ int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account, int fd,
     if (count == 0) {
         return -ENOBUFS;
     }
-    const int32_t res = wr_sys_recv(fd, iov, count);
+    const int32_t res = call(fd, iov, count);
     uint32_t left = res > 0 ? (uint32_t)res : 0;
     uint32_t used = 0;
 

@@ -174,15 +174,19 @@ WEIR_MUST_USE weir_lease *wr_pool_receive(struct wr_pool *pool,
                                           struct wr_account *account,
                                           int32_t res, uint32_t flags);
 
-/* Receives what a stream socket has now, at most @most bytes, by a system call,
- * into the open buffer and free ones. Returns how many bytes came; *ret has
- * them in borrowed leases, in order and linked by their `next`. Each of them is
- * ended like that of wr_pool_borrow(), one after the other, and none is charged
+/* wr_sys_recv() or wr_sys_read(). */
+typedef int32_t wr_pool_call_fn(int fd, struct iovec *iov, uint32_t count);
+
+/* Receives what a stream has now, at most @most bytes, by a system @call, into
+ * the open buffer and free ones. Returns how many bytes came; *ret has them in
+ * borrowed leases, in order and linked by their `next`. Each of them is ended
+ * like that of wr_pool_borrow(), one after the other, and none is charged
  * before. Or returns 0 at the end of the stream, -EAGAIN when nothing is there,
- * -ENOBUFS without memory for a buffer, or the error of the socket. */
+ * -ENOBUFS without memory for a buffer, or the error of the call. */
 WEIR_MUST_USE int32_t wr_pool_recv(struct wr_pool *pool,
-                                   struct wr_account *account, int fd,
-                                   uint32_t most, weir_lease **ret);
+                                   struct wr_account *account,
+                                   wr_pool_call_fn *call, int fd, uint32_t most,
+                                   weir_lease **ret);
 
 /* Why the pool returned NULL for a completion with these @flags: because they
  * cannot be true, WEIR_EBADBUFFER, or -ENOMEM. */

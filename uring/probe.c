@@ -198,6 +198,28 @@ static bool probe_guard_install(void)
     return result;
 }
 
+/* Features of pipes, which are none of io_uring either. */
+static uint32_t probe_pipe(void)
+{
+    char byte = 0;
+    const struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    uint32_t found = 0;
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        return 0;
+    }
+    if (preadv2(fds[0], &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EAGAIN) {
+        found |= 1u << WR_FEATURE_PIPE_NOWAIT;
+    }
+    if (pwritev2(fds[1], &iov, 1, -1, RWF_NOSIGNAL) == 1) {
+        found |= 1u << WR_FEATURE_WRITE_NOSIGNAL;
+    }
+    close(fds[0]);
+    close(fds[1]);
+    return found;
+}
+
 static uint32_t probe_find_features(struct io_uring *uring)
 {
     uint32_t found = 0;
@@ -225,7 +247,7 @@ static uint32_t probe_find_features(struct io_uring *uring)
     if (probe_guard_install()) {
         found |= 1u << WR_FEATURE_GUARD_INSTALL;
     }
-    return found;
+    return found | probe_pipe();
 }
 
 int wr_probe_features(struct wr_features *ret)

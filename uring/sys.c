@@ -9,6 +9,7 @@
 #include "check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
@@ -126,6 +127,85 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
     const ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT);
     wr_check(got <= INT32_MAX);
     return got < 0 ? -errno : (int32_t)got;
+}
+
+int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
+{
+    wr_assert(count > 0);
+    const ssize_t got = preadv2(fd, iov, (int)count, -1, RWF_NOWAIT);
+    wr_check(got <= INT32_MAX);
+    return got < 0 ? -errno : (int32_t)got;
+}
+
+static int32_t sys_write(int fd, const struct iovec *iov, uint32_t count,
+                         int flags)
+{
+    wr_assert(count > 0);
+    const ssize_t put = pwritev2(fd, iov, (int)count, -1, RWF_NOWAIT | flags);
+    wr_check(put <= INT32_MAX);
+    return put < 0 ? -errno : (int32_t)put;
+}
+
+/* The kernel sends SIGPIPE to the thread that writes: blocked, it stays pending
+ * there, and is taken away unless one was pending before. */
+static int32_t sys_write_blocked(int fd, const struct iovec *iov,
+                                 uint32_t count)
+{
+    static const struct timespec at_once = {.tv_sec = 0};
+    sigset_t before;
+    sigset_t pending;
+    sigset_t pipe_set;
+
+    sigemptyset(&pipe_set);
+    sigaddset(&pipe_set, SIGPIPE);
+    sigemptyset(&pending);
+    int err = pthread_sigmask(SIG_BLOCK, &pipe_set, &before);
+    wr_check(err == 0);
+    const bool was_blocked = sigismember(&before, SIGPIPE) == 1;
+    if (was_blocked) {
+        wr_ignore(sigpending(&pending) < 0);
+    }
+    const int32_t res = sys_write(fd, iov, count, 0);
+    if (res == -EPIPE && sigismember(&pending, SIGPIPE) != 1) {
+        wr_ignore(sigtimedwait(&pipe_set, NULL, &at_once) < 0);
+    }
+    if (!was_blocked) {
+        wr_ignore(pthread_sigmask(SIG_UNBLOCK, &pipe_set, NULL) != 0);
+    }
+    return res;
+}
+
+int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
+                     bool has_nosignal)
+{
+    return has_nosignal ? sys_write(fd, iov, count, RWF_NOSIGNAL)
+                        : sys_write_blocked(fd, iov, count);
+}
+
+int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count)
+{
+    const struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+                               .msg_iovlen = count};
+
+    wr_assert(count > 0);
+    const ssize_t put = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    wr_check(put <= INT32_MAX);
+    return put < 0 ? -errno : (int32_t)put;
+}
+
+int wr_sys_mode(int fd, mode_t *ret)
+{
+    struct stat found;
+    int err = sys_result(fstat(fd, &found));
+    if (err == 0) {
+        *ret = found.st_mode;
+    }
+    return err;
+}
+
+int wr_sys_flags(int fd)
+{
+    return sys_result(fcntl(fd, F_GETFL));
 }
 
 int wr_sys_outq(int fd)

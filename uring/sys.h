@@ -15,11 +15,16 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 /* The C library's headers are older than Linux 6.13. */
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
+#endif
+/* ... and than Linux 6.18. */
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x100
 #endif
 
 /* CLOCK_MONOTONIC in nanoseconds. */
@@ -57,6 +62,25 @@ WEIR_MUST_USE int wr_sys_identify(int fd, struct wr_file_id *ret);
 /* Receives what a stream socket has now into 1 to @count pieces of memory:
  * how many bytes, 0 at the end of the stream, -EAGAIN when nothing is there. */
 int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count);
+
+/* Reads what a file has now into 1 to @count pieces of memory, without waiting:
+ * how many bytes, 0 at the end, -EAGAIN when nothing is there, -EOPNOTSUPP when
+ * this kind of file may wait nevertheless. */
+int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count);
+
+/* Writes what a file has room for now, without waiting and without a SIGPIPE:
+ * how many bytes, -EAGAIN when there is no room, -EOPNOTSUPP when this kind of
+ * file may wait nevertheless. @has_nosignal: the kernel has RWF_NOSIGNAL. */
+int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
+                     bool has_nosignal);
+
+/* wr_sys_write() for a stream socket. */
+int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count);
+
+/* The type of a file and its permissions, as stat(2) tells them. */
+int wr_sys_mode(int fd, mode_t *ret);
+/* The flags that it was opened with (O_ACCMODE and others). */
+int wr_sys_flags(int fd);
 
 /* Bytes that the peer has not acknowledged yet (SIOCOUTQ). */
 int wr_sys_outq(int fd);

@@ -469,7 +469,7 @@ WEIR_API int weir_transport_get_socket(const weir_transport *t);
 struct weir_extra_info {
     /** For "peername" and "sockname". */
     struct weir_address address;
-    /** For "socket". */
+    /** For "socket" and "pipe". */
     int fd;
 };
 
@@ -477,7 +477,9 @@ struct weir_extra_info {
  * asyncio's get_extra_info: a piece of information by its name.
  *
  * @param t     the transport; borrowed
- * @param name  "peername", "sockname" or "socket"; borrowed
+ * @param name  "peername", "sockname" or "socket" of a socket, "pipe" of a pipe
+ *              (its descriptor, with the rules of weir_transport_get_socket());
+ *              borrowed
  * @param ret   the answer, written on success only
  * @return      0
  * @retval -ENOENT  this transport has no information of that name

@@ -1,5 +1,6 @@
 /*
- * Connections that are asked for, and sockets that are handed in connected.
+ * Connections that are asked for, and descriptors that are handed in: connected
+ * sockets and pipes.
  *
  *     WAITING --ready item--> TRYING --completion--> ENDING --done--> freed
  *        |                                             ^
@@ -18,6 +19,7 @@
 #include "connect_plan.h"
 #include "lib/base/address.h"
 #include "lib/base/options.h"
+#include "lib/transport/pipe.h"
 #include "lib/transport/sock.h"
 #include "listener.h"
 
@@ -43,7 +45,9 @@ struct weir_connect {
     int cause; /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
     int fd;    /* -1: none yet, or closed, or the transport's */
     int candidate_err; /* of the first candidate that failed; 0: none did */
-    bool is_adopted;   /* the program brought the socket */
+    bool is_adopted;   /* the program brought the descriptor */
+    bool is_pipe;      /* which is one; adopted */
+    enum wr_pipe_direction direction; /* of a pipe */
     struct wr_ready ready;
     struct wr_op op;
     struct wr_timer timer;
@@ -56,7 +60,8 @@ struct weir_connect {
     struct weir_connection_options connection;
     size_t tried_count; /* candidates that were tried, or are */
     size_t candidate_count;
-    struct weir_address candidates[]; /* the peer's, of an adopted socket */
+    /* The peer's, of an adopted socket; an empty one, of a pipe. */
+    struct weir_address candidates[];
 };
 
 static void connect_set_state(weir_connect *connect, enum connect_state state)
@@ -137,12 +142,23 @@ static void connect_fail(weir_connect *connect, int err)
     connect_finish(connect, err, NULL);
 }
 
-/* The socket is connected. */
-static void connect_establish(weir_connect *connect)
+/* Makes the transport; takes @fd. */
+static int connect_open(weir_connect *connect, int fd, weir_transport **ret)
 {
     const struct wr_sock_options options = {
         .connection = &connect->connection,
     };
+
+    if (connect->is_pipe) {
+        return wr_pipe_open(connect->loop, fd, connect->direction,
+                            &connect->factory, &connect->connection, ret);
+    }
+    return wr_sock_open(connect->loop, fd, &connect->factory, &options, ret);
+}
+
+/* The socket is connected, or the pipe has always been. */
+static void connect_establish(weir_connect *connect)
+{
     const int fd = connect->fd;
     weir_transport *t = NULL;
 
@@ -151,7 +167,7 @@ static void connect_establish(weir_connect *connect)
     connect_set_state(connect, CONNECT_ENDING);
     wr_timer_cancel(&connect->loop->wheel, &connect->timer);
     connect->fd = -1;
-    int err = wr_sock_open(connect->loop, fd, &connect->factory, &options, &t);
+    int err = connect_open(connect, fd, &t);
     wr_assert((err < 0) == !t);
     if (connect->cause < 0) { /* given up by its own callbacks */
         if (err >= 0) {
@@ -369,6 +385,25 @@ static int connect_check_options(const struct weir_connect_options *options,
     return 0;
 }
 
+/* Makes an attempt that begins with the loop's next turn. */
+static int connect_make(weir_loop *loop, const struct weir_factory *factory,
+                        const struct weir_connect_options *options,
+                        size_t candidate_count, weir_connect **ret)
+{
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    weir_connect *connect =
+        wr_guard_alloc(&loop->counting, connect_get_size(candidate_count));
+    wr_require(connect, -ENOMEM);
+
+    connect_init(connect, loop, factory, options);
+    connect->candidate_count = candidate_count;
+    wr_loop_add_member(loop, &connect->member);
+    wr_loop_pin(loop);
+    wr_ready_push(&loop->ready, &connect->ready);
+    *ret = connect;
+    return 0;
+}
+
 /* Makes an attempt; takes no socket when it fails. */
 static int connect_start(weir_loop *loop, const struct weir_factory *factory,
                          const char *host, uint16_t port,
@@ -376,6 +411,7 @@ static int connect_start(weir_loop *loop, const struct weir_factory *factory,
                          weir_connect **ret)
 {
     struct wr_connect_plan plan;
+    weir_connect *connect;
 
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
@@ -384,19 +420,38 @@ static int connect_start(weir_loop *loop, const struct weir_factory *factory,
     err = wr_connect_plan_read(&plan, host, port, options);
     wr_require(err >= 0, err);
     wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
-    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    weir_connect *connect =
-        wr_guard_alloc(&loop->counting, connect_get_size(plan.candidate_count));
-    wr_require(connect, -ENOMEM);
-
-    connect_init(connect, loop, factory, options);
+    err = connect_make(loop, factory, options, plan.candidate_count, &connect);
+    wr_require(err >= 0, err);
     connect->local = plan.local;
     connect->local_port = plan.local_port;
-    connect->candidate_count = plan.candidate_count;
     wr_connect_plan_copy(&plan, connect->candidates);
-    wr_loop_add_member(loop, &connect->member);
-    wr_loop_pin(loop);
-    wr_ready_push(&loop->ready, &connect->ready);
+    connect_check_invariants(connect);
+    if (ret) {
+        *ret = connect;
+    }
+    return 0;
+}
+
+int wr_connect_pipe(weir_loop *loop, const struct weir_factory *factory,
+                    enum wr_pipe_direction direction,
+                    const struct weir_connect_options *options,
+                    weir_connect **ret)
+{
+    weir_connect *connect;
+
+    wr_assert(options->use_sock);
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    err = connect_check_options(options, factory);
+    wr_require(err >= 0, err);
+    wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
+    err = wr_pipe_check(options->sock, direction);
+    wr_require(err >= 0, err);
+    err = connect_make(loop, factory, options, 1, &connect);
+    wr_require(err >= 0, err);
+    connect->is_pipe = true;
+    connect->direction = direction;
+    memset(&connect->candidates[0], 0, sizeof(connect->candidates[0]));
     connect_check_invariants(connect);
     if (ret) {
         *ret = connect;

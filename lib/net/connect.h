@@ -8,11 +8,19 @@
 #ifndef WEIR_LIB_NET_CONNECT_H
 #define WEIR_LIB_NET_CONNECT_H
 
-#include "lib/transport/transport.h"
+#include "lib/transport/pipe.h"
 
 /* Reads the options of a connection that @outer ends with; see options.h. */
 WEIR_MUST_USE int wr_connect_options_read(const void *outer,
                                           struct weir_connect_options *connect);
+
+/* Makes a pipe transport of options->sock, which is the caller's if this fails.
+ */
+WEIR_MUST_USE int wr_connect_pipe(weir_loop *loop,
+                                  const struct weir_factory *factory,
+                                  enum wr_pipe_direction direction,
+                                  const struct weir_connect_options *options,
+                                  weir_connect **ret);
 
 /* weir_create_connection() with options that were read. */
 WEIR_MUST_USE int wr_connect_start(weir_loop *loop,

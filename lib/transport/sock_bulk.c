@@ -77,8 +77,8 @@ void wr_sock_bulk_receive(struct wr_sock *s)
     if (credit == 0) {
         return;
     }
-    const int32_t res =
-        wr_pool_recv(&loop->pool, &s->demand.account, s->fd, credit, &lease);
+    const int32_t res = wr_pool_recv(&loop->pool, &s->demand.account,
+                                     wr_sys_recv, s->fd, credit, &lease);
     if (res == -ENOBUFS || res == -EAGAIN) {
         sock_bulk_leave(s);
         return;

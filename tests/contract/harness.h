@@ -54,6 +54,10 @@ enum {
     RIG_CAN_RESET = 1,     /* the peer can break the connection at will */
     RIG_HAS_ADDRESSES = 2, /* peername and sockname mean something */
     RIG_IS_NAMELESS = 4,   /* they do not */
+    RIG_RECEIVES = 8,      /* the subject receives what the peer sends */
+    RIG_SENDS = 16,        /* the peer receives what the subject sends */
+    RIG_IS_PIPE = 32,      /* it does only one of them */
+    RIG_BOTH_WAYS = RIG_RECEIVES | RIG_SENDS,
 };
 
 /* How a pair comes about, and its traits. */
@@ -111,7 +115,8 @@ struct rig {
 /* The maker's name, for messages. */
 const char *rig_name(void);
 
-/* Ends the last round, begins the next; false when all makers had theirs. */
+/* Ends the last round, begins the next; false when all makers of connections
+ * with both directions had theirs. */
 bool rig_next(struct rig *rig);
 /* As rig_next(), for the makers with all of @traits; fails without one. */
 bool rig_next_that(struct rig *rig, unsigned int traits);
@@ -119,7 +124,7 @@ bool rig_can(const struct rig *rig, unsigned int traits);
 
 /* A test whose body, with `rig`, is a round of each maker that has @traits; the
  * rest are fields of the rig, or 0. */
-#define PAIRS_THAT(suite, name, traits, ...)                                   \
+#define PAIRS_OF(suite, name, traits, ...)                                     \
     static void suite##__##name##_round(struct rig *rig);                      \
     UNIT(suite, name)                                                          \
     {                                                                          \
@@ -129,8 +134,21 @@ bool rig_can(const struct rig *rig, unsigned int traits);
         }                                                                      \
     }                                                                          \
     static void suite##__##name##_round(struct rig *rig)
+/* Of the makers with both directions. */
+#define PAIRS_THAT(suite, name, traits, ...)                                   \
+    PAIRS_OF(suite, name, RIG_BOTH_WAYS | (traits), __VA_ARGS__)
 #define PAIRS_WITH(suite, name, ...) PAIRS_THAT(suite, name, 0, __VA_ARGS__)
 #define PAIRS(suite, name)           PAIRS_THAT(suite, name, 0, 0)
+/* Of all makers whose subject receives, or sends: pipes are among them. */
+#define PAIRS_IN(suite, name, ...)                                             \
+    PAIRS_OF(suite, name, RIG_RECEIVES, __VA_ARGS__)
+#define PAIRS_OUT(suite, name, ...)                                            \
+    PAIRS_OF(suite, name, RIG_SENDS, __VA_ARGS__)
+/* Of pipes alone. */
+#define PAIRS_READ_PIPE(suite, name, ...)                                      \
+    PAIRS_OF(suite, name, RIG_RECEIVES | RIG_IS_PIPE, __VA_ARGS__)
+#define PAIRS_WRITE_PIPE(suite, name, ...)                                     \
+    PAIRS_OF(suite, name, RIG_SENDS | RIG_IS_PIPE, __VA_ARGS__)
 
 /* The recorder, for tests that bring a table of their own. */
 extern const struct weir_protocol rig_protocol;
@@ -174,6 +192,7 @@ void rig_peer_read(struct rig *rig, uint64_t len);
 void rig_peer_read_most(struct rig *rig, uint64_t len);
 /* Reads whatever comes, the pattern, until the end: 0 or -errno. */
 int rig_peer_read_end(struct rig *rig);
+/* The peer has sent its last byte; that of a pipe is closed. */
 void rig_peer_shutdown(struct rig *rig);
 void rig_peer_close(struct rig *rig);
 /* Breaks the connection; the maker is one with RIG_CAN_RESET. */

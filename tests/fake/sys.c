@@ -10,6 +10,7 @@
 #include "tests/fake/world.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -302,6 +303,58 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
     fake_trace("recv fd=%d vectors=%u = %d", fd, count,
                total > 0 ? total : (int)taken);
     return total > 0 ? total : (int32_t)taken;
+}
+
+/* Streams stand for files of all kinds. */
+int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
+{
+    return wr_sys_recv(fd, iov, count);
+}
+
+int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count)
+{
+    struct fake_file *file = fake_file_get(fd, "send");
+    int32_t total = 0;
+
+    if (file->kind != FAKE_STREAM) {
+        fake_fail("a send that does not wait, on descriptor %d", fd);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        size_t len = iov[i].iov_len;
+        if (fake_chance(fake.options.permille[FAKE_SHORT_SEND])) {
+            len = 1 + (size_t)fake_random(len);
+        }
+        const ssize_t sent = fake_end_send(file->end, iov[i].iov_base, len);
+        if (sent < 0 && total == 0) {
+            total = (int32_t)sent;
+        }
+        total += sent > 0 ? (int32_t)sent : 0;
+        if (sent < (ssize_t)iov[i].iov_len) {
+            break;
+        }
+    }
+    fake_trace("send-now fd=%d vectors=%u = %d", fd, count, total);
+    return total;
+}
+
+int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
+                     bool has_nosignal)
+{
+    (void)has_nosignal;
+    return wr_sys_send(fd, iov, count);
+}
+
+int wr_sys_mode(int fd, mode_t *ret)
+{
+    const struct fake_file *file = fake_file_get(fd, "fstat");
+    *ret = file->kind == FAKE_STREAM ? S_IFSOCK : 0;
+    return 0;
+}
+
+int wr_sys_flags(int fd)
+{
+    wr_ignore(!fake_file_get(fd, "flags"));
+    return O_RDWR;
 }
 
 int wr_sys_outq(int fd)

@@ -29,8 +29,8 @@ static void write_much(struct pool_conn *conn, size_t len)
 static int32_t receive_now(struct pool_conn *conn, uint32_t most)
 {
     weir_lease *lease = NULL;
-    const int32_t res =
-        wr_pool_recv(&pool, &conn->demand.account, conn->fd, most, &lease);
+    const int32_t res = wr_pool_recv(&pool, &conn->demand.account, wr_sys_recv,
+                                     conn->fd, most, &lease);
 
     while (lease) {
         weir_lease *next = lease->next;

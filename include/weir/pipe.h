@@ -1,0 +1,101 @@
+/**
+ * @file pipe.h
+ * Pipes: transports that move bytes one way.
+ *
+ * A read pipe shows its protocol the bytes of a descriptor, a write pipe writes
+ * to one. The descriptor may be one end of a pipe, a FIFO, a terminal, another
+ * character device, a connected stream socket or a regular file. Calls of the
+ * other direction return -EOPNOTSUPP, and weir_transport_write_eof() is
+ * weir_transport_close().
+ *
+ * **The flags of the file stay as they are.** asyncio makes it non-blocking,
+ * and with it everything that shares it: the shell's terminal, for example.
+ * weir reads and writes without that, and never waits: where the file does not
+ * let it, which is so for FIFOs that were opened by name, terminals, regular
+ * files and all pipes before Linux 6.4, worker threads of the kernel read and
+ * write.
+ *
+ * **The end.** At the end of what can be read, eof_received is called, and
+ * connection_lost follows whatever it returns, but for an error; there is no
+ * other direction. When all readers of a write pipe have gone, which is noticed
+ * while nothing is written too, the connection is lost: with -EPIPE if bytes
+ * were waiting, with 0 and WEIR_END_EOF if none were. No write raises SIGPIPE.
+ * A terminal that hangs up ends both directions, a master of a pseudo-terminal
+ * is told -EIO by the kernel.
+ *
+ * Bytes that were written are one stream: several writes may reach the file as
+ * one, and one as several.
+ */
+#ifndef WEIR_PIPE_H
+#define WEIR_PIPE_H
+
+#include "base.h"
+#include "protocol.h"
+#include "server.h"
+
+WEIR_BEGIN_DECLS
+
+/** Options of weir_connect_read_pipe() and weir_connect_write_pipe(). */
+struct weir_pipe_options {
+    /** sizeof(struct weir_pipe_options). */
+    size_t size;
+    /** Called once, after connection_made or with an error; may be NULL when no
+     * handle is asked for. */
+    weir_connect_done_fn *done;
+    /** First argument of done. */
+    void *done_arg;
+    /** Settings of the connection. Those of sockets, and the time to linger,
+     * mean nothing here. */
+    struct weir_connection_options connection;
+};
+
+/**
+ * Read a pipe (asyncio's connect_read_pipe).
+ *
+ * @param loop     the loop; borrowed
+ * @param factory  makes the protocol, a stream or a buffered one; copied
+ * @param fd       a descriptor that is open for reading; taken, whatever is
+ *                 returned
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      a handle for weir_connect_cancel(), which may be used until
+ *                 options->done returns, and needs a done for that reason; NULL
+ *                 when none is wanted
+ * @return         0 when it has begun; options->done tells how it ends
+ * @retval -EBADF      @p fd is not open, or not for reading
+ * @retval -EINVAL     it is a file of another type (a directory, an eventfd), a
+ *                     socket of another type; an unset size field, no factory,
+ *                     or a handle without done
+ * @retval -E2BIG      options of a newer library with an unknown field set
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -ENOMEM     no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
+                       int fd, const struct weir_pipe_options *options,
+                       weir_connect **ret);
+
+/**
+ * Write to a pipe (asyncio's connect_write_pipe).
+ *
+ * @param loop     the loop; borrowed
+ * @param factory  makes the protocol, whose data_received is never called;
+ *                 copied
+ * @param fd       a descriptor that is open for writing; taken, whatever is
+ *                 returned
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      as for weir_connect_read_pipe()
+ * @return         as weir_connect_read_pipe()
+ * @retval -EBADF  @p fd is not open, or not for writing
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,
+                        int fd, const struct weir_pipe_options *options,
+                        weir_connect **ret);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,374 @@
+/*
+ * Pipes: their life.
+ *
+ * Every completion of a pipe ends here, and so does its step, which calls of
+ * the user push onto the ready queue: the files below note what happened, then
+ * wr_pipe_next_step() says what comes next, and pipe_advance() carries it out.
+ * A connection is lost when its last operation has ended, and not before: until
+ * then the kernel may read or write its memory, and its descriptor's number
+ * must not be used again.
+ */
+#include "pipe_impl.h"
+
+#include "uring/guard.h"
+#include "weir/error.h"
+
+#include <string.h>
+
+static void pipe_free_if_unused(struct wr_pipe *p)
+{
+    weir_loop *loop = p->t.loop;
+    if (p->t.refs > 0 || p->demand.account.lease_count > 0) {
+        return;
+    }
+    wr_assert(p->state == WR_PIPE_LOST);
+    wr_assert(p->fd < 0);
+    wr_guard_free(&loop->counting, p, sizeof(*p));
+    wr_loop_unpin(loop);
+}
+
+static void pipe_unreferenced(weir_transport *t)
+{
+    pipe_free_if_unused(wr_pipe_of(t));
+}
+
+static void pipe_lose(struct wr_pipe *p)
+{
+    weir_loop *loop = p->t.loop;
+
+    wr_assert(!p->op.in_flight && !p->watch_op.in_flight);
+    wr_pipe_drop_queue(p);
+    wr_guard_free(&loop->counting, p->scratch, WR_PIPE_SCRATCH);
+    p->scratch = NULL;
+    wr_pipe_set_state(p, WR_PIPE_LOST);
+    p->demand.account.notify_released = true; /* the last lease frees */
+    wr_protocol_lost(&p->t);
+    wr_prep_close(&loop->uring, p->fd);
+    p->fd = -1;
+    wr_ready_cancel(&p->step);
+    wr_loop_remove_member(loop, &p->t.member);
+    wr_assert(loop->budget.account_count > 0);
+    loop->budget.account_count--;
+    wr_loop_trim_later(loop);
+    weir_transport_unref(&p->t);
+}
+
+static void pipe_end(struct wr_pipe *p)
+{
+    struct wr_uring *uring = &p->t.loop->uring;
+
+    wr_pipe_set_state(p, WR_PIPE_ENDING);
+    wr_pipe_drop_held(p);
+    wr_pipe_read_leave(p);
+    wr_timer_cancel(&p->t.loop->wheel, &p->timer);
+    wr_list_remove(&p->turn_end.link);
+    wr_op_cancel(uring, &p->op);
+    wr_op_cancel(uring, &p->watch_op);
+    wr_pipe_push_step(p); /* if nothing is in flight, no completion comes */
+}
+
+/* Goes as many steps as can be gone now. The last thing that a handler does:
+ * the pipe may be freed. */
+static void pipe_advance(struct wr_pipe *p)
+{
+    for (;;) {
+        switch (wr_pipe_next_step(p)) {
+        case WR_PIPE_WAIT:
+            return;
+        case WR_PIPE_GO:
+            if (p->direction == WR_PIPE_READ) {
+                wr_pipe_update_read(p);
+            }
+            wr_pipe_check_invariants(p);
+            return;
+        case WR_PIPE_DOOM:
+            wr_pipe_doom(p);
+            break;
+        case WR_PIPE_END:
+            pipe_end(p);
+            break;
+        case WR_PIPE_LOSE:
+            pipe_lose(p);
+            return;
+        }
+    }
+}
+
+static void pipe_step(struct wr_ready *ready)
+{
+    struct wr_pipe *p = wr_container_of(ready, struct wr_pipe, step);
+
+    wr_pipe_check_invariants(p);
+    wr_assert(p->state != WR_PIPE_UNBORN);
+    wr_assert(p->state != WR_PIPE_LOST);
+    wr_pipe_deliver_held(p);
+    pipe_advance(p);
+}
+
+static void pipe_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_pipe *p = wr_container_of(op, struct wr_pipe, op);
+
+    wr_check(!(flags & WR_CQE_MORE)); /* each of them completes once */
+    wr_assert(p->state > WR_PIPE_UNBORN && p->state < WR_PIPE_LOST);
+    if (p->direction == WR_PIPE_READ) {
+        wr_pipe_read_completed(p, res);
+    } else {
+        wr_pipe_write_completed(p, res);
+    }
+    pipe_advance(p);
+}
+
+static void pipe_watch_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_pipe *p = wr_container_of(op, struct wr_pipe, watch_op);
+    (void)flags;
+
+    wr_pipe_check_invariants(p);
+    wr_pipe_watched(p, res);
+    pipe_advance(p);
+}
+
+static void pipe_fed(struct wr_demand *demand)
+{
+    struct wr_pipe *p = wr_container_of(demand, struct wr_pipe, demand);
+    const bool was_due = p->io == WR_PIPE_DUE;
+
+    wr_assert(demand->state == WR_DEMAND_IDLE);
+    wr_assert(was_due || p->io == WR_PIPE_STARVED);
+    wr_pipe_read_leave(p);
+    wr_pipe_read_fed(p, was_due);
+    pipe_advance(p);
+}
+
+/* Leases of the connection were given back, by whoever had them. */
+static void pipe_account_released(struct wr_account *account)
+{
+    struct wr_pipe *p =
+        wr_container_of(account, struct wr_pipe, demand.account);
+
+    if (p->state == WR_PIPE_LOST) {
+        pipe_free_if_unused(p);
+    } else {
+        wr_pipe_seek_credit(p);
+    }
+}
+
+static void pipe_close(weir_transport *t)
+{
+    struct wr_pipe *p = wr_pipe_of(t);
+
+    wr_pipe_check_invariants(p);
+    if (p->state != WR_PIPE_OPEN) {
+        return;
+    }
+    wr_transport_set_end(t, WEIR_END_CLOSED);
+    if (p->direction == WR_PIPE_READ) {
+        wr_pipe_doom(p);
+        return;
+    }
+    wr_pipe_set_state(p, WR_PIPE_CLOSING);
+    if (p->has_limits) {
+        p->closing_ns = weir_loop_get_time(t->loop);
+        wr_pipe_times_changed(p);
+    }
+    wr_pipe_push_step(p);
+}
+
+static void pipe_abort(weir_transport *t)
+{
+    struct wr_pipe *p = wr_pipe_of(t);
+
+    wr_pipe_check_invariants(p);
+    if (p->state == WR_PIPE_UNBORN || wr_pipe_is_over(p)) {
+        return;
+    }
+    wr_transport_set_end(t, WEIR_END_ABORTED);
+    wr_pipe_doom(p);
+    pipe_end(p); /* the cancels leave together with this turn's submissions */
+    wr_pipe_check_invariants(p);
+}
+
+static void pipe_abandon(weir_transport *t)
+{
+    struct wr_pipe *p = wr_pipe_of(t);
+    struct wr_uring *uring = &t->loop->uring;
+
+    weir_transport_ref(t); /* the last of the two loses it */
+    wr_op_abandon(uring, &p->op);
+    wr_op_abandon(uring, &p->watch_op);
+    weir_transport_unref(t);
+}
+
+static int pipe_set_protocol(weir_transport *t,
+                             const struct weir_protocol_binding *binding,
+                             const struct weir_buf *initial, size_t count)
+{
+    struct wr_pipe *p = wr_pipe_of(t);
+    int err = wr_pipe_set_protocol(t, binding, initial, count);
+
+    if (err == 0 && p->io == WR_PIPE_STARVED) {
+        wr_pipe_read_leave(p); /* this one may need no credit */
+    }
+    return err;
+}
+
+static bool pipe_is_reading(const weir_transport *t)
+{
+    return wr_pipe_is_reading(wr_pipe_of(t));
+}
+
+static bool pipe_is_closing(const weir_transport *t)
+{
+    const struct wr_pipe *p = wr_pipe_of(t);
+
+    return p->state != WR_PIPE_OPEN || t->error != 0 || p->peer_gone;
+}
+
+static struct weir_depth pipe_get_depth(const weir_transport *t)
+{
+    const struct wr_pipe *p = wr_pipe_of(t);
+
+    return (struct weir_depth){.bytes = p->sendq.bytes,
+                               .operations = p->io == WR_PIPE_WORKING};
+}
+
+static const struct wr_demand *pipe_get_demand(const weir_transport *t)
+{
+    return &wr_pipe_of(t)->demand;
+}
+
+static int pipe_get_extra_info(const weir_transport *t, const char *name,
+                               struct weir_extra_info *ret)
+{
+    const struct wr_pipe *p = wr_pipe_of(t);
+
+    wr_require(strcmp(name, "pipe") == 0, -ENOENT);
+    ret->fd = p->fd >= 0 ? p->fd : -EBADF;
+    return 0;
+}
+
+static void pipe_dump(const weir_transport *t, FILE *out)
+{
+    static const char *const ways[] = {"socket", "nowait", "worker"};
+    const struct wr_pipe *p = wr_pipe_of(t);
+
+    fprintf(out,
+            "%s fd=%d state=%s io=%s%s by=%s%s%s held=%llu leases=%u "
+            "queued=%llu%s error=%s\n",
+            t->ops->name, p->fd, wr_pipe_state_name(p), wr_pipe_io_name(p),
+            p->watch_op.in_flight ? " watching" : "", ways[p->way],
+            p->paused ? " paused" : "", p->eof_seen ? " eof" : "",
+            (unsigned long long)p->demand.account.held_bytes,
+            p->demand.account.lease_count, (unsigned long long)p->sendq.bytes,
+            t->writing_paused ? " writing-paused" : "",
+            t->error ? weir_err_name(t->error) : "none");
+}
+
+static void pipe_check(const weir_transport *t)
+{
+    wr_pipe_check_rest(wr_pipe_of(t));
+}
+
+static const struct wr_transport_ops pipe_read_ops = {
+    .name = "read-pipe",
+    .protocol_kinds = WR_PROTOCOL_STREAMS,
+    .write = wr_refuse_write,
+    .writelines = wr_refuse_writelines,
+    .write_ref = wr_refuse_write_ref,
+    .write_lease = wr_refuse_write_lease,
+    .pause_reading = wr_pipe_pause_reading,
+    .resume_reading = wr_pipe_resume_reading,
+    .is_reading = pipe_is_reading,
+    .is_closing = pipe_is_closing,
+    .get_demand = pipe_get_demand,
+    .set_read_limit = wr_pipe_set_read_limit,
+    .set_timeouts = wr_pipe_set_timeouts,
+    .set_protocol = pipe_set_protocol,
+    .close = pipe_close,
+    .abort = pipe_abort,
+    .get_extra_info = pipe_get_extra_info,
+    .abandon = pipe_abandon,
+    .dump = pipe_dump,
+    .check = pipe_check,
+    .unreferenced = pipe_unreferenced,
+};
+
+/* The end of writing is the end of the connection: write_eof is close. */
+static const struct wr_transport_ops pipe_write_ops = {
+    .name = "write-pipe",
+    .protocol_kinds = WR_PROTOCOL_STREAMS,
+    .can_write_eof = true,
+    .write = wr_pipe_write,
+    .writelines = wr_pipe_writelines,
+    .write_ref = wr_pipe_write_ref,
+    .write_lease = wr_pipe_write_lease,
+    .write_eof = pipe_close,
+    .is_closing = pipe_is_closing,
+    .get_depth = pipe_get_depth,
+    .limits_changed = wr_pipe_limits_changed,
+    .set_timeouts = wr_pipe_set_timeouts,
+    .set_protocol = pipe_set_protocol,
+    .close = pipe_close,
+    .abort = pipe_abort,
+    .get_extra_info = pipe_get_extra_info,
+    .abandon = pipe_abandon,
+    .dump = pipe_dump,
+    .check = pipe_check,
+    .unreferenced = pipe_unreferenced,
+};
+
+struct wr_pipe *wr_pipe_make(weir_loop *loop, int fd,
+                             enum wr_pipe_direction direction)
+{
+    wr_assert(fd >= 0);
+    struct wr_pipe *p = wr_guard_alloc(&loop->counting, sizeof(*p));
+    if (!p) {
+        return NULL;
+    }
+    memset(p, 0, sizeof(*p));
+    wr_transport_init(&p->t, loop,
+                      direction == WR_PIPE_READ ? &pipe_read_ops
+                                                : &pipe_write_ops);
+    p->fd = fd;
+    p->direction = direction;
+    wr_ready_init(&p->step, pipe_step);
+    wr_op_init(&p->op, pipe_completed);
+    wr_op_init(&p->watch_op, pipe_watch_completed);
+    wr_pipe_read_init(p, pipe_fed);
+    wr_pipe_write_init(p);
+    wr_pipe_times_init(p);
+    p->demand.account.released = pipe_account_released;
+    return p;
+}
+
+void wr_pipe_unmake(struct wr_pipe *p)
+{
+    weir_loop *loop = p->t.loop;
+
+    wr_assert(p->state == WR_PIPE_UNBORN);
+    wr_assert(p->demand.account.lease_count == 0);
+    wr_timer_cancel(&loop->wheel, &p->timer);
+    wr_guard_free(&loop->counting, p, sizeof(*p));
+}
+
+void wr_pipe_bear(struct wr_pipe *p)
+{
+    weir_loop *loop = p->t.loop;
+
+    wr_pipe_set_state(p, WR_PIPE_OPEN);
+    wr_pipe_times_changed(p);
+    wr_loop_pin(loop);
+    loop->budget.account_count++;
+    wr_loop_add_member(loop, &p->t.member);
+    wr_protocol_made(&p->t);
+    if (wr_pipe_is_over(p)) {
+        return;
+    }
+    if (p->direction == WR_PIPE_WRITE) {
+        wr_pipe_watch(p);
+    } else {
+        wr_pipe_update_read(p);
+    }
+    wr_pipe_check_invariants(p);
+}

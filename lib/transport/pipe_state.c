@@ -1,0 +1,205 @@
+/*
+ * Pipes: their states, and what must always hold.
+ *
+ * The one place that writes the state and what is in flight, and the decision
+ * what comes next, which depends on nothing but the facts in the struct.
+ */
+#include "pipe_impl.h"
+
+void wr_pipe_set_state(struct wr_pipe *p, enum wr_pipe_state state)
+{
+    static const uint8_t allowed[WR_PIPE_STATES] = {
+        [WR_PIPE_UNBORN] = 1u << WR_PIPE_OPEN,
+        [WR_PIPE_OPEN] = 1u << WR_PIPE_CLOSING | 1u << WR_PIPE_DOOMED,
+        [WR_PIPE_CLOSING] = 1u << WR_PIPE_DOOMED,
+        [WR_PIPE_DOOMED] = 1u << WR_PIPE_ENDING,
+        [WR_PIPE_ENDING] = 1u << WR_PIPE_LOST,
+    };
+    wr_assert(state < WR_PIPE_STATES);
+    wr_assert(allowed[p->state] >> state & 1u);
+    p->state = state;
+}
+
+void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io)
+{
+    static const uint8_t allowed[WR_PIPE_IOS] = {
+        [WR_PIPE_IDLE] = 1u << WR_PIPE_POLLING | 1u << WR_PIPE_WORKING |
+                         1u << WR_PIPE_STARVED | 1u << WR_PIPE_DUE,
+        [WR_PIPE_POLLING] = 1u << WR_PIPE_IDLE,
+        [WR_PIPE_WORKING] = 1u << WR_PIPE_IDLE,
+        [WR_PIPE_STARVED] = 1u << WR_PIPE_IDLE,
+        [WR_PIPE_DUE] = 1u << WR_PIPE_IDLE,
+    };
+    wr_assert(io < WR_PIPE_IOS);
+    wr_assert(allowed[p->io] >> io & 1u);
+    wr_assert(p->direction == WR_PIPE_READ || io < WR_PIPE_STARVED);
+    p->io = io;
+}
+
+const char *wr_pipe_state_name(const struct wr_pipe *p)
+{
+    static const char *const names[WR_PIPE_STATES] = {
+        "unborn", "open", "closing", "doomed", "ending", "lost"};
+    return names[p->state];
+}
+
+const char *wr_pipe_io_name(const struct wr_pipe *p)
+{
+    static const char *const names[WR_PIPE_IOS] = {"idle", "polling", "working",
+                                                   "starved", "due"};
+    return names[p->io];
+}
+
+static bool pipe_state_is_in_flight(const struct wr_pipe *p)
+{
+    return p->op.in_flight || p->watch_op.in_flight;
+}
+
+static enum wr_pipe_next pipe_state_next_of_open(const struct wr_pipe *p)
+{
+    if (p->peer_gone) {
+        return WR_PIPE_DOOM;
+    }
+    if (p->t.error == 0) {
+        return WR_PIPE_GO;
+    }
+    /* Bytes that were read before the error come before the loss. */
+    return p->held_head ? WR_PIPE_WAIT : WR_PIPE_DOOM;
+}
+
+enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p)
+{
+    switch (p->state) {
+    case WR_PIPE_OPEN:
+        return pipe_state_next_of_open(p);
+    case WR_PIPE_CLOSING:
+        return p->t.error || p->peer_gone || wr_sendq_is_empty(&p->sendq)
+                   ? WR_PIPE_DOOM
+                   : WR_PIPE_WAIT;
+    case WR_PIPE_DOOMED:
+        return WR_PIPE_END;
+    case WR_PIPE_ENDING:
+        return pipe_state_is_in_flight(p) ? WR_PIPE_WAIT : WR_PIPE_LOSE;
+    case WR_PIPE_UNBORN:
+    case WR_PIPE_LOST:
+    case WR_PIPE_STATES:
+        break;
+    }
+    return WR_PIPE_WAIT;
+}
+
+static void pipe_state_check_life(const struct wr_pipe *p)
+{
+    wr_assert(p->state < WR_PIPE_STATES);
+    wr_assert(p->state != WR_PIPE_CLOSING || p->direction == WR_PIPE_WRITE);
+    wr_assert(p->fd >= 0 || p->state == WR_PIPE_LOST);
+    if (p->state == WR_PIPE_LOST) {
+        wr_assert(!pipe_state_is_in_flight(p));
+        wr_assert(!p->scratch);
+        wr_assert(p->demand.account.notify_released);
+    }
+    wr_assert(p->closing_ns == 0 || p->state >= WR_PIPE_CLOSING);
+    wr_debug_assert(!wr_timer_is_armed(&p->timer) ||
+                    p->state <= WR_PIPE_DOOMED);
+    wr_debug_assert(wr_list_is_linked(&p->t.member.link) ||
+                    p->state == WR_PIPE_UNBORN || p->state == WR_PIPE_LOST);
+}
+
+static void pipe_state_check_io(const struct wr_pipe *p)
+{
+    const bool is_armed = p->io == WR_PIPE_POLLING || p->io == WR_PIPE_WORKING;
+
+    wr_assert(p->io < WR_PIPE_IOS);
+    wr_assert(p->op.in_flight == is_armed);
+    wr_assert(p->io != WR_PIPE_WORKING || p->way == WR_PIPE_BY_WORKER);
+    wr_assert((p->io >= WR_PIPE_STARVED) ==
+              (p->demand.state != WR_DEMAND_IDLE));
+    wr_debug_assert((p->io == WR_PIPE_DUE) ==
+                    (p->demand.state == WR_DEMAND_DUE));
+    wr_debug_assert(p->io != WR_PIPE_STARVED || p->held_back);
+}
+
+static void pipe_state_check_read(const struct wr_pipe *p)
+{
+    wr_assert(!p->peer_gone);
+    wr_assert(!p->watch_op.in_flight);
+    wr_assert(wr_sendq_is_empty(&p->sendq));
+    wr_assert(!p->eof_pending || p->eof_seen);
+    wr_debug_assert(!p->eof_seen || !p->op.in_flight);
+    wr_assert(p->io != WR_PIPE_WORKING || p->scratch);
+    wr_assert(!p->held_head == !p->held_tail);
+    wr_assert(!p->held_tail || !p->held_tail->next);
+    wr_assert(!p->held_head || p->state <= WR_PIPE_DOOMED);
+    wr_assert(p->demand.account.lease_count > 0 ||
+              p->demand.account.held_bytes == 0);
+}
+
+static void pipe_state_check_write(const struct wr_pipe *p)
+{
+    wr_assert(!p->paused && !p->eof_seen && !p->held_back);
+    wr_assert(!p->held_head && !p->scratch);
+    wr_assert(p->demand.account.lease_count == 0);
+    wr_assert(!p->op.in_flight || !wr_sendq_is_empty(&p->sendq));
+    wr_debug_assert(!wr_list_is_linked(&p->turn_end.link) || !p->op.in_flight);
+}
+
+void wr_pipe_check_invariants(const struct wr_pipe *p)
+{
+    wr_transport_check_invariants(&p->t);
+    pipe_state_check_life(p);
+    pipe_state_check_io(p);
+    if (p->direction == WR_PIPE_READ) {
+        pipe_state_check_read(p);
+    } else {
+        pipe_state_check_write(p);
+    }
+}
+
+/* True when reading stands still although the protocol wants more, and no event
+ * will look at it again. */
+static bool pipe_state_is_forgotten(const struct wr_pipe *p)
+{
+    return wr_pipe_is_reading(p) && p->io == WR_PIPE_IDLE &&
+           !(p->held_back && p->demand.account.notify_released);
+}
+
+void wr_pipe_check_rest(const struct wr_pipe *p)
+{
+    wr_pipe_check_invariants(p);
+    wr_assert(p->t.loop->budget.queued_bytes >= p->sendq.bytes);
+    if (wr_ready_is_pending(&p->step)) {
+        return; /* which sees to all of it */
+    }
+    wr_assert(p->state != WR_PIPE_DOOMED);
+    wr_assert(p->state != WR_PIPE_ENDING || pipe_state_is_in_flight(p));
+    wr_assert(!pipe_state_is_forgotten(p));
+    wr_assert(!p->held_head || p->paused);
+    wr_assert(!p->eof_pending || p->paused);
+    if (p->t.error == 0 && !wr_pipe_is_over(p)) {
+        wr_assert(wr_sendq_is_empty(&p->sendq) || p->op.in_flight ||
+                  wr_list_is_linked(&p->turn_end.link));
+    }
+}
+
+void wr_pipe_doom(struct wr_pipe *p)
+{
+    if (!wr_pipe_is_over(p)) {
+        wr_pipe_set_state(p, WR_PIPE_DOOMED);
+        wr_pipe_push_step(p);
+    }
+}
+
+void wr_pipe_fail_callback(struct wr_pipe *p, int err, const char *callback)
+{
+    const struct weir_exception failed = {
+        .message = "protocol callback failed: connection aborted",
+        .err = err,
+        .callback = callback,
+        .transport = &p->t,
+    };
+    wr_assert(err < 0);
+    wr_assert(p->state != WR_PIPE_UNBORN && p->state != WR_PIPE_LOST);
+    wr_transport_set_error(&p->t, err, callback);
+    wr_loop_report(p->t.loop, &failed);
+    wr_pipe_doom(p);
+}

@@ -1,0 +1,119 @@
+/*
+ * Pipes: time-outs.
+ *
+ * One timer for a pipe. Bytes only note the time; the timer, when it fires,
+ * works out which limit is next and either ends the connection or sleeps on.
+ */
+#include "pipe_impl.h"
+
+#include "weir/error.h"
+
+struct deadline {
+    uint64_t when_ns;
+    int err;
+    const char *what;
+};
+
+static void pipe_time_consider(struct deadline *first, uint64_t since_ns,
+                               uint64_t limit_ns, int err, const char *what)
+{
+    wr_assert(err < 0);
+    if (limit_ns == 0) {
+        return;
+    }
+    const uint64_t when_ns = wr_add_sat(since_ns, limit_ns);
+    if (when_ns < first->when_ns) {
+        *first = (struct deadline){when_ns, err, what};
+    }
+}
+
+/* The limit that ends the connection first, as things stand. */
+static struct deadline pipe_time_next_deadline(const struct wr_pipe *p)
+{
+    const struct weir_timeouts *limits = &p->limits;
+    struct deadline first = {.when_ns = UINT64_MAX};
+
+    if (wr_pipe_is_over(p)) {
+        return first;
+    }
+    /* Bytes are there, and the loop has not let the pipe read them. */
+    const uint64_t moved_ns =
+        p->io == WR_PIPE_DUE ? p->t.loop->now_ns : p->moved_ns;
+    if (p->closing_ns != 0) {
+        pipe_time_consider(&first, p->closing_ns, limits->close_ns,
+                           WEIR_ECLOSETIMEOUT, "close");
+    }
+    if (wr_pipe_is_reading(p) && !p->held_back) {
+        pipe_time_consider(&first, moved_ns, limits->read_ns, WEIR_EREADTIMEOUT,
+                           "read");
+    }
+    if (!wr_sendq_is_empty(&p->sendq)) {
+        pipe_time_consider(&first, moved_ns, limits->write_stall_ns,
+                           WEIR_EWRITESTALL, "write");
+    }
+    if (p->state == WR_PIPE_OPEN) {
+        pipe_time_consider(&first, moved_ns, limits->idle_ns, WEIR_EIDLE,
+                           "connection");
+    }
+    return first;
+}
+
+static void pipe_time_arm(struct wr_pipe *p, uint64_t when_ns)
+{
+    if (when_ns == UINT64_MAX) {
+        wr_timer_cancel(&p->t.loop->wheel, &p->timer);
+    } else {
+        wr_timer_arm(&p->t.loop->wheel, &p->timer, when_ns);
+    }
+}
+
+static void pipe_time_expire(struct wr_timer *timer)
+{
+    struct wr_pipe *p = wr_container_of(timer, struct wr_pipe, timer);
+
+    wr_pipe_check_invariants(p);
+    wr_assert(p->has_limits);
+    const struct deadline next = pipe_time_next_deadline(p);
+    if (next.when_ns > p->t.loop->now_ns) {
+        pipe_time_arm(p, next.when_ns);
+        return;
+    }
+    wr_transport_set_error(&p->t, next.err, next.what);
+    wr_pipe_doom(p);
+}
+
+void wr_pipe_times_init(struct wr_pipe *p)
+{
+    wr_assert(p->state == WR_PIPE_UNBORN);
+    wr_timer_init(&p->timer, pipe_time_expire);
+}
+
+int wr_pipe_set_timeouts(weir_transport *t,
+                         const struct weir_timeouts *timeouts)
+{
+    struct wr_pipe *p = wr_pipe_of(t);
+    const uint64_t now_ns = weir_loop_get_time(t->loop);
+
+    wr_pipe_check_invariants(p);
+    if (wr_pipe_is_over(p)) {
+        return 0;
+    }
+    p->limits = *timeouts;
+    p->limits.linger_ns = 0; /* there is no peer that could be read from */
+    p->has_limits = (timeouts->idle_ns | timeouts->read_ns |
+                     timeouts->write_stall_ns | timeouts->close_ns) != 0;
+    p->moved_ns = now_ns;
+    if (p->state == WR_PIPE_CLOSING && p->closing_ns == 0) {
+        p->closing_ns = now_ns;
+    }
+    pipe_time_arm(p, pipe_time_next_deadline(p).when_ns);
+    return 0;
+}
+
+void wr_pipe_times_changed(struct wr_pipe *p)
+{
+    wr_assert(p->state != WR_PIPE_LOST);
+    if (p->has_limits) {
+        pipe_time_arm(p, pipe_time_next_deadline(p).when_ns);
+    }
+}

@@ -1,0 +1,341 @@
+/*
+ * Pipes over every type of file: which of them are taken and which refused.
+ *
+ * A descriptor is the library's from the call on, whatever is returned. The
+ * flags of the file behind it stay as they are, for all that share it.
+ */
+#include "tests/contract/maker.h"
+
+#include <dirent.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static struct weir_pipe_options use(struct maker *m)
+{
+    const struct weir_connect_options options = maker_connect_options(m);
+
+    return (struct weir_pipe_options){.size = sizeof(struct weir_pipe_options),
+                                      .done = options.done,
+                                      .done_arg = options.done_arg};
+}
+
+static int read_pipe(struct maker *m, int fd)
+{
+    const struct weir_pipe_options options = use(m);
+
+    return weir_connect_read_pipe(m->loop, &m->factory, fd, &options, NULL);
+}
+
+static int write_pipe(struct maker *m, int fd)
+{
+    const struct weir_pipe_options options = use(m);
+
+    return weir_connect_write_pipe(m->loop, &m->factory, fd, &options, NULL);
+}
+
+/* ---- what is refused, and that it is closed ---- */
+
+static void expect_refused(struct maker *m, int fd, int err)
+{
+    expect_eq(read_pipe(m, fd), err);
+    cr_assert(!is_open(fd));
+    maker_run_for(m, 0);
+    expect_eq(m->done, 0);
+    expect_eq(m->made, 0);
+}
+
+MAKER(pipe_kinds, files_without_a_stream_of_bytes_are_refused)
+{
+    expect_refused(m, open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EINVAL);
+    expect_refused(m, eventfd(1, EFD_CLOEXEC), -EINVAL);
+    expect_refused(m, socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), -EINVAL);
+    expect_refused(m, open("/dev/zero", O_PATH | O_CLOEXEC), -EBADF);
+}
+
+MAKER(pipe_kinds, the_wrong_direction_is_refused)
+{
+    int fds[2];
+
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    expect_eq(read_pipe(m, fds[1]), -EBADF);
+    expect_eq(write_pipe(m, fds[0]), -EBADF);
+    cr_assert(!is_open(fds[0]));
+    cr_assert(!is_open(fds[1]));
+}
+
+MAKER(pipe_kinds, a_closed_descriptor_is_refused)
+{
+    int fd = dup(STDERR_FILENO);
+
+    close(fd);
+    expect_eq(read_pipe(m, fd), -EBADF);
+    expect_eq(write_pipe(m, -1), -EBADF);
+}
+
+MAKER(pipe_kinds, bad_options_are_refused)
+{
+    struct weir_pipe_options options = {.size = 0};
+    weir_connect *connect;
+    int fds[2];
+
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    expect_eq(
+        weir_connect_read_pipe(m->loop, &m->factory, fds[0], &options, NULL),
+        -EINVAL);
+    cr_assert(!is_open(fds[0]));
+    options.size = sizeof(options);
+    expect_eq(weir_connect_write_pipe(m->loop, &m->factory, fds[1], &options,
+                                      &connect),
+              -EINVAL); /* a handle without done */
+    cr_assert(!is_open(fds[1]));
+
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    expect_eq(weir_connect_read_pipe(m->loop, NULL, fds[0], &options, NULL),
+              -EINVAL);
+    options.connection.read_limit_bytes = 4095;
+    expect_eq(
+        weir_connect_read_pipe(m->loop, &m->factory, fds[1], &options, NULL),
+        -EINVAL);
+}
+
+MAKER(pipe_kinds, an_error_of_the_factory_closes_and_is_told)
+{
+    int fds[2];
+
+    m->factory_result = -EPROTO;
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    expect_eq(read_pipe(m, fds[0]), 0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -EPROTO);
+    expect_eq(m->made, 0);
+    maker_run_for(m, 0);
+    cr_assert(!is_open(fds[0]));
+    close(fds[1]);
+}
+
+MAKER(pipe_kinds, a_connection_can_be_given_up)
+{
+    const struct weir_pipe_options options = use(m);
+    weir_connect *connect;
+    int fds[2];
+
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    expect_eq(weir_connect_read_pipe(m->loop, &m->factory, fds[0], &options,
+                                     &connect),
+              0);
+    weir_connect_cancel(connect);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ECANCELED);
+    expect_eq(m->made, 0);
+    cr_assert(!is_open(fds[0]));
+    close(fds[1]);
+}
+
+MAKER(pipe_kinds, r1__done_comes_after_connection_made_and_from_the_loop)
+{
+    int fds[2];
+
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    expect_eq(read_pipe(m, fds[0]), 0);
+    expect_eq(m->made, 0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, 0);
+    expect_eq(m->made, 1);
+    cr_assert(m->done_t == m->t);
+    close(fds[1]);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+}
+
+/* ---- the flags of a shared file ---- */
+
+/* One end of a file whose flags a second descriptor looks at. */
+static void expect_same_flags(struct maker *m, int fd, int peer, bool reads)
+{
+    const int other = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    const int before = fcntl(other, F_GETFL);
+    const int lost = m->lost;
+    char bytes[16];
+
+    expect_eq(before & O_NONBLOCK, 0);
+    m->done = 0;
+    expect_eq(reads ? read_pipe(m, fd) : write_pipe(m, fd), 0);
+    maker_run(m, maker_is_done);
+    expect_eq(fcntl(other, F_GETFL), before);
+    if (reads) {
+        expect_eq(write(peer, "abc\n", 4), 4);
+    } else {
+        expect_eq(weir_transport_write(m->t, "abc\n", 4), 0);
+    }
+    maker_run_for(m, 10 * MS);
+    if (!reads) {
+        expect_geq(read(peer, bytes, sizeof(bytes)), 4);
+    }
+    expect_eq(fcntl(other, F_GETFL), before);
+    weir_transport_close(m->t);
+    while (m->lost == lost) {
+        maker_run_for(m, MS);
+    }
+    expect_eq(fcntl(other, F_GETFL), before);
+    close(other);
+    close(peer);
+}
+
+MAKER(pipe_kinds, complaint_77__the_flags_of_a_pipe_stay_as_they_are)
+{
+    int fds[2];
+
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    expect_same_flags(m, fds[0], fds[1], true);
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    expect_same_flags(m, fds[1], fds[0], false);
+}
+
+MAKER(pipe_kinds, complaint_77__the_flags_of_a_socket_stay_as_they_are)
+{
+    int fds[2];
+
+    cr_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    expect_same_flags(m, fds[0], fds[1], true);
+    cr_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    expect_same_flags(m, fds[1], fds[0], false);
+}
+
+MAKER(pipe_kinds, complaint_77__the_flags_of_a_fifo_stay_as_they_are)
+{
+    char path[64];
+    int fds[3];
+
+    snprintf(path, sizeof(path), "/tmp/weir-kinds-%d", (int)getpid());
+    expect_eq(mkfifo(path, 0600), 0);
+    for (int reads = 0; reads < 2; reads++) {
+        fds[2] = open(path, O_RDWR | O_CLOEXEC);
+        fds[0] = open(path, O_RDONLY | O_CLOEXEC);
+        fds[1] = open(path, O_WRONLY | O_CLOEXEC);
+        close(fds[2]);
+        expect_same_flags(m, fds[reads ? 0 : 1], fds[reads ? 1 : 0], reads);
+    }
+    unlink(path);
+}
+
+/* ---- devices and files ---- */
+
+MAKER(pipe_kinds, the_null_device_is_at_its_end_and_takes_everything)
+{
+    static char bytes[200000];
+
+    expect_eq(read_pipe(m, open("/dev/null", O_RDONLY | O_CLOEXEC)), 0);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    expect_eq(m->received, 0);
+
+    m->lost = 0;
+    m->done = 0;
+    expect_eq(write_pipe(m, open("/dev/null", O_WRONLY | O_CLOEXEC)), 0);
+    maker_run(m, maker_is_done);
+    for (int i = 0; i < 20; i++) {
+        expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
+    }
+    expect_eq(weir_transport_close(m->t), 0);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+}
+
+MAKER(pipe_kinds, a_full_device_is_told)
+{
+    expect_eq(write_pipe(m, open("/dev/full", O_WRONLY | O_CLOEXEC)), 0);
+    maker_run(m, maker_is_done);
+    expect_eq(weir_transport_write(m->t, "abc", 3), 0);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, -ENOSPC);
+}
+
+/* Each turn may bring a credit at most, and other work goes on. */
+MAKER(pipe_kinds, a_device_that_floods_leaves_others_their_turns)
+{
+    struct weir_loop_statistics before;
+    struct weir_loop_statistics after;
+
+    expect_eq(read_pipe(m, open("/dev/zero", O_RDONLY | O_CLOEXEC)), 0);
+    maker_run(m, maker_is_made);
+    weir_loop_get_statistics(m->loop, &before);
+    const uint64_t received = m->received;
+    maker_run_for(m, 100 * MS);
+    weir_loop_get_statistics(m->loop, &after);
+
+    cr_assert(m->received > received + (8u << 20));
+    cr_assert((m->received - received) / (after.turns - before.turns) <=
+              1u << 20);
+    weir_transport_close(m->t);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+}
+
+MAKER(pipe_kinds, complaint_82__regular_files_are_read_and_written)
+{
+    char path[64];
+    static char bytes[300000];
+
+    snprintf(path, sizeof(path), "/tmp/weir-kinds-%d", (int)getpid());
+    expect_eq(write_pipe(
+                  m, open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600)),
+              0);
+    maker_run(m, maker_is_done);
+    memset(bytes, 'x', sizeof(bytes));
+    expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
+    expect_eq(weir_transport_close(m->t), 0);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+
+    m->lost = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cr_assert(lseek(fd, 1000, SEEK_SET) == 1000); /* read from where it is */
+    expect_eq(read_pipe(m, fd), 0);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    expect_eq(m->received, sizeof(bytes) - 1000);
+    unlink(path);
+}
+
+/* A FIFO that has had no writer yet is not at its end. */
+MAKER(pipe_kinds, a_fifo_waits_for_its_first_writer)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/tmp/weir-kinds-%d", (int)getpid());
+    expect_eq(mkfifo(path, 0600), 0);
+    expect_eq(read_pipe(m, open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)), 0);
+    maker_run(m, maker_is_made);
+    maker_run_for(m, 20 * MS);
+    expect_eq(m->lost, 0);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    expect_eq(write(fd, "abc", 3), 3);
+    close(fd);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->received, 3);
+    expect_eq(m->lost_err, 0);
+    unlink(path);
+}
+
+/* Making a pipe takes no descriptor, so that a process that has no more can. */
+MAKER(pipe_kinds, no_other_descriptor_is_needed)
+{
+    struct rlimit limit;
+    int fds[2];
+
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 0;
+    cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    expect_eq(read_pipe(m, fds[0]), 0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, 0);
+    expect_eq(write(fds[1], "abc", 3), 3);
+    close(fds[1]);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->received, 3);
+    limit.rlim_cur = before;
+    cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}

@@ -1,0 +1,266 @@
+/*
+ * Read pipes: what they promise.
+ *
+ * Each test runs over a pipe, a FIFO that was opened by its name, which worker
+ * threads of the kernel read, and a socket.
+ */
+#include "tests/contract/harness.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+PAIRS_READ_PIPE(pipe_read, the_writers_end_is_the_end_of_the_connection, 0)
+{
+    rig_peer_send(rig, 5);
+    rig_wait_received(rig, 5);
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+
+    expect_events(rig, "made data eof lost");
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
+}
+
+PAIRS_READ_PIPE(pipe_read,
+                r12b__a_positive_answer_of_eof_received_changes_nothing,
+                .eof_result = 1)
+{
+    rig_peer_send(rig, 5);
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+
+    expect_events(rig, "made data eof lost");
+    expect_eq(rig->received, 5);
+    expect_eq(rig->lost_err, 0);
+}
+
+PAIRS_READ_PIPE(pipe_read, complaint_76__an_error_of_eof_received_is_the_end,
+                .eof_result = -EPROTO)
+{
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+
+    expect_eq(rig->lost_err, -EPROTO);
+    expect_eq(rig->exception_count, 1);
+}
+
+static int refuse_data(struct rig *rig, const struct weir_buf *buf)
+{
+    (void)rig;
+    (void)buf;
+    return -EPROTO;
+}
+
+PAIRS_READ_PIPE(pipe_read, complaint_76__an_error_of_data_received_aborts,
+                .hooks = {.data_received = refuse_data})
+{
+    rig_peer_send(rig, 5);
+    rig_wait_lost(rig);
+
+    expect_eq(rig->lost_err, -EPROTO);
+    expect_eq(rig->exception_count, 1);
+    expect_events(rig, "made data lost");
+}
+
+PAIRS_READ_PIPE(pipe_read, a_megabyte_arrives_in_order, 0)
+{
+    rig_peer_send(rig, 1 << 20);
+    rig_wait_received(rig, 1 << 20);
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+    expect_eq(rig->received, 1 << 20);
+}
+
+PAIRS_READ_PIPE(pipe_read, bytes_that_come_one_at_a_time_arrive_so, 0)
+{
+    for (uint64_t i = 1; i <= 300; i++) {
+        rig_peer_send(rig, 1);
+        rig_wait_received(rig, i);
+        expect_eq(rig->received, i);
+    }
+}
+
+PAIRS_READ_PIPE(pipe_read, bytes_wait_in_the_kernel_while_reading_is_paused, 0)
+{
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    expect(!weir_transport_is_reading(rig->t));
+    rig_peer_send(rig, 100);
+    rig_peer_close(rig);
+    rig_turn_for(rig, 20 * RIG_MS);
+    expect_events(rig, "made");
+
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
+    rig_wait_lost(rig);
+    expect_events(rig, "made data eof lost");
+    expect_eq(rig->received, 100);
+}
+
+static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
+{
+    (void)buf;
+    return weir_transport_pause_reading(rig->t);
+}
+
+PAIRS_READ_PIPE(pipe_read,
+                a_pause_in_data_received_holds_until_reading_is_resumed,
+                .hooks = {.data_received = pause_after_data})
+{
+    rig_peer_send(rig, 10);
+    rig_wait_received(rig, 10);
+    rig_peer_send(rig, 10);
+    rig_turn_for(rig, 20 * RIG_MS);
+    expect_eq(rig->received, 10);
+
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
+    rig_wait_received(rig, 20);
+    expect_eq(rig->received, 20);
+}
+
+PAIRS_READ_PIPE(pipe_read,
+                close_leaves_what_was_not_read_and_comes_from_the_loop, 0)
+{
+    expect_eq(weir_transport_close(rig->t), 0);
+    expect_eq(rig->lost_count, 0);
+    expect(weir_transport_is_closing(rig->t));
+    rig_peer_send(rig, 10);
+    rig_wait_lost(rig);
+
+    expect_events(rig, "made lost");
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
+}
+
+PAIRS_READ_PIPE(pipe_read, abort_ends_a_read_that_waits, 0)
+{
+    rig_turns(rig, 3);
+    expect_eq(weir_transport_abort(rig->t), 0);
+    expect_eq(rig->lost_count, 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
+}
+
+PAIRS_READ_PIPE(pipe_read, calls_of_the_other_direction_are_refused, 0)
+{
+    char byte = 0;
+    const struct iovec piece = {.iov_base = &byte, .iov_len = 1};
+
+    expect_eq(weir_transport_write(rig->t, "x", 1), -EOPNOTSUPP);
+    expect_eq(weir_transport_writelines(rig->t, &piece, 1), -EOPNOTSUPP);
+    expect_eq(weir_transport_write_ref(rig->t, "x", 1, NULL, NULL),
+              -EOPNOTSUPP);
+    expect_eq(weir_transport_write_eof(rig->t), -EOPNOTSUPP);
+    expect(!weir_transport_can_write_eof(rig->t));
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 10, 1),
+              -EOPNOTSUPP);
+    expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
+    expect_eq(weir_transport_get_socket(rig->t), -EOPNOTSUPP);
+}
+
+PAIRS_READ_PIPE(pipe_read, the_pipe_is_told_by_its_name, 0)
+{
+    struct weir_extra_info info;
+
+    expect_eq(weir_transport_get_extra_info(rig->t, "pipe", &info), 0);
+    expect(fcntl(info.fd, F_GETFD) >= 0);
+    expect_eq(weir_transport_get_extra_info(rig->t, "socket", &info), -ENOENT);
+    expect_eq(weir_transport_get_extra_info(rig->t, "peername", &info),
+              -ENOENT);
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+    expect_eq(weir_transport_get_extra_info(rig->t, "pipe", &info), 0);
+    expect_eq(info.fd, -EBADF);
+}
+
+PAIRS_READ_PIPE(pipe_read, the_loop_can_be_freed_while_a_read_waits, 0)
+{
+    rig_turns(rig, 3);
+    expect_eq(weir_loop_free(rig->loop), 1);
+    rig->loop = NULL;
+    expect_events(rig, "made lost");
+    expect_eq(rig->lost_err, 0);
+    weir_transport_unref(rig->t);
+}
+
+/* ---- limits ---- */
+
+static struct weir_buf kept[4096];
+
+static int keep_data(struct rig *rig, const struct weir_buf *buf)
+{
+    kept[rig->count] = *buf;
+    return weir_buf_keep(&kept[rig->count++]);
+}
+
+PAIRS_READ_PIPE(pipe_read,
+                reading_stops_at_the_limit_until_leases_are_given_back,
+                .connection = {.read_limit_bytes = 64 << 10},
+                .hooks = {.data_received = keep_data})
+{
+    const uint64_t until_ns = rig_now_ns() + 100 * RIG_MS;
+    uint8_t bytes[4096];
+
+    for (uint64_t at = 0; rig_now_ns() < until_ns;) {
+        rig_pattern(bytes, at, sizeof(bytes));
+        ssize_t put = write(rig->peer, bytes, sizeof(bytes));
+        at += put > 0 ? (uint64_t)put : 0;
+        rig_turn(rig);
+    }
+    expect(rig->received >= 32 << 10);
+    expect(rig->received <= 64 << 10);
+    expect(weir_transport_get_read_buffer_size(rig->t) <= 64 << 10);
+
+    const uint64_t before = rig->received;
+    const int count = rig->count;
+    rig->hooks.data_received = NULL;
+    for (int i = 0; i < count; i++) {
+        weir_lease_unref(kept[i].lease);
+    }
+    rig_wait_received(rig, before + 4096);
+    rig->hooks.data_received = keep_data;
+}
+
+PAIRS_READ_PIPE(pipe_read, leases_outlive_the_connection,
+                .hooks = {.data_received = keep_data})
+{
+    rig_peer_send(rig, 1000);
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+    expect_eq(rig->received, 1000);
+    uint64_t at = 0;
+    for (int i = 0; i < rig->count; i++) {
+        expect(rig_is_pattern(kept[i].data, at, kept[i].len));
+        at += kept[i].len;
+        weir_lease_unref(kept[i].lease);
+    }
+}
+
+/* ---- time-outs ---- */
+
+PAIRS_READ_PIPE(pipe_read, a_pipe_that_brings_nothing_ends_by_the_read_time_out,
+                .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
+{
+    const uint64_t start_ns = rig_now_ns();
+
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
+    expect(rig_now_ns() - start_ns >= 20 * RIG_MS);
+}
+
+PAIRS_READ_PIPE(pipe_read, the_read_time_out_does_not_run_while_paused,
+                .connection = {.timeouts = {.read_ns = 30 * RIG_MS}})
+{
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    rig_turn_for(rig, 60 * RIG_MS);
+    expect_eq(rig->lost_count, 0);
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
+}
+
+PAIRS_READ_PIPE(pipe_read, an_idle_pipe_ends_by_the_idle_time_out,
+                .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
+{
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, WEIR_EIDLE);
+}

@@ -1,0 +1,223 @@
+/*
+ * Pipes over terminals: a pseudo-terminal whose slave, or master, is the pipe.
+ *
+ * A terminal has neither a read nor a write that does not wait, so worker
+ * threads of the kernel make them. What counts is that they hold up neither the
+ * loop nor its end, and that the terminal stays as it was for others.
+ */
+#include "tests/contract/maker.h"
+
+#include <poll.h>
+#include <pty.h>
+#include <termios.h>
+
+static void open_terminal(int *ret_master, int *ret_slave, bool raw)
+{
+    struct termios termios;
+
+    cr_assert(openpty(ret_master, ret_slave, NULL, NULL, NULL) == 0);
+    if (raw) {
+        cr_assert(tcgetattr(*ret_slave, &termios) == 0);
+        cfmakeraw(&termios);
+        cr_assert(tcsetattr(*ret_slave, TCSANOW, &termios) == 0);
+    }
+}
+
+static void make(struct maker *m, int fd, bool reads)
+{
+    const struct weir_connect_options connect = maker_connect_options(m);
+    const struct weir_pipe_options options = {.size = sizeof(options),
+                                              .done = connect.done,
+                                              .done_arg = connect.done_arg};
+
+    m->done = 0;
+    expect_eq(
+        reads
+            ? weir_connect_read_pipe(m->loop, &m->factory, fd, &options, NULL)
+            : weir_connect_write_pipe(m->loop, &m->factory, fd, &options, NULL),
+        0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, 0);
+}
+
+static uint64_t wanted;
+
+static bool has_wanted(const struct maker *m)
+{
+    return m->received >= wanted;
+}
+
+MAKER(pipe_tty, lines_are_read_and_the_end_of_input_is_the_end)
+{
+    int master;
+    int slave;
+
+    open_terminal(&master, &slave, false);
+    make(m, slave, true);
+    expect_eq(write(master, "abc", 3), 3);
+    maker_run_for(m, 20 * MS);
+    expect_eq(m->received, 0); /* the line is not complete */
+    expect_eq(write(master, "d\n", 2), 2);
+    wanted = 5;
+    maker_run(m, has_wanted);
+    expect_eq(write(master, "\004", 1), 1);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    expect_eq(m->received, 5);
+    close(master);
+}
+
+MAKER(pipe_tty, complaint_77__the_flags_of_a_terminal_stay_as_they_are)
+{
+    int master;
+    int slave;
+
+    open_terminal(&master, &slave, true);
+    const int other = dup(slave);
+    const int before = fcntl(other, F_GETFL);
+    make(m, slave, true);
+    expect_eq(write(master, "abc", 3), 3);
+    wanted = 3;
+    maker_run(m, has_wanted);
+    expect_eq(fcntl(other, F_GETFL), before);
+    expect_eq(before & O_NONBLOCK, 0);
+    weir_transport_close(m->t);
+    maker_run(m, maker_is_lost);
+    expect_eq(fcntl(other, F_GETFL), before);
+    close(other);
+    close(master);
+}
+
+/* Bytes that another process takes first leave a read that waits in a worker:
+ * neither the loop nor its end waits for that one. */
+MAKER(pipe_tty, bytes_that_another_reader_takes_hold_up_nothing)
+{
+    int master;
+    int slave;
+    char bytes[64];
+
+    open_terminal(&master, &slave, true);
+    const int other = dup(slave);
+    make(m, slave, true);
+    for (int i = 0; i < 2000; i++) {
+        struct pollfd pollfd = {.fd = other, .events = POLLIN};
+        expect_eq(write(master, "x", 1), 1);
+        if (i % 2) { /* the poll has seen the byte by now */
+            maker_run_for(m, 0);
+        }
+        if (poll(&pollfd, 1, 0) == 1) {
+            fcntl(other, F_SETFL, O_NONBLOCK | O_RDWR);
+            expect_geq(read(other, bytes, sizeof(bytes)), -1);
+            fcntl(other, F_SETFL, O_RDWR);
+        }
+        maker_run_for(m, 0);
+    }
+    weir_transport_close(m->t);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    close(other);
+    close(master);
+}
+
+MAKER(pipe_tty, a_write_that_the_terminal_stops_is_ended_by_an_abort)
+{
+    static char bytes[100000];
+    int master;
+    int slave;
+
+    open_terminal(&master, &slave, true);
+    make(m, slave, false);
+    memset(bytes, 'x', sizeof(bytes));
+    expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
+    maker_run_for(m, 50 * MS); /* nobody reads: it is full */
+    expect_gt(weir_transport_get_write_buffer_size(m->t), 0);
+    expect_eq(m->lost, 0);
+    weir_transport_abort(m->t);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    close(master);
+}
+
+MAKER(pipe_tty, what_is_written_arrives_in_order)
+{
+    static char bytes[100000];
+    char got[4096];
+    size_t total = 0;
+    int master;
+    int slave;
+
+    open_terminal(&master, &slave, true);
+    make(m, slave, false);
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (char)(i % 251);
+    }
+    expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
+    fcntl(master, F_SETFL, O_NONBLOCK | O_RDWR);
+    while (total < sizeof(bytes)) {
+        ssize_t len = read(master, got, sizeof(got));
+        if (len > 0) {
+            expect_eq(memcmp(got, bytes + total, (size_t)len), 0);
+            total += (size_t)len;
+        }
+        maker_run_for(m, 0);
+    }
+    weir_transport_close(m->t);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    close(master);
+}
+
+MAKER(pipe_tty, a_hang_up_ends_both_directions)
+{
+    int master;
+    int slave;
+
+    open_terminal(&master, &slave, true);
+    make(m, dup(slave), true);
+    close(master);
+    maker_run(m, maker_is_lost);
+    cr_assert(m->lost_err == 0 || m->lost_err == -EIO);
+    close(slave);
+
+    m->lost = 0;
+    open_terminal(&master, &slave, true);
+    make(m, slave, false);
+    close(master);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+}
+
+/* The master of a pseudo-terminal is told by the kernel with an error that no
+ * slave is open any more. */
+MAKER(pipe_tty, the_end_of_the_slave_is_an_error_of_the_master)
+{
+    int master;
+    int slave;
+
+    open_terminal(&master, &slave, true);
+    make(m, master, true);
+    expect_eq(write(slave, "abc", 3), 3);
+    close(slave);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->received, 3);
+    expect_eq(m->lost_err, -EIO);
+}
+
+MAKER(pipe_tty, a_loop_can_be_freed_while_reads_and_writes_wait)
+{
+    static char bytes[100000];
+    int masters[2];
+    int slaves[2];
+
+    for (int i = 0; i < 2; i++) {
+        open_terminal(&masters[i], &slaves[i], true);
+        make(m, slaves[i], i == 0);
+    }
+    expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
+    maker_run_for(m, 20 * MS);
+    expect_eq(weir_loop_free(m->loop), 2);
+    expect_eq(m->lost, 2);
+    maker_open(m);
+    close(masters[0]);
+    close(masters[1]);
+}

@@ -1,0 +1,254 @@
+/*
+ * Write pipes: what they promise beyond the suites of all that sends.
+ *
+ * SIGPIPE has its default action in these programs: a write that raised it
+ * would end the test.
+ */
+#include "tests/contract/harness.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+static bool has_written_all(void *arg)
+{
+    return rig_pending(arg) == 0;
+}
+
+PAIRS_WRITE_PIPE(pipe_write, a_megabyte_arrives_in_order_through_a_small_pipe,
+                 .small_buffers = true)
+{
+    expect_eq(rig_write(rig, 1 << 20), 0);
+    rig_peer_read(rig, 1 << 20);
+    rig_wait(rig, has_written_all);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, close_writes_everything_first,
+                 .small_buffers = true)
+{
+    expect_eq(rig_write(rig, 300000), 0);
+    expect_eq(weir_transport_close(rig->t), 0);
+    expect_eq(rig_write(rig, 1), -ESHUTDOWN);
+    expect_eq(rig_peer_read_end(rig), 0);
+    expect_eq(rig->peer_received, 300000);
+    rig_wait_lost(rig);
+    expect_events(rig, "made pause resume lost");
+    expect_eq(rig->lost_err, 0);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, write_eof_is_close, .small_buffers = true)
+{
+    expect(weir_transport_can_write_eof(rig->t));
+    expect_eq(rig_write(rig, 50000), 0);
+    expect_eq(weir_transport_write_eof(rig->t), 0);
+    expect(weir_transport_is_closing(rig->t));
+    expect_eq(rig_write(rig, 1), -ESHUTDOWN);
+    expect_eq(rig_peer_read_end(rig), 0);
+    expect_eq(rig->peer_received, 50000);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, abort_drops_what_waits, .small_buffers = true)
+{
+    rig_clog(rig);
+    expect_eq(weir_transport_abort(rig->t), 0);
+    expect_eq(rig->lost_count, 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
+    expect_eq(rig_peer_read_end(rig), 0);
+    expect(rig->peer_received < rig->written);
+}
+
+/* ---- the reader goes ---- */
+
+PAIRS_WRITE_PIPE(pipe_write,
+                 a_reader_that_goes_is_noticed_while_nothing_is_written, 0)
+{
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+
+    expect_events(rig, "made lost");
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_EOF);
+    expect_eq(rig_write(rig, 1), -EPIPE);
+}
+
+PAIRS_WRITE_PIPE(pipe_write,
+                 complaint_14__a_reader_that_goes_while_bytes_wait_is_an_error,
+                 .small_buffers = true)
+{
+    rig_clog(rig);
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+
+    expect_eq(rig->lost_err, -EPIPE);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_BROKEN);
+    expect_eq(rig_write(rig, 1), -EPIPE);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, a_write_after_the_reader_has_gone_raises_no_signal,
+                 0)
+{
+    rig_peer_close(rig);
+    expect_eq(rig_write(rig, 100), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, -EPIPE);
+}
+
+PAIRS_WRITE_PIPE(pipe_write,
+                 a_reader_that_goes_while_a_close_writes_is_an_error,
+                 .small_buffers = true)
+{
+    rig_clog(rig);
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_turns(rig, 3);
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, -EPIPE);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
+}
+
+static bool is_sigpipe_pending(void)
+{
+    sigset_t pending;
+
+    expect_eq(sigpending(&pending), 0);
+    return sigismember(&pending, SIGPIPE) == 1;
+}
+
+static void block_sigpipe(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    expect_eq(sigprocmask(how, &set, NULL), 0);
+}
+
+PAIRS_WRITE_PIPE(pipe_write,
+                 no_signal_is_left_pending_where_the_program_blocks_it, 0)
+{
+    block_sigpipe(SIG_BLOCK);
+    rig_peer_close(rig);
+    expect_eq(rig_write(rig, 100), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, -EPIPE);
+    expect(!is_sigpipe_pending());
+    block_sigpipe(SIG_UNBLOCK);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, a_signal_of_the_programs_own_stays_pending, 0)
+{
+    const struct timespec at_once = {.tv_sec = 0};
+    sigset_t set;
+
+    block_sigpipe(SIG_BLOCK);
+    raise(SIGPIPE);
+    rig_peer_close(rig);
+    expect_eq(rig_write(rig, 100), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, -EPIPE);
+    expect(is_sigpipe_pending());
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    expect_eq(sigtimedwait(&set, NULL, &at_once), SIGPIPE);
+    block_sigpipe(SIG_UNBLOCK);
+}
+
+/* ---- flow control ---- */
+
+static void note_depth(struct rig *rig)
+{
+    rig->bytes = rig_pending(rig);
+    rig->count++;
+}
+
+PAIRS_WRITE_PIPE(
+    pipe_write,
+    r18__writing_resumes_at_the_low_mark_and_not_when_all_is_written,
+    .small_buffers = true, .hooks = {.resume_writing = note_depth})
+{
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 65536, 40000), 0);
+    expect_eq(rig_write(rig, 100000), 0);
+    rig_peer_read(rig, 100000);
+
+    expect_events(rig, "made pause resume");
+    expect_eq(rig->count, 1);
+    expect(rig->bytes > 0);
+    expect(rig->bytes <= 40000);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, the_hard_limit_refuses_and_close_tells,
+                 .small_buffers = true,
+                 .connection = {.write_hard_limit_bytes = 100000})
+{
+    expect_eq(rig_write(rig, 100001), -ENOBUFS);
+    expect_eq(rig_write(rig, 1), -ENOBUFS);
+    expect_eq(weir_transport_close(rig->t), -ENOBUFS);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, -ENOBUFS);
+    expect_eq(rig->exception_count, 1);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, calls_of_the_other_direction_are_refused, 0)
+{
+    expect_eq(weir_transport_pause_reading(rig->t), -EOPNOTSUPP);
+    expect_eq(weir_transport_resume_reading(rig->t), -EOPNOTSUPP);
+    expect_eq(weir_transport_set_read_buffer_limit(rig->t, 65536), -EOPNOTSUPP);
+    expect(!weir_transport_is_reading(rig->t));
+    expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
+    expect_eq(weir_transport_get_socket(rig->t), -EOPNOTSUPP);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, the_loop_can_be_freed_while_bytes_wait,
+                 .small_buffers = true)
+{
+    rig_clog(rig);
+    expect_eq(weir_loop_free(rig->loop), 1);
+    rig->loop = NULL;
+    expect_events(rig, "made pause lost");
+    weir_transport_unref(rig->t);
+}
+
+/* ---- time-outs ---- */
+
+PAIRS_WRITE_PIPE(pipe_write, a_reader_that_takes_nothing_is_a_stall,
+                 .small_buffers = true,
+                 .connection = {.timeouts = {.write_stall_ns = 30 * RIG_MS}})
+{
+    expect_eq(rig_write(rig, 1 << 20), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, WEIR_EWRITESTALL);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, a_reader_that_goes_on_taking_is_none,
+                 .small_buffers = true,
+                 .connection = {.timeouts = {.write_stall_ns = 200 * RIG_MS}})
+{
+    expect_eq(rig_write(rig, 1 << 20), 0);
+    for (int i = 0; i < 10; i++) {
+        rig_turn_for(rig, 30 * RIG_MS);
+        rig_peer_read(rig, 16384);
+    }
+    expect_eq(rig->lost_count, 0);
+    expect(rig_pending(rig) > 0);
+}
+
+PAIRS_WRITE_PIPE(pipe_write,
+                 a_close_that_cannot_write_everything_ends_by_its_time_out,
+                 .small_buffers = true,
+                 .connection = {.timeouts = {.close_ns = 30 * RIG_MS}})
+{
+    rig_clog(rig);
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, WEIR_ECLOSETIMEOUT);
+}
+
+PAIRS_WRITE_PIPE(pipe_write, an_idle_pipe_ends_by_the_idle_time_out,
+                 .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
+{
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, WEIR_EIDLE);
+}
