@@ -18,6 +18,7 @@
 #include "weir/pipe.h"
 #include "weir/protocol.h"
 #include "weir/reader.h"
+#include "weir/resolver.h"
 #include "weir/server.h"
 #include "weir/stream.h"
 #include "weir/sync.h"

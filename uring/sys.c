@@ -208,6 +208,31 @@ int wr_sys_flags(int fd)
     return sys_result(fcntl(fd, F_GETFL));
 }
 
+int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    return sys_result(connect(fd, addr, len));
+}
+
+int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
+                        socklen_t *len)
+{
+    wr_assert(size <= INT32_MAX);
+    return sys_result((int)recvfrom(fd, buf, size, MSG_DONTWAIT, addr, len));
+}
+
+uint64_t wr_sys_file_stamp(const char *path)
+{
+    struct stat file;
+
+    if (stat(path, &file) < 0) {
+        return 0;
+    }
+    const uint64_t time_ns = (uint64_t)file.st_mtim.tv_sec * 1000000000u +
+                             (uint64_t)file.st_mtim.tv_nsec;
+    /* A file that was put in the place of another may be older. */
+    return time_ns ^ ((uint64_t)file.st_ino << 20) ^ (uint64_t)file.st_size;
+}
+
 int wr_sys_outq(int fd)
 {
     int bytes = 0;

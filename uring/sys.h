@@ -81,6 +81,14 @@ int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count);
 int wr_sys_mode(int fd, mode_t *ret);
 /* The flags that it was opened with (O_ACCMODE and others). */
 int wr_sys_flags(int fd);
+/* Connects a socket that does not block, and receives from it: as the system
+ * calls do, for c-ares. */
+int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
+                        socklen_t *len);
+
+/* A number that changes with the content of a file; 0 when there is none. */
+uint64_t wr_sys_file_stamp(const char *path);
 
 /* Bytes that the peer has not acknowledged yet (SIOCOUTQ). */
 int wr_sys_outq(int fd);

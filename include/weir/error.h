@@ -4,7 +4,7 @@
  *
  * The kernel's errors pass through unchanged as `-errno`. weir's own codes
  * start below -4095, where no errno can be, in groups of a hundred: stream,
- * ring, usage.
+ * ring, usage, names.
  */
 #ifndef WEIR_ERROR_H
 #define WEIR_ERROR_H
@@ -59,6 +59,27 @@ enum weir_error {
     WEIR_EBROKEN = -4303,
     /** The queue was shut down. */
     WEIR_EQUEUESHUTDOWN = -4304,
+
+    /** There is no such name (NXDOMAIN). */
+    WEIR_EDNSNOTFOUND = -4500,
+    /** The name exists, and has no address of the family asked for. */
+    WEIR_EDNSNODATA = -4501,
+    /** The name servers cannot answer now (SERVFAIL); it may work later. */
+    WEIR_EDNSSERVFAIL = -4502,
+    /** No name server answered in time; it may work later. */
+    WEIR_EDNSTIMEOUT = -4503,
+    /** The name servers refuse to answer (REFUSED, NOTIMP). */
+    WEIR_EDNSREFUSED = -4504,
+    /** No name server could be reached. */
+    WEIR_EDNSUNREACHABLE = -4505,
+    /** The answer of a name server is not understood. */
+    WEIR_EDNSBADANSWER = -4506,
+    /** The text can be no host name. */
+    WEIR_EDNSBADNAME = -4507,
+    /** There is no service of this name. */
+    WEIR_ESERVICE = -4508,
+    /** A host name, and weir was built without a resolver (c-ares). */
+    WEIR_ENONAMES = -4509,
 };
 
 /**

@@ -60,6 +60,17 @@ static const struct entry error_own_errors[] = {
           "6.13 or later"),
     ENTRY(WEIR_EBROKEN, "The barrier was aborted or reset"),
     ENTRY(WEIR_EQUEUESHUTDOWN, "The queue was shut down"),
+    ENTRY(WEIR_EDNSNOTFOUND, "No such host name"),
+    ENTRY(WEIR_EDNSNODATA, "The host name has no address of this family"),
+    ENTRY(WEIR_EDNSSERVFAIL, "The name servers cannot answer now"),
+    ENTRY(WEIR_EDNSTIMEOUT, "No name server answered in time"),
+    ENTRY(WEIR_EDNSREFUSED, "The name servers refuse to answer"),
+    ENTRY(WEIR_EDNSUNREACHABLE, "No name server could be reached"),
+    ENTRY(WEIR_EDNSBADANSWER, "The answer of a name server is not understood"),
+    ENTRY(WEIR_EDNSBADNAME, "Not a host name"),
+    ENTRY(WEIR_ESERVICE, "No such service"),
+    ENTRY(WEIR_ENONAMES,
+          "A host name, and weir was built without c-ares: give an address"),
 };
 
 #ifdef WR_ERRNO_TABLE

@@ -31,7 +31,7 @@ ROOMS = {
     "task": "uring base loop",
     "sync": "uring base loop task",
     "transport": "uring base loop",
-    "net": "uring base loop transport",
+    "net": "uring base loop task transport",
     "stream": "uring base loop task sync transport net",
 }
 KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}

@@ -1,0 +1,332 @@
+/**
+ * @file resolver.h
+ * Names to addresses and back: getaddrinfo, getnameinfo, and who answers them.
+ *
+ * Lookups run on the loop, without threads: a built-in resolver (c-ares) reads
+ * /etc/hosts, the search domains and name servers of /etc/resolv.conf, and asks
+ * for IPv6 and IPv4 addresses at the same time. Makers that are given a host
+ * name look it up by the same way. The program may put a resolver of its own in
+ * its place, for tests or for names that live elsewhere.
+ *
+ * Some names never reach a resolver: literal addresses ("192.0.2.1", "::1",
+ * "[::1]", "fe80::1%eth0") stand for themselves, and "localhost" and all names
+ * below it are the loopback addresses ::1 and 127.0.0.1 (RFC 6761). Text that
+ * can be no host name is refused before anything is asked: an empty label, one
+ * of more than 63 bytes, more than 253 bytes in all, bytes other than letters,
+ * digits, '-' and '_', or a last label of digits alone, as in "127.1". A name
+ * outside ASCII is given in its "xn--" form.
+ *
+ * How lookups fail is told apart by the WEIR_EDNS... codes of error.h.
+ */
+#ifndef WEIR_RESOLVER_H
+#define WEIR_RESOLVER_H
+
+#include "address.h"
+#include "base.h"
+
+WEIR_BEGIN_DECLS
+
+/**
+ * Addresses of one family that a lookup keeps; an answer may be larger, and the
+ * rest is dropped. So twice as many are enough for every result.
+ */
+#define WEIR_ADDRESSES_MAX 64
+
+/** A lookup under way. */
+typedef struct weir_lookup weir_lookup;
+
+/** Options of weir_getaddrinfo() and weir_lookup_start(). */
+struct weir_getaddrinfo_options {
+    /** sizeof(struct weir_getaddrinfo_options). */
+    size_t size;
+    /** AF_INET or AF_INET6 to insist on one; 0: both. */
+    int family;
+    /** Without a host: all addresses of this machine, for a server, in place of
+     * the loopback ones (AI_PASSIVE). */
+    bool passive;
+    /** Take literal addresses only, and ask for no name (AI_NUMERICHOST). */
+    bool numeric_host;
+    /** The port by name or number ("http", "80"), looked up in /etc/services;
+     * NULL: the port of the call. */
+    const char *service;
+    /** Give up after this time, in nanoseconds; default 10 s, UINT64_MAX: when
+     * the resolver does. */
+    uint64_t timeout_ns;
+};
+
+/**
+ * The end of a lookup: @p err is 0 and there are @p count addresses, at least
+ * one, borrowed; or @p err is negative and @p count 0.
+ */
+typedef void weir_lookup_done_fn(void *arg, int err,
+                                 const struct weir_address *addresses,
+                                 size_t count);
+
+/**
+ * Look up the addresses of a host, in a task (asyncio's loop.getaddrinfo).
+ *
+ * IPv6 addresses come first, each family in the order of its answer. Where one
+ * family has addresses, an error of the other is not told. Addresses are
+ * without a socket type: all types get the same ones.
+ *
+ * @param loop      the loop; borrowed
+ * @param host      a name or a literal address; NULL: this machine itself
+ * @param port      the port in host byte order, for all results
+ * @param options   borrowed; NULL for all defaults
+ * @param ret       room for @p capacity addresses
+ * @param capacity  how many fit into @p ret; 2 * WEIR_ADDRESSES_MAX is enough
+ * @return          how many addresses there are, at least 1; those beyond
+ *                  @p capacity are not written
+ * @retval WEIR_EDNSNOTFOUND     there is no such name
+ * @retval WEIR_EDNSNODATA       the name has no address of the family asked for
+ * @retval WEIR_EDNSSERVFAIL     the servers cannot answer now: try again
+ * @retval WEIR_EDNSTIMEOUT      no answer in time: try again
+ * @retval WEIR_EDNSREFUSED      the servers refuse to answer
+ * @retval WEIR_EDNSUNREACHABLE  no server could be reached
+ * @retval WEIR_EDNSBADANSWER    the answer is not understood
+ * @retval WEIR_EDNSBADNAME      @p host can be no host name
+ * @retval WEIR_ESERVICE         there is no such service
+ * @retval WEIR_ENONAMES         weir was built without a resolver
+ * @retval WEIR_ENOTLITERAL      a name, with numeric_host
+ * @retval -ENODEV     the zone of an address names no interface
+ * @retval -EMFILE     no descriptors left
+ * @retval -ECANCELED  the task was interrupted
+ * @retval -EINVAL     an unset size field, an unknown family, or no @p ret
+ * @retval -ENOMEM     no memory
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
+                 const struct weir_getaddrinfo_options *options,
+                 struct weir_address *ret, size_t capacity);
+
+/**
+ * Look up the addresses of a host, with a callback in place of a task.
+ *
+ * @param loop      the loop; borrowed
+ * @param host      a name or a literal address; NULL: this machine itself
+ * @param port      the port in host byte order, for all results
+ * @param options   borrowed; NULL for all defaults
+ * @param done      called once, from the loop, with the errors of
+ *                  weir_getaddrinfo()
+ * @param arg       its first argument
+ * @param ret       a handle for weir_lookup_cancel(), which may be used until
+ *                  @p done returns; NULL when none is wanted
+ * @return          0 when the lookup has begun
+ * @retval WEIR_EDNSBADNAME  @p host can be no host name
+ * @retval WEIR_ESERVICE     there is no such service
+ * @retval WEIR_ENOTLITERAL  a name, with numeric_host
+ * @retval -ENODEV     the zone of an address names no interface
+ * @retval -EINVAL     an unset size field, an unknown family, or no @p done
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -ENOMEM     no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
+                  const struct weir_getaddrinfo_options *options,
+                  weir_lookup_done_fn *done, void *arg, weir_lookup **ret);
+
+/**
+ * Give up a lookup: its done follows with -ECANCELED, from the loop.
+ *
+ * @param lookup  the handle, before its done has returned; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_lookup_cancel(weir_lookup *lookup);
+
+/** Room for every host name that weir_getnameinfo() writes, with the NUL. */
+#define WEIR_HOST_SIZE 256
+/** Room for every service that weir_getnameinfo() writes, with the NUL. */
+#define WEIR_SERVICE_SIZE 64
+
+/** Options of weir_getnameinfo(). */
+struct weir_getnameinfo_options {
+    /** sizeof(struct weir_getnameinfo_options). */
+    size_t size;
+    /** Write the address, and look no name up (NI_NUMERICHOST). */
+    bool numeric_host;
+    /** Fail where the address has no name (NI_NAMEREQD). */
+    bool name_required;
+    /** Write the port as a number (NI_NUMERICSERV). */
+    bool numeric_service;
+    /** The service is one of UDP (NI_DGRAM). */
+    bool datagram;
+    /** Give up after this time, in nanoseconds; default 10 s, UINT64_MAX: when
+     * the resolver does. */
+    uint64_t timeout_ns;
+};
+
+/** The texts that an address stands for. */
+struct weir_nameinfo {
+    /** The name of the host, or its address without a port. */
+    char host[WEIR_HOST_SIZE];
+    /** The name of the service, or the port. */
+    char service[WEIR_SERVICE_SIZE];
+};
+
+/**
+ * Look up the name of an address, in a task (asyncio's loop.getnameinfo).
+ *
+ * An address without a name is written in numbers, unless the name is required.
+ * The name is what the owner of the address says, which may be untrue.
+ *
+ * @param loop     the loop; borrowed
+ * @param address  the address; borrowed
+ * @param options  borrowed; NULL for all defaults
+ * @param ret      the texts, written on success only
+ * @return         0
+ * @retval WEIR_EDNSNOTFOUND  the address has no name, and one is required
+ * @retval WEIR_EDNSBADANSWER  the answer is no host name
+ * @retval -ECANCELED  the task was interrupted
+ * @retval -EINVAL     an unset size field, no address, or no @p ret
+ * @retval -EAFNOSUPPORT  the address is neither IPv4 nor IPv6
+ * @retval -ENOMEM     no memory
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
+                 const struct weir_getnameinfo_options *options,
+                 struct weir_nameinfo *ret);
+
+/* ---- the built-in resolver ---- */
+
+/** Settings of the built-in resolver of one loop. */
+struct weir_dns_options {
+    /** sizeof(struct weir_dns_options). */
+    size_t size;
+    /** Name servers, as in "127.0.0.1:5353,[::1]:53"; NULL: those of
+     * resolv.conf. */
+    const char *servers;
+    /** Search domains, separated by commas, "" for none; NULL: those of
+     * resolv.conf. */
+    const char *search;
+    /** The file to read instead of /etc/resolv.conf; NULL: that one. */
+    const char *resolv_conf;
+    /** A name with this many dots is tried as it is before the search domains
+     * are; 0: as resolv.conf has it, which is 1 by default. */
+    uint32_t ndots;
+    /** How long to wait for a server in the first round, in nanoseconds; each
+     * further round waits twice as long. Default 2 s. */
+    uint64_t try_timeout_ns;
+    /** How many times each server is asked; default 3. */
+    uint32_t tries;
+};
+
+/**
+ * Set up the built-in resolver, in place of what it reads from the system.
+ *
+ * It may be called again when no lookup is under way. Without this call the
+ * first lookup reads the system's files.
+ *
+ * @param loop     the loop; borrowed
+ * @param options  borrowed; NULL for all defaults
+ * @return         0; after an error nothing has changed
+ * @retval WEIR_ENONAMES  weir was built without a resolver
+ * @retval -EINVAL  an unset size field, text that is no list of servers, or a
+ *                  number out of range
+ * @retval -EBUSY   lookups are under way
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -ENOMEM  no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_loop_set_dns_options(weir_loop *loop,
+                          const struct weir_dns_options *options);
+
+/* ---- a resolver of the program's own ---- */
+
+/** A resolver: how names become addresses. */
+struct weir_resolver {
+    /** sizeof(struct weir_resolver). */
+    size_t size;
+    /**
+     * Begin to look a name up.
+     *
+     * It answers by weir_lookup_answer(), from inside this call or later, once
+     * for each family, or once for both. A negative result ends the lookup with
+     * that error.
+     *
+     * @p host is a valid name, borrowed, perhaps with a dot at its end.
+     * @p family is AF_INET, AF_INET6 or 0 for both. What @p ret_data is set to
+     * comes back in cancel.
+     */
+    int (*start)(void *user, weir_lookup *lookup, const char *host, int family,
+                 void **ret_data);
+    /**
+     * Begin to look up the name of an address, which weir_lookup_answer_name()
+     * answers; NULL: no address has a name.
+     */
+    int (*start_reverse)(void *user, weir_lookup *lookup,
+                         const struct weir_address *address, void **ret_data);
+    /**
+     * Forget a lookup that is not answered fully: it was cancelled, or its time
+     * is over. It must not be answered any more.
+     */
+    void (*cancel)(void *user, weir_lookup *lookup, void *data);
+};
+
+/**
+ * Put a resolver in the place of the built-in one, for all lookups of a loop
+ * that begin from now on.
+ *
+ * @param loop      the loop; borrowed
+ * @param resolver  a table that stays until the loop has ended or has another
+ *                  one, and no lookup uses it; NULL: the built-in resolver
+ * @param user      first argument of its functions
+ * @return          0
+ * @retval -EINVAL  an unset size field, or no start or cancel
+ * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -ENOMEM  no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *resolver,
+                       void *user);
+
+/**
+ * Answer a lookup, as a resolver; the end of the lookup follows from the loop.
+ *
+ * Addresses of another family than @p family are ignored, and so are those that
+ * appear twice. Their ports are not used.
+ *
+ * @param lookup     the lookup; borrowed
+ * @param family     AF_INET or AF_INET6 for the addresses of one family, 0 for
+ *                   all that have no answer yet
+ * @param err        0, or why there are no addresses, negative
+ * @param addresses  the addresses, copied; may be NULL when there are none
+ * @param count      how many
+ * @return           0
+ * @retval -EINVAL   the family was not asked for, or @p err is positive
+ * @retval -ESTALE   the family has an answer
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_lookup_answer(weir_lookup *lookup, int family, int err,
+                   const struct weir_address *addresses, size_t count);
+
+/**
+ * Answer a lookup of a name, as a resolver.
+ *
+ * @param lookup  the lookup; borrowed
+ * @param err     0, or why there is no name, negative
+ * @param host    the name, copied; NULL with an error
+ * @return        0
+ * @retval -EINVAL  not a lookup of a name, @p err is positive, or no name
+ * @retval -ESTALE  it has an answer
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_lookup_answer_name(weir_lookup *lookup, int err,
+                                                   const char *host);
+
+WEIR_END_DECLS
+
+#endif

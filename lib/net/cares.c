@@ -1,0 +1,281 @@
+/*
+ * The built-in resolver, on c-ares.
+ *
+ * A record stands between a lookup and what c-ares is asked for it
+ * (cares_record.c). Records wait here for their turn; the ready item begins
+ * with them and looks at the time-outs of c-ares.
+ *
+ * c-ares has no call that takes one question back. The record of a lookup that
+ * was cancelled stays until its questions are answered or timed out; when no
+ * lookup is left, all questions are cancelled, and with them the sockets close.
+ * The number of questions is limited, because their identifiers are. Above
+ * some hundred they are asked slowly: a burst would find no room in the sockets
+ * of servers, and so be answered after a time-out.
+ */
+#include "cares.h"
+
+#include <string.h>
+#include <weir/error.h>
+
+#define LIVE_MAX  1024u             /* lookups that c-ares works for at once */
+#define ASKED_MAX 8192u             /* with those that were cancelled */
+#define BURST_MAX 128u              /* lookups that are begun with at once */
+#define SLOW_NS   UINT64_C(1000000) /* between two lookups above that */
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_US UINT64_C(1000)
+#define ROUND_NS  UINT64_C(1000000) /* c-ares rounds its time down to 1 ms */
+
+static void cares_check_invariants(const struct cares *cares)
+{
+    wr_assert((cares->dns == NULL) == (cares->files == NULL));
+    wr_assert(cares->dns || cares->asked_count == 0);
+    wr_assert(cares->dns || !wr_timer_is_armed(&cares->timer));
+    wr_assert(cares->live_count <= cares->asked_count);
+}
+
+/* ---- the ready item and the timer ---- */
+
+/* True when one more lookup may be begun with now. */
+static bool cares_has_room(const struct cares *cares)
+{
+    return cares->asked_count < ASKED_MAX &&
+           (cares->live_count < BURST_MAX ||
+            (cares->live_count < LIVE_MAX &&
+             cares->loop->now_ns >= cares->begin_ns));
+}
+
+static void cares_begin_waiting(struct cares *cares)
+{
+    while (!wr_list_is_empty(&cares->waiting) && cares_has_room(cares)) {
+        cares->begin_ns = wr_add_sat(cares->loop->now_ns, SLOW_NS);
+        wr_cares_begin(
+            wr_container_of(cares->waiting.next, struct cares_record, link));
+    }
+}
+
+/* When c-ares wants to look at its questions again; UINT64_MAX: never. */
+static uint64_t cares_get_time(const struct cares *cares)
+{
+    struct timeval room;
+    const struct timeval *left =
+        cares->asked_count > 0 ? ares_timeout(cares->dns, NULL, &room) : NULL;
+
+    if (!left) {
+        return UINT64_MAX;
+    }
+    const uint64_t left_ns =
+        (uint64_t)left->tv_sec * NS_PER_S + (uint64_t)left->tv_usec * NS_PER_US;
+    return wr_add_sat(cares->loop->now_ns, left_ns + ROUND_NS);
+}
+
+static void cares_arm_timer(struct cares *cares)
+{
+    weir_loop *loop = cares->loop;
+    uint64_t when_ns = cares_get_time(cares);
+
+    if (!wr_list_is_empty(&cares->waiting) && cares->live_count < LIVE_MAX) {
+        when_ns = wr_min_u64(when_ns, cares->begin_ns);
+    }
+    if (when_ns == UINT64_MAX) {
+        wr_timer_cancel(&loop->wheel, &cares->timer);
+    } else {
+        wr_timer_arm(&loop->wheel, &cares->timer, when_ns);
+    }
+}
+
+static void cares_work(struct wr_ready *work)
+{
+    struct cares *cares = wr_container_of(work, struct cares, work);
+
+    cares_check_invariants(cares);
+    if (cares->live_count == 0 && cares->asked_count > 0) {
+        ares_cancel(cares->dns); /* only questions that have no lookup */
+    }
+    cares_begin_waiting(cares);
+    cares_arm_timer(cares);
+    cares_check_invariants(cares);
+}
+
+static void cares_timer_expired(struct wr_timer *timer)
+{
+    struct cares *cares = wr_container_of(timer, struct cares, timer);
+
+    wr_assert(cares->dns != NULL);
+    ares_process_fd(cares->dns, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    wr_cares_push_work(cares);
+}
+
+/* ---- the module ---- */
+
+static struct cares *cares_of_module(struct wr_module *module)
+{
+    return wr_container_of(module, struct cares, module);
+}
+
+static bool cares_is_idle(const struct cares *cares)
+{
+    return cares->live_count == 0 && wr_list_is_empty(&cares->waiting);
+}
+
+/* The lookups have ended. What c-ares still has ends now, and its sockets close
+ * with the last completions. */
+static void cares_end(struct wr_module *module)
+{
+    struct cares *cares = cares_of_module(module);
+
+    wr_assert(cares_is_idle(cares));
+    cares->is_stopping = true;
+    wr_ready_cancel(&cares->work);
+    wr_timer_cancel(&cares->loop->wheel, &cares->timer);
+    wr_cares_close(cares);
+    wr_assert(cares->asked_count == 0);
+}
+
+static void cares_abandon(struct wr_module *module)
+{
+    wr_cares_abandon_sockets(cares_of_module(module));
+}
+
+/* The channels are opened again by the next lookup. Their memory is not the
+ * allocator's. */
+static uint64_t cares_trim(struct wr_module *module)
+{
+    struct cares *cares = cares_of_module(module);
+
+    if (cares->asked_count == 0 && cares_is_idle(cares)) {
+        wr_cares_close(cares);
+    }
+    return 0;
+}
+
+static void cares_close(struct wr_module *module)
+{
+    struct cares *cares = cares_of_module(module);
+
+    wr_assert(!cares->dns);
+    wr_assert(wr_list_is_empty(&cares->sockets));
+    wr_cares_free_config(cares->loop, &cares->config);
+    wr_free(&cares->loop->counting, cares, sizeof(*cares));
+}
+
+static void cares_check(const struct wr_module *module)
+{
+    cares_check_invariants(wr_container_of(module, const struct cares, module));
+}
+
+static const struct wr_module_ops cares_module_ops = {
+    .end = {[WR_END_CANCEL] = cares_end, [WR_END_ABANDON] = cares_abandon},
+    .trim = cares_trim,
+    .close = cares_close,
+    .check = cares_check};
+
+/* The loop's module; NULL without memory. */
+static struct cares *cares_get(weir_loop *loop)
+{
+    struct wr_module *module = wr_loop_find_module(loop, &cares_module_ops);
+
+    if (module) {
+        return cares_of_module(module);
+    }
+    struct cares *cares = wr_alloc(&loop->counting, sizeof(*cares));
+    if (!cares) {
+        return NULL;
+    }
+    memset(cares, 0, sizeof(*cares));
+    cares->loop = loop;
+    wr_list_init(&cares->sockets);
+    wr_list_init(&cares->waiting);
+    wr_timer_init(&cares->timer, cares_timer_expired);
+    wr_ready_init(&cares->work, cares_work);
+    wr_loop_add_module(loop, &cares->module, &cares_module_ops);
+    return cares;
+}
+
+int wr_resolver_configure(weir_loop *loop,
+                          const struct weir_dns_options *options)
+{
+    struct cares *cares = cares_get(loop);
+    struct cares_config config;
+
+    wr_require(cares, -ENOMEM);
+    wr_require(cares_is_idle(cares), -EBUSY);
+    int err = wr_cares_read_config(loop, options, &config);
+    wr_require(err >= 0, err);
+    struct cares_config old = cares->config;
+    wr_cares_close(cares);
+    cares->config = config;
+    err = wr_cares_open(cares); /* which judges the texts */
+    if (err < 0) {
+        cares->config = old;
+        old = config;
+    }
+    wr_cares_free_config(loop, &old);
+    return err;
+}
+
+/* ---- the resolver ---- */
+
+/* Makes a record, which waits for the ready item. */
+WEIR_MUST_USE static int cares_add_record(weir_lookup *lookup, int family,
+                                          const char *host, void **ret_data)
+{
+    struct cares *cares = cares_get(lookup->loop);
+
+    wr_require(cares, -ENOMEM);
+    wr_assert(!cares->is_stopping);
+    if (cares->asked_count == 0 && wr_cares_is_outdated(cares)) {
+        wr_cares_close(cares);
+    }
+    int err = wr_cares_open(cares);
+    wr_require(err >= 0, err);
+    struct cares_record *record =
+        wr_alloc(&cares->loop->counting, sizeof(*record));
+    wr_require(record, -ENOMEM);
+    memset(record, 0, sizeof(*record));
+    record->cares = cares;
+    record->lookup = lookup;
+    record->family = family;
+    for (int part = 0; part < WR_LOOKUP_PARTS; part++) {
+        record->questions[part].record = record;
+        record->questions[part].part = part;
+    }
+    memcpy(record->name, host, strlen(host) + 1);
+    wr_list_init(&record->link);
+    wr_list_push_back(&cares->waiting, &record->link);
+    wr_cares_push_work(cares);
+    *ret_data = record;
+    return 0;
+}
+
+static int cares_start(void *user, weir_lookup *lookup, const char *host,
+                       int family, void **ret_data)
+{
+    wr_assert(user == lookup->loop);
+    return cares_add_record(lookup, family, host, ret_data);
+}
+
+static int cares_start_reverse(void *user, weir_lookup *lookup,
+                               const struct weir_address *address,
+                               void **ret_data)
+{
+    wr_assert(user == lookup->loop);
+    wr_assert(address == &lookup->address);
+    return cares_add_record(lookup, AF_UNSPEC, "", ret_data);
+}
+
+static void cares_cancel(void *user, weir_lookup *lookup, void *data)
+{
+    struct cares_record *record = data;
+
+    wr_assert(user == lookup->loop);
+    wr_assert(record->lookup == lookup);
+    wr_cares_detach(record);
+    wr_cares_release(record);
+}
+
+const struct weir_resolver wr_resolver_builtin = {
+    .size = sizeof(wr_resolver_builtin),
+    .start = cares_start,
+    .start_reverse = cares_start_reverse,
+    .cancel = cares_cancel,
+};

@@ -1,0 +1,230 @@
+/*
+ * The two channels of c-ares, and the settings they are made with.
+ *
+ * One channel looks into the hosts file, the other one asks servers for exactly
+ * the names that it is given. So the hosts file, then each step of the search,
+ * is asked for both families before the next: an address of one name is never
+ * mixed with one of another, and the hosts file is right about both families.
+ *
+ * The settings are the program's, then those of resolv.conf. A program that
+ * runs for long sees that file change: it is looked at once a second while
+ * there are lookups, and read again between two of them.
+ */
+#include "cares.h"
+
+#include <string.h>
+
+#define TRY_TIMEOUT_MS 2000
+#define TRIES_DEFAULT  3
+#define TRIES_MAX      100u
+#define NDOTS_MAX      127u
+#define CHECK_NS       UINT64_C(1000000000)
+#define NS_PER_MS      1000000u
+
+/* An error of c-ares' set-up as ours. */
+static int cares_channel_error(int status)
+{
+    wr_assert(status != ARES_SUCCESS);
+    return status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
+}
+
+/* ---- the program's settings ---- */
+
+/* Copies a text, or NULL. */
+WEIR_MUST_USE static int cares_channel_copy(weir_loop *loop, const char *text,
+                                            char **ret)
+{
+    const size_t size = text ? strlen(text) + 1 : 0;
+
+    *ret = NULL;
+    if (!text) {
+        return 0;
+    }
+    *ret = wr_alloc(&loop->counting, size);
+    wr_require(*ret, -ENOMEM);
+    memcpy(*ret, text, size);
+    return 0;
+}
+
+static void cares_channel_free_text(weir_loop *loop, char *text)
+{
+    wr_free(&loop->counting, text, text ? strlen(text) + 1 : 0);
+}
+
+void wr_cares_free_config(weir_loop *loop, struct cares_config *config)
+{
+    cares_channel_free_text(loop, config->servers);
+    cares_channel_free_text(loop, config->search);
+    cares_channel_free_text(loop, config->resolv_conf);
+    *config = (struct cares_config){.servers = NULL};
+}
+
+int wr_cares_read_config(weir_loop *loop,
+                         const struct weir_dns_options *options,
+                         struct cares_config *ret)
+{
+    struct cares_config config = {
+        .ndots = options->ndots,
+        .tries = (int)options->tries,
+    };
+    wr_require(options->tries <= TRIES_MAX, -EINVAL);
+    wr_require(options->ndots <= NDOTS_MAX, -EINVAL);
+    wr_require(options->try_timeout_ns / NS_PER_MS < INT32_MAX, -EINVAL);
+    if (options->try_timeout_ns > 0) {
+        config.try_timeout_ms =
+            (int)wr_max_u64(options->try_timeout_ns / NS_PER_MS, 1);
+    }
+    int err = cares_channel_copy(loop, options->servers, &config.servers);
+    if (err >= 0) {
+        err = cares_channel_copy(loop, options->search, &config.search);
+    }
+    if (err >= 0) {
+        err =
+            cares_channel_copy(loop, options->resolv_conf, &config.resolv_conf);
+    }
+    if (err < 0) {
+        wr_cares_free_config(loop, &config);
+        return err;
+    }
+    *ret = config;
+    return 0;
+}
+
+/* ---- the channels ---- */
+
+static const char *cares_channel_get_path(const struct cares *cares)
+{
+    const char *own = cares->config.resolv_conf;
+
+    return own ? own : WR_RESOLV_CONF_PATH;
+}
+
+/* Takes from the system what the program's settings leave open. */
+static void cares_channel_read_system(struct cares *cares)
+{
+    const struct cares_config *config = &cares->config;
+
+    wr_assert(!cares->dns);
+    cares->stamp = wr_sys_file_stamp(cares_channel_get_path(cares));
+    wr_resolv_conf_read(&cares->system, cares_channel_get_path(cares));
+    if (config->search) {
+        wr_name_read_search(config->search, &cares->system.search);
+    }
+    if (config->ndots > 0) {
+        cares->system.search.ndots = config->ndots;
+    }
+}
+
+/* Opens the channel of the hosts file. */
+WEIR_MUST_USE static int cares_channel_open_files(struct cares *cares)
+{
+    char lookups[] = "f";
+    struct ares_options options = {.lookups = lookups};
+
+    wr_assert(!cares->files);
+    const int status =
+        ares_init_options(&cares->files, &options, ARES_OPT_LOOKUPS);
+    if (status != ARES_SUCCESS) {
+        cares->files = NULL;
+        return cares_channel_error(status);
+    }
+    return 0;
+}
+
+/* How long the first round waits. */
+static int cares_channel_get_timeout_ms(const struct cares *cares)
+{
+    const struct wr_resolv_conf *system = &cares->system;
+
+    if (cares->config.try_timeout_ms > 0) {
+        return cares->config.try_timeout_ms;
+    }
+    return system->timeout_s > 0 ? (int)system->timeout_s * 1000
+                                 : TRY_TIMEOUT_MS;
+}
+
+static int cares_channel_get_tries(const struct cares *cares)
+{
+    const struct wr_resolv_conf *system = &cares->system;
+
+    if (cares->config.tries > 0) {
+        return cares->config.tries;
+    }
+    return system->attempts > 0 ? (int)system->attempts : TRIES_DEFAULT;
+}
+
+/* Opens the channel that asks servers. Nothing is searched there. */
+WEIR_MUST_USE static int cares_channel_open_dns(struct cares *cares)
+{
+    char lookups[] = "b";
+    const char *path = cares->config.resolv_conf;
+    wr_assert(cares->files != NULL);
+    wr_assert(!cares->dns);
+    struct ares_options options = {
+        .flags = ARES_FLAG_NOSEARCH,
+        .timeout = cares_channel_get_timeout_ms(cares),
+        .tries = cares_channel_get_tries(cares),
+        .lookups = lookups,
+        .resolvconf_path = cares->config.resolv_conf,
+        .sock_state_cb = wr_cares_socket_changed,
+        .sock_state_cb_data = cares,
+    };
+
+    int status =
+        ares_init_options(&cares->dns, &options,
+                          ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                              ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
+                              (path ? ARES_OPT_RESOLVCONF : 0));
+    if (status != ARES_SUCCESS) {
+        cares->dns = NULL;
+        return cares_channel_error(status);
+    }
+    wr_cares_use_sockets(cares);
+    if (cares->config.servers) {
+        status = ares_set_servers_ports_csv(cares->dns, cares->config.servers);
+    }
+    return status == ARES_SUCCESS ? 0 : cares_channel_error(status);
+}
+
+int wr_cares_open(struct cares *cares)
+{
+    if (cares->dns) {
+        return 0;
+    }
+    wr_assert(!cares->is_stopping);
+    cares_channel_read_system(cares);
+    int err = cares_channel_open_files(cares);
+    if (err >= 0) {
+        err = cares_channel_open_dns(cares);
+    }
+    if (err < 0) {
+        wr_cares_close(cares);
+    }
+    return err;
+}
+
+void wr_cares_close(struct cares *cares)
+{
+    ares_channel dns = cares->dns;
+    ares_channel files = cares->files;
+
+    if (dns) {
+        ares_destroy(dns); /* whose callbacks still look at the channel */
+        cares->dns = NULL;
+    }
+    if (files) {
+        ares_destroy(files);
+        cares->files = NULL;
+    }
+}
+
+bool wr_cares_is_outdated(struct cares *cares)
+{
+    const uint64_t now_ns = cares->loop->now_ns;
+
+    if (!cares->dns || now_ns < cares->check_ns) {
+        return false;
+    }
+    cares->check_ns = wr_add_sat(now_ns, CHECK_NS);
+    return wr_sys_file_stamp(cares_channel_get_path(cares)) != cares->stamp;
+}

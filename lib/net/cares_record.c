@@ -1,0 +1,350 @@
+/*
+ * Records: what c-ares is asked for one lookup, step by step.
+ *
+ *     hosts file --not there--> first name --no address--> next name ... end
+ *
+ * The steps follow one another until one has addresses, or fails otherwise than
+ * by telling that there are none. A step asks for both families at once and is
+ * over when both are answered; addresses of one family are passed on before.
+ */
+#include "cares.h"
+
+#include <string.h>
+#include <weir/error.h>
+
+/* The cause of ARES_ECONNREFUSED. Older versions of c-ares end with it when
+ * all servers have refused an answer in any way, within the call that read the
+ * last one. */
+static int cares_record_get_refusal(const struct cares *cares)
+{
+    switch (cares->rcode) {
+    case CARES_SERVFAIL:
+        return WEIR_EDNSSERVFAIL;
+    case CARES_NOTIMP:
+    case CARES_REFUSED:
+        return WEIR_EDNSREFUSED;
+    default:
+        return cares->socket_err == -EMFILE || cares->socket_err == -ENFILE ||
+                       cares->socket_err == -ENOMEM
+                   ? cares->socket_err
+                   : WEIR_EDNSUNREACHABLE;
+    }
+}
+
+/* The result of c-ares as an error of weir. */
+static int cares_record_get_error(const struct cares *cares, int status)
+{
+    switch (status) {
+    case ARES_ENODATA:
+        return WEIR_EDNSNODATA;
+    case ARES_ENOTFOUND:
+    case ARES_ENONAME:
+        return WEIR_EDNSNOTFOUND;
+    case ARES_ESERVFAIL:
+        return WEIR_EDNSSERVFAIL;
+    case ARES_ETIMEOUT:
+        return WEIR_EDNSTIMEOUT;
+    case ARES_EREFUSED:
+    case ARES_ENOTIMP:
+        return WEIR_EDNSREFUSED;
+    case ARES_ECONNREFUSED:
+        return cares_record_get_refusal(cares);
+    case ARES_EBADNAME:
+        return WEIR_EDNSBADNAME;
+    case ARES_ENOMEM:
+        return -ENOMEM;
+    default:
+        return WEIR_EDNSBADANSWER;
+    }
+}
+
+/* ---- the end of a record ---- */
+
+/* The lookup has what it asked for, or wants it no more. */
+void wr_cares_detach(struct cares_record *record)
+{
+    struct cares *cares = record->cares;
+
+    wr_assert(record->lookup != NULL);
+    record->lookup = NULL;
+    if (!wr_list_is_linked(&record->link)) { /* it does not wait */
+        wr_assert(cares->live_count > 0);
+        cares->live_count--;
+        wr_cares_push_work(cares);
+    }
+}
+
+/* Frees a record that nothing refers to. */
+void wr_cares_release(struct cares_record *record)
+{
+    weir_loop *loop = record->cares->loop;
+
+    if (record->lookup || record->in_flight > 0 || record->is_asking) {
+        return;
+    }
+    wr_list_remove(&record->link);
+    wr_free(&loop->counting, record, sizeof(*record));
+}
+
+/* Answers what is open with the errors of the last step, or with @err. */
+static void cares_record_finish(struct cares_record *record, int err)
+{
+    weir_lookup *lookup = record->lookup;
+
+    for (int part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(lookup, part)) {
+            wr_lookup_close(lookup, part, err < 0 ? err : record->errs[part]);
+        }
+    }
+    wr_cares_detach(record);
+}
+
+/* ---- steps ---- */
+
+static bool cares_record_tells_absence(int err)
+{
+    return err == WEIR_EDNSNOTFOUND || err == WEIR_EDNSNODATA;
+}
+
+/* Judges a step that is over: true when the next one is to be taken. */
+static bool cares_record_is_to_go_on(struct cares_record *record)
+{
+    const weir_lookup *lookup = record->lookup;
+
+    wr_assert(record->in_flight == 0);
+    if (!lookup) {
+        return false;
+    }
+    if (record->was_found) {
+        cares_record_finish(record, 0);
+        return false;
+    }
+    for (int part = 0; part < WR_LOOKUP_PARTS; part++) {
+        const int err = record->errs[part];
+        if (!wr_lookup_is_open(lookup, part) ||
+            (record->in_files && err != -ENOMEM)) {
+            continue;
+        }
+        if (!cares_record_tells_absence(err)) {
+            cares_record_finish(record, 0);
+            return false;
+        }
+        record->has_no_data |= err == WEIR_EDNSNODATA;
+    }
+    return true;
+}
+
+/* Adds the addresses of one family: how many there were, or an error. */
+static int cares_record_add(struct cares_record *record,
+                            enum wr_lookup_part part,
+                            const struct ares_addrinfo *result)
+{
+    const int family = part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET;
+    struct weir_address address = {.len = 0};
+    int count = 0;
+
+    for (const struct ares_addrinfo_node *node = result->nodes; node;
+         node = node->ai_next) {
+        if (node->ai_family != family) {
+            continue;
+        }
+        wr_check((size_t)node->ai_addrlen <= sizeof(address.storage));
+        address.len = (socklen_t)node->ai_addrlen;
+        memcpy(&address.storage, node->ai_addr, address.len);
+        int err = wr_lookup_add(record->lookup, part, &address);
+        if (err < 0) {
+            return err;
+        }
+        count++;
+    }
+    return count;
+}
+
+/* One family has an answer of c-ares. */
+static void cares_record_take(struct cares_record *record,
+                              enum wr_lookup_part part,
+                              const struct ares_addrinfo *result)
+{
+    const int count = cares_record_add(record, part, result);
+
+    record->errs[part] = count < 0 ? count : count == 0 ? WEIR_EDNSNODATA : 0;
+    if (count > 0) {
+        record->was_found = true;
+        wr_lookup_close(record->lookup, part, 0);
+    }
+}
+
+static void cares_record_go_on(struct cares_record *record);
+
+/* A question is answered, perhaps from inside the call that asks. */
+static void cares_record_answered(void *arg, int status, int timeouts,
+                                  struct ares_addrinfo *result)
+{
+    const struct cares_question *question = arg;
+    struct cares_record *record = question->record;
+    const weir_lookup *lookup = record->lookup;
+    (void)timeouts;
+
+    wr_assert(record->in_flight > 0);
+    wr_assert(record->cares->asked_count > 0);
+    record->in_flight--;
+    for (int part = 0; part < WR_LOOKUP_PARTS && lookup; part++) {
+        if (!wr_lookup_is_open(lookup, part) ||
+            (!record->in_files && part != (int)question->part)) {
+            continue;
+        }
+        if (status == ARES_SUCCESS) {
+            cares_record_take(record, part, result);
+        } else {
+            record->errs[part] = cares_record_get_error(record->cares, status);
+        }
+    }
+    if (result) {
+        ares_freeaddrinfo(result);
+    }
+    cares_record_go_on(record);
+}
+
+static void cares_record_named(void *arg, int status, int timeouts, char *node,
+                               char *service)
+{
+    const struct cares_question *question = arg;
+    struct cares_record *record = question->record;
+    (void)timeouts;
+    (void)service;
+
+    wr_assert(record->in_flight > 0);
+    wr_assert(question->part == WR_LOOKUP_NAME);
+    record->in_flight--;
+    if (record->lookup) {
+        record->errs[WR_LOOKUP_NAME] =
+            cares_record_get_error(record->cares, status);
+        if (status == ARES_SUCCESS && node) {
+            record->was_found = true;
+            wr_ignore(weir_lookup_answer_name(record->lookup, 0, node));
+        }
+    }
+    cares_record_go_on(record);
+}
+
+/* Asks one channel for the name of the address. */
+static void cares_record_ask_name(struct cares_record *record,
+                                  ares_channel channel)
+{
+    const struct weir_address *address = &record->lookup->address;
+
+    record->in_flight++;
+    ares_getnameinfo(channel, &address->storage.any,
+                     (ares_socklen_t)address->len,
+                     ARES_NI_LOOKUPHOST | ARES_NI_NAMEREQD, cares_record_named,
+                     &record->questions[WR_LOOKUP_NAME]);
+}
+
+/* Asks for addresses of @family, which is 0 for both at the hosts file. */
+static void cares_record_ask_family(struct cares_record *record,
+                                    ares_channel channel, const char *name,
+                                    int family, enum wr_lookup_part part)
+{
+    const struct ares_addrinfo_hints hints = {
+        .ai_flags = ARES_AI_NOSORT,
+        .ai_family = family,
+    };
+    ares_getaddrinfo(channel, name, NULL, &hints, cares_record_answered,
+                     &record->questions[part]);
+}
+
+static void cares_record_ask_files(struct cares_record *record)
+{
+    struct cares *cares = record->cares;
+
+    record->in_files = true;
+    if (record->lookup->asked & (1u << WR_LOOKUP_NAME)) {
+        cares_record_ask_name(record, cares->files);
+        return;
+    }
+    record->in_flight++;
+    cares_record_ask_family(record, cares->files, record->name, record->family,
+                            WR_LOOKUP_INET);
+}
+
+/* Asks servers for @name, for each family that is open. */
+static void cares_record_ask_servers(struct cares_record *record,
+                                     const char *name)
+{
+    static const int families[] = {
+        [WR_LOOKUP_INET6] = AF_INET6, [WR_LOOKUP_INET] = AF_INET};
+    struct cares *cares = record->cares;
+    const unsigned open = record->lookup->open;
+
+    /* All are counted first: one may be answered at once. */
+    record->in_flight +=
+        ((open >> WR_LOOKUP_INET6) & 1u) + ((open >> WR_LOOKUP_INET) & 1u);
+    for (int part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET; part++) {
+        if (open & (1u << part)) {
+            cares_record_ask_family(record, cares->dns, name, families[part],
+                                    part);
+        }
+    }
+}
+
+/* Takes the next step at the servers, or ends the lookup. */
+static void cares_record_ask_next(struct cares_record *record)
+{
+    const bool was_files = record->in_files;
+    char name[WR_NAME_SIZE];
+
+    record->in_files = false;
+    if (record->lookup->asked & (1u << WR_LOOKUP_NAME)) {
+        if (was_files) {
+            cares_record_ask_name(record, record->cares->dns);
+        } else {
+            cares_record_finish(record, 0);
+        }
+        return;
+    }
+    if (!wr_name_candidate(record->name, &record->cares->system.search,
+                           &record->step, name)) {
+        cares_record_finish(record, record->has_no_data ? WEIR_EDNSNODATA
+                                                        : WEIR_EDNSNOTFOUND);
+        return;
+    }
+    record->step++;
+    cares_record_ask_servers(record, name);
+}
+
+/* Takes steps while they are over at once. */
+static void cares_record_go_on(struct cares_record *record)
+{
+    struct cares *cares = record->cares;
+
+    if (record->is_asking) {
+        return; /* the loop below goes on */
+    }
+    record->is_asking = true;
+    while (record->in_flight == 0 && cares_record_is_to_go_on(record)) {
+        cares_record_ask_next(record);
+    }
+    record->is_asking = false;
+    if (record->in_flight == 0) {
+        wr_assert(cares->asked_count > 0);
+        cares->asked_count--;
+        wr_cares_push_work(cares);
+        wr_cares_release(record);
+    }
+}
+
+/* Begins to ask for a record that waited. */
+void wr_cares_begin(struct cares_record *record)
+{
+    struct cares *cares = record->cares;
+
+    wr_assert(record->lookup != NULL);
+    wr_list_remove(&record->link);
+    cares->asked_count++;
+    cares->live_count++;
+    wr_cares_push_work(cares);
+    record->is_asking = true;
+    cares_record_ask_files(record);
+    record->is_asking = false;
+    cares_record_go_on(record);
+}

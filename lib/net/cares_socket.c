@@ -1,0 +1,283 @@
+/*
+ * The sockets of c-ares, polled by the ring.
+ *
+ * c-ares makes, reads and closes its sockets by the functions here. One poll
+ * waits on each for what c-ares wants of it, a single one: c-ares reads what is
+ * there, and the next poll looks at what is left. A socket that c-ares closes
+ * while its poll is in flight is kept until the poll has ended, so that its
+ * number is not given to another socket before.
+ */
+#include "cares.h"
+
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+
+#define DNS_HEADER_SIZE 12
+#define EMPTY_MAX       64u
+
+struct cares_socket {
+    struct wr_list link; /* in cares.sockets */
+    struct cares *cares;
+    struct wr_op op;
+    int fd;
+    bool is_datagram;
+    uint32_t wanted; /* events that c-ares waits for */
+    uint32_t armed;  /* events of the poll in flight */
+    bool is_closing; /* set when c-ares closed it */
+    bool is_used;    /* set and cleared around the work of c-ares on it */
+};
+
+static void cares_socket_check_invariants(const struct cares_socket *socket)
+{
+    wr_assert(socket->fd >= 0);
+    wr_assert(!socket->op.in_flight || socket->armed != 0);
+    wr_debug_assert(wr_list_is_linked(&socket->link));
+}
+
+/* The socket of c-ares with this descriptor, which it has not closed. */
+static struct cares_socket *cares_socket_find(struct cares *cares, int fd)
+{
+    for (struct wr_list *link = cares->sockets.next; link != &cares->sockets;
+         link = link->next) {
+        struct cares_socket *socket =
+            wr_container_of(link, struct cares_socket, link);
+        if (socket->fd == fd && !socket->is_closing) {
+            return socket;
+        }
+    }
+    return NULL;
+}
+
+/* Closes and frees a socket that nothing uses any more. */
+static void cares_socket_release(struct cares_socket *socket)
+{
+    if (!socket->is_closing || socket->op.in_flight || socket->is_used) {
+        return;
+    }
+    cares_socket_check_invariants(socket);
+    wr_ignore(wr_sys_close(socket->fd)); /* nothing can be lost */
+    wr_list_remove(&socket->link);
+    wr_guard_free(&socket->cares->loop->counting, socket, sizeof(*socket));
+}
+
+static void cares_socket_arm(struct cares_socket *socket)
+{
+    struct wr_uring *uring = &socket->cares->loop->uring;
+
+    cares_socket_check_invariants(socket);
+    if (socket->is_closing || socket->wanted == 0) {
+        return;
+    }
+    if (socket->op.in_flight) {
+        if (socket->wanted & ~socket->armed) {
+            wr_op_cancel(uring, &socket->op); /* its end arms anew */
+        }
+        return;
+    }
+    wr_assert(!socket->is_used);
+    socket->armed = socket->wanted;
+    wr_prep_poll(uring, &socket->op, socket->fd, socket->armed, false);
+}
+
+/* An error of the socket is found by reading and by writing. */
+static void cares_socket_process(struct cares_socket *socket, uint32_t events)
+{
+    const uint32_t error = POLLERR | POLLHUP;
+    const uint32_t wanted = socket->wanted;
+    const bool can_read = (wanted & POLLIN) && (events & (POLLIN | error));
+    const bool can_write = (wanted & POLLOUT) && (events & (POLLOUT | error));
+
+    wr_assert(!socket->is_used);
+    wr_assert(!socket->is_closing);
+    wr_assert(events != 0);
+    socket->is_used = true;
+    ares_process_fd(socket->cares->dns, can_read ? socket->fd : ARES_SOCKET_BAD,
+                    can_write ? socket->fd : ARES_SOCKET_BAD);
+    socket->is_used = false;
+    wr_cares_push_work(socket->cares);
+}
+
+/* A poll that fails is not repeated: the time-out of c-ares ends what it was
+ * for. */
+static void cares_socket_polled(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct cares_socket *socket = wr_container_of(op, struct cares_socket, op);
+
+    cares_socket_check_invariants(socket);
+    wr_check(!op->in_flight); /* a single poll completes once */
+    wr_check(!(flags & WR_CQE_MORE));
+    if (socket->is_closing) {
+        cares_socket_release(socket);
+        return;
+    }
+    if (res > 0) {
+        cares_socket_process(socket, (uint32_t)res);
+    }
+    if (socket->is_closing) {
+        cares_socket_release(socket);
+    } else if (res >= 0 || res == -ECANCELED) {
+        cares_socket_arm(socket);
+    }
+}
+
+void wr_cares_socket_changed(void *arg, ares_socket_t fd, int readable,
+                             int writable)
+{
+    struct cares *cares = arg;
+    struct cares_socket *socket = cares_socket_find(cares, fd);
+
+    wr_assert(socket != NULL);
+    socket->wanted = (readable ? POLLIN : 0u) | (writable ? POLLOUT : 0u);
+    if (!socket->is_used) { /* else it is armed when c-ares is done */
+        cares_socket_arm(socket);
+    }
+}
+
+/* ---- the functions that c-ares calls in place of system calls ---- */
+
+/* A result in the way of a system call: c-ares reads errno. */
+static ares_ssize_t cares_socket_result(int64_t ret)
+{
+    if (ret < 0) {
+        errno = (int)-ret;
+        return -1;
+    }
+    return (ares_ssize_t)ret;
+}
+
+/* Makes a socket that c-ares will have; its descriptor, or an error. */
+static int cares_socket_make(struct cares *cares, int family, int type,
+                             int protocol)
+{
+    const int on = 1;
+    struct cares_socket *socket =
+        wr_guard_alloc(&cares->loop->counting, sizeof(*socket));
+    wr_require(socket, -ENOMEM);
+    memset(socket, 0, sizeof(*socket));
+    socket->fd = wr_sys_socket(family, type | SOCK_NONBLOCK, protocol);
+    if (socket->fd < 0) {
+        const int err = socket->fd;
+        wr_guard_free(&cares->loop->counting, socket, sizeof(*socket));
+        return err;
+    }
+    if (type == SOCK_STREAM) { /* without it there is one more round trip */
+        wr_ignore(wr_sys_setsockopt(socket->fd, IPPROTO_TCP, TCP_NODELAY, &on,
+                                    sizeof(on)));
+    }
+    socket->cares = cares;
+    socket->is_datagram = type == SOCK_DGRAM;
+    wr_op_init(&socket->op, cares_socket_polled);
+    wr_list_init(&socket->link);
+    wr_list_push_back(&cares->sockets, &socket->link);
+    return socket->fd;
+}
+
+static ares_socket_t cares_socket_open(int family, int type, int protocol,
+                                       void *arg)
+{
+    struct cares *cares = arg;
+    const int fd = cares_socket_make(cares, family, type, protocol);
+
+    cares->socket_err = fd < 0 ? fd : 0;
+    return (ares_socket_t)cares_socket_result(fd);
+}
+
+static int cares_socket_close(ares_socket_t fd, void *arg)
+{
+    struct cares *cares = arg;
+    struct cares_socket *socket = cares_socket_find(cares, fd);
+
+    wr_assert(socket != NULL);
+    wr_assert(socket->cares == cares);
+    socket->is_closing = true;
+    wr_op_cancel(&cares->loop->uring, &socket->op);
+    cares_socket_release(socket);
+    return 0;
+}
+
+static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
+                                ares_socklen_t len, void *arg)
+{
+    (void)arg;
+    return (int)cares_socket_result(wr_sys_connect(fd, addr, len));
+}
+
+/* The response code of an answer that refuses one; else 0. */
+static uint8_t cares_socket_get_rcode(const uint8_t *answer, int32_t len)
+{
+    const uint8_t rcode = len >= DNS_HEADER_SIZE ? answer[3] & 0xf : 0;
+
+    return rcode == CARES_SERVFAIL || rcode == CARES_NOTIMP ||
+                   rcode == CARES_REFUSED
+               ? rcode
+               : 0;
+}
+
+static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
+                                          size_t size, int flags,
+                                          struct sockaddr *addr,
+                                          ares_socklen_t *len, void *arg)
+{
+    struct cares *cares = arg;
+
+    wr_assert(flags == 0);
+    int32_t got = wr_sys_recvfrom(fd, buf, size, addr, len);
+    for (uint32_t i = 0; got == 0 && addr && i < EMPTY_MAX; i++) {
+        /* An empty datagram is no end, but newer versions of c-ares, which know
+         * their own sockets only, would take it for one. */
+        got = wr_sys_recvfrom(fd, buf, size, addr, len);
+    }
+    if (got == 0 && addr) {
+        got = -EAGAIN; /* the next poll finds the others */
+    }
+    cares->rcode = addr ? cares_socket_get_rcode(buf, got) : 0;
+    return cares_socket_result(got);
+}
+
+static ares_ssize_t cares_socket_sendv(ares_socket_t fd,
+                                       const struct iovec *iov, int count,
+                                       void *arg)
+{
+    const struct cares_socket *socket = cares_socket_find(arg, fd);
+
+    wr_assert(socket != NULL);
+    wr_assert(count > 0);
+    int32_t sent = wr_sys_send(fd, iov, (uint32_t)count);
+    if (sent == -ECONNREFUSED && socket->is_datagram) {
+        /* The error is of an earlier datagram, and this one has not left. When
+         * it has, an error that comes back concerns all questions alike. */
+        sent = wr_sys_send(fd, iov, (uint32_t)count);
+    }
+    return cares_socket_result(sent);
+}
+
+void wr_cares_use_sockets(struct cares *cares)
+{
+    static const struct ares_socket_functions functions = {
+        .asocket = cares_socket_open,
+        .aclose = cares_socket_close,
+        .aconnect = cares_socket_connect,
+        .arecvfrom = cares_socket_recvfrom,
+        .asendv = cares_socket_sendv,
+    };
+    /* Newer versions of c-ares have another table, which older ones lack, and
+     * go on taking this one. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    ares_set_socket_functions(cares->dns, &functions, cares);
+#pragma GCC diagnostic pop
+}
+
+void wr_cares_abandon_sockets(struct cares *cares)
+{
+    struct wr_list *link = cares->sockets.next;
+
+    while (link != &cares->sockets) {
+        struct cares_socket *socket =
+            wr_container_of(link, struct cares_socket, link);
+        link = link->next; /* the socket is freed */
+        wr_assert(socket->is_closing);
+        wr_op_abandon(&cares->loop->uring, &socket->op);
+    }
+}

@@ -1,0 +1,317 @@
+/*
+ * getaddrinfo and getnameinfo: lookups that a task waits for, or that call
+ * back.
+ *
+ * The lookup of a task lies on its stack. A cancellation of the task cancels
+ * the lookup and wakes the task, which leaves nothing behind.
+ */
+#include "lib/base/options.h"
+#include "lib/task/task.h"
+#include "lookup.h"
+#include "service.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <string.h>
+#include <weir/error.h>
+
+#define TIMEOUT_DEFAULT UINT64_C(10000000000)
+
+/* ---- options ---- */
+
+static int getaddrinfo_read(const char *host, uint16_t port,
+                            const struct weir_getaddrinfo_options *options,
+                            struct wr_lookup_question *ret)
+{
+    struct weir_getaddrinfo_options known;
+
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require(known.family == AF_UNSPEC || known.family == AF_INET ||
+                   known.family == AF_INET6,
+               -EINVAL);
+    if (known.service) {
+        wr_require(port == 0, -EINVAL);
+        err = wr_service_find(WR_SERVICES_PATH, known.service, &port);
+        wr_require(err >= 0, err);
+    }
+    *ret = (struct wr_lookup_question){
+        .host = host,
+        .port = port,
+        .family = known.family,
+        .passive = known.passive,
+        .numeric_host = known.numeric_host,
+        .timeout_ns = known.timeout_ns > 0 ? known.timeout_ns : TIMEOUT_DEFAULT,
+    };
+    return 0;
+}
+
+/* ---- in a task ---- */
+
+/* A task that waits for a lookup; on its stack. */
+struct lookup_wait {
+    struct wr_waiter waiter;
+    weir_lookup lookup;
+};
+
+static void getaddrinfo_wake(weir_lookup *lookup)
+{
+    struct lookup_wait *wait =
+        wr_container_of(lookup, struct lookup_wait, lookup);
+
+    if (wr_lookup_has_ended(lookup)) {
+        wr_waiter_wake(&wait->waiter, wr_lookup_get_result(lookup));
+    }
+}
+
+static void getaddrinfo_interrupt(struct wr_waiter *waiter)
+{
+    struct lookup_wait *wait =
+        wr_container_of(waiter, struct lookup_wait, waiter);
+
+    wr_assert(!wr_lookup_has_ended(&wait->lookup));
+    wr_lookup_cancel(&wait->lookup);
+    wr_waiter_wake(waiter, -ECANCELED);
+}
+
+static void getaddrinfo_init_wait(struct lookup_wait *wait, weir_loop *loop)
+{
+    wait->waiter = (struct wr_waiter){.interrupt = getaddrinfo_interrupt};
+    wr_lookup_init(&wait->lookup, loop, getaddrinfo_wake);
+}
+
+int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
+                     const struct weir_getaddrinfo_options *options,
+                     struct weir_address *ret, size_t capacity)
+{
+    struct lookup_wait wait;
+    struct wr_lookup_question question;
+
+    int err = wr_task_enter(loop);
+    wr_require(err >= 0, err);
+    wr_require(ret || capacity == 0, -EINVAL);
+    err = getaddrinfo_read(host, port, options, &question);
+    wr_require(err >= 0, err);
+    getaddrinfo_init_wait(&wait, loop);
+    err = wr_lookup_start(&wait.lookup, &question);
+    if (err >= 0) {
+        err = wr_task_wait(loop, &wait.waiter, NULL);
+    }
+    wr_assert(err < 0 || wr_lookup_has_ended(&wait.lookup));
+    const size_t count = wait.lookup.count;
+    if (err >= 0 && capacity > 0) {
+        memcpy(ret, wait.lookup.addresses,
+               wr_min_u64(count, capacity) * sizeof(*ret));
+    }
+    wr_lookup_fini(&wait.lookup);
+    wr_assert(err < 0 || count > 0);
+    return err < 0 ? err : (int)count;
+}
+
+/* Writes the address without a port. */
+static void getaddrinfo_write_host(const struct weir_address *address,
+                                   char ret[WEIR_HOST_SIZE])
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    _Static_assert(INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof("[%]:65535") <=
+                       WEIR_HOST_SIZE,
+                   "an address fits");
+    weir_address_format(address, text, sizeof(text));
+    char *colon = strrchr(text, ':');
+    wr_assert(colon != NULL);
+    *colon = '\0';
+    char *end = text[0] == '[' ? strchr(text, ']') : NULL;
+    if (end) {
+        *end = '\0';
+    }
+    wr_assert((end == NULL) == (text[0] != '['));
+    const char *host = end ? text + 1 : text;
+    memcpy(ret, host, strlen(host) + 1);
+}
+
+/* Looks the name of an address up: 1 when there is one, 0 when there is none.
+ */
+static int getaddrinfo_find_name(weir_loop *loop,
+                                 const struct weir_address *address,
+                                 const struct weir_getnameinfo_options *options,
+                                 char ret[WEIR_HOST_SIZE])
+{
+    struct lookup_wait wait;
+
+    _Static_assert(sizeof(wait.lookup.host) <= WEIR_HOST_SIZE, "a name fits");
+    getaddrinfo_init_wait(&wait, loop);
+    int err = wr_lookup_start_reverse(
+        &wait.lookup, address,
+        options->timeout_ns > 0 ? options->timeout_ns : TIMEOUT_DEFAULT);
+    if (err >= 0) {
+        err = wr_task_wait(loop, &wait.waiter, NULL);
+    }
+    if (err >= 0) {
+        memcpy(ret, wait.lookup.host, strlen(wait.lookup.host) + 1);
+    }
+    wr_lookup_fini(&wait.lookup);
+    if (err < 0 && err != -ECANCELED && !options->name_required) {
+        return 0;
+    }
+    return err < 0 ? err : 1;
+}
+
+int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
+                     const struct weir_getnameinfo_options *options,
+                     struct weir_nameinfo *ret)
+{
+    struct weir_getnameinfo_options known;
+    struct weir_nameinfo info;
+    int named = 0;
+
+    int err = wr_task_enter(loop);
+    wr_require(err >= 0, err);
+    err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require(address && ret, -EINVAL);
+    wr_require(!known.numeric_host || !known.name_required, -EINVAL);
+    const struct weir_address own = *address;
+    wr_require(own.len > 0 && (own.storage.any.sa_family == AF_INET ||
+                               own.storage.any.sa_family == AF_INET6),
+               -EAFNOSUPPORT);
+    if (!known.numeric_host) {
+        named = getaddrinfo_find_name(loop, &own, &known, info.host);
+        wr_require(named >= 0, named);
+    }
+    if (named == 0) {
+        getaddrinfo_write_host(&own, info.host);
+    }
+    wr_service_write(known.numeric_service ? NULL : WR_SERVICES_PATH,
+                     wr_address_port(&own), known.datagram ? "udp" : "tcp",
+                     info.service);
+    *ret = info;
+    return 0;
+}
+
+/* ---- with a callback ---- */
+
+/* A lookup of the program. */
+struct lookup_request {
+    weir_lookup lookup;
+    struct wr_member member;
+    struct wr_ready cancelled; /* tells of a cancellation */
+    weir_lookup_done_fn *done;
+    void *arg;
+};
+
+/* Calls done, and frees the request. */
+static void getaddrinfo_finish(struct lookup_request *request, int err)
+{
+    weir_loop *loop = request->lookup.loop;
+
+    wr_assert(request->done != NULL);
+    wr_assert(wr_lookup_has_ended(&request->lookup));
+    wr_assert(!wr_ready_is_pending(&request->cancelled));
+    request->done(request->arg, err, err < 0 ? NULL : request->lookup.addresses,
+                  err < 0 ? 0 : request->lookup.count);
+    wr_loop_leave_if_forked(loop);
+    wr_ready_cancel(&request->cancelled); /* done may have cancelled it */
+    wr_loop_remove_member(loop, &request->member);
+    wr_lookup_fini(&request->lookup);
+    wr_free(&loop->counting, request, sizeof(*request));
+}
+
+static void getaddrinfo_changed(weir_lookup *lookup)
+{
+    if (wr_lookup_has_ended(lookup)) {
+        getaddrinfo_finish(
+            wr_container_of(lookup, struct lookup_request, lookup),
+            wr_lookup_get_result(lookup));
+    }
+}
+
+static void getaddrinfo_tell_cancelled(struct wr_ready *ready)
+{
+    getaddrinfo_finish(wr_container_of(ready, struct lookup_request, cancelled),
+                       -ECANCELED);
+}
+
+static void getaddrinfo_give_up(struct lookup_request *request)
+{
+    weir_lookup *lookup = &request->lookup;
+
+    wr_assert(request->done != NULL);
+    if (!wr_lookup_has_ended(lookup)) {
+        wr_lookup_cancel(lookup);
+        wr_ready_push(&lookup->loop->ready, &request->cancelled);
+    }
+}
+
+static void getaddrinfo_shutdown_alive(struct wr_member *member)
+{
+    struct lookup_request *request =
+        wr_container_of(member, struct lookup_request, member);
+
+    wr_assert(wr_loop_is_closing(request->lookup.loop));
+    getaddrinfo_give_up(request);
+}
+
+static void getaddrinfo_dump_alive(const struct wr_member *member, FILE *out)
+{
+    const struct lookup_request *request =
+        wr_container_of(member, struct lookup_request, member);
+
+    fprintf(out, "lookup host=%s addresses=%zu open=%u\n", request->lookup.host,
+            request->lookup.count, request->lookup.open);
+}
+
+static void getaddrinfo_check_alive(const struct wr_member *member)
+{
+    const struct lookup_request *request =
+        wr_container_of(member, struct lookup_request, member);
+
+    wr_lookup_check_invariants(&request->lookup);
+}
+
+static const struct wr_member_ops getaddrinfo_member_ops = {
+    .stage = WR_STAGE_MAKERS,
+    .shutdown = getaddrinfo_shutdown_alive,
+    .dump = getaddrinfo_dump_alive,
+    .check = getaddrinfo_check_alive};
+
+int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
+                      const struct weir_getaddrinfo_options *options,
+                      weir_lookup_done_fn *done, void *arg, weir_lookup **ret)
+{
+    struct wr_lookup_question question;
+
+    wr_require_loop(loop);
+    wr_require(done, -EINVAL);
+    int err = getaddrinfo_read(host, port, options, &question);
+    wr_require(err >= 0, err);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    struct lookup_request *request =
+        wr_alloc(&loop->counting, sizeof(*request));
+    wr_require(request, -ENOMEM);
+    wr_lookup_init(&request->lookup, loop, getaddrinfo_changed);
+    err = wr_lookup_start(&request->lookup, &question);
+    if (err < 0) {
+        wr_free(&loop->counting, request, sizeof(*request));
+        return err;
+    }
+    request->done = done;
+    request->arg = arg;
+    wr_ready_init(&request->cancelled, getaddrinfo_tell_cancelled);
+    wr_member_init(&request->member, &getaddrinfo_member_ops);
+    wr_loop_add_member(loop, &request->member);
+    if (ret) {
+        *ret = &request->lookup;
+    }
+    return 0;
+}
+
+void weir_lookup_cancel(weir_lookup *lookup)
+{
+    /* A resolver's lookup may be another's, who alone may cancel it. */
+    if (wr_loop_check(lookup->loop) < 0 ||
+        lookup->changed != getaddrinfo_changed) {
+        return;
+    }
+    getaddrinfo_give_up(wr_container_of(lookup, struct lookup_request, lookup));
+}

@@ -1,0 +1,119 @@
+/*
+ * Lookups: one host's addresses, or one address's name.
+ *
+ * A struct weir_lookup is embedded in what waits for it: a maker, a request of
+ * the program, or a call on a task's stack. It asks the loop's resolver
+ * (resolver.h), which answers each family on its own, so that a maker may use
+ * the addresses of one family while the other is still awaited. The owner is
+ * called from the ready queue with each answer, and may cancel at any time:
+ * after that nothing of the lookup is used any more.
+ */
+#ifndef WEIR_LIB_NET_LOOKUP_H
+#define WEIR_LIB_NET_LOOKUP_H
+
+#include "lib/base/address.h"
+#include "lib/loop/loop.h"
+#include "name.h"
+#include "weir/resolver.h"
+
+enum wr_lookup_state {
+    WR_LOOKUP_IDLE,     /* was not started */
+    WR_LOOKUP_WAITING,  /* the resolver will be asked from the ready queue */
+    WR_LOOKUP_ASKING,   /* the resolver has the lookup */
+    WR_LOOKUP_ANSWERED, /* in full; the owner will be told */
+    WR_LOOKUP_ENDED,    /* told, or cancelled */
+};
+
+/* The parts of an answer. */
+enum wr_lookup_part {
+    WR_LOOKUP_INET6,
+    WR_LOOKUP_INET,
+    WR_LOOKUP_NAME,
+    WR_LOOKUP_PARTS,
+};
+
+struct wr_lookup_question {
+    const char *host; /* borrowed; NULL: this machine */
+    uint16_t port;
+    int family;
+    bool passive;
+    bool numeric_host;
+    uint64_t timeout_ns;
+};
+
+struct weir_lookup {
+    weir_loop *loop;
+    enum wr_lookup_state state;
+    /* The owner is told of a new part, or of the end; it may free the lookup
+     * then. */
+    void (*changed)(weir_lookup *lookup);
+    const struct weir_resolver *resolver; /* has it while ASKING */
+    void *user;                           /* of the resolver */
+    void *data;                           /* the resolver's, of this lookup */
+    struct wr_ready ready;
+    struct wr_timer timer;
+    uint64_t timeout_ns;
+    unsigned asked; /* parts, as bits */
+    unsigned open;  /* of those, parts without an answer */
+    bool has_news;  /* set by an answer, cleared when the owner is told */
+    int errs[WR_LOOKUP_PARTS];
+    struct weir_address *addresses; /* IPv6 first */
+    size_t count;
+    size_t capacity;
+    size_t inet6_count; /* the first of them */
+    uint16_t port;
+    struct weir_address address; /* whose name is looked up */
+    char host[WR_NAME_SIZE];     /* the question, or the name in the answer */
+};
+
+/* Makes a lookup that is idle. */
+void wr_lookup_init(weir_lookup *lookup, weir_loop *loop,
+                    void (*changed)(weir_lookup *lookup));
+
+/* Frees the answer of a lookup that is idle or has ended. */
+void wr_lookup_fini(weir_lookup *lookup);
+
+/* Starts an idle lookup. Errors leave it idle; they are those of
+ * weir_lookup_start() that concern the host. */
+WEIR_MUST_USE int wr_lookup_start(weir_lookup *lookup,
+                                  const struct wr_lookup_question *question);
+
+/* Starts an idle lookup of the name of an address. */
+WEIR_MUST_USE int wr_lookup_start_reverse(weir_lookup *lookup,
+                                          const struct weir_address *address,
+                                          uint64_t timeout_ns);
+
+/* Ends a lookup, without a call of its owner. Harmless when it has ended, or
+ * was not started. */
+void wr_lookup_cancel(weir_lookup *lookup);
+
+static inline bool wr_lookup_has_ended(const weir_lookup *lookup)
+{
+    return lookup->state == WR_LOOKUP_ENDED;
+}
+
+/* ---- lookup_answer.c ---- */
+
+/* The only writer of the state. */
+void wr_lookup_set_state(weir_lookup *lookup, enum wr_lookup_state state);
+
+void wr_lookup_check_invariants(const weir_lookup *lookup);
+
+/* 0 when there is an address, or a name; else the error that says most. */
+WEIR_MUST_USE int wr_lookup_get_result(const weir_lookup *lookup);
+
+/* True while the part was asked for and has no answer. */
+static inline bool wr_lookup_is_open(const weir_lookup *lookup,
+                                     enum wr_lookup_part part)
+{
+    return lookup->open & (1u << part);
+}
+
+/* Adds an address to an open part, or drops it when there are enough. */
+WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
+                                const struct weir_address *address);
+
+/* The part has its answer: what was added, or an error. */
+void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
+
+#endif

@@ -1,0 +1,255 @@
+/*
+ * The answer of a lookup: what a resolver adds to it, part by part.
+ *
+ * The parts are the families of addresses, or the name. Addresses are kept in
+ * one array, IPv6 first, each once and with the port that was asked for; the
+ * number of each family has a limit. A part that is closed makes the lookup's
+ * ready item run, which tells its owner.
+ */
+#include "lookup.h"
+
+#include <string.h>
+#include <weir/error.h>
+
+#define CAPACITY_MIN 4u
+
+void wr_lookup_set_state(weir_lookup *lookup, enum wr_lookup_state state)
+{
+    static const bool allowed[][WR_LOOKUP_ENDED + 1] = {
+        [WR_LOOKUP_IDLE] =
+            {[WR_LOOKUP_WAITING] = true, [WR_LOOKUP_ANSWERED] = true},
+        [WR_LOOKUP_WAITING] =
+            {[WR_LOOKUP_ASKING] = true, [WR_LOOKUP_ENDED] = true},
+        [WR_LOOKUP_ASKING] =
+            {[WR_LOOKUP_ANSWERED] = true, [WR_LOOKUP_ENDED] = true},
+        [WR_LOOKUP_ANSWERED] = {[WR_LOOKUP_ENDED] = true},
+        [WR_LOOKUP_ENDED] = {false},
+    };
+    wr_assert(allowed[lookup->state][state]);
+    lookup->state = state;
+}
+
+void wr_lookup_check_invariants(const weir_lookup *lookup)
+{
+    const bool is_ready = wr_ready_is_pending(&lookup->ready);
+
+    wr_assert((lookup->open & ~lookup->asked) == 0);
+    wr_assert(lookup->inet6_count <= lookup->count);
+    wr_assert(lookup->count <= lookup->capacity);
+    wr_assert(lookup->count <= 2u * WEIR_ADDRESSES_MAX);
+    switch (lookup->state) {
+    case WR_LOOKUP_IDLE:
+    case WR_LOOKUP_ENDED:
+        wr_assert(!is_ready);
+        wr_assert(!wr_timer_is_armed(&lookup->timer));
+        break;
+    case WR_LOOKUP_WAITING:
+        wr_assert(lookup->open != 0);
+        break;
+    case WR_LOOKUP_ASKING:
+        wr_assert(lookup->open != 0);
+        wr_assert(lookup->resolver != NULL);
+        break;
+    case WR_LOOKUP_ANSWERED:
+        wr_assert(lookup->open == 0);
+        break;
+    }
+}
+
+/* Of two errors the one that says more: what may be otherwise later goes before
+ * what is known for certain. */
+static int lookup_answer_choose_error(int one, int other)
+{
+    if (one == 0 || one == WEIR_EDNSNOTFOUND) {
+        return other == 0 ? one : other;
+    }
+    if (one == WEIR_EDNSNODATA) {
+        return other == 0 || other == WEIR_EDNSNOTFOUND ? one : other;
+    }
+    return one;
+}
+
+int wr_lookup_get_result(const weir_lookup *lookup)
+{
+    int err = 0;
+
+    if (lookup->count > 0) {
+        return 0;
+    }
+    for (int part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (lookup->asked & (1u << part)) {
+            err = lookup_answer_choose_error(err, lookup->errs[part]);
+        }
+    }
+    wr_assert(err < 0 || (lookup->asked & (1u << WR_LOOKUP_NAME)));
+    return err;
+}
+
+WEIR_MUST_USE static int lookup_answer_make_room(weir_lookup *lookup)
+{
+    const struct weir_allocator *allocator = &lookup->loop->counting;
+    const size_t capacity =
+        lookup->capacity > 0 ? lookup->capacity * 2 : CAPACITY_MIN;
+
+    if (lookup->count < lookup->capacity) {
+        return 0;
+    }
+    struct weir_address *addresses =
+        wr_alloc(allocator, capacity * sizeof(*addresses));
+    wr_require(addresses, -ENOMEM);
+    if (lookup->count > 0) {
+        memcpy(addresses, lookup->addresses,
+               lookup->count * sizeof(*addresses));
+    }
+    wr_free(allocator, lookup->addresses,
+            lookup->capacity * sizeof(*addresses));
+    lookup->addresses = addresses;
+    lookup->capacity = capacity;
+    return 0;
+}
+
+static bool lookup_answer_has(const weir_lookup *lookup,
+                              const struct weir_address *address)
+{
+    for (size_t i = 0; i < lookup->count; i++) {
+        if (weir_address_is_equal(&lookup->addresses[i], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int lookup_answer_get_family(enum wr_lookup_part part)
+{
+    return part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET;
+}
+
+/* The address with the lookup's port and nothing that does not count. */
+static struct weir_address
+lookup_answer_clean(const weir_lookup *lookup,
+                    const struct weir_address *address)
+{
+    struct weir_address clean = {.len = 0};
+
+    if (address->storage.any.sa_family == AF_INET6) {
+        clean.len = sizeof(clean.storage.inet6);
+        clean.storage.inet6.sin6_addr = address->storage.inet6.sin6_addr;
+        clean.storage.inet6.sin6_scope_id =
+            address->storage.inet6.sin6_scope_id;
+    } else {
+        clean.len = sizeof(clean.storage.inet);
+        clean.storage.inet.sin_addr = address->storage.inet.sin_addr;
+    }
+    clean.storage.any.sa_family = address->storage.any.sa_family;
+    wr_address_set_port(&clean, lookup->port);
+    return clean;
+}
+
+int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
+                  const struct weir_address *address)
+{
+    const bool is_inet6 = part == WR_LOOKUP_INET6;
+    const size_t family_count =
+        is_inet6 ? lookup->inet6_count : lookup->count - lookup->inet6_count;
+
+    wr_assert(wr_lookup_is_open(lookup, part));
+    wr_assert(part != WR_LOOKUP_NAME);
+    wr_assert(address->storage.any.sa_family == lookup_answer_get_family(part));
+    const struct weir_address clean = lookup_answer_clean(lookup, address);
+    if (family_count >= WEIR_ADDRESSES_MAX ||
+        lookup_answer_has(lookup, &clean)) {
+        return 0;
+    }
+    int err = lookup_answer_make_room(lookup);
+    if (err < 0) {
+        return err;
+    }
+    const size_t index = is_inet6 ? lookup->inet6_count : lookup->count;
+    memmove(&lookup->addresses[index + 1], &lookup->addresses[index],
+            (lookup->count - index) * sizeof(clean));
+    lookup->addresses[index] = clean;
+    lookup->count++;
+    lookup->inet6_count += is_inet6;
+    return 0;
+}
+
+void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err)
+{
+    wr_assert(err <= 0);
+    wr_assert(wr_lookup_is_open(lookup, part));
+    lookup->open &= ~(1u << part);
+    lookup->errs[part] = err;
+    lookup->has_news = true;
+    if (lookup->open == 0) {
+        wr_timer_cancel(&lookup->loop->wheel, &lookup->timer);
+        wr_lookup_set_state(lookup, WR_LOOKUP_ANSWERED);
+    }
+    wr_ready_push(&lookup->loop->ready, &lookup->ready);
+}
+
+/* ---- the answers of a resolver of the program ---- */
+
+/* Adds those of @addresses that belong to the part, and closes it. */
+static void lookup_answer_part(weir_lookup *lookup, enum wr_lookup_part part,
+                               int err, const struct weir_address *addresses,
+                               size_t count)
+{
+    size_t added = 0;
+
+    for (size_t i = 0; i < count && err == 0; i++) {
+        const struct weir_address *address = &addresses[i];
+        if (address->len > 0 &&
+            address->storage.any.sa_family == lookup_answer_get_family(part)) {
+            err = wr_lookup_add(lookup, part, address);
+            added++;
+        }
+    }
+    if (err == 0 && added == 0) {
+        err = WEIR_EDNSNODATA;
+    }
+    wr_lookup_close(lookup, part, err);
+}
+
+int weir_lookup_answer(weir_lookup *lookup, int family, int err,
+                       const struct weir_address *addresses, size_t count)
+{
+    const unsigned inet6 = 1u << WR_LOOKUP_INET6;
+    const unsigned inet = 1u << WR_LOOKUP_INET;
+
+    wr_require_loop(lookup->loop);
+    wr_require(err <= 0, -EINVAL);
+    wr_require(addresses || count == 0, -EINVAL);
+    wr_require(family == AF_UNSPEC || family == AF_INET || family == AF_INET6,
+               -EINVAL);
+    const unsigned parts = family == AF_INET6  ? inet6
+                           : family == AF_INET ? inet
+                                               : inet6 | inet;
+    wr_require(lookup->asked & parts, -EINVAL);
+    wr_require(lookup->state == WR_LOOKUP_ASKING, -ESTALE);
+    wr_require(lookup->open & parts, -ESTALE);
+    const unsigned open = lookup->open & parts;
+    if (open & inet6) {
+        lookup_answer_part(lookup, WR_LOOKUP_INET6, err, addresses, count);
+    }
+    if (open & inet) {
+        lookup_answer_part(lookup, WR_LOOKUP_INET, err, addresses, count);
+    }
+    wr_lookup_check_invariants(lookup);
+    return 0;
+}
+
+int weir_lookup_answer_name(weir_lookup *lookup, int err, const char *host)
+{
+    wr_require_loop(lookup->loop);
+    wr_require(err < 0 || (err == 0 && host), -EINVAL);
+    wr_require(lookup->asked & (1u << WR_LOOKUP_NAME), -EINVAL);
+    wr_require(lookup->state == WR_LOOKUP_ASKING, -ESTALE);
+    if (err == 0 && !wr_name_is_valid(host)) {
+        err = WEIR_EDNSBADANSWER; /* the name's owner wrote it */
+    }
+    if (err == 0) {
+        memcpy(lookup->host, host, strlen(host) + 1);
+    }
+    wr_lookup_close(lookup, WR_LOOKUP_NAME, err);
+    return 0;
+}

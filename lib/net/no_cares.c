@@ -1,0 +1,41 @@
+/*
+ * The built-in resolver of a build without c-ares: there is none. Literal
+ * addresses and this machine's own names never ask it; the rest gets one error
+ * that says why.
+ */
+#include "resolver.h"
+
+#include <weir/error.h>
+
+static int no_cares_start(void *user, weir_lookup *lookup, const char *host,
+                          int family, void **ret_data)
+{
+    (void)user;
+    (void)lookup;
+    (void)host;
+    (void)family;
+    (void)ret_data;
+    return WEIR_ENONAMES;
+}
+
+static void no_cares_cancel(void *user, weir_lookup *lookup, void *data)
+{
+    (void)user;
+    (void)lookup;
+    (void)data;
+    wr_assert(false); /* every lookup was answered by its start */
+}
+
+const struct weir_resolver wr_resolver_builtin = {
+    .size = sizeof(wr_resolver_builtin),
+    .start = no_cares_start,
+    .cancel = no_cares_cancel,
+};
+
+int wr_resolver_configure(weir_loop *loop,
+                          const struct weir_dns_options *options)
+{
+    (void)loop;
+    (void)options;
+    return WEIR_ENONAMES;
+}

@@ -1,0 +1,99 @@
+/*
+ * The resolver of a loop.
+ *
+ * A loop has the built-in one until the program sets another. A lookup keeps
+ * the table that it began with, so that it is cancelled by whom it was asked
+ * of.
+ */
+#include "resolver.h"
+
+#include "lib/base/options.h"
+
+#include <string.h>
+
+struct resolver {
+    struct wr_module module;
+    weir_loop *loop;
+    const struct weir_resolver *table; /* NULL: the built-in one */
+    void *user;
+};
+
+static struct resolver *resolver_of_module(struct wr_module *module)
+{
+    return wr_container_of(module, struct resolver, module);
+}
+
+static void resolver_close(struct wr_module *module)
+{
+    struct resolver *resolver = resolver_of_module(module);
+
+    wr_free(&resolver->loop->counting, resolver, sizeof(*resolver));
+}
+
+static void resolver_check(const struct wr_module *module)
+{
+    const struct resolver *resolver =
+        wr_container_of(module, const struct resolver, module);
+
+    wr_assert(!resolver->table || resolver->table->start);
+    wr_assert(!resolver->table || resolver->table->cancel);
+}
+
+static const struct wr_module_ops resolver_module_ops = {
+    .close = resolver_close, .check = resolver_check};
+
+static struct resolver *resolver_find(const weir_loop *loop)
+{
+    struct wr_module *module = wr_loop_find_module(loop, &resolver_module_ops);
+
+    return module ? resolver_of_module(module) : NULL;
+}
+
+const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user)
+{
+    const struct resolver *resolver = resolver_find(loop);
+    wr_assert(ret_user != NULL);
+
+    if (!resolver || !resolver->table) {
+        *ret_user = loop;
+        return &wr_resolver_builtin;
+    }
+    *ret_user = resolver->user;
+    return resolver->table;
+}
+
+int weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *table,
+                           void *user)
+{
+    wr_require_loop(loop);
+    if (table) {
+        wr_require(table->size >= sizeof(*table), -EINVAL);
+        wr_require(table->start && table->cancel, -EINVAL);
+    }
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    struct resolver *resolver = resolver_find(loop);
+    if (!resolver) {
+        resolver = wr_alloc(&loop->counting, sizeof(*resolver));
+        wr_require(resolver, -ENOMEM);
+        memset(resolver, 0, sizeof(*resolver));
+        resolver->loop = loop;
+        wr_loop_add_module(loop, &resolver->module, &resolver_module_ops);
+    }
+    wr_assert(resolver->loop == loop);
+    resolver->table = table;
+    resolver->user = user;
+    resolver_check(&resolver->module);
+    return 0;
+}
+
+int weir_loop_set_dns_options(weir_loop *loop,
+                              const struct weir_dns_options *options)
+{
+    struct weir_dns_options known;
+
+    wr_require_loop(loop);
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    return wr_resolver_configure(loop, &known);
+}

@@ -1,0 +1,168 @@
+/*
+ * Services, as services(5) has them: "http  80/tcp  www  # a comment".
+ *
+ * The C library's functions look into other places too, for which they load
+ * modules: more than the stack of a small task may bear. Here one file is read,
+ * line by line, and nothing is kept.
+ */
+#include "service.h"
+
+#include "uring/check.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <weir/error.h>
+
+#define LINE_SIZE 512u
+#define LINES_MAX 65536u
+
+static const char service_blanks[] = " \t\r\n";
+
+/* A line that was taken apart; the texts lie in it. */
+struct service_line {
+    char *name;
+    uint16_t port;
+    const char *protocol;
+    char *rest; /* other names */
+};
+
+/* Reads a number up to 65535 and nothing else; -1 when it is none. */
+static int service_read_port(const char *text)
+{
+    uint32_t port = 0;
+
+    if (*text == '\0') {
+        return -1;
+    }
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9') {
+            return -1;
+        }
+        port = port * 10 + (uint32_t)(*text - '0');
+        if (port > UINT16_MAX) {
+            return -1;
+        }
+    }
+    wr_assert(port <= UINT16_MAX);
+    return (int)port;
+}
+
+static bool service_split(char *line, struct service_line *ret)
+{
+    char *rest = NULL;
+
+    line[strcspn(line, "#")] = '\0';
+    char *name = strtok_r(line, service_blanks, &rest);
+    char *port = name ? strtok_r(NULL, service_blanks, &rest) : NULL;
+    char *slash = port ? strchr(port, '/') : NULL;
+    if (!slash) {
+        return false;
+    }
+    *slash = '\0';
+    const int number = service_read_port(port);
+    if (number < 0) {
+        return false;
+    }
+    wr_assert(rest != NULL);
+    *ret = (struct service_line){.name = name,
+                                 .port = (uint16_t)number,
+                                 .protocol = slash + 1,
+                                 .rest = rest};
+    return true;
+}
+
+bool wr_service_line_names(char *line, const char *name, const char *protocol,
+                           uint16_t *ret_port)
+{
+    struct service_line parts;
+
+    if (!service_split(line, &parts) || strcmp(parts.protocol, protocol) != 0) {
+        return false;
+    }
+    for (char *text = parts.name; text;
+         text = strtok_r(NULL, service_blanks, &parts.rest)) {
+        if (strcmp(text, name) == 0) {
+            *ret_port = parts.port;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
+                             const char **ret_name)
+{
+    struct service_line parts;
+
+    if (!service_split(line, &parts) || parts.port != port ||
+        strcmp(parts.protocol, protocol) != 0) {
+        return false;
+    }
+    *ret_name = parts.name;
+    return true;
+}
+
+static bool service_search(const char *path, const char *name,
+                           const char *protocol, uint16_t *ret_port)
+{
+    char line[LINE_SIZE];
+    bool was_found = false;
+    wr_assert(path != NULL);
+    wr_assert(name[0] != '\0');
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        return false;
+    }
+    for (uint32_t i = 0;
+         i < LINES_MAX && !was_found && fgets(line, sizeof(line), file); i++) {
+        was_found = wr_service_line_names(line, name, protocol, ret_port);
+    }
+    fclose(file);
+    return was_found;
+}
+
+int wr_service_find(const char *path, const char *service, uint16_t *ret_port)
+{
+    const int number = service_read_port(service);
+
+    wr_assert(number <= UINT16_MAX);
+    if (number >= 0) {
+        *ret_port = (uint16_t)number;
+        return 0;
+    }
+    if (service[0] == '\0') {
+        return WEIR_ESERVICE;
+    }
+    if (service_search(path, service, "tcp", ret_port) ||
+        service_search(path, service, "udp", ret_port)) {
+        return 0;
+    }
+    return WEIR_ESERVICE;
+}
+
+void wr_service_write(const char *path, uint16_t port, const char *protocol,
+                      char ret[WEIR_SERVICE_SIZE])
+{
+    char line[LINE_SIZE];
+    const char *name = NULL;
+    FILE *file = path ? fopen(path, "re") : NULL;
+
+    for (uint32_t i = 0;
+         file && i < LINES_MAX && !name && fgets(line, sizeof(line), file);
+         i++) {
+        if (!wr_service_line_is_port(line, port, protocol, &name) ||
+            strlen(name) >= WEIR_SERVICE_SIZE) {
+            name = NULL;
+        }
+    }
+    if (name) {
+        memcpy(ret, name, strlen(name) + 1);
+    } else {
+        snprintf(ret, WEIR_SERVICE_SIZE, "%u", port);
+    }
+    wr_assert(ret[0] != '\0');
+    if (file) {
+        fclose(file);
+    }
+}

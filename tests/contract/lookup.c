@@ -1,0 +1,351 @@
+/*
+ * Lookups by the built-in resolver: addresses, errors, search domains, names
+ * that ask no server, services, and many at once. The name server on the
+ * loopback says by the name what it does: see dns_server.h.
+ */
+#include "tests/contract/names_rig.h"
+
+NAMES(lookup, a_name_has_addresses_of_both_families_IPv6_first)
+{
+    names_lookup(n, "a4-a6.example", NULL);
+
+    expect_eq(n->result, 2, "%s", weir_err_name(n->result));
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
+}
+
+NAMES(lookup, one_family_can_be_insisted_on)
+{
+    struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                               .family = AF_INET};
+    names_lookup(n, "a4-a6.example", &options);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ");
+    expect_str_eq(dns_server_read_log(&n->server), "A a4-a6.example. ");
+
+    options.family = AF_INET6;
+    names_lookup(n, "a4-a6.example", &options);
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 ");
+    names_lookup(n, "a4.example", &options);
+    expect_eq(n->result, WEIR_EDNSNODATA);
+}
+
+NAMES(lookup, the_errors_of_servers_are_told_apart)
+{
+    static const struct {
+        const char *host;
+        int err;
+    } rows[] = {
+        {"nx.example", WEIR_EDNSNOTFOUND},
+        {"none.example", WEIR_EDNSNODATA},
+        {"fail.example", WEIR_EDNSSERVFAIL},
+        {"refused.example", WEIR_EDNSREFUSED},
+        {"silent.example", WEIR_EDNSTIMEOUT},
+        {"a b", WEIR_EDNSBADNAME},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        names_lookup(n, rows[i].host, NULL);
+        expect_eq(n->result, rows[i].err, "%s: %s", rows[i].host,
+                  weir_err_name(n->result));
+    }
+}
+
+NAMES(lookup, an_error_of_one_family_is_not_told_where_the_other_has_addresses)
+{
+    names_lookup(n, "a4-fail6.example", NULL);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ");
+    names_lookup(n, "a6-silent4.example", NULL);
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 ");
+}
+
+NAMES(lookup, what_may_be_otherwise_later_goes_before_what_is_certain)
+{
+    names_lookup(n, "none-fail4.example", NULL);
+    expect_eq(n->result, WEIR_EDNSSERVFAIL);
+    names_lookup(n, "none-silent6.example", NULL);
+    expect_eq(n->result, WEIR_EDNSTIMEOUT);
+}
+
+NAMES(lookup, a_truncated_answer_is_asked_for_by_TCP_and_cut_at_64_a_family)
+{
+    names_lookup(n, "n200.example", NULL);
+
+    expect_eq(n->result, 2 * WEIR_ADDRESSES_MAX);
+    expect_eq(n->server.tcp_count, 2);
+    expect_eq(n->addresses[0].storage.any.sa_family, AF_INET6);
+    expect_eq(n->addresses[WEIR_ADDRESSES_MAX].storage.any.sa_family, AF_INET);
+}
+
+NAMES(lookup, answers_to_other_questions_are_not_taken)
+{
+    names_lookup(n, "foreign-a4.example", NULL);
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
+}
+
+NAMES(lookup, an_empty_datagram_is_survived)
+{
+    names_lookup(n, "empty-a4-a6.example", NULL);
+    expect_eq(n->result, 2);
+}
+
+NAMES(lookup, what_is_no_answer_ends_with_an_error)
+{
+    names_lookup(n, "garbage.example", NULL);
+    cr_assert(n->result == WEIR_EDNSBADANSWER || n->result == WEIR_EDNSTIMEOUT,
+              "%s", weir_err_name(n->result));
+    names_lookup(n, "loop.example", NULL);
+    expect_eq(n->result, WEIR_EDNSNODATA);
+}
+
+NAMES(lookup, a_lookup_has_a_time_limit_of_its_own)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .timeout_ns = 30 * MS};
+    const uint64_t start_ns = clock_ns();
+
+    names_lookup(n, "silent.example", &options);
+
+    expect_eq(n->result, WEIR_EDNSTIMEOUT);
+    expect_geq(clock_ns() - start_ns, 30 * MS);
+    expect_lt(clock_ns() - start_ns, 90 * MS, "the resolver's own is 100");
+    names_lookup(n, "a4-silent6.example", &options);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ", "what is there is used");
+}
+
+NAMES(lookup, no_server_that_listens_is_told_apart)
+{
+    const struct weir_dns_options dns = {.size = sizeof(dns),
+                                         .servers = "127.0.0.1:1"};
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(n->result, WEIR_EDNSUNREACHABLE, "%s", weir_err_name(n->result));
+}
+
+NAMES(lookup, the_second_server_is_asked_where_the_first_is_dead)
+{
+    char servers[64];
+    struct weir_dns_options dns = names_dns_options(n);
+    snprintf(servers, sizeof(servers), "127.0.0.1:1,%s", n->server.address);
+    dns.servers = servers;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(n->result, 1, "%s", weir_err_name(n->result));
+}
+
+/* ---- search domains ---- */
+
+NAMES(lookup, a_short_name_is_searched_for_and_both_families_come_from_one_name)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.search = "nx.example,one.example";
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+
+    names_lookup(n, "a4", NULL);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ");
+    const char *log = dns_server_read_log(&n->server);
+    cr_assert(strstr(log, " a4.nx.example. "), "%s", log);
+    cr_assert(!strstr(log, "one.example"), "%s", log);
+}
+
+NAMES(lookup, a_name_that_exists_without_an_address_is_searched_further)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.search = "one.example";
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+
+    names_lookup(n, "none", NULL);
+    expect_eq(n->result, WEIR_EDNSNODATA, "some step had the name");
+    cr_assert(strstr(dns_server_read_log(&n->server), "A none. "));
+    names_lookup(n, "nx", NULL);
+    expect_eq(n->result, WEIR_EDNSNOTFOUND);
+}
+
+NAMES(lookup, a_failure_of_a_server_ends_the_search)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.search = "one.example";
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "fail", NULL);
+    expect_eq(n->result, WEIR_EDNSSERVFAIL);
+    cr_assert(!strstr(dns_server_read_log(&n->server), " fail. "));
+}
+
+NAMES(lookup, a_dot_at_the_end_forbids_the_search)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.search = "one.example";
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "a4.", NULL);
+    expect_eq(n->result, 1);
+    cr_assert(!strstr(dns_server_read_log(&n->server), "one"));
+}
+
+/* ---- what asks no server ---- */
+
+NAMES(lookup, literals_and_this_machine_ask_no_server)
+{
+    static const struct {
+        const char *host;
+        const char *text;
+    } rows[] = {
+        {"192.0.2.7", "192.0.2.7:80 "},
+        {"2001:db8::7", "[2001:db8::7]:80 "},
+        {"[2001:db8::7]", "[2001:db8::7]:80 "},
+        {"fe80::1%lo", "[fe80::1%lo]:80 "},
+        {"localhost", "[::1]:80 127.0.0.1:80 "},
+        {"LOCALHOST.", "[::1]:80 127.0.0.1:80 "},
+        {"a.localhost", "[::1]:80 127.0.0.1:80 "},
+        {NULL, "[::1]:80 127.0.0.1:80 "},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        names_lookup(n, rows[i].host, NULL);
+        expect_str_eq(names_text(n), rows[i].text);
+    }
+    expect_str_eq(dns_server_read_log(&n->server), "");
+}
+
+NAMES(lookup, a_server_is_given_all_addresses_where_it_names_no_host)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .passive = true};
+    names_lookup(n, NULL, &options);
+    expect_str_eq(names_text(n), "[::]:80 0.0.0.0:80 ");
+}
+
+NAMES(lookup, a_literal_of_another_family_has_no_address)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET6};
+    names_lookup(n, "192.0.2.7", &options);
+    expect_eq(n->result, WEIR_EDNSNODATA);
+}
+
+NAMES(lookup, what_can_be_no_host_is_refused_at_once)
+{
+    const struct weir_getaddrinfo_options numeric = {.size = sizeof(numeric),
+                                                     .numeric_host = true};
+    static const struct weir_getaddrinfo_options unset = {.family = 0};
+    const struct weir_getaddrinfo_options odd = {.size = sizeof(odd),
+                                                 .family = AF_UNIX};
+    names_lookup(n, "a4.example", &numeric);
+    expect_eq(n->result, WEIR_ENOTLITERAL);
+    names_lookup(n, "fe80::1%nonesuch", NULL);
+    expect_eq(n->result, -ENODEV);
+    names_lookup(n, "127.1", NULL);
+    expect_eq(n->result, WEIR_EDNSBADNAME);
+    names_lookup(n, "", NULL);
+    expect_eq(n->result, WEIR_EDNSBADNAME);
+    names_lookup(n, "a4.example", &unset);
+    expect_eq(n->result, -EINVAL);
+    names_lookup(n, "a4.example", &odd);
+    expect_eq(n->result, -EINVAL);
+    expect_str_eq(dns_server_read_log(&n->server), "");
+}
+
+/* ---- services ---- */
+
+NAMES(lookup, the_port_may_be_a_service)
+{
+    struct weir_getaddrinfo_options options = {.size = sizeof(options)};
+    if (access("/etc/services", R_OK) != 0) {
+        cr_skip_test("no /etc/services");
+    }
+    n->port = 0;
+    options.service = "https";
+    names_lookup(n, "192.0.2.1", &options);
+    expect_str_eq(names_text(n), "192.0.2.1:443 ");
+    options.service = "4711";
+    names_lookup(n, "192.0.2.1", &options);
+    expect_str_eq(names_text(n), "192.0.2.1:4711 ");
+    options.service = "nonesuch";
+    names_lookup(n, "192.0.2.1", &options);
+    expect_eq(n->result, WEIR_ESERVICE);
+    options.service = "65536";
+    names_lookup(n, "192.0.2.1", &options);
+    expect_eq(n->result, WEIR_ESERVICE);
+    n->port = 80;
+    options.service = "https";
+    names_lookup(n, "192.0.2.1", &options);
+    expect_eq(n->result, -EINVAL, "both");
+}
+
+/* ---- many ---- */
+
+NAMES(lookup, a_thousand_names_at_once_are_all_answered)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.tries = 5; /* the server's socket may have no room for a question */
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+
+    names_lookup_many(n, "a4-a6", 1000, NULL);
+    expect_eq(n->answered, 1000);
+    expect_eq(n->failed, 0);
+}
+
+NAMES(lookup, a_hundred_names_that_fail_at_once_leave_nothing)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .timeout_ns = 40 * MS};
+    const int fds = names_count_fds();
+
+    names_lookup_many(n, "silent", 100, &options);
+
+    expect_eq(n->failed, 100);
+    expect_eq(n->last_err, WEIR_EDNSTIMEOUT);
+    names_run_for(n, 5 * MS);
+    expect_eq(names_count_fds(), fds, "sockets");
+    expect_eq(names_count_timers(n), 0, "timers");
+    names_lookup_many(n, "nx", 100, &options);
+    expect_eq(n->failed, 200);
+    names_run_for(n, 5 * MS);
+    expect_eq(names_count_fds(), fds);
+}
+
+NAMES(lookup, without_descriptors_the_error_says_so)
+{
+    names_lookup(n, "a4.example", NULL); /* opens what stays open */
+    names_take_fds(n);
+    names_lookup(n, "a4.other.example", NULL);
+    names_give_fds(n);
+    expect_eq(n->result, -EMFILE, "%s", weir_err_name(n->result));
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(n->result, 1);
+}
+
+/* ---- a build without c-ares ---- */
+
+static void keep_error(void *arg, int err, const struct weir_address *addresses,
+                       size_t count)
+{
+    (void)addresses;
+    (void)count;
+    *(int *)arg = err;
+}
+
+/* The error of a lookup, 0 for addresses. */
+static int look_up(weir_loop *loop, const char *host)
+{
+    int result = 1;
+    int err =
+        weir_lookup_start(loop, host, 80, NULL, keep_error, &result, NULL);
+    for (int i = 0; i < 4 && err == 0; i++) {
+        weir_loop_stop(loop);
+        expect_eq(weir_loop_run(loop), 0);
+    }
+    return err < 0 ? err : result;
+}
+
+UNIT(lookup, without_a_resolver_literals_work_and_a_name_has_one_clear_error)
+{
+    weir_loop *loop = NULL;
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    int err = weir_loop_set_dns_options(loop, NULL);
+    if (err != WEIR_ENONAMES) {
+        weir_loop_free(loop);
+        cr_skip_test("built with c-ares");
+    }
+    expect_eq(look_up(loop, "name.example"), WEIR_ENONAMES);
+    expect_eq(look_up(loop, "192.0.2.1"), 0);
+    expect_eq(look_up(loop, "::1"), 0);
+    expect_eq(look_up(loop, "localhost"), 0);
+    expect_eq(look_up(loop, "a b"), WEIR_EDNSBADNAME);
+    weir_loop_free(loop);
+}

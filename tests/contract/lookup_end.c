@@ -1,0 +1,233 @@
+/*
+ * Lookups that end early: cancelled at every moment, by the program, by a
+ * task's end, by the loop's end, and in a forked child. Whatever the name
+ * server still sends finds nothing.
+ */
+#include "tests/contract/names_rig.h"
+
+#include <sys/wait.h>
+
+/* Everything that lookups use is gone: descriptors, timers, memory. */
+static void expect_nothing_left(struct names *n, int fds, uint64_t memory)
+{
+    names_run_for(n, 2 * MS);
+    expect_eq(names_count_fds(), fds, "descriptors");
+    expect_eq(names_count_timers(n), 0, "timers");
+    expect_eq(names_count_memory(n), memory, "memory");
+}
+
+NAMES(lookup_end, a_cancelled_lookup_is_told_from_the_loop_and_once)
+{
+    expect_eq(names_start(n, "a4.example", NULL), 0);
+    weir_lookup_cancel(n->lookup);
+    weir_lookup_cancel(n->lookup);
+    expect_eq(n->result, 0, "never from inside the call");
+    names_run_for(n, 2 * MS);
+    expect_eq(n->result, -ECANCELED);
+    expect_eq(n->waiting, 0, "once");
+}
+
+static void one_turn(struct names *n)
+{
+    weir_loop_stop(n->loop);
+    expect_eq(weir_loop_run(n->loop), 0);
+}
+
+/* Makes turns while the lookup is under way; the server answers meanwhile. */
+static void some_turns(struct names *n, int turns)
+{
+    for (int turn = 0; turn < turns && n->waiting > 0; turn++) {
+        one_turn(n);
+        usleep(turn % 2 == 0 ? 300 : 0);
+    }
+}
+
+/* After each number of turns from the start to the end. */
+NAMES(lookup_end, cancelling_at_every_moment_leaves_nothing)
+{
+    static const char *const hosts[] = {"silent.example", "a4-late6.example",
+                                        "n200.example", "a4-a6.example",
+                                        "localhost"};
+    names_lookup(n, "a4.example", NULL);
+    names_run_for(n, 2 * MS);
+    const int fds = names_count_fds();
+    const uint64_t memory = names_count_memory(n);
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        for (int turns = 0; turns < 8; turns++) {
+            expect_eq(names_start(n, hosts[i], NULL), 0);
+            some_turns(n, turns);
+            if (n->lookup) {
+                weir_lookup_cancel(n->lookup);
+            }
+            names_run_for(n, MS);
+            expect_eq(n->waiting, 0);
+            cr_assert(n->result == -ECANCELED || n->result > 0, "%s",
+                      weir_err_name(n->result));
+            expect_nothing_left(n, fds, memory);
+        }
+    }
+}
+
+NAMES(lookup_end, an_answer_after_the_cancellation_finds_nothing)
+{
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(names_start(n, "a4-a6-late4-late6.example", NULL), 0);
+    names_run_for(n, 10 * MS);
+    cr_assert(strstr(dns_server_read_log(&n->server), "A a4-a6-late4"));
+    weir_lookup_cancel(n->lookup);
+    /* Another lookup keeps the socket open that the late answer comes to. */
+    names_lookup(n, "a4-silent6.example", NULL);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ");
+    names_run_for(n, 2 * DNS_LATE_MS * MS);
+    expect_eq(n->result, 1, "the other lookup's");
+}
+
+static void cancel_in_done(void *arg, int err,
+                           const struct weir_address *addresses, size_t count)
+{
+    struct names *n = arg;
+    (void)addresses;
+    weir_lookup_cancel(n->lookup);
+    n->result = err < 0 ? err : (int)count;
+    n->waiting++;
+}
+
+NAMES(lookup_end, cancelling_in_done_is_harmless)
+{
+    expect_eq(weir_lookup_start(n->loop, "192.0.2.1", 80, NULL, cancel_in_done,
+                                n, &n->lookup),
+              0);
+    names_run_for(n, 2 * MS);
+    expect_eq(n->result, 1);
+    expect_eq(n->waiting, 1, "once");
+}
+
+NAMES(lookup_end, a_loop_is_freed_while_a_hundred_lookups_are_under_way)
+{
+    char host[64];
+    for (int i = 0; i < 100; i++) {
+        snprintf(host, sizeof(host), "%s.h%d.example",
+                 i % 2 ? "silent" : "n200", i);
+        expect_eq(names_start(n, host, NULL), 0);
+    }
+    names_run_for(n, MS);
+    expect_eq(names_start(n, "fresh.example", NULL), 0);
+
+    expect_eq(weir_loop_free(n->loop), 0);
+
+    expect_eq(n->waiting, 0);
+    expect_eq(n->result, -ECANCELED);
+    expect_eq(weir_loop_new(NULL, &n->loop), 0);
+}
+
+static void start_another(void *arg, int err,
+                          const struct weir_address *addresses, size_t count)
+{
+    struct names *n = arg;
+    (void)addresses;
+    (void)count;
+    expect_eq(err, -ECANCELED);
+    expect_eq(names_start(n, "a4.example", NULL), -ESHUTDOWN);
+}
+
+NAMES(lookup_end, a_loop_that_is_being_freed_starts_none)
+{
+    expect_eq(weir_lookup_start(n->loop, "silent.example", 80, NULL,
+                                start_another, n, NULL),
+              0);
+    expect_eq(weir_loop_free(n->loop), 0);
+    expect_eq(weir_loop_new(NULL, &n->loop), 0);
+}
+
+NAMES(lookup_end, a_forked_child_can_use_none_of_it)
+{
+    const struct weir_dns_options dns = names_dns_options(n);
+    expect_eq(names_start(n, "a4-late6.example", NULL), 0);
+    names_run_for(n, 5 * MS);
+    const pid_t child = fork();
+    if (child == 0) {
+        int wrong = 0;
+        wrong |= names_start(n, "a4.example", NULL) != -ECHILD;
+        wrong |= weir_loop_set_dns_options(n->loop, &dns) != -ECHILD;
+        wrong |= weir_loop_set_resolver(n->loop, NULL, NULL) != -ECHILD;
+        weir_lookup_cancel(n->lookup);
+        wrong |= n->waiting != 1;
+        _exit(wrong);
+    }
+    int status = -1;
+    expect_eq(waitpid(child, &status, 0), child);
+    expect_eq(status, 0);
+    while (n->waiting > 0) {
+        one_turn(n);
+    }
+    expect_eq(n->result, 1, "the parent's lookup goes on");
+}
+
+/* ---- in a task ---- */
+
+struct asking {
+    struct names *n;
+    weir_task *task;
+    int result;
+    bool has_returned;
+};
+
+static int ask(weir_loop *loop, void *arg)
+{
+    struct asking *asking = arg;
+    struct weir_address address;
+    asking->result =
+        weir_getaddrinfo(loop, "silent.example", 80, NULL, &address, 1);
+    asking->has_returned = true;
+    return 0;
+}
+
+static int cancel_soon(weir_loop *loop, void *arg)
+{
+    struct asking *asking = arg;
+    for (int turns = 0; turns < 6; turns++) {
+        asking->has_returned = false;
+        expect_eq(weir_task_spawn(loop, ask, asking, NULL, &asking->task), 0);
+        for (int i = 0; i < turns; i++) {
+            expect_eq(weir_yield(loop), 0);
+        }
+        weir_task_cancel(asking->task);
+        expect_eq(weir_task_join(asking->task, NULL), 0);
+        expect_eq(asking->has_returned, true);
+        expect_eq(asking->result, -ECANCELED);
+    }
+    return 0;
+}
+
+NAMES(lookup_end, a_task_is_cancelled_while_it_waits_for_an_address)
+{
+    struct asking asking = {.n = n};
+    names_lookup(n, "a4.example", NULL);
+    names_run_for(n, 2 * MS);
+    const int fds = names_count_fds();
+
+    expect_eq(weir_loop_run_task(n->loop, cancel_soon, &asking, NULL), 0);
+
+    names_run_for(n, 2 * MS);
+    expect_eq(names_count_fds(), fds);
+    expect_eq(names_count_timers(n), 0);
+}
+
+static int ask_in_time(weir_loop *loop, void *arg)
+{
+    struct weir_address address;
+    struct weir_timeout timeout;
+    (void)arg;
+    expect_eq(weir_timeout_begin(loop, &timeout, 20 * MS), 0);
+    expect_eq(weir_getaddrinfo(loop, "silent.example", 80, NULL, &address, 1),
+              -ECANCELED);
+    expect_eq(weir_timeout_end(&timeout, -ECANCELED), -ETIMEDOUT);
+    return 0;
+}
+
+NAMES(lookup_end, a_time_out_of_a_task_ends_its_lookup)
+{
+    expect_eq(weir_loop_run_task(n->loop, ask_in_time, n, NULL), 0);
+    names_run_for(n, 2 * MS);
+    expect_eq(names_count_timers(n), 0);
+}

@@ -1,0 +1,207 @@
+/*
+ * The rig of the tests of names; see names_rig.h.
+ *
+ * A run that does not end by itself is ended by a timer that fails the test.
+ * Descriptors are used up by lowering their limit and opening what is left.
+ */
+#include "tests/contract/names_rig.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+enum { NAMES_FAILSAFE_S = 20, NAMES_FD_LIMIT = 64 };
+
+static void names_time_out(void *arg)
+{
+    (void)arg;
+    cr_assert_fail("the lookups did not end in time");
+}
+
+uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec;
+}
+
+struct weir_dns_options names_dns_options(struct names *n)
+{
+    return (struct weir_dns_options){
+        .size = sizeof(struct weir_dns_options),
+        .servers = n->server.address,
+        .search = "",
+        .try_timeout_ns = NAMES_TRY_MS * MS,
+        .tries = 1,
+    };
+}
+
+void names_open(struct names *n)
+{
+    memset(n, 0, sizeof(*n));
+    n->port = 80;
+    expect_eq(weir_loop_new(NULL, &n->loop), 0);
+    dns_server_start(&n->server);
+    const struct weir_dns_options options = names_dns_options(n);
+    int err = weir_loop_set_dns_options(n->loop, &options);
+    if (err == WEIR_ENONAMES) {
+        dns_server_stop(&n->server);
+        weir_loop_free(n->loop);
+        cr_skip_test("built without c-ares");
+    }
+    expect_eq(err, 0, "%s", weir_err_name(err));
+}
+
+void names_close(struct names *n)
+{
+    weir_loop_free(n->loop);
+    dns_server_stop(&n->server);
+}
+
+static void names_stop(void *arg)
+{
+    weir_loop_stop(arg);
+}
+
+void names_run_for(struct names *n, uint64_t time_ns)
+{
+    expect_eq(weir_loop_call_later(n->loop, time_ns, names_stop, n->loop, NULL),
+              0);
+    expect_eq(weir_loop_run(n->loop), 0);
+}
+
+static void names_done(void *arg, int err, const struct weir_address *addresses,
+                       size_t count)
+{
+    struct names *n = arg;
+    expect_eq(err < 0, count == 0);
+    expect_eq(count == 0, addresses == NULL);
+    expect_leq(count, 2 * WEIR_ADDRESSES_MAX);
+    memcpy(n->addresses, addresses ? addresses : n->addresses,
+           count * sizeof(*addresses));
+    n->result = err < 0 ? err : (int)count;
+    n->lookup = NULL;
+    n->waiting--;
+}
+
+int names_start(struct names *n, const char *host,
+                const struct weir_getaddrinfo_options *options)
+{
+    n->result = 0;
+    memset(n->addresses, 0, sizeof(n->addresses));
+    int err = weir_lookup_start(n->loop, host, n->port, options, names_done, n,
+                                &n->lookup);
+    n->waiting += err == 0;
+    return err;
+}
+
+bool names_is_over(void *names)
+{
+    return ((struct names *)names)->waiting == 0;
+}
+
+/* Runs until the last lookup has ended. */
+static void names_run(struct names *n)
+{
+    struct weir_handle failsafe;
+    expect_eq(weir_loop_call_later(n->loop, NAMES_FAILSAFE_S * 1000 * MS,
+                                   names_time_out, NULL, &failsafe),
+              0);
+    expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
+    weir_loop_cancel(n->loop, failsafe);
+}
+
+void names_lookup(struct names *n, const char *host,
+                  const struct weir_getaddrinfo_options *options)
+{
+    int err = names_start(n, host, options);
+    if (err < 0) {
+        n->result = err;
+        return;
+    }
+    expect_eq(n->result, 0, "never from inside the call");
+    names_run(n);
+}
+
+const char *names_text(const struct names *n)
+{
+    static char text[2 * WEIR_ADDRESSES_MAX * WEIR_ADDRESS_TEXT_SIZE];
+    char one[WEIR_ADDRESS_TEXT_SIZE];
+    text[0] = '\0';
+    for (int i = 0; i < n->result; i++) {
+        strcat(text, weir_address_format(&n->addresses[i], one, sizeof(one)));
+        strcat(text, " ");
+    }
+    return text;
+}
+
+static void names_one_done(void *arg, int err,
+                           const struct weir_address *addresses, size_t count)
+{
+    struct names *n = arg;
+    (void)addresses;
+    (void)count;
+    n->waiting--;
+    n->answered += err == 0;
+    n->failed += err < 0;
+    n->last_err = err < 0 ? err : n->last_err;
+}
+
+void names_lookup_many(struct names *n, const char *words, int count,
+                       const struct weir_getaddrinfo_options *options)
+{
+    char host[128];
+    for (int i = 0; i < count; i++) {
+        snprintf(host, sizeof(host), "%s.h%d.example", words, i);
+        expect_eq(weir_lookup_start(n->loop, host, 80, options, names_one_done,
+                                    n, NULL),
+                  0);
+        n->waiting++;
+    }
+    names_run(n);
+}
+
+int names_count_fds(void)
+{
+    static struct unit_fds fds;
+    unit_fds_read(&fds);
+    return fds.count;
+}
+
+static struct weir_loop_statistics names_statistics(const struct names *n)
+{
+    struct weir_loop_statistics statistics;
+    weir_loop_get_statistics(n->loop, &statistics);
+    return statistics;
+}
+
+uint64_t names_count_timers(const struct names *n)
+{
+    return names_statistics(n).timers;
+}
+
+uint64_t names_count_memory(const struct names *n)
+{
+    return names_statistics(n).memory_bytes;
+}
+
+void names_take_fds(struct names *n)
+{
+    struct rlimit limit;
+    expect_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = NAMES_FD_LIMIT;
+    expect_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    while (n->fd_count < NAMES_FDS_MAX) {
+        const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+            break;
+        }
+        n->fds[n->fd_count++] = fd;
+    }
+}
+
+void names_give_fds(struct names *n)
+{
+    while (n->fd_count > 0) {
+        close(n->fds[--n->fd_count]);
+    }
+}

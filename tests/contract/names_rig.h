@@ -1,0 +1,87 @@
+/*
+ * The rig of the tests of names: a loop whose resolver asks the name server of
+ * dns_server.h, and lookups that are waited for.
+ *
+ * The resolver asks once and waits 100 ms. Without c-ares all these tests are
+ * skipped.
+ */
+#ifndef WEIR_TESTS_CONTRACT_NAMES_RIG_H
+#define WEIR_TESTS_CONTRACT_NAMES_RIG_H
+
+#include "tests/contract/dns_server.h"
+
+#include <weir.h>
+
+#include <errno.h>
+#include <time.h>
+
+#define MS 1000000ull
+
+enum { NAMES_TRY_MS = 100, NAMES_FDS_MAX = 4096 };
+
+struct names {
+    weir_loop *loop;
+    struct dns_server server;
+    uint16_t port;
+
+    /* Of the last lookup: how many addresses, or an error. */
+    int result;
+    struct weir_address addresses[2 * WEIR_ADDRESSES_MAX];
+    weir_lookup *lookup; /* the handle, while it is under way */
+
+    /* Of many lookups. */
+    int waiting;
+    int answered;
+    int failed;
+    int last_err;
+
+    int fds[NAMES_FDS_MAX]; /* of names_take_fds() */
+    int fd_count;
+};
+
+void names_open(struct names *n);
+void names_close(struct names *n);
+
+/* A test whose body, with `n`, runs between names_open() and names_close(). */
+#define NAMES(suite, name)                                                     \
+    static void suite##__##name##_named(struct names *n);                      \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        static struct names n;                                                 \
+        names_open(&n);                                                        \
+        suite##__##name##_named(&n);                                           \
+        names_close(&n);                                                       \
+    }                                                                          \
+    static void suite##__##name##_named(struct names *n)
+
+/* What the rig gave to weir_loop_set_dns_options(). */
+struct weir_dns_options names_dns_options(struct names *n);
+
+uint64_t clock_ns(void);
+void names_run_for(struct names *n, uint64_t time_ns);
+
+/* Starts a lookup whose end is noted in ->result. */
+int names_start(struct names *n, const char *host,
+                const struct weir_getaddrinfo_options *options);
+bool names_is_over(void *names);
+
+/* Starts a lookup and waits for its end. */
+void names_lookup(struct names *n, const char *host,
+                  const struct weir_getaddrinfo_options *options);
+
+/* The addresses of the last lookup, with a space behind each; static. */
+const char *names_text(const struct names *n);
+
+/* Looks up WORDS.0.example, WORDS.1.example and so on at once. */
+void names_lookup_many(struct names *n, const char *words, int count,
+                       const struct weir_getaddrinfo_options *options);
+
+int names_count_fds(void);
+uint64_t names_count_timers(const struct names *n);
+uint64_t names_count_memory(const struct names *n);
+
+/* Opens descriptors until there are no more, and closes them. */
+void names_take_fds(struct names *n);
+void names_give_fds(struct names *n);
+
+#endif

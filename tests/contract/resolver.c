@@ -1,0 +1,293 @@
+/*
+ * A resolver of the program's own, and the settings of the built-in one.
+ *
+ * The recorder is such a resolver: it writes down what it is asked and told,
+ * and answers at once, later, or not.
+ */
+#include "tests/contract/names_rig.h"
+
+/* A resolver that writes down what it is asked and answers when told to. */
+struct recorder {
+    struct names *n;
+    char log[256];
+    weir_lookup *lookup; /* that waits for an answer */
+    int start_result;
+    bool answers_at_once;
+    void (*in_start)(struct recorder *recorder);
+};
+
+static struct recorder recorder;
+
+static void note(const char *what, const char *host, int family)
+{
+    const size_t len = strlen(recorder.log);
+    snprintf(recorder.log + len, sizeof(recorder.log) - len, "%s %s %d ", what,
+             host, family);
+}
+
+static const struct weir_address *two_addresses(void)
+{
+    static struct weir_address addresses[2];
+    expect_eq(weir_address_parse("192.0.2.9", 1, &addresses[0]), 0);
+    expect_eq(weir_address_parse("2001:db8::9", 1, &addresses[1]), 0);
+    return addresses;
+}
+
+static int start(void *user, weir_lookup *lookup, const char *host, int family,
+                 void **ret_data)
+{
+    expect_eq(user, &recorder);
+    note("start", host, family);
+    recorder.lookup = lookup;
+    *ret_data = &recorder.log;
+    if (recorder.in_start) {
+        recorder.in_start(&recorder);
+    }
+    if (recorder.answers_at_once) {
+        expect_eq(weir_lookup_answer(lookup, 0, 0, two_addresses(), 2), 0);
+    }
+    return recorder.start_result;
+}
+
+static void cancel(void *user, weir_lookup *lookup, void *data)
+{
+    expect_eq(user, &recorder);
+    expect_eq(lookup, recorder.lookup);
+    expect_eq(data, &recorder.log);
+    note("cancel", "-", 0);
+    recorder.lookup = NULL;
+}
+
+static const struct weir_resolver recording = {
+    .size = sizeof(recording), .start = start, .cancel = cancel};
+
+static void use_recorder(struct names *n)
+{
+    memset(&recorder, 0, sizeof(recorder));
+    recorder.n = n;
+    expect_eq(weir_loop_set_resolver(n->loop, &recording, &recorder), 0);
+}
+
+/* Starts a lookup and lets the recorder see it. */
+static void ask(struct names *n, const char *host,
+                const struct weir_getaddrinfo_options *options)
+{
+    expect_eq(names_start(n, host, options), 0);
+    names_run_for(n, MS);
+}
+
+NAMES(resolver, names_are_asked_of_it_and_not_of_servers)
+{
+    use_recorder(n);
+    recorder.answers_at_once = true;
+    names_lookup(n, "any.example.", NULL);
+    expect_str_eq(names_text(n), "[2001:db8::9]:80 192.0.2.9:80 ");
+    expect_str_eq(recorder.log, "start any.example. 0 ");
+    expect_str_eq(dns_server_read_log(&n->server), "");
+}
+
+NAMES(resolver, what_needs_no_resolver_never_reaches_it)
+{
+    use_recorder(n);
+    names_lookup(n, "localhost", NULL);
+    names_lookup(n, "192.0.2.1", NULL);
+    names_lookup(n, "a b", NULL);
+    expect_str_eq(recorder.log, "");
+}
+
+NAMES(resolver, families_are_answered_one_by_one)
+{
+    const struct weir_address *addresses = two_addresses();
+    use_recorder(n);
+    ask(n, "any.example", NULL);
+    expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, addresses, 2), 0);
+    names_run_for(n, MS);
+    expect_eq(n->waiting, 1, "the other family is awaited");
+    expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, addresses, 2),
+              -ESTALE);
+    expect_eq(weir_lookup_answer(recorder.lookup, AF_INET6, 0, addresses, 2),
+              0);
+    expect_eq(weir_lookup_answer(recorder.lookup, 0, 0, addresses, 2), -ESTALE);
+    names_run_for(n, MS);
+    expect_str_eq(names_text(n), "[2001:db8::9]:80 192.0.2.9:80 ");
+    expect_str_eq(recorder.log, "start any.example 0 ", "no cancel");
+}
+
+NAMES(resolver, one_family_is_passed_on)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET6};
+    use_recorder(n);
+    recorder.answers_at_once = true;
+    names_lookup(n, "any.example", &options);
+    expect_str_eq(names_text(n), "[2001:db8::9]:80 ");
+    cr_assert(strstr(recorder.log, "start any.example 10 "), "%s",
+              recorder.log);
+}
+
+NAMES(resolver, its_error_is_the_lookups)
+{
+    use_recorder(n);
+    recorder.start_result = -EHOSTDOWN;
+    names_lookup(n, "any.example", NULL);
+    expect_eq(n->result, -EHOSTDOWN);
+    recorder.start_result = 0;
+    ask(n, "any.example", NULL);
+    expect_eq(weir_lookup_answer(recorder.lookup, 0, WEIR_EDNSREFUSED, NULL, 0),
+              0);
+    names_run_for(n, MS);
+    expect_eq(n->result, WEIR_EDNSREFUSED);
+    ask(n, "any.example", NULL);
+    expect_eq(weir_lookup_answer(recorder.lookup, 0, 0, NULL, 0), 0);
+    names_run_for(n, MS);
+    expect_eq(n->result, WEIR_EDNSNODATA, "no address is no success");
+}
+
+NAMES(resolver, it_is_told_of_cancellations_and_time_outs)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .timeout_ns = MS};
+    use_recorder(n);
+    ask(n, "any.example", NULL);
+    weir_lookup_cancel(n->lookup);
+    expect_str_eq(recorder.log, "start any.example 0 cancel - 0 ");
+    names_run_for(n, MS);
+    expect_eq(n->result, -ECANCELED);
+    names_lookup(n, "any.example", &options);
+    expect_eq(n->result, WEIR_EDNSTIMEOUT);
+    expect_eq(recorder.lookup, NULL);
+}
+
+NAMES(resolver, lookups_are_cancelled_at_the_loops_end)
+{
+    use_recorder(n);
+    ask(n, "any.example", NULL);
+    expect_eq(weir_loop_free(n->loop), 0);
+    expect_eq(n->result, -ECANCELED);
+    expect_eq(recorder.lookup, NULL);
+    expect_eq(weir_loop_new(NULL, &n->loop), 0);
+}
+
+static void cancel_in_start(struct recorder *r)
+{
+    weir_lookup_cancel(r->n->lookup);
+}
+
+NAMES(resolver, a_lookup_may_be_cancelled_inside_its_start)
+{
+    use_recorder(n);
+    recorder.in_start = cancel_in_start;
+    names_lookup(n, "any.example", NULL);
+    expect_eq(n->result, -ECANCELED);
+    recorder.start_result = -EIO;
+    names_lookup(n, "any.example", NULL);
+    expect_eq(n->result, -ECANCELED);
+}
+
+NAMES(resolver, answers_are_checked)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET};
+    use_recorder(n);
+    ask(n, "any.example", &options);
+    weir_lookup *lookup = recorder.lookup;
+    expect_eq(weir_lookup_answer(lookup, AF_INET6, 0, NULL, 0), -EINVAL);
+    expect_eq(weir_lookup_answer(lookup, AF_UNIX, 0, NULL, 0), -EINVAL);
+    expect_eq(weir_lookup_answer(lookup, 0, 1, NULL, 0), -EINVAL);
+    expect_eq(weir_lookup_answer(lookup, 0, 0, NULL, 1), -EINVAL);
+    expect_eq(weir_lookup_answer_name(lookup, 0, "a"), -EINVAL);
+    expect_eq(weir_lookup_answer(lookup, 0, 0, two_addresses(), 2), 0);
+    names_run_for(n, MS);
+    expect_str_eq(names_text(n), "192.0.2.9:80 ");
+}
+
+NAMES(resolver, the_same_address_twice_counts_once)
+{
+    struct weir_address addresses[3];
+    use_recorder(n);
+    ask(n, "any.example", NULL);
+    expect_eq(weir_address_parse("192.0.2.9", 1, &addresses[0]), 0);
+    expect_eq(weir_address_parse("192.0.2.8", 2, &addresses[1]), 0);
+    expect_eq(weir_address_parse("192.0.2.9", 3, &addresses[2]), 0);
+    expect_eq(weir_lookup_answer(recorder.lookup, 0, 0, addresses, 3), 0);
+    names_run_for(n, MS);
+    expect_str_eq(names_text(n), "192.0.2.9:80 192.0.2.8:80 ");
+}
+
+NAMES(resolver, it_may_be_taken_away_while_a_lookup_waits)
+{
+    use_recorder(n);
+    ask(n, "any.example", NULL);
+    expect_eq(weir_loop_set_resolver(n->loop, NULL, NULL), 0);
+    weir_lookup_cancel(n->lookup);
+    expect_eq(recorder.lookup, NULL, "it was told");
+    names_run_for(n, MS);
+    names_lookup(n, "a4.example", NULL);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ", "by the built-in one");
+}
+
+NAMES(resolver, a_table_without_its_functions_is_refused)
+{
+    struct weir_resolver table = recording;
+    table.size = 0;
+    expect_eq(weir_loop_set_resolver(n->loop, &table, NULL), -EINVAL);
+    table = recording;
+    table.start = NULL;
+    expect_eq(weir_loop_set_resolver(n->loop, &table, NULL), -EINVAL);
+    table = recording;
+    table.cancel = NULL;
+    expect_eq(weir_loop_set_resolver(n->loop, &table, NULL), -EINVAL);
+}
+
+/* ---- the settings of the built-in one ---- */
+
+NAMES(resolver, settings_that_make_no_sense_change_nothing)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.servers = "not a server";
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), -EINVAL);
+    dns = names_dns_options(n);
+    dns.tries = 101;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), -EINVAL);
+    dns = names_dns_options(n);
+    dns.ndots = 128;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), -EINVAL);
+    dns = names_dns_options(n);
+    dns.try_timeout_ns = UINT64_MAX;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), -EINVAL);
+    dns.size = 0;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), -EINVAL);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(n->result, 1, "the old servers are asked");
+}
+
+NAMES(resolver, settings_cannot_change_under_a_lookup)
+{
+    const struct weir_dns_options dns = names_dns_options(n);
+    ask(n, "silent.example", NULL);
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), -EBUSY);
+    weir_lookup_cancel(n->lookup);
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_run_for(n, MS);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(n->result, 1);
+}
+
+NAMES(resolver, a_file_of_settings_is_read_again_when_it_changes)
+{
+    char path[] = "/tmp/weir-resolv-conf-XXXXXX";
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.search = NULL;
+    dns.resolv_conf = path;
+    close(mkstemp(path));
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "a4", NULL);
+    FILE *file = fopen(path, "we");
+    fputs("search one.example\n", file);
+    fclose(file);
+    names_run_for(n, 1010 * MS); /* it is looked at once a second */
+    names_lookup(n, "a4", NULL);
+    unlink(path);
+    cr_assert(strstr(dns_server_read_log(&n->server), "A a4.one.example. "),
+              "%s", dns_server_read_log(&n->server));
+}

@@ -1,0 +1,181 @@
+"""Host names against a name server that knows nothing of weir, dnsmasq.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from harness import EXAMPLES, Skip, command, equal, matches, run
+
+# What dnsmasq says on its own: names, networks without addresses, and whom to
+# ask for the rest.
+RECORDS = [
+    "--host-record=both.test,192.0.2.1,2001:db8::1",
+    "--host-record=inet.test,192.0.2.2",
+    "--host-record=inet6.test,2001:db8::2",
+    "--cname=alias.test,both.test",
+    "--txt-record=text.test,words",
+    *[f"--host-record=many.test,192.0.2.{i},2001:db8::{i:x}"
+      for i in range(1, 151)],
+    "--local=/test/",
+]
+
+
+def example():
+    if "resolve" not in EXAMPLES:
+        raise Skip("the example was not built")
+    return EXAMPLES["resolve"]
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Dnsmasq:
+    """A server on a port of the loopback, asked by `resolve`."""
+
+    def __init__(self, *flags):
+        program = shutil.which("dnsmasq", path=os.environ.get("PATH", "")
+                               + ":/usr/sbin:/sbin")
+        if not program:
+            raise Skip("dnsmasq is not installed")
+        self.program = program
+        self.flags = flags
+
+    def __enter__(self):
+        self.directory = tempfile.TemporaryDirectory()
+        for _ in range(5):
+            self.port = free_port()
+            self.process = subprocess.Popen(
+                [self.program, "--keep-in-foreground", "--conf-file=/dev/null",
+                 "--no-resolv", "--no-hosts", "--bind-interfaces",
+                 "--listen-address=127.0.0.1", f"--port={self.port}",
+                 f"--pid-file={self.directory.name}/pid", "--log-facility=-",
+                 "--user=", *RECORDS, *self.flags],
+                stderr=subprocess.PIPE, text=True)
+            for line in self.process.stderr:
+                if "started" in line:
+                    return self
+            self.process.wait()
+        raise Skip("dnsmasq does not start here")
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+        self.directory.cleanup()
+
+    def ask(self, *names):
+        outcome = command(example(), "-s", f"127.0.0.1:{self.port}", *names)
+        if "without c-ares" in outcome.err:
+            raise Skip("built without c-ares")
+        equal((outcome.status, outcome.err), (0, ""), "the outcome")
+        return outcome.out
+
+
+def test_addresses_of_both_families_and_of_one():
+    with Dnsmasq() as server:
+        equal(server.ask("both.test"),
+              "both.test [2001:db8::1]\nboth.test 192.0.2.1\n", "both")
+        equal(server.ask("inet.test"), "inet.test 192.0.2.2\n", "IPv4")
+        equal(server.ask("inet6.test"), "inet6.test [2001:db8::2]\n", "IPv6")
+
+
+def test_an_alias_has_the_addresses_of_its_name():
+    with Dnsmasq() as server:
+        equal(server.ask("alias.test"),
+              "alias.test [2001:db8::1]\nalias.test 192.0.2.1\n", "both")
+
+
+def test_no_such_name_and_no_address_are_told_apart():
+    with Dnsmasq() as server:
+        equal(server.ask("nx.test"), "nx.test: No such host name\n", "NXDOMAIN")
+        equal(server.ask("text.test"),
+              "text.test: The host name has no address of this family\n",
+              "no data")
+
+
+def test_a_server_that_refuses_is_told():
+    with Dnsmasq() as server:
+        equal(server.ask("elsewhere.example"),
+              "elsewhere.example: The name servers refuse to answer\n",
+              "REFUSED")
+
+
+def test_a_server_behind_that_is_dead_is_no_answer():
+    dead = free_port()
+    with Dnsmasq(f"--server=/dead.test/127.0.0.1#{dead}") as server:
+        matches(server.ask("a.dead.test"),
+                r"^a\.dead\.test: (No name server answered in time"
+                r"|The name servers (cannot answer now|refuse to answer))\n\Z")
+
+
+def test_three_hundred_answers_come_by_TCP_and_are_cut():
+    with Dnsmasq() as server:
+        lines = server.ask("many.test").splitlines()
+        equal(len(lines), 128, "addresses")
+        equal(len(set(lines)), 128, "different ones")
+        equal(sum("[" in line for line in lines), 64, "of IPv6")
+
+
+def test_two_hundred_names_at_once():
+    with Dnsmasq() as server:
+        names = [f"{kind}{i}.test" for i in range(100) for kind in ("a", "b")]
+        lines = sorted(server.ask(*names).splitlines())
+        equal(lines, sorted(f"{name}: No such host name" for name in names),
+              "each is answered")
+
+
+def test_what_asks_no_server():
+    with Dnsmasq() as server:
+        equal(server.ask("localhost"), "localhost [::1]\nlocalhost 127.0.0.1\n",
+              "this machine")
+        equal(server.ask("192.0.2.7"), "192.0.2.7 192.0.2.7\n", "a literal")
+        equal(server.ask("127.1"), "127.1: Not a host name\n", "no name")
+
+
+# ---- the hosts file, in a mount namespace of its own ----
+
+def ask_with_hosts(hosts, *names):
+    with Dnsmasq() as server, tempfile.NamedTemporaryFile("w") as file:
+        file.write(hosts)
+        file.flush()
+        os.chmod(file.name, 0o644)
+        script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+        try:
+            outcome = command("unshare", "-m", "sh", "-c", script, file.name,
+                              example(), "-s", f"127.0.0.1:{server.port}",
+                              *names)
+        except FileNotFoundError:
+            raise Skip("no unshare") from None
+        if "ermitted" in outcome.err or "denied" in outcome.err:
+            raise Skip("not allowed to mount")
+        equal((outcome.status, outcome.err), (0, ""), "the outcome")
+        return outcome.out
+
+
+def test_the_hosts_file_goes_before_servers_in_both_families():
+    out = ask_with_hosts("198.51.100.1 both.test # a comment\n"
+                         "198.51.100.2 other.test\n", "both.test")
+    equal(out, "both.test 198.51.100.1\n", "no address of the server")
+
+
+def test_the_hosts_file_may_have_several_addresses_and_other_names():
+    out = ask_with_hosts("198.51.100.1 first.test other.test\n"
+                         "2001:db8::77\tOTHER.test\n", "other.test")
+    equal(out, "other.test [2001:db8::77]\nother.test 198.51.100.1\n", "all")
+
+
+def test_this_machine_needs_no_hosts_file():
+    equal(ask_with_hosts("", "localhost", ),
+          "localhost [::1]\nlocalhost 127.0.0.1\n", "an empty one")
+    equal(ask_with_hosts("192.0.2.66 localhost\n", "localhost"),
+          "localhost [::1]\nlocalhost 127.0.0.1\n", "one that says otherwise")
+
+
+if __name__ == "__main__":
+    run(globals())

@@ -1,0 +1,107 @@
+/*
+ * Services: lines of /etc/services, and ports by name and number.
+ *
+ * The lines are the test's own, some of them broken; files are written to a
+ * temporary place.
+ */
+#include "tests/unit.h"
+
+#include "lib/net/service.h"
+
+#include <weir/error.h>
+
+static const char *const lines[] = {
+    "# a comment\n",
+    "\n",
+    "discard\t\t9/udp\t\tsink null\n",
+    "http\t\t80/tcp\t\twww\t# WorldWideWeb HTTP\n",
+    "broken 81\n",
+    "broken /tcp\n",
+    "broken 65536/tcp\n",
+    "broken 8x/tcp\n",
+    "broken\n",
+    "last 65535/tcp",
+};
+
+static int find(const char *name, const char *protocol)
+{
+    uint16_t port = 0;
+    char line[64];
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        snprintf(line, sizeof(line), "%s", lines[i]);
+        if (wr_service_line_names(line, name, protocol, &port)) {
+            return port;
+        }
+    }
+    return -1;
+}
+
+UNIT(service, a_line_names_a_port_and_may_have_other_names)
+{
+    expect_eq(find("http", "tcp"), 80);
+    expect_eq(find("www", "tcp"), 80);
+    expect_eq(find("null", "udp"), 9);
+    expect_eq(find("last", "tcp"), 65535);
+}
+
+UNIT(service, other_protocols_comments_and_broken_lines_name_nothing)
+{
+    expect_eq(find("http", "udp"), -1);
+    expect_eq(find("WorldWideWeb", "tcp"), -1);
+    expect_eq(find("HTTP", "tcp"), -1);
+    expect_eq(find("broken", "tcp"), -1);
+    expect_eq(find("#", "tcp"), -1);
+}
+
+UNIT(service, a_port_has_the_first_name_of_its_line)
+{
+    char line[] = "http 80/tcp www";
+    char other[] = "http 80/tcp www";
+    const char *name = NULL;
+    cr_assert(wr_service_line_is_port(line, 80, "tcp", &name));
+    expect_str_eq(name, "http");
+    cr_assert(!wr_service_line_is_port(other, 81, "tcp", &name));
+}
+
+static void write_lines(char *path)
+{
+    FILE *file = fdopen(mkstemp(path), "w");
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        fputs(lines[i], file);
+    }
+    fclose(file);
+}
+
+UNIT(service, a_file_is_searched_for_tcp_first)
+{
+    char path[] = "/tmp/weir-services-XXXXXX";
+    char text[WEIR_SERVICE_SIZE];
+    uint16_t port = 0;
+    write_lines(path);
+
+    expect_eq(wr_service_find(path, "www", &port), 0);
+    expect_eq(port, 80);
+    expect_eq(wr_service_find(path, "sink", &port), 0);
+    expect_eq(port, 9);
+    expect_eq(wr_service_find(path, "nonesuch", &port), WEIR_ESERVICE);
+    wr_service_write(path, 80, "tcp", text);
+    expect_str_eq(text, "http");
+    wr_service_write(path, 80, "udp", text);
+    expect_str_eq(text, "80");
+    unlink(path);
+}
+
+UNIT(service, numbers_need_no_file)
+{
+    char text[WEIR_SERVICE_SIZE];
+    uint16_t port = 1;
+    expect_eq(wr_service_find("/nonexistent", "0", &port), 0);
+    expect_eq(port, 0);
+    expect_eq(wr_service_find("/nonexistent", "65535", &port), 0);
+    expect_eq(port, 65535);
+    expect_eq(wr_service_find("/nonexistent", "65536", &port), WEIR_ESERVICE);
+    expect_eq(wr_service_find("/nonexistent", "-1", &port), WEIR_ESERVICE);
+    expect_eq(wr_service_find("/nonexistent", "", &port), WEIR_ESERVICE);
+    wr_service_write(NULL, 65535, "tcp", text);
+    expect_str_eq(text, "65535");
+}

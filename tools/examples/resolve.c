@@ -1,0 +1,59 @@
+/*
+ * Look up many host names at once, each by a task, and print their addresses.
+ * The name servers are those of the system, or the ones that are named.
+ * Usage: resolve [-s SERVER[,SERVER...]] NAME...
+ */
+#include <err.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <weir.h>
+
+struct names {
+    const char *servers; /* NULL: those of the system */
+    char **all;          /* NULL after the last */
+};
+
+static int resolve(weir_loop *loop, void *name)
+{
+    struct weir_address found[2 * WEIR_ADDRESSES_MAX];
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    int count =
+        weir_getaddrinfo(loop, name, 0, NULL, found, 2 * WEIR_ADDRESSES_MAX);
+    if (count < 0) {
+        printf("%s: %s\n", (char *)name, weir_strerror(count));
+    }
+    for (int i = 0; i < count; i++) {
+        char *port = strrchr(weir_address_format(&found[i], text, 128), ':');
+        printf("%s %.*s\n", (char *)name, (int)(port - text), text);
+    }
+    return 0;
+}
+
+static int resolve_all(weir_loop *loop, void *arg)
+{
+    const struct names *names = arg;
+    const struct weir_dns_options options = {.size = sizeof(options),
+                                             .servers = names->servers};
+    struct weir_task_group group;
+    int error = weir_loop_set_dns_options(loop, &options);
+    if (error < 0 || (error = weir_task_group_begin(loop, &group)) < 0) {
+        return error;
+    }
+    for (char **name = names->all; *name && error == 0; name++) {
+        error = weir_task_group_spawn(&group, resolve, *name, NULL, NULL);
+    }
+    return weir_task_group_end(&group, error);
+}
+
+int main(int argc, char **argv)
+{
+    struct names names = {.servers = NULL};
+    names.servers = getopt(argc, argv, "s:") == 's' ? optarg : NULL;
+    names.all = argv + optind;
+    int error = weir_run(NULL, resolve_all, &names);
+    if (error < 0) {
+        errx(1, "%s", weir_strerror(error));
+    }
+    return 0;
+}
