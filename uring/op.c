@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 
 #define IOV_SCRATCH 1024u
@@ -29,6 +30,11 @@ _Static_assert(WR_CQE_NOTIF == IORING_CQE_F_NOTIF, "kernel ABI");
 _Static_assert(WR_CQE_BUF_MORE == IORING_CQE_F_BUF_MORE, "kernel ABI");
 _Static_assert(WR_CQE_BUFFER_SHIFT == IORING_CQE_BUFFER_SHIFT, "kernel ABI");
 _Static_assert(IOV_SCRATCH >= WR_IOV_MAX, "one send must fit");
+_Static_assert(sizeof(struct wr_time) == sizeof(struct __kernel_timespec),
+               "the kernel reads it");
+_Static_assert(offsetof(struct wr_time, nanoseconds) ==
+                   offsetof(struct __kernel_timespec, tv_nsec),
+               "the kernel reads it");
 
 /* A send that waited in the kernel would be woken by each urgent byte of its
  * peer, and be given to one of a few worker threads, where it sleeps. */
@@ -134,19 +140,29 @@ uint32_t wr_uring_dispatch(struct wr_uring *uring, uint32_t max)
     return total;
 }
 
-static struct io_uring_sqe *op_prepare(struct wr_uring *uring, struct wr_op *op,
-                                       uint8_t opcode, int fd)
+/* An entry that names no descriptor. */
+static inline struct io_uring_sqe *
+op_prepare_alone(struct wr_uring *uring, struct wr_op *op, uint8_t opcode)
 {
     wr_assert(!op->in_flight);
-    wr_assert(fd >= 0);
     wr_debug_assert(op->complete);
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
 
     op->in_flight = true;
     uring->ops_in_flight++;
     sqe->opcode = opcode;
-    sqe->fd = fd;
+    sqe->fd = -1;
     sqe->user_data = (uintptr_t)op;
+    return sqe;
+}
+
+static struct io_uring_sqe *op_prepare(struct wr_uring *uring, struct wr_op *op,
+                                       uint8_t opcode, int fd)
+{
+    wr_assert(fd >= 0);
+    struct io_uring_sqe *sqe = op_prepare_alone(uring, op, opcode);
+
+    sqe->fd = fd;
     return sqe;
 }
 
@@ -349,6 +365,17 @@ void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
 {
     op_prepare_file(uring, op, IORING_OP_WRITE, fd, buf, len)->flags =
         IOSQE_ASYNC;
+}
+
+void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
+                     const struct wr_time *wait)
+{
+    wr_assert(wait->seconds >= 0);
+    wr_assert(wait->nanoseconds >= 0);
+    struct io_uring_sqe *sqe = op_prepare_alone(uring, op, IORING_OP_TIMEOUT);
+
+    sqe->addr = (uintptr_t)wait;
+    sqe->len = 1; /* times; no number of completions ends it, as off is 0 */
 }
 
 void wr_prep_close(struct wr_uring *uring, int fd)

@@ -56,6 +56,12 @@ struct wr_uring {
     struct wr_ring_stats last_stats; /* of a ring that is closed */
 };
 
+/* Same layout as the kernel's struct __kernel_timespec. */
+struct wr_time {
+    int64_t seconds;
+    int64_t nanoseconds; /* less than a second */
+};
+
 #define WR_IOV_MAX 64u /* vectors in one send at most */
 
 WEIR_MUST_USE int wr_uring_open(struct wr_uring *uring,
@@ -133,6 +139,10 @@ void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
                           void *buf, size_t len);
 void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
                            const void *buf, size_t len);
+/* Completes with -ETIME when @wait has passed since its submission. @wait must
+ * stay until the operation ends. */
+void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
+                     const struct wr_time *wait);
 /* Closes a descriptor that no operation uses any more, with an operation that
  * has no owner; at once when the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);

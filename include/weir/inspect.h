@@ -28,7 +28,7 @@ struct weir_loop_statistics {
     uint64_t overflows;
     /** Submissions made early because the queue was full. */
     uint64_t sq_full;
-    /** Operations in flight now. */
+    /** Operations in flight now, without the loop's own wait for timers. */
     uint64_t ops_in_flight;
     /** Connections alive now. */
     uint64_t connections;

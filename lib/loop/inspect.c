@@ -79,7 +79,9 @@ static void inspect_read_ring(const weir_loop *loop,
     ret->completions = ring->completions;
     ret->overflows = ring->overflows;
     ret->sq_full = ring->sq_full;
-    ret->ops_in_flight = loop->uring.ops_in_flight;
+    wr_assert(loop->uring.ops_in_flight > 0 || !loop->alarm.op.in_flight);
+    ret->ops_in_flight =
+        loop->uring.ops_in_flight - (loop->alarm.op.in_flight ? 1 : 0);
 }
 
 static void inspect_read_pool(const weir_loop *loop,

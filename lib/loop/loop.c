@@ -61,13 +61,8 @@ static uint64_t loop_wait_time(weir_loop *loop)
         wr_budget_has_due(&loop->budget)) {
         return 0;
     }
-    const uint64_t starved_ns = loop_feed_wait(loop);
-    const uint64_t next_ns = wr_wheel_next(&loop->wheel);
-    if (next_ns == UINT64_MAX) {
-        return starved_ns;
-    }
-    const uint64_t now_ns = wr_sys_now();
-    return wr_min_u64(next_ns > now_ns ? next_ns - now_ns : 0, starved_ns);
+    const uint64_t timers_ns = wr_alarm_wait(loop, wr_wheel_next(&loop->wheel));
+    return wr_min_u64(timers_ns, loop_feed_wait(loop));
 }
 
 void wr_loop_run_ready(weir_loop *loop)

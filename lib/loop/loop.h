@@ -125,6 +125,17 @@ struct wr_posts {
     struct wr_ready ready; /* there are posts to run */
 };
 
+/* Ends a wait when a timer is due; see alarm.c. */
+struct wr_alarm {
+    struct wr_module module;
+    struct wr_op op;
+    struct wr_time wait;       /* the kernel reads it when the alarm is armed */
+    uint64_t when_ns;          /* UINT64_MAX: not in flight */
+    bool is_cancelled;         /* set by a cancel, cleared by the completion */
+    uint32_t early_count;      /* waits in a row that ended early */
+    uint64_t last_deadline_ns; /* of the last of them */
+};
+
 /*
  *     idle <-> running
  *      |
@@ -173,6 +184,7 @@ struct weir_loop {
 
     struct wr_wake *wake;
     struct wr_posts posts;
+    struct wr_alarm alarm;
 
     /* The loop's thread; WR_UNBOUND until the first run. It lies on the page of
      * the mailbox that is empty in a forked child, so that one comparison finds

@@ -2,9 +2,9 @@
  * The inside that the files of this room share, and that no other includes.
  *
  * loop_new.c and loop_end.c are the beginning and the end of a loop, loop.c
- * makes turns and runs of turns. callback.c, signal.c, remote.c and trim.c are
- * the modules that every loop has, module.c is the list of all modules, and
- * call.c calls functions of the program.
+ * makes turns and runs of turns. alarm.c, callback.c, signal.c, remote.c and
+ * trim.c are the modules that every loop has, module.c is the list of all
+ * modules, and call.c calls functions of the program.
  */
 #ifndef WEIR_LIB_LOOP_LOOP_IMPL_H
 #define WEIR_LIB_LOOP_LOOP_IMPL_H
@@ -47,6 +47,13 @@ void wr_loop_close_modules(weir_loop *loop);
 WEIR_MUST_USE int wr_posts_open(weir_loop *loop, uint32_t limit);
 /* The ring is enabled: from now on a post wakes the loop. */
 void wr_posts_arm(weir_loop *loop);
+
+/* alarm.c */
+
+void wr_alarm_init(weir_loop *loop);
+/* How long an enter may wait when timers are due at @deadline_ns, UINT64_MAX
+ * for never. An operation may end the wait then instead of the enter. */
+WEIR_MUST_USE uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns);
 
 /* callback.c */
 

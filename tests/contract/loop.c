@@ -216,6 +216,50 @@ static void write_and_stop(void *arg)
     expect_eq(weir_transport_write(connection, arg, strlen(arg)), 0);
 }
 
+struct pinging {
+    int peer;
+    int left;
+};
+
+/* Bytes for the next turn, as often as is left. */
+static int ping_again(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    struct pinging *p = user;
+
+    (void)t;
+    expect_eq(buf->len, 1);
+    if (p->left-- > 0) {
+        expect_eq(write(p->peer, "x", 1), 1);
+    }
+    return 0;
+}
+
+UNIT(loop, a_loop_that_was_busy_and_falls_silent_wakes_for_its_timer)
+{
+    static const struct weir_protocol pings = {
+        .size = sizeof(pings),
+        .kind = WEIR_PROTOCOL_STREAM,
+        .data_received = ping_again,
+    };
+    struct pinging p = {.left = 200};
+    struct weir_protocol_binding binding = {.protocol = &pings, .user = &p};
+    open_loop(NULL);
+    p.peer = adopt_pair(&binding);
+    one_turn();
+    expect_eq(write(p.peer, "x", 1), 1);
+    const uint64_t start_ns = clock_ns();
+    const uint64_t ops = statistics().ops_in_flight;
+    later(300 * MS, stop_loop, NULL);
+
+    run_until_stopped();
+
+    expect_geq(clock_ns() - start_ns, 300 * MS);
+    expect_lt(p.left, 0, "it was busy");
+    expect_eq(statistics().ops_in_flight, ops);
+    expect_eq(weir_loop_free(loop), 1);
+    close(p.peer);
+}
+
 static ssize_t receive_now(int fd, char *buf, size_t size)
 {
     return recv(fd, buf, size, MSG_DONTWAIT);

@@ -38,6 +38,7 @@ enum fake_fault {
     FAKE_CONN_ABORTED, /* accept fails with -ECONNABORTED */
     FAKE_RETRIES_OVER, /* an operation that waits was woken too often */
     FAKE_VAIN_POLL,    /* a receive by a system call finds nothing after all */
+    FAKE_NO_TIMEOUT,   /* there is no memory for an operation of time */
     FAKE_FAULT_COUNT
 };
 
@@ -77,6 +78,7 @@ struct fake_stats {
     uint64_t closes;
     uint64_t polls;
     uint64_t reads;
+    uint64_t timeouts;
     uint64_t sent_bytes;
     uint64_t received_bytes;
     uint64_t no_buffers; /* receives that ended with -ENOBUFS */
@@ -99,6 +101,7 @@ void fake_stop(void);
 
 const struct fake_stats *fake_stats(void);
 uint32_t fake_fd_count(void);
+/* Without those that wait for nothing but time. */
 uint32_t fake_ops_in_flight(void);
 void fake_set_fault(enum fake_fault fault, uint32_t permille);
 void fake_set_fd_limit(uint32_t limit);

@@ -121,6 +121,28 @@ static int32_t start_connect(struct fake_op *op)
     return 0;
 }
 
+static int32_t start_timeout(struct fake_op *op)
+{
+    const struct io_uring_sqe *sqe = &op->sqe;
+    const struct __kernel_timespec *wait = (const void *)(uintptr_t)sqe->addr;
+    const uint64_t wait_ns =
+        (uint64_t)wait->tv_sec * 1000000000u + (uint64_t)wait->tv_nsec;
+    if (sqe->len != 1 || sqe->off != 0 || sqe->timeout_flags != 0 ||
+        sqe->fd != -1) {
+        fake_fail("a timeout of %u times, %llu completions, flags %#x, fd %d",
+                  sqe->len, (unsigned long long)sqe->off, sqe->timeout_flags,
+                  sqe->fd);
+    }
+    if (wait->tv_sec < 0 || wait->tv_nsec < 0 || wait->tv_nsec >= 1000000000) {
+        fake_fail("a timeout of %lld s and %lld ns", (long long)wait->tv_sec,
+                  (long long)wait->tv_nsec);
+    }
+    fake.stats.timeouts++;
+    fake_trace("submit timeout of %llu us", (unsigned long long)wait_ns / 1000);
+    op->ready_ns = wr_add_sat(fake.now_ns, wait_ns);
+    return fake_chance(fake.options.permille[FAKE_NO_TIMEOUT]) ? -ENOMEM : 0;
+}
+
 /* 0, or the result that the operation has at once. */
 static int32_t start_op(struct fake_op *op)
 {
@@ -134,6 +156,8 @@ static int32_t start_op(struct fake_op *op)
         return start_recv(op);
     case IORING_OP_CONNECT:
         return start_connect(op);
+    case IORING_OP_TIMEOUT:
+        return start_timeout(op);
     case IORING_OP_ACCEPT:
         fake_trace("submit accept fd=%d", sqe->fd);
         if (kind != FAKE_LISTENER || sqe->accept_flags != SOCK_CLOEXEC) {
@@ -262,7 +286,10 @@ struct fake_op *fake_op_issue(struct wr_ring *ring,
     if (issue_at_once(ring, sqe)) {
         return NULL;
     }
-    struct fake_file *file = fake_file_get(sqe->fd, fake_op_name(sqe->opcode));
+    struct fake_file *file =
+        sqe->opcode == IORING_OP_TIMEOUT
+            ? &fake.clock
+            : fake_file_get(sqe->fd, fake_op_name(sqe->opcode));
     bool needs_stream = sqe->opcode == IORING_OP_RECV ||
                         sqe->opcode == IORING_OP_SEND ||
                         sqe->opcode == IORING_OP_SENDMSG;

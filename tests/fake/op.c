@@ -48,6 +48,8 @@ const char *fake_op_name(uint8_t opcode)
         return "poll";
     case IORING_OP_READ:
         return "read";
+    case IORING_OP_TIMEOUT:
+        return "timeout";
     case IORING_OP_CLOSE:
         return "close";
     case IORING_OP_ASYNC_CANCEL:
@@ -316,6 +318,7 @@ static uint32_t poll_events(const struct fake_file *file)
     case FAKE_SIGNALFD:
         return fake.signals_pending & file->signal_mask ? POLLIN : 0;
     case FAKE_SOCKET:
+    case FAKE_CLOCK:
         break;
     }
     return POLLOUT | POLLHUP;
@@ -439,6 +442,7 @@ static bool can_progress(const struct fake_op *op)
     case IORING_OP_SENDMSG:
         return true; /* to say that there is no room, if there is none */
     case IORING_OP_CONNECT:
+    case IORING_OP_TIMEOUT:
         return op->ready_ns <= fake.now_ns;
     case IORING_OP_POLL_ADD:
         return poll_news(op) != 0;
@@ -495,6 +499,9 @@ void fake_op_run(struct fake_op *op)
         break;
     case IORING_OP_POLL_ADD:
         run_poll(op);
+        break;
+    case IORING_OP_TIMEOUT:
+        fake_op_end(op, -ETIME, 0);
         break;
     default:
         run_read(op);

@@ -247,6 +247,7 @@ void fake_start(const struct fake_options *options)
     fake.random = options->seed;
     fake.now_ns = FAKE_START_NS;
     fake.port_next = 40000;
+    fake.clock = (struct fake_file){.fd = -1, .kind = FAKE_CLOCK};
     if (fake.options.send_size == 0) {
         fake.options.send_size = 64u << 10;
     }
@@ -297,5 +298,5 @@ const struct fake_stats *fake_stats(void)
 
 uint32_t fake_ops_in_flight(void)
 {
-    return fake.ring ? fake.ring->op_count : 0;
+    return fake.ring ? fake.ring->op_count - fake.clock.op_count : 0;
 }

@@ -27,7 +27,8 @@ enum fake_kind {
     FAKE_STREAM,
     FAKE_LISTENER,
     FAKE_EVENTFD,
-    FAKE_SIGNALFD
+    FAKE_SIGNALFD,
+    FAKE_CLOCK /* stands for no descriptor in operations that wait for time */
 };
 
 #define FAKE_SOCKOPT_MAX 24
@@ -72,6 +73,7 @@ struct fake_machine {
     bool running;
     uint64_t random;
     uint64_t now_ns;
+    struct fake_file clock;
     struct fake_file **files;
     uint32_t file_slots;
     uint32_t file_count;
@@ -188,7 +190,7 @@ struct fake_op {
     struct iovec *iov; /* sends: where the bytes are, read at completion */
     uint32_t iov_count;
     struct fake_addr addr; /* connect: to whom */
-    uint64_t ready_ns;     /* connect: when it is answered */
+    uint64_t ready_ns;     /* connect: when it is answered; timeout: its end */
     int answer;            /* connect: result */
     uint32_t told;         /* multishot poll: events told last */
     uint32_t credit;       /* multishot receive: bytes left, 0: no limit */

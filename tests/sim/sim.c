@@ -19,7 +19,7 @@
 #define PEER_STEPS 3
 
 /* How many runs have connections that move bulk. */
-#define BULK_PERMILLE 80
+#define BULK_PERMILLE 120
 
 struct sim sim;
 
@@ -287,9 +287,10 @@ static void beat(void *arg)
 static void plan_faults(struct fake_options *machine)
 {
     static const uint32_t often[] = {0, 0, 20, 300};
-    for (int i = 0; i < FAKE_FAULT_COUNT; i++) {
+    for (int i = 0; i < FAKE_NO_TIMEOUT; i++) {
         machine->permille[i] = often[fake_random(4)];
     }
+    machine->permille[FAKE_NO_TIMEOUT] = machine->permille[FAKE_NO_SUBMIT];
     machine->permille[FAKE_NO_FD] /= 2;
     machine->permille[FAKE_RETRIES_OVER] /= 15; /* each leads to another turn */
     machine->permille[FAKE_NO_SUBMIT] /= fake_chance(900) ? 1000 : 2;

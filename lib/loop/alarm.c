@@ -1,0 +1,136 @@
+/*
+ * The alarm: how a busy loop waits for its timers.
+ *
+ * A time at which an enter gives up waiting costs the kernel a timer of its own
+ * in each enter. A loop that is woken all the time pays that thousands of times
+ * before the first deadline comes. So when some waits in a row have ended early
+ * the kernel is told of the deadline once, by an operation that stays in
+ * flight, and the enters until then wait without an end.
+ *
+ *     idle --arm--> armed --its time--> idle
+ *                     '--an earlier deadline, the loop's end--> cancelled
+ *     cancelled --completion--> idle
+ *
+ * An alarm whose timer was cancelled or moved to a later time is left as it is:
+ * it costs one turn with nothing to do.
+ */
+#include "loop_impl.h"
+
+/* Waits that end early before there is an alarm; it costs as much as three or
+ * four of them. */
+#define ALARM_EARLY_MAX 8u
+#define SECOND_NS       UINT64_C(1000000000)
+
+static void alarm_check_invariants(const struct wr_module *module)
+{
+    const struct wr_alarm *alarm =
+        wr_container_of(module, const struct wr_alarm, module);
+
+    wr_assert(alarm->op.in_flight == (alarm->when_ns != UINT64_MAX));
+    wr_assert(alarm->op.in_flight || !alarm->is_cancelled);
+    wr_assert(alarm->early_count <= ALARM_EARLY_MAX);
+}
+
+/* Where the kernel had no memory for it the next enters wait by themselves, and
+ * then it is tried again. */
+static void alarm_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_alarm *alarm = wr_container_of(op, struct wr_alarm, op);
+    (void)flags; /* there is never more */
+
+    wr_assert(alarm->when_ns != UINT64_MAX);
+    wr_check(res < 0);
+    alarm->when_ns = UINT64_MAX;
+    alarm->is_cancelled = false;
+}
+
+static void alarm_arm(weir_loop *loop, uint64_t when_ns, uint64_t wait_ns)
+{
+    struct wr_alarm *alarm = &loop->alarm;
+
+    wr_assert(alarm->when_ns == UINT64_MAX);
+    wr_assert(!alarm->is_cancelled);
+    alarm->early_count = 0;
+    alarm->when_ns = when_ns;
+    alarm->wait = (struct wr_time){
+        .seconds = (int64_t)(wait_ns / SECOND_NS),
+        .nanoseconds = (int64_t)(wait_ns % SECOND_NS),
+    };
+    wr_prep_timeout(&loop->uring, &alarm->op, &alarm->wait);
+}
+
+static void alarm_cancel(weir_loop *loop)
+{
+    struct wr_alarm *alarm = &loop->alarm;
+
+    if (alarm->op.in_flight && !alarm->is_cancelled) {
+        alarm->is_cancelled = true;
+        wr_op_cancel(&loop->uring, &alarm->op);
+    }
+}
+
+/* Whether that many waits in a row have ended before their deadline. */
+static bool alarm_is_worth_it(struct wr_alarm *alarm, uint64_t now_ns,
+                              uint64_t deadline_ns)
+{
+    if (now_ns >= alarm->last_deadline_ns) {
+        alarm->early_count = 0;
+    }
+    alarm->last_deadline_ns = deadline_ns;
+    if (alarm->early_count < ALARM_EARLY_MAX) {
+        alarm->early_count++;
+        return false;
+    }
+    return true;
+}
+
+uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns)
+{
+    struct wr_alarm *alarm = &loop->alarm;
+
+    if (deadline_ns == UINT64_MAX || alarm->when_ns <= deadline_ns) {
+        return UINT64_MAX;
+    }
+    const uint64_t now_ns = wr_sys_now();
+    if (deadline_ns <= now_ns) {
+        return 0;
+    }
+    const uint64_t wait_ns = deadline_ns - now_ns;
+    if (!alarm_is_worth_it(alarm, now_ns, deadline_ns)) {
+        return wait_ns;
+    }
+    if (alarm->op.in_flight) { /* too late: another follows when it has ended */
+        alarm_cancel(loop);
+        return wait_ns;
+    }
+    alarm_arm(loop, deadline_ns, wait_ns);
+    return UINT64_MAX;
+}
+
+static weir_loop *alarm_loop_of(struct wr_module *module)
+{
+    return wr_container_of(module, weir_loop, alarm.module);
+}
+
+static void alarm_end(struct wr_module *module)
+{
+    alarm_cancel(alarm_loop_of(module));
+}
+
+static void alarm_abandon(struct wr_module *module)
+{
+    weir_loop *loop = alarm_loop_of(module);
+
+    wr_op_abandon(&loop->uring, &loop->alarm.op);
+}
+
+void wr_alarm_init(weir_loop *loop)
+{
+    static const struct wr_module_ops ops = {
+        .end = {[WR_END_CANCEL] = alarm_end, [WR_END_ABANDON] = alarm_abandon},
+        .check = alarm_check_invariants};
+
+    loop->alarm.when_ns = UINT64_MAX;
+    wr_op_init(&loop->alarm.op, alarm_completed);
+    wr_loop_add_module(loop, &loop->alarm.module, &ops);
+}

@@ -1,0 +1,304 @@
+/*
+ * How a loop waits for its timers: by its enters while few of them end early,
+ * by one operation for all of them once many do. The clock is
+ * the fake machine's, on which a wait without an end and without anything to
+ * wait for is a failure.
+ */
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <weir.h>
+
+#define MS UINT64_C(1000000)
+
+enum { RANDOM_TIMERS = 40 };
+
+static weir_loop *loop;
+static weir_transport *transport;
+static struct fake_peer *peer;
+static uint64_t busy_until_ns;
+static uint64_t fired_ns;
+static uint64_t random_seed;
+
+static void made(void *user, weir_transport *t)
+{
+    (void)user;
+    transport = t;
+}
+
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = made};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    ret->protocol = &protocol;
+    ret->user = arg;
+    return 0;
+}
+
+static uint64_t since_start(void)
+{
+    return fake_now() - FAKE_START_NS;
+}
+
+static void note_time(void *arg)
+{
+    (void)arg;
+    fired_ns = since_start();
+}
+
+static void note_time_and_stop(void *arg)
+{
+    note_time(arg);
+    weir_loop_stop(loop);
+}
+
+/* The peer wakes the loop every millisecond. */
+static void beat(void *arg)
+{
+    if (fake_now() <= busy_until_ns) {
+        expect_eq(fake_peer_write(peer, "x", 1), 1);
+        fake_at(fake_now() + MS, beat, arg);
+    }
+}
+
+/* A byte wakes the loop, so that it sees that it is stopped. */
+static void wake_and_stop(void *arg)
+{
+    (void)arg;
+    expect_eq(fake_peer_write(peer, "x", 1), 1);
+    weir_loop_stop(loop);
+}
+
+static void stay_busy_for(uint64_t time_ns)
+{
+    busy_until_ns = fake_now() + time_ns;
+    fake_at(fake_now() + MS, beat, NULL);
+}
+
+static struct weir_handle later(uint64_t delay_ns, weir_callback_fn *cb)
+{
+    struct weir_handle handle;
+
+    expect_eq(weir_loop_call_later(loop, delay_ns, cb, NULL, &handle), 0);
+    return handle;
+}
+
+static void stop_at(uint64_t when_ns)
+{
+    fake_at(FAKE_START_NS + when_ns, wake_and_stop, NULL);
+    expect_eq(weir_loop_run(loop), 0);
+}
+
+static void start(const struct fake_options *options)
+{
+    const struct weir_factory factory = {.create = create};
+    struct weir_connect_options connect = {.size = sizeof(connect),
+                                           .use_sock = true};
+
+    fired_ns = 0;
+    fake_start(options);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    connect.sock = fake_connected_fd(&peer);
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &connect, NULL),
+              0);
+    weir_loop_stop(loop);
+    expect_eq(weir_loop_run(loop), 0);
+    cr_assert_not_null(transport);
+}
+
+static void stop(void)
+{
+    busy_until_ns = 0;
+    expect_geq(weir_loop_free(loop), 0);
+    fake_peer_close(peer);
+    fake_stop();
+}
+
+static struct weir_loop_statistics statistics(void)
+{
+    struct weir_loop_statistics now;
+
+    weir_loop_get_statistics(loop, &now);
+    return now;
+}
+
+UNIT(alarm, a_busy_loop_waits_for_a_timer_by_one_operation)
+{
+    start(&(struct fake_options){.seed = 1});
+    const uint64_t ops = statistics().ops_in_flight;
+    stay_busy_for(5000 * MS);
+    later(4000 * MS, note_time_and_stop);
+
+    stop_at(3000 * MS);
+    expect_eq(fake_stats()->timeouts, 1);
+    expect_eq(statistics().ops_in_flight, ops, "it is the loop's own");
+    expect_eq(weir_loop_run(loop), 0);
+
+    expect_eq(fired_ns / MS, 4000);
+    expect_eq(fake_stats()->timeouts, 1);
+    expect_eq(fake_stats()->cancels, 0);
+    stop();
+}
+
+UNIT(alarm, a_quiet_loop_needs_none)
+{
+    start(&(struct fake_options){.seed = 1});
+    for (uint64_t i = 1; i <= 100; i++) {
+        later(i * 50 * MS, i < 100 ? note_time : note_time_and_stop);
+    }
+
+    expect_eq(weir_loop_run(loop), 0);
+
+    expect_eq(fired_ns / MS, 5000);
+    expect_eq(fake_stats()->timeouts, 0);
+    stop();
+}
+
+UNIT(alarm, it_is_moved_to_an_earlier_deadline)
+{
+    start(&(struct fake_options){.seed = 1});
+    stay_busy_for(3000 * MS);
+    later(60000 * MS, note_time);
+    stop_at(1000 * MS);
+    expect_eq(fake_stats()->timeouts, 1);
+    later(1000 * MS, note_time_and_stop);
+
+    stop_at(1500 * MS);
+    expect_eq(fake_stats()->timeouts, 2);
+    expect_eq(fake_stats()->cancels, 1);
+    expect_eq(weir_loop_run(loop), 0);
+
+    expect_eq(fired_ns / MS, 2000);
+    stop();
+}
+
+UNIT(alarm, a_deadline_that_moves_on_leaves_it_as_it_is)
+{
+    start(&(struct fake_options){.seed = 1});
+    stay_busy_for(1000 * MS);
+    struct weir_handle handle = later(2000 * MS, note_time_and_stop);
+    stop_at(900 * MS);
+    cr_assert(weir_loop_reschedule(loop, handle, FAKE_START_NS + 9000 * MS));
+    stop_at(1100 * MS);
+    const uint64_t turns = statistics().turns;
+
+    expect_eq(weir_loop_run(loop), 0);
+
+    expect_eq(fired_ns / MS, 9000);
+    expect_eq(fake_stats()->timeouts, 1);
+    expect_leq(statistics().turns - turns, 3, "the alarm, the timer, the stop");
+    stop();
+}
+
+UNIT(alarm, outlives_a_run_and_serves_the_next)
+{
+    start(&(struct fake_options){.seed = 1});
+    stay_busy_for(100 * MS);
+    later(1000 * MS, note_time_and_stop);
+    stop_at(200 * MS);
+    fake_spend(300 * MS);
+
+    expect_eq(weir_loop_run(loop), 0);
+
+    expect_eq(fired_ns / MS, 1000);
+    expect_eq(fake_stats()->timeouts, 1);
+    stop();
+}
+
+UNIT(alarm, the_end_of_the_loop_does_not_wait_for_it)
+{
+    start(&(struct fake_options){.seed = 1});
+    stay_busy_for(100 * MS);
+    later(60000 * MS, note_time);
+    stop_at(200 * MS);
+    expect_eq(fake_stats()->timeouts, 1);
+
+    stop();
+
+    expect_lt(fake_now() - FAKE_START_NS, 1000 * MS);
+}
+
+UNIT(alarm, ends_with_a_ring_that_breaks)
+{
+    start(&(struct fake_options){.seed = 1});
+    stay_busy_for(100 * MS);
+    later(60000 * MS, note_time);
+    stop_at(50 * MS);
+    expect_eq(fake_stats()->timeouts, 1);
+    fake_break_ring(-EBADFD);
+
+    expect_eq(weir_loop_run(loop), -EBADFD);
+
+    stop();
+}
+
+UNIT(alarm, without_memory_for_it_the_enters_wait_by_themselves)
+{
+    struct fake_options options = {.seed = 1};
+    options.permille[FAKE_NO_TIMEOUT] = 1000;
+    start(&options);
+    stay_busy_for(900 * MS);
+    later(1000 * MS, note_time_and_stop);
+
+    expect_eq(weir_loop_run(loop), 0);
+
+    expect_eq(fired_ns / MS, 1000);
+    expect_gt(fake_stats()->timeouts, 10, "it is tried again");
+    expect_leq(fake_stats()->timeouts, 900 / 8, "but not in each turn");
+    stop();
+}
+
+static uint64_t deadlines_ns[RANDOM_TIMERS];
+static int fired_count;
+
+static void note_lateness(void *arg)
+{
+    const uint64_t deadline_ns = *(uint64_t *)arg;
+
+    expect_geq(fake_now(), deadline_ns, "seed %llu",
+               (unsigned long long)random_seed);
+    expect_leq(fake_now(), deadline_ns + MS, "seed %llu",
+               (unsigned long long)random_seed);
+    fired_count++;
+}
+
+static void add_timer(uint64_t *ret_deadline_ns)
+{
+    struct weir_handle handle;
+
+    *ret_deadline_ns = fake_now() + (1 + fake_random(500)) * MS;
+    expect_eq(weir_loop_call_at(loop, *ret_deadline_ns, note_lateness,
+                                ret_deadline_ns, &handle),
+              0);
+}
+
+UNIT(alarm, no_timer_is_missed_whatever_happens_to_it)
+{
+    uint64_t alarms = 0;
+
+    for (random_seed = 1; random_seed <= 50; random_seed++) {
+        struct fake_options options = {.seed = random_seed};
+        options.permille[FAKE_DELAY] = 300;
+        options.permille[FAKE_REORDER] = 300;
+        options.permille[FAKE_INTERRUPT] = 100;
+        options.permille[FAKE_CANCEL_RACE] = 500;
+        options.permille[FAKE_NO_TIMEOUT] = 100;
+        start(&options);
+        stay_busy_for(RANDOM_TIMERS * 40 * MS);
+        fired_count = 0;
+        for (int i = 0; i < RANDOM_TIMERS; i++) {
+            add_timer(&deadlines_ns[i]);
+            stop_at(since_start() + (1 + fake_random(40)) * MS);
+        }
+        stop_at(since_start() + 600 * MS);
+        expect_eq(fired_count, RANDOM_TIMERS);
+        alarms += fake_stats()->timeouts;
+        stop();
+    }
+    expect_gt(alarms, 50 * RANDOM_TIMERS / 4, "most waits had one");
+}
