@@ -95,7 +95,7 @@ struct wr_pipe {
     bool eof_pending : 1;  /* eof_seen, not told yet; cleared when told */
     bool held_back : 1;    /* set when reading found no credit or buffer */
     bool peer_gone : 1;    /* set by the watch: no one will read */
-    bool sees_changes : 1; /* the watch is one that tells changes alone */
+    bool sees_changes : 1; /* polls are ones that tell changes alone */
     bool in_resume : 1;    /* set around resume_writing */
     bool has_limits : 1;   /* in time */
 

@@ -7,11 +7,11 @@
  *
  *     idle --end of the turn--> idle
  *              \--no room--> polling --room--> idle
- *                                        \--> working --done, failed--> idle
+ *              \--> working --done, failed--> idle
  *
- * Where a write may have to wait although the poll saw room, a worker thread of
- * the kernel makes it, with few bytes at a time, so that it seldom has to. It
- * is cancelled when the pipe ends.
+ * Where a write may have to wait even if there is some room, a worker thread of
+ * the kernel makes it, with few bytes at a time, so that it seldom waits. It is
+ * cancelled when the pipe ends.
  *
  * No write raises SIGPIPE, whatever the program has done about that signal: see
  * wr_sys_write(); worker threads have it blocked. A second poll notices that
@@ -24,7 +24,7 @@
 #include <string.h>
 
 #define WRITE_BYTES_MIN (256u << 10)
-/* Of one write in a worker: a pipe that has room has room for these. */
+/* Of one write in a worker: a pipe that has any room has it for these. */
 #define WORKER_BYTES (4u << 10)
 
 static inline void pipe_write_make_dirty(struct wr_pipe *p)
@@ -42,11 +42,14 @@ static void pipe_write_failed(struct wr_pipe *p, int err)
     wr_pipe_doom(p);
 }
 
+/* A single poll sees room that is there already. After a socket's peer has
+ * ended its own direction it would end at once for that alone: then a multishot
+ * one waits, and is cancelled. */
 static void pipe_write_wait_for_room(struct wr_pipe *p)
 {
     wr_assert(!wr_sendq_is_empty(&p->sendq));
     wr_pipe_set_io(p, WR_PIPE_POLLING);
-    wr_prep_poll(&p->t.loop->uring, &p->op, p->fd, POLLOUT, false);
+    wr_prep_poll(&p->t.loop->uring, &p->op, p->fd, POLLOUT, p->sees_changes);
 }
 
 /* The kernel has taken bytes. The callbacks may write, close and abort. */
@@ -104,36 +107,6 @@ static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
     }
 }
 
-static void pipe_write_flush(struct wr_turn_end *turn_end)
-{
-    struct wr_pipe *p = wr_container_of(turn_end, struct wr_pipe, turn_end);
-    struct iovec iov[WR_IOV_MAX];
-    uint64_t bytes = 0;
-
-    wr_pipe_check_invariants(p);
-    wr_assert(p->io == WR_PIPE_IDLE);
-    if (p->t.error || wr_pipe_is_over(p) || wr_sendq_is_empty(&p->sendq)) {
-        return;
-    }
-    if (p->way == WR_PIPE_BY_WORKER) {
-        pipe_write_wait_for_room(p);
-        return;
-    }
-    const uint32_t count =
-        wr_sendq_gather(&p->sendq, iov, WR_IOV_MAX,
-                        wr_max_u64(p->t.high_bytes, WRITE_BYTES_MIN));
-    for (uint32_t i = 0; i < count; i++) {
-        bytes += iov[i].iov_len;
-    }
-    const int32_t res = pipe_write_call(p, iov, count);
-    if (res == -EOPNOTSUPP && p->way == WR_PIPE_BY_NOWAIT) {
-        p->way = WR_PIPE_BY_WORKER;
-        pipe_write_wait_for_room(p);
-        return;
-    }
-    pipe_write_ended(p, res, res >= 0 && (uint32_t)res < bytes);
-}
-
 static void pipe_write_by_worker(struct wr_pipe *p)
 {
     struct iovec piece;
@@ -146,12 +119,69 @@ static void pipe_write_by_worker(struct wr_pipe *p)
                           piece.iov_len);
 }
 
+static void pipe_write_flush(struct wr_turn_end *turn_end)
+{
+    struct wr_pipe *p = wr_container_of(turn_end, struct wr_pipe, turn_end);
+    struct iovec iov[WR_IOV_MAX];
+    uint64_t bytes = 0;
+
+    wr_pipe_check_invariants(p);
+    wr_assert(p->io == WR_PIPE_IDLE);
+    if (p->t.error || wr_pipe_is_over(p) || wr_sendq_is_empty(&p->sendq)) {
+        return;
+    }
+    if (p->way == WR_PIPE_BY_WORKER) {
+        pipe_write_by_worker(p);
+        return;
+    }
+    const uint32_t count =
+        wr_sendq_gather(&p->sendq, iov, WR_IOV_MAX,
+                        wr_max_u64(p->t.high_bytes, WRITE_BYTES_MIN));
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += iov[i].iov_len;
+    }
+    const int32_t res = pipe_write_call(p, iov, count);
+    if (res == -EOPNOTSUPP && p->way == WR_PIPE_BY_NOWAIT) {
+        p->way = WR_PIPE_BY_WORKER;
+        pipe_write_by_worker(p);
+        return;
+    }
+    pipe_write_ended(p, res, res >= 0 && (uint32_t)res < bytes);
+}
+
+/* A poll for room has completed: there is room, or something that the next
+ * write will tell. False: the wait goes on. */
+static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
+{
+    const bool is_over =
+        res < 0 || ((uint32_t)res & (POLLOUT | POLLERR | POLLHUP)) != 0;
+
+    if (p->op.in_flight) {
+        wr_assert(p->sees_changes);
+        if (is_over) {
+            wr_op_cancel(&p->t.loop->uring, &p->op);
+        }
+        return false;
+    }
+    wr_pipe_set_io(p, WR_PIPE_IDLE);
+    if (is_over || wr_pipe_is_over(p) || p->t.error) {
+        return true;
+    }
+    p->sees_changes = true;
+    pipe_write_wait_for_room(p);
+    return false;
+}
+
 void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
 {
     const bool has_worked = p->io == WR_PIPE_WORKING;
 
-    wr_assert(!p->op.in_flight);
-    wr_pipe_set_io(p, WR_PIPE_IDLE);
+    if (has_worked) {
+        wr_assert(!p->op.in_flight);
+        wr_pipe_set_io(p, WR_PIPE_IDLE);
+    } else if (!pipe_write_has_waited(p, res)) {
+        return;
+    }
     if (wr_pipe_is_over(p) || p->t.error) {
         return;
     }
@@ -159,8 +189,6 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
         pipe_write_ended(p, res, false);
     } else if (res < 0 && res != -EINTR && res != -ECANCELED) {
         pipe_write_failed(p, res);
-    } else if (p->way == WR_PIPE_BY_WORKER) {
-        pipe_write_by_worker(p);
     } else {
         pipe_write_make_dirty(p);
     }
@@ -172,6 +200,19 @@ void wr_pipe_watch(struct wr_pipe *p)
     wr_prep_poll(&p->t.loop->uring, &p->watch_op, p->fd, 0, p->sees_changes);
 }
 
+/* The reader has what it has, which is not all if bytes wait or were refused.
+ */
+static void pipe_write_lose_peer(struct wr_pipe *p)
+{
+    if (!wr_sendq_is_empty(&p->sendq)) {
+        wr_transport_set_error(&p->t, -EPIPE, "write");
+    } else if (p->t.write_error) {
+        wr_ignore(weir_transport_close(&p->t) < 0); /* which aborts and tells */
+    }
+    p->peer_gone = true;
+    wr_transport_set_end(&p->t, WEIR_END_EOF);
+}
+
 /* After a socket's peer has ended its own direction, which means nothing here,
  * a single poll would end at once, again and again. Files that cannot be
  * polled have no reader that could go, and refuse. */
@@ -181,11 +222,7 @@ void wr_pipe_watched(struct wr_pipe *p, int32_t res)
         return;
     }
     if ((uint32_t)res & (POLLERR | POLLHUP)) {
-        p->peer_gone = true;
-        if (!wr_sendq_is_empty(&p->sendq)) {
-            wr_transport_set_error(&p->t, -EPIPE, "write");
-        }
-        wr_transport_set_end(&p->t, WEIR_END_EOF);
+        pipe_write_lose_peer(p);
     } else if (!p->watch_op.in_flight) {
         p->sees_changes = true;
         wr_pipe_watch(p);
@@ -204,6 +241,7 @@ void wr_pipe_drop_queue(struct wr_pipe *p)
 {
     wr_assert(!p->op.in_flight);
     wr_assert(p->state == WR_PIPE_ENDING);
+    p->t.has_dropped |= p->sendq.bytes > 0;
     wr_budget_unqueue(&p->t.loop->budget, p->sendq.bytes);
     wr_sendq_clear(&p->sendq, &p->t.loop->send_memory);
     wr_loop_leave_if_forked(p->t.loop); /* by a release callback */

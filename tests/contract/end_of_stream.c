@@ -10,7 +10,7 @@
 
 #include <sys/socket.h>
 
-PAIRS(end_of_stream, r8__eof_received_comes_after_the_last_byte)
+PAIRS_IN(end_of_stream, r8__eof_received_comes_after_the_last_byte, 0)
 {
     rig_peer_send(rig, 300000);
     rig_peer_shutdown(rig);
@@ -80,8 +80,8 @@ static int abort_at_eof(struct rig *rig)
     return 1;
 }
 
-PAIRS_WITH(end_of_stream, r8__eof_received_may_abort,
-           .hooks = {.eof_received = abort_at_eof})
+PAIRS_IN(end_of_stream, r8__eof_received_may_abort,
+         .hooks = {.eof_received = abort_at_eof})
 {
     rig_peer_shutdown(rig);
     rig_wait_lost(rig);
@@ -177,7 +177,7 @@ PAIRS_WITH(end_of_stream, r11__with_both_sides_ended_it_still_waits_for_close,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS(end_of_stream, r12c__an_eof_while_paused_waits_for_resume)
+PAIRS_IN(end_of_stream, r12c__an_eof_while_paused_waits_for_resume, 0)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     rig_turn(rig);
@@ -194,7 +194,8 @@ PAIRS(end_of_stream, r12c__an_eof_while_paused_waits_for_resume)
     expect_eq(rig->received, 5000);
 }
 
-PAIRS(end_of_stream, r12c__an_eof_without_data_while_paused_waits_for_resume)
+PAIRS_IN(end_of_stream, r12c__an_eof_without_data_while_paused_waits_for_resume,
+         0)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     rig_turn(rig);

@@ -15,8 +15,8 @@ static void send_hello(struct rig *rig)
     expect(weir_loop_is_running(rig->loop));
 }
 
-PAIRS_WITH(life_cycle, r1__connection_made_comes_before_data,
-           .hooks = {.connection_made = send_hello})
+PAIRS_IN(life_cycle, r1__connection_made_comes_before_data,
+         .hooks = {.connection_made = send_hello})
 {
     expect_events(rig, "made");
     rig_peer_send(rig, 5);
@@ -93,7 +93,7 @@ UNIT(life_cycle, r2__connection_lost_comes_once_whatever_is_called_again)
     }
 }
 
-PAIRS(life_cycle, r2__nothing_follows_connection_lost)
+PAIRS_IN(life_cycle, r2__nothing_follows_connection_lost, 0)
 {
     rig_peer_send(rig, 100);
     expect_eq(weir_transport_abort(rig->t), 0);
@@ -105,7 +105,7 @@ PAIRS(life_cycle, r2__nothing_follows_connection_lost)
     expect(strstr(rig->events, "lost ") == NULL);
 }
 
-PAIRS(life_cycle, r3__close_never_loses_the_connection_at_once)
+PAIRS_IN(life_cycle, r3__close_never_loses_the_connection_at_once, 0)
 {
     expect_eq(weir_transport_close(rig->t), 0);
     expect_eq(rig->lost_count, 0);
@@ -116,7 +116,7 @@ PAIRS(life_cycle, r3__close_never_loses_the_connection_at_once)
     expect_events(rig, "made lost");
 }
 
-PAIRS(life_cycle, r3__abort_never_loses_the_connection_at_once)
+PAIRS_IN(life_cycle, r3__abort_never_loses_the_connection_at_once, 0)
 {
     expect_eq(weir_transport_abort(rig->t), 0);
     expect_eq(rig->lost_count, 0);
@@ -133,8 +133,8 @@ static void abort_now(struct rig *rig)
     expect_eq(rig->lost_count, 0);
 }
 
-PAIRS_WITH(life_cycle, r3__abort_in_connection_made_loses_from_the_loop,
-           .hooks = {.connection_made = abort_now})
+PAIRS_IN(life_cycle, r3__abort_in_connection_made_loses_from_the_loop,
+         .hooks = {.connection_made = abort_now})
 {
     rig_wait_lost(rig);
 
@@ -165,7 +165,7 @@ PAIRS_WITH(life_cycle,
     expect_eq(rig_peer_read_end(rig), 0);
 }
 
-PAIRS(life_cycle, r5__close_is_told_as_no_error)
+PAIRS_IN(life_cycle, r5__close_is_told_as_no_error, 0)
 {
     weir_transport_close(rig->t);
     rig_wait_lost(rig);
@@ -175,7 +175,7 @@ PAIRS(life_cycle, r5__close_is_told_as_no_error)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-PAIRS(life_cycle, r5__abort_is_told_as_no_error)
+PAIRS_IN(life_cycle, r5__abort_is_told_as_no_error, 0)
 {
     weir_transport_abort(rig->t);
     rig_wait_lost(rig);
@@ -185,7 +185,7 @@ PAIRS(life_cycle, r5__abort_is_told_as_no_error)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
-PAIRS(life_cycle, r5__end_of_stream_is_told_as_no_error)
+PAIRS_IN(life_cycle, r5__end_of_stream_is_told_as_no_error, 0)
 {
     rig_peer_shutdown(rig);
     rig_wait_lost(rig);
@@ -280,8 +280,8 @@ static int close_after_first(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(life_cycle, no_data_follows_a_close_inside_data_received,
-           .hooks = {.data_received = close_after_first})
+PAIRS_IN(life_cycle, no_data_follows_a_close_inside_data_received,
+         .hooks = {.data_received = close_after_first})
 {
     rig_peer_send(rig, 60000);
     rig_wait_lost(rig);
@@ -290,7 +290,7 @@ PAIRS_WITH(life_cycle, no_data_follows_a_close_inside_data_received,
     expect_events(rig, "made data lost");
 }
 
-PAIRS(life_cycle, the_first_cause_of_the_end_is_kept)
+PAIRS_IN(life_cycle, the_first_cause_of_the_end_is_kept, 0)
 {
     weir_transport_close(rig->t);
     weir_transport_abort(rig->t);

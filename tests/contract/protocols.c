@@ -242,8 +242,8 @@ static bool has_all(void *arg)
     return to_second.received == ((struct rig *)arg)->bytes;
 }
 
-PAIRS_WITH(protocols, r28__initial_buffers_come_first_and_from_the_loop,
-           .hooks = {.data_received = hand_over})
+PAIRS_IN(protocols, r28__initial_buffers_come_first_and_from_the_loop,
+         .hooks = {.data_received = hand_over})
 {
     rig->bytes = 300000;
     to_second.received = 0;
@@ -257,8 +257,8 @@ PAIRS_WITH(protocols, r28__initial_buffers_come_first_and_from_the_loop,
     expect_eq(rig_statistics(rig).leases, 0);
 }
 
-PAIRS_WITH(protocols, r28__initial_buffers_come_before_the_end_of_stream,
-           .hooks = {.data_received = hand_over})
+PAIRS_IN(protocols, r28__initial_buffers_come_before_the_end_of_stream,
+         .hooks = {.data_received = hand_over})
 {
     to_second.received = 0;
     rig_peer_send(rig, 1000); /* no turn between these */
@@ -276,8 +276,8 @@ static int hand_over_paused(struct rig *rig, const struct weir_buf *buf)
     return hand_over(rig, buf);
 }
 
-PAIRS_WITH(protocols, r28__initial_buffers_wait_while_paused,
-           .hooks = {.data_received = hand_over_paused})
+PAIRS_IN(protocols, r28__initial_buffers_wait_while_paused,
+         .hooks = {.data_received = hand_over_paused})
 {
     rig->bytes = 1000;
     to_second.received = 0;
@@ -335,8 +335,8 @@ static int hand_over_to_buffered(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol,
-           .hooks = {.connection_made = begin})
+PAIRS_IN(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol,
+         .hooks = {.connection_made = begin})
 {
     rig->hooks.data_received = hand_over_to_buffered;
     rig_peer_send(rig, 100000);
@@ -353,8 +353,8 @@ static int hand_over_and_close(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(protocols, r28__initial_buffers_are_dropped_by_close,
-           .hooks = {.data_received = hand_over_and_close})
+PAIRS_IN(protocols, r28__initial_buffers_are_dropped_by_close,
+         .hooks = {.data_received = hand_over_and_close})
 {
     rig_peer_send(rig, 1000);
     rig_wait_lost(rig);
@@ -374,8 +374,8 @@ static int switch_when_closing(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(protocols, a_switch_is_refused_while_closing,
-           .hooks = {.data_received = switch_when_closing})
+PAIRS_IN(protocols, a_switch_is_refused_while_closing,
+         .hooks = {.data_received = switch_when_closing})
 {
     rig_peer_send(rig, 1000);
     rig_wait_lost(rig);
@@ -384,7 +384,7 @@ PAIRS_WITH(protocols, a_switch_is_refused_while_closing,
     expect(weir_transport_get_protocol(rig->t).user == rig);
 }
 
-PAIRS(protocols, a_switch_to_no_valid_table_is_refused)
+PAIRS_IN(protocols, a_switch_to_no_valid_table_is_refused, 0)
 {
     struct weir_protocol table = rig_protocol;
     const struct weir_protocol_binding none = {NULL, rig};
@@ -402,7 +402,7 @@ PAIRS(protocols, a_switch_to_no_valid_table_is_refused)
     expect(weir_transport_get_protocol(t).protocol == &rig_protocol);
 }
 
-PAIRS(protocols, a_stream_takes_no_table_of_another_kind)
+PAIRS_IN(protocols, a_stream_takes_no_table_of_another_kind, 0)
 {
     struct weir_protocol protocol = {.size = sizeof(protocol)};
     const struct weir_protocol_binding binding = {&protocol, rig};
@@ -416,7 +416,7 @@ PAIRS(protocols, a_stream_takes_no_table_of_another_kind)
     bind_to(rig, &rig_protocol);
 }
 
-PAIRS(protocols, a_table_needs_the_entries_of_its_kind_alone)
+PAIRS_IN(protocols, a_table_needs_the_entries_of_its_kind_alone, 0)
 {
     const size_t least = offsetof(struct weir_protocol, datagram_received);
     struct weir_protocol protocol = rig_protocol;

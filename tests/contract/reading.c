@@ -45,8 +45,8 @@ static void flood(struct rig *rig)
     }
 }
 
-PAIRS_WITH(reading, r27__pausing_in_connection_made_prevents_the_first_data,
-           .hooks = {.connection_made = pause_it})
+PAIRS_IN(reading, r27__pausing_in_connection_made_prevents_the_first_data,
+         .hooks = {.connection_made = pause_it})
 {
     expect(!weir_transport_is_reading(rig->t));
     rig_peer_send(rig, 5000);
@@ -60,7 +60,7 @@ PAIRS_WITH(reading, r27__pausing_in_connection_made_prevents_the_first_data,
     rig_wait_received(rig, 5000);
 }
 
-PAIRS(reading, r27__pause_and_resume_may_be_repeated)
+PAIRS_IN(reading, r27__pause_and_resume_may_be_repeated, 0)
 {
     pause_it(rig);
     pause_it(rig);
@@ -85,8 +85,8 @@ static int pause_after_data(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(reading, r27__pausing_inside_data_received_stops_the_next,
-           .hooks = {.data_received = pause_after_data})
+PAIRS_IN(reading, r27__pausing_inside_data_received_stops_the_next,
+         .hooks = {.data_received = pause_after_data})
 {
     rig_peer_send(rig, 10);
     rig_wait_received(rig, 10);
@@ -223,8 +223,8 @@ static void give_leases_back(void)
     kept.count = 0;
 }
 
-PAIRS_WITH(reading, a_kept_lease_keeps_its_bytes_while_others_come,
-           .hooks = {.data_received = keep_lease})
+PAIRS_IN(reading, a_kept_lease_keeps_its_bytes_while_others_come,
+         .hooks = {.data_received = keep_lease})
 {
     rig_peer_send(rig, 1000);
     rig_wait_received(rig, 1000);
@@ -289,10 +289,10 @@ PAIRS_WITH(reading, the_limit_comes_from_the_makers_options_to_the_byte,
     rig->hooks.data_received = keep_lease;
 }
 
-PAIRS_WITH(reading, a_higher_limit_starts_a_stopped_receive,
-           .hooks = {.data_received = keep_lease},
-           .connection = {.size = sizeof(rig.connection),
-                          .read_limit_bytes = 4096})
+PAIRS_IN(reading, a_higher_limit_starts_a_stopped_receive,
+         .hooks = {.data_received = keep_lease},
+         .connection = {.size = sizeof(rig.connection),
+                        .read_limit_bytes = 4096})
 {
     rig_peer_send(rig, 20000);
     rig_turn_for(rig, 5 * RIG_MS);
@@ -304,7 +304,7 @@ PAIRS_WITH(reading, a_higher_limit_starts_a_stopped_receive,
     give_leases_back();
 }
 
-PAIRS(reading, a_limit_below_4096_is_refused)
+PAIRS_IN(reading, a_limit_below_4096_is_refused, 0)
 {
     weir_transport *t = rig->t;
     expect_eq(weir_transport_set_read_buffer_limit(t, 4095), -EINVAL);
@@ -321,8 +321,8 @@ static int measure(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(reading, r30__data_comes_in_pieces_of_bounded_size,
-           .hooks = {.data_received = measure})
+PAIRS_IN(reading, r30__data_comes_in_pieces_of_bounded_size,
+         .hooks = {.data_received = measure})
 {
     rig_peer_send(rig, 3000000);
     rig_wait_received(rig, 3000000);

@@ -30,7 +30,7 @@ static void expect_loss(struct rig *rig, int err, uint64_t since_ns,
 
 /* ---- idle ---- */
 
-PAIRS(time_outs, an_idle_connection_is_lost)
+PAIRS_IN(time_outs, an_idle_connection_is_lost, 0)
 {
     const uint64_t since_ns = rig_now_ns();
     set(rig, (struct weir_timeouts){.idle_ns = 30 * RIG_MS});
@@ -41,7 +41,7 @@ PAIRS(time_outs, an_idle_connection_is_lost)
     expect(rig_peer_read_end(rig) <= 0);
 }
 
-PAIRS(time_outs, a_limit_may_be_taken_away)
+PAIRS_IN(time_outs, a_limit_may_be_taken_away, 0)
 {
     set(rig,
         (struct weir_timeouts){.idle_ns = 20 * RIG_MS, .read_ns = 20 * RIG_MS});
@@ -53,7 +53,7 @@ PAIRS(time_outs, a_limit_may_be_taken_away)
     expect_events(rig, "made");
 }
 
-PAIRS(time_outs, a_limit_counts_from_when_it_is_set)
+PAIRS_IN(time_outs, a_limit_counts_from_when_it_is_set, 0)
 {
     rig_turn_for(rig, 40 * RIG_MS);
     const uint64_t since_ns = rig_now_ns();
@@ -62,10 +62,10 @@ PAIRS(time_outs, a_limit_counts_from_when_it_is_set)
     expect_loss(rig, WEIR_EIDLE, since_ns, 30 * RIG_MS);
 }
 
-PAIRS_WITH(time_outs, limits_come_from_the_makers_options,
-           .connection = {.size = sizeof(rig.connection),
-                          .timeouts = {.size = sizeof(rig.connection.timeouts),
-                                       .read_ns = 30 * RIG_MS}})
+PAIRS_IN(time_outs, limits_come_from_the_makers_options,
+         .connection = {.size = sizeof(rig.connection),
+                        .timeouts = {.size = sizeof(rig.connection.timeouts),
+                                     .read_ns = 30 * RIG_MS}})
 {
     rig_wait_lost(rig);
 
@@ -74,7 +74,7 @@ PAIRS_WITH(time_outs, limits_come_from_the_makers_options,
 
 /* ---- read ---- */
 
-PAIRS(time_outs, a_peer_that_sends_nothing_is_lost)
+PAIRS_IN(time_outs, a_peer_that_sends_nothing_is_lost, 0)
 {
     const uint64_t since_ns = rig_now_ns();
     set(rig, (struct weir_timeouts){.read_ns = 30 * RIG_MS});
@@ -93,7 +93,7 @@ PAIRS(time_outs, writing_does_not_put_the_read_limit_off)
     expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
 }
 
-PAIRS(time_outs, resuming_what_is_not_paused_does_not_put_it_off_either)
+PAIRS_IN(time_outs, resuming_what_is_not_paused_does_not_put_it_off_either, 0)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
     set(rig, (struct weir_timeouts){.read_ns = 50 * RIG_MS});
@@ -105,7 +105,7 @@ PAIRS(time_outs, resuming_what_is_not_paused_does_not_put_it_off_either)
     expect_eq(rig->lost_err, WEIR_EREADTIMEOUT);
 }
 
-PAIRS(time_outs, the_read_limit_rests_while_paused_and_starts_anew)
+PAIRS_IN(time_outs, the_read_limit_rests_while_paused_and_starts_anew, 0)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     set(rig, (struct weir_timeouts){.read_ns = 30 * RIG_MS});
@@ -132,7 +132,7 @@ PAIRS_WITH(time_outs, the_read_limit_rests_after_the_end_of_stream,
 
 /* ---- write stall ---- */
 
-PAIRS_WITH(time_outs, a_peer_that_takes_nothing_is_lost, .small_buffers = true)
+PAIRS_OUT(time_outs, a_peer_that_takes_nothing_is_lost, .small_buffers = true)
 {
     rig_clog(rig);
     const uint64_t since_ns = rig_now_ns();
@@ -143,7 +143,7 @@ PAIRS_WITH(time_outs, a_peer_that_takes_nothing_is_lost, .small_buffers = true)
     expect_eq(rig_pending(rig), 0);
 }
 
-PAIRS(time_outs, without_bytes_to_send_nothing_stalls)
+PAIRS_OUT(time_outs, without_bytes_to_send_nothing_stalls, 0)
 {
     set(rig, (struct weir_timeouts){.write_stall_ns = 20 * RIG_MS});
     expect_eq(rig_write(rig, 1000), 0);
@@ -203,8 +203,8 @@ UNIT(time_outs, a_peer_that_takes_a_little_is_not_lost)
 
 /* ---- close ---- */
 
-PAIRS_WITH(time_outs, a_close_that_takes_too_long_drops_the_rest,
-           .small_buffers = true)
+PAIRS_OUT(time_outs, a_close_that_takes_too_long_drops_the_rest,
+          .small_buffers = true)
 {
     set(rig, (struct weir_timeouts){.close_ns = 50 * RIG_MS});
     rig_clog(rig);
@@ -219,8 +219,8 @@ PAIRS_WITH(time_outs, a_close_that_takes_too_long_drops_the_rest,
     expect(rig->peer_received < rig->written);
 }
 
-PAIRS_WITH(time_outs, a_close_limit_may_be_set_after_close,
-           .small_buffers = true)
+PAIRS_OUT(time_outs, a_close_limit_may_be_set_after_close,
+          .small_buffers = true)
 {
     enter_closing_pending(rig);
     const uint64_t since_ns = rig_now_ns();
@@ -229,7 +229,7 @@ PAIRS_WITH(time_outs, a_close_limit_may_be_set_after_close,
     expect_loss(rig, WEIR_ECLOSETIMEOUT, since_ns, 30 * RIG_MS);
 }
 
-PAIRS_WITH(time_outs, a_close_in_time_is_no_error, .small_buffers = true)
+PAIRS_OUT(time_outs, a_close_in_time_is_no_error, .small_buffers = true)
 {
     set(rig, (struct weir_timeouts){.close_ns = 20 * RIG_S});
     enter_closing_pending(rig);
@@ -241,8 +241,7 @@ PAIRS_WITH(time_outs, a_close_in_time_is_no_error, .small_buffers = true)
     expect_eq(rig->peer_received, rig->written);
 }
 
-PAIRS_WITH(time_outs, the_other_limits_rest_while_closing,
-           .small_buffers = true)
+PAIRS_OUT(time_outs, the_other_limits_rest_while_closing, .small_buffers = true)
 {
     enter_closing_pending(rig);
     set(rig,

@@ -7,6 +7,7 @@
  */
 #include "tests/contract/harness.h"
 
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -26,7 +27,7 @@ static void expect_limits(const struct rig *rig, uint64_t high, uint64_t low)
 
 /* ---- R14: when ---- */
 
-PAIRS(write_flow, r14__pause_writing_when_size_exceeds_high)
+PAIRS_OUT(write_flow, r14__pause_writing_when_size_exceeds_high, 0)
 {
     set_limits(rig, 1000, 100);
 
@@ -38,7 +39,7 @@ PAIRS(write_flow, r14__pause_writing_when_size_exceeds_high)
     expect_eq(rig_pending(rig), 1001);
 }
 
-PAIRS(write_flow, r14__pause_writing_is_called_once_until_resumed)
+PAIRS_OUT(write_flow, r14__pause_writing_is_called_once_until_resumed, 0)
 {
     set_limits(rig, 1000, 100);
     for (int i = 0; i < 10; i++) {
@@ -57,15 +58,15 @@ static void look_at_size(struct rig *rig)
     rig->bytes = rig_pending(rig);
 }
 
-PAIRS_WITH(write_flow, r14__pause_writing_sees_the_bytes_counted,
-           .hooks = {.pause_writing = look_at_size})
+PAIRS_OUT(write_flow, r14__pause_writing_sees_the_bytes_counted,
+          .hooks = {.pause_writing = look_at_size})
 {
     expect_eq(rig_write(rig, 65537), 0);
 
     expect_eq(rig->bytes, 65537);
 }
 
-PAIRS(write_flow, r14__with_high_zero_any_byte_pauses)
+PAIRS_OUT(write_flow, r14__with_high_zero_any_byte_pauses, 0)
 {
     set_limits(rig, 0, 0);
 
@@ -76,8 +77,8 @@ PAIRS(write_flow, r14__with_high_zero_any_byte_pauses)
     expect_events(rig, "made pause");
 }
 
-PAIRS_WITH(write_flow, r14__with_low_zero_only_an_empty_queue_resumes,
-           .small_buffers = true, .hooks = {.resume_writing = look_at_size})
+PAIRS_OUT(write_flow, r14__with_low_zero_only_an_empty_queue_resumes,
+          .small_buffers = true, .hooks = {.resume_writing = look_at_size})
 {
     set_limits(rig, 1000, 0);
     rig_clog(rig);
@@ -111,7 +112,7 @@ UNIT(write_flow, r14__resume_writing_when_size_is_no_more_than_low)
 
 /* ---- R15: the marks ---- */
 
-PAIRS(write_flow, r15__the_defaults_are_64_and_16_kib)
+PAIRS_OUT(write_flow, r15__the_defaults_are_64_and_16_kib, 0)
 {
     expect_limits(rig, 65536, 16384);
 
@@ -121,7 +122,7 @@ PAIRS(write_flow, r15__the_defaults_are_64_and_16_kib)
     expect_limits(rig, 65536, 16384);
 }
 
-PAIRS(write_flow, r15__with_only_high_low_is_a_quarter)
+PAIRS_OUT(write_flow, r15__with_only_high_low_is_a_quarter, 0)
 {
     set_limits(rig, 1003, WEIR_DEFAULT);
     expect_limits(rig, 1003, 250);
@@ -130,7 +131,7 @@ PAIRS(write_flow, r15__with_only_high_low_is_a_quarter)
     expect_limits(rig, 0, 0);
 }
 
-PAIRS(write_flow, r15__with_only_low_high_is_four_times)
+PAIRS_OUT(write_flow, r15__with_only_low_high_is_four_times, 0)
 {
     set_limits(rig, WEIR_DEFAULT, 250);
     expect_limits(rig, 1000, 250);
@@ -139,7 +140,7 @@ PAIRS(write_flow, r15__with_only_low_high_is_four_times)
     expect_limits(rig, INT64_MAX, INT64_MAX);
 }
 
-PAIRS(write_flow, r15__low_above_high_or_negative_is_refused)
+PAIRS_OUT(write_flow, r15__low_above_high_or_negative_is_refused, 0)
 {
     weir_transport *t = rig->t;
     set_limits(rig, 1000, 1000);
@@ -157,7 +158,7 @@ PAIRS(write_flow, r15__low_above_high_or_negative_is_refused)
 
 /* ---- R16: changing them ---- */
 
-PAIRS(write_flow, r16__a_lower_mark_pauses_at_once)
+PAIRS_OUT(write_flow, r16__a_lower_mark_pauses_at_once, 0)
 {
     expect_eq(rig_write(rig, 2000), 0);
     set_limits(rig, 2000, 0);
@@ -174,8 +175,8 @@ static void expect_more_sent(struct rig *rig)
     expect_gt(rig_statistics(rig).sent_bytes, rig->bytes);
 }
 
-PAIRS_WITH(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent,
-           .small_buffers = true, .hooks = {.resume_writing = expect_more_sent})
+PAIRS_OUT(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent,
+          .small_buffers = true, .hooks = {.resume_writing = expect_more_sent})
 {
     rig_clog(rig);
     expect_events(rig, "made pause");
@@ -192,7 +193,7 @@ PAIRS_WITH(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent,
 
 /* ---- R17: no limit but the hard one ---- */
 
-PAIRS(write_flow, r17__one_write_may_overshoot_and_is_not_refused)
+PAIRS_OUT(write_flow, r17__one_write_may_overshoot_and_is_not_refused, 0)
 {
     expect_eq(rig_write(rig, 8u << 20), 0);
     expect_eq(rig_write(rig, 1u << 20), 0);
@@ -202,8 +203,8 @@ PAIRS(write_flow, r17__one_write_may_overshoot_and_is_not_refused)
     rig_peer_read(rig, 9u << 20);
 }
 
-PAIRS_WITH(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it,
-           .small_buffers = true)
+PAIRS_OUT(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it,
+          .small_buffers = true)
 {
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 1000), 0);
     expect_eq(rig_write(rig, 1001), -ENOBUFS);
@@ -224,9 +225,9 @@ PAIRS_WITH(write_flow, the_hard_limit_refuses_the_first_byte_beyond_it,
     rig_peer_read(rig, 1001);
 }
 
-PAIRS_WITH(write_flow, the_hard_limit_comes_from_the_makers_options,
-           .connection = {.size = sizeof(rig.connection),
-                          .write_hard_limit_bytes = 5000})
+PAIRS_OUT(write_flow, the_hard_limit_comes_from_the_makers_options,
+          .connection = {.size = sizeof(rig.connection),
+                         .write_hard_limit_bytes = 5000})
 {
     expect_eq(rig_write(rig, 5001), -ENOBUFS);
     expect_eq(weir_transport_take_write_error(rig->t), -ENOBUFS);
@@ -234,7 +235,7 @@ PAIRS_WITH(write_flow, the_hard_limit_comes_from_the_makers_options,
     rig_peer_read(rig, 5000);
 }
 
-PAIRS(write_flow, a_write_of_nothing_needs_no_room)
+PAIRS_OUT(write_flow, a_write_of_nothing_needs_no_room, 0)
 {
     expect_eq(rig_write(rig, 100), 0);
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 20), 0);
@@ -262,9 +263,9 @@ static int write_by(weir_transport *t, int how, size_t len)
 
 enum { HOWS = 3 };
 
-PAIRS_WITH(write_flow,
-           a_write_that_was_refused_lets_none_follow_before_it_was_told,
-           .small_buffers = true)
+PAIRS_OUT(write_flow,
+          a_write_that_was_refused_lets_none_follow_before_it_was_told,
+          .small_buffers = true)
 {
     weir_transport *t = rig->t;
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -285,8 +286,8 @@ PAIRS_WITH(write_flow,
     }
 }
 
-PAIRS_WITH(write_flow, a_close_after_a_write_was_refused_is_no_clean_end,
-           .small_buffers = true)
+PAIRS_OUT(write_flow, a_close_after_a_write_was_refused_is_no_clean_end,
+          .small_buffers = true)
 {
     weir_transport *t = weir_transport_ref(rig->t);
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -301,9 +302,9 @@ PAIRS_WITH(write_flow, a_close_after_a_write_was_refused_is_no_clean_end,
     weir_transport_unref(t);
 }
 
-PAIRS_WITH(write_flow,
-           an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end,
-           .eof_result = 0)
+PAIRS_OUT(write_flow,
+          an_end_of_the_peers_after_a_write_was_refused_is_no_clean_end,
+          .eof_result = 0)
 {
     weir_transport *t = weir_transport_ref(rig->t);
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -318,8 +319,8 @@ PAIRS_WITH(write_flow,
     weir_transport_unref(t);
 }
 
-PAIRS_WITH(write_flow, a_close_after_a_refused_write_was_told_is_a_clean_end,
-           .small_buffers = true)
+PAIRS_OUT(write_flow, a_close_after_a_refused_write_was_told_is_a_clean_end,
+          .small_buffers = true)
 {
     weir_transport *t = weir_transport_ref(rig->t);
     expect_eq(weir_transport_set_write_hard_limit(t, 20), 0);
@@ -364,8 +365,8 @@ UNIT(write_flow, the_hard_limit_is_64_mib_by_default)
 
 /* ---- R18 to R20: resuming ---- */
 
-PAIRS_WITH(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue,
-           .small_buffers = true, .hooks = {.resume_writing = look_at_size})
+PAIRS_OUT(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue,
+          .small_buffers = true, .hooks = {.resume_writing = look_at_size})
 {
     set_limits(rig, 2 << 20, 1 << 20);
     rig_clog(rig);
@@ -399,10 +400,10 @@ static void expect_paused(struct rig *rig)
     write_more(rig);
 }
 
-PAIRS_WITH(write_flow, r19__what_resume_writing_appends_is_sent,
-           .small_buffers = true,
-           .hooks = {.pause_writing = expect_running,
-                     .resume_writing = expect_paused})
+PAIRS_OUT(write_flow, r19__what_resume_writing_appends_is_sent,
+          .small_buffers = true,
+          .hooks = {.pause_writing = expect_running,
+                    .resume_writing = expect_paused})
 {
     expect_eq(rig_write(rig, 100000), 0);
 
@@ -419,8 +420,8 @@ static void close_it(struct rig *rig)
     expect_eq(weir_transport_close(rig->t), 0);
 }
 
-PAIRS_WITH(write_flow, r19__close_inside_resume_writing_loses_once,
-           .hooks = {.resume_writing = close_it})
+PAIRS_OUT(write_flow, r19__close_inside_resume_writing_loses_once,
+          .hooks = {.resume_writing = close_it})
 {
     set_limits(rig, 0, 0);
     expect_eq(rig_write(rig, 1000), 0);
@@ -438,8 +439,8 @@ static void abort_it(struct rig *rig)
     expect_eq(weir_transport_abort(rig->t), 0);
 }
 
-PAIRS_WITH(write_flow, r19__abort_inside_resume_writing_loses_once,
-           .small_buffers = true, .hooks = {.resume_writing = abort_it})
+PAIRS_OUT(write_flow, r19__abort_inside_resume_writing_loses_once,
+          .small_buffers = true, .hooks = {.resume_writing = abort_it})
 {
     set_limits(rig, 2 << 20, 1 << 20);
     rig_clog(rig);
@@ -457,8 +458,8 @@ static void close_and_abort(struct rig *rig)
     abort_it(rig);
 }
 
-PAIRS_WITH(write_flow, abort_inside_pause_writing_loses_once,
-           .hooks = {.pause_writing = close_and_abort})
+PAIRS_OUT(write_flow, abort_inside_pause_writing_loses_once,
+          .hooks = {.pause_writing = close_and_abort})
 {
     expect_eq(rig_write(rig, 70000), 0);
     expect_eq(rig->lost_count, 0);
@@ -468,8 +469,8 @@ PAIRS_WITH(write_flow, abort_inside_pause_writing_loses_once,
     expect_events(rig, "made pause lost");
 }
 
-PAIRS_WITH(write_flow, r20__nothing_is_resumed_after_an_abort,
-           .small_buffers = true)
+PAIRS_OUT(write_flow, r20__nothing_is_resumed_after_an_abort,
+          .small_buffers = true)
 {
     rig_clog(rig);
 
@@ -481,8 +482,8 @@ PAIRS_WITH(write_flow, r20__nothing_is_resumed_after_an_abort,
 
 /* ---- the size ---- */
 
-PAIRS_WITH(write_flow, the_size_is_what_no_completion_has_accounted_for,
-           .small_buffers = true)
+PAIRS_OUT(write_flow, the_size_is_what_no_completion_has_accounted_for,
+          .small_buffers = true)
 {
     const uint64_t sent_before = rig_statistics(rig).sent_bytes;
     rig_clog(rig);
@@ -516,13 +517,16 @@ PAIRS(write_flow, the_writes_of_one_turn_leave_as_one_send)
     rig_peer_read(rig, 10000);
 }
 
-PAIRS(write_flow, bytes_written_are_submitted_before_run_returns)
+PAIRS_OUT(write_flow, bytes_written_are_submitted_before_run_returns, 0)
 {
     uint8_t got[1000];
     expect_eq(rig_write(rig, sizeof(got)), 0);
 
     rig_turn(rig);
 
-    expect_eq(recv(rig->peer, got, sizeof(got), 0), sizeof(got));
+    /* A worker thread of the kernel may take a moment, but needs no turn. */
+    expect_eq(
+        poll(&(struct pollfd){.fd = rig->peer, .events = POLLIN}, 1, 5000), 1);
+    expect_eq(read(rig->peer, got, sizeof(got)), sizeof(got));
     expect(rig_is_pattern(got, 0, sizeof(got)));
 }

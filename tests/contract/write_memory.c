@@ -24,7 +24,7 @@ static int write_bytes(struct rig *rig, size_t len)
     return err;
 }
 
-PAIRS(write_memory, release_comes_once_the_bytes_are_sent)
+PAIRS_OUT(write_memory, release_comes_once_the_bytes_are_sent, 0)
 {
     expect_eq(write_bytes(rig, 50000), 0);
     expect_eq(rig->count, 0);
@@ -36,8 +36,8 @@ PAIRS(write_memory, release_comes_once_the_bytes_are_sent)
     expect_eq(rig_statistics(rig).copied_by_write, 0);
 }
 
-PAIRS_WITH(write_memory, release_comes_not_before_the_last_byte_is_sent,
-           .small_buffers = true)
+PAIRS_OUT(write_memory, release_comes_not_before_the_last_byte_is_sent,
+          .small_buffers = true)
 {
     expect_eq(write_bytes(rig, sizeof(bytes)), 0);
     while (rig_pending(rig) > 0) {
@@ -55,9 +55,9 @@ static bool has_progress(void *arg)
     return rig_pending(arg) < 250000;
 }
 
-PAIRS_WITH(write_memory,
-           bytes_that_the_kernel_takes_of_one_send_are_counted_at_once,
-           .small_buffers = true)
+PAIRS_OUT(write_memory,
+          bytes_that_the_kernel_takes_of_one_send_are_counted_at_once,
+          .small_buffers = true)
 {
     expect_eq(write_bytes(rig, 250000), 0);
 
@@ -68,7 +68,8 @@ PAIRS_WITH(write_memory,
     rig_peer_read(rig, 250000);
 }
 
-PAIRS(write_memory, release_comes_before_the_return_of_a_write_that_fails)
+PAIRS_OUT(write_memory, release_comes_before_the_return_of_a_write_that_fails,
+          0)
 {
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 10), 0);
     expect_eq(write_bytes(rig, 11), -ENOBUFS);
@@ -86,15 +87,16 @@ PAIRS(write_memory, release_comes_before_the_return_of_a_write_that_fails)
     expect_eq(rig->count, 4);
 }
 
-PAIRS(write_memory, release_comes_before_the_return_when_there_is_nothing)
+PAIRS_OUT(write_memory, release_comes_before_the_return_when_there_is_nothing,
+          0)
 {
     expect_eq(write_bytes(rig, 0), 0);
 
     expect_eq(rig->count, 1);
 }
 
-PAIRS_WITH(write_memory, release_comes_after_an_abort_before_the_loss,
-           .small_buffers = true)
+PAIRS_OUT(write_memory, release_comes_after_an_abort_before_the_loss,
+          .small_buffers = true)
 {
     expect_eq(write_bytes(rig, 3u << 20), 0);
     rig_turn_for(rig, 5 * RIG_MS);
@@ -108,8 +110,8 @@ PAIRS_WITH(write_memory, release_comes_after_an_abort_before_the_loss,
     expect_eq(rig->count, 1);
 }
 
-PAIRS_WITH(write_memory, release_comes_when_the_loop_is_freed,
-           .small_buffers = true)
+PAIRS_OUT(write_memory, release_comes_when_the_loop_is_freed,
+          .small_buffers = true)
 {
     expect_eq(write_bytes(rig, 3u << 20), 0);
     rig_turns(rig, 3);
@@ -149,7 +151,7 @@ static void write_again(void *arg)
     }
 }
 
-PAIRS(write_memory, release_may_write_again)
+PAIRS_OUT(write_memory, release_may_write_again, 0)
 {
     write_again(rig);
 
@@ -166,7 +168,7 @@ static void abort_it(void *arg)
     expect_eq(weir_transport_abort(rig->t), 0);
 }
 
-PAIRS(write_memory, release_may_abort)
+PAIRS_OUT(write_memory, release_may_abort, 0)
 {
     for (int i = 0; i < 3; i++) {
         expect_eq(weir_transport_write_ref(rig->t, bytes, 1000, abort_it, rig),
@@ -178,7 +180,7 @@ PAIRS(write_memory, release_may_abort)
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS(write_memory, a_write_without_release_is_sent)
+PAIRS_OUT(write_memory, a_write_without_release_is_sent, 0)
 {
     rig_pattern(bytes, 0, 10000);
     expect_eq(weir_transport_write_ref(rig->t, bytes, 10000, NULL, NULL), 0);
