@@ -5,9 +5,9 @@
  * A stream is a pair of a reader (reader.h) and a writer (writer.h) over one
  * transport of any kind. The reader keeps received bytes until a task asks for
  * them, and pauses the transport when they are too many; the writer waits where
- * the peer is slow. There are three ways to make a stream: by connecting, by a
- * server that serves each connection with a task, and as a protocol that is put
- * on any transport.
+ * the peer is slow. There are four ways to make a stream: by connecting, by a
+ * server that serves each connection with a task, of a pipe, and as a protocol
+ * that is put on any transport.
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
  * (task.h), which is not repeated below where it means no more than that.
@@ -138,6 +138,63 @@ WEIR_API WEIR_MUST_USE int
 weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                      const struct weir_open_options *options,
                      weir_reader **ret_reader, weir_writer **ret_writer);
+
+/** Options of weir_open_read_pipe() and weir_open_write_pipe(). */
+struct weir_open_pipe_options {
+    /** sizeof(struct weir_open_pipe_options). */
+    size_t size;
+    /** The reader's limit; default WEIR_STREAM_LIMIT; less than 0 is -EINVAL.
+     */
+    int64_t limit_bytes;
+    /** Settings of the connection; see struct weir_pipe_options. */
+    struct weir_connection_options connection;
+};
+
+/**
+ * Read a pipe, a terminal or a file, standard input for example.
+ *
+ * The descriptor is what weir_connect_read_pipe() takes. Its flags stay as they
+ * are, and it is closed at the end: to go on with it afterwards, pass a
+ * duplicate.
+ *
+ * @param loop        the loop; borrowed
+ * @param fd          open for reading; taken, whatever is returned
+ * @param options     borrowed; NULL for all defaults
+ * @param ret_reader  the reader, borrowed from the writer; may be NULL
+ * @param ret_writer  the handle of the stream, given; its writes are
+ *                    -EOPNOTSUPP; end with weir_writer_unref()
+ * @return            0, or the errors of weir_connect_read_pipe()
+ * @retval -EBADF      @p fd is not open, or not for reading
+ * @retval -EINVAL     it is a file of another type; an unset size field, a
+ *                     limit below 0, or no @p ret_writer
+ * @retval -ENOMEM     no memory
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_open_read_pipe(weir_loop *loop, int fd,
+                    const struct weir_open_pipe_options *options,
+                    weir_reader **ret_reader, weir_writer **ret_writer);
+
+/**
+ * Write to a pipe, a terminal or a file, standard output for example.
+ *
+ * When all its readers have gone, writes return -EPIPE, and waits
+ * WEIR_EPEERCLOSED if nothing was left to be written, else -EPIPE.
+ *
+ * @param loop        the loop; borrowed
+ * @param fd          open for writing; taken, whatever is returned
+ * @param options     borrowed; NULL for all defaults
+ * @param ret_writer  the writer, given; end with weir_writer_unref()
+ * @return            as weir_open_read_pipe()
+ * @retval -EBADF      @p fd is not open, or not for writing
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_open_write_pipe(weir_loop *loop, int fd,
+                     const struct weir_open_pipe_options *options,
+                     weir_writer **ret_writer);
 
 /** Options of weir_start_server(). */
 struct weir_start_server_options {
