@@ -378,6 +378,26 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
     return true;
 }
 
+int wr_ring_set_eventfd(struct wr_ring *ring, int fd)
+{
+    wr_assert(fd >= 0);
+    return io_uring_register_eventfd(&ring->uring, fd);
+}
+
+void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable)
+{
+    const int err = io_uring_cq_eventfd_toggle(&ring->uring, enable);
+    wr_check(err == 0); /* every kernel with DEFER_TASKRUN has the flag */
+}
+
+bool wr_ring_has_work(const struct wr_ring *ring)
+{
+    const unsigned int flags = IO_URING_READ_ONCE(*ring->uring.sq.kflags);
+
+    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 ||
+           io_uring_cq_ready(&ring->uring) > 0 || wr_ring_unsubmitted(ring) > 0;
+}
+
 int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
                           bool incremental)
 {

@@ -73,6 +73,19 @@ WEIR_MUST_USE uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret,
  * grows where the kernel can. Called with the queue drained. */
 bool wr_ring_handle_overflow(struct wr_ring *ring);
 
+/* From now on the kernel adds to this eventfd when the ring has work, unless it
+ * is told not to. The ring's own descriptor is no help: nothing that waits for
+ * that is woken by work which the owner has yet to run (DEFER_TASKRUN). */
+WEIR_MUST_USE int wr_ring_set_eventfd(struct wr_ring *ring, int fd);
+
+/* Switches that off and on; it is on at first. */
+void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable);
+
+/* True when an enter would not wait: entries are prepared, completions are
+ * there, or work that brings some. After enabling the eventfd, and a system
+ * call, whatever this does not see makes the eventfd readable. */
+bool wr_ring_has_work(const struct wr_ring *ring);
+
 /* Makes the ring of provided buffers, group 0, of @entries (a power of two).
  * @incremental: a receive takes the part that it fills, which only kernels with
  * WR_FEATURE_BUF_INC can do. */

@@ -259,6 +259,18 @@ int wr_sys_eventfd_write(int fd)
     return sys_result(eventfd_write(fd, 1));
 }
 
+int wr_sys_eventfd_nonblock(void)
+{
+    return sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+int wr_sys_eventfd_drain(int fd)
+{
+    eventfd_t count;
+    int err = sys_result(eventfd_read(fd, &count));
+    return err == -EAGAIN ? 0 : err;
+}
+
 int wr_sys_signalfd(int fd, uint64_t mask)
 {
     sigset_t set;

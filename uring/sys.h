@@ -99,6 +99,9 @@ int wr_sys_inq(int fd);
 /* An eventfd with count 0, and adding one to it. Writing is for any thread. */
 int wr_sys_eventfd(void);
 int wr_sys_eventfd_write(int fd);
+/* One that does not block, and taking its count, which may be 0. */
+int wr_sys_eventfd_nonblock(void);
+int wr_sys_eventfd_drain(int fd);
 
 /* A signalfd for the signals of @mask (bit n-1 for signal n); @fd -1 makes a
  * new one, otherwise its mask is changed. */

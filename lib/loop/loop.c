@@ -17,6 +17,7 @@
  * ring, and objects that are started earlier wait in the ready queue.
  */
 #include "loop_impl.h"
+#include "weir/embed.h"
 
 /* Bounds of one turn. */
 #define DRAIN_MAX  1024u
@@ -53,12 +54,18 @@ static uint64_t loop_feed_wait(const weir_loop *loop)
     return waits_ns[wr_budget_next_feed(&loop->budget)];
 }
 
+/* True when the next turn has work that the last one left. */
+static bool loop_is_due(const weir_loop *loop)
+{
+    return loop->is_stopping || !wr_list_is_empty(&loop->ready) ||
+           !wr_list_is_empty(&loop->turn_ends) ||
+           wr_budget_has_due(&loop->budget);
+}
+
 /* How long the enter of this turn may wait. */
 static uint64_t loop_wait_time(weir_loop *loop)
 {
-    if (loop->is_stopping || !wr_list_is_empty(&loop->ready) ||
-        !wr_list_is_empty(&loop->turn_ends) ||
-        wr_budget_has_due(&loop->budget)) {
+    if (loop->never_waits || loop_is_due(loop)) {
         return 0;
     }
     const uint64_t timers_ns = wr_alarm_wait(loop, wr_wheel_next(&loop->wheel));
@@ -240,7 +247,27 @@ static int loop_make_turns(weir_loop *loop, void *arg)
     return goal->condition && !holds ? -ECANCELED : 0;
 }
 
-WEIR_MUST_USE static int loop_run(weir_loop *loop, struct loop_goal goal)
+/* One turn that does not wait. */
+static int loop_make_one_turn(weir_loop *loop, void *arg)
+{
+    (void)arg;
+    loop->now_ns = wr_sys_now();
+    wr_assert(loop->state == WR_LOOP_RUNNING);
+    wr_assert(!loop->never_waits);
+    loop->never_waits = true;
+    int err = wr_loop_turn(loop);
+    loop->never_waits = false;
+    if (err == 0 && wr_ring_unsubmitted(loop->uring.ring) > 0) {
+        err = wr_loop_submit_all(loop);
+    }
+    if (err < 0) {
+        return err;
+    }
+    return loop->is_stopping ? -ECANCELED : 0;
+}
+
+WEIR_MUST_USE static int
+loop_run(weir_loop *loop, int (*body)(weir_loop *loop, void *arg), void *arg)
 {
     wr_require_loop(loop);
     wr_require(loop->state == WR_LOOP_IDLE, -EBUSY);
@@ -248,23 +275,48 @@ WEIR_MUST_USE static int loop_run(weir_loop *loop, struct loop_goal goal)
     if (err < 0) {
         return err;
     }
-    err = wr_loop_run_body(loop, WR_LOOP_RUNNING, loop_make_turns, &goal);
+    wr_host_begin_run(loop);
+    err = wr_loop_run_body(loop, WR_LOOP_RUNNING, body, arg);
     wr_loop_set_state(loop, WR_LOOP_IDLE);
+    wr_host_end_run(loop);
     loop->is_stopping = false;
+    loop->never_waits = false;
     return err;
 }
 
 int weir_loop_run(weir_loop *loop)
 {
-    return loop_run(loop, (struct loop_goal){.condition = NULL});
+    struct loop_goal goal = {.condition = NULL};
+
+    return loop_run(loop, loop_make_turns, &goal);
 }
 
 int weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition,
                         void *arg)
 {
     wr_require(condition, -EINVAL);
-    return loop_run(loop,
-                    (struct loop_goal){.condition = condition, .arg = arg});
+    struct loop_goal goal = {.condition = condition, .arg = arg};
+    return loop_run(loop, loop_make_turns, &goal);
+}
+
+int weir_loop_run_once(weir_loop *loop)
+{
+    return loop_run(loop, loop_make_one_turn, NULL);
+}
+
+uint64_t weir_loop_get_deadline(weir_loop *loop)
+{
+    if (wr_loop_check(loop) < 0 || wr_loop_is_closed(loop)) {
+        return UINT64_MAX;
+    }
+    if (*loop->owner == WR_UNBOUND || wr_ring_has_work(loop->uring.ring)) {
+        return 0;
+    }
+    if (loop_is_due(loop)) {
+        return 0;
+    }
+    const uint64_t feed_ns = wr_add_sat(loop->now_ns, loop_feed_wait(loop));
+    return wr_min_u64(wr_wheel_next(&loop->wheel), feed_ns);
 }
 
 void weir_loop_stop(weir_loop *loop)

@@ -136,6 +136,12 @@ struct wr_alarm {
     uint64_t last_deadline_ns; /* of the last of them */
 };
 
+/* Being hosted by another event loop; see host.c. */
+struct wr_host {
+    struct wr_module module;
+    int fd; /* an eventfd, -1 before it is asked for */
+};
+
 /*
  *     idle <-> running
  *      |
@@ -185,6 +191,7 @@ struct weir_loop {
     struct wr_wake *wake;
     struct wr_posts posts;
     struct wr_alarm alarm;
+    struct wr_host host;
 
     /* The loop's thread; WR_UNBOUND until the first run. It lies on the page of
      * the mailbox that is empty in a forked child, so that one comparison finds
@@ -192,6 +199,7 @@ struct weir_loop {
     const void *volatile *owner;
     enum wr_loop_state state;
     bool is_stopping;   /* set by stop, cleared by the end of the run */
+    bool never_waits;   /* set around a turn that a host asked for */
     uint64_t pin_count; /* objects that the loop's memory must outlive */
 
     uint64_t slow_callback_ns;

@@ -55,6 +55,15 @@ void wr_alarm_init(weir_loop *loop);
  * for never. An operation may end the wait then instead of the enter. */
 WEIR_MUST_USE uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns);
 
+/* host.c */
+
+void wr_host_open(weir_loop *loop);
+/* A run begins: the host needs not be told of what happens. */
+void wr_host_begin_run(weir_loop *loop);
+/* It has ended: what it did not do makes the descriptor readable, or is seen by
+ * wr_ring_has_work(). */
+void wr_host_end_run(weir_loop *loop);
+
 /* callback.c */
 
 WEIR_MUST_USE int wr_callbacks_open(weir_loop *loop);

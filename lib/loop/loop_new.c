@@ -77,6 +77,7 @@ static void loop_new_init_members(weir_loop *loop,
     wr_wheel_init(&loop->wheel, loop->now_ns);
     wr_loop_init_trim(loop);
     wr_alarm_init(loop);
+    wr_host_open(loop);
 }
 
 WEIR_MUST_USE static int

@@ -43,6 +43,7 @@ static void watch_end(struct wr_watch *watch, int err)
     };
 
     wr_assert(err < 0);
+    wr_assert(!wr_loop_is_closing(loop));
     wr_watch_clear(watch);
     wr_loop_report(loop, &exception);
 }
@@ -87,6 +88,7 @@ WEIR_MUST_USE static int watch_add(weir_loop *loop, int fd,
     struct wr_descriptor *descriptor = wr_descriptor_make(loop, fd);
     wr_require(descriptor, -ENOMEM);
     struct wr_watch *watch = &descriptor->watches[direction];
+    wr_assert(watch->poll || !wr_ready_is_pending(&watch->ready));
     struct wr_poll *poll;
     err = wr_poll_new(loop, fd, direction, watch_fired, watch, &poll);
     wr_require(err >= 0, err);

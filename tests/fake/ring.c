@@ -376,6 +376,23 @@ uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret, uint32_t max)
     return count;
 }
 
+/* Nothing hosts a loop on the fake machine. */
+int wr_ring_set_eventfd(struct wr_ring *ring, int fd)
+{
+    (void)ring, (void)fd;
+    return -EOPNOTSUPP;
+}
+
+void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable)
+{
+    (void)ring, (void)enable;
+}
+
+bool wr_ring_has_work(const struct wr_ring *ring)
+{
+    return ring->cq_len > 0 || wr_ring_unsubmitted(ring) > 0;
+}
+
 bool wr_ring_handle_overflow(struct wr_ring *ring)
 {
     bool overflowed = ring->overflowed;

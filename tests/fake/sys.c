@@ -407,6 +407,17 @@ int wr_sys_eventfd(void)
     return file ? file->fd : -EMFILE;
 }
 
+int wr_sys_eventfd_nonblock(void)
+{
+    return wr_sys_eventfd();
+}
+
+int wr_sys_eventfd_drain(int fd)
+{
+    fake_file_get(fd, "eventfd read")->event_count = 0;
+    return 0;
+}
+
 int wr_sys_eventfd_write(int fd)
 {
     struct fake_file *file = fake_file_get(fd, "eventfd write");

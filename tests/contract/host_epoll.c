@@ -1,0 +1,406 @@
+/*
+ * weir inside a bare epoll loop: every byte comes back, timers, tasks, posts
+ * and signals work, and the turns are as many as there are events: no turn is
+ * missed and none is spun.
+ */
+#include "tests/contract/host_rig.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+
+enum { ROUNDS = 500, HOST_LIMIT_MS = 20000 };
+
+struct host {
+    struct guest guest;
+    int epfd;
+    bool done;
+    uint64_t waits; /* calls of epoll_wait() */
+};
+
+static void host_watch(struct host *host, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    expect_eq(epoll_ctl(host->epfd, EPOLL_CTL_ADD, fd, &event), 0);
+}
+
+static void host_open(struct host *host)
+{
+    *host = (struct host){.epfd = epoll_create1(EPOLL_CLOEXEC)};
+    guest_open(&host->guest);
+    host_watch(host, weir_loop_get_fd(loop));
+    host_watch(host, host->guest.client);
+}
+
+static void host_close(struct host *host)
+{
+    guest_close(&host->guest);
+    close(host->epfd);
+}
+
+/* One round of the host: waits as the header of embed.h says. */
+static void host_round(struct host *host)
+{
+    struct epoll_event event;
+    const int wait_ms = guest_wait_ms();
+    const int count = epoll_wait(host->epfd, &event, 1,
+                                 wait_ms < 0 ? HOST_LIMIT_MS : wait_ms);
+
+    host->waits++;
+    if (count > 0 && event.data.fd == host->guest.client) {
+        guest_read(&host->guest);
+    } else if (count > 0 || guest_wait_ms() == 0) {
+        guest_turn(&host->guest);
+    }
+}
+
+static bool has_echoed(const struct host *host)
+{
+    return host->guest.echoed == host->guest.wanted;
+}
+
+static bool is_done(const struct host *host)
+{
+    return host->done;
+}
+
+static void host_run(struct host *host, bool (*until)(const struct host *))
+{
+    const uint64_t end_ns = clock_ns() + HOST_LIMIT_MS * MS;
+
+    while (!until(host)) {
+        expect_lt(clock_ns(), end_ns, "%d of %d echoed", host->guest.echoed,
+                  host->guest.wanted);
+        host_round(host);
+    }
+}
+
+static void set_done(void *arg)
+{
+    ((struct host *)arg)->done = true;
+}
+
+UNIT(host_epoll, every_byte_is_echoed_and_no_turn_is_spun)
+{
+    struct host host;
+    host_open(&host);
+    host.guest.wanted = ROUNDS;
+    guest_send(&host.guest);
+
+    host_run(&host, has_echoed);
+
+    expect_eq(host.guest.echoed, ROUNDS);
+    /* A byte is received in one turn and its send completes in the next. */
+    expect_leq(host.guest.turns, 3 * ROUNDS + 20);
+    expect_leq(host.guest.idle, ROUNDS / 10 + 20);
+    host_close(&host);
+}
+
+/* A client that is never quicker than the host can go to sleep. */
+struct remote_client {
+    struct host *host;
+    int fd;
+    int echoed;
+};
+
+static void *talk_slowly(void *arg)
+{
+    struct remote_client *client = (struct remote_client *)arg;
+    const struct timespec pause = {.tv_nsec = 300000};
+    char byte;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        nanosleep(&pause, NULL);
+        expect_eq(send(client->fd, "x", 1, MSG_NOSIGNAL), 1);
+        expect_eq(recv(client->fd, &byte, 1, 0), 1);
+        client->echoed++;
+    }
+    expect_eq(
+        weir_loop_call_soon_threadsafe(loop, set_done, client->host, NULL), 0);
+    return NULL;
+}
+
+UNIT(host_epoll, a_host_that_sleeps_is_woken_by_every_byte_and_by_nothing_else)
+{
+    struct host host;
+    pthread_t thread;
+    host_open(&host);
+    struct remote_client client = {.host = &host,
+                                   .fd = socket(AF_INET, SOCK_STREAM, 0)};
+    expect_eq(connect(client.fd, (struct sockaddr *)&host.guest.address,
+                      sizeof(host.guest.address)),
+              0);
+    expect_eq(pthread_create(&thread, NULL, talk_slowly, &client), 0);
+
+    host_run(&host, is_done);
+
+    expect_eq(pthread_join(thread, NULL), 0);
+    expect_eq(client.echoed, ROUNDS);
+    expect_leq(host.guest.turns, 3 * ROUNDS + 20);
+    expect_leq(host.guest.idle, ROUNDS / 10 + 20);
+    expect_leq(host.waits, 4 * ROUNDS + 20);
+    close(client.fd);
+    host_close(&host);
+}
+
+UNIT(host_epoll, an_idle_guest_costs_no_turn)
+{
+    struct host host;
+    struct epoll_event event;
+    host_open(&host);
+    host.guest.wanted = 1;
+    guest_send(&host.guest);
+    host_run(&host, has_echoed);
+    while (guest_wait_ms() == 0 ||
+           epoll_wait(host.epfd, &event, 1, 20) > 0) { /* what is left */
+        guest_turn(&host.guest);
+        expect_lt(host.guest.turns, 50);
+    }
+
+    expect_eq(guest_wait_ms(), -1);
+    expect_eq(epoll_wait(host.epfd, &event, 1, 30), 0);
+    host_close(&host);
+}
+
+/* The host looks neither at timers nor at the time. */
+static void note_timer(void *arg)
+{
+    ++*(int *)arg;
+}
+
+UNIT(host_epoll, timers_fire_by_the_deadline)
+{
+    struct host host;
+    int fired = 0;
+    host_open(&host);
+    const uint64_t start_ns = clock_ns();
+    for (uint64_t i = 1; i <= 10; i++) {
+        later(i * 3 * MS, note_timer, &fired);
+    }
+    later(32 * MS, set_done, &host);
+
+    host_run(&host, is_done);
+
+    expect_eq(fired, 10);
+    expect_geq(clock_ns() - start_ns, 32 * MS);
+    expect_leq(host.guest.turns, 60);
+    host_close(&host);
+}
+
+static int sleep_and_tell(weir_loop *on, void *arg)
+{
+    int err = weir_sleep(on, 2 * MS);
+    if (err == 0) {
+        err = weir_sleep(on, 2 * MS);
+    }
+    set_done(arg);
+    return err;
+}
+
+/* Outside of a turn: the host learns of it by the deadline. */
+UNIT(host_epoll, a_task_that_is_spawned_between_turns_runs)
+{
+    struct host host;
+    weir_task *task;
+    host_open(&host);
+    while (guest_wait_ms() == 0) {
+        guest_turn(&host.guest);
+    }
+    expect_eq(weir_task_spawn(loop, sleep_and_tell, &host, NULL, &task), 0);
+    expect_eq(guest_wait_ms(), 0);
+
+    host_run(&host, is_done);
+
+    weir_task_detach(task);
+    host_close(&host);
+}
+
+static void *post_later(void *arg)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    nanosleep(&pause, NULL);
+    expect_eq(weir_loop_call_soon_threadsafe(loop, set_done, arg, NULL), 0);
+    return NULL;
+}
+
+UNIT(host_epoll, a_post_of_another_thread_wakes_the_host)
+{
+    struct host host;
+    pthread_t thread;
+    host_open(&host);
+    expect_eq(pthread_create(&thread, NULL, post_later, &host), 0);
+
+    host_run(&host, is_done);
+
+    expect_eq(pthread_join(thread, NULL), 0);
+    expect_leq(host.guest.turns, 30);
+    host_close(&host);
+}
+
+static void take_signal(void *arg, int signum)
+{
+    expect_eq(signum, SIGUSR1);
+    set_done(arg);
+}
+
+UNIT(host_epoll, a_signal_wakes_the_host)
+{
+    struct host host;
+    host_open(&host);
+    expect_eq(weir_loop_add_signal_handler(loop, SIGUSR1, take_signal, &host),
+              0);
+    for (int i = 0; i < 5; i++) { /* its read is in the kernel now */
+        guest_turn(&host.guest);
+    }
+    expect_eq(raise(SIGUSR1), 0);
+
+    host_run(&host, is_done);
+
+    host_close(&host);
+}
+
+static void read_pipe(void *arg)
+{
+    struct host *host = (struct host *)arg;
+    char byte;
+    expect_eq(read(host->guest.result, &byte, 1), 1);
+    host->done = true;
+}
+
+/* What is not readable before the turn ends, and never again after it, must be
+ * found all the same: the completion that the submission itself brings. */
+UNIT(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed)
+{
+    for (int i = 0; i < 50; i++) {
+        struct host host;
+        int fds[2];
+        host_open(&host);
+        while (guest_wait_ms() == 0) {
+            guest_turn(&host.guest);
+        }
+        expect_eq(pipe(fds), 0);
+        expect_eq(write(fds[1], "x", 1), 1);
+        expect_eq(weir_loop_add_reader(loop, fds[0], read_pipe, &host), 0);
+        guest_turn(&host.guest); /* submits a poll that is ready */
+        host.guest.result = fds[0];
+
+        while (!host.done) {
+            host.guest.result = fds[0];
+            struct epoll_event event;
+            const int wait_ms = guest_wait_ms();
+            const int count =
+                epoll_wait(host.epfd, &event, 1, wait_ms < 0 ? 1000 : wait_ms);
+            cr_assert(count > 0 || wait_ms == 0, "the host sleeps");
+            host.guest.turns++;
+            expect_eq(weir_loop_run_once(loop), 0);
+        }
+
+        expect_leq(host.guest.turns, 20);
+        close(fds[0]);
+        close(fds[1]);
+        host_close(&host);
+    }
+}
+
+static void stop_guest(void *arg)
+{
+    (void)arg;
+    weir_loop_stop(loop);
+}
+
+UNIT(host_epoll, the_host_is_told_of_a_stop)
+{
+    struct host host;
+    host_open(&host);
+    guest_turn(&host.guest);
+    expect_eq(host.guest.result, 0);
+
+    soon(stop_guest, NULL);
+    guest_turn(&host.guest);
+    expect_eq(host.guest.result, -ECANCELED);
+    guest_turn(&host.guest);
+    expect_eq(host.guest.result, 0, "once");
+    weir_loop_stop(loop);
+    expect_eq(guest_wait_ms(), 0);
+    guest_turn(&host.guest);
+
+    expect_eq(host.guest.result, -ECANCELED);
+    host_close(&host);
+}
+
+static void free_inside(void *arg)
+{
+    int *results = (int *)arg;
+    results[0] = weir_loop_free(loop);
+    results[1] = weir_loop_run_once(loop);
+}
+
+UNIT(host_epoll, a_turn_is_not_made_inside_a_turn)
+{
+    struct host host;
+    int results[2] = {0};
+    host_open(&host);
+    soon(free_inside, results);
+
+    guest_turn(&host.guest);
+
+    expect_eq(results[0], -EBUSY);
+    expect_eq(results[1], -EBUSY);
+    host_close(&host);
+}
+
+/* The loop may be run between by itself, which takes what has come. */
+UNIT(host_epoll, a_guest_may_run_by_itself_between)
+{
+    struct host host;
+    host_open(&host);
+    host.guest.wanted = 10;
+    guest_send(&host.guest);
+    later(5 * MS, stop_loop, NULL);
+    run_until_stopped();
+
+    host_run(&host, has_echoed);
+
+    host_close(&host);
+}
+
+UNIT(host_epoll, a_new_loop_is_due_at_once_and_has_one_descriptor)
+{
+    open_loop(NULL);
+    const int fd = weir_loop_get_fd(loop);
+
+    expect_geq(fd, 0);
+    expect_eq(weir_loop_get_fd(loop), fd);
+    expect_eq(weir_loop_get_deadline(loop), 0);
+    expect_eq(weir_loop_run_once(loop), 0);
+    expect_eq(weir_loop_run_once(loop), 0);
+    expect_eq(weir_loop_get_deadline(loop), UINT64_MAX);
+    expect_eq(weir_loop_get_fd(loop), fd);
+
+    close_loop();
+}
+
+static void *use_from_elsewhere(void *arg)
+{
+    int *results = (int *)arg;
+    results[0] = weir_loop_get_fd(loop);
+    results[1] = weir_loop_run_once(loop);
+    results[2] = weir_loop_get_deadline(loop) == UINT64_MAX;
+    return NULL;
+}
+
+UNIT(host_epoll, another_thread_is_refused)
+{
+    int results[3] = {0};
+    pthread_t thread;
+    open_loop(NULL);
+    expect_eq(weir_loop_run_once(loop), 0);
+
+    expect_eq(pthread_create(&thread, NULL, use_from_elsewhere, results), 0);
+    expect_eq(pthread_join(thread, NULL), 0);
+
+    expect_eq(results[0], -EPERM);
+    expect_eq(results[1], -EPERM);
+    expect_eq(results[2], 1);
+    close_loop();
+}
