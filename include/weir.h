@@ -20,6 +20,7 @@
 #include "weir/protocol.h"
 #include "weir/reader.h"
 #include "weir/resolver.h"
+#include "weir/sendfile.h"
 #include "weir/server.h"
 #include "weir/stream.h"
 #include "weir/sync.h"

@@ -23,7 +23,9 @@
     X(GUARD_INSTALL, "guard_install", "6.13", "two mappings for each stack")   \
     X(PIPE_NOWAIT, "pipe_nowait", "6.4",                                       \
       "worker threads read and write pipes")                                   \
-    X(WRITE_NOSIGNAL, "write_nosignal", "6.18", "SIGPIPE is blocked meanwhile")
+    X(WRITE_NOSIGNAL, "write_nosignal", "6.18",                                \
+      "SIGPIPE is blocked meanwhile")                                          \
+    X(CACHESTAT, "cachestat", "6.5", "files are read, then sent")
 
 enum wr_feature {
 #define WR_FEATURE_ENUM(constant, name, kernel, without) WR_FEATURE_##constant,

@@ -353,6 +353,12 @@ void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
     wr_ignore(!op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len));
 }
 
+void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
+                     void *buf, size_t len, uint64_t offset)
+{
+    op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len)->off = offset;
+}
+
 void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
                           void *buf, size_t len)
 {

@@ -143,6 +143,9 @@ void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
  * stay until the operation ends. */
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
                      const struct wr_time *wait);
+/* Reads once from @offset of a file into memory of the caller. */
+void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
+                     void *buf, size_t len, uint64_t offset);
 /* Closes a descriptor that no operation uses any more, with an operation that
  * has no owner; at once when the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);

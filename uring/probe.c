@@ -220,6 +220,12 @@ static uint32_t probe_pipe(void)
     return found;
 }
 
+/* No feature of io_uring either. */
+static bool probe_cachestat(void)
+{
+    return wr_sys_is_cached(-1, 0, 1) == -EBADF;
+}
+
 static uint32_t probe_find_features(struct io_uring *uring)
 {
     uint32_t found = 0;
@@ -246,6 +252,9 @@ static uint32_t probe_find_features(struct io_uring *uring)
     }
     if (probe_guard_install()) {
         found |= 1u << WR_FEATURE_GUARD_INSTALL;
+    }
+    if (probe_cachestat()) {
+        found |= 1u << WR_FEATURE_CACHESTAT;
     }
     return found | probe_pipe();
 }

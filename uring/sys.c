@@ -15,10 +15,29 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/* The C library knows the call since 2.39 at most. Its number is one for all
+ * architectures. */
+#define SYS_CACHESTAT 451
+
+struct sys_cache_range {
+    uint64_t offset;
+    uint64_t len;
+};
+
+struct sys_cache_counts {
+    uint64_t cached; /* pages */
+    uint64_t dirty;
+    uint64_t written_back;
+    uint64_t evicted;
+    uint64_t recently_evicted;
+};
 
 static int sys_result(int ret)
 {
@@ -146,32 +165,51 @@ static int32_t sys_write(int fd, const struct iovec *iov, uint32_t count,
     return put < 0 ? -errno : (int32_t)put;
 }
 
-/* The kernel sends SIGPIPE to the thread that writes: blocked, it stays pending
- * there, and is taken away unless one was pending before. */
+/* A SIGPIPE that a call raises goes to the thread that makes it: blocked, it
+ * stays pending there, and is taken away unless one was pending before. */
+struct sys_muffle {
+    sigset_t pipe;
+    bool was_blocked;
+    bool was_pending;
+};
+
+static void sys_muffle_begin(struct sys_muffle *muffle)
+{
+    sigset_t before;
+    sigset_t pending;
+
+    sigemptyset(&muffle->pipe);
+    sigaddset(&muffle->pipe, SIGPIPE);
+    sigemptyset(&pending);
+    int err = pthread_sigmask(SIG_BLOCK, &muffle->pipe, &before);
+    wr_check(err == 0);
+    muffle->was_blocked = sigismember(&before, SIGPIPE) == 1;
+    if (muffle->was_blocked) {
+        wr_ignore(sigpending(&pending) < 0);
+    }
+    muffle->was_pending = sigismember(&pending, SIGPIPE) == 1;
+}
+
+static void sys_muffle_end(const struct sys_muffle *muffle, bool may_be_raised)
+{
+    static const struct timespec at_once = {.tv_sec = 0};
+
+    if (may_be_raised && !muffle->was_pending) {
+        wr_ignore(sigtimedwait(&muffle->pipe, NULL, &at_once) < 0);
+    }
+    if (!muffle->was_blocked) {
+        wr_ignore(pthread_sigmask(SIG_UNBLOCK, &muffle->pipe, NULL) != 0);
+    }
+}
+
 static int32_t sys_write_blocked(int fd, const struct iovec *iov,
                                  uint32_t count)
 {
-    static const struct timespec at_once = {.tv_sec = 0};
-    sigset_t before;
-    sigset_t pending;
-    sigset_t pipe_set;
+    struct sys_muffle muffle;
 
-    sigemptyset(&pipe_set);
-    sigaddset(&pipe_set, SIGPIPE);
-    sigemptyset(&pending);
-    int err = pthread_sigmask(SIG_BLOCK, &pipe_set, &before);
-    wr_check(err == 0);
-    const bool was_blocked = sigismember(&before, SIGPIPE) == 1;
-    if (was_blocked) {
-        wr_ignore(sigpending(&pending) < 0);
-    }
+    sys_muffle_begin(&muffle);
     const int32_t res = sys_write(fd, iov, count, 0);
-    if (res == -EPIPE && sigismember(&pending, SIGPIPE) != 1) {
-        wr_ignore(sigtimedwait(&pipe_set, NULL, &at_once) < 0);
-    }
-    if (!was_blocked) {
-        wr_ignore(pthread_sigmask(SIG_UNBLOCK, &pipe_set, NULL) != 0);
-    }
+    sys_muffle_end(&muffle, res == -EPIPE);
     return res;
 }
 
@@ -247,6 +285,73 @@ int wr_sys_inq(int fd)
     int ret = sys_result(ioctl(fd, SIOCINQ, &bytes));
     wr_check(bytes >= 0);
     return ret < 0 ? ret : bytes;
+}
+
+int wr_sys_fstat(int fd, struct stat *ret)
+{
+    return sys_result(fstat(fd, ret));
+}
+
+/* sendfile() on a socket that is non-blocking for the time of the call: there
+ * is no flag for one call. Operations of a ring that are in flight do not look
+ * at it. */
+static int64_t sys_sendfile_now(int fd, int file, uint64_t offset, size_t len)
+{
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) {
+        return -errno;
+    }
+    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        return -errno;
+    }
+    off_t at = (off_t)offset;
+    const ssize_t sent = sendfile(fd, file, &at, len);
+    const int64_t ret = sent < 0 ? -errno : sent;
+    if (!(flags & O_NONBLOCK)) {
+        wr_ignore(fcntl(fd, F_SETFL, flags) < 0);
+    }
+    return ret;
+}
+
+int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
+{
+    struct sys_muffle muffle;
+
+    wr_assert(len > 0);
+    wr_assert(offset <= INT64_MAX);
+    sys_muffle_begin(&muffle);
+    const int64_t ret = sys_sendfile_now(fd, file, offset, len);
+    /* Also when a part was sent before the socket broke. */
+    sys_muffle_end(&muffle, ret < (int64_t)len);
+    return ret;
+}
+
+int wr_sys_is_cached(int file, uint64_t offset, size_t len)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t first = offset / page;
+    const uint64_t count = (offset + len - 1) / page - first + 1;
+    struct sys_cache_range range = {.offset = first * page,
+                                    .len = count * page};
+    struct sys_cache_counts counts;
+    char byte;
+    const struct iovec last = {.iov_base = &byte, .iov_len = 1};
+
+    wr_assert(len > 0);
+    if (syscall(SYS_CACHESTAT, file, &range, &counts, 0) < 0) {
+        return -errno;
+    }
+    if (counts.cached < count) {
+        return 0;
+    }
+    /* A page is counted as soon as it is being read; the last one is ready
+     * after the others. */
+    const ssize_t got =
+        preadv2(file, &last, 1, (off_t)(offset + len - 1), RWF_NOWAIT);
+    if (got < 0 && errno != EAGAIN) {
+        return -errno;
+    }
+    return got > 0;
 }
 
 int wr_sys_eventfd(void)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -95,6 +96,19 @@ int wr_sys_outq(int fd);
 
 /* Bytes that a receive would give now (SIOCINQ). */
 int wr_sys_inq(int fd);
+
+int wr_sys_fstat(int fd, struct stat *ret);
+
+/* Sends bytes of a file on a stream socket, as many as it has room for now, at
+ * most @len: how many, 0 at the end of the file, -EAGAIN without room. A socket
+ * that is broken raises no SIGPIPE: the thread has it blocked meanwhile. */
+int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len);
+
+/* 1 when all these bytes of a file can be read without waiting for a device, 0
+ * when they cannot or are not there. An error when the kernel does not tell:
+ * -ENOSYS before Linux 6.5, -EPERM for a file that the process may not write
+ * and does not own, -EOPNOTSUPP for some file systems. */
+int wr_sys_is_cached(int file, uint64_t offset, size_t len);
 
 /* An eventfd with count 0, and adding one to it. Writing is for any thread. */
 int wr_sys_eventfd(void);

@@ -39,6 +39,9 @@ static void sock_lose(struct wr_sock *s)
     wr_sock_times_free(s);
     wr_sock_drop_queue(s);
     wr_sock_free_into(s);
+    if (s->sends_file) {
+        wr_sock_file_tell(s); /* its operations have ended */
+    }
     wr_sock_set_state(s, WR_SOCK_LOST);
     s->demand.account.notify_released = true; /* the last lease frees */
     wr_protocol_lost(&s->t);
@@ -71,6 +74,15 @@ static void sock_reset_on_close(struct wr_sock *s)
                                 sizeof(linger)) < 0);
 }
 
+/* The peer must not take a part of the file for the whole. */
+static __attribute__((noinline)) void sock_end_file(struct wr_sock *s)
+{
+    if (wr_sock_file_is_active(s)) {
+        sock_reset_on_close(s);
+        wr_sock_file_stop(s, wr_sock_file_error(s));
+    }
+}
+
 static void sock_end(struct wr_sock *s)
 {
     wr_sock_set_state(s, WR_SOCK_ENDING);
@@ -80,6 +92,9 @@ static void sock_end(struct wr_sock *s)
     wr_sock_drop_held(s);
     wr_sock_times_stop(s);
     wr_sock_end_recv(s);
+    if (WR_UNLIKELY(s->sends_file)) {
+        sock_end_file(s);
+    }
     wr_sock_end_send(s);
     wr_sock_push_step(s); /* if nothing is in flight, no completion comes */
 }
@@ -206,13 +221,73 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_advance(s);
 }
 
+/* A part of a file was read, to be sent. */
+static void sock_file_read_completed(struct wr_op *op, int32_t res,
+                                     uint32_t flags)
+{
+    struct wr_sock_file *file =
+        wr_container_of(op, struct wr_sock_file, read_op);
+    struct wr_sock *s = file->sock;
+    (void)flags;
+
+    wr_assert(s->state >= WR_SOCK_OPEN && s->state < WR_SOCK_LOST);
+    if (wr_sock_file_read_ended(s, res)) {
+        wr_loop_at_turn_end(s->t.loop, &s->turn_end);
+    }
+    sock_advance(s);
+}
+
+/* The next piece of a file may leave, or the file is done. A close that has
+ * begun must not come to a clean end without its bytes. */
+static void sock_file_ready(struct wr_ready *ready)
+{
+    struct wr_sock_file *file =
+        wr_container_of(ready, struct wr_sock_file, ready);
+    struct wr_sock *s = file->sock;
+
+    wr_sock_check_invariants(s);
+    wr_sock_check_file(s);
+    if (file->state != WR_FILE_DONE) {
+        wr_assert(file->state == WR_FILE_NEXT);
+        wr_loop_at_turn_end(s->t.loop, &s->turn_end);
+        return;
+    }
+    if (file->err < 0 && s->state == WR_SOCK_CLOSING && s->t.error == 0) {
+        s->t.has_dropped = true;
+        wr_transport_set_error(&s->t, file->err, "sendfile");
+    }
+    wr_sock_file_tell(s);
+    if (s->t.error == 0 && !wr_sock_is_over(s)) {
+        wr_sock_shut_when_sent(s);
+    }
+    wr_sock_times_changed(s);
+    sock_advance(s);
+}
+
+static int sock_sendfile(weir_transport *t, const struct wr_sendfile *part)
+{
+    static const struct wr_sock_file_ops ops = {
+        .read_completed = sock_file_read_completed, .ready = sock_file_ready};
+
+    return wr_sock_file_begin(wr_sock_of(t), part, &ops);
+}
+
+static void sock_cancel_sendfile(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_sock_check_invariants(s);
+    wr_sock_file_stop(s, -ECANCELED);
+    wr_sock_check_invariants(s);
+}
+
 static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
     (void)flags;
 
     wr_debug_assert(s->state > WR_SOCK_UNBORN && s->state < WR_SOCK_LOST);
-    wr_debug_assert(!wr_sendq_is_empty(&s->sendq));
+    wr_debug_assert(wr_sock_has_unsent(s));
     if (WR_LIKELY(wr_sock_is_settled(s) && wr_sock_send_took_all(s, res))) {
         return;
     }
@@ -275,7 +350,10 @@ static void sock_abandon(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
     struct wr_uring *uring = &t->loop->uring;
 
-    weir_transport_ref(t); /* the last of the three loses it */
+    weir_transport_ref(t); /* the last of the four loses it */
+    if (s->sends_file) {
+        wr_op_abandon(uring, &s->file->read_op);
+    }
     wr_op_abandon(uring, &s->send_op);
     wr_op_abandon(uring, &s->recv_op);
     wr_op_abandon(uring, &s->poll_op);
@@ -345,7 +423,8 @@ static void sock_dump(const weir_transport *t, FILE *out)
     wr_sock_get_peername(t, &peername);
     fprintf(out,
             "tcp fd=%d %s -> %s state=%s recv=%s%s%s send=%s ops=%s%s%s "
-            "credit=%u held=%llu leases=%u queued=%llu%s%s error=%s\n",
+            "credit=%u held=%llu leases=%u queued=%llu file=%s left=%llu%s%s "
+            "error=%s\n",
             s->fd, weir_address_format(&sockname, own, sizeof(own)),
             weir_address_format(&peername, peer, sizeof(peer)),
             wr_sock_state_name(s), wr_sock_recv_state_name(s),
@@ -355,6 +434,8 @@ static void sock_dump(const weir_transport *t, FILE *out)
             wr_budget_credit(&t->loop->budget, &s->demand),
             (unsigned long long)s->demand.account.held_bytes,
             s->demand.account.lease_count, (unsigned long long)s->sendq.bytes,
+            wr_sock_file_state_name(s),
+            (unsigned long long)(s->sends_file ? s->file->part.left : 0),
             t->writing_paused ? " writing-paused" : "",
             s->write_eof ? " write-eof" : "",
             t->error ? weir_err_name(t->error) : "none");
@@ -374,6 +455,8 @@ static const struct wr_transport_ops sock_ops = {
     .write_ref = wr_sock_write_ref,
     .write_lease = wr_sock_write_lease,
     .write_eof = wr_sock_write_eof,
+    .sendfile = sock_sendfile,
+    .cancel_sendfile = sock_cancel_sendfile,
     .pause_reading = wr_sock_pause_reading,
     .resume_reading = wr_sock_resume_reading,
     .is_reading = sock_is_reading,

@@ -5,6 +5,7 @@
  *     sock_open.c     making one of a descriptor
  *     sock.c          life: completions, decisions carried out, loss, freeing
  *     sock_send.c     the send queue on its way to the kernel
+ *     sock_file.c     a file on its way to the kernel
  *     sock_bulk.c     receiving much, one connection after the other
  *     sock_recv.c     the receive state machine
  *     sock_deliver.c  received bytes on their way to the protocol
@@ -70,6 +71,42 @@ enum wr_send_state {
     WR_SEND_STATES,
 };
 
+enum wr_file_state {
+    WR_FILE_NEXT,     /* the next piece waits for its turn, or for room */
+    WR_FILE_READING,  /* a piece is being read into a block */
+    WR_FILE_SENDING,  /* and sent from there */
+    WR_FILE_STOPPING, /* waiting for what is in flight, to end early */
+    WR_FILE_DONE,     /* the loop is about to tell */
+    WR_FILE_STATES,
+};
+
+/* How the sending of a file goes on after a step. */
+enum wr_file_step {
+    WR_FILE_GOES_ON,    /* the next piece leaves in the next turn */
+    WR_FILE_LACKS_ROOM, /* once the kernel has room */
+    WR_FILE_WAITS,      /* an operation is in flight, or the file is done */
+    WR_FILE_BREAKS,     /* the socket is broken */
+};
+
+/* A file that is being sent. */
+struct wr_sock_file {
+    struct wr_sock *sock;
+    struct wr_sendfile part;
+    enum wr_file_state state; /* set by sock_file_set_state() alone */
+    int err;                  /* why it stops, then its result */
+    bool only_reads; /* set when it is not known which bytes are cached */
+    uint64_t sent;
+    struct wr_op read_op;
+    struct wr_block *block; /* of the read, and of the send of its bytes */
+    struct wr_ready ready;  /* for the next turn, or to tell of the end */
+};
+
+/* The functions of sock.c that a file calls up. */
+struct wr_sock_file_ops {
+    wr_op_complete_fn *read_completed;
+    wr_ready_fn *ready;
+};
+
 /* Memory that a buffered protocol has lent to receive into. */
 struct wr_sock_into {
     struct weir_protocol_binding binding; /* whose memory it is */
@@ -111,6 +148,8 @@ struct wr_sock {
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
     bool held_back : 1;      /* set when an arm found no credit or buffer */
     bool write_eof : 1;      /* set by write_eof and by lingering */
+    bool sends_file : 1;     /* set while there is a `file`: one test with
+                              * write_eof on the way of every write */
     bool write_shut : 1;     /* set when the kernel was told of write_eof */
     bool polls_for_room : 1; /* the operation of send_op is a poll */
     bool in_resume : 1;      /* set around resume_writing */
@@ -133,6 +172,7 @@ struct wr_sock {
     struct wr_sock_into *into;   /* made on first use */
     struct wr_sock_times *times; /* made on first use */
     struct wr_sock_names *names; /* NULL: the kernel tells them */
+    struct wr_sock_file *file;   /* that is being sent, or NULL */
 };
 
 static inline struct wr_sock *wr_sock_of(const weir_transport *t)
@@ -170,6 +210,25 @@ void wr_sock_end_send(struct wr_sock *s);
 void wr_sock_drop_queue(struct wr_sock *s);
 /* Drops the queue of a broken connection, whose protocol may wait for it. */
 void wr_sock_drop_broken_queue(struct wr_sock *s);
+
+/* sock_file.c */
+/* The file is sent once the queue is empty; or an error, and it is not. */
+WEIR_MUST_USE int wr_sock_file_begin(struct wr_sock *s,
+                                     const struct wr_sendfile *part,
+                                     const struct wr_sock_file_ops *ops);
+/* Its turn has come, in state NEXT: the next piece. *ret_err is set when the
+ * socket breaks. */
+WEIR_MUST_USE enum wr_file_step wr_sock_file_move(struct wr_sock *s,
+                                                  int *ret_err);
+/* Its read has ended. True: the next piece leaves when the turn ends. */
+WEIR_MUST_USE bool wr_sock_file_read_ended(struct wr_sock *s, int32_t res);
+/* Its send, or its poll for room, has ended. */
+WEIR_MUST_USE enum wr_file_step wr_sock_file_sent(struct wr_sock *s,
+                                                  int32_t res);
+/* Ends it early with @err, as soon as nothing of it is in flight. */
+void wr_sock_file_stop(struct wr_sock *s, int err);
+/* Tells the program of the end and frees it. */
+void wr_sock_file_tell(struct wr_sock *s);
 
 /* sock_recv.c */
 /* @feed is called when a queue of the budget lets the socket receive. */
@@ -271,6 +330,8 @@ void wr_sock_fail_callback(struct wr_sock *s, int err, const char *callback);
 enum wr_send_state wr_sock_send_state(const struct wr_sock *s);
 /* Holds wherever code of the user may run; pure. */
 void wr_sock_check_invariants(const struct wr_sock *s);
+/* Of a socket that sends a file. */
+void wr_sock_check_file(const struct wr_sock *s);
 /* Holds besides between two turns of the loop: something will go on with every
  * socket that is not at its end. */
 void wr_sock_check_rest(const struct wr_sock *s);
@@ -278,6 +339,7 @@ void wr_sock_check_rest(const struct wr_sock *s);
 const char *wr_sock_state_name(const struct wr_sock *s);
 const char *wr_sock_recv_state_name(const struct wr_sock *s);
 const char *wr_sock_send_state_name(const struct wr_sock *s);
+const char *wr_sock_file_state_name(const struct wr_sock *s);
 
 /* wr_sock_check_invariants() on the way of every message. */
 static inline void wr_sock_debug_check(const struct wr_sock *s)
@@ -333,6 +395,31 @@ static inline bool wr_sock_is_settled(const struct wr_sock *s)
 static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
 {
     return s->send_op.in_flight || s->sent_short ? s->sendq.bytes : 0;
+}
+
+/* True when bytes wait that the kernel has not taken. */
+static inline bool wr_sock_has_unsent(const struct wr_sock *s)
+{
+    return !wr_sendq_is_empty(&s->sendq) || s->sends_file;
+}
+
+/* True when a file is being sent that was not asked to stop. */
+static inline bool wr_sock_file_is_active(const struct wr_sock *s)
+{
+    return s->sends_file && s->file->state < WR_FILE_STOPPING;
+}
+
+/* Why a file stops: its own reason, or the end of its connection. */
+static inline int wr_sock_file_error(const struct wr_sock *s)
+{
+    const int err = s->file->err < 0 ? s->file->err : s->t.error;
+    return err < 0 ? err : -ECONNABORTED;
+}
+
+/* True when the next piece of a file is to be sent. */
+static inline bool wr_sock_file_is_next(const struct wr_sock *s)
+{
+    return s->sends_file && s->file->state == WR_FILE_NEXT;
 }
 
 /* True when closing waits for the peer's end. */
@@ -402,7 +489,7 @@ static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
     weir_loop *loop = s->t.loop;
 
     if (WR_UNLIKELY(res <= 0 || s->t.notify_depth >= 0 || s->write_eof ||
-                    s->polls_for_room || s->sent_short ||
+                    s->sends_file || s->polls_for_room || s->sent_short ||
                     !wr_sendq_consume_all(&s->sendq, &loop->send_memory,
                                           (uint32_t)res))) {
         return false;

@@ -13,6 +13,9 @@
  * A send takes as many bytes as the socket has room for and never waits itself:
  * the peer decides how long that would be (see SEND_FLAGS in op.c). A poll
  * waits, with the same operation, so that at most one of the two is in flight.
+ *
+ * While a file is being sent writes are refused, so that an operation that is
+ * in flight over an empty queue is the file's.
  */
 #include "sock_impl.h"
 
@@ -65,6 +68,8 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s)
     wr_prep_sendv(&s->t.loop->uring, &s->send_op, s->fd, iov, count);
 }
 
+static __attribute__((noinline)) void sock_send_file(struct wr_sock *s);
+
 static void sock_send_flush(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -72,7 +77,11 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
 
     wr_debug_assert(!s->send_op.in_flight);
     wr_debug_assert(!s->polls_for_room);
-    if (WR_UNLIKELY(s->t.error || s->state >= WR_SOCK_LINGERING || !head)) {
+    if (WR_UNLIKELY(s->t.error || s->state >= WR_SOCK_LINGERING)) {
+        return;
+    }
+    if (WR_UNLIKELY(!head)) {
+        sock_send_file(s);
         return;
     }
     if (WR_LIKELY(head->len <= SEND_SHORT && !head->next)) {
@@ -85,7 +94,7 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
 
 void wr_sock_shut_when_sent(struct wr_sock *s)
 {
-    if (!s->write_eof || s->write_shut || !wr_sendq_is_empty(&s->sendq)) {
+    if (!s->write_eof || s->write_shut || wr_sock_has_unsent(s)) {
         return;
     }
     wr_assert(!s->send_op.in_flight);
@@ -124,7 +133,7 @@ static void sock_send_wait_for_room(struct wr_sock *s)
     wr_assert(!s->send_op.in_flight);
     wr_assert(!wr_list_is_linked(&s->turn_end.link));
     wr_assert(!wr_sock_is_over(s));
-    wr_assert(!wr_sendq_is_empty(&s->sendq));
+    wr_assert(wr_sock_has_unsent(s));
     s->polls_for_room = true;
     wr_prep_poll(&s->t.loop->uring, &s->send_op, s->fd, POLLOUT, s->fin_seen);
 }
@@ -139,6 +148,45 @@ static void sock_send_failed(struct wr_sock *s, int err)
     wr_transport_set_error(&s->t, err, "send");
     /* Bytes that arrived before can still be read, and then the end. */
     wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
+}
+
+/* The file has made a step, or its socket is broken. */
+static void sock_send_file_went(struct wr_sock *s, enum wr_file_step step,
+                                int err)
+{
+    if (wr_sock_is_over(s)) {
+        return;
+    }
+    if (step == WR_FILE_BREAKS) {
+        sock_send_failed(s, err);
+    }
+    if (s->t.error) {
+        wr_sock_file_stop(s, s->t.error);
+        wr_sock_push_step(s);
+        return;
+    }
+    switch (step) {
+    case WR_FILE_GOES_ON:
+        wr_ready_push(&s->t.loop->ready, &s->file->ready);
+        break;
+    case WR_FILE_LACKS_ROOM:
+        sock_send_wait_for_room(s);
+        break;
+    case WR_FILE_WAITS:
+    case WR_FILE_BREAKS:
+        break;
+    }
+}
+
+/* The turn ends, and the queue is empty. */
+static __attribute__((noinline)) void sock_send_file(struct wr_sock *s)
+{
+    int err = 0;
+
+    if (wr_sock_file_is_next(s)) {
+        const enum wr_file_step step = wr_sock_file_move(s, &err);
+        sock_send_file_went(s, step, err);
+    }
 }
 
 /* A poll for room has completed: there is room, or something that the next send
@@ -156,7 +204,8 @@ static bool sock_send_has_waited(struct wr_sock *s, int32_t res)
         return false;
     }
     s->polls_for_room = false;
-    if (is_over || wr_sock_is_over(s) || s->t.error) {
+    if (is_over || wr_sock_is_over(s) || s->t.error ||
+        (s->sends_file && s->file->state == WR_FILE_STOPPING)) {
         return true;
     }
     s->fin_seen = true;
@@ -177,6 +226,8 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
         sock_send_wait_for_room(s);
     } else if (!wr_sendq_is_empty(&s->sendq)) {
         sock_send_make_dirty(s);
+    } else if (WR_UNLIKELY(s->sends_file)) {
+        wr_loop_at_turn_end(s->t.loop, &s->turn_end);
     } else if (WR_UNLIKELY(s->write_eof)) {
         wr_sock_shut_when_sent(s);
     }
@@ -191,6 +242,10 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
         res = res < 0 ? res : -EINTR; /* nothing was sent: once more */
     }
     wr_assert(!s->send_op.in_flight);
+    if (WR_UNLIKELY(wr_sendq_is_empty(&s->sendq))) {
+        sock_send_file_went(s, wr_sock_file_sent(s, res), res);
+        return true;
+    }
     s->sent_short = s->sendq.bytes > (res > 0 ? (uint32_t)res : 0);
     if (!wr_sock_is_over(s)) {
         if (res >= 0) {
@@ -233,6 +288,7 @@ static __attribute__((noinline)) int sock_send_refuse_write(struct wr_sock *s,
                    (s->state == WR_SOCK_CLOSING && s->in_resume),
                -ESHUTDOWN);
     wr_require(!s->write_eof, -ESHUTDOWN);
+    wr_require(!s->sends_file, -EBUSY);
     wr_require(s->t.write_error == 0, s->t.write_error);
     if (len > 0 && (len > s->t.hard_limit_bytes ||
                     s->sendq.bytes > s->t.hard_limit_bytes - len)) {
@@ -245,7 +301,7 @@ static __attribute__((noinline)) int sock_send_refuse_write(struct wr_sock *s,
 static inline bool sock_send_has_room(const struct wr_sock *s, size_t len)
 {
     return s->state == WR_SOCK_OPEN && wr_transport_can_write(&s->t) &&
-           !s->write_eof && len <= s->t.hard_limit_bytes &&
+           !s->write_eof && !s->sends_file && len <= s->t.hard_limit_bytes &&
            s->sendq.bytes <= s->t.hard_limit_bytes - len;
 }
 
@@ -477,6 +533,7 @@ void wr_sock_drop_broken_queue(struct wr_sock *s)
 {
     wr_assert(s->t.error);
     wr_sock_drop_queue(s);
+    wr_sock_file_stop(s, s->t.error);
     if (wr_sock_awaits_drop(s)) {
         wr_transport_notify(&s->t, s->sendq.bytes);
     }

@@ -54,11 +54,19 @@ const char *wr_sock_send_state_name(const struct wr_sock *s)
     return names[wr_sock_send_state(s)];
 }
 
+const char *wr_sock_file_state_name(const struct wr_sock *s)
+{
+    static const char *const names[WR_FILE_STATES] = {
+        "next", "reading", "sending", "stopping", "done"};
+    return s->file ? names[s->file->state] : "none";
+}
+
 /* On a broken connection: is the queue of no use, and free to be dropped? */
 static bool sock_state_may_drop_queue(const struct wr_sock *s)
 {
     return !s->send_op.in_flight &&
-           (!wr_sendq_is_empty(&s->sendq) || wr_sock_awaits_drop(s));
+           (!wr_sendq_is_empty(&s->sendq) || wr_sock_file_is_active(s) ||
+            wr_sock_awaits_drop(s));
 }
 
 /* On a broken connection: was all delivered that arrived before it broke? */
@@ -81,7 +89,7 @@ static enum wr_sock_next sock_state_next_of_broken(const struct wr_sock *s)
 
 static enum wr_sock_next sock_state_next_of_closing(const struct wr_sock *s)
 {
-    if (!wr_sendq_is_empty(&s->sendq) || s->send_op.in_flight) {
+    if (wr_sock_has_unsent(s) || s->send_op.in_flight) {
         return WR_SOCK_RECEIVE;
     }
     return wr_sock_lingers(s) && !s->eof_seen ? WR_SOCK_LINGER : WR_SOCK_DOOM;
@@ -89,7 +97,9 @@ static enum wr_sock_next sock_state_next_of_closing(const struct wr_sock *s)
 
 static bool sock_state_is_in_flight(const struct wr_sock *s)
 {
-    return s->recv_op.in_flight || s->poll_op.in_flight || s->send_op.in_flight;
+    return s->recv_op.in_flight || s->poll_op.in_flight ||
+           s->send_op.in_flight ||
+           (s->sends_file && s->file->read_op.in_flight);
 }
 
 enum wr_sock_next wr_sock_next_step(const struct wr_sock *s)
@@ -129,7 +139,7 @@ static void sock_state_check_life(const struct wr_sock *s)
     case WR_SOCK_LINGERING:
         wr_assert(s->times && s->times->linger_ns > 0);
         wr_assert(s->write_eof);
-        wr_assert(wr_sendq_is_empty(&s->sendq));
+        wr_assert(!wr_sock_has_unsent(s));
         break;
     case WR_SOCK_ENDING:
         wr_assert(!s->held_head);
@@ -139,6 +149,7 @@ static void sock_state_check_life(const struct wr_sock *s)
         wr_assert(!sock_state_is_in_flight(s));
         wr_assert(wr_sendq_is_empty(&s->sendq));
         wr_assert(!s->times);
+        wr_debug_assert(!s->sends_file);
         wr_assert(!s->into);
         wr_assert(s->demand.account.notify_released);
         break;
@@ -190,13 +201,49 @@ static void sock_state_check_send(const struct wr_sock *s)
 {
     const bool is_empty = wr_sendq_is_empty(&s->sendq);
 
-    wr_assert(!s->send_op.in_flight || !is_empty);
+    wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file);
     wr_assert(!s->polls_for_room || s->send_op.in_flight);
     wr_assert(!s->write_shut || s->write_eof);
     wr_debug_assert(!s->write_shut || is_empty);
     wr_debug_assert(!s->in_resume || !s->send_op.in_flight);
     wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
                     !s->send_op.in_flight);
+    wr_debug_assert(s->sends_file == (s->file != NULL));
+}
+
+void wr_sock_check_file(const struct wr_sock *s)
+{
+    const struct wr_sock_file *file = s->file;
+    const bool is_in_flight = file->read_op.in_flight || s->send_op.in_flight;
+
+    wr_assert(s->sends_file);
+    wr_assert(file->sock == s);
+    wr_assert(file->part.left <= INT64_MAX);
+    wr_assert(!file->block || is_in_flight);
+    wr_assert(!file->read_op.in_flight || wr_sendq_is_empty(&s->sendq));
+    switch (file->state) {
+    case WR_FILE_NEXT:
+        wr_assert(!file->block);
+        break;
+    case WR_FILE_READING:
+        wr_assert(file->read_op.in_flight);
+        wr_assert(!s->send_op.in_flight);
+        break;
+    case WR_FILE_SENDING:
+        wr_assert(s->send_op.in_flight);
+        wr_assert(!s->polls_for_room);
+        break;
+    case WR_FILE_STOPPING:
+        wr_assert(file->err < 0);
+        wr_assert(is_in_flight);
+        break;
+    case WR_FILE_DONE:
+        wr_assert(!file->block);
+        break;
+    case WR_FILE_STATES:
+        wr_assert(false);
+        break;
+    }
 }
 
 static void sock_state_check_times(const struct wr_sock *s)
@@ -216,6 +263,7 @@ void wr_sock_check_invariants(const struct wr_sock *s)
     sock_state_check_recv(s);
     sock_state_check_kept(s);
     sock_state_check_send(s);
+    wr_debug_check(s->sends_file ? wr_sock_check_file(s) : (void)0);
     if (s->times) {
         sock_state_check_times(s);
     }
@@ -243,10 +291,15 @@ void wr_sock_check_rest(const struct wr_sock *s)
         wr_assert(!s->held_head || wr_sock_has_lent(s));
         wr_assert(!s->eof_pending);
     }
+    const bool is_moving =
+        s->send_op.in_flight || wr_list_is_linked(&s->turn_end.link);
     if (s->t.error == 0 && !wr_sock_is_over(s)) {
-        wr_assert(wr_sendq_is_empty(&s->sendq) || s->send_op.in_flight ||
-                  wr_list_is_linked(&s->turn_end.link));
+        wr_assert(wr_sendq_is_empty(&s->sendq) || is_moving);
+        wr_assert(!wr_sock_file_is_next(s) || is_moving ||
+                  wr_ready_is_pending(&s->file->ready));
     }
+    wr_assert(!s->sends_file || s->file->state != WR_FILE_DONE ||
+              wr_ready_is_pending(&s->file->ready));
 }
 
 void wr_sock_doom(struct wr_sock *s)

@@ -46,6 +46,10 @@ static struct deadline sock_time_next_deadline(const struct wr_sock *s)
     /* Bytes are there, and the loop has not let the socket receive them. */
     const uint64_t received_ns =
         s->recv_state == WR_RECV_DUE ? s->t.loop->now_ns : times->received_ns;
+    /* The file's device is slow, not the peer. */
+    const uint64_t sent_ns = s->sends_file && s->file->state == WR_FILE_READING
+                                 ? s->t.loop->now_ns
+                                 : times->sent_ns;
     if (s->state == WR_SOCK_LINGERING) {
         sock_time_consider(&first, times->linger_ns, limits->linger_ns, 0,
                            "linger");
@@ -58,12 +62,12 @@ static struct deadline sock_time_next_deadline(const struct wr_sock *s)
         sock_time_consider(&first, received_ns, limits->read_ns,
                            WEIR_EREADTIMEOUT, "receive");
     }
-    if (!wr_sendq_is_empty(&s->sendq)) {
-        sock_time_consider(&first, times->sent_ns, limits->write_stall_ns,
+    if (wr_sock_has_unsent(s)) {
+        sock_time_consider(&first, sent_ns, limits->write_stall_ns,
                            WEIR_EWRITESTALL, "send");
     }
     if (s->state == WR_SOCK_OPEN) {
-        sock_time_consider(&first, wr_max_u64(received_ns, times->sent_ns),
+        sock_time_consider(&first, wr_max_u64(received_ns, sent_ns),
                            limits->idle_ns, WEIR_EIDLE, "connection");
     }
     return first;
@@ -78,7 +82,7 @@ static uint64_t sock_time_next_look_ns(const struct wr_sock *s)
     const struct wr_sock_times *times = s->times;
     const uint64_t limit_ns = times->limits.write_stall_ns;
 
-    if (limit_ns == 0 || wr_sock_is_over(s) || wr_sendq_is_empty(&s->sendq)) {
+    if (limit_ns == 0 || wr_sock_is_over(s) || !wr_sock_has_unsent(s)) {
         return UINT64_MAX;
     }
     return wr_add_sat(wr_max_u64(times->sent_ns, times->looked_ns),
@@ -87,7 +91,7 @@ static uint64_t sock_time_next_look_ns(const struct wr_sock *s)
 
 static void sock_time_look(struct wr_sock *s, uint64_t now_ns)
 {
-    wr_assert(!wr_sendq_is_empty(&s->sendq));
+    wr_assert(wr_sock_has_unsent(s));
     wr_assert(!wr_sock_is_over(s));
     const int unacked = wr_sys_outq(s->fd);
 

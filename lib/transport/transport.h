@@ -12,6 +12,7 @@
 
 #include "lib/loop/loop.h"
 #include "weir/error.h"
+#include "weir/sendfile.h"
 #include "weir/server.h"
 #include "weir/transport.h"
 
@@ -52,6 +53,16 @@ struct wr_connection_set {
     const struct wr_connection_set_ops *ops;
 };
 
+/* A part of a file that is to be sent. */
+struct wr_sendfile {
+    int fd;
+    uint64_t offset;
+    uint64_t left; /* bytes to send, if the file has as many */
+    uint64_t size; /* of the file, when it was looked at */
+    weir_sendfile_done_fn *done;
+    void *arg;
+};
+
 /* The table of one kind. Where it has NULL the kind lacks that ability, and the
  * public function returns -EOPNOTSUPP, false or nothing. The four writes are
  * never NULL, since each message passes there; wr_refuse_write() and the others
@@ -68,6 +79,8 @@ struct wr_transport_ops {
                      weir_release_fn *release, void *arg);
     int (*write_lease)(weir_transport *t, const struct weir_buf *buf);
     void (*write_eof)(weir_transport *t);
+    int (*sendfile)(weir_transport *t, const struct wr_sendfile *part);
+    void (*cancel_sendfile)(weir_transport *t);
     void (*pause_reading)(weir_transport *t);
     void (*resume_reading)(weir_transport *t);
     bool (*is_reading)(const weir_transport *t);

@@ -39,6 +39,8 @@ enum fake_fault {
     FAKE_RETRIES_OVER, /* an operation that waits was woken too often */
     FAKE_VAIN_POLL,    /* a receive by a system call finds nothing after all */
     FAKE_NO_TIMEOUT,   /* there is no memory for an operation of time */
+    FAKE_COLD,         /* a part of a file is not in the cache */
+    FAKE_DISK_ERROR,   /* a read of a file fails with -EIO */
     FAKE_FAULT_COUNT
 };
 
@@ -89,6 +91,7 @@ struct fake_stats {
     uint64_t call_receives_short;
     uint64_t call_receives_empty;
     uint64_t call_receives_left; /* by sockets that use the ring again */
+    uint64_t sendfiles;          /* system calls */
 };
 
 /* ---- machine ---- */
@@ -147,6 +150,15 @@ bool fake_has_shut(int fd);
 bool fake_has_ended(int fd);
 /* Value of an int option set with wr_sys_setsockopt(); -1: never set. */
 int fake_sockopt(int fd, int level, int name);
+
+/* ---- files ---- */
+
+/* Makes bytes of a file, from @offset on. */
+typedef void fake_fill_fn(void *buf, uint64_t offset, size_t len);
+
+/* A regular file that is open for reading; closed by wr_sys_close(). */
+int fake_disk_open(uint64_t size, fake_fill_fn *fill);
+void fake_disk_truncate(int fd, uint64_t size);
 
 /* ---- peers ---- */
 

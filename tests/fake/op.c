@@ -317,6 +317,8 @@ static uint32_t poll_events(const struct fake_file *file)
         return POLLOUT | (file->event_count > 0 ? POLLIN : 0u);
     case FAKE_SIGNALFD:
         return fake.signals_pending & file->signal_mask ? POLLIN : 0;
+    case FAKE_DISK:
+        return POLLIN | POLLOUT;
     case FAKE_SOCKET:
     case FAKE_CLOCK:
         break;
@@ -369,6 +371,11 @@ static void run_read(struct fake_op *op)
     uint8_t *buf = (void *)(uintptr_t)op->sqe.addr;
     if (op->file->kind == FAKE_SIGNALFD) {
         fake_op_end(op, read_signals(op->file, buf, op->sqe.len), 0);
+        return;
+    }
+    if (op->file->kind == FAKE_DISK) {
+        fake_op_end(op, fake_disk_read(op->file, buf, op->sqe.len, op->sqe.off),
+                    0);
         return;
     }
     if (op->sqe.len < sizeof(op->file->event_count)) {

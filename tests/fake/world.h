@@ -5,6 +5,7 @@
  *     sys.c    calls beside the ring                (uring/sys.h)
  *     issue.c  submission entries become operations
  *     op.c     what operations do
+ *     disk.c   regular files                         (uring/sys.h)
  *     conn.c   pipes, ends, listeners, peers
  *     world.c  seed, clock, descriptors, trace
  *
@@ -28,7 +29,8 @@ enum fake_kind {
     FAKE_LISTENER,
     FAKE_EVENTFD,
     FAKE_SIGNALFD,
-    FAKE_CLOCK /* stands for no descriptor in operations that wait for time */
+    FAKE_CLOCK, /* stands for no descriptor in operations that wait for time */
+    FAKE_DISK
 };
 
 #define FAKE_SOCKOPT_MAX 24
@@ -63,6 +65,8 @@ struct fake_file {
     struct fake_listener *listener;
     uint64_t event_count;
     uint64_t signal_mask;
+    uint64_t disk_size;
+    fake_fill_fn *fill; /* FAKE_DISK */
     struct fake_sockopt_value sockopts[FAKE_SOCKOPT_MAX];
     uint32_t sockopt_count;
 };
@@ -101,6 +105,12 @@ void fake_file_drop(struct fake_file *file);
 /* Time of the next event, UINT64_MAX when there is none. */
 uint64_t fake_event_next(void);
 void fake_events_run(void);
+
+/* ---- disk.c ---- */
+
+/* As pread(2). */
+int32_t fake_disk_read(const struct fake_file *file, void *buf, size_t len,
+                       uint64_t offset);
 
 /* ---- conn.c ---- */
 

@@ -288,6 +288,120 @@ UNIT(sys, a_signalfd_gets_the_signals_of_its_mask_and_the_mask_changes)
     expect_eq(wr_sys_close(fd), 0);
 }
 
+/* A file of @size bytes, which are 'a' to 'z' in turn. */
+static int letters(size_t size)
+{
+    const int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    expect_geq(fd, 0);
+    for (size_t i = 0; i < size; i++) {
+        const char letter = (char)('a' + i % 26);
+        expect_eq(pwrite(fd, &letter, 1, (off_t)i), 1);
+    }
+    return fd;
+}
+
+UNIT(sys, a_file_is_sent_as_far_as_there_is_room_and_never_waits)
+{
+    int pair[2];
+    char buf[8] = "";
+    const int fd = letters(10000);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+
+    expect_eq(wr_sys_sendfile(pair[0], fd, 3, 5), 5);
+    expect_eq(recv(pair[1], buf, sizeof(buf), 0), 5);
+    expect_eq(strcmp(buf, "defgh"), 0);
+    expect_eq(wr_sys_sendfile(pair[0], fd, 9990, 100), 10);
+    expect_eq(wr_sys_sendfile(pair[0], fd, 10000, 100), 0);
+    int64_t sent;
+    do {
+        sent = wr_sys_sendfile(pair[0], fd, 0, 10000);
+    } while (sent > 0);
+
+    expect_eq(sent, -EAGAIN);
+    cr_assert(is_blocking(pair[0]));
+    expect_eq(lseek(fd, 0, SEEK_CUR), 0);
+    expect_eq(wr_sys_sendfile(pair[0], -1, 0, 1), -EBADF);
+    close(pair[0]);
+    close(pair[1]);
+    close(fd);
+}
+
+static bool is_pending(int signum)
+{
+    sigset_t set;
+    expect_eq(sigpending(&set), 0);
+    return sigismember(&set, signum);
+}
+
+/* One that was pending before is the program's, and stays. */
+UNIT(sys, sending_a_file_to_a_peer_that_is_gone_raises_no_signal)
+{
+    int pair[2];
+    const int fd = letters(10);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    close(pair[1]);
+
+    expect_eq(wr_sys_sendfile(pair[0], fd, 0, 10), -EPIPE);
+    cr_assert(!is_pending(SIGPIPE));
+    expect_eq(wr_sys_block_signal(SIGPIPE, true), 0);
+    expect_eq(wr_sys_sendfile(pair[0], fd, 0, 10), -EPIPE);
+    cr_assert(!is_pending(SIGPIPE));
+    expect_eq(raise(SIGPIPE), 0);
+    expect_eq(wr_sys_sendfile(pair[0], fd, 0, 10), -EPIPE);
+
+    cr_assert(is_pending(SIGPIPE));
+    expect_eq(wr_sys_block_signal(SIGPIPE, true), 1);
+    close(pair[0]);
+    close(fd);
+}
+
+/* The first bytes of the call are taken, and answered by a reset; the next ones
+ * fail. The call returns what was taken. */
+UNIT(sys, a_part_of_a_file_that_is_cut_short_by_a_reset_raises_no_signal)
+{
+    struct sockaddr_in addr = loopback();
+    socklen_t len = sizeof(addr);
+    const int fd = letters(26);
+    expect_eq(ftruncate(fd, 4 << 20), 0);
+    const int listener = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+    const int sender = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
+    expect_eq(bind(listener, (struct sockaddr *)&addr, len), 0);
+    expect_eq(listen(listener, 1), 0);
+    expect_eq(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
+    expect_eq(connect(sender, (struct sockaddr *)&addr, len), 0);
+    close(accept(listener, NULL, NULL));
+
+    const int64_t sent = wr_sys_sendfile(sender, fd, 0, 4 << 20);
+
+    cr_assert(sent > 0 && sent < 4 << 20, "%lld", (long long)sent);
+    cr_assert(!is_pending(SIGPIPE));
+    close(sender);
+    close(listener);
+    close(fd);
+}
+
+/* The machine may be short of memory, and a page leave the cache. */
+UNIT(sys, the_cache_knows_what_it_has)
+{
+    const int fd = letters(10000);
+    const int ret = wr_sys_is_cached(fd, 0, 10000);
+    if (ret == -ENOSYS || ret == -EOPNOTSUPP) {
+        close(fd);
+        cr_skip_test("the kernel does not tell what is in its cache");
+    }
+    expect_eq(ret, 1);
+    expect_eq(wr_sys_is_cached(fd, 9999, 1), 1);
+    expect_eq(wr_sys_is_cached(fd, 9999, 2), 0, "beyond the end");
+    expect_eq(wr_sys_is_cached(fd, 20000, 1), 0);
+    expect_eq(wr_sys_is_cached(-1, 0, 1), -EBADF);
+
+    expect_eq(fsync(fd), 0);
+    expect_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    const int cold = wr_sys_is_cached(fd, 0, 10000);
+    cr_assert(cold == 0 || cold == 1); /* 1 on a file system in memory */
+    close(fd);
+}
+
 UNIT(sys, blocking_a_signal_tells_how_it_was)
 {
     sigset_t mask;

@@ -1,0 +1,330 @@
+/*
+ * Stream sockets: sending a file.
+ *
+ * A file leaves piece by piece, each at the end of a turn, when the send queue
+ * is empty and the kernel has room. A piece that is in the page cache goes to
+ * the socket by one system call, which copies nothing. One that is not is read
+ * by the ring into a block and sent from there; so the loop never waits for a
+ * device. The block is given back when its send has ended, and what that did
+ * not take is looked up in the cache again: a slow peer pins no memory.
+ *
+ *     next --not in the cache--> reading --bytes--> sending --taken--> next
+ *       \______________________________\______________\_________ stopping
+ *        \__all sent, end of the file___\________________________    |
+ *                                                                \   |
+ *                                                                done
+ *
+ * In state NEXT a poll for room may be in flight, with the operation of sends,
+ * or the file waits for the next turn with its ready item.
+ * STOPPING waits for the operation that was in flight. DONE waits for the loop
+ * to tell the program.
+ *
+ * sock_send.c decides when a piece leaves, sock.c tells of the end.
+ */
+#include "sock_impl.h"
+
+/* Of one system call, and of a turn. Others wait meanwhile, some 100 us. With
+ * less the kernel's queue is seldom full, and what leaves it is sent in calls
+ * of the server's rather than as acknowledgements come in: measured over the
+ * loopback, 256 KiB cost it twice as much.
+ */
+#define PIECE_BYTES (1024u << 10)
+/* Of one read: a block's. */
+#define READ_BYTES ((64u << 10) - sizeof(struct wr_block))
+
+static void sock_file_set_state(struct wr_sock_file *file,
+                                enum wr_file_state state)
+{
+    static const uint8_t allowed[WR_FILE_STATES] = {
+        [WR_FILE_NEXT] =
+            1u << WR_FILE_READING | 1u << WR_FILE_STOPPING | 1u << WR_FILE_DONE,
+        [WR_FILE_READING] = 1u << WR_FILE_SENDING | 1u << WR_FILE_NEXT |
+                            1u << WR_FILE_STOPPING | 1u << WR_FILE_DONE,
+        [WR_FILE_SENDING] =
+            1u << WR_FILE_NEXT | 1u << WR_FILE_STOPPING | 1u << WR_FILE_DONE,
+        [WR_FILE_STOPPING] = 1u << WR_FILE_DONE,
+    };
+    wr_assert(state < WR_FILE_STATES);
+    wr_assert(allowed[file->state] >> state & 1u);
+    file->state = state;
+}
+
+static void sock_file_give_block(struct wr_sock *s)
+{
+    struct wr_sock_file *file = s->file;
+
+    if (file->block) {
+        wr_assert(!file->read_op.in_flight && !s->send_op.in_flight);
+        wr_budget_unqueue(&s->t.loop->budget, file->block->capacity);
+        wr_block_give(&s->t.loop->blocks, file->block);
+        file->block = NULL;
+    }
+}
+
+/* Nothing of the file is in flight any more: the loop tells the program. */
+static void sock_file_finish(struct wr_sock *s, int err)
+{
+    struct wr_sock_file *file = s->file;
+
+    sock_file_give_block(s);
+    file->err = file->part.left == 0 ? 0 : err;
+    sock_file_set_state(file, WR_FILE_DONE);
+    wr_ready_push(&s->t.loop->ready, &file->ready);
+}
+
+static void sock_file_took(struct wr_sock *s, uint64_t bytes)
+{
+    struct wr_sock_file *file = s->file;
+
+    wr_assert(bytes > 0);
+    wr_assert(bytes <= file->part.left);
+    file->part.offset += bytes;
+    file->part.left -= bytes;
+    file->sent += bytes;
+    s->t.loop->counts.sent_bytes += bytes;
+    wr_sock_note_sent(s);
+}
+
+/* True of errors that tell of the file, or that sendfile() cannot take it:
+ * then reading tells what is wrong. The others are the socket's. */
+static bool sock_file_is_blamed(int err)
+{
+    switch (err) {
+    case -EACCES:
+    case -EBADF:
+    case -EFAULT:
+    case -EINVAL:
+    case -EIO:
+    case -EISDIR:
+    case -ENODATA:
+    case -ENOMEM:
+    case -ENOSYS:
+    case -ENXIO:
+    case -EOVERFLOW:
+    case -EPERM:
+    case -ESPIPE:
+    case -ESTALE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* How much of the next piece is in the cache: all of it or 0. The file's end is
+ * found by reading. */
+static size_t sock_file_cached_bytes(struct wr_sock *s)
+{
+    struct wr_sock_file *file = s->file;
+    const struct wr_sendfile *part = &file->part;
+
+    if (file->only_reads || part->offset >= part->size) {
+        return 0;
+    }
+    const size_t len = (size_t)wr_min_u64(
+        PIECE_BYTES, wr_min_u64(part->left, part->size - part->offset));
+    const int ret = wr_sys_is_cached(part->fd, part->offset, len);
+    file->only_reads = ret < 0;
+    return ret > 0 ? len : 0;
+}
+
+static enum wr_file_step sock_file_read(struct wr_sock *s)
+{
+    struct wr_sock_file *file = s->file;
+    weir_loop *loop = s->t.loop;
+    const size_t len = (size_t)wr_min_u64(READ_BYTES, file->part.left);
+
+    wr_assert(!file->block);
+    file->block = wr_block_take(&loop->blocks, len);
+    if (!file->block) {
+        sock_file_finish(s, -ENOMEM);
+        return WR_FILE_WAITS;
+    }
+    wr_budget_queue(&loop->budget, file->block->capacity);
+    sock_file_set_state(file, WR_FILE_READING);
+    wr_prep_read_at(&loop->uring, &file->read_op, file->part.fd,
+                    file->block->data, len, file->part.offset);
+    return WR_FILE_WAITS;
+}
+
+/* Sends a piece of @len bytes that is in the cache. */
+static enum wr_file_step sock_file_splice(struct wr_sock *s, size_t len,
+                                          int *ret_err)
+{
+    struct wr_sock_file *file = s->file;
+    const int64_t res =
+        wr_sys_sendfile(s->fd, file->part.fd, file->part.offset, len);
+
+    if (res > 0) {
+        wr_budget_send(&s->t.loop->budget, (uint64_t)res);
+        sock_file_took(s, (uint64_t)res);
+        if (file->part.left == 0) {
+            sock_file_finish(s, 0);
+            return WR_FILE_WAITS;
+        }
+        return (uint64_t)res == len ? WR_FILE_GOES_ON : WR_FILE_LACKS_ROOM;
+    }
+    if (res == 0 || sock_file_is_blamed((int)res)) {
+        file->only_reads |= res < 0;
+        return sock_file_read(s);
+    }
+    if (res == -EAGAIN) {
+        return WR_FILE_LACKS_ROOM;
+    }
+    if (res == -EINTR) {
+        return WR_FILE_GOES_ON;
+    }
+    *ret_err = (int)res;
+    return WR_FILE_BREAKS;
+}
+
+enum wr_file_step wr_sock_file_move(struct wr_sock *s, int *ret_err)
+{
+    struct wr_sock_file *file = s->file;
+
+    wr_assert(file->state == WR_FILE_NEXT);
+    wr_assert(wr_sendq_is_empty(&s->sendq));
+    wr_assert(!s->send_op.in_flight);
+    if (file->part.left == 0) {
+        sock_file_finish(s, 0);
+        return WR_FILE_WAITS;
+    }
+    if (!wr_budget_may_send(&s->t.loop->budget)) {
+        wr_sock_note_sent(s); /* the peer's time begins with the send */
+        return WR_FILE_GOES_ON;
+    }
+    const size_t len = sock_file_cached_bytes(s);
+    return len > 0 ? sock_file_splice(s, len, ret_err) : sock_file_read(s);
+}
+
+bool wr_sock_file_read_ended(struct wr_sock *s, int32_t res)
+{
+    struct wr_sock_file *file = s->file;
+
+    wr_assert(file->block);
+    wr_sock_note_sent(s);
+    if (file->state == WR_FILE_STOPPING || wr_sock_is_over(s) || s->t.error) {
+        sock_file_finish(s, wr_sock_file_error(s));
+        return false;
+    }
+    wr_assert(file->state == WR_FILE_READING);
+    if (res > 0) {
+        wr_check((uint64_t)res <= file->part.left);
+        sock_file_set_state(file, WR_FILE_SENDING);
+        file->block->used = (uint32_t)res;
+        wr_prep_send(&s->t.loop->uring, &s->send_op, s->fd, file->block->data,
+                     (size_t)res);
+        return false;
+    }
+    if (res == -EINTR || res == -EAGAIN || res == -ECANCELED) {
+        sock_file_give_block(s);
+        sock_file_set_state(file, WR_FILE_NEXT);
+        return true;
+    }
+    sock_file_finish(s, res);
+    return false;
+}
+
+enum wr_file_step wr_sock_file_sent(struct wr_sock *s, int32_t res)
+{
+    struct wr_sock_file *file = s->file;
+    /* Without a block it was a poll. */
+    const uint32_t asked = file->block ? file->block->used : 0;
+
+    wr_assert(!s->send_op.in_flight && !file->read_op.in_flight);
+    if (asked > 0 && res > 0) {
+        sock_file_took(s, (uint64_t)res);
+    }
+    if (file->state == WR_FILE_STOPPING || file->part.left == 0) {
+        sock_file_finish(s, file->err);
+        return WR_FILE_WAITS;
+    }
+    if (file->state == WR_FILE_SENDING) {
+        sock_file_give_block(s);
+        sock_file_set_state(file, WR_FILE_NEXT);
+    }
+    if (res == -EAGAIN || (res > 0 && (uint32_t)res < asked)) {
+        return WR_FILE_LACKS_ROOM;
+    }
+    return res >= 0 || res == -EINTR || res == -ECANCELED ? WR_FILE_GOES_ON
+                                                          : WR_FILE_BREAKS;
+}
+
+void wr_sock_file_stop(struct wr_sock *s, int err)
+{
+    struct wr_sock_file *file = s->file;
+    struct wr_uring *uring = &s->t.loop->uring;
+
+    wr_assert(err < 0);
+    if (!wr_sock_file_is_active(s)) {
+        return;
+    }
+    wr_assert(!file->block || file->state != WR_FILE_NEXT);
+    const bool owns_send = s->send_op.in_flight && wr_sendq_is_empty(&s->sendq);
+    if (!owns_send && !file->read_op.in_flight) {
+        sock_file_finish(s, err);
+        return;
+    }
+    file->err = err;
+    sock_file_set_state(file, WR_FILE_STOPPING);
+    wr_op_cancel(uring, owns_send ? &s->send_op : &file->read_op);
+}
+
+void wr_sock_file_tell(struct wr_sock *s)
+{
+    struct wr_sock_file *file = s->file;
+    weir_loop *loop = s->t.loop;
+    weir_sendfile_done_fn *done = file->part.done;
+    void *arg = file->part.arg;
+    const int err = file->err;
+    const uint64_t sent = file->sent;
+
+    wr_assert(file->state == WR_FILE_DONE);
+    wr_assert(!file->block && !file->read_op.in_flight);
+    wr_ready_cancel(&file->ready);
+    s->file = NULL;
+    s->sends_file = false;
+    wr_free(&loop->counting, file, sizeof(*file));
+    done(arg, &s->t, err, sent);
+    wr_loop_leave_if_forked(loop);
+}
+
+static int sock_file_refuse(const struct wr_sock *s)
+{
+    wr_require(s->t.error == 0, -EPIPE);
+    wr_require(s->state == WR_SOCK_OPEN && !s->write_eof, -ESHUTDOWN);
+    wr_require(!s->sends_file, -EBUSY);
+    return s->t.write_error;
+}
+
+int wr_sock_file_begin(struct wr_sock *s, const struct wr_sendfile *part,
+                       const struct wr_sock_file_ops *ops)
+{
+    weir_loop *loop = s->t.loop;
+
+    wr_sock_check_invariants(s);
+    int err = sock_file_refuse(s);
+    if (err < 0) {
+        return err;
+    }
+    struct wr_sock_file *file = wr_alloc(&loop->counting, sizeof(*file));
+    if (!file) {
+        return -ENOMEM;
+    }
+    *file = (struct wr_sock_file){
+        .sock = s,
+        .part = *part,
+        .only_reads = !wr_has(&loop->uring.features, WR_FEATURE_CACHESTAT),
+    };
+    wr_op_init(&file->read_op, ops->read_completed);
+    wr_ready_init(&file->ready, ops->ready);
+    s->file = file;
+    s->sends_file = true;
+    if (!s->send_op.in_flight) {
+        wr_loop_at_turn_end(loop, &s->turn_end);
+    }
+    wr_sock_note_sent(s); /* the stall clock starts */
+    wr_sock_times_changed(s);
+    wr_sock_check_invariants(s);
+    wr_sock_check_file(s);
+    return 0;
+}

@@ -1,0 +1,365 @@
+/*
+ * Files that stream transports send: what arrives, in which order, and what is
+ * told of it, whether or not the file is in the page cache, whole, or has a
+ * size. Ends on the way are in sendfile_end.c.
+ */
+#include "tests/contract/sending_rig.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+enum { SIZE = 300000 };
+
+PAIRS(sendfile, a_file_leaves_between_the_writes_around_it)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    expect_eq(rig_write(rig, 100000), 0);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    read_until_done(rig, &sending);
+
+    expect_eq(sending.err, 0);
+    expect_eq(sending.sent, SIZE - 100000);
+    expect_eq(rig->peer_received, SIZE);
+    expect_usable(rig);
+    close(fd);
+}
+
+PAIRS(sendfile, exactly_the_part_that_was_asked_for_is_sent)
+{
+    static const struct {
+        size_t written; /* before it */
+        uint64_t count;
+    } parts[] = {{0, 1},      {0, 1},    {4093, 2},  {0, 4095},
+                 {100, 4097}, {1, 9000}, {0, 65536}, {3000, 65537},
+                 {0, 0},      {0, 100},  {7, 131072}};
+    const int fd = pattern_file(SIZE);
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        struct sending sending;
+        expect_eq(rig_write(rig, parts[i].written), 0);
+        begin_sending(rig, &sending, fd, parts[i].count);
+        read_until_done(rig, &sending);
+        expect_eq(sending.err, 0);
+        expect_eq(sending.sent, parts[i].count);
+        expect_eq(rig->peer_received, rig->written);
+    }
+    expect_eq(lseek(fd, 0, SEEK_CUR), 0);
+    expect_usable(rig);
+    close(fd);
+}
+
+PAIRS(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes)
+{
+    struct sending sending;
+    const int fd = pattern_file(5000);
+
+    begin_sending(rig, &sending, fd, 5001);
+    read_until_done(rig, &sending);
+    expect_eq(sending.err, 0);
+    expect_eq(sending.sent, 5000);
+    expect_eq(rig_write(rig, 1000), 0);
+    begin_sending(rig, &sending, fd, 100); /* from beyond its end */
+    read_until_done(rig, &sending);
+    expect_eq(sending.err, 0);
+    expect_eq(sending.sent, 0);
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    read_until_done(rig, &sending);
+    expect_eq(sending.sent, 0);
+
+    expect_usable(rig);
+    close(fd);
+}
+
+PAIRS(sendfile, an_empty_file_sends_nothing)
+{
+    struct sending sending;
+    const int fd = pattern_file(0);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    wait_done(rig, &sending);
+
+    expect_eq(sending.err, 0);
+    expect_eq(sending.sent, 0);
+    expect_usable(rig);
+    close(fd);
+}
+
+PAIRS(sendfile, a_large_file_arrives_whole)
+{
+    const uint64_t size = 64u << 20;
+    const uint64_t before = rig_statistics(rig).sent_bytes;
+    struct sending sending;
+    const int fd = pattern_file(size);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    read_until_done(rig, &sending);
+
+    expect_eq(sending.sent, size);
+    expect_eq(rig->peer_received, size);
+    expect_eq(rig_statistics(rig).sent_bytes - before, size);
+    expect_usable(rig);
+    close(fd);
+}
+
+PAIRS_WITH(sendfile, a_slow_reader_gets_all_of_it, .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    for (int i = 0; i < 20; i++) {
+        rig_peer_read(rig, 997);
+        rig_turn(rig);
+    }
+    expect_eq(sending.calls, 0);
+    read_until_done(rig, &sending);
+
+    expect_eq(sending.sent, SIZE);
+    expect_usable(rig);
+    close(fd);
+}
+
+PAIRS(sendfile, a_file_that_is_not_in_the_cache_is_sent)
+{
+    struct sending sending;
+    const int fd = pattern_file(8u << 20);
+    if (!make_cold(fd)) {
+        close(fd);
+        return; /* a file system in memory */
+    }
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    read_until_done(rig, &sending);
+
+    expect_eq(sending.err, 0);
+    expect_eq(sending.sent, 8u << 20);
+    expect_geq(count_cached(fd), 2048);
+    expect_usable(rig);
+    close(fd);
+}
+
+/* Zeros that no block of the disk stands for. */
+PAIRS(sendfile, holes_are_sent_as_zeros)
+{
+    const size_t size = 1u << 20;
+    struct sending sending = {.rig = rig};
+    const int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    expect_eq(ftruncate(fd, (off_t)size), 0);
+    expect_eq(pwrite(fd, "x", 1, 500000), 1);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    size_t got = 0;
+    while (got < size) {
+        static uint8_t buf[65536];
+        const ssize_t ret = recv(rig->peer, buf, sizeof(buf), MSG_DONTWAIT);
+        rig_turn(rig);
+        for (ssize_t i = 0; i < ret; i++) {
+            expect_eq(buf[i], got + (size_t)i == 500000 ? 'x' : 0);
+        }
+        got += ret > 0 ? (size_t)ret : 0;
+    }
+    wait_done(rig, &sending);
+
+    expect_eq(sending.sent, size);
+    rig->peer_received = rig->written;
+    expect_usable(rig);
+    close(fd);
+}
+
+PAIRS_WITH(sendfile, a_file_that_is_cut_meanwhile_ends_early,
+           .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    begin_sending(rig, &sending, fd, SIZE);
+    rig_turns(rig, 10);
+    expect_eq(sending.calls, 0);
+
+    expect_eq(ftruncate(fd, 250000), 0);
+    read_until_done(rig, &sending);
+
+    expect_eq(sending.err, 0);
+    expect_eq(sending.sent, 250000);
+    expect_usable(rig);
+    close(fd);
+}
+
+PAIRS_WITH(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count,
+           .small_buffers = true)
+{
+    struct sending sending;
+    const int whole = pattern_file(SIZE);
+    const int fd = pattern_file(SIZE / 2);
+    begin_sending(rig, &sending, fd, SIZE);
+    rig_turns(rig, 10);
+
+    static uint8_t buf[SIZE / 2];
+    expect_eq(pread(whole, buf, sizeof(buf), SIZE / 2), sizeof(buf));
+    expect_eq(pwrite(fd, buf, sizeof(buf), SIZE / 2), sizeof(buf));
+    read_until_done(rig, &sending);
+
+    expect_eq(sending.sent, SIZE);
+    expect_usable(rig);
+    close(whole);
+    close(fd);
+}
+
+/* Files of the kernel tell no size. */
+PAIRS(sendfile, a_file_of_unknown_size_is_read_to_its_end)
+{
+    uint8_t text[65536];
+    uint8_t got[65536];
+    struct sending sending;
+    const int fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC);
+    const ssize_t size = pread(fd, text, sizeof(text), 0);
+    expect(size > 10);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    wait_done(rig, &sending);
+
+    expect_eq(sending.err, 0);
+    expect_eq(sending.sent, size);
+    expect_eq(recv(rig->peer, got, sizeof(got), 0), size);
+    expect_eq(memcmp(text, got, (size_t)size), 0);
+    close(fd);
+    rig->peer_received = rig->written;
+}
+
+PAIRS_WITH(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards,
+           .small_buffers = true)
+{
+    struct sending sending;
+    char byte = 'x';
+    const struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    const int fd = pattern_file(SIZE);
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+
+    for (int i = 0; i < 2; i++) {
+        expect_eq(rig_write(rig, 1), -EBUSY);
+        expect_eq(rig_write(rig, 0), -EBUSY);
+        expect_eq(weir_transport_writelines(rig->t, &iov, 1), -EBUSY);
+        expect_eq(weir_transport_write_ref(rig->t, "x", 1, NULL, NULL), -EBUSY);
+        expect_eq(weir_transport_sendfile(rig->t, fd, 0, 1, NULL, NULL),
+                  -EINVAL);
+        rig_turns(rig, 20);
+    }
+    expect_eq(sending.calls, 0);
+    expect_eq(rig_pending(rig), 0);
+    expect_eq(weir_transport_take_write_error(rig->t), 0);
+    read_until_done(rig, &sending);
+
+    expect_usable(rig);
+    close(fd);
+}
+
+static struct sending second;
+
+static void start_second(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    struct rig *rig = arg;
+    expect_eq(err, 0);
+    rig->written += sent;
+    expect(weir_transport_get_error(t) == 0);
+    begin_sending(rig, &second, rig->count, 1000);
+    expect_eq(weir_transport_sendfile(t, rig->count, 0, 1, start_second, rig),
+              -EBUSY);
+}
+
+PAIRS(sendfile, one_file_at_a_time_and_the_next_from_done)
+{
+    const int fd = pattern_file(SIZE);
+    rig->count = fd;
+    expect_eq(weir_transport_sendfile(rig->t, fd, 0, 5000, start_second, rig),
+              0);
+    expect_eq(weir_transport_sendfile(rig->t, fd, 0, 5000, start_second, rig),
+              -EBUSY);
+
+    memset(&second, 0, sizeof(second));
+    read_until_done(rig, &second);
+
+    expect_eq(rig->written, 6000);
+    expect_usable(rig);
+    close(fd);
+}
+
+static void refuse(struct rig *rig, int fd, int err)
+{
+    struct sending sending = {.rig = rig};
+    expect(fd >= 0);
+    expect_eq(weir_transport_sendfile(rig->t, fd, 0, WEIR_TO_END, start_second,
+                                      &sending),
+              err);
+    expect_eq(rig_write(rig, 10), 0);
+    close(fd);
+}
+
+PAIRS(sendfile, what_is_not_a_file_to_read_is_refused)
+{
+    int pipe_fds[2];
+    const int file = pattern_file(100);
+    expect_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
+
+    refuse(rig, open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EISDIR);
+    refuse(rig, pipe_fds[0], -ESPIPE);
+    refuse(rig, open("/dev/zero", O_RDONLY | O_CLOEXEC), -ESPIPE);
+    refuse(rig, open("/proc/self/exe", O_PATH | O_CLOEXEC), -EBADF);
+    refuse(rig, open(".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600), -EBADF);
+    const int direct = open("/proc/self/exe", O_RDONLY | O_DIRECT | O_CLOEXEC);
+    if (direct >= 0) { /* not every file system has it */
+        refuse(rig, direct, -EINVAL);
+    }
+    expect_eq(weir_transport_sendfile(rig->t, 12345, 0, 1, start_second, rig),
+              -EBADF);
+    expect_eq(weir_transport_sendfile(rig->t, file, UINT64_C(1) << 63, 1,
+                                      start_second, rig),
+              -EINVAL);
+    expect_eq(
+        weir_transport_sendfile(rig->t, file, INT64_MAX, 1, start_second, rig),
+        -EINVAL);
+    expect_eq(weir_transport_sendfile(rig->t, file, 0, 1, NULL, NULL), -EINVAL);
+
+    rig_peer_read(rig, rig->written);
+    expect_usable(rig);
+    close(file);
+    close(pipe_fds[1]);
+}
+
+/* The socket is non-blocking for the time of a call alone. */
+PAIRS_WITH(sendfile, the_socket_is_left_as_it_was, .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    const int flags = fcntl(weir_transport_get_socket(rig->t), F_GETFL);
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    rig_turns(rig, 10);
+    expect_eq(fcntl(weir_transport_get_socket(rig->t), F_GETFL), flags);
+
+    rig_peer_send(rig, 100000); /* reading goes on */
+    rig_wait_received(rig, 100000);
+    read_until_done(rig, &sending);
+
+    expect_eq(fcntl(weir_transport_get_socket(rig->t), F_GETFL), flags);
+    expect_usable(rig);
+    close(fd);
+}
+
+/* What waits are bytes of the file, which take no memory. */
+PAIRS_WITH(sendfile, its_bytes_are_not_part_of_the_write_buffer,
+           .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    rig_turns(rig, 20);
+    expect_eq(rig_pending(rig), 0);
+    expect_eq(rig_statistics(rig).queued_bytes, 0);
+    read_until_done(rig, &sending);
+
+    expect_events(rig, "made");
+    expect_usable(rig);
+    close(fd);
+}

@@ -1,0 +1,470 @@
+/*
+ * Ends of a file that is being sent: cancelled, closed, aborted, broken by the
+ * peer, by a time-out, by the loop's end. done is called once, before
+ * connection_lost, and the count is exact.
+ */
+#include "tests/contract/sending_rig.h"
+#include "tests/unit/allocator.h"
+#include "tests/unit/random.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+enum { SIZE = 3000000 };
+
+/* The kernel is full, and done was not called. */
+static int begin_clogged(struct rig *rig, struct sending *sending)
+{
+    const int fd = pattern_file(SIZE);
+    begin_sending(rig, sending, fd, WEIR_TO_END);
+    rig_turn_for(rig, 5 * RIG_MS);
+    rig_turns(rig, 30);
+    expect_eq(sending->calls, 0);
+    return fd;
+}
+
+/* ---- cancelled ---- */
+
+PAIRS_WITH(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told,
+           .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+
+    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
+    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
+    expect_eq(sending.calls, 0);
+    wait_done(rig, &sending);
+
+    expect_eq(sending.err, -ECANCELED);
+    expect(sending.sent > 0 && sending.sent < SIZE);
+    expect_eq(rig->lost_count, 0);
+    close(fd);
+    expect_usable(rig); /* and what is written goes on at that byte */
+}
+
+PAIRS(sendfile_end, a_file_that_waits_for_writes_is_cancelled_before_its_first)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    expect_eq(rig_write(rig, 1000), 0);
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+
+    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
+    wait_done(rig, &sending);
+
+    expect_eq(sending.err, -ECANCELED);
+    expect_eq(sending.sent, 0);
+    expect_usable(rig);
+    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
+    close(fd);
+}
+
+/* At any moment: in the cache or not, with or without room. */
+PAIRS_WITH(sendfile_end, a_cancellation_may_come_at_any_moment,
+           .small_buffers = true)
+{
+    struct unit_random dice;
+    unit_random_seed(&dice);
+    const int fd = pattern_file(SIZE);
+
+    for (int round = 0; round < 60 && rig->written < SIZE; round++) {
+        struct sending sending;
+        if (unit_random_below(&dice, 2) == 0) {
+            make_cold(fd);
+        }
+        begin_sending(rig, &sending, fd, 1 + unit_random_below(&dice, 100000));
+        const uint64_t turns = unit_random_below(&dice, 12);
+        for (uint64_t i = 0; i < turns; i++) {
+            rig_turn(rig);
+            if (unit_random_below(&dice, 3) == 0) {
+                rig_peer_read_most(rig, unit_random_below(&dice, 5000));
+            }
+        }
+        expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
+        wait_done(rig, &sending);
+        expect(sending.err == -ECANCELED || sending.err == 0);
+        expect_eq(rig_write(rig, unit_random_below(&dice, 3)), 0);
+        rig_peer_read(rig, rig->written - rig->peer_received);
+    }
+    expect_usable(rig);
+    close(fd);
+}
+
+/* ---- closed here ---- */
+
+PAIRS_WITH(sendfile_end, a_close_sends_the_file_first, .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+
+    expect_eq(weir_transport_close(rig->t), 0);
+    expect_eq(rig_peer_read_end(rig), 0);
+    rig_wait_lost(rig);
+
+    expect_eq(sending.calls, 1);
+    expect(sending.before_loss);
+    expect_eq(sending.err, 0);
+    expect_eq(rig->peer_received, SIZE);
+    expect_eq(rig->lost_err, 0);
+    close(fd);
+}
+
+PAIRS_WITH(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file,
+           .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+
+    expect_eq(weir_transport_write_eof(rig->t), 0);
+    expect_eq(rig_peer_read_end(rig), 0);
+
+    expect_eq(sending.err, 0);
+    expect_eq(rig->peer_received, SIZE);
+    expect_eq(rig->lost_count, 0);
+    expect_eq(weir_transport_sendfile(rig->t, fd, 0, 1, NULL, NULL), -EINVAL);
+    close(fd);
+}
+
+PAIRS_WITH(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end,
+           .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_turn(rig);
+
+    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
+    rig_wait_lost(rig);
+
+    expect_eq(sending.err, -ECANCELED);
+    expect(sending.before_loss);
+    expect_eq(rig->lost_err, -ECANCELED);
+    const int end = rig_peer_read_end(rig);
+    expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
+    close(fd);
+}
+
+PAIRS_WITH(sendfile_end, an_abort_stops_it, .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+
+    expect_eq(weir_transport_abort(rig->t), 0);
+    expect_eq(sending.calls, 0);
+    rig_wait_lost(rig);
+
+    expect_eq(sending.calls, 1);
+    expect(sending.before_loss);
+    expect_eq(sending.err, -ECONNABORTED);
+    expect_eq(rig->lost_err, 0);
+    const int end = rig_peer_read_end(rig);
+    expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
+    expect(rig->peer_received <= sending.sent);
+    close(fd);
+}
+
+PAIRS(sendfile_end, an_abort_before_the_first_byte_stops_it)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+
+    expect_eq(weir_transport_abort(rig->t), 0);
+    rig_wait_lost(rig);
+
+    expect_eq(sending.err, -ECONNABORTED);
+    expect_eq(sending.sent, 0);
+    close(fd);
+}
+
+UNIT(sendfile_end, the_loops_end_stops_it)
+{
+    struct rig rig = {.small_buffers = true};
+    while (rig_next(&rig)) {
+        struct sending sending;
+        const int fd = begin_clogged(&rig, &sending);
+        weir_transport_unref(rig.t);
+        if (rig.server) {
+            weir_server_free(rig.server);
+        }
+
+        expect_eq(weir_loop_free(rig.loop), 1);
+        rig.loop = NULL;
+
+        expect_eq(sending.calls, 1);
+        expect(sending.before_loss);
+        expect_eq(sending.err, -ECONNABORTED);
+        close(fd);
+    }
+}
+
+/* ---- broken ---- */
+
+/* Whether the connection was found broken by the file or by the receive. */
+static void expect_broken(const struct rig *rig, const struct sending *sending)
+{
+    expect_eq(sending->calls, 1);
+    expect(sending->before_loss);
+    expect_eq(sending->err, weir_transport_get_error(rig->t));
+    expect_eq(sending->err, rig->lost_err);
+    expect(sending->err == -EPIPE || sending->err == -ECONNRESET);
+}
+
+PAIRS_WITH(sendfile_end, a_peer_that_goes_breaks_it, .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+
+    rig_peer_close(rig); /* with bytes unread */
+    rig_wait_lost(rig);
+
+    expect_broken(rig, &sending);
+    close(fd);
+}
+
+/* sendfile() has no MSG_NOSIGNAL. */
+PAIRS(sendfile_end, a_peer_that_is_gone_raises_no_signal)
+{
+    struct sigaction action;
+    sigset_t mask;
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    expect_eq(sigaction(SIGPIPE, NULL, &action), 0);
+    expect(action.sa_handler == SIG_DFL);
+    weir_transport_pause_reading(rig->t);
+    rig->eof_result = 1;
+    rig_peer_send(rig, 1);
+    rig_peer_close(rig);
+
+    while (rig->lost_count == 0 && weir_transport_get_error(rig->t) == 0) {
+        begin_sending(rig, &sending, fd, 4096);
+        wait_done(rig, &sending);
+        rig->written = 0;
+    }
+    weir_transport_resume_reading(rig->t);
+    rig_wait_lost(rig);
+
+    if (!rig_can(rig, RIG_CAN_RESET)) { /* else the receive may see it first */
+        expect_eq(sending.err, -EPIPE);
+    }
+    expect(rig->lost_err == -EPIPE || rig->lost_err == -ECONNRESET);
+    expect_eq(sigpending(&mask), 0);
+    expect(!sigismember(&mask, SIGPIPE));
+    expect_eq(sigprocmask(SIG_SETMASK, NULL, &mask), 0);
+    expect(!sigismember(&mask, SIGPIPE));
+    close(fd);
+}
+
+PAIRS_THAT(sendfile_end, a_reset_breaks_it, RIG_CAN_RESET,
+           .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+
+    rig_peer_reset(rig);
+    rig_wait_lost(rig);
+
+    expect_broken(rig, &sending);
+    close(fd);
+}
+
+PAIRS_WITH(sendfile_end, a_peer_that_takes_nothing_stalls_it,
+           .small_buffers = true)
+{
+    const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
+                                           .write_stall_ns = 60 * RIG_MS};
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+    const uint64_t since_ns = rig_now_ns();
+    expect_eq(weir_transport_set_timeouts(rig->t, &timeouts), 0);
+
+    rig_wait_lost(rig);
+
+    expect_eq(sending.err, WEIR_EWRITESTALL);
+    expect_eq(rig->lost_err, WEIR_EWRITESTALL);
+    expect(sending.before_loss);
+    expect_geq(rig_now_ns() - since_ns, 60 * RIG_MS);
+    const int end = rig_peer_read_end(rig);
+    expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
+    close(fd);
+}
+
+PAIRS_WITH(sendfile_end, a_close_waits_for_it_as_long_as_it_may,
+           .small_buffers = true)
+{
+    const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
+                                           .close_ns = 40 * RIG_MS};
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+    expect_eq(weir_transport_set_timeouts(rig->t, &timeouts), 0);
+
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_wait_lost(rig);
+
+    expect_eq(sending.err, WEIR_ECLOSETIMEOUT);
+    expect_eq(rig->lost_err, WEIR_ECLOSETIMEOUT);
+    close(fd);
+}
+
+/* ---- states in which none begins ---- */
+
+static void no_done(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    (void)arg;
+    (void)t;
+    (void)err;
+    (void)sent;
+    cr_assert_fail("done of a call that failed");
+}
+
+static void expect_refused(const struct rig *rig, int err)
+{
+    const int fd = pattern_file(10);
+    expect_eq(weir_transport_sendfile(rig->t, fd, 0, 10, no_done, NULL), err);
+    close(fd);
+}
+
+PAIRS(sendfile_end, after_the_end_of_the_writing_side_none_begins)
+{
+    expect_eq(weir_transport_write_eof(rig->t), 0);
+    expect_refused(rig, -ESHUTDOWN);
+}
+
+PAIRS(sendfile_end, after_a_close_or_a_loss_none_begins)
+{
+    expect_eq(weir_transport_close(rig->t), 0);
+    expect_refused(rig, -ESHUTDOWN);
+    rig_wait_lost(rig);
+    expect_refused(rig, -ESHUTDOWN);
+    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
+}
+
+PAIRS_THAT(sendfile_end, on_a_broken_connection_none_begins, RIG_CAN_RESET, 0)
+{
+    rig_peer_reset(rig);
+    rig_wait_lost(rig);
+    expect_refused(rig, -EPIPE);
+}
+
+PAIRS(sendfile_end, after_a_write_was_refused_none_begins)
+{
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, 10), 0);
+    expect_eq(rig_write(rig, 11), -ENOBUFS);
+    expect_refused(rig, -ENOBUFS);
+    expect_eq(weir_transport_take_write_error(rig->t), -ENOBUFS);
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, 0), 0);
+    expect_usable(rig);
+}
+
+/* ---- no memory ---- */
+
+static struct unit_allocator memory;
+
+static int made_fd;
+static weir_transport *made_t;
+
+static void note_made(void *user, weir_transport *t)
+{
+    (void)user;
+    made_t = weir_transport_ref(t);
+}
+
+static const struct weir_protocol silent = {.size = sizeof(silent),
+                                            .kind = WEIR_PROTOCOL_STREAM,
+                                            .connection_made = note_made};
+
+static int make_silent(void *arg, weir_transport *t,
+                       struct weir_protocol_binding *ret)
+{
+    (void)arg;
+    (void)t;
+    *ret = (struct weir_protocol_binding){.protocol = &silent};
+    return 0;
+}
+
+static bool is_made(void *arg)
+{
+    (void)arg;
+    return made_t != NULL;
+}
+
+static void note_result(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    struct sending *sending = arg;
+    (void)t;
+    sending->calls++;
+    sending->err = err;
+    sending->sent = sent;
+}
+
+/* Each allocation fails once: the record of the file, then the blocks that its
+ * parts are read into. */
+UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
+{
+    int pair[2];
+    weir_loop *loop;
+    unit_allocator_init(&memory);
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &memory.hooks};
+    const struct weir_factory factory = {.create = make_silent};
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    const struct weir_connect_options connect = {
+        .size = sizeof(connect), .use_sock = true, .sock = pair[0]};
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &connect, NULL),
+              0);
+    made_t = NULL;
+    run_loop_until(loop, is_made, NULL);
+    made_fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC); /* is read */
+
+    bool was_refused = false;
+    bool was_ended = false;
+    for (int fail = 1; fail < 10 && !was_ended; fail++) {
+        struct sending sending = {.calls = 0};
+        memory.fail_at = memory.calls + (uint64_t)fail;
+        const int err = weir_transport_sendfile(made_t, made_fd, 0, WEIR_TO_END,
+                                                note_result, &sending);
+        if (err < 0) {
+            expect_eq(err, -ENOMEM);
+            was_refused = true;
+            continue;
+        }
+        run_loop_until(loop, sending_is_done, &sending);
+        memory.fail_at = 0;
+        expect_eq(sending.err, -ENOMEM);
+        expect_eq(sending.sent, 0);
+        was_ended = true;
+    }
+    expect(was_refused);
+    expect(was_ended);
+    expect_eq(weir_transport_write(made_t, "x", 1), 0);
+
+    close(made_fd);
+    weir_transport_unref(made_t);
+    expect_eq(weir_loop_free(loop), 1);
+    close(pair[1]);
+    unit_allocator_check(&memory);
+}
+
+/* ---- the dump ---- */
+
+PAIRS_WITH(sendfile_end, the_dump_tells_of_it, .small_buffers = true)
+{
+    char *text = NULL;
+    size_t size = 0;
+    struct sending sending;
+    const int fd = begin_clogged(rig, &sending);
+
+    FILE *out = open_memstream(&text, &size);
+    weir_loop_dump(rig->loop, out);
+    fclose(out);
+
+    cr_assert_not_null(strstr(text, "send=waiting"), "%s", text);
+    expect(strstr(text, "file=next") != NULL);
+    free(text);
+    expect_eq(weir_transport_abort(rig->t), 0);
+    rig_wait_lost(rig);
+    close(fd);
+}

@@ -1,0 +1,47 @@
+/*
+ * Files whose bytes are the rig's pattern, and one sendfile at a time.
+ *
+ * Byte n of a file is byte n of the pattern that the subject sends, so a part
+ * of a file goes on where the writes have ended if its offset is rig->written.
+ */
+#ifndef WEIR_TESTS_CONTRACT_SENDING_RIG_H
+#define WEIR_TESTS_CONTRACT_SENDING_RIG_H
+
+#include "tests/contract/harness.h"
+
+#include <weir/sendfile.h>
+
+/* What done was told. */
+struct sending {
+    struct rig *rig;
+    int calls;
+    int err;
+    uint64_t sent;
+    bool before_loss; /* connection_lost had not been called */
+};
+
+/* A file of @size bytes on the disk of the build folder, which has no name. */
+int pattern_file(uint64_t size);
+
+/* Takes the file out of the page cache; false where that is not possible. */
+bool make_cold(int fd);
+
+/* Pages of the file in the cache; -1: not known. */
+int64_t count_cached(int fd);
+
+/* Sends from rig->written on, with @sending for the result. */
+void begin_sending(struct rig *rig, struct sending *sending, int fd,
+                   uint64_t count);
+
+bool sending_is_done(void *arg);
+
+/* Until done is called, while the peer does not read. */
+void wait_done(struct rig *rig, struct sending *sending);
+
+/* Reads as the peer until done is called, and what was sent until then. */
+void read_until_done(struct rig *rig, struct sending *sending);
+
+/* A write and a close of the subject, which the peer reads to the end. */
+void expect_usable(struct rig *rig);
+
+#endif

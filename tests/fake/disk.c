@@ -1,0 +1,95 @@
+/*
+ * Regular files of the fake machine, and the system calls that send them.
+ *
+ * A file has a size and a function that makes its bytes. Whether a part of it
+ * is in the cache is a matter of chance, asked anew each time; a read by the
+ * ring takes as long as FAKE_DELAY lets it.
+ */
+#include "tests/fake/world.h"
+#include "uring/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+int fake_disk_open(uint64_t size, fake_fill_fn *fill)
+{
+    struct fake_file *file = fake_file_open(FAKE_DISK, 0);
+    wr_assert(file);
+    file->disk_size = size;
+    file->fill = fill;
+    return file->fd;
+}
+
+void fake_disk_truncate(int fd, uint64_t size)
+{
+    fake_file_get(fd, "truncate")->disk_size = size;
+}
+
+int32_t fake_disk_read(const struct fake_file *file, void *buf, size_t len,
+                       uint64_t offset)
+{
+    if (fake_chance(fake.options.permille[FAKE_DISK_ERROR])) {
+        return -EIO;
+    }
+    if (offset >= file->disk_size) {
+        return 0;
+    }
+    size_t most = (size_t)wr_min_u64(len, file->disk_size - offset);
+    if (most > 1 && fake_chance(fake.options.permille[FAKE_SHORT_RECV])) {
+        most = 1 + (size_t)fake_random(most);
+    }
+    file->fill(buf, offset, most);
+    return (int32_t)most;
+}
+
+int wr_sys_fstat(int fd, struct stat *ret)
+{
+    const struct fake_file *file = fake_file_get(fd, "fstat");
+    memset(ret, 0, sizeof(*ret));
+    ret->st_mode = file->kind == FAKE_DISK ? S_IFREG | 0600 : S_IFSOCK | 0600;
+    ret->st_size = (off_t)file->disk_size;
+    return 0;
+}
+
+int wr_sys_is_cached(int fd, uint64_t offset, size_t len)
+{
+    const struct fake_file *file = fake_file_get(fd, "cachestat");
+    return offset + len <= file->disk_size &&
+           !fake_chance(fake.options.permille[FAKE_COLD]);
+}
+
+int64_t wr_sys_sendfile(int fd, int from, uint64_t offset, size_t len)
+{
+    struct fake_file *socket = fake_file_get(fd, "sendfile");
+    const struct fake_file *file = fake_file_get(from, "sendfile");
+    uint8_t buf[4096];
+    int64_t sent = 0;
+    int64_t res = 0;
+
+    if (socket->kind != FAKE_STREAM || file->kind != FAKE_DISK) {
+        fake_fail("sendfile from descriptor %d to %d", from, fd);
+    }
+    if (socket->send_count > 0) {
+        fake_fail("sendfile beside a send on descriptor %d", fd);
+    }
+    if (len > 1 && fake_chance(fake.options.permille[FAKE_SHORT_SEND])) {
+        len = 1 + (size_t)fake_random(len);
+    }
+    while (len > 0 && offset < file->disk_size) {
+        size_t part = (size_t)wr_min_u64(wr_min_u64(len, sizeof(buf)),
+                                         file->disk_size - offset);
+        file->fill(buf, offset, part);
+        res = fake_end_send(socket->end, buf, part);
+        if (res <= 0) {
+            break;
+        }
+        sent += res;
+        offset += (uint64_t)res;
+        len -= (size_t)res;
+    }
+    fake.stats.sent_bytes += (uint64_t)sent;
+    fake.stats.sendfiles++;
+    fake_trace("sendfile fd=%d = %lld", fd, (long long)(sent ? sent : res));
+    return sent > 0 ? sent : res;
+}

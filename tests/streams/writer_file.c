@@ -1,0 +1,391 @@
+/*
+ * Sending a file from a task: how the call returns, what it says, and that the
+ * stream goes on at the byte where it stopped. The disk and the peer are the
+ * fake machine's, so that every moment can be hit.
+ */
+#include "pair.h"
+#include "tests/unit/random.h"
+#include "uring/sys.h"
+
+#define SIZE (3 * MIB + 1234)
+
+static void fill(void *buf, uint64_t offset, size_t len)
+{
+    uint8_t *bytes = buf;
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = pair_byte(offset + i);
+    }
+}
+
+/* A task that sends a file. */
+struct sender {
+    struct pair *p;
+    int fd;
+    uint64_t offset;
+    uint64_t count;
+    weir_task *task;
+    bool is_done;
+    int64_t ret;
+};
+
+static int send_file(weir_loop *on, void *arg)
+{
+    struct sender *sender = arg;
+    (void)on;
+    sender->ret = weir_writer_sendfile(sender->p->writer, sender->fd,
+                                       &sender->offset, sender->count);
+    sender->is_done = true;
+    return 0;
+}
+
+/* Sends from where the writes have ended. */
+static void sender_start(struct sender *sender, struct pair *p, int fd,
+                         uint64_t count)
+{
+    *sender =
+        (struct sender){.p = p, .fd = fd, .offset = p->written, .count = count};
+    sender->task = rig_spawn(send_file, sender);
+}
+
+/* It has returned; what. */
+static int64_t sender_end(struct sender *sender)
+{
+    cr_assert(sender->is_done);
+    expect_eq(rig_join(sender->task), 0);
+    sender->p->written = sender->offset;
+    return sender->ret;
+}
+
+static int64_t send_all(struct pair *p, int fd, uint64_t count)
+{
+    struct sender sender;
+    sender_start(&sender, p, fd, count);
+    pair_peer_read_all(p);
+    return sender_end(&sender);
+}
+
+static void expect_goes_on(struct pair *p)
+{
+    expect_eq(pair_write(p, 1000), 0);
+    pair_peer_read_all(p);
+    expect_eq(p->peer_read, p->written);
+}
+
+TASK(writer_file, all_bytes_are_sent_and_counted)
+{
+    struct pair p;
+    const int fd = fake_disk_open(SIZE, fill);
+    pair_open(&p);
+    expect_eq(pair_write(&p, 100000), 0);
+
+    expect_eq(send_all(&p, fd, 77), 77);
+    expect_eq(send_all(&p, fd, 0), 0);
+    expect_eq(send_all(&p, fd, WEIR_TO_END), SIZE - 100077);
+    expect_eq(p.written, SIZE);
+    expect_eq(send_all(&p, fd, 10), 0);
+
+    expect_gt(fake_stats()->sendfiles, 3);
+    expect_goes_on(&p);
+    pair_close(&p);
+    expect_eq(wr_sys_close(fd), 0);
+}
+
+TASK(writer_file, a_file_that_is_not_in_the_cache_is_read)
+{
+    struct pair p;
+    const int fd = fake_disk_open(SIZE, fill);
+    pair_open(&p);
+    fake_set_fault(FAKE_COLD, 1000);
+
+    expect_eq(send_all(&p, fd, WEIR_TO_END), SIZE);
+
+    expect_eq(fake_stats()->sendfiles, 0);
+    expect_geq(fake_stats()->reads, SIZE / (64 * KIB));
+    expect_goes_on(&p);
+    pair_close(&p);
+    expect_eq(wr_sys_close(fd), 0);
+}
+
+TASK(writer_file, a_read_that_fails_ends_it_and_not_the_stream)
+{
+    struct sender sender;
+    struct pair p;
+    const int fd = fake_disk_open(SIZE, fill);
+    pair_open(&p);
+    sender_start(&sender, &p, fd, WEIR_TO_END);
+    nap();
+    fake_set_fault(FAKE_COLD, 1000);
+    fake_set_fault(FAKE_DISK_ERROR, 1000);
+
+    pair_peer_read_all(&p);
+
+    expect_eq(sender_end(&sender), -EIO);
+    expect_gt(p.written, 0);
+    expect_eq(p.peer_read, p.written);
+    expect_goes_on(&p);
+    pair_close(&p);
+    expect_eq(wr_sys_close(fd), 0);
+}
+
+TASK(writer_file, a_file_that_is_cut_is_sent_as_far_as_it_goes)
+{
+    struct sender sender;
+    struct pair p;
+    const int fd = fake_disk_open(SIZE, fill);
+    pair_open(&p);
+    sender_start(&sender, &p, fd, SIZE);
+    nap();
+
+    fake_disk_truncate(fd, MIB);
+    pair_peer_read_all(&p);
+
+    expect_eq(sender_end(&sender), MIB);
+    expect_goes_on(&p);
+    pair_close(&p);
+    expect_eq(wr_sys_close(fd), 0);
+}
+
+TASK(writer_file, writes_and_another_file_are_refused_meanwhile)
+{
+    struct sender sender;
+    struct pair p;
+    uint64_t offset = 0;
+    const int fd = fake_disk_open(SIZE, fill);
+    pair_open(&p);
+    sender_start(&sender, &p, fd, WEIR_TO_END);
+    nap();
+
+    expect_eq(pair_write(&p, 1), -EBUSY);
+    expect_eq(weir_writer_sendfile(p.writer, fd, &offset, 1), -EBUSY);
+    expect_eq(offset, 0);
+    expect_eq(weir_writer_get_depth(p.writer).bytes, 0);
+    expect_eq(weir_writer_drain(p.writer), 0);
+    expect_eq(weir_writer_flush(p.writer), 0);
+    cr_assert_not(sender.is_done);
+
+    pair_peer_read_all(&p);
+    expect_eq(sender_end(&sender), SIZE);
+    expect_goes_on(&p);
+    pair_close(&p);
+    expect_eq(wr_sys_close(fd), 0);
+}
+
+TASK(writer_file, a_time_out_ends_it_at_a_count_that_is_told)
+{
+    struct weir_timeout limit;
+    struct pair p;
+    uint64_t offset = 0;
+    const int fd = fake_disk_open(SIZE, fill);
+    pair_open(&p);
+    const uint64_t before_ns = weir_loop_get_time(loop);
+
+    expect_eq(weir_timeout_begin(loop, &limit, 5 * S), 0);
+    const int64_t ret = weir_timeout_end(
+        &limit, weir_writer_sendfile(p.writer, fd, &offset, WEIR_TO_END));
+
+    expect_eq(ret, -ETIMEDOUT);
+    expect_eq((weir_loop_get_time(loop) - before_ns) / S, 5);
+    expect_eq(offset, fake_taken_bytes(p.fd));
+    p.written = offset;
+    expect_goes_on(&p);
+    pair_close(&p);
+    expect_eq(wr_sys_close(fd), 0);
+}
+
+TASK(writer_file, an_interruption_before_the_call_sends_nothing)
+{
+    struct sender sender;
+    struct pair p;
+    const int fd = fake_disk_open(SIZE, fill);
+    pair_open(&p);
+    sender_start(&sender, &p, fd, WEIR_TO_END);
+
+    cr_assert(weir_task_cancel(sender.task));
+    nap();
+
+    expect_eq(sender_end(&sender), -ECANCELED);
+    expect_eq(p.written, 0);
+    expect_eq(fake_taken_bytes(p.fd), 0);
+    expect_goes_on(&p);
+    pair_close(&p);
+    expect_eq(wr_sys_close(fd), 0);
+}
+
+/* ---- any moment ---- */
+
+static const enum fake_fault faults[] = {
+    FAKE_COLD,      FAKE_SHORT_SEND,  FAKE_SHORT_RECV,
+    FAKE_DELAY,     FAKE_REORDER,     FAKE_INTERRUPT,
+    FAKE_NO_SUBMIT, FAKE_CANCEL_RACE, FAKE_DISK_ERROR};
+
+#define FAULT_COUNT (sizeof(faults) / sizeof(faults[0]))
+
+static void spoil(struct unit_random *dice)
+{
+    for (size_t i = 0; i < FAULT_COUNT; i++) {
+        const bool is_on = unit_random_below(dice, 2) == 0;
+        const uint64_t most = faults[i] == FAKE_DISK_ERROR ? 100 : 600;
+        fake_set_fault(faults[i],
+                       is_on ? (uint32_t)unit_random_below(dice, most) : 0);
+    }
+}
+
+static void mend(void)
+{
+    for (size_t i = 0; i < FAULT_COUNT; i++) {
+        fake_set_fault(faults[i], 0);
+    }
+}
+
+/* Reads a little now and then, until the call returns or is cancelled. */
+static void interfere(struct unit_random *dice, struct sender *sender)
+{
+    const uint64_t steps = unit_random_below(dice, 30);
+    for (uint64_t i = 0; i < steps && !sender->is_done; i++) {
+        switch (unit_random_below(dice, 4)) {
+        case 0:
+            pair_peer_read(sender->p, 1 + unit_random_below(dice, 200000));
+            break;
+        case 1:
+            nap();
+            break;
+        default:
+            expect_eq(weir_sleep(loop, 0), 0);
+            break;
+        }
+    }
+}
+
+TASK(writer_file, a_cancellation_at_any_moment_loses_no_byte)
+{
+    struct unit_random dice;
+    unit_random_seed(&dice);
+
+    for (int round = 0; round < 400; round++) {
+        struct sender sender;
+        struct pair p;
+        const int fd = fake_disk_open(SIZE, fill);
+        spoil(&dice);
+        pair_open(&p);
+        expect_eq(pair_write(&p, unit_random_below(&dice, 2) * 70000), 0);
+        sender_start(&sender, &p, fd, unit_random_below(&dice, SIZE));
+        interfere(&dice, &sender);
+        expect_eq(weir_task_cancel(sender.task), !sender.is_done);
+        while (!sender.is_done) {
+            nap();
+        }
+        mend();
+        const int64_t ret = sender_end(&sender);
+        cr_assert(ret >= 0 || ret == -ECANCELED || ret == -EIO, "%lld",
+                  (long long)ret);
+        expect_goes_on(&p);
+        pair_close(&p);
+        expect_eq(wr_sys_close(fd), 0);
+    }
+}
+
+/* ---- ends ---- */
+
+TASK(writer_file, a_peer_that_resets_ends_it_with_that)
+{
+    for (int cold = 0; cold < 2; cold++) {
+        struct sender sender;
+        struct pair p;
+        const int fd = fake_disk_open(SIZE, fill);
+        fake_set_fault(FAKE_COLD, cold ? 1000 : 0);
+        pair_open(&p);
+        sender_start(&sender, &p, fd, WEIR_TO_END);
+        nap();
+
+        fake_peer_reset(p.peer);
+        nap();
+
+        expect_eq(sender_end(&sender), -ECONNRESET);
+        expect_eq(pair_write(&p, 1), -EPIPE);
+        pair_close(&p);
+        expect_eq(wr_sys_close(fd), 0);
+    }
+}
+
+TASK(writer_file, an_abort_ends_it_and_a_close_waits_for_it)
+{
+    for (int closes = 0; closes < 2; closes++) {
+        struct sender sender;
+        struct pair p;
+        const int fd = fake_disk_open(SIZE, fill);
+        pair_open(&p);
+        sender_start(&sender, &p, fd, WEIR_TO_END);
+        nap();
+
+        if (closes) {
+            weir_writer_close(p.writer);
+        } else {
+            weir_writer_abort(p.writer);
+        }
+        pair_peer_read_all(&p);
+
+        expect_eq(sender_end(&sender), closes ? (int64_t)SIZE : -ECONNABORTED);
+        expect_eq(p.peer_read == SIZE, closes);
+        pair_close(&p);
+        expect_eq(wr_sys_close(fd), 0);
+    }
+}
+
+static int send_beyond_the_end(weir_loop *on, void *arg)
+{
+    struct pair *p = arg;
+    uint64_t offset = 0;
+    const int fd = fake_disk_open(SIZE, fill);
+    const int64_t ret =
+        weir_writer_sendfile(p->writer, fd, &offset, WEIR_TO_END);
+    (void)on;
+    expect_eq(ret, -ECANCELED);
+    expect_eq(offset, fake_taken_bytes(p->fd));
+    expect_gt(offset, 0);
+    weir_writer_unref(p->writer);
+    expect_eq(wr_sys_close(fd), 0);
+    note("ended");
+    return 0;
+}
+
+static int leave_it_sending(weir_loop *on, void *arg)
+{
+    (void)on;
+    pair_open(arg);
+    weir_task *task = rig_spawn(send_beyond_the_end, arg);
+    nap();
+    weir_task_detach(task);
+    return 0;
+}
+
+UNIT(writer_file, the_loops_end_ends_it)
+{
+    struct pair p;
+    rig_start();
+    expect_eq(rig_main(leave_it_sending, &p), 0);
+    cr_assert_str_eq(notes, "");
+    rig_stop();
+    cr_assert_str_eq(notes, "ended");
+}
+
+static int64_t outside;
+
+static void call_outside(void *arg)
+{
+    struct pair *p = arg;
+    uint64_t offset = 0;
+    outside = weir_writer_sendfile(p->writer, 0, &offset, 1);
+}
+
+TASK(writer_file, outside_a_task_it_is_an_error)
+{
+    struct pair p;
+    pair_open(&p);
+    expect_eq(weir_loop_call_soon(loop, call_outside, &p, NULL), 0);
+    nap();
+    expect_eq(outside, WEIR_ENOTTASK);
+    expect_eq(weir_writer_sendfile(p.writer, p.fd, NULL, 1), -EINVAL);
+    uint64_t offset = 0;
+    expect_eq(weir_writer_sendfile(p.writer, p.fd, &offset, 1), -ESPIPE);
+    pair_close(&p);
+}
