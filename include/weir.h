@@ -23,6 +23,7 @@
 #include "weir/sendfile.h"
 #include "weir/server.h"
 #include "weir/stream.h"
+#include "weir/subprocess.h"
 #include "weir/sync.h"
 #include "weir/task.h"
 #include "weir/transport.h"

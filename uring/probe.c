@@ -10,6 +10,7 @@
 
 #include "../include/weir/error.h"
 #include "check.h"
+#include "spawn.h"
 #include "sqe.h"
 #include "sys.h"
 
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PROBE_ENTRIES 8u
@@ -226,6 +228,19 @@ static bool probe_cachestat(void)
     return wr_sys_is_cached(-1, 0, 1) == -EBADF;
 }
 
+static bool probe_pidfd_info(void)
+{
+    int status;
+    int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (pidfd < 0) {
+        return false;
+    }
+    /* This process has not ended. */
+    const bool result = wr_spawn_query(pidfd, &status) == -ENODATA;
+    close(pidfd);
+    return result;
+}
+
 static uint32_t probe_find_features(struct io_uring *uring)
 {
     uint32_t found = 0;
@@ -255,6 +270,9 @@ static uint32_t probe_find_features(struct io_uring *uring)
     }
     if (probe_cachestat()) {
         found |= 1u << WR_FEATURE_CACHESTAT;
+    }
+    if (probe_pidfd_info()) {
+        found |= 1u << WR_FEATURE_PIDFD_INFO;
     }
     return found | probe_pipe();
 }

@@ -376,6 +376,16 @@ int wr_sys_eventfd_drain(int fd)
     return err == -EAGAIN ? 0 : err;
 }
 
+int wr_sys_pipe(int ret[2])
+{
+    return sys_result(pipe2(ret, O_CLOEXEC));
+}
+
+int wr_sys_open_null(void)
+{
+    return sys_result(open("/dev/null", O_RDWR | O_CLOEXEC));
+}
+
 int wr_sys_signalfd(int fd, uint64_t mask)
 {
     sigset_t set;

@@ -117,6 +117,11 @@ int wr_sys_eventfd_write(int fd);
 int wr_sys_eventfd_nonblock(void);
 int wr_sys_eventfd_drain(int fd);
 
+/* A pipe: its reading and its writing end, both blocking. */
+int wr_sys_pipe(int ret[2]);
+/* /dev/null, for reading and writing. */
+int wr_sys_open_null(void);
+
 /* A signalfd for the signals of @mask (bit n-1 for signal n); @fd -1 makes a
  * new one, otherwise its mask is changed. */
 int wr_sys_signalfd(int fd, uint64_t mask);

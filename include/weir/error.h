@@ -4,7 +4,7 @@
  *
  * The kernel's errors pass through unchanged as `-errno`. weir's own codes
  * start below -4095, where no errno can be, in groups of a hundred: stream,
- * ring, usage, names.
+ * ring, usage, names, processes.
  */
 #ifndef WEIR_ERROR_H
 #define WEIR_ERROR_H
@@ -80,6 +80,9 @@ enum weir_error {
     WEIR_ESERVICE = -4508,
     /** A host name, and weir was built without a resolver (c-ares). */
     WEIR_ENONAMES = -4509,
+    /** The exit status of a child process is not known: other code has reaped
+     * it, or it could not be waited for. */
+    WEIR_ENOSTATUS = -4600,
 };
 
 /**

@@ -71,6 +71,7 @@ static const struct entry error_own_errors[] = {
     ENTRY(WEIR_ESERVICE, "No such service"),
     ENTRY(WEIR_ENONAMES,
           "A host name, and weir was built without c-ares: give an address"),
+    ENTRY(WEIR_ENOSTATUS, "The exit status of the child is not known"),
 };
 
 #ifdef WR_ERRNO_TABLE

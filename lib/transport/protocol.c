@@ -166,3 +166,37 @@ int wr_protocol_updated(weir_transport *t, size_t len)
     protocol_end_timing(t, start_ns, "buffer_updated");
     return ret;
 }
+
+int wr_protocol_pipe_data(weir_transport *t, int fd, const struct weir_buf *buf)
+{
+    wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_SUBPROCESS);
+    if (!t->binding.protocol->pipe_data_received) {
+        return 0;
+    }
+    const uint64_t start_ns = protocol_start_timing(t);
+    int ret =
+        t->binding.protocol->pipe_data_received(t->binding.user, t, fd, buf);
+    protocol_end_timing(t, start_ns, "pipe_data_received");
+    return ret;
+}
+
+void wr_protocol_pipe_lost(weir_transport *t, int fd, int err)
+{
+    wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_SUBPROCESS);
+    wr_assert(err <= 0);
+    if (t->binding.protocol->pipe_connection_lost) {
+        const uint64_t start_ns = protocol_start_timing(t);
+        t->binding.protocol->pipe_connection_lost(t->binding.user, t, fd, err);
+        protocol_end_timing(t, start_ns, "pipe_connection_lost");
+    }
+}
+
+void wr_protocol_exited(weir_transport *t)
+{
+    wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_SUBPROCESS);
+    if (t->binding.protocol->process_exited) {
+        const uint64_t start_ns = protocol_start_timing(t);
+        t->binding.protocol->process_exited(t->binding.user, t);
+        protocol_end_timing(t, start_ns, "process_exited");
+    }
+}

@@ -254,6 +254,12 @@ WEIR_MUST_USE int wr_protocol_get_buffer(weir_transport *t, size_t hint,
                                          void **ret_buf, size_t *ret_size);
 WEIR_MUST_USE int wr_protocol_updated(weir_transport *t, size_t len);
 
+/* Of subprocesses; @fd is the child's descriptor. */
+WEIR_MUST_USE int wr_protocol_pipe_data(weir_transport *t, int fd,
+                                        const struct weir_buf *buf);
+void wr_protocol_pipe_lost(weir_transport *t, int fd, int err);
+void wr_protocol_exited(weir_transport *t);
+
 static inline int wr_protocol_data(weir_transport *t,
                                    const struct weir_buf *buf)
 {

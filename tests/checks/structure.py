@@ -32,7 +32,8 @@ ROOMS = {
     "sync": "uring base loop task",
     "transport": "uring base loop",
     "net": "uring base loop task transport",
-    "stream": "uring base loop task sync transport net",
+    "process": "uring base loop transport",
+    "stream": "uring base loop task sync transport net process",
 }
 KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}
 

@@ -5,7 +5,8 @@ import os
 import socket
 import threading
 
-from harness import EXAMPLES, Program, command, equal, matches, read_line, run
+from harness import (ENV, EXAMPLES, Program, command, equal, matches,
+                     read_line, run)
 from servers import Refusing, Server, echo
 
 
@@ -74,6 +75,19 @@ def test_a_descriptor_is_watched():
     outcome = command(example("register_socket_reader"))
     equal((outcome.status, outcome.err), (0, ""), "the outcome")
     equal(outcome.out, "received: abc\n", "standard output")
+
+
+def test_a_childs_output_comes_to_a_protocol():
+    outcome = command(example("subprocess_output"))
+    equal((outcome.status, outcome.err), (0, ""), "the outcome")
+    equal(outcome.out, "from 1: 1970-01-01\nexit status 0\n",
+          "standard output")
+
+
+def test_a_program_that_is_not_there_is_told():
+    outcome = command(example("subprocess_output"), env=dict(ENV, PATH="/nowhere"))
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    matches(outcome.err, r"No such file")
 
 
 def test_examples_are_short():

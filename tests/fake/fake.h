@@ -160,6 +160,19 @@ typedef void fake_fill_fn(void *buf, uint64_t offset, size_t len);
 int fake_disk_open(uint64_t size, fake_fill_fn *fill);
 void fake_disk_truncate(int fd, uint64_t size);
 
+/* ---- children ---- */
+
+/* The child of this number ends; a returncode below 0 is minus a signal. */
+void fake_child_end(int pid, int returncode);
+/* Other code reaps it when it has ended. */
+void fake_child_steal(int pid);
+/* Later signals to it fail with @err; 0: they reach it. */
+void fake_child_refuse(int pid, int err);
+/* What polls it is told once that it has ended, although it has not. */
+void fake_child_wake(int pid);
+/* The last signal that it got; 0: none. SIGKILL ends it. */
+int fake_child_signal(int pid);
+
 /* ---- peers ---- */
 
 /* The far end of a connection, played by the test. */

@@ -315,6 +315,8 @@ static uint32_t poll_events(const struct fake_file *file)
         return file->listener->queue_len > 0 ? POLLIN : 0;
     case FAKE_EVENTFD:
         return POLLOUT | (file->event_count > 0 ? POLLIN : 0u);
+    case FAKE_PIDFD:
+        return file->child.has_ended || file->child.is_woken ? POLLIN : 0;
     case FAKE_SIGNALFD:
         return fake.signals_pending & file->signal_mask ? POLLIN : 0;
     case FAKE_DISK:

@@ -30,7 +30,8 @@ enum fake_kind {
     FAKE_EVENTFD,
     FAKE_SIGNALFD,
     FAKE_CLOCK, /* stands for no descriptor in operations that wait for time */
-    FAKE_DISK
+    FAKE_DISK,
+    FAKE_PIDFD
 };
 
 #define FAKE_SOCKOPT_MAX 24
@@ -47,6 +48,17 @@ struct fake_addr {
 };
 
 struct fake_end;
+
+/* FAKE_PIDFD: a child that weir made. */
+struct fake_child {
+    int pid;
+    bool has_ended;
+    bool is_stolen; /* something else has reaped it */
+    bool is_woken;  /* a poll says once that it has ended */
+    int returncode;
+    int signum;     /* the last that it got */
+    int signal_err; /* refuses signals */
+};
 
 /* An open descriptor. */
 struct fake_file {
@@ -67,6 +79,7 @@ struct fake_file {
     uint64_t signal_mask;
     uint64_t disk_size;
     fake_fill_fn *fill; /* FAKE_DISK */
+    struct fake_child child;
     struct fake_sockopt_value sockopts[FAKE_SOCKOPT_MAX];
     uint32_t sockopt_count;
 };

@@ -1,0 +1,171 @@
+/*
+ * Watching a child by a poll of its pidfd.
+ *
+ * The kernel could wait for the child in an operation (WAITID, Linux 6.7). A
+ * poll and one system call do that on every kernel, and leave the moment of
+ * reaping to weir, also when the operation is cancelled.
+ */
+#include "child.h"
+
+#include "weir/error.h"
+
+#include <poll.h>
+#include <signal.h>
+
+/* A child that was killed is gone after this, unless it hangs in the kernel. */
+#define CHILD_DEATH_MS 1000
+
+static void child_set_state(struct wr_child *child, enum wr_child_state state)
+{
+    static const uint8_t allowed[WR_CHILD_STATES] = {
+        [WR_CHILD_NONE] = 1u << WR_CHILD_SPAWNED,
+        [WR_CHILD_SPAWNED] = 1u << WR_CHILD_WATCHED,
+        [WR_CHILD_WATCHED] = 1u << WR_CHILD_LEAVING | 1u << WR_CHILD_EXITED |
+                             1u << WR_CHILD_UNKNOWN,
+        [WR_CHILD_LEAVING] = 1u << WR_CHILD_EXITED | 1u << WR_CHILD_UNKNOWN,
+    };
+    wr_assert(state < WR_CHILD_STATES);
+    wr_assert(allowed[child->state] >> state & 1u);
+    child->state = state;
+}
+
+void wr_child_check_invariants(const struct wr_child *child)
+{
+    const bool lives =
+        child->state != WR_CHILD_NONE && !wr_child_has_ended(child);
+
+    wr_assert((child->pidfd >= 0) == lives);
+    wr_assert((child->pid > 0) == (child->state != WR_CHILD_NONE));
+    wr_assert(!child->op.in_flight || child->state == WR_CHILD_WATCHED ||
+              child->state == WR_CHILD_LEAVING);
+}
+
+/* Takes the exit status; false while the child lives. */
+static bool child_reap(struct wr_child *child)
+{
+    wr_assert(child->pidfd >= 0);
+    int ret = wr_spawn_reap(child->pidfd, &child->returncode);
+    if (ret == 0) {
+        return false;
+    }
+    if (ret < 0 &&
+        wr_has(&child->loop->uring.features, WR_FEATURE_PIDFD_INFO)) {
+        ret = wr_spawn_query(child->pidfd, &child->returncode) < 0 ? -1 : 1;
+    }
+    child_set_state(child, ret > 0 ? WR_CHILD_EXITED : WR_CHILD_UNKNOWN);
+    return true;
+}
+
+/* The child can be watched no more. Reaps it if it can be killed. */
+static void child_end_now(struct wr_child *child)
+{
+    wr_assert(!wr_child_has_ended(child));
+    if (wr_spawn_signal(child->pidfd, SIGKILL) == 0) {
+        wr_spawn_await(child->pidfd, CHILD_DEATH_MS);
+    }
+    if (!child_reap(child)) {
+        child_set_state(child, WR_CHILD_UNKNOWN);
+    }
+}
+
+static void child_finish(struct wr_child *child)
+{
+    wr_assert(wr_child_has_ended(child));
+    wr_ignore(wr_sys_close(child->pidfd)); /* no operation uses it */
+    child->pidfd = -1;
+    wr_child_check_invariants(child);
+    child->ended(child);
+}
+
+static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_child *child = wr_container_of(op, struct wr_child, op);
+
+    wr_check(!(flags & WR_CQE_MORE));
+    wr_child_check_invariants(child);
+    if (child_reap(child)) {
+        child_finish(child);
+    } else if (child->state == WR_CHILD_LEAVING) {
+        child_set_state(child, WR_CHILD_UNKNOWN);
+        child_finish(child);
+    } else if (res < 0) {
+        child_end_now(child);
+        child_finish(child);
+    } else { /* woken early */
+        wr_prep_poll(&child->loop->uring, op, child->pidfd, POLLIN, false);
+    }
+}
+
+void wr_child_init(struct wr_child *child, weir_loop *loop,
+                   void (*ended)(struct wr_child *child))
+{
+    wr_assert(ended != NULL);
+    *child = (struct wr_child){
+        .loop = loop, .ended = ended, .state = WR_CHILD_NONE, .pidfd = -1};
+    wr_op_init(&child->op, child_poll_completed);
+}
+
+int wr_child_spawn(struct wr_child *child, const struct wr_spawn *spawn,
+                   const char **ret_step)
+{
+    int err = wr_spawn(spawn, &child->pid, &child->pidfd, ret_step);
+    if (err < 0) {
+        wr_assert(child->pidfd < 0);
+        return err;
+    }
+    wr_check(child->pid > 0);
+    wr_check(child->pidfd >= 0);
+    child_set_state(child, WR_CHILD_SPAWNED);
+    wr_child_check_invariants(child);
+    return 0;
+}
+
+void wr_child_watch(struct wr_child *child)
+{
+    child_set_state(child, WR_CHILD_WATCHED);
+    wr_prep_poll(&child->loop->uring, &child->op, child->pidfd, POLLIN, false);
+    wr_child_check_invariants(child);
+}
+
+void wr_child_leave(struct wr_child *child)
+{
+    wr_child_check_invariants(child);
+    if (child->state == WR_CHILD_WATCHED) {
+        child_set_state(child, WR_CHILD_LEAVING);
+        wr_op_cancel(&child->loop->uring, &child->op);
+    }
+}
+
+void wr_child_abandon(struct wr_child *child)
+{
+    wr_child_check_invariants(child);
+    if (child->state == WR_CHILD_SPAWNED) {
+        child_set_state(child, WR_CHILD_WATCHED);
+        child_end_now(child);
+        child_finish(child);
+    } else {
+        wr_op_abandon(&child->loop->uring, &child->op);
+    }
+}
+
+int wr_child_signal(const struct wr_child *child, int signum)
+{
+    wr_child_check_invariants(child);
+    if (child->pidfd < 0) {
+        return -ESRCH;
+    }
+    return wr_spawn_signal(child->pidfd, signum);
+}
+
+int wr_child_returncode(const struct wr_child *child, int *ret)
+{
+    wr_child_check_invariants(child);
+    if (!wr_child_has_ended(child)) {
+        return -EAGAIN;
+    }
+    if (child->state == WR_CHILD_UNKNOWN) {
+        return WEIR_ENOSTATUS;
+    }
+    *ret = child->returncode;
+    return 0;
+}

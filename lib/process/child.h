@@ -1,0 +1,70 @@
+/*
+ * A child process and its end.
+ *
+ *     NONE --spawn--> SPAWNED --watch--> WATCHED --its end--> EXITED, UNKNOWN
+ *                                           |                    ^
+ *                                           '--leave--> LEAVING -'
+ *
+ * A poll waits for the child's pidfd, and the child is reaped when that says
+ * that it has ended. Nothing else here reaps it: so a signal that is sent
+ * reaches the child or is refused, and never another process. UNKNOWN is the
+ * end of a child that other code has reaped, and of one that cannot be waited
+ * for.
+ */
+#ifndef WEIR_LIB_PROCESS_CHILD_H
+#define WEIR_LIB_PROCESS_CHILD_H
+
+#include "lib/loop/loop.h"
+#include "uring/spawn.h"
+
+enum wr_child_state {
+    WR_CHILD_NONE,
+    WR_CHILD_SPAWNED,
+    WR_CHILD_WATCHED,
+    WR_CHILD_LEAVING,
+    WR_CHILD_EXITED,
+    WR_CHILD_UNKNOWN,
+    WR_CHILD_STATES,
+};
+
+struct wr_child {
+    weir_loop *loop;
+    struct wr_op op; /* polls the pidfd */
+    /* The child has ended; from a completion. */
+    void (*ended)(struct wr_child *child);
+    enum wr_child_state state;
+    pid_t pid;
+    int pidfd;      /* -1: there is no child, or it has ended */
+    int returncode; /* of one that has EXITED */
+};
+
+void wr_child_init(struct wr_child *child, weir_loop *loop,
+                   void (*ended)(struct wr_child *child));
+void wr_child_check_invariants(const struct wr_child *child);
+
+/* Makes the child; see wr_spawn(). */
+WEIR_MUST_USE int wr_child_spawn(struct wr_child *child,
+                                 const struct wr_spawn *spawn,
+                                 const char **ret_step);
+
+/* Waits for the end of a child that was made. */
+void wr_child_watch(struct wr_child *child);
+
+/* Waits no longer: ->ended is called soon. */
+void wr_child_leave(struct wr_child *child);
+
+/* The ring is closed: kills the child and reaps it. */
+void wr_child_abandon(struct wr_child *child);
+
+/* 0, -ESRCH when it has ended, or another error. */
+WEIR_MUST_USE int wr_child_signal(const struct wr_child *child, int signum);
+
+static inline bool wr_child_has_ended(const struct wr_child *child)
+{
+    return child->state >= WR_CHILD_EXITED;
+}
+
+/* 0, -EAGAIN while it lives, or WEIR_ENOSTATUS. */
+WEIR_MUST_USE int wr_child_returncode(const struct wr_child *child, int *ret);
+
+#endif

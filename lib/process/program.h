@@ -1,0 +1,26 @@
+/*
+ * Where a program may be: the paths that a child tries one after the other.
+ *
+ * They are found before the child is made, because the child may not allocate.
+ * Pure: no path is looked at.
+ */
+#ifndef WEIR_LIB_PROCESS_PROGRAM_H
+#define WEIR_LIB_PROCESS_PROGRAM_H
+
+#include "weir/base.h"
+
+struct wr_program {
+    const char **paths; /* in order, NULL at the end; in one piece of memory */
+    size_t size;        /* of that */
+};
+
+/* Finds the paths of @file, which is used as it is if it has a slash, or
+ * otherwise looked up in the PATH of @env, as execvp() does: 0, -ENOENT for an
+ * empty name, or -ENOMEM. */
+WEIR_MUST_USE int wr_program_init(struct wr_program *program,
+                                  const struct weir_allocator *allocator,
+                                  const char *file, const char *const *env);
+void wr_program_fini(struct wr_program *program,
+                     const struct weir_allocator *allocator);
+
+#endif

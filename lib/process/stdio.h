@@ -1,0 +1,32 @@
+/*
+ * The three standard descriptors of a child, before it is made.
+ *
+ * Each is a pipe with an end of ours, /dev/null, a descriptor of the program,
+ * or left to the child as the parent has it. All that is opened here is
+ * close-on-exec, so that no other child gets it.
+ */
+#ifndef WEIR_LIB_PROCESS_STDIO_H
+#define WEIR_LIB_PROCESS_STDIO_H
+
+#include "uring/spawn.h"
+#include "weir/subprocess.h"
+
+struct wr_stdio {
+    int ours[WR_STDIO_COUNT];       /* our end of a pipe, or -1 */
+    int theirs[WR_STDIO_COUNT];     /* for struct wr_spawn */
+    bool is_opened[WR_STDIO_COUNT]; /* theirs was opened here */
+};
+
+/* Checks what is wanted: 0, -EINVAL or -EBADF. */
+WEIR_MUST_USE int wr_stdio_check(const struct weir_spawn_options *options);
+
+/* Opens what is wanted, WEIR_STDIO_DEFAULT being a pipe; a failed call leaves
+ * nothing open. */
+WEIR_MUST_USE int wr_stdio_open(struct wr_stdio *stdio,
+                                const struct weir_spawn_options *options);
+
+/* The child has its own now, or there is none. */
+void wr_stdio_close_theirs(struct wr_stdio *stdio);
+void wr_stdio_close_ours(struct wr_stdio *stdio);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * Subprocess transports, for the makers above.
+ *
+ *     STARTING --> OPEN --> CLOSING --> LOST
+ *         |          '--------------------^
+ *         '--> DISCARDED -----------------'
+ *
+ * A transport exists from the moment its child does. It is STARTING until the
+ * next turn, which opens the pipes and asks the factory; where that fails, or
+ * the program has changed its mind, it is DISCARDED: its child is killed, and
+ * done is told when that has ended. An OPEN one is lost when its child has
+ * ended and all pipes are closed, a CLOSING one has been told to come to that.
+ *
+ * Each pipe is a transport of its own with a protocol of this room, which calls
+ * the subprocess's protocol, or the sink that a maker has given for the pipe.
+ */
+#ifndef WEIR_LIB_PROCESS_SUBPROCESS_H
+#define WEIR_LIB_PROCESS_SUBPROCESS_H
+
+#include "child.h"
+#include "lib/transport/transport.h"
+#include "stdio.h"
+#include "weir/subprocess.h"
+
+enum wr_subprocess_state {
+    WR_SUBPROCESS_STARTING,
+    WR_SUBPROCESS_DISCARDED,
+    WR_SUBPROCESS_OPEN,
+    WR_SUBPROCESS_CLOSING,
+    WR_SUBPROCESS_LOST,
+    WR_SUBPROCESS_STATES,
+};
+
+/* One of the child's standard descriptors. */
+struct wr_subprocess_pipe {
+    struct weir_subprocess *subprocess;
+    weir_transport *t; /* with a reference; NULL: no pipe, or none yet */
+    /* Called in the place of the subprocess's protocol, if it has a table. */
+    struct weir_protocol_binding sink;
+    bool is_open; /* cleared by its loss */
+};
+
+struct weir_subprocess {
+    weir_transport t; /* first */
+    enum wr_subprocess_state state;
+    struct wr_child child;
+    struct wr_stdio stdio; /* until the pipes are opened */
+    struct wr_subprocess_pipe pipes[WR_STDIO_COUNT];
+    struct wr_ready ready;       /* while it is STARTING */
+    struct wr_timer grace_timer; /* between SIGTERM and SIGKILL */
+    uint64_t grace_ns;           /* 0: SIGKILL at once */
+    struct weir_factory factory;
+    weir_connect_done_fn *done; /* until it is called */
+    void *done_arg;
+    int cause; /* why it was given up before done, or 0 */
+};
+
+/* The bindings of pipes that the subprocess's protocol is not told of; those
+ * without a table are none. */
+struct wr_subprocess_sinks {
+    struct weir_protocol_binding pipes[WR_STDIO_COUNT];
+};
+
+/* Reads the options of a child that @outer ends with; see options.h. */
+WEIR_MUST_USE int wr_spawn_options_read(const void *outer,
+                                        struct weir_spawn_options *spawn);
+
+/* weir_subprocess_exec() with options that were read; @sinks may be NULL. */
+WEIR_MUST_USE int wr_subprocess_start(
+    weir_loop *loop, const struct weir_factory *factory,
+    const char *const *argv, const struct weir_subprocess_options *options,
+    const struct wr_subprocess_sinks *sinks, weir_subprocess **ret);
+
+/* The arguments of a shell that runs @command. */
+#define WR_SHELL_ARGV(command)                                                 \
+    (const char *const[])                                                      \
+    {                                                                          \
+        "/bin/sh", "-c", (command), NULL                                       \
+    }
+
+/* ---- subprocess_calls.c ---- */
+
+/* A transport without a child; NULL without memory. */
+WEIR_MUST_USE weir_subprocess *wr_subprocess_new(weir_loop *loop);
+
+/* ---- subprocess.c ---- */
+
+void wr_subprocess_init(weir_subprocess *s, weir_loop *loop,
+                        const struct wr_transport_ops *ops);
+
+/* The child was made, and the loop sees to it from now on. */
+void wr_subprocess_begin(weir_subprocess *s);
+
+/* The only writer of the state. */
+void wr_subprocess_set_state(weir_subprocess *s,
+                             enum wr_subprocess_state state);
+void wr_subprocess_check_invariants(const weir_subprocess *s);
+bool wr_subprocess_has_open_pipe(const weir_subprocess *s);
+
+/* Ends everything at once. The cause of the end is set. */
+void wr_subprocess_doom(weir_subprocess *s);
+
+/* No protocol is connected, because of @err: the child ends unheard. */
+void wr_subprocess_discard(weir_subprocess *s, int err);
+
+#endif

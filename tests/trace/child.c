@@ -1,0 +1,297 @@
+/*
+ * Children on the fake machine: what real ones do only after seconds, and what
+ * a machine of one user cannot show: graces, children that cannot be killed, a
+ * ring that breaks.
+ */
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+#include "tests/unit/allocator.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <weir.h>
+
+#define S UINT64_C(1000000000)
+
+static struct unit_allocator allocator;
+static weir_loop *loop;
+static weir_transport *transport;
+static int pid;
+static int exited_count;
+static int lost_count;
+static int lost_err;
+static int done_err;
+
+static void made(void *user, weir_transport *t)
+{
+    (void)user;
+    transport = weir_transport_ref(t);
+    pid = weir_transport_get_pid(t);
+}
+
+static void exited(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    exited_count++;
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    lost_count++;
+    lost_err = err;
+    weir_loop_stop(loop);
+}
+
+static const struct weir_protocol protocol = {
+    .size = sizeof(protocol),
+    .kind = WEIR_PROTOCOL_SUBPROCESS,
+    .connection_made = made,
+    .connection_lost = lost,
+    .process_exited = exited,
+};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    *ret = (struct weir_protocol_binding){&protocol, arg};
+    return 0;
+}
+
+static void done(void *arg, int err, weir_transport *t)
+{
+    (void)arg;
+    (void)t;
+    done_err = err;
+}
+
+static const struct weir_factory factory = {create, NULL};
+
+/* Options of a child without pipes. */
+static struct weir_subprocess_options without_pipes(void)
+{
+    const struct weir_stdio inherit = {WEIR_STDIO_INHERIT, 0};
+
+    return (struct weir_subprocess_options){
+        .size = sizeof(struct weir_subprocess_options),
+        .done = done,
+        .spawn = {.in = inherit, .out = inherit, .err = inherit},
+    };
+}
+
+static int spawn_child(void)
+{
+    const char *const argv[] = {"/bin/program", NULL};
+    const struct weir_subprocess_options options = without_pipes();
+
+    return weir_subprocess_exec(loop, &factory, argv, &options, NULL);
+}
+
+static void turn(void)
+{
+    weir_loop_stop(loop);
+    cr_assert_eq(weir_loop_run(loop), 0);
+}
+
+static void open_loop(const struct fake_options *fake_options)
+{
+    unit_allocator_init(&allocator);
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &allocator.hooks};
+    fake_start(fake_options);
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
+}
+
+static void open_child(void)
+{
+    open_loop(&(struct fake_options){.seed = 1});
+    expect_eq(spawn_child(), 0);
+    turn();
+    cr_assert_not_null(transport);
+    expect_eq(done_err, 0);
+}
+
+static void close_loop(void)
+{
+    weir_transport_unref(transport);
+    expect_eq(weir_loop_free(loop), 0);
+    unit_allocator_check(&allocator);
+    fake_stop();
+}
+
+static int returncode(void)
+{
+    int code = -1000;
+
+    expect_eq(weir_transport_get_returncode(transport, &code), 0);
+    return code;
+}
+
+static void end_in_time(void *arg)
+{
+    fake_child_end(pid, *(int *)arg);
+}
+
+UNIT(child, r54__the_grace_between_SIGTERM_and_SIGKILL_is_five_seconds)
+{
+    open_child();
+    const uint64_t before_ns = fake_now();
+    expect_eq(weir_transport_close(transport), 0);
+    expect_eq(fake_child_signal(pid), SIGTERM);
+    expect_eq(weir_loop_run(loop), 0);
+    const uint64_t took_ns = fake_now() - before_ns;
+    expect_geq(took_ns, 5 * S);
+    expect_lt(took_ns, 5 * S + 10000);
+    expect_eq(returncode(), -SIGKILL);
+    close_loop();
+}
+
+UNIT(child, r54__a_child_that_ends_within_the_grace_is_not_killed)
+{
+    int code = 3;
+
+    open_child();
+    const uint64_t before_ns = fake_now();
+    expect_eq(weir_transport_close(transport), 0);
+    fake_at(before_ns + 2 * S, end_in_time, &code);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(fake_now() - before_ns, 2 * S);
+    expect_eq(returncode(), 3);
+    expect_eq(lost_err, 0);
+    close_loop();
+}
+
+UNIT(child, is_reaped_when_it_has_ended_and_not_when_a_poll_says_so)
+{
+    open_child();
+    for (int i = 0; i < 5; i++) {
+        fake_child_wake(pid);
+        turn();
+        expect_eq(exited_count, 0);
+    }
+    fake_child_end(pid, 0);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(exited_count, 1);
+    expect_eq(returncode(), 0);
+    close_loop();
+}
+
+UNIT(child, r56__the_status_of_a_stolen_child_is_known_since_6_15)
+{
+    open_child();
+    fake_child_steal(pid);
+    fake_child_end(pid, 42);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(returncode(), 42);
+    close_loop();
+}
+
+UNIT(child, r56__the_status_of_a_stolen_child_was_not_known_before)
+{
+    int code = 77;
+
+    cr_assert_eq(setenv("WEIR_FEATURES_MASK", "", 1), 0);
+    open_loop(&(struct fake_options){.seed = 1, .missing = UINT32_MAX});
+    expect_eq(spawn_child(), 0);
+    turn();
+    fake_child_steal(pid);
+    fake_child_end(pid, 42);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(exited_count, 1);
+    expect_eq(weir_transport_get_returncode(transport, &code), WEIR_ENOSTATUS);
+    expect_eq(code, 77);
+    close_loop();
+}
+
+/* A program that runs as another user, such as sudo. */
+UNIT(child, that_cannot_be_killed_is_left_by_abort)
+{
+    int code;
+
+    open_child();
+    fake_child_refuse(pid, -EPERM);
+    expect_eq(weir_transport_terminate(transport), -EPERM);
+    expect_eq(weir_transport_abort(transport), 0);
+    expect_eq(lost_count, 0, "never from inside the call");
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(lost_err, -EPERM);
+    expect_eq(weir_transport_get_returncode(transport, &code), WEIR_ENOSTATUS);
+    expect_eq(weir_transport_kill(transport), -ESRCH);
+    close_loop();
+}
+
+UNIT(child, that_cannot_be_killed_does_not_hold_the_end_of_the_loop_up)
+{
+    open_child();
+    fake_child_refuse(pid, -EPERM);
+    weir_transport_unref(transport);
+    expect_eq(weir_loop_free(loop), 1);
+    expect_eq(lost_count, 1);
+    unit_allocator_check(&allocator);
+    fake_stop();
+}
+
+UNIT(child, that_cannot_be_told_to_end_is_awaited_by_close)
+{
+    int code = 0;
+
+    open_child();
+    fake_child_refuse(pid, -EPERM);
+    expect_eq(weir_transport_close(transport), 0);
+    fake_at(fake_now() + 4 * S, end_in_time, &code);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(returncode(), 0);
+    expect_eq(lost_err, 0);
+    close_loop();
+}
+
+UNIT(child, is_killed_and_reaped_when_the_ring_broke)
+{
+    open_child();
+    fake_break_ring(-EBADF);
+    weir_loop_stop(loop);
+    expect_eq(weir_loop_run(loop), -EBADF);
+    expect_eq(weir_loop_free(loop), 1);
+    expect_eq(lost_count, 1);
+    expect_eq(exited_count, 1);
+    expect_eq(returncode(), -SIGKILL);
+    weir_transport_unref(transport);
+    unit_allocator_check(&allocator);
+    fake_stop();
+}
+
+UNIT(child, that_is_not_connected_yet_is_reaped_when_the_ring_broke)
+{
+    open_loop(&(struct fake_options){.seed = 1});
+    turn();
+    expect_eq(spawn_child(), 0);
+    fake_break_ring(-EBADF);
+    expect_eq(weir_loop_free(loop), 1);
+    expect_eq(done_err, -ECANCELED);
+    expect_eq(lost_count, 0);
+    unit_allocator_check(&allocator);
+    fake_stop();
+}
+
+UNIT(child, without_memory_is_not_made_and_leaves_nothing)
+{
+    int failures = 0;
+
+    open_loop(&(struct fake_options){.seed = 1});
+    for (int err = -ENOMEM; err < 0; failures++) {
+        const uint64_t live = allocator.live_bytes;
+        allocator.fail_at = allocator.calls + (uint64_t)failures + 1;
+        err = spawn_child();
+        expect_eq(err, err < 0 ? -ENOMEM : 0);
+        expect_eq(allocator.live_bytes, err < 0 ? live : allocator.live_bytes);
+    }
+    allocator.fail_at = 0;
+    expect_eq(failures, 3); /* the transport, the paths, and none */
+    turn();
+    fake_child_end(pid, 0);
+    expect_eq(weir_loop_run(loop), 0);
+    close_loop();
+}

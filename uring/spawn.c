@@ -1,0 +1,350 @@
+/*
+ * Children on the real seam.
+ *
+ * The child begins on the memory of its parent, as with vfork(): nothing is
+ * copied, so that making one takes the same time in a large process, and an
+ * error of its execve() is left in the parent's memory. The parent's thread
+ * sleeps until the child has another program or has ended. Until then the child
+ * makes system calls and nothing else. It calls them by syscall(), because the
+ * C library's own functions are wrapped by sanitizers, wait for locks, or act
+ * on all threads; and it has a stack of its own.
+ *
+ * No signal handler may run in the child, whose memory is the parent's. So all
+ * signals are blocked first, those of the C library too, and the child takes
+ * the handlers away before it unblocks them.
+ *
+ * The child's end is told by no signal before its execve(), which sets SIGCHLD:
+ * a child that fails to become the program is neither told to a handler of the
+ * host program nor found by its wait().
+ */
+#include "spawn.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The C library's headers are older than these. */
+#define SPAWN_P_PIDFD        3
+#define SPAWN_INFO_EXIT      (UINT64_C(1) << 3)
+#define SPAWN_PIDFD_GET_INFO _IOWR(0xff, 11, struct spawn_info)
+
+#define SPAWN_STACK_SIZE  (32u << 10)
+#define SPAWN_SIGNALS     64
+#define SPAWN_SIGSET_SIZE sizeof(uint64_t) /* of the kernel's own sets */
+
+/* The first bytes of the kernel's struct pidfd_info. */
+struct spawn_info {
+    uint64_t mask;
+    uint64_t cgroup_id;
+    uint32_t ids[11];
+    int32_t exit_code;
+};
+
+_Static_assert(sizeof(struct spawn_info) == 64, "PIDFD_INFO_SIZE_VER0");
+
+/* Shared by the two sides while the child has the parent's memory. */
+struct spawn_shared {
+    const struct wr_spawn *spawn;
+    int err; /* of the child's step; 0: it runs the program */
+    const char *step;
+};
+
+/* ---- the child: nothing here may touch what the parent relies on ---- */
+
+#define IN_CHILD                                                               \
+    __attribute__((no_sanitize("address"), no_sanitize("undefined"),           \
+                   no_sanitize("thread")))
+
+/* True of signals that Python and others ignore on their own account, and of
+ * which a program expects that they end it. */
+IN_CHILD static bool spawn_is_restored(int signum)
+{
+    return signum == SIGPIPE || signum == SIGXFSZ;
+}
+
+/* Takes all handlers away. What the parent ignores stays ignored. */
+IN_CHILD static void spawn_reset_signals(void)
+{
+    /* The kernel's struct begins with the handler, and SIG_DFL is 0. */
+    const uint64_t by_default[8] = {0};
+
+    for (int signum = 1; signum <= SPAWN_SIGNALS; signum++) {
+        uint64_t action[8] = {0};
+        if (syscall(SYS_rt_sigaction, signum, NULL, action, SPAWN_SIGSET_SIZE) <
+            0) {
+            continue;
+        }
+        const uintptr_t handler = (uintptr_t)action[0];
+        if (handler == (uintptr_t)SIG_DFL ||
+            (handler == (uintptr_t)SIG_IGN && !spawn_is_restored(signum))) {
+            continue;
+        }
+        /* It fails for SIGKILL and SIGSTOP, which have no handler. */
+        wr_ignore(syscall(SYS_rt_sigaction, signum, by_default, NULL,
+                          SPAWN_SIGSET_SIZE) < 0);
+    }
+}
+
+/* Of all descriptors from 3 on only @pass_fds outlive the execve(). */
+IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
+{
+    if (syscall(SYS_close_range, WR_STDIO_COUNT, ~0u, CLOSE_RANGE_CLOEXEC) <
+        0) {
+        return errno;
+    }
+    for (size_t i = 0; i < spawn->pass_fd_count; i++) {
+        if (syscall(SYS_fcntl, spawn->pass_fds[i], F_SETFD, 0) < 0) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+/* Those below 3 go out of the way first: one may be in the place of another. */
+IN_CHILD static int spawn_place_stdio(const struct wr_spawn *spawn)
+{
+    int from[WR_STDIO_COUNT];
+
+    for (int i = 0; i < WR_STDIO_COUNT; i++) {
+        from[i] = spawn->stdio[i];
+        if (from[i] >= 0 && from[i] < WR_STDIO_COUNT) {
+            from[i] = (int)syscall(SYS_fcntl, from[i], F_DUPFD_CLOEXEC,
+                                   WR_STDIO_COUNT);
+            if (from[i] < 0) {
+                return errno;
+            }
+        }
+    }
+    for (int i = 0; i < WR_STDIO_COUNT; i++) {
+        if (from[i] >= 0 && syscall(SYS_dup3, from[i], i, 0) < 0) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+IN_CHILD static int spawn_enter_group(const struct wr_spawn *spawn)
+{
+    if (spawn->new_session && syscall(SYS_setsid) < 0) {
+        return errno;
+    }
+    if (spawn->set_group && syscall(SYS_setpgid, 0, spawn->group) < 0) {
+        return errno;
+    }
+    return 0;
+}
+
+/* Tries the paths in order, as execvp() does, without its fallback to a shell
+ * for files that are no programs. */
+IN_CHILD static int spawn_execute(const struct wr_spawn *spawn)
+{
+    bool is_forbidden = false;
+    int err = ENOENT;
+
+    for (const char *const *path = spawn->paths; *path; path++) {
+        syscall(SYS_execve, *path, spawn->argv, spawn->env);
+        err = errno;
+        switch (err) {
+        case EACCES:
+            is_forbidden = true;
+            break;
+        case ENOENT:
+        case ENOTDIR:
+        case ESTALE:
+        case ENODEV:
+        case ETIMEDOUT:
+            break;
+        default:
+            return err;
+        }
+    }
+    return is_forbidden ? EACCES : err;
+}
+
+/* The steps in order; returns the errno of the one that failed. */
+IN_CHILD static int spawn_become(struct spawn_shared *shared)
+{
+    const struct wr_spawn *spawn = shared->spawn;
+    const uint64_t none = 0;
+
+    shared->step = "descriptors";
+    int err = spawn_keep_descriptors(spawn);
+    if (err == 0) {
+        err = spawn_place_stdio(spawn);
+    }
+    if (err) {
+        return err;
+    }
+    shared->step = "cwd";
+    if (spawn->cwd && syscall(SYS_chdir, spawn->cwd) < 0) {
+        return errno;
+    }
+    if (spawn->set_umask) {
+        syscall(SYS_umask, spawn->umask);
+    }
+    shared->step = "process group";
+    err = spawn_enter_group(spawn);
+    if (err) {
+        return err;
+    }
+    spawn_reset_signals();
+    shared->step = "program";
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, SPAWN_SIGSET_SIZE);
+    return spawn_execute(spawn);
+}
+
+IN_CHILD static int spawn_run_child(void *arg)
+{
+    struct spawn_shared *shared = arg;
+
+    shared->err = spawn_become(shared);
+    return 127; /* clone() ends the child with it */
+}
+
+/* ---- the parent ---- */
+
+/* Waits for the child without being interrupted; its siginfo. */
+static int spawn_wait(int pidfd, int options, siginfo_t *ret)
+{
+    long err;
+
+    do {
+        memset(ret, 0, sizeof(*ret));
+        err = syscall(SYS_waitid, SPAWN_P_PIDFD, pidfd, ret,
+                      WEXITED | __WALL | options, NULL);
+    } while (err < 0 && errno == EINTR);
+    return err < 0 ? -errno : 0;
+}
+
+/* The child has not become the program and is about to end, if it has not. */
+static void spawn_bury(int pidfd)
+{
+    siginfo_t info;
+
+    /* Nothing else can reap it; see the head of this file. */
+    int err = spawn_wait(pidfd, 0, &info);
+    wr_check(err == 0);
+    close(pidfd);
+}
+
+/* All signals are blocked, and the stack is the child's. */
+static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
+                       int *ret_pidfd)
+{
+    int pidfd = -1;
+
+    wr_assert(shared->err == 0);
+    shared->step = "clone";
+    const pid_t pid =
+        clone(spawn_run_child, stack + SPAWN_STACK_SIZE,
+              CLONE_VM | CLONE_VFORK | CLONE_PIDFD, shared, &pidfd);
+    if (pid < 0) {
+        return -errno;
+    }
+    wr_check(pidfd >= 0);
+    if (shared->err) {
+        spawn_bury(pidfd);
+        return -shared->err;
+    }
+    *ret_pid = pid;
+    *ret_pidfd = pidfd;
+    return 0;
+}
+
+static int spawn_with_stack(struct spawn_shared *shared, char *stack,
+                            pid_t *ret_pid, int *ret_pidfd)
+{
+    const uint64_t all = UINT64_MAX;
+    uint64_t before;
+
+    wr_assert(stack != NULL);
+    long blocked = syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before,
+                           SPAWN_SIGSET_SIZE);
+    wr_check(blocked == 0);
+    int err = spawn_clone(shared, stack, ret_pid, ret_pidfd);
+    blocked = syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL,
+                      SPAWN_SIGSET_SIZE);
+    wr_check(blocked == 0);
+    return err;
+}
+
+int wr_spawn(const struct wr_spawn *spawn, pid_t *ret_pid, int *ret_pidfd,
+             const char **ret_step)
+{
+    struct spawn_shared shared = {.spawn = spawn, .step = "memory"};
+    const int saved_errno = errno;
+    int err;
+
+    wr_assert(spawn->paths[0] != NULL);
+    wr_assert(spawn->argv[0] != NULL);
+    wr_assert(spawn->env != NULL);
+    char *stack = mmap(NULL, SPAWN_STACK_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED) {
+        err = -errno;
+    } else {
+        err = spawn_with_stack(&shared, stack, ret_pid, ret_pidfd);
+        wr_ignore(munmap(stack, SPAWN_STACK_SIZE) < 0);
+    }
+    *ret_step = shared.step;
+    errno = saved_errno;
+    return err;
+}
+
+int wr_spawn_reap(int pidfd, int *ret)
+{
+    siginfo_t info;
+
+    wr_assert(pidfd >= 0);
+    int err = spawn_wait(pidfd, WNOHANG, &info);
+    if (err < 0 || info.si_pid == 0) {
+        return err;
+    }
+    wr_check(info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
+             info.si_code == CLD_DUMPED);
+    *ret = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+    return 1;
+}
+
+int wr_spawn_query(int pidfd, int *ret)
+{
+    struct spawn_info info = {.mask = SPAWN_INFO_EXIT};
+
+    wr_assert(pidfd >= 0);
+    if (ioctl(pidfd, SPAWN_PIDFD_GET_INFO, &info) < 0) {
+        return -errno;
+    }
+    if (!(info.mask & SPAWN_INFO_EXIT)) {
+        return -ENODATA;
+    }
+    *ret = WIFEXITED(info.exit_code) ? WEXITSTATUS(info.exit_code)
+                                     : -WTERMSIG(info.exit_code);
+    return 0;
+}
+
+int wr_spawn_signal(int pidfd, int signum)
+{
+    wr_assert(pidfd >= 0);
+    return syscall(SYS_pidfd_send_signal, pidfd, signum, NULL, 0) < 0 ? -errno
+                                                                      : 0;
+}
+
+void wr_spawn_await(int pidfd, int timeout_ms)
+{
+    struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+
+    wr_assert(timeout_ms >= 0);
+    wr_ignore(poll(&poll_fd, 1, timeout_ms) < 0); /* the caller looks anyway */
+}
