@@ -17,6 +17,7 @@
 #include "weir/inspect.h"
 #include "weir/loop.h"
 #include "weir/pipe.h"
+#include "weir/process.h"
 #include "weir/protocol.h"
 #include "weir/reader.h"
 #include "weir/resolver.h"

@@ -556,4 +556,14 @@ def test_a_second_sigint_ends_at_once():
             equal(err.count("\n"), 1, f"lines in {err!r}")
 
 
+def test_the_outputs_of_two_commands_are_collected():
+    start = time.monotonic()
+    outcome = command(example("subprocess_output_streams"))
+    equal((outcome.status, outcome.err), (0, ""), "the outcome")
+    matches(outcome.out, r"\A\[echo hello\] exit 0\nhello\n"
+                         r"\[sleep 0\.2; ls /zzz\] exit 2\n"
+                         r"ls: .*/zzz.*\n\Z")
+    equal(time.monotonic() - start < 10, True, "no time-out was needed")
+
+
 run(globals())

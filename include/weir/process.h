@@ -1,0 +1,239 @@
+/**
+ * @file process.h
+ * Child processes in tasks; asyncio's create_subprocess_exec and Process.
+ *
+ * A process is a child with a writer for its standard input and readers for its
+ * output, where these are pipes. weir_process_wait() waits for the child alone,
+ * and weir_process_communicate() for all of its output too. How children are
+ * made and reaped is told in subprocess.h.
+ *
+ * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
+ * (task.h), which is not repeated below where it means no more than that.
+ */
+#ifndef WEIR_PROCESS_H
+#define WEIR_PROCESS_H
+
+#include "base.h"
+#include "stream.h"
+#include "subprocess.h"
+
+WEIR_BEGIN_DECLS
+
+/** A child process. */
+typedef struct weir_process weir_process;
+
+/** Options of weir_create_subprocess_exec(). */
+struct weir_process_options {
+    /** sizeof(struct weir_process_options). */
+    size_t size;
+    /** The readers' limit; default WEIR_STREAM_LIMIT; less than 0 is -EINVAL.
+     */
+    int64_t limit_bytes;
+    /** The child. WEIR_STDIO_DEFAULT is here the parent's own descriptor. */
+    struct weir_spawn_options spawn;
+};
+
+/**
+ * Start a program.
+ *
+ * @param loop     the loop; borrowed
+ * @param argv     the program's arguments, the first of which is its name,
+ *                 NULL at the end; borrowed
+ * @param options  borrowed with all that they name; NULL for all defaults
+ * @param ret      the process, given; end with weir_process_free()
+ * @return         0; other errors are those of weir_subprocess_exec()
+ * @retval -EINVAL     a limit below 0
+ * @retval -ECANCELED  the task was interrupted; the child was killed and has
+ *                     ended
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
+                            const struct weir_process_options *options,
+                            weir_process **ret);
+
+/**
+ * Start a command of the shell: weir_create_subprocess_exec() of /bin/sh -c.
+ *
+ * @param loop     the loop; borrowed
+ * @param command  for /bin/sh, which takes it apart; borrowed. Text from
+ *                 elsewhere must not get into it unquoted.
+ * @param options  as in weir_create_subprocess_exec()
+ * @param ret      the process, given
+ * @return         as weir_create_subprocess_exec()
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_create_subprocess_shell(weir_loop *loop, const char *command,
+                             const struct weir_process_options *options,
+                             weir_process **ret);
+
+/**
+ * The writer of the child's standard input. Close it to end the input.
+ *
+ * @param process  the process; borrowed
+ * @return         the writer, borrowed; NULL when it is no pipe
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_writer *weir_process_get_stdin(const weir_process *process);
+
+/**
+ * The reader of the child's standard output.
+ *
+ * @param process  the process; borrowed
+ * @return         the reader, borrowed; NULL when it is no pipe
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_reader *weir_process_get_stdout(const weir_process *process);
+
+/**
+ * The reader of the child's standard error.
+ *
+ * @param process  the process; borrowed
+ * @return         the reader, borrowed; NULL when it is no pipe
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_reader *weir_process_get_stderr(const weir_process *process);
+
+/**
+ * The transport of the child, of the kind "subprocess".
+ *
+ * @param process  the process; borrowed
+ * @return         the transport; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_transport *
+weir_process_get_transport(const weir_process *process);
+
+/**
+ * The child's process number.
+ *
+ * @param process  the process; borrowed
+ * @return         the number; see weir_transport_get_pid()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API pid_t weir_process_get_pid(const weir_process *process);
+
+/**
+ * How the child has ended; asyncio's returncode.
+ *
+ * @param process  the process; borrowed
+ * @param ret      its exit status, or minus the number of a signal
+ * @return         as weir_transport_get_returncode()
+ * @retval -EAGAIN  it has not ended
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_process_get_returncode(const weir_process *process, int *ret);
+
+/**
+ * Wait until the child has ended, and for nothing else.
+ *
+ * Its output may be unread then, and a grandchild may still hold its pipes. A
+ * child that fills a pipe which is not read does not end.
+ *
+ * @param process  the process; held
+ * @param ret      as weir_process_get_returncode(); may be NULL
+ * @return         0
+ * @retval -ECANCELED      the task was interrupted; the child goes on
+ * @retval WEIR_ENOSTATUS  it has ended, its exit status is not known
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_process_wait(weir_process *process, int *ret);
+
+/** The output of a child; the bytes belong to its process. */
+struct weir_process_output {
+    /** Standard output with a zero byte behind it; NULL when it is no pipe. */
+    const char *out;
+    /** Its bytes. */
+    size_t out_len;
+    /** Standard error with a zero byte behind it; NULL when it is no pipe. */
+    const char *err;
+    /** Its bytes. */
+    size_t err_len;
+};
+
+/**
+ * Feed the child's standard input, end it, collect all output, and wait for the
+ * end of the output and of the child.
+ *
+ * A child that does not read its input is no error. What was collected stays
+ * when the call fails: a call that was cancelled, or had a time-out, may be
+ * made again, with the same input, and goes on where it was. Of the readers the
+ * program may use none meanwhile.
+ *
+ * @param process    the process; held
+ * @param input      for standard input; held. Without a pipe there is none.
+ * @param len        bytes of @p input
+ * @param max_bytes  the most to collect of each output; 0 is 64 MiB
+ * @param ret        the output so far, in any case but misuse; valid until the
+ *                   next call or weir_process_free(); may be NULL
+ * @return           0 when the child has ended and all was collected
+ * @retval -ECANCELED  the task was interrupted; the child goes on
+ * @retval WEIR_ELIMIT  more than @p max_bytes; the rest was not read
+ * @retval -EINVAL     input without a pipe for it, or less of it than a former
+ *                     call has sent
+ * @retval -EBUSY      another task is in this call
+ * @retval -ENOMEM     no memory; nothing that was read is lost
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_process_communicate(weir_process *process, const void *input, size_t len,
+                         size_t max_bytes, struct weir_process_output *ret);
+
+/**
+ * Send a signal to the child.
+ *
+ * @param process  the process; borrowed
+ * @param signum   the signal
+ * @return         as weir_transport_send_signal()
+ * @retval -ESRCH  it has ended
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_process_send_signal(weir_process *process, int signum);
+
+/**
+ * Send SIGTERM to the child.
+ *
+ * @param process  the process; borrowed
+ * @return         as weir_transport_send_signal()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_process_terminate(weir_process *process);
+
+/**
+ * Send SIGKILL to the child.
+ *
+ * @param process  the process; borrowed
+ * @return         as weir_transport_send_signal()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_process_kill(weir_process *process);
+
+/**
+ * Close the pipes and give the process up.
+ *
+ * A child that still runs gets SIGTERM, and SIGKILL after close_grace_ns, as by
+ * weir_transport_close(); it is reaped in any case.
+ *
+ * @param process  taken; NULL is ignored
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_process_free(weir_process *process);
+
+WEIR_END_DECLS
+
+#endif

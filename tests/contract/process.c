@@ -1,0 +1,508 @@
+/*
+ * Processes in tasks, with real children.
+ *
+ * bash, cat, tee and sleep are at the other end; none of them knows of weir.
+ * What a test gives up may end after its body, but before the loop does.
+ */
+#include "tests/contract/child_rig.h"
+
+#include <fcntl.h>
+
+enum { MIB = 1 << 20 };
+
+static const struct weir_stdio a_pipe = {WEIR_STDIO_PIPE, 0};
+
+/* All three descriptors are pipes. */
+static struct weir_process_options all_pipes(void)
+{
+    return (struct weir_process_options){
+        .size = sizeof(struct weir_process_options),
+        .spawn = {.in = a_pipe, .out = a_pipe, .err = a_pipe},
+    };
+}
+
+/* A process that must start. */
+static weir_process *start(const char *command,
+                           const struct weir_process_options *options)
+{
+    const char *const argv[] = {"bash", "-c", command, NULL};
+    weir_process *process = NULL;
+
+    expect_eq(weir_create_subprocess_exec(loop, argv, options, &process), 0);
+    cr_assert_not_null(process);
+    return process;
+}
+
+static weir_process *start_pipes(const char *command)
+{
+    const struct weir_process_options options = all_pipes();
+
+    return start(command, &options);
+}
+
+static int wait_for(weir_process *process)
+{
+    int code = -1000;
+
+    expect_eq(weir_process_wait(process, &code), 0);
+    return code;
+}
+
+/* True when the process is no more, zombies included. */
+static bool is_gone(pid_t pid)
+{
+    return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+static void wait_until_gone(pid_t pid)
+{
+    while (!is_gone(pid)) {
+        expect_eq(weir_sleep(loop, MS), 0);
+    }
+}
+
+CHILD_TASK(process, inherits_what_is_not_asked_for)
+{
+    weir_process *process = start("exit 7", NULL);
+
+    cr_assert_null(weir_process_get_stdin(process));
+    cr_assert_null(weir_process_get_stdout(process));
+    cr_assert_null(weir_process_get_stderr(process));
+    expect_gt(weir_process_get_pid(process), 0);
+    expect_eq(wait_for(process), 7);
+    expect_eq(wait_for(process), 7); /* again, at once */
+    expect_eq(weir_process_send_signal(process, SIGTERM), -ESRCH);
+    weir_process_free(process);
+}
+
+CHILD_TASK(process, lines_go_to_a_child_and_come_back)
+{
+    weir_process *process = start_pipes("while read line; do echo \"<$line>\"; "
+                                        "done; echo end >&2");
+    weir_writer *in = weir_process_get_stdin(process);
+    char line[64];
+    int code;
+
+    for (int i = 0; i < 10; i++) {
+        expect_eq(weir_writer_write(in, "a b\n", 4), 0);
+        expect_eq(weir_reader_readline(weir_process_get_stdout(process), line,
+                                       sizeof(line)),
+                  6);
+        cr_assert_eq(memcmp(line, "<a b>\n", 6), 0);
+    }
+    expect_eq(weir_process_get_returncode(process, &code), -EAGAIN);
+    weir_writer_close(in);
+    expect_eq(weir_reader_readline(weir_process_get_stderr(process), line,
+                                   sizeof(line)),
+              4);
+    expect_eq(weir_reader_read(weir_process_get_stdout(process), line, 1), 0);
+    expect_eq(wait_for(process), 0);
+    expect_eq(weir_writer_wait_closed(in), 0);
+    weir_process_free(process);
+}
+
+CHILD_TASK(process, errors_of_the_start_are_returned)
+{
+    const char *const argv[] = {"weir-no-such-program", NULL};
+    struct weir_process_options options = all_pipes();
+    weir_process *process = NULL;
+
+    expect_eq(weir_create_subprocess_exec(loop, argv, &options, &process),
+              -ENOENT);
+    options.limit_bytes = -1;
+    expect_eq(weir_create_subprocess_exec(loop, argv, &options, &process),
+              -EINVAL);
+    expect_eq(weir_create_subprocess_exec(loop, argv, NULL, NULL), -EINVAL);
+    expect_eq(weir_create_subprocess_shell(loop, NULL, NULL, &process),
+              -EINVAL);
+    options = (struct weir_process_options){.size = 3};
+    expect_eq(weir_create_subprocess_exec(loop, argv, &options, &process),
+              -EINVAL);
+    cr_assert_null(process);
+}
+
+UNIT(process, is_made_by_tasks_only)
+{
+    const char *const argv[] = {"true", NULL};
+    weir_process *process;
+
+    open_loop(NULL);
+    expect_eq(weir_create_subprocess_exec(loop, argv, NULL, &process),
+              WEIR_ENOTTASK);
+    close_loop();
+}
+
+/* ---- wait ---- */
+
+CHILD_TASK(process, complaint_71__wait_does_not_wait_for_grandchildren)
+{
+    weir_process *process = start_pipes("sleep 1000 & echo $!");
+    char line[32] = "";
+    const uint64_t before_ns = clock_ns();
+
+    expect_eq(wait_for(process), 0);
+    expect_lt(clock_ns() - before_ns, 500 * MS);
+    expect_gt(weir_reader_readline(weir_process_get_stdout(process), line,
+                                   sizeof(line)),
+              0);
+    weir_process_free(process); /* does not wait for it either */
+    expect_eq(kill(atoi(line), SIGKILL), 0);
+}
+
+CHILD_TASK(process, wait_that_is_cancelled_leaves_the_child_alone)
+{
+    weir_process *process = start("exec sleep 1000", NULL);
+    struct weir_timeout timeout;
+
+    expect_eq(weir_timeout_begin(loop, &timeout, 5 * MS), 0);
+    expect_eq(weir_timeout_end(&timeout, weir_process_wait(process, NULL)),
+              -ETIMEDOUT);
+    expect_eq(weir_process_kill(process), 0);
+    expect_eq(wait_for(process), -SIGKILL);
+    weir_process_free(process);
+}
+
+static int wait_in_a_task(weir_loop *on, void *arg)
+{
+    (void)on;
+    return wait_for(arg);
+}
+
+CHILD_TASK(process, several_tasks_wait_for_one_child)
+{
+    weir_process *process = start("exit 5", NULL);
+    weir_task *tasks[3];
+
+    for (int i = 0; i < 3; i++) {
+        expect_eq(
+            weir_task_spawn(loop, wait_in_a_task, process, NULL, &tasks[i]), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        int result;
+        expect_eq(weir_task_join(tasks[i], &result), 0);
+        expect_eq(result, 5);
+    }
+    weir_process_free(process);
+}
+
+CHILD_TASK(process, may_be_freed_while_a_task_waits_for_it)
+{
+    weir_process *process =
+        start("trap 'exit 3' TERM; while :; do sleep 0.01; done", NULL);
+    weir_task *task;
+    int result;
+
+    expect_eq(weir_sleep(loop, 50 * MS), 0);
+    expect_eq(weir_task_spawn(loop, wait_in_a_task, process, NULL, &task), 0);
+    expect_eq(weir_yield(loop), 0);
+    weir_process_free(process);
+    expect_eq(weir_task_join(task, &result), 0);
+    expect_eq(result, 3); /* SIGTERM, and time to end by itself */
+}
+
+/* ---- communicate ---- */
+
+CHILD_TASK(process, communicate_feeds_and_collects_at_the_same_time)
+{
+    weir_process *process = start_pipes("tee /dev/stderr");
+    struct weir_process_output output;
+    char *input = malloc(MIB);
+
+    cr_assert_not_null(input);
+    for (int i = 0; i < MIB; i++) {
+        input[i] = (char)(i * 7);
+    }
+    expect_eq(weir_process_communicate(process, input, MIB, 0, &output), 0);
+    expect_eq(output.out_len, MIB);
+    expect_eq(output.err_len, MIB);
+    cr_assert_eq(memcmp(output.out, input, MIB), 0);
+    cr_assert_eq(memcmp(output.err, input, MIB), 0);
+    expect_eq(output.out[MIB], 0);
+    expect_eq(wait_for(process), 0);
+    free(input);
+    weir_process_free(process);
+}
+
+CHILD_TASK(process, complaint_73__communicate_ends_an_input_that_is_empty)
+{
+    weir_process *process = start_pipes("cat; echo done");
+    struct weir_process_output output;
+
+    expect_eq(weir_process_communicate(process, NULL, 0, 0, &output), 0);
+    expect_str_eq(output.out, "done\n");
+    expect_str_eq(output.err, "");
+    weir_process_free(process);
+}
+
+CHILD_TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
+{
+    weir_process *process =
+        start_pipes("echo first; sleep 0.1; echo second; cat; exit 4");
+    struct weir_process_output output;
+    struct weir_timeout timeout;
+    int code;
+
+    expect_eq(weir_timeout_begin(loop, &timeout, 40 * MS), 0);
+    expect_eq(weir_timeout_end(&timeout, weir_process_communicate(
+                                             process, "in\n", 3, 0, &output)),
+              -ETIMEDOUT);
+    expect_str_eq(output.out, "first\n");
+    expect_eq(weir_process_communicate(process, "in", 2, 0, &output), -EINVAL);
+    expect_eq(weir_process_communicate(process, "in\n", 3, 0, &output), 0);
+    expect_str_eq(output.out, "first\nsecond\nin\n");
+    expect_eq(weir_process_get_returncode(process, &code), 0);
+    expect_eq(code, 4);
+    expect_eq(weir_process_communicate(process, "in\n", 3, 0, &output), 0);
+    expect_str_eq(output.out, "first\nsecond\nin\n");
+    weir_process_free(process);
+}
+
+/* Cancelled at every turn, until it is through. */
+CHILD_TASK(process, communicate_that_is_cancelled_often_loses_no_byte)
+{
+    enum { LEN = 4 * MIB };
+    weir_process *process = start_pipes("cat");
+    struct weir_process_output output;
+    char *input = malloc(LEN);
+    int cancelled = 0;
+    ssize_t err;
+
+    cr_assert_not_null(input);
+    for (int i = 0; i < LEN; i++) {
+        input[i] = (char)(i * 31 >> 3);
+    }
+    do {
+        struct weir_timeout timeout;
+        expect_eq(weir_timeout_begin(loop, &timeout, MS / 2), 0);
+        err = weir_process_communicate(process, input, LEN, 0, &output);
+        err = weir_timeout_end(&timeout, err);
+        cancelled += err == -ETIMEDOUT;
+        cr_assert(err == 0 || err == -ETIMEDOUT);
+    } while (err < 0);
+    expect_gt(cancelled, 0);
+    expect_eq(output.out_len, LEN);
+    cr_assert_eq(memcmp(output.out, input, LEN), 0);
+    free(input);
+    weir_process_free(process);
+}
+
+CHILD_TASK(process, communicate_has_a_limit_and_loses_nothing_beyond_it)
+{
+    weir_process *process = start_pipes("echo 123456789");
+    struct weir_process_output output;
+    char rest[16];
+
+    expect_eq(weir_process_communicate(process, NULL, 0, 4, &output),
+              WEIR_ELIMIT);
+    expect_eq(output.out_len, 4);
+    expect_str_eq(output.out, "1234");
+    expect_eq(
+        weir_reader_readexactly(weir_process_get_stdout(process), rest, 6), 6);
+    cr_assert_eq(memcmp(rest, "56789\n", 6), 0);
+    expect_eq(wait_for(process), 0);
+    weir_process_free(process);
+
+    process = start_pipes("echo 123");
+    expect_eq(weir_process_communicate(process, NULL, 0, 4, &output), 0);
+    expect_str_eq(output.out, "123\n"); /* exactly the limit is no error */
+    weir_process_free(process);
+}
+
+CHILD_TASK(process, communicate_with_a_child_that_does_not_read)
+{
+    weir_process *process = start_pipes("exec 0<&-; echo out; exit 2");
+    struct weir_process_output output;
+    char *input = calloc(1, MIB);
+
+    cr_assert_not_null(input);
+    expect_eq(weir_process_communicate(process, input, MIB, 0, &output), 0);
+    expect_str_eq(output.out, "out\n");
+    expect_eq(wait_for(process), 2);
+    free(input);
+    weir_process_free(process);
+}
+
+CHILD_TASK(process, communicate_without_pipes_waits_for_the_child)
+{
+    weir_process *process = start("exit 6", NULL);
+    struct weir_process_output output;
+
+    expect_eq(weir_process_communicate(process, "x", 1, 0, &output), -EINVAL);
+    expect_eq(weir_process_communicate(process, NULL, 0, 0, &output), 0);
+    cr_assert_null(output.out);
+    cr_assert_null(output.err);
+    expect_eq(wait_for(process), 6);
+    weir_process_free(process);
+}
+
+static int communicate_in_a_task(weir_loop *on, void *arg)
+{
+    (void)on;
+    return weir_process_communicate(arg, NULL, 0, 0, NULL);
+}
+
+CHILD_TASK(process, communicate_is_for_one_task_at_a_time)
+{
+    weir_process *process = start_pipes("cat");
+    weir_task *task;
+    int result;
+
+    expect_eq(
+        weir_task_spawn(loop, communicate_in_a_task, process, NULL, &task), 0);
+    expect_eq(weir_yield(loop), 0);
+    expect_eq(weir_process_communicate(process, NULL, 0, 0, NULL), -EBUSY);
+    expect_eq(weir_task_join(task, &result), 0);
+    expect_eq(result, 0);
+    weir_process_free(process);
+}
+
+struct talk {
+    int number;
+    bool is_done;
+};
+
+static int talk(weir_loop *on, void *arg)
+{
+    struct talk *talk = arg;
+    weir_process *process = start_pipes("cat; cat >&2 </dev/null");
+    struct weir_process_output output;
+    char text[32];
+    const int len = snprintf(text, sizeof(text), "number %d", talk->number);
+    (void)on;
+
+    expect_eq(weir_process_communicate(process, text, (size_t)len, 0, &output),
+              0);
+    expect_str_eq(output.out, text);
+    weir_process_free(process);
+    talk->is_done = true;
+    return 0;
+}
+
+CHILD_TASK(process, complaint_75__fifty_children_at_once_do_not_mix)
+{
+    enum { COUNT = 50 };
+    struct talk talks[COUNT];
+    struct weir_task_group group;
+
+    expect_eq(weir_task_group_begin(loop, &group), 0);
+    for (int i = 0; i < COUNT; i++) {
+        talks[i] = (struct talk){.number = i};
+        expect_eq(weir_task_group_spawn(&group, talk, &talks[i], NULL, NULL),
+                  0);
+    }
+    expect_eq(weir_task_group_end(&group, 0), 0);
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert(talks[i].is_done);
+    }
+}
+
+CHILD_TASK(process, a_hundred_mebibytes_go_through_cat)
+{
+    enum { PIECE = 1 << 16, PIECES = 1600 };
+    weir_process *process = start_pipes("cat");
+    struct weir_process_output output;
+    const size_t len = (size_t)PIECE * PIECES;
+    char *input = malloc(len);
+
+    cr_assert_not_null(input);
+    for (size_t i = 0; i < len; i += 8) {
+        const uint64_t word = i * UINT64_C(0x9e3779b97f4a7c15);
+        memcpy(input + i, &word, 8);
+    }
+    expect_eq(weir_process_communicate(process, input, len, len, &output), 0);
+    expect_eq(output.out_len, len);
+    cr_assert_eq(memcmp(output.out, input, len), 0);
+    free(input);
+    weir_process_free(process);
+}
+
+/* ---- the end ---- */
+
+CHILD_TASK(process, free_ends_the_child)
+{
+    weir_process *process = start("exec sleep 1000", NULL);
+    const pid_t pid = weir_process_get_pid(process);
+
+    weir_process_free(process);
+    wait_until_gone(pid);
+    weir_process_free(NULL);
+}
+
+CHILD_TASK(process, signals_reach_the_child)
+{
+    weir_process *process = start_pipes("trap 'echo usr1' USR1; echo ready; "
+                                        "while :; do sleep 0.01; done");
+    weir_reader *out = weir_process_get_stdout(process);
+    char line[16];
+
+    expect_eq(weir_reader_readline(out, line, sizeof(line)), 6);
+    expect_eq(weir_process_send_signal(process, SIGUSR1), 0);
+    expect_eq(weir_reader_readline(out, line, sizeof(line)), 5);
+    expect_eq(weir_process_send_signal(process, 999), -EINVAL);
+    expect_eq(weir_process_terminate(process), 0);
+    expect_eq(wait_for(process), -SIGTERM);
+    expect_eq(weir_process_kill(process), -ESRCH);
+    weir_process_free(process);
+}
+
+/* ---- R55: the start is cancelled ---- */
+
+struct starting {
+    pid_t pid;
+    int result;
+};
+
+static int start_and_be_cancelled(weir_loop *on, void *arg)
+{
+    const struct weir_process_options options = all_pipes();
+    const char *const argv[] = {"sleep", "1000", NULL};
+    weir_process *process = NULL;
+    (void)arg;
+
+    int err = weir_create_subprocess_exec(on, argv, &options, &process);
+    cr_assert_null(process);
+    child_expect_none(); /* the child has ended and was reaped */
+    return err;
+}
+
+CHILD_TASK(process, complaint_74__a_start_that_is_cancelled_kills_the_child)
+{
+    for (int i = 0; i < 20; i++) {
+        weir_task *task;
+        int result;
+        expect_eq(
+            weir_task_spawn(loop, start_and_be_cancelled, NULL, NULL, &task),
+            0);
+        /* It runs before this task goes on, and waits for its done. */
+        expect_eq(weir_yield(loop), 0);
+        weir_task_cancel(task);
+        expect_eq(weir_task_join(task, &result), 0);
+        expect_eq(result, -ECANCELED);
+    }
+}
+
+static weir_process *left;
+
+static int leave_children(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    left = start_pipes("trap '' TERM; while :; do sleep 0.1; done");
+    weir_process_free(start_pipes("trap '' TERM; while :; do sleep 1; done"));
+    return 0;
+}
+
+UNIT(process, children_that_run_are_killed_with_the_loop)
+{
+    int result;
+
+    open_loop(NULL);
+    expect_eq(weir_loop_run_task(loop, leave_children, NULL, &result), 0);
+    const pid_t pid = weir_process_get_pid(left);
+    expect_geq(weir_loop_free(loop), 2); /* and their pipes */
+    cr_assert(is_gone(pid));
+    child_expect_none();
+    expect_eq(weir_process_get_returncode(left, &result), 0);
+    expect_eq(result, -SIGKILL);
+    weir_process_free(left);
+}
