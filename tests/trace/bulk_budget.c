@@ -1,0 +1,160 @@
+/*
+ * Connections that move bulk and the budget of the loop, on the fake machine:
+ * their place in the queue of those that are due, and what counts against their
+ * window.
+ */
+#include "clock.h"
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+
+#include <string.h>
+#include <weir.h>
+
+#define MS  UINT64_C(1000000)
+#define KIB 1024u
+#define MIB (1024u * KIB)
+
+struct conn {
+    weir_transport *t;
+    struct fake_peer *peer;
+    uint64_t received;
+    /* To be done in each data_received. */
+    void (*then)(const struct weir_buf *buf);
+};
+
+static weir_loop *loop;
+static struct conn conns[2];
+
+static void made(void *user, weir_transport *t)
+{
+    ((struct conn *)user)->t = t;
+}
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct conn *c = user;
+
+    (void)t;
+    c->received += buf->len;
+    if (c->then) {
+        c->then(buf);
+    }
+    return 0;
+}
+
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = made,
+                                              .data_received = data_received};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
+    return 0;
+}
+
+static void peer_writes(struct conn *c, size_t len)
+{
+    static uint8_t bytes[MIB];
+
+    cr_assert_leq(len, sizeof(bytes));
+    expect_eq(fake_peer_write(c->peer, bytes, len), (ssize_t)len);
+}
+
+/* Both connections are polled for bytes at the end: they move bulk. */
+static void start(void)
+{
+    fake_start(&(struct fake_options){
+        .seed = 1, .recv_size = 2 * MIB, .send_size = MIB, .trace = true});
+    memset(conns, 0, sizeof(conns));
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    for (int i = 0; i < 2; i++) {
+        struct weir_connect_options connect = {.size = sizeof(connect),
+                                               .use_sock = true};
+        const struct weir_factory factory = {.create = create,
+                                             .arg = &conns[i]};
+        connect.sock = fake_connected_fd(&conns[i].peer);
+        expect_eq(
+            weir_create_connection(loop, &factory, NULL, 0, &connect, NULL), 0);
+        clock_run_for(loop, MS);
+        peer_writes(&conns[i], 64 * KIB);
+        clock_run_for(loop, MS);
+        expect_eq(conns[i].received, 64 * KIB);
+    }
+    fake_text_clear();
+}
+
+static void stop(void)
+{
+    expect_eq(weir_loop_free(loop), 2);
+    fake_peer_close(conns[0].peer);
+    fake_peer_close(conns[1].peer);
+    fake_stop();
+}
+
+static void switch_the_second(const struct weir_buf *buf)
+{
+    const struct weir_protocol_binding again = {.protocol = &protocol,
+                                                .user = &conns[1]};
+    (void)buf;
+    expect_eq(weir_transport_set_protocol(conns[1].t, &again, NULL, 0), 0);
+}
+
+UNIT(bulk_budget, one_that_is_switched_while_it_is_due_keeps_its_place)
+{
+    start();
+    const uint64_t polls = fake_stats()->polls;
+    peer_writes(&conns[0], 256 * KIB);
+    peer_writes(&conns[1], 256 * KIB);
+    conns[0].then = switch_the_second;
+
+    clock_run_for(loop, MS);
+
+    expect_eq(conns[1].received, 320 * KIB);
+    expect_eq(fake_stats()->polls - polls, 2, "one after each receive");
+    stop();
+}
+
+static weir_lease *kept[64];
+static int kept_count;
+
+static void keep(const struct weir_buf *buf)
+{
+    struct weir_buf own = *buf;
+
+    cr_assert_lt(kept_count, 64);
+    expect_eq(weir_buf_keep(&own), 0);
+    kept[kept_count++] = own.lease;
+}
+
+/* What it holds when a poll finds no credit halves its window, and to give that
+ * back later does not double it. */
+UNIT(bulk_budget, a_poll_without_credit_counts_against_the_window)
+{
+    start();
+    struct conn *c = &conns[0];
+    expect_eq(weir_transport_set_read_buffer_limit(c->t, 1056 * KIB), 0);
+    c->then = keep;
+    for (int i = 0; i < 3; i++) {
+        peer_writes(c, 400 * KIB);
+        clock_run_for(loop, MS);
+    }
+    expect_eq(weir_transport_get_read_buffer_size(c->t), 1056 * KIB);
+    peer_writes(c, MIB);
+    fake_text_clear();
+
+    c->then = NULL;
+    while (kept_count > 0) {
+        weir_lease_unref(kept[--kept_count]);
+    }
+    clock_run_for(loop, MS);
+
+    cr_assert_not_null(strstr(fake_text(), " = 524288\n"), "it received:\n%s",
+                       fake_text());
+    cr_assert_null(strstr(fake_text(), " = 1048576\n"),
+                   "its window has doubled");
+    stop();
+}
