@@ -7,7 +7,7 @@
 #include "tests/contract/harness.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <weir/pipe.h>
 
 PAIRS_READ_PIPE(pipe_read, the_writers_end_is_the_end_of_the_connection, 0)
 {
@@ -263,4 +263,157 @@ PAIRS_READ_PIPE(pipe_read, an_idle_pipe_ends_by_the_idle_time_out,
 {
     rig_wait_lost(rig);
     expect_eq(rig->lost_err, WEIR_EIDLE);
+}
+
+/* ---- protocols that bring memory ---- */
+
+static uint8_t own_memory[1000];
+
+static int get_buffer(void *user, weir_transport *t, size_t hint,
+                      void **ret_buf, size_t *ret_size)
+{
+    (void)user;
+    (void)t;
+    (void)hint;
+    *ret_buf = own_memory;
+    *ret_size = sizeof(own_memory);
+    return 0;
+}
+
+static int buffer_updated(void *user, weir_transport *t, size_t len)
+{
+    struct rig *rig = user;
+    (void)t;
+    expect(rig_is_pattern(own_memory, rig->received, len));
+    rig->received += len;
+    return 0;
+}
+
+static void made(void *user, weir_transport *t)
+{
+    rig_protocol.connection_made(user, t);
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    rig_protocol.connection_lost(user, t, err);
+}
+
+static const struct weir_protocol buffered = {
+    .size = sizeof(buffered),
+    .kind = WEIR_PROTOCOL_BUFFERED,
+    .connection_made = made,
+    .connection_lost = lost,
+    .get_buffer = get_buffer,
+    .buffer_updated = buffer_updated,
+};
+
+/* True where worker threads of the kernel read, and bytes are copied. */
+static bool is_read_by_worker(const struct rig *rig)
+{
+    char features[4096];
+
+    if (strcmp(rig_name(), "read pipe") == 0) {
+        weir_loop_get_features_text(rig->loop, features, sizeof(features));
+        return strstr(features, "pipe_nowait      6.4   yes") == NULL;
+    }
+    return strcmp(rig_name(), "read fifo") == 0;
+}
+
+PAIRS_READ_PIPE(pipe_read, a_buffered_protocol_is_read_into_without_a_copy,
+                .protocol = &buffered)
+{
+    rig_peer_send(rig, 300000);
+    rig_wait_received(rig, 300000);
+    const struct weir_loop_statistics stats = rig_statistics(rig);
+    expect_eq(stats.copied_to_protocol, is_read_by_worker(rig) ? 300000 : 0);
+    expect_eq(stats.copied_by_compaction, is_read_by_worker(rig) ? 300000 : 0);
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
+}
+
+PAIRS_READ_PIPE(pipe_read, a_plain_protocol_is_shown_bytes_without_a_copy, 0)
+{
+    rig_peer_send(rig, 300000);
+    rig_wait_received(rig, 300000);
+    const struct weir_loop_statistics stats = rig_statistics(rig);
+    expect_eq(stats.copied_by_compaction, is_read_by_worker(rig) ? 300000 : 0);
+}
+
+/* ---- a relay ---- */
+
+static weir_transport *far_end;
+static int far_lost;
+
+static void far_made(void *user, weir_transport *t)
+{
+    (void)user;
+    far_end = weir_transport_ref(t);
+}
+
+static void far_gone(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    expect_eq(err, 0);
+    far_lost++;
+}
+
+static int create_far(void *arg, weir_transport *t,
+                      struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {
+        .size = sizeof(protocol),
+        .kind = WEIR_PROTOCOL_STREAM,
+        .connection_made = far_made,
+        .connection_lost = far_gone,
+    };
+    (void)arg;
+    (void)t;
+    ret->protocol = &protocol;
+    return 0;
+}
+
+static int pass_on(struct rig *rig, const struct weir_buf *buf)
+{
+    (void)rig;
+    return weir_transport_write_buf(far_end, buf);
+}
+
+static bool is_far_lost(void *arg)
+{
+    (void)arg;
+    return far_lost > 0;
+}
+
+PAIRS_READ_PIPE(pipe_read, bytes_are_passed_on_to_another_pipe_without_a_copy,
+                .hooks = {.data_received = pass_on})
+{
+    const struct weir_factory factory = {.create = create_far};
+    static uint8_t got[65536];
+    uint64_t total = 0;
+    int fds[2];
+
+    far_lost = 0;
+    expect_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    expect_eq(weir_connect_write_pipe(rig->loop, &factory, fds[1], NULL, NULL),
+              0);
+    rig_turns(rig, 3);
+    while (total < 1 << 20) {
+        if (rig->peer_sent < 1 << 20) {
+            rig_peer_send(rig, 4096);
+        }
+        ssize_t len = read(fds[0], got, sizeof(got));
+        if (len > 0) {
+            expect(rig_is_pattern(got, total, (size_t)len));
+            total += (uint64_t)len;
+        }
+        rig_turn(rig);
+    }
+    expect_eq(rig_statistics(rig).copied_by_write, 0);
+    expect_eq(weir_transport_close(far_end), 0);
+    rig_wait(rig, is_far_lost);
+    weir_transport_unref(far_end);
+    close(fds[0]);
 }
