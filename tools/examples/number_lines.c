@@ -1,0 +1,60 @@
+/*
+ * Numbers the lines of standard input, as cat -n does. Both ends may be a
+ * terminal, a pipe, a socket or a file, and their flags stay as they are: the
+ * shell's terminal is not made non-blocking, as asyncio would make it.
+ */
+#include <err.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <weir.h>
+
+static int copy_lines(weir_reader *in, weir_writer *out)
+{
+    struct weir_buf line;
+    char number[32];
+    for (long count = 1;; count++) {
+        ssize_t len = weir_reader_readline_view(in, &line);
+        if (len <= 0) {
+            return (int)len;
+        }
+        const struct iovec pieces[] = {
+            {number, (size_t)snprintf(number, sizeof(number), "%6ld\t", count)},
+            {(void *)(uintptr_t)line.data, line.len}};
+        weir_writer_writelines(out, pieces, 2);
+        int error = weir_writer_drain(out); /* tells of a write that failed */
+        if (error < 0) {
+            return error;
+        }
+    }
+}
+
+static int number_lines(weir_loop *loop, void *arg)
+{
+    weir_reader *in;
+    weir_writer *source; /* the handle of the stream that is read */
+    weir_writer *out;
+    (void)arg;
+    int error = weir_open_read_pipe(loop, STDIN_FILENO, NULL, &in, &source);
+    if (error < 0) {
+        return error;
+    }
+    error = weir_open_write_pipe(loop, STDOUT_FILENO, NULL, &out);
+    if (error == 0) {
+        error = copy_lines(in, out);
+        weir_writer_close(out);
+        int closed = weir_writer_wait_closed(out); /* all is written */
+        error = error < 0 ? error : closed;
+        weir_writer_unref(out);
+    }
+    weir_writer_unref(source);
+    return error;
+}
+
+int main(void)
+{
+    int error = weir_run(NULL, number_lines, NULL);
+    if (error < 0) {
+        errx(1, "%s", weir_strerror(error));
+    }
+    return 0;
+}
