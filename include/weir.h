@@ -28,6 +28,7 @@
 #include "weir/sync.h"
 #include "weir/task.h"
 #include "weir/transport.h"
+#include "weir/unix.h"
 #include "weir/watch.h"
 #include "weir/writer.h"
 

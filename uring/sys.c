@@ -10,10 +10,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
@@ -65,6 +68,13 @@ int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 int wr_sys_listen(int fd, int backlog)
 {
     return sys_result(listen(fd, backlog));
+}
+
+int wr_sys_set_blocking(int fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+    return sys_result(flags < 0 ? flags
+                                : fcntl(fd, F_SETFL, flags & ~O_NONBLOCK));
 }
 
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
@@ -384,6 +394,50 @@ int wr_sys_pipe(int ret[2])
 int wr_sys_open_null(void)
 {
     return sys_result(open("/dev/null", O_RDWR | O_CLOEXEC));
+}
+
+int wr_sys_lstat(const char *path, struct stat *ret)
+{
+    return sys_result(lstat(path, ret));
+}
+
+int wr_sys_unlink(const char *path)
+{
+    return sys_result(unlink(path));
+}
+
+int wr_sys_chmod(const char *path, mode_t mode)
+{
+    return sys_result(chmod(path, mode));
+}
+
+int wr_sys_fchmod(int fd, mode_t mode)
+{
+    return sys_result(fchmod(fd, mode));
+}
+
+int wr_sys_lock_directory(const char *path)
+{
+    char directory[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash) {
+        const size_t len = (size_t)(slash - path) + 1; /* "/" is one too */
+        if (len >= sizeof(directory)) {
+            return -ENAMETOOLONG;
+        }
+        memcpy(directory, path, len);
+        directory[len] = '\0';
+    }
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd;
 }
 
 int wr_sys_signalfd(int fd, uint64_t mask)

@@ -31,8 +31,10 @@
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t wr_sys_now(void);
 
-/* A descriptor, blocking: io_uring does the polling. */
+/* A descriptor, blocking (io_uring does the polling) if @type does not say
+ * SOCK_NONBLOCK; and making it so. */
 int wr_sys_socket(int family, int type, int protocol);
+int wr_sys_set_blocking(int fd);
 int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
 int wr_sys_listen(int fd, int backlog);
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
@@ -82,8 +84,8 @@ int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count);
 int wr_sys_mode(int fd, mode_t *ret);
 /* The flags that it was opened with (O_ACCMODE and others). */
 int wr_sys_flags(int fd);
-/* Connects a socket that does not block, and receives from it: as the system
- * calls do, for c-ares. */
+/* Connects a socket that does not block or is one of datagrams, and receives
+ * from it, as the system calls do. */
 int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
                         socklen_t *len);
@@ -121,6 +123,16 @@ int wr_sys_eventfd_drain(int fd);
 int wr_sys_pipe(int ret[2]);
 /* /dev/null, for reading and writing. */
 int wr_sys_open_null(void);
+/* The file of that name itself, where it is a symbolic link too. */
+int wr_sys_lstat(const char *path, struct stat *ret);
+int wr_sys_unlink(const char *path);
+int wr_sys_chmod(const char *path, mode_t mode);
+/* Of a Unix socket that is not bound yet: of the file that a bind makes, less
+ * what the umask takes away. */
+int wr_sys_fchmod(int fd, mode_t mode);
+/* Locks the directory that the file lies in, against others that do the same: a
+ * descriptor, whose close unlocks it, or -EAGAIN when another one has it. */
+int wr_sys_lock_directory(const char *path);
 
 /* A signalfd for the signals of @mask (bit n-1 for signal n); @fd -1 makes a
  * new one, otherwise its mask is changed. */

@@ -57,9 +57,11 @@ struct weir_connect_options {
     weir_connect_done_fn *done;
     /** First argument of done. */
     void *done_arg;
-    /** Give up after this time; 0: when the kernel does (about two minutes). */
+    /** Give up after this time; 0: when the kernel does (about two minutes, or
+     * never while a Unix server does not accept). */
     uint64_t timeout_ns;
-    /** AF_INET or AF_INET6 to insist on one; 0: that of the address. */
+    /** AF_INET, AF_INET6 or AF_UNIX to insist on one; 0: that of the address.
+     */
     int family;
     /** Own address, a literal one, and port; NULL: any. */
     const char *local_host;
@@ -153,7 +155,8 @@ struct weir_server_options {
     const struct weir_address *addresses;
     /** Number of addresses; 0: host and hosts are meant. */
     size_t address_count;
-    /** AF_INET or AF_INET6 to insist on one; 0: both where both exist. */
+    /** AF_INET, AF_INET6 or AF_UNIX to insist on one; 0: AF_INET and AF_INET6
+     * where both exist. */
     int family;
     /** Connections waiting to be accepted; default 4096, the kernel caps it. */
     int backlog;
@@ -170,6 +173,11 @@ struct weir_server_options {
     int sock;
     /** TCP_DEFER_ACCEPT in seconds; 0: off. */
     uint32_t defer_accept_s;
+    /** Permissions of a Unix socket's file, as in 0660, whatever the umask; 0:
+     * those that the umask leaves. */
+    uint32_t socket_mode;
+    /** Leave a Unix socket's file where it is when the server is closed. */
+    bool no_cleanup_socket;
     /** Connections at once, at most; 0: as many as there are descriptors. */
     uint64_t connection_limit;
     /** How long weir_server_serve_forever(), once cancelled, leaves connections

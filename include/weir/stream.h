@@ -139,6 +139,27 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                      const struct weir_open_options *options,
                      weir_reader **ret_reader, weir_writer **ret_writer);
 
+/**
+ * Connect to a Unix stream socket, and read and write the connection.
+ *
+ * @param loop        the loop; borrowed
+ * @param path        a path or an abstract name; see
+ *                    weir_create_unix_connection()
+ * @param options     borrowed; NULL for all defaults
+ * @param ret_reader  the reader, borrowed from the writer; may be NULL
+ * @param ret_writer  the writer, given; end with weir_writer_unref()
+ * @return            0 when connected; other errors are those of
+ *                    weir_create_unix_connection() and of its attempt
+ * @retval -ECANCELED  the task was interrupted; a socket that was passed is
+ *                     closed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_open_unix_connection(weir_loop *loop, const char *path,
+                          const struct weir_open_options *options,
+                          weir_reader **ret_reader, weir_writer **ret_writer);
+
 /** Options of weir_open_read_pipe() and weir_open_write_pipe(). */
 struct weir_open_pipe_options {
     /** sizeof(struct weir_open_pipe_options). */
@@ -236,6 +257,28 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
                   const char *host, uint16_t port,
                   const struct weir_start_server_options *options,
                   weir_server **ret);
+
+/**
+ * Listen on a Unix stream socket, and serve each connection with a task.
+ *
+ * @param loop       the loop; borrowed
+ * @param connected  serves a connection; its first argument is in the options
+ * @param path       a path or an abstract name, as weir_create_unix_server()
+ *                   takes it
+ * @param options    borrowed; NULL for all defaults
+ * @param ret        the server, given; end with weir_server_free()
+ * @return           0 when it listens; other errors are those of
+ *                   weir_create_unix_server() and of its start
+ * @retval -EINVAL     no function to serve with, a limit below 0, or no such
+ *                     stack size
+ * @retval -ECANCELED  the task was interrupted; nothing listens, and no file is
+ *                     left
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_start_unix_server(
+    weir_loop *loop, weir_client_connected_fn *connected, const char *path,
+    const struct weir_start_server_options *options, weir_server **ret);
 
 /**
  * Serve until cancelled.

@@ -30,6 +30,7 @@
 #include "base.h"
 #include "protocol.h"
 
+#include <sys/types.h>
 #include <sys/uio.h>
 
 WEIR_BEGIN_DECLS
@@ -465,21 +466,34 @@ WEIR_API void weir_transport_get_sockname(const weir_transport *t,
  */
 WEIR_API int weir_transport_get_socket(const weir_transport *t);
 
+/** The process at the other end of a Unix socket, as it was when it connected,
+ * or began to listen, or made the pair. */
+struct weir_peercred {
+    /** Its process. */
+    pid_t pid;
+    /** Its effective user. */
+    uid_t uid;
+    /** Its effective group. */
+    gid_t gid;
+};
+
 /** The answer of weir_transport_get_extra_info(). */
 struct weir_extra_info {
     /** For "peername" and "sockname". */
     struct weir_address address;
     /** For "socket" and "pipe". */
     int fd;
+    /** For "peercred". */
+    struct weir_peercred peercred;
 };
 
 /**
  * asyncio's get_extra_info: a piece of information by its name.
  *
  * @param t     the transport; borrowed
- * @param name  "peername", "sockname" or "socket" of a socket, "pipe" of a pipe
- *              (its descriptor, with the rules of weir_transport_get_socket());
- *              borrowed
+ * @param name  "peername", "sockname" or "socket" of a socket, "peercred" of a
+ *              Unix socket (unix.h), "pipe" of a pipe (its descriptor, with the
+ *              rules of weir_transport_get_socket()); borrowed
  * @param ret   the answer, written on success only
  * @return      0
  * @retval -ENOENT  this transport has no information of that name

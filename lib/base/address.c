@@ -197,6 +197,15 @@ bool wr_address_is_unnamed(const struct weir_address *addr)
            address_get_name(addr, &name) == 0;
 }
 
+size_t wr_address_get_path_len(const struct weir_address *addr)
+{
+    const char *name;
+    const size_t len =
+        address_get_family(addr) == AF_UNIX ? address_get_name(addr, &name) : 0;
+    wr_assert(len <= UNIX_NAME_MAX);
+    return len > 0 && name[0] != '\0' ? len : 0;
+}
+
 uint16_t wr_address_port(const struct weir_address *addr)
 {
     wr_assert(addr->len > 0);
@@ -319,6 +328,7 @@ static void address_format_inet6(const struct sockaddr_in6 *inet6, char *buf,
     char name[IF_NAMESIZE];
     const uint32_t zone = inet6->sin6_scope_id;
 
+    wr_assert(inet6->sin6_family == AF_INET6);
     inet_ntop(AF_INET6, &inet6->sin6_addr, text, sizeof(text));
     if (zone == 0) {
         name[0] = '\0';
@@ -350,6 +360,7 @@ static void address_format_unix(const struct weir_address *addr, char *buf,
             text_len += ESCAPE_SIZE - 1;
         }
     }
+    wr_assert(text_len < sizeof(text));
     text[text_len] = '\0';
     snprintf(buf, size, "%s", text);
 }

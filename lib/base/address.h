@@ -22,6 +22,10 @@ bool wr_address_is_valid(const struct weir_address *addr);
 /* True of a Unix address without a name, which no socket can connect to. */
 bool wr_address_is_unnamed(const struct weir_address *addr);
 
+/* The length of the path of a Unix address in sun_path, which need not be
+ * terminated; 0 of an address that is no file's. */
+size_t wr_address_get_path_len(const struct weir_address *addr);
+
 /* The port; 0 of a Unix address, which has none to set. */
 uint16_t wr_address_port(const struct weir_address *addr);
 void wr_address_set_port(struct weir_address *addr, uint16_t port);

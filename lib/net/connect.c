@@ -9,6 +9,10 @@
  * An attempt tries its candidates, the addresses that it was given, one after
  * the other; when none is left it fails with the error of the first.
  *
+ * A Unix server whose queue is full refuses with -EAGAIN, and nothing tells
+ * when there is room: the same candidate is tried again after a while, the
+ * socket is kept. (A blocking connect would wait in a thread of the kernel's.)
+ *
  * An attempt can be ended early by the program, the time-out and the end of the
  * loop. Each leaves its cause and asks the kernel to cancel; the attempt then
  * ends like any other, by its completion. The first cause is the error that
@@ -17,7 +21,7 @@
 #include "connect.h"
 
 #include "connect_plan.h"
-#include "lib/base/address.h"
+#include "connect_socket.h"
 #include "lib/base/options.h"
 #include "lib/transport/pipe.h"
 #include "lib/transport/sock.h"
@@ -25,6 +29,9 @@
 
 #include <string.h>
 #include <weir/error.h>
+
+#define RETRY_FIRST_NS (1u * 1000000u)
+#define RETRY_LAST_NS  (64u * 1000000u)
 
 enum connect_state {
     CONNECT_WAITING,
@@ -51,6 +58,8 @@ struct weir_connect {
     struct wr_ready ready;
     struct wr_op op;
     struct wr_timer timer;
+    struct wr_timer retry; /* after -EAGAIN of a Unix server */
+    uint64_t retry_ns;     /* how long it rests the next time */
     struct weir_factory factory;
     weir_connect_done_fn *done;
     void *done_arg;
@@ -95,13 +104,23 @@ static void connect_check_invariants(const weir_connect *connect)
         wr_assert(connect->tried_count > 0);
         wr_assert(!connect->is_adopted);
         wr_assert(!is_timed || connect->timeout_ns > 0);
+        wr_assert(!connect->op.in_flight ||
+                  !wr_timer_is_armed(&connect->retry));
         break;
     case CONNECT_ENDING:
         wr_assert(connect->fd < 0);
         wr_assert(!is_timed);
+        wr_assert(!wr_timer_is_armed(&connect->retry));
         wr_assert(!connect->op.in_flight);
         break;
     }
+}
+
+/* The candidate that is tried, or the first. */
+static const struct weir_address *connect_get_peer(const weir_connect *connect)
+{
+    const size_t tried = connect->tried_count;
+    return &connect->candidates[tried - (tried > 0)];
 }
 
 static size_t connect_get_size(size_t candidate_count)
@@ -138,6 +157,7 @@ static void connect_fail(weir_connect *connect, int err)
     wr_assert(err < 0);
     connect_set_state(connect, CONNECT_ENDING);
     wr_timer_cancel(&connect->loop->wheel, &connect->timer);
+    wr_timer_cancel(&connect->loop->wheel, &connect->retry);
     connect_close_socket(connect);
     connect_finish(connect, err, NULL);
 }
@@ -147,6 +167,7 @@ static int connect_open(weir_connect *connect, int fd, weir_transport **ret)
 {
     const struct wr_sock_options options = {
         .connection = &connect->connection,
+        .family = connect_get_peer(connect)->storage.any.sa_family,
     };
 
     if (connect->is_pipe) {
@@ -178,42 +199,6 @@ static void connect_establish(weir_connect *connect)
     connect_finish(connect, err, err < 0 ? NULL : t);
 }
 
-static int connect_bind_local(weir_connect *connect, int family)
-{
-    struct weir_address local = connect->local;
-    const int on = 1;
-
-    if (local.len == 0 && connect->local_port == 0) {
-        return 0;
-    }
-    if (local.len == 0) {
-        int err = wr_address_passive(family, NULL, connect->local_port, &local);
-        wr_assert(err == 0); /* a port came with an IP address */
-    }
-    wr_assert(local.storage.any.sa_family == family);
-    if (family != AF_UNIX && wr_address_port(&local) == 0) {
-        /* Let the port be chosen when the peer is known too: a busy client
-         * then has 28 000 of them for each peer. A kernel without this option
-         * only has fewer. */
-        wr_ignore(wr_sys_setsockopt(connect->fd, IPPROTO_IP,
-                                    IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)));
-    }
-    return wr_sys_bind(connect->fd, &local.storage.any, local.len);
-}
-
-/* Makes the socket that is to be connected. */
-static int connect_open_socket(weir_connect *connect, int family)
-{
-    wr_assert(connect->fd < 0);
-    int fd = wr_sys_socket(family, SOCK_STREAM, 0);
-    if (fd < 0) {
-        return fd;
-    }
-    connect->fd = fd;
-    int err = wr_sock_configure(fd, family, &connect->connection);
-    return err < 0 ? err : connect_bind_local(connect, family);
-}
-
 /* Gives up the candidate that was tried last. */
 static void connect_drop_candidate(weir_connect *connect, int err)
 {
@@ -224,21 +209,46 @@ static void connect_drop_candidate(weir_connect *connect, int err)
     connect_close_socket(connect);
 }
 
+static void connect_submit(weir_connect *connect)
+{
+    const struct weir_address *peer = connect_get_peer(connect);
+
+    wr_assert(connect->state == CONNECT_TRYING);
+    wr_assert(connect->cause == 0);
+    wr_prep_connect(&connect->loop->uring, &connect->op, connect->fd,
+                    &peer->storage.any, peer->len);
+    connect_check_invariants(connect);
+}
+
+/* Rests, then tries the same candidate again. */
+static void connect_rest(weir_connect *connect)
+{
+    weir_loop *loop = connect->loop;
+
+    wr_assert(!connect->op.in_flight);
+    wr_assert(connect->retry_ns >= RETRY_FIRST_NS);
+    wr_timer_arm(&loop->wheel, &connect->retry,
+                 wr_add_sat(loop->now_ns, connect->retry_ns));
+    connect->retry_ns = wr_min_u64(connect->retry_ns * 2, RETRY_LAST_NS);
+    connect_check_invariants(connect);
+}
+
 /* Connects to the next candidate, or fails when none is left. */
 static void connect_try_next(weir_connect *connect)
 {
     wr_assert(connect->state == CONNECT_TRYING);
     while (connect->tried_count < connect->candidate_count) {
-        const struct weir_address *peer =
-            &connect->candidates[connect->tried_count++];
-        int err = connect_open_socket(connect, peer->storage.any.sa_family);
-        if (err >= 0) {
-            wr_prep_connect(&connect->loop->uring, &connect->op, connect->fd,
-                            &peer->storage.any, peer->len);
-            connect_check_invariants(connect);
+        connect->tried_count++;
+        connect->retry_ns = RETRY_FIRST_NS;
+        int fd = wr_connect_socket_open(
+            connect_get_peer(connect)->storage.any.sa_family, &connect->local,
+            connect->local_port, &connect->connection);
+        if (fd >= 0) {
+            connect->fd = fd;
+            connect_submit(connect);
             return;
         }
-        connect_drop_candidate(connect, err);
+        connect_drop_candidate(connect, fd);
     }
     connect_fail(connect, connect->candidate_err);
 }
@@ -251,8 +261,15 @@ static void connect_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_assert(connect->state == CONNECT_TRYING);
     wr_check(!op->in_flight); /* a connect completes once */
     wr_check(!(flags & WR_CQE_MORE));
+    const bool is_unix =
+        connect_get_peer(connect)->storage.any.sa_family == AF_UNIX;
+    if (res >= 0 && is_unix) {
+        res = wr_sys_set_blocking(connect->fd);
+    }
     if (connect->cause < 0) {
         connect_fail(connect, connect->cause);
+    } else if (res == -EAGAIN && is_unix) {
+        connect_rest(connect);
     } else if (res < 0) {
         connect_drop_candidate(connect, res);
         connect_try_next(connect);
@@ -261,11 +278,23 @@ static void connect_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
+static void connect_retry_expired(struct wr_timer *timer)
+{
+    weir_connect *connect = wr_container_of(timer, weir_connect, retry);
+
+    wr_assert(connect->state == CONNECT_TRYING);
+    connect_submit(connect);
+}
+
 static void connect_give_up(weir_connect *connect, int cause)
 {
     connect_check_invariants(connect);
     if (connect->cause == 0) {
         connect->cause = cause;
+        if (wr_timer_is_armed(&connect->retry)) { /* no completion follows */
+            wr_timer_cancel(&connect->loop->wheel, &connect->retry);
+            wr_ready_push(&connect->loop->ready, &connect->ready);
+        }
         wr_op_cancel(&connect->loop->uring, &connect->op);
     }
 }
@@ -284,11 +313,11 @@ static void connect_ready(struct wr_ready *ready)
     weir_loop *loop = connect->loop;
 
     connect_check_invariants(connect);
-    wr_assert(connect->state == CONNECT_WAITING);
     if (connect->cause < 0) {
         connect_fail(connect, connect->cause);
         return;
     }
+    wr_assert(connect->state == CONNECT_WAITING);
     if (connect->is_adopted) {
         int err = wr_sock_configure(
             connect->fd, connect->candidates[0].storage.any.sa_family,
@@ -319,13 +348,12 @@ static void connect_shutdown_alive(struct wr_member *member)
 static void connect_dump_alive(const struct wr_member *member, FILE *out)
 {
     const weir_connect *connect = wr_container_of(member, weir_connect, member);
-    const size_t tried = connect->tried_count;
-    const struct weir_address *peer = &connect->candidates[tried - (tried > 0)];
     char text[WEIR_ADDRESS_TEXT_SIZE];
 
     fprintf(out, "connect %s peer=%s fd=%d given-up=%s\n",
             connect_state_names[connect->state],
-            weir_address_format(peer, text, sizeof(text)), connect->fd,
+            weir_address_format(connect_get_peer(connect), text, sizeof(text)),
+            connect->fd,
             connect->cause < 0 ? weir_err_name(connect->cause) : "no");
 }
 
@@ -373,6 +401,7 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
     wr_ready_init(&connect->ready, connect_ready);
     wr_op_init(&connect->op, connect_completed);
     wr_timer_init(&connect->timer, connect_timer_expired);
+    wr_timer_init(&connect->retry, connect_retry_expired);
 }
 
 static int connect_check_options(const struct weir_connect_options *options,
@@ -380,7 +409,7 @@ static int connect_check_options(const struct weir_connect_options *options,
 {
     wr_require(factory && factory->create, -EINVAL);
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
-                   options->family == AF_INET6,
+                   options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
     return 0;
 }

@@ -21,6 +21,7 @@ static int connect_plan_adopted(struct wr_connect_plan *plan,
                -EINVAL);
     int family = wr_socket_check(options->sock, &plan->single);
     wr_require(family >= 0, family);
+    wr_assert(wr_address_is_valid(&plan->single));
     plan->addresses = &plan->single;
     plan->address_count = 1;
     return 0;
@@ -64,6 +65,7 @@ static int connect_plan_local(struct wr_connect_plan *plan,
         int err = weir_address_parse(host, options->local_port, &plan->local);
         wr_require(err >= 0, err);
     }
+    wr_assert(plan->local.len == 0 || wr_address_is_valid(&plan->local));
     if (plan->local.len > 0) {
         const int family = plan->local.storage.any.sa_family;
         wr_require(plan->family == AF_UNSPEC || plan->family == family,
@@ -79,9 +81,11 @@ static bool connect_plan_is_candidate(const struct wr_connect_plan *plan,
                                       const struct weir_address *address)
 {
     const int family = address->storage.any.sa_family;
-    return plan->family == AF_UNSPEC
-               ? family != AF_UNIX || plan->local_port == 0
-               : family == plan->family;
+    wr_assert(address->len > 0);
+    if (family == AF_UNIX && plan->local_port != 0) {
+        return false;
+    }
+    return plan->family == AF_UNSPEC || plan->family == family;
 }
 
 static int connect_plan_read_all(struct wr_connect_plan *plan, const char *host,
@@ -109,6 +113,7 @@ int wr_connect_plan_read(struct wr_connect_plan *plan, const char *host,
             connect_plan_is_candidate(plan, &plan->addresses[i]);
     }
     wr_require(plan->candidate_count > 0, -EINVAL);
+    wr_assert(plan->candidate_count <= plan->address_count);
     return 0;
 }
 

@@ -2,13 +2,15 @@
  * Listening sockets: making one, keeping accepts armed, closing in order.
  *
  * The descriptor is closed when the last accept has ended and not before: its
- * number could be another file's by the time the kernel looks it up. A
+ * number could be another file's by the time the kernel looks it up. The file
+ * of a Unix socket is removed first, while the socket holds on to its inode. A
  * connection that an accept still brings after the close is closed on the spot;
  * its peer sees an end of stream, as if it had been a moment later.
  */
 #include "listener.h"
 
 #include "lib/transport/sock.h"
+#include "listener_file.h"
 
 #include <netinet/tcp.h>
 #include <string.h>
@@ -22,9 +24,11 @@ void wr_listener_check_invariants(const struct wr_listener *listener)
     if (listener->fd < 0) {
         wr_assert(listener->armed_count == 0);
         wr_assert(!listener->is_closing);
+        wr_assert(!listener->has_file);
     }
     if (listener->is_closing) {
         wr_assert(listener->armed_count > 0);
+        wr_assert(!listener->has_file);
     }
     wr_debug_assert(wr_listener_count_accepts(listener) ==
                     listener->armed_count);
@@ -135,12 +139,16 @@ static int listener_configure(struct wr_listener *listener, int fd,
     return wr_sock_ask_sockname(fd, &listener->address);
 }
 
-/* Takes @fd, of which @err says whether it is good so far. */
+/* Takes @fd, of which @err says whether it is good so far. A file that was made
+ * for it and cannot be used is removed. */
 static int listener_finish_open(struct wr_listener *listener, int fd, int err,
                                 const struct wr_listen_options *options)
 {
     if (err >= 0) {
         err = listener_configure(listener, fd, options);
+    }
+    if (err >= 0 && !options->keeps_file) {
+        wr_listener_file_know(listener);
     }
     if (err < 0) {
         wr_ignore(wr_sys_close(fd)); /* the caller is told err */
@@ -163,7 +171,9 @@ int wr_listener_open(struct wr_listener *listener,
     }
     int err = listener_set_bind_options(fd, listener->family, options);
     if (err >= 0) {
-        err = wr_sys_bind(fd, &address->storage.any, address->len);
+        err = listener->family == AF_UNIX
+                  ? wr_listener_file_bind(fd, address, options->socket_mode)
+                  : wr_sys_bind(fd, &address->storage.any, address->len);
     }
     return listener_finish_open(listener, fd, err, options);
 }
@@ -267,6 +277,7 @@ bool wr_listener_close(struct wr_listener *listener)
         return false;
     }
     listener->is_closing = true;
+    wr_listener_file_remove(listener);
     for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
         wr_op_cancel(&listener->loop->uring, &listener->accepts[i].op);
     }

@@ -37,11 +37,14 @@ struct wr_listener {
     const struct wr_listener_ops *ops;
     weir_loop *loop;
     void *owner;
-    int fd;                      /* -1: closed */
-    int family;                  /* AF_INET, AF_INET6 or AF_UNIX */
-    uint32_t armed_count;        /* accepts in the kernel */
-    bool is_closing;             /* the last accept closes it */
-    bool was_listening;          /* when it was adopted */
+    int fd;               /* -1: closed */
+    int family;           /* AF_INET, AF_INET6 or AF_UNIX */
+    uint32_t armed_count; /* accepts in the kernel */
+    bool is_closing;      /* the last accept closes it */
+    bool was_listening;   /* when it was adopted */
+    bool has_file;        /* the file of a Unix socket is its to remove */
+    dev_t file_dev;       /* which file that is */
+    ino_t file_ino;
     struct weir_address address; /* what it is bound to */
     struct wr_accept accepts[WR_ACCEPT_OPS];
 };
@@ -52,6 +55,8 @@ struct wr_listen_options {
     bool reuse_address;
     bool reuse_port;
     uint32_t defer_accept_s;
+    uint32_t socket_mode; /* of a Unix socket's file; 0: as the umask has it */
+    bool keeps_file;      /* does not remove it */
     const struct weir_connection_options *connection; /* borrowed */
 };
 
@@ -83,8 +88,9 @@ void wr_listener_unlisten(struct wr_listener *listener);
  * multishot one. Takes none away. */
 void wr_listener_arm(struct wr_listener *listener, uint32_t goal);
 
-/* Ends the accepts. Returns true when the descriptor was closed at once, false
- * when ops->closed follows. A connection that arrives meanwhile is closed. */
+/* Ends the accepts, and removes a Unix socket's file. Returns true when the
+ * descriptor was closed at once, false when ops->closed follows. A connection
+ * that arrives meanwhile is closed. */
 bool wr_listener_close(struct wr_listener *listener);
 
 /* Ends the accepts of a listener that is closing, after the ring broke. */

@@ -128,6 +128,8 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->options.reuse_address = !options->no_reuse_address;
     set->options.reuse_port = options->reuse_port;
     set->options.defer_accept_s = options->defer_accept_s;
+    set->options.socket_mode = options->socket_mode;
+    set->options.keeps_file = options->no_cleanup_socket;
     wr_require(options->host_count < HOST_COUNT_LIMIT, -EINVAL);
     wr_require(options->host_count == 0 || options->hosts, -EINVAL);
     wr_require(options->address_count < HOST_COUNT_LIMIT, -EINVAL);

@@ -87,6 +87,7 @@ static void server_accept_open_client(weir_server *server,
     const struct wr_sock_options options = {
         .connection = &server->connection,
         .set = &server->set,
+        .family = listener->family,
     };
     weir_transport *t = NULL;
     server->pins++;

@@ -24,8 +24,9 @@ int wr_server_options_check(const struct weir_server_options *options,
 {
     wr_require(factory && factory->create, -EINVAL);
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
-                   options->family == AF_INET6,
+                   options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
+    wr_require(options->socket_mode <= ALLPERMS, -EINVAL);
     wr_require(options->backlog >= 0, -EINVAL);
     if (options->address_count > 0) {
         wr_require(options->addresses && !options->use_sock, -EINVAL);

@@ -1,5 +1,6 @@
 /*
- * weir_open_connection(): a connection attempt that a task waits for.
+ * weir_open_connection() and weir_open_unix_connection(): a connection attempt
+ * that a task waits for.
  *
  * The attempt's factory and its done point to the task's stack. So the task
  * never returns before done has run; a cancellation is passed on to the
@@ -8,7 +9,15 @@
 #include "lib/base/options.h"
 #include "lib/net/connect.h"
 #include "lib/net/listener.h"
+#include "lib/net/unix.h"
 #include "writer.h"
+
+/* Where a call connects to. */
+struct target {
+    bool is_unix;
+    const char *name; /* a host, or a path */
+    uint16_t port;
+};
 
 struct opening {
     struct wr_waiter waiter;
@@ -55,25 +64,29 @@ static int stream_open_read_options(const struct weir_open_options *options,
     return 0;
 }
 
-static int
-stream_open_connect_and_wait(weir_loop *loop, const char *host, uint16_t port,
-                             const struct weir_connect_options *options,
-                             struct opening *opening)
+static int stream_open_connect_and_wait(weir_loop *loop,
+                                        const struct target *target,
+                                        struct weir_connect_options *options,
+                                        struct opening *opening)
 {
     const struct weir_factory factory = {.create = stream_open_create,
                                          .arg = opening};
 
-    int err = wr_connect_start(loop, &factory, host, port, options,
-                               &opening->connect);
+    wr_assert(!target->is_unix || target->port == 0);
+    int err = target->is_unix
+                  ? wr_unix_connect_start(loop, &factory, target->name, options,
+                                          &opening->connect)
+                  : wr_connect_start(loop, &factory, target->name, target->port,
+                                     options, &opening->connect);
     if (err == 0) {
         err = wr_task_wait(loop, &opening->waiter, NULL);
     }
     return err;
 }
 
-int weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
-                         const struct weir_open_options *options,
-                         weir_reader **ret_reader, weir_writer **ret_writer)
+static int stream_open_any(weir_loop *loop, const struct target *target,
+                           const struct weir_open_options *options,
+                           weir_reader **ret_reader, weir_writer **ret_writer)
 {
     struct weir_open_options known;
     struct weir_stream_options stream = {.size = sizeof(stream)};
@@ -93,8 +106,7 @@ int weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
     }
     known.connect.done = stream_open_opened;
     known.connect.done_arg = &opening;
-    err = stream_open_connect_and_wait(loop, host, port, &known.connect,
-                                       &opening);
+    err = stream_open_connect_and_wait(loop, target, &known.connect, &opening);
     if (err < 0) {
         weir_writer_unref(writer); /* closes a connection that it has */
         return err;
@@ -106,4 +118,21 @@ int weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
     }
     *ret_writer = writer;
     return 0;
+}
+
+int weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
+                         const struct weir_open_options *options,
+                         weir_reader **ret_reader, weir_writer **ret_writer)
+{
+    const struct target target = {.name = host, .port = port};
+    return stream_open_any(loop, &target, options, ret_reader, ret_writer);
+}
+
+int weir_open_unix_connection(weir_loop *loop, const char *path,
+                              const struct weir_open_options *options,
+                              weir_reader **ret_reader,
+                              weir_writer **ret_writer)
+{
+    const struct target target = {.is_unix = true, .name = path};
+    return stream_open_any(loop, &target, options, ret_reader, ret_writer);
 }

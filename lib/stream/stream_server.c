@@ -9,6 +9,14 @@
 
 #include "lib/base/options.h"
 #include "lib/net/server.h"
+#include "lib/net/unix.h"
+
+/* Where a call listens. */
+struct target {
+    bool is_unix;
+    const char *name; /* a host, or a path */
+    uint16_t port;
+};
 
 /* The options of a server's streams. */
 struct service {
@@ -123,7 +131,7 @@ static int stream_server_wait_for_start(struct starting *starting,
 
 /* Creates the server and waits until it listens; the service is taken. */
 static int stream_server_create_and_wait(struct service *service,
-                                         const char *host, uint16_t port,
+                                         const struct target *target,
                                          struct weir_server_options *options,
                                          weir_server **ret)
 {
@@ -131,10 +139,14 @@ static int stream_server_create_and_wait(struct service *service,
                                          .arg = service};
     struct starting starting = {.waiter = {.interrupt = stream_server_give_up}};
 
+    wr_assert(!target->is_unix || target->port == 0);
     options->done = stream_server_started;
     options->done_arg = &starting;
-    int err = wr_server_create(service->loop, &factory, host, port, options,
-                               &starting.server);
+    int err = target->is_unix
+                  ? wr_unix_server_create(service->loop, &factory, target->name,
+                                          options, &starting.server)
+                  : wr_server_create(service->loop, &factory, target->name,
+                                     target->port, options, &starting.server);
     if (err < 0) {
         stream_server_free_service(service);
         return err;
@@ -148,10 +160,11 @@ static int stream_server_create_and_wait(struct service *service,
     return 0;
 }
 
-int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
-                      const char *host, uint16_t port,
-                      const struct weir_start_server_options *options,
-                      weir_server **ret)
+static int stream_server_start(weir_loop *loop,
+                               weir_client_connected_fn *connected,
+                               const struct target *target,
+                               const struct weir_start_server_options *options,
+                               weir_server **ret)
 {
     struct weir_start_server_options known;
     struct weir_stream_options stream;
@@ -167,8 +180,25 @@ int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
         wr_socket_refuse(known.server.use_sock, known.server.sock);
         return err;
     }
-    return stream_server_create_and_wait(service, host, port, &known.server,
-                                         ret);
+    return stream_server_create_and_wait(service, target, &known.server, ret);
+}
+
+int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
+                      const char *host, uint16_t port,
+                      const struct weir_start_server_options *options,
+                      weir_server **ret)
+{
+    const struct target target = {.name = host, .port = port};
+    return stream_server_start(loop, connected, &target, options, ret);
+}
+
+int weir_start_unix_server(weir_loop *loop, weir_client_connected_fn *connected,
+                           const char *path,
+                           const struct weir_start_server_options *options,
+                           weir_server **ret)
+{
+    const struct target target = {.is_unix = true, .name = path};
+    return stream_server_start(loop, connected, &target, options, ret);
 }
 
 static void stream_server_told(struct wr_server_watch *watch,

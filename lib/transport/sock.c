@@ -422,10 +422,11 @@ static void sock_dump(const weir_transport *t, FILE *out)
     wr_sock_get_sockname(t, &sockname);
     wr_sock_get_peername(t, &peername);
     fprintf(out,
-            "tcp fd=%d %s -> %s state=%s recv=%s%s%s send=%s ops=%s%s%s "
+            "%s fd=%d %s -> %s state=%s recv=%s%s%s send=%s ops=%s%s%s "
             "credit=%u held=%llu leases=%u queued=%llu file=%s left=%llu%s%s "
             "error=%s\n",
-            s->fd, weir_address_format(&sockname, own, sizeof(own)),
+            t->ops->name, s->fd,
+            weir_address_format(&sockname, own, sizeof(own)),
             weir_address_format(&peername, peer, sizeof(peer)),
             wr_sock_state_name(s), wr_sock_recv_state_name(s),
             s->paused ? " paused" : "", s->eof_seen ? " eof" : "",
@@ -446,38 +447,29 @@ static void sock_check(const weir_transport *t)
     wr_sock_check_rest(wr_sock_of(t));
 }
 
-static const struct wr_transport_ops sock_ops = {
-    .name = "tcp",
-    .protocol_kinds = WR_PROTOCOL_STREAMS,
-    .can_write_eof = true,
-    .write = wr_sock_write,
-    .writelines = wr_sock_writelines,
-    .write_ref = wr_sock_write_ref,
-    .write_lease = wr_sock_write_lease,
-    .write_eof = wr_sock_write_eof,
-    .sendfile = sock_sendfile,
-    .cancel_sendfile = sock_cancel_sendfile,
-    .pause_reading = wr_sock_pause_reading,
-    .resume_reading = wr_sock_resume_reading,
-    .is_reading = sock_is_reading,
-    .is_closing = sock_is_closing,
-    .get_depth = sock_get_depth,
-    .get_demand = sock_get_demand,
-    .has_unread = sock_has_unread,
-    .limits_changed = wr_sock_limits_changed,
-    .set_read_limit = wr_sock_set_read_limit,
-    .set_timeouts = wr_sock_set_timeouts,
-    .set_protocol = sock_set_protocol,
-    .close = sock_close,
-    .abort = sock_abort,
-    .abandon = sock_abandon,
-    .get_peername = wr_sock_get_peername,
-    .get_sockname = wr_sock_get_sockname,
-    .get_socket = sock_get_socket,
-    .dump = sock_dump,
-    .check = sock_check,
-    .unreferenced = sock_unreferenced,
-};
+/* Fields of a table that all stream sockets have alike. */
+#define SOCK_OPS_FIELDS                                                        \
+    .protocol_kinds = WR_PROTOCOL_STREAMS, .can_write_eof = true,              \
+    .write = wr_sock_write, .writelines = wr_sock_writelines,                  \
+    .write_ref = wr_sock_write_ref, .write_lease = wr_sock_write_lease,        \
+    .sendfile = sock_sendfile, .cancel_sendfile = sock_cancel_sendfile,        \
+    .write_eof = wr_sock_write_eof, .pause_reading = wr_sock_pause_reading,    \
+    .resume_reading = wr_sock_resume_reading, .is_reading = sock_is_reading,   \
+    .is_closing = sock_is_closing, .get_depth = sock_get_depth,                \
+    .get_demand = sock_get_demand, .has_unread = sock_has_unread,              \
+    .limits_changed = wr_sock_limits_changed,                                  \
+    .set_read_limit = wr_sock_set_read_limit,                                  \
+    .set_timeouts = wr_sock_set_timeouts, .set_protocol = sock_set_protocol,   \
+    .close = sock_close, .abort = sock_abort, .abandon = sock_abandon,         \
+    .get_peername = wr_sock_get_peername,                                      \
+    .get_sockname = wr_sock_get_sockname, .get_socket = sock_get_socket,       \
+    .dump = sock_dump, .check = sock_check, .unreferenced = sock_unreferenced
+
+static const struct wr_transport_ops sock_ops = {.name = "tcp",
+                                                 SOCK_OPS_FIELDS};
+
+static const struct wr_transport_ops sock_unix_ops = {
+    .name = "unix", .get_extra_info = wr_unix_get_extra_info, SOCK_OPS_FIELDS};
 
 struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
                              const struct wr_sock_options *options)
@@ -491,7 +483,8 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
         return NULL;
     }
     wr_assert(s->state == WR_SOCK_UNBORN);
-    wr_transport_init(&s->t, loop, &sock_ops);
+    wr_transport_init(&s->t, loop,
+                      options->family == AF_UNIX ? &sock_unix_ops : &sock_ops);
     s->fd = fd;
     s->t.set = options->set;
     wr_ready_init(&s->step, sock_step);

@@ -13,6 +13,7 @@ struct wr_sock_options {
     const struct weir_connection_options
         *connection;               /* borrowed; NULL: defaults */
     struct wr_connection_set *set; /* that counts it; NULL: none */
+    int family;                    /* of the socket; 0: an IP family */
 };
 
 /* Makes the transport of a connected descriptor, asks the factory for its

@@ -11,6 +11,7 @@
  *     sock_deliver.c  received bytes on their way to the protocol
  *     sock_time.c     time-outs
  *     sock_name.c     addresses
+ *     unix.c          what Unix sockets have and others have not
  *     sock_state.c    the states, the next step, what must always hold
  *
  * Life of a socket. close() leads from OPEN to CLOSING; abort(), a broken
@@ -31,6 +32,7 @@
 
 #include "lib/base/sendq.h"
 #include "sock.h"
+#include "weir/unix.h"
 
 enum wr_sock_state {
     WR_SOCK_UNBORN,    /* shown to the factory, which may only look at it */
@@ -130,6 +132,7 @@ struct wr_sock_times {
 struct wr_sock_names {
     struct weir_address peername;
     struct weir_address sockname;
+    struct weir_peercred peercred; /* pid 0: is not known */
 };
 
 struct wr_sock {
@@ -315,6 +318,14 @@ void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret);
 /* The addresses can still be told when the descriptor has none any more. */
 void wr_sock_remember_names(struct wr_sock *s);
 void wr_sock_forget_names(struct wr_sock *s);
+
+/* unix.c */
+
+int wr_unix_get_extra_info(const weir_transport *t, const char *name,
+                           struct weir_extra_info *ret);
+/* Asks for the credentials of a Unix socket's peer; of another socket, or on an
+ * error, the pid is 0. */
+void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret);
 
 /* sock_state.c */
 void wr_sock_set_state(struct wr_sock *s, enum wr_sock_state state);

@@ -74,6 +74,7 @@ void wr_sock_remember_names(struct wr_sock *s)
     if (names) {
         wr_ignore(wr_sock_ask_peername(s->fd, &names->peername));
         wr_ignore(wr_sock_ask_sockname(s->fd, &names->sockname));
+        wr_unix_ask_peercred(s, &names->peercred);
         s->names = names;
     }
 }

@@ -186,8 +186,7 @@ int listen_tcp(uint16_t *ret_port, int receive_buffer)
 
 /* ---- makers ---- */
 
-static int create(void *arg, weir_transport *t,
-                  struct weir_protocol_binding *ret)
+int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
 {
     struct rig *rig = arg;
     expect(weir_transport_get_loop(t) == rig->loop);
@@ -199,7 +198,7 @@ static int create(void *arg, weir_transport *t,
 /* weir connects to a plain socket. */
 static void open_connected(struct rig *rig)
 {
-    const struct weir_factory factory = {.create = create, .arg = rig};
+    const struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .connection = rig->connection};
     uint16_t port;
@@ -229,7 +228,7 @@ static bool has_count(void *arg)
 /* A plain socket connects to weir. */
 static void open_accepted(struct rig *rig)
 {
-    const struct weir_factory factory = {.create = create, .arg = rig};
+    const struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_server_options options = {.size = sizeof(options),
                                                 .done = server_done,
                                                 .done_arg = rig,
@@ -252,7 +251,7 @@ static void open_accepted(struct rig *rig)
 /* A Unix stream socket that weir adopts. */
 static void open_unix(struct rig *rig)
 {
-    const struct weir_factory factory = {.create = create, .arg = rig};
+    const struct weir_factory factory = {.create = rig_create, .arg = rig};
     struct weir_connect_options options = {.size = sizeof(options),
                                            .use_sock = true,
                                            .connection = rig->connection};
@@ -268,7 +267,7 @@ static void open_unix(struct rig *rig)
 /* weir reads from @fds[0], or writes to @fds[1], and the peer has the other. */
 static void open_pipe_of(struct rig *rig, const int fds[2])
 {
-    const struct weir_factory factory = {.create = create, .arg = rig};
+    const struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_pipe_options options = {.size = sizeof(options),
                                               .connection = rig->connection};
     if (rig_can(rig, RIG_RECEIVES)) {
@@ -333,8 +332,14 @@ static const struct pair_maker makers[] = {
     {.name = "tcp accepted",
      .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES,
      .open = open_accepted},
-    {.name = "unix",
-     .traits = RIG_BOTH_WAYS | RIG_IS_NAMELESS,
+    {.name = "unix connected",
+     .traits = RIG_BOTH_WAYS | RIG_IS_UNIX,
+     .open = rig_open_unix_connected},
+    {.name = "unix accepted",
+     .traits = RIG_BOTH_WAYS | RIG_IS_UNIX,
+     .open = rig_open_unix_accepted},
+    {.name = "unix pair",
+     .traits = RIG_BOTH_WAYS | RIG_IS_UNIX | RIG_IS_NAMELESS,
      .open = open_unix},
     {.name = "read pipe",
      .traits = RIG_RECEIVES | RIG_IS_PIPE,

@@ -30,6 +30,7 @@
 #include <weir/loop.h>
 #include <weir/server.h>
 #include <weir/transport.h>
+#include <weir/unix.h>
 
 /* Assertions that say which maker it was. */
 #define expect(cond) cr_assert(cond, "%s: %s", rig_name(), #cond)
@@ -52,11 +53,12 @@ struct rig;
 /* Traits of a kind of connection, as bits. */
 enum {
     RIG_CAN_RESET = 1,     /* the peer can break the connection at will */
-    RIG_HAS_ADDRESSES = 2, /* peername and sockname mean something */
-    RIG_IS_NAMELESS = 4,   /* they do not */
+    RIG_HAS_ADDRESSES = 2, /* peername and sockname are a host and a port */
+    RIG_IS_NAMELESS = 4,   /* they are no more than a family */
     RIG_RECEIVES = 8,      /* the subject receives what the peer sends */
     RIG_SENDS = 16,        /* the peer receives what the subject sends */
     RIG_IS_PIPE = 32,      /* it does only one of them */
+    RIG_IS_UNIX = 64,      /* there are credentials, and descriptors pass */
     RIG_BOTH_WAYS = RIG_RECEIVES | RIG_SENDS,
 };
 
@@ -111,6 +113,13 @@ struct rig {
     int count;              /* for the test */
     uint64_t bytes;         /* for the test */
 };
+
+/* Makes the protocol of a subject; for makers. */
+int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret);
+
+/* weir connects to a plain Unix socket, and such a one to weir. */
+void rig_open_unix_connected(struct rig *rig);
+void rig_open_unix_accepted(struct rig *rig);
 
 /* The maker's name, for messages. */
 const char *rig_name(void);

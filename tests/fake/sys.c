@@ -35,6 +35,46 @@ int wr_sys_socket(int family, int type, int protocol)
     return file ? file->fd : -EMFILE;
 }
 
+int wr_sys_set_blocking(int fd)
+{
+    wr_ignore(!fake_file_get(fd, "set_blocking"));
+    return 0;
+}
+
+/* The fake has no files. */
+int wr_sys_lstat(const char *path, struct stat *ret)
+{
+    (void)path;
+    (void)ret;
+    return -ENOENT;
+}
+
+int wr_sys_unlink(const char *path)
+{
+    (void)path;
+    return -ENOENT;
+}
+
+int wr_sys_chmod(const char *path, mode_t mode)
+{
+    (void)path;
+    (void)mode;
+    return -ENOENT;
+}
+
+int wr_sys_fchmod(int fd, mode_t mode)
+{
+    (void)mode;
+    wr_ignore(!fake_file_get(fd, "fchmod"));
+    return 0;
+}
+
+int wr_sys_lock_directory(const char *path)
+{
+    (void)path;
+    return -ENOENT;
+}
+
 /* True when a bound socket stands in the way of @addr. */
 static bool is_taken(const struct fake_file *self, const struct fake_addr *addr)
 {

@@ -244,6 +244,12 @@ UNIT(sys, errors_are_negative_numbers)
               -EBADF);
     expect_eq(wr_sys_setsockopt(-1, 0, 0, &value, sizeof(value)), -EBADF);
     expect_eq(wr_sys_getsockopt(-1, 0, 0, &value, &len), -EBADF);
+    expect_eq(wr_sys_connect(-1, any, len), -EBADF);
+    expect_eq(wr_sys_set_blocking(-1), -EBADF);
+    expect_eq(wr_sys_fchmod(-1, 0600), -EBADF);
+    expect_eq(wr_sys_chmod("/nonexistent/file", 0600), -ENOENT);
+    expect_eq(wr_sys_unlink("/nonexistent/file"), -ENOENT);
+    expect_eq(wr_sys_lstat("/nonexistent/file", &(struct stat){0}), -ENOENT);
     expect_eq(wr_sys_shutdown(-1, SHUT_WR), -EBADF);
     expect_eq(wr_sys_close(-1), -EBADF);
     expect_eq(wr_sys_outq(-1), -EBADF);
@@ -251,6 +257,34 @@ UNIT(sys, errors_are_negative_numbers)
     expect_eq(wr_sys_signalfd(1 << 20, 1), -EBADF);
     expect_eq(wr_sys_block_signal(0, true), -EINVAL);
     expect_eq(wr_sys_block_signal(1000, true), -EINVAL);
+}
+
+UNIT(sys, a_directory_is_locked_until_the_descriptor_is_closed)
+{
+    char directory[] = "/tmp/weir-test-XXXXXX";
+    char path[64];
+    cr_assert_not_null(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/file", directory);
+
+    int lock = wr_sys_lock_directory(path);
+    expect_geq(lock, 0);
+    cr_assert(is_close_on_exec(lock));
+    expect_eq(wr_sys_lock_directory(path), -EAGAIN);
+    wr_sys_close(lock);
+    lock = wr_sys_lock_directory(path);
+    expect_geq(lock, 0);
+    wr_sys_close(lock);
+
+    snprintf(path, sizeof(path), "%s/none/file", directory);
+    expect_eq(wr_sys_lock_directory(path), -ENOENT);
+    cr_assert_eq(chdir(directory), 0);
+    lock = wr_sys_lock_directory("file");
+    expect_geq(lock, 0, "the directory that we are in");
+    wr_sys_close(lock);
+    lock = wr_sys_lock_directory("/file");
+    expect_geq(lock, 0);
+    wr_sys_close(lock);
+    cr_assert_eq(rmdir(directory), 0);
 }
 
 UNIT(sys, an_eventfd_adds_up_what_is_written)

@@ -1,0 +1,100 @@
+/**
+ * @file unix.h
+ * Unix stream sockets: makers by path or abstract name, and who the peer is.
+ *
+ * A Unix socket is a transport like any other. Names are text as
+ * weir_address_parse_unix() reads it: a path, "@name" for an abstract name,
+ * which is no file, or "" for one that the kernel chooses. The makers of
+ * server.h take Unix addresses too, as values.
+ */
+#ifndef WEIR_UNIX_H
+#define WEIR_UNIX_H
+
+#include "base.h"
+#include "protocol.h"
+#include "server.h"
+#include "transport.h"
+
+WEIR_BEGIN_DECLS
+
+/**
+ * Connect to a Unix stream socket, or adopt a connected one.
+ *
+ * While the queue of the server is full, the connect is tried again, after 1 ms
+ * at first and every 64 ms at last, until timeout_ns is over.
+ *
+ * @param loop     the loop; borrowed
+ * @param factory  called once the connection stands; copied
+ * @param path     a path or an abstract name, borrowed; NULL with addresses or
+ *                 use_sock
+ * @param options  borrowed; NULL for all defaults; the own port and host are
+ * not for Unix sockets
+ * @param ret      as in weir_create_connection()
+ * @return         0 when the attempt has started; options->done tells how it
+ *                 ends: -ENOENT (no such file), -ECONNREFUSED (no socket
+ * listens there), -EACCES, -EPROTOTYPE (it is no stream socket) ...
+ * @retval -ENAMETOOLONG  the path is longer than 107 bytes
+ * @retval -EINVAL        an empty path, a path and a socket together, or
+ * neither, or as from weir_create_connection()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
+    weir_loop *loop, const struct weir_factory *factory, const char *path,
+    const struct weir_connect_options *options, weir_connect **ret);
+
+/**
+ * Listen on a Unix stream socket.
+ *
+ * A file that is in the way is removed if it is a socket that no process is
+ * bound to: one that its server left when it died. That is found out without a
+ * connection, so a server that is there is not disturbed, and two that start at
+ * the same moment cannot take the path from each other (a difference from
+ * asyncio, which removes any socket). Anything else in the way is -EADDRINUSE,
+ * after 200 ms, and is never removed. A path costs calls to the file system,
+ * which the loop waits for.
+ *
+ * weir_server_close() removes the file, unless another one has taken its place
+ * meanwhile or no_cleanup_socket is set; so it does with that of a socket that
+ * was handed in. For a socket that a service manager handed in and listens on
+ * again later, set no_cleanup_socket.
+ *
+ * @param loop     the loop; borrowed
+ * @param factory  makes the protocol of each connection; copied
+ * @param path     a path, an abstract name, or "" for an abstract name that the
+ *                 kernel chooses and weir_server_get_socket() tells; borrowed;
+ *                 NULL with addresses or use_sock
+ * @param options  borrowed; NULL for all defaults; socket_mode is for this
+ * maker
+ * @param ret      the server, given; end with weir_server_free()
+ * @return         0 when it has begun; options->done tells whether it listens
+ * @retval -ENAMETOOLONG  the path is longer than 107 bytes
+ * @retval -EINVAL        a path and a socket together, or neither, or as from
+ *                        weir_create_server()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_create_unix_server(
+    weir_loop *loop, const struct weir_factory *factory, const char *path,
+    const struct weir_server_options *options, weir_server **ret);
+
+/**
+ * Process, user and group of the peer of a Unix socket; asyncio's users ask the
+ * socket for SO_PEERCRED. Kept after the loss, unless there was no memory for
+ * it then.
+ *
+ * @param t    the transport; borrowed
+ * @param ret  the credentials, written on success only
+ * @return     0
+ * @retval -EOPNOTSUPP  it is no Unix socket
+ * @retval -ENODATA     after the loss, where they were not kept; or the peer's
+ *                      process is in a namespace that cannot be seen from here
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_get_peercred(const weir_transport *t,
+                                         struct weir_peercred *ret);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * The makers of connected and accepted Unix sockets.
+ *
+ * Their names are abstract ones that the kernel chooses, so that no test has to
+ * clean up after them.
+ */
+#include "tests/contract/harness.h"
+
+#include <sys/socket.h>
+
+void rig_open_unix_connected(struct rig *rig)
+{
+    const struct weir_factory factory = {.create = rig_create, .arg = rig};
+    struct weir_address addr = {.len = sizeof(sa_family_t),
+                                .storage.any.sa_family = AF_UNIX};
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .addresses = &addr,
+                                                 .address_count = 1,
+                                                 .connection = rig->connection};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    expect(fd >= 0);
+    expect_eq(bind(fd, &addr.storage.any, addr.len), 0);
+    expect_eq(listen(fd, 1), 0);
+    addr.len = sizeof(addr.storage);
+    expect_eq(getsockname(fd, &addr.storage.any, &addr.len), 0);
+    expect_eq(
+        weir_create_unix_connection(rig->loop, &factory, NULL, &options, NULL),
+        0);
+    rig_turn(rig);
+    rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    expect(rig->peer >= 0);
+    close(fd);
+}
+
+static void server_done(void *arg, int err, weir_server *server)
+{
+    struct rig *rig = arg;
+    expect_eq(err, 0);
+    expect(server == rig->server);
+    rig->count = 1;
+}
+
+static bool has_count(void *arg)
+{
+    return ((struct rig *)arg)->count > 0;
+}
+
+void rig_open_unix_accepted(struct rig *rig)
+{
+    const struct weir_factory factory = {.create = rig_create, .arg = rig};
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .done = server_done,
+                                                .done_arg = rig,
+                                                .connection = rig->connection};
+    struct weir_address addr;
+    expect_eq(weir_create_unix_server(rig->loop, &factory, "", &options,
+                                      &rig->server),
+              0);
+    rig_wait(rig, has_count);
+    rig->count = 0;
+    expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);
+    rig->peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    expect(rig->peer >= 0);
+    expect_eq(connect(rig->peer, &addr.storage.any, addr.len), 0);
+}

@@ -1,0 +1,69 @@
+/*
+ * A directory of a test's own.
+ *
+ * It lies in the directory for temporary files; a longer name than fits into a
+ * Unix address is not used.
+ */
+#include "tests/contract/place.h"
+
+#include <stdlib.h>
+
+void place_open(struct place *place)
+{
+    const char *parent = getenv("TMPDIR");
+    memset(place, 0, sizeof(*place));
+    snprintf(place->dir, sizeof(place->dir), "%s/weir-test-XXXXXX",
+             parent && strlen(parent) < 32 ? parent : "/tmp");
+    cr_assert_not_null(mkdtemp(place->dir));
+    snprintf(place->path, sizeof(place->path), "%.48s/s", place->dir);
+}
+
+void place_close(const struct place *place)
+{
+    cr_assert_eq(rmdir(place->dir), 0, "left in %s: %s", place->dir,
+                 strerror(errno));
+}
+
+struct weir_address place_address(const struct place *place)
+{
+    struct weir_address address;
+    cr_assert_eq(weir_address_parse_unix(place->path, &address), 0);
+    return address;
+}
+
+int place_bind(const struct place *place, int type, int backlog)
+{
+    const struct weir_address address = place_address(place);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(bind(fd, &address.storage.any, address.len), 0);
+    if (backlog >= 0) {
+        cr_assert_eq(listen(fd, backlog), 0);
+    }
+    return fd;
+}
+
+void place_litter(const struct place *place)
+{
+    close(place_bind(place, SOCK_STREAM, 1));
+    cr_assert(place_exists(place));
+}
+
+int place_connect(const struct place *place)
+{
+    const struct weir_address address = place_address(place);
+    return peer_connect_to(&address);
+}
+
+bool place_exists(const struct place *place)
+{
+    struct stat file;
+    return lstat(place->path, &file) == 0;
+}
+
+ino_t place_inode(const struct place *place)
+{
+    struct stat file;
+    cr_assert_eq(lstat(place->path, &file), 0);
+    return file.st_ino;
+}

@@ -1,0 +1,146 @@
+/*
+ * Streams over Unix sockets: a client and a server of one loop that meet at a
+ * path, what fails the calls, and that an interrupted start leaves no file.
+ * Streams themselves are tested elsewhere, over any transport.
+ */
+#include "tests/contract/place.h"
+
+#include <weir/stream.h>
+#include <weir/task.h>
+
+static struct place here;
+static weir_server *server;
+static int handled;
+
+static int echo(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    char text[64];
+    ssize_t len;
+    expect_eq(*(int *)arg, 7);
+    while ((len = weir_reader_read(reader, text, sizeof(text))) > 0) {
+        weir_writer_write(writer, text, (size_t)len);
+        if ((len = weir_writer_drain(writer)) < 0) {
+            break;
+        }
+    }
+    handled++;
+    return (int)len;
+}
+
+static int start(weir_loop *loop, const char *path)
+{
+    static int seven = 7;
+    const struct weir_start_server_options options = {.size = sizeof(options),
+                                                      .arg = &seven};
+    return weir_start_unix_server(loop, echo, path, &options, &server);
+}
+
+static void run(weir_task_fn *body)
+{
+    server = NULL;
+    handled = 0;
+    place_open(&here);
+    expect_eq(weir_run(NULL, body, NULL), 0);
+    place_close(&here);
+}
+
+static int talk(weir_loop *loop, void *arg)
+{
+    weir_reader *reader;
+    weir_writer *writer;
+    char text[8];
+    (void)arg;
+    expect_eq(start(loop, here.path), 0);
+    expect_eq(
+        weir_open_unix_connection(loop, here.path, NULL, &reader, &writer), 0);
+    expect_eq(weir_writer_write(writer, "hello", 5), 0);
+    expect_eq(weir_reader_readexactly(reader, text, 5), 5);
+    expect_eq(memcmp(text, "hello", 5), 0);
+    expect_eq(weir_writer_write_eof(writer), 0);
+    expect_eq(weir_reader_read(reader, text, sizeof(text)), 0);
+    weir_writer_close(writer);
+    expect_eq(weir_writer_wait_closed(writer), 0);
+    weir_writer_unref(writer);
+    weir_server_close(server);
+    cr_assert(!place_exists(&here));
+    expect_eq(weir_server_wait_closed(server), 0);
+    weir_server_free(server);
+    expect_eq(handled, 1);
+    return 0;
+}
+
+UNIT(stream_unix, a_client_and_a_server_meet_at_a_path)
+{
+    run(talk);
+}
+
+static int fail(weir_loop *loop, void *arg)
+{
+    struct weir_open_options options = {
+        .size = sizeof(options),
+        .connect = {.size = sizeof(options.connect), .use_sock = true}};
+    weir_writer *writer = NULL;
+    char path[200];
+    (void)arg;
+    memset(path, 'p', sizeof(path));
+    path[199] = '\0';
+    expect_eq(start(loop, path), -ENAMETOOLONG);
+    expect_eq(start(loop, NULL), -EINVAL);
+    expect_eq(weir_open_unix_connection(loop, path, NULL, NULL, &writer),
+              -ENAMETOOLONG);
+    expect_eq(weir_open_unix_connection(loop, NULL, NULL, NULL, &writer),
+              -EINVAL);
+    expect_eq(weir_open_unix_connection(loop, here.path, NULL, NULL, &writer),
+              -ENOENT);
+    place_litter(&here);
+    expect_eq(weir_open_unix_connection(loop, here.path, NULL, NULL, &writer),
+              -ECONNREFUSED);
+    unlink(here.path);
+    int live = place_bind(&here, SOCK_STREAM, 4);
+    expect_eq(start(loop, here.path), -EADDRINUSE);
+    close(live);
+    unlink(here.path);
+    options.connect.sock = socket(AF_UNIX, SOCK_STREAM, 0);
+    expect_eq(
+        weir_open_unix_connection(loop, here.path, &options, NULL, &writer),
+        -EINVAL);
+    cr_assert(!is_open(options.connect.sock));
+    cr_assert_null(writer);
+    cr_assert_null(server);
+    return 0;
+}
+
+UNIT(stream_unix, what_cannot_be_says_why)
+{
+    run(fail);
+}
+
+static int start_in_task(weir_loop *loop, void *arg)
+{
+    (void)arg;
+    return start(loop, here.path);
+}
+
+static int interrupt(weir_loop *loop, void *arg)
+{
+    weir_task *task;
+    int result = 0;
+    (void)arg;
+    int live = place_bind(&here, SOCK_STREAM, 4);
+    expect_eq(weir_task_spawn(loop, start_in_task, NULL, NULL, &task), 0);
+    expect_eq(weir_sleep(loop, 5 * MS), 0);
+    weir_task_cancel(task);
+    close(live);
+    unlink(here.path);
+    expect_eq(weir_task_join(task, &result), 0);
+    expect_eq(result, -ECANCELED);
+    cr_assert_null(server);
+    expect_eq(weir_sleep(loop, 20 * MS), 0);
+    cr_assert(!place_exists(&here));
+    return 0;
+}
+
+UNIT(stream_unix, a_start_that_is_cancelled_leaves_no_file)
+{
+    run(interrupt);
+}

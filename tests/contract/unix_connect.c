@@ -1,0 +1,244 @@
+/*
+ * Unix connections on real files: why one cannot be made, a server whose queue
+ * is full, and who the peer is. Servers are in unix.c; what all stream
+ * transports have in common is in the suites over all makers.
+ */
+#include "tests/contract/place.h"
+
+enum { ROUNDS = 20 };
+
+static weir_connect *start(struct maker *m, const char *path,
+                           uint64_t timeout_ns)
+{
+    struct weir_connect_options options = maker_connect_options(m);
+    weir_connect *connect = NULL;
+    options.timeout_ns = timeout_ns;
+    m->done = 0;
+    expect_eq(weir_create_unix_connection(m->loop, &m->factory, path, &options,
+                                          &connect),
+              0);
+    return connect;
+}
+
+PLACED(unix_connect, a_connection_to_a_path_is_made)
+{
+    char byte;
+    const struct weir_address address = place_address(place);
+    int listener = place_bind(place, SOCK_STREAM, 4);
+
+    start(m, place->path, 0);
+    maker_run(m, maker_is_done);
+
+    expect_eq(m->done_err, 0);
+    expect_str_eq(m->log, "FMD");
+    cr_assert(weir_address_is_equal(&m->peername, &address));
+    cr_assert_not(fcntl(weir_transport_get_socket(m->t), F_GETFL) & O_NONBLOCK);
+    int fd = accept(listener, NULL, NULL);
+    expect_eq(weir_transport_write(m->t, "x", 1), 0);
+    maker_run_for(m, 5 * MS);
+    expect_eq(peer_read(fd, &byte, 1), 1);
+    close(fd);
+    close(listener);
+    unlink(place->path);
+}
+
+PLACED(unix_connect, a_connection_that_cannot_be_made_says_why)
+{
+    start(m, place->path, 0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ENOENT);
+    place_litter(place);
+    start(m, place->path, 0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ECONNREFUSED);
+    unlink(place->path);
+    int fd = place_bind(place, SOCK_DGRAM, -1);
+    start(m, place->path, 0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -EPROTOTYPE);
+    close(fd);
+    unlink(place->path);
+    close(open(place->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    start(m, place->path, 0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ECONNREFUSED, "a file that is no socket");
+    expect_str_eq(m->log, "DDDD");
+    unlink(place->path);
+}
+
+/* A listener whose queue is full. */
+struct full {
+    int listener;
+    int client;
+};
+
+static struct full full_open(const struct place *place)
+{
+    struct full full;
+    full.listener = place_bind(place, SOCK_STREAM, 0);
+    full.client = place_connect(place);
+    expect_geq(full.client, 0);
+    return full;
+}
+
+static void full_close(const struct full *full, const struct place *place)
+{
+    close(full->client);
+    close(full->listener);
+    unlink(place->path);
+}
+
+PLACED(unix_connect, a_full_queue_is_waited_for_without_spinning)
+{
+    struct weir_loop_statistics before;
+    struct weir_loop_statistics after;
+    const struct full full = full_open(place);
+    start(m, place->path, 0);
+    weir_loop_get_statistics(m->loop, &before);
+    maker_run_for(m, 300 * MS);
+    weir_loop_get_statistics(m->loop, &after);
+    expect_eq(m->done, 0);
+    expect_lt(after.turns - before.turns, 40);
+
+    close(accept(full.listener, NULL, NULL));
+    maker_run(m, maker_is_done);
+
+    expect_eq(m->done_err, 0);
+    int fd = accept(full.listener, NULL, NULL);
+    expect_geq(fd, 0);
+    close(fd);
+    full_close(&full, place);
+}
+
+PLACED(unix_connect, the_time_out_ends_a_wait_for_a_full_queue)
+{
+    const struct full full = full_open(place);
+    start(m, place->path, 20 * MS);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ETIMEDOUT);
+    expect_str_eq(m->log, "D");
+    full_close(&full, place);
+}
+
+PLACED(unix_connect, cancel_ends_a_wait_for_a_full_queue)
+{
+    const struct full full = full_open(place);
+    weir_connect *connect = start(m, place->path, 0);
+    maker_run_for(m, 5 * MS);
+    weir_connect_cancel(connect);
+    weir_connect_cancel(connect);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ECANCELED);
+    expect_eq(m->done, 1);
+    full_close(&full, place);
+}
+
+PLACED(unix_connect, cancelling_a_wait_at_any_moment_gives_one_answer)
+{
+    const struct full full = full_open(place);
+    for (int i = 0; i < ROUNDS; i++) {
+        weir_connect *connect = start(m, place->path, 0);
+        maker_run_for(m, (unsigned int)i * MS / 4);
+        expect_eq(m->done, 0);
+        weir_connect_cancel(connect);
+        maker_run(m, maker_is_done);
+        expect_eq(m->done_err, -ECANCELED);
+    }
+    full_close(&full, place);
+}
+
+PLACED(unix_connect, the_end_of_the_loop_ends_a_wait_for_a_full_queue)
+{
+    struct maker other;
+    const struct full full = full_open(place);
+    maker_open(&other);
+    start(&other, place->path, 0);
+    maker_run_for(&other, 5 * MS);
+    maker_close(&other);
+    expect_eq(other.done, 1);
+    expect_eq(other.done_err, -ECANCELED);
+    expect_eq(m->done, 0);
+    full_close(&full, place);
+}
+
+PLACED(unix_connect, a_server_that_goes_ends_a_wait_for_its_queue)
+{
+    const struct full full = full_open(place);
+    start(m, place->path, 0);
+    maker_run_for(m, 5 * MS);
+    full_close(&full, place);
+    maker_run(m, maker_is_done);
+    cr_assert(m->done_err == -ECONNREFUSED || m->done_err == -ENOENT);
+}
+
+PLACED(unix_connect, a_pair_is_adopted_as_a_unix_socket)
+{
+    struct weir_connect_options options = maker_connect_options(m);
+    int ends[2];
+    char text[256];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    options.use_sock = true;
+    options.sock = ends[0];
+    expect_eq(
+        weir_create_unix_connection(m->loop, &m->factory, NULL, &options, NULL),
+        0);
+    maker_run(m, maker_is_done);
+    weir_transport_get_error_text(m->t, text, sizeof(text));
+    expect_str_eq(text, "unix unix:: open");
+    close(ends[1]);
+    cr_assert(!place_exists(place));
+}
+
+/* ---- the peer ---- */
+
+static void expect_own_credentials(const struct weir_peercred *cred)
+{
+    expect_eq(cred->pid, getpid());
+    expect_eq(cred->uid, geteuid());
+    expect_eq(cred->gid, getegid());
+}
+
+PLACED(unix_connect, the_peers_credentials_are_known_and_kept_after_the_loss)
+{
+    struct weir_peercred cred;
+    struct weir_extra_info info;
+    expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
+                                      &m->server),
+              0);
+    maker_run_for(m, 2 * MS);
+    int fd = place_connect(place);
+    maker_run(m, maker_is_made);
+    weir_transport *t = weir_transport_ref(m->t);
+
+    expect_eq(weir_transport_get_peercred(t, &cred), 0);
+    expect_own_credentials(&cred);
+    expect_eq(weir_transport_get_extra_info(t, "peercred", &info), 0);
+    expect_own_credentials(&info.peercred);
+    expect_eq(weir_transport_get_extra_info(t, "peercert", &info), -ENOENT);
+    close(fd);
+    maker_run(m, maker_is_lost);
+    memset(&cred, 0, sizeof(cred));
+    expect_eq(weir_transport_get_peercred(t, &cred), 0);
+    expect_own_credentials(&cred);
+    weir_transport_unref(t);
+}
+
+PLACED(unix_connect, a_tcp_connection_has_no_credentials)
+{
+    struct weir_peercred cred;
+    struct weir_extra_info info;
+    struct weir_address address;
+    int listener = peer_listen(1, &address);
+    struct weir_connect_options options = maker_connect_options(m);
+    options.addresses = &address;
+    options.address_count = 1;
+    expect_eq(
+        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
+        0);
+    maker_run(m, maker_is_done);
+
+    expect_eq(weir_transport_get_peercred(m->t, &cred), -EOPNOTSUPP);
+    expect_eq(weir_transport_get_extra_info(m->t, "peercred", &info), -ENOENT);
+    close(listener);
+    cr_assert(!place_exists(place));
+}

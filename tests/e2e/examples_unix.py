@@ -1,0 +1,194 @@
+"""The examples on Unix sockets, against each other, socat and asyncio.
+
+Every test has a directory of its own, in which it must leave nothing.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+
+from harness import (EXAMPLES, ENV, Program, Skip, command, equal, matches,
+                     read_line, run)
+
+
+def example(name):
+    assert name in EXAMPLES, f"no such example was built: {name}"
+    return EXAMPLES[name]
+
+
+@contextlib.contextmanager
+def place():
+    """A path for a socket; the directory must be empty at the end."""
+    directory = tempfile.mkdtemp(prefix="weir-e2e-")
+    try:
+        yield os.path.join(directory, "s")
+        equal(os.listdir(directory), [], "files that are left")
+    finally:
+        shutil.rmtree(directory)
+
+
+class Serving(Program):
+    """The server; at the end of the block it gets a signal and ends with 0."""
+
+    def __init__(self, path, signum=signal.SIGINT):
+        super().__init__(example("unix_echo_server"), path)
+        self.signum = signum
+        equal(read_line(self.process.stdout), f"serving on {path}\n", "a line")
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None and self.process.poll() is None:
+                self.signal(self.signum)
+                status, _, err = self.finish()
+                equal((status, err), (0, ""), "the end")
+        finally:
+            super().__exit__(kind, *rest)
+
+
+def talk(path):
+    outcome = command(example("unix_echo_client"), path)
+    equal((outcome.status, outcome.err), (0, ""), "the client's outcome")
+    equal(outcome.out, "received: Hello World!\n", "what it shows")
+
+
+def test_the_two_talk_to_each_other():
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        with place() as path, Serving(path, signum) as server:
+            talk(path)
+            matches(read_line(server.process.stdout),
+                    rf"^process \d+ of user {os.getuid()}$")
+
+
+def test_the_two_talk_over_an_abstract_name():
+    name = f"@weir-e2e-{os.getpid()}"
+    with Serving(name):
+        talk(name)
+
+
+def test_the_server_tells_which_process_it_serves():
+    with place() as path, Serving(path) as server:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            equal(read_line(server.process.stdout),
+                  f"process {os.getpid()} of user {os.getuid()}\n", "a line")
+        equal(os.stat(path).st_mode & 0o7777, 0o600, "permissions")
+
+
+def test_a_megabyte_comes_back():
+    data = os.urandom(1_000_000)
+    with place() as path, Serving(path):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            sender = threading.Thread(target=sock.sendall, args=(data,))
+            sender.start()
+            received = b""
+            while len(received) < len(data):
+                part = sock.recv(1 << 20)
+                assert part, "the end came early"
+                received += part
+            sender.join()
+            equal(received == data, True, "the echo is what was sent")
+            sock.shutdown(socket.SHUT_WR)
+            equal(sock.recv(1), b"", "the end of stream")
+
+
+def socat(*args):
+    if not shutil.which("socat"):
+        raise Skip("there is no socat")
+    return ("socat", *args)
+
+
+def test_socat_is_answered():
+    data = os.urandom(300_000)
+    with place() as path, Serving(path):
+        found = subprocess.run(
+            socat("-t20", "-", f"UNIX-CONNECT:{path}"), input=data,
+            capture_output=True, env=ENV, check=True, timeout=50)
+        equal(found.stdout == data, True, "the echo is what was sent")
+
+
+def test_socat_answers():
+    with place() as path:
+        with Program(*socat(f"UNIX-LISTEN:{path}", "PIPE")):
+            while not os.path.exists(path):
+                os.sched_yield()
+            while True: # it is bound a little before it listens
+                outcome = command(example("unix_echo_client"), path)
+                if "refused" not in outcome.err:
+                    break
+            equal(outcome.out, "received: Hello World!\n", outcome.err)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def test_asyncio_is_answered():
+    async def ask(path):
+        reader, writer = await asyncio.open_unix_connection(path)
+        data = os.urandom(500_000)
+        writer.write(data)
+        writer.write_eof()
+        equal(await reader.read() == data, True, "the echo is what was sent")
+        writer.close()
+        await writer.wait_closed()
+
+    async def ask_many(path):
+        await asyncio.gather(*(ask(path) for _ in range(20)))
+
+    with place() as path, Serving(path):
+        asyncio.run(ask_many(path))
+
+
+def test_asyncio_answers():
+    async def echo(reader, writer):
+        writer.write(await reader.readexactly(12))
+        await writer.drain()
+        equal(await reader.read(), b"", "the end of stream")
+        writer.close()
+
+    async def serve(path):
+        async with await asyncio.start_unix_server(echo, path):
+            client = await asyncio.create_subprocess_exec(
+                example("unix_echo_client"), path, env=ENV,
+                stdout=subprocess.PIPE)
+            out, _ = await client.communicate()
+            equal((client.returncode, out), (0, b"received: Hello World!\n"),
+                  "the outcome")
+
+    with place() as path:
+        asyncio.run(serve(path))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path) # asyncio before 3.13 leaves it
+
+
+def test_a_server_that_was_killed_is_succeeded():
+    with place() as path:
+        with Serving(path) as server:
+            server.process.kill()
+            server.process.wait()
+        equal(os.path.exists(path), True, "its file is left")
+        with Serving(path):
+            talk(path)
+
+
+def test_a_server_that_lives_is_not_succeeded():
+    with place() as path, Serving(path):
+        outcome = command(example("unix_echo_server"), path)
+        equal((outcome.status, outcome.out), (1, ""), "the outcome")
+        matches(outcome.err, r"in use")
+        talk(path)
+
+
+def test_the_client_says_why_it_cannot():
+    with place() as path:
+        outcome = command(example("unix_echo_client"), path)
+        equal((outcome.status, outcome.out), (1, ""), "the outcome")
+        matches(outcome.err, r"No such file")
+
+
+run(globals())

@@ -1,0 +1,60 @@
+/*
+ * An echo server on a Unix socket, using streams: what a client sends comes
+ * back, and the server says who it was. SIGINT or SIGTERM ends it and removes
+ * the socket. Usage: unix_echo_server PATH (or @NAME: no file)
+ */
+#include <err.h>
+#include <errno.h>
+#include <stdio.h>
+#include <weir.h>
+
+static int echo(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct weir_peercred peer;
+    struct weir_buf bytes;
+    ssize_t len;
+    (void)arg;
+    if (weir_transport_get_peercred(weir_writer_get_transport(writer), &peer) ==
+        0) {
+        printf("process %d of user %u\n", (int)peer.pid, (unsigned)peer.uid);
+        fflush(stdout);
+    }
+    while ((len = weir_reader_read_view(reader, SIZE_MAX, &bytes)) > 0) {
+        int error = weir_writer_write(writer, bytes.data, bytes.len);
+        if (error == 0) {
+            error = weir_writer_drain(writer);
+        }
+        if (error < 0) {
+            return error;
+        }
+    }
+    return (int)len;
+}
+
+static int serve(weir_loop *loop, void *path)
+{
+    const struct weir_start_server_options options = {
+        .size = sizeof(options), .server.socket_mode = 0600};
+    weir_server *server;
+    int error = weir_start_unix_server(loop, echo, path, &options, &server);
+    if (error < 0) {
+        return error;
+    }
+    printf("serving on %s\n", (const char *)path);
+    fflush(stdout);
+    error = weir_server_serve_forever(server); /* until a signal cancels it */
+    weir_server_free(server);
+    return error == -ECANCELED ? 0 : error;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        errx(2, "usage: unix_echo_server PATH");
+    }
+    int error = weir_run(NULL, serve, argv[1]);
+    if (error < 0) {
+        errx(1, "%s: %s", argv[1], weir_strerror(error));
+    }
+    return 0;
+}
