@@ -57,8 +57,8 @@ BAD_RUN = (
     (["tcp://127.0.0.1:0"], r"port must be a number from 1"),
     (["tcp://127.0.0.1:99999"], r"port must be a number"),
     (["tcp://::1:80"], r"brackets"),
-    (["tls://127.0.0.1:443"], r"tcp:// only, not tls"),
-    (["http://127.0.0.1/"], r"tcp:// only, not http"),
+    (["tls://127.0.0.1:443"], r"only, not tls"),
+    (["http://127.0.0.1/"], r"only, not http"),
     ([TARGET] * 65, r"more than 64 targets"),
 )
 

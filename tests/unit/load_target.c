@@ -73,12 +73,36 @@ UNIT(load_target, ports_are_numbers_up_to_65535)
 
 UNIT(load_target, other_schemes_are_named)
 {
-    refuses("tls://1.2.3.4:5", false, "tcp:// only, not tls");
+    refuses("tls://1.2.3.4:5", false, "only, not tls");
     refuses("http://1.2.3.4:5", false, "not http");
-    refuses("unix:/tmp/x", false, "not unix");
     refuses("ftp://1.2.3.4:5", false, "not a target");
     refuses("1.2.3.4:5", false, "not a target");
     refuses("", false, "not a target");
+}
+
+UNIT(load_target, a_path_or_an_abstract_name_is_a_target)
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    static const char *const good[] = {"unix:/tmp/x", "unix:x", "unix:@name",
+                                       "unix:///tmp/x"};
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        expect_eq(target_parse(good[i], i % 2, &target, why), 0);
+        expect_eq(target.address.storage.any.sa_family, AF_UNIX);
+        weir_address_format(&target.address, text, sizeof(text));
+        expect_str_eq(text, good[i]);
+    }
+    expect_eq(target_parse("unix:", true, &target, why), 0);
+    refuses("unix:", false, "no path");
+}
+
+UNIT(load_target, a_path_that_is_too_long_is_refused)
+{
+    char text[5000];
+    memset(text, 'p', sizeof(text));
+    memcpy(text, "unix:", 5);
+    text[sizeof(text) - 1] = '\0';
+    refuses(text, false, "too long");
+    refuses(text, true, "too long");
 }
 
 UNIT(load_target, a_host_that_is_too_long_is_refused)

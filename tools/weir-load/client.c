@@ -125,7 +125,8 @@ static bool same_host(const struct weir_address *a,
         return a->storage.inet.sin_addr.s_addr ==
                b->storage.inet.sin_addr.s_addr;
     }
-    return memcmp(&a->storage.inet6.sin6_addr, &b->storage.inet6.sin6_addr,
+    return a->storage.any.sa_family == AF_UNIX ||
+           memcmp(&a->storage.inet6.sin6_addr, &b->storage.inet6.sin6_addr,
                   sizeof(struct in6_addr)) == 0;
 }
 
@@ -231,6 +232,8 @@ static void make_connection(struct client *client, struct conn *conn)
         .done = connect_done,
         .done_arg = conn,
         .timeout_ns = options->connect_timeout_ns,
+        .addresses = &target->address,
+        .address_count = 1,
         .connection = {.size = sizeof(connect.connection)},
     };
 
@@ -239,8 +242,8 @@ static void make_connection(struct client *client, struct conn *conn)
         in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
     conn_prepare(conn, options->seed);
     client->connecting++;
-    int err = weir_create_connection(client->loop, &factory, target->host,
-                                     target->port, &connect, NULL);
+    int err =
+        weir_create_connection(client->loop, &factory, NULL, 0, &connect, NULL);
     if (err < 0) {
         client->connecting--;
         connect_failed(client, conn, err);

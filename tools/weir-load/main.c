@@ -18,8 +18,8 @@
 #include <sys/utsname.h>
 
 static const char help[] =
-    "Usage: weir-load [run] [FLAGS] tcp://HOST:PORT...\n"
-    "       weir-load serve [FLAGS] tcp://HOST:PORT...\n"
+    "Usage: weir-load [run] [FLAGS] tcp://HOST:PORT|unix:PATH...\n"
+    "       weir-load serve [FLAGS] tcp://HOST:PORT|unix:PATH...\n"
     "       weir-load --version [-v]\n"
     "\n"
     "run    load echo servers and report rate and latency (the default)\n"

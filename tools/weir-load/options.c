@@ -59,7 +59,7 @@ static const struct option long_flags[] = {
 static const char short_flags[] = ":c:d:n:p:w:i:qvh";
 
 static const char help[] =
-    "Usage: weir-load [run] [FLAGS] tcp://HOST:PORT...\n"
+    "Usage: weir-load [run] [FLAGS] tcp://HOST:PORT|unix:PATH...\n"
     "\n"
     "Sends requests to echo servers, compares every byte that comes back, and\n"
     "reports rate and latency. Closed loop: a connection sends its next "
@@ -272,7 +272,8 @@ static bool settle(struct run_options *options, const struct given *given)
 static bool read_targets(int argc, char **argv, struct run_options *options)
 {
     if (optind == argc) {
-        say("no target; write tcp://HOST:PORT (see weir-load run --help)");
+        say("no target; write tcp://HOST:PORT or unix:PATH (see weir-load run "
+            "--help)");
         return false;
     }
     if (argc - optind > OPTIONS_TARGETS_MAX) {

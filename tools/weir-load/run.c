@@ -383,8 +383,16 @@ static bool check_limits(const struct run_options *options)
     uint64_t per_target = (options->conn_count + options->target_count - 1) /
                           options->target_count;
 
-    return limits_raise_fds(options->conn_count) &&
-           limits_check_ports(per_target);
+    if (!limits_raise_fds(options->conn_count)) {
+        return false;
+    }
+    for (size_t i = 0; i < options->target_count; i++) {
+        const struct weir_address *address = &options->targets[i].address;
+        if (address->storage.any.sa_family != AF_UNIX) {
+            return limits_check_ports(per_target);
+        }
+    }
+    return true;
 }
 
 static int run_loop(struct run *run)

@@ -86,13 +86,13 @@ static const struct option long_flags[] = {
 };
 
 static const char help[] =
-    "Usage: weir-load serve [FLAGS] tcp://HOST:PORT...\n"
+    "Usage: weir-load serve [FLAGS] tcp://HOST:PORT|unix:PATH...\n"
     "\n"
     "Serves until SIGINT or SIGTERM; a second signal ends it at once. Prints "
     "one\n"
     "line with the addresses once it accepts. Port 0 lets the kernel choose; "
     "host\n"
-    "* means all addresses.\n"
+    "* means all addresses; unix:@NAME is an abstract name.\n"
     "\n"
     "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
     "\n"
@@ -213,7 +213,8 @@ static void print_addresses(const struct serve *serve)
             if (weir_server_get_socket(serve->servers[i], j, &address) < 0) {
                 continue;
             }
-            printf(" tcp://%s",
+            printf(" %s%s",
+                   address.storage.any.sa_family == AF_UNIX ? "" : "tcp://",
                    weir_address_format(&address, text, sizeof(text)));
         }
     }
@@ -259,10 +260,13 @@ static int listen_on_all(struct serve *serve)
 
     for (size_t i = 0; i < serve->target_count; i++) {
         const struct target *target = &serve->targets[i];
+        const bool has_address = target->address.len > 0;
+        options.addresses = &target->address;
+        options.address_count = has_address;
         serve->starting++;
-        int err =
-            weir_create_server(serve->loop, &factory, target->host,
-                               target->port, &options, &serve->servers[i]);
+        int err = weir_create_server(serve->loop, &factory, NULL,
+                                     has_address ? 0 : target->port, &options,
+                                     &serve->servers[i]);
         if (err < 0) {
             say("%s: %s (%s)", target->text, weir_strerror(err),
                 weir_err_name(err));
@@ -400,7 +404,8 @@ static bool read_targets(struct serve *serve, int argc, char **argv)
     char why[TARGET_WHY_SIZE];
 
     if (optind == argc) {
-        say("no address; write tcp://HOST:PORT (see weir-load serve --help)");
+        say("no address; write tcp://HOST:PORT or unix:PATH (see weir-load "
+            "serve --help)");
         return false;
     }
     if (argc - optind > (int)ADDRESSES_MAX) {

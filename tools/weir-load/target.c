@@ -1,8 +1,9 @@
 /*
- * The scheme decides the transport, and tcp is the only one that exists yet;
+ * The scheme decides the transport, and tcp and unix are those that exist yet;
  * the others that weir plans are told from plain mistakes.
  *
- * Paths, users and queries have no meaning here and are refused.
+ * After tcp:// paths, users and queries have no meaning and are refused; after
+ * unix: all is the path, or the abstract name behind an '@'.
  */
 #include "target.h"
 
@@ -14,9 +15,13 @@
 #include <string.h>
 
 static const char *const planned_schemes[] = {
-    "tls", "udp", "unix", "http", "https",
+    "tls",
+    "udp",
+    "http",
+    "https",
 };
 
+#define UNIX_PREFIX     "unix:"
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 __attribute__((format(printf, 2, 3))) static int refuse(char *why,
@@ -42,11 +47,15 @@ static int check_scheme(const char *text, char *why)
         const char *name = planned_schemes[i];
         if (strlen(name) == len && memcmp(text, name, len) == 0) {
             return refuse(why,
-                          "'%.100s': this version speaks tcp:// only, not %s",
+                          "'%.100s': this version speaks tcp:// and unix: "
+                          "only, not %s",
                           text, name);
         }
     }
-    return refuse(why, "'%.100s' is not a target; write tcp://HOST:PORT", text);
+    return refuse(why,
+                  "'%.100s' is not a target; write tcp://HOST:PORT or "
+                  "unix:PATH",
+                  text);
 }
 
 static int parse_port(const char *digits, bool listening, uint16_t *ret)
@@ -115,12 +124,31 @@ static int parse_host(struct target *target, bool listening, char *why)
     return 0;
 }
 
+static int parse_unix(const char *text, bool listening, struct target *ret,
+                      char *why)
+{
+    struct target target = {.text = text};
+    const char *path = text + strlen(UNIX_PREFIX);
+
+    if (path[0] == '\0' && !listening) {
+        return refuse(why, "'%.100s' has no path", text);
+    }
+    if (weir_address_parse_unix(path, &target.address) < 0) {
+        return refuse(why, "'%.100s...': the path is too long", text);
+    }
+    *ret = target;
+    return 0;
+}
+
 int target_parse(const char *text, bool listening, struct target *ret,
                  char *why)
 {
     struct target target = {.text = text};
     const char *port = NULL;
 
+    if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
+        return parse_unix(text, listening, ret, why);
+    }
     int err = check_scheme(text, why);
     if (err < 0) {
         return err;

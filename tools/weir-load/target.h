@@ -1,5 +1,5 @@
 /*
- * A target as it is written on the command line: tcp://HOST:PORT.
+ * A target as it is written on the command line: tcp://HOST:PORT or unix:PATH.
  *
  * The host is a literal address; names are refused with a line that says so,
  * and so are schemes that this version does not speak.
@@ -21,7 +21,7 @@
 struct target {
     /* As given, for reports; points into the command line. */
     const char *text;
-    /* Without brackets; empty means all addresses (serve only). */
+    /* Without brackets; empty: all addresses (serve only), or a Unix target. */
     char host[TARGET_HOST_SIZE];
     uint16_t port;
     /* The same as a socket address; no length when the host is empty. */
@@ -29,7 +29,8 @@ struct target {
 };
 
 /*
- * Read a target. Listening ones may have port 0 and an empty host or "*".
+ * Read a target. Listening ones may have port 0, an empty host or "*", and an
+ * empty path.
  *
  * Returns 0, or -EINVAL with one line in why (TARGET_WHY_SIZE bytes).
  */

@@ -1,0 +1,116 @@
+"""weir-load over Unix sockets: run and serve against each other and strangers.
+
+Every test has a directory of its own, in which nothing may be left.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+
+from harness import (SERVE_FLAGS, WEIR_LOAD, Program, command, equal, matches,
+                     one_line, read_line, run)
+
+
+@contextlib.contextmanager
+def place():
+    """A path for a socket; the directory must be empty at the end."""
+    directory = tempfile.mkdtemp(prefix="weir-e2e-")
+    try:
+        yield os.path.join(directory, "s")
+        equal(os.listdir(directory), [], "files that are left")
+    finally:
+        shutil.rmtree(directory)
+
+
+class Serving(Program):
+    """weir-load serve; ended by SIGTERM, with no word more than its line."""
+
+    def __init__(self, *urls):
+        super().__init__(WEIR_LOAD, "serve", *SERVE_FLAGS, *urls)
+        self.urls = read_line(self.process.stdout).split()[3:]
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None and self.process.poll() is None:
+                self.signal(signal.SIGTERM)
+                equal(self.finish(), (0, "", ""), "the end")
+        finally:
+            super().__exit__(kind, *rest)
+
+
+def load(*args):
+    outcome = command(WEIR_LOAD, "run", "--json", *args)
+    equal((outcome.status, outcome.err), (0, ""), "the outcome of run")
+    return json.loads(outcome.out)
+
+
+def test_run_loads_serve_over_a_path():
+    with place() as path, Serving(f"unix:{path}") as server:
+        equal(server.urls, [f"unix:{path}"], "what it serves on")
+        result = load("-c", "20", "-n", "5000", f"unix:{path}")
+        equal(result["config"]["targets"], [f"unix:{path}"], "targets")
+
+
+def test_run_loads_serve_over_an_abstract_name():
+    url = f"unix:@weir-e2e-{os.getpid()}"
+    with Serving(url) as server:
+        equal(server.urls, [url], "what it serves on")
+        load("-c", "20", "-n", "5000", url)
+
+
+def test_a_name_that_the_kernel_chose_is_printed():
+    with Serving("unix:") as server:
+        matches(server.urls[0], r"^unix:@[0-9a-f]+$")
+        load("-n", "100", server.urls[0])
+
+
+def test_ports_and_paths_are_served_and_loaded_together():
+    with place() as path, Serving(f"unix:{path}", "tcp://127.0.0.1:0") as server:
+        equal(len(server.urls), 2, "addresses")
+        load("-c", "10", "-n", "1000", *server.urls)
+
+
+def test_bulk_goes_over_a_path():
+    with place() as path, Serving(f"unix:{path}"):
+        load("-c", "4", "-p", "2", "--send", "1M", "-n", "100", f"unix:{path}")
+
+
+def test_a_stranger_is_answered():
+    data = os.urandom(3_000_000)
+    with place() as path, Serving(f"unix:{path}"):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            sender = threading.Thread(target=sock.sendall, args=(data,))
+            sender.start()
+            received = bytearray()
+            while len(received) < len(data):
+                part = sock.recv(1 << 20)
+                assert part, "the end came early"
+                received += part
+            sender.join()
+            equal(bytes(received) == data, True, "the echo is what was sent")
+
+
+def test_a_path_in_use_is_told_and_stays():
+    with place() as path, Serving(f"unix:{path}"):
+        outcome = command(WEIR_LOAD, "serve", f"unix:{path}")
+        equal(outcome.status, 2, "exit status")
+        one_line(outcome.err, r"EADDRINUSE")
+        load("-n", "10", f"unix:{path}")
+
+
+def test_a_path_without_a_server_is_told():
+    with place() as path:
+        outcome = command(WEIR_LOAD, "run", "-n", "1", f"unix:{path}")
+        equal(outcome.status != 0, True, "exit status")
+        matches(outcome.err, r"ENOENT")
+        outcome = command(WEIR_LOAD, "run", "-n", "1", "unix:")
+        one_line(outcome.err, r"has no path")
+
+
+run(globals())
