@@ -1,4 +1,5 @@
-"""The names of the feature masks, from the one place that lists them.
+"""The names of the feature masks, from the one place that lists them, and the
+suite that is to run under each.
 
 Each feature of uring/feature.h must have a mask of its own, and "all" one; a
 feature that nobody masks would have a fallback that nobody runs.
@@ -17,9 +18,9 @@ for argument in sys.argv[1:3]:
 BODY = re.search(r"^feature_masks = \{\n(.*?)^\}", TEXTS[0], re.M | re.S)
 if not BODY:
     raise SystemExit("no feature_masks")
-ROWS = re.findall(r"^\s*'([^']+)': '([^']+)'", BODY[1], re.M)
+ROWS = re.findall(r"^\s*'([^']+)': '([^']+)',(?: # (\w+))?$", BODY[1], re.M)
 FEATURES = set(re.findall(r'^\s*X\(\w+,\s*"(\w+)"', TEXTS[1], re.M))
-DIFFERENT = (FEATURES | {"all"}) ^ {mask for _, mask in ROWS}
+DIFFERENT = (FEATURES | {"all"}) ^ {mask for _, mask, _ in ROWS}
 if DIFFERENT or not FEATURES:
     raise SystemExit("masks and features differ: " + " ".join(DIFFERENT))
-print("\n".join(name for name, _ in ROWS))
+print("\n".join(f"{name} {suite or 'contract'}" for name, _, suite in ROWS))
