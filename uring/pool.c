@@ -5,12 +5,10 @@
  * place in each is mirrored in `offset`. Leases count in `refs`; a buffer
  * returns to the stack when the kernel has used it up and `refs` is 0.
  */
-#include "pool.h"
+#include "pool_impl.h"
 
 #include "../include/weir/error.h"
 #include "guard.h"
-#include "lease.h"
-#include "sys.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,25 +17,14 @@
 #define POSTED_PLAIN 128u
 /* Leases may pin one in PINNED_SHARE of the buffers for the limit. */
 #define PINNED_SHARE 4u
-/* Buffers that one system call fills: 1 MiB, or 256 KiB of plain ones. */
-#define RECV_BUFS_MAX 16u
-/* An open buffer with less room than this is retired. */
-#define OPEN_LEAST (16u << 10)
 
-static const uint8_t pool_buf_edges[WR_BUF_STATES] = {
+const uint8_t wr_pool_buf_edges[WR_BUF_STATES] = {
     [WR_BUF_FREE] = 1u << WR_BUF_POSTED | 1u << WR_BUF_OPEN | 1u << WR_BUF_LOST,
     [WR_BUF_POSTED] = 1u << WR_BUF_RETIRED | 1u << WR_BUF_LOST,
     [WR_BUF_OPEN] =
         1u << WR_BUF_RETIRED | 1u << WR_BUF_FREE | 1u << WR_BUF_LOST,
     [WR_BUF_RETIRED] = 1u << WR_BUF_FREE | 1u << WR_BUF_LOST,
 };
-
-static inline void pool_set_state(struct wr_pool_buf *buf,
-                                  enum wr_pool_buf_state state)
-{
-    wr_assert(pool_buf_edges[buf->state] & 1u << state);
-    buf->state = state;
-}
 
 static void pool_check_buf(const struct wr_pool *pool,
                            const struct wr_pool_buf *buf)
@@ -52,7 +39,7 @@ static void pool_check_buf(const struct wr_pool *pool,
 }
 
 /* Looks at every buffer. */
-static void pool_check_bufs(const struct wr_pool *pool)
+void wr_pool_check_bufs(const struct wr_pool *pool)
 {
     uint32_t counts[WR_BUF_STATES] = {0};
     uint64_t refs = 0;
@@ -86,7 +73,7 @@ void wr_pool_check_invariants(const struct wr_pool *pool)
     wr_assert(pool->shared_size == 0 || pool->shared_size == pool->buf_size);
     wr_assert(pool->own.lease_count > 0 || pool->own.held_bytes == 0);
     wr_assert(wr_pool_leases_out(pool) > 0 || pool->held_bytes == 0);
-    wr_debug_check(pool_check_bufs(pool));
+    wr_debug_check(wr_pool_check_bufs(pool));
 }
 
 int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
@@ -165,10 +152,10 @@ static struct wr_pool_buf *pool_make_buf(struct wr_pool *pool)
     return buf;
 }
 
-static void pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf)
+void wr_pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     wr_assert(buf->refs == 0);
-    pool_set_state(buf, WR_BUF_FREE);
+    wr_pool_set_state(buf, WR_BUF_FREE);
     buf->next = pool->free_list;
     pool->free_list = buf;
 }
@@ -177,7 +164,7 @@ static void pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf)
 static void pool_free_open(struct wr_pool *pool)
 {
     if (pool->open && pool->open->refs == 0) {
-        pool_push_free(pool, pool->open);
+        wr_pool_push_free(pool, pool->open);
         pool->open = NULL;
     }
 }
@@ -197,7 +184,7 @@ uint64_t wr_pool_trim(struct wr_pool *pool)
 }
 
 /* A free buffer that nothing is in; NULL without memory for one. */
-static struct wr_pool_buf *pool_take_buf(struct wr_pool *pool)
+struct wr_pool_buf *wr_pool_take_buf(struct wr_pool *pool)
 {
     struct wr_pool_buf *buf = pool->free_list ? NULL : pool_make_buf(pool);
 
@@ -219,7 +206,7 @@ static struct wr_pool_buf *pool_take_buf(struct wr_pool *pool)
 
 void wr_pool_post(struct wr_pool *pool)
 {
-    wr_debug_check(pool_check_bufs(pool));
+    wr_debug_check(wr_pool_check_bufs(pool));
     wr_assert(pool->posted_count <= pool->posted_goal);
     if (pool->posted_count >= pool->posted_goal) {
         return;
@@ -227,11 +214,11 @@ void wr_pool_post(struct wr_pool *pool)
     /* Lost buffers may take up entries of the kernel's ring for good. */
     while (pool->posted_count < pool->posted_goal &&
            pool->posted_count + pool->lost_count < WR_POOL_RING_ENTRIES) {
-        struct wr_pool_buf *buf = pool_take_buf(pool);
+        struct wr_pool_buf *buf = wr_pool_take_buf(pool);
         if (!buf) {
             break;
         }
-        pool_set_state(buf, WR_BUF_POSTED);
+        wr_pool_set_state(buf, WR_BUF_POSTED);
         pool->posted_count++;
         wr_ring_provide_buffer(pool->uring->ring, buf->data, pool->buf_size,
                                buf->id);
@@ -242,7 +229,7 @@ void wr_pool_post(struct wr_pool *pool)
 void wr_pool_free_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     wr_assert(buf->state == WR_BUF_RETIRED);
-    pool_push_free(pool, buf);
+    wr_pool_push_free(pool, buf);
     pool->pinnable++;
 }
 
@@ -274,7 +261,7 @@ static void pool_lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
     case WR_BUF_STATES:
         wr_assert(buf->state < WR_BUF_STATES);
     }
-    pool_set_state(buf, WR_BUF_LOST);
+    wr_pool_set_state(buf, WR_BUF_LOST);
     pool->lost_count++;
     wr_pool_check_invariants(pool);
 }
@@ -323,7 +310,7 @@ static inline struct wr_pool_buf *pool_take_bytes(struct wr_pool *pool,
             pool_refuse(pool, flags);
             return NULL;
         }
-        pool_set_state(buf, WR_BUF_RETIRED);
+        wr_pool_set_state(buf, WR_BUF_RETIRED);
         pool->posted_count--;
         pool->pinnable--;
     }
@@ -338,32 +325,6 @@ int wr_pool_lost_error(const struct wr_pool *pool, uint32_t flags)
     return buf && buf->state != WR_BUF_LOST ? -ENOMEM : WEIR_EBADBUFFER;
 }
 
-/* A lease whose parent and block are NULL: leases are given back to the slab in
- * that condition, and the slab's memory begins with zeros. */
-static inline weir_lease *pool_take_lease(struct wr_pool *pool)
-{
-    weir_lease *lease = wr_slab_take_raw(&pool->leases);
-    if (WR_LIKELY(lease != NULL)) {
-        wr_debug_assert(!lease->parent);
-        wr_debug_assert(!lease->block);
-        lease->next = NULL;
-        lease->pool = pool;
-    }
-    return lease;
-}
-
-/* The lease becomes one reference to these bytes of the buffer. */
-static inline void pool_lend(weir_lease *lease, struct wr_pool_buf *buf,
-                             const uint8_t *data, uint32_t len)
-{
-    wr_debug_assert(len > 0);
-    lease->data = data;
-    lease->len = len;
-    lease->refs = 1;
-    lease->buf = buf;
-    buf->refs++;
-}
-
 weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
                            int32_t res, uint32_t flags)
 {
@@ -374,12 +335,12 @@ weir_lease *wr_pool_borrow(struct wr_pool *pool, struct wr_account *account,
     if (WR_UNLIKELY(!buf)) {
         return NULL;
     }
-    weir_lease *lease = pool_take_lease(pool);
+    weir_lease *lease = wr_pool_take_lease(pool);
     if (WR_UNLIKELY(!lease)) {
         wr_pool_free_if_unused(pool, buf);
         return NULL;
     }
-    pool_lend(lease, buf, data, (uint32_t)res);
+    wr_pool_lend(lease, buf, data, (uint32_t)res);
     lease->account = account;
     wr_debug_check(pool_check_buf(pool, buf));
     return lease;
@@ -401,124 +362,4 @@ weir_lease *wr_pool_receive(struct wr_pool *pool, struct wr_account *account,
         wr_lease_charge(lease);
     }
     return lease;
-}
-
-/* ---- receives by a system call ---- */
-
-/* The open buffer, or a free one that becomes open; NULL without memory. */
-static struct wr_pool_buf *pool_open_buf(struct wr_pool *pool)
-{
-    struct wr_pool_buf *buf = pool->open;
-
-    if (!buf) {
-        buf = pool_take_buf(pool);
-        if (buf) {
-            pool_set_state(buf, WR_BUF_OPEN);
-        }
-        return buf;
-    }
-    pool->open = NULL;
-    if (buf->refs == 0) {
-        buf->offset = 0;
-    }
-    return buf;
-}
-
-/* The receive is over: the buffer stays open, or becomes free or retired. */
-static void pool_close_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
-{
-    wr_assert(buf->offset <= pool->buf_size);
-    if (buf->offset == 0) {
-        pool_push_free(pool, buf);
-    } else if (pool->buf_size - buf->offset >= OPEN_LEAST) {
-        wr_assert(!pool->open); /* only the last one has room */
-        pool->open = buf;
-    } else {
-        pool_set_state(buf, WR_BUF_RETIRED);
-        pool->pinnable--;
-        wr_pool_free_if_unused(pool, buf);
-    }
-}
-
-/* A lease over all the room of a buffer; NULL without memory. */
-static weir_lease *pool_lend_room(struct wr_pool *pool)
-{
-    struct wr_pool_buf *buf = pool_open_buf(pool);
-    if (!buf) {
-        return NULL;
-    }
-    weir_lease *lease = pool_take_lease(pool);
-    if (!lease) {
-        pool_close_buf(pool, buf);
-        return NULL;
-    }
-    wr_assert(buf->offset < pool->buf_size);
-    pool_lend(lease, buf, buf->data + buf->offset,
-              pool->buf_size - buf->offset);
-    return lease;
-}
-
-/* Leases over room for at most @most bytes; returns how many. */
-static uint32_t pool_lend_several(struct wr_pool *pool, uint32_t most,
-                                  weir_lease **leases, struct iovec *iov)
-{
-    uint32_t count = 0;
-
-    wr_assert(most > 0);
-    while (count < RECV_BUFS_MAX && most > 0) {
-        weir_lease *lease = pool_lend_room(pool);
-        if (!lease) {
-            break;
-        }
-        lease->len = most < lease->len ? most : lease->len;
-        iov[count].iov_base = lease->buf->data + lease->buf->offset;
-        iov[count].iov_len = lease->len;
-        leases[count++] = lease;
-        most -= lease->len;
-    }
-    return count;
-}
-
-/* Nothing was received into the lease. */
-static void pool_give_empty(struct wr_pool *pool, weir_lease *lease)
-{
-    struct wr_pool_buf *buf = lease->buf;
-
-    wr_assert(buf->refs > 0);
-    buf->refs--;
-    wr_slab_give(&pool->leases, lease);
-    pool_close_buf(pool, buf);
-}
-
-int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account,
-                     wr_pool_call_fn *call, int fd, uint32_t most,
-                     weir_lease **ret)
-{
-    weir_lease *leases[RECV_BUFS_MAX];
-    struct iovec iov[RECV_BUFS_MAX];
-    const uint32_t count = pool_lend_several(pool, most, leases, iov);
-    if (count == 0) {
-        return -ENOBUFS;
-    }
-    const int32_t res = call(fd, iov, count);
-    uint32_t left = res > 0 ? (uint32_t)res : 0;
-    uint32_t used = 0;
-
-    wr_check(left <= most);
-    for (*ret = NULL; left > 0; used++) {
-        weir_lease *lease = leases[used];
-        lease->len = left < lease->len ? left : lease->len;
-        lease->account = account;
-        lease->buf->offset += lease->len;
-        left -= lease->len;
-        pool_close_buf(pool, lease->buf);
-        *ret = lease;
-        ret = &lease->next;
-    }
-    /* In the reverse order of their taking: the first is still in the cache. */
-    for (uint32_t i = count; i > used; i--) {
-        pool_give_empty(pool, leases[i - 1]);
-    }
-    wr_debug_check(pool_check_bufs(pool));
-    return res;
 }

@@ -188,6 +188,39 @@ WEIR_MUST_USE int32_t wr_pool_recv(struct wr_pool *pool,
                                    wr_pool_call_fn *call, int fd, uint32_t most,
                                    weir_lease **ret);
 
+/* Datagrams that one system call receives at most, and the buffers that they
+ * lie in at most: 1 MiB, or 256 KiB of plain ones. */
+#define WR_SLOTS_MAX  64u
+#define WR_SLOTS_BUFS 16u
+/* Slots begin at multiples of it. */
+#define WR_SLOT_ALIGN 64u
+
+/* Room for datagrams, between wr_pool_open_slots() and wr_pool_close_slots().
+ */
+struct wr_slots {
+    uint32_t count;
+    uint32_t used; /* set by the caller: slots, from the first on, that hold a
+                    * datagram */
+    uint32_t buf_count;
+    struct wr_pool_buf *bufs[WR_SLOTS_BUFS];
+    uint32_t ends[WR_SLOTS_BUFS]; /* slots in a buffer and those before it */
+    uint8_t *data[WR_SLOTS_MAX];
+    uint32_t lens[WR_SLOTS_MAX]; /* set by the caller: bytes used, not 0 */
+};
+
+/* Takes room for up to @most slots of @stride bytes, a multiple of
+ * WR_SLOT_ALIGN, for one system call: fewer where buffers or memory are short.
+ * False, and nothing was taken, without room for one. */
+WEIR_MUST_USE bool wr_pool_open_slots(struct wr_pool *pool,
+                                      struct wr_slots *slots, uint32_t stride,
+                                      uint32_t most);
+
+/* The system call is over. Returns the used slots in borrowed leases, as
+ * wr_pool_recv() does; NULL when none is used. */
+WEIR_MUST_USE weir_lease *wr_pool_close_slots(struct wr_pool *pool,
+                                              struct wr_account *account,
+                                              const struct wr_slots *slots);
+
 /* Why the pool returned NULL for a completion with these @flags: because they
  * cannot be true, WEIR_EBADBUFFER, or -ENOMEM. */
 int wr_pool_lost_error(const struct wr_pool *pool, uint32_t flags);

@@ -71,6 +71,18 @@ WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
 /* A zeroed object, or NULL when there is no memory. */
 WEIR_MUST_USE void *wr_slab_take(struct wr_slab *slab);
 
+/* Makes sure that @count objects can be taken; false without memory. */
+WEIR_MUST_USE static inline bool wr_slab_reserve(struct wr_slab *slab,
+                                                 uint64_t count)
+{
+    while (WR_UNLIKELY(slab->total_count - slab->used_count < count)) {
+        if (!wr_slab_grow(slab)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static inline void wr_slab_give(struct wr_slab *slab, void *object)
 {
     wr_assert(slab->used_count > 0);

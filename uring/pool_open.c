@@ -1,0 +1,248 @@
+/*
+ * Receives by a system call, into buffers that are still in the cache.
+ *
+ * One buffer is open and filled bit by bit; a receive takes what is left of it,
+ * and free buffers besides. A stream fills them to the end, one after the other
+ * (wr_pool_recv()). Datagrams get slots of one size (wr_pool_open_slots()),
+ * because no buffer tells how long the next datagram is; the part of a slot
+ * that a datagram leaves over stays unused until the buffer is free again.
+ */
+#include "pool_impl.h"
+
+#include <errno.h>
+
+/* Buffers that one system call fills: 1 MiB, or 256 KiB of plain ones. */
+#define RECV_BUFS_MAX WR_SLOTS_BUFS
+/* An open buffer with less room than this is retired. */
+#define OPEN_LEAST (16u << 10)
+
+/* The open buffer, or a free one that becomes open; NULL without memory. */
+static struct wr_pool_buf *pool_open_take(struct wr_pool *pool)
+{
+    struct wr_pool_buf *buf = pool->open;
+
+    if (!buf) {
+        buf = wr_pool_take_buf(pool);
+        if (buf) {
+            wr_pool_set_state(buf, WR_BUF_OPEN);
+        }
+        return buf;
+    }
+    pool->open = NULL;
+    if (buf->refs == 0) {
+        buf->offset = 0;
+    }
+    return buf;
+}
+
+/* The buffer is used up. */
+static void pool_open_retire(struct wr_pool *pool, struct wr_pool_buf *buf)
+{
+    wr_pool_set_state(buf, WR_BUF_RETIRED);
+    pool->pinnable--;
+    wr_pool_free_if_unused(pool, buf);
+}
+
+/* The receive is over: the buffer stays open, or becomes free or retired. */
+static void pool_open_end(struct wr_pool *pool, struct wr_pool_buf *buf)
+{
+    wr_assert(buf->offset <= pool->buf_size);
+    if (buf->offset == 0) {
+        wr_pool_push_free(pool, buf);
+    } else if (pool->buf_size - buf->offset >= OPEN_LEAST) {
+        wr_assert(!pool->open); /* only the last one has room */
+        pool->open = buf;
+    } else {
+        pool_open_retire(pool, buf);
+    }
+}
+
+/* A lease over all the room of a buffer; NULL without memory. */
+static weir_lease *pool_open_lend(struct wr_pool *pool)
+{
+    struct wr_pool_buf *buf = pool_open_take(pool);
+    if (!buf) {
+        return NULL;
+    }
+    weir_lease *lease = wr_pool_take_lease(pool);
+    if (!lease) {
+        pool_open_end(pool, buf);
+        return NULL;
+    }
+    wr_assert(buf->offset < pool->buf_size);
+    wr_pool_lend(lease, buf, buf->data + buf->offset,
+                 pool->buf_size - buf->offset);
+    return lease;
+}
+
+/* Leases over room for at most @most bytes; returns how many. */
+static uint32_t pool_open_lend_several(struct wr_pool *pool, uint32_t most,
+                                       weir_lease **leases, struct iovec *iov)
+{
+    uint32_t count = 0;
+
+    wr_assert(most > 0);
+    while (count < RECV_BUFS_MAX && most > 0) {
+        weir_lease *lease = pool_open_lend(pool);
+        if (!lease) {
+            break;
+        }
+        lease->len = most < lease->len ? most : lease->len;
+        iov[count].iov_base = lease->buf->data + lease->buf->offset;
+        iov[count].iov_len = lease->len;
+        leases[count++] = lease;
+        most -= lease->len;
+    }
+    return count;
+}
+
+/* Nothing was received into the lease. */
+static void pool_open_give_empty(struct wr_pool *pool, weir_lease *lease)
+{
+    struct wr_pool_buf *buf = lease->buf;
+
+    wr_assert(buf->refs > 0);
+    buf->refs--;
+    wr_slab_give(&pool->leases, lease);
+    pool_open_end(pool, buf);
+}
+
+int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account,
+                     wr_pool_call_fn *call, int fd, uint32_t most,
+                     weir_lease **ret)
+{
+    weir_lease *leases[RECV_BUFS_MAX];
+    struct iovec iov[RECV_BUFS_MAX];
+    const uint32_t count = pool_open_lend_several(pool, most, leases, iov);
+    if (count == 0) {
+        return -ENOBUFS;
+    }
+    const int32_t res = call(fd, iov, count);
+    uint32_t left = res > 0 ? (uint32_t)res : 0;
+    uint32_t used = 0;
+
+    wr_check(left <= most);
+    for (*ret = NULL; left > 0; used++) {
+        weir_lease *lease = leases[used];
+        lease->len = left < lease->len ? left : lease->len;
+        lease->account = account;
+        lease->buf->offset += lease->len;
+        left -= lease->len;
+        pool_open_end(pool, lease->buf);
+        *ret = lease;
+        ret = &lease->next;
+    }
+    /* In the reverse order of their taking: the first is still in the cache. */
+    for (uint32_t i = count; i > used; i--) {
+        pool_open_give_empty(pool, leases[i - 1]);
+    }
+    wr_debug_check(wr_pool_check_bufs(pool));
+    return res;
+}
+
+/* ---- slots for datagrams ---- */
+
+/* The first place for a slot in the buffer. */
+static inline uint32_t pool_open_align(uint32_t offset)
+{
+    return (offset + WR_SLOT_ALIGN - 1) & ~(WR_SLOT_ALIGN - 1);
+}
+
+/* A buffer with room for a slot of @stride bytes; NULL without memory. */
+static struct wr_pool_buf *pool_open_take_for(struct wr_pool *pool,
+                                              uint32_t stride)
+{
+    struct wr_pool_buf *buf = pool_open_take(pool);
+
+    if (buf && pool->buf_size - pool_open_align(buf->offset) < stride) {
+        pool_open_retire(pool, buf);
+        buf = pool_open_take(pool);
+    }
+    wr_debug_assert(!buf || buf->state == WR_BUF_OPEN);
+    return buf;
+}
+
+bool wr_pool_open_slots(struct wr_pool *pool, struct wr_slots *slots,
+                        uint32_t stride, uint32_t most)
+{
+    wr_assert(stride > 0 && stride <= pool->buf_size);
+    wr_assert(stride % WR_SLOT_ALIGN == 0);
+    wr_assert(most > 0 && most <= WR_SLOTS_MAX);
+    slots->count = 0;
+    slots->buf_count = 0;
+    if (!wr_slab_reserve(&pool->leases, most)) {
+        return false;
+    }
+    while (slots->count < most && slots->buf_count < WR_SLOTS_BUFS) {
+        struct wr_pool_buf *buf = pool_open_take_for(pool, stride);
+        if (!buf) {
+            break;
+        }
+        uint32_t offset = pool_open_align(buf->offset);
+        while (slots->count < most && pool->buf_size - offset >= stride) {
+            slots->data[slots->count++] = buf->data + offset;
+            offset += stride;
+        }
+        slots->ends[slots->buf_count] = slots->count;
+        slots->bufs[slots->buf_count++] = buf;
+    }
+    return slots->count > 0;
+}
+
+/* Leases over the slots of one buffer that hold a datagram. Returns the place
+ * for the lease after them. */
+static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
+                                         struct wr_account *account,
+                                         const struct wr_slots *slots,
+                                         uint32_t at, weir_lease **ret)
+{
+    struct wr_pool_buf *buf = slots->bufs[at];
+    uint32_t i = at > 0 ? slots->ends[at - 1] : 0;
+
+    for (; i < slots->ends[at] && i < slots->used; i++) {
+        weir_lease *lease = wr_pool_take_lease(pool);
+        wr_assert(lease != NULL); /* there is a free one for each slot */
+        wr_pool_lend(lease, buf, slots->data[i], slots->lens[i]);
+        lease->account = account;
+        buf->offset = pool_open_align((uint32_t)(slots->data[i] - buf->data) +
+                                      slots->lens[i]);
+        *ret = lease;
+        ret = &lease->next;
+    }
+    return ret;
+}
+
+/* Where the last datagram lies; the first buffer if there is none. */
+static uint32_t pool_open_last_used(const struct wr_slots *slots)
+{
+    uint32_t at = 0;
+
+    while (slots->ends[at] < slots->used) {
+        at++;
+    }
+    wr_assert(at < slots->buf_count);
+    return at;
+}
+
+weir_lease *wr_pool_close_slots(struct wr_pool *pool,
+                                struct wr_account *account,
+                                const struct wr_slots *slots)
+{
+    weir_lease *head = NULL;
+    weir_lease **next = &head;
+    const uint32_t last = pool_open_last_used(slots);
+
+    wr_assert(slots->used <= slots->count);
+    for (uint32_t at = 0; at <= last; at++) {
+        next = pool_open_lend_slots(pool, account, slots, at, next);
+        if (at < last) { /* the rest of it is shorter than a slot */
+            pool_open_retire(pool, slots->bufs[at]);
+        }
+    }
+    /* In the reverse order of their taking: the first is still in the cache. */
+    for (uint32_t at = slots->buf_count; at > last; at--) {
+        pool_open_end(pool, slots->bufs[at - 1]);
+    }
+    wr_debug_check(wr_pool_check_bufs(pool));
+    return head;
+}
