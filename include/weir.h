@@ -10,6 +10,7 @@
 #include "weir/address.h"
 #include "weir/base.h"
 #include "weir/buffer.h"
+#include "weir/datagram.h"
 #include "weir/embed.h"
 #include "weir/error.h"
 #include "weir/executor.h"

@@ -256,6 +256,27 @@ int wr_sys_flags(int fd)
     return sys_result(fcntl(fd, F_GETFL));
 }
 
+int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count)
+{
+    const int flags = MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC;
+
+    wr_assert(count > 0);
+    return sys_result(recvmmsg(fd, messages, count, flags, NULL));
+}
+
+int wr_sys_recv_error(int fd, struct msghdr *message)
+{
+    const ssize_t got = recvmsg(fd, message, MSG_ERRQUEUE | MSG_DONTWAIT);
+    return got < 0 ? -errno : 0;
+}
+
+int wr_sys_sendmmsg(int fd, struct mmsghdr *messages, uint32_t count)
+{
+    wr_assert(count > 0);
+    return sys_result(
+        sendmmsg(fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
 int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
     return sys_result(connect(fd, addr, len));

@@ -93,6 +93,20 @@ int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
 /* A number that changes with the content of a file; 0 when there is none. */
 uint64_t wr_sys_file_stamp(const char *path);
 
+/* Receives as many datagrams as are there, at most @count, 1 or more; returns
+ * how many, or -EAGAIN. In each message msg_len is the length that the datagram
+ * has, more than there was room for if it was truncated. An error that is kept
+ * for the socket is returned, once. */
+int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count);
+
+/* Receives one message from the socket's queue of errors; -EAGAIN when it is
+ * empty. */
+int wr_sys_recv_error(int fd, struct msghdr *message);
+
+/* Sends datagrams one after the other, as far as there is room; returns how
+ * many, 1 or more. The error is that of the first. */
+int wr_sys_sendmmsg(int fd, struct mmsghdr *messages, uint32_t count);
+
 /* Bytes that the peer has not acknowledged yet (SIOCOUTQ). */
 int wr_sys_outq(int fd);
 

@@ -70,6 +70,9 @@ typedef struct weir_server weir_server;
 /** A connection attempt under way; see server.h. */
 typedef struct weir_connect weir_connect;
 
+/** A datagram endpoint that is being made; see datagram.h. */
+typedef struct weir_endpoint weir_endpoint;
+
 /** A reference to bytes in the receive pool; see buffer.h. */
 typedef struct weir_lease weir_lease;
 

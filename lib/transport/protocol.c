@@ -200,3 +200,27 @@ void wr_protocol_exited(weir_transport *t)
         protocol_end_timing(t, start_ns, "process_exited");
     }
 }
+
+int wr_protocol_datagram(weir_transport *t,
+                         const struct weir_datagram *datagram)
+{
+    wr_debug_assert(t->binding.protocol->kind == WEIR_PROTOCOL_DATAGRAM);
+    if (!t->binding.protocol->datagram_received) {
+        return 0;
+    }
+    const uint64_t start_ns = protocol_start_timing(t);
+    int ret =
+        t->binding.protocol->datagram_received(t->binding.user, t, datagram);
+    protocol_end_timing(t, start_ns, "datagram_received");
+    return ret;
+}
+
+void wr_protocol_error(weir_transport *t, int err)
+{
+    wr_assert(err < 0);
+    if (t->binding.protocol->error_received) {
+        const uint64_t start_ns = protocol_start_timing(t);
+        t->binding.protocol->error_received(t->binding.user, t, err);
+        protocol_end_timing(t, start_ns, "error_received");
+    }
+}

@@ -253,6 +253,9 @@ WEIR_MUST_USE int wr_protocol_eof(weir_transport *t);
 WEIR_MUST_USE int wr_protocol_get_buffer(weir_transport *t, size_t hint,
                                          void **ret_buf, size_t *ret_size);
 WEIR_MUST_USE int wr_protocol_updated(weir_transport *t, size_t len);
+WEIR_MUST_USE int wr_protocol_datagram(weir_transport *t,
+                                       const struct weir_datagram *datagram);
+void wr_protocol_error(weir_transport *t, int err);
 
 /* Of subprocesses; @fd is the child's descriptor. */
 WEIR_MUST_USE int wr_protocol_pipe_data(weir_transport *t, int fd,

@@ -14,7 +14,8 @@ import subprocess
 import sys
 
 TEST = re.compile(
-    r"^(?:UNIT|UNIT_ABORTS|TASK|READER|EXECUTOR|PAIRS\w*|MAKER|PLACED|CHILDREN|CHILD_TASK|NAMES\w*|Test|"
+    r"^(?:UNIT|UNIT_ABORTS|TASK|READER|EXECUTOR|PAIRS\w*|DATAGRAMS\w*|MAKER|"
+    r"PLACED|CHILDREN|CHILD_TASK|NAMES\w*|Test|"
     r"ParameterizedTest|Theory)\s*\(", re.MULTILINE)
 RESULT = re.compile(r"^(not )?ok\b", re.MULTILINE)
 

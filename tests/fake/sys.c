@@ -172,6 +172,30 @@ int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len)
     return give_addr(&file->end->other->local, addr, len);
 }
 
+/* The world has no datagram sockets: wr_sys_socket() makes none. */
+int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count)
+{
+    wr_ignore(fake_file_get(fd, "recvmmsg") == NULL);
+    (void)messages;
+    (void)count;
+    return -EOPNOTSUPP;
+}
+
+int wr_sys_recv_error(int fd, struct msghdr *message)
+{
+    wr_ignore(fake_file_get(fd, "recv_error") == NULL);
+    (void)message;
+    return -EAGAIN;
+}
+
+int wr_sys_sendmmsg(int fd, struct mmsghdr *messages, uint32_t count)
+{
+    wr_ignore(fake_file_get(fd, "sendmmsg") == NULL);
+    (void)messages;
+    (void)count;
+    return -EOPNOTSUPP;
+}
+
 static struct fake_sockopt_value *find_sockopt(struct fake_file *file,
                                                int level, int name)
 {

@@ -1,0 +1,352 @@
+/**
+ * @file datagram.h
+ * Datagram endpoints: UDP over IPv4 and IPv6, and Unix datagram sockets.
+ *
+ * An endpoint is a transport whose protocol is of the datagram kind:
+ *
+ *     connection_made  ( datagram_received | error_received )*  connection_lost
+ *
+ * **Receiving.** Each datagram is one call of datagram_received, an empty one
+ * too. Its bytes are borrowed, and may be kept with weir_buf_keep() as those of
+ * a stream. While the program keeps as much as its limit allows, or has paused
+ * reading, the kernel's queue fills up and then drops:
+ * weir_transport_get_datagram_counts() tells how many.
+ *
+ * **Sending.** Datagrams are queued and leave together at the end of the loop's
+ * turn, in order. pause_writing and resume_writing follow the marks of
+ * weir_transport_set_write_buffer_limits(); in the queue each datagram counts
+ * WEIR_DATAGRAM_COST bytes besides its own. Want of room in the kernel makes
+ * datagrams wait and loses none.
+ *
+ * **Errors.** One datagram's error does not end an endpoint: a destination that
+ * refuses (ICMP), a datagram that is too long, or no route is told by
+ * error_received, and the next datagram goes on its way. Only a callback that
+ * fails, an abort or a descriptor that is unusable do.
+ */
+#ifndef WEIR_DATAGRAM_H
+#define WEIR_DATAGRAM_H
+
+#include "address.h"
+#include "base.h"
+#include "buffer.h"
+#include "protocol.h"
+#include "transport.h"
+
+WEIR_BEGIN_DECLS
+
+/** Bytes that a datagram in the send queue counts besides its own. */
+#define WEIR_DATAGRAM_COST 64
+
+/** The longest datagram that is received unless the options say otherwise, and
+ * the longest that they may ask for. */
+#define WEIR_DATAGRAM_SIZE_MAX 65536
+
+/** The facts that can accompany a datagram; bits of weir_ancillary.has and
+ * weir_datagram_options.ancillary. */
+enum weir_ancillary_bits {
+    /** The own address and the interface. */
+    WEIR_ANCILLARY_LOCAL = 1 << 0,
+    /** Type of service (IPv4) or traffic class (IPv6). */
+    WEIR_ANCILLARY_TOS = 1 << 1,
+    /** Time to live (IPv4) or hop limit (IPv6). */
+    WEIR_ANCILLARY_TTL = 1 << 2,
+    /** When the kernel received it; of received datagrams only. */
+    WEIR_ANCILLARY_TIMESTAMP = 1 << 3,
+};
+
+/** Facts about a datagram besides its bytes and the peer. */
+struct weir_ancillary {
+    /** Which of the fields are set: weir_ancillary_bits. */
+    uint32_t has;
+    /** Index of the interface it arrived on, or leaves by; 0: any. */
+    unsigned int interface;
+    /** The own address, without a port: where it was sent to, or its source. A
+     * len of 0 in a datagram to be sent leaves the choice to the kernel. */
+    struct weir_address local;
+    /** 0 to 255; the two lowest bits are ECN (RFC 3168). */
+    int tos;
+    /** 1 to 255; 0 is a value of received datagrams only. */
+    int ttl;
+    /** CLOCK_REALTIME in nanoseconds. */
+    uint64_t timestamp_ns;
+};
+
+/** How a datagram arrived; bits of weir_datagram.flags. */
+enum weir_datagram_flags {
+    /** It was longer than there was room for: the end is missing. */
+    WEIR_DATAGRAM_TRUNCATED = 1 << 0,
+};
+
+/** A received datagram, or with GRO a train of them. */
+struct weir_datagram {
+    /** The bytes. An empty datagram has no bytes, and cannot be kept. */
+    struct weir_buf buf;
+    /** Bytes that it had when it was sent; more than buf.len when it was
+     * truncated. */
+    size_t size_bytes;
+    /** Sum of weir_datagram_flags. */
+    uint32_t flags;
+    /** Of a train: the length of each datagram in it but for the last, which
+     * may be shorter. 0: this is one datagram. */
+    uint32_t segment_bytes;
+    /** Facts that were asked for; NULL when none were. */
+    const struct weir_ancillary *ancillary;
+    /** The sender; its len is 0 for a Unix socket without a name. */
+    struct weir_address peer;
+};
+
+/** A datagram to be sent by weir_transport_sendmsg(). */
+struct weir_message {
+    /** sizeof(struct weir_message). */
+    size_t size;
+    /** The bytes. */
+    const void *data;
+    /** How many, in bytes. */
+    size_t len;
+    /** Where to; NULL: the remote address of the endpoint. */
+    const struct weir_address *address;
+    /** The lease that keeps the bytes alive, so that they are not copied; a
+     * reference is taken. NULL: there is none. */
+    weir_lease *lease;
+    /** Not NULL: the bytes are not copied either, and this is called when they
+     * are needed no more; not when the call fails. */
+    weir_release_fn *release;
+    /** First argument of release. */
+    void *release_arg;
+    /** Send a train: the kernel cuts the bytes into datagrams of this length
+     * (UDP GSO), the last of which may be shorter. 0: one datagram. */
+    uint32_t segment_bytes;
+    /** Facts to be set: LOCAL, TOS and TTL, as far as `has` names them;
+     * borrowed. NULL: none. */
+    const struct weir_ancillary *ancillary;
+};
+
+/** How many datagrams went through an endpoint. */
+struct weir_datagram_counts {
+    /** Calls of datagram_received, trains counted once. */
+    uint64_t received;
+    /** Datagrams that the kernel took, trains counted once. */
+    uint64_t sent;
+    /** Received ones that the kernel dropped because its queue was full, or
+     * for a wrong checksum. 0 where the kernel does not tell. */
+    uint64_t dropped_by_kernel;
+    /** Received ones that were lost here for want of memory. */
+    uint64_t dropped_here;
+    /** Sends and receives that failed: calls of error_received. */
+    uint64_t errors;
+};
+
+/**
+ * The end of weir_create_datagram_endpoint().
+ *
+ * @p err is 0 and @p t the new transport (borrowed), after its
+ * connection_made; or @p err is negative and @p t NULL. -ECANCELED means
+ * weir_endpoint_cancel().
+ */
+typedef void weir_endpoint_done_fn(void *arg, int err, weir_transport *t);
+
+/** Options of weir_create_datagram_endpoint(). */
+struct weir_datagram_options {
+    /** sizeof(struct weir_datagram_options). */
+    size_t size;
+    /** Called once, when the endpoint is there or could not be made; may be
+     * NULL when no handle is asked for. */
+    weir_endpoint_done_fn *done;
+    /** First argument of done. */
+    void *done_arg;
+    /** AF_INET, AF_INET6 or AF_UNIX, to insist on one or where there is no
+     * address; 0: that of the addresses. */
+    int family;
+    /** Own address, a literal one; NULL: any. */
+    const char *local_host;
+    /** Own port; 0: the kernel chooses. */
+    uint16_t local_port;
+    /** Port of the peer. */
+    uint16_t remote_port;
+    /** Address of the peer, a literal one. The socket is connected to it:
+     * datagrams of others are not received, and ICMP errors are told. With
+     * allow_broadcast it is only where sendto sends by itself. NULL: none. */
+    const char *remote_host;
+    /** Own address as a value, in place of local_host and local_port, as a Unix
+     * address must be; borrowed. NULL: see there. */
+    const struct weir_address *local_address;
+    /** Address of the peer as a value, in place of remote_host and remote_port;
+     * borrowed. NULL: see there. */
+    const struct weir_address *remote_address;
+    /** Use the datagram socket in sock, bound and connected as it is; then
+     * there must be no addresses. */
+    bool use_sock;
+    /** A datagram socket, taken by the call, whatever it returns; it stays the
+     * caller's only where a size field is unset. */
+    int sock;
+    /** Set SO_REUSEPORT: several endpoints share the own address. Nothing on
+     * Unix sockets. */
+    bool reuse_port;
+    /** Set SO_BROADCAST: datagrams may be sent to broadcast addresses. */
+    bool allow_broadcast;
+    /** Let the kernel join datagrams of one sender that arrive together into
+     * trains (UDP GRO); see weir_datagram.segment_bytes. */
+    bool join_segments;
+    /** Which facts come with each datagram: sum of weir_ancillary_bits. */
+    uint32_t ancillary;
+    /** Longer datagrams are truncated; default and limit are
+     * WEIR_DATAGRAM_SIZE_MAX. */
+    uint32_t size_max;
+    /** SO_RCVBUF in bytes; 0 leaves the system's value. */
+    uint32_t receive_buffer_bytes;
+    /** SO_SNDBUF in bytes; 0 leaves the system's value. */
+    uint32_t send_buffer_bytes;
+    /** Received bytes that the program may keep; default 1 MiB. */
+    uint64_t read_limit_bytes;
+    /** Bytes that may wait to be sent; default 64 MiB. */
+    uint64_t write_hard_limit_bytes;
+};
+
+/**
+ * Make a datagram endpoint; asyncio's create_datagram_endpoint.
+ *
+ * Without an own address an IPv4 or IPv6 socket gets a free port, on all
+ * addresses or on the one that leads to the peer; a local_port alone is one of
+ * IPv6, which takes IPv4 as well, unless the family or the peer says otherwise.
+ * A Unix socket without an own address has none, and no answer reaches it.
+ *
+ * @param loop     the loop; borrowed
+ * @param factory  called when the socket is ready; copied. Its protocol must be
+ *                 of the datagram kind
+ * @param options  borrowed; at least a family, an address or a port
+ * @param ret      a handle for weir_endpoint_cancel(), which may be used until
+ *                 options->done returns, and needs a done for that reason; NULL
+ *                 when none is wanted
+ * @return         0 when it is being made; options->done tells the end
+ * @retval WEIR_ENOTLITERAL  a host is a name, not a literal address
+ * @retval -E2BIG       options of a newer library with an unknown field set
+ * @retval -EINVAL      an unset size field, no factory, neither an address nor
+ *                      a family, an address given twice or besides sock, one
+ *                      that is none, addresses of two families, sock is no
+ *                      datagram socket, a size_max or read limit out of range,
+ *                      facts that the family does not have, or a handle without
+ *                      done
+ * @retval -EBADF       sock is no descriptor that is open
+ * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
+ * @retval -ESHUTDOWN   the loop is being freed
+ * @retval -ENOMEM      no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
+    weir_loop *loop, const struct weir_factory *factory,
+    const struct weir_datagram_options *options, weir_endpoint **ret);
+
+/**
+ * Give up making an endpoint: its done follows with -ECANCELED, from the loop.
+ *
+ * @param endpoint  the handle, before its done has returned; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_endpoint_cancel(weir_endpoint *endpoint);
+
+/**
+ * Send a copy of a datagram, perhaps an empty one.
+ *
+ * It leaves at the end of this turn of the loop, in order with all others. May
+ * call pause_writing before it returns. What becomes of it later, a refusal
+ * among others, is told by error_received. While a close sends what waits,
+ * datagrams are refused, but for those from inside resume_writing.
+ *
+ * @param t     a datagram transport; borrowed
+ * @param data  the bytes; borrowed
+ * @param len   how many
+ * @param addr  where to, borrowed; NULL: the remote address of the endpoint
+ * @return      0 when accepted, 1 when accepted and writing is paused: more
+ *              should wait for resume_writing; or a negative error, then
+ *              nothing was taken
+ * @retval -EINVAL        the endpoint has a remote address and @p addr is
+ *                        another one, or @p addr is no address
+ * @retval -EDESTADDRREQ  no address, and the endpoint has none
+ * @retval -EAFNOSUPPORT  @p addr is of another family than the endpoint
+ * @retval -EMSGSIZE      longer than any datagram can be
+ * @retval -ESHUTDOWN     after close or abort
+ * @retval -EPIPE         the endpoint is broken, see
+ *                        weir_transport_get_error()
+ * @retval -ENOBUFS       more than the hard limit would wait
+ * @retval -ENOMEM        no memory for the copy
+ * @retval -EOPNOTSUPP    the transport is of another kind
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_sendto(weir_transport *t, const void *data,
+                                   size_t len, const struct weir_address *addr);
+
+/**
+ * Send a datagram with all that can be said about it: without a copy, as a
+ * train, with facts of its own. Otherwise as weir_transport_sendto().
+ *
+ * @param t        a datagram transport; borrowed
+ * @param message  the datagram; borrowed
+ * @return         as weir_transport_sendto()
+ * @retval -EINVAL  besides the above: an unset size, both lease and release, a
+ *                  fact out of range or one that the family does not have,
+ *                  segments on a Unix socket, or more than 64 of them
+ * @retval -E2BIG   a message of a newer library with an unknown field set
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_sendmsg(weir_transport *t,
+                                    const struct weir_message *message);
+
+/**
+ * Receive what is sent to a multicast group.
+ *
+ * @param t          a datagram transport; borrowed
+ * @param group      the group's address, its port ignored; borrowed
+ * @param source     the only sender to receive from (SSM), borrowed; NULL: any
+ * @param interface  index of the interface; 0: the kernel chooses
+ * @return           0 or a negative error
+ * @retval -EINVAL         no multicast address, or not of the endpoint's family
+ * @retval -EADDRINUSE     it is a member already
+ * @retval -ENODEV         no such interface
+ * @retval -EBADF          the endpoint is lost
+ * @retval -EOPNOTSUPP     the transport is of another kind, or a Unix socket
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_transport_join_group(weir_transport *t, const struct weir_address *group,
+                          const struct weir_address *source,
+                          unsigned int interface);
+
+/**
+ * Undo weir_transport_join_group() with the same arguments.
+ *
+ * @param t          a datagram transport; borrowed
+ * @param group      as it was joined; borrowed
+ * @param source     as it was joined; borrowed
+ * @param interface  as it was joined
+ * @return           as weir_transport_join_group()
+ * @retval -EADDRNOTAVAIL  it is no member
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_transport_leave_group(weir_transport *t, const struct weir_address *group,
+                           const struct weir_address *source,
+                           unsigned int interface);
+
+/**
+ * How many datagrams went through the endpoint.
+ *
+ * @param t    a datagram transport; borrowed
+ * @param ret  the counts, written on success only
+ * @return     0
+ * @retval -EOPNOTSUPP  the transport is of another kind
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_transport_get_datagram_counts(const weir_transport *t,
+                                   struct weir_datagram_counts *ret);
+
+WEIR_END_DECLS
+
+#endif

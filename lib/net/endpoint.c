@@ -1,0 +1,252 @@
+/*
+ * Datagram endpoints that are asked for.
+ *
+ *     WAITING --ready item--> ENDING --done--> freed
+ *
+ * All of it is done at once, because nothing waits: making the socket, binding
+ * and connecting it. It is done from the loop all the same, so that callbacks
+ * come from there.
+ */
+#include "endpoint.h"
+
+#include "lib/base/options.h"
+#include "lib/transport/datagram.h"
+#include "listener.h"
+
+#include <string.h>
+
+enum endpoint_state {
+    ENDPOINT_WAITING,
+    ENDPOINT_ENDING,
+};
+
+struct weir_endpoint {
+    weir_loop *loop;
+    struct wr_member member;
+    enum endpoint_state state;
+    int fd; /* -1: none yet, or closed, or the transport's */
+    bool is_cancelled;
+    struct wr_ready ready;
+    struct weir_factory factory;
+    struct weir_datagram_options options;
+    struct wr_endpoint_plan plan;
+};
+
+static void endpoint_set_state(weir_endpoint *endpoint,
+                               enum endpoint_state state)
+{
+    wr_assert(endpoint->state == ENDPOINT_WAITING);
+    wr_assert(state == ENDPOINT_ENDING);
+    endpoint->state = state;
+}
+
+static void endpoint_check_invariants(const weir_endpoint *endpoint)
+{
+    wr_assert(endpoint->state <= ENDPOINT_ENDING);
+    wr_assert(endpoint->state == ENDPOINT_ENDING ||
+              (endpoint->fd >= 0) == endpoint->options.use_sock);
+    wr_assert(endpoint->state == ENDPOINT_WAITING || endpoint->fd < 0);
+    wr_debug_assert(wr_list_is_linked(&endpoint->member.link));
+}
+
+/* Calls done, and frees the maker. */
+static void endpoint_finish(weir_endpoint *endpoint, int err, weir_transport *t)
+{
+    weir_loop *loop = endpoint->loop;
+
+    endpoint_check_invariants(endpoint);
+    wr_assert((err < 0) == !t);
+    if (endpoint->options.done) {
+        endpoint->options.done(endpoint->options.done_arg, err, t);
+        wr_loop_leave_if_forked(loop);
+    }
+    wr_loop_remove_member(loop, &endpoint->member);
+    wr_free(&loop->counting, endpoint, sizeof(*endpoint));
+    wr_loop_unpin(loop);
+}
+
+/* Binds and connects the socket. */
+static int endpoint_name_socket(const weir_endpoint *endpoint)
+{
+    const struct weir_address *local = &endpoint->plan.local;
+    const struct weir_address *remote = &endpoint->plan.remote;
+
+    wr_assert(endpoint->fd >= 0);
+    if (local->len > 0) {
+        int err = wr_sys_bind(endpoint->fd, &local->storage.any, local->len);
+        wr_require(err >= 0, err);
+    }
+    if (remote->len == 0 || endpoint->options.allow_broadcast) {
+        return 0;
+    }
+    return wr_sys_connect(endpoint->fd, &remote->storage.any, remote->len);
+}
+
+/* Makes the socket, or takes the program's. */
+static int endpoint_open_socket(weir_endpoint *endpoint)
+{
+    const int family = endpoint->plan.family;
+
+    if (!endpoint->options.use_sock) {
+        const int fd = wr_sys_socket(family, SOCK_DGRAM, 0);
+        wr_require(fd >= 0, fd);
+        endpoint->fd = fd;
+    }
+    wr_assert(endpoint->fd >= 0);
+    int err = wr_datagram_configure(endpoint->fd, family, &endpoint->options);
+    wr_require(err >= 0, err);
+    return endpoint->options.use_sock ? 0 : endpoint_name_socket(endpoint);
+}
+
+/* The socket belongs to the transport from now on. */
+static int endpoint_open_transport(weir_endpoint *endpoint,
+                                   weir_transport **ret)
+{
+    const int fd = endpoint->fd;
+
+    wr_assert(fd >= 0);
+    wr_assert(endpoint->state == ENDPOINT_WAITING);
+    endpoint->fd = -1;
+    endpoint_set_state(endpoint, ENDPOINT_ENDING);
+    int err = wr_datagram_open(endpoint->loop, fd, endpoint->plan.family,
+                               &endpoint->factory, &endpoint->options,
+                               &endpoint->plan.remote, ret);
+    if (err >= 0 && endpoint->is_cancelled) { /* by its own callbacks */
+        wr_ignore(weir_transport_abort(*ret) < 0);
+        *ret = NULL;
+        err = -ECANCELED;
+    }
+    return err;
+}
+
+static void endpoint_ready(struct wr_ready *ready)
+{
+    weir_endpoint *endpoint = wr_container_of(ready, weir_endpoint, ready);
+    weir_transport *t = NULL;
+
+    endpoint_check_invariants(endpoint);
+    wr_assert(endpoint->state == ENDPOINT_WAITING);
+    int err =
+        endpoint->is_cancelled ? -ECANCELED : endpoint_open_socket(endpoint);
+    if (err >= 0) {
+        err = endpoint_open_transport(endpoint, &t);
+    } else {
+        wr_socket_refuse(endpoint->fd >= 0, endpoint->fd);
+        endpoint->fd = -1;
+        endpoint_set_state(endpoint, ENDPOINT_ENDING);
+    }
+    endpoint_finish(endpoint, err, t);
+}
+
+static void endpoint_shutdown_alive(struct wr_member *member)
+{
+    weir_endpoint *endpoint = wr_container_of(member, weir_endpoint, member);
+
+    wr_assert(wr_loop_is_closing(endpoint->loop));
+    endpoint->is_cancelled = true;
+}
+
+static void endpoint_dump_alive(const struct wr_member *member, FILE *out)
+{
+    const weir_endpoint *endpoint =
+        wr_container_of(member, weir_endpoint, member);
+    char own[WEIR_ADDRESS_TEXT_SIZE];
+    char peer[WEIR_ADDRESS_TEXT_SIZE];
+
+    fprintf(out, "endpoint %s -> %s fd=%d given-up=%s\n",
+            weir_address_format(&endpoint->plan.local, own, sizeof(own)),
+            weir_address_format(&endpoint->plan.remote, peer, sizeof(peer)),
+            endpoint->fd, endpoint->is_cancelled ? "yes" : "no");
+}
+
+static void endpoint_check_alive(const struct wr_member *member)
+{
+    const weir_endpoint *endpoint =
+        wr_container_of(member, weir_endpoint, member);
+
+    endpoint_check_invariants(endpoint);
+    wr_assert(endpoint->state != ENDPOINT_WAITING ||
+              wr_ready_is_pending(&endpoint->ready));
+}
+
+static const struct wr_member_ops endpoint_member_ops = {
+    .stage = WR_STAGE_MAKERS,
+    .shutdown = endpoint_shutdown_alive,
+    .dump = endpoint_dump_alive,
+    .check = endpoint_check_alive};
+
+/* ---- the public functions ---- */
+
+static int endpoint_check_options(const struct weir_datagram_options *options,
+                                  const struct weir_factory *factory)
+{
+    wr_require(factory && factory->create, -EINVAL);
+    wr_require(options->size_max <= WEIR_DATAGRAM_SIZE_MAX, -EINVAL);
+    wr_require(options->read_limit_bytes == 0 ||
+                   options->read_limit_bytes >= WR_CREDIT_MIN,
+               -EINVAL);
+    return 0;
+}
+
+/* Makes a maker; takes no socket when it fails. */
+static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
+                          const struct weir_datagram_options *options,
+                          weir_endpoint **ret)
+{
+    struct wr_endpoint_plan plan;
+
+    wr_require_loop(loop);
+    int err = endpoint_check_options(options, factory);
+    wr_require(err >= 0, err);
+    err = wr_endpoint_plan_read(&plan, options);
+    wr_require(err >= 0, err);
+    err = wr_datagram_check_control(plan.family, options);
+    wr_require(err >= 0, err);
+    wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    weir_endpoint *endpoint = wr_alloc(&loop->counting, sizeof(*endpoint));
+    wr_require(endpoint, -ENOMEM);
+
+    memset(endpoint, 0, sizeof(*endpoint));
+    endpoint->loop = loop;
+    endpoint->factory = *factory;
+    endpoint->options = *options;
+    endpoint->plan = plan;
+    endpoint->fd = options->use_sock ? options->sock : -1;
+    wr_member_init(&endpoint->member, &endpoint_member_ops);
+    wr_ready_init(&endpoint->ready, endpoint_ready);
+    wr_loop_add_member(loop, &endpoint->member);
+    wr_loop_pin(loop);
+    wr_ready_push(&loop->ready, &endpoint->ready);
+    endpoint_check_invariants(endpoint);
+    if (ret) {
+        *ret = endpoint;
+    }
+    return 0;
+}
+
+int weir_create_datagram_endpoint(weir_loop *loop,
+                                  const struct weir_factory *factory,
+                                  const struct weir_datagram_options *options,
+                                  weir_endpoint **ret)
+{
+    struct weir_datagram_options known;
+
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err >= 0) {
+        err = endpoint_start(loop, factory, &known, ret);
+    }
+    if (err < 0) {
+        wr_socket_refuse(known.use_sock, known.sock);
+    }
+    return err;
+}
+
+void weir_endpoint_cancel(weir_endpoint *endpoint)
+{
+    if (wr_loop_check(endpoint->loop) < 0) {
+        return;
+    }
+    endpoint_check_invariants(endpoint);
+    endpoint->is_cancelled = true;
+}

@@ -1,0 +1,131 @@
+/*
+ * Reading the addresses of a datagram endpoint.
+ *
+ * They come as text or as values, and must agree on one family; or they are
+ * those of a socket that the program brings.
+ */
+#include "endpoint.h"
+
+#include "lib/base/address.h"
+#include "lib/transport/datagram.h"
+#include "weir/error.h"
+
+/* An address as text or as a value; len 0 when neither is given. */
+static int endpoint_plan_parse(const char *host, uint16_t port,
+                               const struct weir_address *value,
+                               struct weir_address *ret)
+{
+    wr_assert(ret->len == 0);
+    if (value) {
+        wr_require(!host && port == 0, -EINVAL);
+        wr_require(wr_address_is_valid(value), -EINVAL);
+        *ret = *value;
+        return 0;
+    }
+    return host ? weir_address_parse(host, port, ret) : 0;
+}
+
+static bool endpoint_plan_is_family(int family)
+{
+    return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+}
+
+/* The family that all that is given agrees on, or -EINVAL. */
+static int
+endpoint_plan_find_family(const struct wr_endpoint_plan *plan,
+                          const struct weir_datagram_options *options)
+{
+    const int asked[] = {
+        options->family,
+        plan->local.len > 0 ? plan->local.storage.any.sa_family : AF_UNSPEC,
+        plan->remote.len > 0 ? plan->remote.storage.any.sa_family : AF_UNSPEC,
+    };
+    int family = AF_UNSPEC;
+
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        if (asked[i] != AF_UNSPEC) {
+            wr_require(family == AF_UNSPEC || family == asked[i], -EINVAL);
+            family = asked[i];
+        }
+    }
+    if (family == AF_UNSPEC && options->local_port > 0) {
+        family = AF_INET6;
+    }
+    wr_assert(family >= 0);
+    wr_require(family != AF_UNSPEC, -EINVAL);
+    return endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
+}
+
+/* The own address where none is given: a port, or the kernel's choice. */
+static int
+endpoint_plan_choose_local(struct wr_endpoint_plan *plan,
+                           const struct weir_datagram_options *options)
+{
+    const bool leads_to_peer =
+        plan->remote.len > 0 && !options->allow_broadcast;
+
+    wr_assert(plan->local.len == 0);
+    if (plan->family == AF_UNIX) {
+        wr_require(options->local_port == 0, -EINVAL);
+        return 0;
+    }
+    if (leads_to_peer && options->local_port == 0) {
+        return 0; /* connecting chooses both address and port */
+    }
+    return wr_address_passive(plan->family, NULL, options->local_port,
+                              &plan->local);
+}
+
+/* The family of a datagram socket that the program brings. */
+static int endpoint_plan_check_socket(int fd)
+{
+    int type = 0;
+    int family = 0;
+    socklen_t len = sizeof(type);
+
+    int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+    if (err == -ENOTSOCK) {
+        return -EINVAL;
+    }
+    wr_require(err >= 0, err);
+    wr_require(type == SOCK_DGRAM, -EINVAL);
+    len = sizeof(family);
+    err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+    wr_require(err >= 0, err);
+    return endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
+}
+
+static int endpoint_plan_adopt(struct wr_endpoint_plan *plan,
+                               const struct weir_datagram_options *options)
+{
+    wr_assert(plan->remote.len == 0);
+    wr_require(plan->local.len == 0 && options->local_port == 0, -EINVAL);
+    int family = endpoint_plan_check_socket(options->sock);
+    wr_require(family >= 0, family);
+    wr_require(options->family == AF_UNSPEC || options->family == family,
+               -EINVAL);
+    plan->family = family;
+    return 0;
+}
+
+int wr_endpoint_plan_read(struct wr_endpoint_plan *plan,
+                          const struct weir_datagram_options *options)
+{
+    *plan = (struct wr_endpoint_plan){.family = AF_UNSPEC};
+    int err = endpoint_plan_parse(options->local_host,
+                                  options->local_host ? options->local_port : 0,
+                                  options->local_address, &plan->local);
+    wr_require(err >= 0, err);
+    wr_require(!options->local_address || options->local_port == 0, -EINVAL);
+    wr_require(options->remote_host || options->remote_port == 0, -EINVAL);
+    err = endpoint_plan_parse(options->remote_host, options->remote_port,
+                              options->remote_address, &plan->remote);
+    wr_require(err >= 0, err);
+    if (options->use_sock) {
+        wr_require(plan->remote.len == 0, -EINVAL);
+        return endpoint_plan_adopt(plan, options);
+    }
+    plan->family = endpoint_plan_find_family(plan, options);
+    wr_require(plan->family >= 0, plan->family);
+    return plan->local.len > 0 ? 0 : endpoint_plan_choose_local(plan, options);
+}

@@ -1,0 +1,313 @@
+/*
+ * Datagram endpoints: their life.
+ *
+ * Completions end here, and so does the endpoint's step, which calls of the
+ * user push onto the ready queue. An endpoint is lost when its last operation
+ * has ended, and not before: until then its descriptor's number must not be
+ * used again.
+ */
+#include "datagram_impl.h"
+
+#include <string.h>
+
+static void datagram_free_if_unused(struct wr_endpoint *e)
+{
+    weir_loop *loop = e->t.loop;
+
+    if (e->t.refs > 0 || e->demand.account.lease_count > 0) {
+        return;
+    }
+    wr_assert(e->state == WR_ENDPOINT_LOST);
+    wr_assert(e->fd < 0);
+    wr_guard_free(&loop->counting, e, sizeof(*e));
+    wr_loop_unpin(loop);
+}
+
+static void datagram_unreferenced(weir_transport *t)
+{
+    datagram_free_if_unused(wr_endpoint_of(t));
+}
+
+static void datagram_lose(struct wr_endpoint *e)
+{
+    weir_loop *loop = e->t.loop;
+
+    wr_assert(!e->recv_op.in_flight && !e->send_op.in_flight);
+    wr_assert(wr_datagramq_is_empty(&e->queue));
+    wr_endpoint_set_state(e, WR_ENDPOINT_LOST);
+    e->demand.account.notify_released = true; /* the last lease frees */
+    wr_protocol_lost(&e->t);
+    wr_prep_close(&loop->uring, e->fd);
+    e->fd = -1;
+    wr_ready_cancel(&e->step);
+    wr_loop_remove_member(loop, &e->t.member);
+    wr_assert(loop->budget.account_count > 0);
+    loop->budget.account_count--;
+    wr_datagram_unshare(e->shared);
+    wr_loop_trim_later(loop);
+    weir_transport_unref(&e->t);
+}
+
+/* No more is received, sent or delivered. */
+static void datagram_end(struct wr_endpoint *e)
+{
+    wr_assert(e->fd >= 0);
+    wr_endpoint_set_state(e, WR_ENDPOINT_ENDING);
+    wr_endpoint_drop_kept(e);
+    wr_endpoint_end_recv(e);
+    wr_endpoint_end_send(e);
+    wr_endpoint_drop_queue(e);
+    wr_endpoint_push_step(e); /* if nothing is in flight, no completion comes */
+    wr_assert(e->intake_state == WR_INTAKE_IDLE);
+    wr_assert(e->outlet_state == WR_OUTLET_IDLE);
+}
+
+/* The last thing that a handler does: the endpoint may be freed. */
+static void datagram_advance(struct wr_endpoint *e)
+{
+    if (e->state == WR_ENDPOINT_CLOSING && wr_datagramq_is_empty(&e->queue)) {
+        wr_endpoint_doom(e);
+    }
+    if (e->state == WR_ENDPOINT_DOOMED) {
+        datagram_end(e);
+    }
+    if (e->state == WR_ENDPOINT_ENDING) {
+        if (!e->recv_op.in_flight && !e->send_op.in_flight) {
+            datagram_lose(e);
+        }
+        return;
+    }
+    wr_endpoint_check_invariants(e);
+}
+
+static void datagram_step(struct wr_ready *ready)
+{
+    struct wr_endpoint *e = wr_container_of(ready, struct wr_endpoint, step);
+
+    wr_endpoint_check_invariants(e);
+    wr_assert(e->state != WR_ENDPOINT_UNBORN);
+    wr_assert(e->state != WR_ENDPOINT_LOST);
+    wr_endpoint_deliver_kept(e);
+    if (e->state == WR_ENDPOINT_OPEN) {
+        wr_endpoint_update_recv(e);
+    }
+    wr_endpoint_send_rest(e);
+    datagram_advance(e);
+}
+
+static void datagram_recv_completed(struct wr_op *op, int32_t res,
+                                    uint32_t flags)
+{
+    struct wr_endpoint *e = wr_container_of(op, struct wr_endpoint, recv_op);
+
+    wr_assert(e->state > WR_ENDPOINT_UNBORN && e->state < WR_ENDPOINT_LOST);
+    wr_check(!(flags & WR_CQE_MORE)); /* a single poll completes once */
+    if (e->state == WR_ENDPOINT_OPEN) {
+        wr_endpoint_recv_polled(e, res);
+    }
+    datagram_advance(e);
+}
+
+static void datagram_send_completed(struct wr_op *op, int32_t res,
+                                    uint32_t flags)
+{
+    struct wr_endpoint *e = wr_container_of(op, struct wr_endpoint, send_op);
+    (void)res; /* the next send tells */
+
+    wr_assert(e->state > WR_ENDPOINT_UNBORN && e->state < WR_ENDPOINT_LOST);
+    wr_check(!(flags & WR_CQE_MORE));
+    if (wr_endpoint_is_alive(e)) {
+        wr_endpoint_send_polled(e);
+    }
+    datagram_advance(e);
+}
+
+/* Leases of the endpoint were given back. */
+static void datagram_account_released(struct wr_account *account)
+{
+    struct wr_endpoint *e =
+        wr_container_of(account, struct wr_endpoint, demand.account);
+
+    wr_assert(account->notify_released);
+    if (WR_UNLIKELY(e->state == WR_ENDPOINT_LOST)) {
+        datagram_free_if_unused(e);
+    } else {
+        wr_endpoint_recv_seek_credit(e);
+    }
+}
+
+static void datagram_close(weir_transport *t)
+{
+    struct wr_endpoint *e = wr_endpoint_of(t);
+
+    wr_endpoint_check_invariants(e);
+    if (e->state != WR_ENDPOINT_OPEN) {
+        return;
+    }
+    wr_transport_set_end(t, WEIR_END_CLOSED);
+    wr_endpoint_set_state(e, WR_ENDPOINT_CLOSING);
+    wr_endpoint_drop_kept(e);
+    wr_endpoint_end_recv(e);
+    wr_endpoint_push_step(e);
+}
+
+static void datagram_abort(weir_transport *t)
+{
+    struct wr_endpoint *e = wr_endpoint_of(t);
+
+    wr_endpoint_check_invariants(e);
+    if (!wr_endpoint_is_alive(e)) {
+        return;
+    }
+    wr_transport_set_end(t, WEIR_END_ABORTED);
+    wr_endpoint_doom(e);
+    datagram_end(e);
+    wr_endpoint_check_invariants(e);
+}
+
+static void datagram_abandon(weir_transport *t)
+{
+    struct wr_endpoint *e = wr_endpoint_of(t);
+    struct wr_uring *uring = &t->loop->uring;
+
+    wr_assert(!wr_endpoint_is_alive(e)); /* the loop has shut it down */
+    weir_transport_ref(t);               /* the last of the two loses it */
+    wr_op_abandon(uring, &e->recv_op);
+    wr_op_abandon(uring, &e->send_op);
+    weir_transport_unref(t);
+}
+
+static int datagram_set_protocol(weir_transport *t,
+                                 const struct weir_protocol_binding *binding,
+                                 const struct weir_buf *initial, size_t count)
+{
+    (void)initial;
+    wr_require(count == 0, -EINVAL); /* bytes are no datagrams */
+    wr_require(wr_endpoint_of(t)->state != WR_ENDPOINT_LOST, -ESHUTDOWN);
+    t->binding = *binding;
+    wr_protocol_bound(t);
+    return 0;
+}
+
+static bool datagram_is_reading(const weir_transport *t)
+{
+    return wr_endpoint_is_reading(wr_endpoint_of(t));
+}
+
+static bool datagram_is_closing(const weir_transport *t)
+{
+    return wr_endpoint_of(t)->state > WR_ENDPOINT_OPEN;
+}
+
+static struct weir_depth datagram_get_depth(const weir_transport *t)
+{
+    return (struct weir_depth){.bytes = wr_endpoint_of(t)->queue.bytes};
+}
+
+static const struct wr_demand *datagram_get_demand(const weir_transport *t)
+{
+    return &wr_endpoint_of(t)->demand;
+}
+
+static void datagram_get_peername(const weir_transport *t,
+                                  struct weir_address *ret)
+{
+    *ret = wr_endpoint_of(t)->remote;
+}
+
+static void datagram_get_sockname(const weir_transport *t,
+                                  struct weir_address *ret)
+{
+    *ret = wr_endpoint_of(t)->sockname;
+}
+
+static int datagram_get_socket(const weir_transport *t)
+{
+    const struct wr_endpoint *e = wr_endpoint_of(t);
+
+    return e->fd >= 0 ? e->fd : -EBADF;
+}
+
+static void datagram_check(const weir_transport *t)
+{
+    wr_endpoint_check_rest(wr_endpoint_of(t));
+}
+
+const struct wr_transport_ops wr_datagram_ops = {
+    .name = "datagram",
+    .protocol_kinds = WR_PROTOCOL_BIT(WEIR_PROTOCOL_DATAGRAM),
+    .can_write_eof = false,
+    .write = wr_refuse_write,
+    .writelines = wr_refuse_writelines,
+    .write_ref = wr_refuse_write_ref,
+    .write_lease = wr_refuse_write_lease,
+    .pause_reading = wr_endpoint_pause_reading,
+    .resume_reading = wr_endpoint_resume_reading,
+    .is_reading = datagram_is_reading,
+    .is_closing = datagram_is_closing,
+    .get_depth = datagram_get_depth,
+    .get_demand = datagram_get_demand,
+    .limits_changed = wr_endpoint_limits_changed,
+    .set_read_limit = wr_endpoint_set_read_limit,
+    .set_protocol = datagram_set_protocol,
+    .close = datagram_close,
+    .abort = datagram_abort,
+    .abandon = datagram_abandon,
+    .get_peername = datagram_get_peername,
+    .get_sockname = datagram_get_sockname,
+    .get_socket = datagram_get_socket,
+    .dump = wr_endpoint_dump,
+    .check = datagram_check,
+    .unreferenced = datagram_unreferenced,
+};
+
+struct wr_endpoint *wr_endpoint_make(weir_loop *loop, int fd)
+{
+    wr_assert(fd >= 0);
+    struct wr_endpoint *e = wr_guard_alloc(&loop->counting, sizeof(*e));
+    if (!e) {
+        return NULL;
+    }
+    memset(e, 0, sizeof(*e));
+    e->shared = wr_datagram_share(loop);
+    if (!e->shared) {
+        wr_guard_free(&loop->counting, e, sizeof(*e));
+        return NULL;
+    }
+    wr_transport_init(&e->t, loop, &wr_datagram_ops);
+    e->fd = fd;
+    wr_ready_init(&e->step, datagram_step);
+    wr_op_init(&e->recv_op, datagram_recv_completed);
+    wr_op_init(&e->send_op, datagram_send_completed);
+    wr_demand_init(&e->demand, WR_READ_LIMIT_DEFAULT, wr_endpoint_fed);
+    e->demand.account.released = datagram_account_released;
+    wr_endpoint_send_init(e);
+    return e;
+}
+
+void wr_endpoint_unmake(struct wr_endpoint *e)
+{
+    weir_loop *loop = e->t.loop;
+
+    wr_assert(e->state == WR_ENDPOINT_UNBORN);
+    wr_assert(e->demand.account.lease_count == 0);
+    wr_datagram_unshare(e->shared);
+    wr_guard_free(&loop->counting, e, sizeof(*e));
+}
+
+void wr_endpoint_bear(struct wr_endpoint *e)
+{
+    weir_loop *loop = e->t.loop;
+
+    wr_assert(e->fd >= 0);
+    wr_assert(e->t.binding.protocol->kind == WEIR_PROTOCOL_DATAGRAM);
+    wr_endpoint_set_state(e, WR_ENDPOINT_OPEN);
+    wr_loop_pin(loop);
+    loop->budget.account_count++;
+    wr_loop_add_member(loop, &e->t.member);
+    wr_protocol_made(&e->t);
+    if (e->state == WR_ENDPOINT_OPEN) {
+        wr_endpoint_update_recv(e);
+    }
+    wr_endpoint_check_invariants(e);
+}

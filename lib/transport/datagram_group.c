@@ -1,0 +1,95 @@
+/*
+ * Datagram endpoints: multicast groups.
+ *
+ * Calls that are the same for IPv4 and IPv6 (RFC 3678); the kernel checks the
+ * addresses.
+ */
+#include "datagram_impl.h"
+
+#include "lib/base/address.h"
+
+#include <string.h>
+
+static int datagram_group_level(const struct wr_endpoint *e)
+{
+    wr_assert(e->family == AF_INET || e->family == AF_INET6);
+    return e->family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+}
+
+/* An address in the kernel's struct. */
+static int datagram_group_put(const struct wr_endpoint *e,
+                              const struct weir_address *addr,
+                              struct sockaddr_storage *ret)
+{
+    wr_require(addr && wr_address_is_valid(addr), -EINVAL);
+    wr_require(addr->storage.any.sa_family == e->family, -EINVAL);
+    wr_assert(addr->len <= sizeof(*ret));
+    memcpy(ret, &addr->storage, addr->len);
+    return 0;
+}
+
+static int datagram_group_any(const struct wr_endpoint *e,
+                              const struct weir_address *group,
+                              unsigned int interface, int name)
+{
+    struct group_req request = {.gr_interface = interface};
+    int err = datagram_group_put(e, group, &request.gr_group);
+
+    wr_require(err >= 0, err);
+    return wr_sys_setsockopt(e->fd, datagram_group_level(e), name, &request,
+                             sizeof(request));
+}
+
+static int datagram_group_one(const struct wr_endpoint *e,
+                              const struct weir_address *group,
+                              const struct weir_address *source,
+                              unsigned int interface, int name)
+{
+    struct group_source_req request = {.gsr_interface = interface};
+    int err = datagram_group_put(e, group, &request.gsr_group);
+
+    wr_require(err >= 0, err);
+    err = datagram_group_put(e, source, &request.gsr_source);
+    wr_require(err >= 0, err);
+    return wr_sys_setsockopt(e->fd, datagram_group_level(e), name, &request,
+                             sizeof(request));
+}
+
+static int datagram_group_check(const weir_transport *t)
+{
+    wr_require_loop(t->loop);
+    wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
+    const struct wr_endpoint *e = wr_endpoint_of(t);
+    wr_require(e->fd >= 0, -EBADF);
+    wr_assert(e->state != WR_ENDPOINT_LOST);
+    wr_require(e->family != AF_UNIX, -EOPNOTSUPP);
+    return 0;
+}
+
+int weir_transport_join_group(weir_transport *t,
+                              const struct weir_address *group,
+                              const struct weir_address *source,
+                              unsigned int interface)
+{
+    const struct wr_endpoint *e = wr_endpoint_of(t);
+    int err = datagram_group_check(t);
+
+    wr_require(err >= 0, err);
+    return source ? datagram_group_one(e, group, source, interface,
+                                       MCAST_JOIN_SOURCE_GROUP)
+                  : datagram_group_any(e, group, interface, MCAST_JOIN_GROUP);
+}
+
+int weir_transport_leave_group(weir_transport *t,
+                               const struct weir_address *group,
+                               const struct weir_address *source,
+                               unsigned int interface)
+{
+    const struct wr_endpoint *e = wr_endpoint_of(t);
+    int err = datagram_group_check(t);
+
+    wr_require(err >= 0, err);
+    return source ? datagram_group_one(e, group, source, interface,
+                                       MCAST_LEAVE_SOURCE_GROUP)
+                  : datagram_group_any(e, group, interface, MCAST_LEAVE_GROUP);
+}

@@ -1,0 +1,121 @@
+/*
+ * Datagram endpoints: sendto and its like.
+ *
+ * The arguments are checked here, before the state of the endpoint as asyncio
+ * does it, so that a mistake is told whatever the endpoint is at; then the
+ * datagram goes to the queue.
+ */
+#include "datagram_impl.h"
+
+#include "lib/base/address.h"
+#include "lib/base/options.h"
+
+/* The longest payload that fits into a packet. */
+#define UDP4_MAX 65507u
+#define UDP6_MAX 65527u
+/* UDP_MAX_SEGMENTS of the kernels that have the fewest. */
+#define SEGMENTS_MAX 64u
+
+/* The destination in the form for the queue; NULL: the connected peer. */
+static int datagram_message_find_peer(const struct wr_endpoint *e,
+                                      const struct weir_address *addr,
+                                      const struct weir_address **ret)
+{
+    wr_assert(!e->is_connected || e->remote.len > 0);
+    if (e->remote.len > 0) {
+        wr_require(!addr || weir_address_is_equal(addr, &e->remote), -EINVAL);
+        *ret = e->is_connected ? NULL : &e->remote;
+        return 0;
+    }
+    wr_require(addr, -EDESTADDRREQ);
+    wr_require(wr_address_is_valid(addr), -EINVAL);
+    wr_require(addr->storage.any.sa_family == e->family, -EAFNOSUPPORT);
+    wr_require(e->family == AF_UNIX ? !wr_address_is_unnamed(addr)
+                                    : wr_address_port(addr) != 0,
+               -EINVAL);
+    *ret = addr;
+    return 0;
+}
+
+static int datagram_message_check_len(const struct wr_endpoint *e, size_t len)
+{
+    const size_t most = e->family == AF_INET    ? UDP4_MAX
+                        : e->family == AF_INET6 ? UDP6_MAX
+                                                : INT32_MAX;
+    wr_assert(e->family != AF_UNSPEC);
+    return len <= most ? 0 : -EMSGSIZE;
+}
+
+int weir_transport_sendto(weir_transport *t, const void *data, size_t len,
+                          const struct weir_address *addr)
+{
+    struct wr_endpoint *e = wr_endpoint_of(t);
+    struct wr_outgoing_parts parts = {
+        .data = data, .len = len, .kind = WR_OUTGOING_COPY};
+
+    wr_require_loop(t->loop);
+    wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
+    int err = datagram_message_find_peer(e, addr, &parts.name);
+    wr_require(err >= 0, err);
+    err = datagram_message_check_len(e, len);
+    wr_require(err >= 0, err);
+    return wr_endpoint_queue(e, &parts);
+}
+
+static int datagram_message_check(const struct wr_endpoint *e,
+                                  const struct weir_message *message)
+{
+    const uint32_t segment = message->segment_bytes;
+
+    wr_require(!message->lease || !message->release, -EINVAL);
+    if (segment > 0) {
+        wr_require(e->family != AF_UNIX, -EINVAL);
+        wr_require(segment <= UINT16_MAX, -EINVAL);
+        wr_require(message->len <= (size_t)segment * SEGMENTS_MAX, -EINVAL);
+    }
+    return datagram_message_check_len(e, message->len);
+}
+
+int weir_transport_sendmsg(weir_transport *t,
+                           const struct weir_message *message)
+{
+    struct wr_endpoint *e = wr_endpoint_of(t);
+    _Alignas(8) uint8_t control[WR_CONTROL_MAX];
+    struct weir_message known;
+
+    wr_require_loop(t->loop);
+    wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
+    wr_require(message, -EINVAL);
+    int err = wr_options_read_given(&known, sizeof(known), message);
+    wr_require(err >= 0, err);
+    struct wr_outgoing_parts parts = {
+        .data = known.data,
+        .len = known.len,
+        .control = control,
+        .kind = known.lease     ? WR_OUTGOING_LEASE
+                : known.release ? WR_OUTGOING_REF
+                                : WR_OUTGOING_COPY,
+        .lease = known.lease,
+        .release = known.release,
+        .release_arg = known.release_arg,
+    };
+    err = datagram_message_find_peer(e, known.address, &parts.name);
+    wr_require(err >= 0, err);
+    err = datagram_message_check(e, &known);
+    wr_require(err >= 0, err);
+    err = wr_datagram_write_control(&known, e->family, control);
+    wr_require(err >= 0, err);
+    parts.control_len = (size_t)err;
+    return wr_endpoint_queue(e, &parts);
+}
+
+int weir_transport_get_datagram_counts(const weir_transport *t,
+                                       struct weir_datagram_counts *ret)
+{
+    const struct wr_endpoint *e = wr_endpoint_of(t);
+
+    wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
+    *ret = e->counts;
+    ret->dropped_by_kernel = wr_datagram_ask_drops(e);
+    return 0;
+}

@@ -1,0 +1,207 @@
+/*
+ * Datagram endpoints: errors that end nothing (R46), each told once, whatever
+ * is queued behind the datagram that they belong to; and the ends that there
+ * are.
+ */
+#include "tests/contract/datagram_rig.h"
+
+static void send_and_turn(struct dg *rig)
+{
+    expect_geq(dg_send(rig, "x", 1), 0);
+    dg_turns(rig, 3);
+}
+
+DATAGRAMS_WITH(datagram_errors, r46__a_peer_that_is_gone_is_told_and_no_more,
+               .connected = true)
+{
+    char text[4];
+
+    dg_peer_close(rig);
+    send_and_turn(rig);
+    dg_wait_errors(rig, 1);
+    expect_eq(rig->error, -ECONNREFUSED);
+    expect_eq(rig->lost_count, 0);
+
+    if (rig->family == AF_UNIX) {
+        return; /* it is connected to the socket that is gone */
+    }
+    dg_peer_open(rig);
+    expect_geq(dg_send(rig, "y", 1), 0);
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+    expect_eq(text[0], 'y');
+    dg_peer_send(rig, "z", 1);
+    dg_wait_received(rig, 1);
+}
+
+DATAGRAMS_WITH(datagram_errors, an_earlier_ones_error_costs_no_later_one,
+               .connected = true)
+{
+    char text[4];
+
+    if (rig->family == AF_UNIX) {
+        return; /* its errors are never those of earlier ones */
+    }
+    /* The refusal arrives while reading is paused, so that the next send is
+     * what is told of it. */
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    dg_turns(rig, 2);
+    dg_peer_close(rig);
+    send_and_turn(rig);
+    expect_eq(rig->error_count, 0);
+    dg_peer_open(rig);
+    send_and_turn(rig);
+
+    expect_eq(rig->error_count, 1);
+    expect_eq(rig->error, -ECONNREFUSED);
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1, "it was sent");
+    expect_eq(dg_counts(rig).sent, 2);
+}
+
+DATAGRAMS(datagram_errors, one_too_long_for_the_way_is_told_and_the_rest_goes)
+{
+    static uint8_t bytes[60000];
+    char text[4];
+
+    if (rig->family == AF_UNIX) {
+        const int size = 4096;
+        expect_eq(setsockopt(weir_transport_get_socket(rig->t), SOL_SOCKET,
+                             SO_SNDBUF, &size, sizeof(size)),
+                  0);
+    } else {
+        const int no_fragments = IP_PMTUDISC_PROBE;
+        const int fd = weir_transport_get_socket(rig->t);
+        expect_eq(rig->family == AF_INET
+                      ? setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER,
+                                   &no_fragments, sizeof(no_fragments))
+                      : setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+                                   &no_fragments, sizeof(no_fragments)),
+                  0);
+    }
+    expect_geq(dg_send(rig, "a", 1), 0);
+    const size_t len = rig->family == AF_UNIX ? sizeof(bytes) : 65507;
+    static uint8_t longest[65507];
+    expect_geq(dg_send(rig, longest, len), 0);
+    expect_geq(dg_send(rig, "b", 1), 0);
+    dg_turns(rig, 2);
+
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+    if (rig->family == AF_UNIX) {
+        expect_eq(rig->error_count, 1, "once");
+        expect_eq(rig->error, -EMSGSIZE);
+        expect_eq(dg_counts(rig).sent, 2);
+        expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+        expect_eq(text[0], 'b');
+    }
+}
+
+DATAGRAMS(datagram_errors, complaint_69__errors_do_not_stop_the_batch)
+{
+    struct weir_address nowhere = dg_fresh_address(rig);
+    char text[4];
+
+    if (rig->family == AF_INET) {
+        /* No option allows broadcasts: EACCES. */
+        expect_eq(weir_address_parse("255.255.255.255", 9, &nowhere), 0);
+    } else if (rig->family == AF_INET6) {
+        /* An IPv4 address, from an IPv6 one: ENETUNREACH. */
+        expect_eq(weir_address_parse("::ffff:127.0.0.1", 9, &nowhere), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        expect_geq(weir_transport_sendto(rig->t, "n", 1, &nowhere), 0);
+        expect_geq(dg_send(rig, "y", 1), 0);
+    }
+    dg_turns(rig, 1);
+
+    expect_eq(rig->error_count, 3, "one for each");
+    for (int i = 0; i < 3; i++) {
+        expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+        expect_eq(text[0], 'y');
+    }
+    expect_eq(dg_counts(rig).errors, 3);
+    expect_eq(weir_transport_get_error(rig->t), 0);
+}
+
+static void send_again(struct dg *rig, int err)
+{
+    (void)err;
+    expect_geq(dg_send(rig, "x", 1), 0);
+}
+
+static bool is_soon(void *arg)
+{
+    struct dg *rig = arg;
+    return rig->count > 0;
+}
+
+static void set_count(void *arg)
+{
+    ((struct dg *)arg)->count++;
+}
+
+DATAGRAMS_WITH(datagram_errors, a_storm_of_them_leaves_the_loop_its_turns,
+               .hooks = {.error_received = send_again}, .connected = true)
+{
+    dg_peer_close(rig);
+    send_again(rig, 0);
+    expect_eq(weir_loop_call_later(rig->loop, 20 * DG_MS, set_count, rig, NULL),
+              0);
+    dg_wait(rig, is_soon);
+
+    expect_gt(rig->error_count, 3);
+    expect_eq(rig->lost_count, 0);
+    rig->hooks.error_received = NULL;
+    dg_turn_for(rig, 2 * DG_MS);
+    rig->hooks.error_received = send_again;
+}
+
+static void abort_at_error(struct dg *rig, int err)
+{
+    (void)err;
+    weir_transport_abort(rig->t);
+}
+
+DATAGRAMS_WITH(datagram_errors, error_received_may_abort,
+               .hooks = {.error_received = abort_at_error}, .connected = true)
+{
+    dg_peer_close(rig);
+    for (int i = 0; i < 3; i++) {
+        send_and_turn(rig);
+        if (rig->error_count > 0) {
+            break;
+        }
+    }
+    dg_wait_lost(rig);
+
+    expect_eq(rig->error_count, 1);
+    expect_str_eq(rig->events, "made error lost");
+}
+
+DATAGRAMS(datagram_errors, a_socket_that_is_shut_down_ends_and_does_not_spin)
+{
+    struct weir_loop_statistics before;
+    struct weir_loop_statistics after;
+
+    expect_leq(shutdown(weir_transport_get_socket(rig->t), SHUT_RDWR), 0);
+    weir_loop_get_statistics(rig->loop, &before);
+    dg_turn_for(rig, 10 * DG_MS);
+    weir_loop_get_statistics(rig->loop, &after);
+
+    expect_eq(rig->received, 0);
+    if (rig->lost_count > 0) {
+        expect_eq(rig->lost_err, -ESHUTDOWN);
+    }
+}
+
+DATAGRAMS(datagram_errors, the_loops_end_aborts_and_drops)
+{
+    for (int i = 0; i < 3; i++) {
+        expect_geq(dg_send(rig, "x", 1), 0);
+    }
+    expect_eq(weir_loop_free(rig->loop), 1);
+    expect_eq(rig->lost_count, 1);
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
+    weir_transport_unref(rig->t);
+    rig->t = NULL;
+    expect_eq(weir_loop_new(NULL, &rig->loop), 0);
+}

@@ -1,0 +1,394 @@
+/*
+ * Datagram endpoints: facts besides the bytes (addresses, type of service, time
+ * to live, time stamps), trains of datagrams (GSO and GRO), multicast groups
+ * and broadcasts, on the loopback interface.
+ */
+#include "tests/contract/datagram_rig.h"
+
+#include <net/if.h>
+
+#define ALL                                                                    \
+    (WEIR_ANCILLARY_LOCAL | WEIR_ANCILLARY_TOS | WEIR_ANCILLARY_TTL |          \
+     WEIR_ANCILLARY_TIMESTAMP)
+
+static bool is_unix(const struct dg *rig)
+{
+    return rig->family == AF_UNIX;
+}
+
+static void set_peer_option(struct dg *rig, int name4, int name6, int value)
+{
+    expect_eq(
+        rig->family == AF_INET
+            ? setsockopt(rig->peer, IPPROTO_IP, name4, &value, sizeof(value))
+            : setsockopt(rig->peer, IPPROTO_IPV6, name6, &value, sizeof(value)),
+        0);
+}
+
+DATAGRAMS(datagram_facts, none_come_unasked)
+{
+    dg_peer_send(rig, "x", 1);
+    dg_wait_received(rig, 1);
+
+    cr_assert_not(rig->last.has_ancillary);
+    expect_eq(rig->last.segment_bytes, 0);
+}
+
+DATAGRAMS_WITH(datagram_facts, complaint_66__those_asked_for_come_with_each,
+               .options = {.ancillary = ALL})
+{
+    struct timespec now;
+
+    if (!is_unix(rig)) {
+        set_peer_option(rig, IP_TOS, IPV6_TCLASS, 0x2a);
+        set_peer_option(rig, IP_TTL, IPV6_UNICAST_HOPS, 17);
+    }
+    dg_peer_send(rig, "x", 1);
+    dg_wait_received(rig, 1);
+    clock_gettime(CLOCK_REALTIME, &now);
+
+    const struct weir_ancillary *facts = &rig->last.ancillary;
+    cr_assert(rig->last.has_ancillary);
+    const uint64_t now_ns = (uint64_t)now.tv_sec * DG_S + (uint64_t)now.tv_nsec;
+    expect_leq(facts->timestamp_ns, now_ns);
+    expect_gt(facts->timestamp_ns, now_ns - 20 * DG_S);
+    if (is_unix(rig)) {
+        expect_eq(facts->has, WEIR_ANCILLARY_TIMESTAMP);
+        return;
+    }
+    expect_eq(facts->has, ALL);
+    expect_eq(facts->tos, 0x2a);
+    expect_eq(facts->ttl, 17);
+    expect_eq(facts->interface, if_nametoindex("lo"));
+    struct weir_address local = facts->local;
+    if (rig->family == AF_INET) {
+        local.storage.inet.sin_port = rig->address.storage.inet.sin_port;
+    } else {
+        local.storage.inet6.sin6_port = rig->address.storage.inet6.sin6_port;
+    }
+    cr_assert(weir_address_is_equal(&local, &rig->address));
+}
+
+static void pause_at_once(struct dg *rig)
+{
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+}
+
+static int pause_at_first(struct dg *rig, const struct weir_datagram *datagram)
+{
+    (void)datagram;
+    if (rig->received == 1) {
+        pause_at_once(rig);
+    }
+    return 0;
+}
+
+DATAGRAMS_WITH(datagram_facts, they_stay_with_one_that_is_kept_by_a_pause,
+               .options = {.ancillary = ALL},
+               .hooks = {.datagram_received = pause_at_first})
+{
+    dg_peer_send(rig, "x", 1);
+    dg_peer_send(rig, "y", 1);
+    dg_wait_received(rig, 1);
+    weir_transport_resume_reading(rig->t);
+    dg_wait_received(rig, 2);
+
+    cr_assert(rig->last.has_ancillary);
+    expect_eq(rig->last.bytes[0], 'y');
+    cr_assert(rig->last.ancillary.has & WEIR_ANCILLARY_TIMESTAMP);
+    cr_assert(weir_address_is_equal(&rig->last.peer, &rig->peer_address));
+}
+
+DATAGRAMS(datagram_facts, they_are_set_on_one_that_is_sent)
+{
+    struct weir_ancillary facts = {
+        .has = WEIR_ANCILLARY_TOS | WEIR_ANCILLARY_TTL | WEIR_ANCILLARY_LOCAL,
+        .tos = 0x12,
+        .ttl = 9,
+        .interface = if_nametoindex("lo"),
+        .local = rig->address};
+    const struct weir_message message = {.size = sizeof(message),
+                                         .data = "x",
+                                         .len = 1,
+                                         .address = &rig->peer_address,
+                                         .ancillary = &facts};
+    uint8_t control[256];
+    char byte;
+    struct iovec iov = {&byte, 1};
+    struct msghdr header = {.msg_iov = &iov,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = sizeof(control)};
+    if (is_unix(rig)) {
+        expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
+        return;
+    }
+    set_peer_option(rig, IP_RECVTOS, IPV6_RECVTCLASS, 1);
+    set_peer_option(rig, IP_RECVTTL, IPV6_RECVHOPLIMIT, 1);
+
+    expect_eq(weir_transport_sendmsg(rig->t, &message), 0);
+    dg_turns(rig, 2);
+
+    expect_eq(recvmsg(rig->peer, &header, MSG_DONTWAIT), 1);
+    int tos = 0;
+    int ttl = 0;
+    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header); cmsg;
+         cmsg = CMSG_NXTHDR(&header, cmsg)) {
+        if (cmsg->cmsg_type == IP_TOS || cmsg->cmsg_type == IPV6_TCLASS) {
+            tos = *CMSG_DATA(cmsg);
+        } else {
+            ttl = *CMSG_DATA(cmsg);
+        }
+    }
+    expect_eq(tos, 0x12);
+    expect_eq(ttl, 9);
+    expect_eq(rig->error_count, 0);
+}
+
+DATAGRAMS_WITH(datagram_facts, descriptors_that_come_along_are_closed,
+               .options = {.ancillary = WEIR_ANCILLARY_TIMESTAMP})
+{
+    _Alignas(8) uint8_t control[CMSG_SPACE(sizeof(int))] = {0};
+    char byte = 'x';
+    struct iovec iov = {&byte, 1};
+    struct msghdr header = {.msg_name = &rig->address.storage,
+                            .msg_namelen = rig->address.len,
+                            .msg_iov = &iov,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = sizeof(control)};
+    if (!is_unix(rig)) {
+        return;
+    }
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(cmsg), &rig->peer, sizeof(int));
+
+    expect_eq(sendmsg(rig->peer, &header, 0), 1);
+    dg_wait_received(rig, 1); /* UNIT finds descriptors that are left open */
+}
+
+/* ---- trains ---- */
+
+DATAGRAMS(datagram_facts, a_train_is_cut_into_datagrams)
+{
+    static uint8_t bytes[16 * 64];
+    char text[128];
+    const struct weir_message message = {.size = sizeof(message),
+                                         .data = bytes,
+                                         .len = sizeof(bytes) - 10,
+                                         .address = &rig->peer_address,
+                                         .segment_bytes = 64};
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i / 64);
+    }
+    if (is_unix(rig)) {
+        expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
+        return;
+    }
+
+    expect_eq(weir_transport_sendmsg(rig->t, &message), 0);
+    for (int i = 0; i < 16; i++) {
+        expect_eq(dg_peer_recv(rig, text, sizeof(text)), i < 15 ? 64 : 54);
+        expect_eq(text[0], i);
+    }
+    expect_eq(dg_counts(rig).sent, 1);
+}
+
+DATAGRAMS_WITH(datagram_facts, trains_arrive_joined_if_asked_for,
+               .options = {.join_segments = true})
+{
+    static uint8_t bytes[16 * 64];
+    if (is_unix(rig)) {
+        return;
+    }
+    const int segment = 64;
+    memset(bytes, 't', sizeof(bytes));
+    expect_eq(setsockopt(rig->peer, IPPROTO_UDP, 103 /* UDP_SEGMENT */,
+                         &segment, sizeof(segment)),
+              0);
+
+    dg_peer_send(rig, bytes, sizeof(bytes));
+    dg_wait_received(rig, 1);
+    expect_eq(rig->received, 1);
+    expect_eq(rig->last.len, sizeof(bytes));
+    expect_eq(rig->last.segment_bytes, 64);
+    expect_eq(memcmp(rig->last.bytes, bytes, sizeof(bytes)), 0);
+
+    dg_peer_send(rig, bytes, 10);
+    dg_wait_received(rig, 2);
+    expect_eq(rig->last.len, 10);
+}
+
+/* ---- groups and broadcasts ---- */
+
+DATAGRAMS_WITH(datagram_facts, a_group_is_joined_and_left, .step = 0)
+{
+    struct weir_address group;
+    struct weir_address wrong;
+    const unsigned int lo = if_nametoindex("lo");
+    if (is_unix(rig)) {
+        expect_eq(
+            weir_transport_join_group(rig->t, &rig->peer_address, NULL, 0),
+            -EOPNOTSUPP);
+        return;
+    }
+    const bool is_v4 = rig->family == AF_INET;
+    expect_eq(
+        weir_address_parse(is_v4 ? "239.255.77.1" : "ff01::7701", 0, &group),
+        0);
+    expect_eq(
+        weir_address_parse(is_v4 ? "ff01::7701" : "239.255.77.1", 0, &wrong),
+        0);
+
+    expect_eq(weir_transport_join_group(rig->t, &wrong, NULL, lo), -EINVAL);
+    expect_eq(weir_transport_join_group(rig->t, NULL, NULL, lo), -EINVAL);
+    expect_eq(weir_transport_join_group(rig->t, &rig->address, NULL, lo),
+              -EINVAL, "no multicast address");
+    expect_eq(weir_transport_leave_group(rig->t, &group, NULL, lo),
+              -EADDRNOTAVAIL);
+    expect_eq(weir_transport_join_group(rig->t, &group, NULL, lo), 0);
+    expect_eq(weir_transport_join_group(rig->t, &group, NULL, lo), -EADDRINUSE);
+    expect_eq(weir_transport_leave_group(rig->t, &group, NULL, lo), 0);
+    weir_transport_abort(rig->t);
+    dg_wait_lost(rig);
+    expect_eq(weir_transport_join_group(rig->t, &group, NULL, lo), -EBADF);
+}
+
+/* An endpoint on all addresses that hears a group on the loopback. False where
+ * the machine has no way there. */
+static bool join_and_hear(struct dg *rig, const struct weir_address *source)
+{
+    struct weir_address group;
+    const unsigned int lo = if_nametoindex("lo");
+    const bool is_v4 = rig->family == AF_INET;
+    struct weir_datagram_options options = dg_options(rig);
+    options.family = rig->family;
+    weir_transport_abort(rig->t);
+    dg_wait_lost(rig);
+    weir_transport_unref(rig->t);
+    rig->t = NULL;
+    rig->lost_count = 0;
+    rig->made_count = 0;
+    rig->done_count = 0;
+    expect_eq(dg_make(rig, &options), 0);
+    while (rig->done_count == 0) {
+        dg_turns(rig, 1);
+    }
+    expect_eq(rig->done_err, 0);
+    weir_transport_get_sockname(rig->t, &rig->address);
+    expect_eq(weir_address_parse(is_v4 ? "239.255.77.2" : "ff01::7702",
+                                 ntohs(rig->address.storage.inet.sin_port),
+                                 &group),
+              0);
+    expect_eq(weir_transport_join_group(rig->t, &group, source, lo), 0);
+    const struct ip_mreqn by = {.imr_ifindex = (int)lo};
+    expect_eq(is_v4 ? setsockopt(rig->peer, IPPROTO_IP, IP_MULTICAST_IF, &by,
+                                 sizeof(by))
+                    : setsockopt(rig->peer, IPPROTO_IPV6, IPV6_MULTICAST_IF,
+                                 &lo, sizeof(lo)),
+              0);
+    const ssize_t sent =
+        sendto(rig->peer, "to all", 6, 0, &group.storage.any, group.len);
+    cr_assert(sent == 6 || errno == ENETUNREACH);
+    return sent == 6;
+}
+
+DATAGRAMS(datagram_facts, what_is_sent_to_a_group_arrives)
+{
+    if (is_unix(rig)) {
+        return;
+    }
+    const bool is_sent = join_and_hear(rig, NULL);
+    cr_assert(is_sent || rig->family == AF_INET6);
+    if (is_sent) {
+        dg_wait_received(rig, 1);
+        expect_eq(rig->last.len, 6);
+    }
+}
+
+DATAGRAMS(datagram_facts, a_source_can_be_chosen)
+{
+    if (rig->family != AF_INET) {
+        return;
+    }
+    struct weir_address source = rig->peer_address;
+    cr_assert(join_and_hear(rig, &source));
+    dg_wait_received(rig, 1);
+    expect_eq(rig->last.len, 6);
+}
+
+DATAGRAMS_WITH(datagram_facts, broadcasts_need_the_option, .step = 0)
+{
+    struct weir_address all;
+    if (rig->family != AF_INET) {
+        return;
+    }
+    expect_eq(weir_address_parse("127.255.255.255", 9, &all), 0);
+    expect_eq(weir_transport_sendto(rig->t, "x", 1, &all), 0);
+    dg_turns(rig, 2);
+
+    expect_eq(rig->error_count, 1);
+    expect_eq(rig->error, -EACCES);
+}
+
+DATAGRAMS_WITH(datagram_facts, with_broadcast_a_remote_address_is_no_connection,
+               .options = {.allow_broadcast = true}, .connected = true)
+{
+    const struct weir_address other = dg_fresh_address(rig);
+    char text[4];
+    if (is_unix(rig)) {
+        return;
+    }
+
+    expect_eq(dg_send(rig, "x", 1), 0);
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+    expect_eq(weir_transport_sendto(rig->t, "x", 1, &other), -EINVAL);
+    struct weir_address from = other;
+    const int stranger = dg_socket(rig, &from);
+    expect_eq(sendto(stranger, "y", 1, 0, &rig->address.storage.any,
+                     rig->address.len),
+              1);
+    dg_wait_received(rig, 1);
+    cr_assert(weir_address_is_equal(&rig->last.peer, &from),
+              "it hears others, too");
+    close(stranger);
+}
+
+DATAGRAMS_WITH(datagram_facts, connected_it_hears_its_peer_alone,
+               .connected = true)
+{
+    struct weir_address from = dg_fresh_address(rig);
+    if (is_unix(rig)) {
+        return; /* the stranger's sendto fails */
+    }
+    const int stranger = dg_socket(rig, &from);
+
+    expect_leq(sendto(stranger, "n", 1, 0, &rig->address.storage.any,
+                      rig->address.len),
+               1);
+    dg_peer_send(rig, "y", 1);
+    dg_wait_received(rig, 1);
+    expect_eq(rig->last.bytes[0], 'y');
+    expect_eq(rig->received, 1);
+    close(stranger);
+}
+
+DATAGRAMS_WITH(datagram_facts, drops_of_the_kernel_are_counted,
+               .small_buffers = true)
+{
+    static uint8_t bytes[1000];
+    if (is_unix(rig)) {
+        return; /* the sender waits instead */
+    }
+    for (int i = 0; i < 200; i++) {
+        dg_peer_send(rig, bytes, sizeof(bytes));
+    }
+    dg_turns(rig, 5);
+
+    const struct weir_datagram_counts counts = dg_counts(rig);
+    expect_gt(counts.dropped_by_kernel, 0);
+    expect_eq(counts.received + counts.dropped_by_kernel, 200);
+}

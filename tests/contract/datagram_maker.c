@@ -1,0 +1,355 @@
+/*
+ * Making datagram endpoints: options and addresses that are looked at, sockets
+ * of the program's own, what is told by the call and what by done, and memory
+ * that fails at each place.
+ */
+#include "tests/contract/datagram_rig.h"
+
+#include "tests/unit/allocator.h"
+
+/* The rig's subject is there already; the tests make another one beside it. */
+struct second {
+    struct dg *rig;
+    weir_transport *t;
+    char log[32]; /* F factory, M made, D done, L lost */
+    int done_err;
+    int factory_result;
+};
+
+static struct second second;
+
+static void letter(char c)
+{
+    const size_t len = strlen(second.log);
+    cr_assert_lt(len + 1, sizeof(second.log));
+    second.log[len] = c;
+}
+
+static void second_made(void *user, weir_transport *t)
+{
+    (void)user;
+    letter('M');
+    second.t = t;
+}
+
+static void second_lost(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    (void)err;
+    letter('L');
+    second.t = NULL;
+}
+
+static const struct weir_protocol second_protocol = {
+    .size = sizeof(second_protocol),
+    .kind = WEIR_PROTOCOL_DATAGRAM,
+    .connection_made = second_made,
+    .connection_lost = second_lost,
+};
+
+static int second_create(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    (void)arg;
+    (void)t;
+    letter('F');
+    *ret = (struct weir_protocol_binding){&second_protocol, NULL};
+    return second.factory_result;
+}
+
+static void second_done(void *arg, int err, weir_transport *t)
+{
+    (void)arg;
+    letter('D');
+    second.done_err = err;
+    expect_eq(err < 0, t == NULL);
+}
+
+static struct weir_datagram_options second_options(struct dg *rig)
+{
+    memset(&second, 0, sizeof(second));
+    second.rig = rig;
+    second.done_err = 1;
+    return (struct weir_datagram_options){
+        .size = sizeof(struct weir_datagram_options), .done = second_done};
+}
+
+static int make(const struct weir_datagram_options *options,
+                weir_endpoint **ret)
+{
+    const struct weir_factory factory = {second_create, NULL};
+    return weir_create_datagram_endpoint(second.rig->loop, &factory, options,
+                                         ret);
+}
+
+static void wait_done(void)
+{
+    for (int i = 0; i < 1000 && second.done_err == 1; i++) {
+        dg_turns(second.rig, 1);
+    }
+}
+
+/* Ends the second one. */
+static void end_second(void)
+{
+    if (second.t) {
+        weir_transport_abort(second.t);
+        dg_turns(second.rig, 3);
+    }
+    expect_eq(second.t, NULL);
+}
+
+DATAGRAMS(datagram_maker, it_makes_one_in_order_and_not_inside_the_call)
+{
+    struct weir_datagram_options options = second_options(rig);
+    options.family = rig->family;
+
+    expect_eq(make(&options, NULL), 0);
+    expect_str_eq(second.log, "");
+    wait_done();
+
+    expect_eq(second.done_err, 0);
+    expect_str_eq(second.log, "FMD");
+    struct weir_address own;
+    struct weir_address peer;
+    weir_transport_get_sockname(second.t, &own);
+    weir_transport_get_peername(second.t, &peer);
+    expect_eq(own.storage.any.sa_family, rig->family);
+    expect_eq(peer.len, 0);
+    if (rig->family != AF_UNIX) {
+        expect_neq(own.storage.inet.sin_port, 0);
+    }
+    weir_transport_close(second.t);
+    dg_turns(rig, 3);
+    expect_str_eq(second.log, "FMDL");
+}
+
+DATAGRAMS(datagram_maker, hosts_are_text_as_well)
+{
+    struct weir_datagram_options options = second_options(rig);
+    if (rig->family == AF_UNIX) {
+        return;
+    }
+    const char *host = rig->family == AF_INET ? "127.0.0.1" : "::1";
+    options.local_host = host;
+    options.remote_host = host;
+    options.remote_port = ntohs(rig->address.storage.inet.sin_port);
+
+    expect_eq(make(&options, NULL), 0);
+    wait_done();
+    expect_eq(second.done_err, 0);
+    struct weir_address peer;
+    weir_transport_get_peername(second.t, &peer);
+    cr_assert(weir_address_is_equal(&peer, &rig->address));
+    expect_eq(weir_transport_sendto(second.t, "hi", 2, NULL), 0);
+    dg_wait_received(rig, 1);
+    expect_eq(rig->last.len, 2);
+    end_second();
+}
+
+DATAGRAMS(datagram_maker, a_port_alone_is_one_of_both_families)
+{
+    struct weir_datagram_options options = second_options(rig);
+    struct weir_address fresh;
+    if (rig->family == AF_UNIX) {
+        return;
+    }
+    fresh = dg_fresh_address(rig);
+    options.local_port = ntohs(fresh.storage.inet.sin_port);
+
+    expect_eq(make(&options, NULL), 0);
+    wait_done();
+    expect_eq(second.done_err, 0);
+    expect_eq(sendto(rig->peer, "x", 1, 0, &fresh.storage.any, fresh.len), 1);
+    struct weir_datagram_counts counts = {0};
+    for (int i = 0; i < 1000 && counts.received == 0; i++) {
+        dg_turns(rig, 1);
+        expect_eq(weir_transport_get_datagram_counts(second.t, &counts), 0);
+    }
+    expect_eq(counts.received, 1);
+    end_second();
+}
+
+DATAGRAMS(datagram_maker, mistakes_are_told_by_the_call)
+{
+    const struct weir_factory none = {NULL, NULL};
+    struct weir_address other;
+    struct weir_datagram_options options = second_options(rig);
+    struct weir_datagram_options good;
+    weir_endpoint *endpoint;
+    options.family = rig->family;
+    good = options;
+    expect_eq(weir_address_parse(rig->family == AF_INET ? "::1" : "127.0.0.1",
+                                 9, &other),
+              0);
+
+    expect_eq(make(NULL, NULL), -EINVAL, "neither family nor address");
+    expect_eq(weir_create_datagram_endpoint(rig->loop, &none, &options, NULL),
+              -EINVAL);
+    options.size = 0;
+    expect_eq(make(&options, NULL), -EINVAL);
+    options = good;
+    options.done = NULL;
+    expect_eq(make(&options, &endpoint), -EINVAL);
+    options = good;
+    options.remote_address = &other;
+    expect_eq(make(&options, NULL), -EINVAL, "another family");
+    options = good;
+    options.local_address = &rig->address;
+    options.local_port = 5;
+    expect_eq(make(&options, NULL), -EINVAL);
+    options = good;
+    options.remote_port = 5;
+    expect_eq(make(&options, NULL), -EINVAL, "a port without a host");
+    options = good;
+    options.remote_host = "localhost";
+    expect_eq(make(&options, NULL), WEIR_ENOTLITERAL);
+    options = good;
+    options.size_max = WEIR_DATAGRAM_SIZE_MAX + 1;
+    expect_eq(make(&options, NULL), -EINVAL);
+    options = good;
+    options.read_limit_bytes = 1;
+    expect_eq(make(&options, NULL), -EINVAL);
+    options = good;
+    options.ancillary = 1u << 30;
+    expect_eq(make(&options, NULL), -EINVAL);
+    options = good;
+    options.family = AF_PACKET;
+    expect_eq(make(&options, NULL), -EAFNOSUPPORT);
+    dg_turns(rig, 2);
+    expect_str_eq(second.log, "");
+}
+
+DATAGRAMS(datagram_maker, what_the_kernel_refuses_is_told_by_done)
+{
+    struct weir_datagram_options options = second_options(rig);
+    options.local_address = &rig->address;
+
+    expect_eq(make(&options, NULL), 0);
+    wait_done();
+
+    expect_eq(second.done_err, -EADDRINUSE);
+    expect_str_eq(second.log, "D");
+}
+
+DATAGRAMS_WITH(datagram_maker, reuse_port_shares_an_address,
+               .options = {.reuse_port = true})
+{
+    struct weir_datagram_options options = second_options(rig);
+    if (rig->family == AF_UNIX) {
+        return;
+    }
+    options.local_address = &rig->address;
+    options.reuse_port = true;
+
+    expect_eq(make(&options, NULL), 0);
+    wait_done();
+
+    expect_eq(second.done_err, 0);
+    end_second();
+}
+
+DATAGRAMS(datagram_maker, a_factory_that_fails_leaves_nothing)
+{
+    struct weir_datagram_options options = second_options(rig);
+    options.family = rig->family;
+    second.factory_result = -EPROTO;
+
+    expect_eq(make(&options, NULL), 0);
+    wait_done();
+
+    expect_eq(second.done_err, -EPROTO);
+    expect_str_eq(second.log, "FD");
+}
+
+DATAGRAMS(datagram_maker, it_can_be_cancelled)
+{
+    struct weir_datagram_options options = second_options(rig);
+    weir_endpoint *endpoint = NULL;
+    options.family = rig->family;
+
+    expect_eq(make(&options, &endpoint), 0);
+    weir_endpoint_cancel(endpoint);
+    wait_done();
+
+    expect_eq(second.done_err, -ECANCELED);
+    expect_str_eq(second.log, "D");
+}
+
+DATAGRAMS(datagram_maker, the_loops_end_cancels_it)
+{
+    struct weir_datagram_options options = second_options(rig);
+    options.family = rig->family;
+
+    expect_eq(make(&options, NULL), 0);
+    expect_eq(weir_loop_free(rig->loop), 1);
+
+    expect_eq(second.done_err, -ECANCELED);
+    weir_transport_unref(rig->t);
+    rig->t = NULL;
+    expect_eq(weir_loop_new(NULL, &rig->loop), 0);
+}
+
+DATAGRAMS(datagram_maker, r63__a_socket_of_the_program_is_taken)
+{
+    struct weir_datagram_options options = second_options(rig);
+    struct weir_address own =
+        rig->family == AF_UNIX ? dg_fresh_address(rig) : dg_fresh_address(rig);
+    const int fd = dg_socket(rig, &own);
+    expect_eq(connect(fd, &rig->address.storage.any, rig->address.len), 0);
+    options.use_sock = true;
+    options.sock = fd;
+
+    expect_eq(make(&options, NULL), 0);
+    wait_done();
+    expect_eq(second.done_err, 0);
+    expect_eq(weir_transport_get_socket(second.t), fd);
+    struct weir_address peer;
+    weir_transport_get_peername(second.t, &peer);
+    cr_assert(weir_address_is_equal(&peer, &rig->address));
+    expect_eq(weir_transport_sendto(second.t, "x", 1, NULL), 0);
+    dg_wait_received(rig, 1);
+    cr_assert(weir_address_is_equal(&rig->last.peer, &own));
+
+    options.local_address = &own;
+    options.sock = dup(rig->peer);
+    const int refused = options.sock;
+    expect_eq(make(&options, NULL), -EINVAL);
+    expect_eq(fcntl(refused, F_GETFD), -1);
+    end_second();
+}
+
+/* ---- without memory ---- */
+
+static struct unit_allocator memory;
+
+UNIT(datagram_maker, without_memory_it_says_so_and_leaves_nothing)
+{
+    static struct dg rig;
+    const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
+                                                   .allocator = &memory.hooks};
+    unit_allocator_init(&memory);
+    rig.family = AF_INET;
+    expect_eq(weir_loop_new(&loop_options, &rig.loop), 0);
+    int failures = 0;
+    dg_turns(&rig, 1); /* the loop has what it needs itself */
+    for (uint64_t at = 1; at < 12; at++) {
+        struct weir_datagram_options options = second_options(&rig);
+        options.family = AF_INET;
+        memory.fail_at = memory.calls + at;
+        int err = make(&options, NULL);
+        if (err == 0) {
+            wait_done();
+            err = second.done_err;
+        }
+        memory.fail_at = 0;
+        cr_assert(err == 0 || err == -ENOMEM);
+        failures += err < 0;
+        end_second();
+    }
+
+    expect_geq(failures, 3);
+    expect_eq(weir_loop_free(rig.loop), 0);
+    unit_allocator_check(&memory);
+}

@@ -1,0 +1,160 @@
+/*
+ * The rig of the datagram suites: a loop, an endpoint, and its peer.
+ *
+ * An endpoint promises the same over UDP on IPv4, UDP on IPv6 and Unix
+ * sockets. The endpoint under test is the *subject*; the *peer* is a plain
+ * socket with an address of its own. A test is one body for all kinds:
+ *
+ *     DATAGRAMS(datagram, an_empty_datagram_arrives)
+ *     {
+ *         dg_peer_send(rig, "", 0);
+ *         dg_wait_received(rig, 1);
+ *         expect_eq(rig->last.len, 0);
+ *     }
+ */
+#ifndef WEIR_TESTS_CONTRACT_DATAGRAM_RIG_H
+#define WEIR_TESTS_CONTRACT_DATAGRAM_RIG_H
+
+#include "tests/unit.h"
+
+#include <weir.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define DG_MS UINT64_C(1000000)
+#define DG_S  UINT64_C(1000000000)
+
+enum { DG_BYTES_MAX = 70000, DG_EVENTS_MAX = 512, DG_WAIT_S = 30 };
+
+struct dg;
+
+/* Functions that a test adds to the recorder; NULL adds nothing. */
+struct dg_hooks {
+    void (*connection_made)(struct dg *rig);
+    void (*connection_lost)(struct dg *rig);
+    void (*resume_writing)(struct dg *rig);
+    int (*datagram_received)(struct dg *rig,
+                             const struct weir_datagram *datagram);
+    void (*error_received)(struct dg *rig, int err);
+};
+
+/* The datagram that was received last. */
+struct dg_received {
+    uint8_t bytes[DG_BYTES_MAX];
+    size_t len;
+    size_t size_bytes;
+    uint32_t flags;
+    uint32_t segment_bytes;
+    bool has_ancillary;
+    struct weir_ancillary ancillary;
+    struct weir_address peer;
+};
+
+struct dg {
+    /* Chosen by the test, kept from round to round. */
+    struct dg_hooks hooks;
+    struct weir_datagram_options options;
+    bool connected;     /* the subject's remote address is the peer's */
+    bool small_buffers; /* few datagrams fit into the kernel */
+    const struct weir_allocator *allocator;
+    int round;
+    int rounds_run;
+
+    /* Of this round; all zero when it begins. */
+    weir_loop *loop;
+    weir_transport *t; /* the rig keeps a reference */
+    int peer;          /* -1 when closed */
+    int family;
+    struct weir_address address;      /* the subject's */
+    struct weir_address peer_address; /* the peer's */
+    char events[DG_EVENTS_MAX];
+    int depth; /* of callbacks that run now */
+    int done_count;
+    int done_err;
+    weir_transport *done_t;
+    int made_count;
+    int lost_count;
+    int lost_err;
+    int error_count;
+    int error;
+    int exception_count;
+    int exception_err;
+    uint64_t received;       /* calls of datagram_received */
+    uint64_t received_bytes; /* in them */
+    uint64_t wanted;         /* by the wait that runs */
+    uint32_t next_number;    /* of a numbered datagram */
+    struct dg_received last;
+    int step;   /* for the test */
+    int count;  /* for the test */
+    void *mark; /* for the test */
+};
+
+extern const struct weir_protocol dg_protocol;
+
+const char *dg_name(void);
+
+#undef EXPECT_CONTEXT
+#define EXPECT_CONTEXT dg_name(), ": "
+
+/* Ends the last round, begins the next; false when all kinds had theirs. */
+bool dg_next(struct dg *rig);
+
+/* A test whose body is a round of each kind; the rest are fields of the rig. */
+#define DATAGRAMS_WITH(suite, name, ...)                                       \
+    static void suite##__##name##_round(struct dg *rig);                       \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        static struct dg rig;                                                  \
+        rig = (struct dg){__VA_ARGS__};                                        \
+        while (dg_next(&rig)) {                                                \
+            suite##__##name##_round(&rig);                                     \
+        }                                                                      \
+    }                                                                          \
+    static void suite##__##name##_round(struct dg *rig)
+#define DATAGRAMS(suite, name) DATAGRAMS_WITH(suite, name, .step = 0)
+
+/* ---- the loop ---- */
+
+void dg_wait(struct dg *rig, weir_predicate_fn *condition);
+void dg_wait_received(struct dg *rig, uint64_t count);
+void dg_wait_errors(struct dg *rig, int count);
+void dg_wait_lost(struct dg *rig);
+void dg_turns(struct dg *rig, int count);
+/* Turns for a while: for events that must not come. */
+void dg_turn_for(struct dg *rig, uint64_t time_ns);
+
+/* ---- the subject ---- */
+
+/* Makes it by hand, with options that are a copy of rig->options; returns what
+ * the maker returned. */
+int dg_make(struct dg *rig, const struct weir_datagram_options *options);
+struct weir_datagram_options dg_options(struct dg *rig);
+/* Sends to the peer. */
+int dg_send(struct dg *rig, const void *data, size_t len);
+/* Sends @count numbered datagrams of @len bytes; all must be accepted. */
+void dg_send_numbered(struct dg *rig, uint32_t count, size_t len);
+struct weir_datagram_counts dg_counts(const struct dg *rig);
+
+/* ---- the peer ---- */
+
+void dg_peer_send(struct dg *rig, const void *data, size_t len);
+/* Receives one datagram, with loop turns while it has to wait; returns its
+ * length. */
+ssize_t dg_peer_recv(struct dg *rig, void *buf, size_t size);
+/* -EAGAIN when nothing is there. */
+ssize_t dg_peer_recv_now(struct dg *rig, void *buf, size_t size);
+/* Closes the peer's socket and opens it anew at its address. */
+void dg_peer_close(struct dg *rig);
+void dg_peer_open(struct dg *rig);
+
+/* A fresh address of the kind of this round that nothing is bound to. */
+struct weir_address dg_fresh_address(struct dg *rig);
+/* A socket of this kind, bound to an address. */
+int dg_socket(struct dg *rig, struct weir_address *address);
+
+#endif

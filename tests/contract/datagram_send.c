@@ -1,0 +1,381 @@
+/*
+ * Datagram endpoints: the queue, its marks and its limit, the ways to give
+ * bytes to it, what close and abort make of it, and the calls that are refused
+ * at once.
+ */
+#include "tests/contract/datagram_rig.h"
+
+DATAGRAMS_WITH(datagram_send, r44__a_connected_one_sends_to_its_peer_alone,
+               .connected = true)
+{
+    const struct weir_address other = dg_fresh_address(rig);
+    char text[8];
+
+    expect_eq(weir_transport_sendto(rig->t, "x", 1, &other), -EINVAL);
+    expect_eq(weir_transport_sendto(rig->t, "y", 1, &rig->peer_address), 0);
+    expect_eq(weir_transport_sendto(rig->t, "z", 1, NULL), 0);
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+    expect_eq(text[0], 'y');
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+    expect_eq(text[0], 'z');
+
+    weir_transport_close(rig->t);
+    expect_eq(weir_transport_sendto(rig->t, "x", 1, &other), -EINVAL,
+              "the check comes before that of the state");
+    expect_eq(weir_transport_sendto(rig->t, "x", 1, NULL), -ESHUTDOWN);
+}
+
+DATAGRAMS(datagram_send, an_address_is_needed_and_looked_at)
+{
+    struct weir_address none = {.len = 0};
+    struct weir_address other;
+    struct weir_address no_port;
+
+    expect_eq(weir_transport_sendto(rig->t, "x", 1, NULL), -EDESTADDRREQ);
+    expect_eq(weir_transport_sendto(rig->t, "x", 1, &none), -EINVAL);
+    if (rig->family == AF_INET) {
+        expect_eq(weir_address_parse("::1", 9, &other), 0);
+        expect_eq(weir_address_parse("127.0.0.1", 0, &no_port), 0);
+    } else {
+        expect_eq(weir_address_parse("127.0.0.1", 9, &other), 0);
+        expect_eq(weir_address_parse("::1", 0, &no_port), 0);
+    }
+    expect_eq(weir_transport_sendto(rig->t, "x", 1, &other), -EAFNOSUPPORT);
+    if (rig->family != AF_UNIX) {
+        expect_eq(weir_transport_sendto(rig->t, "x", 1, &no_port), -EINVAL);
+    }
+    expect_eq(rig->error_count, 0);
+}
+
+static int release_count;
+
+static void count_release(void *arg)
+{
+    (void)arg;
+    release_count++;
+}
+
+DATAGRAMS(datagram_send, bytes_of_the_caller_are_released_once_they_are_sent)
+{
+    const struct weir_message message = {
+        .size = sizeof(message),
+        .data = "by reference",
+        .len = 12,
+        .address = &rig->peer_address,
+        .release = count_release,
+    };
+    char text[16];
+
+    release_count = 0;
+    expect_eq(weir_transport_sendmsg(rig->t, &message), 0);
+    expect_eq(release_count, 0);
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 12);
+    expect_eq(release_count, 1);
+    weir_transport_abort(rig->t);
+    expect_eq(weir_transport_sendmsg(rig->t, &message), -ESHUTDOWN);
+    expect_eq(release_count, 1, "a call that fails releases nothing");
+}
+
+static int send_back(struct dg *rig, const struct weir_datagram *datagram)
+{
+    const struct weir_message message = {
+        .size = sizeof(message),
+        .data = datagram->buf.data,
+        .len = datagram->buf.len,
+        .lease = datagram->buf.lease,
+        .address = &datagram->peer,
+    };
+    expect_eq(weir_transport_sendmsg(rig->t, &message), 0);
+    return 0;
+}
+
+DATAGRAMS_WITH(datagram_send, a_lease_is_sent_without_a_copy,
+               .hooks = {.datagram_received = send_back})
+{
+    static uint8_t bytes[30000];
+    static uint8_t got[30000];
+    struct weir_loop_statistics statistics;
+    memset(bytes, 'w', sizeof(bytes));
+
+    for (int i = 0; i < 3; i++) {
+        dg_peer_send(rig, bytes, sizeof(bytes));
+        expect_eq(dg_peer_recv(rig, got, sizeof(got)), sizeof(bytes));
+        expect_eq(memcmp(bytes, got, sizeof(bytes)), 0);
+    }
+
+    weir_loop_get_statistics(rig->loop, &statistics);
+    expect_eq(statistics.copied_by_write, 0);
+    expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
+}
+
+DATAGRAMS(datagram_send, a_message_is_looked_at)
+{
+    struct weir_message message = {
+        .data = "x", .len = 1, .address = &rig->peer_address};
+
+    expect_eq(weir_transport_sendmsg(rig->t, NULL), -EINVAL);
+    expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL, "no size");
+    message.size = sizeof(message);
+    message.segment_bytes = 70000;
+    expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
+    message.segment_bytes = 1;
+    message.len = 65;
+    expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
+    message.segment_bytes = 0;
+    message.len = 1;
+    struct weir_ancillary facts = {.has = WEIR_ANCILLARY_TTL, .ttl = 0};
+    message.ancillary = &facts;
+    expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
+    facts = (struct weir_ancillary){.has = WEIR_ANCILLARY_TOS, .tos = 256};
+    expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
+    facts = (struct weir_ancillary){.has = 1u << 20};
+    expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
+    expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
+}
+
+DATAGRAMS(datagram_send, one_too_long_for_any_is_refused_at_once)
+{
+    static uint8_t bytes[66000];
+    char text[4];
+
+    if (rig->family == AF_UNIX) {
+        return; /* it has no such limit */
+    }
+    expect_eq(dg_send(rig, bytes, sizeof(bytes)), -EMSGSIZE);
+    expect_eq(dg_send(rig, bytes, rig->family == AF_INET ? 65508 : 65528),
+              -EMSGSIZE);
+    expect_eq(dg_send(rig, "x", 1), 0);
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 1);
+    expect_eq(rig->error_count, 0);
+}
+
+/* ---- the queue ---- */
+
+DATAGRAMS(datagram_send, r22__the_marks_count_what_waits_and_its_cost)
+{
+    uint8_t bytes[100] = {0};
+
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 1000, 200), 0);
+    for (int i = 0; i < 6; i++) {
+        expect_eq(dg_send(rig, bytes, sizeof(bytes)), 0, "%d", i);
+    }
+    expect_eq(weir_transport_get_write_buffer_size(rig->t),
+              6 * (sizeof(bytes) + WEIR_DATAGRAM_COST));
+    expect_str_eq(rig->events, "made");
+    expect_eq(dg_send(rig, bytes, sizeof(bytes)), 1, "above the mark");
+    expect_str_eq(rig->events, "made pause");
+    expect_eq(dg_send(rig, bytes, sizeof(bytes)), 1);
+    dg_turns(rig, 1);
+
+    expect_str_eq(rig->events, "made pause resume");
+    expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
+}
+
+DATAGRAMS(datagram_send, complaint_63__the_queue_has_a_limit)
+{
+    uint8_t bytes[100] = {0};
+
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, 300), 0);
+    expect_eq(dg_send(rig, bytes, sizeof(bytes)), 0);
+    expect_eq(dg_send(rig, bytes, sizeof(bytes)), -ENOBUFS);
+    expect_eq(dg_send(rig, bytes, 10), 0, "a shorter one has room");
+    dg_turns(rig, 2);
+    expect_eq(dg_send(rig, bytes, sizeof(bytes)), 0);
+
+    expect_eq(dg_counts(rig).sent, 2);
+}
+
+/* Sends until the kernel takes no more; only where a receiver's full queue
+ * holds the sender up. Returns how many were accepted. */
+static uint32_t fill_up(struct dg *rig)
+{
+    const uint32_t before = rig->next_number;
+    for (int i = 0; i < 200; i++) {
+        dg_send_numbered(rig, 10, 400);
+        dg_turns(rig, 1);
+        if (weir_transport_get_write_buffer_size(rig->t) > 20 * 400) {
+            return rig->next_number - before;
+        }
+    }
+    return rig->next_number - before;
+}
+
+static void expect_all_from_peer(struct dg *rig, uint32_t count)
+{
+    uint8_t bytes[1000];
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number;
+        const ssize_t got = dg_peer_recv(rig, bytes, sizeof(bytes));
+        expect_eq(got, 400);
+        memcpy(&number, bytes, sizeof(number));
+        expect_eq(number, i);
+    }
+}
+
+DATAGRAMS(datagram_send, want_of_room_makes_datagrams_wait_and_loses_none)
+{
+    if (rig->family != AF_UNIX) {
+        return; /* over the loopback the receiver drops instead */
+    }
+    const uint32_t count = fill_up(rig);
+    cr_assert_gt(weir_transport_get_write_buffer_size(rig->t), 0);
+    expect_all_from_peer(rig, count);
+
+    expect_eq(rig->error_count, 0);
+    expect_eq(dg_counts(rig).sent, count);
+}
+
+DATAGRAMS_WITH(datagram_send, room_wakes_a_connected_one, .connected = true)
+{
+    if (rig->family != AF_UNIX) {
+        return;
+    }
+    const uint32_t count = fill_up(rig);
+    cr_assert_gt(weir_transport_get_write_buffer_size(rig->t), 0);
+    expect_all_from_peer(rig, count);
+
+    expect_eq(dg_counts(rig).sent, count);
+}
+
+DATAGRAMS_WITH(datagram_send, r47__close_sends_what_waits, .connected = true)
+{
+    if (rig->family != AF_UNIX) {
+        dg_send_numbered(rig, 20, 400);
+        weir_transport_close(rig->t);
+        expect_all_from_peer(rig, 20);
+        dg_wait_lost(rig);
+        return;
+    }
+    const uint32_t count = fill_up(rig);
+    weir_transport_close(rig->t);
+    cr_assert(weir_transport_is_closing(rig->t));
+    dg_turn_for(rig, 3 * DG_MS);
+    expect_eq(rig->lost_count, 0, "it waits for room");
+    expect_eq(dg_send(rig, "x", 1), -ESHUTDOWN);
+    expect_all_from_peer(rig, count);
+    dg_wait_lost(rig);
+
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
+}
+
+DATAGRAMS_WITH(datagram_send, r47__abort_drops_what_waits, .connected = true)
+{
+    release_count = 0;
+    const struct weir_message message = {.size = sizeof(message),
+                                         .data = "x",
+                                         .len = 1,
+                                         .release = count_release};
+
+    if (rig->family == AF_UNIX) {
+        fill_up(rig);
+    }
+    expect_geq(weir_transport_sendmsg(rig->t, &message), 0);
+    weir_transport_abort(rig->t);
+    expect_eq(release_count, 1);
+    expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
+    dg_wait_lost(rig);
+
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
+}
+
+static void send_more(struct dg *rig)
+{
+    if (rig->step++ == 0) {
+        expect_geq(dg_send(rig, "last", 4), 0);
+    }
+}
+
+DATAGRAMS_WITH(datagram_send, resume_writing_may_send_while_a_close_sends,
+               .connected = true, .hooks = {.resume_writing = send_more})
+{
+    uint8_t bytes[100] = {0};
+    char text[128];
+
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+    expect_eq(dg_send(rig, bytes, sizeof(bytes)), 1);
+    weir_transport_close(rig->t);
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 100);
+    expect_eq(dg_peer_recv(rig, text, sizeof(text)), 4);
+    dg_wait_lost(rig);
+
+    expect_eq(dg_send(rig, "x", 1), -ESHUTDOWN);
+}
+
+static void close_at_resume(struct dg *rig)
+{
+    weir_transport_close(rig->t);
+}
+
+DATAGRAMS_WITH(datagram_send, r19__resume_writing_that_closes_loses_it_once,
+               .connected = true, .hooks = {.resume_writing = close_at_resume})
+{
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+    expect_eq(dg_send(rig, "x", 1), 1);
+    dg_wait_lost(rig);
+
+    expect_str_eq(rig->events, "made pause resume lost");
+}
+
+static weir_transport *to_abort;
+
+static void abort_at_release(void *arg)
+{
+    (void)arg;
+    release_count++;
+    weir_transport_abort(to_abort);
+}
+
+DATAGRAMS(datagram_send, a_release_callback_may_abort)
+{
+    struct weir_message message = {
+        .size = sizeof(message),
+        .data = "x",
+        .len = 1,
+        .address = &rig->peer_address,
+        .release = abort_at_release,
+    };
+
+    release_count = 0;
+    to_abort = rig->t;
+    for (int i = 0; i < 5; i++) {
+        expect_eq(weir_transport_sendmsg(rig->t, &message), 0);
+    }
+    dg_wait_lost(rig);
+
+    expect_eq(release_count, 5);
+}
+
+DATAGRAMS(datagram_send, r47__sending_after_the_loss_is_a_status)
+{
+    weir_transport_abort(rig->t);
+    weir_transport_abort(rig->t);
+    weir_transport_close(rig->t);
+    dg_wait_lost(rig);
+
+    expect_eq(dg_send(rig, "x", 1), -ESHUTDOWN);
+    expect_eq(weir_transport_get_socket(rig->t), -EBADF);
+    expect_eq(dg_counts(rig).dropped_by_kernel, 0);
+    struct weir_address own;
+    weir_transport_get_sockname(rig->t, &own);
+    cr_assert(weir_address_is_equal(&own, &rig->address),
+              "the getters still answer");
+}
+
+DATAGRAMS(datagram_send, of_another_kind_of_transport_it_is_refused)
+{
+    struct weir_datagram_counts counts;
+    int fds[2];
+    const struct weir_protocol stream = {.size = sizeof(stream),
+                                         .kind = WEIR_PROTOCOL_STREAM};
+    (void)counts;
+    (void)stream;
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    struct weir_datagram_options options = dg_options(rig);
+    options.use_sock = true;
+    options.sock = fds[0];
+    expect_eq(dg_make(rig, &options), -EINVAL);
+    expect_eq(fcntl(fds[0], F_GETFD), -1, "R63: it is closed all the same");
+    close(fds[1]);
+}
