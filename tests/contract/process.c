@@ -146,6 +146,7 @@ CHILD_TASK(process, complaint_71__wait_does_not_wait_for_grandchildren)
                                    sizeof(line)),
               0);
     weir_process_free(process); /* does not wait for it either */
+    cr_assert_gt(atoi(line), 1);
     expect_eq(kill(atoi(line), SIGKILL), 0);
 }
 
