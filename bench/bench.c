@@ -77,6 +77,7 @@ static void print_help(const char *program, const char *about)
            "  --message BYTES  message of fanout (1024)\n"
            "  --echo HOW     view (default), take or copy: weir's streams\n"
            "  --recv BYTES   the most of one receive, bare epoll (1048576)\n"
+           "  --unix         a Unix socket, named after the port\n"
            "  --help         this text\n"
            "\nServes on 127.0.0.1 until it is killed.\n",
            program, about);
@@ -90,6 +91,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         {"message", required_argument, NULL, 's'},
         {"echo", required_argument, NULL, 'e'},
         {"recv", required_argument, NULL, 'r'},
+        {"unix", no_argument, NULL, 'u'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -119,6 +121,9 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         case 'r':
             ret.recv_size = parse_number(optarg, 1, MAX_RECV);
             break;
+        case 'u':
+            ret.is_unix = true;
+            break;
         case 'h':
             print_help(argv[0], about);
             exit(0);
@@ -137,7 +142,37 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
     return ret;
 }
 
-int bench_listen(uint16_t port, int flags)
+void bench_unix_name(const struct bench_options *options,
+                     char ret[BENCH_UNIX_NAME_SIZE])
+{
+    snprintf(ret, BENCH_UNIX_NAME_SIZE, "@weir-bench-%u", options->port);
+}
+
+socklen_t bench_unix_address(uint16_t port, struct sockaddr_un *ret)
+{
+    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+    int len = snprintf(ret->sun_path + 1, sizeof(ret->sun_path) - 1,
+                       "weir-bench-%u", port);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+                       (size_t)len);
+}
+
+static int listen_unix(uint16_t port, int flags)
+{
+    struct sockaddr_un addr;
+    socklen_t len = bench_unix_address(port, &addr);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+    if (fd < 0) {
+        bench_die("socket");
+    }
+    if (bind(fd, (struct sockaddr *)&addr, len) < 0) {
+        bench_die("bind");
+    }
+    return fd;
+}
+
+static int listen_inet(uint16_t port, int flags)
 {
     struct sockaddr_in addr = {
         .sin_family = AF_INET,
@@ -158,15 +193,27 @@ int bench_listen(uint16_t port, int flags)
     if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
         bench_die("bind");
     }
+    return fd;
+}
+
+int bench_listen(const struct bench_options *options, int flags)
+{
+    int fd = options->is_unix ? listen_unix(options->port, flags)
+                              : listen_inet(options->port, flags);
+
     if (listen(fd, BACKLOG) < 0) {
         bench_die("listen");
     }
     return fd;
 }
 
-void bench_serving(uint16_t port)
+void bench_serving(const struct bench_options *options)
 {
-    printf("serving tcp://127.0.0.1:%u\n", port);
+    if (options->is_unix) {
+        printf("serving unix:@weir-bench-%u\n", options->port);
+    } else {
+        printf("serving tcp://127.0.0.1:%u\n", options->port);
+    }
     if (fflush(stdout) != 0) {
         bench_die("standard output");
     }

@@ -11,8 +11,11 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #define BENCH_NORETURN      __attribute__((noreturn))
 #define BENCH_FORMAT(f, a)  __attribute__((format(printf, f, a)))
@@ -40,16 +43,26 @@ struct bench_options {
     uint32_t frame_size;   /* of FRAMED and CLOSE */
     uint32_t message_size; /* of FANOUT */
     uint32_t recv_size;    /* the most that one receive takes, bare epoll */
+    bool is_unix;          /* a Unix socket that is named after the port */
 };
 
 /* Parse a server's command line; prints help or an error and ends if asked. */
 struct bench_options bench_parse(int argc, char **argv, const char *about);
 
-/* A listening socket on 127.0.0.1 with TCP_NODELAY, or the end of the run. */
-int bench_listen(uint16_t port, int flags);
+#define BENCH_UNIX_NAME_SIZE 32
+
+/* The abstract Unix name of a server's port as weir takes it, "@weir-bench-1";
+ * and as an address, whose length is returned. */
+void bench_unix_name(const struct bench_options *options,
+                     char ret[BENCH_UNIX_NAME_SIZE]);
+socklen_t bench_unix_address(uint16_t port, struct sockaddr_un *ret);
+
+/* A listening Unix socket, or one on 127.0.0.1 with TCP_NODELAY, or the end of
+ * the run. */
+int bench_listen(const struct bench_options *options, int flags);
 
 /* Say on standard output that connections are accepted from now on. */
-void bench_serving(uint16_t port);
+void bench_serving(const struct bench_options *options);
 
 /* Raise the limit of open files to the hard limit. */
 void bench_raise_file_limit(void);

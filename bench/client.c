@@ -113,8 +113,28 @@ static void bind_source(const struct client *k, int fd, uint32_t index)
     }
 }
 
+static int connect_unix(struct client *k)
+{
+    struct sockaddr_un addr;
+    socklen_t len = bench_unix_address(k->options.port, &addr);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0) {
+        bench_die("socket");
+    }
+    if (connect(fd, (struct sockaddr *)&addr, len) < 0) {
+        k->errors[CLIENT_CONNECT]++;
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 int client_connect(struct client *k, uint32_t index)
 {
+    if (k->options.is_unix) {
+        return connect_unix(k);
+    }
     struct sockaddr_in addr = {
         .sin_family = AF_INET,
         .sin_port = htons(k->options.port),
@@ -224,6 +244,7 @@ static void print_help(void)
            "  --time MS         measured window (2000)\n"
            "  --sources N       source addresses from 127.0.0.2 on (1: any)\n"
            "  --server-pid PID  whose CPU time is read\n"
+           "  --unix            a Unix socket, named after the port\n"
            "  --server-closes   churn: wait for the server's end first\n");
 }
 
@@ -272,6 +293,9 @@ static void parse_option(struct client_options *o, int option)
     case 'x':
         o->server_closes = true;
         return;
+    case 'u':
+        o->is_unix = true;
+        return;
     case 'h':
         print_help();
         exit(0);
@@ -293,6 +317,7 @@ static struct client_options parse(int argc, char **argv)
         {"sources", required_argument, NULL, 'a'},
         {"server-pid", required_argument, NULL, 'p'},
         {"server-closes", no_argument, NULL, 'x'},
+        {"unix", no_argument, NULL, 'u'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };

@@ -21,6 +21,7 @@
 struct client_options {
     const char *mode;
     uint16_t port;
+    bool is_unix; /* the Unix socket that is named after the port */
     uint32_t conn_count;
     uint32_t depth;
     uint32_t size_bytes;

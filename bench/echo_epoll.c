@@ -273,7 +273,7 @@ int main(int argc, char **argv)
     };
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
 
-    s.listen_fd = bench_listen(s.options.port, SOCK_NONBLOCK);
+    s.listen_fd = bench_listen(&s.options, SOCK_NONBLOCK);
     s.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s.epoll_fd < 0 ||
         epoll_ctl(s.epoll_fd, EPOLL_CTL_ADD, s.listen_fd, &event) < 0) {
@@ -282,7 +282,7 @@ int main(int argc, char **argv)
     s.recv_buf = bench_alloc(s.options.frame_size + s.options.recv_size);
     s.write_buf = bench_alloc(s.options.frame_size + s.options.recv_size);
     s.message = bench_alloc(s.options.message_size);
-    bench_serving(s.options.port);
+    bench_serving(&s.options);
     serve(&s);
     return 0;
 }

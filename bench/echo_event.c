@@ -161,12 +161,12 @@ int main(int argc, char **argv)
     message = bench_alloc(options.message_size);
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     base = event_base_new_with_config(config);
-    fd = bench_listen(options.port, SOCK_NONBLOCK);
+    fd = bench_listen(&options, SOCK_NONBLOCK);
     listener =
         evconnlistener_new(base, on_accept, NULL, LEV_OPT_CLOSE_ON_FREE, 0, fd);
     if (base == NULL || listener == NULL) {
         bench_die("libevent");
     }
-    bench_serving(options.port);
+    bench_serving(&options);
     return event_base_dispatch(base);
 }

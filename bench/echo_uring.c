@@ -553,10 +553,10 @@ int main(int argc, char **argv)
 
     s->options = bench_parse(argc, argv, "A server on bare liburing.");
     s->message = bench_alloc(s->options.message_size);
-    s->listen_fd = bench_listen(s->options.port, 0);
+    s->listen_fd = bench_listen(&s->options, 0);
     start(s);
     arm_accept(s);
-    bench_serving(s->options.port);
+    bench_serving(&s->options);
     serve(s);
     return 0;
 }

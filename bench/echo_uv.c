@@ -280,13 +280,13 @@ int main(int argc, char **argv)
     frame_buf = bench_alloc(options.frame_size + READ_SIZE);
     message = bench_alloc(options.message_size);
     uv_tcp_init(loop, &listener);
-    err = uv_tcp_open(&listener, bench_listen(options.port, 0));
+    err = uv_tcp_open(&listener, bench_listen(&options, 0));
     if (err == 0) {
         err = uv_listen((uv_stream_t *)&listener, 4096, on_connection);
     }
     if (err < 0) {
         bench_die_err("listen", err);
     }
-    bench_serving(options.port);
+    bench_serving(&options);
     return uv_run(loop, UV_RUN_DEFAULT);
 }

@@ -17,6 +17,7 @@
 #include <weir/inspect.h>
 #include <weir/loop.h>
 #include <weir/server.h>
+#include <weir/unix.h>
 
 #define HIGH_MARK (1024 * 1024)
 
@@ -198,7 +199,7 @@ static void on_serving(void *arg, int err, weir_server *server)
     (void)arg;
     (void)server;
     check("listen", err);
-    bench_serving(options.port);
+    bench_serving(&options);
 }
 
 static void on_terminate(void *arg, int signum)
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
         .done = on_serving,
     };
     struct weir_factory factory = {.create = make_protocol};
+    char name[BENCH_UNIX_NAME_SIZE];
     weir_loop *loop = NULL;
     weir_server *server = NULL;
 
@@ -234,9 +236,16 @@ int main(int argc, char **argv)
           weir_loop_add_signal_handler(loop, SIGTERM, on_terminate, loop));
     check("SIGUSR1",
           weir_loop_add_signal_handler(loop, SIGUSR1, print_statistics, loop));
-    check("weir_create_server",
-          weir_create_server(loop, &factory, "127.0.0.1", options.port,
-                             &server_options, &server));
+    if (options.is_unix) {
+        bench_unix_name(&options, name);
+        check("weir_create_unix_server",
+              weir_create_unix_server(loop, &factory, name, &server_options,
+                                      &server));
+    } else {
+        check("weir_create_server",
+              weir_create_server(loop, &factory, "127.0.0.1", options.port,
+                                 &server_options, &server));
+    }
     check("weir_loop_run", weir_loop_run(loop));
     weir_server_free(server);
     check("weir_loop_free", weir_loop_free(loop));

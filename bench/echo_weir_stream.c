@@ -108,9 +108,14 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 static int start(weir_loop *loop, void *arg)
 {
     (void)arg;
-    check("weir_start_server", weir_start_server(loop, serve, "127.0.0.1",
-                                                 options.port, NULL, &server));
-    bench_serving(options.port);
+    char name[BENCH_UNIX_NAME_SIZE];
+    bench_unix_name(&options, name);
+    check("listen",
+          options.is_unix
+              ? weir_start_unix_server(loop, serve, name, NULL, &server)
+              : weir_start_server(loop, serve, "127.0.0.1", options.port, NULL,
+                                  &server));
+    bench_serving(&options);
     return 0;
 }
 

@@ -159,7 +159,8 @@ def server_command(settings, name, mode, port, extra=(), own=False):
     if name == "weir" and not own and mode in ("echo", "chargen", "discard"):
         chosen = [] if mode == "echo" else ["--mode", mode]
         return [settings.weir_load, "serve", *chosen,
-                f"tcp://127.0.0.1:{port}"]
+                f"unix:@weir-bench-{port}" if "--unix" in extra
+                else f"tcp://127.0.0.1:{port}"]
     program, options = VARIANTS.get(name, (name, []))
     return [program_path(settings, f"echo_{program}"), "--mode", mode,
             *options, *extra, str(port)]

@@ -87,6 +87,17 @@ def _echo_row(settings, progress, row, cases, mode="echo"):
         yield from _compare(row, case, reports, targets, scale=per)
 
 
+def row_t1_unix(settings, progress):
+    """As T1 over Unix sockets, beside those that can."""
+    case = "128 B over Unix sockets, 50 connections"
+    names = _contenders(settings, "echo", ["uring", "epoll"])
+    reports = _rounds(
+        settings, progress, f"T1u {case}", names,
+        lambda name: run_pair(settings, name, "echo", ["--unix"],
+                              ["--unix", "--conns", 50]))
+    yield from _compare("T1u", case, reports, {"uring": 1.03})
+
+
 def _streams_of(settings):
     """The subject where streams are compared: weir's own have a name."""
     return "weir_stream" if settings.subject == "weir" else settings.subject
@@ -454,6 +465,7 @@ def row_tasks(settings, progress):
 # many seconds there are beside them: for the estimate of what is left.
 ROWS = {
     "T1": (row_t1, "echo of 128 B, 50 and 1000 connections", 12, 0),
+    "T1u": (row_t1_unix, "the same over Unix sockets", 3, 0),
     "T3": (row_t3, "the same echo by streams", 14, 0),
     "T4": (row_t4, "framed: many small writes in a turn", 12, 0),
     "T5": (row_t5, "bulk echo", 16, 0),
