@@ -14,6 +14,7 @@
 #include "weir/embed.h"
 #include "weir/error.h"
 #include "weir/executor.h"
+#include "weir/file.h"
 #include "weir/future.h"
 #include "weir/inspect.h"
 #include "weir/loop.h"

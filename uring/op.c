@@ -13,6 +13,7 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
 #include <stddef.h>
@@ -357,6 +358,49 @@ void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
                      void *buf, size_t len, uint64_t offset)
 {
     op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len)->off = offset;
+}
+
+void wr_prep_write_at(struct wr_uring *uring, struct wr_op *op, int fd,
+                      const void *buf, size_t len, uint64_t offset)
+{
+    op_prepare_file(uring, op, IORING_OP_WRITE, fd, buf, len)->off = offset;
+}
+
+void wr_prep_open(struct wr_uring *uring, struct wr_op *op, const char *path,
+                  int flags, mode_t mode)
+{
+    wr_assert(path);
+    struct io_uring_sqe *sqe = op_prepare_alone(uring, op, IORING_OP_OPENAT);
+
+    sqe->fd = AT_FDCWD;
+    sqe->addr = (uintptr_t)path;
+    sqe->len = mode;
+    sqe->open_flags = (uint32_t)flags;
+}
+
+void wr_prep_fsync(struct wr_uring *uring, struct wr_op *op, int fd,
+                   bool data_only)
+{
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_FSYNC, fd);
+
+    sqe->fsync_flags = data_only ? IORING_FSYNC_DATASYNC : 0;
+}
+
+void wr_prep_stat(struct wr_uring *uring, struct wr_op *op, int fd,
+                  struct statx *ret)
+{
+    wr_assert(ret);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_STATX, fd);
+
+    sqe->addr = (uintptr_t) "";
+    sqe->len = STATX_BASIC_STATS;
+    sqe->off = (uintptr_t)ret;
+    sqe->statx_flags = AT_EMPTY_PATH;
+}
+
+void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd)
+{
+    wr_ignore(!op_prepare(uring, op, IORING_OP_CLOSE, fd));
 }
 
 void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,

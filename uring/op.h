@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 /* Bits of a completion's flags; op.c asserts that they are the kernel's. */
@@ -146,6 +147,20 @@ void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
 /* Reads once from @offset of a file into memory of the caller. */
 void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
                      void *buf, size_t len, uint64_t offset);
+void wr_prep_write_at(struct wr_uring *uring, struct wr_op *op, int fd,
+                      const void *buf, size_t len, uint64_t offset);
+/* Opens a file, whose descriptor is the result. @path must stay until the
+ * operation ends. */
+void wr_prep_open(struct wr_uring *uring, struct wr_op *op, const char *path,
+                  int flags, mode_t mode);
+void wr_prep_fsync(struct wr_uring *uring, struct wr_op *op, int fd,
+                   bool data_only);
+/* Size, times, type and permissions of an open file. */
+struct statx;
+void wr_prep_stat(struct wr_uring *uring, struct wr_op *op, int fd,
+                  struct statx *ret);
+/* As wr_prep_close(), with an owner who is told. */
+void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd);
 /* Closes a descriptor that no operation uses any more, with an operation that
  * has no owner; at once when the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static int say(weir_writer *writer, const char *status)
 {
@@ -17,23 +16,23 @@ static int say(weir_writer *writer, const char *status)
     return weir_writer_write(writer, text, (size_t)len);
 }
 
-static int send_file(weir_writer *writer, int fd)
+static int send_file(weir_loop *loop, weir_writer *writer, int fd)
 {
     char text[80];
-    struct stat stat;
+    struct weir_file_status file;
     uint64_t offset = 0;
-    if (fd < 0 || fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)) {
+    if (fd < 0 || weir_file_stat(loop, fd, &file) < 0 || !S_ISREG(file.mode)) {
         return say(writer, "404 Not Found");
     }
-    const uint64_t size = (uint64_t)stat.st_size;
-    snprintf(text, 80, "200 OK\r\nContent-Length: %zu", (size_t)size);
+    snprintf(text, 80, "200 OK\r\nContent-Length: %zu", (size_t)file.size);
     say(writer, text); /* if it is refused so is the file */
-    int64_t sent = weir_writer_sendfile(writer, fd, &offset, size);
+    int64_t sent = weir_writer_sendfile(writer, fd, &offset, file.size);
     return sent < 0 ? (int)sent : 0;
 }
 
 static int answer(void *arg, weir_reader *reader, weir_writer *writer)
 {
+    weir_loop *loop = weir_writer_get_loop(writer);
     static const struct weir_separator end = {"\r\n\r\n", 4};
     char text[1024];
     char path[1024];
@@ -46,9 +45,9 @@ static int answer(void *arg, weir_reader *reader, weir_writer *writer)
     if (path[0] == '/' || strstr(path, "..")) {
         return say(writer, "403 Forbidden");
     }
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    int error = send_file(writer, fd);
-    close(fd);
+    int fd = weir_file_open(loop, path, O_RDONLY | O_NONBLOCK, 0);
+    int error = send_file(loop, writer, fd);
+    weir_file_close(loop, fd);
     return error;
 }
 

@@ -1,0 +1,136 @@
+/**
+ * @file file.h
+ * Regular files from tasks: the task waits for the device, the loop does not.
+ *
+ * Each call is one operation of the ring. A read of what is in the page cache
+ * ends at once; what has to wait for a device, a lookup of names or a slow file
+ * system waits in the kernel, in a worker thread of its own where need be
+ * (the kernel makes a few of them for each ring, and gives them up when idle).
+ *
+ * **Interruption.** The kernel may be at work in memory of the caller, so a
+ * call that is interrupted asks the kernel to stop and returns when it has. A
+ * disk is not stopped in the middle: then the call returns its result, and the
+ * next one tells of the interruption. -ECANCELED means that nothing was done.
+ *
+ * Files are descriptors: what is not here can be done with the system's own
+ * calls. weir_sendfile() sends a file on a transport.
+ *
+ * All calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED (task.h),
+ * which is not repeated below, and the errors of the system call that they are
+ * named after, unchanged.
+ */
+#ifndef WEIR_FILE_H
+#define WEIR_FILE_H
+
+#include "base.h"
+#include "loop.h"
+
+#include <sys/types.h>
+
+WEIR_BEGIN_DECLS
+
+/**
+ * Open a file; open(2).
+ *
+ * @param loop   the loop; borrowed
+ * @param path   its name; held
+ * @param flags  as for open(2); the descriptor is closed in executed programs
+ *               in any case
+ * @param mode   permissions of a file that is made
+ * @return       a descriptor, given; or a negative error
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_file_open(weir_loop *loop, const char *path,
+                                          int flags, mode_t mode);
+
+/**
+ * Read from a place in a file; pread(2).
+ *
+ * @param loop    the loop; borrowed
+ * @param fd      the file; held
+ * @param buf     destination; held
+ * @param len     its size in bytes
+ * @param offset  the first byte
+ * @return        bytes read: fewer than @p len at the end of the file, 0 beyond
+ *                it; or a negative error
+ * @retval -EINVAL  an offset above INT64_MAX
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_file_read(weir_loop *loop, int fd,
+                                              void *buf, size_t len,
+                                              uint64_t offset);
+
+/**
+ * Write to a place in a file; pwrite(2).
+ *
+ * @param loop    the loop; borrowed
+ * @param fd      the file; held
+ * @param data    the bytes; held
+ * @param len     how many
+ * @param offset  where the first one goes
+ * @return        bytes written, fewer than @p len when the device is full or
+ *                the call was interrupted; or a negative error
+ * @retval -EINVAL  an offset above INT64_MAX
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_file_write(weir_loop *loop, int fd,
+                                               const void *data, size_t len,
+                                               uint64_t offset);
+
+/**
+ * Wait until what was written is on the device; fsync(2).
+ *
+ * @param loop       the loop; borrowed
+ * @param fd         the file; held
+ * @param data_only  leave out what is not needed to read the data;
+ *                   fdatasync(2)
+ * @return           0, or a negative error
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_file_sync(weir_loop *loop, int fd,
+                                          bool data_only);
+
+/** The answer of weir_file_stat(). */
+struct weir_file_status {
+    /** In bytes. */
+    uint64_t size;
+    /** When its bytes were last changed, in nanoseconds since 1970. */
+    int64_t modified_ns;
+    /** Type and permissions, as in struct stat. */
+    uint32_t mode;
+};
+
+/**
+ * Look at an open file; fstat(2).
+ *
+ * @param loop  the loop; borrowed
+ * @param fd    the file; held
+ * @param ret   written on success only
+ * @return      0, or a negative error
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
+                                          struct weir_file_status *ret);
+
+/**
+ * Close a file, which may wait for a device or a network; close(2).
+ *
+ * An interruption does not keep it from being closed: the call waits for that,
+ * and the next one tells.
+ *
+ * @param loop  the loop; borrowed
+ * @param fd    the descriptor; taken, unless the caller may not suspend
+ * @return      0, or an error of writing what was cached; it is closed even so
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API int weir_file_close(weir_loop *loop, int fd);
+
+WEIR_END_DECLS
+
+#endif

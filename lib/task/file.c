@@ -1,0 +1,208 @@
+/*
+ * Files from tasks: one operation of the ring for each call.
+ *
+ * The operation lies on the stack of the task that waits for it. So a call
+ * returns only when the kernel has completed it: an interruption cancels the
+ * operation, and its completion wakes the task. The call is a member of the
+ * loop meanwhile, which ends it when the loop is freed or its ring broke.
+ */
+#include "weir/file.h"
+
+#include "task.h"
+
+#include <fcntl.h>
+#include <linux/stat.h>
+
+struct file_call {
+    struct wr_waiter waiter;
+    struct wr_member member;
+    struct wr_op op;
+    weir_loop *loop;
+    int32_t res;
+};
+
+static struct file_call *file_of(struct wr_member *member)
+{
+    return wr_container_of(member, struct file_call, member);
+}
+
+static void file_shutdown(struct wr_member *member)
+{
+    struct file_call *call = file_of(member);
+    wr_op_cancel(&call->loop->uring, &call->op);
+}
+
+static void file_abandon(struct wr_member *member)
+{
+    struct file_call *call = file_of(member);
+    wr_op_abandon(&call->loop->uring, &call->op);
+}
+
+static void file_dump(const struct wr_member *member, FILE *out)
+{
+    wr_ignore(!member);
+    fprintf(out, "file operation\n");
+}
+
+static const struct wr_member_ops file_member_ops = {.stage = WR_STAGE_MAKERS,
+                                                     .shutdown = file_shutdown,
+                                                     .abandon = file_abandon,
+                                                     .dump = file_dump};
+
+/* A close goes on: cancelled, it would leave the descriptor open. */
+static void file_keep_closing(struct wr_member *member)
+{
+    wr_assert(file_of(member)->op.in_flight);
+}
+
+static const struct wr_member_ops file_close_ops = {.stage = WR_STAGE_MAKERS,
+                                                    .shutdown =
+                                                        file_keep_closing,
+                                                    .abandon = file_abandon,
+                                                    .dump = file_dump};
+
+static void file_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct file_call *call = wr_container_of(op, struct file_call, op);
+    const bool tells =
+        call->waiter.was_interrupted && (res == -ECANCELED || res == -EINTR);
+
+    wr_assert(!op->in_flight);
+    wr_assert(!(flags & WR_CQE_MORE));
+    call->res = res;
+    wr_loop_remove_member(call->loop, &call->member);
+    wr_waiter_wake(&call->waiter, tells ? -ECANCELED : 0);
+}
+
+static void file_interrupt(struct wr_waiter *waiter)
+{
+    struct file_call *call = wr_container_of(waiter, struct file_call, waiter);
+    wr_op_cancel(&call->loop->uring, &call->op);
+}
+
+/* Begins a call: 0, and the operation may be prepared. */
+static int file_enter(struct file_call *call, weir_loop *loop)
+{
+    int err = wr_task_enter(loop);
+    if (err < 0) {
+        return err;
+    }
+    *call =
+        (struct file_call){.waiter.interrupt = file_interrupt, .loop = loop};
+    wr_member_init(&call->member, &file_member_ops);
+    wr_op_init(&call->op, file_completed);
+    return 0;
+}
+
+/* Waits for the operation that was prepared; its result. */
+static int file_wait(struct file_call *call)
+{
+    wr_assert(call->op.in_flight);
+    wr_loop_add_member(call->loop, &call->member);
+    const int err = wr_task_wait(call->loop, &call->waiter, NULL);
+    wr_assert(!call->op.in_flight);
+    return err < 0 ? err : call->res;
+}
+
+int weir_file_open(weir_loop *loop, const char *path, int flags, mode_t mode)
+{
+    struct file_call call;
+    int err = file_enter(&call, loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(path, -EINVAL);
+    wr_prep_open(&loop->uring, &call.op, path, flags | O_CLOEXEC, mode);
+    return file_wait(&call);
+}
+
+ssize_t weir_file_read(weir_loop *loop, int fd, void *buf, size_t len,
+                       uint64_t offset)
+{
+    struct file_call call;
+    int err = file_enter(&call, loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(fd >= 0, -EBADF);
+    wr_require(offset <= INT64_MAX, -EINVAL);
+    if (len == 0) {
+        return 0;
+    }
+    wr_prep_read_at(&loop->uring, &call.op, fd, buf,
+                    len < INT32_MAX ? len : INT32_MAX, offset);
+    return file_wait(&call);
+}
+
+ssize_t weir_file_write(weir_loop *loop, int fd, const void *data, size_t len,
+                        uint64_t offset)
+{
+    struct file_call call;
+    int err = file_enter(&call, loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(fd >= 0, -EBADF);
+    wr_require(offset <= INT64_MAX, -EINVAL);
+    if (len == 0) {
+        return 0;
+    }
+    wr_prep_write_at(&loop->uring, &call.op, fd, data,
+                     len < INT32_MAX ? len : INT32_MAX, offset);
+    return file_wait(&call);
+}
+
+int weir_file_sync(weir_loop *loop, int fd, bool data_only)
+{
+    struct file_call call;
+    int err = file_enter(&call, loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(fd >= 0, -EBADF);
+    wr_prep_fsync(&loop->uring, &call.op, fd, data_only);
+    return file_wait(&call);
+}
+
+int weir_file_stat(weir_loop *loop, int fd, struct weir_file_status *ret)
+{
+    struct file_call call;
+    struct statx found;
+    int err = file_enter(&call, loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(ret, -EINVAL);
+    wr_require(fd >= 0, -EBADF);
+    wr_prep_stat(&loop->uring, &call.op, fd, &found);
+    err = file_wait(&call);
+    if (err == 0) {
+        *ret = (struct weir_file_status){
+            .size = found.stx_size,
+            .modified_ns = found.stx_mtime.tv_sec * INT64_C(1000000000) +
+                           found.stx_mtime.tv_nsec,
+            .mode = found.stx_mode};
+    }
+    return err;
+}
+
+/* Waits for the completion alone: the descriptor is closed in any case. */
+static void file_ignore_interrupt(struct wr_waiter *waiter)
+{
+    wr_assert(waiter->was_interrupted);
+}
+
+int weir_file_close(weir_loop *loop, int fd)
+{
+    struct file_call call = {.waiter.interrupt = file_ignore_interrupt,
+                             .loop = loop};
+    int err = wr_task_begin(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(fd >= 0, -EBADF);
+    wr_member_init(&call.member, &file_close_ops);
+    wr_op_init(&call.op, file_completed);
+    wr_prep_close_file(&loop->uring, &call.op, fd);
+    return file_wait(&call);
+}
