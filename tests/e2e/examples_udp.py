@@ -1,0 +1,146 @@
+"""The UDP examples against each other, against Python's asyncio, and against a
+port that refuses.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+
+from harness import (EXAMPLES, Program, Skip, command, equal, matches,
+                     read_line, run)
+
+
+def example(name):
+    assert name in EXAMPLES, f"no such example was built: {name}"
+    return EXAMPLES[name]
+
+
+def port_of(program):
+    line = read_line(program.process.stdout)
+    matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
+    return int(line.rsplit(":", 1)[1])
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Asker(asyncio.DatagramProtocol):
+    """Asks with one datagram after the other, each after the last answer."""
+
+    def __init__(self, questions):
+        self.questions = list(questions)
+        self.answers = []
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.ask()
+
+    def ask(self):
+        if len(self.answers) == len(self.questions):
+            self.done.set_result(self.answers)
+        else:
+            self.transport.sendto(self.questions[len(self.answers)])
+
+    def datagram_received(self, data, addr):
+        self.answers.append(data)
+        self.ask()
+
+    def error_received(self, exc):
+        self.done.set_exception(exc)
+
+
+class Echo(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, addr):
+        self.transport.sendto(data, addr)
+
+
+async def ask(port, questions):
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(
+        lambda: Asker(questions), remote_addr=("127.0.0.1", port))
+    try:
+        return await asyncio.wait_for(protocol.done, 20)
+    finally:
+        transport.close()
+
+
+async def serve_client():
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(
+        Echo, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    try:
+        return await asyncio.to_thread(command, example("udp_echo_client"),
+                                       str(port))
+    finally:
+        transport.close()
+
+
+def test_the_server_answers_asyncio():
+    sizes = (1, 64, 1400, 2048, 2049, 9000, 65507, 3, 60000, 10)
+    questions = [os.urandom(size) for size in sizes]
+    with Program(example("udp_echo_server"), "0") as program:
+        answers = asyncio.run(ask(port_of(program), questions))
+    equal(answers == questions, True, "the echo is what was sent")
+
+
+def test_the_server_answers_many_clients_and_empty_datagrams():
+    with Program(example("udp_echo_server"), "0") as program:
+        port = port_of(program)
+        socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                 for _ in range(50)]
+        for number, sock in enumerate(socks):
+            sock.settimeout(20)
+            sock.sendto(b"x" * number, ("127.0.0.1", port))
+        for number, sock in enumerate(socks):
+            equal(sock.recv(100), b"x" * number, "the answer")
+            sock.close()
+
+
+def test_the_client_shows_what_asyncio_answers():
+    outcome = asyncio.run(serve_client())
+    equal((outcome.status, outcome.err), (0, ""), "the outcome")
+    equal(outcome.out, "received: Hello World!\n", "standard output")
+
+
+def test_the_two_talk_to_each_other():
+    with Program(example("udp_echo_server"), "0") as program:
+        outcome = command(example("udp_echo_client"), str(port_of(program)))
+    equal((outcome.status, outcome.out), (0, "received: Hello World!\n"),
+          "the outcome")
+
+
+def test_the_client_says_that_it_was_refused():
+    outcome = command(example("udp_echo_client"), str(free_port()))
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    matches(outcome.err, r"refused")
+
+
+def test_the_server_says_why_it_cannot():
+    with Program(example("udp_echo_server"), "0") as program:
+        outcome = command(example("udp_echo_server"), str(port_of(program)))
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    matches(outcome.err, r"in use")
+
+
+def test_the_server_answers_socat():
+    if not shutil.which("socat"):
+        raise Skip("socat is not installed")
+    with Program(example("udp_echo_server"), "0") as program:
+        port = port_of(program)
+        answer = subprocess.run(
+            ["socat", "-t1", "-", f"UDP:127.0.0.1:{port}"], input=b"hello",
+            capture_output=True, timeout=20, check=True)
+    equal(answer.stdout, b"hello", "the answer")
+
+
+run(globals())
