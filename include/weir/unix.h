@@ -2,7 +2,8 @@
  * @file unix.h
  * Unix stream sockets: makers by path or abstract name, and who the peer is.
  *
- * A Unix socket is a transport like any other. Names are text as
+ * A Unix socket is a transport like any other. Descriptors that a peer sends
+ * along (SCM_RIGHTS) are closed: weir passes bytes only. Names are text as
  * weir_address_parse_unix() reads it: a path, "@name" for an abstract name,
  * which is no file, or "" for one that the kernel chooses. The makers of
  * server.h take Unix addresses too, as values.
