@@ -25,6 +25,7 @@
 #include "weir/resolver.h"
 #include "weir/sendfile.h"
 #include "weir/server.h"
+#include "weir/sock.h"
 #include "weir/stream.h"
 #include "weir/subprocess.h"
 #include "weir/sync.h"

@@ -289,6 +289,14 @@ int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
     return sys_result((int)recvfrom(fd, buf, size, MSG_DONTWAIT, addr, len));
 }
 
+int32_t wr_sys_sendto(int fd, const void *data, size_t size,
+                      const struct sockaddr *addr, socklen_t len)
+{
+    wr_assert(size <= INT32_MAX);
+    return sys_result(
+        (int)sendto(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, addr, len));
+}
+
 uint64_t wr_sys_file_stamp(const char *path)
 {
     struct stat file;

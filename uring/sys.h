@@ -90,6 +90,12 @@ int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
                         socklen_t *len);
 
+/* Sends a datagram, or fails with -EAGAIN, without a SIGPIPE. @addr may be
+ * NULL.
+ */
+int32_t wr_sys_sendto(int fd, const void *data, size_t size,
+                      const struct sockaddr *addr, socklen_t len);
+
 /* A number that changes with the content of a file; 0 when there is none. */
 uint64_t wr_sys_file_stamp(const char *path);
 

@@ -459,6 +459,17 @@ int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
     return -EAGAIN;
 }
 
+int32_t wr_sys_sendto(int fd, const void *data, size_t size,
+                      const struct sockaddr *addr, socklen_t len)
+{
+    (void)fake_file_get(fd, "sendto");
+    (void)data;
+    (void)size;
+    (void)addr;
+    (void)len;
+    return -EAGAIN;
+}
+
 uint64_t wr_sys_file_stamp(const char *path)
 {
     (void)path;

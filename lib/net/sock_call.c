@@ -1,0 +1,166 @@
+/*
+ * A task's call on a descriptor of the program; see sock_call.h.
+ *
+ * The operation of a call is a member of the loop while it is in flight, so
+ * that the end of the loop cancels it, or abandons it with a broken ring.
+ */
+#include "sock_call.h"
+
+static bool sock_call_is_first(const struct wr_sock_call *call)
+{
+    wr_assert(wr_list_is_linked(&call->link));
+    return call->queue->next == &call->link;
+}
+
+/* Wakes the call's task, unless an interruption has woken it already. */
+static void sock_call_wake(struct wr_sock_call *call, int result)
+{
+    const weir_task *task = call->waiter.task;
+
+    wr_assert(task);
+    if (task->waiter == &call->waiter) {
+        wr_waiter_wake(&call->waiter, result);
+    }
+}
+
+int wr_sock_call_begin(struct wr_sock_call *call, weir_loop *loop, int fd,
+                       enum wr_direction direction)
+{
+    int err = wr_task_enter(loop);
+    wr_require(err >= 0, err);
+    err = wr_descriptor_check_free(loop, fd);
+    wr_require(err >= 0, err);
+    struct wr_descriptor *descriptor = wr_descriptor_make(loop, fd);
+    wr_require(descriptor, -ENOMEM);
+
+    *call = (struct wr_sock_call){.queue = &descriptor->calls[direction],
+                                  .loop = loop,
+                                  .fd = fd,
+                                  .direction = direction};
+    wr_list_init(&call->link);
+    wr_list_push_back(call->queue, &call->link);
+    while (err == 0 && !sock_call_is_first(call)) {
+        err = wr_task_wait(loop, &call->waiter, NULL);
+    }
+    if (err < 0) {
+        wr_sock_call_end(call);
+    }
+    return err;
+}
+
+void wr_sock_call_end(struct wr_sock_call *call)
+{
+    const bool is_first = sock_call_is_first(call);
+
+    wr_assert(!call->op.in_flight);
+    wr_list_remove(&call->link);
+    if (is_first && !wr_list_is_empty(call->queue)) {
+        sock_call_wake(
+            wr_container_of(call->queue->next, struct wr_sock_call, link), 0);
+    }
+}
+
+/* ---- until the descriptor is ready ---- */
+
+static void sock_call_fired(struct wr_poll *poll, int err)
+{
+    struct wr_sock_call *call = poll->arg;
+
+    wr_assert(sock_call_is_first(call));
+    sock_call_wake(call, err);
+}
+
+int wr_sock_call_wait(struct wr_sock_call *call)
+{
+    struct wr_poll *poll;
+
+    wr_assert(sock_call_is_first(call));
+    int err = wr_poll_new(call->loop, call->fd, call->direction,
+                          sock_call_fired, call, &poll);
+    if (err < 0) {
+        return err;
+    }
+    err = wr_task_wait(call->loop, &call->waiter, NULL);
+    wr_poll_stop(poll);
+    return err;
+}
+
+/* ---- for an operation ---- */
+
+static void sock_call_cancel(struct wr_sock_call *call)
+{
+    wr_op_cancel(&call->loop->uring, &call->op);
+}
+
+static void sock_call_interrupt(struct wr_waiter *waiter)
+{
+    sock_call_cancel(wr_container_of(waiter, struct wr_sock_call, waiter));
+}
+
+static void sock_call_shutdown(struct wr_member *member)
+{
+    wr_assert(wr_list_is_linked(&member->link));
+    sock_call_cancel(wr_container_of(member, struct wr_sock_call, member));
+}
+
+static void sock_call_abandon(struct wr_member *member)
+{
+    struct wr_sock_call *call =
+        wr_container_of(member, struct wr_sock_call, member);
+
+    wr_op_abandon(&call->loop->uring, &call->op);
+}
+
+static void sock_call_dump(const struct wr_member *member, FILE *out)
+{
+    const struct wr_sock_call *call =
+        wr_container_of(member, const struct wr_sock_call, member);
+
+    fprintf(out, "sock_call fd=%d %s\n", call->fd,
+            call->direction == WR_READING ? "accept" : "connect");
+}
+
+static void sock_call_check(const struct wr_member *member)
+{
+    const struct wr_sock_call *call =
+        wr_container_of(member, const struct wr_sock_call, member);
+
+    wr_assert(call->op.in_flight);
+    wr_assert(sock_call_is_first(call));
+}
+
+static const struct wr_member_ops sock_call_member_ops = {
+    .stage = WR_STAGE_MAKERS,
+    .shutdown = sock_call_shutdown,
+    .abandon = sock_call_abandon,
+    .dump = sock_call_dump,
+    .check = sock_call_check,
+};
+
+static void sock_call_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sock_call *call = wr_container_of(op, struct wr_sock_call, op);
+    (void)flags; /* there is never more */
+
+    wr_assert(!op->in_flight);
+    wr_loop_remove_member(call->loop, &call->member);
+    sock_call_wake(call, res);
+}
+
+void wr_sock_call_init_op(struct wr_sock_call *call)
+{
+    wr_assert(!call->op.in_flight);
+    wr_op_init(&call->op, sock_call_completed);
+}
+
+int wr_sock_call_operate(struct wr_sock_call *call)
+{
+    wr_assert(sock_call_is_first(call));
+    wr_assert(call->op.in_flight);
+    wr_member_init(&call->member, &sock_call_member_ops);
+    wr_loop_add_member(call->loop, &call->member);
+    call->waiter.interrupt = sock_call_interrupt;
+    const int result = wr_task_wait(call->loop, &call->waiter, NULL);
+    call->waiter.interrupt = NULL;
+    return result;
+}

@@ -1,0 +1,327 @@
+/*
+ * Suspending calls on sockets of the program that receive and send: they wait,
+ * take turns, and when they are cancelled no byte has been taken that is not
+ * told of.
+ */
+#include "tests/contract/sock_rig.h"
+#include "tests/unit/allocator.h"
+
+enum { READERS = 5, RACES = 300 };
+
+/* ---- receiving ---- */
+
+static int receive(weir_loop *on, void *arg)
+{
+    struct call call = {.fd = ends[0]};
+    (void)arg;
+    send_text(ends[1], "abc");
+    expect_eq(weir_sock_recv(on, ends[0], call.bytes, 64), 3, "at once");
+
+    weir_task *task = spawn(recv_once, &call);
+    settle();
+    expect_eq(returned, 0);
+    send_text(ends[1], "defgh");
+    expect_eq(join(task), 0);
+    expect_eq(call.result, 4);
+    expect_eq(memcmp(call.bytes, "defg", 4), 0);
+    expect_eq(weir_sock_recv(on, ends[0], call.bytes, 64), 1);
+
+    expect_eq(shutdown(ends[1], SHUT_WR), 0);
+    expect_eq(weir_sock_recv(on, ends[0], call.bytes, 64), 0);
+    return 0;
+}
+
+UNIT(sock_calls, recv_waits_for_bytes_and_tells_the_end)
+{
+    returned = 0;
+    run_main(receive);
+}
+
+static int take_turns(weir_loop *on, void *arg)
+{
+    struct call calls[READERS];
+    weir_task *tasks[READERS];
+    (void)arg, (void)on;
+    for (int i = 0; i < READERS; i++) {
+        calls[i] = (struct call){.fd = ends[0]};
+        tasks[i] = spawn(recv_once, &calls[i]);
+    }
+    settle();
+    weir_task_cancel(tasks[2]);
+    send_text(ends[1], "aaaabbbbccccdddd");
+
+    for (int i = 0; i < READERS; i++) {
+        expect_eq(join(tasks[i]), i == 2 ? -ECANCELED : 0);
+    }
+    expect_eq(calls[2].result, -ECANCELED);
+    expect_eq(memcmp(calls[0].bytes, "aaaa", 4), 0);
+    expect_eq(memcmp(calls[1].bytes, "bbbb", 4), 0);
+    expect_eq(memcmp(calls[3].bytes, "cccc", 4), 0);
+    expect_eq(memcmp(calls[4].bytes, "dddd", 4), 0);
+    return 0;
+}
+
+UNIT(sock_calls, complaint_57__several_readers_of_one_socket_take_turns)
+{
+    returned = 0;
+    run_main(take_turns);
+}
+
+/* The bytes come before, with and after the cancellation. */
+static int race_recv(weir_loop *on, void *arg)
+{
+    int got = 0;
+    (void)arg;
+    for (int i = 0; i < RACES; i++) {
+        struct call call = {.fd = ends[0]};
+        weir_task *task = spawn(recv_once, &call);
+        for (int j = 0; j < i % 5; j++) {
+            expect_eq(weir_yield(on), 0);
+        }
+        send_text(ends[1], "x");
+        for (int j = 0; j < i % 3; j++) {
+            expect_eq(weir_yield(on), 0);
+        }
+        weir_task_cancel(task);
+        int err = join(task);
+        expect_eq(call.result < 0, err == -ECANCELED);
+        if (call.result < 0) {
+            call.result = weir_sock_recv(on, ends[0], call.bytes, 64);
+        }
+        got += (int)call.result;
+    }
+    expect_eq(got, RACES);
+    return 0;
+}
+
+UNIT(sock_calls, a_cancelled_recv_loses_no_byte)
+{
+    run_main(race_recv);
+}
+
+static void count_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static int receive_beside_reader(weir_loop *on, void *arg)
+{
+    struct call call = {.fd = ends[0]};
+    int calls = 0;
+    (void)arg;
+    expect_eq(weir_loop_add_reader(on, ends[0], count_call, &calls), 0);
+    weir_task *task = spawn(recv_once, &call);
+    settle();
+    send_text(ends[1], "abcd");
+    expect_eq(join(task), 0);
+
+    expect_eq(call.result, 4);
+    cr_assert(weir_loop_remove_reader(on, ends[0]));
+    return 0;
+}
+
+UNIT(sock_calls, recv_works_beside_a_callback_that_watches)
+{
+    run_main(receive_beside_reader);
+}
+
+/* ---- sending ---- */
+
+/* Reads and compares up to @len bytes of `large`, from @at; how many. */
+static size_t read_large(weir_loop *on, size_t at, size_t len)
+{
+    static char bytes[65536];
+    size_t got = 0;
+    while (got < len) {
+        const ssize_t count = weir_sock_recv(on, ends[1], bytes, sizeof(bytes));
+        expect_gt(count, 0);
+        expect_eq(memcmp(bytes, large + at + got, (size_t)count), 0);
+        got += (size_t)count;
+    }
+    return got;
+}
+
+static int send_much(weir_loop *on, void *arg)
+{
+    struct sending sending = {.data = large, .len = LARGE};
+    (void)arg;
+    fill_large();
+    weir_task *task = spawn(send_all, &sending);
+    expect_eq(read_large(on, 0, LARGE), LARGE);
+    expect_eq(join(task), 0);
+    expect_eq(sending.sent, LARGE);
+
+    close(ends[1]);
+    ends[1] = dup(0);
+    expect_eq(weir_sock_sendall(on, ends[0], "x", 1, NULL), -EPIPE);
+    return 0;
+}
+
+UNIT(sock_calls, sendall_sends_all_as_fast_as_the_peer_reads)
+{
+    run_main(send_much);
+}
+
+static int cancel_send(weir_loop *on, void *arg)
+{
+    struct sending sending = {.data = large, .len = LARGE};
+    (void)arg;
+    fill_large();
+    weir_task *task = spawn(send_all, &sending);
+    settle();
+    weir_task_cancel(task);
+    expect_eq(join(task), -ECANCELED);
+
+    expect_eq(sending.result, -ECANCELED);
+    expect_gt(sending.sent, 0);
+    expect_lt(sending.sent, LARGE);
+    expect_eq(read_large(on, 0, sending.sent), sending.sent);
+    expect_eq(recv(ends[1], large, 1, MSG_DONTWAIT), -1, "and not one more");
+    return 0;
+}
+
+UNIT(sock_calls, a_cancelled_sendall_says_how_much_was_sent)
+{
+    run_main(cancel_send);
+}
+
+/* ---- datagrams ---- */
+
+static int talk_by_datagrams(weir_loop *on, void *arg)
+{
+    struct weir_address from;
+    struct weir_address addresses[2];
+    char bytes[8];
+    const int fds[2] = {bound(SOCK_DGRAM, &addresses[0]),
+                        bound(SOCK_DGRAM, &addresses[1])};
+    (void)arg;
+    expect_eq(weir_sock_sendto(on, fds[0], "hello", 5, &addresses[1]), 5);
+    expect_eq(weir_sock_recvfrom(on, fds[1], bytes, 8, &from), 5);
+    expect_eq(memcmp(bytes, "hello", 5), 0);
+    cr_assert(weir_address_is_equal(&from, &addresses[0]));
+    expect_eq(weir_sock_sendto(on, fds[1], "", 0, &from), 0);
+    expect_eq(weir_sock_recvfrom(on, fds[0], bytes, 8, NULL), 0);
+
+    expect_eq(weir_sock_sendto(on, fds[0], "x", 1, NULL), -EDESTADDRREQ);
+    expect_eq(weir_sock_connect(on, fds[0], &addresses[1]), 0);
+    expect_eq(weir_sock_sendto(on, fds[0], "x", 1, NULL), 1);
+    expect_eq(weir_sock_recv(on, fds[1], bytes, 8), 1);
+    close(fds[0]);
+    close(fds[1]);
+    return 0;
+}
+
+UNIT(sock_calls, datagrams_tell_where_they_came_from)
+{
+    run_main(talk_by_datagrams);
+}
+
+/* ---- refusals ---- */
+
+static int refuse(weir_loop *on, void *arg)
+{
+    struct weir_address none = {.len = 0};
+    char byte;
+    int pipes[2];
+    (void)arg;
+    expect_eq(pipe(pipes), 0);
+    expect_eq(weir_sock_recv(on, -1, &byte, 1), -EBADF);
+    expect_eq(weir_sock_recv(on, 12345, &byte, 1), -EBADF);
+    expect_eq(weir_sock_recv(on, pipes[0], &byte, 1), -ENOTSOCK);
+    expect_eq(weir_sock_recv(on, ends[0], NULL, 1), -EINVAL);
+    expect_eq(weir_sock_sendall(on, ends[0], NULL, 1, NULL), -EINVAL);
+    expect_eq(weir_sock_accept(on, ends[0], NULL), -EINVAL);
+    expect_eq(weir_sock_connect(on, ends[0], NULL), -EINVAL);
+    expect_eq(weir_sock_connect(on, ends[0], &none), -EINVAL);
+    expect_eq(weir_sock_sendto(on, ends[0], "x", 1, &none), -EINVAL);
+    close(pipes[0]);
+    close(pipes[1]);
+    return 0;
+}
+
+UNIT(sock_calls, what_makes_no_sense_is_refused)
+{
+    run_main(refuse);
+}
+
+static int use_owned(weir_loop *on, void *arg)
+{
+    const struct weir_protocol silent = {.size = sizeof(silent),
+                                         .kind = WEIR_PROTOCOL_STREAM,
+                                         .connection_made = keep_connection};
+    struct weir_protocol_binding binding = {&silent, NULL};
+    char byte;
+    (void)arg;
+    const int peer = adopt_pair(&binding);
+    settle();
+    const int fd = weir_transport_get_socket(connection);
+    expect_eq(weir_sock_recv(on, fd, &byte, 1), -EBUSY);
+    expect_eq(weir_sock_sendall(on, fd, "x", 1, NULL), -EBUSY);
+    expect_eq(weir_transport_abort(connection), 0);
+    settle();
+    close(peer);
+    return 0;
+}
+
+UNIT(sock_calls, r62__the_descriptor_of_a_transport_is_refused)
+{
+    run_main(use_owned);
+}
+
+UNIT(sock_calls, only_tasks_may_call)
+{
+    char byte;
+    open_loop(NULL);
+    one_turn();
+    expect_eq(weir_sock_recv(loop, 0, &byte, 1), WEIR_ENOTTASK);
+    expect_eq(weir_sock_accept(loop, 0, NULL), WEIR_ENOTTASK);
+    close_loop();
+}
+
+/* ---- without memory ---- */
+
+static struct unit_allocator memory;
+
+static void send_one(void *arg)
+{
+    (void)arg;
+    send_text(ends[1], "x");
+}
+
+/* Allocation @number of the call fails; a second call succeeds. */
+static int recv_without(weir_loop *on, void *arg)
+{
+    const uint64_t number = *(uint64_t *)arg;
+    char byte;
+    expect_eq(weir_loop_call_later(on, MS, send_one, NULL, NULL), 0);
+
+    memory.fail_at = memory.calls + number;
+    const ssize_t result = weir_sock_recv(on, ends[0], &byte, 1);
+    memory.fail_at = 0;
+    if (result < 0) {
+        expect_eq(weir_sock_recv(on, ends[0], &byte, 1), 1);
+    }
+    return (int)result;
+}
+
+UNIT(sock_calls, without_memory_a_call_fails_and_takes_nothing)
+{
+    int result = -ENOMEM;
+    uint64_t number = 0;
+    while (result == -ENOMEM) {
+        number++;
+        unit_allocator_init(&memory);
+        const struct weir_loop_options options = {.size = sizeof(options),
+                                                  .allocator = &memory.hooks};
+        open_loop(&options);
+        expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        expect_eq(weir_loop_run_task(loop, recv_without, &number, &result), 0);
+        close_loop();
+        unit_allocator_check(&memory);
+        close(ends[0]);
+        close(ends[1]);
+    }
+
+    expect_eq(result, 1);
+    expect_geq(number, 5, "allocations");
+}

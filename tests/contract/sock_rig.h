@@ -1,0 +1,51 @@
+/*
+ * Tasks that make calls on sockets of the program, each one call, and what
+ * became of it.
+ *
+ * run_main() opens the loop of loop_rig.h and a socket pair that blocks, and
+ * runs a test's body as the main task.
+ */
+#ifndef WEIR_TESTS_CONTRACT_SOCK_RIG_H
+#define WEIR_TESTS_CONTRACT_SOCK_RIG_H
+
+#include "tests/contract/loop_rig.h"
+
+#include <arpa/inet.h>
+
+enum { LARGE = 4 << 20 };
+
+extern int ends[2];
+extern int returned; /* calls that have returned */
+extern char large[LARGE];
+
+/* One call of a task, and what became of it. */
+struct call {
+    int fd;
+    char bytes[64];
+    ssize_t result;
+    int order; /* in which it returned, from 1 */
+    struct weir_address address;
+};
+
+struct sending {
+    const char *data;
+    size_t len;
+    size_t sent;
+    int result;
+};
+
+void run_main(weir_task_fn *body);
+weir_task *spawn(weir_task_fn *fn, void *arg);
+int join(weir_task *task);
+void settle(void);
+int recv_once(weir_loop *on, void *arg);
+int accept_once(weir_loop *on, void *arg);
+int connect_once(weir_loop *on, void *arg);
+void send_text(int fd, const char *text);
+int send_all(weir_loop *on, void *arg);
+void fill_large(void);
+struct weir_address loopback(void);
+int bound(int type, struct weir_address *ret);
+int listening(int backlog, struct weir_address *ret);
+
+#endif
