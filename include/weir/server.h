@@ -44,7 +44,8 @@ struct weir_connection_options {
  *
  * @p err is 0 and @p t the new transport (borrowed), after its
  * connection_made; or @p err is negative and @p t NULL. -ECANCELED means
- * weir_connect_cancel(), -ETIMEDOUT the connect time-out.
+ * weir_connect_cancel(), -ETIMEDOUT a connect time-out; a WEIR_EDNS... code,
+ * that the name has no address (resolver.h).
  */
 typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
 
@@ -57,11 +58,24 @@ struct weir_connect_options {
     weir_connect_done_fn *done;
     /** First argument of done. */
     void *done_arg;
-    /** Give up after this time; 0: when the kernel does (about two minutes, or
-     * never while a Unix server does not accept). */
+    /** Give up after this time, in nanoseconds, looking the name up included;
+     * 0: after 10 s without an answer about the name, and for each address when
+     * attempt_timeout_ns says so. */
     uint64_t timeout_ns;
-    /** AF_INET, AF_INET6 or AF_UNIX to insist on one; 0: that of the address.
+    /** Give one address up after this time, in nanoseconds; 0: when the kernel
+     * does (about two minutes, or never while a Unix server does not accept).
      */
+    uint64_t attempt_timeout_ns;
+    /** How long an attempt is waited for before the next address is tried
+     * beside it, in nanoseconds; default 250 ms, UINT64_MAX: one address is
+     * tried after the other. */
+    uint64_t happy_eyeballs_delay_ns;
+    /** How many addresses of the first family are tried before the families
+     * take turns; default 1. */
+    uint32_t interleave;
+    /** Try addresses in the order they come in, without turns. */
+    bool no_interleave;
+    /** AF_INET, AF_INET6 or AF_UNIX to insist on one; 0: any. */
     int family;
     /** Own address, a literal one, and port; NULL: any. */
     const char *local_host;
@@ -70,9 +84,9 @@ struct weir_connect_options {
     /** Own address as a value, in place of the two above; borrowed; NULL: any.
      */
     const struct weir_address *local_address;
-    /** Peers to try one after the other, as values, borrowed; then host must be
-     * NULL and port 0. Those of another family than family, or than the own
-     * address, are left out. */
+    /** Peers to try, as values, borrowed; then host must be NULL and port 0.
+     * Those of another family than family, or than the own address, are left
+     * out. */
     const struct weir_address *addresses;
     /** Number of addresses; 0: host is meant. */
     size_t address_count;
@@ -81,6 +95,12 @@ struct weir_connect_options {
     /** A connected socket, taken by the call, whatever it returns; it stays
      * the caller's only where a size field is unset. */
     int sock;
+    /** Memory for the errors of all attempts as one line, written before done
+     * is called: "192.0.2.1:80: Connection refused; ..."; held until then.
+     * NULL: not wanted. */
+    char *error_text;
+    /** Bytes of error_text; what does not fit is cut. */
+    size_t error_text_size;
     /** Settings of the connection. */
     struct weir_connection_options connection;
 };
@@ -89,12 +109,19 @@ struct weir_connect_options {
  * Connect a stream socket, or adopt a connected one (asyncio's
  * create_connection and connect_accepted_socket).
  *
- * Where several addresses were given, the error of an attempt that reached none
- * of them is that of the first.
+ * A host name is looked up (resolver.h), and its addresses are tried as RFC
+ * 8305 has it ("Happy Eyeballs"): IPv6 and IPv4 in turns, the next one when an
+ * attempt has failed or hangs for 250 ms, without waiting for the slower of the
+ * two lookups; the first connection that is made is used, and the others are
+ * closed. Several addresses as values are tried alike.
+ *
+ * Where no address was reached done gets the error that says most: that of the
+ * first address, unless this machine just has no such family or route.
+ * weir_connect_get_error() and error_text have all of them.
  *
  * @param loop     the loop; borrowed
  * @param factory  called once the connection stands; copied
- * @param host     a literal address; NULL with addresses or use_sock
+ * @param host     a name or a literal address; NULL with addresses or use_sock
  * @param port     the port in host byte order
  * @param options  borrowed; NULL for all defaults
  * @param ret      a handle for weir_connect_cancel(), which may be used until
@@ -102,7 +129,8 @@ struct weir_connect_options {
  *                 when none is wanted
  * @return         0 when the attempt has started; options->done tells how it
  *                 ends
- * @retval WEIR_ENOTLITERAL  @p host is a name, not a literal address
+ * @retval WEIR_EDNSBADNAME  @p host is neither an address nor a host name
+ * @retval WEIR_ENOTLITERAL  the own address is not a literal one
  * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      an unset size field, no factory, none or two of host,
  *                      addresses and sock, the socket is no connected stream
@@ -130,6 +158,30 @@ weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
  * @thread loop
  */
 WEIR_API void weir_connect_cancel(weir_connect *connect);
+
+/**
+ * How many addresses were tried and have failed.
+ *
+ * @param connect  the handle, before its done has returned; borrowed
+ * @return         the number, for weir_connect_get_error()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API size_t weir_connect_get_error_count(const weir_connect *connect);
+
+/**
+ * The error of one address that was tried (asyncio's all_errors).
+ *
+ * @param connect  the handle, before its done has returned; borrowed
+ * @param index    from 0 to weir_connect_get_error_count() - 1
+ * @param ret      the address; may be NULL
+ * @return         its error, negative
+ * @retval -EINVAL  no such index
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_connect_get_error(const weir_connect *connect, size_t index,
+                                    struct weir_address *ret);
 
 /** Called when a server's start has ended: @p err is 0 if it listens (with
  * no_start_serving: is bound), or a negative error. */

@@ -122,7 +122,7 @@ struct weir_open_options {
  * Connect, and read and write the connection.
  *
  * @param loop        the loop; borrowed
- * @param host        a literal address; NULL with use_sock
+ * @param host        a name or a literal address; NULL with addresses or sock
  * @param port        the port in host byte order
  * @param options     borrowed; NULL for all defaults
  * @param ret_reader  the reader, borrowed from the writer; may be NULL

@@ -2,41 +2,38 @@
  * Connections that are asked for, and descriptors that are handed in: connected
  * sockets and pipes.
  *
- *     WAITING --ready item--> TRYING --completion--> ENDING --done--> freed
- *        |                                             ^
- *        +---------- adopted, or given up -------------+
+ *     WAITING --ready item--> TRYING --race is over--> ENDING --> freed
+ *        |                                               ^
+ *        +---------- adopted, or given up ---------------+
  *
- * An attempt tries its candidates, the addresses that it was given, one after
- * the other; when none is left it fails with the error of the first.
+ * The way to a connected socket is race.c's: names, attempts one beside the
+ * other, and which of them wins. This file makes a transport of its result and
+ * calls done; attempts that lost may keep the memory for some time after that.
  *
- * A Unix server whose queue is full refuses with -EAGAIN, and nothing tells
- * when there is room: the same candidate is tried again after a while, the
- * socket is kept. (A blocking connect would wait in a thread of the kernel's.)
- *
- * An attempt can be ended early by the program, the time-out and the end of the
- * loop. Each leaves its cause and asks the kernel to cancel; the attempt then
- * ends like any other, by its completion. The first cause is the error that
- * done gets, and a connection that was made in spite of it is closed.
+ * A connection can be given up by the program, the time-out and the end of the
+ * loop. Each leaves its cause, and the race ends like any other. The first
+ * cause is the error that done gets, and a connection that was made in spite of
+ * it is closed.
  */
 #include "connect.h"
 
 #include "connect_plan.h"
-#include "connect_socket.h"
+#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/transport/pipe.h"
 #include "lib/transport/sock.h"
 #include "listener.h"
+#include "race.h"
 
 #include <string.h>
 #include <weir/error.h>
 
-#define RETRY_FIRST_NS (1u * 1000000u)
-#define RETRY_LAST_NS  (64u * 1000000u)
+#define LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
 
 enum connect_state {
     CONNECT_WAITING,
     CONNECT_TRYING,
-    CONNECT_ENDING,
+    CONNECT_ENDING, /* done is called, or was */
 };
 
 static const char *const connect_state_names[] = {
@@ -49,28 +46,26 @@ struct weir_connect {
     weir_loop *loop;
     struct wr_member member;
     enum connect_state state;
-    int cause; /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
-    int fd;    /* -1: none yet, or closed, or the transport's */
-    int candidate_err; /* of the first candidate that failed; 0: none did */
-    bool is_adopted;   /* the program brought the descriptor */
-    bool is_pipe;      /* which is one; adopted */
+    int cause;  /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
+    int fd;     /* that the program brought; -1: none, or taken */
+    int family; /* of the socket, once it is there */
+    bool is_adopted;                  /* the program brought the descriptor */
+    bool is_pipe;                     /* which is one; adopted */
+    bool was_told;                    /* done was called */
     enum wr_pipe_direction direction; /* of a pipe */
     struct wr_ready ready;
-    struct wr_op op;
     struct wr_timer timer;
-    struct wr_timer retry; /* after -EAGAIN of a Unix server */
-    uint64_t retry_ns;     /* how long it rests the next time */
     struct weir_factory factory;
     weir_connect_done_fn *done;
     void *done_arg;
     uint64_t timeout_ns;
+    char *error_text; /* the program's memory; NULL: it wants none */
+    size_t error_text_size;
     struct weir_address local; /* len 0: any */
-    uint16_t local_port;       /* where local is any; 0: any */
     struct weir_connection_options connection;
-    size_t tried_count; /* candidates that were tried, or are */
+    struct wr_race race; /* idle for ever, of an adopted descriptor */
     size_t candidate_count;
-    /* The peer's, of an adopted socket; an empty one, of a pipe. */
-    struct weir_address candidates[];
+    struct wr_candidate candidates[]; /* those that are known at the call */
 };
 
 static void connect_set_state(weir_connect *connect, enum connect_state state)
@@ -88,8 +83,7 @@ static void connect_check_invariants(const weir_connect *connect)
 {
     const bool is_timed = wr_timer_is_armed(&connect->timer);
 
-    wr_assert(connect->candidate_count > 0);
-    wr_assert(connect->tried_count <= connect->candidate_count);
+    wr_race_check_invariants(&connect->race);
     wr_assert(connect->cause == 0 || connect->cause == -ECANCELED ||
               connect->cause == -ETIMEDOUT);
     wr_debug_assert(wr_list_is_linked(&connect->member.link));
@@ -97,59 +91,59 @@ static void connect_check_invariants(const weir_connect *connect)
     case CONNECT_WAITING:
         wr_assert((connect->fd >= 0) == connect->is_adopted);
         wr_assert(!is_timed);
-        wr_assert(!connect->op.in_flight);
+        wr_assert(connect->race.state == WR_RACE_IDLE);
         break;
     case CONNECT_TRYING:
-        wr_assert(connect->fd >= 0);
-        wr_assert(connect->tried_count > 0);
         wr_assert(!connect->is_adopted);
         wr_assert(!is_timed || connect->timeout_ns > 0);
-        wr_assert(!connect->op.in_flight ||
-                  !wr_timer_is_armed(&connect->retry));
         break;
     case CONNECT_ENDING:
         wr_assert(connect->fd < 0);
         wr_assert(!is_timed);
-        wr_assert(!wr_timer_is_armed(&connect->retry));
-        wr_assert(!connect->op.in_flight);
+        wr_assert(connect->race.state != WR_RACE_RUNNING);
         break;
     }
 }
 
-/* The candidate that is tried, or the first. */
-static const struct weir_address *connect_get_peer(const weir_connect *connect)
-{
-    const size_t tried = connect->tried_count;
-    return &connect->candidates[tried - (tried > 0)];
-}
-
 static size_t connect_get_size(size_t candidate_count)
 {
-    return sizeof(weir_connect) + candidate_count * sizeof(struct weir_address);
+    return sizeof(weir_connect) + candidate_count * sizeof(struct wr_candidate);
 }
 
-/* Calls done, and frees the attempt. */
-static void connect_finish(weir_connect *connect, int err, weir_transport *t)
+/* Frees a connection of which done was called, when the last attempt has ended.
+ */
+static void connect_release(weir_connect *connect)
 {
     weir_loop *loop = connect->loop;
 
     connect_check_invariants(connect);
     wr_assert(connect->state == CONNECT_ENDING);
-    wr_assert((err < 0) == !t);
-    if (connect->done) {
-        connect->done(connect->done_arg, err, t);
-        wr_loop_leave_if_forked(loop);
+    if (!connect->was_told || !wr_race_is_quiet(&connect->race)) {
+        return;
     }
     wr_loop_remove_member(loop, &connect->member);
+    wr_race_fini(&connect->race);
     wr_guard_free(&loop->counting, connect,
                   connect_get_size(connect->candidate_count));
     wr_loop_unpin(loop);
 }
 
-static void connect_close_socket(weir_connect *connect)
+/* Calls done, and frees the connection as soon as that can be. */
+static void connect_finish(weir_connect *connect, int err, weir_transport *t)
 {
-    wr_socket_refuse(connect->fd >= 0, connect->fd);
-    connect->fd = -1;
+    wr_assert(connect->state == CONNECT_ENDING);
+    wr_assert((err < 0) == !t);
+    wr_assert(!connect->was_told);
+    if (connect->error_text) {
+        wr_race_write_errors(&connect->race, connect->error_text,
+                             connect->error_text_size);
+    }
+    if (connect->done) {
+        connect->done(connect->done_arg, err, t);
+        wr_loop_leave_if_forked(connect->loop);
+    }
+    connect->was_told = true;
+    connect_release(connect);
 }
 
 static void connect_fail(weir_connect *connect, int err)
@@ -157,8 +151,8 @@ static void connect_fail(weir_connect *connect, int err)
     wr_assert(err < 0);
     connect_set_state(connect, CONNECT_ENDING);
     wr_timer_cancel(&connect->loop->wheel, &connect->timer);
-    wr_timer_cancel(&connect->loop->wheel, &connect->retry);
-    connect_close_socket(connect);
+    wr_socket_refuse(connect->fd >= 0, connect->fd);
+    connect->fd = -1;
     connect_finish(connect, err, NULL);
 }
 
@@ -166,8 +160,8 @@ static void connect_fail(weir_connect *connect, int err)
 static int connect_open(weir_connect *connect, int fd, weir_transport **ret)
 {
     const struct wr_sock_options options = {
+        .family = connect->family,
         .connection = &connect->connection,
-        .family = connect_get_peer(connect)->storage.any.sa_family,
     };
 
     if (connect->is_pipe) {
@@ -177,17 +171,15 @@ static int connect_open(weir_connect *connect, int fd, weir_transport **ret)
     return wr_sock_open(connect->loop, fd, &connect->factory, &options, ret);
 }
 
-/* The socket is connected, or the pipe has always been. */
-static void connect_establish(weir_connect *connect)
+/* @fd is connected, or is a pipe, which has always been; takes it. */
+static void connect_establish(weir_connect *connect, int fd)
 {
-    const int fd = connect->fd;
     weir_transport *t = NULL;
 
     wr_assert(fd >= 0);
     wr_assert(connect->cause == 0);
     connect_set_state(connect, CONNECT_ENDING);
     wr_timer_cancel(&connect->loop->wheel, &connect->timer);
-    connect->fd = -1;
     int err = connect_open(connect, fd, &t);
     wr_assert((err < 0) == !t);
     if (connect->cause < 0) { /* given up by its own callbacks */
@@ -199,103 +191,37 @@ static void connect_establish(weir_connect *connect)
     connect_finish(connect, err, err < 0 ? NULL : t);
 }
 
-/* Gives up the candidate that was tried last. */
-static void connect_drop_candidate(weir_connect *connect, int err)
+static void connect_race_ended(struct wr_race *race, int err, int fd)
 {
-    wr_assert(err < 0);
-    if (connect->candidate_err == 0) {
-        connect->candidate_err = err;
-    }
-    connect_close_socket(connect);
-}
-
-static void connect_submit(weir_connect *connect)
-{
-    const struct weir_address *peer = connect_get_peer(connect);
-
-    wr_assert(connect->state == CONNECT_TRYING);
-    wr_assert(connect->cause == 0);
-    wr_prep_connect(&connect->loop->uring, &connect->op, connect->fd,
-                    &peer->storage.any, peer->len);
-    connect_check_invariants(connect);
-}
-
-/* Rests, then tries the same candidate again. */
-static void connect_rest(weir_connect *connect)
-{
-    weir_loop *loop = connect->loop;
-
-    wr_assert(!connect->op.in_flight);
-    wr_assert(connect->retry_ns >= RETRY_FIRST_NS);
-    wr_timer_arm(&loop->wheel, &connect->retry,
-                 wr_add_sat(loop->now_ns, connect->retry_ns));
-    connect->retry_ns = wr_min_u64(connect->retry_ns * 2, RETRY_LAST_NS);
-    connect_check_invariants(connect);
-}
-
-/* Connects to the next candidate, or fails when none is left. */
-static void connect_try_next(weir_connect *connect)
-{
-    wr_assert(connect->state == CONNECT_TRYING);
-    while (connect->tried_count < connect->candidate_count) {
-        connect->tried_count++;
-        connect->retry_ns = RETRY_FIRST_NS;
-        int fd = wr_connect_socket_open(
-            connect_get_peer(connect)->storage.any.sa_family, &connect->local,
-            connect->local_port, &connect->connection);
-        if (fd >= 0) {
-            connect->fd = fd;
-            connect_submit(connect);
-            return;
-        }
-        connect_drop_candidate(connect, fd);
-    }
-    connect_fail(connect, connect->candidate_err);
-}
-
-static void connect_completed(struct wr_op *op, int32_t res, uint32_t flags)
-{
-    weir_connect *connect = wr_container_of(op, weir_connect, op);
+    weir_connect *connect = wr_container_of(race, weir_connect, race);
 
     connect_check_invariants(connect);
     wr_assert(connect->state == CONNECT_TRYING);
-    wr_check(!op->in_flight); /* a connect completes once */
-    wr_check(!(flags & WR_CQE_MORE));
-    const bool is_unix =
-        connect_get_peer(connect)->storage.any.sa_family == AF_UNIX;
-    if (res >= 0 && is_unix) {
-        res = wr_sys_set_blocking(connect->fd);
-    }
-    if (connect->cause < 0) {
-        connect_fail(connect, connect->cause);
-    } else if (res == -EAGAIN && is_unix) {
-        connect_rest(connect);
-    } else if (res < 0) {
-        connect_drop_candidate(connect, res);
-        connect_try_next(connect);
+    wr_assert(connect->cause == 0 || err == connect->cause);
+    if (err < 0) {
+        connect_fail(connect, err);
     } else {
-        connect_establish(connect);
+        connect->family = race->winner_family;
+        connect_establish(connect, fd);
     }
 }
 
-static void connect_retry_expired(struct wr_timer *timer)
+static void connect_race_quiet(struct wr_race *race)
 {
-    weir_connect *connect = wr_container_of(timer, weir_connect, retry);
-
-    wr_assert(connect->state == CONNECT_TRYING);
-    connect_submit(connect);
+    connect_release(wr_container_of(race, weir_connect, race));
 }
+
+static const struct wr_race_ops connect_race_ops = {
+    .ended = connect_race_ended, .quiet = connect_race_quiet};
 
 static void connect_give_up(weir_connect *connect, int cause)
 {
     connect_check_invariants(connect);
     if (connect->cause == 0) {
         connect->cause = cause;
-        if (wr_timer_is_armed(&connect->retry)) { /* no completion follows */
-            wr_timer_cancel(&connect->loop->wheel, &connect->retry);
-            wr_ready_push(&connect->loop->ready, &connect->ready);
+        if (connect->state == CONNECT_TRYING) {
+            wr_race_give_up(&connect->race, cause);
         }
-        wr_op_cancel(&connect->loop->uring, &connect->op);
     }
 }
 
@@ -307,26 +233,36 @@ static void connect_timer_expired(struct wr_timer *timer)
     connect_give_up(connect, -ETIMEDOUT);
 }
 
+/* Opens the descriptor that the program brought. */
+static void connect_adopt(weir_connect *connect)
+{
+    const int fd = connect->fd;
+    const int err = connect->is_pipe ? 0
+                                     : wr_sock_configure(fd, connect->family,
+                                                         &connect->connection);
+
+    wr_assert(fd >= 0);
+    if (err < 0) {
+        connect_fail(connect, err);
+        return;
+    }
+    connect->fd = -1;
+    connect_establish(connect, fd);
+}
+
 static void connect_ready(struct wr_ready *ready)
 {
     weir_connect *connect = wr_container_of(ready, weir_connect, ready);
     weir_loop *loop = connect->loop;
 
     connect_check_invariants(connect);
+    wr_assert(connect->state == CONNECT_WAITING);
     if (connect->cause < 0) {
         connect_fail(connect, connect->cause);
         return;
     }
-    wr_assert(connect->state == CONNECT_WAITING);
     if (connect->is_adopted) {
-        int err = wr_sock_configure(
-            connect->fd, connect->candidates[0].storage.any.sa_family,
-            &connect->connection);
-        if (err < 0) {
-            connect_fail(connect, err);
-        } else {
-            connect_establish(connect);
-        }
+        connect_adopt(connect);
         return;
     }
     connect_set_state(connect, CONNECT_TRYING);
@@ -334,7 +270,7 @@ static void connect_ready(struct wr_ready *ready)
         wr_timer_arm(&loop->wheel, &connect->timer,
                      wr_add_sat(loop->now_ns, connect->timeout_ns));
     }
-    connect_try_next(connect);
+    wr_race_start(&connect->race);
 }
 
 static void connect_shutdown_alive(struct wr_member *member)
@@ -348,12 +284,10 @@ static void connect_shutdown_alive(struct wr_member *member)
 static void connect_dump_alive(const struct wr_member *member, FILE *out)
 {
     const weir_connect *connect = wr_container_of(member, weir_connect, member);
-    char text[WEIR_ADDRESS_TEXT_SIZE];
 
-    fprintf(out, "connect %s peer=%s fd=%d given-up=%s\n",
-            connect_state_names[connect->state],
-            weir_address_format(connect_get_peer(connect), text, sizeof(text)),
-            connect->fd,
+    fprintf(out, "connect %s", connect_state_names[connect->state]);
+    wr_race_dump(&connect->race, out);
+    fprintf(out, " given-up=%s\n",
             connect->cause < 0 ? weir_err_name(connect->cause) : "no");
 }
 
@@ -361,8 +295,9 @@ static void connect_abandon_alive(struct wr_member *member)
 {
     weir_connect *connect = wr_container_of(member, weir_connect, member);
 
-    wr_assert(connect->cause < 0); /* the loop has shut it down */
-    wr_op_abandon(&connect->loop->uring, &connect->op);
+    /* The loop has shut it down, or it has ended before. */
+    wr_assert(connect->cause < 0 || connect->state == CONNECT_ENDING);
+    wr_race_abandon(&connect->race);
 }
 
 static void connect_check_alive(const struct wr_member *member)
@@ -387,21 +322,34 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
                          const struct weir_factory *factory,
                          const struct weir_connect_options *options)
 {
-    memset(connect, 0, sizeof(*connect));
+    const uint64_t timeout_ns = options->timeout_ns;
+    const struct wr_race_options race = {
+        /* A time limit for all is one for the lookup too. */
+        .lookup_timeout_ns = timeout_ns > 0 ? UINT64_MAX : LOOKUP_TIMEOUT_NS,
+        .eyeballs = {.delay_ns = options->happy_eyeballs_delay_ns,
+                     .interleave = options->interleave,
+                     .keeps_order = options->no_interleave},
+        .attempt = {.local = &connect->local,
+                    .local_port = options->local_port,
+                    .timeout_ns = options->attempt_timeout_ns,
+                    .connection = &connect->connection},
+    };
     connect->loop = loop;
     connect->state = CONNECT_WAITING;
     connect->factory = *factory;
     connect->done = options->done;
     connect->done_arg = options->done_arg;
-    connect->timeout_ns = options->timeout_ns;
+    connect->timeout_ns = timeout_ns;
+    connect->error_text = options->error_text;
+    connect->error_text_size = options->error_text_size;
     connect->is_adopted = options->use_sock;
     connect->fd = options->use_sock ? options->sock : -1;
     connect->connection = options->connection;
+    wr_race_init(&connect->race, loop, &connect_race_ops, &race,
+                 connect->candidates, connect->candidate_count);
     wr_member_init(&connect->member, &connect_member_ops);
     wr_ready_init(&connect->ready, connect_ready);
-    wr_op_init(&connect->op, connect_completed);
     wr_timer_init(&connect->timer, connect_timer_expired);
-    wr_timer_init(&connect->retry, connect_retry_expired);
 }
 
 static int connect_check_options(const struct weir_connect_options *options,
@@ -411,29 +359,58 @@ static int connect_check_options(const struct weir_connect_options *options,
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
+    wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
     return 0;
 }
 
-/* Makes an attempt that begins with the loop's next turn. */
+/* Makes a connection that begins with the loop's next turn, after
+ * connect_begin(). */
 static int connect_make(weir_loop *loop, const struct weir_factory *factory,
                         const struct weir_connect_options *options,
                         size_t candidate_count, weir_connect **ret)
 {
-    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    weir_connect *connect =
-        wr_guard_alloc(&loop->counting, connect_get_size(candidate_count));
-    wr_require(connect, -ENOMEM);
+    const size_t size = connect_get_size(candidate_count);
 
-    connect_init(connect, loop, factory, options);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    weir_connect *connect = wr_guard_alloc(&loop->counting, size);
+    wr_require(connect, -ENOMEM);
+    memset(connect, 0, sizeof(*connect));
     connect->candidate_count = candidate_count;
-    wr_loop_add_member(loop, &connect->member);
-    wr_loop_pin(loop);
-    wr_ready_push(&loop->ready, &connect->ready);
+    connect_init(connect, loop, factory, options);
     *ret = connect;
     return 0;
 }
 
-/* Makes an attempt; takes no socket when it fails. */
+static void connect_begin(weir_connect *connect, weir_connect **ret)
+{
+    weir_loop *loop = connect->loop;
+
+    wr_loop_add_member(loop, &connect->member);
+    wr_loop_pin(loop);
+    wr_ready_push(&loop->ready, &connect->ready);
+    connect_check_invariants(connect);
+    if (ret) {
+        *ret = connect;
+    }
+}
+
+/* Gives the race what the plan has for it. */
+static int connect_follow_plan(weir_connect *connect,
+                               const struct wr_connect_plan *plan)
+{
+    connect->local = plan->local;
+    connect->family = plan->family;
+    if (plan->name) {
+        return wr_race_add_name(&connect->race, plan->name, plan->port,
+                                plan->family);
+    }
+    if (!connect->is_adopted) {
+        wr_connect_plan_add(plan, &connect->race.eyeballs);
+    }
+    return 0;
+}
+
+/* Makes a connection; takes no socket when it fails. */
 static int connect_start(weir_loop *loop, const struct weir_factory *factory,
                          const char *host, uint16_t port,
                          const struct weir_connect_options *options,
@@ -451,13 +428,14 @@ static int connect_start(weir_loop *loop, const struct weir_factory *factory,
     wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
     err = connect_make(loop, factory, options, plan.candidate_count, &connect);
     wr_require(err >= 0, err);
-    connect->local = plan.local;
-    connect->local_port = plan.local_port;
-    wr_connect_plan_copy(&plan, connect->candidates);
-    connect_check_invariants(connect);
-    if (ret) {
-        *ret = connect;
+    err = connect_follow_plan(connect, &plan);
+    if (err < 0) {
+        wr_race_fini(&connect->race);
+        wr_guard_free(&loop->counting, connect,
+                      connect_get_size(connect->candidate_count));
+        return err;
     }
+    connect_begin(connect, ret);
     return 0;
 }
 
@@ -476,15 +454,11 @@ int wr_connect_pipe(weir_loop *loop, const struct weir_factory *factory,
     wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
     err = wr_pipe_check(options->sock, direction);
     wr_require(err >= 0, err);
-    err = connect_make(loop, factory, options, 1, &connect);
+    err = connect_make(loop, factory, options, 0, &connect);
     wr_require(err >= 0, err);
     connect->is_pipe = true;
     connect->direction = direction;
-    memset(&connect->candidates[0], 0, sizeof(connect->candidates[0]));
-    connect_check_invariants(connect);
-    if (ret) {
-        *ret = connect;
-    }
+    connect_begin(connect, ret);
     return 0;
 }
 
@@ -532,4 +506,32 @@ void weir_connect_cancel(weir_connect *connect)
         return;
     }
     connect_give_up(connect, -ECANCELED);
+}
+
+size_t weir_connect_get_error_count(const weir_connect *connect)
+{
+    const struct wr_eyeballs *eyeballs = &connect->race.eyeballs;
+    size_t count = 0;
+
+    for (size_t i = 0; i < eyeballs->count; i++) {
+        count += eyeballs->candidates[i].err < 0;
+    }
+    return count;
+}
+
+int weir_connect_get_error(const weir_connect *connect, size_t index,
+                           struct weir_address *ret)
+{
+    const struct wr_eyeballs *eyeballs = &connect->race.eyeballs;
+
+    for (size_t i = 0; i < eyeballs->count; i++) {
+        const struct wr_candidate *candidate = &eyeballs->candidates[i];
+        if (candidate->err < 0 && index-- == 0) {
+            if (ret) {
+                *ret = candidate->address;
+            }
+            return candidate->err;
+        }
+    }
+    return -EINVAL;
 }

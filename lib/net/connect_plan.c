@@ -9,6 +9,9 @@
 
 #include "lib/base/address.h"
 #include "listener.h"
+#include "name.h"
+
+#include <weir/error.h>
 
 #define CANDIDATE_LIMIT 4096u
 
@@ -22,9 +25,27 @@ static int connect_plan_adopted(struct wr_connect_plan *plan,
     int family = wr_socket_check(options->sock, &plan->single);
     wr_require(family >= 0, family);
     wr_assert(wr_address_is_valid(&plan->single));
+    wr_require(options->family == AF_UNSPEC || options->family == family,
+               -EINVAL);
+    plan->family = family;
+    return 0;
+}
+
+/* Reads a host: a literal address, or a name that will be looked up. */
+static int connect_plan_host(struct wr_connect_plan *plan, const char *host,
+                             uint16_t port)
+{
+    const int err = weir_address_parse(host, port, &plan->single);
+
+    if (err == WEIR_ENOTLITERAL) {
+        wr_require(wr_name_is_valid(host), WEIR_EDNSBADNAME);
+        plan->name = host;
+        plan->port = port;
+        return 0;
+    }
     plan->addresses = &plan->single;
     plan->address_count = 1;
-    return 0;
+    return err;
 }
 
 /* Reads the addresses that are to be tried. */
@@ -34,9 +55,7 @@ static int connect_plan_peers(struct wr_connect_plan *plan, const char *host,
 {
     if (options->address_count == 0) {
         wr_require(host, -EINVAL);
-        plan->addresses = &plan->single;
-        plan->address_count = 1;
-        return weir_address_parse(host, port, &plan->single);
+        return connect_plan_host(plan, host, port);
     }
     wr_require(!host && port == 0 && options->addresses, -EINVAL);
     wr_require(options->address_count <= CANDIDATE_LIMIT, -EINVAL);
@@ -65,7 +84,6 @@ static int connect_plan_local(struct wr_connect_plan *plan,
         int err = weir_address_parse(host, options->local_port, &plan->local);
         wr_require(err >= 0, err);
     }
-    wr_assert(plan->local.len == 0 || wr_address_is_valid(&plan->local));
     if (plan->local.len > 0) {
         const int family = plan->local.storage.any.sa_family;
         wr_require(plan->family == AF_UNSPEC || plan->family == family,
@@ -108,24 +126,28 @@ int wr_connect_plan_read(struct wr_connect_plan *plan, const char *host,
                                      .local_port = options->local_port};
     int err = connect_plan_read_all(plan, host, port, options);
     wr_require(err >= 0, err);
+    if (options->use_sock) {
+        return 0;
+    }
+    if (plan->name) {
+        wr_require(plan->family != AF_UNIX, -EINVAL);
+        return 0;
+    }
     for (size_t i = 0; i < plan->address_count; i++) {
         plan->candidate_count +=
             connect_plan_is_candidate(plan, &plan->addresses[i]);
     }
     wr_require(plan->candidate_count > 0, -EINVAL);
-    wr_assert(plan->candidate_count <= plan->address_count);
     return 0;
 }
 
-void wr_connect_plan_copy(const struct wr_connect_plan *plan,
-                          struct weir_address *ret)
+void wr_connect_plan_add(const struct wr_connect_plan *plan,
+                         struct wr_eyeballs *eyeballs)
 {
-    size_t count = 0;
     for (size_t i = 0; i < plan->address_count; i++) {
         if (connect_plan_is_candidate(plan, &plan->addresses[i])) {
-            wr_assert(count < plan->candidate_count);
-            ret[count++] = plan->addresses[i];
+            wr_eyeballs_add(eyeballs, &plan->addresses[i]);
         }
     }
-    wr_assert(count == plan->candidate_count);
+    wr_assert(eyeballs->count == plan->candidate_count);
 }

@@ -7,6 +7,7 @@
 #ifndef WEIR_LIB_NET_CONNECT_PLAN_H
 #define WEIR_LIB_NET_CONNECT_PLAN_H
 
+#include "eyeballs.h"
 #include "weir/server.h"
 
 struct wr_connect_plan {
@@ -16,7 +17,9 @@ struct wr_connect_plan {
     struct weir_address local; /* len 0: any */
     uint16_t local_port;       /* where local is any; 0: any */
     int family;                /* of all candidates; AF_UNSPEC: any */
-    size_t candidate_count;    /* addresses that fit; at least 1 */
+    const char *name;          /* the caller's, to be looked up; NULL: none */
+    uint16_t port;             /* of the addresses that it has */
+    size_t candidate_count;    /* addresses that fit; 0 with a name alone */
 };
 
 /* Reads the peers' addresses, or that of an adopted socket's peer, and the own
@@ -25,8 +28,8 @@ WEIR_MUST_USE int
 wr_connect_plan_read(struct wr_connect_plan *plan, const char *host,
                      uint16_t port, const struct weir_connect_options *options);
 
-/* Copies plan->candidate_count addresses in the order they are to be tried. */
-void wr_connect_plan_copy(const struct wr_connect_plan *plan,
-                          struct weir_address *ret);
+/* Adds plan->candidate_count addresses, for which there is room. */
+void wr_connect_plan_add(const struct wr_connect_plan *plan,
+                         struct wr_eyeballs *eyeballs);
 
 #endif

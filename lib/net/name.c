@@ -98,7 +98,7 @@ bool wr_name_is_absolute(const char *name)
     return name_get_len(name) != strlen(name);
 }
 
-void wr_name_read_search(const char *list, struct wr_search *search)
+void wr_name_read_search(const char *list, struct wr_search_list *search)
 {
     static const char between[] = ", \t\r\n";
 
@@ -152,8 +152,9 @@ static bool name_join(const char *name, const char *domain,
 
 /* The domain of step @index, NULL for the name as it is; false: no such step.
  */
-static bool name_find_step(const char *name, const struct wr_search *search,
-                           size_t index, const char **ret_domain)
+static bool name_find_step(const char *name,
+                           const struct wr_search_list *search, size_t index,
+                           const char **ret_domain)
 {
     const size_t count = wr_name_is_absolute(name) ? 0 : search->count;
     const bool as_is_first =
@@ -171,7 +172,7 @@ static bool name_find_step(const char *name, const struct wr_search *search,
     return true;
 }
 
-bool wr_name_candidate(const char *name, const struct wr_search *search,
+bool wr_name_candidate(const char *name, const struct wr_search_list *search,
                        size_t *index, char ret[WR_NAME_SIZE])
 {
     const char *domain;

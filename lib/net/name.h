@@ -15,7 +15,7 @@
 #define WR_SEARCH_MAX 8u
 
 /* Where a short name is looked for. */
-struct wr_search {
+struct wr_search_list {
     char domains[WR_SEARCH_MAX][WR_NAME_SIZE];
     size_t count;
     uint32_t ndots; /* a name with as many dots is tried as it is first */
@@ -32,12 +32,12 @@ bool wr_name_is_absolute(const char *name);
 
 /* Reads a list of domains, with commas or blanks between them, in place of the
  * one in @search. What is no domain is left out, and so is what is too much. */
-void wr_name_read_search(const char *list, struct wr_search *search);
+void wr_name_read_search(const char *list, struct wr_search_list *search);
 
 /* Writes the name under which a valid @name is looked up in step @index,
  * counted from 0, with a dot at its end. False when there is no such step; a
  * step whose name would be too long is left out, and its index with it. */
-bool wr_name_candidate(const char *name, const struct wr_search *search,
+bool wr_name_candidate(const char *name, const struct wr_search_list *search,
                        size_t *index, char ret[WR_NAME_SIZE]);
 
 #endif

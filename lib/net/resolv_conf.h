@@ -12,7 +12,7 @@
 #define WR_RESOLV_CONF_PATH "/etc/resolv.conf"
 
 struct wr_resolv_conf {
-    struct wr_search search;
+    struct wr_search_list search;
     uint32_t timeout_s; /* of a try; 0: not said */
     uint32_t attempts;  /* 0: not said */
 };

@@ -505,8 +505,9 @@ UNIT(connect, usage_errors_come_from_the_call)
 #define CONNECT(factory, host, options)                                        \
     weir_create_connection(m.loop, factory, host, 1, options, &connect)
 
-    expect_eq(CONNECT(&m.factory, "example.net", &good), WEIR_ENOTLITERAL);
-    expect_eq(CONNECT(&m.factory, "localhost", NULL), WEIR_ENOTLITERAL);
+    expect_eq(CONNECT(&m.factory, "127.1", &good), WEIR_EDNSBADNAME);
+    expect_eq(CONNECT(&m.factory, "", &good), WEIR_EDNSBADNAME);
+    expect_eq(CONNECT(&m.factory, "::1%nonesuch", &good), -ENODEV);
     expect_eq(CONNECT(NULL, "::1", &good), -EINVAL);
     expect_eq(CONNECT(&no_factory, "::1", &good), -EINVAL);
     expect_eq(CONNECT(&m.factory, NULL, &good), -EINVAL);

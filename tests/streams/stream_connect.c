@@ -58,9 +58,8 @@ TASK(stream_connect, errors_are_those_of_the_attempt)
     const uint64_t before_ns = weir_loop_get_time(loop);
     expect_eq(connect_to(&p, &options), -ETIMEDOUT);
     expect_eq((weir_loop_get_time(loop) - before_ns) / S, 3);
-    expect_eq(
-        weir_open_connection(loop, "no.literal", 1, NULL, NULL, &p.writer),
-        WEIR_ENOTLITERAL);
+    expect_eq(weir_open_connection(loop, "no name", 1, NULL, NULL, &p.writer),
+              WEIR_EDNSBADNAME);
     cr_assert_null(p.writer);
     expect_eq(rig_statistics().connections, 0);
 }

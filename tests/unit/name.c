@@ -104,7 +104,7 @@ static const char *steps(const char *name, size_t count, uint32_t ndots)
         "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
         "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
         "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a";
-    struct wr_search search = {.ndots = ndots};
+    struct wr_search_list search = {.ndots = ndots};
     static char list[1024];
     snprintf(list, sizeof(list), "one.example, %s b/d\ttwo.example.",
              long_domain);
@@ -157,7 +157,7 @@ UNIT(name, domains_that_make_no_valid_name_are_left_out)
 
 UNIT(name, a_list_of_domains_has_a_limit)
 {
-    struct wr_search search;
+    struct wr_search_list search;
 
     wr_name_read_search("", &search);
     expect_eq(search.count, 0);

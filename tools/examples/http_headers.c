@@ -1,7 +1,7 @@
 /*
  * asyncio's "Get HTTP headers": asks a server about a page and prints the
  * status line and the headers. All of that may take ten seconds.
- * Usage: http_headers ADDRESS PORT PATH
+ * Usage: http_headers HOST PORT PATH
  */
 #include <err.h>
 #include <stdio.h>
@@ -47,12 +47,9 @@ static int get_headers(weir_loop *loop, void *argv)
 int main(int argc, char **argv)
 {
     if (argc != 4 || strlen(argv[3]) > 1024 || strlen(argv[1]) > 256) {
-        errx(2, "usage: http_headers ADDRESS PORT PATH");
+        errx(2, "usage: http_headers HOST PORT PATH");
     }
     int error = weir_run(NULL, get_headers, argv);
-    if (error == WEIR_ENOTLITERAL) {
-        errx(2, "%s: names are not looked up, give an address", argv[1]);
-    }
     if (error < 0) {
         errx(1, "%s", weir_strerror(error));
     }
