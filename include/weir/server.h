@@ -198,7 +198,8 @@ struct weir_server_options {
     weir_server_done_fn *done;
     /** First argument of done. */
     void *done_arg;
-    /** More addresses to listen on, literal ones; NULL when there are none. */
+    /** More hosts to listen on, names or literal addresses; NULL when there are
+     * none. */
     const char *const *hosts;
     /** Number of addresses in hosts. */
     size_t host_count;
@@ -242,7 +243,9 @@ struct weir_server_options {
 /**
  * Listen for connections.
  *
- * With no host at all: one socket for each family, on all addresses. With port
+ * Host names are looked up (resolver.h); the server listens on all addresses of
+ * all of them, and a name without an address is an error of the start. With no
+ * host at all: one socket for each family, on all addresses. With port
  * 0 the kernel chooses; several addresses get the same port when they can.
  * IPv6 sockets take IPv6 only. An address that this machine does not have is
  * skipped while another one works. A port that is still bound by a process that
@@ -254,12 +257,12 @@ struct weir_server_options {
  *
  * @param loop     the loop; borrowed
  * @param factory  makes the protocol of each connection; copied
- * @param host     a literal address, NULL or "" for all
+ * @param host     a name or a literal address, NULL or "" for all
  * @param port     the port in host byte order, 0 to let the kernel choose
  * @param options  borrowed; NULL for all defaults
  * @param ret      the server, given; end with weir_server_free()
  * @return         0 when it has begun; options->done tells whether it listens
- * @retval WEIR_ENOTLITERAL  a host is a name, not a literal address
+ * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -E2BIG   options of a newer library, with a field set unknown here
  * @retval -EINVAL  an unset size field, no factory, two of host, addresses and
  *                  sock, not a stream socket, an address that is none or is of

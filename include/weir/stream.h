@@ -239,8 +239,8 @@ struct weir_start_server_options {
  *
  * @param loop       the loop; borrowed
  * @param connected  serves a connection; its first argument is in the options
- * @param host       a literal address, NULL or "" for all; more of them in the
- *                   options
+ * @param host       a name or an address, NULL or "" for all; more of them in
+ *                   the options
  * @param port       the port in host byte order, 0 to let the kernel choose
  * @param options    borrowed; NULL for all defaults
  * @param ret        the server, given; end with weir_server_free()

@@ -9,6 +9,7 @@
 #include "listener_set.h"
 
 #include <string.h>
+#include <weir/error.h>
 
 #define BACKLOG_DEFAULT  4096
 #define PORT_TRIES       8u
@@ -56,6 +57,9 @@ static int listener_set_add_text(struct wr_listener_set *set, int family,
     struct weir_address address = {.len = 0};
     int err = host ? weir_address_parse(host, port, &address)
                    : wr_address_passive(family, NULL, port, &address);
+    if (err == WEIR_ENOTLITERAL) {
+        return wr_listener_names_add(&set->names, host, port, family);
+    }
     return err < 0 ? err : listener_set_add_address(set, family, &address);
 }
 
@@ -101,18 +105,82 @@ static int listener_set_add_all(struct wr_listener_set *set, const char *host,
     return err;
 }
 
-static int listener_set_make_room(struct wr_listener_set *set, size_t capacity)
+static void listener_set_free_room(struct wr_listener_set *set)
 {
     const struct weir_allocator *allocator = &set->loop->counting;
 
+    wr_free(allocator, set->addresses, set->capacity * sizeof(*set->addresses));
+    wr_guard_free(allocator, set->all, set->capacity * sizeof(*set->all));
+    set->addresses = NULL;
+    set->all = NULL;
+    set->capacity = 0;
+}
+
+/* Makes room for @capacity listeners, none of which is open; keeps addresses.
+ */
+static int listener_set_make_room(struct wr_listener_set *set, size_t capacity)
+{
+    const struct weir_allocator *allocator = &set->loop->counting;
+    struct wr_listener_set old = *set;
+
     wr_assert(capacity > 0);
-    set->capacity = capacity;
+    wr_assert(capacity >= set->address_count);
+    wr_assert(set->count == 0);
     set->addresses = wr_alloc(allocator, capacity * sizeof(*set->addresses));
     set->all = wr_guard_alloc(allocator, capacity * sizeof(*set->all));
+    set->capacity = capacity;
     if (!set->addresses || !set->all) {
+        listener_set_free_room(set);
+        set->addresses = old.addresses;
+        set->all = old.all;
+        set->capacity = old.capacity;
         return -ENOMEM;
     }
+    if (set->address_count > 0) {
+        memcpy(set->addresses, old.addresses,
+               set->address_count * sizeof(*set->addresses));
+    }
+    listener_set_free_room(&old);
     return 0;
+}
+
+static void listener_set_names_done(struct wr_listener_names *names)
+{
+    struct wr_listener_set *set =
+        wr_container_of(names, struct wr_listener_set, names);
+
+    set->resolved(set);
+}
+
+static int listener_set_add_resolved(void *arg,
+                                     const struct weir_address *address)
+{
+    return listener_set_add_address(arg, AF_UNSPEC, address);
+}
+
+bool wr_listener_set_resolve(struct wr_listener_set *set, int *ret_err)
+{
+    *ret_err = 0;
+    if (set->names.count == 0) {
+        return true;
+    }
+    if (!set->names.was_started) {
+        wr_listener_names_start(&set->names);
+    }
+    if (wr_listener_names_is_busy(&set->names)) {
+        return false;
+    }
+    int err = wr_listener_names_get_result(&set->names);
+    if (err >= 0) {
+        err = listener_set_make_room(set, set->address_count + (size_t)err);
+    }
+    if (err >= 0) {
+        err =
+            wr_listener_names_each(&set->names, listener_set_add_resolved, set);
+    }
+    wr_listener_names_fini(&set->names);
+    *ret_err = err;
+    return true;
 }
 
 int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
@@ -121,6 +189,7 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
 {
     memset(set, 0, sizeof(*set));
     set->loop = loop;
+    wr_listener_names_init(&set->names, loop, listener_set_names_done);
     set->fd = options->use_sock ? options->sock : -1;
     set->options.backlog =
         options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT;
@@ -149,14 +218,9 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
 
 void wr_listener_set_fini(struct wr_listener_set *set)
 {
-    const struct weir_allocator *allocator = &set->loop->counting;
-
     wr_assert(wr_listener_set_is_closed(set));
-    wr_free(allocator, set->addresses, set->capacity * sizeof(*set->addresses));
-    wr_guard_free(allocator, set->all, set->capacity * sizeof(*set->all));
-    set->addresses = NULL;
-    set->all = NULL;
-    set->capacity = 0;
+    wr_listener_names_fini(&set->names);
+    listener_set_free_room(set);
 }
 
 static struct wr_listener *listener_set_next(struct wr_listener_set *set)
@@ -286,6 +350,7 @@ int wr_listener_set_listen(struct wr_listener_set *set)
 void wr_listener_set_close(struct wr_listener_set *set)
 {
     wr_listener_set_check_invariants(set);
+    wr_listener_names_cancel(&set->names);
     if (set->fd >= 0) { /* was never opened */
         wr_ignore(wr_sys_close(set->fd));
         set->fd = -1;

@@ -9,6 +9,7 @@
 #define WEIR_LIB_NET_LISTENER_SET_H
 
 #include "listener.h"
+#include "listener_names.h"
 
 #include "weir/server.h"
 
@@ -23,11 +24,14 @@ struct wr_listener_set {
     size_t count; /* listeners that were opened */
     int fd;       /* to adopt, or -1 */
     struct wr_listen_options options;
+    struct wr_listener_names names; /* addresses that are not known yet */
+    /* The names are looked up: wr_listener_set_resolve() goes on. */
+    void (*resolved)(struct wr_listener_set *set);
 };
 
-/* Reads the addresses (WEIR_ENOTLITERAL, -EINVAL ...) of @host, which may be
- * NULL, and of options->hosts, and makes room for a listener each. The socket
- * of the options is remembered. Errors leave nothing. */
+/* Reads the addresses and names (WEIR_EDNSBADNAME, -EINVAL ...) of @host, which
+ * may be NULL, and of options->hosts, and makes room for a listener each. The
+ * socket of the options is remembered. Errors leave nothing. */
 WEIR_MUST_USE int
 wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
                      const char *host, uint16_t port,
@@ -35,6 +39,10 @@ wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
 void wr_listener_set_fini(struct wr_listener_set *set);
 
 void wr_listener_set_check_invariants(const struct wr_listener_set *set);
+
+/* Looks the names up, if there are some. True when all addresses are known, or
+ * cannot be (*ret_err); false: call it again when set->resolved was called. */
+bool wr_listener_set_resolve(struct wr_listener_set *set, int *ret_err);
 
 /* Binds all and, if options.bind_only is not set, listens. On an error none is
  * open. */

@@ -77,14 +77,21 @@ static void server_start_serving(weir_server *server)
     wr_server_arm(server);
 }
 
+/* The server does not listen, and never will. */
+static void server_fail_start(weir_server *server, int err)
+{
+    wr_assert(err < 0);
+    server->err = err;
+    wr_server_set_state(server, SERVER_CLOSED);
+    server_tell(server, &server->close_watches);
+}
+
 /* Binds, and listens if asked to; false when it is to be tried again. */
-static bool server_try_to_listen(weir_server *server)
+static bool server_try_to_bind(weir_server *server)
 {
     weir_loop *loop = server->loop;
     const bool may_retry = server->listeners.fd < 0;
 
-    wr_assert(server->state == SERVER_STARTING);
-    wr_assert(!wr_timer_is_armed(&server->retry));
     if (server->bind_until_ns == 0) {
         server->bind_until_ns = wr_add_sat(loop->now_ns, BIND_PATIENCE);
     }
@@ -96,9 +103,7 @@ static bool server_try_to_listen(weir_server *server)
         return false;
     }
     if (err < 0) {
-        server->err = err;
-        wr_server_set_state(server, SERVER_CLOSED);
-        server_tell(server, &server->close_watches);
+        server_fail_start(server, err);
         return true;
     }
     wr_assert(server->listeners.count > 0);
@@ -107,6 +112,28 @@ static bool server_try_to_listen(weir_server *server)
         server_start_serving(server);
     }
     return true;
+}
+
+/* Looks names up, binds and listens; false when the work goes on later. */
+static bool server_try_to_listen(weir_server *server)
+{
+    int err;
+
+    wr_assert(server->state == SERVER_STARTING);
+    wr_assert(!wr_timer_is_armed(&server->retry));
+    if (!wr_listener_set_resolve(&server->listeners, &err)) {
+        return false;
+    }
+    if (err < 0) {
+        server_fail_start(server, err);
+        return true;
+    }
+    return server_try_to_bind(server);
+}
+
+static void server_resolved(struct wr_listener_set *set)
+{
+    wr_server_push_work(wr_container_of(set, weir_server, listeners));
 }
 
 static void server_report_start(weir_server *server)
@@ -280,6 +307,7 @@ static int server_make(weir_loop *loop, const char *host, uint16_t port,
         options->grace_ns > 0 ? options->grace_ns : GRACE_DEFAULT;
     server->connection = options->connection;
     server->listeners.ops = &wr_server_listener_ops;
+    server->listeners.resolved = server_resolved;
     server->listeners.owner = server;
     server->listeners.options.connection = &server->connection;
     wr_list_init(&server->clients);

@@ -53,8 +53,12 @@ UNIT(load_target, only_a_listener_may_leave_things_open)
 
 UNIT(load_target, a_name_is_told_from_nonsense)
 {
-    refuses("tcp://localhost:80", false, "host name");
-    refuses("tcp://localhost:80", true, "host name");
+    expect_eq(target_parse("tcp://localhost:80", false, &target, why), 0);
+    expect_str_eq(target.host, "localhost");
+    expect_eq(target.port, 80);
+    expect_eq(target.address.len, 0, "it is looked up later");
+    refuses("tcp://local host:80", false, "not a host name");
+    refuses("tcp://b/d:80", true, "not a host name");
 }
 
 UNIT(load_target, ports_are_numbers_up_to_65535)

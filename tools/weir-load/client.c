@@ -225,6 +225,7 @@ static void make_connection(struct client *client, struct conn *conn)
     const struct run_options *options = client->options;
     const struct target *target =
         &options->targets[conn->index % options->target_count];
+    const bool has_name = target->address_count > 0; /* see names.h */
     uint64_t in_flight_bytes = options->depth * options->size_bytes;
     struct weir_factory factory = {create_protocol, conn};
     struct weir_connect_options connect = {
@@ -232,8 +233,8 @@ static void make_connection(struct client *client, struct conn *conn)
         .done = connect_done,
         .done_arg = conn,
         .timeout_ns = options->connect_timeout_ns,
-        .addresses = &target->address,
-        .address_count = 1,
+        .addresses = has_name ? target->addresses : &target->address,
+        .address_count = has_name ? target->address_count : 1,
         .connection = {.size = sizeof(connect.connection)},
     };
 

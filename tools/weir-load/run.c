@@ -16,6 +16,7 @@
 #include "json.h"
 #include "limits.h"
 #include "live.h"
+#include "names.h"
 #include "report.h"
 #include "verdict.h"
 
@@ -47,7 +48,7 @@ enum run_phase {
 };
 
 struct run {
-    const struct run_options *options;
+    struct run_options *options;
     weir_loop *loop;
     struct client client;
     enum run_phase phase;
@@ -470,7 +471,14 @@ static int begin(struct run *run)
     }
     run->client.traffic.latency = &run->interval;
     host_describe(&result->host);
-    return 0;
+    err = names_find(run->loop, run->options->targets,
+                     run->options->target_count);
+    if (err < 0) {
+        weir_loop_free(run->loop);
+        client_fini(&run->client);
+        names_forget(run->options->targets, run->options->target_count);
+    }
+    return err;
 }
 
 /* From here on a signal ends the program as it ends any other. */
@@ -481,6 +489,7 @@ static void end(struct run *run)
     weir_loop_remove_signal_handler(run->loop, SIGTERM);
     weir_loop_free(run->loop);
     client_fini(&run->client);
+    names_forget(run->options->targets, run->options->target_count);
 }
 
 /* Everything between the options and the exit code. */

@@ -264,9 +264,10 @@ static int listen_on_all(struct serve *serve)
         options.addresses = &target->address;
         options.address_count = has_address;
         serve->starting++;
-        int err = weir_create_server(serve->loop, &factory, NULL,
-                                     has_address ? 0 : target->port, &options,
-                                     &serve->servers[i]);
+        int err = weir_create_server(
+            serve->loop, &factory,
+            target->host[0] && !has_address ? target->host : NULL,
+            has_address ? 0 : target->port, &options, &serve->servers[i]);
         if (err < 0) {
             say("%s: %s (%s)", target->text, weir_strerror(err),
                 weir_err_name(err));

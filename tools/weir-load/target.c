@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NAME_CHARS                                                             \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+
 static const char *const planned_schemes[] = {
     "tls",
     "udp",
@@ -113,10 +116,10 @@ static int parse_host(struct target *target, bool listening, char *why)
     }
     int err = weir_address_parse(target->host, target->port, &target->address);
     if (err == WEIR_ENOTLITERAL) {
-        return refuse(why,
-                      "'%s' is a host name; this version takes literal "
-                      "addresses only, such as 127.0.0.1 or [::1]",
-                      target->host);
+        const size_t len = strspn(target->host, NAME_CHARS);
+        return target->host[len] == '\0'
+                   ? 0 /* it is looked up later */
+                   : refuse(why, "'%.100s' is not a host name", target->host);
     }
     if (err < 0) {
         return refuse(why, "'%s': %s", target->host, weir_strerror(err));

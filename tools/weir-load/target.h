@@ -1,8 +1,8 @@
 /*
  * A target as it is written on the command line: tcp://HOST:PORT or unix:PATH.
  *
- * The host is a literal address; names are refused with a line that says so,
- * and so are schemes that this version does not speak.
+ * The host is a literal address or a name. Schemes that this version does not
+ * speak are refused with a line that says so.
  */
 #ifndef WEIR_LOAD_TARGET_H
 #define WEIR_LOAD_TARGET_H
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TARGET_HOST_SIZE 80
+#define TARGET_HOST_SIZE 256
 
 /* Room for every reason that target_parse() gives. */
 #define TARGET_WHY_SIZE 256
@@ -24,8 +24,12 @@ struct target {
     /* Without brackets; empty: all addresses (serve only), or a Unix target. */
     char host[TARGET_HOST_SIZE];
     uint16_t port;
-    /* The same as a socket address; no length when the host is empty. */
+    /* The same as a socket address; no length when the host is a name, or
+     * empty. */
     struct weir_address address;
+    /* The addresses of a name, see names.h. */
+    struct weir_address *addresses;
+    size_t address_count;
 };
 
 /*

@@ -1,0 +1,165 @@
+/*
+ * Servers that listen on host names: all addresses of all names or none, and
+ * the ends of a start that waits for a name. The name server that is asked says
+ * by the name what it does: see dns_server.h.
+ */
+#include "tests/contract/names_rig.h"
+
+#include <arpa/inet.h>
+
+struct start {
+    weir_server *server;
+    int done;
+    int err;
+};
+
+static int refuse(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)arg;
+    (void)t;
+    (void)ret;
+    return -EACCES;
+}
+
+static const struct weir_factory factory = {.create = refuse};
+
+static void started(void *arg, int err, weir_server *server)
+{
+    struct start *start = arg;
+    expect_eq(server, start->server);
+    start->done++;
+    start->err = err;
+}
+
+static void create(struct names *n, struct start *start, const char *host,
+                   const char *const *hosts, size_t count)
+{
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .done = started,
+                                                .done_arg = start,
+                                                .hosts = hosts,
+                                                .host_count = count};
+    *start = (struct start){.server = NULL};
+    expect_eq(weir_create_server(n->loop, &factory, host, 0, &options,
+                                 &start->server),
+              0);
+}
+
+static bool is_done(void *arg)
+{
+    return ((struct start *)arg)->done > 0;
+}
+
+static void run(struct names *n, struct start *start)
+{
+    expect_eq(weir_loop_run_until(n->loop, is_done, start), 0);
+    expect_eq(start->done, 1);
+}
+
+/* The addresses that the server listens on, without the port they share. */
+static const char *addresses_of(const struct start *start)
+{
+    static char all[512];
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    struct weir_address address;
+    uint16_t port = 0;
+    all[0] = '\0';
+    for (size_t i = 0; i < weir_server_get_socket_count(start->server); i++) {
+        expect_geq(weir_server_get_socket(start->server, i, &address), 0);
+        char *colon =
+            strrchr(weir_address_format(&address, text, sizeof(text)), ':');
+        const uint16_t own = (uint16_t)atoi(colon + 1);
+        expect_eq(own, port == 0 ? own : port, "one port for all");
+        port = own;
+        *colon = '\0';
+        strcat(strcat(all, text), " ");
+    }
+    return all;
+}
+
+NAMES(server_names, a_server_listens_on_all_addresses_of_a_name)
+{
+    struct start start;
+    create(n, &start, "self.example", NULL, 0);
+    expect_eq(start.done, 0, "never from inside the call");
+    run(n, &start);
+    expect_eq(start.err, 0, "%s", weir_strerror(start.err));
+    expect_str_eq(addresses_of(&start), "[::1] 127.0.0.1 ");
+    weir_server_free(start.server);
+}
+
+NAMES(server_names, names_and_addresses_may_stand_side_by_side_and_count_once)
+{
+    static const char *const hosts[] = {"self.example", "127.0.0.2",
+                                        "localhost"};
+    struct start start;
+    create(n, &start, "127.0.0.1", hosts, 3);
+    run(n, &start);
+    expect_eq(start.err, 0, "%s", weir_strerror(start.err));
+    expect_str_eq(addresses_of(&start), "127.0.0.1 127.0.0.2 [::1] ");
+    weir_server_free(start.server);
+}
+
+NAMES(server_names, one_name_without_an_address_fails_the_start)
+{
+    static const char *const hosts[] = {"self.example", "nx.example"};
+    struct start start;
+    create(n, &start, "127.0.0.1", hosts, 2);
+    run(n, &start);
+    expect_eq(start.err, WEIR_EDNSNOTFOUND);
+    expect_eq(weir_server_get_socket_count(start.server), 0);
+    weir_server_free(start.server);
+}
+
+NAMES(server_names, an_address_that_is_not_here_is_an_error_of_the_start)
+{
+    struct start start;
+    create(n, &start, "a4.example", NULL, 0);
+    run(n, &start);
+    expect_eq(start.err, -EADDRNOTAVAIL);
+    weir_server_free(start.server);
+}
+
+NAMES(server_names, what_is_no_name_is_refused_by_the_call)
+{
+    weir_server *server = NULL;
+    expect_eq(weir_create_server(n->loop, &factory, "127.1", 0, NULL, &server),
+              WEIR_EDNSBADNAME);
+    expect_eq(server, NULL);
+}
+
+NAMES(server_names, a_server_is_closed_while_its_names_are_looked_up)
+{
+    static const char *const hosts[] = {"silent.example", "self.example"};
+    names_lookup(n, "nx.example", NULL);
+    names_run_for(n, 2 * MS);
+    const int fds = names_count_fds();
+    for (int turns = 0; turns < 6; turns++) {
+        struct start start;
+        create(n, &start, "silent.h.example", hosts, 2);
+        for (int i = 0; i < turns; i++) {
+            weir_loop_stop(n->loop);
+            expect_eq(weir_loop_run(n->loop), 0);
+        }
+        weir_server_close(start.server);
+        run(n, &start);
+        expect_eq(start.err, -ECANCELED);
+        weir_server_free(start.server);
+        names_run_for(n, 2 * MS);
+        expect_eq(names_count_fds(), fds);
+        expect_eq(names_count_timers(n), 0);
+    }
+}
+
+NAMES(server_names, a_loop_is_freed_while_names_are_looked_up)
+{
+    struct start start;
+    create(n, &start, "silent.example", NULL, 0);
+    names_run_for(n, 2 * MS);
+    expect_eq(weir_loop_free(n->loop), 0);
+    expect_eq(start.done, 1);
+    expect_eq(start.err, -ECANCELED);
+    weir_server_free(start.server);
+    expect_eq(weir_loop_new(NULL, &n->loop), 0);
+}
