@@ -11,6 +11,7 @@
 #include "weir/base.h"
 #include "weir/buffer.h"
 #include "weir/datagram.h"
+#include "weir/datagram_stream.h"
 #include "weir/embed.h"
 #include "weir/error.h"
 #include "weir/executor.h"

@@ -1,0 +1,171 @@
+/**
+ * @file datagram_stream.h
+ * Datagrams in tasks: an endpoint that is received from and sent to by calls.
+ *
+ * A datagram stream is an endpoint (datagram.h) with a queue of bounded length
+ * between the loop and the tasks. When the queue is full the endpoint is not
+ * read from: datagrams wait in the kernel's queue, which drops those that it
+ * has no room for; weir_transport_get_datagram_counts() tells how many. Any
+ * number of tasks may receive; they are served in the order of their calls.
+ *
+ * An error of the endpoint that does not end it, such as a destination that
+ * refuses (ICMP), is told once by the next receive that finds no datagram.
+ *
+ * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
+ * (task.h), which is not repeated below. No datagram is lost by an
+ * interruption.
+ */
+#ifndef WEIR_DATAGRAM_STREAM_H
+#define WEIR_DATAGRAM_STREAM_H
+
+#include "base.h"
+#include "datagram.h"
+
+#include <sys/types.h>
+
+WEIR_BEGIN_DECLS
+
+/** A datagram endpoint for tasks. */
+typedef struct weir_datagram_stream weir_datagram_stream;
+
+/** Datagrams that a stream holds unless its options say otherwise. */
+#define WEIR_DATAGRAM_QUEUE 64
+
+/** Options of weir_open_datagram_stream(). */
+struct weir_datagram_stream_options {
+    /** sizeof(struct weir_datagram_stream_options). */
+    size_t size;
+    /** Datagrams that wait for a task at most, up to 65536; default
+     * WEIR_DATAGRAM_QUEUE. Each place takes some 300 bytes. */
+    uint32_t queue_count;
+    /** The endpoint; its done must be NULL. */
+    struct weir_datagram_options endpoint;
+};
+
+/**
+ * Make a datagram endpoint for tasks.
+ *
+ * @param loop     the loop; borrowed
+ * @param options  borrowed; at least a family, an address or a port of the
+ *                 endpoint
+ * @param ret      the stream, given; end with weir_datagram_stream_free()
+ * @return         0; other errors are those of
+ *                 weir_create_datagram_endpoint() and of its done
+ * @retval -EINVAL  no @p ret, a queue that is too long, or a done
+ * @retval -ENOMEM  no memory
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_open_datagram_stream(weir_loop *loop,
+                          const struct weir_datagram_stream_options *options,
+                          weir_datagram_stream **ret);
+
+/**
+ * Receive one datagram into memory of the caller.
+ *
+ * @param stream    the stream; held
+ * @param buf       destination; held; may be NULL when @p size is 0
+ * @param size      bytes in @p buf; what a longer datagram has beyond is lost
+ * @param ret_peer  the sender, held; may be NULL
+ * @return          the length of the datagram, 0 for an empty one; more than
+ *                  @p size if its end was cut off
+ * @retval -ESHUTDOWN  the endpoint was closed, and all datagrams were received
+ * @retval -ECANCELED  the stream was freed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t
+weir_datagram_stream_recv(weir_datagram_stream *stream, void *buf, size_t size,
+                          struct weir_address *ret_peer);
+
+/**
+ * Receive one datagram without copying it.
+ *
+ * @param stream  the stream; held
+ * @param ret     the datagram, held. Its buf.lease is given, end with
+ *                weir_lease_unref(); an empty datagram has none. Its ancillary
+ *                is borrowed until the next call that receives
+ * @return        0; errors are those of weir_datagram_stream_recv()
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_datagram_stream_take(weir_datagram_stream *stream,
+                          struct weir_datagram *ret);
+
+/**
+ * Send a copy of a datagram; see weir_transport_sendto().
+ *
+ * weir_datagram_stream_drain() waits while too much is queued. Datagrams with
+ * more to say about them go by weir_transport_sendmsg() on the transport.
+ *
+ * @param stream  the stream; borrowed
+ * @param data    the bytes; borrowed
+ * @param len     how many
+ * @param addr    where to, borrowed; NULL: the remote address of the endpoint
+ * @return        0, or an error of weir_transport_sendto()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_datagram_stream_send(weir_datagram_stream *stream,
+                                       const void *data, size_t len,
+                                       const struct weir_address *addr);
+
+/**
+ * Wait while more than the high mark is queued, until it is the low mark.
+ *
+ * @param stream  the stream; held
+ * @return        0
+ * @retval -ESHUTDOWN  the endpoint was closed and is lost
+ * @retval -ECANCELED  the stream was freed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API int weir_datagram_stream_drain(weir_datagram_stream *stream);
+
+/**
+ * Send what is queued and close the endpoint; idempotent. Datagrams that were
+ * received before can still be taken.
+ *
+ * @param stream  the stream; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_datagram_stream_close(weir_datagram_stream *stream);
+
+/**
+ * Wait until the endpoint is lost. Does not close it.
+ *
+ * @param stream  the stream; held
+ * @return        0, or the first error of the endpoint
+ * @retval -ECANCELED  the stream was freed
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API int weir_datagram_stream_wait_closed(weir_datagram_stream *stream);
+
+/**
+ * The transport of the endpoint, of a datagram kind.
+ *
+ * @param stream  the stream; borrowed
+ * @return        the transport; borrowed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API weir_transport *
+weir_datagram_stream_get_transport(const weir_datagram_stream *stream);
+
+/**
+ * Close the endpoint and give the stream back. Datagrams that were not taken
+ * are dropped, and tasks that wait in its calls get -ECANCELED.
+ *
+ * @param stream  taken; NULL is ignored
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API void weir_datagram_stream_free(weir_datagram_stream *stream);
+
+WEIR_END_DECLS
+
+#endif

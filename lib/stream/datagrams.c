@@ -1,0 +1,469 @@
+/*
+ * Datagram streams: the protocol of an endpoint that tasks receive from.
+ *
+ * Datagrams wait in a ring of places that is made with the stream, so that
+ * receiving allocates nothing. A full ring pauses the endpoint; half of it free
+ * resumes it. Each datagram, and each error to be told, wakes one of the tasks
+ * that wait. It is not given to that task, which takes the first datagram there
+ * is when it runs, and waits again if another task was quicker.
+ *
+ * The memory is kept by the program, by calls inside, and by the endpoint until
+ * that is lost.
+ */
+#include "lib/base/options.h"
+#include "lib/net/listener.h"
+#include "lib/sync/sync.h"
+#include "lib/transport/transport.h"
+#include "weir/datagram_stream.h"
+
+#include <string.h>
+
+#define QUEUE_COUNT_MAX 65536u
+
+/* A datagram that waits for a task. */
+struct place {
+    struct weir_datagram datagram; /* its buffer is kept */
+    struct weir_ancillary ancillary;
+};
+
+struct weir_datagram_stream {
+    struct wr_sync sync;
+    weir_transport *t; /* with a reference; NULL before it is made and when the
+                        * stream is freed */
+    struct wr_list receivers; /* struct wr_waiter */
+    struct wr_list drainers;
+    struct wr_list closers;
+    int error;           /* that no call has told of yet */
+    int end;             /* of the lost endpoint; 0: it lives */
+    uint32_t capacity;   /* places */
+    uint32_t first;      /* index of the datagram that waits longest */
+    uint32_t count;      /* datagrams that wait */
+    bool is_full;        /* set and cleared with the pause of the endpoint */
+    bool writing_paused; /* set and cleared by the endpoint */
+    struct weir_ancillary ancillary; /* of the datagram taken last */
+    struct place places[];
+};
+
+/* The opening of a stream, on the stack of the task. */
+struct datagrams_opening {
+    struct wr_waiter waiter;
+    weir_datagram_stream *stream;
+    weir_endpoint *endpoint;
+};
+
+static void datagrams_check_invariants(const weir_datagram_stream *stream)
+{
+    wr_sync_check_invariants(&stream->sync);
+    wr_assert(stream->count <= stream->capacity);
+    wr_assert(stream->first < stream->capacity);
+    wr_assert(stream->error <= 0);
+    wr_assert(stream->end <= 0);
+    wr_assert(stream->is_full || stream->count < stream->capacity);
+}
+
+/* ---- the ring of places ---- */
+
+static struct place *datagrams_place(weir_datagram_stream *stream,
+                                     uint32_t index)
+{
+    uint32_t at = stream->first + index;
+
+    wr_assert(index < stream->capacity);
+    return &stream->places[at < stream->capacity ? at : at - stream->capacity];
+}
+
+/* Takes the datagram that waits longest; its lease is the caller's. */
+static void datagrams_pop(weir_datagram_stream *stream,
+                          struct weir_datagram *ret)
+{
+    struct place *place = datagrams_place(stream, 0);
+
+    wr_assert(stream->count > 0);
+    *ret = place->datagram;
+    if (ret->ancillary) {
+        stream->ancillary = place->ancillary;
+        ret->ancillary = &stream->ancillary;
+    }
+    stream->first = (stream->first + 1) % stream->capacity;
+    stream->count--;
+    if (stream->is_full && stream->count <= stream->capacity / 2) {
+        stream->is_full = false;
+        if (stream->t) {
+            wr_ignore(weir_transport_resume_reading(stream->t));
+        }
+    }
+}
+
+static void datagrams_drop_all(weir_datagram_stream *stream)
+{
+    struct weir_datagram datagram;
+
+    while (stream->count > 0) {
+        datagrams_pop(stream, &datagram);
+        weir_lease_unref(datagram.buf.lease);
+    }
+}
+
+/* ---- the protocol ---- */
+
+static void datagrams_connection_made(void *user, weir_transport *t)
+{
+    weir_datagram_stream *stream = user;
+
+    wr_assert(!stream->t);
+    wr_assert(!stream->sync.is_freed);
+    stream->t = weir_transport_ref(t);
+    wr_sync_ref(&stream->sync);
+}
+
+static void datagrams_connection_lost(void *user, weir_transport *t, int err)
+{
+    weir_datagram_stream *stream = user;
+    (void)t;
+
+    wr_assert(stream->end == 0);
+    stream->end = err < 0 ? err : -ESHUTDOWN;
+    wr_waiters_wake_all(&stream->receivers, 0);
+    wr_waiters_wake_all(&stream->drainers, 0);
+    wr_waiters_wake_all(&stream->closers, 0);
+    wr_sync_unref(&stream->sync);
+}
+
+static void datagrams_pause_writing(void *user, weir_transport *t)
+{
+    weir_datagram_stream *stream = user;
+    (void)t;
+
+    wr_assert(!stream->writing_paused);
+    stream->writing_paused = true;
+}
+
+static void datagrams_resume_writing(void *user, weir_transport *t)
+{
+    weir_datagram_stream *stream = user;
+    (void)t;
+
+    wr_assert(stream->writing_paused);
+    stream->writing_paused = false;
+    wr_waiters_wake_all(&stream->drainers, 0);
+}
+
+/* An error that no call has told of hides later ones. */
+static void datagrams_note_error(weir_datagram_stream *stream, int err)
+{
+    wr_assert(err < 0);
+    if (stream->error == 0) {
+        stream->error = err;
+    }
+    wr_ignore(wr_waiters_wake_first(&stream->receivers, 0));
+}
+
+static int datagrams_datagram_received(void *user, weir_transport *t,
+                                       const struct weir_datagram *datagram)
+{
+    weir_datagram_stream *stream = user;
+
+    datagrams_check_invariants(stream);
+    if (stream->sync.is_freed) {
+        return 0;
+    }
+    wr_assert(stream->count < stream->capacity); /* or it is paused */
+    struct place *place = datagrams_place(stream, stream->count);
+    place->datagram = *datagram;
+    if (datagram->buf.len > 0) {
+        int err = weir_buf_keep(&place->datagram.buf);
+        if (err < 0) { /* this one is lost, and the endpoint goes on */
+            datagrams_note_error(stream, err);
+            return 0;
+        }
+    } else {
+        place->datagram.buf.lease = NULL;
+    }
+    if (datagram->ancillary) {
+        place->ancillary = *datagram->ancillary;
+    }
+    stream->count++;
+    if (stream->count == stream->capacity) {
+        stream->is_full = true;
+        wr_ignore(weir_transport_pause_reading(t));
+    }
+    wr_ignore(wr_waiters_wake_first(&stream->receivers, 0));
+    return 0;
+}
+
+static void datagrams_error_received(void *user, weir_transport *t, int err)
+{
+    weir_datagram_stream *stream = user;
+    (void)t;
+
+    if (!stream->sync.is_freed) {
+        datagrams_note_error(stream, err);
+    }
+}
+
+static const struct weir_protocol datagrams_protocol = {
+    .size = sizeof(datagrams_protocol),
+    .kind = WEIR_PROTOCOL_DATAGRAM,
+    .connection_made = datagrams_connection_made,
+    .connection_lost = datagrams_connection_lost,
+    .pause_writing = datagrams_pause_writing,
+    .resume_writing = datagrams_resume_writing,
+    .datagram_received = datagrams_datagram_received,
+    .error_received = datagrams_error_received,
+};
+
+/* ---- opening ---- */
+
+static int datagrams_create(void *arg, weir_transport *t,
+                            struct weir_protocol_binding *ret)
+{
+    struct datagrams_opening *opening = arg;
+    (void)t;
+
+    wr_assert(opening->stream != NULL);
+    *ret = (struct weir_protocol_binding){.protocol = &datagrams_protocol,
+                                          .user = opening->stream};
+    return 0;
+}
+
+static void datagrams_opened(void *arg, int err, weir_transport *t)
+{
+    struct datagrams_opening *opening = arg;
+
+    wr_assert((err < 0) == !t);
+    wr_waiter_wake(&opening->waiter, err);
+}
+
+static void datagrams_give_up(struct wr_waiter *waiter)
+{
+    struct datagrams_opening *opening =
+        wr_container_of(waiter, struct datagrams_opening, waiter);
+
+    wr_assert(opening->endpoint != NULL);
+    weir_endpoint_cancel(opening->endpoint);
+}
+
+static int
+datagrams_read_options(const struct weir_datagram_stream_options *options,
+                       struct weir_datagram_stream_options *ret)
+{
+    int err = wr_options_read(ret, sizeof(*ret), options);
+    if (err == 0) {
+        err = wr_options_read_inner(ret, &ret->endpoint, sizeof(ret->endpoint));
+    }
+    wr_require(err >= 0, err);
+    wr_require(ret->queue_count <= QUEUE_COUNT_MAX, -EINVAL);
+    wr_require(!ret->endpoint.done, -EINVAL);
+    return 0;
+}
+
+static int datagrams_make(weir_loop *loop, uint32_t queue_count,
+                          weir_datagram_stream **ret)
+{
+    const uint32_t capacity = queue_count ? queue_count : WEIR_DATAGRAM_QUEUE;
+    const size_t places = capacity * sizeof(struct place);
+    struct wr_sync *sync;
+
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    int err = wr_sync_new(loop, sizeof(weir_datagram_stream) + places, &sync);
+    wr_require(err >= 0, err);
+    weir_datagram_stream *stream =
+        wr_container_of(sync, weir_datagram_stream, sync);
+    wr_list_init(&stream->receivers);
+    wr_list_init(&stream->drainers);
+    wr_list_init(&stream->closers);
+    stream->capacity = capacity;
+    datagrams_check_invariants(stream);
+    *ret = stream;
+    return 0;
+}
+
+/* Makes the endpoint; takes the socket of the options. */
+static int datagrams_open_and_wait(weir_loop *loop,
+                                   struct weir_datagram_options *endpoint,
+                                   struct datagrams_opening *opening)
+{
+    const struct weir_factory factory = {.create = datagrams_create,
+                                         .arg = opening};
+
+    endpoint->size = sizeof(*endpoint);
+    endpoint->done = datagrams_opened;
+    endpoint->done_arg = opening;
+    int err = weir_create_datagram_endpoint(loop, &factory, endpoint,
+                                            &opening->endpoint);
+    return err < 0 ? err : wr_task_wait(loop, &opening->waiter, NULL);
+}
+
+int weir_open_datagram_stream(
+    weir_loop *loop, const struct weir_datagram_stream_options *options,
+    weir_datagram_stream **ret)
+{
+    struct weir_datagram_stream_options known;
+    struct datagrams_opening opening = {
+        .waiter = {.interrupt = datagrams_give_up}};
+
+    int err = datagrams_read_options(options, &known);
+    if (err == 0 && !ret) {
+        err = -EINVAL;
+    }
+    if (err == 0) {
+        err = wr_task_enter(loop);
+    }
+    if (err == 0) {
+        err = datagrams_make(loop, known.queue_count, &opening.stream);
+    }
+    if (err < 0) {
+        wr_socket_refuse(known.endpoint.use_sock, known.endpoint.sock);
+        return err;
+    }
+    err = datagrams_open_and_wait(loop, &known.endpoint, &opening);
+    if (err < 0) {
+        weir_datagram_stream_free(opening.stream);
+        return err;
+    }
+    *ret = opening.stream;
+    return 0;
+}
+
+/* ---- receiving ---- */
+
+/* Waits for a datagram; the task has entered. */
+static int datagrams_await(weir_datagram_stream *stream)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+    int err = 0;
+
+    while (err == 0 && stream->count == 0) {
+        if (stream->sync.is_freed) {
+            return -ECANCELED;
+        }
+        if (stream->error < 0) {
+            err = stream->error;
+            stream->error = 0;
+            return err;
+        }
+        if (stream->end < 0) {
+            return stream->end;
+        }
+        err = wr_task_wait(stream->sync.loop, &waiter, &stream->receivers);
+    }
+    return err;
+}
+
+int weir_datagram_stream_take(weir_datagram_stream *stream,
+                              struct weir_datagram *ret)
+{
+    wr_require(ret, -EINVAL);
+    int err = wr_sync_enter(&stream->sync);
+    wr_require(err >= 0, err);
+    datagrams_check_invariants(stream);
+    err = datagrams_await(stream);
+    if (err == 0) {
+        datagrams_pop(stream, ret);
+    }
+    wr_sync_unref(&stream->sync);
+    return err;
+}
+
+ssize_t weir_datagram_stream_recv(weir_datagram_stream *stream, void *buf,
+                                  size_t size, struct weir_address *ret_peer)
+{
+    struct weir_datagram datagram;
+
+    wr_require(buf || size == 0, -EINVAL);
+    int err = weir_datagram_stream_take(stream, &datagram);
+    wr_require(err >= 0, err);
+    wr_assert(datagram.size_bytes >= datagram.buf.len);
+    if (size > 0 && datagram.buf.len > 0) {
+        memcpy(buf, datagram.buf.data,
+               datagram.buf.len < size ? datagram.buf.len : size);
+    }
+    if (ret_peer) {
+        *ret_peer = datagram.peer;
+    }
+    weir_lease_unref(datagram.buf.lease);
+    return (ssize_t)datagram.size_bytes;
+}
+
+/* ---- sending ---- */
+
+int weir_datagram_stream_send(weir_datagram_stream *stream, const void *data,
+                              size_t len, const struct weir_address *addr)
+{
+    int err = wr_loop_check(stream->sync.loop);
+    wr_require(err >= 0, err);
+    datagrams_check_invariants(stream);
+    err = weir_transport_sendto(stream->t, data, len, addr);
+    return err > 0 ? 0 : err; /* drain tells of the pause */
+}
+
+int weir_datagram_stream_drain(weir_datagram_stream *stream)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+
+    int err = wr_sync_enter(&stream->sync);
+    wr_require(err >= 0, err);
+    datagrams_check_invariants(stream);
+    while (err == 0 && !stream->sync.is_freed && stream->end == 0 &&
+           stream->writing_paused) {
+        err = wr_task_wait(stream->sync.loop, &waiter, &stream->drainers);
+    }
+    if (err == 0) {
+        err = stream->sync.is_freed ? -ECANCELED : stream->end;
+    }
+    wr_sync_unref(&stream->sync);
+    return err;
+}
+
+/* ---- the end ---- */
+
+void weir_datagram_stream_close(weir_datagram_stream *stream)
+{
+    wr_sync_check_invariants(&stream->sync);
+    wr_ignore(weir_transport_close(stream->t)); /* wait_closed tells */
+}
+
+int weir_datagram_stream_wait_closed(weir_datagram_stream *stream)
+{
+    struct wr_waiter waiter = {.interrupt = NULL};
+
+    int err = wr_sync_enter(&stream->sync);
+    wr_require(err >= 0, err);
+    datagrams_check_invariants(stream);
+    while (err == 0 && !stream->sync.is_freed && stream->end == 0) {
+        err = wr_task_wait(stream->sync.loop, &waiter, &stream->closers);
+    }
+    if (err == 0 && stream->sync.is_freed) {
+        err = -ECANCELED;
+    } else if (err == 0) {
+        err = weir_transport_get_error(stream->t);
+    }
+    wr_sync_unref(&stream->sync);
+    return err;
+}
+
+weir_transport *
+weir_datagram_stream_get_transport(const weir_datagram_stream *stream)
+{
+    return stream->t;
+}
+
+void weir_datagram_stream_free(weir_datagram_stream *stream)
+{
+    if (!stream || wr_loop_check(stream->sync.loop) < 0) {
+        return;
+    }
+    datagrams_check_invariants(stream);
+    weir_transport *t = stream->t;
+
+    stream->t = NULL;
+    datagrams_drop_all(stream);
+    wr_waiters_wake_all(&stream->receivers, 0);
+    wr_waiters_wake_all(&stream->drainers, 0);
+    wr_waiters_wake_all(&stream->closers, 0);
+    if (t) {
+        wr_ignore(weir_transport_close(t)); /* the rest is sent */
+        weir_transport_unref(t);
+    }
+    wr_sync_free(&stream->sync);
+}

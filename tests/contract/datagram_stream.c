@@ -1,0 +1,394 @@
+/*
+ * Datagram streams: tasks that receive from an endpoint by calls.
+ *
+ * Most tests have two streams of one loop, a client that is connected to a
+ * server, over UDP on the loopback. Endpoints themselves are tested elsewhere.
+ */
+#include "tests/unit.h"
+
+#include <weir.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MS UINT64_C(1000000)
+
+static weir_datagram_stream *open_stream(weir_loop *loop, const char *remote,
+                                         uint16_t port, uint32_t queue_count)
+{
+    const struct weir_datagram_stream_options options = {
+        .size = sizeof(options),
+        .queue_count = queue_count,
+        .endpoint = {.local_host = "127.0.0.1",
+                     .remote_host = remote,
+                     .remote_port = port}};
+    weir_datagram_stream *stream = NULL;
+
+    expect_eq(weir_open_datagram_stream(loop, &options, &stream), 0);
+    cr_assert_not_null(stream);
+    return stream;
+}
+
+static struct weir_address address_of(const weir_datagram_stream *stream)
+{
+    struct weir_address address;
+
+    weir_transport_get_sockname(weir_datagram_stream_get_transport(stream),
+                                &address);
+    return address;
+}
+
+static uint16_t port_of(const weir_datagram_stream *stream)
+{
+    return ntohs(address_of(stream).storage.inet.sin_port);
+}
+
+/* A stream that receives, and one that is connected to it. */
+struct two {
+    weir_datagram_stream *server;
+    weir_datagram_stream *client;
+};
+
+static struct two open_two(weir_loop *loop, uint32_t queue_count)
+{
+    struct two two = {.server = open_stream(loop, NULL, 0, queue_count)};
+
+    two.client = open_stream(loop, "127.0.0.1", port_of(two.server), 0);
+    return two;
+}
+
+static void free_two(struct two *two)
+{
+    weir_datagram_stream_free(two->client);
+    weir_datagram_stream_free(two->server);
+}
+
+static void run(weir_task_fn *body)
+{
+    expect_eq(weir_run(NULL, body, NULL), 0);
+}
+
+/* ---- both directions ---- */
+
+static int talk(weir_loop *loop, void *arg)
+{
+    struct two two = open_two(loop, 0);
+    struct weir_address peer;
+    struct weir_address client;
+    char text[16];
+    (void)arg;
+
+    expect_eq(weir_datagram_stream_send(two.client, "hello", 5, NULL), 0);
+    expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), &peer),
+              5);
+    expect_eq(memcmp(text, "hello", 5), 0);
+    client = address_of(two.client);
+    cr_assert(weir_address_is_equal(&peer, &client));
+    expect_eq(weir_datagram_stream_send(two.server, "you", 3, &peer), 0);
+    expect_eq(weir_datagram_stream_drain(two.server), 0);
+    expect_eq(weir_datagram_stream_recv(two.client, text, sizeof(text), NULL),
+              3);
+    expect_eq(memcmp(text, "you", 3), 0);
+    free_two(&two);
+    return 0;
+}
+
+UNIT(datagram_stream, two_tasks_talk)
+{
+    run(talk);
+}
+
+static int receive_odd_ones(weir_loop *loop, void *arg)
+{
+    struct two two = open_two(loop, 0);
+    struct weir_datagram datagram;
+    char text[4];
+    (void)arg;
+
+    expect_eq(weir_datagram_stream_send(two.client, NULL, 0, NULL), 0);
+    expect_eq(weir_datagram_stream_send(two.client, "too long", 8, NULL), 0);
+    expect_eq(weir_datagram_stream_send(two.client, "leased", 6, NULL), 0);
+    expect_eq(weir_datagram_stream_send(two.client, "", 0, NULL), 0);
+    expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
+              0);
+    expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
+              8);
+    expect_eq(memcmp(text, "too ", 4), 0);
+    expect_eq(weir_datagram_stream_take(two.server, &datagram), 0);
+    expect_eq(datagram.buf.len, 6);
+    expect_eq(memcmp(datagram.buf.data, "leased", 6), 0);
+    weir_lease_unref(datagram.buf.lease);
+    expect_eq(weir_datagram_stream_take(two.server, &datagram), 0);
+    expect_eq(datagram.buf.len, 0);
+    cr_assert_null(datagram.buf.lease);
+    free_two(&two);
+    return 0;
+}
+
+UNIT(datagram_stream, empty_long_and_leased_datagrams_arrive)
+{
+    run(receive_odd_ones);
+}
+
+/* ---- the queue ---- */
+
+enum { MANY = 1000, PLACES = 4 };
+
+static int overrun(weir_loop *loop, void *arg)
+{
+    struct two two = open_two(loop, PLACES);
+    uint32_t number;
+    (void)arg;
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        expect_eq(weir_datagram_stream_send(two.client, &i, sizeof(i), NULL),
+                  0);
+        expect_eq(weir_datagram_stream_drain(two.client), 0);
+    }
+    expect_eq(weir_sleep(loop, 20 * MS), 0);
+    cr_assert(!weir_transport_is_reading(
+        weir_datagram_stream_get_transport(two.server)));
+    uint32_t expected = 0;
+    while (expected < 100) { /* the kernel's queue has room for these */
+        expect_eq(weir_datagram_stream_recv(two.server, &number, sizeof(number),
+                                            NULL),
+                  sizeof(number));
+        expect_eq(number, expected);
+        expected++;
+    }
+    free_two(&two);
+    return 0;
+}
+
+UNIT(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order)
+{
+    run(overrun);
+}
+
+/* ---- several tasks ---- */
+
+static int received_count;
+
+static int receive_one(weir_loop *loop, void *arg)
+{
+    weir_datagram_stream *stream = arg;
+    char byte;
+    (void)loop;
+
+    const ssize_t len = weir_datagram_stream_recv(stream, &byte, 1, NULL);
+    if (len == 1) {
+        received_count++;
+        return 0;
+    }
+    return (int)len;
+}
+
+static weir_task *spawn_receiver(weir_loop *loop, weir_datagram_stream *stream)
+{
+    weir_task *task = NULL;
+
+    expect_eq(weir_task_spawn(loop, receive_one, stream, NULL, &task), 0);
+    return task;
+}
+
+static int join(weir_task *task)
+{
+    int result = 0;
+    const int err = weir_task_join(task, &result);
+
+    return err < 0 ? err : result;
+}
+
+static int share(weir_loop *loop, void *arg)
+{
+    struct two two = open_two(loop, 0);
+    weir_task *tasks[8];
+    (void)arg;
+
+    received_count = 0;
+    for (int i = 0; i < 8; i++) {
+        tasks[i] = spawn_receiver(loop, two.server);
+    }
+    expect_eq(weir_sleep(loop, 0), 0);
+    for (int i = 0; i < 7; i++) {
+        expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
+    }
+    weir_task_cancel(tasks[0]); /* takes none with it */
+    for (int i = 0; i < 8; i++) {
+        const int err = join(tasks[i]);
+        expect_eq(err, i == 0 ? -ECANCELED : 0);
+    }
+    expect_eq(received_count, 7);
+    free_two(&two);
+    return 0;
+}
+
+UNIT(datagram_stream, several_tasks_receive_and_a_cancelled_one_loses_nothing)
+{
+    run(share);
+}
+
+static int cancel_when_woken(weir_loop *loop, void *arg)
+{
+    struct two two = open_two(loop, 0);
+    (void)arg;
+
+    received_count = 0;
+    for (int i = 0; i < 200; i++) {
+        weir_task *first = spawn_receiver(loop, two.server);
+        weir_task *second = spawn_receiver(loop, two.server);
+        expect_eq(weir_sleep(loop, 0), 0);
+        expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
+        for (int turns = i % 4; turns > 0; turns--) {
+            expect_eq(weir_sleep(loop, 0), 0);
+        }
+        weir_task_cancel(first);
+        const int before = received_count;
+        const int err = join(first);
+        if (err == 0) { /* it had the datagram */
+            weir_task_cancel(second);
+            expect_eq(join(second), -ECANCELED);
+        } else {
+            expect_eq(err, -ECANCELED);
+            expect_eq(join(second), 0);
+            expect_eq(received_count, before + 1);
+        }
+        expect_eq(received_count, i + 1);
+    }
+    free_two(&two);
+    return 0;
+}
+
+UNIT(datagram_stream, a_datagram_goes_to_the_next_task_when_one_is_cancelled)
+{
+    run(cancel_when_woken);
+}
+
+/* ---- errors and ends ---- */
+
+static int refuse(weir_loop *loop, void *arg)
+{
+    struct two two = open_two(loop, 0);
+    const uint16_t port = port_of(two.server);
+    char byte;
+    (void)arg;
+
+    weir_datagram_stream_free(two.server);
+    expect_eq(weir_sleep(loop, 5 * MS), 0);
+    expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
+    expect_eq(weir_datagram_stream_recv(two.client, &byte, 1, NULL),
+              -ECONNREFUSED);
+    weir_datagram_stream *server = NULL;
+    const struct weir_datagram_stream_options options = {
+        .size = sizeof(options),
+        .endpoint = {.local_host = "127.0.0.1", .local_port = port}};
+    expect_eq(weir_open_datagram_stream(loop, &options, &server), 0);
+    expect_eq(weir_datagram_stream_send(two.client, "y", 1, NULL), 0);
+    expect_eq(weir_datagram_stream_recv(server, &byte, 1, NULL), 1);
+    expect_eq(byte, 'y');
+    weir_datagram_stream_free(server);
+    weir_datagram_stream_free(two.client);
+    return 0;
+}
+
+UNIT(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on)
+{
+    run(refuse);
+}
+
+static int close_it(weir_loop *loop, void *arg)
+{
+    struct two two = open_two(loop, 0);
+    char byte;
+    (void)arg;
+
+    expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
+    expect_eq(weir_sleep(loop, 5 * MS), 0);
+    weir_datagram_stream_close(two.server);
+    weir_datagram_stream_close(two.server);
+    expect_eq(weir_datagram_stream_wait_closed(two.server), 0);
+    expect_eq(weir_datagram_stream_recv(two.server, &byte, 1, NULL), 1);
+    expect_eq(weir_datagram_stream_recv(two.server, &byte, 1, NULL),
+              -ESHUTDOWN);
+    expect_eq(weir_datagram_stream_drain(two.server), -ESHUTDOWN);
+    const struct weir_address peer = address_of(two.client);
+    expect_eq(weir_datagram_stream_send(two.server, "x", 1, &peer), -ESHUTDOWN);
+    free_two(&two);
+    return 0;
+}
+
+UNIT(datagram_stream, what_arrived_before_a_close_can_be_received)
+{
+    run(close_it);
+}
+
+static int free_while_waiting(weir_loop *loop, void *arg)
+{
+    struct two two = open_two(loop, 0);
+    (void)arg;
+
+    weir_task *task = spawn_receiver(loop, two.server);
+    expect_eq(weir_sleep(loop, 0), 0);
+    expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
+    free_two(&two); /* the datagram is sent, and nothing receives it */
+    expect_eq(join(task), -ECANCELED);
+    return 0;
+}
+
+UNIT(datagram_stream, a_stream_is_freed_while_a_task_waits)
+{
+    run(free_while_waiting);
+}
+
+static weir_datagram_stream *left;
+
+static int leave(weir_loop *loop, void *arg)
+{
+    (void)arg;
+    left = open_stream(loop, NULL, 0, 0);
+    weir_task_detach(spawn_receiver(loop, left));
+    return 0;
+}
+
+UNIT(datagram_stream, a_stream_outlives_its_loop)
+{
+    run(leave);
+    weir_datagram_stream_free(left);
+}
+
+static int misuse(weir_loop *loop, void *arg)
+{
+    int fds[2];
+    weir_datagram_stream *stream = NULL;
+    struct weir_datagram_stream_options options = {.size = sizeof(options)};
+    (void)arg;
+
+    expect_eq(weir_open_datagram_stream(loop, NULL, &stream), -EINVAL);
+    expect_eq(weir_open_datagram_stream(loop, &options, &stream), -EINVAL);
+    options.endpoint.family = AF_INET;
+    expect_eq(weir_open_datagram_stream(loop, &options, NULL), -EINVAL);
+    options.queue_count = 65537;
+    expect_eq(weir_open_datagram_stream(loop, &options, &stream), -EINVAL);
+    options.queue_count = 0;
+    options.endpoint.family = AF_UNSPEC;
+    expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), 0);
+    options.endpoint.use_sock = true;
+    options.endpoint.sock = fds[0];
+    expect_eq(weir_open_datagram_stream(loop, &options, &stream), 0);
+    expect_eq(write(fds[1], "hi", 2), 2);
+    char text[2];
+    expect_eq(weir_datagram_stream_recv(stream, text, 2, NULL), 2);
+    expect_eq(weir_datagram_stream_recv(stream, NULL, 2, NULL), -EINVAL);
+    expect_eq(weir_datagram_stream_take(stream, NULL), -EINVAL);
+    weir_datagram_stream_free(stream);
+    weir_datagram_stream_free(NULL);
+    close(fds[1]);
+    return 0;
+}
+
+UNIT(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
+{
+    run(misuse);
+}
