@@ -56,11 +56,16 @@ void wr_budget_check_invariants(const struct wr_budget *budget)
     wr_debug_check(budget_check_queue(&budget->due, WR_DEMAND_DUE));
 }
 
-uint64_t wr_budget_held_share(const struct wr_budget *budget)
+static inline uint64_t budget_held_share(const struct wr_budget *budget)
 {
     const uint64_t left =
         budget_left_of(budget->held_limit_bytes, budget_held_of(budget));
     return wr_max_u64(left / SHARES, WR_HELD_LEAST);
+}
+
+uint64_t wr_budget_held_share(const struct wr_budget *budget)
+{
+    return budget_held_share(budget);
 }
 
 uint64_t wr_budget_queued_share(const struct wr_budget *budget)
@@ -119,7 +124,7 @@ enum wr_verdict wr_budget_judge(const struct wr_budget *budget,
                                 uint32_t *ret_credit)
 {
     const struct wr_account *account = &demand->account;
-    const uint64_t share = wr_budget_held_share(budget);
+    const uint64_t share = budget_held_share(budget);
     const uint64_t most = wr_min_u64(account->limit_bytes, share);
 
     *ret_credit = 0;
@@ -128,7 +133,8 @@ enum wr_verdict wr_budget_judge(const struct wr_budget *budget,
                    ? WR_VERDICT_HOLDS_LIMIT
                    : WR_VERDICT_HOLDS_SHARE;
     }
-    if (WR_UNLIKELY(demand->stuck_bytes > wr_budget_queued_share(budget))) {
+    if (WR_UNLIKELY(demand->stuck_bytes > 0) &&
+        demand->stuck_bytes > wr_budget_queued_share(budget)) {
         return WR_VERDICT_IS_STUCK;
     }
     const uint64_t credit = wr_min_u64(
@@ -201,9 +207,13 @@ void wr_budget_init(struct wr_budget *budget, const struct wr_pool *pool,
 void wr_demand_init(struct wr_demand *demand, uint64_t limit_bytes,
                     wr_demand_feed_fn *feed)
 {
-    *demand =
-        (struct wr_demand){.account.limit_bytes = limit_bytes, .feed = feed};
+    demand->account = (struct wr_account){.limit_bytes = limit_bytes};
+    demand->stuck_bytes = 0;
+    demand->window = 0;
+    demand->last_credit = 0;
+    demand->state = WR_DEMAND_IDLE;
     wr_list_init(&demand->link);
+    demand->feed = feed;
 }
 
 static void budget_set_state(struct wr_demand *demand,

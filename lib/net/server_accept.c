@@ -169,7 +169,9 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     } else {
         server_accept_park(server, listener, fd);
     }
-    wr_server_arm(server);
+    if (listener->armed_count == 0 || server->connection_limit != UINT64_MAX) {
+        wr_server_arm(server); /* otherwise the accept goes on by itself */
+    }
     wr_server_check_invariants(server);
 }
 
@@ -264,7 +266,7 @@ static void server_accept_forget(struct wr_connection_set *set,
 {
     weir_server *server = wr_container_of(set, weir_server, set);
 
-    wr_server_check_invariants(server);
+    wr_debug_check(wr_server_check_invariants(server));
     wr_assert(server->client_count > 0);
     wr_assert(wr_list_is_linked(&t->set_link));
     wr_list_remove(&t->set_link);

@@ -96,7 +96,6 @@ static void sock_end(struct wr_sock *s)
         sock_end_file(s);
     }
     wr_sock_end_send(s);
-    wr_sock_push_step(s); /* if nothing is in flight, no completion comes */
 }
 
 static void sock_linger(struct wr_sock *s)
@@ -129,7 +128,7 @@ static void sock_advance(struct wr_sock *s)
             sock_linger(s);
             break;
         case WR_SOCK_DOOM:
-            wr_sock_doom(s);
+            wr_sock_set_state(s, WR_SOCK_DOOMED); /* no step is needed */
             break;
         case WR_SOCK_END:
             sock_end(s);
@@ -141,11 +140,13 @@ static void sock_advance(struct wr_sock *s)
     }
 }
 
-/* sock_advance() at the end of a completion that mostly changes nothing. */
+/* sock_advance() at the end of a completion that mostly changes nothing. A step
+ * that is pending does it in this turn too, unless the end is decided. */
 static inline void sock_settle(struct wr_sock *s)
 {
     wr_sock_debug_check(s);
-    if (WR_UNLIKELY(!wr_sock_is_settled(s))) {
+    if (WR_UNLIKELY(!wr_sock_is_settled(s)) &&
+        (wr_sock_is_over(s) || !wr_ready_is_pending(&s->step))) {
         sock_advance(s);
     }
 }
@@ -232,7 +233,7 @@ static void sock_file_read_completed(struct wr_op *op, int32_t res,
 
     wr_assert(s->state >= WR_SOCK_OPEN && s->state < WR_SOCK_LOST);
     if (wr_sock_file_read_ended(s, res)) {
-        wr_loop_at_turn_end(s->t.loop, &s->turn_end);
+        wr_sock_send_file_later(s);
     }
     sock_advance(s);
 }
@@ -249,7 +250,7 @@ static void sock_file_ready(struct wr_ready *ready)
     wr_sock_check_file(s);
     if (file->state != WR_FILE_DONE) {
         wr_assert(file->state == WR_FILE_NEXT);
-        wr_loop_at_turn_end(s->t.loop, &s->turn_end);
+        wr_sock_send_file_later(s);
         return;
     }
     if (file->err < 0 && s->state == WR_SOCK_CLOSING && s->t.error == 0) {
@@ -269,7 +270,16 @@ static int sock_sendfile(weir_transport *t, const struct wr_sendfile *part)
     static const struct wr_sock_file_ops ops = {
         .read_completed = sock_file_read_completed, .ready = sock_file_ready};
 
-    return wr_sock_file_begin(wr_sock_of(t), part, &ops);
+    struct wr_sock *s = wr_sock_of(t);
+    int err = wr_sock_file_begin(s, part, &ops);
+
+    wr_require(err >= 0, err);
+    if (!s->send_op.in_flight) {
+        wr_sock_send_file_later(s);
+    }
+    wr_sock_check_invariants(s);
+    wr_sock_check_file(s);
+    return 0;
 }
 
 static void sock_cancel_sendfile(weir_transport *t)
@@ -281,6 +291,19 @@ static void sock_cancel_sendfile(weir_transport *t)
     wr_sock_check_invariants(s);
 }
 
+/* A send has ended, and something else waits for that, or for the rest. */
+static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
+                                                     int32_t res)
+{
+    const bool took_all = s->state == WR_SOCK_CLOSING && s->t.error == 0 &&
+                          wr_sock_send_took_all(s, res);
+
+    if (took_all || wr_sock_send_ended(s, res)) {
+        wr_sock_recv_unstick(s);
+        sock_settle(s);
+    }
+}
+
 static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
@@ -288,12 +311,8 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     wr_debug_assert(s->state > WR_SOCK_UNBORN && s->state < WR_SOCK_LOST);
     wr_debug_assert(wr_sock_has_unsent(s));
-    if (WR_LIKELY(wr_sock_is_settled(s) && wr_sock_send_took_all(s, res))) {
-        return;
-    }
-    if (wr_sock_send_ended(s, res)) {
-        wr_sock_recv_unstick(s);
-        sock_settle(s);
+    if (WR_UNLIKELY(!wr_sock_is_settled(s) || !wr_sock_send_took_all(s, res))) {
+        sock_send_went(s, res);
     }
 }
 
@@ -325,7 +344,9 @@ static void sock_close(weir_transport *t)
         s->times->closing_ns = weir_loop_get_time(t->loop);
         wr_sock_times_changed(s);
     }
-    wr_sock_update_recv(s); /* a cancel leaves together with the last send */
+    if (s->recv_state != WR_RECV_IDLE) {
+        wr_sock_update_recv(s); /* a cancel leaves with the last send */
+    }
     wr_sock_push_step(s);
     wr_sock_debug_check(s);
 }
@@ -342,6 +363,7 @@ static void sock_abort(weir_transport *t)
     sock_reset_on_close(s);
     wr_sock_doom(s);
     sock_end(s); /* the cancels leave together with this turn's sends */
+    wr_sock_push_step(s); /* if nothing is in flight, no completion comes */
     wr_sock_check_invariants(s);
 }
 

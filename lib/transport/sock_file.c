@@ -319,12 +319,7 @@ int wr_sock_file_begin(struct wr_sock *s, const struct wr_sendfile *part,
     wr_ready_init(&file->ready, ops->ready);
     s->file = file;
     s->sends_file = true;
-    if (!s->send_op.in_flight) {
-        wr_loop_at_turn_end(loop, &s->turn_end);
-    }
     wr_sock_note_sent(s); /* the stall clock starts */
     wr_sock_times_changed(s);
-    wr_sock_check_invariants(s);
-    wr_sock_check_file(s);
     return 0;
 }

@@ -151,15 +151,14 @@ struct wr_sock {
     bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
     bool held_back : 1;      /* set when an arm found no credit or buffer */
     bool write_eof : 1;      /* set by write_eof and by lingering */
-    bool sends_file : 1;     /* set while there is a `file`: one test with
-                              * write_eof on the way of every write */
+    bool sends_file : 1;     /* set while there is a `file` */
     bool write_shut : 1;     /* set when the kernel was told of write_eof */
     bool polls_for_room : 1; /* the operation of send_op is a poll */
+    bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
     bool in_resume : 1;      /* set around resume_writing */
     bool resets : 1;         /* set when the peer is to see a reset */
     bool hup_seen : 1;       /* set when the watch has nothing more to see */
     bool fin_seen : 1;       /* set by a poll for room that a FIN ended */
-    bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
 
     struct wr_op send_op; /* the send, or the poll for room; see above */
     struct wr_turn_end turn_end;
@@ -206,6 +205,9 @@ int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
 int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf);
 void wr_sock_write_eof(weir_transport *t);
 void wr_sock_limits_changed(weir_transport *t);
+/* When the turn ends the next piece of a file leaves, or the queue before it.
+ */
+void wr_sock_send_file_later(struct wr_sock *s);
 /* Tells the kernel that no more will be sent, once everything is. */
 void wr_sock_shut_when_sent(struct wr_sock *s);
 /* Cancels what is in flight. */
@@ -493,12 +495,14 @@ static inline void wr_sock_note_sent(struct wr_sock *s)
     }
 }
 
-/* A send took all that was queued, as it mostly does, and nothing waits for
- * that; otherwise false, and nothing was changed. */
+/* A send of a whole connection took all that was queued, as it mostly does, and
+ * nothing but a close waits for that; otherwise false, and nothing was changed.
+ */
 static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
 {
     weir_loop *loop = s->t.loop;
 
+    wr_debug_assert(s->state <= WR_SOCK_CLOSING && s->t.error == 0);
     if (WR_UNLIKELY(res <= 0 || s->t.notify_depth >= 0 || s->write_eof ||
                     s->sends_file || s->polls_for_room || s->sent_short ||
                     !wr_sendq_consume_all(&s->sendq, &loop->send_memory,

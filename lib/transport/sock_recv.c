@@ -303,7 +303,7 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
     }
 }
 
-static void sock_recv_arm(struct wr_sock *s)
+static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
 {
     const struct wr_pool *pool = &s->t.loop->pool;
 
@@ -492,7 +492,9 @@ void wr_sock_recv_init(struct wr_sock *s, wr_demand_feed_fn *feed)
 void wr_sock_end_recv(struct wr_sock *s)
 {
     wr_assert(s->state == WR_SOCK_ENDING);
-    wr_sock_update_recv(s);
+    if (s->recv_state != WR_RECV_IDLE) {
+        wr_sock_update_recv(s);
+    }
     wr_assert(s->recv_state == WR_RECV_IDLE ||
               s->recv_state == WR_RECV_CANCELLING);
     wr_op_cancel(&s->t.loop->uring, &s->poll_op);

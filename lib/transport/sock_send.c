@@ -4,15 +4,14 @@
  * Writes go to the queue, and at the end of the turn the whole queue leaves as
  * one send. Only one is in flight: two sends on a stream may be reordered as
  * soon as the first has to wait. A send is bounded, so that progress is seen
- * while a slow peer takes megabytes; the bytes that a short one left over leave
- * with the next, together with those written meanwhile.
+ * while a slow peer takes megabytes; the next one takes the rest of a short
+ * one.
  *
  *     idle --flush--> sending --taken, failed--> idle
  *                        \--no room--> waiting --room, error--> idle
  *
- * A send takes as many bytes as the socket has room for and never waits itself:
- * the peer decides how long that would be (see SEND_FLAGS in op.c). A poll
- * waits, with the same operation, so that at most one of the two is in flight.
+ * A send takes what the socket has room for and never waits: the peer would say
+ * for how long (see SEND_FLAGS in op.c). A poll waits, with the same operation.
  *
  * While a file is being sent writes are refused, so that an operation that is
  * in flight over an empty queue is the file's.
@@ -23,8 +22,7 @@
 #include <string.h>
 
 #define SEND_BYTES_MIN (256u << 10)
-/* Longer sends have a budget in each turn. */
-#define SEND_SHORT (64u << 10)
+#define SEND_SHORT     (64u << 10) /* longer ones have a budget in each turn */
 
 static inline void sock_send_make_dirty(struct wr_sock *s)
 {
@@ -68,8 +66,6 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s)
     wr_prep_sendv(&s->t.loop->uring, &s->send_op, s->fd, iov, count);
 }
 
-static __attribute__((noinline)) void sock_send_file(struct wr_sock *s);
-
 static void sock_send_flush(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -78,10 +74,6 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
     wr_debug_assert(!s->send_op.in_flight);
     wr_debug_assert(!s->polls_for_room);
     if (WR_UNLIKELY(s->t.error || s->state >= WR_SOCK_LINGERING)) {
-        return;
-    }
-    if (WR_UNLIKELY(!head)) {
-        sock_send_file(s);
         return;
     }
     if (WR_LIKELY(head->len <= SEND_SHORT && !head->next)) {
@@ -178,15 +170,31 @@ static void sock_send_file_went(struct wr_sock *s, enum wr_file_step step,
     }
 }
 
-/* The turn ends, and the queue is empty. */
-static __attribute__((noinline)) void sock_send_file(struct wr_sock *s)
+/* Stands in for sock_send_flush(), which knows no empty queue. The file may
+ * have ended since, and bytes may have been written behind it. */
+static void sock_send_flush_file(struct wr_turn_end *turn_end)
 {
+    struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
     int err = 0;
 
-    if (wr_sock_file_is_next(s)) {
+    s->turn_end.run = sock_send_flush;
+    if (!wr_sendq_is_empty(&s->sendq)) {
+        sock_send_flush(turn_end);
+        return;
+    }
+    if (s->t.error == 0 && s->state < WR_SOCK_LINGERING &&
+        wr_sock_file_is_next(s)) {
         const enum wr_file_step step = wr_sock_file_move(s, &err);
         sock_send_file_went(s, step, err);
     }
+}
+
+void wr_sock_send_file_later(struct wr_sock *s)
+{
+    wr_assert(s->sends_file);
+    s->turn_end.run =
+        wr_sendq_is_empty(&s->sendq) ? sock_send_flush_file : sock_send_flush;
+    wr_loop_at_turn_end(s->t.loop, &s->turn_end);
 }
 
 /* A poll for room has completed: there is room, or something that the next send
@@ -227,7 +235,7 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
     } else if (!wr_sendq_is_empty(&s->sendq)) {
         sock_send_make_dirty(s);
     } else if (WR_UNLIKELY(s->sends_file)) {
-        wr_loop_at_turn_end(s->t.loop, &s->turn_end);
+        wr_sock_send_file_later(s);
     } else if (WR_UNLIKELY(s->write_eof)) {
         wr_sock_shut_when_sent(s);
     }
@@ -300,8 +308,11 @@ static __attribute__((noinline)) int sock_send_refuse_write(struct wr_sock *s,
 /* True when @len more bytes may be written. */
 static inline bool sock_send_has_room(const struct wr_sock *s, size_t len)
 {
+    if (s->write_eof || s->sends_file) {
+        return false;
+    }
     return s->state == WR_SOCK_OPEN && wr_transport_can_write(&s->t) &&
-           !s->write_eof && !s->sends_file && len <= s->t.hard_limit_bytes &&
+           len <= s->t.hard_limit_bytes &&
            s->sendq.bytes <= s->t.hard_limit_bytes - len;
 }
 

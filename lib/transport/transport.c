@@ -9,8 +9,6 @@
 
 #include "lib/base/options.h"
 
-#include <string.h>
-
 static void transport_shutdown_alive(struct wr_member *member)
 {
     weir_transport *t = wr_container_of(member, weir_transport, member);
@@ -54,7 +52,7 @@ static void transport_set_marks(weir_transport *t, uint64_t high_bytes,
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops)
 {
-    memset(t, 0, sizeof(*t));
+    wr_assert(!t->ops && t->refs == 0);
     t->ops = ops;
     t->loop = loop;
     t->refs = 1;
@@ -65,19 +63,25 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     t->notify_depth = -1;
 }
 
+static void transport_check_errors(const weir_transport *t)
+{
+    wr_assert(t->error <= 0);
+    wr_assert(t->write_error <= 0);
+    wr_assert(t->error == 0 || t->error_what);
+    wr_assert(t->error == 0 || t->end != WEIR_END_NONE);
+}
+
 void wr_transport_check_invariants(const weir_transport *t)
 {
     const bool must_notify = t->writing_paused || t->flushed;
 
     wr_assert(t->refs > 0);
-    wr_assert(t->low_bytes <= t->high_bytes);
-    wr_assert(t->check_bytes <= t->high_bytes);
-    wr_assert(t->notify_depth < 0 || must_notify);
-    wr_assert(t->notify_depth >= 0 || !must_notify);
-    wr_assert(t->error <= 0);
-    wr_assert(t->write_error <= 0);
-    wr_assert(t->error == 0 || t->error_what);
-    wr_assert(t->error == 0 || t->end != WEIR_END_NONE);
+    wr_assert((t->notify_depth >= 0) == must_notify);
+    if (WR_UNLIKELY(!wr_transport_can_write(t))) {
+        transport_check_errors(t);
+    }
+    wr_debug_assert(t->low_bytes <= t->high_bytes);
+    wr_debug_assert(t->check_bytes <= t->high_bytes);
     wr_debug_assert(t->set || !wr_list_is_linked(&t->set_link));
 }
 

@@ -154,7 +154,8 @@ struct weir_transport {
 /* Tells transports from other members of their stage. */
 extern const struct wr_member_ops wr_transport_member_ops;
 
-/* Fills in the common part; one reference, for the library. */
+/* Fills in the common part of an object whose memory is zeroed; one reference,
+ * for the library. */
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops);
 

@@ -61,6 +61,30 @@ PAIRS(sendfile_end, a_file_that_waits_for_writes_is_cancelled_before_its_first)
     close(fd);
 }
 
+static void write_on(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    struct rig *rig = arg;
+
+    (void)t;
+    expect_eq(err, -ECANCELED);
+    expect_eq(sent, 0);
+    expect_eq(rig_write(rig, 1000), 0);
+}
+
+PAIRS(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave)
+{
+    const int fd = pattern_file(SIZE);
+    expect_eq(weir_transport_sendfile(rig->t, fd, 0, SIZE, write_on, rig), 0);
+
+    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
+    rig_turn(rig);
+
+    expect_eq(rig->written, 1000);
+    rig_peer_read(rig, 1000);
+    expect_usable(rig);
+    close(fd);
+}
+
 /* At any moment: in the cache or not, with or without room. */
 PAIRS_WITH(sendfile_end, a_cancellation_may_come_at_any_moment,
            .small_buffers = true)
