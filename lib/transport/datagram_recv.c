@@ -111,7 +111,7 @@ static void datagram_recv_arm(struct wr_endpoint *e)
     }
     wr_assert(!e->recv_op.in_flight);
     wr_endpoint_set_intake_state(e, WR_INTAKE_ARMED);
-    wr_prep_poll(&loop->uring, &e->recv_op, e->fd, POLLIN, false);
+    wr_prep_poll(&loop->uring, &e->recv_op, e->fd, POLLIN | POLLRDHUP, false);
 }
 
 void wr_endpoint_update_recv(struct wr_endpoint *e)
@@ -130,7 +130,7 @@ void wr_endpoint_recv_polled(struct wr_endpoint *e, int32_t res)
     wr_assert(!e->recv_op.in_flight);
     wr_assert(e->intake_state == WR_INTAKE_ARMED);
     wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);
-    e->hup_seen = res > 0 && ((uint32_t)res & POLLHUP) != 0;
+    e->hup_seen = res > 0 && ((uint32_t)res & (POLLHUP | POLLRDHUP)) != 0;
     if (wr_endpoint_is_reading(e) && !e->kept_head) {
         datagram_recv_make_due(e);
     }
@@ -194,7 +194,9 @@ static void datagram_recv_found_nothing(struct wr_endpoint *e)
         wr_endpoint_break(e, -ESHUTDOWN, "receive");
         return;
     }
-    for (uint32_t i = 0; i < WR_SLOTS_MAX; i++) {
+    /* A Unix socket has no such queue, and would give a datagram for it. */
+    const uint32_t most = e->family == AF_UNIX ? 0 : WR_SLOTS_MAX;
+    for (uint32_t i = 0; i < most; i++) {
         struct msghdr header = {.msg_iovlen = 0};
         if (wr_sys_recv_error(e->fd, &header) < 0) {
             break;
