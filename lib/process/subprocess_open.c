@@ -37,9 +37,11 @@ static struct wr_spawn
 subprocess_open_plan(const struct weir_spawn_options *options,
                      const char *const *argv, const struct wr_stdio *stdio)
 {
+    static const char *const none[] = {NULL};
+    const char *const *own = environ ? (const char *const *)environ : none;
     struct wr_spawn spawn = {
         .argv = argv,
-        .env = options->env ? options->env : (const char *const *)environ,
+        .env = options->env ? options->env : own, /* clearenv() sets NULL */
         .cwd = options->cwd,
         .pass_fds = options->pass_fds,
         .pass_fd_count = options->pass_fd_count,

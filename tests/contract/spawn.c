@@ -133,6 +133,31 @@ CHILDREN(spawn, a_descriptor_that_is_not_open_is_EBADF)
     expect_eq(fail(argv, &spawn, &step), -EBADF);
 }
 
+static atomic_bool is_reaped_enough;
+
+/* Waits for every child, as a supervisor does. */
+static void *reap_all(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&is_reaped_enough)) {
+        waitpid(-1, NULL, __WALL);
+    }
+    return NULL;
+}
+
+CHILDREN(spawn, a_failed_start_may_be_reaped_by_other_code)
+{
+    const char *const argv[] = {"/nowhere", NULL};
+    pthread_t thread;
+
+    cr_assert_eq(pthread_create(&thread, NULL, reap_all, NULL), 0);
+    for (int i = 0; i < 500; i++) {
+        expect_eq(fail(argv, NULL, NULL), -ENOENT);
+    }
+    atomic_store(&is_reaped_enough, true);
+    pthread_join(thread, NULL);
+}
+
 CHILDREN(spawn, misuse_is_told_before_anything_is_made)
 {
     const char *const argv[] = {"true", NULL};
@@ -296,6 +321,17 @@ CHILDREN(spawn, the_environment_is_the_parents_or_the_one_given)
     child_forget(&child);
     cr_assert_eq(setenv("WEIR_C", "d", 1), 0);
     expect_str_eq(child_output(&other, "echo $WEIR_C", NULL), "d\n");
+}
+
+CHILDREN(spawn, a_program_without_environment_gives_none)
+{
+    struct child child = {.t = NULL};
+    char **before = environ;
+
+    environ = NULL; /* as clearenv() does */
+    const char *output = child_output(&child, "echo ${HOME-none}", &no_stdin);
+    environ = before;
+    expect_str_eq(output, "none\n");
 }
 
 CHILDREN(spawn, umask_session_and_group_are_set_when_asked)
