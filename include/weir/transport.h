@@ -409,6 +409,7 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
  * @retval -EINVAL     the table is not valid
  * @retval -ESHUTDOWN  the transport is closing
  * @retval -ENOMEM     no memory; nothing has changed
+ * @retval -EOPNOTSUPP  the transport is a pipe of a child process
  * @suspends no
  * @thread loop
  */

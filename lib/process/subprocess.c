@@ -275,8 +275,8 @@ static const struct weir_protocol subprocess_pipe_protocol = {
 static int subprocess_bind_pipe(void *arg, weir_transport *t,
                                 struct weir_protocol_binding *ret)
 {
-    (void)t;
     wr_assert(arg != NULL);
+    t->is_part = true;
     *ret = (struct weir_protocol_binding){.protocol = &subprocess_pipe_protocol,
                                           .user = arg};
     return 0;

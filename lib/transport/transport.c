@@ -456,7 +456,7 @@ int weir_transport_set_protocol(weir_transport *t,
     if (err < 0) {
         return err;
     }
-    wr_require(t->ops->set_protocol, -EOPNOTSUPP);
+    wr_require(t->ops->set_protocol && !t->is_part, -EOPNOTSUPP);
     wr_require(binding && wr_protocol_fits(t, binding), -EINVAL);
     return t->ops->set_protocol(t, binding, initial, count);
 }

@@ -139,6 +139,8 @@ struct weir_transport {
     bool has_dropped;      /* set when bytes are dropped that were written, or
                             * that a close had no room for */
     bool is_busy;          /* the program says so */
+    bool is_part;          /* set at birth: of another transport, which needs
+                            * its protocol to be told of the loss */
     /* At this depth or less the protocol that was paused, or `flushed`, is
      * notified. -1: neither waits. */
     int64_t notify_depth;

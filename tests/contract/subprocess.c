@@ -337,6 +337,24 @@ CHILDREN(subprocess, the_protocol_can_be_switched)
     child_forget(&child);
 }
 
+CHILDREN(subprocess, the_protocol_of_a_pipe_cannot_be_switched)
+{
+    struct child child = {.t = NULL};
+    struct weir_protocol_binding binding;
+
+    child_exec(&child, (const char *const[]){"cat", NULL}, NULL);
+    one_turn();
+    expect_eq(bind_stream(NULL, NULL, &binding), 0);
+    for (int fd = 0; fd < 3; fd++) {
+        expect_eq(
+            weir_transport_set_protocol(pipe_of(&child, fd), &binding, NULL, 0),
+            -EOPNOTSUPP);
+    }
+    weir_transport_abort(child.t);
+    child_wait(&child);
+    child_forget(&child);
+}
+
 CHILDREN(subprocess, the_dump_has_a_line_for_it)
 {
     struct child child = {.t = NULL};
