@@ -9,6 +9,7 @@
 
 #include "lib/base/address.h"
 #include "lib/base/options.h"
+#include "uring/lease.h"
 
 /* The longest payload that fits into a packet. */
 #define UDP4_MAX 65507u
@@ -76,6 +77,25 @@ static int datagram_message_check(const struct wr_endpoint *e,
     return datagram_message_check_len(e, message->len);
 }
 
+/* The rule of sockets: few bytes are copied, and all that would pin a buffer
+ * while buffers are short. */
+static enum wr_outgoing_kind
+datagram_message_kind(const struct wr_pool *pool,
+                      const struct weir_message *message)
+{
+    const weir_lease *lease = message->lease;
+
+    if (message->release) {
+        return WR_OUTGOING_REF;
+    }
+    if (!lease || message->len < WR_LEASE_LEAST) {
+        return WR_OUTGOING_COPY;
+    }
+    wr_assert(lease->refs > 0);
+    return lease->buf && wr_pool_is_short(pool) ? WR_OUTGOING_COPY
+                                                : WR_OUTGOING_LEASE;
+}
+
 int weir_transport_sendmsg(weir_transport *t,
                            const struct weir_message *message)
 {
@@ -92,9 +112,7 @@ int weir_transport_sendmsg(weir_transport *t,
         .data = known.data,
         .len = known.len,
         .control = control,
-        .kind = known.lease     ? WR_OUTGOING_LEASE
-                : known.release ? WR_OUTGOING_REF
-                                : WR_OUTGOING_COPY,
+        .kind = datagram_message_kind(&t->loop->pool, &known),
         .lease = known.lease,
         .release = known.release,
         .release_arg = known.release_arg,

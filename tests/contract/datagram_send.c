@@ -280,6 +280,35 @@ DATAGRAMS_WITH(datagram_send, r47__abort_drops_what_waits, .connected = true)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_ABORTED);
 }
 
+static int pass_on(struct dg *rig, const struct weir_datagram *datagram)
+{
+    const struct weir_message message = {.size = sizeof(message),
+                                         .data = datagram->buf.data,
+                                         .len = datagram->buf.len,
+                                         .lease = datagram->buf.lease};
+    expect_geq(weir_transport_sendmsg(rig->t, &message), 0);
+    return 0;
+}
+
+DATAGRAMS_WITH(datagram_send, few_bytes_that_wait_pin_no_buffer,
+               .connected = true, .hooks = {.datagram_received = pass_on})
+{
+    struct weir_loop_statistics statistics;
+
+    if (rig->family != AF_UNIX) {
+        return; /* there is always room */
+    }
+    fill_up(rig);
+    dg_peer_send(rig, "x", 1);
+    dg_peer_send(rig, "", 0);
+    dg_wait_received(rig, 2);
+    dg_turns(rig, 2);
+
+    expect_gt(weir_transport_get_write_buffer_size(rig->t), 0);
+    weir_loop_get_statistics(rig->loop, &statistics);
+    expect_eq(statistics.leases, 0);
+}
+
 static void send_more(struct dg *rig)
 {
     if (rig->step++ == 0) {
