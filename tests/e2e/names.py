@@ -2,25 +2,11 @@
 """
 
 import os
-import shutil
-import socket
 import subprocess
 import tempfile
 
+from dns import Dnsmasq, find, free_port
 from harness import EXAMPLES, Skip, command, equal, matches, run
-
-# What dnsmasq says on its own: names, networks without addresses, and whom to
-# ask for the rest.
-RECORDS = [
-    "--host-record=both.test,192.0.2.1,2001:db8::1",
-    "--host-record=inet.test,192.0.2.2",
-    "--host-record=inet6.test,2001:db8::2",
-    "--cname=alias.test,both.test",
-    "--txt-record=text.test,words",
-    *[f"--host-record=many.test,192.0.2.{i},2001:db8::{i:x}"
-      for i in range(1, 151)],
-    "--local=/test/",
-]
 
 
 def example():
@@ -29,79 +15,42 @@ def example():
     return EXAMPLES["resolve"]
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-class Dnsmasq:
-    """A server on a port of the loopback, asked by `resolve`."""
-
-    def __init__(self, *flags):
-        program = shutil.which("dnsmasq", path=os.environ.get("PATH", "")
-                               + ":/usr/sbin:/sbin")
-        if not program:
-            raise Skip("dnsmasq is not installed")
-        self.program = program
-        self.flags = flags
-
-    def __enter__(self):
-        self.directory = tempfile.TemporaryDirectory()
-        for _ in range(5):
-            self.port = free_port()
-            self.process = subprocess.Popen(
-                [self.program, "--keep-in-foreground", "--conf-file=/dev/null",
-                 "--no-resolv", "--no-hosts", "--bind-interfaces",
-                 "--listen-address=127.0.0.1", f"--port={self.port}",
-                 f"--pid-file={self.directory.name}/pid", "--log-facility=-",
-                 "--user=", *RECORDS, *self.flags],
-                stderr=subprocess.PIPE, text=True)
-            for line in self.process.stderr:
-                if "started" in line:
-                    return self
-            self.process.wait()
-        raise Skip("dnsmasq does not start here")
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
-        self.directory.cleanup()
-
-    def ask(self, *names):
-        outcome = command(example(), "-s", f"127.0.0.1:{self.port}", *names)
-        if "without c-ares" in outcome.err:
-            raise Skip("built without c-ares")
-        equal((outcome.status, outcome.err), (0, ""), "the outcome")
-        return outcome.out
+def resolve(server, *names):
+    """What the example prints that asks this server."""
+    outcome = command(example(), "-s", server.address, *names)
+    if "without c-ares" in outcome.err:
+        raise Skip("built without c-ares")
+    equal((outcome.status, outcome.err), (0, ""), "the outcome")
+    return outcome.out
 
 
 def test_addresses_of_both_families_and_of_one():
     with Dnsmasq() as server:
-        equal(server.ask("both.test"),
+        equal(resolve(server, "both.test"),
               "both.test [2001:db8::1]\nboth.test 192.0.2.1\n", "both")
-        equal(server.ask("inet.test"), "inet.test 192.0.2.2\n", "IPv4")
-        equal(server.ask("inet6.test"), "inet6.test [2001:db8::2]\n", "IPv6")
+        equal(resolve(server, "inet.test"), "inet.test 192.0.2.2\n", "IPv4")
+        equal(resolve(server, "inet6.test"), "inet6.test [2001:db8::2]\n",
+              "IPv6")
 
 
 def test_an_alias_has_the_addresses_of_its_name():
     with Dnsmasq() as server:
-        equal(server.ask("alias.test"),
+        equal(resolve(server, "alias.test"),
               "alias.test [2001:db8::1]\nalias.test 192.0.2.1\n", "both")
 
 
 def test_no_such_name_and_no_address_are_told_apart():
     with Dnsmasq() as server:
-        equal(server.ask("nx.test"), "nx.test: No such host name\n", "NXDOMAIN")
-        equal(server.ask("text.test"),
+        equal(resolve(server, "nx.test"), "nx.test: No such host name\n",
+              "NXDOMAIN")
+        equal(resolve(server, "text.test"),
               "text.test: The host name has no address of this family\n",
               "no data")
 
 
 def test_a_server_that_refuses_is_told():
     with Dnsmasq() as server:
-        equal(server.ask("elsewhere.example"),
+        equal(resolve(server, "elsewhere.example"),
               "elsewhere.example: The name servers refuse to answer\n",
               "REFUSED")
 
@@ -109,33 +58,59 @@ def test_a_server_that_refuses_is_told():
 def test_a_server_behind_that_is_dead_is_no_answer():
     dead = free_port()
     with Dnsmasq(f"--server=/dead.test/127.0.0.1#{dead}") as server:
-        matches(server.ask("a.dead.test"),
+        matches(resolve(server, "a.dead.test"),
                 r"^a\.dead\.test: (No name server answered in time"
                 r"|The name servers (cannot answer now|refuse to answer))\n\Z")
 
 
 def test_three_hundred_answers_come_by_TCP_and_are_cut():
     with Dnsmasq() as server:
-        lines = server.ask("many.test").splitlines()
+        lines = resolve(server, "many.test").splitlines()
         equal(len(lines), 128, "addresses")
         equal(len(set(lines)), 128, "different ones")
         equal(sum("[" in line for line in lines), 64, "of IPv6")
 
 
+def dig(server, name, kind):
+    """The addresses that dig finds, as the example prints them."""
+    program = find("dig")
+    if not program:
+        raise Skip("dig is not installed")
+    outcome = command(program, f"@{server.host}", "-p", str(server.port),
+                      "+short", "+tries=3", name, kind)
+    equal(outcome.status, 0, f"dig said {outcome.out!r}")
+    words = [word for word in outcome.out.split() if not word.endswith(".")]
+    return {f"[{word}]" if kind == "AAAA" else word for word in words}
+
+
+def test_dig_finds_the_same_addresses():
+    with Dnsmasq() as server:
+        for name in ("both.test", "inet.test", "inet6.test", "alias.test",
+                     "ALIAS.test", "chain.test"):
+            found = resolve(server, name).splitlines()
+            equal({line.removeprefix(f"{name} ") for line in found},
+                  dig(server, name, "A") | dig(server, name, "AAAA"), name)
+        many = dig(server, "many.test", "A") | dig(server, "many.test", "AAAA")
+        equal(len(many), 300, "addresses that dig finds by TCP")
+        for line in resolve(server, "many.test").splitlines():
+            assert line.removeprefix("many.test ") in many, line
+
+
 def test_two_hundred_names_at_once():
     with Dnsmasq() as server:
         names = [f"{kind}{i}.test" for i in range(100) for kind in ("a", "b")]
-        lines = sorted(server.ask(*names).splitlines())
+        lines = sorted(resolve(server, *names).splitlines())
         equal(lines, sorted(f"{name}: No such host name" for name in names),
               "each is answered")
 
 
 def test_what_asks_no_server():
     with Dnsmasq() as server:
-        equal(server.ask("localhost"), "localhost [::1]\nlocalhost 127.0.0.1\n",
-              "this machine")
-        equal(server.ask("192.0.2.7"), "192.0.2.7 192.0.2.7\n", "a literal")
-        equal(server.ask("127.1"), "127.1: Not a host name\n", "no name")
+        equal(resolve(server, "localhost"),
+              "localhost [::1]\nlocalhost 127.0.0.1\n", "this machine")
+        equal(resolve(server, "192.0.2.7"), "192.0.2.7 192.0.2.7\n",
+              "a literal")
+        equal(resolve(server, "127.1"), "127.1: Not a host name\n", "no name")
 
 
 # ---- the hosts file, in a mount namespace of its own ----
@@ -148,8 +123,7 @@ def ask_with_hosts(hosts, *names):
         script = 'mount --bind "$0" /etc/hosts && exec "$@"'
         try:
             outcome = command("unshare", "-m", "sh", "-c", script, file.name,
-                              example(), "-s", f"127.0.0.1:{server.port}",
-                              *names)
+                              example(), "-s", server.address, *names)
         except FileNotFoundError:
             raise Skip("no unshare") from None
         if "ermitted" in outcome.err or "denied" in outcome.err:

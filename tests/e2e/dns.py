@@ -1,0 +1,84 @@
+"""A name server that knows nothing of weir, dnsmasq.
+
+It listens on one address of a loopback, that of this machine or, with the
+command that enters another, that of another network.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from harness import Skip
+
+# What it says on its own: names, networks without addresses, and whom to ask
+# for the rest.
+RECORDS = [
+    "--host-record=both.test,192.0.2.1,2001:db8::1",
+    "--host-record=inet.test,192.0.2.2",
+    "--host-record=inet6.test,2001:db8::2",
+    "--host-record=here.test,127.0.0.1,::1",
+    "--cname=alias.test,both.test",
+    "--cname=chain.test,alias.test",
+    "--txt-record=text.test,words",
+    *[f"--host-record=many.test,192.0.2.{i},2001:db8::{i:x}"
+      for i in range(1, 151)],
+    "--local=/test/",
+]
+
+PATHS = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def find(name):
+    """The path of a program, also of those for the administrator."""
+    return shutil.which(name, path=PATHS["PATH"])
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Dnsmasq:
+    """A server that answers from the start of the block to its end."""
+
+    def __init__(self, *flags, host="127.0.0.1", port=0, enter=()):
+        program = find("dnsmasq")
+        if not program:
+            raise Skip("dnsmasq is not installed")
+        self.program = program
+        self.flags = flags
+        self.host = host
+        self.wanted_port = port
+        self.enter = enter
+
+    @property
+    def address(self):
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def __enter__(self):
+        self.directory = tempfile.TemporaryDirectory()
+        for _ in range(5):
+            self.port = self.wanted_port or free_port()
+            self.process = subprocess.Popen(
+                [*self.enter, self.program, "--keep-in-foreground",
+                 "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+                 "--bind-interfaces", f"--listen-address={self.host}",
+                 f"--port={self.port}",
+                 f"--pid-file={self.directory.name}/pid", "--log-facility=-",
+                 "--user=", *RECORDS, *self.flags],
+                stderr=subprocess.PIPE, text=True)
+            for line in self.process.stderr:
+                if "started" in line:
+                    return self
+            self.process.wait()
+        raise Skip("dnsmasq does not start here")
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+        self.directory.cleanup()
