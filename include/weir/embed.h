@@ -19,8 +19,9 @@
  * while (err == 0) {
  *     uint64_t deadline = weir_loop_get_deadline(loop);
  *     uint64_t now = weir_loop_get_time(loop);
- *     int wait_ms = deadline == UINT64_MAX ? -1
- *         : deadline <= now ? 0 : (int)((deadline - now + 999999) / 1000000);
+ *     uint64_t left = deadline > now ? deadline - now : 0;
+ *     uint64_t left_ms = left / 1000000 + (left % 1000000 > 0);
+ *     int wait_ms = left_ms < INT_MAX ? (int)left_ms : INT_MAX;
  *     int count = epoll_wait(epfd, &event, 1, wait_ms);
  *     if (count > 0 && event.data.ptr != loop) {
  *         handle(&event);
@@ -36,6 +37,8 @@
  * deadline come at once. So a host that asks each time before it waits misses
  * nothing; one that does not ask sleeps over what was written since. A deadline
  * is rounded up to the host's unit, else it spins until the deadline has come.
+ * One that is too far for the host's type, as UINT64_MAX may be, is cut to the
+ * longest wait there is: a turn too many does no harm.
  * Descriptor and deadline both are needed: where a turn left work to do, the
  * deadline says so and the descriptor need not.
  *

@@ -5,6 +5,7 @@
  */
 #include "tests/contract/host_rig.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -38,13 +39,26 @@ static void host_close(struct host *host)
     close(host->epfd);
 }
 
+/* epoll_wait() for one event. A stop and a continue of the process, or a
+ * debugger, interrupts it; then the wait begins again. */
+static int host_wait(struct host *host, struct epoll_event *event, int wait_ms)
+{
+    int count;
+
+    do {
+        count = epoll_wait(host->epfd, event, 1, wait_ms);
+    } while (count < 0 && errno == EINTR);
+    expect_geq(count, 0);
+    return count;
+}
+
 /* One round of the host: waits as the header of embed.h says. */
 static void host_round(struct host *host)
 {
     struct epoll_event event;
     const int wait_ms = guest_wait_ms();
-    const int count = epoll_wait(host->epfd, &event, 1,
-                                 wait_ms < 0 ? HOST_LIMIT_MS : wait_ms);
+    const int count =
+        host_wait(host, &event, wait_ms < 0 ? HOST_LIMIT_MS : wait_ms);
 
     host->waits++;
     if (count > 0 && event.data.fd == host->guest.client) {
@@ -152,13 +166,13 @@ UNIT(host_epoll, an_idle_guest_costs_no_turn)
     guest_send(&host.guest);
     host_run(&host, has_echoed);
     while (guest_wait_ms() == 0 ||
-           epoll_wait(host.epfd, &event, 1, 20) > 0) { /* what is left */
+           host_wait(&host, &event, 20) > 0) { /* what is left */
         guest_turn(&host.guest);
         expect_lt(host.guest.turns, 50);
     }
 
     expect_eq(guest_wait_ms(), -1);
-    expect_eq(epoll_wait(host.epfd, &event, 1, 30), 0);
+    expect_eq(host_wait(&host, &event, 30), 0);
     host_close(&host);
 }
 
@@ -184,6 +198,21 @@ UNIT(host_epoll, timers_fire_by_the_deadline)
     expect_eq(fired, 10);
     expect_geq(clock_ns() - start_ns, 32 * MS);
     expect_leq(host.guest.turns, 60);
+    host_close(&host);
+}
+
+/* Further away than the milliseconds that an int holds. */
+UNIT(host_epoll, a_timer_in_a_month_does_not_make_the_host_wait_for_ever)
+{
+    struct host host;
+    host_open(&host);
+    later(UINT64_C(30) * 24 * 3600 * 1000 * MS, note_timer, NULL);
+    while (guest_wait_ms() == 0) {
+        guest_turn(&host.guest);
+        expect_lt(host.guest.turns, 50);
+    }
+
+    expect_gt(guest_wait_ms(), 1000);
     host_close(&host);
 }
 
@@ -289,7 +318,7 @@ UNIT(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed)
             struct epoll_event event;
             const int wait_ms = guest_wait_ms();
             const int count =
-                epoll_wait(host.epfd, &event, 1, wait_ms < 0 ? 1000 : wait_ms);
+                host_wait(&host, &event, wait_ms < 0 ? 1000 : wait_ms);
             cr_assert(count > 0 || wait_ms == 0, "the host sleeps");
             host.guest.turns++;
             expect_eq(weir_loop_run_once(loop), 0);

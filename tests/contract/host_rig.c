@@ -6,6 +6,7 @@
 #include "tests/contract/host_rig.h"
 
 #include <fcntl.h>
+#include <limits.h>
 
 static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
@@ -80,8 +81,9 @@ int guest_wait_ms(void)
     if (deadline_ns == UINT64_MAX) {
         return -1;
     }
-    return deadline_ns <= now_ns ? 0
-                                 : (int)((deadline_ns - now_ns + MS - 1) / MS);
+    const uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    const uint64_t left_ms = left_ns / MS + (left_ns % MS > 0);
+    return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
 void guest_send(struct guest *guest)

@@ -4,6 +4,7 @@
  * Both end with standard input.
  */
 #include <err.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -26,10 +27,9 @@ static int wait_ms(weir_loop *loop) /* rounded up, or the host would spin */
 {
     uint64_t deadline = weir_loop_get_deadline(loop);
     uint64_t now = weir_loop_get_time(loop);
-    if (deadline == UINT64_MAX) {
-        return -1;
-    }
-    return deadline <= now ? 0 : (int)((deadline - now + 999999) / 1000000);
+    uint64_t left = deadline > now ? deadline - now : 0;
+    uint64_t left_ms = left / 1000000 + (left % 1000000 > 0);
+    return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
 int main(void)
