@@ -265,8 +265,9 @@ struct weir_resolver {
     int (*start_reverse)(void *user, weir_lookup *lookup,
                          const struct weir_address *address, void **ret_data);
     /**
-     * Forget a lookup that is not answered fully: it was cancelled, or its time
-     * is over. It must not be answered any more.
+     * Forget a lookup that is not answered fully: it was cancelled, perhaps
+     * inside start, or its time is over. It must not be answered any more;
+     * inside this call that is -ESTALE.
      */
     void (*cancel)(void *user, weir_lookup *lookup, void *data);
 };

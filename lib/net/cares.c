@@ -126,7 +126,6 @@ static void cares_end(struct wr_module *module)
     wr_assert(cares_is_idle(cares));
     cares->is_stopping = true;
     wr_ready_cancel(&cares->work);
-    wr_timer_cancel(&cares->loop->wheel, &cares->timer);
     wr_cares_close(cares);
     wr_assert(cares->asked_count == 0);
 }

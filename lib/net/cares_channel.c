@@ -208,6 +208,7 @@ void wr_cares_close(struct cares *cares)
     ares_channel dns = cares->dns;
     ares_channel files = cares->files;
 
+    wr_timer_cancel(&cares->loop->wheel, &cares->timer);
     if (dns) {
         ares_destroy(dns); /* whose callbacks still look at the channel */
         cares->dns = NULL;

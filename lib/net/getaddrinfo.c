@@ -71,7 +71,10 @@ static void getaddrinfo_interrupt(struct wr_waiter *waiter)
 
     wr_assert(!wr_lookup_has_ended(&wait->lookup));
     wr_lookup_cancel(&wait->lookup);
-    wr_waiter_wake(waiter, -ECANCELED);
+    /* The resolver may have cancelled the task again, inside that call. */
+    if (waiter->task->waiter == waiter) {
+        wr_waiter_wake(waiter, -ECANCELED);
+    }
 }
 
 static void getaddrinfo_init_wait(struct lookup_wait *wait, weir_loop *loop)

@@ -2,10 +2,17 @@
  * Lookups.
  *
  *     IDLE --start--> WAITING --ready item--> ASKING --answers--> ANSWERED
- *                        |                      |                    |
- *                        +------- cancelled ----+                ready item
- *                                       |                            |
- *                                       +---------> ENDED <----------+
+ *                        |                      |                  ^   |
+ *                        |                  given up               |   |
+ *                        |                      v                  |   |
+ *                    cancelled               LEAVING --time-out----+   |
+ *                        |                      |                      |
+ *                        |                  cancelled             ready item
+ *                        v                      v                      v
+ *                        +-------------------> ENDED <-----------------+
+ *
+ * While a lookup is LEAVING its resolver, which may be the program's, is told
+ * to forget it. Answers are refused then, and the lookup may be cancelled.
  *
  * What needs no resolver, a literal address or this machine itself, is answered
  * when the lookup starts. Nothing of the program runs inside a start: the
@@ -86,12 +93,15 @@ static void lookup_ready(struct wr_ready *ready)
     lookup->changed(lookup);
 }
 
+/* Takes the lookup from its resolver, inside of which it may be cancelled. */
 static void lookup_forget(weir_lookup *lookup)
 {
-    wr_assert(lookup->state == WR_LOOKUP_ASKING);
+    wr_lookup_set_state(lookup, WR_LOOKUP_LEAVING);
     weir_task *task = wr_loop_forbid(lookup->loop); /* which may cancel it */
     lookup->resolver->cancel(lookup->user, lookup, lookup->data);
     wr_loop_allow(lookup->loop, task);
+    wr_assert(lookup->state == WR_LOOKUP_LEAVING ||
+              lookup->state == WR_LOOKUP_ENDED);
 }
 
 static void lookup_timer_expired(struct wr_timer *timer)
@@ -101,18 +111,19 @@ static void lookup_timer_expired(struct wr_timer *timer)
     wr_lookup_check_invariants(lookup);
     wr_assert(lookup->open != 0);
     lookup_forget(lookup);
-    wr_assert(lookup->state == WR_LOOKUP_ASKING);
-    lookup_close_all(lookup, WEIR_EDNSTIMEOUT);
+    if (lookup->state == WR_LOOKUP_LEAVING) {
+        lookup_close_all(lookup, WEIR_EDNSTIMEOUT);
+    }
 }
 
 void wr_lookup_cancel(weir_lookup *lookup)
 {
     wr_lookup_check_invariants(lookup);
-    if (lookup->state == WR_LOOKUP_IDLE || lookup->state == WR_LOOKUP_ENDED) {
-        return;
-    }
     if (lookup->state == WR_LOOKUP_ASKING) {
         lookup_forget(lookup);
+    }
+    if (lookup->state == WR_LOOKUP_IDLE || lookup->state == WR_LOOKUP_ENDED) {
+        return;
     }
     wr_ready_cancel(&lookup->ready);
     wr_timer_cancel(&lookup->loop->wheel, &lookup->timer);

@@ -20,6 +20,7 @@ enum wr_lookup_state {
     WR_LOOKUP_IDLE,     /* was not started */
     WR_LOOKUP_WAITING,  /* the resolver will be asked from the ready queue */
     WR_LOOKUP_ASKING,   /* the resolver has the lookup */
+    WR_LOOKUP_LEAVING,  /* the resolver is being told to forget it */
     WR_LOOKUP_ANSWERED, /* in full; the owner will be told */
     WR_LOOKUP_ENDED,    /* told, or cancelled */
 };

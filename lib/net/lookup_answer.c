@@ -21,6 +21,8 @@ void wr_lookup_set_state(weir_lookup *lookup, enum wr_lookup_state state)
         [WR_LOOKUP_WAITING] =
             {[WR_LOOKUP_ASKING] = true, [WR_LOOKUP_ENDED] = true},
         [WR_LOOKUP_ASKING] =
+            {[WR_LOOKUP_LEAVING] = true, [WR_LOOKUP_ANSWERED] = true},
+        [WR_LOOKUP_LEAVING] =
             {[WR_LOOKUP_ANSWERED] = true, [WR_LOOKUP_ENDED] = true},
         [WR_LOOKUP_ANSWERED] = {[WR_LOOKUP_ENDED] = true},
         [WR_LOOKUP_ENDED] = {false},
@@ -47,6 +49,7 @@ void wr_lookup_check_invariants(const weir_lookup *lookup)
         wr_assert(lookup->open != 0);
         break;
     case WR_LOOKUP_ASKING:
+    case WR_LOOKUP_LEAVING:
         wr_assert(lookup->open != 0);
         wr_assert(lookup->resolver != NULL);
         break;

@@ -14,6 +14,7 @@ struct recorder {
     int start_result;
     bool answers_at_once;
     void (*in_start)(struct recorder *recorder);
+    void (*in_cancel)(weir_lookup *lookup);
 };
 
 static struct recorder recorder;
@@ -56,6 +57,9 @@ static void cancel(void *user, weir_lookup *lookup, void *data)
     expect_eq(data, &recorder.log);
     note("cancel", "-", 0);
     recorder.lookup = NULL;
+    if (recorder.in_cancel) {
+        recorder.in_cancel(lookup);
+    }
 }
 
 static const struct weir_resolver recording = {
@@ -184,6 +188,172 @@ NAMES(resolver, a_lookup_may_be_cancelled_inside_its_start)
     expect_eq(n->result, -ECANCELED);
 }
 
+static void answer_all(weir_lookup *lookup)
+{
+    expect_eq(weir_lookup_answer(lookup, 0, 0, two_addresses(), 2), -ESTALE);
+}
+
+static void cancel_again(weir_lookup *lookup)
+{
+    weir_lookup_cancel(lookup);
+}
+
+/* Inside the call that tells it of a cancellation, and of a time-out. */
+NAMES(resolver, an_answer_inside_its_cancel_is_refused)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .timeout_ns = MS};
+    use_recorder(n);
+    recorder.in_cancel = answer_all;
+    ask(n, "any.example", NULL);
+    weir_lookup_cancel(n->lookup);
+    names_run_for(n, MS);
+    expect_eq(n->result, -ECANCELED);
+    names_lookup(n, "any.example", &options);
+    expect_eq(n->result, WEIR_EDNSTIMEOUT);
+}
+
+NAMES(resolver, a_lookup_may_be_cancelled_inside_its_cancel)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .timeout_ns = MS};
+    use_recorder(n);
+    recorder.in_cancel = cancel_again;
+    ask(n, "any.example", NULL);
+    weir_lookup_cancel(n->lookup);
+    names_run_for(n, MS);
+    expect_eq(n->result, -ECANCELED);
+    expect_str_eq(recorder.log, "start any.example 0 cancel - 0 ");
+    names_lookup(n, "any.example", &options);
+    expect_eq(n->result, -ECANCELED, "the time-out was not told yet");
+}
+
+static weir_task *waiting_task;
+
+static void cancel_task(weir_lookup *lookup)
+{
+    (void)lookup;
+    weir_task_cancel(waiting_task);
+}
+
+static int wait_for_addresses(weir_loop *loop, void *arg)
+{
+    const struct weir_getaddrinfo_options *options = arg;
+    struct weir_address address;
+    return weir_getaddrinfo(loop, "any.example", 80, options, &address, 1);
+}
+
+static int cancel_waiting_tasks(weir_loop *loop, void *arg)
+{
+    struct weir_getaddrinfo_options options = {.size = sizeof(options)};
+    int result = 0;
+    (void)arg;
+    expect_eq(weir_task_spawn(loop, wait_for_addresses, &options, NULL,
+                              &waiting_task),
+              0);
+    expect_eq(weir_sleep(loop, MS), 0);
+    weir_task_cancel(waiting_task);
+    expect_eq(weir_task_join(waiting_task, &result), 0);
+    expect_eq(result, -ECANCELED);
+    options.timeout_ns = MS;
+    expect_eq(weir_task_spawn(loop, wait_for_addresses, &options, NULL,
+                              &waiting_task),
+              0);
+    expect_eq(weir_task_join(waiting_task, &result), 0);
+    expect_eq(result, -ECANCELED, "the time-out was not told yet");
+    return 0;
+}
+
+NAMES(resolver, a_task_may_be_cancelled_inside_its_cancel)
+{
+    int result = 1;
+    use_recorder(n);
+    recorder.in_cancel = cancel_task;
+    expect_eq(weir_loop_run_task(n->loop, cancel_waiting_tasks, NULL, &result),
+              0);
+    expect_eq(result, 0);
+}
+
+static weir_connect *connecting;
+
+static void cancel_connect(weir_lookup *lookup)
+{
+    (void)lookup;
+    weir_connect_cancel(connecting);
+}
+
+static int refuse(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)arg;
+    (void)t;
+    (void)ret;
+    return -EIO;
+}
+
+static void note_connect(void *arg, int err, weir_transport *t)
+{
+    expect_eq(t, NULL);
+    *(int *)arg = err;
+}
+
+/* By the program, by the time-out and by the loop's end. */
+NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel)
+{
+    const struct weir_factory factory = {refuse, NULL};
+    int err = 0;
+    struct weir_connect_options options = {
+        .size = sizeof(options), .done = note_connect, .done_arg = &err};
+    use_recorder(n);
+    recorder.in_cancel = cancel_connect;
+    expect_eq(weir_create_connection(n->loop, &factory, "any.example", 80,
+                                     &options, &connecting),
+              0);
+    names_run_for(n, MS);
+    weir_connect_cancel(connecting);
+    names_run_for(n, MS);
+    expect_eq(err, -ECANCELED);
+    options.timeout_ns = MS;
+    expect_eq(weir_create_connection(n->loop, &factory, "any.example", 80,
+                                     &options, &connecting),
+              0);
+    names_run_for(n, 5 * MS);
+    expect_eq(err, -ETIMEDOUT);
+    options.timeout_ns = 0;
+    expect_eq(weir_create_connection(n->loop, &factory, "any.example", 80,
+                                     &options, &connecting),
+              0);
+    names_run_for(n, MS);
+    expect_eq(weir_loop_free(n->loop), 0);
+    expect_eq(err, -ECANCELED);
+    expect_eq(weir_loop_new(NULL, &n->loop), 0);
+}
+
+static weir_server *starting;
+
+static void free_server(weir_lookup *lookup)
+{
+    (void)lookup;
+    weir_server_free(starting);
+    starting = NULL;
+}
+
+NAMES(resolver, a_server_may_be_freed_inside_its_cancel)
+{
+    const struct weir_factory factory = {refuse, NULL};
+    use_recorder(n);
+    recorder.in_cancel = free_server;
+    expect_eq(weir_create_server(n->loop, &factory, "any.example", 0, NULL,
+                                 &starting),
+              0);
+    names_run_for(n, MS);
+    weir_server_close(starting);
+    expect_eq(starting, NULL);
+    names_run_for(n, MS);
+    expect_eq(weir_loop_free(n->loop), 0);
+    expect_eq(weir_loop_new(NULL, &n->loop), 0);
+}
+
 NAMES(resolver, answers_are_checked)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
@@ -269,6 +439,42 @@ NAMES(resolver, settings_cannot_change_under_a_lookup)
     weir_lookup_cancel(n->lookup);
     expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
     names_run_for(n, MS);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(n->result, 1);
+}
+
+/* The channel is closed for the new settings, which are refused. */
+NAMES(resolver, settings_may_be_refused_when_a_lookup_was_just_cancelled)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    ask(n, "silent.example", NULL);
+    weir_lookup_cancel(n->lookup);
+    dns.servers = "not a server";
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), -EINVAL);
+    names_run_for(n, 2 * MS);
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(n->result, 1);
+}
+
+static void trim_in_done(void *arg, int err,
+                         const struct weir_address *addresses, size_t count)
+{
+    struct names *n = arg;
+    (void)addresses;
+    expect_eq(err, 0);
+    expect_eq(count, 1);
+    weir_loop_trim(n->loop);
+    n->waiting--;
+}
+
+NAMES(resolver, a_loop_may_be_trimmed_when_a_lookup_has_ended)
+{
+    n->waiting = 1;
+    expect_eq(weir_lookup_start(n->loop, "a4.example", 80, NULL, trim_in_done,
+                                n, NULL),
+              0);
+    expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
+    names_run_for(n, 2 * MS);
     names_lookup(n, "a4.example", NULL);
     expect_eq(n->result, 1);
 }
