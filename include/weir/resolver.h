@@ -35,6 +35,14 @@ WEIR_BEGIN_DECLS
 /** A lookup under way. */
 typedef struct weir_lookup weir_lookup;
 
+/**
+ * The end of a lookup: @p err is 0 and there are @p count addresses, at least
+ * one, borrowed; or @p err is negative and @p count 0.
+ */
+typedef void weir_lookup_done_fn(void *arg, int err,
+                                 const struct weir_address *addresses,
+                                 size_t count);
+
 /** Options of weir_getaddrinfo() and weir_lookup_start(). */
 struct weir_getaddrinfo_options {
     /** sizeof(struct weir_getaddrinfo_options). */
@@ -52,15 +60,12 @@ struct weir_getaddrinfo_options {
     /** Give up after this time, in nanoseconds; default 10 s, UINT64_MAX: when
      * the resolver does. */
     uint64_t timeout_ns;
+    /** Of weir_lookup_start(), where it must be given: called once, from the
+     * loop, with the errors of weir_getaddrinfo(), which itself takes none. */
+    weir_lookup_done_fn *done;
+    /** First argument of done. */
+    void *done_arg;
 };
-
-/**
- * The end of a lookup: @p err is 0 and there are @p count addresses, at least
- * one, borrowed; or @p err is negative and @p count 0.
- */
-typedef void weir_lookup_done_fn(void *arg, int err,
-                                 const struct weir_address *addresses,
-                                 size_t count);
 
 /**
  * Look up the addresses of a host, in a task (asyncio's loop.getaddrinfo).
@@ -91,7 +96,8 @@ typedef void weir_lookup_done_fn(void *arg, int err,
  * @retval -ENODEV     the zone of an address names no interface
  * @retval -EMFILE     no descriptors left
  * @retval -ECANCELED  the task was interrupted
- * @retval -EINVAL     an unset size field, an unknown family, or no @p ret
+ * @retval -EINVAL     an unset size field, an unknown family, a done, or no
+ *                     @p ret
  * @retval -ENOMEM     no memory
  * @suspends yes
  * @thread loop
@@ -107,18 +113,15 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  * @param loop      the loop; borrowed
  * @param host      a name or a literal address; NULL: this machine itself
  * @param port      the port in host byte order, for all results
- * @param options   borrowed; NULL for all defaults
- * @param done      called once, from the loop, with the errors of
- *                  weir_getaddrinfo()
- * @param arg       its first argument
+ * @param options   borrowed; options->done tells how the lookup ends
  * @param ret       a handle for weir_lookup_cancel(), which may be used until
- *                  @p done returns; NULL when none is wanted
+ *                  options->done returns; NULL when none is wanted
  * @return          0 when the lookup has begun
  * @retval WEIR_EDNSBADNAME  @p host can be no host name
  * @retval WEIR_ESERVICE     there is no such service
  * @retval WEIR_ENOTLITERAL  a name, with numeric_host
  * @retval -ENODEV     the zone of an address names no interface
- * @retval -EINVAL     an unset size field, an unknown family, or no @p done
+ * @retval -EINVAL     an unset size field, an unknown family, or no done
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM     no memory
  * @suspends no
@@ -127,7 +130,7 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
 WEIR_API WEIR_MUST_USE int
 weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
                   const struct weir_getaddrinfo_options *options,
-                  weir_lookup_done_fn *done, void *arg, weir_lookup **ret);
+                  weir_lookup **ret);
 
 /**
  * Give up a lookup: its done follows with -ECANCELED, from the loop.

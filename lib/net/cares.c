@@ -234,7 +234,7 @@ WEIR_MUST_USE static int cares_add_record(weir_lookup *lookup, int family,
     record->cares = cares;
     record->lookup = lookup;
     record->family = family;
-    for (int part = 0; part < WR_LOOKUP_PARTS; part++) {
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
         record->questions[part].record = record;
         record->questions[part].part = part;
     }

@@ -91,7 +91,7 @@ static void cares_record_finish(struct cares_record *record, int err)
 {
     weir_lookup *lookup = record->lookup;
 
-    for (int part = 0; part < WR_LOOKUP_PARTS; part++) {
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
         if (wr_lookup_is_open(lookup, part)) {
             wr_lookup_close(lookup, part, err < 0 ? err : record->errs[part]);
         }
@@ -119,7 +119,7 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
         cares_record_finish(record, 0);
         return false;
     }
-    for (int part = 0; part < WR_LOOKUP_PARTS; part++) {
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
         const int err = record->errs[part];
         if (!wr_lookup_is_open(lookup, part) ||
             (record->in_files && err != -ENOMEM)) {
@@ -188,9 +188,10 @@ static void cares_record_answered(void *arg, int status, int timeouts,
     wr_assert(record->in_flight > 0);
     wr_assert(record->cares->asked_count > 0);
     record->in_flight--;
-    for (int part = 0; part < WR_LOOKUP_PARTS && lookup; part++) {
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS && lookup;
+         part++) {
         if (!wr_lookup_is_open(lookup, part) ||
-            (!record->in_files && part != (int)question->part)) {
+            (!record->in_files && part != question->part)) {
             continue;
         }
         if (status == ARES_SUCCESS) {
@@ -279,7 +280,8 @@ static void cares_record_ask_servers(struct cares_record *record,
     /* All are counted first: one may be answered at once. */
     record->in_flight +=
         ((open >> WR_LOOKUP_INET6) & 1u) + ((open >> WR_LOOKUP_INET) & 1u);
-    for (int part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET; part++) {
+    for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
+         part++) {
         if (open & (1u << part)) {
             cares_record_ask_family(record, cares->dns, name, families[part],
                                     part);

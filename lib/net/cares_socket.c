@@ -214,6 +214,7 @@ static uint8_t cares_socket_get_rcode(const uint8_t *answer, int32_t len)
                : 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): c-ares says what it is given */
 static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
                                           size_t size, int flags,
                                           struct sockaddr *addr,

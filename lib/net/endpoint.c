@@ -102,15 +102,18 @@ static int endpoint_open_socket(weir_endpoint *endpoint)
 static int endpoint_open_transport(weir_endpoint *endpoint,
                                    weir_transport **ret)
 {
-    const int fd = endpoint->fd;
+    const struct wr_datagram_socket socket = {
+        .fd = endpoint->fd,
+        .family = endpoint->plan.family,
+        .remote = &endpoint->plan.remote,
+    };
 
-    wr_assert(fd >= 0);
+    wr_assert(socket.fd >= 0);
     wr_assert(endpoint->state == ENDPOINT_WAITING);
     endpoint->fd = -1;
     endpoint_set_state(endpoint, ENDPOINT_ENDING);
-    int err = wr_datagram_open(endpoint->loop, fd, endpoint->plan.family,
-                               &endpoint->factory, &endpoint->options,
-                               &endpoint->plan.remote, ret);
+    int err = wr_datagram_open(endpoint->loop, &socket, &endpoint->factory,
+                               &endpoint->options, ret);
     if (err >= 0 && endpoint->is_cancelled) { /* by its own callbacks */
         wr_ignore(weir_transport_abort(*ret) < 0);
         *ret = NULL;

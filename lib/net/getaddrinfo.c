@@ -21,27 +21,27 @@
 
 static int getaddrinfo_read(const char *host, uint16_t port,
                             const struct weir_getaddrinfo_options *options,
+                            struct weir_getaddrinfo_options *known,
                             struct wr_lookup_question *ret)
 {
-    struct weir_getaddrinfo_options known;
-
-    int err = wr_options_read(&known, sizeof(known), options);
+    int err = wr_options_read(known, sizeof(*known), options);
     wr_require(err >= 0, err);
-    wr_require(known.family == AF_UNSPEC || known.family == AF_INET ||
-                   known.family == AF_INET6,
+    wr_require(known->family == AF_UNSPEC || known->family == AF_INET ||
+                   known->family == AF_INET6,
                -EINVAL);
-    if (known.service) {
+    if (known->service) {
         wr_require(port == 0, -EINVAL);
-        err = wr_service_find(WR_SERVICES_PATH, known.service, &port);
+        err = wr_service_find(WR_SERVICES_PATH, known->service, &port);
         wr_require(err >= 0, err);
     }
     *ret = (struct wr_lookup_question){
         .host = host,
         .port = port,
-        .family = known.family,
-        .passive = known.passive,
-        .numeric_host = known.numeric_host,
-        .timeout_ns = known.timeout_ns > 0 ? known.timeout_ns : TIMEOUT_DEFAULT,
+        .family = known->family,
+        .passive = known->passive,
+        .numeric_host = known->numeric_host,
+        .timeout_ns =
+            known->timeout_ns > 0 ? known->timeout_ns : TIMEOUT_DEFAULT,
     };
     return 0;
 }
@@ -87,14 +87,16 @@ int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
                      const struct weir_getaddrinfo_options *options,
                      struct weir_address *ret, size_t capacity)
 {
+    struct weir_getaddrinfo_options known;
     struct lookup_wait wait;
     struct wr_lookup_question question;
 
     int err = wr_task_enter(loop);
     wr_require(err >= 0, err);
     wr_require(ret || capacity == 0, -EINVAL);
-    err = getaddrinfo_read(host, port, options, &question);
+    err = getaddrinfo_read(host, port, options, &known, &question);
     wr_require(err >= 0, err);
+    wr_require(!known.done, -EINVAL);
     getaddrinfo_init_wait(&wait, loop);
     err = wr_lookup_start(&wait.lookup, &question);
     if (err >= 0) {
@@ -280,14 +282,15 @@ static const struct wr_member_ops getaddrinfo_member_ops = {
 
 int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
                       const struct weir_getaddrinfo_options *options,
-                      weir_lookup_done_fn *done, void *arg, weir_lookup **ret)
+                      weir_lookup **ret)
 {
+    struct weir_getaddrinfo_options known;
     struct wr_lookup_question question;
 
     wr_require_loop(loop);
-    wr_require(done, -EINVAL);
-    int err = getaddrinfo_read(host, port, options, &question);
+    int err = getaddrinfo_read(host, port, options, &known, &question);
     wr_require(err >= 0, err);
+    wr_require(known.done, -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
     struct lookup_request *request =
         wr_alloc(&loop->counting, sizeof(*request));
@@ -298,8 +301,8 @@ int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
         wr_free(&loop->counting, request, sizeof(*request));
         return err;
     }
-    request->done = done;
-    request->arg = arg;
+    request->done = known.done;
+    request->arg = known.done_arg;
     wr_ready_init(&request->cancelled, getaddrinfo_tell_cancelled);
     wr_member_init(&request->member, &getaddrinfo_member_ops);
     wr_loop_add_member(loop, &request->member);

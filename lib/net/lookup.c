@@ -30,7 +30,7 @@
 /* Ends the parts that are open with one error. */
 static void lookup_close_all(weir_lookup *lookup, int err)
 {
-    for (int part = 0; part < WR_LOOKUP_PARTS; part++) {
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
         if (wr_lookup_is_open(lookup, part)) {
             wr_lookup_close(lookup, part, err);
         }

@@ -79,7 +79,7 @@ int wr_lookup_get_result(const weir_lookup *lookup)
     if (lookup->count > 0) {
         return 0;
     }
-    for (int part = 0; part < WR_LOOKUP_PARTS; part++) {
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
         if (lookup->asked & (1u << part)) {
             err = lookup_answer_choose_error(err, lookup->errs[part]);
         }

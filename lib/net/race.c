@@ -257,7 +257,8 @@ static void race_name_changed(weir_lookup *lookup)
     wr_race_check_invariants(race);
     wr_assert(race->state == WR_RACE_RUNNING);
     wr_assert(race->cause == 0); /* else the lookup was cancelled */
-    for (int part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET; part++) {
+    for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
+         part++) {
         const unsigned bit = 1u << part;
         if ((lookup->asked & bit) && !(lookup->open & bit) &&
             !(name->taken & bit)) {

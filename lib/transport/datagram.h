@@ -20,13 +20,20 @@ WEIR_MUST_USE int
 wr_datagram_configure(int fd, int family,
                       const struct weir_datagram_options *options);
 
-/* Makes an endpoint of a socket that is bound and, if it is to be, connected;
- * the descriptor is taken, whatever is returned. @remote: where it sends by
- * itself, len 0 for nowhere. connection_made was called when 0 is returned. */
-WEIR_MUST_USE int wr_datagram_open(weir_loop *loop, int fd, int family,
+/* A socket that is bound and, if it is to be, connected. */
+struct wr_datagram_socket {
+    int fd;
+    int family;
+    const struct weir_address *remote; /* where it sends by itself; len 0:
+                                        * nowhere */
+};
+
+/* Makes an endpoint of the socket, of which the descriptor is taken, whatever
+ * is returned. connection_made was called when 0 is returned. */
+WEIR_MUST_USE int wr_datagram_open(weir_loop *loop,
+                                   const struct wr_datagram_socket *socket,
                                    const struct weir_factory *factory,
                                    const struct weir_datagram_options *options,
-                                   const struct weir_address *remote,
                                    weir_transport **ret);
 
 #endif

@@ -87,11 +87,14 @@ datagram_open_set_limits(struct wr_endpoint *e,
     wr_endpoint_recv_init(e, options->join_segments);
 }
 
-int wr_datagram_open(weir_loop *loop, int fd, int family,
+int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
                      const struct weir_factory *factory,
                      const struct weir_datagram_options *options,
-                     const struct weir_address *remote, weir_transport **ret)
+                     weir_transport **ret)
 {
+    const int fd = socket->fd;
+    const int family = socket->family;
+
     wr_assert(family == AF_INET || family == AF_INET6 || family == AF_UNIX);
     struct wr_endpoint *e = wr_endpoint_make(loop, fd);
     if (!e) {
@@ -100,7 +103,7 @@ int wr_datagram_open(weir_loop *loop, int fd, int family,
     }
     e->family = (sa_family_t)family;
     datagram_open_set_limits(e, options);
-    datagram_open_ask_names(e, remote);
+    datagram_open_ask_names(e, socket->remote);
     int err = datagram_open_find_protocol(e, factory);
     if (err < 0) {
         wr_ignore(wr_sys_close(fd));

@@ -94,8 +94,9 @@ static void cancel_in_done(void *arg, int err,
 
 NAMES(lookup_end, cancelling_in_done_is_harmless)
 {
-    expect_eq(weir_lookup_start(n->loop, "192.0.2.1", 80, NULL, cancel_in_done,
-                                n, &n->lookup),
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .done = cancel_in_done, .done_arg = n};
+    expect_eq(weir_lookup_start(n->loop, "192.0.2.1", 80, &options, &n->lookup),
               0);
     names_run_for(n, 2 * MS);
     expect_eq(n->result, 1);
@@ -132,8 +133,9 @@ static void start_another(void *arg, int err,
 
 NAMES(lookup_end, a_loop_that_is_being_freed_starts_none)
 {
-    expect_eq(weir_lookup_start(n->loop, "silent.example", 80, NULL,
-                                start_another, n, NULL),
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .done = start_another, .done_arg = n};
+    expect_eq(weir_lookup_start(n->loop, "silent.example", 80, &options, NULL),
               0);
     expect_eq(weir_loop_free(n->loop), 0);
     expect_eq(weir_loop_new(NULL, &n->loop), 0);

@@ -86,10 +86,15 @@ static void names_done(void *arg, int err, const struct weir_address *addresses,
 int names_start(struct names *n, const char *host,
                 const struct weir_getaddrinfo_options *options)
 {
+    struct weir_getaddrinfo_options own = {.size = sizeof(own)};
+    if (options) {
+        own = *options;
+    }
+    own.done = names_done;
+    own.done_arg = n;
     n->result = 0;
     memset(n->addresses, 0, sizeof(n->addresses));
-    int err = weir_lookup_start(n->loop, host, n->port, options, names_done, n,
-                                &n->lookup);
+    int err = weir_lookup_start(n->loop, host, n->port, &own, &n->lookup);
     n->waiting += err == 0;
     return err;
 }
@@ -150,11 +155,15 @@ void names_lookup_many(struct names *n, const char *words, int count,
                        const struct weir_getaddrinfo_options *options)
 {
     char host[128];
+    struct weir_getaddrinfo_options own = {.size = sizeof(own)};
+    if (options) {
+        own = *options;
+    }
+    own.done = names_one_done;
+    own.done_arg = n;
     for (int i = 0; i < count; i++) {
         snprintf(host, sizeof(host), "%s.h%d.example", words, i);
-        expect_eq(weir_lookup_start(n->loop, host, 80, options, names_one_done,
-                                    n, NULL),
-                  0);
+        expect_eq(weir_lookup_start(n->loop, host, 80, &own, NULL), 0);
         n->waiting++;
     }
     names_run(n);

@@ -50,12 +50,12 @@ UNIT(sys, the_clock_is_monotonic_time_in_nanoseconds)
                (uint64_t)after.tv_sec * 1000000000u + (uint64_t)after.tv_nsec);
 }
 
-UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
+/* A socket that listens at a port of the kernel's choice, its address in *ret.
+ */
+static int listen_anywhere(struct sockaddr_in *ret)
 {
     struct sockaddr_in bound = loopback();
-    struct sockaddr_in name;
-    struct sockaddr *any = (struct sockaddr *)&name;
-    socklen_t len = sizeof(name);
+    socklen_t len = sizeof(*ret);
     int one = 1;
     int listener = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
     expect_geq(listener, 0);
@@ -66,9 +66,17 @@ UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
     expect_eq(wr_sys_bind(listener, (struct sockaddr *)&bound, sizeof(bound)),
               0);
     expect_eq(wr_sys_listen(listener, 5), 0);
-    expect_eq(wr_sys_getsockname(listener, any, &len), 0);
-    expect_neq(name.sin_port, 0);
+    expect_eq(wr_sys_getsockname(listener, (struct sockaddr *)ret, &len), 0);
+    expect_neq(ret->sin_port, 0);
+    return listener;
+}
 
+UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
+{
+    struct sockaddr_in name;
+    struct sockaddr *any = (struct sockaddr *)&name;
+    socklen_t len = sizeof(name);
+    int listener = listen_anywhere(&name);
     int client = wr_sys_socket(AF_INET, SOCK_STREAM, 0);
     expect_eq(wr_sys_getpeername(client, any, &len), -ENOTCONN);
     expect_eq(connect(client, any, len), 0);

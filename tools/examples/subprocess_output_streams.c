@@ -36,17 +36,16 @@ static int show(weir_loop *loop, void *arg)
 
 static int run(weir_loop *loop, void *arg)
 {
-    char slow[] = "sleep 0.2; ls /zzz";
-    char quick[] = "echo hello";
+    char commands[][20] = {"sleep 0.2; ls /zzz", "echo hello"};
     struct weir_task_group group;
     int err = weir_task_group_begin(loop, &group);
     (void)arg;
     if (err < 0) {
         return err;
     }
-    err = weir_task_group_spawn(&group, show, slow, NULL, NULL);
+    err = weir_task_group_spawn(&group, show, commands[0], NULL, NULL);
     if (err == 0) {
-        err = weir_task_group_spawn(&group, show, quick, NULL, NULL);
+        err = weir_task_group_spawn(&group, show, commands[1], NULL, NULL);
     }
     return weir_task_group_end(&group, err);
 }
@@ -54,7 +53,8 @@ static int run(weir_loop *loop, void *arg)
 int main(void)
 {
     int err = weir_run(NULL, run, NULL);
-    if (err < 0)
+    if (err < 0) {
         fprintf(stderr, "subprocess: %s\n", weir_strerror(err));
+    }
     return err < 0;
 }

@@ -67,8 +67,10 @@ int names_find(weir_loop *loop, struct target *targets, size_t count)
         if (targets[i].address.len > 0) {
             continue;
         }
+        const struct weir_getaddrinfo_options options = {
+            .size = sizeof(options), .done = found, .done_arg = &requests[i]};
         int err = weir_lookup_start(loop, targets[i].host, targets[i].port,
-                                    NULL, found, &requests[i], NULL);
+                                    &options, NULL);
         if (err < 0) {
             complain(&requests[i], err);
         } else {
