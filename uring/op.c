@@ -268,6 +268,17 @@ static struct iovec *op_take_iov(struct wr_uring *uring, uint32_t count)
     return iov;
 }
 
+void wr_prep_sendmsg(struct wr_uring *uring, struct wr_op *op, int fd,
+                     const struct msghdr *msg)
+{
+    wr_assert(msg->msg_iovlen > 0);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SENDMSG, fd);
+
+    sqe->addr = (uintptr_t)msg;
+    sqe->len = 1;
+    sqe->msg_flags = SEND_FLAGS;
+}
+
 void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
                    const struct iovec *iov, uint32_t iov_count)
 {
@@ -294,10 +305,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
     }
     struct msghdr *msg = &uring->msg_scratch[uring->msg_used++];
     *msg = (struct msghdr){.msg_iov = copy, .msg_iovlen = iov_count};
-    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SENDMSG, fd);
-    sqe->addr = (uintptr_t)msg;
-    sqe->len = 1;
-    sqe->msg_flags = SEND_FLAGS;
+    wr_prep_sendmsg(uring, op, fd, msg);
 }
 
 void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,

@@ -120,6 +120,10 @@ void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
  * names must stay until the operation ends. */
 void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
                    const struct iovec *iov, uint32_t iov_count);
+/* Sends as a message, perhaps with control data. All that @msg names must stay
+ * until the operation ends; @msg itself until it is submitted. */
+void wr_prep_sendmsg(struct wr_uring *uring, struct wr_op *op, int fd,
+                     const struct msghdr *msg);
 /* Accepts once, or, multishot, until the operation is cancelled or fails. */
 void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
                     bool multishot);

@@ -50,6 +50,9 @@ int wr_sys_shutdown(int fd, int how);
 /* Resets a connection now (TCP), whatever waits; it has no addresses then. */
 int wr_sys_disconnect(int fd);
 int wr_sys_close(int fd);
+/* Another descriptor for the same open file, to be passed over a Unix socket;
+ * -EINVAL for a ring, which the kernel does not pass on. */
+int wr_sys_dup_to_pass(int fd);
 
 /* The file behind a descriptor. Two files have not the same inode at the same
  * time, but for some that the kernel makes without a file system: eventfds,

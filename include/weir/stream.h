@@ -313,6 +313,25 @@ WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
  */
 WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
 
+/**
+ * Send copies of some bytes and descriptors along with them, on a stream over a
+ * Unix socket; see weir_transport_send_fds(). After weir_writer_flush() none of
+ * them waits any more.
+ *
+ * @param writer  the writer; borrowed
+ * @param data    the bytes; borrowed
+ * @param len     how many, not 0 where there are descriptors
+ * @param fds     the descriptors; borrowed
+ * @param count   how many, at most WEIR_FDS_MAX
+ * @return        as weir_transport_send_fds()
+ * @retval -ENOTCONN  there is no connection yet
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_writer_send_fds(weir_writer *writer,
+                                                const void *data, size_t len,
+                                                const int *fds, size_t count);
+
 WEIR_END_DECLS
 
 #endif

@@ -2,8 +2,8 @@
  * @file unix.h
  * Unix stream sockets: makers by path or abstract name, and who the peer is.
  *
- * A Unix socket is a transport like any other. Descriptors that a peer sends
- * along (SCM_RIGHTS) are closed: weir passes bytes only. Names are text as
+ * A Unix socket is a transport like any other. Descriptors can go along with
+ * bytes (SCM_RIGHTS); those that a peer sends are closed. Names are text as
  * weir_address_parse_unix() reads it: a path, "@name" for an abstract name,
  * which is no file, or "" for one that the kernel chooses. The makers of
  * server.h take Unix addresses too, as values.
@@ -95,6 +95,47 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_server(
  */
 WEIR_API int weir_transport_get_peercred(const weir_transport *t,
                                          struct weir_peercred *ret);
+
+/** Descriptors that one message carries at most (the kernel's SCM_MAX_FD), and
+ * that wait on one connection at most. */
+#define WEIR_FDS_MAX 253
+
+/**
+ * Send copies of some bytes and descriptors along with them; Python's
+ * socket.send_fds().
+ *
+ * The descriptors are duplicated before this returns, so the caller keeps its
+ * own and may close them at once. The peer gets them with the first of the
+ * bytes: no later, and not before the descriptors of an earlier call. Bytes
+ * that were written before may arrive in the same receive.
+ *
+ * A refusal of the bytes is remembered as weir_transport_write() says; one that
+ * concerns the descriptors is not, and the next write may follow. The kernel
+ * passes none on while this user has more than RLIMIT_NOFILE of them on their
+ * way in sockets: that breaks the connection when they are sent, with
+ * -ETOOMANYREFS.
+ *
+ * @param t      the transport; borrowed
+ * @param data   the bytes; borrowed
+ * @param len    how many, not 0 where there are descriptors
+ * @param fds    the descriptors; borrowed
+ * @param count  how many, at most WEIR_FDS_MAX; with 0 it is a write
+ * @return       0 when accepted, or a negative error; then nothing was taken
+ * @retval -EOPNOTSUPP  it is no Unix stream socket
+ * @retval -EINVAL      too many descriptors, or no byte to send them with; or
+ *                      one is an instance of io_uring, which cannot be passed
+ * @retval -EBADF       one of them is not open
+ * @retval -EMFILE      the process has no room for the duplicates
+ * @retval -ENOBUFS     more than WEIR_FDS_MAX would wait, or more bytes than
+ * the hard limit
+ * @retval -ESHUTDOWN, -EPIPE, -EBUSY, -ENOMEM  as from weir_transport_write()
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int weir_transport_send_fds(weir_transport *t,
+                                                   const void *data, size_t len,
+                                                   const int *fds,
+                                                   size_t count);
 
 WEIR_END_DECLS
 

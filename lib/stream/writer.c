@@ -13,6 +13,8 @@
  */
 #include "writer.h"
 
+#include "weir/unix.h"
+
 #define EDGE(state) (1u << (state))
 
 static const uint8_t writer_edges[] = {
@@ -177,6 +179,16 @@ int weir_writer_write_buf(weir_writer *writer, const struct weir_buf *buf)
         return writer_refuse(writer);
     }
     return weir_transport_write_buf(writer->transport, buf);
+}
+
+int weir_writer_send_fds(weir_writer *writer, const void *data, size_t len,
+                         const int *fds, size_t count)
+{
+    wr_writer_debug_check(writer);
+    if (!writer->transport) {
+        return writer_refuse(writer);
+    }
+    return weir_transport_send_fds(writer->transport, data, len, fds, count);
 }
 
 int weir_writer_write_eof(weir_writer *writer)

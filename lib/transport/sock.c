@@ -39,6 +39,7 @@ static void sock_lose(struct wr_sock *s)
     wr_sock_times_free(s);
     wr_sock_drop_queue(s);
     wr_sock_free_into(s);
+    wr_sock_fds_free(s);
     if (s->sends_file) {
         wr_sock_file_tell(s); /* its operations have ended */
     }
@@ -426,13 +427,6 @@ static bool sock_has_unread(const weir_transport *t)
            (wr_sock_has_kept(s) || wr_sys_inq(s->fd) > 0);
 }
 
-static int sock_get_socket(const weir_transport *t)
-{
-    const struct wr_sock *s = wr_sock_of(t);
-
-    return s->fd >= 0 ? s->fd : -EBADF;
-}
-
 static void sock_dump(const weir_transport *t, FILE *out)
 {
     const struct wr_sock *s = wr_sock_of(t);
@@ -484,14 +478,17 @@ static void sock_check(const weir_transport *t)
     .set_timeouts = wr_sock_set_timeouts, .set_protocol = sock_set_protocol,   \
     .close = sock_close, .abort = sock_abort, .abandon = sock_abandon,         \
     .get_peername = wr_sock_get_peername,                                      \
-    .get_sockname = wr_sock_get_sockname, .get_socket = sock_get_socket,       \
+    .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \
     .dump = sock_dump, .check = sock_check, .unreferenced = sock_unreferenced
 
 static const struct wr_transport_ops sock_ops = {.name = "tcp",
                                                  SOCK_OPS_FIELDS};
 
 static const struct wr_transport_ops sock_unix_ops = {
-    .name = "unix", .get_extra_info = wr_unix_get_extra_info, SOCK_OPS_FIELDS};
+    .name = "unix",
+    .get_extra_info = wr_unix_get_extra_info,
+    .send_fds = wr_sock_send_fds,
+    SOCK_OPS_FIELDS};
 
 struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
                              const struct wr_sock_options *options)

@@ -4,9 +4,11 @@
  *
  *     sock_open.c     making one of a descriptor
  *     sock.c          life: completions, decisions carried out, loss, freeing
+ *     sock_write.c    writes on their way into the send queue
  *     sock_send.c     the send queue on its way to the kernel
  *     sock_file.c     a file on its way to the kernel
  *     sock_bulk.c     receiving much, one connection after the other
+ *     sock_fds.c      descriptors that go along with bytes of a Unix socket
  *     sock_recv.c     the receive state machine
  *     sock_deliver.c  received bytes on their way to the protocol
  *     sock_time.c     time-outs
@@ -32,6 +34,7 @@
 
 #include "lib/base/sendq.h"
 #include "sock.h"
+#include "sock_fds.h"
 #include "weir/unix.h"
 
 enum wr_sock_state {
@@ -152,13 +155,14 @@ struct wr_sock {
     bool held_back : 1;      /* set when an arm found no credit or buffer */
     bool write_eof : 1;      /* set by write_eof and by lingering */
     bool sends_file : 1;     /* set while there is a `file` */
+    bool sends_fds : 1;      /* set while descriptors wait to be sent */
     bool write_shut : 1;     /* set when the kernel was told of write_eof */
     bool polls_for_room : 1; /* the operation of send_op is a poll */
     bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
     bool in_resume : 1;      /* set around resume_writing */
-    bool resets : 1;         /* set when the peer is to see a reset */
     bool hup_seen : 1;       /* set when the watch has nothing more to see */
     bool fin_seen : 1;       /* set by a poll for room that a FIN ended */
+    bool resets : 1;         /* set when the peer is to see a reset */
 
     struct wr_op send_op; /* the send, or the poll for room; see above */
     struct wr_turn_end turn_end;
@@ -175,6 +179,7 @@ struct wr_sock {
     struct wr_sock_times *times; /* made on first use */
     struct wr_sock_names *names; /* NULL: the kernel tells them */
     struct wr_sock_file *file;   /* that is being sent, or NULL */
+    struct wr_sock_fds *fds;     /* made on first use */
 };
 
 static inline struct wr_sock *wr_sock_of(const weir_transport *t)
@@ -192,19 +197,26 @@ void wr_sock_unmake(struct wr_sock *s);
 /* From now on the loop and the connection's set know of it. */
 void wr_sock_bear(struct wr_sock *s);
 
-/* sock_send.c */
-void wr_sock_send_init(struct wr_sock *s);
-/* A send has completed otherwise than wr_sock_send_took_all(), or a poll for
- * room has. False: the poll goes on. */
-WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
+/* sock_write.c */
 int wr_sock_write(weir_transport *t, const void *data, size_t len);
 int wr_sock_writelines(weir_transport *t, const struct iovec *iov, size_t count,
                        size_t total);
 int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
                       weir_release_fn *release, void *arg);
 int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf);
+/* weir_transport_send_fds(), with 1 to WEIR_FDS_MAX descriptors. */
+int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
+                     const int *fds, size_t count);
+
+/* sock_send.c */
+void wr_sock_send_init(struct wr_sock *s);
+/* A send has completed otherwise than wr_sock_send_took_all(), or a poll for
+ * room has. False: the poll goes on. */
+WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
 void wr_sock_write_eof(weir_transport *t);
 void wr_sock_limits_changed(weir_transport *t);
+/* The queue leaves by another way from now on: descriptors wait. */
+void wr_sock_send_fds_too(struct wr_sock *s);
 /* When the turn ends the next piece of a file leaves, or the queue before it.
  */
 void wr_sock_send_file_later(struct wr_sock *s);
@@ -317,6 +329,7 @@ void wr_sock_times_free(struct wr_sock *s);
 /* sock_name.c */
 void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret);
 void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret);
+int wr_sock_get_socket(const weir_transport *t);
 /* The addresses can still be told when the descriptor has none any more. */
 void wr_sock_remember_names(struct wr_sock *s);
 void wr_sock_forget_names(struct wr_sock *s);
@@ -375,6 +388,16 @@ static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
     if (WR_UNLIKELY(res >= WR_BULK_LEAST)) {
         s->moves_bulk = true;
         s->small_receives = 0;
+    }
+}
+
+/* The queue is sent when the turn ends, or a send in flight does. */
+static inline void wr_sock_make_dirty(struct wr_sock *s)
+{
+    wr_debug_assert(!wr_sendq_is_empty(&s->sendq));
+    wr_debug_assert(s->state < WR_SOCK_DOOMED);
+    if (!s->send_op.in_flight) {
+        wr_loop_at_turn_end(s->t.loop, &s->turn_end);
     }
 }
 
@@ -504,7 +527,8 @@ static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
 
     wr_debug_assert(s->state <= WR_SOCK_CLOSING && s->t.error == 0);
     if (WR_UNLIKELY(res <= 0 || s->t.notify_depth >= 0 || s->write_eof ||
-                    s->sends_file || s->polls_for_room || s->sent_short ||
+                    s->sends_file || s->sends_fds || s->polls_for_room ||
+                    s->sent_short ||
                     !wr_sendq_consume_all(&s->sendq, &loop->send_memory,
                                           (uint32_t)res))) {
         return false;

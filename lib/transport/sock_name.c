@@ -87,3 +87,10 @@ void wr_sock_forget_names(struct wr_sock *s)
         s->names = NULL;
     }
 }
+
+int wr_sock_get_socket(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    return s->fd >= 0 ? s->fd : -EBADF;
+}

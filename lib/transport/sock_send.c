@@ -24,15 +24,6 @@
 #define SEND_BYTES_MIN (256u << 10)
 #define SEND_SHORT     (64u << 10) /* longer ones have a budget in each turn */
 
-static inline void sock_send_make_dirty(struct wr_sock *s)
-{
-    wr_debug_assert(!wr_sendq_is_empty(&s->sendq));
-    wr_debug_assert(!wr_sock_is_over(s));
-    if (!s->send_op.in_flight) {
-        wr_loop_at_turn_end(s->t.loop, &s->turn_end);
-    }
-}
-
 /* Other long sends have used up the turn's budget. The peer's time begins with
  * the send. */
 static void sock_send_postpone(struct wr_sock *s)
@@ -42,7 +33,9 @@ static void sock_send_postpone(struct wr_sock *s)
     wr_loop_at_turn_end(s->t.loop, &s->turn_end);
 }
 
-static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s)
+/* Sends at most @most bytes of the queue. */
+static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
+                                                       uint64_t most)
 {
     struct wr_budget *budget = &s->t.loop->budget;
     struct iovec iov[WR_IOV_MAX];
@@ -52,9 +45,9 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s)
         sock_send_postpone(s);
         return;
     }
-    const uint32_t count =
-        wr_sendq_gather(&s->sendq, iov, WR_IOV_MAX,
-                        wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN));
+    const uint32_t count = wr_sendq_gather(
+        &s->sendq, iov, WR_IOV_MAX,
+        wr_min_u64(most, wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN)));
     wr_assert(count > 0);
     wr_assert(iov[0].iov_len > 0);
     for (uint32_t i = 0; i < count; i++) {
@@ -80,8 +73,41 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
         wr_prep_send(&s->t.loop->uring, &s->send_op, s->fd, head->data,
                      head->len);
     } else {
-        sock_send_pieces(s);
+        sock_send_pieces(s, UINT64_MAX);
     }
+}
+
+/* Stands in for sock_send_flush() while descriptors wait. A send takes some
+ * along with its first byte, or ends before the byte that they go with. */
+static void sock_send_flush_fds(struct wr_turn_end *turn_end)
+{
+    struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
+    struct iovec piece;
+
+    if (!s->sends_fds) {
+        s->turn_end.run = sock_send_flush;
+        sock_send_flush(turn_end);
+        return;
+    }
+    wr_assert(!s->send_op.in_flight);
+    if (s->t.error || s->state >= WR_SOCK_LINGERING) {
+        return;
+    }
+    const uint64_t most = wr_sock_fds_reach(s);
+    if (!wr_sock_fds_are_next(s)) {
+        sock_send_pieces(s, most);
+        return;
+    }
+    wr_ignore(wr_sendq_gather(&s->sendq, &piece, 1,
+                              wr_min_u64(most, SEND_SHORT)) == 0);
+    wr_sock_fds_send(s, &piece);
+}
+
+void wr_sock_send_fds_too(struct wr_sock *s)
+{
+    wr_assert(s->sends_fds);
+    wr_assert(!s->sends_file);
+    s->turn_end.run = sock_send_flush_fds;
 }
 
 void wr_sock_shut_when_sent(struct wr_sock *s)
@@ -108,6 +134,9 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
     wr_budget_unqueue(&loop->budget, bytes);
     loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
+    if (WR_UNLIKELY(s->sends_fds)) {
+        wr_sock_fds_took(s, bytes); /* a release callback may send others */
+    }
     wr_sendq_consume(&s->sendq, &s->t.loop->send_memory, bytes);
     wr_loop_leave_if_forked(loop); /* by a release callback */
     if (WR_LIKELY(s->t.notify_depth < 0) || wr_sock_is_over(s) || s->t.error) {
@@ -177,9 +206,9 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
     int err = 0;
 
-    s->turn_end.run = sock_send_flush;
+    s->turn_end.run = sock_send_flush_fds; /* descriptors may be behind it */
     if (!wr_sendq_is_empty(&s->sendq)) {
-        sock_send_flush(turn_end);
+        sock_send_flush_fds(turn_end);
         return;
     }
     if (s->t.error == 0 && s->state < WR_SOCK_LINGERING &&
@@ -192,8 +221,8 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
 void wr_sock_send_file_later(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
-    s->turn_end.run =
-        wr_sendq_is_empty(&s->sendq) ? sock_send_flush_file : sock_send_flush;
+    s->turn_end.run = wr_sendq_is_empty(&s->sendq) ? sock_send_flush_file
+                                                   : sock_send_flush_fds;
     wr_loop_at_turn_end(s->t.loop, &s->turn_end);
 }
 
@@ -233,7 +262,7 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
     } else if (res == -EAGAIN) {
         sock_send_wait_for_room(s);
     } else if (!wr_sendq_is_empty(&s->sendq)) {
-        sock_send_make_dirty(s);
+        wr_sock_make_dirty(s);
     } else if (WR_UNLIKELY(s->sends_file)) {
         wr_sock_send_file_later(s);
     } else if (WR_UNLIKELY(s->write_eof)) {
@@ -272,222 +301,6 @@ void wr_sock_send_init(struct wr_sock *s)
     wr_sendq_init(&s->sendq);
     wr_list_init(&s->turn_end.link);
     s->turn_end.run = sock_send_flush;
-}
-
-/* There is no room for bytes that could be written. A close that has begun
- * must not come to a clean end without them. */
-static __attribute__((noinline)) int sock_send_refuse_bytes(struct wr_sock *s,
-                                                            int err)
-{
-    wr_assert(err == -ENOBUFS || err == -ENOMEM);
-    err = wr_transport_refuse(&s->t, err);
-    if (s->state == WR_SOCK_CLOSING) {
-        s->t.has_dropped = true;
-        wr_transport_set_error(&s->t, err, "write");
-    }
-    return err;
-}
-
-static __attribute__((noinline)) int sock_send_refuse_write(struct wr_sock *s,
-                                                            size_t len)
-{
-    wr_require(s->t.error == 0, -EPIPE);
-    wr_require(s->state == WR_SOCK_OPEN ||
-                   (s->state == WR_SOCK_CLOSING && s->in_resume),
-               -ESHUTDOWN);
-    wr_require(!s->write_eof, -ESHUTDOWN);
-    wr_require(!s->sends_file, -EBUSY);
-    wr_require(s->t.write_error == 0, s->t.write_error);
-    if (len > 0 && (len > s->t.hard_limit_bytes ||
-                    s->sendq.bytes > s->t.hard_limit_bytes - len)) {
-        return sock_send_refuse_bytes(s, -ENOBUFS);
-    }
-    return 0;
-}
-
-/* True when @len more bytes may be written. */
-static inline bool sock_send_has_room(const struct wr_sock *s, size_t len)
-{
-    if (s->write_eof || s->sends_file) {
-        return false;
-    }
-    return s->state == WR_SOCK_OPEN && wr_transport_can_write(&s->t) &&
-           len <= s->t.hard_limit_bytes &&
-           s->sendq.bytes <= s->t.hard_limit_bytes - len;
-}
-
-/* 0 when @len more bytes may be written, or why not. */
-static inline int sock_send_check_write(struct wr_sock *s, size_t len)
-{
-    return WR_LIKELY(sock_send_has_room(s, len))
-               ? 0
-               : sock_send_refuse_write(s, len);
-}
-
-static inline void sock_send_queue_for_sending(struct wr_sock *s,
-                                               weir_loop *loop, size_t len)
-{
-    wr_debug_assert(len > 0 && len <= s->sendq.bytes);
-    wr_budget_queue(&loop->budget, len);
-    if (WR_UNLIKELY(s->times != NULL) && s->sendq.bytes == len) {
-        wr_sock_note_sent(s); /* the stall clock starts with the first byte */
-        wr_sock_times_changed(s);
-    }
-    sock_send_make_dirty(s);
-}
-
-/* More is queued than the least share: the protocol is asked to pause when it
- * is more than its share now. A connection that goes on writing is not received
- * from any more, while its peer does not read what is queued. */
-static __attribute__((noinline)) void sock_send_queued_much(struct wr_sock *s)
-{
-    const struct wr_budget *budget = &s->t.loop->budget;
-
-    wr_assert(s->sendq.bytes > s->t.check_bytes);
-    if (WR_UNLIKELY(wr_sock_stuck_bytes(s) > wr_budget_queued_share(budget))) {
-        wr_sock_recv_revoke(s);
-    }
-    wr_transport_check_high(&s->t, s->sendq.bytes);
-}
-
-static inline void sock_send_check_queue(struct wr_sock *s)
-{
-    if (WR_UNLIKELY(s->sendq.bytes > s->t.check_bytes)) {
-        sock_send_queued_much(s);
-    }
-}
-
-static inline void sock_send_queued(struct wr_sock *s, size_t len)
-{
-    sock_send_queue_for_sending(s, s->t.loop, len);
-    sock_send_check_queue(s);
-}
-
-/* Writes bytes for which the last block of the queue has no room. */
-static __attribute__((noinline)) int
-sock_send_write_more(struct wr_sock *s, const void *data, size_t len)
-{
-    weir_loop *loop = s->t.loop;
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
-                                .iov_len = len};
-    int err = wr_sendq_copy(&s->sendq, &loop->send_memory, &piece, 1, len);
-    if (WR_UNLIKELY(err < 0)) {
-        return sock_send_refuse_bytes(s, err);
-    }
-    loop->counts.copied_by_write += len;
-    sock_send_queued(s, len);
-    return 0;
-}
-
-/* Writes nothing, or bytes that may be refused; the others seldom, while a
- * close sends the queue. */
-static __attribute__((noinline)) int
-sock_send_write_anyway(struct wr_sock *s, const void *data, size_t len)
-{
-    int err = sock_send_check_write(s, len);
-    return err < 0 || len == 0 ? err : sock_send_write_more(s, data, len);
-}
-
-int wr_sock_write(weir_transport *t, const void *data, size_t len)
-{
-    struct wr_sock *s = wr_sock_of(t);
-    weir_loop *loop = t->loop;
-
-    wr_sock_debug_check(s);
-    if (WR_UNLIKELY(len == 0 || !sock_send_has_room(s, len))) {
-        return sock_send_write_anyway(s, data, len);
-    }
-    void *room = wr_sendq_extend(&s->sendq, &loop->send_memory, len);
-    if (WR_UNLIKELY(!room)) {
-        return sock_send_write_more(s, data, len);
-    }
-    loop->counts.copied_by_write += len;
-    sock_send_queue_for_sending(s, loop, len);
-    memcpy(room, data, len); /* last: nothing has to be kept across it */
-    sock_send_check_queue(s);
-    return 0;
-}
-
-int wr_sock_writelines(weir_transport *t, const struct iovec *iov, size_t count,
-                       size_t total)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    wr_sock_debug_check(s);
-    int err = sock_send_check_write(s, total);
-    if (err < 0 || total == 0) {
-        return err;
-    }
-    err = wr_sendq_copy(&s->sendq, &t->loop->send_memory, iov, count, total);
-    if (err < 0) {
-        return sock_send_refuse_bytes(s, err);
-    }
-    t->loop->counts.copied_by_write += total;
-    sock_send_queued(s, total);
-    return 0;
-}
-
-int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
-                      weir_release_fn *release, void *arg)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    wr_sock_debug_check(s);
-    int err = sock_send_check_write(s, len);
-    if (err < 0 || len == 0) {
-        return err;
-    }
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
-                                .iov_len = len};
-    err =
-        wr_sendq_ref(&s->sendq, &s->t.loop->send_memory, &piece, release, arg);
-    if (err < 0) {
-        return sock_send_refuse_bytes(s, err);
-    }
-    sock_send_queued(s, len);
-    return 0;
-}
-
-/* Few bytes are copied: to keep account of where they lie takes more memory,
- * and the peer decides how many such pieces there are. So are any where buffers
- * are short, rather than pin one. */
-static bool sock_send_must_copy(const struct wr_sock *s,
-                                const struct weir_buf *buf)
-{
-    return buf->len < WR_LEASE_LEAST ||
-           (wr_pool_is_short(&s->t.loop->pool) && buf->lease->buf);
-}
-
-static int sock_send_queue_lease(struct wr_sock *s, const struct weir_buf *buf)
-{
-    const struct wr_sendq_memory *memory = &s->t.loop->send_memory;
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)buf->data,
-                                .iov_len = buf->len};
-
-    if (WR_LIKELY(!sock_send_must_copy(s, buf))) {
-        return wr_sendq_lease(&s->sendq, memory, buf);
-    }
-    int err = wr_sendq_copy(&s->sendq, memory, &piece, 1, buf->len);
-    s->t.loop->pool.copied_bytes += err == 0 ? buf->len : 0;
-    return err;
-}
-
-int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    wr_sock_debug_check(s);
-    wr_assert(buf->len == 0 || buf->lease->refs > 0);
-    int err = sock_send_check_write(s, buf->len);
-    if (err < 0 || buf->len == 0) {
-        return err;
-    }
-    err = sock_send_queue_lease(s, buf);
-    if (err < 0) {
-        return sock_send_refuse_bytes(s, err);
-    }
-    sock_send_queued(s, buf->len);
-    return 0;
 }
 
 void wr_sock_write_eof(weir_transport *t)
@@ -536,6 +349,9 @@ void wr_sock_drop_queue(struct wr_sock *s)
     wr_assert(s->t.error || s->state == WR_SOCK_ENDING);
     s->t.has_dropped |= s->sendq.bytes > 0;
     wr_budget_unqueue(&s->t.loop->budget, s->sendq.bytes);
+    if (WR_UNLIKELY(s->sends_fds)) {
+        wr_sock_fds_drop(s);
+    }
     wr_sendq_clear(&s->sendq, &s->t.loop->send_memory);
     wr_loop_leave_if_forked(s->t.loop); /* by a release callback */
 }

@@ -209,6 +209,8 @@ static void sock_state_check_send(const struct wr_sock *s)
     wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
                     !s->send_op.in_flight);
     wr_debug_assert(s->sends_file == (s->file != NULL));
+    wr_debug_assert(!s->sends_fds || !is_empty);
+    wr_debug_check(s->fds ? wr_sock_check_fds(s) : (void)0);
 }
 
 void wr_sock_check_file(const struct wr_sock *s)

@@ -8,6 +8,7 @@
 #include "transport.h"
 
 #include "lib/base/options.h"
+#include "weir/unix.h"
 
 static void transport_shutdown_alive(struct wr_member *member)
 {
@@ -253,6 +254,22 @@ int weir_transport_write_buf(weir_transport *t, const struct weir_buf *buf)
     }
     wr_require(buf->len == 0 || buf->lease, -EINVAL);
     return t->ops->write_lease(t, buf);
+}
+
+int weir_transport_send_fds(weir_transport *t, const void *data, size_t len,
+                            const int *fds, size_t count)
+{
+    int err = wr_loop_check(t->loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require(t->ops->send_fds, -EOPNOTSUPP);
+    wr_require(count <= WEIR_FDS_MAX, -EINVAL);
+    if (count == 0) {
+        return t->ops->write(t, data, len);
+    }
+    wr_require(fds && len > 0, -EINVAL);
+    return t->ops->send_fds(t, data, len, fds, count);
 }
 
 int weir_transport_write_eof(weir_transport *t)

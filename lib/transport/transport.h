@@ -78,6 +78,9 @@ struct wr_transport_ops {
     int (*write_ref)(weir_transport *t, const void *data, size_t len,
                      weir_release_fn *release, void *arg);
     int (*write_lease)(weir_transport *t, const struct weir_buf *buf);
+    /* With 1 to WEIR_FDS_MAX descriptors and at least a byte. */
+    int (*send_fds)(weir_transport *t, const void *data, size_t len,
+                    const int *fds, size_t count);
     void (*write_eof)(weir_transport *t);
     int (*sendfile)(weir_transport *t, const struct wr_sendfile *part);
     void (*cancel_sendfile)(weir_transport *t);
