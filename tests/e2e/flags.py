@@ -12,6 +12,7 @@ from harness import WEIR_LOAD, Serve, Skip, command, equal, matches, one_line
 from harness import run as run_tests
 
 TARGET = "tcp://127.0.0.1:9"
+UDP = "udp://127.0.0.1:9"
 
 # Arguments after `run`, and what the line must say.
 BAD_RUN = (
@@ -60,6 +61,12 @@ BAD_RUN = (
     (["tcp://::1:80"], r"brackets"),
     (["tls://127.0.0.1:443"], r"only, not tls"),
     (["http://127.0.0.1/"], r"only, not http"),
+    (["udp://127.0.0.1"], r"has no port; write udp://HOST:PORT"),
+    ([UDP, TARGET], r"udp:// and other targets cannot be loaded together"),
+    (["--send", "15", UDP], r"--send: over udp:// .* 16 to 65507 bytes"),
+    (["--send", "65508", UDP], r"--send: over udp:// .* 16 to 65507 bytes"),
+    (["--connect-timeout", "1s", UDP], r"--connect-timeout: over udp://"),
+    (["-p", "1000", "-c", "100000", UDP], r"more than 26M datagrams"),
     ([TARGET] * 65, r"more than 64 targets"),
 )
 
@@ -73,6 +80,9 @@ BAD_SERVE = (
     ([TARGET, "--mode"], r"--mode needs a value"),
     (["tcp://local host:80"], r"'local host' is not a host name"),
     (["tcp://127.0.0.1:x"], r"port must be a number from 0"),
+    (["--mode", "chargen", TARGET, UDP], r"--mode: chargen is not for udp://"),
+    (["--api", "stream", UDP], r"--api: stream is not for udp://"),
+    (["udp://192.0.2.1:0"], r"udp://192\.0\.2\.1:0: .*\(EADDRNOTAVAIL\)"),
     (["tcp://192.0.2.1:0"], r"tcp://192\.0\.2\.1:0: .*\(EADDRNOTAVAIL\)"),
     ([TARGET] * 17, r"more than 16 addresses"),
 )

@@ -31,6 +31,18 @@ UNIT(load_target, an_address_and_a_port_are_a_target)
     expect_str_eq(target.text, "tcp://127.0.0.1:80");
 }
 
+UNIT(load_target, udp_is_told_from_tcp)
+{
+    expect_eq(target_parse("udp://[::1]:53", false, &target, why), 0);
+    cr_assert(target.is_datagram);
+    expect_str_eq(target.host, "::1");
+    expect_eq(target.port, 53);
+    expect_eq(target_parse("tcp://[::1]:53", false, &target, why), 0);
+    cr_assert_not(target.is_datagram);
+    refuses("udp://[::1]", false, "udp://HOST:PORT");
+    refuses("udp:", false, "not a target");
+}
+
 UNIT(load_target, ipv6_stands_in_brackets)
 {
     expect_eq(target_parse("tcp://[::1]:65535", false, &target, why), 0);

@@ -9,7 +9,9 @@
 #include "client.h"
 
 #include "console.h"
+#include "exchange.h"
 
+#include "weir/datagram.h"
 #include "weir/error.h"
 #include "weir/server.h"
 
@@ -51,7 +53,8 @@ static void print_failure(struct client *client, const struct error_kind *kind)
 static bool is_hopeless(const struct client *client)
 {
     const struct traffic *traffic = &client->traffic;
-    uint64_t failures = client->connect_failed + client->lost;
+    uint64_t failures =
+        client->connect_failed + client->lost + client->datagram_errors;
     uint64_t conn_count = client->options->conn_count;
 
     if (traffic->measured.ok + traffic->warmup.ok > 0) {
@@ -74,16 +77,22 @@ static void settle(struct client *client, struct conn *conn)
     }
 }
 
-static void retry_cb(void *arg)
+static void enqueue(struct client *client, const struct conn *conn)
 {
-    struct conn *conn = arg;
-    struct client *client = conn->traffic->events_arg;
     uint64_t conn_count = client->options->conn_count;
 
     client
         ->waiting[(client->waiting_head + client->waiting_count) % conn_count] =
         conn->index;
     client->waiting_count++;
+}
+
+static void retry_cb(void *arg)
+{
+    struct conn *conn = arg;
+    struct client *client = conn->traffic->events_arg;
+
+    enqueue(client, conn);
     make_connections(client);
 }
 
@@ -130,7 +139,7 @@ static bool same_host(const struct weir_address *a,
                   sizeof(struct in6_addr)) == 0;
 }
 
-static void conn_opened(void *arg, struct conn *conn)
+static void on_opened(void *arg, struct conn *conn)
 {
     struct client *client = arg;
     struct weir_address own;
@@ -146,12 +155,12 @@ static void conn_opened(void *arg, struct conn *conn)
         client->same_machine = same_host(&own, &peer);
     }
     if (client->traffic.sending) {
-        conn_fill(conn, now_ns);
+        client->traffic.kind->fill(conn, now_ns);
     }
     settle(client, conn);
 }
 
-static void conn_failed(void *arg, struct conn *conn, struct error_kind *first)
+static void on_failed(void *arg, struct conn *conn, struct error_kind *first)
 {
     (void)conn;
     if (first) {
@@ -159,7 +168,7 @@ static void conn_failed(void *arg, struct conn *conn, struct error_kind *first)
     }
 }
 
-static void conn_lost(void *arg, struct conn *conn)
+static void on_lost(void *arg, struct conn *conn)
 {
     struct client *client = arg;
 
@@ -172,7 +181,15 @@ static void conn_lost(void *arg, struct conn *conn)
     check_hope(client);
 }
 
-static void conn_drained(void *arg)
+static void on_datagram_error(void *arg)
+{
+    struct client *client = arg;
+
+    client->datagram_errors++;
+    check_hope(client);
+}
+
+static void on_drained(void *arg)
 {
     struct client *client = arg;
 
@@ -182,10 +199,11 @@ static void conn_drained(void *arg)
 }
 
 static const struct conn_events events = {
-    .opened = conn_opened,
-    .failed = conn_failed,
-    .lost = conn_lost,
-    .drained = conn_drained,
+    .opened = on_opened,
+    .failed = on_failed,
+    .lost = on_lost,
+    .datagram_error = on_datagram_error,
+    .drained = on_drained,
 };
 
 /* ---- connecting ---- */
@@ -193,13 +211,42 @@ static const struct conn_events events = {
 static int create_protocol(void *arg, weir_transport *t,
                            struct weir_protocol_binding *ret)
 {
+    const struct conn *conn = arg;
+
     (void)t;
-    *ret = (struct weir_protocol_binding){&conn_protocol, arg};
+    *ret = (struct weir_protocol_binding){conn->traffic->kind->protocol, arg};
     return 0;
+}
+
+static const struct target *find_target(const struct client *client,
+                                        const struct conn *conn)
+{
+    const struct run_options *options = client->options;
+
+    return &options->targets[conn->index % options->target_count];
+}
+
+/* A stream tries all addresses by itself. Returns whether the caller is to make
+ * the connection again, to the next address. */
+static bool has_next_address(const struct client *client, struct conn *conn)
+{
+    const struct target *target = find_target(client, conn);
+
+    if (!target->is_datagram ||
+        conn->address_index + 1 >= target->address_count) {
+        conn->address_index = 0;
+        return false;
+    }
+    conn->address_index++;
+    return true;
 }
 
 static void connect_failed(struct client *client, struct conn *conn, int err)
 {
+    if (has_next_address(client, conn)) {
+        enqueue(client, conn);
+        return;
+    }
     client->connect_failed++;
     conn_fail_connect(conn, err);
     settle(client, conn);
@@ -220,13 +267,38 @@ static void connect_done(void *arg, int err, weir_transport *t)
     make_connections(client);
 }
 
-static void make_connection(struct client *client, struct conn *conn)
+/* All requests under way may wait to be sent; the default, 0, may be less. */
+static uint64_t hard_limit_bytes(const struct run_options *options)
+{
+    uint64_t in_flight_bytes =
+        options->depth * (options->size_bytes + WEIR_DATAGRAM_COST);
+
+    return in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
+}
+
+static int make_endpoint(struct client *client, struct conn *conn,
+                         const struct target *target)
+{
+    const bool has_name = target->address_count > 0; /* see names.h */
+    struct weir_factory factory = {create_protocol, conn};
+    struct weir_datagram_options endpoint = {
+        .size = sizeof(endpoint),
+        .done = connect_done,
+        .done_arg = conn,
+        .remote_address = has_name ? &target->addresses[conn->address_index]
+                                   : &target->address,
+        .write_hard_limit_bytes = hard_limit_bytes(client->options),
+    };
+
+    return weir_create_datagram_endpoint(client->loop, &factory, &endpoint,
+                                         NULL);
+}
+
+static int make_stream(struct client *client, struct conn *conn,
+                       const struct target *target)
 {
     const struct run_options *options = client->options;
-    const struct target *target =
-        &options->targets[conn->index % options->target_count];
     const bool has_name = target->address_count > 0; /* see names.h */
-    uint64_t in_flight_bytes = options->depth * options->size_bytes;
     struct weir_factory factory = {create_protocol, conn};
     struct weir_connect_options connect = {
         .size = sizeof(connect),
@@ -238,13 +310,19 @@ static void make_connection(struct client *client, struct conn *conn)
         .connection = {.size = sizeof(connect.connection)},
     };
 
-    /* All requests under way may wait to be sent; the default may be less. */
-    connect.connection.write_hard_limit_bytes =
-        in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
-    conn_prepare(conn, options->seed);
+    connect.connection.write_hard_limit_bytes = hard_limit_bytes(options);
+    return weir_create_connection(client->loop, &factory, NULL, 0, &connect,
+                                  NULL);
+}
+
+static void make_connection(struct client *client, struct conn *conn)
+{
+    const struct target *target = find_target(client, conn);
+
+    client->traffic.kind->prepare(conn, client->options->seed);
     client->connecting++;
-    int err =
-        weir_create_connection(client->loop, &factory, NULL, 0, &connect, NULL);
+    int err = target->is_datagram ? make_endpoint(client, conn, target)
+                                  : make_stream(client, conn, target);
     if (err < 0) {
         client->connecting--;
         connect_failed(client, conn, err);
@@ -277,7 +355,7 @@ static void watch_cb(void *arg)
     for (uint64_t i = 0; i < client->options->conn_count; i++) {
         struct conn *conn = &client->conns[i];
         if (conn->state == CONN_OPEN && conn->outstanding > 0) {
-            conn_expire(conn, now_ns, timeout_ns);
+            client->traffic.kind->expire(conn, now_ns, timeout_ns);
         }
     }
     uint64_t pause_ns = timeout_ns / WATCH_PART;
@@ -305,23 +383,34 @@ static uint32_t round_up_to_power(uint64_t value)
 int client_init(struct client *client, weir_loop *loop,
                 const struct run_options *options)
 {
+    const bool is_datagram = options->targets[0].is_datagram;
     uint32_t ring_size = round_up_to_power(options->depth);
     size_t conn_count = (size_t)options->conn_count;
+    size_t depth = (size_t)options->depth;
 
     *client = (struct client){.loop = loop, .options = options};
     client->conns = calloc(conn_count, sizeof(*client->conns));
-    client->rings = calloc(conn_count * ring_size, sizeof(*client->rings));
+    if (is_datagram) {
+        client->slots = calloc(conn_count * depth, sizeof(*client->slots));
+        client->scratch = malloc(EXCHANGE_SIZE_MAX);
+    } else {
+        client->rings = calloc(conn_count * ring_size, sizeof(*client->rings));
+    }
     client->waiting = calloc(conn_count, sizeof(*client->waiting));
     client->payload = malloc(sizeof(*client->payload));
     client->connect_latency = malloc(sizeof(*client->connect_latency));
-    if (!client->conns || !client->rings || !client->waiting ||
-        !client->payload || !client->connect_latency) {
+    bool has_own =
+        is_datagram ? client->slots && client->scratch : client->rings != NULL;
+    if (!client->conns || !has_own || !client->waiting || !client->payload ||
+        !client->connect_latency) {
         client_fini(client);
         return -ENOMEM;
     }
     payload_init(client->payload, options->seed);
     histogram_clear(client->connect_latency);
     client->traffic = (struct traffic){
+        .kind = is_datagram ? &exchange_kind : &conn_stream,
+        .scratch = client->scratch,
         .size_bytes = (size_t)options->size_bytes,
         .depth = (uint32_t)options->depth,
         .ring_mask = ring_size - 1,
@@ -334,9 +423,13 @@ int client_init(struct client *client, weir_loop *loop,
     for (uint32_t i = 0; i < conn_count; i++) {
         client->conns[i] = (struct conn){
             .traffic = &client->traffic,
-            .sent_ns = client->rings + (size_t)i * ring_size,
             .index = i,
         };
+        if (is_datagram) {
+            client->conns[i].track.slots = client->slots + (size_t)i * depth;
+        } else {
+            client->conns[i].sent_ns = client->rings + (size_t)i * ring_size;
+        }
         client->waiting[i] = i;
     }
     client->waiting_count = conn_count;
@@ -365,7 +458,7 @@ void client_send(struct client *client, bool measuring)
         struct conn *conn = &client->conns[i];
         conn_mark_warmup(conn);
         if (conn->state == CONN_OPEN) {
-            conn_fill(conn, now_ns);
+            client->traffic.kind->fill(conn, now_ns);
         }
     }
 }
@@ -374,7 +467,7 @@ void client_stop_sending(struct client *client)
 {
     client->traffic.sending = false;
     if (client->traffic.outstanding == 0) {
-        conn_drained(client);
+        on_drained(client);
     }
 }
 
@@ -389,6 +482,8 @@ void client_fini(struct client *client)
 {
     free(client->conns);
     free(client->rings);
+    free(client->slots);
+    free(client->scratch);
     free(client->waiting);
     free(client->payload);
     free(client->connect_latency);

@@ -35,8 +35,11 @@ struct client {
     client_event_fn *on_event;
     void *on_event_arg;
     struct conn *conns;
+    /* Of all connections: times of sending, or with UDP slots. */
     uint64_t *rings;
+    struct track_slot *slots;
     struct payload *payload;
+    uint8_t *scratch;
     /* Connections to be made: a ring of indices with room for all. */
     uint32_t *waiting;
     uint64_t waiting_head;
@@ -48,6 +51,8 @@ struct client {
     uint64_t opened;
     uint64_t connect_failed;
     uint64_t lost;
+    /* Errors of datagrams, of which the endpoint lives on. */
+    uint64_t datagram_errors;
     struct histogram *connect_latency;
     struct weir_handle watch;
     /* No new connections; set at the end. */

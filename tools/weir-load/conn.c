@@ -40,8 +40,8 @@ static uint32_t drop_outstanding(struct conn *conn)
     return dropped;
 }
 
-static struct error_kind *count_error(struct conn *conn, enum error_phase phase,
-                                      int code, uint32_t requests)
+struct error_kind *conn_count_error(struct conn *conn, enum error_phase phase,
+                                    int code, uint32_t requests)
 {
     struct traffic *traffic = conn->traffic;
 
@@ -52,7 +52,7 @@ static struct error_kind *count_error(struct conn *conn, enum error_phase phase,
     return errors_add(&traffic->errors, phase, code, requests);
 }
 
-static void tell_drained(struct traffic *traffic)
+void conn_tell_drained(struct traffic *traffic)
 {
     if (traffic->outstanding == 0 &&
         (!traffic->sending || traffic->remaining == 0)) {
@@ -67,14 +67,14 @@ static void give_up(struct conn *conn, enum error_phase phase, int code,
     struct traffic *traffic = conn->traffic;
     uint32_t requests = drop_outstanding(conn);
 
-    struct error_kind *first = count_error(conn, phase, code, requests);
+    struct error_kind *first = conn_count_error(conn, phase, code, requests);
     if (first) {
         snprintf(first->detail, sizeof(first->detail), "%s", detail);
     }
     conn->state = CONN_LEAVING;
     traffic->events->failed(traffic->events_arg, conn, first);
     weir_transport_abort(conn->transport);
-    tell_drained(traffic);
+    conn_tell_drained(traffic);
 }
 
 /* ---- sending ---- */
@@ -101,19 +101,15 @@ static int write_bytes(struct conn *conn, size_t len)
     return 0;
 }
 
-void conn_fill(struct conn *conn, uint64_t now_ns)
+uint32_t conn_begin_requests(struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;
     uint64_t count = traffic->depth - conn->outstanding;
 
     count = count < traffic->remaining ? count : traffic->remaining;
     if (!traffic->sending || count == 0) {
-        tell_drained(traffic);
-        return;
-    }
-    uint32_t tail = conn->head + conn->outstanding;
-    for (uint32_t i = 0; i < count; i++) {
-        conn->sent_ns[(tail + i) & traffic->ring_mask] = now_ns;
+        conn_tell_drained(traffic);
+        return 0;
     }
     conn->outstanding += (uint32_t)count;
     traffic->outstanding += count;
@@ -123,6 +119,21 @@ void conn_fill(struct conn *conn, uint64_t now_ns)
     } else {
         traffic->warmup.sent += count;
         conn->outstanding_warmup += (uint32_t)count;
+    }
+    return (uint32_t)count;
+}
+
+static void fill(struct conn *conn, uint64_t now_ns)
+{
+    struct traffic *traffic = conn->traffic;
+    uint32_t tail = conn->head + conn->outstanding;
+
+    uint32_t count = conn_begin_requests(conn);
+    if (count == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        conn->sent_ns[(tail + i) & traffic->ring_mask] = now_ns;
     }
     int err = write_bytes(conn, (size_t)count * traffic->size_bytes);
     if (err < 0) {
@@ -135,6 +146,8 @@ void conn_fill(struct conn *conn, uint64_t now_ns)
 void conn_mark_warmup(struct conn *conn)
 {
     conn->outstanding_warmup = conn->outstanding;
+    conn->measured_from =
+        conn->traffic->measuring ? conn->track.next_number : UINT64_MAX;
 }
 
 /* ---- receiving ---- */
@@ -230,7 +243,7 @@ static int data_received(void *user, weir_transport *t,
     if (answers > 0) {
         uint64_t now_ns = conn_now_ns();
         take_answers(conn, answers, now_ns);
-        conn_fill(conn, now_ns);
+        fill(conn, now_ns);
     }
     return 0;
 }
@@ -253,7 +266,7 @@ static int eof_received(void *user, weir_transport *t)
     return 0;
 }
 
-void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
+static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     struct traffic *traffic = conn->traffic;
     uint32_t late = 0;
@@ -288,23 +301,28 @@ void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 
 /* ---- life ---- */
 
-void conn_prepare(struct conn *conn, uint64_t seed)
+void conn_reset(struct conn *conn, uint64_t seed)
 {
     uint32_t start = payload_start(seed, conn->index, conn->generation);
 
     conn->generation++;
-    conn->head = 0;
     conn->outstanding = 0;
     conn->outstanding_warmup = 0;
     conn->send_at = start;
     conn->receive_at = start;
-    conn->partial_bytes = 0;
     conn->received_bytes = 0;
     conn->state = CONN_CONNECTING;
     conn->connect_began_ns = conn_now_ns();
 }
 
-static void connection_made(void *user, weir_transport *t)
+static void prepare(struct conn *conn, uint64_t seed)
+{
+    conn_reset(conn, seed);
+    conn->head = 0;
+    conn->partial_bytes = 0;
+}
+
+void conn_made(void *user, weir_transport *t)
 {
     struct conn *conn = user;
 
@@ -313,7 +331,7 @@ static void connection_made(void *user, weir_transport *t)
     conn->traffic->events->opened(conn->traffic->events_arg, conn);
 }
 
-static void connection_lost(void *user, weir_transport *t, int err)
+void conn_lost(void *user, weir_transport *t, int err)
 {
     struct conn *conn = user;
     struct traffic *traffic = conn->traffic;
@@ -321,7 +339,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
     if (conn->state == CONN_OPEN && err < 0) {
         uint32_t requests = drop_outstanding(conn);
         struct error_kind *first =
-            count_error(conn, PHASE_TRANSFER, err, requests);
+            conn_count_error(conn, PHASE_TRANSFER, err, requests);
         if (first) {
             weir_transport_get_error_text(t, first->detail,
                                           sizeof(first->detail));
@@ -331,7 +349,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
     conn->state = CONN_IDLE;
     conn->transport = NULL;
     traffic->events->lost(traffic->events_arg, conn);
-    tell_drained(traffic);
+    conn_tell_drained(traffic);
 }
 
 void conn_fail_connect(struct conn *conn, int err)
@@ -339,15 +357,22 @@ void conn_fail_connect(struct conn *conn, int err)
     struct traffic *traffic = conn->traffic;
 
     conn->state = CONN_IDLE;
-    struct error_kind *first = count_error(conn, PHASE_CONNECT, err, 0);
+    struct error_kind *first = conn_count_error(conn, PHASE_CONNECT, err, 0);
     traffic->events->failed(traffic->events_arg, conn, first);
 }
 
-const struct weir_protocol conn_protocol = {
+static const struct weir_protocol protocol = {
     .size = sizeof(struct weir_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = connection_made,
-    .connection_lost = connection_lost,
+    .connection_made = conn_made,
+    .connection_lost = conn_lost,
     .data_received = data_received,
     .eof_received = eof_received,
+};
+
+const struct conn_kind conn_stream = {
+    .protocol = &protocol,
+    .prepare = prepare,
+    .fill = fill,
+    .expire = expire,
 };

@@ -10,6 +10,9 @@
  *
  * States: idle -> connecting -> open -> leaving -> idle. Who connects again,
  * and when, is decided above (client.h).
+ *
+ * Over UDP a connection is a connected endpoint, and answers are told by their
+ * numbers: exchange.h.
  */
 #ifndef WEIR_LOAD_CONN_H
 #define WEIR_LOAD_CONN_H
@@ -17,6 +20,7 @@
 #include "errors.h"
 #include "histogram.h"
 #include "payload.h"
+#include "track.h"
 
 #include "weir/protocol.h"
 #include "weir/transport.h"
@@ -47,11 +51,25 @@ struct conn_events {
     /* The first of a kind is given with its kind, for the detail. */
     void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
     void (*lost)(void *arg, struct conn *conn);
+    /* A datagram failed, and the endpoint lives on. */
+    void (*datagram_error)(void *arg);
     /* Nothing more is to be sent and no answer is outstanding. */
     void (*drained)(void *arg);
 };
 
+/* What streams and datagrams do each in their way. */
+struct conn_kind {
+    const struct weir_protocol *protocol;
+    /* Begin a connection: a fresh place in the payload stream. */
+    void (*prepare)(struct conn *conn, uint64_t seed);
+    /* Send until depth requests are under way, as far as the traffic allows. */
+    void (*fill)(struct conn *conn, uint64_t now_ns);
+    /* Give up what has waited too long for its answer. */
+    void (*expire)(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
+};
+
 struct traffic {
+    const struct conn_kind *kind;
     size_t size_bytes;
     uint32_t depth;
     uint32_t ring_mask;
@@ -68,10 +86,15 @@ struct traffic {
     /* Where latencies go; the run takes it over at each interval. */
     struct histogram *latency;
     const struct payload *payload;
+    /* Room to put a datagram together; UDP only. */
+    uint8_t *scratch;
     struct ledger measured;
     struct ledger warmup;
     /* Errors that concerned no request while judging. */
     uint64_t events_without_request;
+    /* Answers that were not the first, in time and in order; UDP only. */
+    struct track_counts measured_answers;
+    struct track_counts warmup_answers;
     struct error_table errors;
     const struct conn_events *events;
     void *events_arg;
@@ -86,6 +109,12 @@ struct conn {
     uint32_t outstanding;
     /* How many of those, the oldest, belong to the warm-up. */
     uint32_t outstanding_warmup;
+    /* UDP in place of sent_ns and head: what is under way, and the first number
+     * that is measured. */
+    struct track track;
+    /* UDP: which address of a name this connection is made to. */
+    size_t address_index;
+    uint64_t measured_from;
     /* Places in the payload stream. */
     uint32_t send_at;
     uint32_t receive_at;
@@ -105,22 +134,34 @@ struct conn {
 /* CLOCK_MONOTONIC now. */
 uint64_t conn_now_ns(void);
 
-/* The protocol's callbacks; the user pointer is the struct conn. */
-extern const struct weir_protocol conn_protocol;
-
-/* Begin a connection: a fresh place in the payload stream. */
-void conn_prepare(struct conn *conn, uint64_t seed);
-
-/* Send until depth requests are under way, as far as the traffic allows. */
-void conn_fill(struct conn *conn, uint64_t now_ns);
+/* The stream's way. The user pointer of the protocol is the struct conn. */
+extern const struct conn_kind conn_stream;
 
 /* From here on new requests count; those under way are warm-up. */
 void conn_mark_warmup(struct conn *conn);
 
-/* Give the connection up when its oldest request is too old. */
-void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
-
 /* Count a failure that concerns no open connection: connecting. */
 void conn_fail_connect(struct conn *conn, int err);
+
+/* ---- for the kinds ---- */
+
+/* Count an event that concerns so many requests. Returns its kind, for the
+ * detail, when it is the first of its kind, else NULL. */
+struct error_kind *conn_count_error(struct conn *conn, enum error_phase phase,
+                                    int code, uint32_t requests);
+
+/* Tell the owner when there is nothing more to send or to wait for. */
+void conn_tell_drained(struct traffic *traffic);
+
+/* How many requests may be sent now: up to the depth, as far as the traffic
+ * allows. Counts them as sent, and as warm-up where they are. */
+uint32_t conn_begin_requests(struct conn *conn);
+
+/* Begin a connection as far as both kinds are alike. */
+void conn_reset(struct conn *conn, uint64_t seed);
+
+/* connection_made and connection_lost of both protocols. */
+void conn_made(void *user, weir_transport *t);
+void conn_lost(void *user, weir_transport *t, int err);
 
 #endif

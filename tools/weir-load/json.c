@@ -132,6 +132,20 @@ static json_t *ledger_part(const struct ledger *ledger, uint64_t in_flight)
                      integer(ledger->timeout), "in_flight", integer(in_flight));
 }
 
+/* null where there are no datagrams. */
+static json_t *datagrams_part(const struct result *result)
+{
+    const struct track_counts *answers = &result->answers;
+
+    if (!result->options->targets[0].is_datagram) {
+        return json_null();
+    }
+    return json_pack(
+        "{s:I, s:I, s:I, s:I}", "lost", integer(result->measured.timeout),
+        "late", integer(answers->late), "duplicate",
+        integer(answers->duplicate), "reordered", integer(answers->reordered));
+}
+
 static json_t *rate_part(const struct result *result)
 {
     double cpu_ns = (double)(result->usage.user_ns + result->usage.system_ns);
@@ -275,7 +289,8 @@ static json_t *whole(const struct result *result)
 
     return json_pack(
         "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:b, s:s, s:i, s:o, s:o, "
-        "s:{s:s}, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:{s:I, s:I}, s:o, "
+        "s:{s:s}, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:{s:I, s:I}, "
+        "s:o, "
         "s:I, s:o}",
         "schema", JSON_SCHEMA, "tool", "weir-load", "command",
         command_part(options), "config", config_part(options), "config_hash",
@@ -286,8 +301,8 @@ static json_t *whole(const struct result *result)
         remarks_part(&result->invalid), "warnings",
         remarks_part(&result->warnings), "model", "kind", "closed", "requests",
         ledger_part(&result->measured, result->in_flight), "warmup",
-        ledger_part(&result->warmup, result->warmup_in_flight), "rate",
-        rate_part(result), "latency", "service",
+        ledger_part(&result->warmup, result->warmup_in_flight), "datagrams",
+        datagrams_part(result), "rate", rate_part(result), "latency", "service",
         histogram_part(&result->latency), "connect",
         histogram_part(&result->connect_latency), "errors",
         errors_part(&result->errors), "connections", connections_part(result),

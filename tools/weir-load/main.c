@@ -18,9 +18,11 @@
 #include <sys/utsname.h>
 
 static const char help[] =
-    "Usage: weir-load [run] [FLAGS] tcp://HOST:PORT|unix:PATH...\n"
-    "       weir-load serve [FLAGS] tcp://HOST:PORT|unix:PATH...\n"
+    "Usage: weir-load [run] [FLAGS] TARGET...\n"
+    "       weir-load serve [FLAGS] TARGET...\n"
     "       weir-load --version [-v]\n"
+    "\n"
+    "TARGET is tcp://HOST:PORT, udp://HOST:PORT or unix:PATH.\n"
     "\n"
     "run    load echo servers and report rate and latency (the default)\n"
     "serve  be a server for that: echo, discard or chargen\n"

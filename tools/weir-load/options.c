@@ -8,6 +8,7 @@
 #include "options.h"
 
 #include "console.h"
+#include "exchange.h"
 #include "units.h"
 
 #include <getopt.h>
@@ -59,12 +60,16 @@ static const struct option long_flags[] = {
 static const char short_flags[] = ":c:d:n:p:w:i:qvh";
 
 static const char help[] =
-    "Usage: weir-load [run] [FLAGS] tcp://HOST:PORT|unix:PATH...\n"
+    "Usage: weir-load [run] [FLAGS] TARGET...\n"
+    "\n"
+    "TARGET is tcp://HOST:PORT, udp://HOST:PORT or unix:PATH.\n"
     "\n"
     "Sends requests to echo servers, compares every byte that comes back, and\n"
     "reports rate and latency. Closed loop: a connection sends its next "
     "request\n"
-    "when an answer is there.\n"
+    "when an answer is there. Over UDP lost, duplicate and reordered answers "
+    "are\n"
+    "counted.\n"
     "\n"
     "Example: weir-load run -c 50 -d 10s tcp://127.0.0.1:7000\n"
     "\n"
@@ -72,12 +77,12 @@ static const char help[] =
     "  -d, --duration TIME      how long to measure (10s; with -n: no limit)\n"
     "  -n, --requests COUNT     how many requests to measure\n"
     "  -p, --pipeline DEPTH     requests under way on each connection (1)\n"
-    "      --send SIZE          bytes of a request (128)\n"
+    "      --send SIZE          bytes of a request (128; UDP: at least 16)\n"
     "  -w, --warmup TIME        not measured, before the rest (1s; with -n: "
     "0)\n"
     "  -i, --interval TIME      length of an interval of the report (1s)\n"
-    "      --timeout TIME       for an answer (5s)\n"
-    "      --connect-timeout T  for a connection (5s)\n"
+    "      --timeout TIME       for an answer (5s; UDP: 1s, then it is lost)\n"
+    "      --connect-timeout T  for a connection (5s; not with UDP)\n"
     "      --max-errors N|P%    errors that are allowed (0)\n"
     "      --json[=FILE]        the result as JSON, to FILE or instead of the "
     "text\n"
@@ -100,6 +105,8 @@ struct given {
     bool requests;
     bool warmup;
     bool interval;
+    bool timeout;
+    bool connect_timeout;
 };
 
 static bool refuse_value(const char *flag, const char *value, const char *want)
@@ -213,9 +220,11 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
     case FLAG_SEND:
         return read_size(value, &options->size_bytes);
     case FLAG_TIMEOUT:
+        given->timeout = true;
         return read_time("--timeout", value, SECOND / 1000,
                          &options->timeout_ns);
     case FLAG_CONNECT_TIMEOUT:
+        given->connect_timeout = true;
         return read_time("--connect-timeout", value, SECOND / 1000,
                          &options->connect_timeout_ns);
     case FLAG_MAX_ERRORS:
@@ -269,11 +278,47 @@ static bool settle(struct run_options *options, const struct given *given)
     return true;
 }
 
+/* What is different over UDP; to be called with the targets read. */
+static bool settle_datagrams(struct run_options *options,
+                             const struct given *given)
+{
+    for (size_t i = 1; i < options->target_count; i++) {
+        if (options->targets[i].is_datagram !=
+            options->targets[0].is_datagram) {
+            say("udp:// and other targets cannot be loaded together");
+            return false;
+        }
+    }
+    if (!options->targets[0].is_datagram) {
+        return true;
+    }
+    if (given->connect_timeout) {
+        say("--connect-timeout: over udp:// nothing is connected");
+        return false;
+    }
+    if (options->size_bytes < EXCHANGE_HEAD_SIZE ||
+        options->size_bytes > EXCHANGE_SIZE_MAX) {
+        say("--send: over udp:// a datagram has %u to %u bytes",
+            EXCHANGE_HEAD_SIZE, EXCHANGE_SIZE_MAX);
+        return false;
+    }
+    if (options->conn_count * options->depth * sizeof(struct track_slot) >
+        IN_FLIGHT_MAX) {
+        say("-c times -p is more than %lluM datagrams under way",
+            (unsigned long long)(IN_FLIGHT_MAX / sizeof(struct track_slot) /
+                                 1000000));
+        return false;
+    }
+    if (!given->timeout) {
+        options->timeout_ns = SECOND;
+    }
+    return true;
+}
+
 static bool read_targets(int argc, char **argv, struct run_options *options)
 {
     if (optind == argc) {
-        say("no target; write tcp://HOST:PORT or unix:PATH (see weir-load run "
-            "--help)");
+        say("no target; write " TARGET_FORMS " (see weir-load run --help)");
         return false;
     }
     if (argc - optind > OPTIONS_TARGETS_MAX) {
@@ -343,7 +388,8 @@ enum options_result options_parse(int argc, char **argv, int first,
             return OPTIONS_BAD;
         }
     }
-    if (!settle(&options, &given) || !read_targets(argc, argv, &options)) {
+    if (!settle(&options, &given) || !read_targets(argc, argv, &options) ||
+        !settle_datagrams(&options, &given)) {
         return OPTIONS_BAD;
     }
     *ret = options;

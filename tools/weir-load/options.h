@@ -36,6 +36,7 @@ struct run_options {
     uint64_t seed;
     bool quiet;
     bool verbose;
+    /* All are UDP, or none is. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;
     /* The whole command line, for the result. */

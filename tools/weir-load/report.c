@@ -56,6 +56,26 @@ static void print_requests(const struct result *result, FILE *out)
             LLU(measured->timeout), LLU(result->in_flight));
 }
 
+/* Over UDP, what became of the datagrams that the ledger does not show. */
+static void print_datagrams(const struct result *result, FILE *out)
+{
+    const struct ledger *measured = &result->measured;
+    const struct track_counts *answers = &result->answers;
+
+    if (!result->options->targets[0].is_datagram) {
+        return;
+    }
+    fprintf(out,
+            "Datagrams   lost %llu (%.3f%%)  late %llu  duplicate %llu  "
+            "reordered %llu\n",
+            LLU(measured->timeout),
+            measured->sent > 0
+                ? (double)measured->timeout * 100 / (double)measured->sent
+                : 0,
+            LLU(answers->late), LLU(answers->duplicate),
+            LLU(answers->reordered));
+}
+
 static void print_rate(const struct result *result, FILE *out)
 {
     double seconds = (double)result->window_ns / 1e9;
@@ -177,6 +197,7 @@ void report_print(const struct result *result, FILE *out)
 {
     print_header(result, out);
     print_requests(result, out);
+    print_datagrams(result, out);
     if (result->completed > 0 && result->window_ns > 0) {
         print_rate(result, out);
         print_latency(result, out);
@@ -209,9 +230,24 @@ static const struct error_kind *worst(const struct error_table *errors)
     return found;
 }
 
+/* Over UDP a failure that the kernel told is why no answers came. */
+static const struct error_kind *find_reason(const struct result *result)
+{
+    const struct error_table *errors = &result->errors;
+
+    for (size_t i = 0; i < errors->kind_count; i++) {
+        const struct error_kind *kind = &errors->kinds[i];
+        if (result->options->targets[0].is_datagram &&
+            result->exit == LOAD_NOTHING && kind->phase == PHASE_TRANSFER) {
+            return kind;
+        }
+    }
+    return worst(errors);
+}
+
 void report_complain(const struct result *result)
 {
-    const struct error_kind *kind = worst(&result->errors);
+    const struct error_kind *kind = find_reason(result);
     const char *target = result->options->targets[0].text;
 
     switch (result->exit) {

@@ -59,6 +59,8 @@ struct result {
     uint64_t in_flight;
     uint64_t warmup_in_flight;
     uint64_t events_without_request;
+    /* Of the window; UDP only. */
+    struct track_counts answers;
     struct error_table errors;
     struct histogram latency;
     struct histogram connect_latency;

@@ -239,6 +239,7 @@ static void finish(struct run *run)
         warmup->sent - warmup->ok - warmup->failed - warmup->timeout;
     result->in_flight = client->traffic.outstanding - result->warmup_in_flight;
     result->events_without_request = client->traffic.events_without_request;
+    result->answers = client->traffic.measured_answers;
     result->errors = client->traffic.errors;
     result->connect_latency = *client->connect_latency;
     result->open_at_end = client->open_now;

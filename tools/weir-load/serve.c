@@ -3,13 +3,16 @@
  * standard output once all of them accept, serve until a signal comes, stop
  * with a time of grace, end with 0. A second signal ends the grace.
  *
- * What it does with connections is in modes.c, and in serve_streams.c.
+ * What it does with connections is in modes.c and in serve_streams.c, with
+ * datagrams in serve_datagrams.c.
  */
 #include "serve.h"
 
 #include "console.h"
 #include "limits.h"
 #include "modes.h"
+#include "names.h"
+#include "serve_datagrams.h"
 #include "serve_streams.h"
 #include "target.h"
 #include "units.h"
@@ -56,7 +59,9 @@ struct serve {
     bool verbose;
     struct target targets[ADDRESSES_MAX];
     size_t target_count;
+    /* Each target has one of the two; servers are NULL for UDP. */
     weir_server *servers[ADDRESSES_MAX];
+    struct datagram_server datagram_servers[ADDRESSES_MAX];
     /* Servers that do not listen yet, and those that are not closed yet. */
     size_t starting;
     size_t closing;
@@ -86,7 +91,9 @@ static const struct option long_flags[] = {
 };
 
 static const char help[] =
-    "Usage: weir-load serve [FLAGS] tcp://HOST:PORT|unix:PATH...\n"
+    "Usage: weir-load serve [FLAGS] TARGET...\n"
+    "\n"
+    "TARGET is tcp://HOST:PORT, udp://HOST:PORT or unix:PATH.\n"
     "\n"
     "Serves until SIGINT or SIGTERM; a second signal ends it at once. Prints "
     "one\n"
@@ -96,10 +103,12 @@ static const char help[] =
     "\n"
     "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
     "\n"
-    "      --mode MODE     echo (default), discard or chargen\n"
+    "      --mode MODE     echo (default), discard or chargen (not with UDP)\n"
     "      --api API       the interface of weir that serves: protocol "
     "(default)\n"
-    "                      or stream, with a task for each connection\n"
+    "                      or stream, with a task for each connection (not "
+    "with "
+    "UDP)\n"
     "      --grace TIME    for connections to finish at the end (5s)\n"
     "      --stats         print statistics to standard error at the end\n"
     "  -v, --verbose       what the library and the kernel do\n"
@@ -112,15 +121,23 @@ static const char help[] =
 static void print_statistics(const struct serve *serve)
 {
     char text[4096];
+    uint64_t datagrams = 0;
+    uint64_t failed = 0;
 
+    for (size_t i = 0; i < serve->target_count; i++) {
+        datagrams += serve->datagram_servers[i].received;
+        failed += serve->datagram_servers[i].failed;
+    }
     weir_loop_get_statistics_text(serve->loop, text, sizeof(text));
     fprintf(stderr,
             "served_connections %llu\nserved_open %llu\nserved_broken %llu\n"
-            "served_received_bytes %llu\n%s",
+            "served_received_bytes %llu\nserved_datagrams %llu\n"
+            "served_datagrams_failed %llu\n%s",
             (unsigned long long)serve->counts.opened,
             (unsigned long long)serve->counts.open_now,
             (unsigned long long)serve->counts.broken,
-            (unsigned long long)serve->counts.received_bytes, text);
+            (unsigned long long)serve->counts.received_bytes,
+            (unsigned long long)datagrams, (unsigned long long)failed, text);
     fflush(stderr);
 }
 
@@ -156,15 +173,18 @@ static void on_exception(void *arg, weir_loop *loop,
 
 /* ---- the end ---- */
 
-static void on_closed(void *arg, weir_server *server)
+static void count_closed(struct serve *serve)
 {
-    struct serve *serve = arg;
-
-    (void)server;
     serve->closing--;
     if (serve->closing == 0) {
         weir_loop_stop(serve->loop);
     }
+}
+
+static void on_closed(void *arg, weir_server *server)
+{
+    (void)server;
+    count_closed(arg);
 }
 
 static void stop(struct serve *serve, uint64_t grace_ns)
@@ -173,6 +193,8 @@ static void stop(struct serve *serve, uint64_t grace_ns)
 
     serve->stopping = true;
     for (size_t i = 0; i < serve->target_count; i++) {
+        serve->closing +=
+            datagram_server_stop(&serve->datagram_servers[i], grace_ns == 0);
         if (!serve->servers[i]) {
             continue;
         }
@@ -201,21 +223,31 @@ static void on_signal(void *arg, int signum)
 
 /* ---- the start ---- */
 
-static void print_addresses(const struct serve *serve)
+static void print_address(const char *scheme,
+                          const struct weir_address *address)
 {
     char text[WEIR_ADDRESS_TEXT_SIZE];
 
+    printf(" %s%s", address->storage.any.sa_family == AF_UNIX ? "" : scheme,
+           weir_address_format(address, text, sizeof(text)));
+}
+
+static void print_addresses(const struct serve *serve)
+{
     printf("serving %s on", serve->mode->name);
     for (size_t i = 0; i < serve->target_count; i++) {
+        struct weir_address address = {0};
+        if (serve->targets[i].is_datagram) {
+            weir_transport_get_sockname(serve->datagram_servers[i].transport,
+                                        &address);
+            print_address("udp://", &address);
+            continue;
+        }
         size_t socket_count = weir_server_get_socket_count(serve->servers[i]);
         for (size_t j = 0; j < socket_count; j++) {
-            struct weir_address address = {0};
-            if (weir_server_get_socket(serve->servers[i], j, &address) < 0) {
-                continue;
+            if (weir_server_get_socket(serve->servers[i], j, &address) >= 0) {
+                print_address("tcp://", &address);
             }
-            printf(" %s%s",
-                   address.storage.any.sa_family == AF_UNIX ? "" : "tcp://",
-                   weir_address_format(&address, text, sizeof(text)));
         }
     }
     printf("\n");
@@ -249,8 +281,49 @@ static void on_listening(void *arg, int err, weir_server *server)
     }
 }
 
-static int listen_on_all(struct serve *serve)
+static void on_bound(void *arg, int err, struct datagram_server *server)
 {
+    struct serve *serve = arg;
+
+    serve->starting--;
+    if (err < 0) {
+        fail(serve, &serve->targets[server - serve->datagram_servers], err);
+        return;
+    }
+    if (serve->starting == 0 && serve->err == 0) {
+        print_addresses(serve);
+    }
+}
+
+static void on_ended(void *arg, int err, struct datagram_server *server)
+{
+    struct serve *serve = arg;
+
+    if (serve->closing > 0) {
+        count_closed(serve);
+    } else if (err < 0) {
+        fail(serve, &serve->targets[server - serve->datagram_servers], err);
+    }
+}
+
+static int bind_datagrams(struct serve *serve, size_t i)
+{
+    struct datagram_server *server = &serve->datagram_servers[i];
+
+    *server = (struct datagram_server){
+        .on_bound = on_bound,
+        .on_ended = on_ended,
+        .arg = serve,
+        .counts = &serve->counts,
+    };
+    return datagram_server_start(server, serve->loop, serve->mode,
+                                 &serve->targets[i]);
+}
+
+static int listen_on(struct serve *serve, size_t i)
+{
+    const struct target *target = &serve->targets[i];
+    const bool has_address = target->address.len > 0;
     struct weir_factory factory = {serve->mode->create, &serve->counts};
     struct weir_server_options options = {
         .size = sizeof(options),
@@ -258,16 +331,67 @@ static int listen_on_all(struct serve *serve)
         .done_arg = serve,
     };
 
+    options.addresses = &target->address;
+    options.address_count = has_address;
+    return weir_create_server(
+        serve->loop, &factory,
+        target->host[0] && !has_address ? target->host : NULL,
+        has_address ? 0 : target->port, &options, &serve->servers[i]);
+}
+
+static bool add_target(struct serve *serve, const struct target *target)
+{
+    if (serve->target_count == ADDRESSES_MAX) {
+        say("%s: more than %u addresses", target->text, ADDRESSES_MAX);
+        return false;
+    }
+    serve->targets[serve->target_count] = *target;
+    serve->target_count++;
+    return true;
+}
+
+/* A target for each address of a name. */
+static bool add_addresses(struct serve *serve, struct target *name)
+{
+    bool added = names_find(serve->loop, name, 1) >= 0;
+
+    for (size_t i = 0; i < name->address_count && added; i++) {
+        struct target target = {
+            .text = name->text,
+            .is_datagram = true,
+            .address = name->addresses[i],
+        };
+        added = add_target(serve, &target);
+    }
+    names_forget(name, 1);
+    return added;
+}
+
+/* A server takes names as they are; a datagram endpoint takes an address. */
+static bool find_datagram_names(struct serve *serve)
+{
+    struct target given[ADDRESSES_MAX];
+    const size_t given_count = serve->target_count;
+    bool added = true;
+
+    memcpy(given, serve->targets, sizeof(given));
+    serve->target_count = 0;
+    for (size_t i = 0; i < given_count && added; i++) {
+        const bool is_name = given[i].host[0] && given[i].address.len == 0;
+        added = given[i].is_datagram && is_name
+                    ? add_addresses(serve, &given[i])
+                    : add_target(serve, &given[i]);
+    }
+    return added;
+}
+
+static int listen_on_all(struct serve *serve)
+{
     for (size_t i = 0; i < serve->target_count; i++) {
         const struct target *target = &serve->targets[i];
-        const bool has_address = target->address.len > 0;
-        options.addresses = &target->address;
-        options.address_count = has_address;
         serve->starting++;
-        int err = weir_create_server(
-            serve->loop, &factory,
-            target->host[0] && !has_address ? target->host : NULL,
-            has_address ? 0 : target->port, &options, &serve->servers[i]);
+        int err = target->is_datagram ? bind_datagrams(serve, i)
+                                      : listen_on(serve, i);
         if (err < 0) {
             say("%s: %s (%s)", target->text, weir_strerror(err),
                 weir_err_name(err));
@@ -333,7 +457,8 @@ static int serve_until_signal(struct serve *serve)
     }
     weir_loop_set_exception_handler(serve->loop, on_exception, serve);
     int exit_code = LOAD_USAGE;
-    if (handle_signals(serve) >= 0 && listen_on_all(serve) >= 0) {
+    if (find_datagram_names(serve) && handle_signals(serve) >= 0 &&
+        listen_on_all(serve) >= 0) {
         err = run(serve);
         exit_code = serve->err < 0 ? LOAD_USAGE : LOAD_OK;
         if (err < 0) {
@@ -405,8 +530,7 @@ static bool read_targets(struct serve *serve, int argc, char **argv)
     char why[TARGET_WHY_SIZE];
 
     if (optind == argc) {
-        say("no address; write tcp://HOST:PORT or unix:PATH (see weir-load "
-            "serve --help)");
+        say("no address; write " TARGET_FORMS " (see weir-load serve --help)");
         return false;
     }
     if (argc - optind > (int)ADDRESSES_MAX) {
@@ -420,6 +544,26 @@ static bool read_targets(struct serve *serve, int argc, char **argv)
             return false;
         }
         serve->target_count++;
+    }
+    return true;
+}
+
+/* What has a meaning for connections only. */
+static bool check_datagrams(const struct serve *serve)
+{
+    for (size_t i = 0; i < serve->target_count; i++) {
+        if (!serve->targets[i].is_datagram) {
+            continue;
+        }
+        if (!datagram_server_has(serve->mode)) {
+            say("--mode: %s is not for udp://, echo and discard are",
+                serve->mode->name);
+            return false;
+        }
+        if (serve->api != &apis[0]) {
+            say("--api: %s is not for udp://, protocol is", serve->api->name);
+            return false;
+        }
     }
     return true;
 }
@@ -445,7 +589,7 @@ int serve_main(int argc, char **argv, int first)
             return LOAD_USAGE;
         }
     }
-    if (!read_targets(&serve, argc, argv)) {
+    if (!read_targets(&serve, argc, argv) || !check_datagrams(&serve)) {
         return LOAD_USAGE;
     }
     serve.mode = serve.api->find(serve.mode->name);

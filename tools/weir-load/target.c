@@ -1,9 +1,9 @@
 /*
- * The scheme decides the transport, and tcp and unix are those that exist yet;
+ * The scheme decides the transport: tcp, udp and unix are those that exist yet;
  * the others that weir plans are told from plain mistakes.
  *
- * After tcp:// paths, users and queries have no meaning and are refused; after
- * unix: all is the path, or the abstract name behind an '@'.
+ * After tcp:// and udp:// paths, users and queries have no meaning and are
+ * refused; after unix: all is the path, or the abstract name behind an '@'.
  */
 #include "target.h"
 
@@ -19,12 +19,12 @@
 
 static const char *const planned_schemes[] = {
     "tls",
-    "udp",
     "http",
     "https",
 };
 
 #define UNIX_PREFIX     "unix:"
+#define UDP_PREFIX      "udp://"
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 __attribute__((format(printf, 2, 3))) static int refuse(char *why,
@@ -43,22 +43,20 @@ static int check_scheme(const char *text, char *why)
     const char *end = strstr(text, "://");
     size_t len = end ? (size_t)(end - text) : strcspn(text, ":");
 
-    if (end && len == 3 && memcmp(text, "tcp", 3) == 0) {
+    if (end && len == 3 &&
+        (memcmp(text, "tcp", 3) == 0 || memcmp(text, "udp", 3) == 0)) {
         return 0;
     }
     for (size_t i = 0; i < COUNT_OF(planned_schemes); i++) {
         const char *name = planned_schemes[i];
         if (strlen(name) == len && memcmp(text, name, len) == 0) {
             return refuse(why,
-                          "'%.100s': this version speaks tcp:// and unix: "
-                          "only, not %s",
+                          "'%.100s': this version speaks tcp://, udp:// and "
+                          "unix: only, not %s",
                           text, name);
         }
     }
-    return refuse(why,
-                  "'%.100s' is not a target; write tcp://HOST:PORT or "
-                  "unix:PATH",
-                  text);
+    return refuse(why, "'%.100s' is not a target; write " TARGET_FORMS, text);
 }
 
 static int parse_port(const char *digits, bool listening, uint16_t *ret)
@@ -87,7 +85,8 @@ static int split(const char *text, const char *rest, struct target *target,
     const char *host = rest;
 
     if (!colon || strchr(colon, ']')) {
-        return refuse(why, "'%.100s' has no port; write tcp://HOST:PORT", text);
+        return refuse(why, "'%.100s' has no port; write %.6sHOST:PORT", text,
+                      text);
     }
     size_t len = (size_t)(colon - rest);
     if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
@@ -156,7 +155,8 @@ int target_parse(const char *text, bool listening, struct target *ret,
     if (err < 0) {
         return err;
     }
-    err = split(text, text + strlen("tcp://"), &target, why, &port);
+    target.is_datagram = strncmp(text, UDP_PREFIX, strlen(UDP_PREFIX)) == 0;
+    err = split(text, text + strlen(UDP_PREFIX), &target, why, &port);
     if (err < 0) {
         return err;
     }

@@ -1,5 +1,6 @@
 /*
- * A target as it is written on the command line: tcp://HOST:PORT or unix:PATH.
+ * A target as it is written on the command line: tcp://HOST:PORT,
+ * udp://HOST:PORT or unix:PATH.
  *
  * The host is a literal address or a name. Schemes that this version does not
  * speak are refused with a line that says so.
@@ -18,12 +19,17 @@
 /* Room for every reason that target_parse() gives. */
 #define TARGET_WHY_SIZE 256
 
+/* The words for what may be written. */
+#define TARGET_FORMS "tcp://HOST:PORT, udp://HOST:PORT or unix:PATH"
+
 struct target {
     /* As given, for reports; points into the command line. */
     const char *text;
     /* Without brackets; empty: all addresses (serve only), or a Unix target. */
     char host[TARGET_HOST_SIZE];
     uint16_t port;
+    /* UDP: there are no connections, and requests may be lost. */
+    bool is_datagram;
     /* The same as a socket address; no length when the host is a name, or
      * empty. */
     struct weir_address address;

@@ -1,0 +1,238 @@
+/*
+ * A wrong or refused datagram does not end the endpoint. An error that the
+ * library tells (ICMP) names no datagram; it is counted by its kind, and the
+ * datagram that caused it is counted once, when its answer does not come.
+ *
+ * The clock is read once for each answer: conn.c says what a latency is.
+ */
+#include "exchange.h"
+
+#include "weir/datagram.h"
+#include "weir/error.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+struct head {
+    uint32_t tag;
+    uint32_t slot;
+    uint64_t number;
+};
+
+_Static_assert(sizeof(struct head) == EXCHANGE_HEAD_SIZE, "no padding");
+_Static_assert(PAYLOAD_REACH >= EXCHANGE_SIZE_MAX, "one piece for a datagram");
+
+/* Requests that end: out of those under way, into one place of a ledger. */
+static struct ledger *end_request(struct conn *conn, uint64_t number)
+{
+    struct traffic *traffic = conn->traffic;
+
+    assert(conn->outstanding > 0);
+    conn->outstanding--;
+    traffic->outstanding--;
+    if (number >= conn->measured_from) {
+        return &traffic->measured;
+    }
+    assert(conn->outstanding_warmup > 0);
+    conn->outstanding_warmup--;
+    return &traffic->warmup;
+}
+
+/* An error that the library told; detail gets what is known of it. */
+static void count_trouble(struct conn *conn, enum error_phase phase, int err)
+{
+    struct traffic *traffic = conn->traffic;
+
+    struct error_kind *first = errors_add(&traffic->errors, phase, err, 0);
+    if (first) {
+        snprintf(first->detail, sizeof(first->detail), "connection %u",
+                 conn->index);
+    }
+    traffic->events->failed(traffic->events_arg, conn, first);
+    traffic->events->datagram_error(traffic->events_arg);
+}
+
+/* ---- sending ---- */
+
+/* The place of a datagram's bytes in the payload stream. */
+static uint32_t place_of(const struct conn *conn, uint64_t number)
+{
+    return payload_after(conn->send_at,
+                         (size_t)(number % PAYLOAD_PERIOD) *
+                             (size_t)(conn->traffic->size_bytes + 1));
+}
+
+static int send_one(struct conn *conn, uint64_t now_ns)
+{
+    const struct traffic *traffic = conn->traffic;
+    struct head head = {.tag = conn->send_at};
+
+    head.slot = track_send(&conn->track, now_ns);
+    assert(head.slot != TRACK_NONE);
+    head.number = conn->track.slots[head.slot].number;
+    memcpy(traffic->scratch, &head, sizeof(head));
+    memcpy(traffic->scratch + sizeof(head),
+           traffic->payload->bytes + place_of(conn, head.number),
+           traffic->size_bytes - sizeof(head));
+    return weir_transport_sendto(conn->transport, traffic->scratch,
+                                 traffic->size_bytes, NULL);
+}
+
+/* One that could not be sent is under way all the same, and will be lost. */
+static void fill(struct conn *conn, uint64_t now_ns)
+{
+    uint32_t count = conn_begin_requests(conn);
+
+    for (uint32_t i = 0; i < count; i++) {
+        int err = send_one(conn, now_ns);
+        if (err < 0) {
+            count_trouble(conn, PHASE_WRITE, err);
+        }
+    }
+}
+
+/* ---- receiving ---- */
+
+/* Is it, as a whole, what was sent under its number? */
+static bool is_echo(const struct conn *conn, const struct head *head,
+                    const struct weir_buf *buf)
+{
+    const struct traffic *traffic = conn->traffic;
+
+    return buf->len == traffic->size_bytes &&
+           memcmp(buf->data + sizeof(*head),
+                  traffic->payload->bytes + place_of(conn, head->number),
+                  buf->len - sizeof(*head)) == 0;
+}
+
+static void report_wrong(struct conn *conn, const struct weir_buf *buf,
+                         uint32_t requests)
+{
+    struct traffic *traffic = conn->traffic;
+
+    struct error_kind *first =
+        conn_count_error(conn, PHASE_VALIDATE, ERROR_WRONG_ECHO, requests);
+    if (first) {
+        snprintf(first->detail, sizeof(first->detail),
+                 "connection %u, a datagram of %zu bytes", conn->index,
+                 buf->len);
+    }
+    traffic->events->failed(traffic->events_arg, conn, first);
+}
+
+/* The first answer, in time: right or wrong, it ends a request. */
+static void take_first(struct conn *conn, const struct head *head,
+                       const struct weir_buf *buf, uint64_t sent_ns)
+{
+    struct traffic *traffic = conn->traffic;
+    uint64_t now_ns = conn_now_ns();
+
+    struct ledger *ledger = end_request(conn, head->number);
+    if (is_echo(conn, head, buf)) {
+        ledger->ok++;
+        conn->failures = 0;
+        if (ledger == &traffic->measured) {
+            histogram_record(traffic->latency, now_ns - sent_ns);
+        }
+    } else {
+        ledger->failed++;
+        report_wrong(conn, buf, 1);
+    }
+    fill(conn, now_ns);
+}
+
+static int datagram_received(void *user, weir_transport *t,
+                             const struct weir_datagram *datagram)
+{
+    struct conn *conn = user;
+    struct traffic *traffic = conn->traffic;
+    const struct weir_buf *buf = &datagram->buf;
+    struct head head = {0};
+    uint64_t sent_ns = 0;
+
+    (void)t;
+    enum track_answer answer = TRACK_STRANGE;
+    if (buf->len >= sizeof(head)) {
+        memcpy(&head, buf->data, sizeof(head));
+    }
+    if (head.number > 0 && head.tag == conn->send_at) {
+        struct track_counts *counts = head.number >= conn->measured_from
+                                          ? &traffic->measured_answers
+                                          : &traffic->warmup_answers;
+        answer = track_receive(&conn->track, head.slot, head.number, counts,
+                               &sent_ns);
+    }
+    if (answer == TRACK_FIRST) {
+        take_first(conn, &head, buf, sent_ns);
+    } else if (answer == TRACK_STRANGE) {
+        report_wrong(conn, buf, 0);
+    }
+    return 0;
+}
+
+static void error_received(void *user, weir_transport *t, int err)
+{
+    (void)t;
+    count_trouble(user, PHASE_TRANSFER, err);
+}
+
+/* ---- life ---- */
+
+static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
+{
+    struct traffic *traffic = conn->traffic;
+    uint32_t lost = 0;
+
+    for (;;) {
+        uint64_t sent_ns = track_oldest_ns(&conn->track);
+        if (now_ns < sent_ns || now_ns - sent_ns < timeout_ns) {
+            break;
+        }
+        struct ledger *ledger = end_request(conn, track_lose(&conn->track));
+        ledger->timeout++;
+        if (ledger == &traffic->measured) {
+            /* Left out of the histogram, it would flatter the tail. */
+            histogram_record(traffic->latency, now_ns - sent_ns);
+        }
+        lost++;
+    }
+    if (lost == 0) {
+        return;
+    }
+    struct error_kind *first =
+        conn_count_error(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, lost);
+    if (first) {
+        snprintf(first->detail, sizeof(first->detail),
+                 "connection %u: %u datagrams unanswered, %u more were under "
+                 "way",
+                 conn->index, lost, conn->outstanding);
+    }
+    traffic->events->failed(traffic->events_arg, conn, first);
+    fill(conn, now_ns);
+}
+
+static void prepare(struct conn *conn, uint64_t seed)
+{
+    const struct traffic *traffic = conn->traffic;
+
+    conn_reset(conn, seed);
+    track_init(&conn->track, conn->track.slots, traffic->depth);
+    conn->measured_from = traffic->measuring ? 1 : UINT64_MAX;
+}
+
+static const struct weir_protocol protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_DATAGRAM,
+    .connection_made = conn_made,
+    .connection_lost = conn_lost,
+    .datagram_received = datagram_received,
+    .error_received = error_received,
+};
+
+const struct conn_kind exchange_kind = {
+    .protocol = &protocol,
+    .prepare = prepare,
+    .fill = fill,
+    .expire = expire,
+};

@@ -1,0 +1,190 @@
+/*
+ * Echo reads no more while its answers wait above a mark: the kernel then drops
+ * what comes, as it does for every UDP server that is too slow, and the memory
+ * for answers stays bounded.
+ *
+ * A socket for all addresses answers from the one that was asked, for a client
+ * with a connected socket takes answers from no other.
+ */
+#include "serve_datagrams.h"
+
+#include "weir/datagram.h"
+
+#include <string.h>
+
+/* Clients send in bursts; the kernel gives what it allows. */
+#define RECEIVE_BUFFER_BYTES (4U << 20)
+
+/* ---- what both modes share ---- */
+
+static void connection_made(void *user, weir_transport *t)
+{
+    struct datagram_server *server = user;
+
+    server->transport = t;
+    weir_transport_set_write_buffer_limits(t, ECHO_HIGH_BYTES, ECHO_LOW_BYTES);
+}
+
+static void connection_lost(void *user, weir_transport *t, int err)
+{
+    struct datagram_server *server = user;
+
+    (void)t;
+    server->transport = NULL;
+    server->on_ended(server->arg, err, server);
+}
+
+static void count(struct datagram_server *server,
+                  const struct weir_datagram *datagram)
+{
+    server->received++;
+    server->counts->received_bytes += datagram->buf.len;
+}
+
+/* A client that has gone refuses its answer; the others are served. */
+static void error_received(void *user, weir_transport *t, int err)
+{
+    struct datagram_server *server = user;
+
+    (void)t;
+    (void)err;
+    server->failed++;
+}
+
+/* ---- echo ---- */
+
+static int echo_received(void *user, weir_transport *t,
+                         const struct weir_datagram *datagram)
+{
+    struct datagram_server *server = user;
+    const struct weir_buf *buf = &datagram->buf;
+    struct weir_ancillary source = {.has = WEIR_ANCILLARY_LOCAL};
+    struct weir_message answer = {
+        .size = sizeof(answer),
+        .data = buf->data,
+        .len = buf->len,
+        .address = &datagram->peer,
+        .lease = buf->len >= ECHO_REFERENCE_MIN ? buf->lease : NULL,
+    };
+
+    count(server, datagram);
+    if (datagram->ancillary &&
+        (datagram->ancillary->has & WEIR_ANCILLARY_LOCAL) != 0) {
+        source.local = datagram->ancillary->local;
+        answer.ancillary = &source;
+    }
+    server->failed += weir_transport_sendmsg(t, &answer) < 0;
+    return 0;
+}
+
+static void echo_pause(void *user, weir_transport *t)
+{
+    (void)user;
+    weir_transport_pause_reading(t);
+}
+
+static void echo_resume(void *user, weir_transport *t)
+{
+    (void)user;
+    weir_transport_resume_reading(t);
+}
+
+static const struct weir_protocol echo_protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_DATAGRAM,
+    .connection_made = connection_made,
+    .connection_lost = connection_lost,
+    .pause_writing = echo_pause,
+    .resume_writing = echo_resume,
+    .datagram_received = echo_received,
+    .error_received = error_received,
+};
+
+/* ---- discard ---- */
+
+static int discard_received(void *user, weir_transport *t,
+                            const struct weir_datagram *datagram)
+{
+    (void)t;
+    count(user, datagram);
+    return 0;
+}
+
+static const struct weir_protocol discard_protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_DATAGRAM,
+    .connection_made = connection_made,
+    .connection_lost = connection_lost,
+    .datagram_received = discard_received,
+    .error_received = error_received,
+};
+
+/* ---- life ---- */
+
+static const struct weir_protocol *find_protocol(const struct mode *mode)
+{
+    if (strcmp(mode->name, "echo") == 0) {
+        return &echo_protocol;
+    }
+    return strcmp(mode->name, "discard") == 0 ? &discard_protocol : NULL;
+}
+
+bool datagram_server_has(const struct mode *mode)
+{
+    return find_protocol(mode) != NULL;
+}
+
+static int create_protocol(void *arg, weir_transport *t,
+                           struct weir_protocol_binding *ret)
+{
+    const struct datagram_server *server = arg;
+
+    (void)t;
+    *ret = (struct weir_protocol_binding){server->protocol, arg};
+    return 0;
+}
+
+static void bound(void *arg, int err, weir_transport *t)
+{
+    struct datagram_server *server = arg;
+
+    (void)t;
+    server->on_bound(server->arg, err, server);
+}
+
+int datagram_server_start(struct datagram_server *server, weir_loop *loop,
+                          const struct mode *mode, const struct target *target)
+{
+    const bool has_address = target->address.len > 0;
+    struct weir_factory factory = {create_protocol, server};
+    struct weir_datagram_options options = {
+        .size = sizeof(options),
+        .done = bound,
+        .done_arg = server,
+        .receive_buffer_bytes = RECEIVE_BUFFER_BYTES,
+    };
+
+    server->protocol = find_protocol(mode);
+    if (has_address) {
+        options.local_address = &target->address;
+    } else {
+        options.family = AF_INET6;
+        options.local_port = target->port;
+        options.ancillary = WEIR_ANCILLARY_LOCAL;
+    }
+    return weir_create_datagram_endpoint(loop, &factory, &options, NULL);
+}
+
+bool datagram_server_stop(struct datagram_server *server, bool at_once)
+{
+    if (!server->transport) {
+        return false;
+    }
+    bool first = !weir_transport_is_closing(server->transport);
+    if (at_once) {
+        weir_transport_abort(server->transport);
+    } else {
+        weir_transport_close(server->transport);
+    }
+    return first;
+}
