@@ -35,18 +35,22 @@ static void cares_check_invariants(const struct cares *cares)
 
 /* ---- the ready item and the timer ---- */
 
-/* True when one more lookup may be begun with now. */
+/* True when one more lookup may be begun with, at its time. */
 static bool cares_has_room(const struct cares *cares)
 {
-    return cares->asked_count < ASKED_MAX &&
-           (cares->live_count < BURST_MAX ||
-            (cares->live_count < LIVE_MAX &&
-             cares->loop->now_ns >= cares->begin_ns));
+    return cares->asked_count < ASKED_MAX && cares->live_count < LIVE_MAX;
+}
+
+/* True when one more lookup may be begun with now. */
+static bool cares_may_begin(const struct cares *cares)
+{
+    return cares_has_room(cares) && (cares->live_count < BURST_MAX ||
+                                     cares->loop->now_ns >= cares->begin_ns);
 }
 
 static void cares_begin_waiting(struct cares *cares)
 {
-    while (!wr_list_is_empty(&cares->waiting) && cares_has_room(cares)) {
+    while (!wr_list_is_empty(&cares->waiting) && cares_may_begin(cares)) {
         cares->begin_ns = wr_add_sat(cares->loop->now_ns, SLOW_NS);
         wr_cares_begin(
             wr_container_of(cares->waiting.next, struct cares_record, link));
@@ -73,7 +77,7 @@ static void cares_arm_timer(struct cares *cares)
     weir_loop *loop = cares->loop;
     uint64_t when_ns = cares_get_time(cares);
 
-    if (!wr_list_is_empty(&cares->waiting) && cares->live_count < LIVE_MAX) {
+    if (!wr_list_is_empty(&cares->waiting) && cares_has_room(cares)) {
         when_ns = wr_min_u64(when_ns, cares->begin_ns);
     }
     if (when_ns == UINT64_MAX) {

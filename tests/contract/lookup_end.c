@@ -233,3 +233,64 @@ NAMES(lookup_end, a_time_out_of_a_task_ends_its_lookup)
     names_run_for(n, 2 * MS);
     expect_eq(names_count_timers(n), 0);
 }
+
+enum { ASKED_MAX = 8192, BATCH = 100 };
+
+static void note_end(void *arg, int err, const struct weir_address *addresses,
+                     size_t count)
+{
+    struct names *n = arg;
+    (void)addresses;
+    (void)count;
+    expect_eq(err, -ECANCELED);
+    n->waiting--;
+}
+
+static weir_lookup *start_silent(struct names *n, int number)
+{
+    char host[64];
+    weir_lookup *lookup;
+    snprintf(host, sizeof(host), "silent.s%d.example", number);
+    expect_eq(weir_lookup_start(n->loop, host, 80, NULL, note_end, n, &lookup),
+              0);
+    n->waiting++;
+    return lookup;
+}
+
+static uint64_t count_turns(const struct names *n)
+{
+    struct weir_loop_statistics statistics;
+    weir_loop_get_statistics(n->loop, &statistics);
+    return statistics.turns;
+}
+
+/* c-ares cannot take a question back: those of cancelled lookups stay until
+ * they are over, and the next lookup waits for room. */
+NAMES(lookup_end, a_lookup_that_waits_for_room_does_not_make_the_loop_spin)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    weir_lookup *batch[BATCH];
+    dns.try_timeout_ns = 20000 * MS;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    weir_lookup *kept = start_silent(n, 0);
+    for (int asked = 0; asked < ASKED_MAX; asked += BATCH) {
+        for (int i = 0; i < BATCH; i++) {
+            batch[i] = start_silent(n, asked + i);
+        }
+        names_run_for(n, MS);
+        for (int i = 0; i < BATCH; i++) {
+            weir_lookup_cancel(batch[i]);
+        }
+    }
+    weir_lookup *late = start_silent(n, ASKED_MAX);
+    names_run_for(n, MS);
+    const uint64_t turns = count_turns(n);
+
+    names_run_for(n, 50 * MS);
+
+    expect_leq(count_turns(n) - turns, 20);
+    weir_lookup_cancel(late);
+    weir_lookup_cancel(kept);
+    names_run_for(n, MS);
+    expect_eq(n->waiting, 0);
+}
