@@ -1,0 +1,236 @@
+/*
+ * Names without memory: each allocation fails once, from the making of the loop
+ * to the end of what is tried on it. Whatever the outcome is, the end is told
+ * once, and neither memory nor a descriptor is left.
+ *
+ * c-ares has its memory from malloc(), which does not fail here.
+ */
+#include "tests/contract/names_rig.h"
+#include "tests/unit/allocator.h"
+
+#include <arpa/inet.h>
+#include <sched.h>
+
+enum { ALLOCATIONS_MAX = 500 };
+
+/* One way to use a name: 0, or an error. */
+typedef int attempt_fn(struct names *n, const char *host);
+
+static struct unit_allocator memory;
+static int end_count;
+static int end_err;
+static uint16_t peer_port;
+
+static bool has_ended(void *unused)
+{
+    (void)unused;
+    return end_count > 0;
+}
+
+/* Runs until the end is told, unless @err says that nothing was begun. */
+static int wait_for_end(struct names *n, int err)
+{
+    if (err == 0) {
+        err = weir_loop_run_until(n->loop, has_ended, NULL);
+    }
+    return err < 0 ? err : end_err;
+}
+
+static int use_servers(struct names *n)
+{
+    const struct weir_dns_options options = names_dns_options(n);
+    return weir_loop_set_dns_options(n->loop, &options);
+}
+
+/* Makes a loop of which allocation @number fails, and tries. */
+static int try_with_failure(struct names *n, attempt_fn *attempt,
+                            const char *host, uint64_t number)
+{
+    unit_allocator_init(&memory);
+    memory.fail_at = number;
+    const struct weir_loop_options options = {
+        .size = sizeof(options),
+        .allocator = &memory.hooks,
+    };
+    end_count = 0;
+    end_err = 0;
+    int err = weir_loop_new(&options, &n->loop);
+    if (err == 0) {
+        err = use_servers(n);
+        if (err == 0) {
+            err = attempt(n, host);
+            expect_leq(end_count, 1, "told once");
+        }
+        expect_leq(weir_loop_free(n->loop), 2);
+    }
+    unit_allocator_check(&memory);
+    return err;
+}
+
+/* The name server's thread may have to close its end of a connection. */
+static void expect_fds(int fds, uint64_t number)
+{
+    const uint64_t end_ns = clock_ns() + 5000 * MS;
+
+    while (names_count_fds() > fds && clock_ns() < end_ns) {
+        sched_yield();
+    }
+    expect_eq(names_count_fds(), fds, "allocation %d", (int)number);
+}
+
+/* Tries until no allocation fails any more. */
+static void try_each(struct names *n, attempt_fn *attempt, const char *host)
+{
+    weir_loop *own = n->loop;
+    const int fds = names_count_fds();
+    int failures = 0;
+
+    for (uint64_t number = 1;; number++) {
+        const int err = try_with_failure(n, attempt, host, number);
+        expect_fds(fds, number);
+        if (memory.calls < number) {
+            expect_eq(err, 0, "%s", weir_err_name(err));
+            break;
+        }
+        cr_assert(err == 0 || err == -ENOMEM || err == -ECONNREFUSED,
+                  "allocation %d: %s", (int)number, weir_err_name(err));
+        failures += err == -ENOMEM;
+        expect_lt(number, ALLOCATIONS_MAX);
+    }
+    expect_geq(failures, 5);
+    n->loop = own;
+}
+
+/* ---- lookups ---- */
+
+static void note_addresses(void *unused, int err,
+                           const struct weir_address *addresses, size_t count)
+{
+    (void)unused;
+    expect_eq(err == 0, count > 0);
+    expect_eq(err == 0, addresses != NULL);
+    end_count++;
+    end_err = err;
+}
+
+static int try_lookup(struct names *n, const char *host)
+{
+    return wait_for_end(n, weir_lookup_start(n->loop, host, 80, NULL,
+                                             note_addresses, NULL, NULL));
+}
+
+NAMES(names_memory, a_lookup_says_so_and_leaves_nothing)
+{
+    try_each(n, try_lookup, "a4-a6.example");
+    try_each(n, try_lookup, "n200.example");
+    try_each(n, try_lookup, "localhost");
+}
+
+struct task_question {
+    const char *host;
+    int err;
+};
+
+static int ask_in_task(weir_loop *loop, void *arg)
+{
+    struct task_question *question = arg;
+    struct weir_address address;
+    const int count =
+        weir_getaddrinfo(loop, question->host, 80, NULL, &address, 1);
+    question->err = count < 0 ? count : 0;
+    return 0;
+}
+
+static int try_task(struct names *n, const char *host)
+{
+    struct task_question question = {host, -ENOMEM};
+    const int err = weir_loop_run_task(n->loop, ask_in_task, &question, NULL);
+    return err < 0 ? err : question.err;
+}
+
+NAMES(names_memory, a_task_that_asks_is_told_and_leaves_nothing)
+{
+    try_each(n, try_task, "a4-a6.example");
+    try_each(n, try_task, "localhost");
+}
+
+/* ---- connections and servers ---- */
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                                  .kind = WEIR_PROTOCOL_STREAM};
+    (void)t;
+    *ret = (struct weir_protocol_binding){&protocol, arg};
+    return 0;
+}
+
+static const struct weir_factory factory = {create, NULL};
+
+static void note_connection(void *unused, int err, weir_transport *t)
+{
+    (void)unused;
+    expect_eq(err == 0, t != NULL);
+    end_count++;
+    end_err = err;
+    if (t) {
+        weir_transport_abort(t);
+    }
+}
+
+static int try_connect(struct names *n, const char *host)
+{
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .done = note_connection};
+    return wait_for_end(n, weir_create_connection(n->loop, &factory, host,
+                                                  peer_port, &options, NULL));
+}
+
+static int listen_on_loopback(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    expect_eq(bind(fd, (struct sockaddr *)&address, len), 0);
+    expect_eq(listen(fd, 1000), 0);
+    expect_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    peer_port = ntohs(address.sin_port);
+    return fd;
+}
+
+NAMES(names_memory, a_connection_by_name_says_so_and_leaves_nothing)
+{
+    const int listener = listen_on_loopback();
+    try_each(n, try_connect, "self.example");
+    try_each(n, try_connect, "localhost");
+    close(listener);
+}
+
+static void note_server(void *unused, int err, weir_server *server)
+{
+    (void)unused;
+    expect_eq(err == 0, weir_server_get_socket_count(server) > 0);
+    end_count++;
+    end_err = err;
+}
+
+static int try_server(struct names *n, const char *host)
+{
+    static const char *const more[] = {"localhost", "127.0.0.2"};
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .done = note_server,
+                                                .hosts = more,
+                                                .host_count = 2};
+    weir_server *server = NULL;
+    const int err = wait_for_end(
+        n, weir_create_server(n->loop, &factory, host, 0, &options, &server));
+    weir_server_free(server);
+    return err;
+}
+
+NAMES(names_memory, a_server_of_names_says_so_and_leaves_nothing)
+{
+    try_each(n, try_server, "self.example");
+}
