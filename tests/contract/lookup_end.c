@@ -249,10 +249,11 @@ static void note_end(void *arg, int err, const struct weir_address *addresses,
 static weir_lookup *start_silent(struct names *n, int number)
 {
     char host[64];
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .done = note_end, .done_arg = n};
     weir_lookup *lookup;
     snprintf(host, sizeof(host), "silent.s%d.example", number);
-    expect_eq(weir_lookup_start(n->loop, host, 80, NULL, note_end, n, &lookup),
-              0);
+    expect_eq(weir_lookup_start(n->loop, host, 80, &options, &lookup), 0);
     n->waiting++;
     return lookup;
 }

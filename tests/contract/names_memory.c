@@ -115,8 +115,10 @@ static void note_addresses(void *unused, int err,
 
 static int try_lookup(struct names *n, const char *host)
 {
-    return wait_for_end(n, weir_lookup_start(n->loop, host, 80, NULL,
-                                             note_addresses, NULL, NULL));
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .done = note_addresses};
+    return wait_for_end(n,
+                        weir_lookup_start(n->loop, host, 80, &options, NULL));
 }
 
 NAMES(names_memory, a_lookup_says_so_and_leaves_nothing)

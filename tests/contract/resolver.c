@@ -469,10 +469,10 @@ static void trim_in_done(void *arg, int err,
 
 NAMES(resolver, a_loop_may_be_trimmed_when_a_lookup_has_ended)
 {
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .done = trim_in_done, .done_arg = n};
     n->waiting = 1;
-    expect_eq(weir_lookup_start(n->loop, "a4.example", 80, NULL, trim_in_done,
-                                n, NULL),
-              0);
+    expect_eq(weir_lookup_start(n->loop, "a4.example", 80, &options, NULL), 0);
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     names_run_for(n, 2 * MS);
     names_lookup(n, "a4.example", NULL);
