@@ -110,6 +110,25 @@ DATAGRAMS(datagram, complaint_65__a_full_queue_is_received_in_batches)
     expect_leq(after.turns - before.turns, 4);
 }
 
+DATAGRAMS_WITH(datagram, bytes_are_counted_for_the_loop_as_for_streams,
+               .connected = true, .options.size_max = 1000)
+{
+    static const char text[3000];
+    struct weir_loop_statistics now;
+
+    dg_peer_send(rig, text, 700);
+    dg_peer_send(rig, "", 0);
+    dg_peer_send(rig, text, sizeof(text));
+    dg_wait_received(rig, 3);
+    expect_eq(dg_send(rig, text, 50), 0);
+    dg_peer_recv(rig, (char[64]){0}, 64);
+    weir_loop_get_statistics(rig->loop, &now);
+
+    /* Those that were cut off did not arrive. */
+    expect_eq(now.received_bytes, 700 + 1000);
+    expect_eq(now.sent_bytes, 50);
+}
+
 DATAGRAMS_WITH(datagram, many_are_sent_in_order_and_whole, .connected = true)
 {
     enum { COUNT = 200 };
