@@ -9,7 +9,8 @@
  * The kernel adds POLLRDHUP to what is asked for. A peer that has shut its
  * sending side would end each single poll for room at once, and again, without
  * there being room. After the first such event the poll is a multishot one,
- * which tells each change once; it is cancelled when it has fired.
+ * which tells each change once; it is cancelled when it has fired. The kernel
+ * ends it, and it is armed again, when completions do not fit into their queue.
  */
 #include "poll.h"
 
@@ -206,8 +207,7 @@ static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
         if (res < 0 || poll_is_ready(poll, res)) {
             poll_fire(poll, res < 0 ? res : 0);
         } else if (!op->in_flight) {
-            wr_assert(!poll->fin_seen);
-            poll->fin_seen = true;
+            poll->fin_seen = true; /* or was, see above */
             poll_make_due(poll);
         }
         break;

@@ -5,6 +5,8 @@
  */
 #include "tests/contract/watch_rig.h"
 
+enum { CROWD = 200 };
+
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -117,6 +119,69 @@ UNIT(watch, a_writer_without_room_does_not_spin_when_the_peer_half_closes)
     const int calls = writer.calls;
     make_turns(10);
     expect_eq(writer.calls, calls, "full again");
+    close_watching();
+}
+
+/* Readers that are ready in the same turn, more than completions fit. */
+struct watch_crowd {
+    struct watcher readers[CROWD];
+    int peers[CROWD];
+};
+
+static void open_crowd(struct watch_crowd *crowd)
+{
+    for (int i = 0; i < CROWD; i++) {
+        int fds[2];
+        expect_eq(pipe(fds), 0);
+        crowd->readers[i] = read_with(fds[0], true);
+        crowd->peers[i] = fds[1];
+        add_reader(&crowd->readers[i]);
+    }
+}
+
+static void close_crowd(struct watch_crowd *crowd)
+{
+    for (int i = 0; i < CROWD; i++) {
+        expect_eq(weir_loop_remove_reader(loop, crowd->readers[i].fd), true);
+        close(crowd->readers[i].fd);
+        close(crowd->peers[i]);
+    }
+}
+
+/* The kernel ends a poll that tells each change when the queue of completions
+ * is full; its last one tells of the FIN again. */
+UNIT(watch, a_writer_whose_peer_half_closed_survives_a_full_queue)
+{
+    const struct weir_loop_options options = {
+        .size = sizeof(options), .sq_entries = 16, .cq_entries = 32};
+    static struct watch_crowd crowd;
+    open_watching();
+    close_loop();
+    open_loop(&options);
+    struct watcher writer = read_with(ends[0], false);
+    fill(ends[0]);
+    expect_eq(shutdown(ends[1], SHUT_WR), 0);
+    add_writer(&writer);
+    open_crowd(&crowd);
+    make_turns(20);
+    expect_eq(writer.calls, 0);
+
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < CROWD; i++) {
+            send_byte(crowd.peers[i]);
+        }
+        expect_eq(shutdown(ends[1], SHUT_WR), 0); /* once more */
+        make_turns(20);
+    }
+    expect_eq(writer.calls, 0);
+    empty(ends[1]);
+    make_turns(10);
+
+    expect_geq(writer.calls, 2);
+    for (int i = 0; i < CROWD; i++) {
+        expect_eq(crowd.readers[i].calls, 5);
+    }
+    close_crowd(&crowd);
     close_watching();
 }
 
