@@ -96,6 +96,22 @@ void wr_resolv_conf_read_line(struct wr_resolv_conf *conf, const char *line)
     wr_assert(conf->search.ndots <= NDOTS_MAX);
 }
 
+/* True for a piece of a longer line, of which the last word, which may have
+ * been cut, is taken away: a part of a domain is another domain. */
+static bool resolv_conf_cut(char line[LINE_SIZE])
+{
+    size_t len = strlen(line);
+
+    if (len < LINE_SIZE - 1 || line[len - 1] == '\n') {
+        return false;
+    }
+    while (len > 0 && !strchr(resolv_conf_blanks, line[len - 1])) {
+        len--;
+    }
+    line[len] = '\0';
+    return true;
+}
+
 void wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path)
 {
     char line[LINE_SIZE];
@@ -109,9 +125,14 @@ void wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path)
     if (!file) {
         return;
     }
+    bool is_rest = false; /* of a line that was cut */
     for (uint32_t i = 0; i < LINES_MAX && fgets(line, sizeof(line), file);
          i++) {
-        wr_resolv_conf_read_line(conf, line);
+        const bool is_cut = resolv_conf_cut(line);
+        if (!is_rest) {
+            wr_resolv_conf_read_line(conf, line);
+        }
+        is_rest = is_cut;
     }
     fclose(file);
 }

@@ -80,18 +80,47 @@ UNIT(resolv_conf, a_file_that_is_not_there_is_empty)
     expect_eq(conf.search.ndots, 1);
 }
 
-UNIT(resolv_conf, a_file_is_read_line_by_line)
+static void read_text(const char *text, size_t len)
 {
     char path[] = "/tmp/weir-resolv-conf-XXXXXX";
     int fd = mkstemp(path);
-    static const char text[] = "# comment\nsearch a b\noptions timeout:7";
     expect_geq(fd, 0);
-    expect_eq(write(fd, text, sizeof(text) - 1), (ssize_t)sizeof(text) - 1);
+    expect_eq(write(fd, text, len), (ssize_t)len);
     close(fd);
 
     wr_resolv_conf_read(&conf, path);
-
     unlink(path);
+}
+
+UNIT(resolv_conf, a_file_is_read_line_by_line)
+{
+    static const char text[] = "# comment\nsearch a b\noptions timeout:7";
+    read_text(text, sizeof(text) - 1);
     expect_eq(conf.search.count, 2);
     expect_eq(conf.timeout_s, 7);
+}
+
+/* Wherever a long line is cut, and whatever stands behind. */
+UNIT(resolv_conf, no_part_of_a_domain_is_searched)
+{
+    char text[8192];
+    for (int blanks = 900; blanks < 1100; blanks++) {
+        const int len = snprintf(
+            text, sizeof(text),
+            "search a.example %*sshop.example options timeout:9 domain b\n"
+            "options timeout:7\n",
+            blanks, "");
+        read_text(text, (size_t)len);
+        expect_geq(conf.search.count, 1);
+        for (size_t i = 0; i < conf.search.count; i++) {
+            const char *domain = conf.search.domains[i];
+            cr_assert(strcmp(domain, "a.example") == 0 ||
+                          strcmp(domain, "shop.example") == 0 ||
+                          strcmp(domain, "options") == 0 ||
+                          strcmp(domain, "domain") == 0 ||
+                          strcmp(domain, "b") == 0,
+                      "%s", domain);
+        }
+        expect_eq(conf.timeout_s, 7);
+    }
 }
