@@ -87,9 +87,17 @@ def answer_time(address, limit_s=60):
 
 
 def p99_of_honest(address):
+    """In nanoseconds. A result that weir-load itself does not vouch for, since
+    the machine gave it too little time, is measured again."""
     url = f"tcp://{address[0]}:{address[1]}"
-    result = load_json("-c", "50", "-d", "2s", "-w", "200ms", url)[1]
-    return result["latency"]["service"]["percentiles"]["99"]
+    for _ in range(3):
+        result = load_json("-c", "50", "-d", "2s", "-w", "200ms", url)[1]
+        p99 = result["latency"]["service"]["percentiles"]["99"]
+        if result["valid"] and p99 is not None:
+            break
+    assert p99 is not None, \
+        f"no honest client was served: {result['verdict']}, {result['requests']}"
+    return p99
 
 
 def stall(address, count):
