@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,8 @@ static void print_help(const char *program, const char *about)
            "  --echo HOW     view (default), take or copy: weir's streams\n"
            "  --recv BYTES   the most of one receive, bare epoll (1048576)\n"
            "  --unix         a Unix socket, named after the port\n"
+           "  --trains       datagrams: with GRO and GSO\n"
+           "  --block        bare recvmmsg: wait in it, without epoll\n"
            "  --help         this text\n"
            "\nServes on 127.0.0.1 until it is killed.\n",
            program, about);
@@ -92,6 +95,8 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         {"echo", required_argument, NULL, 'e'},
         {"recv", required_argument, NULL, 'r'},
         {"unix", no_argument, NULL, 'u'},
+        {"trains", no_argument, NULL, 'g'},
+        {"block", no_argument, NULL, 'b'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -123,6 +128,12 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
             break;
         case 'u':
             ret.is_unix = true;
+            break;
+        case 'g':
+            ret.has_trains = true;
+            break;
+        case 'b':
+            ret.blocks = true;
             break;
         case 'h':
             print_help(argv[0], about);
@@ -207,16 +218,43 @@ int bench_listen(const struct bench_options *options, int flags)
     return fd;
 }
 
-void bench_serving(const struct bench_options *options)
+int bench_bind_udp(const struct bench_options *options, int flags)
 {
-    if (options->is_unix) {
-        printf("serving unix:@weir-bench-%u\n", options->port);
-    } else {
-        printf("serving tcp://127.0.0.1:%u\n", options->port);
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET,
+        .sin_port = htons(options->port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int one = 1;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | flags, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+        bench_die("UDP socket");
     }
+    if (options->has_trains &&
+        setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one)) < 0) {
+        bench_die("UDP_GRO");
+    }
+    return fd;
+}
+
+static void say_serving(const char *where, uint16_t port)
+{
+    printf("serving %s%u\n", where, port);
     if (fflush(stdout) != 0) {
         bench_die("standard output");
     }
+}
+
+void bench_serving(const struct bench_options *options)
+{
+    say_serving(options->is_unix ? "unix:@weir-bench-" : "tcp://127.0.0.1:",
+                options->port);
+}
+
+void bench_serving_udp(const struct bench_options *options)
+{
+    say_serving("udp://127.0.0.1:", options->port);
 }
 
 void bench_raise_file_limit(void)

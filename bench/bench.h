@@ -44,6 +44,8 @@ struct bench_options {
     uint32_t message_size; /* of FANOUT */
     uint32_t recv_size;    /* the most that one receive takes, bare epoll */
     bool is_unix;          /* a Unix socket that is named after the port */
+    bool has_trains;       /* datagrams: GRO and GSO */
+    bool blocks;           /* bare recvmmsg: without epoll */
 };
 
 /* Parse a server's command line; prints help or an error and ends if asked. */
@@ -61,8 +63,14 @@ socklen_t bench_unix_address(uint16_t port, struct sockaddr_un *ret);
  * the run. */
 int bench_listen(const struct bench_options *options, int flags);
 
-/* Say on standard output that connections are accepted from now on. */
+/* A UDP socket on 127.0.0.1, with GRO where there are trains, or the end of the
+ * run. */
+int bench_bind_udp(const struct bench_options *options, int flags);
+
+/* Say on standard output that connections, or datagrams, are accepted from now
+ * on. */
 void bench_serving(const struct bench_options *options);
+void bench_serving_udp(const struct bench_options *options);
 
 /* Raise the limit of open files to the hard limit. */
 void bench_raise_file_limit(void);

@@ -1,6 +1,7 @@
 /*
- * The neutral client of the comparisons: it drives a server over TCP on
- * loopback, checks every byte that comes back, and prints one JSON object.
+ * The neutral client of the comparisons: it drives a server over TCP,
+ * Unix sockets or UDP on loopback, checks every byte that comes back, and
+ * prints one JSON object.
  *
  * It is bounded in time by its own clock whatever the server does, and ends
  * with status 1 when a single answer was wrong, missing or broken: numbers of
@@ -34,7 +35,7 @@ static const struct {
     {"closed", client_run_closed}, {"open", client_run_open},
     {"churn", client_run_churn},   {"fanout", client_run_fanout},
     {"idle", client_run_idle},     {"flood", client_run_flood},
-    {"lines", client_run_lines},
+    {"lines", client_run_lines},   {"udp", client_run_udp},
 };
 
 static uint64_t read_server_cpu(const struct client *k)
@@ -235,7 +236,7 @@ static void print_help(void)
 {
     printf("usage: client [options] PORT\n"
            "  --mode MODE       closed (default), open, churn, fanout, idle, "
-           "flood, lines\n"
+           "flood, lines, udp\n"
            "  --conns N         connections (50)\n"
            "  --depth N         messages in flight on each, closed loop (1)\n"
            "  --size BYTES      of a message (128)\n"
@@ -245,6 +246,7 @@ static void print_help(void)
            "  --sources N       source addresses from 127.0.0.2 on (1: any)\n"
            "  --server-pid PID  whose CPU time is read\n"
            "  --unix            a Unix socket, named after the port\n"
+           "  --trains          udp: send what is in flight by one call (GSO)\n"
            "  --server-closes   churn: wait for the server's end first\n");
 }
 
@@ -296,6 +298,9 @@ static void parse_option(struct client_options *o, int option)
     case 'u':
         o->is_unix = true;
         return;
+    case 'g':
+        o->has_trains = true;
+        return;
     case 'h':
         print_help();
         exit(0);
@@ -318,6 +323,7 @@ static struct client_options parse(int argc, char **argv)
         {"server-pid", required_argument, NULL, 'p'},
         {"server-closes", no_argument, NULL, 'x'},
         {"unix", no_argument, NULL, 'u'},
+        {"trains", no_argument, NULL, 'g'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };

@@ -31,6 +31,7 @@ struct client_options {
     uint32_t time_ms;
     pid_t server_pid; /* 0: nobody's CPU time is read */
     bool server_closes;
+    bool has_trains; /* the depth is sent by one call, datagrams */
 };
 
 struct client {
@@ -92,5 +93,6 @@ void client_run_fanout(struct client *k);
 void client_run_idle(struct client *k);
 void client_run_flood(struct client *k);
 void client_run_lines(struct client *k);
+void client_run_udp(struct client *k);
 
 #endif

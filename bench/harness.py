@@ -24,6 +24,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Contenders that are a program of another name with options of its own.
 VARIANTS = {
     "epoll_256k": ("epoll", ["--recv", "262144"]),
+    "mmsg_block": ("mmsg", ["--block"]),
+    "mmsg_trains": ("mmsg", ["--trains"]),
+    "weir_trains": ("weir_udp", ["--trains"]),
     "weir_take": ("weir_stream", ["--echo", "take"]),
     "weir_copy": ("weir_stream", ["--echo", "copy"]),
 }

@@ -422,6 +422,32 @@ def _alone_row(settings, progress, row, programs, cases, target):
                             figure="ns CPU/op")
 
 
+def _udp_case(settings, progress, case, names, client, targets):
+    client = ["--mode", "udp", "--size", 64, *client]
+    reports = _rounds(settings, progress, f"T12 {case}", names,
+                      lambda name: run_pair(settings, name, "echo", [], client))
+    yield from _compare("T12", case, reports, targets)
+
+
+def row_t12(settings, progress):
+    """Trains need GRO and GSO: compared with bare loops with and without."""
+    if settings.subject != "weir":
+        raise Failure("only weir stands in its place here")
+    targets = {"mmsg": 1.08, "uv_udp": 1.00}
+    for case, client in [
+            ("64 B, 50 sockets x 1", ["--conns", 50]),
+            ("64 B, 4 sockets x 16", ["--conns", 4, "--depth", 16])]:
+        names = _contenders(settings, "echo", ["mmsg", "mmsg_block", "uv_udp"],
+                            "weir_udp")
+        yield from _udp_case(settings, progress, case, names, client, targets)
+    names = _contenders(settings, "echo", ["mmsg", "mmsg_trains", "uv_udp"],
+                        "weir_trains")
+    yield from _udp_case(
+        settings, progress, "64 B, trains of 16, 4 sockets", names,
+        ["--conns", 4, "--depth", 16, "--trains"],
+        {"mmsg": 0.6, "mmsg_trains": 1.08})
+
+
 def row_t13(settings, progress):
     yield from _alone_row(
         settings, progress, "T13",
@@ -477,6 +503,7 @@ ROWS = {
     "T8s": (row_t8_tasks, "the same for streams with a task each", 2, 8),
     "T9": (row_t9, "readers that stop, floods, storms", 4, 16),
     "T10": (row_t10, "fan-out of one message", 6, 0),
+    "T12": (row_t12, "echo of datagrams, single and in trains", 12, 0),
     "T13": (row_t13, "a million timers", 2, 0),
     "T14": (row_t14, "posts from another thread", 2, 0),
     "T15": (row_t15, "lines by streams", 10, 0),
