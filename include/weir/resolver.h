@@ -185,7 +185,8 @@ struct weir_nameinfo {
  * @retval WEIR_EDNSNOTFOUND  the address has no name, and one is required
  * @retval WEIR_EDNSBADANSWER  the answer is no host name
  * @retval -ECANCELED  the task was interrupted
- * @retval -EINVAL     an unset size field, no address, or no @p ret
+ * @retval -EINVAL     an unset size field, no address or one of another length
+ *                     than its family's, or no @p ret
  * @retval -EAFNOSUPPORT  the address is neither IPv4 nor IPv6
  * @retval -ENOMEM     no memory
  * @suspends yes

@@ -180,6 +180,7 @@ int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
     wr_require(own.len > 0 && (own.storage.any.sa_family == AF_INET ||
                                own.storage.any.sa_family == AF_INET6),
                -EAFNOSUPPORT);
+    wr_require(wr_address_is_valid(&own), -EINVAL);
     if (!known.numeric_host) {
         named = getaddrinfo_find_name(loop, &own, &known, info.host);
         wr_require(named >= 0, named);

@@ -63,7 +63,7 @@ static bool service_split(char *line, struct service_line *ret)
     if (number < 0) {
         return false;
     }
-    wr_assert(rest != NULL);
+    wr_assert(number <= UINT16_MAX);
     *ret = (struct service_line){.name = name,
                                  .port = (uint16_t)number,
                                  .protocol = slash + 1,

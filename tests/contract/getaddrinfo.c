@@ -167,4 +167,10 @@ NAMES_TASK(getnameinfo, misuse_is_told)
     expect_eq(weir_getnameinfo(n->loop, NULL, NULL, &info), -EINVAL);
     expect_eq(weir_getnameinfo(n->loop, &address, NULL, NULL), -EINVAL);
     expect_eq(weir_getnameinfo(n->loop, &none, NULL, &info), -EAFNOSUPPORT);
+    struct weir_address wrong = address;
+    wrong.len = sizeof(wrong.storage.inet6);
+    expect_eq(weir_getnameinfo(n->loop, &wrong, NULL, &info), -EINVAL);
+    wrong = address_of("::1", 80);
+    wrong.len = sizeof(wrong.storage.inet);
+    expect_eq(weir_getnameinfo(n->loop, &wrong, NULL, &info), -EINVAL);
 }

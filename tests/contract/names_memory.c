@@ -236,3 +236,56 @@ NAMES(names_memory, a_server_of_names_says_so_and_leaves_nothing)
 {
     try_each(n, try_server, "self.example");
 }
+
+static int serve(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)arg;
+    (void)reader;
+    (void)writer;
+    return 0;
+}
+
+static int start_in_task(weir_loop *loop, void *arg)
+{
+    struct task_question *question = arg;
+    weir_server *server = NULL;
+    question->err =
+        weir_start_server(loop, serve, question->host, 0, NULL, &server);
+    expect_eq(question->err == 0, server != NULL);
+    weir_server_free(server);
+    return 0;
+}
+
+static int try_start(struct names *n, const char *host)
+{
+    struct task_question question = {host, -ENOMEM};
+    const int err = weir_loop_run_task(n->loop, start_in_task, &question, NULL);
+    return err < 0 ? err : question.err;
+}
+
+static int open_in_task(weir_loop *loop, void *arg)
+{
+    struct task_question *question = arg;
+    weir_reader *reader = NULL;
+    weir_writer *writer = NULL;
+    question->err = weir_open_connection(loop, question->host, peer_port, NULL,
+                                         &reader, &writer);
+    expect_eq(question->err == 0, writer != NULL);
+    weir_writer_unref(writer);
+    return 0;
+}
+
+static int try_open(struct names *n, const char *host)
+{
+    struct task_question question = {host, -ENOMEM};
+    const int err = weir_loop_run_task(n->loop, open_in_task, &question, NULL);
+    return err < 0 ? err : question.err;
+}
+
+NAMES(names_memory, streams_by_name_say_so_and_leave_nothing)
+{
+    const int listener = listen_on_loopback();
+    try_each(n, try_open, "self.example");
+    try_each(n, try_start, "self.example");
+    close(listener);
+}

@@ -163,3 +163,65 @@ NAMES(server_names, a_loop_is_freed_while_names_are_looked_up)
     weir_server_free(start.server);
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
+
+/* ---- in a task ---- */
+
+struct task_start {
+    const char *host;
+    int err; /* 1: the task did not run */
+};
+
+static int serve(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)arg;
+    (void)reader;
+    (void)writer;
+    return 0;
+}
+
+static int start_in_task(weir_loop *loop, void *arg)
+{
+    struct task_start *start = arg;
+    weir_server *server = NULL;
+    start->err = weir_start_server(loop, serve, start->host, 0, NULL, &server);
+    expect_eq(start->err == 0, server != NULL);
+    weir_server_free(server);
+    return 0;
+}
+
+static int cancel_after_turns(weir_loop *loop, void *arg)
+{
+    struct task_start *start = arg;
+    for (int turns = 0; turns < 12; turns++) {
+        weir_task *task = NULL;
+        start->err = 1;
+        expect_eq(weir_task_spawn(loop, start_in_task, start, NULL, &task), 0);
+        for (int i = 0; i < turns; i++) {
+            expect_eq(weir_yield(loop), 0);
+            usleep(i % 3 == 0 ? 200
+                              : 0); /* the name server answers meanwhile */
+        }
+        weir_task_cancel(task);
+        expect_eq(weir_task_join(task, NULL), 0);
+        cr_assert(start->err == -ECANCELED || start->err == 0, "%s",
+                  weir_strerror(start->err));
+    }
+    return 0;
+}
+
+NAMES(server_names, a_task_is_cancelled_at_every_moment_and_leaves_nothing)
+{
+    static const char *const hosts[] = {"self.example", "silent.example",
+                                        "self-late6.example", "localhost"};
+    names_lookup(n, "nx.example", NULL);
+    names_run_for(n, 2 * MS);
+    const int fds = names_count_fds();
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        struct task_start start = {.host = hosts[i]};
+        expect_eq(weir_loop_run_task(n->loop, cancel_after_turns, &start, NULL),
+                  0);
+        names_run_for(n, 5 * MS);
+        expect_eq(names_count_fds(), fds);
+        expect_eq(names_count_timers(n), 0);
+    }
+}
