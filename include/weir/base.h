@@ -88,6 +88,9 @@ typedef struct weir_reader weir_reader;
 /** The sending side of a stream; see writer.h. */
 typedef struct weir_writer weir_writer;
 
+/** Keys, certificates and rules of TLS connections; see tls.h. */
+typedef struct weir_tls_context weir_tls_context;
+
 /** A loop's mailbox for other threads; see loop.h. */
 typedef struct weir_remote weir_remote;
 

@@ -4,7 +4,7 @@
  *
  * The kernel's errors pass through unchanged as `-errno`. weir's own codes
  * start below -4095, where no errno can be, in groups of a hundred: stream,
- * ring, usage, names, processes.
+ * ring, usage, TLS, names, processes.
  */
 #ifndef WEIR_ERROR_H
 #define WEIR_ERROR_H
@@ -59,6 +59,71 @@ enum weir_error {
     WEIR_EBROKEN = -4303,
     /** The queue was shut down. */
     WEIR_EQUEUESHUTDOWN = -4304,
+
+    /** TLS was asked for, and weir was built without it (wolfSSL). */
+    WEIR_ENOTLS = -4400,
+    /** A file of certificates, keys or revocations cannot be used: its text
+     * is not what it should be. A file that cannot be read is its `-errno`. */
+    WEIR_ETLSFILE = -4401,
+    /** A certificate without its private key, or the other way round. */
+    WEIR_ETLSNOKEY = -4402,
+    /** The private key is not that of the certificate. */
+    WEIR_ETLSMISMATCH = -4403,
+    /** The private key is encrypted, and the password is missing or wrong. */
+    WEIR_ETLSPASSWORD = -4404,
+    /** None of the cipher suites that are named can be used. */
+    WEIR_ETLSCIPHERS = -4405,
+    /** wolfSSL failed in a way that has no code of its own; see the text. */
+    WEIR_ETLSENGINE = -4406,
+
+    /** A certificate of the peer has expired. */
+    WEIR_ETLSEXPIRED = -4420,
+    /** A certificate of the peer is not valid yet. */
+    WEIR_ETLSNOTYET = -4421,
+    /** No issuer that is trusted signed the certificate of the peer. */
+    WEIR_ETLSISSUER = -4422,
+    /** The certificate of the peer is signed by itself, and not trusted. */
+    WEIR_ETLSSELFSIGNED = -4423,
+    /** The certificate of the peer is for other names than the one asked for.
+     */
+    WEIR_ETLSHOSTNAME = -4424,
+    /** A certificate of the peer was revoked. */
+    WEIR_ETLSREVOKED = -4425,
+    /** Revocation cannot be checked: no list of the issuer, or an old one. */
+    WEIR_ETLSNOCRL = -4426,
+    /** The certificate of the peer is not for this purpose. */
+    WEIR_ETLSPURPOSE = -4427,
+    /** A key or a signature of the peer is too weak. */
+    WEIR_ETLSWEAK = -4428,
+    /** An issuer may not issue for this name (name constraints). */
+    WEIR_ETLSCONSTRAINT = -4429,
+    /** The chain of certificates is longer than it may be. */
+    WEIR_ETLSPATHLEN = -4430,
+    /** A certificate has a critical extension that is not known here. */
+    WEIR_ETLSCRITICAL = -4431,
+    /** A certificate of the peer is malformed, or its signature is wrong. */
+    WEIR_ETLSBADCERT = -4432,
+    /** The peer sent no certificate where one is required. */
+    WEIR_ETLSNOCERT = -4433,
+
+    /** The peer ended the connection by an alert; the text says which. */
+    WEIR_ETLSALERT = -4440,
+    /** The peer broke the protocol, or speaks another one. */
+    WEIR_ETLSPROTOCOL = -4441,
+    /** A record was altered on its way, or is another connection's. */
+    WEIR_ETLSRECORD = -4442,
+    /** The connection was cut: its end is not the one that the peer sealed. */
+    WEIR_ETLSTRUNCATED = -4443,
+    /** The handshake took longer than it may. */
+    WEIR_ETLSTIMEOUT = -4444,
+    /** No version of TLS in common. */
+    WEIR_ETLSVERSION = -4445,
+    /** No cipher suite, group or signature algorithm in common. */
+    WEIR_ETLSCIPHER = -4446,
+    /** No application protocol in common (ALPN). */
+    WEIR_ETLSALPN = -4447,
+    /** Too many records without data: alerts, key updates, empty ones. */
+    WEIR_ETLSFLOOD = -4448,
 
     /** There is no such name (NXDOMAIN). */
     WEIR_EDNSNOTFOUND = -4500,

@@ -1,10 +1,10 @@
 """The rules of tests/STYLE.md that need no compiler.
 
 Includes between folders point down only, liburing stays where the ring is,
-files and functions keep their lengths, every file opens with prose, lines fit 80
-columns, atomics and output stay in the few files that may have them, the top
-level holds what the layout names, and a file that a text names exists. Each
-complaint is one line, file:line: text.
+wolfSSL where TLS is, files and functions keep their lengths, every file opens
+with prose, lines fit 80 columns, atomics and output stay in the few files that
+may have them, the top level holds what the layout names, and a file that a text
+names exists. Each complaint is one line, file:line: text.
 
 Usage: tidy.py SOURCE
 """
@@ -19,6 +19,7 @@ TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
 
 RING_FOLDERS = ("uring", "tests", "bench")
 RING_HEADERS = re.compile(r"liburing|linux/io_uring")
+TLS_FOLDERS = ("lib/tls/", "tests/")
 PUBLIC_BELOW = {"weir/base.h", "weir/buffer.h", "weir/error.h"}
 ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/task/termination.c"}
 ATOMIC = re.compile(r"stdatomic\.h|\b__atomic_|\b__sync_|\batomic_\w+\(")
@@ -112,6 +113,9 @@ def check_includes(report, path, lines):
         kind, name = match.groups()
         if RING_HEADERS.match(name) and relative.parts[0] not in RING_FOLDERS:
             report.say(path, number, f"{name} belongs to uring/")
+        if name.startswith("wolfssl/") and not str(relative).startswith(
+                TLS_FOLDERS):
+            report.say(path, number, f"{name} belongs to lib/tls/")
         target = resolve(source, path, kind, name)
         if target is None:
             if kind == '"':

@@ -1,0 +1,31 @@
+/*
+ * Contexts inside the library: what the engine needs of them.
+ *
+ * A context is shared by connections, on several threads: what a connection
+ * asks of it here changes nothing in it.
+ */
+#ifndef WEIR_LIB_TLS_CONTEXT_H
+#define WEIR_LIB_TLS_CONTEXT_H
+
+#include <weir/base.h>
+
+struct WOLFSSL;
+struct wr_tls_engine_options;
+struct wr_tls_verdict;
+
+weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
+void weir_tls_context_unref(weir_tls_context *context);
+
+bool wr_tls_context_is_server(const weir_tls_context *context);
+
+/* Makes the WOLFSSL of one connection, with everything that the context and
+ * @options say about it: verification, names, ALPN, tickets, the session to be
+ * resumed. What verification finds is written to @verdict, which lives as long
+ * as *ret. The engine has named the account that is charged, and sets the two
+ * I/O callbacks itself. 0, -ENOMEM, -EINVAL (a name that can be none). */
+WEIR_MUST_USE int
+wr_tls_context_open(weir_tls_context *context,
+                    const struct wr_tls_engine_options *options,
+                    struct wr_tls_verdict *verdict, struct WOLFSSL **ret);
+
+#endif

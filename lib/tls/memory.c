@@ -1,0 +1,288 @@
+/*
+ * The allocator functions of wolfSSL; memory.h has the idea.
+ *
+ * The thread's account stands in a thread-local variable, because wolfSSL
+ * passes nothing to these functions but a size or a pointer. It is set around
+ * calls into wolfSSL alone, so that no loop and no connection can be mistaken
+ * for another.
+ */
+#include "memory.h"
+
+#include "uring/alloc.h"
+
+#include <weir/error.h>
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+enum memory_kind { MEMORY_MALLOC, MEMORY_PLAIN, MEMORY_SPARE, MEMORY_BLOCK };
+
+/* It stands in front of each allocation. */
+struct memory_header {
+    struct wr_tls_memory *owner; /* NULL: malloc()'s */
+    uint32_t size;               /* as asked for */
+    uint32_t kind;
+};
+
+/* wolfSSL puts the header of a record, 5 bytes, before a multiple of 16. */
+_Static_assert(WR_TLS_MEMORY_RECORD_OFFSET ==
+                   sizeof(struct memory_header) + 16 - 5,
+               "a record that was sealed in a block begins here");
+_Static_assert(sizeof(struct memory_header) % _Alignof(max_align_t) == 0,
+               "what follows a header is aligned as malloc()'s memory is");
+
+/* Allocations in blocks are not larger than a block of 16 KiB holds. */
+#define MEMORY_BLOCK_MAX                                                       \
+    ((16u << 10) - sizeof(struct wr_block) - sizeof(struct memory_header))
+
+static _Thread_local struct wr_tls_memory_scope memory_scope;
+static pthread_once_t memory_once = PTHREAD_ONCE_INIT;
+static int memory_started; /* what the one start returned */
+
+static struct memory_header *memory_header_of(void *ptr)
+{
+    return (struct memory_header *)ptr - 1;
+}
+
+static struct wr_block *memory_block_of(struct memory_header *header)
+{
+    return wr_container_of((uint8_t *)header, struct wr_block, data);
+}
+
+/* ---- allocating and freeing ---- */
+
+static struct memory_header *memory_take_block(struct wr_tls_memory *memory,
+                                               size_t total)
+{
+    struct wr_block *block = wr_block_take(memory->blocks, total);
+    if (!block) {
+        return NULL;
+    }
+    struct memory_header *header = (void *)block->data;
+    memory->newest = header + 1;
+    header->kind = MEMORY_BLOCK;
+    return header;
+}
+
+static struct memory_header *memory_take_spare(struct wr_tls_memory *memory)
+{
+    struct memory_header *header = memory->spare;
+    memory->spare = NULL;
+    if (!header) {
+        header = wr_alloc(memory->allocator, WR_TLS_MEMORY_SPARE);
+    }
+    if (header) {
+        header->kind = MEMORY_SPARE;
+    }
+    return header;
+}
+
+static struct memory_header *memory_take_plain(struct wr_tls_memory *memory,
+                                               size_t total)
+{
+    struct memory_header *header = wr_alloc(memory->allocator, total);
+    if (header) {
+        header->kind = MEMORY_PLAIN;
+    }
+    return header;
+}
+
+static void memory_charge(struct wr_tls_memory *memory,
+                          struct memory_header *header, size_t size)
+{
+    header->owner = memory;
+    header->size = (uint32_t)size;
+    if (memory) {
+        memory->bytes += size;
+        memory->count++;
+    }
+}
+
+static void *memory_alloc(size_t size)
+{
+    struct wr_tls_memory *memory = memory_scope.memory;
+    const size_t total = size + sizeof(struct memory_header);
+    struct memory_header *header = NULL;
+
+    if (size > INT_MAX) {
+        return NULL; /* no account can name it, and wolfSSL needs no such */
+    }
+    if (!memory) {
+        header = malloc(total);
+        if (header) {
+            header->kind = MEMORY_MALLOC;
+        }
+    } else if (memory_scope.mode == WR_TLS_MEMORY_BLOCKS &&
+               size <= MEMORY_BLOCK_MAX) {
+        header = memory_take_block(memory, total);
+    } else if (memory_scope.mode == WR_TLS_MEMORY_BLOCKS &&
+               total <= WR_TLS_MEMORY_SPARE) {
+        header = memory_take_spare(memory);
+    } else {
+        header = memory_take_plain(memory, total);
+    }
+    if (header) {
+        memory_charge(memory, header, size);
+        return header + 1;
+    }
+    if (memory) {
+        memory->failed = true;
+    }
+    return NULL;
+}
+
+static void memory_give_block(struct wr_tls_memory *memory,
+                              struct memory_header *header)
+{
+    struct wr_block *block = memory_block_of(header);
+    if (memory->newest == header + 1) {
+        memory->newest = NULL;
+    }
+    if (memory->claimed != header + 1) {
+        wr_block_give(memory->blocks, block);
+        return;
+    }
+    wr_assert(!memory->ready);
+    memory->claimed = NULL;
+    memory->ready = block;
+}
+
+static void memory_give(struct wr_tls_memory *memory,
+                        struct memory_header *header)
+{
+    const size_t total = header->size + sizeof(*header);
+    wr_assert(memory->count > 0);
+    wr_assert(memory->bytes >= header->size);
+    memory->bytes -= header->size;
+    memory->count--;
+    if (header->kind == MEMORY_BLOCK) {
+        memory_give_block(memory, header);
+    } else if (header->kind == MEMORY_PLAIN) {
+        wr_free(memory->allocator, header, total);
+    } else if (memory->spare) {
+        wr_free(memory->allocator, header, WR_TLS_MEMORY_SPARE);
+    } else {
+        memory->spare = header;
+    }
+}
+
+static void memory_free(void *ptr)
+{
+    if (!ptr) {
+        return;
+    }
+    struct memory_header *header = memory_header_of(ptr);
+    if (!header->owner) {
+        wr_assert(header->kind == MEMORY_MALLOC);
+        free(header);
+        return;
+    }
+    wr_assert(header->kind != MEMORY_MALLOC);
+    memory_give(header->owner, header);
+}
+
+static void *memory_realloc(void *ptr, size_t size)
+{
+    void *moved = memory_alloc(size);
+    if (moved && ptr) {
+        memcpy(moved, ptr, wr_min_u64(size, memory_header_of(ptr)->size));
+        memory_free(ptr);
+    }
+    return moved;
+}
+
+/* ---- the library ---- */
+
+static void memory_start_once(void)
+{
+#ifdef WR_TLS_OWN_WOLFSSL
+    memory_started =
+        wolfSSL_SetAllocators(memory_alloc, memory_free, memory_realloc);
+#else
+    wr_ignore(&memory_alloc && &memory_free && &memory_realloc);
+#endif
+    if (memory_started == 0) {
+        memory_started = wolfSSL_Init() == WOLFSSL_SUCCESS ? 0 : -1;
+    }
+}
+
+int wr_tls_memory_start_library(void)
+{
+    struct wr_tls_memory_scope before =
+        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
+    int err = pthread_once(&memory_once, memory_start_once);
+    wr_tls_memory_leave(before);
+    wr_assert(err == 0);
+    return memory_started == 0 ? 0 : WEIR_ETLSENGINE;
+}
+
+/* ---- accounts ---- */
+
+void wr_tls_memory_check_invariants(const struct wr_tls_memory *memory)
+{
+    wr_assert(memory->bytes >= memory->count || memory->bytes == 0);
+    wr_assert(!memory->claimed || !memory->ready);
+    wr_assert(memory->count > 0 || !memory->newest);
+    wr_assert(memory->count > 0 || !memory->claimed);
+}
+
+void wr_tls_memory_init(struct wr_tls_memory *memory, struct wr_blocks *blocks)
+{
+    *memory = (struct wr_tls_memory){
+        .allocator = blocks->allocator,
+        .blocks = blocks,
+    };
+}
+
+void wr_tls_memory_fini(struct wr_tls_memory *memory)
+{
+    wr_tls_memory_check_invariants(memory);
+    wr_assert(memory->count == 0);
+    wr_assert(memory->bytes == 0);
+    wr_assert(!memory->ready);
+    wr_assert(memory_scope.memory != memory);
+    wr_free(memory->allocator, memory->spare, WR_TLS_MEMORY_SPARE);
+    memory->spare = NULL;
+}
+
+struct wr_tls_memory_scope wr_tls_memory_enter(struct wr_tls_memory *memory,
+                                               enum wr_tls_memory_mode mode)
+{
+    struct wr_tls_memory_scope before = memory_scope;
+    memory_scope = (struct wr_tls_memory_scope){.memory = memory, .mode = mode};
+    if (memory) {
+        memory->failed = false;
+    }
+    return before;
+}
+
+void wr_tls_memory_leave(struct wr_tls_memory_scope before)
+{
+    memory_scope = before;
+}
+
+bool wr_tls_memory_claim(struct wr_tls_memory *memory, const void *data)
+{
+    const size_t gap =
+        WR_TLS_MEMORY_RECORD_OFFSET - sizeof(struct memory_header);
+    if (!memory->newest || (const uint8_t *)data - gap != memory->newest) {
+        return false;
+    }
+    wr_assert(!memory->claimed);
+    wr_assert(!memory->ready);
+    memory->claimed = memory->newest;
+    return true;
+}
+
+struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_memory *memory)
+{
+    struct wr_block *block = memory->ready;
+    wr_assert(!memory->claimed); /* wolfSSL frees a buffer that was sent */
+    memory->ready = NULL;
+    return block;
+}

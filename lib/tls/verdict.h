@@ -1,0 +1,48 @@
+/*
+ * The verdict on a peer: what the verification of its certificates found.
+ *
+ * wolfSSL reports a failed verification by one number that says too little. The
+ * context, which verifies, writes the precise cause in here while wolfSSL runs,
+ * and the engine makes its sticky error of it. The first cause is kept. The
+ * certificates that the peer sent are kept here too, where the context is told
+ * to keep them.
+ */
+#ifndef WEIR_LIB_TLS_VERDICT_H
+#define WEIR_LIB_TLS_VERDICT_H
+
+#include "uring/alloc.h"
+
+#include <weir/base.h>
+
+/* Certificates of one peer that are looked at and kept, the leaf included. */
+#define WR_TLS_CHAIN_MAX 10u
+
+struct wr_tls_certificate {
+    uint8_t *der;
+    size_t size;
+};
+
+struct wr_tls_verdict {
+    const struct weir_allocator *allocator;
+    int err;    /* 0: nothing was found against the peer */
+    char *text; /* with details; NULL: weir_strerror(err) is all there is */
+    struct wr_tls_certificate *chain; /* the leaf first; NULL: none kept */
+    uint32_t chain_count;
+};
+
+void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
+                         const struct weir_allocator *allocator);
+void wr_tls_verdict_fini(struct wr_tls_verdict *verdict);
+
+/* Notes @err (a WEIR_ETLS… code) with details, "the certificate of CN=x expired
+ * on …"; the first one is kept. */
+void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
+                         const char *format, ...) WEIR_PRINTF(3, 4);
+
+/* Copies the certificate as number @index of the chain, the leaf is 0; one that
+ * is there is replaced. 0, -ENOMEM, or -E2BIG beyond WR_TLS_CHAIN_MAX. */
+WEIR_MUST_USE int wr_tls_verdict_keep(struct wr_tls_verdict *verdict,
+                                      uint32_t index, const uint8_t *der,
+                                      size_t size);
+
+#endif

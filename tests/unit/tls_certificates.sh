@@ -1,0 +1,35 @@
+#!/bin/sh
+# The certificates that tests of the TLS engine use: one authority, and two
+# leaves of it for localhost, one with a P-256 key and one with RSA 2048.
+#
+# Usage: tls_certificates.sh FOLDER
+set -eu
+
+mkdir -p "$1"
+cd "$1"
+
+# authority: ca.pem, ca.key
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+    -keyout ca.key -out ca.pem -days 36500 -subj "/CN=weir test authority" \
+    -addext "basicConstraints=critical,CA:true" \
+    -addext "keyUsage=critical,keyCertSign,cRLSign" 2>/dev/null
+
+# leaf NAME KEY-OPTIONS...: NAME.pem, the chain without the authority; NAME.key
+leaf() {
+    name=$1
+    shift
+    openssl req -new "$@" -nodes -keyout "$name.key" -out "$name.csr" \
+        -subj "/CN=localhost" 2>/dev/null
+    cat >"$name.ext" <<EOF
+basicConstraints=critical,CA:false
+keyUsage=critical,digitalSignature
+extendedKeyUsage=serverAuth,clientAuth
+subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1
+EOF
+    openssl x509 -req -in "$name.csr" -CA ca.pem -CAkey ca.key -days 36500 \
+        -CAcreateserial -extfile "$name.ext" -out "$name.pem" 2>/dev/null
+    rm -f "$name.csr" "$name.ext"
+}
+
+leaf ecdsa -newkey ec -pkeyopt ec_paramgen_curve:P-256
+leaf rsa -newkey rsa:2048

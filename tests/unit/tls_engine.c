@@ -1,0 +1,480 @@
+/*
+ * The TLS engine: handshakes in every split, data both ways, what was agreed
+ * on, keys, sessions and the close in either order.
+ * Two engines face each other in memory (tls_rig.h).
+ */
+#include "tests/unit/tls_rig.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <weir/error.h>
+
+static struct tls_rig pair;
+
+/* ---- handshakes ---- */
+
+static void engine_connect_by(int version, bool rsa, size_t piece)
+{
+    const struct tls_rig_options options = {.version = version, .rsa = rsa};
+    tls_rig_init(&pair, &options);
+    cr_assert_eq(tls_rig_open(&pair, &options), 0);
+
+    tls_rig_step(&pair.client);
+    tls_rig_exchange(&pair, piece);
+
+    expect_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
+    expect_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
+    tls_rig_write(&pair.client, "ping", 4);
+    tls_rig_write(&pair.server, "pong!", 5);
+    tls_rig_exchange(&pair, piece);
+    tls_rig_expect(&pair.server, "ping", 4);
+    tls_rig_expect(&pair.client, "pong!", 5);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_engine, a_handshake_of_tls_12_works_byte_by_byte)
+{
+    engine_connect_by(12, false, 1);
+}
+
+UNIT(tls_engine, a_handshake_of_tls_13_works_byte_by_byte)
+{
+    engine_connect_by(13, false, 1);
+}
+
+UNIT(tls_engine, a_handshake_works_in_pieces_of_every_size)
+{
+    for (size_t piece = 2; piece < 40; piece++) {
+        engine_connect_by(12 + (int)(piece & 1), (piece & 2) != 0, piece);
+    }
+}
+
+/* Moves a flight in two parts, the first @first bytes long. */
+static void engine_move_split(struct tls_rig_side *from,
+                              struct tls_rig_side *to, size_t first)
+{
+    static uint8_t copy[TLS_RIG_BYTES];
+    const size_t len = from->wire_len;
+    memcpy(copy, from->wire, len);
+    from->wire_len = 0;
+    tls_rig_feed(to, copy, first, TLS_RIG_BYTES);
+    tls_rig_feed(to, copy + first, len - first, TLS_RIG_BYTES);
+}
+
+/* Splits flight number @flight of a handshake after @first bytes; false where
+ * the flight is not that long, or not there. */
+static bool engine_split_one(int version, int flight, size_t first)
+{
+    const struct tls_rig_options options = {.version = version};
+    bool was_split = false;
+    cr_assert_eq(tls_rig_open(&pair, &options), 0);
+    tls_rig_step(&pair.client);
+    for (int i = 0; pair.client.wire_len + pair.server.wire_len > 0; i++) {
+        struct tls_rig_side *from = i & 1 ? &pair.server : &pair.client;
+        struct tls_rig_side *to = i & 1 ? &pair.client : &pair.server;
+        if (i == flight && first < from->wire_len) {
+            was_split = true;
+            engine_move_split(from, to, first);
+        } else {
+            tls_rig_move(from, to, TLS_RIG_BYTES);
+        }
+    }
+    cr_assert_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
+    cr_assert_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
+    tls_rig_close(&pair);
+    return was_split;
+}
+
+static void engine_split_all(int version)
+{
+    const struct tls_rig_options options = {.version = version};
+    unsigned count = 0;
+    tls_rig_init(&pair, &options);
+    for (int flight = 0; flight < 4; flight++) {
+        for (size_t first = 1; engine_split_one(version, flight, first);
+             first++) {
+            count++;
+        }
+    }
+    expect_gt(count, 1000);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_engine, a_handshake_of_tls_12_works_with_every_split_of_its_flights)
+{
+    engine_split_all(12);
+}
+
+UNIT(tls_engine, a_handshake_of_tls_13_works_with_every_split_of_its_flights)
+{
+    engine_split_all(13);
+}
+
+UNIT(tls_engine, a_client_certificate_is_asked_for_and_shown)
+{
+    const struct tls_rig_options options = {
+        .version = 13, .wants_certificate = true, .client_certificate = true};
+
+    tls_rig_connect(&pair, &options);
+
+    tls_rig_write(&pair.client, "x", 1);
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_rig_expect(&pair.server, "x", 1);
+    tls_rig_fini(&pair);
+}
+
+/* ---- data ---- */
+
+TLS_PAIR(tls_engine, data_of_every_size_goes_both_ways)
+{
+    static uint8_t data[3 * WR_TLS_RECORD_MAX + 77];
+    const size_t sizes[] = {1,
+                            2,
+                            255,
+                            256,
+                            2047,
+                            2048,
+                            4096,
+                            WR_TLS_RECORD_MAX - 1,
+                            WR_TLS_RECORD_MAX,
+                            WR_TLS_RECORD_MAX + 1,
+                            sizeof(data)};
+    (void)version;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        tls_rig_fill(data, sizes[i], (unsigned)i);
+        tls_rig_write(&rig->client, data, sizes[i]);
+        expect_leq(rig->client.wire_len, wr_tls_engine_sealed_size(sizes[i]));
+        tls_rig_write(&rig->server, data, sizes[i]);
+        tls_rig_exchange(rig, i & 1 ? 1000 : TLS_RIG_BYTES);
+        tls_rig_expect(&rig->server, data, sizes[i]);
+        tls_rig_expect(&rig->client, data, sizes[i]);
+    }
+}
+
+TLS_PAIR(tls_engine, small_reads_get_the_rest_of_a_record_first)
+{
+    struct wr_tls_engine *engine = &rig->server.engine;
+    char text[16] = {0};
+    (void)version;
+    tls_rig_write(&rig->client, "abcdef", 6);
+    tls_rig_write(&rig->client, "gh", 2);
+    wr_tls_engine_feed(engine, rig->client.wire, rig->client.wire_len);
+
+    expect_eq(wr_tls_engine_read(engine, text, 4), 4);
+    expect_eq(wr_tls_engine_get_plaintext_left(engine), 2);
+    expect_eq(wr_tls_engine_read(engine, text + 4, 4), 2);
+    expect_eq(wr_tls_engine_get_plaintext_left(engine), 0);
+    expect_eq(wr_tls_engine_read(engine, text + 6, 4), 2);
+    expect_eq(wr_tls_engine_read(engine, text + 8, 4), -EAGAIN);
+
+    expect_str_eq(text, "abcdefgh");
+    rig->client.wire_len = 0;
+}
+
+TLS_PAIR(tls_engine, input_that_is_left_may_move_to_other_memory)
+{
+    struct wr_tls_engine *engine = &rig->server.engine;
+    static uint8_t data[1 << 16];
+    static uint8_t moved[1 << 17];
+    static uint8_t plain[1 << 16];
+    (void)version;
+    tls_rig_fill(data, sizeof(data), 7);
+    tls_rig_write(&rig->client, data, sizeof(data));
+    const size_t len = rig->client.wire_len;
+    wr_tls_engine_feed(engine, rig->client.wire, len);
+
+    ssize_t first = wr_tls_engine_read(engine, plain, sizeof(plain));
+    const size_t left = wr_tls_engine_get_input_left(engine);
+    memcpy(moved, rig->client.wire + len - left, left);
+    memset(rig->client.wire, 0xee, len);
+    rig->client.wire_len = 0;
+    wr_tls_engine_refeed(engine, moved, left);
+    size_t done = (size_t)first;
+    for (;;) {
+        ssize_t count =
+            wr_tls_engine_read(engine, plain + done, sizeof(plain) - done + 1);
+        if (count < 0) {
+            expect_eq(count, -EAGAIN);
+            break;
+        }
+        done += (size_t)count;
+    }
+
+    expect_gt(left, 0);
+    expect_lt(left, len);
+    expect_eq(first, WR_TLS_RECORD_MAX);
+    expect_eq(done, sizeof(data));
+    expect_eq(memcmp(plain, data, sizeof(data)), 0);
+}
+
+UNIT(tls_engine, data_behind_the_last_flight_is_read_after_the_handshake)
+{
+    const struct tls_rig_options options = {.version = 13};
+    tls_rig_init(&pair, &options);
+    cr_assert_eq(tls_rig_open(&pair, &options), 0);
+    tls_rig_step(&pair.client);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_rig_move(&pair.server, &pair.client, TLS_RIG_BYTES);
+    expect_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
+    tls_rig_write(&pair.client, "early bird", 10);
+    struct wr_tls_engine *server = &pair.server.engine;
+    char text[32] = {0};
+    wr_tls_engine_feed(server, pair.client.wire, pair.client.wire_len);
+
+    expect_eq(wr_tls_engine_read(server, text, sizeof(text)), -ENOTCONN);
+    expect_eq(wr_tls_engine_write(server, "x", 1), -ENOTCONN);
+    expect_eq(wr_tls_engine_close(server), -ENOTCONN);
+    expect_eq(wr_tls_engine_handshake(server), 0);
+    expect_gt(wr_tls_engine_get_input_left(server), 0);
+    expect_eq(wr_tls_engine_read(server, text, sizeof(text)), 10);
+
+    expect_str_eq(text, "early bird");
+    tls_rig_fini(&pair);
+}
+
+/* ---- facts ---- */
+
+TLS_PAIR(tls_engine, both_sides_agree_on_the_facts)
+{
+    const struct wr_tls_engine *client = &rig->client.engine;
+    const struct wr_tls_engine *server = &rig->server.engine;
+    const char *cipher = wr_tls_engine_get_cipher(client);
+
+    expect_str_eq(wr_tls_engine_get_version(client),
+                  version == 12 ? "TLSv1.2" : "TLSv1.3");
+    expect_str_eq(wr_tls_engine_get_version(server),
+                  wr_tls_engine_get_version(client));
+    cr_assert_not_null(cipher);
+    expect_eq(strncmp(cipher, "TLS_", 4), 0);
+    expect_str_eq(wr_tls_engine_get_cipher(server), cipher);
+    expect_eq(wr_tls_engine_get_cipher_bits(server),
+              strstr(cipher, "128") ? 128 : 256);
+    expect_str_eq(wr_tls_engine_get_sni(server), "localhost");
+    cr_assert_null(wr_tls_engine_get_sni(client));
+    expect_eq(wr_tls_engine_was_resumed(client), false);
+    expect_eq(wr_tls_engine_get_error(client), 0);
+    expect_str_eq(wr_tls_engine_get_error_text(client), "Success");
+    expect_eq(wr_tls_engine_get_alert_received(client), -1);
+    expect_eq(wr_tls_engine_get_alert_sent(client), -1);
+}
+
+UNIT(tls_engine, there_are_no_facts_before_the_handshake_is_done)
+{
+    const struct tls_rig_options options = {.version = 13};
+    size_t len = 0;
+    char out[8];
+    WOLFSSL_SESSION *session = NULL;
+    tls_rig_init(&pair, &options);
+    cr_assert_eq(tls_rig_open(&pair, &options), 0);
+    struct wr_tls_engine *client = &pair.client.engine;
+
+    cr_assert_null(wr_tls_engine_get_version(client));
+    cr_assert_null(wr_tls_engine_get_cipher(client));
+    cr_assert_null(wr_tls_engine_get_alpn(client, &len));
+    cr_assert_null(wr_tls_engine_get_sni(&pair.server.engine));
+    cr_assert_null(wr_tls_engine_get_peer_certificate(client, 0, &len));
+    expect_eq(wr_tls_engine_get_cipher_bits(client), 0);
+    expect_eq(wr_tls_engine_was_resumed(client), false);
+    expect_eq(wr_tls_engine_export(client, "l", 1, NULL, 0, out, 8), -ENOTCONN);
+    expect_eq(wr_tls_engine_get_session(client, &session), -EAGAIN);
+    expect_eq(wr_tls_engine_get_session(&pair.server.engine, &session),
+              -EOPNOTSUPP);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_engine, the_application_protocol_is_the_one_in_common)
+{
+    const struct tls_rig_options options = {
+        .version = 13, .server_alpn = "h2,http/1.1", .client_alpn = "http/1.1"};
+    size_t len = 0;
+
+    tls_rig_connect(&pair, &options);
+
+    const char *name = wr_tls_engine_get_alpn(&pair.server.engine, &len);
+    cr_assert_not_null(name);
+    expect_eq(len, 8);
+    expect_eq(memcmp(name, "http/1.1", 8), 0);
+    name = wr_tls_engine_get_alpn(&pair.client.engine, &len);
+    cr_assert_not_null(name);
+    expect_eq(memcmp(name, "http/1.1", 8), 0);
+    tls_rig_fini(&pair);
+}
+
+static void engine_export(int version)
+{
+    const struct tls_rig_options options = {.version = version,
+                                            .can_export = true};
+    const char *label = "EXPORTER-weir";
+    struct wr_tls_engine *client = &pair.client.engine;
+    struct wr_tls_engine *server = &pair.server.engine;
+    uint8_t one[48];
+    uint8_t two[48];
+    uint8_t three[48];
+    tls_rig_connect(&pair, &options);
+
+    expect_eq(wr_tls_engine_export(client, label, 13, "c", 1, one, 48), 0);
+    expect_eq(wr_tls_engine_export(server, label, 13, "c", 1, two, 48), 0);
+    expect_eq(wr_tls_engine_export(server, label, 13, NULL, 0, three, 48), 0);
+
+    expect_eq(memcmp(one, two, sizeof(one)), 0);
+    expect_neq(memcmp(one, three, sizeof(one)), 0);
+    expect_eq(wr_tls_engine_export(client, NULL, 0, NULL, 0, one, 8), -EINVAL);
+    expect_eq(
+        wr_tls_engine_export(client, "master secret", 13, NULL, 0, one, 8),
+        -EINVAL);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_engine, both_sides_of_tls_12_export_the_same_keying_material)
+{
+    engine_export(12);
+}
+
+UNIT(tls_engine, both_sides_of_tls_13_export_the_same_keying_material)
+{
+    engine_export(13);
+}
+
+TLS_PAIR(tls_engine, nothing_is_exported_where_nothing_was_kept_for_it)
+{
+    char out[8];
+    (void)version;
+    expect_eq(wr_tls_engine_export(&rig->client.engine, "label", 5, NULL, 0,
+                                   out, sizeof(out)),
+              -EOPNOTSUPP);
+}
+
+/* ---- keys and sessions ---- */
+
+UNIT(tls_engine, keys_are_updated_on_either_side_amid_data)
+{
+    const struct tls_rig_options options = {.version = 13};
+    tls_rig_connect(&pair, &options);
+
+    for (int i = 0; i < 20; i++) {
+        struct tls_rig_side *side = i & 1 ? &pair.client : &pair.server;
+        struct tls_rig_side *other = i & 1 ? &pair.server : &pair.client;
+        tls_rig_write(side, "before", 6);
+        expect_eq(wr_tls_engine_update_keys(&side->engine), 0);
+        tls_rig_write(side, "after", 5);
+        tls_rig_exchange(&pair, TLS_RIG_BYTES);
+        tls_rig_expect(other, "beforeafter", 11);
+        tls_rig_write(other, "back", 4);
+        tls_rig_exchange(&pair, 3);
+        tls_rig_expect(side, "back", 4);
+    }
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_engine, keys_are_not_updated_under_tls_12)
+{
+    const struct tls_rig_options options = {.version = 12};
+    tls_rig_connect(&pair, &options);
+
+    expect_eq(wr_tls_engine_update_keys(&pair.client.engine), -EOPNOTSUPP);
+
+    tls_rig_write(&pair.client, "still", 5);
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_rig_expect(&pair.server, "still", 5);
+    tls_rig_fini(&pair);
+}
+
+static void engine_resume(int version)
+{
+    static struct tls_rig_options options;
+    WOLFSSL_SESSION *session = NULL;
+    options = (struct tls_rig_options){.version = version};
+    tls_rig_connect(&pair, &options);
+    expect_eq(wr_tls_engine_get_session(&pair.client.engine, &session), 0);
+    tls_rig_close(&pair);
+    options.session = session;
+
+    cr_assert_eq(tls_rig_open(&pair, &options), 0);
+    tls_rig_step(&pair.client);
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+
+    expect_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
+    expect_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
+    expect_eq(wr_tls_engine_was_resumed(&pair.client.engine), true);
+    expect_eq(wr_tls_engine_was_resumed(&pair.server.engine), true);
+    tls_rig_write(&pair.client, "again", 5);
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_rig_expect(&pair.server, "again", 5);
+    tls_rig_fini(&pair);
+    wolfSSL_SESSION_free(session);
+}
+
+UNIT(tls_engine, a_session_of_tls_12_is_resumed)
+{
+    engine_resume(12);
+}
+
+UNIT(tls_engine, a_session_of_tls_13_is_resumed)
+{
+    engine_resume(13);
+}
+
+/* ---- closing ---- */
+
+TLS_PAIR(tls_engine, a_close_notify_ends_one_direction)
+{
+    (void)version;
+    expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
+    expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
+    tls_rig_collect(&rig->client);
+    const size_t len = rig->client.wire_len;
+    tls_rig_move(&rig->client, &rig->server, TLS_RIG_BYTES);
+
+    expect_gt(len, 0);
+    expect_lt(len, 64);
+    expect_eq(rig->server.result, 0);
+    expect_eq(rig->server.engine.state, WR_TLS_ENGINE_RECEIVED_CLOSE);
+    expect_eq(rig->client.engine.state, WR_TLS_ENGINE_SENT_CLOSE);
+    expect_eq(wr_tls_engine_write(&rig->client.engine, "x", 1), -ESHUTDOWN);
+
+    tls_rig_write(&rig->server, "the rest", 8);
+    expect_eq(wr_tls_engine_close(&rig->server.engine), 0);
+    tls_rig_collect(&rig->server);
+    tls_rig_move(&rig->server, &rig->client, TLS_RIG_BYTES);
+
+    tls_rig_expect(&rig->client, "the rest", 8);
+    expect_eq(rig->client.result, 0);
+    expect_eq(rig->client.engine.state, WR_TLS_ENGINE_CLOSED);
+    expect_eq(rig->server.engine.state, WR_TLS_ENGINE_CLOSED);
+    expect_eq(wr_tls_engine_get_error(&rig->client.engine), 0);
+}
+
+TLS_PAIR(tls_engine, both_sides_may_close_at_once)
+{
+    (void)version;
+    expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
+    expect_eq(wr_tls_engine_close(&rig->server.engine), 0);
+    tls_rig_collect(&rig->client);
+    tls_rig_collect(&rig->server);
+
+    tls_rig_exchange(rig, TLS_RIG_BYTES);
+
+    expect_eq(rig->client.engine.state, WR_TLS_ENGINE_CLOSED);
+    expect_eq(rig->server.engine.state, WR_TLS_ENGINE_CLOSED);
+    expect_eq(rig->client.result, 0);
+    expect_eq(rig->server.result, 0);
+}
+
+UNIT(tls_engine, nothing_is_sent_behind_the_close_notify)
+{
+    const struct tls_rig_options options = {.version = 13};
+    tls_rig_connect(&pair, &options);
+    expect_eq(wr_tls_engine_close(&pair.client.engine), 0);
+    tls_rig_collect(&pair.client);
+    pair.client.wire_len = 0;
+
+    expect_eq(wr_tls_engine_update_keys(&pair.server.engine), 0);
+    tls_rig_write(&pair.server, "after", 5);
+    tls_rig_move(&pair.server, &pair.client, TLS_RIG_BYTES);
+
+    tls_rig_expect(&pair.client, "after", 5);
+    expect_eq(pair.client.wire_len, 0); /* the key update is not answered */
+    tls_rig_fini(&pair);
+}

@@ -1,0 +1,443 @@
+/*
+ * The TLS engine's ends: each way in which a connection may end is told apart,
+ * and what a peer sends that it should not costs little and ends it.
+ * Two engines face each other in memory (tls_rig.h).
+ */
+#include "tests/unit/tls_rig.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <weir/error.h>
+
+static struct tls_rig pair;
+static struct tls_rig_options choice;
+
+/* ---- the matrix of ends ---- */
+
+static void end_expect(struct tls_rig_side *side, int err)
+{
+    char byte[1];
+    expect_eq(side->result, err, "%s: %s", weir_err_name((int)side->result),
+              wr_tls_engine_get_error_text(&side->engine));
+    expect_eq(wr_tls_engine_read(&side->engine, byte, 1), err);
+    if (err < 0) {
+        expect_eq(side->engine.state, WR_TLS_ENGINE_FAILED);
+        expect_eq(wr_tls_engine_get_error(&side->engine), err);
+        expect_eq(wr_tls_engine_write(&side->engine, "x", 1), err);
+        expect_eq(wr_tls_engine_close(&side->engine), err);
+        expect_eq(wr_tls_engine_update_keys(&side->engine), err);
+        expect_eq(wr_tls_engine_handshake(&side->engine), err);
+    }
+}
+
+TLS_PAIR(tls_end, a_close_notify_is_an_end_of_stream)
+{
+    (void)version;
+    tls_rig_write(&rig->client, "last", 4);
+    expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
+    tls_rig_collect(&rig->client);
+
+    tls_rig_exchange(rig, 1);
+    wr_tls_engine_feed_eof(&rig->server.engine);
+    tls_rig_step(&rig->server);
+
+    tls_rig_expect(&rig->server, "last", 4);
+    end_expect(&rig->server, 0);
+    expect_eq(wr_tls_engine_get_error(&rig->server.engine), 0);
+}
+
+TLS_PAIR(tls_end, an_end_without_close_notify_is_a_cut_after_the_data)
+{
+    (void)version;
+    tls_rig_write(&rig->client, "last", 4);
+
+    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    wr_tls_engine_feed_eof(&rig->server.engine);
+    tls_rig_step(&rig->server);
+
+    tls_rig_expect(&rig->server, "last", 4);
+    end_expect(&rig->server, WEIR_ETLSTRUNCATED);
+}
+
+/* Behind any number of bytes of a record. */
+static void end_cut(int version, size_t kept)
+{
+    choice = (struct tls_rig_options){.version = version};
+    tls_rig_connect(&pair, &choice);
+    tls_rig_write(&pair.client, "whole record", 12);
+    pair.client.wire_len = kept;
+
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    wr_tls_engine_feed_eof(&pair.server.engine);
+    tls_rig_step(&pair.server);
+
+    expect_eq(pair.server.plain_len, 0);
+    end_expect(&pair.server, WEIR_ETLSTRUNCATED);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, a_cut_within_a_record_is_a_cut)
+{
+    for (size_t kept = 1; kept < 5 + 12 + 17; kept += 3) {
+        end_cut(12, kept);
+        end_cut(13, kept);
+    }
+}
+
+TLS_PAIR(tls_end, a_cut_ends_what_could_still_be_written)
+{
+    (void)version;
+    wr_tls_engine_feed_eof(&rig->client.engine);
+
+    tls_rig_step(&rig->client);
+
+    end_expect(&rig->client, WEIR_ETLSTRUNCATED);
+    expect_eq(wr_tls_engine_get_output_bytes(&rig->client.engine), 0);
+}
+
+TLS_PAIR(tls_end, what_follows_a_close_notify_is_discarded)
+{
+    (void)version;
+    expect_eq(wr_tls_engine_close(&rig->client.engine), 0);
+    tls_rig_collect(&rig->client);
+    memcpy(rig->client.wire + rig->client.wire_len, "GET / HTTP/1.1\r\n", 16);
+    rig->client.wire_len += 16;
+
+    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_rig_feed(&rig->server, "and more", 8, 3);
+    wr_tls_engine_feed_eof(&rig->server.engine);
+    tls_rig_step(&rig->server);
+
+    end_expect(&rig->server, 0);
+    expect_eq(rig->server.plain_len, 0);
+}
+
+/* One bit of each byte of a record in turn. */
+static void end_flip(int version, size_t place)
+{
+    choice = (struct tls_rig_options){.version = version};
+    tls_rig_connect(&pair, &choice);
+    tls_rig_write(&pair.server, "payload", 7);
+    cr_assert_lt(place, pair.server.wire_len);
+    pair.server.wire[place] ^= 1;
+
+    tls_rig_move(&pair.server, &pair.client, TLS_RIG_BYTES);
+
+    end_expect(&pair.client, WEIR_ETLSRECORD);
+    expect_eq(pair.client.plain_len, 0);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.client.engine), 20);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    end_expect(&pair.server, WEIR_ETLSALERT);
+    expect_eq(wr_tls_engine_get_alert_received(&pair.server.engine), 20);
+    cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.server.engine),
+                              "bad_record_mac"));
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, a_record_that_was_altered_is_not_opened_and_the_peer_is_told)
+{
+    for (size_t place = 5; place < 5 + 7 + 17; place++) {
+        end_flip(12, place);
+        if (place < 5 + 7 + 1 + 16) {
+            end_flip(13, place);
+        }
+    }
+}
+
+TLS_PAIR(tls_end, a_record_that_is_sent_again_is_not_opened)
+{
+    static uint8_t copy[256];
+    (void)version;
+    tls_rig_write(&rig->client, "once", 4);
+    const size_t len = rig->client.wire_len;
+    memcpy(copy, rig->client.wire, len);
+    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_rig_expect(&rig->server, "once", 4);
+
+    tls_rig_feed(&rig->server, copy, len, TLS_RIG_BYTES);
+
+    end_expect(&rig->server, WEIR_ETLSRECORD);
+}
+
+TLS_PAIR(tls_end, plain_text_instead_of_a_record_is_no_tls)
+{
+    (void)version;
+    const char text[] = "QUIT\r\nGET / HTTP/1.1\r\n\r\n";
+    tls_rig_feed(&rig->server, text, sizeof(text) - 1, 4);
+
+    end_expect(&rig->server, WEIR_ETLSPROTOCOL);
+    expect_eq(rig->server.plain_len, 0);
+}
+
+/* ---- the end of a handshake ---- */
+
+static void end_in_handshake(int version, unsigned moves)
+{
+    choice = (struct tls_rig_options){.version = version};
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    tls_rig_step(&pair.client);
+    for (unsigned i = 0; i < moves; i++) {
+        tls_rig_move(i & 1 ? &pair.server : &pair.client,
+                     i & 1 ? &pair.client : &pair.server, TLS_RIG_BYTES);
+    }
+    struct tls_rig_side *side = moves & 1 ? &pair.server : &pair.client;
+    const bool was_open = side->engine.state == WR_TLS_ENGINE_OPEN;
+
+    wr_tls_engine_feed_eof(&side->engine);
+    tls_rig_step(side);
+
+    expect_eq(was_open, moves == 2 && version == 13);
+    end_expect(side, WEIR_ETLSTRUNCATED);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, an_end_within_the_handshake_is_a_cut)
+{
+    for (unsigned moves = 0; moves < 3; moves++) {
+        end_in_handshake(12, moves);
+        end_in_handshake(13, moves);
+    }
+}
+
+/* What a server says to these first bytes. */
+static void end_first_bytes(const void *data, size_t len, int err)
+{
+    choice = (struct tls_rig_options){.version = 13};
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    const uint64_t before = pair.memory.bytes;
+
+    tls_rig_feed(&pair.server, data, len, TLS_RIG_BYTES);
+
+    end_expect(&pair.server, err);
+    expect_lt(pair.memory.bytes, before + (20u << 10));
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, a_server_refuses_first_bytes_that_are_no_client_hello)
+{
+    const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    static uint8_t zeros[600];
+    static uint8_t noise[600];
+    /* 16 MiB of ClientHello, claimed in a whole record. */
+    static uint8_t claim[5 + 600] = {22, 3, 1, 2, 88, 1, 255, 255, 255, 3, 3};
+    /* A record longer than any may be. */
+    static uint8_t oversize[64] = {22, 3, 1, 0x48, 1, 1, 0, 0x40, 0};
+    static uint8_t alert_first[] = {21, 3, 1, 0, 2, 2, 40};
+    static uint8_t data_first[] = {23, 3, 3, 0, 4, 'd', 'a', 't', 'a'};
+    static uint8_t empty_hello[] = {22, 3, 1, 0, 4, 1, 0, 0, 0};
+    static uint8_t old_hello[] = {0x80, 0x2e, 1, 0,    2, 0, 0x15,
+                                  0,    0,    0, 0x10, 1, 0, 0x80};
+    tls_rig_fill(noise, sizeof(noise), 99);
+    noise[0] = 77;
+
+    end_first_bytes(request, sizeof(request) - 1, WEIR_ETLSPROTOCOL);
+    end_first_bytes(zeros, sizeof(zeros), WEIR_ETLSPROTOCOL);
+    end_first_bytes(noise, sizeof(noise), WEIR_ETLSPROTOCOL);
+    end_first_bytes(claim, sizeof(claim), WEIR_ETLSPROTOCOL);
+    end_first_bytes(oversize, sizeof(oversize), WEIR_ETLSPROTOCOL);
+    end_first_bytes(alert_first, sizeof(alert_first), WEIR_ETLSALERT);
+    end_first_bytes(data_first, sizeof(data_first), WEIR_ETLSPROTOCOL);
+    end_first_bytes(empty_hello, sizeof(empty_hello), WEIR_ETLSPROTOCOL);
+    end_first_bytes(old_hello, sizeof(old_hello), WEIR_ETLSPROTOCOL);
+}
+
+UNIT(tls_end, warnings_without_end_within_the_handshake_end_it)
+{
+    static uint8_t warnings[7 * 20];
+    for (size_t i = 0; i < sizeof(warnings); i += 7) {
+        memcpy(&warnings[i], (uint8_t[]){21, 3, 3, 0, 2, 1, 90}, 7);
+    }
+
+    end_first_bytes(warnings, sizeof(warnings), WEIR_ETLSFLOOD);
+}
+
+/* A handshake that one side refuses; the other learns it by an alert. */
+static void end_refused(const struct tls_rig_options *options, bool by_server,
+                        int err, int alert)
+{
+    choice = *options;
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    tls_rig_step(&pair.client);
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    struct tls_rig_side *side = by_server ? &pair.server : &pair.client;
+    struct tls_rig_side *other = by_server ? &pair.client : &pair.server;
+
+    end_expect(side, err);
+    expect_eq(wr_tls_engine_get_alert_sent(&side->engine), alert);
+    end_expect(other, WEIR_ETLSALERT);
+    expect_eq(wr_tls_engine_get_alert_received(&other->engine), alert);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, a_server_without_a_version_in_common_says_so)
+{
+    end_refused(&(struct tls_rig_options){.version = 13, .client_version = 12},
+                true, WEIR_ETLSVERSION, 70);
+}
+
+UNIT(tls_end, a_server_without_a_suite_in_common_says_so)
+{
+    end_refused(
+        &(struct tls_rig_options){.version = 12,
+                                  .rsa = true,
+                                  .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"},
+        true, WEIR_ETLSCIPHER, 40);
+}
+
+UNIT(tls_end, a_server_without_a_protocol_in_common_says_so)
+{
+    end_refused(&(struct tls_rig_options){.version = 13,
+                                          .server_alpn = "h2",
+                                          .client_alpn = "http/1.1"},
+                true, WEIR_ETLSALPN, 120);
+}
+
+UNIT(tls_end, a_client_that_does_not_trust_the_issuer_says_so)
+{
+    end_refused(&(struct tls_rig_options){.version = 12, .no_trust = true},
+                false, WEIR_ETLSISSUER, 48);
+    end_refused(&(struct tls_rig_options){.version = 13, .no_trust = true},
+                false, WEIR_ETLSISSUER, 48);
+}
+
+UNIT(tls_end, a_server_that_wants_a_certificate_and_gets_none_says_so)
+{
+    end_refused(
+        &(struct tls_rig_options){.version = 13, .wants_certificate = true},
+        true, WEIR_ETLSNOCERT, 116);
+}
+
+/* ---- records without data ---- */
+
+UNIT(tls_end, empty_records_are_few_or_the_connection_ends)
+{
+    tls_rig_connect_sealing(&pair, &choice);
+    for (int i = 0; i < 60; i++) {
+        tls_rig_seal(&pair, TLS_RIG_DATA, "", 0);
+    }
+    tls_rig_seal(&pair, TLS_RIG_DATA, "data", 4);
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_rig_expect(&pair.server, "data", 4);
+    expect_eq(pair.server.result, -EAGAIN);
+
+    for (int i = 0; i < 1000; i++) {
+        tls_rig_seal(&pair, TLS_RIG_DATA, "", 0);
+    }
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+
+    end_expect(&pair.server, WEIR_ETLSFLOOD);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, small_records_with_data_may_be_any_number)
+{
+    tls_rig_connect_sealing(&pair, &choice);
+
+    for (int i = 0; i < 5000; i++) {
+        tls_rig_seal(&pair, TLS_RIG_DATA, "x", 1);
+    }
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+
+    expect_eq(pair.server.plain_len, 5000);
+    expect_eq(pair.server.result, -EAGAIN);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, key_updates_are_answered_and_are_few_or_the_connection_ends)
+{
+    tls_rig_connect_sealing(&pair, &choice);
+    for (int i = 0; i < 50; i++) {
+        tls_rig_seal_key_update(&pair, true);
+    }
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    expect_eq(pair.server.result, -EAGAIN);
+    const size_t answers = pair.server.wire_len;
+
+    for (int i = 0; i < 1000; i++) {
+        tls_rig_seal_key_update(&pair, true);
+    }
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+
+    expect_gt(answers, 50 * 20);
+    expect_lt(pair.server.wire_len, 4096);
+    end_expect(&pair.server, WEIR_ETLSFLOOD);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, data_earns_key_updates)
+{
+    static uint8_t data[16000];
+    tls_rig_connect_sealing(&pair, &choice);
+    tls_rig_fill(data, sizeof(data), 3);
+
+    for (int i = 0; i < 500; i++) {
+        tls_rig_seal(&pair, TLS_RIG_DATA, data, sizeof(data));
+        tls_rig_seal_key_update(&pair, false);
+        tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+        tls_rig_expect(&pair.server, data, sizeof(data));
+    }
+
+    expect_eq(pair.server.result, -EAGAIN);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, warnings_are_few_or_the_connection_ends)
+{
+    tls_rig_connect_sealing(&pair, &choice);
+
+    for (int i = 0; i < 1000; i++) {
+        tls_rig_seal(&pair, TLS_RIG_ALERT, (uint8_t[]){1, 90}, 2);
+    }
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+
+    end_expect(&pair.server, WEIR_ETLSFLOOD);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, a_fatal_alert_is_named)
+{
+    tls_rig_connect_sealing(&pair, &choice);
+
+    tls_rig_seal(&pair, TLS_RIG_ALERT, (uint8_t[]){2, 80}, 2);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+
+    end_expect(&pair.server, WEIR_ETLSALERT);
+    expect_eq(wr_tls_engine_get_alert_received(&pair.server.engine), 80);
+    cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.server.engine),
+                              "internal_error"));
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, a_second_handshake_is_refused)
+{
+    static uint8_t hello[200] = {1, 0, 0, 196, 3, 3};
+    tls_rig_connect_sealing(&pair, &choice);
+
+    tls_rig_seal(&pair, TLS_RIG_HANDSHAKE, hello, sizeof(hello));
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+
+    end_expect(&pair.server, WEIR_ETLSPROTOCOL);
+    expect_gt(pair.server.wire_len, 0); /* an alert */
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, a_record_with_more_than_a_record_may_hold_is_refused)
+{
+    static uint8_t data[(16 << 10) + 1];
+    tls_rig_connect_sealing(&pair, &choice);
+    tls_rig_seal(&pair, TLS_RIG_DATA, data, sizeof(data) - 1);
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    tls_rig_expect(&pair.server, data, sizeof(data) - 1);
+
+    tls_rig_seal(&pair, TLS_RIG_DATA, data, sizeof(data));
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+
+    end_expect(&pair.server, WEIR_ETLSPROTOCOL);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 22);
+    tls_rig_fini(&pair);
+}

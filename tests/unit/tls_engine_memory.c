@@ -1,0 +1,294 @@
+/*
+ * The TLS engine's memory: little while it is idle, none to allocate in a
+ * steady exchange, no copy of a large record, and every allocation may fail.
+ * Two engines face each other in memory (tls_rig.h).
+ */
+#include "tests/unit/tls_rig.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <weir/error.h>
+
+static struct tls_rig pair;
+
+/* ---- how much ---- */
+
+/* Everything that the allocator gave for one idle connection, the headers in
+ * front of its allocations and the engine itself included. */
+static void memory_measure(int version, bool is_server, bool rsa)
+{
+    const struct tls_rig_options options = {.version = version, .rsa = rsa};
+    tls_rig_connect(&pair, &options);
+    wr_ignore(wr_blocks_trim(&pair.blocks)); /* kept, and the loop's */
+    const uint64_t before = pair.allocator.live_bytes;
+    struct wr_tls_engine *engine =
+        is_server ? &pair.server.engine : &pair.client.engine;
+
+    wr_tls_engine_fini(engine);
+    wr_ignore(wr_blocks_trim(&pair.blocks));
+    const uint64_t taken =
+        before - pair.allocator.live_bytes + sizeof(struct wr_tls_engine);
+
+    expect_gt(taken, 1u << 10);
+    expect_leq(taken, 8u << 10);
+    struct wr_tls_engine_options again = {.server_hostname = "localhost"};
+    cr_assert_eq(wr_tls_engine_init(engine,
+                                    is_server ? pair.server.context
+                                              : pair.client.context,
+                                    &again, &pair.memory),
+                 0);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_memory, an_idle_connection_of_a_server_takes_at_most_8_kib)
+{
+    memory_measure(12, true, false);
+    memory_measure(13, true, false);
+    memory_measure(12, true, true);
+    memory_measure(13, true, true);
+}
+
+UNIT(tls_memory, an_idle_connection_of_a_client_takes_at_most_8_kib)
+{
+    memory_measure(12, false, false);
+    memory_measure(13, false, false);
+    memory_measure(12, false, true);
+    memory_measure(13, false, true);
+}
+
+TLS_PAIR(tls_memory, a_steady_exchange_allocates_nothing)
+{
+    static uint8_t data[2 * WR_TLS_RECORD_MAX];
+    uint64_t calls = 0;
+    (void)version;
+    for (int i = 0; i < 20; i++) {
+        const size_t size = i & 1 ? sizeof(data) : 100;
+        calls = i == 4 ? rig->allocator.calls : calls;
+        tls_rig_write(&rig->client, data, size);
+        tls_rig_write(&rig->server, data, size);
+        tls_rig_exchange(rig, 5000);
+        tls_rig_expect(&rig->client, data, size);
+        tls_rig_expect(&rig->server, data, size);
+    }
+
+    if (rig->blocks.keeps_none) {
+        return; /* a guard build allocates each block anew */
+    }
+    expect_eq(rig->allocator.calls, calls);
+}
+
+/* Other libraries fill records up to 16 KiB. */
+UNIT(tls_memory, steady_records_of_16_kib_allocate_nothing)
+{
+    static uint8_t data[16 << 10];
+    static struct tls_rig_options options;
+    uint64_t calls = 0;
+    tls_rig_connect_sealing(&pair, &options);
+    for (int i = 0; i < 10; i++) {
+        calls = i == 2 ? pair.allocator.calls : calls;
+        tls_rig_seal(&pair, TLS_RIG_DATA, data, sizeof(data));
+        tls_rig_exchange(&pair, 6000);
+        tls_rig_expect(&pair.server, data, sizeof(data));
+    }
+
+    if (!pair.blocks.keeps_none) {
+        expect_eq(pair.allocator.calls, calls);
+    }
+    tls_rig_fini(&pair);
+}
+
+TLS_PAIR(tls_memory, a_large_record_leaves_in_the_buffer_it_was_sealed_in)
+{
+    static uint8_t data[WR_TLS_RECORD_MAX];
+    (void)version;
+    tls_rig_fill(data, sizeof(data), 11);
+    for (unsigned i = 0; i < 3; i++) {
+        wr_ignore(wr_blocks_trim(&rig->blocks));
+        const uint64_t calls = rig->allocator.calls;
+
+        cr_assert_eq(
+            wr_tls_engine_write(&rig->client.engine, data, sizeof(data)), 0);
+
+        expect_eq(rig->allocator.calls, calls + 1);
+        expect_eq(rig->blocks.used_bytes + sizeof(struct wr_block), 16u << 10);
+        cr_assert_null(rig->client.engine.output_first->next);
+        tls_rig_collect(&rig->client);
+        tls_rig_exchange(rig, TLS_RIG_BYTES);
+        tls_rig_expect(&rig->server, data, sizeof(data));
+    }
+}
+
+TLS_PAIR(tls_memory, small_records_share_a_block)
+{
+    (void)version;
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(wr_tls_engine_write(&rig->client.engine, "small", 5), 0);
+    }
+
+    cr_assert_null(rig->client.engine.output_first->next);
+
+    tls_rig_collect(&rig->client);
+    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    expect_eq(rig->server.plain_len, 100);
+}
+
+TLS_PAIR(tls_memory, records_of_all_sizes_keep_their_order)
+{
+    static uint8_t data[1 << 19];
+    size_t done = 0;
+    (void)version;
+    tls_rig_fill(data, sizeof(data), 5);
+
+    for (unsigned i = 0; done < sizeof(data) - WR_TLS_RECORD_MAX; i++) {
+        const size_t len = 1 + (i * 7919u) % (i & 1 ? 300 : WR_TLS_RECORD_MAX);
+        cr_assert_eq(wr_tls_engine_write(&rig->client.engine, data + done, len),
+                     0);
+        done += len;
+    }
+
+    tls_rig_collect(&rig->client);
+    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    tls_rig_expect(&rig->server, data, done);
+}
+
+TLS_PAIR(tls_memory, output_that_was_not_taken_is_given_back)
+{
+    static uint8_t data[WR_TLS_RECORD_MAX];
+    (void)version;
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(
+            wr_tls_engine_write(&rig->client.engine, data, sizeof(data)), 0);
+    }
+    expect_gt(wr_tls_engine_get_output_bytes(&rig->client.engine),
+              4 * WR_TLS_RECORD_MAX);
+}
+
+/* ---- allocations that fail ---- */
+
+/* A failed allocation ends the side that made it by -ENOMEM, or wolfSSL does
+ * without. The other side may get a broken alert then. True: nothing failed any
+ * more. */
+static bool memory_fail_one(const struct tls_rig_options *options,
+                            uint64_t fail_at)
+{
+    pair.allocator.calls = 0;
+    pair.allocator.fail_at = fail_at;
+    int err = tls_rig_open(&pair, options);
+    if (err < 0) {
+        expect_eq(err, -ENOMEM);
+        pair.allocator.fail_at = 0;
+        return false;
+    }
+    tls_rig_step(&pair.client);
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+    const bool failed = pair.allocator.calls >= fail_at;
+    pair.allocator.fail_at = 0;
+    int client = wr_tls_engine_get_error(&pair.client.engine);
+    int server = wr_tls_engine_get_error(&pair.server.engine);
+    if (client < 0 || server < 0) {
+        cr_assert(failed);
+        cr_assert(client == -ENOMEM || server == -ENOMEM, "%s and %s at %u",
+                  weir_err_name(client), weir_err_name(server),
+                  (unsigned)fail_at);
+    } else {
+        cr_assert_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
+        cr_assert_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
+    }
+    tls_rig_close(&pair);
+    return !failed;
+}
+
+static void memory_fail_all(int version)
+{
+    const struct tls_rig_options options = {.version = version};
+    uint64_t fail_at = 1;
+    tls_rig_init(&pair, &options);
+    while (!memory_fail_one(&options, fail_at)) {
+        wr_ignore(wr_blocks_trim(&pair.blocks));
+        fail_at++;
+    }
+    expect_gt(fail_at, 50);
+    memset(&pair.client.engine, 0, sizeof(pair.client.engine));
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_memory, each_allocation_of_a_handshake_of_tls_12_may_fail)
+{
+    memory_fail_all(12);
+}
+
+UNIT(tls_memory, each_allocation_of_a_handshake_of_tls_13_may_fail)
+{
+    memory_fail_all(13);
+}
+
+/* A message each way and the close, with allocation number @fail_at failing. */
+static bool memory_fail_data(int version, uint64_t fail_at)
+{
+    static uint8_t data[WR_TLS_RECORD_MAX];
+    const struct tls_rig_options options = {.version = version};
+    struct wr_tls_engine *client = &pair.client.engine;
+    tls_rig_connect(&pair, &options);
+    wr_ignore(wr_blocks_trim(&pair.blocks));
+    pair.allocator.calls = 0;
+    pair.allocator.fail_at = fail_at;
+
+    int err = wr_tls_engine_write(client, data, 10);
+    err = err < 0 ? err : wr_tls_engine_write(client, data, sizeof(data));
+    err = err < 0 ? err : wr_tls_engine_close(client);
+    tls_rig_collect(&pair.client);
+    tls_rig_exchange(&pair, TLS_RIG_BYTES);
+
+    const bool failed = pair.allocator.calls >= fail_at;
+    pair.allocator.fail_at = 0;
+    const int other = wr_tls_engine_get_error(&pair.server.engine);
+    cr_assert(err == 0 || err == -ENOMEM);
+    cr_assert(other == 0 || other == -ENOMEM);
+    expect_eq(err < 0 || other < 0, failed);
+    if (other == 0) { /* else it may have sent an alert */
+        expect_eq(wr_tls_engine_get_error(client), err);
+    }
+    if (!failed) {
+        expect_eq(pair.server.plain_len, 10 + sizeof(data));
+    }
+    tls_rig_fini(&pair);
+    return !failed;
+}
+
+UNIT(tls_memory, each_allocation_for_data_and_the_close_may_fail)
+{
+    for (int version = 12; version <= 13; version++) {
+        uint64_t fail_at = 1;
+        while (!memory_fail_data(version, fail_at)) {
+            fail_at++;
+        }
+        expect_gt(fail_at, 3);
+    }
+}
+
+/* ---- accounts ---- */
+
+UNIT(tls_memory, a_session_is_charged_to_no_loop)
+{
+    const struct tls_rig_options options = {.version = 13};
+    WOLFSSL_SESSION *session = NULL;
+    tls_rig_connect(&pair, &options);
+    const uint64_t bytes = pair.memory.bytes;
+
+    expect_eq(wr_tls_engine_get_session(&pair.client.engine, &session), 0);
+
+    expect_eq(pair.memory.bytes, bytes);
+    tls_rig_fini(&pair);
+    wolfSSL_SESSION_free(session); /* the loop and its account are gone */
+}
+
+UNIT_ABORTS(tls_memory, an_account_does_not_end_before_what_it_holds)
+{
+    const struct tls_rig_options options = {.version = 13};
+    tls_rig_connect(&pair, &options);
+
+    wr_tls_memory_fini(&pair.memory);
+}

@@ -1,0 +1,141 @@
+/*
+ * The TLS engine and a wire that alters what it carries: bits flip, bytes are
+ * lost, repeated and made up, flights are cut and come in pieces. By chance,
+ * with a seed. Whatever is done to it, an engine ends or waits, takes little
+ * memory, and opens nothing but what the other side sealed, from its beginning
+ * on.
+ */
+#include "tests/unit/random.h"
+#include "tests/unit/tls_rig.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <weir/error.h>
+
+enum { FUZZ_RUNS = 1500, FUZZ_TEXT = 40000 };
+
+static struct tls_rig pair;
+static struct unit_random fuzz_random;
+static uint8_t fuzz_text[FUZZ_TEXT];
+
+static uint8_t *fuzz_place(struct tls_rig_side *side)
+{
+    return &side->wire[unit_random_below(&fuzz_random, side->wire_len)];
+}
+
+/* Does one thing to the wire of @side, which is not empty. */
+static void fuzz_alter(struct tls_rig_side *side)
+{
+    uint8_t *place = fuzz_place(side);
+    const size_t behind = side->wire_len - (size_t)(place - side->wire);
+    const size_t some = 1 + unit_random_below(&fuzz_random, 9);
+
+    switch (unit_random_below(&fuzz_random, 6)) {
+    case 0:
+        *place ^= (uint8_t)(1u << unit_random_below(&fuzz_random, 8));
+        break;
+    case 1:
+        *place = (uint8_t)unit_random_next(&fuzz_random);
+        break;
+    case 2: /* the lengths of messages are in the first bytes */
+        side->wire[unit_random_below(&fuzz_random,
+                                     wr_min_u64(side->wire_len, 64))] =
+            (uint8_t)unit_random_next(&fuzz_random);
+        break;
+    case 3:
+        side->wire_len -= behind - 1;
+        break;
+    case 4: /* some bytes are lost */
+        if (some < behind) {
+            memmove(place, place + some, behind - some);
+            side->wire_len -= some;
+        }
+        break;
+    default: /* some come twice */
+        memmove(place + some, place, behind);
+        side->wire_len += some;
+        break;
+    }
+}
+
+static void fuzz_check(const struct tls_rig_side *side)
+{
+    cr_assert_leq(side->plain_len, FUZZ_TEXT);
+    cr_assert_eq(memcmp(side->plain, fuzz_text, side->plain_len), 0);
+    cr_assert_lt(side->wire_len, 100000);
+    cr_assert(side->result != 0 ||
+              side->engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE ||
+              side->engine.state == WR_TLS_ENGINE_CLOSED);
+    cr_assert_lt(pair.memory.bytes, 200u << 10);
+}
+
+/* Writes what is there to be written, once a side is open. */
+static void fuzz_write(struct tls_rig_side *side, size_t *done)
+{
+    const size_t len = unit_random_below(&fuzz_random, 4000);
+    if (side->engine.state == WR_TLS_ENGINE_OPEN && *done + len <= FUZZ_TEXT &&
+        len > 0) {
+        cr_assert_eq(wr_tls_engine_write(&side->engine, fuzz_text + *done, len),
+                     0);
+        *done += len;
+    }
+    if (side->engine.state == WR_TLS_ENGINE_OPEN &&
+        unit_random_below(&fuzz_random, 20) == 0) {
+        cr_assert_eq(wr_tls_engine_close(&side->engine), 0);
+    }
+    tls_rig_collect(side);
+}
+
+static void fuzz_run(const struct tls_rig_options *options)
+{
+    const uint64_t altered = unit_random_below(&fuzz_random, 8);
+    size_t done[2] = {0, 0};
+    cr_assert_eq(tls_rig_open(&pair, options), 0);
+    tls_rig_step(&pair.client);
+    for (unsigned i = 0; i < 12; i++) {
+        struct tls_rig_side *from = i & 1 ? &pair.server : &pair.client;
+        struct tls_rig_side *to = i & 1 ? &pair.client : &pair.server;
+        fuzz_write(from, &done[i & 1]);
+        if (i == altered && from->wire_len > 0) {
+            fuzz_alter(from);
+        }
+        tls_rig_move(from, to,
+                     1 + unit_random_below(&fuzz_random, i & 2 ? 10 : 20000));
+        fuzz_check(from);
+        fuzz_check(to);
+    }
+    wr_tls_engine_feed_eof(&pair.client.engine);
+    wr_tls_engine_feed_eof(&pair.server.engine);
+    tls_rig_step(&pair.client);
+    tls_rig_step(&pair.server);
+    fuzz_check(&pair.client);
+    fuzz_check(&pair.server);
+    cr_assert_neq(pair.client.result, -EAGAIN);
+    cr_assert_neq(pair.server.result, -EAGAIN);
+    tls_rig_close(&pair);
+}
+
+static void fuzz_version(int version)
+{
+    const struct tls_rig_options options = {.version = version};
+    unit_random_seed(&fuzz_random);
+    tls_rig_fill(fuzz_text, sizeof(fuzz_text), 17);
+    tls_rig_init(&pair, &options);
+    for (int i = 0; i < FUZZ_RUNS; i++) {
+        fuzz_run(&options);
+    }
+    memset(&pair.client.engine, 0, sizeof(pair.client.engine));
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_fuzz, a_wire_that_alters_tls_12_brings_nothing_that_was_not_sealed)
+{
+    fuzz_version(12);
+}
+
+UNIT(tls_fuzz, a_wire_that_alters_tls_13_brings_nothing_that_was_not_sealed)
+{
+    fuzz_version(13);
+}

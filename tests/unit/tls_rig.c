@@ -1,0 +1,484 @@
+/*
+ * The wire between two engines, and the double of their context. The double
+ * knows one name, localhost, and takes its certificates from the folder that
+ * WEIR_TLS_CERTIFICATES names.
+ */
+#include "tests/unit/tls_rig.h"
+
+#include "lib/tls/context.h"
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/kdf.h>
+#include <wolfssl/wolfcrypt/sha256.h>
+
+#define RIG_CIPHERS                                                            \
+    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"                         \
+    "TLS13-CHACHA20-POLY1305-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:"            \
+    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"               \
+    "ECDHE-RSA-CHACHA20-POLY1305"
+
+/* ---- the context's double ---- */
+
+struct weir_tls_context {
+    WOLFSSL_CTX *ctx;
+    bool is_server;
+    int references;
+    const struct tls_rig_options *options;
+};
+
+weir_tls_context *weir_tls_context_ref(weir_tls_context *context)
+{
+    context->references++;
+    return context;
+}
+
+void weir_tls_context_unref(weir_tls_context *context)
+{
+    if (context && --context->references == 0) {
+        wolfSSL_CTX_free(context->ctx);
+        free(context);
+    }
+}
+
+bool wr_tls_context_is_server(const weir_tls_context *context)
+{
+    return context->is_server;
+}
+
+static const char *rig_file(const char *name)
+{
+    static char path[2][4096];
+    static unsigned turn;
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    char *place = path[turn++ % 2];
+    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
+    snprintf(place, sizeof(path[0]), "%s/%s", folder, name);
+    return place;
+}
+
+static void rig_use_certificate(WOLFSSL_CTX *ctx, const char *name)
+{
+    char file[32];
+    snprintf(file, sizeof(file), "%s.pem", name);
+    cr_assert_eq(wolfSSL_CTX_use_certificate_chain_file(ctx, rig_file(file)),
+                 WOLFSSL_SUCCESS);
+    snprintf(file, sizeof(file), "%s.key", name);
+    cr_assert_eq(wolfSSL_CTX_use_PrivateKey_file(ctx, rig_file(file),
+                                                 WOLFSSL_FILETYPE_PEM),
+                 WOLFSSL_SUCCESS);
+}
+
+static WOLFSSL_CTX *rig_new_ctx(bool is_server, int version)
+{
+    WOLFSSL_METHOD *method = NULL;
+    if (is_server) {
+        method = version == 12 ? wolfTLSv1_2_server_method()
+                               : wolfTLSv1_3_server_method();
+    } else {
+        method = version == 12 ? wolfTLSv1_2_client_method()
+                               : wolfTLSv1_3_client_method();
+    }
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(method);
+    cr_assert_not_null(ctx);
+    wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
+    return ctx;
+}
+
+/* Tickets that hide nothing: wolfSSL's own way would allocate in the account of
+ * the first connection for the context to keep. */
+static int rig_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
+                      unsigned char *mac, int is_new, unsigned char *ticket,
+                      int size, int *ret_size, void *arg)
+{
+    (void)ssl;
+    (void)arg;
+    for (int i = 0; i < size; i++) {
+        ticket[i] ^= 0x5a; /* wolfSSL sees to it that something was done */
+    }
+    if (is_new) {
+        memset(name, 1, WOLFSSL_TICKET_NAME_SZ);
+        memset(iv, 2, WOLFSSL_TICKET_IV_SZ);
+        memset(mac, 3, WOLFSSL_TICKET_MAC_SZ);
+    }
+    *ret_size = size;
+    return WOLFSSL_TICKET_RET_OK;
+}
+
+static weir_tls_context *rig_new_context(bool is_server,
+                                         const struct tls_rig_options *options)
+{
+    weir_tls_context *context = malloc(sizeof(*context));
+    const int version = is_server || !options->client_version
+                            ? options->version
+                            : options->client_version;
+    cr_assert_eq(wr_tls_memory_start_library(), 0);
+    *context = (weir_tls_context){
+        .ctx = rig_new_ctx(is_server, version),
+        .is_server = is_server,
+        .references = 1,
+        .options = options,
+    };
+    if (is_server || options->client_certificate) {
+        rig_use_certificate(context->ctx,
+                            is_server && options->rsa ? "rsa" : "ecdsa");
+    }
+    const bool trusts =
+        is_server ? options->wants_certificate : !options->no_trust;
+    if (trusts) {
+        cr_assert_eq(wolfSSL_CTX_load_verify_locations(
+                         context->ctx, rig_file("ca.pem"), NULL),
+                     WOLFSSL_SUCCESS);
+    }
+    wolfSSL_CTX_set_verify(context->ctx,
+                           is_server && !options->wants_certificate
+                               ? WOLFSSL_VERIFY_NONE
+                               : WOLFSSL_VERIFY_PEER |
+                                     WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                           NULL);
+    /* Without a list the first connection would allocate one, in its account,
+     * for the context to keep. */
+    cr_assert_eq(
+        wolfSSL_CTX_set_cipher_list(context->ctx, !is_server && options->ciphers
+                                                      ? options->ciphers
+                                                      : RIG_CIPHERS),
+        WOLFSSL_SUCCESS);
+    if (is_server) {
+        wolfSSL_CTX_set_TicketEncCb(context->ctx, rig_ticket);
+    }
+    return context;
+}
+
+static int rig_set_up(weir_tls_context *context, WOLFSSL *ssl)
+{
+    const struct tls_rig_options *options = context->options;
+    const char *alpn =
+        context->is_server ? options->server_alpn : options->client_alpn;
+    int ok = WOLFSSL_SUCCESS;
+    if (alpn) {
+        ok = wolfSSL_UseALPN(ssl, (char *)(uintptr_t)alpn,
+                             (unsigned)strlen(alpn),
+                             WOLFSSL_ALPN_FAILED_ON_MISMATCH);
+    }
+    if (ok == WOLFSSL_SUCCESS && !context->is_server) {
+        ok = wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, "localhost", 9);
+    }
+    if (ok == WOLFSSL_SUCCESS && !context->is_server) {
+        ok = wolfSSL_UseSessionTicket(ssl);
+    }
+    return ok == WOLFSSL_SUCCESS ? 0 : -ENOMEM;
+}
+
+int wr_tls_context_open(weir_tls_context *context,
+                        const struct wr_tls_engine_options *options,
+                        struct wr_tls_verdict *verdict, struct WOLFSSL **ret)
+{
+    WOLFSSL *ssl = wolfSSL_new(context->ctx);
+    (void)verdict;
+    if (!ssl) {
+        return -ENOMEM;
+    }
+    int err = rig_set_up(context, ssl);
+    if (err == 0 && options->session &&
+        wolfSSL_set_session(ssl, options->session) != WOLFSSL_SUCCESS) {
+        err = -ENOMEM;
+    }
+    if (err < 0) {
+        wolfSSL_free(ssl);
+        return err;
+    }
+    *ret = ssl;
+    return 0;
+}
+
+/* ---- the pair ---- */
+
+static void rig_init_side(struct tls_rig_side *side, bool is_server,
+                          const struct tls_rig_options *options)
+{
+    *side = (struct tls_rig_side){
+        .context = rig_new_context(is_server, options),
+        .plain = malloc(TLS_RIG_BYTES),
+        .wire = malloc(TLS_RIG_BYTES),
+    };
+}
+
+void tls_rig_init(struct tls_rig *rig, const struct tls_rig_options *options)
+{
+    unit_allocator_init(&rig->allocator);
+    wr_blocks_init(&rig->blocks, &rig->allocator.hooks);
+    wr_tls_memory_init(&rig->memory, &rig->blocks);
+    rig_init_side(&rig->client, false, options);
+    rig_init_side(&rig->server, true, options);
+}
+
+int tls_rig_open(struct tls_rig *rig, const struct tls_rig_options *options)
+{
+    const struct wr_tls_engine_options client = {
+        .server_hostname = "localhost",
+        .can_export = options->can_export,
+        .session = options->session,
+    };
+    const struct wr_tls_engine_options server = {
+        .can_export = options->can_export,
+    };
+    int err = wr_tls_engine_init(&rig->client.engine, rig->client.context,
+                                 &client, &rig->memory);
+    if (err < 0) {
+        return err;
+    }
+    err = wr_tls_engine_init(&rig->server.engine, rig->server.context, &server,
+                             &rig->memory);
+    if (err < 0) {
+        wr_tls_engine_fini(&rig->client.engine);
+        return err;
+    }
+    rig->client.plain_len = rig->client.wire_len = 0;
+    rig->server.plain_len = rig->server.wire_len = 0;
+    return 0;
+}
+
+void tls_rig_close(struct tls_rig *rig)
+{
+    wr_tls_engine_fini(&rig->client.engine);
+    wr_tls_engine_fini(&rig->server.engine);
+}
+
+static void rig_fini_side(struct tls_rig_side *side)
+{
+    weir_tls_context_unref(side->context);
+    free(side->plain);
+    free(side->wire);
+}
+
+void tls_rig_fini(struct tls_rig *rig)
+{
+    if (rig->client.engine.ssl) {
+        tls_rig_close(rig);
+    }
+    expect_eq(rig->memory.count, 0);
+    expect_eq(rig->memory.bytes, 0);
+    wr_tls_memory_fini(&rig->memory);
+    wr_blocks_check_invariants(&rig->blocks);
+    wr_blocks_fini(&rig->blocks);
+    unit_allocator_check(&rig->allocator);
+    rig_fini_side(&rig->client);
+    rig_fini_side(&rig->server);
+}
+
+/* ---- the wire ---- */
+
+void tls_rig_collect(struct tls_rig_side *side)
+{
+    const size_t expected = wr_tls_engine_get_output_bytes(&side->engine);
+    size_t bytes = 0;
+    struct wr_block *block = wr_tls_engine_take_output(&side->engine);
+    while (block) {
+        struct wr_block *next = block->next;
+        cr_assert(side->wire_len + block->used <= TLS_RIG_BYTES);
+        memcpy(side->wire + side->wire_len, wr_tls_engine_output_of(block),
+               block->used);
+        side->wire_len += block->used;
+        bytes += block->used;
+        wr_block_give(side->engine.memory->blocks, block);
+        block = next;
+    }
+    expect_eq(bytes, expected);
+}
+
+void tls_rig_step(struct tls_rig_side *side)
+{
+    struct wr_tls_engine *engine = &side->engine;
+    do {
+        if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
+            side->result = wr_tls_engine_handshake(engine);
+            tls_rig_collect(side);
+            if (side->result < 0) {
+                return;
+            }
+        }
+        side->result = wr_tls_engine_read(engine, side->plain + side->plain_len,
+                                          TLS_RIG_BYTES - side->plain_len);
+        if (side->result > 0) {
+            side->plain_len += (size_t)side->result;
+        }
+        tls_rig_collect(side);
+    } while (side->result > 0);
+    expect_eq(wr_tls_engine_get_input_left(engine), 0);
+}
+
+void tls_rig_feed(struct tls_rig_side *side, const void *data, size_t len,
+                  size_t piece)
+{
+    const uint8_t *at = data;
+    while (len > 0) {
+        const size_t count = len < piece ? len : piece;
+        /* At the end of an allocation, so that reading behind it is seen. */
+        uint8_t *copy = malloc(count);
+        memcpy(copy, at, count);
+        wr_tls_engine_feed(&side->engine, copy, count);
+        tls_rig_step(side);
+        free(copy);
+        at += count;
+        len -= count;
+    }
+}
+
+void tls_rig_move(struct tls_rig_side *from, struct tls_rig_side *to,
+                  size_t piece)
+{
+    const size_t len = from->wire_len;
+    uint8_t *copy = malloc(len + 1);
+    memcpy(copy, from->wire, len);
+    from->wire_len = 0;
+    tls_rig_feed(to, copy, len, piece);
+    free(copy);
+}
+
+void tls_rig_exchange(struct tls_rig *rig, size_t piece)
+{
+    while (rig->client.wire_len > 0 || rig->server.wire_len > 0) {
+        tls_rig_move(&rig->client, &rig->server, piece);
+        tls_rig_move(&rig->server, &rig->client, piece);
+    }
+}
+
+void tls_rig_connect(struct tls_rig *rig, const struct tls_rig_options *options)
+{
+    tls_rig_init(rig, options);
+    cr_assert_eq(tls_rig_open(rig, options), 0);
+    tls_rig_step(&rig->client);
+    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    cr_assert_eq(rig->client.result, -EAGAIN, "%s",
+                 wr_tls_engine_get_error_text(&rig->client.engine));
+    cr_assert_eq(rig->server.result, -EAGAIN, "%s",
+                 wr_tls_engine_get_error_text(&rig->server.engine));
+    cr_assert_eq(rig->client.engine.state, WR_TLS_ENGINE_OPEN);
+    cr_assert_eq(rig->server.engine.state, WR_TLS_ENGINE_OPEN);
+}
+
+void tls_rig_write(struct tls_rig_side *side, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+    while (len > 0) {
+        const size_t count = len < WR_TLS_RECORD_MAX ? len : WR_TLS_RECORD_MAX;
+        cr_assert_eq(wr_tls_engine_write(&side->engine, at, count), 0);
+        at += count;
+        len -= count;
+    }
+    tls_rig_collect(side);
+}
+
+void tls_rig_expect(struct tls_rig_side *side, const void *data, size_t len)
+{
+    cr_assert_eq(side->plain_len, len);
+    cr_assert_eq(memcmp(side->plain, data, len), 0);
+    side->plain_len = 0;
+}
+
+void tls_rig_fill(uint8_t *data, size_t len, unsigned seed)
+{
+    for (size_t i = 0; i < len; i++) {
+        seed = seed * 1103515245u + 12345u;
+        data[i] = (uint8_t)(seed >> 16);
+    }
+}
+
+/* ---- records of our own ---- */
+
+struct rig_secret {
+    uint8_t traffic[32];
+    uint8_t key[16];
+    uint8_t iv[12];
+    uint64_t number; /* of the next record */
+};
+
+static struct rig_secret rig_secret;
+
+static void rig_expand(uint8_t *out, unsigned size, const unsigned char *secret,
+                       int secret_size, const char *label)
+{
+    const char *protocol = "tls13 ";
+    cr_assert_eq(wc_Tls13_HKDF_Expand_Label(
+                     out, size, secret, (unsigned)secret_size,
+                     (const uint8_t *)protocol, 6, (const uint8_t *)label,
+                     (unsigned)strlen(label), NULL, 0, WC_SHA256),
+                 0);
+}
+
+static void rig_use_secret(void)
+{
+    rig_secret.number = 0;
+    rig_expand(rig_secret.key, 16, rig_secret.traffic, 32, "key");
+    rig_expand(rig_secret.iv, 12, rig_secret.traffic, 32, "iv");
+}
+
+static int rig_note_secret(WOLFSSL *ssl, int id, const unsigned char *secret,
+                           int size, void *arg)
+{
+    (void)ssl;
+    (void)arg;
+    if (id == CLIENT_TRAFFIC_SECRET) {
+        cr_assert_eq(size, (int)sizeof(rig_secret.traffic));
+        memcpy(rig_secret.traffic, secret, sizeof(rig_secret.traffic));
+        rig_use_secret();
+    }
+    return 0;
+}
+
+void tls_rig_seal_key_update(struct tls_rig *rig, bool asks)
+{
+    uint8_t next[32];
+    const uint8_t message[] = {24, 0, 0, 1, asks};
+    tls_rig_seal(rig, TLS_RIG_HANDSHAKE, message, sizeof(message));
+    rig_expand(next, 32, rig_secret.traffic, 32, "traffic upd");
+    memcpy(rig_secret.traffic, next, sizeof(next));
+    rig_use_secret();
+}
+
+void tls_rig_seal(struct tls_rig *rig, uint8_t type, const void *data,
+                  size_t len)
+{
+    uint8_t *record = rig->client.wire + rig->client.wire_len;
+    const size_t sealed = len + 1 + 16;
+    uint8_t *inner = malloc(len + 1);
+    uint8_t nonce[12];
+    Aes aes;
+
+    memcpy(inner, data, len);
+    inner[len] = type;
+    memcpy(record,
+           (uint8_t[]){23, 3, 3, (uint8_t)(sealed >> 8), (uint8_t)sealed}, 5);
+    memcpy(nonce, rig_secret.iv, sizeof(nonce));
+    for (unsigned i = 0; i < 8; i++) {
+        nonce[11 - i] ^= (uint8_t)(rig_secret.number >> (8 * i));
+    }
+    rig_secret.number++;
+    cr_assert_eq(wc_AesInit(&aes, NULL, INVALID_DEVID), 0);
+    cr_assert_eq(wc_AesGcmSetKey(&aes, rig_secret.key, 16), 0);
+    cr_assert_eq(wc_AesGcmEncrypt(&aes, record + 5, inner, (unsigned)len + 1,
+                                  nonce, 12, record + 5 + len + 1, 16, record,
+                                  5),
+                 0);
+    wc_AesFree(&aes);
+    free(inner);
+    rig->client.wire_len += 5 + sealed;
+}
+
+void tls_rig_connect_sealing(struct tls_rig *rig,
+                             struct tls_rig_options *options)
+{
+    *options = (struct tls_rig_options){.version = 13,
+                                        .ciphers = "TLS13-AES128-GCM-SHA256"};
+    tls_rig_init(rig, options);
+    cr_assert_eq(tls_rig_open(rig, options), 0);
+    cr_assert_eq(wolfSSL_set_tls13_secret_cb(rig->client.engine.ssl,
+                                             rig_note_secret, NULL),
+                 WOLFSSL_SUCCESS);
+    tls_rig_step(&rig->client);
+    tls_rig_exchange(rig, TLS_RIG_BYTES);
+    cr_assert_eq(rig->server.engine.state, WR_TLS_ENGINE_OPEN);
+}

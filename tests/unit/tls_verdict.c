@@ -1,0 +1,124 @@
+/*
+ * The verdict on a TLS peer: its first cause is kept with its text, and so are
+ * certificates; memory may be missing for either. And the codes that wolfSSL's
+ * errors become.
+ */
+#include "lib/tls/engine_impl.h"
+#include "tests/unit/allocator.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <weir/error.h>
+
+static struct unit_allocator allocator;
+static struct wr_tls_verdict verdict;
+
+static void verdict_open(void)
+{
+    unit_allocator_init(&allocator);
+    wr_tls_verdict_init(&verdict, &allocator.hooks);
+}
+
+static void verdict_close(void)
+{
+    wr_tls_verdict_fini(&verdict);
+    unit_allocator_check(&allocator);
+}
+
+UNIT(tls_verdict, the_first_cause_is_kept_with_its_text)
+{
+    verdict_open();
+
+    wr_tls_verdict_fail(&verdict, WEIR_ETLSEXPIRED, "CN=%s expired", "x");
+    wr_tls_verdict_fail(&verdict, WEIR_ETLSHOSTNAME, "not this");
+
+    expect_eq(verdict.err, WEIR_ETLSEXPIRED);
+    expect_str_eq(verdict.text, "CN=x expired");
+    verdict_close();
+}
+
+UNIT(tls_verdict, a_text_is_cut_where_it_is_too_long)
+{
+    char name[1000];
+    memset(name, 'n', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    verdict_open();
+
+    wr_tls_verdict_fail(&verdict, WEIR_ETLSISSUER, "%s", name);
+
+    expect_eq(strlen(verdict.text), 255);
+    verdict_close();
+}
+
+UNIT(tls_verdict, a_cause_without_memory_for_its_text_is_still_a_cause)
+{
+    verdict_open();
+    allocator.fail_at = 1;
+
+    wr_tls_verdict_fail(&verdict, WEIR_ETLSWEAK, "a text");
+
+    expect_eq(verdict.err, WEIR_ETLSWEAK);
+    cr_assert_null(verdict.text);
+    verdict_close();
+}
+
+UNIT(tls_verdict, certificates_are_kept_by_their_place)
+{
+    verdict_open();
+
+    expect_eq(wr_tls_verdict_keep(&verdict, 1, (const uint8_t *)"issuer", 6),
+              0);
+    expect_eq(verdict.chain_count, 2);
+    cr_assert_null(verdict.chain[0].der);
+    expect_eq(wr_tls_verdict_keep(&verdict, 0, (const uint8_t *)"old", 3), 0);
+    expect_eq(wr_tls_verdict_keep(&verdict, 0, (const uint8_t *)"leaf", 4), 0);
+    expect_eq(wr_tls_verdict_keep(&verdict, WR_TLS_CHAIN_MAX,
+                                  (const uint8_t *)"far", 3),
+              -E2BIG);
+
+    expect_eq(verdict.chain_count, 2);
+    expect_eq(verdict.chain[0].size, 4);
+    expect_eq(memcmp(verdict.chain[0].der, "leaf", 4), 0);
+    expect_eq(memcmp(verdict.chain[1].der, "issuer", 6), 0);
+    verdict_close();
+}
+
+UNIT(tls_verdict, without_memory_no_certificate_is_kept)
+{
+    for (uint64_t fail_at = 1; fail_at <= 2; fail_at++) {
+        verdict_open();
+        allocator.fail_at = fail_at;
+
+        expect_eq(wr_tls_verdict_keep(&verdict, 0, (const uint8_t *)"leaf", 4),
+                  -ENOMEM);
+
+        expect_eq(verdict.chain_count, 0);
+        verdict_close();
+    }
+}
+
+UNIT(tls_verdict, errors_of_wolfssl_become_ours)
+{
+    expect_eq(wr_tls_engine_code_of(MEMORY_E), -ENOMEM);
+    expect_eq(wr_tls_engine_code_of(ASN_AFTER_DATE_E), WEIR_ETLSEXPIRED);
+    expect_eq(wr_tls_engine_code_of(ASN_BEFORE_DATE_E), WEIR_ETLSNOTYET);
+    expect_eq(wr_tls_engine_code_of(ASN_NO_SIGNER_E), WEIR_ETLSISSUER);
+    expect_eq(wr_tls_engine_code_of(ASN_SELF_SIGNED_E), WEIR_ETLSSELFSIGNED);
+    expect_eq(wr_tls_engine_code_of(DOMAIN_NAME_MISMATCH), WEIR_ETLSHOSTNAME);
+    expect_eq(wr_tls_engine_code_of(CRL_CERT_REVOKED), WEIR_ETLSREVOKED);
+    expect_eq(wr_tls_engine_code_of(EXTKEYUSE_AUTH_E), WEIR_ETLSPURPOSE);
+    expect_eq(wr_tls_engine_code_of(ASN_NAME_INVALID_E), WEIR_ETLSCONSTRAINT);
+    expect_eq(wr_tls_engine_code_of(ASN_PATHLEN_INV_E), WEIR_ETLSPATHLEN);
+    expect_eq(wr_tls_engine_code_of(ASN_CRIT_EXT_E), WEIR_ETLSCRITICAL);
+    expect_eq(wr_tls_engine_code_of(RSA_KEY_SIZE_E), WEIR_ETLSWEAK);
+    expect_eq(wr_tls_engine_code_of(BAD_HELLO), WEIR_ETLSPROTOCOL);
+    expect_eq(wr_tls_engine_code_of(-9999), WEIR_ETLSPROTOCOL);
+}
+
+UNIT(tls_verdict, alerts_have_names)
+{
+    cr_assert_not_null(strstr(wr_tls_engine_alert_text(40), "40: handshake_"));
+    cr_assert_not_null(strstr(wr_tls_engine_alert_text(255), "not known"));
+}
