@@ -188,6 +188,26 @@ WEIR_MUST_USE int32_t wr_pool_recv(struct wr_pool *pool,
                                    wr_pool_call_fn *call, int fd, uint32_t most,
                                    weir_lease **ret);
 
+/* Buffers that one receive fills at most: 1 MiB, or 256 KiB of plain ones. */
+#define WR_ROOM_BUFS 16u
+
+/* Room for bytes of a stream, between wr_pool_open_room() and
+ * wr_pool_close_room(). */
+struct wr_room {
+    uint32_t most;
+    uint32_t count;
+    struct iovec iov[WR_ROOM_BUFS];
+    weir_lease *leases[WR_ROOM_BUFS];
+};
+
+/* The two halves of wr_pool_recv(), for another system call in between: false
+ * without memory for a buffer, then that call's result. */
+WEIR_MUST_USE bool wr_pool_open_room(struct wr_pool *pool, struct wr_room *room,
+                                     uint32_t most);
+WEIR_MUST_USE weir_lease *wr_pool_close_room(struct wr_pool *pool,
+                                             struct wr_account *account,
+                                             struct wr_room *room, int32_t res);
+
 /* Datagrams that one system call receives at most, and the buffers that they
  * lie in at most: 1 MiB, or 256 KiB of plain ones. */
 #define WR_SLOTS_MAX  64u

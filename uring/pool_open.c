@@ -11,8 +11,6 @@
 
 #include <errno.h>
 
-/* Buffers that one system call fills: 1 MiB, or 256 KiB of plain ones. */
-#define RECV_BUFS_MAX WR_SLOTS_BUFS
 /* An open buffer with less room than this is retired. */
 #define OPEN_LEAST (16u << 10)
 
@@ -82,7 +80,7 @@ static uint32_t pool_open_lend_several(struct wr_pool *pool, uint32_t most,
     uint32_t count = 0;
 
     wr_assert(most > 0);
-    while (count < RECV_BUFS_MAX && most > 0) {
+    while (count < WR_ROOM_BUFS && most > 0) {
         weir_lease *lease = pool_open_lend(pool);
         if (!lease) {
             break;
@@ -107,36 +105,51 @@ static void pool_open_give_empty(struct wr_pool *pool, weir_lease *lease)
     pool_open_end(pool, buf);
 }
 
-int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account,
-                     wr_pool_call_fn *call, int fd, uint32_t most,
-                     weir_lease **ret)
+bool wr_pool_open_room(struct wr_pool *pool, struct wr_room *room,
+                       uint32_t most)
 {
-    weir_lease *leases[RECV_BUFS_MAX];
-    struct iovec iov[RECV_BUFS_MAX];
-    const uint32_t count = pool_open_lend_several(pool, most, leases, iov);
-    if (count == 0) {
-        return -ENOBUFS;
-    }
-    const int32_t res = call(fd, iov, count);
+    room->most = most;
+    room->count = pool_open_lend_several(pool, most, room->leases, room->iov);
+    return room->count > 0;
+}
+
+weir_lease *wr_pool_close_room(struct wr_pool *pool, struct wr_account *account,
+                               struct wr_room *room, int32_t res)
+{
+    weir_lease *head = NULL;
+    weir_lease **next = &head;
     uint32_t left = res > 0 ? (uint32_t)res : 0;
     uint32_t used = 0;
 
-    wr_check(left <= most);
-    for (*ret = NULL; left > 0; used++) {
-        weir_lease *lease = leases[used];
+    wr_check(left <= room->most);
+    for (; left > 0; used++) {
+        weir_lease *lease = room->leases[used];
         lease->len = left < lease->len ? left : lease->len;
         lease->account = account;
         lease->buf->offset += lease->len;
         left -= lease->len;
         pool_open_end(pool, lease->buf);
-        *ret = lease;
-        ret = &lease->next;
+        *next = lease;
+        next = &lease->next;
     }
     /* In the reverse order of their taking: the first is still in the cache. */
-    for (uint32_t i = count; i > used; i--) {
-        pool_open_give_empty(pool, leases[i - 1]);
+    for (uint32_t i = room->count; i > used; i--) {
+        pool_open_give_empty(pool, room->leases[i - 1]);
     }
     wr_debug_check(wr_pool_check_bufs(pool));
+    return head;
+}
+
+int32_t wr_pool_recv(struct wr_pool *pool, struct wr_account *account,
+                     wr_pool_call_fn *call, int fd, uint32_t most,
+                     weir_lease **ret)
+{
+    struct wr_room room;
+    if (!wr_pool_open_room(pool, &room, most)) {
+        return -ENOBUFS;
+    }
+    const int32_t res = call(fd, room.iov, room.count);
+    *ret = wr_pool_close_room(pool, account, &room, res);
     return res;
 }
 

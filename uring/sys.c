@@ -55,20 +55,6 @@ uint64_t wr_sys_now(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The call does nothing to a ring; of other files it is refused. */
-static bool sys_is_ring(int fd)
-{
-    return syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||
-           (errno != EOPNOTSUPP && errno != EBADF);
-}
-
-int wr_sys_dup_to_pass(int fd)
-{
-    return sys_is_ring(fd)
-               ? -EINVAL
-               : sys_result(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-}
-
 int wr_sys_socket(int family, int type, int protocol)
 {
     return sys_result(socket(family, type | SOCK_CLOEXEC, protocol));

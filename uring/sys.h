@@ -69,6 +69,19 @@ WEIR_MUST_USE int wr_sys_identify(int fd, struct wr_file_id *ret);
  * how many bytes, 0 at the end of the stream, -EAGAIN when nothing is there. */
 int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count);
 
+/* Descriptors that came along with bytes. */
+#define WR_PASSED_MAX 272u
+struct wr_passed {
+    uint32_t count;
+    bool has_lost; /* others had no room, here or in the process's table */
+    int fds[WR_PASSED_MAX];
+};
+
+/* wr_sys_recv() of a Unix socket with descriptors, about @most of them: a few
+ * more may come. They are close-on-exec. */
+int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
+                        uint32_t most, struct wr_passed *ret);
+
 /* Reads what a file has now into 1 to @count pieces of memory, without waiting:
  * how many bytes, 0 at the end, -EAGAIN when nothing is there, -EOPNOTSUPP when
  * this kind of file may wait nevertheless. */

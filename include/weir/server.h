@@ -35,6 +35,11 @@ struct weir_connection_options {
     uint64_t read_limit_bytes;
     /** Bytes that may wait to be sent; default 64 MiB. */
     uint64_t write_hard_limit_bytes;
+    /** Descriptors that one receive from a Unix socket takes at most, up to
+     * WEIR_FDS_MAX, for fds_received of the protocol; others are closed. 0:
+     * all are. Bytes are copied from the kernel by a system call of each
+     * connection then. */
+    uint32_t max_fds;
     /** Time limits. */
     struct weir_timeouts timeouts;
 };

@@ -314,6 +314,31 @@ WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
 WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
 
 /**
+ * Take descriptors that came along with bytes, on a stream over a Unix socket
+ * whose options have max_fds (struct weir_connection_options); in Python
+ * socket.recv_fds().
+ *
+ * They are taken in the order in which they were sent, and each can be taken
+ * as soon as the byte that it was sent with can be read: a task reads a message
+ * and then takes those that belong to it. WEIR_FDS_MAX of them can wait. While
+ * any waits the connection is not received from, unless a task waits for more
+ * bytes. Those that wait when the stream is freed are closed.
+ *
+ * @param reader     the reader; borrowed
+ * @param fds        the descriptors; given, close-on-exec
+ * @param max_count  number of descriptors at most
+ * @return           how many were taken, 0 when none waits
+ * @retval -ENOBUFS  the next ones are lost, and closed: more came at once than
+ *                   max_fds, more waited, or there was no room in the process's
+ *                   table, or no memory. Told once, after those that came
+ *                   before; those that come until then are closed too
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE ssize_t weir_reader_take_fds(weir_reader *reader,
+                                                    int *fds, size_t max_count);
+
+/**
  * Send copies of some bytes and descriptors along with them, on a stream over a
  * Unix socket; see weir_transport_send_fds(). After weir_writer_flush() none of
  * them waits any more.

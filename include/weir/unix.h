@@ -3,7 +3,8 @@
  * Unix stream sockets: makers by path or abstract name, and who the peer is.
  *
  * A Unix socket is a transport like any other. Descriptors can go along with
- * bytes (SCM_RIGHTS); those that a peer sends are closed. Names are text as
+ * bytes (SCM_RIGHTS); those that a peer sends are closed unless max_fds of
+ * struct weir_connection_options asks for them. Names are text as
  * weir_address_parse_unix() reads it: a path, "@name" for an abstract name,
  * which is no file, or "" for one that the kernel chooses. The makers of
  * server.h take Unix addresses too, as values.

@@ -173,6 +173,7 @@ void wr_reader_fini(weir_reader *reader)
         wr_container_of(link, struct wr_reader_visit, link)->reader = NULL;
     }
     wr_reader_memory_fini(reader);
+    wr_reader_drop_fds(reader);
     wr_recvq_fini(&reader->queue);
 }
 

@@ -38,11 +38,13 @@ struct weir_reader {
     size_t moved;      /* bytes that a call has in its caller's memory so far */
     size_t consumed;   /* of the last WEIR_ELIMIT */
     size_t expected;   /* of the last WEIR_EINCOMPLETE */
-    int exception;     /* the first, sticky */
-    bool is_eof;       /* set by feed_eof */
-    bool is_paused : 1;     /* the transport was paused by this reader */
-    bool reports_idle : 1;  /* set for good by wr_reader_is_idle() */
-    bool is_reporting_idle; /* set around a report */
+    struct wr_reader_fds *fds; /* that wait to be taken; NULL: none */
+    int exception;             /* the first, sticky */
+    bool is_eof;               /* set by feed_eof */
+    bool is_paused : 1;        /* the transport was paused by this reader */
+    bool has_lost_fds : 1;     /* set when some are closed, cleared when told */
+    bool reports_idle : 1;     /* set for good by wr_reader_is_idle() */
+    bool is_reporting_idle;    /* set around a report */
     bool was_read;   /* bytes were consumed since compaction_timer was armed */
     bool must_evict; /* set when others starve, cleared by the turn's end */
 };
@@ -57,6 +59,14 @@ void wr_reader_fini(weir_reader *reader);
  * has ended the reader by hand are dropped, which fails no connection. */
 WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
                                  const struct weir_buf *buf);
+
+/* ---- reader_fds.c ---- */
+
+/* Takes descriptors that came along with the next bytes; others are @lost. */
+void wr_reader_feed_fds(weir_reader *reader, const int *fds, size_t count,
+                        bool lost);
+/* Closes those that were not taken. */
+void wr_reader_drop_fds(weir_reader *reader);
 
 /* ---- reader_state.c ---- */
 

@@ -18,7 +18,7 @@
 
 void wr_reader_pause(weir_reader *reader)
 {
-    wr_assert(reader->queue.total > 0); /* or nothing would resume it */
+    wr_assert(reader->queue.total > 0 || reader->fds); /* what resumes it */
     if (reader->transport && !reader->is_paused) {
         reader->is_paused = true;
         weir_transport_pause_reading(reader->transport);
@@ -37,7 +37,7 @@ void wr_reader_resume(weir_reader *reader)
 void wr_reader_resume_if_low(weir_reader *reader)
 {
     wr_assert(reader->is_paused);
-    if (reader->queue.total <= reader->limit_bytes) {
+    if (reader->queue.total <= reader->limit_bytes && !reader->fds) {
         wr_reader_resume(reader);
     }
 }
@@ -109,6 +109,9 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
     wr_assert(!waits || link->next == &reader->waiters); /* one at a time */
     wr_reader_debug_check(reader);
     reader->must_evict = false;
+    if (WR_UNLIKELY(reader->fds != NULL) && !waits) {
+        wr_reader_pause(reader); /* more might not find room */
+    }
     if (reader->queue.total == 0) {
         return;
     }

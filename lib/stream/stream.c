@@ -252,6 +252,16 @@ static int stream_data_received(void *user, weir_transport *t,
     return wr_reader_feed(&writer->reader, buf);
 }
 
+static int stream_fds_received(void *user, weir_transport *t, const int *fds,
+                               size_t count, bool lost)
+{
+    weir_writer *writer = user;
+    (void)t;
+    wr_writer_check_invariants(writer);
+    wr_reader_feed_fds(&writer->reader, fds, count, lost);
+    return 0;
+}
+
 /* The writing side stays open where the transport can end it alone. */
 static int stream_eof_received(void *user, weir_transport *t)
 {
@@ -277,6 +287,7 @@ static const struct weir_protocol stream_protocol = {
     .resume_writing = stream_resume_writing,
     .data_received = stream_data_received,
     .eof_received = stream_eof_received,
+    .fds_received = stream_fds_received,
 };
 
 int weir_stream_protocol_new(weir_loop *loop,

@@ -15,7 +15,7 @@ static const size_t protocol_least_sizes[] = {
         offsetof(struct weir_protocol, datagram_received),
     [WEIR_PROTOCOL_DATAGRAM] =
         offsetof(struct weir_protocol, pipe_data_received),
-    [WEIR_PROTOCOL_SUBPROCESS] = sizeof(struct weir_protocol),
+    [WEIR_PROTOCOL_SUBPROCESS] = offsetof(struct weir_protocol, fds_received),
 };
 
 bool wr_protocol_fits(const weir_transport *t,
@@ -199,6 +199,26 @@ void wr_protocol_exited(weir_transport *t)
         t->binding.protocol->process_exited(t->binding.user, t);
         protocol_end_timing(t, start_ns, "process_exited");
     }
+}
+
+bool wr_protocol_takes_fds(const weir_transport *t)
+{
+    const struct weir_protocol *protocol = t->binding.protocol;
+    const size_t size = offsetof(struct weir_protocol, fds_received) +
+                        sizeof(protocol->fds_received);
+
+    return protocol->size >= size && protocol->fds_received;
+}
+
+int wr_protocol_fds(weir_transport *t, const int *fds, size_t count, bool lost)
+{
+    wr_assert(wr_protocol_takes_fds(t));
+    wr_assert(count > 0 || lost);
+    const uint64_t start_ns = protocol_start_timing(t);
+    int ret =
+        t->binding.protocol->fds_received(t->binding.user, t, fds, count, lost);
+    protocol_end_timing(t, start_ns, "fds_received");
+    return ret;
 }
 
 int wr_protocol_datagram(weir_transport *t,

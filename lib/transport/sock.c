@@ -39,7 +39,9 @@ static void sock_lose(struct wr_sock *s)
     wr_sock_times_free(s);
     wr_sock_drop_queue(s);
     wr_sock_free_into(s);
-    wr_sock_fds_free(s);
+    if (WR_UNLIKELY(s->fds != NULL)) {
+        wr_sock_fds_free(s);
+    }
     if (s->sends_file) {
         wr_sock_file_tell(s); /* its operations have ended */
     }

@@ -19,11 +19,19 @@
  * leaves the state when some receives in a row have brought few, when there is
  * no free buffer, and when the poll was wrong: then a poll would end in vain
  * again and again. Between few and many it stays as it is.
+ *
+ * A connection that takes descriptors is received from in the same way for
+ * good: they come along with a system call's bytes, and no armed receive has a
+ * place for them.
  */
 #include "sock_impl.h"
 
 #define BULK_SMALL         (16u << 10)
 #define SMALL_RECEIVES_MAX 8u
+/* Bytes that are received at once where no buffer is free. */
+#define FEW_BYTES 4096u
+/* A descriptor counts as much of the turn's budget. */
+#define FD_COST 256u
 
 void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
 {
@@ -69,12 +77,98 @@ static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
     }
 }
 
+/* ---- with descriptors ---- */
+
+/* Without a free buffer some bytes go through memory on the stack. */
+static int32_t sock_bulk_copy_with_fds(struct wr_sock *s, uint32_t credit,
+                                       struct wr_passed *fds, weir_lease **ret)
+{
+    uint8_t bytes[FEW_BYTES];
+    struct iovec iov = {.iov_base = bytes,
+                        .iov_len = wr_min_u64(sizeof(bytes), credit)};
+    const int32_t res = wr_sys_recv_fds(s->fd, &iov, 1, s->max_fds, fds);
+
+    if (res > 0) {
+        *ret = wr_lease_copy(&s->t.loop->pool, &s->demand.account, bytes,
+                             (size_t)res);
+    }
+    return res;
+}
+
+static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
+                                       struct wr_passed *fds, weir_lease **ret)
+{
+    struct wr_pool *pool = &s->t.loop->pool;
+    struct wr_room room;
+
+    if (WR_UNLIKELY(!wr_pool_open_room(pool, &room, credit))) {
+        return sock_bulk_copy_with_fds(s, credit, fds, ret);
+    }
+    const int32_t res =
+        wr_sys_recv_fds(s->fd, room.iov, room.count, s->max_fds, fds);
+    *ret = wr_pool_close_room(pool, &s->demand.account, &room, res);
+    return res;
+}
+
+/* Gives descriptors to the protocol, before the bytes that they came with. */
+static void sock_bulk_give_fds(struct wr_sock *s, const struct wr_passed *fds)
+{
+    const uint32_t count =
+        fds->count < s->max_fds ? fds->count : (uint32_t)s->max_fds;
+
+    wr_sock_fds_close(s->t.loop, fds->fds + count, fds->count - count);
+    if (s->state != WR_SOCK_OPEN || !wr_protocol_takes_fds(&s->t)) {
+        wr_sock_fds_close(s->t.loop, fds->fds, count);
+        return;
+    }
+    int ret = wr_protocol_fds(&s->t, fds->fds, count,
+                              fds->has_lost || count < fds->count);
+    if (ret < 0) {
+        wr_sock_fail_callback(s, ret, "fds_received");
+    }
+}
+
+static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
+{
+    struct wr_passed fds = {.count = 0};
+    weir_lease *lease = NULL;
+    const int32_t res = sock_bulk_recv_with_fds(s, credit, &fds, &lease);
+
+    if (res == -EAGAIN) {
+        return; /* a poll waits again: an urgent byte has ended the last one */
+    }
+    if (res <= 0) {
+        wr_assert(fds.count == 0);
+        wr_sock_recv_other(s, res, 0);
+        return;
+    }
+    wr_budget_received_due(&s->t.loop->budget,
+                           (uint32_t)res + fds.count * FD_COST);
+    if (WR_UNLIKELY(!lease)) {
+        wr_sock_fds_close(s->t.loop, fds.fds, fds.count);
+        wr_sock_lose_bytes(s, -ENOMEM);
+        return;
+    }
+    if (fds.count > 0 || fds.has_lost) {
+        sock_bulk_give_fds(s, &fds);
+    }
+    if (WR_LIKELY(lease->buf != NULL)) {
+        sock_bulk_deliver(s, lease);
+    } else {
+        wr_sock_received_copy(s, lease);
+    }
+}
+
 void wr_sock_bulk_receive(struct wr_sock *s)
 {
     weir_loop *loop = s->t.loop;
     weir_lease *lease;
     const uint32_t credit = wr_sock_recv_ask(s);
     if (credit == 0) {
+        return;
+    }
+    if (WR_UNLIKELY(s->max_fds > 0)) {
+        sock_bulk_receive_with_fds(s, credit);
         return;
     }
     const int32_t res = wr_pool_recv(&loop->pool, &s->demand.account,

@@ -297,6 +297,20 @@ void wr_sock_received(struct wr_sock *s, weir_lease *lease)
     wr_sock_push_step(s); /* the receive may have to end, see FLOW_KEPT */
 }
 
+void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
+{
+    wr_assert(lease->block && lease->refs == 1);
+    s->has_received = true;
+    s->t.loop->counts.received_bytes += lease->len;
+    wr_sock_note_received(s);
+    if (s->state == WR_SOCK_OPEN) {
+        sock_deliver_keep(s, lease);
+        wr_sock_push_step(s);
+    } else {
+        wr_lease_unref(lease);
+    }
+}
+
 void wr_sock_received_into(struct wr_sock *s, size_t len)
 {
     wr_assert(len > 0);

@@ -37,6 +37,8 @@
 #include "sock_fds.h"
 #include "weir/unix.h"
 
+_Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "max_fds has 8 bits");
+
 enum wr_sock_state {
     WR_SOCK_UNBORN,    /* shown to the factory, which may only look at it */
     WR_SOCK_OPEN,      /* connection_made was called, or is about to be */
@@ -144,6 +146,7 @@ struct wr_sock {
     enum wr_sock_state state : 8;      /* set by wr_sock_set_state() alone */
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;  /* one after the other, while it moves bulk */
+    uint8_t max_fds;         /* that a receive takes; 0: it takes none */
     bool paused : 1;         /* set and cleared by pause and resume_reading */
     bool has_received : 1;   /* set by the first bytes */
     bool armed_once : 1;     /* the receive in flight ends with first bytes */
@@ -297,6 +300,9 @@ void wr_sock_bulk_receive(struct wr_sock *s);
 
 /* A receive brought bytes, in a borrowed lease, whose borrow this ends. */
 void wr_sock_received(struct wr_sock *s, weir_lease *lease);
+/* A receive brought bytes that were copied, in a lease with one reference: the
+ * step delivers them. */
+void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease);
 /* A receive brought bytes into the memory that is lent. */
 void wr_sock_received_into(struct wr_sock *s, size_t len);
 /* A receive brought the end of the stream. */

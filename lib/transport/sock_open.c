@@ -22,7 +22,7 @@ int wr_connection_options_read(const void *outer,
         connection->read_limit_bytes < WR_CREDIT_MIN) {
         err = -EINVAL;
     }
-    return err;
+    return err == 0 && connection->max_fds > WEIR_FDS_MAX ? -EINVAL : err;
 }
 
 static int sock_open_set_option(int fd, int level, int name, int value)
@@ -70,6 +70,10 @@ sock_open_apply_limits(struct wr_sock *s,
               connection->read_limit_bytes >= WR_CREDIT_MIN);
     if (connection->read_limit_bytes) {
         s->demand.account.limit_bytes = connection->read_limit_bytes;
+    }
+    if (WR_UNLIKELY(connection->max_fds > 0) && s->t.ops->send_fds) {
+        s->max_fds = (uint8_t)connection->max_fds;
+        s->moves_bulk = true; /* for good */
     }
     if (connection->write_hard_limit_bytes) {
         s->t.hard_limit_bytes = connection->write_hard_limit_bytes;

@@ -3,7 +3,8 @@
  *
  * One operation, governed by credit: each arm says how many bytes may arrive
  * in all, and the kernel ends the receive by itself when they have. A socket
- * that moves bulk is armed by a poll for bytes instead (sock_bulk.c). The next
+ * that moves bulk, or that takes descriptors along with bytes, is armed by a
+ * poll for bytes instead (sock_bulk.c). The next
  * action follows from two facts, where the operation stands and what the stream
  * wants, and the table below is the whole of it.
  *
@@ -185,7 +186,7 @@ static bool sock_recv_receives_into(const struct wr_sock *s)
 {
     return s->state == WR_SOCK_OPEN &&
            s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
-           s->t.binding.protocol->release_buffer;
+           s->t.binding.protocol->release_buffer && s->max_fds == 0;
 }
 
 /* Into the protocol's own memory, which it promised to keep. */
@@ -313,7 +314,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
         sock_recv_arm_lent(s);
         return;
     }
-    if (WR_UNLIKELY(s->moves_bulk && s->t.error == 0)) {
+    if (WR_UNLIKELY(s->moves_bulk) && (s->t.error == 0 || s->max_fds > 0)) {
         sock_recv_arm_poll(s);
         return;
     }

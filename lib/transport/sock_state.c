@@ -172,6 +172,7 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_assert(is_queued == (s->demand.state != WR_DEMAND_IDLE));
     wr_debug_assert((s->recv_state == WR_RECV_DUE) ==
                     (s->demand.state == WR_DEMAND_DUE));
+    wr_debug_assert(s->max_fds == 0 || s->moves_bulk);
     wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
     wr_debug_assert(s->recv_state != WR_RECV_STARVED || s->held_back);
     wr_assert(!is_armed || !s->held_back);

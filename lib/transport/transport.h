@@ -259,6 +259,10 @@ WEIR_MUST_USE int wr_protocol_eof(weir_transport *t);
 WEIR_MUST_USE int wr_protocol_get_buffer(weir_transport *t, size_t hint,
                                          void **ret_buf, size_t *ret_size);
 WEIR_MUST_USE int wr_protocol_updated(weir_transport *t, size_t len);
+/* True when the protocol has fds_received: wr_protocol_fds() gives it some. */
+bool wr_protocol_takes_fds(const weir_transport *t);
+WEIR_MUST_USE int wr_protocol_fds(weir_transport *t, const int *fds,
+                                  size_t count, bool lost);
 WEIR_MUST_USE int wr_protocol_datagram(weir_transport *t,
                                        const struct weir_datagram *datagram);
 void wr_protocol_error(weir_transport *t, int err);

@@ -25,8 +25,8 @@ void expect_pipe_closed(struct rig *rig, int reading_end);
 
 /* ---- the peer sends ---- */
 
-/* Sends @len bytes of the pattern, at least one, with these descriptors: the
- * result of sendmsg(), whole or not at all. */
+/* Sends at most @len bytes of the pattern with these descriptors: how many, at
+ * least one, or -errno. */
 ssize_t peer_send_fds(struct rig *rig, size_t len, const int *fds,
                       size_t count);
 

@@ -74,3 +74,188 @@ UNIT(stream_fds, a_writer_without_a_connection_sends_none)
     weir_writer_unref(writer);
     expect_eq(weir_loop_free(loop), 0);
 }
+
+/* ---- readers ---- */
+
+/* Sends bytes with descriptors on a plain socket. */
+static void send_plain(int fd, const char *text, const int *fds, size_t count)
+{
+    uint8_t control[CMSG_SPACE(WEIR_FDS_MAX * sizeof(int))];
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)text,
+                        .iov_len = strlen(text)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    memset(control, 0, sizeof(control));
+    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(head), fds, count * sizeof(int));
+    expect_eq(sendmsg(fd, &msg, MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* Sends bytes with @count descriptors, the marks from @first on. */
+static void send_marks(int fd, const char *text, unsigned int first,
+                       size_t count)
+{
+    int fds[WEIR_FDS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = mark_open(first + (unsigned int)i);
+    }
+    send_plain(fd, text, fds, count);
+    for (size_t i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+}
+
+/* A stream that takes descriptors, and the plain end of its socket. */
+struct taker {
+    weir_loop *loop;
+    weir_reader *reader;
+    weir_writer *writer;
+    int peer;
+    char text[64];
+    int fds[WEIR_FDS_MAX];
+};
+
+static void taker_open(struct taker *taker, weir_loop *loop)
+{
+    int ends[2];
+    memset(taker, 0, sizeof(*taker));
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    struct weir_open_options options = options_of(ends[0]);
+    options.connect.connection.max_fds = WEIR_FDS_MAX;
+    taker->loop = loop;
+    taker->peer = ends[1];
+    expect_eq(weir_open_unix_connection(loop, NULL, &options, &taker->reader,
+                                        &taker->writer),
+              0);
+}
+
+static void taker_close(struct taker *taker)
+{
+    weir_writer_close(taker->writer);
+    weir_writer_unref(taker->writer);
+    close(taker->peer);
+}
+
+static void expect_taken(struct taker *taker, unsigned int first, size_t count)
+{
+    expect_eq(weir_reader_take_fds(taker->reader, taker->fds, count),
+              (ssize_t)count);
+    for (size_t i = 0; i < count; i++) {
+        expect_eq(mark_close(taker->fds[i]), first + i);
+    }
+}
+
+/* A test whose body, with `taker`, is a task. */
+#define TASK(suite, name)                                                      \
+    static void suite##__##name##_taker(struct taker *taker);                  \
+    static int suite##__##name##_task(weir_loop *loop, void *arg)              \
+    {                                                                          \
+        struct taker taker;                                                    \
+        (void)arg;                                                             \
+        taker_open(&taker, loop);                                              \
+        suite##__##name##_taker(&taker);                                       \
+        taker_close(&taker);                                                   \
+        return 0;                                                              \
+    }                                                                          \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        expect_eq(weir_run(NULL, suite##__##name##_task, NULL), 0);            \
+    }                                                                          \
+    static void suite##__##name##_taker(struct taker *taker)
+
+TASK(stream_fds, a_task_takes_those_of_the_message_that_it_has_read)
+{
+    expect_eq(weir_reader_take_fds(taker->reader, taker->fds, 9), 0);
+    send_marks(taker->peer, "one\n", 1, 2);
+    send_marks(taker->peer, "two\n", 3, 1);
+
+    expect_eq(weir_reader_readline(taker->reader, taker->text, 64), 4);
+    expect_taken(taker, 1, 1);
+    expect_taken(taker, 2, 1);
+    expect_eq(weir_reader_readline(taker->reader, taker->text, 64), 4);
+    expect_taken(taker, 3, 1);
+    expect_eq(weir_reader_take_fds(taker->reader, taker->fds, 9), 0);
+    expect_eq(weir_reader_take_fds(taker->reader, taker->fds, 0), 0);
+}
+
+static void wait_some(struct taker *taker)
+{
+    expect_eq(weir_sleep(taker->loop, 5 * RIG_MS), 0);
+}
+
+TASK(stream_fds, a_flood_that_is_not_taken_is_left_in_the_kernel)
+{
+    const int before = fds_count_open();
+    for (unsigned int i = 0; i < 20; i++) {
+        send_marks(taker->peer, "x", 1 + i * 100, 100);
+        wait_some(taker);
+    }
+    expect_leq(fds_count_open(), before + 100);
+
+    for (unsigned int i = 0; i < 20; i++) {
+        expect_eq(weir_reader_readexactly(taker->reader, taker->text, 1), 1);
+        expect_taken(taker, 1 + i * 100, 100);
+    }
+    expect_eq(weir_reader_take_fds(taker->reader, taker->fds, 1), 0);
+    expect_eq(fds_count_open(), before);
+}
+
+TASK(stream_fds,
+     a_task_that_waits_for_bytes_gets_them_and_hears_of_what_is_lost)
+{
+    const int before = fds_count_open();
+    send_marks(taker->peer, "a", 1, 200);
+    send_marks(taker->peer, "b", 1001, 200); /* 53 of them have room */
+    send_marks(taker->peer, "c", 2001, 1);
+
+    expect_eq(weir_reader_readexactly(taker->reader, taker->text, 3), 3);
+
+    wait_some(taker); /* what had no room is closed */
+    expect_eq(fds_count_open(), before + WEIR_FDS_MAX);
+    expect_taken(taker, 1, 200);
+    expect_taken(taker, 1001, 53);
+    expect_eq(weir_reader_take_fds(taker->reader, taker->fds, 1), -ENOBUFS);
+    expect_eq(weir_reader_take_fds(taker->reader, taker->fds, 1), 0);
+    send_marks(taker->peer, "d", 3001, 2);
+    expect_eq(weir_reader_readexactly(taker->reader, taker->text, 1), 1);
+    expect_taken(taker, 3001, 2);
+    expect_eq(fds_count_open(), before);
+}
+
+TASK(stream_fds, those_that_are_not_taken_are_closed_with_the_stream)
+{
+    send_marks(taker->peer, "abc", 1, 100);
+    expect_eq(weir_reader_readexactly(taker->reader, taker->text, 3), 3);
+    wait_some(taker);
+}
+
+TASK(stream_fds, they_can_be_taken_after_the_end)
+{
+    send_marks(taker->peer, "abc", 1, 3);
+    shutdown(taker->peer, SHUT_WR);
+    wait_some(taker);
+
+    expect_eq(weir_reader_read(taker->reader, taker->text, 64), 3);
+    expect_eq(weir_reader_read(taker->reader, taker->text, 64), 0);
+    expect_taken(taker, 1, 3);
+}
+
+TASK(stream_fds, those_that_come_for_a_reader_that_was_ended_are_closed)
+{
+    int ends[2];
+    passed_pipe(ends);
+    weir_reader_feed_eof(taker->reader);
+    send_plain(taker->peer, "abc", &ends[1], 1);
+    close(ends[1]);
+
+    wait_some(taker);
+
+    expect_eq(weir_reader_take_fds(taker->reader, taker->fds, 1), 0);
+    expect_eq(read(ends[0], taker->text, 1), 0);
+    close(ends[0]);
+}

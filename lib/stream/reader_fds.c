@@ -1,0 +1,108 @@
+/*
+ * Readers: descriptors that came along with bytes (SCM_RIGHTS).
+ *
+ * They wait in a queue of their own, in the order of sending. Each is there
+ * before the byte that it was sent with can be read, so a task that has read a
+ * message takes those that belong to it without waiting. While some wait the
+ * transport is paused at the end of the turn, unless a task waits for more
+ * bytes: so a peer cannot fill the process's table, and a task that takes them
+ * as they come loses none.
+ */
+#include "reader.h"
+
+#include "weir/unix.h"
+
+#include <string.h>
+
+/* Made when the first comes, freed when the last was taken. */
+struct wr_reader_fds {
+    uint32_t count;
+    int fds[WEIR_FDS_MAX];
+};
+
+static void reader_fds_close(weir_loop *loop, const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        wr_prep_close(&loop->uring, fds[i]);
+    }
+}
+
+static void reader_fds_free(weir_reader *reader)
+{
+    wr_free(&reader->loop->counting, reader->fds, sizeof(*reader->fds));
+    reader->fds = NULL;
+}
+
+/* How many more can wait. None may after some were lost, before that is told:
+ * they would pass for those. */
+static size_t reader_fds_room(weir_reader *reader)
+{
+    if (reader->has_lost_fds) {
+        return 0;
+    }
+    if (!reader->fds) {
+        reader->fds = wr_alloc(&reader->loop->counting, sizeof(*reader->fds));
+        if (!reader->fds) {
+            return 0;
+        }
+        reader->fds->count = 0;
+    }
+    return WEIR_FDS_MAX - reader->fds->count;
+}
+
+void wr_reader_feed_fds(weir_reader *reader, const int *fds, size_t count,
+                        bool lost)
+{
+    wr_reader_check_invariants(reader);
+    if (reader->is_eof || reader->exception) { /* the program has ended it */
+        reader_fds_close(reader->loop, fds, count);
+        return;
+    }
+    const size_t room = count > 0 ? reader_fds_room(reader) : 0;
+    const size_t kept = count < room ? count : room;
+
+    if (kept > 0) {
+        memcpy(reader->fds->fds + reader->fds->count, fds, kept * sizeof(int));
+        reader->fds->count += (uint32_t)kept;
+        wr_reader_look_later(reader);
+    }
+    reader_fds_close(reader->loop, fds + kept, count - kept);
+    reader->has_lost_fds |= lost || kept < count;
+    wr_reader_check_invariants(reader);
+}
+
+void wr_reader_drop_fds(weir_reader *reader)
+{
+    if (WR_UNLIKELY(reader->fds != NULL)) {
+        reader_fds_close(reader->loop, reader->fds->fds, reader->fds->count);
+        reader_fds_free(reader);
+    }
+}
+
+ssize_t weir_reader_take_fds(weir_reader *reader, int *fds, size_t max_count)
+{
+    int err = wr_loop_check(reader->loop);
+    wr_require(err >= 0, err);
+    wr_reader_check_invariants(reader);
+    if (max_count == 0) {
+        return 0;
+    }
+    struct wr_reader_fds *all = reader->fds;
+    if (!all) {
+        err = reader->has_lost_fds ? -ENOBUFS : 0;
+        reader->has_lost_fds = false;
+        return err;
+    }
+    const uint32_t count = (uint32_t)wr_min_u64(all->count, max_count);
+    wr_assert(count > 0);
+    memcpy(fds, all->fds, count * sizeof(int));
+    all->count -= count;
+    memmove(all->fds, all->fds + count, all->count * sizeof(int));
+    if (all->count == 0) {
+        reader_fds_free(reader);
+        if (reader->is_paused) {
+            wr_reader_resume_if_low(reader);
+        }
+    }
+    return (ssize_t)count;
+}

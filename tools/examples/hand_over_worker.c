@@ -1,0 +1,60 @@
+/*
+ * Echoes on connections that another process has accepted and hands over
+ * (hand_over_front), until SIGINT or SIGTERM.
+ * Usage: hand_over_worker PATH (or @NAME)
+ */
+#include <err.h>
+#include <errno.h>
+#include <weir.h>
+
+static int data_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    (void)user;
+    return weir_transport_write_buf(t, buf);
+}
+
+static const struct weir_protocol echo = {sizeof(echo), WEIR_PROTOCOL_STREAM,
+                                          .data_received = data_received};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    *ret = (struct weir_protocol_binding){&echo, arg};
+    return 0;
+}
+
+static int take(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct weir_connect_options options = {sizeof(options), .use_sock = true};
+    struct weir_factory factory = {create, arg};
+    char mark;
+    ssize_t ret = 0;
+    while (ret >= 0 && (ret = weir_reader_read(reader, &mark, 1)) > 0 &&
+           (ret = weir_reader_take_fds(reader, &options.sock, 1)) > 0) {
+        ret = weir_create_connection(weir_writer_get_loop(writer), &factory,
+                                     NULL, 0, &options, NULL);
+    }
+    return (int)ret;
+}
+
+static int serve(weir_loop *loop, void *path)
+{
+    struct weir_start_server_options options = {.size = sizeof(options),
+                                                .server.connection.max_fds = 1};
+    weir_server *server = NULL;
+    int error = weir_start_unix_server(loop, take, path, &options, &server);
+    error = error < 0 ? error : weir_server_serve_forever(server);
+    weir_server_free(server);
+    return error == -ECANCELED ? 0 : error;
+}
+
+int main(int argc, char **argv)
+{
+    int error = argc == 2 ? weir_run(NULL, serve, argv[1]) : -EINVAL;
+    if (error < 0) {
+        errx(1, "%s", weir_strerror(error));
+    }
+    return 0;
+}

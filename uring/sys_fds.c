@@ -1,0 +1,86 @@
+/*
+ * The real seam beside the ring: descriptors that Unix sockets pass.
+ *
+ * They are duplicated here before they are sent, by an operation of the ring,
+ * and received together with bytes. As in sys.c nothing is decided, but for
+ * what no caller could do anything with.
+ */
+#include "check.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* SCM_PIDFD, since Linux 6.5. */
+#define SYS_FDS_PIDFD 4
+
+/* The call does nothing to a ring; of other files it is refused. */
+static bool sys_fds_is_ring(int fd)
+{
+    return syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||
+           (errno != EOPNOTSUPP && errno != EBADF);
+}
+
+int wr_sys_dup_to_pass(int fd)
+{
+    if (sys_fds_is_ring(fd)) {
+        return -EINVAL;
+    }
+    const int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return copy < 0 ? -errno : copy;
+}
+
+/* Puts descriptors behind those that are there. A program may have asked for a
+ * pidfd of each sender too, which is of no use here. */
+static void sys_fds_take_control(const struct cmsghdr *control,
+                                 struct wr_passed *ret)
+{
+    const size_t bytes = control->cmsg_len - CMSG_LEN(0);
+    const uint32_t count = (uint32_t)(bytes / sizeof(int));
+    int pidfd;
+
+    if (control->cmsg_level != SOL_SOCKET) {
+        return;
+    }
+    if (control->cmsg_type == SYS_FDS_PIDFD && count == 1) {
+        memcpy(&pidfd, CMSG_DATA(control), sizeof(pidfd));
+        wr_ignore(wr_sys_close(pidfd) < 0);
+    }
+    if (control->cmsg_type != SCM_RIGHTS) {
+        return;
+    }
+    wr_check(count <= WR_PASSED_MAX - ret->count);
+    memcpy(ret->fds + ret->count, CMSG_DATA(control), count * sizeof(int));
+    ret->count += count;
+}
+
+int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
+                        uint32_t most, struct wr_passed *ret)
+{
+    /* Before them may come what the program has asked the socket for. */
+    const size_t others =
+        CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int));
+    _Alignas(struct cmsghdr) uint8_t room[CMSG_SPACE(sizeof(ret->fds))];
+    struct msghdr msg = {.msg_iov = iov,
+                         .msg_iovlen = count,
+                         .msg_control = room,
+                         .msg_controllen =
+                             others + CMSG_LEN(most * sizeof(int))};
+
+    ret->count = 0;
+    wr_assert(msg.msg_controllen <= sizeof(room));
+    const ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got < 0) {
+        return -errno;
+    }
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(&msg); control;
+         control = CMSG_NXTHDR(&msg, control)) {
+        sys_fds_take_control(control, ret);
+    }
+    wr_check(got <= INT32_MAX);
+    ret->has_lost = (msg.msg_flags & MSG_CTRUNC) != 0;
+    return (int32_t)got;
+}
