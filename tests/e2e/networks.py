@@ -15,9 +15,11 @@ from dns import PATHS, Dnsmasq, find
 from harness import (EXAMPLES, WEIR_LOAD, Program, Skip, command, equal,
                      matches, run)
 
-BOTH = ["ip link set lo up"]
-INET = ["echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6", *BOTH]
-INET6 = [*BOTH, "ip addr del 127.0.0.1/8 dev lo"]
+BOTH = ["ip link set lo up",
+        "ip -6 address show dev lo | grep ::1 > /dev/null"]
+INET = ["echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
+        "ip link set lo up"]
+INET6 = [*BOTH, "ip address del 127.0.0.1/8 dev lo"]
 
 # Which address of the loopback a machine has, and in which order names use them.
 MACHINES = {"IPv4 only": (INET, ["127.0.0.1"]),
