@@ -200,6 +200,10 @@ struct weir_datagram_options {
     uint64_t read_limit_bytes;
     /** Bytes that may wait to be sent; default 64 MiB. */
     uint64_t write_hard_limit_bytes;
+    /** From close to the loss, in nanoseconds: the rest is dropped then,
+     * WEIR_ECLOSETIMEOUT; 0: no limit. A Unix peer that does not read keeps a
+     * close waiting. */
+    uint64_t close_timeout_ns;
 };
 
 /**
@@ -252,17 +256,20 @@ WEIR_API void weir_endpoint_cancel(weir_endpoint *endpoint);
  * It leaves at the end of this turn of the loop, in order with all others. May
  * call pause_writing before it returns. What becomes of it later, a refusal
  * among others, is told by error_received. While a close sends what waits,
- * datagrams are refused, but for those from inside resume_writing.
+ * datagrams are refused, but for those from inside resume_writing. As they
+ * leave in order, those for one Unix peer whose queue is full hold up those for
+ * others; write_hard_limit_bytes bounds them.
  *
  * @param t     a datagram transport; borrowed
- * @param data  the bytes; borrowed
+ * @param data  the bytes; borrowed, NULL only where there are none
  * @param len   how many
  * @param addr  where to, borrowed; NULL: the remote address of the endpoint
  * @return      0 when accepted, 1 when accepted and writing is paused: more
  *              should wait for resume_writing; or a negative error, then
  *              nothing was taken
  * @retval -EINVAL        the endpoint has a remote address and @p addr is
- *                        another one, or @p addr is no address
+ *                        another one, or @p addr is no address, or @p data is
+ *                        NULL
  * @retval -EDESTADDRREQ  no address, and the endpoint has none
  * @retval -EAFNOSUPPORT  @p addr is of another family than the endpoint
  * @retval -EMSGSIZE      longer than any datagram can be

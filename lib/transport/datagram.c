@@ -48,6 +48,18 @@ static void datagram_lose(struct wr_endpoint *e)
     weir_transport_unref(&e->t);
 }
 
+/* A peer does not take what a close is sending. */
+static void datagram_close_expired(struct wr_timer *timer)
+{
+    struct wr_endpoint *e =
+        wr_container_of(timer, struct wr_endpoint, close_timer);
+
+    wr_endpoint_check_invariants(e);
+    wr_assert(e->state == WR_ENDPOINT_CLOSING ||
+              e->state == WR_ENDPOINT_DOOMED);
+    wr_endpoint_break(e, WEIR_ECLOSETIMEOUT, "close");
+}
+
 /* No more is received, sent or delivered. */
 static void datagram_end(struct wr_endpoint *e)
 {
@@ -56,6 +68,7 @@ static void datagram_end(struct wr_endpoint *e)
     wr_endpoint_drop_kept(e);
     wr_endpoint_end_recv(e);
     wr_endpoint_end_send(e);
+    wr_timer_cancel(&e->t.loop->wheel, &e->close_timer);
     wr_endpoint_drop_queue(e);
     wr_endpoint_push_step(e); /* if nothing is in flight, no completion comes */
     wr_assert(e->intake_state == WR_INTAKE_IDLE);
@@ -148,6 +161,11 @@ static void datagram_close(weir_transport *t)
     wr_endpoint_set_state(e, WR_ENDPOINT_CLOSING);
     wr_endpoint_drop_kept(e);
     wr_endpoint_end_recv(e);
+    if (e->close_timeout_ns > 0) {
+        wr_timer_arm(
+            &t->loop->wheel, &e->close_timer,
+            wr_add_sat(weir_loop_get_time(t->loop), e->close_timeout_ns));
+    }
     wr_endpoint_push_step(e);
 }
 
@@ -281,6 +299,7 @@ struct wr_endpoint *wr_endpoint_make(weir_loop *loop, int fd)
     wr_op_init(&e->send_op, datagram_send_completed);
     wr_demand_init(&e->demand, WR_READ_LIMIT_DEFAULT, wr_endpoint_fed);
     e->demand.account.released = datagram_account_released;
+    wr_timer_init(&e->close_timer, datagram_close_expired);
     wr_endpoint_send_init(e);
     return e;
 }

@@ -112,6 +112,9 @@ struct wr_endpoint {
     struct wr_op recv_op; /* the poll for datagrams */
     struct wr_op send_op; /* the poll for room */
     struct wr_timer send_timer;
+    struct wr_timer recv_timer;  /* receiving rests until then */
+    struct wr_timer close_timer; /* the end of a close's time */
+    uint64_t close_timeout_ns;   /* 0: there is none */
     struct wr_turn_end turn_end;
     struct wr_ready step;
     struct wr_datagramq queue;

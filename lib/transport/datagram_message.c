@@ -38,8 +38,10 @@ static int datagram_message_find_peer(const struct wr_endpoint *e,
     return 0;
 }
 
-static int datagram_message_check_len(const struct wr_endpoint *e, size_t len)
+static int datagram_message_check_bytes(const struct wr_endpoint *e,
+                                        const void *data, size_t len)
 {
+    wr_require(data || len == 0, -EINVAL);
     const size_t most = e->family == AF_INET    ? UDP4_MAX
                         : e->family == AF_INET6 ? UDP6_MAX
                                                 : INT32_MAX;
@@ -58,7 +60,7 @@ int weir_transport_sendto(weir_transport *t, const void *data, size_t len,
     wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
     int err = datagram_message_find_peer(e, addr, &parts.name);
     wr_require(err >= 0, err);
-    err = datagram_message_check_len(e, len);
+    err = datagram_message_check_bytes(e, data, len);
     wr_require(err >= 0, err);
     return wr_endpoint_queue(e, &parts);
 }
@@ -74,7 +76,7 @@ static int datagram_message_check(const struct wr_endpoint *e,
         wr_require(segment <= UINT16_MAX, -EINVAL);
         wr_require(message->len <= (size_t)segment * SEGMENTS_MAX, -EINVAL);
     }
-    return datagram_message_check_len(e, message->len);
+    return datagram_message_check_bytes(e, message->data, message->len);
 }
 
 /* The rule of sockets: few bytes are copied, and all that would pin a buffer

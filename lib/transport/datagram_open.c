@@ -84,6 +84,7 @@ datagram_open_set_limits(struct wr_endpoint *e,
     if (options->write_hard_limit_bytes > 0) {
         e->t.hard_limit_bytes = options->write_hard_limit_bytes;
     }
+    e->close_timeout_ns = options->close_timeout_ns;
     wr_endpoint_recv_init(e, options->join_segments);
 }
 

@@ -3,6 +3,7 @@
  *
  *     idle --arm a poll--> armed --datagrams are there--> due --fed--> idle
  *     idle --no credit, no buffer--> starved --fed--> idle
+ *     idle --no memory in the kernel--> idle, and rests until a timer expires
  *
  * The loop feeds those that are due one after the other, under the turn's
  * budget of bytes (budget.h), so that one that is flooded does not keep the
@@ -28,6 +29,8 @@
 /* Each datagram counts this much of the turn's budget besides its bytes, and so
  * does an error. */
 #define TURN_COST 256u
+/* How long receiving rests when the kernel has no memory for it. */
+#define REST_NS 10000000u
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
 
@@ -48,6 +51,15 @@ static void datagram_recv_set_slots(struct wr_endpoint *e, uint64_t len)
     e->small_batches = 0;
 }
 
+static void datagram_recv_rested(struct wr_timer *timer)
+{
+    struct wr_endpoint *e =
+        wr_container_of(timer, struct wr_endpoint, recv_timer);
+
+    wr_assert(e->state == WR_ENDPOINT_OPEN || e->state == WR_ENDPOINT_DOOMED);
+    wr_endpoint_push_step(e);
+}
+
 void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments)
 {
     const size_t head = e->wants_control ? sizeof(struct wr_datagram_head)
@@ -56,6 +68,7 @@ void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments)
     wr_assert(e->state == WR_ENDPOINT_UNBORN);
     e->head_bytes = (uint32_t)(head + 15u) & ~15u;
     e->batch = BATCH_MIN;
+    wr_timer_init(&e->recv_timer, datagram_recv_rested);
     datagram_recv_set_slots(e, joins_segments ? SLOT_MAX : 0);
 }
 
@@ -120,7 +133,8 @@ void wr_endpoint_update_recv(struct wr_endpoint *e)
 
     if (!wants) {
         datagram_recv_leave(e);
-    } else if (e->intake_state == WR_INTAKE_IDLE) {
+    } else if (e->intake_state == WR_INTAKE_IDLE &&
+               WR_LIKELY(!wr_timer_is_armed(&e->recv_timer))) {
         datagram_recv_arm(e);
     }
 }
@@ -214,6 +228,11 @@ static void datagram_recv_failed(struct wr_endpoint *e, int err)
         datagram_recv_make_due(e);
     } else if (datagram_recv_is_fatal(err)) {
         wr_endpoint_break(e, err, "receive");
+    } else if (err == -ENOMEM) { /* it may last */
+        weir_loop *loop = e->t.loop;
+        wr_timer_arm(&loop->wheel, &e->recv_timer,
+                     wr_add_sat(loop->now_ns, REST_NS));
+        wr_endpoint_tell_error(e, err);
     } else {
         wr_budget_received_due(&e->t.loop->budget, TURN_COST);
         datagram_recv_make_due(e); /* there may be datagrams behind it */
@@ -327,6 +346,7 @@ void wr_endpoint_recv_seek_credit(struct wr_endpoint *e)
 void wr_endpoint_end_recv(struct wr_endpoint *e)
 {
     wr_assert(e->state != WR_ENDPOINT_OPEN);
+    wr_timer_cancel(&e->t.loop->wheel, &e->recv_timer);
     datagram_recv_leave(e);
     if (e->intake_state == WR_INTAKE_ARMED) {
         wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);

@@ -5,6 +5,11 @@
  */
 #include "tests/contract/datagram_rig.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -266,4 +271,42 @@ DATAGRAMS(datagram_errors, the_loops_end_aborts_and_drops)
     weir_transport_unref(rig->t);
     rig->t = NULL;
     expect_eq(weir_loop_new(NULL, &rig->loop), 0);
+}
+
+/* From now on a system call of this process fails. */
+static void fail_calls(uint32_t number, uint32_t error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {
+        .len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+    expect_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    expect_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+DATAGRAMS(datagram_errors, a_kernel_without_memory_is_not_asked_in_each_turn)
+{
+    static bool fails;
+    if (!fails) {
+        fail_calls(SYS_recvmmsg, ENOMEM);
+    }
+    fails = true;
+    dg_peer_send(rig, "x", 1);
+
+    dg_turn_for(rig, 100 * DG_MS);
+    expect_geq(rig->error_count, 2, "it is tried again");
+    expect_leq(rig->error_count, 15);
+    expect_eq(rig->error, -ENOMEM);
+    weir_transport_pause_reading(rig->t);
+    dg_turns(rig, 2);
+    const int told = rig->error_count;
+    dg_turn_for(rig, 30 * DG_MS);
+    expect_eq(rig->error_count, told, "and not while reading is paused");
+    weir_transport_resume_reading(rig->t);
+    dg_turn_for(rig, 30 * DG_MS);
+    expect_gt(rig->error_count, told);
 }

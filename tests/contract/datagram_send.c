@@ -33,6 +33,13 @@ DATAGRAMS(datagram_send, an_address_is_needed_and_looked_at)
 
     expect_eq(weir_transport_sendto(rig->t, "x", 1, NULL), -EDESTADDRREQ);
     expect_eq(weir_transport_sendto(rig->t, "x", 1, &none), -EINVAL);
+    expect_eq(weir_transport_sendto(rig->t, NULL, 1, &rig->peer_address),
+              -EINVAL);
+    const struct weir_message no_bytes = {
+        .size = sizeof(no_bytes), .len = 1, .address = &rig->peer_address};
+    expect_eq(weir_transport_sendmsg(rig->t, &no_bytes), -EINVAL);
+    expect_eq(weir_transport_sendto(rig->t, NULL, 0, &rig->peer_address), 0);
+    expect_eq(dg_peer_recv(rig, &other, sizeof(other)), 0);
     if (rig->family == AF_INET) {
         expect_eq(weir_address_parse("::1", 9, &other), 0);
         expect_eq(weir_address_parse("127.0.0.1", 0, &no_port), 0);
@@ -407,4 +414,51 @@ DATAGRAMS(datagram_send, of_another_kind_of_transport_it_is_refused)
     expect_eq(dg_make(rig, &options), -EINVAL);
     expect_eq(fcntl(fds[0], F_GETFD), -1, "R63: it is closed all the same");
     close(fds[1]);
+}
+
+/* Sends until a datagram has to wait, if that can be; the peer reads nothing.
+ */
+static bool fill_queue(struct dg *rig)
+{
+    static uint8_t bytes[1000];
+    for (int i = 0; i < 2000; i++) {
+        expect_geq(weir_transport_sendto(rig->t, bytes, sizeof(bytes),
+                                         &rig->peer_address),
+                   0);
+        dg_turns(rig, 1);
+        if (weir_transport_get_write_buffer_size(rig->t) > 0) {
+            return true;
+        }
+    }
+    return false; /* UDP drops them instead */
+}
+
+DATAGRAMS_WITH(datagram_send, a_close_that_takes_too_long_is_ended,
+               .options = {.close_timeout_ns = 20 * DG_MS})
+{
+    const bool waits = fill_queue(rig);
+    expect_eq(waits, rig->family == AF_UNIX);
+
+    weir_transport_close(rig->t);
+    dg_wait_lost(rig);
+
+    expect_eq(rig->lost_err, waits ? WEIR_ECLOSETIMEOUT : 0);
+}
+
+DATAGRAMS_WITH(datagram_send, a_close_in_time_is_no_error, .connected = true,
+               .options = {.close_timeout_ns = 20 * DG_S})
+{
+    static uint8_t bytes[1000];
+    const bool waits = fill_queue(rig);
+
+    weir_transport_close(rig->t);
+    dg_turn_for(rig, 5 * DG_MS);
+    expect_eq(rig->lost_count, waits ? 0 : 1);
+    while (rig->lost_count == 0) {
+        const ssize_t len = dg_peer_recv_now(rig, bytes, sizeof(bytes));
+        cr_assert(len == (ssize_t)sizeof(bytes) || len == -EAGAIN);
+        dg_turns(rig, 1);
+    }
+
+    expect_eq(rig->lost_err, 0);
 }
