@@ -8,6 +8,7 @@
  */
 #include "datagram_impl.h"
 
+#include <poll.h>
 #include <string.h>
 
 static void datagram_free_if_unused(struct wr_endpoint *e)
@@ -125,11 +126,13 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
                                     uint32_t flags)
 {
     struct wr_endpoint *e = wr_container_of(op, struct wr_endpoint, send_op);
-    (void)res; /* the next send tells */
 
     wr_assert(e->state > WR_ENDPOINT_UNBORN && e->state < WR_ENDPOINT_LOST);
     wr_check(!(flags & WR_CQE_MORE));
-    if (wr_endpoint_is_alive(e)) {
+    if (wr_endpoint_is_alive(e)) { /* the next send tells of an error */
+        if (res > 0 && (uint32_t)res & POLLERR) {
+            wr_endpoint_drop_errors(e); /* or each poll ends at once */
+        }
         wr_endpoint_send_polled(e);
     }
     datagram_advance(e);

@@ -183,6 +183,8 @@ void wr_endpoint_dump(const weir_transport *t, FILE *out);
 void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments);
 /* Arms, or leaves a queue of the budget, as things stand. */
 void wr_endpoint_update_recv(struct wr_endpoint *e);
+/* Empties the queue of errors that the kernel keeps beside the socket's own. */
+void wr_endpoint_drop_errors(struct wr_endpoint *e);
 /* The poll for datagrams has completed. */
 void wr_endpoint_recv_polled(struct wr_endpoint *e, int32_t res);
 /* A queue of the budget lets it receive. */

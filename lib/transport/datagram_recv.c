@@ -200,6 +200,20 @@ static bool datagram_recv_is_fatal(int err)
            err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTCONN;
 }
 
+void wr_endpoint_drop_errors(struct wr_endpoint *e)
+{
+    /* A Unix socket has no such queue, and would give a datagram for it. */
+    const uint32_t most = e->family == AF_UNIX ? 0 : WR_SLOTS_MAX;
+
+    wr_assert(e->fd >= 0);
+    for (uint32_t i = 0; i < most; i++) {
+        struct msghdr header = {.msg_iovlen = 0};
+        if (wr_sys_recv_error(e->fd, &header) < 0) {
+            break;
+        }
+    }
+}
+
 /* The kernel's queue is empty. A poll that ended all the same was told of the
  * end of the socket, or of its queue of errors, which is emptied. */
 static void datagram_recv_found_nothing(struct wr_endpoint *e)
@@ -208,14 +222,7 @@ static void datagram_recv_found_nothing(struct wr_endpoint *e)
         wr_endpoint_break(e, -ESHUTDOWN, "receive");
         return;
     }
-    /* A Unix socket has no such queue, and would give a datagram for it. */
-    const uint32_t most = e->family == AF_UNIX ? 0 : WR_SLOTS_MAX;
-    for (uint32_t i = 0; i < most; i++) {
-        struct msghdr header = {.msg_iovlen = 0};
-        if (wr_sys_recv_error(e->fd, &header) < 0) {
-            break;
-        }
-    }
+    wr_endpoint_drop_errors(e);
     wr_endpoint_update_recv(e);
 }
 

@@ -310,3 +310,95 @@ DATAGRAMS(datagram_errors, a_kernel_without_memory_is_not_asked_in_each_turn)
     dg_turn_for(rig, 30 * DG_MS);
     expect_gt(rig->error_count, told);
 }
+
+/* ---- a way that has no room ---- */
+
+/* A network of this process alone, on which a datagram waits for an answer that
+ * never comes: who has its destination. */
+static void enter_silent_network(void)
+{
+    if (unshare(CLONE_NEWNET) < 0 &&
+        unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+        cr_skip_test("no network namespace: %s", strerror(errno));
+    }
+    if (system("ip link set lo up && "
+               "ip link add silent0 type veth peer name silent1 && "
+               "ip addr add 10.9.9.1/24 dev silent0 && "
+               "ip link set silent0 up && ip link set silent1 up") != 0) {
+        cr_skip_test("no ip(8), or no pairs of network devices");
+    }
+}
+
+static void note_made(void *user, weir_transport *t)
+{
+    *(weir_transport **)user = t;
+    expect_eq(weir_transport_pause_reading(t), 0);
+}
+
+static int make_paused(void *arg, weir_transport *t,
+                       struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                                  .kind =
+                                                      WEIR_PROTOCOL_DATAGRAM,
+                                                  .connection_made = note_made};
+    (void)t;
+    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
+    return 0;
+}
+
+static void stop_loop(void *arg)
+{
+    weir_loop_stop(arg);
+}
+
+static void run_for(weir_loop *loop, uint64_t time_ns)
+{
+    struct weir_handle handle;
+    expect_eq(weir_loop_call_later(loop, time_ns, stop_loop, loop, &handle), 0);
+    expect_eq(weir_loop_run(loop), 0);
+}
+
+/* The kernel keeps errors for those who ask (IP_RECVERR), and while it does
+ * each poll for room ends at once. */
+UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
+{
+    static const char bytes[1000];
+    struct weir_loop_statistics before;
+    struct weir_loop_statistics after;
+    struct weir_address closed;
+    struct weir_address silent;
+    weir_transport *t = NULL;
+    weir_loop *loop;
+    const struct weir_factory factory = {.create = make_paused, .arg = &t};
+    struct weir_datagram_options options = {.size = sizeof(options),
+                                            .use_sock = true};
+    const int one = 1;
+    const int few = 1;
+    enter_silent_network();
+    options.sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    expect_eq(setsockopt(options.sock, SOL_IP, IP_RECVERR, &one, sizeof(one)),
+              0);
+    expect_eq(
+        setsockopt(options.sock, SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), 0);
+    expect_eq(weir_address_parse("127.0.0.1", 9, &closed), 0);
+    expect_eq(weir_address_parse("10.9.9.2", 9, &silent), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_create_datagram_endpoint(loop, &factory, &options, NULL), 0);
+    run_for(loop, 5 * DG_MS);
+    cr_assert_not_null(t);
+
+    expect_eq(weir_transport_sendto(t, "x", 1, &closed), 0);
+    run_for(loop, 5 * DG_MS);
+    for (int i = 0; i < 50; i++) {
+        expect_eq(weir_transport_sendto(t, bytes, sizeof(bytes), &silent), 0);
+    }
+    run_for(loop, 5 * DG_MS);
+    expect_gt(weir_transport_get_write_buffer_size(t), 0);
+    weir_loop_get_statistics(loop, &before);
+    run_for(loop, 100 * DG_MS);
+    weir_loop_get_statistics(loop, &after);
+
+    expect_lt(after.completions - before.completions, 20);
+    expect_eq(weir_loop_free(loop), 1);
+}
