@@ -56,9 +56,11 @@ static bool child_reap(struct wr_child *child)
     return true;
 }
 
-/* The child can be watched no more. Reaps it if it can be killed. */
+/* The ring is closed. Reaps the child if it can be killed; nothing runs in this
+ * loop any more that could be held up. */
 static void child_end_now(struct wr_child *child)
 {
+    wr_assert(!child->loop->uring.ring);
     wr_assert(!wr_child_has_ended(child));
     if (wr_spawn_signal(child->pidfd, SIGKILL) == 0) {
         wr_spawn_await(child->pidfd, CHILD_DEATH_MS);
@@ -77,6 +79,16 @@ static void child_finish(struct wr_child *child)
     child->ended(child);
 }
 
+/* The poll has failed, and the loop runs: a second poll waits for the death, or
+ * fails too. */
+static void child_kill_unwatched(struct wr_child *child)
+{
+    wr_ignore(wr_spawn_signal(child->pidfd, SIGKILL) < 0);
+    child_set_state(child, WR_CHILD_LEAVING);
+    wr_prep_poll(&child->loop->uring, &child->op, child->pidfd, POLLIN, false);
+    wr_child_check_invariants(child);
+}
+
 static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_child *child = wr_container_of(op, struct wr_child, op);
@@ -88,6 +100,8 @@ static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     } else if (child->state == WR_CHILD_LEAVING) {
         child_set_state(child, WR_CHILD_UNKNOWN);
         child_finish(child);
+    } else if (res < 0 && child->loop->uring.ring) {
+        child_kill_unwatched(child);
     } else if (res < 0) {
         child_end_now(child);
         child_finish(child);
@@ -132,6 +146,8 @@ void wr_child_leave(struct wr_child *child)
     wr_child_check_invariants(child);
     if (child->state == WR_CHILD_WATCHED) {
         child_set_state(child, WR_CHILD_LEAVING);
+    }
+    if (child->state == WR_CHILD_LEAVING) {
         wr_op_cancel(&child->loop->uring, &child->op);
     }
 }

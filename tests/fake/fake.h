@@ -170,6 +170,10 @@ void fake_child_steal(int pid);
 void fake_child_refuse(int pid, int err);
 /* What polls it is told once that it has ended, although it has not. */
 void fake_child_wake(int pid);
+/* The poll of it that waits, or else the next one, fails with @err. */
+void fake_child_fail_poll(int pid, int err);
+/* SIGKILL reaches it, and does not end it before the test does. */
+void fake_child_hang(int pid);
 /* The last signal that it got; 0: none. SIGKILL ends it. */
 int fake_child_signal(int pid);
 

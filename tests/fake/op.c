@@ -316,7 +316,10 @@ static uint32_t poll_events(const struct fake_file *file)
     case FAKE_EVENTFD:
         return POLLOUT | (file->event_count > 0 ? POLLIN : 0u);
     case FAKE_PIDFD:
-        return file->child.has_ended || file->child.is_woken ? POLLIN : 0;
+        return file->child.has_ended || file->child.is_woken ||
+                       file->child.poll_err
+                   ? POLLIN
+                   : 0;
     case FAKE_SIGNALFD:
         return fake.signals_pending & file->signal_mask ? POLLIN : 0;
     case FAKE_DISK:
@@ -340,6 +343,12 @@ static uint32_t poll_news(const struct fake_op *op)
 static void run_poll(struct fake_op *op)
 {
     const uint32_t events = poll_news(op);
+    if (op->file->kind == FAKE_PIDFD && op->file->child.poll_err) {
+        const int err = op->file->child.poll_err;
+        op->file->child.poll_err = 0;
+        fake_op_end(op, err, 0);
+        return;
+    }
     if (!(op->sqe.len & IORING_POLL_ADD_MULTI) ||
         !fake_ring_has_room(op->ring)) {
         fake_op_end(op, (int32_t)events, 0);

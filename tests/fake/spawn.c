@@ -83,7 +83,7 @@ int wr_spawn_signal(int pidfd, int signum)
         return child->signal_err;
     }
     child->signum = signum;
-    if (signum == SIGKILL && !child->has_ended) {
+    if (signum == SIGKILL && !child->has_ended && !child->hangs) {
         child->has_ended = true;
         child->returncode = -SIGKILL;
     }
@@ -118,6 +118,16 @@ void fake_child_refuse(int pid, int err)
 void fake_child_wake(int pid)
 {
     child_of_pid(pid)->is_woken = true;
+}
+
+void fake_child_fail_poll(int pid, int err)
+{
+    child_of_pid(pid)->poll_err = err;
+}
+
+void fake_child_hang(int pid)
+{
+    child_of_pid(pid)->hangs = true;
 }
 
 int fake_child_signal(int pid)

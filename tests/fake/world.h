@@ -58,6 +58,8 @@ struct fake_child {
     int returncode;
     int signum;     /* the last that it got */
     int signal_err; /* refuses signals */
+    int poll_err;   /* of the next poll; 0: it succeeds */
+    bool hangs;     /* SIGKILL does not end it */
 };
 
 /* An open descriptor. */

@@ -248,6 +248,63 @@ UNIT(child, that_cannot_be_told_to_end_is_awaited_by_close)
     close_loop();
 }
 
+UNIT(child, whose_poll_fails_is_killed_and_awaited_while_the_loop_goes_on)
+{
+    open_child();
+    const uint64_t before_ns = fake_now();
+    fake_child_hang(pid);
+    fake_child_fail_poll(pid, -ENOMEM);
+    for (int i = 0; i < 5; i++) {
+        turn();
+    }
+    expect_eq(fake_child_signal(pid), SIGKILL);
+    expect_lt(fake_now() - before_ns, S / 100);
+    expect_eq(exited_count, 0);
+
+    fake_child_end(pid, -SIGKILL);
+    turn();
+    turn();
+    expect_eq(exited_count, 1);
+    expect_eq(returncode(), -SIGKILL);
+    weir_transport_abort(transport);
+    turn();
+    close_loop();
+}
+
+UNIT(child, whose_polls_fail_again_is_given_up)
+{
+    open_child();
+    fake_child_hang(pid);
+    fake_child_fail_poll(pid, -ENOMEM);
+    turn();
+    turn();
+    fake_child_fail_poll(pid, -ENOMEM);
+    turn();
+    turn();
+    int code;
+    expect_eq(exited_count, 1);
+    expect_eq(weir_transport_get_returncode(transport, &code), WEIR_ENOSTATUS);
+    weir_transport_abort(transport);
+    turn();
+    close_loop();
+}
+
+UNIT(child, whose_poll_failed_and_that_cannot_be_killed_is_left_by_abort)
+{
+    open_child();
+    fake_child_refuse(pid, -EPERM);
+    fake_child_fail_poll(pid, -ENOMEM);
+    turn();
+    turn();
+    expect_eq(exited_count, 0);
+    expect_eq(weir_transport_abort(transport), 0);
+    for (int i = 0; i < 5; i++) {
+        turn();
+    }
+    expect_eq(lost_count, 1);
+    close_loop();
+}
+
 UNIT(child, is_killed_and_reaped_when_the_ring_broke)
 {
     open_child();
