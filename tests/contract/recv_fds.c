@@ -489,6 +489,55 @@ PAIRS_TAKING(recv_fds, bulk_between_them_arrives_whole, 8, .eof_result = 0)
     close(fd);
 }
 
+/* ---- a buffered protocol with memory of its own ---- */
+
+static uint8_t own_memory[1000];
+
+static int get_buffer(void *user, weir_transport *t, size_t hint,
+                      void **ret_buf, size_t *ret_size)
+{
+    (void)user;
+    (void)t;
+    (void)hint;
+    *ret_buf = own_memory;
+    *ret_size = sizeof(own_memory);
+    return 0;
+}
+
+static int buffer_updated(void *user, weir_transport *t, size_t len)
+{
+    struct rig *rig = user;
+    (void)t;
+    expect(rig_is_pattern(own_memory, rig->received, len));
+    rig->received += len;
+    return check_batches(rig, NULL);
+}
+
+static void release_buffer(void *user, void *buf)
+{
+    (void)user;
+    cr_assert_eq(buf, (void *)own_memory);
+}
+
+static struct weir_protocol taking_buffered;
+
+static __attribute__((constructor)) void make_taking_buffered(void)
+{
+    taking_buffered = rig_protocol;
+    taking_buffered.kind = WEIR_PROTOCOL_BUFFERED;
+    taking_buffered.get_buffer = get_buffer;
+    taking_buffered.buffer_updated = buffer_updated;
+    taking_buffered.release_buffer = release_buffer;
+    taking_buffered.fds_received = fds_received;
+}
+
+PAIRS_THAT(recv_fds, a_buffered_protocol_with_memory_gets_them_too, RIG_IS_UNIX,
+           .protocol = &taking_buffered, .connection = {.max_fds = BATCH_MOST})
+{
+    forget();
+    pass_many(rig);
+}
+
 PAIRS(recv_fds, more_than_a_message_carries_cannot_be_asked_for)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
