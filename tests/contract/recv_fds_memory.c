@@ -1,0 +1,110 @@
+/*
+ * Descriptors that arrive where memory is short: bytes that find no receive
+ * buffer are copied, and where nothing can be had at all the connection is
+ * lost. Either way no descriptor leaks.
+ */
+#include "tests/contract/fds_rig.h"
+
+#include <sys/socket.h>
+
+static int taken;
+static unsigned int taken_count;
+
+static int fds_received(void *user, weir_transport *t, const int *fds,
+                        size_t count, bool lost)
+{
+    (void)user;
+    (void)t;
+    expect_eq(count, 1);
+    expect(!lost);
+    taken = fds[0];
+    taken_count++;
+    return 0;
+}
+
+static struct weir_protocol taking;
+
+static __attribute__((constructor)) void make_taking(void)
+{
+    taking = rig_protocol;
+    taking.fds_received = fds_received;
+}
+
+/* Gives no piece of memory that is larger than the limit. */
+struct small_memory {
+    struct weir_allocator hooks;
+    size_t limit;
+};
+
+static void *small_alloc(void *arg, size_t size)
+{
+    const struct small_memory *self = arg;
+    return size <= self->limit ? malloc(size) : NULL;
+}
+
+static void small_free(void *arg, void *ptr, size_t size)
+{
+    (void)arg;
+    (void)size;
+    free(ptr);
+}
+
+/* Passes a pipe and some bytes to a subject that gets no large piece of memory
+ * from then on: the error of the connection. */
+static int pass_with(size_t limit)
+{
+    struct small_memory memory = {
+        .hooks = {.alloc = small_alloc, .free = small_free}, .limit = SIZE_MAX};
+    struct rig rig = {.protocol = &taking};
+    const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
+                                                   .allocator = &memory.hooks};
+    const struct weir_factory factory = {.create = rig_create, .arg = &rig};
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true,
+                                           .connection = {.max_fds = 8}};
+    const struct pair_maker maker = {.traits = RIG_BOTH_WAYS | RIG_IS_UNIX};
+    int pair[2];
+    int ends[2];
+    taken_count = 0;
+    memory.hooks.arg = &memory;
+    passed_pipe(ends);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    options.sock = pair[0];
+    rig.peer = pair[1];
+    rig.maker = &maker;
+    expect_eq(weir_loop_new(&loop_options, &rig.loop), 0);
+    expect_eq(
+        weir_create_unix_connection(rig.loop, &factory, NULL, &options, NULL),
+        0);
+    rig_turns(&rig, 3);
+    memory.limit = limit;
+
+    expect_eq(peer_send_fds(&rig, 10000, &ends[1], 1), 10000);
+    close(ends[1]);
+    for (int i = 0; i < 50 && rig.received < 10000 && !rig.lost_count; i++) {
+        rig_turn_for(&rig, RIG_MS);
+    }
+
+    expect_eq(taken_count, rig.lost_count ? 0u : 1u);
+    expect_eq(rig.received, rig.lost_count ? 0u : 10000u);
+    if (taken_count > 0) {
+        close(taken);
+    }
+    expect_pipe_closed(&rig, ends[0]);
+    const int err = rig.lost_err;
+    memory.limit = SIZE_MAX;
+    rig_peer_close(&rig);
+    weir_transport_unref(rig.t);
+    expect_leq(weir_loop_free(rig.loop), 1);
+    return err;
+}
+
+UNIT(recv_fds_memory, without_a_receive_buffer_bytes_are_copied)
+{
+    expect_eq(pass_with(200u << 10), 0);
+}
+
+UNIT(recv_fds_memory, without_any_memory_the_connection_is_lost_and_none_leaks)
+{
+    expect_eq(pass_with(0), -ENOMEM);
+}
