@@ -1,0 +1,44 @@
+/*
+ * A reader of DER, the encoding of certificates (ITU-T X.690).
+ *
+ * Pure. Each function takes what it reads off the front of @from, and answers
+ * false where something else lies there.
+ */
+#ifndef WEIR_LIB_TLS_DER_H
+#define WEIR_LIB_TLS_DER_H
+
+#include "weir/base.h"
+
+/* Some bytes, the caller's; data NULL: none. */
+struct wr_tls_der {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* True when an element of this tag comes next. */
+bool wr_tls_der_sees(const struct wr_tls_der *from, uint8_t tag);
+
+/* Takes an element of this tag; *ret is its inside. */
+bool wr_tls_der_take(struct wr_tls_der *from, uint8_t tag,
+                     struct wr_tls_der *ret);
+
+/* Takes an element of any tag; *ret is its inside. */
+bool wr_tls_der_take_any(struct wr_tls_der *from, uint8_t *ret_tag,
+                         struct wr_tls_der *ret);
+
+/* Takes an element of this tag; *ret is all of it, its header too. */
+bool wr_tls_der_take_whole(struct wr_tls_der *from, uint8_t tag,
+                           struct wr_tls_der *ret);
+
+/* Takes a boolean; it is false where it is left out. */
+bool wr_tls_der_take_flag(struct wr_tls_der *from, bool *ret);
+
+/* True of an object identifier that is @family, of @size bytes, and one byte
+ * more, which is put into *ret_last. */
+bool wr_tls_der_is_of(const struct wr_tls_der *oid, const uint8_t *family,
+                      size_t size, uint8_t *ret_last);
+
+#define WR_TLS_DER_IS_OF(oid, family, ret_last)                                \
+    wr_tls_der_is_of(oid, family, sizeof(family), ret_last)
+
+#endif
