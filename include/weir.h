@@ -31,6 +31,7 @@
 #include "weir/subprocess.h"
 #include "weir/sync.h"
 #include "weir/task.h"
+#include "weir/tls.h"
 #include "weir/transport.h"
 #include "weir/unix.h"
 #include "weir/watch.h"

@@ -8,13 +8,11 @@
 #define WEIR_LIB_TLS_CONTEXT_H
 
 #include <weir/base.h>
+#include <weir/tls.h>
 
 struct WOLFSSL;
 struct wr_tls_engine_options;
 struct wr_tls_verdict;
-
-weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
-void weir_tls_context_unref(weir_tls_context *context);
 
 bool wr_tls_context_is_server(const weir_tls_context *context);
 

@@ -33,6 +33,10 @@ void wr_tls_verdict_fini(struct wr_tls_verdict *verdict)
     wr_free(verdict->allocator, verdict->chain,
             count * sizeof(*verdict->chain));
     wr_free(verdict->allocator, verdict->text, VERDICT_TEXT_MAX);
+    if (verdict->hostname) {
+        wr_free(verdict->allocator, verdict->hostname,
+                strlen(verdict->hostname) + 1);
+    }
     wr_tls_verdict_init(verdict, verdict->allocator);
 }
 
@@ -52,6 +56,20 @@ void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
         wr_ignore(vsnprintf(verdict->text, VERDICT_TEXT_MAX, format, args) < 0);
         va_end(args);
     }
+}
+
+int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
+                                const char *hostname)
+{
+    const size_t size = strlen(hostname) + 1;
+
+    wr_assert(!verdict->hostname);
+    verdict->hostname = wr_alloc(verdict->allocator, size);
+    if (!verdict->hostname) {
+        return -ENOMEM;
+    }
+    memcpy(verdict->hostname, hostname, size);
+    return 0;
 }
 
 static int verdict_make_chain(struct wr_tls_verdict *verdict)

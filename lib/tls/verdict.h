@@ -28,6 +28,8 @@ struct wr_tls_verdict {
     char *text; /* with details; NULL: weir_strerror(err) is all there is */
     struct wr_tls_certificate *chain; /* the leaf first; NULL: none kept */
     uint32_t chain_count;
+    char *hostname; /* that a server's certificate must be for; NULL: any */
+    bool peer_is_client;
 };
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
@@ -38,6 +40,10 @@ void wr_tls_verdict_fini(struct wr_tls_verdict *verdict);
  * on …"; the first one is kept. */
 void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
                          const char *format, ...) WEIR_PRINTF(3, 4);
+
+/* Copies the name that the peer's certificate must be for. 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
+                                              const char *hostname);
 
 /* Copies the certificate as number @index of the chain, the leaf is 0; one that
  * is there is replaced. 0, -ENOMEM, or -E2BIG beyond WR_TLS_CHAIN_MAX. */

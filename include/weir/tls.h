@@ -1,0 +1,141 @@
+/**
+ * @file tls.h
+ * TLS contexts: keys, certificates and rules of TLS connections.
+ *
+ * A context is made once, for servers or for clients, and shared by any number
+ * of connections, on any number of loops and threads. It does not change after
+ * it was made; a server that gets a new certificate makes a new context.
+ *
+ * The defaults are strict: TLS 1.2 and 1.3 with suites that encrypt,
+ * authenticate and keep old traffic secret; a client verifies the certificate
+ * of the server and its name; keys and signatures must be strong. What is wrong
+ * with a peer's certificate is told apart by the WEIR_ETLS... codes of error.h.
+ *
+ * Where weir was built without wolfSSL, weir_tls_context_new() returns
+ * WEIR_ENOTLS.
+ */
+#ifndef WEIR_TLS_H
+#define WEIR_TLS_H
+
+#include "base.h"
+
+WEIR_BEGIN_DECLS
+
+/** Versions of TLS. */
+enum weir_tls_version {
+    /** The default: 1.2 as the lowest, 1.3 as the highest. */
+    WEIR_TLS_VERSION_DEFAULT = 0,
+    /** TLS 1.2 (RFC 5246). */
+    WEIR_TLS_1_2,
+    /** TLS 1.3 (RFC 8446). */
+    WEIR_TLS_1_3,
+};
+
+/** Whether a server asks its clients for certificates. */
+enum weir_tls_client_auth {
+    /** It does not ask. */
+    WEIR_TLS_CLIENT_AUTH_NONE = 0,
+    /** It asks, and verifies the certificate of a client that has one. */
+    WEIR_TLS_CLIENT_AUTH_OPTIONAL,
+    /** A client without a good certificate is refused: WEIR_ETLSNOCERT. */
+    WEIR_TLS_CLIENT_AUTH_REQUIRED,
+};
+
+/** Text in the PEM format: in a file, or in memory. */
+struct weir_tls_pem {
+    /** Path of a file; NULL: the text is in memory, or there is none. */
+    const char *file;
+    /** The text. */
+    const void *data;
+    /** Bytes of the text. */
+    size_t size;
+};
+
+/** The parts of a context; zero is the default of every field. */
+struct weir_tls_options {
+    /** sizeof(struct weir_tls_options). */
+    size_t size;
+    /** For servers; else for clients. */
+    bool server;
+    /** Client: accept every certificate, also a forged one. For tests. */
+    bool no_verify;
+    /** Client: trust the authorities below alone, and not the system's. Where
+     * some are given, the system's are not trusted anyway. */
+    bool no_system_authorities;
+    /** Server: no session tickets, so that no session is resumed. */
+    bool no_tickets;
+    /** Server: whether clients show certificates. */
+    enum weir_tls_client_auth client_auth;
+    /** The lowest version that is accepted. */
+    enum weir_tls_version min_version;
+    /** The highest version that is offered. */
+    enum weir_tls_version max_version;
+    /** The chain of certificates, the own one first. A server needs one. */
+    struct weir_tls_pem certificate;
+    /** Its private key, not encrypted; default: in the text of the certificate.
+     */
+    struct weir_tls_pem key;
+    /** Authorities that are trusted to issue the peers' certificates. */
+    struct weir_tls_pem authorities;
+    /** Lists of revoked certificates (CRL). Where they are given, a certificate
+     * of an issuer without a current list is refused: WEIR_ETLSNOCRL. */
+    struct weir_tls_pem revocations;
+    /** Application protocols (ALPN), separated by commas, the best first, as in
+     * "h2,http/1.1"; NULL: none are negotiated. */
+    const char *alpn;
+    /** Names of cipher suites as wolfSSL spells them, separated by colons, the
+     * best first; NULL: AES-GCM and ChaCha20-Poly1305 with ephemeral keys. */
+    const char *ciphers;
+};
+
+/**
+ * Make a context.
+ *
+ * Files are read at once, so this call may wait for a disk: make contexts
+ * before a loop runs, or in an executor's job.
+ *
+ * @param options     what it is made of; borrowed
+ * @param ret         the context, given: weir_tls_context_unref()
+ * @param error_text  receives a line on what failed, or an empty one; borrowed,
+ *                    may be NULL
+ * @param error_size  bytes of @p error_text
+ * @return            0, or a negative error; -errno of a file is passed through
+ * @retval -EINVAL         an option is out of range, or a server without a
+ *                         certificate
+ * @retval WEIR_ENOTLS     weir was built without wolfSSL
+ * @retval WEIR_ETLSFILE   a text is not what it should be
+ * @retval WEIR_ETLSNOKEY  a certificate without a key
+ * @retval WEIR_ETLSMISMATCH  the key is not that of the certificate
+ * @retval WEIR_ETLSCIPHERS   no suite of the list is known
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int
+weir_tls_context_new(const struct weir_tls_options *options,
+                     weir_tls_context **ret, char *error_text,
+                     size_t error_size);
+
+/**
+ * Take one more reference.
+ *
+ * @param context  the context; borrowed
+ * @return         @p context; the reference is given
+ * @suspends no
+ * @thread any
+ */
+WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
+
+/**
+ * Give a reference back.
+ *
+ * The last one frees the context. Connections hold references of their own.
+ *
+ * @param context  the context, one reference of which is taken; or NULL
+ * @suspends no
+ * @thread any
+ */
+WEIR_API void weir_tls_context_unref(weir_tls_context *context);
+
+WEIR_END_DECLS
+
+#endif

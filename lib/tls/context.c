@@ -1,0 +1,231 @@
+/*
+ * A TLS context: its making from options, and its references.
+ *
+ * It wraps a WOLFSSL_CTX with everything that the connections of one kind have
+ * in common. All of wolfSSL's memory in it is malloc()'s (memory.h), as several
+ * threads share it; whatever wolfSSL would allocate in it when the first
+ * connection is made is allocated here. Its references are counted under a
+ * mutex.
+ */
+#include "context.h"
+
+#include "context_impl.h"
+#include "lib/base/options.h"
+#include "memory.h"
+
+#include <weir/error.h>
+#include <weir/tls.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* AEAD suites with ephemeral keys, those that the processor helps with first.
+ */
+#define CONTEXT_CIPHERS                                                        \
+    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"                         \
+    "TLS13-CHACHA20-POLY1305-SHA256:"                                          \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"               \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"               \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+#define CONTEXT_RSA_BITS 2048
+#define CONTEXT_ECC_BITS 256
+
+/* ---- making ---- */
+
+static int context_check_options(const struct weir_tls_options *options)
+{
+    const enum weir_tls_version min = options->min_version;
+    const enum weir_tls_version max = options->max_version;
+
+    wr_require(min <= WEIR_TLS_1_3, -EINVAL);
+    wr_require(max <= WEIR_TLS_1_3, -EINVAL);
+    wr_require(max == WEIR_TLS_VERSION_DEFAULT || min <= max, -EINVAL);
+    wr_require(options->client_auth <= WEIR_TLS_CLIENT_AUTH_REQUIRED, -EINVAL);
+    wr_require(options->server || options->client_auth == 0, -EINVAL);
+    wr_require(options->server || !options->no_tickets, -EINVAL);
+    wr_require(!options->server || !options->no_verify, -EINVAL);
+    wr_require(!options->alpn || options->alpn[0], -EINVAL);
+    return 0;
+}
+
+static WOLFSSL_METHOD *context_method(const struct weir_tls_options *options)
+{
+    if (options->min_version == WEIR_TLS_1_3) {
+        return options->server ? wolfTLSv1_3_server_method()
+                               : wolfTLSv1_3_client_method();
+    }
+    if (options->max_version == WEIR_TLS_1_2) {
+        return options->server ? wolfTLSv1_2_server_method()
+                               : wolfTLSv1_2_client_method();
+    }
+    return options->server ? wolfSSLv23_server_method()
+                           : wolfSSLv23_client_method();
+}
+
+static void context_set_verification(weir_tls_context *context,
+                                     const struct weir_tls_options *options)
+{
+    int mode = WOLFSSL_VERIFY_PEER;
+
+    if (options->client_auth == WEIR_TLS_CLIENT_AUTH_REQUIRED) {
+        mode |= WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    }
+    if (context->verifies) {
+        wolfSSL_CTX_set_verify(context->ctx, mode, wr_tls_context_verify);
+    } else {
+        wolfSSL_CTX_set_verify(context->ctx, WOLFSSL_VERIFY_NONE, NULL);
+    }
+}
+
+/* The list of suites is set in any case: wolfSSL would allocate one in the
+ * first connection for the context to keep. */
+static int context_set_rules(weir_tls_context *context,
+                             const struct weir_tls_options *options)
+{
+    WOLFSSL_CTX *ctx = context->ctx;
+    const char *ciphers = options->ciphers ? options->ciphers : CONTEXT_CIPHERS;
+
+    if (wolfSSL_CTX_set_cipher_list(ctx, ciphers) != WOLFSSL_SUCCESS) {
+        return WEIR_ETLSCIPHERS;
+    }
+    if (wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS &&
+        options->min_version != WEIR_TLS_1_3) {
+        return WEIR_ETLSENGINE;
+    }
+    if (wolfSSL_CTX_SetMinRsaKey_Sz(ctx, CONTEXT_RSA_BITS) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetMinEccKey_Sz(ctx, CONTEXT_ECC_BITS) != WOLFSSL_SUCCESS) {
+        return WEIR_ETLSENGINE;
+    }
+    wr_ignore(wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF) !=
+              WOLFSSL_SUCCESS);
+    context_set_verification(context, options);
+    if (!context->is_server) {
+        return wolfSSL_CTX_UseSessionTicket(ctx) == WOLFSSL_SUCCESS ? 0
+                                                                    : -ENOMEM;
+    }
+    if (options->no_tickets) {
+        return wolfSSL_CTX_no_ticket_TLSv13(ctx) == 0 ? 0 : WEIR_ETLSENGINE;
+    }
+    return wr_tls_context_use_tickets(context);
+}
+
+static int context_fill(weir_tls_context *context,
+                        const struct weir_tls_options *options,
+                        struct wr_tls_context_text *text)
+{
+    context->ctx = wolfSSL_CTX_new(context_method(options));
+    if (!context->ctx) {
+        return -ENOMEM;
+    }
+    if (options->alpn) {
+        context->alpn = strdup(options->alpn);
+        if (!context->alpn) {
+            return -ENOMEM;
+        }
+    }
+    int err = context_set_rules(context, options);
+    return err < 0 ? err : wr_tls_context_load(context, options, text);
+}
+
+static void context_free(weir_tls_context *context)
+{
+    struct wr_tls_memory_scope before =
+        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
+    wr_assert(context->references == 0);
+    wolfSSL_CTX_free(context->ctx);
+    wr_tls_memory_leave(before);
+    explicit_bzero(&context->ticket_keys, sizeof(context->ticket_keys));
+    wr_ignore(pthread_mutex_destroy(&context->mutex) != 0);
+    free(context->alpn);
+    free(context);
+}
+
+static int context_make(const struct weir_tls_options *options,
+                        weir_tls_context **ret,
+                        struct wr_tls_context_text *text)
+{
+    weir_tls_context *context = calloc(1, sizeof(*context));
+    if (!context) {
+        return -ENOMEM;
+    }
+    context->is_server = options->server;
+    context->verifies = options->server
+                            ? options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE
+                            : !options->no_verify;
+    wr_ignore(pthread_mutex_init(&context->mutex, NULL) != 0); /* never fails */
+    struct wr_tls_memory_scope before =
+        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
+    int err = context_fill(context, options, text);
+    wr_tls_memory_leave(before);
+    if (err < 0) {
+        context_free(context);
+        return err;
+    }
+    context->references = 1;
+    *ret = context;
+    return 0;
+}
+
+/* ---- inside ---- */
+
+bool wr_tls_context_is_server(const weir_tls_context *context)
+{
+    wr_debug_assert(context->references > 0);
+    return context->is_server;
+}
+
+/* ---- public ---- */
+
+int weir_tls_context_new(const struct weir_tls_options *options,
+                         weir_tls_context **ret, char *error_text,
+                         size_t error_size)
+{
+    struct wr_tls_context_text text = {.line = ""};
+    struct weir_tls_options known;
+
+    wr_require(ret, -EINVAL);
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err == 0) {
+        err = context_check_options(&known);
+    }
+    if (err == 0) {
+        err = wr_tls_memory_start_library();
+    }
+    if (err == 0) {
+        err = context_make(&known, ret, &text);
+    }
+    if (err < 0 && text.line[0] == '\0') {
+        wr_ignore(snprintf(text.line, sizeof(text.line), "%s",
+                           weir_strerror(err)) < 0);
+    }
+    if (error_text && error_size > 0) {
+        wr_ignore(snprintf(error_text, error_size, "%s", text.line) < 0);
+    }
+    return err;
+}
+
+weir_tls_context *weir_tls_context_ref(weir_tls_context *context)
+{
+    pthread_mutex_lock(&context->mutex);
+    wr_assert(context->references > 0);
+    context->references++;
+    pthread_mutex_unlock(&context->mutex);
+    return context;
+}
+
+void weir_tls_context_unref(weir_tls_context *context)
+{
+    if (!context) {
+        return;
+    }
+    pthread_mutex_lock(&context->mutex);
+    wr_assert(context->references > 0);
+    const uint32_t left = --context->references;
+    pthread_mutex_unlock(&context->mutex);
+    if (left == 0) {
+        context_free(context);
+    }
+}

@@ -1,0 +1,60 @@
+/*
+ * The context's parts, for each other: context.c has its life, context_load.c
+ * reads texts into it, context_ticket.c seals sessions, context_open.c makes
+ * the WOLFSSL of a connection.
+ */
+#ifndef WEIR_LIB_TLS_CONTEXT_IMPL_H
+#define WEIR_LIB_TLS_CONTEXT_IMPL_H
+
+#include "context.h"
+
+#include <weir/tls.h>
+
+#include <pthread.h>
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+/* Bytes of a line on what failed. */
+#define WR_TLS_CONTEXT_TEXT_MAX 256
+
+struct wr_tls_ticket_keys {
+    uint8_t name[WOLFSSL_TICKET_NAME_SZ];
+    uint8_t key[32];
+};
+
+struct weir_tls_context {
+    WOLFSSL_CTX *ctx;
+    pthread_mutex_t mutex; /* of references alone; the rest does not change */
+    uint32_t references;
+    bool is_server;
+    bool verifies; /* the peer's certificates, where it has any */
+    bool has_tickets;
+    char *alpn; /* NULL: none */
+    struct wr_tls_ticket_keys ticket_keys;
+};
+
+/* A line on a failure, for the caller of weir_tls_context_new(). */
+struct wr_tls_context_text {
+    char line[WR_TLS_CONTEXT_TEXT_MAX];
+};
+
+/* ---- context_load.c ---- */
+
+/* Reads certificates, keys, authorities and lists into the context: 0, -errno
+ * of a file, -ENOMEM, or a WEIR_ETLS code. */
+WEIR_MUST_USE int wr_tls_context_load(weir_tls_context *context,
+                                      const struct weir_tls_options *options,
+                                      struct wr_tls_context_text *text);
+
+/* ---- context_ticket.c ---- */
+
+/* Makes the keys of tickets and sets the context up to use them. */
+WEIR_MUST_USE int wr_tls_context_use_tickets(weir_tls_context *context);
+
+/* ---- context_open.c ---- */
+
+/* wolfSSL's callback for each certificate of a peer. */
+int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store);
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * Reading texts into a context: certificates, the key, authorities, lists.
+ *
+ * A file is read as a whole, and what wolfSSL gets is memory in either case, so
+ * that a file which cannot be read is told from one that holds something else.
+ */
+#include "context_impl.h"
+#include "uring/check.h"
+
+#include <weir/error.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes of a text at most. */
+#define CONTEXT_LOAD_MAX (16u << 20)
+
+/* A text in memory; @memory is freed by its user. */
+struct context_load_text {
+    const uint8_t *data;
+    long size;
+    void *memory;
+};
+
+static int context_load_stream(FILE *file, struct context_load_text *ret)
+{
+    size_t capacity = 16u << 10;
+    size_t size = 0;
+    uint8_t *memory = malloc(capacity);
+
+    while (memory) {
+        size += fread(memory + size, 1, capacity - size, file);
+        if (size < capacity || size >= CONTEXT_LOAD_MAX) {
+            break;
+        }
+        capacity *= 2;
+        uint8_t *larger = realloc(memory, capacity);
+        if (!larger) {
+            free(memory);
+        }
+        memory = larger;
+    }
+    if (!memory) {
+        return -ENOMEM;
+    }
+    *ret = (struct context_load_text){
+        .data = memory,
+        .size = (long)size,
+        .memory = memory,
+    };
+    return ferror(file) ? -EIO : size < CONTEXT_LOAD_MAX ? 0 : -EFBIG;
+}
+
+static int context_load_read(const struct weir_tls_pem *pem,
+                             struct context_load_text *ret)
+{
+    *ret = (struct context_load_text){.data = pem->data};
+    if (!pem->file) {
+        if (!pem->data || pem->size == 0 || pem->size > CONTEXT_LOAD_MAX) {
+            return -EINVAL;
+        }
+        ret->size = (long)pem->size;
+        return 0;
+    }
+    FILE *file = fopen(pem->file, "re");
+    if (!file) {
+        return -errno;
+    }
+    int err = context_load_stream(file, ret);
+    wr_ignore(fclose(file) != 0); /* it was read alone */
+    return err;
+}
+
+static bool context_load_has(const struct weir_tls_pem *pem)
+{
+    return pem->file || pem->data;
+}
+
+/* Whether a text is given, for a message. */
+static const char *context_load_name(const struct weir_tls_pem *pem)
+{
+    return pem->file ? pem->file : "the text in memory";
+}
+
+typedef int context_load_use(weir_tls_context *context,
+                             const struct context_load_text *text);
+
+/* Reads a text and lets @use have it, which returns 0 or a code. */
+static int context_load_one(weir_tls_context *context,
+                            const struct weir_tls_pem *pem, const char *what,
+                            context_load_use *use,
+                            struct wr_tls_context_text *text)
+{
+    struct context_load_text found = {.data = NULL};
+    int err = context_load_read(pem, &found);
+    if (err == 0) {
+        err = use(context, &found);
+    }
+    free(found.memory);
+    if (err < 0) {
+        wr_ignore(snprintf(text->line, sizeof(text->line), "%s: %s: %s", what,
+                           context_load_name(pem), weir_strerror(err)) < 0);
+    }
+    return err;
+}
+
+static int context_load_certificate(weir_tls_context *context,
+                                    const struct context_load_text *text)
+{
+    return wolfSSL_CTX_use_certificate_chain_buffer(
+               context->ctx, text->data, text->size) == WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSFILE;
+}
+
+static int context_load_key(weir_tls_context *context,
+                            const struct context_load_text *text)
+{
+    if (wolfSSL_CTX_use_PrivateKey_buffer(context->ctx, text->data, text->size,
+                                          WOLFSSL_FILETYPE_PEM) ==
+        WOLFSSL_SUCCESS) {
+        return 0;
+    }
+    return memmem(text->data, (size_t)text->size, "ENCRYPTED", 9)
+               ? WEIR_ETLSPASSWORD
+               : WEIR_ETLSNOKEY;
+}
+
+static int context_load_authorities(weir_tls_context *context,
+                                    const struct context_load_text *text)
+{
+    return wolfSSL_CTX_load_verify_buffer(context->ctx, text->data, text->size,
+                                          WOLFSSL_FILETYPE_PEM) ==
+                   WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSFILE;
+}
+
+static int context_load_revocations(weir_tls_context *context,
+                                    const struct context_load_text *text)
+{
+    if (wolfSSL_CTX_EnableCRL(context->ctx, WOLFSSL_CRL_CHECKALL) !=
+        WOLFSSL_SUCCESS) {
+        return WEIR_ETLSENGINE;
+    }
+    return wolfSSL_CTX_LoadCRLBuffer(context->ctx, text->data, text->size,
+                                     WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSFILE;
+}
+
+static int context_load_identity(weir_tls_context *context,
+                                 const struct weir_tls_options *options,
+                                 struct wr_tls_context_text *text)
+{
+    const struct weir_tls_pem *key =
+        context_load_has(&options->key) ? &options->key : &options->certificate;
+    int err = context_load_one(context, &options->certificate, "certificate",
+                               context_load_certificate, text);
+    if (err == 0) {
+        err = context_load_one(context, key, "key", context_load_key, text);
+    }
+    if (err == 0 &&
+        wolfSSL_CTX_check_private_key(context->ctx) != WOLFSSL_SUCCESS) {
+        err = WEIR_ETLSMISMATCH;
+    }
+    return err;
+}
+
+static int context_load_trust(weir_tls_context *context,
+                              const struct weir_tls_options *options,
+                              struct wr_tls_context_text *text)
+{
+    if (context_load_has(&options->authorities)) {
+        return context_load_one(context, &options->authorities, "authorities",
+                                context_load_authorities, text);
+    }
+    if (context->is_server || options->no_system_authorities) {
+        return context->is_server ? -EINVAL : 0;
+    }
+    return wolfSSL_CTX_load_system_CA_certs(context->ctx) == WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSFILE;
+}
+
+int wr_tls_context_load(weir_tls_context *context,
+                        const struct weir_tls_options *options,
+                        struct wr_tls_context_text *text)
+{
+    int err = 0;
+
+    wr_assert(context->ctx);
+    if (context_load_has(&options->certificate)) {
+        err = context_load_identity(context, options, text);
+    } else if (context->is_server || context_load_has(&options->key)) {
+        return context->is_server ? -EINVAL : WEIR_ETLSNOKEY;
+    }
+    if (err == 0 && context->verifies) {
+        err = context_load_trust(context, options, text);
+    }
+    if (err == 0 && context_load_has(&options->revocations)) {
+        err = context_load_one(context, &options->revocations, "revocations",
+                               context_load_revocations, text);
+    }
+    return err;
+}

@@ -1,0 +1,119 @@
+/*
+ * The WOLFSSL of one connection, set up by its context, and the callback that
+ * judges the certificates of its peer.
+ *
+ * wolfSSL calls back for every certificate, good or bad. The verdict of the
+ * connection, which is the callback's argument, keeps the certificates, and
+ * what is wrong with one of them (verify.h).
+ */
+#include "context_impl.h"
+#include "engine.h"
+#include "verify.h"
+
+#include <weir/error.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct wr_tls_verdict *verdict = store->userCtx;
+    const int depth = store->error_depth;
+    const struct wr_tls_policy policy = {
+        .peer_is_client = verdict->peer_is_client,
+        .hostname = verdict->hostname,
+    };
+
+    wr_assert(is_good || store->error != 0);
+    if (store->totalCerts == 0) {
+        return is_good; /* a client without a certificate, where it may be */
+    }
+    if (depth < 0 || depth >= store->totalCerts) {
+        wr_tls_verdict_fail(verdict, WEIR_ETLSPATHLEN,
+                            "The chain has %d certificates, or more", depth);
+        return 0;
+    }
+    const WOLFSSL_BUFFER_INFO *der = &store->certs[depth];
+    return wr_tls_verify_certificate(&policy, verdict, (uint32_t)depth,
+                                     der->buffer, der->length,
+                                     is_good ? 0 : store->error);
+}
+
+static bool context_open_is_literal(const char *name)
+{
+    struct in6_addr address;
+    return inet_pton(AF_INET, name, &address) == 1 ||
+           inet_pton(AF_INET6, name, &address) == 1;
+}
+
+/* The name that a client asks for (RFC 6066: no literal address). */
+static int context_open_name(const char *name, WOLFSSL *ssl)
+{
+    const size_t len = name ? strlen(name) : 0;
+    if (len == 0 || context_open_is_literal(name)) {
+        return 0;
+    }
+    if (len > UINT8_MAX) {
+        return -EINVAL;
+    }
+    return wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name,
+                          (unsigned short)len) == WOLFSSL_SUCCESS
+               ? 0
+               : -ENOMEM;
+}
+
+static int context_open_client(const weir_tls_context *context,
+                               const struct wr_tls_engine_options *options,
+                               struct wr_tls_verdict *verdict, WOLFSSL *ssl)
+{
+    const char *name = options->server_hostname;
+    int err = context_open_name(name, ssl);
+    if (err < 0) {
+        return err;
+    }
+    if (context->verifies && !options->no_hostname_check) {
+        wr_require(name && name[0], -EINVAL);
+        err = wr_tls_verdict_set_hostname(verdict, name);
+    }
+    if (err == 0 && options->session &&
+        wolfSSL_set_session(ssl, options->session) != WOLFSSL_SUCCESS) {
+        err = 0; /* it has expired: a whole handshake is made */
+    }
+    return err;
+}
+
+static int context_open_common(const weir_tls_context *context,
+                               struct wr_tls_verdict *verdict, WOLFSSL *ssl)
+{
+    verdict->peer_is_client = context->is_server;
+    wolfSSL_SetCertCbCtx(ssl, verdict);
+    if (context->alpn &&
+        wolfSSL_UseALPN(ssl, context->alpn, (unsigned)strlen(context->alpn),
+                        WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS) {
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+int wr_tls_context_open(weir_tls_context *context,
+                        const struct wr_tls_engine_options *options,
+                        struct wr_tls_verdict *verdict, struct WOLFSSL **ret)
+{
+    WOLFSSL *ssl = wolfSSL_new(context->ctx);
+    if (!ssl) {
+        return -ENOMEM;
+    }
+    int err = context_open_common(context, verdict, ssl);
+    if (err == 0 && !context->is_server) {
+        err = context_open_client(context, options, verdict, ssl);
+    }
+    if (err < 0) {
+        wolfSSL_free(ssl);
+        return err;
+    }
+    wr_assert(!verdict->err);
+    *ret = ssl;
+    return 0;
+}

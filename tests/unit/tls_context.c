@@ -1,0 +1,361 @@
+/*
+ * TLS contexts: what they are made of, how making one fails, and that their
+ * engines verify one another.
+ *
+ * The certificates are those of tls_certificates.sh.
+ */
+#include "lib/tls/engine.h"
+#include "tests/unit/allocator.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+#include <weir/tls.h>
+
+static char error_text[256];
+
+static const char *context_path(const char *name)
+{
+    static char paths[8][4096];
+    static unsigned turn;
+    char *path = paths[turn++ % 8];
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
+    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    return path;
+}
+
+static struct weir_tls_options context_server(void)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .server = true,
+        .certificate = {.file = context_path("ecdsa.pem")},
+        .key = {.file = context_path("ecdsa.key")},
+    };
+}
+
+static struct weir_tls_options context_client(void)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .authorities = {.file = context_path("ca.pem")},
+    };
+}
+
+static weir_tls_context *context_make(const struct weir_tls_options *options)
+{
+    weir_tls_context *context = NULL;
+    int err =
+        weir_tls_context_new(options, &context, error_text, sizeof(error_text));
+    cr_assert_eq(err, 0, "%s: %s", weir_err_name(err), error_text);
+    expect_str_eq(error_text, "");
+    return context;
+}
+
+static void context_refuse(const struct weir_tls_options *options, int err,
+                           const char *text)
+{
+    weir_tls_context *context = NULL;
+    expect_eq(
+        weir_tls_context_new(options, &context, error_text, sizeof(error_text)),
+        err);
+    cr_assert_null(context);
+    cr_assert_not_null(strstr(error_text, text), "%s", error_text);
+}
+
+/* ---- making ---- */
+
+UNIT(tls_context, contexts_of_either_role_are_made_and_counted)
+{
+    const struct weir_tls_options server_options = context_server();
+    const struct weir_tls_options client_options = context_client();
+    weir_tls_context *server = context_make(&server_options);
+    weir_tls_context *client = context_make(&client_options);
+
+    cr_assert_eq(weir_tls_context_ref(server), server);
+    weir_tls_context_unref(server);
+    weir_tls_context_unref(server);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(NULL);
+}
+
+UNIT(tls_context, options_out_of_range_are_refused)
+{
+    struct weir_tls_options options = context_client();
+    weir_tls_context *context = NULL;
+    options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    context_refuse(&options, -EINVAL, "Invalid argument");
+    options = context_client();
+    options.min_version = WEIR_TLS_1_3;
+    options.max_version = WEIR_TLS_1_2;
+    context_refuse(&options, -EINVAL, "Invalid");
+    options = context_client();
+    options.alpn = "";
+    context_refuse(&options, -EINVAL, "Invalid");
+    options = context_client();
+    options.ciphers = "NO-SUCH-SUITE";
+    context_refuse(&options, WEIR_ETLSCIPHERS, "None of these");
+    options = context_server();
+    options.no_verify = true;
+    context_refuse(&options, -EINVAL, "Invalid");
+    options = context_server();
+    options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    context_refuse(&options, -EINVAL, "Invalid"); /* no authority to trust */
+    options =
+        (struct weir_tls_options){.size = sizeof(options), .server = true};
+    context_refuse(&options, -EINVAL, "Invalid");
+    options.size = 0;
+    context_refuse(&options, -EINVAL, "Invalid");
+    options = context_client();
+    expect_eq(weir_tls_context_new(&options, NULL, NULL, 0), -EINVAL);
+    options.alpn = "";
+    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), -EINVAL);
+}
+
+UNIT(tls_context, a_file_that_is_missing_is_told_from_one_that_is_wrong)
+{
+    struct weir_tls_options options = context_server();
+    options.certificate.file = context_path("none.pem");
+    context_refuse(&options, -ENOENT, "none.pem: No such file");
+    options = context_server();
+    options.certificate.file = context_path("ecdsa.key");
+    context_refuse(&options, WEIR_ETLSFILE, "certificate: ");
+    options = context_server();
+    options.key.file = context_path("ca.pem");
+    context_refuse(&options, WEIR_ETLSNOKEY, "key: ");
+    options = context_server();
+    options.key.file = NULL;
+    context_refuse(&options, WEIR_ETLSNOKEY, "key: ");
+    options = context_server();
+    options.key.file = context_path("rsa.key");
+    context_refuse(&options, WEIR_ETLSMISMATCH, "");
+    options = context_client();
+    options.authorities.file = context_path("rsa.key");
+    context_refuse(&options, WEIR_ETLSFILE, "authorities: ");
+    options = context_client();
+    options.revocations.data = "no list";
+    options.revocations.size = 7;
+    context_refuse(&options, WEIR_ETLSFILE, "revocations: the text in memory");
+    options = context_client();
+    options.key.file = context_path("rsa.key");
+    context_refuse(&options, WEIR_ETLSNOKEY, "without");
+    options = context_client();
+    options.authorities = (struct weir_tls_pem){.data = "x"};
+    context_refuse(&options, -EINVAL, "authorities");
+}
+
+/* ---- engines ---- */
+
+struct context_pair {
+    struct unit_allocator allocator;
+    struct wr_blocks blocks;
+    struct wr_tls_memory memory;
+    struct wr_tls_engine client;
+    struct wr_tls_engine server;
+};
+
+static struct context_pair pair;
+
+static void context_carry(struct wr_tls_engine *from, struct wr_tls_engine *to)
+{
+    struct wr_block *block = wr_tls_engine_take_output(from);
+    while (block) {
+        struct wr_block *next = block->next;
+        uint8_t byte[16];
+        wr_tls_engine_feed(to, wr_tls_engine_output_of(block), block->used);
+        ssize_t result = to->state == WR_TLS_ENGINE_HANDSHAKE
+                             ? wr_tls_engine_handshake(to)
+                             : 0;
+        while (result >= 0 && to->state == WR_TLS_ENGINE_OPEN) {
+            result = wr_tls_engine_read(to, byte, sizeof(byte));
+        }
+        wr_block_give(&pair.blocks, block);
+        block = next;
+    }
+}
+
+/* A handshake between contexts of these options; both become free. */
+static void context_connect(const struct weir_tls_options *client_options,
+                            const struct weir_tls_options *server_options,
+                            const struct wr_tls_engine_options *how)
+{
+    const struct wr_tls_engine_options server_how = {0};
+    weir_tls_context *client = context_make(client_options);
+    weir_tls_context *server = context_make(server_options);
+    unit_allocator_init(&pair.allocator);
+    wr_blocks_init(&pair.blocks, &pair.allocator.hooks);
+    wr_tls_memory_init(&pair.memory, &pair.blocks);
+    cr_assert_eq(wr_tls_engine_init(&pair.client, client, how, &pair.memory),
+                 0);
+    cr_assert_eq(
+        wr_tls_engine_init(&pair.server, server, &server_how, &pair.memory), 0);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+    wr_ignore(wr_tls_engine_handshake(&pair.client));
+    for (int i = 0; i < 5; i++) {
+        context_carry(&pair.client, &pair.server);
+        context_carry(&pair.server, &pair.client);
+    }
+}
+
+static void context_disconnect(void)
+{
+    wr_tls_engine_fini(&pair.client);
+    wr_tls_engine_fini(&pair.server);
+    wr_tls_memory_fini(&pair.memory);
+    wr_blocks_fini(&pair.blocks);
+    unit_allocator_check(&pair.allocator);
+}
+
+static void context_expect(int client, int server)
+{
+    const int client_err = wr_tls_engine_get_error(&pair.client);
+    const int server_err = wr_tls_engine_get_error(&pair.server);
+    expect_eq(client_err, client, "%s; server: %s",
+              wr_tls_engine_get_error_text(&pair.client),
+              wr_tls_engine_get_error_text(&pair.server));
+    expect_eq(server_err, server, "%s",
+              wr_tls_engine_get_error_text(&pair.server));
+    if (client == 0) {
+        expect_eq(pair.client.state, WR_TLS_ENGINE_OPEN);
+        expect_eq(pair.server.state, WR_TLS_ENGINE_OPEN);
+    }
+}
+
+static void context_connect_to(const char *name, bool no_check, int client,
+                               int server)
+{
+    const struct weir_tls_options client_options = context_client();
+    const struct weir_tls_options server_options = context_server();
+    const struct wr_tls_engine_options how = {.server_hostname = name,
+                                              .no_hostname_check = no_check};
+    context_connect(&client_options, &server_options, &how);
+    context_expect(client, server);
+    context_disconnect();
+}
+
+UNIT(tls_context, a_client_verifies_the_name_of_the_server)
+{
+    context_connect_to("localhost", false, 0, 0);
+    context_connect_to("127.0.0.1", false, 0, 0);
+    context_connect_to("::1", false, 0, 0);
+    context_connect_to("example.org", false, WEIR_ETLSHOSTNAME, WEIR_ETLSALERT);
+    context_connect_to("127.0.0.2", false, WEIR_ETLSHOSTNAME, WEIR_ETLSALERT);
+    context_connect_to("example.org", true, 0, 0);
+    context_connect_to(NULL, true, 0, 0);
+}
+
+UNIT(tls_context, a_client_without_a_name_is_refused)
+{
+    const struct weir_tls_options options = context_client();
+    const struct wr_tls_engine_options how = {.server_hostname = ""};
+    weir_tls_context *context = context_make(&options);
+    unit_allocator_init(&pair.allocator);
+    wr_blocks_init(&pair.blocks, &pair.allocator.hooks);
+    wr_tls_memory_init(&pair.memory, &pair.blocks);
+
+    expect_eq(wr_tls_engine_init(&pair.client, context, &how, &pair.memory),
+              -EINVAL);
+
+    wr_tls_memory_fini(&pair.memory);
+    wr_blocks_fini(&pair.blocks);
+    unit_allocator_check(&pair.allocator);
+    weir_tls_context_unref(context);
+}
+
+UNIT(tls_context, a_client_trusts_the_authorities_it_was_given_alone)
+{
+    struct weir_tls_options client = context_client();
+    const struct weir_tls_options server = context_server();
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    client.authorities.file = NULL;
+    client.no_system_authorities = true;
+
+    context_connect(&client, &server, &how);
+    context_expect(WEIR_ETLSISSUER, WEIR_ETLSALERT);
+    context_disconnect();
+
+    client.no_verify = true;
+    context_connect(&client, &server, &how);
+    context_expect(0, 0);
+    context_disconnect();
+}
+
+UNIT(tls_context, the_certificates_of_a_server_are_kept)
+{
+    const struct weir_tls_options client = context_client();
+    struct weir_tls_options server = context_server();
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    size_t size = 0;
+    server.certificate.file = context_path("rsa.pem");
+    server.key.file = context_path("rsa.key");
+
+    context_connect(&client, &server, &how);
+
+    context_expect(0, 0);
+    const uint8_t *der =
+        wr_tls_engine_get_peer_certificate(&pair.client, 0, &size);
+    cr_assert_not_null(der);
+    expect_gt(size, 400);
+    expect_eq(der[0], 0x30);
+    context_disconnect();
+}
+
+UNIT(tls_context, a_server_verifies_its_clients_where_it_is_told_to)
+{
+    struct weir_tls_options client = context_client();
+    struct weir_tls_options server = context_server();
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    size_t size = 0;
+    server.authorities.file = context_path("ca.pem");
+    server.client_auth = WEIR_TLS_CLIENT_AUTH_OPTIONAL;
+    context_connect(&client, &server, &how);
+    context_expect(0, 0);
+    context_disconnect();
+
+    server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    context_connect(&client, &server, &how);
+    context_expect(WEIR_ETLSALERT, WEIR_ETLSNOCERT);
+    context_disconnect();
+
+    client.certificate.file = context_path("ecdsa.pem");
+    client.key.file = context_path("ecdsa.key");
+    context_connect(&client, &server, &how);
+    context_expect(0, 0);
+    cr_assert_not_null(
+        wr_tls_engine_get_peer_certificate(&pair.server, 0, &size));
+    context_disconnect();
+}
+
+UNIT(tls_context, versions_and_protocols_are_those_in_common)
+{
+    struct weir_tls_options client = context_client();
+    struct weir_tls_options server = context_server();
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    size_t size = 0;
+    client.alpn = "h2,http/1.1";
+    server.alpn = "http/1.1";
+    client.max_version = WEIR_TLS_1_2;
+    context_connect(&client, &server, &how);
+    context_expect(0, 0);
+    expect_str_eq(wr_tls_engine_get_version(&pair.server), "TLSv1.2");
+    cr_assert_not_null(wr_tls_engine_get_alpn(&pair.client, &size));
+    expect_eq(size, 8);
+    context_disconnect();
+
+    client.max_version = WEIR_TLS_VERSION_DEFAULT;
+    context_connect(&client, &server, &how);
+    context_expect(0, 0);
+    expect_str_eq(wr_tls_engine_get_version(&pair.server), "TLSv1.3");
+    context_disconnect();
+
+    server.min_version = WEIR_TLS_1_3;
+    client.max_version = WEIR_TLS_1_2;
+    context_connect(&client, &server, &how);
+    context_expect(WEIR_ETLSALERT, WEIR_ETLSVERSION);
+    context_disconnect();
+}
