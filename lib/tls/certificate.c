@@ -285,6 +285,7 @@ static bool certificate_read_name_constraints(struct wr_tls_x509 *x509,
     if (!wr_tls_der_take(&value, DER_SEQUENCE, &list)) {
         return false;
     }
+    x509->has_name_constraints = true;
     while (list.size > 0) {
         if (!wr_tls_der_take_any(&list, &tag, &trees)) {
             return false;

@@ -39,6 +39,7 @@ struct wr_tls_x509 {
     bool has_usage;    /* else it may be used for anything */
     bool has_purposes; /* as above */
     bool is_authority; /* basicConstraints say so */
+    bool has_name_constraints;
     /* It has a critical extension, or a name constraint, that neither weir nor
      * wolfSSL understands. */
     bool has_unknown;

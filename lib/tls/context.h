@@ -26,4 +26,10 @@ wr_tls_context_open(weir_tls_context *context,
                     const struct wr_tls_engine_options *options,
                     struct wr_tls_verdict *verdict, struct WOLFSSL **ret);
 
+/* Around each step of a handshake, in which wolfSSL may verify a chain: the
+ * issuers that a peer shows are known to the context while there are steps, and
+ * forgotten after the last one. */
+void wr_tls_context_begin_step(weir_tls_context *context);
+void wr_tls_context_end_step(weir_tls_context *context);
+
 #endif

@@ -25,8 +25,11 @@ struct wr_tls_ticket_keys {
 
 struct weir_tls_context {
     WOLFSSL_CTX *ctx;
-    pthread_mutex_t mutex; /* of references alone; the rest does not change */
+    /* Of the next three; the rest does not change. */
+    pthread_mutex_t mutex;
     uint32_t references;
+    uint32_t steps;          /* of handshakes, at which threads are now */
+    bool knows_peer_issuers; /* which wolfSSL added to @ctx in these steps */
     bool is_server;
     bool verifies; /* the peer's certificates, where it has any */
     bool has_tickets;

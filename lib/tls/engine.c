@@ -210,6 +210,7 @@ int wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
         .can_export = options->can_export,
     };
     wr_tls_verdict_init(&engine->verdict, memory->allocator);
+    engine->verdict.memory = memory;
     struct wr_tls_memory_scope before =
         wr_tls_memory_enter(memory, WR_TLS_MEMORY_PLAIN);
     int err =
@@ -280,9 +281,11 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
         return engine->err;
     }
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
+    wr_tls_context_begin_step(engine->context);
     struct wr_tls_memory_scope before = engine_enter(engine);
     int ret = engine->is_server ? wolfSSL_accept(engine->ssl)
                                 : wolfSSL_connect(engine->ssl);
+    wr_tls_context_end_step(engine->context);
     if (ret == WOLFSSL_SUCCESS) {
         engine_set_state(engine, WR_TLS_ENGINE_OPEN);
         wr_tls_engine_begin_data(engine);

@@ -17,6 +17,8 @@
 /* Certificates of one peer that are looked at and kept, the leaf included. */
 #define WR_TLS_CHAIN_MAX 10u
 
+struct wr_tls_memory;
+
 struct wr_tls_certificate {
     uint8_t *der;
     size_t size;
@@ -30,6 +32,8 @@ struct wr_tls_verdict {
     uint32_t chain_count;
     char *hostname; /* that a server's certificate must be for; NULL: any */
     bool peer_is_client;
+    weir_tls_context *context;    /* for the verification; borrowed */
+    struct wr_tls_memory *memory; /* that wolfSSL charges for the connection */
 };
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,

@@ -190,16 +190,39 @@ static bool verify_is_for_host(const struct verify *verify)
     return false;
 }
 
+/* wolfSSL refused the certificate: weir's rules may know better why. */
+static bool verify_explain(const struct verify *verify, int error)
+{
+    const int err = verify_code_of(verify, error);
+
+    wr_assert(err < 0);
+    if ((err == WEIR_ETLSBADCERT || err == WEIR_ETLSWEAK) &&
+        !verify_is_strong(verify)) {
+        return false;
+    }
+    if (err == WEIR_ETLSPURPOSE && !verify_has_purpose(verify)) {
+        return false;
+    }
+    return verify_refuse_as_wolfssl(verify, error);
+}
+
 static bool verify_x509(const struct verify *verify, int error)
 {
     wr_assert(error <= 0);
     if (error < 0) {
-        return verify_refuse_as_wolfssl(verify, error);
+        return verify_explain(verify, error);
     }
     if (verify->x509->has_unknown) {
         return verify_refuse(verify, WEIR_ETLSCRITICAL,
                              "has a critical extension, or a constraint of "
                              "names, that is not known");
+    }
+    /* wolfSSL applies the constraints of an issuer to what it signed itself,
+     * and forgets them for what comes below that. */
+    if (verify->x509->has_name_constraints && verify->depth > 1) {
+        return verify_refuse(verify, WEIR_ETLSCONSTRAINT,
+                             "limits the names of certificates that it did "
+                             "not sign itself, which is not supported");
     }
     return verify_is_strong(verify) && verify_has_purpose(verify) &&
            verify_is_for_host(verify);

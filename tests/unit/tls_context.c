@@ -5,7 +5,7 @@
  * The certificates are those of tls_certificates.sh.
  */
 #include "lib/tls/engine.h"
-#include "tests/unit/allocator.h"
+#include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
 
@@ -46,16 +46,6 @@ static struct weir_tls_options context_client(void)
     };
 }
 
-static weir_tls_context *context_make(const struct weir_tls_options *options)
-{
-    weir_tls_context *context = NULL;
-    int err =
-        weir_tls_context_new(options, &context, error_text, sizeof(error_text));
-    cr_assert_eq(err, 0, "%s: %s", weir_err_name(err), error_text);
-    expect_str_eq(error_text, "");
-    return context;
-}
-
 static void context_refuse(const struct weir_tls_options *options, int err,
                            const char *text)
 {
@@ -73,8 +63,8 @@ UNIT(tls_context, contexts_of_either_role_are_made_and_counted)
 {
     const struct weir_tls_options server_options = context_server();
     const struct weir_tls_options client_options = context_client();
-    weir_tls_context *server = context_make(&server_options);
-    weir_tls_context *client = context_make(&client_options);
+    weir_tls_context *server = tls_pair_context(&server_options);
+    weir_tls_context *client = tls_pair_context(&client_options);
 
     cr_assert_eq(weir_tls_context_ref(server), server);
     weir_tls_context_unref(server);
@@ -150,80 +140,18 @@ UNIT(tls_context, a_file_that_is_missing_is_told_from_one_that_is_wrong)
 
 /* ---- engines ---- */
 
-struct context_pair {
-    struct unit_allocator allocator;
-    struct wr_blocks blocks;
-    struct wr_tls_memory memory;
-    struct wr_tls_engine client;
-    struct wr_tls_engine server;
-};
-
-static struct context_pair pair;
-
-static void context_carry(struct wr_tls_engine *from, struct wr_tls_engine *to)
-{
-    struct wr_block *block = wr_tls_engine_take_output(from);
-    while (block) {
-        struct wr_block *next = block->next;
-        uint8_t byte[16];
-        wr_tls_engine_feed(to, wr_tls_engine_output_of(block), block->used);
-        ssize_t result = to->state == WR_TLS_ENGINE_HANDSHAKE
-                             ? wr_tls_engine_handshake(to)
-                             : 0;
-        while (result >= 0 && to->state == WR_TLS_ENGINE_OPEN) {
-            result = wr_tls_engine_read(to, byte, sizeof(byte));
-        }
-        wr_block_give(&pair.blocks, block);
-        block = next;
-    }
-}
+static struct tls_pair pair;
 
 /* A handshake between contexts of these options; both become free. */
 static void context_connect(const struct weir_tls_options *client_options,
                             const struct weir_tls_options *server_options,
                             const struct wr_tls_engine_options *how)
 {
-    const struct wr_tls_engine_options server_how = {0};
-    weir_tls_context *client = context_make(client_options);
-    weir_tls_context *server = context_make(server_options);
-    unit_allocator_init(&pair.allocator);
-    wr_blocks_init(&pair.blocks, &pair.allocator.hooks);
-    wr_tls_memory_init(&pair.memory, &pair.blocks);
-    cr_assert_eq(wr_tls_engine_init(&pair.client, client, how, &pair.memory),
-                 0);
-    cr_assert_eq(
-        wr_tls_engine_init(&pair.server, server, &server_how, &pair.memory), 0);
+    weir_tls_context *client = tls_pair_context(client_options);
+    weir_tls_context *server = tls_pair_context(server_options);
+    tls_pair_connect(&pair, client, server, how);
     weir_tls_context_unref(client);
     weir_tls_context_unref(server);
-    wr_ignore(wr_tls_engine_handshake(&pair.client));
-    for (int i = 0; i < 5; i++) {
-        context_carry(&pair.client, &pair.server);
-        context_carry(&pair.server, &pair.client);
-    }
-}
-
-static void context_disconnect(void)
-{
-    wr_tls_engine_fini(&pair.client);
-    wr_tls_engine_fini(&pair.server);
-    wr_tls_memory_fini(&pair.memory);
-    wr_blocks_fini(&pair.blocks);
-    unit_allocator_check(&pair.allocator);
-}
-
-static void context_expect(int client, int server)
-{
-    const int client_err = wr_tls_engine_get_error(&pair.client);
-    const int server_err = wr_tls_engine_get_error(&pair.server);
-    expect_eq(client_err, client, "%s; server: %s",
-              wr_tls_engine_get_error_text(&pair.client),
-              wr_tls_engine_get_error_text(&pair.server));
-    expect_eq(server_err, server, "%s",
-              wr_tls_engine_get_error_text(&pair.server));
-    if (client == 0) {
-        expect_eq(pair.client.state, WR_TLS_ENGINE_OPEN);
-        expect_eq(pair.server.state, WR_TLS_ENGINE_OPEN);
-    }
 }
 
 static void context_connect_to(const char *name, bool no_check, int client,
@@ -234,8 +162,8 @@ static void context_connect_to(const char *name, bool no_check, int client,
     const struct wr_tls_engine_options how = {.server_hostname = name,
                                               .no_hostname_check = no_check};
     context_connect(&client_options, &server_options, &how);
-    context_expect(client, server);
-    context_disconnect();
+    tls_pair_expect(&pair, client, server);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_context, a_client_verifies_the_name_of_the_server)
@@ -253,7 +181,7 @@ UNIT(tls_context, a_client_without_a_name_is_refused)
 {
     const struct weir_tls_options options = context_client();
     const struct wr_tls_engine_options how = {.server_hostname = ""};
-    weir_tls_context *context = context_make(&options);
+    weir_tls_context *context = tls_pair_context(&options);
     unit_allocator_init(&pair.allocator);
     wr_blocks_init(&pair.blocks, &pair.allocator.hooks);
     wr_tls_memory_init(&pair.memory, &pair.blocks);
@@ -276,13 +204,13 @@ UNIT(tls_context, a_client_trusts_the_authorities_it_was_given_alone)
     client.no_system_authorities = true;
 
     context_connect(&client, &server, &how);
-    context_expect(WEIR_ETLSISSUER, WEIR_ETLSALERT);
-    context_disconnect();
+    tls_pair_expect(&pair, WEIR_ETLSISSUER, WEIR_ETLSALERT);
+    tls_pair_disconnect(&pair);
 
     client.no_verify = true;
     context_connect(&client, &server, &how);
-    context_expect(0, 0);
-    context_disconnect();
+    tls_pair_expect(&pair, 0, 0);
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_context, the_certificates_of_a_server_are_kept)
@@ -296,13 +224,13 @@ UNIT(tls_context, the_certificates_of_a_server_are_kept)
 
     context_connect(&client, &server, &how);
 
-    context_expect(0, 0);
+    tls_pair_expect(&pair, 0, 0);
     const uint8_t *der =
         wr_tls_engine_get_peer_certificate(&pair.client, 0, &size);
     cr_assert_not_null(der);
     expect_gt(size, 400);
     expect_eq(der[0], 0x30);
-    context_disconnect();
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_context, a_server_verifies_its_clients_where_it_is_told_to)
@@ -314,21 +242,21 @@ UNIT(tls_context, a_server_verifies_its_clients_where_it_is_told_to)
     server.authorities.file = context_path("ca.pem");
     server.client_auth = WEIR_TLS_CLIENT_AUTH_OPTIONAL;
     context_connect(&client, &server, &how);
-    context_expect(0, 0);
-    context_disconnect();
+    tls_pair_expect(&pair, 0, 0);
+    tls_pair_disconnect(&pair);
 
     server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     context_connect(&client, &server, &how);
-    context_expect(WEIR_ETLSALERT, WEIR_ETLSNOCERT);
-    context_disconnect();
+    tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNOCERT);
+    tls_pair_disconnect(&pair);
 
     client.certificate.file = context_path("ecdsa.pem");
     client.key.file = context_path("ecdsa.key");
     context_connect(&client, &server, &how);
-    context_expect(0, 0);
+    tls_pair_expect(&pair, 0, 0);
     cr_assert_not_null(
         wr_tls_engine_get_peer_certificate(&pair.server, 0, &size));
-    context_disconnect();
+    tls_pair_disconnect(&pair);
 }
 
 UNIT(tls_context, versions_and_protocols_are_those_in_common)
@@ -341,21 +269,21 @@ UNIT(tls_context, versions_and_protocols_are_those_in_common)
     server.alpn = "http/1.1";
     client.max_version = WEIR_TLS_1_2;
     context_connect(&client, &server, &how);
-    context_expect(0, 0);
+    tls_pair_expect(&pair, 0, 0);
     expect_str_eq(wr_tls_engine_get_version(&pair.server), "TLSv1.2");
     cr_assert_not_null(wr_tls_engine_get_alpn(&pair.client, &size));
     expect_eq(size, 8);
-    context_disconnect();
+    tls_pair_disconnect(&pair);
 
     client.max_version = WEIR_TLS_VERSION_DEFAULT;
     context_connect(&client, &server, &how);
-    context_expect(0, 0);
+    tls_pair_expect(&pair, 0, 0);
     expect_str_eq(wr_tls_engine_get_version(&pair.server), "TLSv1.3");
-    context_disconnect();
+    tls_pair_disconnect(&pair);
 
     server.min_version = WEIR_TLS_1_3;
     client.max_version = WEIR_TLS_1_2;
     context_connect(&client, &server, &how);
-    context_expect(WEIR_ETLSALERT, WEIR_ETLSVERSION);
-    context_disconnect();
+    tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSVERSION);
+    tls_pair_disconnect(&pair);
 }

@@ -482,3 +482,13 @@ void tls_rig_connect_sealing(struct tls_rig *rig,
     tls_rig_exchange(rig, TLS_RIG_BYTES);
     cr_assert_eq(rig->server.engine.state, WR_TLS_ENGINE_OPEN);
 }
+
+void wr_tls_context_begin_step(weir_tls_context *context)
+{
+    cr_assert(context->references > 0);
+}
+
+void wr_tls_context_end_step(weir_tls_context *context)
+{
+    cr_assert(context->references > 0);
+}

@@ -1,0 +1,257 @@
+/*
+ * The certificates of tls_matrix.sh, each shown to the default verifier: by a
+ * server to its client, and by a client to its server, under both versions of
+ * TLS. Each bad one is refused with a code of its own and a text with the
+ * reason; each good one is accepted.
+ */
+#include "lib/tls/context_impl.h"
+#include "tests/unit/tls_pair.h"
+
+#include "tests/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+
+enum {
+    MATRIX_GOOD_OF_CLIENT = 1 << 0, /* a server accepts it */
+    MATRIX_NOT_OF_CLIENT = 1 << 1,  /* wolfSSL lets no client show it */
+    MATRIX_NOT_IN_1_3 = 1 << 2,     /* TLS 1.3 has no signature for it */
+};
+
+struct matrix_row {
+    const char *name; /* of the files */
+    const char *host; /* that a client asks for; NULL: localhost */
+    int err;          /* of a client that verifies; 0: it accepts */
+    const char *text; /* what the reason says */
+    unsigned flags;   /* MATRIX_... */
+};
+
+#define ISSUER_TEXT "signed by nobody who is trusted"
+
+static const struct matrix_row matrix_rows[] = {
+    {.name = "good"},
+    {.name = "good-wildcard", .host = "www.example.org"},
+    {.name = "good-ip", .host = "127.0.0.1"},
+    {.name = "good-ip", .host = "::1"},
+    {.name = "good-idna", .host = "XN--bcher-KVA.example."},
+    {.name = "good-rsa"},
+    {.name = "good-ed25519"},
+    {.name = "good-chain"},
+    {.name = "good-constrained", .host = "www.example.org"},
+
+    {"expired", NULL, WEIR_ETLSEXPIRED, "expired", 0},
+    {"not-yet", NULL, WEIR_ETLSNOTYET, "not valid yet", 0},
+    {"issuer-expired", NULL, WEIR_ETLSEXPIRED, "CN=issuer-expired.middle", 0},
+
+    {"self-signed", NULL, WEIR_ETLSSELFSIGNED, "signed by itself", 0},
+    {"wrong-issuer", NULL, WEIR_ETLSISSUER, ISSUER_TEXT, 0},
+    {"missing-issuer", NULL, WEIR_ETLSISSUER, ISSUER_TEXT, 0},
+    {"issuer-is-leaf", NULL, WEIR_ETLSPURPOSE, "issue", 0},
+    {"issuer-without-usage", NULL, WEIR_ETLSPURPOSE, "keyUsage", 0},
+    {"issuer-for-clients", NULL, WEIR_ETLSPURPOSE, "extKeyUsage",
+     MATRIX_GOOD_OF_CLIENT},
+    {"issuer-constrained", NULL, WEIR_ETLSCONSTRAINT, "may not issue", 0},
+    {"deep-constrained", NULL, WEIR_ETLSCONSTRAINT, "limits the names", 0},
+    {"path-too-long", NULL, WEIR_ETLSPATHLEN, "longer", 0},
+    {"forged", NULL, WEIR_ETLSBADCERT, "CN=forged", 0},
+
+    {"other-name", NULL, WEIR_ETLSHOSTNAME, "not for localhost",
+     MATRIX_GOOD_OF_CLIENT},
+    {"name-in-subject", NULL, WEIR_ETLSHOSTNAME, "no subjectAltName",
+     MATRIX_GOOD_OF_CLIENT},
+    {"good-wildcard", "a.b.example.org", WEIR_ETLSHOSTNAME,
+     "not for a.b.example.org", MATRIX_GOOD_OF_CLIENT},
+    {"good-wildcard", "example.org", WEIR_ETLSHOSTNAME, "not for",
+     MATRIX_GOOD_OF_CLIENT},
+    {"wildcard-in-label", "www.example.org", WEIR_ETLSHOSTNAME, "not for",
+     MATRIX_GOOD_OF_CLIENT},
+    {"wildcard-alone", NULL, WEIR_ETLSHOSTNAME, "not for",
+     MATRIX_GOOD_OF_CLIENT},
+    {"wildcard-of-top", "example.org", WEIR_ETLSHOSTNAME, "not for",
+     MATRIX_GOOD_OF_CLIENT},
+    {"address-as-name", "127.0.0.1", WEIR_ETLSHOSTNAME, "not for 127",
+     MATRIX_GOOD_OF_CLIENT},
+    {"other-address", "127.0.0.1", WEIR_ETLSHOSTNAME, "not for 127",
+     MATRIX_GOOD_OF_CLIENT},
+    {"mail-name", NULL, WEIR_ETLSHOSTNAME, "not for", MATRIX_GOOD_OF_CLIENT},
+    {"nul-in-name", NULL, WEIR_ETLSBADCERT, "malformed", 0},
+
+    {"weak-rsa", NULL, WEIR_ETLSWEAK, "2048 bits", 0},
+    {"weak-curve", NULL, WEIR_ETLSWEAK, "P-256", MATRIX_NOT_IN_1_3},
+    {"other-curve", NULL, WEIR_ETLSWEAK, "P-256", MATRIX_NOT_OF_CLIENT},
+    {"sha1", NULL, WEIR_ETLSWEAK, "SHA-256", 0},
+    {"md5", NULL, WEIR_ETLSWEAK, "SHA-256", 0},
+    {"issuer-weak", NULL, WEIR_ETLSWEAK, "CN=issuer-weak.middle", 0},
+
+    {"for-clients", NULL, WEIR_ETLSPURPOSE, "not for servers",
+     MATRIX_GOOD_OF_CLIENT},
+    {"for-mail", NULL, WEIR_ETLSPURPOSE, "not for", 0},
+    {"no-signature", NULL, WEIR_ETLSPURPOSE, "keyUsage", 0},
+    {"unknown-critical", NULL, WEIR_ETLSCRITICAL, "critical", 0},
+    {"revoked", NULL, WEIR_ETLSREVOKED, "revoked", 0},
+};
+
+#define MATRIX_COUNT (sizeof(matrix_rows) / sizeof(*matrix_rows))
+
+static struct tls_pair pair;
+
+static const char *matrix_path(const char *name, const char *end)
+{
+    static char paths[8][4096];
+    static unsigned turn;
+    char *path = paths[turn++ % 8];
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
+    snprintf(path, sizeof(paths[0]), "%s/tls-matrix/%s%s", folder, name, end);
+    return path;
+}
+
+/* The default context of a side that verifies. */
+static struct weir_tls_options matrix_verifier(const char *name)
+{
+    struct weir_tls_options options = {
+        .size = sizeof(options),
+        .authorities = {.file = matrix_path("trusted", ".pem")},
+    };
+    if (strcmp(name, "revoked") == 0) {
+        options.revocations.file = matrix_path("authority", ".crl");
+    }
+    return options;
+}
+
+/* A context of a side that shows a certificate, also one that weir would not
+ * let its owner use. */
+static weir_tls_context *matrix_show(const struct weir_tls_options *options,
+                                     const char *name)
+{
+    struct weir_tls_options good = *options;
+    good.certificate.file = matrix_path("good", ".pem");
+    good.key.file = matrix_path("good", ".key");
+    weir_tls_context *context = tls_pair_context(&good);
+    const char *path = matrix_path(name, ".pem");
+    cr_assert_eq(wolfSSL_CTX_SetMinRsaKey_Sz(context->ctx, 1024),
+                 WOLFSSL_SUCCESS);
+    cr_assert_eq(wolfSSL_CTX_SetMinEccKey_Sz(context->ctx, 112),
+                 WOLFSSL_SUCCESS);
+    int ok = wolfSSL_CTX_use_certificate_chain_file(context->ctx, path);
+    cr_assert_eq(ok, WOLFSSL_SUCCESS, "%s: %d", path, ok);
+    ok = wolfSSL_CTX_use_PrivateKey_file(
+        context->ctx, matrix_path(name, ".key"), WOLFSSL_FILETYPE_PEM);
+    cr_assert_eq(ok, WOLFSSL_SUCCESS, "%s: %d", path, ok);
+    return context;
+}
+
+/* Whether the judge said what the row says, and why. */
+static bool matrix_compare(const struct matrix_row *row,
+                           const struct wr_tls_engine *judge, int err)
+{
+    const int found = wr_tls_engine_get_error(judge);
+    const char *text = wr_tls_engine_get_error_text(judge);
+    const bool is_right = found == err && (err == 0 || judge->is_server ||
+                                           strstr(text, row->text));
+    if (!is_right) {
+        fprintf(stderr, "%s, shown to a %s: %s, not %s: %s\n", row->name,
+                judge->is_server ? "server" : "client", weir_err_name(found),
+                weir_err_name(err), text);
+    }
+    return is_right;
+}
+
+/* Shows a row to a client, or to a server, and compares the verdict. */
+static bool matrix_judge(const struct matrix_row *row, bool to_client,
+                         enum weir_tls_version version)
+{
+    struct weir_tls_options client_options = matrix_verifier(row->name);
+    struct weir_tls_options server_options = client_options;
+    const char *host = row->host && to_client ? row->host : "localhost";
+    const struct wr_tls_engine_options how = {.server_hostname = host};
+    const int err =
+        to_client || !(row->flags & MATRIX_GOOD_OF_CLIENT) ? row->err : 0;
+    client_options.max_version = version;
+    server_options.server = true;
+    if (to_client) {
+        server_options.authorities.file = NULL;
+        server_options.revocations.file = NULL;
+    } else {
+        server_options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+        client_options.revocations.file = NULL;
+    }
+    weir_tls_context *server =
+        matrix_show(&server_options, to_client ? row->name : "good");
+    weir_tls_context *client =
+        matrix_show(&client_options, to_client ? "good" : row->name);
+
+    tls_pair_connect(&pair, client, server, &how);
+
+    const bool is_right =
+        matrix_compare(row, to_client ? &pair.client : &pair.server, err);
+    tls_pair_disconnect(&pair);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+    return is_right;
+}
+
+static void matrix_judge_all(bool to_client, enum weir_tls_version version)
+{
+    unsigned wrong = 0;
+    for (size_t i = 0; i < MATRIX_COUNT; i++) {
+        const unsigned flags = matrix_rows[i].flags;
+        if ((!to_client && (flags & MATRIX_NOT_OF_CLIENT)) ||
+            (version == WEIR_TLS_1_3 && (flags & MATRIX_NOT_IN_1_3))) {
+            continue;
+        }
+        wrong += !matrix_judge(&matrix_rows[i], to_client, version);
+    }
+    expect_eq(wrong, 0);
+}
+
+UNIT(tls_matrix, a_server_refuses_a_certificate_for_servers)
+{
+    const struct matrix_row row = {"for-servers", NULL, WEIR_ETLSPURPOSE,
+                                   "not for clients", 0};
+    cr_assert(matrix_judge(&row, false, WEIR_TLS_1_3));
+    cr_assert(matrix_judge(&row, false, WEIR_TLS_1_2));
+}
+
+UNIT(tls_matrix, a_client_of_tls_1_3_judges_certificates_of_servers)
+{
+    matrix_judge_all(true, WEIR_TLS_1_3);
+}
+
+UNIT(tls_matrix, a_client_of_tls_1_2_judges_certificates_of_servers)
+{
+    matrix_judge_all(true, WEIR_TLS_1_2);
+}
+
+UNIT(tls_matrix, a_server_of_tls_1_3_judges_certificates_of_clients)
+{
+    matrix_judge_all(false, WEIR_TLS_1_3);
+}
+
+UNIT(tls_matrix, a_server_of_tls_1_2_judges_certificates_of_clients)
+{
+    matrix_judge_all(false, WEIR_TLS_1_2);
+}
+
+UNIT(tls_matrix, an_issuer_that_one_server_showed_is_forgotten)
+{
+    const struct weir_tls_options options = matrix_verifier("good");
+    struct weir_tls_options server_options = options;
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    weir_tls_context *client = tls_pair_context(&options);
+    server_options.server = true;
+    for (int i = 0; i < 2; i++) {
+        weir_tls_context *whole = matrix_show(&server_options, "good-chain");
+        weir_tls_context *orphan = matrix_show(&server_options, "orphan");
+        tls_pair_connect(&pair, client, whole, &how);
+        tls_pair_expect(&pair, 0, 0);
+        tls_pair_disconnect(&pair);
+        tls_pair_connect(&pair, client, orphan, &how);
+        expect_eq(wr_tls_engine_get_error(&pair.client), WEIR_ETLSISSUER);
+        tls_pair_disconnect(&pair);
+        weir_tls_context_unref(whole);
+        weir_tls_context_unref(orphan);
+    }
+    weir_tls_context_unref(client);
+}
