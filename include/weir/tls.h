@@ -84,7 +84,10 @@ struct weir_tls_options {
      * "h2,http/1.1"; NULL: none are negotiated. */
     const char *alpn;
     /** Names of cipher suites as wolfSSL spells them, separated by colons, the
-     * best first; NULL: AES-GCM and ChaCha20-Poly1305 with ephemeral keys. */
+     * best first; NULL: all of these. TLS13-AES128-GCM-SHA256,
+     * TLS13-AES256-GCM-SHA384, TLS13-CHACHA20-POLY1305-SHA256 and, for TLS 1.2,
+     * ECDHE-ECDSA- or ECDHE-RSA- before AES128-GCM-SHA256, AES256-GCM-SHA384
+     * and CHACHA20-POLY1305. No other suite can be used. */
     const char *ciphers;
 };
 
@@ -106,7 +109,7 @@ struct weir_tls_options {
  * @retval WEIR_ETLSFILE   a text is not what it should be
  * @retval WEIR_ETLSNOKEY  a certificate without a key
  * @retval WEIR_ETLSMISMATCH  the key is not that of the certificate
- * @retval WEIR_ETLSCIPHERS   no suite of the list is known
+ * @retval WEIR_ETLSCIPHERS   a suite of the list is not one of weir's
  * @suspends no
  * @thread any
  */

@@ -12,6 +12,7 @@
 #include "context_impl.h"
 #include "lib/base/options.h"
 #include "memory.h"
+#include "suites.h"
 
 #include <weir/error.h>
 #include <weir/tls.h>
@@ -20,15 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* AEAD suites with ephemeral keys, those that the processor helps with first.
- */
-#define CONTEXT_CIPHERS                                                        \
-    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"                         \
-    "TLS13-CHACHA20-POLY1305-SHA256:"                                          \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"               \
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"               \
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
 #define CONTEXT_RSA_BITS 2048
 #define CONTEXT_ECC_BITS 256
@@ -80,17 +72,34 @@ static void context_set_verification(weir_tls_context *context,
     }
 }
 
-/* The list of suites is set in any case: wolfSSL would allocate one in the
- * first connection for the context to keep. */
+/* Without a list wolfSSL would allocate one in the first connection, for the
+ * context to keep. */
+static int context_set_suites(weir_tls_context *context,
+                              const struct weir_tls_options *options,
+                              struct wr_tls_context_text *text)
+{
+    const char *unknown = NULL;
+    int len = 0;
+    int err = wr_tls_suites_use(context->ctx, options->ciphers, &unknown, &len);
+
+    if (unknown) {
+        wr_ignore(snprintf(text->line, sizeof(text->line),
+                           "ciphers: \"%.*s\" is not a suite of weir's", len,
+                           unknown) < 0);
+    }
+    return err == 0 ? wr_tls_suites_use_groups(context->ctx) : err;
+}
+
 static int context_set_rules(weir_tls_context *context,
                              const struct weir_tls_options *options)
 {
     WOLFSSL_CTX *ctx = context->ctx;
-    const char *ciphers = options->ciphers ? options->ciphers : CONTEXT_CIPHERS;
 
-    if (wolfSSL_CTX_set_cipher_list(ctx, ciphers) != WOLFSSL_SUCCESS) {
-        return WEIR_ETLSCIPHERS;
+#ifdef WOLFSSL_EARLY_DATA
+    if (wolfSSL_CTX_set_max_early_data(ctx, 0) != 0) {
+        return WEIR_ETLSENGINE;
     }
+#endif
     if (wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS &&
         options->min_version != WEIR_TLS_1_3) {
         return WEIR_ETLSENGINE;
@@ -126,7 +135,10 @@ static int context_fill(weir_tls_context *context,
             return -ENOMEM;
         }
     }
-    int err = context_set_rules(context, options);
+    int err = context_set_suites(context, options, text);
+    if (err == 0) {
+        err = context_set_rules(context, options);
+    }
     return err < 0 ? err : wr_tls_context_load(context, options, text);
 }
 

@@ -60,6 +60,10 @@ void wr_tls_context_end_step(weir_tls_context *context)
     pthread_mutex_unlock(&context->mutex);
 }
 
+#if !defined(WOLFSSL_ALWAYS_VERIFY_CB) || !defined(WOLFSSL_VERIFY_CB_ALL_CERTS)
+#error "this wolfSSL does not show good certificates to the verify callback"
+#endif
+
 int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
 {
     struct wr_tls_verdict *verdict = store->userCtx;

@@ -1,0 +1,94 @@
+/*
+ * The lists of suites and groups. A name is compared as a whole and with its
+ * case: what wolfSSL would make of a part of a name, of an alias or of a
+ * keyword such as ALL is never found out.
+ */
+#include "suites.h"
+
+#include "uring/check.h"
+
+#include <weir/error.h>
+
+#include <string.h>
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+#define SUITES_AES                                                             \
+    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"                         \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"               \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+
+#define SUITES_CHACHA                                                          \
+    "TLS13-CHACHA20-POLY1305-SHA256:"                                          \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+/* AES by tables is slow, and tells its key by the time that it takes. */
+#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
+#define SUITES_ALL SUITES_AES ":" SUITES_CHACHA
+#else
+#define SUITES_ALL SUITES_CHACHA ":" SUITES_AES
+#endif
+
+static bool suites_knows(const char *name, size_t len)
+{
+    const char *at = SUITES_ALL;
+
+    wr_assert(name != NULL);
+    for (;;) {
+        const size_t known = strcspn(at, ":");
+        if (known == len && memcmp(at, name, len) == 0) {
+            return true;
+        }
+        if (at[known] == '\0') {
+            return false;
+        }
+        at += known + 1;
+    }
+}
+
+int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list,
+                      const char **ret_unknown, int *ret_len)
+{
+    const char *at = list ? list : SUITES_ALL;
+
+    wr_assert(ctx && ret_unknown && ret_len);
+    *ret_unknown = NULL;
+    for (;;) {
+        const size_t len = strcspn(at, ":");
+        if (!suites_knows(at, len)) {
+            *ret_unknown = at;
+            *ret_len = (int)wr_min_u64(len, 64);
+            return WEIR_ETLSCIPHERS;
+        }
+        if (at[len] == '\0') {
+            break;
+        }
+        at += len + 1;
+    }
+    return wolfSSL_CTX_set_cipher_list(ctx, list ? list : SUITES_ALL) ==
+                   WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSCIPHERS;
+}
+
+int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx)
+{
+    static const int groups[] = {
+        WOLFSSL_ECC_X25519,
+        WOLFSSL_ECC_SECP256R1,
+        WOLFSSL_ECC_SECP384R1,
+#if defined(HAVE_ECC521) || defined(HAVE_ALL_CURVES)
+        WOLFSSL_ECC_SECP521R1,
+#endif
+    };
+    int list[sizeof(groups) / sizeof(*groups)];
+
+    wr_assert(ctx != NULL);
+    memcpy(list, groups, sizeof(list));
+    return wolfSSL_CTX_set_groups(ctx, list,
+                                  (int)(sizeof(list) / sizeof(*list))) ==
+                   WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSENGINE;
+}
