@@ -124,6 +124,8 @@ enum weir_error {
     WEIR_ETLSALPN = -4447,
     /** Too many records without data: alerts, key updates, empty ones. */
     WEIR_ETLSFLOOD = -4448,
+    /** A client asked for a name that the server has no certificate for. */
+    WEIR_ETLSNONAME = -4449,
 
     /** There is no such name (NXDOMAIN). */
     WEIR_EDNSNOTFOUND = -4500,

@@ -51,6 +51,15 @@ struct weir_tls_pem {
     size_t size;
 };
 
+/** A certificate and its key. */
+struct weir_tls_identity {
+    /** The chain of certificates, the own one first. */
+    struct weir_tls_pem certificate;
+    /** Its private key, not encrypted; default: in the text of the certificate.
+     */
+    struct weir_tls_pem key;
+};
+
 /** The parts of a context; zero is the default of every field. */
 struct weir_tls_options {
     /** sizeof(struct weir_tls_options). */
@@ -89,6 +98,16 @@ struct weir_tls_options {
      * ECDHE-ECDSA- or ECDHE-RSA- before AES128-GCM-SHA256, AES256-GCM-SHA384
      * and CHACHA20-POLY1305. No other suite can be used. */
     const char *ciphers;
+    /** Server: further certificates with their keys. For a client that asks for
+     * a name (SNI) the first one is used that is for this name; the certificate
+     * above is used where it is for the name itself, where none is, and where
+     * the client asks for no name. */
+    const struct weir_tls_identity *identities;
+    /** Number of the identities. */
+    size_t identity_count;
+    /** Server: refuse a client that asks for a name that no certificate is for,
+     * with the alert unrecognized_name: WEIR_ETLSNONAME. */
+    bool refuse_unknown_names;
 };
 
 /**

@@ -102,6 +102,8 @@ static const struct entry error_own_errors[] = {
           "No cipher suite, group or signature algorithm in common"),
     ENTRY(WEIR_ETLSALPN, "No application protocol in common (ALPN)"),
     ENTRY(WEIR_ETLSFLOOD, "Too many TLS records without data"),
+    ENTRY(WEIR_ETLSNONAME,
+          "The client asked for a name without a certificate here"),
     ENTRY(WEIR_EDNSNOTFOUND, "No such host name"),
     ENTRY(WEIR_EDNSNODATA, "The host name has no address of this family"),
     ENTRY(WEIR_EDNSSERVFAIL, "The name servers cannot answer now"),

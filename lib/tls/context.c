@@ -22,9 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTEXT_RSA_BITS 2048
-#define CONTEXT_ECC_BITS 256
-
 /* ---- making ---- */
 
 static int context_check_options(const struct weir_tls_options *options)
@@ -40,6 +37,9 @@ static int context_check_options(const struct weir_tls_options *options)
     wr_require(options->server || !options->no_tickets, -EINVAL);
     wr_require(!options->server || !options->no_verify, -EINVAL);
     wr_require(!options->alpn || options->alpn[0], -EINVAL);
+    wr_require(options->server || options->identity_count == 0, -EINVAL);
+    wr_require(options->server || !options->refuse_unknown_names, -EINVAL);
+    wr_require(options->identities || options->identity_count == 0, -EINVAL);
     return 0;
 }
 
@@ -104,9 +104,9 @@ static int context_set_rules(weir_tls_context *context,
         options->min_version != WEIR_TLS_1_3) {
         return WEIR_ETLSENGINE;
     }
-    if (wolfSSL_CTX_SetMinRsaKey_Sz(ctx, CONTEXT_RSA_BITS) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_SetMinEccKey_Sz(ctx, CONTEXT_ECC_BITS) != WOLFSSL_SUCCESS) {
-        return WEIR_ETLSENGINE;
+    int err = wr_tls_suites_set_strength(ctx);
+    if (err < 0) {
+        return err;
     }
     wr_ignore(wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF) !=
               WOLFSSL_SUCCESS);
@@ -139,7 +139,10 @@ static int context_fill(weir_tls_context *context,
     if (err == 0) {
         err = context_set_rules(context, options);
     }
-    return err < 0 ? err : wr_tls_context_load(context, options, text);
+    if (err == 0) {
+        err = wr_tls_context_load(context, options, text);
+    }
+    return err < 0 ? err : wr_tls_context_load_names(context, options, text);
 }
 
 static void context_free(weir_tls_context *context)
@@ -151,6 +154,7 @@ static void context_free(weir_tls_context *context)
     wr_tls_memory_leave(before);
     explicit_bzero(&context->ticket_keys, sizeof(context->ticket_keys));
     wr_ignore(pthread_mutex_destroy(&context->mutex) != 0);
+    wr_tls_context_free_names(context);
     free(context->alpn);
     free(context);
 }

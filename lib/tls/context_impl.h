@@ -23,6 +23,16 @@ struct wr_tls_ticket_keys {
     uint8_t key[32];
 };
 
+/* A certificate that is chosen by the name that a client asks for. */
+struct wr_tls_identity {
+    uint8_t *chain; /* PEM */
+    long chain_size;
+    uint8_t *key; /* PEM */
+    long key_size;
+    uint8_t *leaf; /* DER, of which the names are read */
+    size_t leaf_size;
+};
+
 struct weir_tls_context {
     WOLFSSL_CTX *ctx;
     /* Of the next three; the rest does not change. */
@@ -33,7 +43,12 @@ struct weir_tls_context {
     bool is_server;
     bool verifies; /* the peer's certificates, where it has any */
     bool has_tickets;
+    bool refuses_unknown_names;
     char *alpn; /* NULL: none */
+    struct wr_tls_identity *identities;
+    size_t identity_count;
+    uint8_t *leaf; /* of the first certificate, where names are compared */
+    size_t leaf_size;
     struct wr_tls_ticket_keys ticket_keys;
 };
 
@@ -49,6 +64,28 @@ struct wr_tls_context_text {
 WEIR_MUST_USE int wr_tls_context_load(weir_tls_context *context,
                                       const struct weir_tls_options *options,
                                       struct wr_tls_context_text *text);
+
+typedef int wr_tls_context_use(weir_tls_context *context, const uint8_t *data,
+                               long size);
+
+bool wr_tls_context_has(const struct weir_tls_pem *pem);
+
+/* Reads a text and lets @use have it, which returns 0 or a code. */
+WEIR_MUST_USE int wr_tls_context_load_one(weir_tls_context *context,
+                                          const struct weir_tls_pem *pem,
+                                          const char *label,
+                                          wr_tls_context_use *use,
+                                          struct wr_tls_context_text *text);
+
+/* ---- context_names.c ---- */
+
+/* Reads the certificates that are chosen by name. */
+WEIR_MUST_USE int
+wr_tls_context_load_names(weir_tls_context *context,
+                          const struct weir_tls_options *options,
+                          struct wr_tls_context_text *text);
+
+void wr_tls_context_free_names(weir_tls_context *context);
 
 /* ---- context_ticket.c ---- */
 

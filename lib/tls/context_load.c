@@ -73,7 +73,7 @@ static int context_load_read(const struct weir_tls_pem *pem,
     return err;
 }
 
-static bool context_load_has(const struct weir_tls_pem *pem)
+bool wr_tls_context_has(const struct weir_tls_pem *pem)
 {
     return pem->file || pem->data;
 }
@@ -84,54 +84,52 @@ static const char *context_load_name(const struct weir_tls_pem *pem)
     return pem->file ? pem->file : "the text in memory";
 }
 
-typedef int context_load_use(weir_tls_context *context,
-                             const struct context_load_text *text);
-
-/* Reads a text and lets @use have it, which returns 0 or a code. */
-static int context_load_one(weir_tls_context *context,
-                            const struct weir_tls_pem *pem, const char *what,
-                            context_load_use *use,
+int wr_tls_context_load_one(weir_tls_context *context,
+                            const struct weir_tls_pem *pem, const char *label,
+                            wr_tls_context_use *use,
                             struct wr_tls_context_text *text)
 {
     struct context_load_text found = {.data = NULL};
     int err = context_load_read(pem, &found);
     if (err == 0) {
-        err = use(context, &found);
+        err = use(context, found.data, found.size);
+    }
+    if (found.memory) {
+        explicit_bzero(found.memory, (size_t)found.size); /* it may be a key */
     }
     free(found.memory);
     if (err < 0) {
-        wr_ignore(snprintf(text->line, sizeof(text->line), "%s: %s: %s", what,
+        wr_ignore(snprintf(text->line, sizeof(text->line), "%s: %s: %s", label,
                            context_load_name(pem), weir_strerror(err)) < 0);
     }
     return err;
 }
 
 static int context_load_certificate(weir_tls_context *context,
-                                    const struct context_load_text *text)
+                                    const uint8_t *data, long size)
 {
-    return wolfSSL_CTX_use_certificate_chain_buffer(
-               context->ctx, text->data, text->size) == WOLFSSL_SUCCESS
+    return wolfSSL_CTX_use_certificate_chain_buffer(context->ctx, data, size) ==
+                   WOLFSSL_SUCCESS
                ? 0
                : WEIR_ETLSFILE;
 }
 
-static int context_load_key(weir_tls_context *context,
-                            const struct context_load_text *text)
+static int context_load_key(weir_tls_context *context, const uint8_t *data,
+                            long size)
 {
-    if (wolfSSL_CTX_use_PrivateKey_buffer(context->ctx, text->data, text->size,
+    if (wolfSSL_CTX_use_PrivateKey_buffer(context->ctx, data, size,
                                           WOLFSSL_FILETYPE_PEM) ==
         WOLFSSL_SUCCESS) {
         return 0;
     }
-    return memmem(text->data, (size_t)text->size, "ENCRYPTED", 9)
-               ? WEIR_ETLSPASSWORD
-               : WEIR_ETLSNOKEY;
+    return memmem(data, (size_t)size, "ENCRYPTED", 9) ? WEIR_ETLSPASSWORD
+                                                      : WEIR_ETLSNOKEY;
 }
 
 static int context_load_authorities(weir_tls_context *context,
-                                    const struct context_load_text *text)
+                                    const uint8_t *data, long size)
 {
-    return wolfSSL_CTX_load_verify_buffer(context->ctx, text->data, text->size,
+    return wolfSSL_CTX_load_verify_buffer(context->ctx, data, size,
                                           WOLFSSL_FILETYPE_PEM) ==
                    WOLFSSL_SUCCESS
                ? 0
@@ -139,13 +137,13 @@ static int context_load_authorities(weir_tls_context *context,
 }
 
 static int context_load_revocations(weir_tls_context *context,
-                                    const struct context_load_text *text)
+                                    const uint8_t *data, long size)
 {
     if (wolfSSL_CTX_EnableCRL(context->ctx, WOLFSSL_CRL_CHECKALL) !=
         WOLFSSL_SUCCESS) {
         return WEIR_ETLSENGINE;
     }
-    return wolfSSL_CTX_LoadCRLBuffer(context->ctx, text->data, text->size,
+    return wolfSSL_CTX_LoadCRLBuffer(context->ctx, data, size,
                                      WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS
                ? 0
                : WEIR_ETLSFILE;
@@ -155,12 +153,15 @@ static int context_load_identity(weir_tls_context *context,
                                  const struct weir_tls_options *options,
                                  struct wr_tls_context_text *text)
 {
-    const struct weir_tls_pem *key =
-        context_load_has(&options->key) ? &options->key : &options->certificate;
-    int err = context_load_one(context, &options->certificate, "certificate",
-                               context_load_certificate, text);
+    const struct weir_tls_pem *key = wr_tls_context_has(&options->key)
+                                         ? &options->key
+                                         : &options->certificate;
+    int err =
+        wr_tls_context_load_one(context, &options->certificate, "certificate",
+                                context_load_certificate, text);
     if (err == 0) {
-        err = context_load_one(context, key, "key", context_load_key, text);
+        err = wr_tls_context_load_one(context, key, "key", context_load_key,
+                                      text);
     }
     if (err == 0 &&
         wolfSSL_CTX_check_private_key(context->ctx) != WOLFSSL_SUCCESS) {
@@ -173,9 +174,10 @@ static int context_load_trust(weir_tls_context *context,
                               const struct weir_tls_options *options,
                               struct wr_tls_context_text *text)
 {
-    if (context_load_has(&options->authorities)) {
-        return context_load_one(context, &options->authorities, "authorities",
-                                context_load_authorities, text);
+    if (wr_tls_context_has(&options->authorities)) {
+        return wr_tls_context_load_one(context, &options->authorities,
+                                       "authorities", context_load_authorities,
+                                       text);
     }
     if (context->is_server || options->no_system_authorities) {
         return context->is_server ? -EINVAL : 0;
@@ -192,17 +194,18 @@ int wr_tls_context_load(weir_tls_context *context,
     int err = 0;
 
     wr_assert(context->ctx);
-    if (context_load_has(&options->certificate)) {
+    if (wr_tls_context_has(&options->certificate)) {
         err = context_load_identity(context, options, text);
-    } else if (context->is_server || context_load_has(&options->key)) {
+    } else if (context->is_server || wr_tls_context_has(&options->key)) {
         return context->is_server ? -EINVAL : WEIR_ETLSNOKEY;
     }
     if (err == 0 && context->verifies) {
         err = context_load_trust(context, options, text);
     }
-    if (err == 0 && context_load_has(&options->revocations)) {
-        err = context_load_one(context, &options->revocations, "revocations",
-                               context_load_revocations, text);
+    if (err == 0 && wr_tls_context_has(&options->revocations)) {
+        err = wr_tls_context_load_one(context, &options->revocations,
+                                      "revocations", context_load_revocations,
+                                      text);
     }
     return err;
 }

@@ -105,7 +105,8 @@ static int engine_fail_by(struct wr_tls_engine *engine, int number)
     if (engine->flooded) {
         return engine_fail(engine, WEIR_ETLSFLOOD);
     }
-    if (number != FATAL_ERROR && engine->verdict.err) {
+    if (engine->verdict.err &&
+        (number != FATAL_ERROR || engine->alert_received < 0)) {
         return engine_fail(engine, engine->verdict.err);
     }
     if (engine->alert_received >= 0) {

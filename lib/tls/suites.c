@@ -30,6 +30,9 @@
 #define SUITES_ALL SUITES_CHACHA ":" SUITES_AES
 #endif
 
+#define SUITES_RSA_BITS 2048
+#define SUITES_ECC_BITS 256
+
 static bool suites_knows(const char *name, size_t len)
 {
     const char *at = SUITES_ALL;
@@ -89,6 +92,17 @@ int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx)
     return wolfSSL_CTX_set_groups(ctx, list,
                                   (int)(sizeof(list) / sizeof(*list))) ==
                    WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSENGINE;
+}
+
+int wr_tls_suites_set_strength(struct WOLFSSL_CTX *ctx)
+{
+    wr_assert(ctx != NULL);
+    return wolfSSL_CTX_SetMinRsaKey_Sz(ctx, SUITES_RSA_BITS) ==
+                       WOLFSSL_SUCCESS &&
+                   wolfSSL_CTX_SetMinEccKey_Sz(ctx, SUITES_ECC_BITS) ==
+                       WOLFSSL_SUCCESS
                ? 0
                : WEIR_ETLSENGINE;
 }

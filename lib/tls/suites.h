@@ -21,4 +21,7 @@ WEIR_MUST_USE int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list,
 /* Sets the groups of the key exchange: 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx);
 
+/* Sets the least sizes of keys, own ones and peers': 0 or WEIR_ETLSENGINE. */
+WEIR_MUST_USE int wr_tls_suites_set_strength(struct WOLFSSL_CTX *ctx);
+
 #endif

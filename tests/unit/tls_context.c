@@ -19,9 +19,9 @@ static char error_text[256];
 
 static const char *context_path(const char *name)
 {
-    static char paths[8][4096];
+    static char paths[64][4096];
     static unsigned turn;
-    char *path = paths[turn++ % 8];
+    char *path = paths[turn++ % 64];
     const char *folder = getenv("WEIR_TLS_CERTIFICATES");
     cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
     snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
@@ -326,4 +326,134 @@ UNIT(tls_context, suites_are_those_of_weir_and_no_others)
     context_connect(&client, &server, &how);
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSCIPHER);
     tls_pair_disconnect(&pair);
+}
+
+/* ---- certificates by name ---- */
+
+static const char *context_matrix(const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "tls-matrix/%s", name);
+    return context_path(path);
+}
+
+/* A server with three more certificates; the first one is for localhost. */
+static struct weir_tls_options
+context_named_server(struct weir_tls_identity identities[3])
+{
+    struct weir_tls_options options = context_server();
+    identities[0] = (struct weir_tls_identity){
+        .certificate = {.file = context_matrix("good-wildcard.pem")},
+        .key = {.file = context_matrix("good-wildcard.key")},
+    };
+    identities[1] = (struct weir_tls_identity){
+        .certificate = {.file = context_matrix("good-idna.pem")},
+        .key = {.file = context_matrix("good-idna.key")},
+    };
+    identities[2] = (struct weir_tls_identity){
+        .certificate = {.file = context_matrix("other-name.pem")},
+        .key = {.file = context_matrix("other-name.key")},
+    };
+    options.identities = identities;
+    options.identity_count = 3;
+    return options;
+}
+
+static void context_ask_for(const struct weir_tls_options *server,
+                            const char *name, enum weir_tls_version version,
+                            int client_err, int server_err)
+{
+    struct weir_tls_options client = context_client();
+    const struct wr_tls_engine_options how = {.server_hostname = name};
+    client.max_version = version;
+    client.authorities.file = strcmp(name, "localhost") == 0
+                                  ? context_path("ca.pem")
+                                  : context_matrix("trusted.pem");
+    context_connect(&client, server, &how);
+    tls_pair_expect(&pair, client_err, server_err);
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_context, a_server_chooses_its_certificate_by_the_name)
+{
+    struct weir_tls_identity identities[3];
+    struct weir_tls_options server = context_named_server(identities);
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        const enum weir_tls_version one = (enum weir_tls_version)version;
+        context_ask_for(&server, "localhost", one, 0, 0);
+        context_ask_for(&server, "www.example.org", one, 0, 0);
+        context_ask_for(&server, "example.org", one, 0, 0);
+        context_ask_for(&server, "XN--BCHER-KVA.example", one, 0, 0);
+    }
+}
+
+UNIT(tls_context, a_certificate_by_name_may_have_another_kind_of_key)
+{
+    struct weir_tls_identity identities[3];
+    struct weir_tls_options server = context_named_server(identities);
+    server.certificate.file = context_path("rsa.pem");
+    server.key.file = context_path("rsa.key");
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        const enum weir_tls_version one = (enum weir_tls_version)version;
+        context_ask_for(&server, "localhost", one, 0, 0);
+        context_ask_for(&server, "www.example.org", one, 0, 0);
+    }
+}
+
+UNIT(tls_context, a_name_that_no_certificate_is_for_gets_the_first_or_an_alert)
+{
+    struct weir_tls_identity identities[3];
+    struct weir_tls_options server = context_named_server(identities);
+    struct weir_tls_options client = context_client();
+    const struct wr_tls_engine_options nameless = {.no_hostname_check = true};
+    char longest[256];
+    memset(longest, 'a', 255);
+    longest[255] = '\0';
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        struct wr_tls_engine_options how = {.server_hostname = "other.test",
+                                            .no_hostname_check = true};
+        client.max_version = (enum weir_tls_version)version;
+        server.refuse_unknown_names = false;
+        context_connect(&client, &server, &how);
+        tls_pair_expect(&pair, 0, 0);
+        tls_pair_disconnect(&pair);
+
+        server.refuse_unknown_names = true;
+        context_connect(&client, &server, &how);
+        tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
+        cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.client),
+                                  "unrecognized_name"));
+        tls_pair_disconnect(&pair);
+
+        how.server_hostname = longest;
+        context_connect(&client, &server, &how);
+        tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
+        tls_pair_disconnect(&pair);
+
+        context_connect(&client, &server, &nameless);
+        tls_pair_expect(&pair, 0, 0);
+        tls_pair_disconnect(&pair);
+    }
+}
+
+UNIT(tls_context, a_certificate_by_name_is_tried_when_the_context_is_made)
+{
+    struct weir_tls_identity identities[3];
+    struct weir_tls_options options = context_named_server(identities);
+    identities[2].key.file = context_matrix("good.key");
+    context_refuse(&options, WEIR_ETLSMISMATCH, "good.key: ");
+    identities[2].key.file = context_matrix("good.pem");
+    context_refuse(&options, WEIR_ETLSNOKEY, "good.pem: ");
+    identities[2].key.file = context_matrix("none.key");
+    context_refuse(&options, -ENOENT, "none.key: ");
+    identities[2].key.file = NULL;
+    context_refuse(&options, WEIR_ETLSNOKEY, "other-name.pem: ");
+    identities[2].certificate.file = context_matrix("good.key");
+    context_refuse(&options, WEIR_ETLSFILE, "certificate: ");
+    options = context_server();
+    options.identity_count = 1;
+    context_refuse(&options, -EINVAL, "Invalid");
+    options = context_client();
+    options.refuse_unknown_names = true;
+    context_refuse(&options, -EINVAL, "Invalid");
 }
