@@ -90,7 +90,10 @@ struct weir_tls_options {
      * of an issuer without a current list is refused: WEIR_ETLSNOCRL. */
     struct weir_tls_pem revocations;
     /** Application protocols (ALPN), separated by commas, the best first, as in
-     * "h2,http/1.1"; NULL: none are negotiated. */
+     * "h2,http/1.1": 1 to 32 names of 1 to 255 bytes; NULL: none are
+     * negotiated. A server that has none of a client's names refuses it with
+     * the alert no_application_protocol; a client that sends no names is
+     * accepted. */
     const char *alpn;
     /** Names of cipher suites as wolfSSL spells them, separated by colons, the
      * best first; NULL: all of these. TLS13-AES128-GCM-SHA256,
@@ -114,7 +117,8 @@ struct weir_tls_options {
  * Make a context.
  *
  * Files are read at once, so this call may wait for a disk: make contexts
- * before a loop runs, or in an executor's job.
+ * before a loop runs, or in an executor's job. On a task the call needs 48 KiB
+ * of stack, of which wolfSSL takes most to compare a key with its certificate.
  *
  * @param options     what it is made of; borrowed
  * @param ret         the context, given: weir_tls_context_unref()

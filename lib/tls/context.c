@@ -22,7 +22,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Names in a list of application protocols at most. */
+#define CONTEXT_ALPN_MAX 32
+
 /* ---- making ---- */
+
+/* Names of 1 to 255 bytes (RFC 7301), none of them empty. */
+static bool context_is_alpn(const char *list)
+{
+    size_t count = 1;
+
+    wr_assert(list != NULL);
+    for (;;) {
+        const size_t len = strcspn(list, ",");
+        if (len == 0 || len > UINT8_MAX || count > CONTEXT_ALPN_MAX) {
+            return false;
+        }
+        if (list[len] == '\0') {
+            return true;
+        }
+        list += len + 1;
+        count++;
+    }
+}
 
 static int context_check_options(const struct weir_tls_options *options)
 {
@@ -36,7 +58,7 @@ static int context_check_options(const struct weir_tls_options *options)
     wr_require(options->server || options->client_auth == 0, -EINVAL);
     wr_require(options->server || !options->no_tickets, -EINVAL);
     wr_require(!options->server || !options->no_verify, -EINVAL);
-    wr_require(!options->alpn || options->alpn[0], -EINVAL);
+    wr_require(!options->alpn || context_is_alpn(options->alpn), -EINVAL);
     wr_require(options->server || options->identity_count == 0, -EINVAL);
     wr_require(options->server || !options->refuse_unknown_names, -EINVAL);
     wr_require(options->identities || options->identity_count == 0, -EINVAL);

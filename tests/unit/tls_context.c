@@ -57,6 +57,13 @@ static void context_refuse(const struct weir_tls_options *options, int err,
     cr_assert_not_null(strstr(error_text, text), "%s", error_text);
 }
 
+static void context_refuse_alpn(const char *list)
+{
+    struct weir_tls_options options = context_client();
+    options.alpn = list;
+    context_refuse(&options, -EINVAL, "Invalid");
+}
+
 /* ---- making ---- */
 
 UNIT(tls_context, contexts_of_either_role_are_made_and_counted)
@@ -86,6 +93,19 @@ UNIT(tls_context, options_out_of_range_are_refused)
     options = context_client();
     options.alpn = "";
     context_refuse(&options, -EINVAL, "Invalid");
+    context_refuse_alpn(",");
+    context_refuse_alpn("h2,");
+    context_refuse_alpn(",h2");
+    context_refuse_alpn("h2,,http/1.1");
+    char alpn[257];
+    memset(alpn, 'a', 256);
+    alpn[256] = '\0';
+    context_refuse_alpn(alpn);
+    for (size_t i = 1; i < 66; i += 2) {
+        alpn[i] = ',';
+    }
+    alpn[67] = '\0'; /* 34 names */
+    context_refuse_alpn(alpn);
     options = context_client();
     options.ciphers = "NO-SUCH-SUITE";
     context_refuse(&options, WEIR_ETLSCIPHERS, "\"NO-SUCH-SUITE\"");
@@ -326,6 +346,28 @@ UNIT(tls_context, suites_are_those_of_weir_and_no_others)
     context_connect(&client, &server, &how);
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSCIPHER);
     tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
+{
+    struct weir_tls_options client = context_client();
+    struct weir_tls_options server = context_server();
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    server.alpn = "h2,http/1.1";
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        client.max_version = (enum weir_tls_version)version;
+        client.alpn = "h3,spdy";
+        context_connect(&client, &server, &how);
+        tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSALPN);
+        cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.client),
+                                  "no_application_protocol"));
+        tls_pair_disconnect(&pair);
+
+        client.alpn = NULL;
+        context_connect(&client, &server, &how);
+        tls_pair_expect(&pair, 0, 0);
+        tls_pair_disconnect(&pair);
+    }
 }
 
 /* ---- certificates by name ---- */

@@ -255,3 +255,26 @@ UNIT(tls_matrix, an_issuer_that_one_server_showed_is_forgotten)
     }
     weir_tls_context_unref(client);
 }
+
+UNIT(tls_matrix, an_issuer_without_a_list_is_refused_where_there_are_lists)
+{
+    struct weir_tls_options client_options = matrix_verifier("revoked");
+    const struct weir_tls_options server_options = {
+        .size = sizeof(server_options),
+        .server = true,
+    };
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *listed = matrix_show(&server_options, "good");
+    weir_tls_context *other = matrix_show(&server_options, "other-authority");
+    tls_pair_connect(&pair, client, listed, &how);
+    tls_pair_expect(&pair, 0, 0);
+    tls_pair_disconnect(&pair);
+    tls_pair_connect(&pair, client, other, &how);
+    expect_eq(wr_tls_engine_get_error(&pair.client), WEIR_ETLSNOCRL, "%s",
+              wr_tls_engine_get_error_text(&pair.client));
+    tls_pair_disconnect(&pair);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(listed);
+    weir_tls_context_unref(other);
+}

@@ -211,6 +211,10 @@ leaf sha1 "$plain$host" -md sha1
 request md5 $p256
 sign rsa-authority md5 "$plain$host" -md md5
 cp md5.crt md5.pem
+# shellcheck disable=SC2086
+request other-authority $p256
+sign rsa-authority other-authority "$plain$host"
+cp other-authority.crt other-authority.pem
 middle_key=rsa:1024
 below issuer-weak "$authority"
 middle_key=
