@@ -111,6 +111,19 @@ struct weir_tls_options {
     /** Server: refuse a client that asks for a name that no certificate is for,
      * with the alert unrecognized_name: WEIR_ETLSNONAME. */
     bool refuse_unknown_names;
+    /** Server: how long a session can be resumed, in nanoseconds; whole seconds
+     * count. 0: 2 hours; at most 7 days. */
+    uint64_t ticket_lifetime_ns;
+    /** Server: keys that seal session tickets, for processes or machines that
+     * resume each other's sessions: 1 to 4 keys of 48 random bytes, a name of
+     * 16 and a secret of 32. The first one seals, all of them open. They are
+     * copied. Whoever knows them can read the connections of TLS 1.2 that they
+     * resume; change them often, by a new context. Tickets are good only among
+     * servers with the same client_auth, authorities and revocations. NULL:
+     * a key of the context's own, a new one every lifetime. */
+    const void *ticket_keys;
+    /** Bytes at ticket_keys. */
+    size_t ticket_keys_size;
 };
 
 /**

@@ -62,7 +62,7 @@ static int context_check_options(const struct weir_tls_options *options)
     wr_require(options->server || options->identity_count == 0, -EINVAL);
     wr_require(options->server || !options->refuse_unknown_names, -EINVAL);
     wr_require(options->identities || options->identity_count == 0, -EINVAL);
-    return 0;
+    return wr_tls_context_check_tickets(options);
 }
 
 static WOLFSSL_METHOD *context_method(const struct weir_tls_options *options)
@@ -137,10 +137,7 @@ static int context_set_rules(weir_tls_context *context,
         return wolfSSL_CTX_UseSessionTicket(ctx) == WOLFSSL_SUCCESS ? 0
                                                                     : -ENOMEM;
     }
-    if (options->no_tickets) {
-        return wolfSSL_CTX_no_ticket_TLSv13(ctx) == 0 ? 0 : WEIR_ETLSENGINE;
-    }
-    return wr_tls_context_use_tickets(context);
+    return wr_tls_context_use_tickets(context, options);
 }
 
 static int context_fill(weir_tls_context *context,
@@ -174,7 +171,7 @@ static void context_free(weir_tls_context *context)
     wr_assert(context->references == 0);
     wolfSSL_CTX_free(context->ctx);
     wr_tls_memory_leave(before);
-    explicit_bzero(&context->ticket_keys, sizeof(context->ticket_keys));
+    wr_tls_ticket_keys_fini(&context->ticket_keys);
     wr_ignore(pthread_mutex_destroy(&context->mutex) != 0);
     wr_tls_context_free_names(context);
     free(context->alpn);

@@ -7,6 +7,7 @@
 #define WEIR_LIB_TLS_CONTEXT_IMPL_H
 
 #include "context.h"
+#include "ticket.h"
 
 #include <weir/tls.h>
 
@@ -17,11 +18,6 @@
 
 /* Bytes of a line on what failed. */
 #define WR_TLS_CONTEXT_TEXT_MAX 256
-
-struct wr_tls_ticket_keys {
-    uint8_t name[WOLFSSL_TICKET_NAME_SZ];
-    uint8_t key[32];
-};
 
 /* A certificate that is chosen by the name that a client asks for. */
 struct wr_tls_identity {
@@ -49,7 +45,8 @@ struct weir_tls_context {
     size_t identity_count;
     uint8_t *leaf; /* of the first certificate, where names are compared */
     size_t leaf_size;
-    struct wr_tls_ticket_keys ticket_keys;
+    struct wr_tls_ticket_keys ticket_keys;     /* under the mutex, too */
+    uint8_t ticket_rules[WR_TLS_TICKET_RULES]; /* of verifying clients */
 };
 
 /* A line on a failure, for the caller of weir_tls_context_new(). */
@@ -89,8 +86,19 @@ void wr_tls_context_free_names(weir_tls_context *context);
 
 /* ---- context_ticket.c ---- */
 
-/* Makes the keys of tickets and sets the context up to use them. */
-WEIR_MUST_USE int wr_tls_context_use_tickets(weir_tls_context *context);
+/* 0, or -EINVAL where the options about tickets are out of range. */
+WEIR_MUST_USE int
+wr_tls_context_check_tickets(const struct weir_tls_options *options);
+
+/* Sets a server up to use tickets, or to refuse them. */
+WEIR_MUST_USE int
+wr_tls_context_use_tickets(weir_tls_context *context,
+                           const struct weir_tls_options *options);
+
+/* Clients are verified by what @text says: tickets are good only where the same
+ * texts were read in the same order. */
+WEIR_MUST_USE int wr_tls_context_bind_tickets(weir_tls_context *context,
+                                              const void *text, size_t size);
 
 /* ---- context_open.c ---- */
 

@@ -129,6 +129,10 @@ static int context_load_key(weir_tls_context *context, const uint8_t *data,
 static int context_load_authorities(weir_tls_context *context,
                                     const uint8_t *data, long size)
 {
+    int err = wr_tls_context_bind_tickets(context, data, (size_t)size);
+    if (err < 0) {
+        return err;
+    }
     return wolfSSL_CTX_load_verify_buffer(context->ctx, data, size,
                                           WOLFSSL_FILETYPE_PEM) ==
                    WOLFSSL_SUCCESS
@@ -139,6 +143,10 @@ static int context_load_authorities(weir_tls_context *context,
 static int context_load_revocations(weir_tls_context *context,
                                     const uint8_t *data, long size)
 {
+    int err = wr_tls_context_bind_tickets(context, data, (size_t)size);
+    if (err < 0) {
+        return err;
+    }
     if (wolfSSL_CTX_EnableCRL(context->ctx, WOLFSSL_CRL_CHECKALL) !=
         WOLFSSL_SUCCESS) {
         return WEIR_ETLSENGINE;

@@ -1,10 +1,10 @@
 /*
- * Session tickets: sealed by AES-256-GCM with a key of the context.
+ * Session tickets of a context: wolfSSL's callback over ticket.h.
  *
- * The key is made with the context and lives as long: so a ticket is good for
- * the servers that share the context, until they are restarted. wolfSSL's own
- * way would allocate a generator in the first connection for the context to
- * keep, in memory of that connection's loop.
+ * All connections of the context share its keys, on whatever thread they are,
+ * so the keys are copied under the context's mutex. wolfSSL's own way would
+ * allocate a generator in the first connection for the context to keep, in
+ * memory of that connection's loop.
  */
 #include "context_impl.h"
 #include "uring/check.h"
@@ -13,104 +13,172 @@
 
 #include <errno.h>
 #include <string.h>
-#include <wolfssl/wolfcrypt/aes.h>
-#include <wolfssl/wolfcrypt/random.h>
+#include <time.h>
+#include <wolfssl/wolfcrypt/sha256.h>
 
-enum { CONTEXT_TICKET_TAG = 16, CONTEXT_TICKET_NONCE = 12 };
-
-_Static_assert(CONTEXT_TICKET_NONCE <= WOLFSSL_TICKET_IV_SZ,
-               "a nonce has its place in a ticket");
-_Static_assert(CONTEXT_TICKET_TAG <= WOLFSSL_TICKET_MAC_SZ,
+_Static_assert((int)WR_TLS_TICKET_NAME == WOLFSSL_TICKET_NAME_SZ,
+               "the name of a key has its place in a ticket");
+_Static_assert((int)WR_TLS_TICKET_IV == WOLFSSL_TICKET_IV_SZ,
+               "nonce and time have their place in a ticket");
+_Static_assert((int)WR_TLS_TICKET_TAG <= WOLFSSL_TICKET_MAC_SZ,
                "a tag has its place in a ticket");
 
-static int context_ticket_random(uint8_t *data, size_t size)
-{
-    WC_RNG random;
+#define CONTEXT_TICKET_SECOND       UINT64_C(1000000000)
+#define CONTEXT_TICKET_LIFETIME     (2 * 60 * 60)
+#define CONTEXT_TICKET_LIFETIME_MAX (7 * 24 * 60 * 60) /* RFC 8446, 4.6.1 */
 
-    if (wc_InitRng(&random) != 0) {
-        return WEIR_ETLSENGINE;
+/* Seconds of the wall clock, which servers with the same keys share. */
+static uint64_t context_ticket_now(void)
+{
+    return (uint64_t)time(NULL);
+}
+
+static int context_ticket_seal(weir_tls_context *context,
+                               const struct wr_tls_ticket *ticket)
+{
+    const uint64_t now = context_ticket_now();
+    struct wr_tls_ticket_key key;
+
+    wr_assert(context->is_server);
+    pthread_mutex_lock(&context->mutex);
+    int err = wr_tls_ticket_keys_get(&context->ticket_keys, now, &key);
+    pthread_mutex_unlock(&context->mutex);
+    if (err == 0) {
+        err = wr_tls_ticket_seal(ticket, &key, now);
+        explicit_bzero(&key, sizeof(key));
     }
-    int err = wc_RNG_GenerateBlock(&random, data, (word32)size);
-    wr_ignore(wc_FreeRng(&random) != 0); /* it is freed either way */
-    return err == 0 ? 0 : WEIR_ETLSENGINE;
+    return err == 0 ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_FATAL;
 }
 
-/* The name of the key and the nonce are what is authenticated beside. */
-static int context_ticket_seal(Aes *aes, const uint8_t *name,
-                               const uint8_t *nonce, uint8_t *tag,
-                               uint8_t *ticket, word32 size)
+static int context_ticket_open(weir_tls_context *context,
+                               const struct wr_tls_ticket *ticket)
 {
-    return wc_AesGcmEncrypt(aes, ticket, ticket, size, nonce,
-                            CONTEXT_TICKET_NONCE, tag, CONTEXT_TICKET_TAG, name,
-                            WOLFSSL_TICKET_NAME_SZ);
-}
+    struct wr_tls_ticket_key key;
 
-static int context_ticket_open(Aes *aes, const uint8_t *name,
-                               const uint8_t *nonce, const uint8_t *tag,
-                               uint8_t *ticket, word32 size)
-{
-    return wc_AesGcmDecrypt(aes, ticket, ticket, size, nonce,
-                            CONTEXT_TICKET_NONCE, tag, CONTEXT_TICKET_TAG, name,
-                            WOLFSSL_TICKET_NAME_SZ);
+    wr_assert(context->is_server);
+    pthread_mutex_lock(&context->mutex);
+    bool is_known =
+        wr_tls_ticket_keys_find(&context->ticket_keys, ticket->name, &key);
+    pthread_mutex_unlock(&context->mutex);
+    if (is_known) {
+        is_known = wr_tls_ticket_open(ticket, &key, context_ticket_now(),
+                                      context->ticket_keys.lifetime);
+        explicit_bzero(&key, sizeof(key));
+    }
+    return is_known ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_REJECT;
 }
 
 /* wolfSSL's callback; a ticket that is not ours is refused, and then the
  * handshake is a whole one. */
 static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
                                    unsigned char *iv, unsigned char *mac,
-                                   int seals, unsigned char *ticket, int size,
+                                   int seals, unsigned char *data, int size,
                                    int *ret_size, void *arg)
 {
-    const weir_tls_context *context = arg;
-    const struct wr_tls_ticket_keys *keys = &context->ticket_keys;
-    Aes aes;
+    weir_tls_context *context = arg;
+    const struct wr_tls_ticket ticket = {
+        .name = name,
+        .iv = iv,
+        .tag = mac,
+        .data = data,
+        .size = (size_t)size,
+        .rules = context->ticket_rules,
+    };
 
     (void)ssl;
     wr_assert(size > 0);
-    if (seals) {
-        memcpy(name, keys->name, sizeof(keys->name));
-        memset(iv, 0, WOLFSSL_TICKET_IV_SZ);
-        memset(mac, 0, WOLFSSL_TICKET_MAC_SZ);
-        if (context_ticket_random(iv, CONTEXT_TICKET_NONCE) < 0) {
-            return WOLFSSL_TICKET_RET_FATAL;
-        }
-    } else if (memcmp(name, keys->name, sizeof(keys->name)) != 0) {
-        return WOLFSSL_TICKET_RET_REJECT;
-    }
-    if (wc_AesInit(&aes, NULL, INVALID_DEVID) != 0) {
-        return WOLFSSL_TICKET_RET_FATAL;
-    }
-    int err = wc_AesGcmSetKey(&aes, keys->key, sizeof(keys->key));
-    if (err == 0) {
-        err = seals ? context_ticket_seal(&aes, name, iv, mac, ticket,
-                                          (word32)size)
-                    : context_ticket_open(&aes, name, iv, mac, ticket,
-                                          (word32)size);
-    }
-    wc_AesFree(&aes);
-    if (err != 0) {
-        return seals ? WOLFSSL_TICKET_RET_FATAL : WOLFSSL_TICKET_RET_REJECT;
-    }
     *ret_size = size;
-    return WOLFSSL_TICKET_RET_OK;
+    if (!seals) {
+        return context_ticket_open(context, &ticket);
+    }
+    memset(mac, 0, WOLFSSL_TICKET_MAC_SZ);
+    return context_ticket_seal(context, &ticket);
 }
 
-int wr_tls_context_use_tickets(weir_tls_context *context)
+/* ---- setting up ---- */
+
+/* A session stands for a client that was verified then: it must not pass where
+ * clients are verified by other rules, though the keys be shared. */
+int wr_tls_context_bind_tickets(weir_tls_context *context, const void *text,
+                                size_t size)
 {
-    struct wr_tls_ticket_keys *keys = &context->ticket_keys;
-    wr_assert(context->is_server);
-    int err = context_ticket_random(keys->name, sizeof(keys->name));
+    wc_Sha256 hash;
+
+    wr_assert(text || size == 0);
+    wr_assert(size <= UINT32_MAX);
+    int err = wc_InitSha256(&hash);
+    if (err != 0) {
+        return WEIR_ETLSENGINE;
+    }
+    err = wc_Sha256Update(&hash, context->ticket_rules,
+                          sizeof(context->ticket_rules));
+    if (err == 0 && size > 0) {
+        err = wc_Sha256Update(&hash, text, (word32)size);
+    }
     if (err == 0) {
-        err = context_ticket_random(keys->key, sizeof(keys->key));
+        err = wc_Sha256Final(&hash, context->ticket_rules);
     }
-    if (err < 0) {
-        return err;
-    }
+    wc_Sha256Free(&hash);
+    return err == 0 ? 0 : WEIR_ETLSENGINE;
+}
+
+static int context_ticket_refuse(weir_tls_context *context)
+{
+    wr_assert(context->is_server);
+    wr_assert(context->ticket_keys.count == 0);
+    return wolfSSL_CTX_no_ticket_TLSv13(context->ctx) == 0 &&
+                   wolfSSL_CTX_NoTicketTLSv12(context->ctx) == WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSENGINE;
+}
+
+static int context_ticket_announce(weir_tls_context *context, uint64_t lifetime)
+{
+    wr_assert(context->ticket_keys.count > 0);
+    wr_assert(lifetime <= CONTEXT_TICKET_LIFETIME_MAX);
     if (wolfSSL_CTX_set_TicketEncCb(context->ctx, context_ticket_callback) !=
             WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set_TicketEncCtx(context->ctx, context) !=
+            WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_set_TicketHint(context->ctx, (int)lifetime) !=
             WOLFSSL_SUCCESS) {
         return WEIR_ETLSENGINE;
     }
+    /* It returns the time before in some builds, and fails in none. */
+    wr_ignore(wolfSSL_CTX_set_timeout(context->ctx, (unsigned)lifetime) < 0);
     return 0;
+}
+
+int wr_tls_context_check_tickets(const struct weir_tls_options *options)
+{
+    const uint64_t lifetime = options->ticket_lifetime_ns;
+    const bool has_keys = options->ticket_keys || options->ticket_keys_size;
+
+    wr_require(lifetime == 0 || lifetime >= CONTEXT_TICKET_SECOND, -EINVAL);
+    wr_require(lifetime / CONTEXT_TICKET_SECOND <= CONTEXT_TICKET_LIFETIME_MAX,
+               -EINVAL);
+    wr_require(!has_keys || options->ticket_keys, -EINVAL);
+    if (!options->server || options->no_tickets) {
+        wr_require(lifetime == 0 && !has_keys, -EINVAL);
+    }
+    return 0;
+}
+
+int wr_tls_context_use_tickets(weir_tls_context *context,
+                               const struct weir_tls_options *options)
+{
+    uint64_t lifetime = options->ticket_lifetime_ns / CONTEXT_TICKET_SECOND;
+
+    wr_assert(context->is_server);
+    if (options->no_tickets) {
+        return context_ticket_refuse(context);
+    }
+    if (lifetime == 0) {
+        lifetime = CONTEXT_TICKET_LIFETIME;
+    }
+    context->ticket_rules[0] = (uint8_t)options->client_auth;
+    int err = wr_tls_ticket_keys_init(
+        &context->ticket_keys, options->ticket_keys, options->ticket_keys_size,
+        lifetime, context_ticket_now());
+    return err < 0 ? err : context_ticket_announce(context, lifetime);
 }

@@ -1,0 +1,229 @@
+/*
+ * Session tickets of real contexts: which servers resume a session.
+ *
+ * The certificates are those of tls_certificates.sh. The session of a
+ * connection is offered in the next one, to the same server or to another.
+ */
+#include "tests/unit/tls_pair.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+#define TICKET_SECOND UINT64_C(1000000000)
+
+static struct tls_pair pair;
+static char paths[3][4096];
+
+static const char *ticket_path(int which, const char *name)
+{
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
+    snprintf(paths[which], sizeof(paths[0]), "%s/%s", folder, name);
+    return paths[which];
+}
+
+static struct weir_tls_options ticket_server(void)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .server = true,
+        .certificate = {.file = ticket_path(0, "ecdsa.pem")},
+        .key = {.file = ticket_path(1, "ecdsa.key")},
+    };
+}
+
+static weir_tls_context *ticket_client(enum weir_tls_version version)
+{
+    return tls_pair_context(&(struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .min_version = version,
+        .max_version = version,
+        .authorities = {.file = ticket_path(2, "ca.pem")},
+        .certificate = {.file = ticket_path(0, "ecdsa.pem")},
+        .key = {.file = ticket_path(1, "ecdsa.key")},
+    });
+}
+
+/* Connects, resuming *session where there is one; whether it was resumed.
+ * *session becomes the new one, NULL where the server gave none. */
+static bool ticket_connect(weir_tls_context *client, weir_tls_context *server,
+                           WOLFSSL_SESSION **session)
+{
+    const struct wr_tls_engine_options how = {
+        .server_hostname = "localhost",
+        .session = *session,
+    };
+    tls_pair_connect(&pair, client, server, &how);
+    tls_pair_expect(&pair, 0, 0);
+    const bool was_resumed = wr_tls_engine_was_resumed(&pair.client);
+    expect_eq(wr_tls_engine_was_resumed(&pair.server), was_resumed);
+    wolfSSL_SESSION_free(*session);
+    *session = NULL;
+    wr_ignore(wr_tls_engine_get_session(&pair.client, session) < 0);
+    tls_pair_disconnect(&pair);
+    return was_resumed;
+}
+
+/* Expects whether a session of @from is resumed by @to. By TLS 1.3 alone: where
+ * a server of TLS 1.2 does not take a ticket, wolfSSL's client gives up. */
+static void ticket_expect(const struct weir_tls_options *from,
+                          const struct weir_tls_options *to, bool passes)
+{
+    weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
+    weir_tls_context *first = tls_pair_context(from);
+    weir_tls_context *second = tls_pair_context(to);
+    WOLFSSL_SESSION *session = NULL;
+
+    cr_assert(!ticket_connect(client, first, &session));
+    cr_assert_not_null(session);
+    expect_eq(ticket_connect(client, second, &session), passes);
+
+    wolfSSL_SESSION_free(session);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(first);
+    weir_tls_context_unref(second);
+}
+
+static void ticket_resume_in(enum weir_tls_version version)
+{
+    const struct weir_tls_options options = ticket_server();
+    weir_tls_context *client = ticket_client(version);
+    weir_tls_context *server = tls_pair_context(&options);
+    WOLFSSL_SESSION *session = NULL;
+
+    cr_assert(!ticket_connect(client, server, &session));
+    cr_assert_not_null(session);
+    cr_assert(ticket_connect(client, server, &session));
+
+    wolfSSL_SESSION_free(session);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+}
+
+UNIT(tls_context_ticket, a_server_resumes_its_own_sessions)
+{
+    ticket_resume_in(WEIR_TLS_1_2);
+    ticket_resume_in(WEIR_TLS_1_3);
+}
+
+UNIT(tls_context_ticket, a_server_without_the_key_makes_a_whole_handshake)
+{
+    const struct weir_tls_options options = ticket_server();
+    ticket_expect(&options, &options, false);
+}
+
+UNIT(tls_context_ticket, servers_with_the_same_keys_resume_each_others_sessions)
+{
+    uint8_t keys[2 * 48];
+    struct weir_tls_options from = ticket_server();
+    struct weir_tls_options to = ticket_server();
+    memset(keys, 'a', 48);
+    memset(keys + 48, 'b', 48);
+    from.ticket_keys = keys + 48;
+    from.ticket_keys_size = 48;
+    to.ticket_keys = keys;
+    to.ticket_keys_size = 96;
+
+    ticket_expect(&from, &to, true); /* the second key opens, too */
+    ticket_expect(&to, &from, false);
+}
+
+/* Another text of the same authorities: a line is before them. */
+static size_t ticket_read(char *text, size_t size)
+{
+    FILE *file = fopen(ticket_path(2, "ca.pem"), "re");
+    cr_assert_not_null(file);
+    text[0] = '\n';
+    const size_t len = 1 + fread(text + 1, 1, size - 1, file);
+    cr_assert_lt(len, size);
+    fclose(file);
+    return len;
+}
+
+UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_with_other_rules)
+{
+    const uint8_t keys[48] = "the same keys";
+    char authorities[8192];
+    struct weir_tls_options from = ticket_server();
+    from.ticket_keys = keys;
+    from.ticket_keys_size = sizeof(keys);
+    struct weir_tls_options to = from;
+    to.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    to.authorities.file = ticket_path(2, "ca.pem");
+
+    ticket_expect(&from, &to, false);
+    ticket_expect(&to, &to, true);
+    from = to;
+    from.client_auth = WEIR_TLS_CLIENT_AUTH_OPTIONAL;
+    ticket_expect(&from, &to, false);
+    from = to;
+    from.authorities.file = NULL;
+    from.authorities.data = authorities;
+    from.authorities.size = ticket_read(authorities, sizeof(authorities));
+    ticket_expect(&from, &to, false);
+}
+
+/* Whether a server gives tickets. */
+static bool ticket_arrives(enum weir_tls_version version, bool no_tickets)
+{
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    struct weir_tls_options options = ticket_server();
+    options.no_tickets = no_tickets;
+    weir_tls_context *client = ticket_client(version);
+    weir_tls_context *server = tls_pair_context(&options);
+
+    tls_pair_connect(&pair, client, server, &how);
+    tls_pair_expect(&pair, 0, 0);
+    const bool arrives = pair.client.has_session;
+    tls_pair_disconnect(&pair);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+    return arrives;
+}
+
+UNIT(tls_context_ticket, tickets_are_given_where_they_are_not_switched_off)
+{
+    cr_assert(ticket_arrives(WEIR_TLS_1_2, false));
+    cr_assert(!ticket_arrives(WEIR_TLS_1_2, true));
+    cr_assert(ticket_arrives(WEIR_TLS_1_3, false));
+    cr_assert(!ticket_arrives(WEIR_TLS_1_3, true));
+}
+
+static void ticket_refuse(const struct weir_tls_options *options)
+{
+    weir_tls_context *context = NULL;
+    expect_eq(weir_tls_context_new(options, &context, NULL, 0), -EINVAL);
+}
+
+UNIT(tls_context_ticket, options_out_of_range_are_refused)
+{
+    const uint8_t keys[48] = {0};
+    struct weir_tls_options options = ticket_server();
+    options.ticket_lifetime_ns = TICKET_SECOND - 1;
+    ticket_refuse(&options);
+    options.ticket_lifetime_ns = (7 * 24 * 3600 + 1) * TICKET_SECOND;
+    ticket_refuse(&options);
+    options.ticket_lifetime_ns = UINT64_MAX;
+    ticket_refuse(&options);
+    options = ticket_server();
+    options.ticket_keys_size = 48;
+    ticket_refuse(&options);
+    options.ticket_keys = keys;
+    options.ticket_keys_size = 47;
+    ticket_refuse(&options);
+    options.ticket_keys_size = 0;
+    ticket_refuse(&options);
+    options.ticket_keys_size = 48;
+    options.no_tickets = true;
+    ticket_refuse(&options);
+    options = (struct weir_tls_options){.size = sizeof(options)};
+    options.ticket_lifetime_ns = TICKET_SECOND;
+    ticket_refuse(&options); /* a client */
+}

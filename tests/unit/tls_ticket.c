@@ -1,0 +1,198 @@
+/*
+ * Session tickets: which key seals when, and what opens a ticket.
+ *
+ * The times are numbers of the tests; no clock is read. A lifetime is 100
+ * seconds.
+ */
+#include "lib/tls/ticket.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <weir/error.h>
+
+enum { TICKET_LIFETIME = 100, TICKET_NOW = 1000000, TICKET_SIZE = 80 };
+
+static struct wr_tls_ticket_keys keys;
+static struct wr_tls_ticket_key key;
+
+static struct {
+    uint8_t name[WR_TLS_TICKET_NAME];
+    uint8_t iv[WR_TLS_TICKET_IV];
+    uint8_t tag[WR_TLS_TICKET_TAG];
+    uint8_t data[TICKET_SIZE];
+    uint8_t rules[WR_TLS_TICKET_RULES];
+} parts;
+
+static const struct wr_tls_ticket ticket = {
+    .name = parts.name,
+    .iv = parts.iv,
+    .tag = parts.tag,
+    .data = parts.data,
+    .size = sizeof(parts.data),
+    .rules = parts.rules,
+};
+
+static void ticket_init(void)
+{
+    expect_eq(
+        wr_tls_ticket_keys_init(&keys, NULL, 0, TICKET_LIFETIME, TICKET_NOW),
+        0);
+}
+
+static void ticket_seal(uint64_t now)
+{
+    memset(&parts, 's', sizeof(parts));
+    expect_eq(wr_tls_ticket_keys_get(&keys, now, &key), 0);
+    expect_eq(wr_tls_ticket_seal(&ticket, &key, now), 0);
+}
+
+static bool ticket_open(uint64_t now)
+{
+    return wr_tls_ticket_keys_find(&keys, ticket.name, &key) &&
+           wr_tls_ticket_open(&ticket, &key, now, TICKET_LIFETIME);
+}
+
+/* ---- one ticket ---- */
+
+UNIT(tls_ticket, a_ticket_is_opened_to_what_was_sealed)
+{
+    uint8_t plain[TICKET_SIZE];
+    memset(plain, 's', sizeof(plain));
+    ticket_init();
+
+    ticket_seal(TICKET_NOW);
+
+    expect_neq(memcmp(parts.data, plain, sizeof(plain)), 0);
+    cr_assert(ticket_open(TICKET_NOW));
+    expect_eq(memcmp(parts.data, plain, sizeof(plain)), 0);
+}
+
+UNIT(tls_ticket, two_tickets_have_not_the_same_nonce)
+{
+    uint8_t first[WR_TLS_TICKET_NONCE];
+    ticket_init();
+    ticket_seal(TICKET_NOW);
+    memcpy(first, parts.iv, sizeof(first));
+
+    ticket_seal(TICKET_NOW);
+
+    expect_neq(memcmp(first, parts.iv, sizeof(first)), 0);
+}
+
+UNIT(tls_ticket, a_ticket_with_any_bit_changed_is_refused)
+{
+    uint8_t *bytes = (uint8_t *)&parts;
+    ticket_init();
+    for (size_t i = 0; i < sizeof(parts) * 8; i++) {
+        ticket_seal(TICKET_NOW);
+        bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+        cr_assert(!ticket_open(TICKET_NOW), "bit %zu", i);
+    }
+}
+
+UNIT(tls_ticket, a_ticket_is_good_for_a_lifetime)
+{
+    ticket_init();
+    ticket_seal(TICKET_NOW);
+    cr_assert(ticket_open(TICKET_NOW + TICKET_LIFETIME - 1));
+    ticket_seal(TICKET_NOW);
+    cr_assert(!ticket_open(TICKET_NOW + TICKET_LIFETIME));
+    ticket_seal(TICKET_NOW);
+    cr_assert(!ticket_open(TICKET_NOW + UINT32_MAX - 61));
+}
+
+UNIT(tls_ticket, a_clock_that_is_a_minute_behind_is_borne)
+{
+    ticket_init();
+    ticket_seal(TICKET_NOW);
+    cr_assert(ticket_open(TICKET_NOW - 60));
+    ticket_seal(TICKET_NOW);
+    cr_assert(!ticket_open(TICKET_NOW - 61));
+}
+
+UNIT(tls_ticket, the_low_bits_of_the_time_may_wrap)
+{
+    const uint64_t before = UINT64_C(0x1FFFFFFFF);
+    expect_eq(wr_tls_ticket_keys_init(&keys, NULL, 0, TICKET_LIFETIME, before),
+              0);
+    ticket_seal(before);
+    cr_assert(ticket_open(before + TICKET_LIFETIME - 1));
+    ticket_seal(before);
+    cr_assert(!ticket_open(before + TICKET_LIFETIME));
+}
+
+/* ---- keys ---- */
+
+UNIT(tls_ticket, a_key_seals_for_a_lifetime)
+{
+    uint8_t name[WR_TLS_TICKET_NAME];
+    ticket_init();
+    ticket_seal(TICKET_NOW);
+    memcpy(name, parts.name, sizeof(name));
+
+    ticket_seal(TICKET_NOW + TICKET_LIFETIME - 1);
+    expect_eq(memcmp(name, parts.name, sizeof(name)), 0);
+    ticket_seal(TICKET_NOW + TICKET_LIFETIME);
+    expect_neq(memcmp(name, parts.name, sizeof(name)), 0);
+    expect_eq(keys.count, 2);
+}
+
+UNIT(tls_ticket, the_key_before_opens_and_the_one_before_it_is_gone)
+{
+    const uint64_t last = TICKET_NOW + TICKET_LIFETIME - 1;
+    ticket_init();
+    ticket_seal(last);
+    expect_eq(wr_tls_ticket_keys_get(&keys, last + 1, &key), 0);
+    cr_assert(ticket_open(last + 1));
+
+    ticket_seal(TICKET_NOW);
+    const struct wr_tls_ticket_key first = keys.keys[1];
+    expect_eq(wr_tls_ticket_keys_get(&keys, last + 1 + TICKET_LIFETIME, &key),
+              0);
+
+    cr_assert(!wr_tls_ticket_keys_find(&keys, first.name, &key));
+    cr_assert_null(
+        memmem(&keys, sizeof(keys), first.secret, sizeof(first.secret)));
+}
+
+UNIT(tls_ticket, a_clock_that_is_set_back_ends_a_key)
+{
+    ticket_init();
+    expect_eq(wr_tls_ticket_keys_get(&keys, TICKET_NOW - 1, &key), 0);
+    expect_eq(keys.count, 2);
+    expect_eq(keys.since, TICKET_NOW - 1);
+}
+
+UNIT(tls_ticket, keys_of_the_user_do_not_change)
+{
+    uint8_t given[3 * sizeof(key)];
+    memset(given, 1, sizeof(given));
+    memset(given + sizeof(key), 2, sizeof(key));
+    memset(given + 2 * sizeof(key), 3, sizeof(key));
+    expect_eq(wr_tls_ticket_keys_init(&keys, given, sizeof(given),
+                                      TICKET_LIFETIME, TICKET_NOW),
+              0);
+
+    ticket_seal(TICKET_NOW + 5 * TICKET_LIFETIME);
+    expect_eq(keys.count, 3);
+    expect_eq(parts.name[0], 1);
+    cr_assert(wr_tls_ticket_keys_find(&keys, given + 2 * sizeof(key), &key));
+    expect_eq(key.secret[0], 3);
+
+    wr_tls_ticket_keys_fini(&keys);
+    expect_eq(keys.keys[0].secret[0], 0);
+}
+
+UNIT(tls_ticket, keys_of_the_user_have_a_size)
+{
+    uint8_t given[5 * sizeof(key)] = {0};
+    const size_t bad[] = {0, 1, sizeof(key) - 1, sizeof(key) + 1,
+                          5 * sizeof(key)};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        expect_eq(wr_tls_ticket_keys_init(&keys, given, bad[i], 1, 1), -EINVAL);
+    }
+    expect_eq(wr_tls_ticket_keys_init(&keys, NULL, 48, 1, 1), -EINVAL);
+    expect_eq(wr_tls_ticket_keys_init(&keys, given, 4 * sizeof(key), 1, 1), 0);
+}
