@@ -119,6 +119,22 @@ static int context_open_name(const char *name, WOLFSSL *ssl)
                : -ENOMEM;
 }
 
+/* The connection gets a copy: wolfSSL would share the session with it, and
+ * write to it while connections on other threads read it. */
+static int context_open_session(WOLFSSL_SESSION *session, WOLFSSL *ssl)
+{
+    WOLFSSL_SESSION *copy = wolfSSL_SESSION_dup(session);
+
+    wr_assert(session != NULL);
+    if (!copy) {
+        return -ENOMEM;
+    }
+    /* One that has expired is refused: a whole handshake is made. */
+    wr_ignore(wolfSSL_set_session(ssl, copy) != WOLFSSL_SUCCESS);
+    wolfSSL_SESSION_free(copy);
+    return 0;
+}
+
 static int context_open_client(const weir_tls_context *context,
                                const struct wr_tls_engine_options *options,
                                struct wr_tls_verdict *verdict, WOLFSSL *ssl)
@@ -132,11 +148,9 @@ static int context_open_client(const weir_tls_context *context,
         wr_require(name && name[0], -EINVAL);
         err = wr_tls_verdict_set_hostname(verdict, name);
     }
-    if (err == 0 && options->session &&
-        wolfSSL_set_session(ssl, options->session) != WOLFSSL_SUCCESS) {
-        err = 0; /* it has expired: a whole handshake is made */
-    }
-    return err;
+    return err == 0 && options->session
+               ? context_open_session(options->session, ssl)
+               : err;
 }
 
 static int context_open_common(weir_tls_context *context,

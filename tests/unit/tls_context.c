@@ -4,6 +4,7 @@
  *
  * The certificates are those of tls_certificates.sh.
  */
+#include "lib/tls/context.h"
 #include "lib/tls/engine.h"
 #include "tests/unit/tls_pair.h"
 
@@ -14,6 +15,9 @@
 #include <string.h>
 #include <weir/error.h>
 #include <weir/tls.h>
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
 
 static char error_text[256];
 
@@ -368,6 +372,64 @@ UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
         tls_pair_expect(&pair, 0, 0);
         tls_pair_disconnect(&pair);
     }
+}
+
+/* ---- sessions ---- */
+
+static void context_resume(weir_tls_context *client, weir_tls_context *server,
+                           WOLFSSL_SESSION *session, bool is_resumed)
+{
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost",
+                                              .session = session};
+    tls_pair_connect(&pair, client, server, &how);
+    tls_pair_expect(&pair, 0, 0);
+    expect_eq(wr_tls_engine_was_resumed(&pair.client), is_resumed);
+    expect_eq(wr_tls_engine_was_resumed(&pair.server), is_resumed);
+    tls_pair_disconnect(&pair);
+}
+
+/* A connection must not write to the session while others read it. */
+static void context_expect_copy(weir_tls_context *client,
+                                WOLFSSL_SESSION *session)
+{
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost",
+                                              .session = session};
+    struct wr_tls_verdict verdict;
+    WOLFSSL *ssl = NULL;
+    unit_allocator_init(&pair.allocator);
+    wr_tls_verdict_init(&verdict, &pair.allocator.hooks);
+    cr_assert_eq(wr_tls_context_open(client, &how, &verdict, &ssl), 0);
+    WOLFSSL_SESSION *own = wolfSSL_get1_session(ssl);
+    cr_assert_neq(own, session);
+    wolfSSL_SESSION_free(own);
+    wolfSSL_free(ssl);
+    wr_tls_verdict_fini(&verdict);
+    unit_allocator_check(&pair.allocator);
+}
+
+UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
+{
+    const struct weir_tls_options client_options = context_client();
+    const struct weir_tls_options server_options = context_server();
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *server = tls_pair_context(&server_options);
+    weir_tls_context *other = tls_pair_context(&server_options);
+    WOLFSSL_SESSION *session = NULL;
+    tls_pair_connect(&pair, client, server, &how);
+    expect_eq(wr_tls_engine_get_session(&pair.client, &session), 0);
+    tls_pair_disconnect(&pair);
+
+    context_resume(client, server, session, true);
+    context_resume(client, server, session, true);
+    context_resume(client, other, session, false);
+    context_resume(client, server, session, true);
+    context_expect_copy(client, session);
+
+    wolfSSL_SESSION_free(session);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+    weir_tls_context_unref(other);
 }
 
 /* ---- certificates by name ---- */
