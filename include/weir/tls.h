@@ -11,6 +11,11 @@
  * of the server and its name; keys and signatures must be strong. What is wrong
  * with a peer's certificate is told apart by the WEIR_ETLS... codes of error.h.
  *
+ * Names are those of subjectAltName alone, and a wildcard is a whole first
+ * label with two labels or more after it. An issuer whose certificate
+ * constrains names is accepted right above the certificate of the peer, and
+ * nowhere else in a chain: WEIR_ETLSCONSTRAINT.
+ *
  * Where weir was built without wolfSSL, weir_tls_context_new() returns
  * WEIR_ENOTLS.
  */
