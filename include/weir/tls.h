@@ -129,6 +129,15 @@ struct weir_tls_options {
     const void *ticket_keys;
     /** Bytes at ticket_keys. */
     size_t ticket_keys_size;
+    /** Called with each secret of each connection, as a line of the NSS key log
+     * without its end, with which Wireshark reads captured traffic: whoever has
+     * the line can, too. It is called on the thread of the connection's loop,
+     * within the handshake: it must not call weir, and locks what it shares.
+     * Sessions that a server resumes by TLS 1.2 are not logged. NULL: no log.
+     */
+    void (*keylog)(void *user, const char *line);
+    /** The first argument of keylog; borrowed as long as the context is. */
+    void *keylog_user;
 };
 
 /**
@@ -146,6 +155,8 @@ struct weir_tls_options {
  * @return            0, or a negative error; -errno of a file is passed through
  * @retval -EINVAL         an option is out of range, or a server without a
  *                         certificate
+ * @retval -EOPNOTSUPP     a keylog, and wolfSSL was built without secret
+ *                         callbacks
  * @retval WEIR_ENOTLS     weir was built without wolfSSL
  * @retval WEIR_ETLSFILE   a text is not what it should be
  * @retval WEIR_ETLSNOKEY  a certificate without a key

@@ -62,6 +62,7 @@ static int context_check_options(const struct weir_tls_options *options)
     wr_require(options->server || options->identity_count == 0, -EINVAL);
     wr_require(options->server || !options->refuse_unknown_names, -EINVAL);
     wr_require(options->identities || options->identity_count == 0, -EINVAL);
+    wr_require(wr_tls_context_check_keylog(options) == 0, -EOPNOTSUPP);
     return wr_tls_context_check_tickets(options);
 }
 
@@ -187,6 +188,8 @@ static int context_make(const struct weir_tls_options *options,
         return -ENOMEM;
     }
     context->is_server = options->server;
+    context->keylog = options->keylog;
+    context->keylog_user = options->keylog_user;
     context->verifies = options->server
                             ? options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE
                             : !options->no_verify;

@@ -39,6 +39,8 @@ struct weir_tls_context {
     bool is_server;
     bool verifies; /* the peer's certificates, where it has any */
     bool has_tickets;
+    void (*keylog)(void *user, const char *line); /* or NULL */
+    void *keylog_user;
     bool refuses_unknown_names;
     char *alpn; /* NULL: none */
     struct wr_tls_identity *identities;
@@ -99,6 +101,16 @@ wr_tls_context_use_tickets(weir_tls_context *context,
  * texts were read in the same order. */
 WEIR_MUST_USE int wr_tls_context_bind_tickets(weir_tls_context *context,
                                               const void *text, size_t size);
+
+/* ---- context_keylog.c ---- */
+
+/* -EOPNOTSUPP where wolfSSL does not tell the secrets. */
+WEIR_MUST_USE int
+wr_tls_context_check_keylog(const struct weir_tls_options *options);
+
+/* Lets the secrets of a connection be logged, where the context wants it. */
+WEIR_MUST_USE int wr_tls_context_log_keys(weir_tls_context *context,
+                                          WOLFSSL *ssl);
 
 /* ---- context_open.c ---- */
 

@@ -164,7 +164,7 @@ static int context_open_common(weir_tls_context *context,
                         WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS) {
         return -ENOMEM;
     }
-    return 0;
+    return wr_tls_context_log_keys(context, ssl);
 }
 
 int wr_tls_context_open(weir_tls_context *context,
