@@ -32,6 +32,7 @@
 #include "weir/sync.h"
 #include "weir/task.h"
 #include "weir/tls.h"
+#include "weir/tls_connection.h"
 #include "weir/transport.h"
 #include "weir/unix.h"
 #include "weir/watch.h"

@@ -38,10 +38,10 @@ void wr_lease_check_invariants(const weir_lease *lease)
     }
 }
 
-/* A lease over a block; the caller sets its len and charges it. */
-static weir_lease *lease_block(struct wr_pool *pool, size_t capacity)
+/* A lease over @block, which is taken, also when it fails; the caller sets its
+ * len and charges it. */
+static weir_lease *lease_over(struct wr_pool *pool, struct wr_block *block)
 {
-    struct wr_block *block = wr_block_take(pool->blocks, capacity);
     weir_lease *lease = block ? wr_slab_take(&pool->leases) : NULL;
     if (!lease) {
         if (block) {
@@ -98,7 +98,7 @@ weir_lease *wr_lease_copy(struct wr_pool *pool, struct wr_account *account,
 {
     wr_assert(len > 0);
     wr_assert(len <= UINT32_MAX);
-    weir_lease *lease = lease_block(pool, len);
+    weir_lease *lease = lease_over(pool, wr_block_take(pool->blocks, len));
     if (!lease) {
         return NULL;
     }
@@ -109,10 +109,24 @@ weir_lease *wr_lease_copy(struct wr_pool *pool, struct wr_account *account,
     return lease;
 }
 
+weir_lease *wr_lease_block(struct wr_pool *pool, struct wr_account *account,
+                           struct wr_block *block, size_t len)
+{
+    wr_assert(len > 0);
+    wr_assert(len <= block->capacity);
+    weir_lease *lease = lease_over(pool, block);
+    if (!lease) {
+        return NULL;
+    }
+    lease->len = (uint32_t)len;
+    lease_charge_block(lease, account);
+    return lease;
+}
+
 weir_lease *wr_lease_own(struct wr_pool *pool, size_t capacity)
 {
     wr_assert(capacity > 0);
-    weir_lease *lease = lease_block(pool, capacity);
+    weir_lease *lease = lease_over(pool, wr_block_take(pool->blocks, capacity));
     if (!lease) {
         return NULL;
     }

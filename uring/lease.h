@@ -40,6 +40,12 @@ WEIR_MUST_USE weir_lease *wr_lease_copy(struct wr_pool *pool,
                                         struct wr_account *account,
                                         const void *data, size_t len);
 
+/* A lease over the first @len bytes of a block of the pool's, which is taken,
+ * also when it fails; charged like received ones. NULL without memory. */
+WEIR_MUST_USE weir_lease *wr_lease_block(struct wr_pool *pool,
+                                         struct wr_account *account,
+                                         struct wr_block *block, size_t len);
+
 /* A lease over a block for at least @capacity bytes; its len is the capacity.
  * It is charged to the pool's `own` account, which has no limit: its bytes must
  * be bounded by something else. NULL without memory. */

@@ -20,6 +20,8 @@
 
 WEIR_BEGIN_DECLS
 
+struct weir_tls_settings;
+
 /** Settings that a new connection starts with; zero is the default everywhere.
  */
 struct weir_connection_options {
@@ -106,6 +108,9 @@ struct weir_connect_options {
     char *error_text;
     /** Bytes of error_text; what does not fit is cut. */
     size_t error_text_size;
+    /** TLS on the connection (tls_connection.h), borrowed; NULL: none. done is
+     * called after the handshake. */
+    const struct weir_tls_settings *tls;
     /** Settings of the connection. */
     struct weir_connection_options connection;
 };
@@ -241,6 +246,8 @@ struct weir_server_options {
     /** How long weir_server_serve_forever(), once cancelled, leaves connections
      * that are not idle; default 30 s, UINT64_MAX: for ever. */
     uint64_t grace_ns;
+    /** TLS on each connection (tls_connection.h), borrowed; NULL: none. */
+    const struct weir_tls_settings *tls;
     /** Settings of each connection. */
     struct weir_connection_options connection;
 };

@@ -486,6 +486,16 @@ struct weir_extra_info {
     int fd;
     /** For "peercred". */
     struct weir_peercred peercred;
+    /** For "tls_version", "cipher", "alpn", "server_name" and "tls_error": of
+     * @p size bytes, as long as the transport lives. */
+    const char *text;
+    /** For "peercert": the certificate as DER, of @p size bytes, as long as the
+     * transport lives. */
+    const void *data;
+    /** Bytes of text or data. */
+    size_t size;
+    /** For "cipher": the bits of its key. For "tls_resumed": 1 or 0. */
+    int number;
 };
 
 /**

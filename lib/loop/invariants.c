@@ -84,6 +84,7 @@ void wr_loop_check_invariants(const weir_loop *loop)
     invariants_check_state(loop);
     wr_ignore(invariants_walk(&loop->ready) == 0); /* any number is right */
     wr_ignore(invariants_walk(&loop->turn_ends) == 0);
+    wr_assert(wr_list_is_empty(&loop->before_ends));
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
         invariants_check_members(loop, stage);
     }

@@ -59,6 +59,7 @@ static bool loop_is_due(const weir_loop *loop)
 {
     return loop->is_stopping || !wr_list_is_empty(&loop->ready) ||
            !wr_list_is_empty(&loop->turn_ends) ||
+           !wr_list_is_empty(&loop->before_ends) ||
            wr_budget_has_due(&loop->budget);
 }
 
@@ -129,6 +130,19 @@ static void loop_feed(struct wr_budget *budget)
     }
 }
 
+/* Runs those that write to others first, and those that they add: a chain of
+ * transports leaves in one turn. */
+static void loop_run_before_ends(weir_loop *loop)
+{
+    struct wr_list *link;
+
+    while ((link = wr_list_pop_front(&loop->before_ends))) {
+        struct wr_turn_end *turn_end =
+            wr_container_of(link, struct wr_turn_end, link);
+        turn_end->run(turn_end);
+    }
+}
+
 /* An end of the turn that puts itself into the list again has its next try in
  * the next turn. */
 static inline void loop_run_turn_ends(weir_loop *loop)
@@ -137,6 +151,9 @@ static inline void loop_run_turn_ends(weir_loop *loop)
     struct wr_list *link;
 
     wr_assert(!loop->current);
+    if (WR_UNLIKELY(!wr_list_is_empty(&loop->before_ends))) {
+        loop_run_before_ends(loop);
+    }
     wr_list_init(&batch);
     wr_list_splice_back(&batch, &loop->turn_ends);
     while ((link = wr_list_pop_front(&batch))) {

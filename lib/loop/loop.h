@@ -171,6 +171,8 @@ struct weir_loop {
 
     struct wr_list ready;     /* struct wr_ready */
     struct wr_list turn_ends; /* struct wr_turn_end */
+    /* Those that write to others, whose own end of the turn comes after. */
+    struct wr_list before_ends;
 
     struct wr_list members[WR_STAGES]; /* struct wr_member */
     uint64_t member_counts[WR_STAGES];
@@ -364,6 +366,15 @@ static inline void wr_loop_at_turn_end(weir_loop *loop,
 {
     if (!wr_list_is_linked(&turn_end->link)) {
         wr_list_push_back(&loop->turn_ends, &turn_end->link);
+    }
+}
+
+/* @turn_end runs once before those of wr_loop_at_turn_end() do. */
+static inline void wr_loop_before_turn_end(weir_loop *loop,
+                                           struct wr_turn_end *turn_end)
+{
+    if (!wr_list_is_linked(&turn_end->link)) {
+        wr_list_push_back(&loop->before_ends, &turn_end->link);
     }
 }
 

@@ -64,6 +64,7 @@ static void loop_new_init_members(weir_loop *loop,
                                              .arg = loop};
     wr_list_init(&loop->ready);
     wr_list_init(&loop->turn_ends);
+    wr_list_init(&loop->before_ends);
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
         wr_list_init(&loop->members[stage]);
     }

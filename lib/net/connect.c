@@ -3,8 +3,10 @@
  * sockets and pipes.
  *
  *     WAITING --ready item--> TRYING --race is over--> ENDING --> freed
- *        |                                               ^
- *        +---------- adopted, or given up ---------------+
+ *        |                       \__ SHAKING ____________/^
+ *        +---------- adopted, or given up -----^---------+
+ *
+ * SHAKING waits for the handshake of TLS, where it is asked for.
  *
  * The way to a connected socket is race.c's: names, attempts one beside the
  * other, and which of them wins. This file makes a transport of its result and
@@ -20,6 +22,7 @@
 #include "connect_plan.h"
 #include "lib/base/address.h"
 #include "lib/base/options.h"
+#include "lib/tls/filter.h"
 #include "lib/transport/pipe.h"
 #include "lib/transport/sock.h"
 #include "listener.h"
@@ -33,12 +36,14 @@
 enum connect_state {
     CONNECT_WAITING,
     CONNECT_TRYING,
+    CONNECT_SHAKING,
     CONNECT_ENDING, /* done is called, or was */
 };
 
 static const char *const connect_state_names[] = {
     [CONNECT_WAITING] = "waiting",
     [CONNECT_TRYING] = "trying",
+    [CONNECT_SHAKING] = "shaking",
     [CONNECT_ENDING] = "ending",
 };
 
@@ -63,7 +68,9 @@ struct weir_connect {
     size_t error_text_size;
     struct weir_address local; /* len 0: any */
     struct weir_connection_options connection;
-    struct wr_race race; /* idle for ever, of an adopted descriptor */
+    struct wr_tls_settings tls;
+    weir_transport *shaking; /* in state SHAKING: to be given up with it */
+    struct wr_race race;     /* idle for ever, of an adopted descriptor */
     size_t candidate_count;
     struct wr_candidate candidates[]; /* those that are known at the call */
 };
@@ -71,8 +78,11 @@ struct weir_connect {
 static void connect_set_state(weir_connect *connect, enum connect_state state)
 {
     static const bool allowed[][CONNECT_ENDING + 1] = {
-        [CONNECT_WAITING] = {[CONNECT_TRYING] = true, [CONNECT_ENDING] = true},
-        [CONNECT_TRYING] = {[CONNECT_ENDING] = true},
+        [CONNECT_WAITING] = {[CONNECT_TRYING] = true,
+                             [CONNECT_SHAKING] = true,
+                             [CONNECT_ENDING] = true},
+        [CONNECT_TRYING] = {[CONNECT_SHAKING] = true, [CONNECT_ENDING] = true},
+        [CONNECT_SHAKING] = {[CONNECT_ENDING] = true},
         [CONNECT_ENDING] = {false},
     };
     wr_assert(allowed[connect->state][state]);
@@ -97,8 +107,12 @@ static void connect_check_invariants(const weir_connect *connect)
         wr_assert(!connect->is_adopted);
         wr_assert(!is_timed || connect->timeout_ns > 0);
         break;
+    case CONNECT_SHAKING:
+        wr_assert(connect->fd < 0 && connect->shaking);
+        wr_assert(connect->race.state != WR_RACE_RUNNING);
+        break;
     case CONNECT_ENDING:
-        wr_assert(connect->fd < 0);
+        wr_assert(connect->fd < 0 && !connect->shaking);
         wr_assert(!is_timed);
         wr_assert(connect->race.state != WR_RACE_RUNNING);
         break;
@@ -123,6 +137,7 @@ static void connect_release(weir_connect *connect)
     }
     wr_loop_remove_member(loop, &connect->member);
     wr_race_fini(&connect->race);
+    wr_tls_settings_drop(&connect->tls);
     wr_guard_free(&loop->counting, connect,
                   connect_get_size(connect->candidate_count));
     wr_loop_unpin(loop);
@@ -171,6 +186,57 @@ static int connect_open(weir_connect *connect, int fd, weir_transport **ret)
     return wr_sock_open(connect->loop, fd, &connect->factory, &options, ret);
 }
 
+static void connect_end(weir_connect *connect)
+{
+    connect_set_state(connect, CONNECT_ENDING);
+    wr_timer_cancel(&connect->loop->wheel, &connect->timer);
+}
+
+/* The connection is made or not; one that was given up meanwhile, by its own
+ * callbacks perhaps, is aborted. */
+static void connect_settle(weir_connect *connect, int err, weir_transport *t)
+{
+    wr_assert((err < 0) == !t);
+    if (connect->cause < 0) {
+        if (err >= 0) {
+            weir_transport_abort(t);
+        }
+        err = connect->cause;
+    }
+    connect_finish(connect, err, err < 0 ? NULL : t);
+}
+
+static void connect_shaken(void *arg, int err, weir_transport *t)
+{
+    weir_connect *connect = arg;
+
+    wr_assert(connect->state == CONNECT_SHAKING);
+    connect->shaking = NULL;
+    connect_end(connect);
+    connect_settle(connect, err, err < 0 ? NULL : t);
+}
+
+/* Begins the handshake; takes @fd. */
+static void connect_shake(weir_connect *connect, int fd)
+{
+    const struct wr_sock_options options = {
+        .family = connect->family,
+        .connection = &connect->connection,
+    };
+    const struct wr_tls_opener opener = {.opened = connect_shaken,
+                                         .arg = connect};
+
+    const int err = wr_tls_open(connect->loop, fd, &connect->factory, &options,
+                                &connect->tls, &opener, &connect->shaking);
+    wr_assert(connect->cause == 0);
+    if (err < 0) {
+        connect_end(connect);
+        connect_settle(connect, err, NULL);
+    } else {
+        connect_set_state(connect, CONNECT_SHAKING);
+    }
+}
+
 /* @fd is connected, or is a pipe, which has always been; takes it. */
 static void connect_establish(weir_connect *connect, int fd)
 {
@@ -178,17 +244,13 @@ static void connect_establish(weir_connect *connect, int fd)
 
     wr_assert(fd >= 0);
     wr_assert(connect->cause == 0);
-    connect_set_state(connect, CONNECT_ENDING);
-    wr_timer_cancel(&connect->loop->wheel, &connect->timer);
-    int err = connect_open(connect, fd, &t);
-    wr_assert((err < 0) == !t);
-    if (connect->cause < 0) { /* given up by its own callbacks */
-        if (err >= 0) {
-            weir_transport_abort(t);
-        }
-        err = connect->cause;
+    if (wr_tls_settings_are_set(&connect->tls)) {
+        connect_shake(connect, fd);
+        return;
     }
-    connect_finish(connect, err, err < 0 ? NULL : t);
+    connect_end(connect);
+    const int err = connect_open(connect, fd, &t);
+    connect_settle(connect, err, t);
 }
 
 static void connect_race_ended(struct wr_race *race, int err, int fd)
@@ -221,6 +283,8 @@ static void connect_give_up(weir_connect *connect, int cause)
         connect->cause = cause;
         if (connect->state == CONNECT_TRYING) {
             wr_race_give_up(&connect->race, cause);
+        } else if (connect->state == CONNECT_SHAKING) {
+            weir_transport_abort(connect->shaking);
         }
     }
 }
@@ -229,7 +293,8 @@ static void connect_timer_expired(struct wr_timer *timer)
 {
     weir_connect *connect = wr_container_of(timer, weir_connect, timer);
 
-    wr_assert(connect->state == CONNECT_TRYING);
+    wr_assert(connect->state == CONNECT_TRYING ||
+              connect->state == CONNECT_SHAKING);
     connect_give_up(connect, -ETIMEDOUT);
 }
 
@@ -352,17 +417,6 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
     wr_timer_init(&connect->timer, connect_timer_expired);
 }
 
-static int connect_check_options(const struct weir_connect_options *options,
-                                 const struct weir_factory *factory)
-{
-    wr_require(factory && factory->create, -EINVAL);
-    wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
-                   options->family == AF_INET6 || options->family == AF_UNIX,
-               -EINVAL);
-    wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
-    return 0;
-}
-
 /* Makes a connection that begins with the loop's next turn, after
  * connect_begin(). */
 static int connect_make(weir_loop *loop, const struct weir_factory *factory,
@@ -410,26 +464,31 @@ static int connect_follow_plan(weir_connect *connect,
     return 0;
 }
 
-/* Makes a connection; takes no socket when it fails. */
-static int connect_start(weir_loop *loop, const struct weir_factory *factory,
-                         const char *host, uint16_t port,
-                         const struct weir_connect_options *options,
-                         weir_connect **ret)
+int wr_connect_begin(weir_loop *loop, const struct weir_factory *factory,
+                     const char *host, uint16_t port,
+                     const struct weir_connect_options *options,
+                     weir_connect **ret)
 {
     struct wr_connect_plan plan;
     weir_connect *connect;
 
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    err = connect_check_options(options, factory);
+    err = wr_connect_plan_check(options, factory);
     wr_require(err >= 0, err);
     err = wr_connect_plan_read(&plan, host, port, options);
     wr_require(err >= 0, err);
     wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
     err = connect_make(loop, factory, options, plan.candidate_count, &connect);
     wr_require(err >= 0, err);
-    err = connect_follow_plan(connect, &plan);
+    err = wr_tls_settings_read(
+        &connect->tls, options->tls,
+        options->use_sock ? WR_TLS_EITHER : WR_TLS_CLIENT, host);
+    if (err == 0) {
+        err = connect_follow_plan(connect, &plan);
+    }
     if (err < 0) {
+        wr_tls_settings_drop(&connect->tls);
         wr_race_fini(&connect->race);
         wr_guard_free(&loop->counting, connect,
                       connect_get_size(connect->candidate_count));
@@ -449,7 +508,7 @@ int wr_connect_pipe(weir_loop *loop, const struct weir_factory *factory,
     wr_assert(options->use_sock);
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    err = connect_check_options(options, factory);
+    err = wr_connect_plan_check(options, factory);
     wr_require(err >= 0, err);
     wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
     err = wr_pipe_check(options->sock, direction);
@@ -462,44 +521,6 @@ int wr_connect_pipe(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-int wr_connect_options_read(const void *outer,
-                            struct weir_connect_options *connect)
-{
-    int err = wr_options_read_inner(outer, connect, sizeof(*connect));
-    return err < 0 ? err
-                   : wr_connection_options_read(connect, &connect->connection);
-}
-
-int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
-                     const char *host, uint16_t port,
-                     const struct weir_connect_options *options,
-                     weir_connect **ret)
-{
-    int err = connect_start(loop, factory, host, port, options, ret);
-    if (err < 0) {
-        wr_socket_refuse(options->use_sock, options->sock);
-    }
-    return err;
-}
-
-int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
-                           const char *host, uint16_t port,
-                           const struct weir_connect_options *options,
-                           weir_connect **ret)
-{
-    struct weir_connect_options known;
-
-    int err = wr_options_read(&known, sizeof(known), options);
-    if (err == 0) {
-        err = wr_connection_options_read(&known, &known.connection);
-    }
-    if (err < 0) {
-        wr_socket_refuse(known.use_sock, known.sock);
-        return err;
-    }
-    return wr_connect_start(loop, factory, host, port, &known, ret);
-}
-
 void weir_connect_cancel(weir_connect *connect)
 {
     if (wr_loop_check(connect->loop) < 0) {
@@ -510,28 +531,18 @@ void weir_connect_cancel(weir_connect *connect)
 
 size_t weir_connect_get_error_count(const weir_connect *connect)
 {
-    const struct wr_eyeballs *eyeballs = &connect->race.eyeballs;
-    size_t count = 0;
-
-    for (size_t i = 0; i < eyeballs->count; i++) {
-        count += eyeballs->candidates[i].err < 0;
-    }
-    return count;
+    return wr_eyeballs_count_errors(&connect->race.eyeballs);
 }
 
 int weir_connect_get_error(const weir_connect *connect, size_t index,
                            struct weir_address *ret)
 {
-    const struct wr_eyeballs *eyeballs = &connect->race.eyeballs;
+    const struct wr_candidate *candidate =
+        wr_eyeballs_find_error(&connect->race.eyeballs, index);
 
-    for (size_t i = 0; i < eyeballs->count; i++) {
-        const struct wr_candidate *candidate = &eyeballs->candidates[i];
-        if (candidate->err < 0 && index-- == 0) {
-            if (ret) {
-                *ret = candidate->address;
-            }
-            return candidate->err;
-        }
+    wr_require(candidate, -EINVAL);
+    if (ret) {
+        *ret = candidate->address;
     }
-    return -EINVAL;
+    return candidate->err;
 }

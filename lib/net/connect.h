@@ -29,4 +29,11 @@ WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
                                    const struct weir_connect_options *options,
                                    weir_connect **ret);
 
+/* wr_connect_start() that takes no socket when it fails. */
+WEIR_MUST_USE int wr_connect_begin(weir_loop *loop,
+                                   const struct weir_factory *factory,
+                                   const char *host, uint16_t port,
+                                   const struct weir_connect_options *options,
+                                   weir_connect **ret);
+
 #endif

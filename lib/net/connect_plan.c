@@ -118,6 +118,17 @@ static int connect_plan_read_all(struct wr_connect_plan *plan, const char *host,
     return err < 0 ? err : connect_plan_local(plan, options);
 }
 
+int wr_connect_plan_check(const struct weir_connect_options *options,
+                          const struct weir_factory *factory)
+{
+    wr_require(factory && factory->create, -EINVAL);
+    wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
+                   options->family == AF_INET6 || options->family == AF_UNIX,
+               -EINVAL);
+    wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
+    return 0;
+}
+
 int wr_connect_plan_read(struct wr_connect_plan *plan, const char *host,
                          uint16_t port,
                          const struct weir_connect_options *options)

@@ -22,6 +22,11 @@ struct wr_connect_plan {
     size_t candidate_count;    /* addresses that fit; 0 with a name alone */
 };
 
+/* Checks the options that say nothing of addresses: 0, or -EINVAL. */
+WEIR_MUST_USE int
+wr_connect_plan_check(const struct weir_connect_options *options,
+                      const struct weir_factory *factory);
+
 /* Reads the peers' addresses, or that of an adopted socket's peer, and the own
  * one: 0, or the error of the call. */
 WEIR_MUST_USE int

@@ -99,4 +99,9 @@ void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
  * first that is not only about this machine's lack of a family or a route. */
 int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs);
 
+/* How many candidates have failed, and number @index of them, or NULL. */
+size_t wr_eyeballs_count_errors(const struct wr_eyeballs *eyeballs);
+const struct wr_candidate *
+wr_eyeballs_find_error(const struct wr_eyeballs *eyeballs, size_t index);
+
 #endif

@@ -51,7 +51,7 @@ static void server_release_if_over(weir_server *server)
     wr_assert(!wr_list_is_linked(&server->member.link));
     wr_ready_cancel(&server->work);
     wr_timer_cancel(&loop->wheel, &server->grace);
-    wr_listener_set_fini(&server->listeners);
+    wr_server_fini_parts(server);
     wr_free(&loop->counting, server, sizeof(*server));
     wr_loop_unpin(loop);
 }
@@ -291,8 +291,7 @@ static int server_make(weir_loop *loop, const char *host, uint16_t port,
         return -ENOMEM;
     }
     memset(server, 0, sizeof(*server));
-    int err =
-        wr_listener_set_init(&server->listeners, loop, host, port, options);
+    int err = wr_server_init_parts(server, loop, host, port, options);
     if (err < 0) {
         wr_free(&loop->counting, server, sizeof(*server));
         return err;

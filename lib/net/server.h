@@ -10,6 +10,7 @@
 #ifndef WEIR_LIB_NET_SERVER_H
 #define WEIR_LIB_NET_SERVER_H
 
+#include "lib/tls/filter.h"
 #include "lib/transport/transport.h"
 #include "listener_set.h"
 
@@ -38,6 +39,7 @@ struct weir_server {
     weir_server_done_fn *done;
     void *done_arg;
     struct weir_connection_options connection;
+    struct wr_tls_settings tls;
     struct wr_listener_set listeners;
     struct wr_ready work;
     struct wr_timer retry;        /* binding, or accepting after EMFILE */
@@ -116,6 +118,12 @@ WEIR_MUST_USE int
 wr_server_options_check(const struct weir_server_options *options,
                         const struct weir_factory *factory, const char *host,
                         uint16_t port);
+
+/* Reads what a server has of its own: the settings of TLS, its listeners. */
+WEIR_MUST_USE int
+wr_server_init_parts(weir_server *server, weir_loop *loop, const char *host,
+                     uint16_t port, const struct weir_server_options *options);
+void wr_server_fini_parts(weir_server *server);
 
 /* ---- server.c ---- */
 

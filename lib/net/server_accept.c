@@ -75,6 +75,36 @@ static void server_accept_end_if_stopping(weir_server *server,
     }
 }
 
+/* The handshake of a client has ended. */
+static void server_accept_shaken(void *arg, int err, weir_transport *t)
+{
+    weir_server *server = arg;
+    const struct weir_exception exception = {
+        .message = "the TLS handshake of a client failed",
+        .err = err,
+        .transport = t,
+        .server = server,
+    };
+
+    wr_assert(t->set == &server->set);
+    if (err < 0 && weir_transport_get_end(t) == WEIR_END_BROKEN) {
+        wr_loop_report(server->loop, &exception);
+    }
+}
+
+static inline int server_accept_open(weir_server *server, int fd,
+                                     const struct wr_sock_options *options,
+                                     weir_transport **ret)
+{
+    if (WR_UNLIKELY(wr_tls_settings_are_set(&server->tls))) {
+        const struct wr_tls_opener opener = {.opened = server_accept_shaken,
+                                             .arg = server};
+        return wr_tls_open(server->loop, fd, &server->factory, options,
+                           &server->tls, &opener, ret);
+    }
+    return wr_sock_open(server->loop, fd, &server->factory, options, ret);
+}
+
 static void server_accept_open_client(weir_server *server,
                                       struct wr_listener *listener, int fd)
 {
@@ -91,7 +121,7 @@ static void server_accept_open_client(weir_server *server,
     };
     weir_transport *t = NULL;
     server->pins++;
-    int err = wr_sock_open(server->loop, fd, &server->factory, &options, &t);
+    int err = server_accept_open(server, fd, &options, &t);
     if (err < 0) {
         server_accept_report(server, "a new connection could not be set up",
                              err);

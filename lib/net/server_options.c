@@ -42,3 +42,24 @@ int wr_server_options_check(const struct weir_server_options *options,
     wr_assert(!options->use_sock || options->address_count == 0);
     return 0;
 }
+
+int wr_server_init_parts(weir_server *server, weir_loop *loop, const char *host,
+                         uint16_t port,
+                         const struct weir_server_options *options)
+{
+    int err =
+        wr_tls_settings_read(&server->tls, options->tls, WR_TLS_SERVER, NULL);
+    wr_require(err >= 0, err);
+    err = wr_listener_set_init(&server->listeners, loop, host, port, options);
+    if (err < 0) {
+        wr_tls_settings_drop(&server->tls);
+    }
+    return err;
+}
+
+void wr_server_fini_parts(weir_server *server)
+{
+    wr_assert(wr_server_is_over(server));
+    wr_listener_set_fini(&server->listeners);
+    wr_tls_settings_drop(&server->tls);
+}

@@ -15,6 +15,7 @@
 
 int wr_tls_engine_get_error(const struct wr_tls_engine *engine)
 {
+    wr_assert(engine->err <= 0);
     return engine->err;
 }
 
@@ -36,11 +37,13 @@ const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine)
 
 int wr_tls_engine_get_alert_received(const struct wr_tls_engine *engine)
 {
+    wr_assert(engine->alert_received >= -1);
     return engine->alert_received;
 }
 
 int wr_tls_engine_get_alert_sent(const struct wr_tls_engine *engine)
 {
+    wr_assert(engine->alert_sent >= -1);
     return engine->alert_sent;
 }
 
@@ -49,6 +52,7 @@ int wr_tls_engine_get_alert_sent(const struct wr_tls_engine *engine)
 /* A suite was agreed on. Before that there are no facts. */
 static bool engine_facts_are_there(const struct wr_tls_engine *engine)
 {
+    wr_assert(!engine->was_open || engine->ssl != NULL);
     return engine->was_open;
 }
 
@@ -88,6 +92,7 @@ const char *wr_tls_engine_get_alpn(const struct wr_tls_engine *engine,
         wolfSSL_ALPN_GetProtocol(engine->ssl, &name, &len) != WOLFSSL_SUCCESS) {
         return NULL;
     }
+    wr_assert(name && len > 0);
     *ret_len = len;
     return name;
 }
@@ -96,6 +101,7 @@ const char *wr_tls_engine_get_sni(const struct wr_tls_engine *engine)
 {
     void *name = NULL;
 
+    wr_assert(engine->ssl != NULL);
     if (!engine->is_server ||
         wolfSSL_SNI_GetRequest(engine->ssl, WOLFSSL_SNI_HOST_NAME, &name) ==
             0) {
@@ -115,6 +121,7 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
                                    uint32_t index, size_t *ret_size)
 {
     const struct wr_tls_verdict *verdict = &engine->verdict;
+    wr_assert(verdict->chain_count <= WR_TLS_CHAIN_MAX);
     if (index >= verdict->chain_count) {
         return NULL;
     }
@@ -132,6 +139,7 @@ int wr_tls_engine_export(struct wr_tls_engine *engine, const char *label,
     wr_require(engine->can_export, -EOPNOTSUPP);
     wr_require(label && label_len > 0 && out && out_len > 0, -EINVAL);
     wr_require(context_len <= UINT16_MAX && out_len <= UINT16_MAX, -EINVAL);
+    wr_assert(engine->ssl && engine->memory);
     struct wr_tls_memory_scope before =
         wr_tls_memory_enter(engine->memory, WR_TLS_MEMORY_PLAIN);
     const int ret = wolfSSL_export_keying_material(
@@ -148,6 +156,7 @@ int wr_tls_engine_get_session(struct wr_tls_engine *engine,
                               struct WOLFSSL_SESSION **ret)
 {
     wr_require(!engine->is_server, -EOPNOTSUPP);
+    wr_assert(engine->ssl != NULL);
     if (!engine->has_session || !engine_facts_are_there(engine)) {
         return -EAGAIN;
     }

@@ -4,6 +4,7 @@
  * No context can be made, so that nothing else of TLS can be reached: whatever
  * takes a context is given none.
  */
+#include "filter.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
@@ -33,4 +34,34 @@ weir_tls_context *weir_tls_context_ref(weir_tls_context *context)
 void weir_tls_context_unref(weir_tls_context *context)
 {
     wr_assert(!context);
+}
+
+int wr_tls_settings_read(struct wr_tls_settings *ret,
+                         const struct weir_tls_settings *settings,
+                         enum wr_tls_side side, const char *host)
+{
+    (void)side;
+    (void)host;
+    *ret = (struct wr_tls_settings){.context = NULL};
+    return settings ? WEIR_ENOTLS : 0;
+}
+
+void wr_tls_settings_drop(struct wr_tls_settings *settings)
+{
+    wr_assert(!settings->context);
+}
+
+/* Not reached: no settings can be read. */
+int wr_tls_open(weir_loop *loop, int fd, const struct weir_factory *factory,
+                const struct wr_sock_options *options,
+                const struct wr_tls_settings *settings,
+                const struct wr_tls_opener *opener, weir_transport **ret)
+{
+    (void)factory;
+    (void)options;
+    (void)opener;
+    (void)ret;
+    wr_assert(!settings->context);
+    wr_prep_close(&loop->uring, fd);
+    return WEIR_ENOTLS;
 }

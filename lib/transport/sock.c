@@ -54,7 +54,7 @@ static void sock_lose(struct wr_sock *s)
     wr_prep_close(&loop->uring, s->fd);
     s->fd = -1;
     wr_ready_cancel(&s->step);
-    wr_loop_remove_member(loop, &s->t.member);
+    wr_transport_leave(&s->t);
     wr_assert(loop->budget.account_count > 0);
     loop->budget.account_count--;
     wr_loop_trim_later(loop);

@@ -157,7 +157,7 @@ static void sock_state_check_life(const struct wr_sock *s)
         break;
     }
     wr_assert(s->fd >= 0 || s->state == WR_SOCK_LOST);
-    wr_debug_assert(wr_list_is_linked(&s->t.member.link) ||
+    wr_debug_assert(wr_list_is_linked(&s->t.member.link) || s->t.is_below ||
                     s->state == WR_SOCK_UNBORN || s->state == WR_SOCK_LOST);
 }
 

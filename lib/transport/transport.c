@@ -64,6 +64,24 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     t->notify_depth = -1;
 }
 
+void wr_transport_take_place(weir_transport *t, weir_transport *below)
+{
+    wr_assert(!below->is_below && wr_list_is_linked(&below->member.link));
+    wr_assert(!t->set && !t->handler);
+    wr_loop_add_member(t->loop, &t->member);
+    wr_loop_remove_member(t->loop, &below->member);
+    below->is_below = true;
+    t->handler = below->handler;
+    t->is_busy = below->is_busy;
+    below->handler = NULL;
+    if (below->set) {
+        t->set = below->set;
+        wr_list_push_back(&below->set_link, &t->set_link); /* beside it */
+        wr_list_remove(&below->set_link);
+        below->set = NULL;
+    }
+}
+
 static void transport_check_errors(const weir_transport *t)
 {
     wr_assert(t->error <= 0);
@@ -98,11 +116,16 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what)
 {
     wr_assert(err < 0);
     wr_assert(what);
-    if (t->error == 0) {
+    const bool is_first = t->error == 0;
+
+    if (is_first) {
         t->error = err;
         t->error_what = what;
     }
     wr_transport_set_end(t, WEIR_END_BROKEN);
+    if (is_first && t->is_below) {
+        wr_protocol_error(t, err); /* the loss may come much later */
+    }
 }
 
 int wr_transport_refuse(weir_transport *t, int err)
@@ -338,7 +361,13 @@ int weir_transport_set_read_buffer_limit(weir_transport *t,
 
 uint64_t weir_transport_get_read_buffer_size(const weir_transport *t)
 {
-    return t->ops->get_demand ? t->ops->get_demand(t)->account.held_bytes : 0;
+    uint64_t bytes = 0;
+
+    while (t && t->ops->get_demand) {
+        bytes += t->ops->get_demand(t)->account.held_bytes;
+        t = t->ops->get_below ? t->ops->get_below(t) : NULL;
+    }
+    return bytes;
 }
 
 int weir_transport_set_write_buffer_limits(weir_transport *t,

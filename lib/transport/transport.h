@@ -91,6 +91,8 @@ struct wr_transport_ops {
     struct weir_depth (*get_depth)(const weir_transport *t);
     /* The received bytes that are charged to it, and its credit. */
     const struct wr_demand *(*get_demand)(const weir_transport *t);
+    /* The transport that it stands on; it answers after its loss. */
+    const weir_transport *(*get_below)(const weir_transport *t);
     /* True when bytes have arrived that the protocol was not shown. */
     bool (*has_unread)(const weir_transport *t);
     /* The marks were changed: pauses writing if that is due now. */
@@ -144,6 +146,7 @@ struct weir_transport {
     bool is_busy;          /* the program says so */
     bool is_part;          /* set at birth: of another transport, which needs
                             * its protocol to be told of the loss */
+    bool is_below;         /* set when another one has taken its place */
     /* At this depth or less the protocol that was paused, or `flushed`, is
      * notified. -1: neither waits. */
     int64_t notify_depth;
@@ -163,6 +166,18 @@ extern const struct wr_member_ops wr_transport_member_ops;
  * for the library. */
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops);
+
+/* @t is made on @below, which is open: with the loop, the set and the task that
+ * serves the connection it stands in its place from now on. */
+void wr_transport_take_place(weir_transport *t, weir_transport *below);
+
+/* A connection is lost: it leaves the loop, unless another has its place. */
+static inline void wr_transport_leave(weir_transport *t)
+{
+    if (!t->is_below) {
+        wr_loop_remove_member(t->loop, &t->member);
+    }
+}
 
 /* Holds wherever code of the user may run; pure. */
 void wr_transport_check_invariants(const weir_transport *t);

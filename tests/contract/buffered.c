@@ -63,7 +63,7 @@ UNIT(buffered, little_memory_is_offered_as_often_as_needed)
 UNIT(buffered, bytes_are_received_in_place_under_the_promise)
 {
     struct rig rig = make_rig(true);
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         expect_eq(buffered.get_count, 1);
         expect_eq(buffered.hint_max, 0);
         rig_peer_send(&rig, 500000);
@@ -81,7 +81,7 @@ UNIT(buffered, bytes_are_received_in_place_under_the_promise)
 UNIT(buffered, r10__get_buffer_may_be_followed_by_eof_received)
 {
     struct rig rig = make_rig(true);
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         expect(buffered.out);
         rig_peer_shutdown(&rig);
         rig_wait_lost(&rig);
@@ -95,7 +95,7 @@ UNIT(buffered, r10__get_buffer_may_be_followed_by_eof_received)
 UNIT(buffered, the_promised_memory_comes_back_after_an_abort)
 {
     struct rig rig = make_rig(true);
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         expect_eq(weir_transport_abort(rig.t), 0);
         expect_eq(buffered.released_count, 0); /* the kernel still has it */
         rig_wait_lost(&rig);
@@ -108,7 +108,7 @@ UNIT(buffered, the_promised_memory_comes_back_after_an_abort)
 UNIT(buffered, the_promised_memory_comes_back_when_the_loop_is_freed)
 {
     struct rig rig = make_rig(true);
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         weir_transport_unref(rig.t);
         if (rig.server) {
             weir_server_free(rig.server);
@@ -123,7 +123,7 @@ UNIT(buffered, the_promised_memory_comes_back_when_the_loop_is_freed)
 UNIT(buffered, the_promised_memory_comes_back_after_a_reset)
 {
     struct rig rig = make_rig(true);
-    while (rig_next_that(&rig, RIG_CAN_RESET)) {
+    while (rig_next_that(&rig, RIG_CAN_RESET | RIG_IS_PLAIN)) {
         rig_peer_reset(&rig);
         rig_wait_lost(&rig);
 
@@ -177,7 +177,7 @@ UNIT(buffered, bytes_kept_in_place_before_a_reset_are_told_before_it)
 static void pause_and_resume(bool promises)
 {
     struct rig rig = make_rig(promises);
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         expect_eq(weir_transport_pause_reading(rig.t), 0);
         rig_peer_send(&rig, 60000);
         rig_turn_for(&rig, 10 * RIG_MS);
@@ -203,7 +203,7 @@ UNIT(buffered, no_memory_is_asked_for_while_paused)
 {
     struct rig rig = make_rig(true);
     rig.hooks.connection_made = begin_paused;
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         rig_peer_send(&rig, 1000);
         rig_turn_for(&rig, 5 * RIG_MS);
         expect_eq(buffered.get_count, 0);
@@ -225,7 +225,7 @@ static void pause_inside(bool promises)
     struct rig rig = make_rig(promises);
     rig.hooks.connection_made = begin_small;
     rig.hooks.data_received = pause_it;
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         rig_peer_send(&rig, 700);
         rig_wait_received(&rig, 1);
         while (rig.received < 700) {
@@ -290,7 +290,7 @@ UNIT(buffered, a_get_buffer_that_closes_gets_its_memory_back)
 {
     struct rig rig = make_rig(true);
     protocol.get_buffer = get_and_close;
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         rig_wait_lost(&rig);
 
         expect_eq(buffered.get_count, 1);
@@ -303,7 +303,7 @@ UNIT(buffered, a_get_buffer_that_pauses_gets_its_memory_back)
 {
     struct rig rig = make_rig(true);
     protocol.get_buffer = get_and_pause;
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         rig_peer_send(&rig, 100);
         rig_turn_for(&rig, 5 * RIG_MS);
 
@@ -316,7 +316,7 @@ UNIT(buffered, a_get_buffer_that_pauses_gets_its_memory_back)
 UNIT(buffered, reads_and_writes_mix_in_large_amounts)
 {
     struct rig rig = make_rig(true);
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         for (int i = 0; i < 20; i++) {
             expect_eq(rig_write(&rig, 100000), 0);
             rig_peer_send(&rig, 100000);

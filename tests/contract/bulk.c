@@ -174,7 +174,7 @@ UNIT(bulk, every_byte_comes_once_while_pieces_grow_and_shrink)
 {
     struct rig rig = {NARROW};
     unit_random_seed(&dice);
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         pass_bulk_and_little(&rig);
     }
 }
@@ -206,7 +206,7 @@ UNIT(bulk, r27__nothing_is_delivered_while_paused_and_nothing_is_lost)
 {
     struct rig rig = {.hooks = {.data_received = pause_at_random}, NARROW};
     unit_random_seed(&dice);
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         begin_counting(&rig);
         while (rig.received < TOTAL_BYTES) {
             send_some(&rig, TOTAL_BYTES);
@@ -255,14 +255,14 @@ static void end_inside(struct rig *rig, int step)
     expect_eq(rig_statistics(rig).leases, 0);
 }
 
-PAIRS_WITH(bulk, close_inside_the_first_of_several_calls_drops_the_rest,
-           .hooks = {.data_received = close_once}, NARROW)
+PAIRS_THAT(bulk, close_inside_the_first_of_several_calls_drops_the_rest,
+           RIG_IS_PLAIN, .hooks = {.data_received = close_once}, NARROW)
 {
     end_inside(rig, 1);
 }
 
-PAIRS_WITH(bulk, abort_inside_the_first_of_several_calls_drops_the_rest,
-           .hooks = {.data_received = close_once}, NARROW)
+PAIRS_THAT(bulk, abort_inside_the_first_of_several_calls_drops_the_rest,
+           RIG_IS_PLAIN, .hooks = {.data_received = close_once}, NARROW)
 {
     end_inside(rig, 2);
 }
@@ -301,7 +301,7 @@ static void switch_inside(int step)
 {
     struct rig rig = {.hooks = {.data_received = switch_once}, NARROW};
     make_targets();
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         enter_bulk(&rig);
         fill_while_bulk(&rig);
         rig.step = step;
@@ -350,7 +350,7 @@ UNIT(bulk, r28__no_byte_is_lost_by_switching_at_random)
     struct rig rig = {.hooks = {.data_received = switch_at_random}, NARROW};
     unit_random_seed(&dice);
     make_targets();
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         begin_counting(&rig);
         while (rig.received < TOTAL_BYTES) {
             send_some(&rig, TOTAL_BYTES);
@@ -413,8 +413,8 @@ static void keep_to_the_limit(struct rig *rig, uint64_t limit)
     expect_lt(idle_turns(rig), 10);
 }
 
-PAIRS_WITH(bulk, kept_leases_stop_reading_at_the_limit_without_any_turns,
-           .hooks = {.data_received = keep}, NARROW)
+PAIRS_THAT(bulk, kept_leases_stop_reading_at_the_limit_without_any_turns,
+           RIG_IS_PLAIN, .hooks = {.data_received = keep}, NARROW)
 {
     const uint64_t limit = 300000;
     enter_bulk(rig);
@@ -433,7 +433,7 @@ PAIRS_WITH(bulk, kept_leases_stop_reading_at_the_limit_without_any_turns,
 
 /* ---- the peer's end ---- */
 
-PAIRS_WITH(bulk, r8__all_bytes_before_a_fin_are_delivered, NARROW)
+PAIRS_THAT(bulk, r8__all_bytes_before_a_fin_are_delivered, RIG_IS_PLAIN, NARROW)
 {
     enter_bulk(rig);
     for (int i = 0; i < 40; i++) {
@@ -451,7 +451,7 @@ PAIRS_WITH(bulk, r8__all_bytes_before_a_fin_are_delivered, NARROW)
 }
 
 PAIRS_THAT(bulk, a_reset_is_told_after_the_bytes_that_came_before_it,
-           RIG_CAN_RESET, NARROW)
+           RIG_IS_PLAIN | RIG_CAN_RESET, NARROW)
 {
     enter_bulk(rig);
     for (int i = 0; i < 40; i++) {
@@ -473,7 +473,8 @@ PAIRS_THAT(bulk, a_reset_is_told_after_the_bytes_that_came_before_it,
 /* ---- urgent bytes ---- */
 
 /* Each is read past before the next one: else it becomes an ordinary one. */
-PAIRS_THAT(bulk, urgent_bytes_leave_the_stream_as_it_is, RIG_CAN_RESET, NARROW)
+PAIRS_THAT(bulk, urgent_bytes_leave_the_stream_as_it_is,
+           RIG_IS_PLAIN | RIG_CAN_RESET, NARROW)
 {
     enter_bulk(rig);
     for (int i = 0; i < 150; i++) {

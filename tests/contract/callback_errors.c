@@ -123,7 +123,7 @@ UNIT(callback_errors, errors_of_a_protocol_that_keeps_its_memory_abort_too)
     const struct weir_protocol protocol = make_buffered(true);
     struct rig rig = {.protocol = &protocol};
     reset_buffered(&rig, sizeof(buffered.memory));
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         reset_buffered(&rig, sizeof(buffered.memory));
         buffered.updated_result = -EILSEQ;
         /* It is reading already, into the memory that it had to offer when

@@ -17,7 +17,7 @@ static void pause_it(struct rig *rig)
 UNIT(closing, r24__a_send_that_fails_is_told_by_connection_lost)
 {
     struct rig rig = {.eof_result = 1};
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         rig_peer_close(&rig);
         rig_wait_event(&rig, "eof");
         if (rig_can(&rig,
@@ -37,8 +37,8 @@ UNIT(closing, r24__a_send_that_fails_is_told_by_connection_lost)
     }
 }
 
-PAIRS_WITH(closing, r25__bytes_that_were_not_read_make_the_kernel_reset,
-           .hooks = {.connection_made = pause_it})
+PAIRS_THAT(closing, r25__bytes_that_were_not_read_make_the_kernel_reset,
+           RIG_IS_PLAIN, .hooks = {.connection_made = pause_it})
 {
     rig_peer_send(rig, 1000);
     expect_eq(rig_write(rig, 700), 0);
@@ -55,7 +55,7 @@ UNIT(closing, r25__unless_the_close_lingers)
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
                                            .linger_ns = 20 * RIG_S};
     struct rig rig = {.hooks = {.connection_made = pause_it}};
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         expect_eq(weir_transport_set_timeouts(rig.t, &timeouts), 0);
         rig_peer_send(&rig, 1000);
         expect_eq(rig_write(&rig, 700), 0);
@@ -69,8 +69,8 @@ UNIT(closing, r25__unless_the_close_lingers)
     }
 }
 
-PAIRS_WITH(closing, r26__without_a_limit_a_close_waits_for_the_peer,
-           .small_buffers = true)
+PAIRS_THAT(closing, r26__without_a_limit_a_close_waits_for_the_peer,
+           RIG_IS_PLAIN, .small_buffers = true)
 {
     enter_closing_pending(rig);
 
@@ -86,7 +86,7 @@ PAIRS_WITH(closing, r26__without_a_limit_a_close_waits_for_the_peer,
 static void end_beside_a_duplicate(int (*end)(weir_transport *t))
 {
     struct rig rig = {0};
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         char byte;
         const int fd = dup(weir_transport_get_socket(rig.t));
         expect(fd >= 0);

@@ -241,7 +241,7 @@ static int read_alone(int peer)
     return len < 0 ? -errno : 0;
 }
 
-PAIRS_WITH(end_matrix, open_and_pending__abort_resets_at_once,
+PAIRS_THAT(end_matrix, open_and_pending__abort_resets_at_once, RIG_IS_PLAIN,
            .small_buffers = true)
 {
     struct weir_address own = {.len = sizeof(own.storage)};

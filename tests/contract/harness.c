@@ -327,37 +327,49 @@ static void open_socket_pipe(struct rig *rig)
 
 static const struct pair_maker makers[] = {
     {.name = "tcp connected",
-     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES,
+     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET | RIG_HAS_ADDRESSES,
      .open = open_connected},
     {.name = "tcp accepted",
-     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES,
+     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET | RIG_HAS_ADDRESSES,
      .open = open_accepted},
     {.name = "unix connected",
-     .traits = RIG_BOTH_WAYS | RIG_IS_UNIX,
+     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_IS_UNIX,
      .open = rig_open_unix_connected},
     {.name = "unix accepted",
-     .traits = RIG_BOTH_WAYS | RIG_IS_UNIX,
+     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_IS_UNIX,
      .open = rig_open_unix_accepted},
     {.name = "unix pair",
-     .traits = RIG_BOTH_WAYS | RIG_IS_UNIX | RIG_IS_NAMELESS,
+     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_IS_UNIX | RIG_IS_NAMELESS,
      .open = open_unix},
+    {.name = "tls connected",
+     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .open = rig_open_tls_connected},
+    {.name = "tls 1.2 connected",
+     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .open = rig_open_tls12_connected},
+    {.name = "tls accepted",
+     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .open = rig_open_tls_accepted},
+    {.name = "tls over unix",
+     .traits = RIG_BOTH_WAYS | RIG_IS_NAMELESS | RIG_IS_TLS,
+     .open = rig_open_tls_unix},
     {.name = "read pipe",
-     .traits = RIG_RECEIVES | RIG_IS_PIPE,
+     .traits = RIG_RECEIVES | RIG_IS_PIPE | RIG_IS_PLAIN,
      .open = open_pipe},
     {.name = "read fifo",
-     .traits = RIG_RECEIVES | RIG_IS_PIPE,
+     .traits = RIG_RECEIVES | RIG_IS_PIPE | RIG_IS_PLAIN,
      .open = open_fifo},
     {.name = "read socket",
-     .traits = RIG_RECEIVES | RIG_IS_PIPE,
+     .traits = RIG_RECEIVES | RIG_IS_PIPE | RIG_IS_PLAIN,
      .open = open_socket_pipe},
     {.name = "write pipe",
-     .traits = RIG_SENDS | RIG_IS_PIPE,
+     .traits = RIG_SENDS | RIG_IS_PIPE | RIG_IS_PLAIN,
      .open = open_pipe},
     {.name = "write fifo",
-     .traits = RIG_SENDS | RIG_IS_PIPE,
+     .traits = RIG_SENDS | RIG_IS_PIPE | RIG_IS_PLAIN,
      .open = open_fifo},
     {.name = "write socket",
-     .traits = RIG_SENDS | RIG_IS_PIPE,
+     .traits = RIG_SENDS | RIG_IS_PIPE | RIG_IS_PLAIN,
      .open = open_socket_pipe},
 };
 
@@ -405,6 +417,7 @@ static void end(struct rig *rig)
 {
     rig_peer_close(rig);
     if (!rig->loop) {
+        rig_close_tls(rig);
         return; /* the test has freed it */
     }
     if (rig->lost_count == 0) {
@@ -420,6 +433,7 @@ static void end(struct rig *rig)
     weir_transport_unref(rig->t);
     check_statistics(rig);
     expect_eq(weir_loop_free(rig->loop), 0);
+    rig_close_tls(rig);
 }
 
 bool rig_can(const struct rig *rig, unsigned int traits)
@@ -434,9 +448,12 @@ bool rig_next_that(struct rig *rig, unsigned int traits)
         rig->round++;
         rig->rounds_run++;
     }
+    /* Without wolfSSL or openssl the build has made no certificates. */
+    const bool has_tls = getenv("WEIR_TLS_CERTIFICATES") != NULL;
+
     while (rig->round < MAKER_COUNT) {
         rig->maker = &makers[rig->round];
-        if (rig_can(rig, traits)) {
+        if (rig_can(rig, traits) && (!rig_can(rig, RIG_IS_TLS) || has_tls)) {
             begin(rig);
             return true;
         }

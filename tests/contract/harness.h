@@ -59,6 +59,8 @@ enum {
     RIG_SENDS = 16,        /* the peer receives what the subject sends */
     RIG_IS_PIPE = 32,      /* it does only one of them */
     RIG_IS_UNIX = 64,      /* there are credentials, and descriptors pass */
+    RIG_IS_TLS = 128,      /* a relay is between the subject and the peer */
+    RIG_IS_PLAIN = 256,    /* none is */
     RIG_BOTH_WAYS = RIG_RECEIVES | RIG_SENDS,
 };
 
@@ -96,6 +98,7 @@ struct rig {
     weir_transport *t; /* the subject; the rig keeps a reference */
     const struct pair_maker *maker;
     weir_server *server;
+    struct relay *relay; /* of a TLS connection, or NULL */
     int peer;            /* -1 when closed */
     char events[512];    /* "made data eof lost" */
     int depth;           /* of callbacks that run now */
@@ -120,6 +123,15 @@ int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret);
 /* weir connects to a plain Unix socket, and such a one to weir. */
 void rig_open_unix_connected(struct rig *rig);
 void rig_open_unix_accepted(struct rig *rig);
+
+/* weir has TLS: over TCP, as the client or the server, and over a Unix socket.
+ */
+void rig_open_tls_connected(struct rig *rig);
+void rig_open_tls12_connected(struct rig *rig);
+void rig_open_tls_accepted(struct rig *rig);
+void rig_open_tls_unix(struct rig *rig);
+/* Waits for the end of the relay, once both ends of a round are closed. */
+void rig_close_tls(struct rig *rig);
 
 /* The maker's name, for messages. */
 const char *rig_name(void);

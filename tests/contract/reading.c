@@ -45,8 +45,8 @@ static void flood(struct rig *rig)
     }
 }
 
-PAIRS_IN(reading, r27__pausing_in_connection_made_prevents_the_first_data,
-         .hooks = {.connection_made = pause_it})
+PAIRS_OF(reading, r27__pausing_in_connection_made_prevents_the_first_data,
+         RIG_RECEIVES | RIG_IS_PLAIN, .hooks = {.connection_made = pause_it})
 {
     expect(!weir_transport_is_reading(rig->t));
     rig_peer_send(rig, 5000);
@@ -104,7 +104,8 @@ PAIRS_IN(reading, r27__pausing_inside_data_received_stops_the_next,
     expect_eq(rig->received, 60010);
 }
 
-PAIRS(reading, bytes_kept_while_paused_are_counted_and_bounded)
+PAIRS_THAT(reading, bytes_kept_while_paused_are_counted_and_bounded,
+           RIG_IS_PLAIN, 0)
 {
     pause_it(rig); /* a receive is armed already */
     flood(rig);
@@ -121,7 +122,8 @@ PAIRS(reading, bytes_kept_while_paused_are_counted_and_bounded)
     expect_eq(held_bytes(rig), 0);
 }
 
-PAIRS(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel)
+PAIRS_THAT(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel,
+           RIG_IS_PLAIN, 0)
 {
     pause_it(rig);
     rig_peer_send(rig, 1000);
@@ -138,7 +140,7 @@ PAIRS(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel)
     rig_wait_received(rig, 6000);
 }
 
-PAIRS_WITH(reading, bytes_kept_while_paused_are_dropped_by_close,
+PAIRS_THAT(reading, bytes_kept_while_paused_are_dropped_by_close, RIG_IS_PLAIN,
            .small_buffers = true)
 {
     rig_clog(rig); /* so that the connection stays for a while */
@@ -248,7 +250,7 @@ UNIT(reading, a_connection_holds_no_more_than_its_limit)
 {
     const uint64_t limit = 65536;
     struct rig rig = {.hooks = {.data_received = keep_lease}};
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         expect_eq(weir_transport_set_read_buffer_limit(rig.t, limit), 0);
         rig_turn(&rig);
         flood(&rig);
@@ -270,8 +272,8 @@ UNIT(reading, a_connection_holds_no_more_than_its_limit)
     }
 }
 
-PAIRS_WITH(reading, the_limit_comes_from_the_makers_options_to_the_byte,
-           .hooks = {.data_received = keep_lease},
+PAIRS_THAT(reading, the_limit_comes_from_the_makers_options_to_the_byte,
+           RIG_IS_PLAIN, .hooks = {.data_received = keep_lease},
            .connection = {.size = sizeof(rig.connection),
                           .read_limit_bytes = 50000})
 {
@@ -321,8 +323,8 @@ static int measure(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_IN(reading, r30__data_comes_in_pieces_of_bounded_size,
-         .hooks = {.data_received = measure})
+PAIRS_OF(reading, r30__data_comes_in_pieces_of_bounded_size,
+         RIG_RECEIVES | RIG_IS_PLAIN, .hooks = {.data_received = measure})
 {
     rig_peer_send(rig, 3000000);
     rig_wait_received(rig, 3000000);
@@ -331,7 +333,7 @@ PAIRS_IN(reading, r30__data_comes_in_pieces_of_bounded_size,
     expect_eq(rig_statistics(rig).received_bytes, 3000000);
 }
 
-PAIRS(reading, data_of_a_plain_protocol_is_not_copied)
+PAIRS_THAT(reading, data_of_a_plain_protocol_is_not_copied, RIG_IS_PLAIN, 0)
 {
     rig_peer_send(rig, 1000000);
     rig_wait_received(rig, 1000000);

@@ -31,7 +31,7 @@ static void expect_addresses(const struct rig *rig)
 }
 
 PAIRS_THAT(references, r60__names_are_the_sockets_own_and_kept_after_the_loss,
-           RIG_HAS_ADDRESSES, 0)
+           RIG_IS_PLAIN | RIG_HAS_ADDRESSES, 0)
 {
     struct sockaddr_in addr;
     struct weir_address peername;
@@ -61,7 +61,7 @@ PAIRS_THAT(references, a_connection_without_names_has_a_family, RIG_IS_NAMELESS,
     expect_eq(addr.storage.any.sa_family, AF_UNIX);
 }
 
-PAIRS(references, extra_info_answers_by_name)
+PAIRS_THAT(references, extra_info_answers_by_name, RIG_IS_PLAIN, 0)
 {
     struct weir_extra_info info = {.fd = -7};
     expect_eq(weir_transport_get_extra_info(rig->t, "cipher", &info), -ENOENT);

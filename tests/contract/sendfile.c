@@ -10,7 +10,8 @@
 
 enum { SIZE = 300000 };
 
-PAIRS(sendfile, a_file_leaves_between_the_writes_around_it)
+PAIRS_THAT(sendfile, a_file_leaves_between_the_writes_around_it, RIG_IS_PLAIN,
+           0)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -26,7 +27,8 @@ PAIRS(sendfile, a_file_leaves_between_the_writes_around_it)
     close(fd);
 }
 
-PAIRS(sendfile, exactly_the_part_that_was_asked_for_is_sent)
+PAIRS_THAT(sendfile, exactly_the_part_that_was_asked_for_is_sent, RIG_IS_PLAIN,
+           0)
 {
     static const struct {
         size_t written; /* before it */
@@ -50,7 +52,8 @@ PAIRS(sendfile, exactly_the_part_that_was_asked_for_is_sent)
     close(fd);
 }
 
-PAIRS(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes)
+PAIRS_THAT(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes,
+           RIG_IS_PLAIN, 0)
 {
     struct sending sending;
     const int fd = pattern_file(5000);
@@ -72,7 +75,7 @@ PAIRS(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes)
     close(fd);
 }
 
-PAIRS(sendfile, an_empty_file_sends_nothing)
+PAIRS_THAT(sendfile, an_empty_file_sends_nothing, RIG_IS_PLAIN, 0)
 {
     struct sending sending;
     const int fd = pattern_file(0);
@@ -86,7 +89,7 @@ PAIRS(sendfile, an_empty_file_sends_nothing)
     close(fd);
 }
 
-PAIRS(sendfile, a_large_file_arrives_whole)
+PAIRS_THAT(sendfile, a_large_file_arrives_whole, RIG_IS_PLAIN, 0)
 {
     const uint64_t size = 64u << 20;
     const uint64_t before = rig_statistics(rig).sent_bytes;
@@ -103,7 +106,8 @@ PAIRS(sendfile, a_large_file_arrives_whole)
     close(fd);
 }
 
-PAIRS_WITH(sendfile, a_slow_reader_gets_all_of_it, .small_buffers = true)
+PAIRS_THAT(sendfile, a_slow_reader_gets_all_of_it, RIG_IS_PLAIN,
+           .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -121,7 +125,7 @@ PAIRS_WITH(sendfile, a_slow_reader_gets_all_of_it, .small_buffers = true)
     close(fd);
 }
 
-PAIRS(sendfile, a_file_that_is_not_in_the_cache_is_sent)
+PAIRS_THAT(sendfile, a_file_that_is_not_in_the_cache_is_sent, RIG_IS_PLAIN, 0)
 {
     struct sending sending;
     const int fd = pattern_file(8u << 20);
@@ -141,7 +145,7 @@ PAIRS(sendfile, a_file_that_is_not_in_the_cache_is_sent)
 }
 
 /* Zeros that no block of the disk stands for. */
-PAIRS(sendfile, holes_are_sent_as_zeros)
+PAIRS_THAT(sendfile, holes_are_sent_as_zeros, RIG_IS_PLAIN, 0)
 {
     const size_t size = 1u << 20;
     struct sending sending = {.rig = rig};
@@ -168,7 +172,7 @@ PAIRS(sendfile, holes_are_sent_as_zeros)
     close(fd);
 }
 
-PAIRS_WITH(sendfile, a_file_that_is_cut_meanwhile_ends_early,
+PAIRS_THAT(sendfile, a_file_that_is_cut_meanwhile_ends_early, RIG_IS_PLAIN,
            .small_buffers = true)
 {
     struct sending sending;
@@ -186,8 +190,8 @@ PAIRS_WITH(sendfile, a_file_that_is_cut_meanwhile_ends_early,
     close(fd);
 }
 
-PAIRS_WITH(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count,
-           .small_buffers = true)
+PAIRS_THAT(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count,
+           RIG_IS_PLAIN, .small_buffers = true)
 {
     struct sending sending;
     const int whole = pattern_file(SIZE);
@@ -207,7 +211,7 @@ PAIRS_WITH(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count,
 }
 
 /* Files of the kernel tell no size. */
-PAIRS(sendfile, a_file_of_unknown_size_is_read_to_its_end)
+PAIRS_THAT(sendfile, a_file_of_unknown_size_is_read_to_its_end, RIG_IS_PLAIN, 0)
 {
     uint8_t text[65536];
     uint8_t got[65536];
@@ -227,8 +231,8 @@ PAIRS(sendfile, a_file_of_unknown_size_is_read_to_its_end)
     rig->peer_received = rig->written;
 }
 
-PAIRS_WITH(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards,
-           .small_buffers = true)
+PAIRS_THAT(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards,
+           RIG_IS_PLAIN, .small_buffers = true)
 {
     struct sending sending;
     char byte = 'x';
@@ -267,7 +271,7 @@ static void start_second(void *arg, weir_transport *t, int err, uint64_t sent)
               -EBUSY);
 }
 
-PAIRS(sendfile, one_file_at_a_time_and_the_next_from_done)
+PAIRS_THAT(sendfile, one_file_at_a_time_and_the_next_from_done, RIG_IS_PLAIN, 0)
 {
     const int fd = pattern_file(SIZE);
     rig->count = fd;
@@ -295,7 +299,7 @@ static void refuse(struct rig *rig, int fd, int err)
     close(fd);
 }
 
-PAIRS(sendfile, what_is_not_a_file_to_read_is_refused)
+PAIRS_THAT(sendfile, what_is_not_a_file_to_read_is_refused, RIG_IS_PLAIN, 0)
 {
     int pipe_fds[2];
     const int file = pattern_file(100);
@@ -327,7 +331,8 @@ PAIRS(sendfile, what_is_not_a_file_to_read_is_refused)
 }
 
 /* The socket is non-blocking for the time of a call alone. */
-PAIRS_WITH(sendfile, the_socket_is_left_as_it_was, .small_buffers = true)
+PAIRS_THAT(sendfile, the_socket_is_left_as_it_was, RIG_IS_PLAIN,
+           .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -346,7 +351,7 @@ PAIRS_WITH(sendfile, the_socket_is_left_as_it_was, .small_buffers = true)
 }
 
 /* What waits are bytes of the file, which take no memory. */
-PAIRS_WITH(sendfile, its_bytes_are_not_part_of_the_write_buffer,
+PAIRS_THAT(sendfile, its_bytes_are_not_part_of_the_write_buffer, RIG_IS_PLAIN,
            .small_buffers = true)
 {
     struct sending sending;

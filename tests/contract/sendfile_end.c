@@ -26,8 +26,8 @@ static int begin_clogged(struct rig *rig, struct sending *sending)
 
 /* ---- cancelled ---- */
 
-PAIRS_WITH(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told,
-           .small_buffers = true)
+PAIRS_THAT(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told,
+           RIG_IS_PLAIN, .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -44,7 +44,9 @@ PAIRS_WITH(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told,
     expect_usable(rig); /* and what is written goes on at that byte */
 }
 
-PAIRS(sendfile_end, a_file_that_waits_for_writes_is_cancelled_before_its_first)
+PAIRS_THAT(sendfile_end,
+           a_file_that_waits_for_writes_is_cancelled_before_its_first,
+           RIG_IS_PLAIN, 0)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -71,7 +73,8 @@ static void write_on(void *arg, weir_transport *t, int err, uint64_t sent)
     expect_eq(rig_write(rig, 1000), 0);
 }
 
-PAIRS(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave)
+PAIRS_THAT(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave,
+           RIG_IS_PLAIN, 0)
 {
     const int fd = pattern_file(SIZE);
     expect_eq(weir_transport_sendfile(rig->t, fd, 0, SIZE, write_on, rig), 0);
@@ -86,7 +89,7 @@ PAIRS(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave)
 }
 
 /* At any moment: in the cache or not, with or without room. */
-PAIRS_WITH(sendfile_end, a_cancellation_may_come_at_any_moment,
+PAIRS_THAT(sendfile_end, a_cancellation_may_come_at_any_moment, RIG_IS_PLAIN,
            .small_buffers = true)
 {
     struct unit_random dice;
@@ -118,7 +121,8 @@ PAIRS_WITH(sendfile_end, a_cancellation_may_come_at_any_moment,
 
 /* ---- closed here ---- */
 
-PAIRS_WITH(sendfile_end, a_close_sends_the_file_first, .small_buffers = true)
+PAIRS_THAT(sendfile_end, a_close_sends_the_file_first, RIG_IS_PLAIN,
+           .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -135,8 +139,8 @@ PAIRS_WITH(sendfile_end, a_close_sends_the_file_first, .small_buffers = true)
     close(fd);
 }
 
-PAIRS_WITH(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file,
-           .small_buffers = true)
+PAIRS_THAT(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file,
+           RIG_IS_PLAIN, .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -151,8 +155,8 @@ PAIRS_WITH(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file,
     close(fd);
 }
 
-PAIRS_WITH(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end,
-           .small_buffers = true)
+PAIRS_THAT(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end,
+           RIG_IS_PLAIN, .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -170,7 +174,7 @@ PAIRS_WITH(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end,
     close(fd);
 }
 
-PAIRS_WITH(sendfile_end, an_abort_stops_it, .small_buffers = true)
+PAIRS_THAT(sendfile_end, an_abort_stops_it, RIG_IS_PLAIN, .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -189,7 +193,8 @@ PAIRS_WITH(sendfile_end, an_abort_stops_it, .small_buffers = true)
     close(fd);
 }
 
-PAIRS(sendfile_end, an_abort_before_the_first_byte_stops_it)
+PAIRS_THAT(sendfile_end, an_abort_before_the_first_byte_stops_it, RIG_IS_PLAIN,
+           0)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -206,7 +211,7 @@ PAIRS(sendfile_end, an_abort_before_the_first_byte_stops_it)
 UNIT(sendfile_end, the_loops_end_stops_it)
 {
     struct rig rig = {.small_buffers = true};
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
         struct sending sending;
         const int fd = begin_clogged(&rig, &sending);
         weir_transport_unref(rig.t);
@@ -236,7 +241,8 @@ static void expect_broken(const struct rig *rig, const struct sending *sending)
     expect(sending->err == -EPIPE || sending->err == -ECONNRESET);
 }
 
-PAIRS_WITH(sendfile_end, a_peer_that_goes_breaks_it, .small_buffers = true)
+PAIRS_THAT(sendfile_end, a_peer_that_goes_breaks_it, RIG_IS_PLAIN,
+           .small_buffers = true)
 {
     struct sending sending;
     const int fd = begin_clogged(rig, &sending);
@@ -249,7 +255,7 @@ PAIRS_WITH(sendfile_end, a_peer_that_goes_breaks_it, .small_buffers = true)
 }
 
 /* sendfile() has no MSG_NOSIGNAL. */
-PAIRS(sendfile_end, a_peer_that_is_gone_raises_no_signal)
+PAIRS_THAT(sendfile_end, a_peer_that_is_gone_raises_no_signal, RIG_IS_PLAIN, 0)
 {
     struct sigaction action;
     sigset_t mask;
@@ -281,7 +287,7 @@ PAIRS(sendfile_end, a_peer_that_is_gone_raises_no_signal)
     close(fd);
 }
 
-PAIRS_THAT(sendfile_end, a_reset_breaks_it, RIG_CAN_RESET,
+PAIRS_THAT(sendfile_end, a_reset_breaks_it, RIG_IS_PLAIN | RIG_CAN_RESET,
            .small_buffers = true)
 {
     struct sending sending;
@@ -294,7 +300,7 @@ PAIRS_THAT(sendfile_end, a_reset_breaks_it, RIG_CAN_RESET,
     close(fd);
 }
 
-PAIRS_WITH(sendfile_end, a_peer_that_takes_nothing_stalls_it,
+PAIRS_THAT(sendfile_end, a_peer_that_takes_nothing_stalls_it, RIG_IS_PLAIN,
            .small_buffers = true)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
@@ -315,7 +321,7 @@ PAIRS_WITH(sendfile_end, a_peer_that_takes_nothing_stalls_it,
     close(fd);
 }
 
-PAIRS_WITH(sendfile_end, a_close_waits_for_it_as_long_as_it_may,
+PAIRS_THAT(sendfile_end, a_close_waits_for_it_as_long_as_it_may, RIG_IS_PLAIN,
            .small_buffers = true)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
@@ -350,13 +356,14 @@ static void expect_refused(const struct rig *rig, int err)
     close(fd);
 }
 
-PAIRS(sendfile_end, after_the_end_of_the_writing_side_none_begins)
+PAIRS_THAT(sendfile_end, after_the_end_of_the_writing_side_none_begins,
+           RIG_IS_PLAIN, 0)
 {
     expect_eq(weir_transport_write_eof(rig->t), 0);
     expect_refused(rig, -ESHUTDOWN);
 }
 
-PAIRS(sendfile_end, after_a_close_or_a_loss_none_begins)
+PAIRS_THAT(sendfile_end, after_a_close_or_a_loss_none_begins, RIG_IS_PLAIN, 0)
 {
     expect_eq(weir_transport_close(rig->t), 0);
     expect_refused(rig, -ESHUTDOWN);
@@ -365,14 +372,15 @@ PAIRS(sendfile_end, after_a_close_or_a_loss_none_begins)
     expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
 }
 
-PAIRS_THAT(sendfile_end, on_a_broken_connection_none_begins, RIG_CAN_RESET, 0)
+PAIRS_THAT(sendfile_end, on_a_broken_connection_none_begins,
+           RIG_IS_PLAIN | RIG_CAN_RESET, 0)
 {
     rig_peer_reset(rig);
     rig_wait_lost(rig);
     expect_refused(rig, -EPIPE);
 }
 
-PAIRS(sendfile_end, after_a_write_was_refused_none_begins)
+PAIRS_THAT(sendfile_end, after_a_write_was_refused_none_begins, RIG_IS_PLAIN, 0)
 {
     expect_eq(weir_transport_set_write_hard_limit(rig->t, 10), 0);
     expect_eq(rig_write(rig, 11), -ENOBUFS);
@@ -474,7 +482,8 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
 
 /* ---- the dump ---- */
 
-PAIRS_WITH(sendfile_end, the_dump_tells_of_it, .small_buffers = true)
+PAIRS_THAT(sendfile_end, the_dump_tells_of_it, RIG_IS_PLAIN,
+           .small_buffers = true)
 {
     char *text = NULL;
     size_t size = 0;

@@ -114,8 +114,10 @@ UNIT(stream_bulk, memory_is_flat_at_two_limits_and_a_receive)
         expect_eq(side_wait(&rig), 0);
         expect_eq(most.read, total);
         expect(most.buffered <= 2 * LIMIT + RECEIVE_BYTES);
-        expect(most.held <= 2 * LIMIT + RECEIVE_BYTES);
-        expect(most.memory - memory <= 2 * LIMIT + 3 * RECEIVE_BYTES);
+        /* Below a TLS transport ciphertext is held, too. */
+        const uint64_t below = rig_can(&rig, RIG_IS_TLS) ? RECEIVE_BYTES : 0;
+        expect(most.held <= 2 * LIMIT + RECEIVE_BYTES + below);
+        expect(most.memory - memory <= 2 * LIMIT + 3 * RECEIVE_BYTES + below);
         rig_wait_lost(&rig);
     }
 }
@@ -204,6 +206,9 @@ UNIT(stream_bulk, a_relay_by_take_and_write_buf_copies_tiny_tails_only)
 {
     struct rig rig = {.round = 0};
     while (side_next(&rig, relay)) {
+        if (!rig_can(&rig, RIG_IS_PLAIN)) {
+            continue; /* bytes are opened, which makes copies of all */
+        }
         const struct weir_loop_statistics stats = run_relay(&rig, 4 * MIB);
         expect(stats.copied_by_compaction <= stats.sent_bytes / 1000);
     }
@@ -215,6 +220,9 @@ UNIT(stream_bulk, a_relay_that_drains_copies_small_remainders_only)
 {
     struct rig rig = {.round = 0};
     while (side_next(&rig, relay)) {
+        if (!rig_can(&rig, RIG_IS_PLAIN)) {
+            continue; /* bytes are opened, which makes copies of all */
+        }
         const struct weir_loop_statistics stats = run_relay(&rig, WEIR_DEFAULT);
         expect(stats.copied_by_compaction <= transfer_bytes() / 200);
     }

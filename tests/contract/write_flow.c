@@ -482,8 +482,8 @@ PAIRS_OUT(write_flow, r20__nothing_is_resumed_after_an_abort,
 
 /* ---- the size ---- */
 
-PAIRS_OUT(write_flow, the_size_is_what_no_completion_has_accounted_for,
-          .small_buffers = true)
+PAIRS_OF(write_flow, the_size_is_what_no_completion_has_accounted_for,
+         RIG_SENDS | RIG_IS_PLAIN, .small_buffers = true)
 {
     const uint64_t sent_before = rig_statistics(rig).sent_bytes;
     rig_clog(rig);

@@ -329,9 +329,10 @@ static void write_once(struct rig *rig)
     }
 }
 
-PAIRS_WITH(write_matrix,
+PAIRS_THAT(write_matrix,
            closing_and_pending__write_inside_resume_writing_is_sent,
-           .small_buffers = true, .hooks = {.resume_writing = write_once})
+           RIG_IS_PLAIN, .small_buffers = true,
+           .hooks = {.resume_writing = write_once})
 {
     enter_closing_pending(rig);
     const uint64_t before = rig->written;

@@ -36,8 +36,8 @@ PAIRS_OUT(write_memory, release_comes_once_the_bytes_are_sent, 0)
     expect_eq(rig_statistics(rig).copied_by_write, 0);
 }
 
-PAIRS_OUT(write_memory, release_comes_not_before_the_last_byte_is_sent,
-          .small_buffers = true)
+PAIRS_OF(write_memory, release_comes_not_before_the_last_byte_is_sent,
+         RIG_SENDS | RIG_IS_PLAIN, .small_buffers = true)
 {
     expect_eq(write_bytes(rig, sizeof(bytes)), 0);
     while (rig_pending(rig) > 0) {
@@ -196,7 +196,7 @@ static int echo(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_WITH(write_memory, an_echo_of_leases_copies_no_byte,
+PAIRS_THAT(write_memory, an_echo_of_leases_copies_no_byte, RIG_IS_PLAIN,
            .hooks = {.data_received = echo})
 {
     for (int i = 0; i < 30; i++) {
@@ -236,8 +236,9 @@ PAIRS_WITH(write_memory, a_part_of_a_lease_may_be_written,
     expect_eq(recv(rig->peer, bytes, 1, 0), -1);
 }
 
-PAIRS_WITH(write_memory, leases_in_the_queue_stop_the_reading_they_came_from,
-           .hooks = {.data_received = echo}, .small_buffers = true,
+PAIRS_THAT(write_memory, leases_in_the_queue_stop_the_reading_they_came_from,
+           RIG_IS_PLAIN, .hooks = {.data_received = echo},
+           .small_buffers = true,
            .connection = {.size = sizeof(rig.connection),
                           .read_limit_bytes = 100000})
 {

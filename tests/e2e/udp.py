@@ -127,26 +127,6 @@ def test_lost_datagrams_are_counted_and_do_not_stall():
     equal((requests["ok"], datagrams["lost"]), (450, 50), "ok and lost")
 
 
-def test_answers_that_come_at_once_find_room():
-    # More than a socket has room for by itself, while the client is held up.
-    count = 400
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(20)
-        with Program(WEIR_LOAD, "-c", "1", "-n", str(count), "-p", str(count),
-                     "--timeout", "10s",
-                     f"udp://127.0.0.1:{sock.getsockname()[1]}") as client:
-            asked = [sock.recvfrom(65536) for _ in range(count)]
-            client.signal(signal.SIGSTOP)
-            for data, peer in asked:
-                sock.sendto(data, peer)
-            client.signal(signal.SIGCONT)
-            status, out, err = client.finish()
-    equal((status, err), (OK, ""), "outcome")
-    matches(out, r"^Datagrams +lost 0 ")
-
-
 def test_duplicates_are_counted():
     def repeat(number, data):
         return [data] * (3 if number % 10 == 5 else 1)

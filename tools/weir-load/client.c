@@ -33,10 +33,6 @@
 #define WATCH_FIRST_NS (2 * MILLISECOND)
 #define WATCH_LAST_NS  (250 * MILLISECOND)
 
-/* The receive buffer of a datagram connection. */
-#define RECEIVE_BUFFER_LEAST  (256U << 10)
-#define ANSWER_OVERHEAD_BYTES 512U
-
 /* -v prints so many failures, then no more. */
 #define LINES_MAX 20U
 
@@ -280,18 +276,6 @@ static uint64_t hard_limit_bytes(const struct run_options *options)
     return in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
 }
 
-/* All answers under way may wait to be read, or this program would lose what
- * the server has sent. The kernel charges more for each than its bytes, and
- * doubles what is asked for. */
-static uint32_t receive_buffer_bytes(const struct run_options *options)
-{
-    uint64_t bytes =
-        options->depth * (options->size_bytes + ANSWER_OVERHEAD_BYTES);
-
-    return (uint32_t)(bytes < RECEIVE_BUFFER_LEAST ? RECEIVE_BUFFER_LEAST
-                                                   : bytes);
-}
-
 static int make_endpoint(struct client *client, struct conn *conn,
                          const struct target *target)
 {
@@ -303,7 +287,6 @@ static int make_endpoint(struct client *client, struct conn *conn,
         .done_arg = conn,
         .remote_address = has_name ? &target->addresses[conn->address_index]
                                    : &target->address,
-        .receive_buffer_bytes = receive_buffer_bytes(client->options),
         .write_hard_limit_bytes = hard_limit_bytes(client->options),
     };
 

@@ -1,0 +1,60 @@
+/**
+ * @file tls_connection.h
+ * TLS on a connection.
+ *
+ * A connection with TLS is a transport like any other: struct
+ * weir_connect_options and struct weir_server_options have settings for it.
+ * What is different:
+ *
+ * - The factory, connection_made and the maker's callback come after the
+ *   handshake. A handshake that fails is the maker's error; on a server the
+ *   exception hook is told, with the transport, which knows the peer's address.
+ * - An end of the stream is the peer's close_notify and nothing else. A
+ *   connection that is cut off ends with WEIR_ETLSTRUNCATED.
+ * - weir_transport_write_eof() sends a close_notify, and reading goes on; a
+ * peer with TLS 1.2 may end the connection then.
+ * - weir_transport_close() sends a close_notify. What the peer sends after that
+ *   is discarded.
+ * - weir_transport_get_write_buffer_size() counts bytes that are not encrypted
+ *   yet as what they are, and the others with what TLS adds to them.
+ *
+ * weir_transport_get_extra_info() knows "tls_version" ("TLSv1.3"), "cipher",
+ * "alpn", "server_name" (server: the one that the client asked for),
+ * "tls_resumed", "peercert" and, after a failure, "tls_error"; other names are
+ * those of the transport below.
+ */
+#ifndef WEIR_TLS_CONNECTION_H
+#define WEIR_TLS_CONNECTION_H
+
+#include "base.h"
+#include "buffer.h"
+#include "server.h"
+
+WEIR_BEGIN_DECLS
+
+/** TLS of a connection or of those of a server; zero is the default. */
+struct weir_tls_settings {
+    /** sizeof(struct weir_tls_settings). */
+    size_t size;
+    /** The context, for servers or for clients as it was made; held by the
+     * connection. */
+    weir_tls_context *context;
+    /** Client: the name, or literal address, to ask for and to verify; NULL:
+     * the host that is connected to. */
+    const char *server_hostname;
+    /** Client: accept a certificate of any name, where the context verifies
+     * certificates at all. Without a server_hostname and a host this must be
+     * said. */
+    bool no_hostname_check;
+    /** Give the handshake up after this time, in nanoseconds: WEIR_ETLSTIMEOUT;
+     * default 10 s. */
+    uint64_t handshake_timeout_ns;
+    /** How long a close waits for the peer's close_notify after it has sent its
+     * own, in nanoseconds; then it fails with WEIR_ETLSTIMEOUT. 0: it does not
+     * wait, and has not failed. */
+    uint64_t shutdown_timeout_ns;
+};
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,500 @@
+/*
+ * TLS filters: their life.
+ *
+ * Every callback of the transport below ends here, and so do the filter's step
+ * and the end of its turn: the files below note what happened, then
+ * wr_filter_next_step() says what comes next, and filter_advance() carries it
+ * out. A filter is lost when the transport below is, and not before.
+ */
+#include "filter_impl.h"
+
+#include <string.h>
+
+/* ---- the end ---- */
+
+static void filter_free_settings(struct wr_filter *f)
+{
+    if (f->settings) {
+        wr_tls_settings_drop(f->settings);
+        wr_free(&f->t.loop->counting, f->settings, sizeof(*f->settings));
+        f->settings = NULL;
+    }
+}
+
+static void filter_free(struct wr_filter *f)
+{
+    weir_loop *loop = f->t.loop;
+
+    if (f->has_engine) {
+        wr_tls_engine_fini(&f->engine);
+    }
+    filter_free_settings(f);
+    weir_transport_unref(f->below);
+    wr_free(&loop->counting, f, sizeof(*f));
+}
+
+static void filter_free_if_unused(struct wr_filter *f)
+{
+    weir_loop *loop = f->t.loop;
+
+    if (f->t.refs > 0 || f->demand.account.lease_count > 0) {
+        return;
+    }
+    wr_assert(f->state == WR_FILTER_LOST);
+    filter_free(f);
+    wr_loop_unpin(loop);
+}
+
+static void filter_unreferenced(weir_transport *t)
+{
+    filter_free_if_unused(wr_filter_of(t));
+}
+
+/* Tells the maker how it went, once. */
+static void filter_tell(struct wr_filter *f, int err)
+{
+    const struct wr_tls_opener opener = f->opener;
+
+    if (opener.opened) {
+        f->opener.opened = NULL;
+        opener.opened(opener.arg, err, &f->t);
+        wr_loop_leave_if_forked(f->t.loop);
+    }
+}
+
+/* No handshake was done: tells the maker why. */
+static void filter_tell_failure(struct wr_filter *f)
+{
+    wr_assert(wr_filter_is_over(f));
+    filter_tell(f, f->t.error ? f->t.error : -ECANCELED);
+}
+
+static void filter_lose(struct wr_filter *f)
+{
+    weir_loop *loop = f->t.loop;
+
+    wr_assert(f->below_lost);
+    wr_transport_set_end(&f->t, f->below->end);
+    wr_filter_drop_queue(f);
+    filter_tell_failure(f);
+    wr_filter_set_state(f, WR_FILTER_LOST);
+    f->demand.account.notify_released = true; /* the last lease frees */
+    if (f->made) {
+        wr_protocol_lost(&f->t);
+    }
+    wr_timer_cancel(&loop->wheel, &f->timer);
+    wr_ready_cancel(&f->step);
+    wr_transport_leave(&f->t);
+    wr_assert(loop->budget.account_count > 0);
+    loop->budget.account_count--;
+    wr_loop_trim_later(loop);
+    if (f->t.set) {
+        f->t.set->ops->forget(f->t.set, &f->t);
+        f->t.set = NULL;
+    }
+    weir_transport_unref(&f->t);
+}
+
+/* Sealed bytes are still sent, the alert of a failure above all, but for an
+ * abort. */
+static void filter_end(struct wr_filter *f)
+{
+    weir_transport *below = f->below;
+
+    wr_assert(below);
+    wr_filter_set_state(f, WR_FILTER_ENDING);
+    f->t.has_dropped |= !wr_sendq_is_empty(&f->sendq);
+    wr_filter_drop_held(f);
+    wr_filter_drop_input(f);
+    wr_filter_leave_budget(f);
+    wr_list_remove(&f->wait_link);
+    wr_list_remove(&f->seal.link);
+    wr_filter_time_state(f);
+    if (f->below_lost) {
+        return;
+    }
+    if (f->is_hard) {
+        below->ops->abort(below);
+        return;
+    }
+    if (f->has_engine) {
+        wr_filter_send_output(f);
+    }
+    below->ops->close(below);
+}
+
+/* ---- the beginning ---- */
+
+/* Makes the engine, on the loop's stack; false: it failed. */
+static bool filter_arm(struct wr_filter *f)
+{
+    const struct wr_tls_settings *settings = f->settings;
+
+    wr_assert(settings && !wr_loop_is_closed(f->t.loop));
+    const struct wr_tls_engine_options options = {
+        .server_hostname =
+            settings->server_hostname[0] ? settings->server_hostname : NULL,
+        .no_hostname_check = settings->no_hostname_check,
+    };
+    const int err = wr_tls_engine_init(&f->engine, settings->context, &options,
+                                       &f->shared->memory);
+    if (err < 0) {
+        wr_transport_set_error(&f->t, err, "TLS");
+        return false;
+    }
+    f->has_engine = true;
+    filter_free_settings(f);
+    return true;
+}
+
+/* Asks the factory for the protocol; 0 or a negative error. */
+static int filter_find_protocol(struct wr_filter *f)
+{
+    const int err = f->factory.create(f->factory.arg, &f->t, &f->t.binding);
+
+    wr_loop_leave_if_forked(f->t.loop);
+    if (err < 0) {
+        return err;
+    }
+    if (!wr_protocol_fits(&f->t, &f->t.binding)) {
+        return -EINVAL;
+    }
+    wr_protocol_bound(&f->t);
+    return 0;
+}
+
+/* The handshake is done. */
+static void filter_begin(struct wr_filter *f)
+{
+    const int err = f->starts ? 0 : filter_find_protocol(f);
+
+    wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
+
+    if (wr_filter_is_over(f)) {
+        return; /* the factory has ended it */
+    }
+    if (err < 0) {
+        wr_transport_set_error(&f->t, err, "factory");
+        return;
+    }
+    const bool is_new = !f->made;
+    wr_filter_set_state(f, WR_FILTER_OPEN);
+    wr_filter_time_state(f);
+    f->made = true;
+    if (is_new) {
+        wr_protocol_made(&f->t);
+    }
+    filter_tell(f, wr_filter_is_over(f) && f->starts ? -ECANCELED : 0);
+}
+
+/* ---- steps ---- */
+
+/* Goes as many steps as can be gone now. The last thing that a handler does:
+ * the filter may be freed. */
+static void filter_advance(struct wr_filter *f)
+{
+    for (;;) {
+        switch (wr_filter_next_step(f)) {
+        case WR_FILTER_GO:
+            if (!f->has_engine && !filter_arm(f)) {
+                break;
+            }
+            wr_filter_pump(f);
+            if (wr_filter_next_step(f) != WR_FILTER_GO) {
+                break;
+            }
+            wr_filter_settle_read(f);
+            wr_filter_check_invariants(f);
+            return;
+        case WR_FILTER_WAIT:
+            wr_filter_settle_read(f);
+            wr_filter_check_invariants(f);
+            return;
+        case WR_FILTER_BEGIN:
+            filter_begin(f);
+            break;
+        case WR_FILTER_SHUT:
+            wr_filter_set_state(f, WR_FILTER_SHUTTING);
+            wr_filter_time_state(f);
+            break;
+        case WR_FILTER_END:
+            filter_end(f);
+            filter_tell_failure(f);
+            break;
+        case WR_FILTER_LOSE:
+            filter_lose(f);
+            return;
+        }
+    }
+}
+
+static void filter_step(struct wr_ready *ready)
+{
+    struct wr_filter *f = wr_container_of(ready, struct wr_filter, step);
+
+    wr_filter_check_invariants(f);
+    wr_assert(f->state != WR_FILTER_UNBORN);
+    wr_assert(f->state != WR_FILTER_LOST);
+    filter_advance(f);
+}
+
+static void filter_seal(struct wr_turn_end *seal)
+{
+    struct wr_filter *f = wr_container_of(seal, struct wr_filter, seal);
+
+    wr_assert(f->made && !f->t.loop->current);
+    wr_filter_seal(f);
+    filter_advance(f);
+}
+
+/* A queue of the budget lets the filter deliver. */
+static void filter_fed(struct wr_demand *demand)
+{
+    struct wr_filter *f = wr_container_of(demand, struct wr_filter, demand);
+
+    wr_assert(f->held_back);
+    wr_filter_leave_budget(f);
+    filter_advance(f);
+}
+
+/* Leases of the connection were given back, by whoever had them. */
+static void filter_account_released(struct wr_account *account)
+{
+    struct wr_filter *f =
+        wr_container_of(account, struct wr_filter, demand.account);
+
+    if (f->state == WR_FILTER_LOST) {
+        filter_free_if_unused(f);
+    } else {
+        wr_filter_seek_credit(f);
+    }
+}
+
+/* ---- calls of the transport below ---- */
+
+static int filter_below_received(void *user, weir_transport *below,
+                                 const struct weir_buf *buf)
+{
+    struct wr_filter *f = user;
+
+    wr_assert(f->below == below && !f->below_lost);
+    wr_assert(buf->len > 0);
+    wr_filter_arrived(f, buf);
+    filter_advance(f);
+    return 0;
+}
+
+/* Below stays open: what is written goes on. */
+static int filter_below_ended(void *user, weir_transport *below)
+{
+    struct wr_filter *f = user;
+
+    wr_assert(f->below == below);
+    wr_filter_arrived_eof(f);
+    filter_advance(f);
+    return 1;
+}
+
+static void filter_below_was_lost(void *user, weir_transport *below, int err)
+{
+    struct wr_filter *f = user;
+    (void)err; /* the transport keeps it */
+
+    wr_assert(f->below == below);
+    wr_filter_check_invariants(f);
+    f->below_lost = true;
+    filter_advance(f);
+}
+
+/* Bytes from before the error are still delivered. */
+static void filter_below_broke(void *user, weir_transport *below, int err)
+{
+    struct wr_filter *f = user;
+
+    wr_assert(f->below == below);
+    wr_assert(below->error == err);
+    if (f->t.error == 0) {
+        wr_transport_set_error(&f->t, err, below->error_what);
+        wr_filter_push_step(f);
+    }
+}
+
+const struct weir_protocol wr_filter_protocol = {
+    .size = sizeof(wr_filter_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_lost = filter_below_was_lost,
+    .data_received = filter_below_received,
+    .eof_received = filter_below_ended,
+    .error_received = filter_below_broke,
+};
+
+/* ---- the table ---- */
+
+static void filter_abort(weir_transport *t)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_filter_check_invariants(f);
+    if (f->state == WR_FILTER_UNBORN || f->state == WR_FILTER_LOST) {
+        return;
+    }
+    wr_transport_set_end(t, WEIR_END_ABORTED);
+    if (f->state == WR_FILTER_ENDING) {
+        if (!f->below_lost) {
+            f->below->ops->abort(f->below); /* it may be waiting to send */
+        }
+        return;
+    }
+    f->is_hard = true;
+    filter_end(f);
+    wr_filter_push_step(f); /* if below is lost, no callback comes */
+}
+
+static void filter_close(weir_transport *t)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_filter_check_invariants(f);
+    if (f->state == WR_FILTER_HANDSHAKING) {
+        filter_abort(t);
+    }
+    if (f->state != WR_FILTER_OPEN) {
+        return;
+    }
+    wr_transport_set_end(t, WEIR_END_CLOSED);
+    wr_filter_drop_held(f);
+    wr_filter_leave_budget(f);
+    wr_filter_set_state(f, WR_FILTER_CLOSING);
+    f->closing_ns = weir_loop_get_time(t->loop);
+    wr_filter_time_state(f);
+    wr_loop_before_turn_end(t->loop, &f->seal);
+    wr_filter_push_step(f);
+}
+
+static void filter_abandon(weir_transport *t)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    weir_transport_ref(t);
+    if (!f->below_lost) {
+        f->below->ops->abandon(f->below);
+    }
+    weir_transport_unref(t);
+}
+
+static bool filter_is_reading(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+
+    return wr_filter_is_reading(f) && !f->below_lost;
+}
+
+static bool filter_is_closing(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+
+    return f->state != WR_FILTER_OPEN || t->error != 0 || f->below_lost;
+}
+
+static const struct wr_demand *filter_get_demand(const weir_transport *t)
+{
+    return &wr_filter_of(t)->demand;
+}
+
+static const weir_transport *filter_get_below(const weir_transport *t)
+{
+    return wr_filter_of(t)->below;
+}
+
+static void filter_check(const weir_transport *t)
+{
+    wr_filter_check_rest(wr_filter_of(t));
+}
+
+const struct wr_transport_ops wr_filter_ops = {
+    .name = "tls",
+    .protocol_kinds = WR_PROTOCOL_STREAMS,
+    .can_write_eof = true,
+    .write = wr_filter_write,
+    .writelines = wr_filter_writelines,
+    .write_ref = wr_filter_write_ref,
+    .write_lease = wr_filter_write_lease,
+    .write_eof = wr_filter_write_eof,
+    .pause_reading = wr_filter_pause_reading,
+    .resume_reading = wr_filter_resume_reading,
+    .is_reading = filter_is_reading,
+    .is_closing = filter_is_closing,
+    .get_depth = wr_filter_get_depth,
+    .get_demand = filter_get_demand,
+    .get_below = filter_get_below,
+    .has_unread = wr_filter_has_unread,
+    .limits_changed = wr_filter_limits_changed,
+    .set_read_limit = wr_filter_set_read_limit,
+    .set_timeouts = wr_filter_set_timeouts,
+    .set_protocol = wr_filter_set_protocol,
+    .close = filter_close,
+    .abort = filter_abort,
+    .get_peername = wr_filter_get_peername,
+    .get_sockname = wr_filter_get_sockname,
+    .get_socket = wr_filter_get_socket,
+    .get_extra_info = wr_filter_get_extra_info,
+    .abandon = filter_abandon,
+    .dump = wr_filter_dump,
+    .check = filter_check,
+    .unreferenced = filter_unreferenced,
+};
+
+/* ---- birth ---- */
+
+struct wr_filter *wr_filter_make(weir_loop *loop,
+                                 const struct wr_tls_settings *settings,
+                                 const struct wr_tls_opener *opener)
+{
+    struct wr_filter_shared *shared = wr_filter_share(loop);
+    struct wr_filter *f = shared ? wr_alloc(&loop->counting, sizeof(*f)) : NULL;
+    if (!f) {
+        return NULL;
+    }
+    wr_assert(settings->context && opener->opened);
+    memset(f, 0, sizeof(*f));
+    f->settings = wr_alloc(&loop->counting, sizeof(*f->settings));
+    if (!f->settings) {
+        wr_free(&loop->counting, f, sizeof(*f));
+        return NULL;
+    }
+    wr_tls_settings_copy(f->settings, settings);
+    wr_transport_init(&f->t, loop, &wr_filter_ops);
+    f->shared = shared;
+    f->opener = *opener;
+    f->handshake_timeout_ns = settings->handshake_timeout_ns;
+    f->shutdown_timeout_ns = settings->shutdown_timeout_ns;
+    wr_ready_init(&f->step, filter_step);
+    wr_list_init(&f->wait_link);
+    wr_filter_deliver_init(f, filter_fed, filter_account_released);
+    wr_filter_write_init(f, filter_seal);
+    wr_filter_time_init(f);
+    return f;
+}
+
+void wr_filter_unmake(struct wr_filter *f)
+{
+    wr_assert(f->state == WR_FILTER_UNBORN);
+    wr_assert(!f->below && !f->has_engine);
+    filter_free(f);
+}
+
+void wr_filter_bear(struct wr_filter *f, weir_transport *below)
+{
+    weir_loop *loop = f->t.loop;
+
+    wr_assert(below->loop == loop && !f->below);
+    wr_assert(f->state == WR_FILTER_UNBORN && f->settings);
+    f->below = weir_transport_ref(below);
+    wr_transport_take_place(&f->t, below);
+    below->hard_limit_bytes = UINT64_MAX; /* the filter's holds */
+    wr_loop_pin(loop);
+    loop->budget.account_count++;
+    wr_filter_set_state(f, WR_FILTER_HANDSHAKING);
+    wr_filter_time_state(f);
+    wr_filter_push_step(f);
+}

@@ -1,0 +1,172 @@
+/*
+ * TLS filters: what the transport below is asked to pass on.
+ *
+ * Addresses, the descriptor and the time-outs that speak of bytes are its own.
+ * Marks and limits of writing are the filter's, that of reading is of both.
+ */
+#include "filter_impl.h"
+
+#include <string.h>
+
+void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret)
+{
+    wr_assert(wr_filter_of(t)->below);
+    weir_transport_get_peername(wr_filter_of(t)->below, ret);
+}
+
+void wr_filter_get_sockname(const weir_transport *t, struct weir_address *ret)
+{
+    wr_assert(wr_filter_of(t)->below);
+    weir_transport_get_sockname(wr_filter_of(t)->below, ret);
+}
+
+int wr_filter_get_socket(const weir_transport *t)
+{
+    wr_assert(wr_filter_of(t)->below);
+    return weir_transport_get_socket(wr_filter_of(t)->below);
+}
+
+static int filter_below_get_alpn(const struct wr_filter *f,
+                                 struct weir_extra_info *ret)
+{
+    wr_assert(f->has_engine);
+    ret->text = wr_tls_engine_get_alpn(&f->engine, &ret->size);
+    return ret->text ? 0 : -ENOENT;
+}
+
+static int filter_below_get_text(const char *text, int number,
+                                 struct weir_extra_info *ret)
+{
+    wr_require(text, -ENOENT);
+    wr_assert(number >= 0);
+    ret->text = text;
+    ret->size = strlen(text);
+    ret->number = number;
+    return 0;
+}
+
+/* A fact that the handshake has settled, or the cause of its failure. */
+static int filter_below_get_fact(const struct wr_filter *f, const char *name,
+                                 struct weir_extra_info *ret)
+{
+    const struct wr_tls_engine *engine = &f->engine;
+
+    wr_assert(f->has_engine);
+    if (strcmp(name, "tls_version") == 0) {
+        return filter_below_get_text(wr_tls_engine_get_version(engine), 0, ret);
+    }
+    if (strcmp(name, "cipher") == 0) {
+        return filter_below_get_text(wr_tls_engine_get_cipher(engine),
+                                     wr_tls_engine_get_cipher_bits(engine),
+                                     ret);
+    }
+    if (strcmp(name, "alpn") == 0) {
+        return filter_below_get_alpn(f, ret);
+    }
+    if (strcmp(name, "server_name") == 0) {
+        return filter_below_get_text(wr_tls_engine_get_sni(engine), 0, ret);
+    }
+    if (strcmp(name, "tls_resumed") == 0) {
+        ret->number = wr_tls_engine_was_resumed(engine);
+        return 0;
+    }
+    if (strcmp(name, "peercert") == 0) {
+        ret->data = wr_tls_engine_get_peer_certificate(engine, 0, &ret->size);
+        return ret->data ? 0 : -ENOENT;
+    }
+    if (strcmp(name, "tls_error") == 0 && engine->err < 0) {
+        return filter_below_get_text(wr_tls_engine_get_error_text(engine), 0,
+                                     ret);
+    }
+    return -ENOENT;
+}
+
+int wr_filter_get_extra_info(const weir_transport *t, const char *name,
+                             struct weir_extra_info *ret)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+    wr_assert(f->below);
+    const int err =
+        f->has_engine ? filter_below_get_fact(f, name, ret) : -ENOENT;
+
+    return err == -ENOENT ? weir_transport_get_extra_info(f->below, name, ret)
+                          : err;
+}
+
+struct weir_depth wr_filter_get_depth(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+    struct weir_depth depth = {.bytes = wr_filter_depth(f)};
+
+    wr_assert(f->below);
+    if (!f->below_lost && f->below->ops->get_depth) {
+        depth.operations = f->below->ops->get_depth(f->below).operations;
+    }
+    return depth;
+}
+
+bool wr_filter_has_unread(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+    const weir_transport *below = f->below;
+
+    wr_assert(below);
+    if (f->state != WR_FILTER_OPEN || f->eof_seen) {
+        return false;
+    }
+    return f->held_head || f->input_head ||
+           wr_tls_engine_get_plaintext_left(&f->engine) > 0 ||
+           (!f->below_lost && below->ops->has_unread &&
+            below->ops->has_unread(below));
+}
+
+void wr_filter_limits_changed(weir_transport *t)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_filter_check_invariants(f);
+    wr_transport_check_high(t, wr_filter_depth(f));
+}
+
+void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_filter_check_invariants(f);
+    wr_assert(bytes >= WR_CREDIT_MIN);
+    f->demand.account.limit_bytes = bytes;
+    wr_budget_look_at_evictable(&t->loop->budget);
+    if (!wr_filter_is_over(f)) {
+        if (!f->below_lost) {
+            f->below->ops->set_read_limit(f->below, bytes);
+        }
+        wr_filter_seek_credit(f);
+    }
+}
+
+void wr_filter_dump(const weir_transport *t, FILE *out)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+
+    wr_assert(f->below);
+    fprintf(out,
+            "%s state=%s%s%s%s input=%zu held=%llu leases=%u queued=%llu "
+            "output=%zu%s%s version=%s error=%s over ",
+            t->ops->name, wr_filter_state_name(f), f->paused ? " paused" : "",
+            f->held_back ? " held-back" : "", f->eof_seen ? " eof" : "",
+            wr_tls_engine_get_input_left(&f->engine),
+            (unsigned long long)f->demand.account.held_bytes,
+            f->demand.account.lease_count, (unsigned long long)f->sendq.bytes,
+            wr_tls_engine_get_output_bytes(&f->engine),
+            t->writing_paused ? " writing-paused" : "",
+            f->write_eof ? " write-eof" : "",
+            f->has_engine && wr_tls_engine_get_version(&f->engine)
+                ? wr_tls_engine_get_version(&f->engine)
+                : "none",
+            t->error ? weir_err_name(t->error) : "none");
+    if (f->below_lost) {
+        fputs("nothing\n", out);
+    } else {
+        f->below->ops->dump(f->below, out);
+    }
+}

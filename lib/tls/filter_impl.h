@@ -1,0 +1,294 @@
+/*
+ * The inside of a TLS filter, shared by the files that make it up. Calls go one
+ * way, from each file to those below it:
+ *
+ *     filter_open.c     making one, of a descriptor or on a transport
+ *     filter.c          life: decisions carried out, loss, freeing; the table
+ *     filter_below.c    what the transport below is asked to pass on
+ *     filter_read.c     ciphertext in, the handshake
+ *     filter_deliver.c  plaintext on its way to the protocol
+ *     filter_write.c    plaintext in, ciphertext on its way to below
+ *     filter_time.c     the deadline of the moment
+ *     filter_shared.c   what the filters of a loop share
+ *     filter_state.c    the states, the next step, what must always hold
+ *
+ * Life of a filter. Before OPEN the program knows of it only what a factory is
+ * shown. In CLOSING it seals what was written, and its close_notify; in
+ * SHUTTING it waits for the peer's, if it was asked to. ENDING waits for the
+ * loss of the transport below, which was closed, so that sealed bytes and
+ * alerts are sent, or aborted.
+ *
+ *     UNBORN -> HANDSHAKING -> OPEN -> CLOSING -> SHUTTING
+ *                      \__________\___________\__________\__ ENDING -> LOST
+ *
+ * A filter whose transport below is lost stays OPEN while it has bytes that
+ * came before the loss and that its protocol, which has paused, did not see.
+ *
+ * wolfSSL runs on the loop's stack alone: calls of the program note what they
+ * want and push `step`, or `seal`, which runs before the end of the turn, so
+ * that what it hands down leaves in the same turn.
+ */
+#ifndef WEIR_LIB_TLS_FILTER_IMPL_H
+#define WEIR_LIB_TLS_FILTER_IMPL_H
+
+#include "engine.h"
+#include "filter.h"
+#include "lib/base/sendq.h"
+#include "weir/error.h"
+
+enum wr_filter_state {
+    WR_FILTER_UNBORN,      /* nothing has been sent */
+    WR_FILTER_HANDSHAKING, /* the protocol is not called */
+    WR_FILTER_OPEN,        /* connection_made was called, or is about to be */
+    WR_FILTER_CLOSING,     /* sealing what was written; bytes are discarded */
+    WR_FILTER_SHUTTING,    /* waiting for the peer's close_notify */
+    WR_FILTER_ENDING,      /* waiting for the loss of the transport below */
+    WR_FILTER_LOST,        /* connection_lost was called, if it had to be */
+    WR_FILTER_STATES,
+};
+
+/* The next step of a filter's life. */
+enum wr_filter_next {
+    WR_FILTER_WAIT,  /* nothing to do before something happens */
+    WR_FILTER_GO,    /* the state stays: see what can be opened */
+    WR_FILTER_BEGIN, /* the handshake is done: call the factory */
+    WR_FILTER_SHUT,  /* the close_notify is sent: wait for the peer's */
+    WR_FILTER_END,   /* end the transport below */
+    WR_FILTER_LOSE,  /* it is lost: tell the protocol */
+};
+
+/* The common part of a loop's filters: a module of the loop. */
+struct wr_filter_shared {
+    struct wr_module module;
+    weir_loop *loop;
+    struct wr_tls_memory memory;
+    struct wr_block *scratch; /* plaintext of one call; NULL: none now */
+    struct wr_list waiting;   /* filters, whose handshake waits its turn */
+    struct wr_ready ready;    /* lets some of them go on */
+    uint64_t turn;            /* of the loop, in which steps were counted */
+    uint32_t steps;           /* of handshakes in that turn */
+};
+
+struct wr_filter {
+    weir_transport t;
+    weir_transport *below; /* a reference; NULL before there is one */
+    struct wr_filter_shared *shared;
+    struct wr_tls_engine engine;
+    struct wr_tls_settings *settings; /* until the engine is made of them */
+    enum wr_filter_state state : 8;   /* set by wr_filter_set_state() alone */
+    bool has_engine : 1;
+    bool starts : 1;       /* set at birth: on a transport with a protocol */
+    bool made : 1;         /* set when the protocol knows the connection */
+    bool is_hard : 1;      /* set when the end is to be an abort */
+    bool paused : 1;       /* set and cleared by pause and resume_reading */
+    bool below_paused : 1; /* set and cleared where below is paused by us */
+    bool below_eof : 1;    /* set by below's end of stream */
+    bool below_lost : 1;   /* set by below's connection_lost */
+    bool eof_seen : 1;     /* set when the peer's close_notify was told */
+    bool held_back : 1;    /* set and cleared where credit is waited for */
+    bool head_is_fed : 1;  /* the engine has the first lease of the input */
+    bool may_shake : 1;    /* the handshake has waited for its turn */
+    bool write_eof : 1;    /* set by write_eof */
+    bool in_resume : 1;    /* set around resume_writing */
+    bool in_pump : 1;      /* set while the engine opens bytes */
+
+    struct wr_ready step;
+    struct wr_turn_end seal;
+    struct wr_list wait_link; /* in shared->waiting */
+
+    /* Received. */
+    struct wr_demand demand; /* of plaintext, and its account */
+    weir_lease *input_head;  /* ciphertext that was not opened, oldest first */
+    weir_lease *input_tail;
+    weir_lease *held_head; /* plaintext that was not delivered */
+    weir_lease *held_tail;
+
+    /* Written. */
+    struct wr_sendq sendq; /* plaintext that is not sealed */
+    uint64_t unsent_bytes; /* plaintext in records that below has not got */
+    uint64_t sealed_bytes; /* plaintext in records that below has not sent */
+    uint64_t sealed_ns;    /* when bytes were last sealed */
+    uint32_t burst_bytes;  /* sealed since it was idle; stops growing */
+
+    /* Time. */
+    struct wr_timer timer;
+    int deadline_err; /* of the timer, while it is armed */
+    uint64_t handshake_timeout_ns;
+    uint64_t shutdown_timeout_ns;
+    uint64_t closing_ns;         /* when close was called; 0: it was not */
+    struct weir_timeouts limits; /* as they were set */
+
+    struct weir_factory factory;
+    struct wr_tls_opener opener; /* opened NULL: it was told */
+};
+
+/* How long the end waits until a transport that broke has sent what is sealed,
+ * an alert above all. */
+#define WR_FILTER_LAST_NS UINT64_C(10000000000)
+
+static inline struct wr_filter *wr_filter_of(const weir_transport *t)
+{
+    return (struct wr_filter *)(uintptr_t)t; /* its first field */
+}
+
+/* filter.c */
+
+extern const struct wr_transport_ops wr_filter_ops;
+/* A filter in state UNBORN, or NULL without memory. */
+WEIR_MUST_USE struct wr_filter *
+wr_filter_make(weir_loop *loop, const struct wr_tls_settings *settings,
+               const struct wr_tls_opener *opener);
+/* Takes back one whose protocol was never called. */
+void wr_filter_unmake(struct wr_filter *f);
+/* Takes the place of @below with the loop and the set, and begins. */
+void wr_filter_bear(struct wr_filter *f, weir_transport *below);
+/* The protocol of the transport below. */
+extern const struct weir_protocol wr_filter_protocol;
+
+/* filter_below.c */
+void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret);
+void wr_filter_get_sockname(const weir_transport *t, struct weir_address *ret);
+int wr_filter_get_socket(const weir_transport *t);
+int wr_filter_get_extra_info(const weir_transport *t, const char *name,
+                             struct weir_extra_info *ret);
+struct weir_depth wr_filter_get_depth(const weir_transport *t);
+bool wr_filter_has_unread(const weir_transport *t);
+void wr_filter_limits_changed(weir_transport *t);
+void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes);
+void wr_filter_dump(const weir_transport *t, FILE *out);
+
+/* filter_read.c */
+/* Below has received bytes. */
+void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf);
+/* Below has received the end of its stream. */
+void wr_filter_arrived_eof(struct wr_filter *f);
+/* Opens and delivers as much as can be, or goes on with the handshake. */
+void wr_filter_pump(struct wr_filter *f);
+/* Pauses or resumes below as things stand. */
+void wr_filter_settle_read(struct wr_filter *f);
+void wr_filter_drop_input(struct wr_filter *f);
+void wr_filter_pause_reading(weir_transport *t);
+void wr_filter_resume_reading(weir_transport *t);
+
+/* filter_deliver.c */
+/* @feed is called when a queue of the budget lets the filter deliver. */
+void wr_filter_deliver_init(struct wr_filter *f, wr_demand_feed_fn *feed,
+                            wr_account_released_fn *released);
+/* How much plaintext may be delivered next; 0: the filter waits for it. */
+WEIR_MUST_USE uint32_t wr_filter_ask_credit(struct wr_filter *f);
+/* Leases were given back: credit may have waited for that. */
+void wr_filter_seek_credit(struct wr_filter *f);
+void wr_filter_leave_budget(struct wr_filter *f);
+/* Delivers the first @len bytes of the shared scratch. */
+void wr_filter_deliver(struct wr_filter *f, size_t len);
+/* The peer's close_notify was read. */
+void wr_filter_deliver_eof(struct wr_filter *f);
+/* Delivers what was held, as far as the protocol takes it. */
+void wr_filter_deliver_held(struct wr_filter *f);
+void wr_filter_drop_held(struct wr_filter *f);
+int wr_filter_set_protocol(weir_transport *t,
+                           const struct weir_protocol_binding *binding,
+                           const struct weir_buf *initial, size_t count);
+
+/* filter_write.c */
+void wr_filter_write_init(struct wr_filter *f,
+                          void (*seal)(struct wr_turn_end *seal));
+/* Seals as much as below has room for, and the close_notify when it is time;
+ * and lets the program write on when enough was sent. */
+void wr_filter_seal(struct wr_filter *f);
+/* Hands below what the engine has to send. */
+void wr_filter_send_output(struct wr_filter *f);
+void wr_filter_drop_queue(struct wr_filter *f);
+int wr_filter_write(weir_transport *t, const void *data, size_t len);
+int wr_filter_writelines(weir_transport *t, const struct iovec *iov,
+                         size_t count, size_t total);
+int wr_filter_write_ref(weir_transport *t, const void *data, size_t len,
+                        weir_release_fn *release, void *arg);
+int wr_filter_write_lease(weir_transport *t, const struct weir_buf *buf);
+void wr_filter_write_eof(weir_transport *t);
+
+/* filter_time.c */
+void wr_filter_time_init(struct wr_filter *f);
+/* Arms the timer for the state that the filter has, or has entered. */
+void wr_filter_time_state(struct wr_filter *f);
+int wr_filter_set_timeouts(weir_transport *t,
+                           const struct weir_timeouts *timeouts);
+
+/* filter_shared.c */
+/* The loop's, made at the first call; NULL without memory. */
+WEIR_MUST_USE struct wr_filter_shared *wr_filter_share(weir_loop *loop);
+/* Room for plaintext; NULL without memory. */
+WEIR_MUST_USE struct wr_block *wr_filter_scratch(struct wr_filter *f);
+/* Takes the scratch, which is full enough to be given away. */
+WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
+/* True when a step of the handshake may be made now; otherwise the filter's
+ * step is pushed when its turn has come. */
+WEIR_MUST_USE bool wr_filter_may_shake(struct wr_filter *f);
+
+/* filter_state.c */
+void wr_filter_set_state(struct wr_filter *f, enum wr_filter_state state);
+/* Decides from the facts what comes next in the filter's life; pure. */
+enum wr_filter_next wr_filter_next_step(const struct wr_filter *f);
+/* A callback returned an error: reports it, and the connection is aborted. */
+void wr_filter_fail_callback(struct wr_filter *f, int err,
+                             const char *callback);
+/* Holds wherever code of the user may run; pure. */
+void wr_filter_check_invariants(const struct wr_filter *f);
+/* Holds besides between two turns of the loop. */
+void wr_filter_check_rest(const struct wr_filter *f);
+const char *wr_filter_state_name(const struct wr_filter *f);
+
+static inline void wr_filter_push_step(struct wr_filter *f)
+{
+    wr_ready_push(&f->t.loop->ready, &f->step);
+}
+
+static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
+{
+    return f->below && !f->below_lost && f->below->ops->get_depth
+               ? f->below->ops->get_depth(f->below).bytes
+               : 0;
+}
+
+static inline uint64_t wr_filter_depth(const struct wr_filter *f)
+{
+    return f->sendq.bytes + f->unsent_bytes + f->sealed_bytes;
+}
+
+/* True of bytes that were not wanted any more when it was opened. */
+static inline bool wr_filter_discards(const struct wr_filter *f)
+{
+    return f->state == WR_FILTER_CLOSING || f->state == WR_FILTER_SHUTTING;
+}
+
+/* True while what has arrived may be opened: an error of below came after it.
+ */
+static inline bool wr_filter_may_open(const struct wr_filter *f)
+{
+    return f->t.error == 0 ||
+           (!f->is_hard && f->t.error == f->below->error && f->engine.err == 0);
+}
+
+/* True when the protocol may be called with received bytes. */
+static inline bool wr_filter_is_reading(const struct wr_filter *f)
+{
+    return f->state == WR_FILTER_OPEN && !f->paused && !f->eof_seen &&
+           f->t.error == 0;
+}
+
+/* True once its end is decided. */
+static inline bool wr_filter_is_over(const struct wr_filter *f)
+{
+    return f->state >= WR_FILTER_ENDING;
+}
+
+/* False when a callback has switched the protocol since @from was bound. */
+static inline bool
+wr_filter_is_bound_to(const struct wr_filter *f,
+                      const struct weir_protocol_binding *from)
+{
+    return f->t.binding.protocol == from->protocol &&
+           f->t.binding.user == from->user;
+}
+
+#endif

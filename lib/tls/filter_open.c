@@ -1,0 +1,59 @@
+/*
+ * TLS filters: making one, on a transport that is made of a descriptor.
+ *
+ * The filter is the protocol of that transport from its birth on. The engine is
+ * made later, from a copy of the settings, on the loop's stack.
+ */
+#include "filter_impl.h"
+
+/* The factory of the transport below: its protocol is the filter. */
+static int filter_open_bind(void *arg, weir_transport *t,
+                            struct weir_protocol_binding *ret)
+{
+    wr_assert(t && arg);
+    *ret = (struct weir_protocol_binding){.protocol = &wr_filter_protocol,
+                                          .user = arg};
+    return 0;
+}
+
+static void filter_open_apply(struct wr_filter *f,
+                              const struct weir_connection_options *connection)
+{
+    if (!connection) {
+        return;
+    }
+    if (connection->read_limit_bytes) {
+        f->demand.account.limit_bytes = connection->read_limit_bytes;
+    }
+    if (connection->write_hard_limit_bytes) {
+        f->t.hard_limit_bytes = connection->write_hard_limit_bytes;
+    }
+    f->limits = connection->timeouts;
+}
+
+int wr_tls_open(weir_loop *loop, int fd, const struct weir_factory *factory,
+                const struct wr_sock_options *options,
+                const struct wr_tls_settings *settings,
+                const struct wr_tls_opener *opener, weir_transport **ret)
+{
+    weir_transport *below = NULL;
+
+    wr_assert(wr_tls_settings_are_set(settings));
+    struct wr_filter *f = wr_filter_make(loop, settings, opener);
+    if (!f) {
+        wr_prep_close(&loop->uring, fd);
+        return -ENOMEM;
+    }
+    f->factory = *factory;
+    filter_open_apply(f, options->connection);
+    const struct weir_factory bind = {.create = filter_open_bind, .arg = f};
+    const int err = wr_sock_open(loop, fd, &bind, options, &below);
+    if (err < 0) {
+        wr_filter_unmake(f);
+        return err;
+    }
+    wr_assert(below && below->ops);
+    wr_filter_bear(f, below);
+    *ret = &f->t;
+    return 0;
+}

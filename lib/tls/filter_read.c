@@ -1,0 +1,294 @@
+/*
+ * TLS filters: from received ciphertext to plaintext, and the handshake.
+ *
+ * Bytes that arrive are opened where they lie. What cannot be opened yet,
+ * because the protocol has paused or holds too much, or the handshake waits for
+ * its turn, is kept under leases, in order, and below is paused: so a peer can
+ * make no more wait than below may hold.
+ */
+#include "filter_impl.h"
+
+/* ---- the input ---- */
+
+static void filter_read_keep(struct wr_filter *f, weir_lease *lease)
+{
+    wr_assert(lease->refs == 1);
+    lease->next = NULL;
+    if (f->input_tail) {
+        f->input_tail->next = lease;
+    } else {
+        f->input_head = lease;
+    }
+    f->input_tail = lease;
+}
+
+static void filter_read_pop(struct wr_filter *f)
+{
+    weir_lease *lease = f->input_head;
+
+    wr_assert(lease);
+    f->head_is_fed = false;
+    f->input_head = lease->next;
+    if (!f->input_head) {
+        f->input_tail = NULL;
+    }
+    lease->next = NULL;
+    wr_lease_unref(lease);
+}
+
+void wr_filter_drop_input(struct wr_filter *f)
+{
+    wr_assert(!f->input_head == !f->input_tail);
+    while (f->input_head) {
+        filter_read_pop(f);
+    }
+}
+
+/* Keeps @len bytes at the end of @buf. */
+static bool filter_read_keep_rest(struct wr_filter *f,
+                                  const struct weir_buf *buf, size_t len)
+{
+    const struct weir_buf rest = {
+        .data = buf->data + buf->len - len, .len = len, .lease = buf->lease};
+    wr_assert(len > 0 && len <= buf->len);
+    weir_lease *lease = wr_lease_keep_apart(&rest);
+
+    if (!lease) {
+        wr_transport_set_error(&f->t, -ENOMEM, "receive");
+        f->is_hard = true;
+        return false;
+    }
+    filter_read_keep(f, lease);
+    return true;
+}
+
+/* The engine wants more: gives it the next bytes, or the end. False: there are
+ * none. */
+static bool filter_read_feed_next(struct wr_filter *f)
+{
+    if (f->head_is_fed) {
+        wr_assert(wr_tls_engine_get_input_left(&f->engine) == 0);
+        filter_read_pop(f);
+    }
+    if (f->input_head) {
+        wr_assert(f->input_head->len > 0);
+        wr_tls_engine_feed(&f->engine, f->input_head->data, f->input_head->len);
+        f->head_is_fed = true;
+        return true;
+    }
+    if (f->below_eof && !f->engine.input_ended) {
+        wr_tls_engine_feed_eof(&f->engine);
+        return true;
+    }
+    return false;
+}
+
+/* True when something has arrived that the engine has not taken. */
+static bool filter_read_has_input(const struct wr_filter *f)
+{
+    wr_assert(f->has_engine);
+    return f->input_head || f->below_eof ||
+           wr_tls_engine_get_input_left(&f->engine) > 0;
+}
+
+/* ---- the handshake ---- */
+
+/* Goes on with the handshake; false: it waits. */
+static bool filter_read_shake(struct wr_filter *f)
+{
+    wr_assert(f->in_pump);
+    if (f->engine.state != WR_TLS_ENGINE_HANDSHAKE || f->t.error) {
+        return false; /* done or failed: filter.c goes on */
+    }
+    if (f->engine.is_server && !filter_read_has_input(f)) {
+        return false;
+    }
+    if (!wr_filter_may_shake(f)) {
+        return false;
+    }
+    int err = wr_tls_engine_handshake(&f->engine);
+    while (err == -EAGAIN && filter_read_feed_next(f)) {
+        err = wr_tls_engine_handshake(&f->engine);
+    }
+    wr_filter_send_output(f);
+    if (err < 0 && err != -EAGAIN) {
+        wr_transport_set_error(&f->t, err, "TLS handshake");
+    }
+    return false;
+}
+
+/* ---- open ---- */
+
+/* Opens into @to until it is full or no more can be opened: bytes, 0 at the
+ * peer's end, -EAGAIN or the engine's error. */
+static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
+{
+    size_t len = 0;
+
+    wr_assert(size > 0);
+    while (len < size) {
+        const ssize_t ret =
+            wr_tls_engine_read(&f->engine, to + len, size - len);
+        if (ret > 0) {
+            len += (size_t)ret;
+        } else if (ret != -EAGAIN || !filter_read_feed_next(f)) {
+            return len > 0 ? (ssize_t)len : ret;
+        }
+    }
+    return (ssize_t)len;
+}
+
+/* Opens and delivers once; false: no more can be opened now. */
+static bool filter_read_open(struct wr_filter *f)
+{
+    uint32_t credit = WR_CREDIT_MAX;
+
+    wr_assert(f->in_pump);
+    if (!wr_filter_discards(f)) {
+        wr_filter_deliver_held(f);
+        if (f->state != WR_FILTER_OPEN || f->paused || f->held_head ||
+            (credit = wr_filter_ask_credit(f)) == 0) {
+            return false;
+        }
+    }
+    struct wr_block *scratch = wr_filter_scratch(f);
+    if (!scratch) {
+        wr_transport_set_error(&f->t, -ENOMEM, "receive");
+        f->is_hard = true;
+        return false;
+    }
+    const ssize_t ret = filter_read_fill(f, scratch->data,
+                                         wr_min_u64(scratch->capacity, credit));
+    wr_filter_send_output(f); /* a key update, or an alert */
+    if (wr_filter_discards(f)) {
+        return ret > 0; /* what is wrong with it does not matter */
+    }
+    if (ret > 0) {
+        wr_filter_deliver(f, (size_t)ret);
+        return true;
+    }
+    if (ret == 0) {
+        wr_filter_deliver_eof(f);
+    } else if (ret != -EAGAIN) {
+        wr_transport_set_error(&f->t, (int)ret, "TLS receive");
+    }
+    return false;
+}
+
+/* True when the bytes that have arrived are still worth looking at. */
+static bool filter_read_wants(const struct wr_filter *f)
+{
+    switch (f->state) {
+    case WR_FILTER_HANDSHAKING:
+        return true;
+    case WR_FILTER_OPEN:
+        return !f->eof_seen && wr_filter_may_open(f);
+    case WR_FILTER_CLOSING:
+    case WR_FILTER_SHUTTING:
+        return f->shutdown_timeout_ns > 0 &&
+               f->engine.state != WR_TLS_ENGINE_FAILED;
+    case WR_FILTER_UNBORN:
+    case WR_FILTER_ENDING:
+    case WR_FILTER_LOST:
+    case WR_FILTER_STATES:
+        break;
+    }
+    return false;
+}
+
+void wr_filter_pump(struct wr_filter *f)
+{
+    wr_assert(f->has_engine);
+    if (f->in_pump) {
+        return; /* a callback of the pump's own */
+    }
+    f->in_pump = true;
+    while (filter_read_wants(f) &&
+           (f->state == WR_FILTER_HANDSHAKING ? filter_read_shake(f)
+                                              : filter_read_open(f))) {
+    }
+    if (f->head_is_fed && wr_tls_engine_get_input_left(&f->engine) == 0) {
+        filter_read_pop(f);
+    }
+    if (f->held_head && f->state == WR_FILTER_OPEN && f->t.error) {
+        wr_filter_deliver_held(f); /* they came before the error */
+    }
+    f->in_pump = false;
+}
+
+void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
+{
+    wr_filter_check_invariants(f);
+    wr_assert(buf->data && buf->len > 0);
+    if (!filter_read_wants(f)) {
+        return;
+    }
+    if (!f->has_engine || f->input_head) {
+        wr_ignore(!filter_read_keep_rest(f, buf, buf->len));
+        return; /* filter.c goes on */
+    }
+    wr_tls_engine_feed(&f->engine, buf->data, buf->len);
+    wr_filter_pump(f);
+    const size_t left = wr_tls_engine_get_input_left(&f->engine);
+    if (left == 0) {
+        return;
+    }
+    if (filter_read_wants(f) && filter_read_keep_rest(f, buf, left)) {
+        f->head_is_fed = true;
+        wr_tls_engine_refeed(&f->engine, f->input_head->data, left);
+    } /* otherwise the engine does not read again */
+}
+
+void wr_filter_arrived_eof(struct wr_filter *f)
+{
+    wr_filter_check_invariants(f);
+    wr_assert(!f->below_eof);
+    f->below_eof = true;
+}
+
+/* ---- pausing ---- */
+
+void wr_filter_settle_read(struct wr_filter *f)
+{
+    weir_transport *below = f->below;
+
+    wr_assert(f->state != WR_FILTER_UNBORN);
+    if (f->below_lost || wr_filter_is_over(f)) {
+        return;
+    }
+    if (!filter_read_wants(f)) {
+        wr_filter_drop_input(f);
+    }
+    const bool is_full = f->input_head || (f->eof_seen && !below->error) ||
+                         (f->state == WR_FILTER_OPEN &&
+                          (f->paused || f->held_back || f->held_head));
+    if (is_full && !f->below_paused) {
+        f->below_paused = true;
+        below->ops->pause_reading(below);
+    } else if (!is_full && f->below_paused) {
+        f->below_paused = false;
+        below->ops->resume_reading(below);
+    }
+}
+
+void wr_filter_pause_reading(weir_transport *t)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_filter_check_invariants(f);
+    if (f->state == WR_FILTER_OPEN && !f->paused) {
+        f->paused = true;
+        wr_filter_push_step(f);
+    }
+}
+
+void wr_filter_resume_reading(weir_transport *t)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_filter_check_invariants(f);
+    if (f->state == WR_FILTER_OPEN && f->paused) {
+        f->paused = false;
+        wr_filter_push_step(f);
+    }
+}

@@ -1,0 +1,153 @@
+/*
+ * The common part of the filters of a loop.
+ *
+ * One account of wolfSSL's memory, one block for plaintext that is on its way
+ * to a protocol or into a record, and the turns of handshakes: a step of one
+ * costs up to a millisecond, so that only a few are made in a turn of the loop,
+ * and those who wait are let on in the order in which they came.
+ */
+#include "filter_impl.h"
+
+#include <string.h>
+
+/* Steps of handshakes in one turn of the loop. */
+#define SHAKES_MAX 4u
+/* The largest block that is kept for reuse. */
+#define SCRATCH_BYTES ((64u << 10) - sizeof(struct wr_block))
+
+static void filter_shared_give_scratch(struct wr_filter_shared *shared)
+{
+    wr_assert(shared->loop);
+    if (shared->scratch) {
+        wr_block_give(&shared->loop->blocks, shared->scratch);
+        shared->scratch = NULL;
+    }
+}
+
+static uint64_t filter_shared_trim(struct wr_module *module)
+{
+    filter_shared_give_scratch(
+        wr_container_of(module, struct wr_filter_shared, module));
+    return 0; /* the blocks are trimmed by the loop */
+}
+
+static void filter_shared_close(struct wr_module *module)
+{
+    struct wr_filter_shared *shared =
+        wr_container_of(module, struct wr_filter_shared, module);
+    weir_loop *loop = shared->loop;
+
+    wr_assert(wr_list_is_empty(&shared->waiting));
+    wr_ready_cancel(&shared->ready);
+    filter_shared_give_scratch(shared);
+    wr_tls_memory_fini(&shared->memory);
+    wr_free(&loop->counting, shared, sizeof(*shared));
+}
+
+static void filter_shared_check(const struct wr_module *module)
+{
+    const struct wr_filter_shared *shared =
+        wr_container_of(module, struct wr_filter_shared, module);
+
+    wr_assert(wr_list_is_empty(&shared->waiting) ||
+              wr_ready_is_pending(&shared->ready));
+    wr_tls_memory_check_invariants(&shared->memory);
+}
+
+static const struct wr_module_ops filter_shared_ops = {
+    .trim = filter_shared_trim,
+    .close = filter_shared_close,
+    .check = filter_shared_check};
+
+/* Counts the steps of this turn from 0. */
+static void filter_shared_look_at_turn(struct wr_filter_shared *shared)
+{
+    if (shared->turn != shared->loop->counts.turns) {
+        shared->turn = shared->loop->counts.turns;
+        shared->steps = 0;
+    }
+}
+
+/* Lets those go on who have waited longest. They count for this turn. */
+static void filter_shared_ready(struct wr_ready *ready)
+{
+    struct wr_filter_shared *shared =
+        wr_container_of(ready, struct wr_filter_shared, ready);
+    struct wr_list *link;
+
+    filter_shared_look_at_turn(shared);
+    while (shared->steps < SHAKES_MAX &&
+           (link = wr_list_pop_front(&shared->waiting))) {
+        struct wr_filter *f =
+            wr_container_of(link, struct wr_filter, wait_link);
+        shared->steps++;
+        f->may_shake = true;
+        wr_filter_push_step(f);
+    }
+    if (!wr_list_is_empty(&shared->waiting)) {
+        wr_ready_push(&shared->loop->ready, &shared->ready);
+    }
+}
+
+struct wr_filter_shared *wr_filter_share(weir_loop *loop)
+{
+    struct wr_module *module = wr_loop_find_module(loop, &filter_shared_ops);
+
+    if (module) {
+        return wr_container_of(module, struct wr_filter_shared, module);
+    }
+    struct wr_filter_shared *shared =
+        wr_alloc(&loop->counting, sizeof(*shared));
+    if (!shared) {
+        return NULL;
+    }
+    memset(shared, 0, sizeof(*shared));
+    shared->loop = loop;
+    wr_tls_memory_init(&shared->memory, &loop->blocks);
+    wr_list_init(&shared->waiting);
+    wr_ready_init(&shared->ready, filter_shared_ready);
+    wr_loop_add_module(loop, &shared->module, &filter_shared_ops);
+    return shared;
+}
+
+struct wr_block *wr_filter_scratch(struct wr_filter *f)
+{
+    struct wr_filter_shared *shared = f->shared;
+
+    wr_assert(f->made);
+    if (!shared->scratch) {
+        shared->scratch = wr_block_take(&shared->loop->blocks, SCRATCH_BYTES);
+    }
+    return shared->scratch;
+}
+
+struct wr_block *wr_filter_take_scratch(struct wr_filter *f)
+{
+    struct wr_block *block = f->shared->scratch;
+
+    wr_assert(block);
+    f->shared->scratch = NULL;
+    return block;
+}
+
+bool wr_filter_may_shake(struct wr_filter *f)
+{
+    struct wr_filter_shared *shared = f->shared;
+
+    wr_assert(f->state == WR_FILTER_HANDSHAKING);
+    if (f->may_shake) {
+        f->may_shake = false;
+        return true;
+    }
+    if (wr_list_is_linked(&f->wait_link)) {
+        return false;
+    }
+    filter_shared_look_at_turn(shared);
+    if (shared->steps < SHAKES_MAX && wr_list_is_empty(&shared->waiting)) {
+        shared->steps++;
+        return true;
+    }
+    wr_list_push_back(&shared->waiting, &f->wait_link);
+    wr_ready_push(&shared->loop->ready, &shared->ready);
+    return false;
+}

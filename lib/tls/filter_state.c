@@ -1,0 +1,203 @@
+/*
+ * TLS filters: their states, and what must always hold.
+ *
+ * The one place that writes the state, and the decision what comes next, which
+ * depends on nothing but the facts in the struct.
+ */
+#include "filter_impl.h"
+
+void wr_filter_set_state(struct wr_filter *f, enum wr_filter_state state)
+{
+    static const uint8_t allowed[WR_FILTER_STATES] = {
+        [WR_FILTER_UNBORN] = 1u << WR_FILTER_HANDSHAKING,
+        [WR_FILTER_HANDSHAKING] = 1u << WR_FILTER_OPEN | 1u << WR_FILTER_ENDING,
+        [WR_FILTER_OPEN] = 1u << WR_FILTER_CLOSING | 1u << WR_FILTER_ENDING,
+        [WR_FILTER_CLOSING] = 1u << WR_FILTER_SHUTTING | 1u << WR_FILTER_ENDING,
+        [WR_FILTER_SHUTTING] = 1u << WR_FILTER_ENDING,
+        [WR_FILTER_ENDING] = 1u << WR_FILTER_LOST,
+    };
+    wr_assert(state < WR_FILTER_STATES);
+    wr_assert(allowed[f->state] >> state & 1u);
+    f->state = state;
+}
+
+const char *wr_filter_state_name(const struct wr_filter *f)
+{
+    static const char *const names[WR_FILTER_STATES] = {
+        "unborn",   "handshaking", "open", "closing",
+        "shutting", "ending",      "lost"};
+    return names[f->state];
+}
+
+/* True when nothing more of the engine's will be read. */
+static bool filter_state_is_ended(const struct wr_filter *f)
+{
+    return f->engine.state == WR_TLS_ENGINE_CLOSED ||
+           f->engine.state == WR_TLS_ENGINE_FAILED;
+}
+
+static enum wr_filter_next
+filter_state_next_of_handshaking(const struct wr_filter *f)
+{
+    if (f->t.error) {
+        return WR_FILTER_END;
+    }
+    if (f->engine.state == WR_TLS_ENGINE_OPEN) {
+        return WR_FILTER_BEGIN;
+    }
+    return f->below_lost ? WR_FILTER_END : WR_FILTER_GO;
+}
+
+/* True when there is something that came before the error or the loss. */
+static bool filter_state_has_unread(const struct wr_filter *f)
+{
+    return f->held_head ||
+           (f->input_head && !f->eof_seen && wr_filter_may_open(f));
+}
+
+static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
+{
+    if (f->is_hard) {
+        return WR_FILTER_END;
+    }
+    if (!f->below_lost && wr_filter_may_open(f)) {
+        return WR_FILTER_GO; /* after an error of below there may be bytes */
+    }
+    if (!filter_state_has_unread(f)) {
+        return WR_FILTER_END;
+    }
+    return f->paused || f->held_back ? WR_FILTER_WAIT : WR_FILTER_GO;
+}
+
+static enum wr_filter_next
+filter_state_next_of_closing(const struct wr_filter *f)
+{
+    if (f->t.error || f->below_lost) {
+        return WR_FILTER_END;
+    }
+    switch (f->engine.state) {
+    case WR_TLS_ENGINE_CLOSED:
+    case WR_TLS_ENGINE_FAILED:
+        return WR_FILTER_END;
+    case WR_TLS_ENGINE_SENT_CLOSE:
+        return f->shutdown_timeout_ns == 0 || f->below_eof ? WR_FILTER_END
+                                                           : WR_FILTER_SHUT;
+    case WR_TLS_ENGINE_HANDSHAKE:
+    case WR_TLS_ENGINE_OPEN:
+    case WR_TLS_ENGINE_RECEIVED_CLOSE:
+        break;
+    }
+    return WR_FILTER_GO;
+}
+
+enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
+{
+    switch (f->state) {
+    case WR_FILTER_HANDSHAKING:
+        return filter_state_next_of_handshaking(f);
+    case WR_FILTER_OPEN:
+        return filter_state_next_of_open(f);
+    case WR_FILTER_CLOSING:
+        return filter_state_next_of_closing(f);
+    case WR_FILTER_SHUTTING:
+        return f->t.error || f->below_lost || f->below_eof ||
+                       filter_state_is_ended(f)
+                   ? WR_FILTER_END
+                   : WR_FILTER_GO;
+    case WR_FILTER_ENDING:
+        return f->below_lost ? WR_FILTER_LOSE : WR_FILTER_WAIT;
+    case WR_FILTER_UNBORN:
+    case WR_FILTER_LOST:
+    case WR_FILTER_STATES:
+        break;
+    }
+    return WR_FILTER_WAIT;
+}
+
+void wr_filter_fail_callback(struct wr_filter *f, int err, const char *callback)
+{
+    const struct weir_exception failed = {
+        .message = "protocol callback failed: connection aborted",
+        .err = err,
+        .callback = callback,
+        .transport = &f->t,
+    };
+    wr_assert(err < 0);
+    wr_assert(f->made && f->state != WR_FILTER_LOST);
+    wr_transport_set_error(&f->t, err, callback);
+    f->is_hard = true;
+    wr_loop_report(f->t.loop, &failed);
+    wr_filter_push_step(f);
+}
+
+/* ---- what must hold ---- */
+
+static void filter_state_check_life(const struct wr_filter *f)
+{
+    wr_assert(f->state < WR_FILTER_STATES);
+    wr_assert((f->state == WR_FILTER_UNBORN) == !f->below);
+    wr_assert(!f->made || f->state != WR_FILTER_UNBORN);
+    wr_assert(f->state != WR_FILTER_OPEN || f->made);
+    wr_assert(!wr_filter_discards(f) || f->made);
+    wr_assert(f->state != WR_FILTER_LOST || f->below_lost);
+    wr_assert(f->state != WR_FILTER_LOST || !f->opener.opened);
+    wr_assert(f->opener.opened || f->state != WR_FILTER_HANDSHAKING);
+    wr_debug_assert(!wr_timer_is_armed(&f->timer) || f->deadline_err < 0);
+    wr_debug_assert(wr_list_is_linked(&f->t.member.link) ||
+                    f->state == WR_FILTER_UNBORN || f->state == WR_FILTER_LOST);
+}
+
+static void filter_state_check_received(const struct wr_filter *f)
+{
+    wr_assert(!f->input_head == !f->input_tail);
+    wr_assert(!f->input_tail || !f->input_tail->next);
+    wr_assert(!f->held_head == !f->held_tail);
+    wr_assert(!f->held_tail || !f->held_tail->next);
+    wr_assert(!f->held_head || f->state == WR_FILTER_OPEN);
+    wr_assert(!f->head_is_fed || f->input_head);
+    wr_assert(f->demand.account.lease_count > 0 ||
+              f->demand.account.held_bytes == 0);
+    wr_debug_assert(!wr_list_is_linked(&f->wait_link) ||
+                    f->state == WR_FILTER_HANDSHAKING);
+}
+
+void wr_filter_check_invariants(const struct wr_filter *f)
+{
+    wr_transport_check_invariants(&f->t);
+    filter_state_check_life(f);
+    filter_state_check_received(f);
+    wr_assert(wr_sendq_is_empty(&f->sendq) == (f->sendq.bytes == 0));
+    wr_assert(wr_sendq_is_empty(&f->sendq) || f->made);
+    if (f->has_engine) {
+        wr_debug_check(wr_tls_engine_check_invariants(&f->engine));
+    }
+}
+
+/* True when bytes are there that the protocol wants, and no event will look at
+ * them again. */
+static bool filter_state_is_forgotten(const struct wr_filter *f)
+{
+    return wr_filter_is_reading(f) && !f->held_back &&
+           (f->held_head || f->input_head);
+}
+
+void wr_filter_check_rest(const struct wr_filter *f)
+{
+    wr_filter_check_invariants(f);
+    wr_assert(!f->in_pump && !f->in_resume);
+    wr_assert(f->t.loop->budget.queued_bytes >= f->sendq.bytes);
+    if (!f->below_lost) {
+        f->below->ops->check(f->below);
+    }
+    if (wr_ready_is_pending(&f->step)) {
+        return; /* which sees to all of it */
+    }
+    wr_assert(!filter_state_is_forgotten(f));
+    wr_assert(f->state != WR_FILTER_ENDING || !f->below_lost);
+    wr_assert(wr_tls_engine_get_output_bytes(&f->engine) == 0 ||
+              f->state >= WR_FILTER_ENDING);
+    if (!wr_filter_is_over(f) && f->t.error == 0 && !f->below_lost) {
+        wr_assert(wr_sendq_is_empty(&f->sendq) || wr_filter_below_depth(f) > 0);
+        wr_assert(f->unsent_bytes == 0);
+    }
+}

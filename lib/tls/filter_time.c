@@ -1,0 +1,118 @@
+/*
+ * TLS filters: the deadline of the moment.
+ *
+ * One timer, which each state sets anew: the handshake's, the one of a close
+ * that waits for room or for the peer's close_notify, and a last one so that a
+ * connection that broke is not kept by a peer that takes no alert. Those that
+ * speak of bytes (idle, read, write stall) are the transport's below.
+ */
+#include "filter_impl.h"
+
+static void filter_time_expired(struct wr_timer *timer)
+{
+    struct wr_filter *f = wr_container_of(timer, struct wr_filter, timer);
+
+    wr_filter_check_invariants(f);
+    wr_assert(f->deadline_err < 0);
+    if (f->state == WR_FILTER_ENDING) {
+        f->below->ops->abort(f->below);
+        return;
+    }
+    wr_transport_set_error(&f->t, f->deadline_err,
+                           f->state == WR_FILTER_HANDSHAKING ? "TLS handshake"
+                                                             : "close");
+    f->is_hard = true;
+    wr_filter_push_step(f);
+}
+
+void wr_filter_time_init(struct wr_filter *f)
+{
+    wr_timer_init(&f->timer, filter_time_expired);
+}
+
+/* Arms the timer for a limit from @since_ns on; 0 is none. */
+static void filter_time_arm(struct wr_filter *f, uint64_t since_ns,
+                            uint64_t limit_ns, int err)
+{
+    struct wr_wheel *wheel = &f->t.loop->wheel;
+
+    wr_assert(limit_ns == 0 || f->state != WR_FILTER_LOST);
+    wr_timer_cancel(wheel, &f->timer);
+    if (limit_ns > 0) {
+        wr_assert(err < 0);
+        f->deadline_err = err;
+        wr_timer_arm(wheel, &f->timer, wr_add_sat(since_ns, limit_ns));
+    }
+}
+
+/* While it closes, those limits of below's rest that rest while a socket does.
+ */
+static void filter_time_rest(struct wr_filter *f)
+{
+    struct weir_timeouts limits = f->limits;
+
+    wr_assert(wr_filter_discards(f));
+    limits.size = sizeof(limits);
+    limits.idle_ns = 0;
+    limits.read_ns = 0;
+    if (!f->below_lost && (f->limits.idle_ns || f->limits.read_ns)) {
+        wr_ignore(f->below->ops->set_timeouts(f->below, &limits) < 0);
+    }
+}
+
+static void filter_time_shutting(struct wr_filter *f, uint64_t now_ns)
+{
+    const uint64_t close_ns =
+        f->limits.close_ns ? wr_add_sat(f->closing_ns, f->limits.close_ns)
+                           : UINT64_MAX;
+
+    if (wr_add_sat(now_ns, f->shutdown_timeout_ns) < close_ns) {
+        filter_time_arm(f, now_ns, f->shutdown_timeout_ns, WEIR_ETLSTIMEOUT);
+    }
+}
+
+void wr_filter_time_state(struct wr_filter *f)
+{
+    const uint64_t now_ns = weir_loop_get_time(f->t.loop);
+    const bool has_last = f->t.error && !f->is_hard && !f->below_lost;
+
+    switch (f->state) {
+    case WR_FILTER_HANDSHAKING:
+        filter_time_arm(f, now_ns, f->handshake_timeout_ns, WEIR_ETLSTIMEOUT);
+        break;
+    case WR_FILTER_CLOSING:
+        filter_time_rest(f);
+        filter_time_arm(f, f->closing_ns, f->limits.close_ns,
+                        WEIR_ECLOSETIMEOUT);
+        break;
+    case WR_FILTER_SHUTTING:
+        filter_time_shutting(f, now_ns);
+        break;
+    case WR_FILTER_ENDING:
+        /* A close has a limit of the transport below, where one was set. */
+        filter_time_arm(f, now_ns, has_last ? WR_FILTER_LAST_NS : 0,
+                        f->t.error);
+        break;
+    default:
+        filter_time_arm(f, 0, 0, 0);
+        break;
+    }
+}
+
+int wr_filter_set_timeouts(weir_transport *t,
+                           const struct weir_timeouts *timeouts)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_filter_check_invariants(f);
+    if (f->below_lost) {
+        return 0; /* nothing is left to be limited */
+    }
+    const int err = f->below->ops->set_timeouts(f->below, timeouts);
+    wr_require(err >= 0, err);
+    f->limits = *timeouts;
+    if (f->state == WR_FILTER_CLOSING) {
+        wr_filter_time_state(f);
+    }
+    return 0;
+}

@@ -1,0 +1,356 @@
+/*
+ * TLS filters: from written bytes to the transport below.
+ *
+ * Writes go to the queue. Before the turn ends what is queued is sealed, as
+ * long as below's depth is not above its high mark; the rest waits as
+ * plaintext. The depth that the program's marks and limits mean is the
+ * plaintext that waits and the one that is sealed in records that below has not
+ * sent: what TLS adds, and its own messages, do not count. Writes of one turn
+ * share a record. The first records of a transfer fit into one segment each, so
+ * that the peer can open the first as soon as it is there; later ones are as
+ * large as can be.
+ */
+#include "filter_impl.h"
+
+#include <string.h>
+
+/* Plaintext of a record that fits into a segment of an Ethernet path. */
+#define RECORD_FIRST 1300u
+/* Sealed in such records before they grow. */
+#define BURST_BYTES (48u << 10)
+/* After this time without a byte they are small again. */
+#define BURST_IDLE_NS UINT64_C(1000000000)
+#define RECORD_PIECES 64u
+/* The engine packs smaller ones into one block. */
+#define PACKED_BELOW 2048u
+
+static void filter_write_make_dirty(struct wr_filter *f)
+{
+    wr_loop_before_turn_end(f->t.loop, &f->seal);
+}
+
+static void filter_write_fail(struct wr_filter *f, int err)
+{
+    wr_assert(err < 0);
+    wr_transport_set_error(&f->t, err, "TLS write");
+    wr_filter_push_step(f);
+}
+
+/* ---- ciphertext ---- */
+
+/* Lies in a block of the engine's, before its record. */
+struct filter_record {
+    struct wr_filter *filter;
+    uint64_t plain_bytes; /* that are sealed in it and those before it */
+};
+
+/* Below has sent a block, or drops it: it does so before it is lost, and so is
+ * the filter's end. What its depth allows now is done at the end of the turn.
+ */
+static void filter_write_release(void *arg)
+{
+    struct wr_block *block = arg;
+    struct filter_record record;
+
+    memcpy(&record, block->data, sizeof(record));
+    struct wr_filter *f = record.filter;
+    wr_assert(f->sealed_bytes >= record.plain_bytes);
+    f->sealed_bytes -= record.plain_bytes;
+    wr_block_give(&f->t.loop->blocks, block);
+    if (!wr_filter_is_over(f) &&
+        (f->t.notify_depth >= 0 || !wr_sendq_is_empty(&f->sendq))) {
+        filter_write_make_dirty(f);
+    }
+}
+
+/* Hands a block below; it stands for the bytes sealed since the last one. */
+static void filter_write_send(struct wr_filter *f, struct wr_block *block)
+{
+    const struct filter_record record = {
+        .filter = f, .plain_bytes = block->next ? 0 : f->unsent_bytes};
+
+    _Static_assert(sizeof(record) <= WR_TLS_MEMORY_RECORD_OFFSET,
+                   "there is room before a record");
+    memcpy(block->data, &record, sizeof(record));
+    f->sealed_bytes += record.plain_bytes;
+    f->unsent_bytes -= record.plain_bytes;
+    block->next = NULL;
+    const int err =
+        weir_transport_write_ref(f->below, wr_tls_engine_output_of(block),
+                                 block->used, filter_write_release, block);
+    if (err == -ENOMEM && f->t.error == 0) {
+        filter_write_fail(f, err);
+    } /* the other errors are told by the loss */
+}
+
+void wr_filter_send_output(struct wr_filter *f)
+{
+    wr_assert(f->has_engine);
+    struct wr_block *block = wr_tls_engine_take_output(&f->engine);
+
+    while (block) {
+        struct wr_block *next = block->next;
+        filter_write_send(f, block);
+        block = next;
+    }
+    wr_assert(f->unsent_bytes == 0);
+}
+
+/* ---- sealing ---- */
+
+static bool filter_write_may_seal(const struct wr_filter *f)
+{
+    return (f->state == WR_FILTER_OPEN || f->state == WR_FILTER_CLOSING) &&
+           f->t.error == 0 && !f->below_lost;
+}
+
+static bool filter_write_has_room(const struct wr_filter *f)
+{
+    return wr_filter_below_depth(f) +
+               wr_tls_engine_get_output_bytes(&f->engine) <=
+           wr_transport_high(f->below);
+}
+
+static size_t filter_write_record_size(struct wr_filter *f)
+{
+    const uint64_t now_ns = f->t.loop->now_ns;
+
+    wr_assert(now_ns >= f->sealed_ns);
+    if (now_ns - f->sealed_ns > BURST_IDLE_NS) {
+        f->burst_bytes = 0;
+    }
+    f->sealed_ns = now_ns;
+    return f->burst_bytes < BURST_BYTES ? RECORD_FIRST : WR_TLS_RECORD_MAX;
+}
+
+/* The first @size bytes of the queue, or fewer, in one piece. */
+static const uint8_t *filter_write_gather(struct wr_filter *f, size_t size,
+                                          size_t *ret_len)
+{
+    struct iovec iov[RECORD_PIECES];
+    size_t len = 0;
+    const uint32_t count = wr_sendq_gather(&f->sendq, iov, RECORD_PIECES, size);
+
+    wr_assert(count > 0);
+    struct wr_block *scratch = count > 1 ? wr_filter_scratch(f) : NULL;
+    if (!scratch) { /* without memory each piece is a record */
+        *ret_len = iov[0].iov_len;
+        return iov[0].iov_base;
+    }
+    wr_assert(size <= scratch->capacity);
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(scratch->data + len, iov[i].iov_base, iov[i].iov_len);
+        len += iov[i].iov_len;
+    }
+    *ret_len = len;
+    return scratch->data;
+}
+
+/* Release callbacks may write, close and abort. */
+static void filter_write_consume(struct wr_filter *f, size_t len)
+{
+    weir_loop *loop = f->t.loop;
+
+    wr_assert(len <= f->sendq.bytes);
+    wr_budget_unqueue(&loop->budget, len);
+    wr_sendq_consume(&f->sendq, &loop->send_memory, len);
+    wr_loop_leave_if_forked(loop);
+}
+
+static void filter_write_seal_record(struct wr_filter *f)
+{
+    size_t len;
+    const uint8_t *data =
+        filter_write_gather(f, filter_write_record_size(f), &len);
+    const int err = wr_tls_engine_write(&f->engine, data, len);
+
+    if (err < 0) {
+        filter_write_fail(f, err);
+        return;
+    }
+    f->burst_bytes += f->burst_bytes < BURST_BYTES ? (uint32_t)len : 0;
+    f->unsent_bytes += len;
+    if (len >= PACKED_BELOW) {
+        wr_filter_send_output(f);
+    }
+    filter_write_consume(f, len);
+}
+
+/* Nothing is left to be sealed: the close_notify, if it is wanted. */
+static void filter_write_seal_end(struct wr_filter *f)
+{
+    if (!f->write_eof && f->state != WR_FILTER_CLOSING) {
+        return;
+    }
+    wr_assert(wr_sendq_is_empty(&f->sendq));
+    const int err = wr_tls_engine_close(&f->engine);
+    if (err < 0) {
+        filter_write_fail(f, err);
+    }
+    wr_filter_send_output(f);
+}
+
+void wr_filter_seal(struct wr_filter *f)
+{
+    wr_filter_check_invariants(f);
+    while (filter_write_may_seal(f) && !wr_sendq_is_empty(&f->sendq) &&
+           filter_write_has_room(f)) {
+        filter_write_seal_record(f);
+    }
+    if (f->has_engine && !wr_filter_is_over(f)) {
+        wr_filter_send_output(f);
+    }
+    if (filter_write_may_seal(f)) {
+        f->in_resume = true;
+        wr_transport_check_low(&f->t, wr_filter_depth(f));
+        f->in_resume = false;
+    }
+    /* A program that was paused may write once more. */
+    if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->sendq) &&
+        !f->t.writing_paused) {
+        filter_write_seal_end(f);
+    }
+}
+
+void wr_filter_drop_queue(struct wr_filter *f)
+{
+    wr_assert(f->state == WR_FILTER_ENDING);
+    f->t.has_dropped |= f->sendq.bytes > 0;
+    wr_budget_unqueue(&f->t.loop->budget, f->sendq.bytes);
+    wr_sendq_clear(&f->sendq, &f->t.loop->send_memory);
+    wr_loop_leave_if_forked(f->t.loop); /* by a release callback */
+}
+
+void wr_filter_write_init(struct wr_filter *f,
+                          void (*seal)(struct wr_turn_end *seal))
+{
+    wr_assert(f->state == WR_FILTER_UNBORN);
+    wr_sendq_init(&f->sendq);
+    wr_list_init(&f->seal.link);
+    f->seal.run = seal;
+}
+
+/* ---- the writes ---- */
+
+/* A close that has begun must not come to a clean end without these bytes. */
+static int filter_write_refuse_bytes(struct wr_filter *f, int err)
+{
+    wr_assert(err == -ENOBUFS || err == -ENOMEM);
+    err = wr_transport_refuse(&f->t, err);
+    if (f->state == WR_FILTER_CLOSING) {
+        f->t.has_dropped = true;
+        f->is_hard = true;
+        wr_transport_set_error(&f->t, err, "write");
+        wr_filter_push_step(f);
+    }
+    return err;
+}
+
+/* 0 when @len more bytes may be written, or why not. */
+static int filter_write_check(struct wr_filter *f, size_t len)
+{
+    wr_filter_check_invariants(f);
+    wr_require(f->t.error == 0, -EPIPE);
+    wr_require((f->state == WR_FILTER_OPEN && !f->write_eof) ||
+                   (f->state == WR_FILTER_CLOSING && f->in_resume),
+               -ESHUTDOWN);
+    wr_require(!f->below_lost, -EPIPE);
+    wr_require(f->t.write_error == 0, f->t.write_error);
+    const uint64_t depth = wr_filter_depth(f);
+    if (len > 0 &&
+        (len > f->t.hard_limit_bytes || depth > f->t.hard_limit_bytes - len)) {
+        return filter_write_refuse_bytes(f, -ENOBUFS);
+    }
+    return 0;
+}
+
+static void filter_write_queued(struct wr_filter *f, size_t len)
+{
+    wr_assert(len > 0 && len <= f->sendq.bytes);
+    wr_budget_queue(&f->t.loop->budget, len);
+    filter_write_make_dirty(f);
+    wr_transport_check_high(&f->t, wr_filter_depth(f));
+}
+
+int wr_filter_writelines(weir_transport *t, const struct iovec *iov,
+                         size_t count, size_t total)
+{
+    struct wr_filter *f = wr_filter_of(t);
+    int err = filter_write_check(f, total);
+
+    if (err < 0 || total == 0) {
+        return err;
+    }
+    err = wr_sendq_copy(&f->sendq, &t->loop->send_memory, iov, count, total);
+    if (err < 0) {
+        return filter_write_refuse_bytes(f, err);
+    }
+    t->loop->counts.copied_by_write += total;
+    filter_write_queued(f, total);
+    return 0;
+}
+
+int wr_filter_write(weir_transport *t, const void *data, size_t len)
+{
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
+                                .iov_len = len};
+    return wr_filter_writelines(t, &piece, 1, len);
+}
+
+int wr_filter_write_ref(weir_transport *t, const void *data, size_t len,
+                        weir_release_fn *release, void *arg)
+{
+    struct wr_filter *f = wr_filter_of(t);
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
+                                .iov_len = len};
+    int err = filter_write_check(f, len);
+
+    if (err < 0 || len == 0) {
+        return err;
+    }
+    err = wr_sendq_ref(&f->sendq, &t->loop->send_memory, &piece, release, arg);
+    if (err < 0) {
+        return filter_write_refuse_bytes(f, err);
+    }
+    filter_write_queued(f, len);
+    return 0;
+}
+
+int wr_filter_write_lease(weir_transport *t, const struct weir_buf *buf)
+{
+    struct wr_filter *f = wr_filter_of(t);
+    const struct wr_sendq_memory *memory = &t->loop->send_memory;
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)buf->data,
+                                .iov_len = buf->len};
+    int err = filter_write_check(f, buf->len);
+
+    if (err < 0 || buf->len == 0) {
+        return err;
+    }
+    wr_assert(buf->lease->refs > 0);
+    /* The rule of sockets: few bytes are copied, and all that would pin a
+     * buffer while buffers are short. */
+    if (buf->len < WR_LEASE_LEAST ||
+        (wr_pool_is_short(&t->loop->pool) && buf->lease->buf)) {
+        err = wr_sendq_copy(&f->sendq, memory, &piece, 1, buf->len);
+        t->loop->pool.copied_bytes += err == 0 ? buf->len : 0;
+    } else {
+        err = wr_sendq_lease(&f->sendq, memory, buf);
+    }
+    if (err < 0) {
+        return filter_write_refuse_bytes(f, err);
+    }
+    filter_write_queued(f, buf->len);
+    return 0;
+}
+
+void wr_filter_write_eof(weir_transport *t)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_filter_check_invariants(f);
+    if (f->state == WR_FILTER_OPEN && !f->write_eof) {
+        f->write_eof = true;
+        filter_write_make_dirty(f);
+    }
+}
