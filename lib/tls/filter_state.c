@@ -48,11 +48,14 @@ filter_state_next_of_handshaking(const struct wr_filter *f)
     return f->below_lost ? WR_FILTER_END : WR_FILTER_GO;
 }
 
-/* True when there is something that came before the error or the loss. */
+/* True when there is something that came before the error or the loss: bytes
+ * that are not opened, or of a record that the protocol was given in part. */
 static bool filter_state_has_unread(const struct wr_filter *f)
 {
-    return f->held_head ||
-           (f->input_head && !f->eof_seen && wr_filter_may_open(f));
+    if (f->held_head || f->eof_seen || !wr_filter_may_open(f)) {
+        return f->held_head != NULL;
+    }
+    return f->input_head || wr_tls_engine_get_plaintext_left(&f->engine) > 0;
 }
 
 static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
