@@ -79,6 +79,7 @@ static void print_help(const char *program, const char *about)
            "  --echo HOW     view (default), take or copy: weir's streams\n"
            "  --recv BYTES   the most of one receive, bare epoll (1048576)\n"
            "  --unix         a Unix socket, named after the port\n"
+           "  --file PATH    the file that is served\n"
            "  --trains       datagrams: with GRO and GSO\n"
            "  --block        bare recvmmsg: wait in it, without epoll\n"
            "  --help         this text\n"
@@ -95,6 +96,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         {"echo", required_argument, NULL, 'e'},
         {"recv", required_argument, NULL, 'r'},
         {"unix", no_argument, NULL, 'u'},
+        {"file", required_argument, NULL, 'p'},
         {"trains", no_argument, NULL, 'g'},
         {"block", no_argument, NULL, 'b'},
         {"help", no_argument, NULL, 'h'},
@@ -128,6 +130,9 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
             break;
         case 'u':
             ret.is_unix = true;
+            break;
+        case 'p':
+            ret.file = optarg;
             break;
         case 'g':
             ret.has_trains = true;

@@ -44,6 +44,7 @@ struct bench_options {
     uint32_t message_size; /* of FANOUT */
     uint32_t recv_size;    /* the most that one receive takes, bare epoll */
     bool is_unix;          /* a Unix socket that is named after the port */
+    const char *file;      /* that is served */
     bool has_trains;       /* datagrams: GRO and GSO */
     bool blocks;           /* bare recvmmsg: without epoll */
 };

@@ -17,6 +17,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ static const struct {
     {"churn", client_run_churn},   {"fanout", client_run_fanout},
     {"idle", client_run_idle},     {"flood", client_run_flood},
     {"lines", client_run_lines},   {"udp", client_run_udp},
+    {"file", client_run_file},
 };
 
 static uint64_t read_server_cpu(const struct client *k)
@@ -158,6 +160,16 @@ int client_connect(struct client *k, uint32_t index)
     return fd;
 }
 
+void client_wait_connected(struct client *k, int fd)
+{
+    struct pollfd poller = {.fd = fd, .events = POLLOUT};
+
+    if (fd < 0 || poll(&poller, 1, 5000) != 1 ||
+        (poller.revents & (POLLERR | POLLHUP)) != 0) {
+        k->errors[CLIENT_CONNECT]++;
+    }
+}
+
 const uint8_t *client_pattern(const struct client *k, uint64_t offset)
 {
     return k->pattern + offset % PATTERN_PERIOD;
@@ -236,7 +248,7 @@ static void print_help(void)
 {
     printf("usage: client [options] PORT\n"
            "  --mode MODE       closed (default), open, churn, fanout, idle, "
-           "flood, lines, udp\n"
+           "flood, lines, udp, file\n"
            "  --conns N         connections (50)\n"
            "  --depth N         messages in flight on each, closed loop (1)\n"
            "  --size BYTES      of a message (128)\n"

@@ -79,6 +79,9 @@ bool client_tick(struct client *k, uint64_t now_ns);
 /* A connected socket that does not block; negative after counting an error. */
 int client_connect(struct client *k, uint32_t index);
 
+/* Wait for the end of its handshake; what is wrong is counted. */
+void client_wait_connected(struct client *k, int fd);
+
 /* Bytes of the endless test stream from this offset, CLIENT_CHUNK of them. */
 const uint8_t *client_pattern(const struct client *k, uint64_t offset);
 
@@ -94,5 +97,6 @@ void client_run_idle(struct client *k);
 void client_run_flood(struct client *k);
 void client_run_lines(struct client *k);
 void client_run_udp(struct client *k);
+void client_run_file(struct client *k);
 
 #endif

@@ -52,12 +52,7 @@ static bool has_errors(const struct client *k)
 static void wait_connected(struct client *k, const struct conn *conns)
 {
     for (uint32_t i = 0; i < k->options.conn_count; i++) {
-        struct pollfd poller = {.fd = conns[i].fd, .events = POLLOUT};
-
-        if (conns[i].fd < 0 || poll(&poller, 1, 5000) != 1 ||
-            (poller.revents & (POLLERR | POLLHUP)) != 0) {
-            k->errors[CLIENT_CONNECT]++;
-        }
+        client_wait_connected(k, conns[i].fd);
     }
 }
 

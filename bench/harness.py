@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import statistics
@@ -159,6 +160,10 @@ def server_command(settings, name, mode, port, extra=(), own=False):
     if name == "uvloop":
         return [find_python(), os.path.join(HERE, "echo_uvloop.py"),
                 "--mode", mode, str(port)]
+    if name == "nginx":
+        find_nginx()
+        return [sys.executable, os.path.join(HERE, "serve_nginx.py"), *extra,
+                str(port)]
     if name == "weir" and not own and mode in ("echo", "chargen", "discard"):
         chosen = [] if mode == "echo" else ["--mode", mode]
         return [settings.weir_load, "serve", *chosen,
@@ -178,6 +183,16 @@ def find_python():
         if found.returncode == 0:
             return python
     raise Failure("no Python here has uvloop")
+
+
+@functools.lru_cache(maxsize=None)
+def find_nginx():
+    """Where it is installed; not every PATH has the folders of root."""
+    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
+    found = shutil.which("nginx", path=path)
+    if found is None:
+        raise Failure("nginx is not installed")
+    return found
 
 
 def program_path(settings, name):

@@ -4,7 +4,9 @@ Each row is a function that takes the settings and a progress function and
 yields Result objects, one for each line of the table.
 """
 import math
+import os
 import statistics
+import tempfile
 import time
 
 from harness import (Client, Failure, Server, exists, median_ratio,
@@ -473,6 +475,26 @@ def row_t15(settings, progress):
           targets) for count in (100, 1600)], mode="lines")
 
 
+FILE_BYTES = 64 * 1024 * 1024
+
+
+def row_t19(settings, progress):
+    """A file in the page cache, by sendfile, beside a web server's."""
+    if settings.subject != "weir":
+        raise Failure("only weir stands in its place here")
+    names = _contenders(settings, "echo", ["nginx"], "weir_file")
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        path = os.path.join(folder, "file")
+        with open(path, "wb") as file:
+            file.write(os.urandom(1024 * 1024) * (FILE_BYTES >> 20))
+        reports = _rounds(
+            settings, progress, "T19", names,
+            lambda name: run_pair(settings, name, "echo", ["--file", path],
+                                  ["--mode", "file", "--conns", 4]))
+    yield from _compare("T19", "64 MiB to 4 clients", reports,
+                        {"nginx": 1.05}, figure="us CPU/MiB", scale=1000)
+
+
 def row_tasks(settings, progress):
     """Not a row of targets: what tasks cost beside what else there is."""
     yield from _alone_row(
@@ -507,5 +529,6 @@ ROWS = {
     "T13": (row_t13, "a million timers", 2, 0),
     "T14": (row_t14, "posts from another thread", 2, 0),
     "T15": (row_t15, "lines by streams", 10, 0),
+    "T19": (row_t19, "a file by sendfile", 2, 0),
     "tasks": (row_tasks, "switching and spawning tasks", 4, 0),
 }

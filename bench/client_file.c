@@ -1,0 +1,152 @@
+/*
+ * The client's downloads: each connection asks for the file, reads it to its
+ * end, and asks again (HTTP/1.1, keep-alive).
+ *
+ * The head of the answer must say 200 and how long the file is; the bytes are
+ * read into memory and counted. A message is one MiB.
+ */
+#define _GNU_SOURCE
+#include "bench/bench.h"
+#include "bench/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_EVENTS   64
+#define HEAD_MAX     4096
+#define MESSAGE_BITS 20 /* a MiB */
+
+struct conn {
+    int fd;
+    bool in_head;
+    size_t head_len;
+    uint64_t left; /* bytes of the file that are to come */
+    char head[HEAD_MAX + 1];
+};
+
+struct files {
+    struct client *k;
+    struct conn *conns;
+    uint32_t alive;
+};
+
+static void drop(struct files *f, struct conn *c, enum client_error error)
+{
+    f->k->errors[error]++;
+    f->alive--;
+    close(c->fd);
+    c->fd = -1;
+}
+
+static void ask(struct files *f, struct conn *c)
+{
+    static const char request[] = "GET /file HTTP/1.1\r\nHost: bench\r\n\r\n";
+
+    c->in_head = true;
+    c->head_len = 0;
+    if (send(c->fd, request, sizeof(request) - 1, MSG_NOSIGNAL) !=
+        (ssize_t)sizeof(request) - 1) {
+        drop(f, c, CLIENT_BROKEN);
+    }
+}
+
+static void count_bytes(struct files *f, struct conn *c, uint64_t len)
+{
+    struct client *k = f->k;
+
+    if (len > c->left) {
+        drop(f, c, CLIENT_SURPLUS);
+        return;
+    }
+    k->bytes += len;
+    k->messages = k->bytes >> MESSAGE_BITS;
+    c->left -= len;
+    if (c->left == 0) {
+        ask(f, c);
+    }
+}
+
+/* The bytes behind the head are the file's. */
+static void read_head(struct files *f, struct conn *c, size_t len)
+{
+    static const char length[] = "Content-Length: ";
+    const char *end = NULL;
+    const char *value = NULL;
+
+    c->head_len += len;
+    c->head[c->head_len] = '\0';
+    end = strstr(c->head, "\r\n\r\n");
+    if (end == NULL) {
+        if (c->head_len == HEAD_MAX) {
+            drop(f, c, CLIENT_MISMATCH);
+        }
+        return;
+    }
+    value = strstr(c->head, length);
+    c->left = value && value < end
+                  ? strtoull(value + sizeof(length) - 1, NULL, 10)
+                  : 0;
+    if (strncmp(c->head, "HTTP/1.1 200 ", 13) != 0 || c->left == 0) {
+        drop(f, c, CLIENT_MISMATCH);
+        return;
+    }
+    c->in_head = false;
+    count_bytes(f, c, c->head_len - (size_t)(end + 4 - c->head));
+}
+
+static void receive(struct files *f, struct conn *c)
+{
+    void *where = c->in_head ? c->head + c->head_len : (char *)f->k->recv_buf;
+    size_t room = c->in_head ? HEAD_MAX - c->head_len : CLIENT_CHUNK;
+    ssize_t len = recv(c->fd, where, room, 0);
+
+    if (len < 0 && errno == EAGAIN) {
+        return;
+    }
+    if (len <= 0) {
+        drop(f, c, len == 0 ? CLIENT_EOF : CLIENT_BROKEN);
+    } else if (c->in_head) {
+        read_head(f, c, (size_t)len);
+    } else {
+        count_bytes(f, c, (uint64_t)len);
+    }
+}
+
+static void start(struct files *f)
+{
+    struct client *k = f->k;
+
+    f->conns = bench_alloc(k->options.conn_count * sizeof(struct conn));
+    for (uint32_t i = 0; i < k->options.conn_count; i++) {
+        struct conn *c = &f->conns[i];
+
+        c->fd = client_connect(k, i);
+        if (c->fd >= 0) {
+            f->alive++;
+            client_wait_connected(k, c->fd);
+            client_watch(k, EPOLL_CTL_ADD, c->fd, EPOLLIN, c);
+            ask(f, c);
+        }
+    }
+}
+
+void client_run_file(struct client *k)
+{
+    static struct epoll_event events[MAX_EVENTS];
+    struct files f = {.k = k};
+
+    start(&f);
+    client_begin(k);
+    while (f.alive > 0 && client_tick(k, bench_now_ns())) {
+        int count = epoll_wait(k->epoll_fd, events, MAX_EVENTS, 10);
+
+        for (int i = 0; i < count; i++) {
+            receive(&f, events[i].data.ptr);
+        }
+    }
+}
