@@ -8,8 +8,8 @@
 #include "connect_plan.h"
 
 #include "lib/base/address.h"
+#include "lib/names/name.h"
 #include "listener.h"
-#include "name.h"
 
 #include <weir/error.h>
 

@@ -8,7 +8,7 @@
 #ifndef WEIR_LIB_NET_LISTENER_NAMES_H
 #define WEIR_LIB_NET_LISTENER_NAMES_H
 
-#include "lookup.h"
+#include "lib/names/lookup.h"
 
 struct wr_listener_names {
     weir_loop *loop;

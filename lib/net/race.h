@@ -11,7 +11,7 @@
 
 #include "attempt.h"
 #include "eyeballs.h"
-#include "lookup.h"
+#include "lib/names/lookup.h"
 
 struct wr_race;
 

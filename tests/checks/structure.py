@@ -32,9 +32,10 @@ ROOMS = {
     "sync": "uring base loop task",
     "transport": "uring base loop",
     "tls": "uring base loop transport",
-    "net": "uring base loop task transport tls",
+    "names": "uring base loop task",
+    "net": "uring base loop task transport tls names",
     "process": "uring base loop transport",
-    "stream": "uring base loop task sync transport tls net process",
+    "stream": "uring base loop task sync transport tls names net process",
 }
 KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}
 

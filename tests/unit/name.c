@@ -5,7 +5,7 @@
  */
 #include "tests/unit.h"
 
-#include "lib/net/name.h"
+#include "lib/names/name.h"
 
 static char name_text[512];
 

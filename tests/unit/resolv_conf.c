@@ -5,7 +5,7 @@
  */
 #include "tests/unit.h"
 
-#include "lib/net/resolv_conf.h"
+#include "lib/names/resolv_conf.h"
 
 static struct wr_resolv_conf conf;
 

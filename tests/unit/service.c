@@ -6,7 +6,7 @@
  */
 #include "tests/unit.h"
 
-#include "lib/net/service.h"
+#include "lib/names/service.h"
 
 #include <weir/error.h>
 

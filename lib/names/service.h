@@ -4,8 +4,8 @@
  * The functions that read a line are pure; the others read one file, which is
  * closed again when they return.
  */
-#ifndef WEIR_LIB_NET_SERVICE_H
-#define WEIR_LIB_NET_SERVICE_H
+#ifndef WEIR_LIB_NAMES_SERVICE_H
+#define WEIR_LIB_NAMES_SERVICE_H
 
 #include "weir/resolver.h"
 

@@ -8,8 +8,8 @@
  * called from the ready queue with each answer, and may cancel at any time:
  * after that nothing of the lookup is used any more.
  */
-#ifndef WEIR_LIB_NET_LOOKUP_H
-#define WEIR_LIB_NET_LOOKUP_H
+#ifndef WEIR_LIB_NAMES_LOOKUP_H
+#define WEIR_LIB_NAMES_LOOKUP_H
 
 #include "lib/base/address.h"
 #include "lib/loop/loop.h"

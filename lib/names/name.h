@@ -4,8 +4,8 @@
  *
  * Pure: nothing is asked here.
  */
-#ifndef WEIR_LIB_NET_NAME_H
-#define WEIR_LIB_NET_NAME_H
+#ifndef WEIR_LIB_NAMES_NAME_H
+#define WEIR_LIB_NAMES_NAME_H
 
 #include "weir/base.h"
 

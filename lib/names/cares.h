@@ -9,8 +9,8 @@
  *
  * c-ares has its memory from malloc(), since its allocator would be global.
  */
-#ifndef WEIR_LIB_NET_CARES_H
-#define WEIR_LIB_NET_CARES_H
+#ifndef WEIR_LIB_NAMES_CARES_H
+#define WEIR_LIB_NAMES_CARES_H
 
 #include "lookup.h"
 #include "resolv_conf.h"

@@ -4,8 +4,8 @@
  * c-ares reads the file too, for the servers. It does not tell what else it
  * found there, and weir searches domains itself.
  */
-#ifndef WEIR_LIB_NET_RESOLV_CONF_H
-#define WEIR_LIB_NET_RESOLV_CONF_H
+#ifndef WEIR_LIB_NAMES_RESOLV_CONF_H
+#define WEIR_LIB_NAMES_RESOLV_CONF_H
 
 #include "name.h"
 

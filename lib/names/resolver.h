@@ -4,8 +4,8 @@
  * The built-in one is cares.c, or no_cares.c in a build without c-ares; either
  * defines the two symbols at the end.
  */
-#ifndef WEIR_LIB_NET_RESOLVER_H
-#define WEIR_LIB_NET_RESOLVER_H
+#ifndef WEIR_LIB_NAMES_RESOLVER_H
+#define WEIR_LIB_NAMES_RESOLVER_H
 
 #include "lib/loop/loop.h"
 #include "weir/resolver.h"
