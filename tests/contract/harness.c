@@ -550,6 +550,16 @@ void rig_wait_received(struct rig *rig, uint64_t bytes)
     run_loop_until(rig->loop, has_received, &wanted);
 }
 
+static bool has_sent(void *arg)
+{
+    return rig_pending(arg) == 0;
+}
+
+void rig_wait_sent(struct rig *rig)
+{
+    rig_wait(rig, has_sent);
+}
+
 void rig_turn(struct rig *rig)
 {
     weir_loop_stop(rig->loop);

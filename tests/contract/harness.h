@@ -203,6 +203,9 @@ int rig_write(struct rig *rig, size_t len);
  * by. Wants small_buffers. */
 void rig_clog(struct rig *rig);
 size_t rig_pending(const struct rig *rig);
+/* Waits until the kernel has taken all that was written. How many turns that
+ * takes is not known: a thread of the kernel may write to a pipe. */
+void rig_wait_sent(struct rig *rig);
 
 /* ---- the peer; loop turns run while it has to wait ---- */
 

@@ -72,8 +72,7 @@ NAMES(lookup_end, an_answer_after_the_cancellation_finds_nothing)
 {
     names_lookup(n, "a4.example", NULL);
     expect_eq(names_start(n, "a4-a6-late4-late6.example", NULL), 0);
-    names_run_for(n, 10 * MS);
-    cr_assert(strstr(dns_server_read_log(&n->server), "A a4-a6-late4"));
+    names_run_until_asked(n, "A a4-a6-late4");
     weir_lookup_cancel(n->lookup);
     /* Another lookup keeps the socket open that the late answer comes to. */
     names_lookup(n, "a4-silent6.example", NULL);
@@ -289,7 +288,7 @@ NAMES(lookup_end, a_lookup_that_waits_for_room_does_not_make_the_loop_spin)
 
     names_run_for(n, 50 * MS);
 
-    expect_leq(count_turns(n) - turns, 20);
+    expect_leq(count_turns(n) - turns, 30);
     weir_lookup_cancel(late);
     weir_lookup_cancel(kept);
     names_run_for(n, MS);

@@ -32,6 +32,7 @@ struct maker {
     int factory_result;
     bool echo;
     bool timed_out;
+    int wanted; /* by maker_run_until_made() */
 
     char log[MAKER_LOG_SIZE]; /* one letter an event: see each callback */
     int made;
@@ -81,7 +82,11 @@ typedef bool maker_condition(const struct maker *m);
 
 void maker_time_out(void *arg);
 void maker_run(struct maker *m, maker_condition *condition);
+/* Runs for a time, and at least for ten turns: on a busy machine the time may
+ * pass within one. For another thread there is no wait. */
 void maker_run_for(struct maker *m, uint64_t time_ns);
+/* Runs until @count connections were made in all. */
+void maker_run_until_made(struct maker *m, int count);
 bool maker_is_done(const struct maker *m);
 bool maker_is_made(const struct maker *m);
 bool maker_is_lost(const struct maker *m);

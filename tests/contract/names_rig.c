@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-enum { NAMES_FAILSAFE_S = 20, NAMES_FD_LIMIT = 64 };
+enum { NAMES_FAILSAFE_S = 20, NAMES_FD_LIMIT = 64, NAMES_TURNS = 10 };
 
 static void names_time_out(void *arg)
 {
@@ -64,9 +64,22 @@ static void names_stop(void *arg)
 
 void names_run_for(struct names *n, uint64_t time_ns)
 {
-    expect_eq(weir_loop_call_later(n->loop, time_ns, names_stop, n->loop, NULL),
-              0);
-    expect_eq(weir_loop_run(n->loop), 0);
+    for (int i = 0; i < NAMES_TURNS; i++) {
+        expect_eq(weir_loop_call_later(n->loop, time_ns / NAMES_TURNS,
+                                       names_stop, n->loop, NULL),
+                  0);
+        expect_eq(weir_loop_run(n->loop), 0);
+    }
+}
+
+void names_run_until_asked(struct names *n, const char *question)
+{
+    const uint64_t until_ns = clock_ns() + NAMES_FAILSAFE_S * 1000 * MS;
+
+    while (!strstr(dns_server_read_log(&n->server), question)) {
+        cr_assert_lt(clock_ns(), until_ns, "never asked for %s", question);
+        names_run_for(n, MS);
+    }
 }
 
 static void names_done(void *arg, int err, const struct weir_address *addresses,

@@ -58,7 +58,11 @@ void names_close(struct names *n);
 struct weir_dns_options names_dns_options(struct names *n);
 
 uint64_t clock_ns(void);
+/* Runs for a time, and at least for ten turns: on a busy machine the time may
+ * pass within one. For the name server there is no wait. */
 void names_run_for(struct names *n, uint64_t time_ns);
+/* Runs until the name server was asked for @question, "A host". */
+void names_run_until_asked(struct names *n, const char *question);
 
 /* Starts a lookup whose end is noted in ->result. */
 int names_start(struct names *n, const char *host,

@@ -9,17 +9,12 @@
 #include <fcntl.h>
 #include <signal.h>
 
-static bool has_written_all(void *arg)
-{
-    return rig_pending(arg) == 0;
-}
-
 PAIRS_WRITE_PIPE(pipe_write, a_megabyte_arrives_in_order_through_a_small_pipe,
                  .small_buffers = true)
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
     rig_peer_read(rig, 1 << 20);
-    rig_wait(rig, has_written_all);
+    rig_wait_sent(rig);
 }
 
 PAIRS_WRITE_PIPE(pipe_write, close_writes_everything_first,
@@ -182,6 +177,7 @@ PAIRS_WRITE_PIPE(
     expect_eq(weir_transport_set_write_buffer_limits(rig->t, 65536, 40000), 0);
     expect_eq(rig_write(rig, 100000), 0);
     rig_peer_read(rig, 100000);
+    rig_wait_sent(rig);
 
     expect_events(rig, "made pause resume");
     expect_eq(rig->count, 1);
@@ -234,11 +230,11 @@ PAIRS_WRITE_PIPE(pipe_write, a_reader_that_takes_nothing_is_a_stall,
 
 PAIRS_WRITE_PIPE(pipe_write, a_reader_that_goes_on_taking_is_none,
                  .small_buffers = true,
-                 .connection = {.timeouts = {.write_stall_ns = 200 * RIG_MS}})
+                 .connection = {.timeouts = {.write_stall_ns = 700 * RIG_MS}})
 {
     expect_eq(rig_write(rig, 1 << 20), 0);
-    for (int i = 0; i < 10; i++) {
-        rig_turn_for(rig, 30 * RIG_MS);
+    for (int i = 0; i < 16; i++) { /* longer in all than the time-out */
+        rig_turn_for(rig, 50 * RIG_MS);
         rig_peer_read(rig, 16384);
     }
     expect_eq(rig->lost_count, 0);

@@ -74,7 +74,7 @@ MAKER(server, several_addresses_get_the_same_port)
         expect_eq(address_port(&address), server_port(m->server));
         int fd = peer_connect_to(&address);
         expect_geq(fd, 0);
-        maker_run_for(m, 5 * MS);
+        maker_run_until_made(m, (int)i + 1);
         expect_eq(m->made, (int)i + 1);
         close(fd);
     }
@@ -93,7 +93,7 @@ MAKER(server, no_host_means_one_socket_for_each_family)
             peer_address(hosts[i], server_port(m->server));
         int fd = peer_connect_to(&address);
         expect_geq(fd, 0);
-        maker_run_for(m, 5 * MS);
+        maker_run_until_made(m, i + 1);
         expect_eq(m->made, i + 1);
         expect_eq(memcmp(&m->sockname.storage, &address.storage, address.len),
                   0, "the own address is asked for behind a wildcard");
@@ -500,7 +500,7 @@ MAKER(server, adopts_a_listening_socket_with_the_clients_in_its_queue)
     weir_loop_get_statistics(m->loop, &before);
     maker_run_for(m, 50 * MS);
     weir_loop_get_statistics(m->loop, &after);
-    expect_leq(after.turns - before.turns, 5,
+    expect_leq(after.turns - before.turns, 20,
                "a non-blocking listener does not spin");
 }
 

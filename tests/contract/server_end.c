@@ -15,9 +15,7 @@ static void serve_clients(struct maker *m, int *ret_fds, int count)
     for (int i = 0; i < count; i++) {
         ret_fds[i] = peer_connect(m);
     }
-    while (m->made < count) {
-        maker_run_for(m, 1 * MS);
-    }
+    maker_run_until_made(m, count);
 }
 
 static void wait_closed(struct maker *m)

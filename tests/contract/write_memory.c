@@ -30,7 +30,7 @@ PAIRS_OUT(write_memory, release_comes_once_the_bytes_are_sent, 0)
     expect_eq(rig->count, 0);
 
     rig_peer_read(rig, 50000);
-    rig_turns(rig, 3);
+    rig_wait_sent(rig);
 
     expect_eq(rig->count, 1);
     expect_eq(rig_statistics(rig).copied_by_write, 0);
@@ -156,8 +156,8 @@ PAIRS_OUT(write_memory, release_may_write_again, 0)
     write_again(rig);
 
     rig_peer_read(rig, 5000);
+    rig_wait_sent(rig);
 
-    rig_turns(rig, 3);
     expect_eq(rig->count, 6);
 }
 
