@@ -21,8 +21,9 @@
 /* After this time without a byte they are small again. */
 #define BURST_IDLE_NS UINT64_C(1000000000)
 #define RECORD_PIECES 64u
-/* The engine packs smaller ones into one block. */
-#define PACKED_BELOW 2048u
+/* Sealed bytes that are handed below before more are: they count as not sent
+ * until below has sent the last of them. */
+#define HANDED_BYTES WR_TLS_RECORD_MAX
 
 static void filter_write_make_dirty(struct wr_filter *f)
 {
@@ -170,7 +171,7 @@ static void filter_write_seal_record(struct wr_filter *f)
     }
     f->burst_bytes += f->burst_bytes < BURST_BYTES ? (uint32_t)len : 0;
     f->unsent_bytes += len;
-    if (len >= PACKED_BELOW) {
+    if (wr_tls_engine_get_output_bytes(&f->engine) >= HANDED_BYTES) {
         wr_filter_send_output(f);
     }
     filter_write_consume(f, len);
