@@ -174,6 +174,16 @@ void maker_run_for(struct maker *m, uint64_t time_ns)
     }
 }
 
+uint64_t maker_count_turns(struct maker *m, uint64_t time_ns)
+{
+    struct weir_loop_statistics before;
+    struct weir_loop_statistics after;
+    weir_loop_get_statistics(m->loop, &before);
+    cr_assert_not(maker_try(m, NULL, time_ns));
+    weir_loop_get_statistics(m->loop, &after);
+    return after.turns - before.turns;
+}
+
 static bool maker_has_made(const struct maker *m)
 {
     return m->made >= m->wanted;

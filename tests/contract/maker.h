@@ -85,6 +85,8 @@ void maker_run(struct maker *m, maker_condition *condition);
 /* Runs for a time, and at least for ten turns: on a busy machine the time may
  * pass within one. For another thread there is no wait. */
 void maker_run_for(struct maker *m, uint64_t time_ns);
+/* Runs for a time in which little should happen: how many turns it took. */
+uint64_t maker_count_turns(struct maker *m, uint64_t time_ns);
 /* Runs until @count connections were made in all. */
 void maker_run_until_made(struct maker *m, int count);
 bool maker_is_done(const struct maker *m);

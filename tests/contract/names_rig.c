@@ -62,14 +62,28 @@ static void names_stop(void *arg)
     weir_loop_stop(arg);
 }
 
+static void names_pass(struct names *n, uint64_t time_ns)
+{
+    expect_eq(weir_loop_call_later(n->loop, time_ns, names_stop, n->loop, NULL),
+              0);
+    expect_eq(weir_loop_run(n->loop), 0);
+}
+
 void names_run_for(struct names *n, uint64_t time_ns)
 {
     for (int i = 0; i < NAMES_TURNS; i++) {
-        expect_eq(weir_loop_call_later(n->loop, time_ns / NAMES_TURNS,
-                                       names_stop, n->loop, NULL),
-                  0);
-        expect_eq(weir_loop_run(n->loop), 0);
+        names_pass(n, time_ns / NAMES_TURNS);
     }
+}
+
+uint64_t names_count_turns(struct names *n, uint64_t time_ns)
+{
+    struct weir_loop_statistics before;
+    struct weir_loop_statistics after;
+    weir_loop_get_statistics(n->loop, &before);
+    names_pass(n, time_ns);
+    weir_loop_get_statistics(n->loop, &after);
+    return after.turns - before.turns;
 }
 
 void names_run_until_asked(struct names *n, const char *question)

@@ -61,6 +61,8 @@ uint64_t clock_ns(void);
 /* Runs for a time, and at least for ten turns: on a busy machine the time may
  * pass within one. For the name server there is no wait. */
 void names_run_for(struct names *n, uint64_t time_ns);
+/* Runs for a time in which little should happen: how many turns it took. */
+uint64_t names_count_turns(struct names *n, uint64_t time_ns);
 /* Runs until the name server was asked for @question, "A host". */
 void names_run_until_asked(struct names *n, const char *question);
 
