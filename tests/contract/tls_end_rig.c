@@ -1,0 +1,542 @@
+/*
+ * A subject with TLS, and a peer that is an engine on a socket; see
+ * tls_end_rig.h. Both ends of the TCP connection are made here, the subject
+ * adopts one of them, and a round ends by looking at what is left.
+ */
+#include "tests/contract/tls_end_rig.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+enum { SMALL_BUFFER = 16384, ROUND_COUNT = 4 };
+
+static char end_name[32] = "no round";
+
+const char *tls_end_name(void)
+{
+    return end_name;
+}
+
+/* ---- the subject ---- */
+
+static void end_record(struct tls_end *end, const char *event)
+{
+    const size_t len = strlen(end->events);
+    if (strcmp(event, "data") == 0 && strstr(end->events, "data")) {
+        return;
+    }
+    cr_assert_lt(len + strlen(event) + 2, sizeof(end->events));
+    snprintf(end->events + len, sizeof(end->events) - len, "%s%s",
+             len > 0 ? " " : "", event);
+}
+
+static void end_made(void *user, weir_transport *t)
+{
+    struct tls_end *end = user;
+    end_record(end, "made");
+    end->t = weir_transport_ref(t);
+    if (end->in_made) {
+        end->in_made(end);
+    }
+}
+
+static void end_lost(void *user, weir_transport *t, int err)
+{
+    struct tls_end *end = user;
+    expect_eq(t, end->t);
+    end_record(end, "lost");
+    end->lost_err = err;
+}
+
+static int end_data(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    struct tls_end *end = user;
+    (void)t;
+    end_record(end, "data");
+    cr_assert(rig_is_pattern(buf->data, end->received, buf->len));
+    end->received += buf->len;
+    if (end->in_data) {
+        end->in_data(end);
+    }
+    return 0;
+}
+
+static int end_eof(void *user, weir_transport *t)
+{
+    struct tls_end *end = user;
+    (void)t;
+    end_record(end, "eof");
+    return end->stays_open;
+}
+
+static const struct weir_protocol end_protocol = {
+    .size = sizeof(end_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = end_made,
+    .connection_lost = end_lost,
+    .data_received = end_data,
+    .eof_received = end_eof,
+};
+
+static int end_create(void *arg, weir_transport *t,
+                      struct weir_protocol_binding *ret)
+{
+    (void)t;
+    ret->protocol = &end_protocol;
+    ret->user = arg;
+    return 0;
+}
+
+static void end_done(void *arg, int err, weir_transport *t)
+{
+    struct tls_end *end = arg;
+    expect_eq(t != NULL, err == 0);
+    end->done_count++;
+    end->done_err = err;
+    end->attempt = NULL;
+}
+
+static void end_report(void *arg, weir_loop *loop,
+                       const struct weir_exception *exception)
+{
+    struct tls_end *end = arg;
+    (void)loop;
+    end->report_count++;
+    end->report_err = exception->err;
+}
+
+void tls_end_write(struct tls_end *end, size_t len)
+{
+    uint8_t buf[4096];
+    for (size_t done = 0; done < len;) {
+        const size_t part = len - done < sizeof(buf) ? len - done : sizeof(buf);
+        rig_pattern(buf, end->written, part);
+        expect_eq(weir_transport_write(end->t, buf, part), 0);
+        end->written += part;
+        done += part;
+    }
+}
+
+void tls_end_clog(struct tls_end *end)
+{
+    end->peer.is_deaf = true;
+    for (int i = 0; i < 40; i++) {
+        tls_end_write(end, 16384);
+        tls_end_turn(end);
+    }
+    cr_assert_gt(weir_transport_get_write_buffer_size(end->t), 200000);
+}
+
+/* ---- time ---- */
+
+void tls_end_turn(struct tls_end *end)
+{
+    weir_loop_stop(end->loop);
+    expect_eq(weir_loop_run(end->loop), 0);
+    tls_peer_step(end);
+}
+
+void tls_end_turns(struct tls_end *end, int count)
+{
+    for (int i = 0; i < count; i++) {
+        tls_end_turn(end);
+    }
+}
+
+void tls_end_turn_for(struct tls_end *end, uint64_t time_ns)
+{
+    const uint64_t until_ns = rig_now_ns() + time_ns;
+    do {
+        tls_end_turn(end);
+        poll(NULL, 0, 1);
+    } while (rig_now_ns() < until_ns);
+}
+
+void tls_end_wait(struct tls_end *end, bool (*condition)(struct tls_end *end))
+{
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+    while (!condition(end)) {
+        if (rig_now_ns() > until_ns) {
+            weir_loop_dump(end->loop, stderr);
+        }
+        cr_assert_lt(rig_now_ns(), until_ns, "%s: events are '%s'", end_name,
+                     end->events);
+        tls_end_turn(end);
+        poll(NULL, 0, 1);
+    }
+}
+
+static bool end_is_lost(struct tls_end *end)
+{
+    return strstr(end->events, "lost") != NULL;
+}
+
+void tls_end_wait_lost(struct tls_end *end)
+{
+    tls_end_wait(end, end_is_lost);
+}
+
+static bool end_is_done(struct tls_end *end)
+{
+    return end->done_count > 0;
+}
+
+void tls_end_wait_done(struct tls_end *end)
+{
+    tls_end_wait(end, end_is_done);
+}
+
+static uint64_t end_wanted;
+
+static bool end_has_received(struct tls_end *end)
+{
+    return end->received >= end_wanted;
+}
+
+void tls_end_wait_received(struct tls_end *end, uint64_t bytes)
+{
+    end_wanted = bytes;
+    tls_end_wait(end, end_has_received);
+}
+
+static bool end_peer_has_ended(struct tls_end *end)
+{
+    return end->peer.end <= 0;
+}
+
+void tls_end_wait_peer_end(struct tls_end *end)
+{
+    tls_end_wait(end, end_peer_has_ended);
+}
+
+/* ---- the peer ---- */
+
+void tls_peer_send(struct tls_end *end, const void *data, size_t len)
+{
+    const uint8_t *bytes = data;
+    for (size_t done = 0; done < len;) {
+        const ssize_t sent =
+            send(end->peer.fd, bytes + done, len - done, MSG_NOSIGNAL);
+        if (sent >= 0) {
+            done += (size_t)sent;
+            continue;
+        }
+        expect_eq(errno, EAGAIN);
+        weir_loop_stop(end->loop);
+        expect_eq(weir_loop_run(end->loop), 0);
+    }
+}
+
+void tls_peer_flush(struct tls_end *end)
+{
+    struct tls_peer *peer = &end->peer;
+    struct wr_block *block = wr_tls_engine_take_output(&peer->engine);
+    while (block) {
+        struct wr_block *next = block->next;
+        if (peer->fd >= 0 && peer->end != -ECONNRESET) {
+            tls_peer_send(end, wr_tls_engine_output_of(block), block->used);
+        }
+        wr_block_give(&peer->blocks, block);
+        block = next;
+    }
+}
+
+/* The engine takes what it was fed, or nothing. */
+static void peer_advance(struct tls_end *end)
+{
+    struct tls_peer *peer = &end->peer;
+    struct wr_tls_engine *engine = &peer->engine;
+    static uint8_t plain[16384];
+
+    if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
+        peer->result = wr_tls_engine_handshake(engine);
+    }
+    while (engine->state != WR_TLS_ENGINE_HANDSHAKE &&
+           (peer->result = wr_tls_engine_read(engine, plain, sizeof(plain))) >
+               0) {
+        const size_t len = (size_t)peer->result;
+        cr_assert(rig_is_pattern(plain, peer->plain, len));
+        peer->plain += len;
+    }
+    if (engine->state != WR_TLS_ENGINE_FAILED) {
+        tls_peer_flush(end);
+    }
+}
+
+static void peer_ended(struct tls_end *end, int how)
+{
+    end->peer.end = how;
+    if (how == 0) {
+        wr_tls_engine_feed_eof(&end->peer.engine);
+        peer_advance(end);
+    }
+}
+
+void tls_peer_step(struct tls_end *end)
+{
+    struct tls_peer *peer = &end->peer;
+    static uint8_t buf[16384];
+
+    while (peer->fd >= 0 && peer->end > 0 && !peer->is_deaf) {
+        const ssize_t len = recv(peer->fd, buf, sizeof(buf), 0);
+        if (len <= 0) {
+            if (len == 0 || errno != EAGAIN) {
+                peer_ended(end, len == 0 ? 0 : -errno);
+            }
+            return;
+        }
+        wr_tls_engine_feed(&peer->engine, buf, (size_t)len);
+        peer_advance(end);
+    }
+}
+
+size_t tls_peer_seal(struct tls_end *end, size_t len, uint8_t *ret, size_t size)
+{
+    static uint8_t plain[WR_TLS_RECORD_MAX];
+    struct tls_peer *peer = &end->peer;
+    size_t sealed = 0;
+
+    cr_assert_leq(len, sizeof(plain));
+    rig_pattern(plain, end->sent, len);
+    tls_peer_flush(end);
+    expect_eq(wr_tls_engine_write(&peer->engine, plain, len), 0);
+    end->sent += len;
+    struct wr_block *block = wr_tls_engine_take_output(&peer->engine);
+    while (block) {
+        struct wr_block *next = block->next;
+        cr_assert_leq(sealed + block->used, size);
+        memcpy(ret + sealed, wr_tls_engine_output_of(block), block->used);
+        sealed += block->used;
+        wr_block_give(&peer->blocks, block);
+        block = next;
+    }
+    return sealed;
+}
+
+void tls_peer_write(struct tls_end *end, size_t len)
+{
+    static uint8_t sealed[32768];
+    while (len > 0) {
+        const size_t part = len < WR_TLS_RECORD_MAX ? len : WR_TLS_RECORD_MAX;
+        const size_t size = tls_peer_seal(end, part, sealed, sizeof(sealed));
+        tls_peer_send(end, sealed, size);
+        len -= part;
+    }
+}
+
+void tls_peer_close_notify(struct tls_end *end)
+{
+    expect_eq(wr_tls_engine_close(&end->peer.engine), 0);
+    tls_peer_flush(end);
+}
+
+void tls_peer_alert(struct tls_end *end)
+{
+    struct tls_peer *peer = &end->peer;
+    static const uint8_t record[5 + 40] = {23, 3, 3, 0, 40};
+
+    wr_tls_engine_feed(&peer->engine, record, sizeof(record));
+    peer_advance(end);
+    expect_eq(peer->result, WEIR_ETLSRECORD);
+    tls_peer_flush(end);
+}
+
+void tls_peer_shutdown(struct tls_end *end)
+{
+    expect_eq(shutdown(end->peer.fd, SHUT_WR), 0);
+}
+
+void tls_peer_reset(struct tls_end *end)
+{
+    const struct linger linger = {.l_onoff = 1};
+    expect_eq(setsockopt(end->peer.fd, SOL_SOCKET, SO_LINGER, &linger,
+                         sizeof(linger)),
+              0);
+    tls_peer_close(end);
+}
+
+void tls_peer_close(struct tls_end *end)
+{
+    if (end->peer.fd >= 0) {
+        close(end->peer.fd);
+        end->peer.fd = -1;
+    }
+}
+
+/* ---- rounds ---- */
+
+static const char *end_file(const char *name)
+{
+    static char paths[2][512];
+    static unsigned turn;
+    char *path = paths[turn++ % 2];
+    snprintf(path, sizeof(paths[0]), "%s/%s", getenv("WEIR_TLS_CERTIFICATES"),
+             name);
+    return path;
+}
+
+weir_tls_context *tls_end_context(bool is_server, int version)
+{
+    const enum weir_tls_version only =
+        version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
+    struct weir_tls_options options = {.size = sizeof(options),
+                                       .server = is_server,
+                                       .min_version = only,
+                                       .max_version = only};
+    weir_tls_context *context = NULL;
+    char text[256] = "";
+    if (is_server) {
+        options.certificate.file = end_file("ecdsa.pem");
+        options.key.file = end_file("ecdsa.key");
+    } else {
+        options.authorities.file = end_file("ca.pem");
+    }
+    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
+              "%s", text);
+    return context;
+}
+
+/* Two connected TCP sockets: [0] is the peer's. */
+static void end_connect(const struct tls_end *end, int ret[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    uint16_t port;
+    const int small = end->small_buffers ? SMALL_BUFFER : 0;
+    const int fd = listen_tcp(&port, 0);
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ret[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (small) {
+        set_socket_option(ret[0], SOL_SOCKET, SO_RCVBUF, small);
+    }
+    expect_eq(connect(ret[0], (struct sockaddr *)&address, sizeof(address)), 0);
+    ret[1] = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    expect_geq(ret[1], 0);
+    if (small) {
+        set_socket_option(ret[1], SOL_SOCKET, SO_SNDBUF, small);
+    }
+    close(fd);
+    /* A reset drops what Nagle's algorithm has kept back. */
+    set_socket_option(ret[0], IPPROTO_TCP, TCP_NODELAY, 1);
+    set_nonblocking(ret[0]);
+}
+
+static void peer_open(struct tls_end *end, int fd)
+{
+    struct tls_peer *peer = &end->peer;
+    const struct wr_tls_engine_options how = {
+        .server_hostname = end->is_client ? NULL : "localhost"};
+    weir_tls_context *context = tls_end_context(end->is_client, end->version);
+
+    peer->fd = fd;
+    peer->end = 1;
+    unit_allocator_init(&peer->allocator);
+    wr_blocks_init(&peer->blocks, &peer->allocator.hooks);
+    wr_tls_memory_init(&peer->memory, &peer->blocks);
+    expect_eq(wr_tls_engine_init(&peer->engine, context, &how, &peer->memory),
+              0);
+    weir_tls_context_unref(context);
+}
+
+static void peer_fini(struct tls_end *end)
+{
+    struct tls_peer *peer = &end->peer;
+
+    tls_peer_close(end);
+    wr_tls_engine_fini(&peer->engine);
+    wr_tls_memory_fini(&peer->memory);
+    wr_blocks_fini(&peer->blocks);
+    unit_allocator_check(&peer->allocator);
+}
+
+static void end_adopt(struct tls_end *end, int fd)
+{
+    const struct weir_factory factory = {.create = end_create, .arg = end};
+    const struct weir_tls_settings settings = {
+        .size = sizeof(settings),
+        .context = tls_end_context(!end->is_client, end->version),
+        .server_hostname = "localhost",
+        .handshake_timeout_ns = end->handshake_timeout_ns,
+        .shutdown_timeout_ns = end->shutdown_timeout_ns};
+    const struct weir_connect_options options = {
+        .size = sizeof(options),
+        .use_sock = true,
+        .sock = fd,
+        .done = end_done,
+        .done_arg = end,
+        .tls = &settings,
+        .connection = {.size = sizeof(options.connection),
+                       .read_limit_bytes = end->read_limit_bytes}};
+
+    expect_eq(weir_create_connection(end->loop, &factory, NULL, 0, &options,
+                                     &end->attempt),
+              0);
+    weir_tls_context_unref(settings.context);
+}
+
+static bool end_is_open(struct tls_end *end)
+{
+    return end->t && end->peer.engine.state == WR_TLS_ENGINE_OPEN;
+}
+
+static void end_begin(struct tls_end *end)
+{
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = end->allocator};
+    int fds[2];
+
+    memset(&end->loop, 0, sizeof(*end) - offsetof(struct tls_end, loop));
+    end->version = end->round % 2 ? 12 : 13;
+    end->is_client = end->round / 2;
+    snprintf(end_name, sizeof(end_name), "%s of TLS 1.%d",
+             end->is_client ? "client" : "server", end->version - 10);
+    expect_eq(weir_loop_new(&options, &end->loop), 0);
+    weir_loop_set_exception_handler(end->loop, end_report, end);
+    end_connect(end, fds);
+    peer_open(end, fds[0]);
+    end_adopt(end, fds[1]);
+    if (!end->no_handshake) {
+        peer_advance(end);
+        tls_end_wait(end, end_is_open);
+        tls_end_turns(end, 2); /* tickets are there */
+    }
+}
+
+static void end_end(struct tls_end *end)
+{
+    struct weir_loop_statistics stats;
+
+    if (end->t && !end_is_lost(end)) {
+        expect_eq(weir_transport_abort(end->t), 0);
+        tls_end_wait_lost(end);
+    }
+    weir_transport_unref(end->t);
+    tls_end_turns(end, 3);
+    weir_loop_get_statistics(end->loop, &stats);
+    expect_eq(stats.connections, 0);
+    expect_eq(stats.queued_bytes, 0);
+    expect_eq(stats.leases, 0);
+    expect_eq(stats.held_bytes, 0);
+    expect_eq(stats.timers, 0);
+    expect_eq(weir_loop_free(end->loop), 0);
+    peer_fini(end);
+}
+
+bool tls_end_next(struct tls_end *end)
+{
+    if (!getenv("WEIR_TLS_CERTIFICATES")) {
+        cr_skip_test("there are no certificates");
+    }
+    if (end->loop) {
+        end_end(end);
+        end->loop = NULL;
+        end->round++;
+    }
+    if (end->round == ROUND_COUNT) {
+        return false;
+    }
+    end_begin(end);
+    return true;
+}

@@ -1,0 +1,146 @@
+/*
+ * The rig of the tests of how TLS connections end.
+ *
+ * The *subject* is a transport with TLS on a loop. Its peer is a socket with an
+ * engine, no loop and no transport, so that it can be made to do anything: cut
+ * a record, end without a close_notify, reset, send what is no TLS. A test is
+ * one body for both versions of TLS and both sides:
+ *
+ *     TLS_ENDS(tls_ends, reset, 0)
+ *     {
+ *         tls_end_reset(end);
+ *         tls_end_wait_lost(end);
+ *         expect_eq(end->lost_err, -ECONNRESET);
+ *     }
+ *
+ * The peer works between turns of the loop, in the same thread.
+ */
+#ifndef WEIR_TESTS_CONTRACT_TLS_END_RIG_H
+#define WEIR_TESTS_CONTRACT_TLS_END_RIG_H
+
+#include "lib/tls/engine.h"
+#include "tests/contract/harness.h"
+#include "tests/unit/allocator.h"
+
+#include <weir/tls.h>
+#include <weir/tls_connection.h>
+
+#undef EXPECT_CONTEXT
+#define EXPECT_CONTEXT tls_end_name(), ": "
+
+struct tls_peer {
+    int fd;         /* -1: closed */
+    bool is_deaf;   /* set by a test: it does not read */
+    int end;        /* of what the subject sent: 1 none yet, 0, or -errno */
+    ssize_t result; /* of the engine's last step */
+    uint64_t plain; /* bytes of the subject's pattern that it opened */
+    struct unit_allocator allocator;
+    struct wr_blocks blocks;
+    struct wr_tls_memory memory;
+    struct wr_tls_engine engine;
+};
+
+struct tls_end {
+    /* Chosen by the test, kept from round to round. */
+    bool stays_open;    /* eof_received returns 1 */
+    bool small_buffers; /* few bytes fit into the kernel on both sides */
+    bool no_handshake;  /* the round begins before it */
+    uint64_t handshake_timeout_ns;
+    uint64_t shutdown_timeout_ns;
+    uint64_t read_limit_bytes;
+    void (*in_made)(struct tls_end *end);
+    void (*in_data)(struct tls_end *end);
+    const struct weir_allocator *allocator; /* of the loop */
+    int round;
+
+    /* Of this round; all zero when it begins. */
+    weir_loop *loop;
+    weir_transport *t; /* the subject, a reference; NULL: not made */
+    weir_connect *attempt;
+    struct tls_peer peer;
+    int version;       /* 12 or 13 */
+    bool is_client;    /* the subject is */
+    char events[64];   /* "made data eof lost" */
+    uint64_t received; /* bytes, which were the pattern */
+    uint64_t written;  /* bytes that writes accepted */
+    uint64_t sent;     /* bytes of the pattern that the peer sealed */
+    int lost_err;
+    int done_count; /* of the maker's callback */
+    int done_err;
+    int report_count; /* of the exception hook */
+    int report_err;
+    int count; /* for the test */
+};
+
+/* Which round it is, for messages. */
+const char *tls_end_name(void);
+
+/* Ends the last round and begins the next; false after the last one. */
+bool tls_end_next(struct tls_end *end);
+
+/* A test whose body, with `end`, runs for both versions and both sides; the
+ * rest are fields of struct tls_end, or 0. */
+#define TLS_ENDS(suite, name, ...)                                             \
+    static void suite##__##name##_round(struct tls_end *end);                  \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        struct tls_end end = {__VA_ARGS__};                                    \
+        while (tls_end_next(&end)) {                                           \
+            suite##__##name##_round(&end);                                     \
+        }                                                                      \
+    }                                                                          \
+    static void suite##__##name##_round(struct tls_end *end)
+
+#define expect_end_events(end, text)                                           \
+    cr_assert(strcmp((end)->events, text) == 0, "%s: events are '%s'",         \
+              tls_end_name(), (end)->events)
+
+/* ---- time ---- */
+
+/* A turn of the loop that waits for nothing, and a step of the peer. */
+void tls_end_turn(struct tls_end *end);
+void tls_end_turns(struct tls_end *end, int count);
+/* Turns for a while: for what must not happen. */
+void tls_end_turn_for(struct tls_end *end, uint64_t time_ns);
+/* Turns until @condition holds; fails the test when that takes 30 s. */
+void tls_end_wait(struct tls_end *end, bool (*condition)(struct tls_end *end));
+void tls_end_wait_lost(struct tls_end *end);
+void tls_end_wait_done(struct tls_end *end);
+void tls_end_wait_received(struct tls_end *end, uint64_t bytes);
+/* Until the peer has seen the end of what the subject sent. */
+void tls_end_wait_peer_end(struct tls_end *end);
+
+/* ---- the subject ---- */
+
+void tls_end_write(struct tls_end *end, size_t len);
+/* The peer is deaf, and more is written than the kernel takes: plaintext waits
+ * unsealed. Wants small_buffers. */
+void tls_end_clog(struct tls_end *end);
+
+/* ---- the peer ---- */
+
+/* Reads what is there, unless it is deaf, and lets its engine go on. */
+void tls_peer_step(struct tls_end *end);
+/* Sends bytes as they are; the loop turns while they do not fit. */
+void tls_peer_send(struct tls_end *end, const void *data, size_t len);
+/* Sends what its engine has to send. */
+void tls_peer_flush(struct tls_end *end);
+/* Seals the next @len bytes of the pattern, at most a record: how many bytes
+ * they became at @ret. */
+size_t tls_peer_seal(struct tls_end *end, size_t len, uint8_t *ret,
+                     size_t size);
+/* Seals them, and sends them. */
+void tls_peer_write(struct tls_end *end, size_t len);
+void tls_peer_close_notify(struct tls_end *end);
+/* A fatal alert, bad_record_mac, as its engine sends it. */
+void tls_peer_alert(struct tls_end *end);
+/* A FIN. */
+void tls_peer_shutdown(struct tls_end *end);
+void tls_peer_reset(struct tls_end *end);
+void tls_peer_close(struct tls_end *end);
+
+/* ---- for tests without a pair ---- */
+
+weir_tls_context *tls_end_context(bool is_server, int version);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * The ends of a TLS connection that a peer brings about: each is told apart
+ * from the others, after the data that came before it, and none but a
+ * close_notify is an end of the stream.
+ */
+#include "tests/contract/tls_end_rig.h"
+
+#include <errno.h>
+
+/* Data came, then the connection broke by @err. */
+static void expect_broken(struct tls_end *end, int err)
+{
+    tls_end_wait_lost(end);
+
+    expect_end_events(end, "made data lost");
+    expect_eq(end->received, end->sent);
+    expect_eq(end->lost_err, err, "%s", weir_err_name(end->lost_err));
+    expect_eq(weir_transport_get_error(end->t), err);
+    expect_eq(weir_transport_get_end(end->t), WEIR_END_BROKEN);
+}
+
+TLS_ENDS(tls_ends, a_close_notify_is_an_end_of_stream, 0)
+{
+    tls_peer_write(end, 40000);
+    tls_peer_close_notify(end);
+    tls_peer_shutdown(end);
+
+    tls_end_wait_lost(end);
+
+    expect_end_events(end, "made data eof lost");
+    expect_eq(end->received, 40000);
+    expect_eq(end->lost_err, 0);
+    expect_eq(weir_transport_get_end(end->t), WEIR_END_EOF);
+}
+
+TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, 0)
+{
+    tls_peer_write(end, 40000);
+    tls_peer_shutdown(end);
+
+    expect_broken(end, WEIR_ETLSTRUNCATED);
+}
+
+TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, 0)
+{
+    uint8_t sealed[4096];
+    tls_peer_write(end, 40000);
+    const size_t len = tls_peer_seal(end, 1000, sealed, sizeof(sealed));
+    tls_peer_send(end, sealed, len - 1);
+    end->sent -= 1000;
+    tls_peer_shutdown(end);
+
+    expect_broken(end, WEIR_ETLSTRUNCATED);
+}
+
+TLS_ENDS(tls_ends, a_reset_is_a_reset, 0)
+{
+    tls_peer_write(end, 40000);
+    tls_peer_reset(end);
+
+    expect_broken(end, -ECONNRESET);
+}
+
+TLS_ENDS(tls_ends, r40__a_fatal_alert_is_named, 0)
+{
+    struct weir_extra_info info;
+    tls_peer_write(end, 40000);
+    tls_peer_alert(end);
+
+    expect_broken(end, WEIR_ETLSALERT);
+
+    expect_eq(weir_transport_get_extra_info(end->t, "tls_error", &info), 0);
+    cr_assert_not_null(strstr(info.text, "bad_record_mac"));
+}
