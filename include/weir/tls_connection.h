@@ -50,8 +50,10 @@ struct weir_tls_settings {
      * default 10 s. */
     uint64_t handshake_timeout_ns;
     /** How long a close waits for the peer's close_notify after it has sent its
-     * own, in nanoseconds; then it fails with WEIR_ETLSTIMEOUT. 0: it does not
-     * wait, and has not failed. */
+     * own, in nanoseconds; then it fails with WEIR_ETLSTIMEOUT. It fails too if
+     * the peer ends otherwise: WEIR_ETLSTRUNCATED is an end of stream alone.
+     * All that was written is sent before, unless the peer sends an alert or
+     * what is no TLS. 0: it does not wait, and has not failed. */
     uint64_t shutdown_timeout_ns;
 };
 

@@ -268,6 +268,12 @@ void wr_tls_engine_refeed(struct wr_tls_engine *engine, const uint8_t *data,
     engine->input = data;
 }
 
+void wr_tls_engine_drop_input(struct wr_tls_engine *engine)
+{
+    engine->input = NULL;
+    engine->input_left = 0;
+}
+
 void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 {
     wr_tls_engine_check_invariants(engine);

@@ -121,6 +121,9 @@ size_t wr_tls_engine_get_input_left(const struct wr_tls_engine *engine);
 void wr_tls_engine_refeed(struct wr_tls_engine *engine, const uint8_t *data,
                           size_t len);
 
+/* Nothing more is read: forgets the input that is left. */
+void wr_tls_engine_drop_input(struct wr_tls_engine *engine);
+
 /* The transport's end of stream. Once the input is used up, handshake() and
  * read() return WEIR_ETLSTRUNCATED unless the close_notify was seen. */
 void wr_tls_engine_feed_eof(struct wr_tls_engine *engine);

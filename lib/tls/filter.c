@@ -215,6 +215,7 @@ static void filter_advance(struct wr_filter *f)
             break;
         case WR_FILTER_SHUT:
             wr_filter_set_state(f, WR_FILTER_SHUTTING);
+            f->shutting_ns = weir_loop_get_time(f->t.loop);
             wr_filter_time_state(f);
             break;
         case WR_FILTER_END:

@@ -116,6 +116,7 @@ struct wr_filter {
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     uint64_t closing_ns;         /* when close was called; 0: it was not */
+    uint64_t shutting_ns;        /* when all was sealed, and the wait began */
     struct weir_timeouts limits; /* as they were set */
 
     struct weir_factory factory;

@@ -39,6 +39,9 @@ static void filter_read_pop(struct wr_filter *f)
 void wr_filter_drop_input(struct wr_filter *f)
 {
     wr_assert(!f->input_head == !f->input_tail);
+    if (f->has_engine) {
+        wr_tls_engine_drop_input(&f->engine);
+    }
     while (f->input_head) {
         filter_read_pop(f);
     }
@@ -63,7 +66,7 @@ static bool filter_read_keep_rest(struct wr_filter *f,
 }
 
 /* The engine wants more: gives it the next bytes, or the end. False: there are
- * none. */
+ * none. The end would fail the engine: it waits until all is sealed. */
 static bool filter_read_feed_next(struct wr_filter *f)
 {
     if (f->head_is_fed) {
@@ -76,7 +79,8 @@ static bool filter_read_feed_next(struct wr_filter *f)
         f->head_is_fed = true;
         return true;
     }
-    if (f->below_eof && !f->engine.input_ended) {
+    if (f->below_eof && !f->engine.input_ended &&
+        f->state != WR_FILTER_CLOSING) {
         wr_tls_engine_feed_eof(&f->engine);
         return true;
     }
@@ -160,19 +164,19 @@ static bool filter_read_open(struct wr_filter *f)
     const ssize_t ret = filter_read_fill(f, scratch->data,
                                          wr_min_u64(scratch->capacity, credit));
     wr_filter_send_output(f); /* a key update, or an alert */
+    if (ret < 0 && ret != -EAGAIN) {
+        wr_transport_set_error(&f->t, (int)ret, "TLS receive");
+        return false;
+    }
     if (wr_filter_discards(f)) {
-        return ret > 0; /* what is wrong with it does not matter */
+        return ret > 0;
     }
     if (ret > 0) {
         wr_filter_deliver(f, (size_t)ret);
-        return true;
-    }
-    if (ret == 0) {
+    } else if (ret == 0) {
         wr_filter_deliver_eof(f);
-    } else if (ret != -EAGAIN) {
-        wr_transport_set_error(&f->t, (int)ret, "TLS receive");
     }
-    return false;
+    return ret > 0;
 }
 
 /* True when the bytes that have arrived are still worth looking at. */
@@ -236,7 +240,9 @@ void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
     if (filter_read_wants(f) && filter_read_keep_rest(f, buf, left)) {
         f->head_is_fed = true;
         wr_tls_engine_refeed(&f->engine, f->input_head->data, left);
-    } /* otherwise the engine does not read again */
+    } else {
+        wr_tls_engine_drop_input(&f->engine); /* it does not read again */
+    }
 }
 
 void wr_filter_arrived_eof(struct wr_filter *f)

@@ -83,8 +83,7 @@ filter_state_next_of_closing(const struct wr_filter *f)
     case WR_TLS_ENGINE_FAILED:
         return WR_FILTER_END;
     case WR_TLS_ENGINE_SENT_CLOSE:
-        return f->shutdown_timeout_ns == 0 || f->below_eof ? WR_FILTER_END
-                                                           : WR_FILTER_SHUT;
+        return f->shutdown_timeout_ns == 0 ? WR_FILTER_END : WR_FILTER_SHUT;
     case WR_TLS_ENGINE_HANDSHAKE:
     case WR_TLS_ENGINE_OPEN:
     case WR_TLS_ENGINE_RECEIVED_CLOSE:
@@ -103,8 +102,7 @@ enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
     case WR_FILTER_CLOSING:
         return filter_state_next_of_closing(f);
     case WR_FILTER_SHUTTING:
-        return f->t.error || f->below_lost || f->below_eof ||
-                       filter_state_is_ended(f)
+        return f->t.error || f->below_lost || filter_state_is_ended(f)
                    ? WR_FILTER_END
                    : WR_FILTER_GO;
     case WR_FILTER_ENDING:
@@ -158,6 +156,9 @@ static void filter_state_check_received(const struct wr_filter *f)
     wr_assert(!f->held_tail || !f->held_tail->next);
     wr_assert(!f->held_head || f->state == WR_FILTER_OPEN);
     wr_assert(!f->head_is_fed || f->input_head);
+    /* The engine's input lies under the first lease, or is borrowed. */
+    wr_assert(!f->has_engine || f->in_pump || f->head_is_fed ||
+              wr_tls_engine_get_input_left(&f->engine) == 0);
     wr_assert(f->demand.account.lease_count > 0 ||
               f->demand.account.held_bytes == 0);
     wr_debug_assert(!wr_list_is_linked(&f->wait_link) ||

@@ -60,14 +60,25 @@ static void filter_time_rest(struct wr_filter *f)
     }
 }
 
-static void filter_time_shutting(struct wr_filter *f, uint64_t now_ns)
+static void filter_time_close(struct wr_filter *f)
+{
+    filter_time_arm(f, f->closing_ns, f->limits.close_ns, WEIR_ECLOSETIMEOUT);
+}
+
+/* The limit of the wait, or that of the whole close, if it is over sooner. */
+static void filter_time_shutting(struct wr_filter *f)
 {
     const uint64_t close_ns =
         f->limits.close_ns ? wr_add_sat(f->closing_ns, f->limits.close_ns)
                            : UINT64_MAX;
 
-    if (wr_add_sat(now_ns, f->shutdown_timeout_ns) < close_ns) {
-        filter_time_arm(f, now_ns, f->shutdown_timeout_ns, WEIR_ETLSTIMEOUT);
+    wr_assert(f->shutdown_timeout_ns > 0);
+    wr_assert(f->shutting_ns >= f->closing_ns);
+    if (wr_add_sat(f->shutting_ns, f->shutdown_timeout_ns) < close_ns) {
+        filter_time_arm(f, f->shutting_ns, f->shutdown_timeout_ns,
+                        WEIR_ETLSTIMEOUT);
+    } else {
+        filter_time_close(f);
     }
 }
 
@@ -82,11 +93,11 @@ void wr_filter_time_state(struct wr_filter *f)
         break;
     case WR_FILTER_CLOSING:
         filter_time_rest(f);
-        filter_time_arm(f, f->closing_ns, f->limits.close_ns,
-                        WEIR_ECLOSETIMEOUT);
+        filter_time_close(f);
         break;
     case WR_FILTER_SHUTTING:
-        filter_time_shutting(f, now_ns);
+        filter_time_rest(f);
+        filter_time_shutting(f);
         break;
     case WR_FILTER_ENDING:
         /* A close has a limit of the transport below, where one was set. */
@@ -111,7 +122,7 @@ int wr_filter_set_timeouts(weir_transport *t,
     const int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err >= 0, err);
     f->limits = *timeouts;
-    if (f->state == WR_FILTER_CLOSING) {
+    if (wr_filter_discards(f)) {
         wr_filter_time_state(f);
     }
     return 0;
