@@ -224,6 +224,17 @@ void wr_filter_deliver(struct wr_filter *f, size_t len)
     wr_lease_unref(lease);
 }
 
+void wr_filter_hold(struct wr_filter *f, size_t len)
+{
+    wr_assert(f->paused && !f->held_head);
+    weir_lease *lease = filter_deliver_lease(f, len);
+    if (lease) {
+        filter_deliver_keep_first(f, lease);
+    } else {
+        filter_deliver_lose_bytes(f);
+    }
+}
+
 void wr_filter_deliver_eof(struct wr_filter *f)
 {
     wr_assert(f->state == WR_FILTER_OPEN && !f->paused);

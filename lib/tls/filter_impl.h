@@ -182,6 +182,8 @@ void wr_filter_seek_credit(struct wr_filter *f);
 void wr_filter_leave_budget(struct wr_filter *f);
 /* Delivers the first @len bytes of the shared scratch. */
 void wr_filter_deliver(struct wr_filter *f, size_t len);
+/* Holds them, because the protocol has paused. */
+void wr_filter_hold(struct wr_filter *f, size_t len);
 /* The peer's close_notify was read. */
 void wr_filter_deliver_eof(struct wr_filter *f);
 /* Delivers what was held, as far as the protocol takes it. */
@@ -268,6 +270,15 @@ static inline bool wr_filter_may_open(const struct wr_filter *f)
 {
     return f->t.error == 0 ||
            (!f->is_hard && f->t.error == f->below->error && f->engine.err == 0);
+}
+
+/* True when bytes are opened although the protocol has paused: below broke, and
+ * unless there is plaintext from before that the protocol has no more to wait
+ * for than the loss. */
+static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
+{
+    return f->state == WR_FILTER_OPEN && f->paused && !f->held_head &&
+           !f->eof_seen && f->below->error != 0 && wr_filter_may_open(f);
 }
 
 /* True when the protocol may be called with received bytes. */

@@ -142,18 +142,27 @@ static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
     return (ssize_t)len;
 }
 
+/* How much plaintext may be opened next; 0: none now. */
+static uint32_t filter_read_room(struct wr_filter *f)
+{
+    if (wr_filter_discards(f) || wr_filter_looks_ahead(f)) {
+        return WR_CREDIT_MAX;
+    }
+    wr_filter_deliver_held(f);
+    if (f->state != WR_FILTER_OPEN || f->paused || f->held_head) {
+        return 0;
+    }
+    return wr_filter_ask_credit(f);
+}
+
 /* Opens and delivers once; false: no more can be opened now. */
 static bool filter_read_open(struct wr_filter *f)
 {
-    uint32_t credit = WR_CREDIT_MAX;
+    const uint32_t credit = filter_read_room(f);
 
     wr_assert(f->in_pump);
-    if (!wr_filter_discards(f)) {
-        wr_filter_deliver_held(f);
-        if (f->state != WR_FILTER_OPEN || f->paused || f->held_head ||
-            (credit = wr_filter_ask_credit(f)) == 0) {
-            return false;
-        }
+    if (credit == 0) {
+        return false;
     }
     struct wr_block *scratch = wr_filter_scratch(f);
     if (!scratch) {
@@ -170,6 +179,12 @@ static bool filter_read_open(struct wr_filter *f)
     }
     if (wr_filter_discards(f)) {
         return ret > 0;
+    }
+    if (f->paused) {
+        if (ret > 0) {
+            wr_filter_hold(f, (size_t)ret);
+        }
+        return false;
     }
     if (ret > 0) {
         wr_filter_deliver(f, (size_t)ret);
@@ -265,9 +280,10 @@ void wr_filter_settle_read(struct wr_filter *f)
     if (!filter_read_wants(f)) {
         wr_filter_drop_input(f);
     }
-    const bool is_full = f->input_head || (f->eof_seen && !below->error) ||
-                         (f->state == WR_FILTER_OPEN &&
-                          (f->paused || f->held_back || f->held_head));
+    const bool is_full =
+        f->input_head || (f->eof_seen && !below->error) || f->held_head ||
+        (f->state == WR_FILTER_OPEN && (f->paused || f->held_back) &&
+         !wr_filter_looks_ahead(f));
     if (is_full && !f->below_paused) {
         f->below_paused = true;
         below->ops->pause_reading(below);

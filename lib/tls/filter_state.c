@@ -69,6 +69,9 @@ static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
     if (!filter_state_has_unread(f)) {
         return WR_FILTER_END;
     }
+    if (wr_filter_looks_ahead(f)) {
+        return WR_FILTER_GO;
+    }
     return f->paused || f->held_back ? WR_FILTER_WAIT : WR_FILTER_GO;
 }
 

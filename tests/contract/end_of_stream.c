@@ -209,8 +209,8 @@ PAIRS_IN(end_of_stream, r12c__an_eof_without_data_while_paused_waits_for_resume,
     expect_events(rig, "made eof lost");
 }
 
-PAIRS_THAT(end_of_stream, r12c__a_reset_while_paused_is_noticed,
-           RIG_IS_PLAIN | RIG_CAN_RESET, 0)
+PAIRS_THAT(end_of_stream, r12c__a_reset_while_paused_is_noticed, RIG_CAN_RESET,
+           0)
 {
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     rig_turns(rig, 3);
@@ -228,7 +228,7 @@ static void pause_it(struct rig *rig)
 }
 
 PAIRS_THAT(end_of_stream, r12c__a_reset_is_noticed_when_nothing_was_ever_read,
-           RIG_IS_PLAIN | RIG_CAN_RESET, .hooks = {.connection_made = pause_it})
+           RIG_CAN_RESET, .hooks = {.connection_made = pause_it})
 {
     rig_peer_reset(rig);
 
@@ -256,7 +256,7 @@ PAIRS_THAT(end_of_stream, r12c__a_reset_is_noticed_after_the_end_of_stream,
 
 PAIRS_THAT(end_of_stream,
            r12c__a_reset_is_noticed_after_an_eof_seen_while_paused,
-           RIG_IS_PLAIN | RIG_CAN_RESET, .hooks = {.connection_made = pause_it})
+           RIG_CAN_RESET, .hooks = {.connection_made = pause_it})
 {
     rig_peer_shutdown(rig);
     rig_turn_for(rig, 5 * RIG_MS); /* the watch has seen it */

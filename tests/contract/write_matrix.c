@@ -329,15 +329,15 @@ static void write_once(struct rig *rig)
     }
 }
 
-PAIRS_THAT(write_matrix,
+PAIRS_WITH(write_matrix,
            closing_and_pending__write_inside_resume_writing_is_sent,
-           RIG_IS_PLAIN, .small_buffers = true,
-           .hooks = {.resume_writing = write_once})
+           .small_buffers = true, .hooks = {.resume_writing = write_once})
 {
     enter_closing_pending(rig);
     const uint64_t before = rig->written;
 
     expect_eq(rig_peer_read_end(rig), 0);
+    rig_wait_lost(rig);
 
     expect_eq(rig->step, 1);
     expect_eq(rig->written, before + 3000);
