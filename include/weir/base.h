@@ -90,6 +90,8 @@ typedef struct weir_writer weir_writer;
 
 /** Keys, certificates and rules of TLS connections; see tls.h. */
 typedef struct weir_tls_context weir_tls_context;
+/** A session that a client can resume; see tls_connection.h. */
+typedef struct weir_tls_session weir_tls_session;
 
 /** A loop's mailbox for other threads; see loop.h. */
 typedef struct weir_remote weir_remote;

@@ -55,7 +55,62 @@ struct weir_tls_settings {
      * All that was written is sent before, unless the peer sends an alert or
      * what is no TLS. 0: it does not wait, and has not failed. */
     uint64_t shutdown_timeout_ns;
+    /** Client: a session to resume (weir_tls_get_session()), held by the
+     * connection; NULL: none. It is not used, and a whole handshake is made,
+     * where it is of another context or for another name, or where the server
+     * does not take it: "tls_resumed" says what happened. */
+    weir_tls_session *session;
 };
+
+/**
+ * Get a session of a client's connection, which later ones can resume.
+ *
+ * A connection that resumes it exchanges no certificates, so it has no
+ * "peercert"; the server was verified when the session began. A server can tell
+ * two connections with the same session to be of the same client: who minds
+ * resumes each once (RFC 8446, C.4), and gets a new one of each connection.
+ *
+ * The server sends sessions after the handshake, most often before its first
+ * bytes: a client that has received an answer has one, if the server gives any.
+ * The newest one is returned, also after the connection's end.
+ *
+ * Sessions of TLS 1.2 are not there: a server that does not take one must be
+ * able to fall back to a whole handshake, and wolfSSL 5.7 as a client fails
+ * then.
+ *
+ * @param t    a connection with TLS; borrowed
+ * @param ret  the session, given: weir_tls_session_unref()
+ * @return     0, or a negative error
+ * @retval -EAGAIN      there is none yet
+ * @retval -EOPNOTSUPP  not a client's connection by TLS 1.3
+ * @retval -ENOMEM      no memory
+ * @suspends no
+ * @thread the loop's
+ */
+WEIR_API WEIR_MUST_USE int weir_tls_get_session(weir_transport *t,
+                                                weir_tls_session **ret);
+
+/**
+ * Take one more reference.
+ *
+ * A session does not change: connections of several loops and threads may
+ * resume it at once.
+ *
+ * @param session  the session; borrowed
+ * @return         @p session; the reference is given
+ * @suspends no
+ * @thread any
+ */
+WEIR_API weir_tls_session *weir_tls_session_ref(weir_tls_session *session);
+
+/**
+ * Give a reference back; the last one frees the session.
+ *
+ * @param session  the session, one reference of which is taken; or NULL
+ * @suspends no
+ * @thread any
+ */
+WEIR_API void weir_tls_session_unref(weir_tls_session *session);
 
 WEIR_END_DECLS
 

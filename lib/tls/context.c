@@ -215,6 +215,12 @@ bool wr_tls_context_is_server(const weir_tls_context *context)
     return context->is_server;
 }
 
+bool wr_tls_context_verifies(const weir_tls_context *context)
+{
+    wr_debug_assert(context->references > 0);
+    return context->verifies;
+}
+
 /* ---- public ---- */
 
 int weir_tls_context_new(const struct weir_tls_options *options,

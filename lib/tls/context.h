@@ -15,6 +15,8 @@ struct wr_tls_engine_options;
 struct wr_tls_verdict;
 
 bool wr_tls_context_is_server(const weir_tls_context *context);
+/* True when the certificates of peers are verified. */
+bool wr_tls_context_verifies(const weir_tls_context *context);
 
 /* Makes the WOLFSSL of one connection, with everything that the context and
  * @options say about it: verification, names, ALPN, tickets, the session to be

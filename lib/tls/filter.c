@@ -6,7 +6,9 @@
  * wr_filter_next_step() says what comes next, and filter_advance() carries it
  * out. A filter is lost when the transport below is, and not before.
  */
+#include "context.h"
 #include "filter_impl.h"
+#include "session.h"
 
 #include <string.h>
 
@@ -125,6 +127,18 @@ static void filter_end(struct wr_filter *f)
 
 /* ---- the beginning ---- */
 
+/* The session that the connection may resume, or NULL. */
+static struct WOLFSSL_SESSION *
+filter_find_session(const struct wr_tls_settings *settings)
+{
+    const bool is_verified = wr_tls_context_verifies(settings->context) &&
+                             !settings->no_hostname_check;
+
+    wr_assert(settings->context);
+    return wr_tls_session_use(settings->session, settings->context,
+                              is_verified ? settings->server_hostname : NULL);
+}
+
 /* Makes the engine, on the loop's stack; false: it failed. */
 static bool filter_arm(struct wr_filter *f)
 {
@@ -135,6 +149,7 @@ static bool filter_arm(struct wr_filter *f)
         .server_hostname =
             settings->server_hostname[0] ? settings->server_hostname : NULL,
         .no_hostname_check = settings->no_hostname_check,
+        .session = filter_find_session(settings),
     };
     const int err = wr_tls_engine_init(&f->engine, settings->context, &options,
                                        &f->shared->memory);

@@ -19,6 +19,7 @@
  * descriptor. */
 struct wr_tls_settings {
     weir_tls_context *context; /* a reference; NULL: no TLS */
+    weir_tls_session *session; /* a reference, or NULL */
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     bool no_hostname_check;

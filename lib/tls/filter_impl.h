@@ -3,6 +3,7 @@
  * way, from each file to those below it:
  *
  *     filter_open.c     making one, of a descriptor or on a transport
+ *     filter_facts.c    sessions, for programs that resume them
  *     filter.c          life: decisions carried out, loss, freeing; the table
  *     filter_below.c    what the transport below is asked to pass on
  *     filter_read.c     ciphertext in, the handshake

@@ -65,6 +65,9 @@ int wr_tls_settings_read(struct wr_tls_settings *ret,
         err = filter_settings_read_name(ret, &known, host);
         wr_require(err >= 0, err);
     }
+    if (known.session && !is_server) {
+        ret->session = weir_tls_session_ref(known.session);
+    }
     ret->context = weir_tls_context_ref(known.context);
     return 0;
 }
@@ -75,6 +78,9 @@ void wr_tls_settings_copy(struct wr_tls_settings *ret,
     wr_assert(settings->context);
     *ret = *settings;
     weir_tls_context_ref(ret->context);
+    if (ret->session) {
+        weir_tls_session_ref(ret->session);
+    }
 }
 
 void wr_tls_settings_drop(struct wr_tls_settings *settings)
@@ -82,6 +88,8 @@ void wr_tls_settings_drop(struct wr_tls_settings *settings)
     wr_assert(settings != NULL);
     if (settings->context) {
         weir_tls_context_unref(settings->context);
+        weir_tls_session_unref(settings->session);
         settings->context = NULL;
+        settings->session = NULL;
     }
 }

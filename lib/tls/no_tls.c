@@ -36,6 +36,23 @@ void weir_tls_context_unref(weir_tls_context *context)
     wr_assert(!context);
 }
 
+int weir_tls_get_session(weir_transport *t, weir_tls_session **ret)
+{
+    wr_require(t && ret, -EINVAL);
+    return -EOPNOTSUPP;
+}
+
+weir_tls_session *weir_tls_session_ref(weir_tls_session *session)
+{
+    wr_assert(!session); /* there is none */
+    return session;
+}
+
+void weir_tls_session_unref(weir_tls_session *session)
+{
+    wr_assert(!session);
+}
+
 int wr_tls_settings_read(struct wr_tls_settings *ret,
                          const struct weir_tls_settings *settings,
                          enum wr_tls_side side, const char *host)

@@ -124,6 +124,10 @@ int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret);
 void rig_open_unix_connected(struct rig *rig);
 void rig_open_unix_accepted(struct rig *rig);
 
+/* The path of one of the certificates and keys of tests; good until the fourth
+ * call after. */
+const char *rig_tls_file(const char *name);
+
 /* weir has TLS: over TCP, as the client or the server, and over a Unix socket.
  */
 void rig_open_tls_connected(struct rig *rig);

@@ -42,7 +42,7 @@ struct relay {
     bool small_buffers;
 };
 
-static const char *certificate_path(const char *name)
+const char *rig_tls_file(const char *name)
 {
     static char paths[4][512];
     static int turn;
@@ -64,10 +64,10 @@ static weir_tls_context *rig_tls_context(bool is_server, int version)
     weir_tls_context *context = NULL;
     char text[256] = "";
     if (is_server) {
-        options.certificate.file = certificate_path("ecdsa.pem");
-        options.key.file = certificate_path("ecdsa.key");
+        options.certificate.file = rig_tls_file("ecdsa.pem");
+        options.key.file = rig_tls_file("ecdsa.key");
     } else {
-        options.authorities.file = certificate_path("ca.pem");
+        options.authorities.file = rig_tls_file("ca.pem");
     }
     expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
               "%s", text);

@@ -1,0 +1,118 @@
+/*
+ * Sessions that a client can resume.
+ *
+ * References are counted under a mutex: connections of several threads hold
+ * them. Nothing else of a session changes.
+ */
+#include "session.h"
+
+#include "engine_impl.h"
+
+#include <weir/tls.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct weir_tls_session {
+    pthread_mutex_t mutex; /* of references */
+    uint32_t references;
+    weir_tls_context *context; /* a reference */
+    WOLFSSL_SESSION *session;  /* charged to no account */
+    char *hostname;            /* that was verified; NULL: none was */
+};
+
+static void session_free(weir_tls_session *session)
+{
+    struct wr_tls_memory_scope before =
+        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
+    wolfSSL_SESSION_free(session->session);
+    wr_tls_memory_leave(before);
+    weir_tls_context_unref(session->context);
+    const int err = pthread_mutex_destroy(&session->mutex);
+    wr_assert(err == 0);
+    free(session->hostname);
+    free(session);
+}
+
+/* Takes @known on success. */
+static int session_make(const struct wr_tls_engine *engine,
+                        WOLFSSL_SESSION *known, weir_tls_session **ret)
+{
+    const char *hostname = engine->verdict.hostname;
+    weir_tls_session *session = malloc(sizeof(*session));
+
+    wr_require(session, -ENOMEM);
+    *session =
+        (weir_tls_session){.hostname = hostname ? strdup(hostname) : NULL};
+    if (hostname && !session->hostname) {
+        free(session);
+        return -ENOMEM;
+    }
+    session->references = 1;
+    const int err = pthread_mutex_init(&session->mutex, NULL);
+    wr_assert(err == 0);
+    session->context = weir_tls_context_ref(engine->context);
+    session->session = known;
+    *ret = session;
+    return 0;
+}
+
+int wr_tls_session_get(struct wr_tls_engine *engine, weir_tls_session **ret)
+{
+    WOLFSSL_SESSION *known = NULL;
+    const char *version = wr_tls_engine_get_version(engine);
+
+    wr_require(!engine->is_server, -EOPNOTSUPP);
+    wr_require(!version || strcmp(version, "TLSv1.3") == 0, -EOPNOTSUPP);
+    int err = wr_tls_engine_get_session(engine, &known);
+    wr_require(err >= 0, err);
+    wr_assert(known);
+    err = session_make(engine, known, ret);
+    if (err < 0) {
+        struct wr_tls_memory_scope before =
+            wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
+        wolfSSL_SESSION_free(known);
+        wr_tls_memory_leave(before);
+    }
+    return err;
+}
+
+struct WOLFSSL_SESSION *wr_tls_session_use(const weir_tls_session *session,
+                                           const weir_tls_context *context,
+                                           const char *hostname)
+{
+    if (!session || session->context != context) {
+        return NULL;
+    }
+    wr_assert(session->session);
+    const bool is_same = hostname && session->hostname
+                             ? strcasecmp(hostname, session->hostname) == 0
+                             : hostname == session->hostname;
+    return is_same ? session->session : NULL;
+}
+
+weir_tls_session *weir_tls_session_ref(weir_tls_session *session)
+{
+    pthread_mutex_lock(&session->mutex);
+    wr_assert(session->references > 0);
+    session->references++;
+    pthread_mutex_unlock(&session->mutex);
+    return session;
+}
+
+void weir_tls_session_unref(weir_tls_session *session)
+{
+    if (!session) {
+        return;
+    }
+    pthread_mutex_lock(&session->mutex);
+    wr_assert(session->references > 0);
+    const uint32_t left = --session->references;
+    pthread_mutex_unlock(&session->mutex);
+    if (left == 0) {
+        session_free(session);
+    }
+}
