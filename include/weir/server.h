@@ -246,7 +246,8 @@ struct weir_server_options {
     /** How long weir_server_serve_forever(), once cancelled, leaves connections
      * that are not idle; default 30 s, UINT64_MAX: for ever. */
     uint64_t grace_ns;
-    /** TLS on each connection (tls_connection.h), borrowed; NULL: none. */
+    /** TLS on each connection (tls_connection.h), borrowed; NULL: none. Later:
+     * weir_server_set_tls(). */
     const struct weir_tls_settings *tls;
     /** Settings of each connection. */
     struct weir_connection_options connection;
@@ -305,6 +306,29 @@ weir_create_server(weir_loop *loop, const struct weir_factory *factory,
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
+
+/**
+ * Replace the TLS settings of a server while it runs, for a renewed certificate
+ * for instance.
+ *
+ * Connections that are accepted from now on get the new settings. Those that
+ * were accepted before go on with the old ones, a handshake that is under way
+ * included; the last of them gives the old context back. A new context has its
+ * own ticket keys, unless the options of both name the same
+ * (weir_tls_options.ticket_keys): sessions of the old one are not resumed.
+ *
+ * @param server    a server that was made with TLS; borrowed
+ * @param settings  all the settings, not only those that change; borrowed
+ * @return          0; after an error the old settings are in force
+ * @retval -EINVAL  no settings, no context or one for clients, or a server that
+ *                  was made without TLS
+ * @retval -ESHUTDOWN  the server is closed
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_server_set_tls(weir_server *server,
+                    const struct weir_tls_settings *settings);
 
 /**
  * Whether the server accepts connections.

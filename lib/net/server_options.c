@@ -3,7 +3,9 @@
  *
  * A server listens on addresses given as text, or on such given as values, or
  * on a socket, and this file refuses a call that asks for two of the three.
- * Text is read where the addresses are kept, in listener_set.c.
+ * Text is read where the addresses are kept, in listener_set.c. The settings of
+ * TLS can be changed later: a connection has a copy of its own, with a
+ * reference to the context, from the moment it is accepted.
  */
 #include "server.h"
 
@@ -62,4 +64,23 @@ void wr_server_fini_parts(weir_server *server)
     wr_assert(wr_server_is_over(server));
     wr_listener_set_fini(&server->listeners);
     wr_tls_settings_drop(&server->tls);
+}
+
+int weir_server_set_tls(weir_server *server,
+                        const struct weir_tls_settings *settings)
+{
+    struct wr_tls_settings known = {.context = NULL};
+
+    int err = wr_loop_check(server->loop);
+    wr_require(err >= 0, err);
+    wr_server_check_invariants(server);
+    wr_require(settings, -EINVAL);
+    wr_require(!wr_server_is_closed(server), -ESHUTDOWN);
+    wr_require(wr_tls_settings_are_set(&server->tls), -EINVAL);
+    err = wr_tls_settings_read(&known, settings, WR_TLS_SERVER, NULL);
+    wr_require(err >= 0, err);
+    wr_tls_settings_drop(&server->tls);
+    server->tls = known;
+    wr_assert(wr_tls_settings_are_set(&server->tls));
+    return 0;
 }

@@ -1,0 +1,255 @@
+/*
+ * Servers with TLS: new settings while they run.
+ *
+ * Clients are on the server's loop. Which context a connection has is seen by
+ * the kind of the certificate that the server showed: one has a P-256 key, and
+ * the other one an RSA key.
+ */
+#include "tests/contract/maker.h"
+
+#include <stdlib.h>
+#include <weir/tls.h>
+#include <weir/tls_connection.h>
+
+/* Bytes beyond which a certificate of the two is the one with the RSA key. */
+#define LEAF_RSA_SIZE 600
+
+struct client {
+    struct maker *m;
+    weir_transport *t; /* NULL: not made yet */
+    int done;
+    int err;
+    uint64_t received;
+};
+
+static const char *server_path(const char *name)
+{
+    static char paths[4][512];
+    static int turn;
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    char *path = paths[turn++ % 4];
+    if (!folder) {
+        cr_skip_test("no wolfSSL of weir's own, or no openssl");
+    }
+    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    return path;
+}
+
+static weir_tls_context *server_context(const char *certificate,
+                                        const char *key)
+{
+    const struct weir_tls_options options = {
+        .size = sizeof(options),
+        .server = true,
+        .certificate = {.file = server_path(certificate)},
+        .key = {.file = server_path(key)},
+    };
+    weir_tls_context *context = NULL;
+    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
+    return context;
+}
+
+static weir_tls_context *client_context(void)
+{
+    const struct weir_tls_options options = {
+        .size = sizeof(options),
+        .authorities = {.file = server_path("ca.pem")},
+    };
+    weir_tls_context *context = NULL;
+    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
+    return context;
+}
+
+static struct weir_tls_settings settings_of(weir_tls_context *context)
+{
+    return (struct weir_tls_settings){
+        .size = sizeof(struct weir_tls_settings),
+        .context = context,
+    };
+}
+
+/* ---- clients ---- */
+
+static int client_received(void *user, weir_transport *t,
+                           const struct weir_buf *buf)
+{
+    struct client *client = (struct client *)user;
+    (void)t;
+    client->received += buf->len;
+    return 0;
+}
+
+static const struct weir_protocol client_protocol = {
+    .size = sizeof(client_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .data_received = client_received,
+};
+
+static int client_create(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    (void)t;
+    *ret = (struct weir_protocol_binding){.protocol = &client_protocol,
+                                          .user = arg};
+    return 0;
+}
+
+static void client_done(void *arg, int err, weir_transport *t)
+{
+    struct client *client = (struct client *)arg;
+    client->done++;
+    client->err = err;
+    if (t) {
+        client->t = weir_transport_ref(t);
+    }
+}
+
+/* Connects to the server, or begins TLS on a connected socket. */
+static void client_start(struct client *client, struct maker *m, int fd)
+{
+    const struct weir_factory factory = {.create = client_create,
+                                         .arg = client};
+    weir_tls_context *context = client_context();
+    struct weir_tls_settings settings = settings_of(context);
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .done = client_done,
+                                           .done_arg = client,
+                                           .tls = &settings,
+                                           .use_sock = fd >= 0,
+                                           .sock = fd};
+    settings.server_hostname = "localhost";
+    *client = (struct client){.m = m};
+    expect_eq(weir_create_connection(
+                  m->loop, &factory, fd >= 0 ? NULL : "127.0.0.1",
+                  fd >= 0 ? 0 : server_port(m->server), &options, NULL),
+              0);
+    weir_tls_context_unref(context);
+}
+
+static void client_wait(struct client *client)
+{
+    while (!client->done) {
+        maker_run_for(client->m, MS);
+    }
+}
+
+static void client_connect(struct client *client, struct maker *m)
+{
+    client_start(client, m, -1);
+    client_wait(client);
+    expect_eq(client->err, 0, "%s", weir_err_name(client->err));
+}
+
+static bool client_has_rsa(const struct client *client)
+{
+    struct weir_extra_info leaf;
+    expect_eq(weir_transport_get_extra_info(client->t, "peercert", &leaf), 0);
+    return leaf.size > LEAF_RSA_SIZE;
+}
+
+static void client_expect_echo(struct client *client)
+{
+    const uint64_t before = client->received;
+    expect_eq(weir_transport_write(client->t, "ping", 4), 0);
+    while (client->received < before + 4) {
+        maker_run_for(client->m, MS);
+    }
+}
+
+static void client_end(struct client *client)
+{
+    weir_transport_abort(client->t);
+    weir_transport_unref(client->t);
+}
+
+static void serve_tls(struct maker *m, weir_tls_context *context)
+{
+    const struct weir_tls_settings settings = settings_of(context);
+    struct weir_server_options options = maker_server_options(m);
+    options.tls = &settings;
+    m->echo = true;
+    maker_serve(m, "127.0.0.1", &options);
+    weir_tls_context_unref(context);
+}
+
+static int replace_context(struct maker *m, const char *certificate,
+                           const char *key)
+{
+    weir_tls_context *context = server_context(certificate, key);
+    const struct weir_tls_settings settings = settings_of(context);
+    const int err = weir_server_set_tls(m->server, &settings);
+    weir_tls_context_unref(context);
+    return err;
+}
+
+/* ---- new settings ---- */
+
+MAKER(tls_server, new_connections_get_new_settings_and_old_ones_go_on)
+{
+    struct client first;
+    struct client second;
+    serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
+    client_connect(&first, m);
+    cr_assert_not(client_has_rsa(&first));
+
+    expect_eq(replace_context(m, "rsa.pem", "rsa.key"), 0);
+    client_connect(&second, m);
+
+    cr_assert(client_has_rsa(&second));
+    client_expect_echo(&first);
+    client_expect_echo(&second);
+    client_end(&first);
+    client_end(&second);
+    maker_run(m, maker_is_empty);
+}
+
+static bool is_accepted(const struct maker *m)
+{
+    return weir_server_get_connection_count(m->server) == 1;
+}
+
+MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings)
+{
+    struct client client;
+    serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
+    int fd = peer_connect(m);
+    maker_run(m, is_accepted);
+
+    expect_eq(replace_context(m, "rsa.pem", "rsa.key"), 0);
+    client_start(&client, m, fd);
+    client_wait(&client);
+
+    expect_eq(client.err, 0, "%s", weir_err_name(client.err));
+    cr_assert_not(client_has_rsa(&client));
+    client_end(&client);
+    maker_run(m, maker_is_empty);
+}
+
+MAKER(tls_server, settings_that_are_refused_leave_the_old_ones)
+{
+    struct client client;
+    weir_tls_context *own = client_context();
+    struct weir_tls_settings wrong = settings_of(own);
+    serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
+
+    expect_eq(weir_server_set_tls(m->server, NULL), -EINVAL);
+    expect_eq(weir_server_set_tls(m->server, &wrong), -EINVAL);
+    wrong.context = NULL;
+    expect_eq(weir_server_set_tls(m->server, &wrong), -EINVAL);
+    client_connect(&client, m);
+    cr_assert_not(client_has_rsa(&client));
+
+    client_end(&client);
+    weir_server_close(m->server);
+    expect_eq(replace_context(m, "rsa.pem", "rsa.key"), -ESHUTDOWN);
+    weir_tls_context_unref(own);
+    maker_run(m, maker_is_empty);
+}
+
+MAKER(tls_server, a_server_without_tls_stays_without)
+{
+    const struct weir_server_options options = maker_server_options(m);
+    maker_serve(m, "127.0.0.1", &options);
+
+    expect_eq(replace_context(m, "rsa.pem", "rsa.key"), -EINVAL);
+}
