@@ -80,11 +80,31 @@ static void print_help(const char *program, const char *about)
            "  --recv BYTES   the most of one receive, bare epoll (1048576)\n"
            "  --unix         a Unix socket, named after the port\n"
            "  --file PATH    the file that is served\n"
+           "  --identity PEM  TLS: certificate and key\n"
+           "  --tickets      TLS: sessions can be resumed\n"
            "  --trains       datagrams: with GRO and GSO\n"
            "  --block        bare recvmmsg: wait in it, without epoll\n"
            "  --help         this text\n"
            "\nServes on 127.0.0.1 until it is killed.\n",
            program, about);
+}
+
+/* What servers of a file take. */
+static void parse_service(struct bench_options *o, int option)
+{
+    switch (option) {
+    case 'p':
+        o->file = optarg;
+        return;
+    case 'i':
+        o->identity = optarg;
+        return;
+    case 't':
+        o->has_tickets = true;
+        return;
+    default:
+        exit(2);
+    }
 }
 
 struct bench_options bench_parse(int argc, char **argv, const char *about)
@@ -97,6 +117,8 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         {"recv", required_argument, NULL, 'r'},
         {"unix", no_argument, NULL, 'u'},
         {"file", required_argument, NULL, 'p'},
+        {"identity", required_argument, NULL, 'i'},
+        {"tickets", no_argument, NULL, 't'},
         {"trains", no_argument, NULL, 'g'},
         {"block", no_argument, NULL, 'b'},
         {"help", no_argument, NULL, 'h'},
@@ -131,9 +153,6 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         case 'u':
             ret.is_unix = true;
             break;
-        case 'p':
-            ret.file = optarg;
-            break;
         case 'g':
             ret.has_trains = true;
             break;
@@ -144,7 +163,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
             print_help(argv[0], about);
             exit(0);
         default:
-            exit(2);
+            parse_service(&ret, option);
         }
     }
     if (optind + 1 != argc) {

@@ -33,11 +33,12 @@ static const struct {
     const char *name;
     void (*run)(struct client *k);
 } modes[] = {
-    {"closed", client_run_closed}, {"open", client_run_open},
-    {"churn", client_run_churn},   {"fanout", client_run_fanout},
-    {"idle", client_run_idle},     {"flood", client_run_flood},
-    {"lines", client_run_lines},   {"udp", client_run_udp},
-    {"file", client_run_file},
+    {"closed", client_run_closed},     {"open", client_run_open},
+    {"churn", client_run_churn},       {"fanout", client_run_fanout},
+    {"idle", client_run_idle},         {"flood", client_run_flood},
+    {"lines", client_run_lines},       {"udp", client_run_udp},
+    {"file", client_run_file},         {"handshakes", client_run_handshakes},
+    {"requests", client_run_requests},
 };
 
 static uint64_t read_server_cpu(const struct client *k)
@@ -229,6 +230,7 @@ static bool report(const struct client *k)
     print_number("offered", k->offered);
     print_number("dropped", k->dropped);
     print_number("in_flight", k->in_flight);
+    print_number("tickets", k->tickets);
     print_number("server_cpu_ns", k->server_cpu_ns);
     print_number("client_cpu_ns", k->client_cpu_ns);
     print_histogram("latency_ns", &k->latency);
@@ -248,7 +250,8 @@ static void print_help(void)
 {
     printf("usage: client [options] PORT\n"
            "  --mode MODE       closed (default), open, churn, fanout, idle, "
-           "flood, lines, udp, file\n"
+           "flood, lines, udp, file,\n"
+           "                    handshakes, requests\n"
            "  --conns N         connections (50)\n"
            "  --depth N         messages in flight on each, closed loop (1)\n"
            "  --size BYTES      of a message (128)\n"
@@ -259,7 +262,11 @@ static void print_help(void)
            "  --server-pid PID  whose CPU time is read\n"
            "  --unix            a Unix socket, named after the port\n"
            "  --trains          udp: send what is in flight by one call (GSO)\n"
-           "  --server-closes   churn: wait for the server's end first\n");
+           "  --server-closes   churn: wait for the server's end first\n"
+           "  --trusted PEM     TLS: the server's certificate\n"
+           "  --file PATH       requests: what each answer must be\n"
+           "  --resume          handshakes: resume the session before\n"
+           "  --tls12           TLS 1.2 and not 1.3\n");
 }
 
 static uint32_t number(const char *text, uint32_t min, uint32_t max)
@@ -272,6 +279,29 @@ static uint32_t number(const char *text, uint32_t min, uint32_t max)
         exit(2);
     }
     return (uint32_t)value;
+}
+
+static void parse_tls_option(struct client_options *o, int option)
+{
+    switch (option) {
+    case 'T':
+        o->trusted = optarg;
+        return;
+    case 'F':
+        o->file = optarg;
+        return;
+    case 'R':
+        o->resumes = true;
+        return;
+    case '2':
+        o->is_tls12 = true;
+        return;
+    case 'h':
+        print_help();
+        exit(0);
+    default:
+        exit(2);
+    }
 }
 
 static void parse_option(struct client_options *o, int option)
@@ -313,11 +343,8 @@ static void parse_option(struct client_options *o, int option)
     case 'g':
         o->has_trains = true;
         return;
-    case 'h':
-        print_help();
-        exit(0);
     default:
-        exit(2);
+        parse_tls_option(o, option);
     }
 }
 
@@ -336,6 +363,10 @@ static struct client_options parse(int argc, char **argv)
         {"server-closes", no_argument, NULL, 'x'},
         {"unix", no_argument, NULL, 'u'},
         {"trains", no_argument, NULL, 'g'},
+        {"trusted", required_argument, NULL, 'T'},
+        {"file", required_argument, NULL, 'F'},
+        {"resume", no_argument, NULL, 'R'},
+        {"tls12", no_argument, NULL, '2'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };

@@ -31,7 +31,11 @@ struct client_options {
     uint32_t time_ms;
     pid_t server_pid; /* 0: nobody's CPU time is read */
     bool server_closes;
-    bool has_trains; /* the depth is sent by one call, datagrams */
+    bool has_trains;     /* the depth is sent by one call, datagrams */
+    bool resumes;        /* TLS: each handshake but a connection's first */
+    bool is_tls12;       /* TLS 1.2 in place of 1.3 */
+    const char *trusted; /* TLS: the server's certificate, PEM */
+    const char *file;    /* what the body of each answer must be */
 };
 
 struct client {
@@ -47,6 +51,7 @@ struct client {
     uint64_t in_flight;
     uint64_t errors[5]; /* by enum client_error */
     double fairness;    /* Jain's index over the connections, 0: not known */
+    uint64_t tickets;   /* TLS: that the server has sent since the start */
 
     uint64_t window_start_ns;
     uint64_t window_end_ns;
@@ -98,5 +103,7 @@ void client_run_flood(struct client *k);
 void client_run_lines(struct client *k);
 void client_run_udp(struct client *k);
 void client_run_file(struct client *k);
+void client_run_handshakes(struct client *k);
+void client_run_requests(struct client *k);
 
 #endif

@@ -15,6 +15,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import time
 
 # Below the ephemeral range, so no client of an earlier run sits on them.
 FIRST_PORT = 20000
@@ -164,6 +165,10 @@ def server_command(settings, name, mode, port, extra=(), own=False):
         find_nginx()
         return [sys.executable, os.path.join(HERE, "serve_nginx.py"), *extra,
                 str(port)]
+    if name == "haproxy":
+        find_haproxy()
+        return [sys.executable, os.path.join(HERE, "serve_haproxy.py"), *extra,
+                str(port)]
     if name == "weir" and not own and mode in ("echo", "chargen", "discard"):
         chosen = [] if mode == "echo" else ["--mode", mode]
         return [settings.weir_load, "serve", *chosen,
@@ -185,14 +190,37 @@ def find_python():
     raise Failure("no Python here has uvloop")
 
 
-@functools.lru_cache(maxsize=None)
-def find_nginx():
+def _find_service(name):
     """Where it is installed; not every PATH has the folders of root."""
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
-    found = shutil.which("nginx", path=path)
+    found = shutil.which(name, path=path)
     if found is None:
-        raise Failure("nginx is not installed")
+        raise Failure(f"{name} is not installed")
     return found
+
+
+@functools.lru_cache(maxsize=None)
+def find_nginx():
+    return _find_service("nginx")
+
+
+@functools.lru_cache(maxsize=None)
+def find_haproxy():
+    return _find_service("haproxy")
+
+
+def tell_when_it_serves(name, port):
+    """For a program that becomes a service which does not tell: a child of it
+    waits, tells, and ends."""
+    if os.fork() != 0:
+        return
+    for _ in range(1000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                print(f"{name} serves on 127.0.0.1:{port}", flush=True)
+                break
+        time.sleep(0.01)
+    os._exit(0)
 
 
 def program_path(settings, name):

@@ -9,95 +9,32 @@ import statistics
 import tempfile
 import time
 
-from harness import (Client, Failure, Server, exists, median_ratio,
-                     run_alone, run_pair)
-
-
-class Result:
-    """One line of the table: a figure, a ratio to a peer, a target."""
-
-    def __init__(self, row, case, figure, values, **rest):
-        self.row = row
-        self.case = case
-        self.figure = figure  # what is compared, with its unit
-        self.subject = values[0]
-        self.peer = rest.get("peer", "")
-        self.note = rest.get("note", "")  # on the peer
-        self.peer_value = values[1]
-        self.ratio = values[2]
-        self.target = rest.get("target")
-        self.spread = rest.get("spread", "")
-
-    @property
-    def met(self):
-        if self.target is None:
-            return None
-        measured = self.ratio if self.ratio is not None else self.subject
-        return measured <= self.target
-
-
-def _rounds(settings, progress, title, contenders, measure):
-    """Measure A B C, A B C, ...; the reports of each contender by name."""
-    reports = {name: [] for name in contenders}
-    for number in range(settings.rounds):
-        order = contenders if number % 2 == 0 else contenders[::-1]
-        for name in order:
-            progress(f"{title}: round {number + 1}/{settings.rounds} {name}")
-            reports[name].append(measure(name))
-    return reports
-
-
-def _compare(row, case, reports, targets, key="cpu_ns", figure="ns CPU/msg",
-             scale=1):
-    """Results for one case: the first, the subject, against its peers."""
-    subject_name = next(iter(reports))
-    subject = [r[key] / scale for r in reports[subject_name]]
-    for name, values in reports.items():
-        if name == subject_name:
-            continue
-        peer = [r[key] / scale for r in values]
-        ratios = sorted(a / b for a, b in zip(subject, peer))
-        yield Result(row, case, figure,
-                     (statistics.median(subject), statistics.median(peer),
-                      median_ratio(subject, peer)),
-                     peer=name, target=targets.get(name),
-                     spread=f"{ratios[0]:.3g}..{ratios[-1]:.3g}")
-
-
-def _contenders(settings, mode, names, subject=None):
-    """The subject and those of its peers that were built."""
-    subject = settings.subject if subject is None else subject
-    if not exists(settings, subject, mode):
-        raise Failure(f"{subject} has no server for mode {mode}")
-    there = [subject]
-    for name in names:
-        if name != subject:
-            built = exists(settings, name, mode)
-            (there if built else settings.left_out).append(name)
-    return there
+from compare import Result, better_of, compare, contenders, rounds
+from harness import Client, Failure, Server, run_alone, run_pair
+from rows_tls import row_t11, row_t11_data, row_t11_resumed
 
 
 def _echo_row(settings, progress, row, cases, mode="echo"):
     """Rows that differ only in arguments: (case, server, client, targets)."""
     for case, server_extra, client, targets, per in cases:
-        names = _contenders(settings, mode,
-                            ["uring", "epoll", "uv", "uv_tuned", "event"])
-        reports = _rounds(
+        names = contenders(settings, mode,
+                           ["uring", "epoll", "uv", "uv_tuned", "event"])
+        reports = rounds(
             settings, progress, f"{row} {case}", names,
             lambda name, s=server_extra, c=client: run_pair(
                 settings, name, mode, s, c))
-        yield from _compare(row, case, reports, targets, scale=per)
+        yield from compare(row, case, reports, targets, scale=per)
 
 
 def row_t1_unix(settings, progress):
     """As T1 over Unix sockets, beside those that can."""
     case = "128 B over Unix sockets, 50 connections"
-    names = _contenders(settings, "echo", ["uring", "epoll"])
-    reports = _rounds(
+    names = contenders(settings, "echo", ["uring", "epoll"])
+    reports = rounds(
         settings, progress, f"T1u {case}", names,
         lambda name: run_pair(settings, name, "echo", ["--unix"],
                               ["--unix", "--conns", 50]))
-    yield from _compare("T1u", case, reports, {"uring": 1.03})
+    yield from compare("T1u", case, reports, {"uring": 1.03})
 
 
 def _streams_of(settings):
@@ -107,12 +44,12 @@ def _streams_of(settings):
 
 def _stream_row(settings, progress, row, peers, cases, mode="echo"):
     """Rows of streams: (case, client, targets)."""
-    names = _contenders(settings, mode, peers, _streams_of(settings))
+    names = contenders(settings, mode, peers, _streams_of(settings))
     for case, client, targets in cases:
-        reports = _rounds(
+        reports = rounds(
             settings, progress, f"{row} {case}", names,
             lambda name, c=client: run_pair(settings, name, mode, [], c))
-        yield from _compare(row, case, reports, targets)
+        yield from compare(row, case, reports, targets)
 
 
 def row_t1(settings, progress):
@@ -152,7 +89,7 @@ def _bulk_reports(settings, progress, row, names):
     """(case, the reports by contender), for each case of bulk."""
     for case, size, depth, conns in BULK_CASES:
         client = ["--size", size, "--depth", depth, "--conns", conns]
-        yield case, _rounds(
+        yield case, rounds(
             settings, progress, f"{row} {case}", names,
             lambda name, c=client: run_pair(settings, name, "echo", [], c))
 
@@ -161,21 +98,14 @@ def _bulk_reports(settings, progress, row, names):
 EPOLL_NOTES = {"epoll": "1 MiB reads", "epoll_256k": "256 KiB reads"}
 
 
-def _better_of(reports, names):
-    """The contender of the smaller median; None if none was built."""
-    there = [name for name in names if name in reports]
-    return min(there, default=None, key=lambda name: statistics.median(
-        r["cpu_ns"] for r in reports[name]))
-
-
 def row_t5(settings, progress):
     """The target is compared with the better epoll loop of each case."""
     ratios = []
-    names = _contenders(settings, "echo", ["epoll", "epoll_256k", "uring"])
+    names = contenders(settings, "echo", ["epoll", "epoll_256k", "uring"])
     peers = [name for name in EPOLL_NOTES if name != names[0]]
     for case, reports in _bulk_reports(settings, progress, "T5", names):
-        better = _better_of(reports, peers)
-        for result in _compare("T5", case, reports, {better: 1.05}):
+        better = better_of(reports, peers)
+        for result in compare("T5", case, reports, {better: 1.05}):
             result.note = EPOLL_NOTES.get(result.peer, "")
             if result.peer == better:
                 result.note += ", the better"
@@ -197,12 +127,12 @@ def row_t5_streams(settings, progress):
         for name, text, target in (("weir_take", "take, write_buf", 1.03),
                                    ("weir_copy", "read_view, write", None)):
             pair = {name: reports[name], "weir": reports["weir"]}
-            yield from _compare("T5s", f"{case}: {text}", pair,
-                                {"weir": target})
+            yield from compare("T5s", f"{case}: {text}", pair,
+                               {"weir": target})
 
 
 def row_t6(settings, progress):
-    names = _contenders(settings, "echo", ["uring"])
+    names = contenders(settings, "echo", ["uring"])
     progress("T6 capacity of the bare loop")
     closed = run_pair(settings, "uring", "echo", [], ["--conns", 50])
     capacity = closed["messages"] / closed["window_ns"] * 1e9
@@ -210,16 +140,16 @@ def row_t6(settings, progress):
         rate = int(capacity * percent / 100)
         client = ["--mode", "open", "--conns", 50, "--rate", rate]
         case = f"open loop, {percent} % = {rate}/s"
-        reports = _rounds(
+        reports = rounds(
             settings, progress, f"T6 {case}", names,
             lambda name, c=client: run_pair(settings, name, "echo", [], c))
-        yield from _compare("T6", case, reports, {"uring": 1.03})
+        yield from compare("T6", case, reports, {"uring": 1.03})
         for quantile in ("p50", "p99", "p999"):
             flat = {name: [{"v": r["latency_ns"][quantile] / 1000}
                            for r in values]
                     for name, values in reports.items()}
-            yield from _compare("T6", case, flat, {"uring": 1.05}, key="v",
-                                figure=f"us {quantile}")
+            yield from compare("T6", case, flat, {"uring": 1.05}, key="v",
+                               figure=f"us {quantile}")
 
 
 def row_t7(settings, progress):
@@ -281,18 +211,18 @@ def _beside_idle(settings, name, idle_count):
 
 
 def _active_beside_idle(settings, progress, row, name, count):
-    reports = _rounds(
+    reports = rounds(
         settings, progress, f"{row} 50 active", ["idle", "alone"],
         lambda which: _beside_idle(settings, name,
                                    count if which == "idle" else 0))
-    return _compare(row, f"50 active beside {count} idle", reports,
-                    {"alone": 1.05})
+    return compare(row, f"50 active beside {count} idle", reports,
+                   {"alone": 1.05})
 
 
 def row_t8(settings, progress):
     count = 10000
-    for name in _contenders(settings, "echo", ["uring", "epoll", "uv",
-                                               "event"]):
+    for name in contenders(settings, "echo", ["uring", "epoll", "uv",
+                                              "event"]):
         progress(f"T8 {name}: {count} idle connections")
         memory = _idle_memory(settings, name, count)
         if name == "weir":
@@ -355,16 +285,16 @@ def _beside(settings, name, disturbance, seconds=3):
 def _small_beside_bulk(settings, progress):
     """In turn with bare epoll: what is a small p99 is the machine's to say."""
     case = "50 small beside: 4 bulk connections"
-    names = _contenders(settings, "echo", list(EPOLL_NOTES))
+    names = contenders(settings, "echo", list(EPOLL_NOTES))
     bulk = ["--conns", 4, "--size", 1048576]
-    reports = _rounds(settings, progress, "T9 4 bulk connections", names,
-                      lambda name: _beside(settings, name, bulk))
+    reports = rounds(settings, progress, "T9 4 bulk connections", names,
+                     lambda name: _beside(settings, name, bulk))
     p99 = {name: [{"p99": r["latency_ns"]["p99"] / 1000} for r in of]
            for name, of in reports.items()}
     yield Result("T9", case, "us p99", (statistics.median(
         r["p99"] for r in p99[names[0]]), None, None), target=1200)
-    for result in _compare("T9", case, p99, dict.fromkeys(EPOLL_NOTES, 1.00),
-                           key="p99", figure="us p99"):
+    for result in compare("T9", case, p99, dict.fromkeys(EPOLL_NOTES, 1.00),
+                          key="p99", figure="us p99"):
         result.note = EPOLL_NOTES.get(result.peer, "")
         yield result
     yield Result("T9", case, "1/Jain", (statistics.median(
@@ -417,18 +347,18 @@ def _alone_row(settings, progress, row, programs, cases, target):
     if subject not in programs:
         raise Failure(f"{subject} has no program for this row")
     names = [subject, *[n for n in programs if n != subject]]
-    reports = _rounds(settings, progress, row, names,
-                      lambda name: run_alone(settings, programs[name]))
+    reports = rounds(settings, progress, row, names,
+                     lambda name: run_alone(settings, programs[name]))
     for key, case in cases:
-        yield from _compare(row, case, reports, target, key=key,
-                            figure="ns CPU/op")
+        yield from compare(row, case, reports, target, key=key,
+                           figure="ns CPU/op")
 
 
 def _udp_case(settings, progress, case, names, client, targets):
     client = ["--mode", "udp", "--size", 64, *client]
-    reports = _rounds(settings, progress, f"T12 {case}", names,
-                      lambda name: run_pair(settings, name, "echo", [], client))
-    yield from _compare("T12", case, reports, targets)
+    reports = rounds(settings, progress, f"T12 {case}", names,
+                     lambda name: run_pair(settings, name, "echo", [], client))
+    yield from compare("T12", case, reports, targets)
 
 
 def row_t12(settings, progress):
@@ -439,11 +369,11 @@ def row_t12(settings, progress):
     for case, client in [
             ("64 B, 50 sockets x 1", ["--conns", 50]),
             ("64 B, 4 sockets x 16", ["--conns", 4, "--depth", 16])]:
-        names = _contenders(settings, "echo", ["mmsg", "mmsg_block", "uv_udp"],
-                            "weir_udp")
+        names = contenders(settings, "echo", ["mmsg", "mmsg_block", "uv_udp"],
+                           "weir_udp")
         yield from _udp_case(settings, progress, case, names, client, targets)
-    names = _contenders(settings, "echo", ["mmsg", "mmsg_trains", "uv_udp"],
-                        "weir_trains")
+    names = contenders(settings, "echo", ["mmsg", "mmsg_trains", "uv_udp"],
+                       "weir_trains")
     yield from _udp_case(
         settings, progress, "64 B, trains of 16, 4 sockets", names,
         ["--conns", 4, "--depth", 16, "--trains"],
@@ -482,17 +412,17 @@ def row_t19(settings, progress):
     """A file in the page cache, by sendfile, beside a web server's."""
     if settings.subject != "weir":
         raise Failure("only weir stands in its place here")
-    names = _contenders(settings, "echo", ["nginx"], "weir_file")
+    names = contenders(settings, "echo", ["nginx"], "weir_file")
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
         path = os.path.join(folder, "file")
         with open(path, "wb") as file:
             file.write(os.urandom(1024 * 1024) * (FILE_BYTES >> 20))
-        reports = _rounds(
+        reports = rounds(
             settings, progress, "T19", names,
             lambda name: run_pair(settings, name, "echo", ["--file", path],
                                   ["--mode", "file", "--conns", 4]))
-    yield from _compare("T19", "64 MiB to 4 clients", reports,
-                        {"nginx": 1.05}, figure="us CPU/MiB", scale=1000)
+    yield from compare("T19", "64 MiB to 4 clients", reports,
+                       {"nginx": 1.05}, figure="us CPU/MiB", scale=1000)
 
 
 def row_tasks(settings, progress):
@@ -525,6 +455,9 @@ ROWS = {
     "T8s": (row_t8_tasks, "the same for streams with a task each", 2, 8),
     "T9": (row_t9, "readers that stop, floods, storms", 4, 16),
     "T10": (row_t10, "fan-out of one message", 6, 0),
+    "T11": (row_t11, "TLS 1.3: full handshakes", 8, 1),
+    "T11r": (row_t11_resumed, "TLS: resumed handshakes", 8, 1),
+    "T11d": (row_t11_data, "TLS 1.3: small answers, bulk", 8, 1),
     "T12": (row_t12, "echo of datagrams, single and in trains", 12, 0),
     "T13": (row_t13, "a million timers", 2, 0),
     "T14": (row_t14, "posts from another thread", 2, 0),

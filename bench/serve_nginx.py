@@ -1,23 +1,27 @@
-"""nginx as a server of the comparison: one process, one file, sendfile.
+"""nginx as a server of the comparison: one process, one file.
+
+Without TLS the file is sent by sendfile. With it, a small file is written into
+the configuration, so that no request touches a disk's cache, and a larger one
+is read from there through a descriptor that stays open.
 
 It takes the place of this program. A child of this program says on standard
 output when it serves. What it writes is in the folder of the file.
 """
 import argparse
 import os
-import socket
-import sys
-import time
 
-from harness import find_nginx
+from harness import find_nginx, tell_when_it_serves
+
+# What one text in the configuration may hold, with some room.
+TEXT_MAX = 2048
 
 # sendfile_max_chunk and what else concerns sendfile is nginx's default.
 CONFIGURATION = """
 daemon off;
 master_process off;
 pid %(folder)s/nginx.pid;
-error_log stderr warn;
-events { worker_connections 64; }
+error_log stderr crit;
+events { worker_connections 1024; }
 http {
     access_log off;
     client_body_temp_path %(folder)s/body;
@@ -25,41 +29,64 @@ http {
     fastcgi_temp_path %(folder)s/fastcgi;
     uwsgi_temp_path %(folder)s/uwsgi;
     scgi_temp_path %(folder)s/scgi;
+    default_type text/plain;
     sendfile on;
     keepalive_requests 1000000000;
+    keepalive_timeout 1h;
     server {
-        listen 127.0.0.1:%(port)d;
-        root %(folder)s;
+        listen 127.0.0.1:%(port)d%(listen)s;
+        location = /file { %(answer)s }
+        %(tls)s
     }
 }
 """
 
+# NumTickets: OpenSSL would send tickets of TLS 1.3 that cannot be used.
+TLS = """
+        open_file_cache max=16 inactive=1h;
+        ssl_certificate %(identity)s;
+        ssl_certificate_key %(identity)s;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_ecdh_curve X25519:P-256;
+        ssl_session_cache off;
+        ssl_session_tickets %(tickets)s;
+        ssl_conf_command NumTickets %(ticket_count)d;
+"""
 
-def tell_when_it_serves(port):
-    """Runs in a process of its own."""
-    for _ in range(1000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                print(f"serving http://127.0.0.1:{port}", flush=True)
-                return
-        time.sleep(0.01)
+
+def tls_part(options):
+    if options.identity is None:
+        return ""
+    return TLS % {"identity": options.identity,
+                  "tickets": "on" if options.tickets else "off",
+                  "ticket_count": 1 if options.tickets else 0}
+
+
+def answer_part(options):
+    if options.identity is None or os.path.getsize(options.file) > TEXT_MAX:
+        return f"alias {options.file};"
+    with open(options.file, encoding="ascii") as file:
+        return f"return 200 {file.read()};"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--file", required=True)
+    parser.add_argument("--identity")
+    parser.add_argument("--tickets", action="store_true")
     parser.add_argument("port", type=int)
     options = parser.parse_args()
     folder = os.path.dirname(options.file)
     path = os.path.join(folder, "nginx.conf")
     with open(path, "w", encoding="ascii") as file:
-        file.write(CONFIGURATION % {"folder": folder, "port": options.port})
-    if os.fork() == 0:
-        tell_when_it_serves(options.port)
-        os._exit(0)
+        file.write(CONFIGURATION % {
+            "folder": folder, "port": options.port, "tls": tls_part(options),
+            "listen": "" if options.identity is None else " ssl",
+            "answer": answer_part(options)})
+    tell_when_it_serves("nginx", options.port)
     nginx = find_nginx()
     os.execv(nginx, [nginx, "-p", folder, "-c", path])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

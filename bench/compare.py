@@ -1,0 +1,75 @@
+"""Measuring contenders in turn, and what comes of it: the lines of the table."""
+import statistics
+
+from harness import Failure, exists, median_ratio
+
+
+class Result:
+    """One line of the table: a figure, a ratio to a peer, a target."""
+
+    def __init__(self, row, case, figure, values, **rest):
+        self.row = row
+        self.case = case
+        self.figure = figure  # what is compared, with its unit
+        self.subject = values[0]
+        self.peer = rest.get("peer", "")
+        self.note = rest.get("note", "")  # on the peer
+        self.peer_value = values[1]
+        self.ratio = values[2]
+        self.target = rest.get("target")
+        self.spread = rest.get("spread", "")
+
+    @property
+    def met(self):
+        if self.target is None:
+            return None
+        measured = self.ratio if self.ratio is not None else self.subject
+        return measured <= self.target
+
+
+def rounds(settings, progress, title, names, measure):
+    """Measure A B C, A B C, ...; the reports of each contender by name."""
+    reports = {name: [] for name in names}
+    for number in range(settings.rounds):
+        order = names if number % 2 == 0 else names[::-1]
+        for name in order:
+            progress(f"{title}: round {number + 1}/{settings.rounds} {name}")
+            reports[name].append(measure(name))
+    return reports
+
+
+def compare(row, case, reports, targets, key="cpu_ns", figure="ns CPU/msg",
+            scale=1):
+    """Results for one case: the first, the subject, against its peers."""
+    subject_name = next(iter(reports))
+    subject = [r[key] / scale for r in reports[subject_name]]
+    for name, values in reports.items():
+        if name == subject_name:
+            continue
+        peer = [r[key] / scale for r in values]
+        ratios = sorted(a / b for a, b in zip(subject, peer))
+        yield Result(row, case, figure,
+                     (statistics.median(subject), statistics.median(peer),
+                      median_ratio(subject, peer)),
+                     peer=name, target=targets.get(name),
+                     spread=f"{ratios[0]:.3g}..{ratios[-1]:.3g}")
+
+
+def contenders(settings, mode, names, subject=None):
+    """The subject and those of its peers that were built."""
+    subject = settings.subject if subject is None else subject
+    if not exists(settings, subject, mode):
+        raise Failure(f"{subject} has no server for mode {mode}")
+    there = [subject]
+    for name in names:
+        if name != subject:
+            built = exists(settings, name, mode)
+            (there if built else settings.left_out).append(name)
+    return there
+
+
+def better_of(reports, names):
+    """The contender of the smaller median; None if none was built."""
+    there = [name for name in names if name in reports]
+    return min(there, default=None, key=lambda name: statistics.median(
+        r["cpu_ns"] for r in reports[name]))

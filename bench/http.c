@@ -1,0 +1,114 @@
+/*
+ * Requests are taken line by line; a line that comes in parts is put together.
+ * The answer is made once: its head is as long as the one that nginx writes,
+ * its date is always the same.
+ */
+#include "bench/http.h"
+
+#include "bench/bench.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A line without its end: 1 where it ends a request, 0, or -1 for an error. */
+static int take_line(struct http *h, const char *line, size_t len)
+{
+    static const char version[] = " HTTP/1.1";
+    const size_t version_len = sizeof(version) - 1;
+
+    if (len > 0 && line[len - 1] == '\r') {
+        len--;
+    }
+    if (h->in_headers) {
+        h->in_headers = len > 0;
+        return len == 0 ? 1 : memchr(line, ':', len) == NULL ? -1 : 0;
+    }
+    h->in_headers = true;
+    return len > 4 + version_len && memcmp(line, "GET ", 4) == 0 &&
+                   memcmp(line + len - version_len, version, version_len) == 0
+               ? 0
+               : -1;
+}
+
+static bool hold(struct http *h, const char *data, size_t len)
+{
+    if (len > HTTP_LINE_MAX - h->held_len) {
+        return false;
+    }
+    memcpy(h->held + h->held_len, data, len);
+    h->held_len += (uint32_t)len;
+    return true;
+}
+
+/* The line that begins at @data, up to its end; or its start, which is held. */
+static int take_next(struct http *h, const char *data, size_t len,
+                     size_t *ret_taken)
+{
+    const char *end = memchr(data, '\n', len);
+    size_t line_len = end == NULL ? len : (size_t)(end - data);
+    int ret = 0;
+
+    *ret_taken = end == NULL ? len : line_len + 1;
+    if (end != NULL && h->held_len == 0) {
+        return take_line(h, data, line_len);
+    }
+    if (!hold(h, data, line_len)) {
+        return -1;
+    }
+    if (end != NULL) {
+        ret = take_line(h, h->held, h->held_len);
+        h->held_len = 0;
+    }
+    return ret;
+}
+
+int http_take(struct http *h, const void *data, size_t len)
+{
+    const char *at = data;
+    size_t taken = 0;
+    int count = 0;
+
+    for (size_t left = len; left > 0; left -= taken) {
+        int ret = take_next(h, at, left, &taken);
+
+        if (ret < 0) {
+            return -1;
+        }
+        count += ret;
+        at += taken;
+    }
+    return count;
+}
+
+const uint8_t *http_answer(const char *path, size_t *ret_size)
+{
+    int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    uint8_t *answer = NULL;
+    char head[256];
+    size_t head_len = 0;
+
+    if (fd < 0 || fstat(fd, &status) < 0) {
+        bench_die("--file");
+    }
+    head_len = (size_t)snprintf(head, sizeof(head),
+                                "HTTP/1.1 200 OK\r\n"
+                                "Server: bench/0.0.0\r\n"
+                                "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                                "Content-Type: text/plain\r\n"
+                                "Content-Length: %lld\r\n"
+                                "Connection: keep-alive\r\n\r\n",
+                                (long long)status.st_size);
+    answer = bench_malloc(head_len + (size_t)status.st_size);
+    memcpy(answer, head, head_len);
+    if (read(fd, answer + head_len, (size_t)status.st_size) !=
+        (ssize_t)status.st_size) {
+        bench_die(path);
+    }
+    close(fd);
+    *ret_size = head_len + (size_t)status.st_size;
+    return answer;
+}

@@ -1,0 +1,115 @@
+"""The rows of TLS: handshakes, small answers and bulk, beside two services of
+the distribution, and beside OpenSSL on bare epoll.
+
+The target is compared with the better of the services. The bare loop has no
+target: it shows what their library costs without them.
+"""
+import os
+import random
+import string
+import subprocess
+import tempfile
+
+from compare import better_of, compare, contenders, rounds
+from harness import Failure, run_pair
+
+SERVICES = ["nginx", "haproxy"]
+SMALL = 1 << 10
+BULK = 1 << 20
+SHAKE = ["--mode", "handshakes", "--sources", 200, "--conns", 50]
+RESUME = SHAKE + ["--resume"]
+REQUEST = ["--mode", "requests"]
+
+
+class Case:
+    """What one line of the table measures."""
+
+    def __init__(self, name, client, kind="ecdsa", size=SMALL):
+        self.name = name
+        self.client = client
+        self.kind = kind  # of the server's key
+        self.size = size  # of an answer
+        self.has_tickets = "--resume" in client
+        self.figure = "us CPU/MiB" if size == BULK else "us CPU/msg"
+
+
+def _make_identity(folder, kind):
+    """A certificate that signs itself, with its key; and without."""
+    algorithm = {"ecdsa": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+                 "rsa": ["rsa:2048"]}[kind]
+    key, trusted, identity = (os.path.join(folder, f"{kind}.{part}")
+                              for part in ("key", "crt", "pem"))
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", *algorithm, "-nodes", "-sha256",
+         "-days", "30", "-subj", "/CN=bench", "-keyout", key, "-out", trusted],
+        capture_output=True, check=False)
+    if made.returncode != 0:
+        raise Failure(f"openssl req: {made.stderr.decode().strip()}")
+    with open(identity, "wb") as file:
+        for part in (trusted, key):
+            with open(part, "rb") as source:
+                file.write(source.read())
+    return identity, trusted
+
+
+def _make_body(folder, size):
+    """A file of letters, which a configuration can hold as text."""
+    path = os.path.join(folder, "body")
+    letters = random.Random(size).choices(string.ascii_letters, k=size)
+    with open(path, "w", encoding="ascii") as file:
+        file.write("".join(letters))
+    return path
+
+
+def _measure(settings, name, case, server_extra, client):
+    report = run_pair(settings, name, "echo", server_extra, client)
+    if report["tickets"] > 0 and not case.has_tickets:
+        raise Failure(f"{name} sends tickets, which costs it something")
+    return report
+
+
+def _run_case(settings, progress, names, row, case):
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        identity, trusted = _make_identity(folder, case.kind)
+        body = _make_body(folder, case.size)
+        extra = ["--file", body, "--identity", identity]
+        if case.has_tickets:
+            extra.append("--tickets")
+        client = [*case.client, "--trusted", trusted, "--file", body,
+                  "--size", case.size]
+        return rounds(
+            settings, progress, f"{row} {case.name}", names,
+            lambda name: _measure(settings, name, case, extra, client))
+
+
+def _row(settings, progress, row, cases):
+    if settings.subject != "weir":
+        raise Failure("only weir stands in its place here")
+    names = contenders(settings, "echo", [*SERVICES, "openssl"], "weir_tls")
+    for case in cases:
+        reports = _run_case(settings, progress, names, row, case)
+        better = better_of(reports, SERVICES)
+        for result in compare(row, case.name, reports, {better: 1.00},
+                              figure=case.figure, scale=1000):
+            if result.peer == better:
+                result.note = "the better"
+            yield result
+
+
+def row_t11(settings, progress):
+    yield from _row(settings, progress, "T11", [
+        Case("full handshake, ECDSA P-256", SHAKE),
+        Case("full handshake, RSA 2048", SHAKE, kind="rsa")])
+
+
+def row_t11_resumed(settings, progress):
+    yield from _row(settings, progress, "T11r", [
+        Case("resumed handshake, TLS 1.3", RESUME),
+        Case("resumed handshake, TLS 1.2", RESUME + ["--tls12"])])
+
+
+def row_t11_data(settings, progress):
+    yield from _row(settings, progress, "T11d", [
+        Case("1 KiB answers, 50 connections", REQUEST + ["--conns", 50]),
+        Case("1 MiB answers, 4 connections", REQUEST + ["--conns", 4],
+             size=BULK)])
