@@ -58,7 +58,7 @@ static void pipe_end(struct wr_pipe *p)
     struct wr_uring *uring = &p->t.loop->uring;
 
     wr_pipe_set_state(p, WR_PIPE_ENDING);
-    wr_pipe_drop_held(p);
+    wr_delivery_drop(&p->delivery);
     wr_pipe_read_leave(p);
     wr_timer_cancel(&p->t.loop->wheel, &p->timer);
     wr_list_remove(&p->turn_end.link);
@@ -82,7 +82,7 @@ static void pipe_advance(struct wr_pipe *p)
             wr_pipe_check_invariants(p);
             return;
         case WR_PIPE_DOOM:
-            wr_pipe_doom(p);
+            wr_pipe_doom(&p->t);
             break;
         case WR_PIPE_END:
             pipe_end(p);
@@ -165,7 +165,7 @@ static void pipe_close(weir_transport *t)
     }
     wr_transport_set_end(t, WEIR_END_CLOSED);
     if (p->direction == WR_PIPE_READ) {
-        wr_pipe_doom(p);
+        wr_pipe_doom(&p->t);
         return;
     }
     wr_pipe_set_state(p, WR_PIPE_CLOSING);
@@ -185,7 +185,7 @@ static void pipe_abort(weir_transport *t)
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
-    wr_pipe_doom(p);
+    wr_pipe_doom(&p->t);
     pipe_end(p); /* the cancels leave together with this turn's submissions */
     wr_pipe_check_invariants(p);
 }
@@ -259,7 +259,8 @@ static void pipe_dump(const weir_transport *t, FILE *out)
             "queued=%llu%s error=%s\n",
             t->ops->name, p->fd, wr_pipe_state_name(p), wr_pipe_io_name(p),
             p->watch_op.in_flight ? " watching" : "", ways[p->way],
-            p->paused ? " paused" : "", p->eof_seen ? " eof" : "",
+            wr_delivery_is_paused(&p->delivery) ? " paused" : "",
+            p->eof_seen ? " eof" : "",
             (unsigned long long)p->demand.account.held_bytes,
             p->demand.account.lease_count, (unsigned long long)p->sendq.bytes,
             t->writing_paused ? " writing-paused" : "",
@@ -288,6 +289,7 @@ static const struct wr_transport_ops pipe_read_ops = {
     .set_protocol = pipe_set_protocol,
     .close = pipe_close,
     .abort = pipe_abort,
+    .doom = wr_pipe_doom,
     .get_extra_info = pipe_get_extra_info,
     .abandon = pipe_abandon,
     .dump = pipe_dump,
@@ -312,6 +314,7 @@ static const struct wr_transport_ops pipe_write_ops = {
     .set_protocol = pipe_set_protocol,
     .close = pipe_close,
     .abort = pipe_abort,
+    .doom = wr_pipe_doom,
     .get_extra_info = pipe_get_extra_info,
     .abandon = pipe_abandon,
     .dump = pipe_dump,

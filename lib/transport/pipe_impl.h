@@ -5,7 +5,7 @@
  *     pipe_open.c     making one of a descriptor
  *     pipe.c          life: completions, decisions carried out, loss, freeing
  *     pipe_read.c     waiting for bytes, and reading them
- *     pipe_deliver.c  bytes on their way to the protocol
+ *     pipe_deliver.c  the end of the stream, and another protocol
  *     pipe_write.c    the send queue on its way to the kernel
  *     pipe_time.c     time-outs
  *     pipe_state.c    the states, the next step, what must always hold
@@ -37,6 +37,7 @@
 #ifndef WEIR_LIB_TRANSPORT_PIPE_IMPL_H
 #define WEIR_LIB_TRANSPORT_PIPE_IMPL_H
 
+#include "delivery.h"
 #include "lib/base/sendq.h"
 #include "pipe.h"
 
@@ -90,9 +91,7 @@ struct wr_pipe {
     enum wr_pipe_state state : 8; /* set by wr_pipe_set_state() alone */
     enum wr_pipe_io io : 8;       /* set by wr_pipe_set_io() alone */
     enum wr_pipe_way way : 8;     /* falls to worker at most once */
-    bool paused : 1;       /* set and cleared by pause and resume_reading */
-    bool eof_seen : 1;     /* set by the read that returned 0 */
-    bool eof_pending : 1;  /* eof_seen, not told yet; cleared when told */
+    bool eof_seen : 1;            /* set by the read that returned 0 */
     bool held_back : 1;    /* set when reading found no credit or buffer */
     bool peer_gone : 1;    /* set by the watch: no one will read */
     bool sees_changes : 1; /* polls are ones that tell changes alone */
@@ -103,9 +102,8 @@ struct wr_pipe {
     struct wr_ready step;
 
     /* Of a read pipe. */
-    struct wr_demand demand; /* of received bytes, and its account */
-    weir_lease *held_head;   /* received and not delivered, oldest first */
-    weir_lease *held_tail;
+    struct wr_demand demand;     /* of received bytes, and its account */
+    struct wr_delivery delivery; /* shut from state CLOSING on */
     uint8_t *scratch; /* where a worker reads to; made on first use */
 
     /* Of a write pipe. */
@@ -156,17 +154,10 @@ void wr_pipe_resume_reading(weir_transport *t);
 void wr_pipe_set_read_limit(weir_transport *t, uint64_t bytes);
 
 /* pipe_deliver.c */
-/* A read brought bytes in a lease, of which this takes a reference. */
-void wr_pipe_deliver(struct wr_pipe *p, weir_lease *lease);
 /* The end of the stream was read. */
 void wr_pipe_deliver_eof(struct wr_pipe *p);
 /* Delivers what was held, as far as the protocol takes it. */
 void wr_pipe_deliver_held(struct wr_pipe *p);
-void wr_pipe_drop_held(struct wr_pipe *p);
-/* Tells a buffered protocol that memory which it gave is free again. */
-void wr_pipe_give_buffer_back(struct wr_pipe *p,
-                              const struct weir_protocol_binding *from,
-                              void *buf);
 int wr_pipe_set_protocol(weir_transport *t,
                          const struct weir_protocol_binding *binding,
                          const struct weir_buf *initial, size_t count);
@@ -201,9 +192,7 @@ void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io);
 /* Decides from the facts what comes next in the pipe's life; pure. */
 enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p);
 /* The connection is about to end; pipe.c sees to it from the loop. */
-void wr_pipe_doom(struct wr_pipe *p);
-/* A callback returned an error: reports it and dooms the pipe. */
-void wr_pipe_fail_callback(struct wr_pipe *p, int err, const char *callback);
+void wr_pipe_doom(weir_transport *t);
 /* Holds wherever code of the user may run; pure. */
 void wr_pipe_check_invariants(const struct wr_pipe *p);
 /* Holds besides between two turns of the loop: something will go on with every
@@ -228,7 +217,8 @@ static inline bool wr_pipe_is_over(const struct wr_pipe *p)
 static inline bool wr_pipe_is_reading(const struct wr_pipe *p)
 {
     return p->direction == WR_PIPE_READ && p->state == WR_PIPE_OPEN &&
-           !p->paused && !p->eof_seen && p->t.error == 0;
+           wr_delivery_may_show(&p->delivery) && !p->eof_seen &&
+           p->t.error == 0;
 }
 
 static inline void wr_pipe_note_moved(struct wr_pipe *p)
@@ -236,14 +226,6 @@ static inline void wr_pipe_note_moved(struct wr_pipe *p)
     if (WR_UNLIKELY(p->has_limits)) {
         p->moved_ns = weir_loop_get_time(p->t.loop);
     }
-}
-
-/* False when a callback has switched the protocol since @from was bound. */
-static inline bool wr_pipe_is_bound_to(const struct wr_pipe *p,
-                                       const struct weir_protocol_binding *from)
-{
-    return p->t.binding.protocol == from->protocol &&
-           p->t.binding.user == from->user;
 }
 
 #endif

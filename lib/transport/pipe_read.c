@@ -24,7 +24,7 @@
 /* True when the protocol wants bytes that are still in the kernel. */
 static bool pipe_read_wants(const struct wr_pipe *p)
 {
-    return wr_pipe_is_reading(p) && !p->held_head;
+    return wr_pipe_is_reading(p) && !wr_delivery_has_held(&p->delivery);
 }
 
 /* True when the bytes go straight into memory of the protocol. */
@@ -98,7 +98,7 @@ static bool pipe_read_has_credit(struct wr_pipe *p)
 static void pipe_read_arm(struct wr_pipe *p)
 {
     wr_assert(p->io == WR_PIPE_IDLE);
-    wr_assert(!p->held_head && !p->eof_seen);
+    wr_assert(!wr_delivery_has_held(&p->delivery) && !p->eof_seen);
     if (!pipe_read_has_credit(p)) {
         return;
     }
@@ -190,8 +190,9 @@ static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
     while (lease) {
         weir_lease *next = lease->next;
         lease->next = NULL;
-        wr_pipe_deliver(p, lease);
-        wr_lease_end_borrow(lease);
+        if (wr_delivery_borrowed(&p->t, &p->delivery, lease)) {
+            wr_pipe_push_step(p);
+        }
         lease = next;
     }
     return res;
@@ -206,24 +207,24 @@ static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
 
     int err = wr_protocol_get_buffer(&p->t, 0, &iov.iov_base, &iov.iov_len);
     if (err < 0) {
-        wr_pipe_fail_callback(p, err, "get_buffer");
+        wr_delivery_fail(&p->t, err, "get_buffer");
         return -EAGAIN;
     }
-    if (!pipe_read_wants(p) || !wr_pipe_is_bound_to(p, &from)) {
+    if (!pipe_read_wants(p) || !wr_protocol_is_bound(&p->t, &from)) {
         /* Paused, closed or switched by get_buffer itself. */
-        wr_pipe_give_buffer_back(p, &from, iov.iov_base);
+        wr_protocol_give_back(&p->t, &from, iov.iov_base);
         return -EAGAIN;
     }
     iov.iov_len = wr_min_u64(iov.iov_len, WR_CREDIT_MAX);
     const int32_t res = call(p->fd, &iov, 1);
     if (res <= 0) {
-        wr_pipe_give_buffer_back(p, &from, iov.iov_base);
+        wr_protocol_give_back(&p->t, &from, iov.iov_base);
         return res;
     }
     pipe_read_note(p, (uint32_t)res);
     err = wr_protocol_updated(&p->t, (uint32_t)res);
     if (err < 0) {
-        wr_pipe_fail_callback(p, err, "buffer_updated");
+        wr_delivery_fail(&p->t, err, "buffer_updated");
     }
     return res;
 }
@@ -278,8 +279,9 @@ static void pipe_read_worked(struct wr_pipe *p, int32_t res)
         return;
     }
     pipe_read_note(p, (uint32_t)res);
-    wr_pipe_deliver(p, lease);
-    wr_lease_unref(lease);
+    if (wr_delivery_given(&p->t, &p->delivery, lease)) {
+        wr_pipe_push_step(p);
+    }
 }
 
 void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
@@ -323,8 +325,8 @@ void wr_pipe_pause_reading(weir_transport *t)
     struct wr_pipe *p = wr_pipe_of(t);
 
     wr_pipe_check_invariants(p);
-    if (p->state == WR_PIPE_OPEN && !p->paused) {
-        p->paused = true;
+    if (p->state == WR_PIPE_OPEN && !wr_delivery_is_paused(&p->delivery)) {
+        wr_delivery_pause(&p->delivery);
         wr_pipe_push_step(p);
     }
 }
@@ -334,8 +336,8 @@ void wr_pipe_resume_reading(weir_transport *t)
     struct wr_pipe *p = wr_pipe_of(t);
 
     wr_pipe_check_invariants(p);
-    if (p->state == WR_PIPE_OPEN && p->paused) {
-        p->paused = false;
+    if (p->state == WR_PIPE_OPEN && wr_delivery_is_paused(&p->delivery)) {
+        wr_delivery_resume(&p->delivery);
         wr_pipe_note_moved(p); /* the read time-out starts anew */
         wr_pipe_times_changed(p);
         wr_pipe_push_step(p);

@@ -17,6 +17,9 @@ void wr_pipe_set_state(struct wr_pipe *p, enum wr_pipe_state state)
     };
     wr_assert(state < WR_PIPE_STATES);
     wr_assert(allowed[p->state] >> state & 1u);
+    if (p->state == WR_PIPE_OPEN) {
+        wr_delivery_shut(&p->delivery);
+    }
     p->state = state;
 }
 
@@ -64,7 +67,7 @@ static enum wr_pipe_next pipe_state_next_of_open(const struct wr_pipe *p)
         return WR_PIPE_GO;
     }
     /* Bytes that were read before the error come before the loss. */
-    return p->held_head ? WR_PIPE_WAIT : WR_PIPE_DOOM;
+    return wr_delivery_has_held(&p->delivery) ? WR_PIPE_WAIT : WR_PIPE_DOOM;
 }
 
 enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p)
@@ -124,20 +127,22 @@ static void pipe_state_check_read(const struct wr_pipe *p)
     wr_assert(!p->peer_gone);
     wr_assert(!p->watch_op.in_flight);
     wr_assert(wr_sendq_is_empty(&p->sendq));
-    wr_assert(!p->eof_pending || p->eof_seen);
+    wr_assert(!wr_delivery_has_end(&p->delivery) || p->eof_seen);
     wr_debug_assert(!p->eof_seen || !p->op.in_flight);
     wr_assert(p->io != WR_PIPE_WORKING || p->scratch);
-    wr_assert(!p->held_head == !p->held_tail);
-    wr_assert(!p->held_tail || !p->held_tail->next);
-    wr_assert(!p->held_head || p->state <= WR_PIPE_DOOMED);
+    wr_delivery_check_invariants(&p->delivery);
+    wr_assert(wr_delivery_is_shut(&p->delivery) == (p->state > WR_PIPE_OPEN));
+    wr_assert(!wr_delivery_has_held(&p->delivery) ||
+              p->state <= WR_PIPE_DOOMED);
     wr_assert(p->demand.account.lease_count > 0 ||
               p->demand.account.held_bytes == 0);
 }
 
 static void pipe_state_check_write(const struct wr_pipe *p)
 {
-    wr_assert(!p->paused && !p->eof_seen && !p->held_back);
-    wr_assert(!p->held_head && !p->scratch);
+    wr_assert(!wr_delivery_is_paused(&p->delivery) && !p->eof_seen &&
+              !p->held_back);
+    wr_assert(!wr_delivery_has_held(&p->delivery) && !p->scratch);
     wr_assert(p->demand.account.lease_count == 0);
     wr_assert(!p->op.in_flight || !wr_sendq_is_empty(&p->sendq));
     wr_debug_assert(!wr_list_is_linked(&p->turn_end.link) || !p->op.in_flight);
@@ -173,33 +178,22 @@ void wr_pipe_check_rest(const struct wr_pipe *p)
     wr_assert(p->state != WR_PIPE_DOOMED);
     wr_assert(p->state != WR_PIPE_ENDING || pipe_state_is_in_flight(p));
     wr_assert(!pipe_state_is_forgotten(p));
-    wr_assert(!p->held_head || p->paused);
-    wr_assert(!p->eof_pending || p->paused);
+    wr_assert(!wr_delivery_has_held(&p->delivery) ||
+              wr_delivery_is_paused(&p->delivery));
+    wr_assert(!wr_delivery_has_end(&p->delivery) ||
+              wr_delivery_is_paused(&p->delivery));
     if (p->t.error == 0 && !wr_pipe_is_over(p)) {
         wr_assert(wr_sendq_is_empty(&p->sendq) || p->op.in_flight ||
                   wr_list_is_linked(&p->turn_end.link));
     }
 }
 
-void wr_pipe_doom(struct wr_pipe *p)
+void wr_pipe_doom(weir_transport *t)
 {
+    struct wr_pipe *p = wr_pipe_of(t);
+
     if (!wr_pipe_is_over(p)) {
         wr_pipe_set_state(p, WR_PIPE_DOOMED);
         wr_pipe_push_step(p);
     }
-}
-
-void wr_pipe_fail_callback(struct wr_pipe *p, int err, const char *callback)
-{
-    const struct weir_exception failed = {
-        .message = "protocol callback failed: connection aborted",
-        .err = err,
-        .callback = callback,
-        .transport = &p->t,
-    };
-    wr_assert(err < 0);
-    wr_assert(p->state != WR_PIPE_UNBORN && p->state != WR_PIPE_LOST);
-    wr_transport_set_error(&p->t, err, callback);
-    wr_loop_report(p->t.loop, &failed);
-    wr_pipe_doom(p);
 }

@@ -79,7 +79,7 @@ static void pipe_time_expire(struct wr_timer *timer)
         return;
     }
     wr_transport_set_error(&p->t, next.err, next.what);
-    wr_pipe_doom(p);
+    wr_pipe_doom(&p->t);
 }
 
 void wr_pipe_times_init(struct wr_pipe *p)

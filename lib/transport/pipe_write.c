@@ -39,7 +39,7 @@ static void pipe_write_failed(struct wr_pipe *p, int err)
 {
     wr_assert(err < 0);
     wr_transport_set_error(&p->t, err, "write");
-    wr_pipe_doom(p);
+    wr_pipe_doom(&p->t);
 }
 
 /* A single poll sees room that is there already. After a socket's peer has

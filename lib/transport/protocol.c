@@ -167,6 +167,16 @@ int wr_protocol_updated(weir_transport *t, size_t len)
     return ret;
 }
 
+void wr_protocol_give_back(weir_transport *t,
+                           const struct weir_protocol_binding *from, void *buf)
+{
+    wr_assert(buf);
+    if (from->protocol->release_buffer) {
+        from->protocol->release_buffer(from->user, buf);
+        wr_loop_leave_if_forked(t->loop);
+    }
+}
+
 int wr_protocol_pipe_data(weir_transport *t, int fd, const struct weir_buf *buf)
 {
     wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_SUBPROCESS);

@@ -92,7 +92,7 @@ static void sock_end(struct wr_sock *s)
     if (WR_UNLIKELY(s->t.has_dropped || !wr_sendq_is_empty(&s->sendq))) {
         sock_reset_on_close(s);
     }
-    wr_sock_drop_held(s);
+    wr_delivery_drop(&s->delivery);
     wr_sock_times_stop(s);
     wr_sock_end_recv(s);
     if (WR_UNLIKELY(s->sends_file)) {
@@ -188,7 +188,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
         if (WR_LIKELY(lease != NULL)) {
             wr_sock_received(s, lease);
         } else {
-            wr_sock_lose_bytes(s, wr_pool_lost_error(&s->t.loop->pool, flags));
+            wr_delivery_lose_bytes(&s->t,
+                                   wr_pool_lost_error(&s->t.loop->pool, flags));
         }
     } else {
         wr_sock_recv_other(s, res, flags);
@@ -341,7 +342,7 @@ static void sock_close(weir_transport *t)
         return;
     }
     wr_transport_set_end(t, WEIR_END_CLOSED);
-    wr_sock_drop_held(s);
+    wr_delivery_drop(&s->delivery);
     wr_sock_set_state(s, WR_SOCK_CLOSING);
     if (s->times) {
         s->times->closing_ns = weir_loop_get_time(t->loop);
@@ -364,7 +365,7 @@ static void sock_abort(weir_transport *t)
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
     sock_reset_on_close(s);
-    wr_sock_doom(s);
+    wr_sock_doom(&s->t);
     sock_end(s); /* the cancels leave together with this turn's sends */
     wr_sock_push_step(s); /* if nothing is in flight, no completion comes */
     wr_sock_check_invariants(s);
@@ -447,9 +448,10 @@ static void sock_dump(const weir_transport *t, FILE *out)
             weir_address_format(&sockname, own, sizeof(own)),
             weir_address_format(&peername, peer, sizeof(peer)),
             wr_sock_state_name(s), wr_sock_recv_state_name(s),
-            s->paused ? " paused" : "", s->eof_seen ? " eof" : "",
-            wr_sock_send_state_name(s), s->recv_op.in_flight ? "r" : "",
-            s->send_op.in_flight ? "s" : "", s->poll_op.in_flight ? "p" : "",
+            wr_delivery_is_paused(&s->delivery) ? " paused" : "",
+            s->eof_seen ? " eof" : "", wr_sock_send_state_name(s),
+            s->recv_op.in_flight ? "r" : "", s->send_op.in_flight ? "s" : "",
+            s->poll_op.in_flight ? "p" : "",
             wr_budget_credit(&t->loop->budget, &s->demand),
             (unsigned long long)s->demand.account.held_bytes,
             s->demand.account.lease_count, (unsigned long long)s->sendq.bytes,
@@ -478,8 +480,8 @@ static void sock_check(const weir_transport *t)
     .limits_changed = wr_sock_limits_changed,                                  \
     .set_read_limit = wr_sock_set_read_limit,                                  \
     .set_timeouts = wr_sock_set_timeouts, .set_protocol = sock_set_protocol,   \
-    .close = sock_close, .abort = sock_abort, .abandon = sock_abandon,         \
-    .get_peername = wr_sock_get_peername,                                      \
+    .close = sock_close, .abort = sock_abort, .doom = wr_sock_doom,            \
+    .abandon = sock_abandon, .get_peername = wr_sock_get_peername,             \
     .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \
     .dump = sock_dump, .check = sock_check, .unreferenced = sock_unreferenced
 

@@ -124,7 +124,7 @@ static void sock_bulk_give_fds(struct wr_sock *s, const struct wr_passed *fds)
     int ret = wr_protocol_fds(&s->t, fds->fds, count,
                               fds->has_lost || count < fds->count);
     if (ret < 0) {
-        wr_sock_fail_callback(s, ret, "fds_received");
+        wr_delivery_fail(&s->t, ret, "fds_received");
     }
 }
 
@@ -146,7 +146,7 @@ static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
                            (uint32_t)res + fds.count * FD_COST);
     if (WR_UNLIKELY(!lease)) {
         wr_sock_fds_close(s->t.loop, fds.fds, fds.count);
-        wr_sock_lose_bytes(s, -ENOMEM);
+        wr_delivery_lose_bytes(&s->t, -ENOMEM);
         return;
     }
     if (fds.count > 0 || fds.has_lost) {

@@ -32,6 +32,7 @@
 #ifndef WEIR_LIB_TRANSPORT_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_IMPL_H
 
+#include "delivery.h"
 #include "lib/base/sendq.h"
 #include "sendfile.h"
 #include "sock.h"
@@ -147,14 +148,12 @@ struct wr_sock {
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;  /* one after the other, while it moves bulk */
     uint8_t max_fds;         /* that a receive takes; 0: it takes none */
-    bool paused : 1;         /* set and cleared by pause and resume_reading */
     bool has_received : 1;   /* set by the first bytes */
     bool armed_once : 1;     /* the receive in flight ends with first bytes */
     bool moves_bulk : 1;     /* receives much at a time; see sock_bulk.c */
     bool polls_bytes : 1;    /* the operation of recv_op is a poll */
     bool eof_seen : 1;       /* set by the receive that returned 0 */
     bool recv_failed : 1;    /* set by the receive that returned an error */
-    bool eof_pending : 1;    /* eof_seen, not told yet; cleared when told */
     bool held_back : 1;      /* set when an arm found no credit or buffer */
     bool write_eof : 1;      /* set by write_eof and by lingering */
     bool sends_file : 1;     /* set while there is a `file` */
@@ -172,10 +171,9 @@ struct wr_sock {
     struct wr_sendq sendq;
 
     struct wr_op recv_op;
-    struct wr_op poll_op;    /* watches a peer that is not read from */
-    struct wr_demand demand; /* of received bytes, and its account */
-    weir_lease *held_head;   /* received and not delivered, oldest first */
-    weir_lease *held_tail;
+    struct wr_op poll_op;        /* watches a peer that is not read from */
+    struct wr_demand demand;     /* of received bytes, and its account */
+    struct wr_delivery delivery; /* shut from state CLOSING on */
 
     struct wr_ready step;
     struct wr_sock_into *into;   /* made on first use */
@@ -309,11 +307,6 @@ void wr_sock_received_into(struct wr_sock *s, size_t len);
 void wr_sock_received_eof(struct wr_sock *s);
 /* Delivers the bytes that were held, as far as the protocol takes them. */
 void wr_sock_deliver_held(struct wr_sock *s);
-void wr_sock_drop_held(struct wr_sock *s);
-/* Tells a buffered protocol that memory of its own is free again. */
-void wr_sock_give_buffer_back(struct wr_sock *s,
-                              const struct weir_protocol_binding *from,
-                              void *buf);
 /* Gives lent memory back if nothing was received into it. */
 void wr_sock_return_into(struct wr_sock *s);
 /* Gives lent memory back, whatever was received into it, and frees `into`. */
@@ -353,12 +346,7 @@ void wr_sock_set_state(struct wr_sock *s, enum wr_sock_state state);
 /* Decides from the facts what comes next in the socket's life; pure. */
 enum wr_sock_next wr_sock_next_step(const struct wr_sock *s);
 /* The connection is about to end; sock.c sees to it from the loop. */
-void wr_sock_doom(struct wr_sock *s);
-/* Received bytes cannot be kept, or are not known for sure: none that come
- * after the gap may be delivered. */
-void wr_sock_lose_bytes(struct wr_sock *s, int err);
-/* A callback returned an error: reports it and dooms the connection. */
-void wr_sock_fail_callback(struct wr_sock *s, int err, const char *callback);
+void wr_sock_doom(weir_transport *t);
 enum wr_send_state wr_sock_send_state(const struct wr_sock *s);
 /* Holds wherever code of the user may run; pure. */
 void wr_sock_check_invariants(const struct wr_sock *s);
@@ -421,8 +409,8 @@ static inline bool wr_sock_is_over(const struct wr_sock *s)
 /* True when the protocol may be called with received bytes. */
 static inline bool wr_sock_is_reading(const struct wr_sock *s)
 {
-    return s->state == WR_SOCK_OPEN && !s->paused && !s->eof_seen &&
-           s->t.error == 0;
+    return s->state == WR_SOCK_OPEN && wr_delivery_may_show(&s->delivery) &&
+           !s->eof_seen && s->t.error == 0;
 }
 
 /* True when the socket goes on as it is after a completion. */
@@ -471,14 +459,6 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
            s->times && s->times->limits.linger_ns != 0;
 }
 
-/* False when a callback has switched the protocol since @from was bound. */
-static inline bool wr_sock_is_bound_to(const struct wr_sock *s,
-                                       const struct weir_protocol_binding *from)
-{
-    return s->t.binding.protocol == from->protocol &&
-           s->t.binding.user == from->user;
-}
-
 /* True when the protocol has lent memory to receive into. */
 static inline bool wr_sock_has_lent(const struct wr_sock *s)
 {
@@ -488,7 +468,7 @@ static inline bool wr_sock_has_lent(const struct wr_sock *s)
 /* True when bytes were received that the protocol has not seen. */
 static inline bool wr_sock_has_kept(const struct wr_sock *s)
 {
-    return s->held_head || (s->into && s->into->len > 0);
+    return wr_delivery_has_held(&s->delivery) || (s->into && s->into->len > 0);
 }
 
 /* Of a broken connection: true when no byte is left in the kernel. Bytes that
@@ -497,7 +477,7 @@ static inline bool wr_sock_has_kept(const struct wr_sock *s)
 static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 {
     return s->eof_seen || s->recv_failed ||
-           (s->paused && wr_sys_inq(s->fd) <= 0);
+           (wr_delivery_is_paused(&s->delivery) && wr_sys_inq(s->fd) <= 0);
 }
 
 /* Of a broken connection: true when the protocol must be told that its send
@@ -505,7 +485,8 @@ static inline bool wr_sock_has_read_all(const struct wr_sock *s)
  * ever, and so would the bytes that are kept for it. */
 static inline bool wr_sock_awaits_drop(const struct wr_sock *s)
 {
-    return s->state == WR_SOCK_OPEN && (s->paused || s->t.flushed) &&
+    return s->state == WR_SOCK_OPEN &&
+           (wr_delivery_is_paused(&s->delivery) || s->t.flushed) &&
            s->t.notify_depth >= 0;
 }
 

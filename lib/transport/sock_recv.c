@@ -101,13 +101,13 @@ static enum flow sock_recv_flow_of(const struct wr_sock *s)
     if (s->eof_seen) {
         return FLOW_EOF;
     }
-    if (s->paused) {
+    if (wr_delivery_is_paused(&s->delivery)) {
         return wr_sock_has_kept(s) ? FLOW_KEPT : FLOW_PAUSED;
     }
     if (wr_sock_has_lent(s)) {
-        return s->held_head ? FLOW_LENT : FLOW_HELD;
+        return wr_delivery_has_held(&s->delivery) ? FLOW_LENT : FLOW_HELD;
     }
-    return s->held_head ? FLOW_HELD : FLOW_OPEN;
+    return wr_delivery_has_held(&s->delivery) ? FLOW_HELD : FLOW_OPEN;
 }
 
 static enum action sock_recv_next_action(const struct wr_sock *s)
@@ -196,12 +196,13 @@ static void sock_recv_arm_into(struct wr_sock *s)
     void *buf;
     size_t size;
 
-    wr_assert(s->state == WR_SOCK_OPEN && !s->paused);
+    wr_assert(wr_delivery_is_free(&s->delivery));
     wr_assert(!wr_sock_has_lent(s)); /* a protocol lends one at a time */
     if (!s->into) {
         s->into = wr_alloc(&loop->counting, sizeof(*s->into));
         if (!s->into) {
-            wr_sock_lose_bytes(s, -ENOMEM); /* nothing would try again */
+            wr_delivery_lose_bytes(&s->t,
+                                   -ENOMEM); /* nothing would try again */
             return;
         }
         memset(s->into, 0, sizeof(*s->into));
@@ -209,16 +210,16 @@ static void sock_recv_arm_into(struct wr_sock *s)
     const struct weir_protocol_binding from = s->t.binding;
     int err = wr_protocol_get_buffer(&s->t, 0, &buf, &size);
     if (err < 0) {
-        wr_sock_fail_callback(s, err, "get_buffer");
+        wr_delivery_fail(&s->t, err, "get_buffer");
         return;
     }
     if (WR_UNLIKELY(wr_loop_is_forked(loop))) {
         return; /* a task of the child has resumed reading */
     }
     if (sock_recv_flow_of(s) != FLOW_OPEN || s->recv_state != WR_RECV_IDLE ||
-        !wr_sock_is_bound_to(s, &from)) {
+        !wr_protocol_is_bound(&s->t, &from)) {
         /* Paused, closed or switched by get_buffer itself. */
-        wr_sock_give_buffer_back(s, &from, buf);
+        wr_protocol_give_back(&s->t, &from, buf);
         wr_sock_push_step(s);
         return;
     }
@@ -309,7 +310,8 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     const struct wr_pool *pool = &s->t.loop->pool;
 
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    wr_assert(!s->held_head && !wr_sock_has_lent(s)); /* those go first */
+    wr_assert(!wr_delivery_has_held(&s->delivery) &&
+              !wr_sock_has_lent(s)); /* those go first */
     if (WR_UNLIKELY(sock_recv_receives_into(s))) {
         sock_recv_arm_lent(s);
         return;
@@ -400,12 +402,13 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
     if (flags & WR_CQE_BUFFER) { /* used up with nothing in it */
         wr_ignore(wr_pool_receive(pool, &s->demand.account, 0, flags) != NULL);
         if (wr_pool_lost_error(pool, flags) == WEIR_EBADBUFFER) {
-            wr_sock_lose_bytes(s, WEIR_EBADBUFFER);
+            wr_delivery_lose_bytes(&s->t, WEIR_EBADBUFFER);
             return;
         }
     }
     if (res > 0 && !wr_sock_has_lent(s)) {
-        wr_sock_lose_bytes(s, WEIR_EBADBUFFER); /* bytes, and no place */
+        wr_delivery_lose_bytes(&s->t,
+                               WEIR_EBADBUFFER); /* bytes, and no place */
     } else if (res > 0) {
         wr_sock_received_into(s, (size_t)res);
     } else if (res == 0) {
@@ -506,10 +509,10 @@ void wr_sock_pause_reading(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    if (s->state != WR_SOCK_OPEN || s->paused) {
+    if (s->state != WR_SOCK_OPEN || wr_delivery_is_paused(&s->delivery)) {
         return;
     }
-    s->paused = true;
+    wr_delivery_pause(&s->delivery);
     wr_sock_push_step(s);
 }
 
@@ -518,10 +521,10 @@ void wr_sock_resume_reading(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    if (s->state != WR_SOCK_OPEN || !s->paused) {
+    if (s->state != WR_SOCK_OPEN || !wr_delivery_is_paused(&s->delivery)) {
         return;
     }
-    s->paused = false;
+    wr_delivery_resume(&s->delivery);
     wr_sock_note_received(s); /* the read time-out starts anew */
     wr_sock_times_changed(s);
     wr_sock_push_step(s);

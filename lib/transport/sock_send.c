@@ -121,7 +121,7 @@ void wr_sock_shut_when_sent(struct wr_sock *s)
     /* A peer that is gone already is found out by the receive. */
     if (err < 0 && err != -ENOTCONN) {
         wr_transport_set_error(&s->t, err, "shutdown");
-        wr_sock_doom(s);
+        wr_sock_doom(&s->t);
     }
 }
 

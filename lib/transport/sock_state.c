@@ -20,6 +20,9 @@ void wr_sock_set_state(struct wr_sock *s, enum wr_sock_state state)
     };
     wr_assert(state < WR_SOCK_STATES);
     wr_assert(allowed[s->state] >> state & 1u);
+    if (s->state == WR_SOCK_OPEN) {
+        wr_delivery_shut(&s->delivery);
+    }
     s->state = state;
 }
 
@@ -73,7 +76,7 @@ static bool sock_state_may_drop_queue(const struct wr_sock *s)
 static bool sock_state_has_delivered_all(const struct wr_sock *s)
 {
     return wr_sock_has_read_all(s) && !s->recv_op.in_flight &&
-           !wr_sock_has_kept(s) && !s->eof_pending;
+           !wr_sock_has_kept(s) && !wr_delivery_has_end(&s->delivery);
 }
 
 static enum wr_sock_next sock_state_next_of_broken(const struct wr_sock *s)
@@ -133,7 +136,7 @@ static void sock_state_check_life(const struct wr_sock *s)
     switch (s->state) {
     case WR_SOCK_UNBORN:
         wr_assert(!s->eof_seen);
-        wr_assert(!s->paused);
+        wr_assert(wr_delivery_is_free(&s->delivery));
         wr_assert(s->recv_state == WR_RECV_IDLE);
         break;
     case WR_SOCK_LINGERING:
@@ -142,7 +145,7 @@ static void sock_state_check_life(const struct wr_sock *s)
         wr_assert(!wr_sock_has_unsent(s));
         break;
     case WR_SOCK_ENDING:
-        wr_assert(!s->held_head);
+        wr_assert(!wr_delivery_has_held(&s->delivery));
         wr_debug_assert(!wr_list_is_linked(&s->turn_end.link));
         break;
     case WR_SOCK_LOST:
@@ -177,7 +180,7 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(s->recv_state != WR_RECV_STARVED || s->held_back);
     wr_assert(!is_armed || !s->held_back);
     wr_debug_assert(!s->recv_failed || s->t.error || wr_sock_is_over(s));
-    wr_assert(!s->eof_pending || s->eof_seen);
+    wr_assert(!wr_delivery_has_end(&s->delivery) || s->eof_seen);
     wr_debug_assert(!s->eof_seen || !is_armed);
     wr_assert(s->demand.account.lease_count > 0 ||
               s->demand.account.held_bytes == 0);
@@ -186,9 +189,10 @@ static void sock_state_check_recv(const struct wr_sock *s)
 /* Bytes that are kept for the protocol, in leases or in memory that it lent. */
 static void sock_state_check_kept(const struct wr_sock *s)
 {
-    wr_assert(!s->held_head == !s->held_tail);
-    wr_assert(!s->held_tail || !s->held_tail->next);
-    if (s->held_head || s->eof_pending) {
+    wr_delivery_check_invariants(&s->delivery);
+    wr_assert(wr_delivery_is_shut(&s->delivery) == (s->state > WR_SOCK_OPEN));
+    if (wr_delivery_has_held(&s->delivery) ||
+        wr_delivery_has_end(&s->delivery)) {
         wr_assert(s->state == WR_SOCK_OPEN || s->state == WR_SOCK_DOOMED);
     }
     if (s->into) {
@@ -291,8 +295,8 @@ void wr_sock_check_rest(const struct wr_sock *s)
     wr_assert(s->state != WR_SOCK_ENDING || sock_state_is_in_flight(s));
     wr_assert(!sock_state_is_forgotten(s));
     if (wr_sock_is_reading(s)) {
-        wr_assert(!s->held_head || wr_sock_has_lent(s));
-        wr_assert(!s->eof_pending);
+        wr_assert(!wr_delivery_has_held(&s->delivery) || wr_sock_has_lent(s));
+        wr_assert(!wr_delivery_has_end(&s->delivery));
     }
     const bool is_moving =
         s->send_op.in_flight || wr_list_is_linked(&s->turn_end.link);
@@ -305,32 +309,12 @@ void wr_sock_check_rest(const struct wr_sock *s)
               wr_ready_is_pending(&s->file->ready));
 }
 
-void wr_sock_doom(struct wr_sock *s)
+void wr_sock_doom(weir_transport *t)
 {
+    struct wr_sock *s = wr_sock_of(t);
+
     if (!wr_sock_is_over(s)) {
         wr_sock_set_state(s, WR_SOCK_DOOMED);
         wr_sock_push_step(s);
     }
-}
-
-void wr_sock_lose_bytes(struct wr_sock *s, int err)
-{
-    wr_assert(err == -ENOMEM || err == WEIR_EBADBUFFER);
-    wr_transport_set_error(&s->t, err, "receive");
-    wr_sock_doom(s);
-}
-
-void wr_sock_fail_callback(struct wr_sock *s, int err, const char *callback)
-{
-    const struct weir_exception failed = {
-        .message = "protocol callback failed: connection aborted",
-        .err = err,
-        .callback = callback,
-        .transport = &s->t,
-    };
-    wr_assert(err < 0);
-    wr_assert(s->state != WR_SOCK_UNBORN && s->state != WR_SOCK_LOST);
-    wr_transport_set_error(&s->t, err, callback);
-    wr_loop_report(s->t.loop, &failed);
-    wr_sock_doom(s);
 }

@@ -132,7 +132,7 @@ static void sock_time_expire(struct wr_timer *timer)
     if (next.err < 0) {
         wr_transport_set_error(&s->t, next.err, next.what);
     }
-    wr_sock_doom(s);
+    wr_sock_doom(&s->t);
 }
 
 int wr_sock_set_limits(struct wr_sock *s, const struct weir_timeouts *timeouts)

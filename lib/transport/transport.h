@@ -96,6 +96,9 @@ struct wr_transport_ops {
                         const struct weir_buf *initial, size_t count);
     void (*close)(weir_transport *t);
     void (*abort)(weir_transport *t);
+    /* The connection is about to end: nothing more is delivered. Of kinds with
+     * a delivery. */
+    void (*doom)(weir_transport *t);
     void (*get_peername)(const weir_transport *t, struct weir_address *ret);
     void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
     int (*get_socket)(const weir_transport *t);
@@ -265,6 +268,9 @@ WEIR_MUST_USE int wr_protocol_eof(weir_transport *t);
 WEIR_MUST_USE int wr_protocol_get_buffer(weir_transport *t, size_t hint,
                                          void **ret_buf, size_t *ret_size);
 WEIR_MUST_USE int wr_protocol_updated(weir_transport *t, size_t len);
+/* Tells the protocol of @from that memory which it gave is free again. */
+void wr_protocol_give_back(weir_transport *t,
+                           const struct weir_protocol_binding *from, void *buf);
 /* True when the protocol has fds_received: wr_protocol_fds() gives it some. */
 bool wr_protocol_takes_fds(const weir_transport *t);
 WEIR_MUST_USE int wr_protocol_fds(weir_transport *t, const int *fds,
@@ -278,6 +284,15 @@ WEIR_MUST_USE int wr_protocol_pipe_data(weir_transport *t, int fd,
                                         const struct weir_buf *buf);
 void wr_protocol_pipe_lost(weir_transport *t, int fd, int err);
 void wr_protocol_exited(weir_transport *t);
+
+/* False when a callback has switched the protocol since @from was bound. */
+static inline bool
+wr_protocol_is_bound(const weir_transport *t,
+                     const struct weir_protocol_binding *from)
+{
+    return t->binding.protocol == from->protocol &&
+           t->binding.user == from->user;
+}
 
 static inline int wr_protocol_data(weir_transport *t,
                                    const struct weir_buf *buf)

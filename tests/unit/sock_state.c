@@ -104,11 +104,13 @@ static void arrange(enum wr_sock_state state, unsigned facts)
     sock.recv_op.in_flight = facts & RECEIVING;
     sock.poll_op.in_flight = facts & POLLING;
     sock.eof_seen = facts & EOF_SEEN;
-    sock.eof_pending = facts & EOF_PENDING;
     sock.recv_failed = facts & RECV_FAILED;
-    sock.held_head = facts & HELD ? &lease : NULL;
+    sock.delivery.held_head = facts & HELD ? &lease : NULL;
+    sock.delivery.facts = (facts & EOF_PENDING ? WR_DELIVERY_END : 0) |
+                          (facts & HELD ? WR_DELIVERY_HELD : 0) |
+                          (facts & PAUSED ? WR_DELIVERY_PAUSED : 0) |
+                          (state > WR_SOCK_OPEN ? WR_DELIVERY_SHUT : 0);
     sock.into = facts & LENT ? &into : NULL;
-    sock.paused = facts & PAUSED;
     sock.times = &times;
 }
 

@@ -1,0 +1,258 @@
+/*
+ * Deliveries: received bytes on their way to the protocol of a transport.
+ *
+ * What is here happens seldom: bytes that are held, buffered protocols, the end
+ * of the stream and another protocol. The way of most bytes is in the header.
+ */
+#include "delivery.h"
+
+#include <string.h>
+
+/* ---- failures ---- */
+
+void wr_delivery_lose_bytes(weir_transport *t, int err)
+{
+    wr_assert(err == -ENOMEM || err == WEIR_EBADBUFFER);
+    wr_transport_set_error(t, err, "receive");
+    t->ops->doom(t);
+}
+
+void wr_delivery_fail(weir_transport *t, int err, const char *callback)
+{
+    const struct weir_exception failed = {
+        .message = "protocol callback failed: connection aborted",
+        .err = err,
+        .callback = callback,
+        .transport = t,
+    };
+    wr_assert(err < 0);
+    wr_assert(t->ops->doom);
+    wr_transport_set_error(t, err, callback);
+    wr_loop_report(t->loop, &failed);
+    t->ops->doom(t);
+}
+
+/* ---- held bytes ---- */
+
+/* Puts a list of leases before those that are held. */
+static void delivery_hold_before(struct wr_delivery *d, weir_lease *first,
+                                 weir_lease *last)
+{
+    wr_assert(!wr_delivery_is_shut(d));
+    wr_assert(first->refs > 0 && last->refs > 0);
+    last->next = d->held_head;
+    d->held_head = first;
+    if (!d->held_tail) {
+        d->held_tail = last;
+    }
+    d->facts |= WR_DELIVERY_HELD;
+}
+
+void wr_delivery_hold(struct wr_delivery *d, weir_lease *lease)
+{
+    wr_assert(!wr_delivery_is_shut(d));
+    wr_assert(lease->len > 0 && lease->refs == 1);
+    if (d->held_tail && wr_lease_pack(d->held_tail, lease)) {
+        return;
+    }
+    wr_lease_compact(lease);
+    lease->next = NULL;
+    if (d->held_tail) {
+        d->held_tail->next = lease;
+    } else {
+        d->held_head = lease;
+    }
+    d->held_tail = lease;
+    d->facts |= WR_DELIVERY_HELD;
+}
+
+static weir_lease *delivery_pop(struct wr_delivery *d)
+{
+    weir_lease *lease = d->held_head;
+
+    wr_assert(lease);
+    d->held_head = lease->next;
+    if (!d->held_head) {
+        d->held_tail = NULL;
+        d->facts &= (uint8_t)~WR_DELIVERY_HELD;
+    }
+    lease->next = NULL;
+    return lease;
+}
+
+void wr_delivery_drop_held(struct wr_delivery *d)
+{
+    wr_assert(wr_delivery_has_held(d));
+    do {
+        wr_lease_unref(delivery_pop(d));
+    } while (wr_delivery_has_held(d));
+}
+
+/* ---- buffered protocols ---- */
+
+/* Copies bytes to the memory of a buffered protocol. Returns how many it was
+ * given: fewer than all when it paused, closed, failed or was switched
+ * half-way.
+ */
+static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
+                            const uint8_t *data, size_t len)
+{
+    size_t fed = 0;
+
+    wr_assert(len > 0);
+    while (fed < len && wr_delivery_may_show(d) &&
+           t->binding.protocol->kind == WEIR_PROTOCOL_BUFFERED) {
+        const struct weir_protocol_binding from = t->binding;
+        void *buf;
+        size_t size;
+        int err = wr_protocol_get_buffer(t, len - fed, &buf, &size);
+        if (err < 0) {
+            wr_delivery_fail(t, err, "get_buffer");
+            break;
+        }
+        if (!wr_delivery_may_show(d) || !wr_protocol_is_bound(t, &from)) {
+            wr_protocol_give_back(t, &from, buf); /* get_buffer did that */
+            continue;
+        }
+        const size_t part = wr_min_u64(len - fed, size);
+        memcpy(buf, data + fed, part);
+        t->loop->counts.copied_to_protocol += part;
+        fed += part;
+        err = wr_protocol_updated(t, part);
+        if (err < 0) {
+            wr_delivery_fail(t, err, "buffer_updated");
+            break;
+        }
+    }
+    return fed;
+}
+
+/* Holds the rest of a lease, of which a buffered protocol took a part. */
+static void delivery_hold_rest(weir_transport *t, struct wr_delivery *d,
+                               const struct weir_buf *rest)
+{
+    wr_assert(rest->len > 0);
+    weir_lease *kept = wr_lease_keep_apart(rest);
+    if (kept) {
+        delivery_hold_before(d, kept, kept);
+    } else {
+        wr_delivery_lose_bytes(t, -ENOMEM);
+    }
+}
+
+void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
+                               weir_lease *lease)
+{
+    struct weir_buf buf = {
+        .data = lease->data, .len = lease->len, .lease = lease};
+    const size_t fed = delivery_feed(t, d, buf.data, buf.len);
+
+    buf.data += fed;
+    buf.len -= fed;
+    if (buf.len == 0 || wr_delivery_is_shut(d)) {
+        return;
+    }
+    if (wr_delivery_is_paused(d)) {
+        delivery_hold_rest(t, d, &buf);
+        return;
+    }
+    wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_STREAM);
+    const int ret = wr_protocol_data(t, &buf); /* it has been switched */
+    if (ret < 0) {
+        wr_delivery_fail(t, ret, "data_received");
+    }
+}
+
+/* ---- showing ---- */
+
+bool wr_delivery_given(weir_transport *t, struct wr_delivery *d,
+                       weir_lease *lease)
+{
+    wr_assert(lease->refs == 1);
+    if (!wr_delivery_is_free(d) && !wr_delivery_is_shut(d)) {
+        wr_delivery_hold(d, lease);
+        return true;
+    }
+    if (wr_delivery_is_free(d)) {
+        wr_delivery_show(t, d, lease);
+    }
+    wr_lease_unref(lease);
+    return false;
+}
+
+void wr_delivery_show_first(weir_transport *t, struct wr_delivery *d)
+{
+    wr_assert(wr_delivery_may_show(d));
+    weir_lease *lease = delivery_pop(d);
+    wr_delivery_show(t, d, lease);
+    wr_lease_unref(lease);
+}
+
+void wr_delivery_show_held(weir_transport *t, struct wr_delivery *d)
+{
+    wr_delivery_check_invariants(d);
+    while (wr_delivery_has_held(d) && wr_delivery_may_show(d)) {
+        wr_delivery_show_first(t, d);
+    }
+}
+
+/* ---- another protocol ---- */
+
+static void delivery_drop_list(weir_lease *first)
+{
+    while (first) {
+        weir_lease *next = first->next;
+        wr_lease_unref(first);
+        first = next;
+    }
+}
+
+/* Keeps the given bytes in a list, in order; -ENOMEM without memory. */
+static int delivery_keep_initial(const struct weir_buf *initial, size_t count,
+                                 weir_lease **ret_first, weir_lease **ret_last)
+{
+    weir_lease *first = NULL;
+    weir_lease *last = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (initial[i].len == 0) {
+            continue; /* nothing was left over */
+        }
+        wr_assert(initial[i].data);
+        weir_lease *lease = wr_lease_keep_apart(&initial[i]);
+        if (!lease) {
+            delivery_drop_list(first);
+            return -ENOMEM;
+        }
+        lease->next = NULL;
+        if (last) {
+            last->next = lease;
+        } else {
+            first = lease;
+        }
+        last = lease;
+    }
+    *ret_first = first;
+    *ret_last = last;
+    return 0;
+}
+
+int wr_delivery_set_protocol(weir_transport *t, struct wr_delivery *d,
+                             const struct weir_protocol_binding *binding,
+                             const struct weir_buf *initial, size_t count)
+{
+    weir_lease *first = NULL;
+    weir_lease *last = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        wr_require(initial[i].len == 0 || initial[i].lease, -EINVAL);
+    }
+    int err = delivery_keep_initial(initial, count, &first, &last);
+    wr_require(err == 0, err);
+    t->binding = *binding;
+    wr_protocol_bound(t);
+    if (first) {
+        delivery_hold_before(d, first, last);
+    }
+    return 0;
+}
