@@ -105,6 +105,10 @@ static int engine_fail_by(struct wr_tls_engine *engine, int number)
     if (engine->flooded) {
         return engine_fail(engine, WEIR_ETLSFLOOD);
     }
+    if (engine->oversized) {
+        engine->number = LENGTH_ERROR;
+        return engine_fail(engine, WEIR_ETLSPROTOCOL);
+    }
     if (engine->verdict.err &&
         (number != FATAL_ERROR || engine->alert_received < 0)) {
         return engine_fail(engine, engine->verdict.err);

@@ -87,6 +87,7 @@ struct wr_tls_engine {
     bool no_memory : 1;   /* the output could not grow */
     bool is_counted : 1;  /* the newest record is among idle_records */
     bool flooded : 1;     /* there were too many idle records */
+    bool oversized : 1;   /* a record said that it is too long */
 };
 
 /* Makes the engine of a connection of @context, of which it takes a reference.

@@ -20,6 +20,9 @@
 #define ENGINE_RECORD_EARN_BYTES 1024u
 /* Records of one handshake; each byte of a message may be in its own. */
 #define ENGINE_RECORD_HANDSHAKE_MAX (64u << 10)
+/* The body of a record, as TLS 1.3 has it (RFC 8446, 5.2). TLS 1.2 allows more,
+ * for suites that weir does not have, and wolfSSL as much for both. */
+#define ENGINE_RECORD_BODY_MAX ((1u << 14) + 256u)
 /* A sealed record below this size is copied into a block with others. */
 #define ENGINE_RECORD_COPY_BELOW 2048u
 /* Room in a small block behind the record offset. */
@@ -54,6 +57,7 @@ static void engine_record_count(struct wr_tls_engine *engine,
         engine->record_left =
             (uint32_t)engine->header[3] << 8 | engine->header[4];
         engine->header_fill = 0;
+        engine->oversized = engine->record_left > ENGINE_RECORD_BODY_MAX;
         engine->idle_records++;
         engine->is_counted = true;
     }
@@ -67,6 +71,9 @@ int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
     wr_assert(size > 0);
     if (engine_record_is_flood(engine)) {
         engine->flooded = true;
+        return WOLFSSL_CBIO_ERR_GENERAL;
+    }
+    if (engine->oversized) {
         return WOLFSSL_CBIO_ERR_GENERAL;
     }
     const size_t count = wr_min_u64((unsigned)size, engine->input_left);

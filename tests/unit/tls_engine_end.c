@@ -226,6 +226,7 @@ UNIT(tls_end, a_server_refuses_first_bytes_that_are_no_client_hello)
     static uint8_t claim[5 + 600] = {22, 3, 1, 2, 88, 1, 255, 255, 255, 3, 3};
     /* A record longer than any may be. */
     static uint8_t oversize[64] = {22, 3, 1, 0x48, 1, 1, 0, 0x40, 0};
+    static uint8_t oversize_13[64] = {22, 3, 1, 0x41, 1, 1, 0, 0x40, 0};
     static uint8_t alert_first[] = {21, 3, 1, 0, 2, 2, 40};
     static uint8_t data_first[] = {23, 3, 3, 0, 4, 'd', 'a', 't', 'a'};
     static uint8_t empty_hello[] = {22, 3, 1, 0, 4, 1, 0, 0, 0};
@@ -239,6 +240,7 @@ UNIT(tls_end, a_server_refuses_first_bytes_that_are_no_client_hello)
     end_first_bytes(noise, sizeof(noise), WEIR_ETLSPROTOCOL);
     end_first_bytes(claim, sizeof(claim), WEIR_ETLSPROTOCOL);
     end_first_bytes(oversize, sizeof(oversize), WEIR_ETLSPROTOCOL);
+    end_first_bytes(oversize_13, sizeof(oversize_13), WEIR_ETLSPROTOCOL);
     end_first_bytes(alert_first, sizeof(alert_first), WEIR_ETLSALERT);
     end_first_bytes(data_first, sizeof(data_first), WEIR_ETLSPROTOCOL);
     end_first_bytes(empty_hello, sizeof(empty_hello), WEIR_ETLSPROTOCOL);
