@@ -1,7 +1,7 @@
 /*
- * A subject with TLS, and a peer that is an engine on a socket; see
- * tls_end_rig.h. Both ends of the TCP connection are made here, the subject
- * adopts one of them, and a round ends by looking at what is left.
+ * The subject of the tests of ends, and the rounds; see tls_end_rig.h. Both
+ * ends of the TCP connection are made here, the subject adopts one of them, and
+ * a round ends by looking at what is left. The peer is in tls_end_peer.c.
  */
 #include "tests/contract/tls_end_rig.h"
 
@@ -211,187 +211,23 @@ void tls_end_wait_peer_end(struct tls_end *end)
     tls_end_wait(end, end_peer_has_ended);
 }
 
-/* ---- the peer ---- */
-
-void tls_peer_send(struct tls_end *end, const void *data, size_t len)
-{
-    const uint8_t *bytes = data;
-    for (size_t done = 0; done < len;) {
-        const ssize_t sent =
-            send(end->peer.fd, bytes + done, len - done, MSG_NOSIGNAL);
-        if (sent >= 0) {
-            done += (size_t)sent;
-            continue;
-        }
-        expect_eq(errno, EAGAIN);
-        weir_loop_stop(end->loop);
-        expect_eq(weir_loop_run(end->loop), 0);
-    }
-}
-
-void tls_peer_flush(struct tls_end *end)
-{
-    struct tls_peer *peer = &end->peer;
-    struct wr_block *block = wr_tls_engine_take_output(&peer->engine);
-    while (block) {
-        struct wr_block *next = block->next;
-        if (peer->fd >= 0 && peer->end != -ECONNRESET) {
-            tls_peer_send(end, wr_tls_engine_output_of(block), block->used);
-        }
-        wr_block_give(&peer->blocks, block);
-        block = next;
-    }
-}
-
-/* The engine takes what it was fed, or nothing. */
-static void peer_advance(struct tls_end *end)
-{
-    struct tls_peer *peer = &end->peer;
-    struct wr_tls_engine *engine = &peer->engine;
-    static uint8_t plain[16384];
-
-    if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
-        peer->result = wr_tls_engine_handshake(engine);
-    }
-    while (engine->state != WR_TLS_ENGINE_HANDSHAKE &&
-           (peer->result = wr_tls_engine_read(engine, plain, sizeof(plain))) >
-               0) {
-        const size_t len = (size_t)peer->result;
-        cr_assert(rig_is_pattern(plain, peer->plain, len));
-        peer->plain += len;
-    }
-    if (engine->state != WR_TLS_ENGINE_FAILED) {
-        tls_peer_flush(end);
-    }
-}
-
-static void peer_ended(struct tls_end *end, int how)
-{
-    end->peer.end = how;
-    if (how == 0) {
-        wr_tls_engine_feed_eof(&end->peer.engine);
-        peer_advance(end);
-    }
-}
-
-void tls_peer_step(struct tls_end *end)
-{
-    struct tls_peer *peer = &end->peer;
-    static uint8_t buf[16384];
-
-    while (peer->fd >= 0 && peer->end > 0 && !peer->is_deaf) {
-        const ssize_t len = recv(peer->fd, buf, sizeof(buf), 0);
-        if (len <= 0) {
-            if (len == 0 || errno != EAGAIN) {
-                peer_ended(end, len == 0 ? 0 : -errno);
-            }
-            return;
-        }
-        wr_tls_engine_feed(&peer->engine, buf, (size_t)len);
-        peer_advance(end);
-    }
-}
-
-size_t tls_peer_seal(struct tls_end *end, size_t len, uint8_t *ret, size_t size)
-{
-    static uint8_t plain[WR_TLS_RECORD_MAX];
-    struct tls_peer *peer = &end->peer;
-    size_t sealed = 0;
-
-    cr_assert_leq(len, sizeof(plain));
-    rig_pattern(plain, end->sent, len);
-    tls_peer_flush(end);
-    expect_eq(wr_tls_engine_write(&peer->engine, plain, len), 0);
-    end->sent += len;
-    struct wr_block *block = wr_tls_engine_take_output(&peer->engine);
-    while (block) {
-        struct wr_block *next = block->next;
-        cr_assert_leq(sealed + block->used, size);
-        memcpy(ret + sealed, wr_tls_engine_output_of(block), block->used);
-        sealed += block->used;
-        wr_block_give(&peer->blocks, block);
-        block = next;
-    }
-    return sealed;
-}
-
-void tls_peer_write(struct tls_end *end, size_t len)
-{
-    static uint8_t sealed[32768];
-    while (len > 0) {
-        const size_t part = len < WR_TLS_RECORD_MAX ? len : WR_TLS_RECORD_MAX;
-        const size_t size = tls_peer_seal(end, part, sealed, sizeof(sealed));
-        tls_peer_send(end, sealed, size);
-        len -= part;
-    }
-}
-
-void tls_peer_close_notify(struct tls_end *end)
-{
-    expect_eq(wr_tls_engine_close(&end->peer.engine), 0);
-    tls_peer_flush(end);
-}
-
-void tls_peer_alert(struct tls_end *end)
-{
-    struct tls_peer *peer = &end->peer;
-    static const uint8_t record[5 + 40] = {23, 3, 3, 0, 40};
-
-    wr_tls_engine_feed(&peer->engine, record, sizeof(record));
-    peer_advance(end);
-    expect_eq(peer->result, WEIR_ETLSRECORD);
-    tls_peer_flush(end);
-}
-
-void tls_peer_shutdown(struct tls_end *end)
-{
-    expect_eq(shutdown(end->peer.fd, SHUT_WR), 0);
-}
-
-void tls_peer_reset(struct tls_end *end)
-{
-    const struct linger linger = {.l_onoff = 1};
-    expect_eq(setsockopt(end->peer.fd, SOL_SOCKET, SO_LINGER, &linger,
-                         sizeof(linger)),
-              0);
-    tls_peer_close(end);
-}
-
-void tls_peer_close(struct tls_end *end)
-{
-    if (end->peer.fd >= 0) {
-        close(end->peer.fd);
-        end->peer.fd = -1;
-    }
-}
-
 /* ---- rounds ---- */
-
-static const char *end_file(const char *name)
-{
-    static char paths[2][512];
-    static unsigned turn;
-    char *path = paths[turn++ % 2];
-    snprintf(path, sizeof(paths[0]), "%s/%s", getenv("WEIR_TLS_CERTIFICATES"),
-             name);
-    return path;
-}
 
 weir_tls_context *tls_end_context(bool is_server, int version)
 {
-    const enum weir_tls_version only =
-        version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
     struct weir_tls_options options = {.size = sizeof(options),
-                                       .server = is_server,
-                                       .min_version = only,
-                                       .max_version = only};
+                                       .server = is_server};
     weir_tls_context *context = NULL;
     char text[256] = "";
+    if (version != 0) {
+        options.min_version = version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
+        options.max_version = options.min_version;
+    }
     if (is_server) {
-        options.certificate.file = end_file("ecdsa.pem");
-        options.key.file = end_file("ecdsa.key");
+        options.certificate.file = rig_tls_file("ecdsa.pem");
+        options.key.file = rig_tls_file("ecdsa.key");
     } else {
-        options.authorities.file = end_file("ca.pem");
+        options.authorities.file = rig_tls_file("ca.pem");
     }
     expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)), 0,
               "%s", text);
@@ -421,34 +257,6 @@ static void end_connect(const struct tls_end *end, int ret[2])
     /* A reset drops what Nagle's algorithm has kept back. */
     set_socket_option(ret[0], IPPROTO_TCP, TCP_NODELAY, 1);
     set_nonblocking(ret[0]);
-}
-
-static void peer_open(struct tls_end *end, int fd)
-{
-    struct tls_peer *peer = &end->peer;
-    const struct wr_tls_engine_options how = {
-        .server_hostname = end->is_client ? NULL : "localhost"};
-    weir_tls_context *context = tls_end_context(end->is_client, end->version);
-
-    peer->fd = fd;
-    peer->end = 1;
-    unit_allocator_init(&peer->allocator);
-    wr_blocks_init(&peer->blocks, &peer->allocator.hooks);
-    wr_tls_memory_init(&peer->memory, &peer->blocks);
-    expect_eq(wr_tls_engine_init(&peer->engine, context, &how, &peer->memory),
-              0);
-    weir_tls_context_unref(context);
-}
-
-static void peer_fini(struct tls_end *end)
-{
-    struct tls_peer *peer = &end->peer;
-
-    tls_peer_close(end);
-    wr_tls_engine_fini(&peer->engine);
-    wr_tls_memory_fini(&peer->memory);
-    wr_blocks_fini(&peer->blocks);
-    unit_allocator_check(&peer->allocator);
 }
 
 static void end_adopt(struct tls_end *end, int fd)
@@ -495,10 +303,10 @@ static void end_begin(struct tls_end *end)
     expect_eq(weir_loop_new(&options, &end->loop), 0);
     weir_loop_set_exception_handler(end->loop, end_report, end);
     end_connect(end, fds);
-    peer_open(end, fds[0]);
+    tls_peer_open(end, fds[0]);
     end_adopt(end, fds[1]);
     if (!end->no_handshake) {
-        peer_advance(end);
+        tls_peer_begin(end);
         tls_end_wait(end, end_is_open);
         tls_end_turns(end, 2); /* tickets are there */
     }
@@ -521,7 +329,7 @@ static void end_end(struct tls_end *end)
     expect_eq(stats.held_bytes, 0);
     expect_eq(stats.timers, 0);
     expect_eq(weir_loop_free(end->loop), 0);
-    peer_fini(end);
+    tls_peer_fini(end);
 }
 
 bool tls_end_next(struct tls_end *end)

@@ -117,8 +117,14 @@ void tls_end_write(struct tls_end *end, size_t len);
  * unsealed. Wants small_buffers. */
 void tls_end_clog(struct tls_end *end);
 
-/* ---- the peer ---- */
+/* ---- the peer: tls_end_peer.c ---- */
 
+/* For the rounds. Takes @fd, which does not block. */
+void tls_peer_open(struct tls_end *end, int fd);
+void tls_peer_fini(struct tls_end *end);
+
+/* Begins the handshake, in a round that is without one. */
+void tls_peer_begin(struct tls_end *end);
 /* Reads what is there, unless it is deaf, and lets its engine go on. */
 void tls_peer_step(struct tls_end *end);
 /* Sends bytes as they are; the loop turns while they do not fit. */
@@ -141,6 +147,7 @@ void tls_peer_close(struct tls_end *end);
 
 /* ---- for tests without a pair ---- */
 
+/* @version 0: any. */
 weir_tls_context *tls_end_context(bool is_server, int version);
 
 #endif

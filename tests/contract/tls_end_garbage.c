@@ -1,0 +1,244 @@
+/*
+ * Peers that speak no TLS, or too much of it, or stop half-way: each is turned
+ * away with an error that names the fault, costs no memory that stays, and
+ * harms no other connection.
+ */
+#include "tests/contract/tls_end_rig.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static const uint8_t request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/* A record that says that it has a byte more than any may have. */
+static const uint8_t oversize[64] = {22, 3, 3, 0x41, 1};
+static const uint8_t oversize_data[64] = {23, 3, 3, 0x41, 1};
+static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 40};
+
+#define SEND(end, bytes) tls_peer_send(end, bytes, sizeof(bytes))
+
+/* ---- in the handshake ---- */
+
+/* The maker was told, and the protocol knows nothing of it (R32). */
+static void expect_failed(struct tls_end *end, int err)
+{
+    tls_end_wait_done(end);
+    tls_end_turns(end, 3);
+
+    expect_eq(end->done_err, err, "%s", weir_err_name(end->done_err));
+    expect_eq(end->done_count, 1);
+    expect_end_events(end, "");
+    expect_eq(end->report_count, 0);
+}
+
+TLS_ENDS(tls_end_garbage, r32__text_instead_of_a_hello_is_no_tls,
+         .no_handshake = true)
+{
+    SEND(end, request);
+
+    expect_failed(end, WEIR_ETLSPROTOCOL);
+}
+
+TLS_ENDS(tls_end_garbage, r32__an_oversize_record_in_the_handshake_is_refused,
+         .no_handshake = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_turn(end);
+    SEND(end, oversize);
+
+    expect_failed(end, WEIR_ETLSPROTOCOL);
+}
+
+TLS_ENDS(tls_end_garbage, r32__an_alert_in_the_handshake_is_named,
+         .no_handshake = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_turn(end);
+    SEND(end, alert);
+
+    expect_failed(end, WEIR_ETLSALERT);
+}
+
+TLS_ENDS(tls_end_garbage, r32__an_end_in_the_handshake_is_a_cut,
+         .no_handshake = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_turn(end);
+    tls_peer_shutdown(end);
+
+    expect_failed(end, WEIR_ETLSTRUNCATED);
+}
+
+TLS_ENDS(tls_end_garbage, r32__a_reset_in_the_handshake_is_a_reset,
+         .no_handshake = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_turn(end);
+    tls_peer_reset(end);
+
+    expect_failed(end, -ECONNRESET);
+}
+
+TLS_ENDS(tls_end_garbage, r32__a_stalled_handshake_has_a_limit,
+         .no_handshake = true, .handshake_timeout_ns = 20 * RIG_MS)
+{
+    end->peer.is_deaf = true;
+
+    expect_failed(end, WEIR_ETLSTIMEOUT);
+}
+
+static const uint8_t *endless_record(bool to_server)
+{
+    static uint8_t record[5 + 16384];
+    const uint8_t begin[] = {22, 3, 3, 0x40, 0, 0, 255, 255, 255, 3, 3};
+
+    memcpy(record, begin, sizeof(begin));
+    record[5] = to_server ? 1 : 2; /* ClientHello, ServerHello */
+    return record;
+}
+
+static uint64_t memory_of(const struct tls_end *end)
+{
+    struct weir_loop_statistics stats;
+
+    weir_loop_get_statistics(end->loop, &stats);
+    return stats.memory_bytes;
+}
+
+/* A message of 16 MiB, as it says. */
+TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time,
+         .no_handshake = true)
+{
+    const uint8_t *record = endless_record(!end->is_client);
+    end->peer.is_deaf = true;
+    tls_end_turns(end, 2);
+    const uint64_t before = memory_of(end);
+
+    tls_peer_send(end, record, 5 + 16384);
+    for (int i = 0; i < 20 && end->done_count == 0; i++) {
+        tls_end_turn(end);
+        expect_lt(memory_of(end), before + (96u << 10));
+    }
+
+    expect_failed(end, WEIR_ETLSPROTOCOL);
+}
+
+/* The peer is told why: the alert is sent before the end (gh-98078). */
+TLS_ENDS(tls_end_garbage, complaint_40__a_refusal_tells_the_peer,
+         .no_handshake = true)
+{
+    const uint8_t unknown[] = {22, 3, 3, 0, 4, 99, 0, 0, 0};
+    uint8_t buf[1024];
+    ssize_t len;
+    end->peer.is_deaf = true;
+    SEND(end, unknown);
+    expect_failed(end, WEIR_ETLSPROTOCOL);
+
+    ssize_t place = 0; /* a client has sent its hello before */
+    while ((len = recv(end->peer.fd, buf + place, sizeof(buf) - (size_t)place,
+                       0)) > 0) {
+        place += len;
+    }
+
+    expect_geq(place, 7);
+    expect_eq(buf[place - 7], 21);
+    expect_eq(buf[place - 2], 2);
+}
+
+TLS_ENDS(tls_end_garbage, r35__an_attempt_can_be_given_up_in_its_handshake,
+         .no_handshake = true)
+{
+    tls_peer_step(end);
+    tls_end_turns(end, 2);
+    end->peer.is_deaf = true;
+
+    weir_connect_cancel(end->attempt);
+
+    expect_failed(end, -ECANCELED);
+    end->peer.is_deaf = false;
+    tls_end_wait_peer_end(end);
+}
+
+TLS_ENDS(tls_end_garbage, a_loop_may_be_freed_in_a_handshake,
+         .no_handshake = true)
+{
+    tls_end_turns(end, 2);
+
+    expect_eq(weir_loop_free(end->loop), 1);
+
+    expect_eq(end->done_count, 1);
+    expect_eq(end->done_err, -ECANCELED);
+    expect_end_events(end, "");
+    expect_eq(weir_loop_new(NULL, &end->loop), 0);
+}
+
+/* ---- after the handshake ---- */
+
+static void expect_broken(struct tls_end *end)
+{
+    tls_end_wait_lost(end);
+
+    expect_end_events(end, "made data lost");
+    expect_eq(end->received, 1000);
+    expect_eq(end->lost_err, WEIR_ETLSPROTOCOL, "%s",
+              weir_err_name(end->lost_err));
+    expect_eq(weir_transport_get_end(end->t), WEIR_END_BROKEN);
+    expect_eq(end->report_count, 0);
+}
+
+TLS_ENDS(tls_end_garbage, text_on_an_open_connection_breaks_it, 0)
+{
+    tls_peer_write(end, 1000);
+    SEND(end, request);
+
+    expect_broken(end);
+}
+
+TLS_ENDS(tls_end_garbage, an_oversize_record_on_an_open_connection_breaks_it, 0)
+{
+    tls_peer_write(end, 1000);
+    SEND(end, oversize_data);
+
+    expect_broken(end);
+}
+
+TLS_ENDS(tls_end_garbage, r40__what_was_altered_breaks_the_connection, 0)
+{
+    uint8_t sealed[4096];
+    tls_peer_write(end, 1000);
+    const size_t len = tls_peer_seal(end, 1000, sealed, sizeof(sealed));
+    sealed[len - 1] ^= 1;
+    tls_peer_send(end, sealed, len);
+
+    tls_end_wait_lost(end);
+
+    expect_end_events(end, "made data lost");
+    expect_eq(end->received, 1000);
+    expect_eq(end->lost_err, WEIR_ETLSRECORD);
+    tls_end_wait_peer_end(end); /* who is told: bad_record_mac */
+    expect_eq(end->peer.engine.err, WEIR_ETLSALERT);
+    expect_eq(wr_tls_engine_get_alert_received(&end->peer.engine), 20);
+}
+
+/* ---- what comes with the last message of the handshake ---- */
+
+static bool has_shaken(struct tls_end *end)
+{
+    return end->peer.engine.state == WR_TLS_ENGINE_OPEN;
+}
+
+TLS_ENDS(tls_end_garbage, r31__data_may_come_with_the_end_of_the_handshake,
+         .no_handshake = true)
+{
+    tls_peer_begin(end);
+    tls_end_wait(end, has_shaken); /* its last message is on the way */
+    tls_peer_write(end, 30000);
+    tls_peer_close_notify(end);
+    tls_peer_shutdown(end);
+
+    tls_end_wait_lost(end);
+
+    expect_end_events(end, "made data eof lost");
+    expect_eq(end->received, 30000);
+    expect_eq(end->done_err, 0);
+    expect_eq(end->lost_err, 0);
+}

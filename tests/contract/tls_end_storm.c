@@ -1,0 +1,242 @@
+/*
+ * Many TLS connections on one loop: handshakes that come all at once leave room
+ * in each turn for others, and connections that are idle cost little memory,
+ * wolfSSL's included. Turns are counted, and no time is.
+ */
+#include "tests/contract/maker.h"
+#include "tests/contract/tls_end_rig.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+/* A server, at @m->server. */
+static void serve(struct maker *m, int version)
+{
+    struct weir_server_options options = maker_server_options(m);
+
+    if (!getenv("WEIR_TLS_CERTIFICATES")) {
+        cr_skip_test("there are no certificates");
+    }
+    const struct weir_tls_settings settings = {
+        .size = sizeof(settings), .context = tls_end_context(true, version)};
+    options.tls = &settings;
+    options.backlog = 1024;
+    maker_serve(m, "127.0.0.1", &options);
+    weir_tls_context_unref(settings.context);
+}
+
+static void turn(struct maker *m)
+{
+    weir_loop_stop(m->loop);
+    expect_eq(weir_loop_run(m->loop), 0);
+}
+
+/* ---- a storm of handshakes ---- */
+
+enum { STORM_COUNT = 64, STEPS_A_TURN = 4 };
+
+static struct {
+    int fds[STORM_COUNT];
+    uint8_t hello[2048];
+    size_t hello_len;
+} storm;
+
+static bool storm_is_let_in(const struct maker *m)
+{
+    return weir_server_get_connection_count(m->server) == STORM_COUNT;
+}
+
+/* The first message of a client, which any number of them may send. */
+static void storm_make_hello(int version)
+{
+    struct unit_allocator allocator;
+    struct wr_blocks blocks;
+    struct wr_tls_memory memory;
+    struct wr_tls_engine engine;
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    weir_tls_context *context = tls_end_context(false, version);
+
+    unit_allocator_init(&allocator);
+    wr_blocks_init(&blocks, &allocator.hooks);
+    wr_tls_memory_init(&memory, &blocks);
+    expect_eq(wr_tls_engine_init(&engine, context, &how, &memory), 0);
+    expect_eq(wr_tls_engine_handshake(&engine), -EAGAIN);
+    struct wr_block *block = wr_tls_engine_take_output(&engine);
+    cr_assert(block && !block->next && block->used <= sizeof(storm.hello));
+    memcpy(storm.hello, wr_tls_engine_output_of(block), block->used);
+    storm.hello_len = block->used;
+    wr_block_give(&blocks, block);
+    wr_tls_engine_fini(&engine);
+    wr_tls_memory_fini(&memory);
+    wr_blocks_fini(&blocks);
+    weir_tls_context_unref(context);
+}
+
+/* How many clients the server has answered. */
+static int storm_count_answered(void)
+{
+    int count = 0;
+
+    for (int i = 0; i < STORM_COUNT; i++) {
+        int bytes = 0;
+        expect_eq(ioctl(storm.fds[i], FIONREAD, &bytes), 0);
+        count += bytes > 0;
+    }
+    return count;
+}
+
+/* A connection without TLS on the same loop, which echoes. */
+static int storm_adopt_plain(struct maker *m)
+{
+    struct weir_connect_options options = maker_connect_options(m);
+    int fds[2];
+
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    options.use_sock = true;
+    options.sock = fds[1];
+    m->echo = true;
+    m->done = 0;
+    expect_eq(
+        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
+        0);
+    maker_run(m, maker_is_done);
+    return fds[0];
+}
+
+/* One turn, before which a byte is sent to the plain connection; true when the
+ * answer is there after it. */
+static bool storm_turn(struct maker *m, int plain)
+{
+    char byte = 'x';
+
+    expect_eq(send(plain, &byte, 1, 0), 1);
+    turn(m);
+    return recv(plain, &byte, 1, MSG_DONTWAIT) == 1;
+}
+
+static void storm_of(struct maker *m, int version)
+{
+    int answered = 0;
+    int turns = 0;
+    int served = 0;
+    serve(m, version);
+    storm_make_hello(version);
+    const int plain = storm_adopt_plain(m);
+    for (int i = 0; i < STORM_COUNT; i++) {
+        storm.fds[i] = peer_connect(m);
+    }
+    maker_run(m, storm_is_let_in);
+    for (int i = 0; i < STORM_COUNT; i++) {
+        expect_eq(send(storm.fds[i], storm.hello, storm.hello_len, 0),
+                  (ssize_t)storm.hello_len);
+    }
+
+    while (answered < STORM_COUNT && turns < 10 * STORM_COUNT) {
+        const int before = answered;
+        served += storm_turn(m, plain);
+        turns++;
+        answered = storm_count_answered();
+        expect_leq(answered - before, STEPS_A_TURN);
+    }
+
+    expect_eq(answered, STORM_COUNT);
+    expect_geq(turns, STORM_COUNT / STEPS_A_TURN);
+    expect_geq(served, turns - 2);
+    for (int i = 0; i < STORM_COUNT; i++) {
+        close(storm.fds[i]);
+    }
+    close(plain);
+}
+
+MAKER(tls_end_storm, of_handshakes_of_tls_12_lets_others_be_served)
+{
+    storm_of(m, 12);
+}
+
+MAKER(tls_end_storm, of_handshakes_of_tls_13_lets_others_be_served)
+{
+    storm_of(m, 13);
+}
+
+/* ---- memory ---- */
+
+enum { FEW = 20, MANY = 120, BYTES_EACH = 15 << 10 };
+
+static uint64_t memory_of(const struct maker *m)
+{
+    struct weir_loop_statistics stats;
+
+    weir_loop_get_statistics(m->loop, &stats);
+    return stats.memory_bytes;
+}
+
+/* Turns both loops until the server has @count connections, which @clients made
+ * and on which a request was echoed. */
+static void crowd_to(struct maker *m, struct maker *clients, int count)
+{
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+    const uint64_t bytes = (uint64_t)count * 5;
+
+    while (m->made < count || clients->done < count ||
+           clients->received < bytes) {
+        cr_assert_lt(rig_now_ns(), until_ns);
+        turn(m);
+        turn(clients);
+    }
+    for (int i = 0; i < 10; i++) {
+        turn(m);
+        turn(clients);
+    }
+    expect_eq(m->lost + clients->lost, 0);
+}
+
+static void say_hello(struct maker *clients)
+{
+    expect_eq(weir_transport_write(clients->t, "hello", 5), 0);
+}
+
+static void memory_of_idle(struct maker *m, int version)
+{
+    struct maker clients;
+    serve(m, version);
+    m->echo = true;
+    maker_open(&clients);
+    clients.in_made = say_hello;
+    const struct weir_tls_settings settings = {
+        .size = sizeof(settings),
+        .context = tls_end_context(false, version),
+        .server_hostname = "localhost"};
+    struct weir_connect_options options = maker_connect_options(&clients);
+    options.tls = &settings;
+    uint64_t server_bytes = 0;
+    uint64_t client_bytes = 0;
+
+    for (int count = 1; count <= MANY; count++) {
+        expect_eq(weir_create_connection(clients.loop, &clients.factory,
+                                         "127.0.0.1", server_port(m->server),
+                                         &options, NULL),
+                  0);
+        crowd_to(m, &clients, count);
+        if (count == FEW) {
+            server_bytes = memory_of(m);
+            client_bytes = memory_of(&clients);
+        }
+    }
+
+    server_bytes = (memory_of(m) - server_bytes) / (MANY - FEW);
+    client_bytes = (memory_of(&clients) - client_bytes) / (MANY - FEW);
+    expect_leq(server_bytes, BYTES_EACH);
+    expect_leq(client_bytes, BYTES_EACH);
+    weir_tls_context_unref(settings.context);
+    expect_eq(maker_close(&clients), MANY);
+}
+
+MAKER(tls_end_storm, idle_connections_of_tls_12_take_at_most_15_kib_each)
+{
+    memory_of_idle(m, 12);
+}
+
+MAKER(tls_end_storm, idle_connections_of_tls_13_take_at_most_15_kib_each)
+{
+    memory_of_idle(m, 13);
+}
