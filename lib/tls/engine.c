@@ -116,6 +116,10 @@ static int engine_fail_by(struct wr_tls_engine *engine, int number)
     if (engine->alert_received >= 0) {
         return engine_fail(engine, WEIR_ETLSALERT);
     }
+    if (engine->is_server && number == BAD_KEY_SHARE_DATA) {
+        engine->number = 0; /* no group in common; its text means a client */
+        return engine_fail(engine, WEIR_ETLSCIPHER);
+    }
     if (engine->idle_records > 0 && !wr_tls_engine_has_tls_header(engine)) {
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
