@@ -1,32 +1,15 @@
 /*
  * asyncio's "Get HTTP headers": asks a server about a page and prints the
- * status line and the headers. All of that may take ten seconds.
- * Usage: http_headers HOST PORT PATH
+ * status line and the headers. All of that may take ten seconds. -s asks by
+ * https, and trusts the system's authorities; -a asks by https, and trusts
+ * those in a file. Usage: http_headers [-s | -a FILE] HOST PORT PATH
  */
+#include "http_talk.h"
+#include "tls_run.h"
+
 #include <err.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <weir.h>
-
-static int talk(weir_reader *reader, weir_writer *writer, char **argv)
-{
-    char text[2048];
-    struct weir_buf line;
-    ssize_t len = snprintf(text, 2048, "HEAD %s HTTP/1.0\r\nHost: %s\r\n\r\n",
-                           argv[3], argv[1]);
-    int error = weir_writer_write(writer, text, (size_t)len);
-    if (error < 0) {
-        return error;
-    }
-    while ((len = weir_reader_readline_view(reader, &line)) > 0) {
-        if (line.data[0] == '\r' || line.data[0] == '\n') {
-            return 0; /* an empty line ends the headers */
-        }
-        fwrite(line.data, 1, line.len, stdout);
-    }
-    return len < 0 ? (int)len : WEIR_EINCOMPLETE;
-}
 
 static int get_headers(weir_loop *loop, void *argv)
 {
@@ -34,11 +17,13 @@ static int get_headers(weir_loop *loop, void *argv)
     weir_reader *reader;
     weir_writer *writer;
     struct weir_timeout limit;
+    const struct weir_open_options options = {
+        .size = sizeof(options), .connect.tls = tls.context ? &tls : NULL};
     weir_timeout_begin(loop, &limit, UINT64_C(10000000000));
-    int error = weir_open_connection(loop, words[1], (uint16_t)atoi(words[2]),
-                                     NULL, &reader, &writer);
+    int error = weir_open_connection(loop, words[0], (uint16_t)atoi(words[1]),
+                                     &options, &reader, &writer);
     if (error == 0) {
-        error = talk(reader, writer, words);
+        error = talk(reader, writer, words[0], words[2]);
         weir_writer_unref(writer); /* the last reference closes the stream */
     }
     return (int)weir_timeout_end(&limit, error);
@@ -46,12 +31,15 @@ static int get_headers(weir_loop *loop, void *argv)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4 || strlen(argv[3]) > 1024 || strlen(argv[1]) > 256) {
-        errx(2, "usage: http_headers HOST PORT PATH");
+    struct weir_tls_options options = {.size = sizeof(options)};
+    int flags = argc < 2 || *argv[1] != '-' ? 0 : argv[1][1] == 'a' ? 2 : 1;
+    char **words = argv + 1 + flags;
+    if (argc - flags != 4 || strlen(words[0]) > 256 || strlen(words[2]) > 999) {
+        errx(2, "usage: http_headers [-s | -a FILE] HOST PORT PATH");
     }
-    int error = weir_run(NULL, get_headers, argv);
-    if (error < 0) {
-        errx(1, "%s", weir_strerror(error));
+    if (flags > 0) {
+        options.authorities.file = flags == 2 ? argv[2] : NULL;
+        make_context(&options);
     }
-    return 0;
+    return run_task(get_headers, words);
 }

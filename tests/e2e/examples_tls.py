@@ -1,0 +1,249 @@
+"""The examples with TLS do what they say, against programs of strangers.
+
+Usage: examples_tls.py TLS_PEER SCRIPT EXAMPLE...
+"""
+
+import contextlib
+import http.server
+import shutil
+import signal
+import ssl
+import threading
+
+from harness import ENV, EXAMPLES, Program, Skip, command, equal, matches, \
+    read_line, run
+from servers import Server, read_exactly
+from tls_ends import (AUTHORITY, KEYS, VERSIONS, chain, converse, curl,
+                      gnutls_cli, key, openssl_version, python_context,
+                      s_client, scratch, text_of)
+
+
+def example(name):
+    assert name in EXAMPLES, f"no such example was built: {name}"
+    return EXAMPLES[name]
+
+
+# ---- https ----
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """Answers to HEAD, always the same."""
+
+    def do_HEAD(self):  # pylint: disable=invalid-name
+        self.send_response(200)
+        self.send_header("X-Weir", "flows")
+        self.end_headers()
+
+    def date_time_string(self, timestamp=None):
+        return "Sat, 21 Nov 2026 10:00:00 GMT"
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+class QuietServer(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """A client that does not trust it ends the handshake."""
+
+
+@contextlib.contextmanager
+def pages(name):
+    """An https server; the block gets its port."""
+    with QuietServer(("127.0.0.1", 0), Pages) as server:
+        context = python_context(server=True, name=name)
+        server.socket = context.wrap_socket(server.socket, server_side=True,
+                                            do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield str(server.server_address[1])
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def http_headers(*words, **options):
+    outcome = command(example("http_headers"), *words, **options)
+    if "without wolfSSL" in outcome.err:
+        raise Skip("built without wolfSSL")
+    return outcome
+
+
+def ask(port, *flags, **options):
+    return http_headers(*(flags or ("-a", chain(AUTHORITY))), "localhost",
+                        port, "/page", **options)
+
+
+def test_headers_by_https_are_those_that_curl_sees():
+    for name in KEYS:
+        with pages(name) as port:
+            outcome = ask(port)
+            equal((outcome.status, outcome.err), (0, ""), "the outcome")
+            matches(outcome.out, r"^X-Weir: flows\r\n\Z")
+            equal(outcome.out + "\r\n", curl(port, "-I", "--http1.0").out,
+                  "the headers")
+
+
+def with_system_authorities(folder, *words):
+    """A command in a mount namespace of its own, with this folder in the place
+    of the system's."""
+    script = 'mount --bind "$0" /etc/ssl/certs && exec "$@"'
+    try:
+        outcome = command("unshare", "-m", "sh", "-c", script, folder, *words)
+    except FileNotFoundError:
+        raise Skip("no unshare") from None
+    if "ermitted" in outcome.err or "denied" in outcome.err:
+        raise Skip("not allowed to mount")
+    return outcome
+
+
+def test_the_authorities_of_the_system_are_trusted_by_default():
+    with pages("good") as port, scratch() as place:
+        shutil.copy(chain(AUTHORITY), f"{place}/ca-certificates.crt")
+        words = (example("http_headers"), "-s", "localhost", port, "/page")
+        outcome = with_system_authorities(place, *words)
+        equal((outcome.status, outcome.err), (0, ""), "the outcome")
+        matches(outcome.out, r"^X-Weir: flows\r\n\Z")
+
+
+def test_an_authority_that_the_system_does_not_know_is_not_trusted():
+    with pages("good") as port:
+        outcome = ask(port, "-s")
+        equal((outcome.status, outcome.out), (1, ""), "the outcome")
+        matches(outcome.err, "no trusted issuer")
+
+
+def test_a_server_that_is_not_the_one_asked_for_is_not_asked():
+    for name, why in (("other-name", "another name"),
+                      ("expired", "expired"),
+                      ("not-yet", "not valid yet"),
+                      ("self-signed", "self-signed"),
+                      ("wrong-issuer", "no trusted issuer")):
+        with pages(name) as port:
+            outcome = ask(port)
+        equal((outcome.status, outcome.out), (1, ""), "the outcome")
+        matches(outcome.err, why)
+
+
+def test_https_to_a_server_of_http_says_why_it_cannot():
+    with Server(lambda connection, _: connection.recv(4096)
+                and connection.sendall(b"HTTP/1.0 400 Bad\r\n\r\n")) as server:
+        outcome = ask(str(server.port))
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    matches(outcome.err, "TLS")
+
+
+def test_headers_that_are_cut_are_an_error():
+    context = python_context(server=True, name="good")
+
+    def cut(connection, _number):
+        with context.wrap_socket(connection, server_side=True) as tls:
+            tls.recv(4096)
+            tls.sendall(b"HTTP/1.0 200 OK\r\nX-Weir: flows\r\n")
+
+    with Server(cut) as server:
+        outcome = ask(str(server.port))
+    equal((outcome.status, outcome.out),
+          (1, "HTTP/1.0 200 OK\r\nX-Weir: flows\r\n"), "the outcome")
+    matches(outcome.err, "was cut")
+
+
+def test_authorities_that_cannot_be_read_are_an_error():
+    outcome = http_headers("-a", "/nowhere.pem", "localhost", "1", "/")
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    matches(outcome.err, "/nowhere.pem: No such file")
+
+
+# ---- echo ----
+
+class Serving(Program):
+    """The echo server; at the end of the block it gets SIGINT, says nothing
+    and ends with 0."""
+
+    def __init__(self, name="good"):
+        super().__init__(example("tls_echo_server_streams"), chain(name),
+                         key(name), "0", env=ENV)
+        try:
+            line = read_line(self.process.stdout)
+        except AssertionError:
+            if "without wolfSSL" in self.finish()[2]:
+                raise Skip("built without wolfSSL") from None
+            raise
+        matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
+        self.port = int(line.rsplit(":", 1)[1])
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None:
+                self.signal(signal.SIGINT)
+                equal(self.finish(), (0, "", ""), "the end")
+        finally:
+            super().__exit__(kind, *rest)
+
+
+def test_the_echo_server_gives_back_every_byte():
+    data = text_of(5_000_000)
+    with Serving() as server:
+        with s_client(server.port) as client:
+            converse(client, data)
+            equal(client.finish()[0], 0, "exit status of openssl")
+
+
+def test_the_echo_server_serves_openssl_and_gnutls_in_both_versions():
+    data = text_of(10_000)
+    with Serving() as server:
+        for version in VERSIONS:
+            for client in (s_client(server.port, openssl_version(version)),
+                           gnutls_cli(server.port, version=version)):
+                with client:
+                    converse(client, data)
+                    equal(client.finish()[0], 0, "exit status")
+
+
+def test_the_two_talk_to_each_other():
+    for name in KEYS:
+        with Serving(name) as server:
+            outcome = command(example("tls_echo_client_streams"), "localhost",
+                              str(server.port), chain(AUTHORITY))
+        equal((outcome.status, outcome.out, outcome.err),
+              (0, "received by TLSv1.3: Hello World!\n", ""), "the outcome")
+
+
+def test_the_echo_client_shows_the_answer():
+    for version in VERSIONS:
+        context = python_context(version, server=True, name="good")
+
+        def echo(connection, _number, context=context):
+            with context.wrap_socket(connection, server_side=True) as tls:
+                tls.sendall(read_exactly(tls, 12))
+                with contextlib.suppress(ssl.SSLError):
+                    tls.unwrap()
+
+        with Server(echo) as server:
+            outcome = command(example("tls_echo_client_streams"), "localhost",
+                              str(server.port), chain(AUTHORITY))
+        if "without wolfSSL" in outcome.err:
+            raise Skip("built without wolfSSL")
+        equal((outcome.status, outcome.out, outcome.err),
+              (0, f"received by TLSv{version}: Hello World!\n", ""),
+              "the outcome")
+
+
+def test_the_echo_client_does_not_talk_to_a_stranger():
+    with Serving("wrong-issuer") as server:
+        outcome = command(example("tls_echo_client_streams"), "localhost",
+                          str(server.port), chain(AUTHORITY))
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    matches(outcome.err, "no trusted issuer")
+
+
+def test_a_certificate_and_a_key_that_do_not_fit_are_an_error():
+    outcome = command(example("tls_echo_server_streams"), chain("good"),
+                      key("expired"), "0")
+    if "without wolfSSL" in outcome.err:
+        raise Skip("built without wolfSSL")
+    equal((outcome.status, outcome.out), (1, ""), "the outcome")
+    matches(outcome.err, "not that of the certificate")
+
+
+if __name__ == "__main__":
+    run(globals())

@@ -1,0 +1,32 @@
+/*
+ * The conversation of http_headers.c: a request for the headers of a page, and
+ * the answer line by line, over a stream of any kind. With TLS or without it
+ * the calls are the same.
+ */
+#ifndef WEIR_EXAMPLES_HTTP_TALK_H
+#define WEIR_EXAMPLES_HTTP_TALK_H
+
+#include <stdio.h>
+#include <weir.h>
+
+static inline int talk(weir_reader *reader, weir_writer *writer,
+                       const char *host, const char *path)
+{
+    char text[2048];
+    struct weir_buf line;
+    ssize_t len = snprintf(text, sizeof(text),
+                           "HEAD %s HTTP/1.0\r\nHost: %s\r\n\r\n", path, host);
+    int error = weir_writer_write(writer, text, (size_t)len);
+    if (error < 0) {
+        return error;
+    }
+    while ((len = weir_reader_readline_view(reader, &line)) > 0) {
+        if (line.data[0] == '\r' || line.data[0] == '\n') {
+            return 0; /* an empty line ends the headers */
+        }
+        fwrite(line.data, 1, line.len, stdout);
+    }
+    return len < 0 ? (int)len : WEIR_EINCOMPLETE;
+}
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * An echo server with TLS, by streams: what a client sends comes back, and its
+ * end of stream closes the connection. CHAIN holds the certificate and KEY its
+ * private key, as PEM. SIGINT or SIGTERM ends it.
+ * Usage: tls_echo_server_streams CHAIN KEY PORT
+ */
+#include "tls_run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int echo(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct weir_buf bytes;
+    int error = 0;
+    (void)arg;
+    while (error == 0 && weir_reader_read_view(reader, SIZE_MAX, &bytes) > 0) {
+        error = weir_writer_write(writer, bytes.data, bytes.len);
+        error = error < 0 ? error : weir_writer_drain(writer);
+    }
+    return error; /* a cut connection is in weir_transport_get_error() */
+}
+
+static int serve(weir_loop *loop, void *argv)
+{
+    weir_server *server;
+    struct weir_address address;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    struct weir_start_server_options options = {.size = sizeof(options)};
+    options.server.tls = &tls;
+    int error =
+        weir_start_server(loop, echo, "127.0.0.1",
+                          (uint16_t)atoi(*(char **)argv), &options, &server);
+    if (error < 0) {
+        return error;
+    }
+    weir_server_get_socket(server, 0, &address);
+    printf("serving on %s\n", weir_address_format(&address, text, 128));
+    fflush(stdout);
+    error = weir_server_serve_forever(server); /* until a signal cancels it */
+    weir_server_free(server);
+    return error == -ECANCELED ? 0 : error;
+}
+
+int main(int argc, char **argv)
+{
+    struct weir_tls_options options = {.size = sizeof(options), .server = true};
+    if (argc != 4) {
+        errx(2, "usage: tls_echo_server_streams CHAIN KEY PORT");
+    }
+    options.certificate.file = argv[1];
+    options.key.file = argv[2];
+    make_context(&options);
+    return run_task(serve, argv + 3);
+}

@@ -1,0 +1,32 @@
+/*
+ * Runs an example with TLS: makes the context, which reads files and so is done
+ * before there is a loop, and then the loop with its main task. Each connection
+ * has a reference to the context, so it may be given back at any time.
+ */
+#ifndef WEIR_EXAMPLES_TLS_RUN_H
+#define WEIR_EXAMPLES_TLS_RUN_H
+
+#include <err.h>
+#include <weir.h>
+
+static struct weir_tls_settings tls = {.size = sizeof(tls)};
+
+static inline void make_context(const struct weir_tls_options *options)
+{
+    char text[256];
+    if (weir_tls_context_new(options, &tls.context, text, sizeof(text)) < 0) {
+        errx(1, "%s", text);
+    }
+}
+
+static inline int run_task(weir_task_fn *task, char **words)
+{
+    int error = weir_run(NULL, task, words);
+    weir_tls_context_unref(tls.context);
+    if (error < 0) {
+        errx(1, "%s", weir_strerror(error));
+    }
+    return 0;
+}
+
+#endif
