@@ -437,7 +437,7 @@ int wr_sys_unlink(const char *path)
 
 int wr_sys_chmod(const char *path, mode_t mode)
 {
-    return sys_result(chmod(path, mode));
+    return sys_result(fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW));
 }
 
 int wr_sys_fchmod(int fd, mode_t mode)

@@ -70,7 +70,7 @@ WEIR_MUST_USE int wr_sys_identify(int fd, struct wr_file_id *ret);
 int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count);
 
 /* Descriptors that came along with bytes. */
-#define WR_PASSED_MAX 272u
+#define WR_PASSED_MAX 344u
 struct wr_passed {
     uint32_t count;
     bool has_lost; /* others had no room, here or in the process's table */
@@ -162,6 +162,8 @@ int wr_sys_open_null(void);
 /* The file of that name itself, where it is a symbolic link too. */
 int wr_sys_lstat(const char *path, struct stat *ret);
 int wr_sys_unlink(const char *path);
+/* Of a symbolic link neither its own nor those of the file that it names:
+ * -EOPNOTSUPP. */
 int wr_sys_chmod(const char *path, mode_t mode);
 /* Of a Unix socket that is not bound yet: of the file that a bind makes, less
  * what the umask takes away. */

@@ -16,6 +16,9 @@
 
 /* SCM_PIDFD, since Linux 6.5. */
 #define SYS_FDS_PIDFD 4
+/* Room for the label of a security module (SO_PASSSEC). A longer one would take
+ * the descriptors' room, and they count as lost. */
+#define SYS_FDS_LABEL 256u
 
 /* The call does nothing to a ring; of other files it is refused. */
 static bool sys_fds_is_ring(int fd)
@@ -61,8 +64,8 @@ int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
                         uint32_t most, struct wr_passed *ret)
 {
     /* Before them may come what the program has asked the socket for. */
-    const size_t others =
-        CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int));
+    const size_t others = CMSG_SPACE(sizeof(struct ucred)) +
+                          CMSG_SPACE(sizeof(int)) + CMSG_SPACE(SYS_FDS_LABEL);
     _Alignas(struct cmsghdr) uint8_t room[CMSG_SPACE(sizeof(ret->fds))];
     struct msghdr msg = {.msg_iov = iov,
                          .msg_iovlen = count,

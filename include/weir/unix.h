@@ -129,7 +129,9 @@ WEIR_API int weir_transport_get_peercred(const weir_transport *t,
  * @retval -EMFILE      the process has no room for the duplicates
  * @retval -ENOBUFS     more than WEIR_FDS_MAX would wait, or more bytes than
  * the hard limit
- * @retval -ESHUTDOWN, -EPIPE, -EBUSY, -ENOMEM  as from weir_transport_write()
+ * @retval -ENOMEM      no memory: for the descriptors, or for the bytes, which
+ *                      alone weir_transport_take_write_error() tells of
+ * @retval -ESHUTDOWN, -EPIPE, -EBUSY  as from weir_transport_write()
  * @suspends no
  * @thread loop
  */

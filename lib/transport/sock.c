@@ -442,8 +442,8 @@ static void sock_dump(const weir_transport *t, FILE *out)
     wr_sock_get_peername(t, &peername);
     fprintf(out,
             "%s fd=%d %s -> %s state=%s recv=%s%s%s send=%s ops=%s%s%s "
-            "credit=%u held=%llu leases=%u queued=%llu file=%s left=%llu%s%s "
-            "error=%s\n",
+            "credit=%u held=%llu leases=%u queued=%llu fds=%u file=%s "
+            "left=%llu%s%s error=%s\n",
             t->ops->name, s->fd,
             weir_address_format(&sockname, own, sizeof(own)),
             weir_address_format(&peername, peer, sizeof(peer)),
@@ -455,7 +455,7 @@ static void sock_dump(const weir_transport *t, FILE *out)
             wr_budget_credit(&t->loop->budget, &s->demand),
             (unsigned long long)s->demand.account.held_bytes,
             s->demand.account.lease_count, (unsigned long long)s->sendq.bytes,
-            wr_sock_file_state_name(s),
+            s->fds ? s->fds->waiting_count : 0, wr_sock_file_state_name(s),
             (unsigned long long)(s->sends_file ? s->file->part.left : 0),
             t->writing_paused ? " writing-paused" : "",
             s->write_eof ? " write-eof" : "",

@@ -98,8 +98,9 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
         sock_send_pieces(s, most);
         return;
     }
-    wr_ignore(wr_sendq_gather(&s->sendq, &piece, 1,
-                              wr_min_u64(most, SEND_SHORT)) == 0);
+    const uint32_t count =
+        wr_sendq_gather(&s->sendq, &piece, 1, wr_min_u64(most, SEND_SHORT));
+    wr_assert(count == 1); /* they wait for a byte that is in the queue */
     wr_sock_fds_send(s, &piece);
 }
 

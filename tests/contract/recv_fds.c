@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { BATCHES = 200, BATCH_MOST = 5 };
+enum { BATCHES = 200, BATCH_MOST = 5, PASS_PIDFD = 76 /* SO_PASSPIDFD */ };
 
 /* What arrived in this round. */
 static struct {
@@ -131,6 +131,40 @@ PAIRS_TAKING(recv_fds, as_many_as_a_message_carries_arrive_in_order,
     for (unsigned int i = 0; i < WEIR_FDS_MAX; i++) {
         expect_eq(mark_close(got.fds[i]), i + 1);
     }
+}
+
+static void ask_for_everything(struct rig *rig)
+{
+    static const int names[] = {SO_PASSCRED, SO_PASSSEC, PASS_PIDFD};
+    const int fd = weir_transport_get_socket(rig->t);
+    const int on = 1;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (setsockopt(fd, SOL_SOCKET, names[i], &on, sizeof(on)) < 0) {
+            expect_eq(errno, ENOPROTOOPT); /* an older kernel */
+        }
+    }
+}
+
+PAIRS_TAKING(recv_fds, what_else_a_socket_was_asked_for_takes_no_room,
+             WEIR_FDS_MAX, .eof_result = 0)
+{
+    int fds[WEIR_FDS_MAX];
+    const int before = fds_count_open();
+    for (unsigned int i = 0; i < WEIR_FDS_MAX; i++) {
+        fds[i] = mark_open(i + 1);
+    }
+    ask_for_everything(rig);
+
+    expect_eq(peer_send_fds(rig, 1, fds, WEIR_FDS_MAX), 1);
+    for (unsigned int i = 0; i < WEIR_FDS_MAX; i++) {
+        close(fds[i]);
+    }
+    rig_wait_received(rig, 1);
+
+    expect_eq(got.count, WEIR_FDS_MAX);
+    expect_eq(got.lost, 0);
+    close_got();
+    expect_eq(fds_count_open(), before, "a pidfd was left");
 }
 
 static struct {

@@ -353,6 +353,7 @@ PAIRS_THAT(send_fds, a_peer_that_does_not_read_cannot_fill_the_table,
     expect_eq(waiting, WEIR_FDS_MAX);
     expect_eq(rig_send_fds(rig, 1, &fd, 1), -ENOBUFS);
     expect_eq(fds_count_open(), before + WEIR_FDS_MAX);
+    expect_dumped(rig, "fds=253 ");
     expect_eq(rig_write(rig, 1), 0, "the refusal was not of bytes");
 
     for (size_t got = 0; got < waiting; got += message.count) {

@@ -267,6 +267,32 @@ UNIT(sys, errors_are_negative_numbers)
     expect_eq(wr_sys_block_signal(1000, true), -EINVAL);
 }
 
+UNIT(sys, the_permissions_behind_a_symbolic_link_stay_as_they_are)
+{
+    char directory[] = "/tmp/weir-test-XXXXXX";
+    char path[64];
+    char link[64];
+    struct stat found;
+    cr_assert_not_null(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/file", directory);
+    snprintf(link, sizeof(link), "%s/link", directory);
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert_geq(fd, 0);
+    expect_eq(symlink(path, link), 0);
+
+    expect_lt(wr_sys_chmod(link, 0666), 0);
+    expect_eq(fstat(fd, &found), 0);
+    expect_eq(found.st_mode & ALLPERMS, 0600);
+    expect_eq(wr_sys_chmod(path, 0640), 0);
+    expect_eq(fstat(fd, &found), 0);
+    expect_eq(found.st_mode & ALLPERMS, 0640);
+
+    close(fd);
+    unlink(link);
+    unlink(path);
+    rmdir(directory);
+}
+
 UNIT(sys, a_directory_is_locked_until_the_descriptor_is_closed)
 {
     char directory[] = "/tmp/weir-test-XXXXXX";
