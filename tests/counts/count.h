@@ -5,8 +5,8 @@
  * count.c makes the machine and the loop and prints what can be counted exactly
  * without a tool; peers.c plays the clients of a server, all of which send at
  * once whenever the loop would sleep; the cases are in protocol.c, life.c,
- * stream.c and tasks.c. Their own instructions are not counted, and neither are
- * those of the fake machine.
+ * stream.c, tasks.c and tls.c. Their own instructions are not counted, and
+ * neither are those of the fake machine and of wolfSSL.
  */
 #ifndef WEIR_TESTS_COUNT_H
 #define WEIR_TESTS_COUNT_H
@@ -33,7 +33,8 @@ struct count {
     uint32_t alive;     /* connections, in the cases of a life */
     bool has_asked;     /* likewise: the requests were sent */
     weir_server *server;
-    uint16_t port; /* of the server, once it listens */
+    const struct weir_tls_settings *tls; /* of the server; NULL: none */
+    uint16_t port;                       /* of the server, once it listens */
     struct fake_peer *peers[COUNT_CONNS_MAX];
 };
 
@@ -52,6 +53,7 @@ struct count_case {
      * time. NULL: there are none. */
     bool (*next_turn)(struct count *c);
     bool (*is_over)(const struct count *c);
+    void (*end)(struct count *c); /* frees the peers; NULL: it need not */
     const struct count_traffic *traffic; /* for count_next_turn() */
 };
 
@@ -60,6 +62,7 @@ extern const struct count_case count_life;
 extern const struct count_case count_life_closes;
 extern const struct count_case count_stream;
 extern const struct count_case count_lines;
+extern const struct count_case count_tls;
 extern const struct count_case count_yield;
 extern const struct count_case count_spawn;
 

@@ -29,7 +29,11 @@ void count_serve(struct count *c,
                                       struct weir_protocol_binding *ret))
 {
     const struct weir_server_options options = {
-        .size = sizeof(options), .done = on_listening, .done_arg = c};
+        .size = sizeof(options),
+        .done = on_listening,
+        .done_arg = c,
+        .tls = c->tls,
+    };
     const struct weir_factory factory = {make_protocol, c};
 
     count_require(weir_create_server(c->loop, &factory, "127.0.0.1", 0,
