@@ -106,7 +106,7 @@ static void filter_end(struct wr_filter *f)
     wr_assert(below);
     wr_filter_set_state(f, WR_FILTER_ENDING);
     f->t.has_dropped |= !wr_sendq_is_empty(&f->sendq);
-    wr_filter_drop_held(f);
+    wr_delivery_drop(&f->delivery);
     wr_filter_drop_input(f);
     wr_filter_leave_budget(f);
     wr_list_remove(&f->wait_link);
@@ -361,9 +361,8 @@ static void filter_abort(weir_transport *t)
         }
         return;
     }
-    f->is_hard = true;
+    wr_filter_doom(t); /* its step: if below is lost, no callback comes */
     filter_end(f);
-    wr_filter_push_step(f); /* if below is lost, no callback comes */
 }
 
 static void filter_close(weir_transport *t)
@@ -378,7 +377,7 @@ static void filter_close(weir_transport *t)
         return;
     }
     wr_transport_set_end(t, WEIR_END_CLOSED);
-    wr_filter_drop_held(f);
+    wr_delivery_drop(&f->delivery);
     wr_filter_leave_budget(f);
     wr_filter_set_state(f, WR_FILTER_CLOSING);
     f->closing_ns = weir_loop_get_time(t->loop);
@@ -450,6 +449,7 @@ const struct wr_transport_ops wr_filter_ops = {
     .set_protocol = wr_filter_set_protocol,
     .close = filter_close,
     .abort = filter_abort,
+    .doom = wr_filter_doom,
     .get_peername = wr_filter_get_peername,
     .get_sockname = wr_filter_get_sockname,
     .get_socket = wr_filter_get_socket,

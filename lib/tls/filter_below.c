@@ -114,7 +114,7 @@ bool wr_filter_has_unread(const weir_transport *t)
     if (f->state != WR_FILTER_OPEN || f->eof_seen) {
         return false;
     }
-    return f->held_head || f->input_head ||
+    return wr_delivery_has_held(&f->delivery) || f->input_head ||
            wr_tls_engine_get_plaintext_left(&f->engine) > 0 ||
            (!f->below_lost && below->ops->has_unread &&
             below->ops->has_unread(below));
@@ -152,7 +152,8 @@ void wr_filter_dump(const weir_transport *t, FILE *out)
     fprintf(out,
             "%s state=%s%s%s%s input=%zu held=%llu leases=%u queued=%llu "
             "output=%zu%s%s version=%s error=%s over ",
-            t->ops->name, wr_filter_state_name(f), f->paused ? " paused" : "",
+            t->ops->name, wr_filter_state_name(f),
+            wr_delivery_is_paused(&f->delivery) ? " paused" : "",
             f->held_back ? " held-back" : "", f->eof_seen ? " eof" : "",
             wr_tls_engine_get_input_left(&f->engine),
             (unsigned long long)f->demand.account.held_bytes,

@@ -35,6 +35,7 @@
 #include "engine.h"
 #include "filter.h"
 #include "lib/base/sendq.h"
+#include "lib/transport/delivery.h"
 #include "weir/error.h"
 
 enum wr_filter_state {
@@ -80,8 +81,7 @@ struct wr_filter {
     bool has_engine : 1;
     bool starts : 1;       /* set at birth: on a transport with a protocol */
     bool made : 1;         /* set when the protocol knows the connection */
-    bool is_hard : 1;      /* set when the end is to be an abort */
-    bool paused : 1;       /* set and cleared by pause and resume_reading */
+    bool is_hard : 1;      /* set by wr_filter_doom() */
     bool below_paused : 1; /* set and cleared where below is paused by us */
     bool below_eof : 1;    /* set by below's end of stream */
     bool below_lost : 1;   /* set by below's connection_lost */
@@ -101,8 +101,7 @@ struct wr_filter {
     struct wr_demand demand; /* of plaintext, and its account */
     weir_lease *input_head;  /* ciphertext that was not opened, oldest first */
     weir_lease *input_tail;
-    weir_lease *held_head; /* plaintext that was not delivered */
-    weir_lease *held_tail;
+    struct wr_delivery delivery; /* of plaintext; shut after OPEN or if hard */
 
     /* Written. */
     struct wr_sendq sendq; /* plaintext that is not sealed */
@@ -181,15 +180,11 @@ WEIR_MUST_USE uint32_t wr_filter_ask_credit(struct wr_filter *f);
 /* Leases were given back: credit may have waited for that. */
 void wr_filter_seek_credit(struct wr_filter *f);
 void wr_filter_leave_budget(struct wr_filter *f);
-/* Delivers the first @len bytes of the shared scratch. */
+/* Delivers the first @len bytes of the shared scratch, or holds them when the
+ * protocol has paused. */
 void wr_filter_deliver(struct wr_filter *f, size_t len);
-/* Holds them, because the protocol has paused. */
-void wr_filter_hold(struct wr_filter *f, size_t len);
 /* The peer's close_notify was read. */
 void wr_filter_deliver_eof(struct wr_filter *f);
-/* Delivers what was held, as far as the protocol takes it. */
-void wr_filter_deliver_held(struct wr_filter *f);
-void wr_filter_drop_held(struct wr_filter *f);
 int wr_filter_set_protocol(weir_transport *t,
                            const struct weir_protocol_binding *binding,
                            const struct weir_buf *initial, size_t count);
@@ -233,9 +228,9 @@ WEIR_MUST_USE bool wr_filter_may_shake(struct wr_filter *f);
 void wr_filter_set_state(struct wr_filter *f, enum wr_filter_state state);
 /* Decides from the facts what comes next in the filter's life; pure. */
 enum wr_filter_next wr_filter_next_step(const struct wr_filter *f);
-/* A callback returned an error: reports it, and the connection is aborted. */
-void wr_filter_fail_callback(struct wr_filter *f, int err,
-                             const char *callback);
+/* The connection is about to end, by an abort; filter.c sees to it from the
+ * loop. */
+void wr_filter_doom(weir_transport *t);
 /* Holds wherever code of the user may run; pure. */
 void wr_filter_check_invariants(const struct wr_filter *f);
 /* Holds besides between two turns of the loop. */
@@ -278,30 +273,22 @@ static inline bool wr_filter_may_open(const struct wr_filter *f)
  * for than the loss. */
 static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
 {
-    return f->state == WR_FILTER_OPEN && f->paused && !f->held_head &&
-           !f->eof_seen && f->below->error != 0 && wr_filter_may_open(f);
+    return f->state == WR_FILTER_OPEN && wr_delivery_is_paused(&f->delivery) &&
+           !wr_delivery_has_held(&f->delivery) && !f->eof_seen &&
+           f->below->error != 0 && wr_filter_may_open(f);
 }
 
 /* True when the protocol may be called with received bytes. */
 static inline bool wr_filter_is_reading(const struct wr_filter *f)
 {
-    return f->state == WR_FILTER_OPEN && !f->paused && !f->eof_seen &&
-           f->t.error == 0;
+    return f->state == WR_FILTER_OPEN && !wr_delivery_is_paused(&f->delivery) &&
+           !f->eof_seen && f->t.error == 0;
 }
 
 /* True once its end is decided. */
 static inline bool wr_filter_is_over(const struct wr_filter *f)
 {
     return f->state >= WR_FILTER_ENDING;
-}
-
-/* False when a callback has switched the protocol since @from was bound. */
-static inline bool
-wr_filter_is_bound_to(const struct wr_filter *f,
-                      const struct weir_protocol_binding *from)
-{
-    return f->t.binding.protocol == from->protocol &&
-           f->t.binding.user == from->user;
 }
 
 #endif

@@ -57,8 +57,7 @@ static bool filter_read_keep_rest(struct wr_filter *f,
     weir_lease *lease = wr_lease_keep_apart(&rest);
 
     if (!lease) {
-        wr_transport_set_error(&f->t, -ENOMEM, "receive");
-        f->is_hard = true;
+        wr_delivery_lose_bytes(&f->t, -ENOMEM);
         return false;
     }
     filter_read_keep(f, lease);
@@ -148,8 +147,8 @@ static uint32_t filter_read_room(struct wr_filter *f)
     if (wr_filter_discards(f) || wr_filter_looks_ahead(f)) {
         return WR_CREDIT_MAX;
     }
-    wr_filter_deliver_held(f);
-    if (f->state != WR_FILTER_OPEN || f->paused || f->held_head) {
+    wr_delivery_show_held(&f->t, &f->delivery);
+    if (!wr_delivery_is_free(&f->delivery)) {
         return 0;
     }
     return wr_filter_ask_credit(f);
@@ -166,8 +165,7 @@ static bool filter_read_open(struct wr_filter *f)
     }
     struct wr_block *scratch = wr_filter_scratch(f);
     if (!scratch) {
-        wr_transport_set_error(&f->t, -ENOMEM, "receive");
-        f->is_hard = true;
+        wr_delivery_lose_bytes(&f->t, -ENOMEM);
         return false;
     }
     const ssize_t ret = filter_read_fill(f, scratch->data,
@@ -180,15 +178,9 @@ static bool filter_read_open(struct wr_filter *f)
     if (wr_filter_discards(f)) {
         return ret > 0;
     }
-    if (f->paused) {
-        if (ret > 0) {
-            wr_filter_hold(f, (size_t)ret);
-        }
-        return false;
-    }
     if (ret > 0) {
         wr_filter_deliver(f, (size_t)ret);
-    } else if (ret == 0) {
+    } else if (ret == 0 && !wr_delivery_is_paused(&f->delivery)) {
         wr_filter_deliver_eof(f);
     }
     return ret > 0;
@@ -229,8 +221,10 @@ void wr_filter_pump(struct wr_filter *f)
     if (f->head_is_fed && wr_tls_engine_get_input_left(&f->engine) == 0) {
         filter_read_pop(f);
     }
-    if (f->held_head && f->state == WR_FILTER_OPEN && f->t.error) {
-        wr_filter_deliver_held(f); /* they came before the error */
+    if (wr_delivery_has_held(&f->delivery) && f->state == WR_FILTER_OPEN &&
+        f->t.error) {
+        /* They came before the error. */
+        wr_delivery_show_held(&f->t, &f->delivery);
     }
     f->in_pump = false;
 }
@@ -281,8 +275,10 @@ void wr_filter_settle_read(struct wr_filter *f)
         wr_filter_drop_input(f);
     }
     const bool is_full =
-        f->input_head || (f->eof_seen && !below->error) || f->held_head ||
-        (f->state == WR_FILTER_OPEN && (f->paused || f->held_back) &&
+        f->input_head || (f->eof_seen && !below->error) ||
+        wr_delivery_has_held(&f->delivery) ||
+        (f->state == WR_FILTER_OPEN &&
+         (wr_delivery_is_paused(&f->delivery) || f->held_back) &&
          !wr_filter_looks_ahead(f));
     if (is_full && !f->below_paused) {
         f->below_paused = true;
@@ -298,8 +294,8 @@ void wr_filter_pause_reading(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    if (f->state == WR_FILTER_OPEN && !f->paused) {
-        f->paused = true;
+    if (f->state == WR_FILTER_OPEN && !wr_delivery_is_paused(&f->delivery)) {
+        wr_delivery_pause(&f->delivery);
         wr_filter_push_step(f);
     }
 }
@@ -309,8 +305,8 @@ void wr_filter_resume_reading(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    if (f->state == WR_FILTER_OPEN && f->paused) {
-        f->paused = false;
+    if (f->state == WR_FILTER_OPEN && wr_delivery_is_paused(&f->delivery)) {
+        wr_delivery_resume(&f->delivery);
         wr_filter_push_step(f);
     }
 }

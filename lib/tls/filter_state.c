@@ -18,6 +18,9 @@ void wr_filter_set_state(struct wr_filter *f, enum wr_filter_state state)
     };
     wr_assert(state < WR_FILTER_STATES);
     wr_assert(allowed[f->state] >> state & 1u);
+    if (state > WR_FILTER_OPEN) {
+        wr_delivery_shut(&f->delivery);
+    }
     f->state = state;
 }
 
@@ -52,8 +55,9 @@ filter_state_next_of_handshaking(const struct wr_filter *f)
  * that are not opened, or of a record that the protocol was given in part. */
 static bool filter_state_has_unread(const struct wr_filter *f)
 {
-    if (f->held_head || f->eof_seen || !wr_filter_may_open(f)) {
-        return f->held_head != NULL;
+    if (wr_delivery_has_held(&f->delivery) || f->eof_seen ||
+        !wr_filter_may_open(f)) {
+        return wr_delivery_has_held(&f->delivery);
     }
     return f->input_head || wr_tls_engine_get_plaintext_left(&f->engine) > 0;
 }
@@ -72,7 +76,8 @@ static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
     if (wr_filter_looks_ahead(f)) {
         return WR_FILTER_GO;
     }
-    return f->paused || f->held_back ? WR_FILTER_WAIT : WR_FILTER_GO;
+    return wr_delivery_is_paused(&f->delivery) || f->held_back ? WR_FILTER_WAIT
+                                                               : WR_FILTER_GO;
 }
 
 static enum wr_filter_next
@@ -118,19 +123,13 @@ enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
     return WR_FILTER_WAIT;
 }
 
-void wr_filter_fail_callback(struct wr_filter *f, int err, const char *callback)
+void wr_filter_doom(weir_transport *t)
 {
-    const struct weir_exception failed = {
-        .message = "protocol callback failed: connection aborted",
-        .err = err,
-        .callback = callback,
-        .transport = &f->t,
-    };
-    wr_assert(err < 0);
-    wr_assert(f->made && f->state != WR_FILTER_LOST);
-    wr_transport_set_error(&f->t, err, callback);
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_assert(f->state != WR_FILTER_UNBORN && f->state != WR_FILTER_LOST);
     f->is_hard = true;
-    wr_loop_report(f->t.loop, &failed);
+    wr_delivery_shut(&f->delivery);
     wr_filter_push_step(f);
 }
 
@@ -155,9 +154,11 @@ static void filter_state_check_received(const struct wr_filter *f)
 {
     wr_assert(!f->input_head == !f->input_tail);
     wr_assert(!f->input_tail || !f->input_tail->next);
-    wr_assert(!f->held_head == !f->held_tail);
-    wr_assert(!f->held_tail || !f->held_tail->next);
-    wr_assert(!f->held_head || f->state == WR_FILTER_OPEN);
+    wr_delivery_check_invariants(&f->delivery);
+    wr_assert(wr_delivery_is_shut(&f->delivery) ==
+              (f->is_hard || f->state > WR_FILTER_OPEN));
+    wr_assert(!wr_delivery_has_held(&f->delivery) ||
+              f->state == WR_FILTER_OPEN);
     wr_assert(!f->head_is_fed || f->input_head);
     /* The engine's input lies under the first lease, or is borrowed. */
     wr_assert(!f->has_engine || f->in_pump || f->head_is_fed ||
@@ -185,7 +186,7 @@ void wr_filter_check_invariants(const struct wr_filter *f)
 static bool filter_state_is_forgotten(const struct wr_filter *f)
 {
     return wr_filter_is_reading(f) && !f->held_back &&
-           (f->held_head || f->input_head);
+           (wr_delivery_has_held(&f->delivery) || f->input_head);
 }
 
 void wr_filter_check_rest(const struct wr_filter *f)

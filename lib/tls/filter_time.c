@@ -21,8 +21,7 @@ static void filter_time_expired(struct wr_timer *timer)
     wr_transport_set_error(&f->t, f->deadline_err,
                            f->state == WR_FILTER_HANDSHAKING ? "TLS handshake"
                                                              : "close");
-    f->is_hard = true;
-    wr_filter_push_step(f);
+    wr_filter_doom(&f->t);
 }
 
 void wr_filter_time_init(struct wr_filter *f)

@@ -240,9 +240,8 @@ static int filter_write_refuse_bytes(struct wr_filter *f, int err)
     err = wr_transport_refuse(&f->t, err);
     if (f->state == WR_FILTER_CLOSING) {
         f->t.has_dropped = true;
-        f->is_hard = true;
         wr_transport_set_error(&f->t, err, "write");
-        wr_filter_push_step(f);
+        wr_filter_doom(&f->t);
     }
     return err;
 }

@@ -201,6 +201,18 @@ WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
     return ret;
 }
 
+/* Tells it, and closes the transport when the protocol does not keep it. */
+static inline void wr_delivery_end_stream(weir_transport *t,
+                                          struct wr_delivery *d)
+{
+    if (wr_delivery_tell_end(t, d) == 0 && !wr_delivery_is_shut(d)) {
+        if (t->write_error == 0) {
+            wr_transport_set_end(t, WEIR_END_EOF);
+        }
+        weir_transport_close(t); /* the loss tells of a failure */
+    }
+}
+
 /* Binds another protocol, and holds @initial before all other bytes. 0, -EINVAL
  * for bytes without a lease, or -ENOMEM; then nothing was changed. */
 WEIR_MUST_USE int

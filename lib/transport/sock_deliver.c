@@ -12,13 +12,7 @@ static void sock_deliver_eof(struct wr_sock *s)
 {
     wr_assert(s->eof_seen);
     wr_assert(!wr_sock_has_kept(s)); /* the end comes after the last byte */
-    if (wr_delivery_tell_end(&s->t, &s->delivery) == 0 &&
-        s->state == WR_SOCK_OPEN) {
-        if (s->t.write_error == 0) {
-            wr_transport_set_end(&s->t, WEIR_END_EOF);
-        }
-        weir_transport_close(&s->t); /* the loss tells of a failure */
-    }
+    wr_delivery_end_stream(&s->t, &s->delivery);
 }
 
 /* Tells the protocol of the bytes in the memory that it lent, or gives the

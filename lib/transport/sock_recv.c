@@ -201,8 +201,8 @@ static void sock_recv_arm_into(struct wr_sock *s)
     if (!s->into) {
         s->into = wr_alloc(&loop->counting, sizeof(*s->into));
         if (!s->into) {
-            wr_delivery_lose_bytes(&s->t,
-                                   -ENOMEM); /* nothing would try again */
+            /* Nothing would try again. */
+            wr_delivery_lose_bytes(&s->t, -ENOMEM);
             return;
         }
         memset(s->into, 0, sizeof(*s->into));
@@ -407,8 +407,8 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
         }
     }
     if (res > 0 && !wr_sock_has_lent(s)) {
-        wr_delivery_lose_bytes(&s->t,
-                               WEIR_EBADBUFFER); /* bytes, and no place */
+        /* They lie nowhere. */
+        wr_delivery_lose_bytes(&s->t, WEIR_EBADBUFFER);
     } else if (res > 0) {
         wr_sock_received_into(s, (size_t)res);
     } else if (res == 0) {
