@@ -103,8 +103,8 @@ struct weir_connect_options {
      * the caller's only where a size field is unset. */
     int sock;
     /** Memory for the errors of all attempts as one line, written before done
-     * is called: "192.0.2.1:80: Connection refused; ..."; held until then.
-     * NULL: not wanted. */
+     * is called: "192.0.2.1:80: Connection refused; ...", and for that of a
+     * TLS handshake; held until then. NULL: not wanted. */
     char *error_text;
     /** Bytes of error_text; what does not fit is cut. */
     size_t error_text_size;

@@ -496,6 +496,8 @@ struct weir_extra_info {
     size_t size;
     /** For "cipher": the bits of its key. For "tls_resumed": 1 or 0. */
     int number;
+    /** For "tls_handshake": how long it took, in nanoseconds. */
+    uint64_t time_ns;
 };
 
 /**

@@ -143,18 +143,19 @@ static void connect_release(weir_connect *connect)
     wr_loop_unpin(loop);
 }
 
-/* Calls done, and frees the connection as soon as that can be. */
+/* Calls done, and frees the connection as soon as that can be. With an error @t
+ * is the transport that broke, or NULL. */
 static void connect_finish(weir_connect *connect, int err, weir_transport *t)
 {
     wr_assert(connect->state == CONNECT_ENDING);
-    wr_assert((err < 0) == !t);
+    wr_assert(err < 0 || t);
     wr_assert(!connect->was_told);
     if (connect->error_text) {
-        wr_race_write_errors(&connect->race, connect->error_text,
-                             connect->error_text_size);
+        wr_race_write_errors(&connect->race, err < 0 ? t : NULL,
+                             connect->error_text, connect->error_text_size);
     }
     if (connect->done) {
-        connect->done(connect->done_arg, err, t);
+        connect->done(connect->done_arg, err, err < 0 ? NULL : t);
         wr_loop_leave_if_forked(connect->loop);
     }
     connect->was_told = true;
@@ -196,14 +197,14 @@ static void connect_end(weir_connect *connect)
  * callbacks perhaps, is aborted. */
 static void connect_settle(weir_connect *connect, int err, weir_transport *t)
 {
-    wr_assert((err < 0) == !t);
+    wr_assert(err < 0 || t);
     if (connect->cause < 0) {
         if (err >= 0) {
             weir_transport_abort(t);
         }
         err = connect->cause;
     }
-    connect_finish(connect, err, err < 0 ? NULL : t);
+    connect_finish(connect, err, t);
 }
 
 static void connect_shaken(void *arg, int err, weir_transport *t)
@@ -213,7 +214,7 @@ static void connect_shaken(void *arg, int err, weir_transport *t)
     wr_assert(connect->state == CONNECT_SHAKING);
     connect->shaking = NULL;
     connect_end(connect);
-    connect_settle(connect, err, err < 0 ? NULL : t);
+    connect_settle(connect, err, t);
 }
 
 /* Begins the handshake; takes @fd. */

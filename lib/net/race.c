@@ -400,7 +400,20 @@ void wr_race_abandon(struct wr_race *race)
     }
 }
 
-void wr_race_write_errors(const struct wr_race *race, char *buf, size_t size)
+static void race_append_error(const weir_transport *broken, char *buf,
+                              size_t size)
+{
+    const size_t len = strlen(buf);
+    char text[256];
+
+    wr_assert(len < size);
+    weir_transport_get_error_text(broken, text, sizeof(text));
+    wr_ignore(
+        snprintf(buf + len, size - len, "%s%s", len > 0 ? "; " : "", text) < 0);
+}
+
+void wr_race_write_errors(const struct wr_race *race,
+                          const weir_transport *broken, char *buf, size_t size)
 {
     const struct wr_eyeballs *eyeballs = &race->eyeballs;
     char text[WEIR_ADDRESS_TEXT_SIZE];
@@ -422,6 +435,9 @@ void wr_race_write_errors(const struct wr_race *race, char *buf, size_t size)
     if (race->lookup_err < 0 && len < size) {
         snprintf(buf + len, size - len, "%s%s: %s", len > 0 ? "; " : "",
                  race->name->host, weir_strerror(race->lookup_err));
+    }
+    if (broken) {
+        race_append_error(broken, buf, size);
     }
 }
 

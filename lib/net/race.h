@@ -96,7 +96,9 @@ static inline bool wr_race_is_quiet(const struct wr_race *race)
 void wr_race_dump(const struct wr_race *race, FILE *out);
 
 /* Writes each failed candidate with its error, as in "192.0.2.1:80: Connection
- * refused; ...", or the name with its error; cut if it does not fit. */
-void wr_race_write_errors(const struct wr_race *race, char *buf, size_t size);
+ * refused; ...", or the name with its error, and after them that of @broken
+ * (NULL: none), which was made of the winner; cut if it does not fit. */
+void wr_race_write_errors(const struct wr_race *race,
+                          const weir_transport *broken, char *buf, size_t size);
 
 #endif

@@ -181,6 +181,7 @@ static int filter_find_protocol(struct wr_filter *f)
 /* The handshake is done. */
 static void filter_begin(struct wr_filter *f)
 {
+    f->shaken_ns = wr_sys_now() - f->shaking_ns + 1; /* never 0 */
     const int err = f->starts ? 0 : filter_find_protocol(f);
 
     wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
@@ -510,6 +511,7 @@ void wr_filter_bear(struct wr_filter *f, weir_transport *below)
     below->hard_limit_bytes = UINT64_MAX; /* the filter's holds */
     wr_loop_pin(loop);
     loop->budget.account_count++;
+    f->shaking_ns = wr_sys_now();
     wr_filter_set_state(f, WR_FILTER_HANDSHAKING);
     wr_filter_time_state(f);
     wr_filter_push_step(f);

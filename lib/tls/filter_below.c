@@ -70,6 +70,10 @@ static int filter_below_get_fact(const struct wr_filter *f, const char *name,
         ret->number = wr_tls_engine_was_resumed(engine);
         return 0;
     }
+    if (strcmp(name, "tls_handshake") == 0) {
+        ret->time_ns = f->shaken_ns;
+        return f->shaken_ns > 0 ? 0 : -ENOENT;
+    }
     if (strcmp(name, "peercert") == 0) {
         ret->data = wr_tls_engine_get_peer_certificate(engine, 0, &ret->size);
         return ret->data ? 0 : -ENOENT;

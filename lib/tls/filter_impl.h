@@ -115,6 +115,8 @@ struct wr_filter {
     int deadline_err; /* of the timer, while it is armed */
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
+    uint64_t shaking_ns;         /* when the handshake began */
+    uint64_t shaken_ns;          /* how long it took; 0: it is not over */
     uint64_t closing_ns;         /* when close was called; 0: it was not */
     uint64_t shutting_ns;        /* when all was sealed, and the wait began */
     struct weir_timeouts limits; /* as they were set */

@@ -69,14 +69,15 @@ const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
 {
     static const char *const ends[] = {"open", "closed by us", "end of stream",
                                        "aborted by us", "broken"};
+    struct weir_extra_info info = {.text = weir_strerror(t->error)};
     struct weir_address peername;
     char peer[WEIR_ADDRESS_TEXT_SIZE];
 
+    wr_ignore(weir_transport_get_extra_info(t, "tls_error", &info) < 0);
     weir_transport_get_peername(t, &peername);
     wr_ignore(!weir_address_format(&peername, peer, sizeof(peer)));
     const char *what = t->error ? t->error_what : ends[t->end];
     wr_ignore(snprintf(buf, size, "%s %s: %s%s%s", t->ops->name, peer, what,
-                       t->error ? ": " : "",
-                       t->error ? weir_strerror(t->error) : "") < 0);
+                       t->error ? ": " : "", t->error ? info.text : "") < 0);
     return buf;
 }
