@@ -13,6 +13,7 @@ from harness import run as run_tests
 
 TARGET = "tcp://127.0.0.1:9"
 UDP = "udp://127.0.0.1:9"
+TLS = "tls://127.0.0.1:9"
 
 # Arguments after `run`, and what the line must say.
 BAD_RUN = (
@@ -59,7 +60,7 @@ BAD_RUN = (
     (["tcp://127.0.0.1:0"], r"port must be a number from 1"),
     (["tcp://127.0.0.1:99999"], r"port must be a number"),
     (["tcp://::1:80"], r"brackets"),
-    (["tls://127.0.0.1:443"], r"only, not tls"),
+    (["https://127.0.0.1:443"], r"only, not https"),
     (["http://127.0.0.1/"], r"only, not http"),
     (["udp://127.0.0.1"], r"has no port; write udp://HOST:PORT"),
     ([UDP, TARGET], r"udp:// and other targets cannot be loaded together"),
@@ -68,6 +69,22 @@ BAD_RUN = (
     (["--connect-timeout", "1s", UDP], r"--connect-timeout: over udp://"),
     (["-p", "1000", "-c", "100000", UDP], r"more than 26M datagrams"),
     ([TARGET] * 65, r"more than 64 targets"),
+    (["--mode", "rr", TARGET], r"--mode: 'rr' is not echo or crr"),
+    (["--mode", "crr", UDP], r"--mode: over udp:// nothing is connected"),
+    (["--mode", "crr", "-p", "2", TARGET], r"-p: in mode crr"),
+    (["--insecure", TARGET], r"--insecure: no target has TLS"),
+    (["--sni", "x", "--ca", "y", UDP], r"--sni: no target has TLS"),
+    (["--ca", "", TLS], r"--ca: it is empty"),
+    (["--tls-min", "1.1", TLS], r"--tls-min: '1\.1' is not 1\.2 or 1\.3"),
+    (["--tls-max", "3", TLS], r"--tls-max: '3' is not 1\.2 or 1\.3"),
+    (["--tls-min", "1.3", "--tls-max", "1.2", TLS], r"--tls-min is above"),
+    (["--key", "x", TLS], r"--key: 'x' follows no --cert of its own"),
+    (["--cert", "a", "--cert", "b", TLS], r"--cert: a client has one"),
+    (["--insecure", "--ca", "x", TLS], r"--insecure: .* --ca has no meaning"),
+    (["--tickets", "off", TLS], r"unknown flag --tickets"),
+    (["tls+unix:/nowhere"], r"no host whose name .* --sni or --insecure"),
+    (["tls://127.0.0.1"], r"has no port; write tls://HOST:PORT"),
+    (["tls:127.0.0.1:1"], r"is not a target"),
 )
 
 BAD_SERVE = (
@@ -85,6 +102,15 @@ BAD_SERVE = (
     (["udp://192.0.2.1:0"], r"udp://192\.0\.2\.1:0: .*\(EADDRNOTAVAIL\)"),
     (["tcp://192.0.2.1:0"], r"tcp://192\.0\.2\.1:0: .*\(EADDRNOTAVAIL\)"),
     ([TARGET] * 17, r"more than 16 addresses"),
+    (["--cert", "x", TARGET], r"--cert: no target has TLS"),
+    ([TLS], r"needs a certificate: --cert and --key"),
+    (["--key", "x", TLS], r"--key: 'x' follows no --cert of its own"),
+    (["--cert", "x", "--key", "y", "--key", "z", TLS], r"--key: 'z' follows"),
+    (["--cert", "x"] * 33 + [TLS], r"--cert: more than 32 certificates"),
+    (["--cert", "x", "--client-auth", "required", TLS], r"--ca must say"),
+    (["--client-auth", "no", TLS], r"'no' is not optional or required"),
+    (["--tickets", "yes", TLS], r"--tickets: 'yes' is not on or off"),
+    (["--sni", "x", TLS], r"unknown flag --sni"),
 )
 
 

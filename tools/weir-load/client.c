@@ -11,9 +11,7 @@
 #include "console.h"
 #include "exchange.h"
 
-#include "weir/datagram.h"
 #include "weir/error.h"
-#include "weir/server.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -139,6 +137,27 @@ static bool same_host(const struct weir_address *a,
                   sizeof(struct in6_addr)) == 0;
 }
 
+static const struct target *find_target(const struct client *client,
+                                        const struct conn *conn)
+{
+    const struct run_options *options = client->options;
+
+    return &options->targets[conn->index % options->target_count];
+}
+
+/* Connecting is what came before the handshake. */
+static void note_connect(struct client *client, const struct conn *conn,
+                         uint64_t time_ns)
+{
+    if (find_target(client, conn)->is_tls) {
+        uint64_t handshake_ns =
+            tls_note_handshake(&client->tls_facts, conn->transport);
+        histogram_record(client->handshake_latency, handshake_ns);
+        time_ns -= handshake_ns < time_ns ? handshake_ns : time_ns;
+    }
+    histogram_record(client->connect_latency, time_ns);
+}
+
 static void on_opened(void *arg, struct conn *conn)
 {
     struct client *client = arg;
@@ -148,7 +167,7 @@ static void on_opened(void *arg, struct conn *conn)
     client->opened++;
     client->open_now++;
     uint64_t now_ns = conn_now_ns();
-    histogram_record(client->connect_latency, now_ns - conn->connect_began_ns);
+    note_connect(client, conn, now_ns - conn->connect_began_ns);
     if (client->opened == 1) {
         weir_transport_get_sockname(conn->transport, &own);
         weir_transport_get_peername(conn->transport, &peer);
@@ -181,6 +200,19 @@ static void on_lost(void *arg, struct conn *conn)
     check_hope(client);
 }
 
+/* The next connection is for the next request, if there is to be one. */
+static void on_closed(void *arg, struct conn *conn)
+{
+    struct client *client = arg;
+    const struct traffic *traffic = &client->traffic;
+
+    client->open_now--;
+    if (!client->stopping && traffic->sending && traffic->remaining > 0) {
+        enqueue(client, conn);
+        make_connections(client);
+    }
+}
+
 static void on_datagram_error(void *arg)
 {
     struct client *client = arg;
@@ -202,29 +234,12 @@ static const struct conn_events events = {
     .opened = on_opened,
     .failed = on_failed,
     .lost = on_lost,
+    .closed = on_closed,
     .datagram_error = on_datagram_error,
     .drained = on_drained,
 };
 
 /* ---- connecting ---- */
-
-static int create_protocol(void *arg, weir_transport *t,
-                           struct weir_protocol_binding *ret)
-{
-    const struct conn *conn = arg;
-
-    (void)t;
-    *ret = (struct weir_protocol_binding){conn->traffic->kind->protocol, arg};
-    return 0;
-}
-
-static const struct target *find_target(const struct client *client,
-                                        const struct conn *conn)
-{
-    const struct run_options *options = client->options;
-
-    return &options->targets[conn->index % options->target_count];
-}
 
 /* A stream tries all addresses by itself. Returns whether the caller is to make
  * the connection again, to the next address. */
@@ -241,78 +256,35 @@ static bool has_next_address(const struct client *client, struct conn *conn)
     return true;
 }
 
-static void connect_failed(struct client *client, struct conn *conn, int err)
+static void connect_failed(struct client *client, struct conn *conn, int err,
+                           const char *text)
 {
+    const bool is_shaken =
+        find_target(client, conn)->is_tls && tls_is_handshake_error(err);
+
     if (has_next_address(client, conn)) {
         enqueue(client, conn);
         return;
     }
     client->connect_failed++;
-    conn_fail_connect(conn, err);
+    client->tls_facts.failed += is_shaken;
+    conn_fail_connect(conn, is_shaken ? PHASE_TLS : PHASE_CONNECT, err,
+                      is_shaken ? text : "");
     settle(client, conn);
     retry_later(client, conn);
     check_hope(client);
 }
 
-static void connect_done(void *arg, int err, weir_transport *t)
+static void attempt_done(void *arg, struct conn *conn, int err,
+                         const char *text)
 {
-    struct conn *conn = arg;
-    struct client *client = conn->traffic->events_arg;
+    struct client *client = arg;
 
-    (void)t;
     client->connecting--;
     if (err < 0 && !client->stopping) {
-        connect_failed(client, conn, err);
+        connect_failed(client, conn, err, text);
     }
     make_connections(client);
-}
-
-/* All requests under way may wait to be sent; the default, 0, may be less. */
-static uint64_t hard_limit_bytes(const struct run_options *options)
-{
-    uint64_t in_flight_bytes =
-        options->depth * (options->size_bytes + WEIR_DATAGRAM_COST);
-
-    return in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
-}
-
-static int make_endpoint(struct client *client, struct conn *conn,
-                         const struct target *target)
-{
-    const bool has_name = target->address_count > 0; /* see names.h */
-    struct weir_factory factory = {create_protocol, conn};
-    struct weir_datagram_options endpoint = {
-        .size = sizeof(endpoint),
-        .done = connect_done,
-        .done_arg = conn,
-        .remote_address = has_name ? &target->addresses[conn->address_index]
-                                   : &target->address,
-        .write_hard_limit_bytes = hard_limit_bytes(client->options),
-    };
-
-    return weir_create_datagram_endpoint(client->loop, &factory, &endpoint,
-                                         NULL);
-}
-
-static int make_stream(struct client *client, struct conn *conn,
-                       const struct target *target)
-{
-    const struct run_options *options = client->options;
-    const bool has_name = target->address_count > 0; /* see names.h */
-    struct weir_factory factory = {create_protocol, conn};
-    struct weir_connect_options connect = {
-        .size = sizeof(connect),
-        .done = connect_done,
-        .done_arg = conn,
-        .timeout_ns = options->connect_timeout_ns,
-        .addresses = has_name ? target->addresses : &target->address,
-        .address_count = has_name ? target->address_count : 1,
-        .connection = {.size = sizeof(connect.connection)},
-    };
-
-    connect.connection.write_hard_limit_bytes = hard_limit_bytes(options);
-    return weir_create_connection(client->loop, &factory, NULL, 0, &connect,
-                                  NULL);
 }
 
 static void make_connection(struct client *client, struct conn *conn)
@@ -321,18 +293,17 @@ static void make_connection(struct client *client, struct conn *conn)
 
     client->traffic.kind->prepare(conn, client->options->seed);
     client->connecting++;
-    int err = target->is_datagram ? make_endpoint(client, conn, target)
-                                  : make_stream(client, conn, target);
+    int err = attempts_start(&client->attempts, conn, target);
     if (err < 0) {
         client->connecting--;
-        connect_failed(client, conn, err);
+        connect_failed(client, conn, err, "");
     }
 }
 
 static void make_connections(struct client *client)
 {
     while (client->waiting_count > 0 && !client->stopping &&
-           client->connecting < CLIENT_CONNECTING_MAX) {
+           client->connecting < ATTEMPTS_MAX) {
         uint32_t index = client->waiting[client->waiting_head];
         client->waiting_head =
             (client->waiting_head + 1) % client->options->conn_count;
@@ -399,21 +370,32 @@ int client_init(struct client *client, weir_loop *loop,
     client->waiting = calloc(conn_count, sizeof(*client->waiting));
     client->payload = malloc(sizeof(*client->payload));
     client->connect_latency = malloc(sizeof(*client->connect_latency));
+    client->handshake_latency = malloc(sizeof(*client->handshake_latency));
     bool has_own =
         is_datagram ? client->slots && client->scratch : client->rings != NULL;
     if (!client->conns || !has_own || !client->waiting || !client->payload ||
-        !client->connect_latency) {
+        !client->connect_latency || !client->handshake_latency) {
+        say("no memory for %llu connections",
+            (unsigned long long)options->conn_count);
         client_fini(client);
         return -ENOMEM;
     }
+    int err =
+        attempts_init(&client->attempts, loop, options, attempt_done, client);
+    if (err < 0) {
+        client_fini(client);
+        return err;
+    }
     payload_init(client->payload, options->seed);
     histogram_clear(client->connect_latency);
+    histogram_clear(client->handshake_latency);
     client->traffic = (struct traffic){
         .kind = is_datagram ? &exchange_kind : &conn_stream,
         .scratch = client->scratch,
         .size_bytes = (size_t)options->size_bytes,
         .depth = (uint32_t)options->depth,
         .ring_mask = ring_size - 1,
+        .is_crr = options->mode == RUN_MODE_CRR,
         .judging = true,
         .remaining = UINT64_MAX,
         .payload = client->payload,
@@ -446,6 +428,14 @@ int client_start(struct client *client, client_event_fn *on_event, void *arg)
     }
     make_connections(client);
     return 0;
+}
+
+void client_begin_window(struct client *client)
+{
+    if (client->traffic.is_crr) {
+        histogram_clear(client->connect_latency);
+        histogram_clear(client->handshake_latency);
+    }
 }
 
 void client_send(struct client *client, bool measuring)
@@ -487,4 +477,6 @@ void client_fini(struct client *client)
     free(client->waiting);
     free(client->payload);
     free(client->connect_latency);
+    free(client->handshake_latency);
+    attempts_fini(&client->attempts);
 }

@@ -2,7 +2,7 @@
  * All connections of a run: they are made, made again at a bounded rate when
  * they are lost, watched for answers that do not come, and counted.
  *
- * At most CLIENT_CONNECTING_MAX attempts are under way at once, so that a
+ * At most ATTEMPTS_MAX attempts are under way at once, so that a
  * server's backlog is not the thing that is measured. A connection that fails
  * waits before it is made again, longer each time it fails without an answer
  * in between.
@@ -10,12 +10,11 @@
 #ifndef WEIR_LOAD_CLIENT_H
 #define WEIR_LOAD_CLIENT_H
 
+#include "attempts.h"
 #include "conn.h"
 #include "options.h"
 
 #include "weir/loop.h"
-
-#define CLIENT_CONNECTING_MAX 256U
 
 enum client_event {
     /* Every connection has been open or has failed once. */
@@ -45,6 +44,7 @@ struct client {
     uint64_t waiting_head;
     uint64_t waiting_count;
     uint64_t connecting;
+    struct attempts attempts;
     uint64_t settled;
     /* The connection ledger. */
     uint64_t open_now;
@@ -54,6 +54,8 @@ struct client {
     /* Errors of datagrams, of which the endpoint lives on. */
     uint64_t datagram_errors;
     struct histogram *connect_latency;
+    struct tls_facts tls_facts;
+    struct histogram *handshake_latency;
     struct weir_handle watch;
     /* No new connections; set at the end. */
     bool stopping;
@@ -63,7 +65,8 @@ struct client {
     uint32_t lines;
 };
 
-/* Get all memory that the run will need; 0 or -ENOMEM. */
+/* Get all memory that the run will need, and the TLS context; a negative error
+ * has been told. */
 int client_init(struct client *client, weir_loop *loop,
                 const struct run_options *options);
 
@@ -72,6 +75,9 @@ int client_start(struct client *client, client_event_fn *on_event, void *arg);
 
 /* All open connections send; new ones will. */
 void client_send(struct client *client, bool measuring);
+
+/* Forget what connecting took until now: in mode crr it is measured. */
+void client_begin_window(struct client *client);
 
 /* No more requests; CLIENT_DRAINED follows, perhaps at once. */
 void client_stop_sending(struct client *client);

@@ -230,6 +230,14 @@ static void take_answers(struct conn *conn, uint32_t count, uint64_t now_ns)
     traffic->outstanding -= count;
 }
 
+/* The connection has had its answer. */
+static void finish(struct conn *conn)
+{
+    conn->state = CONN_CLOSING;
+    weir_transport_close(conn->transport);
+    conn_tell_drained(conn->traffic);
+}
+
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
@@ -243,7 +251,11 @@ static int data_received(void *user, weir_transport *t,
     if (answers > 0) {
         uint64_t now_ns = conn_now_ns();
         take_answers(conn, answers, now_ns);
-        fill(conn, now_ns);
+        if (conn->traffic->is_crr) {
+            finish(conn);
+        } else {
+            fill(conn, now_ns);
+        }
     }
     return 0;
 }
@@ -346,18 +358,27 @@ void conn_lost(void *user, weir_transport *t, int err)
         }
         traffic->events->failed(traffic->events_arg, conn, first);
     }
+    const bool is_done = conn->state == CONN_CLOSING;
     conn->state = CONN_IDLE;
     conn->transport = NULL;
+    if (is_done) {
+        traffic->events->closed(traffic->events_arg, conn);
+        return;
+    }
     traffic->events->lost(traffic->events_arg, conn);
     conn_tell_drained(traffic);
 }
 
-void conn_fail_connect(struct conn *conn, int err)
+void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
+                       const char *detail)
 {
     struct traffic *traffic = conn->traffic;
 
     conn->state = CONN_IDLE;
-    struct error_kind *first = conn_count_error(conn, PHASE_CONNECT, err, 0);
+    struct error_kind *first = conn_count_error(conn, phase, err, 0);
+    if (first) {
+        snprintf(first->detail, sizeof(first->detail), "%s", detail);
+    }
     traffic->events->failed(traffic->events_arg, conn, first);
 }
 

@@ -8,8 +8,8 @@
  * struct traffic, which holds all that is counted; nothing grows with the
  * number of requests.
  *
- * States: idle -> connecting -> open -> leaving -> idle. Who connects again,
- * and when, is decided above (client.h).
+ * States: idle -> connecting -> open -> leaving or closing -> idle. Who
+ * connects again, and when, is decided above (client.h).
  *
  * Over UDP a connection is a connected endpoint, and answers are told by their
  * numbers: exchange.h.
@@ -33,6 +33,7 @@ enum conn_state {
     CONN_CONNECTING, /* the maker is at work */
     CONN_OPEN,       /* requests may be sent */
     CONN_LEAVING,    /* aborted here, connection_lost is to come */
+    CONN_CLOSING,    /* closed here after its one answer, the same */
 };
 
 /* sent = ok + failed + timeout + what is still under way, always. */
@@ -51,6 +52,8 @@ struct conn_events {
     /* The first of a kind is given with its kind, for the detail. */
     void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
     void (*lost)(void *arg, struct conn *conn);
+    /* It is over because it has done what it was for. */
+    void (*closed)(void *arg, struct conn *conn);
     /* A datagram failed, and the endpoint lives on. */
     void (*datagram_error)(void *arg);
     /* Nothing more is to be sent and no answer is outstanding. */
@@ -73,6 +76,8 @@ struct traffic {
     size_t size_bytes;
     uint32_t depth;
     uint32_t ring_mask;
+    /* Does each connection end with its first answer? */
+    bool is_crr;
     /* May requests be sent; set and cleared by the run. */
     bool sending;
     /* Do new requests count, or are they warm-up; set by the run. */
@@ -140,8 +145,10 @@ extern const struct conn_kind conn_stream;
 /* From here on new requests count; those under way are warm-up. */
 void conn_mark_warmup(struct conn *conn);
 
-/* Count a failure that concerns no open connection: connecting. */
-void conn_fail_connect(struct conn *conn, int err);
+/* Count a failure that concerns no open connection: connecting, or the
+ * handshake after that. detail may be empty. */
+void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
+                       const char *detail);
 
 /* ---- for the kinds ---- */
 

@@ -22,9 +22,10 @@ static const struct own_code own_codes[] = {
 };
 
 static const char *const phase_names[] = {
-    [PHASE_CONNECT] = "connect",   [PHASE_WRITE] = "write",
-    [PHASE_TRANSFER] = "transfer", [PHASE_EOF] = "eof",
-    [PHASE_VALIDATE] = "validate", [PHASE_TIMEOUT] = "timeout",
+    [PHASE_CONNECT] = "connect", [PHASE_TLS] = "tls",
+    [PHASE_WRITE] = "write",     [PHASE_TRANSFER] = "transfer",
+    [PHASE_EOF] = "eof",         [PHASE_VALIDATE] = "validate",
+    [PHASE_TIMEOUT] = "timeout",
 };
 
 static const struct own_code *find_own(int code)

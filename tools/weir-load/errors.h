@@ -15,6 +15,7 @@
 
 enum error_phase {
     PHASE_CONNECT,  /* before the connection stood */
+    PHASE_TLS,      /* the handshake on it */
     PHASE_WRITE,    /* a request was not accepted */
     PHASE_TRANSFER, /* the connection broke */
     PHASE_EOF,      /* the server ended the stream */

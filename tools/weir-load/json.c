@@ -43,6 +43,30 @@ static json_t *text_part(const char *text, size_t len)
     return part ? part : json_string("?");
 }
 
+/* A text of the command line, or null where it was not given. */
+static json_t *given_part(const char *text)
+{
+    return text ? text_part(text, strlen(text)) : json_null();
+}
+
+/* null where no target has TLS. */
+static json_t *tls_config_part(const struct run_options *options)
+{
+    const struct tls_flags *flags = &options->tls;
+
+    if (!tls_is_meant(options->targets, options->target_count)) {
+        return json_null();
+    }
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s, s:s}", "insecure",
+                     flags->options.no_verify, "ca",
+                     given_part(flags->options.authorities.file), "certificate",
+                     given_part(flags->identities[0].certificate.file), "sni",
+                     given_part(flags->sni), "alpn",
+                     given_part(flags->options.alpn), "min",
+                     tls_version_name(flags->options.min_version), "max",
+                     tls_version_name(flags->options.max_version));
+}
+
 static json_t *config_part(const struct run_options *options)
 {
     json_t *targets = json_array();
@@ -51,8 +75,12 @@ static json_t *config_part(const struct run_options *options)
         json_array_append_new(targets, json_string(options->targets[i].text));
     }
     return json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I}",
-        "targets", targets, "connections", integer(options->conn_count),
+        "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:b, "
+        "s:I}",
+        "targets", targets, "mode",
+        options->mode == RUN_MODE_CRR ? "crr" : "echo", "tls",
+        tls_config_part(options), "connections", integer(options->conn_count),
         "depth", integer(options->depth), "send_bytes",
         integer(options->size_bytes), "duration_ns",
         integer(options->duration_ns), "requests",
@@ -144,6 +172,26 @@ static json_t *datagrams_part(const struct result *result)
         "{s:I, s:I, s:I, s:I}", "lost", integer(result->measured.timeout),
         "late", integer(answers->late), "duplicate",
         integer(answers->duplicate), "reordered", integer(answers->reordered));
+}
+
+/* null where no target has TLS, or without a connection its three names. */
+static json_t *tls_part(const struct result *result)
+{
+    const struct tls_facts *tls = &result->tls;
+    double window_ns = (double)result->window_ns;
+
+    if (!tls_is_meant(result->options->targets,
+                      result->options->target_count)) {
+        return json_null();
+    }
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o}", "full", integer(tls->full),
+        "resumed", integer(tls->resumed), "failed", integer(tls->failed),
+        "in_window", integer(result->handshakes), "per_second",
+        window_ns > 0 ? (double)result->handshakes * 1e9 / window_ns : 0,
+        "version", given_part(tls->version[0] ? tls->version : NULL), "cipher",
+        given_part(tls->cipher[0] ? tls->cipher : NULL), "alpn",
+        given_part(tls->alpn[0] ? tls->alpn : NULL));
 }
 
 static json_t *rate_part(const struct result *result)
@@ -289,7 +337,8 @@ static json_t *whole(const struct result *result)
 
     return json_pack(
         "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:b, s:s, s:i, s:o, s:o, "
-        "s:{s:s}, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:{s:I, s:I}, "
+        "s:{s:s}, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, "
+        "s:{s:I, s:I}, "
         "s:o, "
         "s:I, s:o}",
         "schema", JSON_SCHEMA, "tool", "weir-load", "command",
@@ -302,14 +351,18 @@ static json_t *whole(const struct result *result)
         remarks_part(&result->warnings), "model", "kind", "closed", "requests",
         ledger_part(&result->measured, result->in_flight), "warmup",
         ledger_part(&result->warmup, result->warmup_in_flight), "datagrams",
-        datagrams_part(result), "rate", rate_part(result), "latency", "service",
+        datagrams_part(result), "tls", tls_part(result), "rate",
+        rate_part(result), "latency", "service",
         histogram_part(&result->latency), "connect",
-        histogram_part(&result->connect_latency), "errors",
-        errors_part(&result->errors), "connections", connections_part(result),
-        "bytes", "in", integer(result->received_bytes), "out",
-        integer(result->sent_bytes), "intervals", rows_part(result),
-        "intervals_dropped", integer(result->rows_dropped), "client",
-        client_part(result));
+        histogram_part(&result->connect_latency), "tls",
+        tls_is_meant(options->targets, options->target_count)
+            ? histogram_part(&result->handshake_latency)
+            : json_null(),
+        "errors", errors_part(&result->errors), "connections",
+        connections_part(result), "bytes", "in",
+        integer(result->received_bytes), "out", integer(result->sent_bytes),
+        "intervals", rows_part(result), "intervals_dropped",
+        integer(result->rows_dropped), "client", client_part(result));
 }
 
 int json_write(const struct result *result, FILE *out)

@@ -48,13 +48,24 @@ static int create_peer(struct mode_counts *counts,
     return 0;
 }
 
+void mode_count_opened(struct mode_counts *counts, const weir_transport *t)
+{
+    struct weir_extra_info info;
+
+    counts->opened++;
+    counts->open_now++;
+    if (counts->have_tls &&
+        weir_transport_get_extra_info(t, "tls_resumed", &info) >= 0) {
+        counts->resumed_handshakes += info.number != 0;
+        counts->full_handshakes += info.number == 0;
+    }
+}
+
 static void connection_made(void *user, weir_transport *t)
 {
     struct peer *peer = user;
 
-    (void)t;
-    peer->counts->opened++;
-    peer->counts->open_now++;
+    mode_count_opened(peer->counts, t);
 }
 
 static void connection_lost(void *user, weir_transport *t, int err)

@@ -10,6 +10,7 @@
 
 #include "weir/protocol.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,10 @@ struct mode_counts {
     uint64_t open_now;
     uint64_t broken;
     uint64_t received_bytes;
+    /* Handshakes of TLS; looked for where there is any. */
+    bool have_tls;
+    uint64_t full_handshakes;
+    uint64_t resumed_handshakes;
 };
 
 struct mode {
@@ -40,6 +45,9 @@ struct mode {
 /* By name; NULL when there is none. The factories' argument is a struct
  * mode_counts. */
 const struct mode *mode_find(const char *name);
+
+/* Count a connection that was made. */
+void mode_count_opened(struct mode_counts *counts, const weir_transport *t);
 
 /*
  * What a failed write means for the one who wrote: a connection that broke or

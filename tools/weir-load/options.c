@@ -35,6 +35,7 @@ enum {
     FLAG_MAX_ERRORS,
     FLAG_JSON,
     FLAG_SEED,
+    FLAG_MODE,
     FLAG_HELP,
 };
 
@@ -51,6 +52,10 @@ static const struct option long_flags[] = {
     {"max-errors", required_argument, NULL, FLAG_MAX_ERRORS},
     {"json", optional_argument, NULL, FLAG_JSON},
     {"seed", required_argument, NULL, FLAG_SEED},
+    {"mode", required_argument, NULL, FLAG_MODE},
+    TLS_LONG_FLAGS,
+    {"insecure", no_argument, NULL, TLS_FLAG_INSECURE},
+    {"sni", required_argument, NULL, TLS_FLAG_SNI},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, FLAG_HELP},
@@ -62,7 +67,9 @@ static const char short_flags[] = ":c:d:n:p:w:i:qvh";
 static const char help[] =
     "Usage: weir-load [run] [FLAGS] TARGET...\n"
     "\n"
-    "TARGET is tcp://HOST:PORT, udp://HOST:PORT or unix:PATH.\n"
+    "TARGET is tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH "
+    "or\n"
+    "tls+unix:PATH.\n"
     "\n"
     "Sends requests to echo servers, compares every byte that comes back, and\n"
     "reports rate and latency. Closed loop: a connection sends its next "
@@ -87,9 +94,23 @@ static const char help[] =
     "      --json[=FILE]        the result as JSON, to FILE or instead of the "
     "text\n"
     "      --seed N             of the payload (random)\n"
+    "      --mode MODE          echo, or crr: each connection connects, sends "
+    "one\n"
+    "                           request, gets its answer and closes (not with "
+    "UDP)\n"
     "  -q, --quiet              no live lines, no text report\n"
     "  -v, --verbose            what the library and the kernel do\n"
     "  -h, --help               this text\n"
+    "\n"
+    "TLS:\n"
+    "      --ca FILE            authorities to trust (the system's)\n"
+    "      --insecure           verify nothing\n"
+    "      --sni NAME           name to ask for and to verify (the host)\n"
+    "      --cert FILE          own certificate, for servers that ask for one\n"
+    "      --key FILE           its key (in the file of the certificate)\n"
+    "      --alpn LIST          application protocols, as h2,http/1.1\n"
+    "      --tls-min VERSION    lowest version, 1.2 or 1.3 (1.2)\n"
+    "      --tls-max VERSION    highest version (1.3)\n"
     "\n"
     "Units: k M G are 1000s in counts; K M G are 1024s in sizes; us ms s m h\n"
     "are times, a plain number is seconds.\n"
@@ -190,6 +211,18 @@ static bool read_seed(const char *value, uint64_t *ret)
     return true;
 }
 
+static bool read_mode(const char *value, enum run_mode *ret)
+{
+    if (strcmp(value, "echo") == 0) {
+        *ret = RUN_MODE_ECHO;
+    } else if (strcmp(value, "crr") == 0) {
+        *ret = RUN_MODE_CRR;
+    } else {
+        return refuse_value("--mode", value, "echo or crr");
+    }
+    return true;
+}
+
 static bool read_load_flag(int flag, const char *value,
                            struct run_options *options, struct given *given)
 {
@@ -236,6 +269,8 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
                                 : refuse_value("--json", value, "a file name");
     case FLAG_SEED:
         return read_seed(value, &options->seed);
+    case FLAG_MODE:
+        return read_mode(value, &options->mode);
     case 'q':
         options->quiet = true;
         return true;
@@ -315,6 +350,22 @@ static bool settle_datagrams(struct run_options *options,
     return true;
 }
 
+static bool settle_mode(const struct run_options *options)
+{
+    if (options->mode == RUN_MODE_ECHO) {
+        return true;
+    }
+    if (options->targets[0].is_datagram) {
+        say("--mode: over udp:// nothing is connected");
+        return false;
+    }
+    if (options->depth > 1) {
+        say("-p: in mode crr there is one request for each connection");
+        return false;
+    }
+    return true;
+}
+
 static bool read_targets(int argc, char **argv, struct run_options *options)
 {
     if (optind == argc) {
@@ -384,12 +435,15 @@ enum options_result options_parse(int argc, char **argv, int first,
             refuse_flag(flag, argv);
             return OPTIONS_BAD;
         }
-        if (!read_flag(flag, optarg, &options, &given)) {
+        if (flag >= TLS_FLAG_FIRST
+                ? !tls_read_flag(&options.tls, flag, optarg)
+                : !read_flag(flag, optarg, &options, &given)) {
             return OPTIONS_BAD;
         }
     }
     if (!settle(&options, &given) || !read_targets(argc, argv, &options) ||
-        !settle_datagrams(&options, &given)) {
+        !settle_datagrams(&options, &given) || !settle_mode(&options) ||
+        !tls_check_run(&options.tls, options.targets, options.target_count)) {
         return OPTIONS_BAD;
     }
     *ret = options;

@@ -8,6 +8,7 @@
 #define WEIR_LOAD_OPTIONS_H
 
 #include "target.h"
+#include "tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +16,16 @@
 
 #define OPTIONS_TARGETS_MAX 64
 
+/* What a connection is for. */
+enum run_mode {
+    /* Requests, one after the other, until the run ends. */
+    RUN_MODE_ECHO,
+    /* Connect, one request, its answer, close, and again. */
+    RUN_MODE_CRR,
+};
+
 struct run_options {
+    enum run_mode mode;
     uint64_t conn_count;
     uint64_t depth;
     uint64_t size_bytes;
@@ -36,6 +46,7 @@ struct run_options {
     uint64_t seed;
     bool quiet;
     bool verbose;
+    struct tls_flags tls;
     /* All are UDP, or none is. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;

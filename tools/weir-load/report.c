@@ -34,10 +34,11 @@ static void print_header(const struct result *result, FILE *out)
         fprintf(out, " and %zu more", options->target_count - 1);
     }
     fprintf(out,
-            "  closed loop, %llu conns, depth %llu, %s echoed, measured %s, "
+            "  closed loop, %llu conns%s, depth %llu, %s echoed, measured %s, "
             "warm-up %s, seed %llu\n",
-            LLU(options->conn_count), LLU(options->depth),
-            units_format_size(options->size_bytes, size),
+            LLU(options->conn_count),
+            options->mode == RUN_MODE_CRR ? " made anew for each request" : "",
+            LLU(options->depth), units_format_size(options->size_bytes, size),
             units_format_time(result->window_ns, window),
             units_format_time(options->warmup_ns, warmup), LLU(options->seed));
     if (result->same_machine) {
@@ -143,7 +144,31 @@ static void print_latency(const struct result *result, FILE *out)
     if (result->connect_latency.count > 0) {
         print_latency_line("Connect", &result->connect_latency, "", out);
     }
+    if (result->handshake_latency.count > 0) {
+        print_latency_line("Handshake", &result->handshake_latency, "of TLS",
+                           out);
+    }
     print_spread(result, out);
+}
+
+static void print_tls(const struct result *result, FILE *out)
+{
+    const struct tls_facts *tls = &result->tls;
+
+    if (!tls_is_meant(result->options->targets,
+                      result->options->target_count)) {
+        return;
+    }
+    fprintf(out, "TLS         handshakes full %llu  resumed %llu  failed %llu",
+            LLU(tls->full), LLU(tls->resumed), LLU(tls->failed));
+    if (result->handshakes > 0 && result->window_ns > 0) {
+        fprintf(out, "  %.1f/s",
+                (double)result->handshakes * 1e9 / (double)result->window_ns);
+    }
+    if (tls->version[0]) {
+        fprintf(out, "  %s %s", tls->version, tls->cipher);
+    }
+    fprintf(out, "%s%s\n", tls->alpn[0] ? " ALPN " : "", tls->alpn);
 }
 
 static void print_connections(const struct result *result, FILE *out)
@@ -168,7 +193,8 @@ static void print_errors(const struct result *result, FILE *out)
         if (kind->requests > 0) {
             fprintf(out, ", requests lost: %llu", LLU(kind->requests));
         }
-        fputc('\n', out);
+        fprintf(out, "%s%s\n", kind->detail[0] ? "; first: " : "",
+                kind->detail);
         title = "           ";
     }
     if (result->errors.other_count > 0) {
@@ -203,6 +229,7 @@ void report_print(const struct result *result, FILE *out)
         print_latency(result, out);
     }
     print_connections(result, out);
+    print_tls(result, out);
     print_errors(result, out);
     if (result->completed > 0 && result->window_ns > 0) {
         print_transfer(result, out);

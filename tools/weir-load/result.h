@@ -64,6 +64,10 @@ struct result {
     struct error_table errors;
     struct histogram latency;
     struct histogram connect_latency;
+    /* TLS: handshakes of the whole run, and those done in the window. */
+    struct histogram handshake_latency;
+    struct tls_facts tls;
+    uint64_t handshakes;
     /* Connections. */
     uint64_t open_at_begin;
     uint64_t open_at_end;

@@ -61,6 +61,7 @@ struct run {
     /* How things stood when the window began. */
     uint64_t begin_ns;
     uint64_t begin_ok;
+    uint64_t begin_handshakes;
     struct host_usage begin_usage;
     struct weir_loop_statistics begin_statistics;
     /* How things stood when the interval began. */
@@ -74,6 +75,11 @@ struct run {
 };
 
 static void finish(struct run *run);
+
+static uint64_t count_handshakes(const struct run *run)
+{
+    return run->client.tls_facts.full + run->client.tls_facts.resumed;
+}
 
 static uint64_t total_ok(const struct run *run)
 {
@@ -214,6 +220,7 @@ static void close_window(struct run *run)
     result->enters = now.enters - begin->enters;
     result->overflows = now.overflows - begin->overflows;
     result->starved = now.starved - begin->starved;
+    result->handshakes = count_handshakes(run) - run->begin_handshakes;
     run->client.traffic.judging = false;
 }
 
@@ -242,6 +249,8 @@ static void finish(struct run *run)
     result->answers = client->traffic.measured_answers;
     result->errors = client->traffic.errors;
     result->connect_latency = *client->connect_latency;
+    result->handshake_latency = *client->handshake_latency;
+    result->tls = client->tls_facts;
     result->open_at_end = client->open_now;
     result->opened = client->opened;
     result->connect_failed = client->connect_failed;
@@ -292,6 +301,8 @@ static void measure(struct run *run)
     weir_loop_get_statistics(run->loop, &run->begin_statistics);
     run->row_statistics = run->begin_statistics;
     run->begin_ok = total_ok(run);
+    run->begin_handshakes = count_handshakes(run);
+    client_begin_window(&run->client);
     run->row_ok = run->begin_ok;
     run->begin_ns = conn_now_ns();
     run->row_begin_ns = run->begin_ns;
@@ -465,8 +476,6 @@ static int begin(struct run *run)
     }
     err = client_init(&run->client, run->loop, options);
     if (err < 0) {
-        say("no memory for %llu connections",
-            (unsigned long long)options->conn_count);
         weir_loop_free(run->loop);
         return err;
     }
@@ -541,6 +550,7 @@ int run_main(int argc, char **argv, int first)
     histogram_clear(&run->interval);
     histogram_clear(&result->latency);
     histogram_clear(&result->connect_latency);
+    histogram_clear(&result->handshake_latency);
     exit_code = execute(run, json);
 out:
     if (json && json != stdout && fclose(json) != 0) {

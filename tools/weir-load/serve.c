@@ -13,55 +13,31 @@
 #include "modes.h"
 #include "names.h"
 #include "serve_datagrams.h"
-#include "serve_streams.h"
-#include "target.h"
-#include "units.h"
+#include "serve_options.h"
 
 #include "weir/error.h"
 #include "weir/inspect.h"
 #include "weir/loop.h"
 #include "weir/server.h"
+#include "weir/tls_connection.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ADDRESSES_MAX 16U
-
-/* Unless --grace says otherwise. */
-#define GRACE_NS UINT64_C(5000000000)
-
 /* Lines about trouble, a second; the rest is counted. */
 #define TROUBLE_LINES 5U
 
-enum {
-    FLAG_API = 256,
-    FLAG_MODE,
-    FLAG_STATS,
-    FLAG_GRACE,
-};
-
-/* An interface of the library that connections are served through. */
-struct api {
-    const char *name;
-    const struct mode *(*find)(const char *name);
-};
-
 struct serve {
     weir_loop *loop;
-    const struct api *api;
-    const struct mode *mode;
-    uint64_t grace_ns;
-    bool stats;
-    bool verbose;
-    struct target targets[ADDRESSES_MAX];
-    size_t target_count;
+    struct serve_options options;
+    /* NULL where no target has TLS. */
+    weir_tls_context *tls;
     /* Each target has one of the two; servers are NULL for UDP. */
-    weir_server *servers[ADDRESSES_MAX];
-    struct datagram_server datagram_servers[ADDRESSES_MAX];
+    weir_server *servers[SERVE_ADDRESSES_MAX];
+    struct datagram_server datagram_servers[SERVE_ADDRESSES_MAX];
     /* Servers that do not listen yet, and those that are not closed yet. */
     size_t starting;
     size_t closing;
@@ -74,48 +50,6 @@ struct serve {
     uint64_t trouble_count;
 };
 
-/* The first is the default. */
-static const struct api apis[] = {
-    {"protocol", mode_find},
-    {"stream", serve_streams_find},
-};
-
-static const struct option long_flags[] = {
-    {"api", required_argument, NULL, FLAG_API},
-    {"mode", required_argument, NULL, FLAG_MODE},
-    {"stats", no_argument, NULL, FLAG_STATS},
-    {"grace", required_argument, NULL, FLAG_GRACE},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
-static const char help[] =
-    "Usage: weir-load serve [FLAGS] TARGET...\n"
-    "\n"
-    "TARGET is tcp://HOST:PORT, udp://HOST:PORT or unix:PATH.\n"
-    "\n"
-    "Serves until SIGINT or SIGTERM; a second signal ends it at once. Prints "
-    "one\n"
-    "line with the addresses once it accepts. Port 0 lets the kernel choose; "
-    "host\n"
-    "* means all addresses; unix:@NAME is an abstract name.\n"
-    "\n"
-    "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
-    "\n"
-    "      --mode MODE     echo (default), discard or chargen (not with UDP)\n"
-    "      --api API       the interface of weir that serves: protocol "
-    "(default)\n"
-    "                      or stream, with a task for each connection (not "
-    "with "
-    "UDP)\n"
-    "      --grace TIME    for connections to finish at the end (5s)\n"
-    "      --stats         print statistics to standard error at the end\n"
-    "  -v, --verbose       what the library and the kernel do\n"
-    "  -h, --help          this text\n"
-    "\n"
-    "SIGUSR1 prints the statistics and every connection to standard error.\n";
-
 /* ---- statistics ---- */
 
 static void print_statistics(const struct serve *serve)
@@ -124,7 +58,7 @@ static void print_statistics(const struct serve *serve)
     uint64_t datagrams = 0;
     uint64_t failed = 0;
 
-    for (size_t i = 0; i < serve->target_count; i++) {
+    for (size_t i = 0; i < serve->options.target_count; i++) {
         datagrams += serve->datagram_servers[i].received;
         failed += serve->datagram_servers[i].failed;
     }
@@ -132,12 +66,15 @@ static void print_statistics(const struct serve *serve)
     fprintf(stderr,
             "served_connections %llu\nserved_open %llu\nserved_broken %llu\n"
             "served_received_bytes %llu\nserved_datagrams %llu\n"
-            "served_datagrams_failed %llu\n%s",
+            "served_datagrams_failed %llu\nserved_full_handshakes %llu\n"
+            "served_resumed_handshakes %llu\n%s",
             (unsigned long long)serve->counts.opened,
             (unsigned long long)serve->counts.open_now,
             (unsigned long long)serve->counts.broken,
             (unsigned long long)serve->counts.received_bytes,
-            (unsigned long long)datagrams, (unsigned long long)failed, text);
+            (unsigned long long)datagrams, (unsigned long long)failed,
+            (unsigned long long)serve->counts.full_handshakes,
+            (unsigned long long)serve->counts.resumed_handshakes, text);
     fflush(stderr);
 }
 
@@ -166,8 +103,14 @@ static void on_exception(void *arg, weir_loop *loop,
     if (serve->trouble_count > TROUBLE_LINES) {
         return;
     }
-    say("%s%s%s%s", exception->message, exception->err ? ": " : "",
-        exception->err ? weir_strerror(exception->err) : "",
+    const weir_transport *t = exception->transport;
+    char text[256] = "";
+    if (t && weir_transport_get_error(t) < 0) {
+        weir_transport_get_error_text(t, text, sizeof(text));
+    } else if (exception->err < 0) {
+        snprintf(text, sizeof(text), "%s", weir_strerror(exception->err));
+    }
+    say("%s%s%s%s", exception->message, text[0] ? ": " : "", text,
         serve->trouble_count == TROUBLE_LINES ? " (and more of the kind)" : "");
 }
 
@@ -192,7 +135,7 @@ static void stop(struct serve *serve, uint64_t grace_ns)
     bool first = !serve->stopping;
 
     serve->stopping = true;
-    for (size_t i = 0; i < serve->target_count; i++) {
+    for (size_t i = 0; i < serve->options.target_count; i++) {
         serve->closing +=
             datagram_server_stop(&serve->datagram_servers[i], grace_ns == 0);
         if (!serve->servers[i]) {
@@ -218,35 +161,42 @@ static void on_signal(void *arg, int signum)
     struct serve *serve = arg;
 
     (void)signum;
-    stop(serve, serve->stopping ? 0 : serve->grace_ns);
+    stop(serve, serve->stopping ? 0 : serve->options.grace_ns);
 }
 
 /* ---- the start ---- */
 
-static void print_address(const char *scheme,
+static void print_address(const struct target *target,
                           const struct weir_address *address)
 {
+    const bool is_unix = address->storage.any.sa_family == AF_UNIX;
+    const char *scheme = is_unix ? "" : "tcp://";
     char text[WEIR_ADDRESS_TEXT_SIZE];
 
-    printf(" %s%s", address->storage.any.sa_family == AF_UNIX ? "" : scheme,
-           weir_address_format(address, text, sizeof(text)));
+    if (target->is_datagram) {
+        scheme = "udp://";
+    } else if (target->is_tls) {
+        scheme = is_unix ? "tls+" : "tls://";
+    }
+    printf(" %s%s", scheme, weir_address_format(address, text, sizeof(text)));
 }
 
 static void print_addresses(const struct serve *serve)
 {
-    printf("serving %s on", serve->mode->name);
-    for (size_t i = 0; i < serve->target_count; i++) {
+    printf("serving %s on", serve->options.mode->name);
+    for (size_t i = 0; i < serve->options.target_count; i++) {
+        const struct target *target = &serve->options.targets[i];
         struct weir_address address = {0};
-        if (serve->targets[i].is_datagram) {
+        if (target->is_datagram) {
             weir_transport_get_sockname(serve->datagram_servers[i].transport,
                                         &address);
-            print_address("udp://", &address);
+            print_address(target, &address);
             continue;
         }
         size_t socket_count = weir_server_get_socket_count(serve->servers[i]);
         for (size_t j = 0; j < socket_count; j++) {
             if (weir_server_get_socket(serve->servers[i], j, &address) >= 0) {
-                print_address("tcp://", &address);
+                print_address(target, &address);
             }
         }
     }
@@ -269,9 +219,9 @@ static void on_listening(void *arg, int err, weir_server *server)
 
     serve->starting--;
     if (err < 0) {
-        for (size_t i = 0; i < serve->target_count; i++) {
+        for (size_t i = 0; i < serve->options.target_count; i++) {
             if (serve->servers[i] == server) {
-                fail(serve, &serve->targets[i], err);
+                fail(serve, &serve->options.targets[i], err);
             }
         }
         return;
@@ -287,7 +237,8 @@ static void on_bound(void *arg, int err, struct datagram_server *server)
 
     serve->starting--;
     if (err < 0) {
-        fail(serve, &serve->targets[server - serve->datagram_servers], err);
+        fail(serve, &serve->options.targets[server - serve->datagram_servers],
+             err);
         return;
     }
     if (serve->starting == 0 && serve->err == 0) {
@@ -302,7 +253,8 @@ static void on_ended(void *arg, int err, struct datagram_server *server)
     if (serve->closing > 0) {
         count_closed(serve);
     } else if (err < 0) {
-        fail(serve, &serve->targets[server - serve->datagram_servers], err);
+        fail(serve, &serve->options.targets[server - serve->datagram_servers],
+             err);
     }
 }
 
@@ -316,19 +268,24 @@ static int bind_datagrams(struct serve *serve, size_t i)
         .arg = serve,
         .counts = &serve->counts,
     };
-    return datagram_server_start(server, serve->loop, serve->mode,
-                                 &serve->targets[i]);
+    return datagram_server_start(server, serve->loop, serve->options.mode,
+                                 &serve->options.targets[i]);
 }
 
 static int listen_on(struct serve *serve, size_t i)
 {
-    const struct target *target = &serve->targets[i];
+    const struct target *target = &serve->options.targets[i];
     const bool has_address = target->address.len > 0;
-    struct weir_factory factory = {serve->mode->create, &serve->counts};
+    struct weir_factory factory = {serve->options.mode->create, &serve->counts};
+    const struct weir_tls_settings tls = {
+        .size = sizeof(tls),
+        .context = serve->tls,
+    };
     struct weir_server_options options = {
         .size = sizeof(options),
         .done = on_listening,
         .done_arg = serve,
+        .tls = target->is_tls ? &tls : NULL,
     };
 
     options.addresses = &target->address;
@@ -341,12 +298,12 @@ static int listen_on(struct serve *serve, size_t i)
 
 static bool add_target(struct serve *serve, const struct target *target)
 {
-    if (serve->target_count == ADDRESSES_MAX) {
-        say("%s: more than %u addresses", target->text, ADDRESSES_MAX);
+    if (serve->options.target_count == SERVE_ADDRESSES_MAX) {
+        say("%s: more than %u addresses", target->text, SERVE_ADDRESSES_MAX);
         return false;
     }
-    serve->targets[serve->target_count] = *target;
-    serve->target_count++;
+    serve->options.targets[serve->options.target_count] = *target;
+    serve->options.target_count++;
     return true;
 }
 
@@ -370,12 +327,12 @@ static bool add_addresses(struct serve *serve, struct target *name)
 /* A server takes names as they are; a datagram endpoint takes an address. */
 static bool find_datagram_names(struct serve *serve)
 {
-    struct target given[ADDRESSES_MAX];
-    const size_t given_count = serve->target_count;
+    struct target given[SERVE_ADDRESSES_MAX];
+    const size_t given_count = serve->options.target_count;
     bool added = true;
 
-    memcpy(given, serve->targets, sizeof(given));
-    serve->target_count = 0;
+    memcpy(given, serve->options.targets, sizeof(given));
+    serve->options.target_count = 0;
     for (size_t i = 0; i < given_count && added; i++) {
         const bool is_name = given[i].host[0] && given[i].address.len == 0;
         added = given[i].is_datagram && is_name
@@ -387,8 +344,8 @@ static bool find_datagram_names(struct serve *serve)
 
 static int listen_on_all(struct serve *serve)
 {
-    for (size_t i = 0; i < serve->target_count; i++) {
-        const struct target *target = &serve->targets[i];
+    for (size_t i = 0; i < serve->options.target_count; i++) {
+        const struct target *target = &serve->options.targets[i];
         serve->starting++;
         int err = target->is_datagram ? bind_datagrams(serve, i)
                                       : listen_on(serve, i);
@@ -450,7 +407,7 @@ static int serve_until_signal(struct serve *serve)
         say("io_uring: %s (%s)", weir_strerror(err), weir_err_name(err));
         return LOAD_USAGE;
     }
-    if (serve->verbose) {
+    if (serve->options.verbose) {
         char text[4096];
         weir_loop_get_features_text(serve->loop, text, sizeof(text));
         fputs(text, stderr);
@@ -467,132 +424,33 @@ static int serve_until_signal(struct serve *serve)
             exit_code = LOAD_INTERNAL;
         }
     }
-    if (serve->stats) {
+    if (serve->options.stats) {
         print_statistics(serve);
     }
-    for (size_t i = 0; i < serve->target_count; i++) {
+    for (size_t i = 0; i < serve->options.target_count; i++) {
         weir_server_free(serve->servers[i]);
     }
     weir_loop_free(serve->loop);
     return exit_code;
 }
 
-/* ---- flags ---- */
-
-static const struct api *find_api(const char *name)
-{
-    for (size_t i = 0; i < sizeof(apis) / sizeof(apis[0]); i++) {
-        if (strcmp(apis[i].name, name) == 0) {
-            return &apis[i];
-        }
-    }
-    return NULL;
-}
-
-static bool read_flag(struct serve *serve, int flag, char **argv)
-{
-    switch (flag) {
-    case FLAG_API:
-        serve->api = find_api(optarg);
-        if (!serve->api) {
-            say("--api: '%s' is not protocol or stream", optarg);
-        }
-        return serve->api != NULL;
-    case FLAG_MODE:
-        serve->mode = mode_find(optarg);
-        if (!serve->mode) {
-            say("--mode: '%s' is not echo, discard or chargen", optarg);
-        }
-        return serve->mode != NULL;
-    case FLAG_STATS:
-        serve->stats = true;
-        return true;
-    case FLAG_GRACE:
-        if (units_parse_time(optarg, &serve->grace_ns) < 0) {
-            say("--grace: '%s' is not a time such as 500ms or 10s", optarg);
-            return false;
-        }
-        return true;
-    case 'v':
-        serve->verbose = true;
-        return true;
-    case ':':
-        say("%s needs a value (see weir-load serve --help)", argv[optind - 1]);
-        return false;
-    default:
-        say("unknown flag %s (see weir-load serve --help)", argv[optind - 1]);
-        return false;
-    }
-}
-
-static bool read_targets(struct serve *serve, int argc, char **argv)
-{
-    char why[TARGET_WHY_SIZE];
-
-    if (optind == argc) {
-        say("no address; write " TARGET_FORMS " (see weir-load serve --help)");
-        return false;
-    }
-    if (argc - optind > (int)ADDRESSES_MAX) {
-        say("more than %u addresses", ADDRESSES_MAX);
-        return false;
-    }
-    for (int i = optind; i < argc; i++) {
-        if (target_parse(argv[i], true, &serve->targets[serve->target_count],
-                         why) < 0) {
-            say("%s", why);
-            return false;
-        }
-        serve->target_count++;
-    }
-    return true;
-}
-
-/* What has a meaning for connections only. */
-static bool check_datagrams(const struct serve *serve)
-{
-    for (size_t i = 0; i < serve->target_count; i++) {
-        if (!serve->targets[i].is_datagram) {
-            continue;
-        }
-        if (!datagram_server_has(serve->mode)) {
-            say("--mode: %s is not for udp://, echo and discard are",
-                serve->mode->name);
-            return false;
-        }
-        if (serve->api != &apis[0]) {
-            say("--api: %s is not for udp://, protocol is", serve->api->name);
-            return false;
-        }
-    }
-    return true;
-}
-
 int serve_main(int argc, char **argv, int first)
 {
     static struct serve serve;
 
-    serve = (struct serve){
-        .api = &apis[0], .mode = mode_find("echo"), .grace_ns = GRACE_NS};
-    opterr = 0;
-    optind = first;
-    for (;;) {
-        int flag = getopt_long(argc, argv, ":vh", long_flags, NULL);
-        if (flag == -1) {
-            break;
-        }
-        if (flag == 'h') {
-            fputs(help, stdout);
-            return LOAD_OK;
-        }
-        if (!read_flag(&serve, flag, argv)) {
-            return LOAD_USAGE;
-        }
+    enum options_result parsed =
+        serve_options_parse(argc, argv, first, &serve.options);
+    if (parsed != OPTIONS_READY) {
+        return parsed == OPTIONS_DONE ? LOAD_OK : LOAD_USAGE;
     }
-    if (!read_targets(&serve, argc, argv) || !check_datagrams(&serve)) {
+    const struct serve_options *options = &serve.options;
+    if (tls_make_context(&options->tls, true, options->targets,
+                         options->target_count, &serve.tls) < 0) {
         return LOAD_USAGE;
     }
-    serve.mode = serve.api->find(serve.mode->name);
+    serve.counts.have_tls = serve.tls != NULL;
     limits_raise_fds_to_hard();
-    return serve_until_signal(&serve);
+    int exit_code = serve_until_signal(&serve);
+    weir_tls_context_unref(serve.tls);
+    return exit_code;
 }

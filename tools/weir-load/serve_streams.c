@@ -37,12 +37,6 @@ static int create_stream(struct mode_counts *counts, weir_transport *t,
                                     NULL);
 }
 
-static void begin(struct mode_counts *counts)
-{
-    counts->opened++;
-    counts->open_now++;
-}
-
 /*
  * Closes the connection, or aborts it after an error of ours, and waits for its
  * end. Returns that error, for the exception hook; how the peer ends its
@@ -80,7 +74,7 @@ static int serve_echo(void *arg, weir_reader *reader, weir_writer *writer)
     struct weir_buf piece;
     int err = 0;
 
-    begin(counts);
+    mode_count_opened(counts, weir_writer_get_transport(writer));
     /* The default marks would have bulk transfers stop and go. */
     weir_transport_set_write_buffer_limits(weir_writer_get_transport(writer),
                                            ECHO_HIGH_BYTES, ECHO_LOW_BYTES);
@@ -113,7 +107,7 @@ static void discard_all(struct mode_counts *counts, weir_reader *reader)
 
 static int serve_discard(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    begin(arg);
+    mode_count_opened(arg, weir_writer_get_transport(writer));
     discard_all(arg, reader);
     return finish(arg, writer, 0);
 }
@@ -160,7 +154,7 @@ static int serve_chargen(void *arg, weir_reader *reader, weir_writer *writer)
     struct chargen chargen = {arg, reader, writer};
     struct weir_task_group group;
 
-    begin(arg);
+    mode_count_opened(arg, weir_writer_get_transport(writer));
     int err = weir_task_group_begin(weir_writer_get_loop(writer), &group);
     if (err == 0) {
         err =

@@ -1,9 +1,10 @@
 /*
- * The scheme decides the transport: tcp, udp and unix are those that exist yet;
- * the others that weir plans are told from plain mistakes.
+ * The scheme decides the transport: those of the table exist yet; the others
+ * that weir plans are told from plain mistakes.
  *
- * After tcp:// and udp:// paths, users and queries have no meaning and are
- * refused; after unix: all is the path, or the abstract name behind an '@'.
+ * After schemes with a host, paths, users and queries have no meaning and are
+ * refused; after unix: and tls+unix: all is the path, or the abstract name
+ * behind an '@'.
  */
 #include "target.h"
 
@@ -17,14 +18,26 @@
 #define NAME_CHARS                                                             \
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
+struct scheme {
+    const char *prefix;
+    bool is_unix;
+    bool is_datagram;
+    bool is_tls;
+};
+
+static const struct scheme schemes[] = {
+    {.prefix = "tcp://"},
+    {.prefix = "tls://", .is_tls = true},
+    {.prefix = "udp://", .is_datagram = true},
+    {.prefix = "unix:", .is_unix = true},
+    {.prefix = "tls+unix:", .is_unix = true, .is_tls = true},
+};
+
 static const char *const planned_schemes[] = {
-    "tls",
     "http",
     "https",
 };
 
-#define UNIX_PREFIX     "unix:"
-#define UDP_PREFIX      "udp://"
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 __attribute__((format(printf, 2, 3))) static int refuse(char *why,
@@ -38,21 +51,27 @@ __attribute__((format(printf, 2, 3))) static int refuse(char *why,
     return -EINVAL;
 }
 
-static int check_scheme(const char *text, char *why)
+static const struct scheme *find_scheme(const char *text)
 {
-    const char *end = strstr(text, "://");
-    size_t len = end ? (size_t)(end - text) : strcspn(text, ":");
-
-    if (end && len == 3 &&
-        (memcmp(text, "tcp", 3) == 0 || memcmp(text, "udp", 3) == 0)) {
-        return 0;
+    for (size_t i = 0; i < COUNT_OF(schemes); i++) {
+        if (strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) == 0) {
+            return &schemes[i];
+        }
     }
+    return NULL;
+}
+
+/* There is no such scheme, or not yet. */
+static int refuse_scheme(const char *text, char *why)
+{
+    size_t len = strcspn(text, ":");
+
     for (size_t i = 0; i < COUNT_OF(planned_schemes); i++) {
         const char *name = planned_schemes[i];
         if (strlen(name) == len && memcmp(text, name, len) == 0) {
             return refuse(why,
-                          "'%.100s': this version speaks tcp://, udp:// and "
-                          "unix: only, not %s",
+                          "'%.100s': this version speaks tcp://, tls://, "
+                          "udp:// and unix: only, not %s",
                           text, name);
         }
     }
@@ -126,48 +145,54 @@ static int parse_host(struct target *target, bool listening, char *why)
     return 0;
 }
 
-static int parse_unix(const char *text, bool listening, struct target *ret,
+static int parse_path(struct target *target, const char *path, bool listening,
                       char *why)
 {
-    struct target target = {.text = text};
-    const char *path = text + strlen(UNIX_PREFIX);
-
     if (path[0] == '\0' && !listening) {
-        return refuse(why, "'%.100s' has no path", text);
+        return refuse(why, "'%.100s' has no path", target->text);
     }
-    if (weir_address_parse_unix(path, &target.address) < 0) {
-        return refuse(why, "'%.100s...': the path is too long", text);
+    if (weir_address_parse_unix(path, &target->address) < 0) {
+        return refuse(why, "'%.100s...': the path is too long", target->text);
     }
-    *ret = target;
     return 0;
+}
+
+/* rest is "HOST:PORT". */
+static int parse_host_and_port(struct target *target, const char *rest,
+                               bool listening, char *why)
+{
+    const char *port = NULL;
+
+    int err = split(target->text, rest, target, why, &port);
+    if (err < 0) {
+        return err;
+    }
+    if (parse_port(port, listening, &target->port) < 0) {
+        return refuse(why, "'%.100s': the port must be a number from %d to %d",
+                      target->text, listening ? 0 : 1, UINT16_MAX);
+    }
+    return parse_host(target, listening, why);
 }
 
 int target_parse(const char *text, bool listening, struct target *ret,
                  char *why)
 {
-    struct target target = {.text = text};
-    const char *port = NULL;
+    const struct scheme *scheme = find_scheme(text);
 
-    if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
-        return parse_unix(text, listening, ret, why);
+    if (!scheme) {
+        return refuse_scheme(text, why);
     }
-    int err = check_scheme(text, why);
-    if (err < 0) {
-        return err;
+    struct target target = {
+        .text = text,
+        .is_datagram = scheme->is_datagram,
+        .is_tls = scheme->is_tls,
+    };
+    const char *rest = text + strlen(scheme->prefix);
+    int err = scheme->is_unix
+                  ? parse_path(&target, rest, listening, why)
+                  : parse_host_and_port(&target, rest, listening, why);
+    if (err >= 0) {
+        *ret = target;
     }
-    target.is_datagram = strncmp(text, UDP_PREFIX, strlen(UDP_PREFIX)) == 0;
-    err = split(text, text + strlen(UDP_PREFIX), &target, why, &port);
-    if (err < 0) {
-        return err;
-    }
-    if (parse_port(port, listening, &target.port) < 0) {
-        return refuse(why, "'%.100s': the port must be a number from %d to %d",
-                      text, listening ? 0 : 1, UINT16_MAX);
-    }
-    err = parse_host(&target, listening, why);
-    if (err < 0) {
-        return err;
-    }
-    *ret = target;
-    return 0;
+    return err;
 }

@@ -1,6 +1,6 @@
 /*
  * A target as it is written on the command line: tcp://HOST:PORT,
- * udp://HOST:PORT or unix:PATH.
+ * tls://HOST:PORT, udp://HOST:PORT, unix:PATH or tls+unix:PATH.
  *
  * The host is a literal address or a name. Schemes that this version does not
  * speak are refused with a line that says so.
@@ -20,7 +20,9 @@
 #define TARGET_WHY_SIZE 256
 
 /* The words for what may be written. */
-#define TARGET_FORMS "tcp://HOST:PORT, udp://HOST:PORT or unix:PATH"
+#define TARGET_FORMS                                                           \
+    "tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH or "         \
+    "tls+unix:PATH"
 
 struct target {
     /* As given, for reports; points into the command line. */
@@ -30,6 +32,8 @@ struct target {
     uint16_t port;
     /* UDP: there are no connections, and requests may be lost. */
     bool is_datagram;
+    /* There is TLS on each connection. */
+    bool is_tls;
     /* The same as a socket address; no length when the host is a name, or
      * empty. */
     struct weir_address address;

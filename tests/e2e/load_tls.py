@@ -1,0 +1,427 @@
+"""weir-load over TLS: run and serve against each other and against strangers.
+
+The certificates are those of tests/unit: WEIR_TLS_CERTIFICATES is their folder,
+and tls-matrix in it has those that are bad in one way each. Strangers are
+Python's ssl, which is OpenSSL.
+"""
+
+import os
+import re
+import signal
+import socket
+import ssl
+import tempfile
+
+from harness import (SERVE_FLAGS, WEIR_LOAD, Program, equal, load, load_json,
+                     matches, one_line, read_line, run)
+from servers import Refusing, Server, drain, echo, read_exactly, reset
+
+OK, NOTHING, ERRORS = 0, 3, 4
+
+FOLDER = os.environ["WEIR_TLS_CERTIFICATES"]
+
+
+def path(name):
+    return os.path.join(FOLDER, name)
+
+
+def matrix(name):
+    return path(f"tls-matrix/{name}")
+
+
+def identity(name):
+    return ("--cert", path(f"{name}.pem"), "--key", path(f"{name}.key"))
+
+
+ECDSA = identity("ecdsa")
+TRUST = ("--ca", path("ca.pem"))
+
+
+class Serving(Program):
+    """weir-load serve with TLS; ended by SIGTERM. It may complain of clients
+    that fail, and says how many handshakes there were."""
+
+    def __init__(self, *flags, where="tls://127.0.0.1:0"):
+        super().__init__(WEIR_LOAD, "serve", "--stats", *SERVE_FLAGS, *flags,
+                         where)
+        self.url = read_line(self.process.stdout).split()[-1]
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None and self.process.poll() is None:
+                self.stop()
+        finally:
+            super().__exit__(kind, *rest)
+
+    def stop(self):
+        """Its standard error; full and resumed handshakes are in it."""
+        self.signal(signal.SIGTERM)
+        status, out, err = self.finish()
+        equal((status, out), (0, ""), f"the end of serve, which said {err!r}")
+        return err
+
+    @property
+    def address(self):
+        return ("127.0.0.1", int(self.url.rsplit(":", 1)[1]))
+
+
+def loaded(*args, status=OK):
+    """Run with JSON; the result, and what it said on standard error."""
+    outcome, result = load_json(*args)
+    equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
+    equal(result["exit_code"], status, "exit_code")
+    return result, outcome.err
+
+
+def fails(*args, phase, code, says=""):
+    """Nothing succeeds, and for this reason."""
+    result, err = loaded("-c", "2", "-n", "10", *args, status=NOTHING)
+    one_line(err, rf"not one request succeeded; {phase}: .*\({code}\).*{says}")
+    kinds = [(error["phase"], error["code"]) for error in result["errors"]]
+    equal(kinds, [(phase, code)], "the errors")
+    equal(result["requests"]["ok"], 0, "ok")
+    return result
+
+
+class Stranger(Server):
+    """A server of Python's ssl; serve() gets the socket after the handshake,
+    which is done in the thread of the connection."""
+
+    def __init__(self, serve, **versions):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path("ecdsa.pem"), path("ecdsa.key"))
+        for name, value in versions.items():
+            setattr(context, name, value)
+
+        def wrap(connection, number):
+            serve(context.wrap_socket(connection, server_side=True), number)
+
+        super().__init__(wrap)
+        self.url = self.url.replace("tcp:", "tls:")
+
+
+# ---- good connections ----
+
+def test_run_loads_serve_over_each_version_and_key():
+    for name in ("ecdsa", "rsa"):
+        with Serving(*identity(name)) as server:
+            for version, text in (("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")):
+                result, err = loaded("-c", "4", "-n", "2000", "-p", "2", *TRUST,
+                                     "--tls-min", version, "--tls-max", version,
+                                     server.url)
+                equal(err, "", "standard error")
+                equal(result["requests"]["ok"], 2000, "ok")
+                tls = result["tls"]
+                equal((tls["full"], tls["resumed"], tls["failed"]), (4, 0, 0),
+                      "handshakes")
+                equal((tls["version"], tls["alpn"]), (text, None), "facts")
+                latency = result["latency"]
+                equal(latency["tls"]["count"], 4, "handshakes that were timed")
+                equal(latency["connect"]["count"], 4, "connects that were")
+                equal(latency["tls"]["min"] > 0, True, "a handshake takes time")
+                equal(latency["service"]["count"], 2000, "answers")
+            stats = server.stop()
+            matches(stats, r"^served_full_handshakes 8$")
+            matches(stats, r"^served_resumed_handshakes 0$")
+
+
+def test_the_text_report_has_the_handshakes():
+    with Serving(*ECDSA) as server:
+        outcome = load("-c", "2", "-n", "2000", *TRUST, server.url)
+    equal((outcome.status, outcome.err), (OK, ""), "the outcome")
+    matches(outcome.out, r"^Handshake +(\S+ +){7} of TLS$")
+    matches(outcome.out, r"^TLS +handshakes full 2  resumed 0  failed 0  "
+                         r"TLSv1\.3 TLS_AES_128_GCM_SHA256$")
+    matches(outcome.out, r"\nVALID\n\Z")
+
+
+def test_without_tls_there_are_no_handshakes():
+    with Serving(where="tcp://127.0.0.1:0") as server:
+        result, _ = loaded("-n", "10", server.url)
+        outcome = load("-n", "10", server.url)
+    equal((result["tls"], result["config"]["tls"], result["latency"]["tls"]),
+          (None, None, None), "TLS in the result")
+    equal("Handshake" in outcome.out or "TLS" in outcome.out, False, "TLS")
+
+
+def test_bulk_of_each_size():
+    with Serving(*ECDSA) as server:
+        for size, depth, count in (("1", 100, 5000), ("16K", 5, 500),
+                                   ("65521", 3, 100), ("4M", 2, 12)):
+            result, _ = loaded("-c", "3", "-n", str(count), "-p", str(depth),
+                               "--send", size, *TRUST, server.url)
+            equal(result["requests"]["ok"], count, f"ok of {size}")
+
+
+def test_tls_over_a_path():
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"tls+unix:{folder}/s"
+        with Serving(*ECDSA, where=url) as server:
+            equal(server.url, url, "what it serves on")
+            loaded("-c", "4", "-n", "400", *TRUST, "--sni", "localhost", url)
+            loaded("-c", "4", "-n", "400", "--insecure", url)
+        equal(os.listdir(folder), [], "files that are left")
+
+
+def test_connections_with_tls_and_without_are_loaded_together():
+    with Serving(*ECDSA) as one, Serving(where="tcp://127.0.0.1:0") as two:
+        result, _ = loaded("-c", "6", "-n", "600", *TRUST, one.url, two.url)
+    equal(result["tls"]["full"], 3, "handshakes")
+    equal(result["latency"]["connect"]["count"], 6, "connections")
+
+
+def test_a_strangers_server_and_a_strangers_client():
+    with Stranger(echo) as server:
+        result, _ = loaded("-c", "3", "-n", "600", *TRUST, server.url)
+        equal(result["tls"]["full"], 3, "handshakes")
+    context = ssl.create_default_context(cafile=path("ca.pem"))
+    with Serving(*ECDSA) as server:
+        with socket.create_connection(server.address) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost") as tls:
+                tls.sendall(b"hello")
+                equal(read_exactly(tls, 5), b"hello", "the echo")
+
+
+# ---- connect, request, response, close ----
+
+def crr(url, *flags):
+    """The result of 60 connections, which were 5 at once."""
+    result, err = loaded("-c", "5", "-n", "60", "--mode", "crr", *flags, url)
+    equal(err, "", "standard error")
+    equal((result["requests"]["ok"], result["requests"]["sent"]), (60, 60),
+          "requests")
+    equal(result["connections"]["lost"], 0, "lost")
+    equal(result["connections"]["opened"] >= 60, True, "a connection for each")
+    equal(result["config"]["mode"], "crr", "mode")
+    return result
+
+
+def test_crr_makes_a_connection_for_each_request():
+    for scheme, flags in (("tcp", ()), ("tls", TRUST)):
+        serve_flags = ECDSA if scheme == "tls" else ()
+        with Serving(*serve_flags, where=f"{scheme}://127.0.0.1:0") as server:
+            result = crr(server.url, *flags)
+            stats = server.stop()
+        opened = result["connections"]["opened"]
+        # Those that were on their way at the end may be served, too.
+        served = int(re.search(r"served_connections (\d+)", stats)[1])
+        equal(opened <= served <= opened + 5, True, f"{served} of {opened}")
+        if scheme == "tls":
+            equal(result["tls"]["full"], opened, "handshakes")
+            equal(result["tls"]["per_second"] > 0, True, "their rate")
+            matches(stats, rf"^served_full_handshakes {served}$")
+
+
+def test_crr_over_a_path_and_for_a_time():
+    with tempfile.TemporaryDirectory() as folder, Serving(
+            where=f"unix:{folder}/s") as server:
+        crr(server.url)
+        result, _ = loaded("-c", "3", "-d", "300ms", "-w", "100ms", "--mode",
+                           "crr", server.url)
+    equal(result["requests"]["ok"] > 3, True, "several for each connection")
+    equal(result["requests"]["failed"], 0, "failed")
+
+
+def test_crr_goes_on_after_a_connection_that_failed():
+    def reset_the_third(connection, number):
+        data = read_exactly(connection, 128)
+        if number == 2:
+            reset(connection)
+            return
+        connection.sendall(data)
+        drain(connection, number)
+
+    with Server(reset_the_third) as server:
+        result, err = loaded("-c", "1", "-n", "10", "--mode", "crr", server.url,
+                             status=ERRORS)
+    matches(err, r"transfer: .*\(ECONNRESET\)")
+    equal((result["requests"]["ok"], result["requests"]["failed"]), (9, 1),
+          "requests")
+    equal(result["connections"]["lost"], 1, "lost")
+
+
+# ---- what is agreed on ----
+
+def test_an_application_protocol_is_agreed_on():
+    with Serving(*ECDSA, "--alpn", "echo/2,echo/1") as server:
+        result, _ = loaded("-n", "10", *TRUST, "--alpn", "echo/1", server.url)
+        equal(result["tls"]["alpn"], "echo/1", "the protocol")
+        outcome = load("-n", "10", *TRUST, "--alpn", "echo/2", server.url)
+        matches(outcome.out, r"^TLS .* ALPN echo/2$")
+        fails(*TRUST, "--alpn", "h2", server.url, phase="tls",
+              code="WEIR_ETLSALERT", says="no_application_protocol")
+
+
+def test_versions_without_one_in_common():
+    # The server cannot know that the client would not have 1.2.
+    with Serving(*ECDSA, "--tls-max", "1.2") as server:
+        fails(*TRUST, "--tls-min", "1.3", server.url, phase="tls",
+              code="WEIR_ETLSVERSION")
+    with Serving(*ECDSA, "--tls-min", "1.3") as server:
+        fails(*TRUST, "--tls-max", "1.2", server.url, phase="tls",
+              code="WEIR_ETLSALERT", says="protocol_version")
+
+
+def test_the_certificate_is_chosen_by_the_name():
+    other = ("--cert", matrix("other-name.pem"), "--key",
+             matrix("other-name.key"))
+    with Serving(*ECDSA, *other) as server:
+        loaded("-n", "10", *TRUST, "--sni", "localhost", server.url)
+        loaded("-n", "10", "--ca", matrix("trusted.pem"), "--sni",
+               "example.org", server.url)
+        fails(*TRUST, "--sni", "example.org", server.url, phase="tls",
+              code="WEIR_ETLSISSUER")
+
+
+def test_tickets_are_given_unless_they_are_off():
+    context = ssl.create_default_context(cafile=path("ca.pem"))
+
+    def connect(address, session=None):
+        with socket.create_connection(address) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost",
+                                     session=session) as tls:
+                tls.sendall(b"x")
+                equal(tls.recv(1), b"x", "the echo")
+                return tls.session, tls.session_reused
+
+    for word in ("on", "off"):
+        with Serving(*ECDSA, "--tickets", word) as server:
+            session, _ = connect(server.address)
+            equal(bool(session.has_ticket), word == "on", "a ticket was given")
+            equal(connect(server.address, session)[1], word == "on", "resumed")
+            stats = server.stop()
+        resumed = 1 if word == "on" else 0
+        matches(stats, rf"^served_full_handshakes {2 - resumed}$")
+        matches(stats, rf"^served_resumed_handshakes {resumed}$")
+
+
+# ---- certificates ----
+
+def test_a_wrong_authority_fails_the_run_by_name():
+    with Serving(*ECDSA) as server:
+        result = fails("--ca", matrix("stranger.pem"), server.url, phase="tls",
+                       code="WEIR_ETLSISSUER", says="CN=localhost")
+        equal(result["tls"]["full"], 0, "handshakes")
+        equal(result["tls"]["failed"] >= 2, True, "those that failed")
+        fails(server.url, phase="tls", code="WEIR_ETLSISSUER")
+        loaded("-n", "10", "--insecure", server.url)
+        outcome = load("-n", "10", server.url)
+    equal(outcome.status, NOTHING, "exit status")
+    matches(outcome.out, r"^Errors +\d+  tls: .*\(WEIR_ETLSISSUER\); first: ")
+
+
+def test_each_bad_certificate_has_its_reason():
+    trust = ("--ca", matrix("trusted.pem"), "--sni", "localhost")
+    for name, code in (("expired", "WEIR_ETLSEXPIRED"),
+                       ("not-yet", "WEIR_ETLSNOTYET"),
+                       ("self-signed", "WEIR_ETLSSELFSIGNED"),
+                       ("wrong-issuer", "WEIR_ETLSISSUER"),
+                       ("other-name", "WEIR_ETLSHOSTNAME"),
+                       ("path-too-long", "WEIR_ETLSPATHLEN")):
+        with Serving("--cert", matrix(f"{name}.pem"), "--key",
+                     matrix(f"{name}.key")) as server:
+            fails(*trust, server.url, phase="tls", code=code)
+
+
+def test_a_name_that_is_not_the_certificates():
+    with Serving(*ECDSA) as server:
+        fails(*TRUST, "--sni", "elsewhere.example", server.url, phase="tls",
+              code="WEIR_ETLSHOSTNAME", says="elsewhere.example")
+
+
+def test_clients_with_certificates_and_without():
+    # --ca alone requires one.
+    for words in ((), ("--client-auth", "required")):
+        with Serving(*ECDSA, *TRUST, *words) as server:
+            loaded("-n", "10", *TRUST, *identity("rsa"), server.url)
+            fails(*TRUST, "--tls-max", "1.2", server.url, phase="tls",
+                  code="WEIR_ETLSALERT")
+            # By TLS 1.3 the client learns it after its handshake.
+            fails(*TRUST, server.url, phase="transfer", code="WEIR_ETLSALERT",
+                  says="certificate_required")
+    with Serving(*ECDSA, *TRUST, "--client-auth", "optional") as server:
+        loaded("-n", "10", *TRUST, *identity("rsa"), server.url)
+        loaded("-n", "10", *TRUST, server.url)
+        fails(*TRUST, "--tls-max", "1.2", "--cert", matrix("wrong-issuer.pem"),
+              "--key", matrix("wrong-issuer.key"), server.url, phase="tls",
+              code="WEIR_ETLSALERT", says="unknown_ca")
+
+
+def test_files_that_are_not_what_they_should_be():
+    with tempfile.NamedTemporaryFile() as empty:
+        for word, flags, pattern in (
+                ("run", ("--ca", "/nonexistent"), r"/nonexistent.*\(ENOENT\)"),
+                ("run", ("--ca", empty.name), r"\(WEIR_ETLSFILE\)"),
+                ("serve", ("--cert", path("ecdsa.pem")),
+                 r"\(WEIR_ETLSNOKEY\)"),
+                ("serve", ("--cert", path("ecdsa.pem"), "--key",
+                           path("rsa.key")), r"\(WEIR_ETLSMISMATCH\)")):
+            with Program(WEIR_LOAD, word, *flags,
+                         "tls://127.0.0.1:1") as program:
+                status, out, err = program.finish()
+            equal((status, out), (2, ""), f"the outcome of {word} {flags}")
+            one_line(err, rf"TLS: .*{pattern}")
+
+
+# ---- bad servers ----
+
+def test_nobody_listens():
+    with Refusing() as server:
+        fails(*TRUST, server.url.replace("tcp:", "tls:"), phase="connect",
+              code="ECONNREFUSED")
+
+
+def test_a_server_that_never_shakes_hands():
+    with Server(drain) as server:
+        fails(*TRUST, "--connect-timeout", "300ms",
+              server.url.replace("tcp:", "tls:"), phase="tls",
+              code="WEIR_ETLSTIMEOUT")
+
+
+def test_a_server_without_tls():
+    with Server(echo) as server:
+        fails(*TRUST, server.url.replace("tcp:", "tls:"), phase="tls",
+              code="WEIR_ETLSPROTOCOL")
+
+
+def test_a_server_that_resets_in_the_handshake():
+    def answer_with_reset(connection, _number):
+        connection.recv(1)
+        reset(connection)
+
+    with Server(answer_with_reset) as server:
+        fails(*TRUST, server.url.replace("tcp:", "tls:"), phase="tls",
+              code="ECONNRESET")
+
+
+def test_a_server_that_cuts_the_connection():
+    def cut(tls, _number):
+        for _ in range(5):
+            tls.sendall(read_exactly(tls, 128))
+        read_exactly(tls, 128)
+        tls.shutdown(socket.SHUT_RDWR)  # of the socket: no close_notify
+
+    with Stranger(cut) as server:
+        result, err = loaded("-c", "1", "-n", "20", *TRUST, server.url,
+                             status=ERRORS)
+    matches(err, r"transfer: .*\(WEIR_ETLSTRUNCATED\)")
+    kinds = {(error["phase"], error["code"]) for error in result["errors"]}
+    equal(kinds, {("transfer", "WEIR_ETLSTRUNCATED")}, "the errors")
+
+
+def test_a_server_that_ends_the_stream():
+    def end(tls, _number):
+        for _ in range(5):
+            tls.sendall(read_exactly(tls, 128))
+        read_exactly(tls, 128)
+        tls.unwrap()
+
+    with Stranger(end) as server:
+        result, err = loaded("-c", "1", "-n", "20", *TRUST, server.url,
+                             status=ERRORS)
+    matches(err, r"eof: .*\(EOF\)")
+    kinds = {(error["phase"], error["code"]) for error in result["errors"]}
+    equal(kinds, {("eof", "EOF")}, "the errors")
+
+
+run(globals())

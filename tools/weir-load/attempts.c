@@ -1,0 +1,161 @@
+/*
+ * The makers of the library, and what they are told.
+ *
+ * An attempt lives from its start until its maker's callback has returned; it
+ * is there for the text of errors, for which the library wants memory so long.
+ */
+#include "attempts.h"
+
+#include "weir/datagram.h"
+#include "weir/server.h"
+#include "weir/tls_connection.h"
+
+#include <assert.h>
+
+static struct attempt *take(struct attempts *attempts, struct conn *conn)
+{
+    struct attempt *attempt = attempts->first_free;
+
+    assert(attempt);
+    attempts->first_free = attempt->next_free;
+    attempt->conn = conn;
+    attempt->text[0] = '\0';
+    return attempt;
+}
+
+static void put_back(struct attempt *attempt)
+{
+    struct attempts *attempts = attempt->attempts;
+
+    attempt->next_free = attempts->first_free;
+    attempts->first_free = attempt;
+}
+
+static void made(void *arg, int err, weir_transport *t)
+{
+    struct attempt *attempt = arg;
+    struct attempts *attempts = attempt->attempts;
+    struct conn *conn = attempt->conn;
+    const struct attempt copy = *attempt;
+
+    (void)t;
+    put_back(attempt); /* what is done next may need it */
+    attempts->done(attempts->done_arg, conn, err, copy.text);
+}
+
+static int create_protocol(void *arg, weir_transport *t,
+                           struct weir_protocol_binding *ret)
+{
+    const struct conn *conn = arg;
+
+    (void)t;
+    *ret = (struct weir_protocol_binding){conn->traffic->kind->protocol, arg};
+    return 0;
+}
+
+/* All requests under way may wait to be sent; the default, 0, may be less. */
+static uint64_t hard_limit_bytes(const struct run_options *options)
+{
+    uint64_t in_flight_bytes =
+        options->depth * (options->size_bytes + WEIR_DATAGRAM_COST);
+
+    return in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
+}
+
+static int start_endpoint(struct attempt *attempt, const struct target *target)
+{
+    const struct attempts *attempts = attempt->attempts;
+    const bool has_name = target->address_count > 0; /* see names.h */
+    struct conn *conn = attempt->conn;
+    struct weir_factory factory = {create_protocol, conn};
+    struct weir_datagram_options endpoint = {
+        .size = sizeof(endpoint),
+        .done = made,
+        .done_arg = attempt,
+        .remote_address = has_name ? &target->addresses[conn->address_index]
+                                   : &target->address,
+        .write_hard_limit_bytes = hard_limit_bytes(attempts->options),
+    };
+
+    return weir_create_datagram_endpoint(attempts->loop, &factory, &endpoint,
+                                         NULL);
+}
+
+/* NULL: none is asked for, nor verified. */
+static const char *find_server_name(const struct run_options *options,
+                                    const struct target *target)
+{
+    if (options->tls.sni) {
+        return options->tls.sni;
+    }
+    return target->host[0] ? target->host : NULL;
+}
+
+static int start_stream(struct attempt *attempt, const struct target *target)
+{
+    const struct attempts *attempts = attempt->attempts;
+    const struct run_options *options = attempts->options;
+    const bool has_name = target->address_count > 0; /* see names.h */
+    struct weir_factory factory = {create_protocol, attempt->conn};
+    const struct weir_tls_settings tls = {
+        .size = sizeof(tls),
+        .context = attempts->tls,
+        .server_hostname = find_server_name(options, target),
+        .no_hostname_check = options->tls.options.no_verify,
+        .handshake_timeout_ns = options->connect_timeout_ns,
+    };
+    struct weir_connect_options connect = {
+        .size = sizeof(connect),
+        .done = made,
+        .done_arg = attempt,
+        /* With TLS connecting and the handshake have a limit each. */
+        .timeout_ns = target->is_tls ? 0 : options->connect_timeout_ns,
+        .attempt_timeout_ns = options->connect_timeout_ns,
+        .error_text = attempt->text,
+        .error_text_size = sizeof(attempt->text),
+        .tls = target->is_tls ? &tls : NULL,
+        .addresses = has_name ? target->addresses : &target->address,
+        .address_count = has_name ? target->address_count : 1,
+        .connection = {.size = sizeof(connect.connection)},
+    };
+
+    connect.connection.write_hard_limit_bytes = hard_limit_bytes(options);
+    return weir_create_connection(attempts->loop, &factory, NULL, 0, &connect,
+                                  NULL);
+}
+
+int attempts_init(struct attempts *attempts, weir_loop *loop,
+                  const struct run_options *options, attempt_done_fn *done,
+                  void *done_arg)
+{
+    *attempts = (struct attempts){
+        .loop = loop,
+        .options = options,
+        .done = done,
+        .done_arg = done_arg,
+    };
+    for (size_t i = 0; i < ATTEMPTS_MAX; i++) {
+        attempts->all[i].attempts = attempts;
+        put_back(&attempts->all[i]);
+    }
+    return tls_make_context(&options->tls, false, options->targets,
+                            options->target_count, &attempts->tls);
+}
+
+int attempts_start(struct attempts *attempts, struct conn *conn,
+                   const struct target *target)
+{
+    struct attempt *attempt = take(attempts, conn);
+
+    int err = target->is_datagram ? start_endpoint(attempt, target)
+                                  : start_stream(attempt, target);
+    if (err < 0) {
+        put_back(attempt);
+    }
+    return err;
+}
+
+void attempts_fini(struct attempts *attempts)
+{
+    weir_tls_context_unref(attempts->tls);
+}

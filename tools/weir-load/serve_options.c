@@ -1,0 +1,231 @@
+/*
+ * As for `run` each refusal is one line that names the flag, the value and what
+ * would be right.
+ *
+ * The mode is looked up by its name twice, because --api, which decides how the
+ * mode is served, may follow it. What udp:// targets cannot have is refused.
+ */
+#include "serve_options.h"
+
+#include "console.h"
+#include "serve_datagrams.h"
+#include "serve_streams.h"
+#include "units.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Unless --grace says otherwise. */
+#define GRACE_NS UINT64_C(5000000000)
+
+enum {
+    FLAG_API = 256,
+    FLAG_MODE,
+    FLAG_STATS,
+    FLAG_GRACE,
+};
+
+/* An interface of the library that connections are served through. */
+struct api {
+    const char *name;
+    const struct mode *(*find)(const char *name);
+};
+
+/* What is read before it is settled. */
+struct reading {
+    const struct api *api;
+    struct serve_options options;
+};
+
+/* The first is the default. */
+static const struct api apis[] = {
+    {"protocol", mode_find},
+    {"stream", serve_streams_find},
+};
+
+static const struct option long_flags[] = {
+    {"api", required_argument, NULL, FLAG_API},
+    {"mode", required_argument, NULL, FLAG_MODE},
+    {"stats", no_argument, NULL, FLAG_STATS},
+    {"grace", required_argument, NULL, FLAG_GRACE},
+    TLS_LONG_FLAGS,
+    {"client-auth", required_argument, NULL, TLS_FLAG_CLIENT_AUTH},
+    {"tickets", required_argument, NULL, TLS_FLAG_TICKETS},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "Usage: weir-load serve [FLAGS] TARGET...\n"
+    "\n"
+    "TARGET is tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH "
+    "or\n"
+    "tls+unix:PATH.\n"
+    "\n"
+    "Serves until SIGINT or SIGTERM; a second signal ends it at once. Prints "
+    "one\n"
+    "line with the addresses once it accepts. Port 0 lets the kernel choose; "
+    "host\n"
+    "* means all addresses; unix:@NAME is an abstract name.\n"
+    "\n"
+    "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
+    "\n"
+    "      --mode MODE     echo (default), discard or chargen (not with UDP)\n"
+    "      --api API       the interface of weir that serves: protocol "
+    "(default)\n"
+    "                      or stream, with a task for each connection (not "
+    "with "
+    "UDP)\n"
+    "      --grace TIME    for connections to finish at the end (5s)\n"
+    "      --stats         print statistics to standard error at the end\n"
+    "  -v, --verbose       what the library and the kernel do\n"
+    "  -h, --help          this text\n"
+    "\n"
+    "TLS:\n"
+    "      --cert FILE     certificate and chain; given again, another one, "
+    "for "
+    "the\n"
+    "                      clients that ask for its name\n"
+    "      --key FILE      the key of the --cert before (in its file)\n"
+    "      --ca FILE       authorities of the clients' certificates\n"
+    "      --client-auth W optional or required (with --ca: required)\n"
+    "      --alpn LIST     application protocols, as h2,http/1.1\n"
+    "      --tls-min VERSION  lowest version, 1.2 or 1.3 (1.2)\n"
+    "      --tls-max VERSION  highest version (1.3)\n"
+    "      --tickets on|off   may clients resume sessions (on)\n"
+    "\n"
+    "SIGUSR1 prints the statistics and every connection to standard error.\n";
+
+/* ---- flags ---- */
+
+static const struct api *find_api(const char *name)
+{
+    for (size_t i = 0; i < sizeof(apis) / sizeof(apis[0]); i++) {
+        if (strcmp(apis[i].name, name) == 0) {
+            return &apis[i];
+        }
+    }
+    return NULL;
+}
+
+static bool read_flag(struct reading *reading, int flag, char **argv)
+{
+    struct serve_options *options = &reading->options;
+
+    if (flag >= TLS_FLAG_FIRST) {
+        return tls_read_flag(&options->tls, flag, optarg);
+    }
+    switch (flag) {
+    case FLAG_API:
+        reading->api = find_api(optarg);
+        if (!reading->api) {
+            say("--api: '%s' is not protocol or stream", optarg);
+        }
+        return reading->api != NULL;
+    case FLAG_MODE:
+        options->mode = mode_find(optarg);
+        if (!options->mode) {
+            say("--mode: '%s' is not echo, discard or chargen", optarg);
+        }
+        return options->mode != NULL;
+    case FLAG_STATS:
+        options->stats = true;
+        return true;
+    case FLAG_GRACE:
+        if (units_parse_time(optarg, &options->grace_ns) < 0) {
+            say("--grace: '%s' is not a time such as 500ms or 10s", optarg);
+            return false;
+        }
+        return true;
+    case 'v':
+        options->verbose = true;
+        return true;
+    case ':':
+        say("%s needs a value (see weir-load serve --help)", argv[optind - 1]);
+        return false;
+    default:
+        say("unknown flag %s (see weir-load serve --help)", argv[optind - 1]);
+        return false;
+    }
+}
+
+static bool read_targets(struct serve_options *options, int argc, char **argv)
+{
+    char why[TARGET_WHY_SIZE];
+
+    if (optind == argc) {
+        say("no address; write " TARGET_FORMS " (see weir-load serve --help)");
+        return false;
+    }
+    if (argc - optind > (int)SERVE_ADDRESSES_MAX) {
+        say("more than %u addresses", SERVE_ADDRESSES_MAX);
+        return false;
+    }
+    for (int i = optind; i < argc; i++) {
+        if (target_parse(argv[i], true,
+                         &options->targets[options->target_count], why) < 0) {
+            say("%s", why);
+            return false;
+        }
+        options->target_count++;
+    }
+    return true;
+}
+
+/* What has a meaning for connections only. */
+static bool check_datagrams(const struct reading *reading)
+{
+    const struct serve_options *options = &reading->options;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        if (!options->targets[i].is_datagram) {
+            continue;
+        }
+        if (!datagram_server_has(options->mode)) {
+            say("--mode: %s is not for udp://, echo and discard are",
+                options->mode->name);
+            return false;
+        }
+        if (reading->api != &apis[0]) {
+            say("--api: %s is not for udp://, protocol is", reading->api->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+enum options_result serve_options_parse(int argc, char **argv, int first,
+                                        struct serve_options *ret)
+{
+    struct reading reading = {
+        .api = &apis[0],
+        .options = {.mode = mode_find("echo"), .grace_ns = GRACE_NS},
+    };
+    struct serve_options *options = &reading.options;
+
+    opterr = 0;
+    optind = first;
+    for (;;) {
+        int flag = getopt_long(argc, argv, ":vh", long_flags, NULL);
+        if (flag == -1) {
+            break;
+        }
+        if (flag == 'h') {
+            fputs(help, stdout);
+            return OPTIONS_DONE;
+        }
+        if (!read_flag(&reading, flag, argv)) {
+            return OPTIONS_BAD;
+        }
+    }
+    if (!read_targets(options, argc, argv) || !check_datagrams(&reading) ||
+        !tls_check_serve(&options->tls, options->targets,
+                         options->target_count)) {
+        return OPTIONS_BAD;
+    }
+    options->mode = reading.api->find(options->mode->name);
+    *ret = *options;
+    return OPTIONS_READY;
+}

@@ -1,0 +1,36 @@
+/*
+ * The command line of `weir-load serve`, read and checked.
+ *
+ * Whether addresses can be bound and certificates be used is found out when the
+ * server starts.
+ */
+#ifndef WEIR_LOAD_SERVE_OPTIONS_H
+#define WEIR_LOAD_SERVE_OPTIONS_H
+
+#include "modes.h"
+#include "options.h"
+#include "target.h"
+#include "tls.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SERVE_ADDRESSES_MAX 16U
+
+struct serve_options {
+    /* As callbacks or as tasks, as --api has it. */
+    const struct mode *mode;
+    uint64_t grace_ns;
+    bool stats;
+    bool verbose;
+    struct tls_flags tls;
+    struct target targets[SERVE_ADDRESSES_MAX];
+    size_t target_count;
+};
+
+/* Read argv from index first on; ret is written when ready. */
+enum options_result serve_options_parse(int argc, char **argv, int first,
+                                        struct serve_options *ret);
+
+#endif

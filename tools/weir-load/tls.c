@@ -1,0 +1,307 @@
+/*
+ * A flag that is wrong by itself is refused when it is read, and one that does
+ * not fit the others after all were read. Whether files hold what they should
+ * is found out by the library, whose words are passed on.
+ *
+ * A certificate is never made up: a server without --cert is refused.
+ */
+#include "tls.h"
+
+#include "console.h"
+
+#include "weir/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The codes of TLS among those of error.h. */
+#define TLS_CODE_FIRST WEIR_ENOTLS
+#define TLS_CODE_COUNT 100
+
+static const char *const flag_names[] = {
+    [TLS_FLAG_CERT - TLS_FLAG_FIRST] = "--cert",
+    [TLS_FLAG_KEY - TLS_FLAG_FIRST] = "--key",
+    [TLS_FLAG_CA - TLS_FLAG_FIRST] = "--ca",
+    [TLS_FLAG_ALPN - TLS_FLAG_FIRST] = "--alpn",
+    [TLS_FLAG_MIN - TLS_FLAG_FIRST] = "--tls-min",
+    [TLS_FLAG_MAX - TLS_FLAG_FIRST] = "--tls-max",
+    [TLS_FLAG_INSECURE - TLS_FLAG_FIRST] = "--insecure",
+    [TLS_FLAG_SNI - TLS_FLAG_FIRST] = "--sni",
+    [TLS_FLAG_CLIENT_AUTH - TLS_FLAG_FIRST] = "--client-auth",
+    [TLS_FLAG_TICKETS - TLS_FLAG_FIRST] = "--tickets",
+};
+
+/* ---- one flag ---- */
+
+static bool read_version(const char *flag, const char *value,
+                         enum weir_tls_version *ret)
+{
+    if (strcmp(value, "1.2") == 0) {
+        *ret = WEIR_TLS_1_2;
+    } else if (strcmp(value, "1.3") == 0) {
+        *ret = WEIR_TLS_1_3;
+    } else {
+        say("%s: '%s' is not 1.2 or 1.3", flag, value);
+        return false;
+    }
+    return true;
+}
+
+/* Sets ret to whether value is the second of two words. */
+static bool read_choice(const char *flag, const char *value,
+                        const char *const words[2], bool *ret)
+{
+    for (int i = 0; i < 2; i++) {
+        if (strcmp(value, words[i]) == 0) {
+            *ret = i == 1;
+            return true;
+        }
+    }
+    say("%s: '%s' is not %s or %s", flag, value, words[0], words[1]);
+    return false;
+}
+
+static bool add_certificate(struct tls_flags *flags, const char *file)
+{
+    if (flags->identity_count == TLS_IDENTITIES_MAX) {
+        say("--cert: more than %d certificates", TLS_IDENTITIES_MAX);
+        return false;
+    }
+    flags->identities[flags->identity_count++].certificate.file = file;
+    return true;
+}
+
+/* A key belongs to the certificate before it. */
+static bool add_key(struct tls_flags *flags, const char *file)
+{
+    struct weir_tls_identity *last =
+        flags->identity_count > 0
+            ? &flags->identities[flags->identity_count - 1]
+            : NULL;
+
+    if (!last || last->key.file) {
+        say("--key: '%s' follows no --cert of its own", file);
+        return false;
+    }
+    last->key.file = file;
+    return true;
+}
+
+static bool read_client_auth(struct tls_flags *flags, const char *value)
+{
+    static const char *const words[] = {"optional", "required"};
+    bool is_required = false;
+
+    if (!read_choice("--client-auth", value, words, &is_required)) {
+        return false;
+    }
+    flags->has_client_auth = true;
+    flags->options.client_auth = is_required ? WEIR_TLS_CLIENT_AUTH_REQUIRED
+                                             : WEIR_TLS_CLIENT_AUTH_OPTIONAL;
+    return true;
+}
+
+static bool read_rule(struct tls_flags *flags, int flag, const char *value)
+{
+    static const char *const on_or_off[] = {"on", "off"};
+    struct weir_tls_options *options = &flags->options;
+
+    switch (flag) {
+    case TLS_FLAG_MIN:
+        return read_version("--tls-min", value, &options->min_version);
+    case TLS_FLAG_MAX:
+        return read_version("--tls-max", value, &options->max_version);
+    case TLS_FLAG_CLIENT_AUTH:
+        return read_client_auth(flags, value);
+    case TLS_FLAG_TICKETS:
+        return read_choice("--tickets", value, on_or_off, &options->no_tickets);
+    default:
+        options->no_verify = true; /* --insecure */
+        return true;
+    }
+}
+
+bool tls_read_flag(struct tls_flags *flags, int flag, const char *value)
+{
+    const char *name = flag_names[flag - TLS_FLAG_FIRST];
+
+    if (!flags->first) {
+        flags->first = name;
+    }
+    if (value && *value == '\0') {
+        say("%s: it is empty", name);
+        return false;
+    }
+    switch (flag) {
+    case TLS_FLAG_CERT:
+        return add_certificate(flags, value);
+    case TLS_FLAG_KEY:
+        return add_key(flags, value);
+    case TLS_FLAG_CA:
+        flags->options.authorities.file = value;
+        return true;
+    case TLS_FLAG_ALPN:
+        flags->options.alpn = value;
+        return true;
+    case TLS_FLAG_SNI:
+        flags->sni = value;
+        return true;
+    default:
+        return read_rule(flags, flag, value);
+    }
+}
+
+/* ---- all flags ---- */
+
+bool tls_is_meant(const struct target *targets, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (targets[i].is_tls) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_both(const struct tls_flags *flags,
+                       const struct target *targets, size_t count)
+{
+    const struct weir_tls_options *options = &flags->options;
+
+    if (flags->first && !tls_is_meant(targets, count)) {
+        say("%s: no target has TLS; write tls:// or tls+unix:", flags->first);
+        return false;
+    }
+    if (options->max_version != WEIR_TLS_VERSION_DEFAULT &&
+        options->min_version > options->max_version) {
+        say("--tls-min is above --tls-max");
+        return false;
+    }
+    return true;
+}
+
+bool tls_check_run(const struct tls_flags *flags, const struct target *targets,
+                   size_t count)
+{
+    if (!check_both(flags, targets, count)) {
+        return false;
+    }
+    if (flags->identity_count > 1) {
+        say("--cert: a client has one certificate");
+        return false;
+    }
+    if (flags->options.no_verify && flags->options.authorities.file) {
+        say("--insecure: nothing is verified, so --ca has no meaning");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (targets[i].is_tls && !targets[i].host[0] && !flags->sni &&
+            !flags->options.no_verify) {
+            say("%s: there is no host whose name could be verified; give --sni "
+                "or --insecure",
+                targets[i].text);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
+                     size_t count)
+{
+    if (!check_both(flags, targets, count)) {
+        return false;
+    }
+    if (tls_is_meant(targets, count) && flags->identity_count == 0) {
+        say("a server with TLS needs a certificate: --cert and --key");
+        return false;
+    }
+    if (flags->has_client_auth && !flags->options.authorities.file) {
+        say("--client-auth: --ca must say whose certificates are good");
+        return false;
+    }
+    /* Authorities that are asked for nothing would look like protection. */
+    if (flags->options.authorities.file && !flags->has_client_auth) {
+        flags->options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    }
+    return true;
+}
+
+int tls_make_context(const struct tls_flags *flags, bool is_server,
+                     const struct target *targets, size_t count,
+                     weir_tls_context **ret)
+{
+    struct weir_tls_options options = flags->options;
+    char text[256];
+
+    *ret = NULL;
+    if (!tls_is_meant(targets, count)) {
+        return 0;
+    }
+    options.size = sizeof(options);
+    options.server = is_server;
+    if (flags->identity_count > 0) {
+        options.certificate = flags->identities[0].certificate;
+        options.key = flags->identities[0].key;
+        options.identities = flags->identities + 1;
+        options.identity_count = flags->identity_count - 1;
+    }
+    int err = weir_tls_context_new(&options, ret, text, sizeof(text));
+    if (err < 0) {
+        say("TLS: %s (%s)", *text ? text : weir_strerror(err),
+            weir_err_name(err));
+    }
+    return err;
+}
+
+const char *tls_version_name(enum weir_tls_version version)
+{
+    switch (version) {
+    case WEIR_TLS_1_2:
+        return "1.2";
+    case WEIR_TLS_1_3:
+        return "1.3";
+    default:
+        return "default";
+    }
+}
+
+/* ---- handshakes ---- */
+
+static void note_text(const weir_transport *t, const char *name, char *ret,
+                      size_t size)
+{
+    struct weir_extra_info info;
+
+    if (weir_transport_get_extra_info(t, name, &info) >= 0) {
+        snprintf(ret, size, "%.*s", (int)info.size, info.text);
+    }
+}
+
+uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t)
+{
+    struct weir_extra_info info = {0};
+    bool is_resumed =
+        weir_transport_get_extra_info(t, "tls_resumed", &info) >= 0 &&
+        info.number > 0;
+
+    facts->resumed += is_resumed;
+    facts->full += !is_resumed;
+    if (!facts->version[0]) {
+        note_text(t, "tls_version", facts->version, sizeof(facts->version));
+        note_text(t, "cipher", facts->cipher, sizeof(facts->cipher));
+        note_text(t, "alpn", facts->alpn, sizeof(facts->alpn));
+    }
+    return weir_transport_get_extra_info(t, "tls_handshake", &info) >= 0
+               ? info.time_ns
+               : 0;
+}
+
+/* A reset ends a connection that stands; one that could not be made is refused.
+ */
+bool tls_is_handshake_error(int err)
+{
+    return (err <= TLS_CODE_FIRST && err > TLS_CODE_FIRST - TLS_CODE_COUNT) ||
+           err == -ECONNRESET || err == -EPIPE;
+}

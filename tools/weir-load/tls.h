@@ -1,0 +1,99 @@
+/*
+ * TLS of weir-load: the flags that `run` and `serve` share, the context that is
+ * made of them, and what a run finds out about its handshakes.
+ *
+ * There is one context for all tls:// and tls+unix: targets of a command.
+ */
+#ifndef WEIR_LOAD_TLS_H
+#define WEIR_LOAD_TLS_H
+
+#include "target.h"
+
+#include "weir/tls.h"
+#include "weir/transport.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TLS_IDENTITIES_MAX 32
+
+/* Values of getopt_long, beside those of the command's own flags. */
+enum {
+    TLS_FLAG_FIRST = 512,
+    TLS_FLAG_CERT = TLS_FLAG_FIRST,
+    TLS_FLAG_KEY,
+    TLS_FLAG_CA,
+    TLS_FLAG_ALPN,
+    TLS_FLAG_MIN,
+    TLS_FLAG_MAX,
+    TLS_FLAG_INSECURE,
+    TLS_FLAG_SNI,
+    TLS_FLAG_CLIENT_AUTH,
+    TLS_FLAG_TICKETS,
+};
+
+#define TLS_LONG_FLAGS                                                         \
+    {"cert", required_argument, NULL, TLS_FLAG_CERT},                          \
+        {"key", required_argument, NULL, TLS_FLAG_KEY},                        \
+        {"ca", required_argument, NULL, TLS_FLAG_CA},                          \
+        {"alpn", required_argument, NULL, TLS_FLAG_ALPN},                      \
+        {"tls-min", required_argument, NULL, TLS_FLAG_MIN},                    \
+    {                                                                          \
+        "tls-max", required_argument, NULL, TLS_FLAG_MAX                       \
+    }
+
+/* As they were given; texts point into the command line. */
+struct tls_flags {
+    /* The first of these flags on the command line; NULL: none was given. */
+    const char *first;
+    /* Name to ask for and to verify; NULL: the host of the target. */
+    const char *sni;
+    struct weir_tls_options options;
+    struct weir_tls_identity identities[TLS_IDENTITIES_MAX];
+    size_t identity_count;
+    bool has_client_auth;
+};
+
+/* What the connections of a run have in common, and their handshakes. */
+struct tls_facts {
+    /* Of the first connection; empty: there was none. */
+    char version[16];
+    char cipher[64];
+    /* Empty: no protocol was agreed on. */
+    char alpn[64];
+    uint64_t full;
+    uint64_t resumed;
+    uint64_t failed;
+};
+
+/* Read one of the flags above. Says what is wrong with it. */
+bool tls_read_flag(struct tls_flags *flags, int flag, const char *value);
+
+/* Do the flags fit each other and the targets? Says why not. */
+bool tls_check_run(const struct tls_flags *flags, const struct target *targets,
+                   size_t count);
+bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
+                     size_t count);
+
+/* The context that the flags describe, given; NULL in *ret where no target has
+ * TLS. Says why when it fails. */
+int tls_make_context(const struct tls_flags *flags, bool is_server,
+                     const struct target *targets, size_t count,
+                     weir_tls_context **ret);
+
+/* Is any target one with TLS? */
+bool tls_is_meant(const struct target *targets, size_t count);
+
+/* Count the handshake of a new connection, and return how long it took in
+ * nanoseconds. */
+uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t);
+
+/* Does an error of a connection that was never made come from its handshake? */
+bool tls_is_handshake_error(int err);
+
+/* "1.2", "1.3", or "default". */
+const char *tls_version_name(enum weir_tls_version version);
+
+#endif
