@@ -21,6 +21,7 @@
 #define WEIR_SOCK_H
 
 #include "address.h"
+#include "sendfile.h"
 
 #include <sys/types.h>
 
@@ -85,6 +86,43 @@ weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
 WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
                                              const void *data, size_t len,
                                              size_t *ret_sent);
+
+/**
+ * Send a part of a file; asyncio's sock_sendfile.
+ *
+ * Where the bytes are in the page cache they go from there to the socket, and
+ * otherwise they are read by the ring first, as sendfile.h tells. A socket that
+ * blocks is non-blocking for the time of each system call, which others who
+ * share it could see.
+ *
+ * @param loop    the loop; held
+ * @param fd      a stream socket; held until the call returns
+ * @param file    a regular file, open for reading and not with O_DIRECT, whose
+ *                position is neither used nor changed; held until the call
+ *                returns
+ * @param offset  in: the first byte; out, whatever is returned: the byte after
+ *                the last one that was sent; held
+ * @param count   how many bytes, or WEIR_TO_END; 0 sends none
+ * @return        bytes sent, fewer when the file has fewer; or a negative error
+ * @retval -EINVAL      no @p offset, one beyond INT64_MAX, or O_DIRECT
+ * @retval -EBADF       no such descriptor, or the file is not open for reading
+ * @retval -EISDIR      the file is a directory
+ * @retval -ESPIPE      it is a pipe, a socket or a device
+ * @retval -ENOTSOCK    @p fd is no socket
+ * @retval -EOPNOTSUPP  it is no stream socket
+ * @retval -EPIPE       the connection can take no more; there is no SIGPIPE
+ * @retval -EIO         the file could not be read
+ * @retval -ECANCELED   the task was cancelled; *@p offset tells how far the
+ *                      file was sent, and the socket can be used
+ * @retval -EBUSY       a transport of this loop owns the socket
+ * @retval -ENOMEM      no memory; *@p offset tells as after a cancellation
+ * @retval WEIR_ENOTTASK  not called by a task
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
+                                                  int file, uint64_t *offset,
+                                                  uint64_t count);
 
 /**
  * Send a datagram; asyncio's sock_sendto.

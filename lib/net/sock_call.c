@@ -116,8 +116,7 @@ static void sock_call_dump(const struct wr_member *member, FILE *out)
     const struct wr_sock_call *call =
         wr_container_of(member, const struct wr_sock_call, member);
 
-    fprintf(out, "sock_call fd=%d %s\n", call->fd,
-            call->direction == WR_READING ? "accept" : "connect");
+    fprintf(out, "sock_call fd=%d %s\n", call->fd, call->what);
 }
 
 static void sock_call_check(const struct wr_member *member)
@@ -147,9 +146,10 @@ static void sock_call_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_call_wake(call, res);
 }
 
-void wr_sock_call_init_op(struct wr_sock_call *call)
+void wr_sock_call_init_op(struct wr_sock_call *call, const char *what)
 {
     wr_assert(!call->op.in_flight);
+    call->what = what;
     wr_op_init(&call->op, sock_call_completed);
 }
 

@@ -23,6 +23,7 @@ struct wr_sock_call {
     weir_loop *loop;
     int fd;
     enum wr_direction direction;
+    const char *what; /* its operation is for, static text */
 };
 
 /* Begins a suspending call and waits for its turn. After an error it is not to
@@ -33,8 +34,9 @@ WEIR_MUST_USE int wr_sock_call_begin(struct wr_sock_call *call, weir_loop *loop,
 /* Waits until the descriptor is ready: 0, -ECANCELED, or why it cannot. */
 WEIR_MUST_USE int wr_sock_call_wait(struct wr_sock_call *call);
 
-/* The call's operation may be prepared. */
-void wr_sock_call_init_op(struct wr_sock_call *call);
+/* The call's operation may be prepared; @what, static text, names it in dumps.
+ */
+void wr_sock_call_init_op(struct wr_sock_call *call, const char *what);
 
 /* Waits for the call's operation, which was prepared: its result. */
 WEIR_MUST_USE int wr_sock_call_operate(struct wr_sock_call *call);

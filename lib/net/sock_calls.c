@@ -148,7 +148,7 @@ int weir_sock_connect(weir_loop *loop, int fd, const struct weir_address *to)
     const struct weir_address copy = *to; /* the kernel reads it later */
     int err = wr_sock_call_begin(&call, loop, fd, WR_WRITING);
     wr_require(err == 0, err);
-    wr_sock_call_init_op(&call);
+    wr_sock_call_init_op(&call, "connect");
     wr_prep_connect(&loop->uring, &call.op, fd, &copy.storage.any, copy.len);
     err = wr_sock_call_operate(&call);
     if (err == -EINPROGRESS) {
@@ -165,7 +165,7 @@ int weir_sock_accept(weir_loop *loop, int fd, struct weir_address *ret_peer)
     int err = wr_sock_call_begin(&call, loop, fd, WR_READING);
     wr_require(err == 0, err);
     do {
-        wr_sock_call_init_op(&call);
+        wr_sock_call_init_op(&call, "accept");
         wr_prep_accept(&loop->uring, &call.op, fd, false);
         result = wr_sock_call_operate(&call);
         err = result == -EAGAIN ? wr_sock_call_wait(&call) : 0;

@@ -2,11 +2,8 @@
  * Stream sockets: sending a file.
  *
  * A file leaves piece by piece, each at the end of a turn, when the send queue
- * is empty and the kernel has room. A piece that is in the page cache goes to
- * the socket by one system call, which copies nothing. One that is not is read
- * by the ring into a block and sent from there; so the loop never waits for a
- * device. The block is given back when its send has ended, and what that did
- * not take is looked up in the cache again: a slow peer pins no memory.
+ * is empty and the kernel has room: from the page cache, or read by the ring
+ * into a block first; see sendfile.h.
  *
  *     next --not in the cache--> reading --bytes--> sending --taken--> next
  *       \______________________________\______________\_________ stopping
@@ -22,15 +19,6 @@
  * sock_send.c decides when a piece leaves, sock.c tells of the end.
  */
 #include "sock_impl.h"
-
-/* Of one system call, and of a turn. Others wait meanwhile, some 100 us. With
- * less the kernel's queue is seldom full, and what leaves it is sent in calls
- * of the server's rather than as acknowledgements come in: measured over the
- * loopback, 256 KiB cost it twice as much.
- */
-#define PIECE_BYTES (1024u << 10)
-/* Of one read: a block's. */
-#define READ_BYTES ((64u << 10) - sizeof(struct wr_block))
 
 static void sock_file_set_state(struct wr_sock_file *file,
                                 enum wr_file_state state)
@@ -76,62 +64,17 @@ static void sock_file_took(struct wr_sock *s, uint64_t bytes)
 {
     struct wr_sock_file *file = s->file;
 
-    wr_assert(bytes > 0);
-    wr_assert(bytes <= file->part.left);
-    file->part.offset += bytes;
-    file->part.left -= bytes;
+    wr_sendfile_took(&file->part, bytes);
     file->sent += bytes;
     s->t.loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
-}
-
-/* True of errors that tell of the file, or that sendfile() cannot take it:
- * then reading tells what is wrong. The others are the socket's. */
-static bool sock_file_is_blamed(int err)
-{
-    switch (err) {
-    case -EACCES:
-    case -EBADF:
-    case -EFAULT:
-    case -EINVAL:
-    case -EIO:
-    case -EISDIR:
-    case -ENODATA:
-    case -ENOMEM:
-    case -ENOSYS:
-    case -ENXIO:
-    case -EOVERFLOW:
-    case -EPERM:
-    case -ESPIPE:
-    case -ESTALE:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* How much of the next piece is in the cache: all of it or 0. The file's end is
- * found by reading. */
-static size_t sock_file_cached_bytes(struct wr_sock *s)
-{
-    struct wr_sock_file *file = s->file;
-    const struct wr_sendfile *part = &file->part;
-
-    if (file->only_reads || part->offset >= part->size) {
-        return 0;
-    }
-    const size_t len = (size_t)wr_min_u64(
-        PIECE_BYTES, wr_min_u64(part->left, part->size - part->offset));
-    const int ret = wr_sys_is_cached(part->fd, part->offset, len);
-    file->only_reads = ret < 0;
-    return ret > 0 ? len : 0;
 }
 
 static enum wr_file_step sock_file_read(struct wr_sock *s)
 {
     struct wr_sock_file *file = s->file;
     weir_loop *loop = s->t.loop;
-    const size_t len = (size_t)wr_min_u64(READ_BYTES, file->part.left);
+    const size_t len = (size_t)wr_min_u64(WR_SENDFILE_READ, file->part.left);
 
     wr_assert(!file->block);
     file->block = wr_block_take(&loop->blocks, len);
@@ -163,8 +106,8 @@ static enum wr_file_step sock_file_splice(struct wr_sock *s, size_t len,
         }
         return (uint64_t)res == len ? WR_FILE_GOES_ON : WR_FILE_LACKS_ROOM;
     }
-    if (res == 0 || sock_file_is_blamed((int)res)) {
-        file->only_reads |= res < 0;
+    if (res == 0 || wr_sendfile_is_blamed((int)res)) {
+        file->part.only_reads |= res < 0;
         return sock_file_read(s);
     }
     if (res == -EAGAIN) {
@@ -192,7 +135,7 @@ enum wr_file_step wr_sock_file_move(struct wr_sock *s, int *ret_err)
         wr_sock_note_sent(s); /* the peer's time begins with the send */
         return WR_FILE_GOES_ON;
     }
-    const size_t len = sock_file_cached_bytes(s);
+    const size_t len = wr_sendfile_cached_bytes(&file->part);
     return len > 0 ? sock_file_splice(s, len, ret_err) : sock_file_read(s);
 }
 
@@ -310,11 +253,7 @@ int wr_sock_file_begin(struct wr_sock *s, const struct wr_sendfile *part,
     if (!file) {
         return -ENOMEM;
     }
-    *file = (struct wr_sock_file){
-        .sock = s,
-        .part = *part,
-        .only_reads = !wr_has(&loop->uring.features, WR_FEATURE_CACHESTAT),
-    };
+    *file = (struct wr_sock_file){.sock = s, .part = *part};
     wr_op_init(&file->read_op, ops->read_completed);
     wr_ready_init(&file->ready, ops->ready);
     s->file = file;

@@ -34,6 +34,7 @@
 
 #include "delivery.h"
 #include "lib/base/sendq.h"
+#include "sendfile.h"
 #include "sock.h"
 #include "sock_fds.h"
 #include "weir/unix.h"
@@ -102,7 +103,6 @@ struct wr_sock_file {
     struct wr_sendfile part;
     enum wr_file_state state; /* set by sock_file_set_state() alone */
     int err;                  /* why it stops, then its result */
-    bool only_reads; /* set when it is not known which bytes are cached */
     uint64_t sent;
     struct wr_op read_op;
     struct wr_block *block; /* of the read, and of the send of its bytes */

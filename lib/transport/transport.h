@@ -18,6 +18,7 @@
 
 struct wr_connection_set;
 struct wr_handler;
+struct wr_sendfile;
 
 struct wr_connection_set_ops {
     /* The connection joins the set; before connection_made. */
@@ -51,16 +52,6 @@ struct wr_handler {
 /* A maker that keeps count of its connections; embedded in it. */
 struct wr_connection_set {
     const struct wr_connection_set_ops *ops;
-};
-
-/* A part of a file that is to be sent. */
-struct wr_sendfile {
-    int fd;
-    uint64_t offset;
-    uint64_t left; /* bytes to send, if the file has as many */
-    uint64_t size; /* of the file, when it was looked at */
-    weir_sendfile_done_fn *done;
-    void *arg;
 };
 
 /* The table of one kind. Where it has NULL the kind lacks that ability, and the

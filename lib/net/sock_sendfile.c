@@ -1,0 +1,130 @@
+/*
+ * The suspending call that sends a file on a socket of the program.
+ *
+ * The rules are those of lib/transport/sendfile.h. The task waits in turn for
+ * room in the socket and for reads of what is not in the cache. A read that was
+ * interrupted has ended before the task goes on, and what it brought is read
+ * again another time.
+ */
+#include "lib/transport/sendfile.h"
+#include "sock_call.h"
+#include "weir/sock.h"
+
+/* Sends a piece of @len bytes that is in the cache: as of the next one. */
+WEIR_MUST_USE static int64_t
+sock_sendfile_splice(const struct wr_sock_call *call, struct wr_sendfile *part,
+                     size_t len)
+{
+    const int64_t res = wr_sys_sendfile(call->fd, part->fd, part->offset, len);
+
+    if (res > 0) {
+        wr_budget_send(&call->loop->budget, (uint64_t)res);
+    } else if (res < 0 && wr_sendfile_is_blamed((int)res)) {
+        part->only_reads = true;
+    }
+    return res;
+}
+
+/* Reads the next bytes and sends them: how many the socket has taken, 0 at the
+ * end of the file, or an error of either. */
+WEIR_MUST_USE static int64_t sock_sendfile_copy(struct wr_sock_call *call,
+                                                const struct wr_sendfile *part)
+{
+    weir_loop *loop = call->loop;
+    const size_t len = (size_t)wr_min_u64(WR_SENDFILE_READ, part->left);
+    struct wr_block *block = wr_block_take(&loop->blocks, len);
+
+    wr_require(block, -ENOMEM);
+    wr_budget_queue(&loop->budget, block->capacity);
+    wr_sock_call_init_op(call, "sendfile");
+    wr_prep_read_at(&loop->uring, &call->op, part->fd, block->data, len,
+                    part->offset);
+    int32_t res = wr_sock_call_operate(call);
+    if (res > 0) {
+        wr_check((size_t)res <= len);
+        const struct iovec piece = {.iov_base = block->data,
+                                    .iov_len = (size_t)res};
+        res = wr_sys_send(call->fd, &piece, 1);
+        wr_assert(res != 0);
+    }
+    wr_budget_unqueue(&loop->budget, block->capacity);
+    wr_block_give(&loop->blocks, block);
+    return res;
+}
+
+/* Sends the next piece: how many bytes the socket has taken, 0 at the end of
+ * the file, or an error. */
+WEIR_MUST_USE static int64_t sock_sendfile_move(struct wr_sock_call *call,
+                                                struct wr_sendfile *part)
+{
+    const size_t len = wr_sendfile_cached_bytes(part);
+
+    wr_assert(part->left > 0);
+    if (len > 0) {
+        const int64_t res = sock_sendfile_splice(call, part, len);
+        if (res > 0 || (res < 0 && !part->only_reads)) {
+            return res;
+        }
+    }
+    return sock_sendfile_copy(call, part);
+}
+
+/* Until all is sent, with others in between. */
+WEIR_MUST_USE static int sock_sendfile_run(struct wr_sock_call *call,
+                                           struct wr_sendfile *part)
+{
+    int err = 0;
+
+    while (err == 0 && part->left > 0) {
+        if (!wr_budget_may_send(&call->loop->budget)) {
+            wr_task_yield(call->loop);
+            err = wr_task_enter(call->loop);
+            continue;
+        }
+        const int64_t res = sock_sendfile_move(call, part);
+        if (res > 0) {
+            wr_sendfile_took(part, (uint64_t)res);
+            err = part->left > 0 ? wr_task_enter(call->loop) : 0;
+        } else if (res == -EAGAIN) {
+            err = wr_sock_call_wait(call);
+        } else if (res == 0) {
+            break;
+        } else {
+            err = res == -EINTR ? wr_task_enter(call->loop) : (int)res;
+        }
+    }
+    return err;
+}
+
+WEIR_MUST_USE static int sock_sendfile_check(int fd)
+{
+    int type = 0;
+    socklen_t len = sizeof(type);
+    int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+
+    wr_require(err >= 0, err);
+    return type == SOCK_STREAM ? 0 : -EOPNOTSUPP;
+}
+
+int64_t weir_sock_sendfile(weir_loop *loop, int fd, int file, uint64_t *offset,
+                           uint64_t count)
+{
+    struct wr_sock_call call;
+    struct wr_sendfile part;
+
+    wr_require(offset, -EINVAL);
+    int err = wr_sock_call_begin(&call, loop, fd, WR_WRITING);
+    wr_require(err == 0, err);
+    err = sock_sendfile_check(fd);
+    if (err == 0) {
+        err = wr_sendfile_init(&part, loop, file, *offset, count);
+    }
+    int64_t sent = 0;
+    if (err == 0) {
+        err = sock_sendfile_run(&call, &part);
+        sent = (int64_t)(part.offset - *offset);
+        *offset = part.offset;
+    }
+    wr_sock_call_end(&call);
+    return err < 0 ? err : sent;
+}

@@ -1,0 +1,49 @@
+/*
+ * A part of a file on its way into a descriptor: the rules that all who send
+ * files share.
+ *
+ * A piece of the part that is in the page cache is sent by one system call,
+ * which copies nothing. One that is not is read by the ring into a block and
+ * sent from there, so that nothing waits for the file's device. The block is
+ * given back when its send has ended, and what that did not take is looked up
+ * in the cache again: a slow peer pins no memory.
+ */
+#ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
+#define WEIR_LIB_TRANSPORT_SENDFILE_H
+
+#include "lib/loop/loop.h"
+#include "weir/sendfile.h"
+
+/* Of one read: a block's. */
+#define WR_SENDFILE_READ ((64u << 10) - sizeof(struct wr_block))
+
+struct wr_sendfile {
+    int fd;
+    uint64_t offset;
+    uint64_t left;   /* bytes to send, if the file has as many */
+    uint64_t size;   /* of the file, when it was looked at */
+    bool only_reads; /* set when its place in the cache cannot be told, or
+                      * sendfile() does not take it */
+    weir_sendfile_done_fn *done;
+    void *arg;
+};
+
+/* A part of @count bytes, or WEIR_TO_END, without `done`. Looks at the file:
+ * 0, or why it cannot be sent, as of weir_transport_sendfile(). */
+WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part,
+                                   const weir_loop *loop, int fd,
+                                   uint64_t offset, uint64_t count);
+
+/* The length of the next piece if all of it is in the cache, or 0. The file's
+ * end is found by reading. */
+size_t wr_sendfile_cached_bytes(struct wr_sendfile *part);
+
+/* The kernel has taken the next @bytes. */
+void wr_sendfile_took(struct wr_sendfile *part, uint64_t bytes);
+
+/* True of errors of a send that tell of the file, or that sendfile() cannot
+ * take it: then reading tells what is wrong. The others are the descriptor's.
+ */
+bool wr_sendfile_is_blamed(int err);
+
+#endif
