@@ -27,6 +27,7 @@
 #include "weir/sendfile.h"
 #include "weir/server.h"
 #include "weir/sock.h"
+#include "weir/start_tls.h"
 #include "weir/stream.h"
 #include "weir/subprocess.h"
 #include "weir/sync.h"

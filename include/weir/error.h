@@ -59,6 +59,9 @@ enum weir_error {
     WEIR_EBROKEN = -4303,
     /** The queue was shut down. */
     WEIR_EQUEUESHUTDOWN = -4304,
+    /** Another transport stands in the place of this one: start_tls gave it.
+     */
+    WEIR_EREPLACED = -4305,
 
     /** TLS was asked for, and weir was built without it (wolfSSL). */
     WEIR_ENOTLS = -4400,

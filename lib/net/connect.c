@@ -200,7 +200,7 @@ static void connect_settle(weir_connect *connect, int err, weir_transport *t)
     wr_assert(err < 0 || t);
     if (connect->cause < 0) {
         if (err >= 0) {
-            weir_transport_abort(t);
+            t->ops->abort(t); /* one that stands on it ends too */
         }
         err = connect->cause;
     }

@@ -58,7 +58,7 @@ void wr_server_arm(weir_server *server)
 /* The server is stopping: a connection that is idle has had its answers. */
 static void server_accept_end_if_idle(weir_transport *t)
 {
-    if (wr_transport_is_idle(t)) {
+    if (!t->is_below && wr_transport_is_idle(t)) {
         weir_transport_close(t);
     }
 }
@@ -69,7 +69,7 @@ static void server_accept_end_if_stopping(weir_server *server,
 {
     wr_assert(server->state >= SERVER_SERVING);
     if (server->state == SERVER_ENDING) {
-        weir_transport_abort(t);
+        t->ops->abort(t); /* one that stands on it ends too */
     } else if (server->state == SERVER_STOPPING) {
         server_accept_end_if_idle(t);
     }

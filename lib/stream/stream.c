@@ -226,11 +226,20 @@ static void stream_end_reader(weir_writer *writer, const weir_transport *t,
     }
 }
 
+/* True of the stream's transport, and of one that the program made on it. */
+static bool stream_is_own(const weir_writer *writer, const weir_transport *t)
+{
+    while (t && t != writer->transport) {
+        t = t->ops->get_below ? t->ops->get_below(t) : NULL;
+    }
+    return t != NULL;
+}
+
 static void stream_connection_lost(void *user, weir_transport *t, int err)
 {
     weir_writer *writer = user;
 
-    if (t != writer->transport || writer->state != WRITER_BOUND) {
+    if (writer->state != WRITER_BOUND || !stream_is_own(writer, t)) {
         return; /* it was refused, or ended by hand before */
     }
     wr_writer_check_invariants(writer);

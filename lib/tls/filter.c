@@ -200,7 +200,10 @@ static void filter_begin(struct wr_filter *f)
     if (is_new) {
         wr_protocol_made(&f->t);
     }
-    filter_tell(f, wr_filter_is_over(f) && f->starts ? -ECANCELED : 0);
+    if (f->starts) {
+        wr_loop_before_turn_end(f->t.loop, &f->seal); /* of writes before */
+    }
+    filter_tell(f, 0);
 }
 
 /* ---- steps ---- */
@@ -409,7 +412,7 @@ static bool filter_is_closing(const weir_transport *t)
 {
     const struct wr_filter *f = wr_filter_of(t);
 
-    return f->state != WR_FILTER_OPEN || t->error != 0 || f->below_lost;
+    return !wr_filter_is_usable(f) || t->error != 0 || f->below_lost;
 }
 
 static const struct wr_demand *filter_get_demand(const weir_transport *t)
@@ -443,6 +446,7 @@ const struct wr_transport_ops wr_filter_ops = {
     .get_depth = wr_filter_get_depth,
     .get_demand = filter_get_demand,
     .get_below = filter_get_below,
+    .get_handover = wr_filter_get_handover,
     .has_unread = wr_filter_has_unread,
     .limits_changed = wr_filter_limits_changed,
     .set_read_limit = wr_filter_set_read_limit,

@@ -124,6 +124,18 @@ bool wr_filter_has_unread(const weir_transport *t)
             below->ops->has_unread(below));
 }
 
+void wr_filter_get_handover(const weir_transport *t, struct wr_handover *ret)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+
+    wr_assert(f->below);
+    *ret = (struct wr_handover){
+        .timeouts = f->limits,
+        .is_paused = wr_delivery_is_paused(&f->delivery),
+        .has_ended = f->eof_seen,
+    };
+}
+
 void wr_filter_limits_changed(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);

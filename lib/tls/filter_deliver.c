@@ -118,8 +118,9 @@ int wr_filter_set_protocol(weir_transport *t,
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    wr_require(f->state == WR_FILTER_OPEN && t->error == 0 && !f->below_lost,
+    wr_require(wr_filter_is_usable(f) && t->error == 0 && !f->below_lost,
                -ESHUTDOWN);
+    wr_require(f->state == WR_FILTER_OPEN, -EBUSY);
     int err =
         wr_delivery_set_protocol(t, &f->delivery, binding, initial, count);
     wr_require(err == 0, err);

@@ -2,7 +2,8 @@
  * The inside of a TLS filter, shared by the files that make it up. Calls go one
  * way, from each file to those below it:
  *
- *     filter_open.c     making one, of a descriptor or on a transport
+ *     filter_start.c    making one on a transport that the program has
+ *     filter_open.c     making one, of a descriptor
  *     filter_facts.c    sessions, for programs that resume them
  *     filter.c          life: decisions carried out, loss, freeing; the table
  *     filter_below.c    what the transport below is asked to pass on
@@ -156,6 +157,7 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                              struct weir_extra_info *ret);
 struct weir_depth wr_filter_get_depth(const weir_transport *t);
 bool wr_filter_has_unread(const weir_transport *t);
+void wr_filter_get_handover(const weir_transport *t, struct wr_handover *ret);
 void wr_filter_limits_changed(weir_transport *t);
 void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes);
 void wr_filter_dump(const weir_transport *t, FILE *out);
@@ -169,6 +171,8 @@ void wr_filter_arrived_eof(struct wr_filter *f);
 void wr_filter_pump(struct wr_filter *f);
 /* Pauses or resumes below as things stand. */
 void wr_filter_settle_read(struct wr_filter *f);
+/* Keeps bytes for the engine, after those that are kept. */
+void wr_filter_keep_input(struct wr_filter *f, weir_lease *lease);
 void wr_filter_drop_input(struct wr_filter *f);
 void wr_filter_pause_reading(weir_transport *t);
 void wr_filter_resume_reading(weir_transport *t);
@@ -254,6 +258,14 @@ static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
 static inline uint64_t wr_filter_depth(const struct wr_filter *f)
 {
     return f->sendq.bytes + f->unsent_bytes + f->sealed_bytes;
+}
+
+/* True while the program may use it: from the beginning, where its protocol had
+ * a connection before. */
+static inline bool wr_filter_is_usable(const struct wr_filter *f)
+{
+    return f->state == WR_FILTER_OPEN ||
+           (f->state == WR_FILTER_HANDSHAKING && f->made);
 }
 
 /* True of bytes that were not wanted any more when it was opened. */

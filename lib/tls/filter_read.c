@@ -10,7 +10,7 @@
 
 /* ---- the input ---- */
 
-static void filter_read_keep(struct wr_filter *f, weir_lease *lease)
+void wr_filter_keep_input(struct wr_filter *f, weir_lease *lease)
 {
     wr_assert(lease->refs == 1);
     lease->next = NULL;
@@ -60,7 +60,7 @@ static bool filter_read_keep_rest(struct wr_filter *f,
         wr_delivery_lose_bytes(&f->t, -ENOMEM);
         return false;
     }
-    filter_read_keep(f, lease);
+    wr_filter_keep_input(f, lease);
     return true;
 }
 
@@ -294,7 +294,7 @@ void wr_filter_pause_reading(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    if (f->state == WR_FILTER_OPEN && !wr_delivery_is_paused(&f->delivery)) {
+    if (wr_filter_is_usable(f) && !wr_delivery_is_paused(&f->delivery)) {
         wr_delivery_pause(&f->delivery);
         wr_filter_push_step(f);
     }
@@ -305,7 +305,7 @@ void wr_filter_resume_reading(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    if (f->state == WR_FILTER_OPEN && wr_delivery_is_paused(&f->delivery)) {
+    if (wr_filter_is_usable(f) && wr_delivery_is_paused(&f->delivery)) {
         wr_delivery_resume(&f->delivery);
         wr_filter_push_step(f);
     }

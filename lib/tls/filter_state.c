@@ -146,7 +146,7 @@ static void filter_state_check_life(const struct wr_filter *f)
     wr_assert(f->state != WR_FILTER_LOST || !f->opener.opened);
     wr_assert(f->opener.opened || f->state != WR_FILTER_HANDSHAKING);
     wr_debug_assert(!wr_timer_is_armed(&f->timer) || f->deadline_err < 0);
-    wr_debug_assert(wr_list_is_linked(&f->t.member.link) ||
+    wr_debug_assert(wr_list_is_linked(&f->t.member.link) || f->t.is_below ||
                     f->state == WR_FILTER_UNBORN || f->state == WR_FILTER_LOST);
 }
 
@@ -205,7 +205,9 @@ void wr_filter_check_rest(const struct wr_filter *f)
     wr_assert(wr_tls_engine_get_output_bytes(&f->engine) == 0 ||
               f->state >= WR_FILTER_ENDING);
     if (!wr_filter_is_over(f) && f->t.error == 0 && !f->below_lost) {
-        wr_assert(wr_sendq_is_empty(&f->sendq) || wr_filter_below_depth(f) > 0);
+        wr_assert(wr_sendq_is_empty(&f->sendq) ||
+                  wr_filter_below_depth(f) > 0 ||
+                  f->state == WR_FILTER_HANDSHAKING);
         wr_assert(f->unsent_bytes == 0);
     }
 }

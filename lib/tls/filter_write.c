@@ -76,9 +76,13 @@ static void filter_write_send(struct wr_filter *f, struct wr_block *block)
     f->sealed_bytes += record.plain_bytes;
     f->unsent_bytes -= record.plain_bytes;
     block->next = NULL;
+    wr_assert(block->used > 0);
     const int err =
-        weir_transport_write_ref(f->below, wr_tls_engine_output_of(block),
+        f->below->ops->write_ref(f->below, wr_tls_engine_output_of(block),
                                  block->used, filter_write_release, block);
+    if (err < 0) {
+        filter_write_release(block);
+    }
     if (err == -ENOMEM && f->t.error == 0) {
         filter_write_fail(f, err);
     } /* the other errors are told by the loss */
@@ -251,7 +255,7 @@ static int filter_write_check(struct wr_filter *f, size_t len)
 {
     wr_filter_check_invariants(f);
     wr_require(f->t.error == 0, -EPIPE);
-    wr_require((f->state == WR_FILTER_OPEN && !f->write_eof) ||
+    wr_require((wr_filter_is_usable(f) && !f->write_eof) ||
                    (f->state == WR_FILTER_CLOSING && f->in_resume),
                -ESHUTDOWN);
     wr_require(!f->below_lost, -EPIPE);
@@ -349,7 +353,7 @@ void wr_filter_write_eof(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    if (f->state == WR_FILTER_OPEN && !f->write_eof) {
+    if (wr_filter_is_usable(f) && !f->write_eof) {
         f->write_eof = true;
         filter_write_make_dirty(f);
     }

@@ -8,6 +8,7 @@
 #include "uring/check.h"
 
 #include <weir/error.h>
+#include <weir/start_tls.h>
 #include <weir/tls.h>
 
 #include <stdio.h>
@@ -81,4 +82,16 @@ int wr_tls_open(weir_loop *loop, int fd, const struct weir_factory *factory,
     wr_assert(!settings->context);
     wr_prep_close(&loop->uring, fd);
     return WEIR_ENOTLS;
+}
+
+int weir_transport_start_tls(weir_transport *t,
+                             const struct weir_tls_settings *tls,
+                             const struct weir_start_tls_options *options,
+                             weir_transport **ret)
+{
+    (void)tls;
+    (void)options;
+    (void)ret;
+    const int err = wr_transport_enter(t);
+    return err < 0 ? err : WEIR_ENOTLS;
 }

@@ -117,7 +117,7 @@ int weir_transport_sendfile(weir_transport *t, int fd, uint64_t offset,
                             void *arg)
 {
     struct wr_sendfile part;
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -132,7 +132,7 @@ int weir_transport_sendfile(weir_transport *t, int fd, uint64_t offset,
 
 int weir_transport_cancel_sendfile(weir_transport *t)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }

@@ -477,6 +477,7 @@ static void sock_check(const weir_transport *t)
     .resume_reading = wr_sock_resume_reading, .is_reading = sock_is_reading,   \
     .is_closing = sock_is_closing, .get_depth = sock_get_depth,                \
     .get_demand = sock_get_demand, .has_unread = sock_has_unread,              \
+    .get_handover = wr_sock_get_handover,                                      \
     .limits_changed = wr_sock_limits_changed,                                  \
     .set_read_limit = wr_sock_set_read_limit,                                  \
     .set_timeouts = wr_sock_set_timeouts, .set_protocol = sock_set_protocol,   \

@@ -316,6 +316,8 @@ int wr_sock_set_protocol(weir_transport *t,
                          const struct weir_buf *initial, size_t count);
 
 /* sock_time.c */
+/* The limits, and how the protocol stands. */
+void wr_sock_get_handover(const weir_transport *t, struct wr_handover *ret);
 WEIR_MUST_USE int wr_sock_set_limits(struct wr_sock *s,
                                      const struct weir_timeouts *timeouts);
 int wr_sock_set_timeouts(weir_transport *t,

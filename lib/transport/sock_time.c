@@ -196,3 +196,17 @@ void wr_sock_times_free(struct wr_sock *s)
         s->times = NULL;
     }
 }
+
+void wr_sock_get_handover(const weir_transport *t, struct wr_handover *ret)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(s->state != WR_SOCK_UNBORN);
+    *ret = (struct wr_handover){
+        .is_paused = wr_delivery_is_paused(&s->delivery),
+        .has_ended = s->eof_seen && !wr_delivery_has_end(&s->delivery),
+    };
+    if (s->times) {
+        ret->timeouts = s->times->limits;
+    }
+}

@@ -41,8 +41,8 @@ const struct wr_member_ops wr_transport_member_ops = {
     .abandon = transport_abandon_alive,
     .dump = transport_dump_alive};
 
-static void transport_set_marks(weir_transport *t, uint64_t high_bytes,
-                                uint64_t low_bytes)
+void wr_transport_set_marks(weir_transport *t, uint64_t high_bytes,
+                            uint64_t low_bytes)
 {
     wr_assert(low_bytes <= high_bytes);
     t->high_bytes = high_bytes;
@@ -57,29 +57,11 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     t->ops = ops;
     t->loop = loop;
     t->refs = 1;
-    transport_set_marks(t, WR_HIGH_DEFAULT, WR_LOW_DEFAULT);
+    wr_transport_set_marks(t, WR_HIGH_DEFAULT, WR_LOW_DEFAULT);
     t->hard_limit_bytes = WR_HARD_LIMIT_DEFAULT;
     wr_member_init(&t->member, &wr_transport_member_ops);
     wr_list_init(&t->set_link);
     t->notify_depth = -1;
-}
-
-void wr_transport_take_place(weir_transport *t, weir_transport *below)
-{
-    wr_assert(!below->is_below && wr_list_is_linked(&below->member.link));
-    wr_assert(!t->set && !t->handler);
-    wr_loop_add_member(t->loop, &t->member);
-    wr_loop_remove_member(t->loop, &below->member);
-    below->is_below = true;
-    t->handler = below->handler;
-    t->is_busy = below->is_busy;
-    below->handler = NULL;
-    if (below->set) {
-        t->set = below->set;
-        wr_list_push_back(&below->set_link, &t->set_link); /* beside it */
-        wr_list_remove(&below->set_link);
-        below->set = NULL;
-    }
 }
 
 static void transport_check_errors(const weir_transport *t)
@@ -234,7 +216,7 @@ void wr_transport_on_flushed(weir_transport *t, void (*flushed)(void *arg),
 
 int weir_transport_write(weir_transport *t, const void *data, size_t len)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (WR_UNLIKELY(err < 0)) {
         return err;
     }
@@ -244,7 +226,7 @@ int weir_transport_write(weir_transport *t, const void *data, size_t len)
 int weir_transport_writelines(weir_transport *t, const struct iovec *iov,
                               size_t count)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (WR_UNLIKELY(err < 0)) {
         return err;
     }
@@ -259,7 +241,7 @@ int weir_transport_writelines(weir_transport *t, const struct iovec *iov,
 int weir_transport_write_ref(weir_transport *t, const void *data, size_t len,
                              weir_release_fn *release, void *arg)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (WR_LIKELY(err == 0)) {
         err = t->ops->write_ref(t, data, len, release, arg);
     }
@@ -271,7 +253,7 @@ int weir_transport_write_ref(weir_transport *t, const void *data, size_t len,
 
 int weir_transport_write_buf(weir_transport *t, const struct weir_buf *buf)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (WR_UNLIKELY(err < 0)) {
         return err;
     }
@@ -282,7 +264,7 @@ int weir_transport_write_buf(weir_transport *t, const struct weir_buf *buf)
 int weir_transport_send_fds(weir_transport *t, const void *data, size_t len,
                             const int *fds, size_t count)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -297,7 +279,7 @@ int weir_transport_send_fds(weir_transport *t, const void *data, size_t len,
 
 int weir_transport_write_eof(weir_transport *t)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -309,7 +291,7 @@ int weir_transport_write_eof(weir_transport *t)
 
 int weir_transport_take_write_error(weir_transport *t)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     return err < 0 ? err : wr_transport_take_write_error(t);
 }
 
@@ -320,7 +302,7 @@ bool weir_transport_can_write_eof(const weir_transport *t)
 
 int weir_transport_pause_reading(weir_transport *t)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -331,7 +313,7 @@ int weir_transport_pause_reading(weir_transport *t)
 
 int weir_transport_resume_reading(weir_transport *t)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -348,7 +330,7 @@ bool weir_transport_is_reading(const weir_transport *t)
 int weir_transport_set_read_buffer_limit(weir_transport *t,
                                          uint64_t limit_bytes)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -374,7 +356,7 @@ int weir_transport_set_write_buffer_limits(weir_transport *t,
                                            int64_t high_bytes,
                                            int64_t low_bytes)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -388,7 +370,7 @@ int weir_transport_set_write_buffer_limits(weir_transport *t,
         low_bytes = high_bytes / 4;
     }
     wr_require(low_bytes >= 0 && high_bytes >= low_bytes, -EINVAL);
-    transport_set_marks(t, (uint64_t)high_bytes, (uint64_t)low_bytes);
+    wr_transport_set_marks(t, (uint64_t)high_bytes, (uint64_t)low_bytes);
     transport_set_notify_depth(t);
     t->ops->limits_changed(t);
     return 0;
@@ -413,7 +395,7 @@ uint64_t weir_transport_get_write_buffer_size(const weir_transport *t)
 
 int weir_transport_set_write_hard_limit(weir_transport *t, uint64_t limit_bytes)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -426,7 +408,7 @@ int weir_transport_set_timeouts(weir_transport *t,
                                 const struct weir_timeouts *timeouts)
 {
     struct weir_timeouts known;
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -455,7 +437,7 @@ static int transport_break_off(weir_transport *t)
 
 int weir_transport_close(weir_transport *t)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -468,7 +450,7 @@ int weir_transport_close(weir_transport *t)
 
 int weir_transport_abort(weir_transport *t)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err == 0) {
         t->ops->abort(t);
     }
@@ -477,7 +459,7 @@ int weir_transport_abort(weir_transport *t)
 
 int weir_transport_set_busy(weir_transport *t, bool busy)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
@@ -491,14 +473,14 @@ int weir_transport_set_busy(weir_transport *t, bool busy)
 
 bool weir_transport_is_closing(const weir_transport *t)
 {
-    return t->ops->is_closing(t);
+    return t->is_below || t->ops->is_closing(t);
 }
 
 int weir_transport_set_protocol(weir_transport *t,
                                 const struct weir_protocol_binding *binding,
                                 const struct weir_buf *initial, size_t count)
 {
-    int err = wr_loop_check(t->loop);
+    int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }

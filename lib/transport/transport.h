@@ -54,6 +54,13 @@ struct wr_connection_set {
     const struct wr_connection_set_ops *ops;
 };
 
+/* Facts that a transport goes on with when it takes the place of another. */
+struct wr_handover {
+    struct weir_timeouts timeouts;
+    bool is_paused; /* by its protocol */
+    bool has_ended; /* its protocol was told of the end of the stream */
+};
+
 /* The table of one kind. Where it has NULL the kind lacks that ability, and the
  * public function returns -EOPNOTSUPP, false or nothing. The four writes are
  * never NULL, since each message passes there; wr_refuse_write() and the others
@@ -84,6 +91,8 @@ struct wr_transport_ops {
     const struct wr_demand *(*get_demand)(const weir_transport *t);
     /* The transport that it stands on; it answers after its loss. */
     const weir_transport *(*get_below)(const weir_transport *t);
+    /* NULL: no other transport can be made on it. */
+    void (*get_handover)(const weir_transport *t, struct wr_handover *ret);
     /* True when bytes have arrived that the protocol was not shown. */
     bool (*has_unread)(const weir_transport *t);
     /* The marks were changed: pauses writing if that is due now. */
@@ -161,9 +170,25 @@ extern const struct wr_member_ops wr_transport_member_ops;
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops);
 
-/* @t is made on @below, which is open: with the loop, the set and the task that
- * serves the connection it stands in its place from now on. */
+/* place.c: @t is made on @below, which is open: with the loop, the set, the
+ * task that serves the connection, and its protocol's marks, it stands in its
+ * place from now on. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
+
+/* Begins a call of the program's: 0, or why it is refused. */
+WEIR_MUST_USE static inline int wr_transport_enter(const weir_transport *t)
+{
+    const int err = wr_loop_check(t->loop);
+
+    if (WR_UNLIKELY(err < 0)) {
+        return err;
+    }
+    return WR_LIKELY(!t->is_below) ? 0 : WEIR_EREPLACED;
+}
+
+/* Fixes the marks without looking at the depth. */
+void wr_transport_set_marks(weir_transport *t, uint64_t high_bytes,
+                            uint64_t low_bytes);
 
 /* A connection is lost: it leaves the loop, unless another has its place. */
 static inline void wr_transport_leave(weir_transport *t)

@@ -13,7 +13,7 @@ import pathlib
 import re
 import sys
 
-TEST = re.compile(r"^(?:UNIT|UNIT_ABORTS|TASK|READER|EXECUTOR|PAIRS\w*|DATAGRAMS\w*|MAKER|PLACED|TLS_PAIR|TLS_ENDS|CHILDREN|CHILD_TASK|FILE_TASK|NAMES\w*|Test)\s*\(\s*(\w+),\s*(\w+)", re.M)
+TEST = re.compile(r"^(?:UNIT|UNIT_ABORTS|TASK|READER|EXECUTOR|PAIRS\w*|DATAGRAMS\w*|MAKER|PLACED|TLS_PAIR|TLS_ENDS|STARTING|LONE_CLIENT|LONE_SERVER|CHILDREN|CHILD_TASK|FILE_TASK|NAMES\w*|Test)\s*\(\s*(\w+),\s*(\w+)", re.M)
 NAME = re.compile(r"`(\w+/[\w*]+)`")
 NUMBERED = re.compile(r"\w+/(r\d+[a-c]?__|complaint_\d+__|\w+_share_)\*")
 COLUMNS = 200

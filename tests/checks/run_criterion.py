@@ -15,7 +15,8 @@ import sys
 
 TEST = re.compile(
     r"^(?:UNIT|UNIT_ABORTS|TASK|READER|EXECUTOR|PAIRS\w*|DATAGRAMS\w*|MAKER|"
-    r"PLACED|TLS_PAIR|TLS_ENDS|CHILDREN|CHILD_TASK|FILE_TASK|NAMES\w*|Test|"
+    r"PLACED|TLS_PAIR|TLS_ENDS|STARTING|LONE_CLIENT|LONE_SERVER|CHILDREN|"
+    r"CHILD_TASK|FILE_TASK|NAMES\w*|Test|"
     r"ParameterizedTest|Theory)\s*\(", re.MULTILINE)
 RESULT = re.compile(r"^(not )?ok\b", re.MULTILINE)
 

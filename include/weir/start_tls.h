@@ -1,0 +1,149 @@
+/**
+ * @file start_tls.h
+ * TLS on a connection that exists: asyncio's start_tls.
+ *
+ * A connection begins in plain text, the two sides agree to go on with TLS
+ * (STARTTLS of SMTP, IMAP and LDAP, CONNECT of a proxy), and from there on all
+ * bytes are TLS's. The old transport is the one below of a new one, which
+ * stands in its place: with the loop, the server that counts it, and the
+ * protocol. TLS in TLS is the same call on a transport that has TLS.
+ *
+ * The upgrade is a border that no byte crosses as plain text. Bytes of the
+ * program that wait to be sent leave before the handshake. Bytes of the peer
+ * that have arrived, and were not used yet, are given to TLS. An attacker who
+ * slips plain text in behind the command that asks for TLS makes the handshake
+ * fail, and is never taken for the peer (CVE-2011-0411). For that a protocol
+ * that finds such a command inside the bytes of its data_received passes the
+ * rest of these bytes as @p initial, and must not use them itself. Streams do
+ * so with all that their reader has.
+ */
+#ifndef WEIR_START_TLS_H
+#define WEIR_START_TLS_H
+
+#include "base.h"
+#include "buffer.h"
+#include "tls_connection.h"
+#include "transport.h"
+#include "writer.h"
+
+WEIR_BEGIN_DECLS
+
+/**
+ * The handshake of start_tls has ended.
+ *
+ * Called once, from the loop, before connection_lost.
+ *
+ * @param arg  the done_arg of the options
+ * @param err  0; or why there is no TLS: the error of the handshake, of the
+ *             connection below, WEIR_ETLSTIMEOUT, or -ECANCELED after a close
+ *             or an abort of the new transport. The connection is then closed:
+ *             connection_lost follows
+ * @param t    the new transport; borrowed
+ */
+typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
+
+/** Options of weir_transport_start_tls(). */
+struct weir_start_tls_options {
+    /** sizeof(struct weir_start_tls_options). */
+    size_t size;
+    /** Called once, when the handshake has ended. */
+    weir_start_tls_done_fn *done;
+    /** First argument of done. */
+    void *done_arg;
+    /** Bytes that the protocol was given and has not used, in order: the first
+     * ones of TLS; borrowed. Those without a lease are copied. */
+    const struct weir_buf *initial;
+    /** How many buffers they are. */
+    size_t initial_count;
+};
+
+/**
+ * Go on with TLS on a connection.
+ *
+ * The new transport is there at once, with the protocol, the marks, limits and
+ * time-outs of the old one, which is no longer for the program: each call that
+ * would change it returns WEIR_EREPLACED, questions about it are answered, and
+ * references to it are given back as ever. The protocol is called with the new
+ * transport from now on; connection_made is not called again. Before the
+ * handshake is done nothing is delivered, and what is written waits and is sent
+ * under TLS. A protocol that had paused reading, or was asked to pause writing,
+ * stays so. weir_transport_close() and abort of the new one give the
+ * handshake up.
+ *
+ * If the handshake fails the connection is closed: the protocol's
+ * connection_lost follows, with the same error, once.
+ *
+ * @param t        the transport, a stream socket's or one with TLS; borrowed
+ * @param tls      the settings, copied. A context for servers makes this side
+ *                 the server; a client names its server_hostname
+ * @param options  with done; borrowed
+ * @param ret      the new transport, borrowed until connection_lost; or NULL
+ * @return         0, and done follows; or a negative error, and nothing has
+ *                 changed
+ * @retval -EINVAL      no context, no done, or a client without a name
+ * @retval -EBUSY       a file is being sent, or a handshake is under way
+ * @retval -ESHUTDOWN   after weir_transport_write_eof(), close or abort
+ * @retval -EPIPE       the connection is broken
+ * @retval -ENOBUFS, -ENOMEM  a write was refused, or there is no memory
+ * @retval WEIR_EPEERCLOSED   the end of the peer's stream was received
+ * @retval WEIR_EREPLACED     TLS was started on it before
+ * @retval WEIR_ENOTLS        weir was built without TLS
+ * @retval -EOPNOTSUPP  this kind of transport cannot have TLS
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
+                         const struct weir_start_tls_options *options,
+                         weir_transport **ret);
+
+/**
+ * weir_transport_start_tls(), and wait for the handshake.
+ *
+ * For transports with a protocol of the program; a stream is told by
+ * weir_writer_start_tls().
+ *
+ * @param t        as weir_transport_start_tls()
+ * @param tls      as weir_transport_start_tls()
+ * @param options  without done; NULL: no bytes are given; held
+ * @param ret      the new transport after success, borrowed until
+ *                 connection_lost
+ * @return         0, or a negative error, those of weir_transport_start_tls()
+ *                 and of its done
+ * @retval -ECANCELED  the task was interrupted; the connection is closed if the
+ *                     handshake had begun
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
+               const struct weir_start_tls_options *options,
+               weir_transport **ret);
+
+/**
+ * Go on with TLS on a stream.
+ *
+ * Waits as weir_writer_drain() does, then for the handshake. The reader and the
+ * writer both have the new transport from the beginning of the handshake on;
+ * bytes that the reader has and that were not read are given to TLS, so that
+ * none of them is read as if it came under TLS. Bytes that a call has shown
+ * stay until the next call.
+ *
+ * @param writer  the writer; held
+ * @param tls     as weir_transport_start_tls()
+ * @return        0, or a negative error, those of weir_transport_start_tls(),
+ *                of its done and of weir_writer_drain()
+ * @retval -ENOTCONN   there is no connection yet
+ * @retval -EBUSY      a task reads from the reader, besides those of
+ *                     weir_transport_start_tls()
+ * @retval -ECANCELED  the task was interrupted; the connection is closed if the
+ *                     handshake had begun
+ * @suspends yes
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_writer_start_tls(weir_writer *writer, const struct weir_tls_settings *tls);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * start_tls from a task: of a transport, and of a stream.
+ *
+ * The task waits for the end of the handshake. When it is interrupted it aborts
+ * the connection, whose end is told like any other: the record of the wait lies
+ * on its stack.
+ *
+ * A stream moves to the new transport before its task suspends. What the reader
+ * has is TLS's then, and so is what arrives: a task that begins to read in the
+ * middle of the handshake gets bytes of TLS alone.
+ */
+#include "weir/start_tls.h"
+
+#include "lib/base/options.h"
+#include "writer.h"
+
+struct starting {
+    struct wr_waiter waiter;
+    weir_transport *t; /* the new one */
+};
+
+static void start_tls_done(void *arg, int err, weir_transport *t)
+{
+    struct starting *starting = arg;
+
+    wr_assert(starting->t == t);
+    wr_assert(err <= 0);
+    wr_waiter_wake(&starting->waiter, err);
+}
+
+static void start_tls_give_up(struct wr_waiter *waiter)
+{
+    struct starting *starting =
+        wr_container_of(waiter, struct starting, waiter);
+
+    wr_assert(starting->t != NULL);
+    starting->t->ops->abort(starting->t); /* done follows */
+}
+
+/* Begins the handshake; start_tls_wait() must follow. */
+static int start_tls_begin(struct starting *starting, weir_transport *t,
+                           const struct weir_tls_settings *tls,
+                           const struct weir_start_tls_options *options)
+{
+    struct weir_start_tls_options own = *options;
+
+    wr_assert(!own.done);
+    own.done = start_tls_done;
+    own.done_arg = starting;
+    starting->waiter.interrupt = start_tls_give_up;
+    return weir_transport_start_tls(t, tls, &own, &starting->t);
+}
+
+static int start_tls_wait(struct starting *starting)
+{
+    weir_loop *loop = starting->t->loop;
+
+    wr_assert(starting->waiter.interrupt == start_tls_give_up);
+    return wr_task_wait(loop, &starting->waiter, NULL);
+}
+
+int weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
+                   const struct weir_start_tls_options *options,
+                   weir_transport **ret)
+{
+    struct weir_start_tls_options known;
+    struct starting starting = {.t = NULL};
+
+    int err = wr_task_enter(t->loop);
+    wr_require(err >= 0, err);
+    err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require(ret && !known.done, -EINVAL);
+    err = start_tls_begin(&starting, t, tls, &known);
+    wr_require(err >= 0, err);
+    err = start_tls_wait(&starting);
+    wr_require(err >= 0, err);
+    *ret = starting.t;
+    return 0;
+}
+
+/* ---- streams ---- */
+
+/* The bytes that were not read, in one piece; they stay. */
+static int start_tls_gather(weir_reader *reader, struct weir_buf *ret)
+{
+    struct wr_recvq *queue = &reader->queue;
+
+    wr_recvq_drop_shown(queue);
+    *ret = (struct weir_buf){.len = 0};
+    if (queue->total == 0) {
+        return 0;
+    }
+    const int err = wr_recvq_join(queue, queue->total);
+    wr_require(err >= 0, err);
+    const size_t len = wr_recvq_peek(queue, 0, ret);
+    wr_assert(len == queue->total);
+    return 0;
+}
+
+/* The new transport has all that @reader had. */
+static void start_tls_move(weir_writer *writer, weir_transport *t)
+{
+    weir_reader *reader = &writer->reader;
+    weir_transport *old = writer->transport;
+
+    wr_assert(t != old);
+    if (reader->queue.total > 0) {
+        wr_recvq_consume(&reader->queue, reader->queue.total);
+    }
+    wr_assert(!reader->is_paused);
+    reader->transport = t;
+    writer->transport = weir_transport_ref(t);
+    weir_transport_unref(old);
+    wr_writer_check_invariants(writer);
+}
+
+static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
+                              const struct weir_tls_settings *tls)
+{
+    weir_reader *reader = &writer->reader;
+    struct weir_buf unread;
+
+    wr_require(writer->state == WRITER_BOUND, -ESHUTDOWN);
+    wr_require(!wr_reader_is_busy(reader), -EBUSY);
+    int err = start_tls_gather(reader, &unread);
+    wr_require(err >= 0, err);
+    const struct weir_start_tls_options options = {
+        .size = sizeof(options), .initial = &unread, .initial_count = 1};
+    wr_reader_resume(reader); /* it is the reader's queue that was full */
+    err = start_tls_begin(starting, writer->transport, tls, &options);
+    if (err < 0) {
+        wr_reader_leave_rest(reader); /* which pauses again */
+        return err;
+    }
+    start_tls_move(writer, starting->t);
+    return 0;
+}
+
+static int start_tls_while_held(weir_writer *writer,
+                                const struct weir_tls_settings *tls)
+{
+    struct starting starting = {.t = NULL};
+
+    int err = weir_writer_drain(writer);
+    wr_require(err >= 0, err);
+    err = start_tls_begin_of(writer, &starting, tls);
+    return err < 0 ? err : start_tls_wait(&starting);
+}
+
+int weir_writer_start_tls(weir_writer *writer,
+                          const struct weir_tls_settings *tls)
+{
+    int err = wr_loop_check(writer->loop);
+    wr_require(err >= 0, err);
+    wr_require(writer->transport, -ENOTCONN);
+    wr_writer_check_invariants(writer);
+    weir_writer_ref(writer); /* others may give theirs back meanwhile */
+    err = start_tls_while_held(writer, tls);
+    weir_writer_unref(writer);
+    return err;
+}

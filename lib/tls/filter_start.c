@@ -1,0 +1,140 @@
+/*
+ * TLS filters: making one on a transport that the program has.
+ *
+ * The protocol moves from the transport below to the filter: it is called with
+ * the filter from now on, and its connection_lost follows whatever becomes of
+ * the handshake. Bytes that the program has not used become the engine's input,
+ * before those that the transport below still has: none can be delivered as
+ * plaintext any more.
+ */
+#include "filter_impl.h"
+#include "lib/base/options.h"
+#include "weir/start_tls.h"
+
+/* 0 when a filter can be made on @t now, or why not. */
+static int filter_start_check(weir_transport *t, struct wr_handover *ret)
+{
+    wr_require(t->ops->get_handover && !t->is_part, -EOPNOTSUPP);
+    wr_assert(t->ops->set_protocol && t->ops->get_demand);
+    const int err =
+        t->ops->write(t, NULL, 0); /* its state alone is looked at */
+    wr_require(err >= 0, err);
+    t->ops->get_handover(t, ret);
+    wr_require(!ret->has_ended, WEIR_EPEERCLOSED);
+    return 0;
+}
+
+/* A lease of its own for bytes of the program; NULL without memory. */
+static weir_lease *filter_start_lease(struct wr_filter *f,
+                                      const struct weir_buf *buf)
+{
+    wr_assert(buf->data && buf->len > 0);
+    return buf->lease ? wr_lease_keep_apart(buf)
+                      : wr_lease_copy(&f->t.loop->pool, &f->demand.account,
+                                      buf->data, buf->len);
+}
+
+static int filter_start_keep(struct wr_filter *f, const struct weir_buf *bufs,
+                             size_t count)
+{
+    wr_assert(!f->input_head);
+    for (size_t i = 0; i < count; i++) {
+        if (bufs[i].len == 0) {
+            continue; /* nothing was left over */
+        }
+        weir_lease *lease = filter_start_lease(f, &bufs[i]);
+        if (!lease) {
+            wr_filter_drop_input(f);
+            return -ENOMEM;
+        }
+        wr_filter_keep_input(f, lease);
+    }
+    return 0;
+}
+
+/* Puts @f between @below and its protocol; -ESHUTDOWN when that has ended. */
+static int filter_start_bind(struct wr_filter *f, weir_transport *below)
+{
+    const struct weir_protocol_binding binding = below->binding;
+    const struct weir_protocol_binding own = {.protocol = &wr_filter_protocol,
+                                              .user = f};
+    const int err = below->ops->set_protocol(below, &own, NULL, 0);
+
+    wr_require(err >= 0, err);
+    wr_assert(wr_protocol_fits(&f->t, &binding));
+    f->t.binding = binding;
+    wr_protocol_bound(&f->t);
+    return 0;
+}
+
+/* Takes the place of @below, which goes on receiving for the handshake. */
+static void filter_start_replace(struct wr_filter *f, weir_transport *below,
+                                 const struct wr_handover *handover)
+{
+    wr_assert(f->t.binding.protocol);
+    f->limits = handover->timeouts;
+    f->t.hard_limit_bytes = below->hard_limit_bytes;
+    f->demand.account.limit_bytes =
+        below->ops->get_demand(below)->account.limit_bytes;
+    f->starts = true;
+    wr_filter_bear(f, below);
+    f->made = true; /* its protocol was told of the connection below */
+    if (handover->is_paused) {
+        wr_delivery_pause(&f->delivery);
+        below->ops->resume_reading(below);
+    }
+    wr_filter_check_invariants(f);
+}
+
+static int filter_start_make(weir_transport *t,
+                             const struct wr_tls_settings *settings,
+                             const struct weir_start_tls_options *options,
+                             struct wr_filter **ret)
+{
+    const struct wr_tls_opener opener = {.opened = options->done,
+                                         .arg = options->done_arg};
+    struct wr_filter *f = wr_filter_make(t->loop, settings, &opener);
+
+    wr_require(f, -ENOMEM);
+    int err = filter_start_keep(f, options->initial, options->initial_count);
+    if (err == 0) {
+        err = filter_start_bind(f, t);
+    }
+    if (err < 0) {
+        wr_filter_drop_input(f);
+        wr_filter_unmake(f);
+        return err;
+    }
+    *ret = f;
+    return 0;
+}
+
+int weir_transport_start_tls(weir_transport *t,
+                             const struct weir_tls_settings *tls,
+                             const struct weir_start_tls_options *options,
+                             weir_transport **ret)
+{
+    struct weir_start_tls_options known;
+    struct wr_tls_settings settings;
+    struct wr_handover handover;
+    struct wr_filter *f;
+
+    int err = wr_transport_enter(t);
+    wr_require(err >= 0, err);
+    err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require(tls && known.done, -EINVAL);
+    wr_require(!wr_loop_is_closing(t->loop), -ESHUTDOWN);
+    err = filter_start_check(t, &handover);
+    wr_require(err >= 0, err);
+    err = wr_tls_settings_read(&settings, tls, WR_TLS_EITHER, NULL);
+    wr_require(err >= 0, err);
+    err = filter_start_make(t, &settings, &known, &f);
+    wr_tls_settings_drop(&settings);
+    wr_require(err >= 0, err);
+    filter_start_replace(f, t, &handover);
+    if (ret) {
+        *ret = &f->t;
+    }
+    return 0;
+}

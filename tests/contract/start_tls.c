@@ -1,0 +1,421 @@
+/*
+ * start_tls of transports: what crosses the border between plain text and TLS,
+ * and what must not. Bytes that the peer sent are TLS's wherever they are when
+ * it begins: used by the handshake, or the end of it.
+ */
+#include "tests/contract/starting_rig.h"
+
+#include <sys/socket.h>
+
+#define BULK (1u << 19)
+
+static void expect_tls(const struct side *side)
+{
+    struct weir_extra_info info;
+    expect_eq(weir_transport_get_extra_info(side->t, "tls_version", &info), 0);
+    expect(strncmp(info.text, "TLSv1.", 6) == 0);
+}
+
+/* ---- going on with TLS ---- */
+
+STARTING(start_tls, both_sides_talk_plain_and_then_under_tls)
+{
+    starting_write(&s->client, "hello");
+    starting_wait_received(&s->server, 5);
+    starting_write(&s->server, "welcome");
+    starting_wait_received(&s->client, 7);
+
+    starting_upgrade_both(s);
+    starting_write(&s->client, " sealed");
+    starting_wait_received(&s->server, 12);
+    starting_write(&s->server, " too");
+    starting_wait_received(&s->client, 11);
+
+    expect(starting_has(&s->server, "hello sealed"));
+    expect(starting_has(&s->client, "welcome too"));
+    expect_tls(&s->client);
+    expect_tls(&s->server);
+    starting_end(s);
+    expect(strcmp(s->client.notes, "made data done data lost") == 0);
+    expect_eq(s->client.lost_err, 0);
+    expect_eq(weir_transport_get_end(s->client.t), WEIR_END_CLOSED);
+    expect(strcmp(s->server.notes, "made data done data lost") == 0);
+    expect_eq(s->server.lost_err, 0);
+}
+
+STARTING(start_tls, it_works_with_tls_1_2)
+{
+    weir_tls_context *old = starting_context(false, WEIR_TLS_1_2);
+    struct weir_extra_info info;
+    s->client_tls.context = old;
+    starting_upgrade_both(s);
+    weir_tls_context_unref(old);
+
+    starting_write(&s->server, "sealed");
+    starting_wait_received(&s->client, 6);
+
+    expect_eq(weir_transport_get_extra_info(s->client.t, "tls_version", &info),
+              0);
+    expect(strcmp(info.text, "TLSv1.2") == 0);
+    starting_end(s);
+}
+
+STARTING(start_tls, the_first_bytes_under_tls_come_after_done)
+{
+    starting_upgrade(&s->server);
+    starting_upgrade(&s->client);
+    starting_write(&s->client, "at once");
+    starting_wait_received(&s->server, 7);
+
+    expect(strcmp(s->server.notes, "made done data") == 0);
+    expect_eq(s->client.done_err, 0);
+    starting_end(s);
+}
+
+/* ---- the old transport ---- */
+
+static void sent(void *arg, weir_transport *t, int err, uint64_t bytes)
+{
+    (void)arg;
+    (void)t;
+    (void)err;
+    (void)bytes;
+}
+
+STARTING(start_tls, the_old_transport_is_refused_and_answers_questions)
+{
+    weir_transport *old = s->client.plain;
+    const struct weir_protocol_binding binding =
+        weir_transport_get_protocol(old);
+    const struct weir_timeouts limits = {.size = sizeof(limits)};
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t) "x",
+                              .iov_len = 1};
+    struct weir_address addresses[2];
+    starting_upgrade_both(s);
+
+    expect_eq(weir_transport_write(old, "x", 1), WEIR_EREPLACED);
+    expect_eq(weir_transport_writelines(old, &iov, 1), WEIR_EREPLACED);
+    expect_eq(weir_transport_write_ref(old, "x", 1, NULL, NULL),
+              WEIR_EREPLACED);
+    expect_eq(weir_transport_write_eof(old), WEIR_EREPLACED);
+    expect_eq(weir_transport_pause_reading(old), WEIR_EREPLACED);
+    expect_eq(weir_transport_resume_reading(old), WEIR_EREPLACED);
+    expect_eq(weir_transport_set_read_buffer_limit(old, 0), WEIR_EREPLACED);
+    expect_eq(weir_transport_set_write_buffer_limits(old, 1, 1),
+              WEIR_EREPLACED);
+    expect_eq(weir_transport_set_write_hard_limit(old, 0), WEIR_EREPLACED);
+    expect_eq(weir_transport_set_timeouts(old, &limits), WEIR_EREPLACED);
+    expect_eq(weir_transport_set_protocol(old, &binding, NULL, 0),
+              WEIR_EREPLACED);
+    expect_eq(weir_transport_set_busy(old, true), WEIR_EREPLACED);
+    expect_eq(weir_transport_sendfile(old, 0, 0, 0, sent, NULL),
+              WEIR_EREPLACED);
+    expect_eq(weir_transport_close(old), WEIR_EREPLACED);
+    expect_eq(weir_transport_abort(old), WEIR_EREPLACED);
+    expect(weir_transport_is_closing(old));
+    expect(!weir_transport_is_closing(s->client.t));
+    weir_transport_get_sockname(old, &addresses[0]);
+    weir_transport_get_sockname(s->client.t, &addresses[1]);
+    expect_eq(addresses[0].len, addresses[1].len);
+    expect_eq(weir_transport_get_socket(old),
+              weir_transport_get_socket(s->client.t));
+
+    starting_write(&s->client, "whole");
+    starting_wait_received(&s->server, 5);
+    starting_end(s);
+    expect_eq(s->client.lost_err, 0);
+}
+
+/* ---- bytes that are there already ---- */
+
+/* The command and the ClientHello arrive together. */
+static int start_at_the_newline(struct side *side, const struct weir_buf *buf)
+{
+    const uint8_t *end = memchr(buf->data, '\n', buf->len);
+    expect(end != NULL);
+    const size_t len = (size_t)(end + 1 - buf->data);
+    struct weir_buf rest[2] = {{.data = buf->data, .len = 0},
+                               {.data = end + 1, .len = buf->len - len}};
+    rest[1].lease = side->rig->wanted ? buf->lease : NULL;
+    side->data_received = NULL;
+    side->received_len = buf->len - len;
+    expect_eq(starting_try(side, rest, 2), 0);
+    return 0;
+}
+
+/* Returns how many bytes of TLS came with the command. */
+static size_t start_with_the_command(struct starting *s)
+{
+    s->server.data_received = start_at_the_newline;
+    expect_eq(weir_transport_pause_reading(s->server.t), 0);
+    starting_write(&s->client, "STARTTLS\n");
+    starting_upgrade(&s->client);
+    starting_turns(s, 20);
+    expect_eq(weir_transport_resume_reading(s->server.t), 0);
+    starting_wait_done(&s->server);
+    starting_wait_done(&s->client);
+    const size_t len = s->server.received_len;
+    s->server.received_len = 0;
+    return len;
+}
+
+STARTING(start_tls,
+         complaint_34__a_client_hello_that_came_with_the_command_is_used)
+{
+    s->wanted = 1; /* under its lease */
+    expect(start_with_the_command(s) > 100);
+
+    expect_eq(s->server.done_err, 0);
+    expect_eq(s->client.done_err, 0);
+    starting_write(&s->client, "sealed");
+    starting_wait_received(&s->server, 6);
+    starting_end(s);
+}
+
+STARTING(start_tls, bytes_without_a_lease_are_copied)
+{
+    expect(start_with_the_command(s) > 100);
+
+    expect_eq(s->server.done_err, 0);
+    starting_write(&s->client, "sealed");
+    starting_wait_received(&s->server, 6);
+    starting_end(s);
+}
+
+STARTING(start_tls, bytes_that_were_not_delivered_are_used)
+{
+    expect_eq(weir_transport_pause_reading(s->server.t), 0);
+    starting_upgrade(&s->client);
+    starting_turns(s, 20);
+
+    starting_upgrade(&s->server);
+    starting_wait_done(&s->server);
+
+    expect_eq(s->server.done_err, 0);
+    starting_write(&s->client, "held");
+    starting_turns(s, 20);
+    expect_eq(s->server.received_len, 0); /* it is paused as before */
+    expect_eq(weir_transport_resume_reading(s->server.t), 0);
+    starting_wait_received(&s->server, 4);
+    starting_end(s);
+}
+
+LONE_SERVER(start_tls,
+            complaint_35__plain_text_behind_the_command_fails_the_handshake)
+{
+    static const char text[] = "STARTTLS\nMAIL FROM:<x@example>\r\n";
+    s->server.data_received = start_at_the_newline;
+    s->wanted = 1;
+    starting_peer_send(s, text, sizeof(text) - 1);
+
+    starting_wait_lost(&s->server);
+
+    expect(strcmp(s->server.notes, "made data done lost") == 0);
+    expect_eq(s->server.done_err, WEIR_ETLSPROTOCOL);
+    expect_eq(s->server.lost_err, WEIR_ETLSPROTOCOL);
+}
+
+LONE_SERVER(start_tls, complaint_35__plain_text_that_was_not_delivered_fails_it)
+{
+    static const char text[] = "MAIL FROM:<x@example>\r\n";
+    expect_eq(weir_transport_pause_reading(s->server.t), 0);
+    starting_peer_send(s, text, sizeof(text) - 1);
+    starting_turns(s, 10);
+    starting_upgrade(&s->server);
+    expect_eq(weir_transport_resume_reading(s->server.t), 0);
+
+    starting_wait_lost(&s->server);
+
+    expect(strcmp(s->server.notes, "made done lost") == 0);
+    expect_eq(s->server.lost_err, WEIR_ETLSPROTOCOL);
+}
+
+LONE_CLIENT(start_tls,
+            complaint_35__a_client_takes_no_plain_text_behind_the_answer)
+{
+    static const char text[] = "220 go ahead\n250 injected\n";
+    s->client.data_received = start_at_the_newline;
+    s->wanted = 1;
+    starting_peer_send(s, text, sizeof(text) - 1);
+
+    starting_wait_lost(&s->client);
+
+    expect(strcmp(s->client.notes, "made data done lost") == 0);
+    expect_eq(s->client.done_err, WEIR_ETLSPROTOCOL);
+}
+
+/* ---- writing ---- */
+
+static void fill(uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = (uint8_t)(i * 7);
+    }
+}
+
+LONE_CLIENT(start_tls, what_waits_as_plain_text_leaves_before_the_client_hello)
+{
+    static uint8_t bytes[BULK + 5];
+    static uint8_t expected[BULK];
+    size_t len = 0;
+    fill(expected, BULK);
+    expect_eq(weir_transport_write(s->client.t, expected, BULK), 0);
+    expect(weir_transport_get_write_buffer_size(s->client.t) > 0);
+    starting_upgrade(&s->client);
+
+    while (len < sizeof(bytes)) {
+        len += starting_peer_read(s, bytes + len, sizeof(bytes) - len);
+    }
+
+    expect(memcmp(bytes, expected, BULK) == 0);
+    expect_eq(bytes[BULK], 22);    /* a record of the handshake */
+    expect_eq(bytes[BULK + 1], 3); /* of TLS */
+    expect_eq(weir_transport_abort(s->client.t), 0);
+    starting_wait_lost(&s->client);
+}
+
+STARTING(start_tls, r36__writes_in_the_handshake_are_sent_under_tls)
+{
+    static uint8_t bytes[BULK];
+    fill(bytes, BULK);
+    starting_upgrade(&s->client);
+    expect(!weir_transport_is_closing(s->client.t));
+    expect_eq(weir_transport_write(s->client.t, bytes, BULK), 0);
+    expect_eq(weir_transport_write_eof(s->client.t), 0);
+    expect_eq(weir_transport_write(s->client.t, bytes, 1), -ESHUTDOWN);
+    expect_eq(weir_transport_get_write_buffer_size(s->client.t), BULK);
+    expect(strcmp(s->client.notes, "made pause") == 0);
+    starting_upgrade(&s->server);
+
+    starting_wait_received(&s->server, BULK);
+
+    expect(memcmp(s->server.received, bytes, BULK) == 0);
+    starting_turns(s, 20);
+    expect(strstr(s->server.notes, "eof") != NULL);
+    expect(strstr(s->client.notes, "resume") != NULL);
+    starting_end(s);
+}
+
+/* Plain text up to its last byte, and TLS from there on. */
+static int start_after_bulk(struct side *side, const struct weir_buf *buf)
+{
+    const size_t wanted = BULK - side->received_len;
+    const size_t len = buf->len < wanted ? buf->len : wanted;
+    struct weir_buf rest = *buf;
+    memcpy(side->received + side->received_len, buf->data, len);
+    side->received_len += len;
+    if (len == wanted) {
+        rest.data += len;
+        rest.len -= len;
+        side->data_received = NULL;
+        expect_eq(starting_try(side, &rest, 1), 0);
+    }
+    return 0;
+}
+
+STARTING(start_tls, a_protocol_that_was_paused_by_plain_text_is_resumed)
+{
+    static uint8_t bytes[BULK];
+    fill(bytes, BULK);
+    expect_eq(weir_transport_set_write_buffer_limits(s->client.t, 4096, 1024),
+              0);
+    expect_eq(weir_transport_write(s->client.t, bytes, BULK), 0);
+    expect(strcmp(s->client.notes, "made pause") == 0);
+    s->server.data_received = start_after_bulk;
+    starting_upgrade(&s->client);
+
+    starting_wait_done(&s->client);
+
+    expect_eq(s->client.done_err, 0);
+    expect(memcmp(s->server.received, bytes, BULK) == 0);
+    starting_write(&s->server, "x");
+    starting_wait_received(&s->client, 1);
+
+    expect(strcmp(s->client.notes, "made pause done resume data") == 0 ||
+           strcmp(s->client.notes, "made pause done data resume") == 0);
+    uint64_t low;
+    uint64_t high;
+    weir_transport_get_write_buffer_limits(s->client.t, &low, &high);
+    expect_eq(low, 1024);
+    expect_eq(high, 4096);
+    starting_end(s);
+}
+
+/* ---- twice ---- */
+
+STARTING(start_tls, r43__tls_in_tls)
+{
+    starting_upgrade_both(s);
+    weir_transport *outer = weir_transport_ref(s->client.t);
+    s->client.done_count = s->server.done_count = 0;
+
+    starting_upgrade_both(s);
+
+    expect_eq(weir_transport_write(outer, "x", 1), WEIR_EREPLACED);
+    weir_transport_unref(outer);
+    starting_write(&s->client, "sealed twice");
+    starting_wait_received(&s->server, 12);
+    starting_write(&s->server, "so is this");
+    starting_wait_received(&s->client, 10);
+    starting_end(s);
+    expect(strcmp(s->client.notes, "made done done data lost") == 0);
+    expect_eq(s->client.lost_err, 0);
+    expect(strcmp(s->server.notes, "made done done data lost") == 0);
+    expect_eq(s->server.lost_err, 0);
+}
+
+STARTING(start_tls, a_second_one_waits_for_the_first)
+{
+    const struct weir_protocol_binding binding =
+        weir_transport_get_protocol(s->client.t);
+    starting_upgrade(&s->client);
+
+    expect_eq(starting_try(&s->client, NULL, 0), -EBUSY);
+    expect_eq(weir_transport_set_protocol(s->client.t, &binding, NULL, 0),
+              -EBUSY);
+
+    starting_upgrade(&s->server);
+    starting_wait_done(&s->client);
+    expect_eq(s->client.done_err, 0);
+    starting_end(s);
+}
+
+/* ---- from a task ---- */
+
+static int upgrade_in_task(weir_loop *loop, void *arg)
+{
+    struct side *side = arg;
+    const struct weir_tls_settings *tls =
+        side->is_server ? &side->rig->server_tls : &side->rig->client_tls;
+    weir_transport *t = NULL;
+    (void)loop;
+    expect_eq(weir_start_tls(side->t, tls, NULL, NULL), -EINVAL);
+    int err = weir_start_tls(side->t, tls, NULL, &t);
+    expect_eq(err, 0);
+    expect(t != side->t);
+    weir_transport_ref(t);
+    weir_transport_unref(side->t);
+    side->t = t;
+    side->done_count++;
+    return 0;
+}
+
+STARTING(start_tls, a_task_waits_for_the_handshake)
+{
+    struct side *sides[2] = {&s->client, &s->server};
+    weir_transport *t;
+    expect_eq(weir_start_tls(s->client.t, &s->client_tls, NULL, &t),
+              WEIR_ENOTTASK);
+    for (int i = 0; i < 2; i++) {
+        weir_task *task;
+        expect_eq(
+            weir_task_spawn(s->loop, upgrade_in_task, sides[i], NULL, &task),
+            0);
+        weir_task_detach(task);
+    }
+    starting_wait_done(&s->client);
+    starting_wait_done(&s->server);
+    starting_write(&s->client, "sealed");
+    starting_wait_received(&s->server, 6);
+    starting_end(s);
+}

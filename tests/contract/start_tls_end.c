@@ -1,0 +1,220 @@
+/*
+ * start_tls of transports: what is refused, and how a handshake ends that does
+ * not succeed. Each end is told by done and by connection_lost, once, with one
+ * error.
+ */
+#include "tests/contract/starting_rig.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+static void expect_failure(const struct side *side, int err)
+{
+    expect_eq(side->done_count, 1);
+    expect_eq(side->done_err, err, "%s", weir_strerror(side->done_err));
+    expect(strcmp(side->notes, "made done lost") == 0);
+    expect_eq(side->lost_err, err == -ECANCELED ? 0 : err);
+    expect(weir_transport_is_closing(side->t));
+}
+
+/* ---- refusals ---- */
+
+STARTING(start_tls_end, arguments_that_make_no_sense_are_refused)
+{
+    const struct weir_start_tls_options none = {.size = sizeof(none)};
+    struct weir_tls_settings *tls = &s->client_tls;
+    weir_transport *t = s->client.t;
+
+    expect_eq(weir_transport_start_tls(t, tls, NULL, NULL), -EINVAL);
+    expect_eq(weir_transport_start_tls(t, tls, &none, NULL), -EINVAL);
+    tls->server_hostname = NULL;
+    expect_eq(starting_try(&s->client, NULL, 0), -EINVAL);
+    tls->context = NULL;
+    expect_eq(starting_try(&s->client, NULL, 0), -EINVAL);
+
+    expect(t == s->client.t);
+    starting_write(&s->client, "plain");
+    starting_wait_received(&s->server, 5);
+    starting_end(s);
+    expect(strcmp(s->client.notes, "made lost") == 0);
+}
+
+STARTING(start_tls_end, there_is_none_after_an_end)
+{
+    expect_eq(weir_transport_write_eof(s->client.t), 0);
+    expect_eq(starting_try(&s->client, NULL, 0), -ESHUTDOWN);
+    starting_turns(s, 10);
+    expect(strcmp(s->server.notes, "made eof") == 0);
+    expect_eq(starting_try(&s->server, NULL, 0), WEIR_EPEERCLOSED);
+    expect_eq(weir_transport_close(s->server.t), 0);
+    expect_eq(starting_try(&s->server, NULL, 0), -ESHUTDOWN);
+    starting_end(s);
+    expect_eq(starting_try(&s->server, NULL, 0), -ESHUTDOWN);
+}
+
+static void file_is_sent(void *arg, weir_transport *t, int err, uint64_t bytes)
+{
+    (void)t;
+    (void)bytes;
+    expect_eq(err, 0);
+    *(bool *)arg = true;
+}
+
+static bool is_set(void *arg)
+{
+    return *(bool *)arg;
+}
+
+STARTING(start_tls_end, there_is_none_while_a_file_is_sent)
+{
+    bool is_sent = false;
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    expect(fd >= 0);
+    expect_eq(weir_transport_sendfile(s->client.t, fd, 0, 100, file_is_sent,
+                                      &is_sent),
+              0);
+    expect_eq(starting_try(&s->client, NULL, 0), -EBUSY);
+    run_loop_until(s->loop, is_set, &is_sent);
+    close(fd);
+
+    starting_wait_received(&s->server, 100);
+    starting_upgrade_both(s);
+    starting_end(s);
+}
+
+static int make_binding(void *arg, weir_transport *t,
+                        struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                                  .kind = WEIR_PROTOCOL_STREAM};
+    *(weir_transport **)arg = weir_transport_ref(t);
+    ret->protocol = &protocol;
+    return 0;
+}
+
+static bool is_there(void *arg)
+{
+    return *(weir_transport **)arg != NULL;
+}
+
+STARTING(start_tls_end, pipes_have_no_tls)
+{
+    weir_transport *pipe_side = NULL;
+    const struct weir_factory factory = {.create = make_binding,
+                                         .arg = &pipe_side};
+    int fds[2];
+    expect_eq(pipe2(fds, O_CLOEXEC), 0);
+    expect_eq(weir_connect_read_pipe(s->loop, &factory, fds[0], NULL, NULL), 0);
+    run_loop_until(s->loop, is_there, &pipe_side);
+    starting_turns(s, 2);
+    weir_transport *kept = s->client.t;
+    s->client.t = pipe_side;
+    expect_eq(starting_try(&s->client, NULL, 0), -EOPNOTSUPP);
+    s->client.t = kept;
+    expect_eq(weir_transport_abort(pipe_side), 0);
+    weir_transport_unref(pipe_side);
+    close(fds[1]);
+    starting_end(s);
+}
+
+/* ---- given up ---- */
+
+LONE_CLIENT(start_tls_end, r35__close_and_abort_give_the_handshake_up)
+{
+    starting_upgrade(&s->client);
+    starting_turns(s, 5);
+    if (s->over_unix) {
+        expect_eq(weir_transport_close(s->client.t), 0);
+    }
+    expect_eq(weir_transport_abort(s->client.t), 0);
+
+    starting_wait_lost(&s->client);
+
+    expect_failure(&s->client, -ECANCELED);
+    expect_eq(weir_transport_get_end(s->client.t), WEIR_END_ABORTED);
+}
+
+LONE_CLIENT(start_tls_end, it_can_be_given_up_at_once)
+{
+    starting_upgrade(&s->client);
+    expect_eq(weir_transport_close(s->client.t), 0);
+
+    starting_wait_lost(&s->client);
+
+    expect_failure(&s->client, -ECANCELED);
+}
+
+LONE_CLIENT(start_tls_end, the_end_of_the_loop_gives_it_up)
+{
+    starting_upgrade(&s->client);
+    starting_turns(s, s->over_unix ? 5 : 0);
+    weir_loop_free(s->loop);
+    s->loop = NULL;
+
+    expect_failure(&s->client, -ECANCELED);
+}
+
+LONE_SERVER(start_tls_end, a_silent_peer_is_given_up_in_time)
+{
+    s->server_tls.handshake_timeout_ns = 20 * RIG_MS;
+    starting_upgrade(&s->server);
+
+    starting_wait_lost(&s->server);
+
+    expect_failure(&s->server, WEIR_ETLSTIMEOUT);
+}
+
+/* ---- failures ---- */
+
+LONE_CLIENT(start_tls_end, complaint_43__a_peer_that_goes_is_told_of_once)
+{
+    starting_upgrade(&s->client);
+    starting_turns(s, 5);
+    expect_eq(shutdown(s->peer, SHUT_WR), 0);
+
+    starting_wait_lost(&s->client);
+
+    expect_failure(&s->client, WEIR_ETLSTRUNCATED);
+}
+
+LONE_SERVER(start_tls_end, an_end_that_was_not_delivered_ends_the_handshake)
+{
+    expect_eq(weir_transport_pause_reading(s->server.t), 0);
+    expect_eq(shutdown(s->peer, SHUT_WR), 0);
+    starting_turns(s, 10);
+    starting_upgrade(&s->server);
+
+    starting_wait_lost(&s->server);
+
+    expect_failure(&s->server, WEIR_ETLSTRUNCATED);
+}
+
+LONE_SERVER(start_tls_end, a_reset_is_the_error)
+{
+    const struct linger hard = {.l_onoff = 1};
+    starting_upgrade(&s->server);
+    starting_turns(s, 5);
+    if (!s->over_unix) {
+        expect_eq(
+            setsockopt(s->peer, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
+    }
+    close(s->peer);
+    s->peer = -1;
+
+    starting_wait_lost(&s->server);
+
+    expect_failure(&s->server, s->over_unix ? WEIR_ETLSTRUNCATED : -ECONNRESET);
+}
+
+STARTING(start_tls_end, a_wrong_name_is_told_to_both_sides)
+{
+    s->client_tls.server_hostname = "other.example";
+    starting_upgrade(&s->server);
+    starting_upgrade(&s->client);
+
+    starting_wait_lost(&s->client);
+    starting_wait_lost(&s->server);
+
+    expect_failure(&s->client, WEIR_ETLSHOSTNAME);
+    expect_failure(&s->server, WEIR_ETLSALERT);
+}

@@ -1,0 +1,370 @@
+/*
+ * The rig of the tests of start_tls; see starting_rig.h.
+ *
+ * A side is called with one transport at a time: each callback checks that it
+ * is the one of now.
+ */
+#include "tests/contract/starting_rig.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+/* ---- the protocol ---- */
+
+void starting_note(struct side *side, const char *what)
+{
+    const size_t len = strlen(side->notes);
+    const size_t what_len = strlen(what);
+    if (len >= what_len && strcmp(what, "data") == 0 &&
+        strcmp(side->notes + len - what_len, what) == 0) {
+        return;
+    }
+    expect(len + what_len + 2 < sizeof(side->notes));
+    snprintf(side->notes + len, sizeof(side->notes) - len, "%s%s",
+             len > 0 ? " " : "", what);
+}
+
+static void side_made(void *user, weir_transport *t)
+{
+    struct side *side = user;
+    expect(!side->plain);
+    starting_note(side, "made");
+    side->plain = weir_transport_ref(t);
+    side->t = weir_transport_ref(t);
+}
+
+static void side_lost(void *user, weir_transport *t, int err)
+{
+    struct side *side = user;
+    expect(t == side->t);
+    expect(!side->is_lost);
+    starting_note(side, "lost");
+    side->is_lost = true;
+    side->lost_err = err;
+}
+
+static int side_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct side *side = user;
+    expect(t == side->t);
+    expect(!side->is_lost);
+    starting_note(side, "data");
+    if (side->data_received) {
+        return side->data_received(side, buf);
+    }
+    expect(side->received_len + buf->len <= STARTING_ROOM);
+    memcpy(side->received + side->received_len, buf->data, buf->len);
+    side->received_len += buf->len;
+    return 0;
+}
+
+static int side_ended(void *user, weir_transport *t)
+{
+    struct side *side = user;
+    expect(t == side->t);
+    starting_note(side, "eof");
+    return 1;
+}
+
+static void side_pause(void *user, weir_transport *t)
+{
+    struct side *side = user;
+    expect(t == side->t);
+    starting_note(side, "pause");
+}
+
+static void side_resume(void *user, weir_transport *t)
+{
+    struct side *side = user;
+    expect(t == side->t);
+    starting_note(side, "resume");
+}
+
+static const struct weir_protocol side_protocol = {
+    .size = sizeof(side_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = side_made,
+    .connection_lost = side_lost,
+    .data_received = side_received,
+    .eof_received = side_ended,
+    .pause_writing = side_pause,
+    .resume_writing = side_resume,
+};
+
+static int side_create(void *arg, weir_transport *t,
+                       struct weir_protocol_binding *ret)
+{
+    (void)t;
+    ret->protocol = &side_protocol;
+    ret->user = arg;
+    return 0;
+}
+
+/* ---- contexts ---- */
+
+static const char *certificate_path(const char *name, char buf[512])
+{
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    expect(folder != NULL);
+    snprintf(buf, 512, "%s/%s", folder, name);
+    return buf;
+}
+
+weir_tls_context *starting_context(bool is_server, enum weir_tls_version only)
+{
+    struct weir_tls_options options = {.size = sizeof(options),
+                                       .server = is_server,
+                                       .min_version = only,
+                                       .max_version = only};
+    weir_tls_context *context = NULL;
+    char paths[2][512];
+    if (is_server) {
+        options.certificate.file = certificate_path("ecdsa.pem", paths[0]);
+        options.key.file = certificate_path("ecdsa.key", paths[1]);
+    } else {
+        options.authorities.file = certificate_path("ca.pem", paths[0]);
+    }
+    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
+    return context;
+}
+
+/* ---- opening ---- */
+
+static void open_fds(bool over_unix, int ret[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    uint16_t port;
+    if (over_unix) {
+        expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret), 0);
+        return;
+    }
+    int fd = listen_tcp(&port, 0);
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ret[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    expect(ret[0] >= 0);
+    expect_eq(connect(ret[0], (struct sockaddr *)&address, sizeof(address)), 0);
+    ret[1] = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    expect(ret[1] >= 0);
+    close(fd);
+}
+
+static bool is_made(void *arg)
+{
+    return ((struct side *)arg)->t != NULL;
+}
+
+static void open_side(struct starting *s, struct side *side, int fd)
+{
+    const struct weir_factory factory = {.create = side_create, .arg = side};
+    const struct weir_connect_options options = {
+        .size = sizeof(options), .use_sock = true, .sock = fd};
+    side->rig = s;
+    side->is_server = side == &s->server;
+    side->received = malloc(STARTING_ROOM);
+    expect(side->received != NULL);
+    expect_eq(
+        weir_create_connection(s->loop, &factory, NULL, 0, &options, NULL), 0);
+    run_loop_until(s->loop, is_made, side);
+}
+
+static void open_any(struct starting *s, bool over_unix)
+{
+    s->over_unix = over_unix;
+    expect_eq(weir_loop_new(NULL, &s->loop), 0);
+    s->client_context = starting_context(false, WEIR_TLS_VERSION_DEFAULT);
+    s->server_context = starting_context(true, WEIR_TLS_VERSION_DEFAULT);
+    s->client_tls = (struct weir_tls_settings){
+        .size = sizeof(s->client_tls),
+        .context = s->client_context,
+        .server_hostname = "localhost",
+    };
+    s->server_tls = (struct weir_tls_settings){.size = sizeof(s->server_tls),
+                                               .context = s->server_context};
+}
+
+void starting_open(struct starting *s, bool over_unix)
+{
+    int fds[2];
+    open_any(s, over_unix);
+    open_fds(over_unix, fds);
+    open_side(s, &s->client, fds[0]);
+    open_side(s, &s->server, fds[1]);
+}
+
+void starting_open_lone(struct starting *s, bool over_unix, bool is_server)
+{
+    int fds[2];
+    open_any(s, over_unix);
+    open_fds(over_unix, fds);
+    open_side(s, is_server ? &s->server : &s->client, fds[0]);
+    s->peer = fds[1];
+    set_nonblocking(s->peer);
+}
+
+static void close_side(struct side *side)
+{
+    if (side->plain) {
+        expect(side->is_lost);
+        expect(strstr(side->notes, "lost") != NULL);
+    }
+    weir_transport_unref(side->plain);
+    weir_transport_unref(side->t);
+    free(side->received);
+}
+
+void starting_close(struct starting *s)
+{
+    weir_loop_free(s->loop);
+    close_side(&s->client);
+    close_side(&s->server);
+    if (s->peer >= 0) {
+        close(s->peer);
+    }
+    weir_tls_context_unref(s->client_context);
+    weir_tls_context_unref(s->server_context);
+}
+
+/* ---- one side ---- */
+
+static void side_done(void *arg, int err, weir_transport *t)
+{
+    struct side *side = arg;
+    expect(t == side->t);
+    expect(!side->is_lost);
+    starting_note(side, "done");
+    side->done_count++;
+    side->done_err = err;
+}
+
+int starting_try(struct side *side, const struct weir_buf *initial,
+                 size_t count)
+{
+    const struct weir_start_tls_options options = {.size = sizeof(options),
+                                                   .done = side_done,
+                                                   .done_arg = side,
+                                                   .initial = initial,
+                                                   .initial_count = count};
+    weir_transport *t;
+    int err = weir_transport_start_tls(side->t,
+                                       side->is_server ? &side->rig->server_tls
+                                                       : &side->rig->client_tls,
+                                       &options, &t);
+    if (err == 0) {
+        expect(t != side->t);
+        weir_transport_ref(t);
+        weir_transport_unref(side->t);
+        side->t = t;
+    }
+    return err;
+}
+
+void starting_upgrade(struct side *side)
+{
+    expect_eq(starting_try(side, NULL, 0), 0);
+}
+
+void starting_upgrade_both(struct starting *s)
+{
+    starting_upgrade(&s->server);
+    starting_upgrade(&s->client);
+    starting_wait_done(&s->client);
+    starting_wait_done(&s->server);
+    expect_eq(s->client.done_err, 0);
+    expect_eq(s->server.done_err, 0);
+}
+
+void starting_write(struct side *side, const char *text)
+{
+    expect_eq(weir_transport_write(side->t, text, strlen(text)), 0);
+}
+
+bool starting_has(const struct side *side, const char *text)
+{
+    return side->received_len == strlen(text) &&
+           memcmp(side->received, text, side->received_len) == 0;
+}
+
+/* ---- waiting ---- */
+
+static bool is_done(void *arg)
+{
+    return ((struct side *)arg)->done_count > 0;
+}
+
+static bool is_lost(void *arg)
+{
+    return ((struct side *)arg)->is_lost;
+}
+
+static bool has_received(void *arg)
+{
+    struct side *side = arg;
+    return side->received_len >= side->rig->wanted;
+}
+
+void starting_wait_done(struct side *side)
+{
+    run_loop_until(side->rig->loop, is_done, side);
+    expect_eq(side->done_count, 1);
+}
+
+void starting_wait_lost(struct side *side)
+{
+    run_loop_until(side->rig->loop, is_lost, side);
+}
+
+void starting_wait_received(struct side *side, size_t len)
+{
+    side->rig->wanted = len;
+    run_loop_until(side->rig->loop, has_received, side);
+    expect_eq(side->received_len, len);
+}
+
+void starting_turns(struct starting *s, int count)
+{
+    for (int i = 0; i < count; i++) {
+        weir_loop_stop(s->loop);
+        expect_eq(weir_loop_run(s->loop), 0);
+    }
+}
+
+void starting_end(struct starting *s)
+{
+    expect_eq(weir_transport_close(s->client.t), 0);
+    expect_eq(weir_transport_close(s->server.t), 0);
+    starting_wait_lost(&s->client);
+    starting_wait_lost(&s->server);
+}
+
+/* ---- the peer ---- */
+
+void starting_peer_send(struct starting *s, const void *data, size_t len)
+{
+    expect_eq(send(s->peer, data, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+struct reading {
+    int fd;
+    void *buf;
+    size_t size;
+    ssize_t result;
+};
+
+static bool has_read(void *arg)
+{
+    struct reading *reading = arg;
+    reading->result = recv(reading->fd, reading->buf, reading->size, 0);
+    return reading->result >= 0 || errno != EAGAIN;
+}
+
+size_t starting_peer_read(struct starting *s, void *buf, size_t size)
+{
+    struct reading reading = {.fd = s->peer, .buf = buf, .size = size};
+    while (!has_read(&reading)) {
+        starting_turns(s, 1);
+    }
+    expect(reading.result >= 0);
+    return (size_t)reading.result;
+}

@@ -1,0 +1,114 @@
+/*
+ * The rig of the tests of start_tls.
+ *
+ * Two sides of one connection in one loop, over TCP or over a Unix pair, each
+ * a transport with a protocol that writes down what happens to it; or one side,
+ * and a plain descriptor that the test drives. Both begin in plain text.
+ *
+ *     STARTING(start_tls, both_sides_go_on_with_tls)
+ *     {
+ *         starting_upgrade(s, &s->client);
+ *         starting_upgrade(s, &s->server);
+ *         starting_wait_done(s);
+ *     }
+ */
+#ifndef WEIR_TESTS_CONTRACT_STARTING_RIG_H
+#define WEIR_TESTS_CONTRACT_STARTING_RIG_H
+
+#include "tests/contract/harness.h"
+
+#include <arpa/inet.h>
+#include <weir.h>
+
+enum { STARTING_ROOM = 1 << 20, STARTING_NOTES = 128 };
+
+struct starting;
+
+/* One end. */
+struct side {
+    struct starting *rig;
+    bool is_server;
+    weir_transport *plain;      /* a reference: as it was made */
+    weir_transport *t;          /* a reference: the one of now */
+    char notes[STARTING_NOTES]; /* "made data eof lost" */
+    uint8_t *received;          /* of STARTING_ROOM bytes */
+    size_t received_len;
+    int lost_err;
+    bool is_lost;
+    int done_count;
+    int done_err;
+    /* Called by data_received; NULL: it keeps the bytes. */
+    int (*data_received)(struct side *side, const struct weir_buf *buf);
+};
+
+struct starting {
+    weir_loop *loop;
+    bool over_unix;
+    struct side client;
+    struct side server;
+    int peer; /* instead of one of the two; -1: none */
+    weir_tls_context *client_context;
+    weir_tls_context *server_context;
+    struct weir_tls_settings client_tls;
+    struct weir_tls_settings server_tls;
+    size_t wanted; /* by starting_wait_received() */
+};
+
+/* Makes both sides, or with @lone one of them and the peer. */
+void starting_open(struct starting *s, bool over_unix);
+void starting_open_lone(struct starting *s, bool over_unix, bool is_server);
+void starting_close(struct starting *s);
+
+/* A context with the certificates of the tests. */
+weir_tls_context *starting_context(bool is_server, enum weir_tls_version only);
+
+/* A test whose body, with `s`, runs over TCP and over Unix. */
+#define STARTING_WITH(suite, name, open)                                       \
+    static void suite##__##name##_round(struct starting *s);                   \
+    UNIT(suite, name)                                                          \
+    {                                                                          \
+        for (int over_unix = 0; over_unix < 2; over_unix++) {                  \
+            struct starting s = {.peer = -1};                                  \
+            open;                                                              \
+            suite##__##name##_round(&s);                                       \
+            starting_close(&s);                                                \
+        }                                                                      \
+    }                                                                          \
+    static void suite##__##name##_round(struct starting *s)
+#define STARTING(suite, name)                                                  \
+    STARTING_WITH(suite, name, starting_open(&s, over_unix != 0))
+#define LONE_SERVER(suite, name)                                               \
+    STARTING_WITH(suite, name, starting_open_lone(&s, over_unix != 0, true))
+#define LONE_CLIENT(suite, name)                                               \
+    STARTING_WITH(suite, name, starting_open_lone(&s, over_unix != 0, false))
+
+/* ---- one side ---- */
+
+/* start_tls, with bytes that were not used. */
+int starting_try(struct side *side, const struct weir_buf *initial,
+                 size_t count);
+/* It must succeed. */
+void starting_upgrade(struct side *side);
+/* Both do, and their handshakes. */
+void starting_upgrade_both(struct starting *s);
+void starting_note(struct side *side, const char *what);
+void starting_write(struct side *side, const char *text);
+/* True when it received just that. */
+bool starting_has(const struct side *side, const char *text);
+
+/* ---- waiting ---- */
+
+void starting_wait_done(struct side *side);
+void starting_wait_lost(struct side *side);
+void starting_wait_received(struct side *side, size_t len);
+void starting_turns(struct starting *s, int count);
+/* Closes both and waits for their loss. */
+void starting_end(struct starting *s);
+
+/* ---- the peer ---- */
+
+void starting_peer_send(struct starting *s, const void *data, size_t len);
+/* Reads up to @size bytes, at least one; 0 at the end. Loop turns run. */
+size_t starting_peer_read(struct starting *s, void *buf, size_t size);
+
+#endif
