@@ -20,6 +20,7 @@ import threading
 
 from dns import find
 from harness import Program, Skip, command, equal, matches, read_line
+from servers import Server
 
 TLS_PEER = os.path.abspath(sys.argv[1]) if sys.argv[1:] else ""
 SCRIPT = os.path.abspath(sys.argv[2]) if sys.argv[2:] else ""
@@ -173,6 +174,28 @@ def text_of(count):
     return (block.encode() * (count // len(block) + 1))[:count]
 
 
+def crawl(source, sink):
+    """Each byte on its own."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            for byte in data:
+                sink.sendall(bytes([byte]))
+        sink.shutdown(socket.SHUT_WR)
+
+
+def crawling_to(address):
+    """A server that passes bytes on one at a time, both ways."""
+    def serve(connection, _number):
+        with socket.create_connection(address) as other:
+            other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            back = threading.Thread(target=crawl, args=(other, connection))
+            back.start()
+            crawl(connection, other)
+            back.join()
+
+    return Server(serve)
+
+
 # ---- strangers ----
 
 def python_context(version=None, *, server=False, name=None,
@@ -245,8 +268,7 @@ def s_server(name, *flags, quiet=True):
     """openssl's server, joined with pipes; the block gets it and its port."""
     port = free_port()
     with Program(need("openssl"), "s_server", "-accept", f"127.0.0.1:{port}",
-                 "-cert", chain(name), "-cert_chain", chain(name), "-key",
-                 key(name), *(["-quiet"] if quiet else []), *flags,
+                 "-cert", chain(name), "-key", key(name), *(["-quiet"] if quiet else []), *flags,
                  stdin=subprocess.PIPE) as program:
         wait_for_port(port, program)
         yield program, port

@@ -9,13 +9,11 @@ import os
 import socket
 import ssl
 import subprocess
-import threading
 
 from harness import equal, run
-from servers import Server
 from tls_ends import (AUTHORITY, VERSIONS, WeirServer, ask_http, chain,
-                      converse, curl, end_well, gnutls_cli, key, nginx,
-                      openssl_version, pass_on, proxy_lines, python_client,
+                      converse, crawling_to, curl, end_well, gnutls_cli, key,
+                      nginx, openssl_version, pass_on, proxy_lines, python_client,
                       python_context, s_client, scratch, send_behind, text_of)
 
 SMALL = text_of(100_000)
@@ -214,28 +212,6 @@ def test_what_is_no_tls_is_refused():
 
 
 # ---- slow peers ----
-
-def crawl(source, sink):
-    """Each byte on its own."""
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            for byte in data:
-                sink.sendall(bytes([byte]))
-        sink.shutdown(socket.SHUT_WR)
-
-
-def crawling_to(address):
-    """A server that passes bytes on one at a time, both ways."""
-    def serve(connection, _number):
-        with socket.create_connection(address) as other:
-            other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            back = threading.Thread(target=crawl, args=(other, connection))
-            back.start()
-            crawl(connection, other)
-            back.join()
-
-    return Server(serve)
-
 
 def test_bytes_that_come_one_at_a_time_are_served():
     for version in VERSIONS:

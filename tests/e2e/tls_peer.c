@@ -15,7 +15,7 @@
  *        tls_peer talk PORT [SETTING=VALUE...]
  * Settings: cert, key, ca (files), alpn, name, host, auth (optional, required),
  * id (CHAIN:KEY, another certificate), min and max (2, 3), strict=1, tickets (a
- * file of keys or "none").
+ * file of keys or "none"), first (a text: ask this before, and resume).
  */
 #include <weir.h>
 
@@ -36,6 +36,7 @@ struct peer {
     weir_server *server;
     const char *mode;
     const char *host;
+    const char *first; /* asked by the connection before this one; or NULL */
     uint16_t port;
     struct weir_tls_options options;
     struct weir_tls_settings tls;
@@ -299,22 +300,59 @@ static int serve(weir_loop *loop, void *arg)
     return error == -ECANCELED || error == -ESHUTDOWN ? 0 : error;
 }
 
-static int talk(weir_loop *loop, void *arg)
+/* ---- as the client ---- */
+
+static int open_to(weir_loop *loop, const struct peer *peer,
+                   weir_reader **ret_reader, weir_writer **ret_writer)
 {
-    struct peer *peer = arg;
     char text[256] = "";
     const struct weir_open_options options = {
         .size = sizeof(options),
         .connect = {.tls = &peer->tls,
                     .error_text = text,
                     .error_text_size = sizeof(text)}};
-    weir_reader *reader;
-    weir_writer *writer;
-    int error = weir_open_connection(loop, peer->host, peer->port, &options,
-                                     &reader, &writer);
+    const int error = weir_open_connection(loop, peer->host, peer->port,
+                                           &options, ret_reader, ret_writer);
 
     if (error < 0) {
         fprintf(stderr, "failed %s: %s\n", weir_err_name(error), text);
+    }
+    return error;
+}
+
+/* A connection that asks for something and whose session the next one has. */
+static int begin_session(weir_loop *loop, struct peer *peer)
+{
+    weir_reader *reader;
+    weir_writer *writer;
+    char answer;
+    int error = open_to(loop, peer, &reader, &writer);
+
+    if (error < 0) {
+        return error;
+    }
+    weir_transport *t = weir_writer_get_transport(writer);
+    report_open(t);
+    weir_writer_write(writer, peer->first, strlen(peer->first));
+    weir_writer_write(writer, "\r\n\r\n", 4);
+    check((int)weir_reader_readexactly(reader, &answer, 1), "the answer");
+    check(weir_tls_get_session(t, &peer->tls.session), "get_session");
+    weir_writer_unref(writer);
+    return 0;
+}
+
+static int talk(weir_loop *loop, void *arg)
+{
+    struct peer *peer = arg;
+    weir_reader *reader;
+    weir_writer *writer;
+    int error = peer->first ? begin_session(loop, peer) : 0;
+
+    if (error == 0) {
+        error = open_to(loop, peer, &reader, &writer);
+    }
+    weir_tls_session_unref(peer->tls.session);
+    if (error < 0) {
         return error;
     }
     weir_transport *t = weir_writer_get_transport(writer);
@@ -370,7 +408,8 @@ static bool set_text(struct peer *peer, const char *name, const char *value)
                  {"ca", &peer->options.authorities.file},
                  {"alpn", &peer->options.alpn},
                  {"name", &peer->tls.server_hostname},
-                 {"host", &peer->host}};
+                 {"host", &peer->host},
+                 {"first", &peer->first}};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         if (strcmp(texts[i].name, name) == 0) {
