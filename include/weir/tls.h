@@ -65,6 +65,34 @@ struct weir_tls_identity {
     struct weir_tls_pem key;
 };
 
+/**
+ * A server's choice of a certificate, by the name that a client asks for.
+ *
+ * It is called in each handshake, on the thread of the connection's loop, and
+ * once more where the client had to send its first message again; on several
+ * threads at once where loops of several threads use the context. The
+ * connections of the loop wait meanwhile, so it must not block. It may call
+ * weir_tls_context_new(), _ref() and _unref(), and no other function of weir.
+ *
+ * The connection shows the certificate of the context it names: the one of its
+ * identities that is for the name, else its first one, unless that context
+ * refuses unknown names. All the rest stays as the connection's own context
+ * has it: versions, suites, application protocols, which clients are accepted,
+ * session tickets. No certificate is shown when a session is resumed.
+ *
+ * @param user  choose_user of the options; borrowed
+ * @param name  what the client asks for, as it wrote it; NULL: it asks for no
+ *              name; borrowed
+ * @param ret   a context for servers, given to weir, so that a context that the
+ *              program keeps is given as weir_tls_context_ref(); left alone
+ *              (NULL): the connection's own context
+ * @return      0, or a negative error, which ends the handshake:
+ *              WEIR_ETLSNONAME with the alert unrecognized_name, any other one
+ *              with internal_error
+ */
+typedef int weir_tls_choose_fn(void *user, const char *name,
+                               weir_tls_context **ret);
+
 /** The parts of a context; zero is the default of every field. */
 struct weir_tls_options {
     /** sizeof(struct weir_tls_options). */
@@ -138,6 +166,12 @@ struct weir_tls_options {
     void (*keylog)(void *user, const char *line);
     /** The first argument of keylog; borrowed as long as the context is. */
     void *keylog_user;
+    /** Server: chooses a certificate in each handshake, where identities are
+     * not known beforehand; NULL: as identities say. A client whose name is
+     * longer than 255 bytes is refused then. */
+    weir_tls_choose_fn *choose;
+    /** The first argument of choose; borrowed as long as the context is. */
+    void *choose_user;
 };
 
 /**

@@ -1,11 +1,10 @@
 /*
- * A TLS context: its making from options, and its references.
+ * A TLS context: its making from options.
  *
  * It wraps a WOLFSSL_CTX with everything that the connections of one kind have
  * in common. All of wolfSSL's memory in it is malloc()'s (memory.h), as several
  * threads share it; whatever wolfSSL would allocate in it when the first
- * connection is made is allocated here. Its references are counted under a
- * mutex.
+ * connection is made is allocated here.
  */
 #include "context.h"
 
@@ -61,6 +60,7 @@ static int context_check_options(const struct weir_tls_options *options)
     wr_require(!options->alpn || context_is_alpn(options->alpn), -EINVAL);
     wr_require(options->server || options->identity_count == 0, -EINVAL);
     wr_require(options->server || !options->refuse_unknown_names, -EINVAL);
+    wr_require(options->server || !options->choose, -EINVAL);
     wr_require(options->identities || options->identity_count == 0, -EINVAL);
     wr_require(wr_tls_context_check_keylog(options) == 0, -EOPNOTSUPP);
     return wr_tls_context_check_tickets(options);
@@ -165,20 +165,6 @@ static int context_fill(weir_tls_context *context,
     return err < 0 ? err : wr_tls_context_load_names(context, options, text);
 }
 
-static void context_free(weir_tls_context *context)
-{
-    struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
-    wr_assert(context->references == 0);
-    wolfSSL_CTX_free(context->ctx);
-    wr_tls_memory_leave(before);
-    wr_tls_ticket_keys_fini(&context->ticket_keys);
-    wr_ignore(pthread_mutex_destroy(&context->mutex) != 0);
-    wr_tls_context_free_names(context);
-    free(context->alpn);
-    free(context);
-}
-
 static int context_make(const struct weir_tls_options *options,
                         weir_tls_context **ret,
                         struct wr_tls_context_text *text)
@@ -199,26 +185,12 @@ static int context_make(const struct weir_tls_options *options,
     int err = context_fill(context, options, text);
     wr_tls_memory_leave(before);
     if (err < 0) {
-        context_free(context);
+        wr_tls_context_free(context);
         return err;
     }
     context->references = 1;
     *ret = context;
     return 0;
-}
-
-/* ---- inside ---- */
-
-bool wr_tls_context_is_server(const weir_tls_context *context)
-{
-    wr_debug_assert(context->references > 0);
-    return context->is_server;
-}
-
-bool wr_tls_context_verifies(const weir_tls_context *context)
-{
-    wr_debug_assert(context->references > 0);
-    return context->verifies;
 }
 
 /* ---- public ---- */
@@ -249,27 +221,4 @@ int weir_tls_context_new(const struct weir_tls_options *options,
         wr_ignore(snprintf(error_text, error_size, "%s", text.line) < 0);
     }
     return err;
-}
-
-weir_tls_context *weir_tls_context_ref(weir_tls_context *context)
-{
-    pthread_mutex_lock(&context->mutex);
-    wr_assert(context->references > 0);
-    context->references++;
-    pthread_mutex_unlock(&context->mutex);
-    return context;
-}
-
-void weir_tls_context_unref(weir_tls_context *context)
-{
-    if (!context) {
-        return;
-    }
-    pthread_mutex_lock(&context->mutex);
-    wr_assert(context->references > 0);
-    const uint32_t left = --context->references;
-    pthread_mutex_unlock(&context->mutex);
-    if (left == 0) {
-        context_free(context);
-    }
 }

@@ -1,7 +1,7 @@
 /*
- * The context's parts, for each other: context.c has its life, context_load.c
- * reads texts into it, context_ticket.c seals sessions, context_open.c makes
- * the WOLFSSL of a connection.
+ * The context's parts, for each other: context.c makes it, context_life.c
+ * counts its references, context_load.c reads texts into it, context_ticket.c
+ * seals sessions, context_open.c makes the WOLFSSL of a connection.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_IMPL_H
@@ -27,6 +27,7 @@ struct wr_tls_identity {
     long key_size;
     uint8_t *leaf; /* DER, of which the names are read */
     size_t leaf_size;
+    bool is_rsa; /* the kind of the key; else it is on a curve */
 };
 
 struct weir_tls_context {
@@ -43,10 +44,14 @@ struct weir_tls_context {
     void *keylog_user;
     bool refuses_unknown_names;
     char *alpn; /* NULL: none */
+    /* Server: all its certificates; the first one is the one without a name. */
     struct wr_tls_identity *identities;
     size_t identity_count;
-    uint8_t *leaf; /* of the first certificate, where names are compared */
-    size_t leaf_size;
+    /* Suites for a certificate whose key is of another kind than that of the
+     * first one; NULL: there are none. */
+    char *suites_of_others;
+    weir_tls_choose_fn *choose; /* or NULL */
+    void *choose_user;
     struct wr_tls_ticket_keys ticket_keys;     /* under the mutex, too */
     uint8_t ticket_rules[WR_TLS_TICKET_RULES]; /* of verifying clients */
 };
@@ -55,6 +60,11 @@ struct weir_tls_context {
 struct wr_tls_context_text {
     char line[WR_TLS_CONTEXT_TEXT_MAX];
 };
+
+/* ---- context_life.c ---- */
+
+/* Frees a context without references, made as far as it came. */
+void wr_tls_context_free(weir_tls_context *context);
 
 /* ---- context_load.c ---- */
 
@@ -78,13 +88,11 @@ WEIR_MUST_USE int wr_tls_context_load_one(weir_tls_context *context,
 
 /* ---- context_names.c ---- */
 
-/* Reads the certificates that are chosen by name. */
+/* Reads the certificates of a server, which are chosen by name. */
 WEIR_MUST_USE int
 wr_tls_context_load_names(weir_tls_context *context,
                           const struct weir_tls_options *options,
                           struct wr_tls_context_text *text);
-
-void wr_tls_context_free_names(weir_tls_context *context);
 
 /* ---- context_ticket.c ---- */
 

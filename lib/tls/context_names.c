@@ -1,12 +1,14 @@
 /*
- * A server's certificates that are chosen by the name a client asks for (SNI).
+ * A server's certificates that are chosen by the name a client asks for (SNI),
+ * out of those of the context, or of another one that the program names.
  *
- * Each is read and tried when the context is made: so a handshake only copies
+ * Each is read and tried when its context is made: so a handshake only copies
  * what is known to be good into its connection. A name is compared with those
  * of the certificates by the strict rules by which a client would (verify.h). A
- * name that is none, one with a NUL for instance, is the name of no
- * certificate.
+ * name that is too long for one is the name of no certificate, and the program
+ * does not get to see it.
  */
+#include "certificate.h"
 #include "context_impl.h"
 #include "engine.h"
 #include "suites.h"
@@ -53,14 +55,6 @@ static int context_names_read_leaf(const uint8_t *data, long size,
     return 0;
 }
 
-/* Of the certificate without a choice: the text is the option's still. */
-static int context_names_use_default(weir_tls_context *context,
-                                     const uint8_t *data, long size)
-{
-    return context_names_read_leaf(data, size, &context->leaf,
-                                   &context->leaf_size);
-}
-
 static struct wr_tls_identity *context_names_newest(weir_tls_context *context)
 {
     wr_assert(context->identity_count > 0);
@@ -75,7 +69,13 @@ static int context_names_use_chain(weir_tls_context *context,
                                       &identity->leaf_size);
     wr_assert(!identity->chain);
     identity->chain_size = size;
-    return err < 0 ? err : context_names_copy(data, size, &identity->chain);
+    if (err == 0) {
+        struct wr_tls_x509 x509;
+        err = wr_tls_x509_read(&x509, identity->leaf, identity->leaf_size);
+        identity->is_rsa = err == 0 && x509.rsa_bits > 0;
+    }
+    return err < 0 ? WEIR_ETLSFILE
+                   : context_names_copy(data, size, &identity->chain);
 }
 
 static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
@@ -85,22 +85,6 @@ static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
     wr_assert(!identity->key);
     identity->key_size = size;
     return context_names_copy(data, size, &identity->key);
-}
-
-/* Puts a certificate and its key into a connection. */
-static int context_names_install(const struct wr_tls_identity *identity,
-                                 WOLFSSL *ssl)
-{
-    wr_assert(identity->chain && identity->key);
-    if (wolfSSL_use_certificate_chain_buffer(
-            ssl, identity->chain, identity->chain_size) != WOLFSSL_SUCCESS) {
-        return WEIR_ETLSFILE;
-    }
-    return wolfSSL_use_PrivateKey_buffer(ssl, identity->key, identity->key_size,
-                                         WOLFSSL_FILETYPE_PEM) ==
-                   WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSNOKEY;
 }
 
 /* The certificate and its key are tried in a context of their own. */
@@ -165,23 +149,59 @@ static int context_names_load_one(weir_tls_context *context,
 
 /* ---- choosing ---- */
 
-/* The name that the client asks for; false: none that can be one. */
-static bool context_names_read_host(const void *name, size_t len,
-                                    char ret[NAMES_HOST_SIZE])
+/* The name that the client asks for: NULL where it asks for none, and "" where
+ * what it asks for is too long for one. wolfSSL ends it at a NUL. */
+static const char *context_names_read_host(WOLFSSL *ssl,
+                                           char ret[NAMES_HOST_SIZE])
 {
+    void *name = NULL;
+    const size_t len =
+        wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);
+
+    if (len == 0) {
+        return NULL;
+    }
     wr_assert(name != NULL);
-    if (len >= NAMES_HOST_SIZE || memchr(name, '\0', len)) {
-        return false;
+    if (len >= NAMES_HOST_SIZE) {
+        return "";
     }
     memcpy(ret, name, len);
     ret[len] = '\0';
-    return true;
+    return ret;
 }
 
+/* Puts a certificate and its key into a connection of @context. wolfSSL goes on
+ * to believe that the connection has a key of the first certificate's kind, and
+ * would choose a suite of TLS 1.2 for that. */
+static int context_names_install(const weir_tls_context *context,
+                                 const struct wr_tls_identity *identity,
+                                 WOLFSSL *ssl)
+{
+    wr_assert(identity->chain && identity->key);
+    if (wolfSSL_use_certificate_chain_buffer(
+            ssl, identity->chain, identity->chain_size) != WOLFSSL_SUCCESS ||
+        wolfSSL_use_PrivateKey_buffer(ssl, identity->key, identity->key_size,
+                                      WOLFSSL_FILETYPE_PEM) !=
+            WOLFSSL_SUCCESS) {
+        return -ENOMEM; /* they were tried */
+    }
+    if (identity->is_rsa == context->identities[0].is_rsa) {
+        return 0;
+    }
+    if (!context->suites_of_others) {
+        return WEIR_ETLSCIPHER;
+    }
+    return wolfSSL_set_cipher_list(ssl, context->suites_of_others) ==
+                   WOLFSSL_SUCCESS
+               ? 0
+               : -ENOMEM;
+}
+
+/* The first certificate with the name; NULL: none has it. */
 static const struct wr_tls_identity *
 context_names_find(const weir_tls_context *context, const char *host)
 {
-    wr_assert(context->identities || context->identity_count == 0);
+    wr_assert(context->identity_count > 0);
     for (size_t i = 0; i < context->identity_count; i++) {
         const struct wr_tls_identity *identity = &context->identities[i];
         if (wr_tls_certificate_is_for(identity->leaf, identity->leaf_size,
@@ -192,87 +212,125 @@ context_names_find(const weir_tls_context *context, const char *host)
     return NULL;
 }
 
-static int context_names_refuse(WOLFSSL *ssl, int err, int *ret_alert,
-                                int alert)
+/* Puts a certificate of @from into a connection of @context, which has the
+ * first one of that. */
+static int context_names_show(const weir_tls_context *context,
+                              const weir_tls_context *from, const char *host,
+                              WOLFSSL *ssl)
+{
+    const struct wr_tls_identity *identity =
+        host ? context_names_find(from, host) : NULL;
+
+    wr_assert(from->is_server);
+    if (host && !identity && from->refuses_unknown_names) {
+        return WEIR_ETLSNONAME;
+    }
+    if (!identity) {
+        identity = &from->identities[0];
+    }
+    return identity == &context->identities[0]
+               ? 0
+               : context_names_install(context, identity, ssl);
+}
+
+/* Asks the program: 0, and *ret is a reference or NULL, or why it refuses. */
+static int context_names_choose(const weir_tls_context *context,
+                                const char *host, weir_tls_context **ret)
+{
+    wr_assert(context->choose);
+    if (host && !host[0]) {
+        return WEIR_ETLSNONAME;
+    }
+    int err = context->choose(context->choose_user, host, ret);
+    if (err != 0) {
+        *ret = NULL;
+        return err < 0 ? err : -EINVAL;
+    }
+    if (*ret && !(*ret)->is_server) {
+        weir_tls_context_unref(*ret);
+        *ret = NULL;
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int context_names_refuse(WOLFSSL *ssl, int err, int *ret_alert)
 {
     struct wr_tls_engine *engine = wolfSSL_GetIOReadCtx(ssl);
     wr_assert(engine->ssl == ssl);
     wr_tls_verdict_fail(&engine->verdict, err, "%s", weir_strerror(err));
-    *ret_alert = alert;
+    *ret_alert = err == WEIR_ETLSNONAME ? unrecognized_name : internal_error;
     return alert_fatal;
 }
 
-/* wolfSSL's callback, once it has read a ClientHello. */
+/* wolfSSL's callback, once it has read a ClientHello; a second time where the
+ * client had to send another one. */
 static int context_names_callback(WOLFSSL *ssl, int *ret_alert, void *arg)
 {
     const weir_tls_context *context = arg;
-    char host[NAMES_HOST_SIZE];
-    void *name = NULL;
-    const size_t len =
-        wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);
+    weir_tls_context *chosen = NULL;
+    char memory[NAMES_HOST_SIZE];
+    const char *host = context_names_read_host(ssl, memory);
+    int err = 0;
 
     wr_assert(context->is_server);
-    if (len == 0) {
-        return 0;
+    if (context->choose) {
+        err = context_names_choose(context, host, &chosen);
     }
-    const bool is_name = context_names_read_host(name, len, host);
-    const bool is_default =
-        is_name &&
-        wr_tls_certificate_is_for(context->leaf, context->leaf_size, host);
-    const struct wr_tls_identity *identity =
-        is_name && !is_default ? context_names_find(context, host) : NULL;
-    if (identity) {
-        int err = context_names_install(identity, ssl);
-        return err == 0 ? 0
-                        : context_names_refuse(ssl, -ENOMEM, ret_alert,
-                                               internal_error);
+    if (err == 0) {
+        err = context_names_show(context, chosen ? chosen : context, host, ssl);
     }
-    return is_default || !context->refuses_unknown_names
-               ? 0
-               : context_names_refuse(ssl, WEIR_ETLSNONAME, ret_alert,
-                                      unrecognized_name);
+    weir_tls_context_unref(chosen); /* the connection has copies */
+    return err == 0 ? 0 : context_names_refuse(ssl, err, ret_alert);
 }
 
 /* ---- with the context ---- */
+
+static int context_names_select_suites(weir_tls_context *context,
+                                       const char *ciphers)
+{
+    const size_t size = ciphers ? strlen(ciphers) + 1 : WR_TLS_SUITES_SIZE;
+    char *list = malloc(size);
+
+    wr_assert(context->identity_count > 0);
+    if (!list) {
+        return -ENOMEM;
+    }
+    if (wr_tls_suites_select(ciphers, !context->identities[0].is_rsa, list,
+                             size) < 0) {
+        free(list); /* all are for the other kind */
+        list = NULL;
+    }
+    context->suites_of_others = list;
+    return 0;
+}
 
 int wr_tls_context_load_names(weir_tls_context *context,
                               const struct weir_tls_options *options,
                               struct wr_tls_context_text *text)
 {
-    int err = 0;
+    const struct weir_tls_identity first = {
+        .certificate = options->certificate,
+        .key = options->key,
+    };
 
     context->refuses_unknown_names = options->refuse_unknown_names;
-    if (options->identity_count == 0 && !options->refuse_unknown_names) {
+    context->choose = options->choose;
+    context->choose_user = options->choose_user;
+    if (!context->is_server) {
         return 0;
     }
-    wr_assert(context->is_server);
     context->identities =
         calloc(options->identity_count + 1, sizeof(*context->identities));
     if (!context->identities) {
         return -ENOMEM;
     }
-    err = wr_tls_context_load_one(context, &options->certificate, "certificate",
-                                  context_names_use_default, text);
+    int err = context_names_load_one(context, &first, text);
     for (size_t i = 0; err == 0 && i < options->identity_count; i++) {
         err = context_names_load_one(context, &options->identities[i], text);
     }
     wolfSSL_CTX_set_servername_callback(context->ctx, context_names_callback);
     wolfSSL_CTX_set_servername_arg(context->ctx, context);
-    return err;
-}
-
-void wr_tls_context_free_names(weir_tls_context *context)
-{
-    wr_assert(context->references == 0);
-    for (size_t i = 0; i < context->identity_count; i++) {
-        struct wr_tls_identity *identity = &context->identities[i];
-        if (identity->key) {
-            explicit_bzero(identity->key, (size_t)identity->key_size);
-        }
-        free(identity->key);
-        free(identity->chain);
-        free(identity->leaf);
-    }
-    free(context->identities);
-    free(context->leaf);
+    return err < 0 ? err
+                   : context_names_select_suites(context, options->ciphers);
 }

@@ -9,6 +9,7 @@
 
 #include <weir/error.h>
 
+#include <errno.h>
 #include <string.h>
 #include <wolfssl/options.h>
 
@@ -73,6 +74,42 @@ int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list,
                    WOLFSSL_SUCCESS
                ? 0
                : WEIR_ETLSCIPHERS;
+}
+
+/* Suites of TLS 1.2 say in their names which kind of key they are for. */
+static bool suites_fit(const char *name, bool is_rsa)
+{
+    static const char rsa[] = "ECDHE-RSA-";
+    static const char ecdsa[] = "ECDHE-ECDSA-";
+    return is_rsa ? strncmp(name, ecdsa, sizeof(ecdsa) - 1) != 0
+                  : strncmp(name, rsa, sizeof(rsa) - 1) != 0;
+}
+
+int wr_tls_suites_select(const char *list, bool is_rsa, char *ret, size_t size)
+{
+    const char *at = list ? list : SUITES_ALL;
+    size_t used = 0;
+
+    _Static_assert(sizeof(SUITES_ALL) <= WR_TLS_SUITES_SIZE, "it has room");
+    wr_assert(ret != NULL);
+    for (;;) {
+        const size_t len = strcspn(at, ":");
+        if (suites_fit(at, is_rsa)) {
+            if (used + (used > 0) + len >= size) {
+                return -E2BIG;
+            }
+            if (used > 0) {
+                ret[used++] = ':';
+            }
+            memcpy(ret + used, at, len);
+            used += len;
+            ret[used] = '\0';
+        }
+        if (at[len] == '\0') {
+            return used > 0 ? 0 : WEIR_ETLSCIPHERS;
+        }
+        at += len + 1;
+    }
 }
 
 int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx)

@@ -18,6 +18,15 @@ struct WOLFSSL_CTX;
 WEIR_MUST_USE int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list,
                                     const char **ret_unknown, int *ret_len);
 
+/* Writes to @ret, of @size bytes, the names of @list (NULL: the default one)
+ * that a key of the one kind can be used with. 0; WEIR_ETLSCIPHERS where there
+ * are none; -E2BIG. */
+WEIR_MUST_USE int wr_tls_suites_select(const char *list, bool is_rsa, char *ret,
+                                       size_t size);
+
+/* Bytes of the default list, and a NUL. */
+#define WR_TLS_SUITES_SIZE 320u
+
 /* Sets the groups of the key exchange: 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx);
 

@@ -46,9 +46,9 @@ void tls_pair_exchange(struct tls_pair *pair)
     }
 }
 
-void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
-                      weir_tls_context *server,
-                      const struct wr_tls_engine_options *how)
+void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
+                   weir_tls_context *server,
+                   const struct wr_tls_engine_options *how)
 {
     const struct wr_tls_engine_options server_how = {0};
     unit_allocator_init(&pair->allocator);
@@ -59,6 +59,13 @@ void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
     cr_assert_eq(
         wr_tls_engine_init(&pair->server, server, &server_how, &pair->memory),
         0);
+}
+
+void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
+                      weir_tls_context *server,
+                      const struct wr_tls_engine_options *how)
+{
+    tls_pair_open(pair, client, server, how);
     wr_ignore(wr_tls_engine_handshake(&pair->client));
     tls_pair_exchange(pair);
 }

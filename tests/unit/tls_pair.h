@@ -23,6 +23,11 @@ struct tls_pair {
 /* A context, which these options allow. */
 weir_tls_context *tls_pair_context(const struct weir_tls_options *options);
 
+/* The two engines, before the handshake. */
+void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
+                   weir_tls_context *server,
+                   const struct wr_tls_engine_options *how);
+
 /* A handshake as far as it goes, and what follows it. @how: of the client; the
  * server's is all zero. */
 void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,

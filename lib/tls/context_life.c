@@ -1,0 +1,81 @@
+/*
+ * The references of a TLS context, its end, and what it says of itself.
+ *
+ * References are counted under the context's mutex, as connections of several
+ * threads share it. Whoever gives the last one back frees it, on any thread:
+ * all its memory is malloc()'s.
+ */
+#include "context_impl.h"
+#include "memory.h"
+
+#include "uring/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void context_life_free_identities(weir_tls_context *context)
+{
+    wr_assert(context->identities || context->identity_count == 0);
+    for (size_t i = 0; i < context->identity_count; i++) {
+        struct wr_tls_identity *identity = &context->identities[i];
+        if (identity->key) {
+            explicit_bzero(identity->key, (size_t)identity->key_size);
+        }
+        free(identity->key);
+        free(identity->chain);
+        free(identity->leaf);
+    }
+    free(context->identities);
+    free(context->suites_of_others);
+}
+
+void wr_tls_context_free(weir_tls_context *context)
+{
+    struct wr_tls_memory_scope before =
+        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
+    wr_assert(context->references == 0);
+    wolfSSL_CTX_free(context->ctx);
+    wr_tls_memory_leave(before);
+    wr_tls_ticket_keys_fini(&context->ticket_keys);
+    wr_ignore(pthread_mutex_destroy(&context->mutex) != 0);
+    context_life_free_identities(context);
+    free(context->alpn);
+    free(context);
+}
+
+bool wr_tls_context_is_server(const weir_tls_context *context)
+{
+    wr_debug_assert(context->references > 0);
+    return context->is_server;
+}
+
+bool wr_tls_context_verifies(const weir_tls_context *context)
+{
+    wr_debug_assert(context->references > 0);
+    return context->verifies;
+}
+
+/* ---- public ---- */
+
+weir_tls_context *weir_tls_context_ref(weir_tls_context *context)
+{
+    pthread_mutex_lock(&context->mutex);
+    wr_assert(context->references > 0);
+    context->references++;
+    pthread_mutex_unlock(&context->mutex);
+    return context;
+}
+
+void weir_tls_context_unref(weir_tls_context *context)
+{
+    if (!context) {
+        return;
+    }
+    pthread_mutex_lock(&context->mutex);
+    wr_assert(context->references > 0);
+    const uint32_t left = --context->references;
+    pthread_mutex_unlock(&context->mutex);
+    if (left == 0) {
+        wr_tls_context_free(context);
+    }
+}

@@ -1,0 +1,264 @@
+/*
+ * A server's choice of a certificate in the handshake: the program is asked,
+ * and names another context or refuses.
+ *
+ * Which certificate was shown is seen by its size: one has an RSA key.
+ */
+#include "tests/unit/tls_pair.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+#include <weir/tls.h>
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+/* A certificate with an RSA key is larger than this, one with P-256 smaller. */
+#define LEAF_RSA_SIZE 600
+
+static struct tls_pair pair;
+
+/* The program: what it was asked, and what it answers. */
+static struct {
+    int count;
+    char name[256]; /* "-": none */
+    weir_tls_context *answer;
+    int err;
+} program;
+
+static const char *choose_path(const char *name)
+{
+    static char paths[8][4096];
+    static unsigned turn;
+    char *path = paths[turn++ % 8];
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
+    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    return path;
+}
+
+static int choose_answer(void *user, const char *name, weir_tls_context **ret)
+{
+    cr_assert_eq(user, &program);
+    cr_assert_null(*ret);
+    program.count++;
+    snprintf(program.name, sizeof(program.name), "%s", name ? name : "-");
+    if (program.answer) {
+        *ret = weir_tls_context_ref(program.answer);
+    }
+    if (program.err < 0 && *ret) { /* the error says that none is given */
+        weir_tls_context_unref(*ret);
+    }
+    return program.err;
+}
+
+static struct weir_tls_options choose_server(void)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .server = true,
+        .certificate = {.file = choose_path("ecdsa.pem")},
+        .key = {.file = choose_path("ecdsa.key")},
+    };
+}
+
+static struct weir_tls_options choose_client(int version)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .authorities = {.file = choose_path("ca.pem")},
+        .max_version = (enum weir_tls_version)version,
+    };
+}
+
+/* A context with another certificate than the server's own. */
+static weir_tls_context *choose_other(bool refuses)
+{
+    struct weir_tls_options options = choose_server();
+    options.certificate.file = choose_path("rsa.pem");
+    options.key.file = choose_path("rsa.key");
+    options.refuse_unknown_names = refuses;
+    return tls_pair_context(&options);
+}
+
+static void choose_expect_leaf(bool is_rsa)
+{
+    size_t size = 0;
+    cr_assert_not_null(
+        wr_tls_engine_get_peer_certificate(&pair.client, 0, &size));
+    expect_eq(size > LEAF_RSA_SIZE, is_rsa);
+}
+
+/* A handshake with a server that asks the program; the pair stays open. */
+static void choose_connect(const char *name, int version)
+{
+    struct weir_tls_options server_options = choose_server();
+    const struct weir_tls_options client_options = choose_client(version);
+    const struct wr_tls_engine_options how = {.server_hostname = name,
+                                              .no_hostname_check = true};
+    server_options.choose = choose_answer;
+    server_options.choose_user = &program;
+    weir_tls_context *server = tls_pair_context(&server_options);
+    weir_tls_context *client = tls_pair_context(&client_options);
+    program.count = 0;
+    tls_pair_connect(&pair, client, server, &how);
+    weir_tls_context_unref(server);
+    weir_tls_context_unref(client);
+}
+
+UNIT(tls_choose, the_certificate_is_that_of_the_context_that_is_named)
+{
+    weir_tls_context *other = choose_other(false);
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        program.answer = other;
+        choose_connect("localhost", version);
+        tls_pair_expect(&pair, 0, 0);
+        choose_expect_leaf(true);
+        expect_eq(program.count, 1);
+        expect_str_eq(program.name, "localhost");
+        tls_pair_disconnect(&pair);
+
+        choose_connect("Any.Name", version);
+        tls_pair_expect(&pair, 0, 0);
+        choose_expect_leaf(true);
+        expect_str_eq(program.name, "Any.Name");
+        tls_pair_disconnect(&pair);
+
+        choose_connect(NULL, version);
+        tls_pair_expect(&pair, 0, 0);
+        choose_expect_leaf(true);
+        expect_str_eq(program.name, "-");
+        tls_pair_disconnect(&pair);
+    }
+    program.answer = NULL;
+    weir_tls_context_unref(other);
+}
+
+UNIT(tls_choose, without_another_context_the_own_one_is_used)
+{
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        choose_connect("localhost", version);
+        tls_pair_expect(&pair, 0, 0);
+        choose_expect_leaf(false);
+        expect_eq(program.count, 1);
+        tls_pair_disconnect(&pair);
+    }
+}
+
+static void choose_expect_refusal(const char *name, int version, int err,
+                                  const char *alert)
+{
+    choose_connect(name, version);
+    tls_pair_expect(&pair, WEIR_ETLSALERT, err);
+    cr_assert_not_null(
+        strstr(wr_tls_engine_get_error_text(&pair.client), alert), "%s",
+        wr_tls_engine_get_error_text(&pair.client));
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_choose, a_refusal_is_the_error_of_the_handshake)
+{
+    weir_tls_context *other = choose_other(true);
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        program.err = WEIR_ETLSNONAME;
+        choose_expect_refusal("localhost", version, WEIR_ETLSNONAME,
+                              "unrecognized_name");
+        program.err = -EACCES;
+        choose_expect_refusal("localhost", version, -EACCES, "internal_error");
+        program.answer = other; /* given, and an error with it */
+        choose_expect_refusal("localhost", version, -EACCES, "internal_error");
+        program.err = 1;
+        weir_tls_context_ref(other); /* the test's fault is a leak elsewhere */
+        choose_expect_refusal("localhost", version, -EINVAL, "internal_error");
+        weir_tls_context_unref(other);
+        weir_tls_context_unref(other);
+        program.err = 0;
+        choose_expect_refusal("other.test", version, WEIR_ETLSNONAME,
+                              "unrecognized_name");
+        program.answer = NULL;
+    }
+    weir_tls_context_unref(other);
+}
+
+UNIT(tls_choose, a_context_for_clients_is_refused)
+{
+    const struct weir_tls_options options = choose_client(0);
+    program.answer = tls_pair_context(&options);
+
+    choose_expect_refusal("localhost", WEIR_TLS_1_3, -EINVAL, "internal_error");
+
+    weir_tls_context_unref(program.answer);
+    program.answer = NULL;
+}
+
+UNIT(tls_choose, a_name_that_is_too_long_is_refused_unseen)
+{
+    struct weir_tls_options server_options = choose_server();
+    const struct weir_tls_options client_options = choose_client(0);
+    const struct wr_tls_engine_options how = {.no_hostname_check = true};
+    char longest[257];
+    memset(longest, 'a', 256);
+    longest[256] = '\0';
+    server_options.choose = choose_answer;
+    server_options.choose_user = &program;
+    weir_tls_context *server = tls_pair_context(&server_options);
+    weir_tls_context *client = tls_pair_context(&client_options);
+
+    program.count = 0;
+    tls_pair_open(&pair, client, server, &how);
+    struct wr_tls_memory_scope before =
+        wr_tls_memory_enter(&pair.memory, WR_TLS_MEMORY_PLAIN);
+    expect_eq(
+        wolfSSL_UseSNI(pair.client.ssl, WOLFSSL_SNI_HOST_NAME, longest, 256),
+        WOLFSSL_SUCCESS);
+    wr_tls_memory_leave(before);
+    wr_ignore(wr_tls_engine_handshake(&pair.client));
+    tls_pair_exchange(&pair);
+    tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
+    expect_eq(program.count, 0);
+    tls_pair_disconnect(&pair);
+    weir_tls_context_unref(server);
+    weir_tls_context_unref(client);
+}
+
+UNIT(tls_choose, a_client_whose_session_is_resumed_can_be_refused)
+{
+    struct weir_tls_options server_options = choose_server();
+    const struct weir_tls_options client_options = choose_client(0);
+    struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    server_options.choose = choose_answer;
+    server_options.choose_user = &program;
+    weir_tls_context *server = tls_pair_context(&server_options);
+    weir_tls_context *client = tls_pair_context(&client_options);
+    tls_pair_connect(&pair, client, server, &how);
+    tls_pair_expect(&pair, 0, 0);
+    expect_eq(wr_tls_engine_get_session(&pair.client, &how.session), 0);
+    tls_pair_disconnect(&pair);
+
+    tls_pair_connect(&pair, client, server, &how);
+    tls_pair_expect(&pair, 0, 0);
+    cr_assert(wr_tls_engine_was_resumed(&pair.server));
+    tls_pair_disconnect(&pair);
+
+    program.err = WEIR_ETLSNONAME;
+    tls_pair_connect(&pair, client, server, &how);
+    tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
+    tls_pair_disconnect(&pair);
+    program.err = 0;
+    wolfSSL_SESSION_free(how.session);
+    weir_tls_context_unref(server);
+    weir_tls_context_unref(client);
+}
+
+UNIT(tls_choose, is_for_servers)
+{
+    struct weir_tls_options options = choose_client(0);
+    weir_tls_context *context = NULL;
+    options.choose = choose_answer;
+
+    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), -EINVAL);
+}
