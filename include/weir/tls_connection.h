@@ -15,8 +15,15 @@
  * peer with TLS 1.2 may end the connection then.
  * - weir_transport_close() sends a close_notify. What the peer sends after that
  *   is discarded.
- * - weir_transport_get_write_buffer_size() counts bytes that are not encrypted
- *   yet as what they are, and the others with what TLS adds to them.
+ * - weir_transport_get_write_buffer_size() counts bytes until they are sent,
+ *   encrypted or not, without what TLS adds to them.
+ * - The limit of received bytes holds for those that are decrypted, and once
+ *   more for those that are not yet.
+ * - What was written by reference is released when it is encrypted.
+ * - A buffered protocol's memory is filled by copying, and asked for when there
+ *   are bytes.
+ * - A reset while reading is paused ends the connection at once, unless data
+ *   came before it that is still to be delivered.
  *
  * weir_transport_get_extra_info() knows "tls_version" ("TLSv1.3"), "cipher",
  * "alpn", "server_name" (server: the one that the client asked for),

@@ -250,19 +250,21 @@ UNIT(reading, a_connection_holds_no_more_than_its_limit)
 {
     const uint64_t limit = 65536;
     struct rig rig = {.hooks = {.data_received = keep_lease}};
-    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
+    while (rig_next(&rig)) {
+        /* Over TLS what is not decrypted yet has the limit once more. */
+        const uint64_t most = rig_can(&rig, RIG_IS_TLS) ? 2 * limit : limit;
         expect_eq(weir_transport_set_read_buffer_limit(rig.t, limit), 0);
         rig_turn(&rig);
         flood(&rig);
         /* One receive was armed under the old limit. */
-        expect(held_bytes(&rig) <= CREDIT_MAX);
+        expect_leq(held_bytes(&rig), CREDIT_MAX + most - limit);
         give_leases_back();
         rig_turn_for(&rig, 5 * RIG_MS);
         give_leases_back();
         flood(&rig);
 
-        expect(held_bytes(&rig) <= limit);
-        expect(held_bytes(&rig) > limit - 4096);
+        expect_leq(held_bytes(&rig), most);
+        expect_gt(held_bytes(&rig), limit - 4096);
         while (rig.received < rig.peer_sent) {
             const uint64_t before = rig.received;
             give_leases_back();

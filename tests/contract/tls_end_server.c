@@ -35,7 +35,8 @@ static void report(void *arg, weir_loop *loop,
     }
 }
 
-static void serve(struct maker *m, uint64_t handshake_timeout_ns)
+static void serve_as(struct maker *m, const char *name,
+                     uint64_t handshake_timeout_ns)
 {
     struct weir_server_options options = maker_server_options(m);
 
@@ -45,12 +46,18 @@ static void serve(struct maker *m, uint64_t handshake_timeout_ns)
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
         .context = tls_end_context(true, 0),
+        .server_hostname = name,
         .handshake_timeout_ns = handshake_timeout_ns};
     options.tls = &settings;
     weir_loop_set_exception_handler(m->loop, report, m);
     maker_serve(m, "127.0.0.1", &options);
     weir_tls_context_unref(settings.context);
     m->done = 0;
+}
+
+static void serve(struct maker *m, uint64_t handshake_timeout_ns)
+{
+    serve_as(m, NULL, handshake_timeout_ns);
 }
 
 static bool has_clients(const struct maker *m)
@@ -269,6 +276,34 @@ MAKER(tls_end_server, bad_clients_do_not_disturb_one_that_is_served)
     expect_eq(weir_transport_close(m->done_t), 0);
     maker_run(m, maker_is_empty);
     expect_eq(m->received, 20);
+}
+
+MAKER(tls_end_server, r42__a_name_in_its_own_settings_means_nothing)
+{
+    serve_as(m, "somewhere.else.example", 0);
+
+    expect_served(m);
+}
+
+MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server)
+{
+    struct weir_connect_options options = maker_connect_options(m);
+    int fds[2];
+    serve(m, 0);
+    const struct weir_tls_settings settings = {
+        .size = sizeof(settings), .context = tls_end_context(false, 0)};
+    options.tls = &settings;
+    options.use_sock = true;
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    options.sock = fds[0];
+
+    expect_eq(
+        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
+        -EINVAL);
+
+    expect(!is_open(fds[0])); /* it was taken */
+    close(fds[1]);
+    weir_tls_context_unref(settings.context);
 }
 
 /* ---- ends of the server while clients are in their handshake ---- */

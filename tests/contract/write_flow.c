@@ -504,16 +504,34 @@ PAIRS_OF(write_flow, the_size_is_what_no_completion_has_accounted_for,
     }
 }
 
+/* Over TLS bytes wait in two places: before they are sealed, and below. */
+PAIRS_WITH(write_flow, r21__the_size_is_0_only_when_nothing_waits_anywhere,
+           .small_buffers = true)
+{
+    rig_clog(rig);
+
+    while (rig_pending(rig) > 0) {
+        rig_peer_read_most(rig, 20000);
+        rig_turn(rig);
+        const struct weir_loop_statistics now = rig_statistics(rig);
+        expect_eq(rig_pending(rig) == 0, now.queued_bytes == 0);
+    }
+}
+
 PAIRS(write_flow, the_writes_of_one_turn_leave_as_one_send)
 {
-    const uint64_t before = rig_statistics(rig).submitted;
+    const struct weir_loop_statistics before = rig_statistics(rig);
     for (int i = 0; i < 100; i++) {
         expect_eq(rig_write(rig, 100), 0);
     }
 
     rig_turns(rig, 3);
 
-    expect_eq(rig_statistics(rig).submitted - before, 1);
+    const struct weir_loop_statistics after = rig_statistics(rig);
+    /* Tickets of TLS may have come meanwhile, and a receive begun anew. */
+    const uint64_t arms = after.received_bytes > before.received_bytes;
+    expect_geq(after.submitted - before.submitted, 1);
+    expect_leq(after.submitted - before.submitted, 1 + arms);
     expect_eq(rig_pending(rig), 0);
     rig_peer_read(rig, 10000);
 }

@@ -236,12 +236,14 @@ PAIRS_WITH(write_memory, a_part_of_a_lease_may_be_written,
     expect_eq(recv(rig->peer, bytes, 1, 0), -1);
 }
 
-PAIRS_THAT(write_memory, leases_in_the_queue_stop_the_reading_they_came_from,
-           RIG_IS_PLAIN, .hooks = {.data_received = echo},
-           .small_buffers = true,
+PAIRS_THAT(write_memory, leases_in_the_queue_stop_the_reading_they_came_from, 0,
+           .hooks = {.data_received = echo}, .small_buffers = true,
            .connection = {.size = sizeof(rig.connection),
                           .read_limit_bytes = 100000})
 {
+    /* Sealed bytes are no leases: below may have them up to its high mark, and
+     * a record more. */
+    const size_t sealed = rig_can(rig, RIG_IS_TLS) ? 81920 : 0;
     for (int idle = 0; idle < 10; idle++) { /* the peer does not read */
         rig_pattern(bytes, rig->peer_sent, 8192);
         const ssize_t sent =
@@ -250,8 +252,9 @@ PAIRS_THAT(write_memory, leases_in_the_queue_stop_the_reading_they_came_from,
         idle = sent > 0 ? 0 : idle;
         rig_turn_for(rig, RIG_MS);
     }
-    expect(weir_transport_get_read_buffer_size(rig->t) <= 100000);
-    expect(rig_pending(rig) <= 100000);
+    expect_leq(weir_transport_get_read_buffer_size(rig->t),
+               rig_can(rig, RIG_IS_TLS) ? 200000 : 100000);
+    expect_leq(rig_pending(rig), 100000 + sealed);
     expect(rig->received < rig->peer_sent);
 
     rig_peer_read(rig, rig->peer_sent);
