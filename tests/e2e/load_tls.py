@@ -240,6 +240,27 @@ def test_crr_goes_on_after_a_connection_that_failed():
     equal(result["connections"]["lost"], 1, "lost")
 
 
+def test_sessions_are_resumed_as_often_as_is_asked():
+    with Serving(*ECDSA) as server:
+        for word, least, most in (("off", 0, 0), ("ticket", 55, 60),
+                                  ("0", 0, 0), ("0.5", 27, 30),
+                                  ("1", 55, 60)):
+            tls = crr(server.url, *TRUST, "--resume", word)["tls"]
+            # The first of each of the 5 has nothing to resume, and the last
+            # may be made for no request.
+            equal(least <= tls["resumed"] <= (most + 5 if most else 0), True,
+                  f"{tls['resumed']} were resumed with {word}")
+            equal(tls["full"] >= 5, True, "the first ones are whole")
+            equal(tls["failed"], 0, "failed")
+
+
+def test_a_server_without_tickets_is_told():
+    with Serving(*ECDSA, "--tickets", "off") as server:
+        result = crr(server.url, *TRUST, "--resume", "ticket")
+    equal(result["tls"]["resumed"], 0, "resumed")
+    matches("\n".join(result["warnings"]), r"^no session was resumed")
+
+
 # ---- what is agreed on ----
 
 def test_an_application_protocol_is_agreed_on():

@@ -91,9 +91,24 @@ static const char *find_server_name(const struct run_options *options,
     return target->host[0] ? target->host : NULL;
 }
 
+/* The session to resume; NULL: none is there, or it is not the turn of one. */
+static weir_tls_session *choose_session(struct attempts *attempts,
+                                        const struct conn *conn)
+{
+    if (!conn->session) {
+        return NULL;
+    }
+    attempts->resume_due += attempts->options->tls.resume_share;
+    if (attempts->resume_due < TLS_RESUME_ALL) {
+        return NULL;
+    }
+    attempts->resume_due -= TLS_RESUME_ALL;
+    return conn->session;
+}
+
 static int start_stream(struct attempt *attempt, const struct target *target)
 {
-    const struct attempts *attempts = attempt->attempts;
+    struct attempts *attempts = attempt->attempts;
     const struct run_options *options = attempts->options;
     const bool has_name = target->address_count > 0; /* see names.h */
     struct weir_factory factory = {create_protocol, attempt->conn};
@@ -103,6 +118,7 @@ static int start_stream(struct attempt *attempt, const struct target *target)
         .server_hostname = find_server_name(options, target),
         .no_hostname_check = options->tls.options.no_verify,
         .handshake_timeout_ns = options->connect_timeout_ns,
+        .session = choose_session(attempts, attempt->conn),
     };
     struct weir_connect_options connect = {
         .size = sizeof(connect),

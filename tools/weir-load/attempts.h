@@ -35,6 +35,9 @@ struct attempts {
     void *done_arg;
     /* NULL where no target has TLS. */
     weir_tls_context *tls;
+    /* Share of a handshake that has come together to resume the next session.
+     */
+    uint32_t resume_due;
     struct attempt *first_free;
     struct attempt all[ATTEMPTS_MAX];
 };

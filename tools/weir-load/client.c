@@ -12,6 +12,7 @@
 #include "exchange.h"
 
 #include "weir/error.h"
+#include "weir/tls_connection.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -200,12 +201,26 @@ static void on_lost(void *arg, struct conn *conn)
     check_hope(client);
 }
 
+/* A session is resumed once where the server gives a new one each time. */
+static void keep_session(const struct client *client, struct conn *conn,
+                         weir_transport *t)
+{
+    weir_tls_session *session = NULL;
+
+    if (client->options->tls.resume_share > 0 &&
+        weir_tls_get_session(t, &session) >= 0) {
+        weir_tls_session_unref(conn->session);
+        conn->session = session;
+    }
+}
+
 /* The next connection is for the next request, if there is to be one. */
-static void on_closed(void *arg, struct conn *conn)
+static void on_closed(void *arg, struct conn *conn, weir_transport *t)
 {
     struct client *client = arg;
     const struct traffic *traffic = &client->traffic;
 
+    keep_session(client, conn, t);
     client->open_now--;
     if (!client->stopping && traffic->sending && traffic->remaining > 0) {
         enqueue(client, conn);
@@ -266,6 +281,8 @@ static void connect_failed(struct client *client, struct conn *conn, int err,
         enqueue(client, conn);
         return;
     }
+    weir_tls_session_unref(conn->session); /* perhaps it is to blame */
+    conn->session = NULL;
     client->connect_failed++;
     client->tls_facts.failed += is_shaken;
     conn_fail_connect(conn, is_shaken ? PHASE_TLS : PHASE_CONNECT, err,
@@ -470,6 +487,10 @@ void client_stop(struct client *client)
 
 void client_fini(struct client *client)
 {
+    for (uint64_t i = 0; client->conns && i < client->options->conn_count;
+         i++) {
+        weir_tls_session_unref(client->conns[i].session);
+    }
     free(client->conns);
     free(client->rings);
     free(client->slots);

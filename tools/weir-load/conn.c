@@ -362,7 +362,7 @@ void conn_lost(void *user, weir_transport *t, int err)
     conn->state = CONN_IDLE;
     conn->transport = NULL;
     if (is_done) {
-        traffic->events->closed(traffic->events_arg, conn);
+        traffic->events->closed(traffic->events_arg, conn, t);
         return;
     }
     traffic->events->lost(traffic->events_arg, conn);

@@ -53,7 +53,7 @@ struct conn_events {
     void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
     void (*lost)(void *arg, struct conn *conn);
     /* It is over because it has done what it was for. */
-    void (*closed)(void *arg, struct conn *conn);
+    void (*closed)(void *arg, struct conn *conn, weir_transport *t);
     /* A datagram failed, and the endpoint lives on. */
     void (*datagram_error)(void *arg);
     /* Nothing more is to be sent and no answer is outstanding. */
@@ -131,6 +131,9 @@ struct conn {
     uint32_t generation;
     /* Failures since the last answer, which slow down connecting again. */
     uint32_t failures;
+    /* TLS: of an earlier connection, to be resumed; NULL: there is none. Set by
+     * the client. */
+    weir_tls_session *session;
     /* Has it been open or failed once; set by the client. */
     bool settled;
     uint64_t connect_began_ns;

@@ -57,14 +57,15 @@ static json_t *tls_config_part(const struct run_options *options)
     if (!tls_is_meant(options->targets, options->target_count)) {
         return json_null();
     }
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s, s:s}", "insecure",
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s, s:s, s:f}", "insecure",
                      flags->options.no_verify, "ca",
                      given_part(flags->options.authorities.file), "certificate",
                      given_part(flags->identities[0].certificate.file), "sni",
                      given_part(flags->sni), "alpn",
                      given_part(flags->options.alpn), "min",
                      tls_version_name(flags->options.min_version), "max",
-                     tls_version_name(flags->options.max_version));
+                     tls_version_name(flags->options.max_version), "resume",
+                     (double)flags->resume_share / TLS_RESUME_ALL);
 }
 
 static json_t *config_part(const struct run_options *options)

@@ -56,6 +56,7 @@ static const struct option long_flags[] = {
     TLS_LONG_FLAGS,
     {"insecure", no_argument, NULL, TLS_FLAG_INSECURE},
     {"sni", required_argument, NULL, TLS_FLAG_SNI},
+    {"resume", required_argument, NULL, TLS_FLAG_RESUME},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, FLAG_HELP},
@@ -111,6 +112,9 @@ static const char help[] =
     "      --alpn LIST          application protocols, as h2,http/1.1\n"
     "      --tls-min VERSION    lowest version, 1.2 or 1.3 (1.2)\n"
     "      --tls-max VERSION    highest version (1.3)\n"
+    "      --resume WHAT        off, ticket, or a share such as 0.9: how many "
+    "of the\n"
+    "                           handshakes of mode crr resume a session (off)\n"
     "\n"
     "Units: k M G are 1000s in counts; K M G are 1024s in sizes; us ms s m h\n"
     "are times, a plain number is seconds.\n"
@@ -353,7 +357,10 @@ static bool settle_datagrams(struct run_options *options,
 static bool settle_mode(const struct run_options *options)
 {
     if (options->mode == RUN_MODE_ECHO) {
-        return true;
+        if (options->tls.resume_share > 0) {
+            say("--resume: connections are made again in --mode crr alone");
+        }
+        return options->tls.resume_share == 0;
     }
     if (options->targets[0].is_datagram) {
         say("--mode: over udp:// nothing is connected");

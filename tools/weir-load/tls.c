@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The codes of TLS among those of error.h. */
@@ -30,6 +31,7 @@ static const char *const flag_names[] = {
     [TLS_FLAG_SNI - TLS_FLAG_FIRST] = "--sni",
     [TLS_FLAG_CLIENT_AUTH - TLS_FLAG_FIRST] = "--client-auth",
     [TLS_FLAG_TICKETS - TLS_FLAG_FIRST] = "--tickets",
+    [TLS_FLAG_RESUME - TLS_FLAG_FIRST] = "--resume",
 };
 
 /* ---- one flag ---- */
@@ -102,6 +104,23 @@ static bool read_client_auth(struct tls_flags *flags, const char *value)
     return true;
 }
 
+static bool read_resume(struct tls_flags *flags, const char *value)
+{
+    char *end = NULL;
+    double share = strtod(value, &end);
+
+    if (strcmp(value, "off") == 0) {
+        share = 0;
+    } else if (strcmp(value, "ticket") == 0) {
+        share = 1;
+    } else if (end == value || *end || !(share >= 0 && share <= 1)) {
+        say("--resume: '%s' is not off, ticket or a share such as 0.9", value);
+        return false;
+    }
+    flags->resume_share = (uint32_t)(share * TLS_RESUME_ALL + 0.5);
+    return true;
+}
+
 static bool read_rule(struct tls_flags *flags, int flag, const char *value)
 {
     static const char *const on_or_off[] = {"on", "off"};
@@ -116,6 +135,8 @@ static bool read_rule(struct tls_flags *flags, int flag, const char *value)
         return read_client_auth(flags, value);
     case TLS_FLAG_TICKETS:
         return read_choice("--tickets", value, on_or_off, &options->no_tickets);
+    case TLS_FLAG_RESUME:
+        return read_resume(flags, value);
     default:
         options->no_verify = true; /* --insecure */
         return true;
@@ -189,6 +210,10 @@ bool tls_check_run(const struct tls_flags *flags, const struct target *targets,
     }
     if (flags->identity_count > 1) {
         say("--cert: a client has one certificate");
+        return false;
+    }
+    if (flags->resume_share > 0 && flags->options.max_version == WEIR_TLS_1_2) {
+        say("--resume: sessions of TLS 1.2 are not resumed, --tls-max is 1.2");
         return false;
     }
     if (flags->options.no_verify && flags->options.authorities.file) {

@@ -19,6 +19,9 @@
 
 #define TLS_IDENTITIES_MAX 32
 
+/* A resume_share of all. */
+#define TLS_RESUME_ALL 1000000U
+
 /* Values of getopt_long, beside those of the command's own flags. */
 enum {
     TLS_FLAG_FIRST = 512,
@@ -32,6 +35,7 @@ enum {
     TLS_FLAG_SNI,
     TLS_FLAG_CLIENT_AUTH,
     TLS_FLAG_TICKETS,
+    TLS_FLAG_RESUME,
 };
 
 #define TLS_LONG_FLAGS                                                         \
@@ -54,6 +58,9 @@ struct tls_flags {
     struct weir_tls_identity identities[TLS_IDENTITIES_MAX];
     size_t identity_count;
     bool has_client_auth;
+    /* Of the handshakes that could resume a session, so many do, in millionths.
+     */
+    uint32_t resume_share;
 };
 
 /* What the connections of a run have in common, and their handshakes. */

@@ -112,6 +112,9 @@ static void find_warnings(struct result *result)
             (unsigned long long)(result->warmup.failed +
                                  result->warmup.timeout));
     }
+    if (result->options->tls.resume_share > 0 && result->tls.resumed == 0) {
+        add(warnings, "no session was resumed; the server takes none");
+    }
     if (result->latency.overflows > 0) {
         add(warnings, "%llu latencies were beyond the histogram's range",
             (unsigned long long)result->latency.overflows);
