@@ -1,0 +1,93 @@
+"""A server with TLS by default settings, under the scanners that auditors use.
+
+nmap grades versions and cipher suites; testssl looks for those that are weak,
+and for the known attacks, which takes a minute and is done with WEIR_LONG=1.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from harness import (LONG, WEIR_LOAD, Program, Skip, command, equal, matches,
+                     read_line, run)
+
+FOLDER = os.environ["WEIR_TLS_CERTIFICATES"]
+KEYS = ("ecdsa", "rsa")
+
+# Besides these testssl knows LOW, MEDIUM, HIGH and CRITICAL, and WARN for what
+# it could not find out.
+HARMLESS = ("OK", "INFO", "DEBUG")
+
+
+class Serving(Program):
+    """weir-load serve; its complaints of the scanners' clients are dropped."""
+
+    def __init__(self, name):
+        super().__init__(WEIR_LOAD, "serve", "--cert",
+                         os.path.join(FOLDER, f"{name}.pem"), "--key",
+                         os.path.join(FOLDER, f"{name}.key"),
+                         "tls://127.0.0.1:0", stderr=subprocess.DEVNULL)
+        self.port = read_line(self.process.stdout).rsplit(":", 1)[1].strip()
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None:
+                self.signal(signal.SIGTERM)
+                equal(self.finish()[0], 0, "exit status of serve")
+        finally:
+            super().__exit__(kind, *rest)
+
+
+def need(program):
+    if not shutil.which(program):
+        raise Skip(f"no {program}")
+
+
+def test_nmap_grades_every_suite_with_an_a():
+    need("nmap")
+    for name in KEYS:
+        with Serving(name) as server:
+            outcome = command("nmap", "-Pn", "-n", "-p", server.port,
+                              "--script", "+ssl-enum-ciphers", "127.0.0.1",
+                              limit_s=50)
+        equal(outcome.status, 0, f"exit status ({outcome.err})")
+        if "ssl-enum-ciphers" not in outcome.out:
+            raise Skip("this nmap has no script ssl-enum-ciphers")
+        matches(outcome.out, r"least strength: A$", f"the grade with {name}")
+        equal(re.findall(r"TLSv\d\.\d|SSLv\d", outcome.out)[:2],
+              ["TLSv1.2", "TLSv1.3"], "versions")
+        equal(outcome.out.count(" - A"), 6, f"suites of {outcome.out}")
+
+
+def findings(port, folder):
+    """What testssl finds about protocols, suites, preferences and attacks."""
+    path = os.path.join(folder, "findings.json")
+    outcome = command("testssl", "--warnings", "off", "--color", "0",
+                      "--openssl-timeout", "10", "-p", "-s", "-f", "-P", "-U",
+                      "--jsonfile", path, f"127.0.0.1:{port}", limit_s=200)
+    if not os.path.exists(path):
+        raise Skip(f"testssl does not run here: {outcome.out[-200:]}")
+    with open(path, encoding="utf-8") as file:
+        return {row["id"]: row for row in json.load(file)}
+
+
+def test_testssl_finds_nothing():
+    if not LONG:
+        raise Skip("takes minutes; WEIR_LONG=1 runs it")
+    need("testssl")
+    signal.setitimer(signal.ITIMER_REAL, 450)
+    for name in KEYS:
+        with Serving(name) as server, tempfile.TemporaryDirectory() as folder:
+            found = findings(server.port, folder)
+        bad = [(row["id"], row["severity"], row["finding"])
+               for row in found.values() if row["severity"] not in HARMLESS]
+        equal(bad, [], f"findings with {name}")
+        for row in ("TLS1_2", "TLS1_3", "cipherlist_STRONG", "heartbleed"):
+            equal(found.get(row, {}).get("severity"), "OK", row)
+
+
+run(globals())
