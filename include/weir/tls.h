@@ -172,6 +172,13 @@ struct weir_tls_options {
     weir_tls_choose_fn *choose;
     /** The first argument of choose; borrowed as long as the context is. */
     void *choose_user;
+    /** Path of a folder with files in the PEM format, a plain one or one made
+     * by OpenSSL's rehash: the certificates in its files are authorities,
+     * beside those above, and the system's are not trusted. Files without
+     * certificates are left out, and so are files whose certificates are not
+     * valid now; there must be one that is. Later changes of the folder are not
+     * seen. */
+    const char *authority_folder;
 };
 
 /**
@@ -183,8 +190,8 @@ struct weir_tls_options {
  *
  * @param options     what it is made of; borrowed
  * @param ret         the context, given: weir_tls_context_unref()
- * @param error_text  receives a line on what failed, or an empty one; borrowed,
- *                    may be NULL
+ * @param error_text  receives a line on what failed, with the file where it is
+ *                    one, or an empty line; borrowed, may be NULL
  * @param error_size  bytes of @p error_text
  * @return            0, or a negative error; -errno of a file is passed through
  * @retval -EINVAL         an option is out of range, or a server without a
@@ -192,7 +199,12 @@ struct weir_tls_options {
  * @retval -EOPNOTSUPP     a keylog, and wolfSSL was built without secret
  *                         callbacks
  * @retval WEIR_ENOTLS     weir was built without wolfSSL
- * @retval WEIR_ETLSFILE   a text is not what it should be
+ * @retval -ENOENT         there is no such file or folder
+ * @retval WEIR_ETLSFILE   a text is not what it should be, or a folder has no
+ *                         authority
+ * @retval WEIR_ETLSEXPIRED  the authorities are not valid any more
+ * @retval WEIR_ETLSNOTYET   they are not valid yet
+ * @retval WEIR_ETLSPASSWORD  the key is encrypted
  * @retval WEIR_ETLSNOKEY  a certificate without a key
  * @retval WEIR_ETLSMISMATCH  the key is not that of the certificate
  * @retval WEIR_ETLSCIPHERS   a suite of the list is not one of weir's

@@ -162,6 +162,10 @@ static int context_fill(weir_tls_context *context,
     if (err == 0) {
         err = wr_tls_context_load(context, options, text);
     }
+    if (err == 0 && context->verifies && options->authority_folder) {
+        err = wr_tls_context_load_folder(context, options->authority_folder,
+                                         text);
+    }
     return err < 0 ? err : wr_tls_context_load_names(context, options, text);
 }
 

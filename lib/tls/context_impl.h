@@ -77,14 +77,29 @@ WEIR_MUST_USE int wr_tls_context_load(weir_tls_context *context,
 typedef int wr_tls_context_use(weir_tls_context *context, const uint8_t *data,
                                long size);
 
+/* Says what failed, "key: server.key: the key is not ...". */
+void wr_tls_context_say(struct wr_tls_context_text *text, const char *label,
+                        const char *name, int err);
+
+/* Trusts the authorities of a text, of which one at least must be good. */
+wr_tls_context_use wr_tls_context_use_authorities;
+
 bool wr_tls_context_has(const struct weir_tls_pem *pem);
 
-/* Reads a text and lets @use have it, which returns 0 or a code. */
+/* Reads a text, not an empty one, and lets @use have it: what @use returns, an
+ * error if it is negative, or the error of reading. */
 WEIR_MUST_USE int wr_tls_context_load_one(weir_tls_context *context,
                                           const struct weir_tls_pem *pem,
                                           const char *label,
                                           wr_tls_context_use *use,
                                           struct wr_tls_context_text *text);
+
+/* ---- context_folder.c ---- */
+
+/* Trusts the authorities in the files of a folder. */
+WEIR_MUST_USE int wr_tls_context_load_folder(weir_tls_context *context,
+                                             const char *folder,
+                                             struct wr_tls_context_text *text);
 
 /* ---- context_names.c ---- */
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
 
 /* Bytes of a text at most. */
 #define CONTEXT_LOAD_MAX (16u << 20)
@@ -30,6 +31,7 @@ static int context_load_stream(FILE *file, struct context_load_text *ret)
     size_t size = 0;
     uint8_t *memory = malloc(capacity);
 
+    errno = 0;
     while (memory) {
         size += fread(memory + size, 1, capacity - size, file);
         if (size < capacity || size >= CONTEXT_LOAD_MAX) {
@@ -50,7 +52,10 @@ static int context_load_stream(FILE *file, struct context_load_text *ret)
         .size = (long)size,
         .memory = memory,
     };
-    return ferror(file) ? -EIO : size < CONTEXT_LOAD_MAX ? 0 : -EFBIG;
+    if (ferror(file)) {
+        return errno > 0 ? -errno : -EIO; /* -EISDIR */
+    }
+    return size == 0 ? WEIR_ETLSFILE : size < CONTEXT_LOAD_MAX ? 0 : -EFBIG;
 }
 
 static int context_load_read(const struct weir_tls_pem *pem,
@@ -84,6 +89,14 @@ static const char *context_load_name(const struct weir_tls_pem *pem)
     return pem->file ? pem->file : "the text in memory";
 }
 
+void wr_tls_context_say(struct wr_tls_context_text *text, const char *label,
+                        const char *name, int err)
+{
+    wr_assert(err < 0);
+    wr_ignore(snprintf(text->line, sizeof(text->line), "%s: %s: %s", label,
+                       name, weir_strerror(err)) < 0);
+}
+
 int wr_tls_context_load_one(weir_tls_context *context,
                             const struct weir_tls_pem *pem, const char *label,
                             wr_tls_context_use *use,
@@ -99,8 +112,7 @@ int wr_tls_context_load_one(weir_tls_context *context,
     }
     free(found.memory);
     if (err < 0) {
-        wr_ignore(snprintf(text->line, sizeof(text->line), "%s: %s: %s", label,
-                           context_load_name(pem), weir_strerror(err)) < 0);
+        wr_tls_context_say(text, label, context_load_name(pem), err);
     }
     return err;
 }
@@ -126,18 +138,24 @@ static int context_load_key(weir_tls_context *context, const uint8_t *data,
                                                       : WEIR_ETLSNOKEY;
 }
 
-static int context_load_authorities(weir_tls_context *context,
-                                    const uint8_t *data, long size)
+int wr_tls_context_use_authorities(weir_tls_context *context,
+                                   const uint8_t *data, long size)
 {
     int err = wr_tls_context_bind_tickets(context, data, (size_t)size);
     if (err < 0) {
         return err;
     }
-    return wolfSSL_CTX_load_verify_buffer(context->ctx, data, size,
-                                          WOLFSSL_FILETYPE_PEM) ==
-                   WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSFILE;
+    switch (wolfSSL_CTX_load_verify_buffer(context->ctx, data, size,
+                                           WOLFSSL_FILETYPE_PEM)) {
+    case WOLFSSL_SUCCESS:
+        return 0;
+    case ASN_AFTER_DATE_E:
+        return WEIR_ETLSEXPIRED;
+    case ASN_BEFORE_DATE_E:
+        return WEIR_ETLSNOTYET;
+    default:
+        return WEIR_ETLSFILE;
+    }
 }
 
 static int context_load_revocations(weir_tls_context *context,
@@ -174,6 +192,7 @@ static int context_load_identity(weir_tls_context *context,
     if (err == 0 &&
         wolfSSL_CTX_check_private_key(context->ctx) != WOLFSSL_SUCCESS) {
         err = WEIR_ETLSMISMATCH;
+        wr_tls_context_say(text, "key", context_load_name(key), err);
     }
     return err;
 }
@@ -182,17 +201,25 @@ static int context_load_trust(weir_tls_context *context,
                               const struct weir_tls_options *options,
                               struct wr_tls_context_text *text)
 {
+    const bool has_folder = options->authority_folder != NULL;
+
     if (wr_tls_context_has(&options->authorities)) {
         return wr_tls_context_load_one(context, &options->authorities,
-                                       "authorities", context_load_authorities,
-                                       text);
+                                       "authorities",
+                                       wr_tls_context_use_authorities, text);
     }
-    if (context->is_server || options->no_system_authorities) {
-        return context->is_server ? -EINVAL : 0;
+    if (has_folder || (!context->is_server && options->no_system_authorities)) {
+        return 0;
     }
-    return wolfSSL_CTX_load_system_CA_certs(context->ctx) == WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSFILE;
+    if (context->is_server) {
+        wr_tls_context_say(text, "authorities", "none are given", -EINVAL);
+        return -EINVAL;
+    }
+    if (wolfSSL_CTX_load_system_CA_certs(context->ctx) != WOLFSSL_SUCCESS) {
+        wr_tls_context_say(text, "authorities", "the system's", WEIR_ETLSFILE);
+        return WEIR_ETLSFILE;
+    }
+    return 0;
 }
 
 int wr_tls_context_load(weir_tls_context *context,
@@ -205,7 +232,9 @@ int wr_tls_context_load(weir_tls_context *context,
     if (wr_tls_context_has(&options->certificate)) {
         err = context_load_identity(context, options, text);
     } else if (context->is_server || wr_tls_context_has(&options->key)) {
-        return context->is_server ? -EINVAL : WEIR_ETLSNOKEY;
+        err = context->is_server ? -EINVAL : WEIR_ETLSNOKEY;
+        wr_tls_context_say(text, "certificate", "none is given", err);
+        return err;
     }
     if (err == 0 && context->verifies) {
         err = context_load_trust(context, options, text);

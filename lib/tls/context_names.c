@@ -140,8 +140,7 @@ static int context_names_load_one(weir_tls_context *context,
     if (err == 0) {
         err = context_names_try(context);
         if (err < 0) {
-            wr_ignore(snprintf(text->line, sizeof(text->line), "key: %s: %s",
-                               file, weir_strerror(err)) < 0);
+            wr_tls_context_say(text, "key", file, err);
         }
     }
     return err;

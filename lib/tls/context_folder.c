@@ -1,0 +1,98 @@
+/*
+ * Authorities in a folder of PEM files, a plain one or one with the links that
+ * OpenSSL's rehash makes.
+ *
+ * The files are read in the order of their names, so that servers with the same
+ * folder bind their tickets to the same rules (context_ticket.c). wolfSSL takes
+ * an authority that it has once more, without harm. A file without a
+ * certificate is left out, and so is a certificate that is not valid now: the
+ * day on which one of many authorities ends must not be a server's last start.
+ */
+#include "context_impl.h"
+#include "uring/check.h"
+
+#include <weir/error.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int context_folder_select(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' && entry->d_type != DT_DIR;
+}
+
+/* Whatever the locale is. */
+static int context_folder_compare(const struct dirent **a,
+                                  const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* 1 where the text had authorities, 0 where it has none to offer. */
+static int context_folder_use(weir_tls_context *context, const uint8_t *data,
+                              long size)
+{
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+
+    wr_assert(size > 0);
+    if (!memmem(data, (size_t)size, begin, sizeof(begin) - 1)) {
+        return 0;
+    }
+    const int err = wr_tls_context_use_authorities(context, data, size);
+    return err == 0                                            ? 1
+           : err == WEIR_ETLSEXPIRED || err == WEIR_ETLSNOTYET ? 0
+                                                               : err;
+}
+
+static int context_folder_load_file(weir_tls_context *context,
+                                    const char *folder, const char *name,
+                                    struct wr_tls_context_text *text)
+{
+    char path[PATH_MAX];
+    const struct weir_tls_pem pem = {.file = path};
+    const int len = snprintf(path, sizeof(path), "%s/%s", folder, name);
+
+    wr_assert(len > 0);
+    if ((size_t)len >= sizeof(path)) {
+        return -ENAMETOOLONG;
+    }
+    const int err = wr_tls_context_load_one(context, &pem, "authority_folder",
+                                            context_folder_use, text);
+    if (err == -ENOENT || err == -EISDIR) { /* it is gone, or a folder */
+        text->line[0] = '\0';
+        return 0;
+    }
+    return err;
+}
+
+int wr_tls_context_load_folder(weir_tls_context *context, const char *folder,
+                               struct wr_tls_context_text *text)
+{
+    struct dirent **entries = NULL;
+    const int count = scandir(folder, &entries, context_folder_select,
+                              context_folder_compare);
+    int taken = 0;
+    int err = count < 0 ? -errno : 0;
+
+    wr_assert(context->verifies);
+    for (int i = 0; i < count; i++) {
+        if (err >= 0) {
+            err = context_folder_load_file(context, folder, entries[i]->d_name,
+                                           text);
+            taken += err > 0;
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    if (err >= 0 && taken == 0) {
+        err = WEIR_ETLSFILE;
+    }
+    if (err < 0 && text->line[0] == '\0') {
+        wr_tls_context_say(text, "authority_folder", folder, err);
+    }
+    return err < 0 ? err : 0;
+}

@@ -1,0 +1,250 @@
+/*
+ * The files of a TLS context: folders of authorities, and what the line of an
+ * error says where a file is missing, empty, wrong, encrypted or of another
+ * key.
+ *
+ * Each test has a folder of its own, which it removes.
+ */
+#include "tests/unit/tls_pair.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <weir/error.h>
+#include <weir/tls.h>
+
+static struct tls_pair pair;
+static char error_text[512];
+static char folder[64];
+
+static const char *files_path(const char *name)
+{
+    static char paths[16][4096];
+    static unsigned turn;
+    char *path = paths[turn++ % 16];
+    const char *certificates = getenv("WEIR_TLS_CERTIFICATES");
+    cr_assert_not_null(certificates, "WEIR_TLS_CERTIFICATES is not set");
+    snprintf(path, sizeof(paths[0]), "%s/%s", certificates, name);
+    return path;
+}
+
+/* ---- the folder ---- */
+
+static const char *const entries[] = {
+    "0a1b2c3d.0", "README",       "authority.pem", ".hidden.pem",
+    "subfolder",  "dangling.pem", "broken.pem",
+};
+
+static const char *files_in(const char *name)
+{
+    static char path[512];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return path;
+}
+
+static void files_make(void)
+{
+    snprintf(folder, sizeof(folder), "/tmp/weir-tls-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+}
+
+static void files_write(const char *name, const char *text)
+{
+    FILE *file = fopen(files_in(name), "we");
+    cr_assert_not_null(file);
+    cr_assert_geq(fputs(text, file), 0);
+    cr_assert_eq(fclose(file), 0);
+}
+
+static void files_link(const char *target, const char *name)
+{
+    char path[4096];
+    cr_assert_not_null(realpath(target, path));
+    cr_assert_eq(symlink(path, files_in(name)), 0);
+}
+
+static void files_remove(void)
+{
+    for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
+        if (unlink(files_in(entries[i])) < 0) {
+            rmdir(files_in(entries[i]));
+        }
+    }
+    cr_assert_eq(rmdir(folder), 0);
+}
+
+/* ---- contexts ---- */
+
+static struct weir_tls_options files_server(void)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .server = true,
+        .certificate = {.file = files_path("ecdsa.pem")},
+        .key = {.file = files_path("ecdsa.key")},
+    };
+}
+
+static struct weir_tls_options files_client(void)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .authority_folder = folder,
+    };
+}
+
+static void files_refuse(const struct weir_tls_options *options, int err,
+                         const char *name)
+{
+    weir_tls_context *context = NULL;
+    const char *reason = weir_strerror(err);
+    expect_eq(
+        weir_tls_context_new(options, &context, error_text, sizeof(error_text)),
+        err, "%s", error_text);
+    cr_assert_null(context);
+    cr_assert_not_null(strstr(error_text, name), "%s", error_text);
+    cr_assert_not_null(strstr(error_text, reason), "%s", error_text);
+}
+
+static void files_connect(const struct weir_tls_options *client_options,
+                          int client_err, int server_err)
+{
+    const struct weir_tls_options server_options = files_server();
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    weir_tls_context *server = tls_pair_context(&server_options);
+    weir_tls_context *client = tls_pair_context(client_options);
+    tls_pair_connect(&pair, client, server, &how);
+    tls_pair_expect(&pair, client_err, server_err);
+    tls_pair_disconnect(&pair);
+    weir_tls_context_unref(server);
+    weir_tls_context_unref(client);
+}
+
+/* ---- folders ---- */
+
+UNIT(tls_files, the_authorities_of_a_folder_are_trusted)
+{
+    const struct weir_tls_options client = files_client();
+    files_make();
+    files_link(files_path("tls-matrix/trusted.pem"), "authority.pem");
+    files_write("README", "These are authorities.\n");
+    cr_assert_eq(mkdir(files_in("subfolder"), 0700), 0);
+    files_connect(&client, WEIR_ETLSISSUER, WEIR_ETLSALERT);
+
+    files_link(files_path("ca.pem"), "0a1b2c3d.0");
+
+    files_connect(&client, 0, 0);
+    files_remove();
+}
+
+UNIT(tls_files, a_folder_may_stand_beside_a_file)
+{
+    struct weir_tls_options client = files_client();
+    files_make();
+    files_link(files_path("tls-matrix/trusted.pem"), "authority.pem");
+    client.authorities.file = files_path("ca.pem");
+
+    files_connect(&client, 0, 0);
+    files_remove();
+}
+
+UNIT(tls_files, a_folder_without_an_authority_is_refused)
+{
+    struct weir_tls_options client = files_client();
+    files_make();
+    files_refuse(&client, WEIR_ETLSFILE, folder);
+    files_write("README", "There is none.\n");
+    files_link(files_path("ca.pem"), ".hidden.pem");
+    cr_assert_eq(symlink("/tmp/weir-no-such-file", files_in("dangling.pem")),
+                 0);
+    files_refuse(&client, WEIR_ETLSFILE, folder);
+
+    client.authority_folder = "/tmp/weir-no-such-folder";
+    files_refuse(&client, -ENOENT, "/tmp/weir-no-such-folder");
+    client.authority_folder = files_path("ca.pem");
+    files_refuse(&client, -ENOTDIR, "ca.pem");
+    files_remove();
+}
+
+UNIT(tls_files, a_certificate_in_a_folder_that_is_none_is_named)
+{
+    const struct weir_tls_options client = files_client();
+    files_make();
+    files_link(files_path("ca.pem"), "authority.pem");
+    files_write("broken.pem", "-----BEGIN CERTIFICATE-----\n"
+                              "bm90aGluZw==\n"
+                              "-----END CERTIFICATE-----\n");
+
+    files_refuse(&client, WEIR_ETLSFILE, files_in("broken.pem"));
+    unlink(files_in("broken.pem"));
+    files_write("broken.pem", "");
+    files_refuse(&client, WEIR_ETLSFILE, files_in("broken.pem"));
+    files_remove();
+}
+
+UNIT(tls_files, a_server_takes_the_authorities_of_its_clients_from_a_folder)
+{
+    struct weir_tls_options server = files_server();
+    weir_tls_context *context = NULL;
+    server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    files_refuse(&server, -EINVAL, "authorities");
+    files_make();
+    files_link(files_path("ca.pem"), "authority.pem");
+    server.authority_folder = folder;
+
+    expect_eq(weir_tls_context_new(&server, &context, NULL, 0), 0);
+
+    weir_tls_context_unref(context);
+    files_remove();
+}
+
+/* ---- errors ---- */
+
+UNIT(tls_files, an_error_names_the_file_and_the_reason)
+{
+    struct weir_tls_options server = files_server();
+    server.certificate.file = "/tmp/weir-no-such.pem";
+    files_refuse(&server, -ENOENT, "certificate: /tmp/weir-no-such.pem: ");
+    server.certificate.file = "/tmp";
+    files_refuse(&server, -EISDIR, "certificate: /tmp: ");
+    server.certificate.file = "/dev/null";
+    files_refuse(&server, WEIR_ETLSFILE, "certificate: /dev/null: ");
+    server.certificate.file = NULL;
+    files_refuse(&server, -EINVAL, "certificate: none is given");
+    server = files_server();
+    server.key.file = files_path("rsa.key");
+    files_refuse(&server, WEIR_ETLSMISMATCH, "rsa.key: ");
+    server.key.file = files_path("rsa.pem");
+    files_refuse(&server, WEIR_ETLSNOKEY, "rsa.pem: ");
+    server.key.file = "/dev/null";
+    files_refuse(&server, WEIR_ETLSFILE, "key: /dev/null: ");
+}
+
+UNIT(tls_files, an_error_of_a_certificate_by_name_names_its_file)
+{
+    struct weir_tls_identity identity = {
+        .certificate = {.file = "/dev/null"},
+        .key = {.file = files_path("rsa.key")},
+    };
+    struct weir_tls_options server = files_server();
+    server.identities = &identity;
+    server.identity_count = 1;
+    files_refuse(&server, WEIR_ETLSFILE, "certificate: /dev/null: ");
+    identity.certificate.file = files_path("ecdsa.pem");
+    files_refuse(&server, WEIR_ETLSMISMATCH, "rsa.key: ");
+}
+
+UNIT(tls_files, an_encrypted_key_is_told_apart)
+{
+    static const char key[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+                              "MIGbMFcGCSqGSIb3DQEFDTBK\n"
+                              "-----END ENCRYPTED PRIVATE KEY-----\n";
+    struct weir_tls_options server = files_server();
+    server.key = (struct weir_tls_pem){.data = key, .size = sizeof(key) - 1};
+
+    files_refuse(&server, WEIR_ETLSPASSWORD, "key: the text in memory: ");
+}
