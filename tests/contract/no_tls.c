@@ -1,6 +1,8 @@
 /*
- * TLS in a library that was built without it: each call that would need it
- * says so and does nothing else, and what takes no TLS goes on as ever.
+ * TLS in a library that was built without it.
+ *
+ * Each call that would need it says so, and does nothing else: no context, no
+ * connection and no server is made.
  */
 #include "tests/contract/maker.h"
 
@@ -22,6 +24,7 @@ UNIT(no_tls, a_context_cannot_be_made_and_the_text_says_why)
     weir_tls_session_unref(NULL);
 }
 
+/* A factory. */
 static int no_tls_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
@@ -44,9 +47,9 @@ UNIT(no_tls, connections_and_servers_with_tls_are_refused)
     weir_loop *loop = NULL;
 
     expect_eq(weir_loop_new(NULL, &loop), 0);
-    expect_eq(weir_create_connection(loop, &factory, "127.0.0.1", 1, &connect,
-                                     NULL),
-              WEIR_ENOTLS);
+    expect_eq(
+        weir_create_connection(loop, &factory, "127.0.0.1", 1, &connect, NULL),
+        WEIR_ENOTLS);
     expect_eq(
         weir_create_server(loop, &factory, "127.0.0.1", 0, &serve, &server),
         WEIR_ENOTLS);
