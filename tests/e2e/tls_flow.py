@@ -283,9 +283,7 @@ def test_a_client_without_a_certificate_is_served_where_that_is_allowed():
 def refuse(weir, version, flags, error):
     """The client fails, and weir says why."""
     with s_client(weir.port, openssl_version(version), *flags) as client:
-        sender = send_behind(client.process.stdin, b"x\n")
         equal(client.process.stdout.read(), b"", "bytes that came back")
-        sender.join()
         client.process.wait(20)
         weir.hear(rf"^failed {error}: ")
 
