@@ -68,7 +68,55 @@ struct weir_tls_settings {
      * where it is of another context or for another name, or where the server
      * does not take it: "tls_resumed" says what happened. */
     weir_tls_session *session;
+    /** Keep the secret that weir_tls_export_keying_material() needs: 2.4 KiB of
+     * each connection. */
+    bool can_export;
 };
+
+/**
+ * Make keys of a connection's secret, for another use (RFC 5705; RFC
+ * 8446, 7.5).
+ *
+ * Both sides get the same bytes for the same label and context, which no third
+ * one can know: for channel bindings ("EXPORTER-Channel-Binding", RFC 9266),
+ * for SRTP, or tokens that are good on this connection alone.
+ *
+ * @param t             a connection with TLS, whose settings said can_export;
+ *                      borrowed
+ * @param label         names the use, ASCII; borrowed
+ * @param context       bytes that distinguish several uses; NULL: none, which
+ *                      in TLS 1.2 is not the same as 0 bytes; borrowed
+ * @param context_size  how many, at most 65535
+ * @param ret           room for the keys; written on success only
+ * @param size          bytes wanted, 1 to 8160
+ * @return              0, or a negative error
+ * @retval -EOPNOTSUPP  no TLS, or can_export was not said
+ * @retval -ENOTCONN    the handshake is not done
+ * @retval -EINVAL      no label, or a size out of range
+ * @retval -ENOMEM      no memory
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API WEIR_MUST_USE int
+weir_tls_export_keying_material(weir_transport *t, const char *label,
+                                const void *context, size_t context_size,
+                                void *ret, size_t size);
+
+/**
+ * A certificate of the chain that the peer was verified by.
+ *
+ * @param t         a connection with TLS; borrowed
+ * @param index     0 is the peer's own, as "peercert"; those of its issuers
+ *                  follow, as far as the peer sent them
+ * @param ret_size  its size in bytes
+ * @return          the certificate as DER, as long as the transport lives; NULL
+ *                  where there is none
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API const void *weir_tls_get_peer_certificate(const weir_transport *t,
+                                                   uint32_t index,
+                                                   size_t *ret_size);
 
 /**
  * Get a session of a client's connection, which later ones can resume.

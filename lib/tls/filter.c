@@ -150,6 +150,7 @@ static bool filter_arm(struct wr_filter *f)
             settings->server_hostname[0] ? settings->server_hostname : NULL,
         .no_hostname_check = settings->no_hostname_check,
         .session = filter_find_session(settings),
+        .can_export = settings->can_export,
     };
     const int err = wr_tls_engine_init(&f->engine, settings->context, &options,
                                        &f->shared->memory);

@@ -23,6 +23,7 @@ struct wr_tls_settings {
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     bool no_hostname_check;
+    bool can_export;
     char server_hostname[WR_TLS_HOSTNAME_MAX]; /* "": none */
 };
 

@@ -85,6 +85,14 @@ static int filter_below_get_fact(const struct wr_filter *f, const char *name,
     return -ENOENT;
 }
 
+/* True of facts about TLS: those of a TLS below are not this one's. */
+static bool filter_below_is_own(const char *name)
+{
+    return strncmp(name, "tls_", 4) == 0 || strcmp(name, "cipher") == 0 ||
+           strcmp(name, "alpn") == 0 || strcmp(name, "server_name") == 0 ||
+           strcmp(name, "peercert") == 0;
+}
+
 int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                              struct weir_extra_info *ret)
 {
@@ -93,8 +101,9 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
     const int err =
         f->has_engine ? filter_below_get_fact(f, name, ret) : -ENOENT;
 
-    return err == -ENOENT ? weir_transport_get_extra_info(f->below, name, ret)
-                          : err;
+    return err == -ENOENT && !filter_below_is_own(name)
+               ? weir_transport_get_extra_info(f->below, name, ret)
+               : err;
 }
 
 struct weir_depth wr_filter_get_depth(const weir_transport *t)

@@ -95,3 +95,25 @@ int weir_transport_start_tls(weir_transport *t,
     const int err = wr_transport_enter(t);
     return err < 0 ? err : WEIR_ENOTLS;
 }
+
+int weir_tls_export_keying_material(weir_transport *t, const char *label,
+                                    const void *context, size_t context_size,
+                                    void *ret, size_t size)
+{
+    (void)label;
+    (void)context;
+    (void)context_size;
+    (void)ret;
+    (void)size;
+    const int err = wr_loop_check(t->loop);
+    return err < 0 ? err : -EOPNOTSUPP;
+}
+
+const void *weir_tls_get_peer_certificate(const weir_transport *t,
+                                          uint32_t index, size_t *ret_size)
+{
+    (void)t;
+    (void)index;
+    (void)ret_size;
+    return NULL;
+}

@@ -1,0 +1,120 @@
+/*
+ * Facts of TLS connections: what both sides agree on, and what neither tells
+ * before it is so. The connections begin in plain text, and have TLS once or
+ * twice.
+ */
+#include "tests/contract/starting_rig.h"
+
+static int export_from(const struct side *side, const char *label,
+                       const char *context, uint8_t *ret)
+{
+    return weir_tls_export_keying_material(
+        side->t, label, context, context ? strlen(context) : 0, ret, 32);
+}
+
+static void expect_exports(struct starting *s)
+{
+    uint8_t keys[5][32];
+    expect_eq(export_from(&s->client, "EXPORTER-one", NULL, keys[0]), 0);
+    expect_eq(export_from(&s->server, "EXPORTER-one", NULL, keys[1]), 0);
+    expect_eq(export_from(&s->server, "EXPORTER-two", NULL, keys[2]), 0);
+    expect_eq(export_from(&s->client, "EXPORTER-one", "x", keys[3]), 0);
+    expect_eq(export_from(&s->server, "EXPORTER-one", "x", keys[4]), 0);
+
+    expect(memcmp(keys[0], keys[1], 32) == 0);
+    expect(memcmp(keys[3], keys[4], 32) == 0);
+    expect(memcmp(keys[0], keys[2], 32) != 0);
+    expect(memcmp(keys[0], keys[3], 32) != 0);
+}
+
+static void open_exporting(struct starting *s)
+{
+    s->client_tls.can_export = true;
+    s->server_tls.can_export = true;
+    starting_upgrade_both(s);
+}
+
+STARTING(tls_facts, both_sides_export_the_same_keys)
+{
+    open_exporting(s);
+    expect_exports(s);
+    starting_end(s);
+}
+
+STARTING(tls_facts, both_sides_export_the_same_keys_with_tls_1_2)
+{
+    s->client_tls.context = starting_context(false, WEIR_TLS_1_2);
+    open_exporting(s);
+    weir_tls_context_unref(s->client_tls.context);
+    expect_exports(s);
+    starting_end(s);
+}
+
+STARTING(tls_facts, an_export_that_cannot_be_is_refused)
+{
+    uint8_t keys[32];
+    uint8_t many[8161];
+    expect_eq(export_from(&s->client, "EXPORTER-x", NULL, keys), -EOPNOTSUPP);
+    s->client_tls.can_export = true;
+    starting_upgrade(&s->client);
+    expect_eq(export_from(&s->client, "EXPORTER-x", NULL, keys), -ENOTCONN);
+    starting_upgrade(&s->server);
+    starting_wait_done(&s->client);
+    starting_wait_done(&s->server);
+
+    weir_transport *t = s->client.t;
+    expect_eq(export_from(&s->server, "EXPORTER-x", NULL, keys), -EOPNOTSUPP);
+    expect_eq(export_from(&s->client, "", NULL, keys), -EINVAL);
+    expect_eq(export_from(&s->client, NULL, NULL, keys), -EINVAL);
+    expect_eq(weir_tls_export_keying_material(t, "x", NULL, 1, keys, 32),
+              -EINVAL);
+    expect_eq(weir_tls_export_keying_material(t, "x", NULL, 0, keys, 0),
+              -EINVAL);
+    expect_eq(
+        weir_tls_export_keying_material(t, "x", NULL, 0, many, sizeof(many)),
+        -EINVAL);
+    starting_end(s);
+}
+
+STARTING(tls_facts, a_client_has_the_certificate_of_the_server)
+{
+    struct weir_extra_info info;
+    size_t size = 0;
+    expect(!weir_tls_get_peer_certificate(s->client.t, 0, &size));
+    starting_upgrade(&s->client);
+    expect(!weir_tls_get_peer_certificate(s->client.t, 0, &size));
+    starting_upgrade(&s->server);
+    starting_wait_done(&s->client);
+    starting_wait_done(&s->server);
+
+    expect_eq(weir_transport_get_extra_info(s->client.t, "peercert", &info), 0);
+    expect(weir_tls_get_peer_certificate(s->client.t, 0, &size) == info.data);
+    expect_eq(size, info.size);
+    expect(!weir_tls_get_peer_certificate(s->client.t, 100, &size));
+    expect(!weir_tls_get_peer_certificate(s->server.t, 0, &size));
+    expect_eq(weir_transport_get_extra_info(s->server.t, "peercert", &info),
+              -ENOENT);
+    expect_eq(weir_transport_get_extra_info(s->server.t, "server_name", &info),
+              0);
+    expect(strcmp(info.text, "localhost") == 0);
+    expect_eq(weir_transport_get_extra_info(s->server.t, "cipher", &info), 0);
+    expect(info.number == 128 || info.number == 256);
+    starting_end(s);
+}
+
+STARTING(tls_facts, facts_of_an_outer_tls_are_not_those_of_the_inner_one)
+{
+    struct weir_extra_info info;
+    starting_upgrade_both(s);
+    expect_eq(weir_transport_get_extra_info(s->server.t, "server_name", &info),
+              0);
+    s->client.done_count = s->server.done_count = 0;
+    s->client_tls.server_hostname = NULL;
+    s->client_tls.no_hostname_check = true;
+    starting_upgrade_both(s);
+
+    expect_eq(weir_transport_get_extra_info(s->server.t, "server_name", &info),
+              -ENOENT);
+    expect_eq(weir_transport_get_extra_info(s->server.t, "socket", &info), 0);
+    starting_end(s);
+}
