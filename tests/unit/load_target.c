@@ -43,6 +43,23 @@ UNIT(load_target, udp_is_told_from_tcp)
     refuses("udp:", false, "not a target");
 }
 
+UNIT(load_target, tls_is_told_from_what_it_lies_on)
+{
+    expect_eq(target_parse("tls://[::1]:443", false, &target, why), 0);
+    cr_assert(target.is_tls && !target.is_datagram);
+    expect_str_eq(target.host, "::1");
+    expect_eq(target.port, 443);
+    expect_eq(target_parse("tls+unix:/tmp/x", false, &target, why), 0);
+    cr_assert(target.is_tls);
+    expect_str_eq(target.host, "");
+    expect_eq(target.address.storage.any.sa_family, AF_UNIX);
+    expect_eq(target_parse("unix:/tmp/x", false, &target, why), 0);
+    cr_assert_not(target.is_tls);
+    refuses("tls+unix:", false, "no path");
+    refuses("tls://[::1]", false, "tls://HOST:PORT");
+    refuses("tls:", false, "not a target");
+}
+
 UNIT(load_target, ipv6_stands_in_brackets)
 {
     expect_eq(target_parse("tcp://[::1]:65535", false, &target, why), 0);
@@ -89,7 +106,7 @@ UNIT(load_target, ports_are_numbers_up_to_65535)
 
 UNIT(load_target, other_schemes_are_named)
 {
-    refuses("tls://1.2.3.4:5", false, "only, not tls");
+    refuses("https://1.2.3.4:5", false, "only, not https");
     refuses("http://1.2.3.4:5", false, "not http");
     refuses("ftp://1.2.3.4:5", false, "not a target");
     refuses("1.2.3.4:5", false, "not a target");
