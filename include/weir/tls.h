@@ -124,9 +124,9 @@ struct weir_tls_options {
     struct weir_tls_pem revocations;
     /** Application protocols (ALPN), separated by commas, the best first, as in
      * "h2,http/1.1": 1 to 32 names of 1 to 255 bytes; NULL: none are
-     * negotiated. A server that has none of a client's names refuses it with
-     * the alert no_application_protocol; a client that sends no names is
-     * accepted. */
+     * negotiated. A server takes the client's first name that it has too; one
+     * that has none refuses the client with the alert no_application_protocol,
+     * and one that is sent no names accepts it. */
     const char *alpn;
     /** Names of cipher suites as wolfSSL spells them, separated by colons, the
      * best first; NULL: all of these. TLS13-AES128-GCM-SHA256,
