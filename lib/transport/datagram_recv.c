@@ -3,7 +3,7 @@
  *
  *     idle --arm a poll--> armed --datagrams are there--> due --fed--> idle
  *     idle --no credit, no buffer--> starved --fed--> idle
- *     idle --no memory in the kernel--> idle, and rests until a timer expires
+ *     idle --no memory--> idle, and rests until a timer expires
  *
  * The loop feeds those that are due one after the other, under the turn's
  * budget of bytes (budget.h), so that one that is flooded does not keep the
@@ -29,7 +29,7 @@
 /* Each datagram counts this much of the turn's budget besides its bytes, and so
  * does an error. */
 #define TURN_COST 256u
-/* How long receiving rests when the kernel has no memory for it. */
+/* How long receiving rests without memory, in the kernel or for a buffer. */
 #define REST_NS 10000000u
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
@@ -93,6 +93,27 @@ static void datagram_recv_starve(struct wr_endpoint *e)
     wr_assert(e->state == WR_ENDPOINT_OPEN);
     wr_endpoint_set_intake_state(e, WR_INTAKE_STARVED);
     wr_budget_starve(&e->t.loop->budget, &e->demand);
+}
+
+static void datagram_recv_rest(struct wr_endpoint *e)
+{
+    wr_assert(e->intake_state == WR_INTAKE_IDLE);
+    wr_timer_arm(&e->t.loop->wheel, &e->recv_timer,
+                 wr_add_sat(e->t.loop->now_ns, REST_NS));
+}
+
+/* There is no buffer. Those that the kernel has for others feed no endpoint:
+ * beside them it would starve and be fed in every turn, in vain. */
+static void datagram_recv_lack_buffer(struct wr_endpoint *e)
+{
+    weir_loop *loop = e->t.loop;
+
+    loop->budget.starved_count++;
+    if (wr_pool_has_posted(&loop->pool)) {
+        datagram_recv_rest(e);
+    } else {
+        datagram_recv_starve(e);
+    }
 }
 
 /* There is no credit now: waits for what can change that. */
@@ -236,9 +257,7 @@ static void datagram_recv_failed(struct wr_endpoint *e, int err)
     } else if (datagram_recv_is_fatal(err)) {
         wr_endpoint_break(e, err, "receive");
     } else if (err == -ENOMEM) { /* it may last */
-        weir_loop *loop = e->t.loop;
-        wr_timer_arm(&loop->wheel, &e->recv_timer,
-                     wr_add_sat(loop->now_ns, REST_NS));
+        datagram_recv_rest(e);
         wr_endpoint_tell_error(e, err);
     } else {
         wr_budget_received_due(&e->t.loop->budget, TURN_COST);
@@ -309,8 +328,7 @@ static void datagram_recv_batch(struct wr_endpoint *e)
     const uint32_t most = paid < e->batch ? paid : e->batch;
     if (!wr_pool_open_slots(&loop->pool, &shared->slots, e->slot_bytes,
                             most > 0 ? most : 1)) {
-        loop->budget.starved_count++;
-        datagram_recv_starve(e);
+        datagram_recv_lack_buffer(e);
         return;
     }
     datagram_recv_name_slots(e);

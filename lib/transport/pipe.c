@@ -61,6 +61,7 @@ static void pipe_end(struct wr_pipe *p)
     wr_delivery_drop(&p->delivery);
     wr_pipe_read_leave(p);
     wr_timer_cancel(&p->t.loop->wheel, &p->timer);
+    wr_timer_cancel(&p->t.loop->wheel, &p->rest_timer);
     wr_list_remove(&p->turn_end.link);
     wr_op_cancel(uring, &p->op);
     wr_op_cancel(uring, &p->watch_op);

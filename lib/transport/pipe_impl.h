@@ -104,6 +104,7 @@ struct wr_pipe {
     /* Of a read pipe. */
     struct wr_demand demand;     /* of received bytes, and its account */
     struct wr_delivery delivery; /* shut from state CLOSING on */
+    struct wr_timer rest_timer;  /* reading rests until then */
     uint8_t *scratch; /* where a worker reads to; made on first use */
 
     /* Of a write pipe. */

@@ -10,6 +10,7 @@
  *
  *     idle --arm--> polling --bytes are there--> due --fed--> idle
  *                                                  \--fed--> working --> idle
+ *     due --fed, no buffer--> starved, or idle until a timer expires
  *
  * Where a read may have to wait although the poll saw bytes, because another
  * process may take them first, a worker thread of the kernel makes it: one read
@@ -20,6 +21,9 @@
 #include "pipe_impl.h"
 
 #include <poll.h>
+
+/* How long reading rests when there is no buffer and no event tells of one. */
+#define REST_NS 10000000u
 
 /* True when the protocol wants bytes that are still in the kernel. */
 static bool pipe_read_wants(const struct wr_pipe *p)
@@ -121,9 +125,33 @@ void wr_pipe_update_read(struct wr_pipe *p)
 {
     if (!pipe_read_wants(p)) {
         wr_pipe_read_leave(p);
-    } else if (p->io == WR_PIPE_IDLE) {
+    } else if (p->io == WR_PIPE_IDLE && !wr_timer_is_armed(&p->rest_timer)) {
         pipe_read_arm(p);
     }
+}
+
+/* There is no buffer. Those that the kernel has for others feed none of these:
+ * beside them the pipe would starve and be fed in every turn, in vain. */
+static void pipe_read_lack_buffer(struct wr_pipe *p)
+{
+    weir_loop *loop = p->t.loop;
+
+    loop->budget.starved_count++;
+    if (!wr_pool_has_posted(&loop->pool)) {
+        pipe_read_starve(p);
+        return;
+    }
+    p->held_back = true;
+    wr_timer_arm(&loop->wheel, &p->rest_timer,
+                 wr_add_sat(loop->now_ns, REST_NS));
+}
+
+static void pipe_read_rested(struct wr_timer *timer)
+{
+    struct wr_pipe *p = wr_container_of(timer, struct wr_pipe, rest_timer);
+
+    wr_assert(p->state == WR_PIPE_OPEN || p->state == WR_PIPE_DOOMED);
+    wr_pipe_push_step(p);
 }
 
 static void pipe_read_failed(struct wr_pipe *p, int err)
@@ -135,8 +163,7 @@ static void pipe_read_failed(struct wr_pipe *p, int err)
     case -ECANCELED:
         break; /* wr_pipe_update_read() says what next */
     case -ENOBUFS:
-        p->t.loop->budget.starved_count++;
-        pipe_read_starve(p);
+        pipe_read_lack_buffer(p);
         break;
     default:
         wr_transport_set_error(&p->t, err, "read");
@@ -318,6 +345,7 @@ void wr_pipe_read_init(struct wr_pipe *p, wr_demand_feed_fn *feed)
 {
     wr_assert(p->state == WR_PIPE_UNBORN);
     wr_demand_init(&p->demand, WR_READ_LIMIT_DEFAULT, feed);
+    wr_timer_init(&p->rest_timer, pipe_read_rested);
 }
 
 void wr_pipe_pause_reading(weir_transport *t)

@@ -165,6 +165,7 @@ void wr_pipe_check_invariants(const struct wr_pipe *p)
 static bool pipe_state_is_forgotten(const struct wr_pipe *p)
 {
     return wr_pipe_is_reading(p) && p->io == WR_PIPE_IDLE &&
+           !wr_timer_is_armed(&p->rest_timer) &&
            !(p->held_back && p->demand.account.notify_released);
 }
 

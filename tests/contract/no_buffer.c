@@ -1,0 +1,216 @@
+/*
+ * Transports that receive by system calls, where there is no receive buffer for
+ * them: they try again from time to time, not in every turn, and lose no byte.
+ * There is none because the loop's allocator gives no memory for a while.
+ */
+#include "tests/contract/harness.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <weir/datagram.h>
+#include <weir/inspect.h>
+#include <weir/pipe.h>
+
+/* Far more than are made in the time of the test, far fewer than turns. */
+#define TRIES_MAX 200u
+#define SENT      1000u
+
+struct short_memory {
+    struct weir_allocator hooks;
+    bool is_out;
+};
+
+static void *short_alloc(void *arg, size_t size)
+{
+    const struct short_memory *self = arg;
+    return self->is_out ? NULL : malloc(size);
+}
+
+static void short_free(void *arg, void *ptr, size_t size)
+{
+    (void)arg;
+    (void)size;
+    free(ptr);
+}
+
+static weir_loop *make_loop(struct short_memory *memory)
+{
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &memory->hooks};
+    weir_loop *loop = NULL;
+
+    *memory = (struct short_memory){
+        .hooks = {.alloc = short_alloc, .free = short_free, .arg = memory}};
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    return loop;
+}
+
+static void set_flag(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static bool is_set(void *arg)
+{
+    return *(bool *)arg;
+}
+
+static uint64_t count_tries(const weir_loop *loop)
+{
+    struct weir_loop_statistics statistics;
+
+    weir_loop_get_statistics(loop, &statistics);
+    return statistics.starved;
+}
+
+/* Sends bytes to a transport that gets no memory, makes as many turns
+ * as the loop wants, and lets it have memory. */
+static void send_without(struct short_memory *memory, weir_loop *loop, int peer,
+                         const uint64_t *received)
+{
+    uint8_t bytes[SENT];
+    struct weir_handle handle;
+    bool is_over = false;
+
+    expect_eq(
+        weir_loop_call_later(loop, 100 * RIG_MS, set_flag, &is_over, &handle),
+        0);
+    memory->is_out = true;
+    rig_pattern(bytes, 0, SENT);
+    expect_eq(write(peer, bytes, SENT), SENT);
+    expect_eq(weir_loop_run_until(loop, is_set, &is_over), 0);
+
+    expect_eq(*received, 0);
+    expect_geq(count_tries(loop), 1);
+    expect_leq(count_tries(loop), TRIES_MAX);
+    memory->is_out = false;
+}
+
+/* ---- pipes ---- */
+
+static void open_pipe(struct rig *rig, struct short_memory *memory,
+                      bool is_socket)
+{
+    static const struct pair_maker maker = {.traits =
+                                                RIG_RECEIVES | RIG_IS_PIPE};
+    const struct weir_factory factory = {.create = rig_create, .arg = rig};
+    int ends[2];
+
+    *rig = (struct rig){
+        .protocol = &rig_protocol, .maker = &maker, .loop = make_loop(memory)};
+    expect_eq(is_socket
+                  ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)
+                  : pipe2(ends, O_CLOEXEC),
+              0);
+    rig->peer = ends[1];
+    expect_eq(weir_connect_read_pipe(rig->loop, &factory, ends[0], NULL, NULL),
+              0);
+    rig_turns(rig, 3);
+}
+
+static void read_without(bool is_socket)
+{
+    struct short_memory memory;
+    struct rig rig;
+
+    open_pipe(&rig, &memory, is_socket);
+    send_without(&memory, rig.loop, rig.peer, &rig.received);
+    rig_wait_received(&rig, SENT);
+
+    rig_peer_close(&rig);
+    rig_wait_lost(&rig);
+    expect_eq(rig.lost_err, 0);
+    weir_transport_unref(rig.t);
+    expect_leq(weir_loop_free(rig.loop), 1);
+}
+
+UNIT(no_buffer, a_pipe_tries_from_time_to_time)
+{
+    read_without(false);
+    read_without(true);
+}
+
+UNIT(no_buffer, a_pipe_that_is_closed_while_it_rests_is_lost)
+{
+    struct short_memory memory;
+    struct rig rig;
+
+    open_pipe(&rig, &memory, false);
+    send_without(&memory, rig.loop, rig.peer, &rig.received);
+    weir_transport_close(rig.t);
+    rig_wait_lost(&rig);
+
+    expect_eq(rig.received, 0);
+    rig_peer_close(&rig);
+    weir_transport_unref(rig.t);
+    expect_leq(weir_loop_free(rig.loop), 1);
+}
+
+/* ---- datagrams ---- */
+
+struct endpoint {
+    weir_transport *t;
+    uint64_t received;
+};
+
+static void endpoint_made(void *user, weir_transport *t)
+{
+    struct endpoint *endpoint = user;
+    endpoint->t = weir_transport_ref(t);
+}
+
+static int endpoint_received(void *user, weir_transport *t,
+                             const struct weir_datagram *datagram)
+{
+    struct endpoint *endpoint = user;
+    (void)t;
+    endpoint->received += datagram->buf.len;
+    return 0;
+}
+
+static int endpoint_create(void *arg, weir_transport *t,
+                           struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {
+        .size = sizeof(protocol),
+        .kind = WEIR_PROTOCOL_DATAGRAM,
+        .connection_made = endpoint_made,
+        .datagram_received = endpoint_received};
+    (void)t;
+    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
+    return 0;
+}
+
+static bool endpoint_has_received(void *arg)
+{
+    return ((const struct endpoint *)arg)->received > 0;
+}
+
+UNIT(no_buffer, a_datagram_endpoint_tries_from_time_to_time)
+{
+    struct short_memory memory;
+    weir_loop *loop = make_loop(&memory);
+    struct endpoint endpoint = {.received = 0};
+    const struct weir_factory factory = {.create = endpoint_create,
+                                         .arg = &endpoint};
+    struct weir_datagram_options options = {.size = sizeof(options),
+                                            .use_sock = true};
+    int ends[2];
+
+    expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
+    options.sock = ends[0];
+    expect_eq(weir_create_datagram_endpoint(loop, &factory, &options, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        weir_loop_stop(loop);
+        expect_eq(weir_loop_run(loop), 0);
+    }
+
+    send_without(&memory, loop, ends[1], &endpoint.received);
+    run_loop_until(loop, endpoint_has_received, &endpoint);
+
+    expect_eq(endpoint.received, SENT);
+    weir_transport_close(endpoint.t);
+    weir_transport_unref(endpoint.t);
+    expect_leq(weir_loop_free(loop), 1);
+    close(ends[1]);
+}
