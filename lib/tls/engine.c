@@ -312,6 +312,14 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
     return ret;
 }
 
+/* Whether wolfSSL could only say that it wants input: it takes a record's bytes
+ * as it needs them, and keeps none of the next one. */
+static bool engine_is_drained(const struct wr_tls_engine *engine)
+{
+    return engine->input_left == 0 && !engine->input_ended &&
+           wr_tls_engine_get_plaintext_left(engine) == 0;
+}
+
 ssize_t wr_tls_engine_read(struct wr_tls_engine *engine, void *buf, size_t size)
 {
     wr_assert(size > 0);
@@ -322,6 +330,9 @@ ssize_t wr_tls_engine_read(struct wr_tls_engine *engine, void *buf, size_t size)
         return engine->err;
     }
     wr_require(engine->state != WR_TLS_ENGINE_HANDSHAKE, -ENOTCONN);
+    if (engine_is_drained(engine)) {
+        return -EAGAIN;
+    }
     struct wr_tls_memory_scope before = engine_enter(engine);
     int ret = wolfSSL_read(engine->ssl, buf, (int)wr_min_u64(size, INT_MAX));
     if (ret > 0) {

@@ -154,6 +154,15 @@ static uint32_t filter_read_room(struct wr_filter *f)
     return wr_filter_ask_credit(f);
 }
 
+/* Whether the engine may have more to say: plaintext, an end or an error. */
+static bool filter_read_has_more(const struct wr_filter *f)
+{
+    return filter_read_has_input(f) || !wr_delivery_is_free(&f->delivery) ||
+           (f->engine.state != WR_TLS_ENGINE_OPEN &&
+            f->engine.state != WR_TLS_ENGINE_SENT_CLOSE) ||
+           wr_tls_engine_get_plaintext_left(&f->engine) > 0;
+}
+
 /* Opens and delivers once; false: no more can be opened now. */
 static bool filter_read_open(struct wr_filter *f)
 {
@@ -180,10 +189,12 @@ static bool filter_read_open(struct wr_filter *f)
     }
     if (ret > 0) {
         wr_filter_deliver(f, (size_t)ret);
-    } else if (ret == 0 && !wr_delivery_is_paused(&f->delivery)) {
+        return filter_read_has_more(f);
+    }
+    if (ret == 0 && !wr_delivery_is_paused(&f->delivery)) {
         wr_filter_deliver_eof(f);
     }
-    return ret > 0;
+    return false;
 }
 
 /* True when the bytes that have arrived are still worth looking at. */
@@ -231,7 +242,7 @@ void wr_filter_pump(struct wr_filter *f)
 
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
 {
-    wr_filter_check_invariants(f);
+    wr_debug_check(wr_filter_check_invariants(f));
     wr_assert(buf->data && buf->len > 0);
     if (!filter_read_wants(f)) {
         return;

@@ -197,7 +197,7 @@ static void filter_write_seal_end(struct wr_filter *f)
 
 void wr_filter_seal(struct wr_filter *f)
 {
-    wr_filter_check_invariants(f);
+    wr_debug_check(wr_filter_check_invariants(f));
     while (filter_write_may_seal(f) && !wr_sendq_is_empty(&f->sendq) &&
            filter_write_has_room(f)) {
         filter_write_seal_record(f);

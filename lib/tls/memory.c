@@ -40,7 +40,9 @@ _Static_assert(sizeof(struct memory_header) % _Alignof(max_align_t) == 0,
 #define MEMORY_BLOCK_MAX                                                       \
     ((16u << 10) - sizeof(struct wr_block) - sizeof(struct memory_header))
 
-static _Thread_local struct wr_tls_memory_scope memory_scope;
+/* Found without a call: each allocation and each call into wolfSSL looks. */
+static _Thread_local struct wr_tls_memory_scope memory_scope
+    __attribute__((tls_model("initial-exec")));
 static pthread_once_t memory_once = PTHREAD_ONCE_INIT;
 static int memory_started; /* what the one start returned */
 
@@ -204,7 +206,9 @@ static void memory_start_once(void)
     memory_started =
         wolfSSL_SetAllocators(memory_alloc, memory_free, memory_realloc);
 #else
-    wr_ignore(&memory_alloc && &memory_free && &memory_realloc);
+    (void)memory_alloc;
+    (void)memory_free;
+    (void)memory_realloc;
 #endif
     if (memory_started == 0) {
         memory_started = wolfSSL_Init() == WOLFSSL_SUCCESS ? 0 : -1;
