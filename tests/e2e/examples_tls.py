@@ -5,6 +5,7 @@ Usage: examples_tls.py TLS_PEER SCRIPT EXAMPLE...
 
 import contextlib
 import http.server
+import os
 import shutil
 import signal
 import ssl
@@ -21,6 +22,22 @@ from tls_ends import (AUTHORITY, KEYS, VERSIONS, chain, converse, curl,
 def example(name):
     assert name in EXAMPLES, f"no such example was built: {name}"
     return EXAMPLES[name]
+
+
+# ---- in the middle of a connection ----
+
+def test_starttls_goes_on_with_tls():
+    outcome = command(example("starttls"), chain("good"), key("good"),
+                      chain(AUTHORITY), f"@starttls-{os.getpid()}")
+    equal((outcome.status, outcome.err), (0, ""), "the outcome")
+    equal(outcome.out, "plain: 220 go ahead\nTLS: 250 sealed\n", "the output")
+
+
+def test_starttls_says_that_it_does_not_trust_the_server():
+    outcome = command(example("starttls"), chain("good"), key("good"),
+                      chain("good-rsa"), f"@starttls-{os.getpid()}")
+    equal(outcome.status, 1, "exit status")
+    equal(outcome.out, "plain: 220 go ahead\nTLS: ", "the output")
 
 
 # ---- https ----
