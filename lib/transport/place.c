@@ -8,6 +8,19 @@
  */
 #include "transport.h"
 
+#include <weir/error.h>
+
+/* No thread may call. */
+static const void *const volatile place_nobody;
+
+int wr_transport_enter_slowly(const weir_transport *t)
+{
+    const int err = wr_loop_check(t->loop);
+
+    wr_assert((t->owner == &place_nobody) == t->is_below);
+    return err == 0 && t->is_below ? WEIR_EREPLACED : err;
+}
+
 /* The protocol that was asked to pause, or waits for an empty queue, is told by
  * @t. */
 static void place_move_waits(weir_transport *t, weir_transport *below)
@@ -29,6 +42,7 @@ void wr_transport_take_place(weir_transport *t, weir_transport *below)
     wr_loop_add_member(t->loop, &t->member);
     wr_loop_remove_member(t->loop, &below->member);
     below->is_below = true;
+    below->owner = &place_nobody;
     t->handler = below->handler;
     t->is_busy = below->is_busy;
     below->handler = NULL;

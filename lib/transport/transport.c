@@ -41,21 +41,13 @@ const struct wr_member_ops wr_transport_member_ops = {
     .abandon = transport_abandon_alive,
     .dump = transport_dump_alive};
 
-void wr_transport_set_marks(weir_transport *t, uint64_t high_bytes,
-                            uint64_t low_bytes)
-{
-    wr_assert(low_bytes <= high_bytes);
-    t->high_bytes = high_bytes;
-    t->low_bytes = low_bytes;
-    t->check_bytes = wr_min_u64(high_bytes, WR_QUEUED_LEAST);
-}
-
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops)
 {
     wr_assert(!t->ops && t->refs == 0);
     t->ops = ops;
     t->loop = loop;
+    t->owner = loop->owner;
     t->refs = 1;
     wr_transport_set_marks(t, WR_HIGH_DEFAULT, WR_LOW_DEFAULT);
     t->hard_limit_bytes = WR_HARD_LIMIT_DEFAULT;

@@ -126,6 +126,9 @@ struct wr_transport_ops {
 struct weir_transport {
     const struct wr_transport_ops *ops;
     weir_loop *loop;
+    /* The thread that may call: the loop's, or none once another transport has
+     * taken the place of this one. */
+    const void *const volatile *owner;
     struct weir_protocol_binding binding;
     /* The protocol's own, or one that does more; see wr_protocol_bound(). */
     int (*data_received)(void *user, weir_transport *t,
@@ -175,20 +178,29 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
  * place from now on. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
 
-/* Begins a call of the program's: 0, or why it is refused. */
+/* The rest of wr_transport_enter(). */
+WEIR_MUST_USE int wr_transport_enter_slowly(const weir_transport *t);
+
+/* Begins a call of the program's: 0, WEIR_EREPLACED, or what wr_loop_check()
+ * says. */
 WEIR_MUST_USE static inline int wr_transport_enter(const weir_transport *t)
 {
-    const int err = wr_loop_check(t->loop);
-
-    if (WR_UNLIKELY(err < 0)) {
-        return err;
+    if (WR_LIKELY(*t->owner == wr_this_thread())) {
+        return 0;
     }
-    return WR_LIKELY(!t->is_below) ? 0 : WEIR_EREPLACED;
+    return wr_transport_enter_slowly(t);
 }
 
 /* Fixes the marks without looking at the depth. */
-void wr_transport_set_marks(weir_transport *t, uint64_t high_bytes,
-                            uint64_t low_bytes);
+static inline void wr_transport_set_marks(weir_transport *t,
+                                          uint64_t high_bytes,
+                                          uint64_t low_bytes)
+{
+    wr_assert(low_bytes <= high_bytes);
+    t->high_bytes = high_bytes;
+    t->low_bytes = low_bytes;
+    t->check_bytes = wr_min_u64(high_bytes, WR_QUEUED_LEAST);
+}
 
 /* A connection is lost: it leaves the loop, unless another has its place. */
 static inline void wr_transport_leave(weir_transport *t)
