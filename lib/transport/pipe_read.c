@@ -187,7 +187,7 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     if (!p->scratch) {
         p->scratch = wr_guard_alloc(&loop->counting, WR_PIPE_SCRATCH);
         if (!p->scratch) {
-            wr_transport_set_error(&p->t, -ENOMEM, "read");
+            pipe_read_lack_buffer(p);
             return;
         }
     }
