@@ -224,11 +224,11 @@ static void connect_shake(weir_connect *connect, int fd)
         .family = connect->family,
         .connection = &connect->connection,
     };
-    const struct wr_tls_opener opener = {.opened = connect_shaken,
-                                         .arg = connect};
+    const struct wr_tls_opener opener = {
+        .factory = connect->factory, .opened = connect_shaken, .arg = connect};
 
-    const int err = wr_tls_open(connect->loop, fd, &connect->factory, &options,
-                                &connect->tls, &opener, &connect->shaking);
+    const int err = wr_tls_open(connect->loop, fd, &options, &connect->tls,
+                                &opener, &connect->shaking);
     wr_assert(connect->cause == 0);
     if (err < 0) {
         connect_end(connect);

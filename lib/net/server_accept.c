@@ -97,10 +97,11 @@ static inline int server_accept_open(weir_server *server, int fd,
                                      weir_transport **ret)
 {
     if (WR_UNLIKELY(wr_tls_settings_are_set(&server->tls))) {
-        const struct wr_tls_opener opener = {.opened = server_accept_shaken,
+        const struct wr_tls_opener opener = {.factory = server->factory,
+                                             .opened = server_accept_shaken,
                                              .arg = server};
-        return wr_tls_open(server->loop, fd, &server->factory, options,
-                           &server->tls, &opener, ret);
+        return wr_tls_open(server->loop, fd, options, &server->tls, &opener,
+                           ret);
     }
     return wr_sock_open(server->loop, fd, &server->factory, options, ret);
 }

@@ -70,6 +70,7 @@ static int context_ticket_open(weir_tls_context *context,
 
 /* wolfSSL's callback; a ticket that is not ours is refused, and then the
  * handshake is a whole one. */
+/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
 static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
                                    unsigned char *iv, unsigned char *mac,
                                    int seals, unsigned char *data, int size,

@@ -209,9 +209,9 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
  * -EINVAL for arguments that can be none, a reserved label among them, or
  * -ENOMEM. */
 WEIR_MUST_USE int wr_tls_engine_export(struct wr_tls_engine *engine,
-                                       const char *label, size_t label_len,
-                                       const void *context, size_t context_len,
-                                       void *out, size_t out_len);
+                                       const char *label, const void *context,
+                                       size_t context_len, void *out,
+                                       size_t out_len);
 
 /* Client: a session that a later connection may resume, given; free it by
  * wolfSSL_SESSION_free() without an account (memory.h), on any thread. 0,

@@ -132,18 +132,18 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
 /* ---- secrets ---- */
 
 int wr_tls_engine_export(struct wr_tls_engine *engine, const char *label,
-                         size_t label_len, const void *context,
-                         size_t context_len, void *out, size_t out_len)
+                         const void *context, size_t context_len, void *out,
+                         size_t out_len)
 {
     wr_require(engine_facts_are_there(engine), -ENOTCONN);
     wr_require(engine->can_export, -EOPNOTSUPP);
-    wr_require(label && label_len > 0 && out && out_len > 0, -EINVAL);
+    wr_require(label && label[0] && out && out_len > 0, -EINVAL);
     wr_require(context_len <= UINT16_MAX && out_len <= UINT16_MAX, -EINVAL);
     wr_assert(engine->ssl && engine->memory);
     struct wr_tls_memory_scope before =
         wr_tls_memory_enter(engine->memory, WR_TLS_MEMORY_PLAIN);
     const int ret = wolfSSL_export_keying_material(
-        engine->ssl, out, out_len, label, label_len, context, context_len,
+        engine->ssl, out, out_len, label, strlen(label), context, context_len,
         context != NULL);
     wr_tls_memory_leave(before);
     if (ret != WOLFSSL_SUCCESS) {

@@ -166,7 +166,8 @@ static bool filter_arm(struct wr_filter *f)
 /* Asks the factory for the protocol; 0 or a negative error. */
 static int filter_find_protocol(struct wr_filter *f)
 {
-    const int err = f->factory.create(f->factory.arg, &f->t, &f->t.binding);
+    const int err =
+        f->opener.factory.create(f->opener.factory.arg, &f->t, &f->t.binding);
 
     wr_loop_leave_if_forked(f->t.loop);
     if (err < 0) {

@@ -33,6 +33,7 @@ typedef void wr_tls_opened_fn(void *arg, int err, weir_transport *t);
 
 /* The maker of a connection, which is told how the handshake went. */
 struct wr_tls_opener {
+    struct weir_factory factory; /* not asked where there is a protocol */
     wr_tls_opened_fn *opened;
     void *arg;
 };
@@ -71,7 +72,6 @@ wr_tls_settings_are_set(const struct wr_tls_settings *settings)
  * weir_transport_abort().
  */
 WEIR_MUST_USE int wr_tls_open(weir_loop *loop, int fd,
-                              const struct weir_factory *factory,
                               const struct wr_sock_options *options,
                               const struct wr_tls_settings *settings,
                               const struct wr_tls_opener *opener,

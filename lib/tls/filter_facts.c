@@ -32,8 +32,8 @@ int weir_tls_export_keying_material(weir_transport *t, const char *label,
     wr_require(context || context_size == 0, -EINVAL);
     struct wr_filter *f = wr_filter_of(t);
     wr_require(f->has_engine, -ENOTCONN);
-    return wr_tls_engine_export(&f->engine, label, strlen(label), context,
-                                context_size, ret, size);
+    return wr_tls_engine_export(&f->engine, label, context, context_size, ret,
+                                size);
 }
 
 const void *weir_tls_get_peer_certificate(const weir_transport *t,

@@ -122,7 +122,6 @@ struct wr_filter {
     uint64_t shutting_ns;        /* when all was sealed, and the wait began */
     struct weir_timeouts limits; /* as they were set */
 
-    struct weir_factory factory;
     struct wr_tls_opener opener; /* opened NULL: it was told */
 };
 

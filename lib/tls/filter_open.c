@@ -31,8 +31,7 @@ static void filter_open_apply(struct wr_filter *f,
     f->limits = connection->timeouts;
 }
 
-int wr_tls_open(weir_loop *loop, int fd, const struct weir_factory *factory,
-                const struct wr_sock_options *options,
+int wr_tls_open(weir_loop *loop, int fd, const struct wr_sock_options *options,
                 const struct wr_tls_settings *settings,
                 const struct wr_tls_opener *opener, weir_transport **ret)
 {
@@ -44,7 +43,6 @@ int wr_tls_open(weir_loop *loop, int fd, const struct weir_factory *factory,
         wr_prep_close(&loop->uring, fd);
         return -ENOMEM;
     }
-    f->factory = *factory;
     filter_open_apply(f, options->connection);
     const struct weir_factory bind = {.create = filter_open_bind, .arg = f};
     const int err = wr_sock_open(loop, fd, &bind, options, &below);

@@ -70,12 +70,10 @@ void wr_tls_settings_drop(struct wr_tls_settings *settings)
 }
 
 /* Not reached: no settings can be read. */
-int wr_tls_open(weir_loop *loop, int fd, const struct weir_factory *factory,
-                const struct wr_sock_options *options,
+int wr_tls_open(weir_loop *loop, int fd, const struct wr_sock_options *options,
                 const struct wr_tls_settings *settings,
                 const struct wr_tls_opener *opener, weir_transport **ret)
 {
-    (void)factory;
     (void)options;
     (void)opener;
     (void)ret;

@@ -277,7 +277,7 @@ UNIT(tls_engine, there_are_no_facts_before_the_handshake_is_done)
     cr_assert_null(wr_tls_engine_get_peer_certificate(client, 0, &len));
     expect_eq(wr_tls_engine_get_cipher_bits(client), 0);
     expect_eq(wr_tls_engine_was_resumed(client), false);
-    expect_eq(wr_tls_engine_export(client, "l", 1, NULL, 0, out, 8), -ENOTCONN);
+    expect_eq(wr_tls_engine_export(client, "l", NULL, 0, out, 8), -ENOTCONN);
     expect_eq(wr_tls_engine_get_session(client, &session), -EAGAIN);
     expect_eq(wr_tls_engine_get_session(&pair.server.engine, &session),
               -EOPNOTSUPP);
@@ -314,16 +314,15 @@ static void engine_export(int version)
     uint8_t three[48];
     tls_rig_connect(&pair, &options);
 
-    expect_eq(wr_tls_engine_export(client, label, 13, "c", 1, one, 48), 0);
-    expect_eq(wr_tls_engine_export(server, label, 13, "c", 1, two, 48), 0);
-    expect_eq(wr_tls_engine_export(server, label, 13, NULL, 0, three, 48), 0);
+    expect_eq(wr_tls_engine_export(client, label, "c", 1, one, 48), 0);
+    expect_eq(wr_tls_engine_export(server, label, "c", 1, two, 48), 0);
+    expect_eq(wr_tls_engine_export(server, label, NULL, 0, three, 48), 0);
 
     expect_eq(memcmp(one, two, sizeof(one)), 0);
     expect_neq(memcmp(one, three, sizeof(one)), 0);
-    expect_eq(wr_tls_engine_export(client, NULL, 0, NULL, 0, one, 8), -EINVAL);
-    expect_eq(
-        wr_tls_engine_export(client, "master secret", 13, NULL, 0, one, 8),
-        -EINVAL);
+    expect_eq(wr_tls_engine_export(client, NULL, NULL, 0, one, 8), -EINVAL);
+    expect_eq(wr_tls_engine_export(client, "master secret", NULL, 0, one, 8),
+              -EINVAL);
     tls_rig_fini(&pair);
 }
 
@@ -341,8 +340,8 @@ TLS_PAIR(tls_engine, nothing_is_exported_where_nothing_was_kept_for_it)
 {
     char out[8];
     (void)version;
-    expect_eq(wr_tls_engine_export(&rig->client.engine, "label", 5, NULL, 0,
-                                   out, sizeof(out)),
+    expect_eq(wr_tls_engine_export(&rig->client.engine, "label", NULL, 0, out,
+                                   sizeof(out)),
               -EOPNOTSUPP);
 }
 
