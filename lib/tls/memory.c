@@ -19,6 +19,9 @@
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/chacha20_poly1305.h>
+#include <wolfssl/wolfcrypt/hash.h>
 
 enum memory_kind { MEMORY_MALLOC, MEMORY_PLAIN, MEMORY_SPARE, MEMORY_BLOCK };
 
@@ -200,8 +203,49 @@ static void *memory_realloc(void *ptr, size_t size)
 
 /* ---- the library ---- */
 
+static int memory_try_cipher(const uint8_t key[32])
+{
+    Aes aes;
+    int err = wc_AesInit(&aes, NULL, INVALID_DEVID);
+
+    wr_assert(key != NULL);
+    if (err == 0) {
+        err = wc_AesGcmSetKey(&aes, key, 32);
+        wc_AesFree(&aes);
+    }
+#if defined(HAVE_CHACHA) && defined(HAVE_POLY1305)
+    if (err == 0) {
+        uint8_t tag[CHACHA20_POLY1305_AEAD_AUTHTAG_SIZE];
+        uint8_t text[32];
+        err = wc_ChaCha20Poly1305_Encrypt(key, key, NULL, 0, key, sizeof(text),
+                                          text, tag);
+    }
+#endif
+    return err;
+}
+
+/* wolfCrypt looks which instructions there are when an algorithm is used first,
+ * and notes what it found in plain variables. It does so here, where one thread
+ * is: in the first handshakes of several loops that would be a race. */
+static int memory_try_algorithms(void)
+{
+    static const uint8_t zeros[32];
+    uint8_t digest[WC_SHA384_DIGEST_SIZE];
+    int err = wc_Sha256Hash(zeros, sizeof(zeros), digest);
+
+    wr_assert(!memory_scope.memory);
+    if (err == 0) {
+        err = wc_Sha384Hash(zeros, sizeof(zeros), digest); /* and SHA-512 */
+    }
+    if (err == 0) {
+        err = memory_try_cipher(zeros);
+    }
+    return err;
+}
+
 static void memory_start_once(void)
 {
+    wr_assert(!memory_started); /* nothing has failed yet */
 #ifdef WR_TLS_OWN_WOLFSSL
     memory_started =
         wolfSSL_SetAllocators(memory_alloc, memory_free, memory_realloc);
@@ -212,6 +256,9 @@ static void memory_start_once(void)
 #endif
     if (memory_started == 0) {
         memory_started = wolfSSL_Init() == WOLFSSL_SUCCESS ? 0 : -1;
+    }
+    if (memory_started == 0) {
+        memory_started = memory_try_algorithms();
     }
 }
 

@@ -59,7 +59,8 @@ void wr_tls_memory_fini(struct wr_tls_memory *memory);
 void wr_tls_memory_check_invariants(const struct wr_tls_memory *memory);
 
 /* Sets up wolfSSL for the process, once; any thread. 0 or WEIR_ETLSENGINE. It
- * comes before all other calls into wolfSSL. */
+ * comes before all other calls into wolfSSL, and leaves nothing in it that is
+ * written when it is first used. */
 WEIR_MUST_USE int wr_tls_memory_start_library(void);
 
 /* The account, and how, before; for wr_tls_memory_leave(). */
