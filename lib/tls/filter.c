@@ -81,6 +81,7 @@ static void filter_lose(struct wr_filter *f)
     filter_tell_failure(f);
     wr_filter_set_state(f, WR_FILTER_LOST);
     f->demand.account.notify_released = true; /* the last lease frees */
+    f->upper = NULL;
     if (f->made) {
         wr_protocol_lost(&f->t);
     }
@@ -325,6 +326,7 @@ static void filter_below_was_lost(void *user, weir_transport *below, int err)
     wr_assert(f->below == below);
     wr_filter_check_invariants(f);
     f->below_lost = true;
+    f->sealed_bytes = 0; /* what it has not sent it has dropped */
     filter_advance(f);
 }
 
@@ -513,6 +515,11 @@ void wr_filter_bear(struct wr_filter *f, weir_transport *below)
     wr_assert(below->loop == loop && !f->below);
     wr_assert(f->state == WR_FILTER_UNBORN && f->settings);
     f->below = weir_transport_ref(below);
+    f->is_upper = below->ops == &wr_filter_ops;
+    if (f->is_upper) {
+        wr_assert(!wr_filter_of(below)->upper);
+        wr_filter_of(below)->upper = f;
+    }
     wr_transport_take_place(&f->t, below);
     below->hard_limit_bytes = UINT64_MAX; /* the filter's holds */
     wr_loop_pin(loop);

@@ -74,13 +74,15 @@ struct wr_filter_shared {
 
 struct wr_filter {
     weir_transport t;
-    weir_transport *below; /* a reference; NULL before there is one */
+    weir_transport *below;   /* a reference; NULL before there is one */
+    struct wr_filter *upper; /* whose below this one is; NULL: none, or lost */
     struct wr_filter_shared *shared;
     struct wr_tls_engine engine;
     struct wr_tls_settings *settings; /* until the engine is made of them */
     enum wr_filter_state state : 8;   /* set by wr_filter_set_state() alone */
     bool has_engine : 1;
     bool starts : 1;       /* set at birth: on a transport with a protocol */
+    bool is_upper : 1;     /* set at birth: below is a filter */
     bool made : 1;         /* set when the protocol knows the connection */
     bool is_hard : 1;      /* set by wr_filter_doom() */
     bool below_paused : 1; /* set and cleared where below is paused by us */

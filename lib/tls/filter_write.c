@@ -45,36 +45,53 @@ struct filter_record {
     uint64_t plain_bytes; /* that are sealed in it and those before it */
 };
 
-/* Below has sent a block, or drops it: it does so before it is lost, and so is
- * the filter's end. What its depth allows now is done at the end of the turn.
- */
-static void filter_write_release(void *arg)
+/* Below has sent bytes: the end of the turn does what its depth allows now. */
+static void filter_write_go_on(struct wr_filter *f)
 {
-    struct wr_block *block = arg;
-    struct filter_record record;
-
-    memcpy(&record, block->data, sizeof(record));
-    struct wr_filter *f = record.filter;
-    wr_assert(f->sealed_bytes >= record.plain_bytes);
-    f->sealed_bytes -= record.plain_bytes;
-    wr_block_give(&f->t.loop->blocks, block);
     if (!wr_filter_is_over(f) &&
         (f->t.notify_depth >= 0 || !wr_sendq_is_empty(&f->sendq))) {
         filter_write_make_dirty(f);
     }
 }
 
+/* Below has sent @plain_bytes, sealed. A filter below gives a block back when
+ * it has sealed it: that its bytes are sent is known by its depth, which is
+ * never less than those of them that it has not sent. */
+static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
+{
+    wr_assert(f->sealed_bytes >= plain_bytes);
+    f->sealed_bytes -= plain_bytes;
+    filter_write_go_on(f);
+    for (f = f->upper; f; f = f->upper) {
+        f->sealed_bytes = wr_min_u64(f->sealed_bytes, wr_filter_below_depth(f));
+        filter_write_go_on(f);
+    }
+}
+
+/* Below has done with a block: it has sent it, or drops it, before it is lost,
+ * and so before the filter's end. */
+static void filter_write_release(void *arg)
+{
+    struct wr_block *block = arg;
+    struct filter_record record;
+
+    memcpy(&record, block->data, sizeof(record));
+    wr_block_give(&record.filter->t.loop->blocks, block);
+    filter_write_sent(record.filter, record.plain_bytes);
+}
+
 /* Hands a block below; it stands for the bytes sealed since the last one. */
 static void filter_write_send(struct wr_filter *f, struct wr_block *block)
 {
+    const uint64_t plain_bytes = block->next ? 0 : f->unsent_bytes;
     const struct filter_record record = {
-        .filter = f, .plain_bytes = block->next ? 0 : f->unsent_bytes};
+        .filter = f, .plain_bytes = f->is_upper ? 0 : plain_bytes};
 
     _Static_assert(sizeof(record) <= WR_TLS_MEMORY_RECORD_OFFSET,
                    "there is room before a record");
     memcpy(block->data, &record, sizeof(record));
-    f->sealed_bytes += record.plain_bytes;
-    f->unsent_bytes -= record.plain_bytes;
+    f->sealed_bytes += plain_bytes;
+    f->unsent_bytes -= plain_bytes;
     block->next = NULL;
     wr_assert(block->used > 0);
     const int err =
@@ -221,6 +238,7 @@ void wr_filter_drop_queue(struct wr_filter *f)
 {
     wr_assert(f->state == WR_FILTER_ENDING);
     f->t.has_dropped |= f->sendq.bytes > 0;
+    f->unsent_bytes = 0;
     wr_budget_unqueue(&f->t.loop->budget, f->sendq.bytes);
     wr_sendq_clear(&f->sendq, &f->t.loop->send_memory);
     wr_loop_leave_if_forked(f->t.loop); /* by a release callback */
