@@ -13,9 +13,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <weir/pipe.h>
 
 #define SMALL_BUFFER 16384
 
@@ -264,67 +262,6 @@ static void open_unix(struct rig *rig)
         0);
 }
 
-/* weir reads from @fds[0], or writes to @fds[1], and the peer has the other. */
-static void open_pipe_of(struct rig *rig, const int fds[2])
-{
-    const struct weir_factory factory = {.create = rig_create, .arg = rig};
-    const struct weir_pipe_options options = {.size = sizeof(options),
-                                              .connection = rig->connection};
-    if (rig_can(rig, RIG_RECEIVES)) {
-        rig->peer = fds[1];
-        expect_eq(
-            weir_connect_read_pipe(rig->loop, &factory, fds[0], &options, NULL),
-            0);
-    } else {
-        rig->peer = fds[0];
-        expect_eq(weir_connect_write_pipe(rig->loop, &factory, fds[1], &options,
-                                          NULL),
-                  0);
-    }
-}
-
-static void open_pipe(struct rig *rig)
-{
-    int fds[2];
-
-    expect_eq(pipe2(fds, O_CLOEXEC), 0);
-    if (rig->small_buffers) {
-        expect(fcntl(fds[1], F_SETPIPE_SZ, 4096) > 0);
-    }
-    open_pipe_of(rig, fds);
-}
-
-/* A pipe that was opened by its name. */
-static void open_fifo(struct rig *rig)
-{
-    char path[64];
-    int fds[2];
-
-    snprintf(path, sizeof(path), "/tmp/weir-fifo-%d", (int)getpid());
-    expect_eq(mkfifo(path, 0600), 0);
-    int both = open(path, O_RDWR | O_CLOEXEC); /* or the others would wait */
-    fds[0] = open(path, O_RDONLY | O_CLOEXEC);
-    fds[1] = open(path, O_WRONLY | O_CLOEXEC);
-    expect(both >= 0 && fds[0] >= 0 && fds[1] >= 0);
-    close(both);
-    unlink(path);
-    if (rig->small_buffers) {
-        expect(fcntl(fds[1], F_SETPIPE_SZ, 4096) > 0);
-    }
-    open_pipe_of(rig, fds);
-}
-
-static void open_socket_pipe(struct rig *rig)
-{
-    int fds[2];
-
-    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    if (rig->small_buffers) {
-        set_socket_option(fds[1], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
-    }
-    open_pipe_of(rig, fds);
-}
-
 static const struct pair_maker makers[] = {
     {.name = "tcp connected",
      .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET | RIG_HAS_ADDRESSES,
@@ -353,24 +290,30 @@ static const struct pair_maker makers[] = {
     {.name = "tls over unix",
      .traits = RIG_BOTH_WAYS | RIG_IS_NAMELESS | RIG_IS_TLS,
      .open = rig_open_tls_unix},
+    {.name = "tls by start_tls",
+     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .open = rig_open_start_tls},
+    {.name = "tls in tls",
+     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .open = rig_open_tls_in_tls},
     {.name = "read pipe",
      .traits = RIG_RECEIVES | RIG_IS_PIPE | RIG_IS_PLAIN,
-     .open = open_pipe},
+     .open = rig_open_pipe},
     {.name = "read fifo",
      .traits = RIG_RECEIVES | RIG_IS_PIPE | RIG_IS_PLAIN,
-     .open = open_fifo},
+     .open = rig_open_fifo},
     {.name = "read socket",
      .traits = RIG_RECEIVES | RIG_IS_PIPE | RIG_IS_PLAIN,
-     .open = open_socket_pipe},
+     .open = rig_open_socket_pipe},
     {.name = "write pipe",
      .traits = RIG_SENDS | RIG_IS_PIPE | RIG_IS_PLAIN,
-     .open = open_pipe},
+     .open = rig_open_pipe},
     {.name = "write fifo",
      .traits = RIG_SENDS | RIG_IS_PIPE | RIG_IS_PLAIN,
-     .open = open_fifo},
+     .open = rig_open_fifo},
     {.name = "write socket",
      .traits = RIG_SENDS | RIG_IS_PIPE | RIG_IS_PLAIN,
-     .open = open_socket_pipe},
+     .open = rig_open_socket_pipe},
 };
 
 enum { MAKER_COUNT = sizeof(makers) / sizeof(makers[0]) };

@@ -29,6 +29,7 @@
 #include <weir/inspect.h>
 #include <weir/loop.h>
 #include <weir/server.h>
+#include <weir/tls_connection.h>
 #include <weir/transport.h>
 #include <weir/unix.h>
 
@@ -82,6 +83,17 @@ struct rig_hooks {
     int (*eof_received)(struct rig *rig);
 };
 
+/* How an end of a connection gets TLS after it was made. */
+struct rig_upgrade {
+    struct weir_factory factory;  /* of the protocol that it has then */
+    struct weir_tls_settings tls; /* of start_tls */
+    bool awaits_line;             /* which asks for TLS; false: it is at once */
+    weir_connect_done_fn *failed; /* told factory.arg; NULL: it must not */
+};
+
+/* The line that asks for TLS, in plain text. */
+#define RIG_UPGRADE_LINE "STARTTLS\n"
+
 struct rig {
     /* Chosen by the test, kept from round to round. */
     struct rig_hooks hooks;
@@ -99,6 +111,7 @@ struct rig {
     const struct pair_maker *maker;
     weir_server *server;
     struct relay *relay; /* of a TLS connection, or NULL */
+    struct rig_upgrade upgrade;
     int peer;            /* -1 when closed */
     char events[512];    /* "made data eof lost" */
     int depth;           /* of callbacks that run now */
@@ -124,6 +137,11 @@ int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret);
 void rig_open_unix_connected(struct rig *rig);
 void rig_open_unix_accepted(struct rig *rig);
 
+/* weir has one end of a pipe: the one that it reads, or the one it writes. */
+void rig_open_pipe(struct rig *rig);
+void rig_open_fifo(struct rig *rig);
+void rig_open_socket_pipe(struct rig *rig);
+
 /* The path of one of the certificates and keys of tests; good until the fourth
  * call after. */
 const char *rig_tls_file(const char *name);
@@ -134,6 +152,13 @@ void rig_open_tls_connected(struct rig *rig);
 void rig_open_tls12_connected(struct rig *rig);
 void rig_open_tls_accepted(struct rig *rig);
 void rig_open_tls_unix(struct rig *rig);
+/* Plain text goes on with TLS 1.2, as the server; TLS goes on with TLS, as the
+ * client. */
+void rig_open_start_tls(struct rig *rig);
+void rig_open_tls_in_tls(struct rig *rig);
+/* The protocol of an end that has to be upgraded first; @upgrade is borrowed
+ * until then. */
+struct weir_factory rig_upgrade_factory(struct rig_upgrade *upgrade);
 /* Waits for the end of the relay, once both ends of a round are closed. */
 void rig_close_tls(struct rig *rig);
 

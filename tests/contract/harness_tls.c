@@ -39,6 +39,9 @@ struct relay {
     int listen_fd; /* the TLS side is accepted here; -1: it is tls_fd */
     struct sockaddr_in address;
     bool connects;
+    bool asks_for_tls; /* by a line in plain text */
+    bool has_tls_twice;
+    struct rig_upgrade upgrade; /* of the TLS side to TLS in TLS */
     bool small_buffers;
 };
 
@@ -187,10 +190,23 @@ static void relay_done(void *arg, int err, weir_transport *t)
     }
 }
 
+static struct weir_factory
+relay_factory(struct relay_side *side, const struct weir_tls_settings *settings)
+{
+    const struct weir_factory factory = {.create = relay_create, .arg = side};
+    struct rig_upgrade *upgrade = &side->relay->upgrade;
+    if (!settings || !side->relay->has_tls_twice) {
+        return factory;
+    }
+    *upgrade = (struct rig_upgrade){
+        .factory = factory, .tls = *settings, .failed = relay_done};
+    return rig_upgrade_factory(upgrade);
+}
+
 static void relay_adopt(struct relay_side *side, int fd,
                         const struct weir_tls_settings *settings)
 {
-    const struct weir_factory factory = {.create = relay_create, .arg = side};
+    const struct weir_factory factory = relay_factory(side, settings);
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .done = relay_done,
                                                  .done_arg = side,
@@ -227,6 +243,11 @@ static void *relay_run(void *arg)
                   0);
     }
     expect(relay->tls_fd >= 0);
+    if (relay->asks_for_tls) {
+        const size_t len = strlen(RIG_UPGRADE_LINE);
+        expect_eq(send(relay->tls_fd, RIG_UPGRADE_LINE, len, MSG_NOSIGNAL),
+                  (ssize_t)len);
+    }
     relay_adopt(&relay->plain, relay->plain_fd, NULL);
     relay_adopt(&relay->tls, relay->tls_fd, &settings);
     expect_eq(weir_loop_call_later(relay->loop, 2 * RIG_WAIT_NS, relay_expired,
@@ -303,9 +324,9 @@ void rig_close_tls(struct rig *rig)
 
 /* ---- makers ---- */
 
-static void open_connected(struct rig *rig, int version)
+static void open_connected(struct rig *rig, int version, bool twice)
 {
-    const struct weir_factory factory = {.create = rig_create, .arg = rig};
+    struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
         .context = rig_tls_context(false, version),
@@ -316,7 +337,13 @@ static void open_connected(struct rig *rig, int version)
     struct relay *relay = relay_new(rig, true, version);
     uint16_t port;
     relay->listen_fd = listen_tcp(&port, rig->small_buffers ? SMALL_BUFFER : 0);
+    relay->has_tls_twice = twice;
     relay_start(relay);
+    if (twice) {
+        rig->upgrade =
+            (struct rig_upgrade){.factory = factory, .tls = settings};
+        factory = rig_upgrade_factory(&rig->upgrade);
+    }
     expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
                                      &options, NULL),
               0);
@@ -325,12 +352,17 @@ static void open_connected(struct rig *rig, int version)
 
 void rig_open_tls_connected(struct rig *rig)
 {
-    open_connected(rig, 13);
+    open_connected(rig, 13, false);
 }
 
 void rig_open_tls12_connected(struct rig *rig)
 {
-    open_connected(rig, 12);
+    open_connected(rig, 12, false);
+}
+
+void rig_open_tls_in_tls(struct rig *rig)
+{
+    open_connected(rig, 13, true);
 }
 
 static void server_done(void *arg, int err, weir_server *server)
@@ -346,17 +378,23 @@ static bool has_count(void *arg)
     return ((struct rig *)arg)->count > 0;
 }
 
-void rig_open_tls_accepted(struct rig *rig)
+static void open_accepted(struct rig *rig, int version, bool by_start_tls)
 {
-    const struct weir_factory factory = {.create = rig_create, .arg = rig};
+    struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
-        .size = sizeof(settings), .context = rig_tls_context(true, 13)};
+        .size = sizeof(settings), .context = rig_tls_context(true, version)};
     const struct weir_server_options options = {.size = sizeof(options),
                                                 .done = server_done,
                                                 .done_arg = rig,
-                                                .tls = &settings,
+                                                .tls = by_start_tls ? NULL
+                                                                    : &settings,
                                                 .connection = rig->connection};
-    struct relay *relay = relay_new(rig, false, 13);
+    struct relay *relay = relay_new(rig, false, version);
+    if (by_start_tls) {
+        rig->upgrade = (struct rig_upgrade){
+            .factory = factory, .tls = settings, .awaits_line = true};
+        factory = rig_upgrade_factory(&rig->upgrade);
+    }
     struct weir_address address;
     expect_eq(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
                                  &rig->server),
@@ -367,12 +405,23 @@ void rig_open_tls_accepted(struct rig *rig)
     expect(weir_server_get_socket(rig->server, 0, &address) >= 0);
     relay->address = address.storage.inet;
     relay->connects = true;
+    relay->asks_for_tls = by_start_tls;
     relay->tls_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect(relay->tls_fd >= 0);
     if (rig->small_buffers) {
         set_socket_option(relay->tls_fd, SOL_SOCKET, SO_RCVBUF, SMALL_BUFFER);
     }
     relay_start(relay);
+}
+
+void rig_open_tls_accepted(struct rig *rig)
+{
+    open_accepted(rig, 13, false);
+}
+
+void rig_open_start_tls(struct rig *rig)
+{
+    open_accepted(rig, 12, true);
 }
 
 /* TLS over a Unix socket that weir adopts. */

@@ -1,0 +1,84 @@
+/*
+ * The upgrade of the contract suites: start_tls before a test sees the
+ * connection.
+ *
+ * A protocol of its own has the connection first. It waits for the line that
+ * asks for TLS, where there is one, gives TLS what came behind it, and when the
+ * handshake is done it hands the new transport to the protocol that the test
+ * chose, which takes it as one that was just made.
+ */
+#include "tests/contract/harness.h"
+
+#include <weir/start_tls.h>
+#include <weir/tls.h>
+
+static void upgrade_done(void *arg, int err, weir_transport *t)
+{
+    struct rig_upgrade *upgrade = arg;
+    const struct weir_factory factory = upgrade->factory;
+    struct weir_protocol_binding binding = {.protocol = NULL};
+    if (err < 0) {
+        expect(upgrade->failed != NULL);
+        upgrade->failed(factory.arg, err, NULL);
+        return;
+    }
+    expect_eq(factory.create(factory.arg, t, &binding), 0);
+    expect_eq(weir_transport_set_protocol(t, &binding, NULL, 0), 0);
+    binding.protocol->connection_made(binding.user, t);
+}
+
+static void upgrade_start(struct rig_upgrade *upgrade, weir_transport *t,
+                          const struct weir_buf *initial)
+{
+    const struct weir_start_tls_options options = {.size = sizeof(options),
+                                                   .done = upgrade_done,
+                                                   .done_arg = upgrade,
+                                                   .initial = initial,
+                                                   .initial_count = 1};
+    expect_eq(weir_transport_start_tls(t, &upgrade->tls, &options, NULL), 0);
+    weir_tls_context_unref(upgrade->tls.context);
+}
+
+static void upgrade_made(void *user, weir_transport *t)
+{
+    const struct weir_buf none = {.len = 0};
+    struct rig_upgrade *upgrade = user;
+    if (!upgrade->awaits_line) {
+        upgrade_start(upgrade, t, &none);
+    }
+}
+
+static int upgrade_received(void *user, weir_transport *t,
+                            const struct weir_buf *buf)
+{
+    const size_t line = strlen(RIG_UPGRADE_LINE);
+    struct weir_buf rest = *buf;
+    expect(rest.len >= line);
+    expect(memcmp(rest.data, RIG_UPGRADE_LINE, line) == 0);
+    rest.data += line;
+    rest.len -= line;
+    upgrade_start(user, t, &rest);
+    return 0;
+}
+
+static const struct weir_protocol upgrade_protocol = {
+    .size = sizeof(upgrade_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = upgrade_made,
+    .data_received = upgrade_received,
+};
+
+static int upgrade_create(void *arg, weir_transport *t,
+                          struct weir_protocol_binding *ret)
+{
+    (void)t;
+    ret->protocol = &upgrade_protocol;
+    ret->user = arg;
+    return 0;
+}
+
+struct weir_factory rig_upgrade_factory(struct rig_upgrade *upgrade)
+{
+    weir_tls_context_ref(upgrade->tls.context);
+    return (struct weir_factory){.create = upgrade_create, .arg = upgrade};
+}
