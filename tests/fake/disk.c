@@ -12,12 +12,13 @@
 #include <fcntl.h>
 #include <string.h>
 
-int fake_disk_open(uint64_t size, fake_fill_fn *fill)
+int fake_disk_open(uint64_t size, fake_fill_fn *fill, void *arg)
 {
     struct fake_file *file = fake_file_open(FAKE_DISK, 0);
     wr_assert(file);
     file->disk_size = size;
     file->fill = fill;
+    file->fill_arg = arg;
     return file->fd;
 }
 
@@ -39,7 +40,8 @@ int32_t fake_disk_read(const struct fake_file *file, void *buf, size_t len,
     if (most > 1 && fake_chance(fake.options.permille[FAKE_SHORT_RECV])) {
         most = 1 + (size_t)fake_random(most);
     }
-    file->fill(buf, offset, most);
+    file->fill(file->fill_arg, buf, offset, most);
+    fake.stats.disk_reads++;
     return (int32_t)most;
 }
 
@@ -59,28 +61,20 @@ int wr_sys_is_cached(int fd, uint64_t offset, size_t len)
            !fake_chance(fake.options.permille[FAKE_COLD]);
 }
 
-int64_t wr_sys_sendfile(int fd, int from, uint64_t offset, size_t len)
+/* Takes what there is room for: 0 or more, or a negative error. */
+static int64_t disk_to_stream(struct fake_end *end,
+                              const struct fake_file *file, uint64_t offset,
+                              size_t len)
 {
-    struct fake_file *socket = fake_file_get(fd, "sendfile");
-    const struct fake_file *file = fake_file_get(from, "sendfile");
     uint8_t buf[4096];
     int64_t sent = 0;
-    int64_t res = 0;
+    ssize_t res = 0;
 
-    if (socket->kind != FAKE_STREAM || file->kind != FAKE_DISK) {
-        fake_fail("sendfile from descriptor %d to %d", from, fd);
-    }
-    if (socket->send_count > 0) {
-        fake_fail("sendfile beside a send on descriptor %d", fd);
-    }
-    if (len > 1 && fake_chance(fake.options.permille[FAKE_SHORT_SEND])) {
-        len = 1 + (size_t)fake_random(len);
-    }
     while (len > 0 && offset < file->disk_size) {
-        size_t part = (size_t)wr_min_u64(wr_min_u64(len, sizeof(buf)),
-                                         file->disk_size - offset);
-        file->fill(buf, offset, part);
-        res = fake_end_send(socket->end, buf, part);
+        const size_t part = (size_t)wr_min_u64(wr_min_u64(len, sizeof(buf)),
+                                               file->disk_size - offset);
+        file->fill(file->fill_arg, buf, offset, part);
+        res = fake_end_send(end, buf, part);
         if (res <= 0) {
             break;
         }
@@ -88,8 +82,43 @@ int64_t wr_sys_sendfile(int fd, int from, uint64_t offset, size_t len)
         offset += (uint64_t)res;
         len -= (size_t)res;
     }
-    fake.stats.sent_bytes += (uint64_t)sent;
-    fake.stats.sendfiles++;
-    fake_trace("sendfile fd=%d = %lld", fd, (long long)(sent ? sent : res));
     return sent > 0 ? sent : res;
+}
+
+static int64_t disk_send(struct fake_end *end, const struct fake_file *file,
+                         uint64_t offset, size_t len)
+{
+    if (fake_chance(fake.options.permille[FAKE_INTERRUPT])) {
+        return -EINTR;
+    }
+    if (fake_chance(fake.options.permille[FAKE_VAIN_POLL])) {
+        return -EAGAIN;
+    }
+    if (fake_chance(fake.options.permille[FAKE_DISK_ERROR])) {
+        return -EIO;
+    }
+    if (len > 1 && fake_chance(fake.options.permille[FAKE_SHORT_SEND])) {
+        len = 1 + (size_t)fake_random(len);
+    }
+    return disk_to_stream(end, file, offset, len);
+}
+
+int64_t wr_sys_sendfile(int fd, int from, uint64_t offset, size_t len)
+{
+    struct fake_file *socket = fake_file_get(fd, "sendfile");
+    const struct fake_file *file = fake_file_get(from, "sendfile");
+
+    if (socket->kind != FAKE_STREAM || file->kind != FAKE_DISK) {
+        fake_fail("sendfile from descriptor %d to %d", from, fd);
+    }
+    if (socket->send_count > 0) {
+        fake_fail("sendfile beside a send on descriptor %d", fd);
+    }
+    const int64_t res = disk_send(socket->end, file, offset, len);
+    fake.stats.sent_bytes += res > 0 ? (uint64_t)res : 0;
+    fake.stats.sendfiles++;
+    fake.stats.sendfiles_short += res > 0 && (uint64_t)res < len;
+    fake.stats.sendfiles_full += res == -EAGAIN;
+    fake_trace("sendfile fd=%d len=%zu = %lld", fd, len, (long long)res);
+    return res;
 }

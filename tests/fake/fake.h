@@ -32,15 +32,15 @@ enum fake_fault {
     FAKE_REORDER,      /* completions of different operations change places */
     FAKE_NO_BUFFER,    /* a receive ends with -ENOBUFS */
     FAKE_NO_FD,        /* accept and socket fail with -EMFILE */
-    FAKE_INTERRUPT,    /* a wait returns early with nothing */
+    FAKE_INTERRUPT,    /* a wait, or the sending of a file, is interrupted */
     FAKE_CANCEL_RACE,  /* a cancelled operation completes all the same */
     FAKE_NO_SUBMIT,    /* an enter takes only some of the entries */
     FAKE_CONN_ABORTED, /* accept fails with -ECONNABORTED */
     FAKE_RETRIES_OVER, /* an operation that waits was woken too often */
-    FAKE_VAIN_POLL,    /* a receive by a system call finds nothing after all */
+    FAKE_VAIN_POLL,    /* a system call finds nothing, or no room, after all */
     FAKE_NO_TIMEOUT,   /* there is no memory for an operation of time */
     FAKE_COLD,         /* a part of a file is not in the cache */
-    FAKE_DISK_ERROR,   /* a read of a file fails with -EIO */
+    FAKE_DISK_ERROR,   /* a file cannot be read: -EIO */
     FAKE_FAULT_COUNT
 };
 
@@ -91,7 +91,12 @@ struct fake_stats {
     uint64_t call_receives_short;
     uint64_t call_receives_empty;
     uint64_t call_receives_left; /* by sockets that use the ring again */
-    uint64_t sendfiles;          /* system calls */
+    /* System calls that send a file: all, those that took less than was asked
+     * for, and those that found no room. */
+    uint64_t sendfiles;
+    uint64_t sendfiles_short;
+    uint64_t sendfiles_full;
+    uint64_t disk_reads; /* by the ring, with bytes */
 };
 
 /* ---- machine ---- */
@@ -154,10 +159,11 @@ int fake_sockopt(int fd, int level, int name);
 /* ---- files ---- */
 
 /* Makes bytes of a file, from @offset on. */
-typedef void fake_fill_fn(void *buf, uint64_t offset, size_t len);
+typedef void fake_fill_fn(void *arg, void *buf, uint64_t offset, size_t len);
 
 /* A regular file that is open for reading; closed by wr_sys_close(). */
-int fake_disk_open(uint64_t size, fake_fill_fn *fill);
+int fake_disk_open(uint64_t size, fake_fill_fn *fill, void *arg);
+/* Makes it shorter, or longer. */
 void fake_disk_truncate(int fd, uint64_t size);
 
 /* ---- children ---- */

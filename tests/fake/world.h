@@ -81,6 +81,7 @@ struct fake_file {
     uint64_t signal_mask;
     uint64_t disk_size;
     fake_fill_fn *fill; /* FAKE_DISK */
+    void *fill_arg;
     struct fake_child child;
     struct fake_sockopt_value sockopts[FAKE_SOCKOPT_MAX];
     uint32_t sockopt_count;

@@ -301,6 +301,9 @@ static void act(void *arg)
     if (sim.bulk && fake_chance(400)) {
         write_together();
     }
+    if (conn->file.fd != 0 && fake_chance(400)) {
+        sim_file_disturb(conn);
+    }
     if (!weir_transport_is_closing(conn->t)) {
         act_rarely(conn);
     } else if (conn->reading_paused) {

@@ -49,10 +49,13 @@ static void check_end(struct sim_conn *conn)
     bool alive =
         conn->state == SIM_MADE && weir_transport_get_error(conn->t) == 0;
     bool clean = conn->state == SIM_LOST && conn->lost_err == 0;
+    if (conn->file_torn) {
+        fake_fail("peer %u takes a part of a file for the whole", conn->id);
+    }
     if (conn->abort_asked || !(alive || clean)) {
         return; /* the rest was dropped, and weir's side knows */
     }
-    if (conn->got != conn->written) {
+    if (conn->got != conn->written || conn->file.fd != 0) {
         fake_fail("peer %u read the end of the stream after %llu bytes, but "
                   "%llu were accepted",
                   conn->id, (unsigned long long)conn->got,

@@ -9,17 +9,15 @@
 #include "tests/sim/sim.h"
 
 #include "weir/error.h"
-#include "weir/inspect.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- every callback ---- */
 
-static void begin(const struct sim_conn *conn, const weir_transport *t,
-                  const char *what)
+void sim_begin(const struct sim_conn *conn, const weir_transport *t,
+               const char *what)
 {
     if (sim.in_api) {
         fake_fail("connection %u: %s from inside a call", conn->id, what);
@@ -36,7 +34,7 @@ static void begin(const struct sim_conn *conn, const weir_transport *t,
                (unsigned long long)conn->received);
 }
 
-static void end(void)
+void sim_end(void)
 {
     sim.in_callback = false;
 }
@@ -45,7 +43,7 @@ static void end(void)
 static void begin_reading(const struct sim_conn *conn, const weir_transport *t,
                           const char *what)
 {
-    begin(conn, t, what);
+    sim_begin(conn, t, what);
     if (conn->eof || conn->close_asked || conn->abort_asked ||
         conn->callback_err < 0) {
         fake_fail("connection %u: %s after its end", conn->id, what);
@@ -82,6 +80,10 @@ static void act_inside(struct sim_conn *conn)
         break;
     case 7:
         sim_limit(conn);
+        break;
+    case 8:
+    case 9:
+        sim_file_disturb(conn);
         break;
     default:
         break;
@@ -126,7 +128,7 @@ static void connection_made(void *user, weir_transport *t)
     act_inside(conn);
     conn->callback_err = 0; /* this callback cannot fail */
     sim_act_soon(conn, fake_random(20 * SIM_MS));
-    end();
+    sim_end();
 }
 
 static bool may_fail_with(const struct sim_conn *conn, int err)
@@ -150,7 +152,7 @@ static bool may_fail_with(const struct sim_conn *conn, int err)
     case -ENOMEM:
         return sim.alloc.failed > 0;
     default:
-        return conn->refused_err == err && err < 0;
+        return err < 0 && (conn->refused_err == err || conn->file_err == err);
     }
 }
 
@@ -161,6 +163,10 @@ static void check_clean_end(const struct sim_conn *conn, enum weir_end how)
     bool fin = conn->fin_sent || conn->peer_gone;
     if (conn->abort_asked) {
         return;
+    }
+    if (conn->file_err != 0) {
+        fake_fail("connection %u: a clean end after a part of a file",
+                  conn->id);
     }
     if (how == WEIR_END_CLOSED && !conn->close_asked) {
         fake_fail("connection %u: closed by nobody", conn->id);
@@ -204,7 +210,10 @@ static void check_broken_end(const struct sim_conn *conn, int err)
 static void connection_lost(void *user, weir_transport *t, int err)
 {
     struct sim_conn *conn = user;
-    begin(conn, t, "connection_lost");
+    sim_begin(conn, t, "connection_lost");
+    if (conn->file.fd != 0) {
+        fake_fail("connection %u: lost before its file was told of", conn->id);
+    }
     conn->state = SIM_LOST;
     conn->lost_err = err;
     sim.lost_count++;
@@ -230,7 +239,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
     sim.result.received_bytes += conn->received;
     weir_loop_cancel(sim.loop, conn->act);
     sim_drop_held(conn);
-    end();
+    sim_end();
 }
 
 /* ---- flow control ---- */
@@ -260,7 +269,7 @@ static void resume_writing(void *user, weir_transport *t)
 {
     struct sim_conn *conn = user;
     uint64_t low;
-    begin(conn, t, "resume_writing");
+    sim_begin(conn, t, "resume_writing");
     weir_transport_get_write_buffer_limits(t, &low, NULL);
     if (!conn->writing_paused ||
         weir_transport_get_write_buffer_size(t) > low) {
@@ -276,7 +285,7 @@ static void resume_writing(void *user, weir_transport *t)
     if (conn->mode == SIM_SOURCE && !conn->write_ended && fake_chance(700)) {
         sim_write_own(conn);
     }
-    end();
+    sim_end();
 }
 
 /* ---- receiving ---- */
@@ -306,7 +315,7 @@ static int data_received(void *user, weir_transport *t,
         sim_hold(conn, buf);
     }
     act_inside(conn);
-    end();
+    sim_end();
     return conn->callback_err;
 }
 
@@ -320,13 +329,13 @@ static int eof_received(void *user, weir_transport *t)
     }
     if (fake_chance(20)) {
         conn->callback_err = SIM_CALLBACK_ERR;
-        end();
+        sim_end();
         return conn->callback_err;
     }
     bool flushed = sim_flush_held(conn);
     bool all_written = conn->mode == SIM_ECHO ||
                        conn->written == conn->plan_written || conn->write_ended;
-    end();
+    sim_end();
     if (flushed && all_written && fake_chance(600)) {
         conn->close_asked = true;
         conn->closing_ns = fake_now();
@@ -390,7 +399,7 @@ static int buffer_updated(void *user, weir_transport *t, size_t len)
     }
     take_back(conn, buf, promised);
     act_inside(conn);
-    end();
+    sim_end();
     return conn->callback_err;
 }
 
@@ -414,94 +423,6 @@ const struct weir_protocol sim_protocols[3] = {
     {COMMON_CALLBACKS, .kind = WEIR_PROTOCOL_BUFFERED, .get_buffer = get_buffer,
      .buffer_updated = buffer_updated, .release_buffer = release_buffer},
 };
-
-/* ---- from outside ---- */
-
-void sim_side_watch(struct sim_conn *conn)
-{
-    uint64_t low;
-    uint64_t high;
-    if (conn->state == SIM_MADE && conn->first_err == 0) {
-        conn->first_err = weir_transport_get_error(conn->t);
-    }
-    if (conn->state != SIM_MADE || weir_transport_is_closing(conn->t)) {
-        return;
-    }
-    uint64_t depth = weir_transport_get_write_buffer_size(conn->t);
-    weir_transport_get_write_buffer_limits(conn->t, &low, &high);
-    if (!conn->writing_paused && depth > high) {
-        fake_fail("connection %u: %llu bytes wait, not paused", conn->id,
-                  (unsigned long long)depth);
-    }
-    if (conn->writing_paused && depth <= low && !conn->marks_moved) {
-        fake_fail("connection %u: %llu bytes wait, not resumed", conn->id,
-                  (unsigned long long)depth);
-    }
-}
-
-/* Something to read and nothing that forbids it, or something to write. */
-static bool could_move(const struct sim_conn *conn)
-{
-    int fd = weir_transport_get_socket(conn->t);
-    if (weir_transport_get_error(conn->t) != 0) {
-        return false; /* it waits until the protocol has read all before it */
-    }
-    bool reads = weir_transport_is_reading(conn->t) &&
-                 weir_transport_get_read_buffer_size(conn->t) == 0;
-    bool writes = weir_transport_get_write_buffer_size(conn->t) > 0;
-    bool misses_end = !conn->reading_paused && !conn->eof &&
-                      !weir_transport_is_closing(conn->t) &&
-                      weir_transport_get_read_buffer_size(conn->t) == 0 &&
-                      fake_has_ended(fd);
-    bool misses_fin = conn->write_ended && fake_room_bytes(fd) > 0 &&
-                      !conn->close_asked && !fake_has_shut(fd);
-    bool misses_reset = conn->reading_paused && conn->was_reset &&
-                        !conn->fin_sent && conn->lent_count == 0 &&
-                        !weir_transport_is_closing(conn->t) &&
-                        weir_transport_get_read_buffer_size(conn->t) == 0 &&
-                        fake_waiting_bytes(fd) == 0;
-    return misses_fin || misses_reset ||
-           (reads && fake_waiting_bytes(fd) > 0) ||
-           (writes && fake_room_bytes(fd) > 0) || misses_end;
-}
-
-/* Broken, with nothing left that would have to be delivered first. */
-static bool should_be_lost(const struct sim_conn *conn)
-{
-    return weir_transport_get_error(conn->t) != 0 && !conn->reading_paused;
-}
-
-void sim_side_beat(struct sim_conn *conn)
-{
-    if (conn->state != SIM_MADE || sim.alloc.failed > 0) {
-        return;
-    }
-    uint64_t now_ns = fake_now();
-    int fd = weir_transport_get_socket(conn->t);
-    uint64_t moved = fake_given_bytes(fd) + fake_taken_bytes(fd);
-    if (moved != conn->moved) {
-        conn->moved = moved;
-        conn->moved_ns = now_ns;
-        conn->idle_beats = 0;
-    }
-    if (!could_move(conn) && !should_be_lost(conn)) {
-        conn->idle_beats = 0;
-    }
-    if (conn->idle_beats++ > SIM_IDLE_BEATS) {
-        weir_loop_dump(sim.loop, stderr);
-        fake_fail("connection %u: it could go on, and does not", conn->id);
-    }
-    uint64_t closing_ns =
-        conn->closing_ns > conn->limits_ns ? conn->closing_ns : conn->limits_ns;
-    if (conn->close_limit_ns != 0 && conn->close_asked &&
-        now_ns > closing_ns + conn->close_limit_ns + SIM_S) {
-        fake_fail("connection %u: it closes for ever", conn->id);
-    }
-    if (conn->idle_ns != 0 && !weir_transport_is_closing(conn->t) &&
-        now_ns > conn->moved_ns + conn->idle_ns + SIM_S) {
-        fake_fail("connection %u: it outlives its idle time", conn->id);
-    }
-}
 
 /* ---- factory, plan, final check ---- */
 
@@ -575,6 +496,9 @@ void sim_side_check(const struct sim_conn *conn)
     if (conn->refs_out != 0) {
         fake_fail("connection %u: %u writes by reference were not released",
                   conn->id, conn->refs_out);
+    }
+    if (conn->file.fd != 0) {
+        fake_fail("connection %u: nothing was told of a file", conn->id);
     }
     if (conn->lent_count != 0) {
         fake_fail("connection %u: %u buffers did not come back", conn->id,

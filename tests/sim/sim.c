@@ -18,9 +18,6 @@
 
 #define PEER_STEPS 3
 
-/* How many runs have connections that move bulk. */
-#define BULK_PERMILLE 120
-
 struct sim sim;
 
 /* ---- bytes and sizes ---- */
@@ -149,6 +146,7 @@ static void check_invariants(void)
 {
     struct weir_loop_statistics now;
     uint64_t queued = 0;
+    uint64_t blocks = 0; /* of files that are read, at most */
     wr_loop_check_invariants(sim.loop);
     weir_loop_get_statistics(sim.loop, &now);
     for (uint32_t i = 0; i < sim.conn_count; i++) {
@@ -156,9 +154,10 @@ static void check_invariants(void)
         sim_side_watch(conn);
         if (conn->state == SIM_MADE) {
             queued += weir_transport_get_write_buffer_size(conn->t);
+            blocks += conn->file.fd != 0 ? SIM_BLOCK_BYTES : 0;
         }
     }
-    if (queued != now.queued_bytes) {
+    if (now.queued_bytes < queued || now.queued_bytes > queued + blocks) {
         fake_fail("%llu bytes are queued, the loop counts %llu",
                   (unsigned long long)queued,
                   (unsigned long long)now.queued_bytes);
@@ -226,13 +225,13 @@ static void dump_conn(const struct sim_conn *conn)
 {
     fprintf(stderr,
             "connection %u: %s started=%d state=%d done=%d peer=%s end=%d "
-            "sent=%llu/%llu got=%llu received=%llu written=%llu\n",
+            "sent=%llu/%llu got=%llu received=%llu written=%llu file=%d\n",
             conn->id, conn->is_client ? "client" : "server", conn->started,
             (int)conn->state, conn->done, conn->peer ? "there" : "gone",
             (int)conn->peer_end, (unsigned long long)conn->sent,
             (unsigned long long)conn->plan_sent, (unsigned long long)conn->got,
             (unsigned long long)conn->received,
-            (unsigned long long)conn->written);
+            (unsigned long long)conn->written, conn->file.fd);
 }
 
 static void posted(void *arg)
@@ -280,109 +279,6 @@ static void beat(void *arg)
         sim_side_beat(&sim.conns[i]);
     }
     fake_at(fake_now() + SIM_BEAT_NS, beat, NULL);
-}
-
-/* ---- plan ---- */
-
-static void plan_faults(struct fake_options *machine)
-{
-    static const uint32_t often[] = {0, 0, 20, 300};
-    for (int i = 0; i < FAKE_NO_TIMEOUT; i++) {
-        machine->permille[i] = often[fake_random(4)];
-    }
-    machine->permille[FAKE_NO_TIMEOUT] = machine->permille[FAKE_NO_SUBMIT];
-    machine->permille[FAKE_NO_FD] /= 2;
-    machine->permille[FAKE_RETRIES_OVER] /= 15; /* each leads to another turn */
-    machine->permille[FAKE_NO_SUBMIT] /= fake_chance(900) ? 1000 : 2;
-    if (fake_chance(600)) {
-        machine->missing =
-            (uint32_t)fake_random(UINT64_C(1) << WR_FEATURE_COUNT);
-    }
-}
-
-/* Connections that move bulk, then little: large pieces, and room for them. */
-static void plan_bulk(struct fake_options *machine)
-{
-    static const uint32_t sizes[] = {65536, 262144, 1u << 20};
-    machine->send_size = sizes[fake_random(3)];
-    machine->recv_size = sizes[fake_random(3)];
-    sim.unit = 1u << (10 + fake_random(7));
-}
-
-/* Starts the machine; its own dice plan the run. */
-static void plan_machine(const struct sim_options *options)
-{
-    static const uint32_t sizes[] = {16, 600, 5000, 65536};
-    struct fake_options machine = {.seed = ~options->seed};
-    fake_start(&machine);
-    plan_faults(&machine);
-    machine.entered = on_enter;
-    machine.idle = on_idle;
-    machine.trace = options->trace;
-    machine.send_size = sizes[fake_random(4)];
-    machine.recv_size = sizes[fake_random(4)];
-    sim.heavy = fake_chance(40);
-    machine.sq_max = fake_chance(200) ? 8u << fake_random(3) : 0;
-    machine.cq_max = fake_chance(200) ? 16u << fake_random(4) : 0;
-    machine.fresh_fds = fake_chance(500);
-    machine.poison = fake_chance(50);
-    uint32_t least = machine.send_size < machine.recv_size ? machine.send_size
-                                                           : machine.recv_size;
-    sim.unit = 1 + (uint32_t)fake_random(least < 2048 ? least * 4u : 8192);
-    sim.bulk = fake_chance(BULK_PERMILLE) || options->bulk;
-    if (sim.bulk) {
-        sim.heavy = false;
-        plan_bulk(&machine);
-    }
-    fake_stop();
-    if (sim.heavy) {
-        machine.send_size = 65536;
-        machine.recv_size = 65536;
-        sim.unit = fake_chance(500) ? 16384 : 300;
-        machine.missing |= sim.unit == 300 ? 1u << WR_FEATURE_BUF_INC : 0;
-    }
-    sim.late_ns = machine.permille[FAKE_NO_SUBMIT] ? 100 * SIM_MS : SIM_MS;
-    machine.seed = options->seed;
-    machine.variant = options->fail_at;
-    fake_start(&machine);
-}
-
-static void plan_conns(void)
-{
-    sim.conn_count = 1 + (uint32_t)fake_random(SIM_CONN_MAX);
-    if (sim.heavy) {
-        sim.conn_count = SIM_CONN_MAX;
-    }
-    for (uint32_t i = 0; i < sim.conn_count; i++) {
-        struct sim_conn *conn = &sim.conns[i];
-        conn->id = i;
-        conn->is_client = fake_chance(250);
-        sim_peer_plan(conn);
-        sim_side_plan(conn);
-        if (conn->is_client && fake_chance(200)) {
-            conn->answer = fake_chance(500) ? FAKE_REFUSE : FAKE_SILENT;
-            conn->connect_timeout_ns = fake_random(2) * SIM_S;
-        }
-        conn->adopts =
-            conn->is_client && conn->answer == FAKE_ACCEPT && fake_chance(300);
-    }
-    sim.stop_ns = fake_chance(150) ? fake_now() + fake_random(SIM_S / 2) : 0;
-}
-
-static void plan_listeners(void)
-{
-    for (int answer = FAKE_ACCEPT; answer <= FAKE_SILENT; answer++) {
-        struct sockaddr_in addr = {.sin_family = AF_INET,
-                                   .sin_port = htons((uint16_t)(7000 + answer)),
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        struct fake_listener *listener =
-            fake_listen((struct sockaddr *)&addr, sizeof(addr));
-        fake_listener_set(listener, (enum fake_answer)answer,
-                          fake_random(3) * SIM_MS);
-        if (answer == FAKE_ACCEPT) {
-            sim.listener = listener;
-        }
-    }
 }
 
 /* ---- run ---- */
@@ -564,12 +460,7 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
     fake_alloc_init(&sim.alloc);
     sim.alloc.fail_at = options->fail_at;
     sim.alloc.fail_after = options->fail_after;
-    plan_machine(options);
-    sim.held_limit =
-        sim.heavy || fake_chance(300) ? 1u << (20 + fake_random(4)) : 64u << 20;
-    sim.read_limit = fake_chance(300) ? 4096u << fake_random(6) : 1u << 20;
-    plan_conns();
-    plan_listeners();
+    sim_plan(options, on_enter, on_idle);
     if (start_loop()) {
         if (start_server()) {
             run_loop();
@@ -583,6 +474,9 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
     sim.result.call_receives_short = stats.call_receives_short;
     sim.result.call_receives_empty = stats.call_receives_empty;
     sim.result.call_receives_left = stats.call_receives_left;
+    sim.result.files_cut_short = stats.sendfiles_short;
+    sim.result.files_without_room = stats.sendfiles_full;
+    sim.result.files_read = stats.disk_reads;
     sim.result.allocations = sim.alloc.count;
     sim.result.failed = sim.alloc.failed;
     sim.result.connections = sim.made_count;

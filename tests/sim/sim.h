@@ -41,6 +41,18 @@ struct sim_result {
     uint64_t call_receives_empty;
     uint64_t call_receives_left;
     uint64_t put_off; /* turns that ended with a send for the next one */
+    /* Files: each ended in one of the first five ways. */
+    uint64_t files_whole;     /* as many bytes as were asked for */
+    uint64_t files_ended;     /* the file had fewer */
+    uint64_t files_cancelled; /* after some bytes, and not yet all */
+    uint64_t files_failed;    /* the file could not be read */
+    uint64_t files_lost;      /* with their connection */
+    uint64_t files_closing;   /* whole ones, before an end of the writing */
+    uint64_t files_torn;      /* which broke a connection that was closing */
+    uint64_t files_busy;      /* writes that were refused meanwhile */
+    uint64_t files_cut_short; /* calls that took a part; see fake_stats */
+    uint64_t files_without_room;
+    uint64_t files_read; /* parts, into memory */
 };
 
 /* Runs one schedule from start to end. */
@@ -73,6 +85,20 @@ enum sim_limit {
 };
 
 enum sim_state { SIM_NONE, SIM_MADE, SIM_LOST };
+
+/* What a file that is read takes of the send queues' memory at most. */
+#define SIM_BLOCK_BYTES 65536u
+
+/* A file that weir's side sends, with bytes of its own stream. */
+struct sim_file {
+    int fd;          /* 0: none is being sent */
+    uint64_t at;     /* place of its first byte in the stream */
+    uint64_t offset; /* and in the file */
+    uint64_t count;  /* of bytes, as asked for */
+    uint64_t least;  /* that it had at some time */
+    uint64_t most;
+    uint64_t cancelled_ns; /* when it was cancelled; 0: it was not */
+};
 
 struct sim_conn {
     uint32_t id;
@@ -131,6 +157,9 @@ struct sim_conn {
     size_t lent_size[2];
     uint32_t lent_count; /* blocks of it */
     uint64_t write_limit;
+    struct sim_file file;
+    int file_err;   /* of a file, while it was closing */
+    bool file_torn; /* the end of the connection left a part of one */
 
     /* the peer */
     struct fake_peer *peer;
@@ -166,6 +195,7 @@ struct sim {
     uint64_t late_ns; /* how late a timer may come */
     bool heavy;       /* many bytes, little room for them */
     bool bulk;        /* many bytes at a time, and then few */
+    bool disk_fails;  /* now and then */
     bool in_api;      /* inside a call of weir's */
     bool in_write;    /* which may call pause_writing */
     bool in_callback;
@@ -220,12 +250,22 @@ static inline void sim_leave_api(void)
     sim.in_write = false;
 }
 
+/* plan.c */
+void sim_plan(const struct sim_options *options, void (*entered)(void *arg),
+              bool (*idle)(void *arg));
+
 /* side.c: the protocol */
+/* Around every callback of a connection; @what names it. */
+void sim_begin(const struct sim_conn *conn, const weir_transport *t,
+               const char *what);
+void sim_end(void);
 extern const struct weir_protocol sim_protocols[3];
 int sim_factory(void *arg, weir_transport *t,
                 struct weir_protocol_binding *ret);
 void sim_side_plan(struct sim_conn *conn);
 void sim_side_check(const struct sim_conn *conn);
+
+/* watch.c: weir's side, from outside */
 /* Between the steps of the loop: flow control. */
 void sim_side_watch(struct sim_conn *conn);
 /* Now and then: bytes that could move do move. */
@@ -248,6 +288,16 @@ void sim_drop_held(struct sim_conn *conn);
 /* Echoes; what weir does not take now is held, or the connection aborted. */
 void sim_echo(struct sim_conn *conn, const struct weir_buf *buf);
 void sim_echo_copy(struct sim_conn *conn, const uint8_t *data, size_t len);
+
+/* True when @err is a right answer to a write of @len bytes. */
+bool sim_may_refuse(const struct sim_conn *conn, int err, size_t len,
+                    uint64_t depth);
+
+/* file.c: files that leave between the writes */
+void sim_file_send(struct sim_conn *conn);
+/* While one is being sent: cancels it, cuts it, lets it grow, tries a write. */
+void sim_file_disturb(struct sim_conn *conn);
+void sim_file_beat(const struct sim_conn *conn);
 
 /* peer.c */
 void sim_peer_plan(struct sim_conn *conn);

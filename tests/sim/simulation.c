@@ -24,6 +24,21 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
     return text && *text ? strtoull(text, NULL, 10) : otherwise;
 }
 
+static void add_files(struct sim_result *total, const struct sim_result *one)
+{
+    total->files_whole += one->files_whole;
+    total->files_ended += one->files_ended;
+    total->files_cancelled += one->files_cancelled;
+    total->files_failed += one->files_failed;
+    total->files_lost += one->files_lost;
+    total->files_closing += one->files_closing;
+    total->files_torn += one->files_torn;
+    total->files_busy += one->files_busy;
+    total->files_cut_short += one->files_cut_short;
+    total->files_without_room += one->files_without_room;
+    total->files_read += one->files_read;
+}
+
 static void add(struct sim_result *total, const struct sim_result *one)
 {
     total->connections += one->connections;
@@ -35,6 +50,22 @@ static void add(struct sim_result *total, const struct sim_result *one)
     total->call_receives_empty += one->call_receives_empty;
     total->call_receives_left += one->call_receives_left;
     total->put_off += one->put_off;
+    add_files(total, one);
+}
+
+static void check_files(const struct sim_result *total, uint64_t count)
+{
+    expect_gt(total->files_whole, count / 4);
+    expect_gt(total->files_ended, count / 8);
+    expect_geq(total->files_cancelled, count / 150);
+    expect_gt(total->files_failed, count / 50);
+    expect_gt(total->files_lost, count / 50);
+    expect_geq(total->files_closing, count / 150);
+    expect_geq(total->files_torn, count / 150);
+    expect_gt(total->files_busy, count / 4);
+    expect_gt(total->files_cut_short, count / 4);
+    expect_gt(total->files_without_room, count / 50);
+    expect_gt(total->files_read, count / 4);
 }
 
 /* A run in which little happens proves little. @count: of seeds. */
@@ -50,6 +81,7 @@ static void check_total(const struct sim_result *total, uint64_t count)
     expect_gt(total->call_receives_empty, count / 80);
     expect_gt(total->call_receives_left, count / 160);
     expect_geq(total->put_off, count / 400);
+    check_files(total, count);
 }
 
 /* One share of the seeds; a single seed belongs to the first. */

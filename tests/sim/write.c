@@ -92,33 +92,38 @@ static void check_remembered(struct sim_conn *conn, int err)
     }
 }
 
-/* True when the refusal was right. */
-static void check_refusal(const struct sim_conn *conn, int err, size_t len,
-                          uint64_t depth)
+bool sim_may_refuse(const struct sim_conn *conn, int err, size_t len,
+                    uint64_t depth)
 {
     bool broken = weir_transport_get_error(conn->t) < 0 || conn->abort_asked ||
                   conn->callback_err < 0;
-    bool right = false;
     switch (err) {
     case -ESHUTDOWN:
-        right = conn->write_ended || conn->close_asked || broken;
-        break;
+        return conn->write_ended || conn->close_asked || broken;
     case -EPIPE:
-        right = broken;
-        break;
+        return broken;
     case -ENOBUFS:
-        right = depth + len > conn->write_limit;
-        break;
+        return depth + len > conn->write_limit;
     case -ENOMEM:
-        right = sim.alloc.failed > 0;
-        break;
+        return sim.alloc.failed > 0;
+    case -EBUSY:
+        return conn->file.fd != 0;
     default:
-        break;
+        return false;
     }
-    if (!right) {
+}
+
+static void check_answer(const struct sim_conn *conn, int err, size_t len,
+                         uint64_t depth)
+{
+    if (err < 0 && !sim_may_refuse(conn, err, len, depth)) {
         fake_fail("connection %u: a write of %zu bytes failed with %d",
                   conn->id, len, err);
     }
+    if (err >= 0 && conn->file.fd != 0) {
+        fake_fail("connection %u: a write beside a file", conn->id);
+    }
+    sim.result.files_busy += err == -EBUSY;
 }
 
 static int write_bytes(struct sim_conn *conn, const uint8_t *data, size_t len,
@@ -142,8 +147,8 @@ static int write_bytes(struct sim_conn *conn, const uint8_t *data, size_t len,
         break;
     }
     sim_leave_api();
+    check_answer(conn, err, len, depth);
     if (err < 0) {
-        check_refusal(conn, err, len, depth);
         if (err == -ENOBUFS || err == -ENOMEM) {
             check_remembered(conn, err);
         }
@@ -283,6 +288,9 @@ static size_t own_size(void)
 void sim_write_own(struct sim_conn *conn)
 {
     uint64_t left = conn->plan_written - conn->written;
+    if (fake_chance(200)) {
+        sim_file_send(conn);
+    }
     while (left > 0) {
         size_t len = own_size();
         len = len < left ? len : (size_t)left;
@@ -300,6 +308,10 @@ void sim_write_own(struct sim_conn *conn)
             return;
         }
         left -= len;
+        if (fake_chance(60)) {
+            sim_file_send(conn);
+            return;
+        }
         if ((conn->writing_paused && conn->minds_marks) || fake_chance(300)) {
             return;
         }

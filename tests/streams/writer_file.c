@@ -9,9 +9,10 @@
 
 #define SIZE (3 * MIB + 1234)
 
-static void fill(void *buf, uint64_t offset, size_t len)
+static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
     uint8_t *bytes = buf;
+    (void)arg;
     for (size_t i = 0; i < len; i++) {
         bytes[i] = pair_byte(offset + i);
     }
@@ -74,7 +75,7 @@ static void expect_goes_on(struct pair *p)
 TASK(writer_file, all_bytes_are_sent_and_counted)
 {
     struct pair p;
-    const int fd = fake_disk_open(SIZE, fill);
+    const int fd = fake_disk_open(SIZE, fill, NULL);
     pair_open(&p);
     expect_eq(pair_write(&p, 100000), 0);
 
@@ -93,7 +94,7 @@ TASK(writer_file, all_bytes_are_sent_and_counted)
 TASK(writer_file, a_file_that_is_not_in_the_cache_is_read)
 {
     struct pair p;
-    const int fd = fake_disk_open(SIZE, fill);
+    const int fd = fake_disk_open(SIZE, fill, NULL);
     pair_open(&p);
     fake_set_fault(FAKE_COLD, 1000);
 
@@ -110,7 +111,7 @@ TASK(writer_file, a_read_that_fails_ends_it_and_not_the_stream)
 {
     struct sender sender;
     struct pair p;
-    const int fd = fake_disk_open(SIZE, fill);
+    const int fd = fake_disk_open(SIZE, fill, NULL);
     pair_open(&p);
     sender_start(&sender, &p, fd, WEIR_TO_END);
     nap();
@@ -131,7 +132,7 @@ TASK(writer_file, a_file_that_is_cut_is_sent_as_far_as_it_goes)
 {
     struct sender sender;
     struct pair p;
-    const int fd = fake_disk_open(SIZE, fill);
+    const int fd = fake_disk_open(SIZE, fill, NULL);
     pair_open(&p);
     sender_start(&sender, &p, fd, SIZE);
     nap();
@@ -150,7 +151,7 @@ TASK(writer_file, writes_and_another_file_are_refused_meanwhile)
     struct sender sender;
     struct pair p;
     uint64_t offset = 0;
-    const int fd = fake_disk_open(SIZE, fill);
+    const int fd = fake_disk_open(SIZE, fill, NULL);
     pair_open(&p);
     sender_start(&sender, &p, fd, WEIR_TO_END);
     nap();
@@ -175,7 +176,7 @@ TASK(writer_file, a_time_out_ends_it_at_a_count_that_is_told)
     struct weir_timeout limit;
     struct pair p;
     uint64_t offset = 0;
-    const int fd = fake_disk_open(SIZE, fill);
+    const int fd = fake_disk_open(SIZE, fill, NULL);
     pair_open(&p);
     const uint64_t before_ns = weir_loop_get_time(loop);
 
@@ -196,7 +197,7 @@ TASK(writer_file, an_interruption_before_the_call_sends_nothing)
 {
     struct sender sender;
     struct pair p;
-    const int fd = fake_disk_open(SIZE, fill);
+    const int fd = fake_disk_open(SIZE, fill, NULL);
     pair_open(&p);
     sender_start(&sender, &p, fd, WEIR_TO_END);
 
@@ -264,7 +265,7 @@ TASK(writer_file, a_cancellation_at_any_moment_loses_no_byte)
     for (int round = 0; round < 400; round++) {
         struct sender sender;
         struct pair p;
-        const int fd = fake_disk_open(SIZE, fill);
+        const int fd = fake_disk_open(SIZE, fill, NULL);
         spoil(&dice);
         pair_open(&p);
         expect_eq(pair_write(&p, unit_random_below(&dice, 2) * 70000), 0);
@@ -291,7 +292,7 @@ TASK(writer_file, a_peer_that_resets_ends_it_with_that)
     for (int cold = 0; cold < 2; cold++) {
         struct sender sender;
         struct pair p;
-        const int fd = fake_disk_open(SIZE, fill);
+        const int fd = fake_disk_open(SIZE, fill, NULL);
         fake_set_fault(FAKE_COLD, cold ? 1000 : 0);
         pair_open(&p);
         sender_start(&sender, &p, fd, WEIR_TO_END);
@@ -312,7 +313,7 @@ TASK(writer_file, an_abort_ends_it_and_a_close_waits_for_it)
     for (int closes = 0; closes < 2; closes++) {
         struct sender sender;
         struct pair p;
-        const int fd = fake_disk_open(SIZE, fill);
+        const int fd = fake_disk_open(SIZE, fill, NULL);
         pair_open(&p);
         sender_start(&sender, &p, fd, WEIR_TO_END);
         nap();
@@ -335,7 +336,7 @@ static int send_beyond_the_end(weir_loop *on, void *arg)
 {
     struct pair *p = arg;
     uint64_t offset = 0;
-    const int fd = fake_disk_open(SIZE, fill);
+    const int fd = fake_disk_open(SIZE, fill, NULL);
     const int64_t ret =
         weir_writer_sendfile(p->writer, fd, &offset, WEIR_TO_END);
     (void)on;
