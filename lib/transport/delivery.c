@@ -100,7 +100,7 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
     size_t fed = 0;
 
     wr_assert(len > 0);
-    while (fed < len && wr_delivery_may_show(d) &&
+    while (fed < len && wr_delivery_may_show(d) && d->given_count == 0 &&
            t->binding.protocol->kind == WEIR_PROTOCOL_BUFFERED) {
         const struct weir_protocol_binding from = t->binding;
         void *buf;
@@ -127,16 +127,30 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
     return fed;
 }
 
-/* Holds the rest of a lease, of which a buffered protocol took a part. */
+/* Holds the rest of a lease, of which a buffered protocol took a part: behind
+ * the bytes that came along with another protocol, before all others. */
 static void delivery_hold_rest(weir_transport *t, struct wr_delivery *d,
                                const struct weir_buf *rest)
 {
     wr_assert(rest->len > 0);
     weir_lease *kept = wr_lease_keep_apart(rest);
-    if (kept) {
-        delivery_hold_before(d, kept, kept);
-    } else {
+    if (!kept) {
         wr_delivery_lose_bytes(t, -ENOMEM);
+        return;
+    }
+    if (d->given_count == 0) {
+        delivery_hold_before(d, kept, kept);
+        return;
+    }
+    weir_lease *last = d->held_head;
+    for (uint32_t i = 1; i < d->given_count; i++) {
+        last = last->next;
+    }
+    wr_assert(last);
+    kept->next = last->next;
+    last->next = kept;
+    if (d->held_tail == last) {
+        d->held_tail = kept;
     }
 }
 
@@ -145,6 +159,7 @@ void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
 {
     struct weir_buf buf = {
         .data = lease->data, .len = lease->len, .lease = lease};
+    d->given_count = 0;
     const size_t fed = delivery_feed(t, d, buf.data, buf.len);
 
     buf.data += fed;
@@ -152,7 +167,7 @@ void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
     if (buf.len == 0 || wr_delivery_is_shut(d)) {
         return;
     }
-    if (wr_delivery_is_paused(d)) {
+    if (wr_delivery_is_paused(d) || d->given_count > 0) {
         delivery_hold_rest(t, d, &buf);
         return;
     }
@@ -207,12 +222,18 @@ static void delivery_drop_list(weir_lease *first)
     }
 }
 
+/* A list of leases. */
+struct delivery_list {
+    weir_lease *first;
+    weir_lease *last;
+    uint32_t count;
+};
+
 /* Keeps the given bytes in a list, in order; -ENOMEM without memory. */
 static int delivery_keep_initial(const struct weir_buf *initial, size_t count,
-                                 weir_lease **ret_first, weir_lease **ret_last)
+                                 struct delivery_list *ret)
 {
-    weir_lease *first = NULL;
-    weir_lease *last = NULL;
+    struct delivery_list list = {.first = NULL};
 
     for (size_t i = 0; i < count; i++) {
         if (initial[i].len == 0) {
@@ -221,19 +242,19 @@ static int delivery_keep_initial(const struct weir_buf *initial, size_t count,
         wr_assert(initial[i].data);
         weir_lease *lease = wr_lease_keep_apart(&initial[i]);
         if (!lease) {
-            delivery_drop_list(first);
+            delivery_drop_list(list.first);
             return -ENOMEM;
         }
         lease->next = NULL;
-        if (last) {
-            last->next = lease;
+        if (list.last) {
+            list.last->next = lease;
         } else {
-            first = lease;
+            list.first = lease;
         }
-        last = lease;
+        list.last = lease;
+        list.count++;
     }
-    *ret_first = first;
-    *ret_last = last;
+    *ret = list;
     return 0;
 }
 
@@ -241,18 +262,18 @@ int wr_delivery_set_protocol(weir_transport *t, struct wr_delivery *d,
                              const struct weir_protocol_binding *binding,
                              const struct weir_buf *initial, size_t count)
 {
-    weir_lease *first = NULL;
-    weir_lease *last = NULL;
+    struct delivery_list list;
 
     for (size_t i = 0; i < count; i++) {
         wr_require(initial[i].len == 0 || initial[i].lease, -EINVAL);
     }
-    int err = delivery_keep_initial(initial, count, &first, &last);
+    int err = delivery_keep_initial(initial, count, &list);
     wr_require(err == 0, err);
     t->binding = *binding;
     wr_protocol_bound(t);
-    if (first) {
-        delivery_hold_before(d, first, last);
+    if (list.first) {
+        delivery_hold_before(d, list.first, list.last);
+        d->given_count += list.count;
     }
     return 0;
 }

@@ -33,6 +33,9 @@ struct wr_delivery {
     weir_lease *held_head; /* received and not delivered, oldest first */
     weir_lease *held_tail;
     uint8_t facts; /* sum of wr_delivery_fact */
+    /* Leases that came along with new protocols, and are held before the rest
+     * of the one that is being shown to a buffered protocol. */
+    uint32_t given_count;
 };
 
 /* Holds wherever code of the user may run; pure. */

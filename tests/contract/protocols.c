@@ -346,6 +346,68 @@ PAIRS_IN(protocols, r28__initial_buffers_may_go_to_a_buffered_protocol,
     expect(buffered.updated_count > 0);
 }
 
+static struct {
+    uint8_t bytes[64];
+    size_t len;
+} noted;
+
+static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    (void)user;
+    (void)t;
+    cr_assert_leq(noted.len + buf->len, sizeof(noted.bytes));
+    memcpy(noted.bytes + noted.len, buf->data, buf->len);
+    noted.len += buf->len;
+    return 0;
+}
+
+static struct weir_protocol noting; /* the recorder's, but for its bytes */
+
+/* Keeps the first bytes; the others go to a buffered protocol, 4 at a time,
+ * which hands on after the first 4. */
+static int keep_then_hand_over(struct rig *rig, const struct weir_buf *buf)
+{
+    const struct weir_protocol_binding binding = {&noting, rig};
+    if (buf->lease) {
+        keep_and_pause(rig, buf);
+        reset_buffered(rig, 4);
+        bind_to(rig, &copying);
+        return 0;
+    }
+    expect_eq(buf->len, 4);
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, &kept, 1), 0);
+    return 0;
+}
+
+static bool has_noted(void *arg)
+{
+    (void)arg;
+    return noted.len >= 26;
+}
+
+UNIT(protocols, r28__initial_buffers_come_before_what_was_not_copied)
+{
+    struct rig rig = {.hooks = {.data_received = keep_then_hand_over}};
+    copying = make_buffered(false);
+    noting = rig_protocol;
+    noting.data_received = note_bytes;
+    while (rig_next(&rig)) {
+        uint8_t wanted[26];
+        noted.len = 0;
+        rig_peer_send(&rig, 10);
+        rig_wait_received(&rig, 10);
+        rig_peer_send(&rig, 20);
+        rig_turn_for(&rig, 5 * RIG_MS);
+        expect_eq(weir_transport_resume_reading(rig.t), 0);
+        rig_wait(&rig, has_noted);
+
+        rig_pattern(wanted, 0, 10);
+        rig_pattern(wanted + 10, 14, 16);
+        expect_eq(memcmp(noted.bytes, wanted, sizeof(wanted)), 0);
+        weir_lease_unref(kept.lease);
+    }
+}
+
 static int hand_over_and_close(struct rig *rig, const struct weir_buf *buf)
 {
     hand_over(rig, buf);
