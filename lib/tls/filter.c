@@ -77,6 +77,7 @@ static void filter_lose(struct wr_filter *f)
 
     wr_assert(f->below_lost);
     wr_transport_set_end(&f->t, f->below->end);
+    f->t.has_dropped |= f->below->has_dropped; /* of what was sealed */
     wr_filter_drop_queue(f);
     filter_tell_failure(f);
     wr_filter_set_state(f, WR_FILTER_LOST);

@@ -370,3 +370,49 @@ UNIT(stream_start_tls, the_error_of_the_handshake_is_that_of_the_stream)
 {
     run(serve_a_byte, be_cut_off);
 }
+
+/* ---- the end of a stream with TLS ---- */
+
+static int serve_deafly(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    (void)arg;
+    (void)reader;
+    expect_eq(weir_transport_pause_reading(weir_writer_get_transport(writer)),
+              0);
+    return weir_sleep(weir_writer_get_loop(writer), RIG_WAIT_NS);
+}
+
+/* The kernel takes no more, and all that is left was sealed. */
+static void clog_stream(weir_loop *loop, weir_writer *writer)
+{
+    static const char bytes[4096];
+    set_socket_option(
+        weir_transport_get_socket(weir_writer_get_transport(writer)),
+        SOL_SOCKET, SO_SNDBUF, 16384);
+    do {
+        expect_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
+        expect_eq(weir_sleep(loop, RIG_MS), 0);
+    } while (weir_writer_get_depth(writer).bytes == 0);
+}
+
+static int abort_the_close(weir_loop *loop, void *arg)
+{
+    weir_writer *writer;
+    (void)arg;
+    expect_eq(start(loop), 0);
+    expect_eq(open_client(loop, NULL, &writer), 0);
+    clog_stream(loop, writer);
+    weir_writer_close(writer);
+    expect_eq(weir_sleep(loop, RIG_MS), 0);
+    weir_writer_abort(writer);
+    expect_eq(weir_writer_wait_closed(writer), -ECONNABORTED);
+    weir_server_abort_clients(server);
+    end(loop, writer);
+    return 0;
+}
+
+UNIT(stream_start_tls, a_close_that_is_aborted_has_not_sent_what_was_sealed)
+{
+    from_the_start = true;
+    run(serve_deafly, abort_the_close);
+}
