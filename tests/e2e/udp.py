@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import tempfile
 import threading
 
@@ -193,6 +194,68 @@ def test_what_was_never_sent_is_an_error():
     equal(result["requests"]["ok"], 100, "ok")
     equal([(error["code"], error["count"]) for error in result["errors"]],
           [("WRONG_ECHO", 2)], "errors")
+
+
+def wrong_echoes(answer):
+    """How many answers of a run of 100 were wrong, besides 100 good ones."""
+    with answering(answer) as url:
+        outcome, result = load_json("-c", "1", "-n", "100", "-p", "4", url)
+    equal(outcome.status, ERRORS, "exit status")
+    equal(result["requests"]["ok"], 100, "ok")
+    equal(result["datagrams"], {"lost": 0, "late": 0, "duplicate": 0,
+                                "reordered": 0}, "datagrams")
+    equal({error["code"] for error in result["errors"]}, {"WRONG_ECHO"}, "codes")
+    return sum(error["count"] for error in result["errors"])
+
+
+def test_a_number_that_was_put_in_by_another_is_no_duplicate():
+    def forge(number, data):
+        # Behind the head of 16 bytes: a tag, the slot, the number.
+        lower = data[:8] + struct.pack("=Q", 2) + data[16:]
+        return [data, lower] if 50 <= number < 90 else [data]
+
+    equal(wrong_echoes(forge), 40, "forged answers")
+
+
+def test_a_slot_that_was_put_in_by_another_is_no_duplicate():
+    def forge(number, data):
+        slot, = struct.unpack_from("=I", data, 4)
+        other = data[:4] + struct.pack("=I", slot ^ 1) + data[8:]
+        return [data, other] if number in (10, 20) else [data]
+
+    equal(wrong_echoes(forge), 2, "forged answers")
+
+
+def test_an_answer_to_another_run_is_no_duplicate():
+    kept = []
+
+    def keep(number, data):
+        kept.append(data)
+        return [data]
+
+    def replay(number, data):
+        return [data, kept[number - 2]] if number in (50, 60) else [data]
+
+    _, datagrams = counted(keep, OK, "-n", "100", "--seed", "7")
+    equal(datagrams["duplicate"], 0, "duplicates")
+    with answering(replay) as url:
+        _, result = load_json("-c", "1", "-n", "100", "--seed", "7", url)
+    equal(result["datagrams"]["duplicate"], 0, "duplicates")
+    equal([(error["code"], error["count"]) for error in result["errors"]],
+          [("WRONG_ECHO", 2)], "errors")
+
+
+def test_a_duplicate_that_was_changed_is_an_error_too():
+    def change(number, data):
+        changed = data[:-1] + bytes([data[-1] ^ 1])
+        return [data, changed] if number == 5 else [data]
+
+    with answering(change) as url:
+        _, result = load_json("-c", "1", "-n", "100", url)
+    equal((result["requests"]["ok"], result["datagrams"]["duplicate"]),
+          (100, 1), "ok and duplicate")
+    equal([(error["code"], error["count"]) for error in result["errors"]],
+          [("WRONG_ECHO", 1)], "errors")
 
 
 def test_a_closed_port_is_told():

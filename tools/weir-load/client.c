@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define MILLISECOND UINT64_C(1000000)
 
@@ -368,6 +369,17 @@ static uint32_t round_up_to_power(uint64_t value)
     return power;
 }
 
+/* No other run has it, of this program or with this seed. */
+static uint64_t make_nonce(void)
+{
+    uint64_t nonce = 0;
+
+    if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) < 0) {
+        nonce = conn_now_ns();
+    }
+    return nonce;
+}
+
 int client_init(struct client *client, weir_loop *loop,
                 const struct run_options *options)
 {
@@ -409,6 +421,7 @@ int client_init(struct client *client, weir_loop *loop,
     client->traffic = (struct traffic){
         .kind = is_datagram ? &exchange_kind : &conn_stream,
         .scratch = client->scratch,
+        .nonce = make_nonce(),
         .size_bytes = (size_t)options->size_bytes,
         .depth = (uint32_t)options->depth,
         .ring_mask = ring_size - 1,

@@ -93,6 +93,8 @@ struct traffic {
     const struct payload *payload;
     /* Room to put a datagram together; UDP only. */
     uint8_t *scratch;
+    /* Of this run alone, whatever its seed; UDP only. */
+    uint64_t nonce;
     struct ledger measured;
     struct ledger warmup;
     /* Errors that concerned no request while judging. */
@@ -117,6 +119,8 @@ struct conn {
     /* UDP in place of sent_ns and head: what is under way, and the first number
      * that is measured. */
     struct track track;
+    /* UDP: of this connection alone. */
+    uint64_t nonce;
     /* UDP: which address of a name this connection is made to. */
     size_t address_index;
     uint64_t measured_from;

@@ -55,6 +55,15 @@ static void count_trouble(struct conn *conn, enum error_phase phase, int err)
 
 /* ---- sending ---- */
 
+/* What shows that a datagram with this head was sent, and by this connection.
+ */
+static uint32_t tag_of(const struct conn *conn, const struct head *head)
+{
+    uint64_t number = payload_mix(head->number) + head->slot;
+
+    return (uint32_t)payload_mix(conn->nonce ^ payload_mix(number));
+}
+
 /* The place of a datagram's bytes in the payload stream. */
 static uint32_t place_of(const struct conn *conn, uint64_t number)
 {
@@ -66,11 +75,12 @@ static uint32_t place_of(const struct conn *conn, uint64_t number)
 static int send_one(struct conn *conn, uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
-    struct head head = {.tag = conn->send_at};
+    struct head head = {0};
 
     head.slot = track_send(&conn->track, now_ns);
     assert(head.slot != TRACK_NONE);
     head.number = conn->track.slots[head.slot].number;
+    head.tag = tag_of(conn, &head);
     memcpy(traffic->scratch, &head, sizeof(head));
     memcpy(traffic->scratch + sizeof(head),
            traffic->payload->bytes + place_of(conn, head.number),
@@ -156,7 +166,7 @@ static int datagram_received(void *user, weir_transport *t,
     if (buf->len >= sizeof(head)) {
         memcpy(&head, buf->data, sizeof(head));
     }
-    if (head.number > 0 && head.tag == conn->send_at) {
+    if (head.number > 0 && head.tag == tag_of(conn, &head)) {
         struct track_counts *counts = head.number >= conn->measured_from
                                           ? &traffic->measured_answers
                                           : &traffic->warmup_answers;
@@ -165,7 +175,7 @@ static int datagram_received(void *user, weir_transport *t,
     }
     if (answer == TRACK_FIRST) {
         take_first(conn, &head, buf, sent_ns);
-    } else if (answer == TRACK_STRANGE) {
+    } else if (answer == TRACK_STRANGE || !is_echo(conn, &head, buf)) {
         report_wrong(conn, buf, 0);
     }
     return 0;
@@ -217,6 +227,8 @@ static void prepare(struct conn *conn, uint64_t seed)
     const struct traffic *traffic = conn->traffic;
 
     conn_reset(conn, seed);
+    conn->nonce = payload_mix(traffic->nonce ^ payload_mix(conn->index)) +
+                  conn->generation;
     track_init(&conn->track, conn->track.slots, traffic->depth);
     conn->measured_from = traffic->measuring ? 1 : UINT64_MAX;
 }

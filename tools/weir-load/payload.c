@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-static uint64_t mix(uint64_t value)
+uint64_t payload_mix(uint64_t value)
 {
     value += UINT64_C(0x9e3779b97f4a7c15);
     value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -19,7 +19,8 @@ static uint64_t mix(uint64_t value)
 void payload_init(struct payload *payload, uint64_t seed)
 {
     for (size_t i = 0; i < PAYLOAD_PERIOD; i++) {
-        payload->bytes[i] = (uint8_t)mix(seed + i * UINT64_C(0x2545f491));
+        payload->bytes[i] =
+            (uint8_t)payload_mix(seed + i * UINT64_C(0x2545f491));
     }
     for (size_t i = PAYLOAD_PERIOD; i < sizeof(payload->bytes); i++) {
         payload->bytes[i] = payload->bytes[i - PAYLOAD_PERIOD];
@@ -28,7 +29,8 @@ void payload_init(struct payload *payload, uint64_t seed)
 
 uint32_t payload_start(uint64_t seed, uint64_t conn_index, uint64_t generation)
 {
-    uint64_t value = mix(mix(seed ^ mix(conn_index)) + generation);
+    uint64_t value =
+        payload_mix(payload_mix(seed ^ payload_mix(conn_index)) + generation);
 
     return (uint32_t)(value % PAYLOAD_PERIOD);
 }

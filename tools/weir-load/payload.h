@@ -22,6 +22,9 @@ struct payload {
     uint8_t bytes[PAYLOAD_PERIOD + PAYLOAD_REACH];
 };
 
+/* A number of which each bit of value changes about half of the bits. */
+uint64_t payload_mix(uint64_t value);
+
 /* Fill the stream from a seed. */
 void payload_init(struct payload *payload, uint64_t seed);
 
