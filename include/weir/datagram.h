@@ -157,15 +157,16 @@ struct weir_datagram_options {
     /** AF_INET, AF_INET6 or AF_UNIX, to insist on one or where there is no
      * address; 0: that of the addresses. */
     int family;
-    /** Own address, a literal one; NULL: any. */
+    /** Own address, a name or a literal one; NULL: any. */
     const char *local_host;
     /** Own port; 0: the kernel chooses. */
     uint16_t local_port;
     /** Port of the peer. */
     uint16_t remote_port;
-    /** Address of the peer, a literal one. The socket is connected to it:
-     * datagrams of others are not received, and ICMP errors are told. With
-     * allow_broadcast it is only where sendto sends by itself. NULL: none. */
+    /** Address of the peer, a name or a literal one. The socket is connected
+     * to it: datagrams of others are not received, and ICMP errors are told.
+     * With allow_broadcast it is only where sendto sends by itself, and a name
+     * is one of IPv4. NULL: none. */
     const char *remote_host;
     /** Own address as a value, in place of local_host and local_port, as a Unix
      * address must be; borrowed. NULL: see there. */
@@ -214,6 +215,12 @@ struct weir_datagram_options {
  * IPv6, which takes IPv4 as well, unless the family or the peer says otherwise.
  * A Unix socket without an own address has none, and no answer reaches it.
  *
+ * A host name is looked up (resolver.h), once: of its addresses, IPv6 first,
+ * the endpoint has the first one that a socket can be bound or connected to.
+ * Where there is none done gets the error of the first, or that of the lookup,
+ * which ends after 10 s at last. To connect a datagram socket asks nothing of
+ * the peer: where that serves one family alone, set family.
+ *
  * @param loop     the loop; borrowed
  * @param factory  called when the socket is ready; copied. Its protocol must be
  *                 of the datagram kind
@@ -222,14 +229,14 @@ struct weir_datagram_options {
  *                 options->done returns, and needs a done for that reason; NULL
  *                 when none is wanted
  * @return         0 when it is being made; options->done tells the end
- * @retval WEIR_ENOTLITERAL  a host is a name, not a literal address
+ * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      an unset size field, no factory, neither an address nor
  *                      a family, an address given twice or besides sock, one
  *                      that is none, addresses of two families, sock is no
  *                      datagram socket, a size_max or read limit out of range,
- *                      facts that the family does not have, or a handle without
- *                      done
+ *                      facts that the family does not have, a name for a Unix
+ *                      socket, or a handle without done
  * @retval -EBADF       sock is no descriptor that is open
  * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed

@@ -1,14 +1,17 @@
 /*
  * Datagram endpoints that are asked for.
  *
- *     WAITING --ready item--> ENDING --done--> freed
+ *     ASKING --names looked up--> WAITING --ready item--> ENDING --done-->
+ * freed
  *
- * All of it is done at once, because nothing waits: making the socket, binding
- * and connecting it. It is done from the loop all the same, so that callbacks
+ * Names are looked up first. The rest is done at once, because nothing waits:
+ * making the socket, binding and connecting it, for one address after the other
+ * until one works. It is done from the loop all the same, so that callbacks
  * come from there.
  */
 #include "endpoint.h"
 
+#include "endpoint_names.h"
 #include "lib/base/options.h"
 #include "lib/transport/datagram.h"
 #include "listener.h"
@@ -16,6 +19,7 @@
 #include <string.h>
 
 enum endpoint_state {
+    ENDPOINT_ASKING,
     ENDPOINT_WAITING,
     ENDPOINT_ENDING,
 };
@@ -30,13 +34,15 @@ struct weir_endpoint {
     struct weir_factory factory;
     struct weir_datagram_options options;
     struct wr_endpoint_plan plan;
+    struct wr_endpoint_names names;
 };
 
 static void endpoint_set_state(weir_endpoint *endpoint,
                                enum endpoint_state state)
 {
-    wr_assert(endpoint->state == ENDPOINT_WAITING);
-    wr_assert(state == ENDPOINT_ENDING);
+    wr_assert(state != ENDPOINT_ASKING);
+    wr_assert(endpoint->state ==
+              (state == ENDPOINT_WAITING ? ENDPOINT_ASKING : ENDPOINT_WAITING));
     endpoint->state = state;
 }
 
@@ -45,7 +51,9 @@ static void endpoint_check_invariants(const weir_endpoint *endpoint)
     wr_assert(endpoint->state <= ENDPOINT_ENDING);
     wr_assert(endpoint->state == ENDPOINT_ENDING ||
               (endpoint->fd >= 0) == endpoint->options.use_sock);
-    wr_assert(endpoint->state == ENDPOINT_WAITING || endpoint->fd < 0);
+    wr_assert(endpoint->state != ENDPOINT_ENDING || endpoint->fd < 0);
+    wr_assert(endpoint->state != ENDPOINT_ASKING ||
+              wr_endpoint_plan_has_names(&endpoint->plan));
     wr_debug_assert(wr_list_is_linked(&endpoint->member.link));
 }
 
@@ -61,6 +69,7 @@ static void endpoint_finish(weir_endpoint *endpoint, int err, weir_transport *t)
         wr_loop_leave_if_forked(loop);
     }
     wr_loop_remove_member(loop, &endpoint->member);
+    wr_endpoint_names_fini(&endpoint->names);
     wr_free(&loop->counting, endpoint, sizeof(*endpoint));
     wr_loop_unpin(loop);
 }
@@ -98,6 +107,35 @@ static int endpoint_open_socket(weir_endpoint *endpoint)
     return endpoint->options.use_sock ? 0 : endpoint_name_socket(endpoint);
 }
 
+/* Tries the addresses that the names have, until a socket takes one: 0, or the
+ * error of the first. */
+static int endpoint_try_names(weir_endpoint *endpoint)
+{
+    size_t index = 0;
+    int first = 0;
+
+    int err = wr_endpoint_names_get_result(&endpoint->names);
+    wr_require(err >= 0, err);
+    const struct wr_endpoint_plan known = endpoint->plan;
+    wr_assert(endpoint->fd < 0);
+    while (wr_endpoint_names_next(&endpoint->names, &index, &endpoint->plan)) {
+        wr_assert(endpoint->plan.family != AF_UNSPEC);
+        err =
+            wr_endpoint_plan_choose_local(&endpoint->plan, &endpoint->options);
+        if (err >= 0) {
+            err = endpoint_open_socket(endpoint);
+        }
+        if (err >= 0) {
+            return 0;
+        }
+        first = first < 0 ? first : err;
+        wr_socket_refuse(endpoint->fd >= 0, endpoint->fd);
+        endpoint->fd = -1;
+        endpoint->plan = known;
+    }
+    return first < 0 ? first : -EINVAL; /* addresses of two families */
+}
+
 /* The socket belongs to the transport from now on. */
 static int endpoint_open_transport(weir_endpoint *endpoint,
                                    weir_transport **ret)
@@ -129,8 +167,12 @@ static void endpoint_ready(struct wr_ready *ready)
 
     endpoint_check_invariants(endpoint);
     wr_assert(endpoint->state == ENDPOINT_WAITING);
-    int err =
-        endpoint->is_cancelled ? -ECANCELED : endpoint_open_socket(endpoint);
+    int err = -ECANCELED;
+    if (!endpoint->is_cancelled) {
+        err = wr_endpoint_plan_has_names(&endpoint->plan)
+                  ? endpoint_try_names(endpoint)
+                  : endpoint_open_socket(endpoint);
+    }
     if (err >= 0) {
         err = endpoint_open_transport(endpoint, &t);
     } else {
@@ -141,12 +183,39 @@ static void endpoint_ready(struct wr_ready *ready)
     endpoint_finish(endpoint, err, t);
 }
 
+/* Nothing more is waited for. */
+static void endpoint_go_on(weir_endpoint *endpoint)
+{
+    wr_assert(!wr_ready_is_pending(&endpoint->ready));
+    endpoint_set_state(endpoint, ENDPOINT_WAITING);
+    wr_ready_push(&endpoint->loop->ready, &endpoint->ready);
+}
+
+static void endpoint_names_done(struct wr_endpoint_names *names)
+{
+    weir_endpoint *endpoint = wr_container_of(names, weir_endpoint, names);
+
+    endpoint_check_invariants(endpoint);
+    wr_assert(!endpoint->is_cancelled);
+    endpoint_go_on(endpoint);
+}
+
+static void endpoint_give_up(weir_endpoint *endpoint)
+{
+    endpoint_check_invariants(endpoint);
+    endpoint->is_cancelled = true;
+    if (endpoint->state == ENDPOINT_ASKING) {
+        endpoint_go_on(endpoint); /* first: a resolver may get here again */
+        wr_endpoint_names_cancel(&endpoint->names);
+    }
+}
+
 static void endpoint_shutdown_alive(struct wr_member *member)
 {
     weir_endpoint *endpoint = wr_container_of(member, weir_endpoint, member);
 
     wr_assert(wr_loop_is_closing(endpoint->loop));
-    endpoint->is_cancelled = true;
+    endpoint_give_up(endpoint);
 }
 
 static void endpoint_dump_alive(const struct wr_member *member, FILE *out)
@@ -156,10 +225,11 @@ static void endpoint_dump_alive(const struct wr_member *member, FILE *out)
     char own[WEIR_ADDRESS_TEXT_SIZE];
     char peer[WEIR_ADDRESS_TEXT_SIZE];
 
-    fprintf(out, "endpoint %s -> %s fd=%d given-up=%s\n",
+    fprintf(out, "endpoint %s -> %s fd=%d asking=%s given-up=%s\n",
             weir_address_format(&endpoint->plan.local, own, sizeof(own)),
             weir_address_format(&endpoint->plan.remote, peer, sizeof(peer)),
-            endpoint->fd, endpoint->is_cancelled ? "yes" : "no");
+            endpoint->fd, endpoint->state == ENDPOINT_ASKING ? "yes" : "no",
+            endpoint->is_cancelled ? "yes" : "no");
 }
 
 static void endpoint_check_alive(const struct wr_member *member)
@@ -191,6 +261,32 @@ static int endpoint_check_options(const struct weir_datagram_options *options,
     return 0;
 }
 
+/* Checks what is asked for, and makes a plan of it. */
+static int endpoint_plan(const struct weir_datagram_options *options,
+                         const struct weir_factory *factory,
+                         struct wr_endpoint_plan *ret)
+{
+    int err = endpoint_check_options(options, factory);
+    wr_require(err >= 0, err);
+    err = wr_endpoint_plan_read(ret, options);
+    wr_require(err >= 0, err);
+    return wr_datagram_check_control(
+        ret->family == AF_UNSPEC ? AF_INET6 : ret->family, options);
+}
+
+/* Begins with the names, where there are some. */
+static int endpoint_begin(weir_endpoint *endpoint)
+{
+    wr_assert(endpoint->state == ENDPOINT_ASKING);
+    wr_assert(!endpoint->is_cancelled);
+    if (wr_endpoint_plan_has_names(&endpoint->plan)) {
+        return wr_endpoint_names_start(&endpoint->names, &endpoint->plan,
+                                       &endpoint->options);
+    }
+    endpoint_go_on(endpoint);
+    return 0;
+}
+
 /* Makes a maker; takes no socket when it fails. */
 static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
                           const struct weir_datagram_options *options,
@@ -199,11 +295,7 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     struct wr_endpoint_plan plan;
 
     wr_require_loop(loop);
-    int err = endpoint_check_options(options, factory);
-    wr_require(err >= 0, err);
-    err = wr_endpoint_plan_read(&plan, options);
-    wr_require(err >= 0, err);
-    err = wr_datagram_check_control(plan.family, options);
+    int err = endpoint_plan(options, factory, &plan);
     wr_require(err >= 0, err);
     wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
@@ -218,9 +310,15 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     endpoint->fd = options->use_sock ? options->sock : -1;
     wr_member_init(&endpoint->member, &endpoint_member_ops);
     wr_ready_init(&endpoint->ready, endpoint_ready);
+    wr_endpoint_names_init(&endpoint->names, loop, endpoint_names_done);
+    err = endpoint_begin(endpoint);
+    if (err < 0) {
+        wr_endpoint_names_fini(&endpoint->names);
+        wr_free(&loop->counting, endpoint, sizeof(*endpoint));
+        return err;
+    }
     wr_loop_add_member(loop, &endpoint->member);
     wr_loop_pin(loop);
-    wr_ready_push(&loop->ready, &endpoint->ready);
     endpoint_check_invariants(endpoint);
     if (ret) {
         *ret = endpoint;
@@ -250,6 +348,5 @@ void weir_endpoint_cancel(weir_endpoint *endpoint)
     if (wr_loop_check(endpoint->loop) < 0) {
         return;
     }
-    endpoint_check_invariants(endpoint);
-    endpoint->is_cancelled = true;
+    endpoint_give_up(endpoint);
 }

@@ -2,7 +2,8 @@
  * Reading the addresses of a datagram endpoint.
  *
  * They come as text or as values, and must agree on one family; or they are
- * those of a socket that the program brings.
+ * those of a socket that the program brings. Text that is no address is a name,
+ * which is looked up later.
  */
 #include "endpoint.h"
 
@@ -10,19 +11,22 @@
 #include "lib/transport/datagram.h"
 #include "weir/error.h"
 
-/* An address as text or as a value; len 0 when neither is given. */
+/* An address as text or as a value; len 0 when neither is given, or a name. */
 static int endpoint_plan_parse(const char *host, uint16_t port,
                                const struct weir_address *value,
-                               struct weir_address *ret)
+                               struct weir_address *ret, bool *ret_is_name)
 {
     wr_assert(ret->len == 0);
+    *ret_is_name = false;
     if (value) {
         wr_require(!host && port == 0, -EINVAL);
         wr_require(wr_address_is_valid(value), -EINVAL);
         *ret = *value;
         return 0;
     }
-    return host ? weir_address_parse(host, port, ret) : 0;
+    int err = host ? weir_address_parse(host, port, ret) : 0;
+    *ret_is_name = err == WEIR_ENOTLITERAL;
+    return *ret_is_name ? 0 : err;
 }
 
 static bool endpoint_plan_is_family(int family)
@@ -48,6 +52,15 @@ endpoint_plan_find_family(const struct wr_endpoint_plan *plan,
             family = asked[i];
         }
     }
+    if (wr_endpoint_plan_has_names(plan)) {
+        wr_require(family != AF_UNIX, -EINVAL);
+        if (family == AF_UNSPEC && options->allow_broadcast) {
+            return AF_INET; /* the other one has no broadcasts */
+        }
+        return family == AF_UNSPEC || endpoint_plan_is_family(family)
+                   ? family
+                   : -EAFNOSUPPORT;
+    }
     if (family == AF_UNSPEC && options->local_port > 0) {
         family = AF_INET6;
     }
@@ -56,15 +69,17 @@ endpoint_plan_find_family(const struct wr_endpoint_plan *plan,
     return endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
 }
 
-/* The own address where none is given: a port, or the kernel's choice. */
-static int
-endpoint_plan_choose_local(struct wr_endpoint_plan *plan,
-                           const struct weir_datagram_options *options)
+/* A port, or the kernel's choice. */
+int wr_endpoint_plan_choose_local(struct wr_endpoint_plan *plan,
+                                  const struct weir_datagram_options *options)
 {
     const bool leads_to_peer =
         plan->remote.len > 0 && !options->allow_broadcast;
 
-    wr_assert(plan->local.len == 0);
+    wr_assert(plan->family != AF_UNSPEC);
+    if (plan->local.len > 0) {
+        return 0;
+    }
     if (plan->family == AF_UNIX) {
         wr_require(options->local_port == 0, -EINVAL);
         return 0;
@@ -112,20 +127,24 @@ int wr_endpoint_plan_read(struct wr_endpoint_plan *plan,
                           const struct weir_datagram_options *options)
 {
     *plan = (struct wr_endpoint_plan){.family = AF_UNSPEC};
-    int err = endpoint_plan_parse(options->local_host,
-                                  options->local_host ? options->local_port : 0,
-                                  options->local_address, &plan->local);
+    int err = endpoint_plan_parse(
+        options->local_host, options->local_host ? options->local_port : 0,
+        options->local_address, &plan->local, &plan->is_local_name);
     wr_require(err >= 0, err);
     wr_require(!options->local_address || options->local_port == 0, -EINVAL);
     wr_require(options->remote_host || options->remote_port == 0, -EINVAL);
     err = endpoint_plan_parse(options->remote_host, options->remote_port,
-                              options->remote_address, &plan->remote);
+                              options->remote_address, &plan->remote,
+                              &plan->is_remote_name);
     wr_require(err >= 0, err);
     if (options->use_sock) {
-        wr_require(plan->remote.len == 0, -EINVAL);
+        wr_require(plan->remote.len == 0 && !wr_endpoint_plan_has_names(plan),
+                   -EINVAL);
         return endpoint_plan_adopt(plan, options);
     }
     plan->family = endpoint_plan_find_family(plan, options);
     wr_require(plan->family >= 0, plan->family);
-    return plan->local.len > 0 ? 0 : endpoint_plan_choose_local(plan, options);
+    return wr_endpoint_plan_has_names(plan)
+               ? 0
+               : wr_endpoint_plan_choose_local(plan, options);
 }

@@ -210,6 +210,34 @@ NAMES(names_memory, a_connection_by_name_says_so_and_leaves_nothing)
     close(listener);
 }
 
+static int create_datagrams(void *arg, weir_transport *t,
+                            struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {
+        .size = sizeof(protocol), .kind = WEIR_PROTOCOL_DATAGRAM};
+    (void)t;
+    *ret = (struct weir_protocol_binding){&protocol, arg};
+    return 0;
+}
+
+static int try_endpoint(struct names *n, const char *host)
+{
+    const struct weir_factory datagrams = {create_datagrams, NULL};
+    const struct weir_datagram_options options = {.size = sizeof(options),
+                                                  .done = note_connection,
+                                                  .local_host = "localhost",
+                                                  .remote_host = host,
+                                                  .remote_port = 9};
+    return wait_for_end(
+        n, weir_create_datagram_endpoint(n->loop, &datagrams, &options, NULL));
+}
+
+NAMES(names_memory, an_endpoint_of_names_says_so_and_leaves_nothing)
+{
+    try_each(n, try_endpoint, "self.example");
+    try_each(n, try_endpoint, "localhost");
+}
+
 static void note_server(void *unused, int err, weir_server *server)
 {
     (void)unused;
