@@ -1,7 +1,7 @@
 /**
  * @file sendfile.h
- * Sending a file on a transport without copying it through the program;
- * asyncio's loop.sendfile().
+ * Sending a file on a transport that writes a stream of bytes; asyncio's
+ * loop.sendfile().
  *
  * **Order.** The file leaves after everything that was written before. While it
  * is being sent writes are refused with -EBUSY; afterwards they are accepted
@@ -9,18 +9,25 @@
  * weir_transport_write_eof() and weir_transport_close() take effect behind the
  * file, so that a program may send a file and close at once. Reading goes on.
  *
- * **Flow control.** The bytes of the file that the kernel has not taken are not
- * part of the write buffer's size: they take no memory, and neither
- * pause_writing nor weir_writer_flush() knows of them. The time-outs do:
- * write_stall_ns ends a connection whose peer takes nothing of the file, and
- * time that the file's device takes does not count.
- *
- * **The file.** A regular file, open for reading, and not with O_DIRECT. Its
- * own position is neither used nor changed. What is in the page cache goes from
- * there to the socket; the rest is read by the ring first, so that a slow
+ * **The way.** On a socket the bytes in the page cache go from there, without a
+ * copy through the program; the rest is read by the ring first, so that a slow
  * device does not hold up the loop. Where the kernel does not tell what is in
  * the cache all is read first, at more cost: before Linux 6.5, on some file
- * systems, and of files that the process neither owns nor may write.
+ * systems, and of files that the process neither owns nor may write. Over TLS
+ * and on write pipes the ring reads all of it, in parts of at most 64 KiB that
+ * pass through the write buffer.
+ *
+ * **Flow control.** On a socket the bytes of the file that the kernel has not
+ * taken are not part of the write buffer's size: they take no memory, and
+ * neither pause_writing nor weir_writer_flush() knows of them. Parts that pass
+ * through the write buffer do count: the next is read while its size is not
+ * above the high mark, and two wait at most. They do not pause the protocol,
+ * but resume_writing and weir_writer_flush() wait for them. The time-outs know
+ * of all files: write_stall_ns ends a connection whose peer takes nothing of
+ * the file, and time that the file's device takes does not count.
+ *
+ * **The file.** A regular file, open for reading, and not with O_DIRECT. Its
+ * own position is neither used nor changed.
  */
 #ifndef WEIR_SENDFILE_H
 #define WEIR_SENDFILE_H
@@ -45,7 +52,9 @@ WEIR_BEGIN_DECLS
  * @param err   0 when all bytes were sent, or all that the file had; -ECANCELED
  *              when it was cancelled; an error of the file, such as -EIO; or
  *              how the connection ended: its first error, or -ECONNABORTED
- * @param sent  how many bytes the kernel has taken, whatever @p err is
+ * @param sent  how many bytes the kernel has taken, whatever @p err is; where
+ *              they pass through the write buffer, those that were sealed, or
+ *              that leave before what is written next
  */
 typedef void weir_sendfile_done_fn(void *arg, weir_transport *t, int err,
                                    uint64_t sent);
@@ -71,7 +80,8 @@ typedef void weir_sendfile_done_fn(void *arg, weir_transport *t, int err,
  * @retval -ESPIPE      it is a pipe, a socket or a device
  * @retval -EINVAL      it is open with O_DIRECT, no @p done, or the end would
  *                      be beyond INT64_MAX
- * @retval -EOPNOTSUPP  this kind of transport cannot send files
+ * @retval -EOPNOTSUPP  the transport is a read pipe, or one of datagrams, or of
+ *                      a subprocess
  * @suspends no
  * @thread loop
  */

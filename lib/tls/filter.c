@@ -75,7 +75,7 @@ static void filter_lose(struct wr_filter *f)
 {
     weir_loop *loop = f->t.loop;
 
-    wr_assert(f->below_lost);
+    wr_assert(f->below_lost && !f->copier);
     wr_transport_set_end(&f->t, f->below->end);
     f->t.has_dropped |= f->below->has_dropped; /* of what was sealed */
     wr_filter_drop_queue(f);
@@ -212,11 +212,20 @@ static void filter_begin(struct wr_filter *f)
 
 /* ---- steps ---- */
 
+/* Nothing more is sent. */
+static bool filter_has_stopped(const struct wr_filter *f)
+{
+    return f->t.error || f->below_lost || f->is_hard || wr_filter_is_over(f);
+}
+
 /* Goes as many steps as can be gone now. The last thing that a handler does:
  * the filter may be freed. */
 static void filter_advance(struct wr_filter *f)
 {
     for (;;) {
+        if (WR_UNLIKELY(f->copier != NULL) && filter_has_stopped(f)) {
+            wr_copier_break(f->copier);
+        }
         switch (wr_filter_next_step(f)) {
         case WR_FILTER_GO:
             if (!f->has_engine && !filter_arm(f)) {
@@ -400,6 +409,9 @@ static void filter_abandon(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     weir_transport_ref(t);
+    if (f->copier) {
+        wr_copier_abandon(f->copier);
+    }
     if (!f->below_lost) {
         f->below->ops->abandon(f->below);
     }
@@ -444,6 +456,8 @@ const struct wr_transport_ops wr_filter_ops = {
     .write_ref = wr_filter_write_ref,
     .write_lease = wr_filter_write_lease,
     .write_eof = wr_filter_write_eof,
+    .sendfile = wr_filter_sendfile,
+    .cancel_sendfile = wr_filter_cancel_sendfile,
     .pause_reading = wr_filter_pause_reading,
     .resume_reading = wr_filter_resume_reading,
     .is_reading = filter_is_reading,

@@ -176,7 +176,7 @@ void wr_filter_dump(const weir_transport *t, FILE *out)
     wr_assert(f->below);
     fprintf(out,
             "%s state=%s%s%s%s input=%zu held=%llu leases=%u queued=%llu "
-            "output=%zu%s%s version=%s error=%s over ",
+            "output=%zu file=%s%s%s version=%s error=%s over ",
             t->ops->name, wr_filter_state_name(f),
             wr_delivery_is_paused(&f->delivery) ? " paused" : "",
             f->held_back ? " held-back" : "", f->eof_seen ? " eof" : "",
@@ -184,6 +184,7 @@ void wr_filter_dump(const weir_transport *t, FILE *out)
             (unsigned long long)f->demand.account.held_bytes,
             f->demand.account.lease_count, (unsigned long long)f->sendq.bytes,
             wr_tls_engine_get_output_bytes(&f->engine),
+            wr_copier_state_name(f->copier),
             t->writing_paused ? " writing-paused" : "",
             f->write_eof ? " write-eof" : "",
             f->has_engine && wr_tls_engine_get_version(&f->engine)

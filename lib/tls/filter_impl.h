@@ -6,6 +6,7 @@
  *     filter_open.c     making one, of a descriptor
  *     filter_facts.c    sessions, for programs that resume them
  *     filter.c          life: decisions carried out, loss, freeing; the table
+ *     filter_file.c     a file on its way into the queue
  *     filter_below.c    what the transport below is asked to pass on
  *     filter_read.c     ciphertext in, the handshake
  *     filter_deliver.c  plaintext on its way to the protocol
@@ -36,6 +37,7 @@
 #include "engine.h"
 #include "filter.h"
 #include "lib/base/sendq.h"
+#include "lib/transport/copier.h"
 #include "lib/transport/delivery.h"
 #include "weir/error.h"
 
@@ -107,11 +109,12 @@ struct wr_filter {
     struct wr_delivery delivery; /* of plaintext; shut after OPEN or if hard */
 
     /* Written. */
-    struct wr_sendq sendq; /* plaintext that is not sealed */
-    uint64_t unsent_bytes; /* plaintext in records that below has not got */
-    uint64_t sealed_bytes; /* plaintext in records that below has not sent */
-    uint64_t sealed_ns;    /* when bytes were last sealed */
-    uint32_t burst_bytes;  /* sealed since it was idle; stops growing */
+    struct wr_sendq sendq;    /* plaintext that is not sealed */
+    uint64_t unsent_bytes;    /* plaintext in records that below has not got */
+    uint64_t sealed_bytes;    /* plaintext in records that below has not sent */
+    uint64_t sealed_ns;       /* when bytes were last sealed */
+    uint32_t burst_bytes;     /* sealed since it was idle; stops growing */
+    struct wr_copier *copier; /* of the file that is being sent, or NULL */
 
     /* Time. */
     struct wr_timer timer;
@@ -149,6 +152,10 @@ void wr_filter_unmake(struct wr_filter *f);
 void wr_filter_bear(struct wr_filter *f, weir_transport *below);
 /* The protocol of the transport below. */
 extern const struct weir_protocol wr_filter_protocol;
+
+/* filter_file.c */
+int wr_filter_sendfile(weir_transport *t, const struct wr_sendfile *file);
+void wr_filter_cancel_sendfile(weir_transport *t);
 
 /* filter_below.c */
 void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret);
@@ -202,6 +209,12 @@ void wr_filter_write_init(struct wr_filter *f,
 /* Seals as much as below has room for, and the close_notify when it is time;
  * and lets the program write on when enough was sent. */
 void wr_filter_seal(struct wr_filter *f);
+/* Before the turn ends, or the next one. */
+void wr_filter_seal_later(struct wr_filter *f);
+/* Queues bytes of a file, whatever the limits are; or -ENOMEM. */
+WEIR_MUST_USE int wr_filter_queue_file(weir_transport *t,
+                                       const struct iovec *piece,
+                                       weir_release_fn *release, void *arg);
 /* Hands below what the engine has to send. */
 void wr_filter_send_output(struct wr_filter *f);
 void wr_filter_drop_queue(struct wr_filter *f);

@@ -114,7 +114,7 @@ enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
                    ? WR_FILTER_END
                    : WR_FILTER_GO;
     case WR_FILTER_ENDING:
-        return f->below_lost ? WR_FILTER_LOSE : WR_FILTER_WAIT;
+        return f->below_lost && !f->copier ? WR_FILTER_LOSE : WR_FILTER_WAIT;
     case WR_FILTER_UNBORN:
     case WR_FILTER_LOST:
     case WR_FILTER_STATES:
@@ -176,6 +176,7 @@ void wr_filter_check_invariants(const struct wr_filter *f)
     filter_state_check_received(f);
     wr_assert(wr_sendq_is_empty(&f->sendq) == (f->sendq.bytes == 0));
     wr_assert(wr_sendq_is_empty(&f->sendq) || f->made);
+    wr_assert(!f->copier || (f->made && f->state < WR_FILTER_LOST));
     if (f->has_engine) {
         wr_debug_check(wr_tls_engine_check_invariants(&f->engine));
     }
@@ -201,7 +202,7 @@ void wr_filter_check_rest(const struct wr_filter *f)
         return; /* which sees to all of it */
     }
     wr_assert(!filter_state_is_forgotten(f));
-    wr_assert(f->state != WR_FILTER_ENDING || !f->below_lost);
+    wr_assert(f->state != WR_FILTER_ENDING || !f->below_lost || f->copier);
     wr_assert(wr_tls_engine_get_output_bytes(&f->engine) == 0 ||
               f->state >= WR_FILTER_ENDING);
     if (!wr_filter_is_over(f) && f->t.error == 0 && !f->below_lost) {
@@ -209,5 +210,8 @@ void wr_filter_check_rest(const struct wr_filter *f)
                   wr_filter_below_depth(f) > 0 ||
                   f->state == WR_FILTER_HANDSHAKING);
         wr_assert(f->unsent_bytes == 0);
+        if (f->copier) {
+            wr_copier_check_rest(f->copier);
+        }
     }
 }

@@ -25,7 +25,7 @@
  * until below has sent the last of them. */
 #define HANDED_BYTES WR_TLS_RECORD_MAX
 
-static void filter_write_make_dirty(struct wr_filter *f)
+void wr_filter_seal_later(struct wr_filter *f)
 {
     wr_loop_before_turn_end(f->t.loop, &f->seal);
 }
@@ -48,9 +48,9 @@ struct filter_record {
 /* Below has sent bytes: the end of the turn does what its depth allows now. */
 static void filter_write_go_on(struct wr_filter *f)
 {
-    if (!wr_filter_is_over(f) &&
-        (f->t.notify_depth >= 0 || !wr_sendq_is_empty(&f->sendq))) {
-        filter_write_make_dirty(f);
+    if (!wr_filter_is_over(f) && (f->t.notify_depth >= 0 || f->copier ||
+                                  !wr_sendq_is_empty(&f->sendq))) {
+        wr_filter_seal_later(f);
     }
 }
 
@@ -227,9 +227,12 @@ void wr_filter_seal(struct wr_filter *f)
         wr_transport_check_low(&f->t, wr_filter_depth(f));
         f->in_resume = false;
     }
-    /* A program that was paused may write once more. */
+    if (f->copier && f->t.error == 0 && !wr_filter_is_over(f)) {
+        wr_copier_go_on(f->copier);
+    }
+    /* A program that was paused may write once more, a file goes on. */
     if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->sendq) &&
-        !f->t.writing_paused) {
+        !f->t.writing_paused && !f->copier) {
         filter_write_seal_end(f);
     }
 }
@@ -277,6 +280,7 @@ static int filter_write_check(struct wr_filter *f, size_t len)
                    (f->state == WR_FILTER_CLOSING && f->in_resume),
                -ESHUTDOWN);
     wr_require(!f->below_lost, -EPIPE);
+    wr_require(!f->copier, -EBUSY);
     wr_require(f->t.write_error == 0, f->t.write_error);
     const uint64_t depth = wr_filter_depth(f);
     if (len > 0 &&
@@ -290,7 +294,7 @@ static void filter_write_queued(struct wr_filter *f, size_t len)
 {
     wr_assert(len > 0 && len <= f->sendq.bytes);
     wr_budget_queue(&f->t.loop->budget, len);
-    filter_write_make_dirty(f);
+    wr_filter_seal_later(f);
     wr_transport_check_high(&f->t, wr_filter_depth(f));
 }
 
@@ -317,6 +321,20 @@ int wr_filter_write(weir_transport *t, const void *data, size_t len)
     const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
                                 .iov_len = len};
     return wr_filter_writelines(t, &piece, 1, len);
+}
+
+int wr_filter_queue_file(weir_transport *t, const struct iovec *piece,
+                         weir_release_fn *release, void *arg)
+{
+    struct wr_filter *f = wr_filter_of(t);
+    const int err =
+        wr_sendq_ref(&f->sendq, &t->loop->send_memory, piece, release, arg);
+
+    wr_assert(f->copier);
+    wr_require(err == 0, err);
+    wr_budget_queue(&t->loop->budget, piece->iov_len);
+    wr_filter_seal_later(f);
+    return 0;
 }
 
 int wr_filter_write_ref(weir_transport *t, const void *data, size_t len,
@@ -373,6 +391,6 @@ void wr_filter_write_eof(weir_transport *t)
     wr_filter_check_invariants(f);
     if (wr_filter_is_usable(f) && !f->write_eof) {
         f->write_eof = true;
-        filter_write_make_dirty(f);
+        wr_filter_seal_later(f);
     }
 }

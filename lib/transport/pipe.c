@@ -37,6 +37,7 @@ static void pipe_lose(struct wr_pipe *p)
     weir_loop *loop = p->t.loop;
 
     wr_assert(!p->op.in_flight && !p->watch_op.in_flight);
+    wr_assert(!p->copier);
     wr_pipe_drop_queue(p);
     wr_guard_free(&loop->counting, p->scratch, WR_PIPE_SCRATCH);
     p->scratch = NULL;
@@ -68,11 +69,21 @@ static void pipe_end(struct wr_pipe *p)
     wr_pipe_push_step(p); /* if nothing is in flight, no completion comes */
 }
 
+/* Nothing more is written. */
+static bool pipe_has_stopped(const struct wr_pipe *p)
+{
+    return (p->t.error || p->peer_gone || wr_pipe_is_over(p)) &&
+           p->io != WR_PIPE_WORKING;
+}
+
 /* Goes as many steps as can be gone now. The last thing that a handler does:
  * the pipe may be freed. */
 static void pipe_advance(struct wr_pipe *p)
 {
     for (;;) {
+        if (WR_UNLIKELY(p->copier != NULL) && pipe_has_stopped(p)) {
+            wr_copier_break(p->copier);
+        }
         switch (wr_pipe_next_step(p)) {
         case WR_PIPE_WAIT:
             return;
@@ -196,7 +207,10 @@ static void pipe_abandon(weir_transport *t)
     struct wr_pipe *p = wr_pipe_of(t);
     struct wr_uring *uring = &t->loop->uring;
 
-    weir_transport_ref(t); /* the last of the two loses it */
+    weir_transport_ref(t); /* the last of the three loses it */
+    if (p->copier) {
+        wr_copier_abandon(p->copier);
+    }
     wr_op_abandon(uring, &p->op);
     wr_op_abandon(uring, &p->watch_op);
     weir_transport_unref(t);
@@ -257,13 +271,14 @@ static void pipe_dump(const weir_transport *t, FILE *out)
 
     fprintf(out,
             "%s fd=%d state=%s io=%s%s by=%s%s%s held=%llu leases=%u "
-            "queued=%llu%s error=%s\n",
+            "queued=%llu file=%s%s error=%s\n",
             t->ops->name, p->fd, wr_pipe_state_name(p), wr_pipe_io_name(p),
             p->watch_op.in_flight ? " watching" : "", ways[p->way],
             wr_delivery_is_paused(&p->delivery) ? " paused" : "",
             p->eof_seen ? " eof" : "",
             (unsigned long long)p->demand.account.held_bytes,
             p->demand.account.lease_count, (unsigned long long)p->sendq.bytes,
+            wr_copier_state_name(p->copier),
             t->writing_paused ? " writing-paused" : "",
             t->error ? weir_err_name(t->error) : "none");
 }
@@ -308,6 +323,8 @@ static const struct wr_transport_ops pipe_write_ops = {
     .write_ref = wr_pipe_write_ref,
     .write_lease = wr_pipe_write_lease,
     .write_eof = pipe_close,
+    .sendfile = wr_pipe_sendfile,
+    .cancel_sendfile = wr_pipe_cancel_sendfile,
     .is_closing = pipe_is_closing,
     .get_depth = pipe_get_depth,
     .limits_changed = wr_pipe_limits_changed,

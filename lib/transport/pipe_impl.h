@@ -6,6 +6,7 @@
  *     pipe.c          life: completions, decisions carried out, loss, freeing
  *     pipe_read.c     waiting for bytes, and reading them
  *     pipe_deliver.c  the end of the stream, and another protocol
+ *     pipe_file.c     a file on its way into the send queue
  *     pipe_write.c    the send queue on its way to the kernel
  *     pipe_time.c     time-outs
  *     pipe_state.c    the states, the next step, what must always hold
@@ -37,6 +38,7 @@
 #ifndef WEIR_LIB_TRANSPORT_PIPE_IMPL_H
 #define WEIR_LIB_TRANSPORT_PIPE_IMPL_H
 
+#include "copier.h"
 #include "delivery.h"
 #include "lib/base/sendq.h"
 #include "pipe.h"
@@ -110,7 +112,8 @@ struct wr_pipe {
     /* Of a write pipe. */
     struct wr_turn_end turn_end;
     struct wr_sendq sendq;
-    struct wr_op watch_op; /* notices that the reader has gone */
+    struct wr_op watch_op;    /* notices that the reader has gone */
+    struct wr_copier *copier; /* of the file that is being sent, or NULL */
 
     /* Time-outs. */
     struct wr_timer timer;
@@ -163,6 +166,10 @@ int wr_pipe_set_protocol(weir_transport *t,
                          const struct weir_protocol_binding *binding,
                          const struct weir_buf *initial, size_t count);
 
+/* pipe_file.c */
+int wr_pipe_sendfile(weir_transport *t, const struct wr_sendfile *file);
+void wr_pipe_cancel_sendfile(weir_transport *t);
+
 /* pipe_write.c */
 void wr_pipe_write_init(struct wr_pipe *p);
 /* Begins to watch for the end of the reader. */
@@ -172,6 +179,12 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res);
 /* The watch has completed. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res);
 void wr_pipe_drop_queue(struct wr_pipe *p);
+/* At the end of the turn, unless an operation comes before. */
+void wr_pipe_write_later(struct wr_pipe *p);
+/* Queues bytes of a file, whatever the limits are; or -ENOMEM. */
+WEIR_MUST_USE int wr_pipe_queue_file(weir_transport *t,
+                                     const struct iovec *piece,
+                                     weir_release_fn *release, void *arg);
 int wr_pipe_write(weir_transport *t, const void *data, size_t len);
 int wr_pipe_writelines(weir_transport *t, const struct iovec *iov, size_t count,
                        size_t total);

@@ -76,13 +76,15 @@ enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p)
     case WR_PIPE_OPEN:
         return pipe_state_next_of_open(p);
     case WR_PIPE_CLOSING:
-        return p->t.error || p->peer_gone || wr_sendq_is_empty(&p->sendq)
+        return p->t.error || p->peer_gone ||
+                       (wr_sendq_is_empty(&p->sendq) && !p->copier)
                    ? WR_PIPE_DOOM
                    : WR_PIPE_WAIT;
     case WR_PIPE_DOOMED:
         return WR_PIPE_END;
     case WR_PIPE_ENDING:
-        return pipe_state_is_in_flight(p) ? WR_PIPE_WAIT : WR_PIPE_LOSE;
+        return pipe_state_is_in_flight(p) || p->copier ? WR_PIPE_WAIT
+                                                       : WR_PIPE_LOSE;
     case WR_PIPE_UNBORN:
     case WR_PIPE_LOST:
     case WR_PIPE_STATES:
@@ -126,6 +128,7 @@ static void pipe_state_check_read(const struct wr_pipe *p)
 {
     wr_assert(!p->peer_gone);
     wr_assert(!p->watch_op.in_flight);
+    wr_assert(!p->copier);
     wr_assert(wr_sendq_is_empty(&p->sendq));
     wr_assert(!wr_delivery_has_end(&p->delivery) || p->eof_seen);
     wr_debug_assert(!p->eof_seen || !p->op.in_flight);
@@ -177,7 +180,8 @@ void wr_pipe_check_rest(const struct wr_pipe *p)
         return; /* which sees to all of it */
     }
     wr_assert(p->state != WR_PIPE_DOOMED);
-    wr_assert(p->state != WR_PIPE_ENDING || pipe_state_is_in_flight(p));
+    wr_assert(p->state != WR_PIPE_ENDING || pipe_state_is_in_flight(p) ||
+              p->copier);
     wr_assert(!pipe_state_is_forgotten(p));
     wr_assert(!wr_delivery_has_held(&p->delivery) ||
               wr_delivery_is_paused(&p->delivery));
@@ -186,6 +190,9 @@ void wr_pipe_check_rest(const struct wr_pipe *p)
     if (p->t.error == 0 && !wr_pipe_is_over(p)) {
         wr_assert(wr_sendq_is_empty(&p->sendq) || p->op.in_flight ||
                   wr_list_is_linked(&p->turn_end.link));
+        if (p->copier && !wr_list_is_linked(&p->turn_end.link)) {
+            wr_copier_check_rest(p->copier);
+        }
     }
 }
 

@@ -27,9 +27,9 @@
 /* Of one write in a worker: a pipe that has any room has it for these. */
 #define WORKER_BYTES (4u << 10)
 
-static inline void pipe_write_make_dirty(struct wr_pipe *p)
+void wr_pipe_write_later(struct wr_pipe *p)
 {
-    wr_debug_assert(!wr_sendq_is_empty(&p->sendq));
+    wr_debug_assert(!wr_sendq_is_empty(&p->sendq) || p->copier);
     if (p->io == WR_PIPE_IDLE) {
         wr_loop_at_turn_end(p->t.loop, &p->turn_end);
     }
@@ -103,7 +103,10 @@ static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
         wr_list_remove(&p->turn_end.link); /* resume_writing has written */
         pipe_write_wait_for_room(p);
     } else {
-        pipe_write_make_dirty(p);
+        wr_pipe_write_later(p);
+    }
+    if (p->copier) {
+        wr_copier_go_on(p->copier);
     }
 }
 
@@ -119,6 +122,14 @@ static void pipe_write_by_worker(struct wr_pipe *p)
                           piece.iov_len);
 }
 
+static void pipe_write_go_on_with_file(struct wr_pipe *p)
+{
+    wr_assert(wr_sendq_is_empty(&p->sendq));
+    if (p->copier) {
+        wr_copier_go_on(p->copier);
+    }
+}
+
 static void pipe_write_flush(struct wr_turn_end *turn_end)
 {
     struct wr_pipe *p = wr_container_of(turn_end, struct wr_pipe, turn_end);
@@ -127,7 +138,11 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
 
     wr_pipe_check_invariants(p);
     wr_assert(p->io == WR_PIPE_IDLE);
-    if (p->t.error || wr_pipe_is_over(p) || wr_sendq_is_empty(&p->sendq)) {
+    if (p->t.error || wr_pipe_is_over(p)) {
+        return;
+    }
+    if (wr_sendq_is_empty(&p->sendq)) {
+        pipe_write_go_on_with_file(p);
         return;
     }
     if (p->way == WR_PIPE_BY_WORKER) {
@@ -179,6 +194,9 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
     if (has_worked) {
         wr_assert(!p->op.in_flight);
         wr_pipe_set_io(p, WR_PIPE_IDLE);
+        if (res > 0 && (wr_pipe_is_over(p) || p->t.error)) {
+            pipe_write_took(p, (uint32_t)res); /* so that its count is true */
+        }
     } else if (!pipe_write_has_waited(p, res)) {
         return;
     }
@@ -190,7 +208,7 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
     } else if (res < 0 && res != -EINTR && res != -ECANCELED) {
         pipe_write_failed(p, res);
     } else {
-        pipe_write_make_dirty(p);
+        wr_pipe_write_later(p);
     }
 }
 
@@ -204,7 +222,7 @@ void wr_pipe_watch(struct wr_pipe *p)
  */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
-    if (!wr_sendq_is_empty(&p->sendq)) {
+    if (!wr_sendq_is_empty(&p->sendq) || wr_copier_is_active(p->copier)) {
         wr_transport_set_error(&p->t, -EPIPE, "write");
     } else if (p->t.write_error) {
         wr_ignore(weir_transport_close(&p->t) < 0); /* which aborts and tells */
@@ -269,6 +287,7 @@ static int pipe_write_check(struct wr_pipe *p, size_t len)
     wr_require(p->state == WR_PIPE_OPEN ||
                    (p->state == WR_PIPE_CLOSING && p->in_resume),
                -ESHUTDOWN);
+    wr_require(!p->copier, -EBUSY);
     wr_require(p->t.write_error == 0, p->t.write_error);
     if (len > 0 && (len > p->t.hard_limit_bytes ||
                     p->sendq.bytes > p->t.hard_limit_bytes - len)) {
@@ -277,7 +296,8 @@ static int pipe_write_check(struct wr_pipe *p, size_t len)
     return 0;
 }
 
-static void pipe_write_queued(struct wr_pipe *p, size_t len)
+/* Bytes wait in the queue. */
+static void pipe_write_note_queued(struct wr_pipe *p, size_t len)
 {
     wr_assert(len > 0 && len <= p->sendq.bytes);
     wr_budget_queue(&p->t.loop->budget, len);
@@ -285,7 +305,12 @@ static void pipe_write_queued(struct wr_pipe *p, size_t len)
         wr_pipe_note_moved(p); /* the stall clock starts with the first byte */
         wr_pipe_times_changed(p);
     }
-    pipe_write_make_dirty(p);
+    wr_pipe_write_later(p);
+}
+
+static void pipe_write_queued(struct wr_pipe *p, size_t len)
+{
+    pipe_write_note_queued(p, len);
     wr_transport_check_high(&p->t, p->sendq.bytes);
 }
 
@@ -312,6 +337,19 @@ int wr_pipe_write(weir_transport *t, const void *data, size_t len)
     const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
                                 .iov_len = len};
     return wr_pipe_writelines(t, &piece, 1, len);
+}
+
+int wr_pipe_queue_file(weir_transport *t, const struct iovec *piece,
+                       weir_release_fn *release, void *arg)
+{
+    struct wr_pipe *p = wr_pipe_of(t);
+    const int err =
+        wr_sendq_ref(&p->sendq, &t->loop->send_memory, piece, release, arg);
+
+    wr_assert(p->copier);
+    wr_require(err == 0, err);
+    pipe_write_note_queued(p, piece->iov_len);
+    return 0;
 }
 
 int wr_pipe_write_ref(weir_transport *t, const void *data, size_t len,

@@ -6,7 +6,8 @@
  * which copies nothing. One that is not is read by the ring into a block and
  * sent from there, so that nothing waits for the file's device. The block is
  * given back when its send has ended, and what that did not take is looked up
- * in the cache again: a slow peer pins no memory.
+ * in the cache again: a slow peer pins no memory. Transports that have to see
+ * the bytes have a copier read all of them (copier.h).
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H

@@ -1,7 +1,7 @@
 /*
  * The inside of a transport: what all kinds have in common.
  *
- * A kind (a stream socket; later pipes and TLS) embeds struct weir_transport
+ * A kind (a stream socket, a pipe, TLS) embeds struct weir_transport
  * as its first field and brings a table of operations. The public functions in
  * transport.c check the caller, keep what is common, and call the table. A
  * kind calls its protocol only through the wr_protocol_... functions here, so

@@ -221,3 +221,85 @@ MAKER(pipe_tty, a_loop_can_be_freed_while_reads_and_writes_wait)
     close(masters[0]);
     close(masters[1]);
 }
+
+/* ---- files ---- */
+
+struct terminal_file {
+    int calls;
+    int err;
+    uint64_t sent;
+};
+
+static void terminal_file_done(void *arg, weir_transport *t, int err,
+                               uint64_t sent)
+{
+    struct terminal_file *file = arg;
+
+    cr_assert(t != NULL);
+    file->calls++;
+    file->err = err;
+    file->sent = sent;
+}
+
+/* Reads what the terminal has, as the one behind it. */
+static size_t read_master(struct maker *m, int master, uint8_t *buf, size_t len)
+{
+    const ssize_t got = read(master, buf, len);
+
+    maker_run_for(m, 0);
+    return got > 0 ? (size_t)got : 0;
+}
+
+MAKER(pipe_tty, a_file_arrives_whole_and_another_as_far_as_it_is_counted)
+{
+    enum { SIZE = 200000 };
+    static uint8_t sent[SIZE];
+    static uint8_t got[SIZE];
+    struct terminal_file file = {.calls = 0};
+    size_t len = 0;
+    int master;
+    int slave;
+    const int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+    expect_eq(pread(fd, sent, SIZE, 0), SIZE);
+    open_terminal(&master, &slave, true);
+    expect_eq(fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK), 0);
+    make(m, slave, false);
+    expect_eq(
+        weir_transport_sendfile(m->t, fd, 0, SIZE, terminal_file_done, &file),
+        0);
+    while (len < SIZE) {
+        len += read_master(m, master, got + len, SIZE - len);
+    }
+    while (file.calls == 0) {
+        maker_run_for(m, MS);
+    }
+    expect_eq(file.err, 0);
+    expect_eq(file.sent, SIZE);
+    cr_assert(memcmp(sent, got, SIZE) == 0);
+
+    /* The terminal is full: the count is that of the bytes that come out. */
+    expect_eq(
+        weir_transport_sendfile(m->t, fd, 0, SIZE, terminal_file_done, &file),
+        0);
+    maker_run_for(m, 20 * MS);
+    expect_eq(file.calls, 1);
+    weir_transport_cancel_sendfile(m->t);
+    while (file.calls == 1) {
+        maker_run_for(m, MS);
+    }
+    expect_eq(file.err, -ECANCELED);
+    expect_eq(weir_transport_write(m->t, "end", 3), 0);
+    cr_assert(file.sent > 0 && file.sent < SIZE - 3);
+    for (len = 0; len < file.sent + 3;) {
+        len += read_master(m, master, got + len, SIZE - len);
+    }
+    cr_assert(memcmp(sent, got, file.sent) == 0);
+    cr_assert(memcmp(got + file.sent, "end", 3) == 0);
+
+    weir_transport_close(m->t);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    close(master);
+    close(fd);
+}

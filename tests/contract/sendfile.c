@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-enum { SIZE = 300000 };
+enum {
+    SIZE = 300000,
+    LARGE = 3000000, /* more than all buffers on its way take */
+};
 
-PAIRS_THAT(sendfile, a_file_leaves_between_the_writes_around_it, RIG_IS_PLAIN,
-           0)
+PAIRS_OUT(sendfile, a_file_leaves_between_the_writes_around_it, 0)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
@@ -27,8 +29,7 @@ PAIRS_THAT(sendfile, a_file_leaves_between_the_writes_around_it, RIG_IS_PLAIN,
     close(fd);
 }
 
-PAIRS_THAT(sendfile, exactly_the_part_that_was_asked_for_is_sent, RIG_IS_PLAIN,
-           0)
+PAIRS_OUT(sendfile, exactly_the_part_that_was_asked_for_is_sent, 0)
 {
     static const struct {
         size_t written; /* before it */
@@ -52,8 +53,7 @@ PAIRS_THAT(sendfile, exactly_the_part_that_was_asked_for_is_sent, RIG_IS_PLAIN,
     close(fd);
 }
 
-PAIRS_THAT(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes,
-           RIG_IS_PLAIN, 0)
+PAIRS_OUT(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes, 0)
 {
     struct sending sending;
     const int fd = pattern_file(5000);
@@ -75,7 +75,7 @@ PAIRS_THAT(sendfile, a_file_that_is_shorter_is_sent_as_far_as_it_goes,
     close(fd);
 }
 
-PAIRS_THAT(sendfile, an_empty_file_sends_nothing, RIG_IS_PLAIN, 0)
+PAIRS_OUT(sendfile, an_empty_file_sends_nothing, 0)
 {
     struct sending sending;
     const int fd = pattern_file(0);
@@ -89,7 +89,7 @@ PAIRS_THAT(sendfile, an_empty_file_sends_nothing, RIG_IS_PLAIN, 0)
     close(fd);
 }
 
-PAIRS_THAT(sendfile, a_large_file_arrives_whole, RIG_IS_PLAIN, 0)
+PAIRS_OUT(sendfile, a_large_file_arrives_whole, 0)
 {
     const uint64_t size = 64u << 20;
     const uint64_t before = rig_statistics(rig).sent_bytes;
@@ -101,16 +101,17 @@ PAIRS_THAT(sendfile, a_large_file_arrives_whole, RIG_IS_PLAIN, 0)
 
     expect_eq(sending.sent, size);
     expect_eq(rig->peer_received, size);
-    expect_eq(rig_statistics(rig).sent_bytes - before, size);
+    if (rig_can(rig, RIG_IS_PLAIN)) {
+        expect_eq(rig_statistics(rig).sent_bytes - before, size);
+    } /* else there are records around them */
     expect_usable(rig);
     close(fd);
 }
 
-PAIRS_THAT(sendfile, a_slow_reader_gets_all_of_it, RIG_IS_PLAIN,
-           .small_buffers = true)
+PAIRS_OUT(sendfile, a_slow_reader_gets_all_of_it, .small_buffers = true)
 {
     struct sending sending;
-    const int fd = pattern_file(SIZE);
+    const int fd = pattern_file(LARGE);
 
     begin_sending(rig, &sending, fd, WEIR_TO_END);
     for (int i = 0; i < 20; i++) {
@@ -120,12 +121,12 @@ PAIRS_THAT(sendfile, a_slow_reader_gets_all_of_it, RIG_IS_PLAIN,
     expect_eq(sending.calls, 0);
     read_until_done(rig, &sending);
 
-    expect_eq(sending.sent, SIZE);
+    expect_eq(sending.sent, LARGE);
     expect_usable(rig);
     close(fd);
 }
 
-PAIRS_THAT(sendfile, a_file_that_is_not_in_the_cache_is_sent, RIG_IS_PLAIN, 0)
+PAIRS_OUT(sendfile, a_file_that_is_not_in_the_cache_is_sent, 0)
 {
     struct sending sending;
     const int fd = pattern_file(8u << 20);
@@ -146,7 +147,7 @@ PAIRS_THAT(sendfile, a_file_that_is_not_in_the_cache_is_sent, RIG_IS_PLAIN, 0)
 }
 
 /* Zeros that no block of the disk stands for. */
-PAIRS_THAT(sendfile, holes_are_sent_as_zeros, RIG_IS_PLAIN, 0)
+PAIRS_OUT(sendfile, holes_are_sent_as_zeros, 0)
 {
     const size_t size = 1u << 20;
     struct sending sending = {.rig = rig};
@@ -158,7 +159,7 @@ PAIRS_THAT(sendfile, holes_are_sent_as_zeros, RIG_IS_PLAIN, 0)
     size_t got = 0;
     while (got < size) {
         static uint8_t buf[65536];
-        const ssize_t ret = recv(rig->peer, buf, sizeof(buf), MSG_DONTWAIT);
+        const ssize_t ret = read(rig->peer, buf, sizeof(buf));
         rig_turn(rig);
         for (ssize_t i = 0; i < ret; i++) {
             expect_eq(buf[i], got + (size_t)i == 500000 ? 'x' : 0);
@@ -173,46 +174,60 @@ PAIRS_THAT(sendfile, holes_are_sent_as_zeros, RIG_IS_PLAIN, 0)
     close(fd);
 }
 
-PAIRS_THAT(sendfile, a_file_that_is_cut_meanwhile_ends_early, RIG_IS_PLAIN,
-           .small_buffers = true)
+PAIRS_OUT(sendfile, a_file_that_is_cut_meanwhile_ends_early,
+          .small_buffers = true)
 {
     struct sending sending;
-    const int fd = pattern_file(SIZE);
-    begin_sending(rig, &sending, fd, SIZE);
+    const int fd = pattern_file(LARGE);
+    begin_sending(rig, &sending, fd, LARGE);
     rig_turns(rig, 10);
     expect_eq(sending.calls, 0);
 
-    expect_eq(ftruncate(fd, 250000), 0);
+    expect_eq(ftruncate(fd, LARGE - 50000), 0);
     read_until_done(rig, &sending);
 
     expect_eq(sending.err, 0);
-    expect_eq(sending.sent, 250000);
+    expect_eq(sending.sent, LARGE - 50000);
     expect_usable(rig);
     close(fd);
 }
 
-PAIRS_THAT(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count,
-           RIG_IS_PLAIN, .small_buffers = true)
+PAIRS_OUT(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count,
+          .small_buffers = true)
 {
     struct sending sending;
-    const int whole = pattern_file(SIZE);
-    const int fd = pattern_file(SIZE / 2);
-    begin_sending(rig, &sending, fd, SIZE);
+    const int whole = pattern_file(LARGE);
+    const int fd = pattern_file(LARGE / 2);
+    begin_sending(rig, &sending, fd, LARGE);
     rig_turns(rig, 10);
+    expect_eq(sending.calls, 0);
 
-    static uint8_t buf[SIZE / 2];
-    expect_eq(pread(whole, buf, sizeof(buf), SIZE / 2), sizeof(buf));
-    expect_eq(pwrite(fd, buf, sizeof(buf), SIZE / 2), sizeof(buf));
+    static uint8_t buf[LARGE / 2];
+    expect_eq(pread(whole, buf, sizeof(buf), LARGE / 2), sizeof(buf));
+    expect_eq(pwrite(fd, buf, sizeof(buf), LARGE / 2), sizeof(buf));
     read_until_done(rig, &sending);
 
-    expect_eq(sending.sent, SIZE);
+    expect_eq(sending.sent, LARGE);
     expect_usable(rig);
     close(whole);
     close(fd);
 }
 
+/* Bytes that are not the pattern. */
+static void read_raw(struct rig *rig, uint8_t *buf, size_t len)
+{
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+
+    for (size_t got = 0; got < len;) {
+        const ssize_t ret = read(rig->peer, buf + got, len - got);
+        got += ret > 0 ? (size_t)ret : 0;
+        rig_turn(rig);
+        expect(rig_now_ns() < until_ns);
+    }
+}
+
 /* Files of the kernel tell no size. */
-PAIRS_THAT(sendfile, a_file_of_unknown_size_is_read_to_its_end, RIG_IS_PLAIN, 0)
+PAIRS_OUT(sendfile, a_file_of_unknown_size_is_read_to_its_end, 0)
 {
     uint8_t text[65536];
     uint8_t got[65536];
@@ -226,19 +241,19 @@ PAIRS_THAT(sendfile, a_file_of_unknown_size_is_read_to_its_end, RIG_IS_PLAIN, 0)
 
     expect_eq(sending.err, 0);
     expect_eq(sending.sent, size);
-    expect_eq(recv(rig->peer, got, sizeof(got), 0), size);
+    read_raw(rig, got, (size_t)size);
     expect_eq(memcmp(text, got, (size_t)size), 0);
     close(fd);
     rig->peer_received = rig->written;
 }
 
-PAIRS_THAT(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards,
-           RIG_IS_PLAIN, .small_buffers = true)
+PAIRS_OUT(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards,
+          .small_buffers = true)
 {
     struct sending sending;
     char byte = 'x';
     const struct iovec iov = {.iov_base = &byte, .iov_len = 1};
-    const int fd = pattern_file(SIZE);
+    const int fd = pattern_file(LARGE);
     begin_sending(rig, &sending, fd, WEIR_TO_END);
 
     for (int i = 0; i < 2; i++) {
@@ -251,7 +266,6 @@ PAIRS_THAT(sendfile, writes_are_refused_meanwhile_and_accepted_afterwards,
         rig_turns(rig, 20);
     }
     expect_eq(sending.calls, 0);
-    expect_eq(rig_pending(rig), 0);
     expect_eq(weir_transport_take_write_error(rig->t), 0);
     read_until_done(rig, &sending);
 
@@ -272,7 +286,7 @@ static void start_second(void *arg, weir_transport *t, int err, uint64_t sent)
               -EBUSY);
 }
 
-PAIRS_THAT(sendfile, one_file_at_a_time_and_the_next_from_done, RIG_IS_PLAIN, 0)
+PAIRS_OUT(sendfile, one_file_at_a_time_and_the_next_from_done, 0)
 {
     const int fd = pattern_file(SIZE);
     rig->count = fd;
@@ -300,7 +314,7 @@ static void refuse(struct rig *rig, int fd, int err)
     close(fd);
 }
 
-PAIRS_THAT(sendfile, what_is_not_a_file_to_read_is_refused, RIG_IS_PLAIN, 0)
+PAIRS_OUT(sendfile, what_is_not_a_file_to_read_is_refused, 0)
 {
     int pipe_fds[2];
     const int file = pattern_file(100);

@@ -1,0 +1,292 @@
+/*
+ * Files on their way through a send queue; see copier.h.
+ *
+ * A copier is not freed when the program is told: the blocks that it has queued
+ * are its own until the transport has sent or dropped them.
+ */
+#include "copier.h"
+
+#include "lib/base/sendq.h"
+#include "transport.h"
+
+/* However low the marks are a part is not smaller. */
+#define PART_LEAST (4u << 10)
+
+static void copier_set_state(struct wr_copier *c, enum wr_copier_state state)
+{
+    static const uint8_t allowed[WR_COPIER_STATES] = {
+        [WR_COPIER_COPYING] = 1u << WR_COPIER_DRAINING |
+                              1u << WR_COPIER_STOPPING | 1u << WR_COPIER_DONE,
+        [WR_COPIER_DRAINING] = 1u << WR_COPIER_DONE,
+        [WR_COPIER_STOPPING] = 1u << WR_COPIER_DONE,
+        [WR_COPIER_DONE] = 1u << WR_COPIER_TOLD,
+    };
+    wr_assert(state < WR_COPIER_STATES);
+    wr_assert(allowed[c->state] >> state & 1u);
+    c->state = state;
+}
+
+const char *wr_copier_state_name(const struct wr_copier *c)
+{
+    static const char *const names[WR_COPIER_STATES] = {
+        "copying", "draining", "stopping", "done", "told"};
+    return c ? names[c->state] : "none";
+}
+
+/* ---- its parts ---- */
+
+static struct wr_copier_part *copier_find_part(struct wr_copier *c)
+{
+    for (uint32_t i = 0; i < WR_COPIER_PARTS; i++) {
+        if (!c->parts[i].block) {
+            return &c->parts[i];
+        }
+    }
+    return NULL;
+}
+
+static bool copier_has_parts(const struct wr_copier *c)
+{
+    for (uint32_t i = 0; i < WR_COPIER_PARTS; i++) {
+        if (c->parts[i].block) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void copier_give_part(struct wr_copier_part *part)
+{
+    wr_assert(part->block);
+    wr_block_give(&part->copier->t->loop->blocks, part->block);
+    part->block = NULL;
+}
+
+static void copier_free_if_unused(struct wr_copier *c)
+{
+    if (c->state == WR_COPIER_TOLD && !copier_has_parts(c)) {
+        wr_assert(!c->read_op.in_flight);
+        wr_free(&c->t->loop->counting, c, sizeof(*c));
+    }
+}
+
+/* The transport has sent a part, or drops it. */
+static void copier_release(void *arg)
+{
+    struct wr_copier_part *part = arg;
+
+    copier_give_part(part);
+    copier_free_if_unused(part->copier);
+}
+
+/* ---- the end ---- */
+
+/* The loop tells the program. */
+static void copier_finish(struct wr_copier *c, int err)
+{
+    wr_assert(!c->read_op.in_flight && !c->reading);
+    c->err = err;
+    c->sent_bytes = c->queued_bytes;
+    if (c->is_broken) { /* the last of them are in the queue */
+        c->sent_bytes -= wr_min_u64(c->queue->bytes, c->queued_bytes);
+    }
+    copier_set_state(c, WR_COPIER_DONE);
+    wr_ready_push(&c->t->loop->ready, &c->ready);
+}
+
+static void copier_tell(struct wr_ready *ready)
+{
+    struct wr_copier *c = wr_container_of(ready, struct wr_copier, ready);
+    weir_transport *t = c->t;
+    weir_sendfile_done_fn *done = c->file.done;
+    void *arg = c->file.arg;
+    const int err = c->err;
+    const uint64_t sent = c->sent_bytes;
+
+    wr_assert(!wr_ready_is_pending(ready));
+    wr_assert(sent <= c->queued_bytes);
+    c->ops->ended(t, err);
+    copier_set_state(c, WR_COPIER_TOLD);
+    copier_free_if_unused(c);
+    done(arg, t, err, sent);
+    wr_loop_leave_if_forked(t->loop);
+}
+
+/* ---- reading ---- */
+
+static bool copier_may_read(struct wr_copier *c)
+{
+    const weir_transport *t = c->t;
+
+    return !c->reading && copier_find_part(c) &&
+           t->ops->get_depth(t).bytes <= wr_transport_high(t);
+}
+
+static void copier_read(struct wr_copier *c)
+{
+    weir_loop *loop = c->t->loop;
+    const uint64_t most = wr_max_u64(wr_transport_high(c->t), PART_LEAST);
+    const size_t len =
+        (size_t)wr_min_u64(c->file.left, wr_min_u64(most, c->ops->part_bytes));
+    struct wr_copier_part *part = copier_find_part(c);
+
+    wr_assert(len > 0 && part);
+    part->block = wr_block_take(&loop->blocks, len);
+    if (!part->block) {
+        copier_finish(c, -ENOMEM);
+        return;
+    }
+    c->reading = part;
+    wr_budget_queue(&loop->budget, part->block->capacity);
+    wr_prep_read_at(&loop->uring, &c->read_op, c->file.fd, part->block->data,
+                    len, c->file.offset);
+}
+
+/* The part that was read waits no longer in the copier. */
+static struct wr_copier_part *copier_take_read(struct wr_copier *c)
+{
+    struct wr_copier_part *part = c->reading;
+
+    wr_assert(part && part->block);
+    wr_budget_unqueue(&c->t->loop->budget, part->block->capacity);
+    c->reading = NULL;
+    return part;
+}
+
+static void copier_queue(struct wr_copier *c, struct wr_copier_part *part,
+                         size_t len)
+{
+    const struct iovec piece = {.iov_base = part->block->data, .iov_len = len};
+    const int err = c->ops->queue(c->t, &piece, copier_release, part);
+
+    if (err < 0) {
+        copier_give_part(part);
+        copier_finish(c, err);
+        return;
+    }
+    wr_sendfile_took(&c->file, len);
+    c->queued_bytes += len;
+    wr_copier_go_on(c);
+}
+
+static void copier_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_copier *c = wr_container_of(op, struct wr_copier, read_op);
+    struct wr_copier_part *part = copier_take_read(c);
+    (void)flags;
+
+    wr_assert(c->state == WR_COPIER_COPYING || c->state == WR_COPIER_STOPPING);
+    if (c->state == WR_COPIER_COPYING && res > 0) {
+        wr_check((uint64_t)res <= c->file.left);
+        copier_queue(c, part, (size_t)res);
+        return;
+    }
+    copier_give_part(part);
+    if (c->state == WR_COPIER_STOPPING) {
+        copier_finish(c, c->err);
+    } else if (res == 0) {
+        copier_set_state(c, WR_COPIER_DRAINING);
+        wr_copier_go_on(c);
+    } else if (res == -EINTR || res == -EAGAIN || res == -ECANCELED) {
+        wr_copier_go_on(c);
+    } else {
+        copier_finish(c, res);
+    }
+}
+
+/* ---- its life ---- */
+
+struct wr_copier *wr_copier_new(weir_transport *t,
+                                const struct wr_sendfile *file,
+                                const struct wr_copier_ops *ops,
+                                const struct wr_sendq *queue)
+{
+    struct wr_copier *c = wr_alloc(&t->loop->counting, sizeof(*c));
+    if (!c) {
+        return NULL;
+    }
+    wr_assert(ops->part_bytes <= WR_SENDFILE_READ);
+    *c = (struct wr_copier){.t = t, .ops = ops, .queue = queue, .file = *file};
+    for (uint32_t i = 0; i < WR_COPIER_PARTS; i++) {
+        c->parts[i].copier = c;
+    }
+    wr_op_init(&c->read_op, copier_read_completed);
+    wr_ready_init(&c->ready, copier_tell);
+    return c;
+}
+
+void wr_copier_go_on(struct wr_copier *c)
+{
+    wr_copier_check_invariants(c);
+    if (c->state == WR_COPIER_COPYING && c->file.left == 0) {
+        copier_set_state(c, WR_COPIER_DRAINING);
+    }
+    if (c->state == WR_COPIER_COPYING && copier_may_read(c)) {
+        copier_read(c);
+    } else if (c->state == WR_COPIER_DRAINING &&
+               c->t->ops->get_depth(c->t).bytes == 0) {
+        copier_finish(c, 0);
+    }
+}
+
+/* Ends as soon as nothing is in flight. */
+static void copier_stop(struct wr_copier *c, int err)
+{
+    wr_assert(err < 0);
+    if (c->state == WR_COPIER_STOPPING) {
+        c->err = err;
+    } else if (c->reading) {
+        c->err = err;
+        copier_set_state(c, WR_COPIER_STOPPING);
+        wr_op_cancel(&c->t->loop->uring, &c->read_op);
+    } else {
+        copier_finish(c, err);
+    }
+}
+
+void wr_copier_cancel(struct wr_copier *c)
+{
+    wr_copier_check_invariants(c);
+    if (c->state == WR_COPIER_DRAINING) {
+        copier_finish(c, 0); /* all of it is sent */
+    } else if (c->state == WR_COPIER_COPYING) {
+        copier_stop(c, -ECANCELED);
+    }
+}
+
+void wr_copier_break(struct wr_copier *c)
+{
+    wr_copier_check_invariants(c);
+    if (c->state < WR_COPIER_DONE && !c->is_broken) {
+        c->is_broken = true;
+        copier_stop(c, c->t->error ? c->t->error : -ECONNABORTED);
+    }
+}
+
+void wr_copier_abandon(struct wr_copier *c)
+{
+    wr_op_abandon(&c->t->loop->uring, &c->read_op);
+}
+
+void wr_copier_check_invariants(const struct wr_copier *c)
+{
+    wr_assert(c->state < WR_COPIER_TOLD);
+    wr_assert((c->reading != NULL) == c->read_op.in_flight);
+    wr_assert(!c->reading || c->state == WR_COPIER_COPYING ||
+              c->state == WR_COPIER_STOPPING);
+    wr_assert(c->state != WR_COPIER_STOPPING || c->reading);
+    wr_assert(c->state != WR_COPIER_STOPPING || c->err < 0);
+    wr_assert(!c->reading || c->reading->block);
+    wr_assert(!c->is_broken || c->state > WR_COPIER_DRAINING);
+    wr_debug_assert(wr_ready_is_pending(&c->ready) ==
+                    (c->state == WR_COPIER_DONE));
+}
+
+void wr_copier_check_rest(const struct wr_copier *c)
+{
+    const uint64_t depth = c->t->ops->get_depth(c->t).bytes;
+
+    wr_copier_check_invariants(c);
+    wr_assert(c->state != WR_COPIER_COPYING || c->reading || depth > 0);
+    wr_assert(c->state != WR_COPIER_DRAINING || depth > 0);
+}

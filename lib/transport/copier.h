@@ -1,0 +1,106 @@
+/*
+ * A file on its way through the send queue of a transport: how those send files
+ * that must see the bytes, or whose descriptor takes none from the page cache.
+ *
+ * The ring reads parts of the file into blocks, so that nothing waits for the
+ * file's device, and each part is queued behind what was written. The next one
+ * is read while the transport's depth is not above its high mark, and there are
+ * two of them at most: a file takes as much memory as its peer lets stand,
+ * whatever its size is.
+ *
+ *     copying --all is queued--> draining --the kernel has it--> done --> told
+ *        \___________________________\______________ stopping __/
+ *
+ * STOPPING waits for the read that was in flight, DONE for the loop to tell the
+ * program, TOLD for the last block to leave the queue.
+ *
+ * The transport calls wr_copier_go_on() when its depth has fallen. It is lost
+ * only after it was told the end.
+ */
+#ifndef WEIR_LIB_TRANSPORT_COPIER_H
+#define WEIR_LIB_TRANSPORT_COPIER_H
+
+#include "sendfile.h"
+
+#include <sys/uio.h>
+
+enum wr_copier_state {
+    WR_COPIER_COPYING,  /* parts of the file are left */
+    WR_COPIER_DRAINING, /* all is queued, and not yet sent */
+    WR_COPIER_STOPPING, /* it ends when the read has ended */
+    WR_COPIER_DONE,     /* the loop is about to tell */
+    WR_COPIER_TOLD,     /* blocks are left in the queue */
+    WR_COPIER_STATES,
+};
+
+/* The functions of the transport, which a copier calls up. */
+struct wr_copier_ops {
+    /* Queues memory behind what is queued, whatever the limits are; or -ENOMEM,
+     * and @release is not called. */
+    int (*queue)(weir_transport *t, const struct iovec *piece,
+                 weir_release_fn *release, void *arg);
+    /* The copier is gone: writes are accepted again. While the transport closes
+     * an error must not come to a clean end. */
+    void (*ended)(weir_transport *t, int err);
+    size_t part_bytes; /* most that are read at once */
+};
+
+struct wr_copier;
+
+/* A part of the file: in the queue, or being read. */
+struct wr_copier_part {
+    struct wr_copier *copier;
+    struct wr_block *block; /* NULL: it is free */
+};
+
+#define WR_COPIER_PARTS 2u
+
+struct wr_copier {
+    weir_transport *t;
+    const struct wr_copier_ops *ops;
+    const struct wr_sendq *queue; /* of the transport */
+    struct wr_sendfile file;
+    enum wr_copier_state state; /* set by copier_set_state() alone */
+    int err;                    /* from STOPPING on */
+    bool is_broken;             /* set when the connection has ended */
+    uint64_t queued_bytes;      /* of the file, in all */
+    uint64_t sent_bytes;        /* from DONE on: to be told */
+    struct wr_copier_part parts[WR_COPIER_PARTS];
+    struct wr_copier_part *reading; /* of read_op, or NULL */
+    struct wr_op read_op;
+    struct wr_ready ready;
+};
+
+/* One that begins with the first wr_copier_go_on(); NULL without memory. */
+WEIR_MUST_USE struct wr_copier *wr_copier_new(weir_transport *t,
+                                              const struct wr_sendfile *file,
+                                              const struct wr_copier_ops *ops,
+                                              const struct wr_sendq *queue);
+
+/* The depth of the transport may have fallen. */
+void wr_copier_go_on(struct wr_copier *c);
+
+/* The program wants no more of it: bytes that are queued are sent. */
+void wr_copier_cancel(struct wr_copier *c);
+
+/* The connection has ended, or will: bytes that are queued are not sent. */
+void wr_copier_break(struct wr_copier *c);
+
+/* The ring broke. */
+void wr_copier_abandon(struct wr_copier *c);
+
+/* Holds wherever code of the user may run; pure. */
+void wr_copier_check_invariants(const struct wr_copier *c);
+/* Holds besides between two turns, of a transport that can send. */
+void wr_copier_check_rest(const struct wr_copier *c);
+
+/* For weir_loop_dump(). */
+const char *wr_copier_state_name(const struct wr_copier *c);
+
+/* True while its end is not decided. */
+static inline bool wr_copier_is_active(const struct wr_copier *c)
+{
+    return c && c->state < WR_COPIER_STOPPING;
+}
+
+#endif

@@ -1,0 +1,243 @@
+/*
+ * Files that pass through the send queue of their transport, as they do where
+ * the bytes have to be sealed or the descriptor does not take them from the
+ * page cache: little of the file is in memory at a time, and a read that fails
+ * harms nothing else. The other rules are those of all files (sendfile.c).
+ */
+#include "tests/contract/sending_rig.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+enum { SIZE = 3000000 };
+
+/* ---- memory ---- */
+
+/* What is queued by the loop, and by the transport, never is more than this. */
+static void expect_within(struct rig *rig, uint64_t queued, uint64_t depth)
+{
+    expect_leq(rig_statistics(rig).queued_bytes, queued);
+    expect_leq(rig_pending(rig), depth);
+}
+
+/* Two parts of 64 KiB, and below a filter 64 KiB and a turn's records. */
+PAIRS_OUT(sendfile_copy, little_of_a_file_waits_for_a_peer_that_does_not_read,
+          .small_buffers = true)
+{
+    struct sending sending;
+    const uint64_t part = 64u << 10;
+    const int fd = pattern_file(16u << 20);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    for (int i = 0; i < 100; i++) {
+        rig_turn_for(rig, RIG_MS / 4);
+        expect_within(rig, 5 * part, 2 * part);
+        rig_peer_read_most(rig, 0);
+    }
+    expect_eq(sending.calls, 0);
+    for (int i = 0; i < 100; i++) {
+        static uint8_t buf[50000];
+        const ssize_t got = read(rig->peer, buf, sizeof(buf));
+        rig->peer_received += got > 0 ? (uint64_t)got : 0;
+        rig_turn(rig);
+        expect_within(rig, 5 * part, 2 * part);
+    }
+
+    expect_eq(sending.calls, 0);
+    expect_eq(weir_transport_abort(rig->t), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig_statistics(rig).queued_bytes, 0);
+    close(fd);
+}
+
+/* With the marks at 0 one small part after the other, and the protocol, which
+ * cannot write anyway, is not asked to pause. */
+PAIRS_OUT(sendfile_copy, low_marks_let_less_of_it_wait, .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    for (int i = 0; i < 30; i++) {
+        rig_turn_for(rig, RIG_MS / 4);
+        expect_leq(rig_pending(rig), 4096);
+    }
+    expect_eq(sending.calls, 0);
+    read_until_done(rig, &sending);
+
+    expect_eq(sending.sent, SIZE);
+    expect_events(rig, "made");
+    expect_usable(rig);
+    close(fd);
+}
+
+PAIRS_OUT(sendfile_copy, a_protocol_that_was_paused_before_it_is_resumed,
+          .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    rig_clog(rig);
+    rig->written = 0; /* the file begins with the pattern */
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    expect_eq(sending.calls, 0);
+    expect_events(rig, "made pause");
+
+    static uint8_t buf[262144];
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+    while (!sending_is_done(&sending)) {
+        expect_geq(read(rig->peer, buf, sizeof(buf)), -1);
+        rig_turn(rig);
+        expect(rig_now_ns() < until_ns);
+    }
+
+    expect_eq(sending.sent, SIZE);
+    rig_turns(rig, 2);
+    expect_events(rig, "made pause resume");
+    expect_eq(weir_transport_abort(rig->t), 0);
+    rig_wait_lost(rig);
+    close(fd);
+}
+
+/* A hard limit holds for what the program writes. */
+PAIRS_OUT(sendfile_copy, the_hard_limit_of_writes_is_none_of_files,
+          .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, 4000), 0);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    read_until_done(rig, &sending);
+
+    expect_eq(sending.err, 0);
+    expect_eq(sending.sent, SIZE);
+    expect_eq(weir_transport_take_write_error(rig->t), 0);
+    expect_usable(rig);
+    close(fd);
+}
+
+/* ---- reads that fail ---- */
+
+/* Memory of the process as a file: behind its last page a read fails. */
+static uint8_t *map_pattern(struct rig *rig, size_t size, size_t *ret_mapped)
+{
+    const int fd = pattern_file(0);
+    expect_eq(ftruncate(fd, (off_t)size), 0);
+    *ret_mapped = size + 65536;
+    uint8_t *map =
+        mmap(NULL, *ret_mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    expect(map != MAP_FAILED);
+    rig_pattern(map, rig->written, size);
+    close(fd);
+    return map;
+}
+
+static struct sending failing;
+
+static void note_failed(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    struct rig *rig = arg;
+    expect(t == rig->t);
+    failing.calls++;
+    failing.err = err;
+    failing.sent = sent;
+    rig->written += sent;
+}
+
+static void begin_failing(struct rig *rig, int fd, const uint8_t *map)
+{
+    failing = (struct sending){.rig = rig};
+    expect_eq(weir_transport_sendfile(rig->t, fd, (uintptr_t)map, WEIR_TO_END,
+                                      note_failed, rig),
+              0);
+}
+
+PAIRS_OUT(sendfile_copy, a_read_that_fails_ends_the_file_and_not_the_transport,
+          .small_buffers = true)
+{
+    const size_t size = 65536 * 5;
+    size_t mapped;
+    const int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    expect_eq(rig_write(rig, 1000), 0);
+    uint8_t *map = map_pattern(rig, size, &mapped);
+
+    begin_failing(rig, fd, map);
+    read_until_done(rig, &failing);
+
+    expect_eq(failing.calls, 1);
+    expect_eq(failing.err, -EIO);
+    expect_eq(failing.sent, size);
+    expect_eq(weir_transport_get_error(rig->t), 0);
+    expect_usable(rig);
+    munmap(map, mapped);
+    close(fd);
+}
+
+PAIRS_OUT(sendfile_copy, a_close_behind_a_read_that_fails_is_no_clean_end,
+          .small_buffers = true)
+{
+    size_t mapped;
+    const int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    uint8_t *map = map_pattern(rig, 65536, &mapped);
+
+    begin_failing(rig, fd, map);
+    expect_eq(weir_transport_close(rig->t), 0);
+    const int end = rig_peer_read_end(rig);
+    rig_wait_lost(rig);
+
+    expect_eq(failing.calls, 1);
+    expect_eq(failing.err, -EIO);
+    expect_eq(rig->lost_err, -EIO);
+    expect(end == -ECONNRESET || !rig_can(rig, RIG_CAN_RESET));
+    munmap(map, mapped);
+    close(fd);
+}
+
+/* ---- pipes ---- */
+
+PAIRS_WRITE_PIPE(sendfile_copy, a_reader_that_is_gone_raises_no_signal, 0)
+{
+    struct sigaction action;
+    sigset_t mask;
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    expect_eq(sigaction(SIGPIPE, NULL, &action), 0);
+    expect(action.sa_handler == SIG_DFL);
+
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    rig_turns(rig, rig->rounds_run % 3);
+    rig_peer_close(rig);
+    rig_wait_lost(rig);
+
+    expect_eq(sending.calls, 1);
+    expect_eq(sending.err, rig->lost_err);
+    expect(sending.err == -EPIPE || sending.err == -ECONNRESET);
+    expect_eq(sigpending(&mask), 0);
+    expect(!sigismember(&mask, SIGPIPE));
+    close(fd);
+}
+
+/* The reader has each byte that was counted: a pipe loses none. */
+PAIRS_WRITE_PIPE(sendfile_copy, the_count_of_an_aborted_file_is_exact,
+                 .small_buffers = true)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+    for (int i = 0; i < 40; i++) {
+        static uint8_t buf[1500];
+        const ssize_t got = read(rig->peer, buf, sizeof(buf));
+        rig->peer_received += got > 0 ? (uint64_t)got : 0;
+        rig_turn(rig);
+    }
+
+    expect_eq(weir_transport_abort(rig->t), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig_peer_read_end(rig), 0);
+
+    expect_eq(sending.err, -ECONNABORTED);
+    expect_eq(rig->peer_received, sending.sent);
+    close(fd);
+}
