@@ -124,9 +124,10 @@ struct weir_tls_options {
     struct weir_tls_pem revocations;
     /** Application protocols (ALPN), separated by commas, the best first, as in
      * "h2,http/1.1": 1 to 32 names of 1 to 255 bytes; NULL: none are
-     * negotiated. A server takes the client's first name that it has too; one
-     * that has none refuses the client with the alert no_application_protocol,
-     * and one that is sent no names accepts it. */
+     * negotiated. A server takes the first name of its own list that the
+     * client offers too; where there is none it refuses the client with the
+     * alert no_application_protocol. A client that offers no names is accepted.
+     */
     const char *alpn;
     /** Names of cipher suites as wolfSSL spells them, separated by colons, the
      * best first; NULL: all of these. TLS13-AES128-GCM-SHA256,
@@ -152,8 +153,9 @@ struct weir_tls_options {
      * 16 and a secret of 32. The first one seals, all of them open. They are
      * copied. Whoever knows them can read the connections of TLS 1.2 that they
      * resume; change them often, by a new context. Tickets are good only among
-     * servers with the same client_auth, authorities and revocations. NULL:
-     * a key of the context's own, a new one every lifetime. */
+     * servers with the same client_auth, authorities and revocations, and for
+     * the name that the client asked for when it got them. NULL: a key of the
+     * context's own, a new one every lifetime. */
     const void *ticket_keys;
     /** Bytes at ticket_keys. */
     size_t ticket_keys_size;

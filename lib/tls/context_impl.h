@@ -101,6 +101,17 @@ WEIR_MUST_USE int wr_tls_context_load_folder(weir_tls_context *context,
                                              const char *folder,
                                              struct wr_tls_context_text *text);
 
+/* ---- context_alpn.c ---- */
+
+/* The connection offers, or takes, protocols of a list: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_tls_context_use_protocols(WOLFSSL *ssl, const char *list,
+                                               size_t len);
+
+/* A server's connection takes the context's first protocol among those that the
+ * client offered, where it offered any: 0 or -ENOMEM. */
+WEIR_MUST_USE int
+wr_tls_context_choose_protocol(const weir_tls_context *context, WOLFSSL *ssl);
+
 /* ---- context_names.c ---- */
 
 /* Reads the certificates of a server, which are chosen by name. */

@@ -280,6 +280,9 @@ static int context_names_callback(WOLFSSL *ssl, int *ret_alert, void *arg)
         err = context_names_show(context, chosen ? chosen : context, host, ssl);
     }
     weir_tls_context_unref(chosen); /* the connection has copies */
+    if (err == 0) {
+        err = wr_tls_context_choose_protocol(context, ssl);
+    }
     return err == 0 ? 0 : context_names_refuse(ssl, err, ret_alert);
 }
 

@@ -144,6 +144,11 @@ static int context_open_client(const weir_tls_context *context,
     if (err < 0) {
         return err;
     }
+    if (context->alpn) {
+        err = wr_tls_context_use_protocols(ssl, context->alpn,
+                                           strlen(context->alpn));
+        wr_require(err >= 0, err);
+    }
     if (context->verifies && !options->no_hostname_check) {
         wr_require(name && name[0], -EINVAL);
         err = wr_tls_verdict_set_hostname(verdict, name);
@@ -159,11 +164,6 @@ static int context_open_common(weir_tls_context *context,
     verdict->peer_is_client = context->is_server;
     verdict->context = context;
     wolfSSL_SetCertCbCtx(ssl, verdict);
-    if (context->alpn &&
-        wolfSSL_UseALPN(ssl, context->alpn, (unsigned)strlen(context->alpn),
-                        WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS) {
-        return -ENOMEM;
-    }
     return wr_tls_context_log_keys(context, ssl);
 }
 

@@ -7,6 +7,7 @@
  * memory of that connection's loop.
  */
 #include "context_impl.h"
+#include "engine.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
@@ -68,6 +69,36 @@ static int context_ticket_open(weir_tls_context *context,
     return is_known ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_REJECT;
 }
 
+/* The name that the client asks for. TLS 1.2 opens a ticket while the hello is
+ * read, and wolfSSL may not have come to the name: it was read before. */
+static int context_ticket_name(WOLFSSL *ssl, bool seals,
+                               uint8_t ret[WR_TLS_TICKET_RULES])
+{
+    const struct wr_tls_engine *engine = wolfSSL_GetIOReadCtx(ssl);
+    void *name = NULL;
+
+    wr_assert(engine->is_server && engine->ssl == ssl);
+    wr_assert(!seals || !engine->err);
+    if (!seals && wolfSSL_GetVersion(ssl) == WOLFSSL_TLSV1_2) {
+        memcpy(ret, engine->asked_name, WR_TLS_TICKET_RULES);
+        return engine->knows_asked_name ? 0 : -ENODATA;
+    }
+    const size_t len =
+        wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);
+    return wr_tls_ticket_digest_name(name, name ? len : 0, ret);
+}
+
+static int context_ticket_rules(const weir_tls_context *context, WOLFSSL *ssl,
+                                bool seals, uint8_t ret[WR_TLS_TICKET_RULES])
+{
+    uint8_t name[WR_TLS_TICKET_RULES];
+    const int err = context_ticket_name(ssl, seals, name);
+
+    wr_assert(context->ticket_keys.count > 0);
+    return err < 0 ? err
+                   : wr_tls_ticket_join_rules(context->ticket_rules, name, ret);
+}
+
 /* wolfSSL's callback; a ticket that is not ours is refused, and then the
  * handshake is a whole one. */
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
@@ -77,18 +108,21 @@ static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
                                    int *ret_size, void *arg)
 {
     weir_tls_context *context = arg;
+    uint8_t rules[WR_TLS_TICKET_RULES];
     const struct wr_tls_ticket ticket = {
         .name = name,
         .iv = iv,
         .tag = mac,
         .data = data,
         .size = (size_t)size,
-        .rules = context->ticket_rules,
+        .rules = rules,
     };
 
-    (void)ssl;
     wr_assert(size > 0);
     *ret_size = size;
+    if (context_ticket_rules(context, ssl, seals, rules) < 0) {
+        return seals ? WOLFSSL_TICKET_RET_FATAL : WOLFSSL_TICKET_RET_REJECT;
+    }
     if (!seals) {
         return context_ticket_open(context, &ticket);
     }

@@ -23,6 +23,7 @@
 #define WEIR_LIB_TLS_ENGINE_H
 
 #include "memory.h"
+#include "ticket.h"
 #include "uring/block.h"
 #include "verdict.h"
 
@@ -79,6 +80,9 @@ struct wr_tls_engine {
     uint32_t plain_bytes;  /* not yet set off against idle records */
     uint8_t header[5];     /* of the record that arrives */
     uint8_t header_fill;
+    /* Server: the name that a client with a ticket of TLS 1.2 asks for, while
+     * wolfSSL reads the ClientHello; see hello.h. */
+    uint8_t asked_name[WR_TLS_TICKET_RULES];
     bool is_server : 1;
     bool can_export : 1;
     bool input_ended : 1; /* set by wr_tls_engine_feed_eof() */
@@ -88,6 +92,7 @@ struct wr_tls_engine {
     bool is_counted : 1;  /* the newest record is among idle_records */
     bool flooded : 1;     /* there were too many idle records */
     bool oversized : 1;   /* a record said that it is too long */
+    bool knows_asked_name : 1;
 };
 
 /* Makes the engine of a connection of @context, of which it takes a reference.

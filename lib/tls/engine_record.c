@@ -11,6 +11,7 @@
  * small ones are packed into one block.
  */
 #include "engine_impl.h"
+#include "hello.h"
 
 #include <string.h>
 
@@ -63,6 +64,32 @@ static void engine_record_count(struct wr_tls_engine *engine,
     }
 }
 
+/* Whether wolfSSL takes the first record's body as a whole. */
+static bool engine_record_is_hello(const struct wr_tls_engine *engine,
+                                   size_t size)
+{
+    const uint8_t handshake = 22;
+
+    wr_assert(engine->header_fill < engine_record_header_size);
+    return engine->is_server && engine->idle_records == 1 && size > 0 &&
+           size == engine->record_left && engine->header[0] == handshake;
+}
+
+/* Looks at a ClientHello that came in one piece: of another one the name stays
+ * unknown, and a ticket of TLS 1.2 in it is not used. */
+static void engine_record_look_at_hello(struct wr_tls_engine *engine,
+                                        const uint8_t *data, size_t size)
+{
+    struct wr_tls_hello_name name = {.data = NULL};
+
+    wr_assert(!engine->was_open);
+    if (wr_tls_hello_read(data, size, &name) == WR_TLS_HELLO_TICKET) {
+        engine->knows_asked_name =
+            wr_tls_ticket_digest_name(name.data, name.len,
+                                      engine->asked_name) == 0;
+    }
+}
+
 int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
 {
     struct wr_tls_engine *engine = arg;
@@ -81,6 +108,9 @@ int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     }
     memcpy(buf, engine->input, count);
+    if (engine_record_is_hello(engine, count)) {
+        engine_record_look_at_hello(engine, engine->input, count);
+    }
     engine_record_count(engine, engine->input, count);
     engine->input += count;
     engine->input_left -= count;

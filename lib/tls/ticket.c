@@ -17,6 +17,7 @@
 #include <wolfssl/options.h>
 
 #include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/hash.h>
 
 /* Seconds by which the clocks of servers with the same keys may differ. */
 #define TICKET_SKEW 60
@@ -109,6 +110,50 @@ bool wr_tls_ticket_keys_find(const struct wr_tls_ticket_keys *keys,
 void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys)
 {
     explicit_bzero(keys, sizeof(*keys));
+}
+
+/* ---- rules ---- */
+
+_Static_assert((int)WR_TLS_TICKET_RULES == WC_SHA256_DIGEST_SIZE,
+               "rules are a digest");
+
+static int ticket_digest(const uint8_t *data, size_t size, uint8_t *ret)
+{
+    wr_assert(data && size > 0 && size <= UINT16_MAX);
+    return wc_Sha256Hash(data, (word32)size, ret) == 0 ? 0 : WEIR_ETLSENGINE;
+}
+
+int wr_tls_ticket_digest_name(const void *name, size_t len,
+                              uint8_t ret[WR_TLS_TICKET_RULES])
+{
+    uint8_t small[UINT8_MAX + 1];
+    const uint8_t *from = name;
+
+    wr_assert(name || len == 0);
+    memset(ret, 0, WR_TLS_TICKET_RULES);
+    if (len == 0) {
+        return 0;
+    }
+    if (len > sizeof(small)) {
+        return ticket_digest(name, len, ret); /* the name of no host */
+    }
+    for (size_t i = 0; i < len; i++) {
+        const bool is_capital = from[i] >= 'A' && from[i] <= 'Z';
+        small[i] = is_capital ? (uint8_t)(from[i] - 'A' + 'a') : from[i];
+    }
+    return ticket_digest(small, len, ret);
+}
+
+int wr_tls_ticket_join_rules(const uint8_t rules[WR_TLS_TICKET_RULES],
+                             const uint8_t name[WR_TLS_TICKET_RULES],
+                             uint8_t ret[WR_TLS_TICKET_RULES])
+{
+    uint8_t both[2 * WR_TLS_TICKET_RULES];
+
+    wr_assert(rules && name);
+    memcpy(both, rules, WR_TLS_TICKET_RULES);
+    memcpy(both + WR_TLS_TICKET_RULES, name, WR_TLS_TICKET_RULES);
+    return ticket_digest(both, sizeof(both), ret);
 }
 
 /* ---- one ticket ---- */

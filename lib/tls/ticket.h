@@ -2,10 +2,11 @@
  * Session tickets: their keys, and the sealing of one ticket.
  *
  * A ticket is sealed by AES-256-GCM. Beside the session itself, the name of the
- * key, the time of sealing, and the rules under which the client was verified
- * are authenticated: a ticket is good for the time it says, and for servers
- * with the same rules. There is no clock and no lock here: the callers say what
- * time it is, in seconds, and hold the context's lock while they use the keys.
+ * key, the time of sealing, the rules under which the client was verified and
+ * the name that it asked for are authenticated: a ticket is good for the time
+ * it says, for servers with the same rules, and for the same name. There is no
+ * clock and no lock here: the callers say what time it is, in seconds, and hold
+ * the context's lock while they use the keys.
  */
 #ifndef WEIR_LIB_TLS_TICKET_H
 #define WEIR_LIB_TLS_TICKET_H
@@ -48,6 +49,17 @@ struct wr_tls_ticket {
     size_t size;
     const uint8_t *rules; /* WR_TLS_TICKET_RULES, not in the ticket */
 };
+
+/* The name that a client asks for, in a form that does not distinguish capital
+ * letters; of no name (@len 0): zeros. 0 or WEIR_ETLSENGINE. */
+WEIR_MUST_USE int wr_tls_ticket_digest_name(const void *name, size_t len,
+                                            uint8_t ret[WR_TLS_TICKET_RULES]);
+
+/* The rules of a ticket: those of the context, and the name. */
+WEIR_MUST_USE int
+wr_tls_ticket_join_rules(const uint8_t rules[WR_TLS_TICKET_RULES],
+                         const uint8_t name[WR_TLS_TICKET_RULES],
+                         uint8_t ret[WR_TLS_TICKET_RULES]);
 
 /* Takes the user's keys (names and secrets), or makes one: 0, -EINVAL where
  * @size is not that of 1 to WR_TLS_TICKET_KEYS keys, WEIR_ETLSENGINE. */

@@ -172,6 +172,20 @@ def test_openssl_resumes_its_session():
                 end_well(client, weir)
 
 
+def test_a_session_is_resumed_under_its_name_alone():
+    for version in VERSIONS:
+        with WeirServer("echo") as weir, scratch() as place:
+            for resumed, name, flag in ((0, "localhost", "-sess_out"),
+                                        (1, "LOCALHOST", "-sess_in"),
+                                        (0, "example.org", "-sess_in")):
+                with s_client(weir.port, openssl_version(version), flag,
+                              f"{place}/session", "-servername",
+                              name) as client:
+                    converse(client, SMALL)
+                    weir.hear_open(version, resumed=resumed)
+                    end_well(client, weir)
+
+
 def test_another_process_with_the_same_keys_resumes_a_session():
     for version in VERSIONS:
         with scratch() as place:
@@ -245,11 +259,11 @@ def test_without_tickets_nothing_is_resumed():
 
 # ---- ALPN and names ----
 
-def test_the_clients_first_protocol_that_both_speak_is_agreed_on():
+def test_the_servers_first_protocol_that_both_speak_is_agreed_on():
     with WeirServer("echo", "good", "alpn=h2,http/1.1") as weir:
-        # Of two in common the client's order decides (wolfSSL 5.7).
         for offered, agreed in ((["h2", "http/1.1"], "h2"),
-                                (["http/1.1", "h2"], "http/1.1"),
+                                (["http/1.1", "h2"], "h2"),
+                                (["h2x", "h", "http/1.1"], "http/1.1"),
                                 (["spdy/3", "http/1.1"], "http/1.1"),
                                 ([], None)):
             for version in VERSIONS:
@@ -261,6 +275,16 @@ def test_the_clients_first_protocol_that_both_speak_is_agreed_on():
                     client.unwrap()
                 weir.hear_open(version, alpn=agreed or "-")
                 weir.hear(r"^end ok$")
+
+
+def test_a_client_that_must_send_its_hello_again_agrees_on_a_protocol():
+    # Its first key is on a group that weir does not have.
+    with WeirServer("echo", "good", "alpn=h2,http/1.1") as weir:
+        with s_client(weir.port, "-tls1_3", "-groups", "ffdhe2048:P-256",
+                      "-alpn", "http/1.1,h2") as client:
+            converse(client, SMALL)
+            weir.hear_open(alpn="h2")
+            end_well(client, weir)
 
 
 def test_curl_and_gnutls_agree_on_a_protocol():

@@ -352,6 +352,38 @@ UNIT(tls_context, suites_are_those_of_weir_and_no_others)
     tls_pair_disconnect(&pair);
 }
 
+static void context_expect_alpn(const char *own, const char *offered,
+                                const char *agreed)
+{
+    struct weir_tls_options client = context_client();
+    struct weir_tls_options server = context_server();
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_engine *const sides[] = {&pair.client, &pair.server};
+    server.alpn = own;
+    client.alpn = offered;
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        client.max_version = (enum weir_tls_version)version;
+        context_connect(&client, &server, &how);
+        tls_pair_expect(&pair, 0, 0);
+        for (int i = 0; i < 2; i++) {
+            size_t size = 0;
+            const char *name = wr_tls_engine_get_alpn(sides[i], &size);
+            expect_eq(size, strlen(agreed));
+            cr_assert_eq(memcmp(name, agreed, size), 0);
+        }
+        tls_pair_disconnect(&pair);
+    }
+}
+
+UNIT(tls_context, the_servers_order_of_protocols_decides)
+{
+    context_expect_alpn("h2,http/1.1", "http/1.1,h2", "h2");
+    context_expect_alpn("http/1.1,h2", "h2,http/1.1", "http/1.1");
+    context_expect_alpn("c,b,a", "a,b", "b");
+    context_expect_alpn("h2,h", "http/1.1,h,h2x", "h");
+    context_expect_alpn("a", "b,a", "a");
+}
+
 UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
 {
     struct weir_tls_options client = context_client();

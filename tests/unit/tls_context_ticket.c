@@ -51,13 +51,16 @@ static weir_tls_context *ticket_client(enum weir_tls_version version)
     });
 }
 
-/* Connects, resuming *session where there is one; whether it was resumed.
- * *session becomes the new one, NULL where the server gave none. */
-static bool ticket_connect(weir_tls_context *client, weir_tls_context *server,
-                           WOLFSSL_SESSION **session)
+/* Connects and asks for a name, resuming *session where there is one; whether
+ * it was resumed. *session becomes the new one, NULL where the server gave
+ * none. */
+static bool ticket_connect_to(const char *name, weir_tls_context *client,
+                              weir_tls_context *server,
+                              WOLFSSL_SESSION **session)
 {
     const struct wr_tls_engine_options how = {
-        .server_hostname = "localhost",
+        .server_hostname = name,
+        .no_hostname_check = true,
         .session = *session,
     };
     tls_pair_connect(&pair, client, server, &how);
@@ -69,6 +72,12 @@ static bool ticket_connect(weir_tls_context *client, weir_tls_context *server,
     wr_ignore(wr_tls_engine_get_session(&pair.client, session) < 0);
     tls_pair_disconnect(&pair);
     return was_resumed;
+}
+
+static bool ticket_connect(weir_tls_context *client, weir_tls_context *server,
+                           WOLFSSL_SESSION **session)
+{
+    return ticket_connect_to("localhost", client, server, session);
 }
 
 /* Expects whether a session of @from is resumed by @to. By TLS 1.3 alone: where
@@ -168,6 +177,50 @@ UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_with_other_rules)
     from.authorities.data = authorities;
     from.authorities.size = ticket_read(authorities, sizeof(authorities));
     ticket_expect(&from, &to, false);
+}
+
+/* Whether a session with the name @first is resumed where @second is asked for.
+ * By TLS 1.2 the server's side is looked at: wolfSSL's client gives up when the
+ * ticket is not taken. */
+static bool ticket_passes(enum weir_tls_version version, const char *first,
+                          const char *second)
+{
+    const struct weir_tls_options options = ticket_server();
+    weir_tls_context *client = ticket_client(version);
+    weir_tls_context *server = tls_pair_context(&options);
+    WOLFSSL_SESSION *session = NULL;
+
+    cr_assert(!ticket_connect_to(first, client, server, &session));
+    cr_assert_not_null(session);
+    const struct wr_tls_engine_options how = {.server_hostname = second,
+                                              .no_hostname_check = true,
+                                              .session = session};
+    tls_pair_connect(&pair, client, server, &how);
+    const bool passes = wr_tls_engine_was_resumed(&pair.server);
+    if (passes || version == WEIR_TLS_1_3) {
+        tls_pair_expect(&pair, 0, 0);
+    } else {
+        tls_pair_expect(&pair, WEIR_ETLSPROTOCOL, WEIR_ETLSALERT);
+    }
+    tls_pair_disconnect(&pair);
+
+    wolfSSL_SESSION_free(session);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+    return passes;
+}
+
+UNIT(tls_context_ticket, a_session_is_resumed_under_its_name_alone)
+{
+    for (int i = WEIR_TLS_1_2; i <= WEIR_TLS_1_3; i++) {
+        const enum weir_tls_version version = (enum weir_tls_version)i;
+        cr_assert(ticket_passes(version, "localhost", "localhost"));
+        cr_assert(ticket_passes(version, "localhost", "LocalHost"));
+        cr_assert(ticket_passes(version, NULL, NULL));
+        cr_assert(!ticket_passes(version, "localhost", "example.org"));
+        cr_assert(!ticket_passes(version, "localhost", NULL));
+        cr_assert(!ticket_passes(version, NULL, "localhost"));
+    }
 }
 
 /* Whether a server gives tickets. */
