@@ -11,8 +11,8 @@ import subprocess
 
 from harness import equal, matches, run
 from servers import read_exactly
-from tls_ends import (BULK, KEYS, VERSIONS, WeirServer, ask_http, chain,
-                      converse, curl, end_well, gnutls_cli, key, nginx,
+from tls_ends import (BULK, EXPORT, KEYS, VERSIONS, WeirServer, ask_http, chain,
+                      converse, curl, end_well, exported, gnutls_cli, key, nginx,
                       openssl_version, pass_on, proxy_lines, python_client,
                       python_context, s_client, scratch, text_of)
 
@@ -255,6 +255,36 @@ def test_without_tickets_nothing_is_resumed():
                     client.unwrap()
                 weir.hear_open(version, resumed=0)
                 weir.hear(r"^end ok$")
+
+
+# ---- keys of a connection's secret ----
+
+def test_openssl_exports_the_same_keys():
+    for version in VERSIONS:
+        with WeirServer("echo", "good", "export=1") as weir:
+            with s_client(weir.port, openssl_version(version), *EXPORT,
+                          quiet=False) as client:
+                keys = exported(client)
+                weir.hear_open(version, export=keys)
+                end_well(client, weir)
+
+
+def test_keys_are_exported_of_resumed_sessions_too():
+    for version in VERSIONS:
+        with WeirServer("echo", "good", "export=1") as weir, \
+                scratch() as place:
+            told = []
+            for resumed, flag in ((0, "-sess_out"), (1, "-sess_in")):
+                with s_client(weir.port, openssl_version(version), *EXPORT,
+                              flag, f"{place}/session", quiet=False) as client:
+                    told.append(exported(client))
+                    client.process.stdin.write(b"ping\n")
+                    client.process.stdin.flush()
+                    weir.hear_open(version, resumed=resumed, export=told[-1])
+                    while client.process.stdout.readline() != b"ping\n":
+                        pass
+                    end_well(client, weir)
+            assert told[0] != told[1], "two connections with the same keys"
 
 
 # ---- ALPN and names ----

@@ -12,8 +12,8 @@ import threading
 
 from harness import Skip, equal, matches, run
 from servers import Server
-from tls_ends import (AUTHORITY, BULK, KEYS, VERSIONS, chain, converse,
-                      crawling_to, gnutls_serv, key, nginx, openssl_version,
+from tls_ends import (AUTHORITY, BULK, EXPORT, KEYS, VERSIONS, chain, converse,
+                      crawling_to, exported, gnutls_serv, key, nginx, openssl_version,
                       pass_on, python_context, s_server, scratch, send_behind,
                       text_of, weir_client)
 
@@ -193,6 +193,16 @@ def test_openssl_gets_and_sends_a_bulk():
                 pass_on(server, weir, data)
                 end_input(weir)
                 end_well(weir)
+
+
+def test_openssl_exports_the_same_keys():
+    for version in VERSIONS:
+        with s_server("good", openssl_version(version), *EXPORT,
+                      quiet=False) as (server, port):
+            with weir_client(port, "export=1") as weir:
+                line = weir.hear_open(version)
+                matches(line, f" export={exported(server)}$", "the keys")
+                end_input(weir)
 
 
 def test_gnutls_gets_and_sends_a_bulk():

@@ -223,12 +223,27 @@ def python_client(port, context, **options):
                                  **options) as tls:
             yield tls
 
-def s_client(port, *flags, authority=AUTHORITY, name="localhost"):
+# The flags of openssl that export what tls_peer does, with export=1.
+EXPORT = ("-keymatexport", "EXPORTER-weir", "-keymatexportlen", "32")
+
+
+def exported(program):
+    """The keys that openssl tells, started with these flags."""
+    for line in program.process.stdout:
+        found = re.match(rb" *Keying material: ([0-9A-F]{64})$", line)
+        if found:
+            return found[1].decode()
+    raise AssertionError("openssl told no keys")
+
+
+def s_client(port, *flags, authority=AUTHORITY, name="localhost",
+             quiet=True):
     """openssl, which sends a close_notify at the end of its input."""
     return Program(need("openssl"), "s_client", "-connect",
                    f"127.0.0.1:{port}", "-CAfile", chain(authority),
                    "-verify_return_error", "-verify_hostname", name,
-                   "-servername", name, "-quiet", "-no_ign_eof", *flags,
+                   "-servername", name, *(["-quiet"] if quiet else []),
+                   "-no_ign_eof", *flags,
                    stdin=subprocess.PIPE)
 
 

@@ -15,7 +15,8 @@
  *        tls_peer talk PORT [SETTING=VALUE...]
  * Settings: cert, key, ca (files), alpn, name, host, auth (optional, required),
  * id (CHAIN:KEY, another certificate), min and max (2, 3), strict=1, tickets (a
- * file of keys or "none"), first (a text: ask this before, and resume).
+ * file of keys or "none"), first (a text: ask this before, and resume),
+ * export=1 (tell the keys of the label EXPORTER-weir).
  */
 #include <weir.h>
 
@@ -68,6 +69,20 @@ static const char *get_text(weir_transport *t, const char *name)
     return weir_transport_get_extra_info(t, name, &info) == 0 ? info.text : "-";
 }
 
+static void report_export(weir_transport *t)
+{
+    uint8_t keys[32];
+
+    if (weir_tls_export_keying_material(t, "EXPORTER-weir", NULL, 0, keys,
+                                        sizeof(keys)) < 0) {
+        return; /* it was not asked for */
+    }
+    fprintf(stderr, " export=");
+    for (size_t i = 0; i < sizeof(keys); i++) {
+        fprintf(stderr, "%02X", keys[i]);
+    }
+}
+
 static void report_open(weir_transport *t)
 {
     struct weir_extra_info info = {.text = "-", .size = 1};
@@ -77,10 +92,12 @@ static void report_open(weir_transport *t)
     weir_transport_get_extra_info(t, "alpn", &info);
     weir_transport_get_extra_info(t, "tls_resumed", &resumed);
     weir_transport_get_extra_info(t, "peercert", &certificate);
-    fprintf(stderr, "open %s %s alpn=%.*s name=%s resumed=%d certificate=%d\n",
+    fprintf(stderr, "open %s %s alpn=%.*s name=%s resumed=%d certificate=%d",
             get_text(t, "tls_version"), get_text(t, "cipher"), (int)info.size,
             info.text, get_text(t, "server_name"), resumed.number,
             certificate.size > 0);
+    report_export(t);
+    fputc('\n', stderr);
 }
 
 static void report_error(const char *what, int error, weir_transport *t)
@@ -446,6 +463,8 @@ static void set(struct peer *peer, char *word)
         peer->options.max_version = version_of(value);
     } else if (strcmp(word, "strict") == 0) {
         peer->options.refuse_unknown_names = true;
+    } else if (strcmp(word, "export") == 0) {
+        peer->tls.can_export = true;
     } else if (strcmp(word, "auth") == 0) {
         peer->options.client_auth = *value == 'r'
                                         ? WEIR_TLS_CLIENT_AUTH_REQUIRED
