@@ -55,7 +55,7 @@ UNIT(closing, r25__unless_the_close_lingers)
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
                                            .linger_ns = 20 * RIG_S};
     struct rig rig = {.hooks = {.connection_made = pause_it}};
-    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_IS_PLAIN)) {
+    while (rig_next(&rig)) {
         expect_eq(weir_transport_set_timeouts(rig.t, &timeouts), 0);
         rig_peer_send(&rig, 1000);
         expect_eq(rig_write(&rig, 700), 0);
@@ -69,8 +69,8 @@ UNIT(closing, r25__unless_the_close_lingers)
     }
 }
 
-PAIRS_THAT(closing, r26__without_a_limit_a_close_waits_for_the_peer,
-           RIG_IS_PLAIN, .small_buffers = true)
+PAIRS_WITH(closing, r26__without_a_limit_a_close_waits_for_the_peer,
+           .small_buffers = true)
 {
     enter_closing_pending(rig);
 

@@ -45,14 +45,16 @@ static void flood(struct rig *rig)
     }
 }
 
-PAIRS_OF(reading, r27__pausing_in_connection_made_prevents_the_first_data,
-         RIG_RECEIVES | RIG_IS_PLAIN, .hooks = {.connection_made = pause_it})
+PAIRS_IN(reading, r27__pausing_in_connection_made_prevents_the_first_data,
+         .hooks = {.connection_made = pause_it})
 {
     expect(!weir_transport_is_reading(rig->t));
     rig_peer_send(rig, 5000);
     rig_turn_for(rig, 10 * RIG_MS);
     expect_events(rig, "made");
-    expect_eq(held_bytes(rig), 0); /* left in the kernel */
+    if (rig_can(rig, RIG_IS_PLAIN)) {
+        expect_eq(held_bytes(rig), 0); /* left in the kernel */
+    }
 
     resume_it(rig);
     expect(weir_transport_is_reading(rig->t));
@@ -140,16 +142,17 @@ PAIRS_THAT(reading, once_bytes_are_kept_the_rest_stays_in_the_kernel,
     rig_wait_received(rig, 6000);
 }
 
-PAIRS_THAT(reading, bytes_kept_while_paused_are_dropped_by_close, RIG_IS_PLAIN,
+PAIRS_WITH(reading, bytes_kept_while_paused_are_dropped_by_close,
            .small_buffers = true)
 {
     rig_clog(rig); /* so that the connection stays for a while */
     pause_it(rig);
     rig_peer_send(rig, 3000);
     rig_turn_for(rig, 5 * RIG_MS);
-    expect_eq(held_bytes(rig), 3000);
+    expect_geq(held_bytes(rig), 3000); /* and what TLS adds */
 
     expect_eq(weir_transport_close(rig->t), 0);
+    rig_turns(rig, 3); /* TLS gives back from the loop */
 
     expect_eq(held_bytes(rig), 0);
     expect(!weir_transport_is_reading(rig->t));
@@ -325,14 +328,16 @@ static int measure(struct rig *rig, const struct weir_buf *buf)
     return 0;
 }
 
-PAIRS_OF(reading, r30__data_comes_in_pieces_of_bounded_size,
-         RIG_RECEIVES | RIG_IS_PLAIN, .hooks = {.data_received = measure})
+PAIRS_IN(reading, r30__data_comes_in_pieces_of_bounded_size,
+         .hooks = {.data_received = measure})
 {
     rig_peer_send(rig, 3000000);
     rig_wait_received(rig, 3000000);
 
     expect_eq(rig->bytes, 3000000);
-    expect_eq(rig_statistics(rig).received_bytes, 3000000);
+    if (rig_can(rig, RIG_IS_PLAIN)) {
+        expect_eq(rig_statistics(rig).received_bytes, 3000000);
+    }
 }
 
 PAIRS_THAT(reading, data_of_a_plain_protocol_is_not_copied, RIG_IS_PLAIN, 0)

@@ -171,8 +171,10 @@ static void open_side(struct starting *s, struct side *side, int fd)
 
 static void open_any(struct starting *s, bool over_unix)
 {
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = s->allocator};
     s->over_unix = over_unix;
-    expect_eq(weir_loop_new(NULL, &s->loop), 0);
+    expect_eq(weir_loop_new(&options, &s->loop), 0);
     s->client_context = starting_context(false, WEIR_TLS_VERSION_DEFAULT);
     s->server_context = starting_context(true, WEIR_TLS_VERSION_DEFAULT);
     s->client_tls = (struct weir_tls_settings){

@@ -42,6 +42,7 @@ struct side {
 };
 
 struct starting {
+    const struct weir_allocator *allocator; /* of the loop; NULL: the default */
     weir_loop *loop;
     bool over_unix;
     struct side client;

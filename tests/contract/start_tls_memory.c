@@ -1,0 +1,196 @@
+/*
+ * start_tls without memory: each allocation of an upgrade fails once, on
+ * whichever side makes it. A call that says so has changed nothing, and is
+ * made again; what fails later ends the connection, which is told by done and
+ * by connection_lost. Nothing is left of either, and no byte that was accepted
+ * is missing where neither side was told of an error.
+ */
+#include "tests/contract/starting_rig.h"
+#include "tests/unit/allocator.h"
+
+static struct unit_allocator memory;
+
+/* ---- one upgrade ---- */
+
+static void upgrade_once_more(struct side *side)
+{
+    const size_t notes = strlen(side->notes);
+    int err = starting_try(side, NULL, 0);
+    if (err == -EPIPE) { /* it has failed to receive */
+        expect_eq(weir_transport_get_error(side->t), -ENOMEM);
+        return;
+    }
+    if (err < 0) {
+        expect_eq(err, -ENOMEM);
+        expect(!weir_transport_is_closing(side->t));
+        expect_eq(weir_transport_get_error(side->t), 0);
+        expect_eq(strlen(side->notes), notes);
+        err = starting_try(side, NULL, 0);
+    }
+    expect_eq(err, 0);
+}
+
+static bool has_settled(const struct side *side)
+{
+    return side->is_lost || (side->done_count > 0 && side->done_err == 0);
+}
+
+static bool have_settled(void *arg)
+{
+    const struct starting *s = arg;
+    return has_settled(&s->client) && has_settled(&s->server);
+}
+
+static bool have_talked(void *arg)
+{
+    const struct starting *s = arg;
+    return s->client.is_lost || s->server.is_lost ||
+           (s->client.received_len > 4 && s->server.received_len > 5);
+}
+
+static bool are_lost(void *arg)
+{
+    const struct starting *s = arg;
+    return s->client.is_lost && s->server.is_lost;
+}
+
+/* True when it was told of an error, of memory or of what the other did. */
+static bool is_told(const struct side *side)
+{
+    expect(side->done_count == 1 || side->lost_err == -ENOMEM);
+    expect(side->done_err == 0 || side->lost_err == side->done_err);
+    return side->lost_err < 0 || weir_transport_get_error(side->t) < 0;
+}
+
+static int write_text(struct side *side, const char *text)
+{
+    int err = 0;
+    if (!side->is_lost && !weir_transport_is_closing(side->t)) {
+        err = weir_transport_write(side->t, text, strlen(text));
+        expect(err == 0 || err == -ENOMEM);
+    }
+    return err;
+}
+
+/* A write that was refused is told by the close. */
+static void end_side(struct side *side)
+{
+    if (!side->is_lost) {
+        const int err = weir_transport_close(side->t);
+        expect(err == 0 || err == -ENOMEM);
+    }
+}
+
+static void talk(struct starting *s)
+{
+    int err = write_text(&s->server, "says");
+    err = err < 0 ? err : write_text(&s->client, "asks.");
+    err = err < 0 ? err : write_text(&s->server, "that");
+    run_loop_until(s->loop, err < 0 ? have_settled : have_talked, s);
+    end_side(&s->client);
+    end_side(&s->server);
+    run_loop_until(s->loop, are_lost, s);
+    const bool client_is_told = is_told(&s->client);
+    const bool server_is_told = is_told(&s->server);
+    if (!client_is_told && !server_is_told && err == 0) {
+        expect(starting_has(&s->client, "saysthat"));
+        expect(starting_has(&s->server, "early asks."));
+    }
+}
+
+/* Writes in the middle, as a client does that does not wait. */
+static void upgrade_and_talk(struct starting *s)
+{
+    upgrade_once_more(&s->client);
+    const int err = write_text(&s->client, "early ");
+    upgrade_once_more(&s->server);
+    run_loop_until(s->loop, have_settled, s);
+    if (err < 0) {
+        weir_transport_abort(s->client.t);
+        weir_transport_abort(s->server.t);
+        run_loop_until(s->loop, are_lost, s);
+        return;
+    }
+    talk(s);
+}
+
+/* ---- rounds ---- */
+
+struct variant {
+    bool over_unix;
+    bool has_tls;   /* TLS in TLS */
+    bool is_paused; /* the server, while the ClientHello arrives */
+    bool is_tls12;
+};
+
+static void begin(struct starting *s, const struct variant *variant)
+{
+    unit_allocator_init(&memory);
+    *s = (struct starting){.peer = -1, .allocator = &memory.hooks};
+    starting_open(s, variant->over_unix);
+    if (variant->is_tls12) {
+        weir_tls_context_unref(s->client_context);
+        s->client_context = starting_context(false, WEIR_TLS_1_2);
+        s->client_tls.context = s->client_context;
+    }
+    if (variant->has_tls) {
+        starting_upgrade_both(s);
+        s->client.done_count = s->server.done_count = 0;
+    }
+}
+
+/* False when there were less than @number allocations. */
+static bool fail_at(uint64_t number, const struct variant *variant)
+{
+    struct starting s;
+    begin(&s, variant);
+    if (variant->is_paused) {
+        expect_eq(weir_transport_pause_reading(s.server.t), 0);
+    }
+    memory.fail_at = memory.calls + number;
+    if (variant->is_paused) {
+        upgrade_once_more(&s.client);
+        starting_turns(&s, 3);
+        expect_eq(write_text(&s.client, "early ") & ~-ENOMEM, 0);
+        upgrade_once_more(&s.server);
+        expect_eq(weir_transport_resume_reading(s.server.t), 0);
+        run_loop_until(s.loop, have_settled, &s);
+        talk(&s);
+    } else {
+        upgrade_and_talk(&s);
+    }
+    const bool has_failed = memory.calls >= memory.fail_at;
+    memory.fail_at = 0;
+    starting_close(&s);
+    unit_allocator_check(&memory);
+    return has_failed;
+}
+
+static void fail_each(const struct variant *variant)
+{
+    uint64_t number = 1;
+    while (fail_at(number, variant)) {
+        number++;
+    }
+    expect_gt(number, 5);
+}
+
+UNIT(start_tls_memory, each_allocation_of_an_upgrade_may_fail)
+{
+    fail_each(&(struct variant){.over_unix = false});
+}
+
+UNIT(start_tls_memory, each_allocation_of_tls_1_2_may_fail)
+{
+    fail_each(&(struct variant){.over_unix = true, .is_tls12 = true});
+}
+
+UNIT(start_tls_memory, each_allocation_of_tls_in_tls_may_fail)
+{
+    fail_each(&(struct variant){.has_tls = true});
+}
+
+UNIT(start_tls_memory, each_allocation_may_fail_when_the_hello_is_there)
+{
+    fail_each(&(struct variant){.is_paused = true});
+}
