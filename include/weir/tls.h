@@ -12,9 +12,14 @@
  * with a peer's certificate is told apart by the WEIR_ETLS... codes of error.h.
  *
  * Names are those of subjectAltName alone, and a wildcard is a whole first
- * label with two labels or more after it. An issuer whose certificate
- * constrains names is accepted right above the certificate of the peer, and
- * nowhere else in a chain: WEIR_ETLSCONSTRAINT.
+ * label with two labels or more after it.
+ *
+ * A peer may send its certificates in any order, with others among them: the
+ * path to an authority is looked for. Every certificate of the path is checked
+ * for all of the above, and the constraints of each issuer, the trusted one's
+ * too, hold for all that is below it: names (DNS, IP, mail and directory names;
+ * a name of another kind that is constrained is refused) and the length of the
+ * path. At most nine certificates are read.
  *
  * Where weir was built without wolfSSL, weir_tls_context_new() returns
  * WEIR_ENOTLS.

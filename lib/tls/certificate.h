@@ -8,16 +8,7 @@
 #ifndef WEIR_LIB_TLS_CERTIFICATE_H
 #define WEIR_LIB_TLS_CERTIFICATE_H
 
-#include "der.h"
-
-/* The strength of a key or a signature. */
-enum wr_tls_strength {
-    WR_TLS_STRONG,
-    WR_TLS_WEAK_RSA,       /* RSA of fewer than 2048 bits */
-    WR_TLS_WEAK_CURVE,     /* no NIST curve of 256 bits or more */
-    WR_TLS_WEAK_HASH,      /* MD5, SHA-1 and the like */
-    WR_TLS_WEAK_ALGORITHM, /* one that is not known here, DSA among them */
-};
+#include "strength.h"
 
 /* Of the extension keyUsage, as numbered there. */
 #define WR_TLS_USE_SIGNATURE (1u << 0)
@@ -27,27 +18,50 @@ enum wr_tls_strength {
 #define WR_TLS_FOR_SERVERS (1u << 0)
 #define WR_TLS_FOR_CLIENTS (1u << 1)
 
+/* Of basicConstraints: any number of issuers may follow. */
+#define WR_TLS_PATH_LEN_ANY UINT32_MAX
+
+/* Tags of names (GeneralName), and of the lists in name constraints. */
+enum {
+    WR_TLS_NAME_TAG_EMAIL = 0x81,
+    WR_TLS_NAME_TAG_DNS = 0x82,
+    WR_TLS_NAME_TAG_DIRECTORY = 0xa4,
+    WR_TLS_NAME_TAG_URI = 0x86,
+    WR_TLS_NAME_TAG_IP = 0x87,
+
+    WR_TLS_TREES_PERMITTED = 0xa0,
+    WR_TLS_TREES_EXCLUDED = 0xa1,
+};
+
 struct wr_tls_x509 {
-    struct wr_tls_der issuer;  /* names, with their headers */
-    struct wr_tls_der subject; /* as above */
-    struct wr_tls_der names;   /* the inside of subjectAltName */
-    enum wr_tls_strength key;
+    struct wr_tls_der der;         /* all of it */
+    struct wr_tls_der serial;      /* of an INTEGER, the inside */
+    struct wr_tls_der issuer;      /* names, with their headers */
+    struct wr_tls_der subject;     /* as above */
+    struct wr_tls_der names;       /* the inside of subjectAltName */
+    struct wr_tls_der constraints; /* of nameConstraints; data NULL: none */
+    int64_t not_before;            /* seconds since 1970 */
+    int64_t not_after;             /* the last of them */
+    uint32_t version;              /* 1 to 3 */
     enum wr_tls_strength signature;
-    uint32_t rsa_bits; /* 0: another key */
+    struct wr_tls_key_strength key;
+    uint32_t path_len; /* WR_TLS_PATH_LEN_ANY, or the issuers that may follow */
     uint32_t usage;    /* WR_TLS_USE_... */
     uint32_t purposes; /* WR_TLS_FOR_... */
     bool has_usage;    /* else it may be used for anything */
     bool has_purposes; /* as above */
     bool is_authority; /* basicConstraints say so */
-    bool has_name_constraints;
-    /* It has a critical extension, or a name constraint, that neither weir nor
-     * wolfSSL understands. */
+    /* It has a critical extension, or a name constraint, that is not
+     * understood. */
     bool has_unknown;
 };
 
 /* Reads a certificate: 0, or -EBADMSG for what is none. */
 WEIR_MUST_USE int wr_tls_x509_read(struct wr_tls_x509 *ret, const uint8_t *der,
                                    size_t size);
+
+/* True of one that is issued by who has the same name. */
+bool wr_tls_x509_is_self_issued(const struct wr_tls_x509 *x509);
 
 enum wr_tls_name_kind {
     WR_TLS_NAME_DNS,

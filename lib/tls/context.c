@@ -162,9 +162,8 @@ static int context_fill(weir_tls_context *context,
     if (err == 0) {
         err = wr_tls_context_load(context, options, text);
     }
-    if (err == 0 && context->verifies && options->authority_folder) {
-        err = wr_tls_context_load_folder(context, options->authority_folder,
-                                         text);
+    if (err == 0 && context->verifies) {
+        err = wr_tls_context_load_trust(context, options, text);
     }
     return err < 0 ? err : wr_tls_context_load_names(context, options, text);
 }
@@ -184,6 +183,7 @@ static int context_make(const struct weir_tls_options *options,
                             ? options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE
                             : !options->no_verify;
     wr_ignore(pthread_mutex_init(&context->mutex, NULL) != 0); /* never fails */
+    wr_ignore(pthread_mutex_init(&context->judge_mutex, NULL) != 0);
     struct wr_tls_memory_scope before =
         wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
     int err = context_fill(context, options, text);

@@ -1,6 +1,6 @@
 /*
  * Authorities in a folder of PEM files, a plain one or one with the links that
- * OpenSSL's rehash makes.
+ * OpenSSL's rehash makes; the system's is such a one.
  *
  * The files are read in the order of their names, so that servers with the same
  * folder bind their tickets to the same rules (context_ticket.c). wolfSSL takes
@@ -69,7 +69,10 @@ static int context_folder_load_file(weir_tls_context *context,
     return err;
 }
 
-int wr_tls_context_load_folder(weir_tls_context *context, const char *folder,
+/* The files that had authorities, or the first error. @is_lenient: a file that
+ * cannot be used is left out. */
+static int context_folder_load(weir_tls_context *context, const char *folder,
+                               bool is_lenient,
                                struct wr_tls_context_text *text)
 {
     struct dirent **entries = NULL;
@@ -85,14 +88,46 @@ int wr_tls_context_load_folder(weir_tls_context *context, const char *folder,
                                            text);
             taken += err > 0;
         }
+        if (err < 0 && err != -ENOMEM && is_lenient) {
+            text->line[0] = '\0';
+            err = 0;
+        }
         free(entries[i]);
     }
     free(entries);
-    if (err >= 0 && taken == 0) {
-        err = WEIR_ETLSFILE;
-    }
+    return err < 0 ? err : taken;
+}
+
+int wr_tls_context_load_folder(weir_tls_context *context, const char *folder,
+                               struct wr_tls_context_text *text)
+{
+    const int taken = context_folder_load(context, folder, false, text);
+    const int err = taken == 0 ? WEIR_ETLSFILE : taken;
+
+    wr_assert(folder != NULL);
     if (err < 0 && text->line[0] == '\0') {
         wr_tls_context_say(text, "authority_folder", folder, err);
     }
     return err < 0 ? err : 0;
+}
+
+int wr_tls_context_load_system(weir_tls_context *context,
+                               struct wr_tls_context_text *text)
+{
+    word32 count = 0;
+    const char **folders = wolfSSL_get_system_CA_dirs(&count);
+    int taken = 0;
+
+    wr_assert(!context->is_server);
+    for (word32 i = 0; folders && i < count && taken <= 0; i++) {
+        taken = context_folder_load(context, folders[i], true, text);
+        if (taken == -ENOMEM) {
+            return taken;
+        }
+    }
+    if (taken <= 0) {
+        wr_tls_context_say(text, "authorities", "the system's", WEIR_ETLSFILE);
+        return WEIR_ETLSFILE;
+    }
+    return 0;
 }

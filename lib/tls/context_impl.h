@@ -7,6 +7,7 @@
 #define WEIR_LIB_TLS_CONTEXT_IMPL_H
 
 #include "context.h"
+#include "path.h"
 #include "ticket.h"
 
 #include <weir/tls.h>
@@ -32,11 +33,17 @@ struct wr_tls_identity {
 
 struct weir_tls_context {
     WOLFSSL_CTX *ctx;
-    /* Of the next three; the rest does not change. */
+    /* Of the next five; the rest does not change. */
     pthread_mutex_t mutex;
     uint32_t references;
-    uint32_t steps;          /* of handshakes, at which threads are now */
-    bool knows_peer_issuers; /* which wolfSSL added to @ctx in these steps */
+    uint32_t steps; /* of handshakes, at which threads are now */
+    uint64_t turns; /* peers whose certificates were verified so far */
+    /* The peer whose issuers wolfSSL added to @ctx in these steps; 0: none. */
+    uint64_t adder;
+    bool has_adders;           /* several */
+    struct wr_tls_trust trust; /* the authorities that @ctx has */
+    pthread_mutex_t judge_mutex;
+    WOLFSSL_CTX *judge; /* verifies one link at a time, under its mutex */
     bool is_server;
     bool verifies; /* the peer's certificates, where it has any */
     bool has_tickets;
@@ -68,8 +75,8 @@ void wr_tls_context_free(weir_tls_context *context);
 
 /* ---- context_load.c ---- */
 
-/* Reads certificates, keys, authorities and lists into the context: 0, -errno
- * of a file, -ENOMEM, or a WEIR_ETLS code. */
+/* Reads certificate and key into the context: 0, -errno of a file, -ENOMEM, or
+ * a WEIR_ETLS code. */
 WEIR_MUST_USE int wr_tls_context_load(weir_tls_context *context,
                                       const struct weir_tls_options *options,
                                       struct wr_tls_context_text *text);
@@ -94,11 +101,24 @@ WEIR_MUST_USE int wr_tls_context_load_one(weir_tls_context *context,
                                           wr_tls_context_use *use,
                                           struct wr_tls_context_text *text);
 
+/* ---- context_trust.c ---- */
+
+/* Reads what a peer is verified by into the context: authorities, and lists of
+ * revocations, which they have signed. As above. */
+WEIR_MUST_USE int
+wr_tls_context_load_trust(weir_tls_context *context,
+                          const struct weir_tls_options *options,
+                          struct wr_tls_context_text *text);
+
 /* ---- context_folder.c ---- */
 
 /* Trusts the authorities in the files of a folder. */
 WEIR_MUST_USE int wr_tls_context_load_folder(weir_tls_context *context,
                                              const char *folder,
+                                             struct wr_tls_context_text *text);
+
+/* Trusts the authorities of the system. */
+WEIR_MUST_USE int wr_tls_context_load_system(weir_tls_context *context,
                                              struct wr_tls_context_text *text);
 
 /* ---- context_alpn.c ---- */
@@ -146,9 +166,22 @@ wr_tls_context_check_keylog(const struct weir_tls_options *options);
 WEIR_MUST_USE int wr_tls_context_log_keys(weir_tls_context *context,
                                           WOLFSSL *ssl);
 
-/* ---- context_open.c ---- */
+/* ---- context_verify.c ---- */
 
 /* wolfSSL's callback for each certificate of a peer. */
 int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store);
+
+/* ---- context_judge.c ---- */
+
+/* Makes what verifies links. Once it is made the authorities are all there, and
+ * the lists of revocations may come. */
+WEIR_MUST_USE int wr_tls_context_make_judge(weir_tls_context *context);
+
+/* Reads a list of revocations, for links. */
+WEIR_MUST_USE int wr_tls_context_judge_by(weir_tls_context *context,
+                                          const uint8_t *data, long size);
+
+/* Verifies a link; @user: the context. */
+wr_tls_link_fn wr_tls_context_verify_link;
 
 #endif

@@ -142,6 +142,9 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
     int err = wr_tls_context_bind_tickets(context, data, (size_t)size);
+    if (err == 0) {
+        err = wr_tls_trust_add(&context->trust, data, (size_t)size);
+    }
     if (err < 0) {
         return err;
     }
@@ -156,23 +159,6 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
     default:
         return WEIR_ETLSFILE;
     }
-}
-
-static int context_load_revocations(weir_tls_context *context,
-                                    const uint8_t *data, long size)
-{
-    int err = wr_tls_context_bind_tickets(context, data, (size_t)size);
-    if (err < 0) {
-        return err;
-    }
-    if (wolfSSL_CTX_EnableCRL(context->ctx, WOLFSSL_CRL_CHECKALL) !=
-        WOLFSSL_SUCCESS) {
-        return WEIR_ETLSENGINE;
-    }
-    return wolfSSL_CTX_LoadCRLBuffer(context->ctx, data, size,
-                                     WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSFILE;
 }
 
 static int context_load_identity(weir_tls_context *context,
@@ -197,31 +183,6 @@ static int context_load_identity(weir_tls_context *context,
     return err;
 }
 
-static int context_load_trust(weir_tls_context *context,
-                              const struct weir_tls_options *options,
-                              struct wr_tls_context_text *text)
-{
-    const bool has_folder = options->authority_folder != NULL;
-
-    if (wr_tls_context_has(&options->authorities)) {
-        return wr_tls_context_load_one(context, &options->authorities,
-                                       "authorities",
-                                       wr_tls_context_use_authorities, text);
-    }
-    if (has_folder || (!context->is_server && options->no_system_authorities)) {
-        return 0;
-    }
-    if (context->is_server) {
-        wr_tls_context_say(text, "authorities", "none are given", -EINVAL);
-        return -EINVAL;
-    }
-    if (wolfSSL_CTX_load_system_CA_certs(context->ctx) != WOLFSSL_SUCCESS) {
-        wr_tls_context_say(text, "authorities", "the system's", WEIR_ETLSFILE);
-        return WEIR_ETLSFILE;
-    }
-    return 0;
-}
-
 int wr_tls_context_load(weir_tls_context *context,
                         const struct weir_tls_options *options,
                         struct wr_tls_context_text *text)
@@ -235,14 +196,6 @@ int wr_tls_context_load(weir_tls_context *context,
         err = context->is_server ? -EINVAL : WEIR_ETLSNOKEY;
         wr_tls_context_say(text, "certificate", "none is given", err);
         return err;
-    }
-    if (err == 0 && context->verifies) {
-        err = context_load_trust(context, options, text);
-    }
-    if (err == 0 && wr_tls_context_has(&options->revocations)) {
-        err = wr_tls_context_load_one(context, &options->revocations,
-                                      "revocations", context_load_revocations,
-                                      text);
     }
     return err;
 }

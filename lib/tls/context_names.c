@@ -72,7 +72,7 @@ static int context_names_use_chain(weir_tls_context *context,
     if (err == 0) {
         struct wr_tls_x509 x509;
         err = wr_tls_x509_read(&x509, identity->leaf, identity->leaf_size);
-        identity->is_rsa = err == 0 && x509.rsa_bits > 0;
+        identity->is_rsa = err == 0 && x509.key.rsa_bits > 0;
     }
     return err < 0 ? WEIR_ETLSFILE
                    : context_names_copy(data, size, &identity->chain);

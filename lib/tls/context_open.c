@@ -1,15 +1,10 @@
 /*
- * The WOLFSSL of one connection, set up by its context, and the callback that
- * judges the certificates of its peer.
- *
- * wolfSSL calls back for every certificate, good or bad. The verdict of the
- * connection, which is the callback's argument, keeps the certificates, and
- * what is wrong with one of them (verify.h).
+ * The WOLFSSL of one connection, set up by its context. The verdict of the
+ * connection is the argument of the callback that judges its peer
+ * (context_verify.c).
  */
 #include "context_impl.h"
 #include "engine.h"
-#include "memory.h"
-#include "verify.h"
 
 #include <weir/error.h>
 
@@ -17,84 +12,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-
-/* wolfSSL adds the certificate of an issuer to its context as soon as the
- * callback has accepted it, to verify the next one by it. That memory must not
- * be charged to the connection, as another thread may free it. */
-static void context_open_expect_issuer(struct wr_tls_verdict *verdict)
-{
-    weir_tls_context *context = verdict->context;
-    pthread_mutex_lock(&context->mutex);
-    wr_assert(context->steps > 0);
-    context->knows_peer_issuers = true;
-    pthread_mutex_unlock(&context->mutex);
-    wr_tls_memory_leave((struct wr_tls_memory_scope){.memory = NULL});
-}
-
-void wr_tls_context_begin_step(weir_tls_context *context)
-{
-    if (!context->verifies) {
-        return;
-    }
-    pthread_mutex_lock(&context->mutex);
-    context->steps++;
-    pthread_mutex_unlock(&context->mutex);
-}
-
-/* wolfSSL keeps pointers to issuers during a step, so that none may be freed
- * while any thread is in one. */
-void wr_tls_context_end_step(weir_tls_context *context)
-{
-    if (!context->verifies) {
-        return;
-    }
-    pthread_mutex_lock(&context->mutex);
-    wr_assert(context->steps > 0);
-    context->steps--;
-    if (context->steps == 0 && context->knows_peer_issuers) {
-        context->knows_peer_issuers = false;
-        int ok = wolfSSL_CertManagerUnloadIntermediateCerts(
-            wolfSSL_CTX_GetCertManager(context->ctx));
-        wr_assert(ok == WOLFSSL_SUCCESS);
-    }
-    pthread_mutex_unlock(&context->mutex);
-}
-
-#if !defined(WOLFSSL_ALWAYS_VERIFY_CB) || !defined(WOLFSSL_VERIFY_CB_ALL_CERTS)
-#error "this wolfSSL does not show good certificates to the verify callback"
-#endif
-
-int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
-{
-    struct wr_tls_verdict *verdict = store->userCtx;
-    const int depth = store->error_depth;
-    const struct wr_tls_policy policy = {
-        .peer_is_client = verdict->peer_is_client,
-        .hostname = verdict->hostname,
-    };
-
-    wr_assert(is_good || store->error != 0);
-    wr_tls_memory_leave((struct wr_tls_memory_scope){
-        .memory = verdict->memory,
-        .mode = WR_TLS_MEMORY_PLAIN,
-    });
-    if (store->totalCerts == 0) {
-        return is_good; /* a client without a certificate, where it may be */
-    }
-    if (depth < 0 || depth >= store->totalCerts) {
-        wr_tls_verdict_fail(verdict, WEIR_ETLSPATHLEN,
-                            "The chain has %d certificates, or more", depth);
-        return 0;
-    }
-    const WOLFSSL_BUFFER_INFO *der = &store->certs[depth];
-    const bool is_accepted = wr_tls_verify_certificate(
-        &policy, verdict, (uint32_t)depth, der->buffer, der->length,
-        is_good ? 0 : store->error);
-    if (is_accepted && depth > 0) {
-        context_open_expect_issuer(verdict);
-    }
-    return is_accepted;
-}
 
 static bool context_open_is_literal(const char *name)
 {

@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum {
-    DER_BOOLEAN = 0x01,
     DER_LONG_TAG = 0x1f, /* the bits of a tag that goes on */
 };
 
@@ -91,10 +90,10 @@ bool wr_tls_der_take_flag(struct wr_tls_der *from, bool *ret)
     struct wr_tls_der flag;
 
     *ret = false;
-    if (!wr_tls_der_sees(from, DER_BOOLEAN)) {
+    if (!wr_tls_der_sees(from, WR_TLS_DER_BOOLEAN)) {
         return true;
     }
-    if (!wr_tls_der_take(from, DER_BOOLEAN, &flag) || flag.size != 1) {
+    if (!wr_tls_der_take(from, WR_TLS_DER_BOOLEAN, &flag) || flag.size != 1) {
         return false;
     }
     wr_assert(flag.data != NULL);
@@ -111,4 +110,11 @@ bool wr_tls_der_is_of(const struct wr_tls_der *oid, const uint8_t *family,
     }
     *ret_last = oid->data[size];
     return true;
+}
+
+bool wr_tls_der_is_equal(const struct wr_tls_der *a, const struct wr_tls_der *b)
+{
+    wr_assert((a->data && b->data) || a->size != b->size || a->size == 0);
+    return a->size == b->size &&
+           (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }

@@ -9,6 +9,20 @@
 
 #include "weir/base.h"
 
+/* Tags of elements. */
+enum {
+    WR_TLS_DER_BOOLEAN = 0x01,
+    WR_TLS_DER_INTEGER = 0x02,
+    WR_TLS_DER_BIT_STRING = 0x03,
+    WR_TLS_DER_OCTET_STRING = 0x04,
+    WR_TLS_DER_OID = 0x06,
+    WR_TLS_DER_UTC_TIME = 0x17,
+    WR_TLS_DER_TIME = 0x18,
+    WR_TLS_DER_SEQUENCE = 0x30,
+    WR_TLS_DER_SET = 0x31,
+    WR_TLS_DER_EXPLICIT = 0xa0, /* and a number */
+};
+
 /* Some bytes, the caller's; data NULL: none. */
 struct wr_tls_der {
     const uint8_t *data;
@@ -37,6 +51,10 @@ bool wr_tls_der_take_flag(struct wr_tls_der *from, bool *ret);
  * more, which is put into *ret_last. */
 bool wr_tls_der_is_of(const struct wr_tls_der *oid, const uint8_t *family,
                       size_t size, uint8_t *ret_last);
+
+/* True of the same bytes. */
+bool wr_tls_der_is_equal(const struct wr_tls_der *a,
+                         const struct wr_tls_der *b);
 
 #define WR_TLS_DER_IS_OF(oid, family, ret_last)                                \
     wr_tls_der_is_of(oid, family, sizeof(family), ret_last)

@@ -106,3 +106,25 @@ int wr_tls_verdict_keep(struct wr_tls_verdict *verdict, uint32_t index,
     }
     return 0;
 }
+
+void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
+                           const uint32_t *places, uint32_t count)
+{
+    struct wr_tls_certificate chain[WR_TLS_CHAIN_MAX] = {{.der = NULL}};
+
+    wr_assert(count > 0 && count <= verdict->chain_count);
+    wr_assert(verdict->chain_count <= WR_TLS_CHAIN_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        wr_assert(places[i] < verdict->chain_count);
+        chain[i] = verdict->chain[places[i]];
+        verdict->chain[places[i]].der = NULL;
+    }
+    for (uint32_t i = 0; i < verdict->chain_count; i++) {
+        if (verdict->chain[i].der) {
+            wr_free(verdict->allocator, verdict->chain[i].der,
+                    verdict->chain[i].size);
+        }
+    }
+    memcpy(verdict->chain, chain, sizeof(chain));
+    verdict->chain_count = count;
+}

@@ -32,6 +32,8 @@ struct wr_tls_verdict {
     uint32_t chain_count;
     char *hostname; /* that a server's certificate must be for; NULL: any */
     bool peer_is_client;
+    bool is_accepted; /* the certificates of this peer are good */
+    uint64_t turn;    /* of its verification in the context; 0: before it */
     weir_tls_context *context;    /* for the verification; borrowed */
     struct wr_tls_memory *memory; /* that wolfSSL charges for the connection */
 };
@@ -54,5 +56,9 @@ WEIR_MUST_USE int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
 WEIR_MUST_USE int wr_tls_verdict_keep(struct wr_tls_verdict *verdict,
                                       uint32_t index, const uint8_t *der,
                                       size_t size);
+
+/* Leaves of the chain these places, in this order. */
+void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
+                           const uint32_t *places, uint32_t count);
 
 #endif

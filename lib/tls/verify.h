@@ -1,31 +1,37 @@
 /*
- * The demands of weir on a peer's certificates, beyond those of wolfSSL.
- *
- * wolfSSL checks signatures, dates, name constraints, path lengths and
- * revocation, and says what it found by one number. weir's own rules come on
- * top: names are compared strictly (hostname.h), keys and signatures must be
- * strong, usages must fit, unknown critical extensions are refused. A
- * certificate that wolfSSL refuses is never accepted here.
+ * The verification of a peer's certificates: the path to an authority (path.h),
+ * the rules of weir for each of its certificates (rules.h), and the name of the
+ * peer, which is compared strictly (hostname.h).
  */
 #ifndef WEIR_LIB_TLS_VERIFY_H
 #define WEIR_LIB_TLS_VERIFY_H
 
-#include "verdict.h"
+#include "path.h"
 
 /* The demands of one connection on its peer. */
 struct wr_tls_policy {
-    bool peer_is_client;
+    struct wr_tls_rules rules;
     const char *hostname; /* name or literal address of a server; NULL: any */
+    const struct wr_tls_trust *trust;
 };
 
-/* Looks at one certificate of the peer's chain, @depth 0 being the leaf: called
- * from wolfSSL's verify callback for each of them, the leaf last. @error is
- * what wolfSSL found, 0 for nothing. The certificate is kept in @verdict, where
- * the precise cause is noted if it is refused. True: accepted. */
-WEIR_MUST_USE bool wr_tls_verify_certificate(const struct wr_tls_policy *policy,
-                                             struct wr_tls_verdict *verdict,
-                                             uint32_t depth, const uint8_t *der,
-                                             size_t size, int error);
+/* True where the certificates in the verdict's chain, of which wolfSSL has
+ * verified each by the next one, are one path that keeps all demands. False
+ * says nothing against them. */
+WEIR_MUST_USE bool wr_tls_verify_plain(const struct wr_tls_policy *policy,
+                                       struct wr_tls_verdict *verdict);
+
+/* True where certificate @index of the verdict's chain may be an issuer's. */
+WEIR_MUST_USE bool wr_tls_verify_issuer(const struct wr_tls_policy *policy,
+                                        const struct wr_tls_verdict *verdict,
+                                        uint32_t index);
+
+/* Looks for a path among the certificates in the verdict's chain, of which the
+ * leaf is the first. True: there is one, and the chain is that path from now
+ * on. False: the cause is noted in the verdict. */
+WEIR_MUST_USE bool wr_tls_verify_search(const struct wr_tls_policy *policy,
+                                        struct wr_tls_verdict *verdict,
+                                        wr_tls_link_fn *link, void *link_user);
 
 /* True of a certificate that is for the host of this name. */
 WEIR_MUST_USE bool wr_tls_certificate_is_for(const uint8_t *der, size_t size,

@@ -1,17 +1,18 @@
 /*
  * libFuzzer's entry to certificates: bytes as the DER of one, read, its names
- * walked, compared with a host and written for a message, and judged as the
- * leaf and as an issuer of a chain.
+ * walked, compared with a host and written for a message, held against its own
+ * constraints, and judged as a chain, with and without an anchor.
  *
  *     ninja tests/fuzz/fuzz-tls-certificate
  *     tests/fuzz/fuzz-tls-certificate CORPUS
  */
-#include "lib/tls/certificate.h"
+#include "lib/tls/constraint.h"
 #include "lib/tls/verdict.h"
 #include "lib/tls/verify.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <weir/error.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,6 +39,8 @@ static void fuzz_read(const uint8_t *data, size_t size)
     fuzz_expect_within(&x509.issuer, data, size);
     fuzz_expect_within(&x509.subject, data, size);
     fuzz_expect_within(&x509.names, data, size);
+    fuzz_expect_within(&x509.serial, data, size);
+    fuzz_expect_within(&x509.constraints, data, size);
     while (wr_tls_x509_next_name(&x509.names, &kind, &name)) {
         fuzz_expect_within(&name, data, size);
     }
@@ -48,18 +51,73 @@ static void fuzz_read(const uint8_t *data, size_t size)
     }
 }
 
-static void fuzz_judge(const uint8_t *data, size_t size, uint32_t depth)
+/* The names of a certificate under the constraints that it has itself. */
+static void fuzz_constrain(const uint8_t *data, size_t size)
 {
-    const struct wr_tls_policy policy = {.hostname = "localhost"};
+    struct wr_tls_x509 x509;
+
+    if (wr_tls_x509_read(&x509, data, size) == 0 && x509.constraints.data) {
+        wr_ignore(wr_tls_constraint_check(&x509, &x509) ==
+                  WR_TLS_CONSTRAINT_KEPT);
+    }
+}
+
+/* All links are good but those that begin with this bit. */
+static struct wr_tls_link fuzz_link(void *user, const struct wr_tls_x509 *child,
+                                    const struct wr_tls_x509 *issuer)
+{
+    uint8_t *bits = user;
+    const bool is_good = *bits & 1;
+
+    *bits = (uint8_t)(*bits >> 1 | *bits << 7);
+    if (child->der.size == 0 || issuer->der.size == 0) {
+        abort();
+    }
+    return (struct wr_tls_link){
+        .reason = {.err = is_good ? 0 : WEIR_ETLSBADCERT, .text = "is bad"}};
+}
+
+/* A certificate as a chain of @count, and as the only anchor where there is
+ * one. */
+static void fuzz_judge(const uint8_t *data, size_t size, uint32_t count,
+                       const struct wr_tls_trust *trust)
+{
+    const struct wr_tls_policy policy = {
+        .rules = {.now = 1700000000},
+        .hostname = "localhost",
+        .trust = trust,
+    };
     struct wr_tls_verdict verdict;
+    uint8_t bits = data[size - 1];
 
     wr_tls_verdict_init(&verdict, wr_default_allocator());
+    for (uint32_t i = 0; i < count; i++) {
+        if (wr_tls_verdict_keep(&verdict, i, data, size) < 0) {
+            abort();
+        }
+    }
+    wr_ignore(wr_tls_verify_issuer(&policy, &verdict, 0));
     const bool is_accepted =
-        wr_tls_verify_certificate(&policy, &verdict, depth, data, size, 0);
+        wr_tls_verify_plain(&policy, &verdict) ||
+        wr_tls_verify_search(&policy, &verdict, fuzz_link, &bits);
     if (is_accepted != (verdict.err == 0)) {
         abort();
     }
     wr_tls_verdict_fini(&verdict);
+}
+
+static void fuzz_judge_all(const uint8_t *data, size_t size)
+{
+    struct wr_tls_x509 x509;
+    const struct wr_tls_trust none = {.count = 0};
+    const struct wr_tls_trust one = {.anchors = &x509, .count = 1};
+
+    fuzz_judge(data, size, 1, &none);
+    fuzz_judge(data, size, 3, &none);
+    if (wr_tls_x509_read(&x509, data, size) == 0) {
+        fuzz_judge(data, size, 1, &one);
+        fuzz_judge(data, size, 2, &one);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -67,8 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_read(data, size);
     if (size > 0) {
         wr_ignore(wr_tls_certificate_is_for(data, size, "localhost"));
-        fuzz_judge(data, size, 0);
-        fuzz_judge(data, size, 1);
+        fuzz_constrain(data, size);
+        fuzz_judge_all(data, size);
     }
     return 0;
 }

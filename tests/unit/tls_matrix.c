@@ -28,6 +28,7 @@ struct matrix_row {
 };
 
 #define ISSUER_TEXT "signed by nobody who is trusted"
+#define NOT_FOR     "may not issue"
 
 static const struct matrix_row matrix_rows[] = {
     {.name = "good"},
@@ -40,6 +41,63 @@ static const struct matrix_row matrix_rows[] = {
     {.name = "good-chain"},
     {.name = "good-constrained", .host = "www.example.org"},
 
+    {.name = "good-deep"},
+    {.name = "good-twice"},
+    {.name = "good-issuer-twice"},
+    {.name = "good-root-sent"},
+    {.name = "good-stranger"},
+    {.name = "good-stranger-first"},
+    {.name = "good-false-root"},
+    {.name = "good-other-leaf"},
+    {.name = "good-order"},
+    {.name = "good-order-and-more"},
+    {.name = "good-cross"},
+    {.name = "good-cross-and-root"},
+    {.name = "good-cross-expired"},
+    {.name = "good-cross-sha1"},
+    {.name = "good-path-length"},
+    {.name = "good-short"},
+    {.name = "long-8"},
+    {"long-9", NULL, WEIR_ETLSPATHLEN, "Chain Depth", MATRIX_NOT_OF_CLIENT},
+    {"issuer-left-out", NULL, WEIR_ETLSISSUER, "is missing", 0},
+    {"top-left-out", NULL, WEIR_ETLSISSUER, "CN=good-deep.middle", 0},
+    {"cross-expired", NULL, WEIR_ETLSEXPIRED, "CN=uncrossed", 0},
+    {"cross-sha1", NULL, WEIR_ETLSWEAK, "CN=uncrossed", 0},
+    {"false-root", NULL, WEIR_ETLSBADCERT, "CN=false-root", 0},
+    {"strange-root", NULL, WEIR_ETLSSELFSIGNED, "CN=stranger", 0},
+    {"forged-issuer", NULL, WEIR_ETLSBADCERT, "CN=good-deep.middle", 0},
+    {"forged-order", NULL, WEIR_ETLSBADCERT, "CN=good-deep)", 0},
+    {"forged-constrained", NULL, WEIR_ETLSBADCERT, "CN=issuer-const", 0},
+    {"forged-limits", NULL, WEIR_ETLSCONSTRAINT, "CN=forged-limits", 0},
+    {"forged-limits-issuer", NULL, WEIR_ETLSCONSTRAINT, ".middle", 0},
+    {"path-too-long-order", NULL, WEIR_ETLSPATHLEN, "longer", 0},
+    {"root-path-too-long", NULL, WEIR_ETLSPATHLEN, "longer", 0},
+
+    {.name = "good-deep-constrained", .host = "www.example.org"},
+    {.name = "good-deep-wildcard", .host = "www.example.org"},
+    {.name = "good-deep-kinds", .host = "127.0.0.1"},
+    {.name = "good-root-constrained", .host = "www.example.org"},
+    {.name = "good-middle-excluded"},
+    {.name = "good-deep-excluded"},
+    {.name = "good-deep-ip", .host = "127.0.0.1"},
+    {.name = "good-deep-ip-absent"},
+    {.name = "good-deep-mail"},
+    {.name = "good-deep-uri-absent"},
+    {.name = "good-deep-directory"},
+    {"deep-wildcard", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"root-constrained", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"middle-excluded", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"middle-excluded-wildcard", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"both-constrained", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"deep-excluded", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"deep-ip", "127.0.0.1", WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"deep-ip-excluded", "127.0.0.1", WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"deep-mail", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"deep-mail-excluded", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"deep-uri", NULL, WEIR_ETLSCONSTRAINT, "not known", 0},
+    {"deep-directory", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"directory-not-permitted", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+
     {"expired", NULL, WEIR_ETLSEXPIRED, "expired", 0},
     {"not-yet", NULL, WEIR_ETLSNOTYET, "not valid yet", 0},
     {"issuer-expired", NULL, WEIR_ETLSEXPIRED, "CN=issuer-expired.middle", 0},
@@ -51,8 +109,8 @@ static const struct matrix_row matrix_rows[] = {
     {"issuer-without-usage", NULL, WEIR_ETLSPURPOSE, "keyUsage", 0},
     {"issuer-for-clients", NULL, WEIR_ETLSPURPOSE, "extKeyUsage",
      MATRIX_GOOD_OF_CLIENT},
-    {"issuer-constrained", NULL, WEIR_ETLSCONSTRAINT, "may not issue", 0},
-    {"deep-constrained", NULL, WEIR_ETLSCONSTRAINT, "limits the names", 0},
+    {"issuer-constrained", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
+    {"deep-constrained", NULL, WEIR_ETLSCONSTRAINT, NOT_FOR, 0},
     {"path-too-long", NULL, WEIR_ETLSPATHLEN, "longer", 0},
     {"forged", NULL, WEIR_ETLSBADCERT, "CN=forged", 0},
 
@@ -90,6 +148,9 @@ static const struct matrix_row matrix_rows[] = {
     {"no-signature", NULL, WEIR_ETLSPURPOSE, "keyUsage", 0},
     {"unknown-critical", NULL, WEIR_ETLSCRITICAL, "critical", 0},
     {"revoked", NULL, WEIR_ETLSREVOKED, "revoked", 0},
+    {"revoked-issuer", NULL, WEIR_ETLSREVOKED, ".middle", 0},
+    {"revoked-and-more", NULL, WEIR_ETLSREVOKED, "revoked", 0},
+    {"revoked-issuer-and-more", NULL, WEIR_ETLSREVOKED, ".middle", 0},
 };
 
 #define MATRIX_COUNT (sizeof(matrix_rows) / sizeof(*matrix_rows))
@@ -114,7 +175,7 @@ static struct weir_tls_options matrix_verifier(const char *name)
         .size = sizeof(options),
         .authorities = {.file = matrix_path("trusted", ".pem")},
     };
-    if (strcmp(name, "revoked") == 0) {
+    if (strncmp(name, "revoked", strlen("revoked")) == 0) {
         options.revocations.file = matrix_path("authority", ".crl");
     }
     return options;

@@ -35,9 +35,9 @@ issuer() {
     name=$1
     extensions=$2
     shift 2
-    openssl req -x509 -nodes -newkey "$@" -keyout "$name.key" \
-        -out "$name.pem" -days 36500 -subj "/CN=$name" \
-        -addext "$extensions" -addext "keyUsage=critical,keyCertSign,cRLSign"
+    openssl req -x509 -nodes -keyout "$name.key" -out "$name.pem" \
+        -days 36500 -subj "/CN=$name" -addext "$extensions" \
+        -addext "keyUsage=critical,keyCertSign,cRLSign" -newkey "$@"
 }
 
 # sign ISSUER NAME EXTENSIONS [CA-OPTIONS...]: NAME.crt from NAME.csr
@@ -106,10 +106,24 @@ below() {
 issuer authority "basicConstraints=critical,CA:true" $p256
 issuer stranger "basicConstraints=critical,CA:true" $p256
 issuer rsa-authority "basicConstraints=critical,CA:true" rsa:2048
-for name in authority stranger rsa-authority; do
+issuer crossed "basicConstraints=critical,CA:true" $p256
+issuer uncrossed "basicConstraints=critical,CA:true" $p256
+issuer short "basicConstraints=critical,CA:true,pathlen:0" $p256
+issuer limited "basicConstraints=critical,CA:true" $p256 \
+    -addext "nameConstraints=critical,permitted;DNS:example.org"
+for name in authority stranger rsa-authority crossed uncrossed short limited; do
     cp $name.pem $name.crt
 done
-cat authority.pem rsa-authority.pem >trusted.pem
+cat authority.pem rsa-authority.pem crossed.pem short.pem limited.pem \
+    >trusted.pem
+# One of the same name as a trusted one, with another key.
+mkdir false
+cp authority.crt authority.key false/
+issuer authority "basicConstraints=critical,CA:true" $p256
+mv authority.pem false/false.pem
+mv authority.key false/false.key
+mv false/authority.key .
+cp authority.crt authority.pem
 
 # ---- good ones ----
 
@@ -122,6 +136,116 @@ keyed good-ed25519 ed25519
 below good-chain "$authority"
 cp good-chain.crt orphan.pem # without its issuer
 cp good-chain.key orphan.key
+
+# chain NAME ISSUER EXTENSIONS-OF-TOP NAMES: a leaf with the names, below
+# NAME.middle, below NAME.top, below the issuer
+chain() {
+    of=$1
+    on=$2
+    of_top=$3
+    of_leaf=$4
+    # shellcheck disable=SC2086
+    {
+        request "$of.top" $p256
+        sign "$on" "$of.top" "$of_top"
+        request "$of.middle" $p256
+        sign "$of.top" "$of.middle" "${middle_extensions:-$authority}"
+        request "$of" $p256
+        sign "$of.middle" "$of" "$plain$of_leaf"
+    }
+    cat "$of.crt" "$of.middle.crt" "$of.top.crt" >"$of.pem"
+}
+
+# ---- more than is needed, in any order ----
+
+# send NAME FILE...: these certificates, of the key $key
+send() {
+    name=$1
+    shift
+    cat "$@" >"$name.pem"
+    cp "$key.key" "$name.key"
+}
+
+chain good-deep authority "$authority" "$host"
+key=good-chain
+send good-twice good-chain.crt good-chain.crt good-chain.middle.crt
+send good-issuer-twice good-chain.crt good-chain.middle.crt \
+    good-chain.middle.crt
+send good-root-sent good-chain.crt good-chain.middle.crt authority.pem
+send good-stranger good-chain.crt good-chain.middle.crt stranger.pem
+send good-stranger-first good-chain.crt stranger.pem good-chain.middle.crt
+send good-false-root good-chain.crt good-chain.middle.crt false/false.pem
+send good-other-leaf good-chain.crt good-chain.middle.crt good-rsa.crt
+key=good-deep
+send good-order good-deep.crt good-deep.top.crt good-deep.middle.crt
+send good-order-and-more good-deep.crt authority.pem good-deep.top.crt \
+    stranger.pem good-deep.middle.crt good-deep.crt
+send issuer-left-out good-deep.crt good-deep.top.crt
+send top-left-out good-deep.crt good-deep.middle.crt
+
+# The root of a chain, signed by another one that is trusted too.
+# cross NAME [CA-OPTIONS...]: NAME.cross.crt
+cross() {
+    root=$1
+    shift
+    openssl req -new -key "$root.key" -subj "/CN=$root" -out "$root.cross.csr"
+    sign authority "$root.cross" "$authority" "$@"
+}
+for root in crossed uncrossed; do
+    # shellcheck disable=SC2086
+    request $root.middle $p256
+    sign $root $root.middle "$authority"
+    # shellcheck disable=SC2086
+    request $root.leaf $p256
+    sign $root.middle $root.leaf "$plain$host"
+done
+key=crossed.leaf
+cross crossed -startdate 20200101000000Z -enddate 20210101000000Z
+send good-cross-expired crossed.leaf.crt crossed.middle.crt crossed.cross.crt
+cross crossed -md sha1
+send good-cross-sha1 crossed.leaf.crt crossed.middle.crt crossed.cross.crt
+key=uncrossed.leaf
+cross uncrossed
+send good-cross uncrossed.leaf.crt uncrossed.middle.crt uncrossed.cross.crt
+send good-cross-and-root uncrossed.leaf.crt uncrossed.middle.crt \
+    uncrossed.pem uncrossed.cross.crt
+cross uncrossed -startdate 20200101000000Z -enddate 20210101000000Z
+send cross-expired uncrossed.leaf.crt uncrossed.middle.crt \
+    uncrossed.cross.crt uncrossed.pem
+cross uncrossed -md sha1
+send cross-sha1 uncrossed.leaf.crt uncrossed.middle.crt uncrossed.cross.crt
+
+# Signed by somebody of the name of an authority, who shows that certificate.
+# shellcheck disable=SC2086
+request false-root $p256
+cp false/false.pem false.crt
+cp false/false.key false.key
+sign false false-root "${plain}authorityKeyIdentifier=none\n$host"
+cat false-root.crt false.crt >false-root.pem
+# shellcheck disable=SC2086
+request strange-root $p256
+sign stranger strange-root "$plain$host"
+cat strange-root.crt stranger.pem >strange-root.pem
+
+# ---- many issuers ----
+
+# long COUNT: long.COUNT below that many others
+above=authority
+: >long.issuers
+for i in 1 2 3 4 5 6 7 8 9; do
+    # shellcheck disable=SC2086
+    request long.$i $p256
+    sign $above long.$i "$authority"
+    cat long.$i.crt long.issuers >long.next
+    mv long.next long.issuers
+    above=long.$i
+    if [ $i -ge 8 ]; then
+        # shellcheck disable=SC2086
+        request long-$i $p256
+        sign $above long-$i "$plain$host"
+        cat long-$i.crt long.issuers >long-$i.pem
+    fi
+done
 
 # ---- dates ----
 
@@ -151,19 +275,46 @@ below issuer-for-clients "${authority}extendedKeyUsage=clientAuth\n"
 below issuer-constrained \
     "${authority}nameConstraints=critical,permitted;DNS:example.org\n"
 
-# The constraint of an issuer holds for all that are below it. The one in
-# between has no name that it could be applied to.
-# shellcheck disable=SC2086
-request deep.top $p256
-sign authority deep.top \
-    "${authority}nameConstraints=critical,permitted;DNS:example.org\n"
-# shellcheck disable=SC2086
-attribute=O request deep.middle $p256
-sign deep.top deep.middle "$authority"
-# shellcheck disable=SC2086
-request deep-constrained $p256
-sign deep.middle deep-constrained "$plain$host"
-cat deep-constrained.crt deep.middle.crt deep.top.crt >deep-constrained.pem
+# The constraint of an issuer holds for all that are below it, as does that of a
+# trusted one. The common names of issuers are no names of hosts.
+org="${authority}nameConstraints=critical,permitted;DNS:example.org\n"
+www="subjectAltName=DNS:www.example.org\n"
+chain deep-constrained authority "$org" "$host"
+chain good-deep-constrained authority "$org" "$www"
+chain deep-wildcard authority "$org" "subjectAltName=DNS:*.org\n"
+chain good-deep-wildcard authority "$org" "subjectAltName=DNS:*.example.org\n"
+chain good-deep-kinds authority "$org" \
+    "subjectAltName=DNS:www.example.org,IP:127.0.0.1,email:a@b.example\n"
+chain root-constrained limited "$authority" "$host"
+chain good-root-constrained limited "$authority" "$www"
+middle_extensions="${authority}nameConstraints=critical,excluded;DNS:bad.org\n"
+chain middle-excluded authority "$authority" "subjectAltName=DNS:www.bad.org\n"
+chain middle-excluded-wildcard authority "$authority" \
+    "subjectAltName=DNS:*.org\n"
+chain good-middle-excluded authority "$authority" "$host"
+chain both-constrained authority "$org" "$host"
+middle_extensions=
+deny="${authority}nameConstraints=critical,excluded"
+allow="${authority}nameConstraints=critical,permitted"
+chain deep-excluded authority "$deny;DNS:localhost\n" "$host"
+chain good-deep-excluded authority "$deny;DNS:example.org\n" "$host"
+local="subjectAltName=IP:127.0.0.1\n"
+chain deep-ip authority "$allow;IP:10.0.0.0/255.0.0.0\n" "$local"
+chain deep-ip-excluded authority "$deny;IP:127.0.0.0/255.0.0.0\n" "$local"
+chain good-deep-ip authority "$allow;IP:127.0.0.0/255.0.0.0\n" "$local"
+chain good-deep-ip-absent authority "$allow;IP:10.0.0.0/255.0.0.0\n" "$host"
+mail="subjectAltName=DNS:localhost,email:a@mail.example.org\n"
+chain deep-mail authority "$allow;email:example.org\n" "$mail"
+chain deep-mail-excluded authority "$deny;email:.example.org\n" "$mail"
+chain good-deep-mail authority "$allow;email:mail.example.org\n" "$mail"
+uri="subjectAltName=DNS:localhost,URI:http://localhost/\n"
+chain deep-uri authority "$allow;URI:localhost\n" "$uri"
+chain good-deep-uri-absent authority "$allow;URI:localhost\n" "$host"
+dir="dirName:dir\n[dir]\nCN=DEEP-directory\n"
+chain deep-directory authority "$deny;$dir" "$host"
+chain good-deep-directory authority "$deny;$dir" "$host"
+chain directory-not-permitted authority "$allow;$dir" "$host"
+
 names="subjectAltName=DNS:www.example.org\n"
 below good-constrained \
     "${authority}nameConstraints=critical,permitted;DNS:example.org\n"
@@ -181,6 +332,26 @@ sign path.top path.middle "$authority"
 request path-too-long $p256
 sign path.middle path-too-long "$plain$host"
 cat path-too-long.crt path.middle.crt path.top.crt >path-too-long.pem
+
+chain good-path-length authority "basicConstraints=critical,CA:true,pathlen:1
+keyUsage=critical,keyCertSign\n" "$host"
+# shellcheck disable=SC2086
+request good-short $p256
+sign short good-short "$plain$host"
+cp good-short.crt good-short.pem
+# shellcheck disable=SC2086
+request root-path-too-long.middle $p256
+sign short root-path-too-long.middle "$authority"
+# shellcheck disable=SC2086
+request root-path-too-long $p256
+sign root-path-too-long.middle root-path-too-long "$plain$host"
+cat root-path-too-long.crt root-path-too-long.middle.crt \
+    >root-path-too-long.pem
+# The path of three that is good but for the first one, which was sent out of
+# order, with more than is needed.
+cat path-too-long.crt path.top.crt stranger.pem path.middle.crt \
+    >path-too-long-order.pem
+cp path-too-long.key path-too-long-order.key
 
 # ---- names ----
 
@@ -218,13 +389,38 @@ cp other-authority.crt other-authority.pem
 middle_key=rsa:1024
 below issuer-weak "$authority"
 middle_key=
+# forge NAME: NAME.crt with another last byte of the signature
+forge() {
+    openssl x509 -in "$1.crt" -outform DER -out forged.der
+    size=$(wc -c <forged.der)
+    head -c $((size - 1)) forged.der >forged.cut
+    tail -c 1 forged.der | tr '\000-\377' '\001-\377\000' >>forged.cut
+    openssl x509 -inform DER -in forged.cut -out "$1.forged"
+}
 leaf forged "$plain$host"
-# The last byte of the signature.
-openssl x509 -in forged.crt -outform DER -out forged.der
-size=$(wc -c <forged.der)
-head -c $((size - 1)) forged.der >forged.cut
-tail -c 1 forged.der | tr '\000-\377' '\001-\377\000' >>forged.cut
-openssl x509 -inform DER -in forged.cut -out forged.pem
+forge forged
+cp forged.forged forged.pem
+forge issuer-constrained
+cat issuer-constrained.forged issuer-constrained.middle.crt \
+    >forged-constrained.pem
+cp issuer-constrained.key forged-constrained.key
+forge good-deep.middle
+cat good-deep.crt good-deep.middle.forged good-deep.top.crt >forged-issuer.pem
+cp good-deep.key forged-issuer.key
+# Extensions that wolfSSL does not read, for the same reason as it gives for
+# names that it has looked at.
+forged_leaf="nameConstraints=permitted;DNS:localhost\n$plain$host"
+leaf forged-limits "$forged_leaf"
+forge forged-limits
+cp forged-limits.forged forged-limits.pem
+below forged-limits-issuer "nameConstraints=permitted;DNS:localhost\n$authority"
+forge forged-limits-issuer.middle
+cat forged-limits-issuer.crt forged-limits-issuer.middle.forged \
+    >forged-limits-issuer.pem
+forge good-deep
+cat good-deep.forged good-deep.top.crt good-deep.middle.crt stranger.pem \
+    >forged-order.pem
+cp good-deep.key forged-order.key
 
 # ---- usages and extensions ----
 
@@ -237,8 +433,16 @@ leaf unknown-critical "$plain${host}1.2.3.4=critical,DER:0500\n"
 # ---- revocation ----
 
 leaf revoked "$plain$host"
-openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key \
-    -revoke revoked.crt
+below revoked-issuer "$authority"
+for name in revoked revoked-issuer.middle; do
+    openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key \
+        -revoke $name.crt
+done
+cat revoked.crt stranger.pem >revoked-and-more.pem
+cp revoked.key revoked-and-more.key
+cat revoked-issuer.crt stranger.pem revoked-issuer.middle.crt \
+    >revoked-issuer-and-more.pem
+cp revoked-issuer.key revoked-issuer-and-more.key
 openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key \
     -gencrl -out authority.crl
 rm -f ./*.csr ./*.ext ./*.cut ./*.der

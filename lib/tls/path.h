@@ -1,0 +1,55 @@
+/*
+ * The path from a peer's certificate to an authority that is trusted.
+ *
+ * A peer may send its certificates in any order, some of them twice, and more
+ * than are needed (RFC 8446, 4.4.2). The path is looked for: issuers are found
+ * by name, among those that are trusted first, and each link is verified by
+ * wolfSSL, through a function of the caller's. What holds for a whole path is
+ * checked here: how many issuers there may be, and which names (RFC 5280, 6.1).
+ */
+#ifndef WEIR_LIB_TLS_PATH_H
+#define WEIR_LIB_TLS_PATH_H
+
+#include "rules.h"
+#include "trust.h"
+#include "verdict.h"
+
+/* A link's answer; err 0: @issuer signed @child, neither is revoked. */
+struct wr_tls_link {
+    struct wr_tls_reason reason;
+    bool is_of_issuer; /* the reason is the issuer's */
+};
+
+typedef struct wr_tls_link wr_tls_link_fn(void *user,
+                                          const struct wr_tls_x509 *child,
+                                          const struct wr_tls_x509 *issuer);
+
+struct wr_tls_path {
+    /* Of the caller. */
+    struct wr_tls_rules rules;
+    const struct wr_tls_trust *trust;
+    const struct wr_tls_x509 *sent; /* der.data NULL: one that is malformed */
+    uint32_t sent_count;
+    wr_tls_link_fn *link;
+    void *link_user;
+
+    /* Written here. */
+    uint32_t steps[WR_TLS_CHAIN_MAX]; /* places in @sent, the leaf's first */
+    uint32_t length;
+    struct wr_tls_reason reason;     /* why there is no path */
+    const struct wr_tls_x509 *wrong; /* the certificate that it is about */
+    uint32_t rank;                   /* how far the failed path had come */
+    uint32_t links;                  /* how many were verified */
+    uint32_t
+        unlisted; /* bits of steps that may be revoked, for want of a list */
+};
+
+/* Looks for a path, verifying each link. False: there is none, and the reason
+ * is that of the one which came furthest. */
+WEIR_MUST_USE bool wr_tls_path_find(struct wr_tls_path *path);
+
+/* True where the certificates were sent as one path without a choice, and it
+ * keeps the rules; then it is the path. The links were verified before. */
+WEIR_MUST_USE bool wr_tls_path_is_plain(struct wr_tls_path *path);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * weir's rules for one certificate of a path, whatever stands around it.
+ *
+ * Pure. Signatures, revocation, names and the length of the path are looked at
+ * elsewhere (path.h, verify.h).
+ */
+#ifndef WEIR_LIB_TLS_RULES_H
+#define WEIR_LIB_TLS_RULES_H
+
+#include "certificate.h"
+
+/* Why a certificate is refused. */
+struct wr_tls_reason {
+    int err;          /* a WEIR_ETLS… code */
+    const char *text; /* what goes after "The peer's certificate" */
+};
+
+/* The side that shows certificates, and when it is. */
+struct wr_tls_rules {
+    bool peer_is_client;
+    int64_t now; /* seconds since 1970 */
+};
+
+/* True of a certificate that keeps the rules, as the peer's own or as one of an
+ * issuer that is not trusted by itself. */
+WEIR_MUST_USE bool wr_tls_rules_check(const struct wr_tls_rules *rules,
+                                      const struct wr_tls_x509 *x509,
+                                      bool is_leaf, struct wr_tls_reason *ret);
+
+/* True of a trusted authority whose dates and purposes allow it. */
+WEIR_MUST_USE bool wr_tls_rules_check_anchor(const struct wr_tls_rules *rules,
+                                             const struct wr_tls_x509 *x509,
+                                             struct wr_tls_reason *ret);
+
+#endif
