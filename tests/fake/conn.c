@@ -1,5 +1,5 @@
 /*
- * Connections of the fake machine: pipes, ends, listeners, peers.
+ * Connections of the fake machine: pipes, ends, listeners.
  *
  * A connection is two ends, each with the pipe it reads from. An end's answer
  * after a reset, a FIN or a shutdown follows Linux's TCP: data that arrived
@@ -19,17 +19,6 @@ struct fake_conn {
     struct fake_end ends[2];
 };
 
-/* The peer's handle is the end itself. */
-static struct fake_end *end_of(struct fake_peer *peer)
-{
-    return (struct fake_end *)(void *)peer;
-}
-
-static struct fake_peer *peer_of(struct fake_end *end)
-{
-    return (struct fake_peer *)(void *)end;
-}
-
 /* ---- pipes ---- */
 
 static uint32_t pipe_arrived(const struct fake_pipe *pipe)
@@ -48,6 +37,7 @@ static uint32_t pipe_pop(struct fake_pipe *pipe, uint8_t *buf, size_t len)
     memcpy(buf + first, pipe->data, take - first);
     pipe->head = (pipe->head + take) % pipe->size;
     pipe->len -= take;
+    pipe->popped += take;
     return take;
 }
 
@@ -67,6 +57,49 @@ static uint32_t pipe_push(struct fake_pipe *pipe, const uint8_t *buf,
     return take;
 }
 
+/* The batch at the head of the list, or NULL. */
+static struct fake_batch *pipe_batch(const struct fake_pipe *pipe)
+{
+    return wr_list_is_empty(&pipe->batches)
+               ? NULL
+               : wr_container_of(pipe->batches.next, struct fake_batch, link);
+}
+
+/* The first batch, if its byte was popped. */
+static struct fake_batch *pipe_pop_batch(struct fake_pipe *pipe)
+{
+    struct fake_batch *batch = pipe_batch(pipe);
+    if (!batch || batch->at >= pipe->popped) {
+        return NULL;
+    }
+    wr_list_remove(&batch->link);
+    return batch;
+}
+
+/* Bytes before the second batch. */
+static size_t pipe_reach(const struct fake_pipe *pipe)
+{
+    const struct fake_batch *first = pipe_batch(pipe);
+    if (!first || first->link.next == &pipe->batches) {
+        return SIZE_MAX;
+    }
+    return (
+        size_t)(wr_container_of(first->link.next, struct fake_batch, link)->at -
+                pipe->popped);
+}
+
+static void pipe_free(struct fake_pipe *pipe)
+{
+    for (;;) {
+        struct wr_list *link = wr_list_pop_front(&pipe->batches);
+        if (!link) {
+            break;
+        }
+        free(wr_container_of(link, struct fake_batch, link));
+    }
+    free(pipe->data);
+}
+
 /* ---- ends ---- */
 
 struct fake_end *fake_conn_new(const struct fake_addr *local,
@@ -81,6 +114,7 @@ struct fake_end *fake_conn_new(const struct fake_addr *local,
         end->established = true;
         end->in.recv_size = fake.options.recv_size;
         end->in.size = fake.options.recv_size + fake.options.send_size;
+        wr_list_init(&end->in.batches);
     }
     conn->ends[0].local = *local;
     conn->ends[1].local = *remote;
@@ -92,8 +126,8 @@ struct fake_end *fake_conn_new(const struct fake_addr *local,
 static void conn_free(struct fake_conn *conn)
 {
     wr_list_remove(&conn->link);
-    free(conn->ends[0].in.data);
-    free(conn->ends[1].in.data);
+    pipe_free(&conn->ends[0].in);
+    pipe_free(&conn->ends[1].in);
     free(conn);
 }
 
@@ -129,7 +163,12 @@ bool fake_end_has_ended(const struct fake_end *end)
     return end->in.fin && end->in.len == 0;
 }
 
-ssize_t fake_end_recv(struct fake_end *end, void *buf, size_t len)
+bool fake_end_is_unix(const struct fake_end *end)
+{
+    return end->local.storage.ss_family == AF_UNIX;
+}
+
+static ssize_t end_recv(struct fake_end *end, void *buf, size_t len)
 {
     uint32_t taken = pipe_pop(&end->in, buf, len);
     if (taken > 0) {
@@ -145,6 +184,27 @@ ssize_t fake_end_recv(struct fake_end *end, void *buf, size_t len)
         return -err;
     }
     return end->read_shut || end->dead ? 0 : -EAGAIN;
+}
+
+ssize_t fake_end_recv(struct fake_end *end, void *buf, size_t len)
+{
+    const ssize_t taken = end_recv(end, buf, len);
+    for (;;) {
+        struct fake_batch *batch = pipe_pop_batch(&end->in);
+        if (!batch) {
+            return taken;
+        }
+        free(batch);
+    }
+}
+
+ssize_t fake_end_recv_batch(struct fake_end *end, void *buf, size_t len,
+                            struct fake_batch **ret)
+{
+    const size_t reach = pipe_reach(&end->in);
+    const ssize_t taken = end_recv(end, buf, len < reach ? len : reach);
+    *ret = pipe_pop_batch(&end->in);
+    return taken;
 }
 
 /* Bytes for an end that has closed: they are taken, and answered by RST. */
@@ -173,6 +233,22 @@ ssize_t fake_end_send(struct fake_end *end, const void *buf, size_t len)
     uint32_t taken = pipe_push(&end->other->in, buf, len);
     end->taken += taken;
     return taken > 0 || len == 0 ? (ssize_t)taken : -EAGAIN;
+}
+
+ssize_t fake_end_send_batch(struct fake_end *end, const void *buf, size_t len,
+                            struct fake_batch *batch)
+{
+    struct fake_pipe *pipe = &end->other->in;
+    const uint64_t at = pipe->popped + pipe->len;
+    const ssize_t taken = fake_end_send(end, buf, len);
+    if (taken <= 0 || end->other->gone) {
+        free(batch);
+        return taken;
+    }
+    batch->at = at;
+    wr_list_init(&batch->link);
+    wr_list_push_back(&pipe->batches, &batch->link);
+    return taken;
 }
 
 uint32_t fake_end_poll(const struct fake_end *end)
@@ -226,9 +302,12 @@ void fake_end_reset(struct fake_end *end)
 {
     struct fake_end *other = end->other;
     if (!end->dead && !other->gone && !other->dead) {
-        /* Bytes that had not arrived are lost with the sender's queue. */
+        /* Bytes that had not arrived are lost with the sender's queue. Those
+         * of a Unix socket have none to wait in. */
         other->in.fin = fin_arrived(other);
-        other->in.len = pipe_arrived(&other->in);
+        if (!fake_end_is_unix(end)) {
+            other->in.len = pipe_arrived(&other->in);
+        }
         other->err = other->in.fin ? EPIPE : ECONNRESET;
         other->dead = true;
     }
@@ -394,143 +473,4 @@ void fake_listener_free(struct fake_listener *listener)
     wr_list_remove(&listener->link);
     free(listener->queue);
     free(listener);
-}
-
-/* ---- what tests call ---- */
-
-struct fake_listener *fake_listen(const struct sockaddr *addr, socklen_t len)
-{
-    struct fake_addr own = fake_addr_of(addr, len);
-    if (fake_listener_find(&own)) {
-        fake_fail("the test listens where somebody listens already");
-    }
-    return fake_listener_new(&own, NULL, 4096);
-}
-
-void fake_listener_set(struct fake_listener *listener, enum fake_answer answer,
-                       uint64_t delay_ns)
-{
-    listener->answer = answer;
-    listener->delay_ns = delay_ns;
-}
-
-struct fake_peer *fake_listener_accept(struct fake_listener *listener)
-{
-    return peer_of(fake_listener_pop(listener));
-}
-
-struct fake_peer *fake_connect(const struct sockaddr *addr, socklen_t len)
-{
-    struct fake_addr to = fake_addr_of(addr, len);
-    struct fake_listener *listener = fake_listener_find(&to);
-    if (!listener || listener->queue_len > listener->backlog) {
-        return NULL;
-    }
-    struct fake_addr from = fake_addr_fresh(to.storage.ss_family);
-    struct fake_end *end = fake_conn_new(&from, &to);
-    bool pushed = fake_listener_push(listener, end->other);
-    wr_assert(pushed);
-    return peer_of(end);
-}
-
-int fake_connected_fd(struct fake_peer **ret_peer)
-{
-    struct fake_file *file = fake_file_open(FAKE_STREAM, AF_INET);
-    if (!file) {
-        return -EMFILE;
-    }
-    struct fake_addr local = fake_addr_fresh(AF_INET);
-    struct fake_addr remote = fake_addr_fresh(AF_INET);
-    file->end = fake_conn_new(&local, &remote);
-    *ret_peer = peer_of(file->end->other);
-    return file->fd;
-}
-
-ssize_t fake_peer_read(struct fake_peer *peer, void *buf, size_t len)
-{
-    return fake_end_recv(end_of(peer), buf, len);
-}
-
-ssize_t fake_peer_write(struct fake_peer *peer, const void *buf, size_t len)
-{
-    return fake_end_send(end_of(peer), buf, len);
-}
-
-size_t fake_peer_readable(const struct fake_peer *peer)
-{
-    return fake_end_readable((const struct fake_end *)(const void *)peer);
-}
-
-void fake_peer_shutdown(struct fake_peer *peer)
-{
-    wr_ignore(fake_end_shutdown(end_of(peer), SHUT_WR)); /* dead: no matter */
-}
-
-void fake_peer_reset(struct fake_peer *peer)
-{
-    fake_end_reset(end_of(peer));
-}
-
-bool fake_peer_is_alone(const struct fake_peer *peer)
-{
-    return ((const struct fake_end *)(const void *)peer)->other->gone;
-}
-
-uint16_t fake_peer_port(const struct fake_peer *peer)
-{
-    return fake_addr_port(
-        &((const struct fake_end *)(const void *)peer)->local);
-}
-
-uint16_t fake_peer_remote_port(const struct fake_peer *peer)
-{
-    return fake_addr_port(
-        &((const struct fake_end *)(const void *)peer)->other->local);
-}
-
-static const struct fake_end *end_at(int fd)
-{
-    const struct fake_file *file = fake_file_get(fd, "the test");
-    wr_assert(file->kind == FAKE_STREAM);
-    return file->end;
-}
-
-uint16_t fake_remote_port(int fd)
-{
-    return fake_addr_port(&end_at(fd)->other->local);
-}
-
-uint64_t fake_given_bytes(int fd)
-{
-    return end_at(fd)->given;
-}
-
-uint64_t fake_taken_bytes(int fd)
-{
-    return end_at(fd)->taken;
-}
-
-size_t fake_waiting_bytes(int fd)
-{
-    return fake_end_readable(end_at(fd));
-}
-
-size_t fake_room_bytes(int fd)
-{
-    return fake_end_writable(end_at(fd));
-}
-
-bool fake_has_shut(int fd)
-{
-    return end_at(fd)->write_shut;
-}
-
-bool fake_has_ended(int fd)
-{
-    return fake_end_has_ended(end_at(fd));
-}
-
-void fake_peer_close(struct fake_peer *peer)
-{
-    fake_end_close(end_of(peer), false);
 }

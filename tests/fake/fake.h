@@ -166,6 +166,13 @@ int fake_disk_open(uint64_t size, fake_fill_fn *fill, void *arg);
 /* Makes it shorter, or longer. */
 void fake_disk_truncate(int fd, uint64_t size);
 
+/* ---- descriptors that are passed ---- */
+
+/* A descriptor of no use but to be passed, closed by wr_sys_close(). It stands
+ * for @token, and so do its duplicates, wherever they arrive. */
+int fake_token_open(uint64_t token);
+uint64_t fake_token(int fd);
+
 /* ---- children ---- */
 
 /* The child of this number ends; a returncode below 0 is minus a signal. */
@@ -205,6 +212,17 @@ struct fake_peer *fake_connect(const struct sockaddr *addr, socklen_t len);
 
 /* A connected socket for weir, as another program would hand it over. */
 int fake_connected_fd(struct fake_peer **ret_peer);
+
+/* A Unix socket, which can pass descriptors. */
+int fake_connected_unix_fd(struct fake_peer **ret_peer);
+/* Writes bytes and descriptors of the tokens from @first on along with the
+ * first byte, as many as the kernel passes at once at most; or reads up to the
+ * next ones but one, and *ret_count of them. */
+#define FAKE_TOKENS_MAX 253u
+ssize_t fake_peer_write_tokens(struct fake_peer *peer, const void *buf,
+                               size_t len, uint64_t first, uint32_t count);
+ssize_t fake_peer_read_tokens(struct fake_peer *peer, void *buf, size_t len,
+                              uint64_t *tokens, uint32_t *ret_count);
 
 /* As read(2) and write(2) without blocking: -EAGAIN, 0 at the end ... */
 ssize_t fake_peer_read(struct fake_peer *peer, void *buf, size_t len);

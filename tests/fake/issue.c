@@ -51,6 +51,8 @@ static int32_t start_send(struct fake_op *op)
     if (sqe->opcode == IORING_OP_SENDMSG) {
         const struct msghdr *msg = addr;
         copy_iov(op, msg->msg_iov, msg->msg_iovlen);
+        op->control = msg->msg_control;
+        op->control_len = msg->msg_controllen;
     } else if (sqe->ioprio & WR_SEND_VECTORIZED) {
         if (!fake_has(WR_FEATURE_SEND_VECTORIZED)) {
             return -EINVAL;
@@ -217,7 +219,8 @@ void fake_file_close(struct fake_file *file)
                   file->op_count);
     }
     if (file->kind == FAKE_STREAM) {
-        fake_end_close(file->end, file->reset_on_close);
+        fake_end_close(file->end,
+                       file->reset_on_close && !fake_end_is_unix(file->end));
     }
     if (file->kind == FAKE_LISTENER) {
         fake_listener_free(file->listener);

@@ -184,6 +184,16 @@ size_t fake_op_bytes(const struct fake_op *op)
     return total;
 }
 
+/* Bytes of one piece; descriptors go along with the first of all. */
+static ssize_t send_piece(struct fake_op *op, size_t sent, size_t index,
+                          size_t len)
+{
+    const void *data = op->iov[index].iov_base;
+    struct fake_batch *batch = sent == 0 ? fake_batch_of(op) : NULL;
+    return batch ? fake_end_send_batch(op->file->end, data, len, batch)
+                 : fake_end_send(op->file->end, data, len);
+}
+
 static void run_send(struct fake_op *op)
 {
     size_t limit = fake_op_bytes(op);
@@ -193,7 +203,7 @@ static void run_send(struct fake_op *op)
     }
     for (uint32_t i = 0; i < op->iov_count && sent < limit; i++) {
         size_t len = (size_t)wr_min_u64(op->iov[i].iov_len, limit - sent);
-        ssize_t res = fake_end_send(op->file->end, op->iov[i].iov_base, len);
+        ssize_t res = send_piece(op, sent, i, len);
         if (res < 0 && sent == 0) {
             fake_op_end(op, (int32_t)res, 0);
             return;
@@ -326,6 +336,7 @@ static uint32_t poll_events(const struct fake_file *file)
         return POLLIN | POLLOUT;
     case FAKE_SOCKET:
     case FAKE_CLOCK:
+    case FAKE_TOKEN:
         break;
     }
     return POLLOUT | POLLHUP;

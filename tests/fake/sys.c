@@ -264,7 +264,7 @@ static int query_sockopt(struct fake_file *file, int level, int name)
         case SO_DOMAIN:
             return file->family;
         case SO_PROTOCOL:
-            return IPPROTO_TCP;
+            return file->family == AF_UNIX ? 0 : IPPROTO_TCP;
         case SO_ACCEPTCONN:
             return file->kind == FAKE_LISTENER;
         default:
@@ -306,6 +306,9 @@ int wr_sys_disconnect(int fd)
     if (file->kind != FAKE_STREAM || file->end->dead) {
         return -ENOTCONN;
     }
+    if (fake_end_is_unix(file->end)) {
+        return -EINVAL;
+    }
     fake_trace("disconnect fd=%d", fd);
     fake_end_disconnect(file->end);
     return 0;
@@ -322,13 +325,6 @@ int wr_sys_close(int fd)
     fake_trace("close fd=%d", fd);
     fake_file_close(file);
     return 0;
-}
-
-/* The world passes no descriptors on. */
-int wr_sys_dup_to_pass(int fd)
-{
-    (void)fd;
-    return -EMFILE;
 }
 
 static void count_recv(struct fake_file *file, int32_t total, size_t room)
@@ -377,15 +373,6 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
 }
 
 /* Streams stand for files of all kinds. */
-int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
-                        uint32_t most, struct wr_passed *ret)
-{
-    (void)most;
-    ret->count = 0;
-    ret->has_lost = false;
-    return wr_sys_recv(fd, iov, count);
-}
-
 int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
 {
     return wr_sys_recv(fd, iov, count);

@@ -6,7 +6,9 @@
  *     issue.c  submission entries become operations
  *     op.c     what operations do
  *     disk.c   regular files                         (uring/sys.h)
- *     conn.c   pipes, ends, listeners, peers
+ *     pass.c   descriptors that are passed           (uring/sys.h)
+ *     peer.c   peers, and what tests ask of connections (fake.h)
+ *     conn.c   pipes, ends, listeners
  *     world.c  seed, clock, descriptors, trace
  *
  * Calls go down this list only.
@@ -31,7 +33,8 @@ enum fake_kind {
     FAKE_SIGNALFD,
     FAKE_CLOCK, /* stands for no descriptor in operations that wait for time */
     FAKE_DISK,
-    FAKE_PIDFD
+    FAKE_PIDFD,
+    FAKE_TOKEN
 };
 
 #define FAKE_SOCKOPT_MAX 24
@@ -82,6 +85,7 @@ struct fake_file {
     uint64_t disk_size;
     fake_fill_fn *fill; /* FAKE_DISK */
     void *fill_arg;
+    uint64_t token; /* FAKE_TOKEN */
     struct fake_child child;
     struct fake_sockopt_value sockopts[FAKE_SOCKOPT_MAX];
     uint32_t sockopt_count;
@@ -128,6 +132,12 @@ void fake_events_run(void);
 int32_t fake_disk_read(const struct fake_file *file, void *buf, size_t len,
                        uint64_t offset);
 
+/* ---- pass.c ---- */
+
+struct fake_op;
+/* The descriptors of a send, or NULL. */
+struct fake_batch *fake_batch_of(const struct fake_op *op);
+
 /* ---- conn.c ---- */
 
 /* Bytes on their way in one direction. The first @recv_size of them have
@@ -138,7 +148,17 @@ struct fake_pipe {
     uint32_t recv_size;
     uint32_t head;
     uint32_t len;
-    bool fin; /* the sender will add nothing */
+    bool fin;               /* the sender will add nothing */
+    uint64_t popped;        /* bytes so far */
+    struct wr_list batches; /* of descriptors that go along */
+};
+
+/* Descriptors on their way, with the byte at @at of a pipe's stream. */
+struct fake_batch {
+    struct wr_list link;
+    uint64_t at;
+    uint32_t count;
+    uint64_t tokens[FAKE_TOKENS_MAX];
 };
 
 struct fake_end {
@@ -161,6 +181,14 @@ struct fake_end *fake_conn_new(const struct fake_addr *local,
                                const struct fake_addr *remote);
 ssize_t fake_end_recv(struct fake_end *end, void *buf, size_t len);
 ssize_t fake_end_send(struct fake_end *end, const void *buf, size_t len);
+/* Up to the second batch; *ret is the first one if its byte was among them, to
+ * be freed, or NULL. A plain receive drops what it meets. */
+ssize_t fake_end_recv_batch(struct fake_end *end, void *buf, size_t len,
+                            struct fake_batch **ret);
+/* The tokens go along with the first byte of what is sent, if one is. */
+ssize_t fake_end_send_batch(struct fake_end *end, const void *buf, size_t len,
+                            struct fake_batch *batch);
+bool fake_end_is_unix(const struct fake_end *end);
 size_t fake_end_readable(const struct fake_end *end);
 size_t fake_end_writable(const struct fake_end *end);
 /* A FIN has arrived and nothing is before it. */
@@ -215,6 +243,8 @@ struct fake_op {
     struct fake_file *file;
     struct iovec *iov; /* sends: where the bytes are, read at completion */
     uint32_t iov_count;
+    const void *control; /* read at completion too */
+    size_t control_len;
     struct fake_addr addr; /* connect: to whom */
     uint64_t ready_ns;     /* connect: when it is answered; timeout: its end */
     int answer;            /* connect: result */

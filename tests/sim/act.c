@@ -106,7 +106,7 @@ void sim_limit(struct sim_conn *conn)
 /* Another protocol; bytes that are held may go along and come again. */
 void sim_switch(struct sim_conn *conn)
 {
-    uint64_t which = fake_random(3);
+    const uint32_t which = sim_choose_protocol();
     struct weir_protocol_binding binding = {&sim_protocols[which], conn};
     bool along = conn->mode == SIM_ECHO && !conn->eof && conn->held_count > 0 &&
                  fake_chance(700);
@@ -124,8 +124,8 @@ void sim_switch(struct sim_conn *conn)
         }
         return;
     }
-    fake_trace("connection %u: switch to %u with %u buffers", conn->id,
-               (unsigned)which, count);
+    fake_trace("connection %u: switch to %u with %u buffers", conn->id, which,
+               count);
     for (uint32_t i = 0; i < count; i++) {
         conn->received -= conn->held[i].len;
     }
@@ -133,8 +133,7 @@ void sim_switch(struct sim_conn *conn)
     if (along) {
         sim_drop_held(conn);
     }
-    conn->buffered = which != 0;
-    conn->promises = which == 2;
+    sim_note_protocol(conn, which);
 }
 
 static void end_writing(struct sim_conn *conn)
@@ -372,12 +371,14 @@ void sim_connect(struct sim_conn *conn)
         .done_arg = conn,
         .timeout_ns = conn->connect_timeout_ns,
         .connection = {.size = sizeof(options.connection),
-                       .read_limit_bytes = sim.read_limit}};
+                       .read_limit_bytes = sim.read_limit,
+                       .max_fds = conn->max_fds}};
     const char *host = conn->adopts ? NULL : "127.0.0.1";
     uint16_t port = conn->adopts ? 0 : (uint16_t)(7000 + conn->answer);
     if (conn->adopts) {
         options.use_sock = true;
-        options.sock = fake_connected_fd(&conn->peer);
+        options.sock = conn->is_unix ? fake_connected_unix_fd(&conn->peer)
+                                     : fake_connected_fd(&conn->peer);
     }
     sim_enter_api(false);
     int err = weir_create_connection(sim.loop, &factory, host, port, &options,

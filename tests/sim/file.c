@@ -122,7 +122,8 @@ static void file_done(void *arg, weir_transport *t, int err, uint64_t sent)
     count_end(conn, err, sent);
     conn->written += sent;
     conn->file_err = conn->close_asked ? err : 0;
-    conn->file_torn = err < 0 && is_lost(conn);
+    /* Unix sockets know no reset, which would tell the peer of it. */
+    conn->file_torn = err < 0 && is_lost(conn) && !conn->is_unix;
     close_file(conn->file.fd);
     conn->file = (struct sim_file){.fd = 0};
     check_usable(conn);

@@ -68,7 +68,10 @@ static bool read_some(struct sim_conn *conn)
     static uint8_t buf[PIECE_MAX];
     size_t room = sim_size();
     room = room < sizeof(buf) ? room : sizeof(buf);
-    ssize_t len = fake_peer_read(conn->peer, buf, room);
+    uint64_t tokens[FAKE_TOKENS_MAX];
+    uint32_t token_count = 0;
+    ssize_t len =
+        fake_peer_read_tokens(conn->peer, buf, room, tokens, &token_count);
     if (len == -EAGAIN) {
         return false;
     }
@@ -81,6 +84,7 @@ static bool read_some(struct sim_conn *conn)
     }
     bool own = conn->mode == SIM_SOURCE;
     sim_check_bytes(conn, own, conn->got, buf, (size_t)len);
+    sim_pass_arrived(conn, (size_t)len, tokens, token_count);
     conn->got += (uint64_t)len;
     if (!own && conn->got > conn->sent) {
         fake_fail("peer %u got more bytes than it has sent", conn->id);
@@ -114,7 +118,7 @@ static bool write_some(struct sim_conn *conn)
     len = len < piece ? len : piece;
     len = len < sizeof(buf) ? len : sizeof(buf);
     sim_fill(conn, false, conn->sent, buf, (size_t)len);
-    ssize_t res = fake_peer_write(conn->peer, buf, (size_t)len);
+    ssize_t res = sim_pass_peer_write(conn, buf, (size_t)len);
     if (res == -EAGAIN) {
         return false;
     }

@@ -73,6 +73,7 @@ static void plan_machine(const struct sim_options *options,
         machine.missing |= sim.unit == 300 ? 1u << WR_FEATURE_BUF_INC : 0;
     }
     sim.disk_fails = machine.permille[FAKE_DISK_ERROR] > 0;
+    sim.fds_fail = machine.permille[FAKE_NO_FD] > 0;
     sim.late_ns = machine.permille[FAKE_NO_SUBMIT] ? 100 * SIM_MS : SIM_MS;
     machine.seed = options->seed;
     machine.variant = options->fail_at;
@@ -96,7 +97,8 @@ static void plan_conns(void)
             conn->connect_timeout_ns = fake_random(2) * SIM_S;
         }
         conn->adopts =
-            conn->is_client && conn->answer == FAKE_ACCEPT && fake_chance(300);
+            conn->is_client && conn->answer == FAKE_ACCEPT && fake_chance(500);
+        sim_pass_plan(conn);
     }
     sim.stop_ns = fake_chance(150) ? fake_now() + fake_random(SIM_S / 2) : 0;
 }

@@ -114,7 +114,7 @@ static void connection_made(void *user, weir_transport *t)
     if (conn->write_limit != 64u << 20) {
         weir_transport_set_write_hard_limit(t, conn->write_limit);
     }
-    if (conn->is_client) {
+    if (conn->is_client && !conn->is_unix) {
         struct weir_address own;
         weir_transport_get_sockname(t, &own);
         conn->port = ntohs(own.storage.inet.sin_port);
@@ -237,6 +237,7 @@ static void connection_lost(void *user, weir_transport *t, int err)
         fake_fail("connection %u: a write after the loss", conn->id);
     }
     sim.result.received_bytes += conn->received;
+    sim_pass_lost(conn);
     weir_loop_cancel(sim.loop, conn->act);
     sim_drop_held(conn);
     sim_end();
@@ -309,6 +310,7 @@ static int data_received(void *user, weir_transport *t,
     }
     sim_check_bytes(conn, false, conn->received, buf->data, buf->len);
     conn->received += buf->len;
+    sim_pass_shown(conn);
     if (conn->mode == SIM_ECHO) {
         sim_echo(conn, buf);
     } else if (fake_chance(100) && conn->held_count < SIM_HELD_MAX) {
@@ -394,6 +396,7 @@ static int buffer_updated(void *user, weir_transport *t, size_t len)
     }
     sim_check_bytes(conn, false, conn->received, buf, len);
     conn->received += len;
+    sim_pass_shown(conn);
     if (conn->mode == SIM_ECHO) {
         sim_echo_copy(conn, buf, len);
     }
@@ -409,20 +412,47 @@ static void release_buffer(void *user, void *buf)
     take_back(conn, buf, true);
 }
 
+static int fds_received(void *user, weir_transport *t, const int *fds,
+                        size_t count, bool lost)
+{
+    struct sim_conn *conn = user;
+    begin_reading(conn, t, "fds_received");
+    sim_pass_received(conn, fds, count, lost);
+    act_inside(conn);
+    sim_end();
+    return conn->callback_err;
+}
+
 #define COMMON_CALLBACKS                                                       \
     .size = sizeof(struct weir_protocol), .connection_made = connection_made,  \
     .connection_lost = connection_lost, .pause_writing = pause_writing,        \
     .resume_writing = resume_writing, .eof_received = eof_received
 
-/* Buffers of the pool; own memory at completion; own memory all the time. */
-const struct weir_protocol sim_protocols[3] = {
+/* Buffers of the pool; own memory at completion; own memory all the time; the
+ * first one again, which takes no descriptors. */
+const struct weir_protocol sim_protocols[SIM_PROTOCOLS] = {
+    {COMMON_CALLBACKS, .kind = WEIR_PROTOCOL_STREAM,
+     .data_received = data_received, .fds_received = fds_received},
+    {COMMON_CALLBACKS, .kind = WEIR_PROTOCOL_BUFFERED, .get_buffer = get_buffer,
+     .buffer_updated = buffer_updated, .fds_received = fds_received},
+    {COMMON_CALLBACKS, .kind = WEIR_PROTOCOL_BUFFERED, .get_buffer = get_buffer,
+     .buffer_updated = buffer_updated, .release_buffer = release_buffer,
+     .fds_received = fds_received},
     {COMMON_CALLBACKS, .kind = WEIR_PROTOCOL_STREAM,
      .data_received = data_received},
-    {COMMON_CALLBACKS, .kind = WEIR_PROTOCOL_BUFFERED, .get_buffer = get_buffer,
-     .buffer_updated = buffer_updated},
-    {COMMON_CALLBACKS, .kind = WEIR_PROTOCOL_BUFFERED, .get_buffer = get_buffer,
-     .buffer_updated = buffer_updated, .release_buffer = release_buffer},
 };
+
+uint32_t sim_choose_protocol(void)
+{
+    return fake_chance(50) ? 3 : (uint32_t)fake_random(3);
+}
+
+void sim_note_protocol(struct sim_conn *conn, uint32_t which)
+{
+    conn->buffered = sim_protocols[which].kind == WEIR_PROTOCOL_BUFFERED;
+    conn->promises = sim_protocols[which].release_buffer != NULL;
+    conn->skips_fds |= !sim_protocols[which].fds_received;
+}
 
 /* ---- factory, plan, final check ---- */
 
@@ -464,9 +494,8 @@ int sim_factory(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
         sim.refused_count += arg ? 0 : 1;
         return SIM_CALLBACK_ERR;
     }
-    uint64_t which = fake_random(3);
-    conn->buffered = which != 0;
-    conn->promises = which == 2;
+    const uint32_t which = sim_choose_protocol();
+    sim_note_protocol(conn, which);
     ret->protocol = &sim_protocols[which];
     ret->user = conn;
     return 0;

@@ -53,6 +53,13 @@ struct sim_result {
     uint64_t files_cut_short; /* calls that took a part; see fake_stats */
     uint64_t files_without_room;
     uint64_t files_read; /* parts, into memory */
+    /* Batches of descriptors. */
+    uint64_t fds_arrived;  /* at the peer */
+    uint64_t fds_dropped;  /* accepted, and waiting when the end came */
+    uint64_t fds_refused;  /* although bytes would have been accepted */
+    uint64_t fds_received; /* by weir's side */
+    uint64_t fds_lost;     /* some of these came without all descriptors */
+    uint64_t fds_closed;   /* that nothing was to receive */
 };
 
 /* Runs one schedule from start to end. */
@@ -100,10 +107,35 @@ struct sim_file {
     uint64_t cancelled_ns; /* when it was cancelled; 0: it was not */
 };
 
+/* Batches on their way at most, and those that are remembered. */
+#define SIM_PASS_MAX  64u
+#define SIM_PASS_ROOM 128u
+
+/* Descriptors on their way: @count of them, which stand for @first and the
+ * tokens behind it, with the byte at @at. */
+struct sim_pass {
+    uint64_t at;
+    uint64_t first;
+    uint32_t count;
+};
+
+/* All batches that have not arrived. */
+struct sim_passes {
+    struct sim_pass queue[SIM_PASS_ROOM];
+    uint32_t head;
+    uint32_t tail;
+    uint64_t next; /* token */
+};
+
 struct sim_conn {
     uint32_t id;
     bool is_client;
-    bool adopts; /* a client that is handed a connected socket */
+    bool adopts;  /* a client that is handed a connected socket, ... */
+    bool is_unix; /* ... of this kind */
+    uint32_t max_fds;
+    bool skips_fds; /* a protocol that takes none was bound */
+    struct sim_passes passed_out;
+    struct sim_passes passed_in;
     enum sim_mode mode;
 
     /* weir's side */
@@ -196,6 +228,7 @@ struct sim {
     bool heavy;       /* many bytes, little room for them */
     bool bulk;        /* many bytes at a time, and then few */
     bool disk_fails;  /* now and then */
+    bool fds_fail;    /* there is no room for a descriptor */
     bool in_api;      /* inside a call of weir's */
     bool in_write;    /* which may call pause_writing */
     bool in_callback;
@@ -259,7 +292,11 @@ void sim_plan(const struct sim_options *options, void (*entered)(void *arg),
 void sim_begin(const struct sim_conn *conn, const weir_transport *t,
                const char *what);
 void sim_end(void);
-extern const struct weir_protocol sim_protocols[3];
+#define SIM_PROTOCOLS 4u
+extern const struct weir_protocol sim_protocols[SIM_PROTOCOLS];
+/* Chooses one of them for the connection, and notes what that means. */
+uint32_t sim_choose_protocol(void);
+void sim_note_protocol(struct sim_conn *conn, uint32_t which);
 int sim_factory(void *arg, weir_transport *t,
                 struct weir_protocol_binding *ret);
 void sim_side_plan(struct sim_conn *conn);
@@ -298,6 +335,23 @@ void sim_file_send(struct sim_conn *conn);
 /* While one is being sent: cancels it, cuts it, lets it grow, tries a write. */
 void sim_file_disturb(struct sim_conn *conn);
 void sim_file_beat(const struct sim_conn *conn);
+
+/* pass.c: descriptors that go along with bytes */
+void sim_pass_plan(struct sim_conn *conn);
+/* Should the next write take some along? */
+bool sim_pass_is_due(const struct sim_conn *conn);
+/* As weir_transport_write(), with or without descriptors. */
+int sim_pass_write(struct sim_conn *conn, const uint8_t *data, size_t len);
+ssize_t sim_pass_peer_write(struct sim_conn *conn, const uint8_t *data,
+                            size_t len);
+/* The peer has read @len bytes more and descriptors with them. */
+void sim_pass_arrived(struct sim_conn *conn, size_t len, const uint64_t *tokens,
+                      uint32_t count);
+/* weir's side was given some, or has been shown bytes. */
+void sim_pass_received(struct sim_conn *conn, const int *fds, size_t count,
+                       bool lost);
+void sim_pass_shown(struct sim_conn *conn);
+void sim_pass_lost(const struct sim_conn *conn);
 
 /* peer.c */
 void sim_peer_plan(struct sim_conn *conn);

@@ -39,6 +39,16 @@ static void add_files(struct sim_result *total, const struct sim_result *one)
     total->files_read += one->files_read;
 }
 
+static void add_fds(struct sim_result *total, const struct sim_result *one)
+{
+    total->fds_arrived += one->fds_arrived;
+    total->fds_dropped += one->fds_dropped;
+    total->fds_refused += one->fds_refused;
+    total->fds_received += one->fds_received;
+    total->fds_lost += one->fds_lost;
+    total->fds_closed += one->fds_closed;
+}
+
 static void add(struct sim_result *total, const struct sim_result *one)
 {
     total->connections += one->connections;
@@ -51,6 +61,7 @@ static void add(struct sim_result *total, const struct sim_result *one)
     total->call_receives_left += one->call_receives_left;
     total->put_off += one->put_off;
     add_files(total, one);
+    add_fds(total, one);
 }
 
 static void check_files(const struct sim_result *total, uint64_t count)
@@ -68,6 +79,16 @@ static void check_files(const struct sim_result *total, uint64_t count)
     expect_gt(total->files_read, count / 4);
 }
 
+static void check_fds(const struct sim_result *total, uint64_t count)
+{
+    expect_gt(total->fds_arrived, count / 4);
+    expect_geq(total->fds_dropped, count / 150);
+    expect_geq(total->fds_refused, count / 150);
+    expect_gt(total->fds_received, count / 4);
+    expect_gt(total->fds_lost, count / 20);
+    expect_gt(total->fds_closed, count / 20);
+}
+
 /* A run in which little happens proves little. @count: of seeds. */
 static void check_total(const struct sim_result *total, uint64_t count)
 {
@@ -82,6 +103,7 @@ static void check_total(const struct sim_result *total, uint64_t count)
     expect_gt(total->call_receives_left, count / 160);
     expect_geq(total->put_off, count / 400);
     check_files(total, count);
+    check_fds(total, count);
 }
 
 /* One share of the seeds; a single seed belongs to the first. */

@@ -132,7 +132,10 @@ static int write_bytes(struct sim_conn *conn, const uint8_t *data, size_t len,
     uint64_t depth = weir_transport_get_write_buffer_size(conn->t);
     int err = 0;
     sim_enter_api(true);
-    switch (fake_random(buf ? 6 : 3)) {
+    switch (sim_pass_is_due(conn) ? 6 : fake_random(buf ? 6 : 3)) {
+    case 6:
+        err = sim_pass_write(conn, data, len);
+        break;
     case 0:
         err = weir_transport_write(conn->t, data, len);
         break;
