@@ -1,0 +1,327 @@
+/*
+ * Files on their way through a send queue, alone: the transport is a queue that
+ * the test empties, the disk and the clock are the fake machine's.
+ *
+ * A round sends a part of a file with reads that are short, late and may fail,
+ * and memory that may run out; at any moment it is cancelled, or its connection
+ * ends. Each time the bytes are the file's, without a gap, done is called once,
+ * and the count is exact.
+ */
+#include "lib/transport/copier.h"
+#include "lib/base/sendq.h"
+#include "lib/transport/transport.h"
+#include "tests/fake/alloc.h"
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+#include "tests/unit/random.h"
+#include "uring/sys.h"
+#include "weir/inspect.h"
+
+enum { FILE_BYTES = 500000, PART = 60000, ROUNDS = 400 };
+
+static struct fake_alloc memory;
+static weir_loop *loop;
+
+/* A transport that has no more than what a copier looks at. */
+static struct sink {
+    weir_transport t;
+    struct wr_sendq queue;
+    struct wr_copier *copier;
+    uint64_t offset;         /* of the file: where the part begins */
+    uint64_t taken;          /* bytes that were taken from the queue */
+    uint64_t queue_fails_at; /* once so many bytes are queued; 0: never */
+    uint64_t queued;
+    int ended_count;
+    int done_count;
+    int err;
+    uint64_t sent;
+} sink;
+
+static uint8_t byte_at(uint64_t offset)
+{
+    return (uint8_t)(offset * 31 + (offset >> 8) * 17 + (offset >> 16));
+}
+
+static void fill(void *arg, void *buf, uint64_t offset, size_t len)
+{
+    uint8_t *bytes = buf;
+    (void)arg;
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = byte_at(offset + i);
+    }
+}
+
+static struct weir_depth sink_depth(const weir_transport *t)
+{
+    cr_assert(t == &sink.t);
+    return (struct weir_depth){.bytes = sink.queue.bytes};
+}
+
+static const struct wr_transport_ops sink_ops = {.name = "sink",
+                                                 .get_depth = sink_depth};
+
+static int sink_queue(weir_transport *t, const struct iovec *piece,
+                      weir_release_fn *release, void *arg)
+{
+    cr_assert(t == &sink.t);
+    expect_leq(piece->iov_len, PART);
+    sink.queued += piece->iov_len;
+    if (sink.queue_fails_at > 0 && sink.queued > sink.queue_fails_at) {
+        return -ENOMEM;
+    }
+    return wr_sendq_ref(&sink.queue, &loop->send_memory, piece, release, arg);
+}
+
+static void sink_ended(weir_transport *t, int err)
+{
+    cr_assert(t == &sink.t);
+    cr_assert(err <= 0);
+    sink.ended_count++;
+    sink.copier = NULL;
+}
+
+static void sink_done(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    cr_assert(arg == &sink);
+    cr_assert(t == &sink.t);
+    expect_eq(sink.ended_count, 1);
+    sink.done_count++;
+    sink.err = err;
+    sink.sent = sent;
+}
+
+static const struct wr_copier_ops copier_ops = {
+    .queue = sink_queue, .ended = sink_ended, .part_bytes = PART};
+
+static void run_for(uint64_t duration_ns)
+{
+    struct weir_handle handle;
+    expect_eq(weir_loop_call_later(loop, duration_ns,
+                                   (weir_callback_fn *)weir_loop_stop, loop,
+                                   &handle),
+              0);
+    expect_eq(weir_loop_run(loop), 0);
+}
+
+static void open_all(const struct fake_options *machine)
+{
+    fake_start(machine);
+    fake_alloc_init(&memory);
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &memory.hooks};
+    expect_eq(weir_loop_new(&options, &loop), 0);
+    run_for(1); /* a ring that has not run takes nothing */
+}
+
+static void close_all(void)
+{
+    expect_eq(weir_loop_free(loop), 0);
+    fake_alloc_check(&memory);
+    fake_stop();
+}
+
+/* False: there was no memory for it. */
+static bool begin(int fd, uint64_t offset, uint64_t count, uint64_t high)
+{
+    struct wr_sendfile file;
+
+    memset(&sink, 0, sizeof(sink));
+    sink.offset = offset;
+    wr_transport_init(&sink.t, loop, &sink_ops);
+    wr_transport_set_marks(&sink.t, high, 0);
+    wr_sendq_init(&sink.queue);
+    expect_eq(wr_sendfile_init(&file, loop, fd, offset, count), 0);
+    file.done = sink_done;
+    file.arg = &sink;
+    sink.copier = wr_copier_new(&sink.t, &file, &copier_ops, &sink.queue);
+    return sink.copier != NULL;
+}
+
+/* Takes bytes from the queue, as a kernel with room for @room of them. */
+static void take(uint64_t room)
+{
+    struct iovec iov;
+
+    while (room > 0 && wr_sendq_gather(&sink.queue, &iov, 1, room) == 1) {
+        const uint8_t *bytes = iov.iov_base;
+        for (size_t i = 0; i < iov.iov_len; i++) {
+            expect_eq(bytes[i], byte_at(sink.offset + sink.taken + i));
+        }
+        sink.taken += iov.iov_len;
+        room -= iov.iov_len;
+        wr_sendq_consume(&sink.queue, &loop->send_memory, iov.iov_len);
+    }
+    if (sink.copier) {
+        wr_copier_go_on(sink.copier);
+    }
+}
+
+static uint64_t expected_bytes(uint64_t offset, uint64_t count)
+{
+    return offset >= FILE_BYTES ? 0 : wr_min_u64(count, FILE_BYTES - offset);
+}
+
+/* The queue goes on with what is in it, or loses it with the connection. */
+static void check_end(uint64_t expected, bool is_broken)
+{
+    for (int i = 0; sink.done_count == 0; i++) {
+        expect_lt(i, 1000, "it does not end");
+        run_for(50000);
+    }
+    if (is_broken) {
+        expect_eq(sink.sent, sink.taken);
+        expect_eq(sink.err, -ECONNABORTED);
+        wr_sendq_clear(&sink.queue, &loop->send_memory);
+    } else {
+        take(UINT64_MAX);
+        expect_eq(sink.sent, sink.taken);
+        cr_assert(sink.err < 0 || sink.sent == expected);
+    }
+    run_for(1000000);
+    expect_eq(sink.done_count, 1);
+    expect_eq(sink.ended_count, 1);
+    expect_eq(sink.queue.bytes, 0);
+    struct weir_loop_statistics stats;
+    weir_loop_get_statistics(loop, &stats);
+    expect_eq(stats.queued_bytes, 0);
+}
+
+/* ---- the usual ---- */
+
+UNIT(copier, two_parts_wait_at_most_and_the_next_is_read_when_there_is_room)
+{
+    open_all(&(struct fake_options){.seed = 1});
+    const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
+    cr_assert(begin(fd, 7, WEIR_TO_END, 1u << 20));
+
+    wr_copier_go_on(sink.copier);
+    for (int i = 0; i < 20; i++) {
+        run_for(100000);
+    }
+    expect_eq(sink.queue.bytes, 2 * PART);
+    expect_eq(fake_stats()->disk_reads, 2);
+    take(1);
+    run_for(100000);
+    expect_eq(fake_stats()->disk_reads, 2,
+              "a part is in the queue until its end");
+    take(PART - 1);
+    run_for(100000);
+    expect_eq(fake_stats()->disk_reads, 3);
+
+    while (sink.done_count == 0) {
+        take(UINT64_MAX);
+        run_for(100000);
+    }
+    expect_eq(sink.err, 0);
+    expect_eq(sink.sent, FILE_BYTES - 7);
+    check_end(FILE_BYTES - 7, false);
+    expect_eq(wr_sys_close(fd), 0);
+    close_all();
+}
+
+UNIT(copier, nothing_is_read_above_the_high_mark)
+{
+    open_all(&(struct fake_options){.seed = 1});
+    const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
+    cr_assert(begin(fd, 0, WEIR_TO_END, 10000));
+
+    wr_copier_go_on(sink.copier);
+    run_for(100000);
+    run_for(100000);
+    expect_eq(sink.queue.bytes, 20000); /* at 10000 it was not above */
+    take(9999);
+    run_for(100000);
+    expect_eq(sink.queue.bytes, 10001);
+    take(1);
+    run_for(100000);
+    expect_eq(sink.queue.bytes, 20000);
+
+    wr_copier_cancel(sink.copier);
+    check_end(20000, false);
+    expect_eq(sink.err, -ECANCELED);
+    expect_eq(sink.sent, 30000);
+    expect_eq(wr_sys_close(fd), 0);
+    close_all();
+}
+
+/* What is queued is sent, so nothing is cancelled any more. */
+UNIT(copier, a_file_that_is_queued_to_its_end_is_not_cancelled)
+{
+    open_all(&(struct fake_options){.seed = 1});
+    const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
+    cr_assert(begin(fd, 0, 1000, 10000));
+
+    wr_copier_go_on(sink.copier);
+    run_for(100000);
+    expect_eq(sink.queue.bytes, 1000);
+    expect_eq(sink.done_count, 0);
+    wr_copier_cancel(sink.copier);
+    run_for(100000);
+
+    expect_eq(sink.err, 0);
+    expect_eq(sink.sent, 1000);
+    check_end(1000, false);
+    expect_eq(wr_sys_close(fd), 0);
+    close_all();
+}
+
+/* ---- by chance ---- */
+
+static void play(struct unit_random *dice, int fd)
+{
+    const uint64_t offset = unit_random_below(dice, FILE_BYTES + 1000);
+    const uint64_t count = unit_random_below(dice, 4) == 0
+                               ? WEIR_TO_END
+                               : unit_random_below(dice, FILE_BYTES);
+    const uint64_t steps = unit_random_below(dice, 60);
+    const bool breaks = unit_random_below(dice, 2) == 0;
+
+    memory.fail_at = unit_random_below(dice, 3) == 0
+                         ? memory.count + 1 + unit_random_below(dice, 12)
+                         : 0;
+    if (!begin(fd, offset, count, unit_random_below(dice, 100000))) {
+        memory.fail_at = 0;
+        return;
+    }
+    if (unit_random_below(dice, 4) == 0) {
+        sink.queue_fails_at = 1 + unit_random_below(dice, FILE_BYTES);
+    }
+    wr_copier_go_on(sink.copier);
+    for (uint64_t i = 0; i < steps && sink.copier; i++) {
+        if (unit_random_below(dice, 2) == 0) {
+            run_for(unit_random_below(dice, 100000));
+        }
+        take(unit_random_below(dice, 3) == 0 ? 0
+                                             : unit_random_below(dice, PART));
+        expect_leq(sink.queue.bytes, 2 * PART);
+    }
+    memory.fail_at = 0;
+    const bool is_active = wr_copier_is_active(sink.copier);
+    if (is_active && breaks) {
+        wr_copier_break(sink.copier);
+    } else if (sink.copier) {
+        wr_copier_cancel(sink.copier);
+    }
+    check_end(expected_bytes(offset, count), is_active && breaks);
+}
+
+UNIT(copier, whatever_happens_the_bytes_and_the_count_are_right)
+{
+    struct unit_random dice;
+    unit_random_seed(&dice);
+    open_all(&(struct fake_options){.seed = unit_random_below(&dice, 1u << 30),
+                                    .permille = {[FAKE_SHORT_RECV] = 300,
+                                                 [FAKE_DELAY] = 300,
+                                                 [FAKE_CANCEL_RACE] = 300}});
+    const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
+    const uint32_t of_loop = fake_ops_in_flight();
+
+    for (int round = 0; round < ROUNDS; round++) {
+        fake_set_fault(FAKE_DISK_ERROR, round % 4 == 3 ? 100 : 0);
+        play(&dice, fd);
+        expect_eq(fake_ops_in_flight(), of_loop);
+    }
+
+    expect_eq(wr_sys_close(fd), 0);
+    close_all();
+}
