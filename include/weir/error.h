@@ -129,6 +129,8 @@ enum weir_error {
     WEIR_ETLSFLOOD = -4448,
     /** A client asked for a name that the server has no certificate for. */
     WEIR_ETLSNONAME = -4449,
+    /** The private key of this side could not sign. */
+    WEIR_ETLSSIGN = -4450,
 
     /** There is no such name (NXDOMAIN). */
     WEIR_EDNSNOTFOUND = -4500,

@@ -105,6 +105,7 @@ static const struct entry error_own_errors[] = {
     ENTRY(WEIR_ETLSFLOOD, "Too many TLS records without data"),
     ENTRY(WEIR_ETLSNONAME,
           "The client asked for a name without a certificate here"),
+    ENTRY(WEIR_ETLSSIGN, "The private key could not sign"),
     ENTRY(WEIR_EDNSNOTFOUND, "No such host name"),
     ENTRY(WEIR_EDNSNODATA, "The host name has no address of this family"),
     ENTRY(WEIR_EDNSSERVFAIL, "The name servers cannot answer now"),

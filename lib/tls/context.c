@@ -165,7 +165,11 @@ static int context_fill(weir_tls_context *context,
     if (err == 0 && context->verifies) {
         err = wr_tls_context_load_trust(context, options, text);
     }
-    return err < 0 ? err : wr_tls_context_load_names(context, options, text);
+    if (err == 0) {
+        err = wr_tls_context_load_names(context, options, text);
+    }
+    wr_tls_context_use_rsa(context);
+    return err;
 }
 
 static int context_make(const struct weir_tls_options *options,

@@ -28,6 +28,9 @@ wr_tls_context_open(weir_tls_context *context,
                     const struct wr_tls_engine_options *options,
                     struct wr_tls_verdict *verdict, struct WOLFSSL **ret);
 
+/* Frees what wr_tls_context_open() made. */
+void wr_tls_context_close(struct WOLFSSL *ssl);
+
 /* Around each step of a handshake, in which wolfSSL may verify a chain: the
  * issuers that a peer shows are known to the context while there are steps, and
  * forgotten after the last one. */

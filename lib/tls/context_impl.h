@@ -20,6 +20,8 @@
 /* Bytes of a line on what failed. */
 #define WR_TLS_CONTEXT_TEXT_MAX 256
 
+struct wr_tls_rsa_key;
+
 /* A certificate that is chosen by the name that a client asks for. */
 struct wr_tls_identity {
     uint8_t *chain; /* PEM */
@@ -29,10 +31,12 @@ struct wr_tls_identity {
     uint8_t *leaf; /* DER, of which the names are read */
     size_t leaf_size;
     bool is_rsa; /* the kind of the key; else it is on a curve */
+    struct wr_tls_rsa_key *rsa_key; /* NULL: wolfSSL signs */
 };
 
 struct weir_tls_context {
     WOLFSSL_CTX *ctx;
+    struct wr_tls_rsa_key *rsa_key; /* of @ctx; NULL: wolfSSL signs */
     /* Of the next five; the rest does not change. */
     pthread_mutex_t mutex;
     uint32_t references;
@@ -165,6 +169,21 @@ wr_tls_context_check_keylog(const struct weir_tls_options *options);
 /* Lets the secrets of a connection be logged, where the context wants it. */
 WEIR_MUST_USE int wr_tls_context_log_keys(weir_tls_context *context,
                                           WOLFSSL *ssl);
+
+/* ---- context_rsa.c; context_no_rsa.c where wolfSSL signs ---- */
+
+/* Gives the private key in a text that wolfSSL has accepted to libcrypto, if it
+ * is one of RSA; else *ret is NULL. 0, -ENOMEM, or a WEIR_ETLS code. */
+WEIR_MUST_USE int wr_tls_context_read_rsa(const uint8_t *pem, long size,
+                                          struct wr_tls_rsa_key **ret);
+void wr_tls_context_free_rsa(struct wr_tls_rsa_key *key);
+
+/* Lets connections sign by their keys, once the context has read its own. */
+void wr_tls_context_use_rsa(weir_tls_context *context);
+
+/* The connection signs with @key from now on, held until it has another one;
+ * NULL: it has no RSA key. */
+void wr_tls_context_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key);
 
 /* ---- context_verify.c ---- */
 

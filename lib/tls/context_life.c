@@ -22,6 +22,7 @@ static void context_life_free_identities(weir_tls_context *context)
             explicit_bzero(identity->key, (size_t)identity->key_size);
         }
         free(identity->key);
+        wr_tls_context_free_rsa(identity->rsa_key);
         free(identity->chain);
         free(identity->leaf);
     }
@@ -36,6 +37,7 @@ void wr_tls_context_free(weir_tls_context *context)
     wr_assert(context->references == 0);
     wolfSSL_CTX_free(context->ctx);
     wolfSSL_CTX_free(context->judge);
+    wr_tls_context_free_rsa(context->rsa_key);
     wr_tls_memory_leave(before);
     wr_tls_ticket_keys_fini(&context->ticket_keys);
     wr_tls_trust_fini(&context->trust);

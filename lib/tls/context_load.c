@@ -132,7 +132,7 @@ static int context_load_key(weir_tls_context *context, const uint8_t *data,
     if (wolfSSL_CTX_use_PrivateKey_buffer(context->ctx, data, size,
                                           WOLFSSL_FILETYPE_PEM) ==
         WOLFSSL_SUCCESS) {
-        return 0;
+        return wr_tls_context_read_rsa(data, size, &context->rsa_key);
     }
     return memmem(data, (size_t)size, "ENCRYPTED", 9) ? WEIR_ETLSPASSWORD
                                                       : WEIR_ETLSNOKEY;

@@ -120,6 +120,18 @@ static int context_names_try(weir_tls_context *context)
     return err;
 }
 
+/* The newest certificate and its key are good; what signs with it is made. */
+static int context_names_accept(weir_tls_context *context)
+{
+    struct wr_tls_identity *identity = context_names_newest(context);
+    int err = context_names_try(context);
+
+    wr_assert(!identity->rsa_key);
+    return err < 0 ? err
+                   : wr_tls_context_read_rsa(identity->key, identity->key_size,
+                                             &identity->rsa_key);
+}
+
 static int context_names_load_one(weir_tls_context *context,
                                   const struct weir_tls_identity *from,
                                   struct wr_tls_context_text *text)
@@ -138,7 +150,7 @@ static int context_names_load_one(weir_tls_context *context,
                                       context_names_use_key, text);
     }
     if (err == 0) {
-        err = context_names_try(context);
+        err = context_names_accept(context);
         if (err < 0) {
             wr_tls_context_say(text, "key", file, err);
         }
@@ -184,6 +196,7 @@ static int context_names_install(const weir_tls_context *context,
             WOLFSSL_SUCCESS) {
         return -ENOMEM; /* they were tried */
     }
+    wr_tls_context_set_rsa(ssl, identity->rsa_key);
     if (identity->is_rsa == context->identities[0].is_rsa) {
         return 0;
     }

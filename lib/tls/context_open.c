@@ -81,6 +81,7 @@ static int context_open_common(weir_tls_context *context,
     verdict->peer_is_client = context->is_server;
     verdict->context = context;
     wolfSSL_SetCertCbCtx(ssl, verdict);
+    wr_tls_context_set_rsa(ssl, context->rsa_key);
     return wr_tls_context_log_keys(context, ssl);
 }
 
@@ -97,10 +98,16 @@ int wr_tls_context_open(weir_tls_context *context,
         err = context_open_client(context, options, verdict, ssl);
     }
     if (err < 0) {
-        wolfSSL_free(ssl);
+        wr_tls_context_close(ssl);
         return err;
     }
     wr_assert(!verdict->err);
     *ret = ssl;
     return 0;
+}
+
+void wr_tls_context_close(struct WOLFSSL *ssl)
+{
+    wr_tls_context_set_rsa(ssl, NULL);
+    wolfSSL_free(ssl);
 }

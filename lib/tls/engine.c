@@ -240,7 +240,7 @@ void wr_tls_engine_fini(struct wr_tls_engine *engine)
     wr_tls_engine_check_invariants(engine);
     struct wr_tls_memory_scope before =
         wr_tls_memory_enter(engine->memory, WR_TLS_MEMORY_PLAIN);
-    wolfSSL_free(engine->ssl);
+    wr_tls_context_close(engine->ssl);
     wr_tls_memory_leave(before);
     engine->ssl = NULL;
     wr_tls_engine_drop_output(engine);

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The certificates that tests of the TLS engine use: one authority, and two
-# leaves of it for localhost, one with a P-256 key and one with RSA 2048.
+# The certificates that tests of the TLS engine use: one authority, and leaves of
+# it for localhost, one with a P-256 key and the others with keys of RSA, the last
+# of which is for signatures of RSASSA-PSS alone.
 #
 # Usage: tls_certificates.sh FOLDER
 set -eu
@@ -33,3 +34,7 @@ EOF
 
 leaf ecdsa -newkey ec -pkeyopt ec_paramgen_curve:P-256
 leaf rsa -newkey rsa:2048
+leaf rsa3072 -newkey rsa:3072
+leaf rsa4096 -newkey rsa:4096
+leaf rsapss -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048
+openssl pkey -in rsa.key -pubout -out rsa.pub

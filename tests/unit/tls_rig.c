@@ -195,6 +195,11 @@ int wr_tls_context_open(weir_tls_context *context,
     return 0;
 }
 
+void wr_tls_context_close(struct WOLFSSL *ssl)
+{
+    wolfSSL_free(ssl);
+}
+
 /* ---- the pair ---- */
 
 static void rig_init_side(struct tls_rig_side *side, bool is_server,

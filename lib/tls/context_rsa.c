@@ -1,0 +1,192 @@
+/*
+ * The RSA keys of a context, which sign by libcrypto (rsa_key.h).
+ *
+ * wolfSSL reads and checks each key as it would do without, and goes on to
+ * decode it and to verify its signatures; it leaves the one operation in
+ * between to these callbacks. They are set on a context once its keys have been
+ * read: from then on wolfSSL would take a public key for a private one. A
+ * connection holds a reference on the key that it signs with, which may be
+ * another context's (SNI).
+ */
+#include "context_impl.h"
+#include "rsa_key.h"
+#include "uring/check.h"
+
+#include <weir/error.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/asn_public.h>
+#include <wolfssl/wolfcrypt/rsa.h>
+
+#ifndef HAVE_PK_CALLBACKS
+#error "this wolfSSL does not leave signing to others; configure -Drsa=wolfssl"
+#endif
+
+/* ---- reading ---- */
+
+static int context_rsa_copy_number(mp_int *number, struct wr_tls_rsa_bytes *ret)
+{
+    const int size = mp_unsigned_bin_size(number);
+
+    if (size <= 0 || (size_t)size > sizeof(ret->data)) {
+        return WEIR_ETLSENGINE;
+    }
+    ret->size = (size_t)size;
+    return mp_to_unsigned_bin(number, ret->data) == MP_OKAY ? 0
+                                                            : WEIR_ETLSENGINE;
+}
+
+static int context_rsa_give(RsaKey *rsa, struct wr_tls_rsa_key **ret)
+{
+    struct wr_tls_rsa_bytes numbers[WR_TLS_RSA_NUMBERS];
+    mp_int *const from[WR_TLS_RSA_NUMBERS] = {
+        [WR_TLS_RSA_N] = &rsa->n,   [WR_TLS_RSA_E] = &rsa->e,
+        [WR_TLS_RSA_D] = &rsa->d,   [WR_TLS_RSA_P] = &rsa->p,
+        [WR_TLS_RSA_Q] = &rsa->q,   [WR_TLS_RSA_DP] = &rsa->dP,
+        [WR_TLS_RSA_DQ] = &rsa->dQ, [WR_TLS_RSA_U] = &rsa->u,
+    };
+    int err = 0;
+
+    wr_assert(rsa->type == RSA_PRIVATE);
+    for (int i = 0; err == 0 && i < WR_TLS_RSA_NUMBERS; i++) {
+        err = context_rsa_copy_number(from[i], &numbers[i]);
+    }
+    if (err == 0) {
+        err = wr_tls_rsa_key_new(numbers, ret);
+    }
+    explicit_bzero(numbers, sizeof(numbers));
+    return err;
+}
+
+/* @der is a key that wolfSSL accepted: of RSA, or of another kind. */
+static int context_rsa_decode(const uint8_t *der, int size,
+                              struct wr_tls_rsa_key **ret)
+{
+    RsaKey rsa;
+    word32 used = 0;
+    int err = 0;
+
+    wr_assert(size > 0);
+    if (wc_InitRsaKey(&rsa, NULL) != 0) {
+        return -ENOMEM;
+    }
+    const int number = wc_RsaPrivateKeyDecode(der, &used, &rsa, (word32)size);
+    if (number == 0) {
+        err = context_rsa_give(&rsa, ret);
+    } else if (number == MEMORY_E) {
+        err = -ENOMEM;
+    }
+    wr_ignore(wc_FreeRsaKey(&rsa) != 0); /* it wipes the numbers */
+    return err;
+}
+
+int wr_tls_context_read_rsa(const uint8_t *pem, long size,
+                            struct wr_tls_rsa_key **ret)
+{
+    uint8_t *der = malloc((size_t)size);
+
+    wr_assert(size > 0);
+    *ret = NULL;
+    if (!der) {
+        return -ENOMEM;
+    }
+    const int der_size = wc_KeyPemToDer(pem, (int)size, der, (int)size, NULL);
+    int err =
+        der_size > 0 ? context_rsa_decode(der, der_size, ret) : WEIR_ETLSNOKEY;
+    explicit_bzero(der, (size_t)size);
+    free(der);
+    return err;
+}
+
+void wr_tls_context_free_rsa(struct wr_tls_rsa_key *key)
+{
+    wr_tls_rsa_key_unref(key);
+}
+
+/* ---- signing ---- */
+
+static int context_rsa_sign(struct wr_tls_rsa_key *key,
+                            const struct wr_tls_rsa_digest *digest,
+                            uint8_t *out, word32 *out_size)
+{
+    size_t size = *out_size;
+
+    wr_assert(digest->data);
+    if (!key || wr_tls_rsa_key_sign(key, digest, out, &size) < 0) {
+        return RSA_SIGN_FAULT; /* the engine makes WEIR_ETLSSIGN of it */
+    }
+    wr_assert(size <= *out_size);
+    *out_size = (word32)size;
+    return 0;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
+static int context_rsa_sign_pkcs1(WOLFSSL *ssl, const unsigned char *in,
+                                  unsigned in_size, unsigned char *out,
+                                  word32 *out_size, const unsigned char *der,
+                                  unsigned der_size, void *arg)
+{
+    const struct wr_tls_rsa_digest digest = {
+        .scheme = WR_TLS_RSA_PKCS1,
+        .data = in,
+        .size = in_size,
+    };
+
+    (void)ssl;
+    (void)der;
+    (void)der_size;
+    return context_rsa_sign(arg, &digest, out, out_size);
+}
+
+static enum wr_tls_rsa_scheme context_rsa_scheme_of(int mgf)
+{
+    switch (mgf) {
+    case WC_MGF1SHA512:
+        return WR_TLS_RSA_PSS_SHA512;
+    case WC_MGF1SHA384:
+        return WR_TLS_RSA_PSS_SHA384;
+    default:
+        wr_assert(mgf == WC_MGF1SHA256); /* there is none besides in TLS */
+        return WR_TLS_RSA_PSS_SHA256;
+    }
+}
+
+/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
+static int context_rsa_sign_pss(WOLFSSL *ssl, const unsigned char *in,
+                                unsigned in_size, unsigned char *out,
+                                unsigned *out_size, int hash, int mgf,
+                                const unsigned char *der, unsigned der_size,
+                                void *arg)
+{
+    const struct wr_tls_rsa_digest digest = {
+        .scheme = context_rsa_scheme_of(mgf),
+        .data = in,
+        .size = in_size,
+    };
+
+    (void)ssl;
+    (void)hash; /* the same as that of the mask */
+    (void)der;
+    (void)der_size;
+    return context_rsa_sign(arg, &digest, out, out_size);
+}
+
+void wr_tls_context_use_rsa(weir_tls_context *context)
+{
+    wr_assert(context->ctx);
+    wolfSSL_CTX_SetRsaSignCb(context->ctx, context_rsa_sign_pkcs1);
+    wolfSSL_CTX_SetRsaPssSignCb(context->ctx, context_rsa_sign_pss);
+}
+
+void wr_tls_context_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key)
+{
+    struct wr_tls_rsa_key *before = wolfSSL_GetRsaSignCtx(ssl);
+
+    wr_assert(before == wolfSSL_GetRsaPssSignCtx(ssl));
+    wolfSSL_SetRsaSignCtx(ssl, wr_tls_rsa_key_ref(key));
+    wolfSSL_SetRsaPssSignCtx(ssl, key);
+    wr_tls_rsa_key_unref(before);
+}

@@ -1,0 +1,77 @@
+/*
+ * A private key of RSA in libcrypto, which signs two to three times as fast as
+ * wolfSSL: it has code for processors that multiply by AVX-512 IFMA, and keeps
+ * the numbers of a key ready. It does this one operation and nothing else:
+ * wolfSSL reads keys, judges them, and verifies.
+ *
+ * A key is shared by the threads whose connections sign with it. libcrypto
+ * blinds each operation, works in constant time, checks the result by the
+ * public key, and wipes a key's numbers when it is freed. Its memory is
+ * malloc()'s: some 5 KiB for a key, and once for the process 250 KiB. It is not
+ * counted by any loop.
+ */
+#ifndef WEIR_LIB_TLS_RSA_KEY_H
+#define WEIR_LIB_TLS_RSA_KEY_H
+
+#include <weir/base.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* libcrypto's EVP_PKEY by another name; counted references, any thread. */
+struct wr_tls_rsa_key;
+
+/* The numbers of a key (RFC 8017, 3.2), in the order of a private key's ASN.1.
+ */
+enum wr_tls_rsa_number {
+    WR_TLS_RSA_N,  /* modulus */
+    WR_TLS_RSA_E,  /* public exponent */
+    WR_TLS_RSA_D,  /* private exponent */
+    WR_TLS_RSA_P,  /* first prime */
+    WR_TLS_RSA_Q,  /* second prime */
+    WR_TLS_RSA_DP, /* exponent of the first prime */
+    WR_TLS_RSA_DQ, /* exponent of the second prime */
+    WR_TLS_RSA_U,  /* coefficient: the inverse of the second prime */
+    WR_TLS_RSA_NUMBERS,
+};
+
+/* Bytes of a modulus at most, as wolfSSL is built. */
+#define WR_TLS_RSA_SIZE_MAX 512u
+
+/* A number's bytes, the most significant first. */
+struct wr_tls_rsa_bytes {
+    uint8_t data[WR_TLS_RSA_SIZE_MAX];
+    size_t size;
+};
+
+/* A key that can sign, which was tried: 0, -ENOMEM, WEIR_ETLSENGINE where
+ * libcrypto refuses the numbers, WEIR_ETLSSIGN. */
+WEIR_MUST_USE int
+wr_tls_rsa_key_new(const struct wr_tls_rsa_bytes numbers[WR_TLS_RSA_NUMBERS],
+                   struct wr_tls_rsa_key **ret);
+
+/* NULL is no key, in both. */
+struct wr_tls_rsa_key *wr_tls_rsa_key_ref(struct wr_tls_rsa_key *key);
+void wr_tls_rsa_key_unref(struct wr_tls_rsa_key *key);
+
+/* How a signature is padded, and what is signed. */
+enum wr_tls_rsa_scheme {
+    WR_TLS_RSA_PKCS1,      /* a digest in its ASN.1 (DigestInfo) */
+    WR_TLS_RSA_PSS_SHA256, /* a digest; a salt of the same size */
+    WR_TLS_RSA_PSS_SHA384,
+    WR_TLS_RSA_PSS_SHA512,
+};
+
+struct wr_tls_rsa_digest {
+    enum wr_tls_rsa_scheme scheme;
+    const uint8_t *data;
+    size_t size;
+};
+
+/* Signs into @ret, of *@ret_size bytes, and sets what is used of them: 0, or
+ * WEIR_ETLSSIGN. */
+WEIR_MUST_USE int wr_tls_rsa_key_sign(struct wr_tls_rsa_key *key,
+                                      const struct wr_tls_rsa_digest *digest,
+                                      uint8_t *ret, size_t *ret_size);
+
+#endif

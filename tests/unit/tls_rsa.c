@@ -1,0 +1,138 @@
+/*
+ * Keys of RSA in handshakes of both versions.
+ *
+ * They are of each size, of servers and of clients; libcrypto or wolfSSL signs
+ * by them, as weir is built. The peer, which is wolfSSL, verifies.
+ */
+#include "tests/unit/tls_pair.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <weir/error.h>
+#include <weir/tls.h>
+
+static struct tls_pair pair;
+
+static const char *rsa_path(const char *name, const char *suffix)
+{
+    static char paths[16][4096];
+    static unsigned turn;
+    char *path = paths[turn++ % 16];
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
+    snprintf(path, sizeof(paths[0]), "%s/%s%s", folder, name, suffix);
+    return path;
+}
+
+static struct weir_tls_options rsa_server(const char *name, int version)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .server = true,
+        .certificate = {.file = rsa_path(name, ".pem")},
+        .key = {.file = rsa_path(name, ".key")},
+        .authorities = {.file = rsa_path("ca", ".pem")},
+        .client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED,
+        .min_version = (enum weir_tls_version)version,
+        .max_version = (enum weir_tls_version)version,
+    };
+}
+
+static struct weir_tls_options rsa_client(const char *name)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .certificate = {.file = rsa_path(name, ".pem")},
+        .key = {.file = rsa_path(name, ".key")},
+        .authorities = {.file = rsa_path("ca", ".pem")},
+    };
+}
+
+static void rsa_connect(const struct weir_tls_options *client_options,
+                        const struct weir_tls_options *server_options)
+{
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    weir_tls_context *client = tls_pair_context(client_options);
+    weir_tls_context *server = tls_pair_context(server_options);
+    tls_pair_connect(&pair, client, server, &how);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+    tls_pair_expect(&pair, 0, 0);
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_rsa, servers_and_clients_sign_by_keys_of_each_size)
+{
+    static const char *const names[] = {"rsa", "rsa3072", "rsa4096"};
+
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+            const struct weir_tls_options client = rsa_client(names[i]);
+            const struct weir_tls_options server =
+                rsa_server(names[i], version);
+            rsa_connect(&client, &server);
+        }
+    }
+}
+
+UNIT(tls_rsa, one_side_may_have_a_key_on_a_curve)
+{
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        const struct weir_tls_options rsa = rsa_client("rsa");
+        const struct weir_tls_options curve = rsa_client("ecdsa");
+        const struct weir_tls_options rsa_end = rsa_server("rsa", version);
+        const struct weir_tls_options curve_end = rsa_server("ecdsa", version);
+        rsa_connect(&rsa, &curve_end);
+        rsa_connect(&curve, &rsa_end);
+    }
+}
+
+UNIT(tls_rsa, a_key_for_rsassa_pss_alone_signs)
+{
+    const struct weir_tls_options client = rsa_client("rsapss");
+    const struct weir_tls_options server = rsa_server("rsapss", WEIR_TLS_1_3);
+    rsa_connect(&client, &server);
+}
+
+/* The context that a key came from has gone when the connection signs by it. */
+UNIT(tls_rsa, a_connection_signs_when_its_context_has_no_other_reference)
+{
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct weir_tls_options client_options = rsa_client("rsa");
+    const struct weir_tls_options options = rsa_server("rsa", WEIR_TLS_1_3);
+    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *server = tls_pair_context(&options);
+
+    tls_pair_open(&pair, client, server, &how);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+    cr_assert_eq(wr_tls_engine_handshake(&pair.client), -EAGAIN);
+    tls_pair_exchange(&pair);
+
+    tls_pair_expect(&pair, 0, 0);
+    tls_pair_disconnect(&pair);
+}
+
+/* Asked a second time, wolfSSL would take it, as others sign. */
+UNIT(tls_rsa, a_public_key_is_refused)
+{
+    struct weir_tls_options options = rsa_server("rsa", WEIR_TLS_1_3);
+    weir_tls_context *context = NULL;
+    char text[256];
+
+    options.key.file = rsa_path("rsa", ".pub");
+    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)),
+              WEIR_ETLSNOKEY, "%s", text);
+    options.key.file = rsa_path("rsa", ".key");
+    const struct weir_tls_identity other = {
+        .certificate = {.file = rsa_path("rsa", ".pem")},
+        .key = {.file = rsa_path("rsa", ".pub")},
+    };
+    options.identities = &other;
+    options.identity_count = 1;
+    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)),
+              WEIR_ETLSNOKEY, "%s", text);
+    cr_assert_null(context);
+}

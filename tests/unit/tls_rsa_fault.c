@@ -1,0 +1,179 @@
+/*
+ * Handshakes in which the private key cannot sign.
+ *
+ * In this program libcrypto has a double that fails as it is told to: to take a
+ * key, to sign by it, or to sign what it was given.
+ */
+#include "lib/tls/rsa_key.h"
+#include "tests/unit/tls_pair.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+#include <weir/tls.h>
+
+static struct tls_pair pair;
+
+/* ---- the double ---- */
+
+struct wr_tls_rsa_key {
+    int references;
+};
+
+static struct wr_tls_rsa_key fault_key;
+static bool fault_refuses_keys;
+static bool fault_signs_wrongly;
+
+int wr_tls_rsa_key_new(
+    const struct wr_tls_rsa_bytes numbers[WR_TLS_RSA_NUMBERS],
+    struct wr_tls_rsa_key **ret)
+{
+    expect_eq(numbers[WR_TLS_RSA_N].size, 256);
+    if (fault_refuses_keys) {
+        return WEIR_ETLSENGINE;
+    }
+    fault_key.references++;
+    *ret = &fault_key;
+    return 0;
+}
+
+struct wr_tls_rsa_key *wr_tls_rsa_key_ref(struct wr_tls_rsa_key *key)
+{
+    if (key) {
+        key->references++;
+    }
+    return key;
+}
+
+void wr_tls_rsa_key_unref(struct wr_tls_rsa_key *key)
+{
+    if (key) {
+        expect_gt(key->references, 0);
+        key->references--;
+    }
+}
+
+int wr_tls_rsa_key_sign(struct wr_tls_rsa_key *key,
+                        const struct wr_tls_rsa_digest *digest, uint8_t *ret,
+                        size_t *ret_size)
+{
+    cr_assert_eq(key, &fault_key);
+    expect_gt(digest->size, 0);
+    expect_geq(*ret_size, 256);
+    if (!fault_signs_wrongly) {
+        return WEIR_ETLSSIGN;
+    }
+    memset(ret, 1, 256);
+    *ret_size = 256;
+    return 0;
+}
+
+/* ---- tests ---- */
+
+static const char *fault_path(const char *name)
+{
+    static char paths[8][4096];
+    static unsigned turn;
+    char *path = paths[turn++ % 8];
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
+    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    return path;
+}
+
+static struct weir_tls_options fault_server(const char *certificate,
+                                            const char *key, int version)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .server = true,
+        .certificate = {.file = fault_path(certificate)},
+        .key = {.file = fault_path(key)},
+        .min_version = (enum weir_tls_version)version,
+        .max_version = (enum weir_tls_version)version,
+    };
+}
+
+static void fault_connect(const struct weir_tls_options *client_options,
+                          const struct weir_tls_options *server_options)
+{
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    weir_tls_context *client = tls_pair_context(client_options);
+    weir_tls_context *server = tls_pair_context(server_options);
+    tls_pair_connect(&pair, client, server, &how);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+}
+
+static struct weir_tls_options fault_client(void)
+{
+    return (struct weir_tls_options){
+        .size = sizeof(struct weir_tls_options),
+        .authorities = {.file = fault_path("ca.pem")},
+    };
+}
+
+UNIT(tls_rsa_fault, a_server_that_cannot_sign_ends_the_handshake)
+{
+    const struct weir_tls_options client = fault_client();
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        const struct weir_tls_options server =
+            fault_server("rsa.pem", "rsa.key", version);
+        fault_connect(&client, &server);
+        expect_eq(wr_tls_engine_get_error(&pair.server), WEIR_ETLSSIGN);
+        expect_eq(pair.client.state, WR_TLS_ENGINE_HANDSHAKE);
+        tls_pair_disconnect(&pair);
+        expect_eq(fault_key.references, 0);
+    }
+}
+
+UNIT(tls_rsa_fault, a_client_that_cannot_sign_ends_the_handshake)
+{
+    struct weir_tls_options client = fault_client();
+    client.certificate.file = fault_path("rsa.pem");
+    client.key.file = fault_path("rsa.key");
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        struct weir_tls_options server =
+            fault_server("ecdsa.pem", "ecdsa.key", version);
+        server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+        server.authorities.file = fault_path("ca.pem");
+        fault_connect(&client, &server);
+        expect_eq(wr_tls_engine_get_error(&pair.client), WEIR_ETLSSIGN);
+        expect_eq(pair.server.state, WR_TLS_ENGINE_HANDSHAKE);
+        tls_pair_disconnect(&pair);
+        expect_eq(fault_key.references, 0);
+    }
+}
+
+/* wolfSSL verifies what it is about to send. */
+UNIT(tls_rsa_fault, a_wrong_signature_does_not_leave)
+{
+    const struct weir_tls_options client = fault_client();
+    fault_signs_wrongly = true;
+    for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
+        const struct weir_tls_options server =
+            fault_server("rsa.pem", "rsa.key", version);
+        fault_connect(&client, &server);
+        expect_lt(wr_tls_engine_get_error(&pair.server), 0);
+        expect_eq(pair.client.state, WR_TLS_ENGINE_HANDSHAKE);
+        tls_pair_disconnect(&pair);
+    }
+}
+
+UNIT(tls_rsa_fault, a_key_that_libcrypto_refuses_is_an_error_of_the_context)
+{
+    const struct weir_tls_options options =
+        fault_server("rsa.pem", "rsa.key", WEIR_TLS_1_3);
+    weir_tls_context *context = NULL;
+    char text[4096];
+
+    fault_refuses_keys = true;
+    expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)),
+              WEIR_ETLSENGINE);
+    cr_assert_null(context);
+    cr_assert_not_null(strstr(text, "rsa.key"), "%s", text);
+    expect_eq(fault_key.references, 0);
+}
