@@ -205,6 +205,11 @@ struct weir_datagram_options {
      * WEIR_ECLOSETIMEOUT; 0: no limit. A Unix peer that does not read keeps a
      * close waiting. */
     uint64_t close_timeout_ns;
+    /** Unix sockets without a remote address: how long a datagram may wait for
+     * room at its peer, in nanoseconds from when it was queued. Then it is
+     * dropped, and error_received gets -ETIMEDOUT. No peer that does not read
+     * holds up those for others for longer. 0: no limit. */
+    uint64_t peer_wait_ns;
 };
 
 /**
@@ -263,9 +268,14 @@ WEIR_API void weir_endpoint_cancel(weir_endpoint *endpoint);
  * It leaves at the end of this turn of the loop, in order with all others. May
  * call pause_writing before it returns. What becomes of it later, a refusal
  * among others, is told by error_received. While a close sends what waits,
- * datagrams are refused, but for those from inside resume_writing. As they
- * leave in order, those for one Unix peer whose queue is full hold up those for
- * others; write_hard_limit_bytes bounds them.
+ * datagrams are refused, but for those from inside resume_writing.
+ *
+ * As they leave in order, those for one Unix peer whose queue is full hold up
+ * those for others, for peer_wait_ns at most. Letting those for others pass
+ * would help little: the marks and the hard limit count the whole endpoint, and
+ * a peer that never reads would fill it in the end. A server of peers that it
+ * does not trust sets the limit; one that must lose nothing has an endpoint for
+ * each peer, with remote_address.
  *
  * @param t     a datagram transport; borrowed
  * @param data  the bytes; borrowed, NULL only where there are none

@@ -132,6 +132,7 @@ int wr_datagramq_push(struct wr_datagramq *q, struct wr_blocks *blocks,
     entry->name_len = (uint16_t)name_len;
     entry->control_len = (uint16_t)parts->control_len;
     entry->error = 0;
+    entry->deadline_ns = parts->deadline_ns;
     if (name_len > 0) {
         memcpy(datagramq_name(entry), &parts->name->storage, name_len);
     }

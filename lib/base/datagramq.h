@@ -38,6 +38,7 @@ struct wr_outgoing {
     uint16_t control_len;
     enum wr_outgoing_kind kind : 8;
     int error; /* of the first try to send it; 0: none */
+    uint64_t deadline_ns;
     union {
         weir_lease *lease;
         struct {
@@ -58,6 +59,8 @@ struct wr_outgoing_parts {
     weir_lease *lease;
     weir_release_fn *release;
     void *release_arg;
+    uint64_t
+        deadline_ns; /* it waits no longer for room; UINT64_MAX: for ever */
 };
 
 struct wr_datagramq {

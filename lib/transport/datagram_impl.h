@@ -115,6 +115,7 @@ struct wr_endpoint {
     struct wr_timer recv_timer;  /* receiving rests until then */
     struct wr_timer close_timer; /* the end of a close's time */
     uint64_t close_timeout_ns;   /* 0: there is none */
+    uint64_t peer_wait_ns;       /* UINT64_MAX: there is no limit */
     struct wr_turn_end turn_end;
     struct wr_ready step;
     struct wr_datagramq queue;

@@ -49,6 +49,15 @@ static int datagram_message_check_bytes(const struct wr_endpoint *e,
     return len <= most ? 0 : -EMSGSIZE;
 }
 
+/* Until when a datagram that is queued now may wait for room at its peer. */
+static uint64_t datagram_message_deadline(const struct wr_endpoint *e)
+{
+    wr_assert(e->peer_wait_ns > 0);
+    return e->peer_wait_ns == UINT64_MAX
+               ? UINT64_MAX
+               : wr_add_sat(wr_sys_now(), e->peer_wait_ns);
+}
+
 int weir_transport_sendto(weir_transport *t, const void *data, size_t len,
                           const struct weir_address *addr)
 {
@@ -58,6 +67,7 @@ int weir_transport_sendto(weir_transport *t, const void *data, size_t len,
 
     wr_require_loop(t->loop);
     wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
+    parts.deadline_ns = datagram_message_deadline(e);
     int err = datagram_message_find_peer(e, addr, &parts.name);
     wr_require(err >= 0, err);
     err = datagram_message_check_bytes(e, data, len);
@@ -118,6 +128,7 @@ int weir_transport_sendmsg(weir_transport *t,
         .lease = known.lease,
         .release = known.release,
         .release_arg = known.release_arg,
+        .deadline_ns = datagram_message_deadline(e),
     };
     err = datagram_message_find_peer(e, known.address, &parts.name);
     wr_require(err >= 0, err);

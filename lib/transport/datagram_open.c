@@ -105,6 +105,10 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     e->family = (sa_family_t)family;
     datagram_open_set_limits(e, options);
     datagram_open_ask_names(e, socket->remote);
+    e->peer_wait_ns = UINT64_MAX;
+    if (options->peer_wait_ns > 0 && family == AF_UNIX && !e->is_connected) {
+        e->peer_wait_ns = options->peer_wait_ns;
+    }
     int err = datagram_open_find_protocol(e, factory);
     if (err < 0) {
         wr_ignore(wr_sys_close(fd));

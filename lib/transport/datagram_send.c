@@ -10,7 +10,9 @@
  *
  * Where there is no room a poll waits for it. No poll tells of room in the
  * queue of a network device, nor in that of one Unix peer among several: there
- * a timer waits.
+ * a timer waits. A limit for the latter counts from when a datagram was queued:
+ * all before it were queued earlier, so that none is held up for longer,
+ * however many peers do not read, and the order is kept.
  *
  * An error belongs to the first datagram of the batch, or to an earlier one
  * that a peer refused: the kernel keeps that error and tells it in place of
@@ -67,6 +69,17 @@ static uint64_t datagram_send_took(struct wr_endpoint *e, uint32_t count)
     return bytes;
 }
 
+/* The first datagram is not sent, and the protocol is told. Returns its bytes.
+ */
+static uint64_t datagram_send_drop(struct wr_endpoint *e, int err)
+{
+    const uint64_t bytes = datagram_send_pop(e);
+
+    wr_assert(err < 0);
+    wr_endpoint_tell_error(e, err);
+    return bytes;
+}
+
 /* The first datagram failed. Returns how many left the queue: 0 or 1. */
 static uint32_t datagram_send_failed(struct wr_endpoint *e, int err)
 {
@@ -77,9 +90,16 @@ static uint32_t datagram_send_failed(struct wr_endpoint *e, int err)
         first->error = err;
         return 0;
     }
-    wr_ignore(datagram_send_pop(e) == 0);
-    wr_endpoint_tell_error(e, err);
+    wr_ignore(datagram_send_drop(e, err) == 0);
     return 1;
+}
+
+/* True when the first datagram may wait no longer for room at its peer. */
+static bool datagram_send_is_over(const struct wr_endpoint *e)
+{
+    const uint64_t deadline_ns = wr_datagramq_first(&e->queue)->deadline_ns;
+
+    return WR_UNLIKELY(deadline_ns < UINT64_MAX) && wr_sys_now() >= deadline_ns;
 }
 
 /* Sends the datagrams that are queued now, as far as they go: 0, or why the
@@ -99,6 +119,9 @@ static int datagram_send_all(struct wr_endpoint *e)
             wr_check((uint32_t)res <= count);
             left -= (uint32_t)res;
             bytes += datagram_send_took(e, (uint32_t)res);
+        } else if (res == -EAGAIN && datagram_send_is_over(e)) {
+            bytes += datagram_send_drop(e, -ETIMEDOUT);
+            left--;
         } else if (res == -EAGAIN || res == -ENOBUFS) {
             return res;
         } else if (res < 0 && res != -EINTR) {

@@ -462,3 +462,72 @@ DATAGRAMS_WITH(datagram_send, a_close_in_time_is_no_error, .connected = true,
 
     expect_eq(rig->lost_err, 0);
 }
+
+/* ---- Unix peers that do not read ---- */
+
+/* A peer of the test beside that of the rig, and its address. */
+static int open_other(struct dg *rig, struct weir_address *ret)
+{
+    const int fd = socket(rig->family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    *ret = dg_fresh_address(rig);
+    expect_eq(bind(fd, &ret->storage.any, ret->len), 0);
+    return fd;
+}
+
+static bool other_has_one(void *arg)
+{
+    const struct dg *rig = arg;
+    char byte;
+    return recv(rig->step, &byte, 1, MSG_DONTWAIT) == 1;
+}
+
+DATAGRAMS_WITH(datagram_send,
+               a_peer_that_does_not_read_holds_up_others_no_longer,
+               .options = {.peer_wait_ns = 20 * DG_MS})
+{
+    struct weir_address other;
+    if (rig->family != AF_UNIX) {
+        return;
+    }
+    rig->step = open_other(rig, &other);
+    const uint32_t count = fill_up(rig);
+    expect_geq(weir_transport_sendto(rig->t, "x", 1, &other), 0);
+
+    dg_wait(rig, other_has_one);
+
+    expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
+    expect_eq(rig->error, -ETIMEDOUT);
+    cr_assert_gt(rig->error_count, 0);
+    expect_eq(dg_counts(rig).sent, count + 1 - (uint32_t)rig->error_count);
+    expect_eq(dg_counts(rig).errors, rig->error_count);
+    close(rig->step);
+}
+
+DATAGRAMS_WITH(datagram_send, a_peer_that_reads_in_time_loses_none,
+               .options = {.peer_wait_ns = DG_WAIT_S * DG_S})
+{
+    if (rig->family != AF_UNIX) {
+        return;
+    }
+    const uint32_t count = fill_up(rig);
+    dg_turn_for(rig, 3 * DG_MS);
+    expect_all_from_peer(rig, count);
+
+    expect_eq(rig->error_count, 0);
+    expect_eq(dg_counts(rig).sent, count);
+}
+
+DATAGRAMS_WITH(datagram_send, a_close_drops_what_has_waited_for_a_peer_too_long,
+               .options = {.peer_wait_ns = 5 * DG_MS})
+{
+    if (rig->family != AF_UNIX) {
+        return;
+    }
+    cr_assert_gt(fill_up(rig), 0);
+    weir_transport_close(rig->t);
+
+    dg_wait_lost(rig);
+
+    expect_eq(rig->error, -ETIMEDOUT);
+    expect_eq(rig->lost_err, 0);
+}
