@@ -1,0 +1,145 @@
+/*
+ * A server whose connections go on with TLS after they were made: each is
+ * counted once, keeps its place under the limit, and is ended by the server in
+ * the middle of its handshake like any other.
+ */
+#include "tests/contract/maker.h"
+#include "tests/contract/starting_rig.h"
+
+enum { CLIENT_COUNT = 6 };
+
+static struct weir_tls_settings server_tls;
+static int done_count;
+static int done_err;
+static uint64_t wanted;
+
+static void upgrade_done(void *arg, int err, weir_transport *t)
+{
+    (void)arg;
+    (void)t;
+    done_count++;
+    done_err = err;
+}
+
+static void upgrade(struct maker *m)
+{
+    const struct weir_start_tls_options options = {
+        .size = sizeof(options), .done = upgrade_done, .done_arg = m};
+    weir_transport *t;
+    expect_eq(weir_transport_start_tls(m->t, &server_tls, &options, &t), 0);
+    m->t = t;
+}
+
+static bool has_clients(const struct maker *m)
+{
+    return weir_server_get_connection_count(m->server) == wanted;
+}
+
+static void serve(struct maker *m, uint64_t limit)
+{
+    struct weir_server_options options = maker_server_options(m);
+    options.connection_limit = limit;
+    server_tls = (struct weir_tls_settings){
+        .size = sizeof(server_tls),
+        .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
+    m->in_made = upgrade;
+    done_count = 0;
+    maker_serve(m, "127.0.0.1", &options);
+    expect_eq(weir_server_on_closed(m->server, maker_server_closed, m), 0);
+}
+
+static void let_in(struct maker *m, int fds[CLIENT_COUNT])
+{
+    serve(m, 0);
+    for (int i = 0; i < CLIENT_COUNT; i++) {
+        fds[i] = peer_connect(m);
+    }
+    maker_run_until_made(m, CLIENT_COUNT);
+    maker_run_for(m, 2 * MS);
+    expect_eq(weir_server_get_connection_count(m->server), CLIENT_COUNT);
+    expect_eq(done_count, 0);
+}
+
+static void expect_ended(struct maker *m, const int fds[CLIENT_COUNT])
+{
+    wanted = 0;
+    maker_run(m, has_clients);
+    expect_eq(m->lost, CLIENT_COUNT);
+    expect_eq(m->lost_err, 0);
+    expect_eq(done_count, CLIENT_COUNT);
+    expect_eq(done_err, -ECANCELED);
+    expect_eq(m->reports, 0);
+    for (int i = 0; i < CLIENT_COUNT; i++) {
+        close(fds[i]);
+    }
+    weir_server_close(m->server);
+    maker_run(m, maker_is_closed);
+    weir_tls_context_unref(server_tls.context);
+}
+
+MAKER(start_tls_server, closing_clients_ends_their_handshakes)
+{
+    int fds[CLIENT_COUNT];
+    let_in(m, fds);
+
+    weir_server_close_clients(m->server);
+
+    expect_ended(m, fds);
+}
+
+MAKER(start_tls_server, aborting_clients_ends_their_handshakes)
+{
+    int fds[CLIENT_COUNT];
+    let_in(m, fds);
+
+    weir_server_abort_clients(m->server);
+
+    expect_ended(m, fds);
+}
+
+MAKER(start_tls_server, a_stop_ends_their_handshakes)
+{
+    int fds[CLIENT_COUNT];
+    let_in(m, fds);
+
+    expect_eq(weir_server_stop(m->server, 30 * MS, NULL, NULL), 0);
+
+    expect_ended(m, fds);
+    expect_eq(m->closed, 1);
+}
+
+MAKER(start_tls_server, an_upgrade_keeps_its_place_under_the_limit)
+{
+    serve(m, 1);
+    int first = peer_connect(m);
+    maker_run_until_made(m, 1);
+    int second = peer_connect(m);
+    maker_run_for(m, 5 * MS);
+    expect_eq(m->made, 1);
+    expect_eq(weir_server_get_connection_count(m->server), 1);
+
+    close(first);
+    maker_run_until_made(m, 2);
+
+    expect_eq(done_count, 1);
+    expect_eq(done_err, WEIR_ETLSTRUNCATED);
+    expect_eq(weir_server_get_connection_count(m->server), 1);
+    close(second);
+    wanted = 0;
+    maker_run(m, has_clients);
+    weir_tls_context_unref(server_tls.context);
+}
+
+MAKER(start_tls_server, its_settings_are_the_programs_own)
+{
+    serve(m, 0);
+    expect_eq(weir_server_set_tls(m->server, &server_tls), -EINVAL);
+    int fd = peer_connect(m);
+    maker_run_until_made(m, 1);
+    weir_tls_context_unref(server_tls.context);
+
+    close(fd); /* the handshake under way had a reference of its own */
+    wanted = 0;
+    maker_run(m, has_clients);
+    expect_eq(done_count, 1);
+}
