@@ -16,10 +16,10 @@
  *     filter_state.c    the states, the next step, what must always hold
  *
  * Life of a filter. Before OPEN the program knows of it only what a factory is
- * shown. In CLOSING it seals what was written, and its close_notify; in
- * SHUTTING it waits for the peer's, if it was asked to. ENDING waits for the
- * loss of the transport below, which was closed, so that sealed bytes and
- * alerts are sent, or aborted.
+ * shown. In CLOSING it seals what was written, and its close_notify. Where it
+ * was asked to wait for the peer's, below sends all that first, and SHUTTING is
+ * the wait. ENDING waits for the loss of the transport below, which was closed,
+ * so that sealed bytes and alerts are sent, or aborted.
  *
  *     UNBORN -> HANDSHAKING -> OPEN -> CLOSING -> SHUTTING
  *                      \__________\___________\__________\__ ENDING -> LOST
@@ -45,7 +45,7 @@ enum wr_filter_state {
     WR_FILTER_UNBORN,      /* nothing has been sent */
     WR_FILTER_HANDSHAKING, /* the protocol is not called */
     WR_FILTER_OPEN,        /* connection_made was called, or is about to be */
-    WR_FILTER_CLOSING,     /* sealing what was written; bytes are discarded */
+    WR_FILTER_CLOSING,     /* what was written goes; bytes are discarded */
     WR_FILTER_SHUTTING,    /* waiting for the peer's close_notify */
     WR_FILTER_ENDING,      /* waiting for the loss of the transport below */
     WR_FILTER_LOST,        /* connection_lost was called, if it had to be */
@@ -114,6 +114,7 @@ struct wr_filter {
     uint64_t sealed_bytes;    /* plaintext in records that below has not sent */
     uint64_t sealed_ns;       /* when bytes were last sealed */
     uint32_t burst_bytes;     /* sealed since it was idle; stops growing */
+    uint32_t answer_count;    /* blocks without plaintext that below has */
     struct wr_copier *copier; /* of the file that is being sent, or NULL */
 
     /* Time. */
@@ -124,7 +125,7 @@ struct wr_filter {
     uint64_t shaking_ns;         /* when the handshake began */
     uint64_t shaken_ns;          /* how long it took; 0: it is not over */
     uint64_t closing_ns;         /* when close was called; 0: it was not */
-    uint64_t shutting_ns;        /* when all was sealed, and the wait began */
+    uint64_t shutting_ns;        /* when all was sent, and the wait began */
     struct weir_timeouts limits; /* as they were set */
 
     struct wr_tls_opener opener; /* opened NULL: it was told */

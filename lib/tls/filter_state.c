@@ -91,7 +91,10 @@ filter_state_next_of_closing(const struct wr_filter *f)
     case WR_TLS_ENGINE_FAILED:
         return WR_FILTER_END;
     case WR_TLS_ENGINE_SENT_CLOSE:
-        return f->shutdown_timeout_ns == 0 ? WR_FILTER_END : WR_FILTER_SHUT;
+        if (f->shutdown_timeout_ns == 0) {
+            return WR_FILTER_END;
+        }
+        return f->sealed_bytes == 0 ? WR_FILTER_SHUT : WR_FILTER_GO;
     case WR_TLS_ENGINE_HANDSHAKE:
     case WR_TLS_ENGINE_OPEN:
     case WR_TLS_ENGINE_RECEIVED_CLOSE:

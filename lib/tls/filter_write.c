@@ -39,6 +39,10 @@ static void filter_write_fail(struct wr_filter *f, int err)
 
 /* ---- ciphertext ---- */
 
+/* Blocks without plaintext that below may have. A handshake makes some; a peer
+ * that asks for key updates and takes nothing makes one each time. */
+#define ANSWERS_MAX 32u
+
 /* Lies in a block of the engine's, before its record. */
 struct filter_record {
     struct wr_filter *filter;
@@ -51,6 +55,9 @@ static void filter_write_go_on(struct wr_filter *f)
     if (!wr_filter_is_over(f) && (f->t.notify_depth >= 0 || f->copier ||
                                   !wr_sendq_is_empty(&f->sendq))) {
         wr_filter_seal_later(f);
+    }
+    if (WR_UNLIKELY(f->state == WR_FILTER_CLOSING && f->sealed_bytes == 0)) {
+        wr_filter_push_step(f); /* the wait for the peer begins */
     }
 }
 
@@ -80,8 +87,22 @@ static void filter_write_release(void *arg)
     filter_write_sent(record.filter, record.plain_bytes);
 }
 
+/* Below has done with a block without plaintext. */
+static void filter_write_release_answer(void *arg)
+{
+    struct wr_block *block = arg;
+    struct filter_record record;
+
+    memcpy(&record, block->data, sizeof(record));
+    wr_assert(record.filter->answer_count > 0);
+    record.filter->answer_count--;
+    filter_write_release(block);
+}
+
 /* Hands a block below; it stands for the bytes sealed since the last one. */
-static void filter_write_send(struct wr_filter *f, struct wr_block *block)
+static inline void filter_write_send(struct wr_filter *f,
+                                     struct wr_block *block,
+                                     weir_release_fn *release)
 {
     const uint64_t plain_bytes = block->next ? 0 : f->unsent_bytes;
     const struct filter_record record = {
@@ -94,15 +115,30 @@ static void filter_write_send(struct wr_filter *f, struct wr_block *block)
     f->unsent_bytes -= plain_bytes;
     block->next = NULL;
     wr_assert(block->used > 0);
-    const int err =
-        f->below->ops->write_ref(f->below, wr_tls_engine_output_of(block),
-                                 block->used, filter_write_release, block);
+    const int err = f->below->ops->write_ref(
+        f->below, wr_tls_engine_output_of(block), block->used, release, block);
     if (err < 0) {
-        filter_write_release(block);
+        release(block);
     }
     if (err == -ENOMEM && f->t.error == 0) {
         filter_write_fail(f, err);
     } /* the other errors are told by the loss */
+}
+
+/* Hands below blocks without plaintext. */
+static __attribute__((noinline)) void
+filter_write_send_answers(struct wr_filter *f, struct wr_block *block)
+{
+    wr_assert(f->unsent_bytes == 0);
+    while (block) {
+        struct wr_block *next = block->next;
+        f->answer_count++;
+        filter_write_send(f, block, filter_write_release_answer);
+        block = next;
+    }
+    if (f->answer_count > ANSWERS_MAX && f->t.error == 0) {
+        filter_write_fail(f, WEIR_ETLSFLOOD);
+    }
 }
 
 void wr_filter_send_output(struct wr_filter *f)
@@ -110,11 +146,18 @@ void wr_filter_send_output(struct wr_filter *f)
     wr_assert(f->has_engine);
     struct wr_block *block = wr_tls_engine_take_output(&f->engine);
 
-    while (block) {
-        struct wr_block *next = block->next;
-        filter_write_send(f, block);
-        block = next;
+    if (!block) {
+        return;
     }
+    if (WR_UNLIKELY(f->unsent_bytes == 0)) {
+        filter_write_send_answers(f, block);
+        return;
+    }
+    do {
+        struct wr_block *next = block->next;
+        filter_write_send(f, block, filter_write_release);
+        block = next;
+    } while (block);
     wr_assert(f->unsent_bytes == 0);
 }
 
