@@ -33,6 +33,7 @@
 #include "weir/sync.h"
 #include "weir/task.h"
 #include "weir/tls.h"
+#include "weir/tls_certificate.h"
 #include "weir/tls_connection.h"
 #include "weir/transport.h"
 #include "weir/unix.h"

@@ -27,9 +27,10 @@
  *
  * weir_transport_get_extra_info() knows "tls_version" ("TLSv1.3"), "cipher",
  * "alpn", "server_name" (server: the one that the client asked for),
- * "tls_resumed", "tls_handshake" (how long it took), "peercert" and, after a
- * failure, "tls_error", which weir_transport_get_error_text() has too; other
- * names are those of the transport below.
+ * "tls_resumed", "tls_handshake" (how long it took), "peercert" (for its fields
+ * see tls_certificate.h) and, after a failure, "tls_error", which
+ * weir_transport_get_error_text() has too; other names are those of the
+ * transport below.
  */
 #ifndef WEIR_TLS_CONNECTION_H
 #define WEIR_TLS_CONNECTION_H

@@ -10,7 +10,9 @@
 #include <weir/error.h>
 #include <weir/start_tls.h>
 #include <weir/tls.h>
+#include <weir/tls_certificate.h>
 
+#include <errno.h>
 #include <stdio.h>
 
 int weir_tls_context_new(const struct weir_tls_options *options,
@@ -114,4 +116,28 @@ const void *weir_tls_get_peer_certificate(const weir_transport *t,
     (void)index;
     (void)ret_size;
     return NULL;
+}
+
+int weir_tls_certificate_read(const void *der, size_t size,
+                              struct weir_tls_certificate *ret)
+{
+    (void)der;
+    (void)size;
+    (void)ret;
+    return WEIR_ENOTLS;
+}
+
+int weir_tls_next_attribute(struct weir_tls_part *rest,
+                            struct weir_tls_attribute *ret)
+{
+    (void)rest;
+    (void)ret;
+    return -ENOENT;
+}
+
+int weir_tls_next_name(struct weir_tls_part *rest, struct weir_tls_name *ret)
+{
+    (void)rest;
+    (void)ret;
+    return -ENOENT;
 }

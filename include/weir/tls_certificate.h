@@ -1,0 +1,142 @@
+/**
+ * @file tls_certificate.h
+ * The fields of a certificate: what asyncio's "peercert" has in a dictionary.
+ *
+ * The certificate is given as DER, as weir_transport_get_extra_info() has it
+ * for "peercert" and weir_tls_get_peer_certificate() for those of the issuers.
+ * Nothing is copied: the fields are parts of these bytes. Nothing is verified
+ * either; a certificate that a connection has was verified before.
+ *
+ *     weir_transport_get_extra_info(t, "peercert", &info);
+ *     weir_tls_certificate_read(info.data, info.size, &certificate);
+ *     struct weir_tls_part rest = certificate.subject;
+ *     while (weir_tls_next_attribute(&rest, &attribute) == 0) ...
+ *
+ * Where weir was built without wolfSSL, weir_tls_certificate_read() returns
+ * WEIR_ENOTLS.
+ */
+#ifndef WEIR_TLS_CERTIFICATE_H
+#define WEIR_TLS_CERTIFICATE_H
+
+#include "base.h"
+
+WEIR_BEGIN_DECLS
+
+/** Some of a certificate's bytes; they end with no '\0'. */
+struct weir_tls_part {
+    /** The first one; NULL: there are none. */
+    const uint8_t *data;
+    /** How many, in bytes. */
+    size_t size;
+};
+
+/** The fields of a certificate. */
+struct weir_tls_certificate {
+    /** asyncio's "version": 1 to 3. */
+    int version;
+    /** An authority's, by its basic constraints. */
+    bool is_authority;
+    /** "notBefore": the first second in which it holds, since 1970, UTC. */
+    int64_t not_before_s;
+    /** "notAfter": the last one. */
+    int64_t not_after_s;
+    /** "serialNumber": a number, its first byte the highest. */
+    struct weir_tls_part serial;
+    /** "subject", for weir_tls_next_attribute(). */
+    struct weir_tls_part subject;
+    /** "issuer", as above. */
+    struct weir_tls_part issuer;
+    /** "subjectAltName", for weir_tls_next_name(). */
+    struct weir_tls_part names;
+};
+
+/** An attribute of a subject or an issuer. */
+struct weir_tls_attribute {
+    /** "commonName", "organizationName" and so on; NULL: another one. */
+    const char *name;
+    /** Its object identifier, as DER without the header. */
+    struct weir_tls_part oid;
+    /** Its value. */
+    struct weir_tls_part value;
+    /** The value is UTF-8, or so it says. */
+    bool is_text;
+};
+
+/** The kinds of alternative names. */
+enum weir_tls_name_kind {
+    /** A host, "*.example.org": ASCII. */
+    WEIR_TLS_NAME_DNS = 1,
+    /** An address: 4 or 16 bytes, in the network's order. */
+    WEIR_TLS_NAME_IP = 2,
+    /** A mail address: ASCII. */
+    WEIR_TLS_NAME_EMAIL = 3,
+    /** A URI: ASCII. */
+    WEIR_TLS_NAME_URI = 4,
+    /** A directory name, for weir_tls_next_attribute(). */
+    WEIR_TLS_NAME_DIRECTORY = 5,
+    /** Another one, as DER without its header. */
+    WEIR_TLS_NAME_OTHER = 6,
+};
+
+/** An alternative name. */
+struct weir_tls_name {
+    /** Its kind. */
+    enum weir_tls_name_kind kind;
+    /** The name. The peer wrote it: of a certificate that was not verified it
+     * may hold any bytes. */
+    struct weir_tls_part value;
+};
+
+/**
+ * Read the fields of a certificate.
+ *
+ * @param der   the certificate; borrowed, and the fields are parts of it
+ * @param size  its size in bytes
+ * @param ret   the fields; written on success only
+ * @return      0, or a negative error
+ * @retval -EBADMSG     it is no certificate, or not in strict DER
+ * @retval -EINVAL      a parameter is NULL
+ * @retval WEIR_ENOTLS  weir was built without TLS
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int
+weir_tls_certificate_read(const void *der, size_t size,
+                          struct weir_tls_certificate *ret);
+
+/**
+ * Take the next attribute of a subject or an issuer.
+ *
+ * @param rest  what is left of it, at first a copy of the field; the attribute
+ *              is taken off its front
+ * @param ret   the attribute; written on success only
+ * @return      0, or a negative error
+ * @retval -ENOENT   there is none left
+ * @retval -EBADMSG  this is no part of a subject
+ * @retval -EINVAL   a parameter is NULL
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int
+weir_tls_next_attribute(struct weir_tls_part *rest,
+                        struct weir_tls_attribute *ret);
+
+/**
+ * Take the next alternative name.
+ *
+ * @param rest  what is left of them, at first a copy of the field `names`; the
+ *              name is taken off its front
+ * @param ret   the name; written on success only
+ * @return      0, or a negative error
+ * @retval -ENOENT   there is none left
+ * @retval -EBADMSG  these are no names
+ * @retval -EINVAL   a parameter is NULL
+ * @suspends no
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int weir_tls_next_name(struct weir_tls_part *rest,
+                                              struct weir_tls_name *ret);
+
+WEIR_END_DECLS
+
+#endif
