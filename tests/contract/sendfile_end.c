@@ -136,6 +136,22 @@ PAIRS_OUT(sendfile_end, a_close_sends_the_file_first, .small_buffers = true)
     close(fd);
 }
 
+PAIRS_OUT(sendfile_end, a_close_before_the_first_byte_sends_the_file_first, 0)
+{
+    struct sending sending;
+    const int fd = pattern_file(SIZE);
+    begin_sending(rig, &sending, fd, WEIR_TO_END);
+
+    expect_eq(weir_transport_close(rig->t), 0);
+    expect_eq(rig_peer_read_end(rig), 0);
+    rig_wait_lost(rig);
+
+    expect_eq(sending.err, 0);
+    expect_eq(rig->peer_received, SIZE);
+    expect_eq(rig->lost_err, 0);
+    close(fd);
+}
+
 PAIRS_THAT(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file, 0,
            .small_buffers = true)
 {

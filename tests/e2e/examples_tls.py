@@ -6,6 +6,7 @@ Usage: examples_tls.py TLS_PEER SCRIPT EXAMPLE...
 import contextlib
 import http.server
 import os
+import random
 import shutil
 import signal
 import ssl
@@ -15,8 +16,8 @@ from harness import ENV, EXAMPLES, Program, Skip, command, equal, matches, \
     read_line, run
 from servers import Server, read_exactly
 from tls_ends import (AUTHORITY, KEYS, VERSIONS, chain, converse, curl,
-                      gnutls_cli, key, openssl_version, python_context,
-                      s_client, scratch, text_of)
+                      gnutls_cli, key, openssl_version, python_client,
+                      python_context, s_client, scratch, text_of)
 
 
 def example(name):
@@ -177,8 +178,11 @@ class Serving(Program):
     and ends with 0."""
 
     def __init__(self, name="good"):
-        super().__init__(example("tls_echo_server_streams"), chain(name),
-                         key(name), "0", env=ENV)
+        self.start(example("tls_echo_server_streams"), chain(name), key(name),
+                   "0", env=ENV)
+
+    def start(self, *words, **options):
+        super().__init__(*words, **options)
         try:
             line = read_line(self.process.stdout)
         except AssertionError:
@@ -215,6 +219,70 @@ def test_the_echo_server_serves_openssl_and_gnutls_in_both_versions():
                     converse(client, data)
                     equal(client.finish()[0], 0, "exit status")
 
+
+# ---- files ----
+
+class Files(Serving):
+    """The server of files with a certificate, in a folder of its own."""
+
+    def __init__(self, folder):  # pylint: disable=super-init-not-called
+        self.start(example("file_server_streams"), "0", chain("good"),
+                   key("good"), cwd=folder, env=ENV)
+
+
+@contextlib.contextmanager
+def serving_files():
+    """The server, and a large file's bytes."""
+    data = random.Random(len(KEYS)).randbytes(20_000_001)
+    with scratch() as folder:
+        for name, size in (("large", len(data)), ("small", 10), ("empty", 0)):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(data[:size])
+        with Files(folder) as server:
+            yield server, data
+
+
+def download(port, path, sip=1 << 18, most=None):
+    """The body of an answer; with `most` its beginning, by a client that goes
+    then. Its end has to be a proper one."""
+    with python_client(port, python_context()) as tls:
+        tls.sendall(f"GET /{path} HTTP/1.0\r\n\r\n".encode())
+        got = bytearray()
+        while most is None or len(got) < most:
+            piece = tls.recv(sip)
+            if not piece:
+                break
+            got += piece
+    return bytes(got).split(b"\r\n\r\n", 1)[1]
+
+
+def test_files_arrive_whole_over_tls():
+    with serving_files() as (server, data):
+        for name, size in (("large", len(data)), ("small", 10), ("empty", 0)):
+            equal(download(server.port, name) == data[:size], True,
+                  f"the bytes of {name}")
+
+
+def test_many_clients_some_of_them_slow_or_gone_get_their_bytes():
+    wrong = []
+    with serving_files() as (server, data):
+        def get(number):
+            most = (None, 1_000_000 * number)[number % 3 == 2]
+            body = download(server.port, "large", (1 << 18, 5000)[number % 2],
+                            most)
+            if body != data[:len(body)] or (most is None and
+                                            len(body) != len(data)):
+                wrong.append(number)
+        threads = [threading.Thread(target=get, args=(number,))
+                   for number in range(9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    equal(wrong, [], "clients with other bytes")
+
+
+# ---- both ----
 
 def test_the_two_talk_to_each_other():
     for name in KEYS:

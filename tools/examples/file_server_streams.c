@@ -1,9 +1,10 @@
 /*
- * A server of files over HTTP/1.0: GET sends a file of the present folder from
- * the page cache, without a copy through the program.
- * Usage: file_server_streams [PORT]
+ * A server of files over HTTP/1.0, or HTTPS with a certificate and its key: GET
+ * sends a file of the present folder, where it can without a copy of its bytes.
+ * Usage: file_server_streams [PORT [CHAIN KEY]]
  */
 #include "serve.h"
+#include "tls_run.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -53,5 +54,7 @@ static int answer(void *arg, weir_reader *reader, weir_writer *writer)
 
 int main(int argc, char **argv)
 {
-    return serve(answer, argc > 1 ? argv[1] : NULL);
+    serve_options.server.tls =
+        argc == 4 ? use_certificate(argv[2], argv[3]) : NULL;
+    return serve(answer, argv[1]);
 }

@@ -19,7 +19,7 @@ struct service {
 
 /* Who takes nothing for half a minute is dropped. Closing waits a second for
  * what a client still sends: otherwise the last answer might be lost. */
-static const struct weir_start_server_options serve_options = {
+static struct weir_start_server_options serve_options = {
     .size = sizeof(serve_options),
     .server.connection.timeouts = {.write_stall_ns = UINT64_C(30000000000),
                                    .linger_ns = UINT64_C(1000000000)}};

@@ -45,12 +45,9 @@ static int serve(weir_loop *loop, void *argv)
 
 int main(int argc, char **argv)
 {
-    struct weir_tls_options options = {.size = sizeof(options), .server = true};
     if (argc != 4) {
         errx(2, "usage: tls_echo_server_streams CHAIN KEY PORT");
     }
-    options.certificate.file = argv[1];
-    options.key.file = argv[2];
-    make_context(&options);
+    use_certificate(argv[1], argv[2]);
     return run_task(serve, argv + 3);
 }

@@ -19,6 +19,17 @@ static inline void make_context(const struct weir_tls_options *options)
     }
 }
 
+/* The settings of a server with TLS. */
+static inline const struct weir_tls_settings *use_certificate(const char *chain,
+                                                              const char *key)
+{
+    struct weir_tls_options options = {.size = sizeof(options), .server = true};
+    options.certificate.file = chain;
+    options.key.file = key;
+    make_context(&options);
+    return &tls;
+}
+
 static inline int run_task(weir_task_fn *task, char **words)
 {
     int error = weir_run(NULL, task, words);
