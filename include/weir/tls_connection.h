@@ -91,7 +91,9 @@ struct weir_tls_settings {
  * @param ret           room for the keys; written on success only
  * @param size          bytes wanted, 1 to 8160
  * @return              0, or a negative error
- * @retval -EOPNOTSUPP  no TLS, or can_export was not said
+ * @retval -EOPNOTSUPP  no TLS, or can_export was not said, or TLS 1.2 with a
+ *                      peer that does not know the extended master secret
+ *                      (RFC 7627): a third one may know such keys
  * @retval -ENOTCONN    the handshake is not done
  * @retval -EINVAL      no label, or a size out of range
  * @retval -ENOMEM      no memory

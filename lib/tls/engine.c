@@ -244,6 +244,7 @@ void wr_tls_engine_fini(struct wr_tls_engine *engine)
     wr_tls_memory_leave(before);
     engine->ssl = NULL;
     wr_tls_engine_drop_output(engine);
+    wr_tls_engine_drop_hello(engine);
     wr_tls_verdict_fini(&engine->verdict);
     weir_tls_context_unref(engine->context);
     engine->context = NULL;

@@ -83,6 +83,8 @@ struct wr_tls_engine {
     /* Server: the name that a client with a ticket of TLS 1.2 asks for, while
      * wolfSSL reads the ClientHello; see hello.h. */
     uint8_t asked_name[WR_TLS_TICKET_RULES];
+    struct wr_block
+        *hello; /* with can_export: that message, as far as it came */
     bool is_server : 1;
     bool can_export : 1;
     bool input_ended : 1; /* set by wr_tls_engine_feed_eof() */
@@ -93,6 +95,8 @@ struct wr_tls_engine {
     bool flooded : 1;     /* there were too many idle records */
     bool oversized : 1;   /* a record said that it is too long */
     bool knows_asked_name : 1;
+    bool saw_hello : 1; /* with can_export: the peer's first message */
+    bool has_extended_secret : 1; /* it was in there (RFC 7627) */
 };
 
 /* Makes the engine of a connection of @context, of which it takes a reference.

@@ -131,12 +131,22 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
 
 /* ---- secrets ---- */
 
+/* Without the extended master secret two connections of TLS 1.2 may be made to
+ * have one secret, and the keys of the one are known to the other's peer. */
+static bool engine_facts_has_own_secret(const struct wr_tls_engine *engine)
+{
+    wr_assert(engine->ssl != NULL);
+    return engine->has_extended_secret ||
+           wolfSSL_GetVersion(engine->ssl) == WOLFSSL_TLSV1_3;
+}
+
 int wr_tls_engine_export(struct wr_tls_engine *engine, const char *label,
                          const void *context, size_t context_len, void *out,
                          size_t out_len)
 {
     wr_require(engine_facts_are_there(engine), -ENOTCONN);
     wr_require(engine->can_export, -EOPNOTSUPP);
+    wr_require(engine_facts_has_own_secret(engine), -EOPNOTSUPP);
     wr_require(label && label[0] && out && out_len > 0, -EINVAL);
     wr_require(context_len <= UINT16_MAX && out_len <= UINT16_MAX, -EINVAL);
     wr_assert(engine->ssl && engine->memory);

@@ -34,6 +34,9 @@ void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size);
 /* Whether the header of the newest record is one of TLS. */
 bool wr_tls_engine_has_tls_header(const struct wr_tls_engine *engine);
 
+/* Gives back what is kept of the peer's first message. */
+void wr_tls_engine_drop_hello(struct wr_tls_engine *engine);
+
 /* Gives all output back. */
 void wr_tls_engine_drop_output(struct wr_tls_engine *engine);
 

@@ -24,6 +24,8 @@
 /* The body of a record, as TLS 1.3 has it (RFC 8446, 5.2). TLS 1.2 allows more,
  * for suites that weir does not have, and wolfSSL as much for both. */
 #define ENGINE_RECORD_BODY_MAX ((1u << 14) + 256u)
+/* A hello that is looked into. */
+#define ENGINE_RECORD_HELLO_MAX 3072u
 /* A sealed record below this size is copied into a block with others. */
 #define ENGINE_RECORD_COPY_BELOW 2048u
 /* Room in a small block behind the record offset. */
@@ -90,6 +92,57 @@ static void engine_record_look_at_hello(struct wr_tls_engine *engine,
     }
 }
 
+void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
+{
+    wr_assert(!engine->hello || engine->can_export);
+    if (engine->hello) {
+        wr_block_give(engine->memory->blocks, engine->hello);
+        engine->hello = NULL;
+    }
+}
+
+/* Keeps what the peer says first until it is whole, and looks for the extended
+ * master secret. Without memory, and of a longer one, it is not found. */
+static void engine_record_keep_hello(struct wr_tls_engine *engine,
+                                     const uint8_t *data, size_t size)
+{
+    wr_assert(!engine->saw_hello);
+    if (!engine->hello) {
+        engine->hello =
+            wr_block_take(engine->memory->blocks, ENGINE_RECORD_HELLO_MAX);
+        if (!engine->hello) {
+            engine->saw_hello = true;
+            return;
+        }
+        engine->hello->used = 0;
+    }
+    struct wr_block *block = engine->hello;
+    const size_t count = wr_min_u64(size, block->capacity - block->used);
+    memcpy(block->data + block->used, data, count);
+    block->used += (uint32_t)count;
+    if (count < size || wr_tls_hello_is_whole(block->data, block->used)) {
+        engine->saw_hello = true;
+        engine->has_extended_secret = wr_tls_hello_has_extended_secret(
+            block->data, block->used, engine->is_server);
+        wr_tls_engine_drop_hello(engine);
+    }
+}
+
+/* Looks at bytes of a handshake before wolfSSL does. Kept out of the way of the
+ * records that follow. */
+__attribute__((noinline, cold)) static void
+engine_record_look(struct wr_tls_engine *engine, const uint8_t *data,
+                   size_t size)
+{
+    wr_assert(!engine->was_open);
+    if (engine_record_is_hello(engine, size)) {
+        engine_record_look_at_hello(engine, data, size);
+    }
+    if (engine->can_export && !engine->saw_hello) {
+        engine_record_keep_hello(engine, data, size);
+    }
+}
+
 int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
 {
     struct wr_tls_engine *engine = arg;
@@ -108,8 +161,8 @@ int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     }
     memcpy(buf, engine->input, count);
-    if (engine_record_is_hello(engine, count)) {
-        engine_record_look_at_hello(engine, engine->input, count);
+    if (engine->state == WR_TLS_ENGINE_HANDSHAKE && engine->record_left > 0) {
+        engine_record_look(engine, engine->input, count);
     }
     engine_record_count(engine, engine->input, count);
     engine->input += count;

@@ -11,11 +11,14 @@
 #include <string.h>
 
 enum {
+    HELLO_SERVER = 2,
     HELLO_CLIENT = 1,     /* type of the message */
     HELLO_START = 2 + 32, /* version and random number */
     HELLO_NAME = 0,       /* types of extensions */
+    HELLO_EXTENDED_SECRET = 23,
     HELLO_TICKET = 35,
-    HELLO_HOST = 0, /* type of a name */
+    HELLO_CHOICE = 2 + 1, /* one suite, one compression */
+    HELLO_HOST = 0,       /* type of a name */
 };
 
 struct hello_part {
@@ -63,22 +66,36 @@ static bool hello_take_vector(struct hello_part *from, size_t size,
     return hello_take_number(from, size, &len) && hello_take(from, len, ret);
 }
 
-/* Takes what stands before the extensions; they are left. */
-static bool hello_take_start(struct hello_part *from)
+/* Takes the two lists of a client, or what a server chose of them: suites and
+ * compression. */
+static bool hello_take_suites(struct hello_part *from, bool is_client)
 {
+    struct hello_part part;
+    return is_client ? hello_take_vector(from, 2, &part) &&
+                           hello_take_vector(from, 1, &part)
+                     : hello_take(from, HELLO_CHOICE, &part);
+}
+
+/* Takes a hello; *ret are its extensions. */
+static bool hello_take_message(struct hello_part *from, bool is_client,
+                               struct hello_part *ret)
+{
+    struct hello_part body;
     struct hello_part part;
     size_t type;
 
     wr_assert(from->data != NULL);
-    if (!hello_take_number(from, 1, &type) || type != HELLO_CLIENT ||
-        !hello_take_vector(from, 3, &part) || from->size > 0) {
+    *ret = (struct hello_part){.data = NULL};
+    if (!hello_take_number(from, 1, &type) ||
+        type != (is_client ? HELLO_CLIENT : HELLO_SERVER) ||
+        !hello_take_vector(from, 3, &body) ||
+        !hello_take(&body, HELLO_START, &part) ||
+        !hello_take_vector(&body, 1, &part) || /* session */
+        !hello_take_suites(&body, is_client)) {
         return false;
     }
-    *from = part;
-    return hello_take(from, HELLO_START, &part) &&
-           hello_take_vector(from, 1, &part) && /* session */
-           hello_take_vector(from, 2, &part) && /* suites */
-           hello_take_vector(from, 1, &part);   /* compression */
+    return body.size == 0 ||
+           (hello_take_vector(&body, 2, ret) && body.size == 0);
 }
 
 /* A list of one name, as all clients send it. */
@@ -108,13 +125,11 @@ enum wr_tls_hello wr_tls_hello_read(const uint8_t *data, size_t size,
 {
     struct hello_part from = {.data = data, .size = size};
     struct wr_tls_hello_name name = {.data = NULL};
-    struct hello_part extensions = {.data = NULL};
+    struct hello_part extensions;
     bool has_ticket = false;
 
     wr_assert(data != NULL);
-    if (!hello_take_start(&from) ||
-        (from.size > 0 &&
-         (!hello_take_vector(&from, 2, &extensions) || from.size > 0))) {
+    if (!hello_take_message(&from, true, &extensions) || from.size > 0) {
         return WR_TLS_HELLO_UNKNOWN;
     }
     while (extensions.size > 0) {
@@ -136,4 +151,38 @@ enum wr_tls_hello wr_tls_hello_read(const uint8_t *data, size_t size,
     }
     *ret = name;
     return WR_TLS_HELLO_TICKET;
+}
+
+bool wr_tls_hello_is_whole(const uint8_t *data, size_t size)
+{
+    struct hello_part from = {.data = data, .size = size};
+    struct hello_part body;
+    size_t type;
+
+    wr_assert(data != NULL);
+    return hello_take_number(&from, 1, &type) &&
+           hello_take_vector(&from, 3, &body);
+}
+
+bool wr_tls_hello_has_extended_secret(const uint8_t *data, size_t size,
+                                      bool is_client)
+{
+    struct hello_part from = {.data = data, .size = size};
+    struct hello_part extensions;
+
+    if (!hello_take_message(&from, is_client, &extensions)) {
+        return false;
+    }
+    while (extensions.size > 0) {
+        struct hello_part body;
+        size_t type;
+        if (!hello_take_number(&extensions, 2, &type) ||
+            !hello_take_vector(&extensions, 2, &body)) {
+            return false;
+        }
+        if (type == HELLO_EXTENDED_SECRET) {
+            return body.size == 0;
+        }
+    }
+    return false;
 }

@@ -1,6 +1,6 @@
 /*
- * A look at a ClientHello before wolfSSL reads it: the name of the server that
- * the client asks for.
+ * A look at a hello before wolfSSL reads it: the name of the server that a
+ * client asks for, and an extension that wolfSSL does not tell of.
  *
  * wolfSSL opens a ticket of TLS 1.2 while it reads the extensions, in the order
  * in which the client wrote them, so that the name may come behind the ticket.
@@ -29,5 +29,13 @@ struct wr_tls_hello_name {
 /* Reads the body of a handshake record. *ret is set with a ticket alone. */
 enum wr_tls_hello wr_tls_hello_read(const uint8_t *data, size_t size,
                                     struct wr_tls_hello_name *ret);
+
+/* Whether handshake bytes hold their first message as a whole. */
+bool wr_tls_hello_is_whole(const uint8_t *data, size_t size);
+
+/* Whether the first message is a hello, of a client or a server, that has the
+ * extended master secret (RFC 7627). Other messages may follow it. */
+bool wr_tls_hello_has_extended_secret(const uint8_t *data, size_t size,
+                                      bool is_client);
 
 #endif

@@ -9,8 +9,9 @@ import os
 import socket
 import ssl
 import threading
+from unittest import mock
 
-from harness import Skip, equal, matches, run
+from harness import ENV, Skip, equal, matches, run
 from servers import Server
 from tls_ends import (AUTHORITY, BULK, EXPORT, KEYS, VERSIONS, chain, converse,
                       crawling_to, exported, gnutls_serv, key, nginx, openssl_version,
@@ -203,6 +204,29 @@ def test_openssl_exports_the_same_keys():
                 line = weir.hear_open(version)
                 matches(line, f" export={exported(server)}$", "the keys")
                 end_input(weir)
+
+
+OLD = """openssl_conf = all
+[all]
+ssl_conf = tls
+[tls]
+system_default = old
+[old]
+Options = -ExtendedMasterSecret
+"""
+
+
+def test_no_keys_are_exported_without_the_extended_master_secret():
+    for version, told in (("1.2", False), ("1.3", True)):
+        with scratch() as place:
+            with open(f"{place}/old.cnf", "w", encoding="ascii") as file:
+                file.write(OLD)
+            with mock.patch.dict(ENV, OPENSSL_CONF=f"{place}/old.cnf"), \
+                    s_server("good", openssl_version(version)) as (_, port):
+                with weir_client(port, "export=1") as weir:
+                    line = weir.hear_open(version)
+                    equal(" export=" in line, told, "whether keys are told")
+                    end_input(weir)
 
 
 def test_gnutls_gets_and_sends_a_bulk():

@@ -17,6 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!data) {
         return 0;
     }
+    for (int i = 0; i < 2; i++) {
+        if (wr_tls_hello_has_extended_secret(data, size, i == 0) &&
+            !wr_tls_hello_is_whole(data, size)) {
+            abort();
+        }
+    }
     if (wr_tls_hello_read(data, size, &name) == WR_TLS_HELLO_TICKET &&
         name.data &&
         (name.data < data || name.data + name.len > data + size ||

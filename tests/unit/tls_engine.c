@@ -336,6 +336,45 @@ UNIT(tls_engine, both_sides_of_tls_13_export_the_same_keying_material)
     engine_export(13);
 }
 
+UNIT(tls_engine, tls_12_exports_nothing_without_the_extended_master_secret)
+{
+    for (int version = 12; version <= 13; version++) {
+        const struct tls_rig_options options = {
+            .version = version, .can_export = true, .client_is_old = true};
+        uint8_t out[8];
+        tls_rig_connect(&pair, &options);
+        expect_eq(wr_tls_engine_export(&pair.server.engine, "EXPORTER-weir",
+                                       NULL, 0, out, sizeof(out)),
+                  version == 13 ? 0 : -EOPNOTSUPP);
+        expect_eq(wr_tls_engine_export(&pair.client.engine, "EXPORTER-weir",
+                                       NULL, 0, out, sizeof(out)),
+                  version == 13 ? 0 : -EOPNOTSUPP);
+        tls_rig_fini(&pair);
+    }
+}
+
+UNIT(tls_engine, a_hello_in_single_bytes_tells_of_the_extended_master_secret)
+{
+    const struct tls_rig_options options = {.version = 12, .can_export = true};
+    uint8_t out[8];
+    tls_rig_init(&pair, &options);
+    cr_assert_eq(tls_rig_open(&pair, &options), 0);
+    tls_rig_step(&pair.client);
+    for (int i = 0; i < 4; i++) {
+        tls_rig_move(&pair.client, &pair.server, 1);
+        tls_rig_move(&pair.server, &pair.client, 1);
+    }
+    expect_eq(wr_tls_engine_export(&pair.client.engine, "EXPORTER-weir", NULL,
+                                   0, out, sizeof(out)),
+              0);
+    expect_eq(wr_tls_engine_export(&pair.server.engine, "EXPORTER-weir", NULL,
+                                   0, out, sizeof(out)),
+              0);
+    tls_rig_close(&pair);
+    memset(&pair.client.engine, 0, sizeof(pair.client.engine));
+    tls_rig_fini(&pair);
+}
+
 TLS_PAIR(tls_engine, nothing_is_exported_where_nothing_was_kept_for_it)
 {
     char out[8];

@@ -1,5 +1,5 @@
 /*
- * The look at a ClientHello: of which ones the name is known, that all the rest
+ * The look at a hello: of which ones the name is known, that all the rest
  * is unknown, and that no bytes whatever make it look outside of what it was
  * given. The hello is put together here, so that each part of it can be wrong.
  */
@@ -7,6 +7,7 @@
 
 #include "tests/unit.h"
 #include "tests/unit/random.h"
+#include "uring/check.h"
 
 #include <string.h>
 
@@ -109,6 +110,34 @@ UNIT(tls_hello, what_is_not_exactly_a_hello_is_unknown)
     expect_eq(hello_read(), WR_TLS_HELLO_UNKNOWN, "and behind the extensions");
 }
 
+static bool hello_is_extended(bool is_client)
+{
+    return wr_tls_hello_has_extended_secret(hello, hello_size, is_client);
+}
+
+UNIT(tls_hello, the_extended_master_secret_is_seen_in_both_hellos)
+{
+    HELLO_READ(HELLO_NAME_EXTENSION "\0\x17\0\0");
+    cr_assert(hello_is_extended(true));
+    cr_assert(!hello_is_extended(false));
+    HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION);
+    cr_assert(!hello_is_extended(true));
+    HELLO_READ("\0\x17\0\1x");
+    cr_assert(!hello_is_extended(true), "it has no bytes");
+
+    hello_size = 0;
+    hello_put("\2\0\0\0\3\3", 6);
+    hello_put("rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr", 32);
+    hello_put("\2ss\xc0\x2b\0", 6);
+    hello_put_extensions("\xff\1\0\1\0\0\x17\0\0", 9);
+    cr_assert(wr_tls_hello_is_whole(hello, hello_size));
+    cr_assert(!wr_tls_hello_is_whole(hello, hello_size - 1));
+    cr_assert(hello_is_extended(false));
+    cr_assert(!hello_is_extended(true));
+    hello_put("\x0b\0\0\1c", 5);
+    cr_assert(hello_is_extended(false), "a message may follow");
+}
+
 UNIT(tls_hello, a_hello_that_is_cut_anywhere_is_unknown)
 {
     expect_eq(HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION),
@@ -118,6 +147,8 @@ UNIT(tls_hello, a_hello_that_is_cut_anywhere_is_unknown)
         memcpy(part, hello, size);
         expect_eq(wr_tls_hello_read(part, size, &hello_name),
                   WR_TLS_HELLO_UNKNOWN, "%zu", size);
+        cr_assert(!wr_tls_hello_has_extended_secret(part, size, true));
+        cr_assert(!wr_tls_hello_is_whole(part, size));
         free(part);
     }
 }
@@ -143,6 +174,8 @@ UNIT(tls_hello, no_bytes_make_it_look_elsewhere)
             cr_assert_leq(hello_name.data + hello_name.len, copy + hello_size);
             cr_assert_gt(hello_name.len, 0);
         }
+        wr_ignore(wr_tls_hello_has_extended_secret(copy, hello_size, false));
+        wr_ignore(wr_tls_hello_is_whole(copy, hello_size));
         free(copy);
     }
 }

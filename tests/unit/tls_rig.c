@@ -123,6 +123,10 @@ static weir_tls_context *rig_new_context(bool is_server,
         .references = 1,
         .options = options,
     };
+    if (!is_server && options->client_is_old) {
+        cr_assert_eq(wolfSSL_CTX_DisableExtendedMasterSecret(context->ctx),
+                     WOLFSSL_SUCCESS);
+    }
     if (is_server || options->client_certificate) {
         rig_use_certificate(context->ctx,
                             is_server && options->rsa ? "rsa" : "ecdsa");

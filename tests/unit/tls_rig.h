@@ -23,7 +23,8 @@ struct tls_rig_options {
     int version; /* 12 or 13 */
     bool rsa;    /* the server's key; else ECDSA */
     bool can_export;
-    bool no_trust; /* the client knows no authority */
+    bool client_is_old; /* it lacks the extended master secret */
+    bool no_trust;      /* the client knows no authority */
     bool client_certificate;
     bool wants_certificate; /* the server does */
     int client_version;     /* another one than the server's */
