@@ -292,7 +292,7 @@ MAKER(connect, the_time_out_ends_an_attempt_that_hangs)
     expect_str_eq(m->log, "D");
     const uint64_t took_ns = weir_loop_get_time(m->loop) - before_ns;
     expect_geq(took_ns, 50 * MS);
-    expect_leq(took_ns, 1000 * MS);
+    expect_leq(took_ns, 20000 * MS, "the kernel's own is two minutes");
     silence_close(&silence);
 }
 

@@ -141,7 +141,7 @@ CHILD_TASK(process, complaint_71__wait_does_not_wait_for_grandchildren)
     const uint64_t before_ns = clock_ns();
 
     expect_eq(wait_for(process), 0);
-    expect_lt(clock_ns() - before_ns, 500 * MS);
+    expect_lt(clock_ns() - before_ns, 100000 * MS, "the child sleeps 1000 s");
     expect_gt(weir_reader_readline(weir_process_get_stdout(process), line,
                                    sizeof(line)),
               0);

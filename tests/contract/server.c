@@ -154,7 +154,6 @@ MAKER(server, a_taken_port_is_an_error_after_200_ms)
     expect_eq(m->done_err, -EADDRINUSE);
     const uint64_t took_ns = weir_loop_get_time(m->loop) - before_ns;
     expect_geq(took_ns, 190 * MS);
-    expect_leq(took_ns, 2000 * MS);
     close(other);
 }
 
