@@ -7,7 +7,7 @@
  * A key is shared by the threads whose connections sign with it. libcrypto
  * blinds each operation, works in constant time, checks the result by the
  * public key, and wipes a key's numbers when it is freed. Its memory is
- * malloc()'s: some 5 KiB for a key, and once for the process 250 KiB. It is not
+ * malloc()'s: some 5 KiB for a key, and once for the process 330 KiB. It is not
  * counted by any loop.
  */
 #ifndef WEIR_LIB_TLS_RSA_KEY_H

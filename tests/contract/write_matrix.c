@@ -5,7 +5,7 @@
  * Where asyncio is silent weir returns a status: -ESHUTDOWN after write_eof or
  * close, -EPIPE on a broken connection. Writes while a close flushes are
  * refused too, but for those from inside resume_writing. The row "sendfile
- * running" does not exist yet: there is no sendfile.
+ * running" is in sendfile.c.
  */
 #include "tests/contract/rows.h"
 
