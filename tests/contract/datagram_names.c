@@ -95,12 +95,10 @@ static const char *ends_of(const struct start *start, bool with_port)
 /* Makes an endpoint, and says which addresses it has. */
 static const char *made(struct names *n, struct weir_datagram_options options)
 {
-    static char text[256];
     struct start start;
     expect_eq(make(n, &start, options), 0);
     const int err = finish(n, &start);
-    snprintf(text, sizeof(text), "%s",
-             err < 0 ? weir_err_name(err) : ends_of(&start, false));
+    const char *text = err < 0 ? weir_err_name(err) : ends_of(&start, false);
     end(n, &start);
     return text;
 }
