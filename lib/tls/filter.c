@@ -76,6 +76,7 @@ static void filter_lose(struct wr_filter *f)
     weir_loop *loop = f->t.loop;
 
     wr_assert(f->below_lost && !f->copier);
+    wr_assert(!wr_list_is_linked(&f->seal.link)); /* it may be freed now */
     wr_transport_set_end(&f->t, f->below->end);
     f->t.has_dropped |= f->below->has_dropped; /* of what was sealed */
     wr_filter_drop_queue(f);

@@ -23,7 +23,9 @@ static void filter_file_ended(weir_transport *t, int err)
         wr_transport_set_error(t, err, "sendfile");
         wr_filter_doom(t);
     }
-    wr_filter_seal_later(f); /* the end may have waited for it */
+    if (!wr_filter_is_over(f)) { /* the loss may come in this turn */
+        wr_filter_seal_later(f); /* the close_notify may have waited for it */
+    }
     wr_filter_push_step(f);
 }
 

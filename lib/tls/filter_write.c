@@ -283,7 +283,7 @@ void wr_filter_seal(struct wr_filter *f)
 void wr_filter_drop_queue(struct wr_filter *f)
 {
     wr_assert(f->state == WR_FILTER_ENDING);
-    f->t.has_dropped |= f->sendq.bytes > 0;
+    f->t.has_dropped |= f->sendq.bytes + f->unsent_bytes > 0;
     f->unsent_bytes = 0;
     wr_budget_unqueue(&f->t.loop->budget, f->sendq.bytes);
     wr_sendq_clear(&f->sendq, &f->t.loop->send_memory);
@@ -376,7 +376,9 @@ int wr_filter_queue_file(weir_transport *t, const struct iovec *piece,
     wr_assert(f->copier);
     wr_require(err == 0, err);
     wr_budget_queue(&t->loop->budget, piece->iov_len);
-    wr_filter_seal_later(f);
+    if (!wr_filter_is_over(f)) {
+        wr_filter_seal_later(f);
+    }
     return 0;
 }
 

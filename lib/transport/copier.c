@@ -263,8 +263,10 @@ void wr_copier_break(struct wr_copier *c)
     }
 }
 
+/* First: a read that has ended would be followed by another. */
 void wr_copier_abandon(struct wr_copier *c)
 {
+    wr_copier_break(c);
     wr_op_abandon(&c->t->loop->uring, &c->read_op);
 }
 

@@ -86,7 +86,7 @@ void wr_copier_cancel(struct wr_copier *c);
 /* The connection has ended, or will: bytes that are queued are not sent. */
 void wr_copier_break(struct wr_copier *c);
 
-/* The ring broke. */
+/* The ring broke, and the connection with it. */
 void wr_copier_abandon(struct wr_copier *c);
 
 /* Holds wherever code of the user may run; pure. */

@@ -3,9 +3,12 @@
  * from the others, after the data that came before it, and none but a
  * close_notify is an end of the stream.
  */
+#include "lib/transport/transport.h"
 #include "tests/contract/tls_end_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <weir/sendfile.h>
 
 /* Data came, then the connection broke by @err. */
 static void expect_broken(struct tls_end *end, int err)
@@ -71,4 +74,68 @@ TLS_ENDS(tls_ends, r40__a_fatal_alert_is_named, 0)
 
     expect_eq(weir_transport_get_extra_info(end->t, "tls_error", &info), 0);
     cr_assert_not_null(strstr(info.text, "bad_record_mac"));
+}
+
+/* ---- an abort ---- */
+
+static void abort_it(void *arg)
+{
+    expect_eq(weir_transport_abort(arg), 0);
+}
+
+/* The memory is given back when its bytes are sealed: they are not sent yet. */
+TLS_ENDS(tls_ends, an_abort_drops_bytes_that_were_sealed_in_its_turn, 0)
+{
+    static const uint8_t bytes[1000];
+    expect_eq(weir_transport_write_ref(end->t, bytes, sizeof(bytes), abort_it,
+                                       end->t),
+              0);
+    tls_end_wait_lost(end);
+
+    expect(end->t->has_dropped);
+    expect_eq(weir_transport_get_end(end->t), WEIR_END_ABORTED);
+}
+
+/* ---- a file that was sent ---- */
+
+static bool is_file_done(struct tls_end *end)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    weir_loop_dump(end->loop, out);
+    fclose(out);
+    const bool is_done = strstr(text, "file=done") != NULL;
+    free(text);
+    return is_done;
+}
+
+static void count_file(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    struct tls_end *end = arg;
+
+    expect(t == end->t);
+    expect_eq(err, 0);
+    expect_eq(sent, 1000);
+    expect_end_events(end, "made");
+    end->count++;
+}
+
+/* The connection is lost in the turn in which done is called. */
+TLS_ENDS(tls_ends, a_reset_may_come_before_the_program_knows_of_its_file, 0)
+{
+    const int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    end->peer.is_deaf = true;
+    expect_eq(weir_transport_sendfile(end->t, fd, 0, 1000, count_file, end), 0);
+    tls_end_wait(end, is_file_done);
+    expect_eq(end->count, 0);
+
+    tls_peer_reset(end);
+    tls_end_wait_lost(end);
+
+    expect_eq(end->count, 1);
+    expect_eq(end->lost_err, -ECONNRESET);
+    expect_end_events(end, "made lost");
+    close(fd);
 }

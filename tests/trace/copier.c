@@ -57,8 +57,31 @@ static struct weir_depth sink_depth(const weir_transport *t)
     return (struct weir_depth){.bytes = sink.queue.bytes};
 }
 
+/* As of other transports, whose step, which breaks the copier, comes later. */
+static void sink_abort(weir_transport *t)
+{
+    cr_assert(t == &sink.t);
+    cr_assert_not_null(sink.copier);
+}
+
+static void sink_abandon(weir_transport *t)
+{
+    cr_assert(t == &sink.t);
+    if (sink.copier) {
+        wr_copier_abandon(sink.copier);
+    }
+}
+
+static void sink_check(const weir_transport *t)
+{
+    cr_assert(t == &sink.t);
+}
+
 static const struct wr_transport_ops sink_ops = {.name = "sink",
-                                                 .get_depth = sink_depth};
+                                                 .get_depth = sink_depth,
+                                                 .abort = sink_abort,
+                                                 .abandon = sink_abandon,
+                                                 .check = sink_check};
 
 static int sink_queue(weir_transport *t, const struct iovec *piece,
                       weir_release_fn *release, void *arg)
@@ -78,6 +101,9 @@ static void sink_ended(weir_transport *t, int err)
     cr_assert(err <= 0);
     sink.ended_count++;
     sink.copier = NULL;
+    if (wr_list_is_linked(&t->member.link)) {
+        wr_loop_remove_member(loop, &t->member);
+    }
 }
 
 static void sink_done(void *arg, weir_transport *t, int err, uint64_t sent)
@@ -263,6 +289,29 @@ UNIT(copier, a_file_that_is_queued_to_its_end_is_not_cancelled)
     check_end(1000, false);
     expect_eq(wr_sys_close(fd), 0);
     close_all();
+}
+
+/* Its read ends with the ring, and no other is begun on it. */
+UNIT(copier, a_ring_that_breaks_ends_the_file)
+{
+    open_all(&(struct fake_options){.seed = 1});
+    const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
+    cr_assert(begin(fd, 0, WEIR_TO_END, 1u << 20));
+    wr_loop_add_member(loop, &sink.t.member);
+    wr_copier_go_on(sink.copier);
+    fake_break_ring(WEIR_ERINGLOST);
+    expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
+    expect_eq(sink.done_count, 0);
+
+    expect_eq(weir_loop_free(loop), 1);
+
+    expect_eq(sink.ended_count, 1);
+    expect_eq(sink.done_count, 1);
+    expect_eq(sink.err, -ECONNABORTED);
+    expect_eq(sink.sent, 0);
+    expect_eq(wr_sys_close(fd), 0);
+    fake_alloc_check(&memory);
+    fake_stop();
 }
 
 /* ---- by chance ---- */
