@@ -208,7 +208,10 @@ struct weir_datagram_options {
     /** Unix sockets without a remote address: how long a datagram may wait for
      * room at its peer, in nanoseconds from when it was queued. Then it is
      * dropped, and error_received gets -ETIMEDOUT. No peer that does not read
-     * holds up those for others for longer. 0: no limit. */
+     * holds up those for others for longer. But the kernel counts what peers
+     * have not read as bytes of this socket, and takes no more from it once
+     * they fill its send buffer (SO_SNDBUF, which is to be chosen for that):
+     * then datagrams for all peers wait, and are dropped. 0: no limit. */
     uint64_t peer_wait_ns;
 };
 

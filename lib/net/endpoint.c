@@ -1,8 +1,7 @@
 /*
  * Datagram endpoints that are asked for.
  *
- *     ASKING --names looked up--> WAITING --ready item--> ENDING --done-->
- * freed
+ *     ASKING --looked up--> WAITING --ready item--> ENDING --done--> freed
  *
  * Names are looked up first. The rest is done at once, because nothing waits:
  * making the socket, binding and connecting it, for one address after the other

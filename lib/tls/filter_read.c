@@ -96,18 +96,18 @@ static bool filter_read_has_input(const struct wr_filter *f)
 
 /* ---- the handshake ---- */
 
-/* Goes on with the handshake; false: it waits. */
-static bool filter_read_shake(struct wr_filter *f)
+/* Goes on with the handshake, as far as it can. */
+static void filter_read_shake(struct wr_filter *f)
 {
     wr_assert(f->in_pump);
     if (f->engine.state != WR_TLS_ENGINE_HANDSHAKE || f->t.error) {
-        return false; /* done or failed: filter.c goes on */
+        return; /* done or failed: filter.c goes on */
     }
     if (f->engine.is_server && !filter_read_has_input(f)) {
-        return false;
+        return;
     }
     if (!wr_filter_may_shake(f)) {
-        return false;
+        return;
     }
     int err = wr_tls_engine_handshake(&f->engine);
     while (err == -EAGAIN && filter_read_feed_next(f)) {
@@ -117,7 +117,6 @@ static bool filter_read_shake(struct wr_filter *f)
     if (err < 0 && err != -EAGAIN) {
         wr_transport_set_error(&f->t, err, "TLS handshake");
     }
-    return false;
 }
 
 /* ---- open ---- */
@@ -225,9 +224,11 @@ void wr_filter_pump(struct wr_filter *f)
         return; /* a callback of the pump's own */
     }
     f->in_pump = true;
-    while (filter_read_wants(f) &&
-           (f->state == WR_FILTER_HANDSHAKING ? filter_read_shake(f)
-                                              : filter_read_open(f))) {
+    if (f->state == WR_FILTER_HANDSHAKING) {
+        filter_read_shake(f);
+    } else {
+        while (filter_read_wants(f) && filter_read_open(f)) {
+        }
     }
     if (f->head_is_fed && wr_tls_engine_get_input_left(&f->engine) == 0) {
         filter_read_pop(f);
