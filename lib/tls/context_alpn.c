@@ -9,6 +9,8 @@
 #include "context_impl.h"
 #include "uring/check.h"
 
+#include <weir/error.h>
+
 #include <errno.h>
 #include <string.h>
 #include <wolfssl/error-ssl.h>
@@ -72,10 +74,13 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
         return 0;
     }
     const int ret = wolfSSL_ALPN_GetPeerProtocol(ssl, &offered, &size);
-    if (ret != WOLFSSL_SUCCESS) {
-        return ret == MEMORY_ERROR ? -ENOMEM : 0; /* the client has no list */
+    if (ret == BUFFER_ERROR) {
+        return 0; /* the client has no list */
     }
-    wr_assert(offered && size > 0);
+    if (ret != WOLFSSL_SUCCESS) {
+        return ret == MEMORY_ERROR ? -ENOMEM : WEIR_ETLSPROTOCOL;
+    }
+    wr_assert(offered); /* it is "" of a list without a whole name */
     const char *name = context_alpn_find(context->alpn, offered, &len);
     wr_assert(name && len > 0);
     const int err = wr_tls_context_use_protocols(ssl, name, len);

@@ -99,8 +99,20 @@ static int context_ticket_rules(const weir_tls_context *context, WOLFSSL *ssl,
                    : wr_tls_ticket_join_rules(context->ticket_rules, name, ret);
 }
 
+/* A ticket that stands for a client's certificate is not renewed, or the client
+ * could resume for good what began when the certificate was valid (RFC 8446,
+ * 4.6.1). By TLS 1.2 it is not anyway. */
+static void context_ticket_give_none(WOLFSSL *ssl)
+{
+    if (wolfSSL_GetVersion(ssl) == WOLFSSL_TLSV1_3) {
+        const int ret = wolfSSL_no_ticket_TLSv13(ssl);
+        wr_assert(ret == 0); /* it is a server's */
+    }
+}
+
 /* wolfSSL's callback; a ticket that is not ours is refused, and then the
- * handshake is a whole one. */
+ * handshake is a whole one. The size of one to open is what the client says,
+ * and may be 0. */
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
 static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
                                    unsigned char *iv, unsigned char *mac,
@@ -118,13 +130,17 @@ static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
         .rules = rules,
     };
 
-    wr_assert(size > 0);
+    wr_assert(size >= 0 && (size > 0 || !seals));
     *ret_size = size;
-    if (context_ticket_rules(context, ssl, seals, rules) < 0) {
+    if (size == 0 || context_ticket_rules(context, ssl, seals, rules) < 0) {
         return seals ? WOLFSSL_TICKET_RET_FATAL : WOLFSSL_TICKET_RET_REJECT;
     }
     if (!seals) {
-        return context_ticket_open(context, &ticket);
+        const int ret = context_ticket_open(context, &ticket);
+        if (ret == WOLFSSL_TICKET_RET_OK && context->verifies) {
+            context_ticket_give_none(ssl);
+        }
+        return ret;
     }
     memset(mac, 0, WOLFSSL_TICKET_MAC_SZ);
     return context_ticket_seal(context, &ticket);

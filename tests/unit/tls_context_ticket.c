@@ -223,6 +223,40 @@ UNIT(tls_context_ticket, a_session_is_resumed_under_its_name_alone)
     }
 }
 
+/* What stands for a verified client ends when the first ticket does. */
+UNIT(tls_context_ticket, a_session_of_a_verified_client_is_not_renewed)
+{
+    for (int auth = WEIR_TLS_CLIENT_AUTH_NONE;
+         auth <= WEIR_TLS_CLIENT_AUTH_REQUIRED; auth++) {
+        struct weir_tls_options options = ticket_server();
+        options.client_auth = (enum weir_tls_client_auth)auth;
+        if (auth != WEIR_TLS_CLIENT_AUTH_NONE) {
+            options.authorities.file = ticket_path(2, "ca.pem");
+        }
+        weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
+        options.certificate.file = ticket_path(0, "ecdsa.pem");
+        options.key.file = ticket_path(1, "ecdsa.key");
+        weir_tls_context *server = tls_pair_context(&options);
+        WOLFSSL_SESSION *session = NULL;
+
+        cr_assert(!ticket_connect(client, server, &session));
+        cr_assert_not_null(session);
+        const struct wr_tls_engine_options how = {
+            .server_hostname = "localhost",
+            .no_hostname_check = true,
+            .session = session,
+        };
+        tls_pair_connect(&pair, client, server, &how);
+        tls_pair_expect(&pair, 0, 0);
+        cr_assert(wr_tls_engine_was_resumed(&pair.server));
+        expect_eq(pair.client.has_session, auth == WEIR_TLS_CLIENT_AUTH_NONE);
+        tls_pair_disconnect(&pair);
+        wolfSSL_SESSION_free(session);
+        weir_tls_context_unref(client);
+        weir_tls_context_unref(server);
+    }
+}
+
 /* Whether a server gives tickets. */
 static bool ticket_arrives(enum weir_tls_version version, bool no_tickets)
 {

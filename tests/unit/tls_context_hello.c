@@ -1,0 +1,137 @@
+/*
+ * Hellos that no client of weir's sends, shown to a server. They are made by
+ * hand, and may say anything of the sizes of what is in them: the server
+ * answers or refuses, and lives.
+ */
+#include "tests/unit/tls_pair.h"
+
+#include "tests/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+#include <weir/tls.h>
+
+enum {
+    HELLO_TICKET = 35,
+    HELLO_ALPN = 16,
+    HELLO_EXTENSION_MAX = 512,
+    /* Of a ticket: name, IV, size of what is sealed; and the tag at its end. */
+    HELLO_TICKET_HEAD = 16 + 16 + 2,
+    HELLO_TICKET_TAIL = 32,
+};
+
+static struct tls_pair pair;
+
+static const char *hello_path(const char *name)
+{
+    static char paths[4][4096];
+    static unsigned turn;
+    char *path = paths[turn++ % 4];
+    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
+    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
+    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    return path;
+}
+
+static weir_tls_context *hello_context(bool is_server, const char *alpn)
+{
+    struct weir_tls_options options = {
+        .size = sizeof(options),
+        .server = is_server,
+        .alpn = alpn,
+    };
+    if (is_server) {
+        options.certificate.file = hello_path("ecdsa.pem");
+        options.key.file = hello_path("ecdsa.key");
+    } else {
+        options.authorities.file = hello_path("ca.pem");
+    }
+    return tls_pair_context(&options);
+}
+
+static size_t hello_put(uint8_t *to, size_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        to[i] = (uint8_t)(value >> 8 * (size - 1 - i));
+    }
+    return size;
+}
+
+/* A ClientHello of TLS 1.2 with one suite and one extension, as a record. */
+static size_t hello_make(uint8_t *ret, unsigned type, const void *body,
+                         size_t size)
+{
+    const size_t extensions = 4 + size;
+    const size_t message = 2 + 32 + 1 + 4 + 2 + 2 + extensions;
+    uint8_t *at = ret;
+
+    *at++ = 22;
+    at += hello_put(at, 0x0303, 2);
+    at += hello_put(at, 4 + message, 2);
+    *at++ = 1;
+    at += hello_put(at, message, 3);
+    at += hello_put(at, 0x0303, 2);
+    memset(at, 0x5a, 32);
+    at += 32;
+    *at++ = 0; /* no session */
+    at += hello_put(at, 2, 2);
+    at += hello_put(at, 0xc02b, 2); /* ECDHE-ECDSA-AES128-GCM-SHA256 */
+    at += hello_put(at, 0x0100, 2); /* no compression */
+    at += hello_put(at, extensions, 2);
+    at += hello_put(at, type, 2);
+    at += hello_put(at, size, 2);
+    memcpy(at, body, size);
+    return (size_t)(at - ret) + size;
+}
+
+/* The server's error when it has read the hello; 0: it goes on. */
+static int hello_show(weir_tls_context *server, unsigned type, const void *body,
+                      size_t size)
+{
+    uint8_t hello[HELLO_EXTENSION_MAX + 64];
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    weir_tls_context *client = hello_context(false, NULL);
+
+    cr_assert_leq(size, HELLO_EXTENSION_MAX);
+    tls_pair_open(&pair, client, server, &how);
+    wr_tls_engine_feed(&pair.server, hello,
+                       hello_make(hello, type, body, size));
+    wr_ignore(wr_tls_engine_handshake(&pair.server));
+    const int err = wr_tls_engine_get_error(&pair.server);
+    tls_pair_disconnect(&pair);
+    weir_tls_context_unref(client);
+    return err;
+}
+
+/* wolfSSL asks for a ticket to be opened where its whole size fits, by the size
+ * that is in it. */
+UNIT(tls_context_hello, a_ticket_that_seals_nothing_is_not_opened)
+{
+    static const uint8_t zeros[HELLO_EXTENSION_MAX];
+    weir_tls_context *server = hello_context(true, NULL);
+
+    for (size_t sealed = 32; sealed <= 320; sealed += 16) {
+        const int err =
+            hello_show(server, HELLO_TICKET, zeros,
+                       HELLO_TICKET_HEAD + sealed + HELLO_TICKET_TAIL);
+        cr_assert(err == 0 || err == WEIR_ETLSPROTOCOL ||
+                      err == WEIR_ETLSCIPHER,
+                  "%zu: %s", sealed, weir_err_name(err));
+    }
+    weir_tls_context_unref(server);
+}
+
+/* wolfSSL looks at the names of a list but for its last two bytes. */
+UNIT(tls_context_hello, a_list_of_protocols_without_a_name_is_refused)
+{
+    weir_tls_context *server = hello_context(true, "h2,http/1.1");
+
+    expect_eq(hello_show(server, HELLO_ALPN, "\0\1\0", 3), WEIR_ETLSALPN);
+    expect_eq(hello_show(server, HELLO_ALPN, "\0\2\0\0", 4), WEIR_ETLSALPN);
+    expect_eq(hello_show(server, HELLO_ALPN, "\0\1\1", 3), WEIR_ETLSPROTOCOL);
+    expect_eq(hello_show(server, HELLO_ALPN, "\0\2\5a", 4), WEIR_ETLSPROTOCOL);
+    expect_eq(hello_show(server, HELLO_ALPN, "\0\4\1a\0\0", 6), WEIR_ETLSALPN);
+    expect_eq(hello_show(server, HELLO_ALPN, "\0\0", 2), WEIR_ETLSPROTOCOL);
+    weir_tls_context_unref(server);
+}
