@@ -74,13 +74,18 @@ static int context_judge_take(WOLFSSL_CTX *judge, const struct wr_tls_der *der)
 /* wolfSSL does not like the names. It looks at them when it has confirmed the
  * signature, and then they are not its to judge; but it says the same of an
  * extension that it cannot read, long before. So it reads the certificate once
- * more, as far as it can without a signature. */
+ * more, as far as it can without a signature. It has not come to the lists of
+ * revocations either, for which it needs the issuer. */
 static int context_judge_pass_names(WOLFSSL_CTX *judge,
                                     const struct wr_tls_x509 *child)
 {
+    const int number = context_judge_number(
+        wolfSSL_CertManagerCheckCRL(wolfSSL_CTX_GetCertManager(judge),
+                                    child->der.data, (int)child->der.size));
     const int ok = wolfSSL_CTX_UnloadCAs(judge);
+
     wr_assert(ok == WOLFSSL_SUCCESS);
-    return context_judge_take(judge, &child->der);
+    return number != 0 ? number : context_judge_take(judge, &child->der);
 }
 
 static struct wr_tls_link context_judge_ask(WOLFSSL_CTX *judge,

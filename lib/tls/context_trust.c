@@ -9,10 +9,29 @@
 #include <weir/error.h>
 
 #include <errno.h>
+#include <string.h>
+
+static const char context_trust_begin[] = "-----BEGIN X509 CRL-----";
+
+/* Reads the first list of a text: wolfSSL passes over those that follow. */
+static int context_trust_use_list(weir_tls_context *context,
+                                  const uint8_t *data, long size)
+{
+    wr_assert(size > 0);
+    if (wolfSSL_CTX_LoadCRLBuffer(context->ctx, data, size,
+                                  WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS) {
+        return WEIR_ETLSFILE;
+    }
+    return wr_tls_context_judge_by(context, data, size);
+}
 
 static int context_trust_use_lists(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
+    const size_t begin_size = sizeof(context_trust_begin) - 1;
+    const uint8_t *end = data + size;
+    const uint8_t *next = data;
+
     wr_assert(context->verifies && size > 0);
     int err = wr_tls_context_bind_tickets(context, data, (size_t)size);
     if (err < 0) {
@@ -22,11 +41,19 @@ static int context_trust_use_lists(weir_tls_context *context,
         WOLFSSL_SUCCESS) {
         return WEIR_ETLSENGINE;
     }
-    if (wolfSSL_CTX_LoadCRLBuffer(context->ctx, data, size,
-                                  WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS) {
-        return WEIR_ETLSFILE;
+    err = WEIR_ETLSFILE; /* where there is none */
+    while ((next = memmem(next, (size_t)(end - next), context_trust_begin,
+                          begin_size))) {
+        const uint8_t *after = memmem(next + 1, (size_t)(end - next) - 1,
+                                      context_trust_begin, begin_size);
+        const long list_size = (long)((after ? after : end) - next);
+        err = context_trust_use_list(context, next, list_size);
+        if (err < 0) {
+            return err;
+        }
+        next += list_size;
     }
-    return wr_tls_context_judge_by(context, data, size);
+    return err;
 }
 
 static int context_trust_load(weir_tls_context *context,

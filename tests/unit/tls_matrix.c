@@ -317,6 +317,33 @@ UNIT(tls_matrix, an_issuer_that_one_server_showed_is_forgotten)
     weir_tls_context_unref(client);
 }
 
+/* wolfSSL holds the limits of DNS names against a common name, and has not come
+ * to the list of revocations then. It is the second list of its text. */
+UNIT(tls_matrix, a_revoked_client_of_a_limited_issuer_is_refused)
+{
+    static const struct {
+        const char *name;
+        int err;
+    } clients[] = {{"good-limited", 0}, {"revoked-limited", WEIR_ETLSREVOKED}};
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct weir_tls_options options = matrix_verifier("good");
+        weir_tls_context *client = matrix_show(&options, clients[i].name);
+        options = matrix_verifier("good");
+        options.server = true;
+        options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+        options.revocations.file = matrix_path("lists", ".crl");
+        weir_tls_context *server = matrix_show(&options, "good");
+        tls_pair_connect(&pair, client, server, &how);
+        expect_eq(wr_tls_engine_get_error(&pair.server), clients[i].err, "%s",
+                  wr_tls_engine_get_error_text(&pair.server));
+        tls_pair_disconnect(&pair);
+        weir_tls_context_unref(client);
+        weir_tls_context_unref(server);
+    }
+}
+
 UNIT(tls_matrix, an_issuer_without_a_list_is_refused_where_there_are_lists)
 {
     struct weir_tls_options client_options = matrix_verifier("revoked");

@@ -445,5 +445,17 @@ cat revoked-issuer.crt stranger.pem revoked-issuer.middle.crt \
 cp revoked-issuer.key revoked-issuer-and-more.key
 openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key \
     -gencrl -out authority.crl
+# Of an authority that is limited to DNS names, which a leaf without any keeps.
+for name in good-limited revoked-limited; do
+    # shellcheck disable=SC2086
+    request $name $p256
+    sign limited $name "$plain"
+    cp $name.crt $name.pem
+done
+openssl ca -config ca.cnf -cert limited.crt -keyfile limited.key \
+    -revoke revoked-limited.crt
+openssl ca -config ca.cnf -cert limited.crt -keyfile limited.key \
+    -gencrl -out limited.crl
+cat authority.crl limited.crl >lists.crl
 rm -f ./*.csr ./*.ext ./*.cut ./*.der
 touch done
