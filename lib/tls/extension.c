@@ -86,8 +86,9 @@ static bool extension_read_constraints(struct wr_tls_x509 *x509,
         return true;
     }
     if (!wr_tls_der_take(&list, WR_TLS_DER_INTEGER, &len) || list.size > 0 ||
-        len.size == 0 || (len.data[0] & 0x80)) {
-        return false;
+        len.size == 0 || (len.data[0] & 0x80) ||
+        (len.size > 1 && len.data[0] == 0 && !(len.data[1] & 0x80))) {
+        return false; /* not a number in its shortest form */
     }
     /* A longer path than that one is refused anyway. */
     x509->path_len = len.size == 1 ? len.data[0] : WR_TLS_PATH_LEN_ANY;

@@ -353,6 +353,20 @@ path_only_anchor(const struct wr_tls_path *path)
     return anchor;
 }
 
+/* True where an anchor has the name of an issuer that was sent: of the two, it
+ * may be the anchor's key by which the certificate below was verified, and then
+ * it is the anchor's rules that count. */
+static bool path_has_namesake(const struct wr_tls_path *path)
+{
+    wr_assert(path->length > 0);
+    for (uint32_t i = 1; i < path->length; i++) {
+        if (wr_tls_trust_find(path->trust, &path->sent[i].subject, NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool wr_tls_path_is_plain(struct wr_tls_path *path)
 {
     struct wr_tls_reason reason;
@@ -372,7 +386,7 @@ bool wr_tls_path_is_plain(struct wr_tls_path *path)
             return false;
         }
     }
-    if (!path_is_linked(path)) {
+    if (!path_is_linked(path) || path_has_namesake(path)) {
         return false;
     }
     const struct wr_tls_x509 *anchor = path_only_anchor(path);

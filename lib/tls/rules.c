@@ -31,7 +31,8 @@ static bool rules_check_dates(const struct wr_tls_rules *rules,
 }
 
 static const char *const rules_weaknesses[] = {
-    [WR_TLS_WEAK_RSA] = "has an RSA key of fewer than 2048 bits",
+    [WR_TLS_WEAK_RSA] = "has an RSA key of fewer than 2048 bits, or one that "
+                        "is too long",
     [WR_TLS_WEAK_CURVE] = "has a key on a curve other than P-256, P-384 and "
                           "P-521",
     [WR_TLS_WEAK_HASH] = "is signed over a hash weaker than SHA-256",

@@ -7,8 +7,10 @@
 
 #include "uring/check.h"
 
-#define RSA_BITS_LEAST    2048u
-#define RSA_EXPONENT_BITS 2u
+#define RSA_BITS_LEAST         2048u
+#define RSA_BITS_MOST          4096u
+#define RSA_EXPONENT_BITS      2u
+#define RSA_EXPONENT_BITS_MOST 64u
 
 /* Object identifiers, without the last byte where a family shares the rest. */
 static const uint8_t strength_oid_pkcs1[] = {0x2a, 0x86, 0x48, 0x86,
@@ -117,9 +119,14 @@ static bool strength_rate_rsa(struct wr_tls_der key,
         !wr_tls_der_take(&pair, WR_TLS_DER_INTEGER, &exponent)) {
         return false;
     }
+    const uint32_t exponent_bits = strength_count_bits(exponent);
     ret->rsa_bits = strength_count_bits(modulus);
+    /* A long exponent is no gain for anybody but who wants a verification to
+     * take as long as a signature. */
     ret->strength = ret->rsa_bits >= RSA_BITS_LEAST &&
-                            strength_count_bits(exponent) >= RSA_EXPONENT_BITS
+                            ret->rsa_bits <= RSA_BITS_MOST &&
+                            exponent_bits >= RSA_EXPONENT_BITS &&
+                            exponent_bits <= RSA_EXPONENT_BITS_MOST
                         ? WR_TLS_STRONG
                         : WR_TLS_WEAK_RSA;
     return true;

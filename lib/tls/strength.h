@@ -2,8 +2,8 @@
  * How strong the keys and the signatures of certificates are.
  *
  * Pure: it looks at which algorithm is said to be used, and verifies nothing.
- * RSA from 2048 bits on, the NIST curves from P-256 on and Ed25519 are strong,
- * with SHA-256 or a longer hash.
+ * RSA of 2048 to 4096 bits with an exponent of up to 64, the NIST curves from
+ * P-256 on and Ed25519 are strong, with SHA-256 or a longer hash.
  */
 #ifndef WEIR_LIB_TLS_STRENGTH_H
 #define WEIR_LIB_TLS_STRENGTH_H
@@ -13,7 +13,7 @@
 /* The strength of a key or a signature. */
 enum wr_tls_strength {
     WR_TLS_STRONG,
-    WR_TLS_WEAK_RSA,       /* RSA of fewer than 2048 bits */
+    WR_TLS_WEAK_RSA,       /* RSA of other sizes than those above */
     WR_TLS_WEAK_CURVE,     /* no NIST curve of 256 bits or more */
     WR_TLS_WEAK_HASH,      /* MD5, SHA-1 and the like */
     WR_TLS_WEAK_ALGORITHM, /* one that is not known here, DSA among them */

@@ -267,6 +267,23 @@ UNIT(tls_certificate, constraints_of_names_with_bounds_are_told)
     cr_assert(x509.has_unknown);
 }
 
+UNIT(tls_certificate, a_length_of_a_path_is_in_its_shortest_form)
+{
+    struct wr_tls_x509 x509;
+    const struct part ca = BYTES("\1\1\377");
+    expect_eq(read_extended(extension(19, true, SEQUENCE(ca, BYTES("\2\1\0"))),
+                            &x509),
+              0);
+    expect_eq(x509.path_len, 0);
+    expect_eq(read_extended(
+                  extension(19, true, SEQUENCE(ca, BYTES("\2\2\0\0"))), &x509),
+              -EBADMSG);
+    expect_eq(
+        read_extended(extension(19, true, SEQUENCE(ca, BYTES("\2\2\0\x80"))),
+                      &x509),
+        0);
+}
+
 UNIT(tls_certificate, an_extension_that_comes_twice_makes_it_malformed)
 {
     struct wr_tls_x509 x509;
@@ -287,6 +304,9 @@ UNIT(tls_certificate, keys_are_rated)
         {rsa_key(255, "\1\1\1"), WR_TLS_WEAK_RSA},
         {rsa_key(128, "\1\1\1"), WR_TLS_WEAK_RSA},
         {rsa_key(256, "\1"), WR_TLS_WEAK_RSA},
+        {rsa_key(512, "\1\1\1\1\1\1\1\1"), WR_TLS_STRONG},
+        {rsa_key(256, "\1\1\1\1\1\1\1\1\1"), WR_TLS_WEAK_RSA},
+        {rsa_key(513, "\1\1\1"), WR_TLS_WEAK_RSA},
         {curve_key(P256), WR_TLS_STRONG},
         {curve_key(BYTES("\x2b\x81\4\0\x22")), WR_TLS_STRONG},
         {curve_key(BYTES("\x2b\x81\4\0\x21")), WR_TLS_WEAK_CURVE},

@@ -270,6 +270,10 @@ UNIT(tls_path, is_plain_without_a_choice)
     }
     path_open("ar", "rr rr");
     cr_assert_not(wr_tls_path_is_plain(&path));
+    path_open("ab br", "rr bb"); /* which b has signed a is not known */
+    cr_assert_not(wr_tls_path_is_plain(&path));
+    path_open("ab bc cr", "rr cc");
+    cr_assert_not(wr_tls_path_is_plain(&path));
     expect_eq(path.links, 0);
 }
 
