@@ -159,7 +159,11 @@ static void nothing(writer *write_some)
         rig_turns(&rig, 3);
 
         expect_eq(rig_pending(&rig), 0);
-        expect_eq(rig_statistics(&rig).submitted, before.submitted);
+        const struct weir_loop_statistics after = rig_statistics(&rig);
+        expect_eq(after.sent_bytes, before.sent_bytes);
+        if (rig_can(&rig, RIG_IS_PLAIN)) { /* TLS may receive tickets */
+            expect_eq(after.submitted, before.submitted);
+        }
         enter_after_write_eof(&rig);
         expect_eq(write_some(&rig, 0), -ESHUTDOWN);
     }
