@@ -121,8 +121,7 @@ static bool strength_rate_rsa(struct wr_tls_der key,
     }
     const uint32_t exponent_bits = strength_count_bits(exponent);
     ret->rsa_bits = strength_count_bits(modulus);
-    /* A long exponent is no gain for anybody but who wants a verification to
-     * take as long as a signature. */
+    /* A long exponent would make a verification take as long as a signature. */
     ret->strength = ret->rsa_bits >= RSA_BITS_LEAST &&
                             ret->rsa_bits <= RSA_BITS_MOST &&
                             exponent_bits >= RSA_EXPONENT_BITS &&
