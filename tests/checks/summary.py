@@ -33,11 +33,19 @@ def judge(entry):
     return passed, failed, skipped
 
 
-def said(entry):
-    """The lines of its output that are not about what went well."""
-    text = (entry.get("stdout") or "") + "\n" + (entry.get("stderr") or "")
-    return [line for line in text.splitlines() if line and not re.match(
-        r"ok\b|#|TAP version|1\.\.\d", line)]
+def said(text):
+    """The last lines of an output that are not about what went well: a comment
+    is kept if the next result after it is a failure, whose reason it gives."""
+    kept, comments = [], []
+    for line in (text or "").splitlines():
+        if line.startswith("#"):
+            comments.append(line)
+        elif re.match(r"ok\b", line):
+            comments = []
+        elif line and not re.match(r"TAP version|1\.\.\d", line):
+            kept += comments + [line]
+            comments = []
+    return kept[-TAIL:]
 
 
 def main():
@@ -49,7 +57,8 @@ def main():
             passed += len(good)
             skipped += left
             if bad:
-                failed.append((bad, said(entry)[-TAIL:]))
+                failed.append((bad, said(entry.get("stdout"))
+                               + said(entry.get("stderr"))))
     count = sum(len(bad) for bad, _ in failed)
     print(passed, count, len(skipped))
     for bad, tail in failed:
