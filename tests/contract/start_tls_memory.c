@@ -2,32 +2,66 @@
  * start_tls without memory: each allocation of an upgrade fails once, on
  * whichever side makes it. A call that says so has changed nothing, and is
  * made again; what fails later ends the connection, which is told by done and
- * by connection_lost. Nothing is left of either, and no byte that was accepted
- * is missing where neither side was told of an error.
+ * by connection_lost. Nothing is left of either, neither memory of the loop nor
+ * a reference to a context (starting_close()), and no byte that was accepted is
+ * missing where neither side was told of an error.
  */
 #include "tests/contract/starting_rig.h"
 #include "tests/unit/allocator.h"
 
+/* More than a chunk of leases. */
+enum { PIECE_BYTES = 1, PIECES_MAX = 256 };
+
 static struct unit_allocator memory;
+static unsigned refusals; /* of start_tls, for lack of memory */
 
 /* ---- one upgrade ---- */
 
-static void upgrade_once_more(struct side *side)
+static void upgrade_once_more(struct side *side, const struct weir_buf *initial,
+                              size_t count)
 {
     const size_t notes = strlen(side->notes);
-    int err = starting_try(side, NULL, 0);
+    weir_transport *t = side->t;
+    const bool is_reading = weir_transport_is_reading(t);
+    int err = starting_try(side, initial, count);
     if (err == -EPIPE) { /* it has failed to receive */
         expect_eq(weir_transport_get_error(side->t), -ENOMEM);
         return;
     }
     if (err < 0) {
         expect_eq(err, -ENOMEM);
-        expect(!weir_transport_is_closing(side->t));
-        expect_eq(weir_transport_get_error(side->t), 0);
+        expect(side->t == t);
+        expect(!weir_transport_is_closing(t));
+        expect_eq(weir_transport_is_reading(t), is_reading);
+        expect_eq(weir_transport_get_error(t), 0);
         expect_eq(strlen(side->notes), notes);
-        err = starting_try(side, NULL, 0);
+        refusals++;
+        err = starting_try(side, initial, count);
     }
     expect_eq(err, 0);
+}
+
+/* Hands what follows the command over in pieces, each second one without its
+ * lease, so that each way to keep one comes to fail. */
+static int upgrade_at_the_newline(struct side *side, const struct weir_buf *buf)
+{
+    struct weir_buf rest[PIECES_MAX];
+    const uint8_t *end = memchr(buf->data, '\n', buf->len);
+    size_t count = 0;
+    expect(end != NULL);
+    size_t at = (size_t)(end + 1 - buf->data);
+    while (at < buf->len) {
+        const size_t left = buf->len - at;
+        const bool is_last = count + 1 == PIECES_MAX;
+        const size_t len = is_last || left < PIECE_BYTES ? left : PIECE_BYTES;
+        rest[count] = (struct weir_buf){.data = buf->data + at, .len = len};
+        rest[count].lease = count % 2 == 0 ? buf->lease : NULL;
+        at += len;
+        count++;
+    }
+    side->data_received = NULL;
+    upgrade_once_more(side, rest, count);
+    return 0;
 }
 
 static bool has_settled(const struct side *side)
@@ -101,9 +135,9 @@ static void talk(struct starting *s)
 /* Writes in the middle, as a client does that does not wait. */
 static void upgrade_and_talk(struct starting *s)
 {
-    upgrade_once_more(&s->client);
+    upgrade_once_more(&s->client, NULL, 0);
     const int err = write_text(&s->client, "early ");
-    upgrade_once_more(&s->server);
+    upgrade_once_more(&s->server, NULL, 0);
     run_loop_until(s->loop, have_settled, s);
     if (err < 0) {
         weir_transport_abort(s->client.t);
@@ -118,8 +152,9 @@ static void upgrade_and_talk(struct starting *s)
 
 struct variant {
     bool over_unix;
-    bool has_tls;   /* TLS in TLS */
-    bool is_paused; /* the server, while the ClientHello arrives */
+    bool has_tls;     /* TLS in TLS */
+    bool is_paused;   /* the server, while the ClientHello arrives */
+    bool has_initial; /* it comes with the command, and is handed over */
     bool is_tls12;
 };
 
@@ -139,6 +174,20 @@ static void begin(struct starting *s, const struct variant *variant)
     }
 }
 
+/* The ClientHello arrives before the server upgrades. */
+static void upgrade_late(struct starting *s, const struct variant *variant)
+{
+    upgrade_once_more(&s->client, NULL, 0);
+    starting_turns(s, 3);
+    expect_eq(write_text(&s->client, "early ") & ~-ENOMEM, 0);
+    if (!variant->has_initial) {
+        upgrade_once_more(&s->server, NULL, 0);
+    }
+    expect_eq(weir_transport_resume_reading(s->server.t), 0);
+    run_loop_until(s->loop, have_settled, s);
+    talk(s);
+}
+
 /* False when there were less than @number allocations. */
 static bool fail_at(uint64_t number, const struct variant *variant)
 {
@@ -147,15 +196,13 @@ static bool fail_at(uint64_t number, const struct variant *variant)
     if (variant->is_paused) {
         expect_eq(weir_transport_pause_reading(s.server.t), 0);
     }
+    if (variant->has_initial) {
+        s.server.data_received = upgrade_at_the_newline;
+        starting_write(&s.client, "STARTTLS\n");
+    }
     memory.fail_at = memory.calls + number;
     if (variant->is_paused) {
-        upgrade_once_more(&s.client);
-        starting_turns(&s, 3);
-        expect_eq(write_text(&s.client, "early ") & ~-ENOMEM, 0);
-        upgrade_once_more(&s.server);
-        expect_eq(weir_transport_resume_reading(s.server.t), 0);
-        run_loop_until(s.loop, have_settled, &s);
-        talk(&s);
+        upgrade_late(&s, variant);
     } else {
         upgrade_and_talk(&s);
     }
@@ -169,10 +216,12 @@ static bool fail_at(uint64_t number, const struct variant *variant)
 static void fail_each(const struct variant *variant)
 {
     uint64_t number = 1;
+    refusals = 0;
     while (fail_at(number, variant)) {
         number++;
     }
     expect_gt(number, 5);
+    expect_gt(refusals, 0);
 }
 
 UNIT(start_tls_memory, each_allocation_of_an_upgrade_may_fail)
@@ -193,4 +242,12 @@ UNIT(start_tls_memory, each_allocation_of_tls_in_tls_may_fail)
 UNIT(start_tls_memory, each_allocation_may_fail_when_the_hello_is_there)
 {
     fail_each(&(struct variant){.is_paused = true});
+}
+
+/* A filter takes up to three allocations; the rest were refused for the bytes
+ * that were handed over. */
+UNIT(start_tls_memory, each_allocation_may_fail_for_bytes_that_are_handed_over)
+{
+    fail_each(&(struct variant){.is_paused = true, .has_initial = true});
+    expect_gt(refusals, 3);
 }

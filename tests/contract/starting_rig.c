@@ -6,6 +6,8 @@
  */
 #include "tests/contract/starting_rig.h"
 
+#include "lib/tls/context_impl.h"
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -216,6 +218,13 @@ static void close_side(struct side *side)
     free(side->received);
 }
 
+/* Gives a context back, to which nobody else has a reference. */
+static void close_context(weir_tls_context *context)
+{
+    expect_eq(context->references, 1);
+    weir_tls_context_unref(context);
+}
+
 void starting_close(struct starting *s)
 {
     weir_loop_free(s->loop);
@@ -224,8 +233,8 @@ void starting_close(struct starting *s)
     if (s->peer >= 0) {
         close(s->peer);
     }
-    weir_tls_context_unref(s->client_context);
-    weir_tls_context_unref(s->server_context);
+    close_context(s->client_context);
+    close_context(s->server_context);
 }
 
 /* ---- one side ---- */
