@@ -6,12 +6,12 @@
  */
 #include "lib/tls/context.h"
 #include "lib/tls/engine.h"
+#include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <weir/error.h>
 #include <weir/tls.h>
@@ -21,24 +21,13 @@
 
 static char error_text[256];
 
-static const char *context_path(const char *name)
-{
-    static char paths[64][4096];
-    static unsigned turn;
-    char *path = paths[turn++ % 64];
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
 static struct weir_tls_options context_server(void)
 {
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
         .server = true,
-        .certificate = {.file = context_path("ecdsa.pem")},
-        .key = {.file = context_path("ecdsa.key")},
+        .certificate = {.file = tls_file("ecdsa.pem")},
+        .key = {.file = tls_file("ecdsa.key")},
     };
 }
 
@@ -46,7 +35,7 @@ static struct weir_tls_options context_client(void)
 {
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
-        .authorities = {.file = context_path("ca.pem")},
+        .authorities = {.file = tls_file("ca.pem")},
     };
 }
 
@@ -133,29 +122,29 @@ UNIT(tls_context, options_out_of_range_are_refused)
 UNIT(tls_context, a_file_that_is_missing_is_told_from_one_that_is_wrong)
 {
     struct weir_tls_options options = context_server();
-    options.certificate.file = context_path("none.pem");
+    options.certificate.file = tls_file("none.pem");
     context_refuse(&options, -ENOENT, "none.pem: No such file");
     options = context_server();
-    options.certificate.file = context_path("ecdsa.key");
+    options.certificate.file = tls_file("ecdsa.key");
     context_refuse(&options, WEIR_ETLSFILE, "certificate: ");
     options = context_server();
-    options.key.file = context_path("ca.pem");
+    options.key.file = tls_file("ca.pem");
     context_refuse(&options, WEIR_ETLSNOKEY, "key: ");
     options = context_server();
     options.key.file = NULL;
     context_refuse(&options, WEIR_ETLSNOKEY, "key: ");
     options = context_server();
-    options.key.file = context_path("rsa.key");
+    options.key.file = tls_file("rsa.key");
     context_refuse(&options, WEIR_ETLSMISMATCH, "");
     options = context_client();
-    options.authorities.file = context_path("rsa.key");
+    options.authorities.file = tls_file("rsa.key");
     context_refuse(&options, WEIR_ETLSFILE, "authorities: ");
     options = context_client();
     options.revocations.data = "no list";
     options.revocations.size = 7;
     context_refuse(&options, WEIR_ETLSFILE, "revocations: the text in memory");
     options = context_client();
-    options.key.file = context_path("rsa.key");
+    options.key.file = tls_file("rsa.key");
     context_refuse(&options, WEIR_ETLSNOKEY, "without");
     options = context_client();
     options.authorities = (struct weir_tls_pem){.data = "x"};
@@ -166,18 +155,6 @@ UNIT(tls_context, a_file_that_is_missing_is_told_from_one_that_is_wrong)
 
 static struct tls_pair pair;
 
-/* A handshake between contexts of these options; both become free. */
-static void context_connect(const struct weir_tls_options *client_options,
-                            const struct weir_tls_options *server_options,
-                            const struct wr_tls_engine_options *how)
-{
-    weir_tls_context *client = tls_pair_context(client_options);
-    weir_tls_context *server = tls_pair_context(server_options);
-    tls_pair_connect(&pair, client, server, how);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
-}
-
 static void context_connect_to(const char *name, bool no_check, int client,
                                int server)
 {
@@ -185,7 +162,7 @@ static void context_connect_to(const char *name, bool no_check, int client,
     const struct weir_tls_options server_options = context_server();
     const struct wr_tls_engine_options how = {.server_hostname = name,
                                               .no_hostname_check = no_check};
-    context_connect(&client_options, &server_options, &how);
+    tls_pair_join(&pair, &client_options, &server_options, &how);
     tls_pair_expect(&pair, client, server);
     tls_pair_disconnect(&pair);
 }
@@ -227,12 +204,12 @@ UNIT(tls_context, a_client_trusts_the_authorities_it_was_given_alone)
     client.authorities.file = NULL;
     client.no_system_authorities = true;
 
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, WEIR_ETLSISSUER, WEIR_ETLSALERT);
     tls_pair_disconnect(&pair);
 
     client.no_verify = true;
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
 }
@@ -243,10 +220,10 @@ UNIT(tls_context, the_certificates_of_a_server_are_kept)
     struct weir_tls_options server = context_server();
     const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
     size_t size = 0;
-    server.certificate.file = context_path("rsa.pem");
-    server.key.file = context_path("rsa.key");
+    server.certificate.file = tls_file("rsa.pem");
+    server.key.file = tls_file("rsa.key");
 
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
 
     tls_pair_expect(&pair, 0, 0);
     const uint8_t *der =
@@ -263,20 +240,20 @@ UNIT(tls_context, a_server_verifies_its_clients_where_it_is_told_to)
     struct weir_tls_options server = context_server();
     const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
     size_t size = 0;
-    server.authorities.file = context_path("ca.pem");
+    server.authorities.file = tls_file("ca.pem");
     server.client_auth = WEIR_TLS_CLIENT_AUTH_OPTIONAL;
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
 
     server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNOCERT);
     tls_pair_disconnect(&pair);
 
-    client.certificate.file = context_path("ecdsa.pem");
-    client.key.file = context_path("ecdsa.key");
-    context_connect(&client, &server, &how);
+    client.certificate.file = tls_file("ecdsa.pem");
+    client.key.file = tls_file("ecdsa.key");
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, 0, 0);
     cr_assert_not_null(
         wr_tls_engine_get_peer_certificate(&pair.server, 0, &size));
@@ -292,7 +269,7 @@ UNIT(tls_context, versions_and_protocols_are_those_in_common)
     client.alpn = "h2,http/1.1";
     server.alpn = "http/1.1";
     client.max_version = WEIR_TLS_1_2;
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, 0, 0);
     expect_str_eq(wr_tls_engine_get_version(&pair.server), "TLSv1.2");
     cr_assert_not_null(wr_tls_engine_get_alpn(&pair.client, &size));
@@ -300,14 +277,14 @@ UNIT(tls_context, versions_and_protocols_are_those_in_common)
     tls_pair_disconnect(&pair);
 
     client.max_version = WEIR_TLS_VERSION_DEFAULT;
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, 0, 0);
     expect_str_eq(wr_tls_engine_get_version(&pair.server), "TLSv1.3");
     tls_pair_disconnect(&pair);
 
     server.min_version = WEIR_TLS_1_3;
     client.max_version = WEIR_TLS_1_2;
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSVERSION);
     tls_pair_disconnect(&pair);
 }
@@ -342,12 +319,12 @@ UNIT(tls_context, suites_are_those_of_weir_and_no_others)
 
     client.ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305";
     client.max_version = WEIR_TLS_1_2;
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
 
     server.ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384";
-    context_connect(&client, &server, &how);
+    tls_pair_join(&pair, &client, &server, &how);
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSCIPHER);
     tls_pair_disconnect(&pair);
 }
@@ -363,7 +340,7 @@ static void context_expect_alpn(const char *own, const char *offered,
     client.alpn = offered;
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         client.max_version = (enum weir_tls_version)version;
-        context_connect(&client, &server, &how);
+        tls_pair_join(&pair, &client, &server, &how);
         tls_pair_expect(&pair, 0, 0);
         for (int i = 0; i < 2; i++) {
             size_t size = 0;
@@ -393,14 +370,14 @@ UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         client.max_version = (enum weir_tls_version)version;
         client.alpn = "h3,spdy";
-        context_connect(&client, &server, &how);
+        tls_pair_join(&pair, &client, &server, &how);
         tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSALPN);
         cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.client),
                                   "no_application_protocol"));
         tls_pair_disconnect(&pair);
 
         client.alpn = NULL;
-        context_connect(&client, &server, &how);
+        tls_pair_join(&pair, &client, &server, &how);
         tls_pair_expect(&pair, 0, 0);
         tls_pair_disconnect(&pair);
     }
@@ -466,29 +443,22 @@ UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
 
 /* ---- certificates by name ---- */
 
-static const char *context_matrix(const char *name)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "tls-matrix/%s", name);
-    return context_path(path);
-}
-
 /* A server with three more certificates; the first one is for localhost. */
 static struct weir_tls_options
 context_named_server(struct weir_tls_identity identities[3])
 {
     struct weir_tls_options options = context_server();
     identities[0] = (struct weir_tls_identity){
-        .certificate = {.file = context_matrix("good-wildcard.pem")},
-        .key = {.file = context_matrix("good-wildcard.key")},
+        .certificate = {.file = tls_file("tls-matrix/good-wildcard.pem")},
+        .key = {.file = tls_file("tls-matrix/good-wildcard.key")},
     };
     identities[1] = (struct weir_tls_identity){
-        .certificate = {.file = context_matrix("good-idna.pem")},
-        .key = {.file = context_matrix("good-idna.key")},
+        .certificate = {.file = tls_file("tls-matrix/good-idna.pem")},
+        .key = {.file = tls_file("tls-matrix/good-idna.key")},
     };
     identities[2] = (struct weir_tls_identity){
-        .certificate = {.file = context_matrix("other-name.pem")},
-        .key = {.file = context_matrix("other-name.key")},
+        .certificate = {.file = tls_file("tls-matrix/other-name.pem")},
+        .key = {.file = tls_file("tls-matrix/other-name.key")},
     };
     options.identities = identities;
     options.identity_count = 3;
@@ -503,9 +473,9 @@ static void context_ask_for(const struct weir_tls_options *server,
     const struct wr_tls_engine_options how = {.server_hostname = name};
     client.max_version = version;
     client.authorities.file = strcmp(name, "localhost") == 0
-                                  ? context_path("ca.pem")
-                                  : context_matrix("trusted.pem");
-    context_connect(&client, server, &how);
+                                  ? tls_file("ca.pem")
+                                  : tls_file("tls-matrix/trusted.pem");
+    tls_pair_join(&pair, &client, server, &how);
     tls_pair_expect(&pair, client_err, server_err);
     tls_pair_disconnect(&pair);
 }
@@ -527,8 +497,8 @@ UNIT(tls_context, a_certificate_by_name_may_have_another_kind_of_key)
 {
     struct weir_tls_identity identities[3];
     struct weir_tls_options server = context_named_server(identities);
-    server.certificate.file = context_path("rsa.pem");
-    server.key.file = context_path("rsa.key");
+    server.certificate.file = tls_file("rsa.pem");
+    server.key.file = tls_file("rsa.key");
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         const enum weir_tls_version one = (enum weir_tls_version)version;
         context_ask_for(&server, "localhost", one, 0, 0);
@@ -550,23 +520,23 @@ UNIT(tls_context, a_name_that_no_certificate_is_for_gets_the_first_or_an_alert)
                                             .no_hostname_check = true};
         client.max_version = (enum weir_tls_version)version;
         server.refuse_unknown_names = false;
-        context_connect(&client, &server, &how);
+        tls_pair_join(&pair, &client, &server, &how);
         tls_pair_expect(&pair, 0, 0);
         tls_pair_disconnect(&pair);
 
         server.refuse_unknown_names = true;
-        context_connect(&client, &server, &how);
+        tls_pair_join(&pair, &client, &server, &how);
         tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
         cr_assert_not_null(strstr(wr_tls_engine_get_error_text(&pair.client),
                                   "unrecognized_name"));
         tls_pair_disconnect(&pair);
 
         how.server_hostname = longest;
-        context_connect(&client, &server, &how);
+        tls_pair_join(&pair, &client, &server, &how);
         tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSNONAME);
         tls_pair_disconnect(&pair);
 
-        context_connect(&client, &server, &nameless);
+        tls_pair_join(&pair, &client, &server, &nameless);
         tls_pair_expect(&pair, 0, 0);
         tls_pair_disconnect(&pair);
     }
@@ -576,15 +546,15 @@ UNIT(tls_context, a_certificate_by_name_is_tried_when_the_context_is_made)
 {
     struct weir_tls_identity identities[3];
     struct weir_tls_options options = context_named_server(identities);
-    identities[2].key.file = context_matrix("good.key");
+    identities[2].key.file = tls_file("tls-matrix/good.key");
     context_refuse(&options, WEIR_ETLSMISMATCH, "good.key: ");
-    identities[2].key.file = context_matrix("good.pem");
+    identities[2].key.file = tls_file("tls-matrix/good.pem");
     context_refuse(&options, WEIR_ETLSNOKEY, "good.pem: ");
-    identities[2].key.file = context_matrix("none.key");
+    identities[2].key.file = tls_file("tls-matrix/none.key");
     context_refuse(&options, -ENOENT, "none.key: ");
     identities[2].key.file = NULL;
     context_refuse(&options, WEIR_ETLSNOKEY, "other-name.pem: ");
-    identities[2].certificate.file = context_matrix("good.key");
+    identities[2].certificate.file = tls_file("tls-matrix/good.key");
     context_refuse(&options, WEIR_ETLSFILE, "certificate: ");
     options = context_server();
     options.identity_count = 1;

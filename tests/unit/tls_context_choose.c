@@ -4,12 +4,12 @@
  *
  * Which certificate was shown is seen by its size: one has an RSA key.
  */
+#include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <weir/error.h>
 #include <weir/tls.h>
@@ -29,17 +29,6 @@ static struct {
     weir_tls_context *answer;
     int err;
 } program;
-
-static const char *choose_path(const char *name)
-{
-    static char paths[8][4096];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
 
 static int choose_answer(void *user, const char *name, weir_tls_context **ret)
 {
@@ -61,8 +50,8 @@ static struct weir_tls_options choose_server(void)
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
         .server = true,
-        .certificate = {.file = choose_path("ecdsa.pem")},
-        .key = {.file = choose_path("ecdsa.key")},
+        .certificate = {.file = tls_file("ecdsa.pem")},
+        .key = {.file = tls_file("ecdsa.key")},
     };
 }
 
@@ -70,7 +59,7 @@ static struct weir_tls_options choose_client(int version)
 {
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
-        .authorities = {.file = choose_path("ca.pem")},
+        .authorities = {.file = tls_file("ca.pem")},
         .max_version = (enum weir_tls_version)version,
     };
 }
@@ -79,8 +68,8 @@ static struct weir_tls_options choose_client(int version)
 static weir_tls_context *choose_other(bool refuses)
 {
     struct weir_tls_options options = choose_server();
-    options.certificate.file = choose_path("rsa.pem");
-    options.key.file = choose_path("rsa.key");
+    options.certificate.file = tls_file("rsa.pem");
+    options.key.file = tls_file("rsa.key");
     options.refuse_unknown_names = refuses;
     return tls_pair_context(&options);
 }
@@ -102,12 +91,8 @@ static void choose_connect(const char *name, int version)
                                               .no_hostname_check = true};
     server_options.choose = choose_answer;
     server_options.choose_user = &program;
-    weir_tls_context *server = tls_pair_context(&server_options);
-    weir_tls_context *client = tls_pair_context(&client_options);
     program.count = 0;
-    tls_pair_connect(&pair, client, server, &how);
-    weir_tls_context_unref(server);
-    weir_tls_context_unref(client);
+    tls_pair_join(&pair, &client_options, &server_options, &how);
 }
 
 UNIT(tls_choose, the_certificate_is_that_of_the_context_that_is_named)

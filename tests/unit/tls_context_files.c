@@ -5,6 +5,7 @@
  *
  * Each test has a folder of its own, which it removes.
  */
+#include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
@@ -20,17 +21,6 @@
 static struct tls_pair pair;
 static char error_text[512];
 static char folder[64];
-
-static const char *files_path(const char *name)
-{
-    static char paths[16][4096];
-    static unsigned turn;
-    char *path = paths[turn++ % 16];
-    const char *certificates = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(certificates, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(paths[0]), "%s/%s", certificates, name);
-    return path;
-}
 
 /* ---- the folder ---- */
 
@@ -84,8 +74,8 @@ static struct weir_tls_options files_server(void)
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
         .server = true,
-        .certificate = {.file = files_path("ecdsa.pem")},
-        .key = {.file = files_path("ecdsa.key")},
+        .certificate = {.file = tls_file("ecdsa.pem")},
+        .key = {.file = tls_file("ecdsa.key")},
     };
 }
 
@@ -114,14 +104,9 @@ static void files_connect(const struct weir_tls_options *client_options,
                           int client_err, int server_err)
 {
     const struct weir_tls_options server_options = files_server();
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
-    weir_tls_context *server = tls_pair_context(&server_options);
-    weir_tls_context *client = tls_pair_context(client_options);
-    tls_pair_connect(&pair, client, server, &how);
+    tls_pair_join(&pair, client_options, &server_options, NULL);
     tls_pair_expect(&pair, client_err, server_err);
     tls_pair_disconnect(&pair);
-    weir_tls_context_unref(server);
-    weir_tls_context_unref(client);
 }
 
 /* ---- folders ---- */
@@ -130,12 +115,12 @@ UNIT(tls_files, the_authorities_of_a_folder_are_trusted)
 {
     const struct weir_tls_options client = files_client();
     files_make();
-    files_link(files_path("tls-matrix/trusted.pem"), "authority.pem");
+    files_link(tls_file("tls-matrix/trusted.pem"), "authority.pem");
     files_write("README", "These are authorities.\n");
     cr_assert_eq(mkdir(files_in("subfolder"), 0700), 0);
     files_connect(&client, WEIR_ETLSISSUER, WEIR_ETLSALERT);
 
-    files_link(files_path("ca.pem"), "0a1b2c3d.0");
+    files_link(tls_file("ca.pem"), "0a1b2c3d.0");
 
     files_connect(&client, 0, 0);
     files_remove();
@@ -145,8 +130,8 @@ UNIT(tls_files, a_folder_may_stand_beside_a_file)
 {
     struct weir_tls_options client = files_client();
     files_make();
-    files_link(files_path("tls-matrix/trusted.pem"), "authority.pem");
-    client.authorities.file = files_path("ca.pem");
+    files_link(tls_file("tls-matrix/trusted.pem"), "authority.pem");
+    client.authorities.file = tls_file("ca.pem");
 
     files_connect(&client, 0, 0);
     files_remove();
@@ -158,14 +143,14 @@ UNIT(tls_files, a_folder_without_an_authority_is_refused)
     files_make();
     files_refuse(&client, WEIR_ETLSFILE, folder);
     files_write("README", "There is none.\n");
-    files_link(files_path("ca.pem"), ".hidden.pem");
+    files_link(tls_file("ca.pem"), ".hidden.pem");
     cr_assert_eq(symlink("/tmp/weir-no-such-file", files_in("dangling.pem")),
                  0);
     files_refuse(&client, WEIR_ETLSFILE, folder);
 
     client.authority_folder = "/tmp/weir-no-such-folder";
     files_refuse(&client, -ENOENT, "/tmp/weir-no-such-folder");
-    client.authority_folder = files_path("ca.pem");
+    client.authority_folder = tls_file("ca.pem");
     files_refuse(&client, -ENOTDIR, "ca.pem");
     files_remove();
 }
@@ -174,7 +159,7 @@ UNIT(tls_files, a_certificate_in_a_folder_that_is_none_is_named)
 {
     const struct weir_tls_options client = files_client();
     files_make();
-    files_link(files_path("ca.pem"), "authority.pem");
+    files_link(tls_file("ca.pem"), "authority.pem");
     files_write("broken.pem", "-----BEGIN CERTIFICATE-----\n"
                               "bm90aGluZw==\n"
                               "-----END CERTIFICATE-----\n");
@@ -193,7 +178,7 @@ UNIT(tls_files, a_server_takes_the_authorities_of_its_clients_from_a_folder)
     server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     files_refuse(&server, -EINVAL, "authorities");
     files_make();
-    files_link(files_path("ca.pem"), "authority.pem");
+    files_link(tls_file("ca.pem"), "authority.pem");
     server.authority_folder = folder;
 
     expect_eq(weir_tls_context_new(&server, &context, NULL, 0), 0);
@@ -216,9 +201,9 @@ UNIT(tls_files, an_error_names_the_file_and_the_reason)
     server.certificate.file = NULL;
     files_refuse(&server, -EINVAL, "certificate: none is given");
     server = files_server();
-    server.key.file = files_path("rsa.key");
+    server.key.file = tls_file("rsa.key");
     files_refuse(&server, WEIR_ETLSMISMATCH, "rsa.key: ");
-    server.key.file = files_path("rsa.pem");
+    server.key.file = tls_file("rsa.pem");
     files_refuse(&server, WEIR_ETLSNOKEY, "rsa.pem: ");
     server.key.file = "/dev/null";
     files_refuse(&server, WEIR_ETLSFILE, "key: /dev/null: ");
@@ -228,13 +213,13 @@ UNIT(tls_files, an_error_of_a_certificate_by_name_names_its_file)
 {
     struct weir_tls_identity identity = {
         .certificate = {.file = "/dev/null"},
-        .key = {.file = files_path("rsa.key")},
+        .key = {.file = tls_file("rsa.key")},
     };
     struct weir_tls_options server = files_server();
     server.identities = &identity;
     server.identity_count = 1;
     files_refuse(&server, WEIR_ETLSFILE, "certificate: /dev/null: ");
-    identity.certificate.file = files_path("ecdsa.pem");
+    identity.certificate.file = tls_file("ecdsa.pem");
     files_refuse(&server, WEIR_ETLSMISMATCH, "rsa.key: ");
 }
 

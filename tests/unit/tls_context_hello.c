@@ -3,11 +3,11 @@
  * hand, and may say anything of the sizes of what is in them: the server
  * answers or refuses, and lives.
  */
+#include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <weir/error.h>
 #include <weir/tls.h>
@@ -23,17 +23,6 @@ enum {
 
 static struct tls_pair pair;
 
-static const char *hello_path(const char *name)
-{
-    static char paths[4][4096];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
 static weir_tls_context *hello_context(bool is_server, const char *alpn)
 {
     struct weir_tls_options options = {
@@ -42,10 +31,10 @@ static weir_tls_context *hello_context(bool is_server, const char *alpn)
         .alpn = alpn,
     };
     if (is_server) {
-        options.certificate.file = hello_path("ecdsa.pem");
-        options.key.file = hello_path("ecdsa.key");
+        options.certificate.file = tls_file("ecdsa.pem");
+        options.key.file = tls_file("ecdsa.key");
     } else {
-        options.authorities.file = hello_path("ca.pem");
+        options.authorities.file = tls_file("ca.pem");
     }
     return tls_pair_context(&options);
 }

@@ -4,12 +4,11 @@
  * The certificates are those of tls_certificates.sh. The labels are those of
  * the format of NSS.
  */
+#include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { KEYLOG_LINES = 16, KEYLOG_LINE = 256 };
@@ -30,41 +29,27 @@ static void keylog_take(void *user, const char *line)
     memcpy(log->lines[log->count++], line, strlen(line) + 1);
 }
 
-static struct weir_tls_pem keylog_file(const char *name)
-{
-    static char paths[3][4096];
-    static unsigned turn;
-    char *path = paths[turn++ % 3];
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return (struct weir_tls_pem){.file = path};
-}
-
 static void keylog_connect(enum weir_tls_version version)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
-    weir_tls_context *client = tls_pair_context(&(struct weir_tls_options){
+    const struct weir_tls_options client = {
         .size = sizeof(struct weir_tls_options),
-        .authorities = keylog_file("ca.pem"),
+        .authorities = {.file = tls_file("ca.pem")},
         .max_version = version,
         .keylog = keylog_take,
         .keylog_user = &client_log,
-    });
-    weir_tls_context *server = tls_pair_context(&(struct weir_tls_options){
+    };
+    const struct weir_tls_options server = {
         .size = sizeof(struct weir_tls_options),
         .server = true,
-        .certificate = keylog_file("ecdsa.pem"),
-        .key = keylog_file("ecdsa.key"),
+        .certificate = {.file = tls_file("ecdsa.pem")},
+        .key = {.file = tls_file("ecdsa.key")},
         .keylog = keylog_take,
         .keylog_user = &server_log,
-    });
+    };
 
-    tls_pair_connect(&pair, client, server, &how);
+    tls_pair_join(&pair, &client, &server, NULL);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
 }
 
 static const char *keylog_find(const struct keylog *log, const char *label)

@@ -4,12 +4,12 @@
  * The certificates are those of tls_certificates.sh. The session of a
  * connection is offered in the next one, to the same server or to another.
  */
+#include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <weir/error.h>
 #include <wolfssl/options.h>
@@ -19,23 +19,14 @@
 #define TICKET_SECOND UINT64_C(1000000000)
 
 static struct tls_pair pair;
-static char paths[3][4096];
-
-static const char *ticket_path(int which, const char *name)
-{
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(paths[which], sizeof(paths[0]), "%s/%s", folder, name);
-    return paths[which];
-}
 
 static struct weir_tls_options ticket_server(void)
 {
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
         .server = true,
-        .certificate = {.file = ticket_path(0, "ecdsa.pem")},
-        .key = {.file = ticket_path(1, "ecdsa.key")},
+        .certificate = {.file = tls_file("ecdsa.pem")},
+        .key = {.file = tls_file("ecdsa.key")},
     };
 }
 
@@ -45,9 +36,9 @@ static weir_tls_context *ticket_client(enum weir_tls_version version)
         .size = sizeof(struct weir_tls_options),
         .min_version = version,
         .max_version = version,
-        .authorities = {.file = ticket_path(2, "ca.pem")},
-        .certificate = {.file = ticket_path(0, "ecdsa.pem")},
-        .key = {.file = ticket_path(1, "ecdsa.key")},
+        .authorities = {.file = tls_file("ca.pem")},
+        .certificate = {.file = tls_file("ecdsa.pem")},
+        .key = {.file = tls_file("ecdsa.key")},
     });
 }
 
@@ -147,13 +138,8 @@ UNIT(tls_context_ticket, servers_with_the_same_keys_resume_each_others_sessions)
 /* Another text of the same authorities: a line is before them. */
 static size_t ticket_read(char *text, size_t size)
 {
-    FILE *file = fopen(ticket_path(2, "ca.pem"), "re");
-    cr_assert_not_null(file);
     text[0] = '\n';
-    const size_t len = 1 + fread(text + 1, 1, size - 1, file);
-    cr_assert_lt(len, size);
-    fclose(file);
-    return len;
+    return 1 + tls_file_read(tls_file("ca.pem"), text + 1, size - 1);
 }
 
 UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_with_other_rules)
@@ -165,7 +151,7 @@ UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_with_other_rules)
     from.ticket_keys_size = sizeof(keys);
     struct weir_tls_options to = from;
     to.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
-    to.authorities.file = ticket_path(2, "ca.pem");
+    to.authorities.file = tls_file("ca.pem");
 
     ticket_expect(&from, &to, false);
     ticket_expect(&to, &to, true);
@@ -231,11 +217,11 @@ UNIT(tls_context_ticket, a_session_of_a_verified_client_is_not_renewed)
         struct weir_tls_options options = ticket_server();
         options.client_auth = (enum weir_tls_client_auth)auth;
         if (auth != WEIR_TLS_CLIENT_AUTH_NONE) {
-            options.authorities.file = ticket_path(2, "ca.pem");
+            options.authorities.file = tls_file("ca.pem");
         }
         weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
-        options.certificate.file = ticket_path(0, "ecdsa.pem");
-        options.key.file = ticket_path(1, "ecdsa.key");
+        options.certificate.file = tls_file("ecdsa.pem");
+        options.key.file = tls_file("ecdsa.key");
         weir_tls_context *server = tls_pair_context(&options);
         WOLFSSL_SESSION *session = NULL;
 

@@ -5,10 +5,9 @@
  */
 #include "lib/tls/trust.h"
 #include "tests/unit.h"
+#include "tests/unit/tls_file.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <weir/tls_certificate.h>
 
@@ -18,14 +17,8 @@ static struct weir_tls_certificate certificate;
 static void fields_open(const char *name)
 {
     static uint8_t text[64 << 10];
-    char path[4096];
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(path), "%s/tls-matrix/%s.pem", folder, name);
-    FILE *file = fopen(path, "re");
-    cr_assert_not_null(file, "%s", path);
-    const size_t size = fread(text, 1, sizeof(text), file);
-    fclose(file);
+    const char *path = tls_file("tls-matrix/%s.pem", name);
+    const size_t size = tls_file_read(path, text, sizeof(text));
     cr_assert_eq(wr_tls_trust_add(&trust, text, size), 0);
     const struct wr_tls_der der = trust.anchors[0].der;
     cr_assert_eq(weir_tls_certificate_read(der.data, der.size, &certificate),

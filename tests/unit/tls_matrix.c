@@ -5,11 +5,11 @@
  * reason; each good one is accepted.
  */
 #include "lib/tls/context_impl.h"
+#include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <weir/error.h>
 
@@ -157,26 +157,15 @@ static const struct matrix_row matrix_rows[] = {
 
 static struct tls_pair pair;
 
-static const char *matrix_path(const char *name, const char *end)
-{
-    static char paths[8][4096];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(paths[0]), "%s/tls-matrix/%s%s", folder, name, end);
-    return path;
-}
-
 /* The default context of a side that verifies. */
 static struct weir_tls_options matrix_verifier(const char *name)
 {
     struct weir_tls_options options = {
         .size = sizeof(options),
-        .authorities = {.file = matrix_path("trusted", ".pem")},
+        .authorities = {.file = tls_file("tls-matrix/trusted.pem")},
     };
     if (strncmp(name, "revoked", strlen("revoked")) == 0) {
-        options.revocations.file = matrix_path("authority", ".crl");
+        options.revocations.file = tls_file("tls-matrix/authority.crl");
     }
     return options;
 }
@@ -187,18 +176,19 @@ static weir_tls_context *matrix_show(const struct weir_tls_options *options,
                                      const char *name)
 {
     struct weir_tls_options good = *options;
-    good.certificate.file = matrix_path("good", ".pem");
-    good.key.file = matrix_path("good", ".key");
+    good.certificate.file = tls_file("tls-matrix/good.pem");
+    good.key.file = tls_file("tls-matrix/good.key");
     weir_tls_context *context = tls_pair_context(&good);
-    const char *path = matrix_path(name, ".pem");
+    const char *path = tls_file("tls-matrix/%s.pem", name);
     cr_assert_eq(wolfSSL_CTX_SetMinRsaKey_Sz(context->ctx, 1024),
                  WOLFSSL_SUCCESS);
     cr_assert_eq(wolfSSL_CTX_SetMinEccKey_Sz(context->ctx, 112),
                  WOLFSSL_SUCCESS);
     int ok = wolfSSL_CTX_use_certificate_chain_file(context->ctx, path);
     cr_assert_eq(ok, WOLFSSL_SUCCESS, "%s: %d", path, ok);
-    ok = wolfSSL_CTX_use_PrivateKey_file(
-        context->ctx, matrix_path(name, ".key"), WOLFSSL_FILETYPE_PEM);
+    ok = wolfSSL_CTX_use_PrivateKey_file(context->ctx,
+                                         tls_file("tls-matrix/%s.key", name),
+                                         WOLFSSL_FILETYPE_PEM);
     cr_assert_eq(ok, WOLFSSL_SUCCESS, "%s: %d", path, ok);
     return context;
 }
@@ -333,7 +323,7 @@ UNIT(tls_matrix, a_revoked_client_of_a_limited_issuer_is_refused)
         options = matrix_verifier("good");
         options.server = true;
         options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
-        options.revocations.file = matrix_path("lists", ".crl");
+        options.revocations.file = tls_file("tls-matrix/lists.crl");
         weir_tls_context *server = matrix_show(&options, "good");
         tls_pair_connect(&pair, client, server, &how);
         expect_eq(wr_tls_engine_get_error(&pair.server), clients[i].err, "%s",

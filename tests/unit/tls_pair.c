@@ -70,6 +70,20 @@ void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
     tls_pair_exchange(pair);
 }
 
+void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
+                   const struct weir_tls_options *server,
+                   const struct wr_tls_engine_options *how)
+{
+    const struct wr_tls_engine_options to_localhost = {.server_hostname =
+                                                           "localhost"};
+    weir_tls_context *client_context = tls_pair_context(client);
+    weir_tls_context *server_context = tls_pair_context(server);
+    tls_pair_connect(pair, client_context, server_context,
+                     how ? how : &to_localhost);
+    weir_tls_context_unref(client_context);
+    weir_tls_context_unref(server_context);
+}
+
 void tls_pair_disconnect(struct tls_pair *pair)
 {
     wr_tls_engine_fini(&pair->client);

@@ -33,6 +33,12 @@ void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
 void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
                       weir_tls_context *server,
                       const struct wr_tls_engine_options *how);
+
+/* tls_pair_connect() of contexts that these options allow, which the engines
+ * alone keep. @how: NULL connects to "localhost". */
+void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
+                   const struct weir_tls_options *server,
+                   const struct wr_tls_engine_options *how);
 void tls_pair_disconnect(struct tls_pair *pair);
 
 /* Delivers everything, both ways. */

@@ -7,6 +7,7 @@
 
 #include "lib/tls/context.h"
 #include "tests/unit.h"
+#include "tests/unit/tls_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,25 +50,12 @@ bool wr_tls_context_is_server(const weir_tls_context *context)
     return context->is_server;
 }
 
-static const char *rig_file(const char *name)
-{
-    static char path[2][4096];
-    static unsigned turn;
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    char *place = path[turn++ % 2];
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(place, sizeof(path[0]), "%s/%s", folder, name);
-    return place;
-}
-
 static void rig_use_certificate(WOLFSSL_CTX *ctx, const char *name)
 {
-    char file[32];
-    snprintf(file, sizeof(file), "%s.pem", name);
-    cr_assert_eq(wolfSSL_CTX_use_certificate_chain_file(ctx, rig_file(file)),
-                 WOLFSSL_SUCCESS);
-    snprintf(file, sizeof(file), "%s.key", name);
-    cr_assert_eq(wolfSSL_CTX_use_PrivateKey_file(ctx, rig_file(file),
+    cr_assert_eq(
+        wolfSSL_CTX_use_certificate_chain_file(ctx, tls_file("%s.pem", name)),
+        WOLFSSL_SUCCESS);
+    cr_assert_eq(wolfSSL_CTX_use_PrivateKey_file(ctx, tls_file("%s.key", name),
                                                  WOLFSSL_FILETYPE_PEM),
                  WOLFSSL_SUCCESS);
 }
@@ -135,7 +123,7 @@ static weir_tls_context *rig_new_context(bool is_server,
         is_server ? options->wants_certificate : !options->no_trust;
     if (trusts) {
         cr_assert_eq(wolfSSL_CTX_load_verify_locations(
-                         context->ctx, rig_file("ca.pem"), NULL),
+                         context->ctx, tls_file("ca.pem"), NULL),
                      WOLFSSL_SUCCESS);
     }
     wolfSSL_CTX_set_verify(context->ctx,

@@ -4,36 +4,25 @@
  * They are of each size, of servers and of clients; libcrypto or wolfSSL signs
  * by them, as weir is built. The peer, which is wolfSSL, verifies.
  */
+#include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <weir/error.h>
 #include <weir/tls.h>
 
 static struct tls_pair pair;
-
-static const char *rsa_path(const char *name, const char *suffix)
-{
-    static char paths[16][4096];
-    static unsigned turn;
-    char *path = paths[turn++ % 16];
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(paths[0]), "%s/%s%s", folder, name, suffix);
-    return path;
-}
 
 static struct weir_tls_options rsa_server(const char *name, int version)
 {
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
         .server = true,
-        .certificate = {.file = rsa_path(name, ".pem")},
-        .key = {.file = rsa_path(name, ".key")},
-        .authorities = {.file = rsa_path("ca", ".pem")},
+        .certificate = {.file = tls_file("%s.pem", name)},
+        .key = {.file = tls_file("%s.key", name)},
+        .authorities = {.file = tls_file("ca.pem")},
         .client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED,
         .min_version = (enum weir_tls_version)version,
         .max_version = (enum weir_tls_version)version,
@@ -44,21 +33,16 @@ static struct weir_tls_options rsa_client(const char *name)
 {
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
-        .certificate = {.file = rsa_path(name, ".pem")},
-        .key = {.file = rsa_path(name, ".key")},
-        .authorities = {.file = rsa_path("ca", ".pem")},
+        .certificate = {.file = tls_file("%s.pem", name)},
+        .key = {.file = tls_file("%s.key", name)},
+        .authorities = {.file = tls_file("ca.pem")},
     };
 }
 
 static void rsa_connect(const struct weir_tls_options *client_options,
                         const struct weir_tls_options *server_options)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
-    weir_tls_context *client = tls_pair_context(client_options);
-    weir_tls_context *server = tls_pair_context(server_options);
-    tls_pair_connect(&pair, client, server, &how);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
+    tls_pair_join(&pair, client_options, server_options, NULL);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
 }
@@ -122,13 +106,13 @@ UNIT(tls_rsa, a_public_key_is_refused)
     weir_tls_context *context = NULL;
     char text[256];
 
-    options.key.file = rsa_path("rsa", ".pub");
+    options.key.file = tls_file("rsa.pub");
     expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)),
               WEIR_ETLSNOKEY, "%s", text);
-    options.key.file = rsa_path("rsa", ".key");
+    options.key.file = tls_file("rsa.key");
     const struct weir_tls_identity other = {
-        .certificate = {.file = rsa_path("rsa", ".pem")},
-        .key = {.file = rsa_path("rsa", ".pub")},
+        .certificate = {.file = tls_file("rsa.pem")},
+        .key = {.file = tls_file("rsa.pub")},
     };
     options.identities = &other;
     options.identity_count = 1;

@@ -5,12 +5,12 @@
  * key, to sign by it, or to sign what it was given.
  */
 #include "lib/tls/rsa_key.h"
+#include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
 #include "tests/unit.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <weir/error.h>
 #include <weir/tls.h>
@@ -73,46 +73,24 @@ int wr_tls_rsa_key_sign(struct wr_tls_rsa_key *key,
 
 /* ---- tests ---- */
 
-static const char *fault_path(const char *name)
-{
-    static char paths[8][4096];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
 static struct weir_tls_options fault_server(const char *certificate,
                                             const char *key, int version)
 {
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
         .server = true,
-        .certificate = {.file = fault_path(certificate)},
-        .key = {.file = fault_path(key)},
+        .certificate = {.file = tls_file("%s", certificate)},
+        .key = {.file = tls_file("%s", key)},
         .min_version = (enum weir_tls_version)version,
         .max_version = (enum weir_tls_version)version,
     };
-}
-
-static void fault_connect(const struct weir_tls_options *client_options,
-                          const struct weir_tls_options *server_options)
-{
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
-    weir_tls_context *client = tls_pair_context(client_options);
-    weir_tls_context *server = tls_pair_context(server_options);
-    tls_pair_connect(&pair, client, server, &how);
-    weir_tls_context_unref(client);
-    weir_tls_context_unref(server);
 }
 
 static struct weir_tls_options fault_client(void)
 {
     return (struct weir_tls_options){
         .size = sizeof(struct weir_tls_options),
-        .authorities = {.file = fault_path("ca.pem")},
+        .authorities = {.file = tls_file("ca.pem")},
     };
 }
 
@@ -122,7 +100,7 @@ UNIT(tls_rsa_fault, a_server_that_cannot_sign_ends_the_handshake)
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         const struct weir_tls_options server =
             fault_server("rsa.pem", "rsa.key", version);
-        fault_connect(&client, &server);
+        tls_pair_join(&pair, &client, &server, NULL);
         expect_eq(wr_tls_engine_get_error(&pair.server), WEIR_ETLSSIGN);
         expect_eq(pair.client.state, WR_TLS_ENGINE_HANDSHAKE);
         tls_pair_disconnect(&pair);
@@ -133,14 +111,14 @@ UNIT(tls_rsa_fault, a_server_that_cannot_sign_ends_the_handshake)
 UNIT(tls_rsa_fault, a_client_that_cannot_sign_ends_the_handshake)
 {
     struct weir_tls_options client = fault_client();
-    client.certificate.file = fault_path("rsa.pem");
-    client.key.file = fault_path("rsa.key");
+    client.certificate.file = tls_file("rsa.pem");
+    client.key.file = tls_file("rsa.key");
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         struct weir_tls_options server =
             fault_server("ecdsa.pem", "ecdsa.key", version);
         server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
-        server.authorities.file = fault_path("ca.pem");
-        fault_connect(&client, &server);
+        server.authorities.file = tls_file("ca.pem");
+        tls_pair_join(&pair, &client, &server, NULL);
         expect_eq(wr_tls_engine_get_error(&pair.client), WEIR_ETLSSIGN);
         expect_eq(pair.server.state, WR_TLS_ENGINE_HANDSHAKE);
         tls_pair_disconnect(&pair);
@@ -156,7 +134,7 @@ UNIT(tls_rsa_fault, a_wrong_signature_does_not_leave)
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         const struct weir_tls_options server =
             fault_server("rsa.pem", "rsa.key", version);
-        fault_connect(&client, &server);
+        tls_pair_join(&pair, &client, &server, NULL);
         expect_lt(wr_tls_engine_get_error(&pair.server), 0);
         expect_eq(pair.client.state, WR_TLS_ENGINE_HANDSHAKE);
         tls_pair_disconnect(&pair);

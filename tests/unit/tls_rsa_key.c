@@ -7,6 +7,7 @@
 #include "lib/tls/rsa_key.h"
 
 #include "tests/unit.h"
+#include "tests/unit/tls_file.h"
 #include "uring/check.h"
 
 #include <openssl/err.h>
@@ -50,15 +51,8 @@ static void key_load(const char *name)
 {
     static uint8_t pem[8192];
     static uint8_t der[8192];
-    char path[4096];
     word32 used = 0;
-    const char *folder = getenv("WEIR_TLS_CERTIFICATES");
-    cr_assert_not_null(folder, "WEIR_TLS_CERTIFICATES is not set");
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    FILE *file = fopen(path, "re");
-    cr_assert_not_null(file, "%s", path);
-    const size_t size = fread(pem, 1, sizeof(pem), file);
-    fclose(file);
+    const size_t size = tls_file_read(tls_file("%s", name), pem, sizeof(pem));
     const int der_size = wc_KeyPemToDer(pem, (int)size, der, sizeof(der), NULL);
     expect_gt(der_size, 0);
     cr_assert_eq(wc_InitRsaKey(&wolf, NULL), 0);
