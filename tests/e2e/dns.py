@@ -6,11 +6,11 @@ command that enters another, that of another network.
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 
 from harness import Skip
+from servers import free_port
 
 # What it says on its own: names, networks without addresses, and whom to ask
 # for the rest.
@@ -33,12 +33,6 @@ PATHS = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 def find(name):
     """The path of a program, also of those for the administrator."""
     return shutil.which(name, path=PATHS["PATH"])
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Dnsmasq:

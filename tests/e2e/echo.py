@@ -13,7 +13,8 @@ import shutil
 import socket
 import threading
 
-from harness import LONG, Program, Serve, Skip, equal, fill, matches, run
+from harness import (LONG, WAIT_S, Program, Serve, Skip, equal, fill, matches,
+                     run)
 from servers import reset
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
@@ -112,7 +113,7 @@ def pipe_through(*client):
         raise Skip(f"{client[0]} is not installed")
     data = block_at(0, 5_000_000)
     with Program(*client, stdin=-1) as program:
-        out, err = program.process.communicate(data, timeout=40)
+        out, err = program.process.communicate(data, timeout=2 * WAIT_S)
         equal(out == data, True,
               f"{len(out)} bytes are what was sent ({err.decode()})")
         equal(program.process.returncode, 0, "exit status")
@@ -120,7 +121,7 @@ def pipe_through(*client):
 
 def test_socat_gets_everything_back_after_its_half_close():
     with Serve() as server:
-        pipe_through("socat", "-t30", "-", f"TCP:127.0.0.1:{server.port}")
+        pipe_through("socat", f"-t{WAIT_S}", "-", f"TCP:127.0.0.1:{server.port}")
 
 
 def test_nc_gets_everything_back_after_its_half_close():
@@ -195,7 +196,7 @@ def test_a_client_that_never_reads_cannot_make_it_grow():
         before = server.rss_bytes()
         socks = [socket.create_connection(server.address) for _ in range(4)]
         for sock in socks:
-            fill(sock, block_at)
+            fill(server, sock, block_at)
         grown = server.rss_bytes() - before
         assert grown < 24 << 20, f"{grown} bytes for four such clients"
         echo_once(server.address, block_at(0, 1_000_000))
@@ -205,7 +206,7 @@ def test_a_client_that_never_reads_cannot_make_it_grow():
 
 def test_what_was_held_back_comes_when_the_client_reads():
     with Serve() as server, socket.create_connection(server.address) as sock:
-        sent = fill(sock, block_at)
+        sent = fill(server, sock, block_at)
         received = 0
         while received < sent:
             data = sock.recv(1 << 20)
@@ -223,7 +224,7 @@ def cpu_ticks(pid):
 def test_a_stalled_client_that_ends_its_stream_costs_no_cpu():
     with Serve("--grace", "0") as server:
         with socket.create_connection(server.address) as sock:
-            fill(sock, block_at)
+            fill(server, sock, block_at)
             sock.shutdown(socket.SHUT_WR)
             before = cpu_ticks(server.process.pid)
             # Nothing may come for so long, and the server has nothing to do.

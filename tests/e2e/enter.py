@@ -12,8 +12,8 @@ import signal
 import socket
 import subprocess
 
-from harness import (ENV, WEIR_LOAD, Program, Skip, equal, matches, read_line,
-                     run)
+from harness import (ENV, WAIT_S, WEIR_LOAD, Program, Skip, equal, matches,
+                     read_line, run)
 
 # The leak sanitizer traces, too, and there can be only one.
 TRACED = dict(ENV, ASAN_OPTIONS=ENV["ASAN_OPTIONS"] + ":detect_leaks=0")
@@ -69,7 +69,7 @@ def serve_with(error):
         with open(children, encoding="ascii") as file:
             child = int(file.read().split()[0])
         os.kill(child, signal.SIGTERM)
-        equal(server.process.wait(20), 0, "exit status")
+        equal(server.process.wait(WAIT_S), 0, "exit status")
 
 
 def test_an_interrupted_enter_loses_nothing():
@@ -101,7 +101,7 @@ def test_an_enter_that_fails_for_good_ends_the_server_with_a_line():
                         break
             except ConnectionError:
                 pass
-        status = server.process.wait(20)
+        status = server.process.wait(WAIT_S)
         assert status not in (0, -signal.SIGABRT, 128 + signal.SIGABRT), status
         matches(server.process.stderr.read().decode(),
                 r"^weir-load: .*[Bb]ad file descriptor", "standard error")

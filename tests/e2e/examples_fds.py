@@ -11,7 +11,7 @@ import socket
 import tempfile
 import time
 
-from harness import EXAMPLES, Program, equal, read_line, run
+from harness import EXAMPLES, WAIT_S, Program, equal, read_line, run
 
 CLIENTS = 50
 
@@ -34,7 +34,7 @@ def place():
 def worker(path):
     """The process that takes connections; it must end well."""
     with Program(example("hand_over_worker"), path) as program:
-        until = time.monotonic() + 20
+        until = time.monotonic() + WAIT_S
         while not os.path.exists(path):
             assert time.monotonic() < until, "it does not listen"
             time.sleep(0.01)
@@ -53,7 +53,7 @@ def open_count(program):
 
 
 def wait_for_count(program, count):
-    until = time.monotonic() + 20
+    until = time.monotonic() + WAIT_S
     while open_count(program) > count:
         assert time.monotonic() < until, "descriptors stay open"
         time.sleep(0.01)
@@ -61,7 +61,7 @@ def wait_for_count(program, count):
 
 def connect(path):
     """A connection to the path, once it listens."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + WAIT_S
     while True:
         sock = socket.socket(socket.AF_UNIX)
         try:
@@ -73,7 +73,7 @@ def connect(path):
 
 
 def echo_over(sock, data):
-    sock.settimeout(20)
+    sock.settimeout(WAIT_S)
     sock.sendall(data)
     got = b""
     while len(got) < len(data):

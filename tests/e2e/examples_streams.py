@@ -6,14 +6,15 @@ import contextlib
 import http.server
 import os
 import random
+import select
 import shutil
 import signal
 import socket
 import threading
 import time
 
-from harness import (EXAMPLES, Program, Skip, command, equal, fill, matches,
-                     read_line, run, status_bytes)
+from harness import (EXAMPLES, WAIT_S, Program, Skip, command, equal, fill,
+                     matches, read_line, run, status_bytes)
 from servers import Refusing, Server, echo, read_exactly
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
@@ -106,7 +107,7 @@ def test_the_echo_server_answers_nc_after_its_half_close():
     with Serving("tcp_echo_server_streams") as server:
         with Program("nc", "-N", "127.0.0.1", str(server.address[1]),
                      stdin=-1) as program:
-            out, _ = program.process.communicate(data, timeout=40)
+            out, _ = program.process.communicate(data, timeout=2 * WAIT_S)
             equal(out == data, True, f"{len(out)} bytes are what was sent")
 
 
@@ -415,7 +416,7 @@ def test_nc_can_ask():
         with Program("nc", "-N", "127.0.0.1", str(server.address[1]),
                      stdin=-1) as program:
             out, _ = program.process.communicate(b"SET x y\nGET x\nDEL x\n",
-                                                 timeout=40)
+                                                 timeout=2 * WAIT_S)
             equal(out, b"OK\nVALUE y\nOK\n", "the answers")
 
 
@@ -433,6 +434,14 @@ def test_garbage_is_refused_line_by_line():
         equal(client.ask("GET a"), "NONE", "an answer")
 
 
+def say_at_once(server, client, data):
+    """The server finds all of it in the kernel: it lingers for a second, in
+    which it need not wait for us."""
+    server.signal(signal.SIGSTOP)
+    client.sock.sendall(data)
+    server.signal(signal.SIGCONT)
+
+
 def test_a_line_that_is_too_long_is_told_and_ends_it():
     with Serving("kv_server") as server:
         with server.connect() as client:
@@ -441,8 +450,8 @@ def test_a_line_that_is_too_long_is_told_and_ends_it():
                   "an answer")
             equal(client.line(), "", "the end of stream")
         with server.connect() as client:
-            # It is told even while it still talks, without a reset.
-            client.sock.sendall(b"x" * 10_000_000)
+            # It is told though it has said more, without a reset.
+            say_at_once(server, client, b"x" * 300_000)
             client.hear("ERROR line too long", "")
         with server.connect() as client:
             equal(client.ask("GET a"), "VALUE " + "x" * 248, "an answer")
@@ -472,27 +481,30 @@ def test_keys_are_limited():
 def test_a_client_that_says_nothing_for_five_seconds_is_left():
     with Serving("kv_server") as server:
         with server.connect() as quiet, server.connect() as other:
-            equal(quiet.ask("GET a"), "NONE", "an answer")
             begin = time.monotonic()
+            equal(quiet.ask("GET a"), "NONE", "an answer")
             quiet.sock.sendall(b"GET")
-            while time.monotonic() - begin < 3:
+            # The other goes on, for longer than that.
+            while not select.select([quiet.sock], [], [], 0.01)[0]:
                 equal(other.ask("GET a"), "NONE", "an answer")
-            quiet.hear("ERROR too slow", "")
             passed = time.monotonic() - begin
-            assert 4.9 < passed < 10, f"it took {passed} s"
+            quiet.hear("ERROR too slow", "")
             equal(other.ask("GET a"), "NONE", "an answer")
+            assert 4.9 < passed < WAIT_S, f"it took {passed} s"
 
 
 def test_a_client_that_takes_no_answers_cannot_make_it_grow():
-    with Serving("kv_server") as server, server.connect() as other:
-        equal(other.ask("SET a " + "x" * 240), "OK", "an answer")
+    with Serving("kv_server") as server:
+        with server.connect() as other:
+            equal(other.ask("SET a " + "x" * 240), "OK", "an answer")
         before = status_bytes(server.process.pid, "VmRSS")
         with socket.create_connection(server.address) as sock:
-            fill(sock, lambda position, count: (
+            fill(server, sock, lambda position, count: (
                 b"GET a\n" * (count // 6 + 2))[position % 6:][:count])
             grown = status_bytes(server.process.pid, "VmRSS") - before
             assert grown < 16 << 20, f"{grown} bytes"
-            equal(other.ask("GET b"), "NONE", "an answer")
+            with server.connect() as other:
+                equal(other.ask("GET b"), "NONE", "an answer")
 
 
 # ---- the end ----
@@ -537,7 +549,7 @@ def test_sigint_ends_a_client_that_waits():
     with Server(silent) as server:
         with Program(example("http_headers"), "127.0.0.1", str(server.port),
                      "/") as program:
-            equal(asked.wait(20), True, "the request came")
+            equal(asked.wait(WAIT_S), True, "the request came")
             program.signal(signal.SIGINT)
             status, out, err = program.finish()
     equal((status, out), (1, ""), "the outcome")
@@ -547,7 +559,7 @@ def test_sigint_ends_a_client_that_waits():
 def test_a_second_sigint_ends_at_once():
     with Serving("tcp_echo_server_streams") as server:
         with socket.create_connection(server.address) as sock:
-            fill(sock, lambda position, count: bytes(count))
+            fill(server, sock, lambda position, count: bytes(count))
             server.signal(signal.SIGINT)
             refused = False
             while not refused:
@@ -566,13 +578,13 @@ def test_a_second_sigint_ends_at_once():
 
 
 def test_the_outputs_of_two_commands_are_collected():
-    start = time.monotonic()
     outcome = command(example("subprocess_output_streams"))
     equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    matches(outcome.out, r"\A\[echo hello\] exit 0\nhello\n"
-                         r"\[sleep 0\.2; ls /zzz\] exit 2\n"
-                         r"ls: .*/zzz.*\n\Z")
-    equal(time.monotonic() - start < 10, True, "no time-out was needed")
+    # Which of them ends first is a matter of time.
+    echo_says = r"\[echo hello\] exit 0\nhello\n"
+    ls_says = r"\[sleep 0\.2; ls /zzz\] exit 2\nls: .*/zzz.*\n"
+    matches(outcome.out,
+            rf"\A({echo_says}{ls_says}|{ls_says}{echo_says})\Z")
 
 
 run(globals())

@@ -8,8 +8,9 @@ import shutil
 import socket
 import subprocess
 
-from harness import (EXAMPLES, Program, Skip, command, equal, matches,
+from harness import (EXAMPLES, WAIT_S, Program, Skip, command, equal, matches,
                      read_line, run)
+from servers import RefusingDatagrams
 
 
 def example(name):
@@ -21,12 +22,6 @@ def port_of(program):
     line = read_line(program.process.stdout)
     matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
     return int(line.rsplit(":", 1)[1])
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Asker(asyncio.DatagramProtocol):
@@ -68,7 +63,7 @@ async def ask(port, questions):
     transport, protocol = await loop.create_datagram_endpoint(
         lambda: Asker(questions), remote_addr=("127.0.0.1", port))
     try:
-        return await asyncio.wait_for(protocol.done, 20)
+        return await asyncio.wait_for(protocol.done, WAIT_S)
     finally:
         transport.close()
 
@@ -99,7 +94,7 @@ def test_the_server_answers_many_clients_and_empty_datagrams():
         socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
                  for _ in range(50)]
         for number, sock in enumerate(socks):
-            sock.settimeout(20)
+            sock.settimeout(WAIT_S)
             sock.sendto(b"x" * number, ("127.0.0.1", port))
         for number, sock in enumerate(socks):
             equal(sock.recv(100), b"x" * number, "the answer")
@@ -120,7 +115,8 @@ def test_the_two_talk_to_each_other():
 
 
 def test_the_client_says_that_it_was_refused():
-    outcome = command(example("udp_echo_client"), str(free_port()))
+    with RefusingDatagrams() as server:
+        outcome = command(example("udp_echo_client"), str(server.port))
     equal((outcome.status, outcome.out), (1, ""), "the outcome")
     matches(outcome.err, r"refused")
 
@@ -137,10 +133,11 @@ def test_the_server_answers_socat():
         raise Skip("socat is not installed")
     with Program(example("udp_echo_server"), "0") as program:
         port = port_of(program)
-        answer = subprocess.run(
-            ["socat", "-t1", "-", f"UDP:127.0.0.1:{port}"], input=b"hello",
-            capture_output=True, timeout=20, check=True)
-    equal(answer.stdout, b"hello", "the answer")
+        with Program("socat", "-", f"UDP:127.0.0.1:{port}",
+                     stdin=subprocess.PIPE) as socat:
+            socat.process.stdin.write(b"hello\n")
+            socat.process.stdin.flush()
+            equal(read_line(socat.process.stdout), "hello\n", "the answer")
 
 
 run(globals())

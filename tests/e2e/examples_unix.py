@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 import threading
 
-from harness import (EXAMPLES, ENV, Program, Skip, command, equal, matches,
-                     read_line, run)
+from harness import (EXAMPLES, ENV, WAIT_S, Program, Skip, command, equal,
+                     matches, read_line, run)
 
 
 def example(name):
@@ -108,8 +108,8 @@ def test_socat_is_answered():
     data = os.urandom(300_000)
     with place() as path, Serving(path):
         found = subprocess.run(
-            socat("-t20", "-", f"UNIX-CONNECT:{path}"), input=data,
-            capture_output=True, env=ENV, check=True, timeout=50)
+            socat(f"-t{WAIT_S}", "-", f"UNIX-CONNECT:{path}"), input=data,
+            capture_output=True, env=ENV, check=True, timeout=2 * WAIT_S)
         equal(found.stdout == data, True, "the echo is what was sent")
 
 

@@ -233,8 +233,8 @@ def test_too_many_connections_for_the_ports_are_said():
 def test_long_flags_do_what_the_short_ones_do():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
         outcome = command(
-            WEIR_LOAD, "run", "--connections", "2", "--duration", "100ms",
-            "--pipeline", "2", "--warmup", "50ms", "--interval", "50ms",
+            WEIR_LOAD, "run", "--connections", "2", "--duration", "2s",
+            "--pipeline", "2", "--warmup", "50ms", "--interval", "500ms",
             "--quiet", f"--json={folder}/x", server.url)
         equal((outcome.status, outcome.out), (0, ""), outcome.err)
         with open(f"{folder}/x", encoding="utf-8") as file:

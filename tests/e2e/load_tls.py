@@ -216,7 +216,7 @@ def test_crr_over_a_path_and_for_a_time():
     with tempfile.TemporaryDirectory() as folder, Serving(
             where=f"unix:{folder}/s") as server:
         crr(server.url)
-        result, _ = loaded("-c", "3", "-d", "300ms", "-w", "100ms", "--mode",
+        result, _ = loaded("-c", "3", "-d", "2s", "-w", "100ms", "--mode",
                            "crr", server.url)
     equal(result["requests"]["ok"] > 3, True, "several for each connection")
     equal(result["requests"]["failed"], 0, "failed")
@@ -394,7 +394,7 @@ def test_nobody_listens():
 
 def test_a_server_that_never_shakes_hands():
     with Server(drain) as server:
-        fails(*TRUST, "--connect-timeout", "300ms",
+        fails(*TRUST, "--connect-timeout", "1s",
               server.url.replace("tcp:", "tls:"), phase="tls",
               code="WEIR_ETLSTIMEOUT")
 

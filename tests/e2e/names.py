@@ -5,8 +5,9 @@ import os
 import subprocess
 import tempfile
 
-from dns import Dnsmasq, find, free_port
+from dns import Dnsmasq, find
 from harness import EXAMPLES, Skip, command, equal, matches, run
+from servers import RefusingDatagrams
 
 
 def example():
@@ -56,8 +57,8 @@ def test_a_server_that_refuses_is_told():
 
 
 def test_a_server_behind_that_is_dead_is_no_answer():
-    dead = free_port()
-    with Dnsmasq(f"--server=/dead.test/127.0.0.1#{dead}") as server:
+    with RefusingDatagrams() as dead, Dnsmasq(
+            f"--server=/dead.test/127.0.0.1#{dead.port}") as server:
         matches(resolve(server, "a.dead.test"),
                 r"^a\.dead\.test: (No name server answered in time"
                 r"|The name servers (cannot answer now|refuse to answer))\n\Z")

@@ -12,8 +12,8 @@ import tempfile
 import time
 
 from dns import PATHS, Dnsmasq, find
-from harness import (EXAMPLES, WEIR_LOAD, Program, Skip, command, equal,
-                     matches, run)
+from harness import (EXAMPLES, PATIENT, WAIT_S, WEIR_LOAD, Program, Skip,
+                     command, equal, matches, run)
 
 BOTH = ["ip link set lo up",
         "ip -6 address show dev lo | grep ::1 > /dev/null"]
@@ -178,15 +178,16 @@ def test_a_name_of_both_families_is_connected_to_by_the_one_that_there_is():
 def test_the_next_name_server_is_asked_where_one_has_no_route():
     for what, (commands, addresses) in MACHINES.items():
         host = addresses[0].strip("[]")
+        # A client that waits for their answers waits for longer.
         conf = ("nameserver 192.0.2.1\nnameserver 2001:db8::1\n"
-                f"nameserver {host}\n")
+                f"nameserver {host}\noptions timeout:{WAIT_S}\n")
         with Machine(commands, conf) as machine, \
                 Dnsmasq(host=host, port=53, enter=machine.enter()), \
                 Serving(machine, by_name(), "create", host) as server:
             begin = time.monotonic()
             says_hello(machine, server, addresses[0], what, "here.test")
             took = time.monotonic() - begin
-            assert took < 1.5, f"{what}: servers without a route held it {took}"
+            assert took < WAIT_S, f"{what}: servers without a route held it {took}"
 
 
 # ---- weir-load ----
@@ -195,16 +196,16 @@ def test_weir_load_serves_and_loads_by_name():
     for what, machine, addresses in each_machine():
         with Serving(machine, WEIR_LOAD, "serve", "tcp://localhost:0") as server:
             listens(server, [f"tcp://{address}" for address in addresses], what)
-            outcome = machine.run(WEIR_LOAD, "run", "-c", "10", "-n", "1000",
-                                  f"tcp://localhost:{server.port}")
+            outcome = machine.run(WEIR_LOAD, "run", *PATIENT, "-c", "10", "-n",
+                                  "1000", f"tcp://localhost:{server.port}")
             equal((outcome.status, outcome.err), (0, ""), f"{what}: run")
 
 
 def test_weir_load_serves_all_addresses():
     for what, machine, _ in each_machine():
         with Serving(machine, WEIR_LOAD, "serve", "tcp://*:0") as server:
-            outcome = machine.run(WEIR_LOAD, "run", "-c", "10", "-n", "1000",
-                                  f"tcp://localhost:{server.port}")
+            outcome = machine.run(WEIR_LOAD, "run", *PATIENT, "-c", "10", "-n",
+                                  "1000", f"tcp://localhost:{server.port}")
             equal((outcome.status, outcome.err), (0, ""), f"{what}: run")
 
 
@@ -227,7 +228,6 @@ def test_the_other_family_answers_where_one_is_a_black_hole():
             begin = time.monotonic()
             says_hello(machine, server, address, f"without {family}")
             took = time.monotonic() - begin
-            assert took < 10, f"it took {took} s"
             if family == "ipv6":
                 assert took >= 0.25, f"IPv6 was given {took} s only"
 

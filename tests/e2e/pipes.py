@@ -12,7 +12,7 @@ import tempfile
 import termios
 import tty
 
-from harness import EXAMPLES, Program, Skip, equal, run
+from harness import EXAMPLES, WAIT_S, Program, Skip, equal, run
 
 NUMBER = "number_lines"
 LINES = "".join(f"line {i}\n" for i in range(50_000)).encode()
@@ -26,8 +26,9 @@ def example():
 
 
 def shell(text, **options):
-    return subprocess.run(["sh", "-c", text, "sh", example()], timeout=60,
-                          capture_output=True, check=False, **options)
+    return subprocess.run(["sh", "-c", text, "sh", example()],
+                          timeout=2 * WAIT_S, capture_output=True, check=False,
+                          **options)
 
 
 def test_between_two_pipes():
@@ -60,7 +61,7 @@ def test_a_reader_that_goes_is_an_error_and_no_signal():
     outcome = subprocess.run(
         ["bash", "-c", "$1 | head -n 1; exit ${PIPESTATUS[0]}", "bash",
          example()],
-        input=LINES * 20, timeout=60, capture_output=True, check=False)
+        input=LINES * 20, timeout=2 * WAIT_S, capture_output=True, check=False)
     equal(outcome.stdout, b"     1\tline 0\n", "what head shows")
     equal(outcome.returncode, 1, "exit status")
 
@@ -69,8 +70,8 @@ def test_with_both_ends_on_one_socket_of_socat():
     if not shutil.which("socat"):
         raise Skip("socat is not installed")
     outcome = subprocess.run(
-        ["socat", "-t", "10", "-", f"EXEC:{example()}"],
-        input=LINES, timeout=60, capture_output=True, check=False)
+        ["socat", "-t", str(WAIT_S), "-", f"EXEC:{example()}"],
+        input=LINES, timeout=2 * WAIT_S, capture_output=True, check=False)
     equal((outcome.returncode, outcome.stderr), (0, b""), "the outcome")
     equal(outcome.stdout == NUMBERED, True, "the lines are numbered")
 
@@ -116,9 +117,9 @@ async def number_by_asyncio():
         asyncio.BaseProtocol, os.fdopen(feed_out, "wb", buffering=0))
     feeder.write(LINES)
     feeder.write_eof()
-    got = await asyncio.wait_for(reader.read(), 60)
+    got = await asyncio.wait_for(reader.read(), WAIT_S)
     transport.close()
-    return got, process.wait(20)
+    return got, process.wait(WAIT_S)
 
 
 def test_with_asyncios_pipes_at_both_ends():

@@ -17,8 +17,8 @@ import struct
 import subprocess
 import tempfile
 
-from harness import (WEIR_LOAD, Serve, Skip, command, equal, matches, one_line,
-                     run)
+from harness import (PATIENT, WAIT_S, WEIR_LOAD, Serve, Skip, command, equal,
+                     matches, one_line, run)
 
 USAGE = 2
 IO_URING_SETUP = 425
@@ -126,7 +126,7 @@ def tried_as_nobody(memlock):
         os.chmod(folder, 0o755)
         program = shutil.copy(WEIR_LOAD, folder)
         os.chmod(program, 0o755)
-        outcome = command(program, "run", "-c", "2", "-n", "100", server.url,
+        outcome = command(program, "run", *PATIENT, "-c", "2", "-n", "100", server.url,
                           preexec_fn=as_nobody(memlock), cwd="/")
     if outcome.status == 0:
         matches(outcome.out, r"\nVALID\n\Z")
@@ -153,7 +153,7 @@ def test_descriptors_that_are_used_up_are_named():
     outcome = subprocess.run(
         ["sh", "-c", 'ulimit -n 4; exec "$0" --version -v', WEIR_LOAD],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
-        timeout=20)
+        timeout=WAIT_S)
     if b"error while loading" in outcome.stderr:
         raise Skip("the program cannot load its libraries with so few")
     equal(outcome.returncode, USAGE, "exit status")

@@ -12,8 +12,8 @@ import signal
 import subprocess
 import tempfile
 
-from harness import (LONG, WEIR_LOAD, Program, Skip, command, equal, matches,
-                     read_line, run)
+from harness import (LIMIT_S, LONG, WEIR_LOAD, Program, Skip, command, equal,
+                     matches, read_line, run)
 
 FOLDER = os.environ["WEIR_TLS_CERTIFICATES"]
 KEYS = ("ecdsa", "rsa")
@@ -53,7 +53,7 @@ def test_nmap_grades_every_suite_with_an_a():
         with Serving(name) as server:
             outcome = command("nmap", "-Pn", "-n", "-p", server.port,
                               "--script", "+ssl-enum-ciphers", "127.0.0.1",
-                              limit_s=50)
+                              limit_s=LIMIT_S - 10)
         equal(outcome.status, 0, f"exit status ({outcome.err})")
         if "ssl-enum-ciphers" not in outcome.out:
             raise Skip("this nmap has no script ssl-enum-ciphers")

@@ -6,6 +6,7 @@ listening socket and all connections are closed.
 """
 
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -62,6 +63,42 @@ class Server:
             connection.close()
 
 
+def free_port():
+    """A port for a server that has to be told one, free for TCP and UDP. It is
+    below those that the kernel chooses, so that no connection takes it before
+    the server does."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range",
+              encoding="ascii") as file:
+        chosen = int(file.read().split()[0])
+    for _ in range(1000):
+        port = random.randrange(max(chosen // 3, 1024), max(chosen, 2048))
+        with contextlib.suppress(OSError), socket.socket(
+                socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", port))
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+    raise AssertionError("no port is free")
+
+
+class RefusingDatagrams:
+    """A port that refuses datagrams, reserved for the block: its socket is
+    connected to another one, and takes none but those of that."""
+
+    def __enter__(self):
+        self.other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.other.bind(("127.0.0.1", 0))
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.connect(self.other.getsockname())
+        self.port = self.socket.getsockname()[1]
+        self.url = f"udp://127.0.0.1:{self.port}"
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        self.other.close()
+
+
 class Refusing:
     """An address that nobody listens on, reserved for the block."""
 
@@ -84,13 +121,13 @@ def reset(connection):
 
 
 def read_exactly(connection, count):
-    data = b""
+    data = bytearray()
     while len(data) < count:
         part = connection.recv(count - len(data))
         if not part:
             raise OSError("the client has gone")
         data += part
-    return data
+    return bytes(data)
 
 
 def echo(connection, _number):

@@ -5,13 +5,13 @@ import signal
 import socket
 import time
 
-from harness import (SERVE_FLAGS, WEIR_LOAD, Program, Serve, equal, fill,
-                     matches, read_line, run)
+from harness import (SERVE_FLAGS, WAIT_S, WEIR_LOAD, Program, Serve, equal,
+                     fill, matches, read_line, run)
 
 
 def stops_listening(address):
     """Wait until nobody listens there any more."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         try:
             socket.create_connection(address).close()
@@ -22,10 +22,10 @@ def stops_listening(address):
     raise AssertionError("it still listens")
 
 
-def stalled_client(address):
+def stalled_client(server):
     """A client that takes nothing of what the server has to send it."""
-    sock = socket.create_connection(address)
-    fill(sock, lambda position, count: bytes(count))
+    sock = socket.create_connection(server.address)
+    fill(server, sock, lambda position, count: bytes(count))
     return sock
 
 
@@ -109,7 +109,7 @@ def test_what_was_written_is_sent_within_the_grace():
 
 def test_a_second_signal_ends_the_grace():
     with Serve("--grace", "1h") as server:
-        sock = stalled_client(server.address)
+        sock = stalled_client(server)
         server.signal(signal.SIGTERM)
         stops_listening(server.address)
         equal(server.process.poll(), None, "it waits for the client")
@@ -120,7 +120,7 @@ def test_a_second_signal_ends_the_grace():
 
 def test_the_grace_comes_to_an_end_by_itself():
     with Serve("--grace", "50ms") as server:
-        sock = stalled_client(server.address)
+        sock = stalled_client(server)
         server.stop()
         sock.close()
 

@@ -11,12 +11,12 @@ import ssl
 import threading
 from unittest import mock
 
-from harness import ENV, Skip, equal, matches, run
+from harness import ENV, WAIT_S, Skip, equal, matches, run
 from servers import Server
-from tls_ends import (AUTHORITY, BULK, EXPORT, KEYS, VERSIONS, chain, converse,
-                      crawling_to, exported, gnutls_serv, key, nginx, openssl_version,
-                      pass_on, python_context, s_server, scratch, send_behind,
-                      text_of, weir_client)
+from tls_ends import (AUTHORITY, BULK, EXPORT, KEY_UPDATE, KEYS, VERSIONS, chain,
+                      converse, crawling_to, exported, gnutls_serv, key, nginx,
+                      openssl_version, pass_on, python_context, s_server,
+                      scratch, send_behind, text_of, weir_client)
 
 SMALL = text_of(100_000)
 FLOW = 16 << 20
@@ -56,11 +56,11 @@ def python_server(serve, version=None, name="good", **settings):
 
 def read_all(tls):
     """Up to the peer's close_notify."""
-    data = b""
+    data = bytearray()
     with contextlib.suppress(ssl.SSLZeroReturnError):
         while part := tls.recv(1 << 16):
             data += part
-    return data
+    return bytes(data)
 
 
 def echo(tls):
@@ -94,7 +94,7 @@ class AsyncioEcho:
         writer.close()
 
     def run(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(WAIT_S)
 
     def __enter__(self):
         self.thread.start()
@@ -390,7 +390,7 @@ def test_openssl_changes_its_keys_and_asks_for_ours_while_data_flows():
             with weir_client(port) as weir:
                 weir.hear_open()
                 sender = send_behind(weir.process.stdin, data)
-                got = b""
+                got = bytearray()
                 for command in [b"K\n", b"k\n"] * 5:
                     got += read_lines(server, FLOW // 11)
                     server.process.stdin.write(command)
@@ -404,14 +404,13 @@ def test_openssl_changes_its_keys_and_asks_for_ours_while_data_flows():
         with open(f"{place}/messages", encoding="ascii") as file:
             messages = file.read()
     for sign, count in ((">>>", 10), ("<<<", 5)):
-        equal(messages.count(f"{sign} TLS 1.3, Handshake [length 0005], "
-                             "KeyUpdate"), count, "changes of keys")
+        equal(messages.count(sign + KEY_UPDATE), count, "changes of keys")
 
 
 def read_lines(server, count):
     """At least this many bytes of our own lines, which begin with an x; what
     else s_server says of a connection is left out."""
-    data = b""
+    data = bytearray()
     while len(data) < count:
         line = server.process.stdout.readline()
         assert line, "the end of s_server's output"

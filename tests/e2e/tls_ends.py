@@ -20,7 +20,7 @@ import threading
 
 from dns import find
 from harness import Program, Skip, command, equal, matches, read_line
-from servers import Server
+from servers import Server, free_port
 
 TLS_PEER = os.path.abspath(sys.argv[1]) if sys.argv[1:] else ""
 SCRIPT = os.path.abspath(sys.argv[2]) if sys.argv[2:] else ""
@@ -223,6 +223,18 @@ def python_client(port, context, **options):
                                  **options) as tls:
             yield tls
 
+
+# A change of the sender's keys, as openssl's -msg tells it.
+KEY_UPDATE = " TLS 1.3, Handshake [length 0005], KeyUpdate"
+
+
+def has_updated(path, count):
+    """Whether openssl, which tells its messages there, has changed its keys as
+    often."""
+    with open(path, encoding="ascii") as file:
+        return file.read().count(">>>" + KEY_UPDATE) >= count
+
+
 # The flags of openssl that export what tls_peer does, with export=1.
 EXPORT = ("-keymatexport", "EXPORTER-weir", "-keymatexportlen", "32")
 
@@ -271,11 +283,6 @@ def wait_for_port(port, program):
         with contextlib.suppress(subprocess.TimeoutExpired):
             program.process.wait(0.02)
             raise AssertionError(f"it ended: {program.finish()}")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 
-from harness import WEIR_LOAD, Serve, Skip, is_sanitized, run
+from harness import WAIT_S, WEIR_LOAD, Serve, Skip, is_sanitized, run
 
 CONNECTIONS = 1500
 BYTES = 32 << 10
@@ -38,9 +38,10 @@ def busy_time(address, count):
 
 
 def resident_after_rest(server, limit_bytes):
-    """The least that was resident within the time that is promised."""
+    """The least that was resident until it was as little as this. Ten seconds
+    are promised, which tests/trace/trim.c measures on a clock of its own."""
     least = server.rss_bytes()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + WAIT_S
     while least > limit_bytes and time.monotonic() < deadline:
         time.sleep(0.2)
         least = min(least, server.rss_bytes())
@@ -64,11 +65,11 @@ def rests(*flags):
         server.stop()
 
 
-def test_memory_of_protocols_goes_back_within_ten_seconds():
+def test_memory_of_protocols_goes_back_after_a_rest():
     rests()
 
 
-def test_memory_of_streams_goes_back_within_ten_seconds():
+def test_memory_of_streams_goes_back_after_a_rest():
     rests("--api", "stream")
 
 

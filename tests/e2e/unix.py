@@ -12,8 +12,8 @@ import socket
 import tempfile
 import threading
 
-from harness import (SERVE_FLAGS, WEIR_LOAD, Program, command, equal, matches,
-                     one_line, read_line, run)
+from harness import (PATIENT, SERVE_FLAGS, WEIR_LOAD, Program, command, equal,
+                     matches, one_line, read_line, run)
 
 
 @contextlib.contextmanager
@@ -44,7 +44,7 @@ class Serving(Program):
 
 
 def load(*args):
-    outcome = command(WEIR_LOAD, "run", "--json", *args)
+    outcome = command(WEIR_LOAD, "run", "--json", *PATIENT, *args)
     equal((outcome.status, outcome.err), (0, ""), "the outcome of run")
     return json.loads(outcome.out)
 
