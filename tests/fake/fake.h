@@ -149,6 +149,8 @@ uint64_t fake_given_bytes(int fd);
 /* Bytes that a receive on it would give now, and that a send would take. */
 size_t fake_waiting_bytes(int fd);
 size_t fake_room_bytes(int fd);
+/* Polls for room on it that have ended, and told of a FIN alone. */
+uint64_t fake_fin_polls(int fd);
 /* True when its writing side was ended. */
 bool fake_has_shut(int fd);
 /* True when a receive on it has only the end of the stream to give. */

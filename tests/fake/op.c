@@ -351,6 +351,16 @@ static uint32_t poll_news(const struct fake_op *op)
     return events & ~op->told ? events : 0;
 }
 
+/* A poll ends; one for room may have seen something else. */
+static void end_poll(struct fake_op *op, uint32_t events)
+{
+    const uint32_t asked = op->sqe.poll32_events | POLLERR | POLLHUP;
+
+    op->file->fin_polls +=
+        (op->sqe.poll32_events & POLLOUT) && events != 0 && !(events & asked);
+    fake_op_end(op, (int32_t)events, 0);
+}
+
 static void run_poll(struct fake_op *op)
 {
     const uint32_t events = poll_news(op);
@@ -362,7 +372,7 @@ static void run_poll(struct fake_op *op)
     }
     if (!(op->sqe.len & IORING_POLL_ADD_MULTI) ||
         !fake_ring_has_room(op->ring)) {
-        fake_op_end(op, (int32_t)events, 0);
+        end_poll(op, events);
         return;
     }
     op->told = events;

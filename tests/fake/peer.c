@@ -184,6 +184,11 @@ size_t fake_room_bytes(int fd)
     return fake_end_writable(end_at(fd));
 }
 
+uint64_t fake_fin_polls(int fd)
+{
+    return fake_file_get(fd, "the test")->fin_polls;
+}
+
 bool fake_has_shut(int fd)
 {
     return end_at(fd)->write_shut;

@@ -74,6 +74,7 @@ struct fake_file {
     uint32_t send_count;
     uint32_t recv_count;
     bool receives_by_calls; /* the last receive was a system call */
+    uint64_t fin_polls;     /* for room, which ended by a FIN alone */
     struct fake_end *end;   /* FAKE_STREAM, and while connecting */
     bool connecting;
     bool reset_on_close; /* SO_LINGER with no time */

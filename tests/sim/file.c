@@ -10,13 +10,13 @@
  */
 #include "tests/sim/sim.h"
 
-#include "uring/sys.h"
+#include "lib/transport/sock_impl.h"
 #include "weir/sendfile.h"
 
 #include <errno.h>
 
 /* The longest time from a cancellation to the end that follows it. */
-#define CANCEL_NS SIM_S
+#define CANCEL_NS (200 * SIM_MS)
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 {
@@ -78,6 +78,19 @@ static bool is_lost(const struct sim_conn *conn)
     return conn->abort_asked || weir_transport_get_error(conn->t) != 0;
 }
 
+/* A FIN, and no room, ended the poll that a file waited with when it was
+ * cancelled. As long as the socket has seen none of them (fin_seen) each such
+ * poll was one of these. */
+static void count_fin_poll(struct sim_conn *conn, int err)
+{
+    const uint64_t polls = fake_fin_polls(weir_transport_get_socket(conn->t));
+
+    if (err == -ECANCELED && conn->file.waited && polls > conn->fin_polls) {
+        sim.result.files_fin_polls++;
+        conn->fin_polls = polls;
+    }
+}
+
 static void count_end(const struct sim_conn *conn, int err, uint64_t sent)
 {
     bool is_whole = err == 0 && sent == conn->file.count;
@@ -120,10 +133,13 @@ static void file_done(void *arg, weir_transport *t, int err, uint64_t sent)
                err, (unsigned long long)sent);
     check_count(conn, err, sent);
     count_end(conn, err, sent);
+    count_fin_poll(conn, err);
     conn->written += sent;
     conn->file_err = conn->close_asked ? err : 0;
-    /* Unix sockets know no reset, which would tell the peer of it. */
-    conn->file_torn = err < 0 && is_lost(conn) && !conn->is_unix;
+    /* One that was cancelled before is no part of what the loss tears. Unix
+     * sockets know no reset, which would tell the peer of it. */
+    conn->file_torn =
+        err < 0 && err != -ECANCELED && is_lost(conn) && !conn->is_unix;
     close_file(conn->file.fd);
     conn->file = (struct sim_file){.fd = 0};
     check_usable(conn);
@@ -211,7 +227,7 @@ static void resize(struct sim_conn *conn)
     file->most = now > file->most ? now : file->most;
 }
 
-/* The peer ends its stream at the same moment. */
+/* The peer ends its stream at once. */
 static void end_peer(struct sim_conn *conn)
 {
     if (conn->peer && conn->peer_end == SIM_PEER_FIN && !conn->fin_sent) {
@@ -223,6 +239,7 @@ static void end_peer(struct sim_conn *conn)
 
 static void cancel(struct sim_conn *conn)
 {
+    const struct wr_sock *s = wr_sock_of(conn->t);
     sim_enter_api(false);
     int err = weir_transport_cancel_sendfile(conn->t);
     sim_leave_api();
@@ -232,9 +249,27 @@ static void cancel(struct sim_conn *conn)
     fake_trace("connection %u: cancel of its file", conn->id);
     if (conn->file.fd != 0 && conn->file.cancelled_ns == 0) {
         conn->file.cancelled_ns = fake_now();
+        conn->file.waited = s->polls_for_room && !s->fin_seen;
         if (fake_chance(300)) {
             end_peer(conn);
         }
+    }
+}
+
+/* Nothing but the FIN behind the last bytes ends the wait for room, and those
+ * bytes make the program cancel before the loop has seen to that. */
+void sim_file_end_peer(struct sim_conn *conn)
+{
+    if (conn->file.fd != 0 && fake_chance(100)) {
+        end_peer(conn);
+    }
+}
+
+void sim_file_note_bytes(struct sim_conn *conn)
+{
+    if (conn->file.fd != 0 && conn->fin_sent && fake_chance(500)) {
+        conn->stalled_to_ns = fake_now() + 2 * CANCEL_NS; /* no room comes */
+        cancel(conn);
     }
 }
 

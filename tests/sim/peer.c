@@ -127,6 +127,7 @@ static bool write_some(struct sim_conn *conn)
         return true;
     }
     conn->sent += (uint64_t)res;
+    sim_file_end_peer(conn);
     return res > 0;
 }
 

@@ -56,6 +56,7 @@ static void begin_reading(const struct sim_conn *conn, const weir_transport *t,
 /* Something that the protocol does from inside a callback. */
 static void act_inside(struct sim_conn *conn)
 {
+    sim_file_note_bytes(conn);
     switch (fake_random(400)) {
     case 0:
         sim_close(conn);

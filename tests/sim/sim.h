@@ -50,6 +50,7 @@ struct sim_result {
     uint64_t files_closing;   /* whole ones, before an end of the writing */
     uint64_t files_torn;      /* which broke a connection that was closing */
     uint64_t files_busy;      /* writes that were refused meanwhile */
+    uint64_t files_fin_polls; /* cancelled: a FIN ended the wait for room */
     uint64_t files_cut_short; /* calls that took a part; see fake_stats */
     uint64_t files_without_room;
     uint64_t files_read; /* parts, into memory */
@@ -105,6 +106,7 @@ struct sim_file {
     uint64_t least;  /* that it had at some time */
     uint64_t most;
     uint64_t cancelled_ns; /* when it was cancelled; 0: it was not */
+    bool waited;           /* for room at that time, and had seen no FIN */
 };
 
 /* Batches on their way at most, and those that are remembered. */
@@ -190,8 +192,9 @@ struct sim_conn {
     uint32_t lent_count; /* blocks of it */
     uint64_t write_limit;
     struct sim_file file;
-    int file_err;   /* of a file, while it was closing */
-    bool file_torn; /* the end of the connection left a part of one */
+    uint64_t fin_polls; /* that are counted; see fake_fin_polls() */
+    int file_err;       /* of a file, while it was closing */
+    bool file_torn;     /* the end of the connection left a part of one */
 
     /* the peer */
     struct fake_peer *peer;
@@ -334,6 +337,10 @@ bool sim_may_refuse(const struct sim_conn *conn, int err, size_t len,
 void sim_file_send(struct sim_conn *conn);
 /* While one is being sent: cancels it, cuts it, lets it grow, tries a write. */
 void sim_file_disturb(struct sim_conn *conn);
+/* The peer has sent bytes: it may end its stream behind them. */
+void sim_file_end_peer(struct sim_conn *conn);
+/* The protocol was given bytes. */
+void sim_file_note_bytes(struct sim_conn *conn);
 void sim_file_beat(const struct sim_conn *conn);
 
 /* pass.c: descriptors that go along with bytes */

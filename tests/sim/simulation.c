@@ -34,6 +34,7 @@ static void add_files(struct sim_result *total, const struct sim_result *one)
     total->files_closing += one->files_closing;
     total->files_torn += one->files_torn;
     total->files_busy += one->files_busy;
+    total->files_fin_polls += one->files_fin_polls;
     total->files_cut_short += one->files_cut_short;
     total->files_without_room += one->files_without_room;
     total->files_read += one->files_read;
@@ -74,6 +75,7 @@ static void check_files(const struct sim_result *total, uint64_t count)
     expect_geq(total->files_closing, count / 150);
     expect_geq(total->files_torn, count / 150);
     expect_gt(total->files_busy, count / 4);
+    expect_geq(total->files_fin_polls, count / 400);
     expect_gt(total->files_cut_short, count / 4);
     expect_gt(total->files_without_room, count / 50);
     expect_gt(total->files_read, count / 4);
