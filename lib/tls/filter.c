@@ -108,6 +108,7 @@ static void filter_end(struct wr_filter *f)
 
     wr_assert(below);
     wr_filter_set_state(f, WR_FILTER_ENDING);
+    f->ending_ns = weir_loop_get_time(f->t.loop);
     f->t.has_dropped |= !wr_sendq_is_empty(&f->sendq);
     wr_delivery_drop(&f->delivery);
     wr_filter_drop_input(f);

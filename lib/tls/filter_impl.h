@@ -126,6 +126,7 @@ struct wr_filter {
     uint64_t shaken_ns;          /* how long it took; 0: it is not over */
     uint64_t closing_ns;         /* when close was called; 0: it was not */
     uint64_t shutting_ns;        /* when all was sent, and the wait began */
+    uint64_t ending_ns;          /* when below was closed; 0: it was not */
     struct weir_timeouts limits; /* as they were set */
 
     struct wr_tls_opener opener; /* opened NULL: it was told */

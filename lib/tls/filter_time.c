@@ -1,10 +1,12 @@
 /*
  * TLS filters: the deadline of the moment.
  *
- * One timer, which each state sets anew: the handshake's, the one of a close
- * that waits for room or for the peer's close_notify, and a last one so that a
- * connection that broke is not kept by a peer that takes no alert. Those that
- * speak of bytes (idle, read, write stall) are the transport's below.
+ * One timer, which each state sets anew: the handshake's; the one of a close,
+ * which counts from the call until the transport below is lost, through the
+ * wait for room, for the peer's close_notify and for the last byte to be sent;
+ * and a last one so that a connection that broke is not kept by a peer that
+ * takes no alert. Those that speak of bytes (idle, read, write stall) are the
+ * transport's below.
  */
 #include "filter_impl.h"
 
@@ -14,14 +16,17 @@ static void filter_time_expired(struct wr_timer *timer)
 
     wr_filter_check_invariants(f);
     wr_assert(f->deadline_err < 0);
-    if (f->state == WR_FILTER_ENDING) {
-        f->below->ops->abort(f->below);
-        return;
+    if (f->below_lost && f->state == WR_FILTER_ENDING) {
+        return; /* a file that is being sent is waited for */
     }
     wr_transport_set_error(&f->t, f->deadline_err,
                            f->state == WR_FILTER_HANDSHAKING ? "TLS handshake"
                                                              : "close");
-    wr_filter_doom(&f->t);
+    if (f->state == WR_FILTER_ENDING) {
+        f->below->ops->abort(f->below);
+    } else {
+        wr_filter_doom(&f->t);
+    }
 }
 
 void wr_filter_time_init(struct wr_filter *f)
@@ -61,21 +66,43 @@ static void filter_time_rest(struct wr_filter *f)
 
 static void filter_time_close(struct wr_filter *f)
 {
+    wr_assert(f->closing_ns > 0);
     filter_time_arm(f, f->closing_ns, f->limits.close_ns, WEIR_ECLOSETIMEOUT);
+}
+
+/* When the limit of the whole close is over; UINT64_MAX: it has none. */
+static uint64_t filter_time_close_end_ns(const struct wr_filter *f)
+{
+    return f->closing_ns > 0 && f->limits.close_ns > 0
+               ? wr_add_sat(f->closing_ns, f->limits.close_ns)
+               : UINT64_MAX;
 }
 
 /* The limit of the wait, or that of the whole close, if it is over sooner. */
 static void filter_time_shutting(struct wr_filter *f)
 {
-    const uint64_t close_ns =
-        f->limits.close_ns ? wr_add_sat(f->closing_ns, f->limits.close_ns)
-                           : UINT64_MAX;
-
     wr_assert(f->shutdown_timeout_ns > 0);
     wr_assert(f->shutting_ns >= f->closing_ns);
-    if (wr_add_sat(f->shutting_ns, f->shutdown_timeout_ns) < close_ns) {
+    if (wr_add_sat(f->shutting_ns, f->shutdown_timeout_ns) <
+        filter_time_close_end_ns(f)) {
         filter_time_arm(f, f->shutting_ns, f->shutdown_timeout_ns,
                         WEIR_ETLSTIMEOUT);
+    } else {
+        filter_time_close(f);
+    }
+}
+
+/* The transport below was closed: it has limits of its own, which begin now. A
+ * close that has begun before keeps its limit, also where it has failed. */
+static void filter_time_ending(struct wr_filter *f)
+{
+    const uint64_t last_ns = wr_add_sat(f->ending_ns, WR_FILTER_LAST_NS);
+
+    wr_assert(f->state == WR_FILTER_ENDING && f->ending_ns > 0);
+    if (f->is_hard || f->below_lost) {
+        filter_time_arm(f, 0, 0, 0);
+    } else if (f->t.error && last_ns < filter_time_close_end_ns(f)) {
+        filter_time_arm(f, f->ending_ns, WR_FILTER_LAST_NS, f->t.error);
     } else {
         filter_time_close(f);
     }
@@ -84,7 +111,6 @@ static void filter_time_shutting(struct wr_filter *f)
 void wr_filter_time_state(struct wr_filter *f)
 {
     const uint64_t now_ns = weir_loop_get_time(f->t.loop);
-    const bool has_last = f->t.error && !f->is_hard && !f->below_lost;
 
     switch (f->state) {
     case WR_FILTER_HANDSHAKING:
@@ -99,9 +125,7 @@ void wr_filter_time_state(struct wr_filter *f)
         filter_time_shutting(f);
         break;
     case WR_FILTER_ENDING:
-        /* A close has a limit of the transport below, where one was set. */
-        filter_time_arm(f, now_ns, has_last ? WR_FILTER_LAST_NS : 0,
-                        f->t.error);
+        filter_time_ending(f);
         break;
     default:
         filter_time_arm(f, 0, 0, 0);
@@ -121,7 +145,7 @@ int wr_filter_set_timeouts(weir_transport *t,
     const int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err >= 0, err);
     f->limits = *timeouts;
-    if (wr_filter_discards(f)) {
+    if (wr_filter_discards(f) || f->state == WR_FILTER_ENDING) {
         wr_filter_time_state(f);
     }
     return 0;

@@ -1,0 +1,125 @@
+/*
+ * The limit of a graceful close over TLS: one, from the call until the loss,
+ * however the time is spent on sealing, sending and waiting. The transport
+ * below has the same limit, and begins it when it is closed.
+ */
+#include "tls_wire.h"
+
+#include <weir/error.h>
+
+enum { LIMIT_MS = 300, HALF_MS = 200, BYTES = 200000 };
+
+static struct wire wire;
+static uint64_t closed_ns;
+
+/* The peer takes nothing, and plaintext waits unsealed. */
+static weir_loop *start_close(const struct wire_options *options)
+{
+    static uint8_t bytes[BYTES];
+    weir_loop *loop = wire_start(&(struct fake_options){
+        .seed = 1, .send_size = 8192, .recv_size = 8192});
+
+    wire_open(&wire, loop, options);
+    wire_shake(&wire);
+    /* A program that was asked to pause may write on before the end. */
+    expect_eq(weir_transport_set_write_buffer_limits(wire.t, 2 * BYTES, BYTES),
+              0);
+    expect_eq(weir_transport_write(wire.t, bytes, sizeof(bytes)), 0);
+    clock_run_for(loop, WIRE_MS);
+    closed_ns = fake_now();
+    expect_eq(weir_transport_close(wire.t), 0);
+    return loop;
+}
+
+/* Runs on until the peer has taken all but what the socket's queues hold. */
+static void let_all_be_sealed(weir_loop *loop)
+{
+    while (wire.opened < BYTES - 40000) {
+        wire_read(&wire, 4096);
+        clock_run_for(loop, WIRE_MS / 10);
+    }
+}
+
+static void end_close(weir_loop *loop)
+{
+    clock_run_for(loop, 20000 * WIRE_MS);
+    expect_eq(wire.lost_count, 1);
+    wire_close(&wire);
+    wire_stop(loop, 0);
+}
+
+static void expect_lost_after(uint64_t time_ns, int err)
+{
+    expect_eq(wire.lost_err, err, "%s", weir_err_name(wire.lost_err));
+    expect_geq(wire.lost_ns, closed_ns + time_ns);
+    expect_leq(wire.lost_ns, closed_ns + time_ns + 2 * WIRE_MS);
+}
+
+#define LIMITED(time_ms)                                                       \
+    {                                                                          \
+        .size = sizeof(struct weir_timeouts), .close_ns = (time_ms)*WIRE_MS    \
+    }
+
+UNIT(tls_close, has_its_limit_where_bytes_wait_unsealed)
+{
+    weir_loop *loop =
+        start_close(&(struct wire_options){.timeouts = LIMITED(LIMIT_MS)});
+
+    end_close(loop);
+
+    expect_lost_after(LIMIT_MS * WIRE_MS, WEIR_ECLOSETIMEOUT);
+}
+
+UNIT(tls_close, has_no_more_than_its_limit_when_all_is_sealed_late)
+{
+    weir_loop *loop =
+        start_close(&(struct wire_options){.timeouts = LIMITED(LIMIT_MS)});
+    clock_run_for(loop, HALF_MS * WIRE_MS);
+    let_all_be_sealed(loop);
+
+    end_close(loop);
+
+    expect_lost_after(LIMIT_MS * WIRE_MS, WEIR_ECLOSETIMEOUT);
+}
+
+UNIT(tls_close, has_no_more_than_its_limit_when_it_fails_late)
+{
+    weir_loop *loop = start_close(&(struct wire_options){
+        .shutdown_timeout_ns = 1000 * WIRE_MS, .timeouts = LIMITED(LIMIT_MS)});
+    clock_run_for(loop, HALF_MS * WIRE_MS);
+    wire_alert(&wire);
+
+    end_close(loop);
+
+    expect_lost_after(LIMIT_MS * WIRE_MS, WEIR_ETLSALERT);
+}
+
+UNIT(tls_close, may_get_its_limit_while_the_last_bytes_are_sent)
+{
+    const struct weir_timeouts limits = LIMITED(HALF_MS);
+    weir_loop *loop = start_close(&(struct wire_options){.version = 13});
+    let_all_be_sealed(loop);
+    clock_run_for(loop, WIRE_MS);
+
+    expect_eq(weir_transport_set_timeouts(wire.t, &limits), 0);
+    end_close(loop);
+
+    expect_lost_after(HALF_MS * WIRE_MS, WEIR_ECLOSETIMEOUT);
+}
+
+UNIT(tls_close, without_a_limit_waits_for_as_long_as_the_peer_likes)
+{
+    weir_loop *loop = start_close(&(struct wire_options){.version = 12});
+    let_all_be_sealed(loop);
+    clock_run_for(loop, 100000 * WIRE_MS);
+    expect_eq(wire.lost_count, 0);
+
+    wire_read(&wire, SIZE_MAX);
+    while (wire.opened < BYTES) {
+        clock_run_for(loop, WIRE_MS);
+        wire_read(&wire, SIZE_MAX);
+    }
+    end_close(loop);
+
+    expect_eq(wire.lost_err, 0);
+}
