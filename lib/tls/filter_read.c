@@ -94,13 +94,29 @@ static bool filter_read_has_input(const struct wr_filter *f)
            wr_tls_engine_get_input_left(&f->engine) > 0;
 }
 
+/* The engine failed. The bytes that say why came before an error of below that
+ * is known already: they are the cause, also for filters on this one. */
+static void filter_read_fail(struct wr_filter *f, int err, const char *what)
+{
+    const int later = f->t.error;
+
+    wr_assert(err < 0);
+    if (later == 0 || later != f->below->error || err == WEIR_ETLSTRUNCATED) {
+        wr_transport_set_error(&f->t, err, what);
+        return;
+    }
+    for (; f && f->t.error == later; f = f->upper) {
+        wr_transport_correct_error(&f->t, err, what);
+    }
+}
+
 /* ---- the handshake ---- */
 
 /* Goes on with the handshake, as far as it can. */
 static void filter_read_shake(struct wr_filter *f)
 {
     wr_assert(f->in_pump);
-    if (f->engine.state != WR_TLS_ENGINE_HANDSHAKE || f->t.error) {
+    if (f->engine.state != WR_TLS_ENGINE_HANDSHAKE || !wr_filter_may_open(f)) {
         return; /* done or failed: filter.c goes on */
     }
     if (f->engine.is_server && !filter_read_has_input(f)) {
@@ -115,7 +131,7 @@ static void filter_read_shake(struct wr_filter *f)
     }
     wr_filter_send_output(f);
     if (err < 0 && err != -EAGAIN) {
-        wr_transport_set_error(&f->t, err, "TLS handshake");
+        filter_read_fail(f, err, "TLS handshake");
     }
 }
 
@@ -180,7 +196,7 @@ static bool filter_read_open(struct wr_filter *f)
                                          wr_min_u64(scratch->capacity, credit));
     wr_filter_send_output(f); /* a key update, or an alert */
     if (ret < 0 && ret != -EAGAIN) {
-        wr_transport_set_error(&f->t, (int)ret, "TLS receive");
+        filter_read_fail(f, (int)ret, "TLS receive");
         return false;
     }
     if (wr_filter_discards(f)) {

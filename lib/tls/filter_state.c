@@ -39,16 +39,18 @@ static bool filter_state_is_ended(const struct wr_filter *f)
            f->engine.state == WR_TLS_ENGINE_FAILED;
 }
 
+/* After an error of below, and its loss, there may be bytes that came before
+ * it: an alert says more than the reset behind it. */
 static enum wr_filter_next
 filter_state_next_of_handshaking(const struct wr_filter *f)
 {
-    if (f->t.error) {
+    if (!wr_filter_may_open(f)) {
         return WR_FILTER_END;
     }
     if (f->engine.state == WR_TLS_ENGINE_OPEN) {
-        return WR_FILTER_BEGIN;
+        return f->t.error ? WR_FILTER_END : WR_FILTER_BEGIN;
     }
-    return f->below_lost ? WR_FILTER_END : WR_FILTER_GO;
+    return f->below_lost && !f->input_head ? WR_FILTER_END : WR_FILTER_GO;
 }
 
 /* True when there is something that came before the error or the loss: bytes

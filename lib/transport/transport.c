@@ -102,6 +102,14 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what)
     }
 }
 
+void wr_transport_correct_error(weir_transport *t, int err, const char *what)
+{
+    wr_assert(err < 0);
+    wr_assert(t->error < 0 && t->end != WEIR_END_NONE);
+    t->error = err;
+    t->error_what = what;
+}
+
 int wr_transport_refuse(weir_transport *t, int err)
 {
     wr_assert(err < 0);

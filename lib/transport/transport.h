@@ -233,6 +233,8 @@ int wr_refuse_write_lease(weir_transport *t, const struct weir_buf *buf);
 /* Keep the first cause. */
 void wr_transport_set_end(weir_transport *t, enum weir_end end);
 void wr_transport_set_error(weir_transport *t, int err, const char *what);
+/* The cause arrived before the error that is known, and was read after it. */
+void wr_transport_correct_error(weir_transport *t, int err, const char *what);
 
 /* True while neither the connection nor a write has failed. */
 static inline bool wr_transport_can_write(const weir_transport *t)

@@ -76,6 +76,24 @@ TLS_ENDS(tls_ends, r40__a_fatal_alert_is_named, 0)
     cr_assert_not_null(strstr(info.text, "bad_record_mac"));
 }
 
+static void pause_it(struct tls_end *end)
+{
+    expect_eq(weir_transport_pause_reading(end->t), 0);
+}
+
+TLS_ENDS(tls_ends, an_alert_before_a_reset_is_told_by_who_has_paused,
+         .in_made = pause_it)
+{
+    tls_peer_alert(end);
+    tls_peer_reset(end);
+    expect_eq(weir_transport_write(end->t, "GET", 3), 0);
+
+    tls_end_wait_lost(end);
+
+    expect_eq(end->lost_err, WEIR_ETLSALERT, "%s",
+              weir_err_name(end->lost_err));
+}
+
 /* ---- an abort ---- */
 
 static void abort_it(void *arg)

@@ -20,8 +20,9 @@
 #define WIRE_MS UINT64_C(1000000)
 
 struct wire_options {
-    bool is_client; /* the subject is */
-    int version;    /* 12 or 13; 0: any */
+    bool is_client;            /* the subject is */
+    int version;               /* 12 or 13; 0: any */
+    const char *expected_name; /* by a peer that is a client; NULL: the right */
     uint64_t shutdown_timeout_ns;
     struct weir_timeouts timeouts;
 };

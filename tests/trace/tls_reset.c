@@ -1,0 +1,159 @@
+/*
+ * Alerts with a reset behind them: a peer that refuses a certificate says so
+ * and ends its socket at once. The alert is the error that is told, whenever
+ * it is read: the reset may be known before, and the loss may have come.
+ */
+#include "tls_wire.h"
+
+#include <errno.h>
+#include <weir/error.h>
+
+enum { CROWD = 24 }; /* more than shake hands in one turn */
+
+static struct wire wires[CROWD];
+
+/* All peers have what their subjects sent, and have begun. */
+static weir_loop *start_crowd(const struct wire_options *options)
+{
+    weir_loop *loop = wire_start(&(struct fake_options){.seed = 1});
+
+    for (int i = 0; i < CROWD; i++) {
+        wire_open(&wires[i], loop, options);
+        wire_advance(&wires[i]);
+    }
+    clock_run_for(loop, 20 * WIRE_MS);
+    return loop;
+}
+
+static void reset_all(weir_loop *loop)
+{
+    for (int i = 0; i < CROWD; i++) {
+        fake_peer_reset(wires[i].peer);
+    }
+    clock_run_for(loop, 20 * WIRE_MS);
+}
+
+static void end_crowd(weir_loop *loop, int err)
+{
+    for (int i = 0; i < CROWD; i++) {
+        expect_eq(wires[i].done_count, 1);
+        expect_eq(wires[i].done_err, err, "%d: %s", i,
+                  weir_err_name(wires[i].done_err));
+        expect_eq(wires[i].lost_count, 0);
+        wire_close(&wires[i]);
+    }
+    wire_stop(loop, 0);
+}
+
+/* The clients find a name in the certificate that they did not ask for. */
+static void refuse_certificates(int version)
+{
+    weir_loop *loop = start_crowd(&(struct wire_options){
+        .version = version, .expected_name = "elsewhere.example"});
+    for (int i = 0; i < CROWD; i++) {
+        wire_read(&wires[i], SIZE_MAX);
+        expect_eq(wires[i].result, WEIR_ETLSHOSTNAME);
+    }
+
+    reset_all(loop);
+
+    end_crowd(loop, WEIR_ETLSALERT);
+}
+
+UNIT(tls_reset, behind_an_alert_is_not_told_by_handshakes_that_wait_12)
+{
+    refuse_certificates(12);
+}
+
+UNIT(tls_reset, behind_an_alert_is_not_told_by_handshakes_that_wait_13)
+{
+    refuse_certificates(13);
+}
+
+/* The servers do not like the hello. */
+UNIT(tls_reset, behind_an_alert_is_not_told_by_clients_that_wait)
+{
+    static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 40};
+    weir_loop *loop = start_crowd(&(struct wire_options){.is_client = true});
+    for (int i = 0; i < CROWD; i++) {
+        expect_eq(fake_peer_write(wires[i].peer, alert, sizeof(alert)),
+                  (ssize_t)sizeof(alert));
+    }
+
+    reset_all(loop);
+
+    end_crowd(loop, WEIR_ETLSALERT);
+}
+
+UNIT(tls_reset, in_the_middle_of_handshakes_that_wait_is_told)
+{
+    weir_loop *loop = start_crowd(&(struct wire_options){.version = 13});
+    for (int i = 0; i < CROWD; i++) {
+        wire_read(&wires[i], 500);
+        expect_eq(wires[i].result, -EAGAIN);
+    }
+
+    reset_all(loop);
+
+    end_crowd(loop, -ECONNRESET);
+}
+
+/* The last bytes of the handshake are there, and nobody is left to talk to. */
+UNIT(tls_reset, behind_the_end_of_handshakes_is_told)
+{
+    weir_loop *loop = start_crowd(&(struct wire_options){.version = 13});
+    int failed = 0;
+    for (int i = 0; i < CROWD; i++) {
+        wire_read(&wires[i], SIZE_MAX);
+        expect_eq(wires[i].engine.state, WR_TLS_ENGINE_OPEN);
+    }
+
+    reset_all(loop);
+
+    for (int i = 0; i < CROWD; i++) {
+        const struct wire *wire = &wires[i];
+        expect_eq(wire->done_count, 1);
+        expect_eq(wire->lost_count, wire->done_err == 0);
+        expect_eq(wire->done_err == 0 ? wire->lost_err : wire->done_err,
+                  -ECONNRESET);
+        failed += wire->done_err != 0;
+        wire_close(&wires[i]);
+    }
+    cr_assert_gt(failed, 0);
+    wire_stop(loop, 0);
+}
+
+/* ---- behind the handshake ---- */
+
+/* A client of TLS 1.3 learns after its handshake that it was refused. */
+static void be_refused(bool pauses)
+{
+    struct wire *wire = &wires[0];
+    weir_loop *loop = wire_start(&(struct fake_options){.seed = 1});
+    wire_open(wire, loop, &(struct wire_options){.is_client = true});
+    wire_shake(wire);
+    if (pauses) {
+        expect_eq(weir_transport_pause_reading(wire->t), 0);
+    }
+
+    wire_alert(wire);
+    fake_peer_reset(wire->peer);
+    expect_eq(weir_transport_write(wire->t, "GET", 3), 0);
+    clock_run_for(loop, 20 * WIRE_MS);
+
+    expect_eq(wire->lost_count, 1);
+    expect_eq(wire->lost_err, WEIR_ETLSALERT, "%s",
+              weir_err_name(wire->lost_err));
+    wire_close(wire);
+    wire_stop(loop, 0);
+}
+
+UNIT(tls_reset, behind_an_alert_is_not_told_to_who_writes)
+{
+    be_refused(false);
+}
+
+UNIT(tls_reset, behind_an_alert_is_not_told_to_who_writes_and_has_paused)
+{
+    be_refused(true);
+}
