@@ -14,6 +14,12 @@
 WEIR_MUST_USE int wr_connect_options_read(const void *outer,
                                           struct weir_connect_options *connect);
 
+/* Reads the options that a program gave to a maker of connections. Their socket
+ * is the library's from here on: it is closed when they are refused. */
+WEIR_MUST_USE int
+wr_connect_options_take(struct weir_connect_options *known,
+                        const struct weir_connect_options *options);
+
 /* Makes a pipe transport of options->sock, which is the caller's if this fails.
  */
 WEIR_MUST_USE int wr_connect_pipe(weir_loop *loop,

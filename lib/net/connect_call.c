@@ -18,6 +18,19 @@ int wr_connect_options_read(const void *outer,
                    : wr_connection_options_read(connect, &connect->connection);
 }
 
+int wr_connect_options_take(struct weir_connect_options *known,
+                            const struct weir_connect_options *options)
+{
+    int err = wr_options_read(known, sizeof(*known), options);
+    if (err == 0) {
+        err = wr_connection_options_read(known, &known->connection);
+    }
+    if (err < 0) {
+        wr_socket_refuse(known->use_sock, known->sock);
+    }
+    return err;
+}
+
 int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
                      const char *host, uint16_t port,
                      const struct weir_connect_options *options,
@@ -38,13 +51,7 @@ int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
 {
     struct weir_connect_options known;
 
-    int err = wr_options_read(&known, sizeof(known), options);
-    if (err == 0) {
-        err = wr_connection_options_read(&known, &known.connection);
-    }
-    if (err < 0) {
-        wr_socket_refuse(known.use_sock, known.sock);
-        return err;
-    }
+    int err = wr_connect_options_take(&known, options);
+    wr_require(err >= 0, err);
     return wr_connect_start(loop, factory, host, port, &known, ret);
 }

@@ -361,14 +361,8 @@ int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
 {
     struct weir_server_options known;
 
-    int err = wr_options_read(&known, sizeof(known), options);
-    if (err == 0) {
-        err = wr_connection_options_read(&known, &known.connection);
-    }
-    if (err < 0) {
-        wr_socket_refuse(known.use_sock, known.sock);
-        return err;
-    }
+    int err = wr_server_options_take(&known, options);
+    wr_require(err >= 0, err);
     return wr_server_create(loop, factory, host, port, &known, ret);
 }
 

@@ -113,6 +113,12 @@ void wr_server_end_handlers(weir_server *server);
 WEIR_MUST_USE int wr_server_options_read(const void *outer,
                                          struct weir_server_options *server);
 
+/* Reads the options that a program gave to a maker of servers. Their socket is
+ * the library's from here on: it is closed when they are refused. */
+WEIR_MUST_USE int
+wr_server_options_take(struct weir_server_options *known,
+                       const struct weir_server_options *options);
+
 /* Checks what a call of a maker asks for: 0, or its error. */
 WEIR_MUST_USE int
 wr_server_options_check(const struct weir_server_options *options,

@@ -20,6 +20,19 @@ int wr_server_options_read(const void *outer,
                    : wr_connection_options_read(server, &server->connection);
 }
 
+int wr_server_options_take(struct weir_server_options *known,
+                           const struct weir_server_options *options)
+{
+    int err = wr_options_read(known, sizeof(*known), options);
+    if (err == 0) {
+        err = wr_connection_options_read(known, &known->connection);
+    }
+    if (err < 0) {
+        wr_socket_refuse(known->use_sock, known->sock);
+    }
+    return err;
+}
+
 int wr_server_options_check(const struct weir_server_options *options,
                             const struct weir_factory *factory,
                             const char *host, uint16_t port)

@@ -7,16 +7,16 @@
 #include "unix.h"
 
 #include "lib/base/address.h"
-#include "lib/base/options.h"
-#include "lib/transport/sock.h"
 #include "weir/unix.h"
 
-/* Reads @path, which must be given unless there are addresses or a socket. */
-static int unix_read_path(const char *path, bool has_other,
+/* Reads the address of @path, which must be given unless there is another one,
+ * and looks at the family that is insisted on. */
+static int unix_read_path(const char *path, bool has_other, int family,
                           struct weir_address *ret)
 {
     wr_assert(ret->len == 0);
     wr_require(path ? !has_other : has_other, -EINVAL);
+    wr_require(family == AF_UNSPEC || family == AF_UNIX, -EINVAL);
     return path ? weir_address_parse_unix(path, ret) : 0;
 }
 
@@ -25,14 +25,10 @@ int wr_unix_connect_start(weir_loop *loop, const struct weir_factory *factory,
                           struct weir_connect_options *options,
                           weir_connect **ret)
 {
+    const bool has_other = options->use_sock || options->address_count > 0;
     struct weir_address address = {.len = 0};
 
-    int err = unix_read_path(
-        path, options->use_sock || options->address_count > 0, &address);
-    if (err >= 0 && options->family != AF_UNSPEC &&
-        options->family != AF_UNIX) {
-        err = -EINVAL;
-    }
+    int err = unix_read_path(path, has_other, options->family, &address);
     if (err < 0) {
         wr_socket_refuse(options->use_sock, options->sock);
         return err;
@@ -41,8 +37,8 @@ int wr_unix_connect_start(weir_loop *loop, const struct weir_factory *factory,
         options->addresses = &address;
         options->address_count = 1;
     }
-    wr_assert(options->use_sock || options->address_count > 0);
     options->family = AF_UNIX;
+    wr_assert(options->use_sock || options->address_count > 0);
     return wr_connect_start(loop, factory, NULL, 0, options, ret);
 }
 
@@ -50,14 +46,10 @@ int wr_unix_server_create(weir_loop *loop, const struct weir_factory *factory,
                           const char *path, struct weir_server_options *options,
                           weir_server **ret)
 {
+    const bool has_other = options->use_sock || options->address_count > 0;
     struct weir_address address = {.len = 0};
 
-    int err = unix_read_path(
-        path, options->use_sock || options->address_count > 0, &address);
-    if (err >= 0 && options->family != AF_UNSPEC &&
-        options->family != AF_UNIX) {
-        err = -EINVAL;
-    }
+    int err = unix_read_path(path, has_other, options->family, &address);
     if (err < 0) {
         wr_socket_refuse(options->use_sock, options->sock);
         return err;
@@ -66,8 +58,8 @@ int wr_unix_server_create(weir_loop *loop, const struct weir_factory *factory,
         options->addresses = &address;
         options->address_count = 1;
     }
-    wr_assert(options->use_sock || options->address_count > 0);
     options->family = AF_UNIX;
+    wr_assert(options->use_sock || options->address_count > 0);
     return wr_server_create(loop, factory, NULL, 0, options, ret);
 }
 
@@ -79,14 +71,8 @@ int weir_create_unix_connection(weir_loop *loop,
 {
     struct weir_connect_options known;
 
-    int err = wr_options_read(&known, sizeof(known), options);
-    if (err == 0) {
-        err = wr_connection_options_read(&known, &known.connection);
-    }
-    if (err < 0) {
-        wr_socket_refuse(known.use_sock, known.sock);
-        return err;
-    }
+    int err = wr_connect_options_take(&known, options);
+    wr_require(err >= 0, err);
     return wr_unix_connect_start(loop, factory, path, &known, ret);
 }
 
@@ -97,13 +83,7 @@ int weir_create_unix_server(weir_loop *loop, const struct weir_factory *factory,
 {
     struct weir_server_options known;
 
-    int err = wr_options_read(&known, sizeof(known), options);
-    if (err == 0) {
-        err = wr_connection_options_read(&known, &known.connection);
-    }
-    if (err < 0) {
-        wr_socket_refuse(known.use_sock, known.sock);
-        return err;
-    }
+    int err = wr_server_options_take(&known, options);
+    wr_require(err >= 0, err);
     return wr_unix_server_create(loop, factory, path, &known, ret);
 }

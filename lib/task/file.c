@@ -104,6 +104,17 @@ static int file_wait(struct file_call *call)
     return err < 0 ? err : call->res;
 }
 
+/* Enters a call that moves bytes at an offset. */
+static int file_enter_at(struct file_call *call, weir_loop *loop, int fd,
+                         uint64_t offset)
+{
+    int err = file_enter(call, loop);
+    wr_require(err >= 0, err);
+    wr_require(fd >= 0, -EBADF);
+    wr_require(offset <= INT64_MAX, -EINVAL);
+    return 0;
+}
+
 int weir_file_open(weir_loop *loop, const char *path, int flags, mode_t mode)
 {
     struct file_call call;
@@ -120,14 +131,9 @@ ssize_t weir_file_read(weir_loop *loop, int fd, void *buf, size_t len,
                        uint64_t offset)
 {
     struct file_call call;
-    int err = file_enter(&call, loop);
-    if (err < 0) {
+    int err = file_enter_at(&call, loop, fd, offset);
+    if (err < 0 || len == 0) {
         return err;
-    }
-    wr_require(fd >= 0, -EBADF);
-    wr_require(offset <= INT64_MAX, -EINVAL);
-    if (len == 0) {
-        return 0;
     }
     wr_prep_read_at(&loop->uring, &call.op, fd, buf,
                     len < INT32_MAX ? len : INT32_MAX, offset);
@@ -138,14 +144,9 @@ ssize_t weir_file_write(weir_loop *loop, int fd, const void *data, size_t len,
                         uint64_t offset)
 {
     struct file_call call;
-    int err = file_enter(&call, loop);
-    if (err < 0) {
+    int err = file_enter_at(&call, loop, fd, offset);
+    if (err < 0 || len == 0) {
         return err;
-    }
-    wr_require(fd >= 0, -EBADF);
-    wr_require(offset <= INT64_MAX, -EINVAL);
-    if (len == 0) {
-        return 0;
     }
     wr_prep_write_at(&loop->uring, &call.op, fd, data,
                      len < INT32_MAX ? len : INT32_MAX, offset);

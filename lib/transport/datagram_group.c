@@ -66,18 +66,27 @@ static int datagram_group_check(const weir_transport *t)
     return 0;
 }
 
-int weir_transport_join_group(weir_transport *t,
-                              const struct weir_address *group,
-                              const struct weir_address *source,
-                              unsigned int interface)
+/* @any is the kernel's request for all sources, @one that for @source alone. */
+static int datagram_group_change(const weir_transport *t,
+                                 const struct weir_address *group,
+                                 const struct weir_address *source,
+                                 unsigned int interface, int any, int one)
 {
     const struct wr_endpoint *e = wr_endpoint_of(t);
     int err = datagram_group_check(t);
 
     wr_require(err >= 0, err);
-    return source ? datagram_group_one(e, group, source, interface,
-                                       MCAST_JOIN_SOURCE_GROUP)
-                  : datagram_group_any(e, group, interface, MCAST_JOIN_GROUP);
+    return source ? datagram_group_one(e, group, source, interface, one)
+                  : datagram_group_any(e, group, interface, any);
+}
+
+int weir_transport_join_group(weir_transport *t,
+                              const struct weir_address *group,
+                              const struct weir_address *source,
+                              unsigned int interface)
+{
+    return datagram_group_change(t, group, source, interface, MCAST_JOIN_GROUP,
+                                 MCAST_JOIN_SOURCE_GROUP);
 }
 
 int weir_transport_leave_group(weir_transport *t,
@@ -85,11 +94,6 @@ int weir_transport_leave_group(weir_transport *t,
                                const struct weir_address *source,
                                unsigned int interface)
 {
-    const struct wr_endpoint *e = wr_endpoint_of(t);
-    int err = datagram_group_check(t);
-
-    wr_require(err >= 0, err);
-    return source ? datagram_group_one(e, group, source, interface,
-                                       MCAST_LEAVE_SOURCE_GROUP)
-                  : datagram_group_any(e, group, interface, MCAST_LEAVE_GROUP);
+    return datagram_group_change(t, group, source, interface, MCAST_LEAVE_GROUP,
+                                 MCAST_LEAVE_SOURCE_GROUP);
 }

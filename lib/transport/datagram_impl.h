@@ -112,7 +112,7 @@ struct wr_endpoint {
     struct wr_op recv_op; /* the poll for datagrams */
     struct wr_op send_op; /* the poll for room */
     struct wr_timer send_timer;
-    struct wr_timer recv_timer;  /* receiving rests until then */
+    struct wr_timer rest_timer;  /* receiving rests until then */
     struct wr_timer close_timer; /* the end of a close's time */
     uint64_t close_timeout_ns;   /* 0: there is none */
     uint64_t peer_wait_ns;       /* UINT64_MAX: there is no limit */

@@ -18,6 +18,8 @@
  */
 #include "datagram_impl.h"
 
+#include "rest.h"
+
 #include <poll.h>
 #include <string.h>
 
@@ -29,8 +31,6 @@
 /* Each datagram counts this much of the turn's budget besides its bytes, and so
  * does an error. */
 #define TURN_COST 256u
-/* How long receiving rests without memory, in the kernel or for a buffer. */
-#define REST_NS 10000000u
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
 
@@ -54,7 +54,7 @@ static void datagram_recv_set_slots(struct wr_endpoint *e, uint64_t len)
 static void datagram_recv_rested(struct wr_timer *timer)
 {
     struct wr_endpoint *e =
-        wr_container_of(timer, struct wr_endpoint, recv_timer);
+        wr_container_of(timer, struct wr_endpoint, rest_timer);
 
     wr_assert(e->state == WR_ENDPOINT_OPEN || e->state == WR_ENDPOINT_DOOMED);
     wr_endpoint_push_step(e);
@@ -68,7 +68,7 @@ void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments)
     wr_assert(e->state == WR_ENDPOINT_UNBORN);
     e->head_bytes = (uint32_t)(head + 15u) & ~15u;
     e->batch = BATCH_MIN;
-    wr_timer_init(&e->recv_timer, datagram_recv_rested);
+    wr_timer_init(&e->rest_timer, datagram_recv_rested);
     datagram_recv_set_slots(e, joins_segments ? SLOT_MAX : 0);
 }
 
@@ -95,23 +95,10 @@ static void datagram_recv_starve(struct wr_endpoint *e)
     wr_budget_starve(&e->t.loop->budget, &e->demand);
 }
 
-static void datagram_recv_rest(struct wr_endpoint *e)
-{
-    wr_assert(e->intake_state == WR_INTAKE_IDLE);
-    wr_timer_arm(&e->t.loop->wheel, &e->recv_timer,
-                 wr_add_sat(e->t.loop->now_ns, REST_NS));
-}
-
-/* There is no buffer. Those that the kernel has for others feed no endpoint:
- * beside them it would starve and be fed in every turn, in vain. */
 static void datagram_recv_lack_buffer(struct wr_endpoint *e)
 {
-    weir_loop *loop = e->t.loop;
-
-    loop->budget.starved_count++;
-    if (wr_pool_has_posted(&loop->pool)) {
-        datagram_recv_rest(e);
-    } else {
+    wr_assert(e->intake_state == WR_INTAKE_IDLE);
+    if (!wr_rest_for_buffer(e->t.loop, &e->rest_timer)) {
         datagram_recv_starve(e);
     }
 }
@@ -155,7 +142,7 @@ void wr_endpoint_update_recv(struct wr_endpoint *e)
     if (!wants) {
         datagram_recv_leave(e);
     } else if (e->intake_state == WR_INTAKE_IDLE &&
-               WR_LIKELY(!wr_timer_is_armed(&e->recv_timer))) {
+               WR_LIKELY(!wr_timer_is_armed(&e->rest_timer))) {
         datagram_recv_arm(e);
     }
 }
@@ -257,7 +244,7 @@ static void datagram_recv_failed(struct wr_endpoint *e, int err)
     } else if (datagram_recv_is_fatal(err)) {
         wr_endpoint_break(e, err, "receive");
     } else if (err == -ENOMEM) { /* it may last */
-        datagram_recv_rest(e);
+        wr_rest_begin(e->t.loop, &e->rest_timer);
         wr_endpoint_tell_error(e, err);
     } else {
         wr_budget_received_due(&e->t.loop->budget, TURN_COST);
@@ -371,7 +358,7 @@ void wr_endpoint_recv_seek_credit(struct wr_endpoint *e)
 void wr_endpoint_end_recv(struct wr_endpoint *e)
 {
     wr_assert(e->state != WR_ENDPOINT_OPEN);
-    wr_timer_cancel(&e->t.loop->wheel, &e->recv_timer);
+    wr_timer_cancel(&e->t.loop->wheel, &e->rest_timer);
     datagram_recv_leave(e);
     if (e->intake_state == WR_INTAKE_ARMED) {
         wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);

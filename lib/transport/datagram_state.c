@@ -113,7 +113,7 @@ static bool datagram_state_is_forgotten(const struct wr_endpoint *e)
 {
     return wr_endpoint_is_reading(e) && e->intake_state == WR_INTAKE_IDLE &&
            !e->demand.account.notify_released &&
-           !wr_timer_is_armed(&e->recv_timer);
+           !wr_timer_is_armed(&e->rest_timer);
 }
 
 void wr_endpoint_check_rest(const struct wr_endpoint *e)

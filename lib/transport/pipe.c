@@ -288,9 +288,16 @@ static void pipe_check(const weir_transport *t)
     wr_pipe_check_rest(wr_pipe_of(t));
 }
 
+/* The entries of both tables. */
+#define PIPE_OPS                                                               \
+    .protocol_kinds = WR_PROTOCOL_STREAMS, .is_closing = pipe_is_closing,      \
+    .set_timeouts = wr_pipe_set_timeouts, .set_protocol = pipe_set_protocol,   \
+    .close = pipe_close, .abort = pipe_abort, .doom = wr_pipe_doom,            \
+    .get_extra_info = pipe_get_extra_info, .abandon = pipe_abandon,            \
+    .dump = pipe_dump, .check = pipe_check, .unreferenced = pipe_unreferenced
+
 static const struct wr_transport_ops pipe_read_ops = {
     .name = "read-pipe",
-    .protocol_kinds = WR_PROTOCOL_STREAMS,
     .write = wr_refuse_write,
     .writelines = wr_refuse_writelines,
     .write_ref = wr_refuse_write_ref,
@@ -298,25 +305,14 @@ static const struct wr_transport_ops pipe_read_ops = {
     .pause_reading = wr_pipe_pause_reading,
     .resume_reading = wr_pipe_resume_reading,
     .is_reading = pipe_is_reading,
-    .is_closing = pipe_is_closing,
     .get_demand = pipe_get_demand,
     .set_read_limit = wr_pipe_set_read_limit,
-    .set_timeouts = wr_pipe_set_timeouts,
-    .set_protocol = pipe_set_protocol,
-    .close = pipe_close,
-    .abort = pipe_abort,
-    .doom = wr_pipe_doom,
-    .get_extra_info = pipe_get_extra_info,
-    .abandon = pipe_abandon,
-    .dump = pipe_dump,
-    .check = pipe_check,
-    .unreferenced = pipe_unreferenced,
+    PIPE_OPS,
 };
 
 /* The end of writing is the end of the connection: write_eof is close. */
 static const struct wr_transport_ops pipe_write_ops = {
     .name = "write-pipe",
-    .protocol_kinds = WR_PROTOCOL_STREAMS,
     .can_write_eof = true,
     .write = wr_pipe_write,
     .writelines = wr_pipe_writelines,
@@ -325,19 +321,9 @@ static const struct wr_transport_ops pipe_write_ops = {
     .write_eof = pipe_close,
     .sendfile = wr_pipe_sendfile,
     .cancel_sendfile = wr_pipe_cancel_sendfile,
-    .is_closing = pipe_is_closing,
     .get_depth = pipe_get_depth,
     .limits_changed = wr_pipe_limits_changed,
-    .set_timeouts = wr_pipe_set_timeouts,
-    .set_protocol = pipe_set_protocol,
-    .close = pipe_close,
-    .abort = pipe_abort,
-    .doom = wr_pipe_doom,
-    .get_extra_info = pipe_get_extra_info,
-    .abandon = pipe_abandon,
-    .dump = pipe_dump,
-    .check = pipe_check,
-    .unreferenced = pipe_unreferenced,
+    PIPE_OPS,
 };
 
 struct wr_pipe *wr_pipe_make(weir_loop *loop, int fd,

@@ -20,10 +20,9 @@
  */
 #include "pipe_impl.h"
 
-#include <poll.h>
+#include "rest.h"
 
-/* How long reading rests when there is no buffer and no event tells of one. */
-#define REST_NS 10000000u
+#include <poll.h>
 
 /* True when the protocol wants bytes that are still in the kernel. */
 static bool pipe_read_wants(const struct wr_pipe *p)
@@ -130,20 +129,13 @@ void wr_pipe_update_read(struct wr_pipe *p)
     }
 }
 
-/* There is no buffer. Those that the kernel has for others feed none of these:
- * beside them the pipe would starve and be fed in every turn, in vain. */
 static void pipe_read_lack_buffer(struct wr_pipe *p)
 {
-    weir_loop *loop = p->t.loop;
-
-    loop->budget.starved_count++;
-    if (!wr_pool_has_posted(&loop->pool)) {
+    if (wr_rest_for_buffer(p->t.loop, &p->rest_timer)) {
+        p->held_back = true;
+    } else {
         pipe_read_starve(p);
-        return;
     }
-    p->held_back = true;
-    wr_timer_arm(&loop->wheel, &p->rest_timer,
-                 wr_add_sat(loop->now_ns, REST_NS));
 }
 
 static void pipe_read_rested(struct wr_timer *timer)

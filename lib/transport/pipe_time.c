@@ -6,32 +6,14 @@
  */
 #include "pipe_impl.h"
 
+#include "deadline.h"
 #include "weir/error.h"
 
-struct deadline {
-    uint64_t when_ns;
-    int err;
-    const char *what;
-};
-
-static void pipe_time_consider(struct deadline *first, uint64_t since_ns,
-                               uint64_t limit_ns, int err, const char *what)
-{
-    wr_assert(err < 0);
-    if (limit_ns == 0) {
-        return;
-    }
-    const uint64_t when_ns = wr_add_sat(since_ns, limit_ns);
-    if (when_ns < first->when_ns) {
-        *first = (struct deadline){when_ns, err, what};
-    }
-}
-
 /* The limit that ends the connection first, as things stand. */
-static struct deadline pipe_time_next_deadline(const struct wr_pipe *p)
+static struct wr_deadline pipe_time_next_deadline(const struct wr_pipe *p)
 {
     const struct weir_timeouts *limits = &p->limits;
-    struct deadline first = {.when_ns = UINT64_MAX};
+    struct wr_deadline first = {.when_ns = UINT64_MAX};
 
     if (wr_pipe_is_over(p)) {
         return first;
@@ -40,20 +22,20 @@ static struct deadline pipe_time_next_deadline(const struct wr_pipe *p)
     const uint64_t moved_ns =
         p->io == WR_PIPE_DUE ? p->t.loop->now_ns : p->moved_ns;
     if (p->closing_ns != 0) {
-        pipe_time_consider(&first, p->closing_ns, limits->close_ns,
-                           WEIR_ECLOSETIMEOUT, "close");
+        wr_deadline_consider(&first, p->closing_ns, limits->close_ns,
+                             WEIR_ECLOSETIMEOUT, "close");
     }
     if (wr_pipe_is_reading(p) && !p->held_back) {
-        pipe_time_consider(&first, moved_ns, limits->read_ns, WEIR_EREADTIMEOUT,
-                           "read");
+        wr_deadline_consider(&first, moved_ns, limits->read_ns,
+                             WEIR_EREADTIMEOUT, "read");
     }
     if (!wr_sendq_is_empty(&p->sendq)) {
-        pipe_time_consider(&first, moved_ns, limits->write_stall_ns,
-                           WEIR_EWRITESTALL, "write");
+        wr_deadline_consider(&first, moved_ns, limits->write_stall_ns,
+                             WEIR_EWRITESTALL, "write");
     }
     if (p->state == WR_PIPE_OPEN) {
-        pipe_time_consider(&first, moved_ns, limits->idle_ns, WEIR_EIDLE,
-                           "connection");
+        wr_deadline_consider(&first, moved_ns, limits->idle_ns, WEIR_EIDLE,
+                             "connection");
     }
     return first;
 }
@@ -73,12 +55,12 @@ static void pipe_time_expire(struct wr_timer *timer)
 
     wr_pipe_check_invariants(p);
     wr_assert(p->has_limits);
-    const struct deadline next = pipe_time_next_deadline(p);
+    const struct wr_deadline next = pipe_time_next_deadline(p);
     if (next.when_ns > p->t.loop->now_ns) {
         pipe_time_arm(p, next.when_ns);
         return;
     }
-    wr_transport_set_error(&p->t, next.err, next.what);
+    wr_transport_set_error(&p->t, next.err, next.where);
     wr_pipe_doom(&p->t);
 }
 

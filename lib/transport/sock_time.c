@@ -8,37 +8,19 @@
  */
 #include "sock_impl.h"
 
+#include "deadline.h"
 #include "weir/error.h"
 
 #include <string.h>
 
 #define STALL_LOOKS 8u /* within the limit */
 
-struct deadline {
-    uint64_t when_ns;
-    int err;
-    const char *what;
-};
-
-static void sock_time_consider(struct deadline *first, uint64_t since_ns,
-                               uint64_t limit_ns, int err, const char *what)
-{
-    wr_assert(err <= 0);
-    if (limit_ns == 0) {
-        return;
-    }
-    const uint64_t when_ns = wr_add_sat(since_ns, limit_ns);
-    if (when_ns < first->when_ns) {
-        *first = (struct deadline){when_ns, err, what};
-    }
-}
-
 /* The limit that ends the connection first, as things stand. */
-static struct deadline sock_time_next_deadline(const struct wr_sock *s)
+static struct wr_deadline sock_time_next_deadline(const struct wr_sock *s)
 {
     const struct wr_sock_times *times = s->times;
     const struct weir_timeouts *limits = &times->limits;
-    struct deadline first = {.when_ns = UINT64_MAX};
+    struct wr_deadline first = {.when_ns = UINT64_MAX};
 
     if (wr_sock_is_over(s)) {
         return first;
@@ -51,24 +33,24 @@ static struct deadline sock_time_next_deadline(const struct wr_sock *s)
                                  ? s->t.loop->now_ns
                                  : times->sent_ns;
     if (s->state == WR_SOCK_LINGERING) {
-        sock_time_consider(&first, times->linger_ns, limits->linger_ns, 0,
-                           "linger");
+        wr_deadline_consider(&first, times->linger_ns, limits->linger_ns, 0,
+                             "linger");
     }
     if (times->closing_ns != 0) {
-        sock_time_consider(&first, times->closing_ns, limits->close_ns,
-                           WEIR_ECLOSETIMEOUT, "close");
+        wr_deadline_consider(&first, times->closing_ns, limits->close_ns,
+                             WEIR_ECLOSETIMEOUT, "close");
     }
     if (wr_sock_is_reading(s) && !s->held_back) {
-        sock_time_consider(&first, received_ns, limits->read_ns,
-                           WEIR_EREADTIMEOUT, "receive");
+        wr_deadline_consider(&first, received_ns, limits->read_ns,
+                             WEIR_EREADTIMEOUT, "receive");
     }
     if (wr_sock_has_unsent(s)) {
-        sock_time_consider(&first, sent_ns, limits->write_stall_ns,
-                           WEIR_EWRITESTALL, "send");
+        wr_deadline_consider(&first, sent_ns, limits->write_stall_ns,
+                             WEIR_EWRITESTALL, "send");
     }
     if (s->state == WR_SOCK_OPEN) {
-        sock_time_consider(&first, wr_max_u64(received_ns, sent_ns),
-                           limits->idle_ns, WEIR_EIDLE, "connection");
+        wr_deadline_consider(&first, wr_max_u64(received_ns, sent_ns),
+                             limits->idle_ns, WEIR_EIDLE, "connection");
     }
     return first;
 }
@@ -124,13 +106,13 @@ static void sock_time_expire(struct wr_timer *timer)
     if (sock_time_next_look_ns(s) <= now_ns) {
         sock_time_look(s, now_ns);
     }
-    const struct deadline next = sock_time_next_deadline(s);
+    const struct wr_deadline next = sock_time_next_deadline(s);
     if (next.when_ns > now_ns) {
         sock_time_arm(s, next.when_ns);
         return;
     }
     if (next.err < 0) {
-        wr_transport_set_error(&s->t, next.err, next.what);
+        wr_transport_set_error(&s->t, next.err, next.where);
     }
     wr_sock_doom(&s->t);
 }

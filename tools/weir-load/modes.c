@@ -92,6 +92,18 @@ int mode_judge_write(int err)
 
 /* ---- echo ---- */
 
+void mode_pause_echo(void *user, weir_transport *t)
+{
+    (void)user;
+    weir_transport_pause_reading(t);
+}
+
+void mode_resume_echo(void *user, weir_transport *t)
+{
+    (void)user;
+    weir_transport_resume_reading(t);
+}
+
 static void echo_made(void *user, weir_transport *t)
 {
     connection_made(user, t);
@@ -111,25 +123,13 @@ static int echo_received(void *user, weir_transport *t,
     return mode_judge_write(weir_transport_write(t, buf->data, buf->len));
 }
 
-static void echo_pause(void *user, weir_transport *t)
-{
-    (void)user;
-    weir_transport_pause_reading(t);
-}
-
-static void echo_resume(void *user, weir_transport *t)
-{
-    (void)user;
-    weir_transport_resume_reading(t);
-}
-
 static const struct weir_protocol echo_protocol = {
     .size = sizeof(struct weir_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
     .connection_made = echo_made,
     .connection_lost = connection_lost,
-    .pause_writing = echo_pause,
-    .resume_writing = echo_resume,
+    .pause_writing = mode_pause_echo,
+    .resume_writing = mode_resume_echo,
     .data_received = echo_received,
     .eof_received = eof_received,
 };

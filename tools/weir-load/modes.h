@@ -56,6 +56,11 @@ void mode_count_opened(struct mode_counts *counts, const weir_transport *t);
  */
 int mode_judge_write(int err);
 
+/* pause_writing and resume_writing of echo: it reads nothing while its answers
+ * wait. */
+void mode_pause_echo(void *user, weir_transport *t);
+void mode_resume_echo(void *user, weir_transport *t);
+
 /* What chargen repeats: whole lines, alive for ever. */
 const char *mode_chargen_text(size_t *ret_len);
 

@@ -324,7 +324,9 @@ static bool add_addresses(struct serve *serve, struct target *name)
     return added;
 }
 
-/* A server takes names as they are; a datagram endpoint takes an address. */
+/* A server listens on all addresses of a name. An endpoint is bound to one of
+ * them alone: the names of datagram targets are looked up here, and each
+ * address gets an endpoint. */
 static bool find_datagram_names(struct serve *serve)
 {
     struct target given[SERVE_ADDRESSES_MAX];

@@ -77,25 +77,13 @@ static int echo_received(void *user, weir_transport *t,
     return 0;
 }
 
-static void echo_pause(void *user, weir_transport *t)
-{
-    (void)user;
-    weir_transport_pause_reading(t);
-}
-
-static void echo_resume(void *user, weir_transport *t)
-{
-    (void)user;
-    weir_transport_resume_reading(t);
-}
-
 static const struct weir_protocol echo_protocol = {
     .size = sizeof(struct weir_protocol),
     .kind = WEIR_PROTOCOL_DATAGRAM,
     .connection_made = connection_made,
     .connection_lost = connection_lost,
-    .pause_writing = echo_pause,
-    .resume_writing = echo_resume,
+    .pause_writing = mode_pause_echo,
+    .resume_writing = mode_resume_echo,
     .datagram_received = echo_received,
     .error_received = error_received,
 };
