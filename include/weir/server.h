@@ -52,7 +52,8 @@ struct weir_connection_options {
  * @p err is 0 and @p t the new transport (borrowed), after its
  * connection_made; or @p err is negative and @p t NULL. -ECANCELED means
  * weir_connect_cancel(), -ETIMEDOUT a connect time-out; a WEIR_EDNS... code,
- * that the name has no address (resolver.h).
+ * that the name has no address (resolver.h); -EPROTONOSUPPORT or -ENOPROTOOPT,
+ * that this kernel has no Multipath TCP or it is switched off.
  */
 typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
 
@@ -111,6 +112,11 @@ struct weir_connect_options {
     /** TLS on the connection (tls_connection.h), borrowed; NULL: none. done is
      * called after the handshake. */
     const struct weir_tls_settings *tls;
+    /** IPPROTO_MPTCP: Multipath TCP (Linux 5.6, where it is built in and
+     * net.mptcp.enabled is 1), which is plain TCP with a peer that does not
+     * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 with a sock; Unix addresses
+     * are left out where it is not. */
+    int proto;
     /** Settings of the connection. */
     struct weir_connection_options connection;
 };
@@ -145,7 +151,8 @@ struct weir_connect_options {
  * @retval -EINVAL      an unset size field, no factory, none or two of host,
  *                      addresses and sock, the socket is no connected stream
  *                      socket, no address of the family asked for, one that is
- *                      none or has no name, or a handle without done
+ *                      none or has no name, another protocol than TCP and
+ *                      MPTCP, or one with a socket, or a handle without done
  * @retval -EBADF       sock is no descriptor that is open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed
@@ -194,7 +201,9 @@ WEIR_API int weir_connect_get_error(const weir_connect *connect, size_t index,
                                     struct weir_address *ret);
 
 /** Called when a server's start has ended: @p err is 0 if it listens (with
- * no_start_serving: is bound), or a negative error. */
+ * no_start_serving: is bound), or a negative error; -EPROTONOSUPPORT or
+ * -ENOPROTOOPT say that this kernel has no Multipath TCP or it is switched off.
+ */
 typedef void weir_server_done_fn(void *arg, int err, weir_server *server);
 
 /** Called when a server is closed and its last connection is lost. */
@@ -249,6 +258,11 @@ struct weir_server_options {
     /** TLS on each connection (tls_connection.h), borrowed; NULL: none. Later:
      * weir_server_set_tls(). */
     const struct weir_tls_settings *tls;
+    /** IPPROTO_MPTCP: Multipath TCP (Linux 5.6, where it is built in and
+     * net.mptcp.enabled is 1), which is plain TCP with clients that do not
+     * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 with a sock or a Unix
+     * address. */
+    int proto;
     /** Settings of each connection. */
     struct weir_connection_options connection;
 };
@@ -279,7 +293,8 @@ struct weir_server_options {
  * @retval -E2BIG   options of a newer library, with a field set unknown here
  * @retval -EINVAL  an unset size field, no factory, two of host, addresses and
  *                  sock, not a stream socket, an address that is none or is of
- *                  another family than asked for
+ *                  another family than asked for, another protocol than TCP and
+ *                  MPTCP, or one with a socket or a Unix address
  * @retval -EBADF   sock is no descriptor that is open
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory

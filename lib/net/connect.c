@@ -397,6 +397,7 @@ static void connect_init(weir_connect *connect, weir_loop *loop,
                      .keeps_order = options->no_interleave},
         .attempt = {.local = &connect->local,
                     .local_port = options->local_port,
+                    .proto = options->proto,
                     .timeout_ns = options->attempt_timeout_ns,
                     .connection = &connect->connection},
     };

@@ -94,13 +94,13 @@ static int connect_plan_local(struct wr_connect_plan *plan,
 }
 
 /* An address of another family than was asked for is left out, and a Unix one
- * if an own port was. */
+ * if an own port was, or a protocol. */
 static bool connect_plan_is_candidate(const struct wr_connect_plan *plan,
                                       const struct weir_address *address)
 {
     const int family = address->storage.any.sa_family;
     wr_assert(address->len > 0);
-    if (family == AF_UNIX && plan->local_port != 0) {
+    if (family == AF_UNIX && (plan->local_port != 0 || plan->proto != 0)) {
         return false;
     }
     return plan->family == AF_UNSPEC || plan->family == family;
@@ -126,6 +126,8 @@ int wr_connect_plan_check(const struct weir_connect_options *options,
                    options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
     wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
+    wr_require(wr_socket_is_proto(options->proto), -EINVAL);
+    wr_require(options->proto == 0 || !options->use_sock, -EINVAL);
     return 0;
 }
 
@@ -134,7 +136,8 @@ int wr_connect_plan_read(struct wr_connect_plan *plan, const char *host,
                          const struct weir_connect_options *options)
 {
     *plan = (struct wr_connect_plan){.family = options->family,
-                                     .local_port = options->local_port};
+                                     .local_port = options->local_port,
+                                     .proto = options->proto};
     int err = connect_plan_read_all(plan, host, port, options);
     wr_require(err >= 0, err);
     if (options->use_sock) {

@@ -17,6 +17,7 @@ struct wr_connect_plan {
     struct weir_address local; /* len 0: any */
     uint16_t local_port;       /* where local is any; 0: any */
     int family;                /* of all candidates; AF_UNSPEC: any */
+    int proto;                 /* IPPROTO_...; 0: that of the family */
     const char *name;          /* the caller's, to be looked up; NULL: none */
     uint16_t port;             /* of the addresses that it has */
     size_t candidate_count;    /* addresses that fit; 0 with a name alone */

@@ -36,13 +36,15 @@ static int connect_socket_bind(int fd, int family,
     return wr_sys_bind(fd, &address.storage.any, address.len);
 }
 
-int wr_connect_socket_open(int family, const struct weir_address *local,
+int wr_connect_socket_open(int family, int proto,
+                           const struct weir_address *local,
                            uint16_t local_port,
                            const struct weir_connection_options *connection)
 {
     wr_assert(local->len == 0 || local->storage.any.sa_family == family);
+    wr_assert(proto == 0 || family != AF_UNIX);
     const int type = SOCK_STREAM | (family == AF_UNIX ? SOCK_NONBLOCK : 0);
-    int fd = wr_sys_socket(family, type, 0);
+    int fd = wr_sys_socket(family, type, proto);
     if (fd < 0) {
         return fd;
     }

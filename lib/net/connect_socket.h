@@ -9,10 +9,11 @@
 
 #include "weir/server.h"
 
-/* Makes a socket of @family with the options of @connection, bound to @local;
- * where that has length 0 to any address with @local_port, or not at all. */
+/* Makes a socket of @family and @proto with the options of @connection, bound
+ * to @local; where that has length 0 to any address with @local_port, or not at
+ * all. */
 WEIR_MUST_USE int
-wr_connect_socket_open(int family, const struct weir_address *local,
+wr_connect_socket_open(int family, int proto, const struct weir_address *local,
                        uint16_t local_port,
                        const struct weir_connection_options *connection);
 

@@ -165,7 +165,8 @@ int wr_listener_open(struct wr_listener *listener,
 {
     wr_assert(listener->fd < 0);
     listener->family = address->storage.any.sa_family;
-    int fd = wr_sys_socket(listener->family, SOCK_STREAM, 0);
+    wr_assert(options->proto == 0 || listener->family != AF_UNIX);
+    int fd = wr_sys_socket(listener->family, SOCK_STREAM, options->proto);
     if (fd < 0) {
         return fd;
     }

@@ -51,6 +51,7 @@ struct wr_listener {
 
 struct wr_listen_options {
     int backlog;
+    int proto; /* IPPROTO_...; 0: that of the family */
     bool bind_only;
     bool reuse_address;
     bool reuse_port;
@@ -114,6 +115,13 @@ static inline void wr_socket_refuse(bool use_sock, int sock)
     if (use_sock) {
         wr_ignore(wr_sys_close(sock)); /* the caller is told another error */
     }
+}
+
+/* The protocols of stream sockets that a program may ask for; 0 stands for that
+ * of the family. */
+static inline bool wr_socket_is_proto(int proto)
+{
+    return proto == 0 || proto == IPPROTO_TCP || proto == IPPROTO_MPTCP;
 }
 
 /* Checks a descriptor that a program wants adopted: it must be open (-EBADF), a

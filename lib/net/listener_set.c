@@ -41,9 +41,9 @@ static int listener_set_add_address(struct wr_listener_set *set, int family,
                                     const struct weir_address *address)
 {
     wr_assert(wr_address_is_valid(address));
-    if (family != AF_UNSPEC && address->storage.any.sa_family != family) {
-        return -EINVAL;
-    }
+    const int own = address->storage.any.sa_family;
+    wr_require(family == AF_UNSPEC || own == family, -EINVAL);
+    wr_require(own != AF_UNIX || set->options.proto == 0, -EINVAL);
     if (!listener_set_is_listed(set, address)) {
         wr_assert(set->address_count < set->capacity);
         set->addresses[set->address_count++] = *address;
@@ -196,6 +196,7 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->options.bind_only = options->no_start_serving;
     set->options.reuse_address = !options->no_reuse_address;
     set->options.reuse_port = options->reuse_port;
+    set->options.proto = options->proto;
     set->options.defer_accept_s = options->defer_accept_s;
     set->options.socket_mode = options->socket_mode;
     set->options.keeps_file = options->no_cleanup_socket;

@@ -43,6 +43,8 @@ int wr_server_options_check(const struct weir_server_options *options,
                -EINVAL);
     wr_require(options->socket_mode <= ALLPERMS, -EINVAL);
     wr_require(options->backlog >= 0, -EINVAL);
+    wr_require(wr_socket_is_proto(options->proto), -EINVAL);
+    wr_require(options->proto == 0 || !options->use_sock, -EINVAL);
     if (options->address_count > 0) {
         wr_require(options->addresses && !options->use_sock, -EINVAL);
         wr_require(!host && options->host_count == 0 && port == 0, -EINVAL);

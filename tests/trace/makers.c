@@ -370,3 +370,39 @@ UNIT(makers, a_connection_that_came_about_in_spite_of_the_cancel_is_closed)
     fake_peer_close(peer);
     finish(&m);
 }
+
+/* ---- a kernel without Multipath TCP ---- */
+
+UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_connection)
+{
+    struct maker m;
+    start(&m);
+    struct weir_connect_options options = maker_connect_options(&m);
+    options.proto = IPPROTO_MPTCP;
+
+    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1", 80,
+                                     &options, NULL),
+              0);
+    maker_run(&m, maker_is_done);
+
+    expect_eq(m.done_err, -EPROTONOSUPPORT);
+    expect_str_eq(m.log, "D");
+    finish(&m);
+}
+
+UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_server)
+{
+    struct maker m;
+    start(&m);
+    struct weir_server_options options = maker_server_options(&m);
+    options.proto = IPPROTO_MPTCP;
+
+    expect_eq(
+        weir_create_server(m.loop, &m.factory, NULL, 0, &options, &m.server),
+        0);
+    maker_run(&m, maker_is_done);
+
+    expect_eq(m.done_err, -EPROTONOSUPPORT);
+    expect_eq(weir_server_get_socket_count(m.server), 0);
+    finish(&m);
+}

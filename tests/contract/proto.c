@@ -1,0 +1,270 @@
+/*
+ * The protocol of stream sockets: TCP, or Multipath TCP where the kernel has
+ * it.
+ *
+ * The other end is a plain blocking socket. Tests of MPTCP are skipped where
+ * such sockets cannot be made.
+ */
+#include "tests/contract/maker.h"
+
+#include <sched.h>
+
+static int make_socket(int proto)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, proto);
+
+    if (fd < 0 && proto == IPPROTO_MPTCP) {
+        cr_skip_test("this kernel has no Multipath TCP, or it is off");
+    }
+    expect_geq(fd, 0);
+    peer_set_timeout(fd);
+    return fd;
+}
+
+static int listen_as(int proto, struct weir_address *ret)
+{
+    int fd = make_socket(proto);
+
+    *ret = peer_address("127.0.0.1", 0);
+    expect_eq(bind(fd, &ret->storage.any, ret->len), 0);
+    expect_eq(listen(fd, 1), 0);
+    expect_eq(getsockname(fd, &ret->storage.any, &ret->len), 0);
+    return fd;
+}
+
+static bool has_received(const struct maker *m)
+{
+    return m->received >= 5;
+}
+
+/* Bytes go to the transport, and back. */
+static void expect_echo(struct maker *m, int peer)
+{
+    char answer[8] = "";
+
+    m->echo = true;
+    expect_eq(send(peer, "hello", 5, MSG_NOSIGNAL), 5);
+    maker_run(m, has_received);
+    maker_run_for(m, MS);
+    expect_eq(recv(peer, answer, 5, MSG_WAITALL), 5);
+    expect_str_eq(answer, "hello");
+}
+
+static int get_proto(const struct maker *m)
+{
+    return get_option(weir_transport_get_socket(m->t), SOL_SOCKET, SO_PROTOCOL);
+}
+
+/* Serves, is called by a client of @client, and returns the protocol of the
+ * accepted connection. */
+static int serve_as(struct maker *m, int server, int client)
+{
+    struct weir_server_options options = maker_server_options(m);
+    int peer = make_socket(client);
+
+    options.proto = server;
+    maker_serve(m, "127.0.0.1", &options);
+    struct weir_address address =
+        peer_address("127.0.0.1", server_port(m->server));
+    expect_eq(connect(peer, &address.storage.any, address.len), 0);
+    maker_run(m, maker_is_made);
+    const int proto = get_proto(m);
+    expect_echo(m, peer);
+    close(peer);
+    return proto;
+}
+
+/* Connects to a server of @server, and returns the protocol of the socket. */
+static int connect_as(struct maker *m, int client, int server)
+{
+    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_address address;
+    int listener = listen_as(server, &address);
+
+    options.proto = client;
+    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
+                                     address_port(&address), &options, NULL),
+              0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, 0);
+    int peer = accept(listener, NULL, NULL);
+    expect_geq(peer, 0);
+    peer_set_timeout(peer);
+    const int proto = get_proto(m);
+    expect_echo(m, peer);
+    close(peer);
+    close(listener);
+    return proto;
+}
+
+/* ---- Multipath TCP ---- */
+
+MAKER(proto, a_server_of_MPTCP_speaks_it_with_clients_that_do)
+{
+    expect_eq(serve_as(m, IPPROTO_MPTCP, IPPROTO_MPTCP), IPPROTO_MPTCP);
+}
+
+MAKER(proto, a_server_of_MPTCP_speaks_TCP_with_other_clients)
+{
+    close(make_socket(IPPROTO_MPTCP)); /* skips */
+    serve_as(m, IPPROTO_MPTCP, IPPROTO_TCP);
+    expect_eq(get_option(weir_server_get_socket(m->server, 0, NULL), SOL_SOCKET,
+                         SO_PROTOCOL),
+              IPPROTO_MPTCP);
+}
+
+MAKER(proto, a_connection_by_MPTCP_speaks_it_with_a_server_that_does)
+{
+    expect_eq(connect_as(m, IPPROTO_MPTCP, IPPROTO_MPTCP), IPPROTO_MPTCP);
+}
+
+MAKER(proto, a_connection_by_MPTCP_reaches_a_server_of_TCP)
+{
+    close(make_socket(IPPROTO_MPTCP)); /* skips */
+    expect_eq(connect_as(m, IPPROTO_MPTCP, IPPROTO_TCP), IPPROTO_MPTCP);
+}
+
+/* A network of its own, in which it can be switched off. */
+static void switch_mptcp_off(void)
+{
+    close(make_socket(IPPROTO_MPTCP)); /* skips */
+    if (unshare(CLONE_NEWNET) < 0) {
+        cr_skip_test("a network of its own needs root");
+    }
+    int fd = open("/proc/sys/net/mptcp/enabled", O_WRONLY);
+    if (fd < 0 || write(fd, "0", 1) != 1) {
+        cr_skip_test("MPTCP cannot be switched off here");
+    }
+    close(fd);
+}
+
+MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_connection)
+{
+    struct weir_connect_options options = maker_connect_options(m);
+    options.proto = IPPROTO_MPTCP;
+    switch_mptcp_off();
+
+    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 1,
+                                     &options, NULL),
+              0);
+    maker_run(m, maker_is_done);
+
+    expect_eq(m->done_err, -ENOPROTOOPT, "%s", weir_strerror(m->done_err));
+    expect_str_eq(m->log, "D");
+}
+
+MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_server)
+{
+    struct weir_server_options options = maker_server_options(m);
+    options.proto = IPPROTO_MPTCP;
+    switch_mptcp_off();
+
+    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 &m->server),
+              0);
+    maker_run(m, maker_is_done);
+
+    expect_eq(m->done_err, -ENOPROTOOPT, "%s", weir_strerror(m->done_err));
+}
+
+/* ---- TCP ---- */
+
+MAKER(proto, a_connection_is_one_of_TCP_unless_asked_otherwise)
+{
+    expect_eq(connect_as(m, 0, IPPROTO_TCP), IPPROTO_TCP);
+}
+
+MAKER(proto, a_connection_may_ask_for_TCP_by_its_number)
+{
+    expect_eq(connect_as(m, IPPROTO_TCP, IPPROTO_TCP), IPPROTO_TCP);
+}
+
+MAKER(proto, a_server_is_one_of_TCP_unless_asked_otherwise)
+{
+    expect_eq(serve_as(m, 0, IPPROTO_TCP), IPPROTO_TCP);
+}
+
+MAKER(proto, a_server_may_ask_for_TCP_by_its_number)
+{
+    expect_eq(serve_as(m, IPPROTO_TCP, IPPROTO_TCP), IPPROTO_TCP);
+}
+
+/* ---- refusals ---- */
+
+MAKER(proto, other_protocols_are_refused)
+{
+    static const int others[] = {IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_ICMP, -1};
+    struct weir_connect_options connect = maker_connect_options(m);
+    struct weir_server_options server = maker_server_options(m);
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        connect.proto = others[i];
+        server.proto = others[i];
+        expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 1,
+                                         &connect, NULL),
+                  -EINVAL);
+        expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0,
+                                     &server, &m->server),
+                  -EINVAL);
+    }
+    cr_expect_null(m->server);
+}
+
+MAKER(proto, a_socket_that_is_handed_in_has_its_own)
+{
+    struct weir_connect_options connect = maker_connect_options(m);
+    struct weir_server_options server = maker_server_options(m);
+    struct weir_address address;
+    int listener = listen_as(IPPROTO_TCP, &address);
+
+    connect.use_sock = true;
+    connect.proto = IPPROTO_TCP;
+    connect.sock = peer_connect_to(&address);
+    expect_eq(
+        weir_create_connection(m->loop, &m->factory, NULL, 0, &connect, NULL),
+        -EINVAL);
+    server.use_sock = true;
+    server.proto = IPPROTO_TCP;
+    server.sock = listener;
+    expect_eq(
+        weir_create_server(m->loop, &m->factory, NULL, 0, &server, &m->server),
+        -EINVAL);
+
+    cr_expect_not(is_open(connect.sock), "it was taken");
+    cr_expect_not(is_open(listener), "it was taken");
+}
+
+MAKER(proto, Unix_sockets_have_none)
+{
+    struct weir_connect_options connect = maker_connect_options(m);
+    struct weir_server_options server = maker_server_options(m);
+
+    connect.proto = IPPROTO_TCP;
+    server.proto = IPPROTO_TCP;
+    expect_eq(weir_create_unix_connection(m->loop, &m->factory, "@none",
+                                          &connect, NULL),
+              -EINVAL);
+    expect_eq(weir_create_unix_server(m->loop, &m->factory, "@none", &server,
+                                      &m->server),
+              -EINVAL);
+}
+
+MAKER(proto, a_Unix_address_beside_others_is_left_out)
+{
+    struct weir_connect_options options = maker_connect_options(m);
+    struct weir_address addresses[2];
+    int listener = listen_as(IPPROTO_TCP, &addresses[1]);
+    expect_eq(weir_address_parse_unix("@none", &addresses[0]), 0);
+
+    options.proto = IPPROTO_TCP;
+    options.addresses = addresses;
+    options.address_count = 2;
+    expect_eq(
+        weir_create_connection(m->loop, &m->factory, NULL, 0, &options, NULL),
+        0);
+    maker_run(m, maker_is_done);
+
+    expect_eq(m->done_err, 0);
+    expect_eq(m->peername.storage.any.sa_family, AF_INET);
+    close(listener);
+}
