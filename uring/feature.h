@@ -26,7 +26,8 @@
     X(WRITE_NOSIGNAL, "write_nosignal", "6.18",                                \
       "SIGPIPE is blocked meanwhile")                                          \
     X(CACHESTAT, "cachestat", "6.5", "files are read, then sent")              \
-    X(PIDFD_INFO, "pidfd_info", "6.15", "no status of a child others reaped")
+    X(PIDFD_INFO, "pidfd_info", "6.15", "no status of a child others reaped")  \
+    X(PIDFD_GROUP, "pidfd_group", "6.9", "no signals to groups of children")
 
 enum wr_feature {
 #define WR_FEATURE_ENUM(constant, name, kernel, without) WR_FEATURE_##constant,

@@ -241,6 +241,18 @@ static bool probe_pidfd_info(void)
     return result;
 }
 
+static bool probe_pidfd_group(void)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (pidfd < 0) {
+        return false;
+    }
+    /* No signal is sent; this process need not lead a group. */
+    const int err = wr_spawn_signal_group(pidfd, 0);
+    close(pidfd);
+    return err == 0 || err == -ESRCH;
+}
+
 static uint32_t probe_find_features(struct io_uring *uring)
 {
     uint32_t found = 0;
@@ -273,6 +285,9 @@ static uint32_t probe_find_features(struct io_uring *uring)
     }
     if (probe_pidfd_info()) {
         found |= 1u << WR_FEATURE_PIDFD_INFO;
+    }
+    if (probe_pidfd_group()) {
+        found |= 1u << WR_FEATURE_PIDFD_GROUP;
     }
     return found | probe_pipe();
 }

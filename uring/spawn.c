@@ -39,6 +39,7 @@
 #define SPAWN_P_PIDFD        3
 #define SPAWN_INFO_EXIT      (UINT64_C(1) << 3)
 #define SPAWN_PIDFD_GET_INFO _IOWR(0xff, 11, struct spawn_info)
+#define SPAWN_SIGNAL_GROUP   4u /* PIDFD_SIGNAL_PROCESS_GROUP */
 
 #define SPAWN_STACK_SIZE  (32u << 10)
 #define SPAWN_SIGNALS     64
@@ -335,11 +336,21 @@ int wr_spawn_query(int pidfd, int *ret)
     return 0;
 }
 
-int wr_spawn_signal(int pidfd, int signum)
+static int spawn_send_signal(int pidfd, int signum, unsigned int flags)
 {
     wr_assert(pidfd >= 0);
-    return syscall(SYS_pidfd_send_signal, pidfd, signum, NULL, 0) < 0 ? -errno
-                                                                      : 0;
+    const long ret = syscall(SYS_pidfd_send_signal, pidfd, signum, NULL, flags);
+    return ret < 0 ? -errno : 0;
+}
+
+int wr_spawn_signal(int pidfd, int signum)
+{
+    return spawn_send_signal(pidfd, signum, 0);
+}
+
+int wr_spawn_signal_group(int pidfd, int signum)
+{
+    return spawn_send_signal(pidfd, signum, SPAWN_SIGNAL_GROUP);
 }
 
 void wr_spawn_await(int pidfd, int timeout_ms)

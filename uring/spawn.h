@@ -55,6 +55,10 @@ WEIR_MUST_USE int wr_spawn_query(int pidfd, int *ret);
 /* -ESRCH once it was reaped. */
 WEIR_MUST_USE int wr_spawn_signal(int pidfd, int signum);
 
+/* Signals all processes of the group that the child leads or led, also when it
+ * was reaped. -ESRCH: there is none; Linux 6.9, before it -EINVAL. */
+WEIR_MUST_USE int wr_spawn_signal_group(int pidfd, int signum);
+
 /* Sleeps until the child has ended, at most @timeout_ms. */
 void wr_spawn_await(int pidfd, int timeout_ms);
 

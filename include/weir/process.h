@@ -223,6 +223,20 @@ WEIR_API int weir_process_terminate(weir_process *process);
 WEIR_API int weir_process_kill(weir_process *process);
 
 /**
+ * Send a signal to the process group that the child leads, also after the
+ * child's end, to those that it left behind.
+ *
+ * @param process  the process; borrowed
+ * @param signum   the signal
+ * @return         as weir_transport_killpg()
+ * @retval -ESRCH  no process is in a group that the child leads
+ * @retval -EOPNOTSUPP  a kernel before Linux 6.9
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_process_killpg(weir_process *process, int signum);
+
+/**
  * Close the pipes and give the process up.
  *
  * A child that still runs gets SIGTERM, and SIGKILL after close_grace_ns, as by

@@ -283,6 +283,30 @@ WEIR_API int weir_transport_terminate(weir_transport *t);
  */
 WEIR_API int weir_transport_kill(weir_transport *t);
 
+/**
+ * Send a signal to the process group of the child, and so to the processes that
+ * it has made, if they have not left the group; killpg(2) without its race.
+ *
+ * The child must lead the group: start_new_session, or use_process_group with
+ * process_group 0. Those of the group that outlive the child are reached too,
+ * as long as there is a reference on @p t, also after connection_lost. A number
+ * that another group got meanwhile is never signalled.
+ *
+ * weir_transport_close() and weir_transport_abort() signal the child alone.
+ *
+ * @param t       the transport of a child; borrowed
+ * @param signum  the signal; 0 sends none, and says whether there is a process
+ * @return        0 when one process at least was signalled
+ * @retval -ESRCH       no process is in a group that the child leads
+ * @retval -EPERM       all of them run as other users
+ * @retval -EINVAL      no such signal
+ * @retval -EOPNOTSUPP  a transport of another kind, or a kernel before Linux
+ *                      6.9, where every way to do it has a race
+ * @suspends no
+ * @thread loop
+ */
+WEIR_API int weir_transport_killpg(weir_transport *t, int signum);
+
 WEIR_END_DECLS
 
 #endif

@@ -34,7 +34,8 @@ void wr_child_check_invariants(const struct wr_child *child)
     const bool lives =
         child->state != WR_CHILD_NONE && !wr_child_has_ended(child);
 
-    wr_assert((child->pidfd >= 0) == lives);
+    wr_assert(!lives || child->pidfd >= 0);
+    wr_assert(lives || child->pidfd < 0 || child->leads);
     wr_assert((child->pid > 0) == (child->state != WR_CHILD_NONE));
     wr_assert(!child->op.in_flight || child->state == WR_CHILD_WATCHED ||
               child->state == WR_CHILD_LEAVING);
@@ -70,11 +71,21 @@ static void child_end_now(struct wr_child *child)
     }
 }
 
+static void child_close(struct wr_child *child)
+{
+    wr_assert(!child->op.in_flight);
+    if (child->pidfd >= 0) {
+        wr_ignore(wr_sys_close(child->pidfd)); /* nothing was written to it */
+        child->pidfd = -1;
+    }
+}
+
 static void child_finish(struct wr_child *child)
 {
     wr_assert(wr_child_has_ended(child));
-    wr_ignore(wr_sys_close(child->pidfd)); /* no operation uses it */
-    child->pidfd = -1;
+    if (!child->leads) {
+        child_close(child);
+    }
     wr_child_check_invariants(child);
     child->ended(child);
 }
@@ -129,6 +140,8 @@ int wr_child_spawn(struct wr_child *child, const struct wr_spawn *spawn,
     }
     wr_check(child->pid > 0);
     wr_check(child->pidfd >= 0);
+    child->leads =
+        spawn->new_session || (spawn->set_group && spawn->group == 0);
     child_set_state(child, WR_CHILD_SPAWNED);
     wr_child_check_invariants(child);
     return 0;
@@ -164,13 +177,29 @@ void wr_child_abandon(struct wr_child *child)
     }
 }
 
+void wr_child_fini(struct wr_child *child)
+{
+    wr_assert(child->state == WR_CHILD_NONE || wr_child_has_ended(child));
+    child_close(child);
+    wr_child_check_invariants(child);
+}
+
 int wr_child_signal(const struct wr_child *child, int signum)
 {
     wr_child_check_invariants(child);
-    if (child->pidfd < 0) {
+    if (child->pidfd < 0 || wr_child_has_ended(child)) {
         return -ESRCH;
     }
     return wr_spawn_signal(child->pidfd, signum);
+}
+
+int wr_child_signal_group(const struct wr_child *child, int signum)
+{
+    wr_child_check_invariants(child);
+    wr_require(wr_has(&child->loop->uring.features, WR_FEATURE_PIDFD_GROUP),
+               -EOPNOTSUPP);
+    return child->pidfd < 0 ? -ESRCH
+                            : wr_spawn_signal_group(child->pidfd, signum);
 }
 
 int wr_child_returncode(const struct wr_child *child, int *ret)

@@ -10,6 +10,10 @@
  * reaches the child or is refused, and never another process. UNKNOWN is the
  * end of a child that other code has reaped, and of one that cannot be waited
  * for.
+ *
+ * A child that was made the leader of a process group keeps its pidfd after its
+ * end, until its owner gives the child up: others of the group may live on, and
+ * as long as one does the pidfd names the group.
  */
 #ifndef WEIR_LIB_PROCESS_CHILD_H
 #define WEIR_LIB_PROCESS_CHILD_H
@@ -33,8 +37,9 @@ struct wr_child {
     /* The child has ended; from a completion. */
     void (*ended)(struct wr_child *child);
     enum wr_child_state state;
+    bool leads; /* set by the spawn: it has a group of its own */
     pid_t pid;
-    int pidfd;      /* -1: there is no child, or it has ended */
+    int pidfd;      /* -1: there is no child, or it has ended and no group */
     int returncode; /* of one that has EXITED */
 };
 
@@ -56,8 +61,16 @@ void wr_child_leave(struct wr_child *child);
 /* The ring is closed: kills the child and reaps it. */
 void wr_child_abandon(struct wr_child *child);
 
+/* Gives up a child that has ended, or was never made. */
+void wr_child_fini(struct wr_child *child);
+
 /* 0, -ESRCH when it has ended, or another error. */
 WEIR_MUST_USE int wr_child_signal(const struct wr_child *child, int signum);
+
+/* To all processes of the group that it leads or led: 0, -ESRCH when there is
+ * none, -EOPNOTSUPP without the feature, or another error. */
+WEIR_MUST_USE int wr_child_signal_group(const struct wr_child *child,
+                                        int signum);
 
 static inline bool wr_child_has_ended(const struct wr_child *child)
 {

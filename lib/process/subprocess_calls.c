@@ -101,7 +101,7 @@ static int subprocess_calls_get_extra_info(const weir_transport *t,
 
     wr_subprocess_check_invariants(s);
     wr_require(strcmp(name, "subprocess") == 0, -ENOENT);
-    ret->fd = s->child.pidfd >= 0 ? s->child.pidfd : -EBADF;
+    ret->fd = wr_child_has_ended(&s->child) ? -EBADF : s->child.pidfd;
     return 0;
 }
 
@@ -147,8 +147,8 @@ static void subprocess_calls_unreferenced(weir_transport *t)
     weir_loop *loop = t->loop;
 
     wr_assert(s->state == WR_SUBPROCESS_LOST);
-    wr_assert(s->child.pidfd < 0);
     wr_assert(!s->done);
+    wr_child_fini(&s->child);
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         weir_transport_unref(s->pipes[i].t);
     }
@@ -235,4 +235,11 @@ int weir_transport_terminate(weir_transport *t)
 int weir_transport_kill(weir_transport *t)
 {
     return weir_transport_send_signal(t, SIGKILL);
+}
+
+int weir_transport_killpg(weir_transport *t, int signum)
+{
+    wr_require_loop(t->loop);
+    wr_require(t->ops == &subprocess_calls_ops, -EOPNOTSUPP);
+    return wr_child_signal_group(&subprocess_calls_of(t)->child, signum);
 }

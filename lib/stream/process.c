@@ -357,6 +357,11 @@ int weir_process_kill(weir_process *process)
     return weir_process_send_signal(process, SIGKILL);
 }
 
+int weir_process_killpg(weir_process *process, int signum)
+{
+    return weir_transport_killpg(process->transport, signum);
+}
+
 void weir_process_free(weir_process *process)
 {
     if (!process || wr_loop_check(process->loop) < 0) {

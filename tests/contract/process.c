@@ -446,6 +446,29 @@ CHILD_TASK(process, signals_reach_the_child)
     weir_process_free(process);
 }
 
+CHILD_TASK(process, killpg_reaches_those_that_the_child_left_behind)
+{
+    struct weir_process_options options = all_pipes();
+    options.spawn.start_new_session = true;
+    weir_process *process = start("sleep 1000 & echo $!", &options);
+    weir_reader *out = weir_process_get_stdout(process);
+    char line[16] = "";
+
+    expect_gt(weir_reader_readline(out, line, sizeof(line)), 0);
+    const pid_t grandchild = (pid_t)strtol(line, NULL, 10);
+    expect_eq(wait_for(process), 0);
+    expect_eq(kill(grandchild, 0), 0, "it lives");
+    const int err = weir_process_killpg(process, SIGKILL);
+    if (err == -EOPNOTSUPP) { /* before Linux 6.9 */
+        expect_eq(kill(grandchild, SIGKILL), 0);
+    } else {
+        expect_eq(err, 0);
+    }
+    expect_eq(weir_reader_read(out, line, sizeof(line)), 0);
+    wait_until_gone(grandchild);
+    weir_process_free(process);
+}
+
 /* ---- R55: the start is cancelled ---- */
 
 struct starting {

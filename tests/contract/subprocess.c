@@ -301,6 +301,7 @@ CHILDREN(subprocess, calls_of_another_kind_are_EOPNOTSUPP)
     expect_eq(weir_transport_get_pid(in), -EOPNOTSUPP);
     expect_eq(weir_transport_get_returncode(in, &code), -EOPNOTSUPP);
     expect_eq(weir_transport_kill(in), -EOPNOTSUPP);
+    expect_eq(weir_transport_killpg(in, SIGKILL), -EOPNOTSUPP);
     cr_assert_null(weir_transport_get_pipe_transport(in, 0));
     expect_eq(weir_transport_write(child.t, "x", 1), -EOPNOTSUPP);
     expect_eq(weir_transport_write_eof(child.t), -EOPNOTSUPP);

@@ -292,6 +292,7 @@ CHILDREN(subprocess_end, r67__a_forked_process_cannot_use_it)
         int code;
         const bool good =
             weir_transport_kill(child.t) == -ECHILD &&
+            weir_transport_killpg(child.t, SIGKILL) == -ECHILD &&
             weir_transport_get_returncode(child.t, &code) == -ECHILD &&
             weir_transport_get_pid(child.t) == -ECHILD &&
             weir_subprocess_exec(loop, &factory, argv, NULL, NULL) == -ECHILD;

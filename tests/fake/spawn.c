@@ -90,6 +90,12 @@ int wr_spawn_signal(int pidfd, int signum)
     return 0;
 }
 
+/* The fake has no processes beside its children. */
+int wr_spawn_signal_group(int pidfd, int signum)
+{
+    return wr_spawn_signal(pidfd, signum);
+}
+
 void wr_spawn_await(int pidfd, int timeout_ms)
 {
     if (!child_of_fd(pidfd)->has_ended) {

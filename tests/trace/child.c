@@ -352,3 +352,56 @@ UNIT(child, without_memory_is_not_made_and_leaves_nothing)
     expect_eq(weir_loop_run(loop), 0);
     close_loop();
 }
+
+/* ---- groups ---- */
+
+UNIT(child, that_leads_a_group_keeps_its_pidfd_until_it_is_given_up)
+{
+    const char *const argv[] = {"/bin/program", NULL};
+    struct weir_subprocess_options options = without_pipes();
+    options.spawn.use_process_group = true;
+
+    open_loop(&(struct fake_options){.seed = 1});
+    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, NULL), 0);
+    turn();
+    const uint32_t fds = fake_fd_count();
+    fake_child_end(pid, 0);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(lost_count, 1);
+    expect_eq(fake_fd_count(), fds);
+    expect_eq(weir_transport_terminate(transport), -ESRCH);
+    expect_eq(weir_transport_killpg(transport, SIGUSR1), 0);
+    expect_eq(fake_child_signal(pid), SIGUSR1);
+    weir_transport_unref(transport);
+    transport = NULL;
+    expect_eq(fake_fd_count(), fds - 1);
+    close_loop();
+}
+
+UNIT(child, that_leads_none_has_no_pidfd_after_its_end)
+{
+    open_child();
+    const uint32_t fds = fake_fd_count();
+    fake_child_end(pid, 0);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(fake_fd_count(), fds - 1);
+    expect_eq(weir_transport_killpg(transport, SIGUSR1), -ESRCH);
+    close_loop();
+}
+
+UNIT(child, that_leads_a_group_may_outlive_its_loop_by_a_reference)
+{
+    const char *const argv[] = {"/bin/program", NULL};
+    struct weir_subprocess_options options = without_pipes();
+    options.spawn.start_new_session = true;
+
+    open_loop(&(struct fake_options){.seed = 1});
+    expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, NULL), 0);
+    turn();
+    expect_eq(weir_loop_free(loop), 1);
+    expect_eq(lost_count, 1);
+    weir_transport_unref(transport);
+    unit_allocator_check(&allocator);
+    expect_eq(fake_fd_count(), 0);
+    fake_stop();
+}
