@@ -55,6 +55,12 @@ static int get_proto(const struct maker *m)
     return get_option(weir_transport_get_socket(m->t), SOL_SOCKET, SO_PROTOCOL);
 }
 
+static int get_listener_proto(const struct maker *m)
+{
+    return get_option(weir_server_get_socket(m->server, 0, NULL), SOL_SOCKET,
+                      SO_PROTOCOL);
+}
+
 /* Serves, is called by a client of @client, and returns the protocol of the
  * accepted connection. */
 static int serve_as(struct maker *m, int server, int client)
@@ -108,9 +114,7 @@ MAKER(proto, a_server_of_MPTCP_speaks_TCP_with_other_clients)
 {
     close(make_socket(IPPROTO_MPTCP)); /* skips */
     serve_as(m, IPPROTO_MPTCP, IPPROTO_TCP);
-    expect_eq(get_option(weir_server_get_socket(m->server, 0, NULL), SOL_SOCKET,
-                         SO_PROTOCOL),
-              IPPROTO_MPTCP);
+    expect_eq(get_listener_proto(m), IPPROTO_MPTCP);
 }
 
 MAKER(proto, a_connection_by_MPTCP_speaks_it_with_a_server_that_does)
@@ -182,11 +186,13 @@ MAKER(proto, a_connection_may_ask_for_TCP_by_its_number)
 MAKER(proto, a_server_is_one_of_TCP_unless_asked_otherwise)
 {
     expect_eq(serve_as(m, 0, IPPROTO_TCP), IPPROTO_TCP);
+    expect_eq(get_listener_proto(m), IPPROTO_TCP);
 }
 
 MAKER(proto, a_server_may_ask_for_TCP_by_its_number)
 {
     expect_eq(serve_as(m, IPPROTO_TCP, IPPROTO_TCP), IPPROTO_TCP);
+    expect_eq(get_listener_proto(m), IPPROTO_TCP);
 }
 
 /* ---- refusals ---- */
