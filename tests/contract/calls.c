@@ -447,7 +447,7 @@ static void calm_down(void)
     weir_loop_stop(world.loop);
     check(weir_loop_run(world.loop) == 0);
 
-    check(weir_loop_call_later(world.loop, 20000 * MS, set, &over, &fuse) == 0);
+    check(weir_loop_call_later(world.loop, 60000 * MS, set, &over, &fuse) == 0);
     check(weir_loop_run_until(world.loop, has_gone, &over) == 0);
     if (over) {
         weir_loop_dump(world.loop, stderr);

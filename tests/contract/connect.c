@@ -292,7 +292,8 @@ MAKER(connect, the_time_out_ends_an_attempt_that_hangs)
     expect_str_eq(m->log, "D");
     const uint64_t took_ns = weir_loop_get_time(m->loop) - before_ns;
     expect_geq(took_ns, 50 * MS);
-    expect_leq(took_ns, 20000 * MS, "the kernel's own is two minutes");
+    expect_leq(took_ns, MAKER_FAILSAFE_S * 1000 * MS,
+               "the kernel's own is two minutes");
     silence_close(&silence);
 }
 
@@ -302,12 +303,12 @@ MAKER(connect, a_time_out_that_is_not_reached_leaves_nothing_behind)
     struct weir_loop_statistics statistics;
     int listener = peer_listen(1, &address);
     struct weir_connect_options options = maker_connect_options(m);
-    options.timeout_ns = 20 * MS;
+    options.timeout_ns = 1000 * MS;
 
     start(m, &address, &options);
     maker_run(m, maker_is_done);
     weir_loop_get_statistics(m->loop, &statistics);
-    maker_run_for(m, 50 * MS);
+    maker_run_for(m, 1100 * MS);
 
     expect_eq(m->done_err, 0);
     expect_eq(m->lost, 0);

@@ -194,6 +194,7 @@ NAMES(datagram_names, a_name_that_is_not_found_is_told_by_done)
         made(n, OPTIONS(.local_host = "fail.example",
                         .remote_host = "self.example", .remote_port = 9)),
         "WEIR_EDNSSERVFAIL");
+    names_expect_silence(n);
     expect_str_eq(
         made(n, OPTIONS(.local_host = "localhost",
                         .remote_host = "silent.example", .remote_port = 9)),

@@ -440,7 +440,7 @@ static uint64_t now_ns(void)
 void dg_turn_for(struct dg *rig, uint64_t time_ns)
 {
     const uint64_t end_ns = now_ns() + time_ns;
-    while (now_ns() < end_ns) {
+    for (int i = 0; i < DG_TURNS_MIN || now_ns() < end_ns; i++) {
         dg_turns(rig, 1);
     }
 }

@@ -29,7 +29,12 @@
 #define DG_MS UINT64_C(1000000)
 #define DG_S  UINT64_C(1000000000)
 
-enum { DG_BYTES_MAX = 70000, DG_EVENTS_MAX = 512, DG_WAIT_S = 30 };
+enum {
+    DG_BYTES_MAX = 70000,
+    DG_EVENTS_MAX = 512,
+    DG_TURNS_MIN = 10,
+    DG_WAIT_S = 60
+};
 
 struct dg;
 
@@ -125,7 +130,7 @@ void dg_wait_received(struct dg *rig, uint64_t count);
 void dg_wait_errors(struct dg *rig, int count);
 void dg_wait_lost(struct dg *rig);
 void dg_turns(struct dg *rig, int count);
-/* Turns for a while: for events that must not come. */
+/* Turns for a while, and at least ten times: for events that must not come. */
 void dg_turn_for(struct dg *rig, uint64_t time_ns);
 
 /* ---- the subject ---- */

@@ -526,10 +526,10 @@ uint64_t rig_now_ns(void)
 void rig_turn_for(struct rig *rig, uint64_t time_ns)
 {
     const uint64_t until_ns = rig_now_ns() + time_ns;
-    do {
+    for (int i = 0; i < RIG_TURNS_MIN || rig_now_ns() < until_ns; i++) {
         rig_turn(rig);
         poll(NULL, 0, 1);
-    } while (rig_now_ns() < until_ns);
+    }
 }
 
 struct weir_loop_statistics rig_statistics(const struct rig *rig)

@@ -47,7 +47,9 @@
 #define RIG_S  UINT64_C(1000000000)
 
 /* How long a test waits for what must come. */
-#define RIG_WAIT_NS (30 * RIG_S)
+#define RIG_WAIT_NS (60 * RIG_S)
+
+enum { RIG_TURNS_MIN = 10 };
 
 struct rig;
 
@@ -217,7 +219,8 @@ void rig_wait_received(struct rig *rig, uint64_t bytes);
 void rig_turn(struct rig *rig);
 void rig_turns(struct rig *rig, int count);
 uint64_t rig_now_ns(void);
-/* Turns for a while: for what must not happen. */
+/* Turns for a while, and at least RIG_TURNS_MIN times: for what must not
+ * happen. On a busy machine the time may pass within one. */
 void rig_turn_for(struct rig *rig, uint64_t time_ns);
 struct weir_loop_statistics rig_statistics(const struct rig *rig);
 

@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 
-enum { ROUNDS = 500, HOST_LIMIT_MS = 20000 };
+enum { ROUNDS = 500, HOST_LIMIT_MS = 60000 };
 
 struct host {
     struct guest guest;

@@ -10,7 +10,7 @@
 #ifdef WEIR_HAS_GLIB
 #include <glib-unix.h>
 
-enum { ROUNDS = 500, LIMIT_MS = 20000 };
+enum { ROUNDS = 500, LIMIT_MS = 60000 };
 
 struct glib_host {
     struct guest guest;

@@ -8,7 +8,7 @@
 #ifdef WEIR_HAS_UV
 #include <uv.h>
 
-enum { ROUNDS = 500, LIMIT_MS = 20000 };
+enum { ROUNDS = 500, LIMIT_MS = 60000 };
 
 struct uv_host {
     struct guest guest;

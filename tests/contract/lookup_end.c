@@ -70,9 +70,17 @@ NAMES(lookup_end, cancelling_at_every_moment_leaves_nothing)
 
 NAMES(lookup_end, an_answer_after_the_cancellation_finds_nothing)
 {
+    names_expect_silence(n);
     names_lookup(n, "a4.example", NULL);
-    expect_eq(names_start(n, "a4-a6-late4-late6.example", NULL), 0);
-    names_run_until_asked(n, "A a4-a6-late4");
+    /* Again where the machine was slower than the server. */
+    for (int i = 0; !n->lookup; i++) {
+        char host[64];
+        char question[sizeof(host) + 2];
+        snprintf(host, sizeof(host), "a4-a6-late4-late6.h%d.example", i);
+        snprintf(question, sizeof(question), "A %s", host);
+        expect_eq(names_start(n, host, NULL), 0);
+        names_run_until_asked(n, question);
+    }
     weir_lookup_cancel(n->lookup);
     /* Another lookup keeps the socket open that the late answer comes to. */
     names_lookup(n, "a4-silent6.example", NULL);

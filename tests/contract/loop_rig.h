@@ -18,7 +18,7 @@
 
 #define MS UINT64_C(1000000)
 
-enum { EVENTS_MAX = 32768, FAILSAFE_S = 30 };
+enum { EVENTS_MAX = 32768, FAILSAFE_S = 60 };
 
 struct event {
     int number;

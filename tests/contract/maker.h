@@ -23,7 +23,7 @@
 
 #define MS 1000000ull
 
-enum { MAKER_FAILSAFE_S = 20, MAKER_LOG_SIZE = 256 };
+enum { MAKER_FAILSAFE_S = 60, MAKER_LOG_SIZE = 256 };
 
 struct maker {
     weir_loop *loop;

@@ -70,7 +70,7 @@ static int try_with_failure(struct names *n, attempt_fn *attempt,
 /* The name server's thread may have to close its end of a connection. */
 static void expect_fds(int fds, uint64_t number)
 {
-    const uint64_t end_ns = clock_ns() + 5000 * MS;
+    const uint64_t end_ns = clock_ns() + 60000 * MS;
 
     while (names_count_fds() > fds && clock_ns() < end_ns) {
         sched_yield();

@@ -9,7 +9,12 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-enum { NAMES_FAILSAFE_S = 20, NAMES_FD_LIMIT = 64, NAMES_TURNS = 10 };
+enum {
+    NAMES_FAILSAFE_S = 60,
+    NAMES_FD_LIMIT = 64,
+    NAMES_SILENCE_MS = 3000,
+    NAMES_TURNS = 10
+};
 
 static void names_time_out(void *arg)
 {
@@ -33,6 +38,13 @@ struct weir_dns_options names_dns_options(struct names *n)
         .try_timeout_ns = NAMES_TRY_MS * MS,
         .tries = 1,
     };
+}
+
+void names_expect_silence(struct names *n)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.try_timeout_ns = NAMES_SILENCE_MS * MS;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
 }
 
 void names_open(struct names *n)

@@ -188,12 +188,17 @@ CHILD_TASK(process, several_tasks_wait_for_one_child)
 
 CHILD_TASK(process, may_be_freed_while_a_task_waits_for_it)
 {
-    weir_process *process =
-        start("trap 'exit 3' TERM; while :; do sleep 0.01; done", NULL);
+    struct weir_process_options options = all_pipes();
+    options.spawn.close_grace_ns = 60000 * MS;
+    weir_process *process = start(
+        "trap 'exit 3' TERM; echo; while :; do sleep 0.01; done", &options);
     weir_task *task;
+    char line[4];
     int result;
 
-    expect_eq(weir_sleep(loop, 50 * MS), 0);
+    expect_eq(weir_reader_readline(weir_process_get_stdout(process), line,
+                                   sizeof(line)),
+              1); /* the trap is set */
     expect_eq(weir_task_spawn(loop, wait_in_a_task, process, NULL, &task), 0);
     expect_eq(weir_yield(loop), 0);
     weir_process_free(process);
@@ -238,16 +243,22 @@ CHILD_TASK(process, complaint_73__communicate_ends_an_input_that_is_empty)
 CHILD_TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
 {
     weir_process *process =
-        start_pipes("echo first; sleep 0.1; echo second; cat; exit 4");
+        start_pipes("trap go=1 USR1; echo first; "
+                    "while [ -z \"$go\" ]; do sleep 0.01; done; "
+                    "echo second; cat; exit 4");
     struct weir_process_output output;
     struct weir_timeout timeout;
     int code;
 
-    expect_eq(weir_timeout_begin(loop, &timeout, 40 * MS), 0);
-    expect_eq(weir_timeout_end(&timeout, weir_process_communicate(
-                                             process, "in\n", 3, 0, &output)),
-              -ETIMEDOUT);
+    do { /* until the child has said something */
+        expect_eq(weir_timeout_begin(loop, &timeout, 40 * MS), 0);
+        expect_eq(
+            weir_timeout_end(&timeout, weir_process_communicate(process, "in\n",
+                                                                3, 0, &output)),
+            -ETIMEDOUT);
+    } while (output.out_len == 0);
     expect_str_eq(output.out, "first\n");
+    expect_eq(weir_process_send_signal(process, SIGUSR1), 0);
     expect_eq(weir_process_communicate(process, "in", 2, 0, &output), -EINVAL);
     expect_eq(weir_process_communicate(process, "in\n", 3, 0, &output), 0);
     expect_str_eq(output.out, "first\nsecond\nin\n");

@@ -262,10 +262,11 @@ static void stop_signals(void)
     expect_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 }
 
+/* The timer has fired, and waits were interrupted before. */
 static bool is_interrupted_and_due(void *arg)
 {
     (void)arg;
-    return signal_count >= 20 && event_count == 1;
+    return signal_count >= 20 && event_count == 1 && turns() > 3;
 }
 
 UNIT(ring, an_interrupted_wait_is_no_error_and_ends_on_time)
@@ -280,7 +281,6 @@ UNIT(ring, an_interrupted_wait_is_no_error_and_ends_on_time)
 
     stop_signals();
     expect_geq(weir_loop_get_time(loop), start_ns + 100 * MS);
-    expect_gt(turns(), 3, "no wait was interrupted");
     close_loop();
 }
 

@@ -5,7 +5,7 @@
  */
 #include "tests/contract/maker.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 50000
 
 /* A server with @count clients, connection_made called for each. */
 static void serve_clients(struct maker *m, int *ret_fds, int count)

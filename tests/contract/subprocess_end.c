@@ -169,9 +169,8 @@ CHILDREN(subprocess_end,
     const uint64_t before_ns = clock_ns();
     expect_eq(weir_transport_close(child.t), 0);
     child_wait(&child);
-    const uint64_t time_ns = clock_ns() - before_ns;
-    expect_geq(time_ns, 50 * MS);
-    expect_lt(time_ns, 4500 * MS, "the default is 5 s");
+    /* tests/trace/child.c sees that it is no longer either. */
+    expect_geq(clock_ns() - before_ns, 50 * MS);
     expect_eq(child_returncode(&child), -SIGKILL);
     child_forget(&child);
 }

@@ -148,10 +148,10 @@ void tls_end_turns(struct tls_end *end, int count)
 void tls_end_turn_for(struct tls_end *end, uint64_t time_ns)
 {
     const uint64_t until_ns = rig_now_ns() + time_ns;
-    do {
+    for (int i = 0; i < RIG_TURNS_MIN || rig_now_ns() < until_ns; i++) {
         tls_end_turn(end);
         poll(NULL, 0, 1);
-    } while (rig_now_ns() < until_ns);
+    }
 }
 
 void tls_end_wait(struct tls_end *end, bool (*condition)(struct tls_end *end))

@@ -100,7 +100,8 @@ bool tls_end_next(struct tls_end *end);
 /* A turn of the loop that waits for nothing, and a step of the peer. */
 void tls_end_turn(struct tls_end *end);
 void tls_end_turns(struct tls_end *end, int count);
-/* Turns for a while: for what must not happen. */
+/* Turns for a while, and at least RIG_TURNS_MIN times: for what must not
+ * happen. */
 void tls_end_turn_for(struct tls_end *end, uint64_t time_ns);
 /* Turns until @condition holds; fails the test when that takes 30 s. */
 void tls_end_wait(struct tls_end *end, bool (*condition)(struct tls_end *end));

@@ -82,12 +82,18 @@ static struct weir_subprocess_options without_pipes(void)
     };
 }
 
-static int spawn_child(void)
+static int spawn_child_with(uint64_t close_grace_ns)
 {
     const char *const argv[] = {"/bin/program", NULL};
-    const struct weir_subprocess_options options = without_pipes();
+    struct weir_subprocess_options options = without_pipes();
+    options.spawn.close_grace_ns = close_grace_ns;
 
     return weir_subprocess_exec(loop, &factory, argv, &options, NULL);
+}
+
+static int spawn_child(void)
+{
+    return spawn_child_with(0);
 }
 
 static void turn(void)
@@ -105,13 +111,18 @@ static void open_loop(const struct fake_options *fake_options)
     cr_assert_eq(weir_loop_new(&options, &loop), 0);
 }
 
-static void open_child(void)
+static void open_child_with(uint64_t close_grace_ns)
 {
     open_loop(&(struct fake_options){.seed = 1});
-    expect_eq(spawn_child(), 0);
+    expect_eq(spawn_child_with(close_grace_ns), 0);
     turn();
     cr_assert_not_null(transport);
     expect_eq(done_err, 0);
+}
+
+static void open_child(void)
+{
+    open_child_with(0);
 }
 
 static void close_loop(void)
@@ -135,17 +146,30 @@ static void end_in_time(void *arg)
     fake_child_end(pid, *(int *)arg);
 }
 
-UNIT(child, r54__the_grace_between_SIGTERM_and_SIGKILL_is_five_seconds)
+/* Closes a child that takes no notice, which is killed after @grace_ns. */
+static void expect_grace(uint64_t grace_ns)
 {
-    open_child();
     const uint64_t before_ns = fake_now();
     expect_eq(weir_transport_close(transport), 0);
     expect_eq(fake_child_signal(pid), SIGTERM);
     expect_eq(weir_loop_run(loop), 0);
     const uint64_t took_ns = fake_now() - before_ns;
-    expect_geq(took_ns, 5 * S);
-    expect_lt(took_ns, 5 * S + 10000);
+    expect_geq(took_ns, grace_ns);
+    expect_lt(took_ns, grace_ns + 10000);
     expect_eq(returncode(), -SIGKILL);
+}
+
+UNIT(child, r54__the_grace_between_SIGTERM_and_SIGKILL_is_five_seconds)
+{
+    open_child();
+    expect_grace(5 * S);
+    close_loop();
+}
+
+UNIT(child, r54__the_grace_is_that_of_the_options)
+{
+    open_child_with(2 * S);
+    expect_grace(2 * S);
     close_loop();
 }
 
