@@ -3,10 +3,11 @@
  *
  * The promises of uring/ring.h and uring/sys.h are kept here without a kernel.
  * Submission entries are the real ones and are interpreted; connections are
- * pairs of byte pipes of finite size; time stands still except while the loop
- * waits in wr_ring_enter(). A test starts a machine, makes a loop on it, and
- * plays the peers: from the `entered` hook (before every enter), from the
- * `idle` hook (the loop would sleep), or at a given time with fake_at().
+ * pairs of byte pipes of finite size; datagrams pass a network that may lose
+ * them; time stands still except while the loop waits in wr_ring_enter(). A
+ * test starts a machine, makes a loop on it, and plays the peers: from the
+ * `entered` hook (before every enter), from the `idle` hook (the loop would
+ * sleep), or at a given time with fake_at().
  *
  * Everything is decided by the seed, so a run can be repeated. The machine is
  * strict: an operation on a descriptor that is closed, a second send on a
@@ -41,6 +42,10 @@ enum fake_fault {
     FAKE_NO_TIMEOUT,   /* there is no memory for an operation of time */
     FAKE_COLD,         /* a part of a file is not in the cache */
     FAKE_DISK_ERROR,   /* a file cannot be read: -EIO */
+    FAKE_NO_MEMORY,    /* a datagram has none: -ENOBUFS, received: -ENOMEM */
+    FAKE_LOSS,         /* the network loses a datagram, */
+    FAKE_DUPLICATE,    /* delivers it twice, */
+    FAKE_DETOUR,       /* or later than others that were sent after it */
     FAKE_FAULT_COUNT
 };
 
@@ -49,10 +54,11 @@ struct fake_options {
     uint64_t variant; /* printed with the seed; means nothing here */
     uint32_t missing; /* bits of enum wr_feature that this kernel lacks */
     uint32_t permille[FAKE_FAULT_COUNT];
-    uint32_t send_size; /* bytes of each socket's send queue, 0: 64 KiB */
-    uint32_t recv_size; /* and of its receive queue, 0: 64 KiB */
-    uint32_t fd_limit;  /* descriptors open at once, 0: no limit */
-    uint32_t sq_max;    /* entries of the rings at most, 0: as asked for */
+    uint32_t send_size;    /* bytes of each socket's send queue, 0: 64 KiB */
+    uint32_t recv_size;    /* and of its receive queue, 0: 64 KiB */
+    uint32_t fd_limit;     /* descriptors open at once, 0: no limit */
+    uint32_t datagram_max; /* longer ones: -EMSGSIZE; 0: as UDP has it */
+    uint32_t sq_max;       /* entries of the rings at most, 0: as asked for */
     uint32_t cq_max;
     int open_error;    /* of wr_ring_open(); 0: it works */
     int buffers_error; /* of wr_ring_setup_buffers() */
@@ -97,6 +103,22 @@ struct fake_stats {
     uint64_t sendfiles_short;
     uint64_t sendfiles_full;
     uint64_t disk_reads; /* by the ring, with bytes */
+    /* Datagrams of weir's sockets, */
+    uint64_t datagrams_sent;
+    uint64_t datagrams_received;
+    uint64_t datagrams_truncated;
+    uint64_t datagrams_empty;
+    /* calls that found no memory, and sends without room or too long, */
+    uint64_t datagrams_short;
+    uint64_t datagrams_no_memory;
+    uint64_t datagrams_full;
+    uint64_t datagrams_too_long;
+    /* and the fate of all, on their way and at the end of it. */
+    uint64_t datagrams_lost;
+    uint64_t datagrams_doubled;
+    uint64_t datagrams_delayed;
+    uint64_t datagrams_dropped;
+    uint64_t datagrams_refused;
 };
 
 /* ---- machine ---- */
@@ -242,6 +264,42 @@ uint16_t fake_peer_port(const struct fake_peer *peer);
 uint16_t fake_peer_remote_port(const struct fake_peer *peer);
 /* Closes (a reset when bytes are unread) and frees. */
 void fake_peer_close(struct fake_peer *peer);
+
+/* ---- datagrams ---- */
+
+/* A datagram socket of the test's, with a name of its own; UDP over IPv4 or a
+ * Unix one. Those that are left open are closed by fake_stop(). */
+struct fake_box;
+
+struct fake_box *fake_box_open(int family);
+void fake_box_close(struct fake_box *box);
+socklen_t fake_box_name(const struct fake_box *box,
+                        struct sockaddr_storage *ret);
+/* Sends to weir's socket @fd a datagram that is told by its @tag; false when it
+ * does not leave. */
+bool fake_box_send(struct fake_box *box, int fd, uint64_t tag, const void *data,
+                   size_t len);
+/* Its length, or -EAGAIN; @size must do. *ret_is_copy: the network made it. */
+ssize_t fake_box_receive(struct fake_box *box, void *buf, size_t size,
+                         bool *ret_is_copy);
+
+/* False while a send to it would fail for want of room: a Unix one that does
+ * not read. */
+bool fake_box_has_place(const struct fake_box *box);
+
+/* How many datagrams receives on a descriptor have given, and their tags. */
+uint64_t fake_given_count(int fd);
+uint64_t fake_given_tag(int fd, uint64_t index);
+/* How many sends have taken. */
+uint64_t fake_taken_datagrams(int fd);
+/* Errors that were kept for it and told to a receive, or to a send. */
+uint64_t fake_received_errors(int fd);
+uint64_t fake_sent_errors(int fd);
+/* How many found its queue full. */
+uint64_t fake_datagram_drops(int fd);
+/* True when a receive would give one or an error; when a poll tells of room. */
+bool fake_has_datagrams(int fd);
+bool fake_has_datagram_room(int fd);
 
 /* ---- trace ---- */
 

@@ -222,6 +222,9 @@ void fake_file_close(struct fake_file *file)
         fake_end_close(file->end,
                        file->reset_on_close && !fake_end_is_unix(file->end));
     }
+    if (file->kind == FAKE_DATAGRAM) {
+        fake_box_free(file->box);
+    }
     if (file->kind == FAKE_LISTENER) {
         fake_listener_free(file->listener);
     }

@@ -321,6 +321,8 @@ static uint32_t poll_events(const struct fake_file *file)
     switch (file->kind) {
     case FAKE_STREAM:
         return fake_end_poll(file->end);
+    case FAKE_DATAGRAM:
+        return fake_box_poll(file->box);
     case FAKE_LISTENER:
         return file->listener->queue_len > 0 ? POLLIN : 0;
     case FAKE_EVENTFD:

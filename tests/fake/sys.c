@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,19 +20,27 @@ uint64_t wr_sys_now(void)
     return fake.now_ns;
 }
 
+/* Unix sockets are of datagrams alone: a stream of them is made by the test. */
 int wr_sys_socket(int family, int type, int protocol)
 {
-    if ((family != AF_INET && family != AF_INET6) ||
-        (type & 0xf) != SOCK_STREAM) {
+    const bool is_datagram = (type & 0xf) == SOCK_DGRAM;
+    if ((family != AF_INET && family != AF_INET6 &&
+         !(family == AF_UNIX && is_datagram)) ||
+        (!is_datagram && (type & 0xf) != SOCK_STREAM)) {
         return -EAFNOSUPPORT;
     }
-    if (protocol != 0 && protocol != IPPROTO_TCP) {
+    if (protocol != 0 &&
+        protocol != (is_datagram ? IPPROTO_UDP : IPPROTO_TCP)) {
         return -EPROTONOSUPPORT;
     }
     if (fake_chance(fake.options.permille[FAKE_NO_FD])) {
         return -EMFILE;
     }
-    struct fake_file *file = fake_file_open(FAKE_SOCKET, family);
+    struct fake_file *file =
+        fake_file_open(is_datagram ? FAKE_DATAGRAM : FAKE_SOCKET, family);
+    if (file && is_datagram) {
+        file->box = fake_box_new(family);
+    }
     return file ? file->fd : -EMFILE;
 }
 
@@ -97,6 +106,9 @@ int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
     struct fake_file *file = fake_file_get(fd, "bind");
     struct fake_addr local = fake_addr_of(addr, len);
+    if (file->kind == FAKE_DATAGRAM) {
+        return fake_box_bind(file->box, &local);
+    }
     if (file->kind != FAKE_SOCKET || file->local.len != 0) {
         return -EINVAL;
     }
@@ -144,8 +156,10 @@ int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
     if (file->kind == FAKE_STREAM) {
         return give_addr(&file->end->local, addr, len);
     }
-    if (file->local.len != 0) {
-        return give_addr(&file->local, addr, len);
+    const struct fake_addr *local =
+        file->kind == FAKE_DATAGRAM ? &file->box->local : &file->local;
+    if (local->len != 0) {
+        return give_addr(local, addr, len);
     }
     struct fake_addr none = {.len = file->family == AF_INET6
                                         ? sizeof(struct sockaddr_in6)
@@ -166,34 +180,13 @@ int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len)
 {
     const struct fake_file *file = fake_file_get(fd, "getpeername_ever");
+    if (file->kind == FAKE_DATAGRAM && file->box->remote.len != 0) {
+        return give_addr(&file->box->remote, addr, len);
+    }
     if (file->kind != FAKE_STREAM || file->end->unnamed) {
         return -ENOTCONN;
     }
     return give_addr(&file->end->other->local, addr, len);
-}
-
-/* The world has no datagram sockets: wr_sys_socket() makes none. */
-int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count)
-{
-    wr_ignore(fake_file_get(fd, "recvmmsg") == NULL);
-    (void)messages;
-    (void)count;
-    return -EOPNOTSUPP;
-}
-
-int wr_sys_recv_error(int fd, struct msghdr *message)
-{
-    wr_ignore(fake_file_get(fd, "recv_error") == NULL);
-    (void)message;
-    return -EAGAIN;
-}
-
-int wr_sys_sendmmsg(int fd, struct mmsghdr *messages, uint32_t count)
-{
-    wr_ignore(fake_file_get(fd, "sendmmsg") == NULL);
-    (void)messages;
-    (void)count;
-    return -EOPNOTSUPP;
 }
 
 static struct fake_sockopt_value *find_sockopt(struct fake_file *file,
@@ -258,13 +251,15 @@ static int query_sockopt(struct fake_file *file, int level, int name)
                 file->end->err = 0;
                 return err;
             }
-            return 0;
+            return file->box ? fake_box_take_error(file->box) : 0;
         case SO_TYPE:
-            return SOCK_STREAM;
+            return file->box ? SOCK_DGRAM : SOCK_STREAM;
         case SO_DOMAIN:
             return file->family;
         case SO_PROTOCOL:
-            return file->family == AF_UNIX ? 0 : IPPROTO_TCP;
+            return file->family == AF_UNIX ? 0
+                   : file->box             ? IPPROTO_UDP
+                                           : IPPROTO_TCP;
         case SO_ACCEPTCONN:
             return file->kind == FAKE_LISTENER;
         default:
@@ -272,6 +267,18 @@ static int query_sockopt(struct fake_file *file, int level, int name)
         }
     }
     return option ? option->value : 0;
+}
+
+/* The drops alone. */
+static int give_meminfo(const struct fake_file *file, void *value,
+                        socklen_t *len)
+{
+    uint32_t counts[SK_MEMINFO_VARS] = {0};
+    counts[SK_MEMINFO_DROPS] = file->box ? (uint32_t)file->box->drops : 0;
+    wr_assert(*len >= sizeof(counts));
+    memcpy(value, counts, sizeof(counts));
+    *len = sizeof(counts);
+    return 0;
 }
 
 int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
@@ -282,6 +289,9 @@ int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
     }
     if (*len < sizeof(int)) {
         return -EINVAL;
+    }
+    if (level == SOL_SOCKET && name == SO_MEMINFO) {
+        return give_meminfo(file, value, len);
     }
     int number = query_sockopt(file, level, name);
     memcpy(value, &number, sizeof(number));
@@ -442,15 +452,16 @@ int wr_sys_inq(int fd)
     return (int)fake_end_readable(file->end);
 }
 
-/* There are no datagrams and no files here. */
+/* Of sockets of datagrams. */
 int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    (void)fake_file_get(fd, "connect");
-    (void)addr;
-    (void)len;
-    return -ENETUNREACH;
+    const struct fake_file *file = fake_file_get(fd, "connect");
+    const struct fake_addr remote = fake_addr_of(addr, len);
+    return file->kind == FAKE_DATAGRAM ? fake_box_connect(file->box, &remote)
+                                       : -ENETUNREACH;
 }
 
+/* Those who use these have no sockets here. */
 int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
                         socklen_t *len)
 {

@@ -7,7 +7,9 @@
  *     op.c     what operations do
  *     disk.c   regular files                         (uring/sys.h)
  *     pass.c   descriptors that are passed           (uring/sys.h)
+ *     datagram.c  datagrams, and what tests ask of them (uring/sys.h, fake.h)
  *     peer.c   peers, and what tests ask of connections (fake.h)
+ *     box.c    boxes and the network between them
  *     conn.c   pipes, ends, listeners
  *     world.c  seed, clock, descriptors, trace
  *
@@ -28,6 +30,7 @@
 enum fake_kind {
     FAKE_SOCKET, /* neither listening nor connected yet */
     FAKE_STREAM,
+    FAKE_DATAGRAM,
     FAKE_LISTENER,
     FAKE_EVENTFD,
     FAKE_SIGNALFD,
@@ -51,6 +54,7 @@ struct fake_addr {
 };
 
 struct fake_end;
+struct fake_box;
 
 /* FAKE_PIDFD: a child that weir made. */
 struct fake_child {
@@ -76,6 +80,7 @@ struct fake_file {
     bool receives_by_calls; /* the last receive was a system call */
     uint64_t fin_polls;     /* for room, which ended by a FIN alone */
     struct fake_end *end;   /* FAKE_STREAM, and while connecting */
+    struct fake_box *box;   /* FAKE_DATAGRAM */
     bool connecting;
     bool reset_on_close; /* SO_LINGER with no time */
     bool reuse_port;
@@ -109,6 +114,9 @@ struct fake_machine {
     struct wr_list events;
     struct wr_list conns;
     struct wr_list listeners;
+    struct wr_list boxes;
+    struct wr_list packets; /* datagrams on their way */
+    uint64_t link_ns;       /* when the last of them arrives */
     struct wr_ring *ring;
     char *text;
     size_t text_len;
@@ -138,6 +146,67 @@ int32_t fake_disk_read(const struct fake_file *file, void *buf, size_t len,
 struct fake_op;
 /* The descriptors of a send, or NULL. */
 struct fake_batch *fake_batch_of(const struct fake_op *op);
+
+/* ---- box.c ---- */
+
+/* A datagram socket: weir's, or one that the test plays. */
+struct fake_box {
+    struct wr_list link;
+    int family;
+    struct fake_addr local;  /* len 0: it has no name */
+    struct fake_addr remote; /* len 0: it is not connected */
+    struct wr_list queue;    /* of what has arrived */
+    uint32_t queue_bytes;
+    uint32_t queue_len;
+    uint32_t sent_bytes; /* of what was sent and is not out of its hands */
+    int err;             /* positive, told once */
+    uint64_t told_errors;
+    uint64_t received_errors; /* of them, by receives */
+    uint64_t refusals;        /* by ports without a socket */
+    uint64_t drops;           /* for want of room in its queue */
+    uint64_t taken;           /* datagrams by sends */
+    uint64_t *given;          /* tags of those that receives have given */
+    uint64_t given_count;
+};
+
+struct fake_packet {
+    struct wr_list link;     /* on the way, or in the queue of its receiver */
+    struct fake_box *sender; /* whose queue it fills; NULL: none */
+    struct fake_addr from;
+    struct fake_addr to;
+    uint64_t tag;
+    bool is_copy; /* made by the network */
+    size_t len;
+    uint8_t data[];
+};
+
+struct fake_box *fake_box_new(int family);
+void fake_box_free(struct fake_box *box);
+void fake_boxes_free(void);
+int fake_box_bind(struct fake_box *box, const struct fake_addr *addr);
+int fake_box_connect(struct fake_box *box, const struct fake_addr *addr);
+/* A send would find no room. */
+bool fake_box_is_full(const struct fake_box *box);
+/* A poll would tell of room. */
+bool fake_box_has_room(const struct fake_box *box);
+/* Bits of poll(2). */
+uint32_t fake_box_poll(const struct fake_box *box);
+/* The error that is kept for it, positive; it is told now. */
+int fake_box_take_error(struct fake_box *box);
+/* The first datagram that has arrived, out of the queue; there is one. */
+struct fake_packet *fake_box_pop(struct fake_box *box);
+struct fake_addr fake_box_fresh_name(int family);
+
+/* Unix sockets take one more than these. */
+#define FAKE_UNIX_QUEUE 10u
+
+/* One that fills its sender's queue. */
+struct fake_packet *fake_packet_new(struct fake_box *box,
+                                    const struct fake_addr *to,
+                                    const struct iovec *iov, size_t count);
+void fake_packet_free(struct fake_packet *packet);
+/* Taken; 0 or an error. */
+int fake_packet_send(struct fake_packet *packet, int family);
 
 /* ---- conn.c ---- */
 

@@ -260,7 +260,7 @@ static void cancel(struct sim_conn *conn)
  * bytes make the program cancel before the loop has seen to that. */
 void sim_file_end_peer(struct sim_conn *conn)
 {
-    if (conn->file.fd != 0 && fake_chance(100)) {
+    if (conn->file.fd != 0 && fake_chance(300)) {
         end_peer(conn);
     }
 }

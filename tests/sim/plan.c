@@ -21,6 +21,10 @@ static void plan_faults(struct fake_options *machine)
     machine->permille[FAKE_NO_TIMEOUT] = machine->permille[FAKE_NO_SUBMIT];
     machine->permille[FAKE_COLD] = often[fake_random(4)];
     machine->permille[FAKE_DISK_ERROR] = often[fake_random(4)];
+    for (int i = FAKE_NO_MEMORY; i < FAKE_FAULT_COUNT; i++) {
+        machine->permille[i] = often[fake_random(4)];
+    }
+    machine->datagram_max = fake_chance(300) ? 1472 : 0;
     machine->permille[FAKE_NO_FD] /= 2;
     machine->permille[FAKE_RETRIES_OVER] /= 15; /* each leads to another turn */
     machine->permille[FAKE_NO_SUBMIT] /= fake_chance(900) ? 1000 : 2;
@@ -73,6 +77,9 @@ static void plan_machine(const struct sim_options *options,
         machine.missing |= sim.unit == 300 ? 1u << WR_FEATURE_BUF_INC : 0;
     }
     sim.disk_fails = machine.permille[FAKE_DISK_ERROR] > 0;
+    sim.detours = machine.permille[FAKE_DETOUR] > 0;
+    sim.datagrams_lack_memory = machine.permille[FAKE_NO_MEMORY] > 0;
+    sim.datagram_max = machine.datagram_max;
     sim.fds_fail = machine.permille[FAKE_NO_FD] > 0;
     sim.late_ns = machine.permille[FAKE_NO_SUBMIT] ? 100 * SIM_MS : SIM_MS;
     machine.seed = options->seed;
@@ -128,4 +135,5 @@ void sim_plan(const struct sim_options *options, void (*entered)(void *arg),
     sim.read_limit = fake_chance(300) ? 4096u << fake_random(6) : 1u << 20;
     plan_conns();
     plan_listeners();
+    sim_endpoints_plan();
 }

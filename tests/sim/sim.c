@@ -131,13 +131,16 @@ static bool step_some_peer(void)
 {
     uint32_t first = (uint32_t)fake_random(sim.conn_count);
     match_strangers();
+    if (fake_chance(500) && sim_endpoints_step()) {
+        return true;
+    }
     for (uint32_t i = 0; i < sim.conn_count; i++) {
         struct sim_conn *conn = &sim.conns[(first + i) % sim.conn_count];
         if (start_peer(conn) || sim_peer_step(conn)) {
             return true;
         }
     }
-    return false;
+    return sim_endpoints_step();
 }
 
 /* ---- invariants ---- */
@@ -145,7 +148,7 @@ static bool step_some_peer(void)
 static void check_invariants(void)
 {
     struct weir_loop_statistics now;
-    uint64_t queued = 0;
+    uint64_t queued = sim_endpoints_watch();
     uint64_t blocks = 0; /* of files that are read, at most */
     wr_loop_check_invariants(sim.loop);
     weir_loop_get_statistics(sim.loop, &now);
@@ -218,7 +221,7 @@ static bool all_over(void *arg)
             return false;
         }
     }
-    return true;
+    return sim_endpoints_are_over();
 }
 
 static void dump_conn(const struct sim_conn *conn)
@@ -277,6 +280,9 @@ static void beat(void *arg)
     }
     for (uint32_t i = 0; sim.loop && i < sim.conn_count; i++) {
         sim_side_beat(&sim.conns[i]);
+    }
+    if (sim.loop) {
+        sim_endpoints_beat();
     }
     fake_at(fake_now() + SIM_BEAT_NS, beat, NULL);
 }
@@ -404,6 +410,7 @@ static void run_loop(void)
             sim_connect(&sim.conns[i]);
         }
     }
+    sim_endpoints_start();
     int err = weir_loop_run_until(sim.loop, all_over, NULL);
     if (err != 0) {
         fake_fail("the run ended with %d", err);
@@ -421,6 +428,7 @@ static void end_loop(void)
         sim_drop_held(&sim.conns[i]);
         sim.conns[i].abort_asked |= sim.conns[i].state == SIM_MADE;
     }
+    sim_endpoints_end();
     bool server_first = fake_chance(500);
     sim.closes_server = true;
     if (server_first) {
@@ -445,12 +453,28 @@ static void check_end(void)
             sim_peer_check(&sim.conns[i]);
         }
     }
+    sim_endpoints_check();
     if (sim.reported_count != sim.refused_count) {
         fake_fail("%llu factories failed, %llu were reported",
                   (unsigned long long)sim.refused_count,
                   (unsigned long long)sim.reported_count);
     }
     fake_alloc_check(&sim.alloc);
+}
+
+static void note_datagrams(const struct fake_stats *stats)
+{
+    uint64_t *counts = sim.result.counts;
+    counts[SIM_DATAGRAMS_TRUNCATED] = stats->datagrams_truncated;
+    counts[SIM_DATAGRAMS_EMPTY] = stats->datagrams_empty;
+    counts[SIM_DATAGRAM_TOO_LONG] = stats->datagrams_too_long;
+    counts[SIM_DATAGRAM_NO_ROOM] = stats->datagrams_full;
+    counts[SIM_DATAGRAM_NO_MEMORY] = stats->datagrams_short;
+    counts[SIM_DATAGRAM_RECV_NO_MEMORY] = stats->datagrams_no_memory;
+    counts[SIM_DATAGRAM_LOST] = stats->datagrams_lost;
+    counts[SIM_DATAGRAM_DOUBLED] = stats->datagrams_doubled;
+    counts[SIM_DATAGRAM_DELAYED] = stats->datagrams_delayed;
+    counts[SIM_DATAGRAM_DROPPED] = stats->datagrams_dropped;
 }
 
 void sim_run(const struct sim_options *options, struct sim_result *ret)
@@ -476,6 +500,7 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
     sim.result.call_receives_left = stats.call_receives_left;
     sim.result.files_cut_short = stats.sendfiles_short;
     sim.result.files_without_room = stats.sendfiles_full;
+    note_datagrams(&stats);
     sim.result.files_read = stats.disk_reads;
     sim.result.allocations = sim.alloc.count;
     sim.result.failed = sim.alloc.failed;

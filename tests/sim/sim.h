@@ -1,13 +1,13 @@
 /*
  * The simulation: one schedule, made from a seed, with every promise checked.
  *
- * A run is a loop with a server and some clients on the fake machine. Each
- * connection has two sides that keep account of each other: a protocol on
- * weir's side (side.c) that echoes or sends of its own accord in every way the
- * API offers, and a peer (peer.c) that writes, reads, stalls, half-closes,
- * closes and resets. What goes wrong beneath them is the machine's doing. All
- * choices come from the seed; a broken promise ends in fake_fail(), which
- * prints it.
+ * A run is a loop with a server and some clients on the fake machine, and with
+ * datagram endpoints in every second run (datagram.h). Each connection has two
+ * sides that keep account of each other: a protocol on weir's side (side.c)
+ * that echoes or sends of its own accord in every way the API offers, and a
+ * peer (peer.c) that writes, reads, stalls, half-closes, closes and resets.
+ * What goes wrong beneath them is the machine's doing. All choices come from
+ * the seed; a broken promise ends in fake_fail(), which prints it.
  */
 #ifndef WEIR_TESTS_SIM_SIM_H
 #define WEIR_TESTS_SIM_SIM_H
@@ -28,7 +28,37 @@ struct sim_options {
     bool trace;
 };
 
+/* Paths of datagram endpoints; see simulation.c for how often they are taken.
+ */
+enum sim_count {
+    SIM_DATAGRAMS_SHOWN,
+    SIM_DATAGRAMS_TRUNCATED,
+    SIM_DATAGRAMS_EMPTY,
+    SIM_DATAGRAMS_KEPT,        /* by the program */
+    SIM_DATAGRAMS_ARRIVED,     /* at their box */
+    SIM_DATAGRAM_PAUSES,       /* of writing */
+    SIM_DATAGRAM_HELD_UP,      /* they came, and reading was paused */
+    SIM_DATAGRAM_CLOSES_LATER, /* with datagrams in the queue */
+    SIM_DATAGRAM_ABORTS,       /* with some as well */
+    SIM_DATAGRAM_CLEAN_ENDS,   /* after a close */
+    SIM_DATAGRAM_BROKEN_ENDS,  /* by a callback that failed */
+    SIM_DATAGRAM_CLOSE_TIMEOUTS,
+    SIM_DATAGRAM_REFUSALS,  /* told: a port without a socket, */
+    SIM_DATAGRAM_TIMEOUTS,  /* a Unix peer that does not read, */
+    SIM_DATAGRAM_TOO_LONG,  /* one that is too long */
+    SIM_DATAGRAM_NO_ROOM,   /* sends that found no room, */
+    SIM_DATAGRAM_NO_MEMORY, /* and no memory */
+    SIM_DATAGRAM_RECV_NO_MEMORY,
+    SIM_DATAGRAM_LOST, /* by the network, */
+    SIM_DATAGRAM_DOUBLED,
+    SIM_DATAGRAM_DELAYED,
+    SIM_DATAGRAM_DROPPED, /* by a queue that was full */
+    SIM_DATAGRAM_CANCELS, /* of an endpoint that was being made */
+    SIM_COUNTS
+};
+
 struct sim_result {
+    uint64_t counts[SIM_COUNTS];
     uint64_t allocations;
     uint64_t failed; /* allocations */
     uint64_t connections;
@@ -231,9 +261,12 @@ struct sim {
     bool heavy;       /* many bytes, little room for them */
     bool bulk;        /* many bytes at a time, and then few */
     bool disk_fails;  /* now and then */
-    bool fds_fail;    /* there is no room for a descriptor */
-    bool in_api;      /* inside a call of weir's */
-    bool in_write;    /* which may call pause_writing */
+    bool detours;     /* datagrams may overtake each other */
+    bool datagrams_lack_memory;
+    uint32_t datagram_max; /* longer ones do not leave; 0: no such limit */
+    bool fds_fail;         /* there is no room for a descriptor */
+    bool in_api;           /* inside a call of weir's */
+    bool in_write;         /* which may call pause_writing */
     bool in_callback;
     uint64_t posted_ns;
     bool posted; /* a post from outside has not run yet */
@@ -359,6 +392,19 @@ void sim_pass_received(struct sim_conn *conn, const int *fds, size_t count,
                        bool lost);
 void sim_pass_shown(struct sim_conn *conn);
 void sim_pass_lost(const struct sim_conn *conn);
+
+/* endpoint.c: datagram endpoints; see datagram.h */
+void sim_endpoints_plan(void);
+void sim_endpoints_start(void);
+/* A step of their boxes; false when there is none to make now. */
+bool sim_endpoints_step(void);
+/* Returns the bytes that they have queued. */
+uint64_t sim_endpoints_watch(void);
+void sim_endpoints_beat(void);
+bool sim_endpoints_are_over(void);
+/* The loop is about to be freed. */
+void sim_endpoints_end(void);
+void sim_endpoints_check(void);
 
 /* peer.c */
 void sim_peer_plan(struct sim_conn *conn);

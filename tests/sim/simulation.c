@@ -61,6 +61,9 @@ static void add(struct sim_result *total, const struct sim_result *one)
     total->call_receives_empty += one->call_receives_empty;
     total->call_receives_left += one->call_receives_left;
     total->put_off += one->put_off;
+    for (int i = 0; i < SIM_COUNTS; i++) {
+        total->counts[i] += one->counts[i];
+    }
     add_files(total, one);
     add_fds(total, one);
 }
@@ -75,7 +78,7 @@ static void check_files(const struct sim_result *total, uint64_t count)
     expect_geq(total->files_closing, count / 150);
     expect_geq(total->files_torn, count / 150);
     expect_gt(total->files_busy, count / 4);
-    expect_geq(total->files_fin_polls, count / 400);
+    expect_geq(total->files_fin_polls, count / 600);
     expect_gt(total->files_cut_short, count / 4);
     expect_gt(total->files_without_room, count / 50);
     expect_gt(total->files_read, count / 4);
@@ -91,6 +94,28 @@ static void check_fds(const struct sim_result *total, uint64_t count)
     expect_gt(total->fds_closed, count / 20);
 }
 
+/* Each path of datagrams is taken once in as many runs, at least. */
+static void check_datagrams(const struct sim_result *total, uint64_t count)
+{
+    static const uint32_t runs[SIM_COUNTS] = {
+        [SIM_DATAGRAMS_SHOWN] = 1,        [SIM_DATAGRAMS_TRUNCATED] = 10,
+        [SIM_DATAGRAMS_EMPTY] = 10,       [SIM_DATAGRAMS_KEPT] = 10,
+        [SIM_DATAGRAMS_ARRIVED] = 1,      [SIM_DATAGRAM_PAUSES] = 10,
+        [SIM_DATAGRAM_HELD_UP] = 100,     [SIM_DATAGRAM_CLOSES_LATER] = 100,
+        [SIM_DATAGRAM_ABORTS] = 100,      [SIM_DATAGRAM_CLEAN_ENDS] = 10,
+        [SIM_DATAGRAM_BROKEN_ENDS] = 100, [SIM_DATAGRAM_CLOSE_TIMEOUTS] = 400,
+        [SIM_DATAGRAM_REFUSALS] = 100,    [SIM_DATAGRAM_TIMEOUTS] = 100,
+        [SIM_DATAGRAM_TOO_LONG] = 10,     [SIM_DATAGRAM_NO_ROOM] = 10,
+        [SIM_DATAGRAM_NO_MEMORY] = 10,    [SIM_DATAGRAM_RECV_NO_MEMORY] = 10,
+        [SIM_DATAGRAM_LOST] = 10,         [SIM_DATAGRAM_DOUBLED] = 10,
+        [SIM_DATAGRAM_DELAYED] = 10,      [SIM_DATAGRAM_DROPPED] = 100,
+        [SIM_DATAGRAM_CANCELS] = 100,
+    };
+    for (int i = 0; i < SIM_COUNTS; i++) {
+        expect_geq(total->counts[i], count / runs[i], "path %d", i);
+    }
+}
+
 /* A run in which little happens proves little. @count: of seeds. */
 static void check_total(const struct sim_result *total, uint64_t count)
 {
@@ -104,6 +129,7 @@ static void check_total(const struct sim_result *total, uint64_t count)
     expect_gt(total->call_receives_empty, count / 80);
     expect_gt(total->call_receives_left, count / 160);
     expect_geq(total->put_off, count / 400);
+    check_datagrams(total, count);
     check_files(total, count);
     check_fds(total, count);
 }
