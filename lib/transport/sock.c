@@ -80,10 +80,10 @@ static void sock_reset_on_close(struct wr_sock *s)
 /* The peer must not take a part of the file for the whole. */
 static __attribute__((noinline)) void sock_end_file(struct wr_sock *s)
 {
-    if (wr_sock_file_is_active(s)) {
+    if (wr_sock_file_is_torn(s)) {
         sock_reset_on_close(s);
-        wr_sock_file_stop(s, wr_sock_file_error(s));
     }
+    wr_sock_file_stop(s, wr_sock_file_error(s));
 }
 
 static void sock_end(struct wr_sock *s)

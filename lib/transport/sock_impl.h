@@ -441,6 +441,14 @@ static inline bool wr_sock_file_is_active(const struct wr_sock *s)
     return s->sends_file && s->file->state < WR_FILE_STOPPING;
 }
 
+/* True when a loss leaves a part of a file that the program did not give up; it
+ * may have failed in this turn, and the program is not told yet. */
+static inline bool wr_sock_file_is_torn(const struct wr_sock *s)
+{
+    return wr_sock_file_is_active(s) ||
+           (s->file->err < 0 && s->file->err != -ECANCELED);
+}
+
 /* Why a file stops: its own reason, or the end of its connection. */
 static inline int wr_sock_file_error(const struct wr_sock *s)
 {
