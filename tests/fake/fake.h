@@ -103,6 +103,13 @@ struct fake_stats {
     uint64_t sendfiles_short;
     uint64_t sendfiles_full;
     uint64_t disk_reads; /* by the ring, with bytes */
+    /* Of pipes: reads with bytes, writes, those without room, and those
+     * without a reader. */
+    uint64_t fifo_reads;
+    uint64_t fifo_writes;
+    uint64_t fifo_full;
+    uint64_t fifo_broken;
+    uint64_t fifo_worked; /* reads and writes by workers */
     /* Datagrams of weir's sockets, */
     uint64_t datagrams_sent;
     uint64_t datagrams_received;
@@ -264,6 +271,27 @@ uint16_t fake_peer_port(const struct fake_peer *peer);
 uint16_t fake_peer_remote_port(const struct fake_peer *peer);
 /* Closes (a reset when bytes are unread) and frees. */
 void fake_peer_close(struct fake_peer *peer);
+
+/* ---- pipes ---- */
+
+/* A pipe, of which the test has one end. It is freed with its second end, or by
+ * fake_stop(). */
+struct fake_fifo;
+
+/* *ret_fd is weir's end. @by_name: as a FIFO that was opened by its name. @size
+ * is a page at least. */
+struct fake_fifo *fake_fifo_open(bool weir_reads, bool by_name, uint32_t size,
+                                 int *ret_fd);
+/* The test's end: as read(2) and write(2) without blocking. */
+ssize_t fake_fifo_write(struct fake_fifo *fifo, const void *data, size_t len);
+ssize_t fake_fifo_read(struct fake_fifo *fifo, void *data, size_t len);
+void fake_fifo_close(struct fake_fifo *fifo);
+/* Bytes in it, and room for more. */
+uint32_t fake_fifo_len(const struct fake_fifo *fifo);
+uint32_t fake_fifo_room(const struct fake_fifo *fifo);
+/* Bytes that writes have taken and reads given. */
+uint64_t fake_fifo_taken(const struct fake_fifo *fifo);
+uint64_t fake_fifo_given(const struct fake_fifo *fifo);
 
 /* ---- datagrams ---- */
 

@@ -177,6 +177,9 @@ static int32_t start_op(struct fake_op *op)
         return 0;
     default:
         fake.stats.reads++;
+        if (sqe->opcode == IORING_OP_WRITE && kind != FAKE_FIFO_WRITE) {
+            fake_fail("a write on descriptor %d", sqe->fd);
+        }
         return kind >= FAKE_EVENTFD ? 0 : -EINVAL;
     }
 }
@@ -222,6 +225,9 @@ void fake_file_close(struct fake_file *file)
         fake_end_close(file->end,
                        file->reset_on_close && !fake_end_is_unix(file->end));
     }
+    if (file->fifo) {
+        fake_fifo_leave(file->fifo);
+    }
     if (file->kind == FAKE_DATAGRAM) {
         fake_box_free(file->box);
     }
@@ -236,6 +242,9 @@ static void check_entry(const struct wr_ring *ring,
                         const struct io_uring_sqe *sqe)
 {
     uint32_t known = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    if (sqe->opcode == IORING_OP_READ || sqe->opcode == IORING_OP_WRITE) {
+        known |= IOSQE_ASYNC;
+    }
     if (!fake_op_name(sqe->opcode)) {
         fake_fail("opcode %u is not known here", sqe->opcode);
     }

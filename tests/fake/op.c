@@ -48,6 +48,8 @@ const char *fake_op_name(uint8_t opcode)
         return "poll";
     case IORING_OP_READ:
         return "read";
+    case IORING_OP_WRITE:
+        return "write";
     case IORING_OP_TIMEOUT:
         return "timeout";
     case IORING_OP_CLOSE:
@@ -323,6 +325,9 @@ static uint32_t poll_events(const struct fake_file *file)
         return fake_end_poll(file->end);
     case FAKE_DATAGRAM:
         return fake_box_poll(file->box);
+    case FAKE_FIFO_READ:
+    case FAKE_FIFO_WRITE:
+        return fake_fifo_poll(file);
     case FAKE_LISTENER:
         return file->listener->queue_len > 0 ? POLLIN : 0;
     case FAKE_EVENTFD:
@@ -398,6 +403,24 @@ static int32_t read_signals(const struct fake_file *file, uint8_t *buf,
         taken += (int32_t)sizeof(info);
     }
     return taken > 0 ? taken : -EINVAL;
+}
+
+static bool is_of_fifo(const struct fake_op *op)
+{
+    return op->file->fifo && op->sqe.opcode != IORING_OP_POLL_ADD;
+}
+
+/* In a worker: it has waited until there were bytes, or room for all. */
+static void run_fifo(struct fake_op *op)
+{
+    const struct iovec iov = {(void *)(uintptr_t)op->sqe.addr, op->sqe.len};
+    const bool reads = op->sqe.opcode == IORING_OP_READ;
+
+    fake.stats.fifo_worked++;
+    fake_op_end(op,
+                reads ? fake_fifo_take(op->file->fifo, &iov, 1)
+                      : fake_fifo_put(op->file->fifo, &iov, 1),
+                0);
 }
 
 static void run_read(struct fake_op *op)
@@ -476,6 +499,9 @@ static void recv_in_worker(struct fake_op *op, bool ends)
 static bool can_progress(const struct fake_op *op)
 {
     const struct fake_file *file = op->file;
+    if (is_of_fifo(op)) {
+        return fake_fifo_may_work(file, op->sqe.len);
+    }
     switch (op->sqe.opcode) {
     case IORING_OP_RECV:
         return (fake_end_poll(file->end) & POLLIN) != 0;
@@ -521,7 +547,11 @@ void fake_op_run(struct fake_op *op)
     if (op->cancelled &&
         !(can_progress(op) &&
           fake_chance(fake.options.permille[FAKE_CANCEL_RACE]))) {
-        fake_op_end(op, -ECANCELED, 0);
+        fake_op_end(op, is_of_fifo(op) ? -EINTR : -ECANCELED, 0);
+        return;
+    }
+    if (is_of_fifo(op)) {
+        run_fifo(op);
         return;
     }
     switch (op->sqe.opcode) {

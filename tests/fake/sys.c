@@ -382,9 +382,16 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
     return total > 0 ? total : (int32_t)taken;
 }
 
-/* Streams stand for files of all kinds. */
+/* Streams stand for files of all kinds but pipes. */
 int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
 {
+    const struct fake_file *file = fake_file_get(fd, "read");
+    if (file->kind == FAKE_FIFO_READ) {
+        return file->fifo->by_name ? -EOPNOTSUPP
+               : fake_chance(fake.options.permille[FAKE_VAIN_POLL])
+                   ? -EAGAIN
+                   : fake_fifo_take(file->fifo, iov, count);
+    }
     return wr_sys_recv(fd, iov, count);
 }
 
@@ -417,21 +424,30 @@ int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count)
 int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
                      bool has_nosignal)
 {
+    const struct fake_file *file = fake_file_get(fd, "write");
     (void)has_nosignal;
+    if (file->kind == FAKE_FIFO_WRITE) {
+        return file->fifo->by_name ? -EOPNOTSUPP
+               : fake_chance(fake.options.permille[FAKE_VAIN_POLL])
+                   ? -EAGAIN
+                   : fake_fifo_put(file->fifo, iov, count);
+    }
     return wr_sys_send(fd, iov, count);
 }
 
 int wr_sys_mode(int fd, mode_t *ret)
 {
     const struct fake_file *file = fake_file_get(fd, "fstat");
-    *ret = file->kind == FAKE_STREAM ? S_IFSOCK : 0;
+    *ret = file->fifo ? S_IFIFO : file->kind == FAKE_STREAM ? S_IFSOCK : 0;
     return 0;
 }
 
 int wr_sys_flags(int fd)
 {
-    wr_ignore(!fake_file_get(fd, "flags"));
-    return O_RDWR;
+    const struct fake_file *file = fake_file_get(fd, "flags");
+    return file->kind == FAKE_FIFO_READ    ? O_RDONLY
+           : file->kind == FAKE_FIFO_WRITE ? O_WRONLY
+                                           : O_RDWR;
 }
 
 int wr_sys_outq(int fd)

@@ -257,6 +257,7 @@ void fake_start(const struct fake_options *options)
     wr_list_init(&fake.events);
     wr_list_init(&fake.conns);
     wr_list_init(&fake.listeners);
+    wr_list_init(&fake.fifos);
     wr_list_init(&fake.boxes);
     wr_list_init(&fake.packets);
     fake.running = true;
@@ -287,6 +288,7 @@ void fake_stop(void)
     free_events();
     fake_conns_free();
     fake_boxes_free();
+    fake_fifos_free();
     free(fake.files);
     free(fake.text);
     fake.files = NULL;

@@ -9,6 +9,7 @@
  *     pass.c   descriptors that are passed           (uring/sys.h)
  *     datagram.c  datagrams, and what tests ask of them (uring/sys.h, fake.h)
  *     peer.c   peers, and what tests ask of connections (fake.h)
+ *     fifo.c   pipes                                 (fake.h)
  *     box.c    boxes and the network between them
  *     conn.c   pipes, ends, listeners
  *     world.c  seed, clock, descriptors, trace
@@ -37,7 +38,9 @@ enum fake_kind {
     FAKE_CLOCK, /* stands for no descriptor in operations that wait for time */
     FAKE_DISK,
     FAKE_PIDFD,
-    FAKE_TOKEN
+    FAKE_TOKEN,
+    FAKE_FIFO_READ, /* weir's end of a pipe, from which it reads */
+    FAKE_FIFO_WRITE
 };
 
 #define FAKE_SOCKOPT_MAX 24
@@ -55,6 +58,7 @@ struct fake_addr {
 
 struct fake_end;
 struct fake_box;
+struct fake_fifo;
 
 /* FAKE_PIDFD: a child that weir made. */
 struct fake_child {
@@ -81,6 +85,7 @@ struct fake_file {
     uint64_t fin_polls;     /* for room, which ended by a FIN alone */
     struct fake_end *end;   /* FAKE_STREAM, and while connecting */
     struct fake_box *box;   /* FAKE_DATAGRAM */
+    struct fake_fifo *fifo; /* FAKE_FIFO_READ and FAKE_FIFO_WRITE */
     bool connecting;
     bool reset_on_close; /* SO_LINGER with no time */
     bool reuse_port;
@@ -114,6 +119,7 @@ struct fake_machine {
     struct wr_list events;
     struct wr_list conns;
     struct wr_list listeners;
+    struct wr_list fifos;
     struct wr_list boxes;
     struct wr_list packets; /* datagrams on their way */
     uint64_t link_ns;       /* when the last of them arrives */
@@ -146,6 +152,35 @@ int32_t fake_disk_read(const struct fake_file *file, void *buf, size_t len,
 struct fake_op;
 /* The descriptors of a send, or NULL. */
 struct fake_batch *fake_batch_of(const struct fake_op *op);
+
+/* ---- fifo.c ---- */
+
+/* A pipe of which weir has one end and the test the other one. */
+struct fake_fifo {
+    struct wr_list link;
+    uint8_t *data;
+    uint32_t size;
+    uint32_t head;
+    uint32_t len;
+    bool by_name; /* calls that do not wait are refused */
+    bool weir_gone;
+    bool test_gone;
+    uint64_t taken; /* bytes by writes */
+    uint64_t given; /* and by reads */
+};
+
+/* weir lets go of its end. */
+void fake_fifo_leave(struct fake_fifo *fifo);
+void fake_fifos_free(void);
+/* Bits of poll(2). */
+uint32_t fake_fifo_poll(const struct fake_file *file);
+/* As reads and writes that do not wait. */
+int32_t fake_fifo_take(struct fake_fifo *fifo, const struct iovec *iov,
+                       uint32_t count);
+int32_t fake_fifo_put(struct fake_fifo *fifo, const struct iovec *iov,
+                      uint32_t count);
+/* A worker's read or write of @len bytes need not wait. */
+bool fake_fifo_may_work(const struct fake_file *file, size_t len);
 
 /* ---- box.c ---- */
 

@@ -136,4 +136,5 @@ void sim_plan(const struct sim_options *options, void (*entered)(void *arg),
     plan_conns();
     plan_listeners();
     sim_endpoints_plan();
+    sim_pipes_plan();
 }

@@ -131,7 +131,7 @@ static bool step_some_peer(void)
 {
     uint32_t first = (uint32_t)fake_random(sim.conn_count);
     match_strangers();
-    if (fake_chance(500) && sim_endpoints_step()) {
+    if (fake_chance(500) && (sim_endpoints_step() || sim_pipes_step())) {
         return true;
     }
     for (uint32_t i = 0; i < sim.conn_count; i++) {
@@ -140,7 +140,7 @@ static bool step_some_peer(void)
             return true;
         }
     }
-    return sim_endpoints_step();
+    return sim_endpoints_step() || sim_pipes_step();
 }
 
 /* ---- invariants ---- */
@@ -148,7 +148,7 @@ static bool step_some_peer(void)
 static void check_invariants(void)
 {
     struct weir_loop_statistics now;
-    uint64_t queued = sim_endpoints_watch();
+    uint64_t queued = sim_endpoints_watch() + sim_pipes_watch();
     uint64_t blocks = 0; /* of files that are read, at most */
     wr_loop_check_invariants(sim.loop);
     weir_loop_get_statistics(sim.loop, &now);
@@ -221,7 +221,7 @@ static bool all_over(void *arg)
             return false;
         }
     }
-    return sim_endpoints_are_over();
+    return sim_endpoints_are_over() && sim_pipes_are_over();
 }
 
 static void dump_conn(const struct sim_conn *conn)
@@ -283,6 +283,7 @@ static void beat(void *arg)
     }
     if (sim.loop) {
         sim_endpoints_beat();
+        sim_pipes_beat();
     }
     fake_at(fake_now() + SIM_BEAT_NS, beat, NULL);
 }
@@ -411,6 +412,7 @@ static void run_loop(void)
         }
     }
     sim_endpoints_start();
+    sim_pipes_start();
     int err = weir_loop_run_until(sim.loop, all_over, NULL);
     if (err != 0) {
         fake_fail("the run ended with %d", err);
@@ -429,6 +431,7 @@ static void end_loop(void)
         sim.conns[i].abort_asked |= sim.conns[i].state == SIM_MADE;
     }
     sim_endpoints_end();
+    sim_pipes_end();
     bool server_first = fake_chance(500);
     sim.closes_server = true;
     if (server_first) {
@@ -454,6 +457,7 @@ static void check_end(void)
         }
     }
     sim_endpoints_check();
+    sim_pipes_check();
     if (sim.reported_count != sim.refused_count) {
         fake_fail("%llu factories failed, %llu were reported",
                   (unsigned long long)sim.refused_count,
@@ -475,6 +479,9 @@ static void note_datagrams(const struct fake_stats *stats)
     counts[SIM_DATAGRAM_DOUBLED] = stats->datagrams_doubled;
     counts[SIM_DATAGRAM_DELAYED] = stats->datagrams_delayed;
     counts[SIM_DATAGRAM_DROPPED] = stats->datagrams_dropped;
+    counts[SIM_PIPE_FULL] = stats->fifo_full;
+    counts[SIM_PIPE_PEER_GONE] = stats->fifo_broken;
+    counts[SIM_PIPE_WORKERS] = stats->fifo_worked;
 }
 
 void sim_run(const struct sim_options *options, struct sim_result *ret)

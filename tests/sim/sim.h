@@ -2,12 +2,13 @@
  * The simulation: one schedule, made from a seed, with every promise checked.
  *
  * A run is a loop with a server and some clients on the fake machine, and with
- * datagram endpoints in every second run (datagram.h). Each connection has two
- * sides that keep account of each other: a protocol on weir's side (side.c)
- * that echoes or sends of its own accord in every way the API offers, and a
- * peer (peer.c) that writes, reads, stalls, half-closes, closes and resets.
- * What goes wrong beneath them is the machine's doing. All choices come from
- * the seed; a broken promise ends in fake_fail(), which prints it.
+ * datagram endpoints (datagram.h) and pipes (pipe.c) in some runs. Each
+ * connection has two sides that keep account of each other: a protocol on
+ * weir's side (side.c) that echoes or sends of its own accord in every way the
+ * API offers, and a peer (peer.c) that writes, reads, stalls, half-closes,
+ * closes and resets. What goes wrong beneath them is the machine's doing. All
+ * choices come from the seed; a broken promise ends in fake_fail(), which
+ * prints it.
  */
 #ifndef WEIR_TESTS_SIM_SIM_H
 #define WEIR_TESTS_SIM_SIM_H
@@ -28,8 +29,8 @@ struct sim_options {
     bool trace;
 };
 
-/* Paths of datagram endpoints; see simulation.c for how often they are taken.
- */
+/* Paths of datagram endpoints and pipes; simulation.c has how often they are
+ * taken. */
 enum sim_count {
     SIM_DATAGRAMS_SHOWN,
     SIM_DATAGRAMS_TRUNCATED,
@@ -52,7 +53,16 @@ enum sim_count {
     SIM_DATAGRAM_LOST, /* by the network, */
     SIM_DATAGRAM_DOUBLED,
     SIM_DATAGRAM_DELAYED,
-    SIM_DATAGRAM_DROPPED, /* by a queue that was full */
+    SIM_DATAGRAM_DROPPED,  /* by a queue that was full */
+    SIM_PIPE_READ_ENDS,    /* clean ends of read ends, */
+    SIM_PIPE_WRITE_ENDS,   /* and of write ends */
+    SIM_PIPE_BROKEN,       /* the reader went before it had all */
+    SIM_PIPE_CLOSES_LATER, /* with bytes in the queue */
+    SIM_PIPE_ABORTS,
+    SIM_PIPE_PAUSES,      /* of writing */
+    SIM_PIPE_FULL,        /* writes without room */
+    SIM_PIPE_PEER_GONE,   /* writes without a reader */
+    SIM_PIPE_WORKERS,     /* reads and writes by a worker */
     SIM_DATAGRAM_CANCELS, /* of an endpoint that was being made */
     SIM_COUNTS
 };
@@ -405,6 +415,16 @@ bool sim_endpoints_are_over(void);
 /* The loop is about to be freed. */
 void sim_endpoints_end(void);
 void sim_endpoints_check(void);
+
+/* pipe.c: read ends and write ends of pipes; as the endpoints */
+void sim_pipes_plan(void);
+void sim_pipes_start(void);
+bool sim_pipes_step(void);
+uint64_t sim_pipes_watch(void);
+void sim_pipes_beat(void);
+bool sim_pipes_are_over(void);
+void sim_pipes_end(void);
+void sim_pipes_check(void);
 
 /* peer.c */
 void sim_peer_plan(struct sim_conn *conn);

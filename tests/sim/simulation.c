@@ -94,8 +94,8 @@ static void check_fds(const struct sim_result *total, uint64_t count)
     expect_gt(total->fds_closed, count / 20);
 }
 
-/* Each path of datagrams is taken once in as many runs, at least. */
-static void check_datagrams(const struct sim_result *total, uint64_t count)
+/* Each of these paths is taken once in as many runs, at least. */
+static void check_paths(const struct sim_result *total, uint64_t count)
 {
     static const uint32_t runs[SIM_COUNTS] = {
         [SIM_DATAGRAMS_SHOWN] = 1,        [SIM_DATAGRAMS_TRUNCATED] = 10,
@@ -109,7 +109,11 @@ static void check_datagrams(const struct sim_result *total, uint64_t count)
         [SIM_DATAGRAM_NO_MEMORY] = 10,    [SIM_DATAGRAM_RECV_NO_MEMORY] = 10,
         [SIM_DATAGRAM_LOST] = 10,         [SIM_DATAGRAM_DOUBLED] = 10,
         [SIM_DATAGRAM_DELAYED] = 10,      [SIM_DATAGRAM_DROPPED] = 100,
-        [SIM_DATAGRAM_CANCELS] = 100,
+        [SIM_DATAGRAM_CANCELS] = 100,     [SIM_PIPE_READ_ENDS] = 100,
+        [SIM_PIPE_WRITE_ENDS] = 100,      [SIM_PIPE_BROKEN] = 100,
+        [SIM_PIPE_CLOSES_LATER] = 100,    [SIM_PIPE_ABORTS] = 100,
+        [SIM_PIPE_PAUSES] = 100,          [SIM_PIPE_FULL] = 400,
+        [SIM_PIPE_PEER_GONE] = 400,       [SIM_PIPE_WORKERS] = 20,
     };
     for (int i = 0; i < SIM_COUNTS; i++) {
         expect_geq(total->counts[i], count / runs[i], "path %d", i);
@@ -129,7 +133,7 @@ static void check_total(const struct sim_result *total, uint64_t count)
     expect_gt(total->call_receives_empty, count / 80);
     expect_gt(total->call_receives_left, count / 160);
     expect_geq(total->put_off, count / 400);
-    check_datagrams(total, count);
+    check_paths(total, count);
     check_files(total, count);
     check_fds(total, count);
 }
