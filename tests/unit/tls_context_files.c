@@ -187,6 +187,49 @@ UNIT(tls_files, a_server_takes_the_authorities_of_its_clients_from_a_folder)
     files_remove();
 }
 
+/* ---- lists of revocations ---- */
+
+/* A server shows a certificate of the matrix. */
+static void files_show(const struct weir_tls_options *client, const char *name,
+                       int err)
+{
+    struct weir_tls_options server = files_server();
+    server.certificate.file = tls_file("tls-matrix/%s.pem", name);
+    server.key.file = tls_file("tls-matrix/%s.key", name);
+    tls_pair_join(&pair, client, &server, NULL);
+    tls_pair_expect(&pair, err, err < 0 ? WEIR_ETLSALERT : 0);
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_files, authorities_of_a_folder_sign_lists_of_revocations)
+{
+    struct weir_tls_options client = files_client();
+    files_make();
+    files_link(tls_file("tls-matrix/trusted.pem"), "authority.pem");
+    files_link(tls_file("ca.pem"), "0a1b2c3d.0");
+    files_show(&client, "revoked", 0);
+
+    client.revocations.file = tls_file("tls-matrix/authority.crl");
+
+    files_show(&client, "good", 0);
+    files_show(&client, "revoked", WEIR_ETLSREVOKED);
+    files_show(&client, "revoked-issuer", WEIR_ETLSREVOKED);
+    files_connect(&client, WEIR_ETLSNOCRL, WEIR_ETLSALERT);
+    files_remove();
+}
+
+/* No authority that is trusted has signed it. */
+UNIT(tls_files, a_list_of_an_authority_that_is_not_in_the_folder_is_refused)
+{
+    struct weir_tls_options client = files_client();
+    files_make();
+    files_link(tls_file("ca.pem"), "authority.pem");
+    client.revocations.file = tls_file("tls-matrix/authority.crl");
+
+    files_refuse(&client, WEIR_ETLSFILE, "authority.crl");
+    files_remove();
+}
+
 /* ---- errors ---- */
 
 UNIT(tls_files, an_error_names_the_file_and_the_reason)

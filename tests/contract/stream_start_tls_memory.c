@@ -1,0 +1,328 @@
+/*
+ * start_tls of streams without memory: each allocation fails once. A call that
+ * is refused leaves the stream as it was, with all bytes that its reader has,
+ * and can be made again; a handshake that fails for lack of memory ends the
+ * stream, whose reader then says the same. Nothing is left of either, neither
+ * memory of the loop nor a reference to a context.
+ */
+#include "lib/tls/context_impl.h"
+#include "tests/contract/starting_rig.h"
+#include "tests/unit/allocator.h"
+
+#include <sys/socket.h>
+
+/* One loop, on it one stream or both of a connection. */
+struct world {
+    weir_loop *loop;
+    struct weir_tls_settings client_tls;
+    struct weir_tls_settings server_tls;
+    int64_t limit_bytes; /* of readers; 0: the default */
+    uint64_t number;     /* of the allocation that fails */
+    unsigned refusals;   /* of start_tls, for lack of memory */
+    bool has_failed;     /* there were that many allocations */
+    int sockets[2];      /* of a pair */
+    bool is_serving;     /* its second side is open */
+    int results[2];      /* of its sides */
+};
+
+static struct unit_allocator memory;
+
+/* ---- a stream ---- */
+
+struct end {
+    weir_reader *reader;
+    weir_writer *writer;
+    int peer; /* -1: it is another stream */
+};
+
+static void open_end(struct world *w, struct end *ret, int fd, int peer)
+{
+    struct weir_open_options options = {.size = sizeof(options),
+                                        .limit_bytes = w->limit_bytes};
+    options.connect.use_sock = true;
+    options.connect.sock = fd;
+    ret->peer = peer;
+    expect_eq(weir_open_connection(w->loop, NULL, 0, &options, &ret->reader,
+                                   &ret->writer),
+              0);
+}
+
+static void open_pair(int ret[2])
+{
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret), 0);
+    set_nonblocking(ret[0]);
+    set_nonblocking(ret[1]);
+}
+
+static bool is_plain(const struct end *end, const weir_transport *plain)
+{
+    return weir_writer_get_transport(end->writer) == plain;
+}
+
+/* The peer sends, and the reader has it. */
+static void feed(struct world *w, struct end *end, const char *text)
+{
+    const size_t size = weir_reader_get_buffer_size(end->reader);
+    expect_eq(send(end->peer, text, strlen(text), MSG_NOSIGNAL),
+              (ssize_t)strlen(text));
+    while (weir_reader_get_buffer_size(end->reader) == size) {
+        expect_eq(weir_sleep(w->loop, RIG_MS), 0);
+    }
+}
+
+static void expect_buffered(struct end *end, const char *text)
+{
+    const size_t size = strlen(text);
+    size_t at = 0;
+    expect_eq(weir_reader_get_buffer_size(end->reader), size);
+    while (at < size) {
+        struct weir_buf buf;
+        const size_t len = weir_reader_peek(end->reader, at, &buf);
+        expect_gt(len, 0);
+        expect(memcmp(buf.data, text + at, len) == 0);
+        at += len;
+    }
+}
+
+/* The peer gets just this. */
+static void expect_sent(struct world *w, struct end *end, const char *text)
+{
+    char buf[64];
+    const size_t size = strlen(text);
+    size_t len = 0;
+    expect_eq(weir_writer_write(end->writer, text, size), 0);
+    while (len < size) {
+        const ssize_t got = recv(end->peer, buf + len, sizeof(buf) - len, 0);
+        expect(got > 0 || (got < 0 && errno == EAGAIN));
+        len += got > 0 ? (size_t)got : 0;
+        expect_eq(weir_sleep(w->loop, RIG_MS), 0);
+    }
+    expect_eq(len, size);
+    expect(memcmp(buf, text, size) == 0);
+}
+
+/* ---- rounds ---- */
+
+static void run_once(struct world *w, weir_task_fn *body)
+{
+    unit_allocator_init(&memory);
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .allocator = &memory.hooks};
+    expect_eq(weir_run(&options, body, w), 0);
+    unit_allocator_check(&memory);
+    expect_eq(w->client_tls.context->references, 1);
+    expect_eq(w->server_tls.context->references, 1);
+}
+
+/* Until there are no more allocations that could fail. */
+static void run_each(struct world *w, weir_task_fn *body)
+{
+    w->client_tls = (struct weir_tls_settings){
+        .size = sizeof(w->client_tls),
+        .context = starting_context(false, WEIR_TLS_VERSION_DEFAULT),
+        .server_hostname = "localhost"};
+    w->server_tls = (struct weir_tls_settings){
+        .size = sizeof(w->server_tls),
+        .context = starting_context(true, WEIR_TLS_VERSION_DEFAULT)};
+    do {
+        w->number++;
+        run_once(w, body);
+    } while (w->has_failed);
+    expect_gt(w->number, 5);
+    weir_tls_context_unref(w->client_tls.context);
+    weir_tls_context_unref(w->server_tls.context);
+}
+
+static void begin_to_fail(struct world *w)
+{
+    memory.fail_at = memory.calls + w->number;
+}
+
+static void end_to_fail(struct world *w)
+{
+    w->has_failed = memory.calls >= memory.fail_at;
+    memory.fail_at = 0;
+}
+
+/* ---- one stream, whose peer has sent no TLS ---- */
+
+static void expect_as_before(struct world *w, struct end *end, bool was_reading)
+{
+    weir_transport *plain = weir_writer_get_transport(end->writer);
+    expect(!weir_transport_is_closing(plain));
+    expect_eq(weir_transport_get_error(plain), 0);
+    expect_eq(weir_reader_get_exception(end->reader), 0);
+    expect_buffered(end, "two\nthree\n");
+    expect_sent(w, end, "plain");
+    expect_eq(weir_transport_is_reading(plain), was_reading);
+    w->refusals++;
+}
+
+static void expect_ended(struct end *end, int err)
+{
+    char byte;
+    expect_eq(weir_reader_read(end->reader, &byte, 1), err);
+    weir_writer_close(end->writer);
+    expect_eq(weir_writer_wait_closed(end->writer), err);
+    weir_writer_unref(end->writer);
+}
+
+/* What the reader has is in pieces, as it was received. */
+static int start_with_pieces(weir_loop *loop, void *arg)
+{
+    struct world *w = arg;
+    struct end end;
+    char line[8];
+    int fds[2];
+    w->loop = loop;
+    open_pair(fds);
+    open_end(w, &end, fds[0], fds[1]);
+    feed(w, &end, "one\n");
+    feed(w, &end, "two\n");
+    feed(w, &end, "three\n");
+    expect_eq(weir_reader_readline(end.reader, line, sizeof(line)), 4);
+    expect_eq(weir_sleep(loop, RIG_MS), 0); /* the turn of that call ends */
+    weir_transport *plain = weir_writer_get_transport(end.writer);
+    const bool was_reading = weir_transport_is_reading(plain);
+    expect_eq(was_reading, w->limit_bytes == 0);
+
+    begin_to_fail(w);
+    int err = weir_writer_start_tls(end.writer, &w->server_tls);
+    end_to_fail(w);
+    if (is_plain(&end, plain)) {
+        expect_eq(err, -ENOMEM);
+        expect_as_before(w, &end, was_reading);
+        err = weir_writer_start_tls(end.writer, &w->server_tls);
+        expect_eq(err, WEIR_ETLSPROTOCOL);
+    }
+    expect(err == WEIR_ETLSPROTOCOL || (w->has_failed && err == -ENOMEM));
+    expect_ended(&end, err);
+    close(fds[1]);
+    return 0;
+}
+
+UNIT(stream_start_tls_memory, a_refusal_leaves_the_readers_bytes_where_they_are)
+{
+    struct world w = {.loop = NULL};
+    run_each(&w, start_with_pieces);
+    expect_gt(w.refusals, 1);
+}
+
+UNIT(stream_start_tls_memory, a_refusal_leaves_a_full_reader_paused)
+{
+    struct world w = {.limit_bytes = 4};
+    run_each(&w, start_with_pieces);
+    expect_gt(w.refusals, 1);
+}
+
+/* ---- both sides ---- */
+
+static int expect_line(struct end *end, const char *text)
+{
+    char line[32];
+    const ssize_t len = weir_reader_readline(end->reader, line, sizeof(line));
+    if (len < 0) {
+        return (int)len;
+    }
+    expect_eq(len, (ssize_t)strlen(text));
+    expect(memcmp(line, text, (size_t)len) == 0);
+    return 0;
+}
+
+static int say(struct end *end, const char *text)
+{
+    const int err = weir_writer_write(end->writer, text, strlen(text));
+    return err < 0 ? err : weir_writer_drain(end->writer);
+}
+
+/* A refused call is made again. */
+static int start_once_more(struct world *w, struct end *end,
+                           const struct weir_tls_settings *tls)
+{
+    weir_transport *plain = weir_writer_get_transport(end->writer);
+    int err = weir_writer_start_tls(end->writer, tls);
+    if (err == -ENOMEM && is_plain(end, plain) &&
+        !weir_transport_is_closing(plain)) {
+        w->refusals++;
+        err = weir_writer_start_tls(end->writer, tls);
+    }
+    return err;
+}
+
+/* Drops the stream; the first error that it was told of, or 0. Calls after the
+ * loss say that the connection is broken, which tells nothing. */
+static int drop(struct end *end, int err)
+{
+    const weir_transport *t = weir_writer_get_transport(end->writer);
+    const int broken = weir_transport_get_error(t);
+    if (err == -EPIPE && broken < 0) {
+        err = broken;
+    }
+    if (err < 0) {
+        weir_writer_abort(end->writer);
+    } else {
+        weir_writer_close(end->writer);
+    }
+    const int end_err = weir_writer_wait_closed(end->writer);
+    weir_writer_unref(end->writer);
+    return err < 0 ? err : end_err;
+}
+
+static int serve(weir_loop *loop, void *arg)
+{
+    struct world *w = arg;
+    struct end end;
+    char byte;
+    (void)loop;
+    open_end(w, &end, w->sockets[1], -1);
+    w->is_serving = true;
+    int err = expect_line(&end, "STARTTLS\n");
+    err = err < 0 ? err : start_once_more(w, &end, &w->server_tls);
+    err = err < 0 ? err : expect_line(&end, "sealed\n");
+    err = err < 0 ? err : say(&end, "so it is\n");
+    err = err < 0 ? err : (int)weir_reader_read(end.reader, &byte, 1);
+    w->results[1] = drop(&end, err);
+    return 0;
+}
+
+static int talk(weir_loop *loop, void *arg)
+{
+    struct world *w = arg;
+    struct end end;
+    weir_task *task;
+    int result;
+    w->loop = loop;
+    w->is_serving = false;
+    open_pair(w->sockets);
+    open_end(w, &end, w->sockets[0], -1);
+    expect_eq(weir_task_spawn(loop, serve, w, NULL, &task), 0);
+    while (!w->is_serving) {
+        expect_eq(weir_yield(loop), 0);
+    }
+
+    begin_to_fail(w);
+    int err = say(&end, "STARTTLS\n");
+    err = err < 0 ? err : start_once_more(w, &end, &w->client_tls);
+    err = err < 0 ? err : say(&end, "sealed\n");
+    err = err < 0 ? err : expect_line(&end, "so it is\n");
+    w->results[0] = drop(&end, err);
+    err = weir_task_join(task, &result);
+    end_to_fail(w);
+
+    expect_eq(err, 0);
+    expect_eq(result, 0);
+    if (w->results[0] < 0 || w->results[1] < 0) {
+        expect(w->has_failed);
+        cr_assert(w->results[0] == -ENOMEM || w->results[1] == -ENOMEM,
+                  "%s, %s", weir_err_name(w->results[0]),
+                  weir_err_name(w->results[1]));
+    }
+    return 0;
+}
+
+UNIT(stream_start_tls_memory, each_allocation_of_both_sides_may_fail)
+{
+    struct world w = {.loop = NULL};
+    run_each(&w, talk);
+    expect_gt(w.refusals, 1);
+}
