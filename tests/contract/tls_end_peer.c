@@ -9,7 +9,7 @@
 
 #include <sys/socket.h>
 
-void tls_peer_send(struct tls_end *end, const void *data, size_t len)
+static void peer_send(struct tls_end *end, const void *data, size_t len)
 {
     const uint8_t *bytes = data;
     for (size_t done = 0; done < len;) {
@@ -25,18 +25,43 @@ void tls_peer_send(struct tls_end *end, const void *data, size_t len)
     }
 }
 
-void tls_peer_flush(struct tls_end *end)
+/* Sends what an engine has sealed, by @send. */
+static void peer_flush(struct tls_end *end, struct wr_tls_engine *engine,
+                       void (*send_bytes)(struct tls_end *end, const void *data,
+                                          size_t len))
 {
     struct tls_peer *peer = &end->peer;
-    struct wr_block *block = wr_tls_engine_take_output(&peer->engine);
+    struct wr_block *block = wr_tls_engine_take_output(engine);
     while (block) {
         struct wr_block *next = block->next;
         if (peer->fd >= 0 && peer->end != -ECONNRESET) {
-            tls_peer_send(end, wr_tls_engine_output_of(block), block->used);
+            send_bytes(end, wr_tls_engine_output_of(block), block->used);
         }
         wr_block_give(&peer->blocks, block);
         block = next;
     }
+}
+
+void tls_peer_send(struct tls_end *end, const void *data, size_t len)
+{
+    struct wr_tls_engine *outer = &end->peer.outer;
+    const uint8_t *bytes = data;
+    if (end->way != TLS_END_NESTED) {
+        peer_send(end, data, len);
+        return;
+    }
+    while (len > 0) {
+        const size_t part = len < WR_TLS_RECORD_MAX ? len : WR_TLS_RECORD_MAX;
+        expect_eq(wr_tls_engine_write(outer, bytes, part), 0);
+        bytes += part;
+        len -= part;
+    }
+    peer_flush(end, outer, peer_send);
+}
+
+void tls_peer_flush(struct tls_end *end)
+{
+    peer_flush(end, &end->peer.engine, tls_peer_send);
 }
 
 /* The engine takes what it was fed, or nothing. */
@@ -67,9 +92,40 @@ void tls_peer_begin(struct tls_end *end)
     peer_advance(end);
 }
 
+/* The outer engine takes what it was fed, and feeds the other one. */
+static void peer_advance_outer(struct tls_end *end)
+{
+    static uint8_t inside[16384];
+    struct tls_peer *peer = &end->peer;
+    struct wr_tls_engine *outer = &peer->outer;
+    ssize_t len = 0;
+
+    if (outer->state == WR_TLS_ENGINE_HANDSHAKE) {
+        len = wr_tls_engine_handshake(outer);
+    }
+    while (outer->state != WR_TLS_ENGINE_HANDSHAKE &&
+           (len = wr_tls_engine_read(outer, inside, sizeof(inside))) > 0) {
+        wr_tls_engine_feed(&peer->engine, inside, (size_t)len);
+        peer_advance(end);
+    }
+    if (outer->state != WR_TLS_ENGINE_FAILED) {
+        peer_flush(end, outer, peer_send);
+    }
+}
+
+void tls_peer_begin_outer(struct tls_end *end)
+{
+    expect_eq(end->peer.outer.state, WR_TLS_ENGINE_HANDSHAKE);
+    peer_advance_outer(end);
+}
+
 static void peer_ended(struct tls_end *end, int how)
 {
     end->peer.end = how;
+    if (how == 0 && end->way == TLS_END_NESTED) {
+        wr_tls_engine_feed_eof(&end->peer.outer);
+        peer_advance_outer(end);
+    }
     if (how == 0) {
         wr_tls_engine_feed_eof(&end->peer.engine);
         peer_advance(end);
@@ -89,8 +145,13 @@ void tls_peer_step(struct tls_end *end)
             }
             return;
         }
-        wr_tls_engine_feed(&peer->engine, buf, (size_t)len);
-        peer_advance(end);
+        if (end->way == TLS_END_NESTED) {
+            wr_tls_engine_feed(&peer->outer, buf, (size_t)len);
+            peer_advance_outer(end);
+        } else {
+            wr_tls_engine_feed(&peer->engine, buf, (size_t)len);
+            peer_advance(end);
+        }
     }
 }
 
@@ -145,9 +206,18 @@ void tls_peer_alert(struct tls_end *end)
     tls_peer_flush(end);
 }
 
-void tls_peer_shutdown(struct tls_end *end)
+void tls_peer_cut(struct tls_end *end)
 {
     expect_eq(shutdown(end->peer.fd, SHUT_WR), 0);
+}
+
+void tls_peer_shutdown(struct tls_end *end)
+{
+    if (end->way == TLS_END_NESTED) {
+        expect_eq(wr_tls_engine_close(&end->peer.outer), 0);
+        peer_flush(end, &end->peer.outer, peer_send);
+    }
+    tls_peer_cut(end);
 }
 
 void tls_peer_reset(struct tls_end *end)
@@ -181,6 +251,10 @@ void tls_peer_open(struct tls_end *end, int fd)
     wr_tls_memory_init(&peer->memory, &peer->blocks);
     expect_eq(wr_tls_engine_init(&peer->engine, context, &how, &peer->memory),
               0);
+    if (end->way == TLS_END_NESTED) {
+        expect_eq(
+            wr_tls_engine_init(&peer->outer, context, &how, &peer->memory), 0);
+    }
     weir_tls_context_unref(context);
 }
 
@@ -190,6 +264,9 @@ void tls_peer_fini(struct tls_end *end)
 
     tls_peer_close(end);
     wr_tls_engine_fini(&peer->engine);
+    if (end->way == TLS_END_NESTED) {
+        wr_tls_engine_fini(&peer->outer);
+    }
     wr_tls_memory_fini(&peer->memory);
     wr_blocks_fini(&peer->blocks);
     unit_allocator_check(&peer->allocator);

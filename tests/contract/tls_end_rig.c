@@ -9,10 +9,12 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <weir/start_tls.h>
 
+/* Rounds of one way: both versions, both sides. */
 enum { SMALL_BUFFER = 16384, ROUND_COUNT = 4 };
 
-static char end_name[32] = "no round";
+static char end_name[64] = "no round";
 
 const char *tls_end_name(void)
 {
@@ -259,22 +261,28 @@ static void end_connect(const struct tls_end *end, int ret[2])
     set_nonblocking(ret[0]);
 }
 
-static void end_adopt(struct tls_end *end, int fd)
+/* With a reference to the context. */
+static struct weir_tls_settings end_settings(const struct tls_end *end)
 {
-    const struct weir_factory factory = {.create = end_create, .arg = end};
-    const struct weir_tls_settings settings = {
-        .size = sizeof(settings),
+    return (struct weir_tls_settings){
+        .size = sizeof(struct weir_tls_settings),
         .context = tls_end_context(!end->is_client, end->version),
         .server_hostname = "localhost",
         .handshake_timeout_ns = end->handshake_timeout_ns,
         .shutdown_timeout_ns = end->shutdown_timeout_ns};
+}
+
+static void end_adopt(struct tls_end *end, int fd)
+{
+    const struct weir_factory factory = {.create = end_create, .arg = end};
+    const struct weir_tls_settings settings = end_settings(end);
     const struct weir_connect_options options = {
         .size = sizeof(options),
         .use_sock = true,
         .sock = fd,
         .done = end_done,
         .done_arg = end,
-        .tls = &settings,
+        .tls = end->way == TLS_END_STARTED ? NULL : &settings,
         .connection = {.size = sizeof(options.connection),
                        .read_limit_bytes = end->read_limit_bytes}};
 
@@ -286,25 +294,69 @@ static void end_adopt(struct tls_end *end, int fd)
 
 static bool end_is_open(struct tls_end *end)
 {
-    return end->t && end->peer.engine.state == WR_TLS_ENGINE_OPEN;
+    return end->t && !end->is_starting &&
+           end->peer.engine.state == WR_TLS_ENGINE_OPEN;
+}
+
+static bool end_can_start(struct tls_end *end)
+{
+    return end->t && (end->way == TLS_END_STARTED ||
+                      end->peer.outer.state == WR_TLS_ENGINE_OPEN);
+}
+
+static void end_started(void *arg, int err, weir_transport *t)
+{
+    struct tls_end *end = arg;
+    expect_eq(t, end->t);
+    expect_eq(err, 0);
+    end->is_starting = false;
+}
+
+/* The subject goes on with TLS, or with one more. */
+static void end_start(struct tls_end *end)
+{
+    const struct weir_tls_settings settings = end_settings(end);
+    const struct weir_start_tls_options options = {
+        .size = sizeof(options), .done = end_started, .done_arg = end};
+    weir_transport *t;
+    end->is_starting = true;
+    expect_eq(weir_transport_start_tls(end->t, &settings, &options, &t), 0);
+    weir_tls_context_unref(settings.context);
+    weir_transport_ref(t);
+    weir_transport_unref(end->t);
+    end->t = t;
 }
 
 static void end_begin(struct tls_end *end)
 {
+    static const char *const ways[TLS_END_WAYS] = {
+        [TLS_END_MADE] = "",
+        [TLS_END_STARTED] = " that was started",
+        [TLS_END_NESTED] = " in TLS",
+    };
     const struct weir_loop_options options = {.size = sizeof(options),
                                               .allocator = end->allocator};
     int fds[2];
 
     memset(&end->loop, 0, sizeof(*end) - offsetof(struct tls_end, loop));
     end->version = end->round % 2 ? 12 : 13;
-    end->is_client = end->round / 2;
-    snprintf(end_name, sizeof(end_name), "%s of TLS 1.%d",
-             end->is_client ? "client" : "server", end->version - 10);
+    end->is_client = end->round / 2 % 2;
+    end->way = (enum tls_end_way)(end->round / ROUND_COUNT);
+    snprintf(end_name, sizeof(end_name), "%s of TLS 1.%d%s",
+             end->is_client ? "client" : "server", end->version - 10,
+             ways[end->way]);
     expect_eq(weir_loop_new(&options, &end->loop), 0);
     weir_loop_set_exception_handler(end->loop, end_report, end);
     end_connect(end, fds);
     tls_peer_open(end, fds[0]);
     end_adopt(end, fds[1]);
+    if (end->way == TLS_END_NESTED) {
+        tls_peer_begin_outer(end);
+    }
+    if (end->way != TLS_END_MADE) {
+        tls_end_wait(end, end_can_start);
+        end_start(end);
+    }
     if (!end->no_handshake) {
         tls_peer_begin(end);
         tls_end_wait(end, end_is_open);
@@ -342,7 +394,7 @@ bool tls_end_next(struct tls_end *end)
         end->loop = NULL;
         end->round++;
     }
-    if (end->round == ROUND_COUNT) {
+    if (end->round == ROUND_COUNT * (end->all_ways ? TLS_END_WAYS : 1)) {
         return false;
     }
     end_begin(end);

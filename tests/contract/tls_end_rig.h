@@ -13,6 +13,9 @@
  *         expect_eq(end->lost_err, -ECONNRESET);
  *     }
  *
+ * With all_ways it also runs for a subject whose TLS was begun by start_tls, on
+ * plain text and within another TLS, which the peer then has an engine for too.
+ *
  * The peer works between turns of the loop, in the same thread.
  */
 #ifndef WEIR_TESTS_CONTRACT_TLS_END_RIG_H
@@ -28,6 +31,14 @@
 #undef EXPECT_CONTEXT
 #define EXPECT_CONTEXT tls_end_name(), ": "
 
+/* How the subject came by its TLS. */
+enum tls_end_way {
+    TLS_END_MADE,    /* the connection was made with it */
+    TLS_END_STARTED, /* by start_tls */
+    TLS_END_NESTED,  /* by start_tls, within a TLS that it was made with */
+    TLS_END_WAYS,
+};
+
 struct tls_peer {
     int fd;         /* -1: closed */
     bool is_deaf;   /* set by a test: it does not read */
@@ -37,7 +48,8 @@ struct tls_peer {
     struct unit_allocator allocator;
     struct wr_blocks blocks;
     struct wr_tls_memory memory;
-    struct wr_tls_engine engine;
+    struct wr_tls_engine engine; /* of the subject's TLS */
+    struct wr_tls_engine outer;  /* of the one that it is in, where nested */
 };
 
 struct tls_end {
@@ -45,6 +57,7 @@ struct tls_end {
     bool stays_open;    /* eof_received returns 1 */
     bool small_buffers; /* few bytes fit into the kernel on both sides */
     bool no_handshake;  /* the round begins before it */
+    bool all_ways;      /* else the connection is made with TLS */
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     uint64_t read_limit_bytes;
@@ -58,8 +71,10 @@ struct tls_end {
     weir_transport *t; /* the subject, a reference; NULL: not made */
     weir_connect *attempt;
     struct tls_peer peer;
-    int version;       /* 12 or 13 */
-    bool is_client;    /* the subject is */
+    int version;    /* 12 or 13 */
+    bool is_client; /* the subject is */
+    enum tls_end_way way;
+    bool is_starting;  /* start_tls has not called done */
     char events[64];   /* "made data eof lost" */
     uint64_t received; /* bytes, which were the pattern */
     uint64_t written;  /* bytes that writes accepted */
@@ -78,8 +93,8 @@ const char *tls_end_name(void);
 /* Ends the last round and begins the next; false after the last one. */
 bool tls_end_next(struct tls_end *end);
 
-/* A test whose body, with `end`, runs for both versions and both sides; the
- * rest are fields of struct tls_end, or 0. */
+/* A test whose body, with `end`, runs for both versions and both sides, and all
+ * ways if it wants them; the rest are fields of struct tls_end, or 0. */
 #define TLS_ENDS(suite, name, ...)                                             \
     static void suite##__##name##_round(struct tls_end *end);                  \
     UNIT(suite, name)                                                          \
@@ -126,9 +141,11 @@ void tls_peer_fini(struct tls_end *end);
 
 /* Begins the handshake, in a round that is without one. */
 void tls_peer_begin(struct tls_end *end);
+void tls_peer_begin_outer(struct tls_end *end);
 /* Reads what is there, unless it is deaf, and lets its engine go on. */
 void tls_peer_step(struct tls_end *end);
-/* Sends bytes as they are; the loop turns while they do not fit. */
+/* Sends bytes as they are, but for the outer TLS; the loop turns while they do
+ * not fit. */
 void tls_peer_send(struct tls_end *end, const void *data, size_t len);
 /* Sends what its engine has to send. */
 void tls_peer_flush(struct tls_end *end);
@@ -141,8 +158,10 @@ void tls_peer_write(struct tls_end *end, size_t len);
 void tls_peer_close_notify(struct tls_end *end);
 /* A fatal alert, bad_record_mac, as its engine sends it. */
 void tls_peer_alert(struct tls_end *end);
-/* A FIN. */
+/* A FIN, after the close_notify of the outer TLS. */
 void tls_peer_shutdown(struct tls_end *end);
+/* A FIN alone. */
+void tls_peer_cut(struct tls_end *end);
 void tls_peer_reset(struct tls_end *end);
 void tls_peer_close(struct tls_end *end);
 

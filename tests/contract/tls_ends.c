@@ -1,7 +1,7 @@
 /*
- * The ends of a TLS connection that a peer brings about: each is told apart
- * from the others, after the data that came before it, and none but a
- * close_notify is an end of the stream.
+ * The ends of a TLS connection that a peer brings about, however it came by its
+ * TLS: each is told apart from the others, after the data that came before it,
+ * and none but a close_notify is an end of the stream.
  */
 #include "lib/transport/transport.h"
 #include "tests/contract/tls_end_rig.h"
@@ -22,7 +22,7 @@ static void expect_broken(struct tls_end *end, int err)
     expect_eq(weir_transport_get_end(end->t), WEIR_END_BROKEN);
 }
 
-TLS_ENDS(tls_ends, a_close_notify_is_an_end_of_stream, 0)
+TLS_ENDS(tls_ends, a_close_notify_is_an_end_of_stream, .all_ways = true)
 {
     tls_peer_write(end, 40000);
     tls_peer_close_notify(end);
@@ -36,7 +36,7 @@ TLS_ENDS(tls_ends, a_close_notify_is_an_end_of_stream, 0)
     expect_eq(weir_transport_get_end(end->t), WEIR_END_EOF);
 }
 
-TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, 0)
+TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, .all_ways = true)
 {
     tls_peer_write(end, 40000);
     tls_peer_shutdown(end);
@@ -44,7 +44,17 @@ TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, 0)
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, 0)
+/* The TLS that the subject is in is cut as well, where there is one. */
+TLS_ENDS(tls_ends, r39__a_fin_without_any_close_notify_is_a_cut,
+         .all_ways = true)
+{
+    tls_peer_write(end, 40000);
+    tls_peer_cut(end);
+
+    expect_broken(end, WEIR_ETLSTRUNCATED);
+}
+
+TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, .all_ways = true)
 {
     uint8_t sealed[4096];
     tls_peer_write(end, 40000);
@@ -56,7 +66,7 @@ TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, 0)
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-TLS_ENDS(tls_ends, a_reset_is_a_reset, 0)
+TLS_ENDS(tls_ends, a_reset_is_a_reset, .all_ways = true)
 {
     tls_peer_write(end, 40000);
     tls_peer_reset(end);
@@ -64,7 +74,7 @@ TLS_ENDS(tls_ends, a_reset_is_a_reset, 0)
     expect_broken(end, -ECONNRESET);
 }
 
-TLS_ENDS(tls_ends, r40__a_fatal_alert_is_named, 0)
+TLS_ENDS(tls_ends, r40__a_fatal_alert_is_named, .all_ways = true)
 {
     struct weir_extra_info info;
     tls_peer_write(end, 40000);
