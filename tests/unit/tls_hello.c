@@ -120,6 +120,8 @@ UNIT(tls_hello, the_extended_master_secret_is_seen_in_both_hellos)
     HELLO_READ(HELLO_NAME_EXTENSION "\0\x17\0\0");
     cr_assert(hello_is_extended(true));
     cr_assert(!hello_is_extended(false));
+    HELLO_READ("\0\x17\0\0" HELLO_NAME_EXTENSION);
+    cr_assert(hello_is_extended(true), "others may follow");
     HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION);
     cr_assert(!hello_is_extended(true));
     HELLO_READ("\0\x17\0\1x");
