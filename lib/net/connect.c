@@ -162,11 +162,16 @@ static void connect_finish(weir_connect *connect, int err, weir_transport *t)
     connect_release(connect);
 }
 
+static void connect_end(weir_connect *connect)
+{
+    connect_set_state(connect, CONNECT_ENDING);
+    wr_timer_cancel(&connect->loop->wheel, &connect->timer);
+}
+
 static void connect_fail(weir_connect *connect, int err)
 {
     wr_assert(err < 0);
-    connect_set_state(connect, CONNECT_ENDING);
-    wr_timer_cancel(&connect->loop->wheel, &connect->timer);
+    connect_end(connect);
     wr_socket_refuse(connect->fd >= 0, connect->fd);
     connect->fd = -1;
     connect_finish(connect, err, NULL);
@@ -185,12 +190,6 @@ static int connect_open(weir_connect *connect, int fd, weir_transport **ret)
                             &connect->factory, &connect->connection, ret);
     }
     return wr_sock_open(connect->loop, fd, &connect->factory, &options, ret);
-}
-
-static void connect_end(weir_connect *connect)
-{
-    connect_set_state(connect, CONNECT_ENDING);
-    wr_timer_cancel(&connect->loop->wheel, &connect->timer);
 }
 
 /* The connection is made or not; one that was given up meanwhile, by its own
@@ -260,9 +259,11 @@ static void connect_race_ended(struct wr_race *race, int err, int fd)
 
     connect_check_invariants(connect);
     wr_assert(connect->state == CONNECT_TRYING);
-    wr_assert(connect->cause == 0 || err == connect->cause);
     if (err < 0) {
         connect_fail(connect, err);
+    } else if (connect->cause < 0) { /* its resolver has given it up */
+        wr_ignore(wr_sys_close(fd));
+        connect_fail(connect, connect->cause);
     } else {
         connect->family = race->winner_family;
         connect_establish(connect, fd);

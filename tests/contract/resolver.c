@@ -345,6 +345,50 @@ NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel)
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
 
+static int accept_all(void *arg, weir_transport *t,
+                      struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                                  .kind = WEIR_PROTOCOL_STREAM};
+    (void)arg;
+    (void)t;
+    *ret = (struct weir_protocol_binding){.protocol = &protocol};
+    return 0;
+}
+
+/* The one family is connected while the other is asked for: the resolver is
+ * told to forget that when the connection is as good as made. */
+NAMES(resolver, a_connection_may_be_given_up_when_its_other_family_is_forgotten)
+{
+    const struct weir_factory factory = {accept_all, NULL};
+    struct weir_address address;
+    int err = 1;
+    const struct weir_connect_options options = {
+        .size = sizeof(options), .done = note_connect, .done_arg = &err};
+    weir_server *server = NULL;
+
+    expect_eq(
+        weir_create_server(n->loop, &factory, "127.0.0.1", 0, NULL, &server),
+        0);
+    while (!weir_server_is_serving(server)) {
+        names_run_for(n, MS);
+    }
+    cr_assert_geq(weir_server_get_socket(server, 0, &address), 0);
+    use_recorder(n);
+    recorder.in_cancel = cancel_connect;
+    expect_eq(weir_create_connection(n->loop, &factory, "any.example",
+                                     ntohs(address.storage.inet.sin_port),
+                                     &options, &connecting),
+              0);
+    wait_until_asked(n);
+    expect_eq(weir_lookup_answer(recorder.lookup, AF_INET, 0, &address, 1), 0);
+    while (err == 1) {
+        names_run_for(n, MS);
+    }
+    expect_eq(err, -ECANCELED);
+    weir_server_free(server);
+}
+
 static weir_server *starting;
 
 static void free_server(weir_lookup *lookup)
