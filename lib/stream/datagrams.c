@@ -167,7 +167,11 @@ static int datagrams_datagram_received(void *user, weir_transport *t,
     if (stream->sync.is_freed) {
         return 0;
     }
-    wr_assert(stream->count < stream->capacity); /* or it is paused */
+    if (stream->count == stream->capacity) { /* the program has resumed it */
+        wr_ignore(weir_transport_pause_reading(t));
+        datagrams_note_error(stream, -ENOBUFS);
+        return 0;
+    }
     struct place *place = datagrams_place(stream, stream->count);
     place->datagram = *datagram;
     if (datagram->buf.len > 0) {

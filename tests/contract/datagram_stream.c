@@ -407,3 +407,31 @@ UNIT(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
 {
     run(misuse);
 }
+
+/* ---- a program that turns reading on again by the transport ---- */
+
+static int resume_a_full_one(weir_loop *loop, void *arg)
+{
+    struct two two = open_two(loop, 1);
+    weir_transport *t = weir_datagram_stream_get_transport(two.server);
+    char text[4];
+    (void)arg;
+
+    for (int i = 0; i < 3; i++) {
+        expect_eq(weir_datagram_stream_send(two.client, "abc", 3, NULL), 0);
+    }
+    while (weir_transport_is_reading(t)) {
+        expect_eq(weir_yield(loop), 0);
+    }
+    expect_eq(weir_transport_resume_reading(t), 0);
+    expect_eq(weir_sleep(loop, 20 * MS), 0);
+    expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
+              3);
+    free_two(&two);
+    return 0;
+}
+
+UNIT(datagram_stream, a_full_one_bears_that_its_transport_is_resumed)
+{
+    run(resume_a_full_one);
+}
