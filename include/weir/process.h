@@ -182,6 +182,8 @@ struct weir_process_output {
  * @retval -EINVAL     input without a pipe for it, or less of it than a former
  *                     call has sent
  * @retval -EBUSY      another task is in this call
+ * @retval -ESHUTDOWN  the program has closed the writer; the rest of @p input
+ *                     was not sent
  * @retval -ENOMEM     no memory; nothing that was read is lost
  * @suspends yes
  * @thread loop

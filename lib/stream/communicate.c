@@ -96,7 +96,15 @@ static int communicate_collect_err(weir_loop *loop, void *arg)
 
 /* ---- input ---- */
 
-/* Writes the rest of the input: 0, also when the child reads no more of it. */
+/* True of the errors that tell that the child reads no more of its input. */
+static bool communicate_is_unread(int err)
+{
+    wr_assert(err <= 0);
+    return err == -EPIPE || err == WEIR_EPEERCLOSED;
+}
+
+/* Writes the rest of the input: 0, also when the child reads no more of it. The
+ * queue may be full of what was written before. */
 static int communicate_send(const struct communication *call,
                             weir_writer *writer)
 {
@@ -105,6 +113,9 @@ static int communicate_send(const struct communication *call,
 
     wr_assert(process->is_communicating);
     wr_assert(process->input_count <= call->len);
+    if (process->input_count < call->len) {
+        err = weir_writer_drain(writer);
+    }
     while (err == 0 && process->input_count < call->len) {
         const size_t left = call->len - process->input_count;
         const size_t len = left < COMMUNICATE_SLICE ? left : COMMUNICATE_SLICE;
@@ -115,7 +126,7 @@ static int communicate_send(const struct communication *call,
             err = weir_writer_drain(writer);
         }
     }
-    return err == -ECANCELED || err == -ENOMEM ? err : 0;
+    return communicate_is_unread(err) ? 0 : err;
 }
 
 static int communicate_feed(weir_loop *loop, void *arg)

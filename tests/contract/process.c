@@ -541,3 +541,38 @@ UNIT(process, children_that_run_are_killed_with_the_loop)
     expect_eq(result, -SIGKILL);
     weir_process_free(left);
 }
+
+/* The pipe is full, and the queue has no room for the input. */
+CHILD_TASK(process, communicate_waits_for_what_was_written_before)
+{
+    enum { BEFORE = 64 << 20, FIRST = 64 << 10, INPUT = 4096 };
+    weir_process *process = start_pipes("sleep 0.2; wc -c");
+    weir_writer *in = weir_process_get_stdin(process);
+    struct weir_process_output output;
+    static char input[INPUT];
+    char *before = calloc(1, BEFORE);
+    char text[32];
+
+    cr_assert_not_null(before);
+    expect_eq(weir_writer_write_ref(in, before, FIRST, NULL, NULL), 0);
+    while (weir_writer_get_depth(in).bytes == FIRST) {
+        expect_eq(weir_sleep(loop, MS), 0);
+    }
+    expect_eq(weir_writer_write_ref(in, before, BEFORE, NULL, NULL), 0);
+    expect_eq(weir_process_communicate(process, input, INPUT, 0, &output), 0);
+    snprintf(text, sizeof(text), "%d\n", FIRST + BEFORE + INPUT);
+    expect_str_eq(output.out, text);
+    weir_process_free(process);
+    free(before);
+}
+
+CHILD_TASK(process, communicate_tells_that_its_input_was_not_taken)
+{
+    weir_process *process = start_pipes("wc -c");
+    struct weir_process_output output;
+
+    weir_writer_close(weir_process_get_stdin(process));
+    expect_eq(weir_process_communicate(process, "x", 1, 0, &output),
+              -ESHUTDOWN);
+    weir_process_free(process);
+}
