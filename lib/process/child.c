@@ -12,6 +12,9 @@
 #include <poll.h>
 #include <signal.h>
 
+/* How long the kernel is left alone with a child that has ended and cannot be
+ * reaped yet. */
+#define CHILD_REST_NS UINT64_C(20000000)
 /* A child that was killed is gone after this, unless it hangs in the kernel. */
 #define CHILD_DEATH_MS 1000
 
@@ -39,6 +42,8 @@ void wr_child_check_invariants(const struct wr_child *child)
     wr_assert((child->pid > 0) == (child->state != WR_CHILD_NONE));
     wr_assert(!child->op.in_flight || child->state == WR_CHILD_WATCHED ||
               child->state == WR_CHILD_LEAVING);
+    wr_assert(!wr_timer_is_armed(&child->rest) ||
+              (child->state == WR_CHILD_WATCHED && !child->op.in_flight));
 }
 
 /* Takes the exit status; false while the child lives. */
@@ -100,6 +105,32 @@ static void child_kill_unwatched(struct wr_child *child)
     wr_child_check_invariants(child);
 }
 
+static void child_poll(struct wr_child *child)
+{
+    wr_prep_poll(&child->loop->uring, &child->op, child->pidfd, POLLIN, false);
+}
+
+static void child_rested(struct wr_timer *timer)
+{
+    struct wr_child *child = wr_container_of(timer, struct wr_child, rest);
+
+    wr_assert(child->state == WR_CHILD_WATCHED);
+    child_poll(child);
+    wr_child_check_invariants(child);
+}
+
+/* The child has ended, and a process that traces it has it first: a poll would
+ * end at once, again and again, and nothing tells when that one has done. */
+static void child_rest(struct wr_child *child)
+{
+    weir_loop *loop = child->loop;
+
+    wr_assert(child->state == WR_CHILD_WATCHED);
+    wr_timer_arm(&loop->wheel, &child->rest,
+                 wr_add_sat(loop->now_ns, CHILD_REST_NS));
+    wr_child_check_invariants(child);
+}
+
 static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_child *child = wr_container_of(op, struct wr_child, op);
@@ -116,8 +147,8 @@ static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     } else if (res < 0) {
         child_end_now(child);
         child_finish(child);
-    } else { /* woken early */
-        wr_prep_poll(&child->loop->uring, op, child->pidfd, POLLIN, false);
+    } else {
+        child_rest(child);
     }
 }
 
@@ -128,6 +159,7 @@ void wr_child_init(struct wr_child *child, weir_loop *loop,
     *child = (struct wr_child){
         .loop = loop, .ended = ended, .state = WR_CHILD_NONE, .pidfd = -1};
     wr_op_init(&child->op, child_poll_completed);
+    wr_timer_init(&child->rest, child_rested);
 }
 
 int wr_child_spawn(struct wr_child *child, const struct wr_spawn *spawn,
@@ -150,7 +182,7 @@ int wr_child_spawn(struct wr_child *child, const struct wr_spawn *spawn,
 void wr_child_watch(struct wr_child *child)
 {
     child_set_state(child, WR_CHILD_WATCHED);
-    wr_prep_poll(&child->loop->uring, &child->op, child->pidfd, POLLIN, false);
+    child_poll(child);
     wr_child_check_invariants(child);
 }
 
@@ -159,6 +191,10 @@ void wr_child_leave(struct wr_child *child)
     wr_child_check_invariants(child);
     if (child->state == WR_CHILD_WATCHED) {
         child_set_state(child, WR_CHILD_LEAVING);
+        if (wr_timer_is_armed(&child->rest)) {
+            wr_timer_cancel(&child->loop->wheel, &child->rest);
+            child_poll(child);
+        }
     }
     if (child->state == WR_CHILD_LEAVING) {
         wr_op_cancel(&child->loop->uring, &child->op);
@@ -170,6 +206,10 @@ void wr_child_abandon(struct wr_child *child)
     wr_child_check_invariants(child);
     if (child->state == WR_CHILD_SPAWNED) {
         child_set_state(child, WR_CHILD_WATCHED);
+        child_end_now(child);
+        child_finish(child);
+    } else if (wr_timer_is_armed(&child->rest)) {
+        wr_timer_cancel(&child->loop->wheel, &child->rest);
         child_end_now(child);
         child_finish(child);
     } else {

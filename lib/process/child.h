@@ -33,7 +33,8 @@ enum wr_child_state {
 
 struct wr_child {
     weir_loop *loop;
-    struct wr_op op; /* polls the pidfd */
+    struct wr_op op;      /* polls the pidfd */
+    struct wr_timer rest; /* until it is polled again */
     /* The child has ended; from a completion. */
     void (*ended)(struct wr_child *child);
     enum wr_child_state state;

@@ -6,6 +6,8 @@
  */
 #include "tests/contract/child_rig.h"
 
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 static weir_transport *pipe_of(const struct child *child, int fd)
@@ -301,5 +303,55 @@ CHILDREN(subprocess_end, r67__a_forked_process_cannot_use_it)
     expect_eq(status, 0);
     expect_eq(weir_transport_kill(child.t), 0);
     child_wait(&child);
+    child_forget(&child);
+}
+
+/* ---- a child that has ended and cannot be reaped ---- */
+
+/* Traces a process and does nothing about it, until it is killed: what ends
+ * meanwhile stays the tracer's. Returns its number, 0 where tracing is not
+ * allowed. */
+static pid_t trace(pid_t pid)
+{
+    int ends[2];
+    char is_tracing = 0;
+
+    expect_eq(pipe(ends), 0);
+    const pid_t tracer = fork();
+    cr_assert_geq(tracer, 0);
+    if (tracer == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        is_tracing = ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0;
+        if (write(ends[1], &is_tracing, 1) == 1) {
+            pause();
+        }
+        _exit(0);
+    }
+    expect_eq(read(ends[0], &is_tracing, 1), 1);
+    close(ends[0]);
+    close(ends[1]);
+    return is_tracing ? tracer : 0;
+}
+
+CHILDREN(subprocess_end, a_child_that_its_tracer_keeps_costs_no_turns)
+{
+    struct child child = {.t = NULL};
+
+    child_shell(&child, "exec sleep 1000", NULL);
+    one_turn();
+    const pid_t pid = weir_transport_get_pid(child.t);
+    const pid_t tracer = trace(pid);
+    expect_eq(kill(pid, SIGKILL), 0);
+    if (tracer > 0) {
+        const uint64_t before = turns();
+        later(200 * MS, stop_loop, NULL);
+        run_until_stopped();
+        cr_assert(!child.has_exited);
+        cr_assert_lt(turns() - before, 1000);
+        expect_eq(kill(tracer, SIGKILL), 0);
+        expect_eq(waitpid(tracer, NULL, 0), tracer);
+    }
+    child_wait(&child);
+    expect_eq(child_returncode(&child), -SIGKILL);
     child_forget(&child);
 }
