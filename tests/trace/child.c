@@ -344,6 +344,61 @@ UNIT(child, is_killed_and_reaped_when_the_ring_broke)
     fake_stop();
 }
 
+static uint64_t ops_in_flight(void)
+{
+    struct weir_loop_statistics now;
+
+    weir_loop_get_statistics(loop, &now);
+    return now.ops_in_flight;
+}
+
+/* A child that a poll said had ended, and that cannot be reaped: it is looked
+ * at again some time later. */
+static void open_resting_child(void)
+{
+    open_child();
+    const uint64_t before = ops_in_flight();
+    fake_child_wake(pid);
+    turn();
+    turn();
+    expect_eq(ops_in_flight(), before - 1);
+}
+
+UNIT(child, that_cannot_be_reaped_yet_is_looked_at_later)
+{
+    open_resting_child();
+    const uint64_t before_ns = fake_now();
+    fake_child_end(pid, 5);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_gt(fake_now() - before_ns, S / 100);
+    expect_lt(fake_now() - before_ns, S / 10);
+    expect_eq(returncode(), 5);
+    close_loop();
+}
+
+UNIT(child, that_cannot_be_reaped_yet_nor_killed_is_left_by_abort)
+{
+    open_resting_child();
+    fake_child_refuse(pid, -EPERM);
+    expect_eq(weir_transport_abort(transport), 0);
+    expect_eq(lost_count, 0, "never from inside the call");
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(lost_err, -EPERM);
+    close_loop();
+}
+
+UNIT(child, that_cannot_be_reaped_yet_is_killed_when_the_ring_broke)
+{
+    open_resting_child();
+    fake_break_ring(-EBADF);
+    expect_eq(weir_loop_free(loop), 1);
+    expect_eq(exited_count, 1);
+    expect_eq(returncode(), -SIGKILL);
+    weir_transport_unref(transport);
+    unit_allocator_check(&allocator);
+    fake_stop();
+}
+
 UNIT(child, that_is_not_connected_yet_is_reaped_when_the_ring_broke)
 {
     open_loop(&(struct fake_options){.seed = 1});
