@@ -33,8 +33,9 @@ WEIR_MUST_USE static ssize_t sock_calls_recv(weir_loop *loop, int fd, void *buf,
         result = wr_sys_recvfrom(fd, buf, sock_calls_clamp(len), from,
                                  from ? &from_len : NULL);
         if (result >= 0) {
-            if (from) {
-                ret_from->len = from_len;
+            if (from) { /* the kernel counts a NUL behind a full sun_path */
+                ret_from->len = (socklen_t)wr_min_u64(
+                    from_len, sizeof(ret_from->storage.local));
             }
             break;
         }

@@ -90,8 +90,10 @@ static void datagram_deliver_fill(struct wr_endpoint *e,
         header->msg_flags & MSG_TRUNC ? WEIR_DATAGRAM_TRUNCATED : 0;
     datagram->segment_bytes = 0;
     datagram->peer.len = header->msg_namelen;
-    if (WR_UNLIKELY(datagram->peer.len > sizeof(datagram->peer.storage))) {
-        datagram->peer.len = sizeof(datagram->peer.storage);
+    if (WR_UNLIKELY(datagram->peer.len >
+                    sizeof(datagram->peer.storage.local))) {
+        /* Of a Unix path that fills sun_path the kernel counts a NUL behind. */
+        datagram->peer.len = sizeof(datagram->peer.storage.local);
     }
     if (e->wants_control) {
         wr_datagram_read_control(head, header);

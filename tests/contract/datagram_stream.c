@@ -10,8 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define MS UINT64_C(1000000)
@@ -434,4 +437,56 @@ static int resume_a_full_one(weir_loop *loop, void *arg)
 UNIT(datagram_stream, a_full_one_bears_that_its_transport_is_resumed)
 {
     run(resume_a_full_one);
+}
+
+/* Binds a plain socket to a path that fills sun_path; @path has no end then. */
+static int bind_full_path(const char *dir, struct sockaddr_un *ret)
+{
+    const size_t len = strlen(dir);
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memset(ret->sun_path, 'a', sizeof(ret->sun_path));
+    memcpy(ret->sun_path, dir, len);
+    ret->sun_path[len] = '/';
+    expect_eq(bind(fd, (const struct sockaddr *)ret, sizeof(*ret)), 0);
+    return fd;
+}
+
+static int hear_from_full_path(weir_loop *loop, void *arg)
+{
+    char dir[] = "/tmp/weir-datagrams-XXXXXX";
+    char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
+    struct weir_address own = {.len = 0};
+    struct weir_address peer;
+    struct sockaddr_un full;
+    const struct weir_datagram_stream_options options = {
+        .size = sizeof(options), .endpoint = {.local_address = &own}};
+    weir_datagram_stream *stream = NULL;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    (void)arg;
+
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/s", dir);
+    expect_eq(weir_address_parse_unix(path, &own), 0);
+    expect_eq(weir_open_datagram_stream(loop, &options, &stream), 0);
+    const int fd = bind_full_path(dir, &full);
+    expect_eq(sendto(fd, "abc", 3, 0, &own.storage.any, own.len), 3);
+    expect_eq(weir_datagram_stream_recv(stream, text, sizeof(text), &peer), 3);
+    weir_datagram_stream_free(stream);
+    close(fd);
+    unlink(path);
+    memcpy(path, full.sun_path, sizeof(full.sun_path));
+    path[sizeof(full.sun_path)] = '\0';
+    unlink(path);
+    rmdir(dir);
+    cr_assert_leq(peer.len, sizeof(peer.storage.local));
+    weir_address_format(&peer, text, sizeof(text));
+    expect_str_eq(text + strlen("unix:"), path);
+    return 0;
+}
+
+UNIT(datagram_stream, a_peer_may_have_a_path_that_fills_its_address)
+{
+    run(hear_from_full_path);
 }

@@ -325,3 +325,43 @@ UNIT(sock_calls, without_memory_a_call_fails_and_takes_nothing)
     expect_eq(result, 1);
     expect_geq(number, 5, "allocations");
 }
+
+/* ---- the address of a Unix peer ---- */
+
+static int hear_from_full_path(weir_loop *on, void *arg)
+{
+    struct weir_address own = {.len = sizeof(own.storage.local)};
+    struct weir_address peer;
+    struct sockaddr_un full = {.sun_family = AF_UNIX};
+    char dir[] = "/tmp/weir-sock-XXXXXX";
+    char path[sizeof(full.sun_path) + 1] = "";
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    const int to = socket(AF_UNIX, SOCK_DGRAM, 0);
+    const int from = socket(AF_UNIX, SOCK_DGRAM, 0);
+    (void)arg;
+
+    own.storage.any.sa_family = AF_UNIX;
+    expect_eq(bind(to, &own.storage.any, sizeof(sa_family_t)), 0);
+    expect_eq(getsockname(to, &own.storage.any, &own.len), 0);
+    cr_assert_not_null(mkdtemp(dir));
+    memset(path, 'a', sizeof(full.sun_path));
+    memcpy(path, dir, strlen(dir));
+    path[strlen(dir)] = '/';
+    memcpy(full.sun_path, path, sizeof(full.sun_path));
+    expect_eq(bind(from, (const struct sockaddr *)&full, sizeof(full)), 0);
+    unlink(path);
+    rmdir(dir);
+    expect_eq(sendto(from, "abc", 3, 0, &own.storage.any, own.len), 3);
+    expect_eq(weir_sock_recvfrom(on, to, text, sizeof(text), &peer), 3);
+    close(to);
+    close(from);
+    cr_assert_leq(peer.len, sizeof(peer.storage.local));
+    weir_address_format(&peer, text, sizeof(text));
+    expect_str_eq(text + strlen("unix:"), path);
+    return 0;
+}
+
+UNIT(sock_calls, a_peer_may_have_a_path_that_fills_its_address)
+{
+    run_main(hear_from_full_path);
+}
