@@ -169,7 +169,8 @@ struct weir_datagram_options {
      * is one of IPv4. NULL: none. */
     const char *remote_host;
     /** Own address as a value, in place of local_host and local_port, as a Unix
-     * address must be; borrowed. NULL: see there. */
+     * address must be; borrowed. A Unix socket's file that no process is bound
+     * to is removed first; the own file stays. NULL: see there. */
     const struct weir_address *local_address;
     /** Address of the peer as a value, in place of remote_host and remote_port;
      * borrowed. NULL: see there. */

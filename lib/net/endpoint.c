@@ -14,6 +14,7 @@
 #include "lib/base/options.h"
 #include "lib/transport/datagram.h"
 #include "listener.h"
+#include "listener_file.h"
 
 #include <string.h>
 
@@ -81,7 +82,7 @@ static int endpoint_name_socket(const weir_endpoint *endpoint)
 
     wr_assert(endpoint->fd >= 0);
     if (local->len > 0) {
-        int err = wr_sys_bind(endpoint->fd, &local->storage.any, local->len);
+        int err = wr_listener_file_bind(endpoint->fd, local, 0);
         wr_require(err >= 0, err);
     }
     if (remote->len == 0 || endpoint->options.allow_broadcast) {

@@ -439,6 +439,44 @@ UNIT(datagram_stream, a_full_one_bears_that_its_transport_is_resumed)
     run(resume_a_full_one);
 }
 
+/* ---- files of Unix sockets ---- */
+
+static int open_on_stale_file(weir_loop *loop, void *arg)
+{
+    char dir[] = "/tmp/weir-datagrams-XXXXXX";
+    char path[sizeof(dir) + 2];
+    struct weir_address address = {.len = 0};
+    const struct weir_datagram_stream_options options = {
+        .size = sizeof(options), .endpoint = {.local_address = &address}};
+    weir_datagram_stream *stream = NULL;
+    weir_datagram_stream *other = NULL;
+    (void)arg;
+
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/s", dir);
+    expect_eq(weir_address_parse_unix(path, &address), 0);
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    expect_eq(bind(fd, &address.storage.any, address.len), 0);
+    const int live = weir_open_datagram_stream(loop, &options, &stream);
+    close(fd); /* its file stays */
+    const int stale = weir_open_datagram_stream(loop, &options, &stream);
+    const int second = weir_open_datagram_stream(loop, &options, &other);
+    weir_datagram_stream_free(stream);
+    const bool stays = access(path, F_OK) == 0;
+    unlink(path);
+    rmdir(dir);
+    expect_eq(live, -EADDRINUSE);
+    expect_eq(stale, 0);
+    expect_eq(second, -EADDRINUSE);
+    cr_assert(stays, "after the close");
+    return 0;
+}
+
+UNIT(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
+{
+    run(open_on_stale_file);
+}
+
 /* Binds a plain socket to a path that fills sun_path; @path has no end then. */
 static int bind_full_path(const char *dir, struct sockaddr_un *ret)
 {
