@@ -48,6 +48,13 @@ static int listener_file_probe(const struct weir_address *address)
     return err;
 }
 
+/* True where nothing was found out about the file. */
+static bool listener_file_is_shortage(int err)
+{
+    return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
+           err == -ENOBUFS;
+}
+
 /* Removes a file that no socket is bound to; 0 also when it has gone. */
 static int listener_file_remove_stale(const struct weir_address *address,
                                       const char *path)
@@ -60,9 +67,12 @@ static int listener_file_remove_stale(const struct weir_address *address,
     if (err < 0) {
         return err == -ENOENT ? 0 : -EADDRINUSE;
     }
-    if (!S_ISSOCK(before.st_mode) ||
-        listener_file_probe(address) != -ECONNREFUSED) {
+    if (!S_ISSOCK(before.st_mode)) {
         return -EADDRINUSE;
+    }
+    err = listener_file_probe(address);
+    if (err != -ECONNREFUSED) {
+        return listener_file_is_shortage(err) ? err : -EADDRINUSE;
     }
     err = wr_sys_lstat(path, &after);
     if (err < 0 || before.st_ino != after.st_ino ||

@@ -7,6 +7,7 @@
 #include "tests/contract/place.h"
 
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 enum { ROUNDS = 20, RIVALS = 6 };
@@ -264,6 +265,39 @@ PLACED(unix_socket, a_path_that_becomes_free_meanwhile_is_taken)
 
     expect_eq(m->done_err, 0);
     expect_served(m, place);
+}
+
+/* Opens descriptors until there are @left more. */
+static int take_fds(int fds[], int most, int left)
+{
+    int count = 0;
+
+    while (count < most && (fds[count] = dup(STDERR_FILENO)) >= 0) {
+        count++;
+    }
+    cr_assert_lt(count, most);
+    while (left-- > 0) {
+        close(fds[--count]);
+    }
+    return count;
+}
+
+PLACED(unix_socket, a_want_of_descriptors_is_not_taken_for_a_path_in_use)
+{
+    const struct rlimit few = {256, 256};
+    int fds[256];
+    place_litter(place);
+    expect_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    /* One for the server's socket, and one to lock the directory. */
+    int count = take_fds(fds, 256, 2);
+    const int err = serve(m, place->path);
+    while (count > 0) {
+        close(fds[--count]);
+    }
+    expect_eq(err, -EMFILE);
+    weir_server_free(m->server);
+    m->server = NULL;
+    expect_eq(serve(m, place->path), 0);
 }
 
 PLACED(unix_socket, a_stale_file_is_left_alone_while_another_one_is_at_it)
