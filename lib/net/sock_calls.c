@@ -13,6 +13,9 @@
 #include "sock_call.h"
 #include "weir/sock.h"
 
+/* How long a Unix peer is left alone. */
+#define PAUSE_NS 1000000u
+
 static size_t sock_calls_clamp(size_t len)
 {
     return len > INT32_MAX ? INT32_MAX : len;
@@ -108,6 +111,17 @@ int weir_sock_sendall(weir_loop *loop, int fd, const void *data, size_t len,
     return err;
 }
 
+/* Waits for room. No poll tells of it in the queue of one Unix peer among
+ * several: one that has ended in vain is followed by a rest. */
+WEIR_MUST_USE static int sock_calls_await_room(struct wr_sock_call *call,
+                                               bool *was_ready)
+{
+    const int err =
+        *was_ready ? weir_sleep(call->loop, PAUSE_NS) : wr_sock_call_wait(call);
+    *was_ready = !*was_ready;
+    return err;
+}
+
 ssize_t weir_sock_sendto(weir_loop *loop, int fd, const void *data, size_t len,
                          const struct weir_address *to)
 {
@@ -118,11 +132,13 @@ ssize_t weir_sock_sendto(weir_loop *loop, int fd, const void *data, size_t len,
     wr_require(len <= INT32_MAX, -EMSGSIZE);
     int err = wr_sock_call_begin(&call, loop, fd, WR_WRITING);
     wr_require(err == 0, err);
+    bool was_ready = false;
     ssize_t result;
     do {
         result = wr_sys_sendto(fd, data, len, to ? &to->storage.any : NULL,
                                to ? to->len : 0);
-        err = result == -EAGAIN ? wr_sock_call_wait(&call) : (int)result;
+        err = result == -EAGAIN ? sock_calls_await_room(&call, &was_ready)
+                                : (int)result;
     } while (result == -EAGAIN && err == 0);
     wr_sock_call_end(&call);
     return err < 0 ? err : result;

@@ -365,3 +365,42 @@ UNIT(sock_calls, a_peer_may_have_a_path_that_fills_its_address)
 {
     run_main(hear_from_full_path);
 }
+
+static int send_to_peer(weir_loop *on, void *arg)
+{
+    struct call *call = (struct call *)arg;
+    call->result = weir_sock_sendto(on, call->fd, "x", 1, &call->address);
+    return (int)call->result;
+}
+
+/* Of an unconnected socket the kernel says that there is room, always. */
+static int send_to_a_full_peer(weir_loop *on, void *arg)
+{
+    struct call call = {.fd = socket(AF_UNIX, SOCK_DGRAM, 0)};
+    struct weir_address *own = &call.address;
+    const int to = socket(AF_UNIX, SOCK_DGRAM, 0);
+    char byte;
+    (void)arg;
+
+    own->storage.any.sa_family = AF_UNIX;
+    expect_eq(bind(to, &own->storage.any, sizeof(sa_family_t)), 0);
+    own->len = sizeof(own->storage.local);
+    expect_eq(getsockname(to, &own->storage.any, &own->len), 0);
+    while (sendto(call.fd, "x", 1, MSG_DONTWAIT, &own->storage.any, own->len) ==
+           1) {
+    }
+    weir_task *task = spawn(send_to_peer, &call);
+    const uint64_t before = turns();
+    expect_eq(weir_sleep(on, 200 * MS), 0);
+    cr_assert_lt(turns() - before, 1000);
+    expect_eq(read(to, &byte, 1), 1);
+    expect_eq(join(task), 1);
+    close(to);
+    close(call.fd);
+    return 0;
+}
+
+UNIT(sock_calls, a_unix_peer_that_does_not_read_costs_few_turns)
+{
+    run_main(send_to_a_full_peer);
+}
