@@ -241,7 +241,7 @@ WEIR_API int weir_transport_get_returncode(const weir_transport *t, int *ret);
  * @param t   the transport of a child; borrowed
  * @param fd  0, 1 or 2: the child's descriptor
  * @return    the pipe's transport, borrowed and valid as long as @p t is; NULL
- *            when that descriptor is no pipe
+ *            when that descriptor is no pipe, and in the factory
  * @suspends no
  * @thread loop
  */

@@ -217,7 +217,9 @@ weir_transport *weir_transport_get_pipe_transport(const weir_transport *t,
         fd < 0 || fd >= WR_STDIO_COUNT) {
         return NULL;
     }
-    return subprocess_calls_of_const(t)->pipes[fd].t;
+    const weir_subprocess *s = subprocess_calls_of_const(t);
+    /* A pipe may call the protocol, which the factory has still to choose. */
+    return s->state == WR_SUBPROCESS_STARTING ? NULL : s->pipes[fd].t;
 }
 
 int weir_transport_send_signal(weir_transport *t, int signum)

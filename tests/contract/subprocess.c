@@ -376,3 +376,32 @@ CHILDREN(subprocess, the_dump_has_a_line_for_it)
     child_wait(&child);
     child_forget(&child);
 }
+
+/* ---- the factory ---- */
+
+static int write_much_early(void *arg, weir_transport *t,
+                            struct weir_protocol_binding *ret)
+{
+    static char bytes[1 << 20];
+    weir_transport *in = weir_transport_get_pipe_transport(t, 0);
+
+    if (in) { /* which pauses a protocol that is not known yet */
+        expect_eq(weir_transport_write(in, bytes, sizeof(bytes)), 0);
+    }
+    *ret = (struct weir_protocol_binding){&child_protocol, arg};
+    return 0;
+}
+
+CHILDREN(subprocess, has_no_pipes_for_its_factory)
+{
+    struct child child = {.pipe_err = {1, 1, 1}};
+    const char *const argv[] = {"true", NULL};
+    const struct weir_factory factory = {write_much_early, &child};
+    const struct weir_subprocess_options options = child_options(&child);
+
+    expect_eq(
+        weir_subprocess_exec(loop, &factory, argv, &options, &child.handle), 0);
+    child_wait(&child);
+    cr_assert_eq(strncmp(child.notes, "made", 4), 0);
+    child_forget(&child);
+}
