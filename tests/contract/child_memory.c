@@ -1,0 +1,297 @@
+/*
+ * Children, pipes and datagram streams without memory: each allocation fails
+ * once, from the making of the loop to the end of what is tried on it. What is
+ * said to have succeeded has, and neither memory, a descriptor nor a process is
+ * left.
+ */
+#include "tests/unit.h"
+#include "tests/unit/allocator.h"
+
+#include <weir.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ALLOCATIONS_MAX = 2000, INPUT = 300000 };
+
+static struct unit_allocator memory;
+static weir_loop *loop;
+static char input[INPUT];
+
+static int count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int count = 0;
+
+    while (readdir(dir)) {
+        count++;
+    }
+    closedir(dir);
+    return count;
+}
+
+/* 0, or an error that the want of memory has led to. */
+typedef int attempt_fn(void);
+
+static void sweep(attempt_fn *attempt)
+{
+    const int fds = count_fds();
+    int err = -1;
+    uint64_t at = 0;
+
+    alarm(100);
+    while (err != 0 || memory.calls >= at) {
+        at++;
+        cr_assert_lt(at, ALLOCATIONS_MAX);
+        unit_allocator_init(&memory);
+        memory.fail_at = at;
+        const struct weir_loop_options options = {.size = sizeof(options),
+                                                  .allocator = &memory.hooks};
+        err = weir_loop_new(&options, &loop);
+        if (err == 0) {
+            err = attempt();
+            cr_assert_geq(weir_loop_free(loop), 0);
+        }
+        unit_allocator_check(&memory);
+        cr_assert_eq(count_fds(), fds, "allocation %d", (int)at);
+        cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1);
+        cr_assert_eq(errno, ECHILD);
+    }
+    cr_log_info("%d allocations", (int)at);
+}
+
+static int run_task(weir_task_fn *body)
+{
+    int result = -1;
+    const int err = weir_loop_run_task(loop, body, NULL, &result);
+    return err < 0 ? err : result;
+}
+
+/* ---- processes ---- */
+
+static const struct weir_stdio a_pipe = {WEIR_STDIO_PIPE, 0};
+
+static int communicate(weir_loop *on, void *arg)
+{
+    const char *const argv[] = {"cat", NULL};
+    const struct weir_process_options options = {
+        .size = sizeof(options),
+        .spawn = {.in = a_pipe, .out = a_pipe, .err = a_pipe},
+    };
+    struct weir_process_output output;
+    weir_process *process;
+    (void)arg;
+
+    int err = weir_create_subprocess_exec(on, argv, &options, &process);
+    if (err < 0) {
+        return err;
+    }
+    err = weir_process_communicate(process, input, INPUT, 0, &output);
+    if (err == 0) {
+        expect_eq(output.out_len, INPUT);
+        expect_eq(memcmp(output.out, input, INPUT), 0);
+    }
+    weir_process_free(process);
+    return err;
+}
+
+static int try_process(void)
+{
+    return run_task(communicate);
+}
+
+UNIT(child_memory, processes)
+{
+    sweep(try_process);
+}
+
+/* ---- subprocesses ---- */
+
+static int lost_count;
+static int done_count;
+static int done_err;
+
+static void made(void *user, weir_transport *t)
+{
+    (void)user;
+    weir_transport *in = weir_transport_get_pipe_transport(t, 0);
+    if (weir_transport_write(in, "hello\n", 6) < 0) {
+        weir_transport_abort(t);
+        return;
+    }
+    weir_transport_close(in);
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    (void)user;
+    (void)t;
+    (void)err;
+    lost_count++;
+}
+
+static const struct weir_protocol protocol = {
+    .size = sizeof(protocol),
+    .kind = WEIR_PROTOCOL_SUBPROCESS,
+    .connection_made = made,
+    .connection_lost = lost,
+};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)arg;
+    (void)t;
+    *ret = (struct weir_protocol_binding){.protocol = &protocol};
+    return 0;
+}
+
+static void done(void *arg, int err, weir_transport *t)
+{
+    (void)arg;
+    (void)t;
+    done_count++;
+    done_err = err;
+}
+
+static bool is_over(void *arg)
+{
+    (void)arg;
+    return lost_count > 0 || (done_count > 0 && done_err < 0);
+}
+
+static int try_subprocess(void)
+{
+    const char *const argv[] = {"cat", NULL};
+    const struct weir_factory factory = {.create = create};
+    const struct weir_subprocess_options options = {.size = sizeof(options),
+                                                    .done = done};
+
+    lost_count = 0;
+    done_count = 0;
+    int err = weir_subprocess_exec(loop, &factory, argv, &options, NULL);
+    if (err == 0) {
+        err = weir_loop_run_until(loop, is_over, NULL);
+        cr_assert_eq(done_count, 1);
+    }
+    return err < 0 ? err : done_err;
+}
+
+UNIT(child_memory, subprocesses)
+{
+    sweep(try_subprocess);
+}
+
+/* ---- pipes ---- */
+
+static int feed(weir_loop *on, void *arg)
+{
+    weir_writer *writer = arg;
+    int err = weir_writer_write(writer, input, INPUT);
+    (void)on;
+    if (err == 0) {
+        err = weir_writer_drain(writer);
+    }
+    weir_writer_close(writer);
+    return err;
+}
+
+static int move_through_pipe(weir_loop *on, void *arg)
+{
+    static char bytes[INPUT];
+    weir_reader *reader;
+    weir_writer *from = NULL;
+    weir_writer *to = NULL;
+    weir_task *task;
+    int fds[2];
+    ssize_t got = -ENOMEM;
+    (void)arg;
+
+    expect_eq(pipe(fds), 0);
+    int err = weir_open_read_pipe(on, fds[0], NULL, &reader, &from);
+    if (err < 0) {
+        close(fds[1]);
+        return err;
+    }
+    err = weir_open_write_pipe(on, fds[1], NULL, &to);
+    if (err == 0) {
+        err = weir_task_spawn(on, feed, to, NULL, &task);
+    }
+    if (err == 0) {
+        int fed = 0;
+        got = weir_reader_readexactly(reader, bytes, INPUT);
+        weir_writer_close(from);
+        err = weir_task_join(task, &fed);
+        err = err < 0 ? err : fed;
+    }
+    if (err == 0 && got >= 0) {
+        expect_eq(got, INPUT);
+        expect_eq(memcmp(bytes, input, INPUT), 0);
+    }
+    weir_writer_unref(from);
+    weir_writer_unref(to);
+    return err < 0 ? err : got < 0 ? (int)got : 0;
+}
+
+static int try_pipe(void)
+{
+    return run_task(move_through_pipe);
+}
+
+UNIT(child_memory, pipes)
+{
+    sweep(try_pipe);
+}
+
+/* ---- datagram streams ---- */
+
+static int exchange(weir_loop *on, void *arg)
+{
+    struct weir_datagram_stream_options options = {
+        .size = sizeof(options), .endpoint = {.local_host = "127.0.0.1"}};
+    weir_datagram_stream *server = NULL;
+    weir_datagram_stream *client = NULL;
+    struct weir_address address;
+    char bytes[9000];
+    ssize_t got = -ENOMEM;
+    (void)arg;
+
+    int err = weir_open_datagram_stream(on, &options, &server);
+    if (err == 0) {
+        weir_transport_get_sockname(weir_datagram_stream_get_transport(server),
+                                    &address);
+        options.endpoint.remote_address = &address;
+        err = weir_open_datagram_stream(on, &options, &client);
+    }
+    if (err == 0) {
+        err = weir_datagram_stream_send(client, input, 9000, NULL);
+    }
+    if (err == 0) {
+        struct weir_timeout timeout;
+        weir_timeout_begin(on, &timeout, 300000000u);
+        got = weir_datagram_stream_recv(server, bytes, sizeof(bytes), &address);
+        got = weir_timeout_end(&timeout, (int)got);
+        err = got < 0 ? (int)got : 0;
+    }
+    if (err == 0) {
+        expect_eq(got, 9000);
+        expect_eq(memcmp(bytes, input, 9000), 0);
+    }
+    weir_datagram_stream_free(client);
+    weir_datagram_stream_free(server);
+    return err;
+}
+
+static int try_datagrams(void)
+{
+    return run_task(exchange);
+}
+
+UNIT(child_memory, datagram_streams)
+{
+    sweep(try_datagrams);
+}
