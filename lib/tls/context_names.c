@@ -245,7 +245,8 @@ static int context_names_show(const weir_tls_context *context,
                : context_names_install(context, identity, ssl);
 }
 
-/* Asks the program: 0, and *ret is a reference or NULL, or why it refuses. */
+/* Asks the program: 0, and *ret is a reference or NULL, or why it refuses. Of
+ * the engine -EAGAIN means that it wants input, so that it can be no error. */
 static int context_names_choose(const weir_tls_context *context,
                                 const char *host, weir_tls_context **ret)
 {
@@ -256,7 +257,7 @@ static int context_names_choose(const weir_tls_context *context,
     int err = context->choose(context->choose_user, host, ret);
     if (err != 0) {
         *ret = NULL;
-        return err < 0 ? err : -EINVAL;
+        return err < 0 && err != -EAGAIN ? err : -EINVAL;
     }
     if (*ret && !(*ret)->is_server) {
         weir_tls_context_unref(*ret);

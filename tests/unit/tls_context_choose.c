@@ -10,6 +10,7 @@
 #include "tests/unit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <weir/error.h>
 #include <weir/tls.h>
@@ -246,4 +247,20 @@ UNIT(tls_choose, is_for_servers)
     options.choose = choose_answer;
 
     expect_eq(weir_tls_context_new(&options, &context, NULL, 0), -EINVAL);
+}
+
+/* Whatever the program answers, the handshake ends, and the process lives. */
+UNIT(tls_choose, any_error_of_the_program_ends_the_handshake)
+{
+    static const int errors[] = {-EAGAIN, -EPERM, -1, INT_MIN, 1};
+    for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+        program.answer = NULL;
+        program.err = errors[i];
+        choose_connect("localhost", WEIR_TLS_1_3);
+        cr_assert(wr_tls_engine_get_error(&pair.server) < 0);
+        cr_assert_neq(wr_tls_engine_get_error(&pair.server), -EAGAIN);
+        expect_eq(wr_tls_engine_get_error(&pair.client), WEIR_ETLSALERT);
+        tls_pair_disconnect(&pair);
+    }
+    program.err = 0;
 }
