@@ -44,6 +44,12 @@ static bool engine_record_is_flood(const struct wr_tls_engine *engine)
     return engine->idle_records > most;
 }
 
+/* The size of the newest record's body, of which some may have been taken. */
+static uint32_t engine_record_size(const struct wr_tls_engine *engine)
+{
+    return (uint32_t)engine->header[3] << 8 | engine->header[4];
+}
+
 /* wolfSSL takes @size bytes at @data: of a header or of a body, not of both. */
 static void engine_record_count(struct wr_tls_engine *engine,
                                 const uint8_t *data, size_t size)
@@ -57,8 +63,7 @@ static void engine_record_count(struct wr_tls_engine *engine,
     memcpy(&engine->header[engine->header_fill], data, size);
     engine->header_fill = (uint8_t)(engine->header_fill + size);
     if (engine->header_fill == engine_record_header_size) {
-        engine->record_left =
-            (uint32_t)engine->header[3] << 8 | engine->header[4];
+        engine->record_left = engine_record_size(engine);
         engine->header_fill = 0;
         engine->oversized = engine->record_left > ENGINE_RECORD_BODY_MAX;
         engine->idle_records++;
@@ -66,7 +71,8 @@ static void engine_record_count(struct wr_tls_engine *engine,
     }
 }
 
-/* Whether wolfSSL takes the first record's body as a whole. */
+/* Whether wolfSSL takes the first record's body as a whole. The last part of
+ * one that came in parts is as large as what is left, but no message. */
 static bool engine_record_is_hello(const struct wr_tls_engine *engine,
                                    size_t size)
 {
@@ -74,7 +80,7 @@ static bool engine_record_is_hello(const struct wr_tls_engine *engine,
 
     wr_assert(engine->header_fill < engine_record_header_size);
     return engine->is_server && engine->idle_records == 1 && size > 0 &&
-           size == engine->record_left && engine->header[0] == handshake;
+           size == engine_record_size(engine) && engine->header[0] == handshake;
 }
 
 /* Looks at a ClientHello that came in one piece: of another one the name stays

@@ -300,3 +300,105 @@ UNIT(tls_context_ticket, options_out_of_range_are_refused)
     options.ticket_lifetime_ns = TICKET_SECOND;
     ticket_refuse(&options); /* a client */
 }
+
+/* ---- a hello in pieces ---- */
+
+enum {
+    TICKET_RECORD_HEADER = 5,
+    TICKET_HELLO_MAX = 2048,
+    TICKET_STRANGE = 0xfafa, /* an extension that nobody knows */
+};
+
+static void ticket_put(uint8_t *to, size_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        to[i] = (uint8_t)(value >> 8 * (size - 1 - i));
+    }
+}
+
+static size_t ticket_get(const uint8_t *from, size_t size)
+{
+    size_t value = 0;
+    for (size_t i = 0; i < size; i++) {
+        value = value << 8 | from[i];
+    }
+    return value;
+}
+
+/* The record with which a client of TLS 1.2 offers a session. */
+static size_t ticket_make_hello(weir_tls_context *client,
+                                weir_tls_context *server, const char *name,
+                                WOLFSSL_SESSION *session, uint8_t *ret)
+{
+    const struct wr_tls_engine_options how = {
+        .server_hostname = name, .no_hostname_check = true, .session = session};
+    tls_pair_open(&pair, client, server, &how);
+    expect_eq(wr_tls_engine_handshake(&pair.client), -EAGAIN);
+    const struct wr_block *block = pair.client.output_first;
+    cr_assert(block && !block->next && block->used <= TICKET_HELLO_MAX);
+    const size_t size = block->used;
+    memcpy(ret, wr_tls_engine_output_of(block), size);
+    tls_pair_disconnect(&pair);
+    return size;
+}
+
+/* Puts the message of @inner into the last extension of @hello, and returns
+ * where it begins. */
+static size_t ticket_nest(uint8_t *hello, size_t *size, const uint8_t *inner,
+                          size_t inner_size)
+{
+    const size_t added = inner_size - TICKET_RECORD_HEADER;
+    size_t at = TICKET_RECORD_HEADER + 4 + 2 + 32;
+    at += 1 + hello[at];
+    at += 2 + ticket_get(hello + at, 2);
+    at += 1 + hello[at];
+    ticket_put(hello + 3, ticket_get(hello + 3, 2) + 4 + added, 2);
+    ticket_put(hello + 6, ticket_get(hello + 6, 3) + 4 + added, 3);
+    ticket_put(hello + at, ticket_get(hello + at, 2) + 4 + added, 2);
+    ticket_put(hello + *size, TICKET_STRANGE, 2);
+    ticket_put(hello + *size + 2, added, 2);
+    memcpy(hello + *size + 4, inner + TICKET_RECORD_HEADER, added);
+    const size_t begin = *size + 4;
+    *size += 4 + added;
+    return begin;
+}
+
+static bool ticket_shows(weir_tls_context *client, weir_tls_context *server,
+                         const uint8_t *hello, size_t size, size_t cut)
+{
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    tls_pair_open(&pair, client, server, &how);
+    wr_tls_engine_feed(&pair.server, hello, cut);
+    expect_eq(wr_tls_engine_handshake(&pair.server), -EAGAIN);
+    wr_tls_engine_feed(&pair.server, hello + cut, size - cut);
+    expect_eq(wr_tls_engine_handshake(&pair.server), -EAGAIN);
+    const bool is_resumed = wolfSSL_session_reused(pair.server.ssl) != 0;
+    tls_pair_disconnect(&pair);
+    return is_resumed;
+}
+
+/* The end of a record is not a record, whatever it looks like. */
+UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
+{
+    static uint8_t outer[2 * TICKET_HELLO_MAX + 4];
+    static uint8_t inner[TICKET_HELLO_MAX];
+    const struct weir_tls_options options = ticket_server();
+    weir_tls_context *client = ticket_client(WEIR_TLS_1_2);
+    weir_tls_context *server = tls_pair_context(&options);
+    WOLFSSL_SESSION *session = NULL;
+
+    cr_assert(!ticket_connect_to("localhost", client, server, &session));
+    cr_assert_not_null(session);
+    const size_t inner_size =
+        ticket_make_hello(client, server, "localhost", session, inner);
+    size_t size =
+        ticket_make_hello(client, server, "example.org", session, outer);
+    const size_t cut = ticket_nest(outer, &size, inner, inner_size);
+
+    cr_assert(!ticket_shows(client, server, outer, size,
+                            TICKET_RECORD_HEADER)); /* a whole body */
+    cr_assert(!ticket_shows(client, server, outer, size, cut));
+    wolfSSL_SESSION_free(session);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+}
