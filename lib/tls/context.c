@@ -127,6 +127,11 @@ static int context_set_rules(weir_tls_context *context,
         options->min_version != WEIR_TLS_1_3) {
         return WEIR_ETLSENGINE;
     }
+    /* A session is resumed with a new share of both sides, or not at all. */
+    if (wolfSSL_CTX_only_dhe_psk(ctx) != 0 &&
+        options->max_version != WEIR_TLS_1_2) {
+        return WEIR_ETLSENGINE;
+    }
     int err = wr_tls_suites_set_strength(ctx);
     if (err < 0) {
         return err;

@@ -402,3 +402,28 @@ UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
     weir_tls_context_unref(client);
     weir_tls_context_unref(server);
 }
+
+/* The client's share in the secret, or there is none, is what keeps old traffic
+ * secret when a key of tickets becomes known. */
+UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
+{
+    const struct weir_tls_options options = ticket_server();
+    weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
+    weir_tls_context *server = tls_pair_context(&options);
+    WOLFSSL_SESSION *session = NULL;
+
+    cr_assert(!ticket_connect(client, server, &session));
+    cr_assert_not_null(session);
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost",
+                                              .no_hostname_check = true,
+                                              .session = session};
+    tls_pair_open(&pair, client, server, &how);
+    expect_eq(wolfSSL_no_dhe_psk(pair.client.ssl), 0);
+    wr_ignore(wr_tls_engine_handshake(&pair.client));
+    tls_pair_exchange(&pair);
+    cr_assert(!wr_tls_engine_was_resumed(&pair.server));
+    tls_pair_disconnect(&pair);
+    wolfSSL_SESSION_free(session);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+}
