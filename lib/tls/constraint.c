@@ -7,17 +7,17 @@
 #include "constraint.h"
 
 #include "directory.h"
+#include "hostname.h"
 #include "uring/check.h"
 
 #include <string.h>
-#include <strings.h>
 
 static bool constraint_ends_with(struct wr_tls_der name, struct wr_tls_der end)
 {
-    return end.size == 0 ||
-           (name.size >= end.size &&
-            strncasecmp((const char *)name.data + name.size - end.size,
-                        (const char *)end.data, end.size) == 0);
+    return name.size >= end.size &&
+           wr_tls_hostname_is_same((const char *)name.data + name.size -
+                                       end.size,
+                                   (const char *)end.data, end.size);
 }
 
 /* A host in the tree of @base: that host, and those below it. A base with a dot

@@ -48,7 +48,7 @@ static size_t hostname_count_labels(const char *name, size_t len)
     return in_label ? labels : 0;
 }
 
-static bool hostname_is_equal(const char *a, const char *b, size_t len)
+bool wr_tls_hostname_is_same(const char *a, const char *b, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         if (hostname_lower(a[i]) != hostname_lower(b[i])) {
@@ -89,7 +89,7 @@ bool wr_tls_hostname_matches(const char *host, const char *name, size_t len)
     } else if (hostname_count_labels(name, len) == 0) {
         return false;
     }
-    return host_len == len && hostname_is_equal(host, name, len);
+    return host_len == len && wr_tls_hostname_is_same(host, name, len);
 }
 
 size_t wr_tls_hostname_read_ip(const char *host, uint8_t ret[WR_TLS_IP_SIZE])

@@ -14,6 +14,11 @@
 /* Bytes of the longest address. */
 #define WR_TLS_IP_SIZE 16u
 
+/* True when @len bytes of two names are the same but for capital letters of
+ * ASCII; the functions of the C library follow the locale instead. */
+WEIR_MUST_USE bool wr_tls_hostname_is_same(const char *a, const char *b,
+                                           size_t len);
+
 /* True when @host is the host that @name, a DNS name of a certificate of @len
  * bytes, stands for. A literal address is no DNS name. */
 WEIR_MUST_USE bool wr_tls_hostname_matches(const char *host, const char *name,

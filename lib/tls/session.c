@@ -7,6 +7,7 @@
 #include "session.h"
 
 #include "engine_impl.h"
+#include "hostname.h"
 
 #include <weir/tls.h>
 
@@ -14,7 +15,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 struct weir_tls_session {
     pthread_mutex_t mutex; /* of references */
@@ -88,9 +88,12 @@ struct WOLFSSL_SESSION *wr_tls_session_use(const weir_tls_session *session,
         return NULL;
     }
     wr_assert(session->session);
-    const bool is_same = hostname && session->hostname
-                             ? strcasecmp(hostname, session->hostname) == 0
-                             : hostname == session->hostname;
+    const char *own = session->hostname;
+    const bool is_same =
+        hostname && own
+            ? strlen(hostname) == strlen(own) &&
+                  wr_tls_hostname_is_same(hostname, own, strlen(own))
+            : hostname == own;
     return is_same ? session->session : NULL;
 }
 

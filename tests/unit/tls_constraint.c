@@ -6,6 +6,9 @@
 #include "lib/tls/constraint.h"
 #include "tests/unit.h"
 
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DNS       0x82
@@ -154,4 +157,36 @@ UNIT(tls_constraint, holds_for_the_subject_and_its_mail_address)
     subject[sizeof(subject) - 2] = 'x';
     expect_eq(wr_tls_constraint_check(&authority, &x509),
               WR_TLS_CONSTRAINT_KEPT);
+}
+
+/* Makes the Turkish locale in a folder, for this process alone. */
+static bool speak_turkish(void)
+{
+    char dir[] = "/tmp/weir-locale-XXXXXX";
+    char command[128];
+
+    cr_assert_not_null(mkdtemp(dir));
+    setenv("LOCPATH", dir, 1);
+    snprintf(command, sizeof(command),
+             "localedef -i tr_TR -f UTF-8 %s/tr_TR.UTF-8", dir);
+    const bool is_made =
+        system(command) == 0 && setlocale(LC_ALL, "tr_TR.UTF-8");
+    snprintf(command, sizeof(command), "rm -r %s", dir);
+    expect_eq(system(command), 0);
+    return is_made;
+}
+
+/* In Turkish the small letter of I is another one than i: names of hosts are
+ * the same everywhere. */
+UNIT(tls_constraint, holds_in_every_language)
+{
+    static const struct row row = {DNS, TEXT("internal.org"), DNS,
+                                   TEXT("INTERNAL.ORG"), WITHIN};
+    static const struct row mail = {EMAIL, TEXT("internal.org"), EMAIL,
+                                    TEXT("x@INTERNAL.ORG"), WITHIN};
+    if (!speak_turkish()) {
+        cr_skip_test("localedef cannot make a Turkish locale here");
+    }
+    expect_eq(check(&row, 0xa1), WR_TLS_CONSTRAINT_BROKEN);
+    expect_eq(check(&mail, 0xa1), WR_TLS_CONSTRAINT_BROKEN);
 }
