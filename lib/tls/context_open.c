@@ -5,26 +5,25 @@
  */
 #include "context_impl.h"
 #include "engine.h"
+#include "hostname.h"
 
 #include <weir/error.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 
-static bool context_open_is_literal(const char *name)
-{
-    struct in6_addr address;
-    return inet_pton(AF_INET, name, &address) == 1 ||
-           inet_pton(AF_INET6, name, &address) == 1;
-}
-
-/* The name that a client asks for (RFC 6066: no literal address). */
+/* The name that a client asks for (RFC 6066: no literal address, and no dot at
+ * its end). */
 static int context_open_name(const char *name, WOLFSSL *ssl)
 {
-    const size_t len = name ? strlen(name) : 0;
-    if (len == 0 || context_open_is_literal(name)) {
+    uint8_t ip[WR_TLS_IP_SIZE];
+    size_t len = name ? strlen(name) : 0;
+
+    if (len > 0 && name[len - 1] == '.') {
+        len--;
+    }
+    if (len == 0 || wr_tls_hostname_read_ip(name, ip) > 0) {
         return 0;
     }
     if (len > UINT8_MAX) {

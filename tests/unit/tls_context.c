@@ -563,3 +563,35 @@ UNIT(tls_context, a_certificate_by_name_is_tried_when_the_context_is_made)
     options.refuse_unknown_names = true;
     context_refuse(&options, -EINVAL, "Invalid");
 }
+
+/* The name that a client asks for by the one that it was given; NULL: none. */
+static void context_expect_asked(const char *given, const char *asked)
+{
+    static struct tls_pair asking;
+    const struct weir_tls_options server_options = context_server();
+    struct weir_tls_options client_options = context_client();
+    client_options.no_verify = true;
+    weir_tls_context *client = tls_pair_context(&client_options);
+    weir_tls_context *server = tls_pair_context(&server_options);
+    const struct wr_tls_engine_options how = {.server_hostname = given};
+    tls_pair_connect(&asking, client, server, &how);
+    tls_pair_expect(&asking, 0, 0);
+    const char *name = wr_tls_engine_get_sni(&asking.server);
+    expect_str_eq(name ? name : "none", asked ? asked : "none");
+    tls_pair_disconnect(&asking);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+}
+
+UNIT(tls_context, a_client_asks_for_names_without_the_last_dot)
+{
+    context_expect_asked("localhost", "localhost");
+    context_expect_asked("127.0.0.1", NULL);
+    context_expect_asked("::1", NULL);
+    context_expect_asked("www.example.org.", "www.example.org");
+}
+
+UNIT(tls_context, a_client_asks_for_no_address_with_a_zone)
+{
+    context_expect_asked("fe80::1%eth0", NULL);
+}
