@@ -14,6 +14,9 @@
 int weir_tls_get_session(weir_transport *t, weir_tls_session **ret)
 {
     wr_require(t && ret, -EINVAL);
+    const int err = wr_loop_check(t->loop);
+
+    wr_require(err >= 0, err);
     wr_require(t->ops == &wr_filter_ops, -EOPNOTSUPP);
     struct wr_filter *f = wr_filter_of(t);
     wr_assert(f->below);

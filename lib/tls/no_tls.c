@@ -42,6 +42,9 @@ void weir_tls_context_unref(weir_tls_context *context)
 int weir_tls_get_session(weir_transport *t, weir_tls_session **ret)
 {
     wr_require(t && ret, -EINVAL);
+    const int err = wr_loop_check(t->loop);
+
+    wr_require(err >= 0, err);
     return -EOPNOTSUPP;
 }
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <weir/tls_connection.h>
 
 static void expect_addresses(const struct rig *rig)
 {
@@ -183,6 +184,7 @@ PAIRS_WITH(references, a_lease_may_be_given_back_after_the_loss,
  * In a forked child an assertion would end the wrong process. */
 static int first_not_refused(struct rig *rig, int err)
 {
+    weir_tls_session *session = NULL;
     const struct weir_protocol_binding binding = {&rig_protocol, rig};
     weir_transport *t = rig->t;
     const int results[] = {
@@ -199,6 +201,7 @@ static int first_not_refused(struct rig *rig, int err)
         weir_transport_set_protocol(t, &binding, NULL, 0),
         weir_transport_close(t),
         weir_transport_abort(t),
+        weir_tls_get_session(t, &session),
         weir_loop_run(rig->loop),
         weir_loop_free(rig->loop),
     };
