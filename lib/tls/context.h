@@ -31,6 +31,15 @@ wr_tls_context_open(weir_tls_context *context,
 /* Frees what wr_tls_context_open() made. */
 void wr_tls_context_close(struct WOLFSSL *ssl);
 
+/* Server: whether the program chooses in each handshake. */
+bool wr_tls_context_asks(const weir_tls_context *context);
+/* Server: chooses the certificate for a client whose hello has no extensions:
+ * wolfSSL does not call for such a one, which it has not read yet. 0, or why
+ * the client is refused, and by which alert. */
+WEIR_MUST_USE int wr_tls_context_meet_bare(weir_tls_context *context,
+                                           struct WOLFSSL *ssl,
+                                           uint8_t *ret_alert);
+
 /* Around each step of a handshake, in which wolfSSL may verify a chain: the
  * issuers that a peer shows are known to the context while there are steps, and
  * forgotten after the last one. */

@@ -267,26 +267,17 @@ static int context_names_choose(const weir_tls_context *context,
     return 0;
 }
 
-static int context_names_refuse(WOLFSSL *ssl, int err, int *ret_alert)
+/* Chooses for a client that asks for @host: 0, or why it is refused. */
+static int context_names_meet(const weir_tls_context *context, const char *host,
+                              WOLFSSL *ssl)
 {
     struct wr_tls_engine *engine = wolfSSL_GetIOReadCtx(ssl);
-    wr_assert(engine->ssl == ssl);
-    wr_tls_verdict_fail(&engine->verdict, err, "%s", weir_strerror(err));
-    *ret_alert = err == WEIR_ETLSNONAME ? unrecognized_name : internal_error;
-    return alert_fatal;
-}
-
-/* wolfSSL's callback, once it has read a ClientHello; a second time where the
- * client had to send another one. */
-static int context_names_callback(WOLFSSL *ssl, int *ret_alert, void *arg)
-{
-    const weir_tls_context *context = arg;
     weir_tls_context *chosen = NULL;
-    char memory[NAMES_HOST_SIZE];
-    const char *host = context_names_read_host(ssl, memory);
     int err = 0;
 
     wr_assert(context->is_server);
+    wr_assert(engine->ssl == ssl);
+    engine->met_client = true;
     if (context->choose) {
         err = context_names_choose(context, host, &chosen);
     }
@@ -297,7 +288,48 @@ static int context_names_callback(WOLFSSL *ssl, int *ret_alert, void *arg)
     if (err == 0) {
         err = wr_tls_context_choose_protocol(context, ssl);
     }
-    return err == 0 ? 0 : context_names_refuse(ssl, err, ret_alert);
+    if (err < 0) {
+        wr_tls_verdict_fail(&engine->verdict, err, "%s", weir_strerror(err));
+    }
+    return err;
+}
+
+static uint8_t context_names_alert(int err)
+{
+    wr_assert(err < 0);
+    return err == WEIR_ETLSNONAME ? unrecognized_name : internal_error;
+}
+
+/* wolfSSL's callback, once it has read a ClientHello with extensions; a second
+ * time where the client had to send another one. */
+static int context_names_callback(WOLFSSL *ssl, int *ret_alert, void *arg)
+{
+    char memory[NAMES_HOST_SIZE];
+    const int err =
+        context_names_meet(arg, context_names_read_host(ssl, memory), ssl);
+
+    if (err == 0) {
+        return 0;
+    }
+    *ret_alert = context_names_alert(err);
+    return alert_fatal;
+}
+
+bool wr_tls_context_asks(const weir_tls_context *context)
+{
+    wr_assert(context->is_server || !context->choose);
+    return context->choose != NULL;
+}
+
+int wr_tls_context_meet_bare(weir_tls_context *context, WOLFSSL *ssl,
+                             uint8_t *ret_alert)
+{
+    const int err = context_names_meet(context, NULL, ssl);
+
+    if (err < 0) {
+        *ret_alert = context_names_alert(err);
+    }
+    return err;
 }
 
 /* ---- with the context ---- */

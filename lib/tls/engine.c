@@ -89,7 +89,7 @@ static void engine_note_alerts(struct wr_tls_engine *engine)
     if (history.last_rx.level == alert_fatal) {
         engine->alert_received = (int16_t)history.last_rx.code;
     }
-    if (history.last_tx.level == alert_fatal) {
+    if (history.last_tx.level == alert_fatal && engine->alert_sent < 0) {
         engine->alert_sent = (int16_t)history.last_tx.code;
     }
 }
@@ -291,6 +291,15 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 
 /* ---- steps ---- */
 
+/* A hello without extensions, in several records or with more in its record, is
+ * neither shown by wolfSSL nor found: the program must have been asked. */
+static bool engine_has_chosen(const struct wr_tls_engine *engine)
+{
+    wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
+    return engine->met_client || !engine->is_server ||
+           !wr_tls_context_asks(engine->context);
+}
+
 int wr_tls_engine_handshake(struct wr_tls_engine *engine)
 {
     if (engine->state == WR_TLS_ENGINE_FAILED) {
@@ -302,7 +311,9 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
     int ret = engine->is_server ? wolfSSL_accept(engine->ssl)
                                 : wolfSSL_connect(engine->ssl);
     wr_tls_context_end_step(engine->context);
-    if (ret == WOLFSSL_SUCCESS) {
+    if (ret == WOLFSSL_SUCCESS && !engine_has_chosen(engine)) {
+        ret = engine_fail(engine, WEIR_ETLSNONAME);
+    } else if (ret == WOLFSSL_SUCCESS) {
         engine_set_state(engine, WR_TLS_ENGINE_OPEN);
         wr_tls_engine_begin_data(engine);
         ret = 0;

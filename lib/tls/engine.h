@@ -95,7 +95,8 @@ struct wr_tls_engine {
     bool flooded : 1;     /* there were too many idle records */
     bool oversized : 1;   /* a record said that it is too long */
     bool knows_asked_name : 1;
-    bool saw_hello : 1; /* with can_export: the peer's first message */
+    bool met_client : 1; /* server: set by context_names.c, which has chosen */
+    bool saw_hello : 1;  /* with can_export: the peer's first message */
     bool has_extended_secret : 1; /* it was in there (RFC 7627) */
 };
 

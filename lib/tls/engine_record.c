@@ -10,6 +10,7 @@
  * A record of some size leaves in the buffer in which it was sealed (memory.h);
  * small ones are packed into one block.
  */
+#include "context.h"
 #include "engine_impl.h"
 #include "hello.h"
 
@@ -83,19 +84,53 @@ static bool engine_record_is_hello(const struct wr_tls_engine *engine,
            size == engine_record_size(engine) && engine->header[0] == handshake;
 }
 
+/* Sends nothing: wolfSSL, which is not shown a hello that was refused, calls it
+ * a bad record. */
+static int engine_record_drop(WOLFSSL *ssl, char *buf, int size, void *arg)
+{
+    (void)ssl;
+    (void)buf;
+    (void)arg;
+    wr_assert(size > 0);
+    return size;
+}
+
+/* wolfSSL, which has not read the hello, sends no alert of a refusal. */
+static bool engine_record_meet_bare(struct wr_tls_engine *engine)
+{
+    char alert[] = {21, 3, 3, 0, 2, alert_fatal, 0};
+    uint8_t code;
+
+    wr_assert(!engine->met_client);
+    if (wr_tls_context_meet_bare(engine->context, engine->ssl, &code) == 0) {
+        return true;
+    }
+    alert[sizeof(alert) - 1] = (char)code;
+    wr_ignore(wr_tls_engine_send(engine->ssl, alert, sizeof(alert), engine) <
+              0); /* without memory for it there is none */
+    engine->alert_sent = code;
+    wolfSSL_SSLSetIOSend(engine->ssl, engine_record_drop);
+    return false;
+}
+
 /* Looks at a ClientHello that came in one piece: of another one the name stays
- * unknown, and a ticket of TLS 1.2 in it is not used. */
-static void engine_record_look_at_hello(struct wr_tls_engine *engine,
+ * unknown, and a ticket of TLS 1.2 in it is not used. False: it is refused. */
+static bool engine_record_look_at_hello(struct wr_tls_engine *engine,
                                         const uint8_t *data, size_t size)
 {
     struct wr_tls_hello_name name = {.data = NULL};
+    const enum wr_tls_hello hello = wr_tls_hello_read(data, size, &name);
 
     wr_assert(!engine->was_open);
-    if (wr_tls_hello_read(data, size, &name) == WR_TLS_HELLO_TICKET) {
+    if (hello == WR_TLS_HELLO_BARE) {
+        return engine_record_meet_bare(engine);
+    }
+    if (hello == WR_TLS_HELLO_TICKET) {
         engine->knows_asked_name =
             wr_tls_ticket_digest_name(name.data, name.len,
                                       engine->asked_name) == 0;
     }
+    return true;
 }
 
 void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
@@ -134,19 +169,21 @@ static void engine_record_keep_hello(struct wr_tls_engine *engine,
     }
 }
 
-/* Looks at bytes of a handshake before wolfSSL does. Kept out of the way of the
- * records that follow. */
-__attribute__((noinline, cold)) static void
+/* Looks at bytes of a handshake before wolfSSL does; false: it must not have
+ * them. Kept out of the way of the records that follow. */
+__attribute__((noinline, cold)) static bool
 engine_record_look(struct wr_tls_engine *engine, const uint8_t *data,
                    size_t size)
 {
     wr_assert(!engine->was_open);
-    if (engine_record_is_hello(engine, size)) {
-        engine_record_look_at_hello(engine, data, size);
+    if (engine_record_is_hello(engine, size) &&
+        !engine_record_look_at_hello(engine, data, size)) {
+        return false;
     }
     if (engine->can_export && !engine->saw_hello) {
         engine_record_keep_hello(engine, data, size);
     }
+    return true;
 }
 
 int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
@@ -167,8 +204,9 @@ int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     }
     memcpy(buf, engine->input, count);
-    if (engine->state == WR_TLS_ENGINE_HANDSHAKE && engine->record_left > 0) {
-        engine_record_look(engine, engine->input, count);
+    if (engine->state == WR_TLS_ENGINE_HANDSHAKE && engine->record_left > 0 &&
+        !engine_record_look(engine, engine->input, count)) {
+        return WOLFSSL_CBIO_ERR_GENERAL;
     }
     engine_record_count(engine, engine->input, count);
     engine->input += count;

@@ -132,6 +132,9 @@ enum wr_tls_hello wr_tls_hello_read(const uint8_t *data, size_t size,
     if (!hello_take_message(&from, true, &extensions) || from.size > 0) {
         return WR_TLS_HELLO_UNKNOWN;
     }
+    if (!extensions.data) {
+        return WR_TLS_HELLO_BARE;
+    }
     while (extensions.size > 0) {
         struct hello_part body;
         size_t type;

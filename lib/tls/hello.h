@@ -16,6 +16,7 @@
 
 enum wr_tls_hello {
     WR_TLS_HELLO_UNKNOWN, /* not a whole ClientHello, or not a plain one */
+    WR_TLS_HELLO_BARE,    /* without a list of extensions */
     WR_TLS_HELLO_PLAIN,   /* without a ticket that could be opened */
     WR_TLS_HELLO_TICKET,
 };

@@ -240,6 +240,80 @@ UNIT(tls_choose, a_client_whose_session_is_resumed_can_be_refused)
     weir_tls_context_unref(client);
 }
 
+/* A ClientHello of TLS 1.2 that ends behind its lists, with the suites
+ * ECDHE-ECDSA- and ECDHE-RSA-AES128-GCM-SHA256. */
+static const uint8_t choose_bare_hello[] = {
+    22, 3, 3, 0, 4 + 43, 1, 0, 0,    43,   3,    3, /* and 32 of random */
+    0,  1, 2, 3, 4,      5, 6, 7,    8,    9,    0,    1, 2, 3,
+    4,  5, 6, 7, 8,      9, 0, 1,    2,    3,    4,    5, 6, 7,
+    8,  9, 0, 1, 0,      0, 4, 0xc0, 0x2b, 0xc0, 0x2f, 1, 0,
+};
+
+/* The answer to the bare hello: bytes of it. */
+static size_t choose_meet_bare(uint8_t *ret, size_t size)
+{
+    struct weir_tls_options server_options = choose_server();
+    const struct weir_tls_options client_options = choose_client(0);
+    const struct wr_tls_engine_options how = {.no_hostname_check = true};
+    server_options.choose = choose_answer;
+    server_options.choose_user = &program;
+    weir_tls_context *server = tls_pair_context(&server_options);
+    weir_tls_context *client = tls_pair_context(&client_options);
+
+    program.count = 0;
+    tls_pair_open(&pair, client, server, &how);
+    wr_tls_engine_feed(&pair.server, choose_bare_hello,
+                       sizeof(choose_bare_hello));
+    wr_ignore(wr_tls_engine_handshake(&pair.server));
+    struct wr_block *block = wr_tls_engine_take_output(&pair.server);
+    cr_assert_not_null(block);
+    const size_t len = block->used < size ? block->used : size;
+    memcpy(ret, wr_tls_engine_output_of(block), len);
+    while (block) {
+        struct wr_block *next = block->next;
+        wr_block_give(&pair.blocks, block);
+        block = next;
+    }
+    weir_tls_context_unref(server);
+    weir_tls_context_unref(client);
+    return len;
+}
+
+UNIT(tls_choose, a_client_without_extensions_asks_for_no_name)
+{
+    uint8_t answer[128];
+    weir_tls_context *other = choose_other(false);
+    program.answer = other;
+
+    cr_assert_geq(choose_meet_bare(answer, sizeof(answer)), sizeof(answer));
+
+    expect_eq(wr_tls_engine_get_error(&pair.server), 0);
+    expect_eq(program.count, 1);
+    expect_str_eq(program.name, "-");
+    const uint8_t *suite = &answer[5 + 4 + 2 + 32 + 1 + answer[5 + 4 + 2 + 32]];
+    expect_eq(suite[0], 0xc0);
+    expect_eq(suite[1], 0x2f, "the certificate is not that of the answer");
+    tls_pair_disconnect(&pair);
+    program.answer = NULL;
+    weir_tls_context_unref(other);
+}
+
+UNIT(tls_choose, a_client_without_extensions_can_be_refused)
+{
+    static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 112};
+    uint8_t answer[128];
+    program.err = WEIR_ETLSNONAME;
+
+    expect_eq(choose_meet_bare(answer, sizeof(answer)), sizeof(alert));
+
+    cr_assert_arr_eq(answer, alert, sizeof(alert));
+    expect_eq(wr_tls_engine_get_error(&pair.server), WEIR_ETLSNONAME);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.server), 112);
+    expect_eq(program.count, 1);
+    tls_pair_disconnect(&pair);
+    program.err = 0;
+}
+
 UNIT(tls_choose, is_for_servers)
 {
     struct weir_tls_options options = choose_client(0);

@@ -209,6 +209,24 @@ TLS_PAIR(tls_engine, input_that_is_left_may_move_to_other_memory)
     expect_eq(memcmp(plain, data, sizeof(data)), 0);
 }
 
+/* The double never asks: so does wolfSSL for hellos that the engine cannot read
+ * before. */
+UNIT(tls_engine, a_client_that_the_program_was_not_asked_about_is_refused)
+{
+    static struct tls_rig rig;
+    for (int version = 12; version <= 13; version++) {
+        const struct tls_rig_options options = {.version = version,
+                                                .asks = true};
+        tls_rig_init(&rig, &options);
+        cr_assert_eq(tls_rig_open(&rig, &options), 0);
+        tls_rig_step(&rig.client);
+        tls_rig_exchange(&rig, TLS_RIG_BYTES);
+
+        expect_eq(wr_tls_engine_get_error(&rig.server.engine), WEIR_ETLSNONAME);
+        tls_rig_fini(&rig);
+    }
+}
+
 UNIT(tls_engine, data_behind_the_last_flight_is_read_after_the_handshake)
 {
     const struct tls_rig_options options = {.version = 13};

@@ -83,7 +83,7 @@ UNIT(tls_hello, a_hello_without_a_ticket_is_plain)
     expect_eq(HELLO_READ(""), WR_TLS_HELLO_PLAIN);
     hello_begin();
     hello[3] = (uint8_t)(hello_size - 4);
-    expect_eq(hello_read(), WR_TLS_HELLO_PLAIN, "no extensions at all");
+    expect_eq(hello_read(), WR_TLS_HELLO_BARE, "no extensions at all");
 }
 
 UNIT(tls_hello, what_is_not_exactly_a_hello_is_unknown)

@@ -27,6 +27,7 @@ struct tls_rig_options {
     bool no_trust;      /* the client knows no authority */
     bool client_certificate;
     bool wants_certificate; /* the server does */
+    bool asks;              /* the server's program chooses in handshakes */
     int client_version;     /* another one than the server's */
     const char *server_alpn;
     const char *client_alpn;
