@@ -16,6 +16,8 @@
 
 #define PIPE_MAX    2u
 #define ABORT_AFTER (2 * SIM_S)
+/* A tenth of a second is much for the end of a reader to be seen. */
+#define GONE_BEATS 20
 
 static struct sim_pipe pipes[PIPE_MAX];
 static uint32_t pipe_count;
@@ -204,6 +206,9 @@ static void beat(struct sim_pipe *p)
     }
     p->idle_beats = could_move(p) && moved == p->moved ? p->idle_beats + 1 : 0;
     p->moved = moved;
+    if (p->idle_beats > GONE_BEATS && !p->reads && !p->fifo) {
+        fake_fail("pipe %u: its reader has gone, and it stays", p->bytes.id);
+    }
     if (p->idle_beats > SIM_IDLE_BEATS) {
         weir_loop_dump(sim.loop, stderr);
         fake_fail("pipe %u: it could go on, and does not", p->bytes.id);
@@ -284,6 +289,7 @@ static void start(struct sim_pipe *p)
     int fd = -1;
     p->fifo =
         fake_fifo_open(p->reads, p->by_name, 4096u << fake_random(5), &fd);
+    p->whole = p->fifo;
     p->started = true;
     sim_enter_api(false);
     const int err =

@@ -40,9 +40,10 @@ struct sim_pipe {
     uint32_t idle_beats;
     uint8_t memory[SIM_PIPE_PIECE];
     /* the peer */
-    struct fake_fifo *fifo; /* NULL: the peer has let go */
-    uint64_t peer_moved;    /* bytes that it wrote or read */
-    uint64_t peer_plan;     /* after which it lets go */
+    struct fake_fifo *fifo;        /* NULL: the peer has let go */
+    const struct fake_fifo *whole; /* the same, until weir lets go as well */
+    uint64_t peer_moved;           /* bytes that it wrote or read */
+    uint64_t peer_plan;            /* after which it lets go */
     uint64_t stalled_to_ns;
 };
 
