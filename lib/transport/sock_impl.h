@@ -445,8 +445,8 @@ static inline bool wr_sock_file_is_active(const struct wr_sock *s)
  * may have failed in this turn, and the program is not told yet. */
 static inline bool wr_sock_file_is_torn(const struct wr_sock *s)
 {
-    return wr_sock_file_is_active(s) ||
-           (s->file->err < 0 && s->file->err != -ECANCELED);
+    const bool was_cancelled = s->file->err == -ECANCELED && s->t.error == 0;
+    return wr_sock_file_is_active(s) || (s->file->err < 0 && !was_cancelled);
 }
 
 /* Why a file stops: its own reason, or the end of its connection. */

@@ -22,6 +22,7 @@ struct breaking {
     int file;
     int file_err;
     int lost_err;
+    int refusal; /* of get_buffer, the second time; 0: it gives nothing */
     uint32_t lent_count;
     char memory[8];
     bool is_told;
@@ -56,10 +57,11 @@ static int get_buffer(void *user, weir_transport *t, size_t hint,
 {
     struct breaking *breaking = user;
     (void)t, (void)hint;
-    if (breaking->lent_count++ == 0) {
-        *ret_buf = breaking->memory;
-        *ret_size = sizeof(breaking->memory);
+    if (breaking->lent_count++ > 0) {
+        return breaking->refusal;
     }
+    *ret_buf = breaking->memory;
+    *ret_size = sizeof(breaking->memory);
     return 0;
 }
 
@@ -106,9 +108,9 @@ static bool is_lost(void *arg)
 }
 
 /* None of it was sent: an end of the stream would pass for an empty file. */
-UNIT(file_loss, of_a_part_that_was_read_resets_the_connection)
+static void expect_reset(int refusal, int err)
 {
-    struct breaking breaking = {.is_lost = false};
+    struct breaking breaking = {.refusal = refusal};
     struct fake_peer *peer;
     char byte;
     fake_start(&(struct fake_options){.seed = 1});
@@ -126,11 +128,21 @@ UNIT(file_loss, of_a_part_that_was_read_resets_the_connection)
               0);
     expect_eq(weir_loop_run_until(breaking.loop, is_lost, &breaking), 0);
 
-    expect_eq(breaking.file_err, WEIR_ENOBUFFER);
-    expect_eq(breaking.lost_err, WEIR_ENOBUFFER);
+    expect_eq(breaking.file_err, err);
+    expect_eq(breaking.lost_err, err);
     expect_eq(weir_loop_free(breaking.loop), 0);
     expect_eq(fake_peer_read(peer, &byte, 1), -ECONNRESET);
     fake_peer_close(peer);
     wr_sys_close(breaking.file);
     fake_stop();
+}
+
+UNIT(file_loss, of_a_part_that_was_read_resets_the_connection)
+{
+    expect_reset(0, WEIR_ENOBUFFER);
+}
+
+UNIT(file_loss, by_the_number_of_a_cancelled_file_resets_it_too)
+{
+    expect_reset(-ECANCELED, -ECANCELED);
 }
