@@ -183,7 +183,8 @@ struct weir_process_output {
  *                     call has sent
  * @retval -EBUSY      another task is in this call
  * @retval -ESHUTDOWN  the program has closed the writer; the rest of @p input
- *                     was not sent
+ *                     was not sent, as with every other error of
+ *                     weir_writer_write() and weir_writer_drain()
  * @retval -ENOMEM     no memory; nothing that was read is lost
  * @suspends yes
  * @thread loop
@@ -226,7 +227,8 @@ WEIR_API int weir_process_kill(weir_process *process);
 
 /**
  * Send a signal to the process group that the child leads, also after the
- * child's end, to those that it left behind.
+ * child's end, to those that it left behind; until the process is freed, a
+ * child that leads a group holds a descriptor.
  *
  * @param process  the process; borrowed
  * @param signum   the signal

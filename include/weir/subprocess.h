@@ -289,8 +289,9 @@ WEIR_API int weir_transport_kill(weir_transport *t);
  *
  * The child must lead the group: start_new_session, or use_process_group with
  * process_group 0. Those of the group that outlive the child are reached too,
- * as long as there is a reference on @p t, also after connection_lost. A number
- * that another group got meanwhile is never signalled.
+ * as long as there is a reference on @p t, also after connection_lost; until
+ * then such a child holds a descriptor. A number that another group got
+ * meanwhile is never signalled.
  *
  * weir_transport_close() and weir_transport_abort() signal the child alone.
  *

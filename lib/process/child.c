@@ -173,7 +173,8 @@ int wr_child_spawn(struct wr_child *child, const struct wr_spawn *spawn,
     wr_check(child->pid > 0);
     wr_check(child->pidfd >= 0);
     child->leads =
-        spawn->new_session || (spawn->set_group && spawn->group == 0);
+        wr_has(&child->loop->uring.features, WR_FEATURE_PIDFD_GROUP) &&
+        (spawn->new_session || (spawn->set_group && spawn->group == 0));
     child_set_state(child, WR_CHILD_SPAWNED);
     wr_child_check_invariants(child);
     return 0;

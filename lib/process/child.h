@@ -13,7 +13,8 @@
  *
  * A child that was made the leader of a process group keeps its pidfd after its
  * end, until its owner gives the child up: others of the group may live on, and
- * as long as one does the pidfd names the group.
+ * as long as one does the pidfd names the group. It does not where the kernel
+ * cannot signal a group by it.
  */
 #ifndef WEIR_LIB_PROCESS_CHILD_H
 #define WEIR_LIB_PROCESS_CHILD_H
@@ -38,7 +39,7 @@ struct wr_child {
     /* The child has ended; from a completion. */
     void (*ended)(struct wr_child *child);
     enum wr_child_state state;
-    bool leads; /* set by the spawn: it has a group of its own */
+    bool leads; /* set by the spawn: it has a group, which can be signalled */
     pid_t pid;
     int pidfd;      /* -1: there is no child, or it has ended and no group */
     int returncode; /* of one that has EXITED */
