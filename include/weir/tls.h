@@ -175,7 +175,8 @@ struct weir_tls_options {
     void *keylog_user;
     /** Server: chooses a certificate in each handshake, where identities are
      * not known beforehand; NULL: as identities say. A client whose name is
-     * longer than 255 bytes is refused then. */
+     * longer than 255 bytes is refused then, and so is one whose hello has no
+     * extensions (TLS 1.2) and arrives in pieces. */
     weir_tls_choose_fn *choose;
     /** The first argument of choose; borrowed as long as the context is. */
     void *choose_user;

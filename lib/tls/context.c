@@ -127,7 +127,8 @@ static int context_set_rules(weir_tls_context *context,
         options->min_version != WEIR_TLS_1_3) {
         return WEIR_ETLSENGINE;
     }
-    /* A session is resumed with a new share of both sides, or not at all. */
+    /* A server resumes a session with a new share of both sides, or not at all,
+     * and a client offers no other way. */
     if (wolfSSL_CTX_only_dhe_psk(ctx) != 0 &&
         options->max_version != WEIR_TLS_1_2) {
         return WEIR_ETLSENGINE;

@@ -17,19 +17,22 @@
  * its end). */
 static int context_open_name(const char *name, WOLFSSL *ssl)
 {
+    char text[UINT8_MAX + 1];
     uint8_t ip[WR_TLS_IP_SIZE];
     size_t len = name ? strlen(name) : 0;
 
     if (len > 0 && name[len - 1] == '.') {
         len--;
     }
-    if (len == 0 || wr_tls_hostname_read_ip(name, ip) > 0) {
-        return 0;
-    }
     if (len > UINT8_MAX) {
         return -EINVAL;
     }
-    return wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name,
+    memcpy(text, name ? name : "", len);
+    text[len] = '\0';
+    if (len == 0 || wr_tls_hostname_read_ip(text, ip) > 0) {
+        return 0;
+    }
+    return wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, text,
                           (unsigned short)len) == WOLFSSL_SUCCESS
                ? 0
                : -ENOMEM;

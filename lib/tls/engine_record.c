@@ -180,6 +180,9 @@ engine_record_look(struct wr_tls_engine *engine, const uint8_t *data,
         !engine_record_look_at_hello(engine, data, size)) {
         return false;
     }
+    if (engine->input_left < size) {
+        return false; /* the program, which was asked, aborts the connection */
+    }
     if (engine->can_export && !engine->saw_hello) {
         engine_record_keep_hello(engine, data, size);
     }

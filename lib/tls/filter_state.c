@@ -44,8 +44,8 @@ static bool filter_state_is_ended(const struct wr_filter *f)
 static enum wr_filter_next
 filter_state_next_of_handshaking(const struct wr_filter *f)
 {
-    if (!wr_filter_may_open(f)) {
-        return WR_FILTER_END;
+    if (!wr_filter_may_open(f) || (f->t.error && !f->has_engine)) {
+        return WR_FILTER_END; /* without an engine nothing was sent yet */
     }
     if (f->engine.state == WR_TLS_ENGINE_OPEN) {
         return f->t.error ? WR_FILTER_END : WR_FILTER_BEGIN;

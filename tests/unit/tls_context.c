@@ -587,6 +587,7 @@ UNIT(tls_context, a_client_asks_for_names_without_the_last_dot)
 {
     context_expect_asked("localhost", "localhost");
     context_expect_asked("127.0.0.1", NULL);
+    context_expect_asked("127.0.0.1.", NULL);
     context_expect_asked("::1", NULL);
     context_expect_asked("www.example.org.", "www.example.org");
 }
