@@ -72,6 +72,8 @@ weir_open_datagram_stream(weir_loop *loop,
  *                  @p size if its end was cut off
  * @retval -ESHUTDOWN  the endpoint was closed, and all datagrams were received
  * @retval -ECANCELED  the stream was freed
+ * @retval -ENOBUFS    a datagram was lost: the program resumed the transport
+ *                     while the queue was full
  * @suspends yes
  * @thread loop
  */

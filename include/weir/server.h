@@ -112,10 +112,12 @@ struct weir_connect_options {
     /** TLS on the connection (tls_connection.h), borrowed; NULL: none. done is
      * called after the handshake. */
     const struct weir_tls_settings *tls;
-    /** IPPROTO_MPTCP: Multipath TCP (Linux 5.6, where it is built in and
+    /** IPPROTO_MPTCP: Multipath TCP (where it is built in and
      * net.mptcp.enabled is 1), which is plain TCP with a peer that does not
      * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 with a sock; Unix addresses
-     * are left out where it is not. */
+     * are left out where it is not. An abort is a reset by it since Linux 7.1
+     * (and stable kernels of 2026); before, the peer may see an end of
+     * stream. */
     int proto;
     /** Settings of the connection. */
     struct weir_connection_options connection;
@@ -258,10 +260,10 @@ struct weir_server_options {
     /** TLS on each connection (tls_connection.h), borrowed; NULL: none. Later:
      * weir_server_set_tls(). */
     const struct weir_tls_settings *tls;
-    /** IPPROTO_MPTCP: Multipath TCP (Linux 5.6, where it is built in and
+    /** IPPROTO_MPTCP: Multipath TCP (where it is built in and
      * net.mptcp.enabled is 1), which is plain TCP with clients that do not
      * speak it; 0 or IPPROTO_TCP: TCP. It must be 0 with a sock or a Unix
-     * address. */
+     * address. Aborts by it: see weir_connect_options. */
     int proto;
     /** Settings of each connection. */
     struct weir_connection_options connection;

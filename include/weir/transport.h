@@ -351,7 +351,8 @@ WEIR_API int weir_transport_close(weir_transport *t);
  * close.
  *
  * The peer gets a reset (SO_LINGER with no time), so that what it received
- * cannot pass for the whole; a Unix socket's peer gets an end of stream.
+ * cannot pass for the whole; a Unix socket's peer gets an end of stream, and
+ * one by Multipath TCP may (weir_connect_options).
  * Where another descriptor of the same socket is open, that happens when the
  * last one is closed, or at once if the kernel was in the middle of a send.
  * weir_loop_free() aborts in the same way. An end by a time-out, a failed

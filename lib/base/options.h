@@ -8,7 +8,8 @@
  * may be larger as long as the fields that are unknown here are 0.
  *
  * A struct inside another one (struct weir_timeouts in struct
- * weir_connection_options) is the last field there, so that both can grow.
+ * weir_connection_options) is the last field there, so that it can grow; a new
+ * field of the outer one comes before it, and moves it.
  */
 #ifndef WEIR_LIB_BASE_OPTIONS_H
 #define WEIR_LIB_BASE_OPTIONS_H

@@ -170,7 +170,7 @@ static void connect_end(weir_connect *connect)
 
 static void connect_fail(weir_connect *connect, int err)
 {
-    wr_assert(err < 0);
+    wr_assert(err < 0 && (connect->cause == 0 || err == connect->cause));
     connect_end(connect);
     wr_socket_refuse(connect->fd >= 0, connect->fd);
     connect->fd = -1;

@@ -1,11 +1,11 @@
 /*
- * The files of listening Unix sockets: made, found stale, and removed.
+ * The files of Unix sockets: made, found stale, and removed.
  *
  * Whether a socket is bound to a file is asked by connecting a datagram socket
  * to it: the kernel looks for a socket first (-ECONNREFUSED: there is none) and
- * at its type then (-EPROTOTYPE). So the server that is asked about notices
- * nothing, and one that is bound and does not listen yet, or whose queue is
- * full, counts as alive.
+ * at its type then (-EPROTOTYPE of a server's; one for datagrams is connected
+ * to). So the socket that is asked about notices nothing, and a server's that
+ * is bound and does not listen yet, or whose queue is full, counts as alive.
  *
  * Two that start at once could both find the same stale file, and the slower
  * one would remove what the faster one has bound meanwhile. So a file is looked
