@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BACKLOG  4096
 #define MAX_RECV (1024 * 1024)
@@ -80,6 +81,7 @@ static void print_help(const char *program, const char *about)
            "  --recv BYTES   the most of one receive, bare epoll (1048576)\n"
            "  --unix         a Unix socket, named after the port\n"
            "  --file PATH    the file that is served\n"
+           "  --folder PATH  the folder whose files are served\n"
            "  --identity PEM  TLS: certificate and key\n"
            "  --tickets      TLS: sessions can be resumed\n"
            "  --trains       datagrams: with GRO and GSO\n"
@@ -96,6 +98,9 @@ static void parse_service(struct bench_options *o, int option)
     case 'p':
         o->file = optarg;
         return;
+    case 'd':
+        o->folder = optarg;
+        return;
     case 'i':
         o->identity = optarg;
         return;
@@ -105,6 +110,14 @@ static void parse_service(struct bench_options *o, int option)
     default:
         exit(2);
     }
+}
+
+/* As a program ends by itself, so that a tool which counts it says what it has
+ * counted. */
+static void end(int signum)
+{
+    (void)signum;
+    _exit(0);
 }
 
 struct bench_options bench_parse(int argc, char **argv, const char *about)
@@ -117,6 +130,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         {"recv", required_argument, NULL, 'r'},
         {"unix", no_argument, NULL, 'u'},
         {"file", required_argument, NULL, 'p'},
+        {"folder", required_argument, NULL, 'd'},
         {"identity", required_argument, NULL, 'i'},
         {"tickets", no_argument, NULL, 't'},
         {"trains", no_argument, NULL, 'g'},
@@ -174,6 +188,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
     bench_raise_file_limit();
     /* A peer that goes is an error of a write, not the end. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, end);
     return ret;
 }
 

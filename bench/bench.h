@@ -45,6 +45,7 @@ struct bench_options {
     uint32_t recv_size;    /* the most that one receive takes, bare epoll */
     bool is_unix;          /* a Unix socket that is named after the port */
     const char *file;      /* that is served */
+    const char *folder;    /* whose files are served */
     const char *identity;  /* TLS: certificate and key, PEM */
     bool has_tickets;      /* TLS: sessions can be resumed */
     bool has_trains;       /* datagrams: GRO and GSO */

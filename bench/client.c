@@ -259,6 +259,8 @@ static void print_help(void)
            "  --warm MS         warm-up (500)\n"
            "  --time MS         measured window (2000)\n"
            "  --sources N       source addresses from 127.0.0.2 on (1: any)\n"
+           "  --files N         file: one of N in place of /file, a message "
+           "each\n"
            "  --server-pid PID  whose CPU time is read\n"
            "  --unix            a Unix socket, named after the port\n"
            "  --trains          udp: send what is in flight by one call (GSO)\n"
@@ -331,6 +333,9 @@ static void parse_option(struct client_options *o, int option)
     case 'a':
         o->source_count = number(optarg, 1, 250);
         return;
+    case 'n':
+        o->file_count = number(optarg, 1, 100000000);
+        return;
     case 'p':
         o->server_pid = (pid_t)number(optarg, 1, 1U << 30);
         return;
@@ -359,6 +364,7 @@ static struct client_options parse(int argc, char **argv)
         {"warm", required_argument, NULL, 'w'},
         {"time", required_argument, NULL, 't'},
         {"sources", required_argument, NULL, 'a'},
+        {"files", required_argument, NULL, 'n'},
         {"server-pid", required_argument, NULL, 'p'},
         {"server-closes", no_argument, NULL, 'x'},
         {"unix", no_argument, NULL, 'u'},

@@ -27,6 +27,7 @@ struct client_options {
     uint32_t size_bytes;
     uint32_t rate; /* messages a second of the open loop */
     uint32_t source_count;
+    uint32_t file_count; /* file: 0 is one, /file; else /00000000 and so on */
     uint32_t warm_ms;
     uint32_t time_ms;
     pid_t server_pid; /* 0: nobody's CPU time is read */

@@ -1,9 +1,11 @@
 /*
- * The client's downloads: each connection asks for the file, reads it to its
- * end, and asks again (HTTP/1.1, keep-alive).
+ * The client's downloads: each connection asks for a file, reads it to its end,
+ * and asks again (HTTP/1.1, keep-alive).
  *
  * The head of the answer must say 200 and how long the file is; the bytes are
- * read into memory and counted. A message is one MiB.
+ * read into memory and counted. One file is large, and a message is a MiB of
+ * it. Of many files, which begin with their names, each time one is asked for
+ * at random, and a message is a whole file.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -18,7 +20,8 @@
 #include <unistd.h>
 
 #define MAX_EVENTS   64
-#define HEAD_MAX     4096
+#define HEAD_MAX     8192
+#define NAME_LEN     8  /* of one of many files, in digits */
 #define MESSAGE_BITS 20 /* a MiB */
 
 struct conn {
@@ -26,6 +29,8 @@ struct conn {
     bool in_head;
     size_t head_len;
     uint64_t left; /* bytes of the file that are to come */
+    uint64_t start_ns;
+    char name[16]; /* of one of many files, else empty */
     char head[HEAD_MAX + 1];
 };
 
@@ -33,6 +38,7 @@ struct files {
     struct client *k;
     struct conn *conns;
     uint32_t alive;
+    uint64_t random;
 };
 
 static void drop(struct files *f, struct conn *c, enum client_error error)
@@ -45,12 +51,21 @@ static void drop(struct files *f, struct conn *c, enum client_error error)
 
 static void ask(struct files *f, struct conn *c)
 {
-    static const char request[] = "GET /file HTTP/1.1\r\nHost: bench\r\n\r\n";
+    uint32_t count = f->k->options.file_count;
+    char request[64];
+    int len = 0;
 
+    if (count > 0) {
+        snprintf(c->name, sizeof(c->name), "%08u",
+                 (uint32_t)((bench_random(&f->random) >> 20) % count));
+    }
+    len = snprintf(request, sizeof(request),
+                   "GET /%s HTTP/1.1\r\nHost: bench\r\n\r\n",
+                   count > 0 ? c->name : "file");
     c->in_head = true;
     c->head_len = 0;
-    if (send(c->fd, request, sizeof(request) - 1, MSG_NOSIGNAL) !=
-        (ssize_t)sizeof(request) - 1) {
+    c->start_ns = bench_now_ns();
+    if (send(c->fd, request, (size_t)len, MSG_NOSIGNAL) != len) {
         drop(f, c, CLIENT_BROKEN);
     }
 }
@@ -64,11 +79,27 @@ static void count_bytes(struct files *f, struct conn *c, uint64_t len)
         return;
     }
     k->bytes += len;
-    k->messages = k->bytes >> MESSAGE_BITS;
     c->left -= len;
+    if (k->options.file_count == 0) {
+        k->messages = k->bytes >> MESSAGE_BITS;
+    } else if (c->left == 0) {
+        k->messages++;
+        if (k->is_measuring) {
+            histogram_record(&k->latency, bench_now_ns() - c->start_ns);
+        }
+    }
     if (c->left == 0) {
         ask(f, c);
     }
+}
+
+/* The @len bytes behind the head: false where they begin another file. */
+static bool is_right_file(const struct files *f, const struct conn *c,
+                          const char *body, size_t len)
+{
+    size_t name_len = f->k->options.file_count > 0 ? NAME_LEN : 0;
+
+    return memcmp(body, c->name, len < name_len ? len : name_len) == 0;
 }
 
 /* The bytes behind the head are the file's. */
@@ -77,6 +108,7 @@ static void read_head(struct files *f, struct conn *c, size_t len)
     static const char length[] = "Content-Length: ";
     const char *end = NULL;
     const char *value = NULL;
+    size_t body_len = 0;
 
     c->head_len += len;
     c->head[c->head_len] = '\0';
@@ -95,8 +127,14 @@ static void read_head(struct files *f, struct conn *c, size_t len)
         drop(f, c, CLIENT_MISMATCH);
         return;
     }
+    end += 4;
+    body_len = c->head_len - (size_t)(end - c->head);
+    if (!is_right_file(f, c, end, body_len)) {
+        drop(f, c, CLIENT_MISMATCH);
+        return;
+    }
     c->in_head = false;
-    count_bytes(f, c, c->head_len - (size_t)(end + 4 - c->head));
+    count_bytes(f, c, body_len);
 }
 
 static void receive(struct files *f, struct conn *c)
@@ -138,7 +176,7 @@ static void start(struct files *f)
 void client_run_file(struct client *k)
 {
     static struct epoll_event events[MAX_EVENTS];
-    struct files f = {.k = k};
+    struct files f = {.k = k, .random = 0x2545f4914f6cdd1dULL};
 
     start(&f);
     client_begin(k);

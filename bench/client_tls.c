@@ -93,6 +93,7 @@ bool tls_open(struct tls_conn *c, SSL_CTX *context, uint32_t index)
         return false;
     }
     c->is_done = false;
+    c->must_resume = c->k->options.resumes && c->k->is_measuring;
     c->ssl = SSL_new(context);
     in = BIO_new_socket(c->fd, BIO_NOCLOSE);
     out = BIO_new(BIO_s_mem());
@@ -142,7 +143,6 @@ static bool is_as_agreed(const struct tls_conn *c)
 {
     bool is_tls12 = c->k->options.is_tls12;
     const char *suite = SSL_get_cipher_name(c->ssl);
-    bool must_resume = c->k->options.resumes && c->k->is_measuring;
 
     if (SSL_get_verify_result(c->ssl) != X509_V_OK ||
         SSL_get0_peer_certificate(c->ssl) == NULL) {
@@ -154,7 +154,8 @@ static bool is_as_agreed(const struct tls_conn *c)
         return false;
     }
     if (SSL_session_reused(c->ssl) != 1) {
-        return !must_resume && SSL_get_negotiated_group(c->ssl) == NID_X25519;
+        return !c->must_resume &&
+               SSL_get_negotiated_group(c->ssl) == NID_X25519;
     }
     return c->k->options.resumes;
 }

@@ -18,6 +18,9 @@ struct tls_conn {
     SSL_SESSION *session; /* the newest that can be resumed; or NULL */
     int fd;
     bool is_done; /* the handshake is */
+    /* The handshake began in the measured window, where all are to resume: one
+     * that began before may be its connection's first. Set by tls_open(). */
+    bool must_resume;
 };
 
 /* What all connections have in common; the end of the run when that fails. */

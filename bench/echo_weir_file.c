@@ -1,11 +1,13 @@
 /*
- * A server of one file on weir: each request, which ends with an empty line, is
- * answered with a head of HTTP/1.1 and the file, by sendfile.
+ * A server of the files of a folder on weir: each request is answered with a
+ * head of HTTP/1.1 and the file, by sendfile.
  *
- * The other side of the comparison is a web server, so the head is there; which
- * file is asked for is not looked at. SIGTERM ends it.
+ * Requests may come in parts and several at a time; a connection answers one
+ * after the other. As the web server beside it does, each opens its file and
+ * asks how long it is. SIGTERM ends it.
  */
 #include "bench/bench.h"
+#include "bench/http.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -13,21 +15,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/sendfile.h>
 #include <weir/server.h>
 
+/* Bytes behind a request that wait for its answer; with more nothing is read.
+ */
+#define REST_MAX 4096
+
 struct conn {
     weir_transport *transport;
-    bool is_asked; /* for a file that is not being sent yet */
-    bool is_sending;
+    struct http http;
+    int fd; /* of the file that is being sent, or -1 */
+    bool is_paused;
+    uint8_t *rest; /* what came behind the request that is answered */
+    size_t rest_at;
+    size_t rest_len;
+    size_t rest_capacity;
 };
 
 static struct bench_options options;
-static int file_fd;
-static uint64_t file_bytes;
-static char head[128];
+static int folder_fd;
 
 static void check(const char *what, int err)
 {
@@ -37,31 +47,115 @@ static void check(const char *what, int err)
     }
 }
 
-static int answer(struct conn *c);
+static int take(struct conn *c, const uint8_t *data, size_t len,
+                size_t *ret_taken);
 
-/* A client may have all of the file, and ask again, before this is called. */
+static void take_rest(struct conn *c)
+{
+    size_t taken = 0;
+    int err = take(c, c->rest + c->rest_at, c->rest_len - c->rest_at, &taken);
+
+    c->rest_at += taken;
+    if (err >= 0 && c->rest_at == c->rest_len) {
+        c->rest_at = 0;
+        c->rest_len = 0;
+        err = c->is_paused ? weir_transport_resume_reading(c->transport) : 0;
+        c->is_paused = false;
+    }
+    if (err < 0) {
+        weir_transport_abort(c->transport);
+    }
+}
+
 static void on_sent(void *conn, weir_transport *t, int err, uint64_t sent)
 {
     struct conn *c = conn;
 
     (void)sent;
-    c->is_sending = false;
-    if (err < 0 || (c->is_asked && answer(c) < 0)) {
+    close(c->fd);
+    c->fd = -1;
+    if (err < 0) {
         weir_transport_abort(t);
+    } else if (c->rest_len > 0) {
+        take_rest(c);
     }
+}
+
+/* A file of the folder itself, or -1. */
+static int open_file(const char *path, struct stat *ret)
+{
+    int fd = path[0] != '/' || strchr(path + 1, '/') != NULL
+                 ? -1
+                 : openat(folder_fd, path + 1, O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0 && (fstat(fd, ret) < 0 || !S_ISREG(ret->st_mode))) {
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 static int answer(struct conn *c)
 {
-    int err = weir_transport_write(c->transport, head, strlen(head));
+    static const char nothing[] = "HTTP/1.1 404 Not Found\r\n"
+                                  "Content-Length: 0\r\n\r\n";
+    char head[HTTP_HEAD_MAX];
+    struct stat status;
+    int fd = open_file(c->http.path, &status);
+    int err = 0;
 
-    c->is_asked = false;
+    if (fd < 0) {
+        return weir_transport_write(c->transport, nothing, sizeof(nothing) - 1);
+    }
+    err = weir_transport_write(c->transport, head,
+                               http_head(head, (uint64_t)status.st_size));
+    if (err >= 0) {
+        err = weir_transport_sendfile(c->transport, fd, 0,
+                                      (uint64_t)status.st_size, on_sent, c);
+    }
     if (err < 0) {
+        close(fd);
         return err;
     }
-    c->is_sending = true;
-    return weir_transport_sendfile(c->transport, file_fd, 0, file_bytes,
-                                   on_sent, c);
+    c->fd = fd;
+    return 0;
+}
+
+/* Answers requests, until a file is being sent: how many bytes they were. */
+static int take(struct conn *c, const uint8_t *data, size_t len,
+                size_t *ret_taken)
+{
+    *ret_taken = 0;
+    while (c->fd < 0 && *ret_taken < len) {
+        size_t taken = 0;
+        int ret = http_take_one(&c->http, data + *ret_taken, len - *ret_taken,
+                                &taken);
+
+        *ret_taken += taken;
+        if (ret > 0) {
+            ret = answer(c);
+        }
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
+}
+
+/* Keeps bytes until the file is sent. */
+static int hold(struct conn *c, const uint8_t *data, size_t len)
+{
+    if (len > c->rest_capacity - c->rest_len) {
+        c->rest_capacity = c->rest_len + len + REST_MAX;
+        c->rest = bench_realloc(c->rest, c->rest_capacity);
+    }
+    memcpy(c->rest + c->rest_len, data, len);
+    c->rest_len += len;
+    if (c->is_paused || c->rest_len <= REST_MAX) {
+        return 0;
+    }
+    c->is_paused = true;
+    return weir_transport_pause_reading(c->transport);
 }
 
 static void connection_made(void *user, weir_transport *t)
@@ -69,27 +163,34 @@ static void connection_made(void *user, weir_transport *t)
     struct conn *c = user;
 
     c->transport = t;
+    c->fd = -1;
 }
 
 static void connection_lost(void *user, weir_transport *t, int err)
 {
+    struct conn *c = user;
+
     (void)t;
     (void)err;
-    free(user);
+    free(c->rest);
+    free(c);
 }
 
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
     struct conn *c = user;
+    size_t taken = 0;
+    int err = 0;
 
     (void)t;
-    /* Requests come whole and one at a time: the client sees to that. */
-    if (buf->len < 4 || memcmp(buf->data + buf->len - 4, "\r\n\r\n", 4) != 0) {
-        return -1;
+    /* What is held was sent before: it waits for its turn. */
+    if (c->rest_len == 0) {
+        err = take(c, buf->data, buf->len, &taken);
     }
-    c->is_asked = true;
-    return c->is_sending ? 0 : answer(c);
+    return err < 0 || taken == buf->len
+               ? err
+               : hold(c, buf->data + taken, buf->len - taken);
 }
 
 static const struct weir_protocol protocol = {
@@ -124,18 +225,14 @@ static void on_terminate(void *arg, int signum)
     weir_loop_stop(arg);
 }
 
-static void open_file(void)
+static void open_folder(void)
 {
-    struct stat status;
-
-    file_fd = open(options.file, O_RDONLY | O_CLOEXEC);
-    if (file_fd < 0 || fstat(file_fd, &status) < 0) {
-        bench_die(options.file);
+    folder_fd = options.folder == NULL
+                    ? -1
+                    : open(options.folder, O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd < 0) {
+        bench_die("--folder");
     }
-    file_bytes = (uint64_t)status.st_size;
-    snprintf(head, sizeof(head),
-             "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n",
-             (unsigned long long)file_bytes);
 }
 
 int main(int argc, char **argv)
@@ -148,8 +245,8 @@ int main(int argc, char **argv)
     weir_loop *loop = NULL;
     weir_server *server = NULL;
 
-    options = bench_parse(argc, argv, "A server of a file on weir.");
-    open_file();
+    options = bench_parse(argc, argv, "A server of files on weir.");
+    open_folder();
     check("weir_loop_new", weir_loop_new(NULL, &loop));
     check("SIGTERM",
           weir_loop_add_signal_handler(loop, SIGTERM, on_terminate, loop));

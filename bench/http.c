@@ -13,12 +13,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The first line of a request: 0, or -1 for an error. */
+static int take_first_line(struct http *h, const char *line, size_t len)
+{
+    static const char method[] = "GET ";
+    static const char version[] = " HTTP/1.1";
+    const size_t beside_len = sizeof(method) + sizeof(version) - 2;
+    const size_t path_len = len - beside_len;
+
+    if (len <= beside_len || path_len >= HTTP_PATH_MAX ||
+        memcmp(line, method, sizeof(method) - 1) != 0 ||
+        memcmp(line + len - (sizeof(version) - 1), version,
+               sizeof(version) - 1) != 0) {
+        return -1;
+    }
+    memcpy(h->path, line + sizeof(method) - 1, path_len);
+    h->path[path_len] = '\0';
+    h->in_headers = true;
+    return 0;
+}
+
 /* A line without its end: 1 where it ends a request, 0, or -1 for an error. */
 static int take_line(struct http *h, const char *line, size_t len)
 {
-    static const char version[] = " HTTP/1.1";
-    const size_t version_len = sizeof(version) - 1;
-
     if (len > 0 && line[len - 1] == '\r') {
         len--;
     }
@@ -26,11 +43,7 @@ static int take_line(struct http *h, const char *line, size_t len)
         h->in_headers = len > 0;
         return len == 0 ? 1 : memchr(line, ':', len) == NULL ? -1 : 0;
     }
-    h->in_headers = true;
-    return len > 4 + version_len && memcmp(line, "GET ", 4) == 0 &&
-                   memcmp(line + len - version_len, version, version_len) == 0
-               ? 0
-               : -1;
+    return take_first_line(h, line, len);
 }
 
 static bool hold(struct http *h, const char *data, size_t len)
@@ -65,6 +78,23 @@ static int take_next(struct http *h, const char *data, size_t len,
     return ret;
 }
 
+int http_take_one(struct http *h, const void *data, size_t len,
+                  size_t *ret_taken)
+{
+    const char *at = data;
+    size_t done = 0;
+    int ret = 0;
+
+    while (ret == 0 && done < len) {
+        size_t taken = 0;
+
+        ret = take_next(h, at + done, len - done, &taken);
+        done += taken;
+    }
+    *ret_taken = done;
+    return ret;
+}
+
 int http_take(struct http *h, const void *data, size_t len)
 {
     const char *at = data;
@@ -72,7 +102,7 @@ int http_take(struct http *h, const void *data, size_t len)
     int count = 0;
 
     for (size_t left = len; left > 0; left -= taken) {
-        int ret = take_next(h, at, left, &taken);
+        int ret = http_take_one(h, at, left, &taken);
 
         if (ret < 0) {
             return -1;
@@ -83,25 +113,32 @@ int http_take(struct http *h, const void *data, size_t len)
     return count;
 }
 
+size_t http_head(char ret[HTTP_HEAD_MAX], uint64_t length)
+{
+    int len = snprintf(ret, HTTP_HEAD_MAX,
+                       "HTTP/1.1 200 OK\r\n"
+                       "Server: bench/0.0.0\r\n"
+                       "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                       "Content-Type: text/plain\r\n"
+                       "Content-Length: %llu\r\n"
+                       "Connection: keep-alive\r\n\r\n",
+                       (unsigned long long)length);
+
+    return (size_t)len;
+}
+
 const uint8_t *http_answer(const char *path, size_t *ret_size)
 {
     int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     uint8_t *answer = NULL;
-    char head[256];
+    char head[HTTP_HEAD_MAX];
     size_t head_len = 0;
 
     if (fd < 0 || fstat(fd, &status) < 0) {
         bench_die("--file");
     }
-    head_len = (size_t)snprintf(head, sizeof(head),
-                                "HTTP/1.1 200 OK\r\n"
-                                "Server: bench/0.0.0\r\n"
-                                "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-                                "Content-Type: text/plain\r\n"
-                                "Content-Length: %lld\r\n"
-                                "Connection: keep-alive\r\n\r\n",
-                                (long long)status.st_size);
+    head_len = http_head(head, (uint64_t)status.st_size);
     answer = bench_malloc(head_len + (size_t)status.st_size);
     memcpy(answer, head, head_len);
     if (read(fd, answer + head_len, (size_t)status.st_size) !=

@@ -406,23 +406,53 @@ def row_t15(settings, progress):
 
 
 FILE_BYTES = 64 * 1024 * 1024
+SMALL_COUNT = 10000
+SMALL_BYTES = 4096
+
+
+def make_large_file(folder):
+    with open(os.path.join(folder, "file"), "wb") as file:
+        file.write(os.urandom(1024 * 1024) * (FILE_BYTES >> 20))
+
+
+def make_small_files(folder):
+    """Each begins with its name, by which the client knows it."""
+    for number in range(SMALL_COUNT):
+        name = f"{number:08}"
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(name.encode() + os.urandom(SMALL_BYTES - len(name)))
+
+
+def _file_row(settings, progress, row, make_files, client):
+    """The reports of the servers of a folder, which are beside each other."""
+    if settings.subject != "weir":
+        raise Failure("only weir stands in its place here")
+    names = contenders(settings, "echo", ["nginx"], "weir_file")
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as beside:
+        folder = os.path.join(beside, "files")
+        os.mkdir(folder)
+        make_files(folder)
+        return rounds(
+            settings, progress, row, names,
+            lambda name: run_pair(settings, name, "echo", ["--folder", folder],
+                                  ["--mode", "file", *client]))
 
 
 def row_t19(settings, progress):
     """A file in the page cache, by sendfile, beside a web server's."""
-    if settings.subject != "weir":
-        raise Failure("only weir stands in its place here")
-    names = contenders(settings, "echo", ["nginx"], "weir_file")
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
-        path = os.path.join(folder, "file")
-        with open(path, "wb") as file:
-            file.write(os.urandom(1024 * 1024) * (FILE_BYTES >> 20))
-        reports = rounds(
-            settings, progress, "T19", names,
-            lambda name: run_pair(settings, name, "echo", ["--file", path],
-                                  ["--mode", "file", "--conns", 4]))
+    reports = _file_row(settings, progress, "T19", make_large_file,
+                        ["--conns", 4])
     yield from compare("T19", "64 MiB to 4 clients", reports,
                        {"nginx": 1.05}, figure="us CPU/MiB", scale=1000)
+
+
+def row_t19_small(settings, progress):
+    """Many small files, each opened for its request."""
+    reports = _file_row(settings, progress, "T19s", make_small_files,
+                        ["--conns", 50, "--files", SMALL_COUNT])
+    yield from compare("T19s", f"{SMALL_COUNT} files of 4 KiB, 50 connections",
+                       reports, {"nginx": 0.80}, figure="us CPU/file",
+                       scale=1000)
 
 
 def row_tasks(settings, progress):
@@ -463,5 +493,6 @@ ROWS = {
     "T14": (row_t14, "posts from another thread", 2, 0),
     "T15": (row_t15, "lines by streams", 10, 0),
     "T19": (row_t19, "a file by sendfile", 2, 0),
+    "T19s": (row_t19_small, "small files by keep-alive", 2, 1),
     "tasks": (row_tasks, "switching and spawning tasks", 4, 0),
 }

@@ -1,11 +1,11 @@
-"""nginx as a server of the comparison: one process, one file.
+"""nginx as a server of the comparison: one process, one file or a folder.
 
-Without TLS the file is sent by sendfile. With it, a small file is written into
+Without TLS files are sent by sendfile. With it, a small file is written into
 the configuration, so that no request touches a disk's cache, and a larger one
 is read from there through a descriptor that stays open.
 
 It takes the place of this program. A child of this program says on standard
-output when it serves. What it writes is in the folder of the file.
+output when it serves. What it writes is beside the file or the folder.
 """
 import argparse
 import os
@@ -35,7 +35,7 @@ http {
     keepalive_timeout 1h;
     server {
         listen 127.0.0.1:%(port)d%(listen)s;
-        location = /file { %(answer)s }
+        %(answer)s
         %(tls)s
     }
 }
@@ -63,6 +63,12 @@ def tls_part(options):
 
 
 def answer_part(options):
+    if options.folder is not None:
+        return f"location / {{ root {options.folder}; }}"
+    return f"location = /file {{ {answer_of_file(options)} }}"
+
+
+def answer_of_file(options):
     if options.identity is None or os.path.getsize(options.file) > TEXT_MAX:
         return f"alias {options.file};"
     with open(options.file, encoding="ascii") as file:
@@ -71,12 +77,16 @@ def answer_part(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--file", required=True)
+    served = parser.add_mutually_exclusive_group(required=True)
+    served.add_argument("--file")
+    served.add_argument("--folder")
     parser.add_argument("--identity")
     parser.add_argument("--tickets", action="store_true")
+    parser.add_argument("--under", default="", metavar="COMMAND",
+                        help="a tool that runs it")
     parser.add_argument("port", type=int)
     options = parser.parse_args()
-    folder = os.path.dirname(options.file)
+    folder = os.path.dirname(options.file or options.folder)
     path = os.path.join(folder, "nginx.conf")
     with open(path, "w", encoding="ascii") as file:
         file.write(CONFIGURATION % {
@@ -85,7 +95,8 @@ def main():
             "answer": answer_part(options)})
     tell_when_it_serves("nginx", options.port)
     nginx = find_nginx()
-    os.execv(nginx, [nginx, "-p", folder, "-c", path])
+    command = [*options.under.split(), nginx, "-p", folder, "-c", path]
+    os.execvp(command[0], command)
 
 
 if __name__ == "__main__":

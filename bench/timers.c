@@ -11,6 +11,7 @@
 #include "bench/bench.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static uint64_t random_state = 0x2545f4914f6cdd1dULL;
 static uint64_t start_ns;
@@ -18,11 +19,12 @@ static uint64_t arm_ns;
 static uint64_t step_ns;
 static uint64_t end_ns;
 static uint32_t turn;
+static uint64_t least_ms = 10000;
 static bool is_armed[TIMERS_COUNT];
 
 static uint64_t random_timeout(void)
 {
-    return 10000 + (bench_random(&random_state) >> 20) % 60000;
+    return least_ms + (bench_random(&random_state) >> 20) % 60000;
 }
 
 static void arm_all(const struct timers_ops *ops)
@@ -75,6 +77,17 @@ bool timers_turn(const struct timers_ops *ops)
         cancel_all(ops);
     }
     return turn++ <= TIMERS_STEP_TURNS;
+}
+
+void timers_parse(int argc, char **argv)
+{
+    if (argc == 2) {
+        least_ms = strtoull(argv[1], NULL, 10) * 1000;
+    }
+    if (argc > 2 || least_ms == 0) {
+        fprintf(stderr, "usage: %s [SECONDS]\n", argv[0]);
+        exit(2);
+    }
 }
 
 void timers_report(const struct timers_ops *ops)

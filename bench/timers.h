@@ -29,4 +29,8 @@ bool timers_turn(const struct timers_ops *ops);
 /* Print the result as one JSON object. */
 void timers_report(const struct timers_ops *ops);
 
+/* The shortest time-out in seconds, where a tool makes the program slow; else
+ * 10. The longest is a minute longer. */
+void timers_parse(int argc, char **argv);
+
 #endif

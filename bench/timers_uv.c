@@ -42,10 +42,11 @@ static void on_turn(uv_idle_t *idle)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     uv_idle_t idle;
 
+    timers_parse(argc, argv);
     loop = uv_default_loop();
     timers = bench_alloc(TIMERS_COUNT * sizeof(uv_timer_t));
     for (uint32_t i = 0; i < TIMERS_COUNT; i++) {

@@ -65,10 +65,11 @@ static void on_turn(void *arg)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     int err = weir_loop_new(NULL, &loop);
 
+    timers_parse(argc, argv);
     handles = bench_alloc(TIMERS_COUNT * sizeof(struct weir_handle));
     if (err >= 0) {
         err = weir_loop_call_soon(loop, on_turn, NULL, NULL);

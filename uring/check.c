@@ -11,19 +11,36 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* abort() follows; a message that cannot be written is lost. */
+static void check_write(char *text, size_t room, int len)
+{
+    if (len > 0) {
+        size_t size = (size_t)len;
+        if (size >= room) {
+            size = room - 1;
+            text[size - 1] = '\n';
+        }
+        wr_ignore(write(STDERR_FILENO, text, size) < 0);
+    }
+}
+
 _Noreturn void wr_check_failed(const char *cond, const char *file, int line)
 {
     char text[512];
-    int len = snprintf(text, sizeof(text), "weir: %s:%d: broken: %s\n", file,
-                       line, cond);
-    if (len > 0) {
-        size_t size = (size_t)len;
-        if (size >= sizeof(text)) {
-            size = sizeof(text) - 1;
-            text[size - 1] = '\n';
-        }
-        /* abort() follows; a message that cannot be written is lost. */
-        wr_ignore(write(STDERR_FILENO, text, size) < 0);
-    }
+    const int len = snprintf(text, sizeof(text), "weir: %s:%d: broken: %s\n",
+                             file, line, cond);
+
+    check_write(text, sizeof(text), len);
+    abort();
+}
+
+_Noreturn void wr_check_misused(const char *task, const char *what)
+{
+    char text[512];
+    wr_assert(task != NULL);
+    const int len = snprintf(text, sizeof(text), "weir: task '%s' %s\n",
+                             task[0] ? task : "-", what);
+
+    check_write(text, sizeof(text), len);
     abort();
 }

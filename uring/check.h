@@ -19,6 +19,10 @@
 /* Reports the broken condition on standard error and aborts. */
 _Noreturn void wr_check_failed(const char *cond, const char *file, int line);
 
+/* Tells on standard error what a task of the program has done that no call can
+ * return as an error, because memory that weir needs is gone, and aborts. */
+_Noreturn void wr_check_misused(const char *task, const char *what);
+
 #define wr_assert(cond)                                                        \
     (WR_LIKELY(cond) ? (void)0 : wr_check_failed(#cond, __FILE__, __LINE__))
 

@@ -52,8 +52,9 @@ void wr_features_reduce(struct wr_features *features)
     const uint32_t inc = UINT32_C(1) << WR_FEATURE_BUF_INC;
 
     wr_assert((features->found & features->masked) == 0);
+    wr_assert((features->found & features->unused) == 0);
     if (!wr_has(features, WR_FEATURE_RECV_CREDIT)) {
-        features->masked |= features->found & inc;
+        features->unused |= features->found & inc;
         features->found &= ~inc;
     }
 }
@@ -81,6 +82,20 @@ uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown)
     return mask;
 }
 
+static const char *feature_state(const struct wr_features *features,
+                                 unsigned index)
+{
+    const uint32_t bit = UINT32_C(1) << index;
+
+    if (features->unused & bit) {
+        wr_assert(index == WR_FEATURE_BUF_INC); /* no other needs another */
+        return "needs recv_credit";
+    }
+    return features->found & bit    ? "yes"
+           : features->masked & bit ? "masked"
+                                    : "no";
+}
+
 size_t wr_features_text(const struct wr_features *features, char *buf,
                         size_t size)
 {
@@ -93,12 +108,11 @@ size_t wr_features_text(const struct wr_features *features, char *buf,
     for (unsigned i = 0; i < WR_FEATURE_COUNT; i++) {
         const struct description *at = &feature_descriptions[i];
         bool found = wr_has(features, (enum wr_feature)i);
-        bool masked = features->masked >> i & 1u;
-        const char *state = found ? "yes" : masked ? "masked" : "no";
         size_t room = len < size ? size - len : 0;
-        int ret = snprintf(room > 0 ? buf + len : NULL, room,
-                           "%-16s %-5s %-6s%s%s\n", at->name, at->kernel, state,
-                           found ? "" : " instead: ", found ? "" : at->without);
+        int ret =
+            snprintf(room > 0 ? buf + len : NULL, room, "%-16s %-5s %-6s%s%s\n",
+                     at->name, at->kernel, feature_state(features, i),
+                     found ? "" : " instead: ", found ? "" : at->without);
         wr_assert(ret > 0);
         len += (size_t)ret;
     }

@@ -23,11 +23,14 @@
     X(GUARD_INSTALL, "guard_install", "6.13", "two mappings for each stack")   \
     X(PIPE_NOWAIT, "pipe_nowait", "6.4",                                       \
       "worker threads read and write pipes")                                   \
+    X(ASYNC_RETRY, "async_retry", "6.3",                                       \
+      "worker threads splice, and bytes are copied once more")                 \
     X(WRITE_NOSIGNAL, "write_nosignal", "6.18",                                \
       "SIGPIPE is blocked meanwhile")                                          \
-    X(CACHESTAT, "cachestat", "6.5", "files are read, then sent")              \
     X(PIDFD_INFO, "pidfd_info", "6.15", "no status of a child others reaped")  \
-    X(PIDFD_GROUP, "pidfd_group", "6.9", "no signals to groups of children")
+    X(PIDFD_GROUP, "pidfd_group", "6.9", "no signals to groups of children")   \
+    X(PASSRIGHTS, "passrights", "6.16",                                        \
+      "Unix peers may send descriptors unasked")
 
 enum wr_feature {
 #define WR_FEATURE_ENUM(constant, name, kernel, without) WR_FEATURE_##constant,
@@ -38,8 +41,9 @@ enum wr_feature {
 
 struct wr_features {
     uint32_t found;  /* bits of enum wr_feature that may be used */
-    uint32_t masked; /* bits that the kernel has and that are not used: the
-                        mask takes them away, or wr_features_reduce() */
+    uint32_t masked; /* bits that the kernel has and the mask takes away */
+    uint32_t unused; /* bits that the kernel has and that are of no use without
+                        another one: see wr_features_reduce() */
     uint32_t sq_entries;
     uint32_t cq_entries;
 };
@@ -60,8 +64,9 @@ void wr_features_reduce(struct wr_features *features);
  * nothing, or NULL. @text may be NULL. */
 uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown);
 
-/* One line for each feature: name, first kernel, yes/no/masked, and the way
- * without it. Returns the length that the whole text has, as snprintf. */
+/* One line for each feature: name, first kernel, yes/no/masked or what it needs
+ * besides, and the way without it. Returns the length that the whole text has,
+ * as snprintf. */
 size_t wr_features_text(const struct wr_features *features, char *buf,
                         size_t size);
 

@@ -72,9 +72,25 @@ void wr_uring_check_invariants(const struct wr_uring *uring)
     wr_assert(uring->msg_used <= uring->iov_used);
 }
 
+/* After an error of the ring some closes were never handed over. */
+static void op_close_unsubmitted(const struct wr_uring *uring)
+{
+    const uint32_t count = wr_ring_unsubmitted(uring->ring);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct io_uring_sqe *sqe = wr_ring_unsubmitted_at(uring->ring, i);
+        wr_assert(sqe != NULL);
+        if (sqe->opcode == IORING_OP_CLOSE) {
+            sqe->opcode = IORING_OP_NOP;
+            wr_ignore(wr_sys_close(sqe->fd) < 0);
+        }
+    }
+}
+
 void wr_uring_close(struct wr_uring *uring)
 {
     if (uring->ring) {
+        op_close_unsubmitted(uring);
         uring->last_stats = *wr_ring_stats(uring->ring);
         wr_ring_close(uring->ring);
         uring->ring = NULL;
@@ -423,6 +439,19 @@ void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
 {
     op_prepare_file(uring, op, IORING_OP_WRITE, fd, buf, len)->flags =
         IOSQE_ASYNC;
+}
+
+void wr_prep_splice(struct wr_uring *uring, struct wr_op *op, int from, int to,
+                    uint32_t len)
+{
+    wr_assert(from >= 0);
+    wr_assert(len > 0);
+    struct io_uring_sqe *sqe = op_prepare(uring, op, IORING_OP_SPLICE, to);
+
+    sqe->splice_fd_in = from;
+    sqe->splice_off_in = UINT64_MAX; /* both at their own positions */
+    sqe->off = UINT64_MAX;
+    sqe->len = len;
 }
 
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,

@@ -139,11 +139,23 @@ void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len);
 /* Reads or writes once at the file's position, in a worker thread of the kernel
  * where it may have to wait, and where a write raises no signal. Cancelled
- * while it waits, it completes with what it has done, -EINTR or -ECANCELED. */
+ * while it waits, it completes with what it has done, -EINTR or -ECANCELED.
+ *
+ * Not for a file that can be polled where ASYNC_RETRY is missing: the kernel
+ * polls it, and gives the call back to the loop's thread, which tries in vain
+ * and polls again, 127 times until a worker thread has it. If another process
+ * took the bytes, or the room, in that moment, all begins anew with a counter
+ * that has passed 0, and does not end: the thread stays in the kernel, where
+ * SIGKILL does not reach it. See wr_prep_splice(). */
 void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
                           void *buf, size_t len);
 void wr_prep_write_waiting(struct wr_uring *uring, struct wr_op *op, int fd,
                            const void *buf, size_t len);
+/* Moves bytes from one file to the other, of which one is a pipe, in a worker
+ * thread of the kernel, which never polls. Cancelled while it waits, it
+ * completes with what it has moved, -EINTR or -ECANCELED. */
+void wr_prep_splice(struct wr_uring *uring, struct wr_op *op, int from, int to,
+                    uint32_t len);
 /* Completes with -ETIME when @wait has passed since its submission. @wait must
  * stay until the operation ends. */
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,

@@ -10,6 +10,7 @@
 
 #include "../include/weir/error.h"
 #include "check.h"
+#include "race.h"
 #include "spawn.h"
 #include "sqe.h"
 #include "sys.h"
@@ -22,6 +23,8 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+char wr_race_mappings;
 
 #define PROBE_ENTRIES 8u
 #define PROBE_GROUP   1
@@ -65,7 +68,9 @@ static int probe_open_ring(struct io_uring *uring)
                  IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
     };
 
-    return io_uring_queue_init_params(PROBE_ENTRIES, uring, &params);
+    const int err = io_uring_queue_init_params(PROBE_ENTRIES, uring, &params);
+    wr_race_acquire(&wr_race_mappings);
+    return err;
 }
 
 /* The next entry, of which a ring that has submitted all others has one. */
@@ -111,12 +116,20 @@ probe_add_buffers(struct io_uring *uring, unsigned int flags, void *data)
     int err = 0;
     struct io_uring_buf_ring *bufs =
         io_uring_setup_buf_ring(uring, 1, PROBE_GROUP, flags, &err);
+    wr_race_acquire(&wr_race_mappings);
     if (bufs && data) {
         io_uring_buf_ring_add(bufs, data, PROBE_BYTES, 0,
                               io_uring_buf_ring_mask(1), 0);
         io_uring_buf_ring_advance(bufs, 1);
     }
     return bufs;
+}
+
+static int probe_free_buffers(struct io_uring *uring,
+                              struct io_uring_buf_ring *bufs)
+{
+    wr_race_release(&wr_race_mappings);
+    return io_uring_free_buf_ring(uring, bufs, 1, PROBE_GROUP);
 }
 
 static bool probe_buf_inc(struct io_uring *uring)
@@ -126,13 +139,13 @@ static bool probe_buf_inc(struct io_uring *uring)
     if (!bufs) {
         return false;
     }
-    return io_uring_free_buf_ring(uring, bufs, 1, PROBE_GROUP) == 0;
+    return probe_free_buffers(uring, bufs) == 0;
 }
 
 /* Before 6.17 a multishot receive with a length is refused. */
 static bool probe_recv_credit(struct io_uring *uring, const int fds[2])
 {
-    char data[PROBE_BYTES];
+    char data[PROBE_BYTES] = {0};
     struct io_uring_buf_ring *bufs = probe_add_buffers(uring, 0, data);
     if (!bufs) {
         return false;
@@ -147,7 +160,7 @@ static bool probe_recv_credit(struct io_uring *uring, const int fds[2])
         sqe->buf_group = PROBE_GROUP;
         res = probe_run_once(uring);
     }
-    wr_ignore(io_uring_free_buf_ring(uring, bufs, 1, PROBE_GROUP) < 0);
+    wr_ignore(probe_free_buffers(uring, bufs) < 0);
     return res == (int)PROBE_CREDIT;
 }
 
@@ -204,28 +217,22 @@ static bool probe_guard_install(void)
 static uint32_t probe_pipe(void)
 {
     char byte = 0;
-    const struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
     uint32_t found = 0;
     int fds[2];
 
     if (pipe2(fds, O_CLOEXEC) < 0) {
         return 0;
     }
-    if (preadv2(fds[0], &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EAGAIN) {
+    if (wr_sys_read(fds[0], &iov, 1) == -EAGAIN) {
         found |= 1u << WR_FEATURE_PIPE_NOWAIT;
     }
-    if (pwritev2(fds[1], &iov, 1, -1, RWF_NOSIGNAL) == 1) {
+    if (wr_sys_write(fds[1], &iov, 1, true) == 1) {
         found |= 1u << WR_FEATURE_WRITE_NOSIGNAL;
     }
     close(fds[0]);
     close(fds[1]);
     return found;
-}
-
-/* No feature of io_uring either. */
-static bool probe_cachestat(void)
-{
-    return wr_sys_is_cached(-1, 0, 1) == -EBADF;
 }
 
 static bool probe_pidfd_info(void)
@@ -253,6 +260,14 @@ static bool probe_pidfd_group(void)
     return err == 0 || err == -ESRCH;
 }
 
+static bool probe_passrights(const int fds[2])
+{
+    const int off = 0;
+
+    return wr_sys_setsockopt(fds[0], SOL_SOCKET, SO_PASSRIGHTS, &off,
+                             sizeof(off)) == 0;
+}
+
 static uint32_t probe_find_features(struct io_uring *uring)
 {
     uint32_t found = 0;
@@ -264,12 +279,21 @@ static uint32_t probe_find_features(struct io_uring *uring)
     if (uring->features & WR_FEAT_NO_IOWAIT) {
         found |= 1u << WR_FEATURE_NO_IOWAIT;
     }
+    /* A trial could leave this thread in the kernel for ever. Linux 6.3 has
+     * brought both; a kernel that takes its io_uring from a later one has both.
+     */
+    if (uring->features & IORING_FEAT_REG_REG_RING) {
+        found |= 1u << WR_FEATURE_ASYNC_RETRY;
+    }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0) {
         if (probe_recv_credit(uring, fds)) {
             found |= 1u << WR_FEATURE_RECV_CREDIT;
         }
         if (probe_send_vectorized(uring, fds)) {
             found |= 1u << WR_FEATURE_SEND_VECTORIZED;
+        }
+        if (probe_passrights(fds)) {
+            found |= 1u << WR_FEATURE_PASSRIGHTS;
         }
         close(fds[0]);
         close(fds[1]);
@@ -279,9 +303,6 @@ static uint32_t probe_find_features(struct io_uring *uring)
     }
     if (probe_guard_install()) {
         found |= 1u << WR_FEATURE_GUARD_INSTALL;
-    }
-    if (probe_cachestat()) {
-        found |= 1u << WR_FEATURE_CACHESTAT;
     }
     if (probe_pidfd_info()) {
         found |= 1u << WR_FEATURE_PIDFD_INFO;
@@ -310,6 +331,7 @@ int wr_probe_features(struct wr_features *ret)
         ret->found = found & ~mask;
         ret->masked = found & mask;
     }
+    wr_race_release(&wr_race_mappings);
     io_uring_queue_exit(&uring);
     return err < 0 ? wr_probe_explain(err) : 0;
 }

@@ -16,7 +16,9 @@
 #include "alloc.h"
 #include "check.h"
 #include "probe.h"
+#include "race.h"
 #include "sqe.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -67,7 +69,9 @@ static int ring_init_queue(struct io_uring *uring, uint32_t sq_entries,
         .cq_entries = cq_entries,
     };
 
-    return io_uring_queue_init_params(sq_entries, uring, &params);
+    const int err = io_uring_queue_init_params(sq_entries, uring, &params);
+    wr_race_acquire(&wr_race_mappings);
+    return err;
 }
 
 static void ring_sleep_a_little(void)
@@ -188,11 +192,24 @@ int wr_ring_enable(struct wr_ring *ring)
     return 0;
 }
 
+/* A descriptor is closed though there is no room for the entry that says so. */
+static void ring_lose_entry(struct wr_ring *ring)
+{
+    wr_assert(ring->error);
+    if (ring->nowhere.opcode == IORING_OP_CLOSE) {
+        wr_ignore(wr_sys_close(ring->nowhere.fd) < 0);
+    }
+    ring->nowhere.opcode = IORING_OP_NOP;
+}
+
 /* The kernel tears a ring that is merely closed down some milliseconds later,
  * and listeners stay bound until then; so all operations are cancelled first.
  */
 void wr_ring_close(struct wr_ring *ring)
 {
+    if (ring->error) {
+        ring_lose_entry(ring);
+    }
     if (ring->enabled) {
         struct io_uring_sync_cancel_reg cancel = {
             .flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY,
@@ -201,6 +218,7 @@ void wr_ring_close(struct wr_ring *ring)
         wr_ignore(io_uring_register_sync_cancel(&ring->uring, &cancel) < 0);
         wr_ignore(io_uring_get_events(&ring->uring) < 0);
     }
+    wr_race_release(&wr_race_mappings);
     if (ring->buf_ring) {
         wr_ignore(io_uring_free_buf_ring(&ring->uring, ring->buf_ring,
                                          ring->buf_ring_entries,
@@ -292,6 +310,7 @@ struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
         sqe = io_uring_get_sqe(&ring->uring);
     }
     if (WR_UNLIKELY(!sqe)) {
+        ring_lose_entry(ring);
         sqe = &ring->nowhere;
     }
     memset(sqe, 0, sizeof(*sqe));
@@ -301,6 +320,15 @@ struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
 uint32_t wr_ring_unsubmitted(const struct wr_ring *ring)
 {
     return io_uring_sq_ready(&ring->uring);
+}
+
+struct io_uring_sqe *wr_ring_unsubmitted_at(struct wr_ring *ring,
+                                            uint32_t index)
+{
+    const struct io_uring_sq *sq = &ring->uring.sq;
+
+    wr_assert(index < io_uring_sq_ready(&ring->uring));
+    return &sq->sqes[(*sq->khead + index) & sq->ring_mask];
 }
 
 int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
@@ -371,10 +399,12 @@ bool wr_ring_handle_overflow(struct wr_ring *ring)
         .cq_entries = cq_entries * 2,
     };
     void *old = ring->uring.sq.sqes;
+    wr_race_release(&wr_race_mappings);
     /* A queue that stays small is slow under bursts and otherwise fine. */
     if (io_uring_resize_rings(&ring->uring, &params) == 0) {
         ring_unmap_entries(old, params.sq_entries);
     }
+    wr_race_acquire(&wr_race_mappings);
     return true;
 }
 
@@ -390,12 +420,17 @@ void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable)
     wr_check(err == 0); /* every kernel with DEFER_TASKRUN has the flag */
 }
 
-bool wr_ring_has_work(const struct wr_ring *ring)
+bool wr_ring_has_completions(const struct wr_ring *ring)
 {
     const unsigned int flags = IO_URING_READ_ONCE(*ring->uring.sq.kflags);
 
     return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 ||
-           io_uring_cq_ready(&ring->uring) > 0 || wr_ring_unsubmitted(ring) > 0;
+           io_uring_cq_ready(&ring->uring) > 0;
+}
+
+bool wr_ring_has_work(const struct wr_ring *ring)
+{
+    return wr_ring_has_completions(ring) || wr_ring_unsubmitted(ring) > 0;
 }
 
 int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
@@ -412,6 +447,7 @@ int wr_ring_setup_buffers(struct wr_ring *ring, uint32_t entries,
                                                  BUF_GROUP, flags, &err);
     } while (!ring->buf_ring &&
              ring_wait_for_memory(err, &ring->waits, WAITS_FOR_ANY));
+    wr_race_acquire(&wr_race_mappings);
     if (!ring->buf_ring) {
         return wr_probe_explain(err);
     }

@@ -57,6 +57,9 @@ struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring);
 
 /* Entries prepared and not yet handed to the kernel. */
 uint32_t wr_ring_unsubmitted(const struct wr_ring *ring);
+/* Entry @index of those, the oldest first. */
+struct io_uring_sqe *wr_ring_unsubmitted_at(struct wr_ring *ring,
+                                            uint32_t index);
 
 /* Hands prepared entries to the kernel and waits, in one system call, until
  * @want completions are there or @timeout_ns has passed (0: do not wait,
@@ -80,6 +83,10 @@ WEIR_MUST_USE int wr_ring_set_eventfd(struct wr_ring *ring, int fd);
 
 /* Switches that off and on; it is on at first. */
 void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable);
+
+/* True when completions are there, or work that brings some: one enter does a
+ * portion of it. */
+bool wr_ring_has_completions(const struct wr_ring *ring);
 
 /* True when an enter would not wait: entries are prepared, completions are
  * there, or work that brings some. After enabling the eventfd, and a system

@@ -19,6 +19,11 @@
 /* Flag of io_uring_enter() for that (Linux 6.15). */
 #define WR_ENTER_NO_IOWAIT (1u << 7)
 
+/* For statx: all but the birth time; musl does not name it. */
+#ifndef STATX_BASIC_STATS
+#define STATX_BASIC_STATS 0x7ffu
+#endif
+
 /* Total bytes of a multishot receive (Linux 6.17). The kernel reads it from
  * the field that other operations call file_index. */
 static inline void wr_sqe_set_optlen(struct io_uring_sqe *sqe, uint32_t len)

@@ -25,23 +25,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The C library knows the call since 2.39 at most. Its number is one for all
- * architectures. */
-#define SYS_CACHESTAT 451
-
-struct sys_cache_range {
-    uint64_t offset;
-    uint64_t len;
-};
-
-struct sys_cache_counts {
-    uint64_t cached; /* pages */
-    uint64_t dirty;
-    uint64_t written_back;
-    uint64_t evicted;
-    uint64_t recently_evicted;
-};
-
 static int sys_result(int ret)
 {
     return ret < 0 ? -errno : ret;
@@ -158,10 +141,28 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
     return got < 0 ? -errno : (int32_t)got;
 }
 
+_Static_assert(sizeof(long) == sizeof(off_t), "a position is one argument");
+
+/* preadv2() and pwritev2(), which musl has from 1.2.5 on; -1 for the position
+ * is the file's own. */
+static ssize_t sys_preadv2(int fd, const struct iovec *iov, uint32_t count,
+                           off_t offset, int flags)
+{
+    return syscall(SYS_preadv2, fd, iov, (unsigned long)count, offset, 0L,
+                   flags);
+}
+
+static ssize_t sys_pwritev2(int fd, const struct iovec *iov, uint32_t count,
+                            off_t offset, int flags)
+{
+    return syscall(SYS_pwritev2, fd, iov, (unsigned long)count, offset, 0L,
+                   flags);
+}
+
 int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
 {
     wr_assert(count > 0);
-    const ssize_t got = preadv2(fd, iov, (int)count, -1, RWF_NOWAIT);
+    const ssize_t got = sys_preadv2(fd, iov, count, -1, RWF_NOWAIT);
     wr_check(got <= INT32_MAX);
     return got < 0 ? -errno : (int32_t)got;
 }
@@ -170,7 +171,7 @@ static int32_t sys_write(int fd, const struct iovec *iov, uint32_t count,
                          int flags)
 {
     wr_assert(count > 0);
-    const ssize_t put = pwritev2(fd, iov, (int)count, -1, RWF_NOWAIT | flags);
+    const ssize_t put = sys_pwritev2(fd, iov, count, -1, RWF_NOWAIT | flags);
     wr_check(put <= INT32_MAX);
     return put < 0 ? -errno : (int32_t)put;
 }
@@ -326,11 +327,6 @@ int wr_sys_inq(int fd)
     return ret < 0 ? ret : bytes;
 }
 
-int wr_sys_fstat(int fd, struct stat *ret)
-{
-    return sys_result(fstat(fd, ret));
-}
-
 /* sendfile() on a socket that is non-blocking for the time of the call: there
  * is no flag for one call. Operations of a ring that are in flight do not look
  * at it. */
@@ -365,34 +361,6 @@ int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
     return ret;
 }
 
-int wr_sys_is_cached(int file, uint64_t offset, size_t len)
-{
-    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    const uint64_t first = offset / page;
-    const uint64_t count = (offset + len - 1) / page - first + 1;
-    struct sys_cache_range range = {.offset = first * page,
-                                    .len = count * page};
-    struct sys_cache_counts counts;
-    char byte;
-    const struct iovec last = {.iov_base = &byte, .iov_len = 1};
-
-    wr_assert(len > 0);
-    if (syscall(SYS_CACHESTAT, file, &range, &counts, 0) < 0) {
-        return -errno;
-    }
-    if (counts.cached < count) {
-        return 0;
-    }
-    /* A page is counted as soon as it is being read; the last one is ready
-     * after the others. */
-    const ssize_t got =
-        preadv2(file, &last, 1, (off_t)(offset + len - 1), RWF_NOWAIT);
-    if (got < 0 && errno != EAGAIN) {
-        return -errno;
-    }
-    return got > 0;
-}
-
 int wr_sys_eventfd(void)
 {
     return sys_result(eventfd(0, EFD_CLOEXEC));
@@ -418,6 +386,23 @@ int wr_sys_eventfd_drain(int fd)
 int wr_sys_pipe(int ret[2])
 {
     return sys_result(pipe2(ret, O_CLOEXEC));
+}
+
+int wr_sys_pipe_nonblock(int ret[2])
+{
+    return sys_result(pipe2(ret, O_CLOEXEC | O_NONBLOCK));
+}
+
+int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
+{
+    wr_assert(len <= INT32_MAX);
+    return sys_result((int)read(fd, buf, len));
+}
+
+int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len)
+{
+    wr_assert(len <= INT32_MAX);
+    return sys_result((int)write(fd, buf, len));
 }
 
 int wr_sys_open_null(void)
@@ -480,7 +465,7 @@ int wr_sys_signalfd(int fd, uint64_t mask)
             sigaddset(&set, signum);
         }
     }
-    return sys_result(signalfd(fd, &set, SFD_CLOEXEC));
+    return sys_result(signalfd(fd, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
 int wr_sys_block_signal(int signum, bool block)
@@ -493,4 +478,19 @@ int wr_sys_block_signal(int signum, bool block)
     }
     int err = pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, &before);
     return err ? -err : sigismember(&before, signum);
+}
+
+void wr_sys_drop_signal(int signum)
+{
+    static const struct timespec at_once = {0};
+    sigset_t set;
+    int taken;
+
+    wr_assert(signum >= 1);
+    wr_assert(signum <= 64);
+    sigemptyset(&set);
+    sigaddset(&set, signum);
+    do {
+        taken = sigtimedwait(&set, NULL, &at_once);
+    } while (taken == signum || (taken < 0 && errno == EINTR));
 }

@@ -23,10 +23,21 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+/* ... and than Linux 6.16. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 /* ... and than Linux 6.18. */
 #ifndef RWF_NOSIGNAL
 #define RWF_NOSIGNAL 0x100
 #endif
+/* musl has the name from 1.2.5 on. */
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 0x8
+#endif
+
+/* All that chmod() can set of a file's mode. */
+#define WR_MODE_BITS 07777u
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t wr_sys_now(void);
@@ -77,10 +88,10 @@ struct wr_passed {
     int fds[WR_PASSED_MAX];
 };
 
-/* wr_sys_recv() of a Unix socket with descriptors, about @most of them: a few
- * more may come. They are close-on-exec. */
+/* wr_sys_recv() of a Unix socket with all descriptors that a message has. They
+ * are close-on-exec. */
 int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
-                        uint32_t most, struct wr_passed *ret);
+                        struct wr_passed *ret);
 
 /* Reads what a file has now into 1 to @count pieces of memory, without waiting:
  * how many bytes, 0 at the end, -EAGAIN when nothing is there, -EOPNOTSUPP when
@@ -132,21 +143,35 @@ int wr_sys_sendmmsg(int fd, struct mmsghdr *messages, uint32_t count);
 /* Bytes that the peer has not acknowledged yet (SIOCOUTQ). */
 int wr_sys_outq(int fd);
 
-/* Bytes that a receive would give now (SIOCINQ). */
+/* Bytes that a receive or a read would give now (SIOCINQ, FIONREAD); at the
+ * writing end of a pipe too. */
 int wr_sys_inq(int fd);
-
-int wr_sys_fstat(int fd, struct stat *ret);
 
 /* Sends bytes of a file on a stream socket, as many as it has room for now, at
  * most @len: how many, 0 at the end of the file, -EAGAIN without room. A socket
  * that is broken raises no SIGPIPE: the thread has it blocked meanwhile. */
 int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len);
 
-/* 1 when all these bytes of a file can be read without waiting for a device, 0
- * when they cannot or are not there. An error when the kernel does not tell:
- * -ENOSYS before Linux 6.5, -EPERM for a file that the process may not write
- * and does not own, -EOPNOTSUPP for some file systems. */
-int wr_sys_is_cached(int file, uint64_t offset, size_t len);
+/* ---- sys_cache.c ---- */
+
+/* Type and size of a file, as the machine knows them: no server of a network
+ * file system is asked, which may not answer. */
+int wr_sys_stat_known(int fd, struct statx *ret);
+
+/* Bytes that wr_sys_cached_bytes() tells of at once. */
+#define WR_CACHED_MAX ((size_t)1 << 20)
+
+/* How many of the next @len bytes, at most WR_CACHED_MAX, can be read without
+ * waiting for a device; @size is the file's, and all of them lie within it. An
+ * error when the kernel does not tell: -EPERM for a file that the process may
+ * not write and does not own, -EOPNOTSUPP for some file systems. *is_told is
+ * set when it does tell, and spares the question the next time. */
+int64_t wr_sys_cached_bytes(int file, uint64_t offset, size_t len,
+                            uint64_t size, bool *is_told);
+
+/* Reads bytes of a file that are in the cache: how many, 0 at its end, -EAGAIN
+ * when they are not there, or an error. */
+int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset);
 
 /* An eventfd with count 0, and adding one to it. Writing is for any thread. */
 int wr_sys_eventfd(void);
@@ -157,6 +182,10 @@ int wr_sys_eventfd_drain(int fd);
 
 /* A pipe: its reading and its writing end, both blocking. */
 int wr_sys_pipe(int ret[2]);
+/* One that does not wait, and reading and writing at its ends. */
+int wr_sys_pipe_nonblock(int ret[2]);
+int32_t wr_sys_pipe_read(int fd, void *buf, size_t len);
+int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len);
 /* /dev/null, for reading and writing. */
 int wr_sys_open_null(void);
 /* The file of that name itself, where it is a symbolic link too. */
@@ -173,10 +202,15 @@ int wr_sys_fchmod(int fd, mode_t mode);
 int wr_sys_lock_directory(const char *path);
 
 /* A signalfd for the signals of @mask (bit n-1 for signal n); @fd -1 makes a
- * new one, otherwise its mask is changed. */
+ * new one, otherwise its mask is changed. It does not wait, so that reads of it
+ * stay with the thread that submitted them: older kernels (6.1) have a worker
+ * thread wait for a file that does, and it sees no signal of the loop's thread.
+ */
 int wr_sys_signalfd(int fd, uint64_t mask);
 /* Blocks or unblocks one signal for the calling thread; returns whether it was
  * blocked before. */
 int wr_sys_block_signal(int signum, bool block);
+/* Takes what is pending of a signal that the calling thread blocks. */
+void wr_sys_drop_signal(int signum);
 
 #endif

@@ -19,6 +19,14 @@
 /* Room for the label of a security module (SO_PASSSEC). A longer one would take
  * the descriptors' room, and they count as lost. */
 #define SYS_FDS_LABEL 256u
+/* Descriptors of one message (SCM_MAX_FD). */
+#define SYS_FDS_MAX 253u
+/* Before them comes all that the program has asked the socket for. */
+_Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
+                       CMSG_SPACE(SYS_FDS_LABEL) +
+                       CMSG_LEN(SYS_FDS_MAX * sizeof(int)) <=
+                   CMSG_SPACE(WR_PASSED_MAX * sizeof(int)),
+               "the kernel must close none");
 
 /* The call does nothing to a ring; of other files it is refused. */
 static bool sys_fds_is_ring(int fd)
@@ -61,20 +69,15 @@ static void sys_fds_take_control(const struct cmsghdr *control,
 }
 
 int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
-                        uint32_t most, struct wr_passed *ret)
+                        struct wr_passed *ret)
 {
-    /* Before them may come what the program has asked the socket for. */
-    const size_t others = CMSG_SPACE(sizeof(struct ucred)) +
-                          CMSG_SPACE(sizeof(int)) + CMSG_SPACE(SYS_FDS_LABEL);
     _Alignas(struct cmsghdr) uint8_t room[CMSG_SPACE(sizeof(ret->fds))];
     struct msghdr msg = {.msg_iov = iov,
                          .msg_iovlen = count,
                          .msg_control = room,
-                         .msg_controllen =
-                             others + CMSG_LEN(most * sizeof(int))};
+                         .msg_controllen = sizeof(room)};
 
     ret->count = 0;
-    wr_assert(msg.msg_controllen <= sizeof(room));
     const ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0) {
         return -errno;

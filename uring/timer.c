@@ -33,6 +33,8 @@
 #define STAGE_STEP        8u
 #define STAGE_MAX         256u
 #define STAGE_LEVEL_FIRST 2u
+/* Run i of a sort has 2^i timers; the last one is never reached. */
+#define SORT_RUNS 48u
 
 #define DIGIT_MASK   (WR_WHEEL_SLOTS - 1u)
 #define NEXT_UNKNOWN 0u
@@ -96,7 +98,10 @@ static void timer_check_all(const struct wr_wheel *wheel)
                                       wheel->staged_index[level]);
         }
     }
-    wr_assert(count + wr_list_count(&wheel->due) == wheel->armed_count);
+    wr_assert(count + wr_list_count(&wheel->due) +
+                  wr_list_count(&wheel->past) ==
+              wheel->armed_count);
+    wr_assert(wr_list_is_empty(&wheel->past) || wheel->next_ns == NEXT_UNKNOWN);
 }
 
 /* The bits of a level say which of its lists have timers, and none of them has
@@ -155,11 +160,67 @@ static bool timer_find_first(const struct wr_wheel *wheel, struct slot_ref *ret)
     return false;
 }
 
-/* Links a timer that is in no list into the slot of its deadline. */
-static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer)
+/* Merges two sorted lists into the younger; timers of one tick keep the order
+ * in which they were armed. */
+static void timer_merge(struct wr_list *older, struct wr_list *younger)
+{
+    struct wr_list merged;
+
+    wr_assert(older != younger);
+    wr_list_init(&merged);
+    while (!wr_list_is_empty(older) && !wr_list_is_empty(younger)) {
+        const uint64_t old_tick = timer_tick_of(
+            wr_container_of(older->next, struct wr_timer, link)->when_ns);
+        const uint64_t young_tick = timer_tick_of(
+            wr_container_of(younger->next, struct wr_timer, link)->when_ns);
+        struct wr_list *first = young_tick < old_tick ? younger : older;
+        wr_list_push_back(&merged, wr_list_pop_front(first));
+    }
+    wr_list_splice_back(&merged, older);
+    wr_list_splice_back(&merged, younger);
+    wr_list_splice_back(younger, &merged);
+}
+
+/* Moves what was armed for the past to the due list, in the order of ticks: a
+ * merge sort from below. Each run holds twice the timers of the one before, and
+ * older ones. */
+static void timer_take_past(struct wr_wheel *wheel)
+{
+    struct wr_list runs[SORT_RUNS];
+    struct wr_list sorted;
+    struct wr_list *member;
+
+    wr_assert(!wheel->is_expiring);
+    wr_assert(!wr_list_is_empty(&wheel->past));
+    for (unsigned i = 0; i < SORT_RUNS; i++) {
+        wr_list_init(&runs[i]);
+    }
+    wr_list_init(&sorted);
+    while ((member = wr_list_pop_front(&wheel->past))) {
+        struct wr_list run;
+        unsigned i = 0;
+        wr_list_init(&run);
+        wr_list_push_back(&run, member);
+        for (; !wr_list_is_empty(&runs[i]); i++) {
+            timer_merge(&runs[i], &run);
+        }
+        wr_assert(i < SORT_RUNS - 1);
+        wr_list_splice_back(&runs[i], &run);
+    }
+    for (unsigned i = 0; i < SORT_RUNS; i++) {
+        timer_merge(&runs[i], &sorted);
+    }
+    wr_list_splice_back(&wheel->due, &sorted);
+}
+
+/* Links a timer that is in no list into the slot of its deadline, or into
+ * @passed when its tick has come: wr_wheel_next() asks for those only when
+ * next_ns is unknown. */
+static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer,
+                               struct wr_list *passed)
 {
     uint64_t tick = timer_tick_of(timer->when_ns);
-    struct wr_list *list = &wheel->due;
+    struct wr_list *list = passed;
     if (WR_LIKELY(tick > wheel->now_tick)) {
         unsigned bit = 63u - (unsigned)__builtin_clzll(tick ^ wheel->now_tick);
         unsigned level = bit / WR_WHEEL_BITS;
@@ -168,6 +229,8 @@ static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer)
         wr_debug_assert(level < WR_WHEEL_LEVELS);
         wheel->occupied[level] |= UINT64_C(1) << index;
         list = &wheel->slots[level][index];
+    } else {
+        wheel->next_ns = NEXT_UNKNOWN;
     }
     struct wr_list *last = list->prev;
     timer->link.prev = last;
@@ -236,7 +299,7 @@ static void timer_deal(struct wr_wheel *wheel, struct wr_list *list)
         struct wr_list *next = member->next;
         struct wr_timer *timer = wr_container_of(member, struct wr_timer, link);
         wheel->next_ns = wr_min_u64(wheel->next_ns, timer->when_ns);
-        timer_place(wheel, timer);
+        timer_place(wheel, timer, &wheel->due);
         member = next;
     }
 }
@@ -379,6 +442,7 @@ void wr_wheel_init(struct wr_wheel *wheel, uint64_t now_ns)
             wr_list_init(&wheel->stages[level][index]);
         }
     }
+    wr_list_init(&wheel->past);
     wr_list_init(&wheel->due);
 }
 
@@ -404,7 +468,7 @@ void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
     if (when_ns < wheel->next_ns) {
         wheel->next_ns = when_ns;
     }
-    timer_place(wheel, timer);
+    timer_place(wheel, timer, &wheel->past);
 }
 
 void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer)
@@ -425,6 +489,9 @@ uint64_t wr_wheel_next(struct wr_wheel *wheel)
         return 0;
     }
     if (wheel->next_ns == NEXT_UNKNOWN) {
+        if (!wr_list_is_empty(&wheel->past)) {
+            return 0;
+        }
         bool found = timer_find_first(wheel, &first);
         wheel->next_ns =
             found ? timer_first_deadline(wheel, &first) : UINT64_MAX;
@@ -437,6 +504,9 @@ unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max)
     uint64_t before = wheel->now_tick;
     wr_debug_check(wr_wheel_check_invariants(wheel));
     wr_assert(!wheel->is_expiring);
+    if (WR_UNLIKELY(!wr_list_is_empty(&wheel->past))) {
+        timer_take_past(wheel);
+    }
     timer_advance(wheel, now_ns / WR_TICK_NS);
     if ((before ^ wheel->now_tick) >> WR_WHEEL_BITS != 0) {
         timer_stage_all(wheel, wheel->now_tick - before + WR_WHEEL_SLOTS);
@@ -448,13 +518,9 @@ unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max)
         return 0;
     }
 
-    /* Timers that the calls add to the due list lie behind this mark. */
-    struct wr_list mark;
     unsigned count = 0;
-    wr_list_init(&mark);
-    wr_list_push_back(&wheel->due, &mark);
     wheel->is_expiring = true;
-    while (count < max && wheel->due.next != &mark) {
+    while (count < max && !wr_list_is_empty(&wheel->due)) {
         struct wr_timer *timer = wr_container_of(wr_list_pop_front(&wheel->due),
                                                  struct wr_timer, link);
         wr_assert(wheel->armed_count > 0);
@@ -463,7 +529,6 @@ unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max)
         count++;
         timer->expire(timer);
     }
-    wr_list_remove(&mark);
     wheel->is_expiring = false;
     wr_debug_check(wr_wheel_check_invariants(wheel));
     return count;

@@ -5,9 +5,8 @@
  * is linked into the slot of its deadline, found by shifting and masking.
  * Slots of the lowest level are WR_TICK_NS wide; a timer never fires before
  * its deadline, and at most one tick after it. Timers of different ticks fire
- * in order of their deadlines, timers of one tick in the order of arming; a
- * deadline that has passed already counts as the tick in which it is armed.
- * The wheel knows no clock: the loop tells it the time.
+ * in order of their deadlines, passed ones too, timers of one tick in the order
+ * of arming. The wheel knows no clock: the loop tells it the time.
  */
 #ifndef WEIR_URING_TIMER_H
 #define WEIR_URING_TIMER_H
@@ -47,7 +46,8 @@ struct wr_wheel {
     uint64_t staged[WR_WHEEL_LEVELS]; /* one bit for each list in use */
     struct wr_list slots[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
     struct wr_list stages[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
-    struct wr_list due; /* expired, not called yet */
+    struct wr_list past; /* armed for the past since the last expiry */
+    struct wr_list due;  /* expired, not called yet */
 };
 
 /* The bits and the lists that they stand for; with few timers each timer. */
@@ -74,6 +74,13 @@ void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer);
  * is due. It is the first deadline rounded up to its tick, unless more than a
  * handful of timers share a slot of a higher level: then it may be earlier. */
 uint64_t wr_wheel_next(struct wr_wheel *wheel);
+
+/* The time of the last expiry, in whole ticks. What was armed for the past, and
+ * waits, was armed since. */
+static inline uint64_t wr_wheel_time(const struct wr_wheel *wheel)
+{
+    return wheel->now_tick * WR_TICK_NS;
+}
 
 /* Calls the timers that are due at @now_ns, at most @max of them; the rest
  * stay due. A timer is disarmed when it is called, may arm itself and others

@@ -24,6 +24,7 @@
 
 #include "alloc.h"
 #include "check.h"
+#include "race.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -49,12 +50,15 @@ struct wr_wake {
     struct weir_allocator allocator; /* a copy: the loop's may be gone */
     const void *volatile *owner;
     _Atomic(const void *) thread; /* the owner's, for those who would wait */
-    pthread_mutex_t mutex;        /* for waiting alone */
+    /* By the owner's thread, which changes with the first run at most. */
+    _Atomic(uint64_t) own_posted;
+    pthread_mutex_t mutex; /* for waiting alone */
     pthread_cond_t room;
     uint8_t unused[LINE_BYTES];
     /* The owner's: taken and not popped, oldest first. */
     struct wr_wake_item *taken;
     struct wr_wake_item **taken_end;
+    uint64_t own_popped;            /* of own_posted */
     uint32_t popped_count;          /* not in popped_total yet */
     _Atomic(uint64_t) popped_total; /* of all that were counted and popped */
 };
@@ -100,6 +104,7 @@ static int wake_push(struct wr_wake *wake, struct wr_wake_item *item)
         atomic_load_explicit(&wake->head, memory_order_relaxed);
     wr_assert(!item->is_posted); /* a second time would tie a knot */
     item->is_posted = true;
+    wr_race_release(item);
     do {
         if (head == &wake_closed_mark) {
             item->is_posted = false;
@@ -218,11 +223,29 @@ static int wake_init_waiting(struct wr_wake *wake)
     return err ? -ENOMEM : 0;
 }
 
+/* An open mailbox without posts, with one reference. */
+static void wake_init_empty(struct wr_wake *wake, uint32_t limit)
+{
+    atomic_init(&wake->head, NULL);
+    atomic_init(&wake->refs, 1);
+    atomic_init(&wake->waiting_count, 0);
+    atomic_init(&wake->posted_count, 0);
+    atomic_init(&wake->room_end, limit);
+    atomic_init(&wake->popped_total, 0);
+    atomic_init(&wake->own_posted, 0);
+    atomic_init(&wake->thread, NULL);
+    wake->limit = limit;
+    wake->taken = NULL;
+    wake->taken_end = &wake->taken;
+    wake->own_popped = 0;
+    wake->popped_count = 0;
+    wr_assert(wake->limit > 0);
+}
+
 int wr_wake_open(const struct weir_allocator *allocator, uint32_t limit,
                  struct wr_wake **ret)
 {
     int err = -ENOMEM;
-    wr_assert(limit > 0);
     struct wr_wake *wake = wr_alloc(allocator, sizeof(*wake));
     if (!wake) {
         return err;
@@ -240,18 +263,8 @@ int wr_wake_open(const struct weir_allocator *allocator, uint32_t limit,
         err = wake->fd;
         goto fail_eventfd;
     }
-    atomic_init(&wake->head, NULL);
-    atomic_init(&wake->refs, 1);
-    atomic_init(&wake->waiting_count, 0);
-    atomic_init(&wake->posted_count, 0);
-    atomic_init(&wake->room_end, limit);
-    atomic_init(&wake->popped_total, 0);
-    atomic_init(&wake->thread, NULL);
-    wake->limit = limit;
+    wake_init_empty(wake, limit);
     wake->allocator = *allocator;
-    wake->taken = NULL;
-    wake->taken_end = &wake->taken;
-    wake->popped_count = 0;
     wake_check_invariants(wake);
     *ret = wake;
     return 0;
@@ -293,12 +306,14 @@ void wr_wake_ref(struct wr_wake *wake)
 void wr_wake_unref(struct wr_wake *wake)
 {
     /* Release what this thread did; the last one acquires it from all. */
+    wr_race_release(wake);
     unsigned before =
         atomic_fetch_sub_explicit(&wake->refs, 1, memory_order_acq_rel);
     wr_assert(before > 0);
     if (before > 1) {
         return;
     }
+    wr_race_acquire(wake);
     struct wr_wake_item *left =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
     wr_assert(!left || left == &wake_closed_mark);
@@ -319,22 +334,29 @@ void wr_wake_unref(struct wr_wake *wake)
 int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
 {
     wr_assert(item->run);
-    if (!item->is_counted) {
-        return wake_push(wake, item);
-    }
-    int err = wake_claim(wake);
+    int err = item->is_counted ? wake_claim(wake) : 0;
     if (err < 0) {
         return err;
     }
+    if (item->is_own) { /* relaxed: only the owner's thread reads it */
+        atomic_fetch_add_explicit(&wake->own_posted, 1, memory_order_relaxed);
+    }
     err = wake_push(wake, item);
-    if (err < 0) { /* closed; posters that wait for room see that too */
+    if (err < 0 && item->is_counted) {
+        /* Closed; posters that wait for room see that too. */
         atomic_fetch_sub_explicit(&wake->posted_count, 1, memory_order_relaxed);
     }
     return err;
 }
 
-int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg,
-                 void (*drop)(void *arg))
+bool wr_wake_is_owned_by(const struct wr_wake *wake, const void *thread)
+{
+    /* Relaxed: a thread only compares it with its own. */
+    return atomic_load_explicit(&wake->thread, memory_order_relaxed) == thread;
+}
+
+int wr_wake_post(struct wr_wake *wake, const void *thread,
+                 void (*run)(void *arg), void *arg, void (*drop)(void *arg))
 {
     struct wr_wake_item *item = wr_alloc(&wake->allocator, sizeof(*item));
     if (!item) {
@@ -344,6 +366,7 @@ int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg), void *arg,
                                   .arg = arg,
                                   .drop = drop,
                                   .is_counted = true,
+                                  .is_own = wr_wake_is_owned_by(wake, thread),
                                   .is_allocated = true};
     int err = wr_wake_post_item(wake, item);
     if (err < 0) {
@@ -382,7 +405,7 @@ static int wake_wait_room_until(struct wr_wake *wake, uint64_t deadline_ns)
 int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
                       uint64_t deadline_ns)
 {
-    if (atomic_load_explicit(&wake->thread, memory_order_relaxed) == thread) {
+    if (wr_wake_is_owned_by(wake, thread)) {
         return -EDEADLK;
     }
     pthread_mutex_lock(&wake->mutex);
@@ -425,18 +448,31 @@ struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
         return NULL;
     }
     wr_assert(item->is_posted);
+    wr_race_acquire(item);
     wake->taken = item->next;
     if (!wake->taken) {
         wake->taken_end = &wake->taken;
     }
     item->next = NULL;
     item->is_posted = false;
+    wake->own_popped += item->is_own;
     wake->popped_count += item->is_counted;
     if (wake->popped_count >= POPPED_MAX ||
         (!wake->taken && wake->popped_count > 0)) {
         wake_count_popped(wake);
     }
     return item;
+}
+
+uint64_t wr_wake_own_posted(const struct wr_wake *wake)
+{
+    /* Relaxed: see wr_wake_post_item(). */
+    return atomic_load_explicit(&wake->own_posted, memory_order_relaxed);
+}
+
+uint64_t wr_wake_own_popped(const struct wr_wake *wake)
+{
+    return wake->own_popped;
 }
 
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item)

@@ -23,6 +23,7 @@ struct wr_wake_item {
      * NULL. */
     void (*drop)(void *arg);
     bool is_counted;   /* against the limit; set by its poster */
+    bool is_own;       /* posted on the owner's thread; set by its poster */
     bool is_allocated; /* set by wr_wake_post(): it is freed here */
     bool is_posted;    /* set by posting, cleared by wr_wake_pop() */
 };
@@ -48,11 +49,15 @@ void wr_wake_set_thread(struct wr_wake *wake, const void *thread);
 void wr_wake_ref(struct wr_wake *wake);
 void wr_wake_unref(struct wr_wake *wake);
 
+/* Any thread: is @thread, the caller's, the owner's? */
+bool wr_wake_is_owned_by(const struct wr_wake *wake, const void *thread);
+
 /* Any thread: 0, -ENOMEM, -ENOBUFS when the limit is reached, or -ESHUTDOWN
  * after wr_wake_close(). After 0 either @run or, when it is not NULL, @drop is
- * called with @arg, by the caller of wr_wake_pop(). */
-WEIR_MUST_USE int wr_wake_post(struct wr_wake *wake, void (*run)(void *arg),
-                               void *arg, void (*drop)(void *arg));
+ * called with @arg, by the caller of wr_wake_pop(). @thread is the caller's. */
+WEIR_MUST_USE int wr_wake_post(struct wr_wake *wake, const void *thread,
+                               void (*run)(void *arg), void *arg,
+                               void (*drop)(void *arg));
 
 /* Any thread: 0, -ESHUTDOWN, or -ENOBUFS for an item that is counted; takes no
  * memory. The caller has set @item's first fields and keeps the item, which may
@@ -79,6 +84,12 @@ WEIR_MUST_USE bool wr_wake_take(struct wr_wake *wake);
  * wr_wake_post_item() alone. Each must be popped. */
 WEIR_MUST_USE struct wr_wake_item *wr_wake_pop(struct wr_wake *wake);
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
+
+/* Owner: how many items its own thread has posted, and how many of these were
+ * popped. While another thread than the one that made the loop begins to run
+ * it, the first may count an item that is about to be posted. */
+uint64_t wr_wake_own_posted(const struct wr_wake *wake);
+uint64_t wr_wake_own_popped(const struct wr_wake *wake);
 
 /* Owner: later posts fail; items that were posted before are taken. */
 void wr_wake_close(struct wr_wake *wake);

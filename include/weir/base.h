@@ -8,9 +8,11 @@
  *   weir_noun` something whose fields may be touched.
  * - Functions return 0 or a count on success and a negative number on error:
  *   `-errno` as the kernel gave it, or one of weir's own codes (error.h).
- * - Options are structs that begin with their size; all other fields may be
- *   zero, which is the default. A struct inside another one may leave its size
- *   zero too.
+ * - Options are structs that begin with their size (`.size = sizeof(options)`);
+ *   all other fields may be zero, which is the default. A struct inside another
+ *   one may leave its size zero too. Every function that takes options returns
+ *   WEIR_EOPTIONSIZE where the size is not set, and -E2BIG where they were made
+ *   for a newer library and a field is set that is unknown to this one.
  * - Ownership words: *borrowed* until the call returns, *held* until the
  *   callback runs, *taken* by weir, *given* to the caller.
  * - Every function belongs to the loop's thread unless it says otherwise.

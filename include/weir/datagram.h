@@ -176,7 +176,7 @@ struct weir_datagram_options {
      * borrowed. NULL: see there. */
     const struct weir_address *remote_address;
     /** Use the datagram socket in sock, bound and connected as it is; then
-     * there must be no addresses. */
+     * there must be no addresses and no ports. */
     bool use_sock;
     /** A datagram socket, taken by the call, whatever it returns; it stays the
      * caller's only where a size field is unset. */
@@ -240,12 +240,12 @@ struct weir_datagram_options {
  * @return         0 when it is being made; options->done tells the end
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -E2BIG       options of a newer library with an unknown field set
- * @retval -EINVAL      an unset size field, no factory, neither an address nor
- *                      a family, an address given twice or besides sock, one
- *                      that is none, addresses of two families, sock is no
- *                      datagram socket, a size_max or read limit out of range,
- *                      facts that the family does not have, a name for a Unix
- *                      socket, or a handle without done
+ * @retval -EINVAL      no factory, neither an address nor a family, an address
+ *                      given twice or besides sock, one that is none, addresses
+ *                      of two families, sock is no datagram socket, a size_max
+ *                      or read limit out of range, facts that the family does
+ *                      not have, a name for a Unix socket, or a handle without
+ *                      done
  * @retval -EBADF       sock is no descriptor that is open
  * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed
@@ -313,7 +313,7 @@ WEIR_API int weir_transport_sendto(weir_transport *t, const void *data,
  * @param t        a datagram transport; borrowed
  * @param message  the datagram; borrowed
  * @return         as weir_transport_sendto()
- * @retval -EINVAL  besides the above: an unset size, both lease and release, a
+ * @retval -EINVAL  besides the above: both lease and release, a
  *                  fact out of range or one that the family does not have,
  *                  segments on a Unix socket, or more than 64 of them
  * @retval -E2BIG   a message of a newer library with an unknown field set

@@ -22,7 +22,7 @@
  *     uint64_t left = deadline > now ? deadline - now : 0;
  *     uint64_t left_ms = left / 1000000 + (left % 1000000 > 0);
  *     int wait_ms = left_ms < INT_MAX ? (int)left_ms : INT_MAX;
- *     int count = epoll_wait(epfd, &event, 1, wait_ms);
+ *     int count = epoll_wait(epfd, &event, 1, wait_ms); // or -1, EINTR
  *     if (count > 0 && event.data.ptr != loop) {
  *         handle(&event);
  *     }
@@ -39,6 +39,10 @@
  * is rounded up to the host's unit, else it spins until the deadline has come.
  * One that is too far for the host's type, as UINT64_MAX may be, is cut to the
  * longest wait there is: a turn too many does no harm.
+ * What completes in the ring interrupts the host's wait as a signal does, also
+ * where no signal came: epoll_wait(), poll() and their like may return -1 with
+ * EINTR at any time. Then no event was stored: the host asks for the deadline
+ * and waits again.
  * Descriptor and deadline both are needed: where a turn left work to do, the
  * deadline says so and the descriptor need not.
  *

@@ -62,6 +62,8 @@ enum weir_error {
     /** Another transport stands in the place of this one: start_tls gave it.
      */
     WEIR_EREPLACED = -4305,
+    /** The size, which options begin with, is not set; see base.h. */
+    WEIR_EOPTIONSIZE = -4306,
 
     /** TLS was asked for, and weir was built without it (wolfSSL). */
     WEIR_ENOTLS = -4400,

@@ -45,7 +45,6 @@ struct weir_executor_options {
  * @param loop     the loop; borrowed
  * @param options  borrowed
  * @return         0
- * @retval -EINVAL  the size field is not set
  * @retval -E2BIG   options of a newer library with an unknown field set
  * @retval -EBUSY   there are threads or jobs already
  * @retval -ENOMEM  no memory

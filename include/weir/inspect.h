@@ -116,7 +116,9 @@ WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 
 /**
  * Write which features the running kernel's io_uring has, and how weir does
- * without those that it lacks: one line for each feature.
+ * without those that it lacks: one line for each feature, with its name, the
+ * first kernel that has it, "yes", "no", "masked" (by WEIR_FEATURES_MASK) or
+ * "needs" and the feature without which it is of no use.
  *
  * @param loop  the loop; borrowed
  * @param buf   destination, always terminated when @p size is not 0

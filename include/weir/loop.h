@@ -5,7 +5,10 @@
  * A turn of the loop: submit and wait in one system call; hand completions to
  * their connections; expire timers; run the ready queue as it stands then;
  * send what was written; free what closed. What completions and timers make
- * ready runs in the same turn, what ready callbacks add runs in the next.
+ * ready runs in the same turn, what ready callbacks add runs in the next; but
+ * where the ready queue has much work, a turn leaves some of it to those that
+ * follow, in its order: it runs 64 callbacks and tasks, 64 more, and after that
+ * as many as it had completions or as a millisecond allows, 4096 at most.
  * Before a run returns, what was written has been handed to the kernel; where
  * an earlier send of the same connection is still under way, the rest follows
  * it in the next run.
@@ -84,7 +87,7 @@ struct weir_loop_options {
  * @param options  borrowed; NULL for all defaults
  * @param ret      the loop, given; end with weir_loop_free()
  * @return         0
- * @retval -EINVAL  the size field is not set, or a value makes no sense
+ * @retval -EINVAL  a value makes no sense
  * @retval -E2BIG   made for a newer library, with a field set unknown here
  * @retval -EMFILE  no descriptors left
  * @retval -ENOMEM  no memory
@@ -222,8 +225,8 @@ struct weir_handle {
  * inside this call.
  *
  * A callback that a ready callback adds runs in the next turn; one that a
- * protocol callback or a timer adds runs in the same. A turn runs 4096 of them
- * at most.
+ * protocol callback or a timer adds runs in the same, unless the ready queue
+ * has more work than a turn takes.
  *
  * @param loop  the loop; borrowed
  * @param cb    the function
@@ -244,8 +247,10 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
  * Call a function after some time.
  *
  * Not before the time has passed, and at most 1.024 us after it as far as the
- * loop is concerned. Callbacks whose times differ by more run in order. A time
- * so far away that it does not fit never comes.
+ * loop is concerned; but a loop that comes to it more than 1 ms late, and finds
+ * more in the kernel than one turn takes, sees to that first, for 64 turns or
+ * 10 ms at most, whichever is over first. Callbacks whose times differ by more
+ * run in order. A time so far away that it does not fit never comes.
  *
  * @param loop      the loop; borrowed
  * @param delay_ns  from weir_loop_get_time(), in nanoseconds
@@ -266,7 +271,7 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_later(weir_loop *loop,
  *
  * @param loop     the loop; borrowed
  * @param when_ns  on the clock of weir_loop_get_time(); past times are due at
- * once
+ *                 once, the earliest first
  * @param cb       the function
  * @param arg      its argument
  * @param ret      a handle for cancelling; may be NULL
@@ -307,8 +312,10 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
  * Call a function on the loop's thread, from any thread; wakes the loop.
  *
  * Runs from the ready queue of the turn that finds it; posts of one thread run
- * in their order, and a turn runs 4096 of them at most. The loop must not be
- * freed meanwhile; use a weir_remote where it might.
+ * in their order, and on the loop's own thread in one order with
+ * weir_loop_call_soon(). A turn runs 4096 posts at most, and more only where a
+ * call_soon comes after an own one. The loop must not be freed meanwhile; use a
+ * weir_remote where it might.
  *
  * After 0, exactly one of @p cb and @p dropped is called, once: @p cb from the
  * loop, or @p dropped from inside weir_loop_free(), on the thread that frees
@@ -447,6 +454,9 @@ WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
 
 /**
  * Stop handling a signal; it is unblocked if it was not blocked before.
+ *
+ * A signal that has arrived and whose handler has not run yet is dropped then,
+ * here and when the loop is freed; what arrives later is the program's again.
  *
  * @param loop    the loop; borrowed
  * @param signum  the signal

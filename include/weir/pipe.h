@@ -13,7 +13,11 @@
  * weir reads and writes without that, and never waits: where the file does not
  * let it, which is so for FIFOs that were opened by name, terminals, regular
  * files and all pipes before Linux 6.4, worker threads of the kernel read and
- * write.
+ * write. Before Linux 6.3 those need two descriptors more for each pipe: where
+ * the process has none left, the connection is lost with -EMFILE. One option of
+ * a Unix socket changes, for all that share it: its peer cannot send
+ * descriptors any more (SO_PASSRIGHTS, since Linux 6.16), since the close of
+ * those could hold up the loop.
  *
  * **The end.** At the end of what can be read, eof_received is called, and
  * connection_lost follows whatever it returns, but for an error; there is no
@@ -63,8 +67,8 @@ struct weir_pipe_options {
  * @return         0 when it has begun; options->done tells how it ends
  * @retval -EBADF      @p fd is not open, or not for reading
  * @retval -EINVAL     it is a file of another type (a directory, an eventfd), a
- *                     socket of another type; an unset size field, no factory,
- *                     or a handle without done
+ *                     socket of another type; no factory, or a handle without
+ *                     done
  * @retval -E2BIG      options of a newer library with an unknown field set
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM     no memory

@@ -55,7 +55,11 @@ struct weir_protocol {
     void (*connection_lost)(void *user, weir_transport *t, int err);
     /** More than the high mark is waiting to be sent: stop writing. */
     void (*pause_writing)(void *user, weir_transport *t);
-    /** No more than the low mark is waiting: go on writing. */
+    /**
+     * No more than the low mark is waiting: go on writing. Or the connection
+     * broke and what waited is dropped, which is told while reading is paused
+     * or at its limit: bytes that came before may be waiting to be read.
+     */
     void (*resume_writing)(void *user, weir_transport *t);
 
     /**

@@ -108,6 +108,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
  * They count against what the connection may hold until the lease is given
  * back, by the rule of buffer.h: few bytes are copied and count as few. Bytes
  * that the reader had moved out of the receive buffers before do not count.
+ * A program that sends them on loses nothing by a small @p max_bytes: all
+ * pieces of a receive leave together, see weir_writer_drain().
  *
  * @param reader     the reader; borrowed
  * @param max_bytes  number of bytes at most; 0 returns 0 at once

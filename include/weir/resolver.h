@@ -96,8 +96,7 @@ struct weir_getaddrinfo_options {
  * @retval -ENODEV     the zone of an address names no interface
  * @retval -EMFILE     no descriptors left
  * @retval -ECANCELED  the task was interrupted
- * @retval -EINVAL     an unset size field, an unknown family, a done, or no
- *                     @p ret
+ * @retval -EINVAL     an unknown family, a done, or no @p ret
  * @retval -ENOMEM     no memory
  * @suspends yes
  * @thread loop
@@ -121,7 +120,7 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  * @retval WEIR_ESERVICE     there is no such service
  * @retval WEIR_ENOTLITERAL  a name, with numeric_host
  * @retval -ENODEV     the zone of an address names no interface
- * @retval -EINVAL     an unset size field, an unknown family, or no done
+ * @retval -EINVAL     an unknown family, or no done
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM     no memory
  * @suspends no
@@ -185,8 +184,8 @@ struct weir_nameinfo {
  * @retval WEIR_EDNSNOTFOUND  the address has no name, and one is required
  * @retval WEIR_EDNSBADANSWER  the answer is no host name
  * @retval -ECANCELED  the task was interrupted
- * @retval -EINVAL     an unset size field, no address or one of another length
- *                     than its family's, or no @p ret
+ * @retval -EINVAL     no address or one of another length than its family's, or
+ *                     no @p ret
  * @retval -EAFNOSUPPORT  the address is neither IPv4 nor IPv6
  * @retval -ENOMEM     no memory
  * @suspends yes
@@ -231,8 +230,7 @@ struct weir_dns_options {
  * @param options  borrowed; NULL for all defaults
  * @return         0; after an error nothing has changed
  * @retval WEIR_ENONAMES  weir was built without a resolver
- * @retval -EINVAL  an unset size field, text that is no list of servers, or a
- *                  number out of range
+ * @retval -EINVAL  text that is no list of servers, or a number out of range
  * @retval -EBUSY   lookups are under way
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
@@ -285,7 +283,7 @@ struct weir_resolver {
  *                  one, and no lookup uses it; NULL: the built-in resolver
  * @param user      first argument of its functions
  * @return          0
- * @retval -EINVAL  an unset size field, or no start or cancel
+ * @retval -EINVAL  no start or cancel
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
  * @suspends no

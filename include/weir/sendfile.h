@@ -11,11 +11,14 @@
  *
  * **The way.** On a socket the bytes in the page cache go from there, without a
  * copy through the program; the rest is read by the ring first, so that a slow
- * device does not hold up the loop. Where the kernel does not tell what is in
- * the cache all is read first, at more cost: before Linux 6.5, on some file
- * systems, and of files that the process neither owns nor may write. Over TLS
- * and on write pipes the ring reads all of it, in parts of at most 64 KiB that
- * pass through the write buffer.
+ * device does not hold up the loop; so are bytes that are on their way from it.
+ * Where the kernel does not tell what is in the cache all is read first, at
+ * more cost: on some file systems, those of a network among them, and of files
+ * that the process neither owns nor may write. Over TLS and on write pipes the
+ * ring reads all of it, in parts of at most 64 KiB that pass through the write
+ * buffer. At most 32 KiB that are in the cache, and that keep the write buffer
+ * below its high mark, are read at once on all of these, pass through the write
+ * buffer, and leave with what was written before: by one send.
  *
  * **Flow control.** On a socket the bytes of the file that the kernel has not
  * taken are not part of the write buffer's size: they take no memory, and
@@ -38,7 +41,10 @@
 
 WEIR_BEGIN_DECLS
 
-/** A count of bytes: as many as there are up to the end of the file. */
+/** A count of bytes: as many as there are up to the end of the file. On a
+ * network file system that is the size that this machine knows, which may be
+ * older than a write of another one: the server is not asked, as the loop would
+ * wait for it. weir_file_stat() asks. */
 #define WEIR_TO_END UINT64_MAX
 
 /**

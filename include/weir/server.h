@@ -66,9 +66,9 @@ struct weir_connect_options {
     weir_connect_done_fn *done;
     /** First argument of done. */
     void *done_arg;
-    /** Give up after this time, in nanoseconds, looking the name up included;
-     * 0: after 10 s without an answer about the name, and for each address when
-     * attempt_timeout_ns says so. */
+    /** Give up after this time, in nanoseconds, looking the name up and a TLS
+     * handshake included: -ETIMEDOUT; 0: after 10 s without an answer about the
+     * name, and for each address when attempt_timeout_ns says so. */
     uint64_t timeout_ns;
     /** Give one address up after this time, in nanoseconds; 0: when the kernel
      * does (about two minutes, or never while a Unix server does not accept).
@@ -98,7 +98,8 @@ struct weir_connect_options {
     const struct weir_address *addresses;
     /** Number of addresses; 0: host is meant. */
     size_t address_count;
-    /** Use the connected stream socket in sock; then host must be NULL. */
+    /** Use the connected stream socket in sock; then host must be NULL and port
+     * 0. */
     bool use_sock;
     /** A connected socket, taken by the call, whatever it returns; it stays
      * the caller's only where a size field is unset. */
@@ -150,7 +151,7 @@ struct weir_connect_options {
  * @retval WEIR_EDNSBADNAME  @p host is neither an address nor a host name
  * @retval WEIR_ENOTLITERAL  the own address is not a literal one
  * @retval -E2BIG       options of a newer library with an unknown field set
- * @retval -EINVAL      an unset size field, no factory, none or two of host,
+ * @retval -EINVAL      no factory, none or two of host,
  *                      addresses and sock, the socket is no connected stream
  *                      socket, no address of the family asked for, one that is
  *                      none or has no name, another protocol than TCP and
@@ -240,7 +241,8 @@ struct weir_server_options {
     bool reuse_port;
     /** Only bind: clients are refused before weir_server_start_serving(). */
     bool no_start_serving;
-    /** Listen on the bound stream socket in sock; then host must be NULL. */
+    /** Listen on the bound stream socket in sock; then host must be NULL and
+     * port 0. */
     bool use_sock;
     /** A bound, perhaps listening socket, taken whatever is returned; it stays
      * the caller's only where a size field is unset. */
@@ -293,7 +295,7 @@ struct weir_server_options {
  * @return         0 when it has begun; options->done tells whether it listens
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -E2BIG   options of a newer library, with a field set unknown here
- * @retval -EINVAL  an unset size field, no factory, two of host, addresses and
+ * @retval -EINVAL  no factory, two of host, addresses and
  *                  sock, not a stream socket, an address that is none or is of
  *                  another family than asked for, another protocol than TCP and
  *                  MPTCP, or one with a socket or a Unix address
@@ -412,8 +414,7 @@ WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
  * - a connection that a task serves (stream.h), while some task waits in a
  *   reading call of its reader and has been given every byte that arrived: it
  *   waits for the first byte of the next request. Bytes that arrive later are
- *   not served, and can destroy an answer on its way: see linger_ns
- *   (transport.h);
+ *   not served;
  * - any other connection, at any time: a protocol answers in its callbacks;
  * - no connection that the program called busy with weir_transport_set_busy(),
  *   until it says that it is no longer.

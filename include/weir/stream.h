@@ -28,8 +28,8 @@ WEIR_BEGIN_DECLS
  * Reader and writer are borrowed; take a reference (weir_writer_ref()) to keep
  * the stream beyond the return. When a task returns, its stream is closed
  * gracefully (a difference from asyncio). Bytes that the peer sent and that
- * were not read make the kernel send a reset then, which can destroy an answer
- * on its way: where that matters set linger_ns (struct weir_timeouts).
+ * were not read destroy no answer on its way: the close waits until the peer
+ * has it (weir_transport_close()).
  *
  * A negative result is reported to the exception hook, unless it is -ECANCELED
  * or tells how the connection itself ended: its first error, -EPIPE when it is
@@ -95,8 +95,8 @@ struct weir_stream_options {
  * @param ret_writer  the writer, one reference is given; NULL when only the
  *                    handler is to keep the stream
  * @return         0
- * @retval -EINVAL     a limit below 0, no such stack size, an unset size field,
- *                     or neither a handler nor @p ret_writer
+ * @retval -EINVAL     a limit below 0, no such stack size, or
+ *                     neither a handler nor @p ret_writer
  * @retval -E2BIG      options of a newer library with an unknown field set
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
@@ -186,8 +186,8 @@ struct weir_open_pipe_options {
  *                    -EOPNOTSUPP; end with weir_writer_unref()
  * @return            0, or the errors of weir_connect_read_pipe()
  * @retval -EBADF      @p fd is not open, or not for reading
- * @retval -EINVAL     it is a file of another type; an unset size field, a
- *                     limit below 0, or no @p ret_writer
+ * @retval -EINVAL     it is a file of another type; a limit below 0, or no
+ *                     @p ret_writer
  * @retval -ENOMEM     no memory
  * @suspends yes
  * @thread loop

@@ -125,7 +125,11 @@ struct weir_subprocess_options {
  *
  * The program runs when this returns, or the error of its execve() is returned:
  * the loop's thread sleeps until then, as in posix_spawn() and vfork(), for a
- * fraction of a millisecond, whatever the size of the parent. The factory, the
+ * fraction of a millisecond, whatever the size of the parent, and longer while
+ * the child waits for a CPU: beside busy ones some milliseconds, at times 100
+ * and more, or while the program is looked up on a file system that does not
+ * answer. A loop that must not stand still leaves children to a loop on
+ * another thread. The factory, the
  * protocol's connection_made and then done are called in the loop's next turn,
  * before any other callback of the protocol.
  *
@@ -158,8 +162,7 @@ struct weir_subprocess_options {
  * @retval -EBADF      a descriptor that is to be the child's is not open
  * @retval -ENOMEM     no memory
  * @retval -EINVAL     no argument, a WEIR_STDIO_... value that does not fit, a
- *                     descriptor below 3 in pass_fds, an unset size field, or a
- *                     handle without done
+ *                     descriptor below 3 in pass_fds, or a handle without done
  * @retval -ESHUTDOWN  the loop is being freed
  * @suspends no
  * @thread loop

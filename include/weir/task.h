@@ -15,7 +15,10 @@
  *   Nothing was consumed, taken or lost then.
  * - A call that need not wait returns without suspending; but after 128 of them
  *   other tasks run, so that none can keep the loop to itself. A task whose
- *   calls are quick goes on for 20 us more, and for 2048 calls in all.
+ *   calls are quick goes on for 20 us more, and for 2048 calls in all. In a
+ *   crowded loop, whose last turn took more than a millisecond and left work,
+ *   it is after 8 of them, and the clock is looked at each time their number
+ *   has doubled.
  * - Their results are not to be ignored: a loop that does not look at them
  *   never ends.
  *
@@ -104,7 +107,7 @@ struct weir_task_options {
  * @param ret      the task, given; end with weir_task_join() or
  *                 weir_task_detach(). NULL: detached from the start
  * @return         0
- * @retval -EINVAL     no function, an unset size field, or no such stack size
+ * @retval -EINVAL     no function, or no such stack size
  * @retval -E2BIG      options of a newer library with an unknown field set
  * @retval -ENOMEM     no memory
  * @retval WEIR_ESTACKLIMIT  no more guarded stacks: the kernel is older than
@@ -355,7 +358,8 @@ WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
 WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
 
 /**
- * End a scope; must be called: a task that returns inside one ends the process.
+ * End a scope; must be called: a task that returns inside one ends the process
+ * with a message that has its name, as one does that ends scopes out of order.
  *
  * Where its time is over and no call has returned -ECANCELED for that yet, none
  * will.

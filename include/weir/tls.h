@@ -109,9 +109,12 @@ struct weir_tls_options {
     /** Client: trust the authorities below alone, and not the system's. Where
      * some are given, the system's are not trusted anyway. */
     bool no_system_authorities;
-    /** Server: no session tickets, so that no session is resumed. */
+    /** Server: no session tickets, so that no session is resumed. With
+     * client_auth there are none anyway. */
     bool no_tickets;
-    /** Server: whether clients show certificates. */
+    /** Server: whether clients show certificates. A server that asks for them
+     * gives no session tickets, and resumes no session: a resumed one shows no
+     * certificate, and its "peercert" would be missing. */
     enum weir_tls_client_auth client_auth;
     /** The lowest version that is accepted. */
     enum weir_tls_version min_version;
@@ -122,10 +125,27 @@ struct weir_tls_options {
     /** Its private key, not encrypted; default: in the text of the certificate.
      */
     struct weir_tls_pem key;
-    /** Authorities that are trusted to issue the peers' certificates. */
+    /** Authorities that are trusted to issue the peers' certificates. Of a peer
+     * 10 certificates are looked at, and 16 signatures of them are verified at
+     * most while a path to an authority is looked for: a good path has 9, and
+     * the rest is for issuers of one name with other keys. A peer with more is
+     * refused: WEIR_ETLSPATHLEN. */
     struct weir_tls_pem authorities;
-    /** Lists of revoked certificates (CRL). Where they are given, a certificate
-     * of an issuer without a current list is refused: WEIR_ETLSNOCRL. */
+    /** Lists of revoked certificates (CRL), PEM. Where they are given, every
+     * certificate between a peer's own and the authority is looked for on the
+     * lists of its issuer, be that an authority or not, and a certificate of an
+     * issuer without a list that is valid now, and that this issuer has signed
+     * (keyUsage: cRLSign), is refused: WEIR_ETLSNOCRL. An authority itself is
+     * not looked for, unless another authority has issued it and lists it.
+     * The context is not made with a list that is not valid now, unless its
+     * issuer has one that is; with one that has the name of an authority and
+     * was not signed by it, or that it may not sign (keyUsage); or with one
+     * that is no whole list of its issuer's certificates, as of changes alone
+     * (delta), of a part of them (issuingDistributionPoint) or of another
+     * issuer's, or that has a critical extension which is not known. -EINVAL
+     * where nothing is verified: of a server without client_auth, and with
+     * no_verify. A client with lists resumes no session: each handshake is a
+     * whole one, with certificates. */
     struct weir_tls_pem revocations;
     /** Application protocols (ALPN), separated by commas, the best first, as in
      * "h2,http/1.1": 1 to 32 names of 1 to 255 bytes; NULL: none are
@@ -157,10 +177,10 @@ struct weir_tls_options {
      * resume each other's sessions: 1 to 4 keys of 48 random bytes, a name of
      * 16 and a secret of 32. The first one seals, all of them open. They are
      * copied. Whoever knows them can read the connections of TLS 1.2 that they
-     * resume; change them often, by a new context. Tickets are good only among
-     * servers with the same client_auth, authorities and revocations, and for
-     * the name that the client asked for when it got them. NULL: a key of the
-     * context's own, a new one every lifetime. */
+     * resume; change them often, by a new context. Tickets are good only for
+     * the name that the client asked for when it got them. With client_auth
+     * they seal nothing. NULL: a key of the context's own, a new one every
+     * lifetime. */
     const void *ticket_keys;
     /** Bytes at ticket_keys. */
     size_t ticket_keys_size;
@@ -175,8 +195,7 @@ struct weir_tls_options {
     void *keylog_user;
     /** Server: chooses a certificate in each handshake, where identities are
      * not known beforehand; NULL: as identities say. A client whose name is
-     * longer than 255 bytes is refused then, and so is one whose hello has no
-     * extensions (TLS 1.2) and arrives in pieces. */
+     * longer than 255 bytes is refused then. */
     weir_tls_choose_fn *choose;
     /** The first argument of choose; borrowed as long as the context is. */
     void *choose_user;
@@ -210,7 +229,8 @@ struct weir_tls_options {
  * @retval -ENOENT         there is no such file or folder
  * @retval WEIR_ETLSFILE   a text is not what it should be, or a folder has no
  *                         authority
- * @retval WEIR_ETLSEXPIRED  the authorities are not valid any more
+ * @retval WEIR_ETLSEXPIRED  the authorities, or a list of revocations, are not
+ *                           valid any more
  * @retval WEIR_ETLSNOTYET   they are not valid yet
  * @retval WEIR_ETLSPASSWORD  the key is encrypted
  * @retval WEIR_ETLSNOKEY  a certificate without a key

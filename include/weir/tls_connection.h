@@ -9,12 +9,15 @@
  * - The factory, connection_made and the maker's callback come after the
  *   handshake. A handshake that fails is the maker's error; on a server the
  *   exception hook is told, with the transport, which knows the peer's address.
- * - An end of the stream is the peer's close_notify and nothing else. A
- *   connection that is cut off ends with WEIR_ETLSTRUNCATED.
+ * - An end of the stream is the peer's close_notify and nothing else, unless
+ *   ignore_unexpected_eof says so. A connection that is cut off ends with
+ *   WEIR_ETLSTRUNCATED: after an end of stream alone what was written is sent
+ *   first, then a close_notify, and writes return -ESHUTDOWN meanwhile.
  * - weir_transport_write_eof() sends a close_notify, and reading goes on; a
  * peer with TLS 1.2 may end the connection then.
  * - weir_transport_close() sends a close_notify. What the peer sends after that
- *   is discarded.
+ *   is discarded, session tickets for instance, and destroys nothing that is on
+ *   its way: the transport below lingers (transport.h).
  * - weir_transport_get_write_buffer_size() counts bytes until they are sent,
  *   encrypted or not, without what TLS adds to them.
  * - The limit of received bytes holds for those that are decrypted, and once
@@ -56,7 +59,10 @@ struct weir_tls_settings {
      * said. */
     bool no_hostname_check;
     /** Give the handshake up after this time, in nanoseconds: WEIR_ETLSTIMEOUT;
-     * default 10 s. */
+     * default 10 s. A loop that came late to a peer that went on meanwhile
+     * gives it the time that it was late, this time again at most; and none
+     * when what it gave has come to more than this time. The timeout_ns of a
+     * connection's options covers the handshake too, and is -ETIMEDOUT. */
     uint64_t handshake_timeout_ns;
     /** How long a close waits for the peer's close_notify after it has sent its
      * own, in nanoseconds; then it fails with WEIR_ETLSTIMEOUT. It fails too if
@@ -72,6 +78,14 @@ struct weir_tls_settings {
     /** Keep the secret that weir_tls_export_keying_material() needs: 2.4 KiB of
      * each connection. */
     bool can_export;
+    /** Take the peer's end of stream for its close_notify where that is
+     * missing, as Python's ssl.OP_IGNORE_UNEXPECTED_EOF does: eof_received is
+     * called, and no WEIR_ETLSTRUNCATED told. Whoever can send a FIN in the
+     * peer's name then cuts off what it sends unnoticed: only for protocols
+     * whose messages tell where they end, such as HTTP with a length. An end
+     * in the middle of a record stays an error, and so does a cut of a TLS
+     * that the connection is made on. */
+    bool ignore_unexpected_eof;
 };
 
 /**
@@ -125,7 +139,9 @@ WEIR_API const void *weir_tls_get_peer_certificate(const weir_transport *t,
  * Get a session of a client's connection, which later ones can resume.
  *
  * A connection that resumes it exchanges no certificates, so it has no
- * "peercert"; the server was verified when the session began. A server can tell
+ * "peercert"; the server was verified when the session began, or the first of
+ * a row of sessions. That its certificate has expired since is not noticed: who
+ * minds drops sessions that are older than it allows. A server can tell
  * two connections with the same session to be of the same client: who minds
  * resumes each once (RFC 8446, C.4), and gets a new one of each connection.
  *

@@ -57,7 +57,14 @@ struct weir_depth {
     uint32_t operations;
 };
 
-/** Limits in time, in nanoseconds; 0 is "none". */
+/**
+ * Limits in time, in nanoseconds; 0 is "none".
+ *
+ * A limit that the loop comes to late, because a callback was slow or the
+ * process stood still, blames no peer that did its part meanwhile: bytes that
+ * wait in the kernel while reading count as received, and the limits of a stall
+ * and of a close begin anew when the peer has taken all that the kernel had.
+ */
 struct weir_timeouts {
     /** sizeof(struct weir_timeouts). */
     size_t size;
@@ -72,10 +79,9 @@ struct weir_timeouts {
     uint64_t close_ns;
     /**
      * When closing, after the last byte was sent: end the writing side, then
-     * read and drop the bytes that the peer still sends, until its end of
-     * stream or for this time. Without it, bytes that arrive late make the
-     * kernel send a reset, which can destroy data that the peer has not read
-     * yet.
+     * read and drop what the peer still sends, until its end of stream or for
+     * this time; WEIR_ECLOSETIMEOUT if its kernel has not all then. Without it
+     * a close waits for acknowledgements alone, see weir_transport_close().
      */
     uint64_t linger_ns;
 };
@@ -320,7 +326,6 @@ WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
  * @param timeouts  borrowed; NULL takes all away
  * @return          0
  * @retval -ENOMEM  no memory; the limits are as they were
- * @retval -EINVAL  the size field is not set
  * @retval -E2BIG   made for a newer library, with a field set unknown here
  * @suspends no
  * @thread loop
@@ -333,6 +338,15 @@ WEIR_API int weir_transport_set_timeouts(weir_transport *t,
  *
  * No data_received follows. connection_lost comes from the loop, never from
  * inside this call.
+ *
+ * What was written arrives, or its loss is told. The kernel answers bytes that
+ * were not read, or that come after the descriptor is closed, by a reset, which
+ * drops what the peer has not got. So if what was sent is not acknowledged, or
+ * what arrived not read, the close lingers: it ends the writing side, reads and
+ * drops until the peer's kernel has all or the peer has ended, and loses the
+ * connection then. 30 s with no acknowledgement, or 5 minutes in all, are
+ * WEIR_ECLOSETIMEOUT; close_ns bounds the whole close in place of the latter.
+ * After the peer's end, and where nothing was written, there is no wait.
  *
  * After a write that was refused, and of which no call has told yet
  * (weir_transport_write()), the peer would take a part for the whole: the

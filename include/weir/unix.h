@@ -3,11 +3,47 @@
  * Unix stream sockets: makers by path or abstract name, and who the peer is.
  *
  * A Unix socket is a transport like any other. Descriptors can go along with
- * bytes (SCM_RIGHTS); those that a peer sends are closed unless max_fds of
- * struct weir_connection_options asks for them. Names are text as
- * weir_address_parse_unix() reads it: a path, "@name" for an abstract name,
- * which is no file, or "" for one that the kernel chooses. The makers of
+ * bytes (SCM_RIGHTS). Where max_fds of struct weir_connection_options does not
+ * ask for them a peer cannot send any (its send fails with EPERM) since Linux
+ * 6.16; before that the kernel drops them. The option (SO_PASSRIGHTS) belongs
+ * to the socket: who hands one on, with weir or without, finds what weir set
+ * last, and weir sets it as max_fds says wherever it gets a socket. Names are
+ * text as weir_address_parse_unix() reads it: a path, "@name" for an abstract
+ * name, which is no file, or "" for one that the kernel chooses. The makers of
  * server.h take Unix addresses too, as values.
+ *
+ * A peer chooses the files that it sends, and the last close of a file may take
+ * as long as the peer likes: that of a TCP socket with SO_LINGER, or of a file
+ * on FUSE. Close those that you get in a thread (weir_run_in_executor()) unless
+ * you trust the peer: a close() on the loop's thread holds up all connections.
+ *
+ * weir does so with those that it drops, of connections with max_fds: what is
+ * more than max_fds or is not taken, and what lies in a socket at its end. It
+ * starts threads for that when there is something to close, 8 at most for all
+ * loops of a process, and 8 more for sockets in which nothing lay; they have
+ * all signals blocked, and end when there has been nothing for a second. The
+ * descriptors of one connection wait in one thread, and while any does the
+ * connection is not received from: neither bytes nor the end are told, nor the
+ * loss of one that has broken meanwhile, but its time-outs run. When all
+ * threads wait, further closes wait for them, and so do the connections that
+ * they belong to, but no others. A socket that is closed with unread bytes in
+ * it waits so too, and its peer sees the end late. The end of a loop waits for
+ * none; exit() and execve() may, for a file on FUSE whose process hangs.
+ *
+ * While they wait they are in the process's table: up to WEIR_FDS_MAX (253) for
+ * each connection, also after its loss, until they are closed. So limit the
+ * connections of peers that you do not trust: 100 of them can fill 25 300
+ * places of RLIMIT_NOFILE, and those that come after a loss add to that.
+ *
+ * Where the process has no memory or no thread left the loop's thread closes
+ * them, and where it has no room for descriptors the kernel does, on that
+ * thread. So it does with what lies in connections that were not accepted when
+ * a server closes and, before Linux 6.16, with descriptors that no one asked
+ * for.
+ *
+ * On connections with max_fds an urgent byte (MSG_OOB) of the peer is a byte of
+ * the stream, since descriptors may come with it (SO_OOBINLINE is set, for
+ * good); other connections drop it.
  */
 #ifndef WEIR_UNIX_H
 #define WEIR_UNIX_H

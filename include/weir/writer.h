@@ -116,8 +116,11 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  * Returns at once unless the depth has been above the high mark; otherwise when
  * completions of the kernel have brought it down to the low mark
  * (weir_transport_set_write_buffer_limits()). Any number of tasks may drain.
- * After a write was refused the call does not wait but tells that, once, and
- * writes are accepted again as far as there is room.
+ * After weir_writer_write_buf() it returns at once, too, while less than 256
+ * KiB were written and none offered to the kernel: received bytes that are
+ * taken in small pieces and sent on leave with one send, and are held by their
+ * lease anyway. After a write was refused the call does not wait but tells
+ * that, once, and writes are accepted again as far as there is room.
  *
  * @param writer  the writer; borrowed
  * @return        0 when there is room, or a negative error: one of these, or
@@ -161,7 +164,9 @@ WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 /**
  * Stop reading, send the bytes that wait, then close; idempotent. A task that
  * reads gets the end of the stream after the bytes that are buffered. Does
- * nothing before there is a connection.
+ * nothing before there is a connection. What was written reaches the peer, or
+ * weir_writer_wait_closed() tells that it may not have
+ * (weir_transport_close(), which names the limits in time).
  *
  * @param writer  the writer; borrowed
  * @suspends no

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <weir/error.h>
 
 static size_t options_read_size(const void *options)
 {
@@ -24,7 +25,7 @@ int wr_options_read_given(void *known, size_t known_size, const void *options)
     wr_options_reset(known, known_size);
     const size_t size = options_read_size(options);
     if (size < sizeof(size)) {
-        return -EINVAL;
+        return WEIR_EOPTIONSIZE;
     }
     wr_assert(known != options);
     memcpy(known, options, size < known_size ? size : known_size);

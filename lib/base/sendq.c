@@ -32,7 +32,7 @@ static void sendq_check_chunks(const struct wr_sendq *q)
         last = chunk;
     }
     wr_assert(last == q->tail);
-    wr_assert(q->bytes <= bytes); /* less during wr_sendq_consume_some() */
+    wr_assert(q->bytes == bytes);
 }
 
 void wr_sendq_check_invariants(const struct wr_sendq *q)
@@ -169,6 +169,53 @@ static size_t sendq_next_capacity(const struct wr_sendq *q)
                : 0;
 }
 
+struct wr_chunk *wr_sendq_make_chunk(const struct wr_sendq_memory *memory,
+                                     size_t len)
+{
+    wr_assert(len > 0);
+    wr_assert(len <= BLOCK_LARGEST - sizeof(struct wr_chunk));
+    return sendq_make_copy_chunk(memory, len + sizeof(struct wr_chunk));
+}
+
+void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
+                           size_t len)
+{
+    struct wr_block *block = wr_chunk_block(chunk);
+
+    wr_assert(len > 0 && chunk->len == 0);
+    wr_assert(len <= block->capacity - block->used);
+    block->used += (uint32_t)len;
+    chunk->len = len;
+    sendq_append(q, chunk, chunk, len);
+}
+
+void wr_sendq_drop_last(struct wr_sendq *q,
+                        const struct wr_sendq_memory *memory)
+{
+    struct wr_chunk *last = q->tail;
+    struct wr_chunk *before = NULL;
+
+    wr_assert(last && last->kind == WR_CHUNK_COPY);
+    for (struct wr_chunk *chunk = q->head; chunk != last; chunk = chunk->next) {
+        before = chunk;
+    }
+    if (before) {
+        before->next = NULL;
+    } else {
+        q->head = NULL;
+    }
+    q->tail = before;
+    q->bytes -= last->len;
+    sendq_free_chunk(memory, last);
+}
+
+void wr_sendq_drop_chunk(const struct wr_sendq_memory *memory,
+                         struct wr_chunk *chunk)
+{
+    wr_assert(chunk->len == 0);
+    sendq_free_chunk(memory, chunk);
+}
+
 int wr_sendq_copy(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                   const struct iovec *iov, size_t count, size_t total)
 {
@@ -263,22 +310,24 @@ void wr_sendq_consume_some(struct wr_sendq *q,
     wr_debug_check(wr_sendq_check_invariants(q));
     wr_assert(bytes <= q->bytes);
     q->bytes -= bytes;
-    while (q->head && q->head->len <= bytes) {
-        struct wr_chunk *chunk = q->head;
-        bytes -= chunk->len;
-        q->head = chunk->next;
-        if (!q->head) {
-            q->tail = NULL;
-        }
-        sendq_free_chunk(memory, chunk);
-        if (bytes == 0) {
-            return; /* a release callback may have written anew */
-        }
+    struct wr_chunk *chunk = q->head;
+    struct wr_chunk *rest = chunk;
+    while (rest && rest->len <= bytes) {
+        bytes -= rest->len;
+        rest = rest->next;
     }
-    if (bytes > 0) {
-        wr_assert(bytes < q->head->len);
-        q->head->data += bytes;
-        q->head->len -= bytes;
+    q->head = rest;
+    if (!rest) {
+        q->tail = NULL;
+    } else if (bytes > 0) {
+        rest->data += bytes;
+        rest->len -= bytes;
+    }
+    /* The queue is in order: a release callback may write or drop. */
+    while (chunk != rest) {
+        struct wr_chunk *next = chunk->next;
+        sendq_free_chunk(memory, chunk);
+        chunk = next;
     }
 }
 

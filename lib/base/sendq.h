@@ -23,6 +23,9 @@
 #include <string.h>
 #include <sys/uio.h>
 
+/* The limit of one send is not below it. */
+#define WR_SEND_BYTES_MIN (256u << 10)
+
 enum wr_chunk_kind {
     WR_CHUNK_COPY,
     WR_CHUNK_REF,
@@ -73,6 +76,25 @@ WEIR_MUST_USE int wr_sendq_copy(struct wr_sendq *q,
                                 const struct wr_sendq_memory *memory,
                                 const struct iovec *iov, size_t count,
                                 size_t total);
+
+/* A copied chunk with room for @len bytes, which is not in the queue; NULL
+ * without memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk() follows. */
+WEIR_MUST_USE struct wr_chunk *
+wr_sendq_make_chunk(const struct wr_sendq_memory *memory, size_t len);
+/* @len bytes were put into its room. */
+void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
+                           size_t len);
+/* Drops the last chunk, a copied one of which nothing is in flight. */
+void wr_sendq_drop_last(struct wr_sendq *q,
+                        const struct wr_sendq_memory *memory);
+void wr_sendq_drop_chunk(const struct wr_sendq_memory *memory,
+                         struct wr_chunk *chunk);
+
+/* Where the bytes of such a chunk are put. */
+static inline void *wr_chunk_room(struct wr_chunk *chunk)
+{
+    return chunk + 1;
+}
 
 /* Appends memory of the caller; on -ENOMEM @release was not called. */
 WEIR_MUST_USE int wr_sendq_ref(struct wr_sendq *q,

@@ -357,16 +357,11 @@ struct wr_evictable *wr_budget_next_evicted(struct wr_budget *budget)
         return NULL;
     }
     wr_assert(budget->account_count > 0);
-    struct wr_list *link = wr_list_pop_front(&budget->evictable);
-    return link ? wr_container_of(link, struct wr_evictable, link) : NULL;
-}
-
-void wr_budget_look_at_evictable(const struct wr_budget *budget)
-{
-    for (struct wr_list *link = budget->evictable.next;
-         link != &budget->evictable; link = link->next) {
-        struct wr_evictable *evictable =
-            wr_container_of(link, struct wr_evictable, link);
-        evictable->look(evictable);
+    if (wr_list_is_empty(&budget->evictable)) {
+        return NULL;
     }
+    struct wr_evictable *first =
+        wr_container_of(budget->evictable.next, struct wr_evictable, link);
+    wr_budget_withdraw(first);
+    return first;
 }

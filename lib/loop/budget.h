@@ -79,8 +79,11 @@ struct wr_demand {
  * in the reader. */
 struct wr_evictable {
     struct wr_list link; /* in wr_budget.evictable */
+    /* Its connection's pointer to it, while it is in the list; may be NULL. */
+    struct wr_evictable **place;
     void (*evict)(struct wr_evictable *evictable);
-    /* A limit was lowered: its owner moves them if it must. */
+    /* The limit of its connection was changed: its owner moves them if it must.
+     */
     void (*look)(struct wr_evictable *evictable);
 };
 
@@ -265,16 +268,29 @@ struct wr_demand *wr_budget_next_starved(const struct wr_budget *budget,
                                          struct wr_feeding *round);
 void wr_budget_end_starved(struct wr_budget *budget, struct wr_feeding *round);
 
-/* A reader waits for more bytes and could move out those that it has. */
+/* A reader waits for more bytes and could move out those that it has. @place is
+ * its connection's, or NULL. */
 static inline void wr_budget_offer(struct wr_budget *budget,
-                                   struct wr_evictable *evictable)
+                                   struct wr_evictable *evictable,
+                                   struct wr_evictable **place)
 {
     wr_list_push_back(&budget->evictable, &evictable->link);
+    evictable->place = place;
+    if (place) {
+        *place = evictable;
+    }
 }
 
-/* The limit of a connection was lowered below what it may hold by now: those
- * who wait with bytes in the pool look again whether they can be woken. */
-void wr_budget_look_at_evictable(const struct wr_budget *budget);
+/* Takes it out of the list, if it is there. */
+static inline void wr_budget_withdraw(struct wr_evictable *evictable)
+{
+    if (wr_list_is_linked(&evictable->link)) {
+        wr_list_remove(&evictable->link);
+        if (evictable->place && *evictable->place == evictable) {
+            *evictable->place = NULL;
+        }
+    }
+}
 
 /* The next whose bytes must move because others starve and cannot be fed, taken
  * out of the list; NULL when there is none or no need. */

@@ -28,7 +28,10 @@ enum callback_state {
 struct callback {
     union {
         struct wr_timer timer;
-        struct wr_ready ready;
+        struct {
+            struct wr_ready ready;
+            uint64_t after_post; /* runs after this own post; 0: none waits */
+        };
     };
     weir_callback_fn *cb;
     void *arg;
@@ -232,11 +235,32 @@ static void callback_call(struct callback *entry, const char *name)
     wr_loop_call(loop, cb, arg, name);
 }
 
+/* Runs the posts that came before the callback. It stays in the queue
+ * meanwhile, and may be cancelled: then this returns false. */
+static bool callback_run_posts(struct callback *entry)
+{
+    weir_loop *loop = entry->table->loop;
+    const uint32_t generation = entry->generation;
+
+    wr_assert(entry->after_post > 0);
+    wr_assert(!wr_ready_is_pending(&entry->ready));
+    wr_ready_push(&loop->ready, &entry->ready);
+    wr_posts_run_own(loop, entry->after_post);
+    if (entry->generation != generation) {
+        return false;
+    }
+    wr_ready_cancel(&entry->ready);
+    return true;
+}
+
 static void callback_call_ready(struct wr_ready *ready)
 {
     struct callback *entry = wr_container_of(ready, struct callback, ready);
 
     wr_assert(entry->state == CALLBACK_SOON);
+    if (WR_UNLIKELY(entry->after_post > 0) && !callback_run_posts(entry)) {
+        return;
+    }
     callback_call(entry, "call_soon");
 }
 
@@ -283,6 +307,7 @@ int weir_loop_call_soon(weir_loop *loop, weir_callback_fn *cb, void *arg,
     }
     callback_set_state(entry, CALLBACK_SOON);
     wr_ready_init(&entry->ready, callback_call_ready);
+    entry->after_post = wr_posts_own_pending(loop);
     wr_ready_push(&loop->ready, &entry->ready);
     callback_name_entry(entry, ret);
     return 0;

@@ -23,6 +23,17 @@
 #define DRAIN_MAX  1024u
 #define TIMERS_MAX 4096u
 #define READY_MAX  4096u
+/* Ready items run for this long, as the clock says that is read after each
+ * portion of them: tasks with much work keep neither bytes nor timers waiting.
+ * A turn that takes longer makes the loop crowded, until one is far shorter. */
+#define READY_NS      1000000u
+#define READY_PORTION 64u
+#define SHORT_TURN_NS (READY_NS / 16)
+/* A timer that fires later is late: the loop was held up. */
+#define LATE_NS 1000000u
+/* Late timers wait no longer for what the kernel holds back. */
+#define HELD_MAX_NS    10000000u
+#define HELD_TURNS_MAX 64u
 /* How soon to look for memory again when buffers could not be made. */
 #define FEED_RETRY_NS 10000000u
 
@@ -73,26 +84,58 @@ static uint64_t loop_wait_time(weir_loop *loop)
     return wr_min_u64(timers_ns, loop_feed_wait(loop));
 }
 
-void wr_loop_run_ready(weir_loop *loop)
+/* Runs a portion of the items; false when there was less. */
+static inline bool loop_run_portion(struct wr_list *batch)
 {
-    struct wr_list batch;
-
-    wr_assert(wr_loop_is_running(loop));
-    wr_assert(!loop->current);
-    wr_list_init(&batch);
-    wr_list_splice_back(&batch, &loop->ready);
-
-    for (uint32_t i = 0; i < READY_MAX; i++) {
-        struct wr_list *link = wr_list_pop_front(&batch);
+    for (uint32_t i = 0; i < READY_PORTION; i++) {
+        struct wr_list *link = wr_list_pop_front(batch);
         if (!link) {
-            return;
+            return false;
         }
         struct wr_ready *ready = wr_container_of(link, struct wr_ready, link);
         ready->run(ready);
     }
-    /* Items that did not run keep their place before those added since. */
+    return true;
+}
+
+/* Runs further portions for READY_NS, and at least as many items as the turn
+ * had completions, which have added them: the queue must not outgrow the ring.
+ * A loop that stops or is being freed runs them all. The rest keeps its place
+ * before items that were added since. */
+static __attribute__((noinline)) void
+loop_run_more(weir_loop *loop, struct wr_list *batch, uint32_t completions)
+{
+    const uint64_t began_ns = wr_sys_now();
+
+    for (uint32_t i = READY_PORTION; i < READY_MAX; i += READY_PORTION) {
+        if (!loop_run_portion(batch)) {
+            return;
+        }
+        if (i >= completions && loop->state == WR_LOOP_RUNNING &&
+            !loop->is_stopping && wr_sys_now() - began_ns >= READY_NS) {
+            break;
+        }
+    }
+    wr_list_splice_back(batch, &loop->ready);
+    wr_list_splice_back(&loop->ready, batch);
+}
+
+static inline void loop_run_ready(weir_loop *loop, uint32_t completions)
+{
+    struct wr_list batch;
+
+    wr_assert(!loop->current);
+    wr_list_init(&batch);
     wr_list_splice_back(&batch, &loop->ready);
-    wr_list_splice_back(&loop->ready, &batch);
+    if (loop_run_portion(&batch)) {
+        loop_run_more(loop, &batch, completions);
+    }
+}
+
+void wr_loop_run_ready(weir_loop *loop)
+{
+    wr_assert(wr_loop_is_running(loop));
+    loop_run_ready(loop, 0);
 }
 
 /* Feeds connections that are due, as far as the budget of the turn goes. The
@@ -163,30 +206,87 @@ static inline void loop_run_turn_ends(weir_loop *loop)
     }
 }
 
+/* A loop that was held up has not seen all that happened meanwhile, of which
+ * the kernel posts a portion in each enter. Timers that are late wait until it
+ * has, so that none blames a peer whose bytes are there; but not for long, as a
+ * loop that has too much to do never has seen all. */
+static __attribute__((noinline)) bool loop_has_caught_up(weir_loop *loop)
+{
+    const uint64_t due_ns =
+        wr_max_u64(wr_wheel_next(&loop->wheel), wr_wheel_time(&loop->wheel));
+
+    if (wr_add_sat(due_ns, LATE_NS) > loop->now_ns ||
+        !wr_ring_has_completions(loop->uring.ring)) {
+        loop->held_ns = 0;
+        return true;
+    }
+    if (loop->held_ns == 0) {
+        loop->held_ns = loop->now_ns;
+        loop->held_turns = 0;
+    }
+    loop->held_turns++;
+    return loop->held_turns > HELD_TURNS_MAX ||
+           loop->now_ns - loop->held_ns >= HELD_MAX_NS;
+}
+
+static inline bool loop_may_expire(weir_loop *loop)
+{
+    if (WR_LIKELY(wr_add_sat(wr_wheel_next(&loop->wheel), LATE_NS) >
+                  loop->now_ns)) {
+        loop->held_ns = 0;
+        return true;
+    }
+    return loop_has_caught_up(loop);
+}
+
+/* The last turn took @took_ns, and left work or none. */
+static __attribute__((noinline)) void
+loop_judge_turn(weir_loop *loop, uint64_t took_ns, bool has_left)
+{
+    const bool was_crowded = loop->calls.given != WR_CALLS;
+    wr_loop_set_calls(
+        loop, has_left && took_ns >= (was_crowded ? SHORT_TURN_NS : READY_NS));
+}
+
+/* A turn begins, with its wait behind it: none where work was left. */
+static inline void loop_note_time(weir_loop *loop, bool has_left)
+{
+    const uint64_t now_ns = wr_sys_now();
+    wr_check(now_ns >= loop->now_ns); /* the clock is monotonic */
+    const uint64_t took_ns = now_ns - loop->now_ns;
+
+    if (WR_UNLIKELY(took_ns >= READY_NS || loop->calls.given != WR_CALLS) &&
+        !loop->never_waits) {
+        loop_judge_turn(loop, took_ns, has_left);
+    }
+    loop->now_ns = now_ns;
+}
+
 int wr_loop_turn(weir_loop *loop)
 {
     wr_assert(loop->state == WR_LOOP_RUNNING || loop->state == WR_LOOP_CLOSING);
     wr_debug_assert(wr_loop_is_ours(loop));
-    int err = wr_uring_enter(&loop->uring, 1, loop_wait_time(loop));
+    const uint64_t wait_ns = loop_wait_time(loop);
+    int err = wr_uring_enter(&loop->uring, 1, wait_ns);
     if (err < 0) {
         return err;
     }
-    const uint64_t now_ns = wr_sys_now();
-    wr_check(now_ns >= loop->now_ns); /* the clock is monotonic */
-    loop->now_ns = now_ns;
+    loop_note_time(loop, wait_ns == 0);
     loop->counts.turns++;
     const uint32_t count = wr_uring_dispatch(&loop->uring, DRAIN_MAX);
     if (count < DRAIN_MAX) {
         wr_ignore(wr_ring_handle_overflow(loop->uring.ring));
     }
-    if (loop->wheel.armed_count > 0) {
+    if (loop->wheel.armed_count > 0 && loop_may_expire(loop)) {
         wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
     }
     wr_budget_begin_turn(&loop->budget);
     if (WR_UNLIKELY(wr_budget_has_due(&loop->budget))) {
         loop_receive(&loop->budget);
     }
-    wr_loop_run_ready(loop);
+    if (!wr_list_is_empty(&loop->ready)) {
+        loop_run_ready(loop, count);
+    }
     wr_pool_post(&loop->pool);
     if (WR_UNLIKELY(wr_budget_has_waiting(&loop->budget))) {
         loop_feed(&loop->budget);
@@ -274,6 +374,8 @@ static int loop_make_one_turn(weir_loop *loop, void *arg)
     loop->never_waits = true;
     int err = wr_loop_turn(loop);
     loop->never_waits = false;
+    /* The time until the next turn is the host's. */
+    loop_judge_turn(loop, wr_sys_now() - loop->now_ns, loop_is_due(loop));
     if (err == 0 && wr_ring_unsubmitted(loop->uring.ring) > 0) {
         err = wr_loop_submit_all(loop);
     }

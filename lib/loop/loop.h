@@ -156,6 +156,19 @@ enum wr_loop_state {
     WR_LOOP_STATES,
 };
 
+/* Suspending calls of one task that need not wait, before the clock is read.
+ * Where they are quick the turns between them would cost more than they do.
+ * Where the loop is crowded, by tasks that have much work behind each call, the
+ * others must not wait for many. */
+#define WR_CALLS         128u
+#define WR_CALLS_CROWDED 8u
+
+/* Copied into each task that is entered. */
+struct wr_calls {
+    uint32_t given;
+    int32_t left; /* below 0: the clock is read */
+};
+
 struct weir_loop {
     struct wr_uring uring;
     struct wr_pool pool;
@@ -180,6 +193,7 @@ struct weir_loop {
     struct wr_list modules;            /* struct wr_module */
 
     weir_task *current;       /* the task that runs; NULL in callbacks */
+    struct wr_calls calls;    /* of each task that is entered */
     uint32_t forbidden_count; /* callbacks that may be on a task's stack */
     jmp_buf *in_child; /* where a forked child goes on; NULL: no turn is made */
 
@@ -200,9 +214,11 @@ struct weir_loop {
      * both another thread and another process. */
     const void *volatile *owner;
     enum wr_loop_state state;
-    bool is_stopping;   /* set by stop, cleared by the end of the run */
-    bool never_waits;   /* set around a turn that a host asked for */
-    uint64_t pin_count; /* objects that the loop's memory must outlive */
+    bool is_stopping;    /* set by stop, cleared by the end of the run */
+    bool never_waits;    /* set around a turn that a host asked for */
+    uint32_t held_turns; /* for which late timers have waited */
+    uint64_t held_ns;    /* since when they do; 0: they do not */
+    uint64_t pin_count;  /* objects that the loop's memory must outlive */
 
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;

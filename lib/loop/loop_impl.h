@@ -26,8 +26,17 @@ WEIR_MUST_USE int wr_loop_bind(weir_loop *loop);
 /* One turn: 0, or the error that ended the ring. */
 WEIR_MUST_USE int wr_loop_turn(weir_loop *loop);
 
-/* Runs the items that are in the ready queue at the time of the call. */
+/* Runs the items that are in the ready queue at the time of the call, or as
+ * many as a turn may. */
 void wr_loop_run_ready(weir_loop *loop);
+
+/* How many calls a task gets that is entered from now on. @is_crowded: the last
+ * turn was long, and left work. */
+static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
+{
+    const uint32_t given = is_crowded ? WR_CALLS_CROWDED : WR_CALLS;
+    loop->calls = (struct wr_calls){.given = given, .left = (int32_t)given - 1};
+}
 
 /* Hands over all entries: the kernel may take only some, when memory is short.
  */
@@ -47,6 +56,11 @@ void wr_loop_close_modules(weir_loop *loop);
 WEIR_MUST_USE int wr_posts_open(weir_loop *loop, uint32_t limit);
 /* The ring is enabled: from now on a post wakes the loop. */
 void wr_posts_arm(weir_loop *loop);
+/* The number of the last post of the loop's own thread that has not run, or 0.
+ */
+WEIR_MUST_USE uint64_t wr_posts_own_pending(const weir_loop *loop);
+/* Runs what was posted up to that number. */
+void wr_posts_run_own(weir_loop *loop, uint64_t number);
 
 /* alarm.c */
 

@@ -76,6 +76,7 @@ static void loop_new_init_members(weir_loop *loop,
                                                  .chunks = &loop->chunks};
     loop->now_ns = wr_sys_now();
     wr_wheel_init(&loop->wheel, loop->now_ns);
+    wr_loop_set_calls(loop, false);
     wr_loop_init_trim(loop);
     wr_alarm_init(loop);
     wr_host_open(loop);

@@ -3,7 +3,8 @@
  *
  * An object that has work for later, in the loop's own time, embeds a struct
  * wr_ready and pushes it onto the loop's ready queue. The items that are in the
- * queue run once a turn; items pushed meanwhile wait for the next turn.
+ * queue run once, in one turn or, where they have much work, in several; items
+ * pushed meanwhile wait behind them.
  */
 #ifndef WEIR_LIB_LOOP_READY_H
 #define WEIR_LIB_LOOP_READY_H

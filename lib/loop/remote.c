@@ -18,26 +18,66 @@ static weir_loop *remote_loop_of(struct wr_module *module)
     return wr_container_of(module, weir_loop, posts.module);
 }
 
+/* Runs the oldest post that was taken; false when there is none. */
+static bool remote_run_one(weir_loop *loop)
+{
+    wr_assert(wr_loop_is_running(loop));
+    struct wr_wake_item *item = wr_wake_pop(loop->wake);
+
+    if (!item) {
+        return false;
+    }
+    wr_assert(item->run);
+    weir_callback_fn *fn = item->run;
+    void *arg = item->arg;
+    if (!item->is_allocated) {
+        fn(arg);
+        return true;
+    }
+    wr_wake_free_item(loop->wake, item);
+    wr_loop_call(loop, fn, arg, "call_soon_threadsafe");
+    return true;
+}
+
 static void remote_run_posted(struct wr_ready *ready)
 {
     weir_loop *loop = wr_container_of(ready, weir_loop, posts.ready);
-    struct wr_wake_item *item = NULL;
+    bool may_be_more = true;
 
     wr_assert(wr_loop_is_running(loop));
     wr_assert(!wr_loop_is_closing(loop));
-    for (uint32_t i = 0; i < POSTS_MAX && (item = wr_wake_pop(loop->wake));
-         i++) {
-        weir_callback_fn *fn = item->run;
-        void *arg = item->arg;
-        if (!item->is_allocated) {
-            fn(arg);
+    for (uint32_t i = 0; i < POSTS_MAX && may_be_more; i++) {
+        may_be_more = remote_run_one(loop);
+    }
+    /* Posts that came while this was in the queue run after the items behind
+     * it. */
+    if (may_be_more || wr_wake_take(loop->wake)) {
+        wr_ready_push(&loop->ready, ready);
+    }
+}
+
+uint64_t wr_posts_own_pending(const weir_loop *loop)
+{
+    const uint64_t posted = wr_wake_own_posted(loop->wake);
+
+    return posted == wr_wake_own_popped(loop->wake) ? 0 : posted;
+}
+
+void wr_posts_run_own(weir_loop *loop, uint64_t number)
+{
+    wr_assert(number > 0);
+    wr_assert(number <= wr_wake_own_posted(loop->wake));
+    while (wr_wake_own_popped(loop->wake) < number) {
+        if (remote_run_one(loop)) {
             continue;
         }
-        wr_wake_free_item(loop->wake, item);
-        wr_loop_call(loop, fn, arg, "call_soon_threadsafe");
-    }
-    if (item) { /* there may be more */
-        wr_ready_push(&loop->ready, ready);
+        if (!wr_wake_take(loop->wake)) {
+            return;
+        }
+        /* The posts that are taken here may be younger than the items between.
+         */
+        wr_ready_cancel(&loop->posts.ready);
+        wr_ready_push(&loop->ready, &loop->posts.ready);
     }
 }
 
@@ -59,7 +99,8 @@ static void remote_wake_completed(struct wr_op *op, int32_t res, uint32_t flags)
         return;
     }
     wr_posts_arm(loop);
-    if (res > 0 && wr_wake_take(loop->wake)) {
+    if (res > 0 && !wr_ready_is_pending(&loop->posts.ready) &&
+        wr_wake_take(loop->wake)) {
         wr_ready_push(&loop->ready, &loop->posts.ready);
     }
 }
@@ -133,7 +174,7 @@ static int remote_post(struct wr_wake *wake, weir_callback_fn *cb, void *arg,
 {
     wr_require(!wr_wake_is_forked(wake), -ECHILD);
     wr_require(cb, -EINVAL);
-    return wr_wake_post(wake, cb, arg, dropped);
+    return wr_wake_post(wake, wr_this_thread(), cb, arg, dropped);
 }
 
 int weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb,

@@ -6,6 +6,9 @@
  * delivered: one that was removed meanwhile is not called. The read is armed
  * once the loop runs and stays armed; changing the mask of the descriptor
  * needs no new read. The end of the loop restores the mask of the thread.
+ *
+ * The read must be made by the loop's own thread, as what raise() and
+ * pthread_kill() send is pending for that thread alone: see wr_sys_signalfd().
  */
 #include "loop.h"
 
@@ -98,6 +101,19 @@ static void signal_unblock(const struct handler *handler, int signum)
     }
 }
 
+/* A signal that arrived for a handler never takes its default action, which may
+ * end the process. Where the program blocks the signal itself, it stays
+ * pending. */
+static void signal_forget(const struct handler *handler, int signum)
+{
+    wr_assert(signum >= 1);
+    wr_assert(signum <= SIGNAL_MAX);
+    if (!handler->was_blocked) {
+        wr_sys_drop_signal(signum);
+    }
+    signal_unblock(handler, signum);
+}
+
 /* Blocks a signal and has the descriptor take it. */
 WEIR_MUST_USE static int signal_handle(struct wr_signals *signals, int signum)
 {
@@ -153,7 +169,7 @@ static void signal_restore(struct wr_module *module)
     wr_ignore(wr_sys_close(signals->fd)); /* nothing can be lost */
     for (int signum = 1; signum <= SIGNAL_MAX; signum++) {
         if (signals->handlers[signum].cb) {
-            signal_unblock(&signals->handlers[signum], signum);
+            signal_forget(&signals->handlers[signum], signum);
         }
     }
     wr_list_remove(&module->link);
@@ -257,6 +273,6 @@ bool weir_loop_remove_signal_handler(weir_loop *loop, int signum)
     handler->cb = NULL;
     /* Taking one away from the mask of an open signalfd cannot fail. */
     wr_ignore(wr_sys_signalfd(signals->fd, signals->mask));
-    signal_unblock(handler, signum);
+    signal_forget(handler, signum);
     return true;
 }

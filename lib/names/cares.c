@@ -28,6 +28,7 @@
 static void cares_check_invariants(const struct cares *cares)
 {
     wr_assert((cares->dns == NULL) == (cares->files == NULL));
+    wr_assert((cares->dns == NULL) == (cares->tcp == NULL));
     wr_assert(cares->dns || cares->asked_count == 0);
     wr_assert(cares->dns || !wr_timer_is_armed(&cares->timer));
     wr_assert(cares->live_count <= cares->asked_count);
@@ -57,12 +58,14 @@ static void cares_begin_waiting(struct cares *cares)
     }
 }
 
-/* When c-ares wants to look at its questions again; UINT64_MAX: never. */
-static uint64_t cares_get_time(const struct cares *cares)
+/* When c-ares wants to look at the questions of a channel again; UINT64_MAX:
+ * never. */
+static uint64_t cares_get_time(const struct cares *cares, ares_channel channel)
 {
     struct timeval room;
+    wr_assert(cares->asked_count == 0 || channel);
     const struct timeval *left =
-        cares->asked_count > 0 ? ares_timeout(cares->dns, NULL, &room) : NULL;
+        cares->asked_count > 0 ? ares_timeout(channel, NULL, &room) : NULL;
 
     if (!left) {
         return UINT64_MAX;
@@ -75,7 +78,8 @@ static uint64_t cares_get_time(const struct cares *cares)
 static void cares_arm_timer(struct cares *cares)
 {
     weir_loop *loop = cares->loop;
-    uint64_t when_ns = cares_get_time(cares);
+    uint64_t when_ns = wr_min_u64(cares_get_time(cares, cares->dns),
+                                  cares_get_time(cares, cares->tcp));
 
     if (!wr_list_is_empty(&cares->waiting) && cares_has_room(cares)) {
         when_ns = wr_min_u64(when_ns, cares->begin_ns);
@@ -94,6 +98,7 @@ static void cares_work(struct wr_ready *work)
     cares_check_invariants(cares);
     if (cares->live_count == 0 && cares->asked_count > 0) {
         ares_cancel(cares->dns); /* only questions that have no lookup */
+        ares_cancel(cares->tcp);
     }
     cares_begin_waiting(cares);
     cares_arm_timer(cares);
@@ -106,6 +111,7 @@ static void cares_timer_expired(struct wr_timer *timer)
 
     wr_assert(cares->dns != NULL);
     ares_process_fd(cares->dns, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    ares_process_fd(cares->tcp, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     wr_cares_push_work(cares);
 }
 

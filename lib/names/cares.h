@@ -42,7 +42,8 @@ struct cares {
 
     /* cares_channel.c: */
     ares_channel files; /* looks into the hosts file; open with ->dns */
-    ares_channel dns;   /* asks servers; NULL: not open */
+    ares_channel dns;   /* asks servers by UDP; NULL: not open */
+    ares_channel tcp;   /* asks them by TCP; open with ->dns */
     struct wr_resolv_conf system;
     uint64_t stamp;    /* of resolv.conf when it was read */
     uint64_t check_ns; /* when to look at it again */
@@ -51,6 +52,7 @@ struct cares {
     struct wr_list sockets; /* struct cares_socket; the closing ones too */
     int socket_err;         /* why the last one could not be made, or 0 */
     uint8_t rcode; /* of the datagram that c-ares reads; 0: it is an answer */
+    bool is_truncated; /* that datagram is, and is no answer */
 
     /* cares.c: */
     struct wr_list waiting; /* struct cares_record, not asked yet */
@@ -113,8 +115,8 @@ void wr_cares_free_config(weir_loop *loop, struct cares_config *config);
 
 /* ---- cares_socket.c ---- */
 
-/* Makes the sockets of ->dns ours. */
-void wr_cares_use_sockets(struct cares *cares);
+/* Makes the sockets of a channel ours. */
+void wr_cares_use_sockets(struct cares *cares, ares_channel channel);
 
 /* The callback of c-ares for what it waits for. */
 void wr_cares_socket_changed(void *arg, ares_socket_t fd, int readable,

@@ -1,8 +1,13 @@
 /*
- * The two channels of c-ares, and the settings they are made with.
+ * The three channels of c-ares, and the settings they are made with.
  *
- * One channel looks into the hosts file, the other one asks servers for exactly
- * the names that it is given. So the hosts file, then each step of the search,
+ * One channel looks into the hosts file, the others ask servers for exactly the
+ * names that they are given: one by UDP, and one by TCP what UDP has truncated.
+ * c-ares moves all questions of a channel to the next server when one fails in
+ * a way that concerns the server, a connection that is closed for instance. So
+ * a name whose answer cannot be had by TCP costs no others their tries.
+ *
+ * So the hosts file, then each step of the search,
  * is asked for both families before the next: an address of one name is never
  * mixed with one of another, and the hosts file is right about both families.
  *
@@ -153,15 +158,16 @@ static int cares_channel_get_tries(const struct cares *cares)
     return system->attempts > 0 ? (int)system->attempts : TRIES_DEFAULT;
 }
 
-/* Opens the channel that asks servers. Nothing is searched there. */
-WEIR_MUST_USE static int cares_channel_open_dns(struct cares *cares)
+/* Opens a channel that asks servers. Nothing is searched there. */
+WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
+                                                    int flag, ares_channel *ret)
 {
     char lookups[] = "b";
     const char *path = cares->config.resolv_conf;
     wr_assert(cares->files != NULL);
-    wr_assert(!cares->dns);
+    wr_assert(!*ret);
     struct ares_options options = {
-        .flags = ARES_FLAG_NOSEARCH,
+        .flags = ARES_FLAG_NOSEARCH | flag,
         .timeout = cares_channel_get_timeout_ms(cares),
         .tries = cares_channel_get_tries(cares),
         .lookups = lookups,
@@ -171,17 +177,17 @@ WEIR_MUST_USE static int cares_channel_open_dns(struct cares *cares)
     };
 
     int status =
-        ares_init_options(&cares->dns, &options,
+        ares_init_options(ret, &options,
                           ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
                               ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
                               (path ? ARES_OPT_RESOLVCONF : 0));
     if (status != ARES_SUCCESS) {
-        cares->dns = NULL;
+        *ret = NULL;
         return cares_channel_error(status);
     }
-    wr_cares_use_sockets(cares);
+    wr_cares_use_sockets(cares, *ret);
     if (cares->config.servers) {
-        status = ares_set_servers_ports_csv(cares->dns, cares->config.servers);
+        status = ares_set_servers_ports_csv(*ret, cares->config.servers);
     }
     return status == ARES_SUCCESS ? 0 : cares_channel_error(status);
 }
@@ -195,7 +201,10 @@ int wr_cares_open(struct cares *cares)
     cares_channel_read_system(cares);
     int err = cares_channel_open_files(cares);
     if (err >= 0) {
-        err = cares_channel_open_dns(cares);
+        err = cares_channel_open_servers(cares, ARES_FLAG_IGNTC, &cares->dns);
+    }
+    if (err >= 0) {
+        err = cares_channel_open_servers(cares, ARES_FLAG_USEVC, &cares->tcp);
     }
     if (err < 0) {
         wr_cares_close(cares);
@@ -206,12 +215,17 @@ int wr_cares_open(struct cares *cares)
 void wr_cares_close(struct cares *cares)
 {
     ares_channel dns = cares->dns;
+    ares_channel tcp = cares->tcp;
     ares_channel files = cares->files;
 
     wr_timer_cancel(&cares->loop->wheel, &cares->timer);
     if (dns) {
         ares_destroy(dns); /* whose callbacks still look at the channel */
         cares->dns = NULL;
+    }
+    if (tcp) {
+        ares_destroy(tcp);
+        cares->tcp = NULL;
     }
     if (files) {
         ares_destroy(files);

@@ -175,6 +175,8 @@ static void cares_record_take(struct cares_record *record,
 }
 
 static void cares_record_go_on(struct cares_record *record);
+static bool cares_record_ask_by_tcp(struct cares_record *record,
+                                    enum wr_lookup_part part);
 
 /* A question is answered, perhaps from inside the call that asks. */
 static void cares_record_answered(void *arg, int status, int timeouts,
@@ -188,6 +190,12 @@ static void cares_record_answered(void *arg, int status, int timeouts,
     wr_assert(record->in_flight > 0);
     wr_assert(record->cares->asked_count > 0);
     record->in_flight--;
+    if (cares_record_ask_by_tcp(record, question->part)) {
+        if (result) {
+            ares_freeaddrinfo(result);
+        }
+        return;
+    }
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS && lookup;
          part++) {
         if (!wr_lookup_is_open(lookup, part) ||
@@ -217,6 +225,9 @@ static void cares_record_named(void *arg, int status, int timeouts, char *node,
     wr_assert(record->in_flight > 0);
     wr_assert(question->part == WR_LOOKUP_NAME);
     record->in_flight--;
+    if (cares_record_ask_by_tcp(record, WR_LOOKUP_NAME)) {
+        return;
+    }
     if (record->lookup) {
         record->errs[WR_LOOKUP_NAME] =
             cares_record_get_error(record->cares, status);
@@ -287,6 +298,34 @@ static void cares_record_ask_servers(struct cares_record *record,
                                     part);
         }
     }
+}
+
+/* Asks once more, by TCP, when the datagram that c-ares has taken for an answer
+ * was truncated; true when it does. @record may be gone then. */
+static bool cares_record_ask_by_tcp(struct cares_record *record,
+                                    enum wr_lookup_part part)
+{
+    struct cares *cares = record->cares;
+    char name[WR_NAME_SIZE];
+
+    wr_assert(cares->tcp != NULL);
+    if (!cares->is_truncated || record->in_files || !record->lookup ||
+        !wr_lookup_is_open(record->lookup, part)) {
+        return false;
+    }
+    cares->is_truncated = false;
+    if (part == WR_LOOKUP_NAME) {
+        cares_record_ask_name(record, cares->tcp);
+        return true;
+    }
+    size_t step = record->step - 1; /* the one that was asked */
+    const bool is_there =
+        wr_name_candidate(record->name, &cares->system.search, &step, name);
+    wr_assert(is_there);
+    record->in_flight++;
+    cares_record_ask_family(record, cares->tcp, name,
+                            part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET, part);
+    return true;
 }
 
 /* Takes the next step at the servers, or ends the lookup. */

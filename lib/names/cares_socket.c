@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define DNS_HEADER_SIZE 12
+#define DNS_TRUNCATED   0x02 /* in the third byte of the header */
+#define DNS_UDP_MAX     512 /* bytes of an answer, where no more is asked for */
 #define EMPTY_MAX       64u
 
 struct cares_socket {
@@ -83,6 +85,7 @@ static void cares_socket_arm(struct cares_socket *socket)
 /* An error of the socket is found by reading and by writing. */
 static void cares_socket_process(struct cares_socket *socket, uint32_t events)
 {
+    struct cares *cares = socket->cares;
     const uint32_t error = POLLERR | POLLHUP;
     const uint32_t wanted = socket->wanted;
     const bool can_read = (wanted & POLLIN) && (events & (POLLIN | error));
@@ -92,10 +95,12 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
     wr_assert(!socket->is_closing);
     wr_assert(events != 0);
     socket->is_used = true;
-    ares_process_fd(socket->cares->dns, can_read ? socket->fd : ARES_SOCKET_BAD,
+    ares_process_fd(socket->is_datagram ? cares->dns : cares->tcp,
+                    can_read ? socket->fd : ARES_SOCKET_BAD,
                     can_write ? socket->fd : ARES_SOCKET_BAD);
     socket->is_used = false;
-    wr_cares_push_work(socket->cares);
+    cares->is_truncated = false;
+    wr_cares_push_work(cares);
 }
 
 /* A poll that fails is not repeated: the time-out of c-ares ends what it was
@@ -214,6 +219,13 @@ static uint8_t cares_socket_get_rcode(const uint8_t *answer, int32_t len)
                : 0;
 }
 
+/* True for an answer that has to be asked for by TCP. */
+static bool cares_socket_is_truncated(const uint8_t *answer, int32_t len)
+{
+    return len >= DNS_HEADER_SIZE &&
+           ((answer[2] & DNS_TRUNCATED) || len > DNS_UDP_MAX);
+}
+
 /* NOLINTNEXTLINE(readability-function-size): c-ares says what it is given */
 static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
                                           size_t size, int flags,
@@ -233,7 +245,18 @@ static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
         got = -EAGAIN; /* the next poll finds the others */
     }
     cares->rcode = addr ? cares_socket_get_rcode(buf, got) : 0;
+    cares->is_truncated = addr && cares_socket_is_truncated(buf, got);
     return cares_socket_result(got);
+}
+
+static size_t cares_socket_count_bytes(const struct iovec *iov, int count)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < count; i++) {
+        total += iov[i].iov_len;
+    }
+    return total;
 }
 
 static ares_ssize_t cares_socket_sendv(ares_socket_t fd,
@@ -250,10 +273,16 @@ static ares_ssize_t cares_socket_sendv(ares_socket_t fd,
          * it has, an error that comes back concerns all questions alike. */
         sent = wr_sys_send(fd, iov, (uint32_t)count);
     }
+    if ((sent == -EAGAIN || sent == -ENOBUFS) && socket->is_datagram) {
+        /* c-ares would ask again at once, and after the last try tell that no
+         * server is there: without room a question is lost as on the way, and
+         * asked again when its time is over. */
+        return (ares_ssize_t)cares_socket_count_bytes(iov, count);
+    }
     return cares_socket_result(sent);
 }
 
-void wr_cares_use_sockets(struct cares *cares)
+void wr_cares_use_sockets(struct cares *cares, ares_channel channel)
 {
     static const struct ares_socket_functions functions = {
         .asocket = cares_socket_open,
@@ -266,7 +295,7 @@ void wr_cares_use_sockets(struct cares *cares)
      * go on taking this one. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    ares_set_socket_functions(cares->dns, &functions, cares);
+    ares_set_socket_functions(channel, &functions, cares);
 #pragma GCC diagnostic pop
 }
 

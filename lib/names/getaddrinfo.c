@@ -177,8 +177,9 @@ int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
     wr_require(address && ret, -EINVAL);
     wr_require(!known.numeric_host || !known.name_required, -EINVAL);
     const struct weir_address own = *address;
-    wr_require(own.len > 0 && (own.storage.any.sa_family == AF_INET ||
-                               own.storage.any.sa_family == AF_INET6),
+    wr_require(own.len > 0, -EINVAL);
+    wr_require(own.storage.any.sa_family == AF_INET ||
+                   own.storage.any.sa_family == AF_INET6,
                -EAFNOSUPPORT);
     wr_require(wr_address_is_valid(&own), -EINVAL);
     if (!known.numeric_host) {

@@ -149,7 +149,7 @@ int wr_attempt_start(struct wr_attempt *attempt,
     wr_attempt_check_invariants(attempt);
     wr_assert(address->len > 0);
     wr_assert(!wr_attempt_is_under_way(attempt));
-    int fd = wr_connect_socket_open(address->storage.any.sa_family,
+    int fd = wr_connect_socket_open(loop, address->storage.any.sa_family,
                                     options->proto, options->local,
                                     options->local_port, options->connection);
     if (fd < 0) {

@@ -151,7 +151,7 @@ static void connect_finish(weir_connect *connect, int err, weir_transport *t)
     wr_assert(err < 0 || t);
     wr_assert(!connect->was_told);
     if (connect->error_text) {
-        wr_race_write_errors(&connect->race, err < 0 ? t : NULL,
+        wr_race_write_errors(&connect->race, err < 0 ? t : NULL, err,
                              connect->error_text, connect->error_text_size);
     }
     if (connect->done) {
@@ -304,9 +304,9 @@ static void connect_timer_expired(struct wr_timer *timer)
 static void connect_adopt(weir_connect *connect)
 {
     const int fd = connect->fd;
-    const int err = connect->is_pipe ? 0
-                                     : wr_sock_configure(fd, connect->family,
-                                                         &connect->connection);
+    const int family = connect->is_pipe ? AF_UNSPEC : connect->family;
+    const int err =
+        wr_sock_configure(connect->loop, fd, family, &connect->connection);
 
     wr_assert(fd >= 0);
     if (err < 0) {

@@ -111,7 +111,7 @@ static int connect_plan_read_all(struct wr_connect_plan *plan, const char *host,
                                  const struct weir_connect_options *options)
 {
     if (options->use_sock) {
-        wr_require(!host && options->address_count == 0, -EINVAL);
+        wr_require(!host && port == 0 && options->address_count == 0, -EINVAL);
         return connect_plan_adopted(plan, options);
     }
     int err = connect_plan_peers(plan, host, port, options);

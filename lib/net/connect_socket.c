@@ -36,7 +36,7 @@ static int connect_socket_bind(int fd, int family,
     return wr_sys_bind(fd, &address.storage.any, address.len);
 }
 
-int wr_connect_socket_open(int family, int proto,
+int wr_connect_socket_open(const weir_loop *loop, int family, int proto,
                            const struct weir_address *local,
                            uint16_t local_port,
                            const struct weir_connection_options *connection)
@@ -48,7 +48,7 @@ int wr_connect_socket_open(int family, int proto,
     if (fd < 0) {
         return fd;
     }
-    int err = wr_sock_configure(fd, family, connection);
+    int err = wr_sock_configure(loop, fd, family, connection);
     if (err >= 0) {
         err = connect_socket_bind(fd, family, local, local_port);
     }

@@ -13,8 +13,8 @@
  * to @local; where that has length 0 to any address with @local_port, or not at
  * all. */
 WEIR_MUST_USE int
-wr_connect_socket_open(int family, int proto, const struct weir_address *local,
-                       uint16_t local_port,
+wr_connect_socket_open(const weir_loop *loop, int family, int proto,
+                       const struct weir_address *local, uint16_t local_port,
                        const struct weir_connection_options *connection);
 
 #endif

@@ -102,7 +102,8 @@ static int endpoint_open_socket(weir_endpoint *endpoint)
         endpoint->fd = fd;
     }
     wr_assert(endpoint->fd >= 0);
-    int err = wr_datagram_configure(endpoint->fd, family, &endpoint->options);
+    int err = wr_datagram_configure(endpoint->loop, endpoint->fd, family,
+                                    &endpoint->options);
     wr_require(err >= 0, err);
     return endpoint->options.use_sock ? 0 : endpoint_name_socket(endpoint);
 }

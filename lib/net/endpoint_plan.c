@@ -140,6 +140,7 @@ int wr_endpoint_plan_read(struct wr_endpoint_plan *plan,
     if (options->use_sock) {
         wr_require(plan->remote.len == 0 && !wr_endpoint_plan_has_names(plan),
                    -EINVAL);
+        wr_require(options->local_port == 0, -EINVAL);
         return endpoint_plan_adopt(plan, options);
     }
     plan->family = endpoint_plan_find_family(plan, options);

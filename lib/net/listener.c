@@ -124,7 +124,8 @@ static int listener_set_bind_options(int fd, int family,
 static int listener_configure(struct wr_listener *listener, int fd,
                               const struct wr_listen_options *options)
 {
-    int err = wr_sock_configure(fd, listener->family, options->connection);
+    int err = wr_sock_configure(listener->loop, fd, listener->family,
+                                options->connection);
     if (err >= 0 && options->defer_accept_s > 0 &&
         listener->family != AF_UNIX) {
         const int seconds = options->defer_accept_s > INT32_MAX

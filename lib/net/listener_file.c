@@ -126,7 +126,7 @@ int wr_listener_file_bind(int fd, const struct weir_address *address,
         return err;
     }
     err = wr_sys_lstat(path, &file);
-    if (err >= 0 && (file.st_mode & ALLPERMS) != mode) {
+    if (err >= 0 && (file.st_mode & WR_MODE_BITS) != mode) {
         /* A link that has taken the file's place meanwhile is not followed. */
         err = wr_sys_chmod(path, mode);
     }

@@ -400,20 +400,26 @@ void wr_race_abandon(struct wr_race *race)
     }
 }
 
-static void race_append_error(const weir_transport *broken, char *buf,
+/* A transport that was aborted has no error of its own: the attempt was given
+ * up with @err. */
+static void race_append_error(const weir_transport *broken, int err, char *buf,
                               size_t size)
 {
     const size_t len = strlen(buf);
+    const bool is_ours = weir_transport_get_error(broken) == 0;
     char text[256];
 
     wr_assert(len < size);
+    wr_assert(err < 0);
     weir_transport_get_error_text(broken, text, sizeof(text));
-    wr_ignore(
-        snprintf(buf + len, size - len, "%s%s", len > 0 ? "; " : "", text) < 0);
+    wr_ignore(snprintf(buf + len, size - len, "%s%s%s%s", len > 0 ? "; " : "",
+                       text, is_ours ? ": " : "",
+                       is_ours ? weir_strerror(err) : "") < 0);
 }
 
 void wr_race_write_errors(const struct wr_race *race,
-                          const weir_transport *broken, char *buf, size_t size)
+                          const weir_transport *broken, int err, char *buf,
+                          size_t size)
 {
     const struct wr_eyeballs *eyeballs = &race->eyeballs;
     char text[WEIR_ADDRESS_TEXT_SIZE];
@@ -437,7 +443,7 @@ void wr_race_write_errors(const struct wr_race *race,
                  race->name->host, weir_strerror(race->lookup_err));
     }
     if (broken) {
-        race_append_error(broken, buf, size);
+        race_append_error(broken, err, buf, size);
     }
 }
 

@@ -97,8 +97,10 @@ void wr_race_dump(const struct wr_race *race, FILE *out);
 
 /* Writes each failed candidate with its error, as in "192.0.2.1:80: Connection
  * refused; ...", or the name with its error, and after them that of @broken
- * (NULL: none), which was made of the winner; cut if it does not fit. */
+ * (NULL: none), which was made of the winner, or @err where it was aborted; cut
+ * if it does not fit. */
 void wr_race_write_errors(const struct wr_race *race,
-                          const weir_transport *broken, char *buf, size_t size);
+                          const weir_transport *broken, int err, char *buf,
+                          size_t size);
 
 #endif

@@ -75,7 +75,8 @@ static void server_accept_end_if_stopping(weir_server *server,
     }
 }
 
-/* The handshake of a client has ended. */
+/* The handshake of a client has ended. One whose connection_made began another
+ * one, inside it, is not of the set any more: that other one is. */
 static void server_accept_shaken(void *arg, int err, weir_transport *t)
 {
     weir_server *server = arg;
@@ -86,7 +87,7 @@ static void server_accept_shaken(void *arg, int err, weir_transport *t)
         .server = server,
     };
 
-    wr_assert(t->set == &server->set);
+    wr_assert(err == 0 || t->set == &server->set);
     if (err < 0 && weir_transport_get_end(t) == WEIR_END_BROKEN) {
         wr_loop_report(server->loop, &exception);
     }
@@ -113,7 +114,8 @@ static void server_accept_open_client(weir_server *server,
     wr_assert(server->client_count < server->connection_limit);
     if (listener->was_listening) {
         /* The connection may be older than the listener's settings. */
-        wr_ignore(wr_sock_configure(fd, listener->family, &server->connection));
+        wr_ignore(wr_sock_configure(server->loop, fd, listener->family,
+                                    &server->connection));
     }
     const struct wr_sock_options options = {
         .connection = &server->connection,
@@ -133,6 +135,16 @@ static void server_accept_open_client(weir_server *server,
     server->pins--;
 }
 
+static void server_accept_refuse(weir_server *server,
+                                 const struct wr_listener *listener, int fd)
+{
+    const struct wr_sock_options options = {.connection = &server->connection,
+                                            .family = listener->family};
+
+    wr_assert(fd >= 0);
+    wr_sock_close_fd(server->loop, fd, &options);
+}
+
 /* Keeps a descriptor until another connection is lost. */
 static void server_accept_park(weir_server *server,
                                struct wr_listener *listener, int fd)
@@ -140,7 +152,7 @@ static void server_accept_park(weir_server *server,
     wr_assert(server->state == SERVER_SERVING);
     struct parked *parked = wr_alloc(&server->loop->counting, sizeof(*parked));
     if (!parked) {
-        wr_prep_close(&server->loop->uring, fd);
+        server_accept_refuse(server, listener, fd);
         server_accept_report(server, "no memory to keep a connection waiting",
                              -ENOMEM);
         return;
@@ -183,7 +195,7 @@ void wr_server_close_parked(weir_server *server)
 
     wr_assert(wr_server_is_closed(server));
     while ((parked = server_accept_unpark(server))) {
-        wr_ignore(wr_sys_close(parked->fd)); /* nothing was sent on it */
+        server_accept_refuse(server, parked->listener, parked->fd);
         wr_free(&server->loop->counting, parked, sizeof(*parked));
     }
 }

@@ -11,6 +11,7 @@
 
 #include "lib/base/options.h"
 #include "lib/transport/sock.h"
+#include "uring/sys.h"
 
 int wr_server_options_read(const void *outer,
                            struct weir_server_options *server)
@@ -41,7 +42,7 @@ int wr_server_options_check(const struct weir_server_options *options,
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
-    wr_require(options->socket_mode <= ALLPERMS, -EINVAL);
+    wr_require(options->socket_mode <= WR_MODE_BITS, -EINVAL);
     wr_require(options->backlog >= 0, -EINVAL);
     wr_require(wr_socket_is_proto(options->proto), -EINVAL);
     wr_require(options->proto == 0 || !options->use_sock, -EINVAL);
@@ -50,7 +51,7 @@ int wr_server_options_check(const struct weir_server_options *options,
         wr_require(!host && options->host_count == 0 && port == 0, -EINVAL);
     }
     if (options->use_sock) {
-        wr_require(!host && options->host_count == 0, -EINVAL);
+        wr_require(!host && options->host_count == 0 && port == 0, -EINVAL);
         int family = wr_socket_check(options->sock, NULL);
         wr_require(family >= 0, family);
         wr_require(options->family == AF_UNSPEC || options->family == family,

@@ -18,6 +18,7 @@ sock_sendfile_splice(const struct wr_sock_call *call, struct wr_sendfile *part,
     const int64_t res = wr_sys_sendfile(call->fd, part->fd, part->offset, len);
 
     if (res > 0) {
+        wr_sendfile_found_room(part, len, (uint64_t)res);
         wr_budget_send(&call->loop->budget, (uint64_t)res);
     } else if (res < 0 && wr_sendfile_is_blamed((int)res)) {
         part->only_reads = true;
@@ -117,7 +118,7 @@ int64_t weir_sock_sendfile(weir_loop *loop, int fd, int file, uint64_t *offset,
     wr_require(err == 0, err);
     err = sock_sendfile_check(fd);
     if (err == 0) {
-        err = wr_sendfile_init(&part, loop, file, *offset, count);
+        err = wr_sendfile_init(&part, file, *offset, count);
     }
     int64_t sent = 0;
     if (err == 0) {

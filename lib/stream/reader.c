@@ -302,6 +302,8 @@ int weir_reader_set_transport(weir_reader *reader, weir_transport *t)
     }
     wr_require(!t || !reader->transport || reader->transport == t, -EBUSY);
     if (reader->transport != t) {
+        wr_budget_withdraw(&reader->evictable);
+        wr_reader_look_later(reader); /* it may have to be offered again */
         reader->transport = t;
         reader->is_paused = false;
     }

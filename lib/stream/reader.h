@@ -62,9 +62,10 @@ WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
 
 /* ---- reader_fds.c ---- */
 
-/* Takes descriptors that came along with the next bytes; others are @lost. */
-void wr_reader_feed_fds(weir_reader *reader, const int *fds, size_t count,
-                        bool lost);
+/* Takes descriptors that came along with the next bytes of the transport, which
+ * closes those that it does not take; others are @lost. */
+void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
+                        size_t count, bool lost);
 /* Closes those that were not taken. */
 void wr_reader_drop_fds(weir_reader *reader);
 

@@ -10,6 +10,8 @@
  */
 #include "reader.h"
 
+#include "lib/transport/transport.h"
+#include "uring/closer.h"
 #include "weir/unix.h"
 
 #include <string.h>
@@ -20,10 +22,14 @@ struct wr_reader_fds {
     int fds[WEIR_FDS_MAX];
 };
 
-static void reader_fds_close(weir_loop *loop, const int *fds, size_t count)
+/* A protocol of the program's may stand between this reader and the transport
+ * that has received them. */
+static void reader_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        wr_prep_close(&loop->uring, fds[i]);
+    if (t->ops->discard_fds) {
+        t->ops->discard_fds(t, fds, count);
+    } else {
+        wr_closer_close_alone(fds, count);
     }
 }
 
@@ -50,12 +56,12 @@ static size_t reader_fds_room(weir_reader *reader)
     return WEIR_FDS_MAX - reader->fds->count;
 }
 
-void wr_reader_feed_fds(weir_reader *reader, const int *fds, size_t count,
-                        bool lost)
+void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
+                        size_t count, bool lost)
 {
     wr_reader_check_invariants(reader);
     if (reader->is_eof || reader->exception) { /* the program has ended it */
-        reader_fds_close(reader->loop, fds, count);
+        reader_fds_discard(t, fds, count);
         return;
     }
     const size_t room = count > 0 ? reader_fds_room(reader) : 0;
@@ -66,7 +72,7 @@ void wr_reader_feed_fds(weir_reader *reader, const int *fds, size_t count,
         reader->fds->count += (uint32_t)kept;
         wr_reader_look_later(reader);
     }
-    reader_fds_close(reader->loop, fds + kept, count - kept);
+    reader_fds_discard(t, fds + kept, count - kept);
     reader->has_lost_fds |= lost || kept < count;
     wr_reader_check_invariants(reader);
 }
@@ -74,7 +80,7 @@ void wr_reader_feed_fds(weir_reader *reader, const int *fds, size_t count,
 void wr_reader_drop_fds(weir_reader *reader)
 {
     if (WR_UNLIKELY(reader->fds != NULL)) {
-        reader_fds_close(reader->loop, reader->fds->fds, reader->fds->count);
+        wr_closer_close_alone(reader->fds->fds, reader->fds->count);
         reader_fds_free(reader);
     }
 }

@@ -131,7 +131,9 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
         /* Without room to receive nothing would ever wake the task. */
         wr_waiter_wake(wr_container_of(link, struct wr_waiter, link), -ENOMEM);
     } else if (!all && !wr_list_is_linked(&reader->evictable.link)) {
-        wr_budget_offer(&reader->loop->budget, &reader->evictable);
+        wr_budget_offer(&reader->loop->budget, &reader->evictable,
+                        reader->transport ? &reader->transport->evictable
+                                          : NULL);
     }
 }
 
@@ -148,7 +150,7 @@ void wr_reader_memory_init(weir_reader *reader)
 void wr_reader_memory_fini(weir_reader *reader)
 {
     wr_assert(wr_list_is_empty(&reader->waiters)); /* nothing waits for it */
-    wr_list_remove(&reader->evictable.link);
+    wr_budget_withdraw(&reader->evictable);
     wr_list_remove(&reader->turn_end.link);
     wr_timer_cancel(&reader->loop->wheel, &reader->compaction_timer);
 }

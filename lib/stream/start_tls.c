@@ -109,6 +109,7 @@ static void start_tls_move(weir_writer *writer, weir_transport *t)
         wr_recvq_consume(&reader->queue, reader->queue.total);
     }
     wr_assert(!reader->is_paused);
+    wr_budget_withdraw(&reader->evictable);
     reader->transport = t;
     writer->transport = weir_transport_ref(t);
     weir_transport_unref(old);

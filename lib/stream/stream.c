@@ -265,9 +265,8 @@ static int stream_fds_received(void *user, weir_transport *t, const int *fds,
                                size_t count, bool lost)
 {
     weir_writer *writer = user;
-    (void)t;
     wr_writer_check_invariants(writer);
-    wr_reader_feed_fds(&writer->reader, fds, count, lost);
+    wr_reader_feed_fds(&writer->reader, t, fds, count, lost);
     return 0;
 }
 

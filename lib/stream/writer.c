@@ -226,7 +226,8 @@ static inline bool writer_must_drain(const weir_writer *writer)
 {
     const weir_transport *t = writer->transport;
     return WR_UNLIKELY(t->writing_paused) && writer->state == WRITER_BOUND &&
-           !writer_has_failed(t) && t->write_error == 0;
+           !writer_has_failed(t) && t->write_error == 0 &&
+           !wr_transport_may_join(t);
 }
 
 /* A wake with 1 says that the low mark was reached: the task goes on, unless

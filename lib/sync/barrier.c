@@ -8,7 +8,9 @@
  * The last task to come ends the round, and so does a reset or an abort: all
  * that wait are woken with the round's result, and leave. Until the last of
  * them has run, their results may still change to WEIR_EBROKEN, and tasks that
- * come are blocked. Then the blocked ones are let in, first come, first served.
+ * come are blocked. Then the blocked ones are let in, first come, first served,
+ * in a turn of their own: what the last one that left does at once, a reset for
+ * instance, is not done to them.
  *
  * Places follow from the queue when the round is full, so a waiter that was
  * cancelled leaves no gap.
@@ -39,9 +41,10 @@ static const uint8_t barrier_edges[BARRIER_STATES] = {
 
 struct weir_barrier {
     struct wr_sync sync;
-    struct wr_list blocked; /* struct barrier_visit */
-    struct wr_list waiters; /* struct barrier_visit */
-    struct wr_list leaving; /* struct barrier_visit */
+    struct wr_list blocked;  /* struct barrier_visit */
+    struct wr_list waiters;  /* struct barrier_visit */
+    struct wr_list leaving;  /* struct barrier_visit */
+    struct wr_ready unblock; /* pending: the blocked ones are let in soon */
     uint32_t parties;
     uint32_t waiting_count;
     bool is_broken; /* set by abort, cleared by reset */
@@ -73,6 +76,13 @@ static void barrier_set_state(struct barrier_visit *visit,
     }
 }
 
+/* True while tasks that come have to wait for the next round. */
+static bool barrier_is_draining(const weir_barrier *barrier)
+{
+    return !wr_list_is_empty(&barrier->leaving) ||
+           wr_ready_is_pending(&barrier->unblock);
+}
+
 static void barrier_check_invariants(const weir_barrier *barrier)
 {
     wr_sync_check_invariants(&barrier->sync);
@@ -81,8 +91,10 @@ static void barrier_check_invariants(const weir_barrier *barrier)
               wr_list_is_empty(&barrier->waiters));
     wr_assert(wr_list_is_empty(&barrier->leaving) ||
               wr_list_is_empty(&barrier->waiters));
-    wr_assert(!wr_list_is_empty(&barrier->leaving) ||
+    wr_assert(barrier_is_draining(barrier) ||
               wr_list_is_empty(&barrier->blocked));
+    wr_assert(!wr_ready_is_pending(&barrier->unblock) ||
+              wr_list_is_empty(&barrier->waiters));
 }
 
 static struct barrier_visit *barrier_first_of(const struct wr_list *waiters)
@@ -142,8 +154,11 @@ static void barrier_break_round(weir_barrier *barrier)
 }
 
 /* Lets the blocked ones in, until they make a round full. */
-static void barrier_unblock(weir_barrier *barrier)
+static void barrier_unblock(struct wr_ready *ready)
 {
+    weir_barrier *barrier = wr_container_of(ready, weir_barrier, unblock);
+
+    wr_assert(wr_list_is_empty(&barrier->leaving));
     while (wr_list_is_empty(&barrier->leaving) &&
            !wr_list_is_empty(&barrier->blocked)) {
         struct barrier_visit *visit = barrier_first_of(&barrier->blocked);
@@ -154,6 +169,7 @@ static void barrier_unblock(weir_barrier *barrier)
             barrier_end_round(barrier, 0);
         }
     }
+    barrier_check_invariants(barrier);
 }
 
 int weir_barrier_new(weir_loop *loop, uint32_t parties, weir_barrier **ret)
@@ -170,6 +186,7 @@ int weir_barrier_new(weir_loop *loop, uint32_t parties, weir_barrier **ret)
     wr_list_init(&barrier->blocked);
     wr_list_init(&barrier->waiters);
     wr_list_init(&barrier->leaving);
+    wr_ready_init(&barrier->unblock, barrier_unblock);
     barrier->parties = parties;
     *ret = barrier;
     return 0;
@@ -183,7 +200,7 @@ WEIR_MUST_USE static int barrier_wait(weir_barrier *barrier)
 
     barrier_check_invariants(barrier);
     wr_require(!barrier->is_broken, WEIR_EBROKEN);
-    if (!wr_list_is_empty(&barrier->leaving)) {
+    if (barrier_is_draining(barrier)) {
         barrier_set_state(&visit, BARRIER_BLOCKED);
     } else if (barrier->waiting_count == barrier->parties - 1) {
         return barrier_end_round(barrier, 0);
@@ -200,7 +217,10 @@ WEIR_MUST_USE static int barrier_wait(weir_barrier *barrier)
     wr_assert(wr_list_is_linked(&visit.leaving));
     barrier_set_state(&visit, BARRIER_OUT);
     wr_list_remove(&visit.leaving);
-    barrier_unblock(barrier);
+    if (wr_list_is_empty(&barrier->leaving) &&
+        !wr_list_is_empty(&barrier->blocked)) {
+        wr_ready_push(&barrier->sync.loop->ready, &barrier->unblock);
+    }
     barrier_check_invariants(barrier);
     return visit.result;
 }
@@ -250,5 +270,6 @@ void weir_barrier_free(weir_barrier *barrier)
     barrier_check_invariants(barrier);
     barrier_send_all_out(&barrier->waiters, -ECANCELED);
     barrier_send_all_out(&barrier->blocked, -ECANCELED);
+    wr_ready_cancel(&barrier->unblock);
     wr_sync_free(&barrier->sync);
 }

@@ -189,10 +189,12 @@ int weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg,
     if (!spawn) {
         return -ENOMEM;
     }
+    const bool is_own = wr_wake_is_owned_by(loop->wake, wr_this_thread());
     *spawn = (struct run_spawn){.item = {.run = run_spawn_posted,
                                          .arg = spawn,
                                          .drop = run_drop_spawn,
-                                         .is_counted = true},
+                                         .is_counted = true,
+                                         .is_own = is_own},
                                 .loop = loop,
                                 .fn = fn,
                                 .arg = arg,

@@ -236,6 +236,21 @@ const struct wr_member_ops wr_task_member_ops = {
     .check = task_check_alive,
 };
 
+/* Scopes and groups lie on the stack that the task's function has left: they
+ * cannot be ended for it any more. */
+static void task_check_left_open(const weir_task *task)
+{
+    wr_debug_assert(task->state == WR_TASK_RUNNING);
+    if (WR_UNLIKELY(task->scope)) {
+        wr_check_misused(task->name, "returned inside a time-out: it did not "
+                                     "call weir_timeout_end()");
+    }
+    if (WR_UNLIKELY(task->group_count > 0)) {
+        wr_check_misused(task->name, "returned inside a task group: it did not "
+                                     "call weir_task_group_end()");
+    }
+}
+
 /* The fiber runs this from its first enter to its exit. */
 static void task_run_fiber(void *arg)
 {
@@ -244,9 +259,7 @@ static void task_run_fiber(void *arg)
     wr_debug_assert(task->future.loop->current == task);
     wr_debug_assert(!task->scope && task->group_count == 0);
     task->wake_result = task->fn(task->future.loop, task->arg);
-    /* The scopes and groups on this stack have ended. */
-    wr_assert(!task->scope);           /* weir_timeout_end() */
-    wr_assert(task->group_count == 0); /* weir_task_group_end() */
+    task_check_left_open(task);
     wr_fiber_exit(&task->fiber);
 }
 

@@ -35,12 +35,10 @@
 #include "weir/task.h"
 
 #define WR_TASK_NAME_MAX 32u
-/* Suspending calls of one task that need not wait, before others run. Where
- * they are quick the turns between them would cost more than they do, so the
- * task gets as many again, up to a number of times, for this long. */
-#define WR_TASK_BUDGET     128u
-#define WR_TASK_EXTENSIONS 15u
-#define WR_TASK_SLICE_NS   20000u
+/* A task whose calls are quick gets more, as many as it had or as a loop gives
+ * that is not crowded, for this long or up to a number of calls. */
+#define WR_TASK_CALLS_MAX 2048u
+#define WR_TASK_SLICE_NS  20000u
 /* Suspending calls of one task that fail while the loop is being freed; at the
  * next one the task is parked. */
 #define WR_TASK_REFUSALS_MAX 10000u
@@ -94,14 +92,13 @@ struct weir_task {
     enum wr_task_state state;
     uint32_t requests; /* cancellations that were not taken back */
     uint32_t
-        told_requests;    /* the first of them, which ->cancel does not mean */
-    uint32_t expired;     /* open scopes whose time is over */
-    uint32_t refusals;    /* calls that failed while the loop was freed */
-    int32_t budget;       /* calls before others run; below 0: others run now */
-    uint32_t extensions;  /* of the budget, since the task was entered */
-    uint64_t extended_ns; /* when the first of them was given */
-    struct wr_list causes;   /* interruptions that no call has told of yet */
-    struct wr_list cancel;   /* in causes: of weir_task_cancel() */
+        told_requests;     /* the first of them, which ->cancel does not mean */
+    uint32_t expired;      /* open scopes whose time is over */
+    uint32_t refusals;     /* calls that failed while the loop was freed */
+    struct wr_calls calls; /* since it was entered */
+    uint64_t extended_ns;  /* when it got more of them for the first time */
+    struct wr_list causes; /* interruptions that no call has told of yet */
+    struct wr_list cancel; /* in causes: of weir_task_cancel() */
     struct wr_list shutdown; /* in causes, for good: the loop is being freed */
 
     char name[WR_TASK_NAME_MAX];
@@ -126,14 +123,15 @@ static inline void wr_task_debug_check(const weir_task *task)
 WEIR_MUST_USE int wr_task_begin_slowly(weir_loop *loop);
 WEIR_MUST_USE int wr_task_enter_slowly(weir_loop *loop);
 
-/* True when a task runs that nothing interrupts and whose budget lasts, of
+/* True when a task runs that nothing interrupts and that has calls left, of
  * which this takes one call. False: the call begins slowly. */
 WEIR_MUST_USE static inline bool wr_task_try_enter(weir_loop *loop)
 {
     weir_task *task = loop->current;
 
     return WR_LIKELY(task && wr_loop_is_ours(loop) &&
-                     wr_list_is_empty(&task->causes) && --task->budget >= 0);
+                     wr_list_is_empty(&task->causes) &&
+                     --task->calls.left >= 0);
 }
 
 /* Begins a suspending call: 0, or an error that the call returns:
@@ -245,8 +243,7 @@ static inline void wr_task_set_running(weir_task *task)
 {
     wr_debug_assert(!wr_ready_is_pending(&task->ready));
     wr_task_set_state(task, WR_TASK_RUNNING);
-    task->budget = WR_TASK_BUDGET - 1;
-    task->extensions = 0;
+    task->calls = task->future.loop->calls;
 }
 
 /* Nothing of it will run any more. */

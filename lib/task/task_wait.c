@@ -1,7 +1,7 @@
 /*
  * How tasks wait and how they are interrupted.
  *
- * This file alone writes a task's budget and its interruptions, and with task.c
+ * This file alone writes a task's calls and its interruptions, and with task.c
  * goes from state to state. An interruption (a cancellation, a time-out that is
  * over, a failure in a group, the loop's end) puts its cause into the task's
  * list. Only a suspending call that returns -ECANCELED empties the list: where
@@ -43,8 +43,8 @@ void wr_task_check_invariants(const weir_task *task)
     wr_assert((task->fiber.stack == NULL) == (task->state == WR_TASK_DONE));
     wr_assert(!task->future.is_done || wr_task_has_ended(task));
     wr_assert(task->number > 0);
-    wr_assert(task->budget < (int32_t)WR_TASK_BUDGET);
-    wr_assert(task->extensions <= WR_TASK_EXTENSIONS);
+    wr_assert(task->calls.given <= WR_TASK_CALLS_MAX);
+    wr_assert(task->calls.left <= (int32_t)task->calls.given);
     wr_assert(task->expired == 0 || task->scope);
     task_wait_check_lists(task);
 }
@@ -246,22 +246,24 @@ static void task_wait_count_refusal(weir_task *task)
     }
 }
 
-/* The budget of the running task is used up: true when it is extended. */
+/* The running task has no calls left: true when it gets more. */
 static bool task_wait_extend(weir_task *task)
 {
     const uint64_t now_ns = wr_sys_now();
+    struct wr_calls *calls = &task->calls;
 
-    wr_assert(task->budget < 0);
-    wr_assert(task->extensions <= WR_TASK_EXTENSIONS);
-    if (task->extensions == 0) {
+    wr_assert(calls->left < 0);
+    wr_assert(calls->given <= WR_TASK_CALLS_MAX);
+    if (calls->given == task->future.loop->calls.given) {
         task->extended_ns = now_ns;
     }
-    if (task->extensions == WR_TASK_EXTENSIONS ||
+    if (calls->given == WR_TASK_CALLS_MAX ||
         now_ns - task->extended_ns >= WR_TASK_SLICE_NS) {
         return false;
     }
-    task->extensions++;
-    task->budget = WR_TASK_BUDGET - 1;
+    const uint32_t more = calls->given < WR_CALLS ? calls->given : WR_CALLS;
+    calls->left = (int32_t)more - 1;
+    calls->given += more;
     return true;
 }
 
@@ -274,7 +276,7 @@ int wr_task_begin_slowly(weir_loop *loop)
     if (wr_list_is_linked(&task->shutdown)) {
         task_wait_count_refusal(task);
     }
-    if (--task->budget < 0 && !task_wait_extend(task)) {
+    if (--task->calls.left < 0 && !task_wait_extend(task)) {
         wr_task_yield(loop);
     }
     return 0;

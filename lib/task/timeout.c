@@ -142,8 +142,15 @@ ssize_t weir_timeout_end(struct weir_timeout *timeout, ssize_t result)
         return result; /* the scope did not begin, or has ended */
     }
     timeout_check_invariants(scope);
-    wr_assert(task->scope == scope); /* scopes end in the reverse order */
-    wr_assert(task->state == WR_TASK_RUNNING);
+    if (WR_UNLIKELY(task->state != WR_TASK_RUNNING)) {
+        wr_check_misused(task->name, "has a time-out that it did not end "
+                                     "itself: weir_timeout_end() was called "
+                                     "elsewhere");
+    }
+    if (WR_UNLIKELY(task->scope != scope)) {
+        wr_check_misused(task->name, "ended a time-out before one that began "
+                                     "inside it");
+    }
     scope->task = NULL;
     task->scope = scope->outer;
     wr_timer_cancel(&task->future.loop->wheel, &scope->timer);

@@ -6,6 +6,7 @@
  */
 #include "certificate.h"
 
+#include "date.h"
 #include "directory.h"
 #include "extension.h"
 #include "uring/check.h"
@@ -19,74 +20,12 @@ enum {
     ATTRIBUTE_ORGANIZATION = 10,
 };
 
-/* ---- dates ---- */
-
-/* Takes two digits off a text. */
-static bool certificate_take_digits(struct wr_tls_der *text, int64_t *ret)
-{
-    wr_assert(text->data != NULL);
-    if (text->size < 2 || text->data[0] < '0' || text->data[0] > '9' ||
-        text->data[1] < '0' || text->data[1] > '9') {
-        return false;
-    }
-    *ret = 10 * (text->data[0] - '0') + (text->data[1] - '0');
-    text->data += 2;
-    text->size -= 2;
-    return true;
-}
-
-/* Days from 1970 to a day of the Gregorian calendar, of years from 0 on. */
-static int64_t certificate_count_days(int64_t year, int64_t month, int64_t day)
-{
-    wr_assert(year >= 0 && month >= 1 && day >= 1);
-    /* The year begins in March, so that the day of February 29 is its last. */
-    const int64_t months = month > 2 ? month - 3 : month + 9;
-    const int64_t years = month > 2 ? year : year - 1;
-    const int64_t leaps =
-        years < 0 ? -1 : years / 4 - years / 100 + years / 400;
-    return 365 * years + leaps + (153 * months + 2) / 5 + day - 1 - 719468;
-}
-
-/* UTCTime of 1950 to 2049 or GeneralizedTime, both with seconds, and in UTC. */
-static bool certificate_take_time(struct wr_tls_der *from, int64_t *ret)
-{
-    struct wr_tls_der text;
-    int64_t century = 0;
-    int64_t part[6]; /* year of the century, month, day, hour, minute, second */
-    uint8_t tag = 0;
-
-    wr_assert(from->data != NULL);
-    if (!wr_tls_der_take_any(from, &tag, &text) ||
-        (tag != WR_TLS_DER_UTC_TIME && tag != WR_TLS_DER_TIME) ||
-        (tag == WR_TLS_DER_TIME && !certificate_take_digits(&text, &century))) {
-        return false;
-    }
-    for (size_t i = 0; i < 6; i++) {
-        if (!certificate_take_digits(&text, &part[i])) {
-            return false;
-        }
-    }
-    if (tag == WR_TLS_DER_UTC_TIME) {
-        century = part[0] >= 50 ? 19 : 20;
-    }
-    if (text.size != 1 || text.data[0] != 'Z' || part[1] < 1 || part[1] > 12 ||
-        part[2] < 1 || part[2] > 31 || part[3] > 23 || part[4] > 59 ||
-        part[5] > 60) {
-        return false;
-    }
-    *ret = 86400 * certificate_count_days(100 * century + part[0], part[1],
-                                          part[2]) +
-           3600 * part[3] + 60 * part[4] + part[5];
-    return true;
-}
-
 static bool certificate_read_validity(struct wr_tls_x509 *x509,
                                       struct wr_tls_der validity)
 {
     wr_assert(validity.data != NULL);
-    return certificate_take_time(&validity, &x509->not_before) &&
-           certificate_take_time(&validity, &x509->not_after) &&
-           validity.size == 0;
+    return wr_tls_date_take(&validity, &x509->not_before) &&
+           wr_tls_date_take(&validity, &x509->not_after) && validity.size == 0;
 }
 
 /* ---- all of it ---- */
@@ -97,7 +36,6 @@ static bool certificate_read_extensions(struct wr_tls_x509 *x509,
 {
     struct wr_tls_der tagged;
     struct wr_tls_der list;
-    struct wr_tls_der extension;
     uint64_t seen = 0;
 
     wr_assert(rest.data != NULL);
@@ -116,8 +54,7 @@ static bool certificate_read_extensions(struct wr_tls_x509 *x509,
         return false;
     }
     while (list.size > 0) {
-        if (!wr_tls_der_take(&list, WR_TLS_DER_SEQUENCE, &extension) ||
-            !wr_tls_extension_read(x509, extension, &seen)) {
+        if (!wr_tls_extension_read(x509, &list, &seen)) {
             return false;
         }
     }
@@ -151,7 +88,6 @@ static bool certificate_read_body(struct wr_tls_x509 *x509,
                                   struct wr_tls_der *ret_algorithm)
 {
     struct wr_tls_der validity;
-    struct wr_tls_der key;
 
     wr_assert(body.data != NULL);
     return certificate_take_version(&body, &x509->version) &&
@@ -163,32 +99,26 @@ static bool certificate_read_body(struct wr_tls_x509 *x509,
            certificate_read_validity(x509, validity) &&
            wr_tls_der_take_whole(&body, WR_TLS_DER_SEQUENCE, &x509->subject) &&
            wr_tls_directory_is_good(x509->subject) &&
-           wr_tls_der_take(&body, WR_TLS_DER_SEQUENCE, &key) &&
-           wr_tls_strength_of_key(key, &x509->key) &&
+           wr_tls_der_take_whole(&body, WR_TLS_DER_SEQUENCE, &x509->key_info) &&
+           wr_tls_strength_of_key(x509->key_info, &x509->key) &&
            certificate_read_extensions(x509, body);
 }
 
 int wr_tls_x509_read(struct wr_tls_x509 *ret, const uint8_t *der, size_t size)
 {
     struct wr_tls_der from = {.data = der, .size = size};
-    struct wr_tls_der whole;
     struct wr_tls_der body;
     struct wr_tls_der said;
-    struct wr_tls_der algorithm;
-    struct wr_tls_der signature;
 
     wr_assert(der != NULL);
     *ret = (struct wr_tls_x509){
         .der = from,
         .path_len = WR_TLS_PATH_LEN_ANY,
     };
-    if (!wr_tls_der_take(&from, WR_TLS_DER_SEQUENCE, &whole) || from.size > 0 ||
-        !wr_tls_der_take(&whole, WR_TLS_DER_SEQUENCE, &body) ||
-        !wr_tls_der_take(&whole, WR_TLS_DER_SEQUENCE, &algorithm) ||
-        !wr_tls_der_take(&whole, WR_TLS_DER_BIT_STRING, &signature) ||
-        whole.size > 0 || !certificate_read_body(ret, body, &said) ||
-        !wr_tls_der_is_equal(&said, &algorithm) ||
-        !wr_tls_strength_of_signature(algorithm, &ret->signature)) {
+    if (!wr_tls_signed_read(&ret->sign, from, &body) ||
+        !certificate_read_body(ret, body, &said) ||
+        !wr_tls_der_is_equal(&said, &ret->sign.algorithm) ||
+        !wr_tls_strength_of_signature(said, &ret->signature)) {
         return -EBADMSG;
     }
     return 0;

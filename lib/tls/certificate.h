@@ -8,11 +8,13 @@
 #ifndef WEIR_LIB_TLS_CERTIFICATE_H
 #define WEIR_LIB_TLS_CERTIFICATE_H
 
+#include "signature.h"
 #include "strength.h"
 
 /* Of the extension keyUsage, as numbered there. */
 #define WR_TLS_USE_SIGNATURE (1u << 0)
 #define WR_TLS_USE_CERT_SIGN (1u << 5)
+#define WR_TLS_USE_LIST_SIGN (1u << 6)
 
 /* Of the extension extKeyUsage. */
 #define WR_TLS_FOR_SERVERS (1u << 0)
@@ -35,6 +37,8 @@ enum {
 
 struct wr_tls_x509 {
     struct wr_tls_der der;         /* all of it */
+    struct wr_tls_signed sign;     /* by the issuer */
+    struct wr_tls_der key_info;    /* the key, with the header */
     struct wr_tls_der serial;      /* of an INTEGER, the inside */
     struct wr_tls_der issuer;      /* names, with their headers */
     struct wr_tls_der subject;     /* as above */

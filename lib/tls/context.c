@@ -45,6 +45,13 @@ static bool context_is_alpn(const char *list)
     }
 }
 
+/* Whether a peer's certificates are looked at. */
+static bool context_verifies(const struct weir_tls_options *options)
+{
+    return options->server ? options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE
+                           : !options->no_verify;
+}
+
 static int context_check_options(const struct weir_tls_options *options)
 {
     const enum weir_tls_version min = options->min_version;
@@ -57,6 +64,10 @@ static int context_check_options(const struct weir_tls_options *options)
     wr_require(options->server || options->client_auth == 0, -EINVAL);
     wr_require(options->server || !options->no_tickets, -EINVAL);
     wr_require(!options->server || !options->no_verify, -EINVAL);
+    /* A list protects where certificates are looked at, and nowhere else. */
+    wr_require(context_verifies(options) ||
+                   !wr_tls_context_has(&options->revocations),
+               -EINVAL);
     wr_require(!options->alpn || context_is_alpn(options->alpn), -EINVAL);
     wr_require(options->server || options->identity_count == 0, -EINVAL);
     wr_require(options->server || !options->refuse_unknown_names, -EINVAL);
@@ -189,14 +200,17 @@ static int context_make(const struct weir_tls_options *options,
     context->is_server = options->server;
     context->keylog = options->keylog;
     context->keylog_user = options->keylog_user;
-    context->verifies = options->server
-                            ? options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE
-                            : !options->no_verify;
+    context->verifies = context_verifies(options);
     wr_ignore(pthread_mutex_init(&context->mutex, NULL) != 0); /* never fails */
-    wr_ignore(pthread_mutex_init(&context->judge_mutex, NULL) != 0);
+    wr_tls_revocation_init(&context->revocation);
     struct wr_tls_memory_scope before =
         wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
+    wr_ignore(wr_tls_memory_take_failure());
     int err = context_fill(context, options, text);
+    if (err < 0 && wr_tls_memory_take_failure()) {
+        text->line[0] = '\0'; /* whatever wolfSSL made of it */
+        err = -ENOMEM;
+    }
     wr_tls_memory_leave(before);
     if (err < 0) {
         wr_tls_context_free(context);

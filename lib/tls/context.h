@@ -31,6 +31,20 @@ wr_tls_context_open(weir_tls_context *context,
 /* Frees what wr_tls_context_open() made. */
 void wr_tls_context_close(struct WOLFSSL *ssl);
 
+/* Server: the connection takes the context's first protocol among those that a
+ * client offers in the body of its ALPN, @size bytes at @data; NULL: that is
+ * not known. To be called before wolfSSL reads the hello. 0 or -ENOMEM. */
+WEIR_MUST_USE int
+wr_tls_context_choose_protocol(const weir_tls_context *context,
+                               struct WOLFSSL *ssl, const uint8_t *data,
+                               size_t size);
+
+/* Logs a secret of TLS 1.3, of wolfSSL's number @id, where the context wants
+ * it. It is there where wolfSSL tells secrets. */
+void wr_tls_context_log_secret(const weir_tls_context *context,
+                               struct WOLFSSL *ssl, int id,
+                               const uint8_t *secret, int size);
+
 /* Server: whether the program chooses in each handshake. */
 bool wr_tls_context_asks(const weir_tls_context *context);
 /* Server: chooses the certificate for a client whose hello has no extensions:

@@ -2,9 +2,9 @@
  * Authorities in a folder of PEM files, a plain one or one with the links that
  * OpenSSL's rehash makes; the system's is such a one.
  *
- * The files are read in the order of their names, so that servers with the same
- * folder bind their tickets to the same rules (context_ticket.c). wolfSSL takes
- * an authority that it has once more, without harm. A file without a
+ * The files are read in the order of their names, so that each start is like
+ * the one before. wolfSSL takes an authority that it has once more, without
+ * harm. A file without a
  * certificate is left out, and so is a certificate that is not valid now: the
  * day on which one of many authorities ends must not be a server's last start.
  */

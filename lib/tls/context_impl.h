@@ -8,6 +8,7 @@
 
 #include "context.h"
 #include "path.h"
+#include "revocation.h"
 #include "ticket.h"
 
 #include <weir/tls.h>
@@ -46,11 +47,10 @@ struct weir_tls_context {
     uint64_t adder;
     bool has_adders;           /* several */
     struct wr_tls_trust trust; /* the authorities that @ctx has */
-    pthread_mutex_t judge_mutex;
-    WOLFSSL_CTX *judge; /* verifies one link at a time, under its mutex */
+    struct wr_tls_revocation revocation;
+    const char *why; /* a text that is read cannot be used; NULL: no word */
     bool is_server;
     bool verifies; /* the peer's certificates, where it has any */
-    bool has_tickets;
     void (*keylog)(void *user, const char *line); /* or NULL */
     void *keylog_user;
     bool refuses_unknown_names;
@@ -63,13 +63,13 @@ struct weir_tls_context {
     char *suites_of_others;
     weir_tls_choose_fn *choose; /* or NULL */
     void *choose_user;
-    struct wr_tls_ticket_keys ticket_keys;     /* under the mutex, too */
-    uint8_t ticket_rules[WR_TLS_TICKET_RULES]; /* of verifying clients */
+    struct wr_tls_ticket_keys ticket_keys; /* under the mutex, too */
 };
 
 /* A line on a failure, for the caller of weir_tls_context_new(). */
 struct wr_tls_context_text {
     char line[WR_TLS_CONTEXT_TEXT_MAX];
+    const char *why; /* of the error of a text; NULL: its code says it */
 };
 
 /* ---- context_life.c ---- */
@@ -131,10 +131,10 @@ WEIR_MUST_USE int wr_tls_context_load_system(weir_tls_context *context,
 WEIR_MUST_USE int wr_tls_context_use_protocols(WOLFSSL *ssl, const char *list,
                                                size_t len);
 
-/* A server's connection takes the context's first protocol among those that the
- * client offered, where it offered any: 0 or -ENOMEM. */
+/* Server: 0 where wolfSSL can look for a protocol in the list that the client
+ * sent; WEIR_ETLSPROTOCOL where a name is longer than the list. */
 WEIR_MUST_USE int
-wr_tls_context_choose_protocol(const weir_tls_context *context, WOLFSSL *ssl);
+wr_tls_context_check_protocols(const weir_tls_context *context, WOLFSSL *ssl);
 
 /* ---- context_names.c ---- */
 
@@ -154,11 +154,6 @@ wr_tls_context_check_tickets(const struct weir_tls_options *options);
 WEIR_MUST_USE int
 wr_tls_context_use_tickets(weir_tls_context *context,
                            const struct weir_tls_options *options);
-
-/* Clients are verified by what @text says: tickets are good only where the same
- * texts were read in the same order. */
-WEIR_MUST_USE int wr_tls_context_bind_tickets(weir_tls_context *context,
-                                              const void *text, size_t size);
 
 /* ---- context_keylog.c ---- */
 
@@ -189,18 +184,5 @@ void wr_tls_context_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key);
 
 /* wolfSSL's callback for each certificate of a peer. */
 int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store);
-
-/* ---- context_judge.c ---- */
-
-/* Makes what verifies links. Once it is made the authorities are all there, and
- * the lists of revocations may come. */
-WEIR_MUST_USE int wr_tls_context_make_judge(weir_tls_context *context);
-
-/* Reads a list of revocations, for links. */
-WEIR_MUST_USE int wr_tls_context_judge_by(weir_tls_context *context,
-                                          const uint8_t *data, long size);
-
-/* Verifies a link; @user: the context. */
-wr_tls_link_fn wr_tls_context_verify_link;
 
 #endif

@@ -77,18 +77,23 @@ static const char *context_keylog_label(int id)
     }
 }
 
+void wr_tls_context_log_secret(const weir_tls_context *context, WOLFSSL *ssl,
+                               int id, const uint8_t *secret, int size)
+{
+    const char *label = context_keylog_label(id);
+
+    wr_assert(context && ssl);
+    if (context->keylog && label) {
+        context_keylog_write(context, ssl, label, secret, size);
+    }
+}
+
 /* wolfSSL's callback, by TLS 1.3. */
 static int context_keylog_secret(WOLFSSL *ssl, int id,
                                  const unsigned char *secret, int size,
                                  void *arg)
 {
-    const weir_tls_context *context = arg;
-    const char *label = context_keylog_label(id);
-
-    wr_assert(context->keylog);
-    if (label) {
-        context_keylog_write(context, ssl, label, secret, size);
-    }
+    wr_tls_context_log_secret(arg, ssl, id, secret, size);
     return 0;
 }
 

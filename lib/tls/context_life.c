@@ -36,12 +36,11 @@ void wr_tls_context_free(weir_tls_context *context)
         wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
     wr_assert(context->references == 0);
     wolfSSL_CTX_free(context->ctx);
-    wolfSSL_CTX_free(context->judge);
     wr_tls_context_free_rsa(context->rsa_key);
     wr_tls_memory_leave(before);
     wr_tls_ticket_keys_fini(&context->ticket_keys);
     wr_tls_trust_fini(&context->trust);
-    wr_ignore(pthread_mutex_destroy(&context->judge_mutex) != 0);
+    wr_tls_revocation_fini(&context->revocation);
     wr_ignore(pthread_mutex_destroy(&context->mutex) != 0);
     context_life_free_identities(context);
     free(context->alpn);

@@ -93,8 +93,9 @@ void wr_tls_context_say(struct wr_tls_context_text *text, const char *label,
                         const char *name, int err)
 {
     wr_assert(err < 0);
-    wr_ignore(snprintf(text->line, sizeof(text->line), "%s: %s: %s", label,
-                       name, weir_strerror(err)) < 0);
+    wr_ignore(snprintf(text->line, sizeof(text->line), "%s: %s: %s%s%s", label,
+                       name, weir_strerror(err), text->why ? ": " : "",
+                       text->why ? text->why : "") < 0);
 }
 
 int wr_tls_context_load_one(weir_tls_context *context,
@@ -104,8 +105,11 @@ int wr_tls_context_load_one(weir_tls_context *context,
 {
     struct context_load_text found = {.data = NULL};
     int err = context_load_read(pem, &found);
+    text->why = NULL;
     if (err == 0) {
+        context->why = NULL;
         err = use(context, found.data, found.size);
+        text->why = context->why;
     }
     if (found.memory) {
         explicit_bzero(found.memory, (size_t)found.size); /* it may be a key */
@@ -141,12 +145,9 @@ static int context_load_key(weir_tls_context *context, const uint8_t *data,
 int wr_tls_context_use_authorities(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
-    int err = wr_tls_context_bind_tickets(context, data, (size_t)size);
-    if (err == 0) {
-        err = wr_tls_trust_add(&context->trust, data, (size_t)size);
-    }
-    if (err < 0) {
-        return err;
+    const int count = wr_tls_trust_add(&context->trust, data, (size_t)size);
+    if (count < 0) {
+        return count;
     }
     switch (wolfSSL_CTX_load_verify_buffer(context->ctx, data, size,
                                            WOLFSSL_FILETYPE_PEM)) {
@@ -157,7 +158,9 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
     case ASN_BEFORE_DATE_E:
         return WEIR_ETLSNOTYET;
     default:
-        return WEIR_ETLSFILE;
+        /* wolfSSL reads fewer certificates than weir, which looks for a path to
+         * those that wolfSSL does not have by itself. */
+        return count > 0 ? 0 : WEIR_ETLSFILE;
     }
 }
 

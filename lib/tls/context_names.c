@@ -71,11 +71,12 @@ static int context_names_use_chain(weir_tls_context *context,
     identity->chain_size = size;
     if (err == 0) {
         struct wr_tls_x509 x509;
-        err = wr_tls_x509_read(&x509, identity->leaf, identity->leaf_size);
+        err = wr_tls_x509_read(&x509, identity->leaf, identity->leaf_size) < 0
+                  ? WEIR_ETLSFILE
+                  : 0;
         identity->is_rsa = err == 0 && x509.key.rsa_bits > 0;
     }
-    return err < 0 ? WEIR_ETLSFILE
-                   : context_names_copy(data, size, &identity->chain);
+    return err < 0 ? err : context_names_copy(data, size, &identity->chain);
 }
 
 static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
@@ -286,7 +287,7 @@ static int context_names_meet(const weir_tls_context *context, const char *host,
     }
     weir_tls_context_unref(chosen); /* the connection has copies */
     if (err == 0) {
-        err = wr_tls_context_choose_protocol(context, ssl);
+        err = wr_tls_context_check_protocols(context, ssl);
     }
     if (err < 0) {
         wr_tls_verdict_fail(&engine->verdict, err, "%s", weir_strerror(err));

@@ -1,6 +1,10 @@
 /*
  * Session tickets of a context: wolfSSL's callback over ticket.h.
  *
+ * A session has no room for the certificate of a client, and a resumed one
+ * shows none: so servers that ask for certificates give no tickets, or their
+ * program could not tell who the client is.
+ *
  * All connections of the context share its keys, on whatever thread they are,
  * so the keys are copied under the context's mutex. wolfSSL's own way would
  * allocate a generator in the first connection for the context to keep, in
@@ -15,7 +19,6 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
-#include <wolfssl/wolfcrypt/sha256.h>
 
 _Static_assert((int)WR_TLS_TICKET_NAME == WOLFSSL_TICKET_NAME_SZ,
                "the name of a key has its place in a ticket");
@@ -71,8 +74,8 @@ static int context_ticket_open(weir_tls_context *context,
 
 /* The name that the client asks for. TLS 1.2 opens a ticket while the hello is
  * read, and wolfSSL may not have come to the name: it was read before. */
-static int context_ticket_name(WOLFSSL *ssl, bool seals,
-                               uint8_t ret[WR_TLS_TICKET_RULES])
+static int context_ticket_digest(WOLFSSL *ssl, bool seals,
+                                 uint8_t ret[WR_TLS_TICKET_DIGEST])
 {
     const struct wr_tls_engine *engine = wolfSSL_GetIOReadCtx(ssl);
     void *name = NULL;
@@ -80,34 +83,12 @@ static int context_ticket_name(WOLFSSL *ssl, bool seals,
     wr_assert(engine->is_server && engine->ssl == ssl);
     wr_assert(!seals || !engine->err);
     if (!seals && wolfSSL_GetVersion(ssl) == WOLFSSL_TLSV1_2) {
-        memcpy(ret, engine->asked_name, WR_TLS_TICKET_RULES);
+        memcpy(ret, engine->asked_name, WR_TLS_TICKET_DIGEST);
         return engine->knows_asked_name ? 0 : -ENODATA;
     }
     const size_t len =
         wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);
     return wr_tls_ticket_digest_name(name, name ? len : 0, ret);
-}
-
-static int context_ticket_rules(const weir_tls_context *context, WOLFSSL *ssl,
-                                bool seals, uint8_t ret[WR_TLS_TICKET_RULES])
-{
-    uint8_t name[WR_TLS_TICKET_RULES];
-    const int err = context_ticket_name(ssl, seals, name);
-
-    wr_assert(context->ticket_keys.count > 0);
-    return err < 0 ? err
-                   : wr_tls_ticket_join_rules(context->ticket_rules, name, ret);
-}
-
-/* A ticket that stands for a client's certificate is not renewed, or the client
- * could resume for good what began when the certificate was valid (RFC 8446,
- * 4.6.1). By TLS 1.2 it is not anyway. */
-static void context_ticket_give_none(WOLFSSL *ssl)
-{
-    if (wolfSSL_GetVersion(ssl) == WOLFSSL_TLSV1_3) {
-        const int ret = wolfSSL_no_ticket_TLSv13(ssl);
-        wr_assert(ret == 0); /* it is a server's */
-    }
 }
 
 /* wolfSSL's callback; a ticket that is not ours is refused, and then the
@@ -120,27 +101,27 @@ static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
                                    int *ret_size, void *arg)
 {
     weir_tls_context *context = arg;
-    uint8_t rules[WR_TLS_TICKET_RULES];
+    uint8_t host[WR_TLS_TICKET_DIGEST];
     const struct wr_tls_ticket ticket = {
         .name = name,
         .iv = iv,
         .tag = mac,
         .data = data,
         .size = (size_t)size,
-        .rules = rules,
+        .host = host,
     };
 
     wr_assert(size >= 0 && (size > 0 || !seals));
     *ret_size = size;
-    if (size == 0 || context_ticket_rules(context, ssl, seals, rules) < 0) {
+    if (context->ticket_keys.count == 0) {
+        wr_assert(!seals); /* it gives none */
+        return WOLFSSL_TICKET_RET_REJECT;
+    }
+    if (size == 0 || context_ticket_digest(ssl, seals, host) < 0) {
         return seals ? WOLFSSL_TICKET_RET_FATAL : WOLFSSL_TICKET_RET_REJECT;
     }
     if (!seals) {
-        const int ret = context_ticket_open(context, &ticket);
-        if (ret == WOLFSSL_TICKET_RET_OK && context->verifies) {
-            context_ticket_give_none(ssl);
-        }
-        return ret;
+        return context_ticket_open(context, &ticket);
     }
     memset(mac, 0, WOLFSSL_TICKET_MAC_SZ);
     return context_ticket_seal(context, &ticket);
@@ -148,37 +129,18 @@ static int context_ticket_callback(WOLFSSL *ssl, unsigned char *name,
 
 /* ---- setting up ---- */
 
-/* A session stands for a client that was verified then: it must not pass where
- * clients are verified by other rules, though the keys be shared. */
-int wr_tls_context_bind_tickets(weir_tls_context *context, const void *text,
-                                size_t size)
-{
-    wc_Sha256 hash;
-
-    wr_assert(text || size == 0);
-    wr_assert(size <= UINT32_MAX);
-    int err = wc_InitSha256(&hash);
-    if (err != 0) {
-        return WEIR_ETLSENGINE;
-    }
-    err = wc_Sha256Update(&hash, context->ticket_rules,
-                          sizeof(context->ticket_rules));
-    if (err == 0 && size > 0) {
-        err = wc_Sha256Update(&hash, text, (word32)size);
-    }
-    if (err == 0) {
-        err = wc_Sha256Final(&hash, context->ticket_rules);
-    }
-    wc_Sha256Free(&hash);
-    return err == 0 ? 0 : WEIR_ETLSENGINE;
-}
-
-static int context_ticket_refuse(weir_tls_context *context)
+/* wolfSSL has nothing to refuse for TLS 1.3 where 1.2 is the highest, and calls
+ * that an error. */
+static int context_ticket_refuse(weir_tls_context *context,
+                                 const struct weir_tls_options *options)
 {
     wr_assert(context->is_server);
     wr_assert(context->ticket_keys.count == 0);
-    return wolfSSL_CTX_no_ticket_TLSv13(context->ctx) == 0 &&
-                   wolfSSL_CTX_NoTicketTLSv12(context->ctx) == WOLFSSL_SUCCESS
+    if (wolfSSL_CTX_no_ticket_TLSv13(context->ctx) != 0 &&
+        options->max_version != WEIR_TLS_1_2) {
+        return WEIR_ETLSENGINE;
+    }
+    return wolfSSL_CTX_NoTicketTLSv12(context->ctx) == WOLFSSL_SUCCESS
                ? 0
                : WEIR_ETLSENGINE;
 }
@@ -187,17 +149,26 @@ static int context_ticket_announce(weir_tls_context *context, uint64_t lifetime)
 {
     wr_assert(context->ticket_keys.count > 0);
     wr_assert(lifetime <= CONTEXT_TICKET_LIFETIME_MAX);
-    if (wolfSSL_CTX_set_TicketEncCb(context->ctx, context_ticket_callback) !=
-            WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_set_TicketEncCtx(context->ctx, context) !=
-            WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_set_TicketHint(context->ctx, (int)lifetime) !=
-            WOLFSSL_SUCCESS) {
+    if (wolfSSL_CTX_set_TicketHint(context->ctx, (int)lifetime) !=
+        WOLFSSL_SUCCESS) {
         return WEIR_ETLSENGINE;
     }
     /* It returns the time before in some builds, and fails in none. */
     wr_ignore(wolfSSL_CTX_set_timeout(context->ctx, (unsigned)lifetime) < 0);
     return 0;
+}
+
+/* wolfSSL asks the callback to open what clients offer, where tickets are
+ * refused, too: without one it would go its own way. */
+static int context_ticket_set_callback(weir_tls_context *context)
+{
+    wr_assert(context->ctx != NULL);
+    return wolfSSL_CTX_set_TicketEncCb(context->ctx, context_ticket_callback) ==
+                       WOLFSSL_SUCCESS &&
+                   wolfSSL_CTX_set_TicketEncCtx(context->ctx, context) ==
+                       WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSENGINE;
 }
 
 int wr_tls_context_check_tickets(const struct weir_tls_options *options)
@@ -221,15 +192,19 @@ int wr_tls_context_use_tickets(weir_tls_context *context,
     uint64_t lifetime = options->ticket_lifetime_ns / CONTEXT_TICKET_SECOND;
 
     wr_assert(context->is_server);
-    if (options->no_tickets) {
-        return context_ticket_refuse(context);
+    int err = context_ticket_set_callback(context);
+    if (err < 0) {
+        return err;
+    }
+    if (options->no_tickets ||
+        options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE) {
+        return context_ticket_refuse(context, options);
     }
     if (lifetime == 0) {
         lifetime = CONTEXT_TICKET_LIFETIME;
     }
-    context->ticket_rules[0] = (uint8_t)options->client_auth;
-    int err = wr_tls_ticket_keys_init(
-        &context->ticket_keys, options->ticket_keys, options->ticket_keys_size,
-        lifetime, context_ticket_now());
+    err = wr_tls_ticket_keys_init(&context->ticket_keys, options->ticket_keys,
+                                  options->ticket_keys_size, lifetime,
+                                  context_ticket_now());
     return err < 0 ? err : context_ticket_announce(context, lifetime);
 }

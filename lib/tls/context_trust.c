@@ -1,7 +1,7 @@
 /*
  * Authorities of a context, by which its peers are verified, from a text, a
- * folder or the system, and lists of revocations, which they have signed and
- * which are read after them.
+ * folder or the system, and lists of revocations, which are read after them: a
+ * list that has the name of an authority must be signed by it.
  */
 #include "context_impl.h"
 #include "uring/check.h"
@@ -9,51 +9,16 @@
 #include <weir/error.h>
 
 #include <errno.h>
-#include <string.h>
-
-static const char context_trust_begin[] = "-----BEGIN X509 CRL-----";
-
-/* Reads the first list of a text: wolfSSL passes over those that follow. */
-static int context_trust_use_list(weir_tls_context *context,
-                                  const uint8_t *data, long size)
-{
-    wr_assert(size > 0);
-    if (wolfSSL_CTX_LoadCRLBuffer(context->ctx, data, size,
-                                  WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS) {
-        return WEIR_ETLSFILE;
-    }
-    return wr_tls_context_judge_by(context, data, size);
-}
+#include <time.h>
 
 static int context_trust_use_lists(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
-    const size_t begin_size = sizeof(context_trust_begin) - 1;
-    const uint8_t *end = data + size;
-    const uint8_t *next = data;
+    const struct wr_tls_der list = {.data = data, .size = (size_t)size};
 
     wr_assert(context->verifies && size > 0);
-    int err = wr_tls_context_bind_tickets(context, data, (size_t)size);
-    if (err < 0) {
-        return err;
-    }
-    if (wolfSSL_CTX_EnableCRL(context->ctx, WOLFSSL_CRL_CHECKALL) !=
-        WOLFSSL_SUCCESS) {
-        return WEIR_ETLSENGINE;
-    }
-    err = WEIR_ETLSFILE; /* where there is none */
-    while ((next = memmem(next, (size_t)(end - next), context_trust_begin,
-                          begin_size))) {
-        const uint8_t *after = memmem(next + 1, (size_t)(end - next) - 1,
-                                      context_trust_begin, begin_size);
-        const long list_size = (long)((after ? after : end) - next);
-        err = context_trust_use_list(context, next, list_size);
-        if (err < 0) {
-            return err;
-        }
-        next += list_size;
-    }
-    return err;
+    return wr_tls_revocation_add(&context->revocation, list, &context->trust,
+                                 (int64_t)time(NULL), &context->why);
 }
 
 static int context_trust_load(weir_tls_context *context,
@@ -87,9 +52,6 @@ int wr_tls_context_load_trust(weir_tls_context *context,
     if (err == 0 && options->authority_folder) {
         err = wr_tls_context_load_folder(context, options->authority_folder,
                                          text);
-    }
-    if (err == 0) {
-        err = wr_tls_context_make_judge(context);
     }
     if (err == 0 && wr_tls_context_has(&options->revocations)) {
         err = wr_tls_context_load_one(context, &options->revocations,

@@ -5,8 +5,8 @@
  * the last one to the leaf, and calls back for every one, good or bad. Where it
  * finds nothing wrong, and they are one path, that was the verification: the
  * rest is weir's rules. Where it does, or where there is a choice, the path is
- * looked for (verify.h), each of its links is verified apart (context_judge.c),
- * and that decides, whatever wolfSSL found.
+ * looked for (verify.h), each of its links is verified apart (signature.h), and
+ * that decides, whatever wolfSSL found. Lists of revocations are weir's own.
  *
  * wolfSSL adds the certificate of an issuer to its context, which threads
  * share, as soon as the callback has accepted it: also one that is beside the
@@ -142,7 +142,6 @@ static bool context_verify_is_usable(struct wr_tls_verdict *verdict, int error)
         ASN_NAME_INVALID_E,
         ASN_PATHLEN_INV_E,
         ASN_PATHLEN_SIZE_E,
-        CRL_MISSING,
     };
 
     wr_assert(error <= 0);
@@ -159,6 +158,37 @@ static bool context_verify_is_usable(struct wr_tls_verdict *verdict, int error)
     return false;
 }
 
+static struct wr_tls_reason
+context_verify_link(void *user, const struct wr_tls_x509 *child,
+                    const struct wr_tls_x509 *issuer)
+{
+    const weir_tls_context *context = user;
+    const int err = wr_tls_signature_verify(&child->sign, issuer->key_info);
+
+    wr_assert(context->verifies);
+    return err == 0 ? (struct wr_tls_reason){.err = 0}
+           : err == -ENOMEM
+               ? (struct wr_tls_reason){err, "could not be verified: "
+                                             "no memory"}
+           : err == -EOPNOTSUPP
+               ? (struct wr_tls_reason){WEIR_ETLSWEAK, "is signed by an "
+                                                       "algorithm that is weak "
+                                                       "or not known"}
+               : (struct wr_tls_reason){WEIR_ETLSBADCERT,
+                                        "was not signed by its issuer's key"};
+}
+
+static struct wr_tls_reason
+context_verify_revoked(void *user, const struct wr_tls_x509 *child,
+                       const struct wr_tls_x509 *issuer)
+{
+    weir_tls_context *context = user;
+
+    wr_assert(context->revocation.count > 0);
+    return wr_tls_revocation_ask(&context->revocation, child, issuer,
+                                 (int64_t)time(NULL));
+}
+
 /* The first fault decides at once, so that the peer gets wolfSSL's alert for
  * it; where there is none the leaf, which comes last, decides. */
 static bool context_verify_one(struct wr_tls_verdict *verdict, uint32_t depth,
@@ -170,6 +200,10 @@ static bool context_verify_one(struct wr_tls_verdict *verdict, uint32_t depth,
                   .now = (int64_t)time(NULL)},
         .hostname = verdict->hostname,
         .trust = &context->trust,
+        .link = context_verify_link,
+        .revoked =
+            context->revocation.count > 0 ? context_verify_revoked : NULL,
+        .user = context,
     };
 
     wr_assert(verdict->turn > 0);
@@ -180,8 +214,7 @@ static bool context_verify_one(struct wr_tls_verdict *verdict, uint32_t depth,
     verdict->is_accepted =
         (error == 0 && depth == 0 && context_verify_is_alone(verdict) &&
          wr_tls_verify_plain(&policy, verdict)) ||
-        wr_tls_verify_search(&policy, verdict, wr_tls_context_verify_link,
-                             context);
+        wr_tls_verify_search(&policy, verdict);
     return verdict->is_accepted;
 }
 

@@ -123,7 +123,12 @@ static int engine_fail_by(struct wr_tls_engine *engine, int number)
     if (engine->idle_records > 0 && !wr_tls_engine_has_tls_header(engine)) {
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
-    return engine_fail(engine, wr_tls_engine_code_of(number));
+    const int err = wr_tls_engine_code_of(number);
+    /* wolfSSL blames its own functions for certificates that it cannot read. */
+    return engine_fail(engine, err == WEIR_ETLSENGINE &&
+                                       engine->alert_sent == bad_certificate
+                                   ? WEIR_ETLSBADCERT
+                                   : err);
 }
 
 /* The peer's close_notify, in a call that has not failed otherwise. */
@@ -155,6 +160,10 @@ static int engine_judge(struct wr_tls_engine *engine, int ret)
     wr_assert(engine->input_left == 0);
     if (!engine->input_ended) {
         return -EAGAIN;
+    }
+    if (engine->ignores_eof && engine->state != WR_TLS_ENGINE_HANDSHAKE &&
+        engine->record_left == 0 && engine->header_fill == 0) {
+        return engine_end(engine);
     }
     return engine_fail(engine, WEIR_ETLSTRUNCATED);
 }
@@ -197,8 +206,9 @@ static void engine_attach(struct wr_tls_engine *engine)
     wolfSSL_SSLSetIOSend(engine->ssl, wr_tls_engine_send);
     wolfSSL_SetIOReadCtx(engine->ssl, engine);
     wolfSSL_SetIOWriteCtx(engine->ssl, engine);
-    if (engine->can_export) {
-        wolfSSL_KeepArrays(engine->ssl); /* the exporter's secret is there */
+    if (engine->can_export || !engine->is_server) {
+        /* The exporter's secret is there, and what comes of a ticket. */
+        wolfSSL_KeepArrays(engine->ssl);
     }
     if (!engine->is_server) {
         wr_ignore(wolfSSL_set_SessionTicket_cb(engine->ssl, engine_note_session,
@@ -217,6 +227,9 @@ int wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
         .alert_sent = -1,
         .is_server = wr_tls_context_is_server(context),
         .can_export = options->can_export,
+        .awaits_hello =
+            wr_tls_context_is_server(context) || options->can_export,
+        .ignores_eof = options->ignores_eof,
     };
     wr_tls_verdict_init(&engine->verdict, memory->allocator);
     engine->verdict.memory = memory;
@@ -245,6 +258,7 @@ void wr_tls_engine_fini(struct wr_tls_engine *engine)
     engine->ssl = NULL;
     wr_tls_engine_drop_output(engine);
     wr_tls_engine_drop_hello(engine);
+    wr_tls_engine_drop_early(engine);
     wr_tls_verdict_fini(&engine->verdict);
     weir_tls_context_unref(engine->context);
     engine->context = NULL;
@@ -281,6 +295,8 @@ void wr_tls_engine_drop_input(struct wr_tls_engine *engine)
 {
     engine->input = NULL;
     engine->input_left = 0;
+    wr_tls_engine_drop_hello(engine);
+    wr_tls_engine_drop_early(engine);
 }
 
 void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
@@ -291,7 +307,7 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 
 /* ---- steps ---- */
 
-/* A hello without extensions, in several records or with more in its record, is
+/* A hello without extensions that is too long, or with more in its record, is
  * neither shown by wolfSSL nor found: the program must have been asked. */
 static bool engine_has_chosen(const struct wr_tls_engine *engine)
 {

@@ -14,7 +14,8 @@
  *
  * The first error is kept for good (wr_tls_engine_get_error()) and is what each
  * later call returns. The end of the transport without the peer's close_notify
- * is WEIR_ETLSTRUNCATED and never an end of stream.
+ * is WEIR_ETLSTRUNCATED, which the filter above makes an end of stream where
+ * ignore_unexpected_eof says so.
  *
  * wolfSSL needs some 50 KiB of stack in a handshake: the calls here are made on
  * the loop's stack, never on a task's.
@@ -55,6 +56,8 @@ struct wr_tls_engine_options {
     bool no_hostname_check;
     /* Keep what wr_tls_engine_export() needs: 2.4 KiB. */
     bool can_export;
+    /* The transport's end of stream is a close_notify, between two records. */
+    bool ignores_eof;
     /* Client: a session to resume, borrowed; or NULL. */
     struct WOLFSSL_SESSION *session;
 };
@@ -82,11 +85,17 @@ struct wr_tls_engine {
     uint8_t header_fill;
     /* Server: the name that a client with a ticket of TLS 1.2 asks for, while
      * wolfSSL reads the ClientHello; see hello.h. */
-    uint8_t asked_name[WR_TLS_TICKET_RULES];
-    struct wr_block
-        *hello; /* with can_export: that message, as far as it came */
+    uint8_t asked_name[WR_TLS_TICKET_DIGEST];
+    /* The peer's first message, where it does not come at once; see
+     * engine_hello.c. */
+    struct wr_block *hello;
+    uint32_t hello_size;  /* bytes of it, in whole records */
+    uint32_t hello_given; /* bytes of the block that wolfSSL has */
+    /* Server: while data may follow a hello; see engine_early.c. */
+    struct wr_block *early;
     bool is_server : 1;
     bool can_export : 1;
+    bool ignores_eof : 1; /* see the options; cleared at an end that is a cut */
     bool input_ended : 1; /* set by wr_tls_engine_feed_eof() */
     bool was_open : 1;    /* the handshake was done */
     bool has_session : 1; /* client: a ticket arrived */
@@ -96,7 +105,10 @@ struct wr_tls_engine {
     bool oversized : 1;   /* a record said that it is too long */
     bool knows_asked_name : 1;
     bool met_client : 1; /* server: set by context_names.c, which has chosen */
-    bool saw_hello : 1;  /* with can_export: the peer's first message */
+    bool awaits_hello : 1;        /* the peer's first message is to be read */
+    bool keeps_arrays : 1;        /* client: see wr_tls_engine_begin_data() */
+    bool owes_change : 1;         /* see engine_record_send_first() */
+    bool offers_early : 1;        /* server: the hello that was read does */
     bool has_extended_secret : 1; /* it was in there (RFC 7627) */
 };
 
@@ -136,7 +148,8 @@ void wr_tls_engine_refeed(struct wr_tls_engine *engine, const uint8_t *data,
 void wr_tls_engine_drop_input(struct wr_tls_engine *engine);
 
 /* The transport's end of stream. Once the input is used up, handshake() and
- * read() return WEIR_ETLSTRUNCATED unless the close_notify was seen. */
+ * read() return WEIR_ETLSTRUNCATED unless the close_notify was seen, or need
+ * not be. */
 void wr_tls_engine_feed_eof(struct wr_tls_engine *engine);
 
 /* ---- steps ---- */

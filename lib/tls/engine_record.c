@@ -12,7 +12,6 @@
  */
 #include "context.h"
 #include "engine_impl.h"
-#include "hello.h"
 
 #include <string.h>
 
@@ -22,11 +21,6 @@
 #define ENGINE_RECORD_EARN_BYTES 1024u
 /* Records of one handshake; each byte of a message may be in its own. */
 #define ENGINE_RECORD_HANDSHAKE_MAX (64u << 10)
-/* The body of a record, as TLS 1.3 has it (RFC 8446, 5.2). TLS 1.2 allows more,
- * for suites that weir does not have, and wolfSSL as much for both. */
-#define ENGINE_RECORD_BODY_MAX ((1u << 14) + 256u)
-/* A hello that is looked into. */
-#define ENGINE_RECORD_HELLO_MAX 3072u
 /* A sealed record below this size is copied into a block with others. */
 #define ENGINE_RECORD_COPY_BELOW 2048u
 /* Room in a small block behind the record offset. */
@@ -45,15 +39,55 @@ static bool engine_record_is_flood(const struct wr_tls_engine *engine)
     return engine->idle_records > most;
 }
 
-/* The size of the newest record's body, of which some may have been taken. */
-static uint32_t engine_record_size(const struct wr_tls_engine *engine)
+/* The record says that it is too long. Its header, of which the last @size
+ * bytes are at @data, tells wolfSSL that it is so by one byte: wolfSSL answers
+ * that by the alert record_overflow, and a larger size by none. */
+__attribute__((noinline, cold)) static void
+engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
-    return (uint32_t)engine->header[3] << 8 | engine->header[4];
+    const uint32_t known = WR_TLS_ENGINE_BODY_MAX + 1;
+
+    wr_assert(size > 0);
+    engine->oversized = true;
+    engine->record_left = known;
+    data[size - 1] = (uint8_t)known;
+    if (size > 1) {
+        data[size - 2] = (uint8_t)(known >> 8);
+    }
+}
+
+/* The record is one too many. By TLS 1.3 its header, where it is at @data as a
+ * whole, tells wolfSSL that it is not sealed, which is unexpected_message. */
+__attribute__((noinline, cold)) static void
+engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
+{
+    const uint8_t handshake = 22;
+
+    wr_assert(size > 0);
+    engine->flooded = true;
+    if (engine->was_open && size == engine_record_header_size) {
+        data[0] = handshake;
+    }
+}
+
+/* The body of a record that is refused: there is nothing to be read in it. */
+__attribute__((noinline, cold)) static int
+engine_record_give_body(struct wr_tls_engine *engine, char *buf, int size)
+{
+    const size_t count = wr_min_u64((unsigned)size, engine->record_left);
+
+    wr_assert(engine->oversized || engine->flooded);
+    if (count == 0 || engine->flooded) {
+        return WOLFSSL_CBIO_ERR_GENERAL;
+    }
+    memset(buf, UINT8_MAX, count);
+    engine->record_left -= (uint32_t)count;
+    return (int)count;
 }
 
 /* wolfSSL takes @size bytes at @data: of a header or of a body, not of both. */
-static void engine_record_count(struct wr_tls_engine *engine,
-                                const uint8_t *data, size_t size)
+static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
+                                size_t size)
 {
     if (engine->record_left > 0) {
         wr_assert(size <= engine->record_left);
@@ -64,24 +98,16 @@ static void engine_record_count(struct wr_tls_engine *engine,
     memcpy(&engine->header[engine->header_fill], data, size);
     engine->header_fill = (uint8_t)(engine->header_fill + size);
     if (engine->header_fill == engine_record_header_size) {
-        engine->record_left = engine_record_size(engine);
+        engine->record_left = (uint32_t)wr_tls_engine_body_size(engine->header);
         engine->header_fill = 0;
-        engine->oversized = engine->record_left > ENGINE_RECORD_BODY_MAX;
         engine->idle_records++;
         engine->is_counted = true;
+        if (WR_UNLIKELY(engine->record_left > WR_TLS_ENGINE_BODY_MAX)) {
+            engine_record_overflow(engine, data, size);
+        } else if (WR_UNLIKELY(engine_record_is_flood(engine))) {
+            engine_record_flood(engine, data, size);
+        }
     }
-}
-
-/* Whether wolfSSL takes the first record's body as a whole. The last part of
- * one that came in parts is as large as what is left, but no message. */
-static bool engine_record_is_hello(const struct wr_tls_engine *engine,
-                                   size_t size)
-{
-    const uint8_t handshake = 22;
-
-    wr_assert(engine->header_fill < engine_record_header_size);
-    return engine->is_server && engine->idle_records == 1 && size > 0 &&
-           size == engine_record_size(engine) && engine->header[0] == handshake;
 }
 
 /* Sends nothing: wolfSSL, which is not shown a hello that was refused, calls it
@@ -95,98 +121,123 @@ static int engine_record_drop(WOLFSSL *ssl, char *buf, int size, void *arg)
     return size;
 }
 
+/* Sends the alert of a refusal of which wolfSSL sends none, and nothing after
+ * it. */
+static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
+{
+    char alert[] = {21, 3, 3, 0, 2, alert_fatal, (char)code};
+
+    wr_assert(engine->is_server && engine->alert_sent < 0);
+    wr_ignore(wr_tls_engine_send(engine->ssl, alert, sizeof(alert), engine) <
+              0); /* without memory for it there is none */
+    engine->alert_sent = code;
+    wolfSSL_SSLSetIOSend(engine->ssl, engine_record_drop);
+}
+
 /* wolfSSL, which has not read the hello, sends no alert of a refusal. */
 static bool engine_record_meet_bare(struct wr_tls_engine *engine)
 {
-    char alert[] = {21, 3, 3, 0, 2, alert_fatal, 0};
     uint8_t code;
 
     wr_assert(!engine->met_client);
     if (wr_tls_context_meet_bare(engine->context, engine->ssl, &code) == 0) {
         return true;
     }
-    alert[sizeof(alert) - 1] = (char)code;
-    wr_ignore(wr_tls_engine_send(engine->ssl, alert, sizeof(alert), engine) <
-              0); /* without memory for it there is none */
-    engine->alert_sent = code;
-    wolfSSL_SSLSetIOSend(engine->ssl, engine_record_drop);
+    engine_record_alert(engine, code);
     return false;
 }
 
-/* Looks at a ClientHello that came in one piece: of another one the name stays
- * unknown, and a ticket of TLS 1.2 in it is not used. False: it is refused. */
-static bool engine_record_look_at_hello(struct wr_tls_engine *engine,
-                                        const uint8_t *data, size_t size)
+/* Sends as long as nothing of the handshake was sent. Behind the first message
+ * of it a server of TLS 1.3 sends a change_cipher_spec to a client that sent
+ * the identifier of a session: old middleboxes believe in one of TLS 1.2 then
+ * (RFC 8446, D.4). */
+static int engine_record_send_first(WOLFSSL *ssl, char *buf, int size,
+                                    void *arg)
 {
-    struct wr_tls_hello_name name = {.data = NULL};
-    const enum wr_tls_hello hello = wr_tls_hello_read(data, size, &name);
+    const char handshake = 22;
+    char change[] = {20, 3, 3, 0, 1, 1};
+    const int ret = wr_tls_engine_send(ssl, buf, size, arg);
 
-    wr_assert(!engine->was_open);
-    if (hello == WR_TLS_HELLO_BARE) {
-        return engine_record_meet_bare(engine);
+    if (ret < 0 || buf[0] != handshake) {
+        return ret;
     }
-    if (hello == WR_TLS_HELLO_TICKET) {
-        engine->knows_asked_name =
-            wr_tls_ticket_digest_name(name.data, name.len,
-                                      engine->asked_name) == 0;
+    wr_assert(ret == size);
+    wolfSSL_SSLSetIOSend(ssl, wr_tls_engine_send);
+    if (wolfSSL_GetVersion(ssl) != WOLFSSL_TLSV1_3) {
+        return ret;
     }
-    return true;
+    const int err = wr_tls_engine_send(ssl, change, sizeof(change), arg);
+    return err < 0 ? err : ret;
 }
 
-void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
+/* At the beginning of a record, while the peer's first message is awaited, or
+ * early data behind it: 0, or what wolfSSL is told where it must not have the
+ * input. */
+static int engine_record_look(struct wr_tls_engine *engine)
 {
-    wr_assert(!engine->hello || engine->can_export);
-    if (engine->hello) {
-        wr_block_give(engine->memory->blocks, engine->hello);
-        engine->hello = NULL;
+    const enum wr_tls_engine_first first =
+        engine->awaits_hello ? wr_tls_engine_take_hello(engine)
+                             : wr_tls_engine_skip_early(engine);
+
+    wr_assert(engine->record_left == 0 && engine->header_fill == 0);
+    if (engine->owes_change) {
+        engine->owes_change = false;
+        wolfSSL_SSLSetIOSend(engine->ssl, engine_record_send_first);
+    }
+    if (engine->offers_early && !wr_tls_engine_expect_early(engine)) {
+        return WOLFSSL_CBIO_ERR_GENERAL;
+    }
+    switch (first) {
+    case WR_TLS_ENGINE_FIRST_WAITS:
+        return WOLFSSL_CBIO_ERR_WANT_READ;
+    case WR_TLS_ENGINE_FIRST_FAILED:
+        return WOLFSSL_CBIO_ERR_GENERAL;
+    case WR_TLS_ENGINE_FIRST_BARE:
+        /* The program, which was asked, may have aborted the connection. */
+        return engine_record_meet_bare(engine) && engine->input
+                   ? 0
+                   : WOLFSSL_CBIO_ERR_GENERAL;
+    case WR_TLS_ENGINE_FIRST_LONG:
+        engine_record_alert(engine, decode_error);
+        return 0;
+    default:
+        return 0;
     }
 }
 
-/* Keeps what the peer says first until it is whole, and looks for the extended
- * master secret. Without memory, and of a longer one, it is not found. */
-static void engine_record_keep_hello(struct wr_tls_engine *engine,
-                                     const uint8_t *data, size_t size)
+/* Gives wolfSSL bytes of what was collected. */
+static int engine_record_give_hello(struct wr_tls_engine *engine, char *buf,
+                                    int size)
 {
-    wr_assert(!engine->saw_hello);
-    if (!engine->hello) {
-        engine->hello =
-            wr_block_take(engine->memory->blocks, ENGINE_RECORD_HELLO_MAX);
-        if (!engine->hello) {
-            engine->saw_hello = true;
-            return;
-        }
-        engine->hello->used = 0;
-    }
-    struct wr_block *block = engine->hello;
-    const size_t count = wr_min_u64(size, block->capacity - block->used);
-    memcpy(block->data + block->used, data, count);
-    block->used += (uint32_t)count;
-    if (count < size || wr_tls_hello_is_whole(block->data, block->used)) {
-        engine->saw_hello = true;
-        engine->has_extended_secret = wr_tls_hello_has_extended_secret(
-            block->data, block->used, engine->is_server);
+    const struct wr_block *block = engine->hello;
+    const uint8_t *data = block->data + engine->hello_given;
+    const size_t count =
+        wr_min_u64((unsigned)size, block->used - engine->hello_given);
+
+    wr_assert(count > 0);
+    memcpy(buf, data, count);
+    engine_record_count(engine, (uint8_t *)buf, count);
+    engine->hello_given += (uint32_t)count;
+    if (engine->hello_given == block->used) {
         wr_tls_engine_drop_hello(engine);
     }
+    return (int)count;
 }
 
-/* Looks at bytes of a handshake before wolfSSL does; false: it must not have
- * them. Kept out of the way of the records that follow. */
-__attribute__((noinline, cold)) static bool
-engine_record_look(struct wr_tls_engine *engine, const uint8_t *data,
-                   size_t size)
+/* Before the handshake is done: 0 where the input is what wolfSSL gets. Kept
+ * out of the way of the records that follow. */
+__attribute__((noinline, cold)) static int
+engine_record_recv_first(struct wr_tls_engine *engine, char *buf, int size)
 {
     wr_assert(!engine->was_open);
-    if (engine_record_is_hello(engine, size) &&
-        !engine_record_look_at_hello(engine, data, size)) {
-        return false;
+    if ((engine->awaits_hello || engine->early) && engine->record_left == 0 &&
+        engine->header_fill == 0) {
+        const int ret = engine_record_look(engine);
+        if (ret != 0) {
+            return ret;
+        }
     }
-    if (engine->input_left < size) {
-        return false; /* the program, which was asked, aborts the connection */
-    }
-    if (engine->can_export && !engine->saw_hello) {
-        engine_record_keep_hello(engine, data, size);
-    }
-    return true;
+    return engine->hello ? engine_record_give_hello(engine, buf, size) : 0;
 }
 
 int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
@@ -195,23 +246,21 @@ int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
 
     wr_assert(ssl == engine->ssl);
     wr_assert(size > 0);
-    if (engine_record_is_flood(engine)) {
-        engine->flooded = true;
-        return WOLFSSL_CBIO_ERR_GENERAL;
+    if (WR_UNLIKELY(engine->oversized || engine->flooded)) {
+        return engine_record_give_body(engine, buf, size);
     }
-    if (engine->oversized) {
-        return WOLFSSL_CBIO_ERR_GENERAL;
+    if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
+        const int ret = engine_record_recv_first(engine, buf, size);
+        if (ret != 0) {
+            return ret;
+        }
     }
     const size_t count = wr_min_u64((unsigned)size, engine->input_left);
     if (count == 0) {
         return WOLFSSL_CBIO_ERR_WANT_READ;
     }
     memcpy(buf, engine->input, count);
-    if (engine->state == WR_TLS_ENGINE_HANDSHAKE && engine->record_left > 0 &&
-        !engine_record_look(engine, engine->input, count)) {
-        return WOLFSSL_CBIO_ERR_GENERAL;
-    }
-    engine_record_count(engine, engine->input, count);
+    engine_record_count(engine, (uint8_t *)buf, count);
     engine->input += count;
     engine->input_left -= count;
     return (int)count;
@@ -225,12 +274,29 @@ bool wr_tls_engine_has_tls_header(const struct wr_tls_engine *engine)
            engine->header[1] == 3;
 }
 
+__attribute__((noinline, cold)) static void
+engine_record_drop_arrays(struct wr_tls_engine *engine)
+{
+    wr_assert(engine->was_open && !engine->can_export);
+    engine->keeps_arrays = false;
+    wolfSSL_FreeArrays(engine->ssl);
+}
+
+/* A server's ticket may come in several records, and wolfSSL puts them together
+ * in memory that it gives back after the handshake unless it is told to keep
+ * it. By TLS 1.3 tickets come before the data, by TLS 1.2 they have come. */
 void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_OPEN);
+    wr_tls_engine_drop_early(engine); /* its keys are not kept beside data */
     engine->was_open = true;
     engine->idle_records = 0;
     engine->plain_bytes = 0;
+    engine->keeps_arrays = !engine->is_server && !engine->can_export;
+    if (engine->keeps_arrays &&
+        wolfSSL_GetVersion(engine->ssl) != WOLFSSL_TLSV1_3) {
+        engine_record_drop_arrays(engine);
+    }
 }
 
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size)
@@ -245,6 +311,9 @@ void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size)
     const uint64_t earned = bytes / ENGINE_RECORD_EARN_BYTES;
     engine->plain_bytes = (uint32_t)(bytes % ENGINE_RECORD_EARN_BYTES);
     engine->idle_records -= (uint32_t)wr_min_u64(engine->idle_records, earned);
+    if (WR_UNLIKELY(engine->keeps_arrays)) {
+        engine_record_drop_arrays(engine);
+    }
 }
 
 /* ---- out ---- */

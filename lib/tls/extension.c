@@ -16,7 +16,6 @@ enum {
     EXTENSION_NAME_CONSTRAINTS = 30,
     EXTENSION_POLICIES = 32,
     EXTENSION_EXTENDED_KEY_USAGE = 37,
-    EXTENSION_COUNT = 64,
 };
 
 static const uint8_t extension_oid[] = {0x55, 0x1d};
@@ -166,12 +165,14 @@ static bool extension_read_names(struct wr_tls_x509 *x509,
     return true;
 }
 
-/* One of the extensions that are understood. */
-static bool extension_read_value(struct wr_tls_x509 *x509, uint8_t number,
-                                 struct wr_tls_der value, bool is_critical)
+/* An extension that is not understood is noted where it is critical. */
+static bool extension_read_value(struct wr_tls_x509 *x509,
+                                 const struct wr_tls_extension *extension)
 {
-    wr_assert(number < EXTENSION_COUNT);
-    switch (number) {
+    const struct wr_tls_der value = extension->value;
+
+    wr_assert(extension->number <= WR_TLS_EXTENSION_OTHER);
+    switch (extension->number) {
     case EXTENSION_KEY_USAGE:
         return extension_read_usage(x509, value);
     case EXTENSION_ALTERNATIVE_NAME:
@@ -185,34 +186,44 @@ static bool extension_read_value(struct wr_tls_x509 *x509, uint8_t number,
     case EXTENSION_POLICIES:
         return true;
     default:
-        x509->has_unknown |= is_critical;
+        x509->has_unknown |= extension->is_critical;
         return true;
     }
 }
 
-bool wr_tls_extension_read(struct wr_tls_x509 *x509,
-                           struct wr_tls_der extension, uint64_t *seen)
+bool wr_tls_extension_take(struct wr_tls_der *list,
+                           struct wr_tls_extension *ret, uint64_t *seen)
 {
+    struct wr_tls_der extension;
     struct wr_tls_der oid;
-    struct wr_tls_der value;
-    bool is_critical = false;
     uint8_t number = 0;
 
-    wr_assert(extension.data != NULL);
-    if (!wr_tls_der_take(&extension, WR_TLS_DER_OID, &oid) ||
-        !wr_tls_der_take_flag(&extension, &is_critical) ||
-        !wr_tls_der_take(&extension, WR_TLS_DER_OCTET_STRING, &value) ||
+    wr_assert(list->data != NULL);
+    if (!wr_tls_der_take(list, WR_TLS_DER_SEQUENCE, &extension) ||
+        !wr_tls_der_take(&extension, WR_TLS_DER_OID, &oid) ||
+        !wr_tls_der_take_flag(&extension, &ret->is_critical) ||
+        !wr_tls_der_take(&extension, WR_TLS_DER_OCTET_STRING, &ret->value) ||
         extension.size > 0) {
         return false;
     }
+    ret->number = WR_TLS_EXTENSION_OTHER;
     if (!WR_TLS_DER_IS_OF(&oid, extension_oid, &number) ||
-        number >= EXTENSION_COUNT) {
-        x509->has_unknown |= is_critical;
+        number >= WR_TLS_EXTENSION_OTHER) {
         return true;
     }
     if (*seen & UINT64_C(1) << number) {
         return false; /* which of the two counts */
     }
     *seen |= UINT64_C(1) << number;
-    return extension_read_value(x509, number, value, is_critical);
+    ret->number = number;
+    return true;
+}
+
+bool wr_tls_extension_read(struct wr_tls_x509 *x509, struct wr_tls_der *list,
+                           uint64_t *seen)
+{
+    struct wr_tls_extension extension;
+
+    return wr_tls_extension_take(list, &extension, seen) &&
+           extension_read_value(x509, &extension);
 }

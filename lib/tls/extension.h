@@ -9,10 +9,24 @@
 
 #include "certificate.h"
 
-/* Reads the inside of an Extension into @x509. @seen: a bit for each one that
- * came before. False of one that is malformed, or comes again. */
+/* Extensions under 2.5.29 have numbers; others this one. */
+#define WR_TLS_EXTENSION_OTHER 64u
+
+struct wr_tls_extension {
+    uint32_t number;
+    struct wr_tls_der value;
+    bool is_critical;
+};
+
+/* Takes an Extension off a list of them. *seen: a bit for each number that came
+ * before. False of one that is malformed, or comes again. */
+WEIR_MUST_USE bool wr_tls_extension_take(struct wr_tls_der *list,
+                                         struct wr_tls_extension *ret,
+                                         uint64_t *seen);
+
+/* Takes an Extension off a list, as above, and reads it into @x509. */
 WEIR_MUST_USE bool wr_tls_extension_read(struct wr_tls_x509 *x509,
-                                         struct wr_tls_der extension,
+                                         struct wr_tls_der *list,
                                          uint64_t *seen);
 
 #endif

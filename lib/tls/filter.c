@@ -25,14 +25,12 @@ static void filter_free_settings(struct wr_filter *f)
 
 static void filter_free(struct wr_filter *f)
 {
-    weir_loop *loop = f->t.loop;
-
     if (f->has_engine) {
         wr_tls_engine_fini(&f->engine);
     }
     filter_free_settings(f);
     weir_transport_unref(f->below);
-    wr_free(&loop->counting, f, sizeof(*f));
+    wr_free(&f->t.loop->counting, f, sizeof(*f));
 }
 
 static void filter_free_if_unused(struct wr_filter *f)
@@ -75,8 +73,11 @@ static void filter_lose(struct wr_filter *f)
 {
     weir_loop *loop = f->t.loop;
 
-    wr_assert(f->below_lost && !f->copier);
+    wr_assert(f->below_lost && !f->outbox.copier);
     wr_assert(!wr_list_is_linked(&f->seal.link)); /* it may be freed now */
+    if (f->is_cut && !f->is_hard && f->t.error == 0) {
+        wr_transport_set_error(&f->t, WEIR_ETLSTRUNCATED, "TLS receive");
+    }
     wr_transport_set_end(&f->t, f->below->end);
     f->t.has_dropped |= f->below->has_dropped; /* of what was sealed */
     wr_filter_drop_queue(f);
@@ -109,7 +110,7 @@ static void filter_end(struct wr_filter *f)
     wr_assert(below);
     wr_filter_set_state(f, WR_FILTER_ENDING);
     f->ending_ns = weir_loop_get_time(f->t.loop);
-    f->t.has_dropped |= !wr_sendq_is_empty(&f->sendq);
+    f->t.has_dropped |= !wr_sendq_is_empty(&f->outbox.queue);
     wr_delivery_drop(&f->delivery);
     wr_filter_drop_input(f);
     wr_filter_leave_budget(f);
@@ -127,6 +128,25 @@ static void filter_end(struct wr_filter *f)
         wr_filter_send_output(f);
     }
     below->ops->close(below);
+}
+
+/* Bytes that were written are sent, and none delivered any more. */
+static void filter_begin_close(struct wr_filter *f)
+{
+    wr_delivery_drop(&f->delivery);
+    wr_filter_leave_budget(f);
+    wr_filter_set_state(f, WR_FILTER_CLOSING);
+    f->closing_ns = weir_loop_get_time(f->t.loop);
+    wr_filter_time_state(f);
+    wr_filter_seal_later(f);
+}
+
+/* All is sent: waits for the peer's close_notify. */
+static void filter_shut(struct wr_filter *f)
+{
+    wr_filter_set_state(f, WR_FILTER_SHUTTING);
+    f->shutting_ns = weir_loop_get_time(f->t.loop);
+    wr_filter_time_state(f);
 }
 
 /* ---- the beginning ---- */
@@ -155,6 +175,7 @@ static bool filter_arm(struct wr_filter *f)
         .no_hostname_check = settings->no_hostname_check,
         .session = filter_find_session(settings),
         .can_export = settings->can_export,
+        .ignores_eof = settings->ignore_unexpected_eof,
     };
     const int err = wr_tls_engine_init(&f->engine, settings->context, &options,
                                        &f->shared->memory);
@@ -191,7 +212,6 @@ static void filter_begin(struct wr_filter *f)
     const int err = f->starts ? 0 : filter_find_protocol(f);
 
     wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
-
     if (wr_filter_is_over(f)) {
         return; /* the factory has ended it */
     }
@@ -204,6 +224,7 @@ static void filter_begin(struct wr_filter *f)
     wr_filter_time_state(f);
     f->made = true;
     if (is_new) {
+        wr_outbox_open(&f->outbox);
         wr_protocol_made(&f->t);
     }
     if (f->starts) {
@@ -225,21 +246,18 @@ static bool filter_has_stopped(const struct wr_filter *f)
 static void filter_advance(struct wr_filter *f)
 {
     for (;;) {
-        if (WR_UNLIKELY(f->copier != NULL) && filter_has_stopped(f)) {
-            wr_copier_break(f->copier);
+        if (WR_UNLIKELY(f->outbox.copier != NULL) && filter_has_stopped(f)) {
+            wr_copier_break(f->outbox.copier);
         }
         switch (wr_filter_next_step(f)) {
         case WR_FILTER_GO:
-            if (!f->has_engine && !filter_arm(f)) {
-                break;
+            if (f->has_engine || filter_arm(f)) {
+                wr_filter_pump(f);
             }
-            wr_filter_pump(f);
             if (wr_filter_next_step(f) != WR_FILTER_GO) {
                 break;
             }
-            wr_filter_settle_read(f);
-            wr_filter_check_invariants(f);
-            return;
+            __attribute__((fallthrough));
         case WR_FILTER_WAIT:
             wr_filter_settle_read(f);
             wr_filter_check_invariants(f);
@@ -247,10 +265,14 @@ static void filter_advance(struct wr_filter *f)
         case WR_FILTER_BEGIN:
             filter_begin(f);
             break;
+        case WR_FILTER_DROP:
+            wr_filter_drop_broken_queue(f);
+            break;
+        case WR_FILTER_CLOSE:
+            filter_begin_close(f);
+            break;
         case WR_FILTER_SHUT:
-            wr_filter_set_state(f, WR_FILTER_SHUTTING);
-            f->shutting_ns = weir_loop_get_time(f->t.loop);
-            wr_filter_time_state(f);
+            filter_shut(f);
             break;
         case WR_FILTER_END:
             filter_end(f);
@@ -337,8 +359,7 @@ static void filter_below_was_lost(void *user, weir_transport *below, int err)
 
     wr_assert(f->below == below);
     wr_filter_check_invariants(f);
-    f->below_lost = true;
-    f->sealed_bytes = 0; /* what it has not sent it has dropped */
+    wr_filter_lose_below(f);
     filter_advance(f);
 }
 
@@ -350,7 +371,8 @@ static void filter_below_broke(void *user, weir_transport *below, int err)
     wr_assert(f->below == below);
     wr_assert(below->error == err);
     if (f->t.error == 0) {
-        wr_transport_set_error(&f->t, err, below->error_what);
+        wr_transport_set_error(&f->t, f->is_cut ? WEIR_ETLSTRUNCATED : err,
+                               below->error_what);
         wr_filter_push_step(f);
     }
 }
@@ -397,12 +419,7 @@ static void filter_close(weir_transport *t)
         return;
     }
     wr_transport_set_end(t, WEIR_END_CLOSED);
-    wr_delivery_drop(&f->delivery);
-    wr_filter_leave_budget(f);
-    wr_filter_set_state(f, WR_FILTER_CLOSING);
-    f->closing_ns = weir_loop_get_time(t->loop);
-    wr_filter_time_state(f);
-    wr_loop_before_turn_end(t->loop, &f->seal);
+    filter_begin_close(f);
     wr_filter_push_step(f);
 }
 
@@ -411,8 +428,8 @@ static void filter_abandon(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     weir_transport_ref(t);
-    if (f->copier) {
-        wr_copier_abandon(f->copier);
+    if (f->outbox.copier) {
+        wr_copier_abandon(f->outbox.copier);
     }
     if (!f->below_lost) {
         f->below->ops->abandon(f->below);
@@ -420,28 +437,11 @@ static void filter_abandon(weir_transport *t)
     weir_transport_unref(t);
 }
 
-static bool filter_is_reading(const weir_transport *t)
-{
-    const struct wr_filter *f = wr_filter_of(t);
-
-    return wr_filter_is_reading(f) && !f->below_lost;
-}
-
 static bool filter_is_closing(const weir_transport *t)
 {
     const struct wr_filter *f = wr_filter_of(t);
 
     return !wr_filter_is_usable(f) || t->error != 0 || f->below_lost;
-}
-
-static const struct wr_demand *filter_get_demand(const weir_transport *t)
-{
-    return &wr_filter_of(t)->demand;
-}
-
-static const weir_transport *filter_get_below(const weir_transport *t)
-{
-    return wr_filter_of(t)->below;
 }
 
 static void filter_check(const weir_transport *t)
@@ -453,23 +453,26 @@ const struct wr_transport_ops wr_filter_ops = {
     .name = "tls",
     .protocol_kinds = WR_PROTOCOL_STREAMS,
     .can_write_eof = true,
-    .write = wr_filter_write,
-    .writelines = wr_filter_writelines,
-    .write_ref = wr_filter_write_ref,
-    .write_lease = wr_filter_write_lease,
+    .outbox = &wr_filter_outbox_ops,
+    .write = wr_outbox_write,
+    .writelines = wr_outbox_writelines,
+    .write_ref = wr_outbox_write_ref,
+    .write_lease = wr_outbox_write_lease,
     .write_eof = wr_filter_write_eof,
-    .sendfile = wr_filter_sendfile,
-    .cancel_sendfile = wr_filter_cancel_sendfile,
+    .sendfile = wr_outbox_sendfile,
+    .cancel_sendfile = wr_outbox_cancel_sendfile,
     .pause_reading = wr_filter_pause_reading,
     .resume_reading = wr_filter_resume_reading,
-    .is_reading = filter_is_reading,
+    .is_reading = wr_filter_tells_reading,
     .is_closing = filter_is_closing,
     .get_depth = wr_filter_get_depth,
-    .get_demand = filter_get_demand,
-    .get_below = filter_get_below,
+    .get_unoffered = wr_filter_get_unoffered,
+    .get_demand = wr_filter_get_demand,
+    .get_below = wr_filter_get_below,
     .get_handover = wr_filter_get_handover,
     .has_unread = wr_filter_has_unread,
-    .limits_changed = wr_filter_limits_changed,
+    .has_taken_all = wr_filter_has_taken_all,
+    .limits_changed = wr_outbox_limits_changed,
     .set_read_limit = wr_filter_set_read_limit,
     .set_timeouts = wr_filter_set_timeouts,
     .set_protocol = wr_filter_set_protocol,

@@ -24,6 +24,7 @@ struct wr_tls_settings {
     uint64_t shutdown_timeout_ns;
     bool no_hostname_check;
     bool can_export;
+    bool ignore_unexpected_eof;
     char server_hostname[WR_TLS_HOSTNAME_MAX]; /* "": none */
 };
 

@@ -26,6 +26,23 @@ int wr_filter_get_socket(const weir_transport *t)
     return weir_transport_get_socket(wr_filter_of(t)->below);
 }
 
+bool wr_filter_tells_reading(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+
+    return wr_filter_is_reading(f) && !f->below_lost;
+}
+
+const struct wr_demand *wr_filter_get_demand(const weir_transport *t)
+{
+    return &wr_filter_of(t)->demand;
+}
+
+const weir_transport *wr_filter_get_below(const weir_transport *t)
+{
+    return wr_filter_of(t)->below;
+}
+
 static int filter_below_get_alpn(const struct wr_filter *f,
                                  struct weir_extra_info *ret)
 {
@@ -109,13 +126,20 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
 struct weir_depth wr_filter_get_depth(const weir_transport *t)
 {
     const struct wr_filter *f = wr_filter_of(t);
-    struct weir_depth depth = {.bytes = wr_filter_depth(f)};
+    struct weir_depth depth = {.bytes = wr_outbox_depth(&f->outbox)};
 
     wr_assert(f->below);
     if (!f->below_lost && f->below->ops->get_depth) {
         depth.operations = f->below->ops->get_depth(f->below).operations;
     }
     return depth;
+}
+
+const struct wr_sendq *wr_filter_get_unoffered(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+
+    return f->outbox.passed_bytes == 0 ? &f->outbox.queue : NULL;
 }
 
 bool wr_filter_has_unread(const weir_transport *t)
@@ -133,6 +157,15 @@ bool wr_filter_has_unread(const weir_transport *t)
             below->ops->has_unread(below));
 }
 
+/* The peer takes from the transport below, which knows. */
+bool wr_filter_has_taken_all(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+
+    wr_assert(f->below);
+    return !f->below_lost && f->below->ops->has_taken_all(f->below);
+}
+
 void wr_filter_get_handover(const weir_transport *t, struct wr_handover *ret)
 {
     const struct wr_filter *f = wr_filter_of(t);
@@ -145,14 +178,6 @@ void wr_filter_get_handover(const weir_transport *t, struct wr_handover *ret)
     };
 }
 
-void wr_filter_limits_changed(weir_transport *t)
-{
-    struct wr_filter *f = wr_filter_of(t);
-
-    wr_filter_check_invariants(f);
-    wr_transport_check_high(t, wr_filter_depth(f));
-}
-
 void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes)
 {
     struct wr_filter *f = wr_filter_of(t);
@@ -160,7 +185,6 @@ void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes)
     wr_filter_check_invariants(f);
     wr_assert(bytes >= WR_CREDIT_MIN);
     f->demand.account.limit_bytes = bytes;
-    wr_budget_look_at_evictable(&t->loop->budget);
     if (!wr_filter_is_over(f)) {
         if (!f->below_lost) {
             f->below->ops->set_read_limit(f->below, bytes);
@@ -182,11 +206,12 @@ void wr_filter_dump(const weir_transport *t, FILE *out)
             f->held_back ? " held-back" : "", f->eof_seen ? " eof" : "",
             wr_tls_engine_get_input_left(&f->engine),
             (unsigned long long)f->demand.account.held_bytes,
-            f->demand.account.lease_count, (unsigned long long)f->sendq.bytes,
+            f->demand.account.lease_count,
+            (unsigned long long)f->outbox.queue.bytes,
             wr_tls_engine_get_output_bytes(&f->engine),
-            wr_copier_state_name(f->copier),
+            wr_copier_state_name(f->outbox.copier),
             t->writing_paused ? " writing-paused" : "",
-            f->write_eof ? " write-eof" : "",
+            f->outbox.state == WR_OUTBOX_ENDED ? " write-eof" : "",
             f->has_engine && wr_tls_engine_get_version(&f->engine)
                 ? wr_tls_engine_get_version(&f->engine)
                 : "none",

@@ -6,7 +6,6 @@
  *     filter_open.c     making one, of a descriptor
  *     filter_facts.c    sessions, for programs that resume them
  *     filter.c          life: decisions carried out, loss, freeing; the table
- *     filter_file.c     a file on its way into the queue
  *     filter_below.c    what the transport below is asked to pass on
  *     filter_read.c     ciphertext in, the handshake
  *     filter_deliver.c  plaintext on its way to the protocol
@@ -24,6 +23,9 @@
  *     UNBORN -> HANDSHAKING -> OPEN -> CLOSING -> SHUTTING
  *                      \__________\___________\__________\__ ENDING -> LOST
  *
+ * A peer that ends its stream without a close_notify is cut off, which fails
+ * the connection: but not before what was written is sent, as by a close.
+ *
  * A filter whose transport below is lost stays OPEN while it has bytes that
  * came before the loss and that its protocol, which has paused, did not see.
  *
@@ -36,9 +38,8 @@
 
 #include "engine.h"
 #include "filter.h"
-#include "lib/base/sendq.h"
-#include "lib/transport/copier.h"
 #include "lib/transport/delivery.h"
+#include "lib/transport/outbox.h"
 #include "weir/error.h"
 
 enum wr_filter_state {
@@ -57,6 +58,8 @@ enum wr_filter_next {
     WR_FILTER_WAIT,  /* nothing to do before something happens */
     WR_FILTER_GO,    /* the state stays: see what can be opened */
     WR_FILTER_BEGIN, /* the handshake is done: call the factory */
+    WR_FILTER_DROP,  /* broken: no byte of the queue will ever be sent */
+    WR_FILTER_CLOSE, /* the peer is cut off: send what was written */
     WR_FILTER_SHUT,  /* the close_notify is sent: wait for the peer's */
     WR_FILTER_END,   /* end the transport below */
     WR_FILTER_LOSE,  /* it is lost: tell the protocol */
@@ -83,20 +86,20 @@ struct wr_filter {
     struct wr_tls_settings *settings; /* until the engine is made of them */
     enum wr_filter_state state : 8;   /* set by wr_filter_set_state() alone */
     bool has_engine : 1;
-    bool starts : 1;       /* set at birth: on a transport with a protocol */
-    bool is_upper : 1;     /* set at birth: below is a filter */
-    bool made : 1;         /* set when the protocol knows the connection */
+    bool starts : 1;    /* set at birth: on a transport with a protocol */
+    bool is_upper : 1;  /* set at birth: below is a filter */
+    bool made : 1;      /* set when the protocol knows the connection */
+    bool may_shake : 1; /* the handshake has waited for its turn */
+    bool in_pump : 1;   /* set while the engine opens bytes */
+    /* Every record asks for these, together: they are one byte. */
     bool is_hard : 1;      /* set by wr_filter_doom() */
+    bool is_cut : 1;       /* set when below's end is none; bytes go first */
     bool below_paused : 1; /* set and cleared where below is paused by us */
     bool below_eof : 1;    /* set by below's end of stream */
     bool below_lost : 1;   /* set by below's connection_lost */
     bool eof_seen : 1;     /* set when the peer's close_notify was told */
     bool held_back : 1;    /* set and cleared where credit is waited for */
     bool head_is_fed : 1;  /* the engine has the first lease of the input */
-    bool may_shake : 1;    /* the handshake has waited for its turn */
-    bool write_eof : 1;    /* set by write_eof */
-    bool in_resume : 1;    /* set around resume_writing */
-    bool in_pump : 1;      /* set while the engine opens bytes */
 
     struct wr_ready step;
     struct wr_turn_end seal;
@@ -109,13 +112,11 @@ struct wr_filter {
     struct wr_delivery delivery; /* of plaintext; shut after OPEN or if hard */
 
     /* Written. */
-    struct wr_sendq sendq;    /* plaintext that is not sealed */
-    uint64_t unsent_bytes;    /* plaintext in records that below has not got */
-    uint64_t sealed_bytes;    /* plaintext in records that below has not sent */
-    uint64_t sealed_ns;       /* when bytes were last sealed */
-    uint32_t burst_bytes;     /* sealed since it was idle; stops growing */
-    uint32_t answer_count;    /* blocks without plaintext that below has */
-    struct wr_copier *copier; /* of the file that is being sent, or NULL */
+    struct wr_outbox outbox; /* its queue: plaintext that is not sealed */
+    uint64_t unsent_bytes;   /* sealed in records that below has not got */
+    uint64_t sealed_ns;      /* when bytes were last sealed */
+    uint32_t burst_bytes;    /* sealed since it was idle; stops growing */
+    uint32_t answer_count;   /* blocks without plaintext that below has */
 
     /* Time. */
     struct wr_timer timer;
@@ -123,6 +124,7 @@ struct wr_filter {
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     uint64_t shaking_ns;         /* when the handshake began */
+    uint64_t heard_ns;           /* when it last went on */
     uint64_t shaken_ns;          /* how long it took; 0: it is not over */
     uint64_t closing_ns;         /* when close was called; 0: it was not */
     uint64_t shutting_ns;        /* when all was sent, and the wait began */
@@ -155,20 +157,20 @@ void wr_filter_bear(struct wr_filter *f, weir_transport *below);
 /* The protocol of the transport below. */
 extern const struct weir_protocol wr_filter_protocol;
 
-/* filter_file.c */
-int wr_filter_sendfile(weir_transport *t, const struct wr_sendfile *file);
-void wr_filter_cancel_sendfile(weir_transport *t);
-
 /* filter_below.c */
+bool wr_filter_tells_reading(const weir_transport *t);
+const struct wr_demand *wr_filter_get_demand(const weir_transport *t);
+const weir_transport *wr_filter_get_below(const weir_transport *t);
 void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret);
 void wr_filter_get_sockname(const weir_transport *t, struct weir_address *ret);
 int wr_filter_get_socket(const weir_transport *t);
 int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                              struct weir_extra_info *ret);
 struct weir_depth wr_filter_get_depth(const weir_transport *t);
+const struct wr_sendq *wr_filter_get_unoffered(const weir_transport *t);
 bool wr_filter_has_unread(const weir_transport *t);
+bool wr_filter_has_taken_all(const weir_transport *t);
 void wr_filter_get_handover(const weir_transport *t, struct wr_handover *ret);
-void wr_filter_limits_changed(weir_transport *t);
 void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes);
 void wr_filter_dump(const weir_transport *t, FILE *out);
 
@@ -213,20 +215,15 @@ void wr_filter_write_init(struct wr_filter *f,
 void wr_filter_seal(struct wr_filter *f);
 /* Before the turn ends, or the next one. */
 void wr_filter_seal_later(struct wr_filter *f);
-/* Queues bytes of a file, whatever the limits are; or -ENOMEM. */
-WEIR_MUST_USE int wr_filter_queue_file(weir_transport *t,
-                                       const struct iovec *piece,
-                                       weir_release_fn *release, void *arg);
 /* Hands below what the engine has to send. */
 void wr_filter_send_output(struct wr_filter *f);
 void wr_filter_drop_queue(struct wr_filter *f);
-int wr_filter_write(weir_transport *t, const void *data, size_t len);
-int wr_filter_writelines(weir_transport *t, const struct iovec *iov,
-                         size_t count, size_t total);
-int wr_filter_write_ref(weir_transport *t, const void *data, size_t len,
-                        weir_release_fn *release, void *arg);
-int wr_filter_write_lease(weir_transport *t, const struct weir_buf *buf);
+/* That of a connection that broke, whose protocol may wait for it. */
+void wr_filter_drop_broken_queue(struct wr_filter *f);
+/* The transport below is lost, and drops what it has not sent. */
+void wr_filter_lose_below(struct wr_filter *f);
 void wr_filter_write_eof(weir_transport *t);
+extern const struct wr_outbox_ops wr_filter_outbox_ops;
 
 /* filter_time.c */
 void wr_filter_time_init(struct wr_filter *f);
@@ -271,9 +268,10 @@ static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
                : 0;
 }
 
-static inline uint64_t wr_filter_depth(const struct wr_filter *f)
+/* Plaintext in records that below has not sent. */
+static inline uint64_t wr_filter_sealed_bytes(const struct wr_filter *f)
 {
-    return f->sendq.bytes + f->unsent_bytes + f->sealed_bytes;
+    return f->outbox.passed_bytes - f->unsent_bytes;
 }
 
 /* True while the program may use it: from the beginning, where its protocol had
@@ -306,6 +304,16 @@ static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
     return f->state == WR_FILTER_OPEN && wr_delivery_is_paused(&f->delivery) &&
            !wr_delivery_has_held(&f->delivery) && !f->eof_seen &&
            f->below->error != 0 && wr_filter_may_open(f);
+}
+
+/* Of a connection that broke: true when the protocol must be told that nothing
+ * it wrote is left; see wr_sock_awaits_drop(). */
+static inline bool wr_filter_awaits_drop(const struct wr_filter *f)
+{
+    return f->state == WR_FILTER_OPEN &&
+           (wr_delivery_is_paused(&f->delivery) || f->held_back ||
+            f->t.flushed) &&
+           f->t.notify_depth >= 0;
 }
 
 /* True when the protocol may be called with received bytes. */

@@ -64,8 +64,30 @@ static bool filter_read_keep_rest(struct wr_filter *f,
     return true;
 }
 
+/* True when bytes were written, here or above, that can still be sent. */
+static bool filter_read_owes(const struct wr_filter *f)
+{
+    wr_assert(f->below_eof);
+    return f->state == WR_FILTER_OPEN && f->t.error == 0 &&
+           (wr_outbox_depth(&f->outbox) > 0 || f->outbox.copier || f->upper);
+}
+
+/* The end would fail the engine: it waits until all is sealed. */
+static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
+{
+    wr_assert(!f->input_head && f->below_eof);
+    if (f->engine.input_ended || f->state == WR_FILTER_CLOSING) {
+        return false;
+    }
+    f->is_cut |= !f->engine.ignores_eof && filter_read_owes(f);
+    if (!f->is_cut || f->state != WR_FILTER_OPEN) {
+        wr_tls_engine_feed_eof(&f->engine);
+    }
+    return f->engine.input_ended;
+}
+
 /* The engine wants more: gives it the next bytes, or the end. False: there are
- * none. The end would fail the engine: it waits until all is sealed. */
+ * none. */
 static bool filter_read_feed_next(struct wr_filter *f)
 {
     if (f->head_is_fed) {
@@ -78,12 +100,7 @@ static bool filter_read_feed_next(struct wr_filter *f)
         f->head_is_fed = true;
         return true;
     }
-    if (f->below_eof && !f->engine.input_ended &&
-        f->state != WR_FILTER_CLOSING) {
-        wr_tls_engine_feed_eof(&f->engine);
-        return true;
-    }
-    return false;
+    return WR_UNLIKELY(f->below_eof) && filter_read_feed_end(f);
 }
 
 /* True when something has arrived that the engine has not taken. */
@@ -125,6 +142,7 @@ static void filter_read_shake(struct wr_filter *f)
     if (!wr_filter_may_shake(f)) {
         return;
     }
+    f->heard_ns = weir_loop_get_time(f->t.loop);
     int err = wr_tls_engine_handshake(&f->engine);
     while (err == -EAGAIN && filter_read_feed_next(f)) {
         err = wr_tls_engine_handshake(&f->engine);
@@ -233,6 +251,18 @@ static bool filter_read_wants(const struct wr_filter *f)
     return false;
 }
 
+/* The peer is cut off: a filter above is told of that as of an end, or it could
+ * not send what it has. */
+static __attribute__((noinline)) void
+filter_read_tell_upper(struct wr_filter *f)
+{
+    wr_assert(f->is_cut && f->in_pump);
+    if (f->upper && f->state == WR_FILTER_OPEN && !f->eof_seen &&
+        wr_delivery_is_free(&f->delivery)) {
+        wr_filter_deliver_eof(f);
+    }
+}
+
 void wr_filter_pump(struct wr_filter *f)
 {
     wr_assert(f->has_engine);
@@ -244,6 +274,9 @@ void wr_filter_pump(struct wr_filter *f)
         filter_read_shake(f);
     } else {
         while (filter_read_wants(f) && filter_read_open(f)) {
+        }
+        if (WR_UNLIKELY(f->is_cut)) {
+            filter_read_tell_upper(f);
         }
     }
     if (f->head_is_fed && wr_tls_engine_get_input_left(&f->engine) == 0) {
@@ -287,6 +320,9 @@ void wr_filter_arrived_eof(struct wr_filter *f)
     wr_filter_check_invariants(f);
     wr_assert(!f->below_eof);
     f->below_eof = true;
+    if (f->is_upper && wr_filter_of(f->below)->is_cut) {
+        f->engine.ignores_eof = false; /* bytes may be missing */
+    }
 }
 
 /* ---- pausing ---- */

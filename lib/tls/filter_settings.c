@@ -62,6 +62,7 @@ int wr_tls_settings_read(struct wr_tls_settings *ret,
     ret->shutdown_timeout_ns = known.shutdown_timeout_ns;
     ret->no_hostname_check = known.no_hostname_check;
     ret->can_export = known.can_export;
+    ret->ignore_unexpected_eof = known.ignore_unexpected_eof;
     if (!is_server) { /* a server ignores names (R42) */
         err = filter_settings_read_name(ret, &known, host);
         wr_require(err >= 0, err);

@@ -79,6 +79,7 @@ static void filter_start_replace(struct wr_filter *f, weir_transport *below,
     f->starts = true;
     wr_filter_bear(f, below);
     f->made = true; /* its protocol was told of the connection below */
+    wr_outbox_open(&f->outbox);
     if (handover->is_paused) {
         wr_delivery_pause(&f->delivery);
         below->ops->resume_reading(below);

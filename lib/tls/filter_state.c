@@ -22,6 +22,11 @@ void wr_filter_set_state(struct wr_filter *f, enum wr_filter_state state)
         wr_delivery_shut(&f->delivery);
     }
     f->state = state;
+    if (state == WR_FILTER_CLOSING) {
+        wr_outbox_close(&f->outbox);
+    } else if (state == WR_FILTER_ENDING) {
+        wr_outbox_shut(&f->outbox);
+    }
 }
 
 const char *wr_filter_state_name(const struct wr_filter *f)
@@ -64,10 +69,38 @@ static bool filter_state_has_unread(const struct wr_filter *f)
     return f->input_head || wr_tls_engine_get_plaintext_left(&f->engine) > 0;
 }
 
+/* True when the peer is cut off, and its last bytes are delivered. */
+static bool filter_state_may_close(const struct wr_filter *f)
+{
+    wr_assert(f->state == WR_FILTER_OPEN && f->is_cut);
+    return !f->upper && f->t.error == 0 && !f->below_lost &&
+           !wr_delivery_has_held(&f->delivery);
+}
+
+/* On a connection that broke: is the queue of no use, and free to be dropped?
+ * Unread bytes may keep such a connection, and their reader may wait until it
+ * may write. */
+static bool filter_state_may_drop_queue(const struct wr_filter *f)
+{
+    return f->t.error && !f->outbox.copier &&
+           (!wr_sendq_is_empty(&f->outbox.queue) || wr_filter_awaits_drop(f));
+}
+
 static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
 {
-    if (f->is_hard) {
-        return WR_FILTER_END;
+    if (WR_UNLIKELY(f->is_hard || f->is_cut)) {
+        if (f->is_hard) {
+            return WR_FILTER_END;
+        }
+        if (filter_state_may_close(f)) {
+            return WR_FILTER_CLOSE;
+        }
+    }
+    if (WR_LIKELY(f->t.error == 0 && !f->below_lost)) {
+        return WR_FILTER_GO;
+    }
+    if (filter_state_may_drop_queue(f)) {
+        return WR_FILTER_DROP;
     }
     if (!f->below_lost && wr_filter_may_open(f)) {
         return WR_FILTER_GO; /* after an error of below there may be bytes */
@@ -96,7 +129,7 @@ filter_state_next_of_closing(const struct wr_filter *f)
         if (f->shutdown_timeout_ns == 0) {
             return WR_FILTER_END;
         }
-        return f->sealed_bytes == 0 ? WR_FILTER_SHUT : WR_FILTER_GO;
+        return wr_filter_sealed_bytes(f) == 0 ? WR_FILTER_SHUT : WR_FILTER_GO;
     case WR_TLS_ENGINE_HANDSHAKE:
     case WR_TLS_ENGINE_OPEN:
     case WR_TLS_ENGINE_RECEIVED_CLOSE:
@@ -119,7 +152,8 @@ enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
                    ? WR_FILTER_END
                    : WR_FILTER_GO;
     case WR_FILTER_ENDING:
-        return f->below_lost && !f->copier ? WR_FILTER_LOSE : WR_FILTER_WAIT;
+        return f->below_lost && !f->outbox.copier ? WR_FILTER_LOSE
+                                                  : WR_FILTER_WAIT;
     case WR_FILTER_UNBORN:
     case WR_FILTER_LOST:
     case WR_FILTER_STATES:
@@ -179,9 +213,12 @@ void wr_filter_check_invariants(const struct wr_filter *f)
     wr_transport_check_invariants(&f->t);
     filter_state_check_life(f);
     filter_state_check_received(f);
-    wr_assert(wr_sendq_is_empty(&f->sendq) == (f->sendq.bytes == 0));
-    wr_assert(wr_sendq_is_empty(&f->sendq) || f->made);
-    wr_assert(!f->copier || (f->made && f->state < WR_FILTER_LOST));
+    wr_outbox_check_invariants(&f->outbox);
+    wr_assert(wr_outbox_is_over(&f->outbox) || !wr_filter_is_over(f));
+    wr_debug_assert((f->outbox.state == WR_OUTBOX_UNBORN) ==
+                    (!f->made && !wr_filter_is_over(f)));
+    wr_debug_assert(f->unsent_bytes <= f->outbox.passed_bytes);
+    wr_assert(!f->outbox.copier || f->state < WR_FILTER_LOST);
     if (f->has_engine) {
         wr_debug_check(wr_tls_engine_check_invariants(&f->engine));
     }
@@ -198,8 +235,8 @@ static bool filter_state_is_forgotten(const struct wr_filter *f)
 void wr_filter_check_rest(const struct wr_filter *f)
 {
     wr_filter_check_invariants(f);
-    wr_assert(!f->in_pump && !f->in_resume);
-    wr_assert(f->t.loop->budget.queued_bytes >= f->sendq.bytes);
+    wr_assert(!f->in_pump && !f->outbox.in_resume);
+    wr_assert(f->t.loop->budget.queued_bytes >= f->outbox.queue.bytes);
     if (!f->below_lost) {
         f->below->ops->check(f->below);
     }
@@ -207,16 +244,17 @@ void wr_filter_check_rest(const struct wr_filter *f)
         return; /* which sees to all of it */
     }
     wr_assert(!filter_state_is_forgotten(f));
-    wr_assert(f->state != WR_FILTER_ENDING || !f->below_lost || f->copier);
+    wr_assert(f->state != WR_FILTER_ENDING || !f->below_lost ||
+              f->outbox.copier);
     wr_assert(wr_tls_engine_get_output_bytes(&f->engine) == 0 ||
               f->state >= WR_FILTER_ENDING);
     if (!wr_filter_is_over(f) && f->t.error == 0 && !f->below_lost) {
-        wr_assert(wr_sendq_is_empty(&f->sendq) ||
+        wr_assert(wr_sendq_is_empty(&f->outbox.queue) ||
                   wr_filter_below_depth(f) > 0 ||
                   f->state == WR_FILTER_HANDSHAKING);
         wr_assert(f->unsent_bytes == 0);
-        if (f->copier) {
-            wr_copier_check_rest(f->copier);
+        if (f->outbox.copier) {
+            wr_copier_check_rest(f->outbox.copier);
         }
     }
 }

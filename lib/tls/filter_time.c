@@ -10,12 +10,48 @@
  */
 #include "filter_impl.h"
 
+#include "lib/transport/deadline.h"
+
+/* How much longer the peer has, of which the loop heard too late, or from which
+ * it has not taken what is there; 0: its time is over. A loop that is late all
+ * the time grants no more once a handshake has been given twice its time. */
+static uint64_t filter_time_owed(const struct wr_filter *f)
+{
+    const uint64_t when_ns = f->timer.when_ns;
+    const uint64_t late_ns = f->t.loop->now_ns - when_ns;
+    const weir_transport *below = f->below;
+    bool is_owed;
+
+    if (late_ns < WR_DEADLINE_LATE_NS || f->below_lost) {
+        return 0;
+    }
+    if (f->state == WR_FILTER_HANDSHAKING) {
+        if (when_ns >
+            wr_add_sat(f->shaking_ns, wr_add_sat(f->handshake_timeout_ns,
+                                                 f->handshake_timeout_ns))) {
+            return 0;
+        }
+        is_owed = f->heard_ns > when_ns || f->input_head ||
+                  (below->ops->has_unread && below->ops->has_unread(below));
+        return is_owed ? wr_min_u64(late_ns, f->handshake_timeout_ns) : 0;
+    }
+    is_owed = f->deadline_err == WEIR_ECLOSETIMEOUT &&
+              below->ops->has_taken_all(below);
+    return is_owed ? f->limits.close_ns : 0;
+}
+
 static void filter_time_expired(struct wr_timer *timer)
 {
     struct wr_filter *f = wr_container_of(timer, struct wr_filter, timer);
+    const uint64_t owed_ns = filter_time_owed(f);
 
     wr_filter_check_invariants(f);
     wr_assert(f->deadline_err < 0);
+    if (owed_ns > 0) {
+        wr_timer_arm(&f->t.loop->wheel, timer,
+                     wr_add_sat(f->t.loop->now_ns, owed_ns));
+        return;
+    }
     if (f->below_lost && f->state == WR_FILTER_ENDING) {
         return; /* a file that is being sent is waited for */
     }

@@ -21,9 +21,15 @@
 /* After this time without a byte they are small again. */
 #define BURST_IDLE_NS UINT64_C(1000000000)
 #define RECORD_PIECES 64u
+/* Sealing adds no more than that to a record. */
+#define RECORD_EXTRA 64u
 /* Sealed bytes that are handed below before more are: they count as not sent
  * until below has sent the last of them. */
 #define HANDED_BYTES WR_TLS_RECORD_MAX
+/* Of a file that are read at once: a whole number of records. */
+#define FILE_BYTES (4u * WR_TLS_RECORD_MAX)
+
+_Static_assert(FILE_BYTES <= WR_SENDFILE_READ, "a part fits into a block");
 
 void wr_filter_seal_later(struct wr_filter *f)
 {
@@ -52,11 +58,12 @@ struct filter_record {
 /* Below has sent bytes: the end of the turn does what its depth allows now. */
 static void filter_write_go_on(struct wr_filter *f)
 {
-    if (!wr_filter_is_over(f) && (f->t.notify_depth >= 0 || f->copier ||
-                                  !wr_sendq_is_empty(&f->sendq))) {
+    if (!wr_filter_is_over(f) && (f->t.notify_depth >= 0 || f->outbox.copier ||
+                                  !wr_sendq_is_empty(&f->outbox.queue))) {
         wr_filter_seal_later(f);
     }
-    if (WR_UNLIKELY(f->state == WR_FILTER_CLOSING && f->sealed_bytes == 0)) {
+    if (WR_UNLIKELY(f->state == WR_FILTER_CLOSING &&
+                    wr_filter_sealed_bytes(f) == 0)) {
         wr_filter_push_step(f); /* the wait for the peer begins */
     }
 }
@@ -66,11 +73,12 @@ static void filter_write_go_on(struct wr_filter *f)
  * never less than those of them that it has not sent. */
 static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
 {
-    wr_assert(f->sealed_bytes >= plain_bytes);
-    f->sealed_bytes -= plain_bytes;
+    wr_outbox_passed(&f->outbox, plain_bytes);
     filter_write_go_on(f);
     for (f = f->upper; f; f = f->upper) {
-        f->sealed_bytes = wr_min_u64(f->sealed_bytes, wr_filter_below_depth(f));
+        const uint64_t sealed = wr_filter_sealed_bytes(f);
+        wr_outbox_passed(&f->outbox,
+                         sealed - wr_min_u64(sealed, wr_filter_below_depth(f)));
         filter_write_go_on(f);
     }
 }
@@ -111,7 +119,6 @@ static inline void filter_write_send(struct wr_filter *f,
     _Static_assert(sizeof(record) <= WR_TLS_MEMORY_RECORD_OFFSET,
                    "there is room before a record");
     memcpy(block->data, &record, sizeof(record));
-    f->sealed_bytes += plain_bytes;
     f->unsent_bytes -= plain_bytes;
     block->next = NULL;
     wr_assert(block->used > 0);
@@ -194,7 +201,8 @@ static const uint8_t *filter_write_gather(struct wr_filter *f, size_t size,
 {
     struct iovec iov[RECORD_PIECES];
     size_t len = 0;
-    const uint32_t count = wr_sendq_gather(&f->sendq, iov, RECORD_PIECES, size);
+    const uint32_t count =
+        wr_sendq_gather(&f->outbox.queue, iov, RECORD_PIECES, size);
 
     wr_assert(count > 0);
     struct wr_block *scratch = count > 1 ? wr_filter_scratch(f) : NULL;
@@ -211,17 +219,6 @@ static const uint8_t *filter_write_gather(struct wr_filter *f, size_t size,
     return scratch->data;
 }
 
-/* Release callbacks may write, close and abort. */
-static void filter_write_consume(struct wr_filter *f, size_t len)
-{
-    weir_loop *loop = f->t.loop;
-
-    wr_assert(len <= f->sendq.bytes);
-    wr_budget_unqueue(&loop->budget, len);
-    wr_sendq_consume(&f->sendq, &loop->send_memory, len);
-    wr_loop_leave_if_forked(loop);
-}
-
 static void filter_write_seal_record(struct wr_filter *f)
 {
     size_t len;
@@ -235,30 +232,46 @@ static void filter_write_seal_record(struct wr_filter *f)
     }
     f->burst_bytes += f->burst_bytes < BURST_BYTES ? (uint32_t)len : 0;
     f->unsent_bytes += len;
+    wr_outbox_pass(&f->outbox, len);
     if (wr_tls_engine_get_output_bytes(&f->engine) >= HANDED_BYTES) {
         wr_filter_send_output(f);
     }
-    filter_write_consume(f, len);
+    wr_outbox_consume(&f->t, len);
+}
+
+/* A peer that has ended may refuse the close_notify, and has lost nothing. */
+static void filter_write_note_farewell(struct wr_filter *f)
+{
+    const size_t own = wr_tls_engine_get_output_bytes(&f->engine);
+
+    wr_assert(f->unsent_bytes == 0);
+    if (own > 0 && !f->below_lost) {
+        f->below->farewell_bytes = (uint32_t)own;
+        if (f->t.farewell_bytes > 0) {
+            f->below->farewell_bytes += f->t.farewell_bytes + RECORD_EXTRA;
+        }
+    }
 }
 
 /* Nothing is left to be sealed: the close_notify, if it is wanted. */
 static void filter_write_seal_end(struct wr_filter *f)
 {
-    if (!f->write_eof && f->state != WR_FILTER_CLOSING) {
+    if (!wr_outbox_is_ending(&f->outbox)) {
         return;
     }
-    wr_assert(wr_sendq_is_empty(&f->sendq));
+    wr_assert(wr_sendq_is_empty(&f->outbox.queue));
     const int err = wr_tls_engine_close(&f->engine);
     if (err < 0) {
         filter_write_fail(f, err);
     }
+    filter_write_note_farewell(f);
     wr_filter_send_output(f);
 }
 
 void wr_filter_seal(struct wr_filter *f)
 {
     wr_debug_check(wr_filter_check_invariants(f));
-    while (filter_write_may_seal(f) && !wr_sendq_is_empty(&f->sendq) &&
+    while (filter_write_may_seal(f) && !wr_sendq_is_empty(&f->outbox.queue) &&
            filter_write_has_room(f)) {
         filter_write_seal_record(f);
     }
@@ -266,16 +279,14 @@ void wr_filter_seal(struct wr_filter *f)
         wr_filter_send_output(f);
     }
     if (filter_write_may_seal(f)) {
-        f->in_resume = true;
-        wr_transport_check_low(&f->t, wr_filter_depth(f));
-        f->in_resume = false;
+        wr_outbox_notify(&f->t);
     }
-    if (f->copier && f->t.error == 0 && !wr_filter_is_over(f)) {
-        wr_copier_go_on(f->copier);
+    if (f->outbox.copier && f->t.error == 0 && !wr_filter_is_over(f)) {
+        wr_copier_go_on(f->outbox.copier);
     }
     /* A program that was paused may write once more, a file goes on. */
-    if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->sendq) &&
-        !f->t.writing_paused && !f->copier) {
+    if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->outbox.queue) &&
+        !f->t.writing_paused && !f->outbox.copier) {
         filter_write_seal_end(f);
     }
 }
@@ -283,159 +294,85 @@ void wr_filter_seal(struct wr_filter *f)
 void wr_filter_drop_queue(struct wr_filter *f)
 {
     wr_assert(f->state == WR_FILTER_ENDING);
-    f->t.has_dropped |= f->sendq.bytes + f->unsent_bytes > 0;
+    f->t.has_dropped |= f->unsent_bytes > 0;
+    wr_outbox_passed(&f->outbox, f->unsent_bytes);
     f->unsent_bytes = 0;
-    wr_budget_unqueue(&f->t.loop->budget, f->sendq.bytes);
-    wr_sendq_clear(&f->sendq, &f->t.loop->send_memory);
-    wr_loop_leave_if_forked(f->t.loop); /* by a release callback */
+    wr_outbox_drop(&f->t);
+}
+
+/* Sealed bytes do not count: below drops them when its own send has ended, or
+ * cannot send them. */
+void wr_filter_drop_broken_queue(struct wr_filter *f)
+{
+    wr_assert(f->t.error && f->unsent_bytes == 0);
+    wr_outbox_drop(&f->t);
+    if (wr_filter_awaits_drop(f)) {
+        wr_transport_notify(&f->t, 0);
+    }
+}
+
+void wr_filter_lose_below(struct wr_filter *f)
+{
+    wr_assert(!f->below_lost);
+    wr_assert(f->unsent_bytes <= f->outbox.passed_bytes);
+    f->below_lost = true;
+    wr_outbox_passed(&f->outbox, wr_filter_sealed_bytes(f));
+    if (wr_filter_is_usable(f)) {
+        wr_outbox_lose_peer(&f->outbox);
+    }
 }
 
 void wr_filter_write_init(struct wr_filter *f,
                           void (*seal)(struct wr_turn_end *seal))
 {
     wr_assert(f->state == WR_FILTER_UNBORN);
-    wr_sendq_init(&f->sendq);
+    wr_sendq_init(&f->outbox.queue);
     wr_list_init(&f->seal.link);
     f->seal.run = seal;
 }
 
-/* ---- the writes ---- */
+/* ---- the outbox ---- */
 
-/* A close that has begun must not come to a clean end without these bytes. */
-static int filter_write_refuse_bytes(struct wr_filter *f, int err)
-{
-    wr_assert(err == -ENOBUFS || err == -ENOMEM);
-    err = wr_transport_refuse(&f->t, err);
-    if (f->state == WR_FILTER_CLOSING) {
-        f->t.has_dropped = true;
-        wr_transport_set_error(&f->t, err, "write");
-        wr_filter_doom(&f->t);
-    }
-    return err;
-}
-
-/* 0 when @len more bytes may be written, or why not. */
-static int filter_write_check(struct wr_filter *f, size_t len)
-{
-    wr_filter_check_invariants(f);
-    wr_require(f->t.error == 0, -EPIPE);
-    wr_require((wr_filter_is_usable(f) && !f->write_eof) ||
-                   (f->state == WR_FILTER_CLOSING && f->in_resume),
-               -ESHUTDOWN);
-    wr_require(!f->below_lost, -EPIPE);
-    wr_require(!f->copier, -EBUSY);
-    wr_require(f->t.write_error == 0, f->t.write_error);
-    const uint64_t depth = wr_filter_depth(f);
-    if (len > 0 &&
-        (len > f->t.hard_limit_bytes || depth > f->t.hard_limit_bytes - len)) {
-        return filter_write_refuse_bytes(f, -ENOBUFS);
-    }
-    return 0;
-}
-
-static void filter_write_queued(struct wr_filter *f, size_t len)
-{
-    wr_assert(len > 0 && len <= f->sendq.bytes);
-    wr_budget_queue(&f->t.loop->budget, len);
-    wr_filter_seal_later(f);
-    wr_transport_check_high(&f->t, wr_filter_depth(f));
-}
-
-int wr_filter_writelines(weir_transport *t, const struct iovec *iov,
-                         size_t count, size_t total)
+/* Bytes wait in the queue, or a file before it. */
+static void filter_write_queued(weir_transport *t, size_t len)
 {
     struct wr_filter *f = wr_filter_of(t);
-    int err = filter_write_check(f, total);
+    (void)len;
 
-    if (err < 0 || total == 0) {
-        return err;
-    }
-    err = wr_sendq_copy(&f->sendq, &t->loop->send_memory, iov, count, total);
-    if (err < 0) {
-        return filter_write_refuse_bytes(f, err);
-    }
-    t->loop->counts.copied_by_write += total;
-    filter_write_queued(f, total);
-    return 0;
-}
-
-int wr_filter_write(weir_transport *t, const void *data, size_t len)
-{
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
-                                .iov_len = len};
-    return wr_filter_writelines(t, &piece, 1, len);
-}
-
-int wr_filter_queue_file(weir_transport *t, const struct iovec *piece,
-                         weir_release_fn *release, void *arg)
-{
-    struct wr_filter *f = wr_filter_of(t);
-    const int err =
-        wr_sendq_ref(&f->sendq, &t->loop->send_memory, piece, release, arg);
-
-    wr_assert(f->copier);
-    wr_require(err == 0, err);
-    wr_budget_queue(&t->loop->budget, piece->iov_len);
+    wr_debug_check(wr_filter_check_invariants(f));
     if (!wr_filter_is_over(f)) {
         wr_filter_seal_later(f);
     }
-    return 0;
 }
 
-int wr_filter_write_ref(weir_transport *t, const void *data, size_t len,
-                        weir_release_fn *release, void *arg)
+static void filter_write_file_ended(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
-                                .iov_len = len};
-    int err = filter_write_check(f, len);
 
-    if (err < 0 || len == 0) {
-        return err;
+    wr_assert(!f->outbox.copier);
+    wr_assert(f->state != WR_FILTER_LOST);
+    if (!wr_filter_is_over(f)) { /* the loss may come in this turn */
+        wr_filter_seal_later(f); /* the close_notify may have waited for it */
     }
-    err = wr_sendq_ref(&f->sendq, &t->loop->send_memory, &piece, release, arg);
-    if (err < 0) {
-        return filter_write_refuse_bytes(f, err);
-    }
-    filter_write_queued(f, len);
-    return 0;
+    wr_filter_push_step(f);
 }
 
-int wr_filter_write_lease(weir_transport *t, const struct weir_buf *buf)
-{
-    struct wr_filter *f = wr_filter_of(t);
-    const struct wr_sendq_memory *memory = &t->loop->send_memory;
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)buf->data,
-                                .iov_len = buf->len};
-    int err = filter_write_check(f, buf->len);
-
-    if (err < 0 || buf->len == 0) {
-        return err;
-    }
-    wr_assert(buf->lease->refs > 0);
-    /* The rule of sockets: few bytes are copied, and all that would pin a
-     * buffer while buffers are short. */
-    if (buf->len < WR_LEASE_LEAST ||
-        (wr_pool_is_short(&t->loop->pool) && buf->lease->buf)) {
-        err = wr_sendq_copy(&f->sendq, memory, &piece, 1, buf->len);
-        t->loop->pool.copied_bytes += err == 0 ? buf->len : 0;
-    } else {
-        err = wr_sendq_lease(&f->sendq, memory, buf);
-    }
-    if (err < 0) {
-        return filter_write_refuse_bytes(f, err);
-    }
-    filter_write_queued(f, buf->len);
-    return 0;
-}
+const struct wr_outbox_ops wr_filter_outbox_ops = {
+    .offset = offsetof(struct wr_filter, outbox),
+    .queued = filter_write_queued,
+    .file_ended = filter_write_file_ended,
+    .file = {.queue = wr_outbox_queue_file,
+             .ended = wr_outbox_file_ended,
+             .part_bytes = FILE_BYTES},
+};
 
 void wr_filter_write_eof(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    if (wr_filter_is_usable(f) && !f->write_eof) {
-        f->write_eof = true;
+    if (f->outbox.state == WR_OUTBOX_OPEN) {
+        wr_outbox_end(&f->outbox);
         wr_filter_seal_later(f);
     }
 }

@@ -1,5 +1,5 @@
 /*
- * The reader of a ClientHello (RFC 8446, 4.1.2; RFC 5246, 7.4.1.2).
+ * The reader of a hello (RFC 8446, 4.1.2 and 4.1.3; RFC 5246, 7.4.1).
  *
  * Whatever is not exactly as the RFCs have it makes the whole unknown: wolfSSL
  * answers it, and nothing is concluded here.
@@ -15,35 +15,33 @@ enum {
     HELLO_CLIENT = 1,     /* type of the message */
     HELLO_START = 2 + 32, /* version and random number */
     HELLO_NAME = 0,       /* types of extensions */
+    HELLO_PROTOCOLS = 16,
     HELLO_EXTENDED_SECRET = 23,
     HELLO_TICKET = 35,
+    HELLO_EARLY_DATA = 42,
     HELLO_CHOICE = 2 + 1, /* one suite, one compression */
     HELLO_HOST = 0,       /* type of a name */
 };
 
-struct hello_part {
-    const uint8_t *data;
-    size_t size;
-};
-
 /* Takes @size bytes off the front. */
-static bool hello_take(struct hello_part *from, size_t size,
-                       struct hello_part *ret)
+static bool hello_take(struct wr_tls_hello_part *from, size_t size,
+                       struct wr_tls_hello_part *ret)
 {
     wr_assert(ret != from);
     if (from->size < size) {
         return false;
     }
-    *ret = (struct hello_part){.data = from->data, .size = size};
+    *ret = (struct wr_tls_hello_part){.data = from->data, .size = size};
     from->data += size;
     from->size -= size;
     return true;
 }
 
 /* Takes a number of @size bytes. */
-static bool hello_take_number(struct hello_part *from, size_t size, size_t *ret)
+static bool hello_take_number(struct wr_tls_hello_part *from, size_t size,
+                              size_t *ret)
 {
-    struct hello_part bytes;
+    struct wr_tls_hello_part bytes;
 
     wr_assert(size > 0 && size <= 3);
     if (!hello_take(from, size, &bytes)) {
@@ -57,8 +55,8 @@ static bool hello_take_number(struct hello_part *from, size_t size, size_t *ret)
 }
 
 /* Takes a vector whose length has @size bytes. */
-static bool hello_take_vector(struct hello_part *from, size_t size,
-                              struct hello_part *ret)
+static bool hello_take_vector(struct wr_tls_hello_part *from, size_t size,
+                              struct wr_tls_hello_part *ret)
 {
     size_t len;
 
@@ -68,29 +66,30 @@ static bool hello_take_vector(struct hello_part *from, size_t size,
 
 /* Takes the two lists of a client, or what a server chose of them: suites and
  * compression. */
-static bool hello_take_suites(struct hello_part *from, bool is_client)
+static bool hello_take_suites(struct wr_tls_hello_part *from, bool is_client)
 {
-    struct hello_part part;
+    struct wr_tls_hello_part part;
     return is_client ? hello_take_vector(from, 2, &part) &&
                            hello_take_vector(from, 1, &part)
                      : hello_take(from, HELLO_CHOICE, &part);
 }
 
-/* Takes a hello; *ret are its extensions. */
-static bool hello_take_message(struct hello_part *from, bool is_client,
-                               struct hello_part *ret)
+/* Takes a hello; *ret are its extensions, and *ret_session its session. */
+static bool hello_take_message(struct wr_tls_hello_part *from, bool is_client,
+                               struct wr_tls_hello_part *ret,
+                               struct wr_tls_hello_part *ret_session)
 {
-    struct hello_part body;
-    struct hello_part part;
+    struct wr_tls_hello_part body;
+    struct wr_tls_hello_part part;
     size_t type;
 
     wr_assert(from->data != NULL);
-    *ret = (struct hello_part){.data = NULL};
+    *ret = (struct wr_tls_hello_part){.data = NULL};
     if (!hello_take_number(from, 1, &type) ||
         type != (is_client ? HELLO_CLIENT : HELLO_SERVER) ||
         !hello_take_vector(from, 3, &body) ||
         !hello_take(&body, HELLO_START, &part) ||
-        !hello_take_vector(&body, 1, &part) || /* session */
+        !hello_take_vector(&body, 1, ret_session) ||
         !hello_take_suites(&body, is_client)) {
         return false;
     }
@@ -98,16 +97,15 @@ static bool hello_take_message(struct hello_part *from, bool is_client,
            (hello_take_vector(&body, 2, ret) && body.size == 0);
 }
 
-/* A list of one name, as all clients send it. */
-static bool hello_read_name(struct hello_part list,
-                            struct wr_tls_hello_name *ret)
+/* A list of one name, as all clients send it; *ret has none yet. */
+static bool hello_read_name(struct wr_tls_hello_part list,
+                            struct wr_tls_hello_part *ret)
 {
-    struct hello_part names;
-    struct hello_part name;
+    struct wr_tls_hello_part names;
+    struct wr_tls_hello_part name;
     size_t type;
 
-    wr_assert(!ret->data);
-    if (!hello_take_vector(&list, 2, &names) || list.size > 0 ||
+    if (ret->data || !hello_take_vector(&list, 2, &names) || list.size > 0 ||
         !hello_take_number(&names, 1, &type) || type != HELLO_HOST ||
         !hello_take_vector(&names, 2, &name) || names.size > 0) {
         return false;
@@ -116,50 +114,77 @@ static bool hello_read_name(struct hello_part list,
         memchr(name.data, '\0', name.size)) {
         return false;
     }
-    *ret = (struct wr_tls_hello_name){.data = name.data, .len = name.size};
+    *ret = name;
     return true;
 }
 
-enum wr_tls_hello wr_tls_hello_read(const uint8_t *data, size_t size,
-                                    struct wr_tls_hello_name *ret)
+/* False: the body cannot be one of this type. */
+static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
+                                 bool is_client, struct wr_tls_hello *ret)
 {
-    struct hello_part from = {.data = data, .size = size};
-    struct wr_tls_hello_name name = {.data = NULL};
-    struct hello_part extensions;
-    bool has_ticket = false;
+    wr_assert(body.data != NULL);
+    switch (type) {
+    case HELLO_NAME:
+        return !is_client || hello_read_name(body, &ret->name);
+    case HELLO_PROTOCOLS:
+        ret->protocols = body;
+        return true;
+    case HELLO_EXTENDED_SECRET:
+        ret->has_extended_secret = true;
+        return body.size == 0;
+    case HELLO_TICKET:
+        ret->has_ticket |= body.size > 0;
+        return true;
+    case HELLO_EARLY_DATA:
+        ret->has_early_data = true;
+        return body.size == 0;
+    default:
+        return true;
+    }
+}
+
+static bool hello_read_extensions(struct wr_tls_hello_part from, bool is_client,
+                                  struct wr_tls_hello *ret)
+{
+    while (from.size > 0) {
+        struct wr_tls_hello_part body;
+        size_t type;
+        if (!hello_take_number(&from, 2, &type) ||
+            !hello_take_vector(&from, 2, &body) ||
+            !hello_read_extension(type, body, is_client, ret)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool wr_tls_hello_read(const uint8_t *data, size_t size, bool is_client,
+                       struct wr_tls_hello *ret)
+{
+    struct wr_tls_hello_part from = {.data = data, .size = size};
+    struct wr_tls_hello_part extensions;
+    struct wr_tls_hello_part session;
+    struct wr_tls_hello hello = {.is_bare = false};
 
     wr_assert(data != NULL);
-    if (!hello_take_message(&from, true, &extensions) || from.size > 0) {
-        return WR_TLS_HELLO_UNKNOWN;
+    *ret = hello;
+    if (!hello_take_message(&from, is_client, &extensions, &session) ||
+        (is_client && from.size > 0)) {
+        return false;
     }
-    if (!extensions.data) {
-        return WR_TLS_HELLO_BARE;
+    hello.is_bare = !extensions.data;
+    hello.has_session = session.size > 0;
+    if (!hello_read_extensions(extensions, is_client, &hello)) {
+        return false;
     }
-    while (extensions.size > 0) {
-        struct hello_part body;
-        size_t type;
-        if (!hello_take_number(&extensions, 2, &type) ||
-            !hello_take_vector(&extensions, 2, &body)) {
-            return WR_TLS_HELLO_UNKNOWN;
-        }
-        if (type == HELLO_NAME &&
-            (name.data || !hello_read_name(body, &name))) {
-            return WR_TLS_HELLO_UNKNOWN;
-        }
-        has_ticket |= type == HELLO_TICKET && body.size > 0;
-        wr_assert(!name.data || name.len > 0);
-    }
-    if (!has_ticket) {
-        return WR_TLS_HELLO_PLAIN;
-    }
-    *ret = name;
-    return WR_TLS_HELLO_TICKET;
+    *ret = hello;
+    return true;
 }
 
 bool wr_tls_hello_is_whole(const uint8_t *data, size_t size)
 {
-    struct hello_part from = {.data = data, .size = size};
-    struct hello_part body;
+    struct wr_tls_hello_part from = {.data = data, .size = size};
+    struct wr_tls_hello_part body;
     size_t type;
 
     wr_assert(data != NULL);
@@ -167,25 +192,17 @@ bool wr_tls_hello_is_whole(const uint8_t *data, size_t size)
            hello_take_vector(&from, 3, &body);
 }
 
-bool wr_tls_hello_has_extended_secret(const uint8_t *data, size_t size,
-                                      bool is_client)
+bool wr_tls_hello_may_come(const uint8_t *data, size_t size, bool is_client,
+                           size_t max)
 {
-    struct hello_part from = {.data = data, .size = size};
-    struct hello_part extensions;
+    struct wr_tls_hello_part from = {.data = data, .size = size};
+    size_t type;
+    size_t len;
 
-    if (!hello_take_message(&from, is_client, &extensions)) {
-        return false;
+    wr_assert(data != NULL);
+    if (!hello_take_number(&from, 1, &type)) {
+        return true;
     }
-    while (extensions.size > 0) {
-        struct hello_part body;
-        size_t type;
-        if (!hello_take_number(&extensions, 2, &type) ||
-            !hello_take_vector(&extensions, 2, &body)) {
-            return false;
-        }
-        if (type == HELLO_EXTENDED_SECRET) {
-            return body.size == 0;
-        }
-    }
-    return false;
+    return type == (is_client ? HELLO_CLIENT : HELLO_SERVER) &&
+           (!hello_take_number(&from, 3, &len) || len <= max);
 }

@@ -46,6 +46,8 @@ _Static_assert(sizeof(struct memory_header) % _Alignof(max_align_t) == 0,
 /* Found without a call: each allocation and each call into wolfSSL looks. */
 static _Thread_local struct wr_tls_memory_scope memory_scope
     __attribute__((tls_model("initial-exec")));
+static _Thread_local bool memory_has_failed /* an allocation of no account */
+    __attribute__((tls_model("initial-exec")));
 static pthread_once_t memory_once = PTHREAD_ONCE_INIT;
 static int memory_started; /* what the one start returned */
 
@@ -137,8 +139,18 @@ static void *memory_alloc(size_t size)
     }
     if (memory) {
         memory->failed = true;
+    } else {
+        memory_has_failed = true;
     }
     return NULL;
+}
+
+bool wr_tls_memory_take_failure(void)
+{
+    const bool has_failed = memory_has_failed;
+
+    memory_has_failed = false;
+    return has_failed;
 }
 
 static void memory_give_block(struct wr_tls_memory *memory,

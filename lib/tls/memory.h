@@ -75,6 +75,10 @@ wr_tls_memory_enter(struct wr_tls_memory *memory, enum wr_tls_memory_mode mode);
 
 void wr_tls_memory_leave(struct wr_tls_memory_scope before);
 
+/* Whether an allocation of this thread without an account has failed since this
+ * was asked last. wolfSSL has other words for it in many places. */
+bool wr_tls_memory_take_failure(void);
+
 /* Whether wolfSSL sealed @data in a block that is its newest buffer; if so, the
  * block becomes ready instead of free as soon as wolfSSL frees it. */
 WEIR_MUST_USE bool wr_tls_memory_claim(struct wr_tls_memory *memory,

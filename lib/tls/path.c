@@ -16,7 +16,7 @@
 #include <errno.h>
 
 /* Links that are verified for one peer at most. */
-#define PATH_LINKS_MAX 24u
+#define PATH_LINKS_MAX 16u
 
 /* How far a path came that failed. */
 enum {
@@ -153,18 +153,18 @@ static bool path_keeps_rules(struct wr_tls_path *path,
     return true;
 }
 
-/* ---- the search ---- */
+/* ---- links ---- */
 
-/* Verifies a link; notes why it is none. Where it is good, but there is no list
- * of revocations, the path goes on: an issuer may be revoked, which says more.
- */
+/* Verifies a link; notes why it is none. */
 static bool path_verify_link(struct wr_tls_path *path,
                              const struct wr_tls_x509 *issuer, uint32_t rank)
 {
     const struct wr_tls_x509 *child = path_at(path, path->length - 1);
-    const uint32_t bit = UINT32_C(1) << (path->length - 1);
 
     wr_assert(path->links <= PATH_LINKS_MAX && issuer->der.data);
+    if (wr_tls_der_is_equal(&child->der, &issuer->der)) {
+        return true; /* it is known, whatever has signed it */
+    }
     if (path->links == PATH_LINKS_MAX) {
         path_note(path, PATH_STOPPED, child,
                   (struct wr_tls_reason){WEIR_ETLSPATHLEN,
@@ -172,37 +172,73 @@ static bool path_verify_link(struct wr_tls_path *path,
         return false;
     }
     path->links++;
-    path->unlisted &= ~bit;
-    const struct wr_tls_link link = path->link(path->link_user, child, issuer);
-    if (link.reason.err == WEIR_ETLSNOCRL) {
-        path->unlisted |= bit;
-        return true;
+    const struct wr_tls_reason reason = path->link(path->user, child, issuer);
+    if (reason.err < 0) {
+        path_note(path, reason.err == -ENOMEM ? PATH_STOPPED : rank, child,
+                  reason);
     }
-    if (link.reason.err == 0) {
-        return true;
-    }
-    rank = link.reason.err == -ENOMEM           ? PATH_STOPPED
-           : link.reason.err == WEIR_ETLSISSUER ? PATH_WITHOUT_ISSUER
-                                                : rank;
-    path_note(path, rank, link.is_of_issuer ? issuer : child, link.reason);
-    return false;
+    return reason.err == 0;
 }
 
-/* False where one of its certificates may be revoked. */
-static bool path_is_listed(struct wr_tls_path *path)
+/* ---- revocation ---- */
+
+/* An anchor is trusted as it is; but where another one has issued it, and a
+ * list of that one names it, it is revoked. */
+static bool path_keeps_anchors_lists(struct wr_tls_path *path,
+                                     const struct wr_tls_x509 *anchor)
 {
-    wr_assert(path->length > 0);
-    for (uint32_t i = path->length; i-- > 0;) {
-        if (path->unlisted & UINT32_C(1) << i) {
-            path_note(path, PATH_AT_ANCHOR, path_at(path, i),
-                      (struct wr_tls_reason){WEIR_ETLSNOCRL,
-                                             "cannot be checked for "
-                                             "revocation"});
+    const struct wr_tls_x509 *above = NULL;
+
+    wr_assert(path->revoked != NULL);
+    if (wr_tls_x509_is_self_issued(anchor)) {
+        return true;
+    }
+    while ((above = wr_tls_trust_find(path->trust, &anchor->issuer, above))) {
+        const struct wr_tls_reason reason =
+            path->revoked(path->user, anchor, above);
+        if (reason.err < 0 && reason.err != WEIR_ETLSNOCRL) {
+            path_note(path, PATH_AT_ANCHOR, anchor, reason);
             return false;
         }
     }
     return true;
 }
+
+/* False where a certificate of the path was revoked, or may be for want of a
+ * list: the first says more. */
+static bool path_keeps_lists(struct wr_tls_path *path,
+                             const struct wr_tls_x509 *anchor)
+{
+    const struct wr_tls_x509 *issuer = anchor;
+    const struct wr_tls_x509 *unlisted = NULL;
+    struct wr_tls_reason missing = {.err = 0};
+
+    wr_assert(path->length > 0);
+    if (!path->revoked) {
+        return true;
+    }
+    for (uint32_t i = path->length; i-- > 0; issuer = path_at(path, i)) {
+        const struct wr_tls_x509 *child = path_at(path, i);
+        if (wr_tls_der_is_equal(&child->der, &anchor->der)) {
+            continue;
+        }
+        const struct wr_tls_reason reason =
+            path->revoked(path->user, child, issuer);
+        if (reason.err == WEIR_ETLSNOCRL) {
+            unlisted = child;
+            missing = reason;
+        } else if (reason.err < 0) {
+            path_note(path, PATH_AT_ANCHOR, child, reason);
+            return false;
+        }
+    }
+    if (unlisted) {
+        path_note(path, PATH_AT_ANCHOR, unlisted, missing);
+    }
+    return !unlisted && path_keeps_anchors_lists(path, anchor);
+}
+
+/* ---- the search ---- */
 
 /* True where an anchor ends the path. */
 static bool path_find_anchor(struct wr_tls_path *path)
@@ -214,7 +250,7 @@ static bool path_find_anchor(struct wr_tls_path *path)
     while (path->rank < PATH_STOPPED &&
            (anchor = wr_tls_trust_find(path->trust, &child->issuer, anchor))) {
         if (path_verify_link(path, anchor, PATH_AT_ANCHOR) &&
-            path_is_listed(path) && path_keeps_rules(path, anchor)) {
+            path_keeps_rules(path, anchor) && path_keeps_lists(path, anchor)) {
             return true;
         }
     }
@@ -282,7 +318,6 @@ static void path_step(struct wr_tls_path *path, uint32_t *places)
     wr_assert(place <= path->sent_count && last < WR_TLS_CHAIN_MAX);
     if (place == path->sent_count) {
         path_note_end(path);
-        path->unlisted &= ~(UINT32_C(1) << last);
         path->length--;
         return;
     }
@@ -302,7 +337,6 @@ bool wr_tls_path_find(struct wr_tls_path *path)
     wr_assert(path->sent[0].der.data && path->link);
     path->rank = PATH_NOTHING;
     path->links = 0;
-    path->unlisted = 0;
     path->length = 1;
     path->steps[0] = 0;
     if (!wr_tls_rules_check(&path->rules, path->sent, true, &path->reason)) {
@@ -390,5 +424,6 @@ bool wr_tls_path_is_plain(struct wr_tls_path *path)
         return false;
     }
     const struct wr_tls_x509 *anchor = path_only_anchor(path);
-    return anchor && path_keeps_rules(path, anchor);
+    return anchor && path_keeps_rules(path, anchor) &&
+           path_keeps_lists(path, anchor);
 }

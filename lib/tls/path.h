@@ -3,9 +3,10 @@
  *
  * A peer may send its certificates in any order, some of them twice, and more
  * than are needed (RFC 8446, 4.4.2). The path is looked for: issuers are found
- * by name, among those that are trusted first, and each link is verified by
- * wolfSSL, through a function of the caller's. What holds for a whole path is
- * checked here: how many issuers there may be, and which names (RFC 5280, 6.1).
+ * by name, among those that are trusted first, and the signature of each link
+ * is verified through a function of the caller's. What holds for a whole path
+ * is checked here: how many issuers there may be, which names (RFC 5280, 6.1),
+ * and that none of its certificates but the anchor was revoked.
  */
 #ifndef WEIR_LIB_TLS_PATH_H
 #define WEIR_LIB_TLS_PATH_H
@@ -14,15 +15,12 @@
 #include "trust.h"
 #include "verdict.h"
 
-/* A link's answer; err 0: @issuer signed @child, neither is revoked. */
-struct wr_tls_link {
-    struct wr_tls_reason reason;
-    bool is_of_issuer; /* the reason is the issuer's */
-};
-
-typedef struct wr_tls_link wr_tls_link_fn(void *user,
-                                          const struct wr_tls_x509 *child,
-                                          const struct wr_tls_x509 *issuer);
+/* Asks whether the issuer has signed the child, or whether the child of that
+ * issuer was revoked (WEIR_ETLSREVOKED), or may be (WEIR_ETLSNOCRL). err 0: it
+ * has, it was not. */
+typedef struct wr_tls_reason wr_tls_link_fn(void *user,
+                                            const struct wr_tls_x509 *child,
+                                            const struct wr_tls_x509 *issuer);
 
 struct wr_tls_path {
     /* Of the caller. */
@@ -30,8 +28,9 @@ struct wr_tls_path {
     const struct wr_tls_trust *trust;
     const struct wr_tls_x509 *sent; /* der.data NULL: one that is malformed */
     uint32_t sent_count;
-    wr_tls_link_fn *link;
-    void *link_user;
+    wr_tls_link_fn *link;    /* asked for the signature */
+    wr_tls_link_fn *revoked; /* NULL: there are no lists of revocations */
+    void *user;
 
     /* Written here. */
     uint32_t steps[WR_TLS_CHAIN_MAX]; /* places in @sent, the leaf's first */
@@ -40,8 +39,6 @@ struct wr_tls_path {
     const struct wr_tls_x509 *wrong; /* the certificate that it is about */
     uint32_t rank;                   /* how far the failed path had come */
     uint32_t links;                  /* how many were verified */
-    uint32_t
-        unlisted; /* bits of steps that may be revoked, for want of a list */
 };
 
 /* Looks for a path, verifying each link. False: there is none, and the reason

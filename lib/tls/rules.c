@@ -106,6 +106,10 @@ bool wr_tls_rules_check(const struct wr_tls_rules *rules,
                             "has a critical extension, or a constraint of "
                             "names, that is not known");
     }
+    if (x509->constraints.data && !x509->is_authority) {
+        return rules_refuse(ret, WEIR_ETLSCONSTRAINT,
+                            "has constraints of names, and is no authority");
+    }
     if (is_leaf && rules->peer_is_client && x509->version != 3) {
         return rules_refuse(ret, WEIR_ETLSBADCERT, "is not of version 3");
     }
@@ -119,6 +123,10 @@ bool wr_tls_rules_check_anchor(const struct wr_tls_rules *rules,
                                const struct wr_tls_x509 *x509,
                                struct wr_tls_reason *ret)
 {
+    if (x509->key.strength != WR_TLS_STRONG) {
+        return rules_refuse(ret, WEIR_ETLSWEAK,
+                            rules_weaknesses[x509->key.strength]);
+    }
     return rules_check_dates(rules, x509, ret) &&
            rules_check_purposes(rules, x509, ret);
 }

@@ -27,7 +27,8 @@ WEIR_MUST_USE bool wr_tls_rules_check(const struct wr_tls_rules *rules,
                                       const struct wr_tls_x509 *x509,
                                       bool is_leaf, struct wr_tls_reason *ret);
 
-/* True of a trusted authority whose dates and purposes allow it. */
+/* True of a trusted authority whose key is strong, and whose dates and purposes
+ * allow it. */
 WEIR_MUST_USE bool wr_tls_rules_check_anchor(const struct wr_tls_rules *rules,
                                              const struct wr_tls_x509 *x509,
                                              struct wr_tls_reason *ret);

@@ -6,6 +6,7 @@
  */
 #include "session.h"
 
+#include "context_impl.h"
 #include "engine_impl.h"
 #include "hostname.h"
 
@@ -84,7 +85,9 @@ struct WOLFSSL_SESSION *wr_tls_session_use(const weir_tls_session *session,
                                            const weir_tls_context *context,
                                            const char *hostname)
 {
-    if (!session || session->context != context) {
+    /* A resumed session shows no certificate, which a list could name. */
+    if (!session || session->context != context ||
+        context->revocation.count > 0) {
         return NULL;
     }
     wr_assert(session->session);

@@ -12,6 +12,8 @@
 #define RSA_EXPONENT_BITS      2u
 #define RSA_EXPONENT_BITS_MOST 64u
 
+#define STRENGTH_PSS_TRAILER 1u /* the only one there is */
+
 /* Object identifiers, without the last byte where a family shares the rest. */
 static const uint8_t strength_oid_pkcs1[] = {0x2a, 0x86, 0x48, 0x86,
                                              0xf7, 0x0d, 0x01, 0x01};
@@ -28,55 +30,163 @@ static const uint8_t strength_oid_x962_curve[] = {0x2a, 0x86, 0x48, 0xce,
 static const uint8_t strength_oid_secg_curve[] = {0x2b, 0x81, 0x04, 0x00};
 static const uint8_t strength_oid_edwards[] = {0x2b, 0x65};
 
-/* SHA-256, SHA-384 and SHA-512 of RSASSA-PSS, which without a word of it means
- * SHA-1. */
-static enum wr_tls_strength strength_rate_pss(struct wr_tls_der params)
+/* The hash that is all of @from, an AlgorithmIdentifier with its header: @ret
+ * is none where it is weak or not known. */
+static bool strength_read_hash(struct wr_tls_der from, enum wr_tls_hash *ret)
 {
-    struct wr_tls_der list;
-    struct wr_tls_der tagged;
+    struct wr_tls_der algorithm;
+    struct wr_tls_der oid;
+    struct wr_tls_der null = {.size = 0};
+    uint8_t last = 0;
+
+    wr_assert(from.data != NULL);
+    if (!wr_tls_der_take(&from, WR_TLS_DER_SEQUENCE, &algorithm) ||
+        from.size > 0 || !wr_tls_der_take(&algorithm, WR_TLS_DER_OID, &oid)) {
+        return false;
+    }
+    if (algorithm.size > 0 &&
+        (!wr_tls_der_take(&algorithm, WR_TLS_DER_NULL, &null) ||
+         null.size > 0 || algorithm.size > 0)) {
+        return false;
+    }
+    *ret = WR_TLS_DER_IS_OF(&oid, strength_oid_sha2, &last) && last >= 1 &&
+                   last <= 3
+               ? WR_TLS_HASH_SHA256 + last - 1
+               : WR_TLS_HASH_NONE;
+    return true;
+}
+
+/* The hash by which PSS makes its mask; @from as above. */
+static bool strength_read_mask(struct wr_tls_der from, enum wr_tls_hash *ret)
+{
     struct wr_tls_der algorithm;
     struct wr_tls_der oid;
     uint8_t last = 0;
 
+    wr_assert(from.data != NULL);
+    return wr_tls_der_take(&from, WR_TLS_DER_SEQUENCE, &algorithm) &&
+           from.size == 0 &&
+           wr_tls_der_take(&algorithm, WR_TLS_DER_OID, &oid) &&
+           WR_TLS_DER_IS_OF(&oid, strength_oid_pkcs1, &last) && last == 8 &&
+           strength_read_hash(algorithm, ret) && *ret != WR_TLS_HASH_NONE;
+}
+
+/* The number of up to 127 that is all of @from. */
+static bool strength_read_number(struct wr_tls_der from, uint32_t *ret)
+{
+    struct wr_tls_der number;
+
+    wr_assert(from.data != NULL);
+    if (!wr_tls_der_take(&from, WR_TLS_DER_INTEGER, &number) || from.size > 0 ||
+        number.size != 1 || (number.data[0] & 0x80)) {
+        return false;
+    }
+    *ret = number.data[0];
+    return true;
+}
+
+/* Takes the parameter of this number, which may be left out: @ret is empty
+ * then. False: it is there and malformed. */
+static bool strength_take_tagged(struct wr_tls_der *list, uint8_t number,
+                                 struct wr_tls_der *ret)
+{
+    const uint8_t tag = WR_TLS_DER_EXPLICIT | number;
+
+    wr_assert(number <= 3);
+    *ret = (struct wr_tls_der){.data = NULL};
+    return !wr_tls_der_sees(list, tag) || wr_tls_der_take(list, tag, ret);
+}
+
+/* The parameters of RSASSA-PSS, which without a word of them mean SHA-1. */
+static bool strength_read_pss(struct wr_tls_der params,
+                              struct wr_tls_signature_kind *ret)
+{
+    struct wr_tls_der list;
+    struct wr_tls_der tagged[4];
+    uint32_t trailer = STRENGTH_PSS_TRAILER;
+
     wr_assert(params.data != NULL);
+    *ret = (struct wr_tls_signature_kind){
+        .key = WR_TLS_KEY_RSA,
+        .is_pss = true,
+        .salt_size = 20,
+    };
     if (!wr_tls_der_take(&params, WR_TLS_DER_SEQUENCE, &list) ||
-        !wr_tls_der_take(&list, WR_TLS_DER_EXPLICIT, &tagged) ||
-        !wr_tls_der_take(&tagged, WR_TLS_DER_SEQUENCE, &algorithm) ||
-        !wr_tls_der_take(&algorithm, WR_TLS_DER_OID, &oid)) {
+        params.size > 0) {
+        return false;
+    }
+    for (uint8_t i = 0; i < 4; i++) {
+        if (!strength_take_tagged(&list, i, &tagged[i])) {
+            return false;
+        }
+    }
+    return list.size == 0 && tagged[0].data &&
+           strength_read_hash(tagged[0], &ret->hash) &&
+           ret->hash != WR_TLS_HASH_NONE &&
+           (!tagged[1].data || strength_read_mask(tagged[1], &ret->mask)) &&
+           (!tagged[2].data ||
+            strength_read_number(tagged[2], &ret->salt_size)) &&
+           (!tagged[3].data || strength_read_number(tagged[3], &trailer)) &&
+           trailer == STRENGTH_PSS_TRAILER;
+}
+
+/* The strength of a signature, and its kind where that is strong. */
+static enum wr_tls_strength
+strength_rate_signature(struct wr_tls_der oid, struct wr_tls_der params,
+                        struct wr_tls_signature_kind *ret)
+{
+    uint8_t last = 0;
+
+    wr_assert(oid.data != NULL);
+    if (WR_TLS_DER_IS_OF(&oid, strength_oid_pkcs1, &last)) {
+        if (last == 10) {
+            return strength_read_pss(params, ret) ? WR_TLS_STRONG
+                                                  : WR_TLS_WEAK_HASH;
+        }
+        *ret = (struct wr_tls_signature_kind){
+            .key = WR_TLS_KEY_RSA,
+            .hash = WR_TLS_HASH_SHA256 + (uint32_t)last - 11,
+        };
+        return last >= 11 && last <= 13 ? WR_TLS_STRONG : WR_TLS_WEAK_HASH;
+    }
+    if (WR_TLS_DER_IS_OF(&oid, strength_oid_ecdsa_sha2, &last)) {
+        *ret = (struct wr_tls_signature_kind){
+            .key = WR_TLS_KEY_CURVE,
+            .hash = WR_TLS_HASH_SHA256 + (uint32_t)last - 2,
+        };
+        return last >= 2 && last <= 4 ? WR_TLS_STRONG : WR_TLS_WEAK_HASH;
+    }
+    if (WR_TLS_DER_IS_OF(&oid, strength_oid_ecdsa_sha1, &last)) {
         return WR_TLS_WEAK_HASH;
     }
-    return WR_TLS_DER_IS_OF(&oid, strength_oid_sha2, &last) && last >= 1 &&
-                   last <= 3
+    *ret = (struct wr_tls_signature_kind){.key = WR_TLS_KEY_EDWARDS};
+    return WR_TLS_DER_IS_OF(&oid, strength_oid_edwards, &last) && last == 112
                ? WR_TLS_STRONG
-               : WR_TLS_WEAK_HASH;
+               : WR_TLS_WEAK_ALGORITHM;
 }
 
 bool wr_tls_strength_of_signature(struct wr_tls_der algorithm,
                                   enum wr_tls_strength *ret)
 {
+    struct wr_tls_signature_kind kind;
     struct wr_tls_der oid;
-    uint8_t last = 0;
 
     wr_assert(algorithm.data != NULL);
     if (!wr_tls_der_take(&algorithm, WR_TLS_DER_OID, &oid)) {
         return false;
     }
-    *ret = WR_TLS_WEAK_ALGORITHM;
-    if (WR_TLS_DER_IS_OF(&oid, strength_oid_pkcs1, &last)) {
-        if (last == 10) {
-            *ret = strength_rate_pss(algorithm);
-        } else {
-            *ret = last >= 11 && last <= 13 ? WR_TLS_STRONG : WR_TLS_WEAK_HASH;
-        }
-    } else if (WR_TLS_DER_IS_OF(&oid, strength_oid_ecdsa_sha2, &last)) {
-        *ret = last >= 2 && last <= 4 ? WR_TLS_STRONG : WR_TLS_WEAK_HASH;
-    } else if (WR_TLS_DER_IS_OF(&oid, strength_oid_ecdsa_sha1, &last)) {
-        *ret = WR_TLS_WEAK_HASH;
-    } else if (WR_TLS_DER_IS_OF(&oid, strength_oid_edwards, &last) &&
-               last == 112) {
-        *ret = WR_TLS_STRONG;
-    }
+    *ret = strength_rate_signature(oid, algorithm, &kind);
     return true;
+}
+
+bool wr_tls_strength_find_signature(struct wr_tls_der algorithm,
+                                    struct wr_tls_signature_kind *ret)
+{
+    struct wr_tls_der oid;
+
+    wr_assert(algorithm.data != NULL);
+    return wr_tls_der_take(&algorithm, WR_TLS_DER_OID, &oid) &&
+           strength_rate_signature(oid, algorithm, ret) == WR_TLS_STRONG;
 }
 
 /* Bits of a positive integer; 0: it is none. */
@@ -101,12 +211,11 @@ static uint32_t strength_count_bits(struct wr_tls_der number)
 }
 
 /* @key: the inside of a BIT STRING. */
-static bool strength_rate_rsa(struct wr_tls_der key,
-                              struct wr_tls_key_strength *ret)
+static bool strength_read_rsa(struct wr_tls_der key,
+                              struct wr_tls_der *ret_modulus,
+                              struct wr_tls_der *ret_exponent)
 {
     struct wr_tls_der pair;
-    struct wr_tls_der modulus;
-    struct wr_tls_der exponent;
 
     wr_assert(key.data != NULL);
     if (key.size < 1 || key.data[0] != 0) {
@@ -114,9 +223,19 @@ static bool strength_rate_rsa(struct wr_tls_der key,
     }
     key.data++;
     key.size--;
-    if (!wr_tls_der_take(&key, WR_TLS_DER_SEQUENCE, &pair) ||
-        !wr_tls_der_take(&pair, WR_TLS_DER_INTEGER, &modulus) ||
-        !wr_tls_der_take(&pair, WR_TLS_DER_INTEGER, &exponent)) {
+    return wr_tls_der_take(&key, WR_TLS_DER_SEQUENCE, &pair) &&
+           wr_tls_der_take(&pair, WR_TLS_DER_INTEGER, ret_modulus) &&
+           wr_tls_der_take(&pair, WR_TLS_DER_INTEGER, ret_exponent);
+}
+
+static bool strength_rate_rsa(struct wr_tls_der key,
+                              struct wr_tls_key_strength *ret)
+{
+    struct wr_tls_der modulus;
+    struct wr_tls_der exponent;
+
+    wr_assert(key.data != NULL);
+    if (!strength_read_rsa(key, &modulus, &exponent)) {
         return false;
     }
     const uint32_t exponent_bits = strength_count_bits(exponent);
@@ -151,27 +270,68 @@ static enum wr_tls_strength strength_rate_curve(struct wr_tls_der params)
                : WR_TLS_WEAK_CURVE;
 }
 
+/* True of the object identifier of an RSA key; *ret_is_pss_alone: it signs by
+ * RSASSA-PSS and no other way (RFC 4055, 1.2). */
+static bool strength_is_rsa(const struct wr_tls_der *oid,
+                            bool *ret_is_pss_alone)
+{
+    uint8_t last = 0;
+
+    wr_assert(oid->data != NULL);
+    const bool is_known = WR_TLS_DER_IS_OF(oid, strength_oid_pkcs1, &last);
+    *ret_is_pss_alone = is_known && last == 10;
+    return is_known && (last == 1 || last == 10);
+}
+
+/* *ret_params: what follows the identifier of the algorithm. */
+static bool strength_read_key(struct wr_tls_der info,
+                              struct wr_tls_der *ret_oid,
+                              struct wr_tls_der *ret_params,
+                              struct wr_tls_der *ret_key)
+{
+    struct wr_tls_der pair;
+
+    wr_assert(info.data != NULL);
+    return wr_tls_der_take(&info, WR_TLS_DER_SEQUENCE, &pair) &&
+           wr_tls_der_take(&pair, WR_TLS_DER_SEQUENCE, ret_params) &&
+           wr_tls_der_take(&pair, WR_TLS_DER_BIT_STRING, ret_key) &&
+           wr_tls_der_take(ret_params, WR_TLS_DER_OID, ret_oid);
+}
+
+bool wr_tls_strength_find_rsa(struct wr_tls_der info,
+                              struct wr_tls_rsa_numbers *ret)
+{
+    struct wr_tls_der oid;
+    struct wr_tls_der params;
+    struct wr_tls_der key;
+
+    wr_assert(info.data != NULL);
+    if (!strength_read_key(info, &oid, &params, &key) ||
+        !strength_is_rsa(&oid, &ret->is_pss_alone)) {
+        return false;
+    }
+    return strength_read_rsa(key, &ret->modulus, &ret->exponent);
+}
+
 bool wr_tls_strength_of_key(struct wr_tls_der info,
                             struct wr_tls_key_strength *ret)
 {
-    struct wr_tls_der algorithm;
-    struct wr_tls_der key;
     struct wr_tls_der oid;
+    struct wr_tls_der params;
+    struct wr_tls_der key;
+    bool is_pss_alone = false;
     uint8_t last = 0;
 
     *ret = (struct wr_tls_key_strength){.strength = WR_TLS_WEAK_ALGORITHM};
     wr_assert(info.data != NULL);
-    if (!wr_tls_der_take(&info, WR_TLS_DER_SEQUENCE, &algorithm) ||
-        !wr_tls_der_take(&info, WR_TLS_DER_BIT_STRING, &key) ||
-        !wr_tls_der_take(&algorithm, WR_TLS_DER_OID, &oid)) {
+    if (!strength_read_key(info, &oid, &params, &key)) {
         return false;
     }
-    if (WR_TLS_DER_IS_OF(&oid, strength_oid_pkcs1, &last) &&
-        (last == 1 || last == 10)) {
+    if (strength_is_rsa(&oid, &is_pss_alone)) {
         return strength_rate_rsa(key, ret);
     }
     if (WR_TLS_DER_IS_OF(&oid, strength_oid_ec_key, &last) && last == 1) {
-        ret->strength = strength_rate_curve(algorithm);
+        ret->strength = strength_rate_curve(params);
     } else if (WR_TLS_DER_IS_OF(&oid, strength_oid_edwards, &last) &&
                last == 112) {
         ret->strength = WR_TLS_STRONG;

@@ -19,9 +19,37 @@ enum wr_tls_strength {
     WR_TLS_WEAK_ALGORITHM, /* one that is not known here, DSA among them */
 };
 
+enum wr_tls_hash {
+    WR_TLS_HASH_NONE,
+    WR_TLS_HASH_SHA256,
+    WR_TLS_HASH_SHA384,
+    WR_TLS_HASH_SHA512,
+};
+
+enum wr_tls_key_kind {
+    WR_TLS_KEY_RSA,
+    WR_TLS_KEY_CURVE,
+    WR_TLS_KEY_EDWARDS,
+};
+
+/* A strong signature. */
+struct wr_tls_signature_kind {
+    enum wr_tls_key_kind key;
+    enum wr_tls_hash hash; /* WR_TLS_HASH_NONE: of an Edwards curve */
+    bool is_pss;
+    enum wr_tls_hash mask; /* of PSS; WR_TLS_HASH_NONE: by SHA-1 */
+    uint32_t salt_size;    /* of PSS */
+};
+
 struct wr_tls_key_strength {
     enum wr_tls_strength strength;
     uint32_t rsa_bits; /* 0: another key */
+};
+
+struct wr_tls_rsa_numbers {
+    struct wr_tls_der modulus;
+    struct wr_tls_der exponent;
+    bool is_pss_alone; /* such a key signs nothing by PKCS #1 1.5 */
 };
 
 /* @algorithm: the inside of a signature's AlgorithmIdentifier. False of what is
@@ -29,8 +57,17 @@ struct wr_tls_key_strength {
 WEIR_MUST_USE bool wr_tls_strength_of_signature(struct wr_tls_der algorithm,
                                                 enum wr_tls_strength *ret);
 
-/* @info: the inside of a SubjectPublicKeyInfo. False of what is none. */
+/* True of a strong signature; @algorithm as above. */
+WEIR_MUST_USE bool
+wr_tls_strength_find_signature(struct wr_tls_der algorithm,
+                               struct wr_tls_signature_kind *ret);
+
+/* @info: a SubjectPublicKeyInfo, with its header. False of what is none. */
 WEIR_MUST_USE bool wr_tls_strength_of_key(struct wr_tls_der info,
                                           struct wr_tls_key_strength *ret);
+
+/* The numbers of an RSA key; @info as above. False of another key. */
+WEIR_MUST_USE bool wr_tls_strength_find_rsa(struct wr_tls_der info,
+                                            struct wr_tls_rsa_numbers *ret);
 
 #endif

@@ -112,10 +112,10 @@ void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys)
     explicit_bzero(keys, sizeof(*keys));
 }
 
-/* ---- rules ---- */
+/* ---- names ---- */
 
-_Static_assert((int)WR_TLS_TICKET_RULES == WC_SHA256_DIGEST_SIZE,
-               "rules are a digest");
+_Static_assert((int)WR_TLS_TICKET_DIGEST == WC_SHA256_DIGEST_SIZE,
+               "names are digests");
 
 static int ticket_digest(const uint8_t *data, size_t size, uint8_t *ret)
 {
@@ -124,13 +124,13 @@ static int ticket_digest(const uint8_t *data, size_t size, uint8_t *ret)
 }
 
 int wr_tls_ticket_digest_name(const void *name, size_t len,
-                              uint8_t ret[WR_TLS_TICKET_RULES])
+                              uint8_t ret[WR_TLS_TICKET_DIGEST])
 {
     uint8_t small[UINT8_MAX + 1];
     const uint8_t *from = name;
 
     wr_assert(name || len == 0);
-    memset(ret, 0, WR_TLS_TICKET_RULES);
+    memset(ret, 0, WR_TLS_TICKET_DIGEST);
     if (len == 0) {
         return 0;
     }
@@ -144,25 +144,13 @@ int wr_tls_ticket_digest_name(const void *name, size_t len,
     return ticket_digest(small, len, ret);
 }
 
-int wr_tls_ticket_join_rules(const uint8_t rules[WR_TLS_TICKET_RULES],
-                             const uint8_t name[WR_TLS_TICKET_RULES],
-                             uint8_t ret[WR_TLS_TICKET_RULES])
-{
-    uint8_t both[2 * WR_TLS_TICKET_RULES];
-
-    wr_assert(rules && name);
-    memcpy(both, rules, WR_TLS_TICKET_RULES);
-    memcpy(both + WR_TLS_TICKET_RULES, name, WR_TLS_TICKET_RULES);
-    return ticket_digest(both, sizeof(both), ret);
-}
-
 /* ---- one ticket ---- */
 
 /* The bytes that are authenticated beside the session. */
 struct ticket_beside {
     uint8_t name[WR_TLS_TICKET_NAME];
     uint8_t iv[WR_TLS_TICKET_IV];
-    uint8_t rules[WR_TLS_TICKET_RULES];
+    uint8_t host[WR_TLS_TICKET_DIGEST];
 };
 
 _Static_assert(sizeof(struct ticket_beside) == 64, "it has no padding");
@@ -172,10 +160,10 @@ _Static_assert(WR_TLS_TICKET_IV == WR_TLS_TICKET_NONCE + sizeof(uint32_t),
 static void ticket_fill_beside(const struct wr_tls_ticket *ticket,
                                struct ticket_beside *ret)
 {
-    wr_assert(ticket->name && ticket->iv && ticket->rules);
+    wr_assert(ticket->name && ticket->iv && ticket->host);
     memcpy(ret->name, ticket->name, sizeof(ret->name));
     memcpy(ret->iv, ticket->iv, sizeof(ret->iv));
-    memcpy(ret->rules, ticket->rules, sizeof(ret->rules));
+    memcpy(ret->host, ticket->host, sizeof(ret->host));
 }
 
 /* Runs the cipher, one way or the other; wolfCrypt's error. */

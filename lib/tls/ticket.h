@@ -2,11 +2,10 @@
  * Session tickets: their keys, and the sealing of one ticket.
  *
  * A ticket is sealed by AES-256-GCM. Beside the session itself, the name of the
- * key, the time of sealing, the rules under which the client was verified and
- * the name that it asked for are authenticated: a ticket is good for the time
- * it says, for servers with the same rules, and for the same name. There is no
- * clock and no lock here: the callers say what time it is, in seconds, and hold
- * the context's lock while they use the keys.
+ * key, the time of sealing and the name that the client asked for are
+ * authenticated: a ticket is good for the time it says, and for the same name.
+ * There is no clock and no lock here: the callers say what time it is, in
+ * seconds, and hold the context's lock while they use the keys.
  */
 #ifndef WEIR_LIB_TLS_TICKET_H
 #define WEIR_LIB_TLS_TICKET_H
@@ -23,7 +22,7 @@ enum wr_tls_ticket_sizes {
     WR_TLS_TICKET_NONCE = 12,
     WR_TLS_TICKET_IV = 16, /* the nonce, and the time of sealing */
     WR_TLS_TICKET_TAG = 16,
-    WR_TLS_TICKET_RULES = 32,
+    WR_TLS_TICKET_DIGEST = 32,
     WR_TLS_TICKET_KEYS = 4, /* at most */
 };
 
@@ -47,19 +46,13 @@ struct wr_tls_ticket {
     uint8_t *tag;  /* WR_TLS_TICKET_TAG */
     uint8_t *data; /* sealed and opened in place */
     size_t size;
-    const uint8_t *rules; /* WR_TLS_TICKET_RULES, not in the ticket */
+    const uint8_t *host; /* WR_TLS_TICKET_DIGEST, not in the ticket */
 };
 
 /* The name that a client asks for, in a form that does not distinguish capital
  * letters; of no name (@len 0): zeros. 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_tls_ticket_digest_name(const void *name, size_t len,
-                                            uint8_t ret[WR_TLS_TICKET_RULES]);
-
-/* The rules of a ticket: those of the context, and the name. */
-WEIR_MUST_USE int
-wr_tls_ticket_join_rules(const uint8_t rules[WR_TLS_TICKET_RULES],
-                         const uint8_t name[WR_TLS_TICKET_RULES],
-                         uint8_t ret[WR_TLS_TICKET_RULES]);
+                                            uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
 /* Takes the user's keys (names and secrets), or makes one: 0, -EINVAL where
  * @size is not that of 1 to WR_TLS_TICKET_KEYS keys, WEIR_ETLSENGINE. */
@@ -86,7 +79,7 @@ WEIR_MUST_USE int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
                                      const struct wr_tls_ticket_key *key,
                                      uint64_t now);
 
-/* Opens it; false: it is forged, too old, or of other rules. */
+/* Opens it; false: it is forged, too old, or for another name. */
 WEIR_MUST_USE bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
                                       const struct wr_tls_ticket_key *key,
                                       uint64_t now, uint64_t lifetime);

@@ -5,18 +5,13 @@
  */
 #include "trust.h"
 
+#include "pem.h"
 #include "uring/check.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <wolfssl/options.h>
-
-#include <wolfssl/wolfcrypt/asn_public.h>
 
 #define TRUST_FIRST_CAPACITY 4u
-
-static const char trust_begin[] = "-----BEGIN CERTIFICATE-----";
 
 bool wr_tls_trust_has(const struct wr_tls_trust *trust,
                       const struct wr_tls_x509 *x509)
@@ -50,54 +45,39 @@ static bool trust_make_room(struct wr_tls_trust *trust)
     return true;
 }
 
-/* Takes @der, which is malloc()'s. */
-static int trust_add_one(struct wr_tls_trust *trust, uint8_t *der, size_t size)
+/* Takes @der, which is malloc()'s. 1, 0 for what cannot be read, or -ENOMEM. */
+static int trust_add_one(struct wr_tls_trust *trust, struct wr_tls_der der)
 {
     struct wr_tls_x509 x509;
 
-    wr_assert(der != NULL);
-    if (wr_tls_x509_read(&x509, der, size) < 0 ||
-        wr_tls_trust_has(trust, &x509)) {
-        free(der);
-        return 0;
-    }
-    if (!trust_make_room(trust)) {
-        free(der);
-        return -ENOMEM;
+    wr_assert(der.data != NULL);
+    const bool is_read = wr_tls_x509_read(&x509, der.data, der.size) == 0;
+    const bool is_new = is_read && !wr_tls_trust_has(trust, &x509);
+    if (!is_new || !trust_make_room(trust)) {
+        free((void *)(uintptr_t)der.data);
+        return is_new ? -ENOMEM : is_read;
     }
     trust->anchors[trust->count++] = x509;
-    return 0;
+    return 1;
 }
 
 int wr_tls_trust_add(struct wr_tls_trust *trust, const uint8_t *text,
                      size_t size)
 {
-    const uint8_t *end = text + size;
-    const uint8_t *next = text;
-    int err = 0;
+    struct wr_tls_der rest = {.data = text, .size = size};
+    struct wr_tls_der der;
+    int count = 0;
+    int ret = 0;
 
     wr_assert(text != NULL);
-    while (err == 0 && next < end &&
-           (next = memmem(next, (size_t)(end - next), trust_begin,
-                          sizeof(trust_begin) - 1))) {
-        const size_t left = (size_t)(end - next);
-        const uint8_t *after =
-            memmem(next + 1, left - 1, trust_begin, sizeof(trust_begin) - 1);
-        const size_t pem_size = after ? (size_t)(after - next) : left;
-        uint8_t *der = malloc(pem_size); /* more than it needs */
-        if (!der) {
-            return -ENOMEM;
+    while ((ret = wr_tls_pem_next(&rest, "CERTIFICATE", &der)) > 0) {
+        const int added = der.data ? trust_add_one(trust, der) : 0;
+        if (added < 0) {
+            return added;
         }
-        const int der_size =
-            wc_CertPemToDer(next, (int)pem_size, der, (int)pem_size, CERT_TYPE);
-        if (der_size > 0) {
-            err = trust_add_one(trust, der, (size_t)der_size);
-        } else {
-            free(der);
-        }
-        next += pem_size;
+        count += added;
     }
-    return err;
+    return ret < 0 ? ret : count;
 }
 
 const struct wr_tls_x509 *wr_tls_trust_find(const struct wr_tls_trust *trust,

@@ -17,8 +17,8 @@ struct wr_tls_trust {
     size_t capacity;
 };
 
-/* Adds the certificates of a text, PEM. Those that cannot be read, and those
- * that are there, are left out. 0 or -ENOMEM. */
+/* Adds the certificates of a text, PEM, but for those that are there. The
+ * number of those that can be read, or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_trust_add(struct wr_tls_trust *trust,
                                    const uint8_t *text, size_t size);
 

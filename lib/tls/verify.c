@@ -111,6 +111,9 @@ static struct wr_tls_path verify_begin(const struct wr_tls_policy *policy,
         .trust = policy->trust,
         .sent = sent,
         .sent_count = verdict->chain_count,
+        .link = policy->link,
+        .revoked = policy->revoked,
+        .user = policy->user,
     };
 }
 
@@ -143,8 +146,7 @@ bool wr_tls_verify_issuer(const struct wr_tls_policy *policy,
 }
 
 bool wr_tls_verify_search(const struct wr_tls_policy *policy,
-                          struct wr_tls_verdict *verdict, wr_tls_link_fn *link,
-                          void *link_user)
+                          struct wr_tls_verdict *verdict)
 {
     struct wr_tls_x509 sent[WR_TLS_CHAIN_MAX];
 
@@ -154,8 +156,6 @@ bool wr_tls_verify_search(const struct wr_tls_policy *policy,
         return false;
     }
     struct wr_tls_path path = verify_begin(policy, verdict, sent);
-    path.link = link;
-    path.link_user = link_user;
     if (!wr_tls_path_find(&path)) {
         verify_refuse(verdict, &path);
         return false;

@@ -13,6 +13,10 @@ struct wr_tls_policy {
     struct wr_tls_rules rules;
     const char *hostname; /* name or literal address of a server; NULL: any */
     const struct wr_tls_trust *trust;
+    wr_tls_link_fn *link; /* verifies signatures */
+    wr_tls_link_fn
+        *revoked; /* asks lists of revocations; NULL: there are none */
+    void *user;   /* of both */
 };
 
 /* True where the certificates in the verdict's chain, of which wolfSSL has
@@ -30,8 +34,7 @@ WEIR_MUST_USE bool wr_tls_verify_issuer(const struct wr_tls_policy *policy,
  * leaf is the first. True: there is one, and the chain is that path from now
  * on. False: the cause is noted in the verdict. */
 WEIR_MUST_USE bool wr_tls_verify_search(const struct wr_tls_policy *policy,
-                                        struct wr_tls_verdict *verdict,
-                                        wr_tls_link_fn *link, void *link_user);
+                                        struct wr_tls_verdict *verdict);
 
 /* True of a certificate that is for the host of this name. */
 WEIR_MUST_USE bool wr_tls_certificate_is_for(const uint8_t *der, size_t size,

@@ -194,6 +194,38 @@ static void copier_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
+/* Few bytes that are ready need no read by the ring. */
+static bool copier_read_now(struct wr_copier *c)
+{
+    weir_loop *loop = c->t->loop;
+    struct wr_copier_part *part = copier_find_part(c);
+    const size_t len = wr_sendfile_small_bytes(&c->file);
+
+    if (len == 0 || len > c->ops->part_bytes) {
+        return false;
+    }
+    part->block = wr_block_take(&loop->blocks, len);
+    if (!part->block) {
+        return false;
+    }
+    const int64_t got =
+        wr_sys_read_cached(c->file.fd, part->block->data, len, c->file.offset);
+    if (got <= 0) {
+        copier_give_part(part);
+        return false;
+    }
+    copier_queue(c, part, (size_t)got);
+    return true;
+}
+
+void wr_copier_join(struct wr_copier *c)
+{
+    wr_copier_check_invariants(c);
+    if (c->state == WR_COPIER_COPYING && copier_may_read(c)) {
+        wr_ignore(copier_read_now(c));
+    }
+}
+
 /* ---- its life ---- */
 
 struct wr_copier *wr_copier_new(weir_transport *t,

@@ -79,6 +79,9 @@ WEIR_MUST_USE struct wr_copier *wr_copier_new(weir_transport *t,
                                               const struct wr_copier_ops *ops,
                                               const struct wr_sendq *queue);
 
+/* Few bytes that are ready are queued at once: they leave with what was written
+ * before. The rest follows with wr_copier_go_on(). */
+void wr_copier_join(struct wr_copier *c);
 /* The depth of the transport may have fallen. */
 void wr_copier_go_on(struct wr_copier *c);
 

@@ -17,7 +17,7 @@ wr_datagram_check_control(int family,
 
 /* Sets the options that a datagram socket has before it is bound. */
 WEIR_MUST_USE int
-wr_datagram_configure(int fd, int family,
+wr_datagram_configure(const weir_loop *loop, int fd, int family,
                       const struct weir_datagram_options *options);
 
 /* A socket that is bound and, if it is to be, connected. */

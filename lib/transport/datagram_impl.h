@@ -72,6 +72,10 @@ struct wr_datagram_head {
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
 };
 
+/* The bytes before a datagram in its slot, for one of the two structs; all that
+ * speaks of a slot or of an area beyond it counts them so. */
+#define WR_DATAGRAM_HEAD_BYTES(type) ((sizeof(type) + 15u) & ~(size_t)15u)
+
 /* One for a loop, from its first endpoint on. System calls that receive and
  * send datagrams end before any code of the user runs, so that all endpoints
  * can use these in turn. */
@@ -90,7 +94,7 @@ struct wr_datagram_shared {
 };
 
 #define WR_OVERFLOW_AREA                                                       \
-    (sizeof(struct wr_datagram_head) + WEIR_DATAGRAM_SIZE_MAX)
+    (WR_DATAGRAM_HEAD_BYTES(struct wr_datagram_head) + WEIR_DATAGRAM_SIZE_MAX)
 
 struct wr_endpoint {
     weir_transport t;

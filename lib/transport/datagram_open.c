@@ -23,11 +23,14 @@ static int datagram_open_set_size(int fd, int name, uint32_t bytes)
                             fd, name, bytes > INT32_MAX ? most : (int)bytes);
 }
 
-int wr_datagram_configure(int fd, int family,
+int wr_datagram_configure(const weir_loop *loop, int fd, int family,
                           const struct weir_datagram_options *options)
 {
     int err = wr_datagram_ask_control(fd, family, options);
 
+    if (family == AF_UNIX) {
+        wr_unix_set_passrights(loop, fd, false);
+    }
     if (err >= 0 && options->reuse_port && family != AF_UNIX) {
         err = datagram_open_set(fd, SO_REUSEPORT, 1);
     }

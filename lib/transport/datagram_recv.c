@@ -62,11 +62,13 @@ static void datagram_recv_rested(struct wr_timer *timer)
 
 void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments)
 {
-    const size_t head = e->wants_control ? sizeof(struct wr_datagram_head)
-                                         : sizeof(struct weir_datagram);
+    const size_t head = e->wants_control
+                            ? WR_DATAGRAM_HEAD_BYTES(struct wr_datagram_head)
+                            : WR_DATAGRAM_HEAD_BYTES(struct weir_datagram);
 
     wr_assert(e->state == WR_ENDPOINT_UNBORN);
-    e->head_bytes = (uint32_t)(head + 15u) & ~15u;
+    wr_assert(head + e->size_max <= WR_OVERFLOW_AREA);
+    e->head_bytes = (uint32_t)head;
     e->batch = BATCH_MIN;
     wr_timer_init(&e->rest_timer, datagram_recv_rested);
     datagram_recv_set_slots(e, joins_segments ? SLOT_MAX : 0);

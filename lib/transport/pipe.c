@@ -37,10 +37,11 @@ static void pipe_lose(struct wr_pipe *p)
     weir_loop *loop = p->t.loop;
 
     wr_assert(!p->op.in_flight && !p->watch_op.in_flight);
-    wr_assert(!p->copier);
-    wr_pipe_drop_queue(p);
+    wr_assert(!p->outbox.copier);
+    wr_outbox_drop(&p->t);
     wr_guard_free(&loop->counting, p->scratch, WR_PIPE_SCRATCH);
     p->scratch = NULL;
+    wr_splice_close(&p->splice);
     wr_pipe_set_state(p, WR_PIPE_LOST);
     p->demand.account.notify_released = true; /* the last lease frees */
     wr_protocol_lost(&p->t);
@@ -72,7 +73,7 @@ static void pipe_end(struct wr_pipe *p)
 /* Nothing more is written. */
 static bool pipe_has_stopped(const struct wr_pipe *p)
 {
-    return (p->t.error || p->peer_gone || wr_pipe_is_over(p)) &&
+    return (p->t.error || wr_outbox_is_over(&p->outbox)) &&
            p->io != WR_PIPE_WORKING;
 }
 
@@ -81,8 +82,8 @@ static bool pipe_has_stopped(const struct wr_pipe *p)
 static void pipe_advance(struct wr_pipe *p)
 {
     for (;;) {
-        if (WR_UNLIKELY(p->copier != NULL) && pipe_has_stopped(p)) {
-            wr_copier_break(p->copier);
+        if (WR_UNLIKELY(p->outbox.copier != NULL) && pipe_has_stopped(p)) {
+            wr_copier_break(p->outbox.copier);
         }
         switch (wr_pipe_next_step(p)) {
         case WR_PIPE_WAIT:
@@ -188,6 +189,14 @@ static void pipe_close(weir_transport *t)
     wr_pipe_push_step(p);
 }
 
+/* The end of writing is the end of the connection. */
+static void pipe_write_eof(weir_transport *t)
+{
+    wr_assert(wr_pipe_of(t)->direction == WR_PIPE_WRITE);
+    wr_outbox_end(wr_outbox_of(t));
+    pipe_close(t);
+}
+
 static void pipe_abort(weir_transport *t)
 {
     struct wr_pipe *p = wr_pipe_of(t);
@@ -208,8 +217,8 @@ static void pipe_abandon(weir_transport *t)
     struct wr_uring *uring = &t->loop->uring;
 
     weir_transport_ref(t); /* the last of the three loses it */
-    if (p->copier) {
-        wr_copier_abandon(p->copier);
+    if (p->outbox.copier) {
+        wr_copier_abandon(p->outbox.copier);
     }
     wr_op_abandon(uring, &p->op);
     wr_op_abandon(uring, &p->watch_op);
@@ -238,15 +247,22 @@ static bool pipe_is_closing(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
-    return p->state != WR_PIPE_OPEN || t->error != 0 || p->peer_gone;
+    return p->outbox.state != WR_OUTBOX_OPEN || t->error != 0;
 }
 
 static struct weir_depth pipe_get_depth(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
-    return (struct weir_depth){.bytes = p->sendq.bytes,
+    return (struct weir_depth){.bytes = p->outbox.queue.bytes,
                                .operations = p->io == WR_PIPE_WORKING};
+}
+
+static const struct wr_sendq *pipe_get_unoffered(const weir_transport *t)
+{
+    const struct wr_pipe *p = wr_pipe_of(t);
+
+    return p->io == WR_PIPE_IDLE ? &p->outbox.queue : NULL;
 }
 
 static const struct wr_demand *pipe_get_demand(const weir_transport *t)
@@ -277,10 +293,30 @@ static void pipe_dump(const weir_transport *t, FILE *out)
             wr_delivery_is_paused(&p->delivery) ? " paused" : "",
             p->eof_seen ? " eof" : "",
             (unsigned long long)p->demand.account.held_bytes,
-            p->demand.account.lease_count, (unsigned long long)p->sendq.bytes,
-            wr_copier_state_name(p->copier),
+            p->demand.account.lease_count,
+            (unsigned long long)p->outbox.queue.bytes,
+            wr_copier_state_name(p->outbox.copier),
             t->writing_paused ? " writing-paused" : "",
             t->error ? weir_err_name(t->error) : "none");
+}
+
+/* True when bytes have come that the protocol was not shown. */
+static bool pipe_has_unread(const weir_transport *t)
+{
+    const struct wr_pipe *p = wr_pipe_of(t);
+
+    return p->state == WR_PIPE_OPEN &&
+           (wr_delivery_has_held(&p->delivery) || wr_sys_inq(p->fd) > 0);
+}
+
+/* A pipe tells what is in it at both ends, a socket what it has sent. */
+static bool pipe_has_taken_all(const weir_transport *t)
+{
+    const struct wr_pipe *p = wr_pipe_of(t);
+
+    return !wr_pipe_is_over(p) && !wr_sendq_is_empty(&p->outbox.queue) &&
+           (p->way == WR_PIPE_BY_SOCKET ? wr_sys_outq(p->fd)
+                                        : wr_sys_inq(p->fd)) == 0;
 }
 
 static void pipe_check(const weir_transport *t)
@@ -290,8 +326,9 @@ static void pipe_check(const weir_transport *t)
 
 /* The entries of both tables. */
 #define PIPE_OPS                                                               \
-    .protocol_kinds = WR_PROTOCOL_STREAMS, .is_closing = pipe_is_closing,      \
-    .set_timeouts = wr_pipe_set_timeouts, .set_protocol = pipe_set_protocol,   \
+    .protocol_kinds = WR_PROTOCOL_STREAMS, .outbox = &wr_pipe_outbox_ops,      \
+    .is_closing = pipe_is_closing, .set_timeouts = wr_pipe_set_timeouts,       \
+    .set_protocol = pipe_set_protocol, .has_taken_all = pipe_has_taken_all,    \
     .close = pipe_close, .abort = pipe_abort, .doom = wr_pipe_doom,            \
     .get_extra_info = pipe_get_extra_info, .abandon = pipe_abandon,            \
     .dump = pipe_dump, .check = pipe_check, .unreferenced = pipe_unreferenced
@@ -305,24 +342,25 @@ static const struct wr_transport_ops pipe_read_ops = {
     .pause_reading = wr_pipe_pause_reading,
     .resume_reading = wr_pipe_resume_reading,
     .is_reading = pipe_is_reading,
+    .has_unread = pipe_has_unread,
     .get_demand = pipe_get_demand,
     .set_read_limit = wr_pipe_set_read_limit,
     PIPE_OPS,
 };
 
-/* The end of writing is the end of the connection: write_eof is close. */
 static const struct wr_transport_ops pipe_write_ops = {
     .name = "write-pipe",
     .can_write_eof = true,
-    .write = wr_pipe_write,
-    .writelines = wr_pipe_writelines,
-    .write_ref = wr_pipe_write_ref,
-    .write_lease = wr_pipe_write_lease,
-    .write_eof = pipe_close,
-    .sendfile = wr_pipe_sendfile,
-    .cancel_sendfile = wr_pipe_cancel_sendfile,
+    .write = wr_outbox_write,
+    .writelines = wr_outbox_writelines,
+    .write_ref = wr_outbox_write_ref,
+    .write_lease = wr_outbox_write_lease,
+    .write_eof = pipe_write_eof,
+    .sendfile = wr_outbox_sendfile,
+    .cancel_sendfile = wr_outbox_cancel_sendfile,
     .get_depth = pipe_get_depth,
-    .limits_changed = wr_pipe_limits_changed,
+    .get_unoffered = pipe_get_unoffered,
+    .limits_changed = wr_outbox_limits_changed,
     PIPE_OPS,
 };
 
@@ -343,6 +381,7 @@ struct wr_pipe *wr_pipe_make(weir_loop *loop, int fd,
     wr_ready_init(&p->step, pipe_step);
     wr_op_init(&p->op, pipe_completed);
     wr_op_init(&p->watch_op, pipe_watch_completed);
+    wr_splice_init(&p->splice);
     wr_pipe_read_init(p, pipe_fed);
     wr_pipe_write_init(p);
     wr_pipe_times_init(p);

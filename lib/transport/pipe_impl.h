@@ -6,8 +6,8 @@
  *     pipe.c          life: completions, decisions carried out, loss, freeing
  *     pipe_read.c     waiting for bytes, and reading them
  *     pipe_deliver.c  the end of the stream, and another protocol
- *     pipe_file.c     a file on its way into the send queue
  *     pipe_write.c    the send queue on its way to the kernel
+ *     splice.c        reads and writes that may have to wait
  *     pipe_time.c     time-outs
  *     pipe_state.c    the states, the next step, what must always hold
  *
@@ -19,7 +19,7 @@
  *     socket   recvmsg and sendmsg that do not wait (MSG_DONTWAIT)
  *     nowait   preadv2 and pwritev2 that do not wait (RWF_NOWAIT)
  *     worker   reads and writes in a worker thread of the kernel, which may
- *              have to wait there, and are cancelled at the end
+ *              have to wait there, and are cancelled at the end (splice.h)
  *
  * A FIFO that was opened by its name, a terminal and a regular file tell by
  * -EOPNOTSUPP that only the last one is left.
@@ -38,10 +38,10 @@
 #ifndef WEIR_LIB_TRANSPORT_PIPE_IMPL_H
 #define WEIR_LIB_TRANSPORT_PIPE_IMPL_H
 
-#include "copier.h"
 #include "delivery.h"
-#include "lib/base/sendq.h"
+#include "outbox.h"
 #include "pipe.h"
+#include "splice.h"
 
 enum wr_pipe_state {
     WR_PIPE_UNBORN,  /* shown to the factory, which may only look at it */
@@ -95,12 +95,11 @@ struct wr_pipe {
     enum wr_pipe_way way : 8;     /* falls to worker at most once */
     bool eof_seen : 1;            /* set by the read that returned 0 */
     bool held_back : 1;    /* set when reading found no credit or buffer */
-    bool peer_gone : 1;    /* set by the watch: no one will read */
     bool sees_changes : 1; /* polls are ones that tell changes alone */
-    bool in_resume : 1;    /* set around resume_writing */
     bool has_limits : 1;   /* in time */
 
-    struct wr_op op; /* the poll, or the read or write in a worker */
+    struct wr_op op;         /* the poll, or the read or write in a worker */
+    struct wr_splice splice; /* of those in a worker */
     struct wr_ready step;
 
     /* Of a read pipe. */
@@ -111,9 +110,8 @@ struct wr_pipe {
 
     /* Of a write pipe. */
     struct wr_turn_end turn_end;
-    struct wr_sendq sendq;
-    struct wr_op watch_op;    /* notices that the reader has gone */
-    struct wr_copier *copier; /* of the file that is being sent, or NULL */
+    struct wr_outbox outbox;
+    struct wr_op watch_op; /* notices that the reader has gone */
 
     /* Time-outs. */
     struct wr_timer timer;
@@ -166,10 +164,6 @@ int wr_pipe_set_protocol(weir_transport *t,
                          const struct weir_protocol_binding *binding,
                          const struct weir_buf *initial, size_t count);
 
-/* pipe_file.c */
-int wr_pipe_sendfile(weir_transport *t, const struct wr_sendfile *file);
-void wr_pipe_cancel_sendfile(weir_transport *t);
-
 /* pipe_write.c */
 void wr_pipe_write_init(struct wr_pipe *p);
 /* Begins to watch for the end of the reader. */
@@ -178,20 +172,9 @@ void wr_pipe_watch(struct wr_pipe *p);
 void wr_pipe_write_completed(struct wr_pipe *p, int32_t res);
 /* The watch has completed. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res);
-void wr_pipe_drop_queue(struct wr_pipe *p);
 /* At the end of the turn, unless an operation comes before. */
 void wr_pipe_write_later(struct wr_pipe *p);
-/* Queues bytes of a file, whatever the limits are; or -ENOMEM. */
-WEIR_MUST_USE int wr_pipe_queue_file(weir_transport *t,
-                                     const struct iovec *piece,
-                                     weir_release_fn *release, void *arg);
-int wr_pipe_write(weir_transport *t, const void *data, size_t len);
-int wr_pipe_writelines(weir_transport *t, const struct iovec *iov, size_t count,
-                       size_t total);
-int wr_pipe_write_ref(weir_transport *t, const void *data, size_t len,
-                      weir_release_fn *release, void *arg);
-int wr_pipe_write_lease(weir_transport *t, const struct weir_buf *buf);
-void wr_pipe_limits_changed(weir_transport *t);
+extern const struct wr_outbox_ops wr_pipe_outbox_ops;
 
 /* pipe_time.c */
 void wr_pipe_times_init(struct wr_pipe *p);

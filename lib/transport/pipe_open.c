@@ -6,6 +6,8 @@
  */
 #include "pipe_impl.h"
 
+#include "sock.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -93,6 +95,9 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
         return -ENOMEM;
     }
     p->way = pipe_open_way(loop, fd);
+    if (p->way == WR_PIPE_BY_SOCKET) {
+        wr_unix_set_passrights(loop, fd, false);
+    }
     if (options) {
         pipe_open_configure(p, options);
     }

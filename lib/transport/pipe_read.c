@@ -187,9 +187,14 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     if (credit == 0) {
         return;
     }
+    const int err =
+        wr_splice_prep_read(&p->splice, &loop->uring, &p->op, p->fd, p->scratch,
+                            (uint32_t)wr_min_u64(credit, WR_PIPE_SCRATCH));
+    if (err < 0) {
+        pipe_read_failed(p, err);
+        return;
+    }
     wr_pipe_set_io(p, WR_PIPE_WORKING);
-    wr_prep_read_waiting(&loop->uring, &p->op, p->fd, p->scratch,
-                         wr_min_u64(credit, WR_PIPE_SCRATCH));
 }
 
 /* Reads and delivers, or returns why not: 0 is the end of the stream. */
@@ -282,6 +287,7 @@ void wr_pipe_read_fed(struct wr_pipe *p, bool was_due)
 /* The bytes are copied out of the memory that the next read uses. */
 static void pipe_read_worked(struct wr_pipe *p, int32_t res)
 {
+    res = wr_splice_read_completed(&p->splice, p->scratch, res);
     if (res < 0) {
         pipe_read_failed(p, res);
         return;
@@ -371,7 +377,6 @@ void wr_pipe_set_read_limit(weir_transport *t, uint64_t bytes)
     wr_pipe_check_invariants(p);
     wr_assert(bytes >= WR_CREDIT_MIN);
     p->demand.account.limit_bytes = bytes;
-    wr_budget_look_at_evictable(&t->loop->budget);
     if (p->state != WR_PIPE_LOST) {
         wr_pipe_seek_credit(p);
     }

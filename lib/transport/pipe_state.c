@@ -21,6 +21,17 @@ void wr_pipe_set_state(struct wr_pipe *p, enum wr_pipe_state state)
         wr_delivery_shut(&p->delivery);
     }
     p->state = state;
+    switch (state) {
+    case WR_PIPE_OPEN:
+        wr_outbox_open(&p->outbox);
+        break;
+    case WR_PIPE_CLOSING:
+        wr_outbox_close(&p->outbox);
+        break;
+    default:
+        wr_outbox_shut(&p->outbox);
+        break;
+    }
 }
 
 void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io)
@@ -60,7 +71,7 @@ static bool pipe_state_is_in_flight(const struct wr_pipe *p)
 
 static enum wr_pipe_next pipe_state_next_of_open(const struct wr_pipe *p)
 {
-    if (p->peer_gone) {
+    if (wr_outbox_is_over(&p->outbox)) {
         return WR_PIPE_DOOM;
     }
     if (p->t.error == 0) {
@@ -76,15 +87,16 @@ enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p)
     case WR_PIPE_OPEN:
         return pipe_state_next_of_open(p);
     case WR_PIPE_CLOSING:
-        return p->t.error || p->peer_gone ||
-                       (wr_sendq_is_empty(&p->sendq) && !p->copier)
+        return p->t.error || wr_outbox_is_over(&p->outbox) ||
+                       (wr_sendq_is_empty(&p->outbox.queue) &&
+                        !p->outbox.copier)
                    ? WR_PIPE_DOOM
                    : WR_PIPE_WAIT;
     case WR_PIPE_DOOMED:
         return WR_PIPE_END;
     case WR_PIPE_ENDING:
-        return pipe_state_is_in_flight(p) || p->copier ? WR_PIPE_WAIT
-                                                       : WR_PIPE_LOSE;
+        return pipe_state_is_in_flight(p) || p->outbox.copier ? WR_PIPE_WAIT
+                                                              : WR_PIPE_LOSE;
     case WR_PIPE_UNBORN:
     case WR_PIPE_LOST:
     case WR_PIPE_STATES:
@@ -103,6 +115,7 @@ static void pipe_state_check_life(const struct wr_pipe *p)
         wr_assert(!p->scratch);
         wr_assert(p->demand.account.notify_released);
     }
+    wr_assert(wr_outbox_is_over(&p->outbox) || !wr_pipe_is_over(p));
     wr_assert(p->closing_ns == 0 || p->state >= WR_PIPE_CLOSING);
     wr_debug_assert(!wr_timer_is_armed(&p->timer) ||
                     p->state <= WR_PIPE_DOOMED);
@@ -126,10 +139,10 @@ static void pipe_state_check_io(const struct wr_pipe *p)
 
 static void pipe_state_check_read(const struct wr_pipe *p)
 {
-    wr_assert(!p->peer_gone);
+    wr_assert(p->outbox.state != WR_OUTBOX_GONE);
     wr_assert(!p->watch_op.in_flight);
-    wr_assert(!p->copier);
-    wr_assert(wr_sendq_is_empty(&p->sendq));
+    wr_assert(!p->outbox.copier);
+    wr_assert(wr_sendq_is_empty(&p->outbox.queue));
     wr_assert(!wr_delivery_has_end(&p->delivery) || p->eof_seen);
     wr_debug_assert(!p->eof_seen || !p->op.in_flight);
     wr_assert(p->io != WR_PIPE_WORKING || p->scratch);
@@ -147,13 +160,14 @@ static void pipe_state_check_write(const struct wr_pipe *p)
               !p->held_back);
     wr_assert(!wr_delivery_has_held(&p->delivery) && !p->scratch);
     wr_assert(p->demand.account.lease_count == 0);
-    wr_assert(!p->op.in_flight || !wr_sendq_is_empty(&p->sendq));
+    wr_assert(!p->op.in_flight || !wr_sendq_is_empty(&p->outbox.queue));
     wr_debug_assert(!wr_list_is_linked(&p->turn_end.link) || !p->op.in_flight);
 }
 
 void wr_pipe_check_invariants(const struct wr_pipe *p)
 {
     wr_transport_check_invariants(&p->t);
+    wr_outbox_check_invariants(&p->outbox);
     pipe_state_check_life(p);
     pipe_state_check_io(p);
     if (p->direction == WR_PIPE_READ) {
@@ -175,23 +189,23 @@ static bool pipe_state_is_forgotten(const struct wr_pipe *p)
 void wr_pipe_check_rest(const struct wr_pipe *p)
 {
     wr_pipe_check_invariants(p);
-    wr_assert(p->t.loop->budget.queued_bytes >= p->sendq.bytes);
+    wr_assert(p->t.loop->budget.queued_bytes >= p->outbox.queue.bytes);
     if (wr_ready_is_pending(&p->step)) {
         return; /* which sees to all of it */
     }
     wr_assert(p->state != WR_PIPE_DOOMED);
     wr_assert(p->state != WR_PIPE_ENDING || pipe_state_is_in_flight(p) ||
-              p->copier);
+              p->outbox.copier);
     wr_assert(!pipe_state_is_forgotten(p));
     wr_assert(!wr_delivery_has_held(&p->delivery) ||
               wr_delivery_is_paused(&p->delivery));
     wr_assert(!wr_delivery_has_end(&p->delivery) ||
               wr_delivery_is_paused(&p->delivery));
     if (p->t.error == 0 && !wr_pipe_is_over(p)) {
-        wr_assert(wr_sendq_is_empty(&p->sendq) || p->op.in_flight ||
+        wr_assert(wr_sendq_is_empty(&p->outbox.queue) || p->op.in_flight ||
                   wr_list_is_linked(&p->turn_end.link));
-        if (p->copier && !wr_list_is_linked(&p->turn_end.link)) {
-            wr_copier_check_rest(p->copier);
+        if (p->outbox.copier && !wr_list_is_linked(&p->turn_end.link)) {
+            wr_copier_check_rest(p->outbox.copier);
         }
     }
 }

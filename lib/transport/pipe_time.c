@@ -18,9 +18,7 @@ static struct wr_deadline pipe_time_next_deadline(const struct wr_pipe *p)
     if (wr_pipe_is_over(p)) {
         return first;
     }
-    /* Bytes are there, and the loop has not let the pipe read them. */
-    const uint64_t moved_ns =
-        p->io == WR_PIPE_DUE ? p->t.loop->now_ns : p->moved_ns;
+    const uint64_t moved_ns = p->moved_ns;
     if (p->closing_ns != 0) {
         wr_deadline_consider(&first, p->closing_ns, limits->close_ns,
                              WEIR_ECLOSETIMEOUT, "close");
@@ -29,7 +27,7 @@ static struct wr_deadline pipe_time_next_deadline(const struct wr_pipe *p)
         wr_deadline_consider(&first, moved_ns, limits->read_ns,
                              WEIR_EREADTIMEOUT, "read");
     }
-    if (!wr_sendq_is_empty(&p->sendq)) {
+    if (!wr_sendq_is_empty(&p->outbox.queue)) {
         wr_deadline_consider(&first, moved_ns, limits->write_stall_ns,
                              WEIR_EWRITESTALL, "write");
     }
@@ -49,13 +47,31 @@ static void pipe_time_arm(struct wr_pipe *p, uint64_t when_ns)
     }
 }
 
+static struct wr_deadline pipe_time_next(const weir_transport *t)
+{
+    return pipe_time_next_deadline(wr_pipe_of(t));
+}
+
+static void pipe_time_begin_anew(weir_transport *t, int err)
+{
+    struct wr_pipe *p = wr_pipe_of(t);
+
+    wr_assert(err < 0);
+    *(err == WEIR_ECLOSETIMEOUT ? &p->closing_ns : &p->moved_ns) =
+        t->loop->now_ns;
+}
+
+static const struct wr_deadline_ops pipe_time_ops = {
+    .next = pipe_time_next, .begin_anew = pipe_time_begin_anew};
+
 static void pipe_time_expire(struct wr_timer *timer)
 {
     struct wr_pipe *p = wr_container_of(timer, struct wr_pipe, timer);
 
     wr_pipe_check_invariants(p);
     wr_assert(p->has_limits);
-    const struct wr_deadline next = pipe_time_next_deadline(p);
+    const struct wr_deadline next =
+        wr_deadline_find_fair(&p->t, &pipe_time_ops);
     if (next.when_ns > p->t.loop->now_ns) {
         pipe_time_arm(p, next.when_ns);
         return;

@@ -25,11 +25,11 @@
 
 #define WRITE_BYTES_MIN (256u << 10)
 /* Of one write in a worker: a pipe that has any room has it for these. */
-#define WORKER_BYTES (4u << 10)
+#define WORKER_BYTES WR_SPLICE_BYTES
 
 void wr_pipe_write_later(struct wr_pipe *p)
 {
-    wr_debug_assert(!wr_sendq_is_empty(&p->sendq) || p->copier);
+    wr_debug_assert(!wr_sendq_is_empty(&p->outbox.queue) || p->outbox.copier);
     if (p->io == WR_PIPE_IDLE) {
         wr_loop_at_turn_end(p->t.loop, &p->turn_end);
     }
@@ -47,7 +47,7 @@ static void pipe_write_failed(struct wr_pipe *p, int err)
  * one waits, and is cancelled. */
 static void pipe_write_wait_for_room(struct wr_pipe *p)
 {
-    wr_assert(!wr_sendq_is_empty(&p->sendq));
+    wr_assert(!wr_sendq_is_empty(&p->outbox.queue));
     wr_pipe_set_io(p, WR_PIPE_POLLING);
     wr_prep_poll(&p->t.loop->uring, &p->op, p->fd, POLLOUT, p->sees_changes);
 }
@@ -55,21 +55,12 @@ static void pipe_write_wait_for_room(struct wr_pipe *p)
 /* The kernel has taken bytes. The callbacks may write, close and abort. */
 static void pipe_write_took(struct wr_pipe *p, uint32_t bytes)
 {
-    weir_loop *loop = p->t.loop;
-
-    wr_check(bytes <= p->sendq.bytes);
-    wr_assert(!p->in_resume);
-    wr_budget_unqueue(&loop->budget, bytes);
-    loop->counts.sent_bytes += bytes;
+    wr_assert(p->direction == WR_PIPE_WRITE);
+    wr_check(bytes <= p->outbox.queue.bytes);
+    p->t.loop->counts.sent_bytes += bytes;
     wr_pipe_note_moved(p);
-    wr_sendq_consume(&p->sendq, &loop->send_memory, bytes);
-    wr_loop_leave_if_forked(loop); /* by a release callback */
-    if (p->t.notify_depth < 0 || wr_pipe_is_over(p) || p->t.error) {
-        return; /* a release callback may have ended it */
-    }
-    p->in_resume = true;
-    wr_transport_check_low(&p->t, p->sendq.bytes);
-    p->in_resume = false;
+    wr_outbox_consume(&p->t, bytes);
+    wr_outbox_notify(&p->t);
 }
 
 static int32_t pipe_write_call(struct wr_pipe *p, const struct iovec *iov,
@@ -94,7 +85,7 @@ static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
     if (wr_pipe_is_over(p) || p->t.error) {
         return;
     }
-    if (wr_sendq_is_empty(&p->sendq)) {
+    if (wr_sendq_is_empty(&p->outbox.queue)) {
         wr_pipe_times_changed(p);
         if (p->state == WR_PIPE_CLOSING) {
             wr_pipe_push_step(p);
@@ -105,28 +96,34 @@ static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
     } else {
         wr_pipe_write_later(p);
     }
-    if (p->copier) {
-        wr_copier_go_on(p->copier);
+    if (p->outbox.copier) {
+        wr_copier_go_on(p->outbox.copier);
     }
 }
 
 static void pipe_write_by_worker(struct wr_pipe *p)
 {
     struct iovec piece;
-    const uint32_t count = wr_sendq_gather(&p->sendq, &piece, 1, WORKER_BYTES);
+    const uint32_t count =
+        wr_sendq_gather(&p->outbox.queue, &piece, 1, WORKER_BYTES);
 
     wr_assert(p->way == WR_PIPE_BY_WORKER);
     wr_assert(count == 1);
+    const int err =
+        wr_splice_prep_write(&p->splice, &p->t.loop->uring, &p->op, p->fd,
+                             piece.iov_base, (uint32_t)piece.iov_len);
+    if (err < 0) {
+        pipe_write_failed(p, err);
+        return;
+    }
     wr_pipe_set_io(p, WR_PIPE_WORKING);
-    wr_prep_write_waiting(&p->t.loop->uring, &p->op, p->fd, piece.iov_base,
-                          piece.iov_len);
 }
 
 static void pipe_write_go_on_with_file(struct wr_pipe *p)
 {
-    wr_assert(wr_sendq_is_empty(&p->sendq));
-    if (p->copier) {
-        wr_copier_go_on(p->copier);
+    wr_assert(wr_sendq_is_empty(&p->outbox.queue));
+    if (p->outbox.copier) {
+        wr_copier_go_on(p->outbox.copier);
     }
 }
 
@@ -141,7 +138,7 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
     if (p->t.error || wr_pipe_is_over(p)) {
         return;
     }
-    if (wr_sendq_is_empty(&p->sendq)) {
+    if (wr_sendq_is_empty(&p->outbox.queue)) {
         pipe_write_go_on_with_file(p);
         return;
     }
@@ -150,7 +147,7 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
         return;
     }
     const uint32_t count =
-        wr_sendq_gather(&p->sendq, iov, WR_IOV_MAX,
+        wr_sendq_gather(&p->outbox.queue, iov, WR_IOV_MAX,
                         wr_max_u64(p->t.high_bytes, WRITE_BYTES_MIN));
     for (uint32_t i = 0; i < count; i++) {
         bytes += iov[i].iov_len;
@@ -194,6 +191,7 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
     if (has_worked) {
         wr_assert(!p->op.in_flight);
         wr_pipe_set_io(p, WR_PIPE_IDLE);
+        res = wr_splice_write_completed(&p->splice, res);
         if (res > 0 && (wr_pipe_is_over(p) || p->t.error)) {
             pipe_write_took(p, (uint32_t)res); /* so that its count is true */
         }
@@ -215,6 +213,7 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
 void wr_pipe_watch(struct wr_pipe *p)
 {
     wr_assert(p->direction == WR_PIPE_WRITE);
+    wr_assert(!p->watch_op.in_flight);
     wr_prep_poll(&p->t.loop->uring, &p->watch_op, p->fd, 0, p->sees_changes);
 }
 
@@ -222,12 +221,16 @@ void wr_pipe_watch(struct wr_pipe *p)
  */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
-    if (!wr_sendq_is_empty(&p->sendq) || wr_copier_is_active(p->copier)) {
+    wr_assert(!wr_pipe_is_over(p));
+    if (!wr_sendq_is_empty(&p->outbox.queue) ||
+        wr_copier_is_active(p->outbox.copier)) {
         wr_transport_set_error(&p->t, -EPIPE, "write");
     } else if (p->t.write_error) {
         wr_ignore(weir_transport_close(&p->t) < 0); /* which aborts and tells */
     }
-    p->peer_gone = true;
+    if (!wr_pipe_is_over(p)) {
+        wr_outbox_lose_peer(&p->outbox);
+    }
     wr_transport_set_end(&p->t, WEIR_END_EOF);
 }
 
@@ -250,159 +253,36 @@ void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 void wr_pipe_write_init(struct wr_pipe *p)
 {
     wr_assert(p->state == WR_PIPE_UNBORN);
-    wr_sendq_init(&p->sendq);
+    wr_sendq_init(&p->outbox.queue);
     wr_list_init(&p->turn_end.link);
     p->turn_end.run = pipe_write_flush;
 }
 
-void wr_pipe_drop_queue(struct wr_pipe *p)
+/* Bytes wait in the queue, or a file before it. */
+static void pipe_write_queued(weir_transport *t, size_t len)
 {
-    wr_assert(!p->op.in_flight);
-    wr_assert(p->state == WR_PIPE_ENDING);
-    p->t.has_dropped |= p->sendq.bytes > 0;
-    wr_budget_unqueue(&p->t.loop->budget, p->sendq.bytes);
-    wr_sendq_clear(&p->sendq, &p->t.loop->send_memory);
-    wr_loop_leave_if_forked(p->t.loop); /* by a release callback */
-}
+    struct wr_pipe *p = wr_pipe_of(t);
 
-/* ---- the writes ---- */
-
-/* There is no room for bytes that could be written. A close that has begun must
- * not come to a clean end without them. */
-static int pipe_write_refuse_bytes(struct wr_pipe *p, int err)
-{
-    wr_assert(err == -ENOBUFS || err == -ENOMEM);
-    err = wr_transport_refuse(&p->t, err);
-    if (p->state == WR_PIPE_CLOSING) {
-        wr_transport_set_error(&p->t, err, "write");
-    }
-    return err;
-}
-
-/* 0 when @len more bytes may be written, or why not. */
-static int pipe_write_check(struct wr_pipe *p, size_t len)
-{
     wr_pipe_check_invariants(p);
-    wr_require(p->t.error == 0 && !p->peer_gone, -EPIPE);
-    wr_require(p->state == WR_PIPE_OPEN ||
-                   (p->state == WR_PIPE_CLOSING && p->in_resume),
-               -ESHUTDOWN);
-    wr_require(!p->copier, -EBUSY);
-    wr_require(p->t.write_error == 0, p->t.write_error);
-    if (len > 0 && (len > p->t.hard_limit_bytes ||
-                    p->sendq.bytes > p->t.hard_limit_bytes - len)) {
-        return pipe_write_refuse_bytes(p, -ENOBUFS);
-    }
-    return 0;
-}
-
-/* Bytes wait in the queue. */
-static void pipe_write_note_queued(struct wr_pipe *p, size_t len)
-{
-    wr_assert(len > 0 && len <= p->sendq.bytes);
-    wr_budget_queue(&p->t.loop->budget, len);
-    if (p->sendq.bytes == len) {
+    if (len > 0 && p->outbox.queue.bytes == len) {
         wr_pipe_note_moved(p); /* the stall clock starts with the first byte */
         wr_pipe_times_changed(p);
     }
     wr_pipe_write_later(p);
 }
 
-static void pipe_write_queued(struct wr_pipe *p, size_t len)
+static void pipe_write_file_ended(weir_transport *t)
 {
-    pipe_write_note_queued(p, len);
-    wr_transport_check_high(&p->t, p->sendq.bytes);
+    wr_assert(!wr_pipe_of(t)->outbox.copier);
+    wr_assert(wr_pipe_of(t)->state < WR_PIPE_LOST);
+    wr_pipe_push_step(wr_pipe_of(t)); /* a close may have waited for it */
 }
 
-int wr_pipe_writelines(weir_transport *t, const struct iovec *iov, size_t count,
-                       size_t total)
-{
-    struct wr_pipe *p = wr_pipe_of(t);
-    int err = pipe_write_check(p, total);
-
-    if (err < 0 || total == 0) {
-        return err;
-    }
-    err = wr_sendq_copy(&p->sendq, &t->loop->send_memory, iov, count, total);
-    if (err < 0) {
-        return pipe_write_refuse_bytes(p, err);
-    }
-    t->loop->counts.copied_by_write += total;
-    pipe_write_queued(p, total);
-    return 0;
-}
-
-int wr_pipe_write(weir_transport *t, const void *data, size_t len)
-{
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
-                                .iov_len = len};
-    return wr_pipe_writelines(t, &piece, 1, len);
-}
-
-int wr_pipe_queue_file(weir_transport *t, const struct iovec *piece,
-                       weir_release_fn *release, void *arg)
-{
-    struct wr_pipe *p = wr_pipe_of(t);
-    const int err =
-        wr_sendq_ref(&p->sendq, &t->loop->send_memory, piece, release, arg);
-
-    wr_assert(p->copier);
-    wr_require(err == 0, err);
-    pipe_write_note_queued(p, piece->iov_len);
-    return 0;
-}
-
-int wr_pipe_write_ref(weir_transport *t, const void *data, size_t len,
-                      weir_release_fn *release, void *arg)
-{
-    struct wr_pipe *p = wr_pipe_of(t);
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
-                                .iov_len = len};
-    int err = pipe_write_check(p, len);
-
-    if (err < 0 || len == 0) {
-        return err;
-    }
-    err = wr_sendq_ref(&p->sendq, &t->loop->send_memory, &piece, release, arg);
-    if (err < 0) {
-        return pipe_write_refuse_bytes(p, err);
-    }
-    pipe_write_queued(p, len);
-    return 0;
-}
-
-int wr_pipe_write_lease(weir_transport *t, const struct weir_buf *buf)
-{
-    struct wr_pipe *p = wr_pipe_of(t);
-    const struct wr_sendq_memory *memory = &t->loop->send_memory;
-    const struct iovec piece = {.iov_base = (void *)(uintptr_t)buf->data,
-                                .iov_len = buf->len};
-    int err = pipe_write_check(p, buf->len);
-
-    if (err < 0 || buf->len == 0) {
-        return err;
-    }
-    wr_assert(buf->lease->refs > 0);
-    /* The rule of sockets: few bytes are copied, and all that would pin a
-     * buffer while buffers are short. */
-    if (buf->len < WR_LEASE_LEAST ||
-        (wr_pool_is_short(&t->loop->pool) && buf->lease->buf)) {
-        err = wr_sendq_copy(&p->sendq, memory, &piece, 1, buf->len);
-        t->loop->pool.copied_bytes += err == 0 ? buf->len : 0;
-    } else {
-        err = wr_sendq_lease(&p->sendq, memory, buf);
-    }
-    if (err < 0) {
-        return pipe_write_refuse_bytes(p, err);
-    }
-    pipe_write_queued(p, buf->len);
-    return 0;
-}
-
-void wr_pipe_limits_changed(weir_transport *t)
-{
-    struct wr_pipe *p = wr_pipe_of(t);
-
-    wr_pipe_check_invariants(p);
-    wr_transport_check_high(t, p->sendq.bytes);
-}
+const struct wr_outbox_ops wr_pipe_outbox_ops = {
+    .offset = offsetof(struct wr_pipe, outbox),
+    .queued = pipe_write_queued,
+    .file_ended = pipe_write_file_ended,
+    .file = {.queue = wr_outbox_queue_file,
+             .ended = wr_outbox_file_ended,
+             .part_bytes = WR_SENDFILE_READ},
+};

@@ -18,11 +18,18 @@
 /* Of one read: a block's. */
 #define WR_SENDFILE_READ ((64u << 10) - sizeof(struct wr_block))
 
+/* Few bytes, and no more, are read at once if they are ready, and leave with
+ * what was written before them. */
+#define WR_SENDFILE_SMALL (32u << 10)
+
 struct wr_sendfile {
     int fd;
     uint64_t offset;
     uint64_t left;   /* bytes to send, if the file has as many */
     uint64_t size;   /* of the file, when it was looked at */
+    uint64_t burst;  /* bytes taken since the socket last lacked room */
+    size_t look;     /* bytes that are looked up at once */
+    bool is_told;    /* set when the kernel has told of the cache */
     bool only_reads; /* set when its place in the cache cannot be told, or
                       * sendfile() does not take it */
     weir_sendfile_done_fn *done;
@@ -31,13 +38,19 @@ struct wr_sendfile {
 
 /* A part of @count bytes, or WEIR_TO_END, without `done`. Looks at the file:
  * 0, or why it cannot be sent, as of weir_transport_sendfile(). */
-WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part,
-                                   const weir_loop *loop, int fd,
+WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part, int fd,
                                    uint64_t offset, uint64_t count);
 
-/* The length of the next piece if all of it is in the cache, or 0. The file's
- * end is found by reading. */
+/* The length of the next piece, as far as it is ready in the cache, or 0. The
+ * file's end is found by reading. */
 size_t wr_sendfile_cached_bytes(struct wr_sendfile *part);
+
+/* The bytes that are left, if there are few; 0: there are many, or none. */
+size_t wr_sendfile_small_bytes(const struct wr_sendfile *part);
+
+/* A piece of @len bytes was offered to the socket, which took @bytes. */
+void wr_sendfile_found_room(struct wr_sendfile *part, size_t len,
+                            uint64_t bytes);
 
 /* The kernel has taken the next @bytes. */
 void wr_sendfile_took(struct wr_sendfile *part, uint64_t bytes);

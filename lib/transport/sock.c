@@ -39,9 +39,6 @@ static void sock_lose(struct wr_sock *s)
     wr_sock_times_free(s);
     wr_sock_drop_queue(s);
     wr_sock_free_into(s);
-    if (WR_UNLIKELY(s->fds != NULL)) {
-        wr_sock_fds_free(s);
-    }
     if (s->sends_file) {
         wr_sock_file_tell(s); /* its operations have ended */
     }
@@ -51,8 +48,15 @@ static void sock_lose(struct wr_sock *s)
     if (s->t.refs > 1) {
         wr_sock_remember_names(s); /* the getters must answer later on */
     }
-    wr_prep_close(&loop->uring, s->fd);
+    if (WR_UNLIKELY(s->takes_fds)) {
+        wr_sock_fds_close_own(s);
+    } else {
+        wr_prep_close(&loop->uring, s->fd);
+    }
     s->fd = -1;
+    if (WR_UNLIKELY(s->fds != NULL)) {
+        wr_sock_fds_free(s);
+    }
     wr_ready_cancel(&s->step);
     wr_transport_leave(&s->t);
     wr_assert(loop->budget.account_count > 0);
@@ -101,12 +105,22 @@ static void sock_end(struct wr_sock *s)
     wr_sock_end_send(s);
 }
 
+/* Waits for the peer, if a close might destroy what was sent. */
 static void sock_linger(struct wr_sock *s)
 {
-    wr_assert(s->times->limits.linger_ns > 0);
     wr_assert(!s->eof_seen);
+    wr_assert(!s->send_op.in_flight);
+    if (!wr_sock_linger_is_due(s)) {
+        wr_sock_set_state(s, WR_SOCK_DOOMED);
+        return;
+    }
+    const int err = wr_sock_times_make(s);
+    if (err < 0) {
+        wr_transport_set_error(&s->t, err, "close"); /* it may be lost */
+        return;
+    }
     wr_sock_set_state(s, WR_SOCK_LINGERING);
-    s->times->linger_ns = s->t.loop->now_ns;
+    wr_sock_linger_begin(s, s->t.loop->now_ns);
     s->write_eof = true;
     wr_sock_shut_when_sent(s);
     wr_sock_times_changed(s);
@@ -158,7 +172,7 @@ static void sock_step(struct wr_ready *ready)
 {
     struct wr_sock *s = wr_container_of(ready, struct wr_sock, step);
 
-    wr_sock_check_invariants(s);
+    wr_sock_debug_check(s); /* the end of the step checks it */
     wr_assert(s->state != WR_SOCK_UNBORN);
     wr_assert(s->state != WR_SOCK_LOST);
     wr_sock_deliver_held(s);
@@ -303,7 +317,12 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
                           wr_sock_send_took_all(s, res);
 
     if (took_all || wr_sock_send_ended(s, res)) {
-        wr_sock_recv_unstick(s);
+        if (WR_UNLIKELY(s->eof_doubted)) {
+            wr_sock_judge_eof(s);
+        }
+        if (WR_UNLIKELY(s->demand.state == WR_DEMAND_STUCK)) {
+            wr_sock_recv_unstick(s);
+        }
         sock_settle(s);
     }
 }
@@ -364,7 +383,9 @@ static void sock_abort(weir_transport *t)
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
-    sock_reset_on_close(s);
+    if (s->state != WR_SOCK_LINGERING || !wr_loop_is_closing(t->loop)) {
+        sock_reset_on_close(s);
+    } /* else the kernel goes on alone */
     wr_sock_doom(&s->t);
     sock_end(s); /* the cancels leave together with this turn's sends */
     wr_sock_push_step(s); /* if nothing is in flight, no completion comes */
@@ -426,40 +447,16 @@ static bool sock_has_unread(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    return s->state == WR_SOCK_OPEN &&
+    return s->state == WR_SOCK_OPEN && !s->rests &&
            (wr_sock_has_kept(s) || wr_sys_inq(s->fd) > 0);
 }
 
-static void sock_dump(const weir_transport *t, FILE *out)
+static bool sock_has_taken_all(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
-    struct weir_address peername;
-    struct weir_address sockname;
-    char peer[WEIR_ADDRESS_TEXT_SIZE];
-    char own[WEIR_ADDRESS_TEXT_SIZE];
 
-    wr_sock_get_sockname(t, &sockname);
-    wr_sock_get_peername(t, &peername);
-    fprintf(out,
-            "%s fd=%d %s -> %s state=%s recv=%s%s%s send=%s ops=%s%s%s "
-            "credit=%u held=%llu leases=%u queued=%llu fds=%u file=%s "
-            "left=%llu%s%s error=%s\n",
-            t->ops->name, s->fd,
-            weir_address_format(&sockname, own, sizeof(own)),
-            weir_address_format(&peername, peer, sizeof(peer)),
-            wr_sock_state_name(s), wr_sock_recv_state_name(s),
-            wr_delivery_is_paused(&s->delivery) ? " paused" : "",
-            s->eof_seen ? " eof" : "", wr_sock_send_state_name(s),
-            s->recv_op.in_flight ? "r" : "", s->send_op.in_flight ? "s" : "",
-            s->poll_op.in_flight ? "p" : "",
-            wr_budget_credit(&t->loop->budget, &s->demand),
-            (unsigned long long)s->demand.account.held_bytes,
-            s->demand.account.lease_count, (unsigned long long)s->sendq.bytes,
-            s->fds ? s->fds->waiting_count : 0, wr_sock_file_state_name(s),
-            (unsigned long long)(s->sends_file ? s->file->part.left : 0),
-            t->writing_paused ? " writing-paused" : "",
-            s->write_eof ? " write-eof" : "",
-            t->error ? weir_err_name(t->error) : "none");
+    return !wr_sock_is_over(s) && wr_sock_has_unsent(s) &&
+           wr_sys_outq(s->fd) == 0;
 }
 
 static void sock_check(const weir_transport *t)
@@ -476,7 +473,8 @@ static void sock_check(const weir_transport *t)
     .write_eof = wr_sock_write_eof, .pause_reading = wr_sock_pause_reading,    \
     .resume_reading = wr_sock_resume_reading, .is_reading = sock_is_reading,   \
     .is_closing = sock_is_closing, .get_depth = sock_get_depth,                \
-    .get_demand = sock_get_demand, .has_unread = sock_has_unread,              \
+    .get_unoffered = wr_sock_get_unoffered, .get_demand = sock_get_demand,     \
+    .has_unread = sock_has_unread, .has_taken_all = sock_has_taken_all,        \
     .get_handover = wr_sock_get_handover,                                      \
     .limits_changed = wr_sock_limits_changed,                                  \
     .set_read_limit = wr_sock_set_read_limit,                                  \
@@ -484,7 +482,8 @@ static void sock_check(const weir_transport *t)
     .close = sock_close, .abort = sock_abort, .doom = wr_sock_doom,            \
     .abandon = sock_abandon, .get_peername = wr_sock_get_peername,             \
     .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \
-    .dump = sock_dump, .check = sock_check, .unreferenced = sock_unreferenced
+    .dump = wr_sock_dump, .check = sock_check,                                 \
+    .unreferenced = sock_unreferenced
 
 static const struct wr_transport_ops sock_ops = {.name = "tcp",
                                                  SOCK_OPS_FIELDS};
@@ -493,6 +492,7 @@ static const struct wr_transport_ops sock_unix_ops = {
     .name = "unix",
     .get_extra_info = wr_unix_get_extra_info,
     .send_fds = wr_sock_send_fds,
+    .discard_fds = wr_sock_fds_discard,
     SOCK_OPS_FIELDS};
 
 struct wr_sock *wr_sock_make(weir_loop *loop, int fd,

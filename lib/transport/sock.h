@@ -26,11 +26,27 @@ WEIR_MUST_USE int wr_sock_open(weir_loop *loop, int fd,
                                const struct wr_sock_options *options,
                                weir_transport **ret);
 
+/* Closes a connected descriptor that becomes no transport. */
+void wr_sock_close_fd(weir_loop *loop, int fd,
+                      const struct wr_sock_options *options);
+
 /* Sets the socket options of a new connection or, since they are inherited, of
- * a listener. Returns the first error; AF_UNIX sockets have no such options. */
+ * a listener. Returns the first error. Over a Unix socket that takes none no
+ * descriptors can be sent; what another program has set does not count. */
 WEIR_MUST_USE int
-wr_sock_configure(int fd, int family,
+wr_sock_configure(const weir_loop *loop, int fd, int family,
                   const struct weir_connection_options *connection);
+
+/* Peers can send descriptors over this Unix socket, or cannot where the kernel
+ * can refuse them. */
+void wr_unix_set_passrights(const weir_loop *loop, int fd, bool passes);
+/* True when they can over a connection that has these options. */
+WEIR_MUST_USE static inline bool
+wr_unix_takes_fds(const struct wr_sock_options *options)
+{
+    return options->family == AF_UNIX && options->connection &&
+           options->connection->max_fds > 0;
+}
 
 /* Asks a socket for its own address, or for the one that its peer has or had. A
  * failure, as with @fd -1, leaves an address of length 0. */

@@ -86,7 +86,7 @@ static int32_t sock_bulk_copy_with_fds(struct wr_sock *s, uint32_t credit,
     uint8_t bytes[FEW_BYTES];
     struct iovec iov = {.iov_base = bytes,
                         .iov_len = wr_min_u64(sizeof(bytes), credit)};
-    const int32_t res = wr_sys_recv_fds(s->fd, &iov, 1, s->max_fds, fds);
+    const int32_t res = wr_sys_recv_fds(s->fd, &iov, 1, fds);
 
     if (res > 0) {
         *ret = wr_lease_copy(&s->t.loop->pool, &s->demand.account, bytes,
@@ -104,8 +104,7 @@ static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
     if (WR_UNLIKELY(!wr_pool_open_room(pool, &room, credit))) {
         return sock_bulk_copy_with_fds(s, credit, fds, ret);
     }
-    const int32_t res =
-        wr_sys_recv_fds(s->fd, room.iov, room.count, s->max_fds, fds);
+    const int32_t res = wr_sys_recv_fds(s->fd, room.iov, room.count, fds);
     *ret = wr_pool_close_room(pool, &s->demand.account, &room, res);
     return res;
 }
@@ -116,9 +115,10 @@ static void sock_bulk_give_fds(struct wr_sock *s, const struct wr_passed *fds)
     const uint32_t count =
         fds->count < s->max_fds ? fds->count : (uint32_t)s->max_fds;
 
-    wr_sock_fds_close(s->t.loop, fds->fds + count, fds->count - count);
-    if (s->state != WR_SOCK_OPEN || !wr_protocol_takes_fds(&s->t)) {
-        wr_sock_fds_close(s->t.loop, fds->fds, count);
+    wr_sock_fds_discard(&s->t, fds->fds + count, fds->count - count);
+    if (s->state != WR_SOCK_OPEN || s->max_fds == 0 ||
+        !wr_protocol_takes_fds(&s->t)) {
+        wr_sock_fds_discard(&s->t, fds->fds, count);
         return;
     }
     int ret = wr_protocol_fds(&s->t, fds->fds, count,
@@ -145,7 +145,7 @@ static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
     wr_budget_received_due(&s->t.loop->budget,
                            (uint32_t)res + fds.count * FD_COST);
     if (WR_UNLIKELY(!lease)) {
-        wr_sock_fds_close(s->t.loop, fds.fds, fds.count);
+        wr_sock_fds_discard(&s->t, fds.fds, fds.count);
         wr_delivery_lose_bytes(&s->t, -ENOMEM);
         return;
     }
@@ -167,7 +167,7 @@ void wr_sock_bulk_receive(struct wr_sock *s)
     if (credit == 0) {
         return;
     }
-    if (WR_UNLIKELY(s->max_fds > 0)) {
+    if (WR_UNLIKELY(s->takes_fds)) {
         sock_bulk_receive_with_fds(s, credit);
         return;
     }

@@ -142,16 +142,40 @@ void wr_sock_received_into(struct wr_sock *s, size_t len)
     }
 }
 
+/* The stream has ended: tells the protocol after the last byte. */
+static void sock_deliver_end(struct wr_sock *s)
+{
+    wr_delivery_end(&s->delivery);
+    if (wr_delivery_end_is_due(&s->delivery) && !wr_sock_has_kept(s)) {
+        sock_deliver_eof(s);
+    }
+}
+
+/* The kernel tells an error once, to the send or to the receive, and then an
+ * end of the stream. A send that is in flight may have been told, although its
+ * completion is handled later; since it never waits, that is soon. */
 void wr_sock_received_eof(struct wr_sock *s)
 {
     wr_assert(!s->eof_seen);
     s->eof_seen = true;
     if (s->state != WR_SOCK_OPEN || s->t.error) {
-        return; /* the kernel tells an error once, and then the end */
+        return;
     }
-    wr_delivery_end(&s->delivery);
-    if (wr_delivery_end_is_due(&s->delivery) && !wr_sock_has_kept(s)) {
-        sock_deliver_eof(s);
+    if (s->send_op.in_flight && !s->polls_for_room) {
+        s->eof_doubted = true;
+        return;
+    }
+    sock_deliver_end(s);
+}
+
+/* -EPIPE contradicts no end: the kernel kept no error for the send, or one that
+ * came after the peer's FIN. */
+void wr_sock_judge_eof(struct wr_sock *s)
+{
+    wr_assert(s->eof_seen && s->eof_doubted);
+    s->eof_doubted = false;
+    if (s->state == WR_SOCK_OPEN && (s->t.error == 0 || s->t.error == -EPIPE)) {
+        sock_deliver_end(s);
     }
 }
 

@@ -12,6 +12,11 @@
  *                                          \-- no room: sent again
  *
  * A socket has a struct wr_sock_fds from the first use on.
+ *
+ * Received descriptors that no one takes are closed by threads (closer.h), and
+ * so is a socket in which some may lie: its last close drops them. While any of
+ * them is being closed the socket is not received from, so that a peer keeps no
+ * more of them in the process's table than one message carries.
  */
 #include "sock_impl.h"
 
@@ -38,13 +43,6 @@ static inline int *sock_fds_of(struct wr_fd_batch *batch)
     return (int *)(void *)(batch->control + CMSG_LEN(0));
 }
 
-void wr_sock_fds_close(weir_loop *loop, const int *fds, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        wr_prep_close(&loop->uring, fds[i]);
-    }
-}
-
 static struct wr_sock_fds *sock_fds_get(struct wr_sock *s)
 {
     if (!s->fds) {
@@ -59,15 +57,82 @@ static struct wr_sock_fds *sock_fds_get(struct wr_sock *s)
 void wr_sock_fds_free(struct wr_sock *s)
 {
     wr_assert(!s->sends_fds);
+    wr_closer_let_go(&s->fds->closer);
     wr_free(&s->t.loop->counting, s->fds, sizeof(*s->fds));
     s->fds = NULL;
 }
 
+/* ---- closing ---- */
+
+void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(s->state != WR_SOCK_UNBORN);
+    if (count == 0) {
+        return;
+    }
+    struct wr_sock_fds *all = s->state == WR_SOCK_LOST ? NULL : sock_fds_get(s);
+    if (all) {
+        wr_closer_close(&all->closer, fds, count);
+    } else {
+        wr_closer_close_alone(fds, count);
+    }
+}
+
+static void sock_fds_closed(void *arg)
+{
+    struct wr_sock *s = arg;
+
+    wr_assert(s->state > WR_SOCK_UNBORN && s->state < WR_SOCK_LOST);
+    if (s->rests) {
+        s->rests = false;
+        wr_sock_push_step(s);
+    }
+}
+
+/* Those descriptors are the peer's own doing, so its time runs. */
+bool wr_sock_fds_rest(struct wr_sock *s)
+{
+    wr_assert(s->takes_fds);
+    s->rests = s->fds && wr_closer_is_busy(s->fds->closer, s->t.loop->wake,
+                                           sock_fds_closed, s);
+    return s->rests;
+}
+
+void wr_sock_fds_close_other(int fd)
+{
+    wr_assert(fd >= 0);
+    if (wr_sys_inq(fd) == 0) {
+        wr_closer_close_empty(fd);
+    } else {
+        wr_closer_close_alone(&fd, 1);
+    }
+}
+
+/* After the end of the stream nothing lies in it, and nothing can follow. */
+void wr_sock_fds_close_own(struct wr_sock *s)
+{
+    wr_assert(s->takes_fds);
+    wr_assert(s->state == WR_SOCK_LOST);
+    if (s->eof_seen) {
+        wr_prep_close(&s->t.loop->uring, s->fd);
+    } else if (s->fds && wr_sys_inq(s->fd) != 0) {
+        wr_closer_close(&s->fds->closer, &s->fd, 1);
+    } else {
+        wr_sock_fds_close_other(s->fd);
+    }
+}
+
 /* ---- sending ---- */
 
+/* The program, which made the files or took them over, or the kernel's message
+ * has them too: these are no closes that a peer makes wait. */
 static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
 {
-    wr_sock_fds_close(loop, sock_fds_of(batch), batch->count);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        wr_prep_close(&loop->uring, sock_fds_of(batch)[i]);
+    }
     wr_block_give(&loop->blocks, wr_container_of(batch, struct wr_block, data));
 }
 

@@ -8,6 +8,7 @@
 #define WEIR_LIB_TRANSPORT_SOCK_FDS_H
 
 #include "lib/loop/loop.h"
+#include "uring/closer.h"
 #include "weir/unix.h"
 
 struct wr_sock;
@@ -17,8 +18,9 @@ struct wr_fd_batch;
 struct wr_sock_fds {
     struct wr_fd_batch *first;
     struct wr_fd_batch *last;
-    uint64_t taken_bytes;   /* by the kernel, while batches waited */
-    uint32_t waiting_count; /* descriptors in all batches */
+    uint64_t taken_bytes;     /* by the kernel, while batches waited */
+    uint32_t waiting_count;   /* descriptors in all batches */
+    struct wr_closer *closer; /* of received ones that no one took, or NULL */
 };
 
 /* Duplicates wait to be sent with the next byte that is written: 0, -EBADF,
@@ -36,8 +38,15 @@ void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece);
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes);
 /* None of those that wait will be sent. */
 void wr_sock_fds_drop(struct wr_sock *s);
-/* Closes descriptors that the loop has. */
-void wr_sock_fds_close(weir_loop *loop, const int *fds, size_t count);
+/* Closes received descriptors that no one takes; they are the peer's choice. */
+void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count);
+/* Rests while those are being closed: no more are received. Its step follows
+ * afterwards. */
+WEIR_MUST_USE bool wr_sock_fds_rest(struct wr_sock *s);
+/* At the loss: closes the socket's own descriptor. */
+void wr_sock_fds_close_own(struct wr_sock *s);
+/* Closes a socket whose peer can send descriptors. */
+void wr_sock_fds_close_other(int fd);
 void wr_sock_fds_free(struct wr_sock *s);
 /* Of a socket that has `fds`. */
 void wr_sock_check_fds(const struct wr_sock *s);

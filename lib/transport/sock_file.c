@@ -98,6 +98,7 @@ static enum wr_file_step sock_file_splice(struct wr_sock *s, size_t len,
         wr_sys_sendfile(s->fd, file->part.fd, file->part.offset, len);
 
     if (res > 0) {
+        wr_sendfile_found_room(&file->part, len, (uint64_t)res);
         wr_budget_send(&s->t.loop->budget, (uint64_t)res);
         sock_file_took(s, (uint64_t)res);
         if (file->part.left == 0) {
@@ -192,6 +193,93 @@ enum wr_file_step wr_sock_file_sent(struct wr_sock *s, int32_t res)
                                                           : WR_FILE_BREAKS;
 }
 
+bool wr_sock_file_has_left(struct wr_sock *s)
+{
+    wr_assert(s->sends_file);
+    wr_assert(wr_sendq_is_empty(&s->sendq));
+    if (!wr_sock_file_is_next(s) || s->file->part.left > 0) {
+        return false;
+    }
+    sock_file_finish(s, 0);
+    return true;
+}
+
+/* The last bytes of the send queue, @waiting of which the kernel has not taken,
+ * are dropped: how many of them are the file's. */
+static uint64_t sock_file_take_back(struct wr_sock *s, uint64_t waiting)
+{
+    struct wr_sock_file *file = s->file;
+    const uint64_t lost = wr_min_u64(waiting, file->joined);
+
+    wr_assert(file->state < WR_FILE_DONE);
+    file->part.offset -= lost;
+    file->part.left += lost;
+    file->sent -= lost;
+    file->joined = 0;
+    return lost;
+}
+
+void wr_sock_file_take_back(struct wr_sock *s)
+{
+    if (s->file->state < WR_FILE_DONE) {
+        wr_ignore(sock_file_take_back(s, s->sendq.bytes) > 0);
+    }
+}
+
+/* The file leaves the send queue: those of its bytes are not sent. */
+static void sock_file_leave_queue(struct wr_sock *s)
+{
+    const uint64_t lost = sock_file_take_back(s, s->sendq.bytes);
+
+    wr_assert(!s->send_op.in_flight);
+    if (lost > 0) {
+        wr_assert(s->sendq.tail->len == lost);
+        wr_budget_unqueue(&s->t.loop->budget, lost);
+        wr_sendq_drop_last(&s->sendq, &s->t.loop->send_memory);
+    }
+}
+
+void wr_sock_file_queue_sent(struct wr_sock *s, uint32_t took)
+{
+    struct wr_sock_file *file = s->file;
+    const bool stops = file->state == WR_FILE_STOPPING;
+
+    wr_assert(!s->send_op.in_flight && !file->read_op.in_flight);
+    if (file->state == WR_FILE_DONE) {
+        return;
+    }
+    if (wr_sock_is_over(s)) {
+        wr_check(took <= s->sendq.bytes);
+        wr_ignore(sock_file_take_back(s, s->sendq.bytes - took) > 0);
+    } else if (stops) {
+        sock_file_leave_queue(s);
+    }
+    if (stops) {
+        sock_file_finish(s, wr_sock_file_error(s));
+    }
+}
+
+/* It ends while the send queue has a part of it. */
+static void sock_file_stop_joined(struct wr_sock *s, int err)
+{
+    if (s->send_op.in_flight) {
+        s->file->err = err;
+        sock_file_set_state(s->file, WR_FILE_STOPPING);
+        wr_op_cancel(&s->t.loop->uring, &s->send_op);
+        return;
+    }
+    if (err == -ECANCELED) {
+        sock_file_leave_queue(s);
+        sock_file_finish(s, err);
+        if (wr_sendq_is_empty(&s->sendq)) {
+            wr_list_remove(&s->turn_end.link); /* nothing is to be sent */
+        }
+    } else {
+        wr_sock_file_take_back(s); /* it will be dropped */
+        sock_file_finish(s, err);
+    }
+}
+
 void wr_sock_file_stop(struct wr_sock *s, int err)
 {
     struct wr_sock_file *file = s->file;
@@ -202,6 +290,10 @@ void wr_sock_file_stop(struct wr_sock *s, int err)
         return;
     }
     wr_assert(!file->block || file->state != WR_FILE_NEXT);
+    if (file->joined > 0 && !wr_sendq_is_empty(&s->sendq)) {
+        sock_file_stop_joined(s, err);
+        return;
+    }
     const bool owns_send = s->send_op.in_flight && wr_sendq_is_empty(&s->sendq);
     if (!owns_send && !file->read_op.in_flight) {
         sock_file_finish(s, err);
@@ -224,6 +316,9 @@ void wr_sock_file_tell(struct wr_sock *s)
     wr_assert(file->state == WR_FILE_DONE);
     wr_assert(!file->block && !file->read_op.in_flight);
     wr_ready_cancel(&file->ready);
+    if (s->t.error == 0 && !wr_sock_is_over(s)) {
+        wr_transport_check_low(&s->t, s->sendq.bytes); /* some were dropped */
+    }
     s->file = NULL;
     s->sends_file = false;
     wr_free(&loop->counting, file, sizeof(*file));
@@ -237,6 +332,34 @@ static int sock_file_refuse(const struct wr_sock *s)
     wr_require(s->state == WR_SOCK_OPEN && !s->write_eof, -ESHUTDOWN);
     wr_require(!s->sends_file, -EBUSY);
     return s->t.write_error;
+}
+
+/* A few bytes that are ready join what was written before: one send, and no
+ * look at the cache. What cannot be read is found out in its turn. */
+static void sock_file_join(struct wr_sock *s)
+{
+    struct wr_sock_file *file = s->file;
+    weir_loop *loop = s->t.loop;
+    const size_t len = wr_sendfile_small_bytes(&file->part);
+    struct wr_chunk *chunk = NULL;
+
+    if (len > 0 && s->sendq.bytes + len <= wr_transport_high(&s->t)) {
+        chunk = wr_sendq_make_chunk(&loop->send_memory, len);
+    }
+    if (!chunk) {
+        return;
+    }
+    const int64_t got = wr_sys_read_cached(file->part.fd, wr_chunk_room(chunk),
+                                           len, file->part.offset);
+    if (got <= 0) {
+        wr_sendq_drop_chunk(&loop->send_memory, chunk);
+        return;
+    }
+    wr_sendq_append_chunk(&s->sendq, chunk, (size_t)got);
+    wr_budget_queue(&loop->budget, (uint64_t)got);
+    wr_sendfile_took(&file->part, (uint64_t)got);
+    file->sent = (uint64_t)got;
+    file->joined = (uint64_t)got;
 }
 
 int wr_sock_file_begin(struct wr_sock *s, const struct wr_sendfile *part,
@@ -258,6 +381,7 @@ int wr_sock_file_begin(struct wr_sock *s, const struct wr_sendfile *part,
     wr_ready_init(&file->ready, ops->ready);
     s->file = file;
     s->sends_file = true;
+    sock_file_join(s);
     wr_sock_note_sent(s); /* the stall clock starts */
     wr_sock_times_changed(s);
     return 0;

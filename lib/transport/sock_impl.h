@@ -11,7 +11,9 @@
  *     sock_fds.c      descriptors that go along with bytes of a Unix socket
  *     sock_recv.c     the receive state machine
  *     sock_deliver.c  received bytes on their way to the protocol
+ *     sock_dump.c     what is told of a socket in a dump
  *     sock_time.c     time-outs
+ *     sock_linger.c   an end that waits until the peer has what was written
  *     sock_name.c     addresses
  *     unix.c          what Unix sockets have and others have not
  *     sock_state.c    the states, the next step, what must always hold
@@ -32,11 +34,12 @@
 #ifndef WEIR_LIB_TRANSPORT_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_IMPL_H
 
+#include "deadline.h"
 #include "delivery.h"
 #include "lib/base/sendq.h"
-#include "sendfile.h"
 #include "sock.h"
 #include "sock_fds.h"
+#include "sock_file.h"
 #include "weir/unix.h"
 
 _Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "max_fds has 8 bits");
@@ -45,7 +48,7 @@ enum wr_sock_state {
     WR_SOCK_UNBORN,    /* shown to the factory, which may only look at it */
     WR_SOCK_OPEN,      /* connection_made was called, or is about to be */
     WR_SOCK_CLOSING,   /* sending what is queued, delivering no more */
-    WR_SOCK_LINGERING, /* all sent; reading and dropping until the end */
+    WR_SOCK_LINGERING, /* all sent; reading and dropping until it arrived */
     WR_SOCK_DOOMED,    /* about to end: nothing more is sent or delivered */
     WR_SOCK_ENDING,    /* all is cancelled; waiting for the last operation */
     WR_SOCK_LOST,      /* connection_lost was called, the descriptor closed */
@@ -57,7 +60,7 @@ enum wr_sock_next {
     WR_SOCK_WAIT,       /* nothing to do before an operation ends */
     WR_SOCK_RECEIVE,    /* the state stays: receive, or stop receiving */
     WR_SOCK_DROP_QUEUE, /* no byte of it will ever be sent */
-    WR_SOCK_LINGER,     /* all is sent: wait for the peer's end */
+    WR_SOCK_LINGER,     /* all is sent: wait for the peer, if need be */
     WR_SOCK_DOOM,       /* nothing is left to wait for */
     WR_SOCK_END,        /* cancel what is in flight */
     WR_SOCK_LOSE,       /* nothing is in flight: tell the protocol */
@@ -80,41 +83,6 @@ enum wr_send_state {
     WR_SEND_STATES,
 };
 
-enum wr_file_state {
-    WR_FILE_NEXT,     /* the next piece waits for its turn, or for room */
-    WR_FILE_READING,  /* a piece is being read into a block */
-    WR_FILE_SENDING,  /* and sent from there */
-    WR_FILE_STOPPING, /* waiting for what is in flight, to end early */
-    WR_FILE_DONE,     /* the loop is about to tell */
-    WR_FILE_STATES,
-};
-
-/* How the sending of a file goes on after a step. */
-enum wr_file_step {
-    WR_FILE_GOES_ON,    /* the next piece leaves in the next turn */
-    WR_FILE_LACKS_ROOM, /* once the kernel has room */
-    WR_FILE_WAITS,      /* an operation is in flight, or the file is done */
-    WR_FILE_BREAKS,     /* the socket is broken */
-};
-
-/* A file that is being sent. */
-struct wr_sock_file {
-    struct wr_sock *sock;
-    struct wr_sendfile part;
-    enum wr_file_state state; /* set by sock_file_set_state() alone */
-    int err;                  /* why it stops, then its result */
-    uint64_t sent;
-    struct wr_op read_op;
-    struct wr_block *block; /* of the read, and of the send of its bytes */
-    struct wr_ready ready;  /* for the next turn, or to tell of the end */
-};
-
-/* The functions of sock.c that a file calls up. */
-struct wr_sock_file_ops {
-    wr_op_complete_fn *read_completed;
-    wr_ready_fn *ready;
-};
-
 /* Memory that a buffered protocol has lent to receive into. */
 struct wr_sock_into {
     struct weir_protocol_binding binding; /* whose memory it is */
@@ -126,12 +94,13 @@ struct wr_sock_times {
     struct wr_timer timer;
     struct wr_sock *sock;
     struct weir_timeouts limits;
-    uint64_t received_ns; /* last byte in, or when reading began */
-    uint64_t sent_ns;     /* last byte out, or when the queue began to fill */
-    uint64_t closing_ns;  /* when close was called; 0: it was not */
-    uint64_t linger_ns;   /* when lingering began; 0: it did not */
-    uint64_t looked_ns;   /* when the kernel's queue was last asked for */
-    int unacked_bytes;    /* in it then; -1: not asked since sending began */
+    uint64_t received_ns;  /* last byte in, or when reading began */
+    uint64_t sent_ns;      /* last byte out, or when the queue began to fill */
+    uint64_t closing_ns;   /* when close was called; 0: it was not */
+    uint64_t linger_ns;    /* when lingering began; 0: it did not */
+    uint64_t looked_ns;    /* when the kernel's queue was last asked for */
+    uint64_t look_wait_ns; /* lingering: from then to the next look */
+    int unacked_bytes;     /* in it then; -1: not asked since sending began */
 };
 
 /* Addresses that the kernel has forgotten, or will in a moment. */
@@ -147,14 +116,16 @@ struct wr_sock {
     enum wr_sock_state state : 8;      /* set by wr_sock_set_state() alone */
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;  /* one after the other, while it moves bulk */
-    uint8_t max_fds;         /* that a receive takes; 0: it takes none */
+    uint8_t max_fds;         /* that the protocol is given at once */
     bool has_received : 1;   /* set by the first bytes */
     bool armed_once : 1;     /* the receive in flight ends with first bytes */
     bool moves_bulk : 1;     /* receives much at a time; see sock_bulk.c */
     bool polls_bytes : 1;    /* the operation of recv_op is a poll */
     bool eof_seen : 1;       /* set by the receive that returned 0 */
+    bool eof_doubted : 1;    /* set then, cleared when the send has ended */
     bool recv_failed : 1;    /* set by the receive that returned an error */
     bool held_back : 1;      /* set when an arm found no credit or buffer */
+    bool has_sent : 1;       /* set before the first bytes are sent */
     bool write_eof : 1;      /* set by write_eof and by lingering */
     bool sends_file : 1;     /* set while there is a `file` */
     bool sends_fds : 1;      /* set while descriptors wait to be sent */
@@ -164,7 +135,10 @@ struct wr_sock {
     bool in_resume : 1;      /* set around resume_writing */
     bool hup_seen : 1;       /* set when the watch has nothing more to see */
     bool fin_seen : 1;       /* set by a poll for room that a FIN ended */
+    bool has_waited : 1;     /* set when a send waits for room */
     bool resets : 1;         /* set when the peer is to see a reset */
+    bool takes_fds : 1;      /* set at birth: the peer can send descriptors */
+    bool rests : 1;          /* set while its peer's are being closed */
 
     struct wr_op send_op; /* the send, or the poll for room; see above */
     struct wr_turn_end turn_end;
@@ -211,15 +185,14 @@ int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
 
 /* sock_send.c */
 void wr_sock_send_init(struct wr_sock *s);
-/* A send has completed otherwise than wr_sock_send_took_all(), or a poll for
- * room has. False: the poll goes on. */
+/* Another end of a send, or of a poll for room; false: the poll goes on. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
 void wr_sock_write_eof(weir_transport *t);
+const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
 void wr_sock_limits_changed(weir_transport *t);
 /* The queue leaves by another way from now on: descriptors wait. */
 void wr_sock_send_fds_too(struct wr_sock *s);
-/* When the turn ends the next piece of a file leaves, or the queue before it.
- */
+/* The next piece of a file, or the queue before it, leaves with the turn. */
 void wr_sock_send_file_later(struct wr_sock *s);
 /* Tells the kernel that no more will be sent, once everything is. */
 void wr_sock_shut_when_sent(struct wr_sock *s);
@@ -234,8 +207,7 @@ void wr_sock_drop_broken_queue(struct wr_sock *s);
 WEIR_MUST_USE int wr_sock_file_begin(struct wr_sock *s,
                                      const struct wr_sendfile *part,
                                      const struct wr_sock_file_ops *ops);
-/* Its turn has come, in state NEXT: the next piece. *ret_err is set when the
- * socket breaks. */
+/* Its turn has come: the next piece. *ret_err: why the socket breaks. */
 WEIR_MUST_USE enum wr_file_step wr_sock_file_move(struct wr_sock *s,
                                                   int *ret_err);
 /* Its read has ended. True: the next piece leaves when the turn ends. */
@@ -243,6 +215,13 @@ WEIR_MUST_USE bool wr_sock_file_read_ended(struct wr_sock *s, int32_t res);
 /* Its send, or its poll for room, has ended. */
 WEIR_MUST_USE enum wr_file_step wr_sock_file_sent(struct wr_sock *s,
                                                   int32_t res);
+/* All of it was in the queue, which is empty: done. Else its turn comes. */
+WEIR_MUST_USE bool wr_sock_file_has_left(struct wr_sock *s);
+/* A send of the queue has ended, and so does a file that was to stop. The send
+ * took @took bytes that are still in the queue, of a socket that is over. */
+void wr_sock_file_queue_sent(struct wr_sock *s, uint32_t took);
+/* The queue is about to be dropped. */
+void wr_sock_file_take_back(struct wr_sock *s);
 /* Ends it early with @err, as soon as nothing of it is in flight. */
 void wr_sock_file_stop(struct wr_sock *s, int err);
 /* Tells the program of the end and frees it. */
@@ -288,14 +267,12 @@ void wr_sock_resume_reading(weir_transport *t);
 void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes);
 
 /* sock_bulk.c */
-
 /* The poll for bytes has completed. */
 void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
 /* The socket was due and is fed. */
 void wr_sock_bulk_receive(struct wr_sock *s);
 
 /* sock_deliver.c */
-
 /* A receive brought bytes, in a borrowed lease, whose borrow this ends. */
 void wr_sock_received(struct wr_sock *s, weir_lease *lease);
 /* A receive brought bytes that were copied, in a lease with one reference: the
@@ -303,8 +280,10 @@ void wr_sock_received(struct wr_sock *s, weir_lease *lease);
 void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease);
 /* A receive brought bytes into the memory that is lent. */
 void wr_sock_received_into(struct wr_sock *s, size_t len);
-/* A receive brought the end of the stream. */
+/* A receive returned 0. */
 void wr_sock_received_eof(struct wr_sock *s);
+/* A send has ended, which tells whether that was the end of the stream. */
+void wr_sock_judge_eof(struct wr_sock *s);
 /* Delivers the bytes that were held, as far as the protocol takes them. */
 void wr_sock_deliver_held(struct wr_sock *s);
 /* Gives lent memory back if nothing was received into it. */
@@ -315,6 +294,9 @@ int wr_sock_set_protocol(weir_transport *t,
                          const struct weir_protocol_binding *binding,
                          const struct weir_buf *initial, size_t count);
 
+/* sock_dump.c */
+void wr_sock_dump(const weir_transport *t, FILE *out);
+
 /* sock_time.c */
 /* The limits, and how the protocol stands. */
 void wr_sock_get_handover(const weir_transport *t, struct wr_handover *ret);
@@ -324,8 +306,24 @@ int wr_sock_set_timeouts(weir_transport *t,
                          const struct weir_timeouts *timeouts);
 /* A fact that the time-outs depend on has changed. */
 void wr_sock_times_changed(struct wr_sock *s);
+/* There are times, without limits if there were none; or -ENOMEM. */
+WEIR_MUST_USE int wr_sock_times_make(struct wr_sock *s);
 void wr_sock_times_stop(struct wr_sock *s);
 void wr_sock_times_free(struct wr_sock *s);
+
+/* sock_linger.c */
+/* In state CLOSING, when all is sent: true when a close of the descriptor might
+ * destroy bytes, or the program wants the peer's end to be waited for. */
+WEIR_MUST_USE bool wr_sock_linger_is_due(const struct wr_sock *s);
+/* The state was entered. */
+void wr_sock_linger_begin(struct wr_sock *s, uint64_t now_ns);
+/* True when the peer may not have all the bytes that were sent. */
+WEIR_MUST_USE bool wr_sock_linger_owes(const struct wr_sock *s);
+/* True when a close destroys nothing any more. */
+WEIR_MUST_USE bool wr_sock_linger_look(struct wr_sock *s, uint64_t now_ns);
+uint64_t wr_sock_linger_next_look_ns(const struct wr_sock *s);
+/* When the wait is given up. */
+struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s);
 
 /* sock_name.c */
 void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret);
@@ -336,7 +334,6 @@ void wr_sock_remember_names(struct wr_sock *s);
 void wr_sock_forget_names(struct wr_sock *s);
 
 /* unix.c */
-
 int wr_unix_get_extra_info(const weir_transport *t, const char *name,
                            struct weir_extra_info *ret);
 /* Asks for the credentials of a Unix socket's peer; of another socket, or on an
@@ -462,11 +459,17 @@ static inline bool wr_sock_file_is_next(const struct wr_sock *s)
     return s->sends_file && s->file->state == WR_FILE_NEXT;
 }
 
-/* True when closing waits for the peer's end. */
+/* True when closing reads on: it waits for the peer, or will. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
-    return (s->state == WR_SOCK_CLOSING || s->state == WR_SOCK_LINGERING) &&
-           s->times && s->times->limits.linger_ns != 0;
+    return s->state == WR_SOCK_LINGERING ||
+           (s->state == WR_SOCK_CLOSING && s->times &&
+            s->times->limits.linger_ns != 0);
+}
+
+static inline bool wr_sock_is_unix(const struct wr_sock *s)
+{
+    return s->t.ops->send_fds != NULL;
 }
 
 /* True when the protocol has lent memory to receive into. */
@@ -481,6 +484,14 @@ static inline bool wr_sock_has_kept(const struct wr_sock *s)
     return wr_delivery_has_held(&s->delivery) || (s->into && s->into->len > 0);
 }
 
+/* Of a socket that closes: true when bytes may lie in the kernel because they
+ * were not asked for. */
+static inline bool wr_sock_withholds(const struct wr_sock *s)
+{
+    return wr_delivery_is_paused(&s->delivery) || s->moves_bulk ||
+           s->held_back || s->has_waited;
+}
+
 /* Of a broken connection: true when no byte is left in the kernel. Bytes that
  * arrived before a reset can be read after it, and while reading is paused they
  * wait there. */
@@ -491,13 +502,13 @@ static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 }
 
 /* Of a broken connection: true when the protocol must be told that its send
- * queue is empty. One that reads no more while it may not write would wait for
- * ever, and so would the bytes that are kept for it. */
+ * queue is empty: who reads no more, or gives no bytes back, while it may not
+ * write would wait for ever, and so would the bytes that are kept for it. */
 static inline bool wr_sock_awaits_drop(const struct wr_sock *s)
 {
-    return s->state == WR_SOCK_OPEN &&
-           (wr_delivery_is_paused(&s->delivery) || s->t.flushed) &&
-           s->t.notify_depth >= 0;
+    return s->state == WR_SOCK_OPEN && s->t.notify_depth >= 0 &&
+           (wr_delivery_is_paused(&s->delivery) || s->held_back ||
+            s->t.flushed);
 }
 
 static inline void wr_sock_note_received(struct wr_sock *s)

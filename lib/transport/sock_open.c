@@ -30,12 +30,15 @@ static int sock_open_set_option(int fd, int level, int name, int value)
     return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-int wr_sock_configure(int fd, int family,
+int wr_sock_configure(const weir_loop *loop, int fd, int family,
                       const struct weir_connection_options *connection)
 {
     int err = 0;
 
     wr_assert(fd >= 0);
+    if (family == AF_UNIX) {
+        wr_unix_set_passrights(loop, fd, connection && connection->max_fds > 0);
+    }
     if (family != AF_INET && family != AF_INET6) {
         return 0;
     }
@@ -71,10 +74,6 @@ sock_open_apply_limits(struct wr_sock *s,
     if (connection->read_limit_bytes) {
         s->demand.account.limit_bytes = connection->read_limit_bytes;
     }
-    if (WR_UNLIKELY(connection->max_fds > 0) && s->t.ops->send_fds) {
-        s->max_fds = (uint8_t)connection->max_fds;
-        s->moves_bulk = true; /* for good */
-    }
     if (connection->write_hard_limit_bytes) {
         s->t.hard_limit_bytes = connection->write_hard_limit_bytes;
     }
@@ -99,13 +98,38 @@ static int sock_open_find_protocol(struct wr_sock *s,
     return 0;
 }
 
+/* A receive skips an urgent byte that is no byte of the stream, and the kernel
+ * closes the descriptors that came with it on the thread that receives. Where
+ * the kernel has no urgent bytes the option does nothing. */
+static void sock_open_take_fds(struct wr_sock *s, uint32_t max_fds)
+{
+    wr_assert(max_fds > 0 && max_fds <= WEIR_FDS_MAX);
+    s->takes_fds = true;
+    s->moves_bulk = true; /* for good */
+    s->max_fds = (uint8_t)max_fds;
+    wr_ignore(sock_open_set_option(s->fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
+}
+
+void wr_sock_close_fd(weir_loop *loop, int fd,
+                      const struct wr_sock_options *options)
+{
+    if (wr_unix_takes_fds(options)) {
+        wr_sock_fds_close_other(fd);
+    } else {
+        wr_prep_close(&loop->uring, fd);
+    }
+}
+
 int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
                  const struct wr_sock_options *options, weir_transport **ret)
 {
     struct wr_sock *s = wr_sock_make(loop, fd, options);
     if (!s) {
-        wr_prep_close(&loop->uring, fd);
+        wr_sock_close_fd(loop, fd, options);
         return -ENOMEM;
+    }
+    if (WR_UNLIKELY(wr_unix_takes_fds(options))) {
+        sock_open_take_fds(s, options->connection->max_fds);
     }
     int err = sock_open_apply_limits(s, options->connection);
     if (err == 0) {
@@ -113,7 +137,7 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
     }
     if (err < 0) {
         wr_sock_unmake(s);
-        wr_prep_close(&loop->uring, fd);
+        wr_sock_close_fd(loop, fd, options);
         return err;
     }
     wr_sock_bear(s);

@@ -3,10 +3,9 @@
  *
  * One operation, governed by credit: each arm says how many bytes may arrive
  * in all, and the kernel ends the receive by itself when they have. A socket
- * that moves bulk, or that takes descriptors along with bytes, is armed by a
- * poll for bytes instead (sock_bulk.c). The next
- * action follows from two facts, where the operation stands and what the stream
- * wants, and the table below is the whole of it.
+ * that moves bulk, or takes descriptors, is armed by a poll for bytes instead
+ * (sock_bulk.c). The next action follows from two facts, where the operation
+ * stands and what the stream wants; the table below is the whole of it.
  *
  *                 open  held  lent    paused  kept    eof     closing
  *     idle        arm   -     -       watch   watch   watch   -
@@ -22,10 +21,7 @@
  * Watch is a poll that notices a peer that goes while nothing is read. Leave
  * leaves the queue of the budget and looks at the table again.
  *
- *     idle -> armed -> cancelling -> idle
- *     idle -> armed -> idle
- *     idle -> starved -> idle
- *     idle -> due -> idle
+ *     idle -> armed (-> cancelling), starved or due -> idle
  */
 #include "sock_impl.h"
 
@@ -114,10 +110,9 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->t.error != 0) && s->recv_state == WR_RECV_ARMED &&
         !s->armed_once) {
-        /* A multishot receive that its poll started takes what is there and
-         * waits for an edge, and that of a reset may have been (Linux 6.18):
-         * on a broken connection the rest is read by receives that end with
-         * the first bytes. */
+        /* A multishot receive that its poll started waits for an edge, and
+         * that of a reset may have been (Linux 6.18): on a broken connection
+         * the rest is read by receives that end with the first bytes. */
         return ACTION_CANCEL;
     }
     return (enum action)sock_recv_actions[s->recv_state][sock_recv_flow_of(s)];
@@ -137,6 +132,9 @@ static void sock_recv_hold_back(struct wr_sock *s)
 {
     s->held_back = true;
     sock_recv_watch(s);
+    if (WR_UNLIKELY(s->t.error) && wr_sock_next_step(s) == WR_SOCK_DROP_QUEUE) {
+        wr_sock_push_step(s); /* which asks anew, whoever called */
+    }
 }
 
 static void sock_recv_starve(struct wr_sock *s)
@@ -186,7 +184,7 @@ static bool sock_recv_receives_into(const struct wr_sock *s)
 {
     return s->state == WR_SOCK_OPEN &&
            s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
-           s->t.binding.protocol->release_buffer && s->max_fds == 0;
+           s->t.binding.protocol->release_buffer && !s->takes_fds;
 }
 
 /* Into the protocol's own memory, which it promised to keep. */
@@ -282,6 +280,10 @@ static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
 {
     uint32_t credit;
 
+    if (s->takes_fds && wr_sock_fds_rest(s)) {
+        sock_recv_watch(s);
+        return;
+    }
     s->demand.stuck_bytes = wr_sock_stuck_bytes(s);
     const enum wr_verdict verdict =
         wr_budget_judge(&s->t.loop->budget, &s->demand, &credit);
@@ -316,7 +318,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
         sock_recv_arm_lent(s);
         return;
     }
-    if (WR_UNLIKELY(s->moves_bulk) && (s->t.error == 0 || s->max_fds > 0)) {
+    if (WR_UNLIKELY(s->moves_bulk) && (s->t.error == 0 || s->takes_fds)) {
         sock_recv_arm_poll(s);
         return;
     }
@@ -388,6 +390,9 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
         break; /* the table says what next */
     default:
         s->recv_failed = true;
+        if (s->state == WR_SOCK_LINGERING && !wr_sock_linger_owes(s)) {
+            break; /* the peer has all, and may end as it likes */
+        }
         if (!s->resets) { /* or it may be that reset */
             wr_transport_set_error(&s->t, err, "receive");
         }
@@ -540,7 +545,6 @@ void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
         wr_sock_recv_revoke(s);
     }
     s->demand.account.limit_bytes = bytes;
-    wr_budget_look_at_evictable(&t->loop->budget);
     if (s->state != WR_SOCK_LOST) {
         wr_sock_recv_seek_credit(s);
     }

@@ -21,8 +21,7 @@
 #include <poll.h>
 #include <string.h>
 
-#define SEND_BYTES_MIN (256u << 10)
-#define SEND_SHORT     (64u << 10) /* longer ones have a budget in each turn */
+#define SEND_SHORT (64u << 10) /* longer ones have a budget in each turn */
 
 /* Other long sends have used up the turn's budget. The peer's time begins with
  * the send. */
@@ -47,7 +46,7 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
     }
     const uint32_t count = wr_sendq_gather(
         &s->sendq, iov, WR_IOV_MAX,
-        wr_min_u64(most, wr_max_u64(s->t.high_bytes, SEND_BYTES_MIN)));
+        wr_min_u64(most, wr_max_u64(s->t.high_bytes, WR_SEND_BYTES_MIN)));
     wr_assert(count > 0);
     wr_assert(iov[0].iov_len > 0);
     for (uint32_t i = 0; i < count; i++) {
@@ -75,6 +74,17 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
     } else {
         sock_send_pieces(s, UINT64_MAX);
     }
+}
+
+/* Stands in for sock_send_flush() until it is called. */
+static void sock_send_flush_first(struct wr_turn_end *turn_end)
+{
+    struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
+
+    wr_assert(!s->has_sent);
+    s->has_sent = true;
+    turn_end->run = sock_send_flush;
+    sock_send_flush(turn_end);
 }
 
 /* Stands in for sock_send_flush() while descriptors wait. A send takes some
@@ -108,6 +118,7 @@ void wr_sock_send_fds_too(struct wr_sock *s)
 {
     wr_assert(s->sends_fds);
     wr_assert(!s->sends_file);
+    s->has_sent = true;
     s->turn_end.run = sock_send_flush_fds;
 }
 
@@ -157,6 +168,7 @@ static void sock_send_wait_for_room(struct wr_sock *s)
     wr_assert(!wr_sock_is_over(s));
     wr_assert(wr_sock_has_unsent(s));
     s->polls_for_room = true;
+    s->has_waited = true;
     wr_prep_poll(&s->t.loop->uring, &s->send_op, s->fd, POLLOUT, s->fin_seen);
 }
 
@@ -222,6 +234,7 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
 void wr_sock_send_file_later(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
+    s->has_sent = true;
     s->turn_end.run = wr_sendq_is_empty(&s->sendq) ? sock_send_flush_file
                                                    : sock_send_flush_fds;
     wr_loop_at_turn_end(s->t.loop, &s->turn_end);
@@ -260,12 +273,16 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
         wr_sock_drop_broken_queue(s);
     } else if (wr_sock_is_over(s)) {
         return;
-    } else if (res == -EAGAIN) {
-        sock_send_wait_for_room(s);
     } else if (!wr_sendq_is_empty(&s->sendq)) {
-        wr_sock_make_dirty(s);
+        if (res == -EAGAIN) {
+            sock_send_wait_for_room(s);
+        } else {
+            wr_sock_make_dirty(s);
+        }
     } else if (WR_UNLIKELY(s->sends_file)) {
-        wr_sock_send_file_later(s);
+        if (!wr_sock_file_has_left(s)) {
+            wr_sock_send_file_later(s);
+        }
     } else if (WR_UNLIKELY(s->write_eof)) {
         wr_sock_shut_when_sent(s);
     }
@@ -285,12 +302,16 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
         return true;
     }
     s->sent_short = s->sendq.bytes > (res > 0 ? (uint32_t)res : 0);
-    if (!wr_sock_is_over(s)) {
+    const bool was_over = wr_sock_is_over(s);
+    if (!was_over) {
         if (res >= 0) {
             sock_send_took(s, (uint32_t)res);
         } else {
             sock_send_failed(s, res);
         }
+    }
+    if (WR_UNLIKELY(s->sends_file)) {
+        wr_sock_file_queue_sent(s, was_over && res > 0 ? (uint32_t)res : 0);
     }
     sock_send_go_on(s, res);
     return true;
@@ -301,7 +322,7 @@ void wr_sock_send_init(struct wr_sock *s)
     wr_assert(s->state == WR_SOCK_UNBORN);
     wr_sendq_init(&s->sendq);
     wr_list_init(&s->turn_end.link);
-    s->turn_end.run = sock_send_flush;
+    s->turn_end.run = sock_send_flush_first;
 }
 
 void wr_sock_write_eof(weir_transport *t)
@@ -313,6 +334,13 @@ void wr_sock_write_eof(weir_transport *t)
     s->write_eof = true;
     wr_sock_shut_when_sent(s);
     wr_sock_check_invariants(s);
+}
+
+const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    return s->send_op.in_flight ? NULL : &s->sendq;
 }
 
 void wr_sock_limits_changed(weir_transport *t)
@@ -352,6 +380,9 @@ void wr_sock_drop_queue(struct wr_sock *s)
     wr_budget_unqueue(&s->t.loop->budget, s->sendq.bytes);
     if (WR_UNLIKELY(s->sends_fds)) {
         wr_sock_fds_drop(s);
+    }
+    if (WR_UNLIKELY(s->sends_file)) {
+        wr_sock_file_take_back(s);
     }
     wr_sendq_clear(&s->sendq, &s->t.loop->send_memory);
     wr_loop_leave_if_forked(s->t.loop); /* by a release callback */

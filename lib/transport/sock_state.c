@@ -95,7 +95,8 @@ static enum wr_sock_next sock_state_next_of_closing(const struct wr_sock *s)
     if (wr_sock_has_unsent(s) || s->send_op.in_flight) {
         return WR_SOCK_RECEIVE;
     }
-    return wr_sock_lingers(s) && !s->eof_seen ? WR_SOCK_LINGER : WR_SOCK_DOOM;
+    return !s->eof_seen && (s->has_sent || wr_sock_lingers(s)) ? WR_SOCK_LINGER
+                                                               : WR_SOCK_DOOM;
 }
 
 static bool sock_state_is_in_flight(const struct wr_sock *s)
@@ -114,9 +115,8 @@ enum wr_sock_next wr_sock_next_step(const struct wr_sock *s)
         return s->t.error ? sock_state_next_of_broken(s)
                           : sock_state_next_of_closing(s);
     case WR_SOCK_LINGERING:
-        return s->t.error || s->eof_seen || !wr_sock_lingers(s)
-                   ? WR_SOCK_DOOM
-                   : WR_SOCK_RECEIVE;
+        return s->t.error || s->eof_seen || s->recv_failed ? WR_SOCK_DOOM
+                                                           : WR_SOCK_RECEIVE;
     case WR_SOCK_DOOMED:
         return WR_SOCK_END;
     case WR_SOCK_ENDING:
@@ -175,11 +175,14 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_assert(is_queued == (s->demand.state != WR_DEMAND_IDLE));
     wr_debug_assert((s->recv_state == WR_RECV_DUE) ==
                     (s->demand.state == WR_DEMAND_DUE));
-    wr_debug_assert(s->max_fds == 0 || s->moves_bulk);
+    wr_debug_assert(!s->takes_fds || s->moves_bulk);
+    wr_debug_assert(s->takes_fds || s->max_fds == 0);
+    wr_debug_assert(!s->rests || s->takes_fds);
     wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
     wr_debug_assert(s->recv_state != WR_RECV_STARVED || s->held_back);
     wr_assert(!is_armed || !s->held_back);
-    wr_debug_assert(!s->recv_failed || s->t.error || wr_sock_is_over(s));
+    wr_debug_assert(!s->recv_failed || s->t.error || wr_sock_is_over(s) ||
+                    s->state == WR_SOCK_LINGERING);
     wr_assert(!wr_delivery_has_end(&s->delivery) || s->eof_seen);
     wr_debug_assert(!s->eof_seen || !is_armed);
     wr_assert(s->demand.account.lease_count > 0 ||
@@ -242,7 +245,8 @@ void wr_sock_check_file(const struct wr_sock *s)
         break;
     case WR_FILE_STOPPING:
         wr_assert(file->err < 0);
-        wr_assert(is_in_flight);
+        /* Or the send of the queue has ended, and what it took is released. */
+        wr_assert(is_in_flight || file->joined > 0);
         break;
     case WR_FILE_DONE:
         wr_assert(!file->block);
@@ -281,7 +285,7 @@ void wr_sock_check_invariants(const struct wr_sock *s)
 static bool sock_state_is_forgotten(const struct wr_sock *s)
 {
     return wr_sock_is_reading(s) && s->recv_state == WR_RECV_IDLE &&
-           !(s->held_back && s->demand.account.notify_released);
+           !s->rests && !(s->held_back && s->demand.account.notify_released);
 }
 
 void wr_sock_check_rest(const struct wr_sock *s)
@@ -292,6 +296,7 @@ void wr_sock_check_rest(const struct wr_sock *s)
         return; /* which sees to all of it */
     }
     wr_assert(s->state != WR_SOCK_DOOMED);
+    wr_assert(!s->eof_doubted || s->send_op.in_flight);
     wr_assert(s->state != WR_SOCK_ENDING || sock_state_is_in_flight(s));
     wr_assert(!sock_state_is_forgotten(s));
     if (wr_sock_is_reading(s)) {

@@ -171,6 +171,16 @@ uint64_t wr_transport_high(const weir_transport *t)
     return wr_max_u64(wr_min_u64(t->high_bytes, share), t->low_bytes);
 }
 
+bool wr_transport_may_join(const weir_transport *t)
+{
+    const struct wr_sendq *queue =
+        t->ops->get_unoffered ? t->ops->get_unoffered(t) : NULL;
+
+    return queue && queue->tail && queue->tail->kind == WR_CHUNK_LEASE &&
+           queue->bytes < WR_SEND_BYTES_MIN &&
+           !wr_budget_is_queue_short(&t->loop->budget);
+}
+
 void wr_transport_pause(weir_transport *t)
 {
     wr_assert(!t->writing_paused);
@@ -338,6 +348,9 @@ int weir_transport_set_read_buffer_limit(weir_transport *t,
     wr_require(limit_bytes == 0 || limit_bytes >= WR_CREDIT_MIN, -EINVAL);
     t->ops->set_read_limit(t,
                            limit_bytes ? limit_bytes : WR_READ_LIMIT_DEFAULT);
+    if (t->evictable) { /* it may hold more than that by now */
+        t->evictable->look(t->evictable);
+    }
     return 0;
 }
 
@@ -514,6 +527,10 @@ void weir_transport_unref(weir_transport *t)
     }
     wr_assert(t->refs > 0);
     if (--t->refs == 0) {
+        if (t->evictable) { /* its reader lives on, without a connection */
+            t->evictable->place = NULL;
+            t->evictable = NULL;
+        }
         t->ops->unreferenced(t);
     }
 }

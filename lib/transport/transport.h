@@ -10,6 +10,7 @@
 #ifndef WEIR_LIB_TRANSPORT_TRANSPORT_H
 #define WEIR_LIB_TRANSPORT_TRANSPORT_H
 
+#include "lib/base/sendq.h"
 #include "lib/loop/loop.h"
 #include "weir/error.h"
 #include "weir/sendfile.h"
@@ -18,6 +19,7 @@
 
 struct wr_connection_set;
 struct wr_handler;
+struct wr_outbox_ops;
 struct wr_sendfile;
 
 struct wr_connection_set_ops {
@@ -70,12 +72,15 @@ struct wr_transport_ops {
     /* Sum of WR_PROTOCOL_BIT() of the kinds that it can be bound to. */
     unsigned int protocol_kinds;
     bool can_write_eof;
+    const struct wr_outbox_ops *outbox; /* NULL: it has none */
     int (*write)(weir_transport *t, const void *data, size_t len);
     int (*writelines)(weir_transport *t, const struct iovec *iov, size_t count,
                       size_t total);
     int (*write_ref)(weir_transport *t, const void *data, size_t len,
                      weir_release_fn *release, void *arg);
     int (*write_lease)(weir_transport *t, const struct weir_buf *buf);
+    /* Closes received descriptors that no one takes. NULL: it receives none. */
+    void (*discard_fds)(weir_transport *t, const int *fds, size_t count);
     /* With 1 to WEIR_FDS_MAX descriptors and at least a byte. */
     int (*send_fds)(weir_transport *t, const void *data, size_t len,
                     const int *fds, size_t count);
@@ -87,6 +92,9 @@ struct wr_transport_ops {
     bool (*is_reading)(const weir_transport *t);
     bool (*is_closing)(const weir_transport *t);
     struct weir_depth (*get_depth)(const weir_transport *t);
+    /* The queue, if the kernel was offered none of it; NULL: it was, and may
+     * have no room. */
+    const struct wr_sendq *(*get_unoffered)(const weir_transport *t);
     /* The received bytes that are charged to it, and its credit. */
     const struct wr_demand *(*get_demand)(const weir_transport *t);
     /* The transport that it stands on; it answers after its loss. */
@@ -95,6 +103,9 @@ struct wr_transport_ops {
     void (*get_handover)(const weir_transport *t, struct wr_handover *ret);
     /* True when bytes have arrived that the protocol was not shown. */
     bool (*has_unread)(const weir_transport *t);
+    /* True when bytes wait to be sent although the peer has taken all that the
+     * kernel had for it. */
+    bool (*has_taken_all)(const weir_transport *t);
     /* The marks were changed: pauses writing if that is due now. */
     void (*limits_changed)(weir_transport *t);
     void (*set_read_limit)(weir_transport *t, uint64_t limit_bytes);
@@ -145,18 +156,20 @@ struct weir_transport {
     int error;              /* the first, sticky */
     int write_error; /* of the first write that was refused, until told */
     uint32_t refs;
-    enum weir_end end : 8; /* the first, sticky */
-    bool writing_paused;   /* set and cleared around the protocol's callbacks */
-    bool has_dropped;      /* set when bytes are dropped that were written, or
-                            * that a close had no room for */
-    bool is_busy;          /* the program says so */
-    bool is_part;          /* set at birth: of another transport, which needs
-                            * its protocol to be told of the loss */
-    bool is_below;         /* set when another one has taken its place */
+    uint32_t farewell_bytes; /* the last ones sent, whose loss is not told */
+    enum weir_end end : 8;   /* the first, sticky */
+    bool writing_paused; /* set and cleared around the protocol's callbacks */
+    bool has_dropped;    /* set when bytes are dropped that were written, or
+                          * that a close had no room for */
+    bool is_busy;        /* the program says so */
+    bool is_part;        /* set at birth: of another transport, which needs
+                          * its protocol to be told of the loss */
+    bool is_below;       /* set when another one has taken its place */
     /* At this depth or less the protocol that was paused, or `flushed`, is
      * notified. -1: neither waits. */
     int64_t notify_depth;
-    void (*flushed)(void *arg); /* waits for a depth of 0, or NULL */
+    struct wr_evictable *evictable; /* of its reader, while that offers some */
+    void (*flushed)(void *arg);     /* waits for a depth of 0, or NULL */
     void *flushed_arg;
 };
 
@@ -292,6 +305,11 @@ static inline void wr_transport_check_low(weir_transport *t, uint64_t depth)
         wr_transport_notify(t, depth);
     }
 }
+
+/* True when a task may write on above the high mark: the bytes written last are
+ * under a lease, so they were held anyway, and all leave with one send, of
+ * which the kernel will say whether it has room. */
+bool wr_transport_may_join(const weir_transport *t);
 
 /* The protocol in t->binding is new: chooses how its data_received is called.
  */

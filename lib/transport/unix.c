@@ -2,7 +2,10 @@
  * Stream sockets: what Unix sockets have and others have not.
  *
  * The credentials of the peer, which the kernel keeps from the moment of the
- * connect, and hands out as long as the socket is open.
+ * connect, and hands out as long as the socket is open. And descriptors that
+ * come unasked: the kernel closes them in the thread that receives the bytes,
+ * or that closes the socket they lie in, and a close may wait for as long as
+ * the peer likes (SO_LINGER). Since Linux 6.16 they can be refused.
  */
 #include "sock_impl.h"
 
@@ -12,6 +15,17 @@
 static bool unix_is_kind_of(const weir_transport *t)
 {
     return t->ops->get_extra_info == wr_unix_get_extra_info;
+}
+
+void wr_unix_set_passrights(const weir_loop *loop, int fd, bool passes)
+{
+    const int on = passes;
+
+    wr_assert(fd >= 0);
+    if (wr_has(&loop->uring.features, WR_FEATURE_PASSRIGHTS)) {
+        wr_ignore(wr_sys_setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &on,
+                                    sizeof(on)) < 0);
+    }
 }
 
 void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret)

@@ -25,7 +25,7 @@ for how in WR_FIBER_AUTO WR_FIBER_UCONTEXT; do
     aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static \
         -D_GNU_SOURCE= -D$how=1 -I. -Iinclude -o "$program" \
         tests/unit/fiber_plain.c lib/task/fiber.c lib/task/stack.c lib/task/switch.S \
-        uring/check.c uring/guard.c
+        uring/alloc.c uring/check.c uring/guard.c
     echo "$how:"
     qemu-aarch64-static "$program"
 done

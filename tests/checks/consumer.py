@@ -47,7 +47,16 @@ def example(source):
     return programs[0]
 
 
+def write(path, text):
+    """A file that has this text is left as it is."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
 def installed(source, work, build):
+    shutil.rmtree(work)
+    work.mkdir()
+    write(work / "consumer.c", example(source))
     env = dict(os.environ, DESTDIR=str(work / "root"))
     call("meson", "install", "-C", build, "--no-rebuild", env=env)
     packages = list((work / "root").rglob("weir.pc"))
@@ -58,6 +67,7 @@ def installed(source, work, build):
     flags = call("pkg-config", "--cflags", "--libs", "weir", env=env).split()
     if STACK_FLAG not in flags:
         raise SystemExit(f"weir.pc lacks {STACK_FLAG}: {flags}")
+    check_license(packages[0], env)
     program = work / "consumer"
     call("gcc", *STRICT, work / "consumer.c", "-o", program, *flags)
     folder = next((work / "root").rglob("libweir.so")).parent
@@ -66,6 +76,16 @@ def installed(source, work, build):
         name = header.relative_to(source / "include")
         if not list((work / "root").rglob(f"include/{name}")):
             raise SystemExit(f"{name} is not installed")
+
+
+def check_license(package, env):
+    """weir.pc tells of wolfSSL's licence where the library needs wolfSSL."""
+    has_wolfssl = "wolfssl" in package.read_text(encoding="utf-8").partition(
+        "Requires.private:")[2]
+    told = call("pkg-config", "--variable=license", "weir", env=env).strip()
+    if ("GPL" in told) != has_wolfssl or not told.startswith("MIT"):
+        raise SystemExit(f"weir.pc says license={told}, "
+                         f"wolfSSL needed: {has_wolfssl}")
 
 
 def check_links(program, folder):
@@ -77,12 +97,19 @@ def check_links(program, folder):
 
 
 def subproject(source, work, _build):
-    (work / "meson.build").write_text(PROJECT, encoding="utf-8")
-    (work / "subprojects").mkdir()
-    (work / "subprojects" / "weir").symlink_to(source)
+    """Built where it was built before: the library is compiled again only as
+    far as it has changed."""
+    link = work / "subprojects" / "weir"
+    if not link.is_symlink() or link.readlink() != source:
+        shutil.rmtree(work)
+        link.parent.mkdir(parents=True)
+        link.symlink_to(source)
+    write(work / "meson.build", PROJECT)
+    write(work / "consumer.c", example(source))
     env = dict(os.environ, PKG_CONFIG_PATH="")
-    call("meson", "setup", "--default-library=static", work / "build", work,
-         env=env)
+    if not (work / "build" / "build.ninja").exists():
+        call("meson", "setup", "--default-library=static", work / "build",
+             work, env=env)
     call("ninja", "-C", work / "build")
     commands = call("ninja", "-C", work / "build", "-t", "commands",
                     "consumer")
@@ -96,9 +123,7 @@ def subproject(source, work, _build):
 def main():
     how, *paths = sys.argv[1:]
     source, work, build = (pathlib.Path(path).resolve() for path in paths)
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    (work / "consumer.c").write_text(example(source), encoding="utf-8")
+    work.mkdir(parents=True, exist_ok=True)
     {"installed": installed, "subproject": subproject}[how](
         source, work, build)
 

@@ -1,9 +1,10 @@
 """Say what a run of `meson test` came to, from its testlog.json.
 
 Prints one line, "PASSED FAILED SKIPPED", that counts single tests: the results
-inside a TAP program, or one for a program without. After it follow the names
-of the failed ones, one a line, each with the end of its output, and of the
-skipped ones, marked with a leading "skipped ".
+inside a TAP program, or one for a program without. After it follow all failed
+ones, marked with a leading "failed ", then what their programs said, then the
+skipped ones, marked with a leading "skipped "; in the end the programs that took
+longest. Those who see only a part of the output are to see the names first.
 
 Usage: summary.py TESTLOG
 """
@@ -14,7 +15,12 @@ import sys
 
 RESULT = re.compile(r"^(not )?ok\b[ \d-]*([^#\n]*)(# *SKIP)?", re.M)
 GOOD = ("OK", "EXPECTEDFAIL")
-TAIL = 25
+# Lines of what is said of one failed test, and for how many of a program.
+DETAILS = 15
+DETAILED = 3
+# Where a sanitizer's report begins, whose end is a table of its memory.
+REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
+SLOWEST = 5
 
 
 def judge(entry):
@@ -34,8 +40,8 @@ def judge(entry):
 
 
 def said(text):
-    """The last lines of an output that are not about what went well: a comment
-    is kept if the next result after it is a failure, whose reason it gives."""
+    """The lines of an output that are not about what went well: a comment is
+    kept if the next result after it is a failure, whose reason it gives."""
     kept, comments = [], []
     for line in (text or "").splitlines():
         if line.startswith("#"):
@@ -45,29 +51,43 @@ def said(text):
         elif line and not re.match(r"TAP version|1\.\.\d", line):
             kept += comments + [line]
             comments = []
-    return kept[-TAIL:]
+    return kept
+
+
+def details(entry, count):
+    """What tells the most of @count failed tests of a program."""
+    lines = said(entry.get("stdout")) + said(entry.get("stderr"))
+    room = DETAILS * min(count, DETAILED)
+    for number, line in enumerate(lines):
+        if REPORT.search(line):
+            return lines[number:number + room]
+    return lines[-room:]
 
 
 def main():
-    passed, failed, skipped = 0, [], []
+    passed, failed, skipped, times = 0, [], [], []
     with open(sys.argv[1], encoding="utf-8") as log:
         for line in log:
             entry = json.loads(line)
             good, bad, left = judge(entry)
+            times.append((entry.get("duration") or 0, entry["name"]))
             passed += len(good)
             skipped += left
             if bad:
-                failed.append((bad, said(entry.get("stdout"))
-                               + said(entry.get("stderr"))))
-    count = sum(len(bad) for bad, _ in failed)
+                failed.append((bad, entry["name"], details(entry, len(bad))))
+    count = sum(len(bad) for bad, _, _ in failed)
     print(passed, count, len(skipped))
-    for bad, tail in failed:
+    for bad, _, _ in failed:
         for name in bad:
             print("failed", name)
-        for line in tail:
+    for _, program, lines in failed:
+        print(f"{program} said:")
+        for line in lines:
             print("    " + line)
     for name in skipped:
         print("skipped", name)
+    print("slowest", ", ".join(f"{name} {seconds:.0f} s" for seconds, name
+                               in sorted(times, reverse=True)[:SLOWEST]))
 
 
 main()

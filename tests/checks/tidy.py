@@ -33,7 +33,7 @@ PATH = re.compile(r"`((?:include|uring|lib|tests|tools|bench)/[\w./-]*)`")
 MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 FILE_LINES = 600
-EXAMPLE_LINES = 60
+EXAMPLE_LINES = 80
 FUNCTION_LINES = 70
 NESTING = 3
 COLUMNS = 80

@@ -166,7 +166,7 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one)
 MAKER(adopt, r63__a_usage_error_closes_the_socket_too)
 {
     int fds[2];
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         unix_pair(fds);
         struct weir_connect_options options = use(m, fds[0]);
         const struct weir_factory none = {.create = NULL};
@@ -176,9 +176,9 @@ MAKER(adopt, r63__a_usage_error_closes_the_socket_too)
         options.connection.size = i == 3 ? 1 : 0;
 
         expect_eq(weir_create_connection(m->loop, i == 4 ? &none : &m->factory,
-                                         i == 5 ? "127.0.0.1" : NULL, 0,
-                                         &options, NULL),
-                  -EINVAL, "case %d", i);
+                                         i == 5 ? "127.0.0.1" : NULL,
+                                         i == 6 ? 80 : 0, &options, NULL),
+                  i == 0 ? WEIR_EOPTIONSIZE : -EINVAL, "case %d", i);
         if (i == 0) { /* nothing is known of options without a size */
             cr_expect(is_open(fds[0]));
             close(fds[0]);

@@ -209,7 +209,10 @@ static void break_a_starved_connection(bool paused)
     }
     struct crowd_member *const starved = crowd_add(true, CONDUCT_KEEPS);
     crowd_wait_made();
-    crowd_flood(0, 401, NULL);
+    do { /* what is under way may still be received */
+        poll(NULL, 0, 1);
+        crowd_flood(0, 401, NULL);
+    } while (rig_is_under_way(starved->peer));
     const uint64_t before = starved->received;
     crowd_push(starved, 100);
     crowd_turn();

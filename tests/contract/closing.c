@@ -2,12 +2,15 @@
  * Rules of closing: R24, R25, R26 and R66.
  *
  * A send that fails is told by connection_lost, not by the write; a close waits
- * for the peer as long as it takes; bytes that were not read make the kernel
- * reset, unless the close lingers; and shutdown(2) is for write_eof.
+ * for the peer as long as it takes; bytes that were not read, or that come
+ * later, make the kernel reset, but not before the peer has what was written;
+ * and shutdown(2) is for write_eof.
  */
 #include "tests/contract/rows.h"
 
 #include <sys/socket.h>
+
+enum { MUCH = 1 << 20 };
 
 static void pause_it(struct rig *rig)
 {
@@ -41,13 +44,61 @@ PAIRS_THAT(closing, r25__bytes_that_were_not_read_make_the_kernel_reset,
            RIG_IS_PLAIN, .hooks = {.connection_made = pause_it})
 {
     rig_peer_send(rig, 1000);
-    expect_eq(rig_write(rig, 700), 0);
+    rig_wait_arrived(rig);
     expect_eq(weir_transport_close(rig->t), 0);
     rig_wait_lost(rig);
 
     expect_eq(rig_peer_read_end(rig), -ECONNRESET);
-    expect_eq(rig->peer_received, 700);
     expect_eq(rig->lost_err, 0);
+}
+
+static void expect_all(struct rig *rig)
+{
+    expect_eq(rig_peer_read_end(rig), 0);
+    expect_eq(rig->peer_received, rig->written);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
+}
+
+UNIT(closing, r25__unless_something_was_written)
+{
+    struct rig rig = {.hooks = {.connection_made = pause_it}};
+    while (rig_next(&rig)) {
+        rig_peer_send(&rig, 1000);
+        expect_eq(rig_write(&rig, MUCH), 0);
+        expect_eq(weir_transport_close(rig.t), 0);
+
+        expect_all(&rig);
+    }
+}
+
+/* As tickets of TLS 1.3 do. */
+UNIT(closing, bytes_that_come_after_a_close_destroy_nothing)
+{
+    struct rig rig = {0};
+    while (rig_next(&rig)) {
+        expect_eq(rig_write(&rig, MUCH), 0);
+        expect_eq(weir_transport_close(rig.t), 0);
+        rig_turn_for(&rig, 5 * RIG_MS);
+        rig_peer_send(&rig, 1000);
+
+        expect_all(&rig);
+    }
+}
+
+/* Some of it lies in the kernels' queues, and the peer may still drop it. */
+PAIRS_THAT(closing, a_peer_that_breaks_off_before_it_has_all_is_told,
+           RIG_CAN_RESET, .small_buffers = true)
+{
+    expect_eq(rig_write(rig, MUCH), 0);
+    expect_eq(weir_transport_close(rig->t), 0);
+    rig_turn_for(rig, 5 * RIG_MS);
+    rig_peer_reset(rig);
+
+    rig_wait_lost(rig);
+
+    expect_eq(rig->lost_err, -ECONNRESET);
 }
 
 UNIT(closing, r25__unless_the_close_lingers)

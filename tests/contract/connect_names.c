@@ -9,20 +9,49 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-/* A listener on the loopback of a family; port 0: any. Its port. */
-static uint16_t listen_on(int family, uint16_t port, int *ret_fd)
+/* A socket that is bound to the loopback of a family, or -1 where another
+ * process has the port; 0: any. */
+static int bind_to(int family, uint16_t port, uint16_t *ret_port)
 {
     struct weir_address address = {.len = 0};
     expect_eq(weir_address_parse(family == AF_INET6 ? "::1" : "127.0.0.1", port,
                                  &address),
               0);
-    *ret_fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    expect_geq(*ret_fd, 0);
-    expect_eq(bind(*ret_fd, &address.storage.any, address.len), 0);
+    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    expect_geq(fd, 0);
+    if (bind(fd, &address.storage.any, address.len) < 0) {
+        expect_eq(errno, EADDRINUSE);
+        close(fd);
+        return -1;
+    }
+    expect_eq(getsockname(fd, &address.storage.any, &address.len), 0);
+    *ret_port = ntohs(family == AF_INET6 ? address.storage.inet6.sin6_port
+                                         : address.storage.inet.sin_port);
+    return fd;
+}
+
+/* A port of both families that no other process has: what does not listen there
+ * refuses. */
+static uint16_t bind_both(int *ret_inet, int *ret_inet6)
+{
+    uint16_t port = 0;
+    for (;;) {
+        *ret_inet = bind_to(AF_INET, 0, &port);
+        *ret_inet6 = bind_to(AF_INET6, port, &port);
+        if (*ret_inet6 >= 0) {
+            return port;
+        }
+        close(*ret_inet);
+    }
+}
+
+/* A listener on 127.0.0.1. Its port. */
+static uint16_t listen_on_inet(int *ret_fd)
+{
+    uint16_t port = 0;
+    *ret_fd = bind_to(AF_INET, 0, &port);
     expect_eq(listen(*ret_fd, 128), 0);
-    expect_eq(getsockname(*ret_fd, &address.storage.any, &address.len), 0);
-    return ntohs(family == AF_INET6 ? address.storage.inet6.sin6_port
-                                    : address.storage.inet.sin_port);
+    return port;
 }
 
 /* ---- in tasks ---- */
@@ -72,8 +101,9 @@ NAMES(connect_names, IPv6_is_used_where_both_listen)
 {
     int inet;
     int inet6;
-    const uint16_t port = listen_on(AF_INET, 0, &inet);
-    expect_eq(listen_on(AF_INET6, port, &inet6), port);
+    const uint16_t port = bind_both(&inet, &inet6);
+    expect_eq(listen(inet, 128), 0);
+    expect_eq(listen(inet6, 128), 0);
     struct call call = call_of(n, "self.example", port);
     run_call(&call);
     expect_eq(call.err, 0, "%s", weir_strerror(call.err));
@@ -95,13 +125,15 @@ NAMES(connect_names, the_other_family_is_used_where_one_alone_listens)
     static const int families[] = {AF_INET, AF_INET6};
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         for (size_t j = 0; j < 2; j++) {
-            int listener;
+            int fds[2];
             struct call call =
-                call_of(n, hosts[i], listen_on(families[j], 0, &listener));
+                call_of(n, hosts[i], bind_both(&fds[0], &fds[1]));
+            expect_eq(listen(fds[j], 128), 0);
             run_call(&call);
             expect_eq(call.err, 0, "%s", weir_strerror(call.err));
             expect_eq(call.family, families[j]);
-            close(listener);
+            close(fds[0]);
+            close(fds[1]);
         }
     }
 }
@@ -110,7 +142,7 @@ NAMES(connect_names, a_lookup_that_is_silent_for_IPv6_costs_50_ms)
 {
     int listener;
     struct call call =
-        call_of(n, "self-silent6.example", listen_on(AF_INET, 0, &listener));
+        call_of(n, "self-silent6.example", listen_on_inet(&listener));
     const uint64_t start_ns = clock_ns();
     run_call(&call);
     expect_eq(call.err, 0, "%s", weir_strerror(call.err));
@@ -142,8 +174,7 @@ NAMES(connect_names, the_errors_of_names_are_those_of_connecting)
 NAMES(connect_names, an_own_address_chooses_the_family)
 {
     int listener;
-    struct call call =
-        call_of(n, "self.example", listen_on(AF_INET, 0, &listener));
+    struct call call = call_of(n, "self.example", listen_on_inet(&listener));
     call.options.connect.local_host = "127.0.0.2";
     run_call(&call);
     expect_eq(call.err, 0, "%s", weir_strerror(call.err));
@@ -212,7 +243,9 @@ static int cancel_after_turns(weir_loop *loop, void *arg)
         expect_eq(weir_task_spawn(loop, open_connection, call, NULL, &task), 0);
         for (int i = 0; i < turns; i++) {
             expect_eq(weir_yield(loop), 0);
-            usleep(i % 3 == 0 ? 200 : 0); /* the server answers meanwhile */
+            if (i % 3 == 0) {
+                dns_server_wait(&call->n->server);
+            }
         }
         weir_task_cancel(task);
         expect_eq(weir_task_join(task, NULL), 0);
@@ -227,7 +260,7 @@ NAMES(connect_names, a_task_is_cancelled_at_every_moment_and_leaves_nothing)
     static const char *const hosts[] = {"self.example", "silent.example",
                                         "self-late6.example", "localhost"};
     int listener;
-    const uint16_t port = listen_on(AF_INET, 0, &listener);
+    const uint16_t port = listen_on_inet(&listener);
     run_call(&(struct call){.n = n,
                             .host = "nx.example",
                             .options.size = sizeof(struct weir_open_options)});

@@ -198,7 +198,7 @@ void crowd_expect_served(struct crowd_member *member)
 
     expect(crowd_push(member, sizeof(buf)));
     expect_eq(member->peer_sent, from + sizeof(buf));
-    for (int i = 0; i < 3000 && got < sizeof(buf); i++) {
+    for (int i = 0; i < 60000 && got < sizeof(buf); i++) {
         crowd_turn();
         const ssize_t more = recv(member->peer, buf, sizeof(buf) - got, 0);
         if (more > 0) {

@@ -217,6 +217,10 @@ NAMES(datagram_names, what_is_no_name_is_refused_by_the_call)
                    OPTIONS(.local_host = "localhost", .use_sock = true,
                            .sock = dup(0))),
               -EINVAL);
+    expect_eq(make(n, &start,
+                   OPTIONS(.local_port = 80, .use_sock = true,
+                           .sock = socket(AF_INET, SOCK_DGRAM, 0))),
+              -EINVAL);
     names_run_for(n, 2 * MS);
     expect_eq(start.done, 0);
 }

@@ -121,7 +121,8 @@ DATAGRAMS(datagram_send, a_message_is_looked_at)
         .data = "x", .len = 1, .address = &rig->peer_address};
 
     expect_eq(weir_transport_sendmsg(rig->t, NULL), -EINVAL);
-    expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL, "no size");
+    expect_eq(weir_transport_sendmsg(rig->t, &message), WEIR_EOPTIONSIZE,
+              "no size");
     message.size = sizeof(message);
     message.segment_bytes = 70000;
     expect_eq(weir_transport_sendmsg(rig->t, &message), -EINVAL);
@@ -416,12 +417,13 @@ DATAGRAMS(datagram_send, of_another_kind_of_transport_it_is_refused)
     close(fds[1]);
 }
 
-/* Sends until a datagram has to wait, if that can be; the peer reads nothing.
- */
+/* Sends until a datagram has to wait, where the peer that reads nothing is what
+ * it waits for. UDP drops them instead, and has room for a few in any case. */
 static bool fill_queue(struct dg *rig)
 {
     static uint8_t bytes[1000];
-    for (int i = 0; i < 2000; i++) {
+    const bool can_wait = rig->family == AF_UNIX;
+    for (int i = 0; i < (can_wait ? 2000 : 20); i++) {
         expect_geq(weir_transport_sendto(rig->t, bytes, sizeof(bytes),
                                          &rig->peer_address),
                    0);
@@ -430,7 +432,7 @@ static bool fill_queue(struct dg *rig)
             return true;
         }
     }
-    return false; /* UDP drops them instead */
+    return false;
 }
 
 DATAGRAMS_WITH(datagram_send, a_close_that_takes_too_long_is_ended,

@@ -6,6 +6,8 @@
  */
 #include "tests/contract/dns_server.h"
 
+#include "tests/contract/asleep.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <poll.h>
@@ -112,8 +114,8 @@ static bool has_for(const struct question *question, const char *word)
 
 static bool is_known(const struct question *question)
 {
-    static const char *const words[] = {"a4",   "a6",   "n200",   "none",
-                                        "loop", "self", "foreign"};
+    static const char *const words[] = {"a4",   "a6",   "n200",    "none",
+                                        "loop", "self", "foreign", "cut"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (has(question, words[i])) {
             return true;
@@ -215,7 +217,7 @@ static void make_answer(const struct message *query,
     if (rcode == 0) {
         count = put_answers(ret, question);
     }
-    if (is_udp && ret->len > UDP_MAX) {
+    if (is_udp && (ret->len > UDP_MAX || has(question, "cut"))) {
         ret->bytes[2] |= 0x02; /* truncated */
         ret->len = question->end;
         count = 0;
@@ -326,6 +328,9 @@ static void serve_tcp(struct dns_server *server)
             break;
         }
         note(server, &question, false);
+        if (has(&question, "cut")) {
+            break;
+        }
         make_answer(&query, &question, false, &answer);
         head[0] = (uint8_t)(answer.len >> 8);
         head[1] = (uint8_t)answer.len;
@@ -358,6 +363,8 @@ static int send_lates(const struct dns_server *server)
 static void *serve(void *arg)
 {
     struct dns_server *server = arg;
+    server->tid = gettid();
+    expect_eq(sem_post(&server->starts), 0);
     for (;;) {
         struct pollfd fds[] = {{.fd = server->udp, .events = POLLIN},
                                {.fd = server->tcp, .events = POLLIN},
@@ -405,7 +412,15 @@ void dns_server_start(struct dns_server *server)
     }
     expect_eq(pipe(server->stop), 0);
     expect_eq(pthread_mutex_init(&server->lock, NULL), 0);
+    expect_eq(sem_init(&server->starts, 0, 0), 0);
     expect_eq(pthread_create(&server->thread, NULL, serve, server), 0);
+    while (sem_wait(&server->starts) < 0) { /* a signal */
+    }
+}
+
+void dns_server_wait(const struct dns_server *server)
+{
+    cr_assert(wait_until_asleep(server->tid));
 }
 
 void dns_server_stop(struct dns_server *server)

@@ -6,6 +6,7 @@
  *
  *   a4, a6        has an IPv4 address (192.0.2.1), an IPv6 one (2001:db8::1)
  *   n200          has 200 of each, so that an answer by UDP is truncated
+ *   cut           is truncated by UDP, and by TCP the connection is closed
  *   silent        is not answered; silent4, silent6: not for one family
  *   late6         is answered 200 ms late for IPv6; late4: for IPv4
  *   nx, fail, refused, notimp   the response code
@@ -24,6 +25,7 @@
 #include "tests/unit.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 
 enum { DNS_LOG_SIZE = 16384, DNS_LATE_MS = 200 };
@@ -34,6 +36,8 @@ struct dns_server {
     int tcp;
     int stop[2];
     pthread_t thread;
+    pid_t tid;
+    sem_t starts;
     pthread_mutex_t lock;
     char log[DNS_LOG_SIZE]; /* "A name " and "AAAA name " for each question */
     int udp_count;
@@ -42,6 +46,9 @@ struct dns_server {
 
 void dns_server_start(struct dns_server *server);
 void dns_server_stop(struct dns_server *server);
+
+/* Returns once it has answered all that it was asked up to now. */
+void dns_server_wait(const struct dns_server *server);
 
 /* A copy of the log up to now; static. */
 const char *dns_server_read_log(struct dns_server *server);

@@ -235,7 +235,7 @@ static int read_alone(int peer)
     ssize_t len;
 
     do {
-        expect_eq(poll(&pollfd, 1, 10000), 1);
+        expect_eq(poll(&pollfd, 1, 60000), 1);
         len = recv(peer, buf, sizeof(buf), 0);
     } while (len > 0);
     return len < 0 ? -errno : 0;
@@ -324,6 +324,41 @@ PAIRS_WITH(end_matrix, closing_and_pending__a_write_that_is_refused_resets,
 
     rig_wait_lost(rig);
     expect_eq(rig->lost_err, -ENOBUFS);
+}
+
+PAIRS_OUT(end_matrix, closing_and_pending__a_write_that_is_refused_is_told,
+          .small_buffers = true, .hooks = {.resume_writing = write_beyond})
+{
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 1, 0), 0);
+    enter_closing_pending(rig);
+
+    expect(rig_peer_read_end(rig) <= 0);
+
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, -ENOBUFS);
+    /* A reset takes back what the peer has not read. */
+    expect(rig->peer_received == rig->written || rig_can(rig, RIG_CAN_RESET));
+}
+
+static void write_after_eof(struct rig *rig)
+{
+    rig->step++;
+    expect_eq(rig_write(rig, 1), -ESHUTDOWN);
+}
+
+PAIRS_OUT(end_matrix, closing_after_write_eof__resume_writing_may_not_write,
+          .small_buffers = true, .hooks = {.resume_writing = write_after_eof})
+{
+    enter_pending(rig);
+    enter_after_write_eof(rig);
+    expect_eq(weir_transport_close(rig->t), 0);
+
+    expect_eq(rig_peer_read_end(rig), 0);
+
+    expect_eq(rig->step, 1);
+    expect_eq(rig->peer_received, rig->written);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
 }
 
 PAIRS_THAT(end_matrix, after_an_error__abort_drops_what_was_kept, RIG_CAN_RESET,

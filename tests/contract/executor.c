@@ -323,10 +323,11 @@ EXECUTOR(executor, a_task_that_was_cancelled_before_gives_the_argument_back_too,
     expect_eq(count_threads(), 0);
 }
 
+static struct weir_timeout limit; /* of a task that waits for its job */
+
 static int limited_task(weir_loop *l, void *arg)
 {
-    struct weir_timeout limit;
-    expect_eq(weir_timeout_begin(l, &limit, 1 * MS), 0);
+    expect_eq(weir_timeout_begin(l, &limit, UINT64_MAX), 0);
     return (int)weir_timeout_end(&limit, run_job(l, arg));
 }
 
@@ -337,7 +338,8 @@ EXECUTOR(executor, a_wait_ends_with_its_time_limit, 1)
     init_job(&job, held_job, 1);
     expect_eq(weir_task_spawn(loop, limited_task, &job, NULL, &job.task), 0);
     yield();
-    wait_for(&job.started);
+    wait_for(&job.started); /* a job that has not started would never run */
+    weir_timeout_reschedule(&limit, weir_loop_get_time(loop) + 1 * MS);
 
     expect_eq(weir_task_join(job.task, &result), 0);
 

@@ -63,7 +63,7 @@ UNIT(executor_errors, options_are_checked_and_come_before_the_first_job)
     struct weir_executor_options unset = {.thread_limit = 1};
     open_loop(NULL);
     expect_eq(weir_loop_set_executor(loop, NULL), -EINVAL);
-    expect_eq(weir_loop_set_executor(loop, &unset), -EINVAL);
+    expect_eq(weir_loop_set_executor(loop, &unset), WEIR_EOPTIONSIZE);
     expect_eq(weir_loop_set_executor(loop, &options.known), -E2BIG);
     options.newer = 0;
     expect_eq(weir_loop_set_executor(loop, &options.known), 0);

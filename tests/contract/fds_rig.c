@@ -53,6 +53,17 @@ void expect_pipe_closed(struct rig *rig, int reading_end)
     close(reading_end);
 }
 
+bool fds_are_refused(weir_loop *loop)
+{
+    char text[4096];
+
+    expect_lt(weir_loop_get_features_text(loop, text, sizeof(text)),
+              sizeof(text));
+    const char *line = strstr(text, "passrights");
+    expect(line != NULL);
+    return strncmp(line + 17, "6.16  yes", 9) == 0;
+}
+
 ssize_t peer_send_fds(struct rig *rig, size_t len, const int *fds, size_t count)
 {
     static uint8_t bytes[65536];

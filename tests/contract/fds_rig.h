@@ -26,6 +26,9 @@ void passed_pipe(int ends[2]);
  * loop may still have to close its own. */
 void expect_pipe_closed(struct rig *rig, int reading_end);
 
+/* True where the kernel refuses descriptors that no one asked for. */
+bool fds_are_refused(weir_loop *loop);
+
 /* ---- the peer sends ---- */
 
 /* Sends at most @len bytes of the pattern with these descriptors: how many, at

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -163,6 +164,25 @@ void set_socket_option(int fd, int level, int name, int value)
 void set_nonblocking(int fd)
 {
     expect_eq(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
+}
+
+bool rig_is_under_way(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) {
+        expect_eq(errno, EOPNOTSUPP);
+        return false;
+    }
+    return info.tcpi_unacked > 0;
+}
+
+void rig_wait_way(int fd)
+{
+    const uint64_t until_ns = rig_now_ns() + RIG_S;
+    while (rig_is_under_way(fd) && rig_now_ns() < until_ns) {
+        poll(NULL, 0, 1);
+    }
 }
 
 int listen_tcp(uint16_t *ret_port, int receive_buffer)
@@ -325,6 +345,8 @@ static bool is_made(void *arg)
     return ((struct rig *)arg)->made_count > 0;
 }
 
+static struct unit_fds open_before; /* before the round */
+
 static void begin(struct rig *rig)
 {
     const struct weir_loop_options options = {
@@ -334,6 +356,7 @@ static void begin(struct rig *rig)
     rig->maker = &makers[rig->round];
     rig->peer = -1;
     current_name = rig->maker->name;
+    unit_fds_read(&open_before);
     expect_eq(weir_loop_new(&options, &rig->loop), 0);
     weir_loop_set_exception_handler(rig->loop, exception_hook, rig);
     rig->maker->open(rig);
@@ -377,6 +400,10 @@ static void end(struct rig *rig)
     check_statistics(rig);
     expect_eq(weir_loop_free(rig->loop), 0);
     rig_close_tls(rig);
+    if (rig->connection.max_fds > 0) {
+        /* A thread closes its socket, which a test after it would count. */
+        expect_lt(unit_fds_wait_left(&open_before), 0);
+    }
 }
 
 bool rig_can(const struct rig *rig, unsigned int traits)

@@ -242,6 +242,11 @@ void rig_wait_sent(struct rig *rig);
 /* ---- the peer; loop turns run while it has to wait ---- */
 
 void rig_peer_send(struct rig *rig, size_t len);
+/* Waits until @bytes are there for the peer to read. */
+void rig_peer_await(struct rig *rig, int bytes);
+/* Waits until the kernel has brought all that the peer has sent to a plain
+ * subject that reads nothing. */
+void rig_wait_arrived(struct rig *rig);
 /* Reads exactly @len bytes, which must be the pattern. */
 void rig_peer_read(struct rig *rig, uint64_t len);
 /* Reads @len bytes, or what is left of those that were written. */
@@ -260,5 +265,11 @@ void rig_peer_reset(struct rig *rig);
 int listen_tcp(uint16_t *ret_port, int receive_buffer);
 void set_socket_option(int fd, int level, int name, int value);
 void set_nonblocking(int fd);
+/* True while segments that a TCP socket has sent are not with its peer. The
+ * softirq brings them, and may be late. Others send to the peer at once. */
+bool rig_is_under_way(int fd);
+/* Waits until none is, before a reset that drops what was not sent; a second at
+ * most, because a peer without room takes none. */
+void rig_wait_way(int fd);
 
 #endif

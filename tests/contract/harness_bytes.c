@@ -8,6 +8,7 @@
 #include "tests/contract/harness.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define CLOG_BYTES (4u << 20)
@@ -102,6 +103,37 @@ void rig_peer_send(struct rig *rig, size_t len)
     }
 }
 
+void rig_peer_await(struct rig *rig, int bytes)
+{
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+    int there = 0;
+
+    for (;;) {
+        expect_eq(ioctl(rig->peer, FIONREAD, &there), 0);
+        if (there >= bytes) {
+            return;
+        }
+        peer_wait(rig, POLLIN, until_ns);
+    }
+}
+
+void rig_wait_arrived(struct rig *rig)
+{
+    const int fd = weir_transport_get_socket(rig->t);
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+    int here = 0;
+
+    expect_eq(rig->received, 0);
+    for (;;) {
+        expect_eq(ioctl(fd, FIONREAD, &here), 0);
+        if ((uint64_t)here == rig->peer_sent) {
+            return;
+        }
+        expect(rig_now_ns() < until_ns);
+        poll(NULL, 0, 1);
+    }
+}
+
 /* Reads some bytes: how many, 0 at the end, or -errno. */
 static ssize_t peer_read_some(struct rig *rig, uint64_t max)
 {
@@ -168,6 +200,7 @@ void rig_peer_reset(struct rig *rig)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
     expect(rig_can(rig, RIG_CAN_RESET));
+    rig_wait_way(rig->peer);
     expect_eq(
         setsockopt(rig->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)),
         0);

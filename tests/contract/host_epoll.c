@@ -3,6 +3,7 @@
  * and signals work, and the turns are as many as there are events: no turn is
  * missed and none is spun.
  */
+#include "tests/contract/asleep.h"
 #include "tests/contract/host_rig.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@ enum { ROUNDS = 500, HOST_LIMIT_MS = 60000 };
 
 struct host {
     struct guest guest;
+    pid_t tid;
     int epfd;
     bool done;
     uint64_t waits; /* calls of epoll_wait() */
@@ -27,7 +29,8 @@ static void host_watch(struct host *host, int fd)
 
 static void host_open(struct host *host)
 {
-    *host = (struct host){.epfd = epoll_create1(EPOLL_CLOEXEC)};
+    *host =
+        (struct host){.tid = gettid(), .epfd = epoll_create1(EPOLL_CLOEXEC)};
     guest_open(&host->guest);
     host_watch(host, weir_loop_get_fd(loop));
     host_watch(host, host->guest.client);
@@ -39,8 +42,9 @@ static void host_close(struct host *host)
     close(host->epfd);
 }
 
-/* epoll_wait() for one event. A stop and a continue of the process, or a
- * debugger, interrupts it; then the wait begins again. */
+/* epoll_wait() for one event. What completes in the ring interrupts it without
+ * a signal, as does a stop of the process; then the wait begins again, for no
+ * call has changed the deadline. */
 static int host_wait(struct host *host, struct epoll_event *event, int wait_ms)
 {
     int count;
@@ -60,10 +64,13 @@ static void host_round(struct host *host)
     const int count =
         host_wait(host, &event, wait_ms < 0 ? HOST_LIMIT_MS : wait_ms);
 
+    const bool is_client = count > 0 && event.data.fd == host->guest.client;
+
     host->waits++;
-    if (count > 0 && event.data.fd == host->guest.client) {
+    if (is_client) {
         guest_read(&host->guest);
-    } else if (count > 0 || guest_wait_ms() == 0) {
+    }
+    if ((count > 0 && !is_client) || guest_wait_ms() == 0) {
         guest_turn(&host->guest);
     }
 }
@@ -110,21 +117,20 @@ UNIT(host_epoll, every_byte_is_echoed_and_no_turn_is_spun)
     host_close(&host);
 }
 
-/* A client that is never quicker than the host can go to sleep. */
+/* A client that sends when the host sleeps. */
 struct remote_client {
     struct host *host;
     int fd;
     int echoed;
 };
 
-static void *talk_slowly(void *arg)
+static void *talk_to_a_sleeper(void *arg)
 {
     struct remote_client *client = (struct remote_client *)arg;
-    const struct timespec pause = {.tv_nsec = 300000};
     char byte;
 
     for (int i = 0; i < ROUNDS; i++) {
-        nanosleep(&pause, NULL);
+        cr_assert(wait_until_asleep(client->host->tid));
         expect_eq(send(client->fd, "x", 1, MSG_NOSIGNAL), 1);
         expect_eq(recv(client->fd, &byte, 1, 0), 1);
         client->echoed++;
@@ -144,7 +150,7 @@ UNIT(host_epoll, a_host_that_sleeps_is_woken_by_every_byte_and_by_nothing_else)
     expect_eq(connect(client.fd, (struct sockaddr *)&host.guest.address,
                       sizeof(host.guest.address)),
               0);
-    expect_eq(pthread_create(&thread, NULL, talk_slowly, &client), 0);
+    expect_eq(pthread_create(&thread, NULL, talk_to_a_sleeper, &client), 0);
 
     host_run(&host, is_done);
 
@@ -244,10 +250,9 @@ UNIT(host_epoll, a_task_that_is_spawned_between_turns_runs)
     host_close(&host);
 }
 
-static void *post_later(void *arg)
+static void *post_to_a_sleeper(void *arg)
 {
-    const struct timespec pause = {.tv_nsec = 5000000};
-    nanosleep(&pause, NULL);
+    cr_assert(wait_until_asleep(((struct host *)arg)->tid));
     expect_eq(weir_loop_call_soon_threadsafe(loop, set_done, arg, NULL), 0);
     return NULL;
 }
@@ -257,7 +262,7 @@ UNIT(host_epoll, a_post_of_another_thread_wakes_the_host)
     struct host host;
     pthread_t thread;
     host_open(&host);
-    expect_eq(pthread_create(&thread, NULL, post_later, &host), 0);
+    expect_eq(pthread_create(&thread, NULL, post_to_a_sleeper, &host), 0);
 
     host_run(&host, is_done);
 
@@ -318,7 +323,7 @@ UNIT(host_epoll, what_completes_when_a_turn_is_submitted_is_not_missed)
             struct epoll_event event;
             const int wait_ms = guest_wait_ms();
             const int count =
-                host_wait(&host, &event, wait_ms < 0 ? 1000 : wait_ms);
+                host_wait(&host, &event, wait_ms < 0 ? HOST_LIMIT_MS : wait_ms);
             cr_assert(count > 0 || wait_ms == 0, "the host sleeps");
             host.guest.turns++;
             expect_eq(weir_loop_run_once(loop), 0);

@@ -201,7 +201,9 @@ static void stay_idle(void)
     g_main_loop_run(host.main);
 
     cr_assert(host.timed_out);
-    expect_leq(host.guest.turns, turns + 2);
+    /* The connection may be accepted late; a guest that spins makes far more.
+     */
+    expect_leq(host.guest.turns, turns + 10);
     expect_leq(host.rounds, rounds + 20);
     glib_host_close(&host);
 }

@@ -175,7 +175,9 @@ static void stay_idle(void)
     uv_run(&host.uv, UV_RUN_DEFAULT);
 
     cr_assert(host.timed_out);
-    expect_leq(host.guest.turns, before + 2);
+    /* The connection may be accepted late; a guest that spins makes far more.
+     */
+    expect_leq(host.guest.turns, before + 10);
     expect_leq(host.rounds, 80);
     uv_host_close(&host);
 }

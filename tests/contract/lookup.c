@@ -3,7 +3,10 @@
  * that ask no server, services, and many at once. The name server on the
  * loopback says by the name what it does: see dns_server.h.
  */
+#include "tests/contract/fail_calls.h"
 #include "tests/contract/names_rig.h"
+
+#include <sys/syscall.h>
 
 NAMES(lookup, a_name_has_addresses_of_both_families_IPv6_first)
 {
@@ -121,6 +124,20 @@ NAMES(lookup, a_time_limit_leaves_the_addresses_that_are_there)
     names_lookup(n, "a4-silent6.example", &options);
 
     expect_str_eq(names_text(n), "192.0.2.1:80 ", "what is there is used");
+}
+
+NAMES(lookup, a_name_whose_answer_cannot_be_had_by_tcp_harms_no_other)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET};
+    expect_eq(names_start(n, "late4-a4.example", &options), 0);
+    names_run_until_asked(n, "A late4-a4.example");
+
+    names_lookup_many(n, "cut", 3, &options);
+
+    expect_eq(n->failed, 3);
+    expect_eq(n->last_err, WEIR_EDNSUNREACHABLE);
+    expect_eq(n->result, 1, "%s", weir_err_name(n->result));
 }
 
 NAMES(lookup, no_server_that_listens_is_told_apart)
@@ -247,7 +264,7 @@ NAMES(lookup, what_can_be_no_host_is_refused_at_once)
     names_lookup(n, "", NULL);
     expect_eq(n->result, WEIR_EDNSBADNAME);
     names_lookup(n, "a4.example", &unset);
-    expect_eq(n->result, -EINVAL);
+    expect_eq(n->result, WEIR_EOPTIONSIZE);
     names_lookup(n, "a4.example", &odd);
     expect_eq(n->result, -EINVAL);
     expect_str_eq(dns_server_read_log(&n->server), "");
@@ -293,6 +310,20 @@ NAMES(lookup, a_thousand_names_at_once_are_all_answered)
     names_lookup_many(n, "a4-a6", 1000, NULL);
     expect_eq(n->answered, 1000);
     expect_eq(n->failed, 0);
+}
+
+/* A socket may be full because what it sent is under way. */
+NAMES(lookup, a_question_that_finds_no_room_is_taken_for_a_lost_one)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.tries = 2;
+    dns.try_timeout_ns = 20 * MS;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    fail_calls(SYS_sendmsg, EAGAIN);
+
+    names_lookup(n, "a4.example", NULL);
+
+    expect_eq(n->result, WEIR_EDNSTIMEOUT, "%s", weir_err_name(n->result));
 }
 
 NAMES(lookup, a_hundred_names_that_fail_at_once_leave_nothing)

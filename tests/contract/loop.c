@@ -102,14 +102,18 @@ static bool is_stopped_by_condition(void *arg)
     return *(bool *)arg;
 }
 
+/* Something is ready in each turn. */
+static void call_again(void *arg)
+{
+    soon(call_again, arg);
+}
+
 UNIT(loop, run_until_asks_before_the_first_and_after_each_turn)
 {
     open_loop(NULL);
     expect_eq(weir_loop_run_until(loop, is_always, NULL), 0);
     expect_eq(turns(), 0, "it held before the first turn");
-    later(0, note_number, number(1));
-    later(1 * MS, note_number, number(1));
-    later(2 * MS, note_number, number(1));
+    soon(call_again, NULL);
 
     expect_eq(weir_loop_run_until(loop, is_third_time, NULL), 0);
 
@@ -241,20 +245,22 @@ UNIT(loop, a_loop_that_was_busy_and_falls_silent_wakes_for_its_timer)
         .kind = WEIR_PROTOCOL_STREAM,
         .data_received = ping_again,
     };
-    struct pinging p = {.left = 200};
+    struct pinging p = {.left = 0};
     struct weir_protocol_binding binding = {.protocol = &pings, .user = &p};
     open_loop(NULL);
     p.peer = adopt_pair(&binding);
     one_turn();
     expect_eq(write(p.peer, "x", 1), 1);
-    const uint64_t start_ns = clock_ns();
+    uint64_t start_ns;
     const uint64_t ops = statistics().ops_in_flight;
-    later(300 * MS, stop_loop, NULL);
-
-    run_until_stopped();
+    do { /* again where the time was over before all pings were there */
+        p.left = 200;
+        start_ns = clock_ns();
+        later(300 * MS, stop_loop, NULL);
+        run_until_stopped();
+    } while (p.left >= 0);
 
     expect_geq(clock_ns() - start_ns, 300 * MS);
-    expect_lt(p.left, 0, "it was busy");
     expect_eq(statistics().ops_in_flight, ops);
     expect_eq(weir_loop_free(loop), 1);
     close(p.peer);

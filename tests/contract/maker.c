@@ -184,6 +184,16 @@ uint64_t maker_count_turns(struct maker *m, uint64_t time_ns)
     return after.turns - before.turns;
 }
 
+void maker_run_until_timer(struct maker *m)
+{
+    struct weir_loop_statistics now;
+    do {
+        weir_loop_stop(m->loop);
+        cr_assert_eq(weir_loop_run(m->loop), 0);
+        weir_loop_get_statistics(m->loop, &now);
+    } while (now.timers == 0);
+}
+
 static bool maker_has_made(const struct maker *m)
 {
     return m->made >= m->wanted;
@@ -316,7 +326,23 @@ int peer_listen(int backlog, struct weir_address *ret)
 
 ssize_t peer_read(int fd, void *buf, size_t size)
 {
-    ssize_t len = recv(fd, buf, size, 0);
+    ssize_t len;
+    do { /* what the ring has to do ends a wait with a time-out */
+        len = recv(fd, buf, size, 0);
+    } while (len < 0 && errno == EINTR);
+    return len < 0 ? -errno : len;
+}
+
+ssize_t maker_read(struct maker *m, int fd, void *buf, size_t size)
+{
+    const uint64_t until_ns =
+        weir_loop_get_time(m->loop) + MAKER_FAILSAFE_S * 1000 * MS;
+    ssize_t len;
+    while ((len = recv(fd, buf, size, MSG_DONTWAIT)) < 0 && errno == EAGAIN) {
+        maker_run_for(m, MS);
+        cr_assert_lt(weir_loop_get_time(m->loop), until_ns,
+                     "nothing came in time; so far: %s", m->log);
+    }
     return len < 0 ? -errno : len;
 }
 

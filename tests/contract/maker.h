@@ -87,6 +87,9 @@ void maker_run(struct maker *m, maker_condition *condition);
 void maker_run_for(struct maker *m, uint64_t time_ns);
 /* Runs for a time in which little should happen: how many turns it took. */
 uint64_t maker_count_turns(struct maker *m, uint64_t time_ns);
+/* Runs until a timer is armed, as that of a start that is to be tried again.
+ * The time that it may be tried for may be over before the next turn. */
+void maker_run_until_timer(struct maker *m);
 /* Runs until @count connections were made in all. */
 void maker_run_until_made(struct maker *m, int count);
 bool maker_is_done(const struct maker *m);
@@ -120,6 +123,8 @@ int peer_listen(int backlog, struct weir_address *ret);
 
 /* Reads as the peer: a count of bytes, 0 at the end, or a negative error. */
 ssize_t peer_read(int fd, void *buf, size_t size);
+/* The same, while the loop turns: for what the loop has yet to send. */
+ssize_t maker_read(struct maker *m, int fd, void *buf, size_t size);
 int get_option(int fd, int level, int name);
 
 /* True for the number of an open descriptor. */

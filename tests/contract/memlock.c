@@ -21,7 +21,7 @@
 #define KIB 1024u
 
 /* Exit statuses of a child. */
-enum { GOOD, WAS_REFUSED, WAS_SMALLER, IS_ODD, NO_USER };
+enum { GOOD, WAS_REFUSED, WAS_SMALLER, IS_ODD, NO_USER, IS_COUNTED };
 
 /* A user that has no ring but those of the calling process. */
 static void become_somebody(rlim_t locked_bytes)
@@ -164,6 +164,28 @@ UNIT(memlock, a_process_that_was_killed_can_be_started_again_at_once)
 
 /* ---- too little for good ---- */
 
+/* Some kernels count the pages of rings, 6.18 among them, and others do not,
+ * such as 6.12: then the smallest ring is refused to one who may lock nothing.
+ */
+static int ask_whether_counted(void)
+{
+    struct io_uring ring;
+
+    become_somebody(0);
+    const int err = io_uring_queue_init(1, &ring, 0);
+    if (err == 0) {
+        io_uring_queue_exit(&ring);
+    }
+    return err == -ENOMEM ? IS_COUNTED : GOOD;
+}
+
+/* What a case comes to where rings count against the limit; elsewhere the limit
+ * changes nothing, and it is good. */
+static int when_counted(int status)
+{
+    return in_child(ask_whether_counted) == IS_COUNTED ? status : GOOD;
+}
+
 static int open_larger_than_limit(void)
 {
     const struct wr_ring_options options = {.allocator = wr_default_allocator(),
@@ -176,26 +198,28 @@ static int open_larger_than_limit(void)
         return WAS_REFUSED;
     }
     wr_ring_close(ring);
-    return features.sq_entries < 4096 ? WAS_SMALLER : IS_ODD;
+    return features.sq_entries < 4096 ? WAS_SMALLER : GOOD;
 }
 
 UNIT(memlock, a_ring_that_can_never_fit_is_made_smaller)
 {
-    expect_eq(in_child(open_larger_than_limit), WAS_SMALLER);
+    expect_eq(in_child(open_larger_than_limit), when_counted(WAS_SMALLER));
 }
 
 static int open_without_any(void)
 {
     become_somebody(0);
     weir_loop *loop = NULL;
-    return weir_loop_new(NULL, &loop) == WEIR_ERINGMEMLOCK && !loop
-               ? WAS_REFUSED
-               : IS_ODD;
+    const int err = weir_loop_new(NULL, &loop);
+    if (err == 0) {
+        return weir_loop_free(loop) == 0 ? GOOD : IS_ODD;
+    }
+    return err == WEIR_ERINGMEMLOCK && !loop ? WAS_REFUSED : IS_ODD;
 }
 
 UNIT(memlock, without_any_a_loop_is_refused_in_the_end)
 {
-    expect_eq(in_child(open_without_any), WAS_REFUSED);
+    expect_eq(in_child(open_without_any), when_counted(WAS_REFUSED));
 }
 
 /* ---- a mapping that is left keeps the ring it is of ---- */

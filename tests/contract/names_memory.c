@@ -9,7 +9,6 @@
 #include "tests/unit/allocator.h"
 
 #include <arpa/inet.h>
-#include <sched.h>
 
 enum { ALLOCATIONS_MAX = 500 };
 
@@ -67,17 +66,6 @@ static int try_with_failure(struct names *n, attempt_fn *attempt,
     return err;
 }
 
-/* The name server's thread may have to close its end of a connection. */
-static void expect_fds(int fds, uint64_t number)
-{
-    const uint64_t end_ns = clock_ns() + 60000 * MS;
-
-    while (names_count_fds() > fds && clock_ns() < end_ns) {
-        sched_yield();
-    }
-    expect_eq(names_count_fds(), fds, "allocation %d", (int)number);
-}
-
 /* Tries until no allocation fails any more. */
 static void try_each(struct names *n, attempt_fn *attempt, const char *host)
 {
@@ -87,7 +75,7 @@ static void try_each(struct names *n, attempt_fn *attempt, const char *host)
 
     for (uint64_t number = 1;; number++) {
         const int err = try_with_failure(n, attempt, host, number);
-        expect_fds(fds, number);
+        names_wait_fds(fds);
         if (memory.calls < number) {
             expect_eq(err, 0, "%s", weir_err_name(err));
             break;

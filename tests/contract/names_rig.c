@@ -7,6 +7,7 @@
 #include "tests/contract/names_rig.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 enum {
@@ -213,6 +214,16 @@ int names_count_fds(void)
     static struct unit_fds fds;
     unit_fds_read(&fds);
     return fds.count;
+}
+
+void names_wait_fds(int count)
+{
+    const uint64_t until_ns = clock_ns() + NAMES_FAILSAFE_S * 1000 * MS;
+
+    while (names_count_fds() > count && clock_ns() < until_ns) {
+        sched_yield();
+    }
+    expect_eq(names_count_fds(), count, "descriptors");
 }
 
 static struct weir_loop_statistics names_statistics(const struct names *n)

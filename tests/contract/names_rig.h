@@ -86,6 +86,9 @@ void names_lookup_many(struct names *n, const char *words, int count,
                        const struct weir_getaddrinfo_options *options);
 
 int names_count_fds(void);
+/* Waits until no more than @count descriptors are open: the name server's
+ * thread may have to close its end of a connection. */
+void names_wait_fds(int count);
 uint64_t names_count_timers(const struct names *n);
 uint64_t names_count_memory(const struct names *n);
 

@@ -82,7 +82,7 @@ MAKER(pipe_kinds, bad_options_are_refused)
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
     expect_eq(
         weir_connect_read_pipe(m->loop, &m->factory, fds[0], &options, NULL),
-        -EINVAL);
+        WEIR_EOPTIONSIZE);
     cr_assert(!is_open(fds[0]));
     options.size = sizeof(options);
     expect_eq(weir_connect_write_pipe(m->loop, &m->factory, fds[1], &options,
@@ -334,12 +334,106 @@ MAKER(pipe_kinds, a_fifo_waits_for_its_first_writer)
     unlink(path);
 }
 
-/* Making a pipe takes no descriptor, so that a process that has no more can. */
-MAKER(pipe_kinds, no_other_descriptor_is_needed)
+/* ---- where worker threads splice ---- */
+
+static bool workers_splice(const struct maker *m)
+{
+    char features[4096];
+
+    weir_loop_get_features_text(m->loop, features, sizeof(features));
+    return !strstr(features, "async_retry      6.3   yes");
+}
+
+/* The ends of a FIFO that was opened by its name, to read and to write. */
+static void open_fifo(int ret_fds[2])
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/tmp/weir-kinds-%d", (int)getpid());
+    expect_eq(mkfifo(path, 0600), 0);
+    ret_fds[0] = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ret_fds[1] = open(path, O_WRONLY | O_CLOEXEC);
+    expect_eq(fcntl(ret_fds[0], F_SETFL, 0), 0);
+    unlink(path);
+}
+
+/* A read of a pipe ends with a packet, so a splice may bring several. */
+MAKER(pipe_kinds, packets_are_read_one_behind_the_other)
+{
+    int fds[2];
+
+    open_fifo(fds);
+    cr_assert(fcntl(fds[1], F_SETFL, O_DIRECT) == 0);
+    expect_eq(write(fds[1], "abc", 3), 3);
+    expect_eq(write(fds[1], "defg", 4), 4);
+    close(fds[1]);
+    expect_eq(read_pipe(m, fds[0]), 0);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    expect_eq(m->received, 7);
+}
+
+MAKER(pipe_kinds, a_write_that_the_stage_refuses_is_told)
+{
+    const int stage = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+    int fds[2];
+
+    if (!workers_splice(m)) {
+        close(stage);
+        cr_skip_test("worker threads write here");
+    }
+    open_fifo(fds);
+    expect_eq(write_pipe(m, fds[1]), 0);
+    maker_run(m, maker_is_done);
+    close(stage); /* the number of its end to read from */
+    const int stage_write = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, stage + 1);
+    close(stage_write);
+    expect_eq(weir_transport_write(m->t, "abc", 3), 0);
+    maker_run(m, has_sent);
+
+    const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    expect_eq(dup3(full, stage_write, O_CLOEXEC), stage_write);
+    close(full);
+    expect_eq(weir_transport_write(m->t, "abc", 3), 0);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, -ENOSPC);
+    close(fds[0]);
+}
+
+MAKER(pipe_kinds, without_descriptors_for_the_stage_the_end_says_so)
 {
     struct rlimit limit;
     int fds[2];
 
+    if (!workers_splice(m)) {
+        cr_skip_test("worker threads read here");
+    }
+    open_fifo(fds);
+    cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 0;
+    cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    expect_eq(read_pipe(m, fds[0]), 0);
+    expect_eq(write(fds[1], "abc", 3), 3);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, -EMFILE);
+    limit.rlim_cur = before;
+    cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    close(fds[1]);
+}
+
+/* Making a pipe takes no descriptor, so that a process that has no more can;
+ * but where worker threads have to splice, it takes two. */
+MAKER(pipe_kinds, no_other_descriptor_is_needed)
+{
+    struct rlimit limit;
+    char features[4096];
+    int fds[2];
+
+    weir_loop_get_features_text(m->loop, features, sizeof(features));
+    if (!strstr(features, "pipe_nowait      6.4   yes") && workers_splice(m)) {
+        cr_skip_test("worker threads splice here");
+    }
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
     cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     const rlim_t before = limit.rlim_cur;

@@ -167,6 +167,42 @@ MAKER(pipe_tty, what_is_written_arrives_in_order)
     close(master);
 }
 
+MAKER(pipe_tty, a_write_that_fits_arrives_and_a_close_waits_for_it)
+{
+    char got[8];
+    int master;
+    int slave;
+
+    open_terminal(&master, &slave, true);
+    make(m, slave, false);
+    expect_eq(weir_transport_write(m->t, "abc", 3), 0);
+    weir_transport_close(m->t);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    expect_eq(read(master, got, sizeof(got)), 3);
+    expect_eq(memcmp(got, "abc", 3), 0);
+    close(master);
+}
+
+/* A file that is appended to cannot be spliced. */
+MAKER(pipe_tty, a_terminal_that_was_opened_to_append_is_written_to)
+{
+    char got[8];
+    int master;
+    int slave;
+
+    open_terminal(&master, &slave, true);
+    expect_eq(fcntl(slave, F_SETFL, O_APPEND | O_RDWR), 0);
+    make(m, slave, false);
+    expect_eq(weir_transport_write(m->t, "abc", 3), 0);
+    weir_transport_close(m->t);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+    expect_eq(read(master, got, sizeof(got)), 3);
+    expect_eq(memcmp(got, "abc", 3), 0);
+    close(master);
+}
+
 MAKER(pipe_tty, a_hang_up_ends_both_directions)
 {
     int master;
@@ -279,9 +315,13 @@ MAKER(pipe_tty, a_file_arrives_whole_and_another_as_far_as_it_is_counted)
     cr_assert(memcmp(sent, got, SIZE) == 0);
 
     /* The terminal is full: the count is that of the bytes that come out. */
+    struct pollfd pollfd = {.fd = master, .events = POLLIN};
     expect_eq(
         weir_transport_sendfile(m->t, fd, 0, SIZE, terminal_file_done, &file),
         0);
+    while (poll(&pollfd, 1, 0) == 0) { /* until a worker has written some */
+        maker_run_for(m, MS);
+    }
     maker_run_for(m, 20 * MS);
     expect_eq(file.calls, 1);
     weir_transport_cancel_sendfile(m->t);

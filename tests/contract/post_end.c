@@ -1,9 +1,10 @@
 /*
  * The end of a post that was accepted: it runs, or its dropped function is
  * called, and never both. And the limit: which posts are refused, and how a
- * thread waits for room. Threads wait for real; that one waits already cannot
- * be seen from outside, so those tests hold for both orders.
+ * thread waits for room. Threads wait for real: each other round the test goes
+ * on once the thread waits, and in between without a look at it.
  */
+#include "tests/contract/asleep.h"
 #include "tests/contract/executor_rig.h"
 
 #include <sys/wait.h>
@@ -227,6 +228,7 @@ UNIT(post_end, the_loops_own_thread_never_waits_for_room)
 
 struct poster {
     pthread_t thread;
+    pid_t tid;
     sem_t starts;
     uint64_t timeout_ns;
     int err;
@@ -235,6 +237,7 @@ struct poster {
 static void *post_one(void *arg)
 {
     struct poster *poster = arg;
+    poster->tid = gettid();
     expect_eq(sem_post(&poster->starts), 0);
     poster->err = weir_remote_call_soon_wait(
         remote, run_letter, &letters[LIMIT], drop_letter, poster->timeout_ns);
@@ -263,7 +266,7 @@ UNIT(post_end, a_thread_that_waits_goes_on_when_there_is_room)
         fill();
         start_poster(&poster, UINT64_MAX);
         if (round % 2) {
-            usleep(500); /* it waits by now, mostly */
+            cr_assert(wait_until_asleep(poster.tid));
         }
         one_turn();
         one_turn();
@@ -299,7 +302,7 @@ UNIT(post_end, a_thread_that_waits_is_told_when_the_loop_is_freed)
         fill();
         start_poster(&poster, UINT64_MAX);
         if (round % 2) {
-            usleep(500); /* it waits by now, mostly */
+            cr_assert(wait_until_asleep(poster.tid));
         }
 
         close_loop();

@@ -7,6 +7,7 @@
 #include "tests/contract/child_rig.h"
 
 #include <fcntl.h>
+#include <sys/wait.h>
 
 enum { MIB = 1 << 20 };
 
@@ -117,7 +118,7 @@ CHILD_TASK(process, errors_of_the_start_are_returned)
               -EINVAL);
     options = (struct weir_process_options){.size = 3};
     expect_eq(weir_create_subprocess_exec(loop, argv, &options, &process),
-              -EINVAL);
+              WEIR_EOPTIONSIZE);
     cr_assert_null(process);
 }
 
@@ -542,28 +543,49 @@ UNIT(process, children_that_run_are_killed_with_the_loop)
     weir_process_free(left);
 }
 
-/* The pipe is full, and the queue has no room for the input. */
+static void continue_child(void *arg)
+{
+    expect_eq(kill(weir_process_get_pid((weir_process *)arg), SIGCONT), 0);
+}
+
+/* Writes until the pipe takes no more and the queue holds @limit_bytes, and
+ * says how much that was. */
+static size_t fill(weir_writer *in, const char *bytes, size_t limit_bytes)
+{
+    size_t written = 0;
+
+    for (int quiet = 0; quiet < 20; quiet++) {
+        const size_t room = limit_bytes - weir_writer_get_depth(in).bytes;
+        if (room > 0) {
+            expect_eq(weir_writer_write_ref(in, bytes, room, NULL, NULL), 0);
+            written += room;
+            quiet = 0;
+        }
+        expect_eq(weir_sleep(loop, 0), 0);
+    }
+    return written;
+}
+
 CHILD_TASK(process, communicate_waits_for_what_was_written_before)
 {
-    enum { BEFORE = 64 << 20, FIRST = 64 << 10, INPUT = 4096 };
-    weir_process *process = start_pipes("sleep 0.2; wc -c");
-    weir_writer *in = weir_process_get_stdin(process);
+    weir_process *process = start_pipes("exec wc -c");
+    const pid_t pid = weir_process_get_pid(process);
+    const size_t limit = 64 * MIB;
     struct weir_process_output output;
-    static char input[INPUT];
-    char *before = calloc(1, BEFORE);
+    char *bytes = calloc(1, limit);
     char text[32];
+    siginfo_t info;
 
-    cr_assert_not_null(before);
-    expect_eq(weir_writer_write_ref(in, before, FIRST, NULL, NULL), 0);
-    while (weir_writer_get_depth(in).bytes == FIRST) {
-        expect_eq(weir_sleep(loop, MS), 0);
-    }
-    expect_eq(weir_writer_write_ref(in, before, BEFORE, NULL, NULL), 0);
-    expect_eq(weir_process_communicate(process, input, INPUT, 0, &output), 0);
-    snprintf(text, sizeof(text), "%d\n", FIRST + BEFORE + INPUT);
+    cr_assert_not_null(bytes);
+    expect_eq(kill(pid, SIGSTOP), 0);
+    expect_eq(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT), 0);
+    const size_t written = fill(weir_process_get_stdin(process), bytes, limit);
+    soon(continue_child, process);
+    expect_eq(weir_process_communicate(process, bytes, 99, 0, &output), 0);
+    snprintf(text, sizeof(text), "%zu\n", written + 99);
     expect_str_eq(output.out, text);
     weir_process_free(process);
-    free(before);
+    free(bytes);
 }
 
 CHILD_TASK(process, communicate_tells_that_its_input_was_not_taken)

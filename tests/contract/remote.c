@@ -3,6 +3,7 @@
  * who use a loop that is not theirs. Threads post for real; the forked child
  * leaves with _exit(), so that nothing of Criterion runs in it.
  */
+#include "tests/contract/asleep.h"
 #include "tests/contract/maker.h"
 
 #include <pthread.h>
@@ -18,6 +19,7 @@ struct post {
 struct poster {
     weir_loop *loop;
     weir_remote *remote; /* NULL: through the loop */
+    pid_t waiting;       /* of a late post: the thread that it wakes */
     pthread_t thread;
     struct post posts[POSTS];
     int next; /* number that comes next */
@@ -88,10 +90,10 @@ static void count(void *arg)
 static void *post_later(void *arg)
 {
     struct poster *poster = (struct poster *)arg;
-    usleep(20 * 1000);
+    const bool is_asleep = wait_until_asleep(poster->waiting);
     poster->err =
         weir_remote_call_soon(poster->remote, count, &poster->next, NULL);
-    return NULL;
+    return is_asleep ? NULL : arg;
 }
 
 static const struct poster *late;
@@ -106,14 +108,17 @@ UNIT(remote, a_post_wakes_a_loop_that_waits)
 {
     struct maker m;
     struct poster *poster = calloc(1, sizeof(*poster));
+    void *was_early;
     late = poster;
+    poster->waiting = gettid();
     maker_open(&m);
     poster->remote = weir_loop_get_remote(m.loop);
     maker_run_for(&m, 1 * MS);
     expect_eq(pthread_create(&poster->thread, NULL, post_later, poster), 0);
 
     maker_run(&m, is_late_one_there); /* fails if only the failsafe wakes it */
-    expect_eq(pthread_join(poster->thread, NULL), 0);
+    expect_eq(pthread_join(poster->thread, &was_early), 0);
+    cr_assert_null(was_early);
 
     expect_leq(maker_count_turns(&m, 50 * MS), 5,
                "R64: the eventfd does not spin");
@@ -147,6 +152,124 @@ UNIT(remote, a_post_from_inside_the_loop_is_not_called_at_once)
     expect_eq(poster->next, 1);
     maker_close(&m);
     free(poster);
+}
+
+/* ---- the loop's own thread ---- */
+
+static struct {
+    weir_loop *loop;
+    weir_remote *remote;
+    struct weir_handle handle; /* of the call that a post cancels */
+    char order[16];
+    size_t count;
+} own;
+
+/* The argument that notes a name. */
+static void *own_name(const char *name)
+{
+    return (void *)(uintptr_t)name;
+}
+
+static void own_note(void *arg)
+{
+    own.order[own.count++] = *(const char *)arg;
+}
+
+static int own_task(weir_loop *loop, void *arg)
+{
+    (void)loop;
+    own_note(arg);
+    return 0;
+}
+
+static void own_soon(const char *name)
+{
+    expect_eq(
+        weir_loop_call_soon(own.loop, own_note, own_name(name), &own.handle),
+        0);
+}
+
+static void own_post(const char *name)
+{
+    expect_eq(weir_loop_call_soon_threadsafe(own.loop, own_note, own_name(name),
+                                             NULL),
+              0);
+}
+
+static void own_call_all(void *arg)
+{
+    (void)arg;
+    own_post("a");
+    own_soon("b");
+    expect_eq(weir_remote_call_soon(own.remote, own_note, own_name("c"), NULL),
+              0);
+    own_soon("d");
+    own_soon("e");
+    own_post("f");
+}
+
+static void own_open(struct maker *m)
+{
+    memset(&own, 0, sizeof(own));
+    own.loop = m->loop;
+    own.remote = weir_loop_get_remote(m->loop);
+}
+
+static bool own_has_six(const struct maker *m)
+{
+    (void)m;
+    return own.count == 6;
+}
+
+/* asyncio's test_call_soon_threadsafe_same_thread. */
+MAKER(remote, posts_of_the_own_thread_run_in_one_order_with_call_soon)
+{
+    own_open(m);
+    own_call_all(NULL); /* before the first run */
+    maker_run(m, own_has_six);
+    expect_str_eq(own.order, "abcdef");
+
+    memset(own.order, 0, sizeof(own.order));
+    own.count = 0;
+    expect_eq(weir_loop_call_soon(m->loop, own_call_all, NULL, NULL), 0);
+    maker_run(m, own_has_six);
+    expect_str_eq(own.order, "abcdef");
+    weir_remote_unref(own.remote);
+}
+
+static void own_cancel(void *arg)
+{
+    (void)arg;
+    cr_assert(weir_loop_cancel(own.loop, own.handle));
+    own_soon("n"); /* takes the entry that the cancelled one had */
+}
+
+MAKER(remote, a_post_of_the_own_thread_may_cancel_the_call_soon_after_it)
+{
+    own_open(m);
+    expect_eq(weir_loop_call_soon_threadsafe(m->loop, own_cancel, NULL, NULL),
+              0);
+    own_soon("x");
+    maker_run_for(m, 5 * MS);
+    expect_str_eq(own.order, "n");
+    weir_remote_unref(own.remote);
+}
+
+static void own_call_more(void *arg)
+{
+    (void)arg;
+    own_soon("b");
+}
+
+MAKER(remote, a_task_of_the_own_thread_is_made_in_the_order_of_the_calls)
+{
+    own_open(m);
+    expect_eq(
+        weir_task_spawn_threadsafe(m->loop, own_task, own_name("a"), NULL), 0);
+    expect_eq(weir_loop_call_soon(m->loop, own_call_more, NULL, NULL), 0);
+    maker_run_for(m, 5 * MS);
+    expect_str_eq(own.order, "ab", "it is ready before what comes after it");
+    weir_remote_unref(own.remote);
 }
 
 UNIT(remote, posting_after_the_end_of_the_loop_is_an_error)
@@ -225,11 +348,17 @@ static int serve_one(struct maker *m)
     return fd;
 }
 
+static bool has_received(const struct maker *m)
+{
+    return m->received > 0;
+}
+
 static void expect_alive(struct maker *m, int fd)
 {
     char byte = 0;
     expect_eq(send(fd, "x", 1, 0), 1);
-    maker_run_for(m, 10 * MS);
+    maker_run(m, has_received);
+    maker_run_for(m, 1 * MS); /* the echo leaves */
     expect_eq(peer_read(fd, &byte, 1), 1);
     expect_eq(byte, 'x');
     cr_assert(weir_server_is_serving(m->server));

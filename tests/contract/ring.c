@@ -5,6 +5,7 @@
  * None of them may lose, double or reorder a byte, and none may be an error.
  * The loop's statistics say that it did come to what the test is about.
  */
+#include "tests/contract/asleep.h"
 #include "tests/contract/loop_rig.h"
 
 #include <pthread.h>
@@ -246,13 +247,18 @@ static void count_signal(int signum)
     signal_count++;
 }
 
+static void take_signals(void)
+{
+    const struct sigaction action = {.sa_handler = count_signal};
+    expect_eq(sigaction(SIGALRM, &action, NULL), 0);
+}
+
 /* A signal each millisecond that interrupts whatever waits. */
 static void start_signals(void)
 {
-    const struct sigaction action = {.sa_handler = count_signal};
     const struct itimerval each_ms = {.it_interval = {.tv_usec = 1000},
                                       .it_value = {.tv_usec = 1000}};
-    expect_eq(sigaction(SIGALRM, &action, NULL), 0);
+    take_signals();
     expect_eq(setitimer(ITIMER_REAL, &each_ms, NULL), 0);
 }
 
@@ -284,18 +290,23 @@ UNIT(ring, an_interrupted_wait_is_no_error_and_ends_on_time)
     close_loop();
 }
 
-/* Sends byte after byte and waits for each to come back. */
-static void *ping_pong(void *arg)
+/* The thread of the loop. */
+struct waiting {
+    pthread_t thread;
+    pid_t tid;
+};
+
+/* Sends byte after byte, each with a signal before it that interrupts the
+ * loop's wait, and waits for each to come back. */
+static void *interrupt_and_send(void *arg)
 {
-    const struct timespec pause = {.tv_nsec = 300000};
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL); /* the loop's thread gets them */
+    const struct waiting *loops = arg;
     for (int i = 0; i < CHUNK; i++) {
         const uint8_t byte = byte_of(&lines[0], (uint64_t)i);
         uint8_t back = 0;
-        nanosleep(&pause, NULL);
-        if (write(lines[0].peer, &byte, 1) != 1 ||
+        if (!wait_until_asleep(loops->tid) ||
+            pthread_kill(loops->thread, SIGALRM) != 0 ||
+            write(lines[0].peer, &byte, 1) != 1 ||
             read(lines[0].peer, &back, 1) != 1 || back != byte) {
             return arg;
         }
@@ -305,18 +316,18 @@ static void *ping_pong(void *arg)
 
 UNIT(ring, interrupted_waits_lose_no_completion)
 {
+    struct waiting self = {.thread = pthread_self(), .tid = gettid()};
     pthread_t sender;
     void *failed;
     open_lines(NULL, 1);
     received_goal = CHUNK;
-    expect_eq(pthread_create(&sender, NULL, ping_pong, lines), 0);
-    start_signals();
+    take_signals();
+    expect_eq(pthread_create(&sender, NULL, interrupt_and_send, &self), 0);
 
     run_until_stopped();
 
-    stop_signals();
     expect_eq(pthread_join(sender, &failed), 0);
     cr_assert_null(failed);
-    expect_gt(signal_count, 0);
+    expect_eq(signal_count, CHUNK);
     close_lines();
 }

@@ -12,7 +12,7 @@ bool has_error(void *arg)
     return weir_transport_get_error(((struct rig *)arg)->t) != 0;
 }
 
-static bool holds_bytes(void *arg)
+bool holds_bytes(void *arg)
 {
     return weir_transport_get_read_buffer_size(((struct rig *)arg)->t) > 0;
 }

@@ -16,7 +16,7 @@ enum {
     SILENT_PEERS = 6,       /* more than the kernel has workers for a ring */
     KERNEL_BYTES = 1 << 16, /* room in the sockets on both sides */
     WRITTEN = 3 << 20,      /* to each peer */
-    RESTS = 5000            /* of a millisecond, until a test gives up */
+    RESTS = 60000           /* of a millisecond, until a test gives up */
 };
 
 static uint8_t written[WRITTEN];

@@ -18,6 +18,7 @@ static int begin_clogged(struct rig *rig, struct sending *sending)
 {
     const int fd = pattern_file(SIZE);
     begin_sending(rig, sending, fd, WEIR_TO_END);
+    rig_peer_await(rig, 1);
     rig_turn_for(rig, 5 * RIG_MS);
     rig_turns(rig, 30);
     expect_eq(sending->calls, 0);

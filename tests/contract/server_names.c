@@ -167,6 +167,7 @@ NAMES(server_names, a_loop_is_freed_while_names_are_looked_up)
 /* ---- in a task ---- */
 
 struct task_start {
+    struct names *n;
     const char *host;
     int err; /* 1: the task did not run */
 };
@@ -198,8 +199,9 @@ static int cancel_after_turns(weir_loop *loop, void *arg)
         expect_eq(weir_task_spawn(loop, start_in_task, start, NULL, &task), 0);
         for (int i = 0; i < turns; i++) {
             expect_eq(weir_yield(loop), 0);
-            usleep(i % 3 == 0 ? 200
-                              : 0); /* the name server answers meanwhile */
+            if (i % 3 == 0) {
+                dns_server_wait(&start->n->server);
+            }
         }
         weir_task_cancel(task);
         expect_eq(weir_task_join(task, NULL), 0);
@@ -217,7 +219,7 @@ NAMES(server_names, a_task_is_cancelled_at_every_moment_and_leaves_nothing)
     names_run_for(n, 2 * MS);
     const int fds = names_count_fds();
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-        struct task_start start = {.host = hosts[i]};
+        struct task_start start = {.n = n, .host = hosts[i]};
         expect_eq(weir_loop_run_task(n->loop, cancel_after_turns, &start, NULL),
                   0);
         names_run_for(n, 5 * MS);

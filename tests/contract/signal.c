@@ -204,6 +204,54 @@ UNIT(signal, the_mask_of_the_thread_is_put_back)
     cr_assert(is_blocked(SIGUSR2), "it was blocked before");
 }
 
+MAKER(signal, that_arrived_before_its_handler_was_removed_does_no_harm)
+{
+    struct seen seen = {0};
+    add(m, SIGUSR1, see, &seen);
+    add(m, SIGRTMIN, see, &seen);
+    expect_eq(raise(SIGUSR1), 0);
+    expect_eq(raise(SIGRTMIN), 0);
+    expect_eq(raise(SIGRTMIN), 0);
+    expect_eq(kill(getpid(), SIGUSR1), 0);
+
+    /* The default action of both ends the process. */
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGRTMIN));
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
+    take_signals(m);
+
+    expect_eq(seen.count, 0);
+    cr_assert_not(is_blocked(SIGUSR1));
+}
+
+MAKER(signal, that_arrived_before_the_loop_is_freed_does_no_harm)
+{
+    struct seen seen = {0};
+    weir_loop *other;
+    expect_eq(weir_loop_new(NULL, &other), 0);
+    expect_eq(weir_loop_add_signal_handler(other, SIGTERM, see, &seen), 0);
+    expect_eq(raise(SIGTERM), 0);
+    expect_eq(weir_loop_free(other), 0);
+    take_signals(m);
+
+    expect_eq(seen.count, 0);
+}
+
+MAKER(signal, that_the_program_blocks_itself_stays_pending)
+{
+    struct seen seen = {0};
+    sigset_t set;
+    sigset_t pending;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    expect_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    add(m, SIGUSR2, see, &seen);
+    expect_eq(raise(SIGUSR2), 0);
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR2));
+
+    expect_eq(sigpending(&pending), 0);
+    expect_eq(sigismember(&pending, SIGUSR2), 1);
+}
+
 MAKER(signal, signals_that_cannot_be_handled_are_refused)
 {
     struct seen seen = {0};

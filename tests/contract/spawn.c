@@ -208,7 +208,7 @@ CHILDREN(spawn, a_handle_without_done_and_a_missing_factory_are_refused)
     expect_eq(weir_subprocess_exec(loop, NULL, argv, NULL, NULL), -EINVAL);
     expect_eq(weir_subprocess_shell(loop, &factory, NULL, NULL, NULL), -EINVAL);
     expect_eq(weir_subprocess_exec(loop, &factory, argv, &options, NULL),
-              -EINVAL);
+              WEIR_EOPTIONSIZE);
 }
 
 /* Leaves room for @count more descriptors. */

@@ -118,7 +118,7 @@ static size_t start_with_the_command(struct starting *s)
     expect_eq(weir_transport_pause_reading(s->server.t), 0);
     starting_write(&s->client, "STARTTLS\n");
     starting_upgrade(&s->client);
-    starting_turns(s, 20);
+    starting_wait_arrived(&s->client);
     expect_eq(weir_transport_resume_reading(s->server.t), 0);
     starting_wait_done(&s->server);
     starting_wait_done(&s->client);

@@ -43,7 +43,7 @@ STARTING(start_tls_end, there_is_none_after_an_end)
 {
     expect_eq(weir_transport_write_eof(s->client.t), 0);
     expect_eq(starting_try(&s->client, NULL, 0), -ESHUTDOWN);
-    starting_turns(s, 10);
+    starting_wait_note(&s->server, "eof");
     expect(strcmp(s->server.notes, "made eof") == 0);
     expect_eq(starting_try(&s->server, NULL, 0), WEIR_EPEERCLOSED);
     expect_eq(weir_transport_close(s->server.t), 0);

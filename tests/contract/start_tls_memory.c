@@ -79,7 +79,8 @@ static bool have_talked(void *arg)
 {
     const struct starting *s = arg;
     return s->client.is_lost || s->server.is_lost ||
-           (s->client.received_len > 4 && s->server.received_len > 5);
+           (s->client.received_len >= strlen("saysthat") &&
+            s->server.received_len >= strlen("early asks."));
 }
 
 static bool are_lost(void *arg)

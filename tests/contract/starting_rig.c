@@ -8,8 +8,10 @@
 
 #include "lib/tls/context_impl.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* ---- the protocol ---- */
@@ -332,6 +334,36 @@ void starting_wait_received(struct side *side, size_t len)
     side->rig->wanted = len;
     run_loop_until(side->rig->loop, has_received, side);
     expect_eq(side->received_len, len);
+}
+
+struct wanted_note {
+    const struct side *side;
+    const char *what;
+};
+
+static bool has_note(void *arg)
+{
+    const struct wanted_note *wanted = arg;
+    return strstr(wanted->side->notes, wanted->what) != NULL;
+}
+
+void starting_wait_note(struct side *side, const char *what)
+{
+    struct wanted_note wanted = {.side = side, .what = what};
+    run_loop_until(side->rig->loop, has_note, &wanted);
+}
+
+/* Over a Unix socket what was sent is with the other side at once. */
+void starting_wait_arrived(struct side *side)
+{
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+    int unacked = 0;
+    do {
+        expect(rig_now_ns() < until_ns);
+        starting_turns(side->rig, 20);
+        expect_eq(ioctl(weir_transport_get_socket(side->t), SIOCOUTQ, &unacked),
+                  0);
+    } while (!side->rig->over_unix && unacked > 0);
 }
 
 void starting_turns(struct starting *s, int count)

@@ -102,6 +102,10 @@ bool starting_has(const struct side *side, const char *text);
 void starting_wait_done(struct side *side);
 void starting_wait_lost(struct side *side);
 void starting_wait_received(struct side *side, size_t len);
+/* Until @what is among its notes. */
+void starting_wait_note(struct side *side, const char *what);
+/* Until the other side's kernel has what @side has sent, after some turns. */
+void starting_wait_arrived(struct side *side);
 void starting_turns(struct starting *s, int count);
 /* Closes both and waits for their loss. */
 void starting_end(struct starting *s);

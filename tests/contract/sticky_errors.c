@@ -34,6 +34,56 @@ PAIRS_THAT(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset,
     leave_broken(rig);
 }
 
+static void read_no_more(struct rig *rig)
+{
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+}
+
+static void read_on(struct rig *rig)
+{
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
+}
+
+/* As an echo does. */
+PAIRS_THAT(sticky_errors,
+           data_of_who_reads_only_while_it_may_write_comes_before_the_reset,
+           RIG_CAN_RESET, .small_buffers = true,
+           .hooks = {.pause_writing = read_no_more, .resume_writing = read_on})
+{
+    rig_clog(rig);
+    rig_peer_send(rig, 100);
+    rig_wait(rig, holds_bytes);
+
+    rig_peer_reset(rig);
+    rig_wait_lost(rig);
+
+    expect_events(rig, "made pause resume data lost");
+    expect_eq(rig->received, 100);
+    expect(rig->lost_err == -ECONNRESET || rig->lost_err == -EPIPE);
+}
+
+static void read_on_with_low_marks(struct rig *rig)
+{
+    read_on(rig);
+    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+}
+
+PAIRS_THAT(sticky_errors, a_broken_connection_is_not_paused_by_low_marks,
+           RIG_CAN_RESET, .small_buffers = true,
+           .hooks = {.pause_writing = read_no_more,
+                     .resume_writing = read_on_with_low_marks})
+{
+    rig_clog(rig);
+    rig_peer_send(rig, 100);
+    rig_wait(rig, holds_bytes);
+
+    rig_peer_reset(rig);
+    rig_wait_lost(rig);
+
+    expect_events(rig, "made pause resume data lost");
+    expect_eq(rig->received, 100);
+}
+
 PAIRS_THAT(sticky_errors, the_error_survives_writes_and_close, RIG_CAN_RESET, 0)
 {
     char text[256];
@@ -96,7 +146,7 @@ PAIRS_THAT(sticky_errors, a_peer_that_closes_without_reading_is_an_error,
            RIG_IS_PLAIN, 0)
 {
     expect_eq(rig_write(rig, 1000), 0);
-    rig_turns(rig, 2);
+    rig_peer_await(rig, 1000);
     rig_peer_close(rig); /* with unread bytes: the kernel resets */
     rig_wait_lost(rig);
 
@@ -184,6 +234,58 @@ UNIT(sticky_errors, data_left_in_the_kernel_is_delivered_before_the_reset)
 UNIT(sticky_errors, a_reset_at_the_limit_is_noticed_and_comes_after_the_data)
 {
     break_at_the_limit(false);
+}
+
+static int keep_while_it_may_not_write(struct rig *rig,
+                                       const struct weir_buf *buf)
+{
+    return strstr(rig->events, "resume") ? 0 : keep_it(rig, buf);
+}
+
+static void give_all_back(struct rig *rig)
+{
+    (void)rig;
+    give_back();
+}
+
+/* As who writes what it has kept. */
+#define PAIRS_KEEPING(suite, name)                                             \
+    PAIRS_THAT(suite, name, RIG_CAN_RESET, .small_buffers = true,              \
+               .connection = {.size = sizeof(struct weir_connection_options),  \
+                              .read_limit_bytes = 4096},                       \
+               .hooks = {.data_received = keep_while_it_may_not_write,         \
+                         .resume_writing = give_all_back})
+
+static void expect_all_before_the_loss(struct rig *rig)
+{
+    rig_wait_lost(rig);
+    expect(strstr(rig->events, "made pause data resume data lost") != NULL);
+    expect_eq(rig->received, 20000);
+    give_back();
+}
+
+PAIRS_KEEPING(sticky_errors,
+              data_of_who_keeps_bytes_until_it_may_write_comes_before_the_reset)
+{
+    rig_clog(rig);
+    rig_peer_send(rig, 20000);
+    rig_wait_event(rig, "data");
+    rig_peer_reset(rig);
+    expect_all_before_the_loss(rig);
+}
+
+/* The watch that a pause has left has told of the reset already. */
+PAIRS_KEEPING(sticky_errors,
+              data_that_reaches_the_limit_after_the_reset_comes_before_it)
+{
+    rig_clog(rig);
+    expect_eq(weir_transport_pause_reading(rig->t), 0);
+    rig_turns(rig, 3);
+    expect_eq(weir_transport_resume_reading(rig->t), 0);
+    rig_turns(rig, 3);
+    rig_peer_send(rig, 20000); /* no turn between this and the reset */
+    rig_peer_reset(rig);
+    expect_all_before_the_loss(rig);
 }
 
 static int stay(struct rig *rig)

@@ -121,6 +121,16 @@ static int start_in_task(weir_loop *loop, void *arg)
     return start(loop, here.path);
 }
 
+/* Until a start has found the path in use and is to try again. */
+static void wait_for_retry(weir_loop *loop)
+{
+    struct weir_loop_statistics now;
+    do {
+        expect_eq(weir_yield(loop), 0);
+        weir_loop_get_statistics(loop, &now);
+    } while (now.timers == 0);
+}
+
 static int interrupt(weir_loop *loop, void *arg)
 {
     weir_task *task;
@@ -128,7 +138,7 @@ static int interrupt(weir_loop *loop, void *arg)
     (void)arg;
     int live = place_bind(&here, SOCK_STREAM, 4);
     expect_eq(weir_task_spawn(loop, start_in_task, NULL, NULL, &task), 0);
-    expect_eq(weir_sleep(loop, 5 * MS), 0);
+    wait_for_retry(loop); /* a longer wait may be the last */
     weir_task_cancel(task);
     close(live);
     unlink(here.path);

@@ -6,6 +6,8 @@
  */
 #include "tests/contract/child_rig.h"
 
+#include <sys/wait.h>
+
 static weir_transport *pipe_of(const struct child *child, int fd)
 {
     weir_transport *t = weir_transport_get_pipe_transport(child->t, fd);
@@ -28,9 +30,11 @@ static pid_t grandchild_of(const struct child *child)
 CHILDREN(subprocess, r51__is_made_before_anything_else_is_told)
 {
     struct child child = {.t = NULL};
+    siginfo_t info;
 
     child_shell(&child, "echo out; echo err >&2; exit 3", NULL);
-    usleep(50000); /* all of it has happened before the loop runs */
+    /* All of it has happened before the loop runs. */
+    expect_eq(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
     child_wait(&child);
 
     cr_assert_eq(strncmp(child.notes, "made", 4), 0);
@@ -72,7 +76,6 @@ CHILDREN(subprocess, r52__a_grandchild_with_the_pipes_delays_the_loss_alone)
     expect_eq(child_returncode(&child), 0);
     for (int i = 0; i < 20; i++) {
         one_turn();
-        usleep(1000);
     }
     cr_assert(!child.is_lost);
     expect_eq(child.pipe_err[1], 1);

@@ -324,3 +324,17 @@ PAIRS(time_outs, lingering_is_bounded_by_the_close_limit)
 
     expect_loss(rig, WEIR_ECLOSETIMEOUT, since_ns, 40 * RIG_MS);
 }
+
+/* TLS over TLS asks the transports below it, one after the other. */
+PAIRS(time_outs, a_close_limit_that_the_loop_sees_late_is_told)
+{
+    set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S,
+                                    .close_ns = 10 * RIG_MS});
+    const uint64_t since_ns = rig_now_ns();
+    expect_eq(weir_transport_close(rig->t), 0);
+    while (rig_now_ns() - since_ns < 20 * RIG_MS) {
+        /* the program is busy */
+    }
+
+    expect_loss(rig, WEIR_ECLOSETIMEOUT, since_ns, 10 * RIG_MS);
+}

@@ -121,12 +121,17 @@ TLS_ENDS(tls_end_close, discards_what_the_peer_sends_while_bytes_are_queued,
     expect_eq(end->received, 0);
 }
 
+static bool has_ended(struct tls_end *end)
+{
+    return strstr(end->events, "eof") != NULL;
+}
+
 TLS_ENDS(tls_end_close, is_told_of_a_reset_behind_the_peers_close_notify,
          .stays_open = true, .small_buffers = true)
 {
     tls_peer_close_notify(end);
     send_garbage(end);
-    tls_end_turns(end, 5);
+    tls_end_wait(end, has_ended);
     tls_end_clog(end);
     close_it(end);
     send_garbage(end);
@@ -206,6 +211,7 @@ TLS_ENDS(tls_end_close, that_waits_in_vain_has_a_limit,
     close_it(end);
 
     expect_closed(end, WEIR_ETLSTIMEOUT);
+    tls_end_wait_peer_end(end);
     expect_eq(end->peer.plain, 1000);
 }
 

@@ -269,13 +269,14 @@ static struct weir_tls_settings end_settings(const struct tls_end *end)
         .context = tls_end_context(!end->is_client, end->version),
         .server_hostname = "localhost",
         .handshake_timeout_ns = end->handshake_timeout_ns,
-        .shutdown_timeout_ns = end->shutdown_timeout_ns};
+        .shutdown_timeout_ns = end->shutdown_timeout_ns,
+        .ignore_unexpected_eof = end->ignores_eof};
 }
 
 static void end_adopt(struct tls_end *end, int fd)
 {
     const struct weir_factory factory = {.create = end_create, .arg = end};
-    const struct weir_tls_settings settings = end_settings(end);
+    struct weir_tls_settings settings = end_settings(end);
     const struct weir_connect_options options = {
         .size = sizeof(options),
         .use_sock = true,
@@ -286,6 +287,7 @@ static void end_adopt(struct tls_end *end, int fd)
         .connection = {.size = sizeof(options.connection),
                        .read_limit_bytes = end->read_limit_bytes}};
 
+    settings.ignore_unexpected_eof &= end->way == TLS_END_MADE;
     expect_eq(weir_create_connection(end->loop, &factory, NULL, 0, &options,
                                      &end->attempt),
               0);
@@ -364,6 +366,15 @@ static void end_begin(struct tls_end *end)
     }
 }
 
+/* A transport below may outlive TLS: it waits until the peer has the alert. */
+static bool end_has_no_connection(struct tls_end *end)
+{
+    struct weir_loop_statistics stats;
+
+    weir_loop_get_statistics(end->loop, &stats);
+    return stats.connections == 0;
+}
+
 static void end_end(struct tls_end *end)
 {
     struct weir_loop_statistics stats;
@@ -373,6 +384,7 @@ static void end_end(struct tls_end *end)
         tls_end_wait_lost(end);
     }
     weir_transport_unref(end->t);
+    tls_end_wait(end, end_has_no_connection);
     tls_end_turns(end, 3);
     weir_loop_get_statistics(end->loop, &stats);
     expect_eq(stats.connections, 0);

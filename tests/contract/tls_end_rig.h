@@ -57,6 +57,8 @@ struct tls_end {
     bool stays_open;    /* eof_received returns 1 */
     bool small_buffers; /* few bytes fit into the kernel on both sides */
     bool no_handshake;  /* the round begins before it */
+    bool ignores_eof;   /* the subject does, by ignore_unexpected_eof; a TLS
+                         * that it is in does not */
     bool all_ways;      /* else the connection is made with TLS */
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;

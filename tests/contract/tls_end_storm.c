@@ -6,6 +6,8 @@
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
 
+#include <linux/sockios.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -72,6 +74,20 @@ static void storm_make_hello(int version)
     weir_tls_context_unref(context);
 }
 
+/* Waits until the server's kernel has what all clients sent. */
+static void storm_wait_arrived(void)
+{
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
+
+    for (int i = 0; i < STORM_COUNT; i++) {
+        int unacked = 1;
+        while (ioctl(storm.fds[i], SIOCOUTQ, &unacked) == 0 && unacked > 0) {
+            cr_assert_lt(rig_now_ns(), until_ns);
+            poll(NULL, 0, 1);
+        }
+    }
+}
+
 /* How many clients the server has answered. */
 static int storm_count_answered(void)
 {
@@ -119,6 +135,7 @@ static void storm_of(struct maker *m, int version)
     int answered = 0;
     int turns = 0;
     int served = 0;
+    const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
     serve(m, version);
     storm_make_hello(version);
     const int plain = storm_adopt_plain(m);
@@ -130,17 +147,17 @@ static void storm_of(struct maker *m, int version)
         expect_eq(send(storm.fds[i], storm.hello, storm.hello_len, 0),
                   (ssize_t)storm.hello_len);
     }
+    storm_wait_arrived();
 
-    while (answered < STORM_COUNT && turns < 10 * STORM_COUNT) {
-        const int before = answered;
+    while (answered < STORM_COUNT) {
         served += storm_turn(m, plain);
         turns++;
         answered = storm_count_answered();
-        expect_leq(answered - before, STEPS_A_TURN);
+        /* In all: the answers of several turns may arrive together. */
+        expect_leq(answered, STEPS_A_TURN * turns);
+        cr_assert_lt(rig_now_ns(), until_ns);
     }
 
-    expect_eq(answered, STORM_COUNT);
-    expect_geq(turns, STORM_COUNT / STEPS_A_TURN);
     expect_geq(served, turns - 2);
     for (int i = 0; i < STORM_COUNT; i++) {
         close(storm.fds[i]);

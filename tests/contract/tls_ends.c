@@ -66,6 +66,141 @@ TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, .all_ways = true)
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
+/* ---- a cut while bytes wait to be sent ---- */
+
+enum { MUCH = 4 << 20 };
+
+static bool is_closing(struct tls_end *end)
+{
+    return weir_transport_is_closing(end->t);
+}
+
+static void expect_all_and_broken(struct tls_end *end)
+{
+    end->peer.is_deaf = false;
+    tls_end_wait_peer_end(end);
+    expect_eq(end->peer.plain, MUCH);
+    expect_eq(end->peer.engine.state, WR_TLS_ENGINE_RECEIVED_CLOSE);
+    expect_broken(end, WEIR_ETLSTRUNCATED);
+}
+
+TLS_ENDS(tls_ends, a_cut_is_told_after_all_that_was_written_is_sent,
+         .all_ways = true, .small_buffers = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_write(end, MUCH);
+    tls_peer_write(end, 40000);
+    tls_peer_shutdown(end);
+    tls_end_wait(end, is_closing);
+
+    expect_eq(weir_transport_write(end->t, "", 1), -ESHUTDOWN);
+    expect_all_and_broken(end);
+}
+
+TLS_ENDS(tls_ends, a_cut_of_all_is_told_after_all_that_was_written_is_sent,
+         .all_ways = true, .small_buffers = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_write(end, MUCH);
+    tls_peer_write(end, 40000);
+    tls_peer_cut(end);
+
+    expect_all_and_broken(end);
+}
+
+TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, .small_buffers = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_write(end, MUCH);
+    tls_peer_write(end, 40000);
+    tls_peer_cut(end);
+    tls_end_wait(end, is_closing);
+    tls_peer_reset(end);
+
+    expect_broken(end, WEIR_ETLSTRUNCATED);
+}
+
+TLS_ENDS(tls_ends, a_cut_may_be_aborted, .small_buffers = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_write(end, MUCH);
+    tls_peer_write(end, 40000);
+    tls_peer_cut(end);
+    tls_end_wait_received(end, 40000);
+    tls_end_turns(end, 3);
+    expect_eq(weir_transport_abort(end->t), 0);
+    tls_end_wait_lost(end);
+
+    expect_eq(end->lost_err, 0);
+    expect_eq(weir_transport_get_end(end->t), WEIR_END_ABORTED);
+}
+
+/* ---- a program that takes a cut for an end ---- */
+
+TLS_ENDS(tls_ends, a_fin_may_stand_for_a_close_notify, .ignores_eof = true,
+         .all_ways = true)
+{
+    tls_peer_write(end, 40000);
+    tls_peer_shutdown(end);
+    tls_end_wait_lost(end);
+
+    expect_end_events(end, "made data eof lost");
+    expect_eq(end->received, 40000);
+    expect_eq(end->lost_err, 0);
+    expect_eq(weir_transport_get_end(end->t), WEIR_END_EOF);
+}
+
+TLS_ENDS(tls_ends, and_all_that_was_written_is_sent_after_it,
+         .ignores_eof = true, .small_buffers = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_write(end, MUCH);
+    tls_peer_cut(end);
+    tls_end_turn_for(end, 5 * RIG_MS);
+    end->peer.is_deaf = false;
+    tls_end_wait_peer_end(end);
+    tls_end_wait_lost(end);
+
+    expect_eq(end->peer.plain, MUCH);
+    expect_eq(end->lost_err, 0);
+    expect_eq(weir_transport_get_end(end->t), WEIR_END_EOF);
+}
+
+TLS_ENDS(tls_ends, but_not_within_a_record, .ignores_eof = true)
+{
+    uint8_t sealed[4096];
+    tls_peer_write(end, 40000);
+    const size_t len = tls_peer_seal(end, 1000, sealed, sizeof(sealed));
+    tls_peer_send(end, sealed, len - 1);
+    end->sent -= 1000;
+    tls_peer_cut(end);
+
+    expect_broken(end, WEIR_ETLSTRUNCATED);
+}
+
+/* The TLS that it is in says that bytes may be missing. */
+TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_for_the_TLS_below,
+         .ignores_eof = true, .all_ways = true)
+{
+    tls_peer_write(end, 40000);
+    tls_peer_cut(end);
+    if (end->way == TLS_END_NESTED) {
+        expect_broken(end, WEIR_ETLSTRUNCATED);
+    }
+}
+
+TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_below_while_bytes_wait,
+         .ignores_eof = true, .all_ways = true, .small_buffers = true)
+{
+    end->peer.is_deaf = true;
+    tls_end_write(end, MUCH);
+    tls_peer_write(end, 40000);
+    tls_peer_cut(end);
+    if (end->way == TLS_END_NESTED) {
+        expect_all_and_broken(end);
+    }
+}
+
 TLS_ENDS(tls_ends, a_reset_is_a_reset, .all_ways = true)
 {
     tls_peer_write(end, 40000);

@@ -47,6 +47,7 @@ struct tell_world {
     weir_loop *loop;
     weir_server *server;
     uint16_t port;
+    uint64_t timeout_ns; /* of the client's attempt */
     struct weir_tls_settings tls;
     char text[256];
     weir_reader *reader;
@@ -79,6 +80,7 @@ static int tell_connect(struct tell_world *world, weir_tls_context *context)
     const struct weir_open_options options = {
         .size = sizeof(options),
         .connect = {.size = sizeof(options.connect),
+                    .timeout_ns = world->timeout_ns,
                     .error_text = world->text,
                     .error_text_size = sizeof(world->text),
                     .tls = context ? &tls : NULL}};
@@ -172,4 +174,27 @@ static int tell_failure(weir_loop *loop, void *arg)
 Test(tls_tell, the_maker_is_told_why_in_words)
 {
     tell_run(tell_failure);
+}
+
+static int tell_timeout(weir_loop *loop, void *arg)
+{
+    struct tell_world world;
+    weir_tls_context *context = tell_context(false, true);
+    char wanted[96];
+    (void)arg;
+    tell_serve(&world, loop, false); /* it answers nothing */
+    world.timeout_ns = 500 * RIG_MS; /* enough to connect without TLS */
+    expect_eq(tell_connect(&world, context), -ETIMEDOUT, "%s", world.text);
+    snprintf(wanted, sizeof(wanted),
+             "tls 127.0.0.1:%u: aborted by us: Connection timed out",
+             world.port);
+    expect_str_eq(world.text, wanted);
+    weir_tls_context_unref(context);
+    tell_end(&world);
+    return 0;
+}
+
+Test(tls_tell, a_handshake_that_the_attempt_gave_up_says_why)
+{
+    tell_run(tell_timeout);
 }

@@ -75,7 +75,9 @@ static weir_tls_context *storm_server_context(bool has_own_key)
     char paths[3][512];
     struct weir_tls_options options = storm_options(paths);
     options.server = true;
-    options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    if (has_own_key) { /* its sessions are not resumed */
+        options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    }
     options.ticket_keys = has_own_key ? NULL : keys;
     options.ticket_keys_size = has_own_key ? 0 : sizeof(keys);
     options.ticket_lifetime_ns = has_own_key ? RIG_S : 0;

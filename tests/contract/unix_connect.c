@@ -35,8 +35,7 @@ PLACED(unix_connect, a_connection_to_a_path_is_made)
     cr_assert_not(fcntl(weir_transport_get_socket(m->t), F_GETFL) & O_NONBLOCK);
     int fd = accept(listener, NULL, NULL);
     expect_eq(weir_transport_write(m->t, "x", 1), 0);
-    maker_run_for(m, 5 * MS);
-    expect_eq(peer_read(fd, &byte, 1), 1);
+    expect_eq(maker_read(m, fd, &byte, 1), 1);
     close(fd);
     close(listener);
     unlink(place->path);
@@ -182,6 +181,111 @@ PLACED(unix_connect, a_pair_is_adopted_as_a_unix_socket)
     expect_str_eq(text, "unix unix:: open");
     close(ends[1]);
     cr_assert(!place_exists(place));
+}
+
+/* ---- descriptors may be sent to it, or not ---- */
+
+enum { PASS_RIGHTS = 83 /* SO_PASSRIGHTS, Linux 6.16 */ };
+
+static bool can_refuse_fds(const struct maker *m)
+{
+    char text[4096];
+    weir_loop_get_features_text(m->loop, text, sizeof(text));
+    return strstr(text, "passrights       6.16  yes") != NULL;
+}
+
+static int passes_fds(int fd)
+{
+    int on = -1;
+    socklen_t len = sizeof(on);
+    cr_assert_eq(getsockopt(fd, SOL_SOCKET, PASS_RIGHTS, &on, &len), 0);
+    return on;
+}
+
+/* Serves a listener that others have too, and stops. */
+static void serve_shared(struct maker *m, int listener, uint32_t max_fds)
+{
+    struct weir_server_options options = maker_server_options(m);
+    options.use_sock = true;
+    options.sock = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+    options.connection.max_fds = max_fds;
+    m->done = 0;
+    expect_eq(weir_create_unix_server(m->loop, &m->factory, NULL, &options,
+                                      &m->server),
+              0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, 0);
+    weir_server_free(m->server);
+    m->server = NULL;
+    maker_run_for(m, MS);
+}
+
+/* The option belongs to the socket, which outlives the program that set it. */
+PLACED(unix_connect, a_listener_that_is_handed_on_takes_descriptors_as_asked)
+{
+    const int listener = place_bind(place, SOCK_STREAM, 1);
+    if (can_refuse_fds(m)) {
+        serve_shared(m, listener, 0);
+        expect_eq(passes_fds(listener), 0);
+        serve_shared(m, listener, 16);
+        expect_eq(passes_fds(listener), 1);
+    }
+    close(listener);
+    unlink(place->path);
+}
+
+PLACED(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked)
+{
+    struct weir_connect_options options = maker_connect_options(m);
+    int ends[2];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    options.use_sock = true;
+    for (uint32_t max_fds = 0; can_refuse_fds(m) && max_fds < 2; max_fds++) {
+        options.sock = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
+        options.connection.max_fds = max_fds;
+        m->done = 0;
+        expect_eq(weir_create_unix_connection(m->loop, &m->factory, NULL,
+                                              &options, NULL),
+                  0);
+        maker_run(m, maker_is_done);
+        expect_eq(passes_fds(ends[0]), (int)max_fds);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    cr_assert(!place_exists(place));
+}
+
+static ssize_t send_fd(int to, int fd)
+{
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {0};
+    char byte = 'x';
+    struct iovec iov = {&byte, 1};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = sizeof(control)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &fd, sizeof(int));
+    return sendmsg(to, &msg, MSG_NOSIGNAL);
+}
+
+/* What a peer sends before its connection is accepted. */
+PLACED(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked)
+{
+    expect_eq(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
+                                      &m->server),
+              0);
+    maker_run_for(m, 2 * MS);
+    const int fd = place_connect(place); /* no turn is made until it sends */
+    const ssize_t sent = send_fd(fd, STDERR_FILENO);
+
+    expect_eq(sent, can_refuse_fds(m) ? -1 : 1);
+    maker_run(m, maker_is_made);
+    close(fd);
+    maker_run(m, maker_is_lost);
 }
 
 /* ---- the peer ---- */

@@ -14,7 +14,9 @@ enum {
     URGENT_PEERS = 4,   /* in each wave */
     URGENT_BYTES = 140, /* of each: more than the kernel's retries */
     HONEST_PEERS = 2,
-    PIECE = 1500
+    PIECE = 1500,
+    SEGMENTS = 4, /* under way: fewer than any congestion window */
+    RESTS = 60000 /* of a millisecond, until a test gives up */
 };
 
 /* One turn of the server for some milliseconds. */
@@ -64,11 +66,27 @@ static void hear(struct peer *peer)
 static void hear_all(struct peer *peer, rest_fn *rest, void *arg)
 {
     for (int i = 0; peer->echoed < peer->sent; i++) {
-        expect_lt(i, 5000, "peer %u: %llu of %llu bytes came back",
+        expect_lt(i, RESTS, "peer %u: %llu of %llu bytes came back",
                   peer->number, (unsigned long long)peer->echoed,
                   (unsigned long long)peer->sent);
         rest(arg, MS);
         hear(peer);
+    }
+}
+
+/* Two urgent bytes in one segment are one, and an ordinary one before it. So
+ * few are under way at a time, and each has a segment to itself. */
+static void let_urgent_arrive(const struct peer *peer, rest_fn *rest, void *arg)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    for (int i = 0;; i++) {
+        expect_eq(getsockopt(peer->fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+        if (info.tcpi_unacked <= SEGMENTS) {
+            return;
+        }
+        expect_lt(i, RESTS);
+        rest(arg, MS);
     }
 }
 
@@ -90,6 +108,7 @@ static void play_wave(uint16_t port, struct peer *honest, rest_fn *rest,
     rest(arg, 5 * MS);
     for (int i = 0; i < URGENT_BYTES; i++) {
         for (int j = 0; j < URGENT_PEERS; j++) {
+            let_urgent_arrive(&urgent[j], rest, arg);
             expect_eq(send(urgent[j].fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
         }
         say(&honest[i % HONEST_PEERS]);

@@ -30,8 +30,9 @@ import time
 import traceback
 
 from attacks import ATTACKS, TO_PROCESSES, Place, attack
+from doors import Door, make_identity
 from harness import ENV, Program, read_line, status_bytes
-from honest import Client, Fault, Late
+from honest import Fault, Late, client_of
 
 PR_SET_PDEATHSIG = 1
 ATTACKERS = 3
@@ -45,31 +46,37 @@ GRACE_S = 60
 class Kind:
     """A kind of server: what it speaks, how it is started and ended."""
 
-    def __init__(self, dialect, *flags, program=None, port="0", statuses=(0,),
-                 may_say="x^", ends_attacked=False):
+    def __init__(self, dialect, *flags, program=None, targets=("0",),
+                 statuses=(0,), may_say="x^", ends_attacked=False):
         self.dialect = dialect
         self.flags = flags
         self.program = program
-        self.port = port
+        # {} stands for a folder, which has a certificate and its key.
+        self.targets = targets
         self.statuses = statuses
         self.may_say = may_say
         # It ends in a bounded time, whatever its clients do.
         self.ends_attacked = ends_attacked
 
 
-LOAD = {"program": "weir-load", "port": "tcp://127.0.0.1:0",
-        "ends_attacked": True,
-        "may_say": r"weir-load: accept is out of system resources: "
-                   r"Too many open files( \(and more of the kind\))?$"}
+STREAMS = ("tcp://127.0.0.1:0", "unix:{}/plain", "tls://127.0.0.1:0",
+           "tls+unix:{}/tls")
+SERVE = ("serve", "--grace", "1s", "--cert", "{}/certificate.pem", "--key",
+         "{}/key.pem", "--alpn", "h2,http/1.1")
+LOAD = {"program": "weir-load", "ends_attacked": True,
+        "may_say": r"weir-load: (accept is out of system resources: "
+                   r"Too many open files( \(and more of the kind\))?"
+                   r"|the TLS handshake of a client failed: .*)$"}
 KINDS = {
     # It takes no signal, so the signal ends it.
     "tcp_echo_server": Kind("echo", statuses=(0, -signal.SIGINT)),
     "tcp_echo_server_streams": Kind("echo"),
     "kv_server": Kind("lines"),
     "keeper": Kind("echo", ends_attacked=True),
-    "weir-load": Kind("echo", "serve", "--grace", "1s", **LOAD),
-    "weir-load-streams": Kind("echo", "serve", "--grace", "1s", "--api",
-                              "stream", **LOAD),
+    "weir-load": Kind("echo", *SERVE,
+                      targets=(*STREAMS, "udp://127.0.0.1:0"), **LOAD),
+    "weir-load-streams": Kind("echo", *SERVE, "--api", "stream",
+                              targets=STREAMS, **LOAD),
 }
 
 
@@ -211,7 +218,8 @@ def attack_in_threads(tell, place, names, seed):
 def talk_honestly(tell, place, number, seed, limit_s):
     """The work of an honest client."""
     chance = random.Random(f"{seed}-honest-{number}")
-    client = Client(place.address, place.dialect, number, chance, limit_s)
+    door = place.doors[number % len(place.doors)]
+    client = client_of(door, place.dialect, number, chance, limit_s)
     waits = []
 
     def send_report(at_least):
@@ -231,13 +239,12 @@ def talk_honestly(tell, place, number, seed, limit_s):
                 send_report(1)
             client.close()
         except Fault as fault:
-            tell({"fault": f"honest client {number}: {fault}",
+            tell({"fault": f"honest client {number} of {door.url}: {fault}",
                   "late": isinstance(fault, Late)})
             if not isinstance(fault, Late):
                 break
             # It need not be the server's fault; go on as somebody else.
-            client = Client(place.address, place.dialect, number, chance,
-                            limit_s)
+            client = client_of(door, place.dialect, number, chance, limit_s)
     send_report(1)
 
 
@@ -246,9 +253,11 @@ def talk_honestly(tell, place, number, seed, limit_s):
 class Attacked(Program):
     """A server that is about to be attacked."""
 
-    def __init__(self, name, kind, path, files, seed):
+    def __init__(self, name, kind, path, folder, files, seed):
         self.name = name
         self.kind = kind
+        flags = [text.format(folder) for text in (*kind.flags, *kind.targets)]
+        certificate, _ = make_identity(folder)
         # pylint: disable=consider-using-with
         self.complaints = tempfile.TemporaryFile()
 
@@ -258,16 +267,18 @@ class Attacked(Program):
             resource.setrlimit(resource.RLIMIT_NOFILE,
                                (min(files, hard), min(files, hard)))
 
-        super().__init__(path, *kind.flags, kind.port,
-                         env=dict(ENV, WEIR_TEST_SEED=str(seed)),
+        super().__init__(path, *flags, env=dict(ENV, WEIR_TEST_SEED=str(seed)),
                          stderr=self.complaints, preexec_fn=prepare)
         try:
-            port = int(read_line(self.process.stdout).rsplit(":", 1)[1])
+            line = read_line(self.process.stdout)
         except AssertionError:
             self.process.kill()
             note(self.said())
             raise
-        self.address = ("127.0.0.1", port)
+        urls = line.split()[-len(kind.targets):]
+        if kind.targets == ("0",):
+            urls = [f"tcp://127.0.0.1:{int(line.rsplit(':', 1)[1])}"]
+        self.doors = [Door(url, certificate) for url in urls]
 
     def __exit__(self, *rest):
         super().__exit__(*rest)
@@ -318,7 +329,7 @@ class Battle:
         self.server = server
         self.args = args
         self.started = time.monotonic()
-        self.place = Place(server.address, server.kind.dialect,
+        self.place = Place(server.doors, server.kind.dialect,
                            self.started + args.seconds,
                            max(args.connections // (ATTACKERS * THREADS), 1),
                            args.files, lock_path)
@@ -362,15 +373,16 @@ class Battle:
     # ---- before and after ----
 
     def serves(self):
-        """Honest exchanges with nobody else there."""
-        client = Client(self.server.address, self.server.kind.dialect, "main",
-                        random.Random(self.seed), self.args.wait)
-        try:
-            for _ in range(3):
-                client.converse(3, lambda wait_s: None)
-            client.close()
-        except Fault as fault:
-            self.fault(f"when nobody attacks: {fault}")
+        """Honest exchanges with nobody else there, through every door."""
+        for door in self.server.doors:
+            client = client_of(door, self.server.kind.dialect, "main",
+                               random.Random(self.seed), self.args.wait)
+            try:
+                for _ in range(3):
+                    client.converse(3, lambda wait_s: None)
+                client.close()
+            except Fault as fault:
+                self.fault(f"when nobody attacks {door.url}: {fault}")
 
     def look(self):
         """Descriptors of the server when it has served and nobody is there."""
@@ -441,7 +453,7 @@ class Battle:
         acts = [name for name in self.args.attacks if name in ATTACKS]
         for number in range(ATTACKERS if acts else 0):
             self.send_out(acts, number, number < VICTIMS)
-        for number in range(self.args.honest):
+        for number in range(max(self.args.honest, len(self.server.doors))):
             self.team.fork(talk_honestly, self.place, number, self.seed,
                            self.args.wait)
         self.watch(acts)
@@ -537,7 +549,8 @@ class Battle:
 def run_battle(name, path, args):
     """Attack one server; whether it held."""
     kind = KINDS[name]
-    with (Attacked(name, kind, path, args.files, args.seed) as server,
+    with (tempfile.TemporaryDirectory() as folder,
+          Attacked(name, kind, path, folder, args.files, args.seed) as server,
           tempfile.NamedTemporaryFile() as lock):
         faults = Battle(server, args, lock.name).fight()
         for fault in faults[:10]:

@@ -11,6 +11,7 @@ import fcntl
 import os
 import select
 import socket
+import ssl
 import struct
 import time
 
@@ -25,9 +26,10 @@ KEYS = 400
 class Place:
     """The server that is attacked, and how much of it one attack may take."""
 
-    def __init__(self, address, dialect, until, share, files, lock_path):
+    def __init__(self, doors, dialect, until, share, files, lock_path):
         self.lock_path = lock_path
-        self.address = address
+        self.doors = doors
+        self.streams = [door for door in doors if not door.is_datagram]
         self.dialect = dialect
         self.until = until  # time.monotonic() of the end
         self.share = share  # connections that one attack may hold
@@ -40,23 +42,13 @@ class Place:
         time.sleep(min(seconds, self.left()))
 
     def connect(self, chance, small=False):
-        """A connection from an address of the loopback net that honest clients
-        do not have, so that no one runs out of ports. A small one leaves the
-        kernels little room between the two programs."""
-        sock = socket.socket()
-        try:
-            if small:
-                # The server's send buffer grows with the size of a segment.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            sock.settimeout(TIMEOUT_S)
-            sock.bind((f"127.0.{chance.randint(1, 250)}.1", 0))
-            sock.connect(self.address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            sock.close()
-            raise
-        return sock
+        """A connection through one of the doors, from an address of the
+        loopback net that honest clients do not have, so that no one runs out
+        of ports. Where the server speaks TLS some do not."""
+        door = chance.choice(self.streams)
+        sock = door.connect(TIMEOUT_S, f"127.0.{chance.randint(1, 250)}.1",
+                            small)
+        return door.enter(sock, chance) if chance.randrange(4) else sock
 
     @contextlib.contextmanager
     def many(self, chance, count, small=False):
@@ -361,6 +353,97 @@ def cuts(place, chance):
         leave(sock, chance)
 
 
+def handshakes(place, chance):
+    """TLS handshakes that stop in the middle, or come in small pieces"""
+    doors = [door for door in place.streams if door.is_tls]
+    if not doors:
+        place.rest(0.01)
+        return
+    door = chance.choice(doors)
+    kept = []
+    for _ in range(chance.randint(1, 20)):
+        hello = client_hello(chance.choice(door.contexts))
+        cut = chance.choice((len(hello), chance.randrange(len(hello))))
+        sock = door.connect(TIMEOUT_S)
+        kept.append(sock)
+        with contextlib.suppress(OSError):
+            if chance.randrange(2):
+                sock.sendall(hello[:cut])
+            else:
+                for at in range(0, cut, 100):
+                    sock.sendall(hello[at:min(at + 100, cut)])
+                    place.rest(0.001)
+            if chance.randrange(4) == 0:
+                sock.sendall(chance.randbytes(200))
+    place.rest(hold_time(chance) if chance.randrange(4) == 0 else 0)
+    for sock in kept:
+        leave(sock, chance)
+
+
+def client_hello(context):
+    """The first flight of a client."""
+    sealed = ssl.MemoryBIO()
+    tls = context.wrap_bio(ssl.MemoryBIO(), sealed,
+                           server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return sealed.read()
+
+
+def descriptors(place, chance):
+    """descriptors that nobody asked for, of which some are slow to close"""
+    doors = [door for door in place.streams if door.is_unix()]
+    if not doors:
+        place.rest(0.01)
+        return
+    with contextlib.ExitStack() as stack:
+        sock = chance.choice(doors).connect(TIMEOUT_S)
+        stack.callback(sock.close)
+        for _ in range(chance.randint(1, 20)):
+            passed = unread_connection(stack)
+            with contextlib.suppress(OSError):
+                socket.send_fds(sock, [b"x"], [passed.fileno()]
+                                * chance.choice((1, 1, 253)))
+            passed.close()
+        place.rest(hold_time(chance))
+
+
+def unread_connection(stack):
+    """A connection whose last close waits for a peer that does not read."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stack.callback(listener.close)
+    sock = socket.socket()
+    sock.settimeout(TIMEOUT_S)
+    sock.connect(listener.getsockname())
+    stack.callback(listener.accept()[0].close)
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                    struct.pack("ii", 1, 5))
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sock.send(bytes(1 << 16))
+    return sock
+
+
+def datagrams(place, chance):
+    """floods of datagrams of all sizes from senders that close at once"""
+    doors = [door for door in place.doors if door.is_datagram]
+    if not doors:
+        place.rest(0.01)
+        return
+    end = time.monotonic() + chance.random()
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.socket(
+                socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.001)
+            for _ in range(chance.randint(1, 50)):
+                sock.sendto(chance.randbytes(size_by_chance(chance, 16) - 1)
+                            [:65507], chance.choice(doors).address)
+                if chance.randrange(8) == 0:
+                    with contextlib.suppress(TimeoutError):
+                        sock.recv(65536)
+
+
 def hold_time(chance):
     """Mostly short, sometimes longer than an answer may take."""
     return chance.choice((0.2, 0.5, 1, 3, 10, 30))
@@ -368,7 +451,8 @@ def hold_time(chance):
 
 ATTACKS = {function.__name__.replace("_", "-"): function for function in (
     urgent, resets, half_closes, flood, stalled, trickle, siege, slow, pauses,
-    kept, garbage, giant_lines, crowd, slowloris, storm, cuts)}
+    kept, garbage, giant_lines, crowd, slowloris, storm, cuts, handshakes,
+    descriptors, datagrams)}
 # These are done by attack.py to processes that attack.
 TO_PROCESSES = {
     "stopped": "clients that are stopped by SIGSTOP for a while",

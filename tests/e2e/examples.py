@@ -98,7 +98,7 @@ def test_examples_are_short():
           sorted(set(EXAMPLES) - optional), "examples that are built")
     for name in names:
         with open(os.path.join(folder, name), encoding="utf-8") as file:
-            equal(len(file.readlines()) <= 60, True, f"{name} is short")
+            equal(len(file.readlines()) <= 80, True, f"{name} is short")
 
 
 run(globals())

@@ -15,7 +15,7 @@ import time
 
 from harness import (EXAMPLES, WAIT_S, Program, Skip, command, equal, fill,
                      matches, read_line, run, status_bytes)
-from servers import Refusing, Server, echo, read_exactly
+from servers import Refusing, Server, drain, echo, read_exactly
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
 print(f"# WEIR_TEST_SEED={SEED}")
@@ -132,8 +132,7 @@ def test_the_echo_server_serves_forty_clients_of_asyncio_at_once():
 
 def test_the_echo_client_shows_the_answer():
     with Server(echo) as server:
-        outcome = command(example("tcp_echo_client_streams"),
-                          str(server.port))
+        outcome = command(example("tcp_echo_client_streams"), str(server.port))
     equal((outcome.status, outcome.err), (0, ""), "the outcome")
     equal(outcome.out, "received: Hello World!\n", "standard output")
 
@@ -148,8 +147,7 @@ def test_the_two_talk_to_each_other():
 
 def test_the_echo_client_says_why_it_cannot():
     with Refusing() as server:
-        outcome = command(example("tcp_echo_client_streams"),
-                          str(server.port))
+        outcome = command(example("tcp_echo_client_streams"), str(server.port))
     equal((outcome.status, outcome.out), (1, ""), "the outcome")
     matches(outcome.err, r"refused")
 
@@ -159,8 +157,7 @@ def test_the_echo_client_notices_an_early_end():
         connection.sendall(read_exactly(connection, 12)[:5])
 
     with Server(half) as server:
-        outcome = command(example("tcp_echo_client_streams"),
-                          str(server.port))
+        outcome = command(example("tcp_echo_client_streams"), str(server.port))
     equal((outcome.status, outcome.out), (1, ""), "the outcome")
     matches(outcome.err, r"ended before")
 
@@ -208,9 +205,9 @@ def pages():
         thread.join()
 
 
-def headers_of(handler, *, address="127.0.0.1"):
+def headers_of(handler):
     with Server(handler) as server:
-        return command(example("http_headers"), address, str(server.port),
+        return command(example("http_headers"), "127.0.0.1", str(server.port),
                        "/page")
 
 
@@ -223,24 +220,22 @@ def test_headers_are_those_that_the_server_sends():
             matches(outcome.out, r"^X-Weir: flows\r\n\Z")
 
 
-def test_headers_are_those_that_curl_sees():
+def compare_with_curl(host):
     if not shutil.which("curl"):
         raise Skip("curl is not installed")
     with pages() as port:
-        outcome = command(example("http_headers"), "127.0.0.1", port, "/page")
+        outcome = command(example("http_headers"), host, port, "/page")
         curl = command("curl", "-sI", "--http1.0", "--noproxy", "*",
                        f"http://127.0.0.1:{port}/page")
     equal(outcome.out + "\r\n", curl.out, "the headers")
+
+
+def test_headers_are_those_that_curl_sees():
+    compare_with_curl("127.0.0.1")
 
 
 def test_headers_of_a_host_by_name():
-    if not shutil.which("curl"):
-        raise Skip("curl is not installed")
-    with pages() as port:
-        outcome = command(example("http_headers"), "localhost", port, "/page")
-        curl = command("curl", "-sI", "--http1.0", "--noproxy", "*",
-                       f"http://127.0.0.1:{port}/page")
-    equal(outcome.out + "\r\n", curl.out, "the headers")
+    compare_with_curl("localhost")
 
 
 def test_headers_need_a_host():
@@ -272,8 +267,7 @@ def test_a_header_without_end_is_an_error():
 
 def test_a_server_that_says_nothing_is_left_after_ten_seconds():
     begin = time.monotonic()
-    outcome = headers_of(lambda connection, _: connection.recv(4096)
-                         and connection.recv(4096))
+    outcome = headers_of(drain)
     equal((outcome.status, outcome.out), (1, ""), "the outcome")
     matches(outcome.err, r"timed out")
     assert time.monotonic() - begin > 9.9, "that was early"
@@ -281,9 +275,24 @@ def test_a_server_that_says_nothing_is_left_after_ten_seconds():
 
 # ---- the chat ----
 
-def join(server, *names):
-    """Members in the order of their names; each has heard of all others."""
-    members = []
+def join_first(server, name):
+    """A member, whom the server knows. Nobody hears of the first of all; of two
+    whose names come at the same time one hears of the other."""
+    first, second = server.connect(), server.connect()
+    with second:
+        first.say(name)
+        second.say("second")
+        if first.sock in select.select([first.sock, second.sock], [], [])[0]:
+            first.hear("second has joined")
+        else:
+            second.hear(f"{name} has joined")
+    first.hear("second has left")
+    return first
+
+
+def join(server, first, *names):
+    """Members in the order of their names; each has heard of the later ones."""
+    members = [join_first(server, first)]
     for name in names:
         member = server.connect()
         member.say(name)
@@ -296,7 +305,6 @@ def join(server, *names):
 def test_members_hear_each_other_and_not_themselves():
     with Serving("chat_server") as server:
         ann, bob, cyd = join(server, "ann", "bob", "cyd")
-        # The first has nobody who would have heard of it.
         with cyd, bob, ann:
             ann.say("hello\r")
             bob.hear("ann: hello")
@@ -437,7 +445,7 @@ def test_garbage_is_refused_line_by_line():
 def say_at_once(server, client, data):
     """The server finds all of it in the kernel: it lingers for a second, in
     which it need not wait for us."""
-    server.signal(signal.SIGSTOP)
+    server.pause()
     client.sock.sendall(data)
     server.signal(signal.SIGCONT)
 

@@ -8,7 +8,8 @@ import os
 import re
 import tempfile
 
-from harness import WEIR_LOAD, Serve, Skip, command, equal, matches, one_line
+from harness import PATIENT, WEIR_LOAD, Serve, Skip, command, command_apart, \
+    equal, matches, one_line
 from harness import run as run_tests
 
 TARGET = "tcp://127.0.0.1:9"
@@ -81,6 +82,7 @@ BAD_RUN = (
     (["--key", "x", TLS], r"--key: 'x' follows no --cert of its own"),
     (["--cert", "a", "--cert", "b", TLS], r"--cert: a client has one"),
     (["--insecure", "--ca", "x", TLS], r"--insecure: .* --ca has no meaning"),
+    (["--insecure", "--crl", "x", TLS], r"--insecure: .* --crl has no meaning"),
     (["--tickets", "off", TLS], r"unknown flag --tickets"),
     (["--resume", "2", "--mode", "crr", TLS], r"--resume: '2' is not off,"),
     (["--resume", "nan", "--mode", "crr", TLS], r"--resume: 'nan' is not"),
@@ -114,6 +116,7 @@ BAD_SERVE = (
     (["--cert", "x", "--key", "y", "--key", "z", TLS], r"--key: 'z' follows"),
     (["--cert", "x"] * 33 + [TLS], r"--cert: more than 32 certificates"),
     (["--cert", "x", "--client-auth", "required", TLS], r"--ca must say"),
+    (["--cert", "x", "--crl", "y", TLS], r"--crl: --ca must say"),
     (["--client-auth", "no", TLS], r"'no' is not optional or required"),
     (["--tickets", "yes", TLS], r"--tickets: 'yes' is not on or off"),
     (["--sni", "x", TLS], r"unknown flag --sni"),
@@ -216,16 +219,38 @@ def test_a_result_that_cannot_be_written_is_no_success():
         one_line(outcome.err, r"could not be written")
 
 
+def test_help_and_version_that_cannot_be_written_are_no_success():
+    if not os.path.exists("/dev/full"):
+        raise Skip("no /dev/full")
+    for words in ("--help", "run --help", "serve --help", "--version",
+                  "--version -v"):
+        for where in (">/dev/full", ">&-"):
+            outcome = command("sh", "-c", f'"$0" {words} {where}', WEIR_LOAD)
+            equal(outcome.status, 1, f"exit status of {words} {where}")
+            one_line(outcome.err, r"standard output could not be written")
+
+
+def test_descriptors_that_are_missing_are_not_taken_for_others():
+    with Serve() as server:
+        for where in (">&-", "<&- >&-"):
+            outcome = command("sh", "-c", f'"$0" -n 10 "$1" {where}',
+                              WEIR_LOAD, server.url)
+            equal(outcome.status, 1, f"exit status with {where}")
+            one_line(outcome.err, r"could not be written: Bad file descriptor")
+        outcome = command("sh", "-c", '"$0" "$@" <&- 2>&-', WEIR_LOAD,
+                          *PATIENT, "-n", "10", server.url)
+        equal((outcome.status, outcome.err), (0, ""), "the outcome")
+        matches(outcome.out, r"VALID")
+
+
 def test_too_many_connections_for_the_ports_are_said():
     if os.geteuid() != 0:
         raise Skip("only root may have a network of its own")
     # The range of ports belongs to the network namespace.
     script = ("echo 60000 60009 >/proc/sys/net/ipv4/ip_local_port_range || "
               'exit 77; exec "$0" "$@"')
-    outcome = command("unshare", "-n", "sh", "-c", script, WEIR_LOAD, "-c",
-                      "11", TARGET)
-    if outcome.status not in (0, 2, 3):
-        raise Skip(f"no network namespace here: {outcome.err.strip()}")
+    outcome = command_apart(script, WEIR_LOAD, "-c", "11", TARGET,
+                            flags=("-n",))
     equal((outcome.status, outcome.out), (2, ""), "the outcome")
     one_line(outcome.err, r"11 connections .* only 10 ephemeral ports")
 
@@ -233,8 +258,8 @@ def test_too_many_connections_for_the_ports_are_said():
 def test_long_flags_do_what_the_short_ones_do():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
         outcome = command(
-            WEIR_LOAD, "run", "--connections", "2", "--duration", "2s",
-            "--pipeline", "2", "--warmup", "50ms", "--interval", "500ms",
+            WEIR_LOAD, "run", *PATIENT, "--connections", "2", "--duration",
+            "2s", "--pipeline", "2", "--warmup", "50ms", "--interval", "500ms",
             "--quiet", f"--json={folder}/x", server.url)
         equal((outcome.status, outcome.out), (0, ""), outcome.err)
         with open(f"{folder}/x", encoding="utf-8") as file:

@@ -2,6 +2,7 @@
 """
 
 import os
+import signal
 import socket
 import subprocess
 
@@ -35,6 +36,30 @@ def test_host_and_guest_take_turns():
         lines_until(program.process.stdout, "guest: ")
         program.process.stdin.close()
         equal(program.process.wait(), 0, "exit status")
+
+
+def test_a_host_whose_wait_is_interrupted_goes_on():
+    with Program(example("epoll_host"), stdin=subprocess.PIPE) as program:
+        for _ in range(20):
+            program.process.stdin.write(b"hello\n")
+            program.process.stdin.flush()
+            lines_until(program.process.stdout, "host: hello")
+            # Its wait ends with EINTR, without a signal that it sees.
+            program.pause()
+            program.signal(signal.SIGCONT)
+            lines_until(program.process.stdout, "guest: ")
+        program.process.stdin.close()
+        equal(program.process.wait(), 0, "exit status")
+
+
+def test_a_guest_has_its_turns_beside_a_busy_host():
+    with (Program("yes") as lines,
+          Program(example("epoll_host"), stdin=lines.process.stdout)
+          as program):
+        told = b""
+        while b"guest: 20 ms" not in told:
+            told += os.read(program.process.stdout.fileno(), 1 << 16)
+            assert len(told) < 8 << 20, "the guest has had no turn"
 
 
 def serve_http(body):

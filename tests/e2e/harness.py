@@ -10,13 +10,16 @@ a limit of time is a guard, far above what a slow machine takes.
 Usage of each script: NAME.py WEIR_LOAD [EXAMPLE...]
 """
 
+import fcntl
 import json
 import os
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 import traceback
 
@@ -35,6 +38,12 @@ PATIENT = ("--timeout", "60s", "--connect-timeout", "60s")
 # at memory want little of that.
 ENV = dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=1:"
            + os.environ.get("ASAN_OPTIONS", ""))
+
+
+# A shell makes what it starts in the background ignore SIGINT, and programs that
+# are started from here would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Skip(Exception):
@@ -108,24 +117,36 @@ def is_asleep(pid):
     waits for a processor does not."""
     tasks = f"/proc/{pid}/task"
     for task in os.listdir(tasks):
-        with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
-            if file.read().rsplit(")", 1)[1].split()[0] != "S":
-                return False
+        try:
+            with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
+                state = file.read().rsplit(")", 1)[1].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a worker of the kernel, which has ended meanwhile
+        if state != "S":
+            return False
     return True
+
+
+def held_bytes(sock):
+    """What the kernel holds of a socket's: unread, and not taken by its peer."""
+    return [struct.unpack("i", fcntl.ioctl(sock, request, bytes(4)))[0]
+            for request in (termios.FIONREAD, termios.TIOCOUTQ)]
 
 
 def fill(server, sock, data_at):
     """Send data_at(position, count) until the server is stalled: it takes no
-    more, and sleeps. How much went in."""
+    more, and sleeps, while nothing moves any more in either direction. How much
+    went in."""
     sock.setblocking(False)
     sent = 0
-    while True:
+    before, held = None, []
+    # A server may also sleep because the kernel is late with what is under way.
+    while not is_asleep(server.process.pid) or held != before:
+        before = held
         while select.select([], [sock], [], 0.3)[1]:
             sent += sock.send(data_at(sent, 1 << 20))
             assert sent < 1 << 30, "the server takes everything"
-        if (is_asleep(server.process.pid)
-                and not select.select([], [sock], [], 0)[1]):
-            break
+        held = held_bytes(sock)
     sock.setblocking(True)
     return sent
 
@@ -170,6 +191,11 @@ class Program:
 
     def signal(self, signum):
         self.process.send_signal(signum)
+
+    def pause(self):
+        """Stop it, until it gets SIGCONT; it stands when this returns."""
+        self.signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def finish(self, limit_s=WAIT_S):
         """Exit status, and what was left to read of both outputs."""
@@ -253,6 +279,23 @@ def command(*args, limit_s=2 * WAIT_S, **options):
                           timeout=limit_s, check=False, **options)
     return Outcome(done.returncode, done.stdout.decode(errors="replace"),
                    done.stderr.decode(errors="replace"))
+
+
+def command_apart(script, *args, flags=("-m",), **options):
+    """A script of the shell in namespaces of its own, which the flags of
+    unshare name. Skips the test, and says why, where there can be none and
+    where the script exits with 77: it may not mount, say."""
+    try:
+        probe = command("unshare", *flags, "true")
+    except FileNotFoundError:
+        raise Skip("unshare is not installed") from None
+    outcome = probe
+    if probe.status == 0:
+        outcome = command("unshare", *flags, "sh", "-c", script, *args,
+                          **options)
+    if probe.status != 0 or outcome.status == 77:
+        raise Skip("no namespaces of a test's own: " + outcome.err.strip())
+    return outcome
 
 
 def load(*args, **options):

@@ -10,6 +10,8 @@ import select
 import socket
 import time
 
+from doors import has_unsent
+
 LARGEST = 1 << 20
 KEYS = 40
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -111,18 +113,19 @@ def differ(found, wanted, position):
 class Conversation:
     """A connection, and what was said on it."""
 
-    def __init__(self, address, limit_s):
+    def __init__(self, door, limit_s, chance):
         self.limit_s = limit_s
         self.begun = self.used = time.monotonic()
         self.received = 0
         self.said = 0  # bytes to be sent in this exchange
         try:
-            self.sock = socket.create_connection(address, limit_s)
+            self.sock = door.enter(door.connect(limit_s), chance)
+        except TimeoutError as error:
+            raise Late(f"connect: nothing within {limit_s} s") from error
         except OSError as error:
             raise Fault(f"connect: {error!r} after "
                         f"{time.monotonic() - self.begun:.1f} s") from error
         self.sock.setblocking(False)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def exchange(self, data, wanted, piece, ends=None):
         """Send data in pieces, hear what is wanted; how long that took. ends
@@ -145,7 +148,7 @@ class Conversation:
     def tell(self, state, data, wanted):
         return (f"when {state['sent']} of {len(data)} bytes were sent and "
                 f"{state['got']} of {len(wanted)} had come, on "
-                f"{self.sock.getsockname()[0]}:{self.sock.getsockname()[1]} "
+                f"{self.sock.getsockname()!r} "
                 f"after {self.received} bytes and "
                 f"{time.monotonic() - self.begun:.1f} s")
 
@@ -158,8 +161,8 @@ class Conversation:
             if ends == HALF_CLOSE and not sending and not state["half"]:
                 self.sock.shutdown(socket.SHUT_WR)
                 state["half"] = True
-            poller.register(self.sock, select.POLLIN |
-                            (select.POLLOUT if sending else 0))
+            poller.register(self.sock.fileno(), select.POLLIN | (
+                select.POLLOUT if sending or has_unsent(self.sock) else 0))
             left = deadline - time.monotonic()
             if left <= 0 or not poller.poll(left * 1000):
                 raise Late(f"no answer within {self.limit_s} s")
@@ -207,8 +210,8 @@ class Client:
     """An honest client: an old connection, which lives as long as it does,
     and others that come and go."""
 
-    def __init__(self, address, dialect, number, chance, limit_s):
-        self.address = address
+    def __init__(self, door, dialect, number, chance, limit_s):
+        self.door = door
         self.chance = chance
         self.limit_s = limit_s
         self.dialect = DIALECTS[dialect](chance, number)
@@ -216,7 +219,7 @@ class Client:
         self.byte_count = 0
 
     def connect(self):
-        return Conversation(self.address, self.limit_s)
+        return Conversation(self.door, self.limit_s, self.chance)
 
     def talk(self, conversation, ends=None):
         """One exchange; how long it took."""
@@ -254,9 +257,11 @@ class Client:
         for _ in range(exchanges):
             if self.chance.randrange(4) == 0:
                 told(self.talk_on_old())
+                if time.monotonic() - conversation.used > IDLE_S:
+                    # Whether the server still wants it is its own matter.
+                    conversation.close()
+                    return
             told(self.talk(conversation))
-            if time.monotonic() - conversation.used > IDLE_S:
-                break
         self.leave(conversation)
 
     def close(self):
@@ -265,3 +270,55 @@ class Client:
         elif self.old:
             self.old.close()
         self.old = None
+
+
+class DatagramClient:
+    """The same over UDP. A datagram may be lost, and is then sent again; what
+    comes is one that was sent."""
+
+    def __init__(self, door, _dialect, number, chance, limit_s):
+        self.name = f"{number}-{chance.getrandbits(64):x}-".encode()
+        self.chance = chance
+        self.limit_s = limit_s
+        self.byte_count = 0
+        self.sent = {}  # the hash of each, by its name: an answer may be late
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.settimeout(0.2)
+        self.sock.connect(door.address)
+
+    def exchange(self):
+        deadline = time.monotonic() + self.limit_s
+        number = str(len(self.sent)).encode()
+        data = (self.name + number + b" " + self.chance.randbytes(
+            size_by_chance(self.chance, 1 << 15)))
+        self.sent[self.name + number] = hash(data)
+        while time.monotonic() < deadline:
+            try:
+                self.sock.send(data)
+                while (found := self.sock.recv(65536)) != data:
+                    self.look(found)
+                return len(data)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                raise Fault(f"a datagram: {error!r}") from error
+        raise Late(f"no answer to a datagram within {self.limit_s} s")
+
+    def look(self, found):
+        """A late or second answer is whole, too."""
+        if hash(found) != self.sent.get(found.partition(b" ")[0]):
+            raise Fault(f"a datagram that was not sent: {found[:32]!r}")
+
+    def converse(self, exchanges, told):
+        for _ in range(exchanges):
+            began = time.monotonic()
+            self.byte_count += self.exchange()
+            told(time.monotonic() - began)
+
+    def close(self):
+        self.sock.close()
+
+
+def client_of(door, *args):
+    """An honest client of what is behind the door."""
+    return (DatagramClient if door.is_datagram else Client)(door, *args)

@@ -344,6 +344,25 @@ def test_each_bad_certificate_has_its_reason():
             fails(*trust, server.url, phase="tls", code=code)
 
 
+def test_lists_of_revocations():
+    trust = ("--ca", matrix("trusted.pem"), "--sni", "localhost")
+    lists = ("--crl", matrix("with.listed.crl"))
+    good = ("--cert", matrix("listed.pem"), "--key", matrix("listed.key"))
+    bad = ("--cert", matrix("listed-revoked.pem"), "--key",
+           matrix("listed-revoked.key"))
+    with Serving(*good) as server:
+        loaded("-n", "10", *trust, *lists, server.url)
+        fails(*trust, "--crl", matrix("authority.crl"), server.url, phase="tls",
+              code="WEIR_ETLSNOCRL")
+    with Serving(*bad) as server:
+        loaded("-n", "10", *trust, server.url)
+        fails(*trust, *lists, server.url, phase="tls", code="WEIR_ETLSREVOKED")
+    with Serving(*good, *trust[:2], *lists) as server:
+        loaded("-n", "10", *trust, *good, server.url)
+        fails(*trust, "--tls-max", "1.2", *bad, server.url, phase="tls",
+              code="WEIR_ETLSALERT")
+
+
 def test_a_name_that_is_not_the_certificates():
     with Serving(*ECDSA) as server:
         fails(*TRUST, "--sni", "elsewhere.example", server.url, phase="tls",
@@ -394,7 +413,7 @@ def test_nobody_listens():
 
 def test_a_server_that_never_shakes_hands():
     with Server(drain) as server:
-        fails(*TRUST, "--connect-timeout", "1s",
+        fails(*TRUST, "--connect-timeout", "5s",
               server.url.replace("tcp:", "tls:"), phase="tls",
               code="WEIR_ETLSTIMEOUT")
 

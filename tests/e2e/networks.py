@@ -235,7 +235,7 @@ def test_the_other_family_answers_where_one_is_a_black_hole():
 def test_weir_load_is_not_held_up_by_a_black_hole():
     with Machine(drop("ipv6", "1024-65535")) as machine, \
             Serving(machine, WEIR_LOAD, "serve", "tcp://localhost:0") as server:
-        outcome = machine.run(WEIR_LOAD, "run", "-c", "4", "-n", "100",
+        outcome = machine.run(WEIR_LOAD, "run", *PATIENT, "-c", "4", "-n", "100",
                               f"tcp://localhost:{server.port}")
         equal((outcome.status, outcome.err), (0, ""), "run")
 

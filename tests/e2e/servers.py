@@ -37,9 +37,11 @@ class Server:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def stop_listening(self):
-        # Closing alone does not wake a thread that is inside accept().
+        # Closing alone does not wake a thread that is inside accept(). It must
+        # have left that: another server may get the number of the descriptor.
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.listener.close()
 
     def accept(self):
@@ -63,10 +65,13 @@ class Server:
             connection.close()
 
 
+reservations = []  # sockets that live as long as this process
+
+
 def free_port():
     """A port for a server that has to be told one, free for TCP and UDP. It is
     below those that the kernel chooses, so that no connection takes it before
-    the server does."""
+    the server does. No test beside gets it: a name is bound for each."""
     with open("/proc/sys/net/ipv4/ip_local_port_range",
               encoding="ascii") as file:
         chosen = int(file.read().split()[0])
@@ -76,6 +81,9 @@ def free_port():
                 socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind(("127.0.0.1", port))
             socket.create_server(("127.0.0.1", port)).close()
+            reservation = socket.socket(socket.AF_UNIX)
+            reservation.bind(f"\0weir-e2e-port-{port}")
+            reservations.append(reservation)
             return port
     raise AssertionError("no port is free")
 

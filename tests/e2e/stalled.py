@@ -1,4 +1,4 @@
-"""Servers beside a thousand clients that send and never read.
+"""Servers beside clients that send and never read, a thousand or some hundreds.
 
 Each echo example gets clients that push until nobody takes any more, and then
 nothing: 50 honest ones beside them must all be answered, and so must a new one,
@@ -22,6 +22,7 @@ HONEST = 50
 ROUNDS = 20  # exchanges of each honest client
 
 CLIENTS = int(os.environ.get("STALLED_CLIENTS", "1000"))
+STOP_CLIENTS = min(CLIENTS, 200)  # their number changes nothing in a stop
 MOST_BYTES = 3 << 20  # that one client sends
 QUIET_S = 0.5         # after so long without a byte taken they are stalled
 PUSH_S = 15           # and none pushes for longer than this
@@ -103,7 +104,10 @@ def serve_honest(address):
 
 
 def p99_text(address):
-    """What weir-load finds for as many, in words; no test depends on it."""
+    """What weir-load finds for as many, in words; no test depends on it, so
+    that it is for those who ask for a number of clients."""
+    if "STALLED_CLIENTS" not in os.environ:
+        return "not measured"
     url = f"tcp://{address[0]}:{address[1]}"
     result = load_json("-c", str(HONEST), "-d", "2s", "-w", "200ms", url)[1]
     p99 = result["latency"]["service"]["percentiles"]["99"]
@@ -148,7 +152,7 @@ def test_streams_serve_others_beside_a_thousand_stalled_clients():
 def stop_beside_stalled(*flags):
     raise_fd_limit()
     with Serve("--grace", f"{GRACE_S}s", *flags, may_complain=True) as server:
-        socks = stall(server.address, CLIENTS)
+        socks = stall(server.address, STOP_CLIENTS)
         push_until_stalled(socks)
         start = time.monotonic()
         server.signal(signal.SIGTERM)

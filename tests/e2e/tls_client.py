@@ -15,8 +15,9 @@ from harness import ENV, WAIT_S, Skip, equal, matches, run
 from servers import Server
 from tls_ends import (AUTHORITY, BULK, EXPORT, KEY_UPDATE, KEYS, VERSIONS, chain,
                       converse, crawling_to, exported, gnutls_serv, key, nginx,
-                      openssl_version, pass_on, python_context, s_server,
-                      scratch, send_behind, text_of, weir_client)
+                      openssl_version, pass_on, python_context, python_server,
+                      read_all, s_server, scratch, send_behind, text_of,
+                      weir_client)
 
 SMALL = text_of(100_000)
 FLOW = 16 << 20
@@ -35,33 +36,6 @@ def end_well(weir):
 
 
 # ---- servers of Python ----
-
-def python_server(serve, version=None, name="good", **settings):
-    """Calls serve(tls) for each connection, whose end it seals or not."""
-    context = python_context(version, server=True, name=name)
-    for field, value in settings.items():
-        if callable(getattr(context, field)):
-            getattr(context, field)(value)
-        else:
-            setattr(context, field, value)
-
-    def work(connection, _number):
-        with contextlib.suppress(ssl.SSLError):
-            with context.wrap_socket(connection, server_side=True,
-                                     suppress_ragged_eofs=False) as tls:
-                serve(tls)
-
-    return Server(work)
-
-
-def read_all(tls):
-    """Up to the peer's close_notify."""
-    data = bytearray()
-    with contextlib.suppress(ssl.SSLZeroReturnError):
-        while part := tls.recv(1 << 16):
-            data += part
-    return bytes(data)
-
 
 def echo(tls):
     with contextlib.suppress(ssl.SSLZeroReturnError):
@@ -548,6 +522,19 @@ def test_bytes_that_come_one_at_a_time_are_understood():
                     pass_on(server, weir, SMALL[:3000])
                     end_input(weir)
                     end_well(weir)
+
+
+def test_a_ticket_in_several_records_is_understood():
+    # It holds the certificate of the client, and the server's records are small.
+    with s_server("good", "-tls1_3", "-max_send_frag", "512", "-verify", "1",
+                  "-CAfile", chain(AUTHORITY)) as (server, port):
+        with weir_client(port, f"cert={chain('good')}",
+                         f"key={key('good')}") as weir:
+            weir.hear_open()
+            pass_on(server, weir, SMALL)
+            pass_on(weir, server, SMALL)
+            end_input(weir)
+            end_well(weir)
 
 
 # ---- resumption ----

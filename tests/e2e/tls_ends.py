@@ -82,15 +82,30 @@ def refuse_without_tls(line):
 class Weir(Program):
     """tls_peer, whose reports are its standard error."""
 
-    def hear(self, pattern):
-        """Its next report, which must be this one."""
+    def report(self):
         line = read_line(self.process.stderr)
         refuse_without_tls(line)
+        return line
+
+    def hear(self, pattern):
+        """Its next report, which must be this one."""
+        line = self.report()
         matches(line, pattern, "the report")
         return line
 
     def hear_open(self, version="1.3", **facts):
-        line = self.hear(rf"^open TLSv{re.escape(version)} ")
+        return self.judge_open(self.report(), version, facts)
+
+    def hear_end_and_open(self, version, **facts):
+        """The end of one connection and the next one's opening, for which the
+        client does not wait: their reports have no order."""
+        end, opening = sorted(self.report() for _ in range(2))
+        matches(end, r"^end ok$", "the report of the end")
+        self.judge_open(opening, version, facts)
+
+    @staticmethod
+    def judge_open(line, version, facts):
+        matches(line, rf"^open TLSv{re.escape(version)} ", "the report")
         for name, value in facts.items():
             matches(line, rf" {name}={re.escape(str(value))}( |$)", "the facts")
         return line
@@ -123,10 +138,10 @@ class WeirServer(Weir):
             super().__exit__(kind, *rest)
 
 
-def weir_client(port, *settings, authority=AUTHORITY, **options):
+def weir_client(port, *settings, authority=AUTHORITY, mode="talk", **options):
     """weir as the client, joined with pipes."""
     options.setdefault("stdin", subprocess.PIPE)
-    return Weir(TLS_PEER, "talk", str(port), f"ca={chain(authority)}",
+    return Weir(TLS_PEER, mode, str(port), f"ca={chain(authority)}",
                 *settings, **options)
 
 
@@ -271,6 +286,11 @@ def gnutls_cli(port, *flags, version=None, authority=AUTHORITY):
                    "localhost", stdin=subprocess.PIPE)
 
 
+# gnutls-cli connects again, with its session; by TLS 1.3 it has one when the
+# server's ticket has come, for which it does not wait by itself.
+RESUME = ("--resume", "--waitresumption")
+
+
 def listens(port):
     """Asks the kernel: a connection to try with would be one too many."""
     with open("/proc/net/tcp", encoding="ascii") as file:
@@ -283,6 +303,33 @@ def wait_for_port(port, program):
         with contextlib.suppress(subprocess.TimeoutExpired):
             program.process.wait(0.02)
             raise AssertionError(f"it ended: {program.finish()}")
+
+
+def python_server(serve, version=None, name="good", **settings):
+    """Calls serve(tls) for each connection, whose end it seals or not."""
+    context = python_context(version, server=True, name=name)
+    for field, value in settings.items():
+        if callable(getattr(context, field)):
+            getattr(context, field)(value)
+        else:
+            setattr(context, field, value)
+
+    def work(connection, _number):
+        with contextlib.suppress(ssl.SSLError):
+            with context.wrap_socket(connection, server_side=True,
+                                     suppress_ragged_eofs=False) as tls:
+                serve(tls)
+
+    return Server(work)
+
+
+def read_all(tls):
+    """Up to the peer's close_notify."""
+    data = bytearray()
+    with contextlib.suppress(ssl.SSLZeroReturnError):
+        while part := tls.recv(1 << 16):
+            data += part
+    return bytes(data)
 
 
 @contextlib.contextmanager

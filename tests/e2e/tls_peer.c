@@ -5,14 +5,15 @@
  * As a server it gives each client its bytes back (echo), or the body of each
  * of its HTTP requests (http), or joins one client with standard input and
  * output (take); talk does that as a client. The end of standard input ends the
- * writing side alone. Standard error tells of each connection:
+ * writing side alone. As a client put writes a MiB and closes, without a look
+ * at what the server sends. Standard error tells of each connection:
  *
  *     open TLSv1.3 TLS_AES_128_GCM_SHA256 alpn=h2 name=localhost resumed=0 ...
  *     end ok                        or   end WEIR_ETLSTRUNCATED: ...
  *     failed WEIR_ETLSALERT: ...    the handshake
  *
  * Usage: tls_peer echo|http|take PORT [SETTING=VALUE...]
- *        tls_peer talk PORT [SETTING=VALUE...]
+ *        tls_peer talk|put PORT [SETTING=VALUE...]
  * Settings: cert, key, ca (files), alpn, name, host, auth (optional, required),
  * id (CHAIN:KEY, another certificate), min and max (2, 3), strict=1, tickets (a
  * file of keys or "none"), first (a text: ask this before, and resume),
@@ -31,6 +32,7 @@
 #define IDENTITIES_MAX 4
 #define KEYS_MAX       192
 #define PIECE          65536u
+#define PUT_BYTES      (1u << 20)
 
 struct peer {
     weir_loop *loop;
@@ -382,6 +384,28 @@ static int talk(weir_loop *loop, void *arg)
     return error;
 }
 
+static int put(weir_loop *loop, void *arg)
+{
+    static uint8_t bytes[PUT_BYTES];
+    weir_reader *reader;
+    weir_writer *writer;
+    const int error = open_to(loop, arg, &reader, &writer);
+
+    if (error < 0) {
+        return error;
+    }
+    weir_transport *t = weir_writer_get_transport(writer);
+    report_open(t);
+    for (size_t i = 0; i < PUT_BYTES; i++) {
+        bytes[i] = (uint8_t)(i % 251);
+    }
+    check(weir_writer_write(writer, bytes, PUT_BYTES), "write");
+    weir_writer_close(writer);
+    report_end(t, weir_writer_wait_closed(writer));
+    weir_writer_unref(writer);
+    return 0;
+}
+
 /* ---- the command line ---- */
 
 static void read_keys(struct peer *peer, const char *path)
@@ -481,7 +505,8 @@ int main(int argc, char **argv)
                         .port = (uint16_t)(argc > 2 ? atoi(argv[2]) : 0),
                         .options = {.size = sizeof(peer.options)},
                         .tls = {.size = sizeof(peer.tls)}};
-    const bool is_client = strcmp(peer.mode, "talk") == 0;
+    const bool puts = strcmp(peer.mode, "put") == 0;
+    const bool is_client = puts || strcmp(peer.mode, "talk") == 0;
     char text[256];
 
     for (int i = 3; i < argc; i++) {
@@ -494,7 +519,7 @@ int main(int argc, char **argv)
     if (error < 0) {
         errx(1, "%s: %s", weir_err_name(error), text);
     }
-    error = weir_run(NULL, is_client ? talk : serve, &peer);
+    error = weir_run(NULL, puts ? put : is_client ? talk : serve, &peer);
     weir_tls_context_unref(peer.tls.context);
     return error < 0;
 }

@@ -178,7 +178,7 @@ static ssize_t end_recv(struct fake_end *end, void *buf, size_t len)
     if (fin_arrived(end)) {
         return 0;
     }
-    if (end->err != 0) {
+    if (end->err != 0 && !end->err_is_taken) {
         int err = end->err;
         end->err = 0;
         return -err;
@@ -212,6 +212,7 @@ static ssize_t send_to_gone(struct fake_end *end, size_t len)
 {
     size_t taken = (size_t)wr_min_u64(len, end->other->in.size);
     end->dead = true;
+    end->lost = (uint32_t)taken;
     end->err = fin_arrived(end) ? EPIPE : ECONNRESET;
     end->taken += taken;
     return (ssize_t)taken;
@@ -278,9 +279,10 @@ uint32_t fake_end_poll(const struct fake_end *end)
 uint32_t fake_end_unacked(const struct fake_end *end)
 {
     if (end->dead || end->other->gone) {
-        return 0;
+        return end->lost;
     }
-    return end->other->in.len - pipe_arrived(&end->other->in);
+    const bool fin_waits = end->write_shut && !fin_arrived(end->other);
+    return end->other->in.len - pipe_arrived(&end->other->in) + fin_waits;
 }
 
 int fake_end_shutdown(struct fake_end *end, int how)
@@ -302,6 +304,7 @@ void fake_end_reset(struct fake_end *end)
 {
     struct fake_end *other = end->other;
     if (!end->dead && !other->gone && !other->dead) {
+        other->lost = fake_end_unacked(other);
         /* Bytes that had not arrived are lost with the sender's queue. Those
          * of a Unix socket have none to wait in. */
         other->in.fin = fin_arrived(other);

@@ -45,20 +45,41 @@ int32_t fake_disk_read(const struct fake_file *file, void *buf, size_t len,
     return (int32_t)most;
 }
 
-int wr_sys_fstat(int fd, struct stat *ret)
+int wr_sys_stat_known(int fd, struct statx *ret)
 {
-    const struct fake_file *file = fake_file_get(fd, "fstat");
+    const struct fake_file *file = fake_file_get(fd, "statx");
     memset(ret, 0, sizeof(*ret));
-    ret->st_mode = file->kind == FAKE_DISK ? S_IFREG | 0600 : S_IFSOCK | 0600;
-    ret->st_size = (off_t)file->disk_size;
+    ret->stx_mode = file->kind == FAKE_DISK ? S_IFREG | 0600 : S_IFSOCK | 0600;
+    ret->stx_size = file->disk_size;
     return 0;
 }
 
-int wr_sys_is_cached(int fd, uint64_t offset, size_t len)
+/* A part of it may be on its way from the device. */
+int64_t wr_sys_cached_bytes(int fd, uint64_t offset, size_t len, uint64_t size,
+                            bool *is_told)
 {
-    const struct fake_file *file = fake_file_get(fd, "cachestat");
-    return offset + len <= file->disk_size &&
-           !fake_chance(fake.options.permille[FAKE_COLD]);
+    const struct fake_file *file = fake_file_get(fd, "mincore");
+    wr_assert(offset < size && len <= size - offset);
+    if (offset >= file->disk_size) {
+        return 0;
+    }
+    const uint64_t most = wr_min_u64(len, file->disk_size - offset);
+    if (fake_chance(fake.options.permille[FAKE_COLD])) {
+        return 0;
+    }
+    *is_told = true;
+    fake.stats.looked_up_bytes += len;
+    return fake_chance(fake.options.permille[FAKE_COLD])
+               ? (int64_t)fake_random(most)
+               : (int64_t)most;
+}
+
+int64_t wr_sys_read_cached(int fd, void *buf, size_t len, uint64_t offset)
+{
+    if (fake_chance(fake.options.permille[FAKE_COLD])) {
+        return -EAGAIN;
+    }
+    return fake_disk_read(fake_file_get(fd, "read"), buf, len, offset);
 }
 
 /* Takes what there is room for: 0 or more, or a negative error. */

@@ -84,6 +84,7 @@ struct fake_stats {
     uint64_t receives;
     uint64_t cancels;
     uint64_t closes;
+    uint64_t looks; /* system calls that ask how long a queue is */
     uint64_t polls;
     uint64_t reads;
     uint64_t timeouts;
@@ -103,6 +104,8 @@ struct fake_stats {
     uint64_t sendfiles_short;
     uint64_t sendfiles_full;
     uint64_t disk_reads; /* by the ring, with bytes */
+    /* Of files, in what the cache was asked of. */
+    uint64_t looked_up_bytes;
     /* Of pipes: reads with bytes, writes, those without room, and those
      * without a reader. */
     uint64_t fifo_reads;
@@ -264,6 +267,8 @@ size_t fake_peer_readable(const struct fake_peer *peer);
 void fake_peer_urge(struct fake_peer *peer, uint32_t count);
 void fake_peer_shutdown(struct fake_peer *peer);
 void fake_peer_reset(struct fake_peer *peer);
+/* Resets at the moment in which a send takes the error: it completes late. */
+void fake_peer_reset_send(struct fake_peer *peer);
 /* True when weir's side has closed its descriptor. */
 bool fake_peer_is_alone(const struct fake_peer *peer);
 /* The peer's own port, and that of weir's side. */

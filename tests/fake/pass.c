@@ -3,8 +3,8 @@
  *
  * What can be passed stands for a number, its token, and for nothing else. On
  * its way a descriptor is that number; a receive with room for it opens a new
- * one. As in the kernel a receive ends before a second batch, there is room for
- * some more than were asked for, and what finds none is lost.
+ * one. As in the kernel a receive ends before a second batch, and what finds no
+ * room in the table is lost.
  */
 #include "tests/fake/world.h"
 #include "uring/sys.h"
@@ -12,9 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Room that the kernel may have beyond the descriptors that are asked for. */
-#define SPARE_MAX 82u
 
 int fake_token_open(uint64_t token)
 {
@@ -72,11 +69,9 @@ struct fake_batch *fake_batch_of(const struct fake_op *op)
 }
 
 /* Opens the descriptors of a batch for which there is room. */
-static void install(struct fake_batch *batch, uint32_t most,
-                    struct wr_passed *ret)
+static void install(struct fake_batch *batch, struct wr_passed *ret)
 {
-    const uint32_t room = most + (uint32_t)fake_random(SPARE_MAX + 1);
-    while (ret->count < batch->count && ret->count < room &&
+    while (ret->count < batch->count &&
            !fake_chance(fake.options.permille[FAKE_NO_FD])) {
         const int fd = fake_token_open(batch->tokens[ret->count]);
         if (fd < 0) {
@@ -89,7 +84,7 @@ static void install(struct fake_batch *batch, uint32_t most,
 }
 
 int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
-                        uint32_t most, struct wr_passed *ret)
+                        struct wr_passed *ret)
 {
     struct fake_file *file = fake_file_get(fd, "recvmsg");
     struct fake_batch *batch = NULL;
@@ -117,7 +112,7 @@ int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
         }
     }
     if (batch) {
-        install(batch, most, ret);
+        install(batch, ret);
     }
     fake.stats.received_bytes += (uint64_t)total;
     fake_trace("recvmsg fd=%d vectors=%u = %d, %u descriptors", fd, count,

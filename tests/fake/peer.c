@@ -135,6 +135,12 @@ void fake_peer_reset(struct fake_peer *peer)
     fake_end_reset(end_of(peer));
 }
 
+void fake_peer_reset_send(struct fake_peer *peer)
+{
+    fake_end_reset(end_of(peer));
+    end_of(peer)->other->err_is_taken = true;
+}
+
 bool fake_peer_is_alone(const struct fake_peer *peer)
 {
     return ((const struct fake_end *)(const void *)peer)->other->gone;

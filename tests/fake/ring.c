@@ -174,6 +174,13 @@ static bool is_due(const struct wr_ring *ring, struct fake_op *op)
     if (op->held_to_tick > ring->tick || !fake_op_is_ready(op)) {
         return false;
     }
+    if (!op->judged && op->file->end && op->file->end->err_is_taken &&
+        (op->sqe.opcode == IORING_OP_SEND ||
+         op->sqe.opcode == IORING_OP_SENDMSG)) {
+        op->judged = true; /* it has the error, and tells of it late */
+        op->held_to_tick = ring->tick + 1;
+        return false;
+    }
     if (!op->judged) {
         op->judged = true;
         if (fake_chance(fake.options.permille[FAKE_DELAY])) {
@@ -226,6 +233,13 @@ struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring)
 uint32_t wr_ring_unsubmitted(const struct wr_ring *ring)
 {
     return ring->sq_len;
+}
+
+struct io_uring_sqe *wr_ring_unsubmitted_at(struct wr_ring *ring,
+                                            uint32_t index)
+{
+    wr_assert(index < ring->sq_len);
+    return &ring->sq[index];
 }
 
 bool fake_ring_names_fd(const struct wr_ring *ring, int fd)
@@ -388,9 +402,14 @@ void wr_ring_enable_eventfd(struct wr_ring *ring, bool enable)
     (void)ring, (void)enable;
 }
 
+bool wr_ring_has_completions(const struct wr_ring *ring)
+{
+    return ring->cq_len > 0 || ring->backlog_len > 0 || ring->more;
+}
+
 bool wr_ring_has_work(const struct wr_ring *ring)
 {
-    return ring->cq_len > 0 || wr_ring_unsubmitted(ring) > 0;
+    return wr_ring_has_completions(ring) || wr_ring_unsubmitted(ring) > 0;
 }
 
 bool wr_ring_handle_overflow(struct wr_ring *ring)

@@ -453,6 +453,7 @@ int wr_sys_flags(int fd)
 int wr_sys_outq(int fd)
 {
     const struct fake_file *file = fake_file_get(fd, "SIOCOUTQ");
+    fake.stats.looks++;
     if (file->kind != FAKE_STREAM) {
         return -ENOTCONN;
     }
@@ -462,6 +463,10 @@ int wr_sys_outq(int fd)
 int wr_sys_inq(int fd)
 {
     const struct fake_file *file = fake_file_get(fd, "SIOCINQ");
+    fake.stats.looks++;
+    if (file->fifo) {
+        return (int)fake_fifo_len(file->fifo);
+    }
     if (file->kind != FAKE_STREAM) {
         return -ENOTCONN;
     }
@@ -570,6 +575,11 @@ int wr_sys_block_signal(int signum, bool block)
         fake.signals_blocked &= ~bit;
     }
     return before;
+}
+
+void wr_sys_drop_signal(int signum)
+{
+    fake.signals_pending &= ~(UINT64_C(1) << (signum - 1));
 }
 
 int wr_sys_identify(int fd, struct wr_file_id *ret)

@@ -270,15 +270,17 @@ struct fake_end {
     struct fake_conn *conn;
     struct fake_end *other;
     struct fake_pipe in;
-    uint64_t taken;   /* bytes that sends have handed over */
-    uint64_t given;   /* and receives have given */
-    int err;          /* positive, told once */
-    bool dead;        /* the connection is no more */
-    bool unnamed;     /* and has no addresses: its owner has reset it */
-    bool read_shut;   /* by its owner */
-    bool write_shut;  /* by its owner */
-    bool gone;        /* its owner has closed it */
-    bool established; /* false while connecting */
+    uint64_t taken;    /* bytes that sends have handed over */
+    uint64_t given;    /* and receives have given */
+    int err;           /* positive, told once */
+    uint32_t lost;     /* bytes and a FIN that a reset has kept from arriving */
+    bool err_is_taken; /* by the send in flight, which has not completed */
+    bool dead;         /* the connection is no more */
+    bool unnamed;      /* and has no addresses: its owner has reset it */
+    bool read_shut;    /* by its owner */
+    bool write_shut;   /* by its owner */
+    bool gone;         /* its owner has closed it */
+    bool established;  /* false while connecting */
     struct fake_addr local;
 };
 

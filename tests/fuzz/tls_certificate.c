@@ -7,6 +7,7 @@
  *     tests/fuzz/fuzz-tls-certificate CORPUS
  */
 #include "lib/tls/constraint.h"
+#include "lib/tls/crl.h"
 #include "lib/tls/verdict.h"
 #include "lib/tls/verify.h"
 
@@ -51,6 +52,22 @@ static void fuzz_read(const uint8_t *data, size_t size)
     }
 }
 
+/* As a list of revocations; its numbers are found on it. */
+static void fuzz_list(const uint8_t *data, size_t size)
+{
+    const struct wr_tls_der all = {.data = data, .size = size};
+    struct wr_tls_crl crl;
+
+    if (!wr_tls_crl_read(&crl, all)) {
+        fuzz_expect_within(&crl.issuer, data, size);
+        fuzz_expect_within(&crl.entries, data, size);
+        if (wr_tls_crl_sort(&crl) == 0) {
+            wr_ignore(wr_tls_crl_has(&crl, all));
+        }
+        wr_tls_crl_fini(&crl);
+    }
+}
+
 /* The names of a certificate under the constraints that it has itself. */
 static void fuzz_constrain(const uint8_t *data, size_t size)
 {
@@ -63,8 +80,9 @@ static void fuzz_constrain(const uint8_t *data, size_t size)
 }
 
 /* All links are good but those that begin with this bit. */
-static struct wr_tls_link fuzz_link(void *user, const struct wr_tls_x509 *child,
-                                    const struct wr_tls_x509 *issuer)
+static struct wr_tls_reason fuzz_link(void *user,
+                                      const struct wr_tls_x509 *child,
+                                      const struct wr_tls_x509 *issuer)
 {
     uint8_t *bits = user;
     const bool is_good = *bits & 1;
@@ -73,8 +91,7 @@ static struct wr_tls_link fuzz_link(void *user, const struct wr_tls_x509 *child,
     if (child->der.size == 0 || issuer->der.size == 0) {
         abort();
     }
-    return (struct wr_tls_link){
-        .reason = {.err = is_good ? 0 : WEIR_ETLSBADCERT, .text = "is bad"}};
+    return (struct wr_tls_reason){is_good ? 0 : WEIR_ETLSBADCERT, "is bad"};
 }
 
 /* A certificate as a chain of @count, and as the only anchor where there is
@@ -82,13 +99,16 @@ static struct wr_tls_link fuzz_link(void *user, const struct wr_tls_x509 *child,
 static void fuzz_judge(const uint8_t *data, size_t size, uint32_t count,
                        const struct wr_tls_trust *trust)
 {
+    struct wr_tls_verdict verdict;
+    uint8_t bits = data[size - 1];
     const struct wr_tls_policy policy = {
         .rules = {.now = 1700000000},
         .hostname = "localhost",
         .trust = trust,
+        .link = fuzz_link,
+        .revoked = bits & 2 ? fuzz_link : NULL,
+        .user = &bits,
     };
-    struct wr_tls_verdict verdict;
-    uint8_t bits = data[size - 1];
 
     wr_tls_verdict_init(&verdict, wr_default_allocator());
     for (uint32_t i = 0; i < count; i++) {
@@ -97,9 +117,8 @@ static void fuzz_judge(const uint8_t *data, size_t size, uint32_t count,
         }
     }
     wr_ignore(wr_tls_verify_issuer(&policy, &verdict, 0));
-    const bool is_accepted =
-        wr_tls_verify_plain(&policy, &verdict) ||
-        wr_tls_verify_search(&policy, &verdict, fuzz_link, &bits);
+    const bool is_accepted = wr_tls_verify_plain(&policy, &verdict) ||
+                             wr_tls_verify_search(&policy, &verdict);
     if (is_accepted != (verdict.err == 0)) {
         abort();
     }
@@ -124,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_read(data, size);
     if (size > 0) {
+        fuzz_list(data, size);
         wr_ignore(wr_tls_certificate_is_for(data, size, "localhost"));
         fuzz_constrain(data, size);
         fuzz_judge_all(data, size);

@@ -11,23 +11,28 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void check(struct wr_tls_hello_part part, const uint8_t *data,
+                  size_t size)
+{
+    if (part.data &&
+        (part.data < data || part.data + part.size > data + size)) {
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct wr_tls_hello_name name = {.data = NULL};
+    struct wr_tls_hello hello;
     if (!data) {
         return 0;
     }
     for (int i = 0; i < 2; i++) {
-        if (wr_tls_hello_has_extended_secret(data, size, i == 0) &&
+        if (wr_tls_hello_read(data, size, i == 0, &hello) &&
             !wr_tls_hello_is_whole(data, size)) {
             abort();
         }
-    }
-    if (wr_tls_hello_read(data, size, &name) == WR_TLS_HELLO_TICKET &&
-        name.data &&
-        (name.data < data || name.data + name.len > data + size ||
-         name.len == 0)) {
-        abort();
+        check(hello.name, data, size);
+        check(hello.protocols, data, size);
     }
     return 0;
 }

@@ -78,10 +78,11 @@ void sim_limit(struct sim_conn *conn)
                                    .write_stall_ns = random_time(),
                                    .close_ns = random_time(),
                                    .linger_ns = random_time()};
-    conn->limits_seen |= (limits.idle_ns ? SIM_LIMIT_IDLE : 0u) |
-                         (limits.read_ns ? SIM_LIMIT_READ : 0u) |
-                         (limits.write_stall_ns ? SIM_LIMIT_STALL : 0u) |
-                         (limits.close_ns ? SIM_LIMIT_CLOSE : 0u);
+    conn->limits_seen |=
+        (limits.idle_ns ? SIM_LIMIT_IDLE : 0u) |
+        (limits.read_ns ? SIM_LIMIT_READ : 0u) |
+        (limits.write_stall_ns ? SIM_LIMIT_STALL : 0u) |
+        (limits.close_ns || limits.linger_ns ? SIM_LIMIT_CLOSE : 0u);
     int64_t high =
         fake_chance(300) ? WEIR_DEFAULT : (int64_t)fake_random(sim.unit * 4u);
     int64_t low = fake_chance(500) || high == WEIR_DEFAULT

@@ -5,14 +5,16 @@
  * on until no failure is reached any more; once with that one allocation
  * failing alone and once with all later ones. Every promise of the simulation
  * holds as before: an error may be reported, nothing may be lost or leaked.
+ *
+ * WEIR_SIM_SWEEPS is how many seeds are swept (20; 3 under sanitizers).
  */
 #include "tests/sim/sim.h"
 #include "tests/unit.h"
 
 #ifdef UNIT_HAS_LSAN
-#define SEEDS 3u
+#define SEEDS_DEFAULT 3u
 #else
-#define SEEDS 20u
+#define SEEDS_DEFAULT 20u
 #endif
 
 /* Allocations that are walked through at most for each seed. */
@@ -30,10 +32,16 @@ static void sweep(uint64_t seed, bool fail_after)
     expect_gt(options.fail_at, 10);
 }
 
+static uint64_t seed_count(void)
+{
+    const char *text = getenv("WEIR_SIM_SWEEPS");
+    return text && *text ? strtoull(text, NULL, 10) : SEEDS_DEFAULT;
+}
+
 /* Every second seed: each test must end in time on a busy machine. */
 static void sweep_half(uint64_t first, bool fail_after)
 {
-    for (uint64_t seed = first; seed <= SEEDS; seed += 2) {
+    for (uint64_t seed = first; seed <= seed_count(); seed += 2) {
         sweep(seed, fail_after);
     }
 }

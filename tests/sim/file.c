@@ -155,7 +155,7 @@ static void file_done(void *arg, weir_transport *t, int err, uint64_t sent)
 /* A part and a file of *@ret_size for it, with at most @left bytes. */
 static void plan_file(struct sim_file *file, uint64_t left, uint64_t *ret_size)
 {
-    uint64_t bytes = fake_chance(300) ? left : sim_size() * fake_random(5);
+    uint64_t bytes = fake_chance(450) ? left : sim_size() * fake_random(5);
     bytes = bytes < left ? bytes : left;
     file->offset = fake_chance(300) ? 0 : fake_random(UINT64_C(1) << 20);
     file->offset <<= fake_chance(100) ? 30 : 0;
@@ -187,6 +187,7 @@ void sim_file_send(struct sim_conn *conn)
     plan_file(&file, conn->plan_written - conn->written, &size);
     file.fd = fake_disk_open(size, fill, conn);
     uint64_t depth = weir_transport_get_write_buffer_size(conn->t);
+    conn->file = file; /* it may be read at once */
     sim_enter_api(false);
     int err = weir_transport_sendfile(conn->t, file.fd, file.offset, file.count,
                                       file_done, conn);
@@ -200,6 +201,7 @@ void sim_file_send(struct sim_conn *conn)
             fake_fail("connection %u: sendfile gave %d", conn->id, err);
         }
         close_file(file.fd);
+        conn->file = (struct sim_file){.fd = 0};
         return;
     }
     if (file.count == WEIR_TO_END) {

@@ -30,7 +30,8 @@ static void plan_faults(struct fake_options *machine)
     machine->permille[FAKE_NO_SUBMIT] /= fake_chance(900) ? 1000 : 2;
     if (fake_chance(600)) {
         machine->missing =
-            (uint32_t)fake_random(UINT64_C(1) << WR_FEATURE_COUNT);
+            (uint32_t)fake_random(UINT64_C(1) << WR_FEATURE_COUNT) &
+            ~(1u << WR_FEATURE_ASYNC_RETRY); /* this kernel cannot splice */
     }
 }
 

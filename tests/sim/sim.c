@@ -30,9 +30,15 @@ static size_t page_part(uint64_t offset, size_t len)
     return (size_t)wr_min_u64(PAGE_MASK + 1 - (offset & PAGE_MASK), len);
 }
 
-static uint8_t page_byte(uint8_t first, uint64_t offset)
+/* What is added to a page's first byte at each place of it. A table, for most
+ * of what a run does is to make bytes and to compare them. */
+static uint8_t page_steps[PAGE_MASK + 1];
+
+static void make_page_steps(void)
 {
-    return (uint8_t)(first + (uint8_t)(offset & PAGE_MASK) * 131u);
+    for (size_t i = 0; i <= PAGE_MASK; i++) {
+        page_steps[i] = (uint8_t)(i * 131u);
+    }
 }
 
 void sim_fill(const struct sim_conn *conn, bool own, uint64_t offset,
@@ -41,8 +47,9 @@ void sim_fill(const struct sim_conn *conn, bool own, uint64_t offset,
     while (len > 0) {
         const size_t part = page_part(offset, len);
         const uint8_t first = sim_byte(conn->id, own, offset & ~PAGE_MASK);
+        const uint8_t *steps = page_steps + (offset & PAGE_MASK);
         for (size_t i = 0; i < part; i++) {
-            data[i] = page_byte(first, offset + i);
+            data[i] = (uint8_t)(first + steps[i]);
         }
         offset += part;
         data += part;
@@ -53,9 +60,10 @@ void sim_fill(const struct sim_conn *conn, bool own, uint64_t offset,
 static bool is_page_part(uint8_t first, uint64_t offset, const uint8_t *data,
                          size_t len)
 {
+    const uint8_t *steps = page_steps + (offset & PAGE_MASK);
     uint8_t differs = 0;
     for (size_t i = 0; i < len; i++) {
-        differs |= data[i] ^ page_byte(first, offset + i);
+        differs |= data[i] ^ (uint8_t)(first + steps[i]);
     }
     return differs == 0;
 }
@@ -488,6 +496,7 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
 {
     memset(&sim, 0, sizeof(sim));
     sim.options = *options;
+    make_page_steps();
     fake_alloc_init(&sim.alloc);
     sim.alloc.fail_at = options->fail_at;
     sim.alloc.fail_after = options->fail_after;

@@ -16,15 +16,19 @@
 struct ref {
     struct sim_conn *conn;
     size_t len;
-    uint8_t sum;
+    uint64_t sum;
     uint8_t data[];
 };
 
-static uint8_t sum_of(const uint8_t *data, size_t len)
+static uint64_t sum_of(const uint8_t *data, size_t len)
 {
-    uint8_t sum = 0;
-    for (size_t i = 0; i < len; i++) {
-        sum = (uint8_t)(sum * 31 + data[i]);
+    uint64_t sum = len;
+    for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
+        const size_t part =
+            len - at < sizeof(uint64_t) ? len - at : sizeof(uint64_t);
+        uint64_t word = 0;
+        memcpy(&word, data + at, part);
+        sum = sum * 31 + word;
     }
     return sum;
 }

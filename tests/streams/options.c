@@ -297,7 +297,7 @@ static void unset(const struct row *row)
     for (size_t size = 0; size < sizeof(size_t); size++) {
         uint8_t *options = place_options(sizeof(size_t));
         set_size(options, size);
-        expect(row, options, -EINVAL, "size", size);
+        expect(row, options, WEIR_EOPTIONSIZE, "size", size);
     }
 }
 

@@ -244,7 +244,8 @@ TASK(stream_pipe, bad_calls_close_the_descriptor)
 
     fd = fake_connected_fd(&p.peer);
     options = (struct weir_open_pipe_options){.size = 0};
-    expect_eq(weir_open_write_pipe(loop, fd, &options, &p.writer), -EINVAL);
+    expect_eq(weir_open_write_pipe(loop, fd, &options, &p.writer),
+              WEIR_EOPTIONSIZE);
     cr_assert(fake_peer_is_alone(p.peer));
     fake_peer_close(p.peer);
 }

@@ -65,7 +65,7 @@ TASK(stream_protocol, options_are_looked_at)
               -EINVAL);
     options.size = 0;
     expect_eq(weir_stream_protocol_new(loop, &options, &binding, &writer),
-              -EINVAL);
+              WEIR_EOPTIONSIZE);
     expect_eq(weir_stream_protocol_new(loop, &larger.known, &binding, &writer),
               -E2BIG);
 }

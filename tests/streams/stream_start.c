@@ -87,7 +87,7 @@ TASK(stream_start, usage_errors_come_back_at_once)
     expect_eq(weir_start_server(loop, echo, "no host", 0, NULL, &server),
               WEIR_EDNSBADNAME);
     options.size = 0;
-    expect_eq(try_start(&options), -EINVAL);
+    expect_eq(try_start(&options), WEIR_EOPTIONSIZE);
     options = good;
     options.limit_bytes = -1;
     expect_eq(try_start(&options), -EINVAL);

@@ -163,6 +163,61 @@ TASK(barrier_drain, reset_by_one_of_a_full_round_takes_it_into_the_next)
     weir_barrier_free(barrier);
 }
 
+/* Three rounds; the last that leaves the first resets the barrier at once. */
+static int wait_reset_last_and_pass(void *object)
+{
+    int place = weir_barrier_wait(object);
+
+    expect_geq(place, 0);
+    drain.went_on++;
+    const bool is_last = drain.went_on == 2 * HALF;
+    if (is_last) {
+        weir_barrier_reset(object);
+    }
+    place = weir_barrier_wait(object);
+    drain.late += place >= 0;
+    drain.late_broken += place == WEIR_EBROKEN;
+    return weir_barrier_wait(object);
+}
+
+/* asyncio's test_reset_barrier_while_tasks_draining. */
+TASK(barrier_drain, reset_by_the_last_that_leaves_is_not_told_to_the_next_round)
+{
+    make(loop, 2 * HALF);
+    memset(&drain, 0, sizeof(drain));
+    let_come(2 * HALF, wait_reset_last_and_pass);
+    settle();
+    expect_eq(drain.went_on, 2 * HALF);
+    expect_eq(drain.late_broken, 0, "%d were told", drain.late_broken);
+    expect_eq(drain.late, 2 * HALF);
+    for (int i = 0; i < 2 * HALF; i++) {
+        cr_assert(drain.workers[i].is_back, "%d passed the last round", i);
+        expect_geq(drain.workers[i].result, 0);
+    }
+    weir_barrier_free(barrier);
+}
+
+static int wait_and_free(void *object)
+{
+    int place = weir_barrier_wait(object);
+
+    weir_barrier_free(object);
+    return place;
+}
+
+TASK(barrier_drain, freed_before_the_next_round_begins_wakes_who_came)
+{
+    struct worker round;
+    struct worker late;
+    make(loop, 2);
+    start(&round, "r", wait_and_free, barrier);
+    settle();
+    start(&late, "a", wait_here, barrier); /* it runs before the round does */
+    expect_eq(weir_barrier_wait(barrier), 1);
+    expect_eq(finish(&round), 0);
+    expect_eq(finish(&late), -ECANCELED);
+}
+
 TASK(barrier_drain, aborted_while_it_drains_breaks_who_has_not_run_and_who_came)
 {
     drain_half(loop, weir_barrier_abort, HALF);

@@ -416,7 +416,7 @@ static int misuse(weir_loop *on, void *arg)
     expect_str_eq(notes, "c");
     expect_eq(weir_task_group_spawn(&group, NULL, NULL, NULL, NULL), -EINVAL);
     expect_eq(weir_task_group_spawn(&group, end_of_another, NULL, &unset, NULL),
-              -EINVAL);
+              WEIR_EOPTIONSIZE);
     expect_eq(weir_task_group_end(&group, 1), 1);
     expect_eq(weir_task_group_end(&group, 2), 2,
               "a group that has ended takes no member");

@@ -338,7 +338,7 @@ UNIT(run, weir_run_passes_the_errors_of_making_a_loop)
     const struct weir_loop_options unset = {.sq_entries = 8};
     fake_start(&machine);
     expect_eq(weir_run(NULL, leave_others, NULL), -ENOMEM);
-    expect_eq(weir_run(&unset, leave_others, NULL), -EINVAL);
+    expect_eq(weir_run(&unset, leave_others, NULL), WEIR_EOPTIONSIZE);
     fake_stop();
 }
 

@@ -408,7 +408,8 @@ UNIT(task, options_are_checked_and_stacks_have_the_size_asked_for)
     const struct weir_task_options unset = {.name = "x"};
     expect_eq(weir_task_spawn(loop, use_stack, NULL, &small, NULL), -EINVAL);
     expect_eq(weir_task_spawn(loop, use_stack, NULL, &large, NULL), -EINVAL);
-    expect_eq(weir_task_spawn(loop, use_stack, NULL, &unset, NULL), -EINVAL);
+    expect_eq(weir_task_spawn(loop, use_stack, NULL, &unset, NULL),
+              WEIR_EOPTIONSIZE);
     expect_eq(weir_task_spawn(loop, NULL, NULL, NULL, NULL), -EINVAL);
     rig_stop();
 }

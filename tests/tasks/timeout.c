@@ -5,6 +5,7 @@
  * asyncio's timeout() and timeout_at() are the model. The clock is the
  * machine's, so that a limit can be met to the tick.
  */
+#include "overrun.h"
 #include "rig.h"
 
 #include <signal.h>
@@ -278,14 +279,49 @@ UNIT(timeout, outside_of_a_task_is_an_error_and_its_end_does_no_harm)
     rig_stop();
 }
 
-static int forget_scope(weir_loop *on, void *arg)
+static int misuse_scope(weir_loop *on, void *arg)
 {
-    static struct weir_timeout limit;
-    (void)arg;
-    return weir_timeout_begin(on, &limit, MS);
+    static struct weir_timeout outer;
+    static struct weir_timeout inner;
+
+    expect_eq(weir_timeout_begin(on, &outer, MS), 0);
+    if (!arg) {
+        return 0;
+    }
+    expect_eq(weir_timeout_begin(on, &inner, MS), 0);
+    return (int)weir_timeout_end(&outer, 0);
 }
 
-UNIT_ABORTS(timeout, that_is_left_open_by_its_task_aborts)
+/* In a task with a name. */
+static void misuse(void *arg)
 {
-    rig_run(forget_scope, NULL);
+    const struct weir_task_options options = {.size = sizeof(options),
+                                              .name = "careless"};
+    rig_start();
+    expect_eq(weir_task_spawn(loop, misuse_scope, arg, &options, NULL), 0);
+    expect_eq(weir_loop_run(loop), 0);
+}
+
+static void leave_open(void)
+{
+    misuse(NULL);
+}
+
+static void end_the_outer_one_first(void)
+{
+    misuse(&loop);
+}
+
+UNIT(timeout, that_is_left_open_by_its_task_is_told_by_its_name)
+{
+    expect_abort_saying(leave_open,
+                        "weir: task 'careless' returned inside a time-out: it "
+                        "did not call weir_timeout_end()\n");
+}
+
+UNIT(timeout, that_ends_out_of_order_is_told_by_its_task)
+{
+    expect_abort_saying(end_the_outer_one_first,
+                        "weir: task 'careless' ended a time-out before one "
+                        "that began inside it\n");
 }

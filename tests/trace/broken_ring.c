@@ -29,10 +29,16 @@ static void made(void *user, weir_transport *t)
     transports[made_count++] = t;
 }
 
+static bool breaks_at_loss;
+
 static void lost(void *user, weir_transport *t, int err)
 {
     (void)user;
     (void)t;
+    if (breaks_at_loss) { /* its descriptor is not closed yet */
+        breaks_at_loss = false;
+        fake_break_ring(-ENOMEM);
+    }
     lost_count++;
     lost_err = err;
 }
@@ -111,6 +117,24 @@ UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
     expect_eq(released_count, 1, "memory that is never released");
     for (int i = 0; i < 3; i++) {
         cr_assert(fake_peer_is_alone(peers[i]), "left open");
+        fake_peer_close(peers[i]);
+    }
+    fake_stop();
+    unit_allocator_check(&allocator);
+}
+
+UNIT(broken_ring, closes_what_it_was_about_to_close)
+{
+    open_loop();
+    breaks_at_loss = true;
+    weir_transport_abort(transports[0]);
+    expect_eq(weir_loop_run(loop), -ENOMEM);
+    expect_eq(lost_count, 1);
+
+    expect_eq(weir_loop_free(loop), 2);
+
+    for (int i = 0; i < 3; i++) {
+        cr_assert(fake_peer_is_alone(peers[i]), "%d is left open", i);
         fake_peer_close(peers[i]);
     }
     fake_stop();

@@ -156,7 +156,7 @@ static bool begin(int fd, uint64_t offset, uint64_t count, uint64_t high)
     wr_transport_init(&sink.t, loop, &sink_ops);
     wr_transport_set_marks(&sink.t, high, 0);
     wr_sendq_init(&sink.queue);
-    expect_eq(wr_sendfile_init(&file, loop, fd, offset, count), 0);
+    expect_eq(wr_sendfile_init(&file, fd, offset, count), 0);
     file.done = sink_done;
     file.arg = &sink;
     sink.copier = wr_copier_new(&sink.t, &file, &copier_ops, &sink.queue);

@@ -4,6 +4,7 @@
  * on as soon as they are.
  */
 #include "clock.h"
+#include "lib/loop/loop.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 
@@ -269,5 +270,46 @@ UNIT(shares, a_task_is_woken_when_the_limit_falls_below_what_its_reader_holds)
 
     expect_eq(read_bytes, 60000);
     weir_writer_unref(writer);
+    stop();
+}
+
+static int make_other(void *arg, weir_transport *t,
+                      struct weir_protocol_binding *ret)
+{
+    *(weir_transport **)arg = t;
+    ret->protocol = &keeps;
+    return 0;
+}
+
+UNIT(shares, the_limit_of_one_connection_does_not_wake_the_readers_of_others)
+{
+    weir_transport *other = NULL;
+    struct fake_peer *other_peer;
+    const struct weir_factory factory = {make_other, &other};
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true};
+    start(NULL, NULL);
+    weir_transport *of_reader = transport;
+    options.sock = fake_connected_fd(&other_peer);
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+              0);
+    clock_run_for(loop, MS);
+    transport = of_reader;
+    expect_eq(weir_task_spawn(loop, read_much, NULL, NULL, NULL), 0);
+    peer_writes_pieces(2, 5000);
+    cr_assert(wr_list_is_empty(&loop->turn_ends));
+
+    expect_eq(weir_transport_set_read_buffer_limit(other, 4 * KIB), 0);
+    cr_assert(wr_list_is_empty(&loop->turn_ends));
+    expect_eq(weir_transport_set_read_buffer_limit(transport, 4 * KIB), 0);
+    cr_assert(!wr_list_is_empty(&loop->turn_ends));
+
+    peer_writes_pieces(10, 5000);
+    clock_run_for(loop, 100 * MS);
+    expect_eq(read_bytes, 60000);
+    weir_writer_unref(writer);
+    weir_transport_abort(other);
+    clock_run_for(loop, MS);
+    fake_peer_close(other_peer);
     stop();
 }

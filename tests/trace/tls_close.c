@@ -123,3 +123,125 @@ UNIT(tls_close, without_a_limit_waits_for_as_long_as_the_peer_likes)
 
     expect_eq(wire.lost_err, 0);
 }
+
+/* ---- a loop that was held up ---- */
+
+static bool is_silent;
+static uint64_t held_ms = 10000;
+
+static void go_on(void *arg)
+{
+    (void)arg;
+    wire_advance(&wire);
+}
+
+/* The peer goes on meanwhile, within the limit of 10 s. */
+static void hold_up(void *arg)
+{
+    (void)arg;
+    if (!is_silent) {
+        fake_at(fake_now() + WIRE_MS, go_on, NULL);
+    }
+    fake_spend(held_ms * WIRE_MS);
+}
+
+static weir_loop *shake_with_a_loop_held_up(void)
+{
+    struct weir_handle handle;
+    weir_loop *loop = wire_start(&(struct fake_options){.seed = 1});
+
+    wire_open(&wire, loop, &(struct wire_options){.version = 13});
+    expect_eq(
+        weir_loop_call_later(loop, 5000 * WIRE_MS, hold_up, NULL, &handle), 0);
+    clock_run_for(loop, (5001 + held_ms) * WIRE_MS);
+    return loop;
+}
+
+UNIT(tls_close, a_handshake_goes_on_after_the_loop_was_held_up)
+{
+    weir_loop *loop = shake_with_a_loop_held_up();
+
+    expect_eq(wire.done_count, 0, "%s", weir_err_name(wire.done_err));
+    wire_read(&wire, SIZE_MAX);
+    wire_shake(&wire);
+
+    expect_eq(wire.done_err, 0);
+    wire_close(&wire);
+    wire_stop(loop, 1);
+}
+
+UNIT(tls_close, a_handshake_goes_on_after_the_process_stood_still_for_long)
+{
+    held_ms = 3600 * 1000;
+    weir_loop *loop = shake_with_a_loop_held_up();
+
+    expect_eq(wire.done_count, 0, "%s", weir_err_name(wire.done_err));
+    wire_read(&wire, SIZE_MAX);
+    wire_shake(&wire);
+
+    expect_eq(wire.done_err, 0);
+    wire_close(&wire);
+    wire_stop(loop, 1);
+}
+
+UNIT(tls_close, a_silent_handshake_is_over_when_the_loop_was_held_up)
+{
+    is_silent = true;
+    weir_loop *loop = shake_with_a_loop_held_up();
+
+    expect_eq(wire.done_count, 1);
+    expect_eq(wire.done_err, WEIR_ETLSTIMEOUT);
+    wire_close(&wire);
+    wire_stop(loop, 0);
+}
+
+UNIT(tls_close, a_handshake_that_stops_after_that_is_over)
+{
+    weir_loop *loop = shake_with_a_loop_held_up();
+
+    clock_run_for(loop, 10000 * WIRE_MS);
+
+    expect_eq(wire.done_count, 1);
+    expect_eq(wire.done_err, WEIR_ETLSTIMEOUT);
+    wire_close(&wire);
+    wire_stop(loop, 0);
+}
+
+/* The next byte of a hello that is never whole. */
+static void trickle(void *arg)
+{
+    static const uint8_t hello[512] = {22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};
+    static unsigned sent;
+    (void)arg;
+    wr_ignore(fake_peer_write(wire.peer, &hello[sent % sizeof(hello)], 1) < 0);
+    sent++;
+}
+
+/* Such callbacks come one after the other, and bytes within each. */
+static void hold_up_again(void *arg)
+{
+    struct weir_handle handle;
+    (void)arg;
+    fake_at(fake_now() + WIRE_MS, trickle, NULL);
+    fake_spend(400 * WIRE_MS);
+    expect_eq(weir_loop_call_later(wire.loop, 10 * WIRE_MS, hold_up_again, NULL,
+                                   &handle),
+              0);
+}
+
+UNIT(tls_close, a_handshake_that_trickles_is_over_on_a_busy_loop)
+{
+    struct weir_handle handle;
+    weir_loop *loop = wire_start(&(struct fake_options){.seed = 1});
+    wire_open(&wire, loop, &(struct wire_options){.version = 13});
+    expect_eq(weir_loop_call_soon(loop, hold_up_again, NULL, &handle), 0);
+
+    clock_run_for(loop, 9000 * WIRE_MS);
+    expect_eq(wire.done_count, 0);
+    clock_run_for(loop, 13000 * WIRE_MS);
+
+    expect_eq(wire.done_count, 1);
+    expect_eq(wire.done_err, WEIR_ETLSTIMEOUT);
+    wire_close(&wire);
+    wire_stop(loop, 0);
+}

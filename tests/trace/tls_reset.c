@@ -5,6 +5,8 @@
  */
 #include "tls_wire.h"
 
+#include "lib/transport/transport.h"
+
 #include <errno.h>
 #include <weir/error.h>
 
@@ -156,4 +158,77 @@ UNIT(tls_reset, behind_an_alert_is_not_told_to_who_writes)
 UNIT(tls_reset, behind_an_alert_is_not_told_to_who_writes_and_has_paused)
 {
     be_refused(true);
+}
+
+/* ---- while bytes wait for their reader, and others for the peer ---- */
+
+/* The subject, a server, has written more than its peer takes, which has
+ * written too. */
+static weir_loop *clog_subject(struct wire *wire,
+                               const struct wire_options *options)
+{
+    static const uint8_t bytes[1u << 20];
+    weir_loop *loop = wire_start(&(struct fake_options){.seed = 1});
+
+    wire_open(wire, loop, options);
+    wire_shake(wire);
+    if (!options->is_echo) {
+        expect_eq(weir_transport_pause_reading(wire->t), 0);
+    }
+    expect_eq(weir_transport_write(wire->t, bytes, sizeof(bytes)), 0);
+    clock_run_for(loop, 20 * WIRE_MS);
+    expect_eq(wr_tls_engine_write(&wire->engine, bytes, 1000), 0);
+    wire_flush(wire);
+    clock_run_for(loop, 20 * WIRE_MS);
+    cr_assert_not(weir_transport_is_reading(wire->t));
+    expect_eq(wire->received, 0);
+    return loop;
+}
+
+static void expect_reset(struct wire *wire)
+{
+    expect_eq(wire->received, 1000);
+    expect_eq(wire->lost_count, 1);
+    expect_eq(wire->lost_err, -ECONNRESET);
+    expect_eq(weir_transport_get_write_buffer_size(wire->t), 0);
+}
+
+UNIT(tls_reset, lets_who_reads_only_while_it_may_write_read_on)
+{
+    struct wire *wire = &wires[0];
+    weir_loop *loop =
+        clog_subject(wire, &(struct wire_options){.is_echo = true});
+
+    fake_peer_reset(wire->peer);
+    clock_run_for(loop, 20 * WIRE_MS);
+
+    expect_reset(wire);
+    wire_close(wire);
+    wire_stop(loop, 0);
+}
+
+static void count_flushed(void *arg)
+{
+    int *count = arg;
+    ++*count;
+}
+
+UNIT(tls_reset, is_told_at_once_to_who_waits_until_all_is_sent)
+{
+    struct wire *wire = &wires[0];
+    weir_loop *loop = clog_subject(wire, &(struct wire_options){.version = 13});
+    int flushed_count = 0;
+    wr_transport_on_flushed(wire->t, count_flushed, &flushed_count);
+
+    fake_peer_reset(wire->peer);
+    clock_run_for(loop, 20 * WIRE_MS);
+    expect_eq(flushed_count, 1);
+    expect_eq(wire->lost_count, 0, "lost before its bytes were delivered");
+    expect_eq(weir_transport_resume_reading(wire->t), 0);
+    clock_run_for(loop, 20 * WIRE_MS);
+
+    expect_eq(flushed_count, 1);
+    expect_reset(wire);
+    wire_close(wire);
+    wire_stop(loop, 0);
 }

@@ -21,6 +21,22 @@ static void wire_made(void *user, weir_transport *t)
     wire->t = weir_transport_ref(t);
 }
 
+static void wire_pause(void *user, weir_transport *t)
+{
+    const struct wire *wire = user;
+    if (wire->is_echo) {
+        expect_eq(weir_transport_pause_reading(t), 0);
+    }
+}
+
+static void wire_resume(void *user, weir_transport *t)
+{
+    const struct wire *wire = user;
+    if (wire->is_echo) {
+        expect_eq(weir_transport_resume_reading(t), 0);
+    }
+}
+
 static int wire_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
@@ -44,6 +60,8 @@ static const struct weir_protocol wire_protocol = {
     .kind = WEIR_PROTOCOL_STREAM,
     .connection_made = wire_made,
     .connection_lost = wire_lost,
+    .pause_writing = wire_pause,
+    .resume_writing = wire_resume,
     .data_received = wire_received,
 };
 
@@ -211,6 +229,7 @@ void wire_open(struct wire *wire, weir_loop *loop,
 
     memset(wire, 0, sizeof(*wire));
     wire->loop = loop;
+    wire->is_echo = options->is_echo;
     wire_open_subject(wire, options);
     expect_eq(wr_tls_engine_init(&wire->engine, context, &how, &memory), 0);
     weir_tls_context_unref(context);

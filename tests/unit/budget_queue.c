@@ -181,7 +181,7 @@ UNIT(budget_queue, long_sends_share_a_turn)
 UNIT(budget_queue, bytes_are_evicted_only_for_starved_that_cannot_be_fed)
 {
     setup(8);
-    wr_budget_offer(&budget, &evictable);
+    wr_budget_offer(&budget, &evictable, NULL);
     cr_assert_null(wr_budget_next_evicted(&budget), "none starves");
     starve_all();
     cr_assert_null(wr_budget_next_evicted(&budget), "they can be fed");

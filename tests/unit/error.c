@@ -41,7 +41,7 @@ UNIT(error, weirs_codes_have_their_names_and_one_line_each)
         WEIR_ETLSBADCERT,     WEIR_ETLSNOCERT,    WEIR_ETLSALERT,
         WEIR_ETLSPROTOCOL,    WEIR_ETLSRECORD,    WEIR_ETLSTRUNCATED,
         WEIR_ETLSTIMEOUT,     WEIR_ETLSVERSION,   WEIR_ETLSCIPHER,
-        WEIR_ETLSALPN,        WEIR_ETLSFLOOD,
+        WEIR_ETLSALPN,        WEIR_ETLSFLOOD,     WEIR_EOPTIONSIZE,
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         const char *text = weir_strerror(codes[i]);

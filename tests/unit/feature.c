@@ -87,8 +87,22 @@ UNIT(feature, incremental_buffers_are_not_used_without_credit)
     wr_features_reduce(&features);
 
     cr_assert_not(wr_has(&features, WR_FEATURE_BUF_INC));
-    expect_eq(features.masked, bit(WR_FEATURE_BUF_INC));
+    expect_eq(features.unused, bit(WR_FEATURE_BUF_INC));
+    expect_eq(features.masked, 0);
     cr_assert(wr_has(&features, WR_FEATURE_RING_RESIZE));
+}
+
+UNIT(feature, the_text_says_what_a_feature_needs_that_is_not_used)
+{
+    struct wr_features features = {.found = bit(WR_FEATURE_BUF_INC)};
+    char text[2048];
+
+    wr_features_reduce(&features);
+    cr_assert_lt(wr_features_text(&features, text, sizeof(text)), sizeof(text));
+    const char *line = "buf_inc          6.12  needs recv_credit instead: "
+                       "plain 16 KiB receive buffers\n";
+    cr_assert(strstr(text, line), "%s", text);
+    cr_assert_null(strstr(text, "masked"));
 }
 
 static const struct wr_features some = {

@@ -158,6 +158,17 @@ UNIT(load_verdict, a_window_of_a_moment_says_nothing_about_the_client)
     expect_eq(result.warnings.count, 0);
 }
 
+UNIT(load_verdict, a_connection_that_was_never_answered_is_an_error)
+{
+    make_good();
+    result.unseen_failures = 1;
+    expect_eq(judge(), LOAD_ERRORS);
+    options.max_errors = 1;
+    expect_eq(judge(), LOAD_OK);
+    result.unseen_failures = 2;
+    expect_eq(judge(), LOAD_ERRORS);
+}
+
 UNIT(load_verdict, failures_of_the_warm_up_are_mentioned)
 {
     make_good();

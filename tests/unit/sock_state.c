@@ -27,7 +27,8 @@ enum fact {
     PAUSED = 1u << 10,
     AWAITED = 1u << 11, /* the protocol waits for a shorter queue */
     LINGERS = 1u << 12, /* a linger time is set */
-    ALL_FACTS = (1u << 13) - 1,
+    SENT = 1u << 13,    /* some bytes have left */
+    ALL_FACTS = (1u << 14) - 1,
 };
 
 static const struct {
@@ -64,6 +65,10 @@ static const struct {
     {WR_SOCK_CLOSING, 0, WR_SOCK_DOOM},
     {WR_SOCK_CLOSING, RECEIVING, WR_SOCK_DOOM},
     {WR_SOCK_CLOSING, LINGERS, WR_SOCK_LINGER},
+    {WR_SOCK_CLOSING, SENT, WR_SOCK_LINGER},
+    {WR_SOCK_CLOSING, SENT | QUEUED, WR_SOCK_RECEIVE},
+    {WR_SOCK_CLOSING, SENT | EOF_SEEN, WR_SOCK_DOOM},
+    {WR_SOCK_CLOSING, SENT | FAILED, WR_SOCK_DOOM},
     {WR_SOCK_CLOSING, LINGERS | EOF_SEEN, WR_SOCK_DOOM},
     {WR_SOCK_CLOSING, LINGERS | FAILED, WR_SOCK_DOOM},
     {WR_SOCK_CLOSING, FAILED | QUEUED, WR_SOCK_DROP_QUEUE},
@@ -71,9 +76,10 @@ static const struct {
     {WR_SOCK_CLOSING, FAILED | PAUSED | AWAITED, WR_SOCK_DOOM},
     /* Lingering ends with the peer's end, or its time. */
     {WR_SOCK_LINGERING, LINGERS | RECEIVING, WR_SOCK_RECEIVE},
+    {WR_SOCK_LINGERING, SENT | RECEIVING, WR_SOCK_RECEIVE},
+    {WR_SOCK_LINGERING, SENT | RECV_FAILED, WR_SOCK_DOOM},
     {WR_SOCK_LINGERING, LINGERS | EOF_SEEN, WR_SOCK_DOOM},
     {WR_SOCK_LINGERING, LINGERS | FAILED, WR_SOCK_DOOM},
-    {WR_SOCK_LINGERING, RECEIVING, WR_SOCK_DOOM},
     /* The last operation is waited for. */
     {WR_SOCK_ENDING, RECEIVING | FAILED, WR_SOCK_WAIT},
     {WR_SOCK_ENDING, POLLING, WR_SOCK_WAIT},
@@ -105,6 +111,7 @@ static void arrange(enum wr_sock_state state, unsigned facts)
     sock.poll_op.in_flight = facts & POLLING;
     sock.eof_seen = facts & EOF_SEEN;
     sock.recv_failed = facts & RECV_FAILED;
+    sock.has_sent = facts & SENT;
     sock.delivery.held_head = facts & HELD ? &lease : NULL;
     sock.delivery.facts = (facts & EOF_PENDING ? WR_DELIVERY_END : 0) |
                           (facts & HELD ? WR_DELIVERY_HELD : 0) |

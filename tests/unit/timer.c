@@ -112,6 +112,24 @@ UNIT(timer, a_deadline_in_the_past_is_due_at_once)
     expect_eq(probes[1].order, 2);
 }
 
+UNIT(timer, deadlines_in_the_past_fire_in_their_order)
+{
+    enum { COUNT = 100 };
+    struct probe probes[COUNT];
+    setup(YEAR_NS, probes, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        /* Backwards, two of each tick. */
+        wr_timer_arm(&wheel, &probes[i].timer, YEAR_NS - i / 2 * 3 * TICK);
+    }
+
+    expect_eq(wr_wheel_expire(&wheel, YEAR_NS, 7), 7);
+    expect_eq(wr_wheel_expire(&wheel, YEAR_NS + TICK, COUNT), COUNT - 7);
+    for (size_t i = 0; i < COUNT; i++) {
+        const size_t before = COUNT - 2 - i / 2 * 2 + i % 2;
+        expect_eq(probes[i].order, (int)before + 1, "timer %zu", i);
+    }
+}
+
 UNIT(timer, a_clock_that_steps_back_changes_nothing)
 {
     struct probe probe;

@@ -18,6 +18,7 @@ struct model_timer {
     struct wr_timer timer;
     uint64_t tick; /* in which it may fire; UINT64_MAX: never */
     uint64_t number;
+    uint64_t left_by; /* the expiry that left it when it was due */
     bool armed;
 };
 
@@ -27,6 +28,7 @@ static struct unit_random rng;
 static uint64_t now; /* of the model */
 static uint64_t arm_count;
 static uint64_t expiry_start; /* arm_count when the expiry began */
+static uint64_t expiry_count;
 static bool expiring;
 static size_t used_count; /* timers that take part */
 static uint64_t span;     /* most deadlines are so far ahead, 0: any */
@@ -34,6 +36,9 @@ static uint64_t span;     /* most deadlines are so far ahead, 0: any */
 static bool model_is_before(const struct model_timer *a,
                             const struct model_timer *b)
 {
+    if (a->left_by != b->left_by) {
+        return a->left_by < b->left_by;
+    }
     return a->tick != b->tick ? a->tick < b->tick : a->number < b->number;
 }
 
@@ -84,9 +89,9 @@ static void model_act(void)
     uint64_t when_ns = random_deadline();
     uint64_t tick = when_ns / TICK + (when_ns % TICK != 0);
     wr_timer_arm(&wheel, &at->timer, when_ns);
-    at->tick =
-        tick > UINT64_MAX / TICK ? UINT64_MAX : wr_max_u64(tick, now / TICK);
+    at->tick = tick > UINT64_MAX / TICK ? UINT64_MAX : tick;
     at->number = ++arm_count;
+    at->left_by = UINT64_MAX;
     at->armed = true;
 }
 
@@ -110,6 +115,14 @@ static void model_expire(void)
     expiring = false;
     expect_leq(count, max);
     cr_assert(count == max || !model_first(false), "a due timer was left");
+    expiry_count++;
+    for (size_t i = 0; i < used_count; i++) {
+        struct model_timer *at = &model[i];
+        if (at->left_by == UINT64_MAX && at->tick <= now / TICK &&
+            at->number <= expiry_start) {
+            at->left_by = expiry_count;
+        }
+    }
 }
 
 /* Compares what can be seen of the wheel with the model; returns next. */

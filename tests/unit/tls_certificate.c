@@ -109,6 +109,8 @@ struct parts {
     struct part key;
     struct part extensions; /* as they follow each other; none: no list */
     struct part outside;    /* the algorithm outside of what is signed */
+    struct part not_after;
+    struct part signature;
 };
 
 static struct parts good_parts(void)
@@ -118,6 +120,9 @@ static struct parts good_parts(void)
         .algorithm = ECDSA_256,
         .key = curve_key(P256),
         .outside = ECDSA_256,
+        .not_after = BYTES("\x17\x0d"
+                           "400101000000Z"),
+        .signature = BYTES("\3\3\0\1\2"),
     };
 }
 
@@ -130,11 +135,10 @@ static struct part make(const struct parts *parts)
     return SEQUENCE(SEQUENCE(parts->version, BYTES("\2\1\7"),
                              SEQUENCE(parts->algorithm), name("issuer"),
                              SEQUENCE(BYTES("\x17\x0d"
-                                            "200101000000Z"
-                                            "\x17\x0d"
-                                            "400101000000Z")),
+                                            "200101000000Z"),
+                                      parts->not_after),
                              name("sub\nject"), parts->key, list),
-                    SEQUENCE(parts->outside), BYTES("\3\3\0\1\2"));
+                    SEQUENCE(parts->outside), parts->signature);
 }
 
 static int read_parts(const struct parts *parts, struct wr_tls_x509 *ret)
@@ -336,6 +340,22 @@ static struct part pss_with(struct part hash)
     return JOIN(PSS, SEQUENCE(wrap(0xa0, SEQUENCE(wrap(0x06, hash)))));
 }
 
+#define SHA256 BYTES("\x60\x86\x48\1\x65\3\4\2\1")
+
+/* These parameters behind a good hash. */
+static struct part pss_and(struct part more)
+{
+    return JOIN(PSS, SEQUENCE(wrap(0xa0, SEQUENCE(wrap(0x06, SHA256))), more));
+}
+
+static struct part pss_mask(struct part more)
+{
+    return wrap(0xa1,
+                JOIN(SEQUENCE(BYTES(PKCS1 "\10"),
+                              SEQUENCE(wrap(0x06, SHA256), BYTES("\5\0"))),
+                     more));
+}
+
 UNIT(tls_certificate, signatures_are_rated)
 {
     const struct {
@@ -355,6 +375,19 @@ UNIT(tls_certificate, signatures_are_rated)
         {PSS, WR_TLS_WEAK_HASH}, /* without a word: SHA-1 */
         {pss_with(BYTES("\x60\x86\x48\1\x65\3\4\2\1")), WR_TLS_STRONG},
         {pss_with(BYTES("\x60\x86\x48\1\x65\3\4\2\4")), WR_TLS_WEAK_HASH},
+        {pss_and(pss_mask(BYTES(""))), WR_TLS_STRONG},
+        {pss_and(pss_mask(BYTES("\5\0"))), WR_TLS_WEAK_HASH},
+        {pss_and(BYTES("\xa1\7\x30")), WR_TLS_WEAK_HASH},
+        {pss_and(BYTES("\xa1\0")), WR_TLS_WEAK_HASH},
+        {pss_and(BYTES("\xa2\3\2\1\40")), WR_TLS_STRONG},
+        {pss_and(BYTES("\xa2\5\2\1\40\5\0")), WR_TLS_WEAK_HASH},
+        {pss_and(BYTES("\xa2\4\2\1\40")), WR_TLS_WEAK_HASH},
+        {pss_and(BYTES("\xa2\3\2\1\377")), WR_TLS_WEAK_HASH},
+        {pss_and(BYTES("\xa3\3\2\1\1")), WR_TLS_STRONG},
+        {pss_and(BYTES("\xa3\3\2\1\2")), WR_TLS_WEAK_HASH},
+        {pss_and(BYTES("\xa3\3\2\1\1\5\0")), WR_TLS_WEAK_HASH},
+        {pss_and(BYTES("\xa3\3\2\1\1\xa1\0")), WR_TLS_WEAK_HASH},
+        {JOIN(pss_and(BYTES("")), BYTES("\5\0")), WR_TLS_WEAK_HASH},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct parts parts = good_parts();
@@ -366,6 +399,38 @@ UNIT(tls_certificate, signatures_are_rated)
 }
 
 /* ---- what is refused ---- */
+
+UNIT(tls_certificate, a_day_that_no_calendar_has_makes_it_malformed)
+{
+    const struct {
+        const char *date;
+        int err;
+    } rows[] = {
+        {"20240229000000Z", 0},        {"20230229000000Z", -EBADMSG},
+        {"20000229000000Z", 0},        {"21000229000000Z", -EBADMSG},
+        {"20240230000000Z", -EBADMSG}, {"20240430000000Z", 0},
+        {"20240431000000Z", -EBADMSG}, {"20241231000000Z", 0},
+        {"20241301000000Z", -EBADMSG},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct parts parts = good_parts();
+        struct wr_tls_x509 x509;
+        parts.not_after = wrap(0x18, bytes(rows[i].date, 15));
+        expect_eq(read_parts(&parts, &x509), rows[i].err, "%s", rows[i].date);
+    }
+}
+
+UNIT(tls_certificate, a_signature_is_of_whole_bytes)
+{
+    const struct part bad[] = {BYTES("\3\0"), BYTES("\3\1\0"),
+                               BYTES("\3\3\1\1\2"), BYTES("\3\3\7\1\x80")};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        struct parts parts = good_parts();
+        struct wr_tls_x509 x509;
+        parts.signature = bad[i];
+        expect_eq(read_parts(&parts, &x509), -EBADMSG, "row %zu", i);
+    }
+}
 
 UNIT(tls_certificate, algorithms_that_differ_make_it_malformed)
 {

@@ -112,7 +112,7 @@ UNIT(tls_context, options_out_of_range_are_refused)
         (struct weir_tls_options){.size = sizeof(options), .server = true};
     context_refuse(&options, -EINVAL, "Invalid");
     options.size = 0;
-    context_refuse(&options, -EINVAL, "Invalid");
+    context_refuse(&options, WEIR_EOPTIONSIZE, "The size of the options");
     options = context_client();
     expect_eq(weir_tls_context_new(&options, NULL, NULL, 0), -EINVAL);
     options.alpn = "";

@@ -19,6 +19,7 @@ enum {
     /* Of a ticket: name, IV, size of what is sealed; and the tag at its end. */
     HELLO_TICKET_HEAD = 16 + 16 + 2,
     HELLO_TICKET_TAIL = 32,
+    HELLO_KEPT_MAX = 40 << 10,
 };
 
 static struct tls_pair pair;
@@ -123,4 +124,38 @@ UNIT(tls_context_hello, a_list_of_protocols_without_a_name_is_refused)
     expect_eq(hello_show(server, HELLO_ALPN, "\0\4\1a\0\0", 6), WEIR_ETLSALPN);
     expect_eq(hello_show(server, HELLO_ALPN, "\0\0", 2), WEIR_ETLSPROTOCOL);
     weir_tls_context_unref(server);
+}
+
+/* The server's error and its last alert when a peer has sent these bytes, of
+ * which it keeps little. */
+static void hello_refuse(const char *data, size_t size, uint8_t alert)
+{
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    weir_tls_context *server = hello_context(true, NULL);
+    weir_tls_context *client = hello_context(false, NULL);
+
+    tls_pair_open(&pair, client, server, &how);
+    const uint64_t before = pair.allocator.live_bytes;
+    wr_tls_engine_feed(&pair.server, (const uint8_t *)data, size);
+    wr_ignore(wr_tls_engine_handshake(&pair.server));
+    cr_assert_lt(pair.allocator.live_bytes, before + HELLO_KEPT_MAX);
+    expect_eq(wr_tls_engine_get_error(&pair.server), WEIR_ETLSPROTOCOL);
+    expect_eq(pair.server.alert_sent, alert);
+    tls_pair_disconnect(&pair);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+}
+
+UNIT(tls_context_hello, one_that_says_it_is_too_long_is_refused_at_once)
+{
+    const uint8_t decode_error = 50;
+    const char whole[] = "\x16\3\1\0\4\1\0\xff\xff";
+    const char parts[] = "\x16\3\1\0\3\1\0\xff\x16\3\1\0\1\xff";
+    const char other[] = "\x16\3\1\0\4\x0b\0\xff\xff";
+    const char least[] = "\x16\3\1\0\4\1\0\x40\1";
+
+    hello_refuse(whole, sizeof(whole) - 1, decode_error);
+    hello_refuse(parts, sizeof(parts) - 1, decode_error);
+    hello_refuse(least, sizeof(least) - 1, decode_error);
+    hello_refuse(other, sizeof(other) - 1, decode_error);
 }

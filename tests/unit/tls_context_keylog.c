@@ -7,6 +7,7 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
+#include "lib/tls/engine_impl.h"
 #include "tests/unit.h"
 
 #include <string.h>
@@ -29,8 +30,10 @@ static void keylog_take(void *user, const char *line)
     memcpy(log->lines[log->count++], line, strlen(line) + 1);
 }
 
-static void keylog_connect(enum weir_tls_version version)
+/* @early: the server looks at the secrets, too. */
+static void keylog_connect(enum weir_tls_version version, bool early)
 {
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
     const struct weir_tls_options client = {
         .size = sizeof(struct weir_tls_options),
         .authorities = {.file = tls_file("ca.pem")},
@@ -47,9 +50,16 @@ static void keylog_connect(enum weir_tls_version version)
         .keylog_user = &server_log,
     };
 
-    tls_pair_join(&pair, &client, &server, NULL);
+    weir_tls_context *client_context = tls_pair_context(&client);
+    weir_tls_context *server_context = tls_pair_context(&server);
+    tls_pair_open(&pair, client_context, server_context, &how);
+    cr_assert(!early || wr_tls_engine_expect_early(&pair.server));
+    wr_ignore(wr_tls_engine_handshake(&pair.client));
+    tls_pair_exchange(&pair);
     tls_pair_expect(&pair, 0, 0);
     tls_pair_disconnect(&pair);
+    weir_tls_context_unref(client_context);
+    weir_tls_context_unref(server_context);
 }
 
 static const char *keylog_find(const struct keylog *log, const char *label)
@@ -79,20 +89,33 @@ static void keylog_expect(const char *label, size_t size)
 
 UNIT(tls_context_keylog, a_connection_of_1_2_has_one_secret)
 {
-    keylog_connect(WEIR_TLS_1_2);
+    keylog_connect(WEIR_TLS_1_2, false);
 
     expect_eq(client_log.count, 1);
     expect_eq(server_log.count, 1);
     keylog_expect("CLIENT_RANDOM", 48);
 }
 
-UNIT(tls_context_keylog, a_connection_of_1_3_has_several)
+static void keylog_expect_13(bool early)
 {
-    keylog_connect(WEIR_TLS_1_3);
+    keylog_connect(WEIR_TLS_1_3, early);
 
     keylog_expect("CLIENT_HANDSHAKE_TRAFFIC_SECRET", 32);
     keylog_expect("SERVER_HANDSHAKE_TRAFFIC_SECRET", 32);
     keylog_expect("CLIENT_TRAFFIC_SECRET_0", 32);
     keylog_expect("SERVER_TRAFFIC_SECRET_0", 32);
-    expect_eq(client_log.count, server_log.count);
+    expect_eq(server_log.count, 4);
+    /* A client's wolfSSL makes it at once, for it keeps what tickets need. */
+    cr_assert_not_null(keylog_find(&client_log, "EXPORTER_SECRET"));
+    expect_eq(client_log.count, 5);
+}
+
+UNIT(tls_context_keylog, a_connection_of_1_3_has_several)
+{
+    keylog_expect_13(false);
+}
+
+UNIT(tls_context_keylog, so_has_one_that_may_begin_with_early_data)
+{
+    keylog_expect_13(true);
 }

@@ -333,6 +333,7 @@ UNIT(tls_end, empty_records_are_few_or_the_connection_ends)
     tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
 
     end_expect(&pair.server, WEIR_ETLSFLOOD);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 10);
     tls_rig_fini(&pair);
 }
 
@@ -368,6 +369,7 @@ UNIT(tls_end, key_updates_are_answered_and_are_few_or_the_connection_ends)
     expect_gt(answers, 50 * 20);
     expect_lt(pair.server.wire_len, 4096);
     end_expect(&pair.server, WEIR_ETLSFLOOD);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 10);
     tls_rig_fini(&pair);
 }
 
@@ -425,6 +427,52 @@ UNIT(tls_end, a_second_handshake_is_refused)
 
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
     expect_gt(pair.server.wire_len, 0); /* an alert */
+    tls_rig_fini(&pair);
+}
+
+/* What its header says is enough, in one piece and by itself. */
+static void end_claimed(unsigned size, size_t piece)
+{
+    uint8_t record[64] = {23, 3, 3, (uint8_t)(size >> 8), (uint8_t)size};
+    tls_rig_connect_sealing(&pair, &choice);
+
+    tls_rig_feed(&pair.server, record, sizeof(record), piece);
+
+    end_expect(&pair.server, WEIR_ETLSPROTOCOL);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 22, "%u",
+              size);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_end, a_record_that_says_it_is_too_long_is_refused_by_its_alert)
+{
+    end_claimed((16 << 10) + 257, TLS_RIG_BYTES);
+    end_claimed((16 << 10) + 2048, TLS_RIG_BYTES);
+    end_claimed((16 << 10) + 2049, TLS_RIG_BYTES);
+    end_claimed(UINT16_MAX, TLS_RIG_BYTES);
+    end_claimed((16 << 10) + 257, 1);
+}
+
+/* wolfSSL has no way to say so under the keys of TLS 1.2. */
+UNIT(tls_end, a_record_of_tls_12_that_says_it_is_too_long_is_refused)
+{
+    const uint8_t plain[] = {22, 3, 3, UINT8_MAX, UINT8_MAX};
+    const uint8_t sealed[] = {23, 3, 3, 0x41, 1};
+
+    choice = (struct tls_rig_options){.version = 12};
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    tls_rig_step(&pair.client);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_rig_feed(&pair.server, plain, sizeof(plain), TLS_RIG_BYTES);
+    end_expect(&pair.server, WEIR_ETLSPROTOCOL);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 22);
+    tls_rig_fini(&pair);
+
+    tls_rig_connect(&pair, &choice);
+    tls_rig_feed(&pair.server, sealed, sizeof(sealed), TLS_RIG_BYTES);
+    end_expect(&pair.server, WEIR_ETLSPROTOCOL);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 20);
     tls_rig_fini(&pair);
 }
 

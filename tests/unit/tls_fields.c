@@ -19,7 +19,7 @@ static void fields_open(const char *name)
     static uint8_t text[64 << 10];
     const char *path = tls_file("tls-matrix/%s.pem", name);
     const size_t size = tls_file_read(path, text, sizeof(text));
-    cr_assert_eq(wr_tls_trust_add(&trust, text, size), 0);
+    cr_assert_gt(wr_tls_trust_add(&trust, text, size), 0);
     const struct wr_tls_der der = trust.anchors[0].der;
     cr_assert_eq(weir_tls_certificate_read(der.data, der.size, &certificate),
                  0);

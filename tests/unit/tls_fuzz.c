@@ -5,6 +5,7 @@
  * memory, and opens nothing but what the other side sealed, from its beginning
  * on.
  */
+#include "lib/tls/engine_impl.h"
 #include "tests/unit/random.h"
 #include "tests/unit/tls_rig.h"
 
@@ -88,12 +89,27 @@ static void fuzz_write(struct tls_rig_side *side, size_t *done)
     tls_rig_collect(side);
 }
 
-static void fuzz_run(const struct tls_rig_options *options)
+/* Some early data, in one record. */
+static void fuzz_send_early(void)
+{
+    const size_t size = unit_random_below(&fuzz_random, 3000);
+    uint8_t *record = pair.client.wire + pair.client.wire_len;
+
+    memcpy(record, (uint8_t[]){23, 3, 3, (uint8_t)(size >> 8), (uint8_t)size},
+           5);
+    tls_rig_fill(record + 5, size, (unsigned)size);
+    pair.client.wire_len += 5 + size;
+}
+
+/* @early: the hello, which is not altered then, offers early data. */
+static void fuzz_run(const struct tls_rig_options *options, bool early)
 {
     const uint64_t altered = unit_random_below(&fuzz_random, 8);
     size_t done[2] = {0, 0};
     cr_assert_eq(tls_rig_open(&pair, options), 0);
     tls_rig_step(&pair.client);
+    early = early && altered > 0;
+    cr_assert(!early || wr_tls_engine_expect_early(&pair.server.engine));
     for (unsigned i = 0; i < 12; i++) {
         struct tls_rig_side *from = i & 1 ? &pair.server : &pair.client;
         struct tls_rig_side *to = i & 1 ? &pair.client : &pair.server;
@@ -105,6 +121,9 @@ static void fuzz_run(const struct tls_rig_options *options)
                      1 + unit_random_below(&fuzz_random, i & 2 ? 10 : 20000));
         fuzz_check(from);
         fuzz_check(to);
+        if (early && i == 0) {
+            fuzz_send_early();
+        }
     }
     wr_tls_engine_feed_eof(&pair.client.engine);
     wr_tls_engine_feed_eof(&pair.server.engine);
@@ -117,14 +136,14 @@ static void fuzz_run(const struct tls_rig_options *options)
     tls_rig_close(&pair);
 }
 
-static void fuzz_version(int version)
+static void fuzz_version(int version, bool early)
 {
     const struct tls_rig_options options = {.version = version};
     unit_random_seed(&fuzz_random);
     tls_rig_fill(fuzz_text, sizeof(fuzz_text), 17);
     tls_rig_init(&pair, &options);
     for (int i = 0; i < FUZZ_RUNS; i++) {
-        fuzz_run(&options);
+        fuzz_run(&options, early);
     }
     memset(&pair.client.engine, 0, sizeof(pair.client.engine));
     tls_rig_fini(&pair);
@@ -132,10 +151,15 @@ static void fuzz_version(int version)
 
 UNIT(tls_fuzz, a_wire_that_alters_tls_12_brings_nothing_that_was_not_sealed)
 {
-    fuzz_version(12);
+    fuzz_version(12, false);
 }
 
 UNIT(tls_fuzz, a_wire_that_alters_tls_13_brings_nothing_that_was_not_sealed)
 {
-    fuzz_version(13);
+    fuzz_version(13, false);
+}
+
+UNIT(tls_fuzz, nor_does_one_that_alters_early_data)
+{
+    fuzz_version(13, true);
 }

@@ -17,7 +17,7 @@
 
 static uint8_t hello[512];
 static size_t hello_size;
-static struct wr_tls_hello_name hello_name;
+static struct wr_tls_hello hello_found;
 
 static void hello_put(const void *data, size_t size)
 {
@@ -42,13 +42,12 @@ static void hello_begin(void)
     hello_put("\2ss\0\2\xc0\x2b\1\0", 9);
 }
 
-static enum wr_tls_hello hello_read(void)
+static bool hello_read(void)
 {
-    hello_name = (struct wr_tls_hello_name){.data = NULL};
-    return wr_tls_hello_read(hello, hello_size, &hello_name);
+    return wr_tls_hello_read(hello, hello_size, true, &hello_found);
 }
 
-static enum wr_tls_hello hello_read_extensions(const void *data, size_t size)
+static bool hello_read_extensions(const void *data, size_t size)
 {
     hello_begin();
     hello_put_extensions(data, size);
@@ -59,79 +58,105 @@ static enum wr_tls_hello hello_read_extensions(const void *data, size_t size)
 
 static void hello_expect_localhost(void)
 {
-    expect_eq(hello_name.len, 9);
-    expect_eq(memcmp(hello_name.data, "localhost", 9), 0);
+    expect_eq(hello_found.name.size, 9);
+    expect_eq(memcmp(hello_found.name.data, "localhost", 9), 0);
 }
 
 UNIT(tls_hello, the_name_is_known_before_and_behind_a_ticket)
 {
-    expect_eq(HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION),
-              WR_TLS_HELLO_TICKET);
+    cr_assert(HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION));
+    cr_assert(hello_found.has_ticket);
     hello_expect_localhost();
-    expect_eq(HELLO_READ("\0\x17\0\0" HELLO_TICKET_EXTENSION
-                         "\0\x0b\0\2\1\0" HELLO_NAME_EXTENSION),
-              WR_TLS_HELLO_TICKET);
+    cr_assert(HELLO_READ("\0\x17\0\0" HELLO_TICKET_EXTENSION
+                         "\0\x0b\0\2\1\0" HELLO_NAME_EXTENSION));
+    cr_assert(hello_found.has_ticket);
     hello_expect_localhost();
-    expect_eq(HELLO_READ(HELLO_TICKET_EXTENSION), WR_TLS_HELLO_TICKET);
-    cr_assert_null(hello_name.data);
+    cr_assert(HELLO_READ(HELLO_TICKET_EXTENSION));
+    cr_assert(hello_found.has_ticket);
+    cr_assert_null(hello_found.name.data);
+}
+
+UNIT(tls_hello, early_data_is_told_and_has_no_bytes_in_the_hello)
+{
+    cr_assert(HELLO_READ("\0\x2a\0\0" HELLO_NAME_EXTENSION));
+    cr_assert(hello_found.has_early_data);
+    hello_expect_localhost();
+    cr_assert(HELLO_READ(HELLO_NAME_EXTENSION));
+    cr_assert(!hello_found.has_early_data);
+    cr_assert(!HELLO_READ("\0\x2a\0\1x"));
 }
 
 UNIT(tls_hello, a_hello_without_a_ticket_is_plain)
 {
-    expect_eq(HELLO_READ(HELLO_NAME_EXTENSION), WR_TLS_HELLO_PLAIN);
-    expect_eq(HELLO_READ("\0\x23\0\0"), WR_TLS_HELLO_PLAIN);
-    expect_eq(HELLO_READ(""), WR_TLS_HELLO_PLAIN);
+    cr_assert(HELLO_READ(HELLO_NAME_EXTENSION));
+    cr_assert(!hello_found.has_ticket);
+    cr_assert(HELLO_READ("\0\x23\0\0"));
+    cr_assert(!hello_found.has_ticket, "it asks for one");
+    cr_assert(HELLO_READ(""));
+    cr_assert(!hello_found.has_ticket && !hello_found.is_bare);
     hello_begin();
     hello[3] = (uint8_t)(hello_size - 4);
-    expect_eq(hello_read(), WR_TLS_HELLO_BARE, "no extensions at all");
+    cr_assert(hello_read());
+    cr_assert(hello_found.is_bare, "no extensions at all");
+}
+
+UNIT(tls_hello, the_protocols_and_the_session_are_seen)
+{
+    cr_assert(HELLO_READ("\0\x10\0\5\0\3\2h2" HELLO_NAME_EXTENSION));
+    cr_assert(hello_found.has_session);
+    expect_eq(hello_found.protocols.size, 5);
+    expect_eq(memcmp(hello_found.protocols.data, "\0\3\2h2", 5), 0);
+    cr_assert(HELLO_READ(HELLO_NAME_EXTENSION));
+    cr_assert_null(hello_found.protocols.data);
+    hello[38] = 0; /* and "ss" are read as suites */
+    wr_ignore(hello_read());
+    cr_assert(!hello_found.has_session);
 }
 
 UNIT(tls_hello, what_is_not_exactly_a_hello_is_unknown)
 {
-    expect_eq(
-        HELLO_READ(
+    cr_assert(
+        !HELLO_READ(
             HELLO_NAME_EXTENSION HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION),
-        WR_TLS_HELLO_UNKNOWN, "two lists of names");
-    expect_eq(HELLO_READ("\0\0\0\x0a\0\x08\0\0\1a\0\0\1b"),
-              WR_TLS_HELLO_UNKNOWN, "two names");
-    expect_eq(HELLO_READ("\0\0\0\5\0\3\0\0\0"), WR_TLS_HELLO_UNKNOWN,
-              "a name of no bytes");
-    expect_eq(HELLO_READ("\0\0\0\7\0\5\0\0\2a\0"), WR_TLS_HELLO_UNKNOWN,
-              "a NUL in a name");
-    expect_eq(HELLO_READ("\0\0\0\6\0\4\1\0\1a"), WR_TLS_HELLO_UNKNOWN,
-              "a name of another type");
-    expect_eq(HELLO_READ(HELLO_TICKET_EXTENSION), WR_TLS_HELLO_TICKET);
+        "two lists of names");
+    cr_assert(!hello_found.name.data && !hello_found.has_ticket);
+    cr_assert(!HELLO_READ("\0\0\0\x0a\0\x08\0\0\1a\0\0\1b"), "two names");
+    cr_assert(!HELLO_READ("\0\0\0\5\0\3\0\0\0"), "a name of no bytes");
+    cr_assert(!HELLO_READ("\0\0\0\7\0\5\0\0\2a\0"), "a NUL in a name");
+    cr_assert(!HELLO_READ("\0\0\0\6\0\4\1\0\1a"), "a name of another type");
+    cr_assert(HELLO_READ(HELLO_TICKET_EXTENSION));
     hello[0] = 2;
-    expect_eq(hello_read(), WR_TLS_HELLO_UNKNOWN, "another message");
+    cr_assert(!hello_read(), "another message");
     hello[0] = 1;
     hello_put("x", 1);
-    expect_eq(hello_read(), WR_TLS_HELLO_UNKNOWN, "a byte behind the message");
+    cr_assert(!hello_read(), "a byte behind the message");
     hello[3]++;
-    expect_eq(hello_read(), WR_TLS_HELLO_UNKNOWN, "and behind the extensions");
+    cr_assert(!hello_read(), "and behind the extensions");
 }
 
 static bool hello_is_extended(bool is_client)
 {
-    return wr_tls_hello_has_extended_secret(hello, hello_size, is_client);
+    struct wr_tls_hello found;
+    return wr_tls_hello_read(hello, hello_size, is_client, &found) &&
+           found.has_extended_secret;
 }
 
 UNIT(tls_hello, the_extended_master_secret_is_seen_in_both_hellos)
 {
-    HELLO_READ(HELLO_NAME_EXTENSION "\0\x17\0\0");
+    cr_assert(HELLO_READ(HELLO_NAME_EXTENSION "\0\x17\0\0"));
     cr_assert(hello_is_extended(true));
     cr_assert(!hello_is_extended(false));
-    HELLO_READ("\0\x17\0\0" HELLO_NAME_EXTENSION);
+    cr_assert(HELLO_READ("\0\x17\0\0" HELLO_NAME_EXTENSION));
     cr_assert(hello_is_extended(true), "others may follow");
-    HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION);
+    cr_assert(HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION));
     cr_assert(!hello_is_extended(true));
-    HELLO_READ("\0\x17\0\1x");
-    cr_assert(!hello_is_extended(true), "it has no bytes");
+    cr_assert(!HELLO_READ("\0\x17\0\1x"), "it has no bytes");
 
     hello_size = 0;
     hello_put("\2\0\0\0\3\3", 6);
     hello_put("rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr", 32);
     hello_put("\2ss\xc0\x2b\0", 6);
-    hello_put_extensions("\xff\1\0\1\0\0\x17\0\0", 9);
+    hello_put_extensions("\0\0\0\0\xff\1\0\1\0\0\x17\0\0", 13);
     cr_assert(wr_tls_hello_is_whole(hello, hello_size));
     cr_assert(!wr_tls_hello_is_whole(hello, hello_size - 1));
     cr_assert(hello_is_extended(false));
@@ -142,16 +167,25 @@ UNIT(tls_hello, the_extended_master_secret_is_seen_in_both_hellos)
 
 UNIT(tls_hello, a_hello_that_is_cut_anywhere_is_unknown)
 {
-    expect_eq(HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION),
-              WR_TLS_HELLO_TICKET);
+    cr_assert(HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION));
     for (size_t size = 0; size < hello_size; size++) {
         uint8_t *part = malloc(size + 1);
         memcpy(part, hello, size);
-        expect_eq(wr_tls_hello_read(part, size, &hello_name),
-                  WR_TLS_HELLO_UNKNOWN, "%zu", size);
-        cr_assert(!wr_tls_hello_has_extended_secret(part, size, true));
+        cr_assert(!wr_tls_hello_read(part, size, true, &hello_found), "%zu",
+                  size);
+        cr_assert(!wr_tls_hello_read(part, size, false, &hello_found));
         cr_assert(!wr_tls_hello_is_whole(part, size));
+        cr_assert(wr_tls_hello_may_come(part, size, true, hello_size));
         free(part);
+    }
+}
+
+static void hello_expect_within(struct wr_tls_hello_part part,
+                                const uint8_t *data)
+{
+    if (part.data) {
+        cr_assert_geq(part.data, data);
+        cr_assert_leq(part.data + part.size, data + hello_size);
     }
 }
 
@@ -161,23 +195,29 @@ UNIT(tls_hello, no_bytes_make_it_look_elsewhere)
     struct unit_random random;
     unit_random_seed(&random);
     for (int i = 0; i < 200000; i++) {
-        expect_neq(HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION),
-                   WR_TLS_HELLO_UNKNOWN);
+        cr_assert(HELLO_READ(
+            "\0\x10\0\5\0\3\2h2" HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION));
         for (uint64_t n = unit_random_below(&random, 4); n < 4; n++) {
             hello[unit_random_below(&random, hello_size)] =
                 (uint8_t)unit_random_next(&random);
         }
         uint8_t *copy = malloc(hello_size);
         memcpy(copy, hello, hello_size);
-        if (wr_tls_hello_read(copy, hello_size, &hello_name) ==
-                WR_TLS_HELLO_TICKET &&
-            hello_name.data) {
-            cr_assert_geq(hello_name.data, copy);
-            cr_assert_leq(hello_name.data + hello_name.len, copy + hello_size);
-            cr_assert_gt(hello_name.len, 0);
+        if (wr_tls_hello_read(copy, hello_size, true, &hello_found)) {
+            hello_expect_within(hello_found.name, copy);
+            hello_expect_within(hello_found.protocols, copy);
         }
-        wr_ignore(wr_tls_hello_has_extended_secret(copy, hello_size, false));
+        wr_ignore(!wr_tls_hello_read(copy, hello_size, false, &hello_found));
         wr_ignore(wr_tls_hello_is_whole(copy, hello_size));
         free(copy);
     }
+}
+
+UNIT(tls_hello, what_cannot_become_a_hello_is_known_by_its_beginning)
+{
+    cr_assert(HELLO_READ(HELLO_NAME_EXTENSION));
+    cr_assert(wr_tls_hello_may_come(hello, hello_size, true, hello_size - 4));
+    cr_assert(!wr_tls_hello_may_come(hello, 4, true, hello_size - 5));
+    cr_assert(wr_tls_hello_may_come(hello, 3, true, 0), "it has not said it");
+    cr_assert(!wr_tls_hello_may_come(hello, 1, false, hello_size));
 }

@@ -114,7 +114,10 @@ issuer limited "basicConstraints=critical,CA:true" $p256 \
 for name in authority stranger rsa-authority crossed uncrossed short limited; do
     cp $name.pem $name.crt
 done
-cat authority.pem rsa-authority.pem crossed.pem short.pem limited.pem \
+issuer small "basicConstraints=critical,CA:true" \
+    ec -pkeyopt ec_paramgen_curve:P-224
+cp small.pem small.crt
+cat authority.pem rsa-authority.pem crossed.pem short.pem limited.pem small.pem \
     >trusted.pem
 # One of the same name as a trusted one, with another key.
 mkdir false
@@ -232,7 +235,7 @@ cat strange-root.crt stranger.pem >strange-root.pem
 # long COUNT: long.COUNT below that many others
 above=authority
 : >long.issuers
-for i in 1 2 3 4 5 6 7 8 9; do
+for i in 1 2 3 4 5 6 7 8 9 10; do
     # shellcheck disable=SC2086
     request long.$i $p256
     sign $above long.$i "$authority"
@@ -370,12 +373,17 @@ leaf mail-name "${plain}subjectAltName=email:localhost\n"
 # SEQUENCE { [2] "localhost" NUL ".example.org" }
 nul="30:18:82:16:6c:6f:63:61:6c:68:6f:73:74:00"
 nul="$nul:2e:65:78:61:6d:70:6c:65:2e:6f:72:67"
+leaf short-address "${plain}subjectAltName=DER:30:05:87:03:7f:00:01\n"
 leaf nul-in-name "${plain}subjectAltName=DER:$nul\n"
 
 # ---- keys and signatures ----
 
 keyed weak-rsa rsa:1024
 keyed weak-curve ec -pkeyopt ec_paramgen_curve:P-224
+# shellcheck disable=SC2086
+request small-root $p256
+sign small small-root "$plain$host"
+cp small-root.crt small-root.pem
 keyed other-curve ec -pkeyopt ec_paramgen_curve:secp256k1
 leaf sha1 "$plain$host" -md sha1
 # shellcheck disable=SC2086
@@ -411,9 +419,13 @@ cp good-deep.key forged-issuer.key
 # names that it has looked at.
 forged_leaf="nameConstraints=permitted;DNS:localhost\n$plain$host"
 leaf forged-limits "$forged_leaf"
+cp forged-limits.crt limits-of-leaf.pem
+cp forged-limits.key limits-of-leaf.key
 forge forged-limits
 cp forged-limits.forged forged-limits.pem
 below forged-limits-issuer "nameConstraints=permitted;DNS:localhost\n$authority"
+cp forged-limits-issuer.pem good-limits-first.pem
+cp forged-limits-issuer.key good-limits-first.key
 forge forged-limits-issuer.middle
 cat forged-limits-issuer.crt forged-limits-issuer.middle.forged \
     >forged-limits-issuer.pem
@@ -421,6 +433,31 @@ forge good-deep
 cat good-deep.forged good-deep.top.crt good-deep.middle.crt stranger.pem \
     >forged-order.pem
 cp good-deep.key forged-order.key
+
+# ---- beyond the limits of a wolfSSL that is built without a word ----
+
+# shellcheck disable=SC2086
+openssl req -x509 -nodes -newkey $p256 -keyout zero.key -out zero.pem \
+    -days 36500 -subj "/CN=zero" -set_serial 0 \
+    -addext "basicConstraints=critical,CA:true" \
+    -addext "keyUsage=critical,keyCertSign"
+cp zero.pem zero.crt
+cat trusted.pem zero.pem >zero-too.pem
+chain zero-serial zero "$authority" "$host"
+# list COUNT NAME: the section of a configuration with that many names
+list() {
+    i=0
+    echo "[$2]"
+    while [ $i -lt "$1" ]; do
+        echo "${3:-DNS}.$i = a-name-of-one-host-$i.example.org"
+        i=$((i + 1))
+    done
+}
+leaf many-names "${plain}subjectAltName=@many\n$(list 200 many)\nDNS.h = localhost\n"
+leaf large "${plain}subjectAltName=@many\n$(list 1000 many)\nDNS.h = localhost\n"
+below many-limits "${authority}nameConstraints=critical,@many
+$(list 200 many 'excluded;DNS')\n"
+leaf critical-policy "$plain${host}certificatePolicies=critical,1.2.3.4,1.2.3.5\n"
 
 # ---- usages and extensions ----
 
@@ -457,5 +494,71 @@ openssl ca -config ca.cnf -cert limited.crt -keyfile limited.key \
 openssl ca -config ca.cnf -cert limited.crt -keyfile limited.key \
     -gencrl -out limited.crl
 cat authority.crl limited.crl >lists.crl
+
+# ---- lists of an intermediate authority ----
+
+cat >>ca.cnf <<EOF
+[critical_list]
+1.2.3.4 = critical,DER:0500
+[delta_list]
+2.5.29.27 = critical,DER:020101
+[partial_list]
+issuingDistributionPoint = critical,@partial
+[partial]
+onlyuser = TRUE
+EOF
+
+# list_of ISSUER NAME [CA-OPTIONS...]: NAME.crl, and with.NAME.crl, which has
+# the authority's list too
+list_of() {
+    issuer=$1
+    name=$2
+    shift 2
+    openssl ca -config ca.cnf -cert "$issuer.crt" -keyfile "$issuer.key" \
+        -gencrl -out "$name.crl" "$@"
+    cat authority.crl "$name.crl" >"with.$name.crl"
+}
+lists="basicConstraints=critical,CA:true
+keyUsage=critical,keyCertSign,cRLSign\n"
+below listed "$lists"
+# shellcheck disable=SC2086
+request listed-revoked $p256
+sign listed.middle listed-revoked "$plain$host"
+cat listed-revoked.crt listed.middle.crt >listed-revoked.pem
+below listed-issuer "$lists"
+for name in listed-revoked listed-issuer.middle; do
+    openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key \
+        -revoke $name.crt
+done
+cat authority.pem listed-issuer.middle.crt >listed-issuer.trusted.pem
+cat authority.pem good-chain.middle.crt >good-chain.trusted.pem
+list_of authority authority
+list_of listed-issuer.middle listed-issuer
+list_of good-chain.middle without-usage
+list_of listed.middle listed
+list_of listed.middle old -crl_lastupdate 20200101000000Z \
+    -crl_nextupdate 20210101000000Z
+list_of listed.middle future -crl_lastupdate 20900101000000Z \
+    -crl_nextupdate 20910101000000Z
+list_of listed.middle critical -crlexts critical_list
+list_of listed.middle delta -crlexts delta_list
+list_of listed.middle partial -crlexts partial_list
+cat old.crl listed.crl >>with.old.crl
+cat old.crl >old-alone.crl
+cp false/false.pem false.crt
+cp false/false.key false.key
+list_of false false
+mkdir other
+# shellcheck disable=SC2086
+openssl req -x509 -nodes -newkey $p256 -keyout other/listed.key \
+    -out other/listed.crt -days 36500 -subj "/CN=listed.middle"
+list_of other/listed other
+openssl crl -in listed.crl -outform DER -out crl.der
+head -c 100 crl.der >crl.cut
+{
+    echo "-----BEGIN X509 CRL-----"
+    openssl base64 -in crl.cut
+    echo "-----END X509 CRL-----"
+} >cut.crl
 rm -f ./*.csr ./*.ext ./*.cut ./*.der
 touch done

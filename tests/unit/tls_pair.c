@@ -19,19 +19,29 @@ weir_tls_context *tls_pair_context(const struct weir_tls_options *options)
     return context;
 }
 
+/* Feeds bytes and steps on until the engine wants more. */
+static void pair_feed(struct wr_tls_engine *to, const uint8_t *data, size_t len)
+{
+    uint8_t byte[16];
+
+    wr_tls_engine_feed(to, data, len);
+    ssize_t result =
+        to->state == WR_TLS_ENGINE_HANDSHAKE ? wr_tls_engine_handshake(to) : 0;
+    while (result >= 0 && to->state == WR_TLS_ENGINE_OPEN) {
+        result = wr_tls_engine_read(to, byte, sizeof(byte));
+    }
+}
+
 static void pair_carry(struct tls_pair *pair, struct wr_tls_engine *from,
                        struct wr_tls_engine *to)
 {
     struct wr_block *block = wr_tls_engine_take_output(from);
     while (block) {
         struct wr_block *next = block->next;
-        uint8_t byte[16];
-        wr_tls_engine_feed(to, wr_tls_engine_output_of(block), block->used);
-        ssize_t result = to->state == WR_TLS_ENGINE_HANDSHAKE
-                             ? wr_tls_engine_handshake(to)
-                             : 0;
-        while (result >= 0 && to->state == WR_TLS_ENGINE_OPEN) {
-            result = wr_tls_engine_read(to, byte, sizeof(byte));
+        const size_t piece = pair->piece ? pair->piece : block->used;
+        for (size_t at = 0; at < block->used; at += piece) {
+            pair_feed(to, wr_tls_engine_output_of(block) + at,
+                      wr_min_u64(piece, block->used - at));
         }
         wr_block_give(&pair->blocks, block);
         block = next;

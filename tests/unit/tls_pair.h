@@ -18,6 +18,7 @@ struct tls_pair {
     struct wr_tls_memory memory;
     struct wr_tls_engine client;
     struct wr_tls_engine server;
+    size_t piece; /* bytes that are delivered at once; 0: a block */
 };
 
 /* A context, which these options allow. */

@@ -22,7 +22,7 @@ static struct wr_tls_x509 anchors[2];
 static struct wr_tls_trust trust;
 static struct wr_tls_path path;
 /* Answers for links: from a child, by the place of its issuer; anchors last. */
-static int answers[SENT_MAX][SENT_MAX + 2];
+static int answers[SENT_MAX + 2][SENT_MAX + 2];
 
 static struct wr_tls_der name_of(char letter)
 {
@@ -59,13 +59,30 @@ static size_t place_of(const struct wr_tls_x509 *x509)
                : SENT_MAX + (size_t)(x509 - anchors);
 }
 
-static struct wr_tls_link answer(void *user, const struct wr_tls_x509 *child,
-                                 const struct wr_tls_x509 *issuer)
+static bool is_revocation(int err)
+{
+    return err == WEIR_ETLSREVOKED || err == WEIR_ETLSNOCRL;
+}
+
+static struct wr_tls_reason answer(void *user, const struct wr_tls_x509 *child,
+                                   const struct wr_tls_x509 *issuer)
 {
     cr_assert(user == &path);
     cr_assert(wr_tls_der_is_equal(&child->issuer, &issuer->subject));
     const int err = answers[place_of(child)][place_of(issuer)];
-    return (struct wr_tls_link){.reason = {err, err < 0 ? "is bad" : NULL}};
+    return err < 0 && !is_revocation(err)
+               ? (struct wr_tls_reason){err, "is bad"}
+               : (struct wr_tls_reason){.err = 0};
+}
+
+static struct wr_tls_reason listed(void *user, const struct wr_tls_x509 *child,
+                                   const struct wr_tls_x509 *issuer)
+{
+    cr_assert(user == &path);
+    cr_assert(wr_tls_der_is_equal(&child->issuer, &issuer->subject));
+    const int err = answers[place_of(child)][place_of(issuer)];
+    return is_revocation(err) ? (struct wr_tls_reason){err, "is revoked"}
+                              : (struct wr_tls_reason){.err = 0};
 }
 
 /* A peer sends certificates, "ab bc ..."; those of @trusted are anchors. */
@@ -78,7 +95,8 @@ static void path_open(const char *list, const char *trusted)
         .trust = &trust,
         .sent = sent,
         .link = answer,
-        .link_user = &path,
+        .revoked = listed,
+        .user = &path,
     };
     for (; *list; list += strcspn(list, " "), list += *list == ' ') {
         cr_assert(path.sent_count < SENT_MAX);
@@ -158,8 +176,8 @@ UNIT(tls_path, passes_what_is_malformed)
 UNIT(tls_path, ends_however_many_have_one_name)
 {
     path_open("aa aa aa aa aa aa aa aa aa aa", "");
-    expect_none(WEIR_ETLSPATHLEN, 8);
-    expect_eq(path.links, 24);
+    expect_none(WEIR_ETLSPATHLEN, 6);
+    expect_eq(path.links, 16);
 }
 
 UNIT(tls_path, says_how_far_it_came)
@@ -175,6 +193,38 @@ UNIT(tls_path, says_how_far_it_came)
     answers[0][1] = WEIR_ETLSBADCERT;
     answers[2][SENT_MAX] = WEIR_ETLSREVOKED;
     expect_none(WEIR_ETLSREVOKED, 2);
+}
+
+/* An issuer that is trusted itself is no way around the list of the one above
+ * it; where there is no list of that one, it is trusted as it is. */
+UNIT(tls_path, an_anchor_that_another_one_revoked_is_refused)
+{
+    path_open("ab br", "rr br");
+    answers[SENT_MAX + 1][SENT_MAX] = WEIR_ETLSREVOKED;
+    answers[1][SENT_MAX] = WEIR_ETLSREVOKED;
+    expect_none(WEIR_ETLSREVOKED, SENT_MAX + 1);
+    path_open("ab", "br rr");
+    answers[SENT_MAX][SENT_MAX + 1] = WEIR_ETLSNOCRL;
+    expect_path("0");
+}
+
+UNIT(tls_path, a_plain_path_is_held_against_the_lists)
+{
+    path_open("ab br", "rr");
+    cr_assert(wr_tls_path_is_plain(&path));
+    answers[0][1] = WEIR_ETLSREVOKED;
+    cr_assert_not(wr_tls_path_is_plain(&path));
+    answers[0][1] = WEIR_ETLSNOCRL;
+    cr_assert_not(wr_tls_path_is_plain(&path));
+    path.revoked = NULL;
+    cr_assert(wr_tls_path_is_plain(&path));
+}
+
+UNIT(tls_path, an_anchor_with_a_weak_key_is_refused)
+{
+    path_open("ar", "rr");
+    anchors[0].key.strength = WR_TLS_WEAK_CURVE;
+    expect_none(WEIR_ETLSWEAK, SENT_MAX);
 }
 
 UNIT(tls_path, stops_without_memory)

@@ -491,9 +491,24 @@ void wr_tls_context_end_step(weir_tls_context *context)
     cr_assert(context->references > 0);
 }
 
+void wr_tls_context_log_secret(const weir_tls_context *context, WOLFSSL *ssl,
+                               int id, const uint8_t *secret, int size)
+{
+    cr_assert(context->references > 0 && ssl && id > 0 && secret && size > 0);
+}
+
 bool wr_tls_context_asks(const weir_tls_context *context)
 {
     return context->options->asks;
+}
+
+int wr_tls_context_choose_protocol(const weir_tls_context *context,
+                                   WOLFSSL *ssl, const uint8_t *data,
+                                   size_t size)
+{
+    cr_assert(context->is_server && ssl);
+    cr_assert(data || size == 0);
+    return 0; /* it has its list from the beginning */
 }
 
 int wr_tls_context_meet_bare(weir_tls_context *context, WOLFSSL *ssl,

@@ -22,7 +22,7 @@ static struct {
     uint8_t iv[WR_TLS_TICKET_IV];
     uint8_t tag[WR_TLS_TICKET_TAG];
     uint8_t data[TICKET_SIZE];
-    uint8_t rules[WR_TLS_TICKET_RULES];
+    uint8_t host[WR_TLS_TICKET_DIGEST];
 } parts;
 
 static const struct wr_tls_ticket ticket = {
@@ -31,7 +31,7 @@ static const struct wr_tls_ticket ticket = {
     .tag = parts.tag,
     .data = parts.data,
     .size = sizeof(parts.data),
-    .rules = parts.rules,
+    .host = parts.host,
 };
 
 static void ticket_init(void)
@@ -54,11 +54,11 @@ static bool ticket_open(uint64_t now)
            wr_tls_ticket_open(&ticket, &key, now, TICKET_LIFETIME);
 }
 
-/* ---- rules ---- */
+/* ---- names ---- */
 
 static bool ticket_names_are_same(const char *one, const char *other)
 {
-    uint8_t digests[2][WR_TLS_TICKET_RULES];
+    uint8_t digests[2][WR_TLS_TICKET_DIGEST];
     expect_eq(wr_tls_ticket_digest_name(one, strlen(one), digests[0]), 0);
     expect_eq(wr_tls_ticket_digest_name(other, strlen(other), digests[1]), 0);
     return memcmp(digests[0], digests[1], sizeof(digests[0])) == 0;
@@ -74,19 +74,6 @@ UNIT(tls_ticket, names_differ_in_more_than_capital_letters)
     cr_assert(!ticket_names_are_same(longest, longest + 1));
     cr_assert(!ticket_names_are_same("", "a"));
     cr_assert(!ticket_names_are_same("@[`{", "`{@["));
-}
-
-UNIT(tls_ticket, rules_and_name_count_each)
-{
-    uint8_t rules[WR_TLS_TICKET_RULES] = {1};
-    uint8_t name[WR_TLS_TICKET_RULES] = {2};
-    uint8_t joined[3][WR_TLS_TICKET_RULES];
-    expect_eq(wr_tls_ticket_join_rules(rules, name, joined[0]), 0);
-    expect_eq(wr_tls_ticket_join_rules(name, rules, joined[1]), 0);
-    name[31] = 1;
-    expect_eq(wr_tls_ticket_join_rules(rules, name, joined[2]), 0);
-    expect_neq(memcmp(joined[0], joined[1], sizeof(joined[0])), 0);
-    expect_neq(memcmp(joined[0], joined[2], sizeof(joined[0])), 0);
 }
 
 /* ---- one ticket ---- */

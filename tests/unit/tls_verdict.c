@@ -107,7 +107,6 @@ UNIT(tls_verdict, errors_of_wolfssl_become_ours)
     expect_eq(wr_tls_engine_code_of(ASN_NO_SIGNER_E), WEIR_ETLSISSUER);
     expect_eq(wr_tls_engine_code_of(ASN_SELF_SIGNED_E), WEIR_ETLSSELFSIGNED);
     expect_eq(wr_tls_engine_code_of(DOMAIN_NAME_MISMATCH), WEIR_ETLSHOSTNAME);
-    expect_eq(wr_tls_engine_code_of(CRL_CERT_REVOKED), WEIR_ETLSREVOKED);
     expect_eq(wr_tls_engine_code_of(EXTKEYUSE_AUTH_E), WEIR_ETLSPURPOSE);
     expect_eq(wr_tls_engine_code_of(ASN_NAME_INVALID_E), WEIR_ETLSCONSTRAINT);
     expect_eq(wr_tls_engine_code_of(ASN_PATHLEN_INV_E), WEIR_ETLSPATHLEN);

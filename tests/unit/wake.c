@@ -49,7 +49,8 @@ static void note_run(void *arg)
 
 static void post(int number)
 {
-    expect_eq(wr_wake_post(wake, note_run, (void *)(intptr_t)number, NULL), 0);
+    expect_eq(
+        wr_wake_post(wake, NULL, note_run, (void *)(intptr_t)number, NULL), 0);
 }
 
 /* Runs the posts that were taken; their number. */
@@ -120,10 +121,10 @@ UNIT(wake, closing_gives_what_was_never_taken_and_refuses_the_rest)
     expect_eq(close_and_run(), 2);
     expect_eq(ran[0], 1);
     expect_eq(ran[1], 2);
-    expect_eq(wr_wake_post(wake, note_run, NULL, NULL), -ESHUTDOWN);
+    expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
     cr_assert_not(wr_wake_take(wake));
     expect_eq(close_and_run(), 0);
-    expect_eq(wr_wake_post(wake, note_run, NULL, NULL), -ESHUTDOWN);
+    expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
 }
@@ -138,7 +139,7 @@ UNIT(wake, outlives_its_owner_and_the_allocator_struct)
     expect_eq(close_and_run(), 0);
     wr_wake_unref(wake);
 
-    expect_eq(wr_wake_post(wake, note_run, NULL, NULL), -ESHUTDOWN);
+    expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
     wr_wake_unref(wake);
     unit_allocator_check(&allocator);
 }
@@ -148,7 +149,7 @@ UNIT(wake, posting_without_memory_changes_nothing)
     setup();
     post(1);
     allocator.fail_at = allocator.calls + 1;
-    expect_eq(wr_wake_post(wake, note_run, NULL, NULL), -ENOMEM);
+    expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ENOMEM);
 
     expect_eq(take_and_run(), 1);
     wr_wake_unref(wake);
@@ -256,9 +257,9 @@ UNIT(wake, as_many_posts_wait_as_the_limit_says)
         for (int i = 0; i < LIMIT; i++) {
             post(i);
         }
-        expect_eq(wr_wake_post(wake, note_run, NULL, NULL), -ENOBUFS);
+        expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ENOBUFS);
         cr_assert(wr_wake_take(wake));
-        expect_eq(wr_wake_post(wake, note_run, NULL, NULL), -ENOBUFS,
+        expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ENOBUFS,
                   "taken is not popped");
         expect_eq(run_taken(), LIMIT);
         ran_count = 0;
@@ -293,7 +294,7 @@ UNIT(wake, a_full_mailbox_that_is_closed_says_that_it_is_closed)
         post(i);
     }
     wr_wake_close(wake);
-    expect_eq(wr_wake_post(wake, note_run, NULL, NULL), -ESHUTDOWN);
+    expect_eq(wr_wake_post(wake, NULL, note_run, NULL, NULL), -ESHUTDOWN);
     expect_eq(wr_wake_wait_room(wake, &allocator, UINT64_MAX), 0);
     expect_eq(run_taken(), LIMIT);
     wr_wake_unref(wake);
@@ -385,7 +386,7 @@ static void *run_poster(void *arg)
     struct message *own = messages[self - posters];
     for (uint64_t i = 0; i < POSTS; i++) {
         own[i] = (struct message){.from = self, .number = i};
-        int err = wr_wake_post(wake, take_message, &own[i], NULL);
+        int err = wr_wake_post(wake, NULL, take_message, &own[i], NULL);
         if (err) {
             break;
         }

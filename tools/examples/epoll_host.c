@@ -4,7 +4,9 @@
  * Both end with standard input.
  */
 #include <err.h>
+#include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -49,10 +51,15 @@ int main(void)
     epoll_ctl(epfd, EPOLL_CTL_ADD, event.data.fd, &event);
     for (ssize_t len = 1; len > 0 && error == 0;) {
         int count = epoll_wait(epfd, &event, 1, wait_ms(loop));
-        if (count == 0 || event.data.fd != STDIN_FILENO) {
-            error = weir_loop_run_once(loop);
-        } else if ((len = read(STDIN_FILENO, line, sizeof(line))) > 0) {
+        bool is_input = count > 0 && event.data.fd == STDIN_FILENO;
+        if (count < 0 && errno != EINTR) { /* completions interrupt it, too */
+            err(1, "epoll_wait");
+        }
+        if (is_input && (len = read(STDIN_FILENO, line, sizeof(line))) > 0) {
             printf("host: %.*s", (int)len, line);
+        }
+        if ((count > 0 && !is_input) || wait_ms(loop) == 0) {
+            error = weir_loop_run_once(loop);
         }
     }
     return weir_loop_free(loop) < 0 || error < 0;

@@ -14,6 +14,8 @@ struct names {
     char **all;          /* NULL after the last */
 };
 
+static bool has_failed; /* some name has no address */
+
 static int resolve(weir_loop *loop, void *name)
 {
     struct weir_address found[2 * WEIR_ADDRESSES_MAX];
@@ -22,6 +24,7 @@ static int resolve(weir_loop *loop, void *name)
         weir_getaddrinfo(loop, name, 0, NULL, found, 2 * WEIR_ADDRESSES_MAX);
     if (count < 0) {
         printf("%s: %s\n", (char *)name, weir_strerror(count));
+        has_failed = true;
     }
     for (int i = 0; i < count; i++) {
         char *port = strrchr(weir_address_format(&found[i], text, 128), ':');
@@ -55,5 +58,5 @@ int main(int argc, char **argv)
     if (error < 0) {
         errx(1, "%s", weir_strerror(error));
     }
-    return 0;
+    return has_failed;
 }

@@ -19,7 +19,7 @@ static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
     (void)user;
-    return weir_transport_write(t, buf->data, buf->len);
+    return weir_transport_write_buf(t, buf);
 }
 
 static const struct weir_protocol echo = {sizeof(echo), WEIR_PROTOCOL_STREAM,

@@ -14,8 +14,9 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf bytes;
     (void)arg;
-    while (weir_reader_read_view(reader, SIZE_MAX, &bytes) > 0) {
-        int error = weir_writer_write(writer, bytes.data, bytes.len);
+    while (weir_reader_take(reader, 65536, &bytes) > 0) {
+        int error = weir_writer_write_buf(writer, &bytes);
+        weir_lease_unref(bytes.lease);
         if (error < 0) {
             return error;
         }

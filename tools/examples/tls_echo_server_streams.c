@@ -15,8 +15,9 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
     struct weir_buf bytes;
     int error = 0;
     (void)arg;
-    while (error == 0 && weir_reader_read_view(reader, SIZE_MAX, &bytes) > 0) {
-        error = weir_writer_write(writer, bytes.data, bytes.len);
+    while (error == 0 && weir_reader_take(reader, 65536, &bytes) > 0) {
+        error = weir_writer_write_buf(writer, &bytes);
+        weir_lease_unref(bytes.lease);
         error = error < 0 ? error : weir_writer_drain(writer);
     }
     return error; /* a cut connection is in weir_transport_get_error() */

@@ -19,11 +19,10 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
         printf("process %d of user %u\n", (int)peer.pid, (unsigned)peer.uid);
         fflush(stdout);
     }
-    while ((len = weir_reader_read_view(reader, SIZE_MAX, &bytes)) > 0) {
-        int error = weir_writer_write(writer, bytes.data, bytes.len);
-        if (error == 0) {
-            error = weir_writer_drain(writer);
-        }
+    while ((len = weir_reader_take(reader, 65536, &bytes)) > 0) {
+        int error = weir_writer_write_buf(writer, &bytes);
+        weir_lease_unref(bytes.lease);
+        error = error < 0 ? error : weir_writer_drain(writer);
         if (error < 0) {
             return error;
         }

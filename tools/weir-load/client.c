@@ -491,6 +491,22 @@ void client_stop_sending(struct client *client)
     }
 }
 
+uint64_t client_count_unanswered(const struct client *client,
+                                 uint64_t *ret_unseen)
+{
+    uint64_t count = 0;
+
+    *ret_unseen = 0;
+    for (uint64_t i = 0; i < client->options->conn_count; i++) {
+        const struct conn *conn = &client->conns[i];
+        if (conn->was_tried && !conn->was_answered) {
+            count++;
+            *ret_unseen += !conn->was_counted;
+        }
+    }
+    return count;
+}
+
 void client_stop(struct client *client)
 {
     client->stopping = true;

@@ -82,6 +82,11 @@ void client_begin_window(struct client *client);
 /* No more requests; CLIENT_DRAINED follows, perhaps at once. */
 void client_stop_sending(struct client *client);
 
+/* How many connections were tried and never had an answer; of those, how many
+ * have no failure among what was measured. */
+uint64_t client_count_unanswered(const struct client *client,
+                                 uint64_t *ret_unseen);
+
 /* No more events; connections stay as they are until the loop is freed. */
 void client_stop(struct client *client);
 

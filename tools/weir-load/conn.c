@@ -34,6 +34,7 @@ static uint32_t drop_outstanding(struct conn *conn)
 
     traffic->warmup.failed += conn->outstanding_warmup;
     traffic->measured.failed += dropped - conn->outstanding_warmup;
+    conn->was_counted |= dropped > conn->outstanding_warmup;
     traffic->outstanding -= dropped;
     conn->outstanding = 0;
     conn->outstanding_warmup = 0;
@@ -46,8 +47,10 @@ struct error_kind *conn_count_error(struct conn *conn, enum error_phase phase,
     struct traffic *traffic = conn->traffic;
 
     conn->failures++;
+    conn->was_tried = true;
     if (requests == 0 && traffic->judging && traffic->remaining > 0) {
         traffic->events_without_request++;
+        conn->was_counted = true;
     }
     return errors_add(&traffic->errors, phase, code, requests);
 }
@@ -111,6 +114,7 @@ uint32_t conn_begin_requests(struct conn *conn)
         conn_tell_drained(traffic);
         return 0;
     }
+    conn->was_tried = true;
     conn->outstanding += (uint32_t)count;
     traffic->outstanding += count;
     if (traffic->measuring) {
@@ -227,6 +231,7 @@ static void take_answers(struct conn *conn, uint32_t count, uint64_t now_ns)
     }
     conn->outstanding -= count;
     conn->failures = 0;
+    conn->was_answered = true;
     traffic->outstanding -= count;
 }
 
@@ -295,6 +300,7 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
             /* Left out of the histogram, it would flatter the tail. */
             histogram_record(traffic->latency, now_ns - sent_ns);
             traffic->measured.timeout++;
+            conn->was_counted = true;
         }
         conn->head++;
         conn->outstanding--;

@@ -135,6 +135,11 @@ struct conn {
     uint32_t generation;
     /* Failures since the last answer, which slow down connecting again. */
     uint32_t failures;
+    /* In the whole run, the warm-up included: a request was sent or connecting
+     * failed, an answer came, and a failure was counted as measured. */
+    bool was_tried;
+    bool was_answered;
+    bool was_counted;
     /* TLS: of an earlier connection, to be resumed; NULL: there is none. Set by
      * the client. */
     weir_tls_session *session;

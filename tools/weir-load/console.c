@@ -6,8 +6,12 @@
  */
 #include "console.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 void say(const char *format, ...)
 {
@@ -22,4 +26,25 @@ void say(const char *format, ...)
     }
     fprintf(stderr, "weir-load: %s\n", line);
     fflush(stderr);
+}
+
+void console_begin(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+            _exit(LOAD_INTERNAL); /* nowhere to say why */
+        }
+    }
+}
+
+int console_end(int code)
+{
+    const int err = fflush(stdout) != 0 || ferror(stdout) ? errno : 0;
+
+    if (err == 0 || code != LOAD_OK) {
+        return code;
+    }
+    say("standard output could not be written: %s", strerror(err));
+    return LOAD_INTERNAL;
 }

@@ -22,4 +22,15 @@ enum load_exit {
 /* One line on standard error, "weir-load: " before it. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Before all else: where standard input, output or error is missing, its number
+ * would be given to a descriptor of the program's own, which is written to.
+ * What takes the place can be neither read nor written as the missing one would
+ * be.
+ */
+void console_begin(void);
+
+/* What was printed is written out: @code, or LOAD_INTERNAL where a success
+ * could not be told. */
+int console_end(int code);
+
 #endif

@@ -32,6 +32,7 @@ static struct ledger *end_request(struct conn *conn, uint64_t number)
     conn->outstanding--;
     traffic->outstanding--;
     if (number >= conn->measured_from) {
+        conn->was_counted = true; /* as an answer or as a failure */
         return &traffic->measured;
     }
     assert(conn->outstanding_warmup > 0);
@@ -142,6 +143,7 @@ static void take_first(struct conn *conn, const struct head *head,
     if (is_echo(conn, head, buf)) {
         ledger->ok++;
         conn->failures = 0;
+        conn->was_answered = true;
         if (ledger == &traffic->measured) {
             histogram_record(traffic->latency, now_ns - sent_ns);
         }

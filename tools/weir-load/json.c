@@ -57,9 +57,10 @@ static json_t *tls_config_part(const struct run_options *options)
     if (!tls_is_meant(options->targets, options->target_count)) {
         return json_null();
     }
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s, s:s, s:f}", "insecure",
-                     flags->options.no_verify, "ca",
-                     given_part(flags->options.authorities.file), "certificate",
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:f}",
+                     "insecure", flags->options.no_verify, "ca",
+                     given_part(flags->options.authorities.file), "crl",
+                     given_part(flags->options.revocations.file), "certificate",
                      given_part(flags->identities[0].certificate.file), "sni",
                      given_part(flags->sni), "alpn",
                      given_part(flags->options.alpn), "min",
@@ -264,13 +265,14 @@ static json_t *errors_part(const struct error_table *errors)
 
 static json_t *connections_part(const struct result *result)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "asked",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked",
                      integer(result->options->conn_count), "open_at_begin",
                      integer(result->open_at_begin), "open_at_end",
                      integer(result->open_at_end), "opened",
                      integer(result->opened), "failed",
                      integer(result->connect_failed), "lost",
-                     integer(result->lost));
+                     integer(result->lost), "never_answered",
+                     integer(result->never_answered));
 }
 
 static json_t *rows_part(const struct result *result)

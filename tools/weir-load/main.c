@@ -67,7 +67,7 @@ static bool has_word(int argc, char **argv, const char *word, const char *other)
     return false;
 }
 
-int main(int argc, char **argv)
+static int do_as_told(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
 
@@ -91,4 +91,10 @@ int main(int argc, char **argv)
                                                        : LOAD_OK;
     }
     return run_main(argc, argv, 1);
+}
+
+int main(int argc, char **argv)
+{
+    console_begin();
+    return console_end(do_as_told(argc, argv));
 }

@@ -105,6 +105,8 @@ static const char help[] =
     "\n"
     "TLS:\n"
     "      --ca FILE            authorities to trust (the system's)\n"
+    "      --crl FILE           lists of revoked certificates, of every "
+    "issuer\n"
     "      --insecure           verify nothing\n"
     "      --sni NAME           name to ask for and to verify (the host)\n"
     "      --cert FILE          own certificate, for servers that ask for one\n"

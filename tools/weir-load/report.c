@@ -175,10 +175,14 @@ static void print_connections(const struct result *result, FILE *out)
 {
     fprintf(out,
             "Connections asked %llu  opened %llu  failed %llu  lost %llu  "
-            "open at the end %llu\n",
+            "open at the end %llu",
             LLU(result->options->conn_count), LLU(result->opened),
             LLU(result->connect_failed), LLU(result->lost),
             LLU(result->open_at_end));
+    if (result->never_answered > 0) {
+        fprintf(out, "  never answered %llu", LLU(result->never_answered));
+    }
+    fputc('\n', out);
 }
 
 static void print_errors(const struct result *result, FILE *out)

@@ -74,6 +74,10 @@ struct result {
     uint64_t opened;
     uint64_t connect_failed;
     uint64_t lost;
+    /* Without one answer in the whole run, the warm-up included. */
+    uint64_t never_answered;
+    /* Of those, the ones whose failures are not among the measured ones. */
+    uint64_t unseen_failures;
     bool same_machine;
     /* Bytes of the window, and what the library did in it. */
     uint64_t received_bytes;

@@ -255,6 +255,8 @@ static void finish(struct run *run)
     result->opened = client->opened;
     result->connect_failed = client->connect_failed;
     result->lost = client->lost;
+    result->never_answered =
+        client_count_unanswered(client, &result->unseen_failures);
     result->same_machine = client->same_machine;
     weir_loop_stop(run->loop);
 }

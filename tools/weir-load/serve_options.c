@@ -90,6 +90,7 @@ static const char help[] =
     "                      clients that ask for its name\n"
     "      --key FILE      the key of the --cert before (in its file)\n"
     "      --ca FILE       authorities of the clients' certificates\n"
+    "      --crl FILE      lists of revoked certificates, of every issuer\n"
     "      --client-auth W optional or required (with --ca: required)\n"
     "      --alpn LIST     application protocols, as h2,http/1.1\n"
     "      --tls-min VERSION  lowest version, 1.2 or 1.3 (1.2)\n"

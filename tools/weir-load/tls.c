@@ -24,6 +24,7 @@ static const char *const flag_names[] = {
     [TLS_FLAG_CERT - TLS_FLAG_FIRST] = "--cert",
     [TLS_FLAG_KEY - TLS_FLAG_FIRST] = "--key",
     [TLS_FLAG_CA - TLS_FLAG_FIRST] = "--ca",
+    [TLS_FLAG_CRL - TLS_FLAG_FIRST] = "--crl",
     [TLS_FLAG_ALPN - TLS_FLAG_FIRST] = "--alpn",
     [TLS_FLAG_MIN - TLS_FLAG_FIRST] = "--tls-min",
     [TLS_FLAG_MAX - TLS_FLAG_FIRST] = "--tls-max",
@@ -162,6 +163,9 @@ bool tls_read_flag(struct tls_flags *flags, int flag, const char *value)
     case TLS_FLAG_CA:
         flags->options.authorities.file = value;
         return true;
+    case TLS_FLAG_CRL:
+        flags->options.revocations.file = value;
+        return true;
     case TLS_FLAG_ALPN:
         flags->options.alpn = value;
         return true;
@@ -216,8 +220,10 @@ bool tls_check_run(const struct tls_flags *flags, const struct target *targets,
         say("--resume: sessions of TLS 1.2 are not resumed, --tls-max is 1.2");
         return false;
     }
-    if (flags->options.no_verify && flags->options.authorities.file) {
-        say("--insecure: nothing is verified, so --ca has no meaning");
+    if (flags->options.no_verify &&
+        (flags->options.authorities.file || flags->options.revocations.file)) {
+        say("--insecure: nothing is verified, so %s has no meaning",
+            flags->options.authorities.file ? "--ca" : "--crl");
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -244,6 +250,10 @@ bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
     }
     if (flags->has_client_auth && !flags->options.authorities.file) {
         say("--client-auth: --ca must say whose certificates are good");
+        return false;
+    }
+    if (flags->options.revocations.file && !flags->options.authorities.file) {
+        say("--crl: --ca must say whose certificates are good");
         return false;
     }
     /* Authorities that are asked for nothing would look like protection. */

@@ -28,6 +28,7 @@ enum {
     TLS_FLAG_CERT = TLS_FLAG_FIRST,
     TLS_FLAG_KEY,
     TLS_FLAG_CA,
+    TLS_FLAG_CRL,
     TLS_FLAG_ALPN,
     TLS_FLAG_MIN,
     TLS_FLAG_MAX,
@@ -42,6 +43,7 @@ enum {
     {"cert", required_argument, NULL, TLS_FLAG_CERT},                          \
         {"key", required_argument, NULL, TLS_FLAG_KEY},                        \
         {"ca", required_argument, NULL, TLS_FLAG_CA},                          \
+        {"crl", required_argument, NULL, TLS_FLAG_CRL},                        \
         {"alpn", required_argument, NULL, TLS_FLAG_ALPN},                      \
         {"tls-min", required_argument, NULL, TLS_FLAG_MIN},                    \
     {                                                                          \

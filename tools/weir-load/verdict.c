@@ -3,6 +3,10 @@
  * in which nothing succeeded shows nothing, errors beyond the budget come
  * before doubts about the measurement.
  *
+ * A connection that was never answered is an error whenever it failed: what
+ * fails in the warm-up is not measured, and the rest of the run would look as
+ * if there were fewer connections. It counts once.
+ *
  * A busy client is a warning and not an objection: in a closed loop the rate
  * is meant to be as high as both ends together allow.
  */
@@ -42,8 +46,9 @@ static bool is_over_budget(const struct result *result)
     if (!options->max_errors_is_share) {
         return errors > options->max_errors;
     }
-    double attempts =
-        (double)result->measured.sent + (double)result->events_without_request;
+    double attempts = (double)result->measured.sent +
+                      (double)result->events_without_request +
+                      (double)result->unseen_failures;
     return (double)errors * 1e6 > (double)options->max_errors * attempts;
 }
 
@@ -157,7 +162,7 @@ const char *verdict_word(const struct result *result)
 uint64_t verdict_error_count(const struct result *result)
 {
     return result->measured.failed + result->measured.timeout +
-           result->events_without_request;
+           result->events_without_request + result->unseen_failures;
 }
 
 double verdict_cpu_share(const struct result *result)

@@ -1,0 +1,311 @@
+/*
+ * Early data (RFC 8446, 4.2.10), which no server of weir's takes.
+ *
+ * A client with a ticket of another server may send data right behind its
+ * hello, sealed by keys that come of that ticket. A server without these keys
+ * skips it, and makes a whole handshake. The first record that the keys of the
+ * handshake open is the one behind the early data. wolfSSL ends the connection
+ * at a record that does not open, so each is tried here before wolfSSL has it.
+ * Behind a HelloRetryRequest there are no keys yet: records of data are skipped
+ * until the second hello comes.
+ *
+ * A record is collected in the block that serves the first message before.
+ */
+#include "context.h"
+#include "engine_impl.h"
+
+#include <string.h>
+#include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/chacha20_poly1305.h>
+#include <wolfssl/wolfcrypt/kdf.h>
+
+#ifdef HAVE_SECRET_CALLBACK
+
+/* Bytes of data that are skipped, as OpenSSL has it by default. A record counts
+ * as ENGINE_EARLY_LEAST at least: each is opened in vain. */
+#define ENGINE_EARLY_MAX (1u << 14)
+
+enum {
+    ENGINE_EARLY_CHANGE = 20, /* types of records */
+    ENGINE_EARLY_HANDSHAKE = 22,
+    ENGINE_EARLY_DATA = 23,
+    ENGINE_EARLY_HEADER = 5,
+    ENGINE_EARLY_TAG = 16,
+    ENGINE_EARLY_EXTRA = ENGINE_EARLY_TAG + 1, /* and the type that is sealed */
+    ENGINE_EARLY_LEAST = 16,
+    ENGINE_EARLY_KEY = 32, /* at most */
+    ENGINE_EARLY_IV = 12,
+    ENGINE_EARLY_AES_128 = 0x1301, /* suites */
+    ENGINE_EARLY_CHACHA = 0x1303,
+};
+
+/* It lies in a block as long as early data may come. */
+struct engine_early {
+    uint32_t left; /* bytes that may be skipped yet */
+    int suite;     /* 0: there are no keys yet */
+    uint32_t key_size;
+    uint8_t key[ENGINE_EARLY_KEY]; /* of the client, in the handshake */
+    uint8_t iv[ENGINE_EARLY_IV];
+};
+
+static struct engine_early *engine_early_of(const struct wr_tls_engine *engine)
+{
+    wr_assert(engine->early != NULL);
+    return (void *)engine->early->data;
+}
+
+void wr_tls_engine_drop_early(struct wr_tls_engine *engine)
+{
+    if (engine->early) {
+        explicit_bzero(engine->early->data, sizeof(struct engine_early));
+        wr_block_give(engine->memory->blocks, engine->early);
+        engine->early = NULL;
+    }
+}
+
+/* ---- keys ---- */
+
+static int engine_early_expand(const uint8_t *secret, int size,
+                               const char *label, uint8_t *ret,
+                               uint32_t ret_size)
+{
+    static const uint8_t protocol[] = "tls13 ";
+    const int digest = size == WC_SHA384_DIGEST_SIZE ? WC_SHA384 : WC_SHA256;
+
+    if (size != WC_SHA256_DIGEST_SIZE && digest != WC_SHA384) {
+        return BAD_FUNC_ARG;
+    }
+    return wc_Tls13_HKDF_Expand_Label(
+        ret, ret_size, secret, (word32)size, protocol, sizeof(protocol) - 1,
+        (const uint8_t *)label, (word32)strlen(label), NULL, 0, digest);
+}
+
+/* RFC 8446, 7.3. */
+static int engine_early_derive(struct engine_early *early, int suite,
+                               const uint8_t *secret, int size)
+{
+    if (suite < ENGINE_EARLY_AES_128 || suite > ENGINE_EARLY_CHACHA) {
+        return BAD_STATE_E;
+    }
+    early->suite = suite;
+    early->key_size =
+        suite == ENGINE_EARLY_AES_128 ? AES_128_KEY_SIZE : ENGINE_EARLY_KEY;
+    const int err =
+        engine_early_expand(secret, size, "key", early->key, early->key_size);
+    return err ? err
+               : engine_early_expand(secret, size, "iv", early->iv,
+                                     ENGINE_EARLY_IV);
+}
+
+/* wolfSSL's callback for each secret. */
+static int engine_early_note_secret(WOLFSSL *ssl, int id,
+                                    const unsigned char *secret, int size,
+                                    void *arg)
+{
+    const struct wr_tls_engine *engine = arg;
+    int err = 0;
+
+    wr_assert(ssl == engine->ssl);
+    if (id == CLIENT_HANDSHAKE_TRAFFIC_SECRET && engine->early) {
+        err = engine_early_derive(engine_early_of(engine),
+                                  wolfSSL_get_current_cipher_suite(ssl), secret,
+                                  size);
+    }
+    wr_tls_context_log_secret(engine->context, ssl, id, secret, size);
+    return err;
+}
+
+bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
+{
+    wr_assert(engine->is_server && !engine->early);
+    engine->offers_early = false;
+    engine->early =
+        wr_block_take(engine->memory->blocks, sizeof(struct engine_early));
+    if (!engine->early) {
+        engine->no_memory = true;
+        return false;
+    }
+    *engine_early_of(engine) = (struct engine_early){.left = ENGINE_EARLY_MAX};
+    wr_ignore(wolfSSL_set_tls13_secret_cb(engine->ssl, engine_early_note_secret,
+                                          engine) !=
+              WOLFSSL_SUCCESS); /* it fails without a WOLFSSL alone */
+    return true;
+}
+
+/* ---- a record ---- */
+
+/* wolfCrypt's result: 0 where the keys open the first record of a side; its
+ * plaintext is at @ret then. */
+static int engine_early_open(const struct engine_early *early,
+                             const uint8_t *record, uint8_t *ret)
+{
+    const size_t size = wr_tls_engine_body_size(record) - ENGINE_EARLY_TAG;
+    const uint8_t *body = record + ENGINE_EARLY_HEADER;
+    Aes aes;
+
+    wr_assert(early->suite != 0 && size > 0);
+    if (early->suite == ENGINE_EARLY_CHACHA) {
+        return wc_ChaCha20Poly1305_Decrypt(early->key, early->iv, record,
+                                           ENGINE_EARLY_HEADER, body,
+                                           (word32)size, body + size, ret);
+    }
+    int err = wc_AesInit(&aes, NULL, INVALID_DEVID);
+    if (err != 0) {
+        return err;
+    }
+    err = wc_AesGcmSetKey(&aes, early->key, early->key_size);
+    if (err == 0) {
+        err = wc_AesGcmDecrypt(&aes, ret, body, (word32)size, early->iv,
+                               ENGINE_EARLY_IV, body + size, ENGINE_EARLY_TAG,
+                               record, ENGINE_EARLY_HEADER);
+    }
+    wc_AesFree(&aes);
+    explicit_bzero(&aes, sizeof(aes));
+    return err;
+}
+
+/* Whether the record is what wolfSSL waits for, or refuses by itself. An error
+ * that is not of the tag says nothing about the keys: wolfSSL judges then. */
+static bool engine_early_is_over(struct wr_tls_engine *engine,
+                                 const uint8_t *record)
+{
+    const struct engine_early *early = engine_early_of(engine);
+    const size_t size = wr_tls_engine_body_size(record);
+
+    if (size > WR_TLS_ENGINE_BODY_MAX) {
+        return true;
+    }
+    if (early->suite == 0 || size < ENGINE_EARLY_EXTRA) {
+        return false;
+    }
+    struct wr_block *block = wr_block_take(engine->memory->blocks, size);
+    if (!block) {
+        engine->no_memory = true;
+        return false;
+    }
+    const int err = engine_early_open(early, record, block->data);
+    const bool is_foreign = err == AES_GCM_AUTH_E || err == MAC_CMP_FAILED_E;
+    if (!is_foreign) {
+        explicit_bzero(block->data, size); /* it has plaintext */
+    }
+    wr_block_give(engine->memory->blocks, block);
+    return !is_foreign;
+}
+
+/* wolfSSL gets the record that was collected, and all that follows. */
+static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
+{
+    wr_tls_engine_drop_early(engine);
+    engine->hello_given = ENGINE_EARLY_HEADER; /* the room in front of it */
+    return WR_TLS_ENGINE_FIRST_PASSES;
+}
+
+/* The record that was collected is skipped, or ends early data. Behind too much
+ * of it wolfSSL is shown a record that it answers by unexpected_message: where
+ * there are keys one that is not sealed, else this one. */
+static enum wr_tls_engine_first engine_early_judge(struct wr_tls_engine *engine)
+{
+    struct engine_early *early = engine_early_of(engine);
+    uint8_t *record = engine->hello->data + ENGINE_EARLY_HEADER;
+    const size_t size = wr_max_u64(wr_tls_engine_body_size(record),
+                                   ENGINE_EARLY_EXTRA + ENGINE_EARLY_LEAST) -
+                        ENGINE_EARLY_EXTRA;
+
+    if (engine_early_is_over(engine, record)) {
+        return engine_early_end(engine);
+    }
+    if (engine->no_memory) {
+        return WR_TLS_ENGINE_FIRST_FAILED;
+    }
+    if (size > early->left) {
+        if (early->suite != 0) {
+            record[0] = ENGINE_EARLY_HANDSHAKE;
+            record[4] |= 1; /* none of these is empty */
+        }
+        return engine_early_end(engine);
+    }
+    early->left -= (uint32_t)size;
+    wr_tls_engine_drop_hello(engine);
+    return WR_TLS_ENGINE_FIRST_SKIPPED;
+}
+
+/* ---- skipping ---- */
+
+/* Whether the record that begins is one of data; all others are wolfSSL's, and
+ * but for a change_cipher_spec they have no early data before or behind them.
+ */
+static bool engine_early_comes(struct wr_tls_engine *engine)
+{
+    wr_assert(!engine->hello);
+    if (engine->input_left == 0) {
+        return false;
+    }
+    const uint8_t type = engine->input[0];
+    if ((type != ENGINE_EARLY_DATA && type != ENGINE_EARLY_CHANGE) ||
+        wolfSSL_GetVersion(engine->ssl) != WOLFSSL_TLSV1_3) {
+        wr_tls_engine_drop_early(engine);
+        return false;
+    }
+    return type == ENGINE_EARLY_DATA;
+}
+
+/* Collects a record, behind the room for a header that messages have; of one
+ * that is too long its header. */
+static enum wr_tls_engine_first
+engine_early_collect(struct wr_tls_engine *engine)
+{
+    for (;;) {
+        const size_t fill =
+            engine->hello ? engine->hello->used - ENGINE_EARLY_HEADER : 0;
+        size_t want = ENGINE_EARLY_HEADER;
+        if (fill >= ENGINE_EARLY_HEADER) {
+            const size_t size = wr_tls_engine_body_size(engine->hello->data +
+                                                        ENGINE_EARLY_HEADER);
+            want += size > WR_TLS_ENGINE_BODY_MAX ? 0 : size;
+        }
+        if (fill > 0 && fill == want) {
+            return engine_early_judge(engine);
+        }
+        if (engine->input_left == 0) {
+            return WR_TLS_ENGINE_FIRST_WAITS;
+        }
+        if (!wr_tls_engine_fill_hello(engine, fill, want)) {
+            return WR_TLS_ENGINE_FIRST_FAILED;
+        }
+    }
+}
+
+enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine)
+{
+    enum wr_tls_engine_first first = WR_TLS_ENGINE_FIRST_SKIPPED;
+
+    while (first == WR_TLS_ENGINE_FIRST_SKIPPED) {
+        if (!engine->hello && !engine_early_comes(engine)) {
+            return WR_TLS_ENGINE_FIRST_PASSES;
+        }
+        first = engine_early_collect(engine);
+    }
+    return first;
+}
+
+#else
+
+void wr_tls_engine_drop_early(struct wr_tls_engine *engine)
+{
+    wr_assert(!engine->early);
+}
+
+bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
+{
+    wr_assert(!engine->early);
+    engine->offers_early = false;
+    return true;
+}
+
+enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine)
+{
+    wr_assert(!engine->early);
+    return WR_TLS_ENGINE_FIRST_PASSES;
+}
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * The first message of a peer, read as a whole before wolfSSL has any of it.
+ *
+ * A server sets its connection up by what the client's hello says (hello.h),
+ * and a client that can export looks for the extended master secret in the
+ * server's. Nearly always a hello is one record that has come in one piece: it
+ * is read where it lies. The parts of another one are collected in a block, as
+ * one record, from which wolfSSL gets it then. Records of other types before it
+ * pass. A hello that is none is what wolfSSL judges: nothing is concluded from
+ * it here. So is one that is too long, but a server's wolfSSL is let refuse it
+ * at once.
+ */
+#include "context.h"
+#include "engine_impl.h"
+#include "hello.h"
+
+#include <string.h>
+
+/* Bytes of a hello that is read: those of one record. */
+#define ENGINE_HELLO_MAX (1u << 14)
+
+static const uint32_t engine_hello_header = 5;  /* bytes of a record's header */
+static const uint8_t engine_hello_type = 22;    /* handshake */
+static const uint32_t engine_hello_message = 4; /* of a message's header */
+
+void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
+{
+    if (engine->hello) {
+        wr_block_give(engine->memory->blocks, engine->hello);
+        engine->hello = NULL;
+    }
+}
+
+/* ---- reading ---- */
+
+/* Sets a server's connection up for what was found, which may be nothing. */
+static enum wr_tls_engine_first
+engine_hello_set_up(struct wr_tls_engine *engine,
+                    const struct wr_tls_hello *hello)
+{
+    wr_assert(engine->is_server && !engine->met_client);
+    engine->owes_change = hello->has_session;
+    engine->offers_early = hello->has_early_data;
+    if (hello->has_ticket) {
+        engine->knows_asked_name =
+            wr_tls_ticket_digest_name(hello->name.data, hello->name.size,
+                                      engine->asked_name) == 0;
+    }
+    if (wr_tls_context_choose_protocol(engine->context, engine->ssl,
+                                       hello->protocols.data,
+                                       hello->protocols.size) < 0) {
+        engine->no_memory = true;
+        return WR_TLS_ENGINE_FIRST_FAILED;
+    }
+    return hello->is_bare ? WR_TLS_ENGINE_FIRST_BARE
+                          : WR_TLS_ENGINE_FIRST_PASSES;
+}
+
+/* The first message is at @data, or, NULL, it is not to be read. */
+static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
+                                                  const uint8_t *data,
+                                                  size_t size)
+{
+    struct wr_tls_hello hello = {.is_bare = false};
+
+    wr_assert(engine->awaits_hello);
+    engine->awaits_hello = false;
+    if (data) {
+        wr_ignore(!wr_tls_hello_read(data, size, engine->is_server, &hello));
+    }
+    engine->has_extended_secret = hello.has_extended_secret;
+    return engine->is_server ? engine_hello_set_up(engine, &hello)
+                             : WR_TLS_ENGINE_FIRST_PASSES;
+}
+
+/* Whether the input begins with a record that has the whole message. */
+static bool engine_hello_is_at_hand(const struct wr_tls_engine *engine)
+{
+    const uint8_t *data = engine->input;
+    const size_t left = engine->input_left;
+
+    wr_assert(!engine->hello);
+    if (left < engine_hello_header ||
+        left - engine_hello_header < wr_tls_engine_body_size(data)) {
+        return false;
+    }
+    return wr_tls_hello_is_whole(data + engine_hello_header,
+                                 wr_tls_engine_body_size(data));
+}
+
+/* ---- collecting ---- */
+
+/* Makes room for @size bytes in the block. */
+static bool engine_hello_reserve(struct wr_tls_engine *engine, size_t size)
+{
+    struct wr_block *old = engine->hello;
+
+    wr_assert(!old || old->used <= size);
+    if (old && size <= old->capacity) {
+        return true;
+    }
+    struct wr_block *block = wr_block_take(engine->memory->blocks, size);
+    if (!block) {
+        engine->no_memory = true;
+        return false;
+    }
+    block->used = engine_hello_header; /* of the record that is put together */
+    if (old) {
+        memcpy(block->data, old->data, old->used);
+        block->used = old->used;
+    }
+    wr_tls_engine_drop_hello(engine);
+    engine->hello = block;
+    return true;
+}
+
+bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
+                              size_t want)
+{
+    const size_t count = wr_min_u64(want - fill, engine->input_left);
+    const size_t used =
+        engine->hello ? engine->hello->used : engine_hello_header;
+
+    wr_assert(fill < want);
+    if (!engine_hello_reserve(engine, used + count)) {
+        return false;
+    }
+    memcpy(engine->hello->data + used, engine->input, count);
+    engine->hello->used += (uint32_t)count;
+    engine->input += count;
+    engine->input_left -= count;
+    return true;
+}
+
+/* Whether the record of this header can go on the message, of @size bytes. */
+static bool engine_hello_can_join(const uint8_t *header, size_t size)
+{
+    const size_t more = wr_tls_engine_body_size(header);
+    return header[0] == engine_hello_type && header[1] == 3 && more > 0 &&
+           size + more <= ENGINE_HELLO_MAX;
+}
+
+/* The record behind the message is whole: its body goes on the message. False:
+ * that is not a hello that could be read. */
+static bool engine_hello_join(struct wr_tls_engine *engine)
+{
+    uint8_t *data = engine->hello->data;
+    uint8_t *record = data + engine_hello_header + engine->hello_size;
+    const size_t size = wr_tls_engine_body_size(record);
+
+    if (engine->hello_size == 0) {
+        memcpy(data, record, engine_hello_header);
+    }
+    memmove(record, record + engine_hello_header, size);
+    engine->hello_size += (uint32_t)size;
+    engine->hello->used -= engine_hello_header;
+    data[3] = (uint8_t)(engine->hello_size >> 8);
+    data[4] = (uint8_t)engine->hello_size;
+    return wr_tls_hello_may_come(data + engine_hello_header, engine->hello_size,
+                                 engine->is_server, ENGINE_HELLO_MAX);
+}
+
+/* A message that says that it is longer than any hello is told to wolfSSL as
+ * the longest there is, which it refuses, without an alert. wolfSSL would
+ * reserve up to 64 KiB for another one, for the few bytes of a peer that it
+ * does not know yet. */
+static bool engine_hello_limit(struct wr_tls_engine *engine)
+{
+    uint8_t *data = engine->hello->data + engine_hello_header;
+
+    wr_assert(engine->hello->used >= engine_hello_header + engine->hello_size);
+    if (engine->is_server && engine->hello_size >= engine_hello_message &&
+        ((size_t)data[1] << 16 | (size_t)data[2] << 8 | data[3]) >
+            ENGINE_HELLO_MAX) {
+        memset(data + 1, UINT8_MAX, engine_hello_message - 1);
+        return true;
+    }
+    return false;
+}
+
+/* Nothing is collected any more; wolfSSL gets what is there. */
+static enum wr_tls_engine_first engine_hello_end(struct wr_tls_engine *engine,
+                                                 bool is_whole)
+{
+    const bool is_long = engine_hello_limit(engine);
+
+    engine->hello_given = engine->hello_size > 0 ? 0 : engine_hello_header;
+    const enum wr_tls_engine_first first = engine_hello_read(
+        engine, is_whole ? engine->hello->data + engine_hello_header : NULL,
+        engine->hello_size);
+    return is_long && first == WR_TLS_ENGINE_FIRST_PASSES
+               ? WR_TLS_ENGINE_FIRST_LONG
+               : first;
+}
+
+/* Bytes that the record that comes has, of those that it has at least: its
+ * header, and then all. False: it cannot go on the message. */
+static bool engine_hello_measure(const struct wr_tls_engine *engine,
+                                 size_t *ret_fill, size_t *ret_want)
+{
+    const uint32_t front = engine_hello_header + engine->hello_size;
+
+    *ret_fill = engine->hello ? engine->hello->used - front : 0;
+    *ret_want = engine_hello_header;
+    if (*ret_fill < engine_hello_header) {
+        return true;
+    }
+    const uint8_t *record = engine->hello->data + front;
+    *ret_want += wr_tls_engine_body_size(record);
+    return engine_hello_can_join(record, engine->hello_size);
+}
+
+/* The block has room for a header, then the message of the records that are
+ * whole, then the record that comes, as far as it came. */
+static enum wr_tls_engine_first
+engine_hello_collect(struct wr_tls_engine *engine)
+{
+    for (;;) {
+        size_t fill;
+        size_t want;
+        if (!engine_hello_measure(engine, &fill, &want)) {
+            return engine_hello_end(engine, false);
+        }
+        if (fill < want) {
+            if (engine->input_left == 0) {
+                return WR_TLS_ENGINE_FIRST_WAITS;
+            }
+            if (!wr_tls_engine_fill_hello(engine, fill, want)) {
+                return WR_TLS_ENGINE_FIRST_FAILED;
+            }
+            continue;
+        }
+        if (!engine_hello_join(engine)) {
+            return engine_hello_end(engine, false);
+        }
+        if (wr_tls_hello_is_whole(engine->hello->data + engine_hello_header,
+                                  engine->hello_size)) {
+            return engine_hello_end(engine, true);
+        }
+    }
+}
+
+enum wr_tls_engine_first wr_tls_engine_take_hello(struct wr_tls_engine *engine)
+{
+    wr_assert(engine->awaits_hello && !engine->was_open);
+    if (engine->input_left > 0 && !engine->hello) {
+        if (engine->input[0] != engine_hello_type) {
+            return WR_TLS_ENGINE_FIRST_PASSES;
+        }
+        if (engine_hello_is_at_hand(engine)) {
+            return engine_hello_read(engine,
+                                     engine->input + engine_hello_header,
+                                     wr_tls_engine_body_size(engine->input));
+        }
+    }
+    return engine_hello_collect(engine);
+}

@@ -1,0 +1,294 @@
+/*
+ * Lists of revocations: found by the name of their issuer, believed where their
+ * dates hold and the issuer's key has signed them. All of an issuer's lists are
+ * asked; one that names the certificate is enough.
+ */
+#include "revocation.h"
+
+#include "pem.h"
+#include "uring/check.h"
+
+#include <weir/error.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wolfssl/options.h>
+
+#include <wolfssl/wolfcrypt/hash.h>
+
+_Static_assert(WR_TLS_KEY_HASH_SIZE == WC_SHA256_DIGEST_SIZE,
+               "keys are known by their SHA-256");
+
+#define REVOCATION_FIRST_CAPACITY 4u
+
+/* ---- whether a list is to be believed ---- */
+
+/* False of an issuer whose keyUsage does not say that it may sign lists. */
+static bool revocation_may_sign(const struct wr_tls_x509 *issuer)
+{
+    return !issuer->has_usage || (issuer->usage & WR_TLS_USE_LIST_SIGN);
+}
+
+static bool revocation_is_current(const struct wr_tls_revocation_list *list,
+                                  int64_t now)
+{
+    wr_assert(now > 0);
+    return list->crl.this_update <= now && now <= list->crl.next_update;
+}
+
+/* True where the list is known to be signed by the key with this hash. */
+static bool revocation_knows(struct wr_tls_revocation *revocation,
+                             const struct wr_tls_revocation_list *list,
+                             const uint8_t *hash)
+{
+    wr_assert(hash != NULL);
+    pthread_mutex_lock(&revocation->mutex);
+    const bool is_known = list->has_signer &&
+                          memcmp(list->signer, hash, sizeof(list->signer)) == 0;
+    pthread_mutex_unlock(&revocation->mutex);
+    return is_known;
+}
+
+/* 0: the issuer's key has signed the list; else as signature.h has it. */
+static int revocation_verify(struct wr_tls_revocation *revocation,
+                             struct wr_tls_revocation_list *list,
+                             const struct wr_tls_x509 *issuer)
+{
+    uint8_t hash[WR_TLS_KEY_HASH_SIZE];
+
+    wr_assert(issuer->key_info.data != NULL);
+    if (wc_Hash(WC_HASH_TYPE_SHA256, issuer->key_info.data,
+                (word32)issuer->key_info.size, hash, sizeof(hash)) != 0) {
+        return -ENOMEM;
+    }
+    if (revocation_knows(revocation, list, hash)) {
+        return 0;
+    }
+    struct wr_tls_signed sign = list->crl.sign;
+    sign.hash = list->has_hash ? list->hash : NULL;
+    const int err = wr_tls_signature_verify(&sign, issuer->key_info);
+    if (err == 0) {
+        pthread_mutex_lock(&revocation->mutex);
+        memcpy(list->signer, hash, sizeof(hash));
+        list->has_signer = true;
+        pthread_mutex_unlock(&revocation->mutex);
+    }
+    return err;
+}
+
+/* err 0, or why a list of the issuer's name is not believed. */
+static struct wr_tls_reason
+revocation_check(struct wr_tls_revocation *revocation,
+                 struct wr_tls_revocation_list *list,
+                 const struct wr_tls_x509 *issuer, int64_t now)
+{
+    const char *text = NULL;
+    int err = WEIR_ETLSNOCRL;
+
+    wr_assert(list->memory != NULL);
+    if (!revocation_is_current(list, now)) {
+        text = now < list->crl.this_update
+                   ? "has an issuer whose list of revocations is not valid yet"
+                   : "has an issuer whose list of revocations has expired";
+    } else if (!revocation_may_sign(issuer)) {
+        text = "has an issuer that may sign no lists of revocations (keyUsage)";
+    } else {
+        const int answer = revocation_verify(revocation, list, issuer);
+        text = answer == -EOPNOTSUPP
+                   ? "has an issuer whose list of revocations is signed by an "
+                     "algorithm that is weak or not known"
+               : answer < 0 ? "has an issuer whose list of revocations was "
+                              "signed by another key"
+                            : NULL;
+        err = answer == -ENOMEM ? -ENOMEM : WEIR_ETLSNOCRL;
+    }
+    return (struct wr_tls_reason){text ? err : 0, text};
+}
+
+struct wr_tls_reason wr_tls_revocation_ask(struct wr_tls_revocation *revocation,
+                                           const struct wr_tls_x509 *child,
+                                           const struct wr_tls_x509 *issuer,
+                                           int64_t now)
+{
+    struct wr_tls_reason missing = {
+        WEIR_ETLSNOCRL, "cannot be checked for revocation: its issuer has no "
+                        "list"};
+    bool is_listed = false;
+
+    wr_assert(wr_tls_der_is_equal(&child->issuer, &issuer->subject));
+    for (size_t i = 0; i < revocation->count; i++) {
+        struct wr_tls_revocation_list *list = &revocation->lists[i];
+        if (!wr_tls_der_is_equal(&list->crl.issuer, &child->issuer)) {
+            continue;
+        }
+        const struct wr_tls_reason reason =
+            revocation_check(revocation, list, issuer, now);
+        if (reason.err == -ENOMEM) {
+            return reason;
+        }
+        if (reason.err == 0 && wr_tls_crl_has(&list->crl, child->serial)) {
+            return (struct wr_tls_reason){WEIR_ETLSREVOKED, "was revoked"};
+        }
+        is_listed |= reason.err == 0;
+        missing = reason.err < 0 ? reason : missing;
+    }
+    return is_listed ? (struct wr_tls_reason){.err = 0} : missing;
+}
+
+/* ---- reading ---- */
+
+static bool revocation_make_room(struct wr_tls_revocation *revocation)
+{
+    wr_assert(revocation->count <= revocation->capacity);
+    if (revocation->count < revocation->capacity) {
+        return true;
+    }
+    const size_t capacity = revocation->capacity > 0
+                                ? 2 * revocation->capacity
+                                : REVOCATION_FIRST_CAPACITY;
+    struct wr_tls_revocation_list *lists =
+        realloc(revocation->lists, capacity * sizeof(*lists));
+    if (!lists) {
+        return false;
+    }
+    revocation->lists = lists;
+    revocation->capacity = capacity;
+    return true;
+}
+
+/* A list of the name of trusted authorities is signed by one of them. */
+static int revocation_check_signer(struct wr_tls_revocation *revocation,
+                                   struct wr_tls_revocation_list *list,
+                                   const struct wr_tls_trust *trust,
+                                   const char **ret_why)
+{
+    const struct wr_tls_x509 *anchor = NULL;
+    int err = 0;
+
+    wr_assert(list->memory != NULL);
+    while ((anchor = wr_tls_trust_find(trust, &list->crl.issuer, anchor))) {
+        err = revocation_may_sign(anchor)
+                  ? revocation_verify(revocation, list, anchor)
+                  : -EPERM;
+        if (err == 0 || err == -ENOMEM) {
+            return err;
+        }
+    }
+    if (err < 0) {
+        *ret_why = err == -EPERM ? "a list is of an authority that may sign "
+                                   "none (keyUsage)"
+                   : err == -EOPNOTSUPP
+                       ? "a list is signed by an algorithm that is weak or not "
+                         "known"
+                       : "a list was not signed by the authority of its name";
+    }
+    return err < 0 ? WEIR_ETLSFILE : 0;
+}
+
+static void revocation_drop(struct wr_tls_revocation_list *list)
+{
+    wr_tls_crl_fini(&list->crl);
+    free(list->memory);
+}
+
+/* Takes @der, which is malloc()'s. */
+static int revocation_add_one(struct wr_tls_revocation *revocation,
+                              struct wr_tls_der der,
+                              const struct wr_tls_trust *trust,
+                              const char **ret_why)
+{
+    struct wr_tls_revocation_list list = {
+        .memory = (void *)(uintptr_t)der.data,
+    };
+
+    *ret_why = wr_tls_crl_read(&list.crl, der);
+    int err = *ret_why ? WEIR_ETLSFILE : wr_tls_crl_sort(&list.crl);
+    if (err == 0) {
+        list.has_hash = wr_tls_signature_hash(&list.crl.sign, list.hash);
+        err = revocation_check_signer(revocation, &list, trust, ret_why);
+    }
+    if (err == 0 && !revocation_make_room(revocation)) {
+        err = -ENOMEM;
+    }
+    if (err < 0) {
+        revocation_drop(&list);
+        return err;
+    }
+    revocation->lists[revocation->count++] = list;
+    return 0;
+}
+
+/* True where another list of the same issuer is valid now. */
+static bool revocation_is_replaced(const struct wr_tls_revocation *revocation,
+                                   const struct wr_tls_revocation_list *old,
+                                   int64_t now)
+{
+    wr_assert(!revocation_is_current(old, now));
+    for (size_t i = 0; i < revocation->count; i++) {
+        const struct wr_tls_revocation_list *list = &revocation->lists[i];
+        if (revocation_is_current(list, now) &&
+            wr_tls_der_is_equal(&list->crl.issuer, &old->crl.issuer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int revocation_check_dates(const struct wr_tls_revocation *revocation,
+                                  int64_t now, const char **ret_why)
+{
+    wr_assert(revocation->count > 0);
+    for (size_t i = 0; i < revocation->count; i++) {
+        const struct wr_tls_revocation_list *list = &revocation->lists[i];
+        if (!revocation_is_current(list, now) &&
+            !revocation_is_replaced(revocation, list, now)) {
+            const bool is_early = now < list->crl.this_update;
+            *ret_why = is_early ? "a list is not valid yet (thisUpdate)"
+                                : "a list has expired (nextUpdate)";
+            return is_early ? WEIR_ETLSNOTYET : WEIR_ETLSEXPIRED;
+        }
+    }
+    return 0;
+}
+
+int wr_tls_revocation_add(struct wr_tls_revocation *revocation,
+                          struct wr_tls_der text,
+                          const struct wr_tls_trust *trust, int64_t now,
+                          const char **ret_why)
+{
+    struct wr_tls_der der;
+    int ret = 0;
+
+    wr_assert(text.data != NULL);
+    *ret_why = NULL;
+    while ((ret = wr_tls_pem_next(&text, "X509 CRL", &der)) > 0) {
+        const int err = revocation_add_one(revocation, der, trust, ret_why);
+        if (err < 0) {
+            return err;
+        }
+    }
+    if (ret == 0 && revocation->count == 0) {
+        *ret_why = "there is no list";
+        return WEIR_ETLSFILE;
+    }
+    return ret < 0 ? ret : revocation_check_dates(revocation, now, ret_why);
+}
+
+/* ---- life ---- */
+
+void wr_tls_revocation_init(struct wr_tls_revocation *revocation)
+{
+    *revocation = (struct wr_tls_revocation){.lists = NULL};
+    wr_ignore(pthread_mutex_init(&revocation->mutex, NULL) != 0);
+}
+
+void wr_tls_revocation_fini(struct wr_tls_revocation *revocation)
+{
+    wr_assert(revocation->count <= revocation->capacity);
+    for (size_t i = 0; i < revocation->count; i++) {
+        revocation_drop(&revocation->lists[i]);
+    }
+    free(revocation->lists);
+    wr_ignore(pthread_mutex_destroy(&revocation->mutex) != 0);
+}

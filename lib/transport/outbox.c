@@ -1,0 +1,310 @@
+/*
+ * Outboxes: what waits to be sent on a connection.
+ *
+ * The check of a write, the refusal, the queue and its marks, and the files
+ * between the bytes; see outbox.h.
+ */
+#include "outbox.h"
+
+/* ---- states ---- */
+
+static void outbox_set_state(struct wr_outbox *o, enum wr_outbox_state state)
+{
+    static const uint8_t allowed[WR_OUTBOX_STATES] = {
+        [WR_OUTBOX_UNBORN] = 1u << WR_OUTBOX_OPEN | 1u << WR_OUTBOX_SHUT,
+        [WR_OUTBOX_OPEN] = 1u << WR_OUTBOX_ENDED | 1u << WR_OUTBOX_CLOSING |
+                           1u << WR_OUTBOX_GONE | 1u << WR_OUTBOX_SHUT,
+        [WR_OUTBOX_ENDED] = 1u << WR_OUTBOX_CLOSED | 1u << WR_OUTBOX_GONE |
+                            1u << WR_OUTBOX_SHUT,
+        [WR_OUTBOX_CLOSING] = 1u << WR_OUTBOX_GONE | 1u << WR_OUTBOX_SHUT,
+        [WR_OUTBOX_CLOSED] = 1u << WR_OUTBOX_GONE | 1u << WR_OUTBOX_SHUT,
+    };
+    wr_assert(state < WR_OUTBOX_STATES);
+    wr_assert(allowed[o->state] >> state & 1u);
+    o->state = state;
+}
+
+void wr_outbox_open(struct wr_outbox *o)
+{
+    wr_assert(!o->copier && o->passed_bytes == 0);
+    wr_assert(wr_sendq_is_empty(&o->queue));
+    outbox_set_state(o, WR_OUTBOX_OPEN);
+}
+
+void wr_outbox_end(struct wr_outbox *o)
+{
+    wr_assert(o->state < WR_OUTBOX_STATES);
+    if (o->state == WR_OUTBOX_OPEN) {
+        outbox_set_state(o, WR_OUTBOX_ENDED);
+    }
+}
+
+void wr_outbox_close(struct wr_outbox *o)
+{
+    wr_assert(o->state != WR_OUTBOX_UNBORN);
+    wr_assert(o->state != WR_OUTBOX_CLOSING && o->state != WR_OUTBOX_CLOSED);
+    if (!wr_outbox_is_over(o)) {
+        outbox_set_state(o, o->state == WR_OUTBOX_ENDED ? WR_OUTBOX_CLOSED
+                                                        : WR_OUTBOX_CLOSING);
+    }
+}
+
+void wr_outbox_lose_peer(struct wr_outbox *o)
+{
+    wr_assert(!wr_outbox_is_over(o));
+    outbox_set_state(o, WR_OUTBOX_GONE);
+}
+
+void wr_outbox_shut(struct wr_outbox *o)
+{
+    if (!wr_outbox_is_over(o)) { /* that the peer is gone stays known */
+        outbox_set_state(o, WR_OUTBOX_SHUT);
+    }
+}
+
+/* ---- refusals ---- */
+
+/* A close that has begun must not come to a clean end without bytes that the
+ * program wanted to be sent. */
+static void outbox_break(weir_transport *t, int err, const char *what)
+{
+    const struct wr_outbox *o = wr_outbox_of(t);
+
+    wr_assert(err < 0);
+    wr_assert(t->ops->doom);
+    if ((o->state == WR_OUTBOX_CLOSING || o->state == WR_OUTBOX_CLOSED) &&
+        t->error == 0) {
+        t->has_dropped = true;
+        wr_transport_set_error(t, err, what);
+        t->ops->doom(t);
+    }
+}
+
+/* There is no room for bytes that could be written. */
+static int outbox_refuse(weir_transport *t, int err)
+{
+    wr_assert(err == -ENOBUFS || err == -ENOMEM);
+    wr_assert(wr_outbox_of(t)->state != WR_OUTBOX_ENDED);
+    err = wr_transport_refuse(t, err);
+    outbox_break(t, err, "write");
+    return err;
+}
+
+/* 0 when @len more bytes may be written, or why not. */
+static int outbox_check(weir_transport *t, size_t len)
+{
+    const struct wr_outbox *o = wr_outbox_of(t);
+    const uint64_t depth = wr_outbox_depth(o);
+
+    wr_outbox_check_invariants(o);
+    wr_require(t->error == 0 && o->state != WR_OUTBOX_GONE, -EPIPE);
+    wr_require(o->state == WR_OUTBOX_OPEN ||
+                   (o->state == WR_OUTBOX_CLOSING && o->in_resume),
+               -ESHUTDOWN);
+    wr_require(!o->copier, -EBUSY);
+    wr_require(t->write_error == 0, t->write_error);
+    if (len > 0 &&
+        (len > t->hard_limit_bytes || depth > t->hard_limit_bytes - len)) {
+        return outbox_refuse(t, -ENOBUFS);
+    }
+    return 0;
+}
+
+/* ---- writes ---- */
+
+static void outbox_note_queued(weir_transport *t, size_t len)
+{
+    wr_assert(len > 0 && len <= wr_outbox_of(t)->queue.bytes);
+    wr_budget_queue(&t->loop->budget, len);
+    t->ops->outbox->queued(t, len);
+}
+
+static void outbox_queued(weir_transport *t, size_t len)
+{
+    wr_assert(t->error == 0);
+    outbox_note_queued(t, len);
+    wr_transport_check_high(t, wr_outbox_depth(wr_outbox_of(t)));
+}
+
+int wr_outbox_writelines(weir_transport *t, const struct iovec *iov,
+                         size_t count, size_t total)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+    int err = outbox_check(t, total);
+
+    if (err < 0 || total == 0) {
+        return err;
+    }
+    err = wr_sendq_copy(&o->queue, &t->loop->send_memory, iov, count, total);
+    if (err < 0) {
+        return outbox_refuse(t, err);
+    }
+    t->loop->counts.copied_by_write += total;
+    outbox_queued(t, total);
+    return 0;
+}
+
+int wr_outbox_write(weir_transport *t, const void *data, size_t len)
+{
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
+                                .iov_len = len};
+    return wr_outbox_writelines(t, &piece, 1, len);
+}
+
+int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
+                        weir_release_fn *release, void *arg)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
+                                .iov_len = len};
+    int err = outbox_check(t, len);
+
+    if (err < 0 || len == 0) {
+        return err;
+    }
+    err = wr_sendq_ref(&o->queue, &t->loop->send_memory, &piece, release, arg);
+    if (err < 0) {
+        return outbox_refuse(t, err);
+    }
+    outbox_queued(t, len);
+    return 0;
+}
+
+/* Few bytes are copied: to keep account of where they lie takes more memory,
+ * and the peer decides how many such pieces there are. So are any where buffers
+ * are short, rather than pin one. */
+static int outbox_queue_lease(weir_transport *t, const struct weir_buf *buf)
+{
+    struct wr_sendq *queue = &wr_outbox_of(t)->queue;
+    const struct wr_sendq_memory *memory = &t->loop->send_memory;
+    struct wr_pool *pool = &t->loop->pool;
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)buf->data,
+                                .iov_len = buf->len};
+
+    wr_assert(buf->lease->refs > 0);
+    if (buf->len >= WR_LEASE_LEAST &&
+        !(wr_pool_is_short(pool) && buf->lease->buf)) {
+        return wr_sendq_lease(queue, memory, buf);
+    }
+    const int err = wr_sendq_copy(queue, memory, &piece, 1, buf->len);
+    pool->copied_bytes += err == 0 ? buf->len : 0;
+    return err;
+}
+
+int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf)
+{
+    int err = outbox_check(t, buf->len);
+
+    if (err < 0 || buf->len == 0) {
+        return err;
+    }
+    err = outbox_queue_lease(t, buf);
+    if (err < 0) {
+        return outbox_refuse(t, err);
+    }
+    outbox_queued(t, buf->len);
+    return 0;
+}
+
+void wr_outbox_limits_changed(weir_transport *t)
+{
+    const struct wr_outbox *o = wr_outbox_of(t);
+
+    wr_outbox_check_invariants(o);
+    if (t->error == 0) { /* else nothing waits that will be sent */
+        wr_transport_check_high(t, wr_outbox_depth(o));
+    }
+}
+
+/* ---- files ---- */
+
+int wr_outbox_queue_file(weir_transport *t, const struct iovec *piece,
+                         weir_release_fn *release, void *arg)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+    const int err =
+        wr_sendq_ref(&o->queue, &t->loop->send_memory, piece, release, arg);
+
+    wr_assert(o->copier);
+    wr_assert(piece->iov_len > 0);
+    wr_require(err == 0, err);
+    outbox_note_queued(t, piece->iov_len);
+    return 0;
+}
+
+void wr_outbox_file_ended(weir_transport *t, int err)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+
+    wr_assert(err <= 0);
+    wr_assert(o->copier);
+    o->copier = NULL;
+    if (err < 0) {
+        outbox_break(t, err, "sendfile");
+    }
+    t->ops->outbox->file_ended(t);
+}
+
+int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+    const int err = outbox_check(t, 0);
+
+    wr_require(err == 0, err);
+    wr_require(o->state == WR_OUTBOX_OPEN, -ESHUTDOWN);
+    wr_assert(t->ops->outbox->file.queue && t->ops->outbox->file.ended);
+    o->copier = wr_copier_new(t, file, &t->ops->outbox->file, &o->queue);
+    wr_require(o->copier, -ENOMEM);
+    wr_copier_join(o->copier);
+    t->ops->outbox->queued(t, 0);
+    return 0;
+}
+
+void wr_outbox_cancel_sendfile(weir_transport *t)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+
+    wr_outbox_check_invariants(o);
+    if (o->copier) {
+        wr_copier_cancel(o->copier);
+    }
+}
+
+/* ---- what leaves ---- */
+
+void wr_outbox_consume(weir_transport *t, uint64_t bytes)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+    weir_loop *loop = t->loop;
+
+    wr_check(bytes <= o->queue.bytes);
+    wr_assert(!o->in_resume);
+    wr_budget_unqueue(&loop->budget, bytes);
+    wr_sendq_consume(&o->queue, &loop->send_memory, bytes);
+    wr_loop_leave_if_forked(loop); /* by a release callback */
+}
+
+void wr_outbox_notify(weir_transport *t)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+
+    wr_assert(!o->in_resume);
+    if (t->notify_depth < 0 || wr_outbox_is_over(o) || t->error) {
+        return;
+    }
+    o->in_resume = true;
+    wr_transport_check_low(t, wr_outbox_depth(o));
+    o->in_resume = false;
+}
+
+void wr_outbox_drop(weir_transport *t)
+{
+    struct wr_outbox *o = wr_outbox_of(t);
+
+    wr_assert(wr_outbox_is_over(o) || t->error);
+    wr_assert(t->loop->budget.queued_bytes >= o->queue.bytes);
+    t->has_dropped |= o->queue.bytes > 0;
+    wr_budget_unqueue(&t->loop->budget, o->queue.bytes);
+    wr_sendq_clear(&o->queue, &t->loop->send_memory);
+    wr_loop_leave_if_forked(t->loop); /* by a release callback */
+}

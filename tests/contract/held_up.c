@@ -1,0 +1,228 @@
+/*
+ * A callback that takes longer than a limit in time, on a real kernel.
+ *
+ * The kernel posts the completions of some twenty peers in one enter; those of
+ * the others wait when the timers expire. Each peer has sent a byte in time.
+ */
+#include "tests/unit.h"
+
+#include <weir.h>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MS UINT64_C(1000000)
+
+enum { COUNT = 50, LIMIT_MS = 50, HELD_MS = 120 };
+
+struct link {
+    weir_transport *t;
+    int peer;
+    int made;
+    int received;
+    int lost_err; /* before it received; 0: it was not lost */
+};
+
+static weir_loop *loop;
+static struct link links[COUNT];
+static int made_count;
+static int ended_count; /* received, or lost */
+static int lost_count;
+static struct weir_timeouts limits;
+
+static void made(void *user, weir_transport *t)
+{
+    struct link *link = user;
+    link->t = t;
+    made_count++;
+}
+
+static int received(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    struct link *link = user;
+    (void)t;
+    (void)buf;
+    ended_count += link->received == 0;
+    link->received++;
+    return 0;
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    struct link *link = user;
+    (void)t;
+    if (link->received == 0) {
+        link->lost_err = err;
+        ended_count++;
+    }
+    lost_count++;
+}
+
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = made,
+                                              .data_received = received,
+                                              .connection_lost = lost};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    ret->protocol = &protocol;
+    ret->user = arg;
+    return 0;
+}
+
+/* ---- kinds: a descriptor for weir and one for its peer ---- */
+
+typedef void pair_fn(int ret[2]);
+
+static void pair_tcp(int ret[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    expect_eq(bind(listener, (struct sockaddr *)&address, len), 0);
+    expect_eq(listen(listener, 1), 0);
+    expect_eq(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    ret[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    expect_eq(connect(ret[1], (struct sockaddr *)&address, len), 0);
+    ret[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    expect_geq(ret[0], 0);
+    close(listener);
+}
+
+static void pair_unix(int ret[2])
+{
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret), 0);
+}
+
+static void pair_pipe(int ret[2])
+{
+    expect_eq(pipe2(ret, O_CLOEXEC), 0);
+}
+
+static void open_link(struct link *link, pair_fn *pair)
+{
+    const struct weir_factory factory = {create, link};
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .use_sock = true};
+    struct weir_connect_options own = options;
+    int fds[2];
+
+    pair(fds);
+    own.sock = fds[0];
+    link->peer = fds[1];
+    expect_eq(pair == pair_pipe
+                  ? weir_connect_read_pipe(loop, &factory, fds[0], NULL, NULL)
+                  : weir_create_connection(loop, &factory, NULL, 0, &own, NULL),
+              0);
+}
+
+/* ---- the callback ---- */
+
+/* TCP's last step is the softirq's, which a busy machine may hold up as well:
+ * then the byte would not have come in time. */
+static void wait_until_arrived(int peer)
+{
+    int proto = 0;
+    int held = 1;
+    socklen_t len = sizeof(proto);
+    while (getsockopt(peer, SOL_SOCKET, SO_PROTOCOL, &proto, &len) == 0 &&
+           proto == IPPROTO_TCP && held > 0) {
+        expect_eq(ioctl(peer, SIOCOUTQ, &held), 0);
+        poll(NULL, 0, held > 0);
+    }
+}
+
+/* The limits count from here, and the peers send at once. */
+static void hold_up(void *arg)
+{
+    const struct timespec time = {.tv_nsec = HELD_MS * (long)MS};
+    (void)arg;
+
+    for (int i = 0; i < COUNT; i++) {
+        expect_eq(weir_transport_set_timeouts(links[i].t, &limits), 0);
+        expect_eq(write(links[i].peer, "x", 1), 1);
+    }
+    /* The time itself is the subject: nothing is waited for. */
+    nanosleep(&time, NULL);
+    for (int i = 0; i < COUNT; i++) {
+        wait_until_arrived(links[i].peer);
+    }
+}
+
+static bool are_made(void *arg)
+{
+    (void)arg;
+    return made_count == COUNT;
+}
+
+static bool have_ended(void *arg)
+{
+    (void)arg;
+    return ended_count == COUNT;
+}
+
+static bool are_lost(void *arg)
+{
+    (void)arg;
+    return lost_count == COUNT;
+}
+
+static void expect_fair(pair_fn *pair, struct weir_timeouts wanted)
+{
+    limits = wanted;
+    limits.size = sizeof(limits);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    for (int i = 0; i < COUNT; i++) {
+        open_link(&links[i], pair);
+    }
+    expect_eq(weir_loop_run_until(loop, are_made, NULL), 0);
+
+    expect_eq(weir_loop_call_soon(loop, hold_up, NULL, NULL), 0);
+    expect_eq(weir_loop_run_until(loop, have_ended, NULL), 0);
+
+    for (int i = 0; i < COUNT; i++) {
+        expect_eq(links[i].lost_err, 0, "peer %d: %s", i,
+                  weir_err_name(links[i].lost_err));
+        expect_eq(links[i].received, 1);
+    }
+    /* They send no more: the limit holds. */
+    expect_eq(weir_loop_run_until(loop, are_lost, NULL), 0);
+    expect_eq(weir_loop_free(loop), 0);
+    for (int i = 0; i < COUNT; i++) {
+        close(links[i].peer);
+    }
+}
+
+#define LIMITS(...) ((struct weir_timeouts){__VA_ARGS__})
+
+UNIT(held_up, tcp_peers_that_sent_in_time_keep_the_read_limit)
+{
+    expect_fair(pair_tcp, LIMITS(.read_ns = LIMIT_MS * MS));
+}
+
+UNIT(held_up, tcp_peers_that_sent_in_time_are_not_idle)
+{
+    expect_fair(pair_tcp, LIMITS(.idle_ns = LIMIT_MS * MS));
+}
+
+UNIT(held_up, unix_peers_that_sent_in_time_keep_the_read_limit)
+{
+    expect_fair(pair_unix, LIMITS(.read_ns = LIMIT_MS * MS));
+}
+
+UNIT(held_up, pipes_that_were_written_to_in_time_keep_the_read_limit)
+{
+    expect_fair(pair_pipe, LIMITS(.read_ns = LIMIT_MS * MS));
+}

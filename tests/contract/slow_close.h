@@ -1,0 +1,61 @@
+/*
+ * A descriptor whose last close waits.
+ *
+ * A TCP socket with bytes that its peer does not read, and SO_LINGER: whoever
+ * closes it last waits until they are read, or for an hour.
+ */
+#ifndef WEIR_TESTS_CONTRACT_SLOW_CLOSE_H
+#define WEIR_TESTS_CONTRACT_SLOW_CLOSE_H
+
+#include "tests/unit.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static uint8_t slow_close_bytes[65536];
+
+/* The socket; *ret_far is its peer. */
+static inline int slow_close_open(int *ret_far)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct linger linger = {.l_onoff = 1, .l_linger = 3600};
+    socklen_t len = sizeof(address);
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int few = 4096;
+    const int more = sizeof(slow_close_bytes);
+
+    /* What waits to be sent must not find room at the peer, ever, and not take
+     * megabytes. */
+    expect_eq(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &few, sizeof(few)),
+              0);
+    expect_eq(bind(listener, (struct sockaddr *)&address, len), 0);
+    expect_eq(listen(listener, 1), 0);
+    expect_eq(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    const int near = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    expect_eq(setsockopt(near, SOL_SOCKET, SO_SNDBUF, &more, sizeof(more)), 0);
+    expect_eq(connect(near, (struct sockaddr *)&address, len), 0);
+    *ret_far = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    expect_geq(*ret_far, 0);
+    close(listener);
+    expect_eq(setsockopt(near, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)),
+              0);
+    while (send(near, slow_close_bytes, sizeof(slow_close_bytes),
+                MSG_DONTWAIT) > 0) {
+    }
+    return near;
+}
+
+/* Reads some, or waits: true at the end of the stream, which only a close
+ * brings: that has ended. */
+static inline bool slow_close_read(int far)
+{
+    if (read(far, slow_close_bytes, sizeof(slow_close_bytes)) > 0) {
+        return false;
+    }
+    close(far);
+    return true;
+}
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * What the peers of a storm write: words between newlines and semicolons.
+ *
+ * It is one pattern, over and over, for each peer from a place of its own. Its
+ * length is a prime, so that bytes which are lost, doubled or out of place do
+ * not look right.
+ */
+#ifndef WEIR_TESTS_STREAMS_STORM_BYTES_H
+#define WEIR_TESTS_STREAMS_STORM_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { STORM_BYTES_MAX = 9000 };
+
+/* What the peer with this number writes from @offset on: STORM_BYTES_MAX. */
+const uint8_t *storm_bytes(unsigned int peer, uint64_t offset);
+
+/* Is this what it writes there? */
+bool storm_bytes_are(unsigned int peer, uint64_t offset, const void *data,
+                     size_t len);
+
+#endif

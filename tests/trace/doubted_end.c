@@ -1,0 +1,215 @@
+/*
+ * A receive that returns 0 while a send is in flight.
+ *
+ * The kernel tells an error once. When a send has taken that of a reset, and
+ * its completion comes later than the receive's, the receive brings 0 as it
+ * does at an end of the stream.
+ */
+#include "clock.h"
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+
+#include <weir.h>
+
+#include <errno.h>
+#include <string.h>
+
+#define MS   UINT64_C(1000000)
+#define MUCH (256u << 10)
+
+static weir_loop *loop;
+static weir_transport *transport;
+static struct fake_peer *peer;
+static bool keeps_open; /* at the end of the stream */
+static bool closes;     /* after the write */
+static bool is_written; /* and has not left */
+static int eof_count;
+static int lost_count;
+static int lost_err;
+static uint8_t lent[4096];
+
+static void made(void *user, weir_transport *t)
+{
+    (void)user;
+    transport = t;
+}
+
+static int received(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    (void)user, (void)t, (void)buf;
+    return 0;
+}
+
+static int ended(void *user, weir_transport *t)
+{
+    (void)user, (void)t;
+    eof_count++;
+    return keeps_open;
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    (void)user, (void)t;
+    lost_count++;
+    lost_err = err;
+}
+
+static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
+                size_t *ret_size)
+{
+    (void)user, (void)t, (void)hint;
+    *ret_buf = lent;
+    *ret_size = sizeof(lent);
+    return 0;
+}
+
+static int filled(void *user, weir_transport *t, size_t len)
+{
+    (void)user, (void)t, (void)len;
+    return 0;
+}
+
+static void returned(void *user, void *buf)
+{
+    (void)user;
+    expect_eq(buf, (void *)lent);
+}
+
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = made,
+                                              .data_received = received,
+                                              .eof_received = ended,
+                                              .connection_lost = lost};
+
+static const struct weir_protocol lender = {.size = sizeof(lender),
+                                            .kind = WEIR_PROTOCOL_BUFFERED,
+                                            .connection_made = made,
+                                            .eof_received = ended,
+                                            .connection_lost = lost,
+                                            .get_buffer = lend,
+                                            .buffer_updated = filled,
+                                            .release_buffer = returned};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)t;
+    ret->protocol = arg;
+    return 0;
+}
+
+/* Before an enter: the receive brings 0 in it, and the send its error later. */
+static void reset_the_send(void *arg)
+{
+    (void)arg;
+    if (is_written) {
+        is_written = false;
+        fake_peer_reset_send(peer);
+    }
+}
+
+static void start(const struct weir_protocol *with)
+{
+    const struct weir_factory factory = {.create = create,
+                                         .arg = (void *)(uintptr_t)with};
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true};
+    eof_count = lost_count = lost_err = 0;
+    keeps_open = closes = is_written = false;
+    fake_start(&(struct fake_options){.seed = 1, .entered = reset_the_send});
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    options.sock = fake_connected_fd(&peer);
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+              0);
+    clock_run_for(loop, MS);
+}
+
+static void stop(int alive)
+{
+    expect_eq(weir_loop_free(loop), alive);
+    fake_peer_close(peer);
+    fake_stop();
+}
+
+static void write_now(void *arg)
+{
+    static uint8_t bytes[MUCH];
+    expect_eq(weir_transport_write(transport, bytes, *(size_t *)arg), 0);
+    is_written = true;
+    if (closes) {
+        expect_eq(weir_transport_close(transport), 0);
+    }
+}
+
+/* Bytes leave at the end of a turn, with the enter that meets the reset. */
+static void write_into_a_reset(size_t len)
+{
+    static size_t count;
+    count = len;
+    expect_eq(weir_loop_call_soon(loop, write_now, &count, NULL), 0);
+}
+
+static void expect_reset(void)
+{
+    clock_run_for(loop, MS);
+    expect_eq(eof_count, 0);
+    expect_eq(lost_count, 1);
+    expect_eq(lost_err, -ECONNRESET);
+}
+
+UNIT(doubted_end, a_reset_that_a_send_was_told_is_no_end_of_stream)
+{
+    start(&protocol);
+    write_into_a_reset(5);
+    expect_reset();
+    stop(0);
+}
+
+UNIT(doubted_end, nor_when_the_send_has_several_pieces)
+{
+    start(&protocol);
+    write_into_a_reset(MUCH);
+    expect_reset();
+    stop(0);
+}
+
+UNIT(doubted_end, nor_in_memory_that_a_protocol_has_lent)
+{
+    start(&lender);
+    write_into_a_reset(5);
+    expect_reset();
+    stop(0);
+}
+
+UNIT(doubted_end, nor_while_a_close_sends)
+{
+    start(&protocol);
+    closes = true;
+    write_into_a_reset(5);
+    expect_reset();
+    stop(0);
+}
+
+/* The send that it waits for goes well. */
+UNIT(doubted_end, an_end_during_a_send_is_told_when_the_send_has_ended)
+{
+    static const uint8_t bytes[MUCH];
+    start(&protocol);
+    keeps_open = true;
+    fake_set_fault(FAKE_DELAY, 500);
+    for (int i = 0; i < 100 && eof_count == 0; i++) {
+        expect_eq(weir_transport_write(transport, bytes, 100), 0);
+        if (i == 3) {
+            fake_peer_shutdown(peer);
+        }
+        clock_run_for(loop, MS);
+    }
+    clock_run_for(loop, 100 * MS);
+
+    expect_eq(eof_count, 1);
+    expect_eq(lost_count, 0);
+    expect_eq(weir_transport_get_error(transport), 0);
+    expect_eq(weir_transport_write(transport, bytes, 100), 0);
+    stop(1);
+}

@@ -1,0 +1,341 @@
+/*
+ * Closes that wait until the peer has what was written.
+ *
+ * The fake's connections have a queue at either end, and bytes that are in the
+ * sender's are not acknowledged. How often the kernel is asked is counted.
+ */
+#include "clock.h"
+#include "tests/fake/fake.h"
+#include "tests/unit.h"
+#include "weir/error.h"
+
+#include <weir.h>
+
+#include <errno.h>
+#include <string.h>
+
+#define MS UINT64_C(1000000)
+#define S  UINT64_C(1000000000)
+
+enum { ROOM = 4096, MUCH = 3 * ROOM };
+
+static weir_loop *loop;
+static weir_transport *transport;
+static struct fake_peer *peer;
+static int lost_count;
+static int lost_err;
+static uint64_t lost_ns;
+
+static void made(void *user, weir_transport *t)
+{
+    (void)user;
+    transport = t;
+}
+
+static void lost(void *user, weir_transport *t, int err)
+{
+    (void)user, (void)t;
+    lost_count++;
+    lost_err = err;
+    lost_ns = fake_now();
+}
+
+static int keep(void *user, weir_transport *t)
+{
+    (void)user, (void)t;
+    return 1;
+}
+
+static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                              .kind = WEIR_PROTOCOL_STREAM,
+                                              .connection_made = made,
+                                              .eof_received = keep,
+                                              .connection_lost = lost};
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)arg, (void)t;
+    ret->protocol = &protocol;
+    return 0;
+}
+
+static void start(void)
+{
+    const struct weir_factory factory = {.create = create};
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .use_sock = true};
+    lost_count = lost_err = 0;
+    fake_start(&(struct fake_options){.seed = 1, .recv_size = ROOM});
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    options.sock = fake_connected_fd(&peer);
+    expect_eq(weir_create_connection(loop, &factory, NULL, 0, &options, NULL),
+              0);
+    clock_run_for(loop, MS);
+}
+
+static void stop(void)
+{
+    expect_eq(weir_loop_free(loop), 0);
+    fake_peer_close(peer);
+    fake_stop();
+}
+
+static void write_and_close(size_t len)
+{
+    static const uint8_t bytes[MUCH];
+    expect_eq(weir_transport_write(transport, bytes, len), 0);
+    expect_eq(weir_transport_close(transport), 0);
+    clock_run_for(loop, 10 * MS);
+}
+
+/* Reads at most @len bytes; returns how many there were. */
+static size_t peer_reads(size_t len)
+{
+    static uint8_t bytes[MUCH];
+    const ssize_t got = fake_peer_read(peer, bytes, len);
+    return got > 0 ? (size_t)got : 0;
+}
+
+static void expect_end(int err)
+{
+    uint8_t byte;
+    expect_eq(fake_peer_read(peer, &byte, 1), err);
+}
+
+static void expect_lost(int err)
+{
+    expect_eq(lost_count, 1);
+    expect_eq(lost_err, err);
+}
+
+UNIT(linger, nothing_is_asked_where_nothing_was_written)
+{
+    start();
+    const uint64_t before = fake_stats()->looks;
+    expect_eq(weir_transport_close(transport), 0);
+    clock_run_for(loop, MS);
+
+    expect_lost(0);
+    expect_eq(fake_stats()->looks, before);
+    stop();
+}
+
+UNIT(linger, nor_after_the_peers_end)
+{
+    start();
+    const uint64_t before = fake_stats()->looks;
+    fake_peer_shutdown(peer);
+    clock_run_for(loop, MS);
+    write_and_close(MUCH);
+
+    expect_lost(0);
+    expect_eq(fake_stats()->looks, before);
+    stop();
+}
+
+UNIT(linger, a_close_whose_bytes_have_arrived_asks_once)
+{
+    start();
+    const uint64_t before = fake_stats()->looks;
+    write_and_close(100);
+
+    expect_lost(0);
+    expect_eq(fake_stats()->looks, before + 1);
+    expect_eq(fake_stats()->timeouts, 0);
+    stop();
+}
+
+UNIT(linger, one_that_does_not_read_asks_for_both_queues)
+{
+    start();
+    expect_eq(weir_transport_pause_reading(transport), 0);
+    expect_eq(fake_peer_write(peer, "unread", 6), 6);
+    clock_run_for(loop, MS);
+    const uint64_t before = fake_stats()->looks;
+    write_and_close(100);
+
+    expect_lost(0);
+    expect_eq(peer_reads(MUCH), 100);
+    expect_end(0);
+    expect_eq(fake_stats()->looks <= before + 5, true);
+    stop();
+}
+
+UNIT(linger, it_ends_once_the_peer_has_all)
+{
+    start();
+    write_and_close(MUCH);
+    expect_eq(lost_count, 0);
+    expect_eq(fake_peer_write(peer, "late", 4), 4);
+    clock_run_for(loop, 5 * S);
+    expect_eq(lost_count, 0);
+
+    size_t got = peer_reads(MUCH);
+    got += peer_reads(MUCH);
+    got += peer_reads(MUCH);
+    clock_run_for(loop, 2 * S);
+
+    expect_eq(got, MUCH);
+    expect_end(0);
+    expect_lost(0);
+    stop();
+}
+
+UNIT(linger, a_peer_that_ends_has_all_it_wants)
+{
+    start();
+    write_and_close(MUCH);
+    fake_peer_shutdown(peer);
+    clock_run_for(loop, MS);
+
+    expect_lost(0);
+    stop();
+}
+
+UNIT(linger, a_peer_that_takes_nothing_is_given_up_and_told)
+{
+    start();
+    const uint64_t since_ns = fake_now();
+    write_and_close(MUCH);
+    clock_run_for(loop, 100 * S);
+
+    expect_lost(WEIR_ECLOSETIMEOUT);
+    expect_eq(lost_ns - since_ns > 29 * S, true);
+    expect_eq(lost_ns - since_ns < 32 * S, true);
+    stop();
+}
+
+UNIT(linger, a_peer_that_takes_a_little_is_waited_for)
+{
+    start();
+    write_and_close(MUCH);
+    size_t got = 0;
+    while (got < MUCH) {
+        expect_eq(lost_count, got >= MUCH - ROOM);
+        got += peer_reads(ROOM / 4);
+        clock_run_for(loop, 25 * S);
+    }
+
+    expect_lost(0);
+    stop();
+}
+
+/* Reads a little each 29 s until the loss; returns when that was. */
+static uint64_t peer_drips(uint64_t limit_ns)
+{
+    const uint64_t since_ns = fake_now();
+    while (lost_count == 0 && fake_now() - since_ns < limit_ns) {
+        peer_reads(1);
+        clock_run_for(loop, 29 * S);
+    }
+    return lost_ns - since_ns;
+}
+
+UNIT(linger, a_peer_that_takes_a_little_for_ever_is_given_up_and_told)
+{
+    start();
+    write_and_close(MUCH);
+
+    const uint64_t took_ns = peer_drips(1000 * S);
+
+    expect_lost(WEIR_ECLOSETIMEOUT);
+    expect_eq(took_ns > 299 * S, true);
+    expect_eq(took_ns < 302 * S, true);
+    stop();
+}
+
+UNIT(linger, or_waited_for_as_long_as_a_close_may_take)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .close_ns = 900 * S};
+    start();
+    expect_eq(weir_transport_set_timeouts(transport, &limits), 0);
+    write_and_close(MUCH);
+
+    const uint64_t took_ns = peer_drips(1000 * S);
+
+    expect_lost(WEIR_ECLOSETIMEOUT);
+    expect_eq(took_ns > 898 * S, true);
+    expect_eq(took_ns < 902 * S, true);
+    stop();
+}
+
+UNIT(linger, the_time_of_a_close_bounds_it)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits), .close_ns = S};
+    start();
+    expect_eq(weir_transport_set_timeouts(transport, &limits), 0);
+    write_and_close(MUCH);
+    clock_run_for(loop, S);
+
+    expect_lost(WEIR_ECLOSETIMEOUT);
+    stop();
+}
+
+UNIT(linger, a_time_to_linger_that_was_not_enough_is_told)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .linger_ns = S};
+    start();
+    expect_eq(weir_transport_set_timeouts(transport, &limits), 0);
+    write_and_close(MUCH);
+    clock_run_for(loop, S);
+
+    expect_lost(WEIR_ECLOSETIMEOUT);
+    stop();
+}
+
+UNIT(linger, a_reset_before_the_peer_has_all_is_told)
+{
+    start();
+    write_and_close(MUCH);
+    fake_peer_reset(peer);
+    clock_run_for(loop, MS);
+
+    expect_lost(-ECONNRESET);
+    stop();
+}
+
+/* The FIN has not arrived, but all bytes have. */
+UNIT(linger, a_reset_by_a_peer_that_has_all_is_no_loss)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .linger_ns = 100 * S};
+    start();
+    expect_eq(weir_transport_set_timeouts(transport, &limits), 0);
+    write_and_close(100);
+    expect_eq(lost_count, 0);
+    fake_peer_reset(peer);
+    clock_run_for(loop, MS);
+
+    expect_lost(0);
+    stop();
+}
+
+UNIT(linger, an_abort_resets)
+{
+    start();
+    write_and_close(MUCH);
+    expect_eq(weir_transport_abort(transport), 0);
+    clock_run_for(loop, MS);
+
+    expect_lost(0);
+    expect_eq(peer_reads(ROOM), ROOM);
+    expect_end(-ECONNRESET);
+    stop();
+}
+
+/* The kernel sends on, as it does for a program that has ended. */
+UNIT(linger, the_end_of_the_loop_leaves_the_rest_to_the_kernel)
+{
+    start();
+    write_and_close(MUCH);
+    expect_eq(weir_loop_free(loop), 1);
+
+    expect_lost(0);
+    expect_eq(peer_reads(MUCH) + peer_reads(MUCH) + peer_reads(MUCH), MUCH);
+    expect_end(0);
+    fake_peer_close(peer);
+    fake_stop();
+}

@@ -1,0 +1,177 @@
+/*
+ * What is told of the page cache, on the real kernel: which bytes of a file are
+ * ready, and that pages which are on their way from the device are not.
+ *
+ * The device is made slow by a control group (version 1, blkio), which takes
+ * root and a file system on a disk.
+ */
+#include "tests/unit.h"
+#include "uring/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SIZE = 1 << 20 };
+
+static int file_of(size_t size)
+{
+    char *bytes = malloc(size);
+    const int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    cr_assert_not_null(bytes);
+    memset(bytes, 'x', size);
+    expect_geq(fd, 0);
+    expect_eq(pwrite(fd, bytes, size, 0), (ssize_t)size);
+    free(bytes);
+    return fd;
+}
+
+static void expect_told(int fd)
+{
+    char byte;
+    if (wr_sys_read_cached(fd, &byte, 1, 0) == -EOPNOTSUPP) {
+        close(fd);
+        cr_skip_test("the file system does not tell what is in the cache");
+    }
+}
+
+/* The machine may be short of memory, and a page leave the cache. */
+UNIT(sys_cache, tells_how_many_bytes_are_ready)
+{
+    bool told = false;
+    const int fd = file_of(10000);
+    expect_told(fd);
+
+    expect_eq(wr_sys_cached_bytes(-1, 0, 1, 1, &told), -EBADF);
+    expect_eq(told, false);
+    expect_eq(wr_sys_cached_bytes(fd, 0, 10000, 10000, &told), 10000);
+    expect_eq(told, true);
+    expect_eq(wr_sys_cached_bytes(fd, 0, 10000, 10000, &told), 10000);
+    expect_eq(wr_sys_cached_bytes(fd, 5000, 100, 10000, &told), 100);
+    expect_eq(wr_sys_cached_bytes(fd, 9999, 1, 10000, &told), 1);
+    expect_eq(wr_sys_cached_bytes(-1, 0, 1, 1, &told), -EBADF);
+
+    expect_eq(ftruncate(fd, 6000), 0);
+    for (int i = 0; i < 2; i++) {
+        told = i > 0;
+        expect_leq(wr_sys_cached_bytes(fd, 0, 10000, 10000, &told), 8192);
+        expect_eq(wr_sys_cached_bytes(fd, 9999, 1, 10000, &told), 0);
+    }
+    close(fd);
+}
+
+UNIT(sys_cache, reads_what_is_there_and_waits_for_nothing)
+{
+    char bytes[8] = "";
+    const int fd = file_of(6);
+    expect_told(fd);
+
+    expect_eq(wr_sys_read_cached(fd, bytes, 8, 1), 5);
+    cr_assert_str_eq(bytes, "xxxxx");
+    expect_eq(wr_sys_read_cached(fd, bytes, 8, 6), 0);
+    expect_eq(wr_sys_read_cached(-1, bytes, 8, 0), -EBADF);
+    close(fd);
+}
+
+UNIT(sys_cache, knows_the_type_and_the_size_of_a_file)
+{
+    struct statx stat;
+    const int fd = file_of(1000);
+
+    expect_eq(wr_sys_stat_known(fd, &stat), 0);
+    cr_assert(S_ISREG(stat.stx_mode));
+    expect_eq(stat.stx_size, 1000);
+    expect_eq(wr_sys_stat_known(-1, &stat), -EBADF);
+    close(fd);
+}
+
+/* ---- a slow device ---- */
+
+static char group[64];
+
+static bool group_set(const char *name, const char *value)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%s", group, name);
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    const bool is_set =
+        fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_set;
+}
+
+/* Whoever is in the group reads 64 KiB a second; 0: as fast as it goes. */
+static bool group_limit(int fd, unsigned rate)
+{
+    struct stat stat;
+    char limit[64];
+    expect_eq(fstat(fd, &stat), 0);
+    snprintf(limit, sizeof(limit), "%u:%u %u", major(stat.st_dev),
+             minor(stat.st_dev), rate);
+    return group_set("blkio.throttle.read_bps_device", limit);
+}
+
+/* A child asks for all of the file: pages are made, and filled much later. */
+static bool group_reads(int fd)
+{
+    const pid_t pid = fork();
+    int status = 1;
+
+    if (pid == 0) {
+        const bool is_in = group_set("cgroup.procs", "0");
+        _exit(!is_in || posix_fadvise(fd, 0, SIZE, POSIX_FADV_WILLNEED) != 0);
+    }
+    expect_eq(waitpid(pid, &status, 0), pid);
+    return status == 0;
+}
+
+/* How many pages the cache has, ready or not; -1: it does not tell. */
+static int64_t pages_in_cache(int fd)
+{
+    const uint64_t range[2] = {0, SIZE};
+    uint64_t counts[5] = {0};
+    return syscall(451, fd, range, counts, 0) == 0 ? (int64_t)counts[0] : -1;
+}
+
+/* Of a file whose ends were read before, as range requests do. */
+UNIT(sys_cache, bytes_that_are_on_their_way_are_not_ready)
+{
+    char byte;
+    const int fd = file_of(SIZE);
+    expect_told(fd);
+    expect_eq(fsync(fd), 0);
+    expect_eq(posix_fadvise(fd, 0, SIZE, POSIX_FADV_DONTNEED), 0);
+    expect_eq(pread(fd, &byte, 1, 0), 1);
+    expect_eq(pread(fd, &byte, 1, SIZE - 1), 1);
+    snprintf(group, sizeof(group), "/sys/fs/cgroup/blkio/weir-test-%d",
+             (int)getpid());
+    const bool is_slow =
+        mkdir(group, 0700) == 0 && group_limit(fd, 65536) && group_reads(fd);
+    const int64_t pages = pages_in_cache(fd);
+    const int64_t last = wr_sys_read_cached(fd, &byte, 1, SIZE - 1);
+    bool told = false;
+    const int64_t ready = wr_sys_cached_bytes(fd, 0, SIZE, SIZE, &told);
+    const int64_t again = wr_sys_cached_bytes(fd, 0, SIZE, SIZE, &told);
+    if (is_slow) {
+        cr_assert(group_limit(fd, 0));
+    }
+    rmdir(group);
+    close(fd);
+    if (!is_slow || pages < SIZE / 4096) {
+        cr_skip_test("no device here can be made slow");
+    }
+
+    expect_eq(last, 1, "the last byte is ready");
+    expect_gt(ready, 0);
+    expect_lt(ready, SIZE);
+    expect_lt(again, SIZE);
+}

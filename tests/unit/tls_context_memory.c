@@ -1,0 +1,108 @@
+/*
+ * A context that is made while memory fails: each allocation of weir's and of
+ * wolfSSL's in turn, alone, and with all that come after it. Whatever wolfSSL
+ * makes of it, the error is -ENOMEM, nothing is left, and nothing was made.
+ *
+ * The program is linked so that calls of malloc() in the library come here.
+ */
+#include "tests/unit/tls_file.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/error.h>
+#include <weir/tls.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static long allowed = -1; /* allocations until one fails; negative: none does */
+static bool is_lasting;   /* and so do the ones behind it */
+static bool has_failed;
+
+static bool fails(void)
+{
+    if (allowed < 0) {
+        return false;
+    }
+    if (allowed > 0) {
+        allowed--;
+        return false;
+    }
+    has_failed = true;
+    allowed = is_lasting ? 0 : -1;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return fails() ? NULL : __real_realloc(old, size);
+}
+
+static void memory_try(const struct weir_tls_options *options, bool lasts)
+{
+    char text[512];
+    int err = 0;
+    long count = 0;
+    has_failed = true;
+    for (; has_failed; count++) {
+        weir_tls_context *context = NULL;
+        is_lasting = lasts;
+        has_failed = false;
+        allowed = count;
+        err = weir_tls_context_new(options, &context, text, sizeof(text));
+        allowed = -1;
+        if (context) {
+            weir_tls_context_unref(context);
+        }
+        if (has_failed && err != 0) {
+            expect_eq(err, -ENOMEM, "allocation %ld: %s: %s", count,
+                      weir_err_name(err), text);
+        }
+    }
+    expect_eq(err, 0);
+    expect_gt(count, 10);
+}
+
+UNIT(tls_context_memory, of_a_client_that_fails_is_told_as_such)
+{
+    struct weir_tls_options options = {
+        .size = sizeof(options),
+        .authorities.file = tls_file("ca.pem"),
+    };
+    options.revocations.file = tls_file("tls-matrix/listed.crl");
+    memory_try(&options, false);
+    memory_try(&options, true);
+}
+
+UNIT(tls_context_memory, of_a_server_that_fails_is_told_as_such)
+{
+    const char *const names[] = {"ecdsa", "rsa"};
+    for (size_t i = 0; i < 2; i++) {
+        struct weir_tls_options options = {
+            .size = sizeof(options),
+            .server = true,
+            .alpn = "h2",
+        };
+        options.certificate.file = tls_file("%s.pem", names[i]);
+        options.key.file = tls_file("%s.key", names[i]);
+        memory_try(&options, false);
+        memory_try(&options, true);
+    }
+}

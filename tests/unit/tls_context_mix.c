@@ -1,0 +1,196 @@
+/*
+ * Features of TLS together: each mix of version, protocols (ALPN), a client's
+ * certificate, a server that is chosen by name, a second hello, and a hello
+ * that comes in pieces. Each pair connects and resumes its session twice, and
+ * each connection agrees on all that its mix says. A server that asks clients
+ * for certificates resumes none, and knows each of them by its certificate.
+ */
+#include "tests/unit/tls_file.h"
+#include "tests/unit/tls_pair.h"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <weir/error.h>
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+struct mix {
+    bool is_old;       /* TLS 1.2 */
+    bool has_alpn;     /* both sides */
+    bool has_auth;     /* the client shows a certificate */
+    bool chooses;      /* the program of the server does, by name */
+    bool hello_again;  /* the server asks for another hello */
+    bool can_export;   /* on the client */
+    size_t piece;      /* bytes that arrive at once; 0: all */
+    const char *label; /* of a failure */
+};
+
+enum { MIX_BITS = 6 };
+
+static struct tls_pair pair;
+static weir_tls_context *chosen;
+
+static int mix_choose(void *user, const char *name, weir_tls_context **ret)
+{
+    cr_assert_null(user);
+    cr_assert_str_eq(name, "localhost");
+    *ret = weir_tls_context_ref(chosen);
+    return 0;
+}
+
+static weir_tls_context *mix_server(const struct mix *mix)
+{
+    struct weir_tls_options options = {
+        .size = sizeof(options),
+        .server = true,
+        .alpn = mix->has_alpn ? "h2,http/1.1" : NULL,
+        .certificate = {.file = tls_file("ecdsa.pem")},
+        .key = {.file = tls_file("ecdsa.key")},
+        .choose = mix->chooses ? mix_choose : NULL,
+    };
+    if (mix->has_auth) {
+        options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+        options.authorities.file = tls_file("ca.pem");
+    }
+    return tls_pair_context(&options);
+}
+
+static weir_tls_context *mix_client(const struct mix *mix)
+{
+    struct weir_tls_options options = {
+        .size = sizeof(options),
+        .max_version = mix->is_old ? WEIR_TLS_1_2 : WEIR_TLS_1_3,
+        .alpn = mix->has_alpn ? "http/1.1,h2" : NULL,
+        .authorities = {.file = tls_file("ca.pem")},
+    };
+    if (mix->has_auth) {
+        options.certificate.file = tls_file("rsa.pem");
+        options.key.file = tls_file("rsa.key");
+    }
+    return tls_pair_context(&options);
+}
+
+static void mix_expect_facts(const struct mix *mix,
+                             const struct wr_tls_engine *engine)
+{
+    size_t size = 0;
+    const char *name = wr_tls_engine_get_alpn(engine, &size);
+
+    cr_assert_str_eq(wr_tls_engine_get_version(engine),
+                     mix->is_old ? "TLSv1.2" : "TLSv1.3");
+    expect_eq(name != NULL, mix->has_alpn, "%s", mix->label);
+    if (name) {
+        expect_eq(size, 2, "%s", mix->label);
+        cr_assert(memcmp(name, "h2", 2) == 0, "%s", mix->label);
+    }
+}
+
+/* After the handshake: new keys, a word, and another. */
+static void mix_talk(const struct mix *mix)
+{
+    if (!mix->is_old) {
+        expect_eq(wr_tls_engine_update_keys(&pair.client), 0);
+        expect_eq(wr_tls_engine_update_keys(&pair.server), 0);
+    }
+    expect_eq(wr_tls_engine_write(&pair.client, "a word", 6), 0);
+    expect_eq(wr_tls_engine_write(&pair.server, "another", 7), 0);
+    tls_pair_exchange(&pair);
+    tls_pair_expect(&pair, 0, 0);
+}
+
+/* Connects, resuming *session where there is one; *session becomes the new one,
+ * where there is one. Whether it was resumed. */
+static bool mix_connect(const struct mix *mix, weir_tls_context *client,
+                        weir_tls_context *server, WOLFSSL_SESSION **session)
+{
+    const struct wr_tls_engine_options how = {.server_hostname = "localhost",
+                                              .session = *session,
+                                              .can_export = mix->can_export};
+    size_t size;
+
+    pair.piece = mix->piece;
+    tls_pair_open(&pair, client, server, &how);
+    if (mix->hello_again && !mix->is_old) {
+        expect_eq(wolfSSL_NoKeyShares(pair.client.ssl), WOLFSSL_SUCCESS);
+    }
+    wr_ignore(wr_tls_engine_handshake(&pair.client));
+    tls_pair_exchange(&pair);
+    tls_pair_expect(&pair, 0, 0);
+    mix_expect_facts(mix, &pair.client);
+    mix_expect_facts(mix, &pair.server);
+    expect_eq(wr_tls_engine_get_peer_certificate(&pair.server, 0, &size) !=
+                  NULL,
+              mix->has_auth, "%s", mix->label);
+    mix_talk(mix);
+    const bool was_resumed = wr_tls_engine_was_resumed(&pair.client);
+    expect_eq(wr_tls_engine_was_resumed(&pair.server), was_resumed);
+    WOLFSSL_SESSION *next = NULL;
+    if (wr_tls_engine_get_session(&pair.client, &next) == 0) {
+        wolfSSL_SESSION_free(*session);
+        *session = next;
+    }
+    expect_eq(*session == NULL, mix->has_auth, "%s", mix->label);
+    tls_pair_disconnect(&pair);
+    return was_resumed;
+}
+
+static void mix_run(const struct mix *mix)
+{
+    weir_tls_context *client = mix_client(mix);
+    weir_tls_context *server = mix_server(mix);
+    WOLFSSL_SESSION *session = NULL;
+
+    for (int i = 0; i < 3; i++) {
+        expect_eq(mix_connect(mix, client, server, &session),
+                  i > 0 && !mix->has_auth, "%s: %d", mix->label, i);
+    }
+    wolfSSL_SESSION_free(session);
+    weir_tls_context_unref(client);
+    weir_tls_context_unref(server);
+}
+
+static void mix_run_all(size_t piece)
+{
+    const struct weir_tls_options options = {
+        .size = sizeof(options),
+        .server = true,
+        .certificate = {.file = tls_file("rsa.pem")},
+        .key = {.file = tls_file("rsa.key")},
+    };
+    char label[128];
+
+    chosen = tls_pair_context(&options);
+    for (unsigned bits = 0; bits < 1u << MIX_BITS; bits++) {
+        const struct mix mix = {
+            .is_old = bits & 1u,
+            .has_alpn = bits >> 1 & 1u,
+            .has_auth = bits >> 2 & 1u,
+            .chooses = bits >> 3 & 1u,
+            .hello_again = bits >> 4 & 1u,
+            .can_export = bits >> 5 & 1u,
+            .piece = piece,
+            .label = label,
+        };
+        snprintf(label, sizeof(label), "%s%s%s%s%s%s, pieces of %zu",
+                 mix.is_old ? "1.2" : "1.3", mix.has_alpn ? " alpn" : "",
+                 mix.has_auth ? " auth" : "", mix.chooses ? " chooses" : "",
+                 mix.hello_again ? " hello again" : "",
+                 mix.can_export ? " export" : "", piece);
+        mix_run(&mix);
+    }
+    weir_tls_context_unref(chosen);
+}
+
+UNIT(tls_context_mix, each_mix_of_features_agrees_and_is_resumed)
+{
+    mix_run_all(0);
+}
+
+UNIT(tls_context_mix, each_mix_of_features_comes_in_pieces)
+{
+    mix_run_all(100);
+    mix_run_all(1);
+}

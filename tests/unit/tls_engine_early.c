@@ -1,0 +1,375 @@
+/*
+ * Early data that a server has no keys for: it is skipped wherever it comes,
+ * in whatever pieces, up to its limit, and nothing else is skipped.
+ *
+ * wolfSSL's client sends none, so that the server is told to expect it, and the
+ * test puts records of chance on the client's wire.
+ *
+ * The program is linked so that two functions of wolfSSL's come here first.
+ */
+#include "tests/unit/tls_rig.h"
+
+#include "lib/tls/engine_impl.h"
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <weir/error.h>
+#include <wolfssl/wolfcrypt/aes.h>
+
+enum {
+    EARLY_HEADER = 5,
+    EARLY_EXTRA = 17,     /* the tag, and the type that is sealed */
+    EARLY_MAX = 16 << 10, /* bytes of data that are skipped */
+    EARLY_LEAST = 16,     /* that a record counts as */
+    EARLY_UNEXPECTED = 10,
+    EARLY_BAD_MAC = 20,
+    EARLY_OVERFLOW = 22,
+};
+
+static struct tls_rig pair;
+static struct tls_rig_options choice;
+
+/* ---- wolfSSL's functions ---- */
+
+static int early_err; /* that the next record is opened with; 0: wolfSSL's */
+static int early_suite = -1; /* the one that is told; -1: wolfSSL's */
+
+/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
+int __real_wc_AesGcmDecrypt(Aes *aes, byte *out, const byte *in, word32 size,
+                            const byte *iv, word32 iv_size, const byte *tag,
+                            word32 tag_size, const byte *more,
+                            word32 more_size);
+/* NOLINTNEXTLINE(readability-function-size) */
+int __wrap_wc_AesGcmDecrypt(Aes *aes, byte *out, const byte *in, word32 size,
+                            const byte *iv, word32 iv_size, const byte *tag,
+                            word32 tag_size, const byte *more,
+                            word32 more_size);
+int __real_wolfSSL_get_current_cipher_suite(WOLFSSL *ssl);
+int __wrap_wolfSSL_get_current_cipher_suite(WOLFSSL *ssl);
+
+/* NOLINTNEXTLINE(readability-function-size) */
+int __wrap_wc_AesGcmDecrypt(Aes *aes, byte *out, const byte *in, word32 size,
+                            const byte *iv, word32 iv_size, const byte *tag,
+                            word32 tag_size, const byte *more, word32 more_size)
+{
+    const int err = early_err;
+    early_err = 0;
+    return err ? err
+               : __real_wc_AesGcmDecrypt(aes, out, in, size, iv, iv_size, tag,
+                                         tag_size, more, more_size);
+}
+
+int __wrap_wolfSSL_get_current_cipher_suite(WOLFSSL *ssl)
+{
+    return early_suite >= 0 ? early_suite
+                            : __real_wolfSSL_get_current_cipher_suite(ssl);
+}
+
+/* ---- what is skipped ---- */
+
+/* Puts a record of data with a body of @size bytes on the client's wire. */
+static void early_put(size_t size)
+{
+    uint8_t *record = pair.client.wire + pair.client.wire_len;
+    memcpy(record, (uint8_t[]){23, 3, 3, (uint8_t)(size >> 8), (uint8_t)size},
+           EARLY_HEADER);
+    tls_rig_fill(record + EARLY_HEADER, size, (unsigned)size);
+    pair.client.wire_len += EARLY_HEADER + size;
+}
+
+/* The client's hello is on its wire. */
+static void early_begin(const struct tls_rig_options *options)
+{
+    choice = *options;
+    choice.version = choice.version ? choice.version : 13;
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    cr_assert(wr_tls_engine_expect_early(&pair.server.engine));
+    tls_rig_step(&pair.client);
+    cr_assert_gt(pair.client.wire_len, 0);
+}
+
+/* What is on the wires leads to a connection that works. */
+static void early_expect_open(size_t piece)
+{
+    tls_rig_exchange(&pair, piece);
+    cr_assert_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN, "%s",
+                 wr_tls_engine_get_error_text(&pair.server.engine));
+    cr_assert_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
+    cr_assert_null(pair.server.engine.early);
+    tls_rig_write(&pair.client, "there", 5);
+    tls_rig_write(&pair.server, "back", 4);
+    tls_rig_exchange(&pair, piece);
+    tls_rig_expect(&pair.server, "there", 5);
+    tls_rig_expect(&pair.client, "back", 4);
+}
+
+static void early_expect_end(int err, int alert)
+{
+    expect_eq(wr_tls_engine_get_error(&pair.server.engine), err);
+    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), alert);
+    expect_gt(pair.server.wire_len, 0);
+    tls_rig_fini(&pair);
+}
+
+static void early_skip(const struct tls_rig_options *options, size_t piece)
+{
+    early_begin(options);
+    early_put(5000 + EARLY_EXTRA);
+    early_put(100);
+    early_put(EARLY_EXTRA);
+    tls_rig_move(&pair.client, &pair.server, piece);
+    early_put(3000); /* it was under way when the server answered */
+    tls_rig_move(&pair.client, &pair.server, piece);
+    early_expect_open(piece);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_early, data_before_and_behind_the_answer_is_skipped)
+{
+    static const char *const suites[] = {"TLS13-AES128-GCM-SHA256",
+                                         "TLS13-AES256-GCM-SHA384",
+                                         "TLS13-CHACHA20-POLY1305-SHA256"};
+    for (size_t i = 0; i < sizeof(suites) / sizeof(*suites); i++) {
+        const struct tls_rig_options options = {.ciphers = suites[i]};
+        early_skip(&options, TLS_RIG_BYTES);
+        early_skip(&options, 1000);
+        early_skip(&options, 1);
+    }
+}
+
+UNIT(tls_early, a_client_shows_its_certificate_behind_it)
+{
+    const struct tls_rig_options options = {.client_certificate = true,
+                                            .wants_certificate = true};
+    early_skip(&options, TLS_RIG_BYTES);
+    early_skip(&options, 1);
+}
+
+UNIT(tls_early, a_client_may_send_none)
+{
+    early_begin(&(struct tls_rig_options){.version = 13});
+    early_expect_open(TLS_RIG_BYTES);
+    tls_rig_fini(&pair);
+}
+
+/* Puts the offer in the hello that is on the client's wire. */
+static void early_offer(void)
+{
+    static const uint8_t offer[] = {0, 42, 0, 0};
+    uint8_t *wire = pair.client.wire;
+    uint8_t *at = wire + EARLY_HEADER + 4 + 2 + 32;
+    at += 1 + at[0];                /* session */
+    at += 2 + (at[0] << 8 | at[1]); /* suites */
+    at += 1 + at[0];                /* compression */
+    memmove(at + 2 + sizeof(offer), at + 2,
+            pair.client.wire_len - (size_t)(at + 2 - wire));
+    memcpy(at + 2, offer, sizeof(offer));
+    at[1] = (uint8_t)(at[1] + sizeof(offer)); /* it has room in its last byte */
+    wire[EARLY_HEADER + 3] = (uint8_t)(wire[EARLY_HEADER + 3] + sizeof(offer));
+    wire[4] = (uint8_t)(wire[4] + sizeof(offer));
+    pair.client.wire_len += sizeof(offer);
+}
+
+static void early_offer_and_put(size_t piece)
+{
+    choice = (struct tls_rig_options){.version = 13};
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    tls_rig_step(&pair.client);
+    early_offer();
+    early_put(EARLY_MAX);
+    tls_rig_move(&pair.client, &pair.server, piece);
+
+    expect_eq(pair.server.result, -EAGAIN, "%s",
+              wr_tls_engine_get_error_text(&pair.server.engine));
+    cr_assert_not_null(pair.server.engine.early);
+    cr_assert_null(pair.server.engine.hello);
+    expect_gt(pair.server.wire_len, 500); /* the whole of its answer */
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_early, a_hello_that_offers_it_lets_the_server_expect_it)
+{
+    early_offer_and_put(TLS_RIG_BYTES);
+    early_offer_and_put(1000);
+    early_offer_and_put(1);
+}
+
+/* The server has no group of the client's first shares. */
+static void early_begin_again(void)
+{
+    int group = WOLFSSL_ECC_SECP384R1;
+    early_begin(&(struct tls_rig_options){.version = 13});
+    cr_assert_eq(wolfSSL_set_groups(pair.server.engine.ssl, &group, 1),
+                 WOLFSSL_SUCCESS);
+}
+
+UNIT(tls_early, data_before_a_second_hello_is_skipped)
+{
+    for (size_t piece = 1; piece <= TLS_RIG_BYTES; piece *= TLS_RIG_BYTES) {
+        early_begin_again();
+        early_put(5000);
+        tls_rig_move(&pair.client, &pair.server, piece);
+        early_put(100);
+        tls_rig_move(&pair.client, &pair.server, piece);
+        expect_lt(pair.server.wire_len, 200); /* it asks for another hello */
+        early_expect_open(piece);
+        tls_rig_fini(&pair);
+    }
+}
+
+/* ---- what is not skipped ---- */
+
+UNIT(tls_early, it_is_limited)
+{
+    early_begin(&(struct tls_rig_options){.version = 13});
+    early_put(EARLY_MAX + EARLY_EXTRA);
+    early_expect_open(TLS_RIG_BYTES);
+    tls_rig_fini(&pair);
+
+    early_begin(&(struct tls_rig_options){.version = 13});
+    early_put(EARLY_MAX + EARLY_EXTRA);
+    early_put(EARLY_EXTRA);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
+}
+
+UNIT(tls_early, it_is_limited_before_a_second_hello)
+{
+    early_begin_again();
+    early_put(EARLY_MAX + EARLY_EXTRA);
+    early_put(EARLY_EXTRA);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
+}
+
+UNIT(tls_early, small_records_are_limited_too)
+{
+    for (size_t more = 0; more <= 1; more++) {
+        early_begin(&(struct tls_rig_options){.version = 13});
+        for (size_t i = 0; i < EARLY_MAX / EARLY_LEAST + more; i++) {
+            early_put(i % (EARLY_EXTRA + EARLY_LEAST + 1));
+        }
+        if (more == 0) {
+            early_expect_open(TLS_RIG_BYTES);
+            tls_rig_fini(&pair);
+        }
+    }
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
+}
+
+UNIT(tls_early, a_record_that_is_too_long_is_refused)
+{
+    const uint8_t header[] = {23, 3, 3, 0x41, 1};
+    early_begin(&(struct tls_rig_options){.version = 13});
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_rig_feed(&pair.server, header, sizeof(header), 1);
+    early_expect_end(WEIR_ETLSPROTOCOL, EARLY_OVERFLOW);
+}
+
+UNIT(tls_early, nothing_is_skipped_behind_the_first_record_that_opens)
+{
+    early_begin(&(struct tls_rig_options){.version = 13});
+    early_put(100);
+    early_expect_open(TLS_RIG_BYTES);
+    early_put(100);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    early_expect_end(WEIR_ETLSRECORD, EARLY_BAD_MAC);
+}
+
+UNIT(tls_early, nothing_is_skipped_behind_a_plain_hello)
+{
+    choice = (struct tls_rig_options){.version = 13};
+    tls_rig_init(&pair, &choice);
+    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
+    tls_rig_step(&pair.client);
+    early_put(100);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    early_expect_end(WEIR_ETLSRECORD, EARLY_BAD_MAC);
+}
+
+UNIT(tls_early, a_server_of_tls_12_skips_none)
+{
+    early_begin(&(struct tls_rig_options){.version = 12});
+    early_put(100);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
+}
+
+/* ---- the first record that opens ---- */
+
+UNIT(tls_early, a_record_that_could_not_be_tried_is_not_skipped)
+{
+    early_begin(&(struct tls_rig_options){.version = 13});
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    tls_rig_move(&pair.server, &pair.client, TLS_RIG_BYTES);
+    early_err = MEMORY_E;
+    early_expect_open(TLS_RIG_BYTES);
+    expect_eq(early_err, 0);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_early, keys_for_a_suite_that_is_not_known_are_an_error)
+{
+    early_begin(&(struct tls_rig_options){.version = 13});
+    early_suite = 0x1304;
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    early_suite = -1;
+    expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSENGINE);
+    tls_rig_fini(&pair);
+}
+
+UNIT(tls_early, keys_go_with_the_input)
+{
+    early_begin(&(struct tls_rig_options){.version = 13});
+    early_put(100);
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    cr_assert_not_null(pair.server.engine.early);
+    wr_tls_engine_drop_input(&pair.server.engine);
+    cr_assert_null(pair.server.engine.early);
+    tls_rig_fini(&pair);
+}
+
+/* ---- without memory, and without an end ---- */
+
+/* True: nothing failed any more. */
+static bool early_fail_one(uint64_t fail_at)
+{
+    early_begin(&(struct tls_rig_options){.version = 13});
+    early_put(5000);
+    wr_ignore(wr_blocks_trim(&pair.blocks));
+    pair.allocator.calls = 0;
+    pair.allocator.fail_at = fail_at;
+    tls_rig_move(&pair.client, &pair.server, 1000);
+    const bool failed = pair.allocator.calls >= fail_at;
+    const int err = wr_tls_engine_get_error(&pair.server.engine);
+    pair.allocator.fail_at = 0;
+    cr_assert(err == 0 || (failed && err == -ENOMEM), "%s at %u",
+              weir_err_name(err), (unsigned)fail_at);
+    tls_rig_fini(&pair);
+    return !failed;
+}
+
+UNIT(tls_early, each_allocation_may_fail)
+{
+    uint64_t fail_at = 1;
+    while (!early_fail_one(fail_at)) {
+        fail_at++;
+    }
+    expect_gt(fail_at, 10);
+}
+
+UNIT(tls_early, a_connection_may_end_while_it_is_skipped)
+{
+    early_begin(&(struct tls_rig_options){.version = 13});
+    early_put(5000);
+    pair.client.wire_len -= 10;
+    tls_rig_move(&pair.client, &pair.server, TLS_RIG_BYTES);
+    wr_tls_engine_feed_eof(&pair.server.engine);
+    tls_rig_step(&pair.server);
+    expect_eq(pair.server.result, WEIR_ETLSTRUNCATED);
+    tls_rig_fini(&pair);
+}

@@ -1,0 +1,120 @@
+/*
+ * The seam: what is in the page cache.
+ *
+ * A page is in the cache as soon as it is being read, and waiting for its
+ * device then lasts as long as the device likes. cachestat() counts such pages
+ * and a read that may not wait copies; mincore() alone tells of each page
+ * whether it is ready. Nothing is read through its mapping.
+ */
+#include "check.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* No machine has smaller pages. */
+#define PAGE_LEAST 4096u
+
+struct cache_view {
+    uint64_t page;  /* bytes of one */
+    uint64_t first; /* where it begins */
+    uint64_t end;   /* the first page beyond the file */
+    uint8_t *data;  /* of which none may be touched */
+};
+
+/* 1, 0 or a negative error. mincore() says of all pages that they are ready if
+ * the process may not know: of one that cannot be there, too. */
+static int sys_cache_tells(const struct cache_view *view)
+{
+    unsigned char beyond = 0;
+
+    if (mincore(view->data + (view->end - view->first), view->page, &beyond) <
+        0) {
+        return -errno;
+    }
+    return beyond & 1 ? -EPERM : 0;
+}
+
+/* The length of the pages from the first on that are ready, at most @count. */
+static int64_t sys_cache_count_ready(const struct cache_view *view,
+                                     size_t count)
+{
+    unsigned char ready[WR_CACHED_MAX / PAGE_LEAST + 1];
+    size_t at = 0;
+
+    wr_assert(count <= sizeof(ready));
+    if (mincore(view->data, count * view->page, ready) < 0) {
+        return -errno;
+    }
+    while (at < count && ready[at] & 1) {
+        at++;
+    }
+    return (int64_t)(at * view->page);
+}
+
+static int64_t sys_cache_look(int file, uint64_t offset, size_t len,
+                              uint64_t size, bool *is_told)
+{
+    struct cache_view view = {.page = (uint64_t)sysconf(_SC_PAGESIZE)};
+
+    view.first = offset - offset % view.page;
+    view.end = (size + view.page - 1) / view.page * view.page;
+    const uint64_t until = offset + len - view.first;
+    const size_t count = (size_t)((until + view.page - 1) / view.page);
+    const size_t mapped = *is_told
+                              ? (size_t)(count * view.page)
+                              : (size_t)(view.end + view.page - view.first);
+    view.data =
+        mmap(NULL, mapped, PROT_NONE, MAP_SHARED, file, (off_t)view.first);
+    if (view.data == MAP_FAILED) {
+        return -errno;
+    }
+    int64_t ret = *is_told ? 0 : sys_cache_tells(&view);
+    if (ret == 0) {
+        *is_told = true;
+        ret = sys_cache_count_ready(&view, count);
+    }
+    const int err = munmap(view.data, mapped);
+    wr_check(err == 0);
+    const int64_t before = (int64_t)(offset - view.first);
+    return ret <= before ? (ret < 0 ? ret : 0) : ret - before;
+}
+
+int wr_sys_stat_known(int fd, struct statx *ret)
+{
+    const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+
+    return statx(fd, "", flags, STATX_TYPE | STATX_SIZE, ret) < 0 ? -errno : 0;
+}
+
+int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)
+{
+    const struct iovec iov = {.iov_base = buf, .iov_len = len};
+    /* musl has preadv2() from 1.2.5 on. */
+    const long got =
+        syscall(SYS_preadv2, file, &iov, 1UL, (off_t)offset, 0L, RWF_NOWAIT);
+
+    return got < 0 ? -errno : got;
+}
+
+int64_t wr_sys_cached_bytes(int file, uint64_t offset, size_t len,
+                            uint64_t size, bool *is_told)
+{
+    char byte;
+
+    wr_assert(len > 0 && len <= WR_CACHED_MAX);
+    wr_assert(offset < size && len <= size - offset);
+    /* A file system that knows no such read may wait in mmap(), too. */
+    const int64_t got =
+        *is_told ? 1 : wr_sys_read_cached(file, &byte, 1, offset);
+    if (got <= 0) {
+        return got == -EAGAIN ? 0 : got;
+    }
+    const int64_t ready = sys_cache_look(file, offset, len, size, is_told);
+    return ready > (int64_t)len ? (int64_t)len : ready;
+}
