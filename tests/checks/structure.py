@@ -67,7 +67,7 @@ RIDDLE = re.compile(
     r"\bso (?:many|long|much)\b(?! (?:as|that|\d))|"
     r"\b(?:[Ss]ome|[Nn]o|[Aa]ny|[Ee]very)body\b|"
     r"\bwhat (?:came|there is)\b")
-OBJECT = re.compile(r"(?:^|[:/])(?:lib_([a-z]+)|uring)_(\w+)\.[cS]\.o:")
+OBJECT = re.compile(r"(?:^|[:/])(?:lib_([a-z0-9]+)|uring)_(\w+)\.[cS]\.o:")
 
 
 def blank(match):

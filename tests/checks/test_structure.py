@@ -88,6 +88,11 @@ class Structure(unittest.TestCase):
             "lib/loop/turn.c": ("turn_set_state(turn, 1);",
                                 "void wr_task_run(void); wr_task_run();")})
 
+    def test_a_call_out_of_a_room_with_a_number_in_its_name(self):
+        self.refuses("x509 may not call wr_task_run() of task/task.c", {
+            "lib/x509/date.c": "void wr_task_run(void);\n"
+                               "void wr_date(void)\n{\n    wr_task_run();\n}\n"})
+
     def test_a_room_that_is_not_known(self):
         self.refuses("no room of that name",
                      {"lib/attic/box.h": "struct box;\n"})
