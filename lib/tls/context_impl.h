@@ -7,7 +7,7 @@
 #define WEIR_LIB_TLS_CONTEXT_IMPL_H
 
 #include "context.h"
-#include "path.h"
+#include "lib/x509/trust.h"
 #include "revocation.h"
 #include "ticket.h"
 
@@ -45,8 +45,8 @@ struct weir_tls_context {
     uint64_t turns; /* peers whose certificates were verified so far */
     /* The peer whose issuers wolfSSL added to @ctx in these steps; 0: none. */
     uint64_t adder;
-    bool has_adders;           /* several */
-    struct wr_tls_trust trust; /* the authorities that @ctx has */
+    bool has_adders;            /* several */
+    struct wr_x509_trust trust; /* the authorities that @ctx has */
     struct wr_tls_revocation revocation;
     const char *why; /* a text that is read cannot be used; NULL: no word */
     bool is_server;

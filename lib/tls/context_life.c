@@ -39,7 +39,7 @@ void wr_tls_context_free(weir_tls_context *context)
     wr_tls_context_free_rsa(context->rsa_key);
     wr_tls_memory_leave(before);
     wr_tls_ticket_keys_fini(&context->ticket_keys);
-    wr_tls_trust_fini(&context->trust);
+    wr_x509_trust_fini(&context->trust);
     wr_tls_revocation_fini(&context->revocation);
     wr_ignore(pthread_mutex_destroy(&context->mutex) != 0);
     context_life_free_identities(context);

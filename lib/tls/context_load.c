@@ -5,6 +5,7 @@
  * that a file which cannot be read is told from one that holds something else.
  */
 #include "context_impl.h"
+#include "pem.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
@@ -142,10 +143,31 @@ static int context_load_key(weir_tls_context *context, const uint8_t *data,
                                                       : WEIR_ETLSNOKEY;
 }
 
+/* Trusts the certificates of a text. The number of those that can be read, or
+ * -ENOMEM. */
+static int context_load_anchors(struct wr_x509_trust *trust,
+                                const uint8_t *text, size_t size)
+{
+    struct wr_der rest = {.data = text, .size = size};
+    struct wr_der der;
+    int count = 0;
+    int ret = 0;
+
+    wr_assert(text != NULL);
+    while ((ret = wr_tls_pem_next(&rest, "CERTIFICATE", &der)) > 0) {
+        const int added = der.data ? wr_x509_trust_add(trust, der) : 0;
+        if (added < 0) {
+            return added;
+        }
+        count += added;
+    }
+    return ret < 0 ? ret : count;
+}
+
 int wr_tls_context_use_authorities(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
-    const int count = wr_tls_trust_add(&context->trust, data, (size_t)size);
+    const int count = context_load_anchors(&context->trust, data, (size_t)size);
     if (count < 0) {
         return count;
     }

@@ -4,15 +4,14 @@
  *
  * Each is read and tried when its context is made: so a handshake only copies
  * what is known to be good into its connection. A name is compared with those
- * of the certificates by the strict rules by which a client would (verify.h). A
- * name that is too long for one is the name of no certificate, and the program
- * does not get to see it.
+ * of the certificates by the strict rules by which a client would
+ * (lib/x509/hostname.h). A name that is too long for one is the name of no
+ * certificate, and the program does not get to see it.
  */
-#include "certificate.h"
 #include "context_impl.h"
 #include "engine.h"
+#include "lib/x509/certificate.h"
 #include "suites.h"
-#include "verify.h"
 
 #include <weir/error.h>
 
@@ -70,8 +69,8 @@ static int context_names_use_chain(weir_tls_context *context,
     wr_assert(!identity->chain);
     identity->chain_size = size;
     if (err == 0) {
-        struct wr_tls_x509 x509;
-        err = wr_tls_x509_read(&x509, identity->leaf, identity->leaf_size) < 0
+        struct wr_x509 x509;
+        err = wr_x509_read(&x509, identity->leaf, identity->leaf_size) < 0
                   ? WEIR_ETLSFILE
                   : 0;
         identity->is_rsa = err == 0 && x509.key.rsa_bits > 0;
@@ -214,11 +213,13 @@ static int context_names_install(const weir_tls_context *context,
 static const struct wr_tls_identity *
 context_names_find(const weir_tls_context *context, const char *host)
 {
+    struct wr_x509 x509;
+
     wr_assert(context->identity_count > 0);
     for (size_t i = 0; i < context->identity_count; i++) {
         const struct wr_tls_identity *identity = &context->identities[i];
-        if (wr_tls_certificate_is_for(identity->leaf, identity->leaf_size,
-                                      host)) {
+        if (wr_x509_read(&x509, identity->leaf, identity->leaf_size) == 0 &&
+            wr_x509_is_for(&x509, host)) {
             return identity;
         }
     }

@@ -5,7 +5,7 @@
  */
 #include "context_impl.h"
 #include "engine.h"
-#include "hostname.h"
+#include "lib/x509/hostname.h"
 
 #include <weir/error.h>
 
@@ -18,7 +18,7 @@
 static int context_open_name(const char *name, WOLFSSL *ssl)
 {
     char text[UINT8_MAX + 1];
-    uint8_t ip[WR_TLS_IP_SIZE];
+    uint8_t ip[WR_X509_IP_SIZE];
     size_t len = name ? strlen(name) : 0;
 
     if (len > 0 && name[len - 1] == '.') {
@@ -29,7 +29,7 @@ static int context_open_name(const char *name, WOLFSSL *ssl)
     }
     memcpy(text, name ? name : "", len);
     text[len] = '\0';
-    if (len == 0 || wr_tls_hostname_read_ip(text, ip) > 0) {
+    if (len == 0 || wr_x509_hostname_read_ip(text, ip) > 0) {
         return 0;
     }
     return wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, text,

@@ -104,10 +104,10 @@ static bool context_verify_begin(struct wr_tls_verdict *verdict,
 {
     weir_tls_context *context = verdict->context;
 
-    if (store->totalCerts > (int)WR_TLS_CHAIN_MAX) {
+    if (store->totalCerts > (int)WR_X509_CHAIN_MAX) {
         wr_tls_verdict_fail(verdict, WEIR_ETLSPATHLEN,
                             "The peer sent more than %u certificates",
-                            WR_TLS_CHAIN_MAX);
+                            WR_X509_CHAIN_MAX);
         return false;
     }
     for (int i = 0; i < store->totalCerts; i++) {
@@ -158,29 +158,30 @@ static bool context_verify_is_usable(struct wr_tls_verdict *verdict, int error)
     return false;
 }
 
-static struct wr_tls_reason
-context_verify_link(void *user, const struct wr_tls_x509 *child,
-                    const struct wr_tls_x509 *issuer)
+static struct wr_x509_reason context_verify_link(void *user,
+                                                 const struct wr_x509 *child,
+                                                 const struct wr_x509 *issuer)
 {
     const weir_tls_context *context = user;
     const int err = wr_tls_signature_verify(&child->sign, issuer->key_info);
 
     wr_assert(context->verifies);
-    return err == 0 ? (struct wr_tls_reason){.err = 0}
+    return err == 0 ? (struct wr_x509_reason){.err = 0}
            : err == -ENOMEM
-               ? (struct wr_tls_reason){err, "could not be verified: "
-                                             "no memory"}
+               ? (struct wr_x509_reason){err, "could not be verified: "
+                                              "no memory"}
            : err == -EOPNOTSUPP
-               ? (struct wr_tls_reason){WEIR_ETLSWEAK, "is signed by an "
-                                                       "algorithm that is weak "
-                                                       "or not known"}
-               : (struct wr_tls_reason){WEIR_ETLSBADCERT,
-                                        "was not signed by its issuer's key"};
+               ? (struct wr_x509_reason){WEIR_ETLSWEAK,
+                                         "is signed by an "
+                                         "algorithm that is weak "
+                                         "or not known"}
+               : (struct wr_x509_reason){WEIR_ETLSBADCERT,
+                                         "was not signed by its issuer's key"};
 }
 
-static struct wr_tls_reason
-context_verify_revoked(void *user, const struct wr_tls_x509 *child,
-                       const struct wr_tls_x509 *issuer)
+static struct wr_x509_reason
+context_verify_revoked(void *user, const struct wr_x509 *child,
+                       const struct wr_x509 *issuer)
 {
     weir_tls_context *context = user;
 

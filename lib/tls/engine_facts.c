@@ -121,7 +121,7 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
                                    uint32_t index, size_t *ret_size)
 {
     const struct wr_tls_verdict *verdict = &engine->verdict;
-    wr_assert(verdict->chain_count <= WR_TLS_CHAIN_MAX);
+    wr_assert(verdict->chain_count <= WR_X509_CHAIN_MAX);
     if (index >= verdict->chain_count) {
         return NULL;
     }

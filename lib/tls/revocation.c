@@ -25,9 +25,9 @@ _Static_assert(WR_TLS_KEY_HASH_SIZE == WC_SHA256_DIGEST_SIZE,
 /* ---- whether a list is to be believed ---- */
 
 /* False of an issuer whose keyUsage does not say that it may sign lists. */
-static bool revocation_may_sign(const struct wr_tls_x509 *issuer)
+static bool revocation_may_sign(const struct wr_x509 *issuer)
 {
-    return !issuer->has_usage || (issuer->usage & WR_TLS_USE_LIST_SIGN);
+    return !issuer->has_usage || (issuer->usage & WR_X509_USE_LIST_SIGN);
 }
 
 static bool revocation_is_current(const struct wr_tls_revocation_list *list,
@@ -53,7 +53,7 @@ static bool revocation_knows(struct wr_tls_revocation *revocation,
 /* 0: the issuer's key has signed the list; else as signature.h has it. */
 static int revocation_verify(struct wr_tls_revocation *revocation,
                              struct wr_tls_revocation_list *list,
-                             const struct wr_tls_x509 *issuer)
+                             const struct wr_x509 *issuer)
 {
     uint8_t hash[WR_TLS_KEY_HASH_SIZE];
 
@@ -65,7 +65,7 @@ static int revocation_verify(struct wr_tls_revocation *revocation,
     if (revocation_knows(revocation, list, hash)) {
         return 0;
     }
-    struct wr_tls_signed sign = list->crl.sign;
+    struct wr_x509_signed sign = list->crl.sign;
     sign.hash = list->has_hash ? list->hash : NULL;
     const int err = wr_tls_signature_verify(&sign, issuer->key_info);
     if (err == 0) {
@@ -78,10 +78,10 @@ static int revocation_verify(struct wr_tls_revocation *revocation,
 }
 
 /* err 0, or why a list of the issuer's name is not believed. */
-static struct wr_tls_reason
+static struct wr_x509_reason
 revocation_check(struct wr_tls_revocation *revocation,
                  struct wr_tls_revocation_list *list,
-                 const struct wr_tls_x509 *issuer, int64_t now)
+                 const struct wr_x509 *issuer, int64_t now)
 {
     const char *text = NULL;
     int err = WEIR_ETLSNOCRL;
@@ -103,37 +103,37 @@ revocation_check(struct wr_tls_revocation *revocation,
                             : NULL;
         err = answer == -ENOMEM ? -ENOMEM : WEIR_ETLSNOCRL;
     }
-    return (struct wr_tls_reason){text ? err : 0, text};
+    return (struct wr_x509_reason){text ? err : 0, text};
 }
 
-struct wr_tls_reason wr_tls_revocation_ask(struct wr_tls_revocation *revocation,
-                                           const struct wr_tls_x509 *child,
-                                           const struct wr_tls_x509 *issuer,
-                                           int64_t now)
+struct wr_x509_reason
+wr_tls_revocation_ask(struct wr_tls_revocation *revocation,
+                      const struct wr_x509 *child, const struct wr_x509 *issuer,
+                      int64_t now)
 {
-    struct wr_tls_reason missing = {
+    struct wr_x509_reason missing = {
         WEIR_ETLSNOCRL, "cannot be checked for revocation: its issuer has no "
                         "list"};
     bool is_listed = false;
 
-    wr_assert(wr_tls_der_is_equal(&child->issuer, &issuer->subject));
+    wr_assert(wr_der_is_equal(&child->issuer, &issuer->subject));
     for (size_t i = 0; i < revocation->count; i++) {
         struct wr_tls_revocation_list *list = &revocation->lists[i];
-        if (!wr_tls_der_is_equal(&list->crl.issuer, &child->issuer)) {
+        if (!wr_der_is_equal(&list->crl.issuer, &child->issuer)) {
             continue;
         }
-        const struct wr_tls_reason reason =
+        const struct wr_x509_reason reason =
             revocation_check(revocation, list, issuer, now);
         if (reason.err == -ENOMEM) {
             return reason;
         }
-        if (reason.err == 0 && wr_tls_crl_has(&list->crl, child->serial)) {
-            return (struct wr_tls_reason){WEIR_ETLSREVOKED, "was revoked"};
+        if (reason.err == 0 && wr_x509_crl_has(&list->crl, child->serial)) {
+            return (struct wr_x509_reason){WEIR_ETLSREVOKED, "was revoked"};
         }
         is_listed |= reason.err == 0;
         missing = reason.err < 0 ? reason : missing;
     }
-    return is_listed ? (struct wr_tls_reason){.err = 0} : missing;
+    return is_listed ? (struct wr_x509_reason){.err = 0} : missing;
 }
 
 /* ---- reading ---- */
@@ -160,14 +160,14 @@ static bool revocation_make_room(struct wr_tls_revocation *revocation)
 /* A list of the name of trusted authorities is signed by one of them. */
 static int revocation_check_signer(struct wr_tls_revocation *revocation,
                                    struct wr_tls_revocation_list *list,
-                                   const struct wr_tls_trust *trust,
+                                   const struct wr_x509_trust *trust,
                                    const char **ret_why)
 {
-    const struct wr_tls_x509 *anchor = NULL;
+    const struct wr_x509 *anchor = NULL;
     int err = 0;
 
     wr_assert(list->memory != NULL);
-    while ((anchor = wr_tls_trust_find(trust, &list->crl.issuer, anchor))) {
+    while ((anchor = wr_x509_trust_find(trust, &list->crl.issuer, anchor))) {
         err = revocation_may_sign(anchor)
                   ? revocation_verify(revocation, list, anchor)
                   : -EPERM;
@@ -188,22 +188,22 @@ static int revocation_check_signer(struct wr_tls_revocation *revocation,
 
 static void revocation_drop(struct wr_tls_revocation_list *list)
 {
-    wr_tls_crl_fini(&list->crl);
+    wr_x509_crl_fini(&list->crl);
     free(list->memory);
 }
 
 /* Takes @der, which is malloc()'s. */
 static int revocation_add_one(struct wr_tls_revocation *revocation,
-                              struct wr_tls_der der,
-                              const struct wr_tls_trust *trust,
+                              struct wr_der der,
+                              const struct wr_x509_trust *trust,
                               const char **ret_why)
 {
     struct wr_tls_revocation_list list = {
         .memory = (void *)(uintptr_t)der.data,
     };
 
-    *ret_why = wr_tls_crl_read(&list.crl, der);
-    int err = *ret_why ? WEIR_ETLSFILE : wr_tls_crl_sort(&list.crl);
+    *ret_why = wr_x509_crl_read(&list.crl, der);
+    int err = *ret_why ? WEIR_ETLSFILE : wr_x509_crl_sort(&list.crl);
     if (err == 0) {
         list.has_hash = wr_tls_signature_hash(&list.crl.sign, list.hash);
         err = revocation_check_signer(revocation, &list, trust, ret_why);
@@ -228,7 +228,7 @@ static bool revocation_is_replaced(const struct wr_tls_revocation *revocation,
     for (size_t i = 0; i < revocation->count; i++) {
         const struct wr_tls_revocation_list *list = &revocation->lists[i];
         if (revocation_is_current(list, now) &&
-            wr_tls_der_is_equal(&list->crl.issuer, &old->crl.issuer)) {
+            wr_der_is_equal(&list->crl.issuer, &old->crl.issuer)) {
             return true;
         }
     }
@@ -253,11 +253,10 @@ static int revocation_check_dates(const struct wr_tls_revocation *revocation,
 }
 
 int wr_tls_revocation_add(struct wr_tls_revocation *revocation,
-                          struct wr_tls_der text,
-                          const struct wr_tls_trust *trust, int64_t now,
-                          const char **ret_why)
+                          struct wr_der text, const struct wr_x509_trust *trust,
+                          int64_t now, const char **ret_why)
 {
-    struct wr_tls_der der;
+    struct wr_der der;
     int ret = 0;
 
     wr_assert(text.data != NULL);

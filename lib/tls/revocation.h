@@ -10,9 +10,10 @@
 #ifndef WEIR_LIB_TLS_REVOCATION_H
 #define WEIR_LIB_TLS_REVOCATION_H
 
-#include "crl.h"
-#include "rules.h"
-#include "trust.h"
+#include "lib/x509/crl.h"
+#include "lib/x509/rules.h"
+#include "lib/x509/trust.h"
+#include "signature.h"
 
 #include <pthread.h>
 
@@ -20,7 +21,7 @@
 #define WR_TLS_KEY_HASH_SIZE 32u
 
 struct wr_tls_revocation_list {
-    struct wr_tls_crl crl;
+    struct wr_x509_crl crl;
     void *memory; /* of its bytes */
     uint8_t hash[WR_TLS_SIGNATURE_HASH_MAX];
     bool has_hash; /* else its signature is of all its bytes */
@@ -43,15 +44,15 @@ void wr_tls_revocation_fini(struct wr_tls_revocation *revocation);
  * issuer has another one that is. 0, -ENOMEM, WEIR_ETLSFILE, WEIR_ETLSEXPIRED
  * or WEIR_ETLSNOTYET; *ret_why: a reason, or NULL. */
 WEIR_MUST_USE int wr_tls_revocation_add(struct wr_tls_revocation *revocation,
-                                        struct wr_tls_der text,
-                                        const struct wr_tls_trust *trust,
+                                        struct wr_der text,
+                                        const struct wr_x509_trust *trust,
                                         int64_t now, const char **ret_why);
 
 /* Whether a certificate of this issuer, whose key has signed it, was revoked:
  * err 0, WEIR_ETLSREVOKED, or WEIR_ETLSNOCRL where no list says. */
-struct wr_tls_reason wr_tls_revocation_ask(struct wr_tls_revocation *revocation,
-                                           const struct wr_tls_x509 *child,
-                                           const struct wr_tls_x509 *issuer,
-                                           int64_t now);
+struct wr_x509_reason
+wr_tls_revocation_ask(struct wr_tls_revocation *revocation,
+                      const struct wr_x509 *child, const struct wr_x509 *issuer,
+                      int64_t now);
 
 #endif

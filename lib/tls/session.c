@@ -8,7 +8,7 @@
 
 #include "context_impl.h"
 #include "engine_impl.h"
-#include "hostname.h"
+#include "lib/x509/hostname.h"
 
 #include <weir/tls.h>
 
@@ -95,7 +95,7 @@ struct WOLFSSL_SESSION *wr_tls_session_use(const weir_tls_session *session,
     const bool is_same =
         hostname && own
             ? strlen(hostname) == strlen(own) &&
-                  wr_tls_hostname_is_same(hostname, own, strlen(own))
+                  wr_x509_hostname_is_same(hostname, own, strlen(own))
             : hostname == own;
     return is_same ? session->session : NULL;
 }

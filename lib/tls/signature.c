@@ -5,7 +5,7 @@
  */
 #include "signature.h"
 
-#include "strength.h"
+#include "lib/x509/strength.h"
 #include "uring/check.h"
 
 #include <errno.h>
@@ -28,39 +28,18 @@ _Static_assert(WC_MAX_DIGEST_SIZE <= WR_TLS_SIGNATURE_HASH_MAX,
 /* Bytes of a hash in the form in which PKCS #1 signs it. */
 #define SIGNATURE_HASH_MAX (WC_MAX_DIGEST_SIZE + 32u)
 
-bool wr_tls_signed_read(struct wr_tls_signed *ret, struct wr_tls_der whole,
-                        struct wr_tls_der *ret_body)
-{
-    struct wr_tls_der inside;
-
-    wr_assert(whole.data != NULL);
-    if (!wr_tls_der_take(&whole, WR_TLS_DER_SEQUENCE, &inside) ||
-        whole.size > 0 ||
-        !wr_tls_der_take_whole(&inside, WR_TLS_DER_SEQUENCE, &ret->body) ||
-        !wr_tls_der_take(&inside, WR_TLS_DER_SEQUENCE, &ret->algorithm) ||
-        !wr_tls_der_take(&inside, WR_TLS_DER_BIT_STRING, &ret->bits) ||
-        inside.size > 0 || ret->bits.size < 2 || ret->bits.data[0] != 0) {
-        return false; /* a signature is of whole bytes */
-    }
-    ret->hash = NULL;
-    ret->bits.data++;
-    ret->bits.size--;
-    struct wr_tls_der body = ret->body;
-    return wr_tls_der_take(&body, WR_TLS_DER_SEQUENCE, ret_body);
-}
-
 /* ---- one algorithm each: wolfCrypt's number, 0: it has signed ---- */
 
-static enum wc_HashType signature_hash_type(enum wr_tls_hash hash)
+static enum wc_HashType signature_hash_type(enum wr_x509_hash hash)
 {
-    wr_assert(hash != WR_TLS_HASH_NONE);
-    return hash == WR_TLS_HASH_SHA256   ? WC_HASH_TYPE_SHA256
-           : hash == WR_TLS_HASH_SHA384 ? WC_HASH_TYPE_SHA384
-                                        : WC_HASH_TYPE_SHA512;
+    wr_assert(hash != WR_X509_HASH_NONE);
+    return hash == WR_X509_HASH_SHA256   ? WC_HASH_TYPE_SHA256
+           : hash == WR_X509_HASH_SHA384 ? WC_HASH_TYPE_SHA384
+                                         : WC_HASH_TYPE_SHA512;
 }
 
 /* Writes the hash of the body: its size, or wolfCrypt's number. */
-static int signature_hash(const struct wr_tls_signed *sign,
+static int signature_hash(const struct wr_x509_signed *sign,
                           enum wc_HashType type, uint8_t *ret)
 {
     const int size = wc_HashGetDigestSize(type);
@@ -78,9 +57,8 @@ static int signature_hash(const struct wr_tls_signed *sign,
     return err == 0 ? size : err;
 }
 
-static int signature_verify_ecdsa(const struct wr_tls_signed *sign,
-                                  enum wc_HashType type,
-                                  struct wr_tls_der key_info)
+static int signature_verify_ecdsa(const struct wr_x509_signed *sign,
+                                  enum wc_HashType type, struct wr_der key_info)
 {
     uint8_t hash[WC_MAX_DIGEST_SIZE];
     ecc_key key;
@@ -122,14 +100,14 @@ static int signature_compare_pkcs1(const uint8_t *out, int size,
 }
 
 #ifdef WC_RSA_PSS
-static int signature_mask(enum wr_tls_hash hash)
+static int signature_mask(enum wr_x509_hash hash)
 {
     switch (hash) {
-    case WR_TLS_HASH_SHA256:
+    case WR_X509_HASH_SHA256:
         return WC_MGF1SHA256;
-    case WR_TLS_HASH_SHA384:
+    case WR_X509_HASH_SHA384:
         return WC_MGF1SHA384;
-    case WR_TLS_HASH_SHA512:
+    case WR_X509_HASH_SHA512:
         return WC_MGF1SHA512;
     default:
         return WC_MGF1SHA1;
@@ -137,8 +115,8 @@ static int signature_mask(enum wr_tls_hash hash)
 }
 #endif
 
-static int signature_open_rsa(const struct wr_tls_signed *sign,
-                              const struct wr_tls_signature_kind *kind,
+static int signature_open_rsa(const struct wr_x509_signed *sign,
+                              const struct wr_x509_signature_kind *kind,
                               const uint8_t *hash, int hash_size, RsaKey *key)
 {
     const enum wc_HashType type = signature_hash_type(kind->hash);
@@ -169,15 +147,15 @@ static int signature_open_rsa(const struct wr_tls_signed *sign,
 #endif
 }
 
-static int signature_verify_rsa(const struct wr_tls_signed *sign,
-                                const struct wr_tls_signature_kind *kind,
-                                struct wr_tls_der key_info)
+static int signature_verify_rsa(const struct wr_x509_signed *sign,
+                                const struct wr_x509_signature_kind *kind,
+                                struct wr_der key_info)
 {
     uint8_t hash[WC_MAX_DIGEST_SIZE];
-    struct wr_tls_rsa_numbers numbers;
+    struct wr_x509_rsa_numbers numbers;
     RsaKey key;
 
-    if (!wr_tls_strength_find_rsa(key_info, &numbers) ||
+    if (!wr_x509_strength_find_rsa(key_info, &numbers) ||
         (numbers.is_pss_alone && !kind->is_pss) ||
         sign->bits.size > SIGNATURE_MAX) {
         return SIG_VERIFY_E;
@@ -202,8 +180,8 @@ static int signature_verify_rsa(const struct wr_tls_signed *sign,
 }
 
 #ifdef HAVE_ED25519
-static int signature_verify_ed25519(const struct wr_tls_signed *sign,
-                                    struct wr_tls_der key_info)
+static int signature_verify_ed25519(const struct wr_x509_signed *sign,
+                                    struct wr_der key_info)
 {
     ed25519_key key;
     word32 at = 0;
@@ -225,36 +203,36 @@ static int signature_verify_ed25519(const struct wr_tls_signed *sign,
 }
 #endif
 
-bool wr_tls_signature_hash(const struct wr_tls_signed *sign,
+bool wr_tls_signature_hash(const struct wr_x509_signed *sign,
                            uint8_t ret[WR_TLS_SIGNATURE_HASH_MAX])
 {
-    struct wr_tls_signature_kind kind;
+    struct wr_x509_signature_kind kind;
 
     wr_assert(!sign->hash);
-    return wr_tls_strength_find_signature(sign->algorithm, &kind) &&
-           kind.key != WR_TLS_KEY_EDWARDS &&
+    return wr_x509_strength_find_signature(sign->algorithm, &kind) &&
+           kind.key != WR_X509_KEY_EDWARDS &&
            signature_hash(sign, signature_hash_type(kind.hash), ret) > 0;
 }
 
-int wr_tls_signature_verify(const struct wr_tls_signed *sign,
-                            struct wr_tls_der key_info)
+int wr_tls_signature_verify(const struct wr_x509_signed *sign,
+                            struct wr_der key_info)
 {
-    struct wr_tls_signature_kind kind;
+    struct wr_x509_signature_kind kind;
     int number = NOT_COMPILED_IN;
 
     wr_assert(sign->body.data && key_info.data);
-    if (!wr_tls_strength_find_signature(sign->algorithm, &kind)) {
+    if (!wr_x509_strength_find_signature(sign->algorithm, &kind)) {
         return -EOPNOTSUPP;
     }
     switch (kind.key) {
-    case WR_TLS_KEY_RSA:
+    case WR_X509_KEY_RSA:
         number = signature_verify_rsa(sign, &kind, key_info);
         break;
-    case WR_TLS_KEY_CURVE:
+    case WR_X509_KEY_CURVE:
         number = signature_verify_ecdsa(sign, signature_hash_type(kind.hash),
                                         key_info);
         break;
-    case WR_TLS_KEY_EDWARDS:
+    case WR_X509_KEY_EDWARDS:
 #ifdef HAVE_ED25519
         number = signature_verify_ed25519(sign, key_info);
 #endif

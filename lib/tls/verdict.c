@@ -23,7 +23,7 @@ void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
 
 void wr_tls_verdict_fini(struct wr_tls_verdict *verdict)
 {
-    const size_t count = WR_TLS_CHAIN_MAX;
+    const size_t count = WR_X509_CHAIN_MAX;
 
     wr_assert(verdict->chain_count <= count);
     for (uint32_t i = 0; i < verdict->chain_count; i++) {
@@ -74,7 +74,7 @@ int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
 
 static int verdict_make_chain(struct wr_tls_verdict *verdict)
 {
-    const size_t size = WR_TLS_CHAIN_MAX * sizeof(*verdict->chain);
+    const size_t size = WR_X509_CHAIN_MAX * sizeof(*verdict->chain);
     if (!verdict->chain) {
         verdict->chain = wr_alloc(verdict->allocator, size);
         if (!verdict->chain) {
@@ -89,7 +89,7 @@ int wr_tls_verdict_keep(struct wr_tls_verdict *verdict, uint32_t index,
                         const uint8_t *der, size_t size)
 {
     wr_assert(size > 0);
-    if (index >= WR_TLS_CHAIN_MAX) {
+    if (index >= WR_X509_CHAIN_MAX) {
         return -E2BIG;
     }
     uint8_t *copy = wr_alloc(verdict->allocator, size);
@@ -110,10 +110,10 @@ int wr_tls_verdict_keep(struct wr_tls_verdict *verdict, uint32_t index,
 void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
                            const uint32_t *places, uint32_t count)
 {
-    struct wr_tls_certificate chain[WR_TLS_CHAIN_MAX] = {{.der = NULL}};
+    struct wr_tls_certificate chain[WR_X509_CHAIN_MAX] = {{.der = NULL}};
 
     wr_assert(count > 0 && count <= verdict->chain_count);
-    wr_assert(verdict->chain_count <= WR_TLS_CHAIN_MAX);
+    wr_assert(verdict->chain_count <= WR_X509_CHAIN_MAX);
     for (uint32_t i = 0; i < count; i++) {
         wr_assert(places[i] < verdict->chain_count);
         chain[i] = verdict->chain[places[i]];

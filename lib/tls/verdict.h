@@ -10,12 +10,10 @@
 #ifndef WEIR_LIB_TLS_VERDICT_H
 #define WEIR_LIB_TLS_VERDICT_H
 
+#include "lib/x509/path.h"
 #include "uring/alloc.h"
 
 #include <weir/base.h>
-
-/* Certificates of one peer that are looked at and kept, the leaf included. */
-#define WR_TLS_CHAIN_MAX 10u
 
 struct wr_tls_memory;
 
@@ -52,7 +50,7 @@ WEIR_MUST_USE int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
                                               const char *hostname);
 
 /* Copies the certificate as number @index of the chain, the leaf is 0; one that
- * is there is replaced. 0, -ENOMEM, or -E2BIG beyond WR_TLS_CHAIN_MAX. */
+ * is there is replaced. 0, -ENOMEM, or -E2BIG beyond WR_X509_CHAIN_MAX. */
 WEIR_MUST_USE int wr_tls_verdict_keep(struct wr_tls_verdict *verdict,
                                       uint32_t index, const uint8_t *der,
                                       size_t size);

@@ -1,20 +1,21 @@
 /*
- * The verification of a peer's certificates: the path to an authority (path.h),
- * the rules of weir for each of its certificates (rules.h), and the name of the
- * peer, which is compared strictly (hostname.h).
+ * The verification of a peer's certificates: the path to an authority
+ * (lib/x509/path.h), the rules of weir for each of its certificates (rules.h
+ * there), and the name of the peer, which is compared strictly (hostname.h
+ * there).
  */
 #ifndef WEIR_LIB_TLS_VERIFY_H
 #define WEIR_LIB_TLS_VERIFY_H
 
-#include "path.h"
+#include "verdict.h"
 
 /* The demands of one connection on its peer. */
 struct wr_tls_policy {
-    struct wr_tls_rules rules;
+    struct wr_x509_rules rules;
     const char *hostname; /* name or literal address of a server; NULL: any */
-    const struct wr_tls_trust *trust;
-    wr_tls_link_fn *link; /* verifies signatures */
-    wr_tls_link_fn
+    const struct wr_x509_trust *trust;
+    wr_x509_link_fn *link; /* verifies signatures */
+    wr_x509_link_fn
         *revoked; /* asks lists of revocations; NULL: there are none */
     void *user;   /* of both */
 };
@@ -35,9 +36,5 @@ WEIR_MUST_USE bool wr_tls_verify_issuer(const struct wr_tls_policy *policy,
  * on. False: the cause is noted in the verdict. */
 WEIR_MUST_USE bool wr_tls_verify_search(const struct wr_tls_policy *policy,
                                         struct wr_tls_verdict *verdict);
-
-/* True of a certificate that is for the host of this name. */
-WEIR_MUST_USE bool wr_tls_certificate_is_for(const uint8_t *der, size_t size,
-                                             const char *hostname);
 
 #endif

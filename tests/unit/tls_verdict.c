@@ -74,7 +74,7 @@ UNIT(tls_verdict, certificates_are_kept_by_their_place)
     cr_assert_null(verdict.chain[0].der);
     expect_eq(wr_tls_verdict_keep(&verdict, 0, (const uint8_t *)"old", 3), 0);
     expect_eq(wr_tls_verdict_keep(&verdict, 0, (const uint8_t *)"leaf", 4), 0);
-    expect_eq(wr_tls_verdict_keep(&verdict, WR_TLS_CHAIN_MAX,
+    expect_eq(wr_tls_verdict_keep(&verdict, WR_X509_CHAIN_MAX,
                                   (const uint8_t *)"far", 3),
               -E2BIG);
 

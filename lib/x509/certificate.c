@@ -1,0 +1,224 @@
+/*
+ * A reader of X.509 certificates: DER of one-byte tags and definite lengths,
+ * from the front to the end. Each function takes what it reads off the front of
+ * @from and answers false where something else lies there, which makes the
+ * whole certificate malformed.
+ */
+#include "certificate.h"
+
+#include "date.h"
+#include "directory.h"
+#include "extension.h"
+#include "hostname.h"
+#include "uring/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    ATTRIBUTE_COMMON_NAME = 3,
+    ATTRIBUTE_ORGANIZATION = 10,
+};
+
+static bool certificate_read_validity(struct wr_x509 *x509,
+                                      struct wr_der validity)
+{
+    wr_assert(validity.data != NULL);
+    return wr_x509_date_take(&validity, &x509->not_before) &&
+           wr_x509_date_take(&validity, &x509->not_after) && validity.size == 0;
+}
+
+/* ---- all of it ---- */
+
+/* @rest: what follows the key, of which the extensions are the last. */
+static bool certificate_read_extensions(struct wr_x509 *x509,
+                                        struct wr_der rest)
+{
+    struct wr_der tagged;
+    struct wr_der list;
+    uint64_t seen = 0;
+
+    wr_assert(rest.data != NULL);
+    while (wr_der_sees(&rest, 0x81) || wr_der_sees(&rest, 0x82)) {
+        uint8_t tag = 0; /* numbers of issuer and subject, which none uses */
+        if (!wr_der_take_any(&rest, &tag, &tagged)) {
+            return false;
+        }
+    }
+    if (rest.size == 0) {
+        return true;
+    }
+    if (!wr_der_take(&rest, WR_DER_EXPLICIT | 3, &tagged) || rest.size > 0 ||
+        !wr_der_take(&tagged, WR_DER_SEQUENCE, &list)) {
+        return false;
+    }
+    while (list.size > 0) {
+        if (!wr_x509_extension_read(x509, &list, &seen)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* 1 where it is not said. */
+static bool certificate_take_version(struct wr_der *from, uint32_t *ret)
+{
+    struct wr_der tagged;
+    struct wr_der version;
+
+    *ret = 1;
+    if (!wr_der_sees(from, WR_DER_EXPLICIT)) {
+        return true;
+    }
+    if (!wr_der_take(from, WR_DER_EXPLICIT, &tagged) ||
+        !wr_der_take(&tagged, WR_DER_INTEGER, &version) || version.size != 1 ||
+        version.data[0] > 2) {
+        return false;
+    }
+    wr_assert(version.data != NULL);
+    *ret = version.data[0] + 1u;
+    return true;
+}
+
+/* @body: the part that is signed; @algorithm: the one that it says, to be
+ * compared with the one outside. */
+static bool certificate_read_body(struct wr_x509 *x509, struct wr_der body,
+                                  struct wr_der *ret_algorithm)
+{
+    struct wr_der validity;
+
+    wr_assert(body.data != NULL);
+    return certificate_take_version(&body, &x509->version) &&
+           wr_der_take(&body, WR_DER_INTEGER, &x509->serial) &&
+           wr_der_take(&body, WR_DER_SEQUENCE, ret_algorithm) &&
+           wr_der_take_whole(&body, WR_DER_SEQUENCE, &x509->issuer) &&
+           wr_x509_directory_is_good(x509->issuer) &&
+           wr_der_take(&body, WR_DER_SEQUENCE, &validity) &&
+           certificate_read_validity(x509, validity) &&
+           wr_der_take_whole(&body, WR_DER_SEQUENCE, &x509->subject) &&
+           wr_x509_directory_is_good(x509->subject) &&
+           wr_der_take_whole(&body, WR_DER_SEQUENCE, &x509->key_info) &&
+           wr_x509_strength_of_key(x509->key_info, &x509->key) &&
+           certificate_read_extensions(x509, body);
+}
+
+int wr_x509_read(struct wr_x509 *ret, const uint8_t *der, size_t size)
+{
+    struct wr_der from = {.data = der, .size = size};
+    struct wr_der body;
+    struct wr_der said;
+
+    wr_assert(der != NULL);
+    *ret = (struct wr_x509){
+        .der = from,
+        .path_len = WR_X509_PATH_LEN_ANY,
+    };
+    if (!wr_x509_signed_read(&ret->sign, from, &body) ||
+        !certificate_read_body(ret, body, &said) ||
+        !wr_der_is_equal(&said, &ret->sign.algorithm) ||
+        !wr_x509_strength_of_signature(said, &ret->signature)) {
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+bool wr_x509_is_self_issued(const struct wr_x509 *x509)
+{
+    wr_assert(x509->subject.data != NULL);
+    return wr_der_is_equal(&x509->issuer, &x509->subject);
+}
+
+/* ---- names ---- */
+
+bool wr_x509_next_name(struct wr_der *names, enum wr_x509_name_kind *ret_kind,
+                       struct wr_der *ret)
+{
+    uint8_t tag = 0;
+
+    if (names->size == 0) {
+        return false;
+    }
+    const bool is_one = wr_der_take_any(names, &tag, ret);
+    wr_assert(is_one); /* all were looked at before */
+    *ret_kind = tag == WR_X509_NAME_TAG_DNS  ? WR_X509_NAME_DNS
+                : tag == WR_X509_NAME_TAG_IP ? WR_X509_NAME_IP
+                                             : WR_X509_NAME_OTHER;
+    return true;
+}
+
+bool wr_x509_is_for(const struct wr_x509 *x509, const char *host)
+{
+    struct wr_der names = x509->names;
+    struct wr_der name;
+    enum wr_x509_name_kind kind;
+    uint8_t ip[WR_X509_IP_SIZE];
+    const size_t ip_size = wr_x509_hostname_read_ip(host, ip);
+
+    wr_assert(ip_size <= sizeof(ip));
+    while (wr_x509_next_name(&names, &kind, &name)) {
+        if (kind == WR_X509_NAME_IP
+                ? name.size == ip_size && memcmp(name.data, ip, ip_size) == 0
+                : kind == WR_X509_NAME_DNS &&
+                      wr_x509_hostname_matches(host, (const char *)name.data,
+                                               name.size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The last attribute of this number in a name; false: it has none. */
+static bool certificate_find_attribute(struct wr_der name, uint8_t number,
+                                       struct wr_der *ret)
+{
+    struct wr_x509_directory directory;
+    struct wr_x509_attribute attribute;
+    bool is_found = false;
+
+    wr_assert(name.data != NULL);
+    wr_x509_directory_open(&directory, name);
+    while (wr_x509_directory_next(&directory, &attribute)) {
+        if (wr_x509_attribute_is(&attribute, number)) {
+            *ret = attribute.value;
+            is_found = true;
+        }
+    }
+    return is_found;
+}
+
+static void certificate_write(const char *label, struct wr_der text, char *ret,
+                              size_t size)
+{
+    size_t len = strlen(label);
+
+    wr_assert(len < size);
+    memcpy(ret, label, len);
+    for (size_t i = 0; i < text.size && len + 1 < size; i++) {
+        const uint8_t c = text.data[i];
+        ret[len++] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+    }
+    ret[len] = '\0';
+}
+
+void wr_x509_write_subject(const struct wr_x509 *x509, char *ret, size_t size)
+{
+    struct wr_der names = x509->names;
+    struct wr_der text = {NULL, 0};
+    enum wr_x509_name_kind kind = WR_X509_NAME_OTHER;
+
+    wr_assert(size >= sizeof("without a name"));
+    if (certificate_find_attribute(x509->subject, ATTRIBUTE_COMMON_NAME,
+                                   &text)) {
+        certificate_write("CN=", text, ret, size);
+    } else if (certificate_find_attribute(x509->subject, ATTRIBUTE_ORGANIZATION,
+                                          &text)) {
+        certificate_write("O=", text, ret, size);
+    } else if (wr_x509_next_name(&names, &kind, &text) &&
+               kind == WR_X509_NAME_DNS) {
+        certificate_write("DNS:", text, ret, size);
+    } else {
+        certificate_write("without a name", (struct wr_der){NULL, 0}, ret,
+                          size);
+    }
+}

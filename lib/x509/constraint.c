@@ -1,0 +1,224 @@
+/*
+ * Name constraints. Each name is compared with each tree of its own kind: it
+ * must be in one of those that are permitted, where there are such trees, and
+ * in none that is excluded. A kind without trees is not constrained. Directory
+ * names are compared in directory.c.
+ */
+#include "constraint.h"
+
+#include "directory.h"
+#include "hostname.h"
+#include "uring/check.h"
+
+#include <string.h>
+
+static bool constraint_ends_with(struct wr_der name, struct wr_der end)
+{
+    return name.size >= end.size &&
+           wr_x509_hostname_is_same((const char *)name.data + name.size -
+                                        end.size,
+                                    (const char *)end.data, end.size);
+}
+
+/* A host in the tree of @base: that host, and those below it. A base with a dot
+ * in front has only those below. */
+static bool constraint_has_host(struct wr_der base, struct wr_der host)
+{
+    if (base.size == 0) {
+        return true;
+    }
+    wr_assert(base.data != NULL);
+    return constraint_ends_with(host, base) &&
+           (host.size == base.size
+                ? base.data[0] != '.'
+                : base.data[0] == '.' ||
+                      host.data[host.size - base.size - 1] == '.');
+}
+
+/* True where "*.example.org" could stand for a name in the tree of @base. */
+static bool constraint_wildcard_meets(struct wr_der base, struct wr_der name)
+{
+    wr_assert(name.data && base.data);
+    if (name.size < 2 || name.data[0] != '*') {
+        return false;
+    }
+    const struct wr_der parent = {name.data + 1, name.size - 1};
+    if (base.size > 0 && base.data[0] == '.') {
+        return false; /* one label is not below it */
+    }
+    return base.size > parent.size && constraint_ends_with(base, parent) &&
+           !memchr(base.data, '.', base.size - parent.size);
+}
+
+static bool constraint_has_dns(struct wr_der base, struct wr_der name,
+                               bool is_permitted)
+{
+    return constraint_has_host(base, name) ||
+           (!is_permitted && constraint_wildcard_meets(base, name));
+}
+
+/* @base: an address and a mask. */
+static bool constraint_has_ip(struct wr_der base, struct wr_der ip)
+{
+    wr_assert(base.size == 8 || base.size == 32);
+    if (ip.size * 2 != base.size) {
+        return false;
+    }
+    for (size_t i = 0; i < ip.size; i++) {
+        if ((ip.data[i] ^ base.data[i]) & base.data[ip.size + i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* @base: "user@host", a host, or ".domain" for all hosts below it. */
+static bool constraint_has_mail(struct wr_der base, struct wr_der name,
+                                bool is_permitted)
+{
+    const uint8_t *at =
+        base.size > 0 ? memchr(base.data, '@', base.size) : NULL;
+    const uint8_t *end =
+        name.size > 0 ? memrchr(name.data, '@', name.size) : NULL;
+    wr_assert(name.data && base.data);
+    if (!end) {
+        return !is_permitted; /* it is no address */
+    }
+    const size_t user = (size_t)(end - name.data);
+    const struct wr_der host = {end + 1, name.size - user - 1};
+    if (at) {
+        const size_t base_user = (size_t)(at - base.data);
+        const struct wr_der base_host = {at + 1, base.size - base_user - 1};
+        return user == base_user && memcmp(name.data, base.data, user) == 0 &&
+               host.size == base_host.size &&
+               constraint_ends_with(host, base_host);
+    }
+    if (base.size > 0 && base.data[0] == '.') {
+        return constraint_has_host(base, host);
+    }
+    return base.size == 0 ||
+           (host.size == base.size && constraint_ends_with(host, base));
+}
+
+/* Whether a name of this tag is in the tree of a base of the same tag. */
+static bool constraint_has(uint8_t tag, struct wr_der base, struct wr_der name,
+                           bool is_permitted)
+{
+    enum wr_x509_directory_match match = WR_X509_DIRECTORY_OTHER;
+
+    switch (tag) {
+    case WR_X509_NAME_TAG_DNS:
+        return constraint_has_dns(base, name, is_permitted);
+    case WR_X509_NAME_TAG_IP:
+        return constraint_has_ip(base, name);
+    case WR_X509_NAME_TAG_EMAIL:
+        return constraint_has_mail(base, name, is_permitted);
+    default:
+        wr_assert(tag == WR_X509_NAME_TAG_DIRECTORY);
+        if (wr_x509_directory_is_good(base) &&
+            wr_x509_directory_is_good(name)) {
+            match = wr_x509_directory_compare(base, name);
+        } else {
+            match = WR_X509_DIRECTORY_UNSURE;
+        }
+        return is_permitted ? match == WR_X509_DIRECTORY_WITHIN
+                            : match != WR_X509_DIRECTORY_OTHER;
+    }
+}
+
+static bool constraint_knows(uint8_t tag)
+{
+    return tag == WR_X509_NAME_TAG_DNS || tag == WR_X509_NAME_TAG_IP ||
+           tag == WR_X509_NAME_TAG_EMAIL || tag == WR_X509_NAME_TAG_DIRECTORY;
+}
+
+/* Whether @trees have some of this tag, and whether @name is in one. */
+struct constraint_found {
+    bool has_trees;
+    bool is_within;
+};
+
+static struct constraint_found constraint_find(struct wr_der trees, uint8_t tag,
+                                               struct wr_der name,
+                                               bool is_permitted)
+{
+    struct constraint_found found = {.has_trees = false};
+    struct wr_der tree;
+    struct wr_der base;
+    uint8_t base_tag = 0;
+
+    wr_assert(name.data != NULL);
+    while (wr_der_take(&trees, WR_DER_SEQUENCE, &tree)) {
+        if (!wr_der_take_any(&tree, &base_tag, &base) || base_tag != tag) {
+            continue;
+        }
+        found.has_trees = true;
+        found.is_within |= constraint_knows(tag) &&
+                           constraint_has(tag, base, name, is_permitted);
+    }
+    return found;
+}
+
+static enum wr_x509_constraint
+constraint_check_name(struct wr_der lists, uint8_t tag, struct wr_der name)
+{
+    struct wr_der trees;
+    uint8_t list_tag = 0;
+
+    wr_assert(lists.data != NULL);
+    while (wr_der_take_any(&lists, &list_tag, &trees)) {
+        const bool is_permitted = list_tag == WR_X509_TREES_PERMITTED;
+        const struct constraint_found found =
+            constraint_find(trees, tag, name, is_permitted);
+        if (found.has_trees && !constraint_knows(tag)) {
+            return WR_X509_CONSTRAINT_UNKNOWN;
+        }
+        if (found.has_trees && found.is_within != is_permitted) {
+            return WR_X509_CONSTRAINT_BROKEN;
+        }
+    }
+    return WR_X509_CONSTRAINT_KEPT;
+}
+
+/* The subject is a directory name, and its mail addresses are such. */
+static enum wr_x509_constraint constraint_check_subject(struct wr_der lists,
+                                                        struct wr_der subject)
+{
+    struct wr_x509_directory directory;
+    struct wr_x509_attribute attribute;
+    enum wr_x509_constraint kept = WR_X509_CONSTRAINT_KEPT;
+
+    wr_assert(lists.data != NULL);
+    wr_x509_directory_open(&directory, subject);
+    if (directory.sets.size > 0) {
+        kept =
+            constraint_check_name(lists, WR_X509_NAME_TAG_DIRECTORY, subject);
+    }
+    while (kept == WR_X509_CONSTRAINT_KEPT &&
+           wr_x509_directory_next(&directory, &attribute)) {
+        if (wr_x509_attribute_is_mail(&attribute)) {
+            kept = constraint_check_name(lists, WR_X509_NAME_TAG_EMAIL,
+                                         attribute.value);
+        }
+    }
+    return kept;
+}
+
+enum wr_x509_constraint
+wr_x509_constraint_check(const struct wr_x509 *authority,
+                         const struct wr_x509 *x509)
+{
+    struct wr_der names = x509->names;
+    struct wr_der name;
+    uint8_t tag = 0;
+
+    wr_assert(authority->constraints.data != NULL);
+    enum wr_x509_constraint kept =
+        constraint_check_subject(authority->constraints, x509->subject);
+    while (kept == WR_X509_CONSTRAINT_KEPT && names.size > 0) {
+        const bool is_one = wr_der_take_any(&names, &tag, &name);
+        wr_assert(is_one); /* all were looked at before */
+        kept = constraint_check_name(authority->constraints, tag, name);
+    }
+    return kept;
+}

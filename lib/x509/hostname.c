@@ -1,0 +1,111 @@
+/*
+ * Host names of certificates. A name that is not made of letters, digits, '-',
+ * '_' and single dots matches nothing: a NUL or a blank in it is an attempt to
+ * be read differently by others.
+ */
+#include "hostname.h"
+
+#include "uring/check.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <string.h>
+
+/* Labels that must follow a wildcard. */
+#define HOSTNAME_LABELS_LEAST 2u
+
+static char hostname_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool hostname_is_letter(char c)
+{
+    c = hostname_lower(c);
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+}
+
+/* The labels of a name without a wildcard; 0 for a name that is none. */
+static size_t hostname_count_labels(const char *name, size_t len)
+{
+    size_t labels = 0;
+    bool in_label = false;
+
+    for (size_t i = 0; i < len; i++) {
+        if (name[i] == '.') {
+            if (!in_label) {
+                return 0;
+            }
+            in_label = false;
+        } else if (!hostname_is_letter(name[i])) {
+            return 0;
+        } else if (!in_label) {
+            labels++;
+            in_label = true;
+        }
+    }
+    return in_label ? labels : 0;
+}
+
+bool wr_x509_hostname_is_same(const char *a, const char *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (hostname_lower(a[i]) != hostname_lower(b[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool hostname_is_wildcard(const char *name, size_t len)
+{
+    return len > 2 && name[0] == '*' && name[1] == '.';
+}
+
+bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
+{
+    uint8_t ip[WR_X509_IP_SIZE];
+    size_t host_len = strlen(host);
+
+    wr_assert(name || len == 0);
+    if (host_len > 0 && host[host_len - 1] == '.') {
+        host_len--;
+    }
+    if (hostname_count_labels(host, host_len) == 0 ||
+        wr_x509_hostname_read_ip(host, ip) > 0) {
+        return false;
+    }
+    if (hostname_is_wildcard(name, len)) {
+        const char *rest = memchr(host, '.', host_len);
+        name += 1; /* its dot */
+        len -= 1;
+        if (!rest ||
+            hostname_count_labels(name + 1, len - 1) < HOSTNAME_LABELS_LEAST) {
+            return false;
+        }
+        host_len -= (size_t)(rest - host);
+        host = rest;
+    } else if (hostname_count_labels(name, len) == 0) {
+        return false;
+    }
+    return host_len == len && wr_x509_hostname_is_same(host, name, len);
+}
+
+size_t wr_x509_hostname_read_ip(const char *host, uint8_t ret[WR_X509_IP_SIZE])
+{
+    char text[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE];
+
+    _Static_assert(sizeof(struct in6_addr) <= WR_X509_IP_SIZE, "has room");
+    wr_assert(host != NULL);
+    if (inet_pton(AF_INET, host, ret) == 1) {
+        return sizeof(struct in_addr);
+    }
+    const size_t len = strcspn(host, "%");
+    if (len >= sizeof(text)) {
+        return 0;
+    }
+    memcpy(text, host, len);
+    text[len] = '\0';
+    return inet_pton(AF_INET6, text, ret) == 1 ? sizeof(struct in6_addr) : 0;
+}

@@ -1,0 +1,426 @@
+/*
+ * The search for a path: from the peer's certificate upwards, depth first.
+ *
+ * A peer decides how many certificates have the same name, so that the number
+ * of links that are verified is limited. Of the paths that fail the reason is
+ * kept of the one that came furthest: an authority was reached, an issuer was
+ * found, none was found.
+ */
+#include "path.h"
+
+#include "constraint.h"
+#include "uring/check.h"
+
+#include <weir/error.h>
+
+#include <errno.h>
+
+/* Links that are verified for one peer at most. */
+#define PATH_LINKS_MAX 16u
+
+/* How far a path came that failed. */
+enum {
+    PATH_NOTHING,
+    PATH_WITHOUT_ISSUER,
+    PATH_AT_ISSUER,
+    PATH_AT_ANCHOR,
+    PATH_STOPPED, /* whatever else is there */
+};
+
+static void path_note(struct wr_x509_path *path, uint32_t rank,
+                      const struct wr_x509 *wrong, struct wr_x509_reason reason)
+{
+    wr_assert(reason.err < 0);
+    if (rank > path->rank) {
+        path->rank = rank;
+        path->wrong = wrong;
+        path->reason = reason;
+    }
+}
+
+static const struct wr_x509 *path_at(const struct wr_x509_path *path,
+                                     uint32_t step)
+{
+    wr_assert(step < path->length);
+    return &path->sent[path->steps[step]];
+}
+
+/* ---- rules of the whole path ---- */
+
+/* The issuers that stand between the one at @step and the leaf; one that issued
+ * for itself is not counted. */
+static uint32_t path_count_below(const struct wr_x509_path *path, uint32_t step)
+{
+    uint32_t count = 0;
+
+    wr_assert(step <= path->length);
+    for (uint32_t i = 1; i < step; i++) {
+        count += !wr_x509_is_self_issued(path_at(path, i));
+    }
+    return count;
+}
+
+/* The rules that an authority, at @step or above all, makes for what is below
+ * it. */
+static bool path_keeps_rules_of(struct wr_x509_path *path,
+                                const struct wr_x509 *authority, uint32_t step)
+{
+    wr_assert(step > 0 && step <= path->length);
+    if (path_count_below(path, step) > authority->path_len) {
+        path_note(path, PATH_AT_ANCHOR, path_at(path, step - 1),
+                  (struct wr_x509_reason){WEIR_ETLSPATHLEN,
+                                          "stands in a chain longer than an "
+                                          "issuer allows"});
+        return false;
+    }
+    for (uint32_t i = 0; i < step && authority->constraints.data; i++) {
+        const struct wr_x509 *x509 = path_at(path, i);
+        if (i > 0 && wr_x509_is_self_issued(x509)) {
+            continue;
+        }
+        const enum wr_x509_constraint kept =
+            wr_x509_constraint_check(authority, x509);
+        if (kept != WR_X509_CONSTRAINT_KEPT) {
+            path_note(path, PATH_AT_ANCHOR, x509,
+                      (struct wr_x509_reason){
+                          WEIR_ETLSCONSTRAINT,
+                          kept == WR_X509_CONSTRAINT_BROKEN
+                              ? "has a name that an issuer may not issue for"
+                              : "has a name of a kind that an issuer limits, "
+                                "and that is not known"});
+            return false;
+        }
+    }
+    return true;
+}
+
+/* In version 1 there is no way to say that it is an authority. */
+static bool path_may_issue(const struct wr_x509 *anchor)
+{
+    wr_assert(anchor->version >= 1 && anchor->version <= 3);
+    return (anchor->is_authority || anchor->version == 1) &&
+           (!anchor->has_usage || (anchor->usage & WR_X509_USE_CERT_SIGN));
+}
+
+/* An anchor that is no authority vouches for itself alone. */
+static bool path_keeps_anchor(struct wr_x509_path *path,
+                              const struct wr_x509 *anchor)
+{
+    struct wr_x509_reason reason = {.err = 0};
+    const struct wr_x509 *top = path_at(path, path->length - 1);
+    const bool is_itself = wr_der_is_equal(&top->der, &anchor->der);
+
+    wr_assert(anchor->der.data != NULL);
+    if (!wr_x509_rules_check_anchor(&path->rules, anchor, &reason)) {
+        path_note(path, PATH_AT_ANCHOR, anchor, reason);
+        return false;
+    }
+    if (!path_may_issue(anchor) && !(is_itself && path->length == 1)) {
+        path_note(path, PATH_AT_ANCHOR, anchor,
+                  (struct wr_x509_reason){WEIR_ETLSPURPOSE,
+                                          "is trusted, but may issue no "
+                                          "certificates"});
+        return false;
+    }
+    /* A signature counts but for one that is known whatever has signed it. */
+    for (uint32_t i = 0; i < path->length - is_itself; i++) {
+        if (path_at(path, i)->signature != WR_X509_STRONG) {
+            path_note(path, PATH_AT_ANCHOR, path_at(path, i),
+                      (struct wr_x509_reason){WEIR_ETLSWEAK,
+                                              "is signed over a hash weaker "
+                                              "than SHA-256"});
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool path_keeps_rules(struct wr_x509_path *path,
+                             const struct wr_x509 *anchor)
+{
+    wr_assert(path->length > 0);
+    if (!path_keeps_anchor(path, anchor) ||
+        !path_keeps_rules_of(path, anchor, path->length)) {
+        return false;
+    }
+    for (uint32_t i = path->length - 1; i > 0; i--) {
+        if (!path_keeps_rules_of(path, path_at(path, i), i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- links ---- */
+
+/* Verifies a link; notes why it is none. */
+static bool path_verify_link(struct wr_x509_path *path,
+                             const struct wr_x509 *issuer, uint32_t rank)
+{
+    const struct wr_x509 *child = path_at(path, path->length - 1);
+
+    wr_assert(path->links <= PATH_LINKS_MAX && issuer->der.data);
+    if (wr_der_is_equal(&child->der, &issuer->der)) {
+        return true; /* it is known, whatever has signed it */
+    }
+    if (path->links == PATH_LINKS_MAX) {
+        path_note(path, PATH_STOPPED, child,
+                  (struct wr_x509_reason){WEIR_ETLSPATHLEN,
+                                          "has too many issuers of one name"});
+        return false;
+    }
+    path->links++;
+    const struct wr_x509_reason reason = path->link(path->user, child, issuer);
+    if (reason.err < 0) {
+        path_note(path, reason.err == -ENOMEM ? PATH_STOPPED : rank, child,
+                  reason);
+    }
+    return reason.err == 0;
+}
+
+/* ---- revocation ---- */
+
+/* An anchor is trusted as it is; but where another one has issued it, and a
+ * list of that one names it, it is revoked. */
+static bool path_keeps_anchors_lists(struct wr_x509_path *path,
+                                     const struct wr_x509 *anchor)
+{
+    const struct wr_x509 *above = NULL;
+
+    wr_assert(path->revoked != NULL);
+    if (wr_x509_is_self_issued(anchor)) {
+        return true;
+    }
+    while ((above = wr_x509_trust_find(path->trust, &anchor->issuer, above))) {
+        const struct wr_x509_reason reason =
+            path->revoked(path->user, anchor, above);
+        if (reason.err < 0 && reason.err != WEIR_ETLSNOCRL) {
+            path_note(path, PATH_AT_ANCHOR, anchor, reason);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* False where a certificate of the path was revoked, or may be for want of a
+ * list: the first says more. */
+static bool path_keeps_lists(struct wr_x509_path *path,
+                             const struct wr_x509 *anchor)
+{
+    const struct wr_x509 *issuer = anchor;
+    const struct wr_x509 *unlisted = NULL;
+    struct wr_x509_reason missing = {.err = 0};
+
+    wr_assert(path->length > 0);
+    if (!path->revoked) {
+        return true;
+    }
+    for (uint32_t i = path->length; i-- > 0; issuer = path_at(path, i)) {
+        const struct wr_x509 *child = path_at(path, i);
+        if (wr_der_is_equal(&child->der, &anchor->der)) {
+            continue;
+        }
+        const struct wr_x509_reason reason =
+            path->revoked(path->user, child, issuer);
+        if (reason.err == WEIR_ETLSNOCRL) {
+            unlisted = child;
+            missing = reason;
+        } else if (reason.err < 0) {
+            path_note(path, PATH_AT_ANCHOR, child, reason);
+            return false;
+        }
+    }
+    if (unlisted) {
+        path_note(path, PATH_AT_ANCHOR, unlisted, missing);
+    }
+    return !unlisted && path_keeps_anchors_lists(path, anchor);
+}
+
+/* ---- the search ---- */
+
+/* True where an anchor ends the path. */
+static bool path_find_anchor(struct wr_x509_path *path)
+{
+    const struct wr_x509 *child = path_at(path, path->length - 1);
+    const struct wr_x509 *anchor = NULL;
+
+    wr_assert(path->trust != NULL);
+    while (path->rank < PATH_STOPPED &&
+           (anchor = wr_x509_trust_find(path->trust, &child->issuer, anchor))) {
+        if (path_verify_link(path, anchor, PATH_AT_ANCHOR) &&
+            path_keeps_rules(path, anchor) && path_keeps_lists(path, anchor)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool path_has(const struct wr_x509_path *path,
+                     const struct wr_x509 *x509)
+{
+    wr_assert(path->length > 0);
+    for (uint32_t i = 0; i < path->length; i++) {
+        if (wr_der_is_equal(&path_at(path, i)->der, &x509->der)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next certificate, from @place on, that may have issued the path's last
+ * one; sent_count: there is none. */
+static uint32_t path_next_issuer(struct wr_x509_path *path, uint32_t place)
+{
+    const struct wr_x509 *child = path_at(path, path->length - 1);
+    struct wr_x509_reason reason = {.err = 0};
+
+    wr_assert(place <= path->sent_count);
+    for (; place < path->sent_count; place++) {
+        const struct wr_x509 *issuer = &path->sent[place];
+        if (!issuer->der.data ||
+            !wr_der_is_equal(&issuer->subject, &child->issuer) ||
+            path_has(path, issuer)) {
+            continue;
+        }
+        if (wr_x509_rules_check(&path->rules, issuer, false, &reason)) {
+            break;
+        }
+        path_note(path, PATH_AT_ISSUER, issuer, reason);
+    }
+    return place;
+}
+
+static void path_note_end(struct wr_x509_path *path)
+{
+    const struct wr_x509 *last = path_at(path, path->length - 1);
+    const bool is_self = wr_x509_is_self_issued(last);
+
+    wr_assert(path->length > 0);
+    path_note(path, PATH_WITHOUT_ISSUER, last,
+              is_self ? (struct wr_x509_reason){WEIR_ETLSSELFSIGNED,
+                                                "is signed by itself, and not "
+                                                "trusted"}
+                      : (struct wr_x509_reason){
+                            WEIR_ETLSISSUER,
+                            "was signed by nobody who is trusted, or an "
+                            "issuer's certificate is missing"});
+}
+
+/* Goes one step down the list of issuers of the path's last certificate, or one
+ * step back. @places: where the list of each step goes on. */
+static void path_step(struct wr_x509_path *path, uint32_t *places)
+{
+    const uint32_t last = path->length - 1;
+    const uint32_t place = path_next_issuer(path, places[last]);
+
+    wr_assert(place <= path->sent_count && last < WR_X509_CHAIN_MAX);
+    if (place == path->sent_count) {
+        path_note_end(path);
+        path->length--;
+        return;
+    }
+    places[last] = place + 1;
+    if (path_verify_link(path, &path->sent[place], PATH_AT_ISSUER)) {
+        places[path->length] = 0;
+        path->steps[path->length++] = place;
+    }
+}
+
+bool wr_x509_path_find(struct wr_x509_path *path)
+{
+    uint32_t places[WR_X509_CHAIN_MAX + 1] = {0};
+    uint32_t asked = 0; /* the length of the path whose anchors were asked */
+
+    wr_assert(path->sent_count > 0 && path->sent_count <= WR_X509_CHAIN_MAX);
+    wr_assert(path->sent[0].der.data && path->link);
+    path->rank = PATH_NOTHING;
+    path->links = 0;
+    path->length = 1;
+    path->steps[0] = 0;
+    if (!wr_x509_rules_check(&path->rules, path->sent, true, &path->reason)) {
+        path->wrong = path->sent;
+        return false;
+    }
+    while (path->length > 0 && path->rank < PATH_STOPPED) {
+        if (path->length > asked && path_find_anchor(path)) {
+            return true;
+        }
+        asked = path->length;
+        path_step(path, places);
+    }
+    return false;
+}
+
+/* ---- the plain path ---- */
+
+/* True where each issuer has a name of its own, and only the next one has. */
+static bool path_is_linked(const struct wr_x509_path *path)
+{
+    wr_assert(path->length <= path->sent_count);
+    for (uint32_t i = 0; i < path->length; i++) {
+        for (uint32_t j = 0; j < path->length; j++) {
+            const bool is_next =
+                i > 0 &&
+                wr_der_is_equal(&path->sent[i].subject, &path->sent[j].issuer);
+            if (is_next != (i == j + 1)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The only anchor that can end the path; NULL: none, or there is a choice. */
+static const struct wr_x509 *path_only_anchor(const struct wr_x509_path *path)
+{
+    const struct wr_x509 *top = path_at(path, path->length - 1);
+    const struct wr_x509 *anchor =
+        wr_x509_trust_find(path->trust, &top->issuer, NULL);
+
+    wr_assert(top->der.data != NULL);
+    if (anchor && wr_x509_trust_find(path->trust, &top->issuer, anchor)) {
+        return NULL;
+    }
+    return anchor;
+}
+
+/* True where an anchor has the name of an issuer that was sent: of the two, it
+ * may be the anchor's key by which the certificate below was verified, and then
+ * it is the anchor's rules that count. */
+static bool path_has_namesake(const struct wr_x509_path *path)
+{
+    wr_assert(path->length > 0);
+    for (uint32_t i = 1; i < path->length; i++) {
+        if (wr_x509_trust_find(path->trust, &path->sent[i].subject, NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool wr_x509_path_is_plain(struct wr_x509_path *path)
+{
+    struct wr_x509_reason reason;
+
+    wr_assert(path->sent_count > 0 && path->sent_count <= WR_X509_CHAIN_MAX);
+    path->rank = PATH_NOTHING;
+    path->length = path->sent_count;
+    if (path->length > 1 && path->sent[path->length - 1].der.data &&
+        wr_x509_trust_has(path->trust, &path->sent[path->length - 1])) {
+        path->length--; /* many servers send the authority too */
+    }
+    for (uint32_t i = 0; i < path->length; i++) {
+        path->steps[i] = i;
+        if (!path->sent[i].der.data ||
+            !wr_x509_rules_check(&path->rules, &path->sent[i], i == 0,
+                                 &reason)) {
+            return false;
+        }
+    }
+    if (!path_is_linked(path) || path_has_namesake(path)) {
+        return false;
+    }
+    const struct wr_x509 *anchor = path_only_anchor(path);
+    return anchor && path_keeps_rules(path, anchor) &&
+           path_keeps_lists(path, anchor);
+}

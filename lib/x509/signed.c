@@ -1,0 +1,28 @@
+/*
+ * A reader of what is signed: a body, the algorithm and the signature, one
+ * after the other, in certificates as in lists of revocations. Nothing may
+ * stand behind them.
+ */
+#include "signed.h"
+
+#include "uring/check.h"
+
+bool wr_x509_signed_read(struct wr_x509_signed *ret, struct wr_der whole,
+                         struct wr_der *ret_body)
+{
+    struct wr_der inside;
+
+    wr_assert(whole.data != NULL);
+    if (!wr_der_take(&whole, WR_DER_SEQUENCE, &inside) || whole.size > 0 ||
+        !wr_der_take_whole(&inside, WR_DER_SEQUENCE, &ret->body) ||
+        !wr_der_take(&inside, WR_DER_SEQUENCE, &ret->algorithm) ||
+        !wr_der_take(&inside, WR_DER_BIT_STRING, &ret->bits) ||
+        inside.size > 0 || ret->bits.size < 2 || ret->bits.data[0] != 0) {
+        return false; /* a signature is of whole bytes */
+    }
+    ret->hash = NULL;
+    ret->bits.data++;
+    ret->bits.size--;
+    struct wr_der body = ret->body;
+    return wr_der_take(&body, WR_DER_SEQUENCE, ret_body);
+}

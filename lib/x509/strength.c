@@ -1,0 +1,332 @@
+/*
+ * The strength of keys and signatures. They are known by their object
+ * identifiers and parameters, and for RSA by the modulus; what is not known
+ * here is weak.
+ */
+#include "strength.h"
+
+#include "uring/check.h"
+
+#define RSA_BITS_LEAST         2048u
+#define RSA_BITS_MOST          4096u
+#define RSA_EXPONENT_BITS      2u
+#define RSA_EXPONENT_BITS_MOST 64u
+
+#define STRENGTH_PSS_TRAILER 1u /* the only one there is */
+
+/* Object identifiers, without the last byte where a family shares the rest. */
+static const uint8_t strength_oid_pkcs1[] = {0x2a, 0x86, 0x48, 0x86,
+                                             0xf7, 0x0d, 0x01, 0x01};
+static const uint8_t strength_oid_ecdsa_sha2[] = {0x2a, 0x86, 0x48, 0xce,
+                                                  0x3d, 0x04, 0x03};
+static const uint8_t strength_oid_ecdsa_sha1[] = {0x2a, 0x86, 0x48,
+                                                  0xce, 0x3d, 0x04};
+static const uint8_t strength_oid_sha2[] = {0x60, 0x86, 0x48, 0x01,
+                                            0x65, 0x03, 0x04, 0x02};
+static const uint8_t strength_oid_ec_key[] = {0x2a, 0x86, 0x48,
+                                              0xce, 0x3d, 0x02};
+static const uint8_t strength_oid_x962_curve[] = {0x2a, 0x86, 0x48, 0xce,
+                                                  0x3d, 0x03, 0x01};
+static const uint8_t strength_oid_secg_curve[] = {0x2b, 0x81, 0x04, 0x00};
+static const uint8_t strength_oid_edwards[] = {0x2b, 0x65};
+
+/* The hash that is all of @from, an AlgorithmIdentifier with its header: @ret
+ * is none where it is weak or not known. */
+static bool strength_read_hash(struct wr_der from, enum wr_x509_hash *ret)
+{
+    struct wr_der algorithm;
+    struct wr_der oid;
+    struct wr_der null = {.size = 0};
+    uint8_t last = 0;
+
+    wr_assert(from.data != NULL);
+    if (!wr_der_take(&from, WR_DER_SEQUENCE, &algorithm) || from.size > 0 ||
+        !wr_der_take(&algorithm, WR_DER_OID, &oid)) {
+        return false;
+    }
+    if (algorithm.size > 0 && (!wr_der_take(&algorithm, WR_DER_NULL, &null) ||
+                               null.size > 0 || algorithm.size > 0)) {
+        return false;
+    }
+    *ret =
+        WR_DER_IS_OF(&oid, strength_oid_sha2, &last) && last >= 1 && last <= 3
+            ? WR_X509_HASH_SHA256 + last - 1
+            : WR_X509_HASH_NONE;
+    return true;
+}
+
+/* The hash by which PSS makes its mask; @from as above. */
+static bool strength_read_mask(struct wr_der from, enum wr_x509_hash *ret)
+{
+    struct wr_der algorithm;
+    struct wr_der oid;
+    uint8_t last = 0;
+
+    wr_assert(from.data != NULL);
+    return wr_der_take(&from, WR_DER_SEQUENCE, &algorithm) && from.size == 0 &&
+           wr_der_take(&algorithm, WR_DER_OID, &oid) &&
+           WR_DER_IS_OF(&oid, strength_oid_pkcs1, &last) && last == 8 &&
+           strength_read_hash(algorithm, ret) && *ret != WR_X509_HASH_NONE;
+}
+
+/* The number of up to 127 that is all of @from. */
+static bool strength_read_number(struct wr_der from, uint32_t *ret)
+{
+    struct wr_der number;
+
+    wr_assert(from.data != NULL);
+    if (!wr_der_take(&from, WR_DER_INTEGER, &number) || from.size > 0 ||
+        number.size != 1 || (number.data[0] & 0x80)) {
+        return false;
+    }
+    *ret = number.data[0];
+    return true;
+}
+
+/* Takes the parameter of this number, which may be left out: @ret is empty
+ * then. False: it is there and malformed. */
+static bool strength_take_tagged(struct wr_der *list, uint8_t number,
+                                 struct wr_der *ret)
+{
+    const uint8_t tag = WR_DER_EXPLICIT | number;
+
+    wr_assert(number <= 3);
+    *ret = (struct wr_der){.data = NULL};
+    return !wr_der_sees(list, tag) || wr_der_take(list, tag, ret);
+}
+
+/* The parameters of RSASSA-PSS, which without a word of them mean SHA-1. */
+static bool strength_read_pss(struct wr_der params,
+                              struct wr_x509_signature_kind *ret)
+{
+    struct wr_der list;
+    struct wr_der tagged[4];
+    uint32_t trailer = STRENGTH_PSS_TRAILER;
+
+    wr_assert(params.data != NULL);
+    *ret = (struct wr_x509_signature_kind){
+        .key = WR_X509_KEY_RSA,
+        .is_pss = true,
+        .salt_size = 20,
+    };
+    if (!wr_der_take(&params, WR_DER_SEQUENCE, &list) || params.size > 0) {
+        return false;
+    }
+    for (uint8_t i = 0; i < 4; i++) {
+        if (!strength_take_tagged(&list, i, &tagged[i])) {
+            return false;
+        }
+    }
+    return list.size == 0 && tagged[0].data &&
+           strength_read_hash(tagged[0], &ret->hash) &&
+           ret->hash != WR_X509_HASH_NONE &&
+           (!tagged[1].data || strength_read_mask(tagged[1], &ret->mask)) &&
+           (!tagged[2].data ||
+            strength_read_number(tagged[2], &ret->salt_size)) &&
+           (!tagged[3].data || strength_read_number(tagged[3], &trailer)) &&
+           trailer == STRENGTH_PSS_TRAILER;
+}
+
+/* The strength of a signature, and its kind where that is strong. */
+static enum wr_x509_strength
+strength_rate_signature(struct wr_der oid, struct wr_der params,
+                        struct wr_x509_signature_kind *ret)
+{
+    uint8_t last = 0;
+
+    wr_assert(oid.data != NULL);
+    if (WR_DER_IS_OF(&oid, strength_oid_pkcs1, &last)) {
+        if (last == 10) {
+            return strength_read_pss(params, ret) ? WR_X509_STRONG
+                                                  : WR_X509_WEAK_HASH;
+        }
+        *ret = (struct wr_x509_signature_kind){
+            .key = WR_X509_KEY_RSA,
+            .hash = WR_X509_HASH_SHA256 + (uint32_t)last - 11,
+        };
+        return last >= 11 && last <= 13 ? WR_X509_STRONG : WR_X509_WEAK_HASH;
+    }
+    if (WR_DER_IS_OF(&oid, strength_oid_ecdsa_sha2, &last)) {
+        *ret = (struct wr_x509_signature_kind){
+            .key = WR_X509_KEY_CURVE,
+            .hash = WR_X509_HASH_SHA256 + (uint32_t)last - 2,
+        };
+        return last >= 2 && last <= 4 ? WR_X509_STRONG : WR_X509_WEAK_HASH;
+    }
+    if (WR_DER_IS_OF(&oid, strength_oid_ecdsa_sha1, &last)) {
+        return WR_X509_WEAK_HASH;
+    }
+    *ret = (struct wr_x509_signature_kind){.key = WR_X509_KEY_EDWARDS};
+    return WR_DER_IS_OF(&oid, strength_oid_edwards, &last) && last == 112
+               ? WR_X509_STRONG
+               : WR_X509_WEAK_ALGORITHM;
+}
+
+bool wr_x509_strength_of_signature(struct wr_der algorithm,
+                                   enum wr_x509_strength *ret)
+{
+    struct wr_x509_signature_kind kind;
+    struct wr_der oid;
+
+    wr_assert(algorithm.data != NULL);
+    if (!wr_der_take(&algorithm, WR_DER_OID, &oid)) {
+        return false;
+    }
+    *ret = strength_rate_signature(oid, algorithm, &kind);
+    return true;
+}
+
+bool wr_x509_strength_find_signature(struct wr_der algorithm,
+                                     struct wr_x509_signature_kind *ret)
+{
+    struct wr_der oid;
+
+    wr_assert(algorithm.data != NULL);
+    return wr_der_take(&algorithm, WR_DER_OID, &oid) &&
+           strength_rate_signature(oid, algorithm, ret) == WR_X509_STRONG;
+}
+
+/* Bits of a positive integer; 0: it is none. */
+static uint32_t strength_count_bits(struct wr_der number)
+{
+    wr_assert(number.data != NULL);
+    if (number.size > 0 && (number.data[0] & 0x80)) {
+        return 0;
+    }
+    while (number.size > 0 && number.data[0] == 0) {
+        number.data++;
+        number.size--;
+    }
+    if (number.size == 0) {
+        return 0;
+    }
+    uint32_t bits = (uint32_t)(number.size - 1) * 8;
+    for (uint8_t first = number.data[0]; first; first >>= 1) {
+        bits++;
+    }
+    return bits;
+}
+
+/* @key: the inside of a BIT STRING. */
+static bool strength_read_rsa(struct wr_der key, struct wr_der *ret_modulus,
+                              struct wr_der *ret_exponent)
+{
+    struct wr_der pair;
+
+    wr_assert(key.data != NULL);
+    if (key.size < 1 || key.data[0] != 0) {
+        return false;
+    }
+    key.data++;
+    key.size--;
+    return wr_der_take(&key, WR_DER_SEQUENCE, &pair) &&
+           wr_der_take(&pair, WR_DER_INTEGER, ret_modulus) &&
+           wr_der_take(&pair, WR_DER_INTEGER, ret_exponent);
+}
+
+static bool strength_rate_rsa(struct wr_der key,
+                              struct wr_x509_key_strength *ret)
+{
+    struct wr_der modulus;
+    struct wr_der exponent;
+
+    wr_assert(key.data != NULL);
+    if (!strength_read_rsa(key, &modulus, &exponent)) {
+        return false;
+    }
+    const uint32_t exponent_bits = strength_count_bits(exponent);
+    ret->rsa_bits = strength_count_bits(modulus);
+    /* A long exponent would make a verification take as long as a signature. */
+    ret->strength = ret->rsa_bits >= RSA_BITS_LEAST &&
+                            ret->rsa_bits <= RSA_BITS_MOST &&
+                            exponent_bits >= RSA_EXPONENT_BITS &&
+                            exponent_bits <= RSA_EXPONENT_BITS_MOST
+                        ? WR_X509_STRONG
+                        : WR_X509_WEAK_RSA;
+    return true;
+}
+
+/* @params: what follows the identifier of an elliptic key. P-256, P-384 and
+ * P-521. */
+static enum wr_x509_strength strength_rate_curve(struct wr_der params)
+{
+    struct wr_der oid;
+    uint8_t last = 0;
+
+    wr_assert(params.data != NULL);
+    if (!wr_der_take(&params, WR_DER_OID, &oid)) {
+        return WR_X509_WEAK_CURVE;
+    }
+    if (WR_DER_IS_OF(&oid, strength_oid_x962_curve, &last)) {
+        return last == 7 ? WR_X509_STRONG : WR_X509_WEAK_CURVE;
+    }
+    return WR_DER_IS_OF(&oid, strength_oid_secg_curve, &last) &&
+                   (last == 34 || last == 35)
+               ? WR_X509_STRONG
+               : WR_X509_WEAK_CURVE;
+}
+
+/* True of the object identifier of an RSA key; *ret_is_pss_alone: it signs by
+ * RSASSA-PSS and no other way (RFC 4055, 1.2). */
+static bool strength_is_rsa(const struct wr_der *oid, bool *ret_is_pss_alone)
+{
+    uint8_t last = 0;
+
+    wr_assert(oid->data != NULL);
+    const bool is_known = WR_DER_IS_OF(oid, strength_oid_pkcs1, &last);
+    *ret_is_pss_alone = is_known && last == 10;
+    return is_known && (last == 1 || last == 10);
+}
+
+/* *ret_params: what follows the identifier of the algorithm. */
+static bool strength_read_key(struct wr_der info, struct wr_der *ret_oid,
+                              struct wr_der *ret_params, struct wr_der *ret_key)
+{
+    struct wr_der pair;
+
+    wr_assert(info.data != NULL);
+    return wr_der_take(&info, WR_DER_SEQUENCE, &pair) &&
+           wr_der_take(&pair, WR_DER_SEQUENCE, ret_params) &&
+           wr_der_take(&pair, WR_DER_BIT_STRING, ret_key) &&
+           wr_der_take(ret_params, WR_DER_OID, ret_oid);
+}
+
+bool wr_x509_strength_find_rsa(struct wr_der info,
+                               struct wr_x509_rsa_numbers *ret)
+{
+    struct wr_der oid;
+    struct wr_der params;
+    struct wr_der key;
+
+    wr_assert(info.data != NULL);
+    if (!strength_read_key(info, &oid, &params, &key) ||
+        !strength_is_rsa(&oid, &ret->is_pss_alone)) {
+        return false;
+    }
+    return strength_read_rsa(key, &ret->modulus, &ret->exponent);
+}
+
+bool wr_x509_strength_of_key(struct wr_der info,
+                             struct wr_x509_key_strength *ret)
+{
+    struct wr_der oid;
+    struct wr_der params;
+    struct wr_der key;
+    bool is_pss_alone = false;
+    uint8_t last = 0;
+
+    *ret = (struct wr_x509_key_strength){.strength = WR_X509_WEAK_ALGORITHM};
+    wr_assert(info.data != NULL);
+    if (!strength_read_key(info, &oid, &params, &key)) {
+        return false;
+    }
+    if (strength_is_rsa(&oid, &is_pss_alone)) {
+        return strength_rate_rsa(key, ret);
+    }
+    if (WR_DER_IS_OF(&oid, strength_oid_ec_key, &last) && last == 1) {
+        ret->strength = strength_rate_curve(params);
+    } else if (WR_DER_IS_OF(&oid, strength_oid_edwards, &last) && last == 112) {
+        ret->strength = WR_X509_STRONG;
+    }
+    return true;
+}

@@ -1,0 +1,338 @@
+/*
+ * The search for a path of certificates, with links that are good or bad as
+ * each test says: it goes back from a dead end, ends however many certificates
+ * have one name, and tells the reason of the path that came furthest.
+ */
+#include "lib/x509/path.h"
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <weir/error.h>
+
+#define SENT_MAX WR_X509_CHAIN_MAX
+
+/* A name of one letter, CN=x. */
+#define NAME_SIZE 14
+static uint8_t names[128][NAME_SIZE];
+
+static struct wr_x509 sent[SENT_MAX];
+static uint8_t bytes[2 * SENT_MAX]; /* each certificate is one of them */
+static struct wr_x509 anchors[2];
+static struct wr_x509_trust trust;
+static struct wr_x509_path path;
+/* Answers for links: from a child, by the place of its issuer; anchors last. */
+static int answers[SENT_MAX + 2][SENT_MAX + 2];
+
+static struct wr_der name_of(char letter)
+{
+    const uint8_t name[NAME_SIZE] = {0x30, 12,   0x31, 10, 0x30, 8, 0x06,
+                                     3,    0x55, 4,    3,  0x0c, 1, 0};
+    uint8_t *place = names[(int)letter];
+    memcpy(place, name, sizeof(name));
+    place[NAME_SIZE - 1] = (uint8_t)letter;
+    return (struct wr_der){place, NAME_SIZE};
+}
+
+/* A strong certificate of now, "ab": a, issued by b. */
+static struct wr_x509 certificate(const char *pair, size_t number)
+{
+    bytes[number] = (uint8_t)number;
+    return (struct wr_x509){
+        .der = {&bytes[number], 1},
+        .subject = name_of(pair[0]),
+        .issuer = name_of(pair[1]),
+        .not_before = 100,
+        .not_after = 200,
+        .version = 3,
+        .path_len = WR_X509_PATH_LEN_ANY,
+        .has_usage = true,
+        .usage = WR_X509_USE_SIGNATURE | WR_X509_USE_CERT_SIGN,
+        .is_authority = true,
+    };
+}
+
+static size_t place_of(const struct wr_x509 *x509)
+{
+    return x509 >= sent && x509 < sent + SENT_MAX
+               ? (size_t)(x509 - sent)
+               : SENT_MAX + (size_t)(x509 - anchors);
+}
+
+static bool is_revocation(int err)
+{
+    return err == WEIR_ETLSREVOKED || err == WEIR_ETLSNOCRL;
+}
+
+static struct wr_x509_reason answer(void *user, const struct wr_x509 *child,
+                                    const struct wr_x509 *issuer)
+{
+    cr_assert(user == &path);
+    cr_assert(wr_der_is_equal(&child->issuer, &issuer->subject));
+    const int err = answers[place_of(child)][place_of(issuer)];
+    return err < 0 && !is_revocation(err)
+               ? (struct wr_x509_reason){err, "is bad"}
+               : (struct wr_x509_reason){.err = 0};
+}
+
+static struct wr_x509_reason listed(void *user, const struct wr_x509 *child,
+                                    const struct wr_x509 *issuer)
+{
+    cr_assert(user == &path);
+    cr_assert(wr_der_is_equal(&child->issuer, &issuer->subject));
+    const int err = answers[place_of(child)][place_of(issuer)];
+    return is_revocation(err) ? (struct wr_x509_reason){err, "is revoked"}
+                              : (struct wr_x509_reason){.err = 0};
+}
+
+/* A peer sends certificates, "ab bc ..."; those of @trusted are anchors. */
+static void path_open(const char *list, const char *trusted)
+{
+    memset(answers, 0, sizeof(answers));
+    trust = (struct wr_x509_trust){.anchors = anchors};
+    path = (struct wr_x509_path){
+        .rules = {.now = 150},
+        .trust = &trust,
+        .sent = sent,
+        .link = answer,
+        .revoked = listed,
+        .user = &path,
+    };
+    for (; *list; list += strcspn(list, " "), list += *list == ' ') {
+        cr_assert(path.sent_count < SENT_MAX);
+        sent[path.sent_count] = certificate(list, path.sent_count);
+        path.sent_count++;
+    }
+    for (; *trusted;
+         trusted += strcspn(trusted, " "), trusted += *trusted == ' ') {
+        cr_assert(trust.count < 2);
+        anchors[trust.count] = certificate(trusted, SENT_MAX + trust.count);
+        trust.count++;
+    }
+}
+
+static void expect_path(const char *steps)
+{
+    cr_assert(wr_x509_path_find(&path), "%s", path.reason.text);
+    expect_eq(path.length, strlen(steps));
+    for (size_t i = 0; steps[i]; i++) {
+        expect_eq(path.steps[i], (uint32_t)(steps[i] - '0'), "step %zu", i);
+    }
+}
+
+static void expect_none(int err, uint32_t wrong)
+{
+    cr_assert_not(wr_x509_path_find(&path));
+    expect_eq(path.reason.err, err);
+    expect_eq(place_of(path.wrong), wrong);
+}
+
+UNIT(x509_path, is_found_in_any_order)
+{
+    path_open("ab cr bc xy ab", "rr");
+    expect_path("021");
+    path_open("ab bc cr", "rr");
+    expect_path("012");
+}
+
+UNIT(x509_path, takes_an_anchor_where_there_is_one)
+{
+    path_open("ab bc cb", "cr bz");
+    expect_path("0");
+    expect_eq(path.links, 1);
+}
+
+UNIT(x509_path, goes_back_from_a_dead_end)
+{
+    path_open("ab bx bc xy cr", "rr");
+    expect_path("024");
+}
+
+UNIT(x509_path, tries_every_anchor_of_a_name)
+{
+    path_open("ar", "rr rr");
+    answers[0][SENT_MAX] = WEIR_ETLSBADCERT;
+    expect_path("0");
+    expect_eq(path.links, 2);
+}
+
+UNIT(x509_path, passes_an_issuer_that_breaks_a_rule)
+{
+    path_open("ab br br", "rr");
+    sent[1].not_after = 149;
+    expect_path("02");
+    path_open("ab br", "rr");
+    sent[1].not_after = 149;
+    expect_none(WEIR_ETLSEXPIRED, 1);
+}
+
+UNIT(x509_path, passes_what_is_malformed)
+{
+    path_open("ab br br", "rr");
+    sent[1] = (struct wr_x509){.der = {NULL, 0}};
+    expect_path("02");
+}
+
+UNIT(x509_path, ends_however_many_have_one_name)
+{
+    path_open("aa aa aa aa aa aa aa aa aa aa", "");
+    expect_none(WEIR_ETLSPATHLEN, 6);
+    expect_eq(path.links, 16);
+}
+
+UNIT(x509_path, says_how_far_it_came)
+{
+    path_open("ab bc", "rr");
+    expect_none(WEIR_ETLSISSUER, 1);
+    path_open("ab bb", "rr");
+    expect_none(WEIR_ETLSSELFSIGNED, 1);
+    path_open("ab bc bc", "rr");
+    answers[0][2] = WEIR_ETLSBADCERT;
+    expect_none(WEIR_ETLSBADCERT, 0);
+    path_open("ab bc br", "rr");
+    answers[0][1] = WEIR_ETLSBADCERT;
+    answers[2][SENT_MAX] = WEIR_ETLSREVOKED;
+    expect_none(WEIR_ETLSREVOKED, 2);
+}
+
+/* An issuer that is trusted itself is no way around the list of the one above
+ * it; where there is no list of that one, it is trusted as it is. */
+UNIT(x509_path, an_anchor_that_another_one_revoked_is_refused)
+{
+    path_open("ab br", "rr br");
+    answers[SENT_MAX + 1][SENT_MAX] = WEIR_ETLSREVOKED;
+    answers[1][SENT_MAX] = WEIR_ETLSREVOKED;
+    expect_none(WEIR_ETLSREVOKED, SENT_MAX + 1);
+    path_open("ab", "br rr");
+    answers[SENT_MAX][SENT_MAX + 1] = WEIR_ETLSNOCRL;
+    expect_path("0");
+}
+
+UNIT(x509_path, a_plain_path_is_held_against_the_lists)
+{
+    path_open("ab br", "rr");
+    cr_assert(wr_x509_path_is_plain(&path));
+    answers[0][1] = WEIR_ETLSREVOKED;
+    cr_assert_not(wr_x509_path_is_plain(&path));
+    answers[0][1] = WEIR_ETLSNOCRL;
+    cr_assert_not(wr_x509_path_is_plain(&path));
+    path.revoked = NULL;
+    cr_assert(wr_x509_path_is_plain(&path));
+}
+
+UNIT(x509_path, an_anchor_with_a_weak_key_is_refused)
+{
+    path_open("ar", "rr");
+    anchors[0].key.strength = WR_X509_WEAK_CURVE;
+    expect_none(WEIR_ETLSWEAK, SENT_MAX);
+}
+
+UNIT(x509_path, stops_without_memory)
+{
+    path_open("ab br br", "rr");
+    answers[0][1] = -ENOMEM;
+    expect_none(-ENOMEM, 0);
+    expect_eq(path.links, 1);
+}
+
+UNIT(x509_path, a_revoked_issuer_says_more_than_a_list_that_is_missing)
+{
+    path_open("ab br", "rr");
+    answers[0][1] = WEIR_ETLSNOCRL;
+    answers[1][SENT_MAX] = WEIR_ETLSREVOKED;
+    expect_none(WEIR_ETLSREVOKED, 1);
+    answers[1][SENT_MAX] = 0;
+    expect_none(WEIR_ETLSNOCRL, 0);
+}
+
+UNIT(x509_path, a_missing_list_on_another_path_does_no_harm)
+{
+    path_open("ab bx br", "rr");
+    answers[0][1] = WEIR_ETLSNOCRL;
+    expect_path("02");
+}
+
+UNIT(x509_path, counts_issuers_but_those_that_issued_for_themselves)
+{
+    path_open("ab bc cr", "rr");
+    anchors[0].path_len = 1;
+    expect_none(WEIR_ETLSPATHLEN, 2);
+    anchors[0].path_len = 2;
+    expect_path("012");
+    path_open("ab bb br", "rr");
+    sent[2].path_len = 0;
+    answers[0][2] = WEIR_ETLSBADCERT; /* only the way by the first one */
+    expect_path("012");
+}
+
+UNIT(x509_path, an_anchor_counts_with_its_dates_and_purposes)
+{
+    path_open("ar", "rr");
+    anchors[0].not_after = 149;
+    expect_none(WEIR_ETLSEXPIRED, SENT_MAX);
+    path_open("ar", "rr");
+    anchors[0].has_purposes = true;
+    anchors[0].purposes = WR_X509_FOR_CLIENTS;
+    expect_none(WEIR_ETLSPURPOSE, SENT_MAX);
+}
+
+UNIT(x509_path, an_anchor_that_is_no_authority_vouches_for_itself_alone)
+{
+    path_open("ar", "rr");
+    anchors[0].is_authority = false;
+    expect_none(WEIR_ETLSPURPOSE, SENT_MAX);
+    anchors[0].version = 1;
+    anchors[0].has_usage = false;
+    expect_path("0");
+    path_open("rr", "rr");
+    sent[0].signature = WR_X509_WEAK_HASH;
+    anchors[0] = sent[0];
+    anchors[0].is_authority = false;
+    expect_path("0");
+}
+
+UNIT(x509_path, a_weak_signature_by_an_anchor_of_the_same_name_is_refused)
+{
+    path_open("ab bb", "bb");
+    sent[1].signature = WR_X509_WEAK_HASH;
+    answers[0][SENT_MAX] = WEIR_ETLSBADCERT; /* of the older key */
+    expect_none(WEIR_ETLSBADCERT, 0);
+    path_open("bb", "bb");
+    sent[0].signature = WR_X509_WEAK_HASH;
+    expect_none(WEIR_ETLSWEAK, 0);
+}
+
+UNIT(x509_path, is_plain_without_a_choice)
+{
+    path_open("ab bc cr", "rr");
+    cr_assert(wr_x509_path_is_plain(&path));
+    expect_eq(path.length, 3);
+    path_open("ab br rr", "rr");
+    anchors[0] = sent[2];
+    cr_assert(wr_x509_path_is_plain(&path));
+    expect_eq(path.length, 2);
+    const char *const others[] = {"ab cr bc", "ab br br", "ab br ab",
+                                  "ab br xy", "ab bb br", "ab",
+                                  "ab br rr"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        path_open(others[i], "rr");
+        cr_assert_not(wr_x509_path_is_plain(&path), "%s", others[i]);
+    }
+    path_open("ar", "rr rr");
+    cr_assert_not(wr_x509_path_is_plain(&path));
+    path_open("ab br", "rr bb"); /* which b has signed a is not known */
+    cr_assert_not(wr_x509_path_is_plain(&path));
+    path_open("ab bc cr", "rr cc");
+    cr_assert_not(wr_x509_path_is_plain(&path));
+    expect_eq(path.links, 0);
+}
+
+UNIT(x509_path, is_not_plain_where_a_rule_is_broken)
+{
+    path_open("ab br", "rr");
+    sent[1].usage = 0;
+    cr_assert_not(wr_x509_path_is_plain(&path));
+    path_open("ab br", "rr");
+    anchors[0].path_len = 0;
+    cr_assert_not(wr_x509_path_is_plain(&path));
+}
