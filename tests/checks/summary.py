@@ -6,7 +6,12 @@ ones, marked with a leading "failed ", then what their programs said, then the
 skipped ones, marked with a leading "skipped "; in the end the programs that took
 longest. Those who see only a part of the output are to see the names first.
 
-Usage: summary.py TESTLOG
+With --doubtful it prints the names of the failed programs instead, a line each,
+but none when any of them crashed, broke an assertion of the library or was
+reported by a sanitizer, which is a fault however seldom it shows, nor when they
+are many.
+
+Usage: summary.py [--doubtful] TESTLOG
 """
 
 import json
@@ -21,6 +26,9 @@ DETAILED = 3
 # Where a sanitizer's report begins, whose end is a table of its memory.
 REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 SLOWEST = 5
+DOUBTED = 10
+# What a machine's mood cannot bring about.
+FATAL = re.compile(REPORT.pattern + r"|: broken: |CRASH|[Uu]nexpected signal")
 
 
 def judge(entry):
@@ -64,7 +72,25 @@ def details(entry, count):
     return lines[-room:]
 
 
+def print_doubtful(path):
+    names = []
+    with open(path, encoding="utf-8") as log:
+        for line in log:
+            entry = json.loads(line)
+            if not judge(entry)[1]:
+                continue
+            text = (entry.get("stdout") or "") + (entry.get("stderr") or "")
+            if FATAL.search(text):
+                return
+            names.append(entry["name"].rpartition(" / ")[2])
+    if len(names) <= DOUBTED:
+        print("\n".join(names))
+
+
 def main():
+    if sys.argv[1] == "--doubtful":
+        print_doubtful(sys.argv[2])
+        return
     passed, failed, skipped, times = 0, [], [], []
     with open(sys.argv[1], encoding="utf-8") as log:
         for line in log:
