@@ -160,11 +160,11 @@ enum wr_loop_state {
  * Where they are quick the turns between them would cost more than they do.
  * Where the loop is crowded, by tasks that have much work behind each call, the
  * others must not wait for many. */
-#define WR_CALLS         128u
-#define WR_CALLS_CROWDED 8u
+#define WR_TASK_CALLS         128u
+#define WR_TASK_CALLS_CROWDED 8u
 
 /* Copied into each task that is entered. */
-struct wr_calls {
+struct wr_task_calls {
     uint32_t given;
     int32_t left; /* below 0: the clock is read */
 };
@@ -192,9 +192,9 @@ struct weir_loop {
     uint64_t joined_counts[WR_STAGES]; /* members that ever joined */
     struct wr_list modules;            /* struct wr_module */
 
-    weir_task *current;       /* the task that runs; NULL in callbacks */
-    struct wr_calls calls;    /* of each task that is entered */
-    uint32_t forbidden_count; /* callbacks that may be on a task's stack */
+    weir_task *current;         /* the task that runs; NULL in callbacks */
+    struct wr_task_calls calls; /* of each task that is entered */
+    uint32_t forbidden_count;   /* callbacks that may be on a task's stack */
     jmp_buf *in_child; /* where a forked child goes on; NULL: no turn is made */
 
     struct wr_list cancels; /* struct weir_future, to be cancelled in turn */

@@ -34,8 +34,9 @@ void wr_loop_run_ready(weir_loop *loop);
  * turn was long, and left work. */
 static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
 {
-    const uint32_t given = is_crowded ? WR_CALLS_CROWDED : WR_CALLS;
-    loop->calls = (struct wr_calls){.given = given, .left = (int32_t)given - 1};
+    const uint32_t given = is_crowded ? WR_TASK_CALLS_CROWDED : WR_TASK_CALLS;
+    loop->calls =
+        (struct wr_task_calls){.given = given, .left = (int32_t)given - 1};
 }
 
 /* Hands over all entries: the kernel may take only some, when memory is short.

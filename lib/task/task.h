@@ -92,13 +92,13 @@ struct weir_task {
     enum wr_task_state state;
     uint32_t requests; /* cancellations that were not taken back */
     uint32_t
-        told_requests;     /* the first of them, which ->cancel does not mean */
-    uint32_t expired;      /* open scopes whose time is over */
-    uint32_t refusals;     /* calls that failed while the loop was freed */
-    struct wr_calls calls; /* since it was entered */
-    uint64_t extended_ns;  /* when it got more of them for the first time */
-    struct wr_list causes; /* interruptions that no call has told of yet */
-    struct wr_list cancel; /* in causes: of weir_task_cancel() */
+        told_requests; /* the first of them, which ->cancel does not mean */
+    uint32_t expired;  /* open scopes whose time is over */
+    uint32_t refusals; /* calls that failed while the loop was freed */
+    struct wr_task_calls calls; /* since it was entered */
+    uint64_t extended_ns;    /* when it got more of them for the first time */
+    struct wr_list causes;   /* interruptions that no call has told of yet */
+    struct wr_list cancel;   /* in causes: of weir_task_cancel() */
     struct wr_list shutdown; /* in causes, for good: the loop is being freed */
 
     char name[WR_TASK_NAME_MAX];

@@ -250,7 +250,7 @@ static void task_wait_count_refusal(weir_task *task)
 static bool task_wait_extend(weir_task *task)
 {
     const uint64_t now_ns = wr_sys_now();
-    struct wr_calls *calls = &task->calls;
+    struct wr_task_calls *calls = &task->calls;
 
     wr_assert(calls->left < 0);
     wr_assert(calls->given <= WR_TASK_CALLS_MAX);
@@ -261,7 +261,8 @@ static bool task_wait_extend(weir_task *task)
         now_ns - task->extended_ns >= WR_TASK_SLICE_NS) {
         return false;
     }
-    const uint32_t more = calls->given < WR_CALLS ? calls->given : WR_CALLS;
+    const uint32_t more =
+        calls->given < WR_TASK_CALLS ? calls->given : WR_TASK_CALLS;
     calls->left = (int32_t)more - 1;
     calls->given += more;
     return true;
