@@ -39,7 +39,8 @@
  * them, and where it has no room for descriptors the kernel does, on that
  * thread. So it does with what lies in connections that were not accepted when
  * a server closes and, before Linux 6.16, with descriptors that no one asked
- * for.
+ * for: where peers are not trusted a program sets max_fds to 1 there, and needs
+ * no fds_received for that.
  *
  * On connections with max_fds an urgent byte (MSG_OOB) of the peer is a byte of
  * the stream, since descriptors may come with it (SO_OOBINLINE is set, for

@@ -12,9 +12,9 @@
 
 #include "endpoint_names.h"
 #include "lib/base/options.h"
-#include "lib/transport/datagram.h"
-#include "listener.h"
-#include "listener_file.h"
+#include "lib/net/serve/listener_file.h"
+#include "lib/transport/datagram/datagram.h"
+#include "lib/transport/socket.h"
 
 #include <string.h>
 

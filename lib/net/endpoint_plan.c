@@ -8,7 +8,7 @@
 #include "endpoint.h"
 
 #include "lib/base/address.h"
-#include "lib/transport/datagram.h"
+#include "lib/transport/datagram/datagram.h"
 #include "weir/error.h"
 
 /* An address as text or as a value; len 0 when neither is given, or a name. */

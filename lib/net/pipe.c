@@ -5,9 +5,9 @@
  * descriptor (connect.c), so that done, cancelling and the loop's end are the
  * same as for sockets.
  */
-#include "connect.h"
 #include "lib/base/options.h"
-#include "lib/transport/sock.h"
+#include "lib/net/connect/connect.h"
+#include "lib/transport/sock/sock.h"
 
 #include <weir/pipe.h>
 

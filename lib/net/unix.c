@@ -7,6 +7,7 @@
 #include "unix.h"
 
 #include "lib/base/address.h"
+#include "lib/transport/socket.h"
 #include "weir/unix.h"
 
 /* Reads the address of @path, which must be given unless there is another one,

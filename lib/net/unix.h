@@ -7,8 +7,8 @@
 #ifndef WEIR_LIB_NET_UNIX_H
 #define WEIR_LIB_NET_UNIX_H
 
-#include "connect.h"
-#include "server.h"
+#include "lib/net/connect/connect.h"
+#include "lib/net/serve/server.h"
 
 /* weir_create_unix_connection() with options that were read; they are changed.
  */

@@ -8,7 +8,7 @@
  */
 #include "subprocess.h"
 
-#include "lib/transport/pipe.h"
+#include "lib/transport/pipe/pipe.h"
 
 #include <signal.h>
 

@@ -11,8 +11,8 @@
  * that is lost.
  */
 #include "lib/base/options.h"
-#include "lib/net/listener.h"
 #include "lib/sync/sync.h"
+#include "lib/transport/socket.h"
 #include "lib/transport/transport.h"
 #include "weir/datagram_stream.h"
 

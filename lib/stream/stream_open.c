@@ -7,9 +7,9 @@
  * attempt, whose done tells its end like any other.
  */
 #include "lib/base/options.h"
-#include "lib/net/connect.h"
-#include "lib/net/listener.h"
+#include "lib/net/connect/connect.h"
 #include "lib/net/unix.h"
+#include "lib/transport/socket.h"
 #include "writer.h"
 
 /* Where a call connects to. */

@@ -6,8 +6,8 @@
  * wait for it.
  */
 #include "lib/base/options.h"
-#include "lib/transport/pipe.h"
-#include "lib/transport/sock.h"
+#include "lib/transport/pipe/pipe.h"
+#include "lib/transport/sock/sock.h"
 #include "writer.h"
 
 static int stream_pipe_create(void *arg, weir_transport *t,

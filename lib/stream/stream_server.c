@@ -8,8 +8,9 @@
 #include "writer.h"
 
 #include "lib/base/options.h"
-#include "lib/net/server.h"
+#include "lib/net/serve/server.h"
 #include "lib/net/unix.h"
+#include "lib/transport/socket.h"
 
 /* Where a call listens. */
 struct target {

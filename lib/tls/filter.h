@@ -9,7 +9,7 @@
 #ifndef WEIR_LIB_TLS_FILTER_H
 #define WEIR_LIB_TLS_FILTER_H
 
-#include "lib/transport/sock.h"
+#include "lib/transport/sock/sock.h"
 #include "weir/tls_connection.h"
 
 /* A name of 253 bytes, or a literal address with a zone. */

@@ -6,6 +6,8 @@
  */
 #include "filter_impl.h"
 
+#include "lib/transport/socket.h"
+
 /* The factory of the transport below: its protocol is the filter. */
 static int filter_open_bind(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret)
@@ -40,7 +42,7 @@ int wr_tls_open(weir_loop *loop, int fd, const struct wr_sock_options *options,
     wr_assert(wr_tls_settings_are_set(settings));
     struct wr_filter *f = wr_filter_make(loop, settings, opener);
     if (!f) {
-        wr_prep_close(&loop->uring, fd);
+        wr_socket_close(loop, fd, options->family);
         return -ENOMEM;
     }
     filter_open_apply(f, options->connection);

@@ -5,6 +5,7 @@
  * takes a context is given none.
  */
 #include "filter.h"
+#include "lib/transport/socket.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
@@ -79,11 +80,10 @@ int wr_tls_open(weir_loop *loop, int fd, const struct wr_sock_options *options,
                 const struct wr_tls_settings *settings,
                 const struct wr_tls_opener *opener, weir_transport **ret)
 {
-    (void)options;
     (void)opener;
     (void)ret;
     wr_assert(!settings->context);
-    wr_prep_close(&loop->uring, fd);
+    wr_socket_close(loop, fd, options->family);
     return WEIR_ENOTLS;
 }
 

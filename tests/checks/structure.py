@@ -31,12 +31,21 @@ ROOMS = {
     "task": "uring base loop",
     "sync": "uring base loop task",
     "transport": "uring base loop",
+    "transport/sock": "uring base loop transport",
+    "transport/pipe": "uring base loop transport",
+    "transport/datagram": "uring base loop transport",
+    "watch": "uring base loop task transport",
     "x509": "uring",
-    "tls": "uring base loop transport x509",
+    "tls": "uring base loop transport transport/sock x509",
     "names": "uring base loop task",
-    "net": "uring base loop task transport tls names",
-    "process": "uring base loop transport",
-    "stream": "uring base loop task sync transport tls names net process",
+    "net/connect": "uring base loop transport transport/sock transport/pipe tls "
+                   "names",
+    "net/serve": "uring base loop transport transport/sock tls names",
+    "net": "uring base loop transport transport/sock transport/datagram names "
+           "net/connect net/serve",
+    "process": "uring base loop transport transport/pipe",
+    "stream": "uring base loop task sync transport transport/sock transport/pipe "
+              "transport/datagram tls names net/connect net/serve net process",
 }
 KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}
 
@@ -68,7 +77,7 @@ RIDDLE = re.compile(
     r"\bso (?:many|long|much)\b(?! (?:as|that|\d))|"
     r"\b(?:[Ss]ome|[Nn]o|[Aa]ny|[Ee]very)body\b|"
     r"\bwhat (?:came|there is)\b")
-OBJECT = re.compile(r"(?:^|[:/])(?:lib_([a-z0-9]+)|uring)_(\w+)\.[cS]\.o:")
+OBJECT = re.compile(r"(?:^|[:/])(?:lib_)?(\w+)\.[cS]\.o:")
 
 
 def blank(match):
@@ -76,8 +85,10 @@ def blank(match):
 
 
 def room_of(path):
-    """uring/op.c -> uring, lib/task/task.c -> task."""
-    return path.parts[0] if path.parts[0] == "uring" else path.parts[1]
+    """uring/op.c -> uring, lib/task/task.c -> task, lib/transport/sock/sock.c ->
+    transport/sock."""
+    folders = path.parts[:-1]
+    return "/".join(folders[1:] if folders[0] == "lib" else folders)
 
 
 class Library:
@@ -132,8 +143,11 @@ def check_includes(library):
 
 # ---- what is called ----
 
-def read_symbols(libraries):
+def read_symbols(library, libraries):
     """Who defines each symbol, and which symbols each object needs."""
+    # An object's name is its source's, with the folders joined by "_".
+    places = {f"{room_of(path)}/{path.stem}".replace("/", "_"):
+              (room_of(path), path.stem) for path, _ in library.files((".c", ".S"))}
     defined = {}
     needed = collections.defaultdict(set)
     for archive in libraries:
@@ -141,9 +155,9 @@ def read_symbols(libraries):
                                capture_output=True).stdout.splitlines()
         for line in lines:
             match = OBJECT.search(line)
-            if not match:
+            if not match or match[1] not in places:
                 continue
-            place = (match[1] or "uring", match[2])
+            place = places[match[1]]
             *_, kind, name = line.split()
             if kind == "U":
                 needed[place].add(name)
@@ -315,7 +329,7 @@ def main():
     library = Library(source)
     check_includes(library)
     check_statics(library)
-    defined, needed = read_symbols(names[1:])
+    defined, needed = read_symbols(library, names[1:])
     calls = check_calls(library, defined, needed)
     if not calls:
         library.complain("no call was found in the libraries")

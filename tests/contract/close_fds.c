@@ -70,12 +70,19 @@ static const struct weir_protocol side_protocol = {
     .fds_received = side_fds,
     .connection_lost = side_lost};
 
+/* Protocols of a program that asks for descriptors only so that weir closes
+ * them. */
+static bool sides_drop_all;
+
 static int side_create(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
+    static struct weir_protocol dropping;
     (void)t;
-    *ret =
-        (struct weir_protocol_binding){.protocol = &side_protocol, .user = arg};
+    dropping = side_protocol;
+    dropping.fds_received = NULL;
+    *ret = (struct weir_protocol_binding){
+        .protocol = sides_drop_all ? &dropping : &side_protocol, .user = arg};
     return 0;
 }
 
@@ -354,6 +361,27 @@ PAIRS_SIDES(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
 
     cr_assert_eq(sides[0].taken, 0);
     slow_let_end(&slow);
+}
+
+/* The way of a program whose kernel cannot refuse descriptors. */
+UNIT(close_fds, a_protocol_that_takes_none_is_not_held_up)
+{
+    const struct weir_connection_options options = {.max_fds = 1};
+    struct slow slow;
+    sides_drop_all = true;
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    side_open(&sides[0], &options);
+    side_open(&sides[1], &options);
+    side_send_slow(&sides[0], &slow);
+    run_loop_until(loop, side_has_received, &sides[0]);
+
+    expect_echo(&sides[1]);
+
+    cr_assert_eq(sides[0].taken, 0);
+    slow_let_end(&slow);
+    side_close(&sides[0]);
+    side_close(&sides[1]);
+    cr_assert_eq(weir_loop_free(loop), 0);
 }
 
 /* Its peer waits for the end. */

@@ -10,7 +10,7 @@
  */
 #include "tests/sim/sim.h"
 
-#include "lib/transport/sock_impl.h"
+#include "lib/transport/sock/sock_impl.h"
 #include "weir/sendfile.h"
 
 #include <errno.h>

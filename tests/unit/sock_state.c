@@ -6,7 +6,7 @@
  */
 #include "tests/unit.h"
 
-#include "lib/transport/sock_impl.h"
+#include "lib/transport/sock/sock_impl.h"
 
 #include <signal.h>
 #include <string.h>

@@ -1,0 +1,178 @@
+/*
+ * One attempt to connect.
+ *
+ *     idle --start--> under way --completion--> idle
+ *
+ * Its descriptor says which of the two it is. Giving up leaves a cause and asks
+ * the kernel to cancel; the completion ends the attempt in any case, and a
+ * socket that was connected in spite of it is closed.
+ *
+ * A Unix server whose queue is full refuses with -EAGAIN, and nothing tells
+ * when there is room: the attempt rests and tries again, the socket is kept. (A
+ * blocking connect would wait in a thread of the kernel's.)
+ */
+#include "attempt.h"
+
+#include "connect_socket.h"
+#include "lib/transport/socket.h"
+
+#include <string.h>
+
+#define RETRY_FIRST_NS (1u * 1000000u)
+#define RETRY_LAST_NS  (64u * 1000000u)
+
+void wr_attempt_check_invariants(const struct wr_attempt *attempt)
+{
+    const bool is_under_way = wr_attempt_is_under_way(attempt);
+
+    wr_assert(is_under_way || !attempt->op.in_flight);
+    wr_assert(is_under_way || !wr_timer_is_armed(&attempt->timer));
+    wr_assert(is_under_way || !wr_timer_is_armed(&attempt->retry));
+    wr_assert(!attempt->op.in_flight || !wr_timer_is_armed(&attempt->retry));
+    wr_assert(attempt->cause == 0 || attempt->cause == -ECANCELED ||
+              attempt->cause == -ETIMEDOUT);
+}
+
+/* Ends the attempt; with 0 its socket is the owner's. */
+static void attempt_end(struct wr_attempt *attempt, int err)
+{
+    wr_assert(err <= 0);
+    wr_assert(!attempt->op.in_flight);
+    wr_timer_cancel(&attempt->loop->wheel, &attempt->timer);
+    wr_timer_cancel(&attempt->loop->wheel, &attempt->retry);
+    if (err < 0 && attempt->fd >= 0) {
+        wr_ignore(wr_sys_close(attempt->fd)); /* the owner is told err */
+        attempt->fd = -1;
+    }
+    attempt->ended(attempt, err);
+}
+
+static void attempt_submit(struct wr_attempt *attempt)
+{
+    wr_assert(attempt->cause == 0);
+    wr_prep_connect(&attempt->loop->uring, &attempt->op, attempt->fd,
+                    &attempt->address.storage.any, attempt->address.len);
+}
+
+/* Rests, then tries again. */
+static void attempt_rest(struct wr_attempt *attempt)
+{
+    weir_loop *loop = attempt->loop;
+
+    wr_assert(attempt->retry_ns >= RETRY_FIRST_NS);
+    wr_timer_arm(&loop->wheel, &attempt->retry,
+                 wr_add_sat(loop->now_ns, attempt->retry_ns));
+    attempt->retry_ns = wr_min_u64(attempt->retry_ns * 2, RETRY_LAST_NS);
+    wr_attempt_check_invariants(attempt);
+}
+
+static void attempt_retry_expired(struct wr_timer *timer)
+{
+    struct wr_attempt *attempt =
+        wr_container_of(timer, struct wr_attempt, retry);
+
+    wr_assert(wr_attempt_is_under_way(attempt));
+    if (attempt->cause < 0) {
+        attempt_end(attempt, attempt->cause);
+    } else {
+        attempt_submit(attempt);
+    }
+}
+
+static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_attempt *attempt = wr_container_of(op, struct wr_attempt, op);
+    const bool is_unix = attempt->address.storage.any.sa_family == AF_UNIX;
+
+    wr_attempt_check_invariants(attempt);
+    wr_assert(wr_attempt_is_under_way(attempt));
+    wr_check(!op->in_flight); /* a connect completes once */
+    wr_check(!(flags & WR_CQE_MORE));
+    if (res >= 0 && is_unix) {
+        res = wr_sys_set_blocking(attempt->fd);
+    }
+    if (attempt->cause < 0) {
+        if (res >= 0 && is_unix) { /* its peer may have sent something */
+            wr_socket_close(attempt->loop, attempt->fd, AF_UNIX);
+            attempt->fd = -1;
+        }
+        attempt_end(attempt, attempt->cause);
+    } else if (res == -EAGAIN && is_unix) {
+        attempt_rest(attempt);
+    } else {
+        attempt_end(attempt, res < 0 ? res : 0);
+    }
+}
+
+void wr_attempt_give_up(struct wr_attempt *attempt, int cause)
+{
+    weir_loop *loop = attempt->loop;
+
+    wr_attempt_check_invariants(attempt);
+    wr_assert(wr_attempt_is_under_way(attempt));
+    if (attempt->cause < 0) {
+        return;
+    }
+    attempt->cause = cause;
+    wr_op_cancel(&loop->uring, &attempt->op);
+    if (!attempt->op.in_flight) { /* it rests, and no completion follows */
+        wr_timer_arm(&loop->wheel, &attempt->retry, loop->now_ns);
+    }
+}
+
+static void attempt_timer_expired(struct wr_timer *timer)
+{
+    wr_attempt_give_up(wr_container_of(timer, struct wr_attempt, timer),
+                       -ETIMEDOUT);
+}
+
+void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
+                     void (*ended)(struct wr_attempt *attempt, int err))
+{
+    wr_assert(ended != NULL);
+    attempt->loop = loop;
+    attempt->ended = ended;
+    attempt->fd = -1;
+    attempt->cause = 0;
+    wr_op_init(&attempt->op, attempt_completed);
+    wr_timer_init(&attempt->timer, attempt_timer_expired);
+    wr_timer_init(&attempt->retry, attempt_retry_expired);
+}
+
+int wr_attempt_start(struct wr_attempt *attempt,
+                     const struct weir_address *address,
+                     const struct wr_attempt_options *options)
+{
+    weir_loop *loop = attempt->loop;
+
+    wr_attempt_check_invariants(attempt);
+    wr_assert(address->len > 0);
+    wr_assert(!wr_attempt_is_under_way(attempt));
+    int fd = wr_connect_socket_open(loop, address->storage.any.sa_family,
+                                    options->proto, options->local,
+                                    options->local_port, options->connection);
+    if (fd < 0) {
+        return fd;
+    }
+    attempt->fd = fd;
+    attempt->cause = 0;
+    attempt->retry_ns = RETRY_FIRST_NS;
+    memcpy(&attempt->address.storage, &address->storage, address->len);
+    attempt->address.len = address->len;
+    if (options->timeout_ns > 0) {
+        wr_timer_arm(&loop->wheel, &attempt->timer,
+                     wr_add_sat(loop->now_ns, options->timeout_ns));
+    }
+    attempt_submit(attempt);
+    return 0;
+}
+
+void wr_attempt_abandon(struct wr_attempt *attempt)
+{
+    wr_assert(attempt->cause < 0); /* the loop has shut its owner down */
+    if (attempt->op.in_flight) {
+        wr_op_abandon(&attempt->loop->uring, &attempt->op);
+    } else {
+        attempt_end(attempt, attempt->cause);
+    }
+}

@@ -1,0 +1,59 @@
+/*
+ * One attempt to connect to one address.
+ *
+ * An attempt makes a socket, connects it by the ring, and has a time limit of
+ * its own. It ends once, by a call of its owner: with a connected socket, which
+ * is the owner's then, or with an error and nothing left.
+ */
+#ifndef WEIR_LIB_NET_CONNECT_ATTEMPT_H
+#define WEIR_LIB_NET_CONNECT_ATTEMPT_H
+
+#include "lib/loop/loop.h"
+#include "weir/server.h"
+
+struct wr_attempt {
+    weir_loop *loop;
+    /* The attempt has ended, 0 or a negative error; it may be freed. With 0 the
+     * owner takes ->fd. Never called from inside wr_attempt_start(). */
+    void (*ended)(struct wr_attempt *attempt, int err);
+    struct wr_op op;
+    struct wr_timer timer;
+    struct wr_timer retry; /* after -EAGAIN of a Unix server */
+    uint64_t retry_ns;     /* how long it rests the next time */
+    int fd;
+    int cause; /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
+    struct weir_address address; /* of the peer */
+};
+
+struct wr_attempt_options {
+    const struct weir_address *local; /* len 0: any */
+    uint16_t local_port;              /* where local is any; 0: any */
+    int proto;                        /* IPPROTO_...; 0: that of the family */
+    uint64_t timeout_ns;              /* 0: none */
+    const struct weir_connection_options *connection;
+};
+
+void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
+                     void (*ended)(struct wr_attempt *attempt, int err));
+
+void wr_attempt_check_invariants(const struct wr_attempt *attempt);
+
+/* Begins; after an error the attempt is as it was. Everything in the options is
+ * borrowed. */
+WEIR_MUST_USE int wr_attempt_start(struct wr_attempt *attempt,
+                                   const struct weir_address *address,
+                                   const struct wr_attempt_options *options);
+
+/* Gives up: the end follows with @cause, or with that of an earlier call, even
+ * if the connection was made. */
+void wr_attempt_give_up(struct wr_attempt *attempt, int cause);
+
+/* Ends an attempt that was given up, after the ring broke. */
+void wr_attempt_abandon(struct wr_attempt *attempt);
+
+static inline bool wr_attempt_is_under_way(const struct wr_attempt *attempt)
+{
+    return attempt->fd >= 0;
+}
+
+#endif

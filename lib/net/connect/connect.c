@@ -1,0 +1,551 @@
+/*
+ * Connections that are asked for, and descriptors that are handed in: connected
+ * sockets and pipes.
+ *
+ *     WAITING --ready item--> TRYING --race is over--> ENDING --> freed
+ *        |                       \__ SHAKING ____________/^
+ *        +---------- adopted, or given up -----^---------+
+ *
+ * SHAKING waits for the handshake of TLS, where it is asked for.
+ *
+ * The way to a connected socket is race.c's: names, attempts one beside the
+ * other, and which of them wins. This file makes a transport of its result and
+ * calls done; attempts that lost may keep the memory for some time after that.
+ *
+ * A connection can be given up by the program, the time-out and the end of the
+ * loop. Each leaves its cause, and the race ends like any other. The first
+ * cause is the error that done gets, and a connection that was made in spite of
+ * it is closed.
+ */
+#include "connect.h"
+
+#include "connect_plan.h"
+#include "lib/base/address.h"
+#include "lib/base/options.h"
+#include "lib/tls/filter.h"
+#include "lib/transport/pipe/pipe.h"
+#include "lib/transport/sock/sock.h"
+#include "lib/transport/socket.h"
+#include "race.h"
+
+#include <string.h>
+#include <weir/error.h>
+
+#define LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
+
+enum connect_state {
+    CONNECT_WAITING,
+    CONNECT_TRYING,
+    CONNECT_SHAKING,
+    CONNECT_ENDING, /* done is called, or was */
+};
+
+static const char *const connect_state_names[] = {
+    [CONNECT_WAITING] = "waiting",
+    [CONNECT_TRYING] = "trying",
+    [CONNECT_SHAKING] = "shaking",
+    [CONNECT_ENDING] = "ending",
+};
+
+struct weir_connect {
+    weir_loop *loop;
+    struct wr_member member;
+    enum connect_state state;
+    int cause;  /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
+    int fd;     /* that the program brought; -1: none, or taken */
+    int family; /* of the socket, once it is there */
+    bool is_adopted;                  /* the program brought the descriptor */
+    bool is_pipe;                     /* which is one; adopted */
+    bool was_told;                    /* done was called */
+    enum wr_pipe_direction direction; /* of a pipe */
+    struct wr_ready ready;
+    struct wr_timer timer;
+    struct weir_factory factory;
+    weir_connect_done_fn *done;
+    void *done_arg;
+    uint64_t timeout_ns;
+    char *error_text; /* the program's memory; NULL: it wants none */
+    size_t error_text_size;
+    struct weir_address local; /* len 0: any */
+    struct weir_connection_options connection;
+    struct wr_tls_settings tls;
+    weir_transport *shaking; /* in state SHAKING: to be given up with it */
+    struct wr_race race;     /* idle for ever, of an adopted descriptor */
+    size_t candidate_count;
+    struct wr_candidate candidates[]; /* those that are known at the call */
+};
+
+static void connect_set_state(weir_connect *connect, enum connect_state state)
+{
+    static const bool allowed[][CONNECT_ENDING + 1] = {
+        [CONNECT_WAITING] = {[CONNECT_TRYING] = true,
+                             [CONNECT_SHAKING] = true,
+                             [CONNECT_ENDING] = true},
+        [CONNECT_TRYING] = {[CONNECT_SHAKING] = true, [CONNECT_ENDING] = true},
+        [CONNECT_SHAKING] = {[CONNECT_ENDING] = true},
+        [CONNECT_ENDING] = {false},
+    };
+    wr_assert(allowed[connect->state][state]);
+    connect->state = state;
+}
+
+static void connect_check_invariants(const weir_connect *connect)
+{
+    const bool is_timed = wr_timer_is_armed(&connect->timer);
+
+    wr_race_check_invariants(&connect->race);
+    wr_assert(connect->cause == 0 || connect->cause == -ECANCELED ||
+              connect->cause == -ETIMEDOUT);
+    wr_debug_assert(wr_list_is_linked(&connect->member.link));
+    switch (connect->state) {
+    case CONNECT_WAITING:
+        wr_assert((connect->fd >= 0) == connect->is_adopted);
+        wr_assert(!is_timed);
+        wr_assert(connect->race.state == WR_RACE_IDLE);
+        break;
+    case CONNECT_TRYING:
+        wr_assert(!connect->is_adopted);
+        wr_assert(!is_timed || connect->timeout_ns > 0);
+        break;
+    case CONNECT_SHAKING:
+        wr_assert(connect->fd < 0 && connect->shaking);
+        wr_assert(connect->race.state != WR_RACE_RUNNING);
+        break;
+    case CONNECT_ENDING:
+        wr_assert(connect->fd < 0 && !connect->shaking);
+        wr_assert(!is_timed);
+        wr_assert(connect->race.state != WR_RACE_RUNNING);
+        break;
+    }
+}
+
+static size_t connect_get_size(size_t candidate_count)
+{
+    return sizeof(weir_connect) + candidate_count * sizeof(struct wr_candidate);
+}
+
+/* Frees a connection of which done was called, when the last attempt has ended.
+ */
+static void connect_release(weir_connect *connect)
+{
+    weir_loop *loop = connect->loop;
+
+    connect_check_invariants(connect);
+    wr_assert(connect->state == CONNECT_ENDING);
+    if (!connect->was_told || !wr_race_is_quiet(&connect->race)) {
+        return;
+    }
+    wr_loop_remove_member(loop, &connect->member);
+    wr_race_fini(&connect->race);
+    wr_tls_settings_drop(&connect->tls);
+    wr_guard_free(&loop->counting, connect,
+                  connect_get_size(connect->candidate_count));
+    wr_loop_unpin(loop);
+}
+
+/* Calls done, and frees the connection as soon as that can be. With an error @t
+ * is the transport that broke, or NULL. */
+static void connect_finish(weir_connect *connect, int err, weir_transport *t)
+{
+    wr_assert(connect->state == CONNECT_ENDING);
+    wr_assert(err < 0 || t);
+    wr_assert(!connect->was_told);
+    if (connect->error_text) {
+        wr_race_write_errors(&connect->race, err < 0 ? t : NULL, err,
+                             connect->error_text, connect->error_text_size);
+    }
+    if (connect->done) {
+        connect->done(connect->done_arg, err, err < 0 ? NULL : t);
+        wr_loop_leave_if_forked(connect->loop);
+    }
+    connect->was_told = true;
+    connect_release(connect);
+}
+
+static void connect_end(weir_connect *connect)
+{
+    connect_set_state(connect, CONNECT_ENDING);
+    wr_timer_cancel(&connect->loop->wheel, &connect->timer);
+}
+
+static void connect_fail(weir_connect *connect, int err)
+{
+    wr_assert(err < 0 && (connect->cause == 0 || err == connect->cause));
+    connect_end(connect);
+    wr_socket_refuse(connect->fd >= 0, connect->fd);
+    connect->fd = -1;
+    connect_finish(connect, err, NULL);
+}
+
+/* Makes the transport; takes @fd. */
+static int connect_open(weir_connect *connect, int fd, weir_transport **ret)
+{
+    const struct wr_sock_options options = {
+        .family = connect->family,
+        .connection = &connect->connection,
+    };
+
+    if (connect->is_pipe) {
+        return wr_pipe_open(connect->loop, fd, connect->direction,
+                            &connect->factory, &connect->connection, ret);
+    }
+    return wr_sock_open(connect->loop, fd, &connect->factory, &options, ret);
+}
+
+/* The connection is made or not; one that was given up meanwhile, by its own
+ * callbacks perhaps, is aborted. */
+static void connect_settle(weir_connect *connect, int err, weir_transport *t)
+{
+    wr_assert(err < 0 || t);
+    if (connect->cause < 0) {
+        if (err >= 0) {
+            t->ops->abort(t); /* one that stands on it ends too */
+        }
+        err = connect->cause;
+    }
+    connect_finish(connect, err, t);
+}
+
+static void connect_shaken(void *arg, int err, weir_transport *t)
+{
+    weir_connect *connect = arg;
+
+    wr_assert(connect->state == CONNECT_SHAKING);
+    connect->shaking = NULL;
+    connect_end(connect);
+    connect_settle(connect, err, t);
+}
+
+/* Begins the handshake; takes @fd. */
+static void connect_shake(weir_connect *connect, int fd)
+{
+    const struct wr_sock_options options = {
+        .family = connect->family,
+        .connection = &connect->connection,
+    };
+    const struct wr_tls_opener opener = {
+        .factory = connect->factory, .opened = connect_shaken, .arg = connect};
+
+    const int err = wr_tls_open(connect->loop, fd, &options, &connect->tls,
+                                &opener, &connect->shaking);
+    wr_assert(connect->cause == 0);
+    if (err < 0) {
+        connect_end(connect);
+        connect_settle(connect, err, NULL);
+    } else {
+        connect_set_state(connect, CONNECT_SHAKING);
+    }
+}
+
+/* @fd is connected, or is a pipe, which has always been; takes it. */
+static void connect_establish(weir_connect *connect, int fd)
+{
+    weir_transport *t = NULL;
+
+    wr_assert(fd >= 0);
+    wr_assert(connect->cause == 0);
+    if (wr_tls_settings_are_set(&connect->tls)) {
+        connect_shake(connect, fd);
+        return;
+    }
+    connect_end(connect);
+    const int err = connect_open(connect, fd, &t);
+    connect_settle(connect, err, t);
+}
+
+static void connect_race_ended(struct wr_race *race, int err, int fd)
+{
+    weir_connect *connect = wr_container_of(race, weir_connect, race);
+
+    connect_check_invariants(connect);
+    wr_assert(connect->state == CONNECT_TRYING);
+    if (err < 0) {
+        connect_fail(connect, err);
+    } else if (connect->cause < 0) { /* its resolver has given it up */
+        wr_socket_close(connect->loop, fd, race->winner_family);
+        connect_fail(connect, connect->cause);
+    } else {
+        connect->family = race->winner_family;
+        connect_establish(connect, fd);
+    }
+}
+
+static void connect_race_quiet(struct wr_race *race)
+{
+    connect_release(wr_container_of(race, weir_connect, race));
+}
+
+static const struct wr_race_ops connect_race_ops = {
+    .ended = connect_race_ended, .quiet = connect_race_quiet};
+
+static void connect_give_up(weir_connect *connect, int cause)
+{
+    connect_check_invariants(connect);
+    if (connect->cause == 0) {
+        connect->cause = cause;
+        if (connect->state == CONNECT_TRYING) {
+            wr_race_give_up(&connect->race, cause);
+        } else if (connect->state == CONNECT_SHAKING) {
+            weir_transport_abort(connect->shaking);
+        }
+    }
+}
+
+static void connect_timer_expired(struct wr_timer *timer)
+{
+    weir_connect *connect = wr_container_of(timer, weir_connect, timer);
+
+    wr_assert(connect->state == CONNECT_TRYING ||
+              connect->state == CONNECT_SHAKING);
+    connect_give_up(connect, -ETIMEDOUT);
+}
+
+/* Opens the descriptor that the program brought. */
+static void connect_adopt(weir_connect *connect)
+{
+    const int fd = connect->fd;
+    const int family = connect->is_pipe ? AF_UNSPEC : connect->family;
+    const int err =
+        wr_sock_configure(connect->loop, fd, family, &connect->connection);
+
+    wr_assert(fd >= 0);
+    if (err < 0) {
+        connect_fail(connect, err);
+        return;
+    }
+    connect->fd = -1;
+    connect_establish(connect, fd);
+}
+
+static void connect_ready(struct wr_ready *ready)
+{
+    weir_connect *connect = wr_container_of(ready, weir_connect, ready);
+    weir_loop *loop = connect->loop;
+
+    connect_check_invariants(connect);
+    wr_assert(connect->state == CONNECT_WAITING);
+    if (connect->cause < 0) {
+        connect_fail(connect, connect->cause);
+        return;
+    }
+    if (connect->is_adopted) {
+        connect_adopt(connect);
+        return;
+    }
+    connect_set_state(connect, CONNECT_TRYING);
+    if (connect->timeout_ns > 0) {
+        wr_timer_arm(&loop->wheel, &connect->timer,
+                     wr_add_sat(loop->now_ns, connect->timeout_ns));
+    }
+    wr_race_start(&connect->race);
+}
+
+static void connect_shutdown_alive(struct wr_member *member)
+{
+    weir_connect *connect = wr_container_of(member, weir_connect, member);
+
+    wr_assert(wr_loop_is_closing(connect->loop));
+    connect_give_up(connect, -ECANCELED);
+}
+
+static void connect_dump_alive(const struct wr_member *member, FILE *out)
+{
+    const weir_connect *connect = wr_container_of(member, weir_connect, member);
+
+    fprintf(out, "connect %s", connect_state_names[connect->state]);
+    wr_race_dump(&connect->race, out);
+    fprintf(out, " given-up=%s\n",
+            connect->cause < 0 ? weir_err_name(connect->cause) : "no");
+}
+
+static void connect_abandon_alive(struct wr_member *member)
+{
+    weir_connect *connect = wr_container_of(member, weir_connect, member);
+
+    /* The loop has shut it down, or it has ended before. */
+    wr_assert(connect->cause < 0 || connect->state == CONNECT_ENDING);
+    wr_race_abandon(&connect->race);
+}
+
+static void connect_check_alive(const struct wr_member *member)
+{
+    const weir_connect *connect = wr_container_of(member, weir_connect, member);
+
+    connect_check_invariants(connect);
+    wr_assert(connect->state != CONNECT_WAITING ||
+              wr_ready_is_pending(&connect->ready));
+}
+
+static const struct wr_member_ops connect_member_ops = {
+    .stage = WR_STAGE_MAKERS,
+    .shutdown = connect_shutdown_alive,
+    .abandon = connect_abandon_alive,
+    .dump = connect_dump_alive,
+    .check = connect_check_alive};
+
+/* ---- the public functions ---- */
+
+static void connect_init(weir_connect *connect, weir_loop *loop,
+                         const struct weir_factory *factory,
+                         const struct weir_connect_options *options)
+{
+    const uint64_t timeout_ns = options->timeout_ns;
+    const struct wr_race_options race = {
+        /* A time limit for all is one for the lookup too. */
+        .lookup_timeout_ns = timeout_ns > 0 ? UINT64_MAX : LOOKUP_TIMEOUT_NS,
+        .eyeballs = {.delay_ns = options->happy_eyeballs_delay_ns,
+                     .interleave = options->interleave,
+                     .keeps_order = options->no_interleave},
+        .attempt = {.local = &connect->local,
+                    .local_port = options->local_port,
+                    .proto = options->proto,
+                    .timeout_ns = options->attempt_timeout_ns,
+                    .connection = &connect->connection},
+    };
+    connect->loop = loop;
+    connect->state = CONNECT_WAITING;
+    connect->factory = *factory;
+    connect->done = options->done;
+    connect->done_arg = options->done_arg;
+    connect->timeout_ns = timeout_ns;
+    connect->error_text = options->error_text;
+    connect->error_text_size = options->error_text_size;
+    connect->is_adopted = options->use_sock;
+    connect->fd = options->use_sock ? options->sock : -1;
+    connect->connection = options->connection;
+    wr_race_init(&connect->race, loop, &connect_race_ops, &race,
+                 connect->candidates, connect->candidate_count);
+    wr_member_init(&connect->member, &connect_member_ops);
+    wr_ready_init(&connect->ready, connect_ready);
+    wr_timer_init(&connect->timer, connect_timer_expired);
+}
+
+/* Makes a connection that begins with the loop's next turn, after
+ * connect_begin(). */
+static int connect_make(weir_loop *loop, const struct weir_factory *factory,
+                        const struct weir_connect_options *options,
+                        size_t candidate_count, weir_connect **ret)
+{
+    const size_t size = connect_get_size(candidate_count);
+
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    weir_connect *connect = wr_guard_alloc(&loop->counting, size);
+    wr_require(connect, -ENOMEM);
+    memset(connect, 0, sizeof(*connect));
+    connect->candidate_count = candidate_count;
+    connect_init(connect, loop, factory, options);
+    *ret = connect;
+    return 0;
+}
+
+static void connect_begin(weir_connect *connect, weir_connect **ret)
+{
+    weir_loop *loop = connect->loop;
+
+    wr_loop_add_member(loop, &connect->member);
+    wr_loop_pin(loop);
+    wr_ready_push(&loop->ready, &connect->ready);
+    connect_check_invariants(connect);
+    if (ret) {
+        *ret = connect;
+    }
+}
+
+/* Gives the race what the plan has for it. */
+static int connect_follow_plan(weir_connect *connect,
+                               const struct wr_connect_plan *plan)
+{
+    connect->local = plan->local;
+    connect->family = plan->family;
+    if (plan->name) {
+        return wr_race_add_name(&connect->race, plan->name, plan->port,
+                                plan->family);
+    }
+    if (!connect->is_adopted) {
+        wr_connect_plan_add(plan, &connect->race.eyeballs);
+    }
+    return 0;
+}
+
+int wr_connect_begin(weir_loop *loop, const struct weir_factory *factory,
+                     const char *host, uint16_t port,
+                     const struct weir_connect_options *options,
+                     weir_connect **ret)
+{
+    struct wr_connect_plan plan;
+    weir_connect *connect;
+
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    err = wr_connect_plan_check(options, factory);
+    wr_require(err >= 0, err);
+    err = wr_connect_plan_read(&plan, host, port, options);
+    wr_require(err >= 0, err);
+    wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
+    err = connect_make(loop, factory, options, plan.candidate_count, &connect);
+    wr_require(err >= 0, err);
+    err = wr_tls_settings_read(
+        &connect->tls, options->tls,
+        options->use_sock ? WR_TLS_EITHER : WR_TLS_CLIENT, host);
+    if (err == 0) {
+        err = connect_follow_plan(connect, &plan);
+    }
+    if (err < 0) {
+        wr_tls_settings_drop(&connect->tls);
+        wr_race_fini(&connect->race);
+        wr_guard_free(&loop->counting, connect,
+                      connect_get_size(connect->candidate_count));
+        return err;
+    }
+    connect_begin(connect, ret);
+    return 0;
+}
+
+int wr_connect_pipe(weir_loop *loop, const struct weir_factory *factory,
+                    enum wr_pipe_direction direction,
+                    const struct weir_connect_options *options,
+                    weir_connect **ret)
+{
+    weir_connect *connect;
+
+    wr_assert(options->use_sock);
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    err = wr_connect_plan_check(options, factory);
+    wr_require(err >= 0, err);
+    wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
+    err = wr_pipe_check(options->sock, direction);
+    wr_require(err >= 0, err);
+    err = connect_make(loop, factory, options, 0, &connect);
+    wr_require(err >= 0, err);
+    connect->is_pipe = true;
+    connect->direction = direction;
+    connect_begin(connect, ret);
+    return 0;
+}
+
+void weir_connect_cancel(weir_connect *connect)
+{
+    if (wr_loop_check(connect->loop) < 0) {
+        return;
+    }
+    connect_give_up(connect, -ECANCELED);
+}
+
+size_t weir_connect_get_error_count(const weir_connect *connect)
+{
+    return wr_eyeballs_count_errors(&connect->race.eyeballs);
+}
+
+int weir_connect_get_error(const weir_connect *connect, size_t index,
+                           struct weir_address *ret)
+{
+    const struct wr_candidate *candidate =
+        wr_eyeballs_find_error(&connect->race.eyeballs, index);
+
+    wr_require(candidate, -EINVAL);
+    if (ret) {
+        *ret = candidate->address;
+    }
+    return candidate->err;
+}

@@ -1,0 +1,41 @@
+/*
+ * Which addresses a connection attempt is to try, and from which one.
+ *
+ * A plan is made of the caller's arguments before there is an attempt, so that
+ * a call with bad ones leaves nothing. It lives during the call.
+ */
+#ifndef WEIR_LIB_NET_CONNECT_CONNECT_PLAN_H
+#define WEIR_LIB_NET_CONNECT_CONNECT_PLAN_H
+
+#include "eyeballs.h"
+#include "weir/server.h"
+
+struct wr_connect_plan {
+    const struct weir_address *addresses; /* the caller's, or single */
+    size_t address_count;
+    struct weir_address single;
+    struct weir_address local; /* len 0: any */
+    uint16_t local_port;       /* where local is any; 0: any */
+    int family;                /* of all candidates; AF_UNSPEC: any */
+    int proto;                 /* IPPROTO_...; 0: that of the family */
+    const char *name;          /* the caller's, to be looked up; NULL: none */
+    uint16_t port;             /* of the addresses that it has */
+    size_t candidate_count;    /* addresses that fit; 0 with a name alone */
+};
+
+/* Checks the options that say nothing of addresses: 0, or -EINVAL. */
+WEIR_MUST_USE int
+wr_connect_plan_check(const struct weir_connect_options *options,
+                      const struct weir_factory *factory);
+
+/* Reads the peers' addresses, or that of an adopted socket's peer, and the own
+ * one: 0, or the error of the call. */
+WEIR_MUST_USE int
+wr_connect_plan_read(struct wr_connect_plan *plan, const char *host,
+                     uint16_t port, const struct weir_connect_options *options);
+
+/* Adds plan->candidate_count addresses, for which there is room. */
+void wr_connect_plan_add(const struct wr_connect_plan *plan,
+                         struct wr_eyeballs *eyeballs);
+
+#endif

@@ -1,0 +1,476 @@
+/*
+ * A race to a connected socket.
+ *
+ *     IDLE --start--> RUNNING --won, lost or given up--> OVER
+ *
+ * eyeballs.c says what is to be done next; this file does it, after each event:
+ * an answer of the lookup, the end of an attempt, and the timer. The first
+ * attempt that succeeds ends the race and gives up the others. One of those may
+ * have been made too, at the same moment: its socket is closed when it arrives.
+ */
+#include "race.h"
+
+#include "lib/base/address.h"
+
+#include <string.h>
+#include <weir/error.h>
+
+#define CAPACITY_MIN 4u
+
+/* The lookup of a race. */
+struct race_name {
+    weir_lookup lookup;
+    struct wr_race *race;
+    struct wr_lookup_question question;
+    unsigned taken; /* parts whose addresses are candidates, as bits */
+    char host[WR_NAME_SIZE];
+};
+
+static void race_set_state(struct wr_race *race, enum wr_race_state state)
+{
+    static const bool allowed[][WR_RACE_OVER + 1] = {
+        [WR_RACE_IDLE] = {[WR_RACE_RUNNING] = true},
+        [WR_RACE_RUNNING] = {[WR_RACE_OVER] = true},
+        [WR_RACE_OVER] = {false},
+    };
+    wr_assert(allowed[race->state][state]);
+    race->state = state;
+}
+
+void wr_race_check_invariants(const struct wr_race *race)
+{
+    wr_eyeballs_check_invariants(&race->eyeballs);
+    wr_assert(race->eyeballs.count <= race->capacity);
+    wr_assert(race->cause <= 0);
+    wr_assert(race->state != WR_RACE_IDLE || wr_race_is_quiet(race));
+    if (race->state != WR_RACE_RUNNING) {
+        wr_assert(!wr_timer_is_armed(&race->timer));
+        wr_assert(!wr_ready_is_pending(&race->ready));
+    }
+}
+
+/* ---- attempts ---- */
+
+static struct wr_runner *race_add_runner(struct wr_race *race)
+{
+    struct wr_runner *runner =
+        wr_attempt_is_under_way(&race->first.attempt)
+            ? wr_guard_alloc(&race->loop->counting, sizeof(*runner))
+            : &race->first;
+    return runner;
+}
+
+static void race_free_runner(struct wr_race *race, struct wr_runner *runner)
+{
+    wr_assert(!wr_attempt_is_under_way(&runner->attempt));
+    if (runner != &race->first) {
+        wr_guard_free(&race->loop->counting, runner, sizeof(*runner));
+    }
+}
+
+/* Asks all attempts to end. */
+static void race_give_up_runners(struct wr_race *race, int cause)
+{
+    for (struct wr_list *link = race->runners.next; link != &race->runners;
+         link = link->next) {
+        struct wr_runner *runner =
+            wr_container_of(link, struct wr_runner, link);
+        wr_attempt_give_up(&runner->attempt, cause);
+    }
+}
+
+/* ---- the end ---- */
+
+/* Ends the race; attempts that are under way end later. */
+static void race_end(struct wr_race *race, int err, int fd)
+{
+    wr_assert((err < 0) == (fd < 0));
+    race_set_state(race, WR_RACE_OVER);
+    wr_timer_cancel(&race->loop->wheel, &race->timer);
+    wr_ready_cancel(&race->ready);
+    if (race->name) {
+        wr_lookup_cancel(&race->name->lookup);
+    }
+    race_give_up_runners(race, -ECANCELED);
+    wr_race_check_invariants(race);
+    race->ops->ended(race, err, fd);
+}
+
+static int race_get_error(const struct wr_race *race)
+{
+    const int err = wr_eyeballs_get_error(&race->eyeballs);
+
+    wr_assert(err < 0 || race->lookup_err < 0);
+    return err < 0 ? err : race->lookup_err;
+}
+
+/* ---- steps ---- */
+
+static void race_runner_ended(struct wr_attempt *attempt, int err);
+
+/* Begins an attempt; an error is the candidate's. */
+static void race_try(struct wr_race *race, size_t index)
+{
+    const uint64_t now_ns = race->loop->now_ns;
+    struct wr_runner *runner = race_add_runner(race);
+    int err = -ENOMEM;
+
+    wr_eyeballs_try(&race->eyeballs, index, now_ns);
+    if (runner) {
+        wr_attempt_init(&runner->attempt, race->loop, race_runner_ended);
+        err = wr_attempt_start(&runner->attempt,
+                               &race->eyeballs.candidates[index].address,
+                               &race->options.attempt);
+        if (err >= 0) {
+            runner->race = race;
+            runner->index = index;
+            wr_list_init(&runner->link);
+            wr_list_push_back(&race->runners, &runner->link);
+            return;
+        }
+        race_free_runner(race, runner);
+    }
+    wr_eyeballs_fail(&race->eyeballs, index, err, now_ns);
+}
+
+/* Tries the candidates that are due, and waits for the others. */
+static void race_go_on(struct wr_race *race)
+{
+    weir_loop *loop = race->loop;
+    uint64_t when_ns = UINT64_MAX;
+    size_t index = 0;
+    enum wr_eyeballs_step step;
+
+    wr_assert(race->state == WR_RACE_RUNNING);
+    wr_assert(race->cause == 0);
+    while ((step = wr_eyeballs_next(&race->eyeballs, loop->now_ns, &index,
+                                    &when_ns)) == WR_EYEBALLS_TRY) {
+        race_try(race, index);
+    }
+    if (step == WR_EYEBALLS_FAILED) {
+        race_end(race, race_get_error(race), -1);
+    } else if (when_ns == UINT64_MAX) {
+        wr_timer_cancel(&loop->wheel, &race->timer);
+    } else {
+        wr_timer_arm(&loop->wheel, &race->timer, when_ns);
+    }
+}
+
+static void race_timer_expired(struct wr_timer *timer)
+{
+    struct wr_race *race = wr_container_of(timer, struct wr_race, timer);
+
+    wr_race_check_invariants(race);
+    race_go_on(race);
+}
+
+static void race_runner_ended(struct wr_attempt *attempt, int err)
+{
+    struct wr_runner *runner =
+        wr_container_of(attempt, struct wr_runner, attempt);
+    struct wr_race *race = runner->race;
+    const size_t index = runner->index;
+    const int fd = attempt->fd;
+    const int family = attempt->address.storage.any.sa_family;
+
+    wr_race_check_invariants(race);
+    wr_assert(race->state != WR_RACE_IDLE);
+    wr_assert((err < 0) == (fd < 0));
+    attempt->fd = -1;
+    wr_list_remove(&runner->link);
+    race_free_runner(race, runner);
+    if (race->state == WR_RACE_OVER) {
+        wr_assert(err < 0); /* it was given up */
+        if (wr_race_is_quiet(race)) {
+            race->ops->quiet(race);
+        }
+    } else if (race->cause < 0) {
+        wr_assert(err < 0);
+        if (wr_race_is_quiet(race)) {
+            race_end(race, race->cause, -1);
+        }
+    } else if (err < 0) {
+        wr_eyeballs_fail(&race->eyeballs, index, err, race->loop->now_ns);
+        race_go_on(race);
+    } else {
+        race->winner_family = family;
+        race_end(race, 0, fd);
+    }
+}
+
+/* ---- names ---- */
+
+WEIR_MUST_USE static int race_make_room(struct wr_race *race)
+{
+    const struct weir_allocator *allocator = &race->loop->counting;
+    const size_t capacity =
+        race->capacity > 0 ? race->capacity * 2 : CAPACITY_MIN;
+
+    if (race->eyeballs.count < race->capacity) {
+        return 0;
+    }
+    struct wr_candidate *candidates =
+        wr_alloc(allocator, capacity * sizeof(*candidates));
+    wr_require(candidates, -ENOMEM);
+    if (race->eyeballs.count > 0) {
+        memcpy(candidates, race->eyeballs.candidates,
+               race->eyeballs.count * sizeof(*candidates));
+    }
+    if (race->has_own_memory) {
+        wr_free(allocator, race->eyeballs.candidates,
+                race->capacity * sizeof(*candidates));
+    }
+    race->has_own_memory = true;
+    race->eyeballs.candidates = candidates;
+    race->capacity = capacity;
+    return 0;
+}
+
+/* Makes candidates of the addresses of one family, which was answered. */
+static void race_take_part(struct wr_race *race, enum wr_lookup_part part)
+{
+    const weir_lookup *lookup = &race->name->lookup;
+    const bool is_inet6 = part == WR_LOOKUP_INET6;
+    const size_t start = is_inet6 ? 0 : lookup->inet6_count;
+    const size_t end = is_inet6 ? lookup->inet6_count : lookup->count;
+
+    wr_assert(!(race->name->taken & (1u << part)));
+    race->name->taken |= 1u << part;
+    for (size_t i = start; i < end; i++) {
+        const int err = race_make_room(race);
+        if (err < 0) {
+            race->lookup_err = err;
+            break;
+        }
+        wr_eyeballs_add(&race->eyeballs, &lookup->addresses[i]);
+    }
+    wr_eyeballs_close(&race->eyeballs, is_inet6 ? AF_INET6 : AF_INET);
+}
+
+/* The lookup has news, from the ready queue. */
+static void race_name_changed(weir_lookup *lookup)
+{
+    struct race_name *name = wr_container_of(lookup, struct race_name, lookup);
+    struct wr_race *race = name->race;
+
+    wr_race_check_invariants(race);
+    wr_assert(race->state == WR_RACE_RUNNING);
+    wr_assert(race->cause == 0); /* else the lookup was cancelled */
+    for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
+         part++) {
+        const unsigned bit = 1u << part;
+        if ((lookup->asked & bit) && !(lookup->open & bit) &&
+            !(name->taken & bit)) {
+            race_take_part(race, part);
+        }
+    }
+    if (wr_lookup_has_ended(lookup) && race->lookup_err == 0) {
+        race->lookup_err = wr_lookup_get_result(lookup);
+    }
+    race_go_on(race);
+}
+
+int wr_race_add_name(struct wr_race *race, const char *host, uint16_t port,
+                     int family)
+{
+    wr_assert(race->state == WR_RACE_IDLE);
+    wr_assert(!race->name);
+    wr_assert(strlen(host) < WR_NAME_SIZE);
+    struct race_name *name = wr_alloc(&race->loop->counting, sizeof(*name));
+    wr_require(name, -ENOMEM);
+    wr_lookup_init(&name->lookup, race->loop, race_name_changed);
+    name->race = race;
+    name->taken = 0;
+    memcpy(name->host, host, strlen(host) + 1);
+    name->question = (struct wr_lookup_question){
+        .host = name->host,
+        .port = port,
+        .family = family,
+        .timeout_ns = race->options.lookup_timeout_ns,
+    };
+    race->name = name;
+    if (family != AF_INET) {
+        wr_eyeballs_await(&race->eyeballs, AF_INET6);
+    }
+    if (family != AF_INET6) {
+        wr_eyeballs_await(&race->eyeballs, AF_INET);
+    }
+    return 0;
+}
+
+/* ---- life ---- */
+
+static void race_tell_given_up(struct wr_ready *ready)
+{
+    struct wr_race *race = wr_container_of(ready, struct wr_race, ready);
+
+    wr_race_check_invariants(race);
+    wr_assert(race->cause < 0);
+    wr_assert(wr_race_is_quiet(race));
+    race_end(race, race->cause, -1);
+}
+
+void wr_race_init(struct wr_race *race, weir_loop *loop,
+                  const struct wr_race_ops *ops,
+                  const struct wr_race_options *options,
+                  struct wr_candidate *candidates, size_t capacity)
+{
+    race->loop = loop;
+    race->ops = ops;
+    race->state = WR_RACE_IDLE;
+    race->cause = 0;
+    race->winner_family = AF_UNSPEC;
+    race->lookup_err = 0;
+    race->options = *options;
+    race->capacity = capacity;
+    race->has_own_memory = false;
+    race->name = NULL;
+    wr_eyeballs_init(&race->eyeballs, &options->eyeballs, candidates);
+    wr_timer_init(&race->timer, race_timer_expired);
+    wr_ready_init(&race->ready, race_tell_given_up);
+    wr_list_init(&race->runners);
+    wr_attempt_init(&race->first.attempt, loop, race_runner_ended);
+    wr_race_check_invariants(race);
+}
+
+void wr_race_fini(struct wr_race *race)
+{
+    const struct weir_allocator *allocator = &race->loop->counting;
+
+    wr_race_check_invariants(race);
+    wr_assert(race->state != WR_RACE_RUNNING);
+    wr_assert(wr_race_is_quiet(race));
+    if (race->name) {
+        wr_lookup_fini(&race->name->lookup);
+        wr_free(allocator, race->name, sizeof(*race->name));
+        race->name = NULL;
+    }
+    if (race->has_own_memory) {
+        wr_free(allocator, race->eyeballs.candidates,
+                race->capacity * sizeof(*race->eyeballs.candidates));
+    }
+}
+
+void wr_race_start(struct wr_race *race)
+{
+    wr_race_check_invariants(race);
+    wr_assert(race->name || race->eyeballs.count > 0);
+    race_set_state(race, WR_RACE_RUNNING);
+    if (race->name) {
+        int err = wr_lookup_start(&race->name->lookup, &race->name->question);
+        if (err < 0) {
+            race->lookup_err = err;
+            race_end(race, err, -1);
+            return;
+        }
+    }
+    race_go_on(race);
+}
+
+void wr_race_give_up(struct wr_race *race, int cause)
+{
+    wr_race_check_invariants(race);
+    wr_assert(race->state != WR_RACE_IDLE);
+    wr_assert(cause < 0);
+    if (race->state == WR_RACE_OVER || race->cause < 0) {
+        return;
+    }
+    race->cause = cause;
+    wr_timer_cancel(&race->loop->wheel, &race->timer);
+    if (race->name) {
+        wr_lookup_cancel(&race->name->lookup);
+    }
+    race_give_up_runners(race, cause);
+    if (wr_race_is_quiet(race)) {
+        wr_ready_push(&race->loop->ready, &race->ready);
+    }
+}
+
+void wr_race_abandon(struct wr_race *race)
+{
+    struct wr_list *link = race->runners.next;
+
+    /* The owner frees the race with its last attempt. */
+    for (size_t left = wr_list_count(&race->runners); left > 0; left--) {
+        struct wr_runner *runner =
+            wr_container_of(link, struct wr_runner, link);
+        link = link->next;
+        wr_attempt_abandon(&runner->attempt);
+    }
+}
+
+/* A transport that was aborted has no error of its own: the attempt was given
+ * up with @err. */
+static void race_append_error(const weir_transport *broken, int err, char *buf,
+                              size_t size)
+{
+    const size_t len = strlen(buf);
+    const bool is_ours = weir_transport_get_error(broken) == 0;
+    char text[256];
+
+    wr_assert(len < size);
+    wr_assert(err < 0);
+    weir_transport_get_error_text(broken, text, sizeof(text));
+    wr_ignore(snprintf(buf + len, size - len, "%s%s%s%s", len > 0 ? "; " : "",
+                       text, is_ours ? ": " : "",
+                       is_ours ? weir_strerror(err) : "") < 0);
+}
+
+void wr_race_write_errors(const struct wr_race *race,
+                          const weir_transport *broken, int err, char *buf,
+                          size_t size)
+{
+    const struct wr_eyeballs *eyeballs = &race->eyeballs;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    size_t len = 0;
+
+    if (size == 0) {
+        return;
+    }
+    buf[0] = '\0';
+    for (size_t i = 0; i < eyeballs->count && len < size; i++) {
+        const struct wr_candidate *candidate = &eyeballs->candidates[i];
+        if (candidate->err < 0) {
+            weir_address_format(&candidate->address, text, sizeof(text));
+            len += (size_t)snprintf(buf + len, size - len, "%s%s: %s",
+                                    len > 0 ? "; " : "", text,
+                                    weir_strerror(candidate->err));
+        }
+    }
+    if (race->lookup_err < 0 && len < size) {
+        snprintf(buf + len, size - len, "%s%s: %s", len > 0 ? "; " : "",
+                 race->name->host, weir_strerror(race->lookup_err));
+    }
+    if (broken) {
+        race_append_error(broken, err, buf, size);
+    }
+}
+
+static void race_dump_peer(const struct weir_address *address, int fd,
+                           FILE *out)
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    fprintf(out, " peer=%s fd=%d",
+            weir_address_format(address, text, sizeof(text)), fd);
+}
+
+void wr_race_dump(const struct wr_race *race, FILE *out)
+{
+    const struct wr_eyeballs *eyeballs = &race->eyeballs;
+
+    if (race->name) {
+        fprintf(out, " host=%s", race->name->host);
+    }
+    if (wr_race_is_quiet(race) && eyeballs->count > 0) {
+        race_dump_peer(&eyeballs->candidates[0].address, -1, out);
+    }
+    for (struct wr_list *link = race->runners.next; link != &race->runners;
+         link = link->next) {
+        const struct wr_runner *runner =
+            wr_container_of(link, struct wr_runner, link);
+        race_dump_peer(&runner->attempt.address, runner->attempt.fd, out);
+    }
+    fprintf(out, " candidates=%zu untried=%zu", eyeballs->count,
+            eyeballs->untried_count);
+}

@@ -1,0 +1,264 @@
+/*
+ * Listening sockets: making one, keeping accepts armed, closing in order.
+ *
+ * The descriptor is closed when the last accept has ended and not before: its
+ * number could be another file's by the time the kernel looks it up. The file
+ * of a Unix socket is removed first, while the socket holds on to its inode. A
+ * connection that an accept still brings after the close is closed on the spot;
+ * its peer sees an end of stream, as if it had been a moment later.
+ */
+#include "listener.h"
+
+#include "lib/transport/sock/sock.h"
+#include "lib/transport/socket.h"
+#include "listener_file.h"
+
+#include <netinet/tcp.h>
+#include <string.h>
+
+static void listener_accept_completed(struct wr_op *op, int32_t res,
+                                      uint32_t flags);
+
+void wr_listener_check_invariants(const struct wr_listener *listener)
+{
+    wr_assert(listener->armed_count <= WR_ACCEPT_OPS);
+    if (listener->fd < 0) {
+        wr_assert(listener->armed_count == 0);
+        wr_assert(!listener->is_closing);
+        wr_assert(!listener->has_file);
+    }
+    if (listener->is_closing) {
+        wr_assert(listener->armed_count > 0);
+        wr_assert(!listener->has_file);
+    }
+    wr_debug_assert(wr_listener_count_accepts(listener) ==
+                    listener->armed_count);
+}
+
+void wr_listener_init(struct wr_listener *listener, weir_loop *loop,
+                      const struct wr_listener_ops *ops, void *owner)
+{
+    memset(listener, 0, sizeof(*listener));
+    listener->ops = ops;
+    listener->loop = loop;
+    listener->owner = owner;
+    listener->fd = -1;
+    for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
+        wr_op_init(&listener->accepts[i].op, listener_accept_completed);
+        listener->accepts[i].listener = listener;
+    }
+}
+
+static void listener_close_descriptor(struct wr_listener *listener)
+{
+    wr_assert(listener->is_closing);
+    wr_assert(listener->armed_count == 0);
+    /* Nothing was written to it: there is no error that would matter. */
+    wr_ignore(wr_sys_close(listener->fd));
+    listener->fd = -1;
+    listener->is_closing = false;
+}
+
+/* An accept of a listener that is closing ended with @res. */
+static void listener_drain(struct wr_listener *listener, int32_t res)
+{
+    if (res >= 0) {
+        wr_socket_close(listener->loop, res, listener->family);
+    }
+    if (listener->armed_count == 0) {
+        listener_close_descriptor(listener);
+        listener->ops->closed(listener);
+    }
+}
+
+static void listener_accept_completed(struct wr_op *op, int32_t res,
+                                      uint32_t flags)
+{
+    struct wr_accept *accept = wr_container_of(op, struct wr_accept, op);
+    struct wr_listener *listener = accept->listener;
+
+    wr_assert(listener->fd >= 0);
+    wr_assert(listener->armed_count > 0);
+    if (!(flags & WR_CQE_MORE)) {
+        wr_assert(!op->in_flight);
+        listener->armed_count--;
+    }
+    if (listener->is_closing) {
+        listener_drain(listener, res);
+        return;
+    }
+    wr_listener_check_invariants(listener);
+    if (res < 0) {
+        listener->ops->failed(listener, res);
+        return;
+    }
+    listener->ops->accepted(listener, res);
+}
+
+static int listener_set_flag(int fd, int level, int name)
+{
+    const int on = 1;
+    return wr_sys_setsockopt(fd, level, name, &on, sizeof(on));
+}
+
+/* Sets the options that must be set before the address is bound. */
+static int listener_set_bind_options(int fd, int family,
+                                     const struct wr_listen_options *options)
+{
+    int err = 0;
+    if (family == AF_UNIX) {
+        return 0; /* it has no ports to share */
+    }
+    if (options->reuse_address) {
+        err = listener_set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
+    }
+    if (err >= 0 && options->reuse_port) {
+        err = listener_set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+    }
+    if (err >= 0 && family == AF_INET6) {
+        err = listener_set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    }
+    return err;
+}
+
+/* Sets the options that accepted sockets inherit; asks for the own address. */
+static int listener_configure(struct wr_listener *listener, int fd,
+                              const struct wr_listen_options *options)
+{
+    int err = wr_sock_configure(listener->loop, fd, listener->family,
+                                options->connection);
+    if (err >= 0 && options->defer_accept_s > 0 &&
+        listener->family != AF_UNIX) {
+        const int seconds = options->defer_accept_s > INT32_MAX
+                                ? INT32_MAX
+                                : (int)options->defer_accept_s;
+        err = wr_sys_setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
+                                sizeof(seconds));
+    }
+    if (err < 0) {
+        return err;
+    }
+    return wr_socket_ask_sockname(fd, &listener->address);
+}
+
+/* Takes @fd, of which @err says whether it is good so far. A file that was made
+ * for it and cannot be used is removed. */
+static int listener_finish_open(struct wr_listener *listener, int fd, int err,
+                                const struct wr_listen_options *options)
+{
+    if (err >= 0) {
+        err = listener_configure(listener, fd, options);
+    }
+    if (err >= 0 && !options->keeps_file) {
+        wr_listener_file_know(listener);
+    }
+    if (err < 0) {
+        wr_ignore(wr_sys_close(fd)); /* the caller is told err */
+        return err;
+    }
+    listener->fd = fd;
+    wr_listener_check_invariants(listener);
+    return 0;
+}
+
+int wr_listener_open(struct wr_listener *listener,
+                     const struct weir_address *address,
+                     const struct wr_listen_options *options)
+{
+    wr_assert(listener->fd < 0);
+    listener->family = address->storage.any.sa_family;
+    wr_assert(options->proto == 0 || listener->family != AF_UNIX);
+    int fd = wr_sys_socket(listener->family, SOCK_STREAM, options->proto);
+    if (fd < 0) {
+        return fd;
+    }
+    int err = listener_set_bind_options(fd, listener->family, options);
+    if (err >= 0) {
+        err = listener->family == AF_UNIX
+                  ? wr_listener_file_bind(fd, address, options->socket_mode)
+                  : wr_sys_bind(fd, &address->storage.any, address->len);
+    }
+    return listener_finish_open(listener, fd, err, options);
+}
+
+int wr_listener_adopt(struct wr_listener *listener, int fd,
+                      const struct wr_listen_options *options)
+{
+    wr_assert(listener->fd < 0);
+    int family = wr_socket_get_option(fd, SO_DOMAIN);
+    int listening = wr_socket_get_option(fd, SO_ACCEPTCONN);
+    listener->family = family;
+    listener->was_listening = listening > 0;
+    return listener_finish_open(listener, fd, family < 0 ? family : 0, options);
+}
+
+int wr_listener_listen(struct wr_listener *listener, int backlog)
+{
+    wr_assert(listener->fd >= 0);
+    wr_assert(!listener->is_closing);
+    return wr_sys_listen(listener->fd, backlog);
+}
+
+void wr_listener_unlisten(struct wr_listener *listener)
+{
+    const struct weir_address *address = &listener->address;
+
+    wr_assert(listener->fd >= 0);
+    wr_assert(listener->armed_count == 0);
+    if (listener->was_listening || listener->family == AF_UNIX) {
+        return;
+    }
+    wr_ignore(wr_sys_shutdown(listener->fd, SHUT_RD));
+    /* A port that the kernel chose is free after that (Linux 6.18) and is taken
+     * again; any other one is still bound, which is -EINVAL. */
+    wr_ignore(wr_sys_bind(listener->fd, &address->storage.any, address->len));
+}
+
+void wr_listener_arm(struct wr_listener *listener, uint32_t goal)
+{
+    wr_assert(listener->fd >= 0);
+    wr_assert(!listener->is_closing);
+    wr_assert(goal > 0);
+    const bool multishot = goal == WR_ACCEPT_ALL;
+    if (multishot) {
+        goal = 1;
+    }
+    for (uint32_t i = 0; i < WR_ACCEPT_OPS && listener->armed_count < goal;
+         i++) {
+        struct wr_op *op = &listener->accepts[i].op;
+        if (!op->in_flight) {
+            wr_prep_accept(&listener->loop->uring, op, listener->fd, multishot);
+            listener->armed_count++;
+        }
+    }
+}
+
+void wr_listener_abandon(struct wr_listener *listener)
+{
+    for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
+        wr_op_abandon(&listener->loop->uring, &listener->accepts[i].op);
+    }
+    wr_assert(listener->armed_count == 0);
+    wr_assert(listener->fd < 0);
+}
+
+bool wr_listener_close(struct wr_listener *listener)
+{
+    wr_listener_check_invariants(listener);
+    if (listener->fd < 0) {
+        return true;
+    }
+    if (listener->is_closing) {
+        return false;
+    }
+    listener->is_closing = true;
+    wr_listener_file_remove(listener);
+    for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
+        wr_op_cancel(&listener->loop->uring, &listener->accepts[i].op);
+    }
+    if (listener->armed_count > 0) {
+        return false;
+    }
+    listener_close_descriptor(listener);
+    return true;
+}

@@ -1,0 +1,111 @@
+/*
+ * One listening socket and the accepts that wait on it.
+ *
+ * A listener keeps one multishot accept in the kernel, or, where the owner has
+ * room for a few connections only, as many one-shot ones. The owner decides how
+ * many may connect, and gets their descriptors.
+ */
+#ifndef WEIR_LIB_NET_SERVE_LISTENER_H
+#define WEIR_LIB_NET_SERVE_LISTENER_H
+
+#include "lib/base/address.h"
+#include "lib/loop/loop.h"
+
+#define WR_ACCEPT_OPS 16u
+/* A goal without limit: one multishot accept. */
+#define WR_ACCEPT_ALL UINT32_MAX
+
+struct wr_listener;
+
+/* The calls up to the owner, always from a completion. */
+struct wr_listener_ops {
+    /* There is a connection, which may have ended already: @fd is the owner's
+     * now. Not called after wr_listener_close(). */
+    void (*accepted)(struct wr_listener *listener, int fd);
+    /* An accept failed with @err, and the listener is open. */
+    void (*failed)(struct wr_listener *listener, int err);
+    /* The descriptor is closed, some time after wr_listener_close(). */
+    void (*closed)(struct wr_listener *listener);
+};
+
+struct wr_accept {
+    struct wr_op op;
+    struct wr_listener *listener;
+};
+
+struct wr_listener {
+    const struct wr_listener_ops *ops;
+    weir_loop *loop;
+    void *owner;
+    int fd;               /* -1: closed */
+    int family;           /* AF_INET, AF_INET6 or AF_UNIX */
+    uint32_t armed_count; /* accepts in the kernel */
+    bool is_closing;      /* the last accept closes it */
+    bool was_listening;   /* when it was adopted */
+    bool has_file;        /* the file of a Unix socket is its to remove */
+    dev_t file_dev;       /* which file that is */
+    ino_t file_ino;
+    struct weir_address address; /* what it is bound to */
+    struct wr_accept accepts[WR_ACCEPT_OPS];
+};
+
+struct wr_listen_options {
+    int backlog;
+    int proto; /* IPPROTO_...; 0: that of the family */
+    bool bind_only;
+    bool reuse_address;
+    bool reuse_port;
+    uint32_t defer_accept_s;
+    uint32_t socket_mode; /* of a Unix socket's file; 0: as the umask has it */
+    bool keeps_file;      /* does not remove it */
+    const struct weir_connection_options *connection; /* borrowed */
+};
+
+void wr_listener_init(struct wr_listener *listener, weir_loop *loop,
+                      const struct wr_listener_ops *ops, void *owner);
+
+void wr_listener_check_invariants(const struct wr_listener *listener);
+
+/* Makes a socket that is bound to @address: 0, or an error, and nothing is
+ * left. */
+WEIR_MUST_USE int wr_listener_open(struct wr_listener *listener,
+                                   const struct weir_address *address,
+                                   const struct wr_listen_options *options);
+
+/* Adopts a bound descriptor, which is taken whatever is returned. */
+WEIR_MUST_USE int wr_listener_adopt(struct wr_listener *listener, int fd,
+                                    const struct wr_listen_options *options);
+
+/* Lets clients connect: until then they are refused. Calling again changes the
+ * backlog at most. */
+WEIR_MUST_USE int wr_listener_listen(struct wr_listener *listener, int backlog);
+
+/* Undoes wr_listener_listen() before an accept was armed: the socket stays
+ * bound, and clients are refused. A socket that listened when it was adopted
+ * goes on, and so does a Unix socket. */
+void wr_listener_unlisten(struct wr_listener *listener);
+
+/* Arms accepts until there are @goal of them, at most WR_ACCEPT_OPS, or a
+ * multishot one. Takes none away. */
+void wr_listener_arm(struct wr_listener *listener, uint32_t goal);
+
+/* Ends the accepts, and removes a Unix socket's file. Returns true when the
+ * descriptor was closed at once, false when ops->closed follows. A connection
+ * that arrives meanwhile is closed. */
+bool wr_listener_close(struct wr_listener *listener);
+
+/* Ends the accepts of a listener that is closing, after the ring broke. */
+void wr_listener_abandon(struct wr_listener *listener);
+
+/* The accepts that are in flight, one by one. */
+static inline uint32_t
+wr_listener_count_accepts(const struct wr_listener *listener)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
+        count += listener->accepts[i].op.in_flight;
+    }
+    return count;
+}
+
+#endif

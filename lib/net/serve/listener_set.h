@@ -1,0 +1,69 @@
+/*
+ * The listening sockets of one server, opened and closed together.
+ *
+ * The set knows which addresses a server was asked for and how they are bound
+ * as one: all or none, but for families that this machine does not have, and
+ * with one port for all where the kernel was to choose it.
+ */
+#ifndef WEIR_LIB_NET_SERVE_LISTENER_SET_H
+#define WEIR_LIB_NET_SERVE_LISTENER_SET_H
+
+#include "listener.h"
+#include "listener_names.h"
+
+#include "weir/server.h"
+
+struct wr_listener_set {
+    weir_loop *loop;
+    const struct wr_listener_ops *ops;
+    void *owner;
+    struct wr_listener *all;        /* room for capacity listeners */
+    struct weir_address *addresses; /* room for as many */
+    size_t capacity;
+    size_t address_count;
+    size_t count; /* listeners that were opened */
+    int fd;       /* to adopt, or -1 */
+    struct wr_listen_options options;
+    struct wr_listener_names names; /* addresses that are not known yet */
+    /* The names are looked up: wr_listener_set_resolve() goes on. */
+    void (*resolved)(struct wr_listener_set *set);
+};
+
+/* Reads the addresses and names (WEIR_EDNSBADNAME, -EINVAL ...) of @host, which
+ * may be NULL, and of options->hosts, and makes room for a listener each. The
+ * socket of the options is remembered. Errors leave nothing. */
+WEIR_MUST_USE int
+wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
+                     const char *host, uint16_t port,
+                     const struct weir_server_options *options);
+void wr_listener_set_fini(struct wr_listener_set *set);
+
+void wr_listener_set_check_invariants(const struct wr_listener_set *set);
+
+/* Looks the names up, if there are some. True when all addresses are known, or
+ * cannot be (*ret_err); false: call it again when set->resolved was called. */
+bool wr_listener_set_resolve(struct wr_listener_set *set, int *ret_err);
+
+/* Binds all and, if options.bind_only is not set, listens. On an error none is
+ * open. */
+WEIR_MUST_USE int wr_listener_set_open(struct wr_listener_set *set);
+
+/* Listens on all that are bound; on an error none listens, and it may be tried
+ * again. */
+WEIR_MUST_USE int wr_listener_set_listen(struct wr_listener_set *set);
+
+/* Closes all; see wr_listener_close(). */
+void wr_listener_set_close(struct wr_listener_set *set);
+
+/* True when all listeners are closed. */
+bool wr_listener_set_is_closed(const struct wr_listener_set *set);
+
+/* The number of accepts in the kernel. */
+uint64_t wr_listener_set_get_armed(const struct wr_listener_set *set);
+
+/* Arms up to @goal accepts on each listener and no more than @room on all of
+ * them together, but one on each in any case. */
+void wr_listener_set_arm(struct wr_listener_set *set, uint32_t goal,
+                         uint64_t room);
+
+#endif

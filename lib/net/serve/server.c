@@ -1,0 +1,543 @@
+/*
+ * Servers: from the request to listen until the last connection is gone.
+ *
+ * The states are in server_state.c. Nothing touches the network before the loop
+ * runs: the maker only looks at its arguments, and a ready item does the rest.
+ * The same item tells the program how the start ended, and that the server is
+ * over, so that no callback is ever called from inside a call.
+ */
+#include "server.h"
+
+#include "lib/base/options.h"
+#include "lib/transport/socket.h"
+
+#include <string.h>
+
+#define BIND_RETRY_NS (10u * 1000000u)
+#define BIND_PATIENCE (200u * 1000000u)
+#define GRACE_DEFAULT UINT64_C(30000000000)
+
+/* The watch of weir_server_on_closed(). */
+struct closed_watch {
+    struct wr_server_watch watch;
+    weir_server_closed_fn *closed;
+    void *arg;
+};
+
+/* The turn's time; between runs that of the last turn would be old. */
+static uint64_t server_time_now(const weir_loop *loop)
+{
+    return wr_loop_is_running(loop) ? loop->now_ns : wr_sys_now();
+}
+
+/* The loop need not wait for a server that is quiet; one that is over and was
+ * given back is freed. */
+static void server_release_if_over(weir_server *server)
+{
+    weir_loop *loop = server->loop;
+
+    if (server->pins > 0) { /* a client may be added still */
+        return;
+    }
+    if (wr_server_is_quiet(server) && /* the loop knows handlers as tasks */
+        wr_list_is_linked(&server->member.link)) {
+        wr_loop_remove_member(loop, &server->member);
+    }
+    wr_server_check_invariants(server);
+    if (!server->is_freed || !wr_server_is_over(server) ||
+        !wr_list_is_empty(&server->over_watches)) {
+        return;
+    }
+    wr_assert(!wr_list_is_linked(&server->member.link));
+    wr_ready_cancel(&server->work);
+    wr_timer_cancel(&loop->wheel, &server->grace);
+    wr_server_fini_parts(server);
+    wr_free(&loop->counting, server, sizeof(*server));
+    wr_loop_unpin(loop);
+}
+
+/* Tells all watches of a list. They may leave it or add others. */
+static void server_tell(weir_server *server, struct wr_list *watches)
+{
+    struct wr_list told;
+    struct wr_list *link;
+
+    wr_list_init(&told);
+    wr_list_splice_back(&told, watches);
+    while ((link = wr_list_pop_front(&told))) {
+        struct wr_server_watch *watch =
+            wr_container_of(link, struct wr_server_watch, link);
+        watch->tell(watch, server);
+    }
+}
+
+static void server_start_serving(weir_server *server)
+{
+    wr_server_set_state(server, SERVER_SERVING);
+    wr_server_arm(server);
+}
+
+/* The server does not listen, and never will. */
+static void server_fail_start(weir_server *server, int err)
+{
+    wr_assert(err < 0);
+    server->err = err;
+    wr_server_set_state(server, SERVER_CLOSED);
+    server_tell(server, &server->close_watches);
+}
+
+/* Binds, and listens if asked to; false when it is to be tried again. */
+static bool server_try_to_bind(weir_server *server)
+{
+    weir_loop *loop = server->loop;
+    const bool may_retry = server->listeners.fd < 0;
+
+    if (server->bind_until_ns == 0) {
+        server->bind_until_ns = wr_add_sat(loop->now_ns, BIND_PATIENCE);
+    }
+    int err = wr_listener_set_open(&server->listeners);
+    if (err == -EADDRINUSE && may_retry &&
+        loop->now_ns < server->bind_until_ns) {
+        wr_timer_arm(&loop->wheel, &server->retry,
+                     wr_add_sat(loop->now_ns, BIND_RETRY_NS));
+        return false;
+    }
+    if (err < 0) {
+        server_fail_start(server, err);
+        return true;
+    }
+    wr_assert(server->listeners.count > 0);
+    wr_server_set_state(server, SERVER_BOUND);
+    if (!server->listeners.options.bind_only) {
+        server_start_serving(server);
+    }
+    return true;
+}
+
+/* Looks names up, binds and listens; false when the work goes on later. */
+static bool server_try_to_listen(weir_server *server)
+{
+    int err;
+
+    wr_assert(server->state == SERVER_STARTING);
+    wr_assert(!wr_timer_is_armed(&server->retry));
+    if (!wr_listener_set_resolve(&server->listeners, &err)) {
+        return false;
+    }
+    if (err < 0) {
+        server_fail_start(server, err);
+        return true;
+    }
+    return server_try_to_bind(server);
+}
+
+static void server_resolved(struct wr_listener_set *set)
+{
+    wr_server_push_work(wr_container_of(set, weir_server, listeners));
+}
+
+static void server_report_start(weir_server *server)
+{
+    wr_assert(server->state != SERVER_STARTING);
+    wr_assert(!server->has_reported);
+    server->has_reported = true;
+    if (server->done) {
+        server->done(server->done_arg, server->err, server);
+        wr_loop_leave_if_forked(server->loop);
+    }
+}
+
+static void server_work(struct wr_ready *work)
+{
+    weir_server *server = wr_container_of(work, weir_server, work);
+
+    wr_server_check_invariants(server);
+    if (server->state == SERVER_STARTING && !server_try_to_listen(server)) {
+        return;
+    }
+    server->pins++;
+    if (!server->has_reported) {
+        server_report_start(server);
+    }
+    if (server->state == SERVER_SERVING) {
+        wr_server_open_parked(server);
+        wr_server_arm(server); /* parked ones may have been refused */
+    }
+    if (wr_server_is_over(server)) {
+        wr_timer_cancel(&server->loop->wheel, &server->grace);
+        server_tell(server, &server->over_watches);
+    }
+    wr_assert(server->pins > 0);
+    server->pins--;
+    server_release_if_over(server);
+}
+
+static void server_retry_expired(struct wr_timer *timer)
+{
+    weir_server *server = wr_container_of(timer, weir_server, retry);
+
+    wr_server_check_invariants(server);
+    wr_assert(server->state == SERVER_STARTING ||
+              server->state == SERVER_SERVING);
+    if (server->state == SERVER_STARTING) {
+        wr_server_push_work(server);
+    } else {
+        wr_server_arm(server);
+    }
+}
+
+static void server_end_grace(weir_server *server)
+{
+    wr_assert(!wr_timer_is_armed(&server->grace));
+    wr_server_set_state(server, SERVER_ENDING);
+    wr_server_end_clients(server, weir_transport_abort);
+    wr_server_end_handlers(server);
+}
+
+static void server_grace_expired(struct wr_timer *timer)
+{
+    weir_server *server = wr_container_of(timer, weir_server, grace);
+
+    wr_server_check_invariants(server);
+    wr_assert(server->state == SERVER_STOPPING);
+    server_end_grace(server);
+}
+
+static void server_close(weir_server *server)
+{
+    if (wr_server_is_closed(server)) {
+        return;
+    }
+    if (!server->has_reported) {
+        server->err = -ECANCELED;
+    }
+    wr_server_set_state(server, SERVER_CLOSED);
+    wr_timer_cancel(&server->loop->wheel, &server->retry);
+    wr_listener_set_close(&server->listeners);
+    wr_server_close_parked(server);
+    server_tell(server, &server->close_watches);
+    wr_server_push_work(server);
+}
+
+static void server_shutdown_alive(struct wr_member *member)
+{
+    weir_server *server = wr_container_of(member, weir_server, member);
+
+    wr_assert(wr_loop_is_closing(server->loop));
+    server_close(server);
+    wr_server_push_work(server);
+    wr_server_check_invariants(server);
+}
+
+static void server_dump_alive(const struct wr_member *member, FILE *out)
+{
+    const weir_server *server = wr_container_of(member, weir_server, member);
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    fprintf(out, "server %s connections=%llu parked=%llu accepts=%llu",
+            wr_server_get_state_name(server),
+            (unsigned long long)server->client_count,
+            (unsigned long long)server->parked_count,
+            (unsigned long long)wr_listener_set_get_armed(&server->listeners));
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        const struct wr_listener *listener = &server->listeners.all[i];
+        if (listener->fd >= 0) {
+            fprintf(
+                out, " fd=%d address=%s", listener->fd,
+                weir_address_format(&listener->address, text, sizeof(text)));
+        }
+    }
+    fprintf(out, "%s%s\n", server->lacks_resources ? " out-of-resources" : "",
+            server->state >= SERVER_STOPPING ? " stopping" : "");
+}
+
+static void server_abandon_alive(struct wr_member *member)
+{
+    weir_server *server = wr_container_of(member, weir_server, member);
+
+    wr_assert(wr_server_is_closed(server)); /* then it calls no hook */
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        wr_listener_abandon(&server->listeners.all[i]);
+    }
+    wr_server_check_invariants(server);
+}
+
+static void server_check_alive(const struct wr_member *member)
+{
+    const weir_server *server = wr_container_of(member, weir_server, member);
+
+    wr_server_check_invariants(server);
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        wr_listener_check_invariants(&server->listeners.all[i]);
+    }
+}
+
+static const struct wr_member_ops server_member_ops = {
+    .stage = WR_STAGE_MAKERS,
+    .shutdown = server_shutdown_alive,
+    .abandon = server_abandon_alive,
+    .dump = server_dump_alive,
+    .check = server_check_alive};
+
+/* ---- the public functions ---- */
+
+/* Makes a server; takes no descriptor when it fails. */
+static int server_make(weir_loop *loop, const char *host, uint16_t port,
+                       const struct weir_server_options *options,
+                       weir_server **ret)
+{
+    weir_server *server = wr_alloc(&loop->counting, sizeof(*server));
+    if (!server) {
+        return -ENOMEM;
+    }
+    memset(server, 0, sizeof(*server));
+    int err = wr_server_init_parts(server, loop, host, port, options);
+    if (err < 0) {
+        wr_free(&loop->counting, server, sizeof(*server));
+        return err;
+    }
+    server->loop = loop;
+    server->state = SERVER_STARTING;
+    server->done = options->done;
+    server->done_arg = options->done_arg;
+    server->connection_limit =
+        options->connection_limit > 0 ? options->connection_limit : UINT64_MAX;
+    server->grace_ns =
+        options->grace_ns > 0 ? options->grace_ns : GRACE_DEFAULT;
+    server->connection = options->connection;
+    server->listeners.ops = &wr_server_listener_ops;
+    server->listeners.resolved = server_resolved;
+    server->listeners.owner = server;
+    server->listeners.options.connection = &server->connection;
+    wr_list_init(&server->clients);
+    wr_list_init(&server->parked);
+    wr_list_init(&server->handlers);
+    wr_list_init(&server->close_watches);
+    wr_list_init(&server->over_watches);
+    wr_member_init(&server->member, &server_member_ops);
+    server->set.ops = &wr_server_set_ops;
+    wr_ready_init(&server->work, server_work);
+    wr_timer_init(&server->retry, server_retry_expired);
+    wr_timer_init(&server->grace, server_grace_expired);
+    *ret = server;
+    return 0;
+}
+
+int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
+                     const char *host, uint16_t port,
+                     const struct weir_server_options *options,
+                     weir_server **ret)
+{
+    weir_server *server = NULL;
+
+    int err = wr_loop_check(loop);
+    if (err >= 0) {
+        err = ret ? wr_server_options_check(options, factory, host, port)
+                  : -EINVAL;
+    }
+    if (err >= 0 && wr_loop_is_closing(loop)) {
+        err = -ESHUTDOWN;
+    }
+    if (err >= 0) {
+        err = server_make(loop, host, port, options, &server);
+    }
+    if (err < 0) {
+        wr_socket_refuse(options->use_sock, options->sock);
+        return err;
+    }
+    server->factory = *factory;
+    wr_loop_add_member(loop, &server->member);
+    wr_loop_pin(loop);
+    wr_server_push_work(server);
+    wr_server_check_invariants(server);
+    *ret = server;
+    return 0;
+}
+
+int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
+                       const char *host, uint16_t port,
+                       const struct weir_server_options *options,
+                       weir_server **ret)
+{
+    struct weir_server_options known;
+
+    int err = wr_server_options_take(&known, options);
+    wr_require(err >= 0, err);
+    return wr_server_create(loop, factory, host, port, &known, ret);
+}
+
+/* Begins a call of the program that changes the server: 0, or the error of a
+ * call on another thread or in a forked child. */
+static int server_enter(const weir_server *server)
+{
+    int err = wr_loop_check(server->loop);
+    wr_require(err >= 0, err);
+    wr_server_check_invariants(server);
+    return 0;
+}
+
+int weir_server_start_serving(weir_server *server)
+{
+    int err = server_enter(server);
+    wr_require(err >= 0, err);
+    wr_require(!wr_server_is_closed(server), -ESHUTDOWN);
+    if (server->state == SERVER_BOUND) {
+        err = wr_listener_set_listen(&server->listeners);
+        wr_require(err >= 0, err);
+        server_start_serving(server);
+    }
+    server->listeners.options.bind_only = false; /* where it is starting */
+    wr_server_check_invariants(server);
+    return 0;
+}
+
+bool weir_server_is_serving(const weir_server *server)
+{
+    return server->state == SERVER_SERVING;
+}
+
+void weir_server_close(weir_server *server)
+{
+    if (server_enter(server) == 0) {
+        server_close(server);
+        wr_server_check_invariants(server);
+    }
+}
+
+void weir_server_close_clients(weir_server *server)
+{
+    if (server_enter(server) == 0) {
+        wr_server_end_clients(server, weir_transport_close);
+    }
+}
+
+void weir_server_abort_clients(weir_server *server)
+{
+    if (server_enter(server) == 0) {
+        wr_server_end_clients(server, weir_transport_abort);
+    }
+}
+
+static void server_tell_closed(struct wr_server_watch *watch,
+                               weir_server *server)
+{
+    struct closed_watch *closed_watch =
+        wr_container_of(watch, struct closed_watch, watch);
+    const struct closed_watch copy = *closed_watch;
+
+    wr_assert(wr_server_is_over(server));
+    wr_free(&server->loop->counting, closed_watch, sizeof(*closed_watch));
+    copy.closed(copy.arg, server);
+    wr_loop_leave_if_forked(server->loop);
+}
+
+int weir_server_on_closed(weir_server *server, weir_server_closed_fn *closed,
+                          void *arg)
+{
+    weir_loop *loop = server->loop;
+    int err = server_enter(server);
+    wr_require(err >= 0, err);
+    wr_require(closed, -EINVAL);
+    wr_require(!wr_loop_is_closed(loop), -ESHUTDOWN);
+    struct closed_watch *watch = wr_alloc(&loop->counting, sizeof(*watch));
+    wr_require(watch, -ENOMEM);
+
+    *watch = (struct closed_watch){
+        .watch = {.tell = server_tell_closed}, .closed = closed, .arg = arg};
+    wr_list_init(&watch->watch.link);
+    wr_list_push_back(&server->over_watches, &watch->watch.link);
+    if (wr_server_is_over(server)) {
+        if (!wr_list_is_linked(&server->member.link)) {
+            wr_loop_add_member(loop, &server->member);
+        }
+        wr_server_push_work(server);
+    }
+    wr_server_check_invariants(server);
+    return 0;
+}
+
+/* Another call can only shorten the grace. */
+static void server_arm_grace(weir_server *server, uint64_t grace_ns)
+{
+    struct wr_timer *timer = &server->grace;
+
+    wr_assert(server->state >= SERVER_STOPPING);
+    if (server->state == SERVER_ENDING || wr_server_is_over(server)) {
+        return;
+    }
+    if (grace_ns == 0) {
+        wr_timer_cancel(&server->loop->wheel, timer);
+        server_end_grace(server);
+        return;
+    }
+    const uint64_t when_ns =
+        wr_add_sat(server_time_now(server->loop), grace_ns);
+    if (when_ns == UINT64_MAX ||
+        (wr_timer_is_armed(timer) && timer->when_ns <= when_ns)) {
+        return;
+    }
+    wr_timer_arm(&server->loop->wheel, timer, when_ns);
+}
+
+void wr_server_stop(weir_server *server, uint64_t grace_ns)
+{
+    server_close(server);
+    if (server->state == SERVER_CLOSED) {
+        wr_server_set_state(server, SERVER_STOPPING);
+    }
+    wr_server_end_idle(server);
+    server_arm_grace(server, grace_ns);
+    wr_server_check_invariants(server);
+}
+
+int weir_server_stop(weir_server *server, uint64_t grace_ns,
+                     weir_server_closed_fn *closed, void *arg)
+{
+    int err = server_enter(server);
+    wr_require(err >= 0, err);
+    if (closed) {
+        err = weir_server_on_closed(server, closed, arg);
+        wr_require(err >= 0, err);
+    }
+    wr_server_stop(server, grace_ns);
+    return 0;
+}
+
+size_t weir_server_get_socket_count(const weir_server *server)
+{
+    return wr_server_is_closed(server) ? 0 : server->listeners.count;
+}
+
+int weir_server_get_socket(const weir_server *server, size_t index,
+                           struct weir_address *ret_address)
+{
+    int err = wr_loop_check(server->loop);
+    wr_require(err >= 0, err);
+    wr_require(index < weir_server_get_socket_count(server), -EINVAL);
+    const struct wr_listener *listener = &server->listeners.all[index];
+    wr_assert(listener->fd >= 0);
+    if (ret_address) {
+        *ret_address = listener->address;
+    }
+    return listener->fd;
+}
+
+uint64_t weir_server_get_connection_count(const weir_server *server)
+{
+    return server->client_count;
+}
+
+weir_loop *weir_server_get_loop(const weir_server *server)
+{
+    return server->loop;
+}
+
+void weir_server_free(weir_server *server)
+{
+    if (!server || server_enter(server) < 0) {
+        return;
+    }
+    server_close(server);
+    server->is_freed = true;
+    server_release_if_over(server);
+}

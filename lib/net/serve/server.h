@@ -1,0 +1,146 @@
+/*
+ * The inside of a server, for its parts and for what waits for its end.
+ *
+ * server_state.c says which states a server has and what must hold in them;
+ * server_accept.c lets clients in and has the list of them; server_options.c
+ * checks what is asked for; server.c, which calls all three, is the server's
+ * life from the request to listen to the last callback. None of them knows
+ * tasks: one that waits for a server leaves a struct wr_server_watch.
+ */
+#ifndef WEIR_LIB_NET_SERVE_SERVER_H
+#define WEIR_LIB_NET_SERVE_SERVER_H
+
+#include "lib/tls/filter.h"
+#include "lib/transport/transport.h"
+#include "listener_set.h"
+
+enum server_state {
+    SERVER_STARTING,
+    SERVER_BOUND,
+    SERVER_SERVING,
+    SERVER_CLOSED,   /* accepts no more; connections stay */
+    SERVER_STOPPING, /* connections end as soon as they are idle */
+    SERVER_ENDING,   /* the grace is over: connections were aborted */
+};
+
+/* Waits for a server to be closed, or to be over; in a list of the server. */
+struct wr_server_watch {
+    struct wr_list link;
+    /* Called once, when it is. The watch is in no list and may be freed. */
+    void (*tell)(struct wr_server_watch *watch, weir_server *server);
+};
+
+struct weir_server {
+    weir_loop *loop;
+    struct wr_connection_set set; /* of its connections */
+    struct wr_member member;
+    enum server_state state;
+    struct weir_factory factory;
+    weir_server_done_fn *done;
+    void *done_arg;
+    struct weir_connection_options connection;
+    struct wr_tls_settings tls;
+    struct wr_listener_set listeners;
+    struct wr_ready work;
+    struct wr_timer retry;        /* binding, or accepting after EMFILE */
+    struct wr_timer grace;        /* of weir_server_stop() */
+    uint64_t bind_until_ns;       /* 0 before the first attempt */
+    uint64_t connection_limit;    /* UINT64_MAX: none */
+    uint64_t grace_ns;            /* of weir_server_serve_forever() */
+    struct wr_list clients;       /* weir_transport.set_link */
+    uint64_t client_count;        /* length of clients */
+    struct wr_list parked;        /* struct parked, oldest first */
+    uint64_t parked_count;        /* length of parked */
+    struct wr_list handlers;      /* tasks that serve its connections */
+    struct wr_list close_watches; /* told with the close */
+    struct wr_list over_watches;  /* told when wr_server_is_over() */
+    uint32_t pins;                /* calls that still use the memory */
+    int err;                      /* why it does not listen */
+    bool has_reported : 1;        /* set when done is called */
+    bool lacks_resources : 1;     /* set by EMFILE, cleared by a success */
+    bool is_freed : 1;            /* the program has given it back */
+};
+
+/* ---- server_state.c ---- */
+
+void wr_server_set_state(weir_server *server, enum server_state state);
+const char *wr_server_get_state_name(const weir_server *server);
+void wr_server_check_invariants(const weir_server *server);
+
+static inline bool wr_server_is_closed(const weir_server *server)
+{
+    return server->state >= SERVER_CLOSED;
+}
+
+/* True of a closed server with no connection and nothing in the kernel. */
+bool wr_server_is_quiet(const weir_server *server);
+
+/* True of a quiet server that no task serves either: only its handle is left.
+ */
+bool wr_server_is_over(const weir_server *server);
+
+/* The server's ready item will look at what is to be done. */
+static inline void wr_server_push_work(weir_server *server)
+{
+    wr_ready_push(&server->loop->ready, &server->work);
+}
+
+/* ---- server_accept.c ---- */
+
+extern const struct wr_listener_ops wr_server_listener_ops;
+extern const struct wr_connection_set_ops wr_server_set_ops;
+
+/* Arms accepts as far as there is room and nothing to wait for. */
+void wr_server_arm(weir_server *server);
+
+/* Opens the parked connections that there is room for. */
+void wr_server_open_parked(weir_server *server);
+void wr_server_close_parked(weir_server *server);
+
+/* Calls weir_transport_close() or weir_transport_abort() on all clients. */
+void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t));
+
+/* Closes the clients that are idle; another one is closed as soon as it is. */
+void wr_server_end_idle(weir_server *server);
+
+/* Cancels the tasks that serve the server's connections, or served them, once
+ * there are no connections: now, or with the loss of the last one. */
+void wr_server_end_handlers(weir_server *server);
+
+/* ---- server_options.c ---- */
+
+/* Reads the options of a server that @outer ends with; see options.h. */
+WEIR_MUST_USE int wr_server_options_read(const void *outer,
+                                         struct weir_server_options *server);
+
+/* Reads the options that a program gave to a maker of servers. Their socket is
+ * the library's from here on: it is closed when they are refused. */
+WEIR_MUST_USE int
+wr_server_options_take(struct weir_server_options *known,
+                       const struct weir_server_options *options);
+
+/* Checks what a call of a maker asks for: 0, or its error. */
+WEIR_MUST_USE int
+wr_server_options_check(const struct weir_server_options *options,
+                        const struct weir_factory *factory, const char *host,
+                        uint16_t port);
+
+/* Reads what a server has of its own: the settings of TLS, its listeners. */
+WEIR_MUST_USE int
+wr_server_init_parts(weir_server *server, weir_loop *loop, const char *host,
+                     uint16_t port, const struct weir_server_options *options);
+void wr_server_fini_parts(weir_server *server);
+
+/* ---- server.c ---- */
+
+/* weir_create_server() with options that were read. */
+WEIR_MUST_USE int wr_server_create(weir_loop *loop,
+                                   const struct weir_factory *factory,
+                                   const char *host, uint16_t port,
+                                   const struct weir_server_options *options,
+                                   weir_server **ret);
+
+/* weir_server_stop() without a callback. */
+void wr_server_stop(weir_server *server, uint64_t grace_ns);
+
+#endif

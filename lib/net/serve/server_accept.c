@@ -1,0 +1,392 @@
+/*
+ * Letting clients in.
+ *
+ * A server whose accepts fail for want of descriptors or memory says so once
+ * and tries again every 100 ms with one accept for each socket; the clients
+ * wait in the kernel's queue meanwhile. A server at its connection limit arms
+ * no more accepts than there is room for. With several sockets one accept is
+ * armed on each all the same; a connection above the limit is parked, not lost.
+ */
+#include "lib/transport/sock/sock.h"
+#include "lib/transport/socket.h"
+#include "server.h"
+
+#define ACCEPT_WAIT_NS (100u * 1000000u)
+
+/* An accepted descriptor for which there is no room yet. */
+struct parked {
+    struct wr_list link; /* in weir_server.parked */
+    struct wr_listener *listener;
+    int fd;
+};
+
+static void server_accept_report(weir_server *server, const char *message,
+                                 int err)
+{
+    wr_assert(err < 0);
+    const struct weir_exception exception = {
+        .message = message,
+        .err = err,
+        .server = server,
+    };
+    wr_loop_report(server->loop, &exception);
+}
+
+static uint64_t server_accept_room_for_clients(const weir_server *server)
+{
+    const uint64_t taken = server->client_count + server->parked_count;
+    return server->connection_limit > taken ? server->connection_limit - taken
+                                            : 0;
+}
+
+void wr_server_arm(weir_server *server)
+{
+    const uint64_t room = server_accept_room_for_clients(server);
+
+    if (server->state != SERVER_SERVING || room == 0 ||
+        wr_timer_is_armed(&server->retry)) {
+        return;
+    }
+    uint32_t goal = WR_ACCEPT_OPS;
+    if (server->lacks_resources) {
+        goal = 1;
+    } else if (server->connection_limit == UINT64_MAX) {
+        goal = WR_ACCEPT_ALL;
+    }
+    wr_listener_set_arm(&server->listeners, goal, room);
+}
+
+/* The server is stopping: a connection that is idle has had its answers. */
+static void server_accept_end_if_idle(weir_transport *t)
+{
+    if (!t->is_below && wr_transport_is_idle(t)) {
+        weir_transport_close(t);
+    }
+}
+
+/* A factory may have called weir_server_stop(): the new one is a client too. */
+static void server_accept_end_if_stopping(weir_server *server,
+                                          weir_transport *t)
+{
+    wr_assert(server->state >= SERVER_SERVING);
+    if (server->state == SERVER_ENDING) {
+        t->ops->abort(t); /* one that stands on it ends too */
+    } else if (server->state == SERVER_STOPPING) {
+        server_accept_end_if_idle(t);
+    }
+}
+
+/* The handshake of a client has ended. One whose connection_made began another
+ * one, inside it, is not of the set any more: that other one is. */
+static void server_accept_shaken(void *arg, int err, weir_transport *t)
+{
+    weir_server *server = arg;
+    const struct weir_exception exception = {
+        .message = "the TLS handshake of a client failed",
+        .err = err,
+        .transport = t,
+        .server = server,
+    };
+
+    wr_assert(err == 0 || t->set == &server->set);
+    if (err < 0 && weir_transport_get_end(t) == WEIR_END_BROKEN) {
+        wr_loop_report(server->loop, &exception);
+    }
+}
+
+static inline int server_accept_open(weir_server *server, int fd,
+                                     const struct wr_sock_options *options,
+                                     weir_transport **ret)
+{
+    if (WR_UNLIKELY(wr_tls_settings_are_set(&server->tls))) {
+        const struct wr_tls_opener opener = {.factory = server->factory,
+                                             .opened = server_accept_shaken,
+                                             .arg = server};
+        return wr_tls_open(server->loop, fd, options, &server->tls, &opener,
+                           ret);
+    }
+    return wr_sock_open(server->loop, fd, &server->factory, options, ret);
+}
+
+static void server_accept_open_client(weir_server *server,
+                                      struct wr_listener *listener, int fd)
+{
+    wr_assert(server->state == SERVER_SERVING);
+    wr_assert(server->client_count < server->connection_limit);
+    if (listener->was_listening) {
+        /* The connection may be older than the listener's settings. */
+        wr_ignore(wr_sock_configure(server->loop, fd, listener->family,
+                                    &server->connection));
+    }
+    const struct wr_sock_options options = {
+        .connection = &server->connection,
+        .set = &server->set,
+        .family = listener->family,
+    };
+    weir_transport *t = NULL;
+    server->pins++;
+    int err = server_accept_open(server, fd, &options, &t);
+    if (err < 0) {
+        server_accept_report(server, "a new connection could not be set up",
+                             err);
+    } else {
+        server_accept_end_if_stopping(server, t);
+    }
+    wr_assert(server->pins > 0);
+    server->pins--;
+}
+
+static void server_accept_refuse(weir_server *server,
+                                 const struct wr_listener *listener, int fd)
+{
+    wr_socket_close(server->loop, fd, listener->family);
+}
+
+/* Keeps a descriptor until another connection is lost. */
+static void server_accept_park(weir_server *server,
+                               struct wr_listener *listener, int fd)
+{
+    wr_assert(server->state == SERVER_SERVING);
+    struct parked *parked = wr_alloc(&server->loop->counting, sizeof(*parked));
+    if (!parked) {
+        server_accept_refuse(server, listener, fd);
+        server_accept_report(server, "no memory to keep a connection waiting",
+                             -ENOMEM);
+        return;
+    }
+    *parked = (struct parked){.listener = listener, .fd = fd};
+    wr_list_init(&parked->link);
+    wr_list_push_back(&server->parked, &parked->link);
+    server->parked_count++;
+}
+
+/* Takes out the oldest parked connection; NULL when there is none. */
+static struct parked *server_accept_unpark(weir_server *server)
+{
+    struct wr_list *link = wr_list_pop_front(&server->parked);
+    if (!link) {
+        wr_assert(server->parked_count == 0);
+        return NULL;
+    }
+    wr_assert(server->parked_count > 0);
+    server->parked_count--;
+    return wr_container_of(link, struct parked, link);
+}
+
+void wr_server_open_parked(weir_server *server)
+{
+    wr_assert(server->state == SERVER_SERVING);
+    while (server->client_count < server->connection_limit) {
+        struct parked *parked = server_accept_unpark(server);
+        if (!parked) {
+            return;
+        }
+        server_accept_open_client(server, parked->listener, parked->fd);
+        wr_free(&server->loop->counting, parked, sizeof(*parked));
+    }
+}
+
+void wr_server_close_parked(weir_server *server)
+{
+    struct parked *parked;
+
+    wr_assert(wr_server_is_closed(server));
+    while ((parked = server_accept_unpark(server))) {
+        server_accept_refuse(server, parked->listener, parked->fd);
+        wr_free(&server->loop->counting, parked, sizeof(*parked));
+    }
+}
+
+static void server_accept_listener_accepted(struct wr_listener *listener,
+                                            int fd)
+{
+    weir_server *server = listener->owner;
+
+    wr_assert(server->state == SERVER_SERVING);
+    server->lacks_resources = false;
+    if (server->client_count < server->connection_limit) {
+        server_accept_open_client(server, listener, fd);
+    } else {
+        server_accept_park(server, listener, fd);
+    }
+    if (listener->armed_count == 0 || server->connection_limit != UINT64_MAX) {
+        wr_server_arm(server); /* otherwise the accept goes on by itself */
+    }
+    wr_server_check_invariants(server);
+}
+
+/* Errors of a connection that never came to be, or of none. */
+static bool server_accept_is_harmless(int err)
+{
+    static const int harmless[] = {
+        ECONNABORTED, EINTR,  EAGAIN,       EPROTO,      ENETDOWN,
+        EHOSTDOWN,    ENONET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT,
+    };
+    for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+        if (err == -harmless[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool server_accept_is_shortage(int err)
+{
+    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS ||
+           err == -ENOMEM;
+}
+
+static void server_accept_listener_failed(struct wr_listener *listener, int err)
+{
+    weir_server *server = listener->owner;
+
+    wr_server_check_invariants(server);
+    wr_assert(server->state == SERVER_SERVING);
+    wr_assert(err < 0);
+    if (server_accept_is_harmless(err)) {
+        wr_server_arm(server);
+        return;
+    }
+    const bool is_news = !server->lacks_resources;
+    server->lacks_resources = true;
+    if (!wr_timer_is_armed(&server->retry)) {
+        wr_timer_arm(&server->loop->wheel, &server->retry,
+                     wr_add_sat(server->loop->now_ns, ACCEPT_WAIT_NS));
+    }
+    if (is_news) { /* last: the hook may close the server */
+        server_accept_report(server,
+                             server_accept_is_shortage(err)
+                                 ? "accept is out of system resources"
+                                 : "accept failed",
+                             err);
+    }
+}
+
+static void server_accept_listener_closed(struct wr_listener *listener)
+{
+    weir_server *server = listener->owner;
+
+    wr_assert(wr_server_is_closed(server));
+    wr_server_check_invariants(server);
+    wr_server_push_work(server);
+}
+
+const struct wr_listener_ops wr_server_listener_ops = {
+    .accepted = server_accept_listener_accepted,
+    .failed = server_accept_listener_failed,
+    .closed = server_accept_listener_closed,
+};
+
+static void server_accept_adopt(struct wr_connection_set *set,
+                                weir_transport *t)
+{
+    weir_server *server = wr_container_of(set, weir_server, set);
+
+    wr_assert(server->client_count < server->connection_limit);
+    wr_list_push_back(&server->clients, &t->set_link);
+    server->client_count++;
+}
+
+/* Cancels the tasks that serve the server's connections, or served them. It
+ * makes them ready and calls none: the list holds still. */
+static void server_accept_cancel_handlers(weir_server *server)
+{
+    wr_assert(server->state == SERVER_ENDING);
+    wr_assert(server->client_count == 0);
+    for (struct wr_list *link = server->handlers.next;
+         link != &server->handlers; link = link->next) {
+        struct wr_handler *handler =
+            wr_container_of(link, struct wr_handler, link);
+        handler->ops->cancel(handler);
+    }
+}
+
+static void server_accept_forget(struct wr_connection_set *set,
+                                 weir_transport *t)
+{
+    weir_server *server = wr_container_of(set, weir_server, set);
+
+    wr_debug_check(wr_server_check_invariants(server));
+    wr_assert(server->client_count > 0);
+    wr_assert(wr_list_is_linked(&t->set_link));
+    wr_list_remove(&t->set_link);
+    server->client_count--;
+    if (server->client_count == 0 && server->state == SERVER_ENDING) {
+        server_accept_cancel_handlers(server);
+    }
+    if (server->parked_count > 0 || wr_server_is_quiet(server)) {
+        wr_server_push_work(server);
+    }
+    if (server->connection_limit != UINT64_MAX) {
+        wr_server_arm(server); /* there is room for one more */
+    }
+}
+
+static void server_accept_add_handler(struct wr_connection_set *set,
+                                      struct wr_handler *handler)
+{
+    weir_server *server = wr_container_of(set, weir_server, set);
+
+    wr_assert(server->state >= SERVER_SERVING);
+    wr_assert(!wr_list_is_linked(&handler->link));
+    wr_list_push_back(&server->handlers, &handler->link);
+}
+
+static void server_accept_remove_handler(struct wr_connection_set *set,
+                                         struct wr_handler *handler)
+{
+    weir_server *server = wr_container_of(set, weir_server, set);
+
+    wr_assert(wr_list_is_linked(&handler->link));
+    wr_list_remove(&handler->link);
+    if (wr_server_is_over(server)) {
+        wr_server_push_work(server);
+    }
+}
+
+static void server_accept_note_idle(struct wr_connection_set *set,
+                                    weir_transport *t)
+{
+    weir_server *server = wr_container_of(set, weir_server, set);
+
+    if (server->state >= SERVER_STOPPING) {
+        server_accept_end_if_idle(t);
+    }
+}
+
+const struct wr_connection_set_ops wr_server_set_ops = {
+    .adopt = server_accept_adopt,
+    .add_handler = server_accept_add_handler,
+    .remove_handler = server_accept_remove_handler,
+    .forget = server_accept_forget,
+    .note_idle = server_accept_note_idle};
+
+/* Neither close nor abort unlinks anything before the loop goes on, whatever
+ * the exception hook does: the list holds still. */
+void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
+{
+    wr_debug_assert(wr_list_count(&server->clients) == server->client_count);
+    for (struct wr_list *link = server->clients.next; link != &server->clients;
+         link = link->next) {
+        weir_transport *t = wr_container_of(link, weir_transport, set_link);
+        end(t);
+    }
+}
+
+void wr_server_end_idle(weir_server *server)
+{
+    wr_assert(server->state >= SERVER_STOPPING);
+    for (struct wr_list *link = server->clients.next; link != &server->clients;
+         link = link->next) {
+        server_accept_end_if_idle(
+            wr_container_of(link, weir_transport, set_link));
+    }
+}
+
+void wr_server_end_handlers(weir_server *server)
+{
+    wr_assert(server->state == SERVER_ENDING); /* the last loss looks at it */
+    if (server->client_count == 0) {
+        server_accept_cancel_handlers(server);
+    }
+}

@@ -1,0 +1,39 @@
+/*
+ * Datagram endpoints, for those who make them.
+ *
+ * The maker makes the socket, has it configured here, binds and connects it,
+ * and opens the endpoint; from then on the socket is the endpoint's.
+ */
+#ifndef WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_H
+#define WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_H
+
+#include "lib/loop/loop.h"
+#include "weir/datagram.h"
+
+/* Checks the options that ask for ancillary data: 0 or -EINVAL. */
+WEIR_MUST_USE int
+wr_datagram_check_control(int family,
+                          const struct weir_datagram_options *options);
+
+/* Sets the options that a datagram socket has before it is bound. */
+WEIR_MUST_USE int
+wr_datagram_configure(const weir_loop *loop, int fd, int family,
+                      const struct weir_datagram_options *options);
+
+/* A socket that is bound and, if it is to be, connected. */
+struct wr_datagram_socket {
+    int fd;
+    int family;
+    const struct weir_address *remote; /* where it sends by itself; len 0:
+                                        * nowhere */
+};
+
+/* Makes an endpoint of the socket, of which the descriptor is taken, whatever
+ * is returned. connection_made was called when 0 is returned. */
+WEIR_MUST_USE int wr_datagram_open(weir_loop *loop,
+                                   const struct wr_datagram_socket *socket,
+                                   const struct weir_factory *factory,
+                                   const struct weir_datagram_options *options,
+                                   weir_transport **ret);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * The inside of datagram endpoints.
+ *
+ * Datagrams go through system calls that take many at a time, recvmmsg and
+ * sendmmsg, and the ring only waits: a poll says that datagrams are there, or
+ * that there is room again. One submission and one completion for each datagram
+ * would cost more than the two calls cost for a batch: a 64-byte echo by
+ * multishot receives and single sends takes 1.05 to 1.08 of the CPU that
+ * recvmmsg and sendmmsg take, and by a poll and those two calls 1.01.
+ *
+ *     unborn -> open -> closing -> ending -> lost
+ *                  \-------------/
+ *
+ * Open: it receives and sends. Closing: what waits is sent, nothing is received
+ * any more. Ending: its operations end. Lost: references and leases may be
+ * left.
+ *
+ *     datagram.c          its life, completions, table
+ *     datagram_state.c    the states, and what must hold
+ *     datagram_recv.c     when it receives
+ *     datagram_deliver.c  from received messages to the protocol
+ *     datagram_send.c     the queue, and when it is sent
+ *     datagram_message.c  sendto and its like: the checks
+ *     datagram_control.c  ancillary data, to and from the kernel's form
+ *     datagram_shared.c   the vectors and the memory that all endpoints share
+ *     datagram_open.c     socket options; making one of a descriptor
+ *     datagram_group.c    multicast groups
+ */
+#ifndef WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_IMPL_H
+#define WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_IMPL_H
+
+#include "datagram.h"
+#include "lib/base/datagramq.h"
+#include "lib/transport/transport.h"
+
+enum wr_endpoint_state {
+    WR_ENDPOINT_UNBORN,
+    WR_ENDPOINT_OPEN,
+    WR_ENDPOINT_CLOSING,
+    WR_ENDPOINT_DOOMED,
+    WR_ENDPOINT_ENDING,
+    WR_ENDPOINT_LOST,
+    WR_ENDPOINT_STATES,
+};
+
+/* Where receiving stands. */
+enum wr_intake {
+    WR_INTAKE_IDLE,
+    WR_INTAKE_ARMED,   /* a poll waits for datagrams */
+    WR_INTAKE_DUE,     /* datagrams are there: it receives when it is fed */
+    WR_INTAKE_STARVED, /* there was no buffer or no credit */
+    WR_INTAKE_STATES,
+};
+
+/* Where sending stands. */
+enum wr_outlet {
+    WR_OUTLET_IDLE,    /* the queue is empty */
+    WR_OUTLET_DIRTY,   /* it is sent at the end of the turn */
+    WR_OUTLET_POLLING, /* a poll waits for room */
+    WR_OUTLET_PAUSING, /* a timer waits: no poll tells when there is room */
+    WR_OUTLET_STATES,
+};
+
+/* Room for ancillary data of one datagram in the kernel's form. */
+#define WR_CONTROL_MAX 256u
+
+/* The beginning of a slot (uring/pool.h); the bytes of the datagram follow it,
+ * or follow `datagram` where an endpoint wants no ancillary data. */
+struct wr_datagram_head {
+    struct weir_datagram datagram;
+    struct weir_ancillary ancillary;
+    _Alignas(8) uint8_t control[WR_CONTROL_MAX];
+};
+
+/* The bytes before a datagram in its slot, for one of the two structs; all that
+ * speaks of a slot or of an area beyond it counts them so. */
+#define WR_DATAGRAM_HEAD_BYTES(type) ((sizeof(type) + 15u) & ~(size_t)15u)
+
+/* One for a loop, from its first endpoint on. System calls that receive and
+ * send datagrams end before any code of the user runs, so that all endpoints
+ * can use these in turn. */
+struct wr_datagram_shared {
+    struct wr_module module;
+    weir_loop *loop;
+    uint64_t endpoint_count; /* the overflow memory is freed with the last */
+    /* WR_SLOTS_MAX areas of WR_OVERFLOW_AREA bytes: the ends of datagrams that
+     * are longer than a slot. Pages that are never touched take no memory. */
+    uint8_t *overflow;
+    struct wr_slots slots;
+    struct iovec in_iov[WR_SLOTS_MAX][2];
+    struct iovec out_iov[WR_SLOTS_MAX];
+    struct mmsghdr in[WR_SLOTS_MAX];
+    struct mmsghdr out[WR_SLOTS_MAX];
+};
+
+#define WR_OVERFLOW_AREA                                                       \
+    (WR_DATAGRAM_HEAD_BYTES(struct wr_datagram_head) + WEIR_DATAGRAM_SIZE_MAX)
+
+struct wr_endpoint {
+    weir_transport t;
+    struct wr_datagram_shared *shared;
+    int fd;
+    sa_family_t family;
+    enum wr_endpoint_state state : 8; /* set by wr_endpoint_set_state() alone */
+    enum wr_intake intake_state : 8;  /* by wr_endpoint_set_intake_state() */
+    enum wr_outlet outlet_state : 8;  /* by wr_endpoint_set_outlet_state() */
+    uint8_t batch;                    /* datagrams that it asks for at once */
+    uint8_t small_batches;  /* one after the other, of datagrams much shorter
+                             * than a slot */
+    bool paused : 1;        /* set and cleared by pause and resume_reading */
+    bool wants_control : 1; /* set at birth: datagrams bring ancillary data */
+    bool is_connected : 1;  /* set at birth: the kernel knows the peer */
+    bool in_resume : 1;     /* set around resume_writing */
+    bool hup_seen : 1; /* set by a poll: the program shut the socket down */
+
+    struct wr_op recv_op; /* the poll for datagrams */
+    struct wr_op send_op; /* the poll for room */
+    struct wr_timer send_timer;
+    struct wr_timer rest_timer;  /* receiving rests until then */
+    struct wr_timer close_timer; /* the end of a close's time */
+    uint64_t close_timeout_ns;   /* 0: there is none */
+    uint64_t peer_wait_ns;       /* UINT64_MAX: there is no limit */
+    struct wr_turn_end turn_end;
+    struct wr_ready step;
+    struct wr_datagramq queue;
+    struct wr_demand demand; /* of received bytes, and its account */
+    uint32_t size_max;
+    uint32_t head_bytes;   /* of a slot, before the datagram */
+    uint32_t slot_bytes;   /* with the head */
+    weir_lease *kept_head; /* received while reading was paused */
+    weir_lease *kept_tail;
+    struct weir_datagram_counts counts;
+    struct weir_address sockname;
+    struct weir_address remote; /* len 0: none */
+};
+
+static inline struct wr_endpoint *wr_endpoint_of(const weir_transport *t)
+{
+    return (struct wr_endpoint *)(uintptr_t)t; /* its first field */
+}
+
+/* datagram.c */
+
+extern const struct wr_transport_ops wr_datagram_ops;
+/* An endpoint in state UNBORN, or NULL without memory. */
+WEIR_MUST_USE struct wr_endpoint *wr_endpoint_make(weir_loop *loop, int fd);
+/* Takes back one whose protocol was never called. */
+void wr_endpoint_unmake(struct wr_endpoint *e);
+/* From now on the loop knows of it. */
+void wr_endpoint_bear(struct wr_endpoint *e);
+
+static inline void wr_endpoint_push_step(struct wr_endpoint *e)
+{
+    wr_ready_push(&e->t.loop->ready, &e->step);
+}
+
+/* True when the protocol may be called with datagrams. */
+static inline bool wr_endpoint_is_reading(const struct wr_endpoint *e)
+{
+    return e->state == WR_ENDPOINT_OPEN && !e->paused;
+}
+
+/* True while it sends. */
+static inline bool wr_endpoint_is_alive(const struct wr_endpoint *e)
+{
+    return e->state == WR_ENDPOINT_OPEN || e->state == WR_ENDPOINT_CLOSING;
+}
+
+/* datagram_state.c */
+void wr_endpoint_set_state(struct wr_endpoint *e, enum wr_endpoint_state state);
+void wr_endpoint_set_intake_state(struct wr_endpoint *e, enum wr_intake state);
+void wr_endpoint_set_outlet_state(struct wr_endpoint *e, enum wr_outlet state);
+/* The endpoint is about to end; datagram.c sees to it from the loop. */
+void wr_endpoint_doom(struct wr_endpoint *e);
+/* An error dooms the endpoint. */
+void wr_endpoint_break(struct wr_endpoint *e, int err, const char *what);
+/* datagram_received returned @err: reports it and dooms the endpoint. */
+void wr_endpoint_fail_callback(struct wr_endpoint *e, int err);
+/* Tells the protocol of an error that ends nothing. */
+void wr_endpoint_tell_error(struct wr_endpoint *e, int err);
+/* Holds wherever code of the user may run; pure. */
+void wr_endpoint_check_invariants(const struct wr_endpoint *e);
+/* Holds besides between two turns of the loop. */
+void wr_endpoint_check_rest(const struct wr_endpoint *e);
+void wr_endpoint_dump(const weir_transport *t, FILE *out);
+
+/* datagram_recv.c */
+void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments);
+/* Arms, or leaves a queue of the budget, as things stand. */
+void wr_endpoint_update_recv(struct wr_endpoint *e);
+/* Empties the queue of errors that the kernel keeps beside the socket's own. */
+void wr_endpoint_drop_errors(struct wr_endpoint *e);
+/* The poll for datagrams has completed. */
+void wr_endpoint_recv_polled(struct wr_endpoint *e, int32_t res);
+/* A queue of the budget lets it receive. */
+void wr_endpoint_fed(struct wr_demand *demand);
+/* Leases were given back: credit may have waited for that. */
+void wr_endpoint_recv_seek_credit(struct wr_endpoint *e);
+/* Receiving is over for good. */
+void wr_endpoint_end_recv(struct wr_endpoint *e);
+void wr_endpoint_pause_reading(weir_transport *t);
+void wr_endpoint_resume_reading(weir_transport *t);
+void wr_endpoint_set_read_limit(weir_transport *t, uint64_t bytes);
+
+/* datagram_deliver.c */
+/* Delivers @count received messages, whose slots are @lease and those after it;
+ * returns the bytes of the longest datagram. */
+uint64_t wr_endpoint_deliver(struct wr_endpoint *e, weir_lease *lease,
+                             uint32_t count);
+/* Delivers what was kept, as far as the protocol takes it. */
+void wr_endpoint_deliver_kept(struct wr_endpoint *e);
+void wr_endpoint_drop_kept(struct wr_endpoint *e);
+
+/* datagram_send.c */
+void wr_endpoint_send_init(struct wr_endpoint *e);
+/* Appends a datagram whose destination is checked: as weir_transport_sendto().
+ */
+WEIR_MUST_USE int wr_endpoint_queue(struct wr_endpoint *e,
+                                    const struct wr_outgoing_parts *parts);
+/* The poll for room has completed. */
+void wr_endpoint_send_polled(struct wr_endpoint *e);
+/* Sends what callbacks have queued during the last turn's sends. */
+void wr_endpoint_send_rest(struct wr_endpoint *e);
+/* Sending is over for good. */
+void wr_endpoint_end_send(struct wr_endpoint *e);
+void wr_endpoint_drop_queue(struct wr_endpoint *e);
+void wr_endpoint_limits_changed(weir_transport *t);
+
+/* datagram_control.c */
+/* Asks the kernel for ancillary data: 0 or an error. */
+WEIR_MUST_USE int
+wr_datagram_ask_control(int fd, int family,
+                        const struct weir_datagram_options *options);
+/* Reads the control of a received message into its head. */
+void wr_datagram_read_control(struct wr_datagram_head *head,
+                              const struct msghdr *header);
+/* Writes the control for a message into @control, WR_CONTROL_MAX bytes: how
+ * many are used, or -EINVAL. */
+WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
+                                            int family, uint8_t *control);
+
+/* Datagrams that the kernel has dropped; 0 where it does not tell. */
+uint64_t wr_datagram_ask_drops(const struct wr_endpoint *e);
+
+/* datagram_shared.c */
+/* The shared part of the loop, counted once more; NULL without memory. */
+WEIR_MUST_USE struct wr_datagram_shared *wr_datagram_share(weir_loop *loop);
+void wr_datagram_unshare(struct wr_datagram_shared *shared);
+
+/* Memory for all of datagram @i with its head. */
+static inline uint8_t *
+wr_datagram_overflow(const struct wr_datagram_shared *shared, uint32_t i)
+{
+    return shared->overflow + (size_t)i * WR_OVERFLOW_AREA;
+}
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * Datagram endpoints: making one of a descriptor.
+ *
+ * The socket's options first, then its addresses as the kernel has them, then
+ * the factory, which chooses the protocol, then its birth.
+ */
+#include "datagram_impl.h"
+#include "lib/transport/socket.h"
+
+static int datagram_open_set(int fd, int name, int value)
+{
+    wr_assert(fd >= 0);
+    return wr_sys_setsockopt(fd, SOL_SOCKET, name, &value, sizeof(value));
+}
+
+/* A buffer's size; 0 leaves it as it is. */
+static int datagram_open_set_size(int fd, int name, uint32_t bytes)
+{
+    const int most = INT32_MAX;
+
+    return bytes == 0 ? 0
+                      : datagram_open_set(
+                            fd, name, bytes > INT32_MAX ? most : (int)bytes);
+}
+
+int wr_datagram_configure(const weir_loop *loop, int fd, int family,
+                          const struct weir_datagram_options *options)
+{
+    int err = wr_datagram_ask_control(fd, family, options);
+
+    if (family == AF_UNIX) {
+        wr_socket_set_passrights(loop, fd, false);
+    }
+    if (err >= 0 && options->reuse_port && family != AF_UNIX) {
+        err = datagram_open_set(fd, SO_REUSEPORT, 1);
+    }
+    if (err >= 0 && options->allow_broadcast) {
+        err = datagram_open_set(fd, SO_BROADCAST, 1);
+    }
+    if (err >= 0) {
+        err = datagram_open_set_size(fd, SO_RCVBUF,
+                                     options->receive_buffer_bytes);
+    }
+    if (err >= 0) {
+        err = datagram_open_set_size(fd, SO_SNDBUF, options->send_buffer_bytes);
+    }
+    return err;
+}
+
+/* The addresses as the kernel has them. A peer that it knows is the remote
+ * address. */
+static void datagram_open_ask_names(struct wr_endpoint *e,
+                                    const struct weir_address *remote)
+{
+    struct weir_address peer;
+
+    wr_assert(e->fd >= 0);
+    wr_ignore(wr_socket_ask_sockname(e->fd, &e->sockname) < 0);
+    e->is_connected = wr_socket_ask_peername(e->fd, &peer) >= 0;
+    e->remote = remote->len > 0 ? *remote : peer;
+}
+
+static int datagram_open_find_protocol(struct wr_endpoint *e,
+                                       const struct weir_factory *factory)
+{
+    int err = factory->create(factory->arg, &e->t, &e->t.binding);
+
+    wr_assert(e->state == WR_ENDPOINT_UNBORN);
+    wr_loop_leave_if_forked(e->t.loop);
+    wr_require(err >= 0, err);
+    wr_require(wr_protocol_fits(&e->t, &e->t.binding), -EINVAL);
+    wr_protocol_bound(&e->t);
+    return 0;
+}
+
+static void
+datagram_open_set_limits(struct wr_endpoint *e,
+                         const struct weir_datagram_options *options)
+{
+    wr_assert(options->size_max <= WEIR_DATAGRAM_SIZE_MAX);
+    e->size_max =
+        options->size_max ? options->size_max : WEIR_DATAGRAM_SIZE_MAX;
+    e->wants_control = options->ancillary != 0 || options->join_segments;
+    if (options->read_limit_bytes > 0) {
+        e->demand.account.limit_bytes = options->read_limit_bytes;
+    }
+    if (options->write_hard_limit_bytes > 0) {
+        e->t.hard_limit_bytes = options->write_hard_limit_bytes;
+    }
+    e->close_timeout_ns = options->close_timeout_ns;
+    wr_endpoint_recv_init(e, options->join_segments);
+}
+
+int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
+                     const struct weir_factory *factory,
+                     const struct weir_datagram_options *options,
+                     weir_transport **ret)
+{
+    const int fd = socket->fd;
+    const int family = socket->family;
+
+    wr_assert(family == AF_INET || family == AF_INET6 || family == AF_UNIX);
+    struct wr_endpoint *e = wr_endpoint_make(loop, fd);
+    if (!e) {
+        wr_ignore(wr_sys_close(fd));
+        return -ENOMEM;
+    }
+    e->family = (sa_family_t)family;
+    datagram_open_set_limits(e, options);
+    datagram_open_ask_names(e, socket->remote);
+    e->peer_wait_ns = UINT64_MAX;
+    if (options->peer_wait_ns > 0 && family == AF_UNIX && !e->is_connected) {
+        e->peer_wait_ns = options->peer_wait_ns;
+    }
+    int err = datagram_open_find_protocol(e, factory);
+    if (err < 0) {
+        wr_ignore(wr_sys_close(fd));
+        wr_endpoint_unmake(e);
+        return err;
+    }
+    wr_endpoint_bear(e);
+    *ret = &e->t;
+    return 0;
+}

@@ -1,0 +1,403 @@
+/*
+ * Datagram endpoints: when they receive.
+ *
+ *     idle --arm a poll--> armed --datagrams are there--> due --fed--> idle
+ *     idle --no credit, no buffer--> starved --fed--> idle
+ *     idle --no memory--> idle, and rests until a timer expires
+ *
+ * The loop feeds those that are due one after the other, under the turn's
+ * budget of bytes (budget.h), so that one that is flooded does not keep the
+ * others waiting. A fed one takes one batch. If that was as large as it asked
+ * for, it is due again; otherwise the kernel's queue is empty and a poll waits.
+ *
+ * Datagrams go into slots of one size. An endpoint begins with slots for an
+ * Ethernet frame; the end of a longer datagram goes to memory apart and is
+ * copied behind its beginning, and then the slots grow. They shrink when
+ * datagrams have been short for a while. So the usual datagram takes few cache
+ * lines that were used a moment ago, and an unusual one is received whole.
+ */
+#include "datagram_impl.h"
+
+#include "lib/transport/rest.h"
+
+#include <poll.h>
+#include <string.h>
+
+#define BATCH_MIN     8u
+#define SLOT_DATA_MIN 2048u
+#define SLOT_MAX      (64u << 10)
+/* Batches of short datagrams in a row after which slots shrink. */
+#define SMALL_BATCHES_MAX 64u
+/* Each datagram counts this much of the turn's budget besides its bytes, and so
+ * does an error. */
+#define TURN_COST 256u
+
+_Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
+
+/* Slots with room for @len bytes, as far as buffers have it. */
+static void datagram_recv_set_slots(struct wr_endpoint *e, uint64_t len)
+{
+    const uint64_t most =
+        wr_min_u64(e->t.loop->pool.buf_size, SLOT_MAX) - e->head_bytes;
+    uint64_t data = SLOT_DATA_MIN;
+
+    wr_assert(e->head_bytes > 0);
+    while (data < len && data < most) {
+        data *= 2;
+    }
+    data = wr_min_u64(wr_min_u64(data, most), e->size_max);
+    e->slot_bytes = (uint32_t)(e->head_bytes + data + WR_SLOT_ALIGN - 1) &
+                    ~(WR_SLOT_ALIGN - 1u);
+    e->small_batches = 0;
+}
+
+static void datagram_recv_rested(struct wr_timer *timer)
+{
+    struct wr_endpoint *e =
+        wr_container_of(timer, struct wr_endpoint, rest_timer);
+
+    wr_assert(e->state == WR_ENDPOINT_OPEN || e->state == WR_ENDPOINT_DOOMED);
+    wr_endpoint_push_step(e);
+}
+
+void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments)
+{
+    const size_t head = e->wants_control
+                            ? WR_DATAGRAM_HEAD_BYTES(struct wr_datagram_head)
+                            : WR_DATAGRAM_HEAD_BYTES(struct weir_datagram);
+
+    wr_assert(e->state == WR_ENDPOINT_UNBORN);
+    wr_assert(head + e->size_max <= WR_OVERFLOW_AREA);
+    e->head_bytes = (uint32_t)head;
+    e->batch = BATCH_MIN;
+    wr_timer_init(&e->rest_timer, datagram_recv_rested);
+    datagram_recv_set_slots(e, joins_segments ? SLOT_MAX : 0);
+}
+
+static void datagram_recv_leave(struct wr_endpoint *e)
+{
+    if (e->intake_state == WR_INTAKE_DUE ||
+        e->intake_state == WR_INTAKE_STARVED) {
+        wr_budget_leave(&e->demand);
+        wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);
+    }
+}
+
+static void datagram_recv_make_due(struct wr_endpoint *e)
+{
+    wr_assert(e->state == WR_ENDPOINT_OPEN);
+    wr_endpoint_set_intake_state(e, WR_INTAKE_DUE);
+    wr_budget_make_due(&e->t.loop->budget, &e->demand);
+}
+
+static void datagram_recv_starve(struct wr_endpoint *e)
+{
+    wr_assert(e->state == WR_ENDPOINT_OPEN);
+    wr_endpoint_set_intake_state(e, WR_INTAKE_STARVED);
+    wr_budget_starve(&e->t.loop->budget, &e->demand);
+}
+
+static void datagram_recv_lack_buffer(struct wr_endpoint *e)
+{
+    wr_assert(e->intake_state == WR_INTAKE_IDLE);
+    if (!wr_rest_for_buffer(e->t.loop, &e->rest_timer)) {
+        datagram_recv_starve(e);
+    }
+}
+
+/* There is no credit now: waits for what can change that. */
+static void datagram_recv_wait_for_credit(struct wr_endpoint *e,
+                                          enum wr_verdict verdict)
+{
+    wr_assert(verdict != WR_VERDICT_CREDIT);
+    wr_assert(verdict != WR_VERDICT_IS_STUCK); /* it has no stuck bytes */
+    if (e->demand.account.held_bytes > 0) {
+        e->demand.account.notify_released = true;
+    }
+    if (verdict == WR_VERDICT_HOLDS_SHARE) {
+        datagram_recv_starve(e);
+    } else {
+        wr_assert(e->demand.account.notify_released); /* else it would hang */
+    }
+}
+
+static void datagram_recv_arm(struct wr_endpoint *e)
+{
+    weir_loop *loop = e->t.loop;
+    uint32_t credit;
+    const enum wr_verdict verdict =
+        wr_budget_judge(&loop->budget, &e->demand, &credit);
+
+    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
+        datagram_recv_wait_for_credit(e, verdict);
+        return;
+    }
+    wr_assert(!e->recv_op.in_flight);
+    wr_endpoint_set_intake_state(e, WR_INTAKE_ARMED);
+    wr_prep_poll(&loop->uring, &e->recv_op, e->fd, POLLIN | POLLRDHUP, false);
+}
+
+void wr_endpoint_update_recv(struct wr_endpoint *e)
+{
+    const bool wants = wr_endpoint_is_reading(e) && !e->kept_head;
+
+    if (!wants) {
+        datagram_recv_leave(e);
+    } else if (e->intake_state == WR_INTAKE_IDLE &&
+               WR_LIKELY(!wr_timer_is_armed(&e->rest_timer))) {
+        datagram_recv_arm(e);
+    }
+}
+
+void wr_endpoint_recv_polled(struct wr_endpoint *e, int32_t res)
+{
+    wr_assert(!e->recv_op.in_flight);
+    wr_assert(e->intake_state == WR_INTAKE_ARMED);
+    wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);
+    e->hup_seen = res > 0 && ((uint32_t)res & (POLLHUP | POLLRDHUP)) != 0;
+    if (wr_endpoint_is_reading(e) && !e->kept_head) {
+        datagram_recv_make_due(e);
+    }
+}
+
+/* Where the kernel puts datagrams, each with its address and control. */
+static void datagram_recv_name_slots(struct wr_endpoint *e)
+{
+    struct wr_datagram_shared *shared = e->shared;
+    const uint32_t room = e->slot_bytes - e->head_bytes;
+    const uint32_t in_slot = room < e->size_max ? room : e->size_max;
+    const uint32_t beyond = e->size_max - in_slot;
+
+    wr_assert(in_slot <= e->size_max);
+    wr_assert(shared->slots.count > 0);
+    for (uint32_t i = 0; i < shared->slots.count; i++) {
+        uint8_t *slot = shared->slots.data[i];
+        struct wr_datagram_head *head = (struct wr_datagram_head *)(void *)slot;
+        struct msghdr *header = &shared->in[i].msg_hdr;
+        shared->in_iov[i][0].iov_base = slot + e->head_bytes;
+        shared->in_iov[i][0].iov_len = in_slot;
+        shared->in_iov[i][1].iov_len = beyond;
+        header->msg_iovlen = beyond > 0 ? 2 : 1;
+        if (beyond > 0) {
+            shared->in_iov[i][1].iov_base =
+                wr_datagram_overflow(shared, i) + e->head_bytes + in_slot;
+        }
+        header->msg_name = &head->datagram.peer.storage;
+        header->msg_namelen = sizeof(head->datagram.peer.storage);
+        header->msg_control = e->wants_control ? head->control : NULL;
+        header->msg_controllen = e->wants_control ? WR_CONTROL_MAX : 0;
+    }
+}
+
+/* How much of each slot was used. */
+static void datagram_recv_measure(struct wr_endpoint *e, int received)
+{
+    struct wr_datagram_shared *shared = e->shared;
+
+    shared->slots.used = received > 0 ? (uint32_t)received : 0;
+    wr_check(shared->slots.used <= shared->slots.count);
+    for (uint32_t i = 0; i < shared->slots.used; i++) {
+        const uint64_t in_slot =
+            wr_min_u64(shared->in[i].msg_len, shared->in_iov[i][0].iov_len);
+        shared->slots.lens[i] = e->head_bytes + (uint32_t)in_slot;
+    }
+}
+
+/* Errors of the descriptor itself, which no later call would overcome. */
+static bool datagram_recv_is_fatal(int err)
+{
+    return err == -EBADF || err == -ENOTSOCK || err == -EFAULT ||
+           err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTCONN;
+}
+
+void wr_endpoint_drop_errors(struct wr_endpoint *e)
+{
+    /* A Unix socket has no such queue, and would give a datagram for it. */
+    const uint32_t most = e->family == AF_UNIX ? 0 : WR_SLOTS_MAX;
+
+    wr_assert(e->fd >= 0);
+    for (uint32_t i = 0; i < most; i++) {
+        struct msghdr header = {.msg_iovlen = 0};
+        if (wr_sys_recv_error(e->fd, &header) < 0) {
+            break;
+        }
+    }
+}
+
+/* The kernel's queue is empty. A poll that ended all the same was told of the
+ * end of the socket, or of its queue of errors, which is emptied. */
+static void datagram_recv_found_nothing(struct wr_endpoint *e)
+{
+    if (WR_UNLIKELY(e->hup_seen)) {
+        wr_endpoint_break(e, -ESHUTDOWN, "receive");
+        return;
+    }
+    wr_endpoint_drop_errors(e);
+    wr_endpoint_update_recv(e);
+}
+
+static void datagram_recv_failed(struct wr_endpoint *e, int err)
+{
+    wr_assert(err < 0);
+    if (err == -EAGAIN) {
+        datagram_recv_found_nothing(e);
+    } else if (err == -EINTR) {
+        datagram_recv_make_due(e);
+    } else if (datagram_recv_is_fatal(err)) {
+        wr_endpoint_break(e, err, "receive");
+    } else if (err == -ENOMEM) { /* it may last */
+        wr_rest_begin(e->t.loop, &e->rest_timer);
+        wr_endpoint_tell_error(e, err);
+    } else {
+        wr_budget_received_due(&e->t.loop->budget, TURN_COST);
+        datagram_recv_make_due(e); /* there may be datagrams behind it */
+        wr_endpoint_tell_error(e, err);
+    }
+}
+
+/* The next batch is as large as this one was, about. */
+static void datagram_recv_adapt(struct wr_endpoint *e, uint32_t count,
+                                uint64_t longest)
+{
+    const uint32_t room = e->slot_bytes - e->head_bytes;
+
+    wr_assert(count > 0);
+    wr_assert(longest <= e->size_max);
+    if (count == e->shared->slots.count) {
+        e->batch = (uint8_t)wr_min_u64(2u * e->batch, WR_SLOTS_MAX);
+    } else if (count < e->batch / 4u && e->batch > BATCH_MIN) {
+        e->batch /= 2;
+    }
+    if (WR_UNLIKELY(longest > room)) {
+        datagram_recv_set_slots(e, longest);
+    } else if (longest > room / 2 || room <= SLOT_DATA_MIN) {
+        e->small_batches = 0;
+    } else if (++e->small_batches == SMALL_BATCHES_MAX) {
+        datagram_recv_set_slots(e, room / 2);
+    }
+}
+
+/* A batch of datagrams is there. */
+static void datagram_recv_took(struct wr_endpoint *e, weir_lease *lease,
+                               uint32_t count)
+{
+    const bool is_full = count == e->shared->slots.count;
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += e->shared->slots.lens[i] - e->head_bytes + TURN_COST;
+    }
+    wr_budget_received_due(&e->t.loop->budget, (uint32_t)bytes);
+    const uint64_t longest = wr_endpoint_deliver(e, lease, count);
+    datagram_recv_adapt(e, count, longest);
+    if (e->intake_state != WR_INTAKE_IDLE) {
+        return;
+    }
+    if (is_full && wr_endpoint_is_reading(e) && !e->kept_head) {
+        datagram_recv_make_due(e);
+    } else if (e->state == WR_ENDPOINT_OPEN) {
+        wr_endpoint_update_recv(e);
+    }
+}
+
+static void datagram_recv_batch(struct wr_endpoint *e)
+{
+    weir_loop *loop = e->t.loop;
+    struct wr_datagram_shared *shared = e->shared;
+    uint32_t credit;
+    wr_assert(e->intake_state == WR_INTAKE_IDLE);
+    const enum wr_verdict verdict =
+        wr_budget_ask(&loop->budget, &e->demand, &credit);
+
+    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
+        datagram_recv_wait_for_credit(e, verdict);
+        return;
+    }
+    const uint32_t paid = credit / e->slot_bytes;
+    const uint32_t most = paid < e->batch ? paid : e->batch;
+    if (!wr_pool_open_slots(&loop->pool, &shared->slots, e->slot_bytes,
+                            most > 0 ? most : 1)) {
+        datagram_recv_lack_buffer(e);
+        return;
+    }
+    datagram_recv_name_slots(e);
+    const int received =
+        wr_sys_recvmmsg(e->fd, shared->in, shared->slots.count);
+    datagram_recv_measure(e, received);
+    weir_lease *lease =
+        wr_pool_close_slots(&loop->pool, &e->demand.account, &shared->slots);
+    if (received > 0) {
+        datagram_recv_took(e, lease, (uint32_t)received);
+    } else {
+        datagram_recv_failed(e, received == 0 ? -EAGAIN : received);
+    }
+}
+
+void wr_endpoint_fed(struct wr_demand *demand)
+{
+    struct wr_endpoint *e = wr_container_of(demand, struct wr_endpoint, demand);
+
+    wr_assert(demand->state == WR_DEMAND_IDLE);
+    wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);
+    if (wr_endpoint_is_reading(e)) { /* or its step has not run yet */
+        datagram_recv_batch(e);
+    }
+    wr_endpoint_check_invariants(e);
+}
+
+void wr_endpoint_recv_seek_credit(struct wr_endpoint *e)
+{
+    wr_assert(e->state != WR_ENDPOINT_LOST);
+    if (e->demand.account.notify_released) {
+        e->demand.account.notify_released = false;
+        if (e->intake_state == WR_INTAKE_STARVED) {
+            datagram_recv_leave(e);
+        }
+        wr_endpoint_push_step(e);
+    }
+}
+
+void wr_endpoint_end_recv(struct wr_endpoint *e)
+{
+    wr_assert(e->state != WR_ENDPOINT_OPEN);
+    wr_timer_cancel(&e->t.loop->wheel, &e->rest_timer);
+    datagram_recv_leave(e);
+    if (e->intake_state == WR_INTAKE_ARMED) {
+        wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);
+        wr_op_cancel(&e->t.loop->uring, &e->recv_op);
+    }
+}
+
+void wr_endpoint_pause_reading(weir_transport *t)
+{
+    struct wr_endpoint *e = wr_endpoint_of(t);
+
+    wr_endpoint_check_invariants(e);
+    if (e->state == WR_ENDPOINT_OPEN && !e->paused) {
+        e->paused = true;
+        wr_endpoint_push_step(e);
+    }
+}
+
+void wr_endpoint_resume_reading(weir_transport *t)
+{
+    struct wr_endpoint *e = wr_endpoint_of(t);
+
+    wr_endpoint_check_invariants(e);
+    if (e->state == WR_ENDPOINT_OPEN && e->paused) {
+        e->paused = false;
+        wr_endpoint_push_step(e);
+    }
+}
+
+void wr_endpoint_set_read_limit(weir_transport *t, uint64_t bytes)
+{
+    struct wr_endpoint *e = wr_endpoint_of(t);
+
+    wr_endpoint_check_invariants(e);
+    wr_assert(bytes >= WR_CREDIT_MIN);
+    e->demand.account.limit_bytes = bytes;
+    if (e->state == WR_ENDPOINT_OPEN) {
+        wr_endpoint_recv_seek_credit(e);
+    }
+}

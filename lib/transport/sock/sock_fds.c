@@ -1,0 +1,285 @@
+/*
+ * Stream sockets: descriptors that go along with bytes (SCM_RIGHTS).
+ *
+ * The program's descriptors are duplicated when they are sent, so that it may
+ * close its own at once. The duplicates of one call are a batch, which waits
+ * for its place in the stream: a send that begins there takes it along, and no
+ * send reaches beyond the next one. The kernel takes a batch together with the
+ * first byte of its send, and the duplicates are closed when that was taken, or
+ * when the queue is dropped.
+ *
+ *     pushed --its place is reached--> in flight --a byte was taken--> gone
+ *                                          \-- no room: sent again
+ *
+ * A socket has a struct wr_sock_fds from the first use on.
+ *
+ * Received descriptors that no one takes are closed by threads (closer.h), and
+ * so is a socket in which some may lie: its last close drops them. While any of
+ * them is being closed the socket is not received from, so that a peer keeps no
+ * more of them in the process's table than one message carries.
+ */
+#include "sock_impl.h"
+
+#include <string.h>
+
+/* In a block: the kernel reads it while a send is in flight. */
+struct wr_fd_batch {
+    struct wr_fd_batch *next;
+    uint64_t at; /* place of the byte that it goes with, as taken_bytes */
+    struct msghdr msg;
+    struct iovec iov;
+    uint32_t count;
+    /* The control data, a struct cmsghdr and the descriptors. */
+    _Alignas(struct cmsghdr) uint8_t control[];
+};
+
+static inline struct cmsghdr *sock_fds_control(struct wr_fd_batch *batch)
+{
+    return (struct cmsghdr *)(void *)batch->control;
+}
+
+static inline int *sock_fds_of(struct wr_fd_batch *batch)
+{
+    return (int *)(void *)(batch->control + CMSG_LEN(0));
+}
+
+static struct wr_sock_fds *sock_fds_get(struct wr_sock *s)
+{
+    if (!s->fds) {
+        s->fds = wr_alloc(&s->t.loop->counting, sizeof(*s->fds));
+        if (s->fds) {
+            memset(s->fds, 0, sizeof(*s->fds));
+        }
+    }
+    return s->fds;
+}
+
+void wr_sock_fds_free(struct wr_sock *s)
+{
+    wr_assert(!s->sends_fds);
+    wr_closer_let_go(&s->fds->closer);
+    wr_free(&s->t.loop->counting, s->fds, sizeof(*s->fds));
+    s->fds = NULL;
+}
+
+/* ---- closing ---- */
+
+void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(s->state != WR_SOCK_UNBORN);
+    if (count == 0) {
+        return;
+    }
+    struct wr_sock_fds *all = s->state == WR_SOCK_LOST ? NULL : sock_fds_get(s);
+    if (all) {
+        wr_closer_close(&all->closer, fds, count);
+    } else {
+        wr_closer_close_alone(fds, count);
+    }
+}
+
+static void sock_fds_closed(void *arg)
+{
+    struct wr_sock *s = arg;
+
+    wr_assert(s->state > WR_SOCK_UNBORN && s->state < WR_SOCK_LOST);
+    if (s->rests) {
+        s->rests = false;
+        wr_sock_push_step(s);
+    }
+}
+
+/* Those descriptors are the peer's own doing, so its time runs. */
+bool wr_sock_fds_rest(struct wr_sock *s)
+{
+    wr_assert(s->takes_fds);
+    s->rests = s->fds && wr_closer_is_busy(s->fds->closer, s->t.loop->wake,
+                                           sock_fds_closed, s);
+    return s->rests;
+}
+
+/* After the end of the stream nothing lies in it, and nothing can follow. */
+void wr_sock_fds_close_own(struct wr_sock *s)
+{
+    wr_assert(s->takes_fds);
+    wr_assert(s->state == WR_SOCK_LOST);
+    if (s->eof_seen) {
+        wr_prep_close(&s->t.loop->uring, s->fd);
+    } else if (s->fds && wr_sys_inq(s->fd) != 0) {
+        wr_closer_close(&s->fds->closer, &s->fd, 1);
+    } else {
+        wr_socket_close_unix(s->fd);
+    }
+}
+
+/* ---- sending ---- */
+
+/* The program, which made the files or took them over, or the kernel's message
+ * has them too: these are no closes that a peer makes wait. */
+static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        wr_prep_close(&loop->uring, sock_fds_of(batch)[i]);
+    }
+    wr_block_give(&loop->blocks, wr_container_of(batch, struct wr_block, data));
+}
+
+/* A batch with duplicates of the descriptors: 0 or a negative error. */
+static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
+                               struct wr_fd_batch **ret)
+{
+    const size_t control_len = CMSG_LEN(count * sizeof(int));
+    struct wr_block *block =
+        wr_block_take(&loop->blocks, sizeof(struct wr_fd_batch) + control_len);
+    if (!block) {
+        return -ENOMEM;
+    }
+    struct wr_fd_batch *batch = (struct wr_fd_batch *)(void *)block->data;
+    *batch = (struct wr_fd_batch){.count = 0};
+    while (batch->count < count) {
+        const int fd = wr_sys_dup_to_pass(fds[batch->count]);
+        if (fd < 0) {
+            sock_fds_free_batch(loop, batch);
+            return fd;
+        }
+        sock_fds_of(batch)[batch->count++] = fd;
+    }
+    sock_fds_control(batch)->cmsg_len = control_len;
+    sock_fds_control(batch)->cmsg_level = SOL_SOCKET;
+    sock_fds_control(batch)->cmsg_type = SCM_RIGHTS;
+    *ret = batch;
+    return 0;
+}
+
+int wr_sock_fds_push(struct wr_sock *s, const int *fds, size_t count)
+{
+    struct wr_fd_batch *batch;
+    struct wr_sock_fds *all = sock_fds_get(s);
+
+    wr_assert(count > 0 && count <= WEIR_FDS_MAX);
+    wr_require(all, -ENOMEM);
+    wr_require(all->waiting_count <= WEIR_FDS_MAX - count, -ENOBUFS);
+    int err = sock_fds_make_batch(s->t.loop, fds, (uint32_t)count, &batch);
+    if (err < 0) {
+        return err;
+    }
+    batch->at = all->taken_bytes + s->sendq.bytes;
+    wr_assert(!all->last || all->last->at < batch->at);
+    if (all->last) {
+        all->last->next = batch;
+    } else {
+        all->first = batch;
+    }
+    all->last = batch;
+    all->waiting_count += batch->count;
+    s->sends_fds = true;
+    return 0;
+}
+
+void wr_sock_fds_take_back(struct wr_sock *s)
+{
+    struct wr_sock_fds *all = s->fds;
+    struct wr_fd_batch *batch = all->last;
+    struct wr_fd_batch *before = all->first == batch ? NULL : all->first;
+
+    wr_assert(s->sends_fds);
+    while (before && before->next != batch) {
+        before = before->next;
+    }
+    if (before) {
+        before->next = NULL;
+    } else {
+        all->first = NULL;
+        s->sends_fds = false;
+    }
+    all->last = before;
+    all->waiting_count -= batch->count;
+    sock_fds_free_batch(s->t.loop, batch);
+}
+
+/* The first batch is gone. */
+static void sock_fds_pop(struct wr_sock *s)
+{
+    struct wr_sock_fds *all = s->fds;
+    struct wr_fd_batch *batch = all->first;
+
+    wr_assert(s->sends_fds);
+    wr_assert(batch->count <= all->waiting_count);
+    all->waiting_count -= batch->count;
+    all->first = batch->next;
+    if (!all->first) {
+        all->last = NULL;
+        s->sends_fds = false;
+    }
+    sock_fds_free_batch(s->t.loop, batch);
+}
+
+uint64_t wr_sock_fds_reach(const struct wr_sock *s)
+{
+    const struct wr_fd_batch *batch = s->fds->first;
+
+    wr_assert(s->sends_fds);
+    if (batch->at == s->fds->taken_bytes) {
+        batch = batch->next;
+    }
+    return batch ? batch->at - s->fds->taken_bytes : UINT64_MAX;
+}
+
+bool wr_sock_fds_are_next(const struct wr_sock *s)
+{
+    return s->sends_fds && s->fds->first->at == s->fds->taken_bytes;
+}
+
+void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece)
+{
+    struct wr_fd_batch *batch = s->fds->first;
+
+    wr_assert(wr_sock_fds_are_next(s));
+    wr_assert(piece->iov_len <= wr_sock_fds_reach(s));
+    batch->iov = *piece;
+    batch->msg =
+        (struct msghdr){.msg_iov = &batch->iov,
+                        .msg_iovlen = 1,
+                        .msg_control = batch->control,
+                        .msg_controllen = sock_fds_control(batch)->cmsg_len};
+    wr_prep_sendmsg(&s->t.loop->uring, &s->send_op, s->fd, &batch->msg);
+}
+
+void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes)
+{
+    wr_assert(s->sends_fds);
+    wr_assert(!s->send_op.in_flight);
+    wr_check(bytes <= wr_sock_fds_reach(s));
+    if (bytes > 0 && wr_sock_fds_are_next(s)) {
+        sock_fds_pop(s);
+    }
+    s->fds->taken_bytes += bytes;
+}
+
+void wr_sock_fds_drop(struct wr_sock *s)
+{
+    wr_assert(!s->send_op.in_flight);
+    do {
+        sock_fds_pop(s);
+    } while (s->sends_fds);
+}
+
+void wr_sock_check_fds(const struct wr_sock *s)
+{
+    const struct wr_sock_fds *all = s->fds;
+    uint64_t at = all->taken_bytes;
+    uint32_t count = 0;
+
+    wr_assert(s->sends_fds == (all->first != NULL));
+    for (const struct wr_fd_batch *batch = all->first; batch;
+         batch = batch->next) {
+        wr_assert(batch->at >= at);
+        wr_assert(batch->next || batch == all->last);
+        at = batch->at + 1;
+        count += batch->count;
+    }
+    wr_assert(count == all->waiting_count);
+    wr_assert(count <= WEIR_FDS_MAX);
+}

@@ -1,0 +1,138 @@
+/*
+ * Stream sockets: making one of a descriptor.
+ *
+ * The options of the connection, those of the kernel's socket and those that
+ * weir keeps, then the factory, which chooses the protocol, then its birth.
+ */
+#include "sock_impl.h"
+
+#include "lib/base/options.h"
+
+#include <netinet/tcp.h>
+
+int wr_connection_options_read(const void *outer,
+                               struct weir_connection_options *connection)
+{
+    int err = wr_options_read_inner(outer, connection, sizeof(*connection));
+    if (err == 0) {
+        err = wr_options_read_inner(connection, &connection->timeouts,
+                                    sizeof(connection->timeouts));
+    }
+    if (err == 0 && connection->read_limit_bytes != 0 &&
+        connection->read_limit_bytes < WR_CREDIT_MIN) {
+        err = -EINVAL;
+    }
+    return err == 0 && connection->max_fds > WEIR_FDS_MAX ? -EINVAL : err;
+}
+
+static int sock_open_set_option(int fd, int level, int name, int value)
+{
+    return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+int wr_sock_configure(const weir_loop *loop, int fd, int family,
+                      const struct weir_connection_options *connection)
+{
+    int err = 0;
+
+    wr_assert(fd >= 0);
+    if (family == AF_UNIX) {
+        wr_socket_set_passrights(loop, fd,
+                                 connection && connection->max_fds > 0);
+    }
+    if (family != AF_INET && family != AF_INET6) {
+        return 0;
+    }
+    if (!connection || !connection->no_nodelay) {
+        err = sock_open_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    }
+    if (err == 0 && connection && connection->keep_alive) {
+        err = sock_open_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    }
+    if (err == 0 && connection && connection->notsent_lowat_bytes) {
+        err = sock_open_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+                                   (int)connection->notsent_lowat_bytes);
+    }
+    return err;
+}
+
+static bool sock_open_has_limits(const struct weir_timeouts *timeouts)
+{
+    return (timeouts->idle_ns | timeouts->read_ns | timeouts->write_stall_ns |
+            timeouts->close_ns | timeouts->linger_ns) != 0;
+}
+
+static int
+sock_open_apply_limits(struct wr_sock *s,
+                       const struct weir_connection_options *connection)
+{
+    wr_assert(s->state == WR_SOCK_UNBORN);
+    if (!connection) {
+        return 0;
+    }
+    wr_assert(connection->read_limit_bytes == 0 ||
+              connection->read_limit_bytes >= WR_CREDIT_MIN);
+    if (connection->read_limit_bytes) {
+        s->demand.account.limit_bytes = connection->read_limit_bytes;
+    }
+    if (connection->write_hard_limit_bytes) {
+        s->t.hard_limit_bytes = connection->write_hard_limit_bytes;
+    }
+    return sock_open_has_limits(&connection->timeouts)
+               ? wr_sock_set_limits(s, &connection->timeouts)
+               : 0;
+}
+
+static int sock_open_find_protocol(struct wr_sock *s,
+                                   const struct weir_factory *factory)
+{
+    int err = factory->create(factory->arg, &s->t, &s->t.binding);
+    wr_loop_leave_if_forked(s->t.loop);
+    wr_assert(s->state == WR_SOCK_UNBORN);
+    if (err < 0) {
+        return err;
+    }
+    if (!wr_protocol_fits(&s->t, &s->t.binding)) {
+        return -EINVAL;
+    }
+    wr_protocol_bound(&s->t);
+    return 0;
+}
+
+/* A receive skips an urgent byte that is no byte of the stream, and the kernel
+ * closes the descriptors that came with it on the thread that receives. Where
+ * the kernel has no urgent bytes the option does nothing. */
+static void sock_open_take_fds(struct wr_sock *s, uint32_t max_fds)
+{
+    wr_assert(max_fds > 0 && max_fds <= WEIR_FDS_MAX);
+    s->takes_fds = true;
+    s->moves_bulk = true; /* for good */
+    s->max_fds = (uint8_t)max_fds;
+    wr_ignore(sock_open_set_option(s->fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
+}
+
+int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
+                 const struct wr_sock_options *options, weir_transport **ret)
+{
+    struct wr_sock *s = wr_sock_make(loop, fd, options);
+    if (!s) {
+        wr_socket_close(loop, fd, options->family);
+        return -ENOMEM;
+    }
+    if (WR_UNLIKELY(options->family == AF_UNIX && options->connection &&
+                    options->connection->max_fds > 0)) {
+        sock_open_take_fds(s, options->connection->max_fds);
+    }
+    int err = sock_open_apply_limits(s, options->connection);
+    if (err == 0) {
+        err = sock_open_find_protocol(s, factory);
+    }
+    if (err < 0) {
+        wr_sock_unmake(s);
+        wr_socket_close(loop, fd, options->family);
+        return err;
+    }
+    wr_sock_bear(s);
+    *ret = &s->t;
+    return 0;
+}

@@ -1,0 +1,103 @@
+/*
+ * Sockets of the kernel: names, adoption, and descriptors that come unasked.
+ *
+ * The kernel would close the last in the thread that receives the bytes, or
+ * that closes the socket they lie in, and a close may wait for as long as the
+ * peer likes (SO_LINGER). Since Linux 6.16 they can be refused.
+ */
+#include "socket.h"
+
+#include "uring/closer.h"
+
+/* Of a Unix path that fills sun_path, the kernel counts a NUL behind it. */
+static void socket_keep_name(struct weir_address *addr, int err,
+                             struct weir_address *ret)
+{
+    if (err < 0) {
+        addr->len = 0;
+    } else if (addr->storage.any.sa_family == AF_UNIX &&
+               addr->len > sizeof(addr->storage.local)) {
+        addr->len = sizeof(addr->storage.local);
+    }
+    *ret = *addr;
+}
+
+int wr_socket_ask_peername(int fd, struct weir_address *ret)
+{
+    struct weir_address addr = {.len = sizeof(addr.storage)};
+    int err =
+        fd < 0 ? fd : wr_sys_getpeername_ever(fd, &addr.storage.any, &addr.len);
+
+    socket_keep_name(&addr, err, ret);
+    return err;
+}
+
+int wr_socket_ask_sockname(int fd, struct weir_address *ret)
+{
+    struct weir_address addr = {.len = sizeof(addr.storage)};
+    int err =
+        fd < 0 ? fd : wr_sys_getsockname(fd, &addr.storage.any, &addr.len);
+
+    socket_keep_name(&addr, err, ret);
+    return err;
+}
+
+void wr_socket_set_passrights(const weir_loop *loop, int fd, bool passes)
+{
+    const int on = passes;
+
+    wr_assert(fd >= 0);
+    if (wr_has(&loop->uring.features, WR_FEATURE_PASSRIGHTS)) {
+        wr_ignore(wr_sys_setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &on,
+                                    sizeof(on)) < 0);
+    }
+}
+
+int wr_socket_get_option(int fd, int name)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    int err = wr_sys_getsockopt(fd, SOL_SOCKET, name, &value, &len);
+
+    return err < 0 ? err : value;
+}
+
+int wr_socket_check(int fd, struct weir_address *ret_peer)
+{
+    const int type = wr_socket_get_option(fd, SO_TYPE);
+    wr_require(type != -EBADF, -EBADF);
+    wr_require(type == SOCK_STREAM, -EINVAL);
+    const int family = wr_socket_get_option(fd, SO_DOMAIN);
+    if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) {
+        return -EAFNOSUPPORT;
+    }
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    int err = wr_sys_getpeername(fd, (struct sockaddr *)&peer, &len);
+    wr_require((err >= 0) == (ret_peer != NULL), -EINVAL);
+    if (ret_peer) {
+        err = wr_socket_ask_peername(fd, ret_peer);
+        wr_require(err >= 0, -EINVAL);
+    }
+    return family;
+}
+
+void wr_socket_close_unix(int fd)
+{
+    wr_assert(fd >= 0);
+    if (wr_sys_inq(fd) == 0) {
+        wr_closer_close_empty(fd);
+    } else {
+        wr_closer_close_alone(&fd, 1);
+    }
+}
+
+void wr_socket_close(weir_loop *loop, int fd, int family)
+{
+    wr_assert(fd >= 0);
+    if (family == AF_UNIX) {
+        wr_socket_close_unix(fd);
+    } else {
+        wr_prep_close(&loop->uring, fd);
+    }
+}
