@@ -10,7 +10,7 @@
  */
 #include "filter_impl.h"
 
-#include "lib/transport/deadline.h"
+#include "lib/transport/clock.h"
 
 /* How much longer the peer has, of which the loop heard too late, or from which
  * it has not taken what is there; 0: its time is over. A loop that is late all

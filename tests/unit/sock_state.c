@@ -99,7 +99,7 @@ static struct wr_sock sock;
 static void arrange(enum wr_sock_state state, unsigned facts)
 {
     into = (struct wr_sock_into){.buf = &byte, .len = 1};
-    times.limits.linger_ns = facts & LINGERS ? 1 : 0;
+    times.clock.limits.linger_ns = facts & LINGERS ? 1 : 0;
     memset(&sock, 0, sizeof(sock));
     sock.state = state;
     sock.fd = -1; /* nothing is left in the kernel */

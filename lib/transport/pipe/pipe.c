@@ -62,7 +62,7 @@ static void pipe_end(struct wr_pipe *p)
     wr_pipe_set_state(p, WR_PIPE_ENDING);
     wr_delivery_drop(&p->delivery);
     wr_pipe_read_leave(p);
-    wr_timer_cancel(&p->t.loop->wheel, &p->timer);
+    wr_clock_stop(&p->clock);
     wr_timer_cancel(&p->t.loop->wheel, &p->rest_timer);
     wr_list_remove(&p->turn_end.link);
     wr_op_cancel(uring, &p->op);
@@ -182,9 +182,8 @@ static void pipe_close(weir_transport *t)
         return;
     }
     wr_pipe_set_state(p, WR_PIPE_CLOSING);
-    if (p->has_limits) {
-        p->closing_ns = weir_loop_get_time(t->loop);
-        wr_pipe_times_changed(p);
+    if (p->clock.has_limits) {
+        wr_clock_close(&p->clock);
     }
     wr_pipe_push_step(p);
 }
@@ -395,7 +394,7 @@ void wr_pipe_unmake(struct wr_pipe *p)
 
     wr_assert(p->state == WR_PIPE_UNBORN);
     wr_assert(p->demand.account.lease_count == 0);
-    wr_timer_cancel(&loop->wheel, &p->timer);
+    wr_clock_stop(&p->clock);
     wr_guard_free(&loop->counting, p, sizeof(*p));
 }
 

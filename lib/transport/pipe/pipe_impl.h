@@ -38,6 +38,7 @@
 #ifndef WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
 
+#include "lib/transport/clock.h"
 #include "lib/transport/delivery.h"
 #include "lib/transport/outbox.h"
 #include "pipe.h"
@@ -96,7 +97,6 @@ struct wr_pipe {
     bool eof_seen : 1;            /* set by the read that returned 0 */
     bool held_back : 1;    /* set when reading found no credit or buffer */
     bool sees_changes : 1; /* polls are ones that tell changes alone */
-    bool has_limits : 1;   /* in time */
 
     struct wr_op op;         /* the poll, or the read or write in a worker */
     struct wr_splice splice; /* of those in a worker */
@@ -113,11 +113,7 @@ struct wr_pipe {
     struct wr_outbox outbox;
     struct wr_op watch_op; /* notices that the reader has gone */
 
-    /* Time-outs. */
-    struct wr_timer timer;
-    struct weir_timeouts limits;
-    uint64_t moved_ns;   /* last byte, or when the wait for one began */
-    uint64_t closing_ns; /* when close was called; 0: it was not */
+    struct wr_clock clock;
 };
 
 /* Bytes that a worker reads at a time. */
@@ -218,10 +214,12 @@ static inline bool wr_pipe_is_reading(const struct wr_pipe *p)
            p->t.error == 0;
 }
 
+/* A byte has moved, or the wait for one begins. */
 static inline void wr_pipe_note_moved(struct wr_pipe *p)
 {
-    if (WR_UNLIKELY(p->has_limits)) {
-        p->moved_ns = weir_loop_get_time(p->t.loop);
+    if (WR_UNLIKELY(p->clock.has_limits)) {
+        wr_clock_note_received(&p->clock);
+        wr_clock_note_sent(&p->clock);
     }
 }
 

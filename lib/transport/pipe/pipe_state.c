@@ -116,8 +116,8 @@ static void pipe_state_check_life(const struct wr_pipe *p)
         wr_assert(p->demand.account.notify_released);
     }
     wr_assert(wr_outbox_is_over(&p->outbox) || !wr_pipe_is_over(p));
-    wr_assert(p->closing_ns == 0 || p->state >= WR_PIPE_CLOSING);
-    wr_debug_assert(!wr_timer_is_armed(&p->timer) ||
+    wr_assert(p->clock.closing_ns == 0 || p->state >= WR_PIPE_CLOSING);
+    wr_debug_assert(!wr_timer_is_armed(&p->clock.timer) ||
                     p->state <= WR_PIPE_DOOMED);
     wr_debug_assert(wr_list_is_linked(&p->t.member.link) ||
                     p->state == WR_PIPE_UNBORN || p->state == WR_PIPE_LOST);

@@ -1,117 +1,61 @@
 /*
- * Pipes: time-outs.
- *
- * One timer for a pipe. Bytes only note the time; the timer, when it fires,
- * works out which limit is next and either ends the connection or sleeps on.
+ * Pipes: how one stands for its limits in time (clock.h).
  */
 #include "pipe_impl.h"
 
-#include "lib/transport/deadline.h"
-#include "weir/error.h"
-
-/* The limit that ends the connection first, as things stand. */
-static struct wr_deadline pipe_time_next_deadline(const struct wr_pipe *p)
+static void pipe_time_view(const weir_transport *t, struct wr_clock_view *ret)
 {
-    const struct weir_timeouts *limits = &p->limits;
-    struct wr_deadline first = {.when_ns = UINT64_MAX};
+    const struct wr_pipe *p = wr_pipe_of(t);
 
-    if (wr_pipe_is_over(p)) {
-        return first;
-    }
-    const uint64_t moved_ns = p->moved_ns;
-    if (p->closing_ns != 0) {
-        wr_deadline_consider(&first, p->closing_ns, limits->close_ns,
-                             WEIR_ECLOSETIMEOUT, "close");
-    }
-    if (wr_pipe_is_reading(p) && !p->held_back) {
-        wr_deadline_consider(&first, moved_ns, limits->read_ns,
-                             WEIR_EREADTIMEOUT, "read");
-    }
-    if (!wr_sendq_is_empty(&p->outbox.queue)) {
-        wr_deadline_consider(&first, moved_ns, limits->write_stall_ns,
-                             WEIR_EWRITESTALL, "write");
-    }
-    if (p->state == WR_PIPE_OPEN) {
-        wr_deadline_consider(&first, moved_ns, limits->idle_ns, WEIR_EIDLE,
-                             "connection");
-    }
-    return first;
+    ret->is_over = wr_pipe_is_over(p);
+    ret->is_open = p->state == WR_PIPE_OPEN;
+    ret->is_reading = wr_pipe_is_reading(p) && !p->held_back;
+    ret->is_sending = !wr_sendq_is_empty(&p->outbox.queue);
 }
 
-static void pipe_time_arm(struct wr_pipe *p, uint64_t when_ns)
+static void pipe_time_expired(weir_transport *t, const struct wr_deadline *over)
 {
-    if (when_ns == UINT64_MAX) {
-        wr_timer_cancel(&p->t.loop->wheel, &p->timer);
-    } else {
-        wr_timer_arm(&p->t.loop->wheel, &p->timer, when_ns);
-    }
+    const char *where = over->err == WEIR_EREADTIMEOUT  ? "read"
+                        : over->err == WEIR_EWRITESTALL ? "write"
+                                                        : over->where;
+
+    wr_pipe_check_invariants(wr_pipe_of(t));
+    wr_assert(over->err < 0);
+    wr_transport_set_error(t, over->err, where);
+    wr_pipe_doom(t);
 }
 
-static struct wr_deadline pipe_time_next(const weir_transport *t)
-{
-    return pipe_time_next_deadline(wr_pipe_of(t));
-}
-
-static void pipe_time_begin_anew(weir_transport *t, int err)
-{
-    struct wr_pipe *p = wr_pipe_of(t);
-
-    wr_assert(err < 0);
-    *(err == WEIR_ECLOSETIMEOUT ? &p->closing_ns : &p->moved_ns) =
-        t->loop->now_ns;
-}
-
-static const struct wr_deadline_ops pipe_time_ops = {
-    .next = pipe_time_next, .begin_anew = pipe_time_begin_anew};
-
-static void pipe_time_expire(struct wr_timer *timer)
-{
-    struct wr_pipe *p = wr_container_of(timer, struct wr_pipe, timer);
-
-    wr_pipe_check_invariants(p);
-    wr_assert(p->has_limits);
-    const struct wr_deadline next =
-        wr_deadline_find_fair(&p->t, &pipe_time_ops);
-    if (next.when_ns > p->t.loop->now_ns) {
-        pipe_time_arm(p, next.when_ns);
-        return;
-    }
-    wr_transport_set_error(&p->t, next.err, next.where);
-    wr_pipe_doom(&p->t);
-}
+static const struct wr_clock_ops pipe_time_ops = {.view = pipe_time_view,
+                                                  .expired = pipe_time_expired};
 
 void wr_pipe_times_init(struct wr_pipe *p)
 {
     wr_assert(p->state == WR_PIPE_UNBORN);
-    wr_timer_init(&p->timer, pipe_time_expire);
+    wr_clock_init(&p->clock, &p->t, &pipe_time_ops);
 }
 
 int wr_pipe_set_timeouts(weir_transport *t,
                          const struct weir_timeouts *timeouts)
 {
     struct wr_pipe *p = wr_pipe_of(t);
-    const uint64_t now_ns = weir_loop_get_time(t->loop);
+    struct weir_timeouts limits = *timeouts;
 
     wr_pipe_check_invariants(p);
     if (wr_pipe_is_over(p)) {
         return 0;
     }
-    p->limits = *timeouts;
-    p->limits.linger_ns = 0; /* there is no peer that could be read from */
-    p->has_limits = (timeouts->idle_ns | timeouts->read_ns |
-                     timeouts->write_stall_ns | timeouts->close_ns) != 0;
-    p->moved_ns = now_ns;
-    if (p->state == WR_PIPE_CLOSING && p->closing_ns == 0) {
-        p->closing_ns = now_ns;
+    limits.linger_ns = 0; /* there is no peer that could be read from */
+    if (p->state == WR_PIPE_CLOSING && p->clock.closing_ns == 0) {
+        p->clock.closing_ns = weir_loop_get_time(t->loop);
     }
-    pipe_time_arm(p, pipe_time_next_deadline(p).when_ns);
+    wr_clock_set_limits(&p->clock, &limits);
     return 0;
 }
 
 void wr_pipe_times_changed(struct wr_pipe *p)
 {
     wr_assert(p->state != WR_PIPE_LOST);
-    if (p->has_limits) {
-        pipe_time_arm(p, pipe_time_next_deadline(p).when_ns);
+    if (p->clock.has_limits) {
+        wr_clock_changed(&p->clock);
     }
 }

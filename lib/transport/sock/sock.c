@@ -364,8 +364,7 @@ static void sock_close(weir_transport *t)
     wr_delivery_drop(&s->delivery);
     wr_sock_set_state(s, WR_SOCK_CLOSING);
     if (s->times) {
-        s->times->closing_ns = weir_loop_get_time(t->loop);
-        wr_sock_times_changed(s);
+        wr_clock_close(&s->times->clock);
     }
     if (s->recv_state != WR_RECV_IDLE) {
         wr_sock_update_recv(s); /* a cancel leaves with the last send */

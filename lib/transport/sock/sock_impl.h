@@ -35,7 +35,7 @@
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 
 #include "lib/base/sendq.h"
-#include "lib/transport/deadline.h"
+#include "lib/transport/clock.h"
 #include "lib/transport/delivery.h"
 #include "lib/transport/socket.h"
 #include "sock.h"
@@ -92,12 +92,7 @@ struct wr_sock_into {
 };
 
 struct wr_sock_times {
-    struct wr_timer timer;
-    struct wr_sock *sock;
-    struct weir_timeouts limits;
-    uint64_t received_ns;  /* last byte in, or when reading began */
-    uint64_t sent_ns;      /* last byte out, or when the queue began to fill */
-    uint64_t closing_ns;   /* when close was called; 0: it was not */
+    struct wr_clock clock;
     uint64_t linger_ns;    /* when lingering began; 0: it did not */
     uint64_t looked_ns;    /* when the kernel's queue was last asked for */
     uint64_t look_wait_ns; /* lingering: from then to the next look */
@@ -465,7 +460,7 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
     return s->state == WR_SOCK_LINGERING ||
            (s->state == WR_SOCK_CLOSING && s->times &&
-            s->times->limits.linger_ns != 0);
+            s->times->clock.limits.linger_ns != 0);
 }
 
 static inline bool wr_sock_is_unix(const struct wr_sock *s)
@@ -515,14 +510,14 @@ static inline bool wr_sock_awaits_drop(const struct wr_sock *s)
 static inline void wr_sock_note_received(struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->times != NULL)) {
-        s->times->received_ns = weir_loop_get_time(s->t.loop);
+        wr_clock_note_received(&s->times->clock);
     }
 }
 
 static inline void wr_sock_note_sent(struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->times != NULL)) {
-        s->times->sent_ns = weir_loop_get_time(s->t.loop);
+        wr_clock_note_sent(&s->times->clock);
         s->times->unacked_bytes = -1;
     }
 }

@@ -37,7 +37,7 @@ bool wr_sock_linger_is_due(const struct wr_sock *s)
 {
     wr_assert(s->state == WR_SOCK_CLOSING);
     wr_assert(!s->eof_seen);
-    if ((s->times && s->times->limits.linger_ns > 0) ||
+    if ((s->times && s->times->clock.limits.linger_ns > 0) ||
         sock_linger_unacked(s) > 0) {
         return true;
     }
@@ -60,7 +60,7 @@ void wr_sock_linger_begin(struct wr_sock *s, uint64_t now_ns)
     times->linger_ns = now_ns;
     times->looked_ns = now_ns;
     times->look_wait_ns = LOOK_FIRST_NS;
-    times->sent_ns = now_ns;
+    times->clock.sent_ns = now_ns;
     times->unacked_bytes = -1;
 }
 
@@ -75,7 +75,7 @@ bool wr_sock_linger_look(struct wr_sock *s, uint64_t now_ns)
     times->look_wait_ns = wr_min_u64(times->look_wait_ns * 2, LOOK_LAST_NS);
     if (unacked != times->unacked_bytes) {
         times->unacked_bytes = unacked;
-        times->sent_ns = now_ns;
+        times->clock.sent_ns = now_ns;
     }
     return unacked == 0 && wr_sys_inq(s->fd) <= 0;
 }
@@ -83,7 +83,7 @@ bool wr_sock_linger_look(struct wr_sock *s, uint64_t now_ns)
 struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s)
 {
     const struct wr_sock_times *times = s->times;
-    const uint64_t limit_ns = times->limits.linger_ns;
+    const uint64_t limit_ns = times->clock.limits.linger_ns;
     struct wr_deadline end = {.when_ns = UINT64_MAX};
 
     wr_assert(s->state == WR_SOCK_LINGERING);
@@ -92,8 +92,8 @@ struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s)
         wr_deadline_consider(&end, times->linger_ns, limit_ns, 0, "linger");
         return end;
     }
-    wr_deadline_consider(&end, times->sent_ns, STALL_NS, 0, "linger");
-    if (times->limits.close_ns == 0) {
+    wr_deadline_consider(&end, times->clock.sent_ns, STALL_NS, 0, "linger");
+    if (times->clock.limits.close_ns == 0) {
         wr_deadline_consider(&end, times->linger_ns, WHOLE_NS, 0, "linger");
     }
     return end;
@@ -102,7 +102,7 @@ struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s)
 uint64_t wr_sock_linger_next_look_ns(const struct wr_sock *s)
 {
     wr_assert(s->state == WR_SOCK_LINGERING);
-    return s->times->limits.linger_ns > 0
+    return s->times->clock.limits.linger_ns > 0
                ? UINT64_MAX
                : wr_add_sat(s->times->looked_ns, s->times->look_wait_ns);
 }

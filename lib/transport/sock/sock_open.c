@@ -56,12 +56,6 @@ int wr_sock_configure(const weir_loop *loop, int fd, int family,
     return err;
 }
 
-static bool sock_open_has_limits(const struct weir_timeouts *timeouts)
-{
-    return (timeouts->idle_ns | timeouts->read_ns | timeouts->write_stall_ns |
-            timeouts->close_ns | timeouts->linger_ns) != 0;
-}
-
 static int
 sock_open_apply_limits(struct wr_sock *s,
                        const struct weir_connection_options *connection)
@@ -78,7 +72,7 @@ sock_open_apply_limits(struct wr_sock *s,
     if (connection->write_hard_limit_bytes) {
         s->t.hard_limit_bytes = connection->write_hard_limit_bytes;
     }
-    return sock_open_has_limits(&connection->timeouts)
+    return wr_timeouts_are_set(&connection->timeouts)
                ? wr_sock_set_limits(s, &connection->timeouts)
                : 0;
 }

@@ -259,11 +259,11 @@ void wr_sock_check_file(const struct wr_sock *s)
 
 static void sock_state_check_times(const struct wr_sock *s)
 {
-    wr_assert(s->times->sock == s);
-    wr_assert(s->times->closing_ns == 0 || s->state >= WR_SOCK_CLOSING);
+    wr_assert(s->times->clock.t == &s->t);
+    wr_assert(s->times->clock.closing_ns == 0 || s->state >= WR_SOCK_CLOSING);
     wr_assert(s->times->linger_ns == 0 || s->state >= WR_SOCK_LINGERING);
     wr_assert(s->times->unacked_bytes >= -1);
-    wr_debug_assert(!wr_timer_is_armed(&s->times->timer) ||
+    wr_debug_assert(!wr_timer_is_armed(&s->times->clock.timer) ||
                     s->state <= WR_SOCK_DOOMED);
 }
 

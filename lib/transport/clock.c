@@ -1,0 +1,183 @@
+/*
+ * The limits of a connection in time; clock.h has the idea.
+ */
+#include "clock.h"
+
+/* ---- which is next ---- */
+
+struct wr_deadline wr_clock_next(const struct wr_clock *clock)
+{
+    const struct weir_timeouts *limits = &clock->limits;
+    struct wr_clock_view view = {.own = {.when_ns = UINT64_MAX}};
+
+    clock->ops->view(clock->t, &view);
+    struct wr_deadline first = view.own;
+    if (view.is_over) {
+        wr_assert(first.when_ns == UINT64_MAX);
+        return first;
+    }
+    /* The file's device is slow, not the peer. */
+    const uint64_t sent_ns =
+        view.awaits_file ? clock->t->loop->now_ns : clock->sent_ns;
+    if (clock->closing_ns != 0) {
+        wr_deadline_consider(&first, clock->closing_ns, limits->close_ns,
+                             WEIR_ECLOSETIMEOUT, "close");
+    }
+    if (view.is_reading) {
+        wr_deadline_consider(&first, clock->received_ns, limits->read_ns,
+                             WEIR_EREADTIMEOUT, "receive");
+    }
+    if (view.is_sending) {
+        wr_deadline_consider(&first, sent_ns, limits->write_stall_ns,
+                             WEIR_EWRITESTALL, "send");
+    }
+    if (view.is_open) {
+        wr_deadline_consider(&first, wr_max_u64(clock->received_ns, sent_ns),
+                             limits->idle_ns, WEIR_EIDLE, "connection");
+    }
+    return first;
+}
+
+/* ---- who is to blame ---- */
+
+/* True when bytes that the peer has sent wait here. */
+static bool clock_has_unread(const weir_transport *t)
+{
+    return t->ops->is_reading && t->ops->is_reading(t) && t->ops->has_unread(t);
+}
+
+/* True when a limit that is over would end the connection for what the loop did
+ * not do: bytes that are there count as received, and a peer that has taken all
+ * while the loop was held up has not kept it waiting. A connection on which
+ * bytes wait for the peer may be idle: its own may wait for that. */
+static bool clock_is_unfair(const struct wr_deadline *over,
+                            const weir_transport *t)
+{
+    const struct wr_transport_ops *ops = t->ops;
+    const uint64_t now_ns = t->loop->now_ns;
+
+    wr_assert(over->when_ns <= now_ns);
+    switch (over->err) {
+    case WEIR_EREADTIMEOUT:
+        return clock_has_unread(t);
+    case WEIR_EIDLE:
+        return !(ops->get_depth && ops->get_depth(t).bytes > 0) &&
+               clock_has_unread(t);
+    case WEIR_EWRITESTALL:
+    case WEIR_ECLOSETIMEOUT:
+        return now_ns - over->when_ns >= WR_DEADLINE_LATE_NS &&
+               ops->has_taken_all(t);
+    default:
+        return false;
+    }
+}
+
+/* The limit that ends with this error begins now. */
+static void clock_begin_anew(struct wr_clock *clock, int err)
+{
+    const uint64_t now_ns = clock->t->loop->now_ns;
+
+    wr_assert(err < 0);
+    if (err == WEIR_ECLOSETIMEOUT) {
+        clock->closing_ns = now_ns;
+    } else if (err == WEIR_EWRITESTALL) {
+        clock->sent_ns = now_ns;
+    } else {
+        clock->received_ns = now_ns;
+    }
+}
+
+/* The limit that is first when those that are over and unfair have begun anew,
+ * each once at most, as none is over at the moment at which it begins. */
+static struct wr_deadline clock_find_fair(struct wr_clock *clock)
+{
+    struct wr_deadline next = wr_clock_next(clock);
+
+    while (next.when_ns <= clock->t->loop->now_ns &&
+           clock_is_unfair(&next, clock->t)) {
+        clock_begin_anew(clock, next.err);
+        next = wr_clock_next(clock);
+    }
+    return next;
+}
+
+/* ---- the timer ---- */
+
+static uint64_t clock_next_look_ns(const struct wr_clock *clock)
+{
+    return clock->ops->next_look_ns ? clock->ops->next_look_ns(clock->t)
+                                    : UINT64_MAX;
+}
+
+static void clock_arm(struct wr_clock *clock, uint64_t when_ns)
+{
+    struct wr_wheel *wheel = &clock->t->loop->wheel;
+
+    when_ns = wr_min_u64(when_ns, clock_next_look_ns(clock));
+    if (when_ns == UINT64_MAX) {
+        wr_timer_cancel(wheel, &clock->timer);
+    } else {
+        wr_timer_arm(wheel, &clock->timer, when_ns);
+    }
+}
+
+static void clock_fired(struct wr_timer *timer)
+{
+    struct wr_clock *clock = wr_container_of(timer, struct wr_clock, timer);
+    weir_transport *t = clock->t;
+    const uint64_t now_ns = t->loop->now_ns;
+
+    wr_assert(!wr_timer_is_armed(timer));
+    if (clock_next_look_ns(clock) <= now_ns && clock->ops->look(t)) {
+        t->ops->doom(t);
+        return;
+    }
+    const struct wr_deadline next = clock_find_fair(clock);
+    if (next.when_ns > now_ns) {
+        clock_arm(clock, next.when_ns);
+    } else {
+        clock->ops->expired(t, &next);
+    }
+}
+
+void wr_clock_init(struct wr_clock *clock, weir_transport *t,
+                   const struct wr_clock_ops *ops)
+{
+    wr_assert(ops->view && ops->expired);
+    wr_assert(!ops->next_look_ns == !ops->look);
+    *clock = (struct wr_clock){.t = t, .ops = ops};
+    wr_timer_init(&clock->timer, clock_fired);
+}
+
+bool wr_timeouts_are_set(const struct weir_timeouts *timeouts)
+{
+    return (timeouts->idle_ns | timeouts->read_ns | timeouts->write_stall_ns |
+            timeouts->close_ns | timeouts->linger_ns) != 0;
+}
+
+void wr_clock_set_limits(struct wr_clock *clock,
+                         const struct weir_timeouts *limits)
+{
+    clock->limits = *limits;
+    clock->has_limits = wr_timeouts_are_set(limits);
+    wr_clock_note_received(clock);
+    wr_clock_note_sent(clock);
+    wr_clock_changed(clock);
+}
+
+void wr_clock_changed(struct wr_clock *clock)
+{
+    wr_assert(clock->t);
+    clock_arm(clock, wr_clock_next(clock).when_ns);
+}
+
+void wr_clock_close(struct wr_clock *clock)
+{
+    clock->closing_ns = weir_loop_get_time(clock->t->loop);
+    wr_clock_changed(clock);
+}
+
+void wr_clock_stop(struct wr_clock *clock)
+{
+    wr_timer_cancel(&clock->t->loop->wheel, &clock->timer);
+}

@@ -1,0 +1,365 @@
+/*
+ * Clocks without a connection: which limit ends one, when, and whose fault that
+ * is.
+ *
+ * The transport is a table whose answers the test sets; its loop is no more
+ * than a wheel of timers and a time, which the test moves on.
+ */
+#include "lib/transport/clock.h"
+
+#include "tests/unit.h"
+
+#include <string.h>
+
+#define START_NS UINT64_C(1000000000)
+#define MS_NS    UINT64_C(1000000)
+
+static weir_loop loop;
+static weir_transport transport;
+static weir_transport *const t = &transport;
+static struct wr_clock clock_of_test;
+static struct wr_clock *const timed = &clock_of_test;
+
+/* The answers of the transport, and what it was told. */
+static struct wr_clock_view stands;
+static bool has_unread;
+static bool has_taken_all;
+static uint64_t depth_bytes;
+static uint64_t next_look_ns;
+static bool look_ends;
+static int look_count;
+static int doom_count;
+static int expired_count;
+static struct wr_deadline expired_by;
+
+static bool is_reading(const weir_transport *of)
+{
+    return of == t && stands.is_reading;
+}
+
+static bool tell_unread(const weir_transport *of)
+{
+    return of == t && has_unread;
+}
+
+static bool tell_taken(const weir_transport *of)
+{
+    return of == t && has_taken_all;
+}
+
+static struct weir_depth tell_depth(const weir_transport *of)
+{
+    expect_eq(of, t);
+    return (struct weir_depth){.bytes = depth_bytes};
+}
+
+static void doom(weir_transport *of)
+{
+    expect_eq(of, t);
+    doom_count++;
+}
+
+static const struct wr_transport_ops transport_ops = {
+    .name = "unit",
+    .is_reading = is_reading,
+    .has_unread = tell_unread,
+    .has_taken_all = tell_taken,
+    .get_depth = tell_depth,
+    .doom = doom,
+};
+
+static void view(const weir_transport *of, struct wr_clock_view *ret)
+{
+    expect_eq(of, t);
+    *ret = stands;
+}
+
+static void expired(weir_transport *of, const struct wr_deadline *over)
+{
+    expect_eq(of, t);
+    expired_count++;
+    expired_by = *over;
+}
+
+static uint64_t tell_next_look(const weir_transport *of)
+{
+    expect_eq(of, t);
+    return next_look_ns;
+}
+
+static bool look(weir_transport *of)
+{
+    expect_eq(of, t);
+    look_count++;
+    next_look_ns = UINT64_MAX;
+    return look_ends;
+}
+
+static const struct wr_clock_ops clock_ops = {.view = view, .expired = expired};
+static const struct wr_clock_ops looking_ops = {.view = view,
+                                                .expired = expired,
+                                                .next_look_ns = tell_next_look,
+                                                .look = look};
+
+static void setup(const struct wr_clock_ops *ops)
+{
+    memset(&loop, 0, sizeof(loop));
+    memset(&transport, 0, sizeof(transport));
+    loop.state = WR_LOOP_RUNNING;
+    loop.now_ns = START_NS;
+    wr_wheel_init(&loop.wheel, START_NS);
+    transport.loop = &loop;
+    transport.ops = &transport_ops;
+    stands =
+        (struct wr_clock_view){.is_open = true, .own = {.when_ns = UINT64_MAX}};
+    has_unread = has_taken_all = look_ends = false;
+    depth_bytes = 0;
+    next_look_ns = UINT64_MAX;
+    look_count = doom_count = expired_count = 0;
+    expired_by = (struct wr_deadline){.err = 0};
+    wr_clock_init(timed, t, ops);
+}
+
+/* The time of the loop is @ms after the start, and its timers run. */
+static void at_ms(uint64_t ms)
+{
+    loop.now_ns = START_NS + ms * MS_NS;
+    wr_ignore(wr_wheel_expire(&loop.wheel, loop.now_ns, UINT32_MAX) > 0);
+}
+
+static void limit(const struct weir_timeouts *limits)
+{
+    wr_clock_set_limits(timed, limits);
+}
+
+static void expect_ended_by(int err, const char *where)
+{
+    expect_eq(expired_count, 1);
+    expect_eq(expired_by.err, err);
+    expect_eq(strcmp(expired_by.where, where), 0);
+    expect_eq(doom_count, 0); /* the owner sees to that */
+}
+
+/* ---- which limit ---- */
+
+UNIT(clock, without_limits_no_timer_runs)
+{
+    const struct weir_timeouts none = {.size = sizeof(none)};
+    setup(&clock_ops);
+    stands.is_reading = stands.is_sending = true;
+
+    limit(&none);
+
+    cr_assert(!timed->has_limits);
+    cr_assert(!wr_timer_is_armed(&timed->timer));
+    expect_eq(wr_clock_next(timed).when_ns, UINT64_MAX);
+}
+
+UNIT(clock, the_limit_that_is_over_first_ends_the_connection)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .idle_ns = 300 * MS_NS,
+                                         .read_ns = 200 * MS_NS,
+                                         .write_stall_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    stands.is_reading = true;
+    limit(&limits);
+
+    at_ms(150); /* nothing is to be sent */
+    expect_eq(expired_count, 0);
+    at_ms(250);
+
+    expect_ended_by(WEIR_EREADTIMEOUT, "receive");
+}
+
+UNIT(clock, bytes_only_note_the_time)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .idle_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    limit(&limits);
+    const uint64_t armed_ns = timed->timer.when_ns;
+
+    at_ms(60);
+    wr_clock_note_received(timed);
+    expect_eq(timed->timer.when_ns, armed_ns);
+    at_ms(120); /* the timer fires, and sleeps on */
+    expect_eq(expired_count, 0);
+    wr_clock_note_sent(timed);
+    at_ms(190);
+    expect_eq(expired_count, 0);
+    at_ms(230);
+
+    expect_ended_by(WEIR_EIDLE, "connection");
+}
+
+UNIT(clock, a_stall_counts_while_bytes_wait_and_not_while_a_file_is_read)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .write_stall_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    stands.is_sending = stands.awaits_file = true;
+    limit(&limits);
+
+    at_ms(150);
+    expect_eq(expired_count, 0);
+    stands.awaits_file = false;
+    at_ms(300);
+
+    expect_ended_by(WEIR_EWRITESTALL, "send");
+}
+
+UNIT(clock, the_limit_of_a_close_begins_with_it)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .close_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    limit(&limits);
+    cr_assert(!wr_timer_is_armed(&timed->timer));
+
+    at_ms(500);
+    stands.is_open = false;
+    wr_clock_close(timed);
+    at_ms(590);
+    expect_eq(expired_count, 0);
+    at_ms(610);
+
+    expect_ended_by(WEIR_ECLOSETIMEOUT, "close");
+}
+
+UNIT(clock, a_limit_of_the_kind_of_transport_stands_beside_the_others)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .idle_ns = 200 * MS_NS};
+    setup(&clock_ops);
+    stands.own = (struct wr_deadline){START_NS + 100 * MS_NS, 0, "linger"};
+    limit(&limits);
+
+    at_ms(110);
+
+    expect_ended_by(0, "linger");
+}
+
+UNIT(clock, none_is_in_force_once_the_end_is_decided)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .idle_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    limit(&limits);
+    stands.is_over = true;
+
+    at_ms(200);
+
+    expect_eq(expired_count, 0);
+    cr_assert(!wr_timer_is_armed(&timed->timer));
+}
+
+UNIT(clock, a_stopped_one_ends_nothing)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .idle_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    limit(&limits);
+
+    wr_clock_stop(timed);
+    at_ms(200);
+
+    expect_eq(expired_count, 0);
+}
+
+/* ---- whose fault ---- */
+
+UNIT(clock, bytes_that_wait_in_the_kernel_count_as_received)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .read_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    stands.is_reading = true;
+    limit(&limits);
+
+    has_unread = true;
+    at_ms(150);
+    expect_eq(expired_count, 0);
+    has_unread = false;
+    at_ms(240);
+    expect_eq(expired_count, 0);
+    at_ms(260);
+
+    expect_ended_by(WEIR_EREADTIMEOUT, "receive");
+}
+
+UNIT(clock, a_connection_whose_own_bytes_wait_may_be_idle_beside_unread_ones)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .idle_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    stands.is_reading = true;
+    has_unread = true;
+    limit(&limits);
+
+    at_ms(150);
+    expect_eq(expired_count, 0);
+    depth_bytes = 1;
+    at_ms(300);
+
+    expect_ended_by(WEIR_EIDLE, "connection");
+}
+
+UNIT(clock, a_peer_that_took_all_while_the_loop_was_held_up_has_not_stalled)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .write_stall_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    stands.is_sending = true;
+    limit(&limits);
+
+    has_taken_all = true;
+    at_ms(110);
+    expect_eq(expired_count, 0);
+    has_taken_all = false;
+    at_ms(220);
+
+    expect_ended_by(WEIR_EWRITESTALL, "send");
+}
+
+UNIT(clock, a_loop_that_was_on_time_blames_the_peer)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .close_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    limit(&limits);
+    wr_clock_close(timed);
+    has_taken_all = true;
+
+    /* The wheel has ticks: it may fire a little later than the limit says. */
+    for (loop.now_ns = timed->timer.when_ns; expired_count == 0;
+         loop.now_ns += MS_NS / 100) {
+        cr_assert_lt(loop.now_ns, START_NS + 102 * MS_NS);
+        wr_ignore(wr_wheel_expire(&loop.wheel, loop.now_ns, UINT32_MAX) > 0);
+    }
+
+    expect_ended_by(WEIR_ECLOSETIMEOUT, "close");
+}
+
+/* ---- looks ---- */
+
+UNIT(clock, a_look_comes_before_the_limit_and_may_end_the_connection)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .idle_ns = 100 * MS_NS};
+    setup(&looking_ops);
+    next_look_ns = START_NS + 50 * MS_NS;
+    limit(&limits);
+
+    at_ms(60);
+    expect_eq(look_count, 1);
+    expect_eq(doom_count, 0);
+    next_look_ns = START_NS + 80 * MS_NS;
+    look_ends = true;
+    wr_clock_changed(timed);
+    at_ms(90);
+
+    expect_eq(look_count, 2);
+    expect_eq(doom_count, 1);
+    expect_eq(expired_count, 0);
+}
