@@ -1,5 +1,8 @@
 /*
  * The limits of a connection in time; clock.h has the idea.
+ *
+ * First which limit is next, by what the kind of transport says; then whether
+ * the peer is to blame for one that is over; then the timer.
  */
 #include "clock.h"
 

@@ -1,5 +1,8 @@
 /*
  * Pipes: how one stands for its limits in time (clock.h).
+ *
+ * A pipe moves bytes one way, so that each of them counts for all limits: for
+ * that of reading or of a stalled write, and for that of an idle connection.
  */
 #include "pipe_impl.h"
 
