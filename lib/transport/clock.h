@@ -52,7 +52,7 @@ struct wr_clock_view {
     struct wr_deadline own; /* another limit, of the kind of transport */
 };
 
-/* What a kind of transport knows. */
+/* A kind of transport, as its clock knows it. */
 struct wr_clock_ops {
     void (*view)(const weir_transport *t, struct wr_clock_view *ret);
     /* The limit is over, and the connection to be ended. */
