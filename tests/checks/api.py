@@ -4,7 +4,8 @@ What the shared library exports (nm), what the headers declare with WEIR_API,
 and what Doxygen finds documented must be one set of names, and Doxygen must
 have nothing to complain about: an undocumented symbol or parameter is an
 error. Every function says which thread may call it, and functions with a
-result say what it is. The version in base.h is the build's.
+result say what it is. The version in base.h is the build's, and that of each
+symbol its major and minor part.
 
 Usage: api.py --source DIR --work DIR --library FILE --version V
 Exit status 77 (skipped) when Doxygen is absent and all else is right.
@@ -43,9 +44,21 @@ def declared(include):
 
 
 def exported(library):
+    """The names of the symbols, each with its version."""
     out = subprocess.run(["nm", "-D", "--defined-only", library], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
-    return {line.split()[-1].split("@")[0] for line in out.splitlines()}
+    symbols = [line.split()[-2:] for line in out.splitlines()]
+    return dict(name.split("@@") if "@@" in name else (name, "")
+                for kind, name in symbols if kind != "A")
+
+
+def map_errors(symbols, version):
+    """Symbols without the version of the interface, major and minor."""
+    interface = "WEIR_" + ".".join(version.split(".")[:2])
+    wrong = sorted(name for name, found in symbols.items() if found != interface)
+    for name in wrong:
+        print(f"{name}: its version is not {interface}", file=sys.stderr)
+    return len(wrong)
 
 
 def documented(xml):
@@ -117,9 +130,11 @@ def main():
 
     found = declared(args.source / "include")
     names = set(found)
-    symbols = exported(args.library)
+    versions = exported(args.library)
+    symbols = set(versions)
     errors = difference(symbols, names, "exported but not declared WEIR_API")
     errors += difference(names, symbols, "declared but not exported")
+    errors += map_errors(versions, args.version)
     errors += tag_errors(found) + version_errors(args)
     if not names:
         print("no public function was found", file=sys.stderr)
