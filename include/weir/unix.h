@@ -18,17 +18,19 @@
  * you trust the peer: a close() on the loop's thread holds up all connections.
  *
  * weir does so with those that it drops, of connections with max_fds: what is
- * more than max_fds or is not taken, and what lies in a socket at its end. It
- * starts threads for that when there is something to close, 8 at most for all
- * loops of a process, and 8 more for sockets in which nothing lay; they have
- * all signals blocked, and end when there has been nothing for a second. The
- * descriptors of one connection wait in one thread, and while any does the
- * connection is not received from: neither bytes nor the end are told, nor the
- * loss of one that has broken meanwhile, but its time-outs run. When all
- * threads wait, further closes wait for them, and so do the connections that
- * they belong to, but no others. A socket that is closed with unread bytes in
- * it waits so too, and its peer sees the end late. The end of a loop waits for
- * none; exit() and execve() may, for a file on FUSE whose process hangs.
+ * more than max_fds or is not taken, and what lies in a socket at its end; and
+ * with connected Unix sockets that become no transport, because a limit of the
+ * server, an error or a cancelled call stands against them. It starts threads
+ * for that when there is something to close, 8 at most for all loops of a
+ * process, and 8 more for sockets in which nothing lay; they have all signals
+ * blocked, and end when there has been nothing for a second. The descriptors of
+ * one connection wait in one thread, and while any does the connection is not
+ * received from: neither bytes nor the end are told, nor the loss of one that
+ * has broken meanwhile, but its time-outs run. When all threads wait, further
+ * closes wait for them, and so do the connections that they belong to, but no
+ * others. A socket that is closed with unread bytes in it waits so too, and its
+ * peer sees the end late. The end of a loop waits for none; exit() and execve()
+ * may, for a file on FUSE whose process hangs.
  *
  * While they wait they are in the process's table: up to WEIR_FDS_MAX (253) for
  * each connection, also after its loss, until they are closed. So limit the
@@ -39,8 +41,11 @@
  * them, and where it has no room for descriptors the kernel does, on that
  * thread. So it does with what lies in connections that were not accepted when
  * a server closes and, before Linux 6.16, with descriptors that no one asked
- * for: where peers are not trusted a program sets max_fds to 1 there, and needs
- * no fds_received for that.
+ * for. Where peers are not trusted a program asks for them there, by max_fds 1:
+ * a protocol without fds_received is given none, and threads close them; the
+ * task of a stream takes them (weir_reader_take_fds()) and closes them. Such a
+ * connection is received from by poll and recvmsg(2): bytes are not read ahead,
+ * nor into memory that its protocol lends.
  *
  * On connections with max_fds an urgent byte (MSG_OOB) of the peer is a byte of
  * the stream, since descriptors may come with it (SO_OOBINLINE is set, for

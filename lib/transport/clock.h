@@ -41,8 +41,8 @@ static inline void wr_deadline_consider(struct wr_deadline *first,
     }
 }
 
-/* How a connection stands, for its limits. Zeroed before it is asked for: then
- * none is in force but that of a close. */
+/* How a connection stands, for its limits. Before it is asked for nothing is
+ * true, and `own` is none: then no limit is in force but that of a close. */
 struct wr_clock_view {
     bool is_over;           /* its end is decided: none is */
     bool is_open;           /* it may idle */

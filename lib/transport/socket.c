@@ -94,10 +94,10 @@ void wr_socket_close_unix(int fd)
 
 void wr_socket_close(weir_loop *loop, int fd, int family)
 {
-    wr_assert(fd >= 0);
-    if (family == AF_UNIX) {
+    wr_assert(fd >= -1);
+    if (fd >= 0 && family == AF_UNIX) {
         wr_socket_close_unix(fd);
-    } else {
+    } else if (fd >= 0) {
         wr_prep_close(&loop->uring, fd);
     }
 }

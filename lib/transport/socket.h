@@ -34,13 +34,13 @@ static inline bool wr_socket_is_proto(int proto)
  * the family. */
 WEIR_MUST_USE int wr_socket_check(int fd, struct weir_address *ret_peer);
 
-/* Closes a connected socket that becomes no transport; a Unix socket in a
- * thread, since its peer may have put descriptors into it. */
+/* Closes a connected socket, or none (@fd -1), that becomes no transport; a
+ * Unix socket in a thread, since its peer may have put descriptors into it. */
 void wr_socket_close(weir_loop *loop, int fd, int family);
 /* Closes a Unix socket in a thread. */
 void wr_socket_close_unix(int fd);
 /* Closes the socket, if there is one, that the options of a refused call
- * brought along: it was taken in any case. */
+ * brought along: it was taken in any case, and is closed when that returns. */
 static inline void wr_socket_refuse(bool use_sock, int sock)
 {
     if (use_sock) {

@@ -45,7 +45,7 @@ ROOMS = {
            "net/connect net/serve",
     "process": "uring base loop transport transport/pipe",
     "stream": "uring base loop task sync transport transport/sock transport/pipe "
-              "transport/datagram tls names net/connect net/serve net process",
+              "transport/datagram tls net/connect net/serve net process",
 }
 KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}
 
@@ -150,19 +150,25 @@ def read_symbols(library, libraries):
               (room_of(path), path.stem) for path, _ in library.files((".c", ".S"))}
     defined = {}
     needed = collections.defaultdict(set)
+    strange = set()
     for archive in libraries:
         lines = subprocess.run(["nm", "-A", str(archive)], check=True, text=True,
                                capture_output=True).stdout.splitlines()
         for line in lines:
             match = OBJECT.search(line)
-            if not match or match[1] not in places:
+            if not match:
                 continue
-            place = places[match[1]]
+            place = places.setdefault(match[1])
+            if place is None:
+                strange.add(match[1])
+                continue
             *_, kind, name = line.split()
             if kind == "U":
                 needed[place].add(name)
             elif kind in "TDRBVW":
                 defined[name] = place
+    for name in sorted(strange):
+        library.complain(f"{name}: an object without a source")
     return defined, needed
 
 

@@ -6,10 +6,11 @@ ones, marked with a leading "failed ", then what their programs said, then the
 skipped ones, marked with a leading "skipped "; in the end the programs that took
 longest. Those who see only a part of the output are to see the names first.
 
-With --doubtful it prints the names of the failed programs instead, a line each,
-but none when any of them crashed, broke an assertion of the library or was
-reported by a sanitizer, which is a fault however seldom it shows, nor when they
-are many.
+With --doubtful it prints the seed of the failed programs, or "-", then their
+names, a line each: those to be run again. Nothing is printed where a failure is a
+fault however seldom it shows: a crash, a broken assertion of the library, a
+sanitizer's report, a failure of what does not depend on the machine, several
+seeds, or many programs.
 
 Usage: summary.py [--doubtful] TESTLOG
 """
@@ -27,8 +28,13 @@ DETAILED = 3
 REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 SLOWEST = 5
 DOUBTED = 10
-# What a machine's mood cannot bring about.
-FATAL = re.compile(REPORT.pattern + r"|: broken: |CRASH|[Uu]nexpected signal")
+# The suites whose programs meet the kernel and each other, so that the mood of a
+# machine may decide; and what no mood brings about.
+MOODY = {"contract", "e2e", "threads"}
+FATAL = re.compile(REPORT.pattern + r"|\bbroken: |CRASH|[Uu]nexpected signal|"
+                   r"ended by signal|exit status -\d|ended with -\d|"
+                   r": -\d+ instead of|never misused")
+SEED = re.compile(r"WEIR_TEST_SEED=(\d+)")
 
 
 def judge(entry):
@@ -73,18 +79,21 @@ def details(entry, count):
 
 
 def print_doubtful(path):
-    names = []
+    names, seeds = [], set()
     with open(path, encoding="utf-8") as log:
         for line in log:
             entry = json.loads(line)
             if not judge(entry)[1]:
                 continue
+            suites, _, name = entry["name"].rpartition(" / ")
             text = (entry.get("stdout") or "") + (entry.get("stderr") or "")
-            if FATAL.search(text):
+            if (not MOODY & set(re.split("[:+]", suites)) or FATAL.search(text)
+                    or (entry.get("returncode") or 0) < 0):
                 return
-            names.append(entry["name"].rpartition(" / ")[2])
-    if len(names) <= DOUBTED:
-        print("\n".join(names))
+            seeds.update(SEED.findall(text))
+            names.append(name)
+    if names and len(names) <= DOUBTED and len(seeds) <= 1:
+        print("\n".join([seeds.pop() if seeds else "-", *names]))
 
 
 def main():

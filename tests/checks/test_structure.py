@@ -93,6 +93,12 @@ class Structure(unittest.TestCase):
             "lib/x509/date.c": "void wr_task_run(void);\n"
                                "void wr_date(void)\n{\n    wr_task_run();\n}\n"})
 
+    def test_a_call_between_rooms_inside_a_room(self):
+        self.refuses("transport/sock may not call wr_pipe() of transport/pipe/pipe.c", {
+            "lib/transport/pipe/pipe.c": "void wr_pipe(void)\n{\n}\n",
+            "lib/transport/sock/sock.c": "void wr_pipe(void);\n"
+                                         "void wr_sock(void)\n{\n    wr_pipe();\n}\n"})
+
     def test_a_room_that_is_not_known(self):
         self.refuses("no room of that name",
                      {"lib/attic/box.h": "struct box;\n"})

@@ -172,7 +172,7 @@ static void connect_fail(weir_connect *connect, int err)
 {
     wr_assert(err < 0 && (connect->cause == 0 || err == connect->cause));
     connect_end(connect);
-    wr_socket_refuse(connect->fd >= 0, connect->fd);
+    wr_socket_close(connect->loop, connect->fd, connect->family);
     connect->fd = -1;
     connect_finish(connect, err, NULL);
 }
@@ -304,11 +304,11 @@ static void connect_timer_expired(struct wr_timer *timer)
 static void connect_adopt(weir_connect *connect)
 {
     const int fd = connect->fd;
-    const int family = connect->is_pipe ? AF_UNSPEC : connect->family;
-    const int err =
-        wr_sock_configure(connect->loop, fd, family, &connect->connection);
+    const int err = wr_sock_configure(connect->loop, fd, connect->family,
+                                      &connect->connection);
 
     wr_assert(fd >= 0);
+    wr_assert(!connect->is_pipe || connect->family == AF_UNSPEC);
     if (err < 0) {
         connect_fail(connect, err);
         return;

@@ -15,7 +15,7 @@
  *     sock_time.c     time-outs
  *     sock_linger.c   an end that waits until the peer has what was written
  *     sock_name.c     addresses
- *     unix.c          what Unix sockets have and others have not
+ *     unix.c          the credentials of the peer of a Unix socket
  *     sock_state.c    the states, the next step, what must always hold
  *
  * Life of a socket. close() leads from OPEN to CLOSING; abort(), a broken

@@ -1,0 +1,175 @@
+/*
+ * Connected Unix sockets that become no transport, and in which a peer has put
+ * descriptors whose closes wait: they do not hold up the loop. Those that weir
+ * drops of living connections are in close_fds.c.
+ */
+#include "tests/contract/fds_rig.h"
+#include "tests/contract/slow_close.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <sys/un.h>
+
+/* The loop's own completions may cut the wait of a close on its thread short,
+ * but not of so many. */
+enum { SLOW = 8 };
+
+static weir_loop *loop;
+static weir_server *server;
+static int fars[SLOW];
+
+static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    (void)user;
+    return weir_transport_write(t, buf->data, buf->len);
+}
+
+static const struct weir_protocol echo_protocol = {.size =
+                                                       sizeof(echo_protocol),
+                                                   .kind = WEIR_PROTOCOL_STREAM,
+                                                   .data_received = echo};
+
+/* The program refuses connections, and has refused some. */
+static bool refuses;
+static int refused_count;
+
+static int create(void *arg, weir_transport *t,
+                  struct weir_protocol_binding *ret)
+{
+    (void)arg;
+    (void)t;
+    *ret = (struct weir_protocol_binding){.protocol = &echo_protocol};
+    refused_count += refuses;
+    return refuses ? -ECONNREFUSED : 0;
+}
+
+static void turn(void)
+{
+    weir_loop_stop(loop);
+    cr_assert_eq(weir_loop_run(loop), 0);
+}
+
+/* A server with an abstract name. */
+static void serve(const struct sockaddr_un *name, socklen_t len)
+{
+    const struct weir_factory factory = {.create = create};
+    struct weir_server_options options = {.size = sizeof(options)};
+    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(listener, 0);
+    cr_assert_eq(bind(listener, (const struct sockaddr *)name, len), 0);
+    cr_assert_eq(listen(listener, 8), 0);
+    options.use_sock = true;
+    options.sock = listener;
+    /* The kernel cannot refuse descriptors. */
+    cr_assert_eq(setenv("WEIR_FEATURES_MASK", "passrights", 1), 0);
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    cr_assert_eq(
+        weir_create_unix_server(loop, &factory, NULL, &options, &server), 0);
+}
+
+static int connect_plain(const struct sockaddr_un *name, socklen_t len)
+{
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(fd, (const struct sockaddr *)name, len), 0);
+    return fd;
+}
+
+static void expect_echo(int fd)
+{
+    char byte = 'x';
+    cr_assert_eq(send(fd, &byte, 1, MSG_NOSIGNAL), 1);
+    while (recv(fd, &byte, 1, MSG_DONTWAIT) != 1) {
+        turn();
+    }
+}
+
+static void send_slow(int fd)
+{
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(SLOW * sizeof(int))];
+    char byte = 'f';
+    struct iovec iov = {&byte, 1};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = sizeof(control)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+    int fds[SLOW];
+    *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(fds)),
+                             .cmsg_level = SOL_SOCKET,
+                             .cmsg_type = SCM_RIGHTS};
+    for (int i = 0; i < SLOW; i++) {
+        fds[i] = slow_close_open(&fars[i]);
+    }
+    memcpy(CMSG_DATA(head), fds, sizeof(fds));
+    cr_assert_eq(sendmsg(fd, &msg, MSG_NOSIGNAL), 1);
+    for (int i = 0; i < SLOW; i++) {
+        close(fds[i]);
+    }
+}
+
+/* Threads of the process; workers of the kernel are none. */
+static int count_threads(void)
+{
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    cr_assert(tasks != NULL);
+    for (const struct dirent *entry; (entry = readdir(tasks));) {
+        char path[64];
+        char name[16] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm",
+                 entry->d_name);
+        const int fd = open(path, O_RDONLY | O_CLOEXEC);
+        count += fd >= 0 && read(fd, name, sizeof(name)) > 0 &&
+                 strncmp(name, "iou-", 4) != 0;
+        close(fd);
+    }
+    closedir(tasks);
+    return count;
+}
+
+static void let_end(void)
+{
+    struct pollfd waits[SLOW];
+    for (int i = 0; i < SLOW; i++) {
+        waits[i] = (struct pollfd){.fd = fars[i], .events = POLLIN};
+    }
+    for (int left = SLOW; left > 0;) {
+        cr_assert_gt(poll(waits, SLOW, -1), 0);
+        for (int i = 0; i < SLOW; i++) {
+            if (waits[i].revents && slow_close_read(waits[i].fd)) {
+                waits[i].fd = -1;
+                left--;
+            }
+        }
+    }
+}
+
+UNIT(close_refused, a_connection_that_the_factory_refuses_holds_up_nothing)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    const int len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
+                             "weir-close-refused-%d", (int)getpid());
+    const socklen_t size =
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
+    serve(&name, size);
+    const int served = connect_plain(&name, size);
+    expect_echo(served);
+    const int threads = count_threads();
+    const int refused = connect_plain(&name, size);
+    send_slow(refused);
+    refuses = true;
+    while (refused_count == 0) {
+        turn();
+    }
+
+    expect_echo(served);
+    cr_assert_eq(count_threads(), threads + 1); /* it waits in a close */
+
+    let_end();
+    close(refused);
+    close(served);
+    weir_server_free(server);
+    cr_assert_geq(weir_loop_free(loop), 0);
+}
