@@ -287,9 +287,9 @@ class Attacked(Program):
     def said(self):
         """Standard error, but for what this kind of server may say."""
         self.complaints.seek(0)
-        text = self.complaints.read(100_000).decode(errors="replace")
-        return "".join(line for line in text.splitlines(keepends=True)
-                       if not re.match(self.kind.may_say, line))
+        lines = (line.decode(errors="replace") for line in self.complaints)
+        return "".join(line for line in lines
+                       if not re.match(self.kind.may_say, line))[:100_000]
 
     def has_ended(self):
         return self.process.poll() is not None
