@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -325,6 +326,12 @@ int wr_sys_inq(int fd)
     int ret = sys_result(ioctl(fd, SIOCINQ, &bytes));
     wr_check(bytes >= 0);
     return ret < 0 ? ret : bytes;
+}
+
+int wr_sys_is_readable(int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    return sys_result(poll(&wait, 1, 0));
 }
 
 /* sendfile() on a socket that is non-blocking for the time of the call: there

@@ -147,6 +147,10 @@ int wr_sys_outq(int fd);
  * writing end of a pipe too. */
 int wr_sys_inq(int fd);
 
+/* 1 when a receive would not wait: there is something, the end or an error. 0
+ * when nothing is there, or a negative error. */
+int wr_sys_is_readable(int fd);
+
 /* Sends bytes of a file on a stream socket, as many as it has room for now, at
  * most @len: how many, 0 at the end of the file, -EAGAIN without room. A socket
  * that is broken raises no SIGPIPE: the thread has it blocked meanwhile. */

@@ -22,6 +22,12 @@
  * refuses (ICMP), a datagram that is too long, or no route is told by
  * error_received, and the next datagram goes on its way. Only a callback that
  * fails, an abort or a descriptor that is unusable do.
+ *
+ * **Descriptors** that a Unix peer sends along are not wanted: since Linux 6.16
+ * its send fails with EPERM. Before that threads close them as unix.h tells,
+ * and the endpoint receives one datagram by each system call, and none while
+ * they do. Its own socket is closed by a thread too, soon after
+ * connection_lost, or late if some lie in it; until then its name is taken.
  */
 #ifndef WEIR_DATAGRAM_H
 #define WEIR_DATAGRAM_H

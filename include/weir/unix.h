@@ -45,7 +45,8 @@
  * a protocol without fds_received is given none, and threads close them; the
  * task of a stream takes them (weir_reader_take_fds()) and closes them. Such a
  * connection is received from by poll and recvmsg(2): bytes are not read ahead,
- * nor into memory that its protocol lends.
+ * nor into memory that its protocol lends. Datagram endpoints need not ask
+ * (datagram.h).
  *
  * On connections with max_fds an urgent byte (MSG_OOB) of the peer is a byte of
  * the stream, since descriptors may come with it (SO_OOBINLINE is set, for

@@ -74,6 +74,16 @@ static void endpoint_finish(weir_endpoint *endpoint, int err, weir_transport *t)
     wr_loop_unpin(loop);
 }
 
+/* It becomes no endpoint. */
+static void endpoint_close_socket(weir_endpoint *endpoint)
+{
+    if (endpoint->fd >= 0) {
+        wr_datagram_close_fd(endpoint->loop, endpoint->fd,
+                             endpoint->plan.family);
+        endpoint->fd = -1;
+    }
+}
+
 /* Binds and connects the socket. */
 static int endpoint_name_socket(const weir_endpoint *endpoint)
 {
@@ -130,8 +140,7 @@ static int endpoint_try_names(weir_endpoint *endpoint)
             return 0;
         }
         first = first < 0 ? first : err;
-        wr_socket_refuse(endpoint->fd >= 0, endpoint->fd);
-        endpoint->fd = -1;
+        endpoint_close_socket(endpoint);
         endpoint->plan = known;
     }
     return first < 0 ? first : -EINVAL; /* addresses of two families */
@@ -177,8 +186,7 @@ static void endpoint_ready(struct wr_ready *ready)
     if (err >= 0) {
         err = endpoint_open_transport(endpoint, &t);
     } else {
-        wr_socket_refuse(endpoint->fd >= 0, endpoint->fd);
-        endpoint->fd = -1;
+        endpoint_close_socket(endpoint);
         endpoint_set_state(endpoint, ENDPOINT_ENDING);
     }
     endpoint_finish(endpoint, err, t);
@@ -327,6 +335,18 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
+/* Closes the descriptor that a refused call brought along as its socket. */
+static void endpoint_refuse_socket(const weir_loop *loop, int sock)
+{
+    const int family = wr_socket_get_option(sock, SO_DOMAIN);
+
+    if (family >= 0) {
+        wr_datagram_close_fd(loop, sock, family);
+    } else {
+        wr_ignore(wr_sys_close(sock)); /* it is none */
+    }
+}
+
 int weir_create_datagram_endpoint(weir_loop *loop,
                                   const struct weir_factory *factory,
                                   const struct weir_datagram_options *options,
@@ -338,8 +358,8 @@ int weir_create_datagram_endpoint(weir_loop *loop,
     if (err >= 0) {
         err = endpoint_start(loop, factory, &known, ret);
     }
-    if (err < 0) {
-        wr_socket_refuse(known.use_sock, known.sock);
+    if (err < 0 && known.use_sock) {
+        endpoint_refuse_socket(loop, known.sock);
     }
     return err;
 }

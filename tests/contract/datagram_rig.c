@@ -464,6 +464,15 @@ void dg_turn_for(struct dg *rig, uint64_t time_ns)
     }
 }
 
+void dg_wait_closed(int fd)
+{
+    const uint64_t end_ns = now_ns() + DG_WAIT_S * DG_S;
+    while (fcntl(fd, F_GETFD) >= 0) {
+        cr_assert_lt(now_ns(), end_ns, "%s: it stays open", dg_name());
+        usleep(1000);
+    }
+}
+
 /* ---- the subject ---- */
 
 int dg_send(struct dg *rig, const void *data, size_t len)

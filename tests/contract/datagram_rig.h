@@ -132,6 +132,9 @@ void dg_wait_lost(struct dg *rig);
 void dg_turns(struct dg *rig, int count);
 /* Turns for a while, and at least ten times: for events that must not come. */
 void dg_turn_for(struct dg *rig, uint64_t time_ns);
+/* Waits without turns until a descriptor that weir has taken is closed, maybe
+ * by a thread. */
+void dg_wait_closed(int fd);
 
 /* ---- the subject ---- */
 

@@ -160,6 +160,11 @@ int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count)
     return got > 0 ? (int)got : -EAGAIN;
 }
 
+int wr_sys_is_readable(int fd)
+{
+    return (fake_box_poll(box_at(fd, "is_readable")) & (POLLIN | POLLERR)) != 0;
+}
+
 /* Nothing here asks for the queue of errors. */
 int wr_sys_recv_error(int fd, struct msghdr *message)
 {

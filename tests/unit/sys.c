@@ -225,6 +225,19 @@ UNIT(sys, a_receive_fills_several_pieces_and_never_waits)
     expect_eq(wr_sys_recv(-1, iov, 1), -EBADF);
 }
 
+UNIT(sys, an_empty_datagram_can_be_read)
+{
+    int ends[2];
+    expect_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+
+    expect_eq(wr_sys_is_readable(ends[0]), 0);
+    expect_eq(send(ends[1], "", 0, 0), 0);
+    expect_eq(wr_sys_is_readable(ends[0]), 1);
+
+    expect_eq(wr_sys_close(ends[0]), 0);
+    expect_eq(wr_sys_close(ends[1]), 0);
+}
+
 UNIT(sys, options_are_read_back)
 {
     int value = 0;

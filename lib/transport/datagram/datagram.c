@@ -38,8 +38,7 @@ static void datagram_lose(struct wr_endpoint *e)
     wr_endpoint_set_state(e, WR_ENDPOINT_LOST);
     e->demand.account.notify_released = true; /* the last lease frees */
     wr_protocol_lost(&e->t);
-    wr_prep_close(&loop->uring, e->fd);
-    e->fd = -1;
+    wr_endpoint_close_own(e);
     wr_ready_cancel(&e->step);
     wr_loop_remove_member(loop, &e->t.member);
     wr_assert(loop->budget.account_count > 0);

@@ -28,6 +28,19 @@ struct wr_datagram_socket {
                                         * nowhere */
 };
 
+/* True when peers can send descriptors over a socket of this family, which the
+ * kernel cannot refuse. */
+WEIR_MUST_USE static inline bool wr_datagram_meets_fds(const weir_loop *loop,
+                                                       int family)
+{
+    return family == AF_UNIX &&
+           !wr_has(&loop->uring.features, WR_FEATURE_PASSRIGHTS);
+}
+
+/* Closes a socket that becomes no endpoint; in a thread where its peers may
+ * have put descriptors into it. */
+void wr_datagram_close_fd(const weir_loop *loop, int fd, int family);
+
 /* Makes an endpoint of the socket, of which the descriptor is taken, whatever
  * is returned. connection_made was called when 0 is returned. */
 WEIR_MUST_USE int wr_datagram_open(weir_loop *loop,

@@ -3,7 +3,8 @@
  *
  * IPv4 and IPv6 have options and messages of their own for each fact. Facts
  * that the kernel did not send are not marked as there; what it sends unasked
- * is skipped, and descriptors that a Unix peer sends along are closed.
+ * is skipped. Descriptors that a Unix peer sends along are not looked at here
+ * (datagram_fds.c).
  */
 #include "datagram_impl.h"
 
@@ -86,24 +87,10 @@ static int datagram_control_int(const struct cmsghdr *cmsg)
     return value;
 }
 
-static void datagram_control_close_all(const struct cmsghdr *cmsg)
-{
-    const size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-    wr_assert(cmsg->cmsg_type == SCM_RIGHTS);
-    for (size_t i = 0; i < count; i++) {
-        int fd;
-        memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
-        wr_ignore(wr_sys_close(fd));
-    }
-}
-
 static void datagram_control_read_socket(struct weir_ancillary *facts,
                                          const struct cmsghdr *cmsg)
 {
-    if (cmsg->cmsg_type == SCM_RIGHTS) {
-        datagram_control_close_all(cmsg);
-    } else if (cmsg->cmsg_type == SCM_TIMESTAMPNS) {
+    if (cmsg->cmsg_type == SCM_TIMESTAMPNS) {
         struct timespec at;
         memcpy(&at, CMSG_DATA(cmsg), sizeof(at));
         facts->timestamp_ns =
@@ -172,7 +159,7 @@ void wr_datagram_read_control(struct wr_datagram_head *head,
     struct msghdr readable = *header; /* the macros want one to write to */
     struct weir_ancillary *facts = &head->ancillary;
 
-    wr_assert(header->msg_controllen <= WR_CONTROL_MAX);
+    wr_assert(header->msg_controllen <= WR_CONTROL_FDS_MAX);
     facts->has = 0;
     facts->interface = 0;
     facts->local.len = 0;

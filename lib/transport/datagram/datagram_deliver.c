@@ -95,6 +95,9 @@ static void datagram_deliver_fill(struct wr_endpoint *e,
         /* Of a Unix path that fills sun_path the kernel counts a NUL behind. */
         datagram->peer.len = sizeof(datagram->peer.storage.local);
     }
+    if (WR_UNLIKELY(e->family == AF_UNIX && header->msg_controllen > 0)) {
+        wr_endpoint_drop_fds(e, header);
+    }
     if (e->wants_control) {
         wr_datagram_read_control(head, header);
     }

@@ -22,6 +22,7 @@
  *     datagram_send.c     the queue, and when it is sent
  *     datagram_message.c  sendto and its like: the checks
  *     datagram_control.c  ancillary data, to and from the kernel's form
+ *     datagram_fds.c      descriptors that Unix peers send along
  *     datagram_shared.c   the vectors and the memory that all endpoints share
  *     datagram_open.c     socket options; making one of a descriptor
  *     datagram_group.c    multicast groups
@@ -32,6 +33,8 @@
 #include "datagram.h"
 #include "lib/base/datagramq.h"
 #include "lib/transport/transport.h"
+#include "uring/closer.h"
+#include "weir/unix.h"
 
 enum wr_endpoint_state {
     WR_ENDPOINT_UNBORN,
@@ -63,6 +66,11 @@ enum wr_outlet {
 
 /* Room for ancillary data of one datagram in the kernel's form. */
 #define WR_CONTROL_MAX 256u
+/* ... and of one with all the descriptors that a message carries. Before them
+ * comes what the program has asked the socket for: the label of a security
+ * module may be long. */
+#define WR_CONTROL_FDS_MAX                                                     \
+    (2u * WR_CONTROL_MAX + CMSG_SPACE(WEIR_FDS_MAX * sizeof(int)))
 
 /* The beginning of a slot (uring/pool.h); the bytes of the datagram follow it,
  * or follow `datagram` where an endpoint wants no ancillary data. */
@@ -91,6 +99,8 @@ struct wr_datagram_shared {
     struct iovec out_iov[WR_SLOTS_MAX];
     struct mmsghdr in[WR_SLOTS_MAX];
     struct mmsghdr out[WR_SLOTS_MAX];
+    /* Of one datagram, of an endpoint that meets descriptors. */
+    _Alignas(8) uint8_t control_fds[WR_CONTROL_FDS_MAX];
 };
 
 #define WR_OVERFLOW_AREA                                                       \
@@ -111,7 +121,9 @@ struct wr_endpoint {
     bool wants_control : 1; /* set at birth: datagrams bring ancillary data */
     bool is_connected : 1;  /* set at birth: the kernel knows the peer */
     bool in_resume : 1;     /* set around resume_writing */
-    bool hup_seen : 1; /* set by a poll: the program shut the socket down */
+    bool hup_seen : 1;  /* set by a poll: the program shut the socket down */
+    bool meets_fds : 1; /* set at birth: peers can send descriptors */
+    bool rests : 1;     /* set while those are being closed */
 
     struct wr_op recv_op; /* the poll for datagrams */
     struct wr_op send_op; /* the poll for room */
@@ -129,6 +141,7 @@ struct wr_endpoint {
     uint32_t slot_bytes;   /* with the head */
     weir_lease *kept_head; /* received while reading was paused */
     weir_lease *kept_tail;
+    struct wr_closer *closer; /* of descriptors of its peers, or NULL */
     struct weir_datagram_counts counts;
     struct weir_address sockname;
     struct weir_address remote; /* len 0: none */
@@ -241,6 +254,15 @@ WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
 
 /* Datagrams that the kernel has dropped; 0 where it does not tell. */
 uint64_t wr_datagram_ask_drops(const struct wr_endpoint *e);
+
+/* datagram_fds.c */
+/* Closes the descriptors that came with a received message. */
+void wr_endpoint_drop_fds(struct wr_endpoint *e, const struct msghdr *header);
+/* Rests while those are being closed: no datagram is received. Its step follows
+ * afterwards. */
+WEIR_MUST_USE bool wr_endpoint_rest_for_fds(struct wr_endpoint *e);
+/* At the loss: closes the endpoint's own descriptor. */
+void wr_endpoint_close_own(struct wr_endpoint *e);
 
 /* datagram_shared.c */
 /* The shared part of the loop, counted once more; NULL without memory. */

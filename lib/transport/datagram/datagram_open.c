@@ -102,10 +102,11 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     wr_assert(family == AF_INET || family == AF_INET6 || family == AF_UNIX);
     struct wr_endpoint *e = wr_endpoint_make(loop, fd);
     if (!e) {
-        wr_ignore(wr_sys_close(fd));
+        wr_datagram_close_fd(loop, fd, family);
         return -ENOMEM;
     }
     e->family = (sa_family_t)family;
+    e->meets_fds = wr_datagram_meets_fds(loop, family);
     datagram_open_set_limits(e, options);
     datagram_open_ask_names(e, socket->remote);
     e->peer_wait_ns = UINT64_MAX;
@@ -114,7 +115,7 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     }
     int err = datagram_open_find_protocol(e, factory);
     if (err < 0) {
-        wr_ignore(wr_sys_close(fd));
+        wr_datagram_close_fd(loop, fd, family);
         wr_endpoint_unmake(e);
         return err;
     }

@@ -4,6 +4,7 @@
  *     idle --arm a poll--> armed --datagrams are there--> due --fed--> idle
  *     idle --no credit, no buffer--> starved --fed--> idle
  *     idle --no memory--> idle, and rests until a timer expires
+ *     idle --descriptors of a peer are being closed--> idle, and rests
  *
  * The loop feeds those that are due one after the other, under the turn's
  * budget of bytes (budget.h), so that one that is flooded does not keep the
@@ -51,6 +52,12 @@ static void datagram_recv_set_slots(struct wr_endpoint *e, uint64_t len)
     e->small_batches = 0;
 }
 
+/* Datagrams that it may ask for at once. */
+static uint32_t datagram_recv_batch_max(const struct wr_endpoint *e)
+{
+    return e->meets_fds ? 1 : WR_SLOTS_MAX;
+}
+
 static void datagram_recv_rested(struct wr_timer *timer)
 {
     struct wr_endpoint *e =
@@ -69,7 +76,7 @@ void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments)
     wr_assert(e->state == WR_ENDPOINT_UNBORN);
     wr_assert(head + e->size_max <= WR_OVERFLOW_AREA);
     e->head_bytes = (uint32_t)head;
-    e->batch = BATCH_MIN;
+    e->batch = (uint8_t)wr_min_u64(BATCH_MIN, datagram_recv_batch_max(e));
     wr_timer_init(&e->rest_timer, datagram_recv_rested);
     datagram_recv_set_slots(e, joins_segments ? SLOT_MAX : 0);
 }
@@ -125,6 +132,10 @@ static void datagram_recv_arm(struct wr_endpoint *e)
 {
     weir_loop *loop = e->t.loop;
     uint32_t credit;
+
+    if (WR_UNLIKELY(e->closer != NULL) && wr_endpoint_rest_for_fds(e)) {
+        return;
+    }
     const enum wr_verdict verdict =
         wr_budget_judge(&loop->budget, &e->demand, &credit);
 
@@ -160,6 +171,21 @@ void wr_endpoint_recv_polled(struct wr_endpoint *e, int32_t res)
     }
 }
 
+/* Where the kernel puts the ancillary data of a datagram. */
+static void datagram_recv_name_control(struct wr_endpoint *e,
+                                       struct wr_datagram_head *head,
+                                       struct msghdr *header)
+{
+    if (WR_UNLIKELY(e->meets_fds)) {
+        wr_assert(e->shared->slots.count == 1);
+        header->msg_control = e->shared->control_fds;
+        header->msg_controllen = sizeof(e->shared->control_fds);
+    } else {
+        header->msg_control = e->wants_control ? head->control : NULL;
+        header->msg_controllen = e->wants_control ? WR_CONTROL_MAX : 0;
+    }
+}
+
 /* Where the kernel puts datagrams, each with its address and control. */
 static void datagram_recv_name_slots(struct wr_endpoint *e)
 {
@@ -184,8 +210,7 @@ static void datagram_recv_name_slots(struct wr_endpoint *e)
         }
         header->msg_name = &head->datagram.peer.storage;
         header->msg_namelen = sizeof(head->datagram.peer.storage);
-        header->msg_control = e->wants_control ? head->control : NULL;
-        header->msg_controllen = e->wants_control ? WR_CONTROL_MAX : 0;
+        datagram_recv_name_control(e, head, header);
     }
 }
 
@@ -264,7 +289,8 @@ static void datagram_recv_adapt(struct wr_endpoint *e, uint32_t count,
     wr_assert(count > 0);
     wr_assert(longest <= e->size_max);
     if (count == e->shared->slots.count) {
-        e->batch = (uint8_t)wr_min_u64(2u * e->batch, WR_SLOTS_MAX);
+        e->batch =
+            (uint8_t)wr_min_u64(2u * e->batch, datagram_recv_batch_max(e));
     } else if (count < e->batch / 4u && e->batch > BATCH_MIN) {
         e->batch /= 2;
     }
@@ -275,6 +301,13 @@ static void datagram_recv_adapt(struct wr_endpoint *e, uint32_t count,
     } else if (++e->small_batches == SMALL_BATCHES_MAX) {
         datagram_recv_set_slots(e, room / 2);
     }
+}
+
+/* True when there may be more datagrams, and they may be received now. */
+static bool datagram_recv_may_go_on(struct wr_endpoint *e, bool is_full)
+{
+    return is_full && wr_endpoint_is_reading(e) && !e->kept_head &&
+           !(e->closer && wr_endpoint_rest_for_fds(e));
 }
 
 /* A batch of datagrams is there. */
@@ -293,7 +326,7 @@ static void datagram_recv_took(struct wr_endpoint *e, weir_lease *lease,
     if (e->intake_state != WR_INTAKE_IDLE) {
         return;
     }
-    if (is_full && wr_endpoint_is_reading(e) && !e->kept_head) {
+    if (datagram_recv_may_go_on(e, is_full)) {
         datagram_recv_make_due(e);
     } else if (e->state == WR_ENDPOINT_OPEN) {
         wr_endpoint_update_recv(e);
@@ -306,6 +339,7 @@ static void datagram_recv_batch(struct wr_endpoint *e)
     struct wr_datagram_shared *shared = e->shared;
     uint32_t credit;
     wr_assert(e->intake_state == WR_INTAKE_IDLE);
+    wr_assert(!e->rests);
     const enum wr_verdict verdict =
         wr_budget_ask(&loop->budget, &e->demand, &credit);
 
@@ -360,6 +394,7 @@ void wr_endpoint_recv_seek_credit(struct wr_endpoint *e)
 void wr_endpoint_end_recv(struct wr_endpoint *e)
 {
     wr_assert(e->state != WR_ENDPOINT_OPEN);
+    e->rests = false;
     wr_timer_cancel(&e->t.loop->wheel, &e->rest_timer);
     datagram_recv_leave(e);
     if (e->intake_state == WR_INTAKE_ARMED) {

@@ -73,6 +73,10 @@ static void datagram_state_check_recv(const struct wr_endpoint *e)
     wr_assert(e->intake_state != WR_INTAKE_ARMED || e->recv_op.in_flight);
     wr_assert(e->intake_state == WR_INTAKE_IDLE ||
               e->state == WR_ENDPOINT_OPEN || e->state == WR_ENDPOINT_DOOMED);
+    wr_assert(!e->rests || e->intake_state == WR_INTAKE_IDLE);
+    wr_assert(!e->rests || e->closer);
+    wr_assert(!e->rests || e->state == WR_ENDPOINT_OPEN ||
+              e->state == WR_ENDPOINT_DOOMED);
     wr_assert(!e->kept_head == !e->kept_tail);
     wr_assert(!e->kept_head || e->state == WR_ENDPOINT_OPEN ||
               e->state == WR_ENDPOINT_DOOMED);
@@ -112,7 +116,7 @@ void wr_endpoint_check_invariants(const struct wr_endpoint *e)
 static bool datagram_state_is_forgotten(const struct wr_endpoint *e)
 {
     return wr_endpoint_is_reading(e) && e->intake_state == WR_INTAKE_IDLE &&
-           !e->demand.account.notify_released &&
+           !e->demand.account.notify_released && !e->rests &&
            !wr_timer_is_armed(&e->rest_timer);
 }
 
