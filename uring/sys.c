@@ -121,14 +121,12 @@ int wr_sys_close(int fd)
 
 int wr_sys_identify(int fd, struct wr_file_id *ret)
 {
-    struct stat status;
-    int err = sys_result(fstat(fd, &status));
+    struct statx known;
+    int err = wr_sys_stat_known(fd, &known);
     if (err < 0) {
         return err;
     }
-    *ret = (struct wr_file_id){.mode = status.st_mode,
-                               .device = status.st_dev,
-                               .inode = status.st_ino};
+    *ret = (struct wr_file_id){.mode = known.stx_mode, .inode = known.stx_ino};
     return 0;
 }
 
@@ -245,10 +243,10 @@ int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count)
 
 int wr_sys_mode(int fd, mode_t *ret)
 {
-    struct stat found;
-    int err = sys_result(fstat(fd, &found));
+    struct statx known;
+    int err = wr_sys_stat_known(fd, &known);
     if (err == 0) {
-        *ret = found.st_mode;
+        *ret = known.stx_mode;
     }
     return err;
 }

@@ -65,12 +65,11 @@ int wr_sys_close(int fd);
  * -EINVAL for a ring, which the kernel does not pass on. */
 int wr_sys_dup_to_pass(int fd);
 
-/* The file behind a descriptor. Two files have not the same inode at the same
- * time, but for some that the kernel makes without a file system: eventfds,
- * terminals. */
+/* The file behind a descriptor, as the machine knows it: see
+ * wr_sys_stat_known(). Two files have not the same inode at the same time, but
+ * for some that the kernel makes without a file system: eventfds, terminals. */
 struct wr_file_id {
     uint32_t mode; /* st_mode */
-    uint64_t device;
     uint64_t inode;
 };
 
@@ -107,7 +106,7 @@ int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
 /* wr_sys_write() for a stream socket. */
 int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count);
 
-/* The type of a file and its permissions, as stat(2) tells them. */
+/* The type of a file and its permissions, as the machine knows them. */
 int wr_sys_mode(int fd, mode_t *ret);
 /* The flags that it was opened with (O_ACCMODE and others). */
 int wr_sys_flags(int fd);
@@ -158,8 +157,8 @@ int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len);
 
 /* ---- sys_cache.c ---- */
 
-/* Type and size of a file, as the machine knows them: no server of a network
- * file system is asked, which may not answer. */
+/* Type, size, inode and number of names of a file, as the machine knows them:
+ * no server of a network file system is asked, which may not answer. */
 int wr_sys_stat_known(int fd, struct statx *ret);
 
 /* Bytes that wr_sys_cached_bytes() tells of at once. */

@@ -88,8 +88,10 @@ static int64_t sys_cache_look(int file, uint64_t offset, size_t len,
 int wr_sys_stat_known(int fd, struct statx *ret)
 {
     const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+    const unsigned int what =
+        STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_INO | STATX_NLINK;
 
-    return statx(fd, "", flags, STATX_TYPE | STATX_SIZE, ret) < 0 ? -errno : 0;
+    return statx(fd, "", flags, what, ret) < 0 ? -errno : 0;
 }
 
 int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)

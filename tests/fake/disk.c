@@ -51,6 +51,7 @@ int wr_sys_stat_known(int fd, struct statx *ret)
     memset(ret, 0, sizeof(*ret));
     ret->stx_mode = file->kind == FAKE_DISK ? S_IFREG | 0600 : S_IFSOCK | 0600;
     ret->stx_size = file->disk_size;
+    ret->stx_nlink = 1;
     return 0;
 }
 
