@@ -397,6 +397,7 @@ void wr_prep_open(struct wr_uring *uring, struct wr_op *op, const char *path,
     struct io_uring_sqe *sqe = op_prepare_alone(uring, op, IORING_OP_OPENAT);
 
     sqe->fd = AT_FDCWD;
+    sqe->flags = IOSQE_ASYNC;
     sqe->addr = (uintptr_t)path;
     sqe->len = mode;
     sqe->open_flags = (uint32_t)flags;

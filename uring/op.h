@@ -65,6 +65,10 @@ struct wr_time {
 
 #define WR_IOV_MAX 64u /* vectors in one send at most */
 
+/* The kernel's own errno of some operations that a worker thread was at when
+ * they were cancelled, where others say EINTR. */
+#define WR_ERESTARTSYS 512
+
 WEIR_MUST_USE int wr_uring_open(struct wr_uring *uring,
                                 const struct wr_ring_options *options);
 void wr_uring_close(struct wr_uring *uring);
@@ -165,8 +169,10 @@ void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
                      void *buf, size_t len, uint64_t offset);
 void wr_prep_write_at(struct wr_uring *uring, struct wr_op *op, int fd,
                       const void *buf, size_t len, uint64_t offset);
-/* Opens a file, whose descriptor is the result. @path must stay until the
- * operation ends. */
+/* Opens a file in a worker thread of the kernel; its descriptor is the result.
+ * @path must stay until the operation ends. (Tried on the loop's thread first,
+ * it would look up no name that is not in memory, but ask a network file system
+ * or FUSE for the file, and wait.) */
 void wr_prep_open(struct wr_uring *uring, struct wr_op *op, const char *path,
                   int flags, mode_t mode);
 void wr_prep_fsync(struct wr_uring *uring, struct wr_op *op, int fd,

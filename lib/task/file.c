@@ -64,6 +64,9 @@ static const struct wr_member_ops file_close_ops = {.stage = WR_STAGE_MAKERS,
 static void file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct file_call *call = wr_container_of(op, struct file_call, op);
+    if (res == -WR_ERESTARTSYS) { /* of a FIFO's open */
+        res = -EINTR;
+    }
     const bool tells =
         call->waiter.was_interrupted && (res == -ECANCELED || res == -EINTR);
 

@@ -294,6 +294,48 @@ FILE_TASK(file, a_close_is_done_in_spite_of_an_interruption)
     return 0;
 }
 
+/* ---- calls that wait for others ---- */
+
+static int open_it(weir_loop *loop, void *arg)
+{
+    answer = weir_file_open(loop, path, *(int *)arg, 0);
+    return 0;
+}
+
+FILE_TASK(file, an_open_of_a_fifo_waits_for_its_other_end)
+{
+    weir_task *task;
+    int flags = O_RDONLY;
+    expect_eq(mkfifo(path, 0600), 0);
+    expect_eq(weir_task_spawn(loop, open_it, &flags, NULL, &task), 0);
+
+    const int writer = weir_file_open(loop, path, O_WRONLY, 0);
+
+    expect_geq(writer, 0);
+    expect_eq(weir_task_join(task, NULL), 0);
+    expect_geq(answer, 0);
+    expect_eq(weir_file_close(loop, (int)answer), 0);
+    expect_eq(weir_file_close(loop, writer), 0);
+    return 0;
+}
+
+FILE_TASK(file, an_open_that_waits_is_cancelled)
+{
+    weir_task *task;
+    int flags = O_WRONLY;
+    expect_eq(mkfifo(path, 0600), 0);
+    for (int i = 0; i < 20; i++) {
+        expect_eq(weir_task_spawn(loop, open_it, &flags, NULL, &task), 0);
+        for (int yields = 0; yields < i; yields++) {
+            expect_eq(weir_yield(loop), 0);
+        }
+        cr_assert(weir_task_cancel(task));
+        expect_eq(weir_task_join(task, NULL), 0);
+        expect_eq(answer, -ECANCELED);
+    }
+    return 0;
+}
+
 UNIT(file, outside_a_task_a_call_is_an_error)
 {
     weir_loop *loop;

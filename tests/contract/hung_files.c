@@ -42,6 +42,15 @@ static void with_file(weir_task_fn *fn)
     }                                                                          \
     static void suite##__##name##_body(weir_loop *loop, int fd)
 
+FILE_TASK(hung_files, a_file_is_opened_by_a_worker)
+{
+    const int other = weir_file_open(loop, fuse_rig_file, O_RDONLY, 0);
+    expect_geq(other, 0);
+    expect_geq(fuse_rig_count(FUSE_OPEN), 1);
+    expect_eq(weir_file_close(loop, other), 0);
+    expect_eq(weir_file_close(loop, fd), 0);
+}
+
 FILE_TASK(hung_files, a_file_is_closed_by_a_worker)
 {
     expect_eq(weir_file_close(loop, fd), 0);

@@ -11,9 +11,6 @@
 
 #include <errno.h>
 
-/* The error of a splice that was interrupted; reads and writes say -EINTR. */
-#define KERNEL_ERESTARTSYS 512
-
 void wr_splice_init(struct wr_splice *splice)
 {
     *splice = (struct wr_splice){.ends = {-1, -1}};
@@ -60,7 +57,7 @@ static int32_t splice_result(struct wr_splice *splice, int32_t res)
         wr_splice_close(splice);
         return -EAGAIN;
     }
-    return res == -KERNEL_ERESTARTSYS ? -EINTR : res;
+    return res == -WR_ERESTARTSYS ? -EINTR : res;
 }
 
 int wr_splice_prep_read(struct wr_splice *splice, struct wr_uring *uring,
