@@ -378,16 +378,24 @@ void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
     wr_ignore(!op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len));
 }
 
+static void op_prepare_place(struct io_uring_sqe *sqe, int fd, uint64_t offset)
+{
+    sqe->off = offset;
+    sqe->flags = wr_sys_needs_worker(fd) ? IOSQE_ASYNC : 0;
+}
+
 void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
                      void *buf, size_t len, uint64_t offset)
 {
-    op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len)->off = offset;
+    op_prepare_place(op_prepare_file(uring, op, IORING_OP_READ, fd, buf, len),
+                     fd, offset);
 }
 
 void wr_prep_write_at(struct wr_uring *uring, struct wr_op *op, int fd,
                       const void *buf, size_t len, uint64_t offset)
 {
-    op_prepare_file(uring, op, IORING_OP_WRITE, fd, buf, len)->off = offset;
+    op_prepare_place(op_prepare_file(uring, op, IORING_OP_WRITE, fd, buf, len),
+                     fd, offset);
 }
 
 void wr_prep_open(struct wr_uring *uring, struct wr_op *op, const char *path,

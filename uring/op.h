@@ -164,7 +164,8 @@ void wr_prep_splice(struct wr_uring *uring, struct wr_op *op, int from, int to,
  * stay until the operation ends. */
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
                      const struct wr_time *wait);
-/* Reads once from @offset of a file into memory of the caller. */
+/* Reads once from @offset of a file into memory of the caller, in a worker
+ * thread of the kernel where wr_sys_needs_worker() says so. */
 void wr_prep_read_at(struct wr_uring *uring, struct wr_op *op, int fd,
                      void *buf, size_t len, uint64_t offset);
 void wr_prep_write_at(struct wr_uring *uring, struct wr_op *op, int fd,

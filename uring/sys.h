@@ -161,6 +161,12 @@ int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len);
  * no server of a network file system is asked, which may not answer. */
 int wr_sys_stat_known(int fd, struct statx *ret);
 
+/* True of a regular file that a ring must leave to a worker thread of the
+ * kernel: its file system knows no reads that do not wait, or that is not known
+ * because the file is not open for reading. (FUSE is one, and a ring that tries
+ * nevertheless asks its process for a poll, and for the bytes, and waits.) */
+WEIR_MUST_USE bool wr_sys_needs_worker(int fd);
+
 /* Bytes that wr_sys_cached_bytes() tells of at once. */
 #define WR_CACHED_MAX ((size_t)1 << 20)
 

@@ -17,6 +17,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* Beyond the end of every file. */
+#define OFFSET_BEYOND ((uint64_t)INT64_MAX - 65536)
+
 /* No machine has smaller pages. */
 #define PAGE_LEAST 4096u
 
@@ -102,6 +105,16 @@ int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)
         syscall(SYS_preadv2, file, &iov, 1UL, (off_t)offset, 0L, RWF_NOWAIT);
 
     return got < 0 ? -errno : got;
+}
+
+bool wr_sys_needs_worker(int fd)
+{
+    struct statx known;
+    char byte;
+
+    const int64_t got = wr_sys_read_cached(fd, &byte, 1, OFFSET_BEYOND);
+    return (got == -EOPNOTSUPP || got == -EBADF) &&
+           wr_sys_stat_known(fd, &known) == 0 && S_ISREG(known.stx_mode);
 }
 
 int64_t wr_sys_cached_bytes(int file, uint64_t offset, size_t len,

@@ -55,6 +55,12 @@ int wr_sys_stat_known(int fd, struct statx *ret)
     return 0;
 }
 
+bool wr_sys_needs_worker(int fd)
+{
+    wr_ignore(!fake_file_get(fd, "preadv2"));
+    return false;
+}
+
 /* A part of it may be on its way from the device. */
 int64_t wr_sys_cached_bytes(int fd, uint64_t offset, size_t len, uint64_t size,
                             bool *is_told)
