@@ -22,6 +22,8 @@
 #define IOV_SCRATCH 1024u
 #define MSG_SCRATCH 256u
 #define DRAIN_BATCH 64u
+/* The user_data of closes that are counted; no operation has this address. */
+#define CLOSE_TAG 1u
 
 _Static_assert(WR_CQE_BUFFER == IORING_CQE_F_BUFFER, "kernel ABI");
 _Static_assert(WR_CQE_MORE == IORING_CQE_F_MORE, "kernel ABI");
@@ -70,6 +72,7 @@ void wr_uring_check_invariants(const struct wr_uring *uring)
     wr_assert(uring->iov_used <= IOV_SCRATCH);
     wr_assert(uring->msg_used <= MSG_SCRATCH);
     wr_assert(uring->msg_used <= uring->iov_used);
+    wr_assert(uring->closes_in_flight <= uring->ops_in_flight);
 }
 
 /* After an error of the ring some closes were never handed over. */
@@ -94,6 +97,8 @@ void wr_uring_close(struct wr_uring *uring)
         uring->last_stats = *wr_ring_stats(uring->ring);
         wr_ring_close(uring->ring);
         uring->ring = NULL;
+        uring->ops_in_flight -= uring->closes_in_flight; /* after an error */
+        uring->closes_in_flight = 0;
     }
     wr_guard_free(uring->allocator, uring->iov_scratch,
                   IOV_SCRATCH * sizeof(struct iovec));
@@ -120,11 +125,23 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
     return err;
 }
 
+/* A cancel or a close, whose effect is not told here. */
+static void op_dispatch_ownerless(struct wr_uring *uring,
+                                  const struct wr_cqe *cqe)
+{
+    if (cqe->user_data == CLOSE_TAG) {
+        wr_assert(uring->closes_in_flight > 0);
+        uring->closes_in_flight--;
+        uring->ops_in_flight--;
+    }
+}
+
 static void op_dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
 {
     struct wr_op *op = (struct wr_op *)(uintptr_t)cqe->user_data;
-    if (!op) {
-        return; /* a cancel or a close: its effect is not told here */
+    if (cqe->user_data <= CLOSE_TAG) {
+        op_dispatch_ownerless(uring, cqe);
+        return;
     }
     wr_check(op->in_flight);
     if (!(cqe->flags & WR_CQE_MORE)) {
@@ -474,16 +491,37 @@ void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
     sqe->len = 1; /* times; no number of completions ends it, as off is 0 */
 }
 
-void wr_prep_close(struct wr_uring *uring, int fd)
+/* An entry that closes, or NULL when it is done already. */
+static struct io_uring_sqe *op_prepare_close(struct wr_uring *uring, int fd)
 {
     wr_assert(fd >= 0);
     if (WR_UNLIKELY(!uring->ring)) {
         wr_ignore(wr_sys_close(fd) < 0);
-        return;
+        return NULL;
     }
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
 
     sqe->opcode = IORING_OP_CLOSE;
     sqe->fd = fd;
-    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    return sqe;
+}
+
+void wr_prep_close(struct wr_uring *uring, int fd)
+{
+    struct io_uring_sqe *sqe = op_prepare_close(uring, fd);
+
+    if (sqe) {
+        sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    }
+}
+
+void wr_prep_close_any(struct wr_uring *uring, int fd)
+{
+    struct io_uring_sqe *sqe = op_prepare_close(uring, fd);
+
+    if (sqe) {
+        sqe->user_data = CLOSE_TAG;
+        uring->closes_in_flight++;
+        uring->ops_in_flight++;
+    }
 }

@@ -11,7 +11,8 @@
  *
  *     idle --prepare--> in flight --last completion--> idle
  *
- * Completions whose user_data is 0 (cancel requests, closes) have no owner.
+ * Completions whose user_data is 0 (cancel requests, closes) have no owner, and
+ * neither have closes that are counted.
  */
 #ifndef WEIR_URING_OP_H
 #define WEIR_URING_OP_H
@@ -50,6 +51,7 @@ struct wr_uring {
     struct wr_features features;
     const struct weir_allocator *allocator;
     uint64_t ops_in_flight;
+    uint64_t closes_in_flight; /* of those, the ones without an owner */
     struct iovec *iov_scratch; /* vectors of sends that are not submitted yet */
     struct msghdr *msg_scratch;
     uint32_t iov_used;
@@ -187,5 +189,10 @@ void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd);
 /* Closes a descriptor that no operation uses any more, with an operation that
  * has no owner; at once when the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);
+/* The same for a file of any kind. Those that write at a close what they have
+ * in memory, NFS and FUSE among them, are closed by a worker thread of the
+ * kernel, and a ring that is closed drops what such a thread has not begun: so
+ * the operation is counted as in flight. */
+void wr_prep_close_any(struct wr_uring *uring, int fd);
 
 #endif

@@ -11,6 +11,9 @@
 #include <sys/socket.h>
 #include <weir.h>
 
+/* A descriptor of the test's own, closed when the loop has gone. */
+static int kept = -1;
+
 /* Runs @fn as the main task of a loop, beside the file system, with its file,
  * which the task closes. */
 static void with_file(weir_task_fn *fn)
@@ -23,7 +26,8 @@ static void with_file(weir_task_fn *fn)
     expect_eq(weir_loop_new(NULL, &loop), 0);
     expect_eq(weir_loop_run_task(loop, fn, &fd, &ret), 0);
     expect_eq(ret, 0);
-    expect_eq(weir_loop_free(loop), 0);
+    expect_geq(weir_loop_free(loop), 0);
+    close(kept);
     fuse_rig_unmount();
 }
 
@@ -187,6 +191,18 @@ static int64_t send_on_pipe(weir_loop *loop, int fd)
 FILE_TASK(hung_files, a_file_that_a_write_pipe_sends_is_read_by_a_worker)
 {
     expect_sent(loop, fd, send_on_pipe);
+}
+
+FILE_TASK(hung_files, a_file_that_is_passed_is_closed_at_the_loops_end_too)
+{
+    weir_writer *writer = NULL;
+    kept = dup(fd);
+    expect_eq(weir_file_close(loop, fd), 0);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    open_stream(loop, &writer);
+    expect_eq(weir_writer_send_fds(writer, "x", 1, &kept, 1), 0);
+    close(ends[1]);
+    weir_writer_unref(writer);
 }
 
 /* ---- files that are watched ---- */

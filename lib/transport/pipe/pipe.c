@@ -45,7 +45,7 @@ static void pipe_lose(struct wr_pipe *p)
     wr_pipe_set_state(p, WR_PIPE_LOST);
     p->demand.account.notify_released = true; /* the last lease frees */
     wr_protocol_lost(&p->t);
-    wr_prep_close(&loop->uring, p->fd);
+    wr_prep_close_any(&loop->uring, p->fd);
     p->fd = -1;
     wr_ready_cancel(&p->step);
     wr_loop_remove_member(loop, &p->t.member);

@@ -91,7 +91,7 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
 {
     struct wr_pipe *p = wr_pipe_make(loop, fd, direction);
     if (!p) {
-        wr_prep_close(&loop->uring, fd);
+        wr_prep_close_any(&loop->uring, fd);
         return -ENOMEM;
     }
     p->way = pipe_open_way(loop, fd);
@@ -104,7 +104,7 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
     int err = pipe_open_find_protocol(p, factory);
     if (err < 0) {
         wr_pipe_unmake(p);
-        wr_prep_close(&loop->uring, fd);
+        wr_prep_close_any(&loop->uring, fd);
         return err;
     }
     wr_pipe_bear(p);

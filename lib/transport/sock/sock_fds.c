@@ -121,7 +121,7 @@ void wr_sock_fds_close_own(struct wr_sock *s)
 static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
-        wr_prep_close(&loop->uring, sock_fds_of(batch)[i]);
+        wr_prep_close_any(&loop->uring, sock_fds_of(batch)[i]);
     }
     wr_block_give(&loop->blocks, wr_container_of(batch, struct wr_block, data));
 }
