@@ -205,7 +205,31 @@ FILE_TASK(hung_files, a_file_that_is_passed_is_closed_at_the_loops_end_too)
     weir_writer_unref(writer);
 }
 
-/* ---- files that are watched ---- */
+/* ---- files as pipes ---- */
+
+FILE_TASK(hung_files, a_file_as_a_read_pipe_is_read_by_a_worker)
+{
+    weir_reader *reader;
+    weir_writer *writer;
+    char bytes[1000];
+    expect_eq(weir_open_read_pipe(loop, fd, NULL, &reader, &writer), 0);
+    expect_eq(weir_reader_readexactly(reader, bytes, sizeof(bytes)), 1000);
+    expect_geq(fuse_rig_count(FUSE_READ), 1);
+    weir_writer_close(writer);
+    expect_eq(weir_writer_wait_closed(writer), 0);
+    weir_writer_unref(writer);
+}
+
+FILE_TASK(hung_files, a_file_as_a_write_pipe_is_written_by_a_worker)
+{
+    weir_writer *writer;
+    expect_eq(weir_open_write_pipe(loop, fd, NULL, &writer), 0);
+    expect_eq(weir_writer_write(writer, "x", 1), 0);
+    weir_writer_close(writer);
+    expect_eq(weir_writer_wait_closed(writer), 0);
+    expect_geq(fuse_rig_count(FUSE_WRITE), 1);
+    weir_writer_unref(writer);
+}
 
 static void never(void *arg)
 {

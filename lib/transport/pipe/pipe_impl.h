@@ -22,7 +22,9 @@
  *              have to wait there, and are cancelled at the end (splice.h)
  *
  * A FIFO that was opened by its name, a terminal and a regular file tell by
- * -EOPNOTSUPP that only the last one is left.
+ * -EOPNOTSUPP that only the last one is left. A regular file is always ready,
+ * and no poll is made of it: one on FUSE would ask the process of its file
+ * system, and the loop's thread wait for the answer.
  *
  * Life of a pipe. close() of a write pipe leads from OPEN to CLOSING, of a read
  * pipe to DOOMED, as do abort(), the peer's end, an error, a time-out and a
@@ -97,6 +99,7 @@ struct wr_pipe {
     bool eof_seen : 1;            /* set by the read that returned 0 */
     bool held_back : 1;    /* set when reading found no credit or buffer */
     bool sees_changes : 1; /* polls are ones that tell changes alone */
+    bool is_file : 1;      /* a regular one; set before birth */
 
     struct wr_op op;         /* the poll, or the read or write in a worker */
     struct wr_splice splice; /* of those in a worker */

@@ -43,19 +43,21 @@ int wr_pipe_check(int fd, enum wr_pipe_direction direction)
 
 /* A regular file must not be asked whether it would wait: while it reads from
  * the disk it would say so, and a poll sees bytes in it always. */
-static enum wr_pipe_way pipe_open_way(const weir_loop *loop, int fd)
+static void pipe_open_find_way(struct wr_pipe *p)
 {
+    const struct wr_features *features = &p->t.loop->uring.features;
     mode_t mode;
-    int err = wr_sys_mode(fd, &mode);
+    int err = wr_sys_mode(p->fd, &mode);
 
     wr_assert(err >= 0); /* wr_pipe_check() has asked for it */
+    p->is_file = S_ISREG(mode);
     if (S_ISSOCK(mode)) {
-        return WR_PIPE_BY_SOCKET;
+        p->way = WR_PIPE_BY_SOCKET;
+    } else if (p->is_file || !wr_has(features, WR_FEATURE_PIPE_NOWAIT)) {
+        p->way = WR_PIPE_BY_WORKER;
+    } else {
+        p->way = WR_PIPE_BY_NOWAIT;
     }
-    return S_ISREG(mode) ||
-                   !wr_has(&loop->uring.features, WR_FEATURE_PIPE_NOWAIT)
-               ? WR_PIPE_BY_WORKER
-               : WR_PIPE_BY_NOWAIT;
 }
 
 static void pipe_open_configure(struct wr_pipe *p,
@@ -94,7 +96,7 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
         wr_prep_close_any(&loop->uring, fd);
         return -ENOMEM;
     }
-    p->way = pipe_open_way(loop, fd);
+    pipe_open_find_way(p);
     if (p->way == WR_PIPE_BY_SOCKET) {
         wr_socket_set_passrights(loop, fd, false);
     }

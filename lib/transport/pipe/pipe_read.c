@@ -11,6 +11,7 @@
  *     idle --arm--> polling --bytes are there--> due --fed--> idle
  *                                                  \--fed--> working --> idle
  *     due --fed, no buffer--> starved, or idle until a timer expires
+ *     idle --arm, of a regular file--> due
  *
  * Where a read may have to wait although the poll saw bytes, because another
  * process may take them first, a worker thread of the kernel makes it: one read
@@ -98,6 +99,12 @@ static bool pipe_read_has_credit(struct wr_pipe *p)
     return false;
 }
 
+static void pipe_read_make_due(struct wr_pipe *p)
+{
+    wr_pipe_set_io(p, WR_PIPE_DUE);
+    wr_budget_make_due(&p->t.loop->budget, &p->demand);
+}
+
 static void pipe_read_arm(struct wr_pipe *p)
 {
     wr_assert(p->io == WR_PIPE_IDLE);
@@ -110,14 +117,12 @@ static void pipe_read_arm(struct wr_pipe *p)
         wr_pipe_note_moved(p); /* the read time-out starts anew */
         wr_pipe_times_changed(p);
     }
+    if (p->is_file) {
+        pipe_read_make_due(p);
+        return;
+    }
     wr_pipe_set_io(p, WR_PIPE_POLLING);
     wr_prep_poll(&p->t.loop->uring, &p->op, p->fd, POLLIN, false);
-}
-
-static void pipe_read_make_due(struct wr_pipe *p)
-{
-    wr_pipe_set_io(p, WR_PIPE_DUE);
-    wr_budget_make_due(&p->t.loop->budget, &p->demand);
 }
 
 void wr_pipe_update_read(struct wr_pipe *p)

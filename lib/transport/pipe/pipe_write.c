@@ -90,7 +90,7 @@ static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
         if (p->state == WR_PIPE_CLOSING) {
             wr_pipe_push_step(p);
         }
-    } else if (is_short || res == -EAGAIN) {
+    } else if ((is_short || res == -EAGAIN) && !p->is_file) {
         wr_list_remove(&p->turn_end.link); /* resume_writing has written */
         pipe_write_wait_for_room(p);
     } else {
@@ -214,6 +214,9 @@ void wr_pipe_watch(struct wr_pipe *p)
 {
     wr_assert(p->direction == WR_PIPE_WRITE);
     wr_assert(!p->watch_op.in_flight);
+    if (p->is_file) {
+        return; /* it has no reader that could go */
+    }
     wr_prep_poll(&p->t.loop->uring, &p->watch_op, p->fd, 0, p->sees_changes);
 }
 
@@ -235,7 +238,7 @@ static void pipe_write_lose_peer(struct wr_pipe *p)
 }
 
 /* After a socket's peer has ended its own direction, which means nothing here,
- * a single poll would end at once, again and again. Files that cannot be
+ * a single poll would end at once, again and again. Devices that cannot be
  * polled have no reader that could go, and refuse. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 {
