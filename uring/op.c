@@ -448,9 +448,11 @@ void wr_prep_stat(struct wr_uring *uring, struct wr_op *op, int fd,
     sqe->statx_flags = AT_EMPTY_PATH;
 }
 
-void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd)
+void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd,
+                        bool by_worker)
 {
-    wr_ignore(!op_prepare(uring, op, IORING_OP_CLOSE, fd));
+    op_prepare(uring, op, IORING_OP_CLOSE, fd)->flags =
+        by_worker ? IOSQE_ASYNC : 0;
 }
 
 void wr_prep_read_waiting(struct wr_uring *uring, struct wr_op *op, int fd,

@@ -184,8 +184,10 @@ void wr_prep_fsync(struct wr_uring *uring, struct wr_op *op, int fd,
 struct statx;
 void wr_prep_stat(struct wr_uring *uring, struct wr_op *op, int fd,
                   struct statx *ret);
-/* As wr_prep_close(), with an owner who is told. */
-void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd);
+/* As wr_prep_close(), with an owner who is told. A worker thread of the kernel
+ * closes it if @by_worker: then the file goes a moment after the completion. */
+void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd,
+                        bool by_worker);
 /* Closes a descriptor that no operation uses any more, with an operation that
  * has no owner; at once when the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);

@@ -5,7 +5,11 @@
  * Each call is one operation of the ring. A read of what is in the page cache
  * ends at once; what has to wait for a device, a lookup of names or a slow file
  * system waits in the kernel, in a worker thread of its own where need be
- * (the kernel makes a few of them for each ring, and gives them up when idle).
+ * (the kernel makes four of them at most for each ring, and gives them up when
+ * idle: when all of them wait further calls wait for them, so open a FIFO with
+ * O_NONBLOCK). The loop's thread waits for a local disk alone, and not for its
+ * bytes: where a read begins and the disk must tell where they lie, or takes no
+ * more requests, and where a file that has a name is closed.
  *
  * **Interruption.** The kernel may be at work in memory of the caller, so a
  * call that is interrupted asks the kernel to stop and returns when it has. A
@@ -119,6 +123,9 @@ WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
 
 /**
  * Close a file, which may wait for a device or a network; close(2).
+ *
+ * A file that has no name any more, a device and a socket that lingers may take
+ * long to go: they do so on a worker thread, after the call has returned.
  *
  * An interruption does not keep it from being closed: the call waits for that,
  * and the next one tells.

@@ -9,9 +9,9 @@
 #include "weir/file.h"
 
 #include "task.h"
+#include "uring/sys.h"
 
 #include <fcntl.h>
-#include <linux/stat.h>
 
 struct file_call {
     struct wr_waiter waiter;
@@ -196,6 +196,23 @@ static void file_ignore_interrupt(struct wr_waiter *waiter)
     wr_assert(waiter->was_interrupted);
 }
 
+/* True where the last close may take long: the bytes of a file without a name
+ * are given up, a socket lingers, what a device has in memory is written to it.
+ * A file with a name is closed by the time the call returns: others may open it
+ * then, lock it, or run it as a program. */
+static bool file_closes_slowly(int fd)
+{
+    struct statx known;
+
+    if (wr_sys_stat_known(fd, &known) < 0) {
+        return false;
+    }
+    return S_ISREG(known.stx_mode)
+               ? known.stx_nlink == 0
+               : S_ISSOCK(known.stx_mode) || S_ISBLK(known.stx_mode) ||
+                     S_ISCHR(known.stx_mode);
+}
+
 int weir_file_close(weir_loop *loop, int fd)
 {
     struct file_call call = {.waiter.interrupt = file_ignore_interrupt,
@@ -207,6 +224,6 @@ int weir_file_close(weir_loop *loop, int fd)
     wr_require(fd >= 0, -EBADF);
     wr_member_init(&call.member, &file_close_ops);
     wr_op_init(&call.op, file_completed);
-    wr_prep_close_file(&loop->uring, &call.op, fd);
+    wr_prep_close_file(&loop->uring, &call.op, fd, file_closes_slowly(fd));
     return file_wait(&call);
 }

@@ -4,6 +4,7 @@
  *
  * A pipe that nobody writes to stands for a device that never answers.
  */
+#include "tests/contract/slow_close.h"
 #include "tests/unit.h"
 #include "tests/unit/random.h"
 
@@ -295,6 +296,31 @@ FILE_TASK(file, a_close_is_done_in_spite_of_an_interruption)
 }
 
 /* ---- calls that wait for others ---- */
+
+/* Several times: a ring that was closed before, to look for features, wakes the
+ * thread from such a wait once. */
+FILE_TASK(file, a_close_that_waits_for_a_peer_holds_up_no_other_task)
+{
+    for (int i = 0; i < 3; i++) {
+        int far;
+        const int near = slow_close_open(&far);
+        expect_eq(weir_file_close(loop, near), 0);
+        expect_eq(fcntl(near, F_GETFD), -1);
+        while (!slow_close_read(far)) {
+            expect_eq(weir_yield(loop), 0);
+        }
+    }
+    return 0;
+}
+
+FILE_TASK(file, a_file_without_a_name_is_closed)
+{
+    const int fd = weir_file_open(loop, path, O_RDWR | O_CREAT, 0600);
+    expect_eq(unlink(path), 0);
+    expect_eq(weir_file_close(loop, fd), 0);
+    expect_eq(fcntl(fd, F_GETFD), -1);
+    return 0;
+}
 
 static int open_it(weir_loop *loop, void *arg)
 {
