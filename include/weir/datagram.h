@@ -16,7 +16,9 @@
  * turn, in order. pause_writing and resume_writing follow the marks of
  * weir_transport_set_write_buffer_limits(); in the queue each datagram counts
  * WEIR_DATAGRAM_COST bytes besides its own. Want of room in the kernel makes
- * datagrams wait and loses none.
+ * datagrams wait and loses none. The path of a Unix peer is looked up for each
+ * datagram, by the loop's thread, which waits for the file system; so are the
+ * paths that an endpoint is bound and connected to.
  *
  * **Errors.** One datagram's error does not end an endpoint: a destination that
  * refuses (ICMP), a datagram that is too long, or no route is told by

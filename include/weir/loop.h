@@ -163,10 +163,10 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
  * End a loop.
  *
  * Servers are closed, connections aborted and their losses delivered, pending
- * callbacks dropped, and everything in the kernel is waited for. Posts of other
- * threads that have not run are dropped, and those who asked for it are told.
- * Handles and leases that the program still has a reference to stay valid until
- * that is given back.
+ * callbacks dropped, and everything in the kernel is waited for, a file system
+ * too that does not answer. Posts of other threads that have not run are
+ * dropped, and those who asked for it are told. Handles and leases that the
+ * program still has a reference to stay valid until that is given back.
  *
  * @param loop  taken, unless an error is returned; NULL is ignored
  * @return      how many connections were still alive

@@ -17,7 +17,8 @@
  * the process has none left, the connection is lost with -EMFILE. One option of
  * a Unix socket changes, for all that share it: its peer cannot send
  * descriptors any more (SO_PASSRIGHTS, since Linux 6.16), since the close of
- * those could hold up the loop.
+ * those could hold up the loop. The last close of a serial line does: it waits
+ * until what was written has left, for 30 s at most (its closing_wait).
  *
  * **The end.** At the end of what can be read, eof_received is called, and
  * connection_lost follows whatever it returns, but for an error; there is no

@@ -6,7 +6,9 @@
  * /etc/hosts, the search domains and name servers of /etc/resolv.conf, and asks
  * for IPv6 and IPv4 addresses at the same time. Makers that are given a host
  * name look it up by the same way. The program may put a resolver of its own in
- * its place, for tests or for names that live elsewhere.
+ * its place, for tests or for names that live elsewhere. These files, and
+ * /etc/services, are read by the loop's thread, which waits for their file
+ * system: have them on a local one.
  *
  * Some names never reach a resolver: literal addresses ("192.0.2.1", "::1",
  * "[::1]", "fe80::1%eth0") stand for themselves, and "localhost" and all names

@@ -15,7 +15,8 @@
  * -ECANCELED.
  *
  * Close a socket only when no call waits on it. Host names: weir_getaddrinfo()
- * first; weir_sock_connect() takes addresses alone.
+ * first; weir_sock_connect() takes addresses alone. Paths of Unix sockets are
+ * looked up by the loop's thread, which waits for their file system.
  */
 #ifndef WEIR_SOCK_H
 #define WEIR_SOCK_H

@@ -148,6 +148,10 @@ typedef void weir_release_fn(void *arg);
 /**
  * Send bytes of the caller without copying them.
  *
+ * The loop's thread takes them from memory when they are sent. Where they are
+ * those of a mapped file (mmap()) and not in memory, it waits for the device of
+ * the file; weir_transport_sendfile() does not.
+ *
  * @param t        the transport; borrowed
  * @param data     the bytes; held and unchanged until @p release is called
  * @param len      how many; with 0 @p release is called before the return
@@ -346,7 +350,10 @@ WEIR_API int weir_transport_set_timeouts(weir_transport *t,
  * drops until the peer's kernel has all or the peer has ended, and loses the
  * connection then. 30 s with no acknowledgement, or 5 minutes in all, are
  * WEIR_ECLOSETIMEOUT; close_ns bounds the whole close in place of the latter.
- * After the peer's end, and where nothing was written, there is no wait.
+ * After the peer's end, and where nothing was written, there is no wait. Leave
+ * SO_LINGER alone, on listening sockets too, whose connections have it as well:
+ * with a time it makes the kernel wait for the peer in each close, on the
+ * thread of the loop.
  *
  * After a write that was refused, and of which no call has told yet
  * (weir_transport_write()), the peer would take a part for the whole: the

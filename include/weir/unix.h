@@ -12,6 +12,11 @@
  * name, which is no file, or "" for one that the kernel chooses. The makers of
  * server.h take Unix addresses too, as values.
  *
+ * The loop's thread looks paths up, and makes and removes the files of servers,
+ * and waits for the file system: have sockets on a local one. The same is true
+ * of datagrams, for each that is sent to a path (datagram.h), and of the calls
+ * of sock.h.
+ *
  * A peer chooses the files that it sends, and the last close of a file may take
  * as long as the peer likes: that of a TCP socket with SO_LINGER, or of a file
  * on FUSE. Close those that you get in a thread (weir_run_in_executor()) unless
@@ -96,8 +101,7 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
  * connection, so a server that is there is not disturbed, and two that start at
  * the same moment cannot take the path from each other (a difference from
  * asyncio, which removes any socket). Anything else in the way is -EADDRINUSE,
- * after 200 ms, and is never removed. A path costs calls to the file system,
- * which the loop waits for.
+ * after 200 ms, and is never removed.
  *
  * weir_server_close() removes the file, unless another one has taken its place
  * meanwhile or no_cleanup_socket is set; so it does with that of a socket that

@@ -16,7 +16,9 @@
  * closed and can be watched no more is removed, and the exception hook is told.
  *
  * For an O_PATH descriptor, and for one whose file the kernel cannot poll,
- * such as /dev/null, poll(2) tells what becomes of it: an error, or ready.
+ * such as /dev/null, poll(2) tells what becomes of it: an error, or ready. That
+ * never waits, but for a character device which a process makes (CUSE): the
+ * loop's thread waits for the answer of that process.
  */
 #ifndef WEIR_WATCH_H
 #define WEIR_WATCH_H
