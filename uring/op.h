@@ -191,7 +191,7 @@ void wr_prep_close_file(struct wr_uring *uring, struct wr_op *op, int fd,
 /* Closes a descriptor that no operation uses any more, with an operation that
  * has no owner; at once when the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);
-/* The same for a file of any kind. Those that write at a close what they have
+/* Closes a file of any kind. Those that write at a close what they have
  * in memory, NFS and FUSE among them, are closed by a worker thread of the
  * kernel, and a ring that is closed drops what such a thread has not begun: so
  * the operation is counted as in flight. */

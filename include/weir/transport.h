@@ -148,12 +148,9 @@ typedef void weir_release_fn(void *arg);
 /**
  * Send bytes of the caller without copying them.
  *
- * The loop's thread takes them from memory when they are sent. Where they are
- * those of a mapped file (mmap()) and not in memory, it waits for the device of
- * the file; weir_transport_sendfile() does not.
- *
  * @param t        the transport; borrowed
- * @param data     the bytes; held and unchanged until @p release is called
+ * @param data     the bytes; held and unchanged until @p release is called;
+ *                 for those of a mapped file the loop waits for its device
  * @param len      how many; with 0 @p release is called before the return
  * @param release  called once, after success or failure, in the latter case
  *                 before this returns; may be NULL
@@ -344,16 +341,14 @@ WEIR_API int weir_transport_set_timeouts(weir_transport *t,
  * inside this call.
  *
  * What was written arrives, or its loss is told. The kernel answers bytes that
- * were not read, or that come after the descriptor is closed, by a reset, which
- * drops what the peer has not got. So if what was sent is not acknowledged, or
- * what arrived not read, the close lingers: it ends the writing side, reads and
+ * are not read, or come after the descriptor is closed, by a reset, which drops
+ * what the peer has not got. So if what was sent is not acknowledged, or what
+ * arrived not read, the close lingers: it ends the writing side, reads and
  * drops until the peer's kernel has all or the peer has ended, and loses the
  * connection then. 30 s with no acknowledgement, or 5 minutes in all, are
  * WEIR_ECLOSETIMEOUT; close_ns bounds the whole close in place of the latter.
- * After the peer's end, and where nothing was written, there is no wait. Leave
- * SO_LINGER alone, on listening sockets too, whose connections have it as well:
- * with a time it makes the kernel wait for the peer in each close, on the
- * thread of the loop.
+ * There is none after the peer's end, nor where nothing was written; but with
+ * SO_LINGER the loop's thread waits in the close.
  *
  * After a write that was refused, and of which no call has told yet
  * (weir_transport_write()), the peer would take a part for the whole: the

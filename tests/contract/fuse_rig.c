@@ -1,3 +1,9 @@
+/*
+ * A file system of the tests' own, by FUSE: fuse_rig.h tells what it has.
+ *
+ * A child answers the kernel's requests, as the protocol of linux/fuse.h has
+ * them, and shares with the test what it has seen.
+ */
 #include "tests/contract/fuse_rig.h"
 
 #include "tests/unit.h"

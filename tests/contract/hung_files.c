@@ -1,6 +1,7 @@
 /*
  * Files whose file system may not answer: worker threads of the kernel ask it,
- * and the loop's thread never does.
+ * and the loop's thread never does. The file system is the tests' own
+ * (fuse_rig.h), which sees for which thread each request is.
  */
 #include "tests/contract/fuse_rig.h"
 #include "tests/unit.h"
