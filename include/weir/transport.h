@@ -149,11 +149,10 @@ typedef void weir_release_fn(void *arg);
  * Send bytes of the caller without copying them.
  *
  * @param t        the transport; borrowed
- * @param data     the bytes; held and unchanged until @p release is called;
- *                 for those of a mapped file the loop waits for its device
+ * @param data     the bytes; held and unchanged until @p release is called. For
+ *                 those of a mapped file the loop waits for its device
  * @param len      how many; with 0 @p release is called before the return
- * @param release  called once, after success or failure, in the latter case
- *                 before this returns; may be NULL
+ * @param release  called once, on failure before this returns; may be NULL
  * @param arg      passed to @p release
  * @return         as weir_transport_write()
  * @suspends no
