@@ -4,9 +4,11 @@
  * The last close of a file may take as long as a device, a network or the peer
  * that has sent it likes: that of a TCP socket with SO_LINGER waits for its
  * bytes, that of a file on FUSE for a process. Whether it will cannot be told
- * beforehand, as others may have the file too and change it meanwhile. So no
- * thread of a loop closes a descriptor that came over a Unix socket, nor a Unix
- * socket in which some may lie.
+ * beforehand, as others may have the file too and change it meanwhile. So
+ * descriptors that came over a Unix socket and that weir drops are closed by
+ * threads of their own, and so are Unix sockets in which some may lie. Where
+ * there is no memory to note them, or no thread can be made and none is there,
+ * the caller closes them, which is mostly a loop's thread and may wait then.
  *
  * Each owner of such descriptors, a connection for example, has a closer, and
  * each closer one thread at most. All of a process share the threads; they are
@@ -19,8 +21,9 @@
 
 struct wr_closer;
 
-/* Closes @count descriptors, soon. *closer is made if it is NULL. The call
- * closes them itself, and may wait, where there is no memory or no thread. */
+/* Closes @count descriptors, soon. *closer is made if it is NULL, and stays
+ * NULL where there is no memory for it. The call may close them itself, as told
+ * above; without threads it closes those of other closers too. */
 void wr_closer_close(struct wr_closer **closer, const int *fds, size_t count);
 
 /* True while it has something to close; NULL has nothing. Then @go_on is called
