@@ -46,6 +46,7 @@ enum fake_fault {
     FAKE_LOSS,         /* the network loses a datagram, */
     FAKE_DUPLICATE,    /* delivers it twice, */
     FAKE_DETOUR,       /* or later than others that were sent after it */
+    FAKE_SLOW_CLOSE,   /* that of a descriptor that a peer has sent waits */
     FAKE_FAULT_COUNT
 };
 
@@ -84,7 +85,8 @@ struct fake_stats {
     uint64_t receives;
     uint64_t cancels;
     uint64_t closes;
-    uint64_t looks; /* system calls that ask how long a queue is */
+    uint64_t closes_waited; /* of what peers have chosen */
+    uint64_t looks;         /* system calls that ask how long a queue is */
     uint64_t polls;
     uint64_t reads;
     uint64_t timeouts;
@@ -206,6 +208,11 @@ void fake_disk_truncate(int fd, uint64_t size);
  * for @token, and so do its duplicates, wherever they arrive. */
 int fake_token_open(uint64_t token);
 uint64_t fake_token(int fd);
+/* True: from now on closes of what peers have chosen (uring/closer.h) wait.
+ * False: those that wait end, and later ones do not wait. */
+void fake_hold_closes(bool holds);
+/* Tokens from @first on, of @count, with descriptors whose closes wait. */
+uint32_t fake_closing_tokens(uint64_t first, uint64_t count);
 
 /* ---- children ---- */
 

@@ -260,6 +260,7 @@ void fake_start(const struct fake_options *options)
     wr_list_init(&fake.fifos);
     wr_list_init(&fake.boxes);
     wr_list_init(&fake.packets);
+    wr_list_init(&fake.closers);
     fake.running = true;
 }
 
@@ -279,6 +280,10 @@ void fake_stop(void)
     wr_assert(fake.running);
     if (fake.ring) {
         fake_fail("the ring was not closed");
+    }
+    fake_closers_end();
+    if (fake.closer_count > 0) {
+        fake_fail("%u closers were not let go", fake.closer_count);
     }
     for (uint32_t i = 0; i < fake.file_slots; i++) {
         if (fake.files[i]) {

@@ -5,6 +5,7 @@
  *     sys.c    calls beside the ring                (uring/sys.h)
  *     issue.c  submission entries become operations
  *     op.c     what operations do
+ *     closer.c closes that wait                      (uring/closer.h)
  *     disk.c   regular files                         (uring/sys.h)
  *     pass.c   descriptors that are passed           (uring/sys.h)
  *     datagram.c  datagrams, and what tests ask of them (uring/sys.h, fake.h)
@@ -123,6 +124,9 @@ struct fake_machine {
     struct wr_list boxes;
     struct wr_list packets; /* datagrams on their way */
     uint64_t link_ns;       /* when the last of them arrives */
+    struct wr_list closers; /* with closes that wait */
+    uint32_t closer_count;  /* all */
+    bool holds_closes;      /* until the test lets them end */
     struct wr_ring *ring;
     char *text;
     size_t text_len;
@@ -140,6 +144,11 @@ void fake_file_drop(struct fake_file *file);
 /* Time of the next event, UINT64_MAX when there is none. */
 uint64_t fake_event_next(void);
 void fake_events_run(void);
+
+/* ---- closer.c ---- */
+
+/* The closes that wait end, as the machine does. */
+void fake_closers_end(void);
 
 /* ---- disk.c ---- */
 
