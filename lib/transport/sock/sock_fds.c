@@ -97,6 +97,9 @@ bool wr_sock_fds_rest(struct wr_sock *s)
     wr_assert(s->takes_fds);
     s->rests = s->fds && wr_closer_is_busy(s->fds->closer, s->t.loop->wake,
                                            sock_fds_closed, s);
+    if (s->rests) {
+        wr_sock_times_changed(s);
+    }
     return s->rests;
 }
 

@@ -37,6 +37,9 @@ const char *wr_sock_recv_state_name(const struct wr_sock *s)
 {
     static const char *const names[WR_RECV_STATES] = {
         "idle", "armed", "cancelling", "starved", "due"};
+    if (s->rests) {
+        return "resting"; /* until its peer's descriptors are closed */
+    }
     return s->polls_bytes && s->recv_state == WR_RECV_ARMED
                ? "polling"
                : names[s->recv_state];
@@ -178,6 +181,8 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(!s->takes_fds || s->moves_bulk);
     wr_debug_assert(s->takes_fds || s->max_fds == 0);
     wr_debug_assert(!s->rests || s->takes_fds);
+    wr_debug_assert(!s->rests || s->recv_state == WR_RECV_IDLE);
+    wr_debug_assert(!s->rests || (!s->held_back && !s->eof_seen));
     wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
     wr_debug_assert(s->recv_state != WR_RECV_STARVED || s->held_back);
     wr_assert(!is_armed || !s->held_back);

@@ -10,13 +10,21 @@
 
 #define STALL_LOOKS 8u /* within the limit */
 
+/* True while the time of reading runs. A connection that has broken rests like
+ * any other: its peer would keep it by descriptors whose closes wait. */
+static bool sock_time_awaits_bytes(const struct wr_sock *s)
+{
+    return s->rests ? wr_delivery_may_show(&s->delivery)
+                    : wr_sock_is_reading(s) && !s->held_back;
+}
+
 static void sock_time_view(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
     ret->is_over = wr_sock_is_over(s);
     ret->is_open = s->state == WR_SOCK_OPEN;
-    ret->is_reading = wr_sock_is_reading(s) && !s->held_back;
+    ret->is_reading = sock_time_awaits_bytes(s);
     ret->is_sending = wr_sock_has_unsent(s);
     ret->awaits_file = s->sends_file && s->file->state == WR_FILE_READING;
     if (s->state == WR_SOCK_LINGERING) {
