@@ -50,7 +50,8 @@
  * a protocol without fds_received is given none, and threads close them; the
  * task of a stream takes them (weir_reader_take_fds()) and closes them. Such a
  * connection is received from by poll and recvmsg(2): bytes are not read ahead,
- * nor into memory that its protocol lends. Datagram endpoints need not ask
+ * nor into memory that its protocol lends. One that finds no memory to wait for
+ * its descriptors is lost with -ENOMEM. Datagram endpoints need not ask
  * (datagram.h).
  *
  * On connections with max_fds an urgent byte (MSG_OOB) of the peer is a byte of

@@ -5,6 +5,7 @@
  * Bytes that came before an end by the peer are received after the rest. No
  * other end waits for it.
  */
+#include "lib/transport/sock/sock_fds.h"
 #include "resting_rig.h"
 
 #include <errno.h>
@@ -56,6 +57,39 @@ UNIT(resting_end, who_pauses_reading_is_told_of_a_reset_without_bytes_at_once)
 
     expect_lost(-ECONNRESET);
     expect_eq(rig_waiting(), WAITING);
+    rig_stop(0);
+}
+
+/* ---- without memory ---- */
+
+static bool is_scarce;
+
+static void *alloc(void *arg, size_t size)
+{
+    (void)arg;
+    return is_scarce && size == sizeof(struct wr_sock_fds) ? NULL
+                                                           : malloc(size);
+}
+
+static void give(void *arg, void *ptr, size_t size)
+{
+    (void)arg, (void)size;
+    free(ptr);
+}
+
+/* Else a peer could fill the process's table. */
+UNIT(resting_end, a_connection_that_has_no_memory_to_rest_is_lost)
+{
+    struct weir_allocator allocator = {.alloc = alloc, .free = give};
+    rig.allocator = &allocator;
+    rig_open();
+    is_scarce = true;
+    peer_passes();
+    rig_run(MS);
+
+    expect_lost(-ENOMEM);
+    expect_eq(rig.fds_count, 0);
+    expect_eq(rig_waiting(), TOKENS);
     rig_stop(0);
 }
 

@@ -15,8 +15,9 @@
  *
  * Received descriptors that no one takes are closed by threads (closer.h), and
  * so is a socket in which some may lie: its last close drops them. While any of
- * them is being closed the socket is not received from, so that a peer keeps no
- * more of them in the process's table than one message carries.
+ * them is being closed the socket is not received from. So a connection that is
+ * not lost has no more of them in the process's table than one message carries.
+ * Those of lost ones are there besides, until they are closed.
  */
 #include "sock_impl.h"
 
@@ -75,8 +76,12 @@ void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
     struct wr_sock_fds *all = s->state == WR_SOCK_LOST ? NULL : sock_fds_get(s);
     if (all) {
         wr_closer_close(&all->closer, fds, count);
-    } else {
-        wr_closer_close_alone(fds, count);
+        return;
+    }
+    wr_closer_close_alone(fds, count);
+    if (!wr_sock_is_over(s)) { /* it could not rest */
+        wr_transport_set_error(t, -ENOMEM, "close");
+        wr_sock_doom(t);
     }
 }
 
