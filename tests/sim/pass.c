@@ -15,6 +15,9 @@
 
 #include <errno.h>
 
+/* As many have a connection's number: half of them from weir's side. */
+#define PEER_TOKENS (UINT64_C(1) << 31)
+
 static void push(struct sim_passes *passes, uint64_t at, uint32_t count)
 {
     struct sim_pass *pass = &passes->queue[passes->tail++ % SIM_PASS_ROOM];
@@ -39,6 +42,11 @@ static uint32_t random_count(void)
     return 1 + (uint32_t)fake_random(fake_chance(200) ? WEIR_FDS_MAX : 4);
 }
 
+static uint64_t first_from_peer(const struct sim_conn *conn)
+{
+    return (uint64_t)conn->id << 32 | PEER_TOKENS;
+}
+
 void sim_pass_plan(struct sim_conn *conn)
 {
     conn->is_unix = conn->adopts && fake_chance(600);
@@ -46,7 +54,7 @@ void sim_pass_plan(struct sim_conn *conn)
                     : fake_chance(500) ? WEIR_FDS_MAX
                                        : 1 + (uint32_t)fake_random(5);
     conn->passed_out.next = (uint64_t)conn->id << 32;
-    conn->passed_in.next = (uint64_t)conn->id << 32 | UINT64_C(1) << 31;
+    conn->passed_in.next = first_from_peer(conn);
 }
 
 /* ---- from weir's side to the peer ---- */
@@ -156,6 +164,9 @@ void sim_pass_arrived(struct sim_conn *conn, size_t len, const uint64_t *tokens,
 
 void sim_pass_lost(const struct sim_conn *conn)
 {
+    sim.result.fds_rested += conn->has_rested;
+    sim.result.fds_broken += conn->has_rested_broken;
+    sim.result.fds_closing += conn->has_rested_closing;
     uint64_t taken = fake_taken_bytes(weir_transport_get_socket(conn->t));
     const struct sim_passes *passes = &conn->passed_out;
     for (uint32_t i = passes->head; i != passes->tail; i++) {
@@ -193,6 +204,23 @@ static void take_fds(const struct sim_conn *conn, const struct sim_pass *pass,
     close_all(fds, count);
 }
 
+bool sim_pass_rests(const struct sim_conn *conn)
+{
+    return conn->is_unix &&
+           fake_closing_tokens(first_from_peer(conn), PEER_TOKENS) > 0;
+}
+
+/* A message must not be received while descriptors of an older one are being
+ * closed. */
+static void check_rest(const struct sim_conn *conn, const struct sim_pass *pass)
+{
+    const uint64_t first = first_from_peer(conn);
+    if (fake_closing_tokens(first, pass->first - first) > 0) {
+        fake_fail("connection %u: descriptors came while it was to rest",
+                  conn->id);
+    }
+}
+
 /* Batches that came while no protocol took descriptors. */
 static void skip_to(struct sim_conn *conn, uint64_t token)
 {
@@ -222,6 +250,7 @@ void sim_pass_received(struct sim_conn *conn, const int *fds, size_t count,
         fake_fail("connection %u: %zu of %u descriptors, lost: %d", conn->id,
                   count, pass->count, lost);
     }
+    check_rest(conn, pass);
     take_fds(conn, pass, fds, count);
     conn->passed_in.head++;
     sim.result.fds_received++;

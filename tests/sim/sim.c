@@ -518,6 +518,7 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
     sim.result.files_without_room = stats.sendfiles_full;
     note_datagrams(&stats);
     sim.result.files_read = stats.disk_reads;
+    sim.result.fds_waited = stats.closes_waited;
     sim.result.allocations = sim.alloc.count;
     sim.result.failed = sim.alloc.failed;
     sim.result.connections = sim.made_count;

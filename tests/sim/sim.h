@@ -101,6 +101,10 @@ struct sim_result {
     uint64_t fds_received; /* by weir's side */
     uint64_t fds_lost;     /* some of these came without all descriptors */
     uint64_t fds_closed;   /* that nothing was to receive */
+    uint64_t fds_waited;   /* closes that waited, of single ones */
+    uint64_t fds_rested;   /* connections that rested for these, */
+    uint64_t fds_broken;   /* after they had broken, */
+    uint64_t fds_closing;  /* and while they closed */
 };
 
 /* Runs one schedule from start to end. */
@@ -175,7 +179,10 @@ struct sim_conn {
     bool adopts;  /* a client that is handed a connected socket, ... */
     bool is_unix; /* ... of this kind */
     uint32_t max_fds;
-    bool skips_fds; /* a protocol that takes none was bound */
+    bool skips_fds;  /* a protocol that takes none was bound */
+    bool has_rested; /* while its peer's descriptors were being closed, */
+    bool has_rested_broken;
+    bool has_rested_closing;
     struct sim_passes passed_out;
     struct sim_passes passed_in;
     enum sim_mode mode;
@@ -402,6 +409,8 @@ void sim_pass_received(struct sim_conn *conn, const int *fds, size_t count,
                        bool lost);
 void sim_pass_shown(struct sim_conn *conn);
 void sim_pass_lost(const struct sim_conn *conn);
+/* True while closes wait of descriptors that its peer has sent. */
+bool sim_pass_rests(const struct sim_conn *conn);
 
 /* endpoint.c: datagram endpoints; see datagram.h */
 void sim_endpoints_plan(void);

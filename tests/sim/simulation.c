@@ -48,6 +48,10 @@ static void add_fds(struct sim_result *total, const struct sim_result *one)
     total->fds_received += one->fds_received;
     total->fds_lost += one->fds_lost;
     total->fds_closed += one->fds_closed;
+    total->fds_waited += one->fds_waited;
+    total->fds_rested += one->fds_rested;
+    total->fds_broken += one->fds_broken;
+    total->fds_closing += one->fds_closing;
 }
 
 static void add(struct sim_result *total, const struct sim_result *one)
@@ -92,6 +96,10 @@ static void check_fds(const struct sim_result *total, uint64_t count)
     expect_gt(total->fds_received, count / 4);
     expect_gt(total->fds_lost, count / 20);
     expect_gt(total->fds_closed, count / 20);
+    expect_gt(total->fds_waited, count / 50);
+    expect_geq(total->fds_rested, count / 125);
+    expect_geq(total->fds_broken, count / 250);
+    expect_geq(total->fds_closing, count / 250);
 }
 
 /* Each of these paths is taken once in as many runs, at least. */

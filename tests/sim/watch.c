@@ -11,10 +11,20 @@
 
 #include <stdio.h>
 
+static void note_rest(struct sim_conn *conn)
+{
+    if (conn->state == SIM_MADE && sim_pass_rests(conn)) {
+        conn->has_rested = true;
+        conn->has_rested_broken |= weir_transport_get_error(conn->t) != 0;
+        conn->has_rested_closing |= conn->close_asked;
+    }
+}
+
 void sim_side_watch(struct sim_conn *conn)
 {
     uint64_t low;
     uint64_t high;
+    note_rest(conn);
     if (conn->state == SIM_MADE && conn->first_err == 0) {
         conn->first_err = weir_transport_get_error(conn->t);
     }
@@ -43,11 +53,12 @@ static bool could_move(const struct sim_conn *conn)
     if (weir_transport_get_error(conn->t) != 0) {
         return false; /* it waits until the protocol has read all before it */
     }
-    bool reads = weir_transport_is_reading(conn->t) &&
+    bool rests = sim_pass_rests(conn);
+    bool reads = !rests && weir_transport_is_reading(conn->t) &&
                  weir_transport_get_read_buffer_size(conn->t) == 0;
     bool writes =
         weir_transport_get_write_buffer_size(conn->t) > 0 || conn->file.fd != 0;
-    bool misses_end = !conn->reading_paused && !conn->eof &&
+    bool misses_end = !rests && !conn->reading_paused && !conn->eof &&
                       !weir_transport_is_closing(conn->t) &&
                       weir_transport_get_read_buffer_size(conn->t) == 0 &&
                       fake_has_ended(fd);
@@ -63,10 +74,11 @@ static bool could_move(const struct sim_conn *conn)
            (writes && fake_room_bytes(fd) > 0) || misses_end;
 }
 
-/* Broken, with nothing left that would have to be delivered first. */
+/* Broken, with nothing that it waits for. */
 static bool should_be_lost(const struct sim_conn *conn)
 {
-    return weir_transport_get_error(conn->t) != 0 && !conn->reading_paused;
+    return weir_transport_get_error(conn->t) != 0 && !conn->reading_paused &&
+           !sim_pass_rests(conn);
 }
 
 void sim_side_beat(struct sim_conn *conn)
