@@ -302,8 +302,10 @@ static int data_received(void *user, weir_transport *t,
                   buf->len);
     }
     uint64_t held = weir_transport_get_read_buffer_size(t);
-    /* Pieces that the protocol keeps are charged with 256 bytes at least. */
-    uint64_t moved = conn->was_switched ? sim.unit * 16u : 0;
+    /* The rest of a piece that has come twice is charged once more while the
+     * first part is being sent; pieces are charged with 256 bytes at least. */
+    uint64_t most = sim.bulk ? SIM_BULK_BYTES : sim.unit * 16u;
+    uint64_t moved = conn->was_switched ? most : 0;
     moved += SIM_HELD_MAX * UINT64_C(256);
     if (held > sim.read_limit + moved) {
         fake_fail("connection %u: %llu bytes are held", conn->id,
