@@ -300,12 +300,14 @@ static void pipe_dump(const weir_transport *t, FILE *out)
 }
 
 /* True when bytes have come that the protocol was not shown. */
+/* A worker thread may have the bytes that a poll has seen, and tell later. */
 static bool pipe_has_unread(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
     return p->state == WR_PIPE_OPEN &&
-           (wr_delivery_has_held(&p->delivery) || wr_sys_inq(p->fd) > 0);
+           (wr_delivery_has_held(&p->delivery) || p->io == WR_PIPE_WORKING ||
+            wr_sys_inq(p->fd) > 0);
 }
 
 /* A pipe tells what is in it at both ends, a socket what it has sent. */
