@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
+#include "uring/sys.h"
 
 #include <weir.h>
 
@@ -188,6 +189,50 @@ UNIT(doubted_end, nor_while_a_close_sends)
     closes = true;
     write_into_a_reset(5);
     expect_reset();
+    stop(0);
+}
+
+static void fill(void *arg, void *buf, uint64_t offset, size_t len)
+{
+    (void)arg, (void)offset;
+    memset(buf, 'f', len);
+}
+
+/* A turn that has something to run does not wait. */
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void file_ended(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    (void)arg, (void)t;
+    expect_eq(err, -ECANCELED);
+    expect_eq(sent, 0);
+}
+
+/* The ring has read a part. Its send is in the kernel when the file is
+ * cancelled, which is too late for it. */
+UNIT(doubted_end, nor_when_the_send_is_that_of_a_cancelled_file)
+{
+    start(&protocol);
+    const int file = fake_disk_open(MUCH, fill, NULL);
+    fake_set_fault(FAKE_COLD, 1000);
+    expect_eq(
+        weir_transport_sendfile(transport, file, 0, MUCH, file_ended, NULL), 0);
+    while (fake_stats()->disk_reads == 0) {
+        expect_eq(weir_loop_run_once(loop), 0);
+    }
+    fake_set_fault(FAKE_DELAY, 1000);
+    while (fake_stats()->sends == 0) {
+        expect_eq(weir_loop_call_soon(loop, nothing, NULL, NULL), 0);
+        expect_eq(weir_loop_run_once(loop), 0);
+    }
+    fake_set_fault(FAKE_CANCEL_RACE, 1000);
+    fake_peer_reset_send(peer);
+    expect_eq(weir_transport_cancel_sendfile(transport), 0);
+    expect_reset();
+    expect_eq(wr_sys_close(file), 0);
     stop(0);
 }
 

@@ -173,6 +173,8 @@ enum wr_file_step wr_sock_file_sent(struct wr_sock *s, int32_t res)
     struct wr_sock_file *file = s->file;
     /* Without a block it was a poll. */
     const uint32_t asked = file->block ? file->block->used : 0;
+    const bool has_failed =
+        res < 0 && res != -EAGAIN && res != -EINTR && res != -ECANCELED;
 
     wr_assert(!s->send_op.in_flight && !file->read_op.in_flight);
     if (asked > 0 && res > 0) {
@@ -180,7 +182,8 @@ enum wr_file_step wr_sock_file_sent(struct wr_sock *s, int32_t res)
     }
     if (file->state == WR_FILE_STOPPING || file->part.left == 0) {
         sock_file_finish(s, file->err);
-        return WR_FILE_WAITS;
+        /* The kernel tells an error once. */
+        return has_failed ? WR_FILE_BREAKS : WR_FILE_WAITS;
     }
     if (file->state == WR_FILE_SENDING) {
         sock_file_give_block(s);
@@ -189,8 +192,7 @@ enum wr_file_step wr_sock_file_sent(struct wr_sock *s, int32_t res)
     if (res == -EAGAIN || (res > 0 && (uint32_t)res < asked)) {
         return WR_FILE_LACKS_ROOM;
     }
-    return res >= 0 || res == -EINTR || res == -ECANCELED ? WR_FILE_GOES_ON
-                                                          : WR_FILE_BREAKS;
+    return has_failed ? WR_FILE_BREAKS : WR_FILE_GOES_ON;
 }
 
 bool wr_sock_file_has_left(struct wr_sock *s)
