@@ -37,9 +37,9 @@ _Noreturn void wr_check_failed(const char *cond, const char *file, int line)
 _Noreturn void wr_check_misused(const char *task, const char *what)
 {
     char text[512];
-    wr_assert(task != NULL);
-    const int len = snprintf(text, sizeof(text), "weir: task '%s' %s\n",
-                             task[0] ? task : "-", what);
+    const int len = task ? snprintf(text, sizeof(text), "weir: task '%s' %s\n",
+                                    task[0] ? task : "-", what)
+                         : snprintf(text, sizeof(text), "weir: %s\n", what);
 
     check_write(text, sizeof(text), len);
     abort();

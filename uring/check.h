@@ -19,8 +19,9 @@
 /* Reports the broken condition on standard error and aborts. */
 _Noreturn void wr_check_failed(const char *cond, const char *file, int line);
 
-/* Tells on standard error what a task of the program has done that no call can
- * return as an error, because memory that weir needs is gone, and aborts. */
+/* Tells on standard error what a task of the program has done, or the program
+ * itself where @task is NULL, that no call can return as an error, and aborts.
+ */
 _Noreturn void wr_check_misused(const char *task, const char *what);
 
 #define wr_assert(cond)                                                        \

@@ -15,13 +15,12 @@
  *
  * The first run binds the loop to its thread. From then on every call from
  * another thread returns -EPERM, and every call in a forked child -ECHILD,
- * but for those marked "thread any". A callback may fork: when it returns in
- * the child, the run there ends with -ECHILD at once, without another callback
- * and without going on in functions of the program that called weir from inside
- * a callback; destructors of C++ objects in those are not run. The release
- * callbacks of one completion, and the cancel callbacks of one cancellation,
- * may all be called in the child before its run ends. For more cores, run one
- * loop on each thread.
+ * but for those marked "thread any". A callback or a task may fork. The child
+ * has to exec or to call _exit(), and may run a loop of its own before: when it
+ * returns from the callback, or from the task, it ends by a message and
+ * abort(), and nothing of the parent was touched. The release callbacks of one
+ * completion, and the cancel callbacks of one cancellation, may all be called
+ * in the child before. For more cores, run one loop on each thread.
  *
  * The library prints nothing, takes no signals unless asked, and never exits.
  */

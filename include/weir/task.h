@@ -476,8 +476,7 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
  * @retval -ECANCELED  weir_loop_stop() came first; the task is still there
  * @retval -EBUSY      the loop is running already
  * @retval -EPERM      another thread than the loop's
- * @retval -ECHILD     the loop was made before fork(); in a child that the task
- *                     forks, the call returns this too
+ * @retval -ECHILD     the loop was made before fork()
  * @retval WEIR_ERINGLOST  the kernel lost completions; the task is still there
  * @suspends no
  * @thread loop

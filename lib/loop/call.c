@@ -2,9 +2,8 @@
  * Calls between a program and its loop.
  *
  * Which thread, of which process, may call the loop; and how the loop calls the
- * program: it measures slow callbacks, reports to the exception hook, and lets
- * a child that a callback has forked leave, back to where the program called
- * weir.
+ * program: it measures slow callbacks, reports to the exception hook, and ends
+ * a child that a callback has forked and that goes on in the loop.
  */
 #include "loop_impl.h"
 
@@ -30,28 +29,15 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
     loop->state = state;
 }
 
-int wr_loop_run_body(weir_loop *loop, enum wr_loop_state state,
-                     int (*body)(weir_loop *loop, void *arg), void *arg)
-{
-    jmp_buf in_child;
-
-    wr_assert(!loop->in_child);
-    wr_assert(!loop->current);
-    wr_assert(wr_loop_is_ours(loop));
-    wr_loop_set_state(loop, state);
-    loop->in_child = &in_child;
-    const int result = setjmp(in_child) == 0 ? body(loop, arg) : -ECHILD;
-    loop->in_child = NULL;
-    return result;
-}
-
-void wr_loop_leave(weir_loop *loop)
+void wr_loop_end_child(const weir_loop *loop)
 {
     wr_assert(wr_loop_is_forked(loop));
-    /* A task that has forked goes on: all that could suspend it fails, and its
-     * end comes here. */
-    if (loop->in_child && !loop->current && loop->forbidden_count == 0) {
-        longjmp(*loop->in_child, 1);
+    /* A task that has forked goes on, and may still exec: all that could
+     * suspend it fails, and its end comes here. */
+    if (wr_loop_is_running(loop) && !loop->current &&
+        loop->forbidden_count == 0) {
+        wr_check_misused(NULL, "a forked child came back to its parent's loop: "
+                               "it has to exec, or to call _exit()");
     }
 }
 
@@ -83,12 +69,12 @@ void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
 {
     if (WR_LIKELY(loop->slow_callback_ns == 0)) {
         cb(arg);
-        wr_loop_leave_if_forked(loop);
+        wr_loop_end_if_forked(loop);
         return;
     }
     const uint64_t start_ns = wr_sys_now();
     cb(arg);
-    wr_loop_leave_if_forked(loop);
+    wr_loop_end_if_forked(loop);
     wr_loop_report_slow(loop, start_ns,
                         &(struct weir_exception){.callback = name});
 }

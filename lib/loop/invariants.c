@@ -66,7 +66,6 @@ static void invariants_check_state(const weir_loop *loop)
     if (wr_loop_is_running(loop)) {
         wr_assert(*loop->owner != WR_UNBOUND);
     } else {
-        wr_assert(!loop->in_child);
         wr_assert(!loop->current);
         wr_assert(loop->forbidden_count == 0);
     }

@@ -337,7 +337,7 @@ static bool loop_holds_now(weir_loop *loop, const struct loop_goal *goal)
     wr_assert(loop->state == WR_LOOP_RUNNING);
     const bool holds = goal->condition && goal->condition(goal->arg);
 
-    wr_loop_leave_if_forked(loop);
+    wr_loop_end_if_forked(loop);
     return holds;
 }
 
@@ -396,7 +396,9 @@ loop_run(weir_loop *loop, int (*body)(weir_loop *loop, void *arg), void *arg)
         return err;
     }
     wr_host_begin_run(loop);
-    err = wr_loop_run_body(loop, WR_LOOP_RUNNING, body, arg);
+    wr_assert(!loop->current);
+    wr_loop_set_state(loop, WR_LOOP_RUNNING);
+    err = body(loop, arg);
     wr_loop_set_state(loop, WR_LOOP_IDLE);
     wr_host_end_run(loop);
     loop->is_stopping = false;

@@ -28,7 +28,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
 
 struct wr_callbacks; /* callback.c */
 struct wr_tasks;     /* task.c */
@@ -195,7 +194,6 @@ struct weir_loop {
     weir_task *current;         /* the task that runs; NULL in callbacks */
     struct wr_task_calls calls; /* of each task that is entered */
     uint32_t forbidden_count;   /* callbacks that may be on a task's stack */
-    jmp_buf *in_child; /* where a forked child goes on; NULL: no turn is made */
 
     struct wr_list cancels; /* struct weir_future, to be cancelled in turn */
     bool cancelling;        /* set and cleared around that; see future.c */
@@ -293,18 +291,17 @@ WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
         wr_require(wr_loop_err >= 0, wr_loop_err);                             \
     } while (0)
 
-/* The rest of wr_loop_leave_if_forked(). */
-void wr_loop_leave(weir_loop *loop);
+/* The rest of wr_loop_end_if_forked(). */
+void wr_loop_end_child(const weir_loop *loop);
 
-/* To be called when a callback of the program has returned. In a child that the
- * callback has forked this does not return, unless a task's stack is in use:
- * the child goes on where the program called weir, with -ECHILD. So it runs no
- * other callback, and touches neither the ring, which it does not have, nor the
- * descriptors, which it shares with its parent. */
-static inline void wr_loop_leave_if_forked(weir_loop *loop)
+/* To be called when a callback of the program has returned. A child that it has
+ * forked ends here, with a message, unless a task's stack is in use: it shall
+ * run no other callback, and touch neither the ring, which it does not have,
+ * nor the descriptors, which it shares with its parent. */
+static inline void wr_loop_end_if_forked(const weir_loop *loop)
 {
     if (WR_UNLIKELY(*loop->owner == NULL)) {
-        wr_loop_leave(loop);
+        wr_loop_end_child(loop);
     }
 }
 
@@ -342,7 +339,7 @@ static inline void wr_loop_allow(weir_loop *loop, weir_task *task)
     wr_assert(!loop->current);
     loop->forbidden_count--;
     loop->current = task;
-    wr_loop_leave_if_forked(loop);
+    wr_loop_end_if_forked(loop);
 }
 
 /* Reports to the exception hook; without one, nothing happens. */

@@ -136,9 +136,8 @@ static void loop_end_run_callbacks(weir_loop *loop)
 }
 
 /* Returns how many connections there were. */
-static int loop_end_everything(weir_loop *loop, void *arg)
+static int loop_end_everything(weir_loop *loop)
 {
-    (void)arg;
     wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] <= INT32_MAX);
     const int alive = (int)loop->member_counts[WR_STAGE_TRANSPORTS];
 
@@ -166,11 +165,9 @@ int weir_loop_free(weir_loop *loop)
     }
 
     loop->is_stopping = false;
-    const int alive =
-        wr_loop_run_body(loop, WR_LOOP_CLOSING, loop_end_everything, NULL);
-    if (alive < 0) {
-        return alive; /* in a forked child, where it is not freed */
-    }
+    wr_assert(!loop->current);
+    wr_loop_set_state(loop, WR_LOOP_CLOSING);
+    const int alive = loop_end_everything(loop);
     wr_loop_end_modules(loop, WR_END_RESTORE);
     wr_uring_close(&loop->uring);
     wr_loop_set_state(loop, WR_LOOP_CLOSED);

@@ -14,12 +14,6 @@
 /* Tries before giving up on work that ends by itself sooner or later. */
 #define WR_LOOP_SUBMITS_MAX 1000u
 
-/* Runs @body in @state, and with it callbacks of the program. In a child that
- * one of them forks this returns -ECHILD, otherwise what @body returns. */
-WEIR_MUST_USE int wr_loop_run_body(weir_loop *loop, enum wr_loop_state state,
-                                   int (*body)(weir_loop *loop, void *arg),
-                                   void *arg);
-
 /* Makes the calling thread the owner; 0 if it is already. */
 WEIR_MUST_USE int wr_loop_bind(weir_loop *loop);
 

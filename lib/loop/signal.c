@@ -61,7 +61,7 @@ static bool signal_deliver(struct wr_signals *signals, uint32_t signum)
     const struct handler handler = signals->handlers[signum];
     if (handler.cb) {
         handler.cb(handler.arg, (int)signum);
-        wr_loop_leave_if_forked(signals->loop);
+        wr_loop_end_if_forked(signals->loop);
     }
     return handler.cb != NULL;
 }

@@ -217,7 +217,7 @@ static void getaddrinfo_finish(struct lookup_request *request, int err)
     wr_assert(!wr_ready_is_pending(&request->cancelled));
     request->done(request->arg, err, err < 0 ? NULL : request->lookup.addresses,
                   err < 0 ? 0 : request->lookup.count);
-    wr_loop_leave_if_forked(loop);
+    wr_loop_end_if_forked(loop);
     wr_ready_cancel(&request->cancelled); /* done may have cancelled it */
     wr_loop_remove_member(loop, &request->member);
     wr_lookup_fini(&request->lookup);

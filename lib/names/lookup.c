@@ -67,7 +67,7 @@ static void lookup_ask(weir_lookup *lookup)
         err = lookup->resolver->start(lookup->user, lookup, lookup->host,
                                       family, &lookup->data);
     }
-    wr_loop_leave_if_forked(loop);
+    wr_loop_end_if_forked(loop);
     if (err < 0 && lookup->state == WR_LOOKUP_ASKING) {
         lookup_close_all(lookup, err);
     }

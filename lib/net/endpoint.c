@@ -66,7 +66,7 @@ static void endpoint_finish(weir_endpoint *endpoint, int err, weir_transport *t)
     wr_assert((err < 0) == !t);
     if (endpoint->options.done) {
         endpoint->options.done(endpoint->options.done_arg, err, t);
-        wr_loop_leave_if_forked(loop);
+        wr_loop_end_if_forked(loop);
     }
     wr_loop_remove_member(loop, &endpoint->member);
     wr_endpoint_names_fini(&endpoint->names);

@@ -75,7 +75,7 @@ static void subprocess_call_done(weir_subprocess *s, int err, weir_transport *t)
     s->done = NULL;
     if (done) {
         done(s->done_arg, err, t);
-        wr_loop_leave_if_forked(s->t.loop);
+        wr_loop_end_if_forked(s->t.loop);
     }
 }
 
@@ -314,7 +314,7 @@ static int subprocess_find_protocol(weir_subprocess *s)
 {
     wr_assert(s->state == WR_SUBPROCESS_STARTING);
     int err = s->factory.create(s->factory.arg, &s->t, &s->t.binding);
-    wr_loop_leave_if_forked(s->t.loop);
+    wr_loop_end_if_forked(s->t.loop);
     if (err < 0) {
         return err;
     }

@@ -372,7 +372,7 @@ static void task_run(struct wr_ready *ready)
         wr_task_debug_check(task); /* a yield: in a forked child it fails */
         return;
     }
-    wr_loop_leave_if_forked(task->future.loop); /* by the task */
+    wr_loop_end_if_forked(task->future.loop); /* by the task */
     if (WR_UNLIKELY(task->state >= WR_TASK_RUNNING)) {
         task_end(task);
     } else {

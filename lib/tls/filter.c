@@ -58,7 +58,7 @@ static void filter_tell(struct wr_filter *f, int err)
     if (opener.opened) {
         f->opener.opened = NULL;
         opener.opened(opener.arg, err, &f->t);
-        wr_loop_leave_if_forked(f->t.loop);
+        wr_loop_end_if_forked(f->t.loop);
     }
 }
 
@@ -194,7 +194,7 @@ static int filter_find_protocol(struct wr_filter *f)
     const int err =
         f->opener.factory.create(f->opener.factory.arg, &f->t, &f->t.binding);
 
-    wr_loop_leave_if_forked(f->t.loop);
+    wr_loop_end_if_forked(f->t.loop);
     if (err < 0) {
         return err;
     }

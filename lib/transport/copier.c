@@ -109,7 +109,7 @@ static void copier_tell(struct wr_ready *ready)
     copier_set_state(c, WR_COPIER_TOLD);
     copier_free_if_unused(c);
     done(arg, t, err, sent);
-    wr_loop_leave_if_forked(t->loop);
+    wr_loop_end_if_forked(t->loop);
 }
 
 /* ---- reading ---- */

@@ -281,7 +281,7 @@ void wr_outbox_consume(weir_transport *t, uint64_t bytes)
     wr_assert(!o->in_resume);
     wr_budget_unqueue(&loop->budget, bytes);
     wr_sendq_consume(&o->queue, &loop->send_memory, bytes);
-    wr_loop_leave_if_forked(loop); /* by a release callback */
+    wr_loop_end_if_forked(loop); /* by a release callback */
 }
 
 void wr_outbox_notify(weir_transport *t)
@@ -306,5 +306,5 @@ void wr_outbox_drop(weir_transport *t)
     t->has_dropped |= o->queue.bytes > 0;
     wr_budget_unqueue(&t->loop->budget, o->queue.bytes);
     wr_sendq_clear(&o->queue, &t->loop->send_memory);
-    wr_loop_leave_if_forked(t->loop); /* by a release callback */
+    wr_loop_end_if_forked(t->loop); /* by a release callback */
 }

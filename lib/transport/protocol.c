@@ -46,7 +46,7 @@ static inline uint64_t protocol_start_timing(const weir_transport *t)
 static inline void protocol_end_timing(weir_transport *t, uint64_t start_ns,
                                        const char *callback)
 {
-    wr_loop_leave_if_forked(t->loop);
+    wr_loop_end_if_forked(t->loop);
     if (WR_UNLIKELY(start_ns != 0)) {
         wr_loop_report_slow(
             t->loop, start_ns,
@@ -173,7 +173,7 @@ void wr_protocol_give_back(weir_transport *t,
     wr_assert(buf);
     if (from->protocol->release_buffer) {
         from->protocol->release_buffer(from->user, buf);
-        wr_loop_leave_if_forked(t->loop);
+        wr_loop_end_if_forked(t->loop);
     }
 }
 

@@ -355,7 +355,7 @@ static inline int wr_protocol_data(weir_transport *t,
                                    const struct weir_buf *buf)
 {
     const int ret = t->data_received(t->binding.user, t, buf);
-    wr_loop_leave_if_forked(t->loop);
+    wr_loop_end_if_forked(t->loop);
     return ret;
 }
 

@@ -156,7 +156,7 @@ static void connect_finish(weir_connect *connect, int err, weir_transport *t)
     }
     if (connect->done) {
         connect->done(connect->done_arg, err, err < 0 ? NULL : t);
-        wr_loop_leave_if_forked(connect->loop);
+        wr_loop_end_if_forked(connect->loop);
     }
     connect->was_told = true;
     connect_release(connect);

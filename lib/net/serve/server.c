@@ -143,7 +143,7 @@ static void server_report_start(weir_server *server)
     server->has_reported = true;
     if (server->done) {
         server->done(server->done_arg, server->err, server);
-        wr_loop_leave_if_forked(server->loop);
+        wr_loop_end_if_forked(server->loop);
     }
 }
 
@@ -428,7 +428,7 @@ static void server_tell_closed(struct wr_server_watch *watch,
     wr_assert(wr_server_is_over(server));
     wr_free(&server->loop->counting, closed_watch, sizeof(*closed_watch));
     copy.closed(copy.arg, server);
-    wr_loop_leave_if_forked(server->loop);
+    wr_loop_end_if_forked(server->loop);
 }
 
 int weir_server_on_closed(weir_server *server, weir_server_closed_fn *closed,

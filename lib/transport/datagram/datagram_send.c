@@ -46,7 +46,7 @@ static uint64_t datagram_send_pop(struct wr_endpoint *e)
 
     wr_budget_unqueue(&loop->budget, bytes);
     wr_ignore(wr_datagramq_pop(&e->queue, &loop->blocks) == 0);
-    wr_loop_leave_if_forked(loop);
+    wr_loop_end_if_forked(loop);
     return bytes;
 }
 

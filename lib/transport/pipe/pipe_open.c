@@ -78,7 +78,7 @@ static int pipe_open_find_protocol(struct wr_pipe *p,
                                    const struct weir_factory *factory)
 {
     int err = factory->create(factory->arg, &p->t, &p->t.binding);
-    wr_loop_leave_if_forked(p->t.loop);
+    wr_loop_end_if_forked(p->t.loop);
     wr_assert(p->state == WR_PIPE_UNBORN);
     wr_require(err >= 0, err);
     wr_require(wr_protocol_fits(&p->t, &p->t.binding), -EINVAL);

@@ -325,7 +325,7 @@ void wr_sock_file_tell(struct wr_sock *s)
     s->sends_file = false;
     wr_free(&loop->counting, file, sizeof(*file));
     done(arg, &s->t, err, sent);
-    wr_loop_leave_if_forked(loop);
+    wr_loop_end_if_forked(loop);
 }
 
 static int sock_file_refuse(const struct wr_sock *s)

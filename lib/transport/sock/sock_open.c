@@ -81,7 +81,7 @@ static int sock_open_find_protocol(struct wr_sock *s,
                                    const struct weir_factory *factory)
 {
     int err = factory->create(factory->arg, &s->t, &s->t.binding);
-    wr_loop_leave_if_forked(s->t.loop);
+    wr_loop_end_if_forked(s->t.loop);
     wr_assert(s->state == WR_SOCK_UNBORN);
     if (err < 0) {
         return err;

@@ -150,7 +150,7 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
         wr_sock_fds_took(s, bytes); /* a release callback may send others */
     }
     wr_sendq_consume(&s->sendq, &s->t.loop->send_memory, bytes);
-    wr_loop_leave_if_forked(loop); /* by a release callback */
+    wr_loop_end_if_forked(loop); /* by a release callback */
     if (WR_LIKELY(s->t.notify_depth < 0) || wr_sock_is_over(s) || s->t.error) {
         return; /* a release callback may have ended it */
     }
@@ -385,7 +385,7 @@ void wr_sock_drop_queue(struct wr_sock *s)
         wr_sock_file_take_back(s);
     }
     wr_sendq_clear(&s->sendq, &s->t.loop->send_memory);
-    wr_loop_leave_if_forked(s->t.loop); /* by a release callback */
+    wr_loop_end_if_forked(s->t.loop); /* by a release callback */
 }
 
 void wr_sock_drop_broken_queue(struct wr_sock *s)
