@@ -1,22 +1,31 @@
 """Run test programs again and again on a busy machine: what passes by luck fails.
 
-Each program is run N times beside K processes that only use a processor, with
-features of the kernel masked if asked for. What failed is listed with how often,
-and what it said is kept. Exit status 1 when anything failed.
+Each program is run N times beside K processes that only use a processor, J
+programs at a time, with features of the kernel masked if asked for: several
+masks take turns, so that with N times as many runs as masks each program meets
+each of them. The runs of a program are apart, with all others between them. What
+failed is listed with how often, and what it said is kept. Exit status 1 when
+anything failed.
 
-Usage: repeat.py [--times N] [--busy K] [--mask MASK] BUILD [SUITE|NAME]...
+Usage: repeat.py [--times N] [--busy K] [--jobs J] [--masks MASK[,MASK...]|every]
+                 BUILD [SUITE|NAME]...
 """
 
 import argparse
+import collections
+import concurrent.futures
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
 
 LIMIT_S = 900
 SPIN = "while True: pass"
 SKIPPED = 77
+PLAIN = "none"
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 def programs(build, wanted):
@@ -30,10 +39,22 @@ def programs(build, wanted):
             yield test
 
 
+def masks_of(text):
+    """The masks that are asked for; `every` is none, and all that tests have."""
+    if text != "every":
+        return text.split(",")
+    listing = subprocess.run(
+        [sys.executable, HERE / "masks.py", HERE.parent / "meson.build",
+         HERE.parent.parent / "uring" / "feature.h"],
+        stdout=subprocess.PIPE, text=True, check=True)
+    return [PLAIN] + [line.split()[0].removeprefix("mask_")
+                      for line in listing.stdout.splitlines()]
+
+
 def run(test, build, mask):
     """None, or what the program said that failed."""
     env = dict(os.environ, **test["env"])
-    if mask:
+    if mask != PLAIN:
         env["WEIR_FEATURES_MASK"] = mask
     try:
         done = subprocess.run(test["cmd"], env=env, cwd=test["workdir"] or build,
@@ -48,46 +69,71 @@ def run(test, build, mask):
     return done.stdout
 
 
-def repeat(test, options, kept):
-    """How often a program failed."""
-    failed = 0
-    for number in range(options.times):
-        said = run(test, options.build, options.mask)
+class Results:
+    """Which runs have failed, and how many are left."""
+
+    def __init__(self, kept, count):
+        self.kept = kept
+        self.count = count
+        self.done = 0
+        self.failed = collections.Counter()
+
+    def note(self, test, mask, number, said):
+        self.done += 1
         if said is not None:
-            failed += 1
-            name = f"{test['name']}-{options.mask or 'plain'}-{number}.log"
-            (kept / name).write_text(said, encoding="utf-8")
-    return failed
+            self.failed[test["name"]] += 1
+            name = f"{test['name']}-{mask}-{number}.log"
+            (self.kept / name).write_text(said, encoding="utf-8")
+            print(f"{time.strftime('%H:%M:%S')} {self.done} of {self.count}: "
+                  f"{test['name']} failed, masked: {mask}, see {name}",
+                  flush=True)
+        elif self.done % 500 == 0:
+            print(f"{time.strftime('%H:%M:%S')} {self.done} of {self.count}",
+                  flush=True)
+
+
+def repeat(tests, options, results):
+    """Runs all of them once, then all of them again."""
+    masks = masks_of(options.masks)
+
+    def one(number, test):
+        mask = masks[number % len(masks)]
+        results.note(test, mask, number, run(test, options.build, mask))
+
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for _ in pool.map(lambda pair: one(*pair),
+                          [(number, test) for number in range(options.times)
+                           for test in tests]):
+            pass
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--busy", type=int, default=2 * os.cpu_count())
-    parser.add_argument("--mask")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--masks", default=PLAIN)
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("wanted", nargs="*")
     options = parser.parse_args()
 
     kept = options.build / "repeat"
     kept.mkdir(exist_ok=True)
+    tests = list(programs(options.build, set(options.wanted)))
+    results = Results(kept, options.times * len(tests))
     loops = [subprocess.Popen([sys.executable, "-c", SPIN])
              for _ in range(options.busy)]
-    bad, ran = 0, 0
     try:
-        for test in programs(options.build, set(options.wanted)):
-            failed = repeat(test, options, kept)
-            ran += 1
-            bad += failed > 0
-            if failed:
-                print(f"{test['name']}: failed {failed} of {options.times}",
-                      flush=True)
+        repeat(tests, options, results)
     finally:
         for loop in loops:
             loop.kill()
             loop.wait()
-    print(f"{ran} programs, {bad} failed; what they said is in {kept}")
-    sys.exit(1 if bad or not ran else 0)
+    for name, count in sorted(results.failed.items()):
+        print(f"{name}: failed {count} of {options.times}")
+    print(f"{len(tests)} programs, {len(results.failed)} failed; "
+          f"what they said is in {kept}")
+    sys.exit(1 if results.failed or not tests else 0)
 
 
 main()
