@@ -26,7 +26,7 @@ static void outbox_set_state(struct wr_outbox *o, enum wr_outbox_state state)
 
 void wr_outbox_open(struct wr_outbox *o)
 {
-    wr_assert(!o->copier && o->passed_bytes == 0);
+    wr_assert(!o->has_file && o->passed_bytes == 0);
     wr_assert(wr_sendq_is_empty(&o->queue));
     outbox_set_state(o, WR_OUTBOX_OPEN);
 }
@@ -90,8 +90,7 @@ static int outbox_refuse(weir_transport *t, int err)
     return err;
 }
 
-/* 0 when @len more bytes may be written, or why not. */
-static int outbox_check(weir_transport *t, size_t len)
+int wr_outbox_check(weir_transport *t, size_t len)
 {
     const struct wr_outbox *o = wr_outbox_of(t);
     const uint64_t depth = wr_outbox_depth(o);
@@ -101,7 +100,7 @@ static int outbox_check(weir_transport *t, size_t len)
     wr_require(o->state == WR_OUTBOX_OPEN ||
                    (o->state == WR_OUTBOX_CLOSING && o->in_resume),
                -ESHUTDOWN);
-    wr_require(!o->copier, -EBUSY);
+    wr_require(!o->has_file, -EBUSY);
     wr_require(t->write_error == 0, t->write_error);
     if (len > 0 &&
         (len > t->hard_limit_bytes || depth > t->hard_limit_bytes - len)) {
@@ -123,14 +122,17 @@ static void outbox_queued(weir_transport *t, size_t len)
 {
     wr_assert(t->error == 0);
     outbox_note_queued(t, len);
-    wr_transport_check_high(t, wr_outbox_depth(wr_outbox_of(t)));
+    const uint64_t depth = wr_outbox_depth(wr_outbox_of(t));
+    if (depth > t->check_bytes) {
+        wr_transport_check_high(t, depth);
+    }
 }
 
 int wr_outbox_writelines(weir_transport *t, const struct iovec *iov,
                          size_t count, size_t total)
 {
     struct wr_outbox *o = wr_outbox_of(t);
-    int err = outbox_check(t, total);
+    int err = wr_outbox_check(t, total);
 
     if (err < 0 || total == 0) {
         return err;
@@ -157,7 +159,7 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     struct wr_outbox *o = wr_outbox_of(t);
     const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
                                 .iov_len = len};
-    int err = outbox_check(t, len);
+    int err = wr_outbox_check(t, len);
 
     if (err < 0 || len == 0) {
         return err;
@@ -193,7 +195,7 @@ static int outbox_queue_lease(weir_transport *t, const struct weir_buf *buf)
 
 int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf)
 {
-    int err = outbox_check(t, buf->len);
+    int err = wr_outbox_check(t, buf->len);
 
     if (err < 0 || buf->len == 0) {
         return err;
@@ -239,22 +241,31 @@ void wr_outbox_file_ended(weir_transport *t, int err)
     wr_assert(err <= 0);
     wr_assert(o->copier);
     o->copier = NULL;
+    wr_outbox_end_file(o);
     if (err < 0) {
         outbox_break(t, err, "sendfile");
     }
     t->ops->outbox->file_ended(t);
 }
 
+int wr_outbox_check_file(weir_transport *t)
+{
+    const int err = wr_outbox_check(t, 0);
+
+    wr_require(err == 0, err);
+    return wr_outbox_of(t)->state == WR_OUTBOX_OPEN ? 0 : -ESHUTDOWN;
+}
+
 int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file)
 {
     struct wr_outbox *o = wr_outbox_of(t);
-    const int err = outbox_check(t, 0);
+    const int err = wr_outbox_check_file(t);
 
     wr_require(err == 0, err);
-    wr_require(o->state == WR_OUTBOX_OPEN, -ESHUTDOWN);
     wr_assert(t->ops->outbox->file.queue && t->ops->outbox->file.ended);
     o->copier = wr_copier_new(t, file, &t->ops->outbox->file, &o->queue);
     wr_require(o->copier, -ENOMEM);
+    wr_outbox_begin_file(o);
     wr_copier_join(o->copier);
     t->ops->outbox->queued(t, 0);
     return 0;

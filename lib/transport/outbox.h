@@ -40,7 +40,8 @@ struct wr_outbox {
     uint64_t passed_bytes;
     struct wr_copier *copier;       /* of the file that is sent, or NULL */
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
-    bool in_resume : 1;             /* set around resume_writing */
+    bool in_resume;                 /* set around resume_writing */
+    bool has_file; /* set while one comes behind the bytes of the queue */
 };
 
 /* The owner's part, constant for each kind. */
@@ -49,7 +50,8 @@ struct wr_outbox_ops {
     /* @len bytes were queued, or, with 0, a file is to be sent: the owner sends
      * them when the turn ends. */
     void (*queued)(weir_transport *t, size_t len);
-    /* The file is no more: what waited for that goes on. */
+    /* Of an owner whose files are copied: the file is no more, and what waited
+     * for that goes on. */
     void (*file_ended)(weir_transport *t);
     /* With wr_outbox_queue_file() and wr_outbox_file_ended(). */
     struct wr_copier_ops file;
@@ -66,7 +68,8 @@ static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
     wr_assert(o->state < WR_OUTBOX_STATES);
     wr_assert(wr_sendq_is_empty(&o->queue) == (o->queue.bytes == 0));
     wr_debug_assert(o->state != WR_OUTBOX_UNBORN || o->queue.bytes == 0);
-    wr_debug_assert(o->state != WR_OUTBOX_UNBORN || !o->copier);
+    wr_debug_assert(o->state != WR_OUTBOX_UNBORN || !o->has_file);
+    wr_debug_assert(!o->copier || o->has_file);
     wr_debug_check(wr_sendq_check_invariants(&o->queue));
 }
 
@@ -98,6 +101,38 @@ static inline bool wr_outbox_is_over(const struct wr_outbox *o)
 static inline uint64_t wr_outbox_depth(const struct wr_outbox *o)
 {
     return o->queue.bytes + o->passed_bytes;
+}
+
+/* ---- what is written ---- */
+
+/* True when @len more bytes may be written, of an outbox that passes none on:
+ * what holds of most writes. */
+static inline bool wr_outbox_has_room(const weir_transport *t,
+                                      const struct wr_outbox *o, size_t len)
+{
+    wr_debug_assert(o->passed_bytes == 0);
+    return o->state == WR_OUTBOX_OPEN && !o->has_file &&
+           wr_transport_can_write(t) && len <= t->hard_limit_bytes &&
+           o->queue.bytes <= t->hard_limit_bytes - len;
+}
+
+/* 0 when @len more bytes may be written, or why not. Bytes for which there is
+ * no room are refused, and so are those of all later writes. */
+WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
+/* 0 when a file may be sent. */
+WEIR_MUST_USE int wr_outbox_check_file(weir_transport *t);
+
+/* A file comes behind what waits: no more is written before it is sent. */
+static inline void wr_outbox_begin_file(struct wr_outbox *o)
+{
+    wr_assert(o->state == WR_OUTBOX_OPEN && !o->has_file);
+    o->has_file = true;
+}
+
+static inline void wr_outbox_end_file(struct wr_outbox *o)
+{
+    wr_assert(o->has_file && !o->copier);
+    o->has_file = false;
 }
 
 /* ---- what leaves ---- */

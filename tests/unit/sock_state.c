@@ -105,7 +105,7 @@ static void arrange(enum wr_sock_state state, unsigned facts)
     sock.fd = -1; /* nothing is left in the kernel */
     sock.t.error = facts & FAILED ? -ECONNRESET : 0;
     sock.t.notify_depth = facts & AWAITED ? 0 : -1;
-    sock.sendq.head = facts & QUEUED ? &chunk : NULL;
+    sock.outbox.queue.head = facts & QUEUED ? &chunk : NULL;
     sock.send_op.in_flight = facts & SENDING;
     sock.recv_op.in_flight = facts & RECEIVING;
     sock.poll_op.in_flight = facts & POLLING;

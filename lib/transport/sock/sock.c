@@ -37,7 +37,9 @@ static void sock_lose(struct wr_sock *s)
     wr_assert(!s->recv_op.in_flight && !s->poll_op.in_flight);
     wr_assert(!s->send_op.in_flight);
     wr_sock_times_free(s);
-    wr_sock_drop_queue(s);
+    if (WR_UNLIKELY(wr_sock_has_unsent(s))) {
+        wr_sock_drop_queue(s);
+    }
     wr_sock_free_into(s);
     if (s->sends_file) {
         wr_sock_file_tell(s); /* its operations have ended */
@@ -93,7 +95,7 @@ static __attribute__((noinline)) void sock_end_file(struct wr_sock *s)
 static void sock_end(struct wr_sock *s)
 {
     wr_sock_set_state(s, WR_SOCK_ENDING);
-    if (WR_UNLIKELY(s->t.has_dropped || !wr_sendq_is_empty(&s->sendq))) {
+    if (WR_UNLIKELY(s->t.has_dropped || !wr_sendq_is_empty(&s->outbox.queue))) {
         sock_reset_on_close(s);
     }
     wr_delivery_drop(&s->delivery);
@@ -356,7 +358,7 @@ static void sock_close(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_sock_check_invariants(s);
+    wr_sock_debug_check(s); /* the step checks it */
     if (s->state != WR_SOCK_OPEN) {
         return;
     }
@@ -433,7 +435,7 @@ static struct weir_depth sock_get_depth(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    return (struct weir_depth){.bytes = s->sendq.bytes,
+    return (struct weir_depth){.bytes = s->outbox.queue.bytes,
                                .operations = s->send_op.in_flight};
 }
 
@@ -466,16 +468,17 @@ static void sock_check(const weir_transport *t)
 /* Fields of a table that all stream sockets have alike. */
 #define SOCK_OPS_FIELDS                                                        \
     .protocol_kinds = WR_PROTOCOL_STREAMS, .can_write_eof = true,              \
-    .write = wr_sock_write, .writelines = wr_sock_writelines,                  \
-    .write_ref = wr_sock_write_ref, .write_lease = wr_sock_write_lease,        \
-    .sendfile = sock_sendfile, .cancel_sendfile = sock_cancel_sendfile,        \
-    .write_eof = wr_sock_write_eof, .pause_reading = wr_sock_pause_reading,    \
+    .write = wr_sock_write, .writelines = wr_outbox_writelines,                \
+    .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \
+    .outbox = &wr_sock_outbox_ops, .sendfile = sock_sendfile,                  \
+    .cancel_sendfile = sock_cancel_sendfile, .write_eof = wr_sock_write_eof,   \
+    .pause_reading = wr_sock_pause_reading,                                    \
     .resume_reading = wr_sock_resume_reading, .is_reading = sock_is_reading,   \
     .is_closing = sock_is_closing, .get_depth = sock_get_depth,                \
     .get_unoffered = wr_sock_get_unoffered, .get_demand = sock_get_demand,     \
     .has_unread = sock_has_unread, .has_taken_all = sock_has_taken_all,        \
     .get_handover = wr_sock_get_handover,                                      \
-    .limits_changed = wr_sock_limits_changed,                                  \
+    .limits_changed = wr_outbox_limits_changed,                                \
     .set_read_limit = wr_sock_set_read_limit,                                  \
     .set_timeouts = wr_sock_set_timeouts, .set_protocol = sock_set_protocol,   \
     .close = sock_close, .abort = sock_abort, .doom = wr_sock_doom,            \

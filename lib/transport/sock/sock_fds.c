@@ -173,7 +173,7 @@ int wr_sock_fds_push(struct wr_sock *s, const int *fds, size_t count)
     if (err < 0) {
         return err;
     }
-    batch->at = all->taken_bytes + s->sendq.bytes;
+    batch->at = all->taken_bytes + s->outbox.queue.bytes;
     wr_assert(!all->last || all->last->at < batch->at);
     if (all->last) {
         all->last->next = batch;

@@ -126,7 +126,7 @@ enum wr_file_step wr_sock_file_move(struct wr_sock *s, int *ret_err)
     struct wr_sock_file *file = s->file;
 
     wr_assert(file->state == WR_FILE_NEXT);
-    wr_assert(wr_sendq_is_empty(&s->sendq));
+    wr_assert(wr_sendq_is_empty(&s->outbox.queue));
     wr_assert(!s->send_op.in_flight);
     if (file->part.left == 0) {
         sock_file_finish(s, 0);
@@ -198,7 +198,7 @@ enum wr_file_step wr_sock_file_sent(struct wr_sock *s, int32_t res)
 bool wr_sock_file_has_left(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
-    wr_assert(wr_sendq_is_empty(&s->sendq));
+    wr_assert(wr_sendq_is_empty(&s->outbox.queue));
     if (!wr_sock_file_is_next(s) || s->file->part.left > 0) {
         return false;
     }
@@ -224,20 +224,20 @@ static uint64_t sock_file_take_back(struct wr_sock *s, uint64_t waiting)
 void wr_sock_file_take_back(struct wr_sock *s)
 {
     if (s->file->state < WR_FILE_DONE) {
-        wr_ignore(sock_file_take_back(s, s->sendq.bytes) > 0);
+        wr_ignore(sock_file_take_back(s, s->outbox.queue.bytes) > 0);
     }
 }
 
 /* The file leaves the send queue: those of its bytes are not sent. */
 static void sock_file_leave_queue(struct wr_sock *s)
 {
-    const uint64_t lost = sock_file_take_back(s, s->sendq.bytes);
+    const uint64_t lost = sock_file_take_back(s, s->outbox.queue.bytes);
 
     wr_assert(!s->send_op.in_flight);
     if (lost > 0) {
-        wr_assert(s->sendq.tail->len == lost);
+        wr_assert(s->outbox.queue.tail->len == lost);
         wr_budget_unqueue(&s->t.loop->budget, lost);
-        wr_sendq_drop_last(&s->sendq, &s->t.loop->send_memory);
+        wr_sendq_drop_last(&s->outbox.queue, &s->t.loop->send_memory);
     }
 }
 
@@ -251,8 +251,8 @@ void wr_sock_file_queue_sent(struct wr_sock *s, uint32_t took)
         return;
     }
     if (wr_sock_is_over(s)) {
-        wr_check(took <= s->sendq.bytes);
-        wr_ignore(sock_file_take_back(s, s->sendq.bytes - took) > 0);
+        wr_check(took <= s->outbox.queue.bytes);
+        wr_ignore(sock_file_take_back(s, s->outbox.queue.bytes - took) > 0);
     } else if (stops) {
         sock_file_leave_queue(s);
     }
@@ -273,7 +273,7 @@ static void sock_file_stop_joined(struct wr_sock *s, int err)
     if (err == -ECANCELED) {
         sock_file_leave_queue(s);
         sock_file_finish(s, err);
-        if (wr_sendq_is_empty(&s->sendq)) {
+        if (wr_sendq_is_empty(&s->outbox.queue)) {
             wr_list_remove(&s->turn_end.link); /* nothing is to be sent */
         }
     } else {
@@ -292,11 +292,12 @@ void wr_sock_file_stop(struct wr_sock *s, int err)
         return;
     }
     wr_assert(!file->block || file->state != WR_FILE_NEXT);
-    if (file->joined > 0 && !wr_sendq_is_empty(&s->sendq)) {
+    if (file->joined > 0 && !wr_sendq_is_empty(&s->outbox.queue)) {
         sock_file_stop_joined(s, err);
         return;
     }
-    const bool owns_send = s->send_op.in_flight && wr_sendq_is_empty(&s->sendq);
+    const bool owns_send =
+        s->send_op.in_flight && wr_sendq_is_empty(&s->outbox.queue);
     if (!owns_send && !file->read_op.in_flight) {
         sock_file_finish(s, err);
         return;
@@ -319,21 +320,15 @@ void wr_sock_file_tell(struct wr_sock *s)
     wr_assert(!file->block && !file->read_op.in_flight);
     wr_ready_cancel(&file->ready);
     if (s->t.error == 0 && !wr_sock_is_over(s)) {
-        wr_transport_check_low(&s->t, s->sendq.bytes); /* some were dropped */
+        wr_transport_check_low(&s->t,
+                               s->outbox.queue.bytes); /* some were dropped */
     }
     s->file = NULL;
     s->sends_file = false;
+    wr_outbox_end_file(&s->outbox);
     wr_free(&loop->counting, file, sizeof(*file));
     done(arg, &s->t, err, sent);
     wr_loop_end_if_forked(loop);
-}
-
-static int sock_file_refuse(const struct wr_sock *s)
-{
-    wr_require(s->t.error == 0, -EPIPE);
-    wr_require(s->state == WR_SOCK_OPEN && !s->write_eof, -ESHUTDOWN);
-    wr_require(!s->sends_file, -EBUSY);
-    return s->t.write_error;
 }
 
 /* A few bytes that are ready join what was written before: one send, and no
@@ -345,7 +340,7 @@ static void sock_file_join(struct wr_sock *s)
     const size_t len = wr_sendfile_small_bytes(&file->part);
     struct wr_chunk *chunk = NULL;
 
-    if (len > 0 && s->sendq.bytes + len <= wr_transport_high(&s->t)) {
+    if (len > 0 && s->outbox.queue.bytes + len <= wr_transport_high(&s->t)) {
         chunk = wr_sendq_make_chunk(&loop->send_memory, len);
     }
     if (!chunk) {
@@ -357,7 +352,7 @@ static void sock_file_join(struct wr_sock *s)
         wr_sendq_drop_chunk(&loop->send_memory, chunk);
         return;
     }
-    wr_sendq_append_chunk(&s->sendq, chunk, (size_t)got);
+    wr_sendq_append_chunk(&s->outbox.queue, chunk, (size_t)got);
     wr_budget_queue(&loop->budget, (uint64_t)got);
     wr_sendfile_took(&file->part, (uint64_t)got);
     file->sent = (uint64_t)got;
@@ -368,12 +363,10 @@ int wr_sock_file_begin(struct wr_sock *s, const struct wr_sendfile *part,
                        const struct wr_sock_file_ops *ops)
 {
     weir_loop *loop = s->t.loop;
+    const int err = wr_outbox_check_file(&s->t);
 
     wr_sock_check_invariants(s);
-    int err = sock_file_refuse(s);
-    if (err < 0) {
-        return err;
-    }
+    wr_require(err == 0, err);
     struct wr_sock_file *file = wr_alloc(&loop->counting, sizeof(*file));
     if (!file) {
         return -ENOMEM;
@@ -383,6 +376,7 @@ int wr_sock_file_begin(struct wr_sock *s, const struct wr_sendfile *part,
     wr_ready_init(&file->ready, ops->ready);
     s->file = file;
     s->sends_file = true;
+    wr_outbox_begin_file(&s->outbox);
     sock_file_join(s);
     wr_sock_note_sent(s); /* the stall clock starts */
     wr_sock_times_changed(s);

@@ -34,9 +34,9 @@
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 
-#include "lib/base/sendq.h"
 #include "lib/transport/clock.h"
 #include "lib/transport/delivery.h"
+#include "lib/transport/outbox.h"
 #include "lib/transport/socket.h"
 #include "sock.h"
 #include "sock_fds.h"
@@ -128,7 +128,6 @@ struct wr_sock {
     bool write_shut : 1;     /* set when the kernel was told of write_eof */
     bool polls_for_room : 1; /* the operation of send_op is a poll */
     bool sent_short : 1;     /* set when a send or poll ends; see stuck_bytes */
-    bool in_resume : 1;      /* set around resume_writing */
     bool hup_seen : 1;       /* set when the watch has nothing more to see */
     bool fin_seen : 1;       /* set by a poll for room that a FIN ended */
     bool has_waited : 1;     /* set when a send waits for room */
@@ -138,7 +137,7 @@ struct wr_sock {
 
     struct wr_op send_op; /* the send, or the poll for room; see above */
     struct wr_turn_end turn_end;
-    struct wr_sendq sendq;
+    struct wr_outbox outbox; /* its files are sent by `file` */
 
     struct wr_op recv_op;
     struct wr_op poll_op;        /* watches a peer that is not read from */
@@ -170,14 +169,10 @@ void wr_sock_bear(struct wr_sock *s);
 
 /* sock_write.c */
 int wr_sock_write(weir_transport *t, const void *data, size_t len);
-int wr_sock_writelines(weir_transport *t, const struct iovec *iov, size_t count,
-                       size_t total);
-int wr_sock_write_ref(weir_transport *t, const void *data, size_t len,
-                      weir_release_fn *release, void *arg);
-int wr_sock_write_lease(weir_transport *t, const struct weir_buf *buf);
 /* weir_transport_send_fds(), with 1 to WEIR_FDS_MAX descriptors. */
 int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
                      const int *fds, size_t count);
+extern const struct wr_outbox_ops wr_sock_outbox_ops;
 
 /* sock_send.c */
 void wr_sock_send_init(struct wr_sock *s);
@@ -185,7 +180,6 @@ void wr_sock_send_init(struct wr_sock *s);
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
 void wr_sock_write_eof(weir_transport *t);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
-void wr_sock_limits_changed(weir_transport *t);
 /* The queue leaves by another way from now on: descriptors wait. */
 void wr_sock_send_fds_too(struct wr_sock *s);
 /* The next piece of a file, or the queue before it, leaves with the turn. */
@@ -383,7 +377,7 @@ static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
 /* The queue is sent when the turn ends, or a send in flight does. */
 static inline void wr_sock_make_dirty(struct wr_sock *s)
 {
-    wr_debug_assert(!wr_sendq_is_empty(&s->sendq));
+    wr_debug_assert(!wr_sendq_is_empty(&s->outbox.queue));
     wr_debug_assert(s->state < WR_SOCK_DOOMED);
     if (!s->send_op.in_flight) {
         wr_loop_at_turn_end(s->t.loop, &s->turn_end);
@@ -419,13 +413,13 @@ static inline bool wr_sock_is_settled(const struct wr_sock *s)
  * earlier turn and still is, or has taken only a part. */
 static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
 {
-    return s->send_op.in_flight || s->sent_short ? s->sendq.bytes : 0;
+    return s->send_op.in_flight || s->sent_short ? s->outbox.queue.bytes : 0;
 }
 
 /* True when bytes wait that the kernel has not taken. */
 static inline bool wr_sock_has_unsent(const struct wr_sock *s)
 {
-    return !wr_sendq_is_empty(&s->sendq) || s->sends_file;
+    return !wr_sendq_is_empty(&s->outbox.queue) || s->sends_file;
 }
 
 /* True when a file is being sent that was not asked to stop. */
@@ -533,7 +527,7 @@ static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
     if (WR_UNLIKELY(res <= 0 || s->t.notify_depth >= 0 || s->write_eof ||
                     s->sends_file || s->sends_fds || s->polls_for_room ||
                     s->sent_short ||
-                    !wr_sendq_consume_all(&s->sendq, &loop->send_memory,
+                    !wr_sendq_consume_all(&s->outbox.queue, &loop->send_memory,
                                           (uint32_t)res))) {
         return false;
     }

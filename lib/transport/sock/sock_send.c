@@ -40,12 +40,12 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
     struct iovec iov[WR_IOV_MAX];
     uint64_t bytes = 0;
 
-    if (s->sendq.bytes > SEND_SHORT && !wr_budget_may_send(budget)) {
+    if (s->outbox.queue.bytes > SEND_SHORT && !wr_budget_may_send(budget)) {
         sock_send_postpone(s);
         return;
     }
     const uint32_t count = wr_sendq_gather(
-        &s->sendq, iov, WR_IOV_MAX,
+        &s->outbox.queue, iov, WR_IOV_MAX,
         wr_min_u64(most, wr_max_u64(s->t.high_bytes, WR_SEND_BYTES_MIN)));
     wr_assert(count > 0);
     wr_assert(iov[0].iov_len > 0);
@@ -61,7 +61,7 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
 static void sock_send_flush(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
-    const struct wr_chunk *head = s->sendq.head;
+    const struct wr_chunk *head = s->outbox.queue.head;
 
     wr_debug_assert(!s->send_op.in_flight);
     wr_debug_assert(!s->polls_for_room);
@@ -108,8 +108,8 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
         sock_send_pieces(s, most);
         return;
     }
-    const uint32_t count =
-        wr_sendq_gather(&s->sendq, &piece, 1, wr_min_u64(most, SEND_SHORT));
+    const uint32_t count = wr_sendq_gather(&s->outbox.queue, &piece, 1,
+                                           wr_min_u64(most, SEND_SHORT));
     wr_assert(count == 1); /* they wait for a byte that is in the queue */
     wr_sock_fds_send(s, &piece);
 }
@@ -139,24 +139,14 @@ void wr_sock_shut_when_sent(struct wr_sock *s)
 
 static void sock_send_took(struct wr_sock *s, uint32_t bytes)
 {
-    weir_loop *loop = s->t.loop;
-
-    wr_check(bytes <= s->sendq.bytes);
-    wr_assert(!s->in_resume);
-    wr_budget_unqueue(&loop->budget, bytes);
-    loop->counts.sent_bytes += bytes;
+    wr_check(bytes <= s->outbox.queue.bytes);
+    s->t.loop->counts.sent_bytes += bytes;
     wr_sock_note_sent(s);
     if (WR_UNLIKELY(s->sends_fds)) {
         wr_sock_fds_took(s, bytes); /* a release callback may send others */
     }
-    wr_sendq_consume(&s->sendq, &s->t.loop->send_memory, bytes);
-    wr_loop_end_if_forked(loop); /* by a release callback */
-    if (WR_LIKELY(s->t.notify_depth < 0) || wr_sock_is_over(s) || s->t.error) {
-        return; /* a release callback may have ended it */
-    }
-    s->in_resume = true;
-    wr_transport_check_low(&s->t, s->sendq.bytes);
-    s->in_resume = false;
+    wr_outbox_consume(&s->t, bytes);
+    wr_outbox_notify(&s->t);
 }
 
 /* A single poll sees room that is there already. After the peer's FIN it would
@@ -220,7 +210,7 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
     int err = 0;
 
     s->turn_end.run = sock_send_flush_fds; /* descriptors may be behind it */
-    if (!wr_sendq_is_empty(&s->sendq)) {
+    if (!wr_sendq_is_empty(&s->outbox.queue)) {
         sock_send_flush_fds(turn_end);
         return;
     }
@@ -235,8 +225,8 @@ void wr_sock_send_file_later(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
     s->has_sent = true;
-    s->turn_end.run = wr_sendq_is_empty(&s->sendq) ? sock_send_flush_file
-                                                   : sock_send_flush_fds;
+    s->turn_end.run = wr_sendq_is_empty(&s->outbox.queue) ? sock_send_flush_file
+                                                          : sock_send_flush_fds;
     wr_loop_at_turn_end(s->t.loop, &s->turn_end);
 }
 
@@ -273,7 +263,7 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
         wr_sock_drop_broken_queue(s);
     } else if (wr_sock_is_over(s)) {
         return;
-    } else if (!wr_sendq_is_empty(&s->sendq)) {
+    } else if (!wr_sendq_is_empty(&s->outbox.queue)) {
         if (res == -EAGAIN) {
             sock_send_wait_for_room(s);
         } else {
@@ -297,11 +287,11 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
         res = res < 0 ? res : -EINTR; /* nothing was sent: once more */
     }
     wr_assert(!s->send_op.in_flight);
-    if (WR_UNLIKELY(wr_sendq_is_empty(&s->sendq))) {
+    if (WR_UNLIKELY(wr_sendq_is_empty(&s->outbox.queue))) {
         sock_send_file_went(s, wr_sock_file_sent(s, res), res);
         return true;
     }
-    s->sent_short = s->sendq.bytes > (res > 0 ? (uint32_t)res : 0);
+    s->sent_short = s->outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);
     const bool was_over = wr_sock_is_over(s);
     if (!was_over) {
         if (res >= 0) {
@@ -320,7 +310,7 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
 void wr_sock_send_init(struct wr_sock *s)
 {
     wr_assert(s->state == WR_SOCK_UNBORN);
-    wr_sendq_init(&s->sendq);
+    wr_sendq_init(&s->outbox.queue);
     wr_list_init(&s->turn_end.link);
     s->turn_end.run = sock_send_flush_first;
 }
@@ -332,6 +322,7 @@ void wr_sock_write_eof(weir_transport *t)
         return;
     }
     s->write_eof = true;
+    wr_outbox_end(&s->outbox);
     wr_sock_shut_when_sent(s);
     wr_sock_check_invariants(s);
 }
@@ -340,15 +331,7 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    return s->send_op.in_flight ? NULL : &s->sendq;
-}
-
-void wr_sock_limits_changed(weir_transport *t)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    wr_sock_check_invariants(s);
-    wr_transport_check_high(t, s->sendq.bytes);
+    return s->send_op.in_flight ? NULL : &s->outbox.queue;
 }
 
 /* The descriptor is not closed before the operation has ended: a peer that is
@@ -376,16 +359,13 @@ void wr_sock_drop_queue(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
     wr_assert(s->t.error || s->state == WR_SOCK_ENDING);
-    s->t.has_dropped |= s->sendq.bytes > 0;
-    wr_budget_unqueue(&s->t.loop->budget, s->sendq.bytes);
     if (WR_UNLIKELY(s->sends_fds)) {
         wr_sock_fds_drop(s);
     }
     if (WR_UNLIKELY(s->sends_file)) {
         wr_sock_file_take_back(s);
     }
-    wr_sendq_clear(&s->sendq, &s->t.loop->send_memory);
-    wr_loop_end_if_forked(s->t.loop); /* by a release callback */
+    wr_outbox_drop(&s->t);
 }
 
 void wr_sock_drop_broken_queue(struct wr_sock *s)
@@ -394,6 +374,6 @@ void wr_sock_drop_broken_queue(struct wr_sock *s)
     wr_sock_drop_queue(s);
     wr_sock_file_stop(s, s->t.error);
     if (wr_sock_awaits_drop(s)) {
-        wr_transport_notify(&s->t, s->sendq.bytes);
+        wr_transport_notify(&s->t, s->outbox.queue.bytes);
     }
 }

@@ -24,6 +24,13 @@ void wr_sock_set_state(struct wr_sock *s, enum wr_sock_state state)
         wr_delivery_shut(&s->delivery);
     }
     s->state = state;
+    if (state == WR_SOCK_DOOMED) {
+        wr_outbox_shut(&s->outbox);
+    } else if (state == WR_SOCK_CLOSING) {
+        wr_outbox_close(&s->outbox);
+    } else if (state == WR_SOCK_OPEN) {
+        wr_outbox_open(&s->outbox);
+    }
 }
 
 const char *wr_sock_state_name(const struct wr_sock *s)
@@ -71,7 +78,7 @@ const char *wr_sock_file_state_name(const struct wr_sock *s)
 static bool sock_state_may_drop_queue(const struct wr_sock *s)
 {
     return !s->send_op.in_flight &&
-           (!wr_sendq_is_empty(&s->sendq) || wr_sock_file_is_active(s) ||
+           (!wr_sendq_is_empty(&s->outbox.queue) || wr_sock_file_is_active(s) ||
             wr_sock_awaits_drop(s));
 }
 
@@ -153,7 +160,7 @@ static void sock_state_check_life(const struct wr_sock *s)
         break;
     case WR_SOCK_LOST:
         wr_assert(!sock_state_is_in_flight(s));
-        wr_assert(wr_sendq_is_empty(&s->sendq));
+        wr_assert(wr_sendq_is_empty(&s->outbox.queue));
         wr_assert(!s->times);
         wr_debug_assert(!s->sends_file);
         wr_assert(!s->into);
@@ -212,16 +219,20 @@ static void sock_state_check_kept(const struct wr_sock *s)
 
 static void sock_state_check_send(const struct wr_sock *s)
 {
-    const bool is_empty = wr_sendq_is_empty(&s->sendq);
+    const bool is_empty = wr_sendq_is_empty(&s->outbox.queue);
 
     wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file);
     wr_assert(!s->polls_for_room || s->send_op.in_flight);
     wr_assert(!s->write_shut || s->write_eof);
+    wr_debug_assert(wr_outbox_is_over(&s->outbox) == wr_sock_is_over(s));
+    wr_debug_check(wr_outbox_check_invariants(&s->outbox));
+    wr_debug_assert(!s->outbox.copier && s->outbox.passed_bytes == 0);
     wr_debug_assert(!s->write_shut || is_empty);
-    wr_debug_assert(!s->in_resume || !s->send_op.in_flight);
+    wr_debug_assert(!s->outbox.in_resume || !s->send_op.in_flight);
     wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
                     !s->send_op.in_flight);
     wr_debug_assert(s->sends_file == (s->file != NULL));
+    wr_debug_assert(s->sends_file == s->outbox.has_file);
     wr_debug_assert(!s->sends_fds || !is_empty);
     wr_debug_check(s->fds ? wr_sock_check_fds(s) : (void)0);
 }
@@ -235,7 +246,7 @@ void wr_sock_check_file(const struct wr_sock *s)
     wr_assert(file->sock == s);
     wr_assert(file->part.left <= INT64_MAX);
     wr_assert(!file->block || is_in_flight);
-    wr_assert(!file->read_op.in_flight || wr_sendq_is_empty(&s->sendq));
+    wr_assert(!file->read_op.in_flight || wr_sendq_is_empty(&s->outbox.queue));
     switch (file->state) {
     case WR_FILE_NEXT:
         wr_assert(!file->block);
@@ -296,7 +307,7 @@ static bool sock_state_is_forgotten(const struct wr_sock *s)
 void wr_sock_check_rest(const struct wr_sock *s)
 {
     wr_sock_check_invariants(s);
-    wr_assert(s->t.loop->budget.queued_bytes >= s->sendq.bytes);
+    wr_assert(s->t.loop->budget.queued_bytes >= s->outbox.queue.bytes);
     if (wr_ready_is_pending(&s->step)) {
         return; /* which sees to all of it */
     }
@@ -311,7 +322,7 @@ void wr_sock_check_rest(const struct wr_sock *s)
     const bool is_moving =
         s->send_op.in_flight || wr_list_is_linked(&s->turn_end.link);
     if (s->t.error == 0 && !wr_sock_is_over(s)) {
-        wr_assert(wr_sendq_is_empty(&s->sendq) || is_moving);
+        wr_assert(wr_sendq_is_empty(&s->outbox.queue) || is_moving);
         wr_assert(!wr_sock_file_is_next(s) || is_moving ||
                   wr_ready_is_pending(&s->file->ready));
     }
