@@ -119,17 +119,6 @@ int wr_sys_close(int fd)
     return ret == -EINTR ? 0 : ret;
 }
 
-int wr_sys_identify(int fd, struct wr_file_id *ret)
-{
-    struct statx known;
-    int err = wr_sys_stat_known(fd, &known);
-    if (err < 0) {
-        return err;
-    }
-    *ret = (struct wr_file_id){.mode = known.stx_mode, .inode = known.stx_ino};
-    return 0;
-}
-
 int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
 {
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};

@@ -65,16 +65,6 @@ int wr_sys_close(int fd);
  * -EINVAL for a ring, which the kernel does not pass on. */
 int wr_sys_dup_to_pass(int fd);
 
-/* The file behind a descriptor, as the machine knows it: see
- * wr_sys_stat_known(). Two files have not the same inode at the same time, but
- * for some that the kernel makes without a file system: eventfds, terminals. */
-struct wr_file_id {
-    uint32_t mode; /* st_mode */
-    uint64_t inode;
-};
-
-WEIR_MUST_USE int wr_sys_identify(int fd, struct wr_file_id *ret);
-
 /* Receives what a stream socket has now into 1 to @count pieces of memory:
  * how many bytes, 0 at the end of the stream, -EAGAIN when nothing is there. */
 int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count);

@@ -15,6 +15,7 @@
 
 #include "budget.h"
 #include "lib/base/sendq.h"
+#include "owned.h"
 #include "ready.h"
 #include "uring/guard.h"
 #include "uring/lease.h"
@@ -188,8 +189,8 @@ struct weir_loop {
 
     struct wr_list members[WR_STAGES]; /* struct wr_member */
     uint64_t member_counts[WR_STAGES];
-    uint64_t joined_counts[WR_STAGES]; /* members that ever joined */
-    struct wr_list modules;            /* struct wr_module */
+    struct wr_list modules; /* struct wr_module */
+    struct wr_owned owned;  /* descriptors of transports */
 
     weir_task *current;         /* the task that runs; NULL in callbacks */
     struct wr_task_calls calls; /* of each task that is entered */
@@ -398,15 +399,13 @@ static inline void wr_member_init(struct wr_member *member,
     member->ops = ops;
 }
 
-/* From now on the loop cannot be freed before the member has left it. The last
- * members of a stage's list are those that joined last. */
+/* From now on the loop cannot be freed before the member has left it. */
 static inline void wr_loop_add_member(weir_loop *loop, struct wr_member *member)
 {
     const enum wr_stage stage = member->ops->stage;
 
     wr_list_push_back(&loop->members[stage], &member->link);
     loop->member_counts[stage]++;
-    loop->joined_counts[stage]++;
 }
 
 /* The member has ended, and has not left the loop before. */

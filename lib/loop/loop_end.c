@@ -118,6 +118,7 @@ void wr_loop_release(weir_loop *loop)
     const bool empty = wr_pool_fini(&loop->pool);
     wr_assert(empty); /* leases keep their sockets */
     wr_loop_close_modules(loop);
+    wr_owned_free(&loop->owned, &loop->counting);
     wr_slab_fini(&loop->socks);
     wr_slab_fini(&loop->chunks);
     wr_blocks_fini(&loop->blocks);

@@ -24,9 +24,13 @@ struct wr_descriptor {
     struct wr_list calls[WR_DIRECTIONS]; /* of tasks; see sock_call.c */
 };
 
-/* 0, -EBADF for a number below 0, -EBUSY for a descriptor of a transport, or
- * -ENOMEM when that could not be found out. */
-WEIR_MUST_USE int wr_descriptor_check_free(weir_loop *loop, int fd);
+/* 0, -EBADF for a number below 0, or -EBUSY for a descriptor of a transport. */
+WEIR_MUST_USE static inline int wr_descriptor_check_free(const weir_loop *loop,
+                                                         int fd)
+{
+    wr_require(fd >= 0, -EBADF);
+    return wr_owned_has(&loop->owned, fd) ? -EBUSY : 0;
+}
 
 /* The place of a number, made where there is none; NULL without memory. */
 WEIR_MUST_USE struct wr_descriptor *wr_descriptor_make(weir_loop *loop, int fd);

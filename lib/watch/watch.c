@@ -64,13 +64,13 @@ static void watch_fired(struct wr_poll *poll, int err)
 /* 0 when there is a file that can be polled. */
 WEIR_MUST_USE static int watch_check_file(int fd)
 {
-    struct wr_file_id id;
+    mode_t mode;
 
     wr_require(fd >= 0, -EBADF);
-    int err = wr_sys_identify(fd, &id);
+    int err = wr_sys_mode(fd, &mode);
     wr_require(err >= 0, err);
     const bool is_always_ready =
-        S_ISREG(id.mode) || S_ISDIR(id.mode) || S_ISBLK(id.mode);
+        S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode);
     return is_always_ready ? -EPERM : 0;
 }
 

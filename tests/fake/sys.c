@@ -581,10 +581,3 @@ void wr_sys_drop_signal(int signum)
 {
     fake.signals_pending &= ~(UINT64_C(1) << (signum - 1));
 }
-
-int wr_sys_identify(int fd, struct wr_file_id *ret)
-{
-    const struct fake_file *file = fake_file_get(fd, "fstat");
-    *ret = (struct wr_file_id){.mode = S_IFSOCK, .inode = (uintptr_t)file};
-    return 0;
-}

@@ -38,6 +38,7 @@ static void datagram_lose(struct wr_endpoint *e)
     wr_endpoint_set_state(e, WR_ENDPOINT_LOST);
     e->demand.account.notify_released = true; /* the last lease frees */
     wr_protocol_lost(&e->t);
+    wr_owned_remove(&loop->owned, e->fd);
     wr_endpoint_close_own(e);
     wr_ready_cancel(&e->step);
     wr_loop_remove_member(loop, &e->t.member);
@@ -283,8 +284,10 @@ const struct wr_transport_ops wr_datagram_ops = {
 
 struct wr_endpoint *wr_endpoint_make(weir_loop *loop, int fd)
 {
-    wr_assert(fd >= 0);
-    struct wr_endpoint *e = wr_guard_alloc(&loop->counting, sizeof(*e));
+    struct wr_endpoint *e =
+        wr_owned_make_room(&loop->owned, &loop->counting, fd) == 0
+            ? wr_guard_alloc(&loop->counting, sizeof(*e))
+            : NULL;
     if (!e) {
         return NULL;
     }
@@ -324,6 +327,7 @@ void wr_endpoint_bear(struct wr_endpoint *e)
     wr_assert(e->t.binding.protocol->kind == WEIR_PROTOCOL_DATAGRAM);
     wr_endpoint_set_state(e, WR_ENDPOINT_OPEN);
     wr_loop_pin(loop);
+    wr_owned_add(&loop->owned, e->fd);
     loop->budget.account_count++;
     wr_loop_add_member(loop, &e->t.member);
     wr_protocol_made(&e->t);

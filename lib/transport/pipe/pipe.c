@@ -45,6 +45,7 @@ static void pipe_lose(struct wr_pipe *p)
     wr_pipe_set_state(p, WR_PIPE_LOST);
     p->demand.account.notify_released = true; /* the last lease frees */
     wr_protocol_lost(&p->t);
+    wr_owned_remove(&loop->owned, p->fd);
     wr_prep_close_any(&loop->uring, p->fd);
     p->fd = -1;
     wr_ready_cancel(&p->step);
@@ -368,8 +369,10 @@ static const struct wr_transport_ops pipe_write_ops = {
 struct wr_pipe *wr_pipe_make(weir_loop *loop, int fd,
                              enum wr_pipe_direction direction)
 {
-    wr_assert(fd >= 0);
-    struct wr_pipe *p = wr_guard_alloc(&loop->counting, sizeof(*p));
+    struct wr_pipe *p =
+        wr_owned_make_room(&loop->owned, &loop->counting, fd) == 0
+            ? wr_guard_alloc(&loop->counting, sizeof(*p))
+            : NULL;
     if (!p) {
         return NULL;
     }
@@ -407,6 +410,7 @@ void wr_pipe_bear(struct wr_pipe *p)
     wr_pipe_set_state(p, WR_PIPE_OPEN);
     wr_pipe_times_changed(p);
     wr_loop_pin(loop);
+    wr_owned_add(&loop->owned, p->fd);
     loop->budget.account_count++;
     wr_loop_add_member(loop, &p->t.member);
     wr_protocol_made(&p->t);

@@ -50,6 +50,7 @@ static void sock_lose(struct wr_sock *s)
     if (s->t.refs > 1) {
         wr_sock_remember_names(s); /* the getters must answer later on */
     }
+    wr_owned_remove(&loop->owned, s->fd);
     if (WR_UNLIKELY(s->takes_fds)) {
         wr_sock_fds_close_own(s);
     } else {
@@ -503,8 +504,10 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     if (loop->socks.object_size == 0) {
         wr_slab_init(&loop->socks, &loop->counting, sizeof(struct wr_sock));
     }
-    wr_assert(fd >= 0);
-    struct wr_sock *s = wr_slab_take(&loop->socks);
+    struct wr_sock *s =
+        wr_owned_make_room(&loop->owned, &loop->counting, fd) == 0
+            ? wr_slab_take(&loop->socks)
+            : NULL;
     if (!s) {
         return NULL;
     }
@@ -540,6 +543,7 @@ void wr_sock_bear(struct wr_sock *s)
     wr_sock_set_state(s, WR_SOCK_OPEN);
     wr_sock_times_changed(s);
     wr_loop_pin(loop);
+    wr_owned_add(&loop->owned, s->fd);
     loop->budget.account_count++;
     wr_loop_add_member(loop, &s->t.member);
     if (s->t.set) {
