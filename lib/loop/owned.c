@@ -1,5 +1,8 @@
 /*
- * The room for the bits of transports' descriptors; see owned.h.
+ * Which descriptors belong to transports: the room for their bits.
+ *
+ * It grows to the highest number that was ever asked for, and does not shrink;
+ * see owned.h.
  */
 #include "owned.h"
 

@@ -1,5 +1,7 @@
 /*
- * The bits of transports' descriptors.
+ * The bits of transports' descriptors: numbers that come and go, a table that
+ * grows, and one that cannot. That a descriptor of a transport is refused where
+ * the program may watch its own is in contract/watch_owned.c.
  */
 #include "lib/loop/owned.h"
 

@@ -303,15 +303,6 @@ static int sock_sendfile(weir_transport *t, const struct wr_sendfile *part)
     return 0;
 }
 
-static void sock_cancel_sendfile(weir_transport *t)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    wr_sock_check_invariants(s);
-    wr_sock_file_stop(s, -ECANCELED);
-    wr_sock_check_invariants(s);
-}
-
 /* A send has ended, and something else waits for that, or for the rest. */
 static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
                                                      int32_t res)
@@ -472,8 +463,8 @@ static void sock_check(const weir_transport *t)
     .write = wr_sock_write, .writelines = wr_outbox_writelines,                \
     .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \
     .outbox = &wr_sock_outbox_ops, .sendfile = sock_sendfile,                  \
-    .cancel_sendfile = sock_cancel_sendfile, .write_eof = wr_sock_write_eof,   \
-    .pause_reading = wr_sock_pause_reading,                                    \
+    .cancel_sendfile = wr_sock_cancel_sendfile,                                \
+    .write_eof = wr_sock_write_eof, .pause_reading = wr_sock_pause_reading,    \
     .resume_reading = wr_sock_resume_reading, .is_reading = sock_is_reading,   \
     .is_closing = sock_is_closing, .get_depth = sock_get_depth,                \
     .get_unoffered = wr_sock_get_unoffered, .get_demand = sock_get_demand,     \

@@ -307,6 +307,15 @@ void wr_sock_file_stop(struct wr_sock *s, int err)
     wr_op_cancel(uring, owns_send ? &s->send_op : &file->read_op);
 }
 
+void wr_sock_cancel_sendfile(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_sock_check_invariants(s);
+    wr_sock_file_stop(s, -ECANCELED);
+    wr_sock_check_invariants(s);
+}
+
 void wr_sock_file_tell(struct wr_sock *s)
 {
     struct wr_sock_file *file = s->file;

@@ -214,6 +214,7 @@ void wr_sock_file_queue_sent(struct wr_sock *s, uint32_t took);
 void wr_sock_file_take_back(struct wr_sock *s);
 /* Ends it early with @err, as soon as nothing of it is in flight. */
 void wr_sock_file_stop(struct wr_sock *s, int err);
+void wr_sock_cancel_sendfile(weir_transport *t);
 /* Tells the program of the end and frees it. */
 void wr_sock_file_tell(struct wr_sock *s);
 
