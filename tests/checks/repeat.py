@@ -17,6 +17,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -117,6 +118,10 @@ def main():
     parser.add_argument("wanted", nargs="*")
     options = parser.parse_args()
 
+    # In the background a shell has it ignored, and so would the programs, some
+    # of which test what it does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     kept = options.build / "repeat"
     kept.mkdir(exist_ok=True)
     tests = list(programs(options.build, set(options.wanted)))
