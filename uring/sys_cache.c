@@ -92,7 +92,7 @@ int wr_sys_stat_known(int fd, struct statx *ret)
 {
     const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
     const unsigned int what =
-        STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_INO | STATX_NLINK;
+        STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_NLINK;
 
     return statx(fd, "", flags, what, ret) < 0 ? -errno : 0;
 }

@@ -15,14 +15,15 @@
  *
  * The first run binds the loop to its thread. From then on every call from
  * another thread returns -EPERM, and every call in a forked child -ECHILD,
- * but for those marked "thread any". A callback or a task may fork. The child
- * has to exec or to call _exit(), and may run a loop of its own before: when it
- * returns from the callback, or from the task, it ends by a message and
+ * but for those marked "thread any". A task, or a callback inside a run, may
+ * fork. The child has to exec or to call _exit(), and may run a loop of its own
+ * before: when it returns to its parent's loop it ends by a message and
  * abort(), and nothing of the parent was touched. The release callbacks of one
  * completion, and the cancel callbacks of one cancellation, may all be called
  * in the child before. For more cores, run one loop on each thread.
  *
- * The library prints nothing, takes no signals unless asked, and never exits.
+ * The library prints nothing, takes no signals unless asked, and never exits,
+ * but for such a child, and where it finds itself broken or misused.
  */
 #ifndef WEIR_LOOP_H
 #define WEIR_LOOP_H

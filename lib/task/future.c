@@ -133,7 +133,7 @@ static bool future_is_forsaken(const weir_future *future)
 }
 
 /* Queues @future, whose reference is taken, and works the queue off unless a
- * caller further up does. */
+ * caller further up does. In a forked child what would end is the parent's. */
 static void future_cancel_taken(weir_future *future)
 {
     weir_loop *loop = future->loop;
@@ -141,6 +141,9 @@ static void future_cancel_taken(weir_future *future)
     struct wr_list *link;
 
     wr_assert(!future->is_done);
+    if (wr_loop_is_forked(loop)) {
+        return;
+    }
     wr_list_push_back(&loop->cancels, &future->cancel);
     if (loop->cancelling) {
         return;

@@ -135,7 +135,7 @@ int weir_run(const struct weir_loop_options *options, weir_task_fn *fn,
     }
     err = weir_loop_run_task(loop, fn, arg, &result);
     const int freed = weir_loop_free(loop);
-    wr_assert(freed >= 0 || freed == -ECHILD); /* ours, and not running */
+    wr_assert(freed >= 0); /* ours, and not running */
     return err < 0 ? err : result;
 }
 

@@ -147,6 +147,7 @@ static void filter_read_shake(struct wr_filter *f)
     while (err == -EAGAIN && filter_read_feed_next(f)) {
         err = wr_tls_engine_handshake(&f->engine);
     }
+    wr_loop_end_if_forked(f->t.loop); /* by the context's `choose` */
     wr_filter_send_output(f);
     if (err < 0 && err != -EAGAIN) {
         filter_read_fail(f, err, "TLS handshake");

@@ -250,10 +250,12 @@ void wr_outbox_file_ended(weir_transport *t, int err)
 
 int wr_outbox_check_file(weir_transport *t)
 {
-    const int err = wr_outbox_check(t, 0);
+    const struct wr_outbox *o = wr_outbox_of(t);
 
-    wr_require(err == 0, err);
-    return wr_outbox_of(t)->state == WR_OUTBOX_OPEN ? 0 : -ESHUTDOWN;
+    /* While a close sends the rest resume_writing may write, and send no file.
+     */
+    wr_require(o->state != WR_OUTBOX_CLOSING || t->error != 0, -ESHUTDOWN);
+    return wr_outbox_check(t, 0);
 }
 
 int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file)

@@ -41,7 +41,7 @@ struct wr_outbox {
     struct wr_copier *copier;       /* of the file that is sent, or NULL */
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
     bool in_resume;                 /* set around resume_writing */
-    bool has_file; /* set while one comes behind the bytes of the queue */
+    bool has_file; /* set while one is being sent: no write is accepted */
 };
 
 /* The owner's part, constant for each kind. */
@@ -116,8 +116,9 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
            o->queue.bytes <= t->hard_limit_bytes - len;
 }
 
-/* 0 when @len more bytes may be written, or why not. Bytes for which there is
- * no room are refused, and so are those of all later writes. */
+/* 0 when @len more bytes may be written, or why not. Where there is no room for
+ * them the refusal is remembered, as all later writes are refused too, and a
+ * connection that is closing is doomed. */
 WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
 /* 0 when a file may be sent. */
 WEIR_MUST_USE int wr_outbox_check_file(weir_transport *t);

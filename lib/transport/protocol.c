@@ -2,7 +2,7 @@
  * The calls from a transport up to its protocol.
  *
  * A transport calls its protocol only here: a missing entry is skipped, a slow
- * callback is reported, and a child that was forked inside a callback leaves.
+ * callback is reported, and a child that was forked inside a callback ends.
  * Which function data_received is, the call that matters most, is chosen when
  * the protocol is bound.
  */

@@ -34,7 +34,7 @@ static void transport_check_alive(const struct wr_member *member)
     t->ops->check(t);
 }
 
-const struct wr_member_ops wr_transport_member_ops = {
+static const struct wr_member_ops transport_member_ops = {
     .check = transport_check_alive,
     .stage = WR_STAGE_TRANSPORTS,
     .shutdown = transport_shutdown_alive,
@@ -51,7 +51,7 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     t->refs = 1;
     wr_transport_set_marks(t, WR_HIGH_DEFAULT, WR_LOW_DEFAULT);
     t->hard_limit_bytes = WR_HARD_LIMIT_DEFAULT;
-    wr_member_init(&t->member, &wr_transport_member_ops);
+    wr_member_init(&t->member, &transport_member_ops);
     wr_list_init(&t->set_link);
     t->notify_depth = -1;
 }

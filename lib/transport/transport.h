@@ -178,9 +178,6 @@ struct weir_transport {
 #define WR_HARD_LIMIT_DEFAULT (64u << 20)
 #define WR_READ_LIMIT_DEFAULT (1u << 20)
 
-/* Tells transports from other members of their stage. */
-extern const struct wr_member_ops wr_transport_member_ops;
-
 /* Fills in the common part of an object whose memory is zeroed; one reference,
  * for the library. */
 void wr_transport_init(weir_transport *t, weir_loop *loop,

@@ -1,11 +1,10 @@
 """Run test programs again and again on a busy machine: what passes by luck fails.
 
 Each program is run N times beside K processes that only use a processor, J
-programs at a time, with features of the kernel masked if asked for: several
-masks take turns, so that with N times as many runs as masks each program meets
-each of them. The runs of a program are apart, with all others between them. What
-failed is listed with how often, and what it said is kept. Exit status 1 when
-anything failed.
+programs at a time, with features of the kernel masked if asked for. Several masks
+take turns, so that N is at least their number. All programs run once, then all of
+them again. What failed is listed with how often, and what it said is kept. Exit
+status 1 when anything failed.
 
 Usage: repeat.py [--times N] [--busy K] [--jobs J] [--masks MASK[,MASK...]|every]
                  BUILD [SUITE|NAME]...
@@ -55,6 +54,7 @@ def masks_of(text):
 def run(test, build, mask):
     """None, or what the program said that failed."""
     env = dict(os.environ, **test["env"])
+    env.pop("WEIR_FEATURES_MASK", None)
     if mask != PLAIN:
         env["WEIR_FEATURES_MASK"] = mask
     try:
@@ -96,6 +96,8 @@ class Results:
 def repeat(tests, options, results):
     """Runs all of them once, then all of them again."""
     masks = masks_of(options.masks)
+    if options.times < len(masks):
+        sys.exit(f"{options.times} times are fewer than {len(masks)} masks")
 
     def one(number, test):
         mask = masks[number % len(masks)]

@@ -508,3 +508,35 @@ UNIT(fork, in_any_callback_ends_a_child_that_returns_before_another_callback)
         expect_eq(received, BYTES, "%s", kind_names[forking]);
     }
 }
+
+static int do_nothing(weir_loop *on, void *arg)
+{
+    (void)on;
+    (void)arg;
+    return 0;
+}
+
+static void fork_and_run(void *arg)
+{
+    pid_t *forked = arg;
+    *forked = fork();
+    if (*forked == 0) {
+        _exit(weir_run(NULL, do_nothing, NULL) == 0 ? 0 : 1);
+    }
+}
+
+UNIT(fork, a_child_of_a_callback_may_run_a_loop_of_its_own)
+{
+    pid_t forked = -1;
+    int status = -1;
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_loop_call_soon(loop, fork_and_run, &forked, NULL), 0);
+
+    expect_eq(weir_loop_run_once(loop), 0);
+
+    expect_gt(forked, 0);
+    expect_eq(waitpid(forked, &status, 0), forked);
+    cr_assert(WIFEXITED(status));
+    expect_eq(WEXITSTATUS(status), 0);
+    expect_eq(weir_loop_free(loop), 0);
+}

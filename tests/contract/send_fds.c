@@ -5,7 +5,6 @@
  */
 #include "tests/contract/fds_rig.h"
 
-#include "tests/unit/allocator.h"
 #include "tests/unit/random.h"
 
 #include <fcntl.h>
@@ -518,74 +517,4 @@ PAIRS_THAT(send_fds, too_many_on_their_way_break_the_connection, RIG_IS_UNIX, 0)
     expect_eq(rig->lost_err, -ETOOMANYREFS);
     rig_peer_close(rig);
     expect_pipe_closed(rig, ends[0]);
-}
-
-/* ---- without memory ---- */
-
-static void note_made(void *user, weir_transport *t)
-{
-    *(weir_transport **)user = t;
-}
-
-static int make_noter(void *arg, weir_transport *t,
-                      struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol protocol = {.size = sizeof(protocol),
-                                                  .kind = WEIR_PROTOCOL_STREAM,
-                                                  .connection_made = note_made};
-    (void)t;
-    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
-    return 0;
-}
-
-static bool has_pointer(void *arg)
-{
-    return *(void **)arg != NULL;
-}
-
-UNIT(send_fds, without_memory_nothing_is_taken)
-{
-    struct unit_allocator allocator;
-    weir_transport *t = NULL;
-    weir_loop *loop;
-    int ends[2];
-    unit_allocator_init(&allocator);
-    const struct weir_loop_options loop_options = {
-        .size = sizeof(loop_options), .allocator = &allocator.hooks};
-    const struct weir_factory factory = {.create = make_noter, .arg = &t};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .use_sock = true};
-    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    options.sock = ends[0];
-    expect_eq(weir_loop_new(&loop_options, &loop), 0);
-    expect_eq(weir_create_unix_connection(loop, &factory, NULL, &options, NULL),
-              0);
-    run_loop_until(loop, has_pointer, &t);
-    int refused = 0;
-    int allowed = 0; /* allocations before the one that fails */
-    int err;
-
-    do {
-        const int before = fds_count_open();
-        allocator.fail_at = allocator.calls + 1 + (uint64_t)allowed;
-        err = weir_transport_send_fds(t, "x", 1, &ends[1], 1);
-        if (err < 0) {
-            expect_eq(err, -ENOMEM);
-            expect_eq(weir_transport_get_write_buffer_size(t), 0);
-            weir_loop_stop(loop);
-            expect_eq(weir_loop_run(loop), 0);
-            expect_eq(fds_count_open(), before);
-            if (weir_transport_take_write_error(t) < 0) {
-                expect_gt(refused, 0, "there were descriptors");
-            }
-            refused++;
-            allowed++;
-        }
-    } while (err < 0 && refused < 20);
-
-    expect_gt(refused, 1);
-    allocator.fail_at = 0;
-    expect_eq(weir_loop_free(loop), 1);
-    close(ends[1]);
-    expect_eq(allocator.live_count, 0);
 }

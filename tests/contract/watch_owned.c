@@ -82,7 +82,6 @@ static void turn(weir_loop *loop)
     expect_eq(weir_loop_run(loop), 0);
 }
 
-/* Connections that are made after the first look are found too. */
 UNIT(watch_owned, r62__connections_that_come_later_are_refused_as_well)
 {
     enum { COUNT = 40 };
@@ -94,7 +93,7 @@ UNIT(watch_owned, r62__connections_that_come_later_are_refused_as_well)
 
     for (int i = 0; i < COUNT; i++) {
         peers[i] = adopt_end(loop, &owned[i]);
-        if (i % 3 == 0) { /* others are looked at together */
+        if (i % 3 == 0) {
             turn(loop);
             turn(loop);
             for (int j = 0; j <= i; j++) {

@@ -367,6 +367,21 @@ UNIT(outbox, after_an_end_resume_writing_may_not_write_either)
     teardown();
 }
 
+UNIT(outbox, while_a_close_sends_no_file_may_be_sent)
+{
+    setup_open();
+    wr_outbox_begin_file(outbox); /* an earlier one */
+    wr_outbox_close(outbox);
+    outbox->in_resume = true;
+
+    expect_eq(wr_outbox_check_file(t), -ESHUTDOWN);
+    expect_eq(write_bytes(1), -EBUSY);
+
+    outbox->in_resume = false;
+    wr_outbox_end_file(outbox);
+    teardown();
+}
+
 UNIT(outbox, the_protocol_is_not_told_once_it_is_over)
 {
     setup_open();

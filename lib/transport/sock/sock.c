@@ -112,7 +112,7 @@ static void sock_end(struct wr_sock *s)
 static void sock_linger(struct wr_sock *s)
 {
     wr_assert(!s->eof_seen);
-    wr_assert(!s->send_op.in_flight);
+    wr_assert(!s->send_op.in_flight && !s->outbox.in_resume);
     if (!wr_sock_linger_is_due(s)) {
         wr_sock_set_state(s, WR_SOCK_DOOMED);
         return;
@@ -350,7 +350,7 @@ static void sock_close(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_sock_debug_check(s); /* the step checks it */
+    wr_sock_debug_check(s);
     if (s->state != WR_SOCK_OPEN) {
         return;
     }

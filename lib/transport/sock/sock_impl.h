@@ -123,7 +123,7 @@ struct wr_sock {
     bool held_back : 1;      /* set when an arm found no credit or buffer */
     bool has_sent : 1;       /* set before the first bytes are sent */
     bool write_eof : 1;      /* set by write_eof and by lingering */
-    bool sends_file : 1;     /* set while there is a `file` */
+    bool sends_file : 1;     /* set while there is a `file`; for quick looks */
     bool sends_fds : 1;      /* set while descriptors wait to be sent */
     bool write_shut : 1;     /* set when the kernel was told of write_eof */
     bool polls_for_room : 1; /* the operation of send_op is a poll */

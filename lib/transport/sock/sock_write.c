@@ -10,8 +10,10 @@
 
 #include <string.h>
 
-/* A connection that goes on writing, when more than its share is queued, is not
- * received from any more, while its peer does not read what is queued. */
+/* More is queued than the least share. Where the kernel has had no room for
+ * more than the connection's share, its peer does not read: then nothing is
+ * received from it, since what it sends may make the program write still more.
+ */
 static __attribute__((noinline)) void sock_write_check_stuck(struct wr_sock *s)
 {
     const struct wr_budget *budget = &s->t.loop->budget;
@@ -37,6 +39,9 @@ static void sock_write_queued(weir_transport *t, size_t len)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_debug_check(s);
+    if (WR_UNLIKELY(s->sends_fds)) {
+        wr_sock_send_fds_too(s);
+    }
     sock_write_note(s, len);
     if (s->outbox.queue.bytes > t->check_bytes) {
         sock_write_check_stuck(s);
@@ -81,7 +86,6 @@ int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
     wr_assert(len > 0);
     err = wr_sock_fds_push(s, fds, count);
     wr_require(err == 0, err);
-    wr_sock_send_fds_too(s);
     err = wr_outbox_write(t, data, len);
     if (err < 0) {
         wr_sock_fds_take_back(s);
