@@ -341,6 +341,64 @@ UNIT(clock, a_loop_that_was_on_time_blames_the_peer)
     expect_ended_by(WEIR_ECLOSETIMEOUT, "close");
 }
 
+UNIT(clock, a_close_whose_bytes_were_taken_meanwhile_gets_its_limit_anew)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .close_ns = 100 * MS_NS};
+    setup(&clock_ops);
+    limit(&limits);
+    stands.is_open = false;
+    wr_clock_close(timed);
+
+    has_taken_all = true;
+    at_ms(150); /* the loop was held up for 50 */
+    expect_eq(expired_count, 0);
+    expect_eq(timed->closing_ns, START_NS + 150 * MS_NS);
+    has_taken_all = false;
+    at_ms(240);
+    expect_eq(expired_count, 0);
+    at_ms(260);
+
+    expect_ended_by(WEIR_ECLOSETIMEOUT, "close");
+}
+
+UNIT(clock, two_limits_that_are_over_and_unfair_begin_anew_together)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .read_ns = 100 * MS_NS,
+                                         .write_stall_ns = 120 * MS_NS};
+    setup(&clock_ops);
+    stands.is_reading = stands.is_sending = true;
+    limit(&limits);
+
+    has_unread = has_taken_all = true;
+    at_ms(200);
+    expect_eq(expired_count, 0);
+    expect_eq(timed->received_ns, START_NS + 200 * MS_NS);
+    expect_eq(timed->sent_ns, START_NS + 200 * MS_NS);
+    has_unread = has_taken_all = false;
+    at_ms(290);
+    expect_eq(expired_count, 0);
+    at_ms(310);
+
+    expect_ended_by(WEIR_EREADTIMEOUT, "receive");
+}
+
+UNIT(clock, of_two_limits_that_are_over_the_one_that_is_fair_ends_it)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .read_ns = 100 * MS_NS,
+                                         .write_stall_ns = 120 * MS_NS};
+    setup(&clock_ops);
+    stands.is_reading = stands.is_sending = true;
+    limit(&limits);
+
+    has_unread = true; /* but the peer takes nothing */
+    at_ms(200);
+
+    expect_ended_by(WEIR_EWRITESTALL, "send");
+}
+
 /* ---- looks ---- */
 
 UNIT(clock, a_look_comes_before_the_limit_and_may_end_the_connection)
@@ -362,4 +420,35 @@ UNIT(clock, a_look_comes_before_the_limit_and_may_end_the_connection)
     expect_eq(look_count, 2);
     expect_eq(doom_count, 1);
     expect_eq(expired_count, 0);
+}
+
+UNIT(clock, after_a_look_that_ends_nothing_the_limit_is_still_in_force)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .idle_ns = 100 * MS_NS};
+    setup(&looking_ops);
+    next_look_ns = START_NS + 50 * MS_NS;
+    limit(&limits);
+
+    at_ms(60);
+    expect_eq(look_count, 1);
+    cr_assert(wr_timer_is_armed(&timed->timer));
+    at_ms(110);
+
+    expect_ended_by(WEIR_EIDLE, "connection");
+    expect_eq(look_count, 1);
+}
+
+UNIT(clock, a_look_and_a_limit_that_come_at_once_are_both_seen)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .idle_ns = 100 * MS_NS};
+    setup(&looking_ops);
+    next_look_ns = START_NS + 90 * MS_NS;
+    limit(&limits);
+
+    at_ms(150); /* the loop was held up */
+
+    expect_eq(look_count, 1);
+    expect_ended_by(WEIR_EIDLE, "connection");
 }
