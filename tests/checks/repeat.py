@@ -88,7 +88,7 @@ class Results:
             print(f"{time.strftime('%H:%M:%S')} {self.done} of {self.count}: "
                   f"{test['name']} failed, masked: {mask}, see {name}",
                   flush=True)
-        elif self.done % 500 == 0:
+        elif self.done % 100 == 0:
             print(f"{time.strftime('%H:%M:%S')} {self.done} of {self.count}",
                   flush=True)
 
@@ -103,11 +103,14 @@ def repeat(tests, options, results):
         mask = masks[number % len(masks)]
         results.note(test, mask, number, run(test, options.build, mask))
 
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(options.jobs)
+    try:
         for _ in pool.map(lambda pair: one(*pair),
                           [(number, test) for number in range(options.times)
                            for test in tests]):
             pass
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def main():
