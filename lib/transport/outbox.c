@@ -111,19 +111,29 @@ int wr_outbox_check(weir_transport *t, size_t len)
 
 /* ---- writes ---- */
 
-static void outbox_note_queued(weir_transport *t, size_t len)
+/* wr_outbox_check(), of which most writes need no more than a look. */
+static inline int outbox_check(weir_transport *t, const struct wr_outbox *o,
+                               size_t len)
 {
-    wr_assert(len > 0 && len <= wr_outbox_of(t)->queue.bytes);
+    return WR_LIKELY(wr_outbox_has_room(t, o, wr_outbox_depth(o), len))
+               ? 0
+               : wr_outbox_check(t, len);
+}
+
+static inline void outbox_note_queued(weir_transport *t,
+                                      const struct wr_outbox *o, size_t len)
+{
+    wr_assert(len > 0 && len <= o->queue.bytes);
     wr_budget_queue(&t->loop->budget, len);
     t->ops->outbox->queued(t, len);
 }
 
-static void outbox_queued(weir_transport *t, size_t len)
+static inline void outbox_queued(weir_transport *t, const struct wr_outbox *o,
+                                 size_t len)
 {
-    wr_assert(t->error == 0);
-    outbox_note_queued(t, len);
-    const uint64_t depth = wr_outbox_depth(wr_outbox_of(t));
-    if (depth > t->check_bytes) {
+    outbox_note_queued(t, o, len);
+    const uint64_t depth = wr_outbox_depth(o);
+    if (WR_UNLIKELY(depth > t->check_bytes)) {
         wr_transport_check_high(t, depth);
     }
 }
@@ -132,7 +142,7 @@ int wr_outbox_writelines(weir_transport *t, const struct iovec *iov,
                          size_t count, size_t total)
 {
     struct wr_outbox *o = wr_outbox_of(t);
-    int err = wr_outbox_check(t, total);
+    int err = outbox_check(t, o, total);
 
     if (err < 0 || total == 0) {
         return err;
@@ -142,7 +152,7 @@ int wr_outbox_writelines(weir_transport *t, const struct iovec *iov,
         return outbox_refuse(t, err);
     }
     t->loop->counts.copied_by_write += total;
-    outbox_queued(t, total);
+    outbox_queued(t, o, total);
     return 0;
 }
 
@@ -159,7 +169,7 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     struct wr_outbox *o = wr_outbox_of(t);
     const struct iovec piece = {.iov_base = (void *)(uintptr_t)data,
                                 .iov_len = len};
-    int err = wr_outbox_check(t, len);
+    int err = outbox_check(t, o, len);
 
     if (err < 0 || len == 0) {
         return err;
@@ -168,16 +178,16 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     if (err < 0) {
         return outbox_refuse(t, err);
     }
-    outbox_queued(t, len);
+    outbox_queued(t, o, len);
     return 0;
 }
 
 /* Few bytes are copied: to keep account of where they lie takes more memory,
  * and the peer decides how many such pieces there are. So are any where buffers
  * are short, rather than pin one. */
-static int outbox_queue_lease(weir_transport *t, const struct weir_buf *buf)
+static int outbox_queue_lease(weir_transport *t, struct wr_sendq *queue,
+                              const struct weir_buf *buf)
 {
-    struct wr_sendq *queue = &wr_outbox_of(t)->queue;
     const struct wr_sendq_memory *memory = &t->loop->send_memory;
     struct wr_pool *pool = &t->loop->pool;
     const struct iovec piece = {.iov_base = (void *)(uintptr_t)buf->data,
@@ -195,16 +205,17 @@ static int outbox_queue_lease(weir_transport *t, const struct weir_buf *buf)
 
 int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf)
 {
-    int err = wr_outbox_check(t, buf->len);
+    struct wr_outbox *o = wr_outbox_of(t);
+    int err = outbox_check(t, o, buf->len);
 
     if (err < 0 || buf->len == 0) {
         return err;
     }
-    err = outbox_queue_lease(t, buf);
+    err = outbox_queue_lease(t, &o->queue, buf);
     if (err < 0) {
         return outbox_refuse(t, err);
     }
-    outbox_queued(t, buf->len);
+    outbox_queued(t, o, buf->len);
     return 0;
 }
 
@@ -230,7 +241,7 @@ int wr_outbox_queue_file(weir_transport *t, const struct iovec *piece,
     wr_assert(o->copier);
     wr_assert(piece->iov_len > 0);
     wr_require(err == 0, err);
-    outbox_note_queued(t, piece->iov_len);
+    outbox_note_queued(t, o, piece->iov_len);
     return 0;
 }
 

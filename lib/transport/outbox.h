@@ -97,23 +97,23 @@ static inline bool wr_outbox_is_over(const struct wr_outbox *o)
     return o->state >= WR_OUTBOX_GONE;
 }
 
+/* ---- what is written ---- */
+
 /* The bytes that were written and not sent. */
 static inline uint64_t wr_outbox_depth(const struct wr_outbox *o)
 {
     return o->queue.bytes + o->passed_bytes;
 }
 
-/* ---- what is written ---- */
-
-/* True when @len more bytes may be written, of an outbox that passes none on:
- * what holds of most writes. */
+/* True when @len more bytes may be written behind @depth, as is mostly so. */
 static inline bool wr_outbox_has_room(const weir_transport *t,
-                                      const struct wr_outbox *o, size_t len)
+                                      const struct wr_outbox *o, uint64_t depth,
+                                      size_t len)
 {
-    wr_debug_assert(o->passed_bytes == 0);
+    wr_debug_assert(depth == wr_outbox_depth(o));
     return o->state == WR_OUTBOX_OPEN && !o->has_file &&
            wr_transport_can_write(t) && len <= t->hard_limit_bytes &&
-           o->queue.bytes <= t->hard_limit_bytes - len;
+           depth <= t->hard_limit_bytes - len;
 }
 
 /* 0 when @len more bytes may be written, or why not. Where there is no room for

@@ -146,7 +146,9 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
         wr_sock_fds_took(s, bytes); /* a release callback may send others */
     }
     wr_outbox_consume(&s->t, bytes);
-    wr_outbox_notify(&s->t);
+    if (WR_UNLIKELY(s->t.notify_depth >= 0)) {
+        wr_outbox_notify(&s->t);
+    }
 }
 
 /* A single poll sees room that is there already. After the peer's FIN it would

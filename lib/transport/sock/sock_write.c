@@ -57,7 +57,9 @@ int wr_sock_write(weir_transport *t, const void *data, size_t len)
     weir_loop *loop = t->loop;
 
     wr_sock_debug_check(s);
-    if (WR_UNLIKELY(len == 0 || !wr_outbox_has_room(t, &s->outbox, len))) {
+    if (WR_UNLIKELY(
+            len == 0 ||
+            !wr_outbox_has_room(t, &s->outbox, s->outbox.queue.bytes, len))) {
         return wr_outbox_write(t, data, len);
     }
     void *room = wr_sendq_extend(&s->outbox.queue, &loop->send_memory, len);
