@@ -152,6 +152,20 @@ static void exception_hook(void *arg, weir_loop *loop,
     rig->exception_count++;
     rig->exception_err = exception->err;
     rig->exception_callback = exception->callback;
+    if (exception->err == WEIR_EREADTIMEOUT && rig->made_count == 0) {
+        rig_opened(rig, exception->err, NULL); /* a client of a server */
+    }
+}
+
+void rig_opened(void *arg, int err, weir_transport *t)
+{
+    struct rig *rig = arg;
+    (void)t;
+    if (err < 0) {
+        rig->made_count = 1;
+        rig->lost_count = 1;
+        rig->lost_err = err;
+    }
 }
 
 /* ---- sockets ---- */

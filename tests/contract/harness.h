@@ -158,6 +158,10 @@ void rig_open_tls_unix(struct rig *rig);
  * client. */
 void rig_open_start_tls(struct rig *rig);
 void rig_open_tls_in_tls(struct rig *rig);
+/* The callback of makers, with the rig. A connection that a limit in time has
+ * ended before it was made, on a slow machine, counts as made and lost. */
+void rig_opened(void *arg, int err, weir_transport *t);
+
 /* The protocol of an end that has to be upgraded first; @upgrade is borrowed
  * until then. */
 struct weir_factory rig_upgrade_factory(struct rig_upgrade *upgrade);

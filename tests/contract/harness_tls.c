@@ -332,6 +332,8 @@ static void open_connected(struct rig *rig, int version, bool twice)
         .context = rig_tls_context(false, version),
         .server_hostname = "localhost"};
     const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .done = rig_opened,
+                                                 .done_arg = rig,
                                                  .tls = &settings,
                                                  .connection = rig->connection};
     struct relay *relay = relay_new(rig, true, version);
@@ -340,8 +342,8 @@ static void open_connected(struct rig *rig, int version, bool twice)
     relay->has_tls_twice = twice;
     relay_start(relay);
     if (twice) {
-        rig->upgrade =
-            (struct rig_upgrade){.factory = factory, .tls = settings};
+        rig->upgrade = (struct rig_upgrade){
+            .factory = factory, .tls = settings, .failed = rig_opened};
         factory = rig_upgrade_factory(&rig->upgrade);
     }
     expect_eq(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
@@ -391,8 +393,10 @@ static void open_accepted(struct rig *rig, int version, bool by_start_tls)
                                                 .connection = rig->connection};
     struct relay *relay = relay_new(rig, false, version);
     if (by_start_tls) {
-        rig->upgrade = (struct rig_upgrade){
-            .factory = factory, .tls = settings, .awaits_line = true};
+        rig->upgrade = (struct rig_upgrade){.factory = factory,
+                                            .tls = settings,
+                                            .awaits_line = true,
+                                            .failed = rig_opened};
         factory = rig_upgrade_factory(&rig->upgrade);
     }
     struct weir_address address;
