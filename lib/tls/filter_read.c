@@ -64,22 +64,16 @@ static bool filter_read_keep_rest(struct wr_filter *f,
     return true;
 }
 
-/* True when bytes were written, here or above, that can still be sent. */
-static bool filter_read_owes(const struct wr_filter *f)
-{
-    wr_assert(f->below_eof);
-    return f->state == WR_FILTER_OPEN && f->t.error == 0 &&
-           (wr_outbox_depth(&f->outbox) > 0 || f->outbox.copier || f->upper);
-}
-
-/* The end would fail the engine: it waits until all is sealed. */
+/* The end would fail the engine: it waits until the close_notify is sealed,
+ * which comes after all that was written, here or above. */
 static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
 {
     wr_assert(!f->input_head && f->below_eof);
     if (f->engine.input_ended || f->state == WR_FILTER_CLOSING) {
         return false;
     }
-    f->is_cut |= !f->engine.ignores_eof && filter_read_owes(f);
+    f->is_cut |=
+        !f->engine.ignores_eof && f->state == WR_FILTER_OPEN && f->t.error == 0;
     if (!f->is_cut || f->state != WR_FILTER_OPEN) {
         wr_tls_engine_feed_eof(&f->engine);
     }

@@ -108,6 +108,23 @@ TLS_ENDS(tls_ends, a_cut_of_all_is_told_after_all_that_was_written_is_sent,
     expect_all_and_broken(end);
 }
 
+static bool peer_has_all(struct tls_end *end)
+{
+    return end->peer.plain == end->written;
+}
+
+/* When the cut is seen depends on the network: nothing may wait any more. */
+TLS_ENDS(tls_ends, a_cut_is_answered_by_a_close_notify_when_all_is_sent,
+         .all_ways = true, .small_buffers = true)
+{
+    tls_end_write(end, MUCH);
+    tls_end_wait(end, peer_has_all);
+    tls_peer_write(end, 40000);
+    tls_peer_cut(end);
+
+    expect_all_and_broken(end);
+}
+
 TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, .small_buffers = true)
 {
     end->peer.is_deaf = true;
