@@ -37,12 +37,10 @@ static void filter_free_if_unused(struct wr_filter *f)
 {
     weir_loop *loop = f->t.loop;
 
-    if (f->t.refs > 0 || f->demand.account.lease_count > 0) {
-        return;
+    if (wr_life_is_unused(&f->t)) {
+        filter_free(f);
+        wr_loop_unpin(loop);
     }
-    wr_assert(f->state == WR_FILTER_LOST);
-    filter_free(f);
-    wr_loop_unpin(loop);
 }
 
 static void filter_unreferenced(weir_transport *t)
@@ -65,7 +63,7 @@ static void filter_tell(struct wr_filter *f, int err)
 /* No handshake was done: tells the maker why. */
 static void filter_tell_failure(struct wr_filter *f)
 {
-    wr_assert(wr_filter_is_over(f));
+    wr_assert(wr_life_is_over(&f->t));
     filter_tell(f, f->t.error ? f->t.error : -ECANCELED);
 }
 
@@ -82,23 +80,13 @@ static void filter_lose(struct wr_filter *f)
     f->t.has_dropped |= f->below->has_dropped; /* of what was sealed */
     wr_filter_drop_queue(f);
     filter_tell_failure(f);
-    wr_filter_set_state(f, WR_FILTER_LOST);
-    f->demand.account.notify_released = true; /* the last lease frees */
+    wr_life_lose(&f->t);
     f->upper = NULL;
     if (f->made) {
         wr_protocol_lost(&f->t);
     }
     wr_timer_cancel(&loop->wheel, &f->timer);
-    wr_ready_cancel(&f->step);
-    wr_transport_leave(&f->t);
-    wr_assert(loop->budget.account_count > 0);
-    loop->budget.account_count--;
-    wr_loop_trim_later(loop);
-    if (f->t.set) {
-        f->t.set->ops->forget(f->t.set, &f->t);
-        f->t.set = NULL;
-    }
-    weir_transport_unref(&f->t);
+    wr_life_leave(&f->t);
 }
 
 /* Sealed bytes are still sent, the alert of a failure above all, but for an
@@ -108,7 +96,10 @@ static void filter_end(struct wr_filter *f)
     weir_transport *below = f->below;
 
     wr_assert(below);
-    wr_filter_set_state(f, WR_FILTER_ENDING);
+    if (!wr_life_is_over(&f->t)) {
+        wr_life_set_state(&f->t, WR_LIFE_DOOMED);
+    }
+    wr_life_set_state(&f->t, WR_LIFE_ENDING);
     f->ending_ns = weir_loop_get_time(f->t.loop);
     f->t.has_dropped |= !wr_sendq_is_empty(&f->outbox.queue);
     wr_delivery_drop(&f->delivery);
@@ -135,17 +126,17 @@ static void filter_begin_close(struct wr_filter *f)
 {
     wr_delivery_drop(&f->delivery);
     wr_filter_leave_budget(f);
-    wr_filter_set_state(f, WR_FILTER_CLOSING);
+    wr_life_set_state(&f->t, WR_LIFE_CLOSING);
     f->closing_ns = weir_loop_get_time(f->t.loop);
     wr_filter_time_state(f);
     wr_filter_seal_later(f);
 }
 
 /* All is sent: waits for the peer's close_notify. */
-static void filter_shut(struct wr_filter *f)
+static void filter_linger(struct wr_filter *f)
 {
-    wr_filter_set_state(f, WR_FILTER_SHUTTING);
-    f->shutting_ns = weir_loop_get_time(f->t.loop);
+    wr_life_set_state(&f->t, WR_LIFE_LINGERING);
+    f->linger_ns = weir_loop_get_time(f->t.loop);
     wr_filter_time_state(f);
 }
 
@@ -212,7 +203,7 @@ static void filter_begin(struct wr_filter *f)
     const int err = f->starts ? 0 : filter_find_protocol(f);
 
     wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
-    if (wr_filter_is_over(f)) {
+    if (wr_life_is_over(&f->t)) {
         return; /* the factory has ended it */
     }
     if (err < 0) {
@@ -220,11 +211,10 @@ static void filter_begin(struct wr_filter *f)
         return;
     }
     const bool is_new = !f->made;
-    wr_filter_set_state(f, WR_FILTER_OPEN);
+    wr_life_set_state(&f->t, WR_LIFE_OPEN);
     wr_filter_time_state(f);
     f->made = true;
     if (is_new) {
-        wr_outbox_open(&f->outbox);
         wr_protocol_made(&f->t);
     }
     if (f->starts) {
@@ -238,7 +228,7 @@ static void filter_begin(struct wr_filter *f)
 /* Nothing more is sent. */
 static bool filter_has_stopped(const struct wr_filter *f)
 {
-    return f->t.error || f->below_lost || f->is_hard || wr_filter_is_over(f);
+    return f->t.error || f->below_lost || wr_life_is_over(&f->t);
 }
 
 /* Goes as many steps as can be gone now. The last thing that a handler does:
@@ -271,8 +261,8 @@ static void filter_advance(struct wr_filter *f)
         case WR_FILTER_CLOSE:
             filter_begin_close(f);
             break;
-        case WR_FILTER_SHUT:
-            filter_shut(f);
+        case WR_FILTER_LINGER:
+            filter_linger(f);
             break;
         case WR_FILTER_END:
             filter_end(f);
@@ -287,11 +277,11 @@ static void filter_advance(struct wr_filter *f)
 
 static void filter_step(struct wr_ready *ready)
 {
-    struct wr_filter *f = wr_container_of(ready, struct wr_filter, step);
+    struct wr_filter *f = wr_container_of(ready, struct wr_filter, t.step);
 
     wr_filter_check_invariants(f);
-    wr_assert(f->state != WR_FILTER_UNBORN);
-    wr_assert(f->state != WR_FILTER_LOST);
+    wr_assert(f->t.state != WR_LIFE_UNBORN);
+    wr_assert(f->t.state != WR_LIFE_LOST);
     filter_advance(f);
 }
 
@@ -320,7 +310,7 @@ static void filter_account_released(struct wr_account *account)
     struct wr_filter *f =
         wr_container_of(account, struct wr_filter, demand.account);
 
-    if (f->state == WR_FILTER_LOST) {
+    if (f->t.state == WR_LIFE_LOST) {
         filter_free_if_unused(f);
     } else {
         wr_filter_seek_credit(f);
@@ -373,7 +363,7 @@ static void filter_below_broke(void *user, weir_transport *below, int err)
     if (f->t.error == 0) {
         wr_transport_set_error(&f->t, f->is_cut ? WEIR_ETLSTRUNCATED : err,
                                below->error_what);
-        wr_filter_push_step(f);
+        wr_life_push_step(&f->t);
     }
 }
 
@@ -393,11 +383,11 @@ static void filter_abort(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    if (f->state == WR_FILTER_UNBORN || f->state == WR_FILTER_LOST) {
+    if (f->t.state == WR_LIFE_UNBORN || f->t.state == WR_LIFE_LOST) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
-    if (f->state == WR_FILTER_ENDING) {
+    if (f->t.state == WR_LIFE_ENDING) {
         if (!f->below_lost) {
             f->below->ops->abort(f->below); /* it may be waiting to send */
         }
@@ -412,15 +402,15 @@ static void filter_close(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    if (f->state == WR_FILTER_HANDSHAKING) {
+    if (f->t.state == WR_LIFE_HANDSHAKING) {
         filter_abort(t);
     }
-    if (f->state != WR_FILTER_OPEN) {
+    if (f->t.state != WR_LIFE_OPEN) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_CLOSED);
     filter_begin_close(f);
-    wr_filter_push_step(f);
+    wr_life_push_step(&f->t);
 }
 
 static void filter_abandon(weir_transport *t)
@@ -453,6 +443,8 @@ const struct wr_transport_ops wr_filter_ops = {
     .name = "tls",
     .protocol_kinds = WR_PROTOCOL_STREAMS,
     .can_write_eof = true,
+    .demand_offset = offsetof(struct wr_filter, demand),
+    .delivery_offset = offsetof(struct wr_filter, delivery),
     .outbox = &wr_filter_outbox_ops,
     .write = wr_outbox_write,
     .writelines = wr_outbox_writelines,
@@ -467,7 +459,6 @@ const struct wr_transport_ops wr_filter_ops = {
     .is_closing = filter_is_closing,
     .get_depth = wr_filter_get_depth,
     .get_unoffered = wr_filter_get_unoffered,
-    .get_demand = wr_filter_get_demand,
     .get_below = wr_filter_get_below,
     .get_handover = wr_filter_get_handover,
     .has_unread = wr_filter_has_unread,
@@ -513,7 +504,7 @@ struct wr_filter *wr_filter_make(weir_loop *loop,
     f->opener = *opener;
     f->handshake_timeout_ns = settings->handshake_timeout_ns;
     f->shutdown_timeout_ns = settings->shutdown_timeout_ns;
-    wr_ready_init(&f->step, filter_step);
+    wr_ready_init(&f->t.step, filter_step);
     wr_list_init(&f->wait_link);
     wr_filter_deliver_init(f, filter_fed, filter_account_released);
     wr_filter_write_init(f, filter_seal);
@@ -523,7 +514,7 @@ struct wr_filter *wr_filter_make(weir_loop *loop,
 
 void wr_filter_unmake(struct wr_filter *f)
 {
-    wr_assert(f->state == WR_FILTER_UNBORN);
+    wr_assert(f->t.state == WR_LIFE_UNBORN);
     wr_assert(!f->below && !f->has_engine);
     filter_free(f);
 }
@@ -533,7 +524,7 @@ void wr_filter_bear(struct wr_filter *f, weir_transport *below)
     weir_loop *loop = f->t.loop;
 
     wr_assert(below->loop == loop && !f->below);
-    wr_assert(f->state == WR_FILTER_UNBORN && f->settings);
+    wr_assert(f->t.state == WR_LIFE_UNBORN && f->settings);
     f->below = weir_transport_ref(below);
     f->is_upper = below->ops == &wr_filter_ops;
     if (f->is_upper) {
@@ -542,10 +533,8 @@ void wr_filter_bear(struct wr_filter *f, weir_transport *below)
     }
     wr_transport_take_place(&f->t, below);
     below->hard_limit_bytes = UINT64_MAX; /* the filter's holds */
-    wr_loop_pin(loop);
-    loop->budget.account_count++;
     f->shaking_ns = wr_sys_now();
-    wr_filter_set_state(f, WR_FILTER_HANDSHAKING);
+    wr_life_begin(&f->t, WR_LIFE_HANDSHAKING);
     wr_filter_time_state(f);
-    wr_filter_push_step(f);
+    wr_life_push_step(&f->t);
 }

@@ -33,11 +33,6 @@ bool wr_filter_tells_reading(const weir_transport *t)
     return wr_filter_is_reading(f) && !f->below_lost;
 }
 
-const struct wr_demand *wr_filter_get_demand(const weir_transport *t)
-{
-    return &wr_filter_of(t)->demand;
-}
-
 const weir_transport *wr_filter_get_below(const weir_transport *t)
 {
     return wr_filter_of(t)->below;
@@ -148,7 +143,7 @@ bool wr_filter_has_unread(const weir_transport *t)
     const weir_transport *below = f->below;
 
     wr_assert(below);
-    if (f->state != WR_FILTER_OPEN || f->eof_seen) {
+    if (f->t.state != WR_LIFE_OPEN || f->eof_seen) {
         return false;
     }
     return wr_delivery_has_held(&f->delivery) || f->input_head ||
@@ -185,7 +180,7 @@ void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes)
     wr_filter_check_invariants(f);
     wr_assert(bytes >= WR_CREDIT_MIN);
     f->demand.account.limit_bytes = bytes;
-    if (!wr_filter_is_over(f)) {
+    if (!wr_life_is_over(&f->t)) {
         if (!f->below_lost) {
             f->below->ops->set_read_limit(f->below, bytes);
         }
@@ -201,7 +196,7 @@ void wr_filter_dump(const weir_transport *t, FILE *out)
     fprintf(out,
             "%s state=%s%s%s%s input=%zu held=%llu leases=%u queued=%llu "
             "output=%zu file=%s%s%s version=%s error=%s over ",
-            t->ops->name, wr_filter_state_name(f),
+            t->ops->name, wr_life_state_name(&f->t),
             wr_delivery_is_paused(&f->delivery) ? " paused" : "",
             f->held_back ? " held-back" : "", f->eof_seen ? " eof" : "",
             wr_tls_engine_get_input_left(&f->engine),

@@ -62,11 +62,11 @@ uint32_t wr_filter_ask_credit(struct wr_filter *f)
 
 void wr_filter_seek_credit(struct wr_filter *f)
 {
-    wr_assert(f->state != WR_FILTER_LOST);
+    wr_assert(f->t.state != WR_LIFE_LOST);
     if (f->demand.account.notify_released) {
         f->demand.account.notify_released = false;
         wr_filter_leave_budget(f);
-        wr_filter_push_step(f);
+        wr_life_push_step(&f->t);
     }
 }
 
@@ -95,13 +95,13 @@ void wr_filter_deliver(struct wr_filter *f, size_t len)
         return;
     }
     if (wr_delivery_given(&f->t, &f->delivery, lease)) {
-        wr_filter_push_step(f);
+        wr_life_push_step(&f->t);
     }
 }
 
 void wr_filter_deliver_eof(struct wr_filter *f)
 {
-    wr_assert(f->state == WR_FILTER_OPEN && !f->eof_seen);
+    wr_assert(f->t.state == WR_LIFE_OPEN && !f->eof_seen);
     f->eof_seen = true;
     wr_delivery_end(&f->delivery);
     if (wr_delivery_end_is_due(&f->delivery)) {
@@ -120,11 +120,11 @@ int wr_filter_set_protocol(weir_transport *t,
     wr_filter_check_invariants(f);
     wr_require(wr_filter_is_usable(f) && t->error == 0 && !f->below_lost,
                -ESHUTDOWN);
-    wr_require(f->state == WR_FILTER_OPEN, -EBUSY);
+    wr_require(f->t.state == WR_LIFE_OPEN, -EBUSY);
     int err =
         wr_delivery_set_protocol(t, &f->delivery, binding, initial, count);
     wr_require(err == 0, err);
     wr_filter_leave_budget(f); /* this one may need no credit */
-    wr_filter_push_step(f);
+    wr_life_push_step(&f->t);
     return 0;
 }

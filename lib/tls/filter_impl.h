@@ -12,16 +12,14 @@
  *     filter_write.c    plaintext in, ciphertext on its way to below
  *     filter_time.c     the deadline of the moment
  *     filter_shared.c   what the filters of a loop share
- *     filter_state.c    the states, the next step, what must always hold
+ *     filter_state.c    the next step, what must always hold
  *
- * Life of a filter. Before OPEN the program knows of it only what a factory is
- * shown. In CLOSING it seals what was written, and its close_notify. Where it
- * was asked to wait for the peer's, below sends all that first, and SHUTTING is
- * the wait. ENDING waits for the loss of the transport below, which was closed,
- * so that sealed bytes and alerts are sent, or aborted.
- *
- *     UNBORN -> HANDSHAKING -> OPEN -> CLOSING -> SHUTTING
- *                      \__________\___________\__________\__ ENDING -> LOST
+ * Life of a filter (life.h). In HANDSHAKING the program knows of it only what a
+ * factory is shown, unless it had the connection before. In CLOSING it seals
+ * what was written, and its close_notify. Where it was asked to wait for the
+ * peer's, below sends all that first, and LINGERING is the wait. ENDING waits
+ * for the loss of the transport below, which was closed, so that sealed bytes
+ * and alerts are sent, or aborted.
  *
  * A peer that ends its stream without a close_notify is cut off, which fails
  * the connection: but not before what was written is sent, as by a close.
@@ -39,30 +37,20 @@
 #include "engine.h"
 #include "filter.h"
 #include "lib/transport/delivery.h"
+#include "lib/transport/life.h"
 #include "lib/transport/outbox.h"
 #include "weir/error.h"
 
-enum wr_filter_state {
-    WR_FILTER_UNBORN,      /* nothing has been sent */
-    WR_FILTER_HANDSHAKING, /* the protocol is not called */
-    WR_FILTER_OPEN,        /* connection_made was called, or is about to be */
-    WR_FILTER_CLOSING,     /* what was written goes; bytes are discarded */
-    WR_FILTER_SHUTTING,    /* waiting for the peer's close_notify */
-    WR_FILTER_ENDING,      /* waiting for the loss of the transport below */
-    WR_FILTER_LOST,        /* connection_lost was called, if it had to be */
-    WR_FILTER_STATES,
-};
-
 /* The next step of a filter's life. */
 enum wr_filter_next {
-    WR_FILTER_WAIT,  /* nothing to do before something happens */
-    WR_FILTER_GO,    /* the state stays: see what can be opened */
-    WR_FILTER_BEGIN, /* the handshake is done: call the factory */
-    WR_FILTER_DROP,  /* broken: no byte of the queue will ever be sent */
-    WR_FILTER_CLOSE, /* the peer is cut off: send what was written */
-    WR_FILTER_SHUT,  /* the close_notify is sent: wait for the peer's */
-    WR_FILTER_END,   /* end the transport below */
-    WR_FILTER_LOSE,  /* it is lost: tell the protocol */
+    WR_FILTER_WAIT,   /* nothing to do before something happens */
+    WR_FILTER_GO,     /* the state stays: see what can be opened */
+    WR_FILTER_BEGIN,  /* the handshake is done: call the factory */
+    WR_FILTER_DROP,   /* broken: no byte of the queue will ever be sent */
+    WR_FILTER_CLOSE,  /* the peer is cut off: send what was written */
+    WR_FILTER_LINGER, /* the close_notify is sent: wait for the peer's */
+    WR_FILTER_END,    /* end the transport below */
+    WR_FILTER_LOSE,   /* it is lost: tell the protocol */
 };
 
 /* The common part of a loop's filters: a module of the loop. */
@@ -84,15 +72,14 @@ struct wr_filter {
     struct wr_filter_shared *shared;
     struct wr_tls_engine engine;
     struct wr_tls_settings *settings; /* until the engine is made of them */
-    enum wr_filter_state state : 8;   /* set by wr_filter_set_state() alone */
     bool has_engine : 1;
     bool starts : 1;    /* set at birth: on a transport with a protocol */
     bool is_upper : 1;  /* set at birth: below is a filter */
     bool made : 1;      /* set when the protocol knows the connection */
     bool may_shake : 1; /* the handshake has waited for its turn */
     bool in_pump : 1;   /* set while the engine opens bytes */
+    bool is_hard : 1;   /* set by wr_filter_doom(): below is to be aborted */
     /* Every record asks for these, together: they are one byte. */
-    bool is_hard : 1;      /* set by wr_filter_doom() */
     bool is_cut : 1;       /* set when below's end is none; bytes go first */
     bool below_paused : 1; /* set and cleared where below is paused by us */
     bool below_eof : 1;    /* set by below's end of stream */
@@ -101,7 +88,6 @@ struct wr_filter {
     bool held_back : 1;    /* set and cleared where credit is waited for */
     bool head_is_fed : 1;  /* the engine has the first lease of the input */
 
-    struct wr_ready step;
     struct wr_turn_end seal;
     struct wr_list wait_link; /* in shared->waiting */
 
@@ -109,7 +95,7 @@ struct wr_filter {
     struct wr_demand demand; /* of plaintext, and its account */
     weir_lease *input_head;  /* ciphertext that was not opened, oldest first */
     weir_lease *input_tail;
-    struct wr_delivery delivery; /* of plaintext; shut after OPEN or if hard */
+    struct wr_delivery delivery; /* of plaintext; shut after OPEN */
 
     /* Written. */
     struct wr_outbox outbox; /* its queue: plaintext that is not sealed */
@@ -127,7 +113,7 @@ struct wr_filter {
     uint64_t heard_ns;           /* when it last went on */
     uint64_t shaken_ns;          /* how long it took; 0: it is not over */
     uint64_t closing_ns;         /* when close was called; 0: it was not */
-    uint64_t shutting_ns;        /* when all was sent, and the wait began */
+    uint64_t linger_ns;          /* when all was sent, and the wait began */
     uint64_t ending_ns;          /* when below was closed; 0: it was not */
     struct weir_timeouts limits; /* as they were set */
 
@@ -159,7 +145,6 @@ extern const struct weir_protocol wr_filter_protocol;
 
 /* filter_below.c */
 bool wr_filter_tells_reading(const weir_transport *t);
-const struct wr_demand *wr_filter_get_demand(const weir_transport *t);
 const weir_transport *wr_filter_get_below(const weir_transport *t);
 void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret);
 void wr_filter_get_sockname(const weir_transport *t, struct weir_address *ret);
@@ -244,7 +229,6 @@ WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
 WEIR_MUST_USE bool wr_filter_may_shake(struct wr_filter *f);
 
 /* filter_state.c */
-void wr_filter_set_state(struct wr_filter *f, enum wr_filter_state state);
 /* Decides from the facts what comes next in the filter's life; pure. */
 enum wr_filter_next wr_filter_next_step(const struct wr_filter *f);
 /* The connection is about to end, by an abort; filter.c sees to it from the
@@ -254,12 +238,6 @@ void wr_filter_doom(weir_transport *t);
 void wr_filter_check_invariants(const struct wr_filter *f);
 /* Holds besides between two turns of the loop. */
 void wr_filter_check_rest(const struct wr_filter *f);
-const char *wr_filter_state_name(const struct wr_filter *f);
-
-static inline void wr_filter_push_step(struct wr_filter *f)
-{
-    wr_ready_push(&f->t.loop->ready, &f->step);
-}
 
 static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
 {
@@ -278,14 +256,14 @@ static inline uint64_t wr_filter_sealed_bytes(const struct wr_filter *f)
  * a connection before. */
 static inline bool wr_filter_is_usable(const struct wr_filter *f)
 {
-    return f->state == WR_FILTER_OPEN ||
-           (f->state == WR_FILTER_HANDSHAKING && f->made);
+    return f->t.state == WR_LIFE_OPEN ||
+           (f->t.state == WR_LIFE_HANDSHAKING && f->made);
 }
 
 /* True of bytes that were not wanted any more when it was opened. */
 static inline bool wr_filter_discards(const struct wr_filter *f)
 {
-    return f->state == WR_FILTER_CLOSING || f->state == WR_FILTER_SHUTTING;
+    return f->t.state == WR_LIFE_CLOSING || f->t.state == WR_LIFE_LINGERING;
 }
 
 /* True while what has arrived may be opened: an error of below came after it.
@@ -293,7 +271,7 @@ static inline bool wr_filter_discards(const struct wr_filter *f)
 static inline bool wr_filter_may_open(const struct wr_filter *f)
 {
     return f->t.error == 0 ||
-           (!f->is_hard && f->t.error == f->below->error && f->engine.err == 0);
+           (f->t.error == f->below->error && f->engine.err == 0);
 }
 
 /* True when bytes are opened although the protocol has paused: below broke, and
@@ -301,7 +279,7 @@ static inline bool wr_filter_may_open(const struct wr_filter *f)
  * for than the loss. */
 static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
 {
-    return f->state == WR_FILTER_OPEN && wr_delivery_is_paused(&f->delivery) &&
+    return f->t.state == WR_LIFE_OPEN && wr_delivery_is_paused(&f->delivery) &&
            !wr_delivery_has_held(&f->delivery) && !f->eof_seen &&
            f->below->error != 0 && wr_filter_may_open(f);
 }
@@ -310,7 +288,7 @@ static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
  * it wrote is left; see wr_sock_awaits_drop(). */
 static inline bool wr_filter_awaits_drop(const struct wr_filter *f)
 {
-    return f->state == WR_FILTER_OPEN &&
+    return f->t.state == WR_LIFE_OPEN &&
            (wr_delivery_is_paused(&f->delivery) || f->held_back ||
             f->t.flushed) &&
            f->t.notify_depth >= 0;
@@ -319,14 +297,8 @@ static inline bool wr_filter_awaits_drop(const struct wr_filter *f)
 /* True when the protocol may be called with received bytes. */
 static inline bool wr_filter_is_reading(const struct wr_filter *f)
 {
-    return f->state == WR_FILTER_OPEN && !wr_delivery_is_paused(&f->delivery) &&
+    return f->t.state == WR_LIFE_OPEN && !wr_delivery_is_paused(&f->delivery) &&
            !f->eof_seen && f->t.error == 0;
-}
-
-/* True once its end is decided. */
-static inline bool wr_filter_is_over(const struct wr_filter *f)
-{
-    return f->state >= WR_FILTER_ENDING;
 }
 
 #endif

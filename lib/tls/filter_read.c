@@ -69,12 +69,12 @@ static bool filter_read_keep_rest(struct wr_filter *f,
 static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
 {
     wr_assert(!f->input_head && f->below_eof);
-    if (f->engine.input_ended || f->state == WR_FILTER_CLOSING) {
+    if (f->engine.input_ended || f->t.state == WR_LIFE_CLOSING) {
         return false;
     }
     f->is_cut |=
-        !f->engine.ignores_eof && f->state == WR_FILTER_OPEN && f->t.error == 0;
-    if (!f->is_cut || f->state != WR_FILTER_OPEN) {
+        !f->engine.ignores_eof && f->t.state == WR_LIFE_OPEN && f->t.error == 0;
+    if (!f->is_cut || f->t.state != WR_LIFE_OPEN) {
         wr_tls_engine_feed_eof(&f->engine);
     }
     return f->engine.input_ended;
@@ -228,19 +228,20 @@ static bool filter_read_open(struct wr_filter *f)
 /* True when the bytes that have arrived are still worth looking at. */
 static bool filter_read_wants(const struct wr_filter *f)
 {
-    switch (f->state) {
-    case WR_FILTER_HANDSHAKING:
+    switch (f->t.state) {
+    case WR_LIFE_HANDSHAKING:
         return true;
-    case WR_FILTER_OPEN:
+    case WR_LIFE_OPEN:
         return !f->eof_seen && wr_filter_may_open(f);
-    case WR_FILTER_CLOSING:
-    case WR_FILTER_SHUTTING:
+    case WR_LIFE_CLOSING:
+    case WR_LIFE_LINGERING:
         return f->shutdown_timeout_ns > 0 &&
                f->engine.state != WR_TLS_ENGINE_FAILED;
-    case WR_FILTER_UNBORN:
-    case WR_FILTER_ENDING:
-    case WR_FILTER_LOST:
-    case WR_FILTER_STATES:
+    case WR_LIFE_UNBORN:
+    case WR_LIFE_DOOMED:
+    case WR_LIFE_ENDING:
+    case WR_LIFE_LOST:
+    case WR_LIFE_STATES:
         break;
     }
     return false;
@@ -252,7 +253,7 @@ static __attribute__((noinline)) void
 filter_read_tell_upper(struct wr_filter *f)
 {
     wr_assert(f->is_cut && f->in_pump);
-    if (f->upper && f->state == WR_FILTER_OPEN && !f->eof_seen &&
+    if (f->upper && f->t.state == WR_LIFE_OPEN && !f->eof_seen &&
         wr_delivery_is_free(&f->delivery)) {
         wr_filter_deliver_eof(f);
     }
@@ -265,7 +266,7 @@ void wr_filter_pump(struct wr_filter *f)
         return; /* a callback of the pump's own */
     }
     f->in_pump = true;
-    if (f->state == WR_FILTER_HANDSHAKING) {
+    if (f->t.state == WR_LIFE_HANDSHAKING) {
         filter_read_shake(f);
     } else {
         while (filter_read_wants(f) && filter_read_open(f)) {
@@ -277,7 +278,7 @@ void wr_filter_pump(struct wr_filter *f)
     if (f->head_is_fed && wr_tls_engine_get_input_left(&f->engine) == 0) {
         filter_read_pop(f);
     }
-    if (wr_delivery_has_held(&f->delivery) && f->state == WR_FILTER_OPEN &&
+    if (wr_delivery_has_held(&f->delivery) && f->t.state == WR_LIFE_OPEN &&
         f->t.error) {
         /* They came before the error. */
         wr_delivery_show_held(&f->t, &f->delivery);
@@ -326,8 +327,8 @@ void wr_filter_settle_read(struct wr_filter *f)
 {
     weir_transport *below = f->below;
 
-    wr_assert(f->state != WR_FILTER_UNBORN);
-    if (f->below_lost || wr_filter_is_over(f)) {
+    wr_assert(f->t.state != WR_LIFE_UNBORN);
+    if (f->below_lost || wr_life_is_over(&f->t)) {
         return;
     }
     if (!filter_read_wants(f)) {
@@ -336,7 +337,7 @@ void wr_filter_settle_read(struct wr_filter *f)
     const bool is_full =
         f->input_head || (f->eof_seen && !below->error) ||
         wr_delivery_has_held(&f->delivery) ||
-        (f->state == WR_FILTER_OPEN &&
+        (f->t.state == WR_LIFE_OPEN &&
          (wr_delivery_is_paused(&f->delivery) || f->held_back) &&
          !wr_filter_looks_ahead(f));
     if (is_full && !f->below_paused) {
@@ -355,7 +356,7 @@ void wr_filter_pause_reading(weir_transport *t)
     wr_filter_check_invariants(f);
     if (wr_filter_is_usable(f) && !wr_delivery_is_paused(&f->delivery)) {
         wr_delivery_pause(&f->delivery);
-        wr_filter_push_step(f);
+        wr_life_push_step(&f->t);
     }
 }
 
@@ -366,6 +367,6 @@ void wr_filter_resume_reading(weir_transport *t)
     wr_filter_check_invariants(f);
     if (wr_filter_is_usable(f) && wr_delivery_is_paused(&f->delivery)) {
         wr_delivery_resume(&f->delivery);
-        wr_filter_push_step(f);
+        wr_life_push_step(&f->t);
     }
 }

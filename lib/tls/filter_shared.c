@@ -82,7 +82,7 @@ static void filter_shared_ready(struct wr_ready *ready)
             wr_container_of(link, struct wr_filter, wait_link);
         shared->steps++;
         f->may_shake = true;
-        wr_filter_push_step(f);
+        wr_life_push_step(&f->t);
     }
     if (!wr_list_is_empty(&shared->waiting)) {
         wr_ready_push(&shared->loop->ready, &shared->ready);
@@ -134,7 +134,7 @@ bool wr_filter_may_shake(struct wr_filter *f)
 {
     struct wr_filter_shared *shared = f->shared;
 
-    wr_assert(f->state == WR_FILTER_HANDSHAKING);
+    wr_assert(f->t.state == WR_LIFE_HANDSHAKING);
     if (f->may_shake) {
         f->may_shake = false;
         return true;

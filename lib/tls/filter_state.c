@@ -1,41 +1,10 @@
 /*
- * TLS filters: their states, and what must always hold.
+ * TLS filters: what comes next, and what must always hold.
  *
- * The one place that writes the state, and the decision what comes next, which
- * depends on nothing but the facts in the struct.
+ * The decision what comes next depends on nothing but the facts in the struct,
+ * and changes none of them. The states themselves are those of life.h.
  */
 #include "filter_impl.h"
-
-void wr_filter_set_state(struct wr_filter *f, enum wr_filter_state state)
-{
-    static const uint8_t allowed[WR_FILTER_STATES] = {
-        [WR_FILTER_UNBORN] = 1u << WR_FILTER_HANDSHAKING,
-        [WR_FILTER_HANDSHAKING] = 1u << WR_FILTER_OPEN | 1u << WR_FILTER_ENDING,
-        [WR_FILTER_OPEN] = 1u << WR_FILTER_CLOSING | 1u << WR_FILTER_ENDING,
-        [WR_FILTER_CLOSING] = 1u << WR_FILTER_SHUTTING | 1u << WR_FILTER_ENDING,
-        [WR_FILTER_SHUTTING] = 1u << WR_FILTER_ENDING,
-        [WR_FILTER_ENDING] = 1u << WR_FILTER_LOST,
-    };
-    wr_assert(state < WR_FILTER_STATES);
-    wr_assert(allowed[f->state] >> state & 1u);
-    if (state > WR_FILTER_OPEN) {
-        wr_delivery_shut(&f->delivery);
-    }
-    f->state = state;
-    if (state == WR_FILTER_CLOSING) {
-        wr_outbox_close(&f->outbox);
-    } else if (state == WR_FILTER_ENDING) {
-        wr_outbox_shut(&f->outbox);
-    }
-}
-
-const char *wr_filter_state_name(const struct wr_filter *f)
-{
-    static const char *const names[WR_FILTER_STATES] = {
-        "unborn",   "handshaking", "open", "closing",
-        "shutting", "ending",      "lost"};
-    return names[f->state];
-}
 
 /* True when nothing more of the engine's will be read. */
 static bool filter_state_is_ended(const struct wr_filter *f)
@@ -72,7 +41,7 @@ static bool filter_state_has_unread(const struct wr_filter *f)
 /* True when the peer is cut off, and its last bytes are delivered. */
 static bool filter_state_may_close(const struct wr_filter *f)
 {
-    wr_assert(f->state == WR_FILTER_OPEN && f->is_cut);
+    wr_assert(f->t.state == WR_LIFE_OPEN && f->is_cut);
     return !f->upper && f->t.error == 0 && !f->below_lost &&
            !wr_delivery_has_held(&f->delivery);
 }
@@ -88,13 +57,8 @@ static bool filter_state_may_drop_queue(const struct wr_filter *f)
 
 static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
 {
-    if (WR_UNLIKELY(f->is_hard || f->is_cut)) {
-        if (f->is_hard) {
-            return WR_FILTER_END;
-        }
-        if (filter_state_may_close(f)) {
-            return WR_FILTER_CLOSE;
-        }
+    if (WR_UNLIKELY(f->is_cut) && filter_state_may_close(f)) {
+        return WR_FILTER_CLOSE;
     }
     if (WR_LIKELY(f->t.error == 0 && !f->below_lost)) {
         return WR_FILTER_GO;
@@ -129,7 +93,7 @@ filter_state_next_of_closing(const struct wr_filter *f)
         if (f->shutdown_timeout_ns == 0) {
             return WR_FILTER_END;
         }
-        return wr_filter_sealed_bytes(f) == 0 ? WR_FILTER_SHUT : WR_FILTER_GO;
+        return wr_filter_sealed_bytes(f) == 0 ? WR_FILTER_LINGER : WR_FILTER_GO;
     case WR_TLS_ENGINE_HANDSHAKE:
     case WR_TLS_ENGINE_OPEN:
     case WR_TLS_ENGINE_RECEIVED_CLOSE:
@@ -140,23 +104,25 @@ filter_state_next_of_closing(const struct wr_filter *f)
 
 enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
 {
-    switch (f->state) {
-    case WR_FILTER_HANDSHAKING:
+    switch (f->t.state) {
+    case WR_LIFE_HANDSHAKING:
         return filter_state_next_of_handshaking(f);
-    case WR_FILTER_OPEN:
+    case WR_LIFE_OPEN:
         return filter_state_next_of_open(f);
-    case WR_FILTER_CLOSING:
+    case WR_LIFE_CLOSING:
         return filter_state_next_of_closing(f);
-    case WR_FILTER_SHUTTING:
+    case WR_LIFE_LINGERING:
         return f->t.error || f->below_lost || filter_state_is_ended(f)
                    ? WR_FILTER_END
                    : WR_FILTER_GO;
-    case WR_FILTER_ENDING:
+    case WR_LIFE_DOOMED:
+        return WR_FILTER_END;
+    case WR_LIFE_ENDING:
         return f->below_lost && !f->outbox.copier ? WR_FILTER_LOSE
                                                   : WR_FILTER_WAIT;
-    case WR_FILTER_UNBORN:
-    case WR_FILTER_LOST:
-    case WR_FILTER_STATES:
+    case WR_LIFE_UNBORN:
+    case WR_LIFE_LOST:
+    case WR_LIFE_STATES:
         break;
     }
     return WR_FILTER_WAIT;
@@ -166,27 +132,26 @@ void wr_filter_doom(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);
 
-    wr_assert(f->state != WR_FILTER_UNBORN && f->state != WR_FILTER_LOST);
-    f->is_hard = true;
-    wr_delivery_shut(&f->delivery);
-    wr_filter_push_step(f);
+    wr_assert(f->t.state != WR_LIFE_UNBORN && f->t.state != WR_LIFE_LOST);
+    if (!wr_life_is_over(t)) {
+        f->is_hard = true;
+        wr_list_remove(&f->wait_link); /* it takes no turn from others */
+        wr_life_doom(t);
+    }
 }
 
 /* ---- what must hold ---- */
 
 static void filter_state_check_life(const struct wr_filter *f)
 {
-    wr_assert(f->state < WR_FILTER_STATES);
-    wr_assert((f->state == WR_FILTER_UNBORN) == !f->below);
-    wr_assert(!f->made || f->state != WR_FILTER_UNBORN);
-    wr_assert(f->state != WR_FILTER_OPEN || f->made);
+    wr_assert((f->t.state == WR_LIFE_UNBORN) == !f->below);
+    wr_assert(!f->made || f->t.state != WR_LIFE_UNBORN);
+    wr_assert(f->t.state != WR_LIFE_OPEN || f->made);
     wr_assert(!wr_filter_discards(f) || f->made);
-    wr_assert(f->state != WR_FILTER_LOST || f->below_lost);
-    wr_assert(f->state != WR_FILTER_LOST || !f->opener.opened);
-    wr_assert(f->opener.opened || f->state != WR_FILTER_HANDSHAKING);
+    wr_assert(f->t.state != WR_LIFE_LOST || f->below_lost);
+    wr_assert(f->t.state != WR_LIFE_LOST || !f->opener.opened);
+    wr_assert(f->opener.opened || f->t.state != WR_LIFE_HANDSHAKING);
     wr_debug_assert(!wr_timer_is_armed(&f->timer) || f->deadline_err < 0);
-    wr_debug_assert(wr_list_is_linked(&f->t.member.link) || f->t.is_below ||
-                    f->state == WR_FILTER_UNBORN || f->state == WR_FILTER_LOST);
 }
 
 static void filter_state_check_received(const struct wr_filter *f)
@@ -194,10 +159,9 @@ static void filter_state_check_received(const struct wr_filter *f)
     wr_assert(!f->input_head == !f->input_tail);
     wr_assert(!f->input_tail || !f->input_tail->next);
     wr_delivery_check_invariants(&f->delivery);
-    wr_assert(wr_delivery_is_shut(&f->delivery) ==
-              (f->is_hard || f->state > WR_FILTER_OPEN));
+    wr_assert(wr_delivery_is_shut(&f->delivery) == (f->t.state > WR_LIFE_OPEN));
     wr_assert(!wr_delivery_has_held(&f->delivery) ||
-              f->state == WR_FILTER_OPEN);
+              f->t.state == WR_LIFE_OPEN || f->t.state == WR_LIFE_DOOMED);
     wr_assert(!f->head_is_fed || f->input_head);
     /* The engine's input lies under the first lease, or is borrowed. */
     wr_assert(!f->has_engine || f->in_pump || f->head_is_fed ||
@@ -205,7 +169,7 @@ static void filter_state_check_received(const struct wr_filter *f)
     wr_assert(f->demand.account.lease_count > 0 ||
               f->demand.account.held_bytes == 0);
     wr_debug_assert(!wr_list_is_linked(&f->wait_link) ||
-                    f->state == WR_FILTER_HANDSHAKING);
+                    f->t.state == WR_LIFE_HANDSHAKING);
 }
 
 void wr_filter_check_invariants(const struct wr_filter *f)
@@ -214,11 +178,11 @@ void wr_filter_check_invariants(const struct wr_filter *f)
     filter_state_check_life(f);
     filter_state_check_received(f);
     wr_outbox_check_invariants(&f->outbox);
-    wr_assert(wr_outbox_is_over(&f->outbox) || !wr_filter_is_over(f));
+    wr_assert(wr_outbox_is_over(&f->outbox) || !wr_life_is_over(&f->t));
     wr_debug_assert((f->outbox.state == WR_OUTBOX_UNBORN) ==
-                    (!f->made && !wr_filter_is_over(f)));
+                    (!f->made && !wr_life_is_over(&f->t)));
     wr_debug_assert(f->unsent_bytes <= f->outbox.passed_bytes);
-    wr_assert(!f->outbox.copier || f->state < WR_FILTER_LOST);
+    wr_assert(!f->outbox.copier || f->t.state < WR_LIFE_LOST);
     if (f->has_engine) {
         wr_debug_check(wr_tls_engine_check_invariants(&f->engine));
     }
@@ -240,18 +204,18 @@ void wr_filter_check_rest(const struct wr_filter *f)
     if (!f->below_lost) {
         f->below->ops->check(f->below);
     }
-    if (wr_ready_is_pending(&f->step)) {
+    if (wr_ready_is_pending(&f->t.step)) {
         return; /* which sees to all of it */
     }
     wr_assert(!filter_state_is_forgotten(f));
-    wr_assert(f->state != WR_FILTER_ENDING || !f->below_lost ||
+    wr_assert(f->t.state != WR_LIFE_ENDING || !f->below_lost ||
               f->outbox.copier);
     wr_assert(wr_tls_engine_get_output_bytes(&f->engine) == 0 ||
-              f->state >= WR_FILTER_ENDING);
-    if (!wr_filter_is_over(f) && f->t.error == 0 && !f->below_lost) {
+              f->t.state >= WR_LIFE_ENDING);
+    if (!wr_life_is_over(&f->t) && f->t.error == 0 && !f->below_lost) {
         wr_assert(wr_sendq_is_empty(&f->outbox.queue) ||
                   wr_filter_below_depth(f) > 0 ||
-                  f->state == WR_FILTER_HANDSHAKING);
+                  f->t.state == WR_LIFE_HANDSHAKING);
         wr_assert(f->unsent_bytes == 0);
         if (f->outbox.copier) {
             wr_copier_check_rest(f->outbox.copier);

@@ -25,7 +25,7 @@ static uint64_t filter_time_owed(const struct wr_filter *f)
     if (late_ns < WR_DEADLINE_LATE_NS || f->below_lost) {
         return 0;
     }
-    if (f->state == WR_FILTER_HANDSHAKING) {
+    if (f->t.state == WR_LIFE_HANDSHAKING) {
         if (when_ns >
             wr_add_sat(f->shaking_ns, wr_add_sat(f->handshake_timeout_ns,
                                                  f->handshake_timeout_ns))) {
@@ -52,13 +52,13 @@ static void filter_time_expired(struct wr_timer *timer)
                      wr_add_sat(f->t.loop->now_ns, owed_ns));
         return;
     }
-    if (f->below_lost && f->state == WR_FILTER_ENDING) {
+    if (f->below_lost && f->t.state == WR_LIFE_ENDING) {
         return; /* a file that is being sent is waited for */
     }
     wr_transport_set_error(&f->t, f->deadline_err,
-                           f->state == WR_FILTER_HANDSHAKING ? "TLS handshake"
+                           f->t.state == WR_LIFE_HANDSHAKING ? "TLS handshake"
                                                              : "close");
-    if (f->state == WR_FILTER_ENDING) {
+    if (f->t.state == WR_LIFE_ENDING) {
         f->below->ops->abort(f->below);
     } else {
         wr_filter_doom(&f->t);
@@ -76,7 +76,7 @@ static void filter_time_arm(struct wr_filter *f, uint64_t since_ns,
 {
     struct wr_wheel *wheel = &f->t.loop->wheel;
 
-    wr_assert(limit_ns == 0 || f->state != WR_FILTER_LOST);
+    wr_assert(limit_ns == 0 || f->t.state != WR_LIFE_LOST);
     wr_timer_cancel(wheel, &f->timer);
     if (limit_ns > 0) {
         wr_assert(err < 0);
@@ -115,13 +115,13 @@ static uint64_t filter_time_close_end_ns(const struct wr_filter *f)
 }
 
 /* The limit of the wait, or that of the whole close, if it is over sooner. */
-static void filter_time_shutting(struct wr_filter *f)
+static void filter_time_lingering(struct wr_filter *f)
 {
     wr_assert(f->shutdown_timeout_ns > 0);
-    wr_assert(f->shutting_ns >= f->closing_ns);
-    if (wr_add_sat(f->shutting_ns, f->shutdown_timeout_ns) <
+    wr_assert(f->linger_ns >= f->closing_ns);
+    if (wr_add_sat(f->linger_ns, f->shutdown_timeout_ns) <
         filter_time_close_end_ns(f)) {
-        filter_time_arm(f, f->shutting_ns, f->shutdown_timeout_ns,
+        filter_time_arm(f, f->linger_ns, f->shutdown_timeout_ns,
                         WEIR_ETLSTIMEOUT);
     } else {
         filter_time_close(f);
@@ -134,7 +134,7 @@ static void filter_time_ending(struct wr_filter *f)
 {
     const uint64_t last_ns = wr_add_sat(f->ending_ns, WR_FILTER_LAST_NS);
 
-    wr_assert(f->state == WR_FILTER_ENDING && f->ending_ns > 0);
+    wr_assert(f->t.state == WR_LIFE_ENDING && f->ending_ns > 0);
     if (f->is_hard || f->below_lost) {
         filter_time_arm(f, 0, 0, 0);
     } else if (f->t.error && last_ns < filter_time_close_end_ns(f)) {
@@ -148,19 +148,19 @@ void wr_filter_time_state(struct wr_filter *f)
 {
     const uint64_t now_ns = weir_loop_get_time(f->t.loop);
 
-    switch (f->state) {
-    case WR_FILTER_HANDSHAKING:
+    switch (f->t.state) {
+    case WR_LIFE_HANDSHAKING:
         filter_time_arm(f, now_ns, f->handshake_timeout_ns, WEIR_ETLSTIMEOUT);
         break;
-    case WR_FILTER_CLOSING:
+    case WR_LIFE_CLOSING:
         filter_time_rest(f);
         filter_time_close(f);
         break;
-    case WR_FILTER_SHUTTING:
+    case WR_LIFE_LINGERING:
         filter_time_rest(f);
-        filter_time_shutting(f);
+        filter_time_lingering(f);
         break;
-    case WR_FILTER_ENDING:
+    case WR_LIFE_ENDING:
         filter_time_ending(f);
         break;
     default:
@@ -181,7 +181,7 @@ int wr_filter_set_timeouts(weir_transport *t,
     const int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err >= 0, err);
     f->limits = *timeouts;
-    if (wr_filter_discards(f) || f->state == WR_FILTER_ENDING) {
+    if (wr_filter_discards(f) || f->t.state == WR_LIFE_ENDING) {
         wr_filter_time_state(f);
     }
     return 0;

@@ -40,7 +40,7 @@ static void filter_write_fail(struct wr_filter *f, int err)
 {
     wr_assert(err < 0);
     wr_transport_set_error(&f->t, err, "TLS write");
-    wr_filter_push_step(f);
+    wr_life_push_step(&f->t);
 }
 
 /* ---- ciphertext ---- */
@@ -58,13 +58,14 @@ struct filter_record {
 /* Below has sent bytes: the end of the turn does what its depth allows now. */
 static void filter_write_go_on(struct wr_filter *f)
 {
-    if (!wr_filter_is_over(f) && (f->t.notify_depth >= 0 || f->outbox.copier ||
-                                  !wr_sendq_is_empty(&f->outbox.queue))) {
+    if (!wr_life_is_over(&f->t) &&
+        (f->t.notify_depth >= 0 || f->outbox.copier ||
+         !wr_sendq_is_empty(&f->outbox.queue))) {
         wr_filter_seal_later(f);
     }
-    if (WR_UNLIKELY(f->state == WR_FILTER_CLOSING &&
+    if (WR_UNLIKELY(f->t.state == WR_LIFE_CLOSING &&
                     wr_filter_sealed_bytes(f) == 0)) {
-        wr_filter_push_step(f); /* the wait for the peer begins */
+        wr_life_push_step(&f->t); /* the wait for the peer begins */
     }
 }
 
@@ -172,7 +173,7 @@ void wr_filter_send_output(struct wr_filter *f)
 
 static bool filter_write_may_seal(const struct wr_filter *f)
 {
-    return (f->state == WR_FILTER_OPEN || f->state == WR_FILTER_CLOSING) &&
+    return (f->t.state == WR_LIFE_OPEN || f->t.state == WR_LIFE_CLOSING) &&
            f->t.error == 0 && !f->below_lost;
 }
 
@@ -275,13 +276,13 @@ void wr_filter_seal(struct wr_filter *f)
            filter_write_has_room(f)) {
         filter_write_seal_record(f);
     }
-    if (f->has_engine && !wr_filter_is_over(f)) {
+    if (f->has_engine && !wr_life_is_over(&f->t)) {
         wr_filter_send_output(f);
     }
     if (filter_write_may_seal(f)) {
         wr_outbox_notify(&f->t);
     }
-    if (f->outbox.copier && f->t.error == 0 && !wr_filter_is_over(f)) {
+    if (f->outbox.copier && f->t.error == 0 && !wr_life_is_over(&f->t)) {
         wr_copier_go_on(f->outbox.copier);
     }
     /* A program that was paused may write once more, a file goes on. */
@@ -293,7 +294,7 @@ void wr_filter_seal(struct wr_filter *f)
 
 void wr_filter_drop_queue(struct wr_filter *f)
 {
-    wr_assert(f->state == WR_FILTER_ENDING);
+    wr_assert(f->t.state == WR_LIFE_ENDING);
     f->t.has_dropped |= f->unsent_bytes > 0;
     wr_outbox_passed(&f->outbox, f->unsent_bytes);
     f->unsent_bytes = 0;
@@ -325,7 +326,7 @@ void wr_filter_lose_below(struct wr_filter *f)
 void wr_filter_write_init(struct wr_filter *f,
                           void (*seal)(struct wr_turn_end *seal))
 {
-    wr_assert(f->state == WR_FILTER_UNBORN);
+    wr_assert(f->t.state == WR_LIFE_UNBORN);
     wr_sendq_init(&f->outbox.queue);
     wr_list_init(&f->seal.link);
     f->seal.run = seal;
@@ -340,7 +341,7 @@ static void filter_write_queued(weir_transport *t, size_t len)
     (void)len;
 
     wr_debug_check(wr_filter_check_invariants(f));
-    if (!wr_filter_is_over(f)) {
+    if (!wr_life_is_over(&f->t)) {
         wr_filter_seal_later(f);
     }
 }
@@ -350,11 +351,11 @@ static void filter_write_file_ended(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_assert(!f->outbox.copier);
-    wr_assert(f->state != WR_FILTER_LOST);
-    if (!wr_filter_is_over(f)) { /* the loss may come in this turn */
-        wr_filter_seal_later(f); /* the close_notify may have waited for it */
+    wr_assert(f->t.state != WR_LIFE_LOST);
+    if (!wr_life_is_over(&f->t)) { /* the loss may come in this turn */
+        wr_filter_seal_later(f);   /* the close_notify may have waited for it */
     }
-    wr_filter_push_step(f);
+    wr_life_push_step(&f->t);
 }
 
 const struct wr_outbox_ops wr_filter_outbox_ops = {

@@ -9,10 +9,11 @@
  * shown to the other protocol. The end of the stream comes after the last byte.
  *
  * A delivery knows the transport and its protocol, and nothing of where the
- * bytes come from. Its owner embeds one, zeroed, tells it when the protocol
- * pauses, and shuts it in the change of state after which no byte may be
- * delivered. When a callback fails, or bytes are lost for want of memory, the
- * delivery dooms the transport by `doom` of its table, which must shut it.
+ * bytes come from. Its owner embeds one, zeroed, says where by
+ * `delivery_offset` of its table, and tells it when the protocol pauses; it is
+ * shut in the change of state after which no byte may be delivered (life.h).
+ * When a callback fails, or bytes are lost for want of memory, the delivery
+ * dooms the transport by `doom` of its table.
  */
 #ifndef WEIR_LIB_TRANSPORT_DELIVERY_H
 #define WEIR_LIB_TRANSPORT_DELIVERY_H
@@ -84,6 +85,16 @@ static inline bool wr_delivery_has_end(const struct wr_delivery *d)
 static inline void wr_delivery_shut(struct wr_delivery *d)
 {
     d->facts |= WR_DELIVERY_SHUT;
+}
+
+/* Of a transport that has one. */
+static inline void wr_delivery_shut_of(weir_transport *t)
+{
+    const size_t offset = t->ops->delivery_offset;
+
+    if (offset > 0) {
+        wr_delivery_shut((struct wr_delivery *)((uintptr_t)t + offset));
+    }
 }
 
 static inline void wr_delivery_pause(struct wr_delivery *d)

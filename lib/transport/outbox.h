@@ -12,10 +12,10 @@
  *
  * An outbox knows the transport, its protocol and the budget, and nothing of
  * how bytes leave. Its owner embeds one, zeroed, says where by `outbox` of its
- * table, and tells it when the state of the connection changes and when bytes
- * have left. Bytes that are refused while a close sends the others would be
- * missed by the peer at what looks like a clean end: then the outbox dooms the
- * transport by `doom` of its table.
+ * table, and tells it when bytes have left; what the life of the connection
+ * means for it is told by life.h. Bytes that are refused while a close sends
+ * the others would be missed by the peer at what looks like a clean end: then
+ * the outbox dooms the transport by `doom` of its table.
  */
 #ifndef WEIR_LIB_TRANSPORT_OUTBOX_H
 #define WEIR_LIB_TRANSPORT_OUTBOX_H

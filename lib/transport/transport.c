@@ -76,6 +76,8 @@ void wr_transport_check_invariants(const weir_transport *t)
     wr_debug_assert(t->low_bytes <= t->high_bytes);
     wr_debug_assert(t->check_bytes <= t->high_bytes);
     wr_debug_assert(t->set || !wr_list_is_linked(&t->set_link));
+    wr_debug_assert(wr_list_is_linked(&t->member.link) || t->is_below ||
+                    t->state == WR_LIFE_UNBORN || t->state == WR_LIFE_LOST);
 }
 
 void wr_transport_set_end(weir_transport *t, enum weir_end end)
@@ -136,13 +138,13 @@ bool wr_transport_is_idle(weir_transport *t)
 
 bool wr_transport_lacks_credit(const weir_transport *t)
 {
-    const struct wr_demand *demand =
-        t->ops->get_demand ? t->ops->get_demand(t) : NULL;
+    const struct wr_demand *demand;
     uint32_t credit;
 
-    if (!demand) {
+    if (t->ops->demand_offset == 0) {
         return false;
     }
+    demand = wr_transport_demand(t);
     switch (wr_budget_judge(&t->loop->budget, demand, &credit)) {
     case WR_VERDICT_HOLDS_LIMIT:
     case WR_VERDICT_HOLDS_SHARE:
@@ -358,8 +360,8 @@ uint64_t weir_transport_get_read_buffer_size(const weir_transport *t)
 {
     uint64_t bytes = 0;
 
-    while (t && t->ops->get_demand) {
-        bytes += t->ops->get_demand(t)->account.held_bytes;
+    while (t && t->ops->demand_offset > 0) {
+        bytes += wr_transport_demand(t)->account.held_bytes;
         t = t->ops->get_below ? t->ops->get_below(t) : NULL;
     }
     return bytes;

@@ -17,6 +17,19 @@
 #include "weir/server.h"
 #include "weir/transport.h"
 
+/* Where a connection stands; see life.h. */
+enum wr_life_state {
+    WR_LIFE_UNBORN,      /* a factory may look at it, and do nothing more */
+    WR_LIFE_HANDSHAKING, /* TLS, for which that comes at the end of this */
+    WR_LIFE_OPEN,        /* connection_made was called, or is about to be */
+    WR_LIFE_CLOSING,     /* sends what was written, and delivers no more */
+    WR_LIFE_LINGERING,   /* all is sent: waits for the peer to have it */
+    WR_LIFE_DOOMED,      /* about to end: nothing more is taken or delivered */
+    WR_LIFE_ENDING,      /* waiting for the last operation, or the one below */
+    WR_LIFE_LOST,        /* connection_lost was called, or is about to be */
+    WR_LIFE_STATES,
+};
+
 struct wr_connection_set;
 struct wr_handler;
 struct wr_outbox_ops;
@@ -72,6 +85,9 @@ struct wr_transport_ops {
     /* Sum of WR_PROTOCOL_BIT() of the kinds that it can be bound to. */
     unsigned int protocol_kinds;
     bool can_write_eof;
+    size_t demand_offset;   /* of its wr_demand, in the struct; 0: it has none,
+                             * and no life */
+    size_t delivery_offset; /* of its wr_delivery; 0: it has none */
     const struct wr_outbox_ops *outbox; /* NULL: it has none */
     int (*write)(weir_transport *t, const void *data, size_t len);
     int (*writelines)(weir_transport *t, const struct iovec *iov, size_t count,
@@ -95,8 +111,6 @@ struct wr_transport_ops {
     /* The queue, if the kernel was offered none of it; NULL: it was, and may
      * have no room. */
     const struct wr_sendq *(*get_unoffered)(const weir_transport *t);
-    /* The received bytes that are charged to it, and its credit. */
-    const struct wr_demand *(*get_demand)(const weir_transport *t);
     /* The transport that it stands on; it answers after its loss. */
     const weir_transport *(*get_below)(const weir_transport *t);
     /* NULL: no other transport can be made on it. */
@@ -145,6 +159,7 @@ struct weir_transport {
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
     struct wr_member member;       /* until the connection is lost */
+    struct wr_ready step;          /* goes on with its life */
     struct wr_connection_set *set; /* that made it and counts it, or NULL */
     struct wr_list set_link;       /* for the set */
     struct wr_handler *handler;    /* the task that serves it, or NULL */
@@ -158,6 +173,7 @@ struct weir_transport {
     uint32_t refs;
     uint32_t farewell_bytes; /* the last ones sent, whose loss is not told */
     enum weir_end end : 8;   /* the first, sticky */
+    enum wr_life_state state : 8; /* set by wr_life_set_state() alone */
     bool writing_paused; /* set and cleared around the protocol's callbacks */
     bool has_dropped;    /* set when bytes are dropped that were written, or
                           * that a close had no room for */
@@ -212,12 +228,12 @@ static inline void wr_transport_set_marks(weir_transport *t,
     t->check_bytes = wr_min_u64(high_bytes, WR_QUEUED_LEAST);
 }
 
-/* A connection is lost: it leaves the loop, unless another has its place. */
-static inline void wr_transport_leave(weir_transport *t)
+/* The received bytes that are charged to it, and its credit, of a kind that has
+ * a life. */
+static inline struct wr_demand *wr_transport_demand(const weir_transport *t)
 {
-    if (!t->is_below) {
-        wr_loop_remove_member(t->loop, &t->member);
-    }
+    wr_debug_assert(t->ops->demand_offset > 0);
+    return (struct wr_demand *)((uintptr_t)t + t->ops->demand_offset);
 }
 
 /* Holds wherever code of the user may run; pure. */

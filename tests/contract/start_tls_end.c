@@ -218,3 +218,105 @@ STARTING(start_tls_end, a_wrong_name_is_told_to_both_sides)
     expect_failure(&s->client, WEIR_ETLSHOSTNAME);
     expect_failure(&s->server, WEIR_ETLSALERT);
 }
+
+/* ---- a crowd ---- */
+
+enum { CROWD = 100 }; /* of which a turn lets a few go on with the handshake */
+
+struct crowd {
+    weir_loop *loop;
+    weir_transport *made[CROWD];
+    int made_count;
+    int lost_count;
+    int time_out_count;
+};
+
+static void crowd_made(void *user, weir_transport *t)
+{
+    struct crowd *crowd = user;
+
+    crowd->made[crowd->made_count++] = t;
+}
+
+static void crowd_lost(void *user, weir_transport *t, int err)
+{
+    struct crowd *crowd = user;
+
+    (void)t;
+    expect_eq(err, WEIR_ETLSTIMEOUT, "%s", weir_err_name(err));
+    crowd->lost_count++;
+}
+
+static int crowd_create(void *arg, weir_transport *t,
+                        struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {.size = sizeof(protocol),
+                                                  .kind = WEIR_PROTOCOL_STREAM,
+                                                  .connection_made = crowd_made,
+                                                  .connection_lost =
+                                                      crowd_lost};
+
+    (void)t;
+    *ret = (struct weir_protocol_binding){.protocol = &protocol, .user = arg};
+    return 0;
+}
+
+static void crowd_done(void *arg, int err, weir_transport *t)
+{
+    struct crowd *crowd = arg;
+
+    (void)t;
+    crowd->time_out_count += err == WEIR_ETLSTIMEOUT;
+}
+
+static bool crowd_is_made(void *arg)
+{
+    return ((struct crowd *)arg)->made_count == CROWD;
+}
+
+static bool crowd_is_lost(void *arg)
+{
+    return ((struct crowd *)arg)->lost_count == CROWD;
+}
+
+UNIT(start_tls_end, the_time_of_handshakes_that_wait_for_their_turn_runs)
+{
+    struct crowd crowd = {.made_count = 0};
+    const struct weir_factory factory = {.create = crowd_create, .arg = &crowd};
+    weir_tls_context *context = starting_context(false, 0);
+    const struct weir_tls_settings settings = {.size = sizeof(settings),
+                                               .context = context,
+                                               .server_hostname = "localhost",
+                                               .handshake_timeout_ns =
+                                                   2 * RIG_MS};
+    const struct weir_start_tls_options options = {
+        .size = sizeof(options), .done = crowd_done, .done_arg = &crowd};
+    int peers[CROWD];
+
+    expect_eq(weir_loop_new(NULL, &crowd.loop), 0);
+    for (int i = 0; i < CROWD; i++) {
+        int fds[2];
+        expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        peers[i] = fds[1];
+        const struct weir_connect_options connect = {
+            .size = sizeof(connect), .use_sock = true, .sock = fds[0]};
+        expect_eq(weir_create_connection(crowd.loop, &factory, NULL, 0,
+                                         &connect, NULL),
+                  0);
+    }
+    run_loop_until(crowd.loop, crowd_is_made, &crowd);
+    for (int i = 0; i < CROWD; i++) {
+        expect_eq(
+            weir_transport_start_tls(crowd.made[i], &settings, &options, NULL),
+            0);
+    }
+
+    run_loop_until(crowd.loop, crowd_is_lost, &crowd);
+
+    expect_eq(crowd.time_out_count, CROWD);
+    expect_eq(weir_loop_free(crowd.loop), 0);
+    weir_tls_context_unref(context);
+    for (int i = 0; i < CROWD; i++) {
+        close(peers[i]);
+    }
+}

@@ -32,60 +32,60 @@ enum fact {
 };
 
 static const struct {
-    enum wr_sock_state state;
+    enum wr_life_state state;
     unsigned facts;
     enum wr_sock_next next;
 } rows[] = {
     /* An open socket goes on until it breaks. */
-    {WR_SOCK_OPEN, 0, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, RECEIVING, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, QUEUED | SENDING, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, EOF_SEEN | POLLING, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, PAUSED | AWAITED | HELD, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, 0, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, RECEIVING, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, QUEUED | SENDING, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, EOF_SEEN | POLLING, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, PAUSED | AWAITED | HELD, WR_SOCK_RECEIVE},
     /* What arrived before it broke is read and delivered first. */
-    {WR_SOCK_OPEN, FAILED, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, FAILED | EOF_SEEN | HELD, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, FAILED | EOF_SEEN | LENT, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, FAILED | EOF_SEEN | EOF_PENDING, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, FAILED | RECV_FAILED | RECEIVING, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, FAILED | PAUSED | HELD, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, FAILED | EOF_SEEN, WR_SOCK_DOOM},
-    {WR_SOCK_OPEN, FAILED | RECV_FAILED | POLLING, WR_SOCK_DOOM},
-    {WR_SOCK_OPEN, FAILED | PAUSED, WR_SOCK_DOOM},
+    {WR_LIFE_OPEN, FAILED, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN | HELD, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN | LENT, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN | EOF_PENDING, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | RECV_FAILED | RECEIVING, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | PAUSED | HELD, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN, WR_SOCK_DOOM},
+    {WR_LIFE_OPEN, FAILED | RECV_FAILED | POLLING, WR_SOCK_DOOM},
+    {WR_LIFE_OPEN, FAILED | PAUSED, WR_SOCK_DOOM},
     /* Its queue is dropped as soon as the kernel has let go of it. */
-    {WR_SOCK_OPEN, FAILED | QUEUED, WR_SOCK_DROP_QUEUE},
-    {WR_SOCK_OPEN, FAILED | QUEUED | EOF_SEEN, WR_SOCK_DROP_QUEUE},
-    {WR_SOCK_OPEN, FAILED | QUEUED | SENDING, WR_SOCK_RECEIVE},
-    {WR_SOCK_OPEN, FAILED | PAUSED | AWAITED, WR_SOCK_DROP_QUEUE},
-    {WR_SOCK_OPEN, FAILED | PAUSED | AWAITED | HELD, WR_SOCK_DROP_QUEUE},
-    {WR_SOCK_OPEN, FAILED | EOF_SEEN | AWAITED, WR_SOCK_DOOM},
+    {WR_LIFE_OPEN, FAILED | QUEUED, WR_SOCK_DROP_QUEUE},
+    {WR_LIFE_OPEN, FAILED | QUEUED | EOF_SEEN, WR_SOCK_DROP_QUEUE},
+    {WR_LIFE_OPEN, FAILED | QUEUED | SENDING, WR_SOCK_RECEIVE},
+    {WR_LIFE_OPEN, FAILED | PAUSED | AWAITED, WR_SOCK_DROP_QUEUE},
+    {WR_LIFE_OPEN, FAILED | PAUSED | AWAITED | HELD, WR_SOCK_DROP_QUEUE},
+    {WR_LIFE_OPEN, FAILED | EOF_SEEN | AWAITED, WR_SOCK_DOOM},
     /* A close sends what is queued. */
-    {WR_SOCK_CLOSING, QUEUED, WR_SOCK_RECEIVE},
-    {WR_SOCK_CLOSING, QUEUED | SENDING | LINGERS, WR_SOCK_RECEIVE},
-    {WR_SOCK_CLOSING, 0, WR_SOCK_DOOM},
-    {WR_SOCK_CLOSING, RECEIVING, WR_SOCK_DOOM},
-    {WR_SOCK_CLOSING, LINGERS, WR_SOCK_LINGER},
-    {WR_SOCK_CLOSING, SENT, WR_SOCK_LINGER},
-    {WR_SOCK_CLOSING, SENT | QUEUED, WR_SOCK_RECEIVE},
-    {WR_SOCK_CLOSING, SENT | EOF_SEEN, WR_SOCK_DOOM},
-    {WR_SOCK_CLOSING, SENT | FAILED, WR_SOCK_DOOM},
-    {WR_SOCK_CLOSING, LINGERS | EOF_SEEN, WR_SOCK_DOOM},
-    {WR_SOCK_CLOSING, LINGERS | FAILED, WR_SOCK_DOOM},
-    {WR_SOCK_CLOSING, FAILED | QUEUED, WR_SOCK_DROP_QUEUE},
-    {WR_SOCK_CLOSING, FAILED | QUEUED | SENDING, WR_SOCK_DOOM},
-    {WR_SOCK_CLOSING, FAILED | PAUSED | AWAITED, WR_SOCK_DOOM},
+    {WR_LIFE_CLOSING, QUEUED, WR_SOCK_RECEIVE},
+    {WR_LIFE_CLOSING, QUEUED | SENDING | LINGERS, WR_SOCK_RECEIVE},
+    {WR_LIFE_CLOSING, 0, WR_SOCK_DOOM},
+    {WR_LIFE_CLOSING, RECEIVING, WR_SOCK_DOOM},
+    {WR_LIFE_CLOSING, LINGERS, WR_SOCK_LINGER},
+    {WR_LIFE_CLOSING, SENT, WR_SOCK_LINGER},
+    {WR_LIFE_CLOSING, SENT | QUEUED, WR_SOCK_RECEIVE},
+    {WR_LIFE_CLOSING, SENT | EOF_SEEN, WR_SOCK_DOOM},
+    {WR_LIFE_CLOSING, SENT | FAILED, WR_SOCK_DOOM},
+    {WR_LIFE_CLOSING, LINGERS | EOF_SEEN, WR_SOCK_DOOM},
+    {WR_LIFE_CLOSING, LINGERS | FAILED, WR_SOCK_DOOM},
+    {WR_LIFE_CLOSING, FAILED | QUEUED, WR_SOCK_DROP_QUEUE},
+    {WR_LIFE_CLOSING, FAILED | QUEUED | SENDING, WR_SOCK_DOOM},
+    {WR_LIFE_CLOSING, FAILED | PAUSED | AWAITED, WR_SOCK_DOOM},
     /* Lingering ends with the peer's end, or its time. */
-    {WR_SOCK_LINGERING, LINGERS | RECEIVING, WR_SOCK_RECEIVE},
-    {WR_SOCK_LINGERING, SENT | RECEIVING, WR_SOCK_RECEIVE},
-    {WR_SOCK_LINGERING, SENT | RECV_FAILED, WR_SOCK_DOOM},
-    {WR_SOCK_LINGERING, LINGERS | EOF_SEEN, WR_SOCK_DOOM},
-    {WR_SOCK_LINGERING, LINGERS | FAILED, WR_SOCK_DOOM},
+    {WR_LIFE_LINGERING, LINGERS | RECEIVING, WR_SOCK_RECEIVE},
+    {WR_LIFE_LINGERING, SENT | RECEIVING, WR_SOCK_RECEIVE},
+    {WR_LIFE_LINGERING, SENT | RECV_FAILED, WR_SOCK_DOOM},
+    {WR_LIFE_LINGERING, LINGERS | EOF_SEEN, WR_SOCK_DOOM},
+    {WR_LIFE_LINGERING, LINGERS | FAILED, WR_SOCK_DOOM},
     /* The last operation is waited for. */
-    {WR_SOCK_ENDING, RECEIVING | FAILED, WR_SOCK_WAIT},
-    {WR_SOCK_ENDING, POLLING, WR_SOCK_WAIT},
-    {WR_SOCK_ENDING, SENDING | QUEUED, WR_SOCK_WAIT},
-    {WR_SOCK_ENDING, FAILED | QUEUED | EOF_SEEN, WR_SOCK_LOSE},
-    {WR_SOCK_ENDING, 0, WR_SOCK_LOSE},
+    {WR_LIFE_ENDING, RECEIVING | FAILED, WR_SOCK_WAIT},
+    {WR_LIFE_ENDING, POLLING, WR_SOCK_WAIT},
+    {WR_LIFE_ENDING, SENDING | QUEUED, WR_SOCK_WAIT},
+    {WR_LIFE_ENDING, FAILED | QUEUED | EOF_SEEN, WR_SOCK_LOSE},
+    {WR_LIFE_ENDING, 0, WR_SOCK_LOSE},
 };
 
 /* What the pointers of the socket point to; none is followed further. */
@@ -96,12 +96,12 @@ static struct wr_sock_into into;
 static struct wr_sock_times times;
 static struct wr_sock sock;
 
-static void arrange(enum wr_sock_state state, unsigned facts)
+static void arrange(enum wr_life_state state, unsigned facts)
 {
     into = (struct wr_sock_into){.buf = &byte, .len = 1};
     times.clock.limits.linger_ns = facts & LINGERS ? 1 : 0;
     memset(&sock, 0, sizeof(sock));
-    sock.state = state;
+    sock.t.state = state;
     sock.fd = -1; /* nothing is left in the kernel */
     sock.t.error = facts & FAILED ? -ECONNRESET : 0;
     sock.t.notify_depth = facts & AWAITED ? 0 : -1;
@@ -116,7 +116,7 @@ static void arrange(enum wr_sock_state state, unsigned facts)
     sock.delivery.facts = (facts & EOF_PENDING ? WR_DELIVERY_END : 0) |
                           (facts & HELD ? WR_DELIVERY_HELD : 0) |
                           (facts & PAUSED ? WR_DELIVERY_PAUSED : 0) |
-                          (state > WR_SOCK_OPEN ? WR_DELIVERY_SHUT : 0);
+                          (state > WR_LIFE_OPEN ? WR_DELIVERY_SHUT : 0);
     sock.into = facts & LENT ? &into : NULL;
     sock.times = &times;
 }
@@ -134,7 +134,7 @@ UNIT(sock_state, the_next_step_follows_from_the_facts)
 UNIT(sock_state, a_doomed_socket_ends_whatever_else_is_true)
 {
     for (unsigned facts = 0; facts <= ALL_FACTS; facts++) {
-        arrange(WR_SOCK_DOOMED, facts);
+        arrange(WR_LIFE_DOOMED, facts);
         expect_eq(wr_sock_next_step(&sock), WR_SOCK_END);
     }
 }
@@ -142,9 +142,9 @@ UNIT(sock_state, a_doomed_socket_ends_whatever_else_is_true)
 UNIT(sock_state, before_its_birth_and_after_its_loss_there_is_no_step)
 {
     for (unsigned facts = 0; facts <= ALL_FACTS; facts++) {
-        arrange(WR_SOCK_UNBORN, facts);
+        arrange(WR_LIFE_UNBORN, facts);
         expect_eq(wr_sock_next_step(&sock), WR_SOCK_WAIT);
-        arrange(WR_SOCK_LOST, facts);
+        arrange(WR_LIFE_LOST, facts);
         expect_eq(wr_sock_next_step(&sock), WR_SOCK_WAIT);
     }
 }
@@ -153,24 +153,12 @@ UNIT(sock_state, the_decision_changes_nothing)
 {
     static struct wr_sock before;
 
-    for (int state = 0; state < WR_SOCK_STATES; state++) {
+    for (int state = 0; state < WR_LIFE_STATES; state++) {
         for (unsigned facts = 0; facts <= ALL_FACTS; facts++) {
-            arrange((enum wr_sock_state)state, facts);
+            arrange((enum wr_life_state)state, facts);
             memcpy(&before, &sock, sizeof(sock));
             wr_ignore(wr_sock_next_step(&sock) == WR_SOCK_WAIT);
             expect_eq(memcmp(&before, &sock, sizeof(sock)), 0);
         }
     }
-}
-
-UNIT_ABORTS(sock_state, no_socket_is_lost_before_its_operations_were_cancelled)
-{
-    arrange(WR_SOCK_DOOMED, 0);
-    wr_sock_set_state(&sock, WR_SOCK_LOST);
-}
-
-UNIT_ABORTS(sock_state, no_lost_socket_comes_back)
-{
-    arrange(WR_SOCK_LOST, 0);
-    wr_sock_set_state(&sock, WR_SOCK_OPEN);
 }

@@ -15,10 +15,9 @@ static void datagram_free_if_unused(struct wr_endpoint *e)
 {
     weir_loop *loop = e->t.loop;
 
-    if (e->t.refs > 0 || e->demand.account.lease_count > 0) {
+    if (!wr_life_is_unused(&e->t)) {
         return;
     }
-    wr_assert(e->state == WR_ENDPOINT_LOST);
     wr_assert(e->fd < 0);
     wr_guard_free(&loop->counting, e, sizeof(*e));
     wr_loop_unpin(loop);
@@ -35,18 +34,12 @@ static void datagram_lose(struct wr_endpoint *e)
 
     wr_assert(!e->recv_op.in_flight && !e->send_op.in_flight);
     wr_assert(wr_datagramq_is_empty(&e->queue));
-    wr_endpoint_set_state(e, WR_ENDPOINT_LOST);
-    e->demand.account.notify_released = true; /* the last lease frees */
+    wr_life_lose(&e->t);
     wr_protocol_lost(&e->t);
     wr_owned_remove(&loop->owned, e->fd);
     wr_endpoint_close_own(e);
-    wr_ready_cancel(&e->step);
-    wr_loop_remove_member(loop, &e->t.member);
-    wr_assert(loop->budget.account_count > 0);
-    loop->budget.account_count--;
     wr_datagram_unshare(e->shared);
-    wr_loop_trim_later(loop);
-    weir_transport_unref(&e->t);
+    wr_life_leave(&e->t);
 }
 
 /* A peer does not take what a close is sending. */
@@ -56,8 +49,7 @@ static void datagram_close_expired(struct wr_timer *timer)
         wr_container_of(timer, struct wr_endpoint, close_timer);
 
     wr_endpoint_check_invariants(e);
-    wr_assert(e->state == WR_ENDPOINT_CLOSING ||
-              e->state == WR_ENDPOINT_DOOMED);
+    wr_assert(e->t.state == WR_LIFE_CLOSING || e->t.state == WR_LIFE_DOOMED);
     wr_endpoint_break(e, WEIR_ECLOSETIMEOUT, "close");
 }
 
@@ -65,13 +57,13 @@ static void datagram_close_expired(struct wr_timer *timer)
 static void datagram_end(struct wr_endpoint *e)
 {
     wr_assert(e->fd >= 0);
-    wr_endpoint_set_state(e, WR_ENDPOINT_ENDING);
+    wr_life_set_state(&e->t, WR_LIFE_ENDING);
     wr_endpoint_drop_kept(e);
     wr_endpoint_end_recv(e);
     wr_endpoint_end_send(e);
     wr_timer_cancel(&e->t.loop->wheel, &e->close_timer);
     wr_endpoint_drop_queue(e);
-    wr_endpoint_push_step(e); /* if nothing is in flight, no completion comes */
+    wr_life_push_step(&e->t); /* if nothing is in flight, no completion comes */
     wr_assert(e->intake_state == WR_INTAKE_IDLE);
     wr_assert(e->outlet_state == WR_OUTLET_IDLE);
 }
@@ -79,13 +71,13 @@ static void datagram_end(struct wr_endpoint *e)
 /* The last thing that a handler does: the endpoint may be freed. */
 static void datagram_advance(struct wr_endpoint *e)
 {
-    if (e->state == WR_ENDPOINT_CLOSING && wr_datagramq_is_empty(&e->queue)) {
-        wr_endpoint_doom(e);
+    if (e->t.state == WR_LIFE_CLOSING && wr_datagramq_is_empty(&e->queue)) {
+        wr_life_doom(&e->t);
     }
-    if (e->state == WR_ENDPOINT_DOOMED) {
+    if (e->t.state == WR_LIFE_DOOMED) {
         datagram_end(e);
     }
-    if (e->state == WR_ENDPOINT_ENDING) {
+    if (e->t.state == WR_LIFE_ENDING) {
         if (!e->recv_op.in_flight && !e->send_op.in_flight) {
             datagram_lose(e);
         }
@@ -96,13 +88,13 @@ static void datagram_advance(struct wr_endpoint *e)
 
 static void datagram_step(struct wr_ready *ready)
 {
-    struct wr_endpoint *e = wr_container_of(ready, struct wr_endpoint, step);
+    struct wr_endpoint *e = wr_container_of(ready, struct wr_endpoint, t.step);
 
     wr_endpoint_check_invariants(e);
-    wr_assert(e->state != WR_ENDPOINT_UNBORN);
-    wr_assert(e->state != WR_ENDPOINT_LOST);
+    wr_assert(e->t.state != WR_LIFE_UNBORN);
+    wr_assert(e->t.state != WR_LIFE_LOST);
     wr_endpoint_deliver_kept(e);
-    if (e->state == WR_ENDPOINT_OPEN) {
+    if (e->t.state == WR_LIFE_OPEN) {
         wr_endpoint_update_recv(e);
     }
     wr_endpoint_send_rest(e);
@@ -114,9 +106,9 @@ static void datagram_recv_completed(struct wr_op *op, int32_t res,
 {
     struct wr_endpoint *e = wr_container_of(op, struct wr_endpoint, recv_op);
 
-    wr_assert(e->state > WR_ENDPOINT_UNBORN && e->state < WR_ENDPOINT_LOST);
+    wr_assert(e->t.state > WR_LIFE_UNBORN && e->t.state < WR_LIFE_LOST);
     wr_check(!(flags & WR_CQE_MORE)); /* a single poll completes once */
-    if (e->state == WR_ENDPOINT_OPEN) {
+    if (e->t.state == WR_LIFE_OPEN) {
         wr_endpoint_recv_polled(e, res);
     }
     datagram_advance(e);
@@ -127,7 +119,7 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
 {
     struct wr_endpoint *e = wr_container_of(op, struct wr_endpoint, send_op);
 
-    wr_assert(e->state > WR_ENDPOINT_UNBORN && e->state < WR_ENDPOINT_LOST);
+    wr_assert(e->t.state > WR_LIFE_UNBORN && e->t.state < WR_LIFE_LOST);
     wr_check(!(flags & WR_CQE_MORE));
     if (wr_endpoint_is_alive(e)) { /* the next send tells of an error */
         if (res > 0 && (uint32_t)res & POLLERR) {
@@ -145,7 +137,7 @@ static void datagram_account_released(struct wr_account *account)
         wr_container_of(account, struct wr_endpoint, demand.account);
 
     wr_assert(account->notify_released);
-    if (WR_UNLIKELY(e->state == WR_ENDPOINT_LOST)) {
+    if (WR_UNLIKELY(e->t.state == WR_LIFE_LOST)) {
         datagram_free_if_unused(e);
     } else {
         wr_endpoint_recv_seek_credit(e);
@@ -157,11 +149,11 @@ static void datagram_close(weir_transport *t)
     struct wr_endpoint *e = wr_endpoint_of(t);
 
     wr_endpoint_check_invariants(e);
-    if (e->state != WR_ENDPOINT_OPEN) {
+    if (e->t.state != WR_LIFE_OPEN) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_CLOSED);
-    wr_endpoint_set_state(e, WR_ENDPOINT_CLOSING);
+    wr_life_set_state(&e->t, WR_LIFE_CLOSING);
     wr_endpoint_drop_kept(e);
     wr_endpoint_end_recv(e);
     if (e->close_timeout_ns > 0) {
@@ -169,7 +161,7 @@ static void datagram_close(weir_transport *t)
             &t->loop->wheel, &e->close_timer,
             wr_add_sat(weir_loop_get_time(t->loop), e->close_timeout_ns));
     }
-    wr_endpoint_push_step(e);
+    wr_life_push_step(&e->t);
 }
 
 static void datagram_abort(weir_transport *t)
@@ -181,7 +173,7 @@ static void datagram_abort(weir_transport *t)
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
-    wr_endpoint_doom(e);
+    wr_life_doom(&e->t);
     datagram_end(e);
     wr_endpoint_check_invariants(e);
 }
@@ -204,7 +196,7 @@ static int datagram_set_protocol(weir_transport *t,
 {
     (void)initial;
     wr_require(count == 0, -EINVAL); /* bytes are no datagrams */
-    wr_require(wr_endpoint_of(t)->state != WR_ENDPOINT_LOST, -ESHUTDOWN);
+    wr_require(t->state != WR_LIFE_LOST, -ESHUTDOWN);
     t->binding = *binding;
     wr_protocol_bound(t);
     return 0;
@@ -217,17 +209,12 @@ static bool datagram_is_reading(const weir_transport *t)
 
 static bool datagram_is_closing(const weir_transport *t)
 {
-    return wr_endpoint_of(t)->state > WR_ENDPOINT_OPEN;
+    return t->state > WR_LIFE_OPEN;
 }
 
 static struct weir_depth datagram_get_depth(const weir_transport *t)
 {
     return (struct weir_depth){.bytes = wr_endpoint_of(t)->queue.bytes};
-}
-
-static const struct wr_demand *datagram_get_demand(const weir_transport *t)
-{
-    return &wr_endpoint_of(t)->demand;
 }
 
 static void datagram_get_peername(const weir_transport *t,
@@ -257,7 +244,7 @@ static void datagram_check(const weir_transport *t)
 const struct wr_transport_ops wr_datagram_ops = {
     .name = "datagram",
     .protocol_kinds = WR_PROTOCOL_BIT(WEIR_PROTOCOL_DATAGRAM),
-    .can_write_eof = false,
+    .demand_offset = offsetof(struct wr_endpoint, demand),
     .write = wr_refuse_write,
     .writelines = wr_refuse_writelines,
     .write_ref = wr_refuse_write_ref,
@@ -267,7 +254,6 @@ const struct wr_transport_ops wr_datagram_ops = {
     .is_reading = datagram_is_reading,
     .is_closing = datagram_is_closing,
     .get_depth = datagram_get_depth,
-    .get_demand = datagram_get_demand,
     .limits_changed = wr_endpoint_limits_changed,
     .set_read_limit = wr_endpoint_set_read_limit,
     .set_protocol = datagram_set_protocol,
@@ -299,7 +285,7 @@ struct wr_endpoint *wr_endpoint_make(weir_loop *loop, int fd)
     }
     wr_transport_init(&e->t, loop, &wr_datagram_ops);
     e->fd = fd;
-    wr_ready_init(&e->step, datagram_step);
+    wr_ready_init(&e->t.step, datagram_step);
     wr_op_init(&e->recv_op, datagram_recv_completed);
     wr_op_init(&e->send_op, datagram_send_completed);
     wr_demand_init(&e->demand, WR_READ_LIMIT_DEFAULT, wr_endpoint_fed);
@@ -313,7 +299,7 @@ void wr_endpoint_unmake(struct wr_endpoint *e)
 {
     weir_loop *loop = e->t.loop;
 
-    wr_assert(e->state == WR_ENDPOINT_UNBORN);
+    wr_assert(e->t.state == WR_LIFE_UNBORN);
     wr_assert(e->demand.account.lease_count == 0);
     wr_datagram_unshare(e->shared);
     wr_guard_free(&loop->counting, e, sizeof(*e));
@@ -325,13 +311,11 @@ void wr_endpoint_bear(struct wr_endpoint *e)
 
     wr_assert(e->fd >= 0);
     wr_assert(e->t.binding.protocol->kind == WEIR_PROTOCOL_DATAGRAM);
-    wr_endpoint_set_state(e, WR_ENDPOINT_OPEN);
-    wr_loop_pin(loop);
+    wr_life_begin(&e->t, WR_LIFE_OPEN);
     wr_owned_add(&loop->owned, e->fd);
-    loop->budget.account_count++;
     wr_loop_add_member(loop, &e->t.member);
     wr_protocol_made(&e->t);
-    if (e->state == WR_ENDPOINT_OPEN) {
+    if (e->t.state == WR_LIFE_OPEN) {
         wr_endpoint_update_recv(e);
     }
     wr_endpoint_check_invariants(e);

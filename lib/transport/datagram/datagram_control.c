@@ -283,7 +283,7 @@ uint64_t wr_datagram_ask_drops(const struct wr_endpoint *e)
     uint32_t counts[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof(counts);
 
-    wr_assert(e->fd >= 0 || e->state == WR_ENDPOINT_LOST);
+    wr_assert(e->fd >= 0 || e->t.state == WR_LIFE_LOST);
     const int err = e->fd < 0 ? e->fd
                               : wr_sys_getsockopt(e->fd, SOL_SOCKET, SO_MEMINFO,
                                                   counts, &len);

@@ -42,7 +42,7 @@ static void datagram_deliver_keep(struct wr_endpoint *e, weir_lease *lease)
     const struct weir_buf all = {
         .data = lease->data, .len = lease->len, .lease = lease};
 
-    wr_assert(e->state == WR_ENDPOINT_OPEN);
+    wr_assert(e->t.state == WR_LIFE_OPEN);
     weir_lease *kept = wr_lease_keep_apart(&all);
     if (!kept) {
         e->counts.dropped_here++;
@@ -147,7 +147,7 @@ uint64_t wr_endpoint_deliver(struct wr_endpoint *e, weir_lease *lease,
         if (WR_UNLIKELY(datagram_deliver_is_end(e, &messages[i]))) {
             wr_endpoint_break(e, -ESHUTDOWN, "receive");
         }
-        if (WR_LIKELY(e->state == WR_ENDPOINT_OPEN)) {
+        if (WR_LIKELY(e->t.state == WR_LIFE_OPEN)) {
             datagram_deliver_one(e, i, lease);
         }
         wr_lease_end_borrow(lease);
@@ -182,7 +182,7 @@ void wr_endpoint_deliver_kept(struct wr_endpoint *e)
 
 void wr_endpoint_drop_kept(struct wr_endpoint *e)
 {
-    wr_assert(e->state != WR_ENDPOINT_OPEN);
+    wr_assert(e->t.state != WR_LIFE_OPEN);
     while (e->kept_head) {
         weir_lease_unref(datagram_deliver_pop(e));
     }

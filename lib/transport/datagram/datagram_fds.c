@@ -46,16 +46,16 @@ static void datagram_fds_closed(void *arg)
 {
     struct wr_endpoint *e = arg;
 
-    wr_assert(e->state > WR_ENDPOINT_UNBORN && e->state < WR_ENDPOINT_LOST);
+    wr_assert(e->t.state > WR_LIFE_UNBORN && e->t.state < WR_LIFE_LOST);
     if (e->rests) {
         e->rests = false;
-        wr_endpoint_push_step(e);
+        wr_life_push_step(&e->t);
     }
 }
 
 bool wr_endpoint_rest_for_fds(struct wr_endpoint *e)
 {
-    wr_assert(e->state == WR_ENDPOINT_OPEN);
+    wr_assert(e->t.state == WR_LIFE_OPEN);
     e->rests =
         wr_closer_is_busy(e->closer, e->t.loop->wake, datagram_fds_closed, e);
     return e->rests;
@@ -74,7 +74,7 @@ static void datagram_fds_close_socket(struct wr_closer **closer, int fd)
 
 void wr_endpoint_close_own(struct wr_endpoint *e)
 {
-    wr_assert(e->state == WR_ENDPOINT_LOST);
+    wr_assert(e->t.state == WR_LIFE_LOST);
     if (e->meets_fds) {
         datagram_fds_close_socket(&e->closer, e->fd);
     } else {

@@ -61,7 +61,7 @@ static int datagram_group_check(const weir_transport *t)
     wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
     const struct wr_endpoint *e = wr_endpoint_of(t);
     wr_require(e->fd >= 0, -EBADF);
-    wr_assert(e->state != WR_ENDPOINT_LOST);
+    wr_assert(e->t.state != WR_LIFE_LOST);
     wr_require(e->family != AF_UNIX, -EOPNOTSUPP);
     return 0;
 }

@@ -32,19 +32,9 @@
 
 #include "datagram.h"
 #include "lib/base/datagramq.h"
-#include "lib/transport/transport.h"
+#include "lib/transport/life.h"
 #include "uring/closer.h"
 #include "weir/unix.h"
-
-enum wr_endpoint_state {
-    WR_ENDPOINT_UNBORN,
-    WR_ENDPOINT_OPEN,
-    WR_ENDPOINT_CLOSING,
-    WR_ENDPOINT_DOOMED,
-    WR_ENDPOINT_ENDING,
-    WR_ENDPOINT_LOST,
-    WR_ENDPOINT_STATES,
-};
 
 /* Where receiving stands. */
 enum wr_intake {
@@ -111,10 +101,9 @@ struct wr_endpoint {
     struct wr_datagram_shared *shared;
     int fd;
     sa_family_t family;
-    enum wr_endpoint_state state : 8; /* set by wr_endpoint_set_state() alone */
-    enum wr_intake intake_state : 8;  /* by wr_endpoint_set_intake_state() */
-    enum wr_outlet outlet_state : 8;  /* by wr_endpoint_set_outlet_state() */
-    uint8_t batch;                    /* datagrams that it asks for at once */
+    enum wr_intake intake_state : 8; /* by wr_endpoint_set_intake_state() */
+    enum wr_outlet outlet_state : 8; /* by wr_endpoint_set_outlet_state() */
+    uint8_t batch;                   /* datagrams that it asks for at once */
     uint8_t small_batches;  /* one after the other, of datagrams much shorter
                              * than a slot */
     bool paused : 1;        /* set and cleared by pause and resume_reading */
@@ -133,7 +122,6 @@ struct wr_endpoint {
     uint64_t close_timeout_ns;   /* 0: there is none */
     uint64_t peer_wait_ns;       /* UINT64_MAX: there is no limit */
     struct wr_turn_end turn_end;
-    struct wr_ready step;
     struct wr_datagramq queue;
     struct wr_demand demand; /* of received bytes, and its account */
     uint32_t size_max;
@@ -162,29 +150,21 @@ void wr_endpoint_unmake(struct wr_endpoint *e);
 /* From now on the loop knows of it. */
 void wr_endpoint_bear(struct wr_endpoint *e);
 
-static inline void wr_endpoint_push_step(struct wr_endpoint *e)
-{
-    wr_ready_push(&e->t.loop->ready, &e->step);
-}
-
 /* True when the protocol may be called with datagrams. */
 static inline bool wr_endpoint_is_reading(const struct wr_endpoint *e)
 {
-    return e->state == WR_ENDPOINT_OPEN && !e->paused;
+    return e->t.state == WR_LIFE_OPEN && !e->paused;
 }
 
 /* True while it sends. */
 static inline bool wr_endpoint_is_alive(const struct wr_endpoint *e)
 {
-    return e->state == WR_ENDPOINT_OPEN || e->state == WR_ENDPOINT_CLOSING;
+    return e->t.state == WR_LIFE_OPEN || e->t.state == WR_LIFE_CLOSING;
 }
 
 /* datagram_state.c */
-void wr_endpoint_set_state(struct wr_endpoint *e, enum wr_endpoint_state state);
 void wr_endpoint_set_intake_state(struct wr_endpoint *e, enum wr_intake state);
 void wr_endpoint_set_outlet_state(struct wr_endpoint *e, enum wr_outlet state);
-/* The endpoint is about to end; datagram.c sees to it from the loop. */
-void wr_endpoint_doom(struct wr_endpoint *e);
 /* An error dooms the endpoint. */
 void wr_endpoint_break(struct wr_endpoint *e, int err, const char *what);
 /* datagram_received returned @err: reports it and dooms the endpoint. */

@@ -65,7 +65,7 @@ static int datagram_open_find_protocol(struct wr_endpoint *e,
 {
     int err = factory->create(factory->arg, &e->t, &e->t.binding);
 
-    wr_assert(e->state == WR_ENDPOINT_UNBORN);
+    wr_assert(e->t.state == WR_LIFE_UNBORN);
     wr_loop_end_if_forked(e->t.loop);
     wr_require(err >= 0, err);
     wr_require(wr_protocol_fits(&e->t, &e->t.binding), -EINVAL);

@@ -63,8 +63,8 @@ static void datagram_recv_rested(struct wr_timer *timer)
     struct wr_endpoint *e =
         wr_container_of(timer, struct wr_endpoint, rest_timer);
 
-    wr_assert(e->state == WR_ENDPOINT_OPEN || e->state == WR_ENDPOINT_DOOMED);
-    wr_endpoint_push_step(e);
+    wr_assert(e->t.state == WR_LIFE_OPEN || e->t.state == WR_LIFE_DOOMED);
+    wr_life_push_step(&e->t);
 }
 
 void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments)
@@ -73,7 +73,7 @@ void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments)
                             ? WR_DATAGRAM_HEAD_BYTES(struct wr_datagram_head)
                             : WR_DATAGRAM_HEAD_BYTES(struct weir_datagram);
 
-    wr_assert(e->state == WR_ENDPOINT_UNBORN);
+    wr_assert(e->t.state == WR_LIFE_UNBORN);
     wr_assert(head + e->size_max <= WR_OVERFLOW_AREA);
     e->head_bytes = (uint32_t)head;
     e->batch = (uint8_t)wr_min_u64(BATCH_MIN, datagram_recv_batch_max(e));
@@ -92,14 +92,14 @@ static void datagram_recv_leave(struct wr_endpoint *e)
 
 static void datagram_recv_make_due(struct wr_endpoint *e)
 {
-    wr_assert(e->state == WR_ENDPOINT_OPEN);
+    wr_assert(e->t.state == WR_LIFE_OPEN);
     wr_endpoint_set_intake_state(e, WR_INTAKE_DUE);
     wr_budget_make_due(&e->t.loop->budget, &e->demand);
 }
 
 static void datagram_recv_starve(struct wr_endpoint *e)
 {
-    wr_assert(e->state == WR_ENDPOINT_OPEN);
+    wr_assert(e->t.state == WR_LIFE_OPEN);
     wr_endpoint_set_intake_state(e, WR_INTAKE_STARVED);
     wr_budget_starve(&e->t.loop->budget, &e->demand);
 }
@@ -328,7 +328,7 @@ static void datagram_recv_took(struct wr_endpoint *e, weir_lease *lease,
     }
     if (datagram_recv_may_go_on(e, is_full)) {
         datagram_recv_make_due(e);
-    } else if (e->state == WR_ENDPOINT_OPEN) {
+    } else if (e->t.state == WR_LIFE_OPEN) {
         wr_endpoint_update_recv(e);
     }
 }
@@ -381,19 +381,19 @@ void wr_endpoint_fed(struct wr_demand *demand)
 
 void wr_endpoint_recv_seek_credit(struct wr_endpoint *e)
 {
-    wr_assert(e->state != WR_ENDPOINT_LOST);
+    wr_assert(e->t.state != WR_LIFE_LOST);
     if (e->demand.account.notify_released) {
         e->demand.account.notify_released = false;
         if (e->intake_state == WR_INTAKE_STARVED) {
             datagram_recv_leave(e);
         }
-        wr_endpoint_push_step(e);
+        wr_life_push_step(&e->t);
     }
 }
 
 void wr_endpoint_end_recv(struct wr_endpoint *e)
 {
-    wr_assert(e->state != WR_ENDPOINT_OPEN);
+    wr_assert(e->t.state != WR_LIFE_OPEN);
     e->rests = false;
     wr_timer_cancel(&e->t.loop->wheel, &e->rest_timer);
     datagram_recv_leave(e);
@@ -408,9 +408,9 @@ void wr_endpoint_pause_reading(weir_transport *t)
     struct wr_endpoint *e = wr_endpoint_of(t);
 
     wr_endpoint_check_invariants(e);
-    if (e->state == WR_ENDPOINT_OPEN && !e->paused) {
+    if (e->t.state == WR_LIFE_OPEN && !e->paused) {
         e->paused = true;
-        wr_endpoint_push_step(e);
+        wr_life_push_step(&e->t);
     }
 }
 
@@ -419,9 +419,9 @@ void wr_endpoint_resume_reading(weir_transport *t)
     struct wr_endpoint *e = wr_endpoint_of(t);
 
     wr_endpoint_check_invariants(e);
-    if (e->state == WR_ENDPOINT_OPEN && e->paused) {
+    if (e->t.state == WR_LIFE_OPEN && e->paused) {
         e->paused = false;
-        wr_endpoint_push_step(e);
+        wr_life_push_step(&e->t);
     }
 }
 
@@ -432,7 +432,7 @@ void wr_endpoint_set_read_limit(weir_transport *t, uint64_t bytes)
     wr_endpoint_check_invariants(e);
     wr_assert(bytes >= WR_CREDIT_MIN);
     e->demand.account.limit_bytes = bytes;
-    if (e->state == WR_ENDPOINT_OPEN) {
+    if (e->t.state == WR_LIFE_OPEN) {
         wr_endpoint_recv_seek_credit(e);
     }
 }

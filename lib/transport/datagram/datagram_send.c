@@ -174,8 +174,8 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
     }
     if (wr_datagramq_is_empty(&e->queue)) {
         wr_endpoint_set_outlet_state(e, WR_OUTLET_IDLE);
-        if (e->state == WR_ENDPOINT_CLOSING) {
-            wr_endpoint_push_step(e);
+        if (e->t.state == WR_LIFE_CLOSING) {
+            wr_life_push_step(&e->t);
         }
     } else if (why == -EINPROGRESS) {
         wr_loop_at_turn_end(e->t.loop, &e->turn_end);
@@ -184,13 +184,13 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
     } else {
         /* Callbacks have queued more. Those that do so each time would keep the
          * loop at the end of a run, which sends all that waits. */
-        wr_endpoint_push_step(e);
+        wr_life_push_step(&e->t);
     }
 }
 
 void wr_endpoint_send_rest(struct wr_endpoint *e)
 {
-    wr_assert(e->state != WR_ENDPOINT_LOST);
+    wr_assert(e->t.state != WR_LIFE_LOST);
     if (e->outlet_state == WR_OUTLET_DIRTY) {
         wr_loop_at_turn_end(e->t.loop, &e->turn_end);
     }
@@ -214,7 +214,7 @@ static void datagram_send_timer_expired(struct wr_timer *timer)
 
 void wr_endpoint_send_init(struct wr_endpoint *e)
 {
-    wr_assert(e->state == WR_ENDPOINT_UNBORN);
+    wr_assert(e->t.state == WR_LIFE_UNBORN);
     wr_datagramq_init(&e->queue);
     wr_list_init(&e->turn_end.link);
     e->turn_end.run = datagram_send_flush;
@@ -228,8 +228,8 @@ int wr_endpoint_queue(struct wr_endpoint *e,
     const uint64_t bytes = (uint64_t)parts->len + WEIR_DATAGRAM_COST;
 
     wr_require(e->t.error == 0, -EPIPE);
-    wr_require(e->state == WR_ENDPOINT_OPEN ||
-                   (e->state == WR_ENDPOINT_CLOSING && e->in_resume),
+    wr_require(e->t.state == WR_LIFE_OPEN ||
+                   (e->t.state == WR_LIFE_CLOSING && e->in_resume),
                -ESHUTDOWN);
     wr_require(bytes <= e->t.hard_limit_bytes &&
                    e->queue.bytes <= e->t.hard_limit_bytes - bytes,
@@ -252,7 +252,7 @@ int wr_endpoint_queue(struct wr_endpoint *e,
 
 void wr_endpoint_end_send(struct wr_endpoint *e)
 {
-    wr_assert(e->state == WR_ENDPOINT_ENDING);
+    wr_assert(e->t.state == WR_LIFE_ENDING);
     wr_list_remove(&e->turn_end.link);
     wr_timer_cancel(&e->t.loop->wheel, &e->send_timer);
     if (e->outlet_state != WR_OUTLET_IDLE) {
@@ -263,7 +263,7 @@ void wr_endpoint_end_send(struct wr_endpoint *e)
 
 void wr_endpoint_drop_queue(struct wr_endpoint *e)
 {
-    wr_assert(e->state == WR_ENDPOINT_ENDING);
+    wr_assert(e->t.state == WR_LIFE_ENDING);
     e->t.has_dropped |= !wr_datagramq_is_empty(&e->queue);
     while (!wr_datagramq_is_empty(&e->queue)) {
         wr_ignore(datagram_send_pop(e) == 0);

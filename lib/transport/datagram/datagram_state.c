@@ -1,33 +1,16 @@
 /*
- * Datagram endpoints: the states, and what must hold.
+ * Datagram endpoints: the states of their work, and what must hold.
  *
- * Three machines: the endpoint's life, and where receiving and sending stand.
+ * Two machines beside the endpoint's life: where receiving and sending stand.
  * Receiving and sending are idle from the moment that they are over for good,
  * even while a poll is on its way to its last completion.
  */
 #include "datagram_impl.h"
 
-static const char *const datagram_state_names[WR_ENDPOINT_STATES] = {
-    "unborn", "open", "closing", "doomed", "ending", "lost"};
 static const char *const datagram_state_intakes[WR_INTAKE_STATES] = {
     "idle", "armed", "due", "starved"};
 static const char *const datagram_state_outlets[WR_OUTLET_STATES] = {
     "idle", "dirty", "polling", "pausing"};
-
-void wr_endpoint_set_state(struct wr_endpoint *e, enum wr_endpoint_state state)
-{
-    static const uint8_t allowed[WR_ENDPOINT_STATES] = {
-        [WR_ENDPOINT_UNBORN] = 1u << WR_ENDPOINT_OPEN,
-        [WR_ENDPOINT_OPEN] =
-            1u << WR_ENDPOINT_CLOSING | 1u << WR_ENDPOINT_DOOMED,
-        [WR_ENDPOINT_CLOSING] = 1u << WR_ENDPOINT_DOOMED,
-        [WR_ENDPOINT_DOOMED] = 1u << WR_ENDPOINT_ENDING,
-        [WR_ENDPOINT_ENDING] = 1u << WR_ENDPOINT_LOST,
-    };
-    wr_assert(state < WR_ENDPOINT_STATES);
-    wr_assert(allowed[e->state] >> state & 1u);
-    e->state = state;
-}
 
 void wr_endpoint_set_intake_state(struct wr_endpoint *e, enum wr_intake state)
 {
@@ -59,7 +42,7 @@ void wr_endpoint_set_outlet_state(struct wr_endpoint *e, enum wr_outlet state)
 
 static bool datagram_state_is_over(const struct wr_endpoint *e)
 {
-    return e->state == WR_ENDPOINT_ENDING || e->state == WR_ENDPOINT_LOST;
+    return e->t.state == WR_LIFE_ENDING || e->t.state == WR_LIFE_LOST;
 }
 
 static void datagram_state_check_recv(const struct wr_endpoint *e)
@@ -71,15 +54,15 @@ static void datagram_state_check_recv(const struct wr_endpoint *e)
     wr_assert((e->intake_state == WR_INTAKE_DUE) ==
               (e->demand.state == WR_DEMAND_DUE));
     wr_assert(e->intake_state != WR_INTAKE_ARMED || e->recv_op.in_flight);
-    wr_assert(e->intake_state == WR_INTAKE_IDLE ||
-              e->state == WR_ENDPOINT_OPEN || e->state == WR_ENDPOINT_DOOMED);
+    wr_assert(e->intake_state == WR_INTAKE_IDLE || e->t.state == WR_LIFE_OPEN ||
+              e->t.state == WR_LIFE_DOOMED);
     wr_assert(!e->rests || e->intake_state == WR_INTAKE_IDLE);
     wr_assert(!e->rests || e->closer);
-    wr_assert(!e->rests || e->state == WR_ENDPOINT_OPEN ||
-              e->state == WR_ENDPOINT_DOOMED);
+    wr_assert(!e->rests || e->t.state == WR_LIFE_OPEN ||
+              e->t.state == WR_LIFE_DOOMED);
     wr_assert(!e->kept_head == !e->kept_tail);
-    wr_assert(!e->kept_head || e->state == WR_ENDPOINT_OPEN ||
-              e->state == WR_ENDPOINT_DOOMED);
+    wr_assert(!e->kept_head || e->t.state == WR_LIFE_OPEN ||
+              e->t.state == WR_LIFE_DOOMED);
     wr_assert(e->demand.account.lease_count > 0 ||
               e->demand.account.held_bytes == 0);
 }
@@ -99,12 +82,11 @@ static void datagram_state_check_send(const struct wr_endpoint *e)
 void wr_endpoint_check_invariants(const struct wr_endpoint *e)
 {
     wr_transport_check_invariants(&e->t);
-    wr_assert(e->state < WR_ENDPOINT_STATES);
-    wr_assert((e->fd < 0) == (e->state == WR_ENDPOINT_LOST) ||
-              e->state == WR_ENDPOINT_LOST);
+    wr_assert((e->fd < 0) == (e->t.state == WR_LIFE_LOST) ||
+              e->t.state == WR_LIFE_LOST);
     wr_assert(e->slot_bytes > e->head_bytes);
     wr_assert(e->batch > 0 && e->batch <= WR_SLOTS_MAX);
-    if (e->state == WR_ENDPOINT_LOST) {
+    if (e->t.state == WR_LIFE_LOST) {
         wr_assert(!e->recv_op.in_flight);
         wr_assert(!e->send_op.in_flight);
     }
@@ -123,34 +105,25 @@ static bool datagram_state_is_forgotten(const struct wr_endpoint *e)
 void wr_endpoint_check_rest(const struct wr_endpoint *e)
 {
     wr_endpoint_check_invariants(e);
-    if (wr_ready_is_pending(&e->step)) {
+    if (wr_ready_is_pending(&e->t.step)) {
         return; /* which sees to all of it */
     }
-    wr_assert(e->state != WR_ENDPOINT_DOOMED);
+    wr_assert(e->t.state != WR_LIFE_DOOMED);
     wr_assert(!datagram_state_is_forgotten(e));
     wr_assert(!wr_endpoint_is_reading(e) || !e->kept_head);
-    wr_assert(e->state != WR_ENDPOINT_CLOSING ||
+    wr_assert(e->t.state != WR_LIFE_CLOSING ||
               !wr_datagramq_is_empty(&e->queue));
-    wr_assert(e->state != WR_ENDPOINT_ENDING || e->recv_op.in_flight ||
+    wr_assert(e->t.state != WR_LIFE_ENDING || e->recv_op.in_flight ||
               e->send_op.in_flight);
     wr_assert(wr_datagramq_is_empty(&e->queue) ||
               e->outlet_state != WR_OUTLET_IDLE);
-}
-
-void wr_endpoint_doom(struct wr_endpoint *e)
-{
-    wr_assert(e->state != WR_ENDPOINT_UNBORN);
-    if (wr_endpoint_is_alive(e)) {
-        wr_endpoint_set_state(e, WR_ENDPOINT_DOOMED);
-        wr_endpoint_push_step(e);
-    }
 }
 
 void wr_endpoint_break(struct wr_endpoint *e, int err, const char *what)
 {
     wr_assert(err < 0);
     wr_transport_set_error(&e->t, err, what);
-    wr_endpoint_doom(e);
+    wr_life_doom(&e->t);
 }
 
 void wr_endpoint_fail_callback(struct wr_endpoint *e, int err)
@@ -187,9 +160,8 @@ void wr_endpoint_dump(const weir_transport *t, FILE *out)
             "sent=%llu errors=%llu error=%s\n",
             e->fd, weir_address_format(&e->sockname, own, sizeof(own)),
             weir_address_format(&e->remote, peer, sizeof(peer)),
-            datagram_state_names[e->state],
-            datagram_state_intakes[e->intake_state], e->paused ? " paused" : "",
-            datagram_state_outlets[e->outlet_state],
+            wr_life_state_name(t), datagram_state_intakes[e->intake_state],
+            e->paused ? " paused" : "", datagram_state_outlets[e->outlet_state],
             e->recv_op.in_flight ? "r" : "", e->send_op.in_flight ? "s" : "",
             (unsigned long long)e->demand.account.held_bytes,
             e->demand.account.lease_count, e->queue.count,

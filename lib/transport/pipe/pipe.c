@@ -18,10 +18,10 @@
 static void pipe_free_if_unused(struct wr_pipe *p)
 {
     weir_loop *loop = p->t.loop;
-    if (p->t.refs > 0 || p->demand.account.lease_count > 0) {
+
+    if (!wr_life_is_unused(&p->t)) {
         return;
     }
-    wr_assert(p->state == WR_PIPE_LOST);
     wr_assert(p->fd < 0);
     wr_guard_free(&loop->counting, p, sizeof(*p));
     wr_loop_unpin(loop);
@@ -42,25 +42,19 @@ static void pipe_lose(struct wr_pipe *p)
     wr_guard_free(&loop->counting, p->scratch, WR_PIPE_SCRATCH);
     p->scratch = NULL;
     wr_splice_close(&p->splice);
-    wr_pipe_set_state(p, WR_PIPE_LOST);
-    p->demand.account.notify_released = true; /* the last lease frees */
+    wr_life_lose(&p->t);
     wr_protocol_lost(&p->t);
     wr_owned_remove(&loop->owned, p->fd);
     wr_prep_close_any(&loop->uring, p->fd);
     p->fd = -1;
-    wr_ready_cancel(&p->step);
-    wr_loop_remove_member(loop, &p->t.member);
-    wr_assert(loop->budget.account_count > 0);
-    loop->budget.account_count--;
-    wr_loop_trim_later(loop);
-    weir_transport_unref(&p->t);
+    wr_life_leave(&p->t);
 }
 
 static void pipe_end(struct wr_pipe *p)
 {
     struct wr_uring *uring = &p->t.loop->uring;
 
-    wr_pipe_set_state(p, WR_PIPE_ENDING);
+    wr_life_set_state(&p->t, WR_LIFE_ENDING);
     wr_delivery_drop(&p->delivery);
     wr_pipe_read_leave(p);
     wr_clock_stop(&p->clock);
@@ -68,7 +62,7 @@ static void pipe_end(struct wr_pipe *p)
     wr_list_remove(&p->turn_end.link);
     wr_op_cancel(uring, &p->op);
     wr_op_cancel(uring, &p->watch_op);
-    wr_pipe_push_step(p); /* if nothing is in flight, no completion comes */
+    wr_life_push_step(&p->t); /* if nothing is in flight, no completion comes */
 }
 
 /* Nothing more is written. */
@@ -96,7 +90,7 @@ static void pipe_advance(struct wr_pipe *p)
             wr_pipe_check_invariants(p);
             return;
         case WR_PIPE_DOOM:
-            wr_pipe_doom(&p->t);
+            wr_life_doom(&p->t);
             break;
         case WR_PIPE_END:
             pipe_end(p);
@@ -110,11 +104,11 @@ static void pipe_advance(struct wr_pipe *p)
 
 static void pipe_step(struct wr_ready *ready)
 {
-    struct wr_pipe *p = wr_container_of(ready, struct wr_pipe, step);
+    struct wr_pipe *p = wr_container_of(ready, struct wr_pipe, t.step);
 
     wr_pipe_check_invariants(p);
-    wr_assert(p->state != WR_PIPE_UNBORN);
-    wr_assert(p->state != WR_PIPE_LOST);
+    wr_assert(p->t.state != WR_LIFE_UNBORN);
+    wr_assert(p->t.state != WR_LIFE_LOST);
     wr_pipe_deliver_held(p);
     pipe_advance(p);
 }
@@ -125,7 +119,7 @@ static void pipe_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     /* Each of them completes once, but for the poll that tells changes. */
     wr_check(!(flags & WR_CQE_MORE) || p->sees_changes);
-    wr_assert(p->state > WR_PIPE_UNBORN && p->state < WR_PIPE_LOST);
+    wr_assert(p->t.state > WR_LIFE_UNBORN && p->t.state < WR_LIFE_LOST);
     if (p->direction == WR_PIPE_READ) {
         wr_pipe_read_completed(p, res);
     } else {
@@ -162,7 +156,7 @@ static void pipe_account_released(struct wr_account *account)
     struct wr_pipe *p =
         wr_container_of(account, struct wr_pipe, demand.account);
 
-    if (p->state == WR_PIPE_LOST) {
+    if (p->t.state == WR_LIFE_LOST) {
         pipe_free_if_unused(p);
     } else {
         wr_pipe_seek_credit(p);
@@ -174,19 +168,19 @@ static void pipe_close(weir_transport *t)
     struct wr_pipe *p = wr_pipe_of(t);
 
     wr_pipe_check_invariants(p);
-    if (p->state != WR_PIPE_OPEN) {
+    if (p->t.state != WR_LIFE_OPEN) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_CLOSED);
     if (p->direction == WR_PIPE_READ) {
-        wr_pipe_doom(&p->t);
+        wr_life_doom(&p->t);
         return;
     }
-    wr_pipe_set_state(p, WR_PIPE_CLOSING);
+    wr_life_set_state(&p->t, WR_LIFE_CLOSING);
     if (p->clock.has_limits) {
         wr_clock_close(&p->clock);
     }
-    wr_pipe_push_step(p);
+    wr_life_push_step(&p->t);
 }
 
 /* The end of writing is the end of the connection. */
@@ -202,11 +196,11 @@ static void pipe_abort(weir_transport *t)
     struct wr_pipe *p = wr_pipe_of(t);
 
     wr_pipe_check_invariants(p);
-    if (p->state == WR_PIPE_UNBORN || wr_pipe_is_over(p)) {
+    if (p->t.state == WR_LIFE_UNBORN || wr_life_is_over(&p->t)) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
-    wr_pipe_doom(&p->t);
+    wr_life_doom(&p->t);
     pipe_end(p); /* the cancels leave together with this turn's submissions */
     wr_pipe_check_invariants(p);
 }
@@ -265,11 +259,6 @@ static const struct wr_sendq *pipe_get_unoffered(const weir_transport *t)
     return p->io == WR_PIPE_IDLE ? &p->outbox.queue : NULL;
 }
 
-static const struct wr_demand *pipe_get_demand(const weir_transport *t)
-{
-    return &wr_pipe_of(t)->demand;
-}
-
 static int pipe_get_extra_info(const weir_transport *t, const char *name,
                                struct weir_extra_info *ret)
 {
@@ -288,7 +277,7 @@ static void pipe_dump(const weir_transport *t, FILE *out)
     fprintf(out,
             "%s fd=%d state=%s io=%s%s by=%s%s%s held=%llu leases=%u "
             "queued=%llu file=%s%s error=%s\n",
-            t->ops->name, p->fd, wr_pipe_state_name(p), wr_pipe_io_name(p),
+            t->ops->name, p->fd, wr_life_state_name(&p->t), wr_pipe_io_name(p),
             p->watch_op.in_flight ? " watching" : "", ways[p->way],
             wr_delivery_is_paused(&p->delivery) ? " paused" : "",
             p->eof_seen ? " eof" : "",
@@ -300,13 +289,12 @@ static void pipe_dump(const weir_transport *t, FILE *out)
             t->error ? weir_err_name(t->error) : "none");
 }
 
-/* True when bytes have come that the protocol was not shown. */
 /* A worker thread may have the bytes that a poll has seen, and tell later. */
 static bool pipe_has_unread(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
-    return p->state == WR_PIPE_OPEN &&
+    return p->t.state == WR_LIFE_OPEN &&
            (wr_delivery_has_held(&p->delivery) || p->io == WR_PIPE_WORKING ||
             wr_sys_inq(p->fd) > 0);
 }
@@ -316,7 +304,7 @@ static bool pipe_has_taken_all(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
-    return !wr_pipe_is_over(p) && !wr_sendq_is_empty(&p->outbox.queue) &&
+    return !wr_life_is_over(&p->t) && !wr_sendq_is_empty(&p->outbox.queue) &&
            (p->way == WR_PIPE_BY_SOCKET ? wr_sys_outq(p->fd)
                                         : wr_sys_inq(p->fd)) == 0;
 }
@@ -329,9 +317,11 @@ static void pipe_check(const weir_transport *t)
 /* The entries of both tables. */
 #define PIPE_OPS                                                               \
     .protocol_kinds = WR_PROTOCOL_STREAMS, .outbox = &wr_pipe_outbox_ops,      \
+    .demand_offset = offsetof(struct wr_pipe, demand),                         \
+    .delivery_offset = offsetof(struct wr_pipe, delivery),                     \
     .is_closing = pipe_is_closing, .set_timeouts = wr_pipe_set_timeouts,       \
     .set_protocol = pipe_set_protocol, .has_taken_all = pipe_has_taken_all,    \
-    .close = pipe_close, .abort = pipe_abort, .doom = wr_pipe_doom,            \
+    .close = pipe_close, .abort = pipe_abort, .doom = wr_life_doom,            \
     .get_extra_info = pipe_get_extra_info, .abandon = pipe_abandon,            \
     .dump = pipe_dump, .check = pipe_check, .unreferenced = pipe_unreferenced
 
@@ -345,7 +335,6 @@ static const struct wr_transport_ops pipe_read_ops = {
     .resume_reading = wr_pipe_resume_reading,
     .is_reading = pipe_is_reading,
     .has_unread = pipe_has_unread,
-    .get_demand = pipe_get_demand,
     .set_read_limit = wr_pipe_set_read_limit,
     PIPE_OPS,
 };
@@ -382,7 +371,7 @@ struct wr_pipe *wr_pipe_make(weir_loop *loop, int fd,
                                                 : &pipe_write_ops);
     p->fd = fd;
     p->direction = direction;
-    wr_ready_init(&p->step, pipe_step);
+    wr_ready_init(&p->t.step, pipe_step);
     wr_op_init(&p->op, pipe_completed);
     wr_op_init(&p->watch_op, pipe_watch_completed);
     wr_splice_init(&p->splice);
@@ -397,7 +386,7 @@ void wr_pipe_unmake(struct wr_pipe *p)
 {
     weir_loop *loop = p->t.loop;
 
-    wr_assert(p->state == WR_PIPE_UNBORN);
+    wr_assert(p->t.state == WR_LIFE_UNBORN);
     wr_assert(p->demand.account.lease_count == 0);
     wr_clock_stop(&p->clock);
     wr_guard_free(&loop->counting, p, sizeof(*p));
@@ -407,14 +396,12 @@ void wr_pipe_bear(struct wr_pipe *p)
 {
     weir_loop *loop = p->t.loop;
 
-    wr_pipe_set_state(p, WR_PIPE_OPEN);
+    wr_life_begin(&p->t, WR_LIFE_OPEN);
     wr_pipe_times_changed(p);
-    wr_loop_pin(loop);
     wr_owned_add(&loop->owned, p->fd);
-    loop->budget.account_count++;
     wr_loop_add_member(loop, &p->t.member);
     wr_protocol_made(&p->t);
-    if (wr_pipe_is_over(p)) {
+    if (wr_life_is_over(&p->t)) {
         return;
     }
     if (p->direction == WR_PIPE_WRITE) {

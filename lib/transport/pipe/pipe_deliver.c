@@ -17,13 +17,13 @@ static void pipe_deliver_end(struct wr_pipe *p)
         return;
     }
     wr_transport_set_end(&p->t, WEIR_END_EOF);
-    wr_pipe_doom(&p->t);
+    wr_life_doom(&p->t);
 }
 
 void wr_pipe_deliver_eof(struct wr_pipe *p)
 {
     wr_assert(!p->eof_seen);
-    if (p->state != WR_PIPE_OPEN) {
+    if (p->t.state != WR_LIFE_OPEN) {
         return;
     }
     p->eof_seen = true;
@@ -48,12 +48,12 @@ int wr_pipe_set_protocol(weir_transport *t,
     struct wr_pipe *p = wr_pipe_of(t);
 
     wr_pipe_check_invariants(p);
-    wr_require(p->state == WR_PIPE_OPEN && t->error == 0, -ESHUTDOWN);
+    wr_require(p->t.state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
     wr_require(p->direction == WR_PIPE_READ || count == 0, -EINVAL);
     int err =
         wr_delivery_set_protocol(t, &p->delivery, binding, initial, count);
     if (err == 0) {
-        wr_pipe_push_step(p);
+        wr_life_push_step(&p->t);
     }
     return err;
 }

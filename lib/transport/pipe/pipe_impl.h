@@ -9,7 +9,7 @@
  *     pipe_write.c    the send queue on its way to the kernel
  *     splice.c        reads and writes that may have to wait
  *     pipe_time.c     time-outs
- *     pipe_state.c    the states, the next step, what must always hold
+ *     pipe_state.c    the operation, the next step, what must always hold
  *
  * The description behind the descriptor may be shared, with the shell and all
  * that it starts in the case of a terminal, so its flags stay as they are: weir
@@ -26,35 +26,20 @@
  * and no poll is made of it: one on FUSE would ask the process of its file
  * system, and the loop's thread wait for the answer.
  *
- * Life of a pipe. close() of a write pipe leads from OPEN to CLOSING, of a read
- * pipe to DOOMED, as do abort(), the peer's end, an error, a time-out and a
- * failed callback. Then all is cancelled, and when the last operation has ended
- * the connection is lost.
- *
- *     UNBORN -> OPEN -> CLOSING
- *                  \_______\___ DOOMED -> ENDING -> LOST
- *
- * As with sockets no call of the user runs a callback of the life cycle: it
- * changes the state and pushes `step`.
+ * Life of a pipe (life.h). close() of a write pipe leads from OPEN to CLOSING,
+ * of a read pipe to DOOMED, as do abort(), the peer's end, an error, a time-out
+ * and a failed callback. Then all is cancelled, and when the last operation has
+ * ended the connection is lost.
  */
 #ifndef WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
 
 #include "lib/transport/clock.h"
 #include "lib/transport/delivery.h"
+#include "lib/transport/life.h"
 #include "lib/transport/outbox.h"
 #include "pipe.h"
 #include "splice.h"
-
-enum wr_pipe_state {
-    WR_PIPE_UNBORN,  /* shown to the factory, which may only look at it */
-    WR_PIPE_OPEN,    /* connection_made was called, or is about to be */
-    WR_PIPE_CLOSING, /* writing what is queued */
-    WR_PIPE_DOOMED,  /* about to end: nothing more is moved or delivered */
-    WR_PIPE_ENDING,  /* all is cancelled; waiting for the last operation */
-    WR_PIPE_LOST,    /* connection_lost was called, the descriptor closed */
-    WR_PIPE_STATES,
-};
 
 /* The next step of a pipe's life. */
 enum wr_pipe_next {
@@ -93,17 +78,15 @@ struct wr_pipe {
     weir_transport t;
     int fd;
     enum wr_pipe_direction direction : 8;
-    enum wr_pipe_state state : 8; /* set by wr_pipe_set_state() alone */
-    enum wr_pipe_io io : 8;       /* set by wr_pipe_set_io() alone */
-    enum wr_pipe_way way : 8;     /* falls to worker at most once */
-    bool eof_seen : 1;            /* set by the read that returned 0 */
-    bool held_back : 1;    /* set when reading found no credit or buffer */
-    bool sees_changes : 1; /* polls are ones that tell changes alone */
-    bool is_file : 1;      /* a regular one; set before birth */
+    enum wr_pipe_io io : 8;   /* set by wr_pipe_set_io() alone */
+    enum wr_pipe_way way : 8; /* falls to worker at most once */
+    bool eof_seen : 1;        /* set by the read that returned 0 */
+    bool held_back : 1;       /* set when reading found no credit or buffer */
+    bool sees_changes : 1;    /* polls are ones that tell changes alone */
+    bool is_file : 1;         /* a regular one; set before birth */
 
     struct wr_op op;         /* the poll, or the read or write in a worker */
     struct wr_splice splice; /* of those in a worker */
-    struct wr_ready step;
 
     /* Of a read pipe. */
     struct wr_demand demand;     /* of received bytes, and its account */
@@ -183,36 +166,21 @@ int wr_pipe_set_timeouts(weir_transport *t,
 void wr_pipe_times_changed(struct wr_pipe *p);
 
 /* pipe_state.c */
-void wr_pipe_set_state(struct wr_pipe *p, enum wr_pipe_state state);
 void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io);
 /* Decides from the facts what comes next in the pipe's life; pure. */
 enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p);
-/* The connection is about to end; pipe.c sees to it from the loop. */
-void wr_pipe_doom(weir_transport *t);
 /* Holds wherever code of the user may run; pure. */
 void wr_pipe_check_invariants(const struct wr_pipe *p);
 /* Holds besides between two turns of the loop: something will go on with every
  * pipe that is not at its end. */
 void wr_pipe_check_rest(const struct wr_pipe *p);
 /* For weir_loop_dump(). */
-const char *wr_pipe_state_name(const struct wr_pipe *p);
 const char *wr_pipe_io_name(const struct wr_pipe *p);
-
-static inline void wr_pipe_push_step(struct wr_pipe *p)
-{
-    wr_ready_push(&p->t.loop->ready, &p->step);
-}
-
-/* True once its end is decided. */
-static inline bool wr_pipe_is_over(const struct wr_pipe *p)
-{
-    return p->state >= WR_PIPE_DOOMED;
-}
 
 /* True when the protocol may be called with received bytes. */
 static inline bool wr_pipe_is_reading(const struct wr_pipe *p)
 {
-    return p->direction == WR_PIPE_READ && p->state == WR_PIPE_OPEN &&
+    return p->direction == WR_PIPE_READ && p->t.state == WR_LIFE_OPEN &&
            wr_delivery_may_show(&p->delivery) && !p->eof_seen &&
            p->t.error == 0;
 }

@@ -63,7 +63,7 @@ static void pipe_open_find_way(struct wr_pipe *p)
 static void pipe_open_configure(struct wr_pipe *p,
                                 const struct weir_connection_options *options)
 {
-    wr_assert(p->state == WR_PIPE_UNBORN);
+    wr_assert(p->t.state == WR_LIFE_UNBORN);
     if (options->read_limit_bytes) {
         wr_assert(options->read_limit_bytes >= WR_CREDIT_MIN);
         p->demand.account.limit_bytes = options->read_limit_bytes;
@@ -79,7 +79,7 @@ static int pipe_open_find_protocol(struct wr_pipe *p,
 {
     int err = factory->create(factory->arg, &p->t, &p->t.binding);
     wr_loop_end_if_forked(p->t.loop);
-    wr_assert(p->state == WR_PIPE_UNBORN);
+    wr_assert(p->t.state == WR_LIFE_UNBORN);
     wr_require(err >= 0, err);
     wr_require(wr_protocol_fits(&p->t, &p->t.binding), -EINVAL);
     wr_protocol_bound(&p->t);

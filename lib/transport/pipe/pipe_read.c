@@ -147,8 +147,8 @@ static void pipe_read_rested(struct wr_timer *timer)
 {
     struct wr_pipe *p = wr_container_of(timer, struct wr_pipe, rest_timer);
 
-    wr_assert(p->state == WR_PIPE_OPEN || p->state == WR_PIPE_DOOMED);
-    wr_pipe_push_step(p);
+    wr_assert(p->t.state == WR_LIFE_OPEN || p->t.state == WR_LIFE_DOOMED);
+    wr_life_push_step(&p->t);
 }
 
 static void pipe_read_failed(struct wr_pipe *p, int err)
@@ -220,7 +220,7 @@ static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
         weir_lease *next = lease->next;
         lease->next = NULL;
         if (wr_delivery_borrowed(&p->t, &p->delivery, lease)) {
-            wr_pipe_push_step(p);
+            wr_life_push_step(&p->t);
         }
         lease = next;
     }
@@ -310,7 +310,7 @@ static void pipe_read_worked(struct wr_pipe *p, int32_t res)
     }
     pipe_read_note(p, (uint32_t)res);
     if (wr_delivery_given(&p->t, &p->delivery, lease)) {
-        wr_pipe_push_step(p);
+        wr_life_push_step(&p->t);
     }
 }
 
@@ -320,7 +320,7 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
 
     wr_assert(!p->op.in_flight);
     wr_pipe_set_io(p, WR_PIPE_IDLE);
-    if (p->state != WR_PIPE_OPEN) {
+    if (p->t.state != WR_LIFE_OPEN) {
         return;
     }
     if (has_worked) {
@@ -334,19 +334,19 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
 
 void wr_pipe_seek_credit(struct wr_pipe *p)
 {
-    wr_assert(p->state != WR_PIPE_LOST);
+    wr_assert(p->t.state != WR_LIFE_LOST);
     if (p->demand.account.notify_released) {
         p->demand.account.notify_released = false;
         if (p->io == WR_PIPE_STARVED) {
             wr_pipe_read_leave(p);
         }
-        wr_pipe_push_step(p);
+        wr_life_push_step(&p->t);
     }
 }
 
 void wr_pipe_read_init(struct wr_pipe *p, wr_demand_feed_fn *feed)
 {
-    wr_assert(p->state == WR_PIPE_UNBORN);
+    wr_assert(p->t.state == WR_LIFE_UNBORN);
     wr_demand_init(&p->demand, WR_READ_LIMIT_DEFAULT, feed);
     wr_timer_init(&p->rest_timer, pipe_read_rested);
 }
@@ -356,9 +356,9 @@ void wr_pipe_pause_reading(weir_transport *t)
     struct wr_pipe *p = wr_pipe_of(t);
 
     wr_pipe_check_invariants(p);
-    if (p->state == WR_PIPE_OPEN && !wr_delivery_is_paused(&p->delivery)) {
+    if (p->t.state == WR_LIFE_OPEN && !wr_delivery_is_paused(&p->delivery)) {
         wr_delivery_pause(&p->delivery);
-        wr_pipe_push_step(p);
+        wr_life_push_step(&p->t);
     }
 }
 
@@ -367,11 +367,11 @@ void wr_pipe_resume_reading(weir_transport *t)
     struct wr_pipe *p = wr_pipe_of(t);
 
     wr_pipe_check_invariants(p);
-    if (p->state == WR_PIPE_OPEN && wr_delivery_is_paused(&p->delivery)) {
+    if (p->t.state == WR_LIFE_OPEN && wr_delivery_is_paused(&p->delivery)) {
         wr_delivery_resume(&p->delivery);
         wr_pipe_note_moved(p); /* the read time-out starts anew */
         wr_pipe_times_changed(p);
-        wr_pipe_push_step(p);
+        wr_life_push_step(&p->t);
     }
 }
 
@@ -382,7 +382,7 @@ void wr_pipe_set_read_limit(weir_transport *t, uint64_t bytes)
     wr_pipe_check_invariants(p);
     wr_assert(bytes >= WR_CREDIT_MIN);
     p->demand.account.limit_bytes = bytes;
-    if (p->state != WR_PIPE_LOST) {
+    if (p->t.state != WR_LIFE_LOST) {
         wr_pipe_seek_credit(p);
     }
 }

@@ -1,38 +1,10 @@
 /*
- * Pipes: their states, and what must always hold.
+ * Pipes: what comes next, and what must always hold.
  *
- * The one place that writes the state and what is in flight, and the decision
- * what comes next, which depends on nothing but the facts in the struct.
+ * The one place that writes what is in flight, and the decision what comes
+ * next, which depends on nothing but the facts in the struct.
  */
 #include "pipe_impl.h"
-
-void wr_pipe_set_state(struct wr_pipe *p, enum wr_pipe_state state)
-{
-    static const uint8_t allowed[WR_PIPE_STATES] = {
-        [WR_PIPE_UNBORN] = 1u << WR_PIPE_OPEN,
-        [WR_PIPE_OPEN] = 1u << WR_PIPE_CLOSING | 1u << WR_PIPE_DOOMED,
-        [WR_PIPE_CLOSING] = 1u << WR_PIPE_DOOMED,
-        [WR_PIPE_DOOMED] = 1u << WR_PIPE_ENDING,
-        [WR_PIPE_ENDING] = 1u << WR_PIPE_LOST,
-    };
-    wr_assert(state < WR_PIPE_STATES);
-    wr_assert(allowed[p->state] >> state & 1u);
-    if (p->state == WR_PIPE_OPEN) {
-        wr_delivery_shut(&p->delivery);
-    }
-    p->state = state;
-    switch (state) {
-    case WR_PIPE_OPEN:
-        wr_outbox_open(&p->outbox);
-        break;
-    case WR_PIPE_CLOSING:
-        wr_outbox_close(&p->outbox);
-        break;
-    default:
-        wr_outbox_shut(&p->outbox);
-        break;
-    }
-}
 
 void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io)
 {
@@ -48,13 +20,6 @@ void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io)
     wr_assert(allowed[p->io] >> io & 1u);
     wr_assert(p->direction == WR_PIPE_READ || io < WR_PIPE_STARVED);
     p->io = io;
-}
-
-const char *wr_pipe_state_name(const struct wr_pipe *p)
-{
-    static const char *const names[WR_PIPE_STATES] = {
-        "unborn", "open", "closing", "doomed", "ending", "lost"};
-    return names[p->state];
 }
 
 const char *wr_pipe_io_name(const struct wr_pipe *p)
@@ -83,23 +48,25 @@ static enum wr_pipe_next pipe_state_next_of_open(const struct wr_pipe *p)
 
 enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p)
 {
-    switch (p->state) {
-    case WR_PIPE_OPEN:
+    switch (p->t.state) {
+    case WR_LIFE_OPEN:
         return pipe_state_next_of_open(p);
-    case WR_PIPE_CLOSING:
+    case WR_LIFE_CLOSING:
         return p->t.error || wr_outbox_is_over(&p->outbox) ||
                        (wr_sendq_is_empty(&p->outbox.queue) &&
                         !p->outbox.copier)
                    ? WR_PIPE_DOOM
                    : WR_PIPE_WAIT;
-    case WR_PIPE_DOOMED:
+    case WR_LIFE_DOOMED:
         return WR_PIPE_END;
-    case WR_PIPE_ENDING:
+    case WR_LIFE_ENDING:
         return pipe_state_is_in_flight(p) || p->outbox.copier ? WR_PIPE_WAIT
                                                               : WR_PIPE_LOSE;
-    case WR_PIPE_UNBORN:
-    case WR_PIPE_LOST:
-    case WR_PIPE_STATES:
+    case WR_LIFE_UNBORN:
+    case WR_LIFE_HANDSHAKING:
+    case WR_LIFE_LINGERING:
+    case WR_LIFE_LOST:
+    case WR_LIFE_STATES:
         break;
     }
     return WR_PIPE_WAIT;
@@ -107,20 +74,17 @@ enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p)
 
 static void pipe_state_check_life(const struct wr_pipe *p)
 {
-    wr_assert(p->state < WR_PIPE_STATES);
-    wr_assert(p->state != WR_PIPE_CLOSING || p->direction == WR_PIPE_WRITE);
-    wr_assert(p->fd >= 0 || p->state == WR_PIPE_LOST);
-    if (p->state == WR_PIPE_LOST) {
+    wr_assert(p->t.state != WR_LIFE_CLOSING || p->direction == WR_PIPE_WRITE);
+    wr_assert(p->fd >= 0 || p->t.state == WR_LIFE_LOST);
+    if (p->t.state == WR_LIFE_LOST) {
         wr_assert(!pipe_state_is_in_flight(p));
         wr_assert(!p->scratch);
         wr_assert(p->demand.account.notify_released);
     }
-    wr_assert(wr_outbox_is_over(&p->outbox) || !wr_pipe_is_over(p));
-    wr_assert(p->clock.closing_ns == 0 || p->state >= WR_PIPE_CLOSING);
+    wr_assert(wr_outbox_is_over(&p->outbox) || !wr_life_is_over(&p->t));
+    wr_assert(p->clock.closing_ns == 0 || p->t.state >= WR_LIFE_CLOSING);
     wr_debug_assert(!wr_timer_is_armed(&p->clock.timer) ||
-                    p->state <= WR_PIPE_DOOMED);
-    wr_debug_assert(wr_list_is_linked(&p->t.member.link) ||
-                    p->state == WR_PIPE_UNBORN || p->state == WR_PIPE_LOST);
+                    p->t.state <= WR_LIFE_DOOMED);
 }
 
 static void pipe_state_check_io(const struct wr_pipe *p)
@@ -147,9 +111,9 @@ static void pipe_state_check_read(const struct wr_pipe *p)
     wr_debug_assert(!p->eof_seen || !p->op.in_flight);
     wr_assert(p->io != WR_PIPE_WORKING || p->scratch);
     wr_delivery_check_invariants(&p->delivery);
-    wr_assert(wr_delivery_is_shut(&p->delivery) == (p->state > WR_PIPE_OPEN));
+    wr_assert(wr_delivery_is_shut(&p->delivery) == (p->t.state > WR_LIFE_OPEN));
     wr_assert(!wr_delivery_has_held(&p->delivery) ||
-              p->state <= WR_PIPE_DOOMED);
+              p->t.state <= WR_LIFE_DOOMED);
     wr_assert(p->demand.account.lease_count > 0 ||
               p->demand.account.held_bytes == 0);
 }
@@ -190,32 +154,22 @@ void wr_pipe_check_rest(const struct wr_pipe *p)
 {
     wr_pipe_check_invariants(p);
     wr_assert(p->t.loop->budget.queued_bytes >= p->outbox.queue.bytes);
-    if (wr_ready_is_pending(&p->step)) {
+    if (wr_ready_is_pending(&p->t.step)) {
         return; /* which sees to all of it */
     }
-    wr_assert(p->state != WR_PIPE_DOOMED);
-    wr_assert(p->state != WR_PIPE_ENDING || pipe_state_is_in_flight(p) ||
+    wr_assert(p->t.state != WR_LIFE_DOOMED);
+    wr_assert(p->t.state != WR_LIFE_ENDING || pipe_state_is_in_flight(p) ||
               p->outbox.copier);
     wr_assert(!pipe_state_is_forgotten(p));
     wr_assert(!wr_delivery_has_held(&p->delivery) ||
               wr_delivery_is_paused(&p->delivery));
     wr_assert(!wr_delivery_has_end(&p->delivery) ||
               wr_delivery_is_paused(&p->delivery));
-    if (p->t.error == 0 && !wr_pipe_is_over(p)) {
+    if (p->t.error == 0 && !wr_life_is_over(&p->t)) {
         wr_assert(wr_sendq_is_empty(&p->outbox.queue) || p->op.in_flight ||
                   wr_list_is_linked(&p->turn_end.link));
         if (p->outbox.copier && !wr_list_is_linked(&p->turn_end.link)) {
             wr_copier_check_rest(p->outbox.copier);
         }
-    }
-}
-
-void wr_pipe_doom(weir_transport *t)
-{
-    struct wr_pipe *p = wr_pipe_of(t);
-
-    if (!wr_pipe_is_over(p)) {
-        wr_pipe_set_state(p, WR_PIPE_DOOMED);
-        wr_pipe_push_step(p);
     }
 }

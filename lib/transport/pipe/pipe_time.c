@@ -10,8 +10,8 @@ static void pipe_time_view(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
-    ret->is_over = wr_pipe_is_over(p);
-    ret->is_open = p->state == WR_PIPE_OPEN;
+    ret->is_over = wr_life_is_over(&p->t);
+    ret->is_open = p->t.state == WR_LIFE_OPEN;
     ret->is_reading = wr_pipe_is_reading(p) && !p->held_back;
     ret->is_sending = !wr_sendq_is_empty(&p->outbox.queue);
 }
@@ -25,7 +25,7 @@ static void pipe_time_expired(weir_transport *t, const struct wr_deadline *over)
     wr_pipe_check_invariants(wr_pipe_of(t));
     wr_assert(over->err < 0);
     wr_transport_set_error(t, over->err, where);
-    wr_pipe_doom(t);
+    wr_life_doom(t);
 }
 
 static const struct wr_clock_ops pipe_time_ops = {.view = pipe_time_view,
@@ -33,7 +33,7 @@ static const struct wr_clock_ops pipe_time_ops = {.view = pipe_time_view,
 
 void wr_pipe_times_init(struct wr_pipe *p)
 {
-    wr_assert(p->state == WR_PIPE_UNBORN);
+    wr_assert(p->t.state == WR_LIFE_UNBORN);
     wr_clock_init(&p->clock, &p->t, &pipe_time_ops);
 }
 
@@ -44,11 +44,11 @@ int wr_pipe_set_timeouts(weir_transport *t,
     struct weir_timeouts limits = *timeouts;
 
     wr_pipe_check_invariants(p);
-    if (wr_pipe_is_over(p)) {
+    if (wr_life_is_over(&p->t)) {
         return 0;
     }
     limits.linger_ns = 0; /* there is no peer that could be read from */
-    if (p->state == WR_PIPE_CLOSING && p->clock.closing_ns == 0) {
+    if (p->t.state == WR_LIFE_CLOSING && p->clock.closing_ns == 0) {
         p->clock.closing_ns = weir_loop_get_time(t->loop);
     }
     wr_clock_set_limits(&p->clock, &limits);
@@ -57,7 +57,7 @@ int wr_pipe_set_timeouts(weir_transport *t,
 
 void wr_pipe_times_changed(struct wr_pipe *p)
 {
-    wr_assert(p->state != WR_PIPE_LOST);
+    wr_assert(p->t.state != WR_LIFE_LOST);
     if (p->clock.has_limits) {
         wr_clock_changed(&p->clock);
     }

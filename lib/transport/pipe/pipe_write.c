@@ -39,7 +39,7 @@ static void pipe_write_failed(struct wr_pipe *p, int err)
 {
     wr_assert(err < 0);
     wr_transport_set_error(&p->t, err, "write");
-    wr_pipe_doom(&p->t);
+    wr_life_doom(&p->t);
 }
 
 /* A single poll sees room that is there already. After a socket's peer has
@@ -82,13 +82,13 @@ static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
     } else if (res != -EAGAIN && res != -EINTR && res != -ECANCELED) {
         pipe_write_failed(p, res);
     }
-    if (wr_pipe_is_over(p) || p->t.error) {
+    if (wr_life_is_over(&p->t) || p->t.error) {
         return;
     }
     if (wr_sendq_is_empty(&p->outbox.queue)) {
         wr_pipe_times_changed(p);
-        if (p->state == WR_PIPE_CLOSING) {
-            wr_pipe_push_step(p);
+        if (p->t.state == WR_LIFE_CLOSING) {
+            wr_life_push_step(&p->t);
         }
     } else if ((is_short || res == -EAGAIN) && !p->is_file) {
         wr_list_remove(&p->turn_end.link); /* resume_writing has written */
@@ -135,7 +135,7 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
 
     wr_pipe_check_invariants(p);
     wr_assert(p->io == WR_PIPE_IDLE);
-    if (p->t.error || wr_pipe_is_over(p)) {
+    if (p->t.error || wr_life_is_over(&p->t)) {
         return;
     }
     if (wr_sendq_is_empty(&p->outbox.queue)) {
@@ -176,7 +176,7 @@ static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
         return false;
     }
     wr_pipe_set_io(p, WR_PIPE_IDLE);
-    if (is_over || wr_pipe_is_over(p) || p->t.error) {
+    if (is_over || wr_life_is_over(&p->t) || p->t.error) {
         return true;
     }
     p->sees_changes = true;
@@ -192,13 +192,13 @@ void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
         wr_assert(!p->op.in_flight);
         wr_pipe_set_io(p, WR_PIPE_IDLE);
         res = wr_splice_write_completed(&p->splice, res);
-        if (res > 0 && (wr_pipe_is_over(p) || p->t.error)) {
+        if (res > 0 && (wr_life_is_over(&p->t) || p->t.error)) {
             pipe_write_took(p, (uint32_t)res); /* so that its count is true */
         }
     } else if (!pipe_write_has_waited(p, res)) {
         return;
     }
-    if (wr_pipe_is_over(p) || p->t.error) {
+    if (wr_life_is_over(&p->t) || p->t.error) {
         return;
     }
     if (has_worked) {
@@ -224,14 +224,14 @@ void wr_pipe_watch(struct wr_pipe *p)
  */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
-    wr_assert(!wr_pipe_is_over(p));
+    wr_assert(!wr_life_is_over(&p->t));
     if (!wr_sendq_is_empty(&p->outbox.queue) ||
         wr_copier_is_active(p->outbox.copier)) {
         wr_transport_set_error(&p->t, -EPIPE, "write");
     } else if (p->t.write_error) {
         wr_ignore(weir_transport_close(&p->t) < 0); /* which aborts and tells */
     }
-    if (!wr_pipe_is_over(p)) {
+    if (!wr_life_is_over(&p->t)) {
         wr_outbox_lose_peer(&p->outbox);
     }
     wr_transport_set_end(&p->t, WEIR_END_EOF);
@@ -242,7 +242,7 @@ static void pipe_write_lose_peer(struct wr_pipe *p)
  * polled have no reader that could go, and refuse. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 {
-    if (wr_pipe_is_over(p) || res < 0) {
+    if (wr_life_is_over(&p->t) || res < 0) {
         return;
     }
     if ((uint32_t)res & (POLLERR | POLLHUP)) {
@@ -255,7 +255,7 @@ void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 
 void wr_pipe_write_init(struct wr_pipe *p)
 {
-    wr_assert(p->state == WR_PIPE_UNBORN);
+    wr_assert(p->t.state == WR_LIFE_UNBORN);
     wr_sendq_init(&p->outbox.queue);
     wr_list_init(&p->turn_end.link);
     p->turn_end.run = pipe_write_flush;
@@ -277,8 +277,8 @@ static void pipe_write_queued(weir_transport *t, size_t len)
 static void pipe_write_file_ended(weir_transport *t)
 {
     wr_assert(!wr_pipe_of(t)->outbox.copier);
-    wr_assert(wr_pipe_of(t)->state < WR_PIPE_LOST);
-    wr_pipe_push_step(wr_pipe_of(t)); /* a close may have waited for it */
+    wr_assert(t->state < WR_LIFE_LOST);
+    wr_life_push_step(t); /* a close may have waited for it */
 }
 
 const struct wr_outbox_ops wr_pipe_outbox_ops = {

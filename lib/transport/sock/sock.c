@@ -15,10 +15,10 @@
 static void sock_free_if_unused(struct wr_sock *s)
 {
     weir_loop *loop = s->t.loop;
-    if (s->t.refs > 0 || s->demand.account.lease_count > 0) {
+
+    if (!wr_life_is_unused(&s->t)) {
         return;
     }
-    wr_assert(s->state == WR_SOCK_LOST);
     wr_assert(s->fd < 0);
     wr_sock_forget_names(s);
     wr_slab_give(&loop->socks, s);
@@ -44,8 +44,7 @@ static void sock_lose(struct wr_sock *s)
     if (s->sends_file) {
         wr_sock_file_tell(s); /* its operations have ended */
     }
-    wr_sock_set_state(s, WR_SOCK_LOST);
-    s->demand.account.notify_released = true; /* the last lease frees */
+    wr_life_lose(&s->t);
     wr_protocol_lost(&s->t);
     if (s->t.refs > 1) {
         wr_sock_remember_names(s); /* the getters must answer later on */
@@ -60,16 +59,7 @@ static void sock_lose(struct wr_sock *s)
     if (WR_UNLIKELY(s->fds != NULL)) {
         wr_sock_fds_free(s);
     }
-    wr_ready_cancel(&s->step);
-    wr_transport_leave(&s->t);
-    wr_assert(loop->budget.account_count > 0);
-    loop->budget.account_count--;
-    wr_loop_trim_later(loop);
-    if (s->t.set) {
-        s->t.set->ops->forget(s->t.set, &s->t);
-        s->t.set = NULL;
-    }
-    weir_transport_unref(&s->t);
+    wr_life_leave(&s->t);
 }
 
 /* The peer is told by a reset, not by an end of the stream that would pass for
@@ -95,7 +85,7 @@ static __attribute__((noinline)) void sock_end_file(struct wr_sock *s)
 
 static void sock_end(struct wr_sock *s)
 {
-    wr_sock_set_state(s, WR_SOCK_ENDING);
+    wr_life_set_state(&s->t, WR_LIFE_ENDING);
     if (WR_UNLIKELY(s->t.has_dropped || !wr_sendq_is_empty(&s->outbox.queue))) {
         sock_reset_on_close(s);
     }
@@ -114,7 +104,7 @@ static void sock_linger(struct wr_sock *s)
     wr_assert(!s->eof_seen);
     wr_assert(!s->send_op.in_flight && !s->outbox.in_resume);
     if (!wr_sock_linger_is_due(s)) {
-        wr_sock_set_state(s, WR_SOCK_DOOMED);
+        wr_life_set_state(&s->t, WR_LIFE_DOOMED);
         return;
     }
     const int err = wr_sock_times_make(s);
@@ -122,7 +112,7 @@ static void sock_linger(struct wr_sock *s)
         wr_transport_set_error(&s->t, err, "close"); /* it may be lost */
         return;
     }
-    wr_sock_set_state(s, WR_SOCK_LINGERING);
+    wr_life_set_state(&s->t, WR_LIFE_LINGERING);
     wr_sock_linger_begin(s, s->t.loop->now_ns);
     s->write_eof = true;
     wr_sock_shut_when_sent(s);
@@ -148,7 +138,7 @@ static void sock_advance(struct wr_sock *s)
             sock_linger(s);
             break;
         case WR_SOCK_DOOM:
-            wr_sock_set_state(s, WR_SOCK_DOOMED); /* no step is needed */
+            wr_life_set_state(&s->t, WR_LIFE_DOOMED); /* no step is needed */
             break;
         case WR_SOCK_END:
             sock_end(s);
@@ -166,18 +156,18 @@ static inline void sock_settle(struct wr_sock *s)
 {
     wr_sock_debug_check(s);
     if (WR_UNLIKELY(!wr_sock_is_settled(s)) &&
-        (wr_sock_is_over(s) || !wr_ready_is_pending(&s->step))) {
+        (wr_life_is_over(&s->t) || !wr_ready_is_pending(&s->t.step))) {
         sock_advance(s);
     }
 }
 
 static void sock_step(struct wr_ready *ready)
 {
-    struct wr_sock *s = wr_container_of(ready, struct wr_sock, step);
+    struct wr_sock *s = wr_container_of(ready, struct wr_sock, t.step);
 
     wr_sock_debug_check(s); /* the end of the step checks it */
-    wr_assert(s->state != WR_SOCK_UNBORN);
-    wr_assert(s->state != WR_SOCK_LOST);
+    wr_assert(s->t.state != WR_LIFE_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_LOST);
     wr_sock_deliver_held(s);
     sock_advance(s);
 }
@@ -186,7 +176,7 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_sock *s = wr_container_of(op, struct wr_sock, recv_op);
 
-    wr_debug_assert(s->state > WR_SOCK_UNBORN && s->state < WR_SOCK_LOST);
+    wr_debug_assert(s->t.state > WR_LIFE_UNBORN && s->t.state < WR_LIFE_LOST);
     wr_debug_assert(s->recv_state == WR_RECV_ARMED ||
                     s->recv_state == WR_RECV_CANCELLING);
     if (WR_UNLIKELY(!(flags & WR_CQE_MORE))) {
@@ -252,7 +242,7 @@ static void sock_file_read_completed(struct wr_op *op, int32_t res,
     struct wr_sock *s = file->sock;
     (void)flags;
 
-    wr_assert(s->state >= WR_SOCK_OPEN && s->state < WR_SOCK_LOST);
+    wr_assert(s->t.state >= WR_LIFE_OPEN && s->t.state < WR_LIFE_LOST);
     if (wr_sock_file_read_ended(s, res)) {
         wr_sock_send_file_later(s);
     }
@@ -274,12 +264,12 @@ static void sock_file_ready(struct wr_ready *ready)
         wr_sock_send_file_later(s);
         return;
     }
-    if (file->err < 0 && s->state == WR_SOCK_CLOSING && s->t.error == 0) {
+    if (file->err < 0 && s->t.state == WR_LIFE_CLOSING && s->t.error == 0) {
         s->t.has_dropped = true;
         wr_transport_set_error(&s->t, file->err, "sendfile");
     }
     wr_sock_file_tell(s);
-    if (s->t.error == 0 && !wr_sock_is_over(s)) {
+    if (s->t.error == 0 && !wr_life_is_over(&s->t)) {
         wr_sock_shut_when_sent(s);
     }
     wr_sock_times_changed(s);
@@ -307,7 +297,7 @@ static int sock_sendfile(weir_transport *t, const struct wr_sendfile *part)
 static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
                                                      int32_t res)
 {
-    const bool took_all = s->state == WR_SOCK_CLOSING && s->t.error == 0 &&
+    const bool took_all = s->t.state == WR_LIFE_CLOSING && s->t.error == 0 &&
                           wr_sock_send_took_all(s, res);
 
     if (took_all || wr_sock_send_ended(s, res)) {
@@ -326,7 +316,7 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
     struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
     (void)flags;
 
-    wr_debug_assert(s->state > WR_SOCK_UNBORN && s->state < WR_SOCK_LOST);
+    wr_debug_assert(s->t.state > WR_LIFE_UNBORN && s->t.state < WR_LIFE_LOST);
     wr_debug_assert(wr_sock_has_unsent(s));
     if (WR_UNLIKELY(!wr_sock_is_settled(s) || !wr_sock_send_took_all(s, res))) {
         sock_send_went(s, res);
@@ -339,7 +329,7 @@ static void sock_account_released(struct wr_account *account)
     struct wr_sock *s =
         wr_container_of(account, struct wr_sock, demand.account);
 
-    if (WR_UNLIKELY(s->state == WR_SOCK_LOST)) {
+    if (WR_UNLIKELY(s->t.state == WR_LIFE_LOST)) {
         sock_free_if_unused(s);
     } else {
         wr_sock_recv_seek_credit(s);
@@ -351,19 +341,19 @@ static void sock_close(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_debug_check(s);
-    if (s->state != WR_SOCK_OPEN) {
+    if (s->t.state != WR_LIFE_OPEN) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_CLOSED);
     wr_delivery_drop(&s->delivery);
-    wr_sock_set_state(s, WR_SOCK_CLOSING);
+    wr_life_set_state(&s->t, WR_LIFE_CLOSING);
     if (s->times) {
         wr_clock_close(&s->times->clock);
     }
     if (s->recv_state != WR_RECV_IDLE) {
         wr_sock_update_recv(s); /* a cancel leaves with the last send */
     }
-    wr_sock_push_step(s);
+    wr_life_push_step(&s->t);
     wr_sock_debug_check(s);
 }
 
@@ -372,16 +362,16 @@ static void sock_abort(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    if (s->state == WR_SOCK_UNBORN || wr_sock_is_over(s)) {
+    if (s->t.state == WR_LIFE_UNBORN || wr_life_is_over(&s->t)) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
-    if (s->state != WR_SOCK_LINGERING || !wr_loop_is_closing(t->loop)) {
+    if (s->t.state != WR_LIFE_LINGERING || !wr_loop_is_closing(t->loop)) {
         sock_reset_on_close(s);
     } /* else the kernel goes on alone */
-    wr_sock_doom(&s->t);
+    wr_life_doom(&s->t);
     sock_end(s); /* the cancels leave together with this turn's sends */
-    wr_sock_push_step(s); /* if nothing is in flight, no completion comes */
+    wr_life_push_step(&s->t); /* if nothing is in flight, no completion comes */
     wr_sock_check_invariants(s);
 }
 
@@ -420,7 +410,7 @@ static bool sock_is_reading(const weir_transport *t)
 
 static bool sock_is_closing(const weir_transport *t)
 {
-    return wr_sock_of(t)->state != WR_SOCK_OPEN || t->error != 0;
+    return t->state != WR_LIFE_OPEN || t->error != 0;
 }
 
 static struct weir_depth sock_get_depth(const weir_transport *t)
@@ -431,16 +421,11 @@ static struct weir_depth sock_get_depth(const weir_transport *t)
                                .operations = s->send_op.in_flight};
 }
 
-static const struct wr_demand *sock_get_demand(const weir_transport *t)
-{
-    return &wr_sock_of(t)->demand;
-}
-
 static bool sock_has_unread(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    return s->state == WR_SOCK_OPEN && !s->rests &&
+    return s->t.state == WR_LIFE_OPEN && !s->rests &&
            (wr_sock_has_kept(s) || wr_sys_inq(s->fd) > 0);
 }
 
@@ -448,7 +433,7 @@ static bool sock_has_taken_all(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    return !wr_sock_is_over(s) && wr_sock_has_unsent(s) &&
+    return !wr_life_is_over(&s->t) && wr_sock_has_unsent(s) &&
            wr_sys_outq(s->fd) == 0;
 }
 
@@ -460,6 +445,8 @@ static void sock_check(const weir_transport *t)
 /* Fields of a table that all stream sockets have alike. */
 #define SOCK_OPS_FIELDS                                                        \
     .protocol_kinds = WR_PROTOCOL_STREAMS, .can_write_eof = true,              \
+    .demand_offset = offsetof(struct wr_sock, demand),                         \
+    .delivery_offset = offsetof(struct wr_sock, delivery),                     \
     .write = wr_sock_write, .writelines = wr_outbox_writelines,                \
     .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \
     .outbox = &wr_sock_outbox_ops, .sendfile = sock_sendfile,                  \
@@ -467,13 +454,12 @@ static void sock_check(const weir_transport *t)
     .write_eof = wr_sock_write_eof, .pause_reading = wr_sock_pause_reading,    \
     .resume_reading = wr_sock_resume_reading, .is_reading = sock_is_reading,   \
     .is_closing = sock_is_closing, .get_depth = sock_get_depth,                \
-    .get_unoffered = wr_sock_get_unoffered, .get_demand = sock_get_demand,     \
-    .has_unread = sock_has_unread, .has_taken_all = sock_has_taken_all,        \
-    .get_handover = wr_sock_get_handover,                                      \
+    .get_unoffered = wr_sock_get_unoffered, .has_unread = sock_has_unread,     \
+    .has_taken_all = sock_has_taken_all, .get_handover = wr_sock_get_handover, \
     .limits_changed = wr_outbox_limits_changed,                                \
     .set_read_limit = wr_sock_set_read_limit,                                  \
     .set_timeouts = wr_sock_set_timeouts, .set_protocol = sock_set_protocol,   \
-    .close = sock_close, .abort = sock_abort, .doom = wr_sock_doom,            \
+    .close = sock_close, .abort = sock_abort, .doom = wr_life_doom,            \
     .abandon = sock_abandon, .get_peername = wr_sock_get_peername,             \
     .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \
     .dump = wr_sock_dump, .check = sock_check,                                 \
@@ -502,12 +488,12 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     if (!s) {
         return NULL;
     }
-    wr_assert(s->state == WR_SOCK_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_UNBORN);
     wr_transport_init(&s->t, loop,
                       options->family == AF_UNIX ? &sock_unix_ops : &sock_ops);
     s->fd = fd;
     s->t.set = options->set;
-    wr_ready_init(&s->step, sock_step);
+    wr_ready_init(&s->t.step, sock_step);
     wr_op_init(&s->recv_op, sock_recv_completed);
     wr_op_init(&s->poll_op, sock_poll_completed);
     wr_op_init(&s->send_op, sock_send_completed);
@@ -521,7 +507,7 @@ void wr_sock_unmake(struct wr_sock *s)
 {
     weir_loop *loop = s->t.loop;
 
-    wr_assert(s->state == WR_SOCK_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_UNBORN);
     wr_assert(s->demand.account.lease_count == 0);
     wr_sock_times_free(s);
     wr_slab_give(&loop->socks, s);
@@ -531,17 +517,15 @@ void wr_sock_bear(struct wr_sock *s)
 {
     weir_loop *loop = s->t.loop;
 
-    wr_sock_set_state(s, WR_SOCK_OPEN);
+    wr_life_begin(&s->t, WR_LIFE_OPEN);
     wr_sock_times_changed(s);
-    wr_loop_pin(loop);
     wr_owned_add(&loop->owned, s->fd);
-    loop->budget.account_count++;
     wr_loop_add_member(loop, &s->t.member);
     if (s->t.set) {
         s->t.set->ops->adopt(s->t.set, &s->t);
     }
     wr_protocol_made(&s->t);
-    if (s->state == WR_SOCK_OPEN) {
+    if (s->t.state == WR_LIFE_OPEN) {
         wr_sock_update_recv(s);
     }
     wr_sock_debug_check(s);

@@ -116,7 +116,7 @@ static void sock_bulk_give_fds(struct wr_sock *s, const struct wr_passed *fds)
         fds->count < s->max_fds ? fds->count : (uint32_t)s->max_fds;
 
     wr_sock_fds_discard(&s->t, fds->fds + count, fds->count - count);
-    if (s->state != WR_SOCK_OPEN || s->max_fds == 0 ||
+    if (s->t.state != WR_LIFE_OPEN || s->max_fds == 0 ||
         !wr_protocol_takes_fds(&s->t)) {
         wr_sock_fds_discard(&s->t, fds->fds, count);
         return;

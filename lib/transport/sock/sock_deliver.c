@@ -28,7 +28,7 @@ static void sock_deliver_into(struct wr_sock *s)
     wr_assert(buf);
     into->buf = NULL;
     into->len = 0;
-    if (len == 0 || s->state != WR_SOCK_OPEN) {
+    if (len == 0 || s->t.state != WR_LIFE_OPEN) {
         wr_protocol_give_back(&s->t, &from, buf);
         return;
     }
@@ -111,7 +111,8 @@ void wr_sock_received(struct wr_sock *s, weir_lease *lease)
     s->t.loop->counts.received_bytes += lease->len;
     wr_sock_note_received(s);
     if (WR_UNLIKELY(wr_delivery_borrowed(&s->t, &s->delivery, lease))) {
-        wr_sock_push_step(s); /* the receive may have to end, see FLOW_KEPT */
+        wr_life_push_step(
+            &s->t); /* the receive may have to end, see FLOW_KEPT */
     }
 }
 
@@ -121,9 +122,9 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
     s->has_received = true;
     s->t.loop->counts.received_bytes += lease->len;
     wr_sock_note_received(s);
-    if (s->state == WR_SOCK_OPEN) {
+    if (s->t.state == WR_LIFE_OPEN) {
         wr_delivery_hold(&s->delivery, lease);
-        wr_sock_push_step(s);
+        wr_life_push_step(&s->t);
     } else {
         wr_lease_unref(lease);
     }
@@ -158,7 +159,7 @@ void wr_sock_received_eof(struct wr_sock *s)
 {
     wr_assert(!s->eof_seen);
     s->eof_seen = true;
-    if (s->state != WR_SOCK_OPEN || s->t.error) {
+    if (s->t.state != WR_LIFE_OPEN || s->t.error) {
         return;
     }
     if (s->send_op.in_flight && !s->polls_for_room) {
@@ -174,7 +175,8 @@ void wr_sock_judge_eof(struct wr_sock *s)
 {
     wr_assert(s->eof_seen && s->eof_doubted);
     s->eof_doubted = false;
-    if (s->state == WR_SOCK_OPEN && (s->t.error == 0 || s->t.error == -EPIPE)) {
+    if (s->t.state == WR_LIFE_OPEN &&
+        (s->t.error == 0 || s->t.error == -EPIPE)) {
         sock_deliver_end(s);
     }
 }
@@ -186,12 +188,12 @@ int wr_sock_set_protocol(weir_transport *t,
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    wr_require(s->state == WR_SOCK_OPEN && t->error == 0, -ESHUTDOWN);
+    wr_require(s->t.state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
     int err =
         wr_delivery_set_protocol(t, &s->delivery, binding, initial, count);
     wr_require(err == 0, err);
     if (wr_delivery_has_held(&s->delivery)) {
-        wr_sock_push_step(s);
+        wr_life_push_step(&s->t);
     }
     wr_sock_check_invariants(s);
     return 0;
@@ -203,14 +205,14 @@ void wr_sock_return_into(struct wr_sock *s)
     if (wr_sock_has_lent(s) && s->into->len == 0) {
         sock_deliver_into(s);
     }
-    if (wr_delivery_has_held(&s->delivery) && s->state == WR_SOCK_OPEN) {
-        wr_sock_push_step(s); /* it waited for that */
+    if (wr_delivery_has_held(&s->delivery) && s->t.state == WR_LIFE_OPEN) {
+        wr_life_push_step(&s->t); /* it waited for that */
     }
 }
 
 void wr_sock_free_into(struct wr_sock *s)
 {
-    wr_assert(wr_sock_is_over(s));
+    wr_assert(wr_life_is_over(&s->t));
     if (s->into) {
         s->into->len = 0;
         wr_sock_return_into(s);

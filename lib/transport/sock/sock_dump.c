@@ -14,7 +14,7 @@ void wr_sock_dump(const weir_transport *t, FILE *out)
     char peer[WEIR_ADDRESS_TEXT_SIZE];
     char own[WEIR_ADDRESS_TEXT_SIZE];
 
-    wr_assert(s->state != WR_SOCK_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_UNBORN);
     wr_sock_get_sockname(t, &sockname);
     wr_sock_get_peername(t, &peername);
     fprintf(out,
@@ -24,7 +24,7 @@ void wr_sock_dump(const weir_transport *t, FILE *out)
             t->ops->name, s->fd,
             weir_address_format(&sockname, own, sizeof(own)),
             weir_address_format(&peername, peer, sizeof(peer)),
-            wr_sock_state_name(s), wr_sock_recv_state_name(s),
+            wr_life_state_name(&s->t), wr_sock_recv_state_name(s),
             wr_delivery_is_paused(&s->delivery) ? " paused" : "",
             s->eof_seen ? " eof" : "", wr_sock_send_state_name(s),
             s->recv_op.in_flight ? "r" : "", s->send_op.in_flight ? "s" : "",

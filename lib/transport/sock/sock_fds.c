@@ -69,19 +69,20 @@ void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(s->state != WR_SOCK_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_UNBORN);
     if (count == 0) {
         return;
     }
-    struct wr_sock_fds *all = s->state == WR_SOCK_LOST ? NULL : sock_fds_get(s);
+    struct wr_sock_fds *all =
+        s->t.state == WR_LIFE_LOST ? NULL : sock_fds_get(s);
     if (all) {
         wr_closer_close(&all->closer, fds, count);
         return;
     }
     wr_closer_close_alone(fds, count);
-    if (!wr_sock_is_over(s)) { /* it could not rest */
+    if (!wr_life_is_over(&s->t)) { /* it could not rest */
         wr_transport_set_error(t, -ENOMEM, "close");
-        wr_sock_doom(t);
+        wr_life_doom(t);
     }
 }
 
@@ -89,10 +90,10 @@ static void sock_fds_closed(void *arg)
 {
     struct wr_sock *s = arg;
 
-    wr_assert(s->state > WR_SOCK_UNBORN && s->state < WR_SOCK_LOST);
+    wr_assert(s->t.state > WR_LIFE_UNBORN && s->t.state < WR_LIFE_LOST);
     if (s->rests) {
         s->rests = false;
-        wr_sock_push_step(s);
+        wr_life_push_step(&s->t);
     }
 }
 
@@ -112,7 +113,7 @@ bool wr_sock_fds_rest(struct wr_sock *s)
 void wr_sock_fds_close_own(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);
-    wr_assert(s->state == WR_SOCK_LOST);
+    wr_assert(s->t.state == WR_LIFE_LOST);
     if (s->eof_seen) {
         wr_prep_close(&s->t.loop->uring, s->fd);
     } else if (s->fds && wr_sys_inq(s->fd) != 0) {

@@ -146,7 +146,8 @@ bool wr_sock_file_read_ended(struct wr_sock *s, int32_t res)
 
     wr_assert(file->block);
     wr_sock_note_sent(s);
-    if (file->state == WR_FILE_STOPPING || wr_sock_is_over(s) || s->t.error) {
+    if (file->state == WR_FILE_STOPPING || wr_life_is_over(&s->t) ||
+        s->t.error) {
         sock_file_finish(s, wr_sock_file_error(s));
         return false;
     }
@@ -250,7 +251,7 @@ void wr_sock_file_queue_sent(struct wr_sock *s, uint32_t took)
     if (file->state == WR_FILE_DONE) {
         return;
     }
-    if (wr_sock_is_over(s)) {
+    if (wr_life_is_over(&s->t)) {
         wr_check(took <= s->outbox.queue.bytes);
         wr_ignore(sock_file_take_back(s, s->outbox.queue.bytes - took) > 0);
     } else if (stops) {
@@ -328,7 +329,7 @@ void wr_sock_file_tell(struct wr_sock *s)
     wr_assert(file->state == WR_FILE_DONE);
     wr_assert(!file->block && !file->read_op.in_flight);
     wr_ready_cancel(&file->ready);
-    if (s->t.error == 0 && !wr_sock_is_over(s)) {
+    if (s->t.error == 0 && !wr_life_is_over(&s->t)) {
         wr_transport_check_low(&s->t,
                                s->outbox.queue.bytes); /* some were dropped */
     }

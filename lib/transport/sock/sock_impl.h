@@ -16,26 +16,20 @@
  *     sock_linger.c   an end that waits until the peer has what was written
  *     sock_name.c     addresses
  *     unix.c          the credentials of the peer of a Unix socket
- *     sock_state.c    the states, the next step, what must always hold
+ *     sock_state.c    the next step, what must always hold
  *
- * Life of a socket. close() leads from OPEN to CLOSING; abort(), a broken
- * connection, a time-out and a failed callback lead to DOOMED. Then every
- * operation is cancelled, and when the last one has ended the connection is
- * lost.
- *
- *     UNBORN -> OPEN -> CLOSING -> LINGERING
- *                  \_______\___________\___ DOOMED -> ENDING -> LOST
- *
- * No call of the user runs a callback of the life cycle: it changes the state
- * and pushes `step`, and sock.c does the rest from the loop. The files below
- * sock.c do as much: they note what happened, and sock.c decides at the end of
- * the completion, or in the step.
+ * Life of a socket (life.h). close() leads from OPEN to CLOSING; abort(), a
+ * broken connection, a time-out and a failed callback lead to DOOMED. Then
+ * every operation is cancelled, and when the last one has ended the connection
+ * is lost. The files below sock.c note what happened, and sock.c decides at the
+ * end of the completion, or in the step.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 
 #include "lib/transport/clock.h"
 #include "lib/transport/delivery.h"
+#include "lib/transport/life.h"
 #include "lib/transport/outbox.h"
 #include "lib/transport/socket.h"
 #include "sock.h"
@@ -44,17 +38,6 @@
 #include "weir/unix.h"
 
 _Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "max_fds has 8 bits");
-
-enum wr_sock_state {
-    WR_SOCK_UNBORN,    /* shown to the factory, which may only look at it */
-    WR_SOCK_OPEN,      /* connection_made was called, or is about to be */
-    WR_SOCK_CLOSING,   /* sending what is queued, delivering no more */
-    WR_SOCK_LINGERING, /* all sent; reading and dropping until it arrived */
-    WR_SOCK_DOOMED,    /* about to end: nothing more is sent or delivered */
-    WR_SOCK_ENDING,    /* all is cancelled; waiting for the last operation */
-    WR_SOCK_LOST,      /* connection_lost was called, the descriptor closed */
-    WR_SOCK_STATES,
-};
 
 /* The next step of a socket's life. */
 enum wr_sock_next {
@@ -109,7 +92,6 @@ struct wr_sock_names {
 struct wr_sock {
     weir_transport t;
     int fd;
-    enum wr_sock_state state : 8;      /* set by wr_sock_set_state() alone */
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
     uint8_t small_receives;  /* one after the other, while it moves bulk */
     uint8_t max_fds;         /* that the protocol is given at once */
@@ -144,7 +126,6 @@ struct wr_sock {
     struct wr_demand demand;     /* of received bytes, and its account */
     struct wr_delivery delivery; /* shut from state CLOSING on */
 
-    struct wr_ready step;
     struct wr_sock_into *into;   /* made on first use */
     struct wr_sock_times *times; /* made on first use */
     struct wr_sock_names *names; /* NULL: the kernel tells them */
@@ -332,11 +313,8 @@ int wr_unix_get_extra_info(const weir_transport *t, const char *name,
 void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret);
 
 /* sock_state.c */
-void wr_sock_set_state(struct wr_sock *s, enum wr_sock_state state);
 /* Decides from the facts what comes next in the socket's life; pure. */
 enum wr_sock_next wr_sock_next_step(const struct wr_sock *s);
-/* The connection is about to end; sock.c sees to it from the loop. */
-void wr_sock_doom(weir_transport *t);
 enum wr_send_state wr_sock_send_state(const struct wr_sock *s);
 /* Holds wherever code of the user may run; pure. */
 void wr_sock_check_invariants(const struct wr_sock *s);
@@ -346,7 +324,6 @@ void wr_sock_check_file(const struct wr_sock *s);
  * socket that is not at its end. */
 void wr_sock_check_rest(const struct wr_sock *s);
 /* For weir_loop_dump(). */
-const char *wr_sock_state_name(const struct wr_sock *s);
 const char *wr_sock_recv_state_name(const struct wr_sock *s);
 const char *wr_sock_send_state_name(const struct wr_sock *s);
 const char *wr_sock_file_state_name(const struct wr_sock *s);
@@ -379,34 +356,23 @@ static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
 static inline void wr_sock_make_dirty(struct wr_sock *s)
 {
     wr_debug_assert(!wr_sendq_is_empty(&s->outbox.queue));
-    wr_debug_assert(s->state < WR_SOCK_DOOMED);
+    wr_debug_assert(s->t.state < WR_LIFE_DOOMED);
     if (!s->send_op.in_flight) {
         wr_loop_at_turn_end(s->t.loop, &s->turn_end);
     }
 }
 
-static inline void wr_sock_push_step(struct wr_sock *s)
-{
-    wr_ready_push(&s->t.loop->ready, &s->step);
-}
-
-/* True once its end is decided. */
-static inline bool wr_sock_is_over(const struct wr_sock *s)
-{
-    return s->state >= WR_SOCK_DOOMED;
-}
-
 /* True when the protocol may be called with received bytes. */
 static inline bool wr_sock_is_reading(const struct wr_sock *s)
 {
-    return s->state == WR_SOCK_OPEN && wr_delivery_may_show(&s->delivery) &&
+    return s->t.state == WR_LIFE_OPEN && wr_delivery_may_show(&s->delivery) &&
            !s->eof_seen && s->t.error == 0;
 }
 
 /* True when the socket goes on as it is after a completion. */
 static inline bool wr_sock_is_settled(const struct wr_sock *s)
 {
-    return s->state == WR_SOCK_OPEN && s->t.error == 0 &&
+    return s->t.state == WR_LIFE_OPEN && s->t.error == 0 &&
            s->recv_state == WR_RECV_ARMED;
 }
 
@@ -453,8 +419,8 @@ static inline bool wr_sock_file_is_next(const struct wr_sock *s)
 /* True when closing reads on: it waits for the peer, or will. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
-    return s->state == WR_SOCK_LINGERING ||
-           (s->state == WR_SOCK_CLOSING && s->times &&
+    return s->t.state == WR_LIFE_LINGERING ||
+           (s->t.state == WR_LIFE_CLOSING && s->times &&
             s->times->clock.limits.linger_ns != 0);
 }
 
@@ -497,7 +463,7 @@ static inline bool wr_sock_has_read_all(const struct wr_sock *s)
  * write would wait for ever, and so would the bytes that are kept for it. */
 static inline bool wr_sock_awaits_drop(const struct wr_sock *s)
 {
-    return s->state == WR_SOCK_OPEN && s->t.notify_depth >= 0 &&
+    return s->t.state == WR_LIFE_OPEN && s->t.notify_depth >= 0 &&
            (wr_delivery_is_paused(&s->delivery) || s->held_back ||
             s->t.flushed);
 }
@@ -524,7 +490,7 @@ static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
 {
     weir_loop *loop = s->t.loop;
 
-    wr_debug_assert(s->state <= WR_SOCK_CLOSING && s->t.error == 0);
+    wr_debug_assert(s->t.state <= WR_LIFE_CLOSING && s->t.error == 0);
     if (WR_UNLIKELY(res <= 0 || s->t.notify_depth >= 0 || s->write_eof ||
                     s->sends_file || s->sends_fds || s->polls_for_room ||
                     s->sent_short ||

@@ -35,7 +35,7 @@ static uint32_t sock_linger_unacked(const struct wr_sock *s)
 
 bool wr_sock_linger_is_due(const struct wr_sock *s)
 {
-    wr_assert(s->state == WR_SOCK_CLOSING);
+    wr_assert(s->t.state == WR_LIFE_CLOSING);
     wr_assert(!s->eof_seen);
     if ((s->times && s->times->clock.limits.linger_ns > 0) ||
         sock_linger_unacked(s) > 0) {
@@ -47,7 +47,7 @@ bool wr_sock_linger_is_due(const struct wr_sock *s)
 
 bool wr_sock_linger_owes(const struct wr_sock *s)
 {
-    wr_assert(s->state == WR_SOCK_LINGERING);
+    wr_assert(s->t.state == WR_LIFE_LINGERING);
     return sock_linger_unacked(s) > s->t.farewell_bytes + s->write_shut;
 }
 
@@ -55,7 +55,7 @@ void wr_sock_linger_begin(struct wr_sock *s, uint64_t now_ns)
 {
     struct wr_sock_times *times = s->times;
 
-    wr_assert(s->state == WR_SOCK_LINGERING);
+    wr_assert(s->t.state == WR_LIFE_LINGERING);
     wr_assert(now_ns > 0);
     times->linger_ns = now_ns;
     times->looked_ns = now_ns;
@@ -70,7 +70,7 @@ bool wr_sock_linger_look(struct wr_sock *s, uint64_t now_ns)
     const int unacked = (int)sock_linger_unacked(s);
 
     wr_assert(times->look_wait_ns > 0);
-    wr_assert(s->state == WR_SOCK_LINGERING);
+    wr_assert(s->t.state == WR_LIFE_LINGERING);
     times->looked_ns = now_ns;
     times->look_wait_ns = wr_min_u64(times->look_wait_ns * 2, LOOK_LAST_NS);
     if (unacked != times->unacked_bytes) {
@@ -86,7 +86,7 @@ struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s)
     const uint64_t limit_ns = times->clock.limits.linger_ns;
     struct wr_deadline end = {.when_ns = UINT64_MAX};
 
-    wr_assert(s->state == WR_SOCK_LINGERING);
+    wr_assert(s->t.state == WR_LIFE_LINGERING);
     wr_assert(times->linger_ns > 0);
     if (limit_ns > 0) {
         wr_deadline_consider(&end, times->linger_ns, limit_ns, 0, "linger");
@@ -101,7 +101,7 @@ struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s)
 
 uint64_t wr_sock_linger_next_look_ns(const struct wr_sock *s)
 {
-    wr_assert(s->state == WR_SOCK_LINGERING);
+    wr_assert(s->t.state == WR_LIFE_LINGERING);
     return s->times->clock.limits.linger_ns > 0
                ? UINT64_MAX
                : wr_add_sat(s->times->looked_ns, s->times->look_wait_ns);

@@ -48,7 +48,7 @@ void wr_sock_remember_names(struct wr_sock *s)
 
 void wr_sock_forget_names(struct wr_sock *s)
 {
-    wr_assert(s->state == WR_SOCK_LOST);
+    wr_assert(s->t.state == WR_LIFE_LOST);
     if (s->names) {
         wr_free(&s->t.loop->counting, s->names, sizeof(*s->names));
         s->names = NULL;

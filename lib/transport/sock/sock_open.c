@@ -60,7 +60,7 @@ static int
 sock_open_apply_limits(struct wr_sock *s,
                        const struct weir_connection_options *connection)
 {
-    wr_assert(s->state == WR_SOCK_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_UNBORN);
     if (!connection) {
         return 0;
     }
@@ -82,7 +82,7 @@ static int sock_open_find_protocol(struct wr_sock *s,
 {
     int err = factory->create(factory->arg, &s->t, &s->t.binding);
     wr_loop_end_if_forked(s->t.loop);
-    wr_assert(s->state == WR_SOCK_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_UNBORN);
     if (err < 0) {
         return err;
     }

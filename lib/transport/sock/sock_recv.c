@@ -82,12 +82,12 @@ static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 
 static enum flow sock_recv_flow_of(const struct wr_sock *s)
 {
-    wr_assert(s->state != WR_SOCK_UNBORN);
-    wr_assert(s->state != WR_SOCK_LOST);
+    wr_assert(s->t.state != WR_LIFE_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_LOST);
     if (WR_UNLIKELY(s->t.error != 0 && wr_sock_has_read_all(s))) {
         return FLOW_CLOSING;
     }
-    if (WR_UNLIKELY(s->state != WR_SOCK_OPEN)) {
+    if (WR_UNLIKELY(s->t.state != WR_LIFE_OPEN)) {
         if (!wr_sock_lingers(s) || s->eof_seen) {
             return FLOW_CLOSING;
         }
@@ -133,7 +133,7 @@ static void sock_recv_hold_back(struct wr_sock *s)
     s->held_back = true;
     sock_recv_watch(s);
     if (WR_UNLIKELY(s->t.error) && wr_sock_next_step(s) == WR_SOCK_DROP_QUEUE) {
-        wr_sock_push_step(s); /* which asks anew, whoever called */
+        wr_life_push_step(&s->t); /* which asks anew, whoever called */
     }
 }
 
@@ -170,7 +170,7 @@ static void sock_recv_note_armed(struct wr_sock *s, bool once)
 {
     wr_debug_assert(!s->recv_op.in_flight);
     wr_assert(!s->eof_seen && !s->recv_failed);
-    wr_assert(!wr_sock_is_over(s));
+    wr_assert(!wr_life_is_over(&s->t));
     sock_recv_set_state(s, WR_RECV_ARMED);
     s->armed_once = once;
     if (WR_UNLIKELY(s->held_back)) {
@@ -182,7 +182,7 @@ static void sock_recv_note_armed(struct wr_sock *s, bool once)
 
 static bool sock_recv_receives_into(const struct wr_sock *s)
 {
-    return s->state == WR_SOCK_OPEN &&
+    return s->t.state == WR_LIFE_OPEN &&
            s->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED &&
            s->t.binding.protocol->release_buffer && !s->takes_fds;
 }
@@ -218,7 +218,7 @@ static void sock_recv_arm_into(struct wr_sock *s)
         !wr_protocol_is_bound(&s->t, &from)) {
         /* Paused, closed or switched by get_buffer itself. */
         wr_protocol_give_back(&s->t, &from, buf);
-        wr_sock_push_step(s);
+        wr_life_push_step(&s->t);
         return;
     }
     s->into->binding = from;
@@ -390,7 +390,7 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
         break; /* the table says what next */
     default:
         s->recv_failed = true;
-        if (s->state == WR_SOCK_LINGERING && !wr_sock_linger_owes(s)) {
+        if (s->t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {
             break; /* the peer has all, and may end as it likes */
         }
         if (!s->resets) { /* or it may be that reset */
@@ -441,8 +441,8 @@ static int sock_recv_socket_error(const struct wr_sock *s)
 
 void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
 {
-    wr_assert(s->state != WR_SOCK_UNBORN && s->state != WR_SOCK_LOST);
-    if (res <= 0 || s->state != WR_SOCK_OPEN ||
+    wr_assert(s->t.state != WR_LIFE_UNBORN && s->t.state != WR_LIFE_LOST);
+    if (res <= 0 || s->t.state != WR_LIFE_OPEN ||
         !((uint32_t)res & (POLLERR | POLLHUP))) {
         return;
     }
@@ -458,12 +458,12 @@ void wr_sock_recv_look_anew(struct wr_sock *s)
     if (s->recv_state != WR_RECV_DUE) { /* which looks when it is fed */
         wr_sock_recv_leave(s);
     }
-    wr_sock_push_step(s);
+    wr_life_push_step(&s->t);
 }
 
 void wr_sock_recv_seek_credit(struct wr_sock *s)
 {
-    wr_assert(s->state != WR_SOCK_LOST);
+    wr_assert(s->t.state != WR_LIFE_LOST);
     if (!s->demand.account.notify_released) {
         return;
     }
@@ -474,7 +474,7 @@ void wr_sock_recv_seek_credit(struct wr_sock *s)
 /* A receive into the protocol's memory adds nothing, and a poll neither. */
 void wr_sock_recv_revoke(struct wr_sock *s)
 {
-    wr_assert(s->state != WR_SOCK_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_UNBORN);
     if (!wr_sock_has_lent(s) && !s->polls_bytes) {
         wr_sock_cancel_recv(s);
     }
@@ -493,14 +493,14 @@ bool wr_sock_recv_may_fill(const struct wr_sock *s)
 
 void wr_sock_recv_init(struct wr_sock *s, wr_demand_feed_fn *feed)
 {
-    wr_assert(s->state == WR_SOCK_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_UNBORN);
     wr_demand_init(&s->demand, WR_READ_LIMIT_DEFAULT, feed);
     s->demand.account.over = sock_recv_account_over;
 }
 
 void wr_sock_end_recv(struct wr_sock *s)
 {
-    wr_assert(s->state == WR_SOCK_ENDING);
+    wr_assert(s->t.state == WR_LIFE_ENDING);
     if (s->recv_state != WR_RECV_IDLE) {
         wr_sock_update_recv(s);
     }
@@ -514,11 +514,11 @@ void wr_sock_pause_reading(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    if (s->state != WR_SOCK_OPEN || wr_delivery_is_paused(&s->delivery)) {
+    if (s->t.state != WR_LIFE_OPEN || wr_delivery_is_paused(&s->delivery)) {
         return;
     }
     wr_delivery_pause(&s->delivery);
-    wr_sock_push_step(s);
+    wr_life_push_step(&s->t);
 }
 
 void wr_sock_resume_reading(weir_transport *t)
@@ -526,13 +526,13 @@ void wr_sock_resume_reading(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    if (s->state != WR_SOCK_OPEN || !wr_delivery_is_paused(&s->delivery)) {
+    if (s->t.state != WR_LIFE_OPEN || !wr_delivery_is_paused(&s->delivery)) {
         return;
     }
     wr_delivery_resume(&s->delivery);
     wr_sock_note_received(s); /* the read time-out starts anew */
     wr_sock_times_changed(s);
-    wr_sock_push_step(s);
+    wr_life_push_step(&s->t);
 }
 
 void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
@@ -545,7 +545,7 @@ void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
         wr_sock_recv_revoke(s);
     }
     s->demand.account.limit_bytes = bytes;
-    if (s->state != WR_SOCK_LOST) {
+    if (s->t.state != WR_LIFE_LOST) {
         wr_sock_recv_seek_credit(s);
     }
 }

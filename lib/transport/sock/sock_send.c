@@ -65,7 +65,7 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
 
     wr_debug_assert(!s->send_op.in_flight);
     wr_debug_assert(!s->polls_for_room);
-    if (WR_UNLIKELY(s->t.error || s->state >= WR_SOCK_LINGERING)) {
+    if (WR_UNLIKELY(s->t.error || s->t.state >= WR_LIFE_LINGERING)) {
         return;
     }
     if (WR_LIKELY(head->len <= SEND_SHORT && !head->next)) {
@@ -100,7 +100,7 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
         return;
     }
     wr_assert(!s->send_op.in_flight);
-    if (s->t.error || s->state >= WR_SOCK_LINGERING) {
+    if (s->t.error || s->t.state >= WR_LIFE_LINGERING) {
         return;
     }
     const uint64_t most = wr_sock_fds_reach(s);
@@ -133,7 +133,7 @@ void wr_sock_shut_when_sent(struct wr_sock *s)
     /* A peer that is gone already is found out by the receive. */
     if (err < 0 && err != -ENOTCONN) {
         wr_transport_set_error(&s->t, err, "shutdown");
-        wr_sock_doom(&s->t);
+        wr_life_doom(&s->t);
     }
 }
 
@@ -157,7 +157,7 @@ static void sock_send_wait_for_room(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
     wr_assert(!wr_list_is_linked(&s->turn_end.link));
-    wr_assert(!wr_sock_is_over(s));
+    wr_assert(!wr_life_is_over(&s->t));
     wr_assert(wr_sock_has_unsent(s));
     s->polls_for_room = true;
     s->has_waited = true;
@@ -167,7 +167,7 @@ static void sock_send_wait_for_room(struct wr_sock *s)
 static void sock_send_failed(struct wr_sock *s, int err)
 {
     wr_assert(err < 0);
-    wr_assert(!wr_sock_is_over(s));
+    wr_assert(!wr_life_is_over(&s->t));
     if (err == -EINTR || err == -EAGAIN || err == -ECANCELED) {
         return;
     }
@@ -180,7 +180,7 @@ static void sock_send_failed(struct wr_sock *s, int err)
 static void sock_send_file_went(struct wr_sock *s, enum wr_file_step step,
                                 int err)
 {
-    if (wr_sock_is_over(s)) {
+    if (wr_life_is_over(&s->t)) {
         return;
     }
     if (step == WR_FILE_BREAKS) {
@@ -188,7 +188,7 @@ static void sock_send_file_went(struct wr_sock *s, enum wr_file_step step,
     }
     if (s->t.error) {
         wr_sock_file_stop(s, s->t.error);
-        wr_sock_push_step(s);
+        wr_life_push_step(&s->t);
         return;
     }
     switch (step) {
@@ -216,7 +216,7 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
         sock_send_flush_fds(turn_end);
         return;
     }
-    if (s->t.error == 0 && s->state < WR_SOCK_LINGERING &&
+    if (s->t.error == 0 && s->t.state < WR_LIFE_LINGERING &&
         wr_sock_file_is_next(s)) {
         const enum wr_file_step step = wr_sock_file_move(s, &err);
         sock_send_file_went(s, step, err);
@@ -247,7 +247,7 @@ static bool sock_send_has_waited(struct wr_sock *s, int32_t res)
         return false;
     }
     s->polls_for_room = false;
-    if (is_over || wr_sock_is_over(s) || s->t.error ||
+    if (is_over || wr_life_is_over(&s->t) || s->t.error ||
         (s->sends_file && s->file->state == WR_FILE_STOPPING)) {
         return true;
     }
@@ -263,7 +263,7 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
     wr_assert(!s->polls_for_room);
     if (s->t.error) {
         wr_sock_drop_broken_queue(s);
-    } else if (wr_sock_is_over(s)) {
+    } else if (wr_life_is_over(&s->t)) {
         return;
     } else if (!wr_sendq_is_empty(&s->outbox.queue)) {
         if (res == -EAGAIN) {
@@ -294,7 +294,7 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
         return true;
     }
     s->sent_short = s->outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);
-    const bool was_over = wr_sock_is_over(s);
+    const bool was_over = wr_life_is_over(&s->t);
     if (!was_over) {
         if (res >= 0) {
             sock_send_took(s, (uint32_t)res);
@@ -311,7 +311,7 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
 
 void wr_sock_send_init(struct wr_sock *s)
 {
-    wr_assert(s->state == WR_SOCK_UNBORN);
+    wr_assert(s->t.state == WR_LIFE_UNBORN);
     wr_sendq_init(&s->outbox.queue);
     wr_list_init(&s->turn_end.link);
     s->turn_end.run = sock_send_flush_first;
@@ -320,7 +320,7 @@ void wr_sock_send_init(struct wr_sock *s)
 void wr_sock_write_eof(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
-    if (s->state != WR_SOCK_OPEN || t->error || s->write_eof) {
+    if (s->t.state != WR_LIFE_OPEN || t->error || s->write_eof) {
         return;
     }
     s->write_eof = true;
@@ -340,7 +340,7 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
  * to see a reset is told now. A Unix socket has no resets. */
 static void sock_send_reset_now(struct wr_sock *s)
 {
-    wr_assert(s->state == WR_SOCK_ENDING);
+    wr_assert(s->t.state == WR_LIFE_ENDING);
     wr_sock_remember_names(s); /* while there are some */
     if (wr_sys_disconnect(s->fd) < 0) {
         wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
@@ -349,7 +349,7 @@ static void sock_send_reset_now(struct wr_sock *s)
 
 void wr_sock_end_send(struct wr_sock *s)
 {
-    wr_assert(s->state == WR_SOCK_ENDING);
+    wr_assert(s->t.state == WR_LIFE_ENDING);
     wr_list_remove(&s->turn_end.link);
     wr_op_cancel(&s->t.loop->uring, &s->send_op);
     if (s->send_op.in_flight && s->resets) {
@@ -360,7 +360,7 @@ void wr_sock_end_send(struct wr_sock *s)
 void wr_sock_drop_queue(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
-    wr_assert(s->t.error || s->state == WR_SOCK_ENDING);
+    wr_assert(s->t.error || s->t.state == WR_LIFE_ENDING);
     if (WR_UNLIKELY(s->sends_fds)) {
         wr_sock_fds_drop(s);
     }

@@ -1,5 +1,5 @@
 /*
- * Stream sockets: the states, and what comes next.
+ * Stream sockets: what comes next, and what must always hold.
  *
  * The life of a socket is decided here and carried out in sock.c: the next step
  * follows from the facts that the other files have noted, and the decision
@@ -7,38 +7,6 @@
  * more is sent or delivered from then on, and sock.c does the rest in its time.
  */
 #include "sock_impl.h"
-
-void wr_sock_set_state(struct wr_sock *s, enum wr_sock_state state)
-{
-    static const uint8_t allowed[WR_SOCK_STATES] = {
-        [WR_SOCK_UNBORN] = 1u << WR_SOCK_OPEN,
-        [WR_SOCK_OPEN] = 1u << WR_SOCK_CLOSING | 1u << WR_SOCK_DOOMED,
-        [WR_SOCK_CLOSING] = 1u << WR_SOCK_LINGERING | 1u << WR_SOCK_DOOMED,
-        [WR_SOCK_LINGERING] = 1u << WR_SOCK_DOOMED,
-        [WR_SOCK_DOOMED] = 1u << WR_SOCK_ENDING,
-        [WR_SOCK_ENDING] = 1u << WR_SOCK_LOST,
-    };
-    wr_assert(state < WR_SOCK_STATES);
-    wr_assert(allowed[s->state] >> state & 1u);
-    if (s->state == WR_SOCK_OPEN) {
-        wr_delivery_shut(&s->delivery);
-    }
-    s->state = state;
-    if (state == WR_SOCK_DOOMED) {
-        wr_outbox_shut(&s->outbox);
-    } else if (state == WR_SOCK_CLOSING) {
-        wr_outbox_close(&s->outbox);
-    } else if (state == WR_SOCK_OPEN) {
-        wr_outbox_open(&s->outbox);
-    }
-}
-
-const char *wr_sock_state_name(const struct wr_sock *s)
-{
-    static const char *const names[WR_SOCK_STATES] = {
-        "unborn", "open", "closing", "lingering", "doomed", "ending", "lost"};
-    return names[s->state];
-}
 
 const char *wr_sock_recv_state_name(const struct wr_sock *s)
 {
@@ -94,7 +62,7 @@ static enum wr_sock_next sock_state_next_of_broken(const struct wr_sock *s)
     if (sock_state_may_drop_queue(s)) {
         return WR_SOCK_DROP_QUEUE; /* it may hold what the receive needs */
     }
-    if (s->state == WR_SOCK_OPEN && !sock_state_has_delivered_all(s)) {
+    if (s->t.state == WR_LIFE_OPEN && !sock_state_has_delivered_all(s)) {
         return WR_SOCK_RECEIVE;
     }
     return WR_SOCK_DOOM;
@@ -118,22 +86,23 @@ static bool sock_state_is_in_flight(const struct wr_sock *s)
 
 enum wr_sock_next wr_sock_next_step(const struct wr_sock *s)
 {
-    switch (s->state) {
-    case WR_SOCK_OPEN:
+    switch (s->t.state) {
+    case WR_LIFE_OPEN:
         return s->t.error ? sock_state_next_of_broken(s) : WR_SOCK_RECEIVE;
-    case WR_SOCK_CLOSING:
+    case WR_LIFE_CLOSING:
         return s->t.error ? sock_state_next_of_broken(s)
                           : sock_state_next_of_closing(s);
-    case WR_SOCK_LINGERING:
+    case WR_LIFE_LINGERING:
         return s->t.error || s->eof_seen || s->recv_failed ? WR_SOCK_DOOM
                                                            : WR_SOCK_RECEIVE;
-    case WR_SOCK_DOOMED:
+    case WR_LIFE_DOOMED:
         return WR_SOCK_END;
-    case WR_SOCK_ENDING:
+    case WR_LIFE_ENDING:
         return sock_state_is_in_flight(s) ? WR_SOCK_WAIT : WR_SOCK_LOSE;
-    case WR_SOCK_UNBORN:
-    case WR_SOCK_LOST:
-    case WR_SOCK_STATES:
+    case WR_LIFE_UNBORN:
+    case WR_LIFE_HANDSHAKING:
+    case WR_LIFE_LOST:
+    case WR_LIFE_STATES:
         break;
     }
     return WR_SOCK_WAIT;
@@ -142,23 +111,22 @@ enum wr_sock_next wr_sock_next_step(const struct wr_sock *s)
 /* Relations between the state and the other facts. */
 static void sock_state_check_life(const struct wr_sock *s)
 {
-    wr_assert(s->state < WR_SOCK_STATES);
-    switch (s->state) {
-    case WR_SOCK_UNBORN:
+    switch (s->t.state) {
+    case WR_LIFE_UNBORN:
         wr_assert(!s->eof_seen);
         wr_assert(wr_delivery_is_free(&s->delivery));
         wr_assert(s->recv_state == WR_RECV_IDLE);
         break;
-    case WR_SOCK_LINGERING:
+    case WR_LIFE_LINGERING:
         wr_assert(s->times && s->times->linger_ns > 0);
         wr_assert(s->write_eof);
         wr_assert(!wr_sock_has_unsent(s));
         break;
-    case WR_SOCK_ENDING:
+    case WR_LIFE_ENDING:
         wr_assert(!wr_delivery_has_held(&s->delivery));
         wr_debug_assert(!wr_list_is_linked(&s->turn_end.link));
         break;
-    case WR_SOCK_LOST:
+    case WR_LIFE_LOST:
         wr_assert(!sock_state_is_in_flight(s));
         wr_assert(wr_sendq_is_empty(&s->outbox.queue));
         wr_assert(!s->times);
@@ -169,9 +137,7 @@ static void sock_state_check_life(const struct wr_sock *s)
     default:
         break;
     }
-    wr_assert(s->fd >= 0 || s->state == WR_SOCK_LOST);
-    wr_debug_assert(wr_list_is_linked(&s->t.member.link) || s->t.is_below ||
-                    s->state == WR_SOCK_UNBORN || s->state == WR_SOCK_LOST);
+    wr_assert(s->fd >= 0 || s->t.state == WR_LIFE_LOST);
 }
 
 static void sock_state_check_recv(const struct wr_sock *s)
@@ -193,8 +159,8 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
     wr_debug_assert(s->recv_state != WR_RECV_STARVED || s->held_back);
     wr_assert(!is_armed || !s->held_back);
-    wr_debug_assert(!s->recv_failed || s->t.error || wr_sock_is_over(s) ||
-                    s->state == WR_SOCK_LINGERING);
+    wr_debug_assert(!s->recv_failed || s->t.error || wr_life_is_over(&s->t) ||
+                    s->t.state == WR_LIFE_LINGERING);
     wr_assert(!wr_delivery_has_end(&s->delivery) || s->eof_seen);
     wr_debug_assert(!s->eof_seen || !is_armed);
     wr_assert(s->demand.account.lease_count > 0 ||
@@ -205,10 +171,10 @@ static void sock_state_check_recv(const struct wr_sock *s)
 static void sock_state_check_kept(const struct wr_sock *s)
 {
     wr_delivery_check_invariants(&s->delivery);
-    wr_assert(wr_delivery_is_shut(&s->delivery) == (s->state > WR_SOCK_OPEN));
+    wr_assert(wr_delivery_is_shut(&s->delivery) == (s->t.state > WR_LIFE_OPEN));
     if (wr_delivery_has_held(&s->delivery) ||
         wr_delivery_has_end(&s->delivery)) {
-        wr_assert(s->state == WR_SOCK_OPEN || s->state == WR_SOCK_DOOMED);
+        wr_assert(s->t.state == WR_LIFE_OPEN || s->t.state == WR_LIFE_DOOMED);
     }
     if (s->into) {
         wr_assert(s->into->buf || s->into->len == 0);
@@ -224,7 +190,7 @@ static void sock_state_check_send(const struct wr_sock *s)
     wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file);
     wr_assert(!s->polls_for_room || s->send_op.in_flight);
     wr_assert(!s->write_shut || s->write_eof);
-    wr_debug_assert(wr_outbox_is_over(&s->outbox) == wr_sock_is_over(s));
+    wr_debug_assert(wr_outbox_is_over(&s->outbox) == wr_life_is_over(&s->t));
     wr_debug_check(wr_outbox_check_invariants(&s->outbox));
     wr_debug_assert(!s->outbox.copier && s->outbox.passed_bytes == 0);
     wr_debug_assert(!s->write_shut || is_empty);
@@ -276,11 +242,11 @@ void wr_sock_check_file(const struct wr_sock *s)
 static void sock_state_check_times(const struct wr_sock *s)
 {
     wr_assert(s->times->clock.t == &s->t);
-    wr_assert(s->times->clock.closing_ns == 0 || s->state >= WR_SOCK_CLOSING);
-    wr_assert(s->times->linger_ns == 0 || s->state >= WR_SOCK_LINGERING);
+    wr_assert(s->times->clock.closing_ns == 0 || s->t.state >= WR_LIFE_CLOSING);
+    wr_assert(s->times->linger_ns == 0 || s->t.state >= WR_LIFE_LINGERING);
     wr_assert(s->times->unacked_bytes >= -1);
     wr_debug_assert(!wr_timer_is_armed(&s->times->clock.timer) ||
-                    s->state <= WR_SOCK_DOOMED);
+                    s->t.state <= WR_LIFE_DOOMED);
 }
 
 void wr_sock_check_invariants(const struct wr_sock *s)
@@ -308,12 +274,12 @@ void wr_sock_check_rest(const struct wr_sock *s)
 {
     wr_sock_check_invariants(s);
     wr_assert(s->t.loop->budget.queued_bytes >= s->outbox.queue.bytes);
-    if (wr_ready_is_pending(&s->step)) {
+    if (wr_ready_is_pending(&s->t.step)) {
         return; /* which sees to all of it */
     }
-    wr_assert(s->state != WR_SOCK_DOOMED);
+    wr_assert(s->t.state != WR_LIFE_DOOMED);
     wr_assert(!s->eof_doubted || s->send_op.in_flight);
-    wr_assert(s->state != WR_SOCK_ENDING || sock_state_is_in_flight(s));
+    wr_assert(s->t.state != WR_LIFE_ENDING || sock_state_is_in_flight(s));
     wr_assert(!sock_state_is_forgotten(s));
     if (wr_sock_is_reading(s)) {
         wr_assert(!wr_delivery_has_held(&s->delivery) || wr_sock_has_lent(s));
@@ -321,21 +287,11 @@ void wr_sock_check_rest(const struct wr_sock *s)
     }
     const bool is_moving =
         s->send_op.in_flight || wr_list_is_linked(&s->turn_end.link);
-    if (s->t.error == 0 && !wr_sock_is_over(s)) {
+    if (s->t.error == 0 && !wr_life_is_over(&s->t)) {
         wr_assert(wr_sendq_is_empty(&s->outbox.queue) || is_moving);
         wr_assert(!wr_sock_file_is_next(s) || is_moving ||
                   wr_ready_is_pending(&s->file->ready));
     }
     wr_assert(!s->sends_file || s->file->state != WR_FILE_DONE ||
               wr_ready_is_pending(&s->file->ready));
-}
-
-void wr_sock_doom(weir_transport *t)
-{
-    struct wr_sock *s = wr_sock_of(t);
-
-    if (!wr_sock_is_over(s)) {
-        wr_sock_set_state(s, WR_SOCK_DOOMED);
-        wr_sock_push_step(s);
-    }
 }

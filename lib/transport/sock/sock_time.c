@@ -22,12 +22,12 @@ static void sock_time_view(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    ret->is_over = wr_sock_is_over(s);
-    ret->is_open = s->state == WR_SOCK_OPEN;
+    ret->is_over = wr_life_is_over(&s->t);
+    ret->is_open = s->t.state == WR_LIFE_OPEN;
     ret->is_reading = sock_time_awaits_bytes(s);
     ret->is_sending = wr_sock_has_unsent(s);
     ret->awaits_file = s->sends_file && s->file->state == WR_FILE_READING;
-    if (s->state == WR_SOCK_LINGERING) {
+    if (s->t.state == WR_LIFE_LINGERING) {
         ret->own = wr_sock_linger_deadline(s);
     }
 }
@@ -42,10 +42,10 @@ static uint64_t sock_time_next_look_ns(const weir_transport *t)
     const struct wr_clock *clock = &s->times->clock;
     const uint64_t limit_ns = clock->limits.write_stall_ns;
 
-    if (s->state == WR_SOCK_LINGERING) {
+    if (s->t.state == WR_LIFE_LINGERING) {
         return wr_sock_linger_next_look_ns(s);
     }
-    if (limit_ns == 0 || wr_sock_is_over(s) || !wr_sock_has_unsent(s)) {
+    if (limit_ns == 0 || wr_life_is_over(&s->t) || !wr_sock_has_unsent(s)) {
         return UINT64_MAX;
     }
     return wr_add_sat(wr_max_u64(clock->sent_ns, s->times->looked_ns),
@@ -59,8 +59,8 @@ static bool sock_time_look(weir_transport *t)
     const uint64_t now_ns = t->loop->now_ns;
 
     wr_sock_check_invariants(s);
-    wr_assert(!wr_sock_is_over(s));
-    if (s->state == WR_SOCK_LINGERING) {
+    wr_assert(!wr_life_is_over(&s->t));
+    if (s->t.state == WR_LIFE_LINGERING) {
         return wr_sock_linger_look(s, now_ns);
     }
     wr_assert(wr_sock_has_unsent(s));
@@ -80,14 +80,14 @@ static void sock_time_expired(weir_transport *t, const struct wr_deadline *over)
     int err = over->err;
 
     wr_sock_check_invariants(s);
-    wr_assert(!wr_sock_is_over(s));
-    if (s->state == WR_SOCK_LINGERING && wr_sock_linger_owes(s)) {
+    wr_assert(!wr_life_is_over(&s->t));
+    if (s->t.state == WR_LIFE_LINGERING && wr_sock_linger_owes(s)) {
         err = WEIR_ECLOSETIMEOUT;
     }
     if (err < 0) {
         wr_transport_set_error(t, err, over->where);
     }
-    wr_sock_doom(t);
+    wr_life_doom(t);
 }
 
 static const struct wr_clock_ops sock_time_ops = {
@@ -101,7 +101,7 @@ int wr_sock_times_make(struct wr_sock *s)
 {
     weir_loop *loop = s->t.loop;
 
-    wr_assert(!wr_sock_is_over(s));
+    wr_assert(!wr_life_is_over(&s->t));
     if (s->times) {
         return 0;
     }
@@ -112,13 +112,13 @@ int wr_sock_times_make(struct wr_sock *s)
     memset(s->times, 0, sizeof(*s->times));
     wr_clock_init(&s->times->clock, &s->t, &sock_time_ops);
     s->times->clock.closing_ns =
-        s->state <= WR_SOCK_OPEN ? 0 : weir_loop_get_time(loop);
+        s->t.state <= WR_LIFE_OPEN ? 0 : weir_loop_get_time(loop);
     return 0;
 }
 
 int wr_sock_set_limits(struct wr_sock *s, const struct weir_timeouts *timeouts)
 {
-    wr_assert(!wr_sock_is_over(s));
+    wr_assert(!wr_life_is_over(&s->t));
     const int err = wr_sock_times_make(s);
     wr_require(err == 0, err);
     s->times->unacked_bytes = -1;
@@ -132,7 +132,7 @@ int wr_sock_set_timeouts(weir_transport *t,
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    return s->state == WR_SOCK_UNBORN || wr_sock_is_over(s)
+    return s->t.state == WR_LIFE_UNBORN || wr_life_is_over(&s->t)
                ? 0
                : wr_sock_set_limits(s, timeouts);
 }
@@ -159,7 +159,7 @@ void wr_sock_times_stop(struct wr_sock *s)
 
 void wr_sock_times_free(struct wr_sock *s)
 {
-    wr_assert(s->state == WR_SOCK_UNBORN || s->state == WR_SOCK_ENDING);
+    wr_assert(s->t.state == WR_LIFE_UNBORN || s->t.state == WR_LIFE_ENDING);
     if (s->times) {
         wr_sock_times_stop(s);
         wr_free(&s->t.loop->counting, s->times, sizeof(*s->times));
@@ -171,7 +171,7 @@ void wr_sock_get_handover(const weir_transport *t, struct wr_handover *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(s->state != WR_SOCK_UNBORN);
+    wr_assert(s->t.state != WR_LIFE_UNBORN);
     *ret = (struct wr_handover){
         .is_paused = wr_delivery_is_paused(&s->delivery),
         .has_ended = s->eof_seen && !s->eof_doubted &&

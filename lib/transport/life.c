@@ -1,0 +1,44 @@
+/*
+ * Lives: what all kinds of connections do in their last steps.
+ *
+ * A connection is doomed by whoever finds it at its end, from calls of the
+ * program too, so dooming runs no callback. When it leaves nothing of it is in
+ * the kernel, and its protocol knows.
+ */
+#include "life.h"
+
+const char *wr_life_state_name(const weir_transport *t)
+{
+    static const char *const names[WR_LIFE_STATES] = {
+        "unborn",    "handshaking", "open",   "closing",
+        "lingering", "doomed",      "ending", "lost"};
+    return names[t->state];
+}
+
+void wr_life_doom(weir_transport *t)
+{
+    wr_assert(t->state != WR_LIFE_UNBORN);
+    if (!wr_life_is_over(t)) {
+        wr_life_set_state(t, WR_LIFE_DOOMED);
+        wr_life_push_step(t);
+    }
+}
+
+void wr_life_leave(weir_transport *t)
+{
+    weir_loop *loop = t->loop;
+
+    wr_assert(t->state == WR_LIFE_LOST);
+    wr_ready_cancel(&t->step);
+    if (!t->is_below) { /* else another has its place */
+        wr_loop_remove_member(loop, &t->member);
+    }
+    wr_assert(loop->budget.account_count > 0);
+    loop->budget.account_count--;
+    wr_loop_trim_later(loop);
+    if (t->set) {
+        t->set->ops->forget(t->set, t);
+        t->set = NULL;
+    }
+    weir_transport_unref(t);
+}

@@ -1,0 +1,290 @@
+/*
+ * Lives without a connection: which steps there are, and what they do to the
+ * outbox, the delivery, the loop and the set of a server.
+ *
+ * The transport is an outbox, a delivery and an account of received bytes. Its
+ * loop is no more than lists, counts and a clock.
+ */
+#include "lib/transport/life.h"
+
+#include "lib/transport/delivery.h"
+#include "lib/transport/outbox.h"
+#include "tests/unit.h"
+
+#include <signal.h>
+
+struct owner {
+    weir_transport t;
+    struct wr_demand demand;
+    struct wr_delivery delivery;
+    struct wr_outbox outbox;
+};
+
+static weir_loop loop;
+static const void *volatile thread = &loop;
+static struct owner owner;
+static weir_transport *const t = &owner.t;
+static int step_count;
+static int unreferenced_count;
+static int forget_count;
+
+static void run_step(struct wr_ready *ready)
+{
+    expect_eq(ready, &t->step);
+    step_count++;
+}
+
+static void unreferenced(weir_transport *of)
+{
+    expect_eq(of, t);
+    unreferenced_count++;
+}
+
+static void forget(struct wr_connection_set *set, weir_transport *of)
+{
+    expect_eq(of->set, set);
+    forget_count++;
+}
+
+static const struct wr_outbox_ops outbox_ops = {
+    .offset = offsetof(struct owner, outbox)};
+
+static const struct wr_transport_ops stream_ops = {
+    .name = "stream",
+    .demand_offset = offsetof(struct owner, demand),
+    .delivery_offset = offsetof(struct owner, delivery),
+    .outbox = &outbox_ops,
+    .unreferenced = unreferenced,
+};
+
+/* Datagrams have neither. */
+static const struct wr_transport_ops datagram_ops = {
+    .name = "datagram",
+    .demand_offset = offsetof(struct owner, demand),
+    .unreferenced = unreferenced,
+};
+
+static void setup(const struct wr_transport_ops *ops)
+{
+    memset(&loop, 0, sizeof(loop));
+    loop.owner = &thread;
+    wr_list_init(&loop.ready);
+    wr_list_init(&loop.members[WR_STAGE_TRANSPORTS]);
+    wr_wheel_init(&loop.wheel, 0);
+    memset(&owner, 0, sizeof(owner));
+    wr_transport_init(t, &loop, ops);
+    wr_ready_init(&t->step, run_step);
+    step_count = unreferenced_count = forget_count = 0;
+}
+
+static void run_steps(void)
+{
+    while (!wr_list_is_empty(&loop.ready)) {
+        struct wr_ready *ready =
+            wr_container_of(loop.ready.next, struct wr_ready, link);
+        wr_list_remove(&ready->link);
+        ready->run(ready);
+    }
+}
+
+static void begin(const struct wr_transport_ops *ops)
+{
+    setup(ops);
+    wr_life_begin(t, WR_LIFE_OPEN);
+    wr_loop_add_member(&loop, &t->member);
+}
+
+/* ---- what a step does ---- */
+
+UNIT(life, the_program_may_write_from_the_birth_to_the_close)
+{
+    begin(&stream_ops);
+    expect_eq(owner.outbox.state, WR_OUTBOX_OPEN);
+    cr_assert(wr_delivery_is_free(&owner.delivery));
+
+    wr_life_set_state(t, WR_LIFE_CLOSING);
+
+    expect_eq(owner.outbox.state, WR_OUTBOX_CLOSING);
+    cr_assert(wr_delivery_is_shut(&owner.delivery));
+}
+
+UNIT(life, what_was_written_during_a_handshake_stays_in_the_outbox)
+{
+    setup(&stream_ops);
+    wr_life_begin(t, WR_LIFE_HANDSHAKING);
+    expect_eq(owner.outbox.state, WR_OUTBOX_UNBORN);
+    wr_outbox_open(&owner.outbox); /* its protocol knows it already */
+    wr_outbox_end(&owner.outbox);
+
+    wr_life_set_state(t, WR_LIFE_OPEN);
+
+    expect_eq(owner.outbox.state, WR_OUTBOX_ENDED);
+}
+
+UNIT(life, a_doomed_connection_takes_nothing_and_runs_its_step_once)
+{
+    begin(&stream_ops);
+
+    wr_life_doom(t);
+    wr_life_doom(t);
+
+    expect_eq(t->state, WR_LIFE_DOOMED);
+    expect_eq(owner.outbox.state, WR_OUTBOX_SHUT);
+    cr_assert(wr_delivery_is_shut(&owner.delivery));
+    run_steps();
+    expect_eq(step_count, 1);
+}
+
+UNIT(life, one_that_the_peer_has_left_stays_so_when_it_is_doomed)
+{
+    begin(&stream_ops);
+    wr_outbox_lose_peer(&owner.outbox);
+
+    wr_life_doom(t);
+
+    expect_eq(owner.outbox.state, WR_OUTBOX_GONE);
+}
+
+UNIT(life, a_handshake_and_a_wait_for_the_peer_can_be_doomed)
+{
+    setup(&stream_ops);
+    wr_life_begin(t, WR_LIFE_HANDSHAKING);
+    wr_life_doom(t);
+    expect_eq(t->state, WR_LIFE_DOOMED);
+    expect_eq(owner.outbox.state, WR_OUTBOX_SHUT);
+
+    begin(&stream_ops);
+    wr_life_set_state(t, WR_LIFE_CLOSING);
+    wr_life_set_state(t, WR_LIFE_LINGERING);
+    wr_life_doom(t);
+    expect_eq(t->state, WR_LIFE_DOOMED);
+}
+
+UNIT(life, a_connection_that_ends_is_not_doomed_again)
+{
+    begin(&stream_ops);
+    wr_life_doom(t);
+    run_steps();
+    wr_life_set_state(t, WR_LIFE_ENDING);
+
+    wr_life_doom(t);
+
+    expect_eq(t->state, WR_LIFE_ENDING);
+    cr_assert(wr_list_is_empty(&loop.ready));
+}
+
+UNIT(life, a_kind_may_do_without_an_outbox_and_a_delivery)
+{
+    begin(&datagram_ops);
+
+    wr_life_set_state(t, WR_LIFE_CLOSING);
+    wr_life_doom(t);
+
+    expect_eq(owner.outbox.state, WR_OUTBOX_UNBORN);
+    cr_assert(!wr_delivery_is_shut(&owner.delivery));
+}
+
+/* ---- the loop and the set ---- */
+
+UNIT(life, the_loop_counts_it_and_forgets_it_when_it_leaves)
+{
+    begin(&stream_ops);
+    expect_eq(loop.pin_count, 1);
+    expect_eq(loop.budget.account_count, 1);
+    struct wr_connection_set_ops set_ops = {.forget = forget};
+    struct wr_connection_set set = {.ops = &set_ops};
+    t->set = &set;
+    wr_life_doom(t);
+    wr_life_set_state(t, WR_LIFE_ENDING);
+
+    wr_life_lose(t);
+    cr_assert(owner.demand.account.notify_released);
+    expect_eq(forget_count, 0);
+    wr_life_leave(t);
+
+    expect_eq(loop.budget.account_count, 0);
+    expect_eq(loop.member_counts[WR_STAGE_TRANSPORTS], 0);
+    expect_eq(forget_count, 1);
+    cr_assert_null(t->set);
+    cr_assert(wr_list_is_empty(&loop.ready));
+    expect_eq(unreferenced_count, 1);
+    expect_eq(loop.pin_count, 1); /* until the kind has freed it */
+}
+
+UNIT(life, one_whose_place_was_taken_leaves_no_list)
+{
+    begin(&stream_ops);
+    wr_loop_remove_member(&loop, &t->member);
+    t->is_below = true;
+    wr_life_doom(t);
+    wr_life_set_state(t, WR_LIFE_ENDING);
+    wr_life_lose(t);
+
+    wr_life_leave(t);
+
+    expect_eq(loop.member_counts[WR_STAGE_TRANSPORTS], 0);
+    expect_eq(unreferenced_count, 1);
+}
+
+UNIT(life, it_is_unused_when_neither_a_reference_nor_a_lease_is_left)
+{
+    begin(&stream_ops);
+    cr_assert(!wr_life_is_unused(t));
+    weir_transport_ref(t);
+    owner.demand.account.lease_count = 1;
+    wr_life_doom(t);
+    wr_life_set_state(t, WR_LIFE_ENDING);
+    wr_life_lose(t);
+    wr_life_leave(t);
+    cr_assert(!wr_life_is_unused(t));
+
+    weir_transport_unref(t);
+    cr_assert(!wr_life_is_unused(t));
+
+    owner.demand.account.lease_count = 0;
+    cr_assert(wr_life_is_unused(t));
+}
+
+/* ---- steps that there are not ---- */
+
+UNIT_ABORTS(life, none_is_lost_before_its_operations_were_cancelled)
+{
+    begin(&stream_ops);
+    wr_life_doom(t);
+    wr_life_lose(t);
+}
+
+UNIT_ABORTS(life, none_that_is_lost_comes_back)
+{
+    begin(&stream_ops);
+    wr_life_doom(t);
+    wr_life_set_state(t, WR_LIFE_ENDING);
+    wr_life_lose(t);
+    wr_life_set_state(t, WR_LIFE_OPEN);
+}
+
+UNIT_ABORTS(life, none_lingers_before_it_has_closed)
+{
+    begin(&stream_ops);
+    wr_life_set_state(t, WR_LIFE_LINGERING);
+}
+
+UNIT_ABORTS(life, none_leaves_the_loop_before_it_is_lost)
+{
+    begin(&stream_ops);
+    wr_life_doom(t);
+    wr_life_leave(t);
+}
+
+UNIT_ABORTS(life, none_is_doomed_before_it_began)
+{
+    setup(&stream_ops);
+    wr_life_doom(t);
+}
+
+UNIT_ABORTS(life, none_is_freed_while_it_lives)
+{
+    begin(&stream_ops);
+    t->refs = 0;
+    cr_assert(!wr_life_is_unused(t));
+}
