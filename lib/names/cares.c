@@ -96,8 +96,10 @@ static void cares_work(struct wr_ready *work)
     struct cares *cares = wr_container_of(work, struct cares, work);
 
     cares_check_invariants(cares);
-    if (cares->live_count == 0 && cares->asked_count > 0) {
-        ares_cancel(cares->dns); /* only questions that have no lookup */
+    if (cares->live_count == 0 && cares->dns) {
+        /* Only questions that have no lookup. Where there are none it closes
+         * what newer versions of c-ares leave open after a time-out. */
+        ares_cancel(cares->dns);
         ares_cancel(cares->tcp);
     }
     cares_begin_waiting(cares);
