@@ -5,11 +5,9 @@
  * names that they are given: one by UDP, and one by TCP what UDP has truncated.
  * c-ares moves all questions of a channel to the next server when one fails in
  * a way that concerns the server, a connection that is closed for instance. So
- * a name whose answer cannot be had by TCP costs no others their tries.
- *
- * So the hosts file, then each step of the search,
- * is asked for both families before the next: an address of one name is never
- * mixed with one of another, and the hosts file is right about both families.
+ * a name whose answer cannot be had by TCP costs no others their tries. The
+ * hosts file is looked into by way of a channel too: the call for that file
+ * alone, ares_gethostbyname_file(), finds one of each family in c-ares 1.18.
  *
  * The settings are the program's, then those of resolv.conf. A program that
  * runs for long sees that file change: it is looked at once a second while

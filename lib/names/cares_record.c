@@ -5,7 +5,15 @@
  *
  * The steps follow one another until one has addresses, or fails otherwise than
  * by telling that there are none. A step asks for both families at once and is
- * over when both are answered; addresses of one family are passed on before.
+ * over when both are answered; addresses of one family are passed on before. So
+ * an address of one name is never mixed with one of another, and the hosts file
+ * is right about both families.
+ *
+ * c-ares, which can take the steps too, does not keep that. Asked for each
+ * family alone it takes them for each alone: where the hosts file or the first
+ * domain has an IPv4 address only, that of IPv6 is another name's. Asked for
+ * both at once it answers when it has both: IPv4 waits for a server that is
+ * silent about IPv6, and the error of a family is lost.
  */
 #include "cares.h"
 

@@ -1,8 +1,11 @@
 /*
  * The settings in resolv.conf that concern names: search domains and patience.
  *
- * c-ares reads the file too, for the servers. It does not tell what else it
- * found there, and weir searches domains itself.
+ * c-ares reads the file too, for the servers. What else it finds is of no use
+ * here: weir searches domains itself (cares_record.c), and ares_save_options()
+ * of c-ares 1.34 tells what the program has set, and nothing of the file; that
+ * of 1.18 does, but knows neither "timeout" nor "attempts", nor limits, and
+ * takes the dot in "search ." for a domain.
  */
 #ifndef WEIR_LIB_NAMES_RESOLV_CONF_H
 #define WEIR_LIB_NAMES_RESOLV_CONF_H
