@@ -208,6 +208,31 @@ NAMES(lookup, a_dot_at_the_end_forbids_the_search)
     cr_assert(!strstr(dns_server_read_log(&n->server), "one"));
 }
 
+/* ---- patience ---- */
+
+NAMES(lookup, a_file_of_settings_says_how_long_and_how_often_servers_are_asked)
+{
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .family = AF_INET, .timeout_ns = UINT64_MAX};
+    char path[] = "/tmp/weir-resolv-conf-XXXXXX";
+    const struct weir_dns_options dns = {.size = sizeof(dns),
+                                         .servers = n->server.address,
+                                         .search = "",
+                                         .resolv_conf = path};
+    FILE *file = fdopen(mkstemp(path), "w");
+    fputs("options timeout:3 attempts:1\n", file);
+    fclose(file);
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    const uint64_t start_ns = clock_ns();
+
+    names_lookup(n, "silent.example", &options);
+    unlink(path);
+
+    expect_eq(n->result, WEIR_EDNSTIMEOUT);
+    expect_geq(clock_ns() - start_ns, 2900 * MS, "the default is 2 s");
+    expect_str_eq(dns_server_read_log(&n->server), "A silent.example. ");
+}
+
 /* ---- what asks no server ---- */
 
 NAMES(lookup, literals_and_this_machine_ask_no_server)

@@ -137,8 +137,10 @@ def test_the_hosts_file_goes_before_servers_in_both_families():
 
 def test_the_hosts_file_may_have_several_addresses_and_other_names():
     out = ask_with_hosts("198.51.100.1 first.test other.test\n"
-                         "2001:db8::77\tOTHER.test\n", "other.test")
-    equal(out, "other.test [2001:db8::77]\nother.test 198.51.100.1\n", "all")
+                         "2001:db8::77\tOTHER.test\n"
+                         "198.51.100.2 other.test\n", "other.test")
+    equal(out, "other.test [2001:db8::77]\nother.test 198.51.100.1\n"
+               "other.test 198.51.100.2\n", "all")
 
 
 def test_this_machine_needs_no_hosts_file():
