@@ -125,6 +125,20 @@ TLS_ENDS(tls_ends, a_cut_is_answered_by_a_close_notify_when_all_is_sent,
     expect_all_and_broken(end);
 }
 
+TLS_ENDS(tls_ends, a_cut_after_write_eof_is_told_after_the_data,
+         .all_ways = true)
+{
+    tls_end_write(end, 1000);
+    expect_eq(weir_transport_write_eof(end->t), 0);
+    tls_end_turns(end, 3);
+    tls_peer_write(end, 40000);
+    tls_peer_cut(end);
+
+    expect_broken(end, WEIR_ETLSTRUNCATED);
+    expect_eq(end->peer.plain, 1000);
+    expect_eq(end->peer.engine.state, WR_TLS_ENGINE_RECEIVED_CLOSE);
+}
+
 TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, .small_buffers = true)
 {
     end->peer.is_deaf = true;
