@@ -4,7 +4,7 @@
  * No context can be made, so that nothing else of TLS can be reached: whatever
  * takes a context is given none.
  */
-#include "filter.h"
+#include "lib/tls/filter/filter.h"
 #include "lib/transport/socket.h"
 #include "uring/check.h"
 

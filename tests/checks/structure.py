@@ -36,16 +36,20 @@ ROOMS = {
     "transport/datagram": "uring base loop transport",
     "watch": "uring base loop task transport",
     "x509": "uring",
-    "tls": "uring base loop transport transport/sock x509",
+    "tls/context": "uring base tls/engine x509",
+    "tls/engine": "uring base tls/context x509",
+    "tls/filter": "uring base loop transport transport/sock tls/context "
+                  "tls/engine",
+    "tls": "uring loop transport tls/filter",
     "names": "uring base loop task",
-    "net/connect": "uring base loop transport transport/sock transport/pipe tls "
-                   "names",
-    "net/serve": "uring base loop transport transport/sock tls names",
+    "net/connect": "uring base loop transport transport/sock transport/pipe "
+                   "tls/filter names",
+    "net/serve": "uring base loop transport transport/sock tls/filter names",
     "net": "uring base loop transport transport/sock transport/datagram names "
            "net/connect net/serve",
     "process": "uring base loop transport transport/pipe",
     "stream": "uring base loop task sync transport transport/sock transport/pipe "
-              "transport/datagram tls net/connect net/serve net process",
+              "transport/datagram tls/filter net/connect net/serve net process",
 }
 KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}
 

@@ -20,7 +20,7 @@ TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
 RING_FOLDERS = ("uring", "tests", "bench")
 RING_HEADERS = re.compile(r"liburing|linux/io_uring")
 TLS_FOLDERS = ("lib/tls/", "tests/")
-LIBCRYPTO_PLACES = ("lib/tls/rsa_key.c", "tests/", "bench/")
+LIBCRYPTO_PLACES = ("lib/tls/context/rsa_key.c", "tests/", "bench/")
 PUBLIC_BELOW = {"weir/base.h", "weir/buffer.h", "weir/error.h"}
 ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/task/termination.c"}
 ATOMIC = re.compile(r"stdatomic\.h|\b__atomic_|\b__sync_|\batomic_\w+\(")
@@ -119,7 +119,8 @@ def check_includes(report, path, lines):
             report.say(path, number, f"{name} belongs to lib/tls/")
         if name.startswith("openssl/") and not str(relative).startswith(
                 LIBCRYPTO_PLACES):
-            report.say(path, number, f"{name} belongs to lib/tls/rsa_key.c")
+            report.say(path, number,
+                       f"{name} belongs to lib/tls/context/rsa_key.c")
         target = resolve(source, path, kind, name)
         if target is None:
             if kind == '"':

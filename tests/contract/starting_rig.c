@@ -6,7 +6,7 @@
  */
 #include "tests/contract/starting_rig.h"
 
-#include "lib/tls/context_impl.h"
+#include "lib/tls/context/context_impl.h"
 
 #include <linux/sockios.h>
 #include <netinet/in.h>

@@ -5,7 +5,7 @@
  * stream, whose reader then says the same. Nothing is left of either, neither
  * memory of the loop nor a reference to a context.
  */
-#include "lib/tls/context_impl.h"
+#include "lib/tls/context/context_impl.h"
 #include "tests/contract/starting_rig.h"
 #include "tests/unit/allocator.h"
 

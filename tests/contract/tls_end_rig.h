@@ -21,7 +21,7 @@
 #ifndef WEIR_TESTS_CONTRACT_TLS_END_RIG_H
 #define WEIR_TESTS_CONTRACT_TLS_END_RIG_H
 
-#include "lib/tls/engine.h"
+#include "lib/tls/engine/engine.h"
 #include "tests/contract/harness.h"
 #include "tests/unit/allocator.h"
 

@@ -6,8 +6,8 @@
  *     ninja tests/fuzz/fuzz-tls-certificate
  *     tests/fuzz/fuzz-tls-certificate CORPUS
  */
-#include "lib/tls/verdict.h"
-#include "lib/tls/verify.h"
+#include "lib/tls/context/verdict.h"
+#include "lib/tls/context/verify.h"
 #include "lib/x509/constraint.h"
 #include "lib/x509/crl.h"
 

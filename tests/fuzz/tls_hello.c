@@ -5,7 +5,7 @@
  *     ninja tests/fuzz/fuzz-tls-hello
  *     tests/fuzz/fuzz-tls-hello CORPUS
  */
-#include "lib/tls/hello.h"
+#include "lib/tls/engine/hello.h"
 
 #include <stdlib.h>
 

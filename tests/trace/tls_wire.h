@@ -10,7 +10,7 @@
 #define WEIR_TESTS_TRACE_TLS_WIRE_H
 
 #include "clock.h"
-#include "lib/tls/engine.h"
+#include "lib/tls/engine/engine.h"
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 #include "tests/unit/allocator.h"

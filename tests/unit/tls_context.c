@@ -4,8 +4,8 @@
  *
  * The certificates are those of tls_certificates.sh.
  */
-#include "lib/tls/context.h"
-#include "lib/tls/engine.h"
+#include "lib/tls/context/context.h"
+#include "lib/tls/engine/engine.h"
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 

@@ -7,7 +7,7 @@
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 
-#include "lib/tls/engine_impl.h"
+#include "lib/tls/engine/engine_impl.h"
 #include "tests/unit.h"
 
 #include <string.h>

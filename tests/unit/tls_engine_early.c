@@ -9,7 +9,7 @@
  */
 #include "tests/unit/tls_rig.h"
 
-#include "lib/tls/engine_impl.h"
+#include "lib/tls/engine/engine_impl.h"
 #include "tests/unit.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  * memory, and opens nothing but what the other side sealed, from its beginning
  * on.
  */
-#include "lib/tls/engine_impl.h"
+#include "lib/tls/engine/engine_impl.h"
 #include "tests/unit/random.h"
 #include "tests/unit/tls_rig.h"
 

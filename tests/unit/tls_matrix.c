@@ -4,7 +4,7 @@
  * TLS. Each bad one is refused with a code of its own and a text with the
  * reason; each good one is accepted.
  */
-#include "lib/tls/context_impl.h"
+#include "lib/tls/context/context_impl.h"
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 

@@ -7,7 +7,7 @@
 #ifndef WEIR_TESTS_UNIT_TLS_PAIR_H
 #define WEIR_TESTS_UNIT_TLS_PAIR_H
 
-#include "lib/tls/engine.h"
+#include "lib/tls/engine/engine.h"
 #include "tests/unit/allocator.h"
 
 #include <weir/tls.h>

@@ -3,7 +3,7 @@
  * the error says of one that cannot be used. The certificates are those of
  * tls_matrix.sh; servers show them to clients, and clients to servers.
  */
-#include "lib/tls/session.h"
+#include "lib/tls/engine/session.h"
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 

@@ -5,7 +5,7 @@
  */
 #include "tests/unit/tls_rig.h"
 
-#include "lib/tls/context.h"
+#include "lib/tls/context/context.h"
 #include "tests/unit.h"
 #include "tests/unit/tls_file.h"
 

@@ -4,13 +4,13 @@
  * Each side has what it sealed in `wire` until the test moves it, byte by byte
  * or at once, and what it opened in `plain`. The context is a double: it sets
  * wolfSSL up as a test asks, so that the engine is tested without the files of
- * lib/tls/context.c. All memory is the pair's allocator's (allocator.h), which
+ * lib/tls/context/. All memory is the pair's allocator's (allocator.h), which
  * counts it and fails where it is told to.
  */
 #ifndef WEIR_TESTS_UNIT_TLS_RIG_H
 #define WEIR_TESTS_UNIT_TLS_RIG_H
 
-#include "lib/tls/engine.h"
+#include "lib/tls/engine/engine.h"
 #include "tests/unit/allocator.h"
 
 #include <wolfssl/options.h>

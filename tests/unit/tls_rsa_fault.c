@@ -4,7 +4,7 @@
  * In this program libcrypto has a double that fails as it is told to: to take a
  * key, to sign by it, or to sign what it was given.
  */
-#include "lib/tls/rsa_key.h"
+#include "lib/tls/context/rsa_key.h"
 #include "tests/unit/tls_file.h"
 #include "tests/unit/tls_pair.h"
 

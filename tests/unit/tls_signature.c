@@ -4,8 +4,8 @@
  * A key that is for RSASSA-PSS alone has signed nothing by PKCS #1 1.5. Its
  * numbers are those of the key that has signed, under another identifier.
  */
-#include "lib/tls/pem.h"
-#include "lib/tls/signature.h"
+#include "lib/tls/context/pem.h"
+#include "lib/tls/context/signature.h"
 #include "lib/x509/certificate.h"
 #include "tests/unit/tls_file.h"
 

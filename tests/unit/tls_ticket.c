@@ -4,7 +4,7 @@
  * The times are numbers of the tests; no clock is read. A lifetime is 100
  * seconds.
  */
-#include "lib/tls/ticket.h"
+#include "lib/tls/context/ticket.h"
 
 #include "tests/unit.h"
 

@@ -3,7 +3,7 @@
  * certificates; memory may be missing for either. And the codes that wolfSSL's
  * errors become.
  */
-#include "lib/tls/engine_impl.h"
+#include "lib/tls/engine/engine_impl.h"
 #include "tests/unit/allocator.h"
 
 #include "tests/unit.h"

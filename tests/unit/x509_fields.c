@@ -3,7 +3,7 @@
  * OpenSSL made (tls_matrix.sh), and of bytes that are none. The certificates
  * differ from run to run in their keys and numbers alone.
  */
-#include "lib/tls/pem.h"
+#include "lib/tls/context/pem.h"
 #include "tests/unit.h"
 #include "tests/unit/tls_file.h"
 

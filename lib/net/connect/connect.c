@@ -22,7 +22,7 @@
 #include "connect_plan.h"
 #include "lib/base/address.h"
 #include "lib/base/options.h"
-#include "lib/tls/filter.h"
+#include "lib/tls/filter/filter.h"
 #include "lib/transport/pipe/pipe.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"

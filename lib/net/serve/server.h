@@ -10,7 +10,7 @@
 #ifndef WEIR_LIB_NET_SERVE_SERVER_H
 #define WEIR_LIB_NET_SERVE_SERVER_H
 
-#include "lib/tls/filter.h"
+#include "lib/tls/filter/filter.h"
 #include "lib/transport/transport.h"
 #include "listener_set.h"
 

@@ -3,8 +3,8 @@
  * counts its references, context_load.c reads texts into it, context_ticket.c
  * seals sessions, context_open.c makes the WOLFSSL of a connection.
  */
-#ifndef WEIR_LIB_TLS_CONTEXT_IMPL_H
-#define WEIR_LIB_TLS_CONTEXT_IMPL_H
+#ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
+#define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 
 #include "context.h"
 #include "lib/x509/trust.h"

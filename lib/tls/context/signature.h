@@ -4,8 +4,8 @@
  * wolfCrypt does it, which keeps nothing from one call to the next, so that
  * threads may do it side by side. What is signed is read by lib/x509/signed.h.
  */
-#ifndef WEIR_LIB_TLS_SIGNATURE_H
-#define WEIR_LIB_TLS_SIGNATURE_H
+#ifndef WEIR_LIB_TLS_CONTEXT_SIGNATURE_H
+#define WEIR_LIB_TLS_CONTEXT_SIGNATURE_H
 
 #include "lib/x509/signed.h"
 

@@ -4,7 +4,7 @@
  * (context_verify.c).
  */
 #include "context_impl.h"
-#include "engine.h"
+#include "lib/tls/engine/engine.h"
 #include "lib/x509/hostname.h"
 
 #include <weir/error.h>

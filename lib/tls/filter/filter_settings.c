@@ -3,9 +3,9 @@
  * by the call that takes it, with a reference to the context. Defaults are put
  * in here, and a client's host becomes the name that is verified.
  */
-#include "context.h"
 #include "filter.h"
 #include "lib/base/options.h"
+#include "lib/tls/context/context.h"
 
 #include <string.h>
 

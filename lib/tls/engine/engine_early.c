@@ -11,8 +11,8 @@
  *
  * A record is collected in the block that serves the first message before.
  */
-#include "context.h"
 #include "engine_impl.h"
+#include "lib/tls/context/context.h"
 
 #include <string.h>
 #include <wolfssl/wolfcrypt/aes.h>

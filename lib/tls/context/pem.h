@@ -4,8 +4,8 @@
  * Blocks with one label are taken off a text, one after the other, as bytes;
  * blocks with other labels, and words between them, are passed over.
  */
-#ifndef WEIR_LIB_TLS_PEM_H
-#define WEIR_LIB_TLS_PEM_H
+#ifndef WEIR_LIB_TLS_CONTEXT_PEM_H
+#define WEIR_LIB_TLS_CONTEXT_PEM_H
 
 #include "lib/x509/der.h"
 

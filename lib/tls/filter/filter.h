@@ -6,8 +6,8 @@
  * returns before the handshake; its end is told by a callback. How a filter
  * lives is told in filter_impl.h.
  */
-#ifndef WEIR_LIB_TLS_FILTER_H
-#define WEIR_LIB_TLS_FILTER_H
+#ifndef WEIR_LIB_TLS_FILTER_FILTER_H
+#define WEIR_LIB_TLS_FILTER_FILTER_H
 
 #include "lib/transport/sock/sock.h"
 #include "weir/tls_connection.h"

@@ -7,8 +7,8 @@
  * There is no clock and no lock here: the callers say what time it is, in
  * seconds, and hold the context's lock while they use the keys.
  */
-#ifndef WEIR_LIB_TLS_TICKET_H
-#define WEIR_LIB_TLS_TICKET_H
+#ifndef WEIR_LIB_TLS_CONTEXT_TICKET_H
+#define WEIR_LIB_TLS_CONTEXT_TICKET_H
 
 #include <weir/base.h>
 

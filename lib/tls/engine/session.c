@@ -6,8 +6,8 @@
  */
 #include "session.h"
 
-#include "context_impl.h"
 #include "engine_impl.h"
+#include "lib/tls/context/context_impl.h"
 #include "lib/x509/hostname.h"
 
 #include <weir/tls.h>

@@ -31,11 +31,11 @@
  * want and push `step`, or `seal`, which runs before the end of the turn, so
  * that what it hands down leaves in the same turn.
  */
-#ifndef WEIR_LIB_TLS_FILTER_IMPL_H
-#define WEIR_LIB_TLS_FILTER_IMPL_H
+#ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
+#define WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 
-#include "engine.h"
 #include "filter.h"
+#include "lib/tls/engine/engine.h"
 #include "lib/transport/delivery.h"
 #include "lib/transport/life.h"
 #include "lib/transport/outbox.h"

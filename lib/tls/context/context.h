@@ -4,8 +4,8 @@
  * A context is shared by connections, on several threads: what a connection
  * asks of it here changes nothing in it.
  */
-#ifndef WEIR_LIB_TLS_CONTEXT_H
-#define WEIR_LIB_TLS_CONTEXT_H
+#ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_H
+#define WEIR_LIB_TLS_CONTEXT_CONTEXT_H
 
 #include <weir/base.h>
 #include <weir/tls.h>

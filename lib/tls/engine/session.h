@@ -5,8 +5,8 @@
  * only for connections of the same context, whose rules do not change, that
  * would verify the same name.
  */
-#ifndef WEIR_LIB_TLS_SESSION_H
-#define WEIR_LIB_TLS_SESSION_H
+#ifndef WEIR_LIB_TLS_ENGINE_SESSION_H
+#define WEIR_LIB_TLS_ENGINE_SESSION_H
 
 #include "engine.h"
 #include "weir/tls_connection.h"

@@ -20,13 +20,13 @@
  * wolfSSL needs some 50 KiB of stack in a handshake: the calls here are made on
  * the loop's stack, never on a task's.
  */
-#ifndef WEIR_LIB_TLS_ENGINE_H
-#define WEIR_LIB_TLS_ENGINE_H
+#ifndef WEIR_LIB_TLS_ENGINE_ENGINE_H
+#define WEIR_LIB_TLS_ENGINE_ENGINE_H
 
-#include "memory.h"
-#include "ticket.h"
+#include "lib/tls/context/memory.h"
+#include "lib/tls/context/ticket.h"
+#include "lib/tls/context/verdict.h"
 #include "uring/block.h"
-#include "verdict.h"
 
 #include <weir/base.h>
 

@@ -11,7 +11,7 @@
  * memory of that connection's loop.
  */
 #include "context_impl.h"
-#include "engine.h"
+#include "lib/tls/engine/engine.h"
 #include "uring/check.h"
 
 #include <weir/error.h>

@@ -10,8 +10,8 @@
  * A record of some size leaves in the buffer in which it was sealed (memory.h);
  * small ones are packed into one block.
  */
-#include "context.h"
 #include "engine_impl.h"
+#include "lib/tls/context/context.h"
 
 #include <string.h>
 

@@ -10,9 +10,9 @@
  * it here. So is one that is too long, but a server's wolfSSL is let refuse it
  * at once.
  */
-#include "context.h"
 #include "engine_impl.h"
 #include "hello.h"
+#include "lib/tls/context/context.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * refused, or there are several.
  */
 #include "filter_impl.h"
-#include "session.h"
+#include "lib/tls/engine/session.h"
 
 #include <string.h>
 

@@ -6,9 +6,9 @@
  * wr_filter_next_step() says what comes next, and filter_advance() carries it
  * out. A filter is lost when the transport below is, and not before.
  */
-#include "context.h"
 #include "filter_impl.h"
-#include "session.h"
+#include "lib/tls/context/context.h"
+#include "lib/tls/engine/session.h"
 
 #include <string.h>
 

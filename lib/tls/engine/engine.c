@@ -9,8 +9,8 @@
  */
 #include "engine.h"
 
-#include "context.h"
 #include "engine_impl.h"
+#include "lib/tls/context/context.h"
 
 #include <weir/error.h>
 

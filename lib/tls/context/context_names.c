@@ -9,7 +9,7 @@
  * certificate, and the program does not get to see it.
  */
 #include "context_impl.h"
-#include "engine.h"
+#include "lib/tls/engine/engine.h"
 #include "lib/x509/certificate.h"
 #include "suites.h"
 

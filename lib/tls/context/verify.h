@@ -4,8 +4,8 @@
  * there), and the name of the peer, which is compared strictly (hostname.h
  * there).
  */
-#ifndef WEIR_LIB_TLS_VERIFY_H
-#define WEIR_LIB_TLS_VERIFY_H
+#ifndef WEIR_LIB_TLS_CONTEXT_VERIFY_H
+#define WEIR_LIB_TLS_CONTEXT_VERIFY_H
 
 #include "verdict.h"
 

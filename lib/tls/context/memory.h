@@ -19,8 +19,8 @@
  * A wolfSSL of the system's is shared with other code of the program. Its
  * allocator is left alone, nothing is counted, and no record can be claimed.
  */
-#ifndef WEIR_LIB_TLS_MEMORY_H
-#define WEIR_LIB_TLS_MEMORY_H
+#ifndef WEIR_LIB_TLS_CONTEXT_MEMORY_H
+#define WEIR_LIB_TLS_CONTEXT_MEMORY_H
 
 #include "uring/block.h"
 

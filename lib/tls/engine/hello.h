@@ -8,8 +8,8 @@
  * connection after wolfSSL has read a hello is too late for a pre-shared key of
  * TLS 1.3, behind which it lets no extension stand. Hence this. Pure.
  */
-#ifndef WEIR_LIB_TLS_HELLO_H
-#define WEIR_LIB_TLS_HELLO_H
+#ifndef WEIR_LIB_TLS_ENGINE_HELLO_H
+#define WEIR_LIB_TLS_ENGINE_HELLO_H
 
 #include "weir/base.h"
 

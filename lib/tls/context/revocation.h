@@ -7,8 +7,8 @@
  * once, whoever may have signed it, and by whom it was is remembered. Any
  * thread may ask.
  */
-#ifndef WEIR_LIB_TLS_REVOCATION_H
-#define WEIR_LIB_TLS_REVOCATION_H
+#ifndef WEIR_LIB_TLS_CONTEXT_REVOCATION_H
+#define WEIR_LIB_TLS_CONTEXT_REVOCATION_H
 
 #include "lib/x509/crl.h"
 #include "lib/x509/rules.h"

@@ -10,8 +10,8 @@
  * malloc()'s: some 5 KiB for a key, and once for the process 330 KiB. It is not
  * counted by any loop.
  */
-#ifndef WEIR_LIB_TLS_RSA_KEY_H
-#define WEIR_LIB_TLS_RSA_KEY_H
+#ifndef WEIR_LIB_TLS_CONTEXT_RSA_KEY_H
+#define WEIR_LIB_TLS_CONTEXT_RSA_KEY_H
 
 #include <weir/base.h>
 

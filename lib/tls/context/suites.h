@@ -5,8 +5,8 @@
  * wolfSSL may have been built with more, among them suites that do not encrypt
  * at all. So its own lists are never asked.
  */
-#ifndef WEIR_LIB_TLS_SUITES_H
-#define WEIR_LIB_TLS_SUITES_H
+#ifndef WEIR_LIB_TLS_CONTEXT_SUITES_H
+#define WEIR_LIB_TLS_CONTEXT_SUITES_H
 
 #include "weir/base.h"
 

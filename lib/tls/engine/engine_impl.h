@@ -8,8 +8,8 @@
  * They call each other one way: engine.c the others, engine_record.c the two
  * that look, engine_early.c engine_hello.c, whose block it has.
  */
-#ifndef WEIR_LIB_TLS_ENGINE_IMPL_H
-#define WEIR_LIB_TLS_ENGINE_IMPL_H
+#ifndef WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
+#define WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
 
 #include "engine.h"
 

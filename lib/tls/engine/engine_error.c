@@ -5,7 +5,7 @@
  * wolfSSL was reading what the peer sent, which is nearly always; the text of
  * wolfSSL goes with the code (wr_tls_engine_get_error_text()).
  */
-#include "engine_impl.h"
+#include "lib/tls/engine/engine_impl.h"
 
 #include <weir/error.h>
 

@@ -7,8 +7,8 @@
  * certificates that the peer sent are kept here too, where the context is told
  * to keep them.
  */
-#ifndef WEIR_LIB_TLS_VERDICT_H
-#define WEIR_LIB_TLS_VERDICT_H
+#ifndef WEIR_LIB_TLS_CONTEXT_VERDICT_H
+#define WEIR_LIB_TLS_CONTEXT_VERDICT_H
 
 #include "lib/x509/path.h"
 #include "uring/alloc.h"

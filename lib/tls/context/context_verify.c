@@ -16,7 +16,7 @@
  * the meantime.
  */
 #include "context_impl.h"
-#include "engine_impl.h"
+#include "lib/tls/engine/engine_impl.h"
 #include "memory.h"
 #include "verify.h"
 
