@@ -36,7 +36,7 @@ ROOMS = {
     "transport/datagram": "uring base loop transport",
     "watch": "uring base loop task transport",
     "x509": "uring",
-    "tls/context": "uring base tls/engine x509",
+    "tls/context": "uring base x509",
     "tls/engine": "uring base tls/context x509",
     "tls/filter": "uring base loop transport transport/sock tls/context "
                   "tls/engine",

@@ -244,7 +244,7 @@ void tls_peer_close(struct tls_end *end)
 void tls_peer_open(struct tls_end *end, int fd)
 {
     struct tls_peer *peer = &end->peer;
-    const struct wr_tls_engine_options how = {
+    const struct wr_tls_peer_options how = {
         .server_hostname = end->is_client ? NULL : "localhost"};
     weir_tls_context *context = tls_end_context(end->is_client, end->version);
 

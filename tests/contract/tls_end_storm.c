@@ -55,7 +55,7 @@ static void storm_make_hello(int version)
     struct wr_blocks blocks;
     struct wr_tls_memory memory;
     struct wr_tls_engine engine;
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     weir_tls_context *context = tls_end_context(false, version);
 
     unit_allocator_init(&allocator);

@@ -222,7 +222,7 @@ void wire_open(struct wire *wire, weir_loop *loop,
 {
     const char *name =
         options->expected_name ? options->expected_name : "localhost";
-    const struct wr_tls_engine_options how = {
+    const struct wr_tls_peer_options how = {
         .server_hostname = options->is_client ? NULL : name};
     weir_tls_context *context =
         wire_context(options->is_client, options->version);

@@ -160,8 +160,8 @@ static void context_connect_to(const char *name, bool no_check, int client,
 {
     const struct weir_tls_options client_options = context_client();
     const struct weir_tls_options server_options = context_server();
-    const struct wr_tls_engine_options how = {.server_hostname = name,
-                                              .no_hostname_check = no_check};
+    const struct wr_tls_peer_options how = {.server_hostname = name,
+                                            .no_hostname_check = no_check};
     tls_pair_join(&pair, &client_options, &server_options, &how);
     tls_pair_expect(&pair, client, server);
     tls_pair_disconnect(&pair);
@@ -181,7 +181,7 @@ UNIT(tls_context, a_client_verifies_the_name_of_the_server)
 UNIT(tls_context, a_client_without_a_name_is_refused)
 {
     const struct weir_tls_options options = context_client();
-    const struct wr_tls_engine_options how = {.server_hostname = ""};
+    const struct wr_tls_peer_options how = {.server_hostname = ""};
     weir_tls_context *context = tls_pair_context(&options);
     unit_allocator_init(&pair.allocator);
     wr_blocks_init(&pair.blocks, &pair.allocator.hooks);
@@ -200,7 +200,7 @@ UNIT(tls_context, a_client_trusts_the_authorities_it_was_given_alone)
 {
     struct weir_tls_options client = context_client();
     const struct weir_tls_options server = context_server();
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     client.authorities.file = NULL;
     client.no_system_authorities = true;
 
@@ -218,7 +218,7 @@ UNIT(tls_context, the_certificates_of_a_server_are_kept)
 {
     const struct weir_tls_options client = context_client();
     struct weir_tls_options server = context_server();
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     size_t size = 0;
     server.certificate.file = tls_file("rsa.pem");
     server.key.file = tls_file("rsa.key");
@@ -238,7 +238,7 @@ UNIT(tls_context, a_server_verifies_its_clients_where_it_is_told_to)
 {
     struct weir_tls_options client = context_client();
     struct weir_tls_options server = context_server();
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     size_t size = 0;
     server.authorities.file = tls_file("ca.pem");
     server.client_auth = WEIR_TLS_CLIENT_AUTH_OPTIONAL;
@@ -264,7 +264,7 @@ UNIT(tls_context, versions_and_protocols_are_those_in_common)
 {
     struct weir_tls_options client = context_client();
     struct weir_tls_options server = context_server();
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     size_t size = 0;
     client.alpn = "h2,http/1.1";
     server.alpn = "http/1.1";
@@ -311,7 +311,7 @@ UNIT(tls_context, suites_are_those_of_weir_and_no_others)
     };
     struct weir_tls_options client = context_client();
     struct weir_tls_options server = context_server();
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         client.ciphers = bad[i];
         context_refuse(&client, WEIR_ETLSCIPHERS, "is not a suite of weir's");
@@ -334,7 +334,7 @@ static void context_expect_alpn(const char *own, const char *offered,
 {
     struct weir_tls_options client = context_client();
     struct weir_tls_options server = context_server();
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     const struct wr_tls_engine *const sides[] = {&pair.client, &pair.server};
     server.alpn = own;
     client.alpn = offered;
@@ -365,7 +365,7 @@ UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
 {
     struct weir_tls_options client = context_client();
     struct weir_tls_options server = context_server();
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     server.alpn = "h2,http/1.1";
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         client.max_version = (enum weir_tls_version)version;
@@ -388,8 +388,8 @@ UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
 static void context_resume(weir_tls_context *client, weir_tls_context *server,
                            WOLFSSL_SESSION *session, bool is_resumed)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost",
-                                              .session = session};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost",
+                                            .session = session};
     tls_pair_connect(&pair, client, server, &how);
     tls_pair_expect(&pair, 0, 0);
     expect_eq(wr_tls_engine_was_resumed(&pair.client), is_resumed);
@@ -401,8 +401,8 @@ static void context_resume(weir_tls_context *client, weir_tls_context *server,
 static void context_expect_copy(weir_tls_context *client,
                                 WOLFSSL_SESSION *session)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost",
-                                              .session = session};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost",
+                                            .session = session};
     struct wr_tls_verdict verdict;
     WOLFSSL *ssl = NULL;
     unit_allocator_init(&pair.allocator);
@@ -420,7 +420,7 @@ UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
 {
     const struct weir_tls_options client_options = context_client();
     const struct weir_tls_options server_options = context_server();
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     weir_tls_context *client = tls_pair_context(&client_options);
     weir_tls_context *server = tls_pair_context(&server_options);
     weir_tls_context *other = tls_pair_context(&server_options);
@@ -470,7 +470,7 @@ static void context_ask_for(const struct weir_tls_options *server,
                             int client_err, int server_err)
 {
     struct weir_tls_options client = context_client();
-    const struct wr_tls_engine_options how = {.server_hostname = name};
+    const struct wr_tls_peer_options how = {.server_hostname = name};
     client.max_version = version;
     client.authorities.file = strcmp(name, "localhost") == 0
                                   ? tls_file("ca.pem")
@@ -511,13 +511,13 @@ UNIT(tls_context, a_name_that_no_certificate_is_for_gets_the_first_or_an_alert)
     struct weir_tls_identity identities[3];
     struct weir_tls_options server = context_named_server(identities);
     struct weir_tls_options client = context_client();
-    const struct wr_tls_engine_options nameless = {.no_hostname_check = true};
+    const struct wr_tls_peer_options nameless = {.no_hostname_check = true};
     char longest[256];
     memset(longest, 'a', 255);
     longest[255] = '\0';
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
-        struct wr_tls_engine_options how = {.server_hostname = "other.test",
-                                            .no_hostname_check = true};
+        struct wr_tls_peer_options how = {.server_hostname = "other.test",
+                                          .no_hostname_check = true};
         client.max_version = (enum weir_tls_version)version;
         server.refuse_unknown_names = false;
         tls_pair_join(&pair, &client, &server, &how);
@@ -573,7 +573,7 @@ static void context_expect_asked(const char *given, const char *asked)
     client_options.no_verify = true;
     weir_tls_context *client = tls_pair_context(&client_options);
     weir_tls_context *server = tls_pair_context(&server_options);
-    const struct wr_tls_engine_options how = {.server_hostname = given};
+    const struct wr_tls_peer_options how = {.server_hostname = given};
     tls_pair_connect(&asking, client, server, &how);
     tls_pair_expect(&asking, 0, 0);
     const char *name = wr_tls_engine_get_sni(&asking.server);

@@ -88,8 +88,8 @@ static void choose_connect(const char *name, int version)
 {
     struct weir_tls_options server_options = choose_server();
     const struct weir_tls_options client_options = choose_client(version);
-    const struct wr_tls_engine_options how = {.server_hostname = name,
-                                              .no_hostname_check = true};
+    const struct wr_tls_peer_options how = {.server_hostname = name,
+                                            .no_hostname_check = true};
     server_options.choose = choose_answer;
     server_options.choose_user = &program;
     program.count = 0;
@@ -185,7 +185,7 @@ UNIT(tls_choose, a_name_that_is_too_long_is_refused_unseen)
 {
     struct weir_tls_options server_options = choose_server();
     const struct weir_tls_options client_options = choose_client(0);
-    const struct wr_tls_engine_options how = {.no_hostname_check = true};
+    const struct wr_tls_peer_options how = {.no_hostname_check = true};
     char longest[257];
     memset(longest, 'a', 256);
     longest[256] = '\0';
@@ -215,7 +215,7 @@ UNIT(tls_choose, a_client_whose_session_is_resumed_can_be_refused)
 {
     struct weir_tls_options server_options = choose_server();
     const struct weir_tls_options client_options = choose_client(0);
-    struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     server_options.choose = choose_answer;
     server_options.choose_user = &program;
     weir_tls_context *server = tls_pair_context(&server_options);
@@ -254,7 +254,7 @@ static size_t choose_meet_bare(uint8_t *ret, size_t size)
 {
     struct weir_tls_options server_options = choose_server();
     const struct weir_tls_options client_options = choose_client(0);
-    const struct wr_tls_engine_options how = {.no_hostname_check = true};
+    const struct wr_tls_peer_options how = {.no_hostname_check = true};
     server_options.choose = choose_answer;
     server_options.choose_user = &program;
     weir_tls_context *server = tls_pair_context(&server_options);

@@ -80,7 +80,7 @@ static int hello_show(weir_tls_context *server, unsigned type, const void *body,
                       size_t size)
 {
     uint8_t hello[HELLO_EXTENSION_MAX + 64];
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     weir_tls_context *client = hello_context(false, NULL);
 
     cr_assert_leq(size, HELLO_EXTENSION_MAX);
@@ -130,7 +130,7 @@ UNIT(tls_context_hello, a_list_of_protocols_without_a_name_is_refused)
  * which it keeps little. */
 static void hello_refuse(const char *data, size_t size, uint8_t alert)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     weir_tls_context *server = hello_context(true, NULL);
     weir_tls_context *client = hello_context(false, NULL);
 

@@ -33,7 +33,7 @@ static void keylog_take(void *user, const char *line)
 /* @early: the server looks at the secrets, too. */
 static void keylog_connect(enum weir_tls_version version, bool early)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     const struct weir_tls_options client = {
         .size = sizeof(struct weir_tls_options),
         .authorities = {.file = tls_file("ca.pem")},

@@ -106,9 +106,9 @@ static void mix_talk(const struct mix *mix)
 static bool mix_connect(const struct mix *mix, weir_tls_context *client,
                         weir_tls_context *server, WOLFSSL_SESSION **session)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost",
-                                              .session = *session,
-                                              .can_export = mix->can_export};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost",
+                                            .session = *session,
+                                            .can_export = mix->can_export};
     size_t size;
 
     pair.piece = mix->piece;

@@ -49,7 +49,7 @@ static bool ticket_connect_to(const char *name, weir_tls_context *client,
                               weir_tls_context *server,
                               WOLFSSL_SESSION **session)
 {
-    const struct wr_tls_engine_options how = {
+    const struct wr_tls_peer_options how = {
         .server_hostname = name,
         .no_hostname_check = true,
         .session = *session,
@@ -174,9 +174,9 @@ static bool ticket_passes(enum weir_tls_version version, const char *first,
 
     cr_assert(!ticket_connect_to(first, client, server, &session));
     cr_assert_not_null(session);
-    const struct wr_tls_engine_options how = {.server_hostname = second,
-                                              .no_hostname_check = true,
-                                              .session = session};
+    const struct wr_tls_peer_options how = {.server_hostname = second,
+                                            .no_hostname_check = true,
+                                            .session = session};
     tls_pair_connect(&pair, client, server, &how);
     const bool passes = wr_tls_engine_was_resumed(&pair.server);
     if (passes || version == WEIR_TLS_1_3) {
@@ -209,7 +209,7 @@ UNIT(tls_context_ticket, a_session_is_resumed_under_its_name_alone)
 static bool ticket_arrives(enum weir_tls_version version, bool no_tickets,
                            enum weir_tls_client_auth auth)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     struct weir_tls_options options = ticket_server();
     options.no_tickets = no_tickets;
     options.client_auth = auth;
@@ -310,7 +310,7 @@ static size_t ticket_make_hello(weir_tls_context *client,
                                 weir_tls_context *server, const char *name,
                                 WOLFSSL_SESSION *session, uint8_t *ret)
 {
-    const struct wr_tls_engine_options how = {
+    const struct wr_tls_peer_options how = {
         .server_hostname = name, .no_hostname_check = true, .session = session};
     tls_pair_open(&pair, client, server, &how);
     expect_eq(wr_tls_engine_handshake(&pair.client), -EAGAIN);
@@ -346,7 +346,7 @@ static size_t ticket_nest(uint8_t *hello, size_t *size, const uint8_t *inner,
 static bool ticket_shows(weir_tls_context *client, weir_tls_context *server,
                          const uint8_t *hello, size_t size, size_t cut)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     tls_pair_open(&pair, client, server, &how);
     wr_tls_engine_feed(&pair.server, hello, cut);
     expect_eq(wr_tls_engine_handshake(&pair.server), -EAGAIN);
@@ -394,9 +394,9 @@ UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
 
     cr_assert(!ticket_connect(client, server, &session));
     cr_assert_not_null(session);
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost",
-                                              .no_hostname_check = true,
-                                              .session = session};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost",
+                                            .no_hostname_check = true,
+                                            .session = session};
     tls_pair_open(&pair, client, server, &how);
     expect_eq(wolfSSL_no_dhe_psk(pair.client.ssl), 0);
     wr_ignore(wr_tls_engine_handshake(&pair.client));

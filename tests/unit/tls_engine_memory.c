@@ -40,7 +40,7 @@ static void memory_measure(int version, bool is_server, bool rsa, bool talks,
 
     expect_gt(taken, 1u << 10);
     expect_leq(taken, most);
-    struct wr_tls_engine_options again = {.server_hostname = "localhost"};
+    struct wr_tls_peer_options again = {.server_hostname = "localhost"};
     cr_assert_eq(wr_tls_engine_init(engine,
                                     is_server ? pair.server.context
                                               : pair.client.context,

@@ -267,7 +267,7 @@ static bool matrix_judge(const struct matrix_row *row, bool to_client,
     struct weir_tls_options client_options = matrix_verifier(row->name);
     struct weir_tls_options server_options = client_options;
     const char *host = row->host && to_client ? row->host : "localhost";
-    const struct wr_tls_engine_options how = {.server_hostname = host};
+    const struct wr_tls_peer_options how = {.server_hostname = host};
     const int err =
         to_client || !(row->flags & MATRIX_GOOD_OF_CLIENT) ? row->err : 0;
     client_options.max_version = version;
@@ -348,7 +348,7 @@ UNIT(tls_matrix, an_issuer_that_one_server_showed_is_forgotten)
 {
     const struct weir_tls_options options = matrix_verifier("good");
     struct weir_tls_options server_options = options;
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     weir_tls_context *client = tls_pair_context(&options);
     server_options.server = true;
     for (int i = 0; i < 2; i++) {
@@ -374,7 +374,7 @@ UNIT(tls_matrix, a_revoked_client_of_a_limited_issuer_is_refused)
         const char *name;
         int err;
     } clients[] = {{"good-limited", 0}, {"revoked-limited", WEIR_ETLSREVOKED}};
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
 
     for (size_t i = 0; i < 2; i++) {
         struct weir_tls_options options = matrix_verifier("good");
@@ -400,7 +400,7 @@ UNIT(tls_matrix, an_issuer_without_a_list_is_refused_where_there_are_lists)
         .size = sizeof(server_options),
         .server = true,
     };
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     weir_tls_context *client = tls_pair_context(&client_options);
     weir_tls_context *listed = matrix_show(&server_options, "good");
     weir_tls_context *other = matrix_show(&server_options, "other-authority");

@@ -58,9 +58,9 @@ void tls_pair_exchange(struct tls_pair *pair)
 
 void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
                    weir_tls_context *server,
-                   const struct wr_tls_engine_options *how)
+                   const struct wr_tls_peer_options *how)
 {
-    const struct wr_tls_engine_options server_how = {0};
+    const struct wr_tls_peer_options server_how = {0};
     unit_allocator_init(&pair->allocator);
     wr_blocks_init(&pair->blocks, &pair->allocator.hooks);
     wr_tls_memory_init(&pair->memory, &pair->blocks);
@@ -73,7 +73,7 @@ void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
 
 void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
                       weir_tls_context *server,
-                      const struct wr_tls_engine_options *how)
+                      const struct wr_tls_peer_options *how)
 {
     tls_pair_open(pair, client, server, how);
     wr_ignore(wr_tls_engine_handshake(&pair->client));
@@ -82,10 +82,10 @@ void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
 
 void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
                    const struct weir_tls_options *server,
-                   const struct wr_tls_engine_options *how)
+                   const struct wr_tls_peer_options *how)
 {
-    const struct wr_tls_engine_options to_localhost = {.server_hostname =
-                                                           "localhost"};
+    const struct wr_tls_peer_options to_localhost = {.server_hostname =
+                                                         "localhost"};
     weir_tls_context *client_context = tls_pair_context(client);
     weir_tls_context *server_context = tls_pair_context(server);
     tls_pair_connect(pair, client_context, server_context,

@@ -27,19 +27,19 @@ weir_tls_context *tls_pair_context(const struct weir_tls_options *options);
 /* The two engines, before the handshake. */
 void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
                    weir_tls_context *server,
-                   const struct wr_tls_engine_options *how);
+                   const struct wr_tls_peer_options *how);
 
 /* A handshake as far as it goes, and what follows it. @how: of the client; the
  * server's is all zero. */
 void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
                       weir_tls_context *server,
-                      const struct wr_tls_engine_options *how);
+                      const struct wr_tls_peer_options *how);
 
 /* tls_pair_connect() of contexts that these options allow, which the engines
  * alone keep. @how: NULL connects to "localhost". */
 void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
                    const struct weir_tls_options *server,
-                   const struct wr_tls_engine_options *how);
+                   const struct wr_tls_peer_options *how);
 void tls_pair_disconnect(struct tls_pair *pair);
 
 /* Delivers everything, both ways. */

@@ -166,7 +166,7 @@ static int rig_set_up(weir_tls_context *context, WOLFSSL *ssl)
 }
 
 int wr_tls_context_open(weir_tls_context *context,
-                        const struct wr_tls_engine_options *options,
+                        const struct wr_tls_peer_options *options,
                         struct wr_tls_verdict *verdict, struct WOLFSSL **ret)
 {
     WOLFSSL *ssl = wolfSSL_new(context->ctx);
@@ -215,12 +215,12 @@ void tls_rig_init(struct tls_rig *rig, const struct tls_rig_options *options)
 
 int tls_rig_open(struct tls_rig *rig, const struct tls_rig_options *options)
 {
-    const struct wr_tls_engine_options client = {
+    const struct wr_tls_peer_options client = {
         .server_hostname = "localhost",
         .can_export = options->can_export,
         .session = options->session,
     };
-    const struct wr_tls_engine_options server = {
+    const struct wr_tls_peer_options server = {
         .can_export = options->can_export,
     };
     int err = wr_tls_engine_init(&rig->client.engine, rig->client.context,

@@ -83,7 +83,7 @@ UNIT(tls_rsa, a_key_for_rsassa_pss_alone_signs)
 /* The context that a key came from has gone when the connection signs by it. */
 UNIT(tls_rsa, a_connection_signs_when_its_context_has_no_other_reference)
 {
-    const struct wr_tls_engine_options how = {.server_hostname = "localhost"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     const struct weir_tls_options client_options = rsa_client("rsa");
     const struct weir_tls_options options = rsa_server("rsa", WEIR_TLS_1_3);
     weir_tls_context *client = tls_pair_context(&client_options);

@@ -11,8 +11,23 @@
 #include <weir/tls.h>
 
 struct WOLFSSL;
-struct wr_tls_engine_options;
+struct WOLFSSL_SESSION;
 struct wr_tls_verdict;
+
+/* One connection's part of the settings, for the peer that it has; the context
+ * has the rest. */
+struct wr_tls_peer_options {
+    /* Client: the name (or literal address) to ask for and to verify. Borrowed
+     * until the connection's engine is made. */
+    const char *server_hostname;
+    bool no_hostname_check;
+    /* Keep what wr_tls_engine_export() needs: 2.4 KiB. */
+    bool can_export;
+    /* The transport's end of stream is a close_notify, between two records. */
+    bool ignores_eof;
+    /* Client: a session to resume, borrowed; or NULL. */
+    struct WOLFSSL_SESSION *session;
+};
 
 bool wr_tls_context_is_server(const weir_tls_context *context);
 /* True when the certificates of peers are verified. */
@@ -22,11 +37,12 @@ bool wr_tls_context_verifies(const weir_tls_context *context);
  * @options say about it: verification, names, ALPN, tickets, the session to be
  * resumed. What verification finds is written to @verdict, which lives as long
  * as *ret. The engine has named the account that is charged, and sets the two
- * I/O callbacks itself. 0, -ENOMEM, -EINVAL (a name that can be none). */
-WEIR_MUST_USE int
-wr_tls_context_open(weir_tls_context *context,
-                    const struct wr_tls_engine_options *options,
-                    struct wr_tls_verdict *verdict, struct WOLFSSL **ret);
+ * I/O callbacks itself; their argument begins with *verdict. 0, -ENOMEM,
+ * -EINVAL (a name that can be none). */
+WEIR_MUST_USE int wr_tls_context_open(weir_tls_context *context,
+                                      const struct wr_tls_peer_options *options,
+                                      struct wr_tls_verdict *verdict,
+                                      struct WOLFSSL **ret);
 
 /* Frees what wr_tls_context_open() made. */
 void wr_tls_context_close(struct WOLFSSL *ssl);

@@ -10,6 +10,7 @@
 #include "lib/x509/trust.h"
 #include "revocation.h"
 #include "ticket.h"
+#include "verdict.h"
 
 #include <weir/tls.h>
 
@@ -71,6 +72,13 @@ struct wr_tls_context_text {
     char line[WR_TLS_CONTEXT_TEXT_MAX];
     const char *why; /* of the error of a text; NULL: its code says it */
 };
+
+/* The verdict of a connection, for callbacks that wolfSSL gives no argument of
+ * its own: that of the I/O callbacks begins with it. */
+static inline struct wr_tls_verdict *wr_tls_context_verdict_of(WOLFSSL *ssl)
+{
+    return wolfSSL_GetIOReadCtx(ssl);
+}
 
 /* ---- context_life.c ---- */
 

@@ -9,7 +9,6 @@
  * certificate, and the program does not get to see it.
  */
 #include "context_impl.h"
-#include "lib/tls/engine/engine.h"
 #include "lib/x509/certificate.h"
 #include "suites.h"
 
@@ -273,13 +272,13 @@ static int context_names_choose(const weir_tls_context *context,
 static int context_names_meet(const weir_tls_context *context, const char *host,
                               WOLFSSL *ssl)
 {
-    struct wr_tls_engine *engine = wolfSSL_GetIOReadCtx(ssl);
+    struct wr_tls_verdict *verdict = wr_tls_context_verdict_of(ssl);
     weir_tls_context *chosen = NULL;
     int err = 0;
 
     wr_assert(context->is_server);
-    wr_assert(engine->ssl == ssl);
-    engine->met_client = true;
+    wr_assert(verdict->peer_is_client);
+    verdict->met_client = true;
     if (context->choose) {
         err = context_names_choose(context, host, &chosen);
     }
@@ -291,7 +290,7 @@ static int context_names_meet(const weir_tls_context *context, const char *host,
         err = wr_tls_context_check_protocols(context, ssl);
     }
     if (err < 0) {
-        wr_tls_verdict_fail(&engine->verdict, err, "%s", weir_strerror(err));
+        wr_tls_verdict_fail(verdict, err, "%s", weir_strerror(err));
     }
     return err;
 }

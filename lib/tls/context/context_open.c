@@ -4,7 +4,6 @@
  * (context_verify.c).
  */
 #include "context_impl.h"
-#include "lib/tls/engine/engine.h"
 #include "lib/x509/hostname.h"
 
 #include <weir/error.h>
@@ -55,7 +54,7 @@ static int context_open_session(WOLFSSL_SESSION *session, WOLFSSL *ssl)
 }
 
 static int context_open_client(const weir_tls_context *context,
-                               const struct wr_tls_engine_options *options,
+                               const struct wr_tls_peer_options *options,
                                struct wr_tls_verdict *verdict, WOLFSSL *ssl)
 {
     const char *name = options->server_hostname;
@@ -88,7 +87,7 @@ static int context_open_common(weir_tls_context *context,
 }
 
 int wr_tls_context_open(weir_tls_context *context,
-                        const struct wr_tls_engine_options *options,
+                        const struct wr_tls_peer_options *options,
                         struct wr_tls_verdict *verdict, struct WOLFSSL **ret)
 {
     WOLFSSL *ssl = wolfSSL_new(context->ctx);

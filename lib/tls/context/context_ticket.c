@@ -11,7 +11,6 @@
  * memory of that connection's loop.
  */
 #include "context_impl.h"
-#include "lib/tls/engine/engine.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
@@ -77,14 +76,14 @@ static int context_ticket_open(weir_tls_context *context,
 static int context_ticket_digest(WOLFSSL *ssl, bool seals,
                                  uint8_t ret[WR_TLS_TICKET_DIGEST])
 {
-    const struct wr_tls_engine *engine = wolfSSL_GetIOReadCtx(ssl);
+    const struct wr_tls_verdict *verdict = wr_tls_context_verdict_of(ssl);
     void *name = NULL;
 
-    wr_assert(engine->is_server && engine->ssl == ssl);
-    wr_assert(!seals || !engine->err);
+    wr_assert(verdict->peer_is_client);
+    wr_assert(!seals || !verdict->err);
     if (!seals && wolfSSL_GetVersion(ssl) == WOLFSSL_TLSV1_2) {
-        memcpy(ret, engine->asked_name, WR_TLS_TICKET_DIGEST);
-        return engine->knows_asked_name ? 0 : -ENODATA;
+        memcpy(ret, verdict->asked_name, WR_TLS_TICKET_DIGEST);
+        return verdict->knows_asked_name ? 0 : -ENODATA;
     }
     const size_t len =
         wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);

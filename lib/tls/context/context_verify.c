@@ -16,7 +16,7 @@
  * the meantime.
  */
 #include "context_impl.h"
-#include "lib/tls/engine/engine_impl.h"
+#include "error.h"
 #include "memory.h"
 #include "verify.h"
 
@@ -150,7 +150,7 @@ static bool context_verify_is_usable(struct wr_tls_verdict *verdict, int error)
             return true;
         }
     }
-    const int err = wr_tls_engine_code_of(error);
+    const int err = wr_tls_error_code_of(error);
     wr_tls_verdict_fail(
         verdict, err == WEIR_ETLSPROTOCOL ? WEIR_ETLSBADCERT : err,
         "The peer's certificate cannot be used: %s",

@@ -5,12 +5,14 @@
  * context, which verifies, writes the precise cause in here while wolfSSL runs,
  * and the engine makes its sticky error of it. The first cause is kept. The
  * certificates that the peer sent are kept here too, where the context is told
- * to keep them.
+ * to keep them. Of a client it holds besides what the context and the engine of
+ * a server tell each other during the handshake.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_VERDICT_H
 #define WEIR_LIB_TLS_CONTEXT_VERDICT_H
 
 #include "lib/x509/path.h"
+#include "ticket.h"
 #include "uring/alloc.h"
 
 #include <weir/base.h>
@@ -31,7 +33,12 @@ struct wr_tls_verdict {
     char *hostname; /* that a server's certificate must be for; NULL: any */
     bool peer_is_client;
     bool is_accepted; /* the certificates of this peer are good */
-    uint64_t turn;    /* of its verification in the context; 0: before it */
+    bool met_client;  /* the context has chosen a certificate for this client */
+    bool knows_asked_name;
+    /* The name that a client with a ticket of TLS 1.2 asks for: the engine
+     * reads it before wolfSSL reads the hello. */
+    uint8_t asked_name[WR_TLS_TICKET_DIGEST];
+    uint64_t turn; /* of its verification in the context; 0: before it */
     weir_tls_context *context;    /* for the verification; borrowed */
     struct wr_tls_memory *memory; /* that wolfSSL charges for the connection */
 };

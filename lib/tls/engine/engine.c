@@ -11,6 +11,7 @@
 
 #include "engine_impl.h"
 #include "lib/tls/context/context.h"
+#include "lib/tls/context/error.h"
 
 #include <weir/error.h>
 
@@ -123,7 +124,7 @@ static int engine_fail_by(struct wr_tls_engine *engine, int number)
     if (engine->idle_records > 0 && !wr_tls_engine_has_tls_header(engine)) {
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
-    const int err = wr_tls_engine_code_of(number);
+    const int err = wr_tls_error_code_of(number);
     /* wolfSSL blames its own functions for certificates that it cannot read. */
     return engine_fail(engine, err == WEIR_ETLSENGINE &&
                                        engine->alert_sent == bad_certificate
@@ -200,6 +201,9 @@ static int engine_note_session(WOLFSSL *ssl, const unsigned char *ticket,
     return 0;
 }
 
+_Static_assert(offsetof(struct wr_tls_engine, verdict) == 0,
+               "the context finds it by the argument of the I/O");
+
 static void engine_attach(struct wr_tls_engine *engine)
 {
     wolfSSL_SSLSetIORecv(engine->ssl, wr_tls_engine_recv);
@@ -218,7 +222,7 @@ static void engine_attach(struct wr_tls_engine *engine)
 }
 
 int wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
-                       const struct wr_tls_engine_options *options,
+                       const struct wr_tls_peer_options *options,
                        struct wr_tls_memory *memory)
 {
     *engine = (struct wr_tls_engine){
@@ -312,7 +316,7 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 static bool engine_has_chosen(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    return engine->met_client || !engine->is_server ||
+    return engine->verdict.met_client || !engine->is_server ||
            !wr_tls_context_asks(engine->context);
 }
 

@@ -23,17 +23,14 @@
 #ifndef WEIR_LIB_TLS_ENGINE_ENGINE_H
 #define WEIR_LIB_TLS_ENGINE_ENGINE_H
 
+#include "lib/tls/context/context.h"
 #include "lib/tls/context/memory.h"
-#include "lib/tls/context/ticket.h"
 #include "lib/tls/context/verdict.h"
 #include "uring/block.h"
 
 #include <weir/base.h>
 
 #include <sys/types.h>
-
-struct WOLFSSL;
-struct WOLFSSL_SESSION;
 
 /* Plaintext bytes of one record that is sent, at most. The record, its buffer's
  * header and what wolfSSL adds to it fit a block of 16 KiB. */
@@ -48,25 +45,11 @@ enum wr_tls_engine_state {
     WR_TLS_ENGINE_FAILED,
 };
 
-/* One connection's part of the settings; the context has the rest. */
-struct wr_tls_engine_options {
-    /* Client: the name (or literal address) to ask for and to verify. Borrowed
-     * until wr_tls_engine_init() returns. */
-    const char *server_hostname;
-    bool no_hostname_check;
-    /* Keep what wr_tls_engine_export() needs: 2.4 KiB. */
-    bool can_export;
-    /* The transport's end of stream is a close_notify, between two records. */
-    bool ignores_eof;
-    /* Client: a session to resume, borrowed; or NULL. */
-    struct WOLFSSL_SESSION *session;
-};
-
 struct wr_tls_engine {
+    struct wr_tls_verdict verdict; /* first: see wr_tls_context_open() */
     struct WOLFSSL *ssl;
     weir_tls_context *context; /* a reference */
     struct wr_tls_memory *memory;
-    struct wr_tls_verdict verdict;
     enum wr_tls_engine_state state;
     int err;                /* the first error, sticky */
     int number;             /* wolfSSL's, that became err; 0: none */
@@ -83,9 +66,6 @@ struct wr_tls_engine {
     uint32_t plain_bytes;  /* not yet set off against idle records */
     uint8_t header[5];     /* of the record that arrives */
     uint8_t header_fill;
-    /* Server: the name that a client with a ticket of TLS 1.2 asks for, while
-     * wolfSSL reads the ClientHello; see hello.h. */
-    uint8_t asked_name[WR_TLS_TICKET_DIGEST];
     /* The peer's first message, where it does not come at once; see
      * engine_hello.c. */
     struct wr_block *hello;
@@ -103,8 +83,6 @@ struct wr_tls_engine {
     bool is_counted : 1;  /* the newest record is among idle_records */
     bool flooded : 1;     /* there were too many idle records */
     bool oversized : 1;   /* a record said that it is too long */
-    bool knows_asked_name : 1;
-    bool met_client : 1; /* server: set by context_names.c, which has chosen */
     bool awaits_hello : 1;        /* the peer's first message is to be read */
     bool keeps_arrays : 1;        /* client: see wr_tls_engine_begin_data() */
     bool owes_change : 1;         /* see engine_record_send_first() */
@@ -116,10 +94,10 @@ struct wr_tls_engine {
  * wolfSSL's memory is charged to @memory, from whose blocks the output is made.
  * 0, -ENOMEM, -EINVAL (a name that can be none) or what the context says; on an
  * error there is nothing to fini. */
-WEIR_MUST_USE int
-wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
-                   const struct wr_tls_engine_options *options,
-                   struct wr_tls_memory *memory);
+WEIR_MUST_USE int wr_tls_engine_init(struct wr_tls_engine *engine,
+                                     weir_tls_context *context,
+                                     const struct wr_tls_peer_options *options,
+                                     struct wr_tls_memory *memory);
 
 /* Frees everything, output that was not taken included. */
 void wr_tls_engine_fini(struct wr_tls_engine *engine);

@@ -5,6 +5,7 @@
  * after the end as before it.
  */
 #include "engine_impl.h"
+#include "lib/tls/context/error.h"
 
 #include <weir/error.h>
 
@@ -30,7 +31,7 @@ const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine)
         return engine->verdict.text;
     }
     if (engine->err == WEIR_ETLSALERT && engine->alert_received >= 0) {
-        return wr_tls_engine_alert_text(engine->alert_received);
+        return wr_tls_error_alert_text(engine->alert_received);
     }
     return wolfSSL_ERR_reason_error_string((unsigned long)-engine->number);
 }

@@ -38,13 +38,13 @@ static enum wr_tls_engine_first
 engine_hello_set_up(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
 {
-    wr_assert(engine->is_server && !engine->met_client);
+    wr_assert(engine->is_server && !engine->verdict.met_client);
     engine->owes_change = hello->has_session;
     engine->offers_early = hello->has_early_data;
     if (hello->has_ticket) {
-        engine->knows_asked_name =
+        engine->verdict.knows_asked_name =
             wr_tls_ticket_digest_name(hello->name.data, hello->name.size,
-                                      engine->asked_name) == 0;
+                                      engine->verdict.asked_name) == 0;
     }
     if (wr_tls_context_choose_protocol(engine->context, engine->ssl,
                                        hello->protocols.data,

@@ -2,8 +2,7 @@
  * The engine's parts, for each other: engine.c has its life and its steps,
  * engine_record.c the two callbacks through which wolfSSL moves bytes,
  * engine_hello.c the look at the peer's first message, engine_early.c what a
- * client sends behind it, engine_error.c what wolfSSL's errors mean,
- * engine_facts.c the getters.
+ * client sends behind it, engine_facts.c the getters.
  *
  * They call each other one way: engine.c the others, engine_record.c the two
  * that look, engine_early.c engine_hello.c, whose block it has.
@@ -87,13 +86,5 @@ enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine);
 
 /* No early data is awaited, if it was. */
 void wr_tls_engine_drop_early(struct wr_tls_engine *engine);
-
-/* ---- engine_error.c ---- */
-
-/* The code of wolfSSL's error number @number. */
-int wr_tls_engine_code_of(int number);
-
-/* A text that names the fatal alert @alert, which the peer sent. */
-const char *wr_tls_engine_alert_text(int alert);
 
 #endif

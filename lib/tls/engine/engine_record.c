@@ -139,7 +139,7 @@ static bool engine_record_meet_bare(struct wr_tls_engine *engine)
 {
     uint8_t code;
 
-    wr_assert(!engine->met_client);
+    wr_assert(!engine->verdict.met_client);
     if (wr_tls_context_meet_bare(engine->context, engine->ssl, &code) == 0) {
         return true;
     }

@@ -160,7 +160,7 @@ static bool filter_arm(struct wr_filter *f)
     const struct wr_tls_settings *settings = f->settings;
 
     wr_assert(settings && !wr_loop_is_closed(f->t.loop));
-    const struct wr_tls_engine_options options = {
+    const struct wr_tls_peer_options options = {
         .server_hostname =
             settings->server_hostname[0] ? settings->server_hostname : NULL,
         .no_hostname_check = settings->no_hostname_check,

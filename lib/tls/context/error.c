@@ -5,18 +5,24 @@
  * wolfSSL was reading what the peer sent, which is nearly always; the text of
  * wolfSSL goes with the code (wr_tls_engine_get_error_text()).
  */
-#include "lib/tls/engine/engine_impl.h"
+#include "error.h"
+
+#include "uring/check.h"
 
 #include <weir/error.h>
 
 #include <errno.h>
+#include <wolfssl/options.h>
 
-struct engine_error_row {
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+struct error_row {
     int number; /* wolfSSL's */
     int code;   /* ours */
 };
 
-static const struct engine_error_row engine_error_rows[] = {
+static const struct error_row error_rows[] = {
     {MEMORY_E, -ENOMEM},
     {MEMORY_ERROR, -ENOMEM},
 
@@ -80,12 +86,12 @@ static const struct engine_error_row engine_error_rows[] = {
     {RECV_OVERFLOW_E, WEIR_ETLSENGINE},
 };
 
-struct engine_error_alert {
+struct error_alert {
     int alert;
     const char *text;
 };
 
-static const struct engine_error_alert engine_error_alerts[] = {
+static const struct error_alert error_alerts[] = {
     {0, "The peer sent the alert 0: close_notify"},
     {10, "The peer sent the alert 10: unexpected_message"},
     {20, "The peer sent the alert 20: bad_record_mac"},
@@ -116,28 +122,27 @@ static const struct engine_error_alert engine_error_alerts[] = {
     {120, "The peer sent the alert 120: no_application_protocol"},
 };
 
-int wr_tls_engine_code_of(int number)
+int wr_tls_error_code_of(int number)
 {
-    const size_t count = sizeof(engine_error_rows) / sizeof(*engine_error_rows);
+    const size_t count = sizeof(error_rows) / sizeof(*error_rows);
 
     wr_assert(number < 0);
     for (size_t i = 0; i < count; i++) {
-        if (engine_error_rows[i].number == number) {
-            return engine_error_rows[i].code;
+        if (error_rows[i].number == number) {
+            return error_rows[i].code;
         }
     }
     return WEIR_ETLSPROTOCOL;
 }
 
-const char *wr_tls_engine_alert_text(int alert)
+const char *wr_tls_error_alert_text(int alert)
 {
-    const size_t count =
-        sizeof(engine_error_alerts) / sizeof(*engine_error_alerts);
+    const size_t count = sizeof(error_alerts) / sizeof(*error_alerts);
 
     wr_assert(alert >= 0);
     for (size_t i = 0; i < count; i++) {
-        if (engine_error_alerts[i].alert == alert) {
-            return engine_error_alerts[i].text;
+        if (error_alerts[i].alert == alert) {
+            return error_alerts[i].text;
         }
     }
     return "The peer sent an alert that is not known here";

@@ -1,0 +1,15 @@
+/*
+ * The meaning of wolfSSL's errors: one of our codes for each of its numbers,
+ * and the names of the alerts that a peer sends. Both the verification and the
+ * engine ask for them.
+ */
+#ifndef WEIR_LIB_TLS_CONTEXT_ERROR_H
+#define WEIR_LIB_TLS_CONTEXT_ERROR_H
+
+/* The code of wolfSSL's error number @number. */
+int wr_tls_error_code_of(int number);
+
+/* A text that names the fatal alert @alert, which the peer sent. */
+const char *wr_tls_error_alert_text(int alert);
+
+#endif
