@@ -1,12 +1,11 @@
 /*
  * Files on their way through a send queue; see copier.h.
  *
- * A copier is not freed when the program is told: the blocks that it has queued
- * are its own until the transport has sent or dropped them.
+ * What is in the queue is the queue's: a copier has no more than the part that
+ * is being read, and is gone when the program was told.
  */
 #include "copier.h"
 
-#include "lib/base/sendq.h"
 #include "transport.h"
 
 /* However low the marks are a part is not smaller. */
@@ -19,7 +18,6 @@ static void copier_set_state(struct wr_copier *c, enum wr_copier_state state)
                               1u << WR_COPIER_STOPPING | 1u << WR_COPIER_DONE,
         [WR_COPIER_DRAINING] = 1u << WR_COPIER_DONE,
         [WR_COPIER_STOPPING] = 1u << WR_COPIER_DONE,
-        [WR_COPIER_DONE] = 1u << WR_COPIER_TOLD,
     };
     wr_assert(state < WR_COPIER_STATES);
     wr_assert(allowed[c->state] >> state & 1u);
@@ -28,55 +26,9 @@ static void copier_set_state(struct wr_copier *c, enum wr_copier_state state)
 
 const char *wr_copier_state_name(const struct wr_copier *c)
 {
-    static const char *const names[WR_COPIER_STATES] = {
-        "copying", "draining", "stopping", "done", "told"};
+    static const char *const names[WR_COPIER_STATES] = {"copying", "draining",
+                                                        "stopping", "done"};
     return c ? names[c->state] : "none";
-}
-
-/* ---- its parts ---- */
-
-static struct wr_copier_part *copier_find_part(struct wr_copier *c)
-{
-    for (uint32_t i = 0; i < WR_COPIER_PARTS; i++) {
-        if (!c->parts[i].block) {
-            return &c->parts[i];
-        }
-    }
-    return NULL;
-}
-
-static bool copier_has_parts(const struct wr_copier *c)
-{
-    for (uint32_t i = 0; i < WR_COPIER_PARTS; i++) {
-        if (c->parts[i].block) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void copier_give_part(struct wr_copier_part *part)
-{
-    wr_assert(part->block);
-    wr_block_give(&part->copier->t->loop->blocks, part->block);
-    part->block = NULL;
-}
-
-static void copier_free_if_unused(struct wr_copier *c)
-{
-    if (c->state == WR_COPIER_TOLD && !copier_has_parts(c)) {
-        wr_assert(!c->read_op.in_flight);
-        wr_free(&c->t->loop->counting, c, sizeof(*c));
-    }
-}
-
-/* The transport has sent a part, or drops it. */
-static void copier_release(void *arg)
-{
-    struct wr_copier_part *part = arg;
-
-    copier_give_part(part);
-    copier_free_if_unused(part->copier);
 }
 
 /* ---- the end ---- */
@@ -86,9 +38,8 @@ static void copier_finish(struct wr_copier *c, int err)
 {
     wr_assert(!c->read_op.in_flight && !c->reading);
     c->err = err;
-    c->sent_bytes = c->queued_bytes;
     if (c->is_broken) { /* the last of them are in the queue */
-        c->sent_bytes -= wr_min_u64(c->queue->bytes, c->queued_bytes);
+        c->sent_bytes -= wr_min_u64(c->queue->bytes, c->sent_bytes);
     }
     copier_set_state(c, WR_COPIER_DONE);
     wr_ready_push(&c->t->loop->ready, &c->ready);
@@ -104,21 +55,23 @@ static void copier_tell(struct wr_ready *ready)
     const uint64_t sent = c->sent_bytes;
 
     wr_assert(!wr_ready_is_pending(ready));
-    wr_assert(sent <= c->queued_bytes);
+    wr_assert(c->state == WR_COPIER_DONE);
     c->ops->ended(t, err);
-    copier_set_state(c, WR_COPIER_TOLD);
-    copier_free_if_unused(c);
+    wr_free(&t->loop->counting, c, sizeof(*c));
     done(arg, t, err, sent);
     wr_loop_end_if_forked(t->loop);
 }
 
 /* ---- reading ---- */
 
-static bool copier_may_read(struct wr_copier *c)
+/* At most two parts wait: the last one, and some of the one before it. */
+static bool copier_may_read(const struct wr_copier *c)
 {
     const weir_transport *t = c->t;
+    const bool has_two =
+        c->queue->bytes > c->last_bytes && c->sent_bytes > c->last_bytes;
 
-    return !c->reading && copier_find_part(c) &&
+    return !c->reading && !has_two &&
            t->ops->get_depth(t).bytes <= wr_transport_high(t);
 }
 
@@ -128,60 +81,52 @@ static void copier_read(struct wr_copier *c)
     const uint64_t most = wr_max_u64(wr_transport_high(c->t), PART_LEAST);
     const size_t len =
         (size_t)wr_min_u64(c->file.left, wr_min_u64(most, c->ops->part_bytes));
-    struct wr_copier_part *part = copier_find_part(c);
 
-    wr_assert(len > 0 && part);
-    part->block = wr_block_take(&loop->blocks, len);
-    if (!part->block) {
+    wr_assert(len > 0 && !c->reading);
+    c->reading = wr_sendq_make_chunk(&loop->send_memory, len);
+    if (!c->reading) {
         copier_finish(c, -ENOMEM);
         return;
     }
-    c->reading = part;
-    wr_budget_queue(&loop->budget, part->block->capacity);
-    wr_prep_read_at(&loop->uring, &c->read_op, c->file.fd, part->block->data,
-                    len, c->file.offset);
+    wr_budget_queue(&loop->budget, wr_chunk_block(c->reading)->capacity);
+    wr_prep_read_at(&loop->uring, &c->read_op, c->file.fd,
+                    wr_chunk_room(c->reading), len, c->file.offset);
 }
 
-/* The part that was read waits no longer in the copier. */
-static struct wr_copier_part *copier_take_read(struct wr_copier *c)
+/* The chunk that was read into waits no longer in the copier. */
+static struct wr_chunk *copier_take_read(struct wr_copier *c)
 {
-    struct wr_copier_part *part = c->reading;
+    struct wr_chunk *chunk = c->reading;
 
-    wr_assert(part && part->block);
-    wr_budget_unqueue(&c->t->loop->budget, part->block->capacity);
+    wr_assert(chunk);
+    wr_budget_unqueue(&c->t->loop->budget, wr_chunk_block(chunk)->capacity);
     c->reading = NULL;
-    return part;
+    return chunk;
 }
 
-static void copier_queue(struct wr_copier *c, struct wr_copier_part *part,
+static void copier_queue(struct wr_copier *c, struct wr_chunk *chunk,
                          size_t len)
 {
-    const struct iovec piece = {.iov_base = part->block->data, .iov_len = len};
-    const int err = c->ops->queue(c->t, &piece, copier_release, part);
-
-    if (err < 0) {
-        copier_give_part(part);
-        copier_finish(c, err);
-        return;
-    }
     wr_sendfile_took(&c->file, len);
-    c->queued_bytes += len;
+    c->sent_bytes += len;
+    c->last_bytes = len;
+    c->ops->queue(c->t, chunk, len);
     wr_copier_go_on(c);
 }
 
 static void copier_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_copier *c = wr_container_of(op, struct wr_copier, read_op);
-    struct wr_copier_part *part = copier_take_read(c);
+    struct wr_chunk *chunk = copier_take_read(c);
     (void)flags;
 
     wr_assert(c->state == WR_COPIER_COPYING || c->state == WR_COPIER_STOPPING);
     if (c->state == WR_COPIER_COPYING && res > 0) {
         wr_check((uint64_t)res <= c->file.left);
-        copier_queue(c, part, (size_t)res);
+        copier_queue(c, chunk, (size_t)res);
         return;
     }
-    copier_give_part(part);
+    wr_sendq_drop_chunk(&c->t->loop->send_memory, chunk);
     if (c->state == WR_COPIER_STOPPING) {
         copier_finish(c, c->err);
     } else if (res == 0) {
@@ -194,35 +139,26 @@ static void copier_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* Few bytes that are ready need no read by the ring. */
-static bool copier_read_now(struct wr_copier *c)
-{
-    weir_loop *loop = c->t->loop;
-    struct wr_copier_part *part = copier_find_part(c);
-    const size_t len = wr_sendfile_small_bytes(&c->file);
-
-    if (len == 0 || len > c->ops->part_bytes) {
-        return false;
-    }
-    part->block = wr_block_take(&loop->blocks, len);
-    if (!part->block) {
-        return false;
-    }
-    const int64_t got =
-        wr_sys_read_cached(c->file.fd, part->block->data, len, c->file.offset);
-    if (got <= 0) {
-        copier_give_part(part);
-        return false;
-    }
-    copier_queue(c, part, (size_t)got);
-    return true;
-}
-
 void wr_copier_join(struct wr_copier *c)
 {
+    const struct wr_sendq_memory *memory = &c->t->loop->send_memory;
+    const size_t len = wr_sendfile_small_bytes(&c->file);
+    struct wr_chunk *chunk = NULL;
+
     wr_copier_check_invariants(c);
-    if (c->state == WR_COPIER_COPYING && copier_may_read(c)) {
-        wr_ignore(copier_read_now(c));
+    wr_assert(c->state == WR_COPIER_COPYING && c->sent_bytes == 0);
+    if (len > 0 && len <= c->ops->part_bytes && copier_may_read(c)) {
+        chunk = wr_sendq_make_chunk(memory, len);
+    }
+    if (!chunk) {
+        return;
+    }
+    const int64_t got = wr_sys_read_cached(c->file.fd, wr_chunk_room(chunk),
+                                           len, c->file.offset);
+    if (got > 0) {
+        copier_queue(c, chunk, (size_t)got);
+    } else {
+        wr_sendq_drop_chunk(memory, chunk);
     }
 }
 
@@ -239,9 +175,6 @@ struct wr_copier *wr_copier_new(weir_transport *t,
     }
     wr_assert(ops->part_bytes <= WR_SENDFILE_READ);
     *c = (struct wr_copier){.t = t, .ops = ops, .queue = queue, .file = *file};
-    for (uint32_t i = 0; i < WR_COPIER_PARTS; i++) {
-        c->parts[i].copier = c;
-    }
     wr_op_init(&c->read_op, copier_read_completed);
     wr_ready_init(&c->ready, copier_tell);
     return c;
@@ -304,13 +237,13 @@ void wr_copier_abandon(struct wr_copier *c)
 
 void wr_copier_check_invariants(const struct wr_copier *c)
 {
-    wr_assert(c->state < WR_COPIER_TOLD);
+    wr_assert(c->state < WR_COPIER_STATES);
     wr_assert((c->reading != NULL) == c->read_op.in_flight);
     wr_assert(!c->reading || c->state == WR_COPIER_COPYING ||
               c->state == WR_COPIER_STOPPING);
     wr_assert(c->state != WR_COPIER_STOPPING || c->reading);
     wr_assert(c->state != WR_COPIER_STOPPING || c->err < 0);
-    wr_assert(!c->reading || c->reading->block);
+    wr_assert(c->last_bytes <= c->sent_bytes || c->is_broken);
     wr_assert(!c->is_broken || c->state > WR_COPIER_DRAINING);
     wr_debug_assert(wr_ready_is_pending(&c->ready) ==
                     (c->state == WR_COPIER_DONE));

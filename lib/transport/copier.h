@@ -10,11 +10,11 @@
  * For a pipe of 64 KiB that costs 385 us of CPU a MiB; a splice by the ring,
  * which a worker thread of the kernel makes, costs 391 (Linux 6.18).
  *
- *     copying --all is queued--> draining --the kernel has it--> done --> told
+ *     copying --all is queued--> draining --the kernel has it--> done
  *        \___________________________\______________ stopping __/
  *
  * STOPPING waits for the read that was in flight, DONE for the loop to tell the
- * program, TOLD for the last block to leave the queue.
+ * program. A part is read into a chunk, which the queue owns from then on.
  *
  * The transport calls wr_copier_go_on() when its depth has fallen. It is lost
  * only after it was told the end.
@@ -22,40 +22,27 @@
 #ifndef WEIR_LIB_TRANSPORT_COPIER_H
 #define WEIR_LIB_TRANSPORT_COPIER_H
 
+#include "lib/base/sendq.h"
 #include "sendfile.h"
-
-#include <sys/uio.h>
 
 enum wr_copier_state {
     WR_COPIER_COPYING,  /* parts of the file are left */
     WR_COPIER_DRAINING, /* all is queued, and not yet sent */
     WR_COPIER_STOPPING, /* it ends when the read has ended */
     WR_COPIER_DONE,     /* the loop is about to tell */
-    WR_COPIER_TOLD,     /* blocks are left in the queue */
     WR_COPIER_STATES,
 };
 
 /* The functions of the transport, which a copier calls up. */
 struct wr_copier_ops {
-    /* Queues memory behind what is queued, whatever the limits are; or -ENOMEM,
-     * and @release is not called. */
-    int (*queue)(weir_transport *t, const struct iovec *piece,
-                 weir_release_fn *release, void *arg);
+    /* Queues a chunk with @len bytes behind what is queued, whatever the limits
+     * are. */
+    void (*queue)(weir_transport *t, struct wr_chunk *chunk, size_t len);
     /* The copier is gone: writes are accepted again. While the transport closes
      * an error must not come to a clean end. */
     void (*ended)(weir_transport *t, int err);
     size_t part_bytes; /* most that are read at once */
 };
-
-struct wr_copier;
-
-/* A part of the file: in the queue, or being read. */
-struct wr_copier_part {
-    struct wr_copier *copier;
-    struct wr_block *block; /* NULL: it is free */
-};
-
-#define WR_COPIER_PARTS 2u
 
 struct wr_copier {
     weir_transport *t;
@@ -65,10 +52,9 @@ struct wr_copier {
     enum wr_copier_state state; /* set by copier_set_state() alone */
     int err;                    /* from STOPPING on */
     bool is_broken;             /* set when the connection has ended */
-    uint64_t queued_bytes;      /* of the file, in all */
-    uint64_t sent_bytes;        /* from DONE on: to be told */
-    struct wr_copier_part parts[WR_COPIER_PARTS];
-    struct wr_copier_part *reading; /* of read_op, or NULL */
+    uint64_t sent_bytes;        /* of the file that were queued, and not lost */
+    size_t last_bytes;          /* of these, in the last part */
+    struct wr_chunk *reading;   /* of read_op, or NULL */
     struct wr_op read_op;
     struct wr_ready ready;
 };

@@ -231,18 +231,14 @@ void wr_outbox_limits_changed(weir_transport *t)
 
 /* ---- files ---- */
 
-int wr_outbox_queue_file(weir_transport *t, const struct iovec *piece,
-                         weir_release_fn *release, void *arg)
+void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk, size_t len)
 {
     struct wr_outbox *o = wr_outbox_of(t);
-    const int err =
-        wr_sendq_ref(&o->queue, &t->loop->send_memory, piece, release, arg);
 
     wr_assert(o->copier);
-    wr_assert(piece->iov_len > 0);
-    wr_require(err == 0, err);
-    outbox_note_queued(t, o, piece->iov_len);
-    return 0;
+    wr_assert(len > 0);
+    wr_sendq_append_chunk(&o->queue, chunk, len);
+    outbox_note_queued(t, o, len);
 }
 
 void wr_outbox_file_ended(weir_transport *t, int err)

@@ -174,8 +174,8 @@ void wr_outbox_cancel_sendfile(weir_transport *t);
 void wr_outbox_limits_changed(weir_transport *t);
 
 /* For the copier. */
-int wr_outbox_queue_file(weir_transport *t, const struct iovec *piece,
-                         weir_release_fn *release, void *arg);
+void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk,
+                          size_t len);
 void wr_outbox_file_ended(weir_transport *t, int err);
 
 #endif

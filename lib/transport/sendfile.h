@@ -12,11 +12,13 @@
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H
 
+#include "lib/base/sendq.h"
 #include "lib/loop/loop.h"
 #include "weir/sendfile.h"
 
-/* Of one read: a block's. */
-#define WR_SENDFILE_READ ((64u << 10) - sizeof(struct wr_block))
+/* Of one read: those of the largest chunk. */
+#define WR_SENDFILE_READ                                                       \
+    ((64u << 10) - sizeof(struct wr_block) - sizeof(struct wr_chunk))
 
 /* Few bytes, and no more, are read at once if they are ready, and leave with
  * what was written before them. */

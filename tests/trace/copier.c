@@ -27,10 +27,8 @@ static struct sink {
     weir_transport t;
     struct wr_sendq queue;
     struct wr_copier *copier;
-    uint64_t offset;         /* of the file: where the part begins */
-    uint64_t taken;          /* bytes that were taken from the queue */
-    uint64_t queue_fails_at; /* once so many bytes are queued; 0: never */
-    uint64_t queued;
+    uint64_t offset; /* of the file: where the part begins */
+    uint64_t taken;  /* bytes that were taken from the queue */
     int ended_count;
     int done_count;
     int err;
@@ -83,16 +81,11 @@ static const struct wr_transport_ops sink_ops = {.name = "sink",
                                                  .abandon = sink_abandon,
                                                  .check = sink_check};
 
-static int sink_queue(weir_transport *t, const struct iovec *piece,
-                      weir_release_fn *release, void *arg)
+static void sink_queue(weir_transport *t, struct wr_chunk *chunk, size_t len)
 {
     cr_assert(t == &sink.t);
-    expect_leq(piece->iov_len, PART);
-    sink.queued += piece->iov_len;
-    if (sink.queue_fails_at > 0 && sink.queued > sink.queue_fails_at) {
-        return -ENOMEM;
-    }
-    return wr_sendq_ref(&sink.queue, &loop->send_memory, piece, release, arg);
+    expect_leq(len, PART);
+    wr_sendq_append_chunk(&sink.queue, chunk, len);
 }
 
 static void sink_ended(weir_transport *t, int err)
@@ -331,9 +324,6 @@ static void play(struct unit_random *dice, int fd)
     if (!begin(fd, offset, count, unit_random_below(dice, 100000))) {
         memory.fail_at = 0;
         return;
-    }
-    if (unit_random_below(dice, 4) == 0) {
-        sink.queue_fails_at = 1 + unit_random_below(dice, FILE_BYTES);
     }
     wr_copier_go_on(sink.copier);
     for (uint64_t i = 0; i < steps && sink.copier; i++) {
