@@ -26,7 +26,7 @@ static void outbox_set_state(struct wr_outbox *o, enum wr_outbox_state state)
 
 void wr_outbox_open(struct wr_outbox *o)
 {
-    wr_assert(!o->has_file && o->passed_bytes == 0);
+    wr_assert(!o->sender && o->passed_bytes == 0);
     wr_assert(wr_sendq_is_empty(&o->queue));
     outbox_set_state(o, WR_OUTBOX_OPEN);
 }
@@ -100,7 +100,7 @@ int wr_outbox_check(weir_transport *t, size_t len)
     wr_require(o->state == WR_OUTBOX_OPEN ||
                    (o->state == WR_OUTBOX_CLOSING && o->in_resume),
                -ESHUTDOWN);
-    wr_require(!o->has_file, -EBUSY);
+    wr_require(!o->sender, -EBUSY);
     wr_require(t->write_error == 0, t->write_error);
     if (len > 0 &&
         (len > t->hard_limit_bytes || depth > t->hard_limit_bytes - len)) {
@@ -235,7 +235,7 @@ void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk, size_t len)
 {
     struct wr_outbox *o = wr_outbox_of(t);
 
-    wr_assert(o->copier);
+    wr_assert(o->sender);
     wr_assert(len > 0);
     wr_sendq_append_chunk(&o->queue, chunk, len);
     outbox_note_queued(t, o, len);
@@ -246,37 +246,28 @@ void wr_outbox_file_ended(weir_transport *t, int err)
     struct wr_outbox *o = wr_outbox_of(t);
 
     wr_assert(err <= 0);
-    wr_assert(o->copier);
-    o->copier = NULL;
-    wr_outbox_end_file(o);
+    wr_assert(o->sender);
     if (err < 0) {
         outbox_break(t, err, "sendfile");
     }
     t->ops->outbox->file_ended(t);
-}
-
-int wr_outbox_check_file(weir_transport *t)
-{
-    const struct wr_outbox *o = wr_outbox_of(t);
-
-    /* While a close sends the rest resume_writing may write, and send no file.
-     */
-    wr_require(o->state != WR_OUTBOX_CLOSING || t->error != 0, -ESHUTDOWN);
-    return wr_outbox_check(t, 0);
+    o->sender = NULL;
 }
 
 int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file)
 {
     struct wr_outbox *o = wr_outbox_of(t);
-    const int err = wr_outbox_check_file(t);
 
+    /* While a close sends the rest resume_writing may write, and send no file.
+     */
+    wr_require(o->state != WR_OUTBOX_CLOSING || t->error != 0, -ESHUTDOWN);
+    const int err = wr_outbox_check(t, 0);
     wr_require(err == 0, err);
-    wr_assert(t->ops->outbox->file.queue && t->ops->outbox->file.ended);
-    o->copier = wr_copier_new(t, file, &t->ops->outbox->file, &o->queue);
-    wr_require(o->copier, -ENOMEM);
-    wr_outbox_begin_file(o);
-    wr_copier_join(o->copier);
-    t->ops->outbox->queued(t, 0);
+    wr_assert(o->state == WR_OUTBOX_OPEN);
+    o->sender = wr_sender_new(t, file, t->ops->outbox->sender, &o->queue);
+    wr_require(o->sender, -ENOMEM);
+    t->ops->outbox->file_begins(t);
+    wr_sender_join(o->sender);
     return 0;
 }
 
@@ -285,8 +276,8 @@ void wr_outbox_cancel_sendfile(weir_transport *t)
     struct wr_outbox *o = wr_outbox_of(t);
 
     wr_outbox_check_invariants(o);
-    if (o->copier) {
-        wr_copier_cancel(o->copier);
+    if (o->sender) {
+        wr_sender_cancel(o->sender);
     }
 }
 

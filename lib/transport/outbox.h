@@ -20,7 +20,7 @@
 #ifndef WEIR_LIB_TRANSPORT_OUTBOX_H
 #define WEIR_LIB_TRANSPORT_OUTBOX_H
 
-#include "copier.h"
+#include "sender.h"
 #include "transport.h"
 
 enum wr_outbox_state {
@@ -38,23 +38,23 @@ struct wr_outbox {
     struct wr_sendq queue;
     /* Left the queue and are not sent: a transport below has them. */
     uint64_t passed_bytes;
-    struct wr_copier *copier;       /* of the file that is sent, or NULL */
+    struct wr_sender *sender;       /* of a file: no write is accepted */
     enum wr_outbox_state state : 8; /* set by outbox_set_state() alone */
     bool in_resume;                 /* set around resume_writing */
-    bool has_file; /* set while one is being sent: no write is accepted */
 };
 
 /* The owner's part, constant for each kind. */
 struct wr_outbox_ops {
     size_t offset; /* of the outbox, in the transport's struct */
-    /* @len bytes were queued, or, with 0, a file is to be sent: the owner sends
-     * them when the turn ends. */
+    /* @len bytes were queued: the owner sends them when the turn ends. */
     void (*queued)(weir_transport *t, size_t len);
-    /* Of an owner whose files are copied: the file is no more, and what waited
-     * for that goes on. */
+    /* A file was begun, which goes on when the turn ends; a few bytes of it may
+     * be queued next. */
+    void (*file_begins)(weir_transport *t);
+    /* The sender is about to be gone, and what waited for that may go on. */
     void (*file_ended)(weir_transport *t);
     /* With wr_outbox_queue_file() and wr_outbox_file_ended(). */
-    struct wr_copier_ops file;
+    const struct wr_sender_ops *sender;
 };
 
 static inline struct wr_outbox *wr_outbox_of(const weir_transport *t)
@@ -68,8 +68,7 @@ static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
     wr_assert(o->state < WR_OUTBOX_STATES);
     wr_assert(wr_sendq_is_empty(&o->queue) == (o->queue.bytes == 0));
     wr_debug_assert(o->state != WR_OUTBOX_UNBORN || o->queue.bytes == 0);
-    wr_debug_assert(o->state != WR_OUTBOX_UNBORN || !o->has_file);
-    wr_debug_assert(!o->copier || o->has_file);
+    wr_debug_assert(o->state != WR_OUTBOX_UNBORN || !o->sender);
     wr_debug_check(wr_sendq_check_invariants(&o->queue));
 }
 
@@ -111,7 +110,7 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
                                       size_t len)
 {
     wr_debug_assert(depth == wr_outbox_depth(o));
-    return o->state == WR_OUTBOX_OPEN && !o->has_file &&
+    return o->state == WR_OUTBOX_OPEN && !o->sender &&
            wr_transport_can_write(t) && len <= t->hard_limit_bytes &&
            depth <= t->hard_limit_bytes - len;
 }
@@ -120,21 +119,6 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
  * them the refusal is remembered, as all later writes are refused too, and a
  * connection that is closing is doomed. */
 WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
-/* 0 when a file may be sent. */
-WEIR_MUST_USE int wr_outbox_check_file(weir_transport *t);
-
-/* A file comes behind what waits: no more is written before it is sent. */
-static inline void wr_outbox_begin_file(struct wr_outbox *o)
-{
-    wr_assert(o->state == WR_OUTBOX_OPEN && !o->has_file);
-    o->has_file = true;
-}
-
-static inline void wr_outbox_end_file(struct wr_outbox *o)
-{
-    wr_assert(o->has_file && !o->copier);
-    o->has_file = false;
-}
 
 /* ---- what leaves ---- */
 
@@ -173,7 +157,7 @@ int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file);
 void wr_outbox_cancel_sendfile(weir_transport *t);
 void wr_outbox_limits_changed(weir_transport *t);
 
-/* For the copier. */
+/* For the sender. */
 void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk,
                           size_t len);
 void wr_outbox_file_ended(weir_transport *t, int err);

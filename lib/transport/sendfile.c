@@ -70,7 +70,8 @@ int wr_sendfile_init(struct wr_sendfile *part, int fd, uint64_t offset,
     return 0;
 }
 
-size_t wr_sendfile_cached_bytes(struct wr_sendfile *part)
+/* The length of the next piece, as far as it is ready in the cache, or 0. */
+static size_t sendfile_cached_bytes(struct wr_sendfile *part)
 {
     if (part->only_reads || part->offset >= part->size) {
         return 0;
@@ -83,24 +84,16 @@ size_t wr_sendfile_cached_bytes(struct wr_sendfile *part)
     return ret > 0 ? (size_t)ret : 0;
 }
 
-size_t wr_sendfile_small_bytes(const struct wr_sendfile *part)
-{
-    if (part->offset >= part->size) {
-        return 0;
-    }
-    const uint64_t len = wr_min_u64(part->left, part->size - part->offset);
-    return len <= WR_SENDFILE_SMALL ? (size_t)len : 0;
-}
-
 /* To look a page up takes 60 ns: not many more than there will be room for. */
-void wr_sendfile_found_room(struct wr_sendfile *part, size_t len,
-                            uint64_t bytes)
+static void sendfile_found_room(struct wr_sendfile *part, size_t len,
+                                uint64_t bytes)
 {
     wr_assert(bytes <= len);
     part->burst += bytes;
+    part->is_full = bytes < len;
     const uint64_t next =
         wr_max_u64(LOOK_LEAST, wr_min_u64(PIECE_BYTES, 2 * part->burst));
-    if (bytes < len) {
+    if (part->is_full) {
         part->look = (size_t)next;
         part->burst = 0;
     } else if (next > part->look) {
@@ -108,15 +101,10 @@ void wr_sendfile_found_room(struct wr_sendfile *part, size_t len,
     }
 }
 
-void wr_sendfile_took(struct wr_sendfile *part, uint64_t bytes)
-{
-    wr_assert(bytes > 0);
-    wr_assert(bytes <= part->left);
-    part->offset += bytes;
-    part->left -= bytes;
-}
-
-bool wr_sendfile_is_blamed(int err)
+/* True of errors of a send that tell of the file, or that sendfile() cannot
+ * take it: then reading tells what is wrong. The others are the descriptor's.
+ */
+static bool sendfile_is_blamed(int err)
 {
     switch (err) {
     case -EACCES:
@@ -137,6 +125,43 @@ bool wr_sendfile_is_blamed(int err)
     default:
         return false;
     }
+}
+
+int64_t wr_sendfile_splice(struct wr_sendfile *part, struct wr_budget *budget,
+                           int fd)
+{
+    const size_t len = sendfile_cached_bytes(part);
+
+    wr_assert(part->left > 0);
+    if (len == 0) {
+        return 0;
+    }
+    const int64_t res = wr_sys_sendfile(fd, part->fd, part->offset, len);
+    if (res > 0) {
+        sendfile_found_room(part, len, (uint64_t)res);
+        wr_budget_send(budget, (uint64_t)res);
+    } else if (res < 0 && sendfile_is_blamed((int)res)) {
+        part->only_reads = true;
+        return 0;
+    }
+    return res;
+}
+
+size_t wr_sendfile_small_bytes(const struct wr_sendfile *part)
+{
+    if (part->offset >= part->size) {
+        return 0;
+    }
+    const uint64_t len = wr_min_u64(part->left, part->size - part->offset);
+    return len <= WR_SENDFILE_SMALL ? (size_t)len : 0;
+}
+
+void wr_sendfile_took(struct wr_sendfile *part, uint64_t bytes)
+{
+    wr_assert(bytes > 0);
+    wr_assert(bytes <= part->left);
+    part->offset += bytes;
+    part->left -= bytes;
 }
 
 int weir_transport_sendfile(weir_transport *t, int fd, uint64_t offset,

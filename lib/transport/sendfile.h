@@ -7,7 +7,8 @@
  * sent from there, so that nothing waits for the file's device. The block is
  * given back when its send has ended, and what that did not take is looked up
  * in the cache again: a slow peer pins no memory. Transports that have to see
- * the bytes have a copier read all of them (copier.h).
+ * the bytes read all of them. Their state is a sender's (sender.h); a task that
+ * sends a file on a socket of the program has it on its stack.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H
@@ -31,6 +32,7 @@ struct wr_sendfile {
     uint64_t size;   /* of the file, when it was looked at */
     uint64_t burst;  /* bytes taken since the socket last lacked room */
     size_t look;     /* bytes that are looked up at once */
+    bool is_full;    /* set when the descriptor took less than it was offered */
     bool is_told;    /* set when the kernel has told of the cache */
     bool only_reads; /* set when its place in the cache cannot be told, or
                       * sendfile() does not take it */
@@ -43,23 +45,16 @@ struct wr_sendfile {
 WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part, int fd,
                                    uint64_t offset, uint64_t count);
 
-/* The length of the next piece, as far as it is ready in the cache, or 0. The
- * file's end is found by reading. */
-size_t wr_sendfile_cached_bytes(struct wr_sendfile *part);
+/* Offers the next piece to the socket @fd, as far as it is ready in the cache:
+ * how many bytes were taken; 0, the next are to be read, which also finds the
+ * file's end; or an error of the socket. */
+WEIR_MUST_USE int64_t wr_sendfile_splice(struct wr_sendfile *part,
+                                         struct wr_budget *budget, int fd);
 
 /* The bytes that are left, if there are few; 0: there are many, or none. */
 size_t wr_sendfile_small_bytes(const struct wr_sendfile *part);
 
-/* A piece of @len bytes was offered to the socket, which took @bytes. */
-void wr_sendfile_found_room(struct wr_sendfile *part, size_t len,
-                            uint64_t bytes);
-
-/* The kernel has taken the next @bytes. */
+/* The next @bytes were taken. */
 void wr_sendfile_took(struct wr_sendfile *part, uint64_t bytes);
-
-/* True of errors of a send that tell of the file, or that sendfile() cannot
- * take it: then reading tells what is wrong. The others are the descriptor's.
- */
-bool wr_sendfile_is_blamed(int err);
 
 #endif

@@ -10,22 +10,6 @@
 #include "sock_call.h"
 #include "weir/sock.h"
 
-/* Sends a piece of @len bytes that is in the cache: as of the next one. */
-WEIR_MUST_USE static int64_t
-sock_sendfile_splice(const struct wr_sock_call *call, struct wr_sendfile *part,
-                     size_t len)
-{
-    const int64_t res = wr_sys_sendfile(call->fd, part->fd, part->offset, len);
-
-    if (res > 0) {
-        wr_sendfile_found_room(part, len, (uint64_t)res);
-        wr_budget_send(&call->loop->budget, (uint64_t)res);
-    } else if (res < 0 && wr_sendfile_is_blamed((int)res)) {
-        part->only_reads = true;
-    }
-    return res;
-}
-
 /* Reads the next bytes and sends them: how many the socket has taken, 0 at the
  * end of the file, or an error of either. */
 WEIR_MUST_USE static int64_t sock_sendfile_copy(struct wr_sock_call *call,
@@ -58,16 +42,9 @@ WEIR_MUST_USE static int64_t sock_sendfile_copy(struct wr_sock_call *call,
 WEIR_MUST_USE static int64_t sock_sendfile_move(struct wr_sock_call *call,
                                                 struct wr_sendfile *part)
 {
-    const size_t len = wr_sendfile_cached_bytes(part);
+    const int64_t res = wr_sendfile_splice(part, &call->loop->budget, call->fd);
 
-    wr_assert(part->left > 0);
-    if (len > 0) {
-        const int64_t res = sock_sendfile_splice(call, part, len);
-        if (res > 0 || (res < 0 && !part->only_reads)) {
-            return res;
-        }
-    }
-    return sock_sendfile_copy(call, part);
+    return res != 0 ? res : sock_sendfile_copy(call, part);
 }
 
 /* Until all is sent, with others in between. */

@@ -169,6 +169,38 @@ PAIRS_THAT(sendfile_end, an_end_of_the_writing_side_comes_behind_the_file, 0,
     close(fd);
 }
 
+static void abort_in_done(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    struct sending *sending = arg;
+
+    sending->calls++;
+    sending->err = err;
+    sending->sent = sent;
+    expect_eq(weir_transport_abort(t), 0);
+}
+
+/* A program that aborts then keeps the peer from taking a part for the whole.
+ */
+PAIRS_THAT(sendfile_end, an_end_of_the_writing_side_comes_after_done,
+           RIG_CAN_RESET, 0)
+{
+    struct sending sending = {.rig = rig};
+    const int fd = pattern_file(SIZE);
+    expect_eq(weir_transport_sendfile(rig->t, fd, 0, WEIR_TO_END, abort_in_done,
+                                      &sending),
+              0);
+
+    expect_eq(weir_transport_write_eof(rig->t), 0);
+    expect_eq(weir_transport_cancel_sendfile(rig->t), 0);
+    rig_wait_lost(rig);
+
+    expect_eq(sending.calls, 1);
+    expect_eq(sending.err, -ECANCELED);
+    expect_eq(sending.sent, 0);
+    expect_eq(rig_peer_read_end(rig), -ECONNRESET);
+    close(fd);
+}
+
 PAIRS_OUT(sendfile_end, a_file_that_is_cancelled_while_closing_is_no_clean_end,
           .small_buffers = true)
 {

@@ -9,9 +9,11 @@
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 #include "tests/unit/allocator.h"
+#include "uring/sys.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <weir.h>
 
 static struct unit_allocator allocator;
@@ -119,6 +121,51 @@ UNIT(broken_ring, frees_everything_and_delivers_the_losses_at_the_end)
         cr_assert(fake_peer_is_alone(peers[i]), "left open");
         fake_peer_close(peers[i]);
     }
+    fake_stop();
+    unit_allocator_check(&allocator);
+}
+
+static void fill(void *arg, void *buf, uint64_t offset, size_t len)
+{
+    (void)arg, (void)offset;
+    memset(buf, 'f', len);
+}
+
+static int told_count;
+
+static void told(void *arg, weir_transport *t, int err, uint64_t sent)
+{
+    (void)arg;
+    expect_eq(t == transports[0], true);
+    expect_lt(err, 0);
+    expect_eq(sent, 0);
+    cr_assert_not(fake_peer_is_alone(peers[0]));
+    told_count++;
+}
+
+/* The descriptor is not closed before the program was told. */
+UNIT(broken_ring, ends_the_read_of_a_file_before_its_socket_is_lost)
+{
+    open_loop();
+    fake_set_fault(FAKE_COLD, 1000); /* the ring reads it */
+    const int fd = fake_disk_open(200000, fill, NULL);
+    expect_eq(weir_transport_sendfile(transports[0], fd, 0, 200000, told, NULL),
+              0);
+    weir_loop_stop(loop);
+    expect_eq(weir_loop_run(loop), 0);
+    expect_eq(told_count, 0);
+    fake_break_ring(WEIR_ERINGLOST);
+    expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
+
+    expect_eq(weir_loop_free(loop), 3);
+
+    expect_eq(told_count, 1);
+    expect_eq(lost_count, 3);
+    for (int i = 0; i < 3; i++) {
+        cr_assert(fake_peer_is_alone(peers[i]), "left open");
+        fake_peer_close(peers[i]);
+    }
+    expect_eq(wr_sys_close(fd), 0);
     fake_stop();
     unit_allocator_check(&allocator);
 }

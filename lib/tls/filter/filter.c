@@ -71,7 +71,7 @@ static void filter_lose(struct wr_filter *f)
 {
     weir_loop *loop = f->t.loop;
 
-    wr_assert(f->below_lost && !f->outbox.copier);
+    wr_assert(f->below_lost && !f->outbox.sender);
     wr_assert(!wr_list_is_linked(&f->seal.link)); /* it may be freed now */
     if (f->is_cut && !f->is_hard && f->t.error == 0) {
         wr_transport_set_error(&f->t, WEIR_ETLSTRUNCATED, "TLS receive");
@@ -236,8 +236,8 @@ static bool filter_has_stopped(const struct wr_filter *f)
 static void filter_advance(struct wr_filter *f)
 {
     for (;;) {
-        if (WR_UNLIKELY(f->outbox.copier != NULL) && filter_has_stopped(f)) {
-            wr_copier_break(f->outbox.copier);
+        if (WR_UNLIKELY(f->outbox.sender != NULL) && filter_has_stopped(f)) {
+            wr_sender_break(f->outbox.sender);
         }
         switch (wr_filter_next_step(f)) {
         case WR_FILTER_GO:
@@ -418,8 +418,8 @@ static void filter_abandon(weir_transport *t)
     struct wr_filter *f = wr_filter_of(t);
 
     weir_transport_ref(t);
-    if (f->outbox.copier) {
-        wr_copier_abandon(f->outbox.copier);
+    if (f->outbox.sender) {
+        wr_sender_abandon(f->outbox.sender);
     }
     if (!f->below_lost) {
         f->below->ops->abandon(f->below);

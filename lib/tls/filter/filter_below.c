@@ -204,7 +204,7 @@ void wr_filter_dump(const weir_transport *t, FILE *out)
             f->demand.account.lease_count,
             (unsigned long long)f->outbox.queue.bytes,
             wr_tls_engine_get_output_bytes(&f->engine),
-            wr_copier_state_name(f->outbox.copier),
+            wr_sender_state_name(f->outbox.sender),
             t->writing_paused ? " writing-paused" : "",
             f->outbox.state == WR_OUTBOX_ENDED ? " write-eof" : "",
             f->has_engine && wr_tls_engine_get_version(&f->engine)

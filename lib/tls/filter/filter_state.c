@@ -51,7 +51,7 @@ static bool filter_state_may_close(const struct wr_filter *f)
  * may write. */
 static bool filter_state_may_drop_queue(const struct wr_filter *f)
 {
-    return f->t.error && !f->outbox.copier &&
+    return f->t.error && !f->outbox.sender &&
            (!wr_sendq_is_empty(&f->outbox.queue) || wr_filter_awaits_drop(f));
 }
 
@@ -118,7 +118,7 @@ enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
     case WR_LIFE_DOOMED:
         return WR_FILTER_END;
     case WR_LIFE_ENDING:
-        return f->below_lost && !f->outbox.copier ? WR_FILTER_LOSE
+        return f->below_lost && !f->outbox.sender ? WR_FILTER_LOSE
                                                   : WR_FILTER_WAIT;
     case WR_LIFE_UNBORN:
     case WR_LIFE_LOST:
@@ -182,7 +182,7 @@ void wr_filter_check_invariants(const struct wr_filter *f)
     wr_debug_assert((f->outbox.state == WR_OUTBOX_UNBORN) ==
                     (!f->made && !wr_life_is_over(&f->t)));
     wr_debug_assert(f->unsent_bytes <= f->outbox.passed_bytes);
-    wr_assert(!f->outbox.copier || f->t.state < WR_LIFE_LOST);
+    wr_assert(!f->outbox.sender || f->t.state < WR_LIFE_LOST);
     if (f->has_engine) {
         wr_debug_check(wr_tls_engine_check_invariants(&f->engine));
     }
@@ -209,7 +209,7 @@ void wr_filter_check_rest(const struct wr_filter *f)
     }
     wr_assert(!filter_state_is_forgotten(f));
     wr_assert(f->t.state != WR_LIFE_ENDING || !f->below_lost ||
-              f->outbox.copier);
+              f->outbox.sender);
     wr_assert(wr_tls_engine_get_output_bytes(&f->engine) == 0 ||
               f->t.state >= WR_LIFE_ENDING);
     if (!wr_life_is_over(&f->t) && f->t.error == 0 && !f->below_lost) {
@@ -217,8 +217,8 @@ void wr_filter_check_rest(const struct wr_filter *f)
                   wr_filter_below_depth(f) > 0 ||
                   f->t.state == WR_LIFE_HANDSHAKING);
         wr_assert(f->unsent_bytes == 0);
-        if (f->outbox.copier) {
-            wr_copier_check_rest(f->outbox.copier);
+        if (f->outbox.sender) {
+            wr_sender_check_rest(f->outbox.sender);
         }
     }
 }

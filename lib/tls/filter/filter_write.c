@@ -59,7 +59,7 @@ struct filter_record {
 static void filter_write_go_on(struct wr_filter *f)
 {
     if (!wr_life_is_over(&f->t) &&
-        (f->t.notify_depth >= 0 || f->outbox.copier ||
+        (f->t.notify_depth >= 0 || f->outbox.sender ||
          !wr_sendq_is_empty(&f->outbox.queue))) {
         wr_filter_seal_later(f);
     }
@@ -282,12 +282,12 @@ void wr_filter_seal(struct wr_filter *f)
     if (filter_write_may_seal(f)) {
         wr_outbox_notify(&f->t);
     }
-    if (f->outbox.copier && f->t.error == 0 && !wr_life_is_over(&f->t)) {
-        wr_copier_go_on(f->outbox.copier);
+    if (f->outbox.sender && f->t.error == 0 && !wr_life_is_over(&f->t)) {
+        wr_sender_go_on(f->outbox.sender);
     }
     /* A program that was paused may write once more, a file goes on. */
     if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->outbox.queue) &&
-        !f->t.writing_paused && !f->outbox.copier) {
+        !f->t.writing_paused && !f->outbox.sender) {
         filter_write_seal_end(f);
     }
 }
@@ -334,11 +334,10 @@ void wr_filter_write_init(struct wr_filter *f,
 
 /* ---- the outbox ---- */
 
-/* Bytes wait in the queue, or a file before it. */
-static void filter_write_queued(weir_transport *t, size_t len)
+/* A file waits, or its turn. */
+static void filter_write_file_begins(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);
-    (void)len;
 
     wr_debug_check(wr_filter_check_invariants(f));
     if (!wr_life_is_over(&f->t)) {
@@ -346,11 +345,18 @@ static void filter_write_queued(weir_transport *t, size_t len)
     }
 }
 
+static void filter_write_queued(weir_transport *t, size_t len)
+{
+    wr_debug_assert(len > 0);
+    (void)len;
+    filter_write_file_begins(t);
+}
+
 static void filter_write_file_ended(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);
 
-    wr_assert(!f->outbox.copier);
+    wr_assert(f->outbox.sender);
     wr_assert(f->t.state != WR_LIFE_LOST);
     if (!wr_life_is_over(&f->t)) { /* the loss may come in this turn */
         wr_filter_seal_later(f);   /* the close_notify may have waited for it */
@@ -358,13 +364,18 @@ static void filter_write_file_ended(weir_transport *t)
     wr_life_push_step(&f->t);
 }
 
+static const struct wr_sender_ops filter_write_sender_ops = {
+    .queue = wr_outbox_queue_file,
+    .ended = wr_outbox_file_ended,
+    .part_bytes = FILE_BYTES,
+};
+
 const struct wr_outbox_ops wr_filter_outbox_ops = {
     .offset = offsetof(struct wr_filter, outbox),
     .queued = filter_write_queued,
+    .file_begins = filter_write_file_begins,
     .file_ended = filter_write_file_ended,
-    .file = {.queue = wr_outbox_queue_file,
-             .ended = wr_outbox_file_ended,
-             .part_bytes = FILE_BYTES},
+    .sender = &filter_write_sender_ops,
 };
 
 void wr_filter_write_eof(weir_transport *t)

@@ -37,7 +37,7 @@ static void pipe_lose(struct wr_pipe *p)
     weir_loop *loop = p->t.loop;
 
     wr_assert(!p->op.in_flight && !p->watch_op.in_flight);
-    wr_assert(!p->outbox.copier);
+    wr_assert(!p->outbox.sender);
     wr_outbox_drop(&p->t);
     wr_guard_free(&loop->counting, p->scratch, WR_PIPE_SCRATCH);
     p->scratch = NULL;
@@ -77,8 +77,8 @@ static bool pipe_has_stopped(const struct wr_pipe *p)
 static void pipe_advance(struct wr_pipe *p)
 {
     for (;;) {
-        if (WR_UNLIKELY(p->outbox.copier != NULL) && pipe_has_stopped(p)) {
-            wr_copier_break(p->outbox.copier);
+        if (WR_UNLIKELY(p->outbox.sender != NULL) && pipe_has_stopped(p)) {
+            wr_sender_break(p->outbox.sender);
         }
         switch (wr_pipe_next_step(p)) {
         case WR_PIPE_WAIT:
@@ -211,8 +211,8 @@ static void pipe_abandon(weir_transport *t)
     struct wr_uring *uring = &t->loop->uring;
 
     weir_transport_ref(t); /* the last of the three loses it */
-    if (p->outbox.copier) {
-        wr_copier_abandon(p->outbox.copier);
+    if (p->outbox.sender) {
+        wr_sender_abandon(p->outbox.sender);
     }
     wr_op_abandon(uring, &p->op);
     wr_op_abandon(uring, &p->watch_op);
@@ -284,7 +284,7 @@ static void pipe_dump(const weir_transport *t, FILE *out)
             (unsigned long long)p->demand.account.held_bytes,
             p->demand.account.lease_count,
             (unsigned long long)p->outbox.queue.bytes,
-            wr_copier_state_name(p->outbox.copier),
+            wr_sender_state_name(p->outbox.sender),
             t->writing_paused ? " writing-paused" : "",
             t->error ? weir_err_name(t->error) : "none");
 }

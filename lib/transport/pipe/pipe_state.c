@@ -54,13 +54,13 @@ enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p)
     case WR_LIFE_CLOSING:
         return p->t.error || wr_outbox_is_over(&p->outbox) ||
                        (wr_sendq_is_empty(&p->outbox.queue) &&
-                        !p->outbox.copier)
+                        !p->outbox.sender)
                    ? WR_PIPE_DOOM
                    : WR_PIPE_WAIT;
     case WR_LIFE_DOOMED:
         return WR_PIPE_END;
     case WR_LIFE_ENDING:
-        return pipe_state_is_in_flight(p) || p->outbox.copier ? WR_PIPE_WAIT
+        return pipe_state_is_in_flight(p) || p->outbox.sender ? WR_PIPE_WAIT
                                                               : WR_PIPE_LOSE;
     case WR_LIFE_UNBORN:
     case WR_LIFE_HANDSHAKING:
@@ -105,7 +105,7 @@ static void pipe_state_check_read(const struct wr_pipe *p)
 {
     wr_assert(p->outbox.state != WR_OUTBOX_GONE);
     wr_assert(!p->watch_op.in_flight);
-    wr_assert(!p->outbox.copier);
+    wr_assert(!p->outbox.sender);
     wr_assert(wr_sendq_is_empty(&p->outbox.queue));
     wr_assert(!wr_delivery_has_end(&p->delivery) || p->eof_seen);
     wr_debug_assert(!p->eof_seen || !p->op.in_flight);
@@ -159,7 +159,7 @@ void wr_pipe_check_rest(const struct wr_pipe *p)
     }
     wr_assert(p->t.state != WR_LIFE_DOOMED);
     wr_assert(p->t.state != WR_LIFE_ENDING || pipe_state_is_in_flight(p) ||
-              p->outbox.copier);
+              p->outbox.sender);
     wr_assert(!pipe_state_is_forgotten(p));
     wr_assert(!wr_delivery_has_held(&p->delivery) ||
               wr_delivery_is_paused(&p->delivery));
@@ -168,8 +168,8 @@ void wr_pipe_check_rest(const struct wr_pipe *p)
     if (p->t.error == 0 && !wr_life_is_over(&p->t)) {
         wr_assert(wr_sendq_is_empty(&p->outbox.queue) || p->op.in_flight ||
                   wr_list_is_linked(&p->turn_end.link));
-        if (p->outbox.copier && !wr_list_is_linked(&p->turn_end.link)) {
-            wr_copier_check_rest(p->outbox.copier);
+        if (p->outbox.sender && !wr_list_is_linked(&p->turn_end.link)) {
+            wr_sender_check_rest(p->outbox.sender);
         }
     }
 }

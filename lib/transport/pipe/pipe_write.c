@@ -29,7 +29,7 @@
 
 void wr_pipe_write_later(struct wr_pipe *p)
 {
-    wr_debug_assert(!wr_sendq_is_empty(&p->outbox.queue) || p->outbox.copier);
+    wr_debug_assert(!wr_sendq_is_empty(&p->outbox.queue) || p->outbox.sender);
     if (p->io == WR_PIPE_IDLE) {
         wr_loop_at_turn_end(p->t.loop, &p->turn_end);
     }
@@ -96,8 +96,8 @@ static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
     } else {
         wr_pipe_write_later(p);
     }
-    if (p->outbox.copier) {
-        wr_copier_go_on(p->outbox.copier);
+    if (p->outbox.sender) {
+        wr_sender_go_on(p->outbox.sender);
     }
 }
 
@@ -122,8 +122,8 @@ static void pipe_write_by_worker(struct wr_pipe *p)
 static void pipe_write_go_on_with_file(struct wr_pipe *p)
 {
     wr_assert(wr_sendq_is_empty(&p->outbox.queue));
-    if (p->outbox.copier) {
-        wr_copier_go_on(p->outbox.copier);
+    if (p->outbox.sender) {
+        wr_sender_go_on(p->outbox.sender);
     }
 }
 
@@ -226,7 +226,7 @@ static void pipe_write_lose_peer(struct wr_pipe *p)
 {
     wr_assert(!wr_life_is_over(&p->t));
     if (!wr_sendq_is_empty(&p->outbox.queue) ||
-        wr_copier_is_active(p->outbox.copier)) {
+        wr_sender_is_active(p->outbox.sender)) {
         wr_transport_set_error(&p->t, -EPIPE, "write");
     } else if (p->t.write_error) {
         wr_ignore(weir_transport_close(&p->t) < 0); /* which aborts and tells */
@@ -261,31 +261,41 @@ void wr_pipe_write_init(struct wr_pipe *p)
     p->turn_end.run = pipe_write_flush;
 }
 
-/* Bytes wait in the queue, or a file before it. */
 static void pipe_write_queued(weir_transport *t, size_t len)
 {
     struct wr_pipe *p = wr_pipe_of(t);
 
     wr_pipe_check_invariants(p);
-    if (len > 0 && p->outbox.queue.bytes == len) {
+    if (p->outbox.queue.bytes == len) {
         wr_pipe_note_moved(p); /* the stall clock starts with the first byte */
         wr_pipe_times_changed(p);
     }
     wr_pipe_write_later(p);
 }
 
+static void pipe_write_file_begins(weir_transport *t)
+{
+    wr_assert(wr_pipe_of(t)->outbox.sender);
+    wr_pipe_write_later(wr_pipe_of(t));
+}
+
 static void pipe_write_file_ended(weir_transport *t)
 {
-    wr_assert(!wr_pipe_of(t)->outbox.copier);
+    wr_assert(wr_pipe_of(t)->outbox.sender);
     wr_assert(t->state < WR_LIFE_LOST);
     wr_life_push_step(t); /* a close may have waited for it */
 }
 
+static const struct wr_sender_ops pipe_write_sender_ops = {
+    .queue = wr_outbox_queue_file,
+    .ended = wr_outbox_file_ended,
+    .part_bytes = WR_SENDFILE_READ,
+};
+
 const struct wr_outbox_ops wr_pipe_outbox_ops = {
     .offset = offsetof(struct wr_pipe, outbox),
     .queued = pipe_write_queued,
+    .file_begins = pipe_write_file_begins,
     .file_ended = pipe_write_file_ended,
-    .file = {.queue = wr_outbox_queue_file,
-             .ended = wr_outbox_file_ended,
-             .part_bytes = WR_SENDFILE_READ},
+    .sender = &pipe_write_sender_ops,
 };

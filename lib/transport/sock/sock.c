@@ -42,7 +42,7 @@ static void sock_lose(struct wr_sock *s)
     }
     wr_sock_free_into(s);
     if (s->sends_file) {
-        wr_sock_file_tell(s); /* its operations have ended */
+        wr_sender_tell(s->outbox.sender); /* its operations have ended */
     }
     wr_life_lose(&s->t);
     wr_protocol_lost(&s->t);
@@ -80,7 +80,7 @@ static __attribute__((noinline)) void sock_end_file(struct wr_sock *s)
     if (wr_sock_file_is_torn(s)) {
         sock_reset_on_close(s);
     }
-    wr_sock_file_stop(s, wr_sock_file_error(s));
+    wr_sender_break(s->outbox.sender);
 }
 
 static void sock_end(struct wr_sock *s)
@@ -233,66 +233,6 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_advance(s);
 }
 
-/* A part of a file was read, to be sent. */
-static void sock_file_read_completed(struct wr_op *op, int32_t res,
-                                     uint32_t flags)
-{
-    struct wr_sock_file *file =
-        wr_container_of(op, struct wr_sock_file, read_op);
-    struct wr_sock *s = file->sock;
-    (void)flags;
-
-    wr_assert(s->t.state >= WR_LIFE_OPEN && s->t.state < WR_LIFE_LOST);
-    if (wr_sock_file_read_ended(s, res)) {
-        wr_sock_send_file_later(s);
-    }
-    sock_advance(s);
-}
-
-/* The next piece of a file may leave, or the file is done. A close that has
- * begun must not come to a clean end without its bytes. */
-static void sock_file_ready(struct wr_ready *ready)
-{
-    struct wr_sock_file *file =
-        wr_container_of(ready, struct wr_sock_file, ready);
-    struct wr_sock *s = file->sock;
-
-    wr_sock_check_invariants(s);
-    wr_sock_check_file(s);
-    if (file->state != WR_FILE_DONE) {
-        wr_assert(file->state == WR_FILE_NEXT);
-        wr_sock_send_file_later(s);
-        return;
-    }
-    if (file->err < 0 && s->t.state == WR_LIFE_CLOSING && s->t.error == 0) {
-        s->t.has_dropped = true;
-        wr_transport_set_error(&s->t, file->err, "sendfile");
-    }
-    wr_sock_file_tell(s);
-    if (s->t.error == 0 && !wr_life_is_over(&s->t)) {
-        wr_sock_shut_when_sent(s);
-    }
-    wr_sock_times_changed(s);
-    sock_advance(s);
-}
-
-static int sock_sendfile(weir_transport *t, const struct wr_sendfile *part)
-{
-    static const struct wr_sock_file_ops ops = {
-        .read_completed = sock_file_read_completed, .ready = sock_file_ready};
-
-    struct wr_sock *s = wr_sock_of(t);
-    int err = wr_sock_file_begin(s, part, &ops);
-
-    wr_require(err >= 0, err);
-    if (!s->send_op.in_flight) {
-        wr_sock_send_file_later(s);
-    }
-    wr_sock_check_invariants(s);
-    wr_sock_check_file(s);
-    return 0;
-}
-
 /* A send has ended, and something else waits for that, or for the rest. */
 static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
                                                      int32_t res)
@@ -380,9 +320,9 @@ static void sock_abandon(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
     struct wr_uring *uring = &t->loop->uring;
 
-    weir_transport_ref(t); /* the last of the four loses it */
+    weir_transport_ref(t); /* the last of them may lose it */
     if (s->sends_file) {
-        wr_op_abandon(uring, &s->file->read_op);
+        wr_sender_abandon(s->outbox.sender);
     }
     wr_op_abandon(uring, &s->send_op);
     wr_op_abandon(uring, &s->recv_op);
@@ -449,8 +389,8 @@ static void sock_check(const weir_transport *t)
     .delivery_offset = offsetof(struct wr_sock, delivery),                     \
     .write = wr_sock_write, .writelines = wr_outbox_writelines,                \
     .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \
-    .outbox = &wr_sock_outbox_ops, .sendfile = sock_sendfile,                  \
-    .cancel_sendfile = wr_sock_cancel_sendfile,                                \
+    .outbox = &wr_sock_outbox_ops, .sendfile = wr_outbox_sendfile,             \
+    .cancel_sendfile = wr_outbox_cancel_sendfile,                              \
     .write_eof = wr_sock_write_eof, .pause_reading = wr_sock_pause_reading,    \
     .resume_reading = wr_sock_resume_reading, .is_reading = sock_is_reading,   \
     .is_closing = sock_is_closing, .get_depth = sock_get_depth,                \

@@ -9,6 +9,7 @@
 void wr_sock_dump(const weir_transport *t, FILE *out)
 {
     const struct wr_sock *s = wr_sock_of(t);
+    const struct wr_sender *file = s->outbox.sender;
     struct weir_address peername;
     struct weir_address sockname;
     char peer[WEIR_ADDRESS_TEXT_SIZE];
@@ -33,8 +34,8 @@ void wr_sock_dump(const weir_transport *t, FILE *out)
             (unsigned long long)s->demand.account.held_bytes,
             s->demand.account.lease_count,
             (unsigned long long)s->outbox.queue.bytes,
-            s->fds ? s->fds->waiting_count : 0, wr_sock_file_state_name(s),
-            (unsigned long long)(s->sends_file ? s->file->part.left : 0),
+            s->fds ? s->fds->waiting_count : 0, wr_sender_state_name(file),
+            (unsigned long long)(file ? file->file.left : 0),
             t->writing_paused ? " writing-paused" : "",
             s->write_eof ? " write-eof" : "",
             t->error ? weir_err_name(t->error) : "none");

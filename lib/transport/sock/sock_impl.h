@@ -5,8 +5,8 @@
  *     sock_open.c     making one of a descriptor
  *     sock.c          life: completions, decisions carried out, loss, freeing
  *     sock_write.c    writes on their way into the send queue
- *     sock_send.c     the send queue on its way to the kernel
  *     sock_file.c     a file on its way to the kernel
+ *     sock_send.c     the send queue on its way to the kernel
  *     sock_bulk.c     receiving much, one connection after the other
  *     sock_fds.c      descriptors that go along with bytes of a Unix socket
  *     sock_recv.c     the receive state machine
@@ -34,7 +34,6 @@
 #include "lib/transport/socket.h"
 #include "sock.h"
 #include "sock_fds.h"
-#include "sock_file.h"
 #include "weir/unix.h"
 
 _Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "max_fds has 8 bits");
@@ -105,7 +104,7 @@ struct wr_sock {
     bool held_back : 1;      /* set when an arm found no credit or buffer */
     bool has_sent : 1;       /* set before the first bytes are sent */
     bool write_eof : 1;      /* set by write_eof and by lingering */
-    bool sends_file : 1;     /* set while there is a `file`; for quick looks */
+    bool sends_file : 1;     /* set while there is a sender; for quick looks */
     bool sends_fds : 1;      /* set while descriptors wait to be sent */
     bool write_shut : 1;     /* set when the kernel was told of write_eof */
     bool polls_for_room : 1; /* the operation of send_op is a poll */
@@ -119,7 +118,7 @@ struct wr_sock {
 
     struct wr_op send_op; /* the send, or the poll for room; see above */
     struct wr_turn_end turn_end;
-    struct wr_outbox outbox; /* its files are sent by `file` */
+    struct wr_outbox outbox;
 
     struct wr_op recv_op;
     struct wr_op poll_op;        /* watches a peer that is not read from */
@@ -129,7 +128,6 @@ struct wr_sock {
     struct wr_sock_into *into;   /* made on first use */
     struct wr_sock_times *times; /* made on first use */
     struct wr_sock_names *names; /* NULL: the kernel tells them */
-    struct wr_sock_file *file;   /* that is being sent, or NULL */
     struct wr_sock_fds *fds;     /* made on first use */
 };
 
@@ -170,34 +168,21 @@ void wr_sock_shut_when_sent(struct wr_sock *s);
 /* Cancels what is in flight. */
 void wr_sock_end_send(struct wr_sock *s);
 void wr_sock_drop_queue(struct wr_sock *s);
+/* The last @waiting bytes of the queue are not sent: those of a file leave it,
+ * unless all of it will be dropped. */
+void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting);
+/* The kernel's queue is full: a poll for room. */
+void wr_sock_send_wait_for_room(struct wr_sock *s);
+/* A send has failed with @err, which may break the connection. */
+void wr_sock_send_failed(struct wr_sock *s, int err);
 /* Drops the queue of a broken connection, whose protocol may wait for it. */
 void wr_sock_drop_broken_queue(struct wr_sock *s);
 
 /* sock_file.c */
-/* The file is sent once the queue is empty; or an error, and it is not. */
-WEIR_MUST_USE int wr_sock_file_begin(struct wr_sock *s,
-                                     const struct wr_sendfile *part,
-                                     const struct wr_sock_file_ops *ops);
-/* Its turn has come: the next piece. *ret_err: why the socket breaks. */
-WEIR_MUST_USE enum wr_file_step wr_sock_file_move(struct wr_sock *s,
-                                                  int *ret_err);
-/* Its read has ended. True: the next piece leaves when the turn ends. */
-WEIR_MUST_USE bool wr_sock_file_read_ended(struct wr_sock *s, int32_t res);
-/* Its send, or its poll for room, has ended. */
-WEIR_MUST_USE enum wr_file_step wr_sock_file_sent(struct wr_sock *s,
-                                                  int32_t res);
-/* All of it was in the queue, which is empty: done. Else its turn comes. */
-WEIR_MUST_USE bool wr_sock_file_has_left(struct wr_sock *s);
-/* A send of the queue has ended, and so does a file that was to stop. The send
- * took @took bytes that are still in the queue, of a socket that is over. */
-void wr_sock_file_queue_sent(struct wr_sock *s, uint32_t took);
-/* The queue is about to be dropped. */
-void wr_sock_file_take_back(struct wr_sock *s);
-/* Ends it early with @err, as soon as nothing of it is in flight. */
-void wr_sock_file_stop(struct wr_sock *s, int err);
-void wr_sock_cancel_sendfile(weir_transport *t);
-/* Tells the program of the end and frees it. */
-void wr_sock_file_tell(struct wr_sock *s);
+extern const struct wr_sender_ops wr_sock_sender_ops;
+/* The file is sent once the queue is empty. */
+void wr_sock_file_begins(weir_transport *t);
+void wr_sock_file_ended(weir_transport *t);
 
 /* sock_recv.c */
 /* @feed is called when a queue of the budget lets the socket receive. */
@@ -318,15 +303,12 @@ enum wr_sock_next wr_sock_next_step(const struct wr_sock *s);
 enum wr_send_state wr_sock_send_state(const struct wr_sock *s);
 /* Holds wherever code of the user may run; pure. */
 void wr_sock_check_invariants(const struct wr_sock *s);
-/* Of a socket that sends a file. */
-void wr_sock_check_file(const struct wr_sock *s);
 /* Holds besides between two turns of the loop: something will go on with every
  * socket that is not at its end. */
 void wr_sock_check_rest(const struct wr_sock *s);
 /* For weir_loop_dump(). */
 const char *wr_sock_recv_state_name(const struct wr_sock *s);
 const char *wr_sock_send_state_name(const struct wr_sock *s);
-const char *wr_sock_file_state_name(const struct wr_sock *s);
 
 /* wr_sock_check_invariants() on the way of every message. */
 static inline void wr_sock_debug_check(const struct wr_sock *s)
@@ -389,31 +371,14 @@ static inline bool wr_sock_has_unsent(const struct wr_sock *s)
     return !wr_sendq_is_empty(&s->outbox.queue) || s->sends_file;
 }
 
-/* True when a file is being sent that was not asked to stop. */
-static inline bool wr_sock_file_is_active(const struct wr_sock *s)
-{
-    return s->sends_file && s->file->state < WR_FILE_STOPPING;
-}
-
 /* True when a loss leaves a part of a file that the program did not give up; it
  * may have failed in this turn, and the program is not told yet. */
 static inline bool wr_sock_file_is_torn(const struct wr_sock *s)
 {
-    const bool was_cancelled = s->file->err == -ECANCELED && s->t.error == 0;
-    return wr_sock_file_is_active(s) || (s->file->err < 0 && !was_cancelled);
-}
+    const struct wr_sender *file = s->outbox.sender;
+    const bool was_cancelled = file->err == -ECANCELED && s->t.error == 0;
 
-/* Why a file stops: its own reason, or the end of its connection. */
-static inline int wr_sock_file_error(const struct wr_sock *s)
-{
-    const int err = s->file->err < 0 ? s->file->err : s->t.error;
-    return err < 0 ? err : -ECONNABORTED;
-}
-
-/* True when the next piece of a file is to be sent. */
-static inline bool wr_sock_file_is_next(const struct wr_sock *s)
-{
-    return s->sends_file && s->file->state == WR_FILE_NEXT;
+    return wr_sender_is_active(file) || (file->err < 0 && !was_cancelled);
 }
 
 /* True when closing reads on: it waits for the peer, or will. */

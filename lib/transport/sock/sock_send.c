@@ -117,7 +117,6 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
 void wr_sock_send_fds_too(struct wr_sock *s)
 {
     wr_assert(s->sends_fds);
-    wr_assert(!s->sends_file);
     s->has_sent = true;
     s->turn_end.run = sock_send_flush_fds;
 }
@@ -153,7 +152,7 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
 
 /* A single poll sees room that is there already. After the peer's FIN it would
  * end at once for that alone: then a multishot one waits, and is cancelled. */
-static void sock_send_wait_for_room(struct wr_sock *s)
+void wr_sock_send_wait_for_room(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
     wr_assert(!wr_list_is_linked(&s->turn_end.link));
@@ -164,7 +163,7 @@ static void sock_send_wait_for_room(struct wr_sock *s)
     wr_prep_poll(&s->t.loop->uring, &s->send_op, s->fd, POLLOUT, s->fin_seen);
 }
 
-static void sock_send_failed(struct wr_sock *s, int err)
+void wr_sock_send_failed(struct wr_sock *s, int err)
 {
     wr_assert(err < 0);
     wr_assert(!wr_life_is_over(&s->t));
@@ -176,50 +175,19 @@ static void sock_send_failed(struct wr_sock *s, int err)
     wr_ignore(wr_sys_shutdown(s->fd, SHUT_RDWR) < 0);
 }
 
-/* The file has made a step, or its socket is broken. */
-static void sock_send_file_went(struct wr_sock *s, enum wr_file_step step,
-                                int err)
-{
-    if (wr_life_is_over(&s->t)) {
-        return;
-    }
-    if (step == WR_FILE_BREAKS) {
-        sock_send_failed(s, err);
-    }
-    if (s->t.error) {
-        wr_sock_file_stop(s, s->t.error);
-        wr_life_push_step(&s->t);
-        return;
-    }
-    switch (step) {
-    case WR_FILE_GOES_ON:
-        wr_ready_push(&s->t.loop->ready, &s->file->ready);
-        break;
-    case WR_FILE_LACKS_ROOM:
-        sock_send_wait_for_room(s);
-        break;
-    case WR_FILE_WAITS:
-    case WR_FILE_BREAKS:
-        break;
-    }
-}
-
 /* Stands in for sock_send_flush(), which knows no empty queue. The file may
  * have ended since, and bytes may have been written behind it. */
 static void sock_send_flush_file(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
-    int err = 0;
 
     s->turn_end.run = sock_send_flush_fds; /* descriptors may be behind it */
     if (!wr_sendq_is_empty(&s->outbox.queue)) {
         sock_send_flush_fds(turn_end);
         return;
     }
-    if (s->t.error == 0 && s->t.state < WR_LIFE_LINGERING &&
-        wr_sock_file_is_next(s)) {
-        const enum wr_file_step step = wr_sock_file_move(s, &err);
-        sock_send_file_went(s, step, err);
+    if (s->t.error == 0 && s->t.state < WR_LIFE_LINGERING && s->sends_file) {
+        wr_sender_go_on(s->outbox.sender);
     }
 }
 
@@ -234,7 +202,8 @@ void wr_sock_send_file_later(struct wr_sock *s)
 
 /* A poll for room has completed: there is room, or something that the next send
  * will tell. False: the wait goes on. */
-static bool sock_send_has_waited(struct wr_sock *s, int32_t res)
+static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
+                                                           int32_t res)
 {
     const bool is_over =
         res < 0 || ((uint32_t)res & (POLLOUT | POLLERR | POLLHUP)) != 0;
@@ -248,12 +217,23 @@ static bool sock_send_has_waited(struct wr_sock *s, int32_t res)
     }
     s->polls_for_room = false;
     if (is_over || wr_life_is_over(&s->t) || s->t.error ||
-        (s->sends_file && s->file->state == WR_FILE_STOPPING)) {
+        (s->sends_file && s->outbox.sender->state == WR_SENDER_STOPPING)) {
         return true;
     }
     s->fin_seen = true;
-    sock_send_wait_for_room(s);
+    wr_sock_send_wait_for_room(s);
     return false;
+}
+
+/* The queue before the file is empty: its turn comes, unless all was in it. */
+static void sock_send_turn_of_file(struct wr_sock *s)
+{
+    wr_assert(wr_sendq_is_empty(&s->outbox.queue));
+    if (s->outbox.sender->file.left == 0) {
+        wr_sender_go_on(s->outbox.sender);
+    } else {
+        wr_sock_send_file_later(s);
+    }
 }
 
 /* Sends the rest of the queue, waits for room, or ends the writing side. */
@@ -267,16 +247,55 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
         return;
     } else if (!wr_sendq_is_empty(&s->outbox.queue)) {
         if (res == -EAGAIN) {
-            sock_send_wait_for_room(s);
+            wr_sock_send_wait_for_room(s);
         } else {
             wr_sock_make_dirty(s);
         }
     } else if (WR_UNLIKELY(s->sends_file)) {
-        if (!wr_sock_file_has_left(s)) {
-            wr_sock_send_file_later(s);
-        }
+        sock_send_turn_of_file(s);
     } else if (WR_UNLIKELY(s->write_eof)) {
         wr_sock_shut_when_sent(s);
+    }
+}
+
+/* Over an empty queue it was a send of a part of the file, or a poll. */
+static void sock_send_part_ended(struct wr_sock *s, int32_t res)
+{
+    wr_assert(s->sends_file);
+    if (res > 0) {
+        s->t.loop->counts.sent_bytes += (uint32_t)res;
+        wr_sock_note_sent(s);
+    }
+    wr_sender_sent(s->outbox.sender, res);
+}
+
+void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
+{
+    struct wr_sendq *queue = &s->outbox.queue;
+    const uint64_t lost = wr_sender_take_back(s->outbox.sender, waiting);
+
+    wr_assert(!s->send_op.in_flight);
+    if (lost > 0 && !wr_life_is_over(&s->t)) {
+        wr_assert(queue->tail->len == lost);
+        wr_budget_unqueue(&s->t.loop->budget, lost);
+        wr_sendq_drop_last(queue, &s->t.loop->send_memory);
+    }
+}
+
+/* A send of the queue has ended, and so does a file that was to stop. The send
+ * took @took bytes that are still in the queue, of a socket that is over. */
+static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
+{
+    struct wr_sender *file = s->outbox.sender;
+    const bool stops = file->state == WR_SENDER_STOPPING;
+
+    wr_assert(!file->read_op.in_flight);
+    wr_check(took <= s->outbox.queue.bytes);
+    if (stops || (wr_life_is_over(&s->t) && file->state != WR_SENDER_DONE)) {
+        wr_sock_send_no_more_of_file(s, s->outbox.queue.bytes - took);
+    }
+    if (stops) {
+        wr_sender_stopped(file);
     }
 }
 
@@ -290,7 +309,7 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
     }
     wr_assert(!s->send_op.in_flight);
     if (WR_UNLIKELY(wr_sendq_is_empty(&s->outbox.queue))) {
-        sock_send_file_went(s, wr_sock_file_sent(s, res), res);
+        sock_send_part_ended(s, res);
         return true;
     }
     s->sent_short = s->outbox.queue.bytes > (res > 0 ? (uint32_t)res : 0);
@@ -299,11 +318,11 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
         if (res >= 0) {
             sock_send_took(s, (uint32_t)res);
         } else {
-            sock_send_failed(s, res);
+            wr_sock_send_failed(s, res);
         }
     }
     if (WR_UNLIKELY(s->sends_file)) {
-        wr_sock_file_queue_sent(s, was_over && res > 0 ? (uint32_t)res : 0);
+        sock_send_ended_before_file(s, was_over && res > 0 ? (uint32_t)res : 0);
     }
     sock_send_go_on(s, res);
     return true;
@@ -357,6 +376,17 @@ void wr_sock_end_send(struct wr_sock *s)
     }
 }
 
+/* The queue is about to be dropped. */
+static void sock_send_drop_file(struct wr_sock *s)
+{
+    struct wr_sender *file = s->outbox.sender;
+
+    wr_assert(file);
+    if (file->state < WR_SENDER_DONE) {
+        wr_ignore(wr_sender_take_back(file, s->outbox.queue.bytes) > 0);
+    }
+}
+
 void wr_sock_drop_queue(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
@@ -365,7 +395,7 @@ void wr_sock_drop_queue(struct wr_sock *s)
         wr_sock_fds_drop(s);
     }
     if (WR_UNLIKELY(s->sends_file)) {
-        wr_sock_file_take_back(s);
+        sock_send_drop_file(s);
     }
     wr_outbox_drop(&s->t);
 }
@@ -374,7 +404,9 @@ void wr_sock_drop_broken_queue(struct wr_sock *s)
 {
     wr_assert(s->t.error);
     wr_sock_drop_queue(s);
-    wr_sock_file_stop(s, s->t.error);
+    if (WR_UNLIKELY(s->sends_file)) {
+        wr_sender_break(s->outbox.sender);
+    }
     if (wr_sock_awaits_drop(s)) {
         wr_transport_notify(&s->t, s->outbox.queue.bytes);
     }

@@ -35,19 +35,12 @@ const char *wr_sock_send_state_name(const struct wr_sock *s)
     return names[wr_sock_send_state(s)];
 }
 
-const char *wr_sock_file_state_name(const struct wr_sock *s)
-{
-    static const char *const names[WR_FILE_STATES] = {
-        "next", "reading", "sending", "stopping", "done"};
-    return s->file ? names[s->file->state] : "none";
-}
-
 /* On a broken connection: is the queue of no use, and free to be dropped? */
 static bool sock_state_may_drop_queue(const struct wr_sock *s)
 {
     return !s->send_op.in_flight &&
-           (!wr_sendq_is_empty(&s->outbox.queue) || wr_sock_file_is_active(s) ||
-            wr_sock_awaits_drop(s));
+           (!wr_sendq_is_empty(&s->outbox.queue) ||
+            wr_sender_is_active(s->outbox.sender) || wr_sock_awaits_drop(s));
 }
 
 /* On a broken connection: was all delivered that arrived before it broke? */
@@ -81,7 +74,7 @@ static bool sock_state_is_in_flight(const struct wr_sock *s)
 {
     return s->recv_op.in_flight || s->poll_op.in_flight ||
            s->send_op.in_flight ||
-           (s->sends_file && s->file->read_op.in_flight);
+           (s->sends_file && s->outbox.sender->read_op.in_flight);
 }
 
 enum wr_sock_next wr_sock_next_step(const struct wr_sock *s)
@@ -192,50 +185,34 @@ static void sock_state_check_send(const struct wr_sock *s)
     wr_assert(!s->write_shut || s->write_eof);
     wr_debug_assert(wr_outbox_is_over(&s->outbox) == wr_life_is_over(&s->t));
     wr_debug_check(wr_outbox_check_invariants(&s->outbox));
-    wr_debug_assert(!s->outbox.copier && s->outbox.passed_bytes == 0);
+    wr_debug_assert(s->outbox.passed_bytes == 0);
     wr_debug_assert(!s->write_shut || is_empty);
     wr_debug_assert(!s->outbox.in_resume || !s->send_op.in_flight);
     wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
                     !s->send_op.in_flight);
-    wr_debug_assert(s->sends_file == (s->file != NULL));
-    wr_debug_assert(s->sends_file == s->outbox.has_file);
+    wr_debug_assert(s->sends_file == (s->outbox.sender != NULL));
     wr_debug_assert(!s->sends_fds || !is_empty);
     wr_debug_check(s->fds ? wr_sock_check_fds(s) : (void)0);
 }
 
-void wr_sock_check_file(const struct wr_sock *s)
+/* Of a socket that sends a file. */
+static void sock_state_check_file(const struct wr_sock *s)
 {
-    const struct wr_sock_file *file = s->file;
+    const struct wr_sender *file = s->outbox.sender;
     const bool is_in_flight = file->read_op.in_flight || s->send_op.in_flight;
 
-    wr_assert(s->sends_file);
-    wr_assert(file->sock == s);
-    wr_assert(file->part.left <= INT64_MAX);
-    wr_assert(!file->block || is_in_flight);
+    wr_sender_check_invariants(file);
+    wr_assert(file->t == &s->t);
+    wr_assert(!file->chunk || is_in_flight);
     wr_assert(!file->read_op.in_flight || wr_sendq_is_empty(&s->outbox.queue));
-    switch (file->state) {
-    case WR_FILE_NEXT:
-        wr_assert(!file->block);
-        break;
-    case WR_FILE_READING:
-        wr_assert(file->read_op.in_flight);
-        wr_assert(!s->send_op.in_flight);
-        break;
-    case WR_FILE_SENDING:
+    wr_assert(!file->read_op.in_flight || !s->send_op.in_flight);
+    if (file->state == WR_SENDER_SENDING) {
         wr_assert(s->send_op.in_flight);
         wr_assert(!s->polls_for_room);
-        break;
-    case WR_FILE_STOPPING:
-        wr_assert(file->err < 0);
+    }
+    if (file->state == WR_SENDER_STOPPING) {
         /* Or the send of the queue has ended, and what it took is released. */
-        wr_assert(is_in_flight || file->joined > 0);
-        break;
-    case WR_FILE_DONE:
-        wr_assert(!file->block);
-        break;
-    case WR_FILE_STATES:
-        wr_assert(false);
-        break;
+        wr_assert(is_in_flight || file->queued_bytes > 0);
     }
 }
 
@@ -256,7 +233,7 @@ void wr_sock_check_invariants(const struct wr_sock *s)
     sock_state_check_recv(s);
     sock_state_check_kept(s);
     sock_state_check_send(s);
-    wr_debug_check(s->sends_file ? wr_sock_check_file(s) : (void)0);
+    wr_debug_check(s->sends_file ? sock_state_check_file(s) : (void)0);
     if (s->times) {
         sock_state_check_times(s);
     }
@@ -279,7 +256,8 @@ void wr_sock_check_rest(const struct wr_sock *s)
     }
     wr_assert(s->t.state != WR_LIFE_DOOMED);
     wr_assert(!s->eof_doubted || s->send_op.in_flight);
-    wr_assert(s->t.state != WR_LIFE_ENDING || sock_state_is_in_flight(s));
+    wr_assert(s->t.state != WR_LIFE_ENDING || sock_state_is_in_flight(s) ||
+              s->sends_file);
     wr_assert(!sock_state_is_forgotten(s));
     if (wr_sock_is_reading(s)) {
         wr_assert(!wr_delivery_has_held(&s->delivery) || wr_sock_has_lent(s));
@@ -289,9 +267,9 @@ void wr_sock_check_rest(const struct wr_sock *s)
         s->send_op.in_flight || wr_list_is_linked(&s->turn_end.link);
     if (s->t.error == 0 && !wr_life_is_over(&s->t)) {
         wr_assert(wr_sendq_is_empty(&s->outbox.queue) || is_moving);
-        wr_assert(!wr_sock_file_is_next(s) || is_moving ||
-                  wr_ready_is_pending(&s->file->ready));
+        wr_assert(!s->sends_file || is_moving ||
+                  s->outbox.sender->state != WR_SENDER_NEXT);
     }
-    wr_assert(!s->sends_file || s->file->state != WR_FILE_DONE ||
-              wr_ready_is_pending(&s->file->ready));
+    wr_assert(!s->sends_file || s->outbox.sender->state != WR_SENDER_DONE ||
+              wr_ready_is_pending(&s->outbox.sender->ready));
 }

@@ -26,7 +26,10 @@ static void sock_time_view(const weir_transport *t, struct wr_clock_view *ret)
     ret->is_open = s->t.state == WR_LIFE_OPEN;
     ret->is_reading = sock_time_awaits_bytes(s);
     ret->is_sending = wr_sock_has_unsent(s);
-    ret->awaits_file = s->sends_file && s->file->state == WR_FILE_READING;
+    /* A read may have ended the file, as the loop is about to tell. */
+    ret->awaits_file =
+        s->sends_file && (s->outbox.sender->state == WR_SENDER_READING ||
+                          s->outbox.sender->state == WR_SENDER_DONE);
     if (s->t.state == WR_LIFE_LINGERING) {
         ret->own = wr_sock_linger_deadline(s);
     }

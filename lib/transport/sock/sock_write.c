@@ -49,7 +49,12 @@ static void sock_write_queued(weir_transport *t, size_t len)
 }
 
 const struct wr_outbox_ops wr_sock_outbox_ops = {
-    .offset = offsetof(struct wr_sock, outbox), .queued = sock_write_queued};
+    .offset = offsetof(struct wr_sock, outbox),
+    .queued = sock_write_queued,
+    .file_begins = wr_sock_file_begins,
+    .file_ended = wr_sock_file_ended,
+    .sender = &wr_sock_sender_ops,
+};
 
 int wr_sock_write(weir_transport *t, const void *data, size_t len)
 {

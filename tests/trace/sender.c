@@ -7,7 +7,7 @@
  * ends. Each time the bytes are the file's, without a gap, done is called once,
  * and the count is exact.
  */
-#include "lib/transport/copier.h"
+#include "lib/transport/sender.h"
 #include "lib/base/sendq.h"
 #include "lib/transport/transport.h"
 #include "tests/fake/alloc.h"
@@ -22,11 +22,11 @@ enum { FILE_BYTES = 500000, PART = 60000, ROUNDS = 400 };
 static struct fake_alloc memory;
 static weir_loop *loop;
 
-/* A transport that has no more than what a copier looks at. */
+/* A transport that has no more than what a sender looks at. */
 static struct sink {
     weir_transport t;
     struct wr_sendq queue;
-    struct wr_copier *copier;
+    struct wr_sender *sender;
     uint64_t offset; /* of the file: where the part begins */
     uint64_t taken;  /* bytes that were taken from the queue */
     int ended_count;
@@ -55,18 +55,18 @@ static struct weir_depth sink_depth(const weir_transport *t)
     return (struct weir_depth){.bytes = sink.queue.bytes};
 }
 
-/* As of other transports, whose step, which breaks the copier, comes later. */
+/* As of other transports, whose step, which breaks the sender, comes later. */
 static void sink_abort(weir_transport *t)
 {
     cr_assert(t == &sink.t);
-    cr_assert_not_null(sink.copier);
+    cr_assert_not_null(sink.sender);
 }
 
 static void sink_abandon(weir_transport *t)
 {
     cr_assert(t == &sink.t);
-    if (sink.copier) {
-        wr_copier_abandon(sink.copier);
+    if (sink.sender) {
+        wr_sender_abandon(sink.sender);
     }
 }
 
@@ -93,7 +93,7 @@ static void sink_ended(weir_transport *t, int err)
     cr_assert(t == &sink.t);
     cr_assert(err <= 0);
     sink.ended_count++;
-    sink.copier = NULL;
+    sink.sender = NULL;
     if (wr_list_is_linked(&t->member.link)) {
         wr_loop_remove_member(loop, &t->member);
     }
@@ -109,7 +109,7 @@ static void sink_done(void *arg, weir_transport *t, int err, uint64_t sent)
     sink.sent = sent;
 }
 
-static const struct wr_copier_ops copier_ops = {
+static const struct wr_sender_ops sender_ops = {
     .queue = sink_queue, .ended = sink_ended, .part_bytes = PART};
 
 static void run_for(uint64_t duration_ns)
@@ -152,8 +152,8 @@ static bool begin(int fd, uint64_t offset, uint64_t count, uint64_t high)
     expect_eq(wr_sendfile_init(&file, fd, offset, count), 0);
     file.done = sink_done;
     file.arg = &sink;
-    sink.copier = wr_copier_new(&sink.t, &file, &copier_ops, &sink.queue);
-    return sink.copier != NULL;
+    sink.sender = wr_sender_new(&sink.t, &file, &sender_ops, &sink.queue);
+    return sink.sender != NULL;
 }
 
 /* Takes bytes from the queue, as a kernel with room for @room of them. */
@@ -170,8 +170,8 @@ static void take(uint64_t room)
         room -= iov.iov_len;
         wr_sendq_consume(&sink.queue, &loop->send_memory, iov.iov_len);
     }
-    if (sink.copier) {
-        wr_copier_go_on(sink.copier);
+    if (sink.sender) {
+        wr_sender_go_on(sink.sender);
     }
 }
 
@@ -207,13 +207,13 @@ static void check_end(uint64_t expected, bool is_broken)
 
 /* ---- the usual ---- */
 
-UNIT(copier, two_parts_wait_at_most_and_the_next_is_read_when_there_is_room)
+UNIT(sender, two_parts_wait_at_most_and_the_next_is_read_when_there_is_room)
 {
     open_all(&(struct fake_options){.seed = 1});
     const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
     cr_assert(begin(fd, 7, WEIR_TO_END, 1u << 20));
 
-    wr_copier_go_on(sink.copier);
+    wr_sender_go_on(sink.sender);
     for (int i = 0; i < 20; i++) {
         run_for(100000);
     }
@@ -238,13 +238,13 @@ UNIT(copier, two_parts_wait_at_most_and_the_next_is_read_when_there_is_room)
     close_all();
 }
 
-UNIT(copier, nothing_is_read_above_the_high_mark)
+UNIT(sender, nothing_is_read_above_the_high_mark)
 {
     open_all(&(struct fake_options){.seed = 1});
     const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
     cr_assert(begin(fd, 0, WEIR_TO_END, 10000));
 
-    wr_copier_go_on(sink.copier);
+    wr_sender_go_on(sink.sender);
     run_for(100000);
     run_for(100000);
     expect_eq(sink.queue.bytes, 20000); /* at 10000 it was not above */
@@ -255,7 +255,7 @@ UNIT(copier, nothing_is_read_above_the_high_mark)
     run_for(100000);
     expect_eq(sink.queue.bytes, 20000);
 
-    wr_copier_cancel(sink.copier);
+    wr_sender_cancel(sink.sender);
     check_end(20000, false);
     expect_eq(sink.err, -ECANCELED);
     expect_eq(sink.sent, 30000);
@@ -264,17 +264,17 @@ UNIT(copier, nothing_is_read_above_the_high_mark)
 }
 
 /* What is queued is sent, so nothing is cancelled any more. */
-UNIT(copier, a_file_that_is_queued_to_its_end_is_not_cancelled)
+UNIT(sender, a_file_that_is_queued_to_its_end_is_not_cancelled)
 {
     open_all(&(struct fake_options){.seed = 1});
     const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
     cr_assert(begin(fd, 0, 1000, 10000));
 
-    wr_copier_go_on(sink.copier);
+    wr_sender_go_on(sink.sender);
     run_for(100000);
     expect_eq(sink.queue.bytes, 1000);
     expect_eq(sink.done_count, 0);
-    wr_copier_cancel(sink.copier);
+    wr_sender_cancel(sink.sender);
     run_for(100000);
 
     expect_eq(sink.err, 0);
@@ -285,13 +285,13 @@ UNIT(copier, a_file_that_is_queued_to_its_end_is_not_cancelled)
 }
 
 /* Its read ends with the ring, and no other is begun on it. */
-UNIT(copier, a_ring_that_breaks_ends_the_file)
+UNIT(sender, a_ring_that_breaks_ends_the_file)
 {
     open_all(&(struct fake_options){.seed = 1});
     const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
     cr_assert(begin(fd, 0, WEIR_TO_END, 1u << 20));
     wr_loop_add_member(loop, &sink.t.member);
-    wr_copier_go_on(sink.copier);
+    wr_sender_go_on(sink.sender);
     fake_break_ring(WEIR_ERINGLOST);
     expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
     expect_eq(sink.done_count, 0);
@@ -325,8 +325,8 @@ static void play(struct unit_random *dice, int fd)
         memory.fail_at = 0;
         return;
     }
-    wr_copier_go_on(sink.copier);
-    for (uint64_t i = 0; i < steps && sink.copier; i++) {
+    wr_sender_go_on(sink.sender);
+    for (uint64_t i = 0; i < steps && sink.sender; i++) {
         if (unit_random_below(dice, 2) == 0) {
             run_for(unit_random_below(dice, 100000));
         }
@@ -335,16 +335,16 @@ static void play(struct unit_random *dice, int fd)
         expect_leq(sink.queue.bytes, 2 * PART);
     }
     memory.fail_at = 0;
-    const bool is_active = wr_copier_is_active(sink.copier);
+    const bool is_active = wr_sender_is_active(sink.sender);
     if (is_active && breaks) {
-        wr_copier_break(sink.copier);
-    } else if (sink.copier) {
-        wr_copier_cancel(sink.copier);
+        wr_sender_break(sink.sender);
+    } else if (sink.sender) {
+        wr_sender_cancel(sink.sender);
     }
     check_end(expected_bytes(offset, count), is_active && breaks);
 }
 
-UNIT(copier, whatever_happens_the_bytes_and_the_count_are_right)
+UNIT(sender, whatever_happens_the_bytes_and_the_count_are_right)
 {
     struct unit_random dice;
     unit_random_seed(&dice);

@@ -1,0 +1,397 @@
+/*
+ * The sending of a file; see sender.h.
+ *
+ * What is in the queue is the queue's: a sender has no more than the part that
+ * is being read or sent beside it, and is gone when the program was told.
+ */
+#include "sender.h"
+
+#include "transport.h"
+
+/* However low the marks are a part is not smaller. */
+#define PART_LEAST (4u << 10)
+
+static void sender_set_state(struct wr_sender *f, enum wr_sender_state state)
+{
+    static const uint8_t allowed[WR_SENDER_STATES] = {
+        [WR_SENDER_NEXT] = 1u << WR_SENDER_READING | 1u << WR_SENDER_STOPPING |
+                           1u << WR_SENDER_DONE,
+        [WR_SENDER_READING] = 1u << WR_SENDER_SENDING | 1u << WR_SENDER_NEXT |
+                              1u << WR_SENDER_STOPPING | 1u << WR_SENDER_DONE,
+        [WR_SENDER_SENDING] = 1u << WR_SENDER_NEXT | 1u << WR_SENDER_STOPPING |
+                              1u << WR_SENDER_DONE,
+        [WR_SENDER_STOPPING] = 1u << WR_SENDER_DONE,
+    };
+    wr_assert(state < WR_SENDER_STATES);
+    wr_assert(allowed[f->state] >> state & 1u);
+    f->state = state;
+}
+
+const char *wr_sender_state_name(const struct wr_sender *f)
+{
+    static const char *const names[WR_SENDER_STATES] = {
+        "next", "reading", "sending", "stopping", "done"};
+    return f ? names[f->state] : "none";
+}
+
+/* True of errors after which another try may be made. */
+static bool sender_is_transient(int64_t res)
+{
+    return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
+}
+
+/* ---- the end ---- */
+
+uint64_t wr_sender_take_back(struct wr_sender *f, uint64_t waiting)
+{
+    const uint64_t lost = wr_min_u64(waiting, f->queued_bytes);
+
+    wr_assert(f->state < WR_SENDER_DONE);
+    wr_assert(f->queued_bytes <= f->sent_bytes);
+    f->file.offset -= lost;
+    f->file.left += lost;
+    f->sent_bytes -= lost;
+    f->queued_bytes = 0;
+    return lost;
+}
+
+/* Nothing of the file is in flight any more: the loop tells the program. */
+static void sender_finish(struct wr_sender *f, int err)
+{
+    const bool is_whole = f->file.left == 0 && !f->has_lost_queue;
+
+    wr_assert(!f->read_op.in_flight && !f->chunk);
+    if (f->has_lost_queue) {
+        wr_ignore(wr_sender_take_back(f, f->queue->bytes) > 0);
+    }
+    f->err = is_whole ? 0 : err;
+    sender_set_state(f, WR_SENDER_DONE);
+    wr_ready_push(&f->t->loop->ready, &f->ready);
+}
+
+void wr_sender_tell(struct wr_sender *f)
+{
+    weir_transport *t = f->t;
+    const struct wr_sender_ops *ops = f->ops;
+    weir_sendfile_done_fn *done = f->file.done;
+    void *arg = f->file.arg;
+    const int err = f->err;
+    const uint64_t sent = f->sent_bytes;
+
+    wr_assert(f->state == WR_SENDER_DONE);
+    wr_assert(!f->chunk && !f->read_op.in_flight);
+    wr_ready_cancel(&f->ready);
+    ops->ended(t, err);
+    wr_free(&t->loop->counting, f, sizeof(*f));
+    done(arg, t, err, sent);
+    if (ops->told) {
+        ops->told(t);
+    }
+    wr_loop_end_if_forked(t->loop);
+}
+
+static void sender_ready(struct wr_ready *ready)
+{
+    wr_assert(!wr_ready_is_pending(ready));
+    wr_sender_tell(wr_container_of(ready, struct wr_sender, ready));
+}
+
+/* ---- reading ---- */
+
+/* At most two parts wait: the last one, and some of the one before it. */
+static bool sender_may_read(const struct wr_sender *f)
+{
+    const weir_transport *t = f->t;
+    const bool has_two =
+        f->queue->bytes > f->last_bytes && f->queued_bytes > f->last_bytes;
+
+    return !has_two && t->ops->get_depth(t).bytes <= wr_transport_high(t);
+}
+
+static void sender_read(struct wr_sender *f)
+{
+    weir_loop *loop = f->t->loop;
+    uint64_t len = wr_min_u64(f->file.left, f->ops->part_bytes);
+
+    wr_assert(len > 0 && !f->chunk);
+    if (!f->ops->send) { /* it will be in the queue */
+        len = wr_min_u64(len, wr_max_u64(wr_transport_high(f->t), PART_LEAST));
+    }
+    f->chunk = wr_sendq_make_chunk(&loop->send_memory, (size_t)len);
+    if (!f->chunk) {
+        sender_finish(f, -ENOMEM);
+        return;
+    }
+    sender_set_state(f, WR_SENDER_READING);
+    wr_budget_queue(&loop->budget, wr_chunk_block(f->chunk)->capacity);
+    wr_prep_read_at(&loop->uring, &f->read_op, f->file.fd,
+                    wr_chunk_room(f->chunk), (size_t)len, f->file.offset);
+}
+
+/* The chunk waits no longer in the sender. */
+static struct wr_chunk *sender_take_chunk(struct wr_sender *f)
+{
+    struct wr_chunk *chunk = f->chunk;
+
+    wr_assert(chunk && !f->read_op.in_flight);
+    wr_budget_unqueue(&f->t->loop->budget, wr_chunk_block(chunk)->capacity);
+    f->chunk = NULL;
+    return chunk;
+}
+
+static void sender_drop_chunk(struct wr_sender *f)
+{
+    wr_sendq_drop_chunk(&f->t->loop->send_memory, sender_take_chunk(f));
+}
+
+static void sender_took(struct wr_sender *f, uint64_t bytes)
+{
+    wr_sendfile_took(&f->file, bytes);
+    f->sent_bytes += bytes;
+}
+
+static void sender_queue(struct wr_sender *f, struct wr_chunk *chunk,
+                         size_t len)
+{
+    sender_took(f, len);
+    f->queued_bytes += len;
+    f->last_bytes = len;
+    f->ops->queue(f->t, chunk, len);
+}
+
+/* A part was read: it is sent from its chunk, or behind what is queued. */
+static void sender_send(struct wr_sender *f, size_t len)
+{
+    wr_assert(f->state == WR_SENDER_READING);
+    wr_check(len <= f->file.left);
+    if (!f->ops->send) {
+        sender_set_state(f, WR_SENDER_NEXT);
+        sender_queue(f, sender_take_chunk(f), len);
+        wr_sender_go_on(f);
+        return;
+    }
+    const int err = f->ops->send(f->t, wr_chunk_room(f->chunk), len);
+    if (err < 0) {
+        sender_drop_chunk(f);
+        sender_finish(f, err);
+        return;
+    }
+    f->last_bytes = len;
+    sender_set_state(f, WR_SENDER_SENDING);
+}
+
+static void sender_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_sender *f = wr_container_of(op, struct wr_sender, read_op);
+    (void)flags;
+
+    wr_assert(f->state == WR_SENDER_READING || f->state == WR_SENDER_STOPPING);
+    if (f->state == WR_SENDER_READING && res > 0) {
+        sender_send(f, (size_t)res);
+        return;
+    }
+    sender_drop_chunk(f);
+    if (f->state == WR_SENDER_STOPPING) {
+        sender_finish(f, f->err);
+    } else if (sender_is_transient(res)) {
+        sender_set_state(f, WR_SENDER_NEXT);
+        if (sender_may_read(f)) { /* once in each turn */
+            sender_read(f);
+        }
+    } else if (res == 0) {
+        f->file.left = 0; /* it has no more */
+        sender_set_state(f, WR_SENDER_NEXT);
+        wr_sender_go_on(f);
+    } else {
+        sender_finish(f, res);
+    }
+}
+
+void wr_sender_join(struct wr_sender *f)
+{
+    const struct wr_sendq_memory *memory = &f->t->loop->send_memory;
+    const size_t len = wr_sendfile_small_bytes(&f->file);
+    struct wr_chunk *chunk = NULL;
+
+    wr_sender_check_invariants(f);
+    wr_assert(f->state == WR_SENDER_NEXT && f->sent_bytes == 0);
+    if (len > 0 &&
+        f->t->ops->get_depth(f->t).bytes + len <= wr_transport_high(f->t)) {
+        chunk = wr_sendq_make_chunk(memory, len);
+    }
+    if (!chunk) {
+        return;
+    }
+    const int64_t got = wr_sys_read_cached(f->file.fd, wr_chunk_room(chunk),
+                                           len, f->file.offset);
+    if (got > 0) {
+        sender_queue(f, chunk, (size_t)got);
+    } else { /* the cause is found out in its turn */
+        wr_sendq_drop_chunk(memory, chunk);
+    }
+}
+
+/* ---- from the cache, and beside the queue ---- */
+
+/* The device took bytes, or @res tells why none. */
+static void sender_went(struct wr_sender *f, int64_t res)
+{
+    weir_transport *t = f->t;
+
+    if (res < 0 && !sender_is_transient(res)) {
+        f->ops->went(t, WR_SENDER_BREAKS, (int)res);
+    } else if (f->state == WR_SENDER_NEXT) {
+        const bool is_full = res == -EAGAIN || (res > 0 && f->file.is_full);
+        f->ops->went(t, is_full ? WR_SENDER_LACKS_ROOM : WR_SENDER_GOES_ON, 0);
+    }
+}
+
+static void sender_splice(struct wr_sender *f)
+{
+    const int64_t res = f->ops->splice(f->t, &f->file);
+
+    wr_assert(f->state == WR_SENDER_NEXT);
+    if (res == 0) {
+        sender_read(f);
+        return;
+    }
+    if (res > 0) {
+        sender_took(f, (uint64_t)res);
+        if (f->file.left == 0) {
+            sender_finish(f, 0);
+        }
+    }
+    sender_went(f, res);
+}
+
+void wr_sender_sent(struct wr_sender *f, int32_t res)
+{
+    wr_assert(f->ops->send && !f->read_op.in_flight);
+    if (f->chunk) {
+        sender_drop_chunk(f);
+        if (res > 0) {
+            wr_check((size_t)res <= f->last_bytes);
+            sender_took(f, (uint64_t)res);
+            f->file.is_full = (size_t)res < f->last_bytes;
+        }
+    }
+    if (f->state == WR_SENDER_SENDING) {
+        sender_set_state(f, WR_SENDER_NEXT);
+    }
+    if (f->state == WR_SENDER_STOPPING || f->file.left == 0) {
+        sender_finish(f, f->err);
+    }
+    sender_went(f, res); /* the kernel tells an error once */
+}
+
+void wr_sender_stopped(struct wr_sender *f)
+{
+    wr_assert(f->state == WR_SENDER_STOPPING);
+    wr_assert(f->err < 0);
+    sender_finish(f, f->err);
+}
+
+/* ---- its life ---- */
+
+struct wr_sender *wr_sender_new(weir_transport *t,
+                                const struct wr_sendfile *file,
+                                const struct wr_sender_ops *ops,
+                                const struct wr_sendq *queue)
+{
+    struct wr_sender *f = wr_alloc(&t->loop->counting, sizeof(*f));
+    if (!f) {
+        return NULL;
+    }
+    wr_assert(ops->part_bytes <= WR_SENDFILE_READ);
+    wr_assert(ops->part_bytes >= WR_SENDFILE_SMALL);
+    *f = (struct wr_sender){.t = t, .ops = ops, .queue = queue, .file = *file};
+    wr_op_init(&f->read_op, sender_read_completed);
+    wr_ready_init(&f->ready, sender_ready);
+    return f;
+}
+
+void wr_sender_go_on(struct wr_sender *f)
+{
+    wr_sender_check_invariants(f);
+    if (f->state != WR_SENDER_NEXT) {
+        return;
+    }
+    if (f->file.left == 0) {
+        if (f->t->ops->get_depth(f->t).bytes == 0) {
+            sender_finish(f, 0);
+        }
+    } else if (f->ops->splice) {
+        wr_assert(wr_sendq_is_empty(f->queue));
+        sender_splice(f);
+    } else if (sender_may_read(f)) {
+        sender_read(f);
+    }
+}
+
+/* Ends as soon as nothing is in flight. */
+static void sender_stop(struct wr_sender *f, int err)
+{
+    wr_assert(err < 0);
+    wr_assert(wr_sender_is_active(f));
+    f->err = err;
+    if (f->state == WR_SENDER_READING) {
+        sender_set_state(f, WR_SENDER_STOPPING);
+        wr_op_cancel(&f->t->loop->uring, &f->read_op);
+    } else if (f->ops->withdraw && !f->ops->withdraw(f->t)) {
+        sender_set_state(f, WR_SENDER_STOPPING);
+    } else {
+        sender_finish(f, err);
+    }
+}
+
+void wr_sender_cancel(struct wr_sender *f)
+{
+    wr_sender_check_invariants(f);
+    if (wr_sender_is_active(f)) {
+        sender_stop(f, -ECANCELED);
+    }
+}
+
+void wr_sender_break(struct wr_sender *f)
+{
+    wr_sender_check_invariants(f);
+    if (f->state < WR_SENDER_DONE) {
+        f->has_lost_queue = !f->ops->withdraw;
+    }
+    if (wr_sender_is_active(f)) {
+        sender_stop(f, f->t->error ? f->t->error : -ECONNABORTED);
+    }
+}
+
+/* First: a read that has ended would be followed by another. */
+void wr_sender_abandon(struct wr_sender *f)
+{
+    wr_sender_break(f);
+    wr_op_abandon(&f->t->loop->uring, &f->read_op);
+}
+
+void wr_sender_check_invariants(const struct wr_sender *f)
+{
+    const bool is_reading = f->read_op.in_flight;
+
+    wr_assert(f->state < WR_SENDER_STATES);
+    wr_assert(f->state != WR_SENDER_READING || is_reading);
+    wr_assert(!is_reading || f->state == WR_SENDER_READING ||
+              f->state == WR_SENDER_STOPPING);
+    wr_assert(!is_reading || f->chunk);
+    wr_assert(f->state != WR_SENDER_SENDING || (f->chunk && f->ops->send));
+    wr_assert(f->state != WR_SENDER_NEXT || !f->chunk);
+    wr_assert(f->state != WR_SENDER_STOPPING || f->err < 0);
+    wr_assert(f->state != WR_SENDER_DONE || !f->chunk);
+    wr_assert(f->queued_bytes <= f->sent_bytes);
+    wr_debug_assert(!wr_ready_is_pending(&f->ready) ||
+                    f->state == WR_SENDER_DONE);
+}
+
+void wr_sender_check_rest(const struct wr_sender *f)
+{
+    wr_sender_check_invariants(f);
+    wr_assert(f->state != WR_SENDER_NEXT ||
+              f->t->ops->get_depth(f->t).bytes > 0);
+    wr_assert(f->state != WR_SENDER_DONE || wr_ready_is_pending(&f->ready));
+}
