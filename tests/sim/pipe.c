@@ -246,7 +246,7 @@ void sim_pipes_plan(void)
         p->by_name = fake_chance(300);
         p->refuses = fake_chance(30);
         p->minds_marks = fake_chance(800);
-        p->peer_plan = fake_random(150000);
+        p->peer_plan = fake_random(p->reads ? 150000 : 60000);
         p->acts_left = (uint32_t)fake_random(20);
         p->close_ns = fake_now() + fake_random(SIM_S / 2);
     }
