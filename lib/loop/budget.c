@@ -184,7 +184,7 @@ enum wr_verdict wr_budget_ask(const struct wr_budget *budget,
     }
     enum wr_verdict verdict = wr_budget_judge(budget, demand, ret_credit);
     demand->last_credit = *ret_credit;
-    wr_demand_check_invariants(demand);
+    wr_debug_check(wr_demand_check_invariants(demand));
     return verdict;
 }
 

@@ -58,9 +58,10 @@ enum wr_demand_state {
 
 struct wr_demand;
 
-/* The connection has left its queue: there may be a buffer and credit now, so
- * that it arms a receive, or it was due and receives. */
-typedef void wr_demand_feed_fn(struct wr_demand *demand);
+/* The connection has left @queue: there may be a buffer and credit now, so that
+ * it arms a receive, or it was due and receives. */
+typedef void wr_demand_feed_fn(struct wr_demand *demand,
+                               enum wr_demand_state queue);
 
 /* The bytes of one connection, and the queue that it waits in. Embedded in its
  * owner. */

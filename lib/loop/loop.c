@@ -146,7 +146,7 @@ static void loop_receive(struct wr_budget *budget)
     struct wr_demand *demand;
 
     while ((demand = wr_budget_next_due(budget))) {
-        demand->feed(demand);
+        demand->feed(demand, WR_DEMAND_DUE);
     }
 }
 
@@ -160,11 +160,11 @@ static void loop_feed(struct wr_budget *budget)
 
     wr_budget_begin_stuck(budget, &round);
     while ((demand = wr_budget_next_stuck(&round))) {
-        demand->feed(demand);
+        demand->feed(demand, WR_DEMAND_STUCK);
     }
     if (wr_budget_begin_starved(budget, &round)) {
         while ((demand = wr_budget_next_starved(budget, &round))) {
-            demand->feed(demand);
+            demand->feed(demand, WR_DEMAND_STARVED);
         }
         wr_budget_end_starved(budget, &round);
     }

@@ -84,15 +84,14 @@ static inline void wr_life_begin(weir_transport *t, enum wr_life_state state)
 static inline void wr_life_lose(weir_transport *t)
 {
     wr_life_set_state(t, WR_LIFE_LOST);
-    wr_transport_demand(t)->account.notify_released = true;
+    t->demand.account.notify_released = true;
 }
 
 /* True when neither a reference nor a lease is left: the kind frees it, and
  * takes its pin off the loop. */
 WEIR_MUST_USE static inline bool wr_life_is_unused(const weir_transport *t)
 {
-    const bool is_unused =
-        t->refs == 0 && wr_transport_demand(t)->account.lease_count == 0;
+    const bool is_unused = t->refs == 0 && t->demand.account.lease_count == 0;
 
     wr_assert(!is_unused || t->state == WR_LIFE_LOST);
     return is_unused;

@@ -138,17 +138,12 @@ bool wr_transport_is_idle(weir_transport *t)
 
 bool wr_transport_lacks_credit(const weir_transport *t)
 {
-    const struct wr_demand *demand;
     uint32_t credit;
 
-    if (t->ops->demand_offset == 0) {
-        return false;
-    }
-    demand = wr_transport_demand(t);
-    switch (wr_budget_judge(&t->loop->budget, demand, &credit)) {
+    switch (wr_budget_judge(&t->loop->budget, &t->demand, &credit)) {
     case WR_VERDICT_HOLDS_LIMIT:
     case WR_VERDICT_HOLDS_SHARE:
-        return demand->account.held_bytes > 0;
+        return t->demand.account.held_bytes > 0;
     case WR_VERDICT_CREDIT:
     case WR_VERDICT_IS_STUCK: /* nothing that it gives back helps */
         break;
@@ -360,8 +355,8 @@ uint64_t weir_transport_get_read_buffer_size(const weir_transport *t)
 {
     uint64_t bytes = 0;
 
-    while (t && t->ops->demand_offset > 0) {
-        bytes += wr_transport_demand(t)->account.held_bytes;
+    while (t) {
+        bytes += t->demand.account.held_bytes;
         t = t->ops->get_below ? t->ops->get_below(t) : NULL;
     }
     return bytes;

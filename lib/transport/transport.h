@@ -85,9 +85,7 @@ struct wr_transport_ops {
     /* Sum of WR_PROTOCOL_BIT() of the kinds that it can be bound to. */
     unsigned int protocol_kinds;
     bool can_write_eof;
-    size_t demand_offset;   /* of its wr_demand, in the struct; 0: it has none,
-                             * and no life */
-    size_t delivery_offset; /* of its wr_delivery; 0: it has none */
+    size_t delivery_offset; /* of its wr_delivery, in the struct; 0: none */
     const struct wr_outbox_ops *outbox; /* NULL: it has none */
     int (*write)(weir_transport *t, const void *data, size_t len);
     int (*writelines)(weir_transport *t, const struct iovec *iov, size_t count,
@@ -123,6 +121,9 @@ struct wr_transport_ops {
     /* The marks were changed: pauses writing if that is due now. */
     void (*limits_changed)(weir_transport *t);
     void (*set_read_limit)(weir_transport *t, uint64_t limit_bytes);
+    /* A queue of the loop's budget, which it has left, lets it receive. Of
+     * kinds with an intake; see intake.h. */
+    void (*fed)(weir_transport *t, enum wr_demand_state queue);
     int (*set_timeouts)(weir_transport *t,
                         const struct weir_timeouts *timeouts);
     int (*set_protocol)(weir_transport *t,
@@ -160,6 +161,7 @@ struct weir_transport {
                          const struct weir_buf *buf);
     struct wr_member member;       /* until the connection is lost */
     struct wr_ready step;          /* goes on with its life */
+    struct wr_demand demand;       /* of received bytes, and their account */
     struct wr_connection_set *set; /* that made it and counts it, or NULL */
     struct wr_list set_link;       /* for the set */
     struct wr_handler *handler;    /* the task that serves it, or NULL */
@@ -181,6 +183,8 @@ struct weir_transport {
     bool is_part;        /* set at birth: of another transport, which needs
                           * its protocol to be told of the loss */
     bool is_below;       /* set when another one has taken its place */
+    bool held_back;      /* set when there was no credit or buffer, cleared when
+                          * it receives again; see intake.h */
     /* At this depth or less the protocol that was paused, or `flushed`, is
      * notified. -1: neither waits. */
     int64_t notify_depth;
@@ -226,14 +230,6 @@ static inline void wr_transport_set_marks(weir_transport *t,
     t->high_bytes = high_bytes;
     t->low_bytes = low_bytes;
     t->check_bytes = wr_min_u64(high_bytes, WR_QUEUED_LEAST);
-}
-
-/* The received bytes that are charged to it, and its credit, of a kind that has
- * a life. */
-static inline struct wr_demand *wr_transport_demand(const weir_transport *t)
-{
-    wr_debug_assert(t->ops->demand_offset > 0);
-    return (struct wr_demand *)((uintptr_t)t + t->ops->demand_offset);
 }
 
 /* Holds wherever code of the user may run; pure. */

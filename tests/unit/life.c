@@ -15,7 +15,6 @@
 
 struct owner {
     weir_transport t;
-    struct wr_demand demand;
     struct wr_delivery delivery;
     struct wr_outbox outbox;
 };
@@ -51,7 +50,6 @@ static const struct wr_outbox_ops outbox_ops = {
 
 static const struct wr_transport_ops stream_ops = {
     .name = "stream",
-    .demand_offset = offsetof(struct owner, demand),
     .delivery_offset = offsetof(struct owner, delivery),
     .outbox = &outbox_ops,
     .unreferenced = unreferenced,
@@ -60,7 +58,6 @@ static const struct wr_transport_ops stream_ops = {
 /* Datagrams have neither. */
 static const struct wr_transport_ops datagram_ops = {
     .name = "datagram",
-    .demand_offset = offsetof(struct owner, demand),
     .unreferenced = unreferenced,
 };
 
@@ -198,7 +195,7 @@ UNIT(life, the_loop_counts_it_and_forgets_it_when_it_leaves)
     wr_life_set_state(t, WR_LIFE_ENDING);
 
     wr_life_lose(t);
-    cr_assert(owner.demand.account.notify_released);
+    cr_assert(t->demand.account.notify_released);
     expect_eq(forget_count, 0);
     wr_life_leave(t);
 
@@ -231,7 +228,7 @@ UNIT(life, it_is_unused_when_neither_a_reference_nor_a_lease_is_left)
     begin(&stream_ops);
     cr_assert(!wr_life_is_unused(t));
     weir_transport_ref(t);
-    owner.demand.account.lease_count = 1;
+    t->demand.account.lease_count = 1;
     wr_life_doom(t);
     wr_life_set_state(t, WR_LIFE_ENDING);
     wr_life_lose(t);
@@ -241,7 +238,7 @@ UNIT(life, it_is_unused_when_neither_a_reference_nor_a_lease_is_left)
     weir_transport_unref(t);
     cr_assert(!wr_life_is_unused(t));
 
-    owner.demand.account.lease_count = 0;
+    t->demand.account.lease_count = 0;
     cr_assert(wr_life_is_unused(t));
 }
 

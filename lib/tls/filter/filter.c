@@ -104,7 +104,7 @@ static void filter_end(struct wr_filter *f)
     f->t.has_dropped |= !wr_sendq_is_empty(&f->outbox.queue);
     wr_delivery_drop(&f->delivery);
     wr_filter_drop_input(f);
-    wr_filter_leave_budget(f);
+    wr_intake_leave(&f->t);
     wr_list_remove(&f->wait_link);
     wr_list_remove(&f->seal.link);
     wr_filter_time_state(f);
@@ -125,7 +125,7 @@ static void filter_end(struct wr_filter *f)
 static void filter_begin_close(struct wr_filter *f)
 {
     wr_delivery_drop(&f->delivery);
-    wr_filter_leave_budget(f);
+    wr_intake_leave(&f->t);
     wr_life_set_state(&f->t, WR_LIFE_CLOSING);
     f->closing_ns = weir_loop_get_time(f->t.loop);
     wr_filter_time_state(f);
@@ -295,26 +295,10 @@ static void filter_seal(struct wr_turn_end *seal)
 }
 
 /* A queue of the budget lets the filter deliver. */
-static void filter_fed(struct wr_demand *demand)
+static void filter_fed(weir_transport *t, enum wr_demand_state queue)
 {
-    struct wr_filter *f = wr_container_of(demand, struct wr_filter, demand);
-
-    wr_assert(f->held_back);
-    wr_filter_leave_budget(f);
-    filter_advance(f);
-}
-
-/* Leases of the connection were given back, by whoever had them. */
-static void filter_account_released(struct wr_account *account)
-{
-    struct wr_filter *f =
-        wr_container_of(account, struct wr_filter, demand.account);
-
-    if (f->t.state == WR_LIFE_LOST) {
-        filter_free_if_unused(f);
-    } else {
-        wr_filter_seek_credit(f);
-    }
+    wr_assert(queue == WR_DEMAND_STARVED);
+    filter_advance(wr_filter_of(t));
 }
 
 /* ---- calls of the transport below ---- */
@@ -443,7 +427,7 @@ const struct wr_transport_ops wr_filter_ops = {
     .name = "tls",
     .protocol_kinds = WR_PROTOCOL_STREAMS,
     .can_write_eof = true,
-    .demand_offset = offsetof(struct wr_filter, demand),
+    .fed = filter_fed,
     .delivery_offset = offsetof(struct wr_filter, delivery),
     .outbox = &wr_filter_outbox_ops,
     .write = wr_outbox_write,
@@ -506,7 +490,7 @@ struct wr_filter *wr_filter_make(weir_loop *loop,
     f->shutdown_timeout_ns = settings->shutdown_timeout_ns;
     wr_ready_init(&f->t.step, filter_step);
     wr_list_init(&f->wait_link);
-    wr_filter_deliver_init(f, filter_fed, filter_account_released);
+    wr_intake_init(&f->t);
     wr_filter_write_init(f, filter_seal);
     wr_filter_time_init(f);
     return f;

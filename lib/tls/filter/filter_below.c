@@ -178,14 +178,10 @@ void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes)
     struct wr_filter *f = wr_filter_of(t);
 
     wr_filter_check_invariants(f);
-    wr_assert(bytes >= WR_CREDIT_MIN);
-    f->demand.account.limit_bytes = bytes;
-    if (!wr_life_is_over(&f->t)) {
-        if (!f->below_lost) {
-            f->below->ops->set_read_limit(f->below, bytes);
-        }
-        wr_filter_seek_credit(f);
+    if (!wr_life_is_over(t) && !f->below_lost) {
+        f->below->ops->set_read_limit(f->below, bytes);
     }
+    wr_intake_set_limit(t, bytes);
 }
 
 void wr_filter_dump(const weir_transport *t, FILE *out)
@@ -198,10 +194,10 @@ void wr_filter_dump(const weir_transport *t, FILE *out)
             "output=%zu file=%s%s%s version=%s error=%s over ",
             t->ops->name, wr_life_state_name(&f->t),
             wr_delivery_is_paused(&f->delivery) ? " paused" : "",
-            f->held_back ? " held-back" : "", f->eof_seen ? " eof" : "",
-            wr_tls_engine_get_input_left(&f->engine),
-            (unsigned long long)f->demand.account.held_bytes,
-            f->demand.account.lease_count,
+            wr_intake_waits(&f->t) ? " held-back" : "",
+            f->eof_seen ? " eof" : "", wr_tls_engine_get_input_left(&f->engine),
+            (unsigned long long)f->t.demand.account.held_bytes,
+            f->t.demand.account.lease_count,
             (unsigned long long)f->outbox.queue.bytes,
             wr_tls_engine_get_output_bytes(&f->engine),
             wr_sender_state_name(f->outbox.sender),

@@ -13,61 +13,18 @@
  */
 #include "filter_impl.h"
 
-void wr_filter_deliver_init(struct wr_filter *f, wr_demand_feed_fn *feed,
-                            wr_account_released_fn *released)
-{
-    wr_demand_init(&f->demand, WR_READ_LIMIT_DEFAULT, feed);
-    f->demand.account.released = released;
-}
-
 /* ---- credit ---- */
-
-void wr_filter_leave_budget(struct wr_filter *f)
-{
-    wr_assert(f->demand.state <= WR_DEMAND_STARVED);
-    if (f->demand.state != WR_DEMAND_IDLE) {
-        wr_budget_leave(&f->demand);
-    }
-    f->held_back = false;
-}
 
 uint32_t wr_filter_ask_credit(struct wr_filter *f)
 {
-    struct wr_budget *budget = &f->t.loop->budget;
-    uint32_t credit;
-
-    if (f->held_back) {
+    wr_assert(f->t.state == WR_LIFE_OPEN);
+    if (wr_intake_waits(&f->t)) {
         return 0;
     }
     if (f->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED) {
         return WR_CREDIT_MAX; /* it keeps no leases */
     }
-    const enum wr_verdict verdict =
-        wr_budget_judge(budget, &f->demand, &credit);
-    if (verdict == WR_VERDICT_CREDIT) {
-        return credit;
-    }
-    wr_assert(verdict != WR_VERDICT_IS_STUCK);
-    f->held_back = true;
-    if (f->demand.account.held_bytes > 0) {
-        f->demand.account.notify_released = true;
-    }
-    if (verdict == WR_VERDICT_HOLDS_SHARE) {
-        wr_budget_starve(budget, &f->demand); /* others may give back too */
-    }
-    wr_assert(f->demand.account.notify_released ||
-              f->demand.state == WR_DEMAND_STARVED);
-    return 0;
-}
-
-void wr_filter_seek_credit(struct wr_filter *f)
-{
-    wr_assert(f->t.state != WR_LIFE_LOST);
-    if (f->demand.account.notify_released) {
-        f->demand.account.notify_released = false;
-        wr_filter_leave_budget(f);
-        wr_life_push_step(&f->t);
-    }
+    return wr_intake_judge(&f->t);
 }
 
 /* ---- plaintext ---- */
@@ -80,9 +37,9 @@ static weir_lease *filter_deliver_lease(struct wr_filter *f, size_t len)
 
     wr_assert(len > 0 && len <= scratch->capacity);
     if (len < scratch->capacity / 2) {
-        return wr_lease_copy(pool, &f->demand.account, scratch->data, len);
+        return wr_lease_copy(pool, &f->t.demand.account, scratch->data, len);
     }
-    return wr_lease_block(pool, &f->demand.account, wr_filter_take_scratch(f),
+    return wr_lease_block(pool, &f->t.demand.account, wr_filter_take_scratch(f),
                           len);
 }
 
@@ -124,7 +81,6 @@ int wr_filter_set_protocol(weir_transport *t,
     int err =
         wr_delivery_set_protocol(t, &f->delivery, binding, initial, count);
     wr_require(err == 0, err);
-    wr_filter_leave_budget(f); /* this one may need no credit */
-    wr_life_push_step(&f->t);
+    wr_intake_look_anew(t); /* this one may need no credit */
     return 0;
 }

@@ -37,6 +37,7 @@
 #include "filter.h"
 #include "lib/tls/engine/engine.h"
 #include "lib/transport/delivery.h"
+#include "lib/transport/intake.h"
 #include "lib/transport/life.h"
 #include "lib/transport/outbox.h"
 #include "weir/error.h"
@@ -85,15 +86,13 @@ struct wr_filter {
     bool below_eof : 1;    /* set by below's end of stream */
     bool below_lost : 1;   /* set by below's connection_lost */
     bool eof_seen : 1;     /* set when the peer's close_notify was told */
-    bool held_back : 1;    /* set and cleared where credit is waited for */
     bool head_is_fed : 1;  /* the engine has the first lease of the input */
 
     struct wr_turn_end seal;
     struct wr_list wait_link; /* in shared->waiting */
 
     /* Received. */
-    struct wr_demand demand; /* of plaintext, and its account */
-    weir_lease *input_head;  /* ciphertext that was not opened, oldest first */
+    weir_lease *input_head; /* ciphertext that was not opened, oldest first */
     weir_lease *input_tail;
     struct wr_delivery delivery; /* of plaintext; shut after OPEN */
 
@@ -175,14 +174,8 @@ void wr_filter_pause_reading(weir_transport *t);
 void wr_filter_resume_reading(weir_transport *t);
 
 /* filter_deliver.c */
-/* @feed is called when a queue of the budget lets the filter deliver. */
-void wr_filter_deliver_init(struct wr_filter *f, wr_demand_feed_fn *feed,
-                            wr_account_released_fn *released);
 /* How much plaintext may be delivered next; 0: the filter waits for it. */
 WEIR_MUST_USE uint32_t wr_filter_ask_credit(struct wr_filter *f);
-/* Leases were given back: credit may have waited for that. */
-void wr_filter_seek_credit(struct wr_filter *f);
-void wr_filter_leave_budget(struct wr_filter *f);
 /* Delivers the first @len bytes of the shared scratch, or holds them when the
  * protocol has paused. */
 void wr_filter_deliver(struct wr_filter *f, size_t len);
@@ -289,7 +282,7 @@ static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
 static inline bool wr_filter_awaits_drop(const struct wr_filter *f)
 {
     return f->t.state == WR_LIFE_OPEN &&
-           (wr_delivery_is_paused(&f->delivery) || f->held_back ||
+           (wr_delivery_is_paused(&f->delivery) || wr_intake_waits(&f->t) ||
             f->t.flushed) &&
            f->t.notify_depth >= 0;
 }

@@ -25,7 +25,7 @@ static void filter_open_apply(struct wr_filter *f,
         return;
     }
     if (connection->read_limit_bytes) {
-        f->demand.account.limit_bytes = connection->read_limit_bytes;
+        f->t.demand.account.limit_bytes = connection->read_limit_bytes;
     }
     if (connection->write_hard_limit_bytes) {
         f->t.hard_limit_bytes = connection->write_hard_limit_bytes;

@@ -338,7 +338,7 @@ void wr_filter_settle_read(struct wr_filter *f)
         f->input_head || (f->eof_seen && !below->error) ||
         wr_delivery_has_held(&f->delivery) ||
         (f->t.state == WR_LIFE_OPEN &&
-         (wr_delivery_is_paused(&f->delivery) || f->held_back) &&
+         (wr_delivery_is_paused(&f->delivery) || wr_intake_waits(&f->t)) &&
          !wr_filter_looks_ahead(f));
     if (is_full && !f->below_paused) {
         f->below_paused = true;

@@ -15,7 +15,7 @@
 static int filter_start_check(weir_transport *t, struct wr_handover *ret)
 {
     wr_require(t->ops->get_handover && !t->is_part, -EOPNOTSUPP);
-    wr_assert(t->ops->set_protocol && t->ops->demand_offset > 0);
+    wr_assert(t->ops->set_protocol && t->ops->delivery_offset > 0);
     const int err =
         t->ops->write(t, NULL, 0); /* its state alone is looked at */
     wr_require(err >= 0, err);
@@ -30,7 +30,7 @@ static weir_lease *filter_start_lease(struct wr_filter *f,
 {
     wr_assert(buf->data && buf->len > 0);
     return buf->lease ? wr_lease_keep_apart(buf)
-                      : wr_lease_copy(&f->t.loop->pool, &f->demand.account,
+                      : wr_lease_copy(&f->t.loop->pool, &f->t.demand.account,
                                       buf->data, buf->len);
 }
 
@@ -74,8 +74,7 @@ static void filter_start_replace(struct wr_filter *f, weir_transport *below,
     wr_assert(f->t.binding.protocol);
     f->limits = handover->timeouts;
     f->t.hard_limit_bytes = below->hard_limit_bytes;
-    f->demand.account.limit_bytes =
-        wr_transport_demand(below)->account.limit_bytes;
+    f->t.demand.account.limit_bytes = below->demand.account.limit_bytes;
     f->starts = true;
     wr_filter_bear(f, below);
     f->made = true; /* its protocol was told of the connection below */

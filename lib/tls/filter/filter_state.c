@@ -75,8 +75,9 @@ static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
     if (wr_filter_looks_ahead(f)) {
         return WR_FILTER_GO;
     }
-    return wr_delivery_is_paused(&f->delivery) || f->held_back ? WR_FILTER_WAIT
-                                                               : WR_FILTER_GO;
+    return wr_delivery_is_paused(&f->delivery) || wr_intake_waits(&f->t)
+               ? WR_FILTER_WAIT
+               : WR_FILTER_GO;
 }
 
 static enum wr_filter_next
@@ -166,8 +167,8 @@ static void filter_state_check_received(const struct wr_filter *f)
     /* The engine's input lies under the first lease, or is borrowed. */
     wr_assert(!f->has_engine || f->in_pump || f->head_is_fed ||
               wr_tls_engine_get_input_left(&f->engine) == 0);
-    wr_assert(f->demand.account.lease_count > 0 ||
-              f->demand.account.held_bytes == 0);
+    wr_assert(f->t.demand.account.lease_count > 0 ||
+              f->t.demand.account.held_bytes == 0);
     wr_debug_assert(!wr_list_is_linked(&f->wait_link) ||
                     f->t.state == WR_LIFE_HANDSHAKING);
 }
@@ -192,7 +193,7 @@ void wr_filter_check_invariants(const struct wr_filter *f)
  * them again. */
 static bool filter_state_is_forgotten(const struct wr_filter *f)
 {
-    return wr_filter_is_reading(f) && !f->held_back &&
+    return wr_filter_is_reading(f) && !wr_intake_waits(&f->t) &&
            (wr_delivery_has_held(&f->delivery) || f->input_head);
 }
 

@@ -64,7 +64,7 @@ static void datagram_end(struct wr_endpoint *e)
     wr_timer_cancel(&e->t.loop->wheel, &e->close_timer);
     wr_endpoint_drop_queue(e);
     wr_life_push_step(&e->t); /* if nothing is in flight, no completion comes */
-    wr_assert(e->intake_state == WR_INTAKE_IDLE);
+    wr_assert(!wr_intake_is_queued(&e->t));
     wr_assert(e->outlet_state == WR_OUTLET_IDLE);
 }
 
@@ -128,20 +128,6 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
         wr_endpoint_send_polled(e);
     }
     datagram_advance(e);
-}
-
-/* Leases of the endpoint were given back. */
-static void datagram_account_released(struct wr_account *account)
-{
-    struct wr_endpoint *e =
-        wr_container_of(account, struct wr_endpoint, demand.account);
-
-    wr_assert(account->notify_released);
-    if (WR_UNLIKELY(e->t.state == WR_LIFE_LOST)) {
-        datagram_free_if_unused(e);
-    } else {
-        wr_endpoint_recv_seek_credit(e);
-    }
 }
 
 static void datagram_close(weir_transport *t)
@@ -244,7 +230,6 @@ static void datagram_check(const weir_transport *t)
 const struct wr_transport_ops wr_datagram_ops = {
     .name = "datagram",
     .protocol_kinds = WR_PROTOCOL_BIT(WEIR_PROTOCOL_DATAGRAM),
-    .demand_offset = offsetof(struct wr_endpoint, demand),
     .write = wr_refuse_write,
     .writelines = wr_refuse_writelines,
     .write_ref = wr_refuse_write_ref,
@@ -255,7 +240,8 @@ const struct wr_transport_ops wr_datagram_ops = {
     .is_closing = datagram_is_closing,
     .get_depth = datagram_get_depth,
     .limits_changed = wr_endpoint_limits_changed,
-    .set_read_limit = wr_endpoint_set_read_limit,
+    .set_read_limit = wr_intake_set_limit,
+    .fed = wr_endpoint_fed,
     .set_protocol = datagram_set_protocol,
     .close = datagram_close,
     .abort = datagram_abort,
@@ -288,8 +274,7 @@ struct wr_endpoint *wr_endpoint_make(weir_loop *loop, int fd)
     wr_ready_init(&e->t.step, datagram_step);
     wr_op_init(&e->recv_op, datagram_recv_completed);
     wr_op_init(&e->send_op, datagram_send_completed);
-    wr_demand_init(&e->demand, WR_READ_LIMIT_DEFAULT, wr_endpoint_fed);
-    e->demand.account.released = datagram_account_released;
+    wr_intake_init(&e->t);
     wr_timer_init(&e->close_timer, datagram_close_expired);
     wr_endpoint_send_init(e);
     return e;
@@ -300,7 +285,7 @@ void wr_endpoint_unmake(struct wr_endpoint *e)
     weir_loop *loop = e->t.loop;
 
     wr_assert(e->t.state == WR_LIFE_UNBORN);
-    wr_assert(e->demand.account.lease_count == 0);
+    wr_assert(e->t.demand.account.lease_count == 0);
     wr_datagram_unshare(e->shared);
     wr_guard_free(&loop->counting, e, sizeof(*e));
 }

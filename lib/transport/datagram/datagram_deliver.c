@@ -69,7 +69,7 @@ static weir_lease *datagram_deliver_assemble(struct wr_endpoint *e, uint32_t i,
     wr_assert(len > slot->len);
     wr_assert(len <= WR_OVERFLOW_AREA);
     memcpy(area, slot->data, slot->len);
-    return wr_lease_copy(&e->t.loop->pool, &e->demand.account, area, len);
+    return wr_lease_copy(&e->t.loop->pool, &e->t.demand.account, area, len);
 }
 
 /* Notes in the slot what the kernel said of the message. */

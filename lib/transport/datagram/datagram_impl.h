@@ -32,18 +32,10 @@
 
 #include "datagram.h"
 #include "lib/base/datagramq.h"
+#include "lib/transport/intake.h"
 #include "lib/transport/life.h"
 #include "uring/closer.h"
 #include "weir/unix.h"
-
-/* Where receiving stands. */
-enum wr_intake {
-    WR_INTAKE_IDLE,
-    WR_INTAKE_ARMED,   /* a poll waits for datagrams */
-    WR_INTAKE_DUE,     /* datagrams are there: it receives when it is fed */
-    WR_INTAKE_STARVED, /* there was no buffer or no credit */
-    WR_INTAKE_STATES,
-};
 
 /* Where sending stands. */
 enum wr_outlet {
@@ -101,7 +93,6 @@ struct wr_endpoint {
     struct wr_datagram_shared *shared;
     int fd;
     sa_family_t family;
-    enum wr_intake intake_state : 8; /* by wr_endpoint_set_intake_state() */
     enum wr_outlet outlet_state : 8; /* by wr_endpoint_set_outlet_state() */
     uint8_t batch;                   /* datagrams that it asks for at once */
     uint8_t small_batches;  /* one after the other, of datagrams much shorter
@@ -123,7 +114,6 @@ struct wr_endpoint {
     uint64_t peer_wait_ns;       /* UINT64_MAX: there is no limit */
     struct wr_turn_end turn_end;
     struct wr_datagramq queue;
-    struct wr_demand demand; /* of received bytes, and its account */
     uint32_t size_max;
     uint32_t head_bytes;   /* of a slot, before the datagram */
     uint32_t slot_bytes;   /* with the head */
@@ -156,6 +146,12 @@ static inline bool wr_endpoint_is_reading(const struct wr_endpoint *e)
     return e->t.state == WR_LIFE_OPEN && !e->paused;
 }
 
+/* True when something is waited for before it receives: of an open one. */
+static inline bool wr_endpoint_awaits_datagrams(const struct wr_endpoint *e)
+{
+    return e->recv_op.in_flight || wr_intake_is_queued(&e->t);
+}
+
 /* True while it sends. */
 static inline bool wr_endpoint_is_alive(const struct wr_endpoint *e)
 {
@@ -163,7 +159,6 @@ static inline bool wr_endpoint_is_alive(const struct wr_endpoint *e)
 }
 
 /* datagram_state.c */
-void wr_endpoint_set_intake_state(struct wr_endpoint *e, enum wr_intake state);
 void wr_endpoint_set_outlet_state(struct wr_endpoint *e, enum wr_outlet state);
 /* An error dooms the endpoint. */
 void wr_endpoint_break(struct wr_endpoint *e, int err, const char *what);
@@ -186,14 +181,11 @@ void wr_endpoint_drop_errors(struct wr_endpoint *e);
 /* The poll for datagrams has completed. */
 void wr_endpoint_recv_polled(struct wr_endpoint *e, int32_t res);
 /* A queue of the budget lets it receive. */
-void wr_endpoint_fed(struct wr_demand *demand);
-/* Leases were given back: credit may have waited for that. */
-void wr_endpoint_recv_seek_credit(struct wr_endpoint *e);
+void wr_endpoint_fed(weir_transport *t, enum wr_demand_state queue);
 /* Receiving is over for good. */
 void wr_endpoint_end_recv(struct wr_endpoint *e);
 void wr_endpoint_pause_reading(weir_transport *t);
 void wr_endpoint_resume_reading(weir_transport *t);
-void wr_endpoint_set_read_limit(weir_transport *t, uint64_t bytes);
 
 /* datagram_deliver.c */
 /* Delivers @count received messages, whose slots are @lease and those after it;

@@ -82,7 +82,7 @@ datagram_open_set_limits(struct wr_endpoint *e,
         options->size_max ? options->size_max : WEIR_DATAGRAM_SIZE_MAX;
     e->wants_control = options->ancillary != 0 || options->join_segments;
     if (options->read_limit_bytes > 0) {
-        e->demand.account.limit_bytes = options->read_limit_bytes;
+        e->t.demand.account.limit_bytes = options->read_limit_bytes;
     }
     if (options->write_hard_limit_bytes > 0) {
         e->t.hard_limit_bytes = options->write_hard_limit_bytes;

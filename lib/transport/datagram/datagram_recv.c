@@ -19,8 +19,6 @@
  */
 #include "datagram_impl.h"
 
-#include "lib/transport/rest.h"
-
 #include <poll.h>
 #include <string.h>
 
@@ -81,71 +79,17 @@ void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments)
     datagram_recv_set_slots(e, joins_segments ? SLOT_MAX : 0);
 }
 
-static void datagram_recv_leave(struct wr_endpoint *e)
-{
-    if (e->intake_state == WR_INTAKE_DUE ||
-        e->intake_state == WR_INTAKE_STARVED) {
-        wr_budget_leave(&e->demand);
-        wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);
-    }
-}
-
-static void datagram_recv_make_due(struct wr_endpoint *e)
-{
-    wr_assert(e->t.state == WR_LIFE_OPEN);
-    wr_endpoint_set_intake_state(e, WR_INTAKE_DUE);
-    wr_budget_make_due(&e->t.loop->budget, &e->demand);
-}
-
-static void datagram_recv_starve(struct wr_endpoint *e)
-{
-    wr_assert(e->t.state == WR_LIFE_OPEN);
-    wr_endpoint_set_intake_state(e, WR_INTAKE_STARVED);
-    wr_budget_starve(&e->t.loop->budget, &e->demand);
-}
-
-static void datagram_recv_lack_buffer(struct wr_endpoint *e)
-{
-    wr_assert(e->intake_state == WR_INTAKE_IDLE);
-    if (!wr_rest_for_buffer(e->t.loop, &e->rest_timer)) {
-        datagram_recv_starve(e);
-    }
-}
-
-/* There is no credit now: waits for what can change that. */
-static void datagram_recv_wait_for_credit(struct wr_endpoint *e,
-                                          enum wr_verdict verdict)
-{
-    wr_assert(verdict != WR_VERDICT_CREDIT);
-    wr_assert(verdict != WR_VERDICT_IS_STUCK); /* it has no stuck bytes */
-    if (e->demand.account.held_bytes > 0) {
-        e->demand.account.notify_released = true;
-    }
-    if (verdict == WR_VERDICT_HOLDS_SHARE) {
-        datagram_recv_starve(e);
-    } else {
-        wr_assert(e->demand.account.notify_released); /* else it would hang */
-    }
-}
-
 static void datagram_recv_arm(struct wr_endpoint *e)
 {
-    weir_loop *loop = e->t.loop;
-    uint32_t credit;
-
     if (WR_UNLIKELY(e->closer != NULL) && wr_endpoint_rest_for_fds(e)) {
         return;
     }
-    const enum wr_verdict verdict =
-        wr_budget_judge(&loop->budget, &e->demand, &credit);
-
-    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
-        datagram_recv_wait_for_credit(e, verdict);
+    if (WR_UNLIKELY(wr_intake_judge(&e->t) == 0)) {
         return;
     }
-    wr_assert(!e->recv_op.in_flight);
-    wr_endpoint_set_intake_state(e, WR_INTAKE_ARMED);
-    wr_prep_poll(&loop->uring, &e->recv_op, e->fd, POLLIN | POLLRDHUP, false);
+    wr_assert(!e->recv_op.in_flight && !wr_intake_is_queued(&e->t));
+    wr_prep_poll(&e->t.loop->uring, &e->recv_op, e->fd, POLLIN | POLLRDHUP,
+                 false);
 }
 
 void wr_endpoint_update_recv(struct wr_endpoint *e)
@@ -153,8 +97,8 @@ void wr_endpoint_update_recv(struct wr_endpoint *e)
     const bool wants = wr_endpoint_is_reading(e) && !e->kept_head;
 
     if (!wants) {
-        datagram_recv_leave(e);
-    } else if (e->intake_state == WR_INTAKE_IDLE &&
+        wr_intake_leave(&e->t);
+    } else if (!wr_endpoint_awaits_datagrams(e) &&
                WR_LIKELY(!wr_timer_is_armed(&e->rest_timer))) {
         datagram_recv_arm(e);
     }
@@ -162,12 +106,10 @@ void wr_endpoint_update_recv(struct wr_endpoint *e)
 
 void wr_endpoint_recv_polled(struct wr_endpoint *e, int32_t res)
 {
-    wr_assert(!e->recv_op.in_flight);
-    wr_assert(e->intake_state == WR_INTAKE_ARMED);
-    wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);
+    wr_assert(!e->recv_op.in_flight && !wr_intake_is_queued(&e->t));
     e->hup_seen = res > 0 && ((uint32_t)res & (POLLHUP | POLLRDHUP)) != 0;
     if (wr_endpoint_is_reading(e) && !e->kept_head) {
-        datagram_recv_make_due(e);
+        wr_intake_make_due(&e->t);
     }
 }
 
@@ -267,15 +209,15 @@ static void datagram_recv_failed(struct wr_endpoint *e, int err)
     if (err == -EAGAIN) {
         datagram_recv_found_nothing(e);
     } else if (err == -EINTR) {
-        datagram_recv_make_due(e);
+        wr_intake_make_due(&e->t);
     } else if (datagram_recv_is_fatal(err)) {
         wr_endpoint_break(e, err, "receive");
     } else if (err == -ENOMEM) { /* it may last */
-        wr_rest_begin(e->t.loop, &e->rest_timer);
+        wr_intake_rest(&e->t, &e->rest_timer);
         wr_endpoint_tell_error(e, err);
     } else {
         wr_budget_received_due(&e->t.loop->budget, TURN_COST);
-        datagram_recv_make_due(e); /* there may be datagrams behind it */
+        wr_intake_make_due(&e->t); /* there may be datagrams behind it */
         wr_endpoint_tell_error(e, err);
     }
 }
@@ -323,11 +265,11 @@ static void datagram_recv_took(struct wr_endpoint *e, weir_lease *lease,
     wr_budget_received_due(&e->t.loop->budget, (uint32_t)bytes);
     const uint64_t longest = wr_endpoint_deliver(e, lease, count);
     datagram_recv_adapt(e, count, longest);
-    if (e->intake_state != WR_INTAKE_IDLE) {
+    if (wr_endpoint_awaits_datagrams(e)) {
         return;
     }
     if (datagram_recv_may_go_on(e, is_full)) {
-        datagram_recv_make_due(e);
+        wr_intake_make_due(&e->t);
     } else if (e->t.state == WR_LIFE_OPEN) {
         wr_endpoint_update_recv(e);
     }
@@ -337,21 +279,18 @@ static void datagram_recv_batch(struct wr_endpoint *e)
 {
     weir_loop *loop = e->t.loop;
     struct wr_datagram_shared *shared = e->shared;
-    uint32_t credit;
-    wr_assert(e->intake_state == WR_INTAKE_IDLE);
+    wr_assert(!wr_endpoint_awaits_datagrams(e));
     wr_assert(!e->rests);
-    const enum wr_verdict verdict =
-        wr_budget_ask(&loop->budget, &e->demand, &credit);
+    const uint32_t credit = wr_intake_ask(&e->t);
 
-    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
-        datagram_recv_wait_for_credit(e, verdict);
+    if (WR_UNLIKELY(credit == 0)) {
         return;
     }
     const uint32_t paid = credit / e->slot_bytes;
     const uint32_t most = paid < e->batch ? paid : e->batch;
     if (!wr_pool_open_slots(&loop->pool, &shared->slots, e->slot_bytes,
                             most > 0 ? most : 1)) {
-        datagram_recv_lack_buffer(e);
+        wr_intake_lack_buffer(&e->t, &e->rest_timer);
         return;
     }
     datagram_recv_name_slots(e);
@@ -359,7 +298,7 @@ static void datagram_recv_batch(struct wr_endpoint *e)
         wr_sys_recvmmsg(e->fd, shared->in, shared->slots.count);
     datagram_recv_measure(e, received);
     weir_lease *lease =
-        wr_pool_close_slots(&loop->pool, &e->demand.account, &shared->slots);
+        wr_pool_close_slots(&loop->pool, &e->t.demand.account, &shared->slots);
     if (received > 0) {
         datagram_recv_took(e, lease, (uint32_t)received);
     } else {
@@ -367,28 +306,15 @@ static void datagram_recv_batch(struct wr_endpoint *e)
     }
 }
 
-void wr_endpoint_fed(struct wr_demand *demand)
+void wr_endpoint_fed(weir_transport *t, enum wr_demand_state queue)
 {
-    struct wr_endpoint *e = wr_container_of(demand, struct wr_endpoint, demand);
+    struct wr_endpoint *e = wr_endpoint_of(t);
+    (void)queue; /* there may be datagrams now, or not */
 
-    wr_assert(demand->state == WR_DEMAND_IDLE);
-    wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);
     if (wr_endpoint_is_reading(e)) { /* or its step has not run yet */
         datagram_recv_batch(e);
     }
     wr_endpoint_check_invariants(e);
-}
-
-void wr_endpoint_recv_seek_credit(struct wr_endpoint *e)
-{
-    wr_assert(e->t.state != WR_LIFE_LOST);
-    if (e->demand.account.notify_released) {
-        e->demand.account.notify_released = false;
-        if (e->intake_state == WR_INTAKE_STARVED) {
-            datagram_recv_leave(e);
-        }
-        wr_life_push_step(&e->t);
-    }
 }
 
 void wr_endpoint_end_recv(struct wr_endpoint *e)
@@ -396,9 +322,8 @@ void wr_endpoint_end_recv(struct wr_endpoint *e)
     wr_assert(e->t.state != WR_LIFE_OPEN);
     e->rests = false;
     wr_timer_cancel(&e->t.loop->wheel, &e->rest_timer);
-    datagram_recv_leave(e);
-    if (e->intake_state == WR_INTAKE_ARMED) {
-        wr_endpoint_set_intake_state(e, WR_INTAKE_IDLE);
+    wr_intake_leave(&e->t);
+    if (e->t.state == WR_LIFE_ENDING) { /* once; its end was of no use before */
         wr_op_cancel(&e->t.loop->uring, &e->recv_op);
     }
 }
@@ -422,17 +347,5 @@ void wr_endpoint_resume_reading(weir_transport *t)
     if (e->t.state == WR_LIFE_OPEN && e->paused) {
         e->paused = false;
         wr_life_push_step(&e->t);
-    }
-}
-
-void wr_endpoint_set_read_limit(weir_transport *t, uint64_t bytes)
-{
-    struct wr_endpoint *e = wr_endpoint_of(t);
-
-    wr_endpoint_check_invariants(e);
-    wr_assert(bytes >= WR_CREDIT_MIN);
-    e->demand.account.limit_bytes = bytes;
-    if (e->t.state == WR_LIFE_OPEN) {
-        wr_endpoint_recv_seek_credit(e);
     }
 }

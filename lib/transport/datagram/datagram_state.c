@@ -1,30 +1,14 @@
 /*
  * Datagram endpoints: the states of their work, and what must hold.
  *
- * Two machines beside the endpoint's life: where receiving and sending stand.
- * Receiving and sending are idle from the moment that they are over for good,
- * even while a poll is on its way to its last completion.
+ * A machine beside the endpoint's life says where sending stands. Sending is
+ * idle from the moment that it is over for good, even while a poll is on its
+ * way to its last completion.
  */
 #include "datagram_impl.h"
 
-static const char *const datagram_state_intakes[WR_INTAKE_STATES] = {
-    "idle", "armed", "due", "starved"};
 static const char *const datagram_state_outlets[WR_OUTLET_STATES] = {
     "idle", "dirty", "polling", "pausing"};
-
-void wr_endpoint_set_intake_state(struct wr_endpoint *e, enum wr_intake state)
-{
-    static const uint8_t allowed[WR_INTAKE_STATES] = {
-        [WR_INTAKE_IDLE] = 1u << WR_INTAKE_ARMED | 1u << WR_INTAKE_DUE |
-                           1u << WR_INTAKE_STARVED,
-        [WR_INTAKE_ARMED] = 1u << WR_INTAKE_IDLE,
-        [WR_INTAKE_DUE] = 1u << WR_INTAKE_IDLE,
-        [WR_INTAKE_STARVED] = 1u << WR_INTAKE_IDLE,
-    };
-    wr_assert(state < WR_INTAKE_STATES);
-    wr_assert(allowed[e->intake_state] >> state & 1u);
-    e->intake_state = state;
-}
 
 void wr_endpoint_set_outlet_state(struct wr_endpoint *e, enum wr_outlet state)
 {
@@ -47,24 +31,19 @@ static bool datagram_state_is_over(const struct wr_endpoint *e)
 
 static void datagram_state_check_recv(const struct wr_endpoint *e)
 {
-    const bool is_queued = e->intake_state == WR_INTAKE_DUE ||
-                           e->intake_state == WR_INTAKE_STARVED;
+    const bool is_queued = wr_intake_is_queued(&e->t);
 
-    wr_assert(is_queued == (e->demand.state != WR_DEMAND_IDLE));
-    wr_assert((e->intake_state == WR_INTAKE_DUE) ==
-              (e->demand.state == WR_DEMAND_DUE));
-    wr_assert(e->intake_state != WR_INTAKE_ARMED || e->recv_op.in_flight);
-    wr_assert(e->intake_state == WR_INTAKE_IDLE || e->t.state == WR_LIFE_OPEN ||
+    wr_intake_check_invariants(&e->t);
+    wr_assert(!is_queued || !e->recv_op.in_flight);
+    wr_assert(!is_queued || e->t.state == WR_LIFE_OPEN ||
               e->t.state == WR_LIFE_DOOMED);
-    wr_assert(!e->rests || e->intake_state == WR_INTAKE_IDLE);
+    wr_assert(!e->rests || !wr_endpoint_awaits_datagrams(e));
     wr_assert(!e->rests || e->closer);
     wr_assert(!e->rests || e->t.state == WR_LIFE_OPEN ||
               e->t.state == WR_LIFE_DOOMED);
     wr_assert(!e->kept_head == !e->kept_tail);
     wr_assert(!e->kept_head || e->t.state == WR_LIFE_OPEN ||
               e->t.state == WR_LIFE_DOOMED);
-    wr_assert(e->demand.account.lease_count > 0 ||
-              e->demand.account.held_bytes == 0);
 }
 
 static void datagram_state_check_send(const struct wr_endpoint *e)
@@ -97,8 +76,8 @@ void wr_endpoint_check_invariants(const struct wr_endpoint *e)
 /* True when it would receive and no event will let it. */
 static bool datagram_state_is_forgotten(const struct wr_endpoint *e)
 {
-    return wr_endpoint_is_reading(e) && e->intake_state == WR_INTAKE_IDLE &&
-           !e->demand.account.notify_released && !e->rests &&
+    return wr_endpoint_is_reading(e) && !e->recv_op.in_flight &&
+           !wr_intake_waits(&e->t) && !e->rests &&
            !wr_timer_is_armed(&e->rest_timer);
 }
 
@@ -148,6 +127,16 @@ void wr_endpoint_tell_error(struct wr_endpoint *e, int err)
     }
 }
 
+static const char *datagram_state_recv_name(const struct wr_endpoint *e)
+{
+    wr_assert(e->t.state != WR_LIFE_UNBORN);
+    if (wr_intake_is_queued(&e->t)) {
+        return wr_intake_queue_name(&e->t);
+    }
+    return e->t.state == WR_LIFE_OPEN && e->recv_op.in_flight ? "armed"
+                                                              : "idle";
+}
+
 void wr_endpoint_dump(const weir_transport *t, FILE *out)
 {
     const struct wr_endpoint *e = wr_endpoint_of(t);
@@ -160,11 +149,11 @@ void wr_endpoint_dump(const weir_transport *t, FILE *out)
             "sent=%llu errors=%llu error=%s\n",
             e->fd, weir_address_format(&e->sockname, own, sizeof(own)),
             weir_address_format(&e->remote, peer, sizeof(peer)),
-            wr_life_state_name(t), datagram_state_intakes[e->intake_state],
+            wr_life_state_name(t), datagram_state_recv_name(e),
             e->paused ? " paused" : "", datagram_state_outlets[e->outlet_state],
             e->recv_op.in_flight ? "r" : "", e->send_op.in_flight ? "s" : "",
-            (unsigned long long)e->demand.account.held_bytes,
-            e->demand.account.lease_count, e->queue.count,
+            (unsigned long long)e->t.demand.account.held_bytes,
+            e->t.demand.account.lease_count, e->queue.count,
             (unsigned long long)e->queue.bytes,
             t->writing_paused ? " writing-paused" : "",
             (unsigned long long)e->counts.received,

@@ -56,7 +56,7 @@ static void pipe_end(struct wr_pipe *p)
 
     wr_life_set_state(&p->t, WR_LIFE_ENDING);
     wr_delivery_drop(&p->delivery);
-    wr_pipe_read_leave(p);
+    wr_intake_leave(&p->t);
     wr_clock_stop(&p->clock);
     wr_timer_cancel(&p->t.loop->wheel, &p->rest_timer);
     wr_list_remove(&p->turn_end.link);
@@ -109,7 +109,7 @@ static void pipe_step(struct wr_ready *ready)
     wr_pipe_check_invariants(p);
     wr_assert(p->t.state != WR_LIFE_UNBORN);
     wr_assert(p->t.state != WR_LIFE_LOST);
-    wr_pipe_deliver_held(p);
+    wr_pipe_read_held(p);
     pipe_advance(p);
 }
 
@@ -138,29 +138,13 @@ static void pipe_watch_completed(struct wr_op *op, int32_t res, uint32_t flags)
     pipe_advance(p);
 }
 
-static void pipe_fed(struct wr_demand *demand)
+static void pipe_fed(weir_transport *t, enum wr_demand_state queue)
 {
-    struct wr_pipe *p = wr_container_of(demand, struct wr_pipe, demand);
-    const bool was_due = p->io == WR_PIPE_DUE;
+    struct wr_pipe *p = wr_pipe_of(t);
 
-    wr_assert(demand->state == WR_DEMAND_IDLE);
-    wr_assert(was_due || p->io == WR_PIPE_STARVED);
-    wr_pipe_read_leave(p);
-    wr_pipe_read_fed(p, was_due);
+    wr_assert(p->direction == WR_PIPE_READ && p->io == WR_PIPE_IDLE);
+    wr_pipe_read_fed(p, queue == WR_DEMAND_DUE);
     pipe_advance(p);
-}
-
-/* Leases of the connection were given back, by whoever had them. */
-static void pipe_account_released(struct wr_account *account)
-{
-    struct wr_pipe *p =
-        wr_container_of(account, struct wr_pipe, demand.account);
-
-    if (p->t.state == WR_LIFE_LOST) {
-        pipe_free_if_unused(p);
-    } else {
-        wr_pipe_seek_credit(p);
-    }
 }
 
 static void pipe_close(weir_transport *t)
@@ -219,19 +203,6 @@ static void pipe_abandon(weir_transport *t)
     weir_transport_unref(t);
 }
 
-static int pipe_set_protocol(weir_transport *t,
-                             const struct weir_protocol_binding *binding,
-                             const struct weir_buf *initial, size_t count)
-{
-    struct wr_pipe *p = wr_pipe_of(t);
-    int err = wr_pipe_set_protocol(t, binding, initial, count);
-
-    if (err == 0 && p->io == WR_PIPE_STARVED) {
-        wr_pipe_read_leave(p); /* this one may need no credit */
-    }
-    return err;
-}
-
 static bool pipe_is_reading(const weir_transport *t)
 {
     return wr_pipe_is_reading(wr_pipe_of(t));
@@ -248,6 +219,7 @@ static struct weir_depth pipe_get_depth(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
+    wr_assert(p->direction == WR_PIPE_WRITE);
     return (struct weir_depth){.bytes = p->outbox.queue.bytes,
                                .operations = p->io == WR_PIPE_WORKING};
 }
@@ -256,6 +228,7 @@ static const struct wr_sendq *pipe_get_unoffered(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
+    wr_assert(p->direction == WR_PIPE_WRITE);
     return p->io == WR_PIPE_IDLE ? &p->outbox.queue : NULL;
 }
 
@@ -264,6 +237,7 @@ static int pipe_get_extra_info(const weir_transport *t, const char *name,
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
+    wr_assert(p->fd >= 0 || p->t.state == WR_LIFE_LOST);
     wr_require(strcmp(name, "pipe") == 0, -ENOENT);
     ret->fd = p->fd >= 0 ? p->fd : -EBADF;
     return 0;
@@ -281,8 +255,8 @@ static void pipe_dump(const weir_transport *t, FILE *out)
             p->watch_op.in_flight ? " watching" : "", ways[p->way],
             wr_delivery_is_paused(&p->delivery) ? " paused" : "",
             p->eof_seen ? " eof" : "",
-            (unsigned long long)p->demand.account.held_bytes,
-            p->demand.account.lease_count,
+            (unsigned long long)p->t.demand.account.held_bytes,
+            p->t.demand.account.lease_count,
             (unsigned long long)p->outbox.queue.bytes,
             wr_sender_state_name(p->outbox.sender),
             t->writing_paused ? " writing-paused" : "",
@@ -294,6 +268,7 @@ static bool pipe_has_unread(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(t);
 
+    wr_assert(p->direction == WR_PIPE_READ);
     return p->t.state == WR_LIFE_OPEN &&
            (wr_delivery_has_held(&p->delivery) || p->io == WR_PIPE_WORKING ||
             wr_sys_inq(p->fd) > 0);
@@ -317,13 +292,13 @@ static void pipe_check(const weir_transport *t)
 /* The entries of both tables. */
 #define PIPE_OPS                                                               \
     .protocol_kinds = WR_PROTOCOL_STREAMS, .outbox = &wr_pipe_outbox_ops,      \
-    .demand_offset = offsetof(struct wr_pipe, demand),                         \
     .delivery_offset = offsetof(struct wr_pipe, delivery),                     \
     .is_closing = pipe_is_closing, .set_timeouts = wr_pipe_set_timeouts,       \
-    .set_protocol = pipe_set_protocol, .has_taken_all = pipe_has_taken_all,    \
+    .set_protocol = wr_pipe_set_protocol, .has_taken_all = pipe_has_taken_all, \
     .close = pipe_close, .abort = pipe_abort, .doom = wr_life_doom,            \
-    .get_extra_info = pipe_get_extra_info, .abandon = pipe_abandon,            \
-    .dump = pipe_dump, .check = pipe_check, .unreferenced = pipe_unreferenced
+    .fed = pipe_fed, .get_extra_info = pipe_get_extra_info,                    \
+    .abandon = pipe_abandon, .dump = pipe_dump, .check = pipe_check,           \
+    .unreferenced = pipe_unreferenced
 
 static const struct wr_transport_ops pipe_read_ops = {
     .name = "read-pipe",
@@ -335,7 +310,7 @@ static const struct wr_transport_ops pipe_read_ops = {
     .resume_reading = wr_pipe_resume_reading,
     .is_reading = pipe_is_reading,
     .has_unread = pipe_has_unread,
-    .set_read_limit = wr_pipe_set_read_limit,
+    .set_read_limit = wr_intake_set_limit,
     PIPE_OPS,
 };
 
@@ -375,10 +350,9 @@ struct wr_pipe *wr_pipe_make(weir_loop *loop, int fd,
     wr_op_init(&p->op, pipe_completed);
     wr_op_init(&p->watch_op, pipe_watch_completed);
     wr_splice_init(&p->splice);
-    wr_pipe_read_init(p, pipe_fed);
+    wr_pipe_read_init(p);
     wr_pipe_write_init(p);
     wr_pipe_times_init(p);
-    p->demand.account.released = pipe_account_released;
     return p;
 }
 
@@ -387,7 +361,7 @@ void wr_pipe_unmake(struct wr_pipe *p)
     weir_loop *loop = p->t.loop;
 
     wr_assert(p->t.state == WR_LIFE_UNBORN);
-    wr_assert(p->demand.account.lease_count == 0);
+    wr_assert(p->t.demand.account.lease_count == 0);
     wr_clock_stop(&p->clock);
     wr_guard_free(&loop->counting, p, sizeof(*p));
 }

@@ -4,8 +4,7 @@
  *
  *     pipe_open.c     making one of a descriptor
  *     pipe.c          life: completions, decisions carried out, loss, freeing
- *     pipe_read.c     waiting for bytes, and reading them
- *     pipe_deliver.c  the end of the stream, and another protocol
+ *     pipe_read.c     waiting for bytes, reading and delivering them
  *     pipe_write.c    the send queue on its way to the kernel
  *     splice.c        reads and writes that may have to wait
  *     pipe_time.c     time-outs
@@ -36,6 +35,7 @@
 
 #include "lib/transport/clock.h"
 #include "lib/transport/delivery.h"
+#include "lib/transport/intake.h"
 #include "lib/transport/life.h"
 #include "lib/transport/outbox.h"
 #include "pipe.h"
@@ -61,16 +61,11 @@ enum wr_pipe_way {
  *
  *     idle -> polling -> idle                        no room or byte was there
  *     idle -> polling -> idle -> working -> idle     in a worker thread
- *     idle -> starved -> idle                        read pipes only:
- *     idle -> due -> idle
  */
 enum wr_pipe_io {
     WR_PIPE_IDLE,    /* nothing in the kernel */
     WR_PIPE_POLLING, /* a poll is in flight, for bytes or for room */
     WR_PIPE_WORKING, /* a read or a write is in flight */
-    /* The others are in a queue of the budget: */
-    WR_PIPE_STARVED, /* there was no buffer or no credit */
-    WR_PIPE_DUE,     /* bytes wait in the kernel until the pipe is fed */
     WR_PIPE_IOS,
 };
 
@@ -81,7 +76,6 @@ struct wr_pipe {
     enum wr_pipe_io io : 8;   /* set by wr_pipe_set_io() alone */
     enum wr_pipe_way way : 8; /* falls to worker at most once */
     bool eof_seen : 1;        /* set by the read that returned 0 */
-    bool held_back : 1;       /* set when reading found no credit or buffer */
     bool sees_changes : 1;    /* polls are ones that tell changes alone */
     bool is_file : 1;         /* a regular one; set before birth */
 
@@ -89,7 +83,6 @@ struct wr_pipe {
     struct wr_splice splice; /* of those in a worker */
 
     /* Of a read pipe. */
-    struct wr_demand demand;     /* of received bytes, and its account */
     struct wr_delivery delivery; /* shut from state CLOSING on */
     struct wr_timer rest_timer;  /* reading rests until then */
     uint8_t *scratch; /* where a worker reads to; made on first use */
@@ -121,27 +114,18 @@ void wr_pipe_unmake(struct wr_pipe *p);
 void wr_pipe_bear(struct wr_pipe *p);
 
 /* pipe_read.c */
-/* @feed is called when a queue of the budget lets the pipe read. */
-void wr_pipe_read_init(struct wr_pipe *p, wr_demand_feed_fn *feed);
+void wr_pipe_read_init(struct wr_pipe *p);
 /* Waits for bytes, or leaves a queue, as things stand. */
 void wr_pipe_update_read(struct wr_pipe *p);
 /* The poll for bytes, or the read in a worker, has completed. */
 void wr_pipe_read_completed(struct wr_pipe *p, int32_t res);
 /* A queue of the budget lets the pipe read; @was_due: its turn has come. */
 void wr_pipe_read_fed(struct wr_pipe *p, bool was_due);
-/* Leases were given back: credit may have waited for that. */
-void wr_pipe_seek_credit(struct wr_pipe *p);
-/* The pipe leaves the queue of the budget that it is in, if any. */
-void wr_pipe_read_leave(struct wr_pipe *p);
 void wr_pipe_pause_reading(weir_transport *t);
 void wr_pipe_resume_reading(weir_transport *t);
-void wr_pipe_set_read_limit(weir_transport *t, uint64_t bytes);
 
-/* pipe_deliver.c */
-/* The end of the stream was read. */
-void wr_pipe_deliver_eof(struct wr_pipe *p);
 /* Delivers what was held, as far as the protocol takes it. */
-void wr_pipe_deliver_held(struct wr_pipe *p);
+void wr_pipe_read_held(struct wr_pipe *p);
 int wr_pipe_set_protocol(weir_transport *t,
                          const struct weir_protocol_binding *binding,
                          const struct weir_buf *initial, size_t count);

@@ -66,7 +66,7 @@ static void pipe_open_configure(struct wr_pipe *p,
     wr_assert(p->t.state == WR_LIFE_UNBORN);
     if (options->read_limit_bytes) {
         wr_assert(options->read_limit_bytes >= WR_CREDIT_MIN);
-        p->demand.account.limit_bytes = options->read_limit_bytes;
+        p->t.demand.account.limit_bytes = options->read_limit_bytes;
     }
     if (options->write_hard_limit_bytes) {
         p->t.hard_limit_bytes = options->write_hard_limit_bytes;

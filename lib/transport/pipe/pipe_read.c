@@ -21,8 +21,6 @@
  */
 #include "pipe_impl.h"
 
-#include "lib/transport/rest.h"
-
 #include <poll.h>
 
 /* True when the protocol wants bytes that are still in the kernel. */
@@ -38,87 +36,19 @@ static bool pipe_read_needs_no_lease(const struct wr_pipe *p)
            p->way != WR_PIPE_BY_WORKER;
 }
 
-void wr_pipe_read_leave(struct wr_pipe *p)
-{
-    if (p->io == WR_PIPE_STARVED || p->io == WR_PIPE_DUE) {
-        wr_budget_leave(&p->demand);
-        wr_pipe_set_io(p, WR_PIPE_IDLE);
-    }
-}
-
-static void pipe_read_starve(struct wr_pipe *p)
-{
-    wr_pipe_set_io(p, WR_PIPE_STARVED);
-    wr_budget_starve(&p->t.loop->budget, &p->demand);
-    p->held_back = true;
-}
-
-/* There is no credit now: waits for what can change that. */
-static void pipe_read_wait_for_credit(struct wr_pipe *p,
-                                      enum wr_verdict verdict)
-{
-    wr_assert(verdict == WR_VERDICT_HOLDS_LIMIT ||
-              verdict == WR_VERDICT_HOLDS_SHARE);
-    wr_assert(p->io == WR_PIPE_IDLE);
-    if (p->demand.account.held_bytes > 0) {
-        p->demand.account.notify_released = true;
-    }
-    if (verdict == WR_VERDICT_HOLDS_SHARE) {
-        pipe_read_starve(p); /* what others give back helps too */
-        return;
-    }
-    wr_assert(p->demand.account.notify_released); /* else it would hang */
-    p->held_back = true;
-}
-
-/* Credit for the next read; 0: the pipe waits for it. */
-static uint32_t pipe_read_ask(struct wr_pipe *p)
-{
-    uint32_t credit;
-    const enum wr_verdict verdict =
-        wr_budget_ask(&p->t.loop->budget, &p->demand, &credit);
-
-    if (verdict != WR_VERDICT_CREDIT) {
-        pipe_read_wait_for_credit(p, verdict);
-    }
-    return credit;
-}
-
-/* Without credit a poll would end at once, in vain. */
-static bool pipe_read_has_credit(struct wr_pipe *p)
-{
-    uint32_t credit;
-
-    if (pipe_read_needs_no_lease(p) ||
-        wr_budget_judge(&p->t.loop->budget, &p->demand, &credit) ==
-            WR_VERDICT_CREDIT) {
-        return true;
-    }
-    credit = pipe_read_ask(p); /* which counts against it */
-    wr_assert(credit == 0);
-    return false;
-}
-
-static void pipe_read_make_due(struct wr_pipe *p)
-{
-    wr_pipe_set_io(p, WR_PIPE_DUE);
-    wr_budget_make_due(&p->t.loop->budget, &p->demand);
-}
-
 static void pipe_read_arm(struct wr_pipe *p)
 {
     wr_assert(p->io == WR_PIPE_IDLE);
     wr_assert(!wr_delivery_has_held(&p->delivery) && !p->eof_seen);
-    if (!pipe_read_has_credit(p)) {
+    if (!pipe_read_needs_no_lease(p) && !wr_intake_may_poll(&p->t)) {
         return;
     }
-    if (p->held_back) {
-        p->held_back = false;
+    if (wr_intake_goes_on(&p->t)) {
         wr_pipe_note_moved(p); /* the read time-out starts anew */
         wr_pipe_times_changed(p);
     }
     if (p->is_file) {
-        pipe_read_make_due(p);
+        wr_intake_make_due(&p->t);
         return;
     }
     wr_pipe_set_io(p, WR_PIPE_POLLING);
@@ -128,18 +58,10 @@ static void pipe_read_arm(struct wr_pipe *p)
 void wr_pipe_update_read(struct wr_pipe *p)
 {
     if (!pipe_read_wants(p)) {
-        wr_pipe_read_leave(p);
-    } else if (p->io == WR_PIPE_IDLE && !wr_timer_is_armed(&p->rest_timer)) {
+        wr_intake_leave(&p->t);
+    } else if (p->io == WR_PIPE_IDLE && !wr_intake_is_queued(&p->t) &&
+               !wr_timer_is_armed(&p->rest_timer)) {
         pipe_read_arm(p);
-    }
-}
-
-static void pipe_read_lack_buffer(struct wr_pipe *p)
-{
-    if (wr_rest_for_buffer(p->t.loop, &p->rest_timer)) {
-        p->held_back = true;
-    } else {
-        pipe_read_starve(p);
     }
 }
 
@@ -147,9 +69,49 @@ static void pipe_read_rested(struct wr_timer *timer)
 {
     struct wr_pipe *p = wr_container_of(timer, struct wr_pipe, rest_timer);
 
+    wr_assert(p->t.held_back && p->direction == WR_PIPE_READ);
     wr_assert(p->t.state == WR_LIFE_OPEN || p->t.state == WR_LIFE_DOOMED);
     wr_life_push_step(&p->t);
 }
+
+/* ---- the end of the stream ---- */
+
+/* There is no other direction that could stay open: the end of the stream is
+ * that of the connection, and a positive answer of the protocol changes nothing
+ * (R12b). */
+static void pipe_read_end(struct wr_pipe *p)
+{
+    wr_assert(p->eof_seen);
+    if (wr_delivery_tell_end(&p->t, &p->delivery) < 0) {
+        return;
+    }
+    wr_transport_set_end(&p->t, WEIR_END_EOF);
+    wr_life_doom(&p->t);
+}
+
+static void pipe_read_eof(struct wr_pipe *p)
+{
+    wr_assert(!p->eof_seen);
+    if (p->t.state != WR_LIFE_OPEN) {
+        return;
+    }
+    p->eof_seen = true;
+    wr_delivery_end(&p->delivery);
+    if (wr_delivery_end_is_due(&p->delivery)) {
+        pipe_read_end(p);
+    }
+}
+
+void wr_pipe_read_held(struct wr_pipe *p)
+{
+    wr_assert(p->t.state > WR_LIFE_UNBORN && p->t.state < WR_LIFE_LOST);
+    wr_delivery_show_held(&p->t, &p->delivery);
+    if (wr_delivery_end_is_due(&p->delivery)) {
+        pipe_read_end(p);
+    }
+}
+
+/* ---- reading ---- */
 
 static void pipe_read_failed(struct wr_pipe *p, int err)
 {
@@ -160,7 +122,7 @@ static void pipe_read_failed(struct wr_pipe *p, int err)
     case -ECANCELED:
         break; /* wr_pipe_update_read() says what next */
     case -ENOBUFS:
-        pipe_read_lack_buffer(p);
+        wr_intake_lack_buffer(&p->t, &p->rest_timer);
         break;
     default:
         wr_transport_set_error(&p->t, err, "read");
@@ -170,7 +132,7 @@ static void pipe_read_failed(struct wr_pipe *p, int err)
 /* Bytes have left the kernel for the protocol. */
 static void pipe_read_note(struct wr_pipe *p, uint32_t bytes)
 {
-    wr_assert(bytes > 0);
+    wr_assert(bytes > 0 && bytes <= WR_CREDIT_MAX);
     p->t.loop->counts.received_bytes += bytes;
     wr_budget_received_due(&p->t.loop->budget, bytes);
     wr_pipe_note_moved(p);
@@ -184,11 +146,11 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     if (!p->scratch) {
         p->scratch = wr_guard_alloc(&loop->counting, WR_PIPE_SCRATCH);
         if (!p->scratch) {
-            pipe_read_lack_buffer(p);
+            wr_intake_lack_buffer(&p->t, &p->rest_timer);
             return;
         }
     }
-    const uint32_t credit = pipe_read_ask(p);
+    const uint32_t credit = wr_intake_ask(&p->t);
     if (credit == 0) {
         return;
     }
@@ -206,12 +168,12 @@ static void pipe_read_by_worker(struct wr_pipe *p)
 static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
 {
     weir_lease *lease;
-    const uint32_t credit = pipe_read_ask(p);
+    const uint32_t credit = wr_intake_ask(&p->t);
     if (credit == 0) {
         return -EAGAIN;
     }
-    const int32_t res = wr_pool_recv(&p->t.loop->pool, &p->demand.account, call,
-                                     p->fd, credit, &lease);
+    const int32_t res = wr_pool_recv(&p->t.loop->pool, &p->t.demand.account,
+                                     call, p->fd, credit, &lease);
     if (res <= 0) {
         return res;
     }
@@ -273,7 +235,7 @@ static void pipe_read_now(struct wr_pipe *p)
                             ? pipe_read_into_own(p, call)
                             : pipe_read_into_pool(p, call);
     if (res == 0) {
-        wr_pipe_deliver_eof(p);
+        pipe_read_eof(p);
     } else if (res == -EOPNOTSUPP && p->way == WR_PIPE_BY_NOWAIT) {
         p->way = WR_PIPE_BY_WORKER;
         pipe_read_by_worker(p);
@@ -298,11 +260,11 @@ static void pipe_read_worked(struct wr_pipe *p, int32_t res)
         return;
     }
     if (res == 0) {
-        wr_pipe_deliver_eof(p);
+        pipe_read_eof(p);
         return;
     }
     wr_check((uint32_t)res <= WR_PIPE_SCRATCH);
-    weir_lease *lease = wr_lease_copy(&p->t.loop->pool, &p->demand.account,
+    weir_lease *lease = wr_lease_copy(&p->t.loop->pool, &p->t.demand.account,
                                       p->scratch, (uint32_t)res);
     if (!lease) {
         wr_transport_set_error(&p->t, -ENOMEM, "read"); /* they are lost */
@@ -328,26 +290,13 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
     } else if (res < 0) {
         pipe_read_failed(p, res);
     } else if (pipe_read_wants(p)) {
-        pipe_read_make_due(p);
+        wr_intake_make_due(&p->t);
     }
 }
 
-void wr_pipe_seek_credit(struct wr_pipe *p)
+void wr_pipe_read_init(struct wr_pipe *p)
 {
-    wr_assert(p->t.state != WR_LIFE_LOST);
-    if (p->demand.account.notify_released) {
-        p->demand.account.notify_released = false;
-        if (p->io == WR_PIPE_STARVED) {
-            wr_pipe_read_leave(p);
-        }
-        wr_life_push_step(&p->t);
-    }
-}
-
-void wr_pipe_read_init(struct wr_pipe *p, wr_demand_feed_fn *feed)
-{
-    wr_assert(p->t.state == WR_LIFE_UNBORN);
-    wr_demand_init(&p->demand, WR_READ_LIMIT_DEFAULT, feed);
+    wr_intake_init(&p->t);
     wr_timer_init(&p->rest_timer, pipe_read_rested);
 }
 
@@ -375,14 +324,18 @@ void wr_pipe_resume_reading(weir_transport *t)
     }
 }
 
-void wr_pipe_set_read_limit(weir_transport *t, uint64_t bytes)
+int wr_pipe_set_protocol(weir_transport *t,
+                         const struct weir_protocol_binding *binding,
+                         const struct weir_buf *initial, size_t count)
 {
     struct wr_pipe *p = wr_pipe_of(t);
 
     wr_pipe_check_invariants(p);
-    wr_assert(bytes >= WR_CREDIT_MIN);
-    p->demand.account.limit_bytes = bytes;
-    if (p->t.state != WR_LIFE_LOST) {
-        wr_pipe_seek_credit(p);
-    }
+    wr_require(p->t.state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
+    wr_require(p->direction == WR_PIPE_READ || count == 0, -EINVAL);
+    const int err =
+        wr_delivery_set_protocol(t, &p->delivery, binding, initial, count);
+    wr_require(err >= 0, err);
+    wr_intake_look_anew(t); /* this one may need no credit */
+    return 0;
 }

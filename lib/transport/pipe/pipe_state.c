@@ -9,24 +9,21 @@
 void wr_pipe_set_io(struct wr_pipe *p, enum wr_pipe_io io)
 {
     static const uint8_t allowed[WR_PIPE_IOS] = {
-        [WR_PIPE_IDLE] = 1u << WR_PIPE_POLLING | 1u << WR_PIPE_WORKING |
-                         1u << WR_PIPE_STARVED | 1u << WR_PIPE_DUE,
+        [WR_PIPE_IDLE] = 1u << WR_PIPE_POLLING | 1u << WR_PIPE_WORKING,
         [WR_PIPE_POLLING] = 1u << WR_PIPE_IDLE,
         [WR_PIPE_WORKING] = 1u << WR_PIPE_IDLE,
-        [WR_PIPE_STARVED] = 1u << WR_PIPE_IDLE,
-        [WR_PIPE_DUE] = 1u << WR_PIPE_IDLE,
     };
     wr_assert(io < WR_PIPE_IOS);
     wr_assert(allowed[p->io] >> io & 1u);
-    wr_assert(p->direction == WR_PIPE_READ || io < WR_PIPE_STARVED);
     p->io = io;
 }
 
 const char *wr_pipe_io_name(const struct wr_pipe *p)
 {
-    static const char *const names[WR_PIPE_IOS] = {"idle", "polling", "working",
-                                                   "starved", "due"};
-    return names[p->io];
+    static const char *const names[WR_PIPE_IOS] = {"idle", "polling",
+                                                   "working"};
+    return wr_intake_is_queued(&p->t) ? wr_intake_queue_name(&p->t)
+                                      : names[p->io];
 }
 
 static bool pipe_state_is_in_flight(const struct wr_pipe *p)
@@ -79,7 +76,6 @@ static void pipe_state_check_life(const struct wr_pipe *p)
     if (p->t.state == WR_LIFE_LOST) {
         wr_assert(!pipe_state_is_in_flight(p));
         wr_assert(!p->scratch);
-        wr_assert(p->demand.account.notify_released);
     }
     wr_assert(wr_outbox_is_over(&p->outbox) || !wr_life_is_over(&p->t));
     wr_assert(p->clock.closing_ns == 0 || p->t.state >= WR_LIFE_CLOSING);
@@ -94,11 +90,8 @@ static void pipe_state_check_io(const struct wr_pipe *p)
     wr_assert(p->io < WR_PIPE_IOS);
     wr_assert(p->op.in_flight == is_armed);
     wr_assert(p->io != WR_PIPE_WORKING || p->way == WR_PIPE_BY_WORKER);
-    wr_assert((p->io >= WR_PIPE_STARVED) ==
-              (p->demand.state != WR_DEMAND_IDLE));
-    wr_debug_assert((p->io == WR_PIPE_DUE) ==
-                    (p->demand.state == WR_DEMAND_DUE));
-    wr_debug_assert(p->io != WR_PIPE_STARVED || p->held_back);
+    wr_assert(!is_armed || !wr_intake_is_queued(&p->t));
+    wr_intake_check_invariants(&p->t);
 }
 
 static void pipe_state_check_read(const struct wr_pipe *p)
@@ -114,16 +107,15 @@ static void pipe_state_check_read(const struct wr_pipe *p)
     wr_assert(wr_delivery_is_shut(&p->delivery) == (p->t.state > WR_LIFE_OPEN));
     wr_assert(!wr_delivery_has_held(&p->delivery) ||
               p->t.state <= WR_LIFE_DOOMED);
-    wr_assert(p->demand.account.lease_count > 0 ||
-              p->demand.account.held_bytes == 0);
 }
 
 static void pipe_state_check_write(const struct wr_pipe *p)
 {
     wr_assert(!wr_delivery_is_paused(&p->delivery) && !p->eof_seen &&
-              !p->held_back);
+              !p->t.held_back);
     wr_assert(!wr_delivery_has_held(&p->delivery) && !p->scratch);
-    wr_assert(p->demand.account.lease_count == 0);
+    wr_assert(p->t.demand.account.lease_count == 0);
+    wr_assert(!wr_intake_is_queued(&p->t));
     wr_assert(!p->op.in_flight || !wr_sendq_is_empty(&p->outbox.queue));
     wr_debug_assert(!wr_list_is_linked(&p->turn_end.link) || !p->op.in_flight);
 }
@@ -146,8 +138,7 @@ void wr_pipe_check_invariants(const struct wr_pipe *p)
 static bool pipe_state_is_forgotten(const struct wr_pipe *p)
 {
     return wr_pipe_is_reading(p) && p->io == WR_PIPE_IDLE &&
-           !wr_timer_is_armed(&p->rest_timer) &&
-           !(p->held_back && p->demand.account.notify_released);
+           !wr_timer_is_armed(&p->rest_timer) && !wr_intake_waits(&p->t);
 }
 
 void wr_pipe_check_rest(const struct wr_pipe *p)

@@ -12,7 +12,7 @@ static void pipe_time_view(const weir_transport *t, struct wr_clock_view *ret)
 
     ret->is_over = wr_life_is_over(&p->t);
     ret->is_open = p->t.state == WR_LIFE_OPEN;
-    ret->is_reading = wr_pipe_is_reading(p) && !p->held_back;
+    ret->is_reading = wr_pipe_is_reading(p) && !p->t.held_back;
     ret->is_sending = !wr_sendq_is_empty(&p->outbox.queue);
 }
 

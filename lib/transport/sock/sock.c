@@ -191,7 +191,7 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_sock_debug_check(s);
     if (WR_LIKELY(flags & WR_CQE_BUFFER && res > 0)) {
         weir_lease *lease =
-            wr_pool_borrow(&s->t.loop->pool, &s->demand.account, res, flags);
+            wr_pool_borrow(&s->t.loop->pool, &s->t.demand.account, res, flags);
         if (WR_LIKELY(lease != NULL)) {
             wr_sock_received(s, lease);
         } else {
@@ -207,17 +207,14 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* A queue of the budget lets the socket receive: there is credit for it and a
- * buffer, or its turn has come. */
-static void sock_fed(struct wr_demand *demand)
+/* There is credit for it and a buffer, or its turn has come. */
+static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
-    struct wr_sock *s = wr_container_of(demand, struct wr_sock, demand);
-    const bool was_due = s->recv_state == WR_RECV_DUE;
+    struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(demand->state == WR_DEMAND_IDLE);
-    wr_assert(was_due || s->recv_state == WR_RECV_STARVED);
-    wr_sock_recv_leave(s);
-    if (was_due && wr_sock_recv_may_fill(s)) {
+    wr_assert(s->recv_state == WR_RECV_IDLE);
+    wr_assert(!s->rests);
+    if (queue == WR_DEMAND_DUE && wr_sock_recv_may_fill(s)) {
         wr_sock_bulk_receive(s);
     }
     sock_advance(s);
@@ -244,8 +241,8 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
         if (WR_UNLIKELY(s->eof_doubted)) {
             wr_sock_judge_eof(s);
         }
-        if (WR_UNLIKELY(s->demand.state == WR_DEMAND_STUCK)) {
-            wr_sock_recv_unstick(s);
+        if (WR_UNLIKELY(s->t.demand.state == WR_DEMAND_STUCK)) {
+            wr_intake_leave(&s->t); /* credit may have waited for that */
         }
         sock_settle(s);
     }
@@ -263,19 +260,6 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* Leases of the connection were given back, by whoever had them. */
-static void sock_account_released(struct wr_account *account)
-{
-    struct wr_sock *s =
-        wr_container_of(account, struct wr_sock, demand.account);
-
-    if (WR_UNLIKELY(s->t.state == WR_LIFE_LOST)) {
-        sock_free_if_unused(s);
-    } else {
-        wr_sock_recv_seek_credit(s);
-    }
-}
-
 static void sock_close(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -290,9 +274,7 @@ static void sock_close(weir_transport *t)
     if (s->times) {
         wr_clock_close(&s->times->clock);
     }
-    if (s->recv_state != WR_RECV_IDLE) {
-        wr_sock_update_recv(s); /* a cancel leaves with the last send */
-    }
+    wr_sock_recv_stop(s); /* a cancel leaves with the last send */
     wr_life_push_step(&s->t);
     wr_sock_debug_check(s);
 }
@@ -338,7 +320,7 @@ static int sock_set_protocol(weir_transport *t,
     int err = wr_sock_set_protocol(t, binding, initial, count);
 
     if (err == 0 && !s->recv_op.in_flight) {
-        wr_sock_recv_look_anew(s);
+        wr_intake_look_anew(t); /* it may receive without credit */
     }
     return err;
 }
@@ -385,7 +367,6 @@ static void sock_check(const weir_transport *t)
 /* Fields of a table that all stream sockets have alike. */
 #define SOCK_OPS_FIELDS                                                        \
     .protocol_kinds = WR_PROTOCOL_STREAMS, .can_write_eof = true,              \
-    .demand_offset = offsetof(struct wr_sock, demand),                         \
     .delivery_offset = offsetof(struct wr_sock, delivery),                     \
     .write = wr_sock_write, .writelines = wr_outbox_writelines,                \
     .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \
@@ -397,7 +378,7 @@ static void sock_check(const weir_transport *t)
     .get_unoffered = wr_sock_get_unoffered, .has_unread = sock_has_unread,     \
     .has_taken_all = sock_has_taken_all, .get_handover = wr_sock_get_handover, \
     .limits_changed = wr_outbox_limits_changed,                                \
-    .set_read_limit = wr_sock_set_read_limit,                                  \
+    .set_read_limit = wr_sock_set_read_limit, .fed = sock_fed,                 \
     .set_timeouts = wr_sock_set_timeouts, .set_protocol = sock_set_protocol,   \
     .close = sock_close, .abort = sock_abort, .doom = wr_life_doom,            \
     .abandon = sock_abandon, .get_peername = wr_sock_get_peername,             \
@@ -437,9 +418,8 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     wr_op_init(&s->recv_op, sock_recv_completed);
     wr_op_init(&s->poll_op, sock_poll_completed);
     wr_op_init(&s->send_op, sock_send_completed);
-    wr_sock_recv_init(s, sock_fed);
+    wr_sock_recv_init(s);
     wr_sock_send_init(s);
-    s->demand.account.released = sock_account_released;
     return s;
 }
 
@@ -448,7 +428,7 @@ void wr_sock_unmake(struct wr_sock *s)
     weir_loop *loop = s->t.loop;
 
     wr_assert(s->t.state == WR_LIFE_UNBORN);
-    wr_assert(s->demand.account.lease_count == 0);
+    wr_assert(s->t.demand.account.lease_count == 0);
     wr_sock_times_free(s);
     wr_slab_give(&loop->socks, s);
 }

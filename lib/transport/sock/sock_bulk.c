@@ -40,7 +40,7 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     if (res < 0) {
         wr_sock_recv_failed(s, res);
     } else if (wr_sock_recv_may_fill(s)) {
-        wr_sock_recv_make_due(s);
+        wr_intake_make_due(&s->t);
     }
 }
 
@@ -61,7 +61,7 @@ static void sock_bulk_leave(struct wr_sock *s)
 {
     wr_assert(s->recv_state == WR_RECV_IDLE);
     s->moves_bulk = false;
-    s->demand.last_credit = 0;
+    s->t.demand.last_credit = 0;
 }
 
 /* Delivers the leases one after the other; the protocol may pause, close or be
@@ -89,7 +89,7 @@ static int32_t sock_bulk_copy_with_fds(struct wr_sock *s, uint32_t credit,
     const int32_t res = wr_sys_recv_fds(s->fd, &iov, 1, fds);
 
     if (res > 0) {
-        *ret = wr_lease_copy(&s->t.loop->pool, &s->demand.account, bytes,
+        *ret = wr_lease_copy(&s->t.loop->pool, &s->t.demand.account, bytes,
                              (size_t)res);
     }
     return res;
@@ -105,7 +105,7 @@ static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
         return sock_bulk_copy_with_fds(s, credit, fds, ret);
     }
     const int32_t res = wr_sys_recv_fds(s->fd, room.iov, room.count, fds);
-    *ret = wr_pool_close_room(pool, &s->demand.account, &room, res);
+    *ret = wr_pool_close_room(pool, &s->t.demand.account, &room, res);
     return res;
 }
 
@@ -171,7 +171,7 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         sock_bulk_receive_with_fds(s, credit);
         return;
     }
-    const int32_t res = wr_pool_recv(&loop->pool, &s->demand.account,
+    const int32_t res = wr_pool_recv(&loop->pool, &s->t.demand.account,
                                      wr_sys_recv, s->fd, credit, &lease);
     if (res == -ENOBUFS || res == -EAGAIN) {
         sock_bulk_leave(s);

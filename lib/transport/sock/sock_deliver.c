@@ -40,7 +40,7 @@ static void sock_deliver_into(struct wr_sock *s)
         return;
     }
     weir_lease *lease =
-        wr_lease_copy(&s->t.loop->pool, &s->demand.account, buf, len);
+        wr_lease_copy(&s->t.loop->pool, &s->t.demand.account, buf, len);
     wr_protocol_give_back(&s->t, &from, buf);
     if (!lease) {
         wr_delivery_lose_bytes(&s->t, -ENOMEM);
@@ -72,7 +72,7 @@ static bool sock_deliver_take_back_lent(struct wr_sock *s)
         return false; /* it is being cancelled, see FLOW_LENT */
     }
     if (into->len > 0) {
-        lease = wr_lease_copy(&s->t.loop->pool, &s->demand.account, into->buf,
+        lease = wr_lease_copy(&s->t.loop->pool, &s->t.demand.account, into->buf,
                               into->len);
         if (!lease) {
             wr_delivery_lose_bytes(&s->t, -ENOMEM);

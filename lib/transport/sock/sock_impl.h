@@ -29,6 +29,7 @@
 
 #include "lib/transport/clock.h"
 #include "lib/transport/delivery.h"
+#include "lib/transport/intake.h"
 #include "lib/transport/life.h"
 #include "lib/transport/outbox.h"
 #include "lib/transport/socket.h"
@@ -53,9 +54,6 @@ enum wr_recv_state {
     WR_RECV_IDLE,       /* nothing in the kernel */
     WR_RECV_ARMED,      /* a receive is in flight, or a poll for bytes */
     WR_RECV_CANCELLING, /* and was asked to end; may still bring data */
-    /* The others are in a queue of the budget: */
-    WR_RECV_STARVED, /* there was no buffer or no credit */
-    WR_RECV_DUE,     /* bytes wait in the kernel until the socket is fed */
     WR_RECV_STATES,
 };
 
@@ -101,7 +99,6 @@ struct wr_sock {
     bool eof_seen : 1;       /* set by the receive that returned 0 */
     bool eof_doubted : 1;    /* set then, cleared when the send has ended */
     bool recv_failed : 1;    /* set by the receive that returned an error */
-    bool held_back : 1;      /* set when an arm found no credit or buffer */
     bool has_sent : 1;       /* set before the first bytes are sent */
     bool write_eof : 1;      /* set by write_eof and by lingering */
     bool sends_file : 1;     /* set while there is a sender; for quick looks */
@@ -122,7 +119,6 @@ struct wr_sock {
 
     struct wr_op recv_op;
     struct wr_op poll_op;        /* watches a peer that is not read from */
-    struct wr_demand demand;     /* of received bytes, and its account */
     struct wr_delivery delivery; /* shut from state CLOSING on */
 
     struct wr_sock_into *into;   /* made on first use */
@@ -185,20 +181,15 @@ void wr_sock_file_begins(weir_transport *t);
 void wr_sock_file_ended(weir_transport *t);
 
 /* sock_recv.c */
-/* @feed is called when a queue of the budget lets the socket receive. */
-void wr_sock_recv_init(struct wr_sock *s, wr_demand_feed_fn *feed);
+void wr_sock_recv_init(struct wr_sock *s);
 /* Arms, cancels, watches or leaves alone, by the table of actions. */
 void wr_sock_update_recv(struct wr_sock *s);
 /* The last completion of the receive, or of the poll for bytes, has come. */
 void wr_sock_recv_ended(struct wr_sock *s);
 /* The receive, or the poll for bytes, has failed with @err. */
 void wr_sock_recv_failed(struct wr_sock *s, int err);
-/* The socket leaves the queue of the budget that it is in, if any. */
-void wr_sock_recv_leave(struct wr_sock *s);
 /* True when the protocol wants bytes, and has no memory of its own for them. */
 bool wr_sock_recv_may_fill(const struct wr_sock *s);
-/* Bytes are there: the socket is due, and receives them when it is fed. */
-void wr_sock_recv_make_due(struct wr_sock *s);
 /* Asks the budget for credit, at least WR_CREDIT_MIN; 0: the socket waits for
  * it, or for a buffer. */
 WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
@@ -206,13 +197,6 @@ WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
 /* The poll that watches the peer has ended. */
 void wr_sock_recv_watched(struct wr_sock *s, int32_t res);
-/* The kernel took bytes that were to be sent: credit may have waited for that.
- */
-void wr_sock_recv_unstick(struct wr_sock *s);
-/* Leases were given back: credit may have waited for that. */
-void wr_sock_recv_seek_credit(struct wr_sock *s);
-/* Another protocol may receive without the credit that this one waits for. */
-void wr_sock_recv_look_anew(struct wr_sock *s);
 /* Asks the receive in flight, if there is one, to end. */
 void wr_sock_cancel_recv(struct wr_sock *s);
 /* Asks it to end if it adds to what the pool holds: it has more credit. */
@@ -411,7 +395,7 @@ static inline bool wr_sock_has_kept(const struct wr_sock *s)
 static inline bool wr_sock_withholds(const struct wr_sock *s)
 {
     return wr_delivery_is_paused(&s->delivery) || s->moves_bulk ||
-           s->held_back || s->has_waited;
+           s->t.held_back || s->has_waited;
 }
 
 /* Of a broken connection: true when no byte is left in the kernel. Bytes that
@@ -429,8 +413,17 @@ static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 static inline bool wr_sock_awaits_drop(const struct wr_sock *s)
 {
     return s->t.state == WR_LIFE_OPEN && s->t.notify_depth >= 0 &&
-           (wr_delivery_is_paused(&s->delivery) || s->held_back ||
+           (wr_delivery_is_paused(&s->delivery) || s->t.held_back ||
             s->t.flushed);
+}
+
+/* Of a socket that has left the state OPEN: the receive ends, or lingers on. */
+static inline void wr_sock_recv_stop(struct wr_sock *s)
+{
+    wr_debug_assert(s->t.state > WR_LIFE_OPEN);
+    if (s->recv_state != WR_RECV_IDLE || wr_intake_is_queued(&s->t)) {
+        wr_sock_update_recv(s);
+    }
 }
 
 static inline void wr_sock_note_received(struct wr_sock *s)

@@ -67,7 +67,7 @@ sock_open_apply_limits(struct wr_sock *s,
     wr_assert(connection->read_limit_bytes == 0 ||
               connection->read_limit_bytes >= WR_CREDIT_MIN);
     if (connection->read_limit_bytes) {
-        s->demand.account.limit_bytes = connection->read_limit_bytes;
+        s->t.demand.account.limit_bytes = connection->read_limit_bytes;
     }
     if (connection->write_hard_limit_bytes) {
         s->t.hard_limit_bytes = connection->write_hard_limit_bytes;

@@ -11,17 +11,17 @@
  *     idle        arm   -     -       watch   watch   watch   -
  *     armed       -     -     cancel  -       cancel  -       cancel
  *     cancelling  -     -     -       -       -       -       -
- *     starved     -     -     -       leave   leave   leave   leave
- *     due         -     -     -       leave   leave   leave   leave
+ *     queued      -     -     -       leave   leave   leave   leave
  *
  * Held: older bytes, or bytes in memory that is lent, are delivered first.
  * Lent: both are there, and the older bytes wait for the memory to come back.
  * Paused lets an armed receive be until bytes do arrive; then they are kept and
  * the receive is cancelled; its last completion may bring more, and loses none.
- * Watch is a poll that notices a peer that goes while nothing is read. Leave
- * leaves the queue of the budget and looks at the table again.
+ * Watch is a poll that notices a peer that goes while nothing is read. Queued
+ * is an idle socket in a queue of the budget (intake.h), for credit, a buffer
+ * or its turn. Leave leaves the queue and looks at the table again.
  *
- *     idle -> armed (-> cancelling), starved or due -> idle
+ *     idle -> armed (-> cancelling) -> idle
  */
 #include "sock_impl.h"
 
@@ -47,7 +47,10 @@ enum action {
     ACTION_LEAVE,
 };
 
-static const uint8_t sock_recv_actions[WR_RECV_STATES][FLOW_STATES] = {
+/* The row of the table after those of the states. */
+#define ROW_QUEUED WR_RECV_STATES
+
+static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
     [WR_RECV_IDLE] = {[FLOW_OPEN] = ACTION_ARM,
                       [FLOW_PAUSED] = ACTION_WATCH,
                       [FLOW_KEPT] = ACTION_WATCH,
@@ -55,25 +58,18 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES][FLOW_STATES] = {
     [WR_RECV_ARMED] = {[FLOW_LENT] = ACTION_CANCEL,
                        [FLOW_KEPT] = ACTION_CANCEL,
                        [FLOW_CLOSING] = ACTION_CANCEL},
-    [WR_RECV_STARVED] = {[FLOW_PAUSED] = ACTION_LEAVE,
-                         [FLOW_KEPT] = ACTION_LEAVE,
-                         [FLOW_EOF] = ACTION_LEAVE,
-                         [FLOW_CLOSING] = ACTION_LEAVE},
-    [WR_RECV_DUE] = {[FLOW_PAUSED] = ACTION_LEAVE,
-                     [FLOW_KEPT] = ACTION_LEAVE,
-                     [FLOW_EOF] = ACTION_LEAVE,
-                     [FLOW_CLOSING] = ACTION_LEAVE},
+    [ROW_QUEUED] = {[FLOW_PAUSED] = ACTION_LEAVE,
+                    [FLOW_KEPT] = ACTION_LEAVE,
+                    [FLOW_EOF] = ACTION_LEAVE,
+                    [FLOW_CLOSING] = ACTION_LEAVE},
 };
 
 static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 {
     static const uint8_t allowed[WR_RECV_STATES] = {
-        [WR_RECV_IDLE] =
-            1u << WR_RECV_ARMED | 1u << WR_RECV_STARVED | 1u << WR_RECV_DUE,
+        [WR_RECV_IDLE] = 1u << WR_RECV_ARMED,
         [WR_RECV_ARMED] = 1u << WR_RECV_IDLE | 1u << WR_RECV_CANCELLING,
         [WR_RECV_CANCELLING] = 1u << WR_RECV_IDLE,
-        [WR_RECV_STARVED] = 1u << WR_RECV_IDLE,
-        [WR_RECV_DUE] = 1u << WR_RECV_IDLE,
     };
     wr_assert(state < WR_RECV_STATES);
     wr_assert(allowed[s->recv_state] >> state & 1u);
@@ -115,7 +111,9 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
          * the rest is read by receives that end with the first bytes. */
         return ACTION_CANCEL;
     }
-    return (enum action)sock_recv_actions[s->recv_state][sock_recv_flow_of(s)];
+    const unsigned int row =
+        WR_UNLIKELY(wr_intake_is_queued(&s->t)) ? ROW_QUEUED : s->recv_state;
+    return (enum action)sock_recv_actions[row][sock_recv_flow_of(s)];
 }
 
 /* The poll stays armed when reading resumes: to arm it at every pause would
@@ -128,9 +126,9 @@ static void sock_recv_watch(struct wr_sock *s)
 }
 
 /* Our own limits keep it from receiving: the peer's time does not run. */
-static void sock_recv_hold_back(struct wr_sock *s)
+static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
 {
-    s->held_back = true;
+    wr_assert(s->t.held_back && s->recv_state == WR_RECV_IDLE);
     sock_recv_watch(s);
     if (WR_UNLIKELY(s->t.error) && wr_sock_next_step(s) == WR_SOCK_DROP_QUEUE) {
         wr_life_push_step(&s->t); /* which asks anew, whoever called */
@@ -139,30 +137,8 @@ static void sock_recv_hold_back(struct wr_sock *s)
 
 static void sock_recv_starve(struct wr_sock *s)
 {
-    sock_recv_set_state(s, WR_RECV_STARVED);
-    wr_budget_starve(&s->t.loop->budget, &s->demand);
+    wr_intake_starve(&s->t);
     sock_recv_hold_back(s);
-}
-
-void wr_sock_recv_leave(struct wr_sock *s)
-{
-    if (s->recv_state == WR_RECV_STARVED || s->recv_state == WR_RECV_DUE) {
-        wr_budget_leave(&s->demand);
-        sock_recv_set_state(s, WR_RECV_IDLE);
-    }
-}
-
-void wr_sock_recv_make_due(struct wr_sock *s)
-{
-    sock_recv_set_state(s, WR_RECV_DUE);
-    wr_budget_make_due(&s->t.loop->budget, &s->demand);
-}
-
-void wr_sock_recv_unstick(struct wr_sock *s)
-{
-    if (WR_UNLIKELY(s->demand.state == WR_DEMAND_STUCK)) {
-        wr_sock_recv_leave(s);
-    }
 }
 
 /* Right before the receive goes to the kernel. */
@@ -171,10 +147,10 @@ static void sock_recv_note_armed(struct wr_sock *s, bool once)
     wr_debug_assert(!s->recv_op.in_flight);
     wr_assert(!s->eof_seen && !s->recv_failed);
     wr_assert(!wr_life_is_over(&s->t));
+    wr_debug_assert(!wr_intake_is_queued(&s->t));
     sock_recv_set_state(s, WR_RECV_ARMED);
     s->armed_once = once;
-    if (WR_UNLIKELY(s->held_back)) {
-        s->held_back = false;
+    if (WR_UNLIKELY(wr_intake_goes_on(&s->t))) {
         wr_sock_note_received(s); /* the read time-out starts anew */
         wr_sock_times_changed(s);
     }
@@ -228,44 +204,13 @@ static void sock_recv_arm_into(struct wr_sock *s)
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->fd, buf, size);
 }
 
-/* There is no credit now: waits for what can change that. */
-static void sock_recv_wait_for_credit(struct wr_sock *s,
-                                      enum wr_verdict verdict)
-{
-    wr_assert(verdict != WR_VERDICT_CREDIT);
-    wr_assert(s->recv_state == WR_RECV_IDLE);
-    if (s->demand.account.held_bytes > 0) {
-        s->demand.account.notify_released =
-            true; /* its own leases may be enough */
-    }
-    switch (verdict) {
-    case WR_VERDICT_HOLDS_SHARE:
-        sock_recv_starve(s); /* so may those of others */
-        break;
-    case WR_VERDICT_IS_STUCK:
-        sock_recv_set_state(s, WR_RECV_STARVED);
-        wr_budget_stick(&s->t.loop->budget, &s->demand);
-        sock_recv_hold_back(s);
-        break;
-    case WR_VERDICT_HOLDS_LIMIT:
-        wr_assert(s->demand.account.notify_released); /* else it would hang */
-        sock_recv_hold_back(s);
-        break;
-    case WR_VERDICT_CREDIT:
-        break;
-    }
-}
-
 static inline uint32_t sock_recv_ask(struct wr_sock *s)
 {
-    uint32_t credit;
-
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    s->demand.stuck_bytes = wr_sock_stuck_bytes(s);
-    const enum wr_verdict verdict =
-        wr_budget_ask(&s->t.loop->budget, &s->demand, &credit);
-    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
-        sock_recv_wait_for_credit(s, verdict);
+    s->t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    const uint32_t credit = wr_intake_ask(&s->t);
+    if (WR_UNLIKELY(credit == 0)) {
+        sock_recv_hold_back(s);
     }
     return credit;
 }
@@ -275,21 +220,15 @@ uint32_t wr_sock_recv_ask(struct wr_sock *s)
     return sock_recv_ask(s);
 }
 
-/* Without credit a poll would end at once, in vain. */
 static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
 {
-    uint32_t credit;
-
     if (s->takes_fds && wr_sock_fds_rest(s)) {
         sock_recv_watch(s);
         return;
     }
-    s->demand.stuck_bytes = wr_sock_stuck_bytes(s);
-    const enum wr_verdict verdict =
-        wr_budget_judge(&s->t.loop->budget, &s->demand, &credit);
-    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
-        credit = sock_recv_ask(s); /* which counts against it */
-        wr_assert(credit == 0);
+    s->t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    if (WR_UNLIKELY(!wr_intake_may_poll(&s->t))) {
+        sock_recv_hold_back(s);
         return;
     }
     sock_recv_note_armed(s, true);
@@ -299,9 +238,10 @@ static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
 
 static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
 {
-    s->demand.stuck_bytes = wr_sock_stuck_bytes(s);
-    if (s->demand.stuck_bytes > wr_budget_queued_share(&s->t.loop->budget)) {
-        sock_recv_wait_for_credit(s, WR_VERDICT_IS_STUCK);
+    s->t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    if (s->t.demand.stuck_bytes > wr_budget_queued_share(&s->t.loop->budget)) {
+        wr_intake_wait(&s->t, WR_VERDICT_IS_STUCK);
+        sock_recv_hold_back(s);
     } else {
         sock_recv_arm_into(s);
     }
@@ -354,7 +294,7 @@ void wr_sock_update_recv(struct wr_sock *s)
     enum action action = sock_recv_next_action(s);
 
     if (action == ACTION_LEAVE) {
-        wr_sock_recv_leave(s);
+        wr_intake_leave(&s->t);
         action = sock_recv_next_action(s);
     }
     switch (action) {
@@ -405,7 +345,8 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
 
     wr_assert(!(flags & WR_CQE_BUFFER) || res <= 0);
     if (flags & WR_CQE_BUFFER) { /* used up with nothing in it */
-        wr_ignore(wr_pool_receive(pool, &s->demand.account, 0, flags) != NULL);
+        wr_ignore(wr_pool_receive(pool, &s->t.demand.account, 0, flags) !=
+                  NULL);
         if (wr_pool_lost_error(pool, flags) == WEIR_EBADBUFFER) {
             wr_delivery_lose_bytes(&s->t, WEIR_EBADBUFFER);
             return;
@@ -453,24 +394,6 @@ void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
     }
 }
 
-void wr_sock_recv_look_anew(struct wr_sock *s)
-{
-    if (s->recv_state != WR_RECV_DUE) { /* which looks when it is fed */
-        wr_sock_recv_leave(s);
-    }
-    wr_life_push_step(&s->t);
-}
-
-void wr_sock_recv_seek_credit(struct wr_sock *s)
-{
-    wr_assert(s->t.state != WR_LIFE_LOST);
-    if (!s->demand.account.notify_released) {
-        return;
-    }
-    s->demand.account.notify_released = false;
-    wr_sock_recv_look_anew(s);
-}
-
 /* A receive into the protocol's memory adds nothing, and a poll neither. */
 void wr_sock_recv_revoke(struct wr_sock *s)
 {
@@ -483,7 +406,7 @@ void wr_sock_recv_revoke(struct wr_sock *s)
 static void sock_recv_account_over(struct wr_account *account)
 {
     wr_sock_recv_revoke(
-        wr_container_of(account, struct wr_sock, demand.account));
+        wr_container_of(account, struct wr_sock, t.demand.account));
 }
 
 bool wr_sock_recv_may_fill(const struct wr_sock *s)
@@ -491,21 +414,18 @@ bool wr_sock_recv_may_fill(const struct wr_sock *s)
     return sock_recv_flow_of(s) == FLOW_OPEN && !sock_recv_receives_into(s);
 }
 
-void wr_sock_recv_init(struct wr_sock *s, wr_demand_feed_fn *feed)
+void wr_sock_recv_init(struct wr_sock *s)
 {
-    wr_assert(s->t.state == WR_LIFE_UNBORN);
-    wr_demand_init(&s->demand, WR_READ_LIMIT_DEFAULT, feed);
-    s->demand.account.over = sock_recv_account_over;
+    wr_intake_init(&s->t);
+    s->t.demand.account.over = sock_recv_account_over;
 }
 
 void wr_sock_end_recv(struct wr_sock *s)
 {
     wr_assert(s->t.state == WR_LIFE_ENDING);
-    if (s->recv_state != WR_RECV_IDLE) {
-        wr_sock_update_recv(s);
-    }
-    wr_assert(s->recv_state == WR_RECV_IDLE ||
-              s->recv_state == WR_RECV_CANCELLING);
+    wr_sock_recv_stop(s);
+    wr_assert(s->recv_state != WR_RECV_ARMED);
+    wr_debug_assert(!wr_intake_is_queued(&s->t));
     wr_op_cancel(&s->t.loop->uring, &s->poll_op);
 }
 
@@ -540,12 +460,8 @@ void wr_sock_set_read_limit(weir_transport *t, uint64_t bytes)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_sock_check_invariants(s);
-    wr_assert(bytes >= WR_CREDIT_MIN);
-    if (bytes < s->demand.account.limit_bytes) {
+    if (bytes < t->demand.account.limit_bytes) {
         wr_sock_recv_revoke(s);
     }
-    s->demand.account.limit_bytes = bytes;
-    if (s->t.state != WR_LIFE_LOST) {
-        wr_sock_recv_seek_credit(s);
-    }
+    wr_intake_set_limit(t, bytes);
 }

@@ -10,10 +10,13 @@
 
 const char *wr_sock_recv_state_name(const struct wr_sock *s)
 {
-    static const char *const names[WR_RECV_STATES] = {
-        "idle", "armed", "cancelling", "starved", "due"};
+    static const char *const names[WR_RECV_STATES] = {"idle", "armed",
+                                                      "cancelling"};
     if (s->rests) {
         return "resting"; /* until its peer's descriptors are closed */
+    }
+    if (wr_intake_is_queued(&s->t)) {
+        return wr_intake_queue_name(&s->t);
     }
     return s->polls_bytes && s->recv_state == WR_RECV_ARMED
                ? "polling"
@@ -125,7 +128,6 @@ static void sock_state_check_life(const struct wr_sock *s)
         wr_assert(!s->times);
         wr_debug_assert(!s->sends_file);
         wr_assert(!s->into);
-        wr_assert(s->demand.account.notify_released);
         break;
     default:
         break;
@@ -137,27 +139,23 @@ static void sock_state_check_recv(const struct wr_sock *s)
 {
     const bool is_armed =
         s->recv_state == WR_RECV_ARMED || s->recv_state == WR_RECV_CANCELLING;
-    const bool is_queued = s->recv_state >= WR_RECV_STARVED;
 
     wr_assert(s->recv_state < WR_RECV_STATES);
     wr_assert(s->recv_op.in_flight == is_armed);
-    wr_assert(is_queued == (s->demand.state != WR_DEMAND_IDLE));
-    wr_debug_assert((s->recv_state == WR_RECV_DUE) ==
-                    (s->demand.state == WR_DEMAND_DUE));
+    wr_debug_assert(!is_armed || !wr_intake_is_queued(&s->t));
+    wr_intake_check_invariants(&s->t);
     wr_debug_assert(!s->takes_fds || s->moves_bulk);
     wr_debug_assert(s->takes_fds || s->max_fds == 0);
     wr_debug_assert(!s->rests || s->takes_fds);
     wr_debug_assert(!s->rests || s->recv_state == WR_RECV_IDLE);
-    wr_debug_assert(!s->rests || (!s->held_back && !s->eof_seen));
+    wr_debug_assert(!s->rests || !wr_intake_is_queued(&s->t));
+    wr_debug_assert(!s->rests || (!s->t.held_back && !s->eof_seen));
     wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
-    wr_debug_assert(s->recv_state != WR_RECV_STARVED || s->held_back);
-    wr_assert(!is_armed || !s->held_back);
+    wr_assert(!is_armed || !s->t.held_back);
     wr_debug_assert(!s->recv_failed || s->t.error || wr_life_is_over(&s->t) ||
                     s->t.state == WR_LIFE_LINGERING);
     wr_assert(!wr_delivery_has_end(&s->delivery) || s->eof_seen);
     wr_debug_assert(!s->eof_seen || !is_armed);
-    wr_assert(s->demand.account.lease_count > 0 ||
-              s->demand.account.held_bytes == 0);
 }
 
 /* Bytes that are kept for the protocol, in leases or in memory that it lent. */
@@ -244,7 +242,7 @@ void wr_sock_check_invariants(const struct wr_sock *s)
 static bool sock_state_is_forgotten(const struct wr_sock *s)
 {
     return wr_sock_is_reading(s) && s->recv_state == WR_RECV_IDLE &&
-           !s->rests && !(s->held_back && s->demand.account.notify_released);
+           !s->rests && !wr_intake_waits(&s->t);
 }
 
 void wr_sock_check_rest(const struct wr_sock *s)

@@ -15,7 +15,7 @@
 static bool sock_time_awaits_bytes(const struct wr_sock *s)
 {
     return s->rests ? wr_delivery_may_show(&s->delivery)
-                    : wr_sock_is_reading(s) && !s->held_back;
+                    : wr_sock_is_reading(s) && !s->t.held_back;
 }
 
 static void sock_time_view(const weir_transport *t, struct wr_clock_view *ret)

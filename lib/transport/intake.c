@@ -1,0 +1,157 @@
+/*
+ * Intakes: waiting for credit and buffers, and the end of each wait.
+ *
+ * A connection that holds as much as it may is told when leases of its own are
+ * given back, and starves besides where those of others help too.
+ */
+#include "intake.h"
+
+/* A rest for want of memory. */
+#define REST_NS 10000000u
+
+static weir_transport *intake_of(struct wr_demand *demand)
+{
+    return wr_container_of(demand, weir_transport, demand);
+}
+
+/* A queue of the budget lets the connection receive. */
+void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
+{
+    weir_transport *t = intake_of(demand);
+
+    wr_assert(demand->state == WR_DEMAND_IDLE && queue != WR_DEMAND_IDLE);
+    wr_assert(t->state > WR_LIFE_UNBORN && t->state < WR_LIFE_LOST);
+    demand->account.notify_released = false; /* it asks now */
+    t->ops->fed(t, queue);
+}
+
+/* Leases of the connection were given back, by whoever had them. */
+void wr_intake_released(struct wr_account *account)
+{
+    weir_transport *t =
+        intake_of(wr_container_of(account, struct wr_demand, account));
+
+    wr_assert(account->notify_released);
+    if (WR_UNLIKELY(t->state == WR_LIFE_LOST)) {
+        t->ops->unreferenced(t);
+    } else {
+        wr_intake_seek_credit(t);
+    }
+}
+
+const char *wr_intake_queue_name(const weir_transport *t)
+{
+    static const char *const names[WR_DEMAND_STATES] = {"none", "starved",
+                                                        "stuck", "due"};
+    wr_assert(t->demand.state < WR_DEMAND_STATES);
+    return names[t->demand.state];
+}
+
+/* ---- waiting ---- */
+
+void wr_intake_starve(weir_transport *t)
+{
+    wr_assert(t->state > WR_LIFE_UNBORN && !wr_life_is_over(t));
+    t->held_back = true;
+    wr_budget_starve(&t->loop->budget, &t->demand);
+}
+
+void wr_intake_wait(weir_transport *t, enum wr_verdict verdict)
+{
+    struct wr_account *account = &t->demand.account;
+
+    wr_assert(t->demand.state == WR_DEMAND_IDLE);
+    t->held_back = true;
+    if (account->held_bytes > 0) {
+        account->notify_released = true; /* its own leases may be enough */
+    }
+    switch (verdict) {
+    case WR_VERDICT_HOLDS_SHARE:
+        wr_intake_starve(t); /* so may those of others */
+        break;
+    case WR_VERDICT_IS_STUCK:
+        wr_budget_stick(&t->loop->budget, &t->demand);
+        break;
+    case WR_VERDICT_HOLDS_LIMIT:
+        break;
+    case WR_VERDICT_CREDIT:
+        wr_assert(false); /* there is nothing to wait for */
+    }
+    wr_assert(wr_intake_waits(t)); /* else it would hang */
+}
+
+uint32_t wr_intake_judge(weir_transport *t)
+{
+    uint32_t credit;
+    const enum wr_verdict verdict =
+        wr_budget_judge(&t->loop->budget, &t->demand, &credit);
+
+    wr_assert(!wr_intake_is_queued(t));
+    if (verdict != WR_VERDICT_CREDIT) {
+        wr_intake_wait(t, verdict);
+    }
+    return credit;
+}
+
+bool wr_intake_may_poll(weir_transport *t)
+{
+    uint32_t credit;
+
+    wr_assert(!wr_intake_is_queued(t));
+    if (WR_LIKELY(wr_budget_judge(&t->loop->budget, &t->demand, &credit) ==
+                  WR_VERDICT_CREDIT)) {
+        return true;
+    }
+    credit = wr_intake_ask(t); /* which counts against it */
+    wr_assert(credit == 0);
+    return false;
+}
+
+/* ---- asking again ---- */
+
+void wr_intake_look_anew(weir_transport *t)
+{
+    wr_assert(t->state > WR_LIFE_UNBORN && t->state < WR_LIFE_LOST);
+    if (t->demand.state != WR_DEMAND_DUE) {
+        wr_intake_leave(t);
+    }
+    t->demand.account.notify_released = false;
+    wr_life_push_step(t);
+}
+
+void wr_intake_seek_credit(weir_transport *t)
+{
+    wr_assert(t->state != WR_LIFE_LOST);
+    if (t->demand.account.notify_released) {
+        wr_intake_look_anew(t);
+    }
+}
+
+void wr_intake_set_limit(weir_transport *t, uint64_t bytes)
+{
+    wr_assert(bytes >= WR_CREDIT_MIN);
+    t->demand.account.limit_bytes = bytes;
+    if (t->state != WR_LIFE_LOST) {
+        wr_intake_seek_credit(t);
+    }
+}
+
+/* ---- rests ---- */
+
+void wr_intake_rest(weir_transport *t, struct wr_timer *rest)
+{
+    wr_assert(!wr_timer_is_armed(rest));
+    t->held_back = true;
+    wr_timer_arm(&t->loop->wheel, rest, wr_add_sat(t->loop->now_ns, REST_NS));
+}
+
+void wr_intake_lack_buffer(weir_transport *t, struct wr_timer *rest)
+{
+    wr_assert(!wr_intake_is_queued(t));
+    t->loop->budget.starved_count++;
+    if (wr_pool_has_posted(&t->loop->pool)) {
+        wr_intake_rest(t, rest);
+    } else {
+        wr_intake_starve(t);
+    }
+}
