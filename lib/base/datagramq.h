@@ -1,5 +1,5 @@
 /*
- * The datagrams that wait to be sent on one endpoint, in order.
+ * The datagrams that wait to be sent on one transport, in order.
  *
  * A datagram is an entry in a block, behind the one before it: its destination,
  * the ancillary data for the kernel and, where they are copied, its bytes lie

@@ -7,7 +7,7 @@
  *         HANDSHAKING ______________________/
  *
  * Every kind of transport on which bytes or datagrams move has one: a stream
- * socket, a pipe, an endpoint, TLS. The state is a field of the transport that
+ * socket, a pipe, datagrams, TLS. The state is a field of the transport that
  * wr_life_set_state() alone writes. A kind decides when a step is due, from its
  * own facts, and does in it what is its own; here is what all have in common:
  * which steps there are, what they mean for the outbox and the delivery, and

@@ -1,8 +1,8 @@
 /*
- * Datagram endpoints, for those who make them.
+ * Datagram transports, for those who make them.
  *
  * The maker makes the socket, has it configured here, binds and connects it,
- * and opens the endpoint; from then on the socket is the endpoint's.
+ * and opens the transport; from then on the socket is the transport's.
  */
 #ifndef WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_H
 #define WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_H
@@ -37,11 +37,11 @@ WEIR_MUST_USE static inline bool wr_datagram_meets_fds(const weir_loop *loop,
            !wr_has(&loop->uring.features, WR_FEATURE_PASSRIGHTS);
 }
 
-/* Closes a socket that becomes no endpoint; in a thread where its peers may
+/* Closes a socket that becomes no transport; in a thread where its peers may
  * have put descriptors into it. */
 void wr_datagram_close_fd(const weir_loop *loop, int fd, int family);
 
-/* Makes an endpoint of the socket, of which the descriptor is taken, whatever
+/* Makes a transport of the socket, of which the descriptor is taken, whatever
  * is returned. connection_made was called when 0 is returned. */
 WEIR_MUST_USE int wr_datagram_open(weir_loop *loop,
                                    const struct wr_datagram_socket *socket,

@@ -278,14 +278,14 @@ int wr_datagram_write_control(const struct weir_message *message, int family,
     return (int)len;
 }
 
-uint64_t wr_datagram_ask_drops(const struct wr_endpoint *e)
+uint64_t wr_datagram_ask_drops(const struct wr_datagram *d)
 {
     uint32_t counts[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof(counts);
 
-    wr_assert(e->fd >= 0 || e->t.state == WR_LIFE_LOST);
-    const int err = e->fd < 0 ? e->fd
-                              : wr_sys_getsockopt(e->fd, SOL_SOCKET, SO_MEMINFO,
+    wr_assert(d->fd >= 0 || d->t.state == WR_LIFE_LOST);
+    const int err = d->fd < 0 ? d->fd
+                              : wr_sys_getsockopt(d->fd, SOL_SOCKET, SO_MEMINFO,
                                                   counts, &len);
     return err < 0 ? 0 : counts[SK_MEMINFO_DROPS];
 }

@@ -1,5 +1,5 @@
 /*
- * Datagram endpoints: from received messages to the protocol.
+ * Datagram transports: from received messages to the protocol.
  *
  * The kernel has put each datagram into a slot, with its address and ancillary
  * data before it; here the slot becomes a struct weir_datagram. While it is
@@ -19,61 +19,61 @@ static struct wr_datagram_head *datagram_deliver_head(const weir_lease *lease)
 }
 
 /* Shows the datagram in @lease to the protocol. */
-static void datagram_deliver_show(struct wr_endpoint *e, weir_lease *lease)
+static void datagram_deliver_show(struct wr_datagram *d, weir_lease *lease)
 {
     struct wr_datagram_head *head = datagram_deliver_head(lease);
     struct weir_datagram *datagram = &head->datagram;
 
-    wr_debug_assert(wr_endpoint_is_reading(e));
-    datagram->buf.data = lease->data + e->head_bytes;
+    wr_debug_assert(wr_datagram_is_reading(d));
+    datagram->buf.data = lease->data + d->head_bytes;
     datagram->buf.lease = lease;
-    datagram->ancillary = e->wants_control ? &head->ancillary : NULL;
-    wr_assert(datagram->buf.len + e->head_bytes == lease->len);
-    e->counts.received++;
-    int ret = wr_protocol_datagram(&e->t, datagram);
+    datagram->ancillary = d->wants_control ? &head->ancillary : NULL;
+    wr_assert(datagram->buf.len + d->head_bytes == lease->len);
+    d->counts.received++;
+    int ret = wr_protocol_datagram(&d->t, datagram);
     if (WR_UNLIKELY(ret < 0)) {
-        wr_endpoint_fail_callback(e, ret);
+        wr_datagram_fail_callback(d, ret);
     }
 }
 
 /* Keeps the datagram in @lease, which is borrowed or over a block. */
-static void datagram_deliver_keep(struct wr_endpoint *e, weir_lease *lease)
+static void datagram_deliver_keep(struct wr_datagram *d, weir_lease *lease)
 {
     const struct weir_buf all = {
         .data = lease->data, .len = lease->len, .lease = lease};
 
-    wr_assert(e->t.state == WR_LIFE_OPEN);
+    wr_assert(d->t.state == WR_LIFE_OPEN);
     weir_lease *kept = wr_lease_keep_apart(&all);
     if (!kept) {
-        e->counts.dropped_here++;
+        d->counts.dropped_here++;
         return;
     }
     kept->next = NULL;
-    if (e->kept_tail) {
-        e->kept_tail->next = kept;
+    if (d->kept_tail) {
+        d->kept_tail->next = kept;
     } else {
-        e->kept_head = kept;
+        d->kept_head = kept;
     }
-    e->kept_tail = kept;
+    d->kept_tail = kept;
 }
 
 /* The end of datagram @i lies beyond its slot: a lease over a copy of the
  * whole; NULL without memory. */
-static weir_lease *datagram_deliver_assemble(struct wr_endpoint *e, uint32_t i,
+static weir_lease *datagram_deliver_assemble(struct wr_datagram *d, uint32_t i,
                                              const weir_lease *slot)
 {
-    uint8_t *area = wr_datagram_overflow(e->shared, i);
+    uint8_t *area = wr_datagram_overflow(d->shared, i);
     const struct wr_datagram_head *head = datagram_deliver_head(slot);
-    const size_t len = e->head_bytes + head->datagram.buf.len;
+    const size_t len = d->head_bytes + head->datagram.buf.len;
 
     wr_assert(len > slot->len);
     wr_assert(len <= WR_OVERFLOW_AREA);
     memcpy(area, slot->data, slot->len);
-    return wr_lease_copy(&e->t.loop->pool, &e->t.demand.account, area, len);
+    return wr_lease_copy(&d->t.loop->pool, &d->t.demand.account, area, len);
 }
 
 /* Notes in the slot what the kernel said of the message. */
-static void datagram_deliver_fill(struct wr_endpoint *e,
+static void datagram_deliver_fill(struct wr_datagram *d,
                                   const struct mmsghdr *message,
                                   weir_lease *slot)
 {
@@ -81,11 +81,11 @@ static void datagram_deliver_fill(struct wr_endpoint *e,
     struct weir_datagram *datagram = &head->datagram;
     const struct msghdr *header = &message->msg_hdr;
 
-    wr_assert(slot->len >= e->head_bytes);
+    wr_assert(slot->len >= d->head_bytes);
     wr_assert(slot->refs == 1);
     datagram->size_bytes = message->msg_len;
-    datagram->buf.len = wr_min_u64(message->msg_len, e->size_max);
-    e->t.loop->counts.received_bytes += datagram->buf.len;
+    datagram->buf.len = wr_min_u64(message->msg_len, d->size_max);
+    d->t.loop->counts.received_bytes += datagram->buf.len;
     datagram->flags =
         header->msg_flags & MSG_TRUNC ? WEIR_DATAGRAM_TRUNCATED : 0;
     datagram->segment_bytes = 0;
@@ -95,60 +95,60 @@ static void datagram_deliver_fill(struct wr_endpoint *e,
         /* Of a Unix path that fills sun_path the kernel counts a NUL behind. */
         datagram->peer.len = sizeof(datagram->peer.storage.local);
     }
-    if (WR_UNLIKELY(e->family == AF_UNIX && header->msg_controllen > 0)) {
-        wr_endpoint_drop_fds(e, header);
+    if (WR_UNLIKELY(d->family == AF_UNIX && header->msg_controllen > 0)) {
+        wr_datagram_drop_fds(d, header);
     }
-    if (e->wants_control) {
+    if (d->wants_control) {
         wr_datagram_read_control(head, header);
     }
 }
 
 /* True when the message is none: a socket that the program has shut down gives
  * empty ones without a sender, without end. */
-static bool datagram_deliver_is_end(const struct wr_endpoint *e,
+static bool datagram_deliver_is_end(const struct wr_datagram *d,
                                     const struct mmsghdr *message)
 {
-    return e->family != AF_UNIX && message->msg_hdr.msg_namelen == 0;
+    return d->family != AF_UNIX && message->msg_hdr.msg_namelen == 0;
 }
 
-static void datagram_deliver_one(struct wr_endpoint *e, uint32_t i,
+static void datagram_deliver_one(struct wr_datagram *d, uint32_t i,
                                  weir_lease *lease)
 {
     weir_lease *copy = NULL;
 
-    if (datagram_deliver_head(lease)->datagram.buf.len + e->head_bytes >
+    if (datagram_deliver_head(lease)->datagram.buf.len + d->head_bytes >
         lease->len) {
-        copy = datagram_deliver_assemble(e, i, lease);
+        copy = datagram_deliver_assemble(d, i, lease);
         if (!copy) {
-            e->counts.dropped_here++;
+            d->counts.dropped_here++;
             return;
         }
     }
-    if (e->paused || e->kept_head) {
-        datagram_deliver_keep(e, copy ? copy : lease);
+    if (d->paused || d->kept_head) {
+        datagram_deliver_keep(d, copy ? copy : lease);
     } else {
-        datagram_deliver_show(e, copy ? copy : lease);
+        datagram_deliver_show(d, copy ? copy : lease);
     }
     weir_lease_unref(copy);
 }
 
-uint64_t wr_endpoint_deliver(struct wr_endpoint *e, weir_lease *lease,
+uint64_t wr_datagram_deliver(struct wr_datagram *d, weir_lease *lease,
                              uint32_t count)
 {
-    const struct mmsghdr *messages = e->shared->in;
+    const struct mmsghdr *messages = d->shared->in;
     uint64_t longest = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         weir_lease *next = lease->next;
         lease->next = NULL;
-        datagram_deliver_fill(e, &messages[i], lease);
+        datagram_deliver_fill(d, &messages[i], lease);
         longest =
             wr_max_u64(longest, datagram_deliver_head(lease)->datagram.buf.len);
-        if (WR_UNLIKELY(datagram_deliver_is_end(e, &messages[i]))) {
-            wr_endpoint_break(e, -ESHUTDOWN, "receive");
+        if (WR_UNLIKELY(datagram_deliver_is_end(d, &messages[i]))) {
+            wr_datagram_break(d, -ESHUTDOWN, "receive");
         }
-        if (WR_LIKELY(e->t.state == WR_LIFE_OPEN)) {
-            datagram_deliver_one(e, i, lease);
+        if (WR_LIKELY(d->t.state == WR_LIFE_OPEN)) {
+            datagram_deliver_one(d, i, lease);
         }
         wr_lease_end_borrow(lease);
         lease = next;
@@ -157,33 +157,33 @@ uint64_t wr_endpoint_deliver(struct wr_endpoint *e, weir_lease *lease,
     return longest;
 }
 
-static weir_lease *datagram_deliver_pop(struct wr_endpoint *e)
+static weir_lease *datagram_deliver_pop(struct wr_datagram *d)
 {
-    weir_lease *lease = e->kept_head;
+    weir_lease *lease = d->kept_head;
 
     wr_assert(lease != NULL);
     wr_assert(lease->refs == 1);
-    e->kept_head = lease->next;
-    if (!e->kept_head) {
-        e->kept_tail = NULL;
+    d->kept_head = lease->next;
+    if (!d->kept_head) {
+        d->kept_tail = NULL;
     }
     lease->next = NULL;
     return lease;
 }
 
-void wr_endpoint_deliver_kept(struct wr_endpoint *e)
+void wr_datagram_deliver_kept(struct wr_datagram *d)
 {
-    while (e->kept_head && wr_endpoint_is_reading(e)) {
-        weir_lease *lease = datagram_deliver_pop(e);
-        datagram_deliver_show(e, lease);
+    while (d->kept_head && wr_datagram_is_reading(d)) {
+        weir_lease *lease = datagram_deliver_pop(d);
+        datagram_deliver_show(d, lease);
         weir_lease_unref(lease);
     }
 }
 
-void wr_endpoint_drop_kept(struct wr_endpoint *e)
+void wr_datagram_drop_kept(struct wr_datagram *d)
 {
-    wr_assert(e->t.state != WR_LIFE_OPEN);
-    while (e->kept_head) {
-        weir_lease_unref(datagram_deliver_pop(e));
+    wr_assert(d->t.state != WR_LIFE_OPEN);
+    while (d->kept_head) {
+        weir_lease_unref(datagram_deliver_pop(d));
     }
 }

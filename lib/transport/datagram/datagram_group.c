@@ -1,5 +1,5 @@
 /*
- * Datagram endpoints: multicast groups.
+ * Datagram transports: multicast groups.
  *
  * Calls that are the same for IPv4 and IPv6 (RFC 3678); the kernel checks the
  * addresses.
@@ -10,48 +10,48 @@
 
 #include <string.h>
 
-static int datagram_group_level(const struct wr_endpoint *e)
+static int datagram_group_level(const struct wr_datagram *d)
 {
-    wr_assert(e->family == AF_INET || e->family == AF_INET6);
-    return e->family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+    wr_assert(d->family == AF_INET || d->family == AF_INET6);
+    return d->family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
 }
 
 /* An address in the kernel's struct. */
-static int datagram_group_put(const struct wr_endpoint *e,
+static int datagram_group_put(const struct wr_datagram *d,
                               const struct weir_address *addr,
                               struct sockaddr_storage *ret)
 {
     wr_require(addr && wr_address_is_valid(addr), -EINVAL);
-    wr_require(addr->storage.any.sa_family == e->family, -EINVAL);
+    wr_require(addr->storage.any.sa_family == d->family, -EINVAL);
     wr_assert(addr->len <= sizeof(*ret));
     memcpy(ret, &addr->storage, addr->len);
     return 0;
 }
 
-static int datagram_group_any(const struct wr_endpoint *e,
+static int datagram_group_any(const struct wr_datagram *d,
                               const struct weir_address *group,
                               unsigned int interface, int name)
 {
     struct group_req request = {.gr_interface = interface};
-    int err = datagram_group_put(e, group, &request.gr_group);
+    int err = datagram_group_put(d, group, &request.gr_group);
 
     wr_require(err >= 0, err);
-    return wr_sys_setsockopt(e->fd, datagram_group_level(e), name, &request,
+    return wr_sys_setsockopt(d->fd, datagram_group_level(d), name, &request,
                              sizeof(request));
 }
 
-static int datagram_group_one(const struct wr_endpoint *e,
+static int datagram_group_one(const struct wr_datagram *d,
                               const struct weir_address *group,
                               const struct weir_address *source,
                               unsigned int interface, int name)
 {
     struct group_source_req request = {.gsr_interface = interface};
-    int err = datagram_group_put(e, group, &request.gsr_group);
+    int err = datagram_group_put(d, group, &request.gsr_group);
 
     wr_require(err >= 0, err);
-    err = datagram_group_put(e, source, &request.gsr_source);
+    err = datagram_group_put(d, source, &request.gsr_source);
     wr_require(err >= 0, err);
-    return wr_sys_setsockopt(e->fd, datagram_group_level(e), name, &request,
+    return wr_sys_setsockopt(d->fd, datagram_group_level(d), name, &request,
                              sizeof(request));
 }
 
@@ -59,10 +59,10 @@ static int datagram_group_check(const weir_transport *t)
 {
     wr_require_loop(t->loop);
     wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
-    const struct wr_endpoint *e = wr_endpoint_of(t);
-    wr_require(e->fd >= 0, -EBADF);
-    wr_assert(e->t.state != WR_LIFE_LOST);
-    wr_require(e->family != AF_UNIX, -EOPNOTSUPP);
+    const struct wr_datagram *d = wr_datagram_of(t);
+    wr_require(d->fd >= 0, -EBADF);
+    wr_assert(d->t.state != WR_LIFE_LOST);
+    wr_require(d->family != AF_UNIX, -EOPNOTSUPP);
     return 0;
 }
 
@@ -72,12 +72,12 @@ static int datagram_group_change(const weir_transport *t,
                                  const struct weir_address *source,
                                  unsigned int interface, int any, int one)
 {
-    const struct wr_endpoint *e = wr_endpoint_of(t);
+    const struct wr_datagram *d = wr_datagram_of(t);
     int err = datagram_group_check(t);
 
     wr_require(err >= 0, err);
-    return source ? datagram_group_one(e, group, source, interface, one)
-                  : datagram_group_any(e, group, interface, any);
+    return source ? datagram_group_one(d, group, source, interface, one)
+                  : datagram_group_any(d, group, interface, any);
 }
 
 int weir_transport_join_group(weir_transport *t,

@@ -1,5 +1,5 @@
 /*
- * The inside of datagram endpoints.
+ * The inside of datagram transports.
  *
  * Datagrams go through system calls that take many at a time, recvmmsg and
  * sendmmsg, and the ring only waits: a poll says that datagrams are there, or
@@ -23,7 +23,7 @@
  *     datagram_message.c  sendto and its like: the checks
  *     datagram_control.c  ancillary data, to and from the kernel's form
  *     datagram_fds.c      descriptors that Unix peers send along
- *     datagram_shared.c   the vectors and the memory that all endpoints share
+ *     datagram_shared.c   the vectors and the memory that all transports share
  *     datagram_open.c     socket options; making one of a descriptor
  *     datagram_group.c    multicast groups
  */
@@ -55,7 +55,7 @@ enum wr_outlet {
     (2u * WR_CONTROL_MAX + CMSG_SPACE(WEIR_FDS_MAX * sizeof(int)))
 
 /* The beginning of a slot (uring/pool.h); the bytes of the datagram follow it,
- * or follow `datagram` where an endpoint wants no ancillary data. */
+ * or follow `datagram` where a transport wants no ancillary data. */
 struct wr_datagram_head {
     struct weir_datagram datagram;
     struct weir_ancillary ancillary;
@@ -66,13 +66,13 @@ struct wr_datagram_head {
  * speaks of a slot or of an area beyond it counts them so. */
 #define WR_DATAGRAM_HEAD_BYTES(type) ((sizeof(type) + 15u) & ~(size_t)15u)
 
-/* One for a loop, from its first endpoint on. System calls that receive and
- * send datagrams end before any code of the user runs, so that all endpoints
+/* One for a loop, from its first transport on. System calls that receive and
+ * send datagrams end before any code of the user runs, so that all transports
  * can use these in turn. */
 struct wr_datagram_shared {
     struct wr_module module;
     weir_loop *loop;
-    uint64_t endpoint_count; /* the overflow memory is freed with the last */
+    uint64_t transport_count; /* the overflow memory is freed with the last */
     /* WR_SLOTS_MAX areas of WR_OVERFLOW_AREA bytes: the ends of datagrams that
      * are longer than a slot. Pages that are never touched take no memory. */
     uint8_t *overflow;
@@ -81,19 +81,20 @@ struct wr_datagram_shared {
     struct iovec out_iov[WR_SLOTS_MAX];
     struct mmsghdr in[WR_SLOTS_MAX];
     struct mmsghdr out[WR_SLOTS_MAX];
-    /* Of one datagram, of an endpoint that meets descriptors. */
+    /* Of one datagram, of a transport that meets descriptors. */
     _Alignas(8) uint8_t control_fds[WR_CONTROL_FDS_MAX];
 };
 
 #define WR_OVERFLOW_AREA                                                       \
     (WR_DATAGRAM_HEAD_BYTES(struct wr_datagram_head) + WEIR_DATAGRAM_SIZE_MAX)
 
-struct wr_endpoint {
+/* The transport of many datagrams; one of those is a weir_datagram. */
+struct wr_datagram {
     weir_transport t;
     struct wr_datagram_shared *shared;
     int fd;
     sa_family_t family;
-    enum wr_outlet outlet_state : 8; /* by wr_endpoint_set_outlet_state() */
+    enum wr_outlet outlet_state : 8; /* by wr_datagram_set_outlet_state() */
     uint8_t batch;                   /* datagrams that it asks for at once */
     uint8_t small_batches;  /* one after the other, of datagrams much shorter
                              * than a slot */
@@ -125,91 +126,91 @@ struct wr_endpoint {
     struct weir_address remote; /* len 0: none */
 };
 
-static inline struct wr_endpoint *wr_endpoint_of(const weir_transport *t)
+static inline struct wr_datagram *wr_datagram_of(const weir_transport *t)
 {
-    return (struct wr_endpoint *)(uintptr_t)t; /* its first field */
+    return (struct wr_datagram *)(uintptr_t)t; /* its first field */
 }
 
 /* datagram.c */
 
 extern const struct wr_transport_ops wr_datagram_ops;
-/* An endpoint in state UNBORN, or NULL without memory. */
-WEIR_MUST_USE struct wr_endpoint *wr_endpoint_make(weir_loop *loop, int fd);
+/* A transport in state UNBORN, or NULL without memory. */
+WEIR_MUST_USE struct wr_datagram *wr_datagram_make(weir_loop *loop, int fd);
 /* Takes back one whose protocol was never called. */
-void wr_endpoint_unmake(struct wr_endpoint *e);
+void wr_datagram_unmake(struct wr_datagram *d);
 /* From now on the loop knows of it. */
-void wr_endpoint_bear(struct wr_endpoint *e);
+void wr_datagram_bear(struct wr_datagram *d);
 
 /* True when the protocol may be called with datagrams. */
-static inline bool wr_endpoint_is_reading(const struct wr_endpoint *e)
+static inline bool wr_datagram_is_reading(const struct wr_datagram *d)
 {
-    return e->t.state == WR_LIFE_OPEN && !e->paused;
+    return d->t.state == WR_LIFE_OPEN && !d->paused;
 }
 
 /* True when something is waited for before it receives: of an open one. */
-static inline bool wr_endpoint_awaits_datagrams(const struct wr_endpoint *e)
+static inline bool wr_datagram_awaits_any(const struct wr_datagram *d)
 {
-    return e->recv_op.in_flight || wr_intake_is_queued(&e->t);
+    return d->recv_op.in_flight || wr_intake_is_queued(&d->t);
 }
 
 /* True while it sends. */
-static inline bool wr_endpoint_is_alive(const struct wr_endpoint *e)
+static inline bool wr_datagram_is_alive(const struct wr_datagram *d)
 {
-    return e->t.state == WR_LIFE_OPEN || e->t.state == WR_LIFE_CLOSING;
+    return d->t.state == WR_LIFE_OPEN || d->t.state == WR_LIFE_CLOSING;
 }
 
 /* datagram_state.c */
-void wr_endpoint_set_outlet_state(struct wr_endpoint *e, enum wr_outlet state);
-/* An error dooms the endpoint. */
-void wr_endpoint_break(struct wr_endpoint *e, int err, const char *what);
-/* datagram_received returned @err: reports it and dooms the endpoint. */
-void wr_endpoint_fail_callback(struct wr_endpoint *e, int err);
+void wr_datagram_set_outlet_state(struct wr_datagram *d, enum wr_outlet state);
+/* An error dooms the transport. */
+void wr_datagram_break(struct wr_datagram *d, int err, const char *what);
+/* datagram_received returned @err: reports it and dooms the transport. */
+void wr_datagram_fail_callback(struct wr_datagram *d, int err);
 /* Tells the protocol of an error that ends nothing. */
-void wr_endpoint_tell_error(struct wr_endpoint *e, int err);
+void wr_datagram_tell_error(struct wr_datagram *d, int err);
 /* Holds wherever code of the user may run; pure. */
-void wr_endpoint_check_invariants(const struct wr_endpoint *e);
+void wr_datagram_check_invariants(const struct wr_datagram *d);
 /* Holds besides between two turns of the loop. */
-void wr_endpoint_check_rest(const struct wr_endpoint *e);
-void wr_endpoint_dump(const weir_transport *t, FILE *out);
+void wr_datagram_check_rest(const struct wr_datagram *d);
+void wr_datagram_dump(const weir_transport *t, FILE *out);
 
 /* datagram_recv.c */
-void wr_endpoint_recv_init(struct wr_endpoint *e, bool joins_segments);
+void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments);
 /* Arms, or leaves a queue of the budget, as things stand. */
-void wr_endpoint_update_recv(struct wr_endpoint *e);
+void wr_datagram_update_recv(struct wr_datagram *d);
 /* Empties the queue of errors that the kernel keeps beside the socket's own. */
-void wr_endpoint_drop_errors(struct wr_endpoint *e);
+void wr_datagram_drop_errors(struct wr_datagram *d);
 /* The poll for datagrams has completed. */
-void wr_endpoint_recv_polled(struct wr_endpoint *e, int32_t res);
+void wr_datagram_recv_polled(struct wr_datagram *d, int32_t res);
 /* A queue of the budget lets it receive. */
-void wr_endpoint_fed(weir_transport *t, enum wr_demand_state queue);
+void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue);
 /* Receiving is over for good. */
-void wr_endpoint_end_recv(struct wr_endpoint *e);
-void wr_endpoint_pause_reading(weir_transport *t);
-void wr_endpoint_resume_reading(weir_transport *t);
+void wr_datagram_end_recv(struct wr_datagram *d);
+void wr_datagram_pause_reading(weir_transport *t);
+void wr_datagram_resume_reading(weir_transport *t);
 
 /* datagram_deliver.c */
 /* Delivers @count received messages, whose slots are @lease and those after it;
  * returns the bytes of the longest datagram. */
-uint64_t wr_endpoint_deliver(struct wr_endpoint *e, weir_lease *lease,
+uint64_t wr_datagram_deliver(struct wr_datagram *d, weir_lease *lease,
                              uint32_t count);
 /* Delivers what was kept, as far as the protocol takes it. */
-void wr_endpoint_deliver_kept(struct wr_endpoint *e);
-void wr_endpoint_drop_kept(struct wr_endpoint *e);
+void wr_datagram_deliver_kept(struct wr_datagram *d);
+void wr_datagram_drop_kept(struct wr_datagram *d);
 
 /* datagram_send.c */
-void wr_endpoint_send_init(struct wr_endpoint *e);
+void wr_datagram_send_init(struct wr_datagram *d);
 /* Appends a datagram whose destination is checked: as weir_transport_sendto().
  */
-WEIR_MUST_USE int wr_endpoint_queue(struct wr_endpoint *e,
+WEIR_MUST_USE int wr_datagram_queue(struct wr_datagram *d,
                                     const struct wr_outgoing_parts *parts);
 /* The poll for room has completed. */
-void wr_endpoint_send_polled(struct wr_endpoint *e);
+void wr_datagram_send_polled(struct wr_datagram *d);
 /* Sends what callbacks have queued during the last turn's sends. */
-void wr_endpoint_send_rest(struct wr_endpoint *e);
+void wr_datagram_send_rest(struct wr_datagram *d);
 /* Sending is over for good. */
-void wr_endpoint_end_send(struct wr_endpoint *e);
-void wr_endpoint_drop_queue(struct wr_endpoint *e);
-void wr_endpoint_limits_changed(weir_transport *t);
+void wr_datagram_end_send(struct wr_datagram *d);
+void wr_datagram_drop_queue(struct wr_datagram *d);
+void wr_datagram_limits_changed(weir_transport *t);
 
 /* datagram_control.c */
 /* Asks the kernel for ancillary data: 0 or an error. */
@@ -225,16 +226,16 @@ WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
                                             int family, uint8_t *control);
 
 /* Datagrams that the kernel has dropped; 0 where it does not tell. */
-uint64_t wr_datagram_ask_drops(const struct wr_endpoint *e);
+uint64_t wr_datagram_ask_drops(const struct wr_datagram *d);
 
 /* datagram_fds.c */
 /* Closes the descriptors that came with a received message. */
-void wr_endpoint_drop_fds(struct wr_endpoint *e, const struct msghdr *header);
+void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header);
 /* Rests while those are being closed: no datagram is received. Its step follows
  * afterwards. */
-WEIR_MUST_USE bool wr_endpoint_rest_for_fds(struct wr_endpoint *e);
-/* At the loss: closes the endpoint's own descriptor. */
-void wr_endpoint_close_own(struct wr_endpoint *e);
+WEIR_MUST_USE bool wr_datagram_rest_for_fds(struct wr_datagram *d);
+/* At the loss: closes the transport's own descriptor. */
+void wr_datagram_close_own(struct wr_datagram *d);
 
 /* datagram_shared.c */
 /* The shared part of the loop, counted once more; NULL without memory. */

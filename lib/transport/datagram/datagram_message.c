@@ -1,8 +1,8 @@
 /*
- * Datagram endpoints: sendto and its like.
+ * Datagram transports: sendto and its like.
  *
- * The arguments are checked here, before the state of the endpoint as asyncio
- * does it, so that a mistake is told whatever the endpoint is at; then the
+ * The arguments are checked here, before the state of the transport as asyncio
+ * does it, so that a mistake is told whatever the transport is at; then the
  * datagram goes to the queue.
  */
 #include "datagram_impl.h"
@@ -18,75 +18,75 @@
 #define SEGMENTS_MAX 64u
 
 /* The destination in the form for the queue; NULL: the connected peer. */
-static int datagram_message_find_peer(const struct wr_endpoint *e,
+static int datagram_message_find_peer(const struct wr_datagram *d,
                                       const struct weir_address *addr,
                                       const struct weir_address **ret)
 {
-    wr_assert(!e->is_connected || e->remote.len > 0);
-    if (e->remote.len > 0) {
-        wr_require(!addr || weir_address_is_equal(addr, &e->remote), -EINVAL);
-        *ret = e->is_connected ? NULL : &e->remote;
+    wr_assert(!d->is_connected || d->remote.len > 0);
+    if (d->remote.len > 0) {
+        wr_require(!addr || weir_address_is_equal(addr, &d->remote), -EINVAL);
+        *ret = d->is_connected ? NULL : &d->remote;
         return 0;
     }
     wr_require(addr, -EDESTADDRREQ);
     wr_require(wr_address_is_valid(addr), -EINVAL);
-    wr_require(addr->storage.any.sa_family == e->family, -EAFNOSUPPORT);
-    wr_require(e->family == AF_UNIX ? !wr_address_is_unnamed(addr)
+    wr_require(addr->storage.any.sa_family == d->family, -EAFNOSUPPORT);
+    wr_require(d->family == AF_UNIX ? !wr_address_is_unnamed(addr)
                                     : wr_address_port(addr) != 0,
                -EINVAL);
     *ret = addr;
     return 0;
 }
 
-static int datagram_message_check_bytes(const struct wr_endpoint *e,
+static int datagram_message_check_bytes(const struct wr_datagram *d,
                                         const void *data, size_t len)
 {
     wr_require(data || len == 0, -EINVAL);
-    const size_t most = e->family == AF_INET    ? UDP4_MAX
-                        : e->family == AF_INET6 ? UDP6_MAX
+    const size_t most = d->family == AF_INET    ? UDP4_MAX
+                        : d->family == AF_INET6 ? UDP6_MAX
                                                 : INT32_MAX;
-    wr_assert(e->family != AF_UNSPEC);
+    wr_assert(d->family != AF_UNSPEC);
     return len <= most ? 0 : -EMSGSIZE;
 }
 
 /* Until when a datagram that is queued now may wait for room at its peer. */
-static uint64_t datagram_message_deadline(const struct wr_endpoint *e)
+static uint64_t datagram_message_deadline(const struct wr_datagram *d)
 {
-    wr_assert(e->peer_wait_ns > 0);
-    return e->peer_wait_ns == UINT64_MAX
+    wr_assert(d->peer_wait_ns > 0);
+    return d->peer_wait_ns == UINT64_MAX
                ? UINT64_MAX
-               : wr_add_sat(wr_sys_now(), e->peer_wait_ns);
+               : wr_add_sat(wr_sys_now(), d->peer_wait_ns);
 }
 
 int weir_transport_sendto(weir_transport *t, const void *data, size_t len,
                           const struct weir_address *addr)
 {
-    struct wr_endpoint *e = wr_endpoint_of(t);
+    struct wr_datagram *d = wr_datagram_of(t);
     struct wr_outgoing_parts parts = {
         .data = data, .len = len, .kind = WR_OUTGOING_COPY};
 
     wr_require_loop(t->loop);
     wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
-    parts.deadline_ns = datagram_message_deadline(e);
-    int err = datagram_message_find_peer(e, addr, &parts.name);
+    parts.deadline_ns = datagram_message_deadline(d);
+    int err = datagram_message_find_peer(d, addr, &parts.name);
     wr_require(err >= 0, err);
-    err = datagram_message_check_bytes(e, data, len);
+    err = datagram_message_check_bytes(d, data, len);
     wr_require(err >= 0, err);
-    return wr_endpoint_queue(e, &parts);
+    return wr_datagram_queue(d, &parts);
 }
 
-static int datagram_message_check(const struct wr_endpoint *e,
+static int datagram_message_check(const struct wr_datagram *d,
                                   const struct weir_message *message)
 {
     const uint32_t segment = message->segment_bytes;
 
     wr_require(!message->lease || !message->release, -EINVAL);
     if (segment > 0) {
-        wr_require(e->family != AF_UNIX, -EINVAL);
+        wr_require(d->family != AF_UNIX, -EINVAL);
         wr_require(segment <= UINT16_MAX, -EINVAL);
         wr_require(message->len <= (size_t)segment * SEGMENTS_MAX, -EINVAL);
     }
-    return datagram_message_check_bytes(e, message->data, message->len);
+    return datagram_message_check_bytes(d, message->data, message->len);
 }
 
 /* The rule of sockets: few bytes are copied, and all that would pin a buffer
@@ -111,7 +111,7 @@ datagram_message_kind(const struct wr_pool *pool,
 int weir_transport_sendmsg(weir_transport *t,
                            const struct weir_message *message)
 {
-    struct wr_endpoint *e = wr_endpoint_of(t);
+    struct wr_datagram *d = wr_datagram_of(t);
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
     struct weir_message known;
 
@@ -128,25 +128,25 @@ int weir_transport_sendmsg(weir_transport *t,
         .lease = known.lease,
         .release = known.release,
         .release_arg = known.release_arg,
-        .deadline_ns = datagram_message_deadline(e),
+        .deadline_ns = datagram_message_deadline(d),
     };
-    err = datagram_message_find_peer(e, known.address, &parts.name);
+    err = datagram_message_find_peer(d, known.address, &parts.name);
     wr_require(err >= 0, err);
-    err = datagram_message_check(e, &known);
+    err = datagram_message_check(d, &known);
     wr_require(err >= 0, err);
-    err = wr_datagram_write_control(&known, e->family, control);
+    err = wr_datagram_write_control(&known, d->family, control);
     wr_require(err >= 0, err);
     parts.control_len = (size_t)err;
-    return wr_endpoint_queue(e, &parts);
+    return wr_datagram_queue(d, &parts);
 }
 
 int weir_transport_get_datagram_counts(const weir_transport *t,
                                        struct weir_datagram_counts *ret)
 {
-    const struct wr_endpoint *e = wr_endpoint_of(t);
+    const struct wr_datagram *d = wr_datagram_of(t);
 
     wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
-    *ret = e->counts;
-    ret->dropped_by_kernel = wr_datagram_ask_drops(e);
+    *ret = d->counts;
+    ret->dropped_by_kernel = wr_datagram_ask_drops(d);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * Datagram endpoints: making one of a descriptor.
+ * Datagram transports: making one of a descriptor.
  *
  * The socket's options first, then its addresses as the kernel has them, then
  * the factory, which chooses the protocol, then its birth.
@@ -49,46 +49,46 @@ int wr_datagram_configure(const weir_loop *loop, int fd, int family,
 
 /* The addresses as the kernel has them. A peer that it knows is the remote
  * address. */
-static void datagram_open_ask_names(struct wr_endpoint *e,
+static void datagram_open_ask_names(struct wr_datagram *d,
                                     const struct weir_address *remote)
 {
     struct weir_address peer;
 
-    wr_assert(e->fd >= 0);
-    wr_ignore(wr_socket_ask_sockname(e->fd, &e->sockname) < 0);
-    e->is_connected = wr_socket_ask_peername(e->fd, &peer) >= 0;
-    e->remote = remote->len > 0 ? *remote : peer;
+    wr_assert(d->fd >= 0);
+    wr_ignore(wr_socket_ask_sockname(d->fd, &d->sockname) < 0);
+    d->is_connected = wr_socket_ask_peername(d->fd, &peer) >= 0;
+    d->remote = remote->len > 0 ? *remote : peer;
 }
 
-static int datagram_open_find_protocol(struct wr_endpoint *e,
+static int datagram_open_find_protocol(struct wr_datagram *d,
                                        const struct weir_factory *factory)
 {
-    int err = factory->create(factory->arg, &e->t, &e->t.binding);
+    int err = factory->create(factory->arg, &d->t, &d->t.binding);
 
-    wr_assert(e->t.state == WR_LIFE_UNBORN);
-    wr_loop_end_if_forked(e->t.loop);
+    wr_assert(d->t.state == WR_LIFE_UNBORN);
+    wr_loop_end_if_forked(d->t.loop);
     wr_require(err >= 0, err);
-    wr_require(wr_protocol_fits(&e->t, &e->t.binding), -EINVAL);
-    wr_protocol_bound(&e->t);
+    wr_require(wr_protocol_fits(&d->t, &d->t.binding), -EINVAL);
+    wr_protocol_bound(&d->t);
     return 0;
 }
 
 static void
-datagram_open_set_limits(struct wr_endpoint *e,
+datagram_open_set_limits(struct wr_datagram *d,
                          const struct weir_datagram_options *options)
 {
     wr_assert(options->size_max <= WEIR_DATAGRAM_SIZE_MAX);
-    e->size_max =
+    d->size_max =
         options->size_max ? options->size_max : WEIR_DATAGRAM_SIZE_MAX;
-    e->wants_control = options->ancillary != 0 || options->join_segments;
+    d->wants_control = options->ancillary != 0 || options->join_segments;
     if (options->read_limit_bytes > 0) {
-        e->t.demand.account.limit_bytes = options->read_limit_bytes;
+        d->t.demand.account.limit_bytes = options->read_limit_bytes;
     }
     if (options->write_hard_limit_bytes > 0) {
-        e->t.hard_limit_bytes = options->write_hard_limit_bytes;
+        d->t.hard_limit_bytes = options->write_hard_limit_bytes;
     }
-    e->close_timeout_ns = options->close_timeout_ns;
-    wr_endpoint_recv_init(e, options->join_segments);
+    d->close_timeout_ns = options->close_timeout_ns;
+    wr_datagram_recv_init(d, options->join_segments);
 }
 
 int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
@@ -100,26 +100,26 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     const int family = socket->family;
 
     wr_assert(family == AF_INET || family == AF_INET6 || family == AF_UNIX);
-    struct wr_endpoint *e = wr_endpoint_make(loop, fd);
-    if (!e) {
+    struct wr_datagram *d = wr_datagram_make(loop, fd);
+    if (!d) {
         wr_datagram_close_fd(loop, fd, family);
         return -ENOMEM;
     }
-    e->family = (sa_family_t)family;
-    e->meets_fds = wr_datagram_meets_fds(loop, family);
-    datagram_open_set_limits(e, options);
-    datagram_open_ask_names(e, socket->remote);
-    e->peer_wait_ns = UINT64_MAX;
-    if (options->peer_wait_ns > 0 && family == AF_UNIX && !e->is_connected) {
-        e->peer_wait_ns = options->peer_wait_ns;
+    d->family = (sa_family_t)family;
+    d->meets_fds = wr_datagram_meets_fds(loop, family);
+    datagram_open_set_limits(d, options);
+    datagram_open_ask_names(d, socket->remote);
+    d->peer_wait_ns = UINT64_MAX;
+    if (options->peer_wait_ns > 0 && family == AF_UNIX && !d->is_connected) {
+        d->peer_wait_ns = options->peer_wait_ns;
     }
-    int err = datagram_open_find_protocol(e, factory);
+    int err = datagram_open_find_protocol(d, factory);
     if (err < 0) {
         wr_datagram_close_fd(loop, fd, family);
-        wr_endpoint_unmake(e);
+        wr_datagram_unmake(d);
         return err;
     }
-    wr_endpoint_bear(e);
-    *ret = &e->t;
+    wr_datagram_bear(d);
+    *ret = &d->t;
     return 0;
 }

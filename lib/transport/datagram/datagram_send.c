@@ -1,5 +1,5 @@
 /*
- * Datagram endpoints: sending.
+ * Datagram transports: sending.
  *
  * Datagrams wait in the queue until the end of the turn, and then leave in
  * batches, each by one system call that does not wait.
@@ -24,108 +24,108 @@
 
 #include <poll.h>
 
-/* Bytes that one endpoint sends in a turn at most, about. */
+/* Bytes that one transport sends in a turn at most, about. */
 #define FLUSH_BYTES (1u << 20)
 /* How long a device or a Unix peer is left alone. */
 #define PAUSE_NS 1000000u
 
-static void datagram_send_make_dirty(struct wr_endpoint *e)
+static void datagram_send_make_dirty(struct wr_datagram *d)
 {
-    wr_assert(!wr_datagramq_is_empty(&e->queue));
-    wr_endpoint_set_outlet_state(e, WR_OUTLET_DIRTY);
-    wr_loop_at_turn_end(e->t.loop, &e->turn_end);
+    wr_assert(!wr_datagramq_is_empty(&d->queue));
+    wr_datagram_set_outlet_state(d, WR_OUTLET_DIRTY);
+    wr_loop_at_turn_end(d->t.loop, &d->turn_end);
 }
 
 /* The first datagram leaves the queue, sent or not; a release callback may run.
  */
-static uint64_t datagram_send_pop(struct wr_endpoint *e)
+static uint64_t datagram_send_pop(struct wr_datagram *d)
 {
-    weir_loop *loop = e->t.loop;
+    weir_loop *loop = d->t.loop;
     const uint64_t bytes =
-        (uint64_t)wr_datagramq_first(&e->queue)->len + WEIR_DATAGRAM_COST;
+        (uint64_t)wr_datagramq_first(&d->queue)->len + WEIR_DATAGRAM_COST;
 
     wr_budget_unqueue(&loop->budget, bytes);
-    wr_ignore(wr_datagramq_pop(&e->queue, &loop->blocks) == 0);
+    wr_ignore(wr_datagramq_pop(&d->queue, &loop->blocks) == 0);
     wr_loop_end_if_forked(loop);
     return bytes;
 }
 
 /* The kernel took the first @count datagrams. Returns their bytes. */
-static uint64_t datagram_send_took(struct wr_endpoint *e, uint32_t count)
+static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
 {
-    const int earlier = wr_datagramq_first(&e->queue)->error;
+    const int earlier = wr_datagramq_first(&d->queue)->error;
     uint64_t bytes = 0;
 
-    wr_assert(count > 0 && count <= e->queue.count);
+    wr_assert(count > 0 && count <= d->queue.count);
     /* A release callback may abort, which empties the queue. */
-    for (uint32_t i = 0; i < count && wr_endpoint_is_alive(e); i++) {
-        e->counts.sent++;
-        e->t.loop->counts.sent_bytes += wr_datagramq_first(&e->queue)->len;
-        bytes += datagram_send_pop(e);
+    for (uint32_t i = 0; i < count && wr_datagram_is_alive(d); i++) {
+        d->counts.sent++;
+        d->t.loop->counts.sent_bytes += wr_datagramq_first(&d->queue)->len;
+        bytes += datagram_send_pop(d);
     }
     if (WR_UNLIKELY(earlier < 0)) {
-        wr_endpoint_tell_error(e, earlier);
+        wr_datagram_tell_error(d, earlier);
     }
     return bytes;
 }
 
 /* The first datagram is not sent, and the protocol is told. Returns its bytes.
  */
-static uint64_t datagram_send_drop(struct wr_endpoint *e, int err)
+static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
 {
-    const uint64_t bytes = datagram_send_pop(e);
+    const uint64_t bytes = datagram_send_pop(d);
 
     wr_assert(err < 0);
-    wr_endpoint_tell_error(e, err);
+    wr_datagram_tell_error(d, err);
     return bytes;
 }
 
 /* The first datagram failed. Returns how many left the queue: 0 or 1. */
-static uint32_t datagram_send_failed(struct wr_endpoint *e, int err)
+static uint32_t datagram_send_failed(struct wr_datagram *d, int err)
 {
-    struct wr_outgoing *first = wr_datagramq_first(&e->queue);
+    struct wr_outgoing *first = wr_datagramq_first(&d->queue);
 
     wr_assert(err < 0);
-    if (first->error == 0 && e->family != AF_UNIX) {
+    if (first->error == 0 && d->family != AF_UNIX) {
         first->error = err;
         return 0;
     }
-    wr_ignore(datagram_send_drop(e, err) == 0);
+    wr_ignore(datagram_send_drop(d, err) == 0);
     return 1;
 }
 
 /* True when the first datagram may wait no longer for room at its peer. */
-static bool datagram_send_is_over(const struct wr_endpoint *e)
+static bool datagram_send_is_over(const struct wr_datagram *d)
 {
-    const uint64_t deadline_ns = wr_datagramq_first(&e->queue)->deadline_ns;
+    const uint64_t deadline_ns = wr_datagramq_first(&d->queue)->deadline_ns;
 
     return WR_UNLIKELY(deadline_ns < UINT64_MAX) && wr_sys_now() >= deadline_ns;
 }
 
 /* Sends the datagrams that are queued now, as far as they go: 0, or why the
  * rest must wait. Those that callbacks queue meanwhile are not among them. */
-static int datagram_send_all(struct wr_endpoint *e)
+static int datagram_send_all(struct wr_datagram *d)
 {
-    struct wr_datagram_shared *shared = e->shared;
-    uint32_t left = e->queue.count;
+    struct wr_datagram_shared *shared = d->shared;
+    uint32_t left = d->queue.count;
     uint64_t bytes = 0;
 
-    while (left > 0 && wr_endpoint_is_alive(e)) {
+    while (left > 0 && wr_datagram_is_alive(d)) {
         const uint32_t most = left < WR_SLOTS_MAX ? left : WR_SLOTS_MAX;
         const uint32_t count =
-            wr_datagramq_gather(&e->queue, shared->out, shared->out_iov, most);
-        const int res = wr_sys_sendmmsg(e->fd, shared->out, count);
+            wr_datagramq_gather(&d->queue, shared->out, shared->out_iov, most);
+        const int res = wr_sys_sendmmsg(d->fd, shared->out, count);
         if (res > 0) {
             wr_check((uint32_t)res <= count);
             left -= (uint32_t)res;
-            bytes += datagram_send_took(e, (uint32_t)res);
-        } else if (res == -EAGAIN && datagram_send_is_over(e)) {
-            bytes += datagram_send_drop(e, -ETIMEDOUT);
+            bytes += datagram_send_took(d, (uint32_t)res);
+        } else if (res == -EAGAIN && datagram_send_is_over(d)) {
+            bytes += datagram_send_drop(d, -ETIMEDOUT);
             left--;
         } else if (res == -EAGAIN || res == -ENOBUFS) {
             return res;
         } else if (res < 0 && res != -EINTR) {
-            left -= datagram_send_failed(e, res);
+            left -= datagram_send_failed(d, res);
         }
         if (bytes >= FLUSH_BYTES && left > 0) {
             return -EINPROGRESS;
@@ -134,146 +134,146 @@ static int datagram_send_all(struct wr_endpoint *e)
     return 0;
 }
 
-static void datagram_send_wait(struct wr_endpoint *e, int why)
+static void datagram_send_wait(struct wr_datagram *d, int why)
 {
-    weir_loop *loop = e->t.loop;
+    weir_loop *loop = d->t.loop;
 
-    wr_assert(!e->send_op.in_flight);
-    wr_assert(!wr_datagramq_is_empty(&e->queue));
-    if (why == -ENOBUFS || (e->family == AF_UNIX && !e->is_connected)) {
-        wr_endpoint_set_outlet_state(e, WR_OUTLET_PAUSING);
-        wr_timer_arm(&loop->wheel, &e->send_timer,
+    wr_assert(!d->send_op.in_flight);
+    wr_assert(!wr_datagramq_is_empty(&d->queue));
+    if (why == -ENOBUFS || (d->family == AF_UNIX && !d->is_connected)) {
+        wr_datagram_set_outlet_state(d, WR_OUTLET_PAUSING);
+        wr_timer_arm(&loop->wheel, &d->send_timer,
                      wr_add_sat(wr_sys_now(), PAUSE_NS));
     } else {
-        wr_endpoint_set_outlet_state(e, WR_OUTLET_POLLING);
-        wr_prep_poll(&loop->uring, &e->send_op, e->fd, POLLOUT, false);
+        wr_datagram_set_outlet_state(d, WR_OUTLET_POLLING);
+        wr_prep_poll(&loop->uring, &d->send_op, d->fd, POLLOUT, false);
     }
 }
 
 /* The queue has become shorter: the protocol may go on, and may queue more. */
-static void datagram_send_notify(struct wr_endpoint *e)
+static void datagram_send_notify(struct wr_datagram *d)
 {
-    wr_assert(!e->in_resume);
-    if (wr_endpoint_is_alive(e) && e->t.notify_depth >= 0) {
-        e->in_resume = true;
-        wr_transport_check_low(&e->t, e->queue.bytes);
-        e->in_resume = false;
+    wr_assert(!d->in_resume);
+    if (wr_datagram_is_alive(d) && d->t.notify_depth >= 0) {
+        d->in_resume = true;
+        wr_transport_check_low(&d->t, d->queue.bytes);
+        d->in_resume = false;
     }
 }
 
 static void datagram_send_flush(struct wr_turn_end *turn_end)
 {
-    struct wr_endpoint *e =
-        wr_container_of(turn_end, struct wr_endpoint, turn_end);
+    struct wr_datagram *d =
+        wr_container_of(turn_end, struct wr_datagram, turn_end);
 
-    wr_assert(e->outlet_state == WR_OUTLET_DIRTY);
-    const int why = datagram_send_all(e);
-    datagram_send_notify(e);
-    if (!wr_endpoint_is_alive(e)) {
+    wr_assert(d->outlet_state == WR_OUTLET_DIRTY);
+    const int why = datagram_send_all(d);
+    datagram_send_notify(d);
+    if (!wr_datagram_is_alive(d)) {
         return;
     }
-    if (wr_datagramq_is_empty(&e->queue)) {
-        wr_endpoint_set_outlet_state(e, WR_OUTLET_IDLE);
-        if (e->t.state == WR_LIFE_CLOSING) {
-            wr_life_push_step(&e->t);
+    if (wr_datagramq_is_empty(&d->queue)) {
+        wr_datagram_set_outlet_state(d, WR_OUTLET_IDLE);
+        if (d->t.state == WR_LIFE_CLOSING) {
+            wr_life_push_step(&d->t);
         }
     } else if (why == -EINPROGRESS) {
-        wr_loop_at_turn_end(e->t.loop, &e->turn_end);
+        wr_loop_at_turn_end(d->t.loop, &d->turn_end);
     } else if (why < 0) {
-        datagram_send_wait(e, why);
+        datagram_send_wait(d, why);
     } else {
         /* Callbacks have queued more. Those that do so each time would keep the
          * loop at the end of a run, which sends all that waits. */
-        wr_life_push_step(&e->t);
+        wr_life_push_step(&d->t);
     }
 }
 
-void wr_endpoint_send_rest(struct wr_endpoint *e)
+void wr_datagram_send_rest(struct wr_datagram *d)
 {
-    wr_assert(e->t.state != WR_LIFE_LOST);
-    if (e->outlet_state == WR_OUTLET_DIRTY) {
-        wr_loop_at_turn_end(e->t.loop, &e->turn_end);
+    wr_assert(d->t.state != WR_LIFE_LOST);
+    if (d->outlet_state == WR_OUTLET_DIRTY) {
+        wr_loop_at_turn_end(d->t.loop, &d->turn_end);
     }
 }
 
-void wr_endpoint_send_polled(struct wr_endpoint *e)
+void wr_datagram_send_polled(struct wr_datagram *d)
 {
-    wr_assert(!e->send_op.in_flight);
-    wr_assert(e->outlet_state == WR_OUTLET_POLLING);
-    datagram_send_make_dirty(e);
+    wr_assert(!d->send_op.in_flight);
+    wr_assert(d->outlet_state == WR_OUTLET_POLLING);
+    datagram_send_make_dirty(d);
 }
 
 static void datagram_send_timer_expired(struct wr_timer *timer)
 {
-    struct wr_endpoint *e =
-        wr_container_of(timer, struct wr_endpoint, send_timer);
+    struct wr_datagram *d =
+        wr_container_of(timer, struct wr_datagram, send_timer);
 
-    wr_assert(e->outlet_state == WR_OUTLET_PAUSING);
-    datagram_send_make_dirty(e);
+    wr_assert(d->outlet_state == WR_OUTLET_PAUSING);
+    datagram_send_make_dirty(d);
 }
 
-void wr_endpoint_send_init(struct wr_endpoint *e)
+void wr_datagram_send_init(struct wr_datagram *d)
 {
-    wr_assert(e->t.state == WR_LIFE_UNBORN);
-    wr_datagramq_init(&e->queue);
-    wr_list_init(&e->turn_end.link);
-    e->turn_end.run = datagram_send_flush;
-    wr_timer_init(&e->send_timer, datagram_send_timer_expired);
+    wr_assert(d->t.state == WR_LIFE_UNBORN);
+    wr_datagramq_init(&d->queue);
+    wr_list_init(&d->turn_end.link);
+    d->turn_end.run = datagram_send_flush;
+    wr_timer_init(&d->send_timer, datagram_send_timer_expired);
 }
 
-int wr_endpoint_queue(struct wr_endpoint *e,
+int wr_datagram_queue(struct wr_datagram *d,
                       const struct wr_outgoing_parts *parts)
 {
-    weir_loop *loop = e->t.loop;
+    weir_loop *loop = d->t.loop;
     const uint64_t bytes = (uint64_t)parts->len + WEIR_DATAGRAM_COST;
 
-    wr_require(e->t.error == 0, -EPIPE);
-    wr_require(e->t.state == WR_LIFE_OPEN ||
-                   (e->t.state == WR_LIFE_CLOSING && e->in_resume),
+    wr_require(d->t.error == 0, -EPIPE);
+    wr_require(d->t.state == WR_LIFE_OPEN ||
+                   (d->t.state == WR_LIFE_CLOSING && d->in_resume),
                -ESHUTDOWN);
-    wr_require(bytes <= e->t.hard_limit_bytes &&
-                   e->queue.bytes <= e->t.hard_limit_bytes - bytes,
+    wr_require(bytes <= d->t.hard_limit_bytes &&
+                   d->queue.bytes <= d->t.hard_limit_bytes - bytes,
                -ENOBUFS);
-    int err = wr_datagramq_push(&e->queue, &loop->blocks, parts);
+    int err = wr_datagramq_push(&d->queue, &loop->blocks, parts);
     wr_require(err >= 0, err);
     if (parts->kind == WR_OUTGOING_COPY) {
         loop->counts.copied_by_write += parts->len;
     }
     wr_budget_queue(&loop->budget, bytes);
-    wr_assert(loop->budget.queued_bytes >= e->queue.bytes);
-    if (e->outlet_state == WR_OUTLET_IDLE) {
-        datagram_send_make_dirty(e);
+    wr_assert(loop->budget.queued_bytes >= d->queue.bytes);
+    if (d->outlet_state == WR_OUTLET_IDLE) {
+        datagram_send_make_dirty(d);
     }
-    if (WR_UNLIKELY(e->queue.bytes > e->t.check_bytes)) {
-        wr_transport_check_high(&e->t, e->queue.bytes);
+    if (WR_UNLIKELY(d->queue.bytes > d->t.check_bytes)) {
+        wr_transport_check_high(&d->t, d->queue.bytes);
     }
-    return e->t.writing_paused;
+    return d->t.writing_paused;
 }
 
-void wr_endpoint_end_send(struct wr_endpoint *e)
+void wr_datagram_end_send(struct wr_datagram *d)
 {
-    wr_assert(e->t.state == WR_LIFE_ENDING);
-    wr_list_remove(&e->turn_end.link);
-    wr_timer_cancel(&e->t.loop->wheel, &e->send_timer);
-    if (e->outlet_state != WR_OUTLET_IDLE) {
-        wr_endpoint_set_outlet_state(e, WR_OUTLET_IDLE);
+    wr_assert(d->t.state == WR_LIFE_ENDING);
+    wr_list_remove(&d->turn_end.link);
+    wr_timer_cancel(&d->t.loop->wheel, &d->send_timer);
+    if (d->outlet_state != WR_OUTLET_IDLE) {
+        wr_datagram_set_outlet_state(d, WR_OUTLET_IDLE);
     }
-    wr_op_cancel(&e->t.loop->uring, &e->send_op);
+    wr_op_cancel(&d->t.loop->uring, &d->send_op);
 }
 
-void wr_endpoint_drop_queue(struct wr_endpoint *e)
+void wr_datagram_drop_queue(struct wr_datagram *d)
 {
-    wr_assert(e->t.state == WR_LIFE_ENDING);
-    e->t.has_dropped |= !wr_datagramq_is_empty(&e->queue);
-    while (!wr_datagramq_is_empty(&e->queue)) {
-        wr_ignore(datagram_send_pop(e) == 0);
+    wr_assert(d->t.state == WR_LIFE_ENDING);
+    d->t.has_dropped |= !wr_datagramq_is_empty(&d->queue);
+    while (!wr_datagramq_is_empty(&d->queue)) {
+        wr_ignore(datagram_send_pop(d) == 0);
     }
 }
 
-void wr_endpoint_limits_changed(weir_transport *t)
+void wr_datagram_limits_changed(weir_transport *t)
 {
-    struct wr_endpoint *e = wr_endpoint_of(t);
+    struct wr_datagram *d = wr_datagram_of(t);
 
-    wr_endpoint_check_invariants(e);
-    wr_transport_check_high(t, e->queue.bytes);
+    wr_datagram_check_invariants(d);
+    wr_transport_check_high(t, d->queue.bytes);
 }

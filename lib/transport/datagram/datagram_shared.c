@@ -1,8 +1,8 @@
 /*
- * Vectors and memory that all datagram endpoints of a loop use in turn.
+ * Vectors and memory that all datagram transports of a loop use in turn.
  *
  * The vectors for system calls are written once and changed as far as each call
- * needs. The memory for the ends of long datagrams is there while endpoints
+ * needs. The memory for the ends of long datagrams is there while transports
  * are.
  */
 #include "datagram_impl.h"
@@ -16,7 +16,7 @@ static void datagram_shared_close(struct wr_module *module)
     struct wr_datagram_shared *shared =
         wr_container_of(module, struct wr_datagram_shared, module);
 
-    wr_assert(shared->endpoint_count == 0);
+    wr_assert(shared->transport_count == 0);
     wr_assert(!shared->overflow);
     wr_guard_free(&shared->loop->counting, shared, sizeof(*shared));
 }
@@ -58,20 +58,20 @@ struct wr_datagram_shared *wr_datagram_share(weir_loop *loop)
         return NULL;
     }
     if (!shared->overflow) {
-        wr_assert(shared->endpoint_count == 0);
+        wr_assert(shared->transport_count == 0);
         shared->overflow = wr_guard_alloc(&loop->counting, OVERFLOW_BYTES);
     }
     if (!shared->overflow) {
         return NULL;
     }
-    shared->endpoint_count++;
+    shared->transport_count++;
     return shared;
 }
 
 void wr_datagram_unshare(struct wr_datagram_shared *shared)
 {
-    wr_assert(shared->endpoint_count > 0);
-    if (--shared->endpoint_count == 0) {
+    wr_assert(shared->transport_count > 0);
+    if (--shared->transport_count == 0) {
         wr_guard_free(&shared->loop->counting, shared->overflow,
                       OVERFLOW_BYTES);
         shared->overflow = NULL;
