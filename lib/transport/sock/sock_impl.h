@@ -11,12 +11,10 @@
  *     sock_fds.c      descriptors that go along with bytes of a Unix socket
  *     sock_recv.c     the receive state machine
  *     sock_deliver.c  received bytes on their way to the protocol
- *     sock_dump.c     what is told of a socket in a dump
  *     sock_time.c     time-outs
  *     sock_linger.c   an end that waits until the peer has what was written
- *     sock_name.c     addresses
- *     unix.c          the credentials of the peer of a Unix socket
- *     sock_state.c    the next step, what must always hold
+ *     sock_state.c    the next step, what must always hold, the line of a dump
+ *     sock_name.c     addresses, the credentials of a Unix socket's peer
  *
  * Life of a socket (life.h). close() leads from OPEN to CLOSING; abort(), a
  * broken connection, a time-out and a failed callback lead to DOOMED. Then
@@ -55,13 +53,6 @@ enum wr_recv_state {
     WR_RECV_ARMED,      /* a receive is in flight, or a poll for bytes */
     WR_RECV_CANCELLING, /* and was asked to end; may still bring data */
     WR_RECV_STATES,
-};
-
-enum wr_send_state {
-    WR_SEND_IDLE,    /* nothing in the kernel */
-    WR_SEND_SENDING, /* a send is in flight */
-    WR_SEND_WAITING, /* a poll is in flight, for room in the kernel's queue */
-    WR_SEND_STATES,
 };
 
 /* Memory that a buffered protocol has lent to receive into. */
@@ -235,9 +226,6 @@ int wr_sock_set_protocol(weir_transport *t,
                          const struct weir_protocol_binding *binding,
                          const struct weir_buf *initial, size_t count);
 
-/* sock_dump.c */
-void wr_sock_dump(const weir_transport *t, FILE *out);
-
 /* sock_time.c */
 /* The limits, and how the protocol stands. */
 void wr_sock_get_handover(const weir_transport *t, struct wr_handover *ret);
@@ -266,33 +254,15 @@ uint64_t wr_sock_linger_next_look_ns(const struct wr_sock *s);
 /* When the wait is given up. */
 struct wr_deadline wr_sock_linger_deadline(const struct wr_sock *s);
 
-/* sock_name.c */
-void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret);
-void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret);
-int wr_sock_get_socket(const weir_transport *t);
-/* The addresses can still be told when the descriptor has none any more. */
-void wr_sock_remember_names(struct wr_sock *s);
-void wr_sock_forget_names(struct wr_sock *s);
-
-/* unix.c */
-int wr_unix_get_extra_info(const weir_transport *t, const char *name,
-                           struct weir_extra_info *ret);
-/* Asks for the credentials of a Unix socket's peer; of another socket, or on an
- * error, the pid is 0. */
-void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret);
-
 /* sock_state.c */
 /* Decides from the facts what comes next in the socket's life; pure. */
 enum wr_sock_next wr_sock_next_step(const struct wr_sock *s);
-enum wr_send_state wr_sock_send_state(const struct wr_sock *s);
 /* Holds wherever code of the user may run; pure. */
 void wr_sock_check_invariants(const struct wr_sock *s);
 /* Holds besides between two turns of the loop: something will go on with every
  * socket that is not at its end. */
 void wr_sock_check_rest(const struct wr_sock *s);
-/* For weir_loop_dump(). */
-const char *wr_sock_recv_state_name(const struct wr_sock *s);
-const char *wr_sock_send_state_name(const struct wr_sock *s);
+void wr_sock_dump(const weir_transport *t, FILE *out);
 
 /* wr_sock_check_invariants() on the way of every message. */
 static inline void wr_sock_debug_check(const struct wr_sock *s)
@@ -303,6 +273,20 @@ static inline void wr_sock_debug_check(const struct wr_sock *s)
     (void)s;
 #endif
 }
+
+/* sock_name.c */
+void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret);
+void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret);
+int wr_sock_get_socket(const weir_transport *t);
+/* The addresses can still be told when the descriptor has none any more. */
+void wr_sock_remember_names(struct wr_sock *s);
+void wr_sock_forget_names(struct wr_sock *s);
+
+int wr_unix_get_extra_info(const weir_transport *t, const char *name,
+                           struct weir_extra_info *ret);
+/* Asks for the credentials of a Unix socket's peer; of another socket, or on an
+ * error, the pid is 0. */
+void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret);
 
 /* The least receive that is a sign of bulk, when it ends. One into a plain
  * buffer never does. */

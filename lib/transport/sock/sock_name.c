@@ -1,12 +1,17 @@
 /*
- * Stream sockets: addresses.
+ * Stream sockets: who is at both ends.
  *
  * Most connections live and end without a question for an address, so the
  * kernel is asked when the program asks. The answer is kept only when there
  * will be none later on: before a connection is reset here, and at the loss of
  * one that has other references.
+ *
+ * Of a Unix socket the kernel keeps the peer's credentials too, from the moment
+ * of the connect, and hands them out as long as the socket is open.
  */
 #include "sock_impl.h"
+
+#include <string.h>
 
 void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret)
 {
@@ -27,6 +32,26 @@ void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret)
         *ret = s->names->sockname;
     } else {
         wr_ignore(wr_socket_ask_sockname(s->fd, ret));
+    }
+}
+
+/* Tells the kind by its table, of which it knows an entry. */
+static bool sock_name_is_unix(const weir_transport *t)
+{
+    return t->ops->get_extra_info == wr_unix_get_extra_info;
+}
+
+void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret)
+{
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+
+    *ret = (struct weir_peercred){.pid = 0};
+    wr_assert(s->fd >= 0);
+    if (sock_name_is_unix(&s->t) &&
+        wr_sys_getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) >= 0) {
+        *ret = (struct weir_peercred){
+            .pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
     }
 }
 
@@ -60,4 +85,30 @@ int wr_sock_get_socket(const weir_transport *t)
     const struct wr_sock *s = wr_sock_of(t);
 
     return s->fd >= 0 ? s->fd : -EBADF;
+}
+
+int wr_unix_get_extra_info(const weir_transport *t, const char *name,
+                           struct weir_extra_info *ret)
+{
+    wr_assert(sock_name_is_unix(t));
+    return strcmp(name, "peercred") == 0
+               ? weir_transport_get_peercred(t, &ret->peercred)
+               : -ENOENT;
+}
+
+int weir_transport_get_peercred(const weir_transport *t,
+                                struct weir_peercred *ret)
+{
+    struct weir_peercred cred = {.pid = 0};
+
+    wr_require(sock_name_is_unix(t), -EOPNOTSUPP);
+    const struct wr_sock *s = wr_sock_of(t);
+    if (s->fd >= 0) {
+        wr_unix_ask_peercred(s, &cred);
+    } else if (s->names) {
+        cred = s->names->peercred;
+    }
+    wr_require(cred.pid != 0, -ENODATA);
+    *ret = cred;
+    return 0;
 }

@@ -1,5 +1,6 @@
 /*
- * Stream sockets: what comes next, and what must always hold.
+ * Stream sockets: what comes next, what must always hold, and the line of a
+ * dump.
  *
  * The life of a socket is decided here and carried out in sock.c: the next step
  * follows from the facts that the other files have noted, and the decision
@@ -7,36 +8,6 @@
  * more is sent or delivered from then on, and sock.c does the rest in its time.
  */
 #include "sock_impl.h"
-
-const char *wr_sock_recv_state_name(const struct wr_sock *s)
-{
-    static const char *const names[WR_RECV_STATES] = {"idle", "armed",
-                                                      "cancelling"};
-    if (s->rests) {
-        return "resting"; /* until its peer's descriptors are closed */
-    }
-    if (wr_intake_is_queued(&s->t)) {
-        return wr_intake_queue_name(&s->t);
-    }
-    return s->polls_bytes && s->recv_state == WR_RECV_ARMED
-               ? "polling"
-               : names[s->recv_state];
-}
-
-enum wr_send_state wr_sock_send_state(const struct wr_sock *s)
-{
-    if (!s->send_op.in_flight) {
-        return WR_SEND_IDLE;
-    }
-    return s->polls_for_room ? WR_SEND_WAITING : WR_SEND_SENDING;
-}
-
-const char *wr_sock_send_state_name(const struct wr_sock *s)
-{
-    static const char *const names[WR_SEND_STATES] = {"idle", "sending",
-                                                      "waiting"};
-    return names[wr_sock_send_state(s)];
-}
 
 /* On a broken connection: is the queue of no use, and free to be dropped? */
 static bool sock_state_may_drop_queue(const struct wr_sock *s)
@@ -270,4 +241,64 @@ void wr_sock_check_rest(const struct wr_sock *s)
     }
     wr_assert(!s->sends_file || s->outbox.sender->state != WR_SENDER_DONE ||
               wr_ready_is_pending(&s->outbox.sender->ready));
+}
+
+static const char *sock_state_recv_name(const struct wr_sock *s)
+{
+    static const char *const names[WR_RECV_STATES] = {"idle", "armed",
+                                                      "cancelling"};
+    if (s->rests) {
+        return "resting"; /* until its peer's descriptors are closed */
+    }
+    if (wr_intake_is_queued(&s->t)) {
+        return wr_intake_queue_name(&s->t);
+    }
+    return s->polls_bytes && s->recv_state == WR_RECV_ARMED
+               ? "polling"
+               : names[s->recv_state];
+}
+
+static const char *sock_state_send_name(const struct wr_sock *s)
+{
+    if (!s->send_op.in_flight) {
+        return "idle";
+    }
+    return s->polls_for_room ? "waiting" : "sending";
+}
+
+/* An operator looks at a connection that stands still: at the states, at what
+ * is in flight, held and queued, and at the first error. */
+void wr_sock_dump(const weir_transport *t, FILE *out)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+    const struct wr_sender *file = s->outbox.sender;
+    struct weir_address peername;
+    struct weir_address sockname;
+    char peer[WEIR_ADDRESS_TEXT_SIZE];
+    char own[WEIR_ADDRESS_TEXT_SIZE];
+
+    wr_assert(s->t.state != WR_LIFE_UNBORN);
+    wr_sock_get_sockname(t, &sockname);
+    wr_sock_get_peername(t, &peername);
+    fprintf(out,
+            "%s fd=%d %s -> %s state=%s recv=%s%s%s send=%s ops=%s%s%s "
+            "credit=%u held=%llu leases=%u queued=%llu fds=%u file=%s "
+            "left=%llu%s%s error=%s\n",
+            t->ops->name, s->fd,
+            weir_address_format(&sockname, own, sizeof(own)),
+            weir_address_format(&peername, peer, sizeof(peer)),
+            wr_life_state_name(&s->t), sock_state_recv_name(s),
+            wr_delivery_is_paused(&s->delivery) ? " paused" : "",
+            s->eof_seen ? " eof" : "", sock_state_send_name(s),
+            s->recv_op.in_flight ? "r" : "", s->send_op.in_flight ? "s" : "",
+            s->poll_op.in_flight ? "p" : "",
+            wr_budget_credit(&t->loop->budget, &s->t.demand),
+            (unsigned long long)s->t.demand.account.held_bytes,
+            s->t.demand.account.lease_count,
+            (unsigned long long)s->outbox.queue.bytes,
+            s->fds ? s->fds->waiting_count : 0, wr_sender_state_name(file),
+            (unsigned long long)(file ? file->file.left : 0),
+            t->writing_paused ? " writing-paused" : "",
+            s->write_eof ? " write-eof" : "",
+            t->error ? weir_err_name(t->error) : "none");
 }
