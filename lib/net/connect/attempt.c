@@ -13,7 +13,8 @@
  */
 #include "attempt.h"
 
-#include "connect_socket.h"
+#include "lib/base/address.h"
+#include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
 
 #include <string.h>
@@ -139,6 +140,60 @@ void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
     wr_timer_init(&attempt->retry, attempt_retry_expired);
 }
 
+/* Binds a socket to @local; where that has length 0, to any address with
+ * @local_port, or not at all. */
+static int attempt_bind(int fd, int family, const struct weir_address *local,
+                        uint16_t local_port)
+{
+    struct weir_address address = *local;
+    const int on = 1;
+
+    wr_assert(fd >= 0);
+    wr_assert(local_port == 0 || family != AF_UNIX);
+    if (address.len == 0 && local_port == 0) {
+        return 0;
+    }
+    if (address.len == 0) {
+        int err = wr_address_passive(family, NULL, local_port, &address);
+        wr_assert(err == 0); /* a port came with an IP address */
+    }
+    wr_assert(address.storage.any.sa_family == family);
+    if (family != AF_UNIX && wr_address_port(&address) == 0) {
+        /* Let the port be chosen when the peer is known too: a busy client
+         * then has 28 000 of them for each peer. A kernel without this option
+         * only has fewer. */
+        wr_ignore(wr_sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
+                                    &on, sizeof(on)));
+    }
+    return wr_sys_bind(fd, &address.storage.any, address.len);
+}
+
+/* Makes a socket with the options and binds it. This waits for nothing, and an
+ * error leaves nothing. A Unix socket does not block, so that a full queue of
+ * the server's is -EAGAIN; it becomes blocking once it is connected. */
+static int attempt_open(const weir_loop *loop, int family,
+                        const struct wr_attempt_options *options)
+{
+    const struct weir_address *local = options->local;
+
+    wr_assert(local->len == 0 || local->storage.any.sa_family == family);
+    wr_assert(options->proto == 0 || family != AF_UNIX);
+    const int type = SOCK_STREAM | (family == AF_UNIX ? SOCK_NONBLOCK : 0);
+    int fd = wr_sys_socket(family, type, options->proto);
+    if (fd < 0) {
+        return fd;
+    }
+    int err = wr_sock_configure(loop, fd, family, options->connection);
+    if (err >= 0) {
+        err = attempt_bind(fd, family, local, options->local_port);
+    }
+    if (err < 0) {
+        wr_ignore(wr_sys_close(fd)); /* the caller is told err */
+        return err;
+    }
+    return fd;
+}
+
 int wr_attempt_start(struct wr_attempt *attempt,
                      const struct weir_address *address,
                      const struct wr_attempt_options *options)
@@ -148,9 +203,7 @@ int wr_attempt_start(struct wr_attempt *attempt,
     wr_attempt_check_invariants(attempt);
     wr_assert(address->len > 0);
     wr_assert(!wr_attempt_is_under_way(attempt));
-    int fd = wr_connect_socket_open(loop, address->storage.any.sa_family,
-                                    options->proto, options->local,
-                                    options->local_port, options->connection);
+    int fd = attempt_open(loop, address->storage.any.sa_family, options);
     if (fd < 0) {
         return fd;
     }
