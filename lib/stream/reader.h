@@ -69,7 +69,7 @@ void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
 /* Closes those that were not taken. */
 void wr_reader_drop_fds(weir_reader *reader);
 
-/* ---- reader_state.c ---- */
+/* ---- reader_memory.c ---- */
 
 void wr_reader_check_invariants(const weir_reader *reader);
 
@@ -79,8 +79,6 @@ static inline void wr_reader_debug_check(const weir_reader *reader)
     wr_debug_assert(wr_loop_check(reader->loop) < 0 ||
                     (wr_reader_check_invariants(reader), true));
 }
-
-/* ---- reader_memory.c ---- */
 
 void wr_reader_memory_init(weir_reader *reader);
 void wr_reader_memory_fini(weir_reader *reader);

@@ -1,5 +1,5 @@
 /*
- * Readers: the memory of unread bytes.
+ * Readers: the memory of unread bytes, and what must hold of it.
  *
  * At the end of the turn, when the tasks have taken what they want, the rest is
  * compacted or moved out of the receive pool, a few small pieces a little later
@@ -15,6 +15,30 @@
  * on, before. */
 #define COMPACT_AFTER_NS 10000000u
 #define FEW_PIECES       64u
+
+/* A reader has no single state: whether its stream has ended, whether a task
+ * waits in it and whether its transport is paused are independent. */
+void wr_reader_check_invariants(const weir_reader *reader)
+{
+    const struct wr_recvq *queue = &reader->queue;
+
+    wr_assert(reader->limit_bytes > 0);
+    wr_assert(reader->high_bytes >= reader->limit_bytes);
+    wr_assert(reader->exception <= 0);
+    wr_assert(!reader->is_paused || reader->transport);
+    wr_assert(!reader->is_reporting_idle || reader->reports_idle);
+    wr_assert((queue->total == 0) == (queue->count == 0));
+    /* Only a call that has the reader has bytes of it. */
+    wr_assert(reader->moved == 0 || reader->woken);
+    if (!wr_list_is_empty(&reader->waiters)) {
+        wr_assert(reader->needed > 0);
+        wr_assert(!queue->is_shown);
+        wr_debug_assert(wr_list_count(&reader->waiters) == 1);
+    }
+    if (reader->woken) {
+        wr_debug_assert(reader->woken->reader == reader);
+    }
+}
 
 void wr_reader_pause(weir_reader *reader)
 {
