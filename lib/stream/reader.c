@@ -45,7 +45,7 @@ static __attribute__((noinline)) void reader_before_wait(weir_reader *reader)
     if (reader->reports_idle && reader->transport) {
         wr_assert(!reader->is_reporting_idle);
         reader->is_reporting_idle = true;
-        wr_transport_rests(reader->transport);
+        wr_transport_note_idle(reader->transport);
         reader->is_reporting_idle = false;
     }
 }
@@ -357,7 +357,7 @@ ssize_t weir_reader_take(weir_reader *reader, size_t max_bytes,
     wr_assert(len > 0);
     err = wr_recvq_take(&reader->queue, len, ret);
     if (err < 0) {
-        wr_reader_leave_rest(reader);
+        wr_reader_note_left(reader);
         return err;
     }
     wr_reader_consumed(reader);
@@ -407,7 +407,7 @@ ssize_t weir_reader_read_to_end(weir_reader *reader, size_t max_bytes,
         err = wr_recvq_take(&reader->queue, len, ret);
     }
     if (err < 0) {
-        wr_reader_leave_rest(reader);
+        wr_reader_note_left(reader);
         return err;
     }
     wr_reader_consumed(reader);

@@ -152,7 +152,7 @@ static inline size_t wr_reader_available(const weir_reader *reader)
 WEIR_MUST_USE int wr_reader_wait(weir_reader *reader, size_t needed);
 
 /* A call has left bytes that it was perhaps woken for. */
-static inline void wr_reader_leave_rest(weir_reader *reader)
+static inline void wr_reader_note_left(weir_reader *reader)
 {
     if (reader->queue.total > 0) {
         wr_reader_look_later(reader);
@@ -166,7 +166,7 @@ static inline void wr_reader_consumed(weir_reader *reader)
     if (WR_UNLIKELY(reader->is_paused)) {
         wr_reader_resume_if_low(reader);
     }
-    wr_reader_leave_rest(reader);
+    wr_reader_note_left(reader);
     wr_reader_debug_check(reader);
 }
 

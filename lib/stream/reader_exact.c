@@ -114,12 +114,12 @@ static int reader_exact_await(weir_reader *reader, size_t len)
 {
     while (reader->queue.total < len) {
         if (reader->exception) {
-            wr_reader_leave_rest(reader);
+            wr_reader_note_left(reader);
             return reader->exception;
         }
         if (reader->is_eof) {
             reader->expected = len;
-            wr_reader_leave_rest(reader);
+            wr_reader_note_left(reader);
             return WEIR_EINCOMPLETE;
         }
         int err = wr_reader_wait(reader, len);
@@ -164,7 +164,7 @@ ssize_t weir_reader_readexactly_view(weir_reader *reader, size_t len,
     }
     err = wr_recvq_join(&reader->queue, len);
     if (WR_UNLIKELY(err < 0)) {
-        wr_reader_leave_rest(reader);
+        wr_reader_note_left(reader);
         return err;
     }
     return wr_reader_show(reader, len, ret);
@@ -179,6 +179,6 @@ ssize_t weir_reader_fill(weir_reader *reader, size_t len)
     if (err < 0) {
         return err;
     }
-    wr_reader_leave_rest(reader);
+    wr_reader_note_left(reader);
     return (ssize_t)reader->queue.total;
 }

@@ -131,7 +131,7 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
     wr_reader_resume(reader); /* it is the reader's queue that was full */
     err = start_tls_begin(starting, writer->transport, tls, &options);
     if (err < 0) {
-        wr_reader_leave_rest(reader); /* which pauses again */
+        wr_reader_note_left(reader); /* which pauses again */
         return err;
     }
     start_tls_move(writer, starting->t);

@@ -388,7 +388,7 @@ void wr_sender_check_invariants(const struct wr_sender *f)
                     f->state == WR_SENDER_DONE);
 }
 
-void wr_sender_check_rest(const struct wr_sender *f)
+void wr_sender_check_progress(const struct wr_sender *f)
 {
     wr_sender_check_invariants(f);
     wr_assert(f->state != WR_SENDER_NEXT ||

@@ -128,7 +128,7 @@ void wr_sender_tell(struct wr_sender *f);
 /* Holds wherever code of the user may run; pure. */
 void wr_sender_check_invariants(const struct wr_sender *f);
 /* Holds besides between two turns, of a transport that can send. */
-void wr_sender_check_rest(const struct wr_sender *f);
+void wr_sender_check_progress(const struct wr_sender *f);
 
 /* For weir_loop_dump(). */
 const char *wr_sender_state_name(const struct wr_sender *f);

@@ -476,7 +476,7 @@ int weir_transport_set_busy(weir_transport *t, bool busy)
     wr_transport_check_invariants(t);
     t->is_busy = busy;
     if (!busy) {
-        wr_transport_rests(t);
+        wr_transport_note_idle(t);
     }
     return 0;
 }

@@ -276,7 +276,7 @@ WEIR_MUST_USE int wr_transport_take_write_error(weir_transport *t);
 bool wr_transport_is_idle(weir_transport *t);
 
 /* The set, if there is one, may want to end a connection that is idle. */
-static inline void wr_transport_rests(weir_transport *t)
+static inline void wr_transport_note_idle(weir_transport *t)
 {
     if (t->set) {
         t->set->ops->note_idle(t->set, t);

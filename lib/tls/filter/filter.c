@@ -420,7 +420,7 @@ static bool filter_is_closing(const weir_transport *t)
 
 static void filter_check(const weir_transport *t)
 {
-    wr_filter_check_rest(wr_filter_of(t));
+    wr_filter_check_progress(wr_filter_of(t));
 }
 
 const struct wr_transport_ops wr_filter_ops = {

@@ -230,7 +230,7 @@ void wr_filter_doom(weir_transport *t);
 /* Holds wherever code of the user may run; pure. */
 void wr_filter_check_invariants(const struct wr_filter *f);
 /* Holds besides between two turns of the loop. */
-void wr_filter_check_rest(const struct wr_filter *f);
+void wr_filter_check_progress(const struct wr_filter *f);
 
 static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
 {

@@ -197,7 +197,7 @@ static bool filter_state_is_forgotten(const struct wr_filter *f)
            (wr_delivery_has_held(&f->delivery) || f->input_head);
 }
 
-void wr_filter_check_rest(const struct wr_filter *f)
+void wr_filter_check_progress(const struct wr_filter *f)
 {
     wr_filter_check_invariants(f);
     wr_assert(!f->in_pump && !f->outbox.in_resume);
@@ -219,7 +219,7 @@ void wr_filter_check_rest(const struct wr_filter *f)
                   f->t.state == WR_LIFE_HANDSHAKING);
         wr_assert(f->unsent_bytes == 0);
         if (f->outbox.sender) {
-            wr_sender_check_rest(f->outbox.sender);
+            wr_sender_check_progress(f->outbox.sender);
         }
     }
 }

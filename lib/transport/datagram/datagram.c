@@ -97,7 +97,7 @@ static void datagram_step(struct wr_ready *ready)
     if (d->t.state == WR_LIFE_OPEN) {
         wr_datagram_update_recv(d);
     }
-    wr_datagram_send_rest(d);
+    wr_datagram_send_queued(d);
     datagram_advance(d);
 }
 
@@ -224,7 +224,7 @@ static int datagram_get_socket(const weir_transport *t)
 
 static void datagram_check(const weir_transport *t)
 {
-    wr_datagram_check_rest(wr_datagram_of(t));
+    wr_datagram_check_progress(wr_datagram_of(t));
 }
 
 const struct wr_transport_ops wr_datagram_ops = {

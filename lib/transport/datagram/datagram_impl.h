@@ -170,7 +170,7 @@ void wr_datagram_tell_error(struct wr_datagram *d, int err);
 /* Holds wherever code of the user may run; pure. */
 void wr_datagram_check_invariants(const struct wr_datagram *d);
 /* Holds besides between two turns of the loop. */
-void wr_datagram_check_rest(const struct wr_datagram *d);
+void wr_datagram_check_progress(const struct wr_datagram *d);
 void wr_datagram_dump(const weir_transport *t, FILE *out);
 
 /* datagram_recv.c */
@@ -206,7 +206,7 @@ WEIR_MUST_USE int wr_datagram_queue(struct wr_datagram *d,
 /* The poll for room has completed. */
 void wr_datagram_send_polled(struct wr_datagram *d);
 /* Sends what callbacks have queued during the last turn's sends. */
-void wr_datagram_send_rest(struct wr_datagram *d);
+void wr_datagram_send_queued(struct wr_datagram *d);
 /* Sending is over for good. */
 void wr_datagram_end_send(struct wr_datagram *d);
 void wr_datagram_drop_queue(struct wr_datagram *d);

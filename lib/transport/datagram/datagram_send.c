@@ -188,7 +188,7 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
     }
 }
 
-void wr_datagram_send_rest(struct wr_datagram *d)
+void wr_datagram_send_queued(struct wr_datagram *d)
 {
     wr_assert(d->t.state != WR_LIFE_LOST);
     if (d->outlet_state == WR_OUTLET_DIRTY) {

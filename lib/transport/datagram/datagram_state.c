@@ -81,7 +81,7 @@ static bool datagram_state_is_forgotten(const struct wr_datagram *d)
            !wr_timer_is_armed(&d->rest_timer);
 }
 
-void wr_datagram_check_rest(const struct wr_datagram *d)
+void wr_datagram_check_progress(const struct wr_datagram *d)
 {
     wr_datagram_check_invariants(d);
     if (wr_ready_is_pending(&d->t.step)) {

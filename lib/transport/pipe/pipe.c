@@ -286,7 +286,7 @@ static bool pipe_has_taken_all(const weir_transport *t)
 
 static void pipe_check(const weir_transport *t)
 {
-    wr_pipe_check_rest(wr_pipe_of(t));
+    wr_pipe_check_progress(wr_pipe_of(t));
 }
 
 /* The entries of both tables. */

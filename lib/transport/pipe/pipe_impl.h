@@ -157,7 +157,7 @@ enum wr_pipe_next wr_pipe_next_step(const struct wr_pipe *p);
 void wr_pipe_check_invariants(const struct wr_pipe *p);
 /* Holds besides between two turns of the loop: something will go on with every
  * pipe that is not at its end. */
-void wr_pipe_check_rest(const struct wr_pipe *p);
+void wr_pipe_check_progress(const struct wr_pipe *p);
 /* For weir_loop_dump(). */
 const char *wr_pipe_io_name(const struct wr_pipe *p);
 

@@ -141,7 +141,7 @@ static bool pipe_state_is_forgotten(const struct wr_pipe *p)
            !wr_timer_is_armed(&p->rest_timer) && !wr_intake_waits(&p->t);
 }
 
-void wr_pipe_check_rest(const struct wr_pipe *p)
+void wr_pipe_check_progress(const struct wr_pipe *p)
 {
     wr_pipe_check_invariants(p);
     wr_assert(p->t.loop->budget.queued_bytes >= p->outbox.queue.bytes);
@@ -160,7 +160,7 @@ void wr_pipe_check_rest(const struct wr_pipe *p)
         wr_assert(wr_sendq_is_empty(&p->outbox.queue) || p->op.in_flight ||
                   wr_list_is_linked(&p->turn_end.link));
         if (p->outbox.sender && !wr_list_is_linked(&p->turn_end.link)) {
-            wr_sender_check_rest(p->outbox.sender);
+            wr_sender_check_progress(p->outbox.sender);
         }
     }
 }

@@ -361,7 +361,7 @@ static bool sock_has_taken_all(const weir_transport *t)
 
 static void sock_check(const weir_transport *t)
 {
-    wr_sock_check_rest(wr_sock_of(t));
+    wr_sock_check_progress(wr_sock_of(t));
 }
 
 /* Fields of a table that all stream sockets have alike. */

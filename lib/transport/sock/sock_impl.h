@@ -261,7 +261,7 @@ enum wr_sock_next wr_sock_next_step(const struct wr_sock *s);
 void wr_sock_check_invariants(const struct wr_sock *s);
 /* Holds besides between two turns of the loop: something will go on with every
  * socket that is not at its end. */
-void wr_sock_check_rest(const struct wr_sock *s);
+void wr_sock_check_progress(const struct wr_sock *s);
 void wr_sock_dump(const weir_transport *t, FILE *out);
 
 /* wr_sock_check_invariants() on the way of every message. */

@@ -216,7 +216,7 @@ static bool sock_state_is_forgotten(const struct wr_sock *s)
            !s->rests && !wr_intake_waits(&s->t);
 }
 
-void wr_sock_check_rest(const struct wr_sock *s)
+void wr_sock_check_progress(const struct wr_sock *s)
 {
     wr_sock_check_invariants(s);
     wr_assert(s->t.loop->budget.queued_bytes >= s->outbox.queue.bytes);
