@@ -119,7 +119,7 @@ static uint64_t budget_earned(const struct wr_budget *budget,
                : wr_max_u64(left, budget_least_window(budget));
 }
 
-enum wr_verdict wr_budget_judge(const struct wr_budget *budget,
+enum wr_shortage wr_budget_peek(const struct wr_budget *budget,
                                 const struct wr_demand *demand,
                                 uint32_t *ret_credit)
 {
@@ -130,12 +130,12 @@ enum wr_verdict wr_budget_judge(const struct wr_budget *budget,
     *ret_credit = 0;
     if (account->held_bytes + WR_CREDIT_MIN > most) {
         return account->held_bytes + WR_CREDIT_MIN > account->limit_bytes
-                   ? WR_VERDICT_HOLDS_LIMIT
-                   : WR_VERDICT_HOLDS_SHARE;
+                   ? WR_SHORTAGE_LIMIT
+                   : WR_SHORTAGE_SHARE;
     }
     if (WR_UNLIKELY(demand->stuck_bytes > 0) &&
         demand->stuck_bytes > wr_budget_queued_share(budget)) {
-        return WR_VERDICT_IS_STUCK;
+        return WR_SHORTAGE_STUCK;
     }
     const uint64_t credit = wr_min_u64(
         wr_min_u64(most - account->held_bytes, budget_credit_share(budget)),
@@ -143,15 +143,15 @@ enum wr_verdict wr_budget_judge(const struct wr_budget *budget,
     wr_assert(credit >= WR_CREDIT_MIN);
     wr_assert(credit <= WR_CREDIT_MAX);
     *ret_credit = (uint32_t)credit;
-    return WR_VERDICT_CREDIT;
+    return WR_SHORTAGE_NONE;
 }
 
 uint32_t wr_budget_credit(const struct wr_budget *budget,
                           const struct wr_demand *demand)
 {
     uint32_t credit;
-    const enum wr_verdict verdict = wr_budget_judge(budget, demand, &credit);
-    wr_assert((verdict == WR_VERDICT_CREDIT) == (credit > 0));
+    const enum wr_shortage shortage = wr_budget_peek(budget, demand, &credit);
+    wr_assert((shortage == WR_SHORTAGE_NONE) == (credit > 0));
     return credit;
 }
 
@@ -173,8 +173,8 @@ uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
     return window > least ? window : least;
 }
 
-enum wr_verdict wr_budget_ask(const struct wr_budget *budget,
-                              struct wr_demand *demand, uint32_t *ret_credit)
+enum wr_shortage wr_budget_ask(const struct wr_budget *budget,
+                               struct wr_demand *demand, uint32_t *ret_credit)
 {
     wr_assert(demand->state == WR_DEMAND_IDLE);
     if (demand->last_credit > 0 || demand->window == 0) {
@@ -182,10 +182,10 @@ enum wr_verdict wr_budget_ask(const struct wr_budget *budget,
             wr_budget_window(budget, demand->window, demand->last_credit,
                              demand->account.held_bytes + demand->stuck_bytes);
     }
-    enum wr_verdict verdict = wr_budget_judge(budget, demand, ret_credit);
+    enum wr_shortage shortage = wr_budget_peek(budget, demand, ret_credit);
     demand->last_credit = *ret_credit;
     wr_debug_check(wr_demand_check_invariants(demand));
-    return verdict;
+    return shortage;
 }
 
 void wr_budget_init(struct wr_budget *budget, const struct wr_pool *pool,

@@ -106,12 +106,12 @@ struct wr_budget {
     uint64_t starved_count; /* how often a receive found no buffer */
 };
 
-/* Why there is credit or none. */
-enum wr_verdict {
-    WR_VERDICT_CREDIT,
-    WR_VERDICT_HOLDS_LIMIT, /* its own limit: only what it gives back helps */
-    WR_VERDICT_HOLDS_SHARE, /* its share: what others give back helps too */
-    WR_VERDICT_IS_STUCK,    /* it must send first, or others must */
+/* Why a connection has no credit. */
+enum wr_shortage {
+    WR_SHORTAGE_NONE,
+    WR_SHORTAGE_LIMIT, /* its own limit: only what it gives back helps */
+    WR_SHORTAGE_SHARE, /* its share: what others give back helps too */
+    WR_SHORTAGE_STUCK, /* it must send first, or others must */
 };
 
 /* The answer of wr_budget_next_feed(). */
@@ -172,8 +172,8 @@ static inline void wr_budget_unqueue(struct wr_budget *budget, uint64_t bytes)
 uint64_t wr_budget_reader_high(const struct wr_budget *budget, uint64_t high);
 
 /* How many bytes the connection may receive next, 0 or WR_CREDIT_MIN to
- * WR_CREDIT_MAX, and why. */
-enum wr_verdict wr_budget_judge(const struct wr_budget *budget,
+ * WR_CREDIT_MAX, and why 0. */
+enum wr_shortage wr_budget_peek(const struct wr_budget *budget,
                                 const struct wr_demand *demand,
                                 uint32_t *ret_credit);
 
@@ -188,11 +188,11 @@ uint32_t wr_budget_credit(const struct wr_budget *budget,
 uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
                           uint32_t last_credit, uint64_t backlog);
 
-/* Judges for a receive that is armed next. The bytes of the last receive that
+/* Credit for a receive that is armed next. The bytes of the last receive that
  * the connection got rid of count for it, those that it still has against it:
  * once, however often it asks. */
-enum wr_verdict wr_budget_ask(const struct wr_budget *budget,
-                              struct wr_demand *demand, uint32_t *ret_credit);
+enum wr_shortage wr_budget_ask(const struct wr_budget *budget,
+                               struct wr_demand *demand, uint32_t *ret_credit);
 
 /* ---- queues ---- */
 

@@ -241,7 +241,7 @@ static inline bool loop_may_expire(weir_loop *loop)
 
 /* The last turn took @took_ns, and left work or none. */
 static __attribute__((noinline)) void
-loop_judge_turn(weir_loop *loop, uint64_t took_ns, bool has_left)
+loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
 {
     const bool was_crowded = loop->calls.given != WR_TASK_CALLS;
     wr_loop_set_calls(
@@ -258,7 +258,7 @@ static inline void loop_note_time(weir_loop *loop, bool has_left)
     if (WR_UNLIKELY(took_ns >= READY_NS ||
                     loop->calls.given != WR_TASK_CALLS) &&
         !loop->never_waits) {
-        loop_judge_turn(loop, took_ns, has_left);
+        loop_adapt_calls(loop, took_ns, has_left);
     }
     loop->now_ns = now_ns;
 }
@@ -376,7 +376,7 @@ static int loop_make_one_turn(weir_loop *loop, void *arg)
     int err = wr_loop_turn(loop);
     loop->never_waits = false;
     /* The time until the next turn is the host's. */
-    loop_judge_turn(loop, wr_sys_now() - loop->now_ns, loop_is_due(loop));
+    loop_adapt_calls(loop, wr_sys_now() - loop->now_ns, loop_is_due(loop));
     if (err == 0 && wr_ring_unsubmitted(loop->uring.ring) > 0) {
         err = wr_loop_submit_all(loop);
     }

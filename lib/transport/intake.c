@@ -56,7 +56,7 @@ void wr_intake_starve(weir_transport *t)
     wr_budget_starve(&t->loop->budget, &t->demand);
 }
 
-void wr_intake_wait(weir_transport *t, enum wr_verdict verdict)
+void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
 {
     struct wr_account *account = &t->demand.account;
 
@@ -65,30 +65,30 @@ void wr_intake_wait(weir_transport *t, enum wr_verdict verdict)
     if (account->held_bytes > 0) {
         account->notify_released = true; /* its own leases may be enough */
     }
-    switch (verdict) {
-    case WR_VERDICT_HOLDS_SHARE:
+    switch (shortage) {
+    case WR_SHORTAGE_SHARE:
         wr_intake_starve(t); /* so may those of others */
         break;
-    case WR_VERDICT_IS_STUCK:
+    case WR_SHORTAGE_STUCK:
         wr_budget_stick(&t->loop->budget, &t->demand);
         break;
-    case WR_VERDICT_HOLDS_LIMIT:
+    case WR_SHORTAGE_LIMIT:
         break;
-    case WR_VERDICT_CREDIT:
+    case WR_SHORTAGE_NONE:
         wr_assert(false); /* there is nothing to wait for */
     }
     wr_assert(wr_intake_waits(t)); /* else it would hang */
 }
 
-uint32_t wr_intake_judge(weir_transport *t)
+uint32_t wr_intake_ask_uncounted(weir_transport *t)
 {
     uint32_t credit;
-    const enum wr_verdict verdict =
-        wr_budget_judge(&t->loop->budget, &t->demand, &credit);
+    const enum wr_shortage shortage =
+        wr_budget_peek(&t->loop->budget, &t->demand, &credit);
 
     wr_assert(!wr_intake_is_queued(t));
-    if (verdict != WR_VERDICT_CREDIT) {
-        wr_intake_wait(t, verdict);
+    if (shortage != WR_SHORTAGE_NONE) {
+        wr_intake_wait(t, shortage);
     }
     return credit;
 }
@@ -98,8 +98,8 @@ bool wr_intake_may_poll(weir_transport *t)
     uint32_t credit;
 
     wr_assert(!wr_intake_is_queued(t));
-    if (WR_LIKELY(wr_budget_judge(&t->loop->budget, &t->demand, &credit) ==
-                  WR_VERDICT_CREDIT)) {
+    if (WR_LIKELY(wr_budget_peek(&t->loop->budget, &t->demand, &credit) ==
+                  WR_SHORTAGE_NONE)) {
         return true;
     }
     credit = wr_intake_ask(t); /* which counts against it */

@@ -54,8 +54,8 @@ static inline bool wr_intake_is_queued(const weir_transport *t)
     return t->demand.state != WR_DEMAND_IDLE;
 }
 
-/* Waits for what can change @verdict, by which there is no credit. */
-void wr_intake_wait(weir_transport *t, enum wr_verdict verdict);
+/* Waits for what can change @shortage, by which there is no credit. */
+void wr_intake_wait(weir_transport *t, enum wr_shortage shortage);
 /* There is no buffer: waits among the starved. */
 void wr_intake_starve(weir_transport *t);
 
@@ -64,19 +64,19 @@ void wr_intake_starve(weir_transport *t);
 WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
 {
     uint32_t credit;
-    const enum wr_verdict verdict =
+    const enum wr_shortage shortage =
         wr_budget_ask(&t->loop->budget, &t->demand, &credit);
 
-    wr_debug_assert((credit > 0) == (verdict == WR_VERDICT_CREDIT));
-    if (WR_UNLIKELY(verdict != WR_VERDICT_CREDIT)) {
-        wr_intake_wait(t, verdict);
+    wr_debug_assert((credit > 0) == (shortage == WR_SHORTAGE_NONE));
+    if (WR_UNLIKELY(shortage != WR_SHORTAGE_NONE)) {
+        wr_intake_wait(t, shortage);
     }
     return credit;
 }
 
 /* Credit as things stand, which counts for nothing; 0: the connection waits for
  * it. */
-WEIR_MUST_USE uint32_t wr_intake_judge(weir_transport *t);
+WEIR_MUST_USE uint32_t wr_intake_ask_uncounted(weir_transport *t);
 
 /* True when there is credit for a receive that comes after a poll. Otherwise
  * the connection waits: the poll would end at once, in vain. */

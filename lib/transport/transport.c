@@ -140,12 +140,12 @@ bool wr_transport_lacks_credit(const weir_transport *t)
 {
     uint32_t credit;
 
-    switch (wr_budget_judge(&t->loop->budget, &t->demand, &credit)) {
-    case WR_VERDICT_HOLDS_LIMIT:
-    case WR_VERDICT_HOLDS_SHARE:
+    switch (wr_budget_peek(&t->loop->budget, &t->demand, &credit)) {
+    case WR_SHORTAGE_LIMIT:
+    case WR_SHORTAGE_SHARE:
         return t->demand.account.held_bytes > 0;
-    case WR_VERDICT_CREDIT:
-    case WR_VERDICT_IS_STUCK: /* nothing that it gives back helps */
+    case WR_SHORTAGE_NONE:
+    case WR_SHORTAGE_STUCK: /* nothing that it gives back helps */
         break;
     }
     return false;

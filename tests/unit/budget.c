@@ -37,20 +37,20 @@ static const uint64_t crowds[] = {0, 1, 31, 32, 33, 1000, 8192, 1000000};
 
 static uint32_t credit_of(const struct wr_budget *budget,
                           const struct wr_demand *demand,
-                          enum wr_verdict *ret_verdict)
+                          enum wr_shortage *ret_shortage)
 {
     uint32_t credit = 1;
-    *ret_verdict = wr_budget_judge(budget, demand, &credit);
-    expect_eq(*ret_verdict == WR_VERDICT_CREDIT, credit > 0);
+    *ret_shortage = wr_budget_peek(budget, demand, &credit);
+    expect_eq(*ret_shortage == WR_SHORTAGE_NONE, credit > 0);
     return credit;
 }
 
 static void check_credit(const struct wr_budget *budget,
                          const struct wr_demand *demand)
 {
-    enum wr_verdict verdict;
+    enum wr_shortage shortage;
     const uint64_t share = wr_budget_held_share(budget);
-    const uint32_t credit = credit_of(budget, demand, &verdict);
+    const uint32_t credit = credit_of(budget, demand, &shortage);
 
     expect_geq(share, WR_HELD_LEAST);
     expect_leq(credit, WR_CREDIT_MAX);
@@ -61,14 +61,14 @@ static void check_credit(const struct wr_budget *budget,
         expect_leq(demand->account.held_bytes + credit, share);
         return;
     }
-    if (verdict == WR_VERDICT_HOLDS_LIMIT) {
+    if (shortage == WR_SHORTAGE_LIMIT) {
         expect_gt(demand->account.held_bytes + WR_CREDIT_MIN,
                   demand->account.limit_bytes);
-    } else if (verdict == WR_VERDICT_HOLDS_SHARE) {
+    } else if (shortage == WR_SHORTAGE_SHARE) {
         expect_gt(demand->account.held_bytes, WR_HELD_LEAST - WR_CREDIT_MIN,
                   "it holds little and starves");
     } else {
-        expect_eq(verdict, WR_VERDICT_IS_STUCK);
+        expect_eq(shortage, WR_SHORTAGE_STUCK);
         expect_gt(demand->stuck_bytes, WR_QUEUED_LEAST,
                   "little is stuck and it is stopped");
         cr_assert(wr_budget_is_queue_short(budget), "there is plenty");
@@ -107,18 +107,18 @@ UNIT(budget, all_credits_together_promise_half_the_limit_at_most)
 {
     const struct wr_demand demand = {.account.limit_bytes = MIB,
                                      .window = WR_CREDIT_MAX};
-    enum wr_verdict verdict;
+    enum wr_shortage shortage;
     const struct wr_pool pool = {0};
     struct wr_budget budget = {.pool = &pool,
                                .held_limit_bytes = 64 * MIB,
                                .queued_limit_bytes = 64 * MIB};
 
     budget.account_count = 32;
-    expect_eq(credit_of(&budget, &demand, &verdict), WR_CREDIT_MAX);
+    expect_eq(credit_of(&budget, &demand, &shortage), WR_CREDIT_MAX);
     budget.account_count = 1024;
-    expect_eq(credit_of(&budget, &demand, &verdict), 32 * KIB);
+    expect_eq(credit_of(&budget, &demand, &shortage), 32 * KIB);
     budget.account_count = 100000;
-    expect_eq(credit_of(&budget, &demand, &verdict), WR_CREDIT_MIN);
+    expect_eq(credit_of(&budget, &demand, &shortage), WR_CREDIT_MIN);
 }
 
 /* ---- windows ---- */
@@ -200,24 +200,22 @@ UNIT(budget, a_window_moves_once_for_each_receive_that_has_ended)
     wr_demand_init(&demand, MIB, NULL);
     demand.account.held_bytes = MIB;
     for (int i = 0; i < 10; i++) {
-        expect_eq(wr_budget_ask(&budget, &demand, &credit),
-                  WR_VERDICT_HOLDS_LIMIT);
+        expect_eq(wr_budget_ask(&budget, &demand, &credit), WR_SHORTAGE_LIMIT);
     }
     demand.account.held_bytes = 0;
-    expect_eq(wr_budget_ask(&budget, &demand, &credit), WR_VERDICT_CREDIT);
+    expect_eq(wr_budget_ask(&budget, &demand, &credit), WR_SHORTAGE_NONE);
     expect_eq(credit, WR_CREDIT_START, "it has received nothing yet");
 
     demand.account.held_bytes = MIB;
     for (int i = 0; i < 10; i++) {
-        expect_eq(wr_budget_ask(&budget, &demand, &credit),
-                  WR_VERDICT_HOLDS_LIMIT);
+        expect_eq(wr_budget_ask(&budget, &demand, &credit), WR_SHORTAGE_LIMIT);
     }
 
     expect_eq(demand.window, WR_CREDIT_START / 2);
     wr_budget_starve(&budget, &demand);
     wr_budget_leave(&demand);
     demand.account.held_bytes = 0;
-    expect_eq(wr_budget_ask(&budget, &demand, &credit), WR_VERDICT_CREDIT);
+    expect_eq(wr_budget_ask(&budget, &demand, &credit), WR_SHORTAGE_NONE);
     expect_eq(credit, WR_CREDIT_START / 2);
 }
 
@@ -274,9 +272,9 @@ static struct wr_budget all;
 
 static void ask(struct player *player)
 {
-    const enum wr_verdict verdict =
+    const enum wr_shortage shortage =
         wr_budget_ask(&all, &player->demand, &player->armed);
-    expect_eq(verdict == WR_VERDICT_CREDIT, player->armed > 0);
+    expect_eq(shortage == WR_SHORTAGE_NONE, player->armed > 0);
 }
 
 /* Bytes arrive, and are kept or written. */
@@ -308,8 +306,8 @@ static void check_newcomer(void)
         .account.limit_bytes = MIB,
         .window = WR_CREDIT_START,
     };
-    enum wr_verdict verdict;
-    expect_geq(credit_of(&all, &newcomer, &verdict), WR_CREDIT_MIN);
+    enum wr_shortage shortage;
+    expect_geq(credit_of(&all, &newcomer, &shortage), WR_CREDIT_MIN);
 }
 
 UNIT(budget, a_crowd_that_takes_what_it_can_leaves_enough_for_a_newcomer)

@@ -186,14 +186,14 @@ UNIT(intake, one_whose_bytes_are_stuck_waits_until_they_are_sent)
     expect_eq(step_count, 1);
 }
 
-UNIT(intake, a_judgement_counts_for_nothing_and_a_poll_without_credit_does)
+UNIT(intake, asking_uncounted_keeps_the_last_credit_that_a_poll_in_vain_clears)
 {
     setup();
     expect_geq(wr_intake_ask(t), WR_CREDIT_MIN);
     const uint32_t window = t->demand.window;
     hold(WR_READ_LIMIT_DEFAULT);
 
-    expect_eq(wr_intake_judge(t), 0);
+    expect_eq(wr_intake_ask_uncounted(t), 0);
     expect_gt(t->demand.last_credit, 0);
     wr_intake_look_anew(t);
     cr_assert(!wr_intake_may_poll(t));
@@ -318,13 +318,13 @@ UNIT(intake, it_rests_while_the_kernel_has_the_buffers)
 UNIT_ABORTS(intake, none_waits_although_there_is_credit)
 {
     setup();
-    wr_intake_wait(t, WR_VERDICT_CREDIT);
+    wr_intake_wait(t, WR_SHORTAGE_NONE);
 }
 
 UNIT_ABORTS(intake, none_waits_for_its_leases_that_has_none)
 {
     setup();
-    wr_intake_wait(t, WR_VERDICT_HOLDS_LIMIT);
+    wr_intake_wait(t, WR_SHORTAGE_LIMIT);
 }
 
 UNIT_ABORTS(intake, none_starves_while_it_is_due)

@@ -24,7 +24,7 @@ uint32_t wr_filter_ask_credit(struct wr_filter *f)
     if (f->t.binding.protocol->kind == WEIR_PROTOCOL_BUFFERED) {
         return WR_CREDIT_MAX; /* it keeps no leases */
     }
-    return wr_intake_judge(&f->t);
+    return wr_intake_ask_uncounted(&f->t);
 }
 
 /* ---- plaintext ---- */

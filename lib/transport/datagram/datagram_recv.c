@@ -84,7 +84,7 @@ static void datagram_recv_arm(struct wr_datagram *d)
     if (WR_UNLIKELY(d->closer != NULL) && wr_datagram_rest_for_fds(d)) {
         return;
     }
-    if (WR_UNLIKELY(wr_intake_judge(&d->t) == 0)) {
+    if (WR_UNLIKELY(wr_intake_ask_uncounted(&d->t) == 0)) {
         return;
     }
     wr_assert(!d->recv_op.in_flight && !wr_intake_is_queued(&d->t));

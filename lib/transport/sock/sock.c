@@ -239,7 +239,7 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
 
     if (took_all || wr_sock_send_ended(s, res)) {
         if (WR_UNLIKELY(s->eof_doubted)) {
-            wr_sock_judge_eof(s);
+            wr_sock_confirm_eof(s);
         }
         if (WR_UNLIKELY(s->t.demand.state == WR_DEMAND_STUCK)) {
             wr_intake_leave(&s->t); /* credit may have waited for that */

@@ -171,7 +171,7 @@ void wr_sock_received_eof(struct wr_sock *s)
 
 /* -EPIPE contradicts no end: the kernel kept no error for the send, or one that
  * came after the peer's FIN. */
-void wr_sock_judge_eof(struct wr_sock *s)
+void wr_sock_confirm_eof(struct wr_sock *s)
 {
     wr_assert(s->eof_seen && s->eof_doubted);
     s->eof_doubted = false;

@@ -215,7 +215,7 @@ void wr_sock_received_into(struct wr_sock *s, size_t len);
 /* A receive returned 0. */
 void wr_sock_received_eof(struct wr_sock *s);
 /* A send has ended, which tells whether that was the end of the stream. */
-void wr_sock_judge_eof(struct wr_sock *s);
+void wr_sock_confirm_eof(struct wr_sock *s);
 /* Delivers the bytes that were held, as far as the protocol takes them. */
 void wr_sock_deliver_held(struct wr_sock *s);
 /* Gives lent memory back if nothing was received into it. */

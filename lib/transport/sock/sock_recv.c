@@ -240,7 +240,7 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
 {
     s->t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
     if (s->t.demand.stuck_bytes > wr_budget_queued_share(&s->t.loop->budget)) {
-        wr_intake_wait(&s->t, WR_VERDICT_IS_STUCK);
+        wr_intake_wait(&s->t, WR_SHORTAGE_STUCK);
         sock_recv_hold_back(s);
     } else {
         sock_recv_arm_into(s);
