@@ -2,7 +2,7 @@
  * The program's descriptors that a loop has to do with, by their numbers.
  *
  * For each there are the callbacks that watch it (watch.c) and the queues of
- * tasks' calls that use it (sock_call.c). Neither is for a descriptor
+ * tasks' calls that use it (fd_call.c). Neither is for a descriptor
  * that belongs to a transport. The places of descriptors are made at their
  * first use, many at a time, and stay until the loop's end.
  */
@@ -21,7 +21,7 @@ struct wr_watch {
 
 struct wr_descriptor {
     struct wr_watch watches[WR_DIRECTIONS];
-    struct wr_list calls[WR_DIRECTIONS]; /* of tasks; see sock_call.c */
+    struct wr_list calls[WR_DIRECTIONS]; /* of tasks; see fd_call.c */
 };
 
 /* 0, -EBADF for a number below 0, or -EBUSY for a descriptor of a transport. */

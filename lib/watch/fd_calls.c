@@ -8,32 +8,32 @@
  * flags of a socket that blocks takes an operation; its result is never
  * dropped.
  */
+#include "fd_call.h"
 #include "lib/base/address.h"
 #include "lib/transport/socket.h"
-#include "sock_call.h"
 #include "weir/sock.h"
 
 /* How long a Unix peer is left alone. */
 #define PAUSE_NS 1000000u
 
-static size_t sock_calls_clamp(size_t len)
+static size_t fd_calls_clamp(size_t len)
 {
     return len > INT32_MAX ? INT32_MAX : len;
 }
 
-WEIR_MUST_USE static ssize_t sock_calls_recv(weir_loop *loop, int fd, void *buf,
-                                             size_t len,
-                                             struct weir_address *ret_from)
+WEIR_MUST_USE static ssize_t fd_calls_recv(weir_loop *loop, int fd, void *buf,
+                                           size_t len,
+                                           struct weir_address *ret_from)
 {
-    struct wr_sock_call call;
+    struct wr_fd_call call;
     struct sockaddr *from = ret_from ? &ret_from->storage.any : NULL;
 
     wr_require(buf || len == 0, -EINVAL);
-    ssize_t result = wr_sock_call_begin(&call, loop, fd, WR_READING);
+    ssize_t result = wr_fd_call_begin(&call, loop, fd, WR_READING);
     wr_require(result == 0, result);
     while (result == 0) {
         socklen_t from_len = sizeof(ret_from->storage);
-        result = wr_sys_recvfrom(fd, buf, sock_calls_clamp(len), from,
+        result = wr_sys_recvfrom(fd, buf, fd_calls_clamp(len), from,
                                  from ? &from_len : NULL);
         if (result >= 0) {
             if (from) { /* the kernel counts a NUL behind a full sun_path */
@@ -43,23 +43,23 @@ WEIR_MUST_USE static ssize_t sock_calls_recv(weir_loop *loop, int fd, void *buf,
             break;
         }
         if (result == -EAGAIN) {
-            result = wr_sock_call_wait(&call);
+            result = wr_fd_call_wait(&call);
         }
     }
-    wr_sock_call_end(&call);
+    wr_fd_call_end(&call);
     return result;
 }
 
 ssize_t weir_sock_recv(weir_loop *loop, int fd, void *buf, size_t len)
 {
-    return sock_calls_recv(loop, fd, buf, len, NULL);
+    return fd_calls_recv(loop, fd, buf, len, NULL);
 }
 
 ssize_t weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
                            struct weir_address *ret_from)
 {
     struct weir_address from = {.len = 0};
-    const ssize_t result = sock_calls_recv(loop, fd, buf, len, &from);
+    const ssize_t result = fd_calls_recv(loop, fd, buf, len, &from);
 
     if (result >= 0 && ret_from) {
         *ret_from = from;
@@ -68,14 +68,14 @@ ssize_t weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
 }
 
 /* Sends until all is sent; between two sends others may run. */
-WEIR_MUST_USE static int sock_calls_send(struct wr_sock_call *call,
-                                         const char *data, size_t len,
-                                         size_t *sent)
+WEIR_MUST_USE static int fd_calls_send(struct wr_fd_call *call,
+                                       const char *data, size_t len,
+                                       size_t *sent)
 {
     while (*sent < len) {
         const struct iovec rest = {
             .iov_base = (void *)(uintptr_t)(data + *sent),
-            .iov_len = sock_calls_clamp(len - *sent),
+            .iov_len = fd_calls_clamp(len - *sent),
         };
         const int32_t count = wr_sys_send(call->fd, &rest, 1);
         int err = count < 0 ? count : 0;
@@ -83,7 +83,7 @@ WEIR_MUST_USE static int sock_calls_send(struct wr_sock_call *call,
             *sent += (size_t)count;
             err = *sent < len ? wr_task_enter(call->loop) : 0;
         } else if (count == -EAGAIN) {
-            err = wr_sock_call_wait(call);
+            err = wr_fd_call_wait(call);
         }
         wr_assert(*sent <= len);
         if (err < 0) {
@@ -96,14 +96,14 @@ WEIR_MUST_USE static int sock_calls_send(struct wr_sock_call *call,
 int weir_sock_sendall(weir_loop *loop, int fd, const void *data, size_t len,
                       size_t *ret_sent)
 {
-    struct wr_sock_call call;
+    struct wr_fd_call call;
     size_t sent = 0;
 
     wr_require(data || len == 0, -EINVAL);
-    int err = wr_sock_call_begin(&call, loop, fd, WR_WRITING);
+    int err = wr_fd_call_begin(&call, loop, fd, WR_WRITING);
     if (err == 0) {
-        err = sock_calls_send(&call, data, len, &sent);
-        wr_sock_call_end(&call);
+        err = fd_calls_send(&call, data, len, &sent);
+        wr_fd_call_end(&call);
     }
     if (ret_sent) {
         *ret_sent = sent;
@@ -113,11 +113,11 @@ int weir_sock_sendall(weir_loop *loop, int fd, const void *data, size_t len,
 
 /* Waits for room. No poll tells of it in the queue of one Unix peer among
  * several: one that has ended in vain is followed by a rest. */
-WEIR_MUST_USE static int sock_calls_await_room(struct wr_sock_call *call,
-                                               bool *was_ready)
+WEIR_MUST_USE static int fd_calls_await_room(struct wr_fd_call *call,
+                                             bool *was_ready)
 {
     const int err =
-        *was_ready ? weir_sleep(call->loop, PAUSE_NS) : wr_sock_call_wait(call);
+        *was_ready ? weir_sleep(call->loop, PAUSE_NS) : wr_fd_call_wait(call);
     *was_ready = !*was_ready;
     return err;
 }
@@ -125,31 +125,31 @@ WEIR_MUST_USE static int sock_calls_await_room(struct wr_sock_call *call,
 ssize_t weir_sock_sendto(weir_loop *loop, int fd, const void *data, size_t len,
                          const struct weir_address *to)
 {
-    struct wr_sock_call call;
+    struct wr_fd_call call;
 
     wr_require(data || len == 0, -EINVAL);
     wr_require(!to || wr_address_is_valid(to), -EINVAL);
     wr_require(len <= INT32_MAX, -EMSGSIZE);
-    int err = wr_sock_call_begin(&call, loop, fd, WR_WRITING);
+    int err = wr_fd_call_begin(&call, loop, fd, WR_WRITING);
     wr_require(err == 0, err);
     bool was_ready = false;
     ssize_t result;
     do {
         result = wr_sys_sendto(fd, data, len, to ? &to->storage.any : NULL,
                                to ? to->len : 0);
-        err = result == -EAGAIN ? sock_calls_await_room(&call, &was_ready)
+        err = result == -EAGAIN ? fd_calls_await_room(&call, &was_ready)
                                 : (int)result;
     } while (result == -EAGAIN && err == 0);
-    wr_sock_call_end(&call);
+    wr_fd_call_end(&call);
     return err < 0 ? err : result;
 }
 
 /* Some kernels do not wait for a socket that does not block. */
-WEIR_MUST_USE static int sock_calls_await_connected(struct wr_sock_call *call)
+WEIR_MUST_USE static int fd_calls_await_connected(struct wr_fd_call *call)
 {
     int cause = 0;
     socklen_t size = sizeof(cause);
-    int err = wr_sock_call_wait(call);
+    int err = wr_fd_call_wait(call);
     wr_require(err == 0, err);
     err = wr_sys_getsockopt(call->fd, SOL_SOCKET, SO_ERROR, &cause, &size);
     wr_require(err >= 0, err);
@@ -159,35 +159,35 @@ WEIR_MUST_USE static int sock_calls_await_connected(struct wr_sock_call *call)
 
 int weir_sock_connect(weir_loop *loop, int fd, const struct weir_address *to)
 {
-    struct wr_sock_call call;
+    struct wr_fd_call call;
 
     wr_require(to && wr_address_is_valid(to), -EINVAL);
     const struct weir_address copy = *to; /* the kernel reads it later */
-    int err = wr_sock_call_begin(&call, loop, fd, WR_WRITING);
+    int err = wr_fd_call_begin(&call, loop, fd, WR_WRITING);
     wr_require(err == 0, err);
-    wr_sock_call_init_op(&call, "connect");
+    wr_fd_call_init_op(&call, "connect");
     wr_prep_connect(&loop->uring, &call.op, fd, &copy.storage.any, copy.len);
-    err = wr_sock_call_operate(&call);
+    err = wr_fd_call_operate(&call);
     if (err == -EINPROGRESS) {
-        err = sock_calls_await_connected(&call);
+        err = fd_calls_await_connected(&call);
     }
-    wr_sock_call_end(&call);
+    wr_fd_call_end(&call);
     return err;
 }
 
 int weir_sock_accept(weir_loop *loop, int fd, struct weir_address *ret_peer)
 {
-    struct wr_sock_call call;
+    struct wr_fd_call call;
     int result;
-    int err = wr_sock_call_begin(&call, loop, fd, WR_READING);
+    int err = wr_fd_call_begin(&call, loop, fd, WR_READING);
     wr_require(err == 0, err);
     do {
-        wr_sock_call_init_op(&call, "accept");
+        wr_fd_call_init_op(&call, "accept");
         wr_prep_accept(&loop->uring, &call.op, fd, false);
-        result = wr_sock_call_operate(&call);
-        err = result == -EAGAIN ? wr_sock_call_wait(&call) : 0;
+        result = wr_fd_call_operate(&call);
+        err = result == -EAGAIN ? wr_fd_call_wait(&call) : 0;
     } while (result == -EAGAIN && err == 0);
-    wr_sock_call_end(&call);
+    wr_fd_call_end(&call);
     if (err < 0 || result < 0) {
         return err < 0 ? err : result;
     }

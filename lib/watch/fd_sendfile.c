@@ -6,14 +6,14 @@
  * interrupted has ended before the task goes on, and what it brought is read
  * again another time.
  */
+#include "fd_call.h"
 #include "lib/transport/sendfile.h"
-#include "sock_call.h"
 #include "weir/sock.h"
 
 /* Reads the next bytes and sends them: how many the socket has taken, 0 at the
  * end of the file, or an error of either. */
-WEIR_MUST_USE static int64_t sock_sendfile_copy(struct wr_sock_call *call,
-                                                const struct wr_sendfile *part)
+WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
+                                              const struct wr_sendfile *part)
 {
     weir_loop *loop = call->loop;
     const size_t len = (size_t)wr_min_u64(WR_SENDFILE_READ, part->left);
@@ -21,10 +21,10 @@ WEIR_MUST_USE static int64_t sock_sendfile_copy(struct wr_sock_call *call,
 
     wr_require(block, -ENOMEM);
     wr_budget_queue(&loop->budget, block->capacity);
-    wr_sock_call_init_op(call, "sendfile");
+    wr_fd_call_init_op(call, "sendfile");
     wr_prep_read_at(&loop->uring, &call->op, part->fd, block->data, len,
                     part->offset);
-    int32_t res = wr_sock_call_operate(call);
+    int32_t res = wr_fd_call_operate(call);
     if (res > 0) {
         wr_check((size_t)res <= len);
         const struct iovec piece = {.iov_base = block->data,
@@ -39,17 +39,17 @@ WEIR_MUST_USE static int64_t sock_sendfile_copy(struct wr_sock_call *call,
 
 /* Sends the next piece: how many bytes the socket has taken, 0 at the end of
  * the file, or an error. */
-WEIR_MUST_USE static int64_t sock_sendfile_move(struct wr_sock_call *call,
-                                                struct wr_sendfile *part)
+WEIR_MUST_USE static int64_t fd_sendfile_move(struct wr_fd_call *call,
+                                              struct wr_sendfile *part)
 {
     const int64_t res = wr_sendfile_splice(part, &call->loop->budget, call->fd);
 
-    return res != 0 ? res : sock_sendfile_copy(call, part);
+    return res != 0 ? res : fd_sendfile_copy(call, part);
 }
 
 /* Until all is sent, with others in between. */
-WEIR_MUST_USE static int sock_sendfile_run(struct wr_sock_call *call,
-                                           struct wr_sendfile *part)
+WEIR_MUST_USE static int fd_sendfile_run(struct wr_fd_call *call,
+                                         struct wr_sendfile *part)
 {
     int err = 0;
 
@@ -59,12 +59,12 @@ WEIR_MUST_USE static int sock_sendfile_run(struct wr_sock_call *call,
             err = wr_task_enter(call->loop);
             continue;
         }
-        const int64_t res = sock_sendfile_move(call, part);
+        const int64_t res = fd_sendfile_move(call, part);
         if (res > 0) {
             wr_sendfile_took(part, (uint64_t)res);
             err = part->left > 0 ? wr_task_enter(call->loop) : 0;
         } else if (res == -EAGAIN) {
-            err = wr_sock_call_wait(call);
+            err = wr_fd_call_wait(call);
         } else if (res == 0) {
             break;
         } else {
@@ -74,7 +74,7 @@ WEIR_MUST_USE static int sock_sendfile_run(struct wr_sock_call *call,
     return err;
 }
 
-WEIR_MUST_USE static int sock_sendfile_check(int fd)
+WEIR_MUST_USE static int fd_sendfile_check(int fd)
 {
     int type = 0;
     socklen_t len = sizeof(type);
@@ -87,22 +87,22 @@ WEIR_MUST_USE static int sock_sendfile_check(int fd)
 int64_t weir_sock_sendfile(weir_loop *loop, int fd, int file, uint64_t *offset,
                            uint64_t count)
 {
-    struct wr_sock_call call;
+    struct wr_fd_call call;
     struct wr_sendfile part;
 
     wr_require(offset, -EINVAL);
-    int err = wr_sock_call_begin(&call, loop, fd, WR_WRITING);
+    int err = wr_fd_call_begin(&call, loop, fd, WR_WRITING);
     wr_require(err == 0, err);
-    err = sock_sendfile_check(fd);
+    err = fd_sendfile_check(fd);
     if (err == 0) {
         err = wr_sendfile_init(&part, file, *offset, count);
     }
     int64_t sent = 0;
     if (err == 0) {
-        err = sock_sendfile_run(&call, &part);
+        err = fd_sendfile_run(&call, &part);
         sent = (int64_t)(part.offset - *offset);
         *offset = part.offset;
     }
-    wr_sock_call_end(&call);
+    wr_fd_call_end(&call);
     return err < 0 ? err : sent;
 }

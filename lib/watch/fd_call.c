@@ -1,0 +1,166 @@
+/*
+ * A task's call on a descriptor of the program; see fd_call.h.
+ *
+ * The operation of a call is a member of the loop while it is in flight, so
+ * that the end of the loop cancels it, or abandons it with a broken ring.
+ */
+#include "fd_call.h"
+
+static bool fd_call_is_first(const struct wr_fd_call *call)
+{
+    wr_assert(wr_list_is_linked(&call->link));
+    return call->queue->next == &call->link;
+}
+
+/* Wakes the call's task, unless an interruption has woken it already. */
+static void fd_call_wake(struct wr_fd_call *call, int result)
+{
+    const weir_task *task = call->waiter.task;
+
+    wr_assert(task);
+    if (task->waiter == &call->waiter) {
+        wr_waiter_wake(&call->waiter, result);
+    }
+}
+
+int wr_fd_call_begin(struct wr_fd_call *call, weir_loop *loop, int fd,
+                     enum wr_direction direction)
+{
+    int err = wr_task_enter(loop);
+    wr_require(err >= 0, err);
+    err = wr_descriptor_check_free(loop, fd);
+    wr_require(err >= 0, err);
+    struct wr_descriptor *descriptor = wr_descriptor_make(loop, fd);
+    wr_require(descriptor, -ENOMEM);
+
+    *call = (struct wr_fd_call){.queue = &descriptor->calls[direction],
+                                .loop = loop,
+                                .fd = fd,
+                                .direction = direction};
+    wr_list_init(&call->link);
+    wr_list_push_back(call->queue, &call->link);
+    while (err == 0 && !fd_call_is_first(call)) {
+        err = wr_task_wait(loop, &call->waiter, NULL);
+    }
+    if (err < 0) {
+        wr_fd_call_end(call);
+    }
+    return err;
+}
+
+void wr_fd_call_end(struct wr_fd_call *call)
+{
+    const bool is_first = fd_call_is_first(call);
+
+    wr_assert(!call->op.in_flight);
+    wr_list_remove(&call->link);
+    if (is_first && !wr_list_is_empty(call->queue)) {
+        fd_call_wake(
+            wr_container_of(call->queue->next, struct wr_fd_call, link), 0);
+    }
+}
+
+/* ---- until the descriptor is ready ---- */
+
+static void fd_call_fired(struct wr_poll *poll, int err)
+{
+    struct wr_fd_call *call = poll->arg;
+
+    wr_assert(fd_call_is_first(call));
+    fd_call_wake(call, err);
+}
+
+int wr_fd_call_wait(struct wr_fd_call *call)
+{
+    struct wr_poll *poll;
+
+    wr_assert(fd_call_is_first(call));
+    int err = wr_poll_new(call->loop, call->fd, call->direction, fd_call_fired,
+                          call, &poll);
+    if (err < 0) {
+        return err;
+    }
+    err = wr_task_wait(call->loop, &call->waiter, NULL);
+    wr_poll_stop(poll);
+    return err;
+}
+
+/* ---- for an operation ---- */
+
+static void fd_call_cancel(struct wr_fd_call *call)
+{
+    wr_op_cancel(&call->loop->uring, &call->op);
+}
+
+static void fd_call_interrupt(struct wr_waiter *waiter)
+{
+    fd_call_cancel(wr_container_of(waiter, struct wr_fd_call, waiter));
+}
+
+static void fd_call_shutdown(struct wr_member *member)
+{
+    wr_assert(wr_list_is_linked(&member->link));
+    fd_call_cancel(wr_container_of(member, struct wr_fd_call, member));
+}
+
+static void fd_call_abandon(struct wr_member *member)
+{
+    struct wr_fd_call *call =
+        wr_container_of(member, struct wr_fd_call, member);
+
+    wr_op_abandon(&call->loop->uring, &call->op);
+}
+
+static void fd_call_dump(const struct wr_member *member, FILE *out)
+{
+    const struct wr_fd_call *call =
+        wr_container_of(member, const struct wr_fd_call, member);
+
+    fprintf(out, "sock_call fd=%d %s\n", call->fd, call->what);
+}
+
+static void fd_call_check(const struct wr_member *member)
+{
+    const struct wr_fd_call *call =
+        wr_container_of(member, const struct wr_fd_call, member);
+
+    wr_assert(call->op.in_flight);
+    wr_assert(fd_call_is_first(call));
+}
+
+static const struct wr_member_ops fd_call_member_ops = {
+    .stage = WR_STAGE_MAKERS,
+    .shutdown = fd_call_shutdown,
+    .abandon = fd_call_abandon,
+    .dump = fd_call_dump,
+    .check = fd_call_check,
+};
+
+static void fd_call_completed(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_fd_call *call = wr_container_of(op, struct wr_fd_call, op);
+    (void)flags; /* there is never more */
+
+    wr_assert(!op->in_flight);
+    wr_loop_remove_member(call->loop, &call->member);
+    fd_call_wake(call, res);
+}
+
+void wr_fd_call_init_op(struct wr_fd_call *call, const char *what)
+{
+    wr_assert(!call->op.in_flight);
+    call->what = what;
+    wr_op_init(&call->op, fd_call_completed);
+}
+
+int wr_fd_call_operate(struct wr_fd_call *call)
+{
+    wr_assert(fd_call_is_first(call));
+    wr_assert(call->op.in_flight);
+    wr_member_init(&call->member, &fd_call_member_ops);
+    wr_loop_add_member(call->loop, &call->member);
+    call->waiter.interrupt = fd_call_interrupt;
+    const int result = wr_task_wait(call->loop, &call->waiter, NULL);
+    call->waiter.interrupt = NULL;
+    return result;
+}
