@@ -6,7 +6,7 @@
  * cost one wake-up. The loop takes the whole stack at once and turns it round.
  * The mailbox is counted and outlives the loop, so that a post after the loop's
  * end is an error and not a use of freed memory. Here and in
- * lib/task/termination.c are the only atomics of weir.
+ * lib/loop/signal.c are the only atomics of weir.
  */
 #ifndef WEIR_URING_WAKE_H
 #define WEIR_URING_WAKE_H

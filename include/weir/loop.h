@@ -422,26 +422,30 @@ weir_remote_call_soon_wait(weir_remote *remote, weir_callback_fn *cb, void *arg,
 typedef void weir_signal_fn(void *arg, int signum);
 
 /**
- * Handle a signal on the loop, through a signalfd.
+ * Handle a signal on the loop.
  *
- * The signal is blocked in the calling thread; a program with more threads
- * blocks it in those before it makes them, and a child that it makes unblocks
- * it before it executes another program. Replaces an earlier handler of the
- * same signal. Signals that arrive faster than the loop turns are merged, as
- * the kernel does.
+ * For as long as a loop handles the signal, the process has a handler for it,
+ * which any thread may execute and which tells the loop: no other thread has to
+ * block anything. Calls that a handler interrupts, as poll() and nanosleep(),
+ * may return with EINTR, in all threads. The calling thread unblocks the signal
+ * if it blocks it. A child that the program makes has what was there before,
+ * and programs that it executes start with the default.
  *
- * A signal has one place in a program: one loop handles it and tells the others
- * (weir_remote_call_soon()). SIGINT and SIGTERM need none of this where main
- * tasks run: weir_run() and weir_loop_run_task() handle both, on any number of
- * threads.
+ * Replaces an earlier handler of this loop for the same signal, and what the
+ * program has set by sigaction(). Each loop that handles the signal is told of
+ * it. The function is called once for each time that the kernel has delivered
+ * the signal, which it may do once for several that came together.
+ *
+ * SIGINT and SIGTERM need none of this where main tasks run: weir_run() and
+ * weir_loop_run_task() handle both, on any number of threads.
  *
  * @param loop    the loop; borrowed
  * @param signum  the signal
  * @param cb      the function
  * @param arg     its first argument
  * @return        0
- * @retval -EINVAL  no such signal, or SIGKILL or SIGSTOP, or no function
- * @retval -EMFILE  no descriptors left
+ * @retval -EINVAL  no such signal, or SIGKILL or SIGSTOP, or SIGSEGV, SIGBUS,
+ *                  SIGFPE or SIGILL, which tell of a fault, or no function
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the loop is being freed
  * @suspends no
@@ -453,10 +457,12 @@ WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
                                                         void *arg);
 
 /**
- * Stop handling a signal; it is unblocked if it was not blocked before.
+ * Stop handling a signal.
  *
  * A signal that has arrived and whose handler has not run yet is dropped then,
- * here and when the loop is freed; what arrives later is the program's again.
+ * here and when weir_loop_free() begins; what arrives later is the program's
+ * again: the thread blocks it if it did before, and when no loop handles it any
+ * more the action from before comes back, unless the program has set another.
  *
  * @param loop    the loop; borrowed
  * @param signum  the signal

@@ -80,7 +80,7 @@ enum wr_end_step {
     WR_END_CANCEL,   /* no member is left: cancel what is in flight */
     WR_END_ABANDON,  /* or end it, when the ring broke */
     WR_END_STOP,     /* nothing may be left that another thread could reach */
-    WR_END_RESTORE,  /* the thread gets its signal mask back */
+    WR_END_RESTORE,  /* the process gets its signals back */
     WR_END_STEPS,
 };
 
@@ -434,8 +434,12 @@ void wr_loop_check_invariants(const weir_loop *loop);
  * later is given back. */
 void wr_loop_trim_later(weir_loop *loop);
 
-/* Calls the handler of a signal that did not come through the signalfd; false
- * when it has none. */
-bool wr_signals_deliver(weir_loop *loop, int signum);
+/* A main task begins to run: from now on @tell is called of SIGINT and SIGTERM
+ * where the loop has no handler of its own, and the program has left them at
+ * the default. 0, -ENOMEM, -ESHUTDOWN, or -EBUSY: a loop has one main task. */
+WEIR_MUST_USE int wr_signals_begin_main(weir_loop *loop, weir_signal_fn *tell,
+                                        void *arg);
+/* It has ended: signals that have not been told of are dropped. */
+void wr_signals_end_main(weir_loop *loop);
 
 #endif

@@ -1,138 +1,291 @@
 /*
- * Signal handlers: one signalfd for all of them, read through the ring.
+ * Signals: the loops that are told of them, in one list for all threads of a
+ * program.
  *
- * A handled signal is blocked in the loop's thread, so that it stays pending
- * until the signalfd takes it. Handlers are looked up when a signal is
- * delivered: one that was removed meanwhile is not called. The read is armed
- * once the loop runs and stays armed; changing the mask of the descriptor
- * needs no new read. The end of the loop restores the mask of the thread.
+ * A signal that a loop handles has a handler in the process, which any thread
+ * may execute: no thread has to block anything, and programs that this one
+ * executes start with the default. The handler counts the signal for each loop
+ * that wants it, and posts an item to the mailbox of that loop, which is a
+ * compare-and-swap and a write(). The loop then calls its own handler or, for
+ * SIGINT and SIGTERM where it has none, tells its main task. The action that
+ * the program had set comes back when no loop wants the signal any more. A main
+ * task wants a signal only if that action is the default.
  *
- * The read must be made by the loop's own thread, as what raise() and
- * pthread_kill() send is pending for that thread alone: see wr_sys_signalfd().
+ * The handler walks the list, so the list has a lock that a signal handler may
+ * take: a flag to spin on, held for a short time with all signals blocked, so
+ * that the handler never waits for the thread it interrupted.
+ *
+ * A forked child has none of its parent's loops: it starts with an empty list
+ * and the actions from before. The lock is not taken for that: a thread that
+ * forks waits for the locks of malloc(), and a handler may have interrupted the
+ * one that has them.
  */
 #include "loop.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <unistd.h>
 
-#define SIGNAL_MAX  64 /* as many as fit into the kernel's mask */
-#define INFOS_COUNT 8u /* signals taken with one read */
+#define SIGNAL_MAX 64  /* the kernel's last one */
+#define CALLS_MAX  64u /* in one turn */
 
-struct handler {
+static const int signal_of_main[] = {SIGINT, SIGTERM};
+#define SIGNALS_OF_MAIN (sizeof(signal_of_main) / sizeof(signal_of_main[0]))
+
+/* One signal of a loop. The loop's thread alone writes all but the count, and
+ * under the lock what says that the signal is wanted. */
+struct slot {
     weir_signal_fn *cb; /* NULL: not handled */
     void *arg;
-    bool was_blocked; /* before it was handled */
+    uint32_t count;   /* how often it came and has not been delivered yet */
+    bool is_for_main; /* wanted by the main task */
+    bool was_blocked; /* by the thread, before the signal was handled */
 };
 
 struct wr_signals {
     struct wr_module module;
     weir_loop *loop;
-    struct wr_op op;
-    struct wr_ready ready;
-    int fd;
-    bool is_stopping; /* set when the loop ends */
-    uint64_t mask;    /* handled signals, bit n-1 for signal n */
-    struct handler handlers[SIGNAL_MAX + 1];
-    struct signalfd_siginfo infos[INFOS_COUNT]; /* the kernel writes here */
+    struct slot slots[SIGNAL_MAX + 1];
+    weir_signal_fn *tell_main; /* NULL: no main task runs */
+    void *main_arg;
+    struct wr_wake_item item;
+    /* Behind the lock. */
+    struct wr_list link;
+    int last;       /* the signal that was delivered last */
+    bool is_posted; /* set when the item is, cleared when no count is left */
 };
 
-static uint64_t signal_bit_of(int signum)
-{
-    return UINT64_C(1) << (signum - 1);
-}
+/* Behind the lock. */
+static struct {
+    struct wr_list list;
+    struct sigaction before[SIGNAL_MAX + 1]; /* actions that ours replaced */
+} signal_program;
 
-static void signal_arm(struct wr_ready *ready)
-{
-    struct wr_signals *signals =
-        wr_container_of(ready, struct wr_signals, ready);
+/* The process that the list belongs to. Relaxed: each reader compares it with
+ * its own process, which wrote it if they are equal. */
+static atomic_int signal_list_pid;
 
-    wr_assert(signals->fd >= 0);
-    if (!signals->is_stopping && !signals->op.in_flight) {
-        wr_prep_read(&signals->loop->uring, &signals->op, signals->fd,
-                     signals->infos, sizeof(signals->infos));
+static atomic_flag signal_is_locked = ATOMIC_FLAG_INIT;
+static pthread_once_t signal_once = PTHREAD_ONCE_INIT;
+static int signal_once_error;
+
+/* ---- the process ---- */
+
+static void signal_lock(void)
+{
+    /* Pairs with the release in signal_unlock(). */
+    while (atomic_flag_test_and_set_explicit(&signal_is_locked,
+                                             memory_order_acquire)) {
+        sched_yield();
     }
 }
 
-static bool signal_deliver(struct wr_signals *signals, uint32_t signum)
+static void signal_unlock(void)
 {
-    wr_check(signum >= 1);
-    wr_check(signum <= SIGNAL_MAX);
-    const struct handler handler = signals->handlers[signum];
-    if (handler.cb) {
-        handler.cb(handler.arg, (int)signum);
-        wr_loop_end_if_forked(signals->loop);
-    }
-    return handler.cb != NULL;
+    atomic_flag_clear_explicit(&signal_is_locked, memory_order_release);
 }
 
-static void signal_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
+static void signal_lock_out(sigset_t *before)
 {
-    struct wr_signals *signals = wr_container_of(op, struct wr_signals, op);
-    (void)flags; /* there is never more */
-
-    wr_check(res <= (int32_t)sizeof(signals->infos));
-    if (signals->is_stopping) {
-        return;
-    }
-    if (res < 0 && res != -EINTR && res != -EAGAIN) {
-        const struct weir_exception exception = {
-            .message = "signals cannot be read any more",
-            .err = res,
-        };
-        wr_loop_report(signals->loop, &exception);
-        return;
-    }
-    wr_check(res < 0 || (size_t)res % sizeof(signals->infos[0]) == 0);
-    const size_t count = res > 0 ? (size_t)res / sizeof(signals->infos[0]) : 0;
-    for (size_t i = 0; i < count && !signals->is_stopping; i++) {
-        signal_deliver(signals, signals->infos[i].ssi_signo);
-    }
-    signal_arm(&signals->ready);
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+    signal_lock();
 }
 
-static void signal_unblock(const struct handler *handler, int signum)
+static void signal_let_in(const sigset_t *before)
 {
+    signal_unlock();
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+/* Under the lock. A saturated count: any process of this user may send more. */
+static void signal_tell(struct wr_signals *signals, int signum)
+{
+    struct slot *slot = &signals->slots[signum];
+
+    wr_assert(slot->cb || slot->is_for_main);
+    slot->count += slot->count < UINT32_MAX;
+    if (!signals->is_posted) {
+        signals->is_posted =
+            wr_wake_post_item(signals->loop->wake, &signals->item) == 0;
+    }
+}
+
+/* Under the lock: the next loop behind @link that wants the signal, or NULL. */
+static struct wr_signals *signal_next(const struct wr_list *link, int signum)
+{
+    for (link = link->next; link != &signal_program.list; link = link->next) {
+        struct wr_signals *signals =
+            wr_container_of(link, struct wr_signals, link);
+        const struct slot *slot = &signals->slots[signum];
+        if (slot->cb || slot->is_for_main) {
+            return signals;
+        }
+    }
+    return NULL;
+}
+
+static void signal_arrived(int signum);
+
+/* False for a number that the C library keeps for itself. */
+static bool signal_is_ours(int signum, struct sigaction *ret)
+{
+    return sigaction(signum, NULL, ret) == 0 && !(ret->sa_flags & SA_SIGINFO) &&
+           ret->sa_handler == signal_arrived;
+}
+
+/* An action that the program has set since stays. */
+static void signal_give_back(int signum)
+{
+    struct sigaction now;
+
+    if (signal_is_ours(signum, &now)) {
+        const int err = sigaction(signum, &signal_program.before[signum], NULL);
+        wr_check(err == 0); /* it was set before */
+    }
+}
+
+/* The handler of the process. No loop may want the signal any more, when
+ * another thread has given the action back meanwhile, or when the program has
+ * put this handler in again, which it had found and replaced. Then the signal
+ * is dropped, as those are that a loop has not delivered, and the next one
+ * meets the action from before. */
+static void signal_arrived(int signum)
+{
+    const int before = errno;
+
     wr_assert(signum >= 1);
     wr_assert(signum <= SIGNAL_MAX);
-    if (!handler->was_blocked) {
-        /* It could be blocked, so it can be unblocked. */
-        wr_ignore(wr_sys_block_signal(signum, false));
+    if (atomic_load_explicit(&signal_list_pid, memory_order_relaxed) ==
+        getpid()) {
+        signal_lock();
+        struct wr_signals *signals = signal_next(&signal_program.list, signum);
+        if (!signals) {
+            signal_give_back(signum);
+        }
+        for (; signals; signals = signal_next(&signals->link, signum)) {
+            signal_tell(signals, signum);
+        }
+        signal_unlock();
+    } else {
+        /* A child of vfork() shares the memory, and the signal is not for its
+         * parent's loops. */
+        signal_give_back(signum);
+        raise(signum); /* comes when this returns */
     }
+    errno = before;
 }
 
-/* A signal that arrived for a handler never takes its default action, which may
- * end the process. Where the program blocks the signal itself, it stays
- * pending. */
-static void signal_forget(const struct handler *handler, int signum)
+/* Under the lock: 0, -EINVAL for a signal that cannot be handled, or -EBUSY for
+ * one that main tasks leave to the program. */
+WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
 {
+    struct sigaction now = {.sa_flags = 0};
     wr_assert(signum >= 1);
     wr_assert(signum <= SIGNAL_MAX);
-    if (!handler->was_blocked) {
-        wr_sys_drop_signal(signum);
+    const bool is_ours = signal_is_ours(signum, &now);
+    const struct sigaction before =
+        is_ours ? signal_program.before[signum] : now;
+
+    if (is_for_main && before.sa_handler != SIG_DFL) {
+        return -EBUSY;
     }
-    signal_unblock(handler, signum);
+    signal_program.before[signum] = before;
+    /* A task's stack may be short of room for all that the kernel saves; the
+     * thread may have a stack for signals. Of its children the program is told
+     * as before. */
+    struct sigaction action = {
+        .sa_handler = signal_arrived,
+        .sa_flags = SA_RESTART | SA_ONSTACK |
+                    (before.sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT))};
+    sigfillset(&action.sa_mask);
+    return sigaction(signum, &action, NULL) < 0 ? -errno : 0;
 }
 
-/* Blocks a signal and has the descriptor take it. */
-WEIR_MUST_USE static int signal_handle(struct wr_signals *signals, int signum)
+/* Under the lock. The loop may still want the signal, for its main task. */
+static void signal_leave(struct wr_signals *signals, int signum)
 {
-    struct handler *handler = &signals->handlers[signum];
-
-    wr_assert(!handler->cb);
-    wr_assert(!(signals->mask & signal_bit_of(signum)));
-    int blocked = wr_sys_block_signal(signum, true);
-    wr_require(blocked >= 0, blocked);
-    handler->was_blocked = blocked > 0;
-
-    int fd =
-        wr_sys_signalfd(signals->fd, signals->mask | signal_bit_of(signum));
-    if (fd < 0) {
-        signal_unblock(handler, signum);
-        return fd;
+    wr_assert(!signals->slots[signum].cb);
+    signals->slots[signum].count = 0;
+    if (!signal_next(&signal_program.list, signum)) {
+        signal_give_back(signum);
     }
-    signals->mask |= signal_bit_of(signum);
-    return 0;
+}
+
+/* One thread is left. The list starts anew: another thread of the parent may
+ * have been changing it. */
+static void signal_after_fork_in_child(void)
+{
+    for (int signum = 1; signum <= SIGNAL_MAX; signum++) {
+        signal_give_back(signum);
+    }
+    wr_list_init(&signal_program.list);
+    signal_unlock();
+}
+
+static void signal_prepare(void)
+{
+    wr_list_init(&signal_program.list);
+    signal_once_error = pthread_atfork(NULL, NULL, signal_after_fork_in_child);
+}
+
+/* ---- the loop ---- */
+
+/* The next signal that has come, all in turn; or 0, and then the item is not
+ * posted any more. */
+static int signal_take(struct wr_signals *signals)
+{
+    sigset_t before;
+    int signum = signals->last;
+
+    signal_lock_out(&before);
+    wr_assert(signals->is_posted);
+    wr_assert(signum >= 1);
+    wr_assert(signum <= SIGNAL_MAX);
+    do {
+        signum = signum % SIGNAL_MAX + 1;
+    } while (signals->slots[signum].count == 0 && signum != signals->last);
+    const bool is_any = signals->slots[signum].count > 0;
+    signals->slots[signum].count -= is_any;
+    signals->is_posted = is_any;
+    signals->last = signum;
+    signal_let_in(&before);
+    return is_any ? signum : 0;
+}
+
+static void signal_deliver(struct wr_signals *signals, int signum)
+{
+    const struct slot *slot = &signals->slots[signum];
+
+    wr_assert(slot->cb || slot->is_for_main);
+    if (slot->cb) {
+        slot->cb(slot->arg, signum);
+    } else {
+        wr_assert(signals->tell_main);
+        signals->tell_main(signals->main_arg, signum);
+    }
+    wr_loop_end_if_forked(signals->loop);
+}
+
+static void signal_run_posted(void *arg)
+{
+    struct wr_signals *signals = arg;
+
+    wr_assert(!signals->item.is_posted);
+    for (uint32_t i = 0; i < CALLS_MAX; i++) {
+        const int signum = signal_take(signals);
+        if (signum == 0) {
+            return;
+        }
+        signal_deliver(signals, signum);
+    }
+    const int err = wr_wake_post_item(signals->loop->wake, &signals->item);
+    wr_assert(err == 0); /* the loop runs */
 }
 
 static struct wr_signals *signal_of_module(struct wr_module *module)
@@ -140,38 +293,52 @@ static struct wr_signals *signal_of_module(struct wr_module *module)
     return wr_container_of(module, struct wr_signals, module);
 }
 
-static void signal_cancel(struct wr_module *module)
+/* Blocks or unblocks a signal for this thread: was it blocked before? */
+static bool signal_block(int signum, bool block)
 {
-    struct wr_signals *signals = signal_of_module(module);
+    sigset_t set;
+    sigset_t before;
 
-    wr_assert(!signals->is_stopping);
-    signals->is_stopping = true;
-    wr_ready_cancel(&signals->ready);
-    wr_op_cancel(&signals->loop->uring, &signals->op);
+    sigemptyset(&set);
+    sigaddset(&set, signum);
+    pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, &before);
+    return sigismember(&before, signum) == 1;
 }
 
-static void signal_abandon(struct wr_module *module)
+static void signal_remove(struct wr_signals *signals, int signum)
 {
-    struct wr_signals *signals = signal_of_module(module);
+    struct slot *slot = &signals->slots[signum];
+    sigset_t before;
 
-    wr_assert(signals->is_stopping);
-    wr_op_abandon(&signals->loop->uring, &signals->op);
+    wr_assert(slot->cb);
+    if (slot->was_blocked) { /* first: what comes then stays pending */
+        slot->was_blocked = false;
+        signal_block(signum, true);
+    }
+    signal_lock_out(&before);
+    slot->cb = NULL;
+    signal_leave(signals, signum);
+    signal_let_in(&before);
 }
 
-/* The thread gets the mask back that it had; the module leaves. */
+/* The mailbox is closed. The process gets its actions back, the thread its
+ * mask; the module leaves. */
 static void signal_restore(struct wr_module *module)
 {
     struct wr_signals *signals = signal_of_module(module);
+    sigset_t before;
 
-    wr_assert(signals->is_stopping);
-    wr_assert(!signals->op.in_flight);
-    wr_assert(!wr_ready_is_pending(&signals->ready));
-    wr_ignore(wr_sys_close(signals->fd)); /* nothing can be lost */
+    wr_assert(!signals->tell_main);
+    wr_assert(wr_loop_is_closing(signals->loop));
     for (int signum = 1; signum <= SIGNAL_MAX; signum++) {
-        if (signals->handlers[signum].cb) {
-            signal_forget(&signals->handlers[signum], signum);
+        if (signals->slots[signum].cb) {
+            signal_remove(signals, signum);
         }
     }
+    signal_lock_out(&before);
+    wr_list_remove(&signals->link);
+    signal_let_in(&before);
+    wr_assert(!signals->item.is_posted);
     wr_list_remove(&module->link);
     wr_guard_free(&signals->loop->counting, signals, sizeof(*signals));
 }
@@ -181,19 +348,16 @@ static void signal_check(const struct wr_module *module)
     const struct wr_signals *signals =
         wr_container_of(module, const struct wr_signals, module);
 
-    wr_assert(signals->fd >= 0);
-    wr_assert(!signals->handlers[0].cb);
-    for (int signum = 1; signum <= SIGNAL_MAX; signum++) {
-        wr_assert(!(signals->mask & signal_bit_of(signum)) ==
-                  !signals->handlers[signum].cb);
+    for (int signum = 0; signum <= SIGNAL_MAX; signum++) {
+        const struct slot *slot = &signals->slots[signum];
+        wr_assert(signum > 0 || !slot->cb);
+        wr_assert(slot->cb || !slot->was_blocked);
+        wr_assert(signals->tell_main || !slot->is_for_main);
     }
 }
 
 static const struct wr_module_ops signal_module_ops = {
-    .end = {[WR_END_CANCEL] = signal_cancel,
-            [WR_END_ABANDON] = signal_abandon,
-            [WR_END_RESTORE] = signal_restore},
-    .check = signal_check};
+    .end = {[WR_END_RESTORE] = signal_restore}, .check = signal_check};
 
 static struct wr_signals *signal_find(const weir_loop *loop)
 {
@@ -202,60 +366,104 @@ static struct wr_signals *signal_find(const weir_loop *loop)
     return module ? signal_of_module(module) : NULL;
 }
 
-/* A failed call leaves no trace: nothing is in flight before the first signal
- * is added. */
-WEIR_MUST_USE static int signal_open_signals(weir_loop *loop,
-                                             struct wr_signals **ret)
+/* The module of the loop, which is made if there is none, or -ENOMEM. */
+WEIR_MUST_USE static int signal_get(weir_loop *loop, struct wr_signals **ret)
 {
-    struct wr_signals *signals =
-        wr_guard_alloc(&loop->counting, sizeof(*signals));
-    wr_require(signals, -ENOMEM);
-    memset(signals, 0, sizeof(*signals));
-    signals->loop = loop;
-    wr_op_init(&signals->op, signal_read_completed);
-    wr_ready_init(&signals->ready, signal_arm);
-    signals->fd = wr_sys_signalfd(-1, 0);
-    if (signals->fd < 0) {
-        const int err = signals->fd;
-        wr_guard_free(&loop->counting, signals, sizeof(*signals));
-        return err;
+    sigset_t before;
+    const int err = pthread_once(&signal_once, signal_prepare);
+    wr_check(err == 0);
+    wr_require(signal_once_error == 0, -ENOMEM);
+    struct wr_signals *signals = signal_find(loop);
+    if (!signals) {
+        signals = wr_guard_alloc(&loop->counting, sizeof(*signals));
+        wr_require(signals, -ENOMEM);
+        memset(signals, 0, sizeof(*signals));
+        signals->loop = loop;
+        signals->last = SIGNAL_MAX;
+        signals->item =
+            (struct wr_wake_item){.run = signal_run_posted, .arg = signals};
+        wr_list_init(&signals->link);
+        wr_loop_add_module(loop, &signals->module, &signal_module_ops);
+        signal_lock_out(&before);
+        /* Pairs with the load in signal_arrived(); relaxed: see there. */
+        atomic_store_explicit(&signal_list_pid, getpid(), memory_order_relaxed);
+        wr_list_push_back(&signal_program.list, &signals->link);
+        signal_let_in(&before);
     }
-    wr_loop_add_module(loop, &signals->module, &signal_module_ops);
     *ret = signals;
     return 0;
 }
 
-bool wr_signals_deliver(weir_loop *loop, int signum)
+int wr_signals_begin_main(weir_loop *loop, weir_signal_fn *tell, void *arg)
+{
+    struct wr_signals *signals;
+    sigset_t before;
+    wr_assert(tell);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    const int err = signal_get(loop, &signals);
+    wr_require(err >= 0, err);
+    wr_require(!signals->tell_main, -EBUSY);
+    signals->tell_main = tell;
+    signals->main_arg = arg;
+    signal_lock_out(&before);
+    for (size_t i = 0; i < SIGNALS_OF_MAIN; i++) {
+        signals->slots[signal_of_main[i]].is_for_main =
+            signal_take_over(signal_of_main[i], true) == 0;
+    }
+    signal_let_in(&before);
+    return 0;
+}
+
+void wr_signals_end_main(weir_loop *loop)
 {
     struct wr_signals *signals = signal_find(loop);
+    sigset_t before;
 
-    return signals && signal_deliver(signals, (uint32_t)signum);
+    wr_assert(signals);
+    wr_assert(signals->tell_main);
+    signal_lock_out(&before);
+    for (size_t i = 0; i < SIGNALS_OF_MAIN; i++) {
+        struct slot *slot = &signals->slots[signal_of_main[i]];
+        slot->is_for_main = false;
+        if (!slot->cb) {
+            signal_leave(signals, signal_of_main[i]);
+        }
+    }
+    signal_let_in(&before);
+    signals->tell_main = NULL;
+}
+
+/* A handler that returns to a fault meets the same fault again, for ever. */
+static bool signal_is_fault(int signum)
+{
+    return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE ||
+           signum == SIGILL;
 }
 
 int weir_loop_add_signal_handler(weir_loop *loop, int signum,
                                  weir_signal_fn *cb, void *arg)
 {
-    int err;
+    struct wr_signals *signals;
+    sigset_t before;
 
     wr_require_loop(loop);
     wr_require(cb, -EINVAL);
     wr_require(signum >= 1 && signum <= SIGNAL_MAX, -EINVAL);
-    wr_require(signum != SIGKILL && signum != SIGSTOP, -EINVAL);
+    wr_require(!signal_is_fault(signum), -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    struct wr_signals *signals = signal_find(loop);
-    if (!signals) {
-        err = signal_open_signals(loop, &signals);
-        wr_require(err >= 0, err);
+    int err = signal_get(loop, &signals);
+    wr_require(err >= 0, err);
+    struct slot *slot = &signals->slots[signum];
+    signal_lock_out(&before);
+    err = signal_take_over(signum, false);
+    if (err == 0) {
+        slot->cb = cb;
+        slot->arg = arg;
     }
-    if (!(signals->mask & signal_bit_of(signum))) {
-        err = signal_handle(signals, signum);
-        wr_require(err >= 0, err);
-    }
-    signals->handlers[signum].cb = cb;
-    signals->handlers[signum].arg = arg;
-    if (!signals->op.in_flight) {
-        wr_ready_push(&loop->ready, &signals->ready);
-    }
+    signal_let_in(&before);
+    wr_require(err >= 0, err);
+    /* The program may block it in all threads, from before it made them. */
+    slot->was_blocked = signal_block(signum, false) || slot->was_blocked;
     return 0;
 }
 
@@ -265,14 +473,9 @@ bool weir_loop_remove_signal_handler(weir_loop *loop, int signum)
         return false;
     }
     struct wr_signals *signals = signal_find(loop);
-    if (!signals || !(signals->mask & signal_bit_of(signum))) {
+    if (!signals || !signals->slots[signum].cb) {
         return false;
     }
-    struct handler *handler = &signals->handlers[signum];
-    signals->mask &= ~signal_bit_of(signum);
-    handler->cb = NULL;
-    /* Taking one away from the mask of an open signalfd cannot fail. */
-    wr_ignore(wr_sys_signalfd(signals->fd, signals->mask));
-    signal_forget(handler, signum);
+    signal_remove(signals, signum);
     return true;
 }

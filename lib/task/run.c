@@ -3,93 +3,35 @@
  * from other threads.
  *
  * The main task is a task like any other, with a condition that ends the run
- * and the signals that end a program (termination.h) to cancel it.
+ * and the signals that end a program (lib/loop/signal.c) to cancel it.
  */
 #include "task.h"
-#include "termination.h"
 
-/* A run of a main task. A posted signal refers to it, perhaps for longer than
- * the run. */
+/* A run of a main task. */
 struct run_main {
     weir_loop *loop;
     weir_task *task;
     uint32_t signal_count;
-    bool has_ended; /* set by the end of the run */
-    struct wr_termination termination;
 };
 
 static bool run_is_over(void *arg)
 {
     const struct run_main *run = arg;
 
-    wr_assert(!run->has_ended);
+    wr_assert(run->task);
     return weir_future_is_done(&run->task->future) || run->signal_count > 1;
 }
 
-static void run_free_main(void *arg)
+static void run_tell_signal(void *arg, int signum)
 {
     struct run_main *run = arg;
+    (void)signum; /* both end the run */
 
-    wr_assert(run->has_ended);
-    wr_free(run->loop->allocator, run, sizeof(*run));
-}
-
-/* A handler that the program has for this signal on the loop comes first. */
-static void run_tell_signal(struct run_main *run, int signum)
-{
-    wr_assert(!run->has_ended);
-    if (wr_signals_deliver(run->loop, signum)) {
-        return;
-    }
-    run->signal_count++;
+    wr_assert(run->task);
+    run->signal_count += run->signal_count < UINT32_MAX;
     if (run->signal_count == 1) {
         weir_task_cancel(run->task);
     }
-}
-
-static void run_tell_signals(void *arg)
-{
-    struct run_main *run = arg;
-    uint32_t counts[WR_TERMINATION_COUNT];
-
-    wr_termination_take(&run->termination, counts);
-    if (run->has_ended) {
-        run_free_main(run);
-        return;
-    }
-    for (uint32_t i = 0; i < WR_TERMINATION_COUNT; i++) {
-        for (uint32_t j = 0; j < counts[i]; j++) {
-            run_tell_signal(run, wr_termination_signal(i));
-        }
-    }
-}
-
-WEIR_MUST_USE static int run_begin_main(weir_loop *loop, struct run_main **ret)
-{
-    struct run_main *run = wr_alloc(loop->allocator, sizeof(*run));
-    wr_require(run, -ENOMEM);
-    *run = (struct run_main){.loop = loop,
-                             .termination = {.wake = loop->wake,
-                                             .item = {.run = run_tell_signals,
-                                                      .arg = run,
-                                                      .drop = run_free_main}}};
-    const int err = wr_termination_add(&run->termination);
-    if (err < 0) {
-        wr_free(loop->allocator, run, sizeof(*run));
-        return err;
-    }
-    *ret = run;
-    return 0;
-}
-
-static void run_end_main(struct run_main *run)
-{
-    wr_assert(!run->has_ended);
-    weir_task_detach(run->task);
-    run->has_ended = true;
-    if (wr_termination_remove(&run->termination)) {
-        run_free_main(run);
-    } /* else when the posted item runs or is dropped */
 }
 
 static int run_until_end(struct run_main *run, int *ret)
@@ -107,20 +49,19 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
 {
     const struct weir_task_options options = {.size = sizeof(options),
                                               .name = "main"};
-    struct run_main *run;
+    struct run_main run = {.loop = loop};
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_running(loop), -EBUSY);
     /* First: a task that was started cannot be taken back. */
-    err = run_begin_main(loop, &run);
-    if (err < 0) {
-        return err;
-    }
-    err = weir_task_spawn(loop, fn, arg, &options, &run->task);
+    err = wr_signals_begin_main(loop, run_tell_signal, &run);
+    wr_require(err >= 0, err);
+    err = weir_task_spawn(loop, fn, arg, &options, &run.task);
     if (err == 0) {
-        err = run_until_end(run, ret);
+        err = run_until_end(&run, ret);
     }
-    run_end_main(run);
+    wr_signals_end_main(loop);
+    weir_task_detach(run.task);
     return err;
 }
 

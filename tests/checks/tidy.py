@@ -22,7 +22,7 @@ RING_HEADERS = re.compile(r"liburing|linux/io_uring")
 TLS_FOLDERS = ("lib/tls/", "tests/")
 LIBCRYPTO_PLACES = ("lib/tls/context/rsa_key.c", "tests/", "bench/")
 PUBLIC_BELOW = {"weir/base.h", "weir/buffer.h", "weir/error.h"}
-ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/task/termination.c"}
+ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/loop/signal.c"}
 ATOMIC = re.compile(r"stdatomic\.h|\b__atomic_|\b__sync_|\batomic_\w+\(")
 # The library prints, exits and blocks nowhere; check.c ends in abort().
 # Writing to a stream that the caller brought is what a dump is for.

@@ -109,6 +109,26 @@ UNIT(program, a_second_signal_ends_the_run_of_every_thread)
     expect_all(2, -EINTR);
 }
 
+static void stop(void *arg, int signum)
+{
+    expect_eq(signum, SIGTERM);
+    weir_loop_stop(arg);
+}
+
+UNIT(program, a_signal_that_one_loop_handles_is_told_to_main_tasks_all_the_same)
+{
+    start_runners(0);
+    open_loop(NULL);
+    expect_eq(weir_loop_add_signal_handler(loop, SIGTERM, stop, loop), 0);
+
+    expect_eq(kill(getpid(), SIGTERM), 0);
+
+    expect_eq(weir_loop_run(loop), 0);
+    expect_all(1, -ECANCELED);
+    close_loop();
+    cr_assert(is_default(SIGTERM));
+}
+
 static int end_at_once(weir_loop *l, void *arg)
 {
     (void)l;

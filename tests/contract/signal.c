@@ -1,14 +1,18 @@
 /*
  * Signal handlers of the loop: they run on the loop, for the signals that are
- * asked for and no other, and the thread's mask is put back.
+ * asked for and no other, wherever the signal came, and the process and the
+ * thread get back what they had.
  *
  * Signals are raised in the test's own thread, while the loop does not run:
- * the kernel keeps them pending until the loop looks.
+ * they are counted until the loop looks.
  */
 #include "tests/contract/maker.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 struct seen {
     int count;
@@ -45,6 +49,26 @@ static void add(struct maker *m, int signum, weir_signal_fn *cb,
                 struct seen *seen)
 {
     expect_eq(weir_loop_add_signal_handler(m->loop, signum, cb, seen), 0);
+}
+
+static bool has_action(int signum, void (*handler)(int signum))
+{
+    struct sigaction action;
+    expect_eq(sigaction(signum, NULL, &action), 0);
+    return action.sa_handler == handler;
+}
+
+static void set_action(int signum, void (*handler)(int signum))
+{
+    cr_assert(signal(signum, handler) != SIG_ERR);
+}
+
+static void block(int signum)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signum);
+    expect_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
 }
 
 static bool is_blocked(int signum)
@@ -104,7 +128,7 @@ MAKER(signal, a_handler_can_be_added_while_the_loop_runs)
     struct seen first = {0};
     struct seen second = {0};
     add(m, SIGUSR1, see, &first);
-    maker_run_for(m, 2 * MS); /* the read is in the kernel now */
+    maker_run_for(m, 2 * MS);
 
     add(m, SIGUSR2, see, &second);
     expect_eq(raise(SIGUSR2), 0);
@@ -126,7 +150,7 @@ MAKER(signal, adding_again_replaces_the_handler)
     expect_eq(first.count, 0);
     expect_eq(second.count, 1);
     cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
-    cr_assert_not(is_blocked(SIGUSR1), "one removal is enough");
+    cr_assert(has_action(SIGUSR1, SIG_DFL), "one removal is enough");
 }
 
 MAKER(signal, remove_says_whether_there_was_a_handler)
@@ -158,7 +182,7 @@ MAKER(signal, a_handler_that_was_removed_meanwhile_is_not_called)
     add(m, SIGUSR1, remove_other, &seen);
     add(m, SIGUSR2, remove_other, &seen);
 
-    /* Both are taken with one read. */
+    /* Both are there when the loop looks. */
     expect_eq(raise(SIGUSR1), 0);
     expect_eq(raise(SIGUSR2), 0);
     take_signals(m);
@@ -168,7 +192,7 @@ MAKER(signal, a_handler_that_was_removed_meanwhile_is_not_called)
 
 MAKER(signal, signals_in_a_queue_all_arrive)
 {
-    enum { COUNT = 20 };
+    enum { COUNT = 200 };
     struct seen seen = {0};
     add(m, SIGRTMIN, see, &seen);
 
@@ -177,31 +201,118 @@ MAKER(signal, signals_in_a_queue_all_arrive)
     }
     take_signals(m);
 
-    expect_eq(seen.count, COUNT, "more than fit into one read");
+    expect_eq(seen.count, COUNT, "more than one turn delivers");
+}
+
+static void raise_again(void *arg, int signum)
+{
+    see(arg, signum);
+    expect_eq(raise(signum), 0);
+}
+
+MAKER(signal, one_that_comes_again_and_again_holds_up_nothing_else)
+{
+    struct seen busy = {0};
+    struct seen other = {0};
+    add(m, SIGHUP, raise_again, &busy);
+    add(m, SIGTERM, see, &other);
+    expect_eq(raise(SIGHUP), 0);
+    expect_eq(raise(SIGTERM), 0);
+    maker_run_for(m, 2 * MS); /* timers end it */
+
+    expect_eq(other.count, 1);
+    expect_gt(busy.count, 64, "more than one turn delivers");
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGHUP));
 }
 
 UNIT(signal, the_mask_of_the_thread_is_put_back)
 {
     struct maker m;
     struct seen seen = {0};
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR2);
-    expect_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    block(SIGUSR2);
     maker_open(&m);
 
     add(&m, SIGUSR1, see, &seen);
     add(&m, SIGUSR2, see, &seen);
-    add(&m, SIGHUP, see, &seen);
-    cr_assert(is_blocked(SIGUSR1));
-    maker_run_for(&m, 2 * MS);
-    cr_assert(weir_loop_remove_signal_handler(m.loop, SIGUSR1));
+    add(&m, SIGRTMIN, see, &seen);
     cr_assert_not(is_blocked(SIGUSR1));
-    cr_assert(is_blocked(SIGHUP));
+    cr_assert_not(is_blocked(SIGUSR2), "the handler wants it");
+    block(SIGRTMIN);
+    add(&m, SIGRTMIN, see, &seen);
+    cr_assert_not(is_blocked(SIGRTMIN), "as does one that replaces another");
+    maker_run_for(&m, 2 * MS);
+    cr_assert(weir_loop_remove_signal_handler(m.loop, SIGRTMIN));
+    cr_assert(is_blocked(SIGRTMIN));
+    cr_assert_not(is_blocked(SIGUSR2));
     maker_close(&m);
 
-    cr_assert_not(is_blocked(SIGHUP));
+    cr_assert_not(is_blocked(SIGUSR1));
     cr_assert(is_blocked(SIGUSR2), "it was blocked before");
+}
+
+static void own_handler(int signum)
+{
+    (void)signum;
+}
+
+UNIT(signal, the_action_that_the_program_had_comes_back)
+{
+    struct maker m;
+    struct seen seen = {0};
+    set_action(SIGUSR1, own_handler);
+    set_action(SIGUSR2, SIG_IGN);
+    maker_open(&m);
+    add(&m, SIGUSR1, see, &seen);
+    add(&m, SIGUSR2, see, &seen);
+    add(&m, SIGRTMIN, see, &seen);
+    expect_eq(raise(SIGUSR1), 0);
+    expect_eq(raise(SIGUSR2), 0);
+    take_signals(&m);
+    expect_eq(seen.count, 2, "the handler of the loop is the one called");
+
+    cr_assert(weir_loop_remove_signal_handler(m.loop, SIGUSR1));
+    cr_assert(has_action(SIGUSR1, own_handler));
+    cr_assert_not(has_action(SIGUSR2, SIG_IGN));
+    cr_assert_not(has_action(SIGRTMIN, SIG_DFL));
+    maker_close(&m);
+
+    cr_assert(has_action(SIGUSR2, SIG_IGN));
+    cr_assert(has_action(SIGRTMIN, SIG_DFL));
+}
+
+MAKER(signal, an_action_that_the_program_has_set_since_stays)
+{
+    struct seen seen = {0};
+    add(m, SIGUSR1, see, &seen);
+    set_action(SIGUSR1, own_handler);
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
+
+    cr_assert(has_action(SIGUSR1, own_handler));
+
+    add(m, SIGUSR1, see, &seen);
+    set_action(SIGUSR1, SIG_IGN);
+    add(m, SIGUSR1, see, &seen);
+    expect_eq(raise(SIGUSR1), 0);
+    take_signals(m);
+    expect_eq(seen.count, 1, "adding again takes it again");
+}
+
+/* As system() does with SIGINT, while the handler is removed meanwhile. */
+MAKER(signal, the_default_is_back_when_the_program_puts_an_old_handler_in)
+{
+    struct seen seen = {0};
+    struct sigaction found;
+    add(m, SIGUSR1, see, &seen);
+    expect_eq(sigaction(SIGUSR1, NULL, &found), 0);
+    set_action(SIGUSR1, SIG_IGN);
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
+    expect_eq(sigaction(SIGUSR1, &found, NULL), 0);
+
+    expect_eq(raise(SIGUSR1), 0);
+
+    cr_assert(has_action(SIGUSR1, SIG_DFL), "after one that is dropped");
+    take_signals(m);
+    expect_eq(seen.count, 0);
 }
 
 MAKER(signal, that_arrived_before_its_handler_was_removed_does_no_harm)
@@ -220,7 +331,25 @@ MAKER(signal, that_arrived_before_its_handler_was_removed_does_no_harm)
     take_signals(m);
 
     expect_eq(seen.count, 0);
-    cr_assert_not(is_blocked(SIGUSR1));
+    cr_assert(has_action(SIGUSR1, SIG_DFL));
+}
+
+MAKER(signal, that_arrived_before_its_handler_was_removed_is_not_for_the_next)
+{
+    struct seen first = {0};
+    struct seen second = {0};
+    add(m, SIGUSR1, see, &first);
+    expect_eq(raise(SIGUSR1), 0);
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
+    add(m, SIGUSR1, see, &second);
+    take_signals(m);
+    expect_eq(first.count + second.count, 0);
+
+    expect_eq(raise(SIGUSR1), 0);
+    take_signals(m);
+
+    expect_eq(first.count, 0);
+    expect_eq(second.count, 1);
 }
 
 MAKER(signal, that_arrived_before_the_loop_is_freed_does_no_harm)
@@ -236,17 +365,26 @@ MAKER(signal, that_arrived_before_the_loop_is_freed_does_no_harm)
     expect_eq(seen.count, 0);
 }
 
+MAKER(signal, that_the_program_blocks_itself_reaches_its_handler)
+{
+    struct seen seen = {0};
+    block(SIGUSR2);
+    expect_eq(raise(SIGUSR2), 0);
+    add(m, SIGUSR2, see, &seen);
+    expect_eq(raise(SIGUSR2), 0);
+    take_signals(m);
+
+    expect_eq(seen.count, 2);
+}
+
 MAKER(signal, that_the_program_blocks_itself_stays_pending)
 {
     struct seen seen = {0};
-    sigset_t set;
     sigset_t pending;
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR2);
-    expect_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    block(SIGUSR2);
     add(m, SIGUSR2, see, &seen);
-    expect_eq(raise(SIGUSR2), 0);
     cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR2));
+    expect_eq(raise(SIGUSR2), 0);
 
     expect_eq(sigpending(&pending), 0);
     expect_eq(sigismember(&pending, SIGUSR2), 1);
@@ -256,19 +394,24 @@ MAKER(signal, signals_that_cannot_be_handled_are_refused)
 {
     struct seen seen = {0};
     static const int bad[] = {SIGKILL, SIGSTOP, 0, -1, 65, 1000};
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         expect_eq(weir_loop_add_signal_handler(m->loop, bad[i], see, &seen),
                   -EINVAL, "signal %d", bad[i]);
+    }
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        expect_eq(weir_loop_add_signal_handler(m->loop, faults[i], see, &seen),
+                  -EINVAL, "signal %d", faults[i]);
     }
     expect_eq(weir_loop_add_signal_handler(m->loop, SIGUSR1, NULL, NULL),
               -EINVAL);
     expect_eq(weir_loop_add_signal_handler(m->loop, 32, see, &seen), -EINVAL,
               "the C library keeps it for itself");
 
-    cr_expect_not(is_blocked(SIGUSR1));
+    cr_assert(has_action(SIGUSR1, SIG_DFL));
 }
 
-MAKER(signal, without_descriptors_adding_fails_and_changes_nothing)
+MAKER(signal, adding_takes_no_descriptor)
 {
     struct seen seen = {0};
     struct rlimit before;
@@ -276,13 +419,128 @@ MAKER(signal, without_descriptors_adding_fails_and_changes_nothing)
     const struct rlimit none = {0, before.rlim_max};
 
     expect_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-    int err = weir_loop_add_signal_handler(m->loop, SIGUSR1, see, &seen);
+    add(m, SIGUSR1, see, &seen);
     expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 
-    expect_eq(err, -EMFILE);
-    cr_assert_not(is_blocked(SIGUSR1));
-    add(m, SIGUSR1, see, &seen);
     expect_eq(raise(SIGUSR1), 0);
     take_signals(m);
     expect_eq(seen.count, 1);
+}
+
+/* ---- several loops, several threads ---- */
+
+MAKER(signal, every_loop_that_handles_it_is_told)
+{
+    struct seen here = {0};
+    struct seen there = {0};
+    struct maker other;
+    maker_open(&other);
+    add(m, SIGUSR1, see, &here);
+    add(&other, SIGUSR1, see, &there);
+    expect_eq(raise(SIGUSR1), 0);
+    take_signals(m);
+    take_signals(&other);
+    expect_eq(here.count, 1);
+    expect_eq(there.count, 1);
+
+    cr_assert(weir_loop_remove_signal_handler(m->loop, SIGUSR1));
+    expect_eq(raise(SIGUSR1), 0);
+    take_signals(m);
+    take_signals(&other);
+    expect_eq(here.count, 1);
+    expect_eq(there.count, 2, "one that others have removed is still handled");
+
+    expect_eq(raise(SIGUSR1), 0);
+    maker_close(&other);
+    cr_assert(has_action(SIGUSR1, SIG_DFL));
+}
+
+static sem_t may_raise;
+
+static void *raise_there(void *arg)
+{
+    while (sem_wait(&may_raise) < 0) {
+        expect_eq(errno, EINTR);
+    }
+    expect_eq(raise(SIGUSR1), 0);
+    return arg;
+}
+
+static void let_raise(void *arg)
+{
+    (void)arg;
+    expect_eq(sem_post(&may_raise), 0);
+}
+
+MAKER(signal, one_that_a_thread_without_a_loop_gets_wakes_the_loop)
+{
+    struct seen seen = {.loop = m->loop};
+    pthread_t thread;
+    expect_eq(sem_init(&may_raise, 0, 0), 0);
+    add(m, SIGUSR1, see_and_stop, &seen);
+    expect_eq(pthread_create(&thread, NULL, raise_there, NULL), 0);
+    expect_eq(weir_loop_call_soon(m->loop, let_raise, NULL, NULL), 0);
+
+    expect_eq(weir_loop_run(m->loop), 0);
+
+    expect_eq(seen.count, 1);
+    expect_eq(pthread_join(thread, NULL), 0);
+}
+
+/* ---- children ---- */
+
+/* The signal that ended it, or 0. */
+static int end_of(pid_t child)
+{
+    int status = -1;
+    expect_gt(child, 0);
+    expect_eq(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+MAKER(signal, a_forked_child_has_the_actions_from_before)
+{
+    struct seen seen = {0};
+    set_action(SIGUSR2, SIG_IGN);
+    add(m, SIGUSR1, see, &seen);
+    add(m, SIGUSR2, see, &seen);
+    const pid_t child = fork();
+    if (child == 0) {
+        raise(SIGUSR2);
+        raise(SIGUSR1);
+        _exit(0);
+    }
+
+    expect_eq(end_of(child), SIGUSR1);
+    take_signals(m);
+    expect_eq(seen.count, 0, "its signals are its own");
+}
+
+MAKER(signal, a_child_that_shares_the_memory_is_ended_as_by_default)
+{
+    struct seen seen = {0};
+    add(m, SIGUSR1, see, &seen);
+    const pid_t child = vfork();
+    if (child == 0) {
+        raise(SIGUSR1);
+        _exit(0);
+    }
+
+    expect_eq(end_of(child), SIGUSR1);
+    expect_eq(raise(SIGUSR1), 0);
+    take_signals(m);
+    expect_eq(seen.count, 1, "its own, and not the child's");
+}
+
+MAKER(signal, a_program_that_is_executed_starts_with_the_default)
+{
+    struct seen seen = {0};
+    add(m, SIGUSR1, see, &seen);
+    const pid_t child = fork();
+    if (child == 0) {
+        execl("/bin/sh", "sh", "-c", "kill -USR1 $$; exit 0", (char *)NULL);
+        _exit(1);
+    }
+
+    expect_eq(end_of(child), SIGUSR1);
 }

@@ -25,13 +25,6 @@ static void raise_signal(void *arg)
     expect_eq(raise(arg ? *(const int *)arg : SIGINT), 0);
 }
 
-/* Signals that a loop handles are for the machine's signalfd. */
-static void raise_handled(void *arg)
-{
-    (void)arg;
-    cr_assert(fake_raise(SIGINT), "it is blocked and handled");
-}
-
 static bool is_default(int signum)
 {
     struct sigaction action;
@@ -173,9 +166,12 @@ static int count_defaults(weir_loop *on, void *arg)
     return is_default(SIGINT) + is_default(SIGTERM);
 }
 
+static volatile sig_atomic_t handled_count;
+
 static void handle_it_myself(int signum)
 {
     (void)signum;
+    handled_count++;
 }
 
 UNIT(run, leaves_signals_that_the_program_handles_or_ignores)
@@ -222,7 +218,7 @@ UNIT(run, a_program_may_handle_sigint_itself)
     rig_start();
     expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, &task),
               0);
-    fake_at(FAKE_START_NS + MS, raise_handled, NULL);
+    fake_at(FAKE_START_NS + MS, raise_signal, NULL);
     expect_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
     expect_eq(signals, 1);
     expect_eq(result, -ECANCELED);
@@ -237,15 +233,18 @@ static int handle_signal(weir_loop *on, void *arg)
     return 0;
 }
 
-/* As when the kernel gave it to a thread that does not block it. */
+static void *raise_in_thread(void *arg)
+{
+    raise_signal(arg);
+    return NULL;
+}
+
+/* As when the kernel gives it to a thread without a loop. */
 static void raise_elsewhere(void *arg)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    expect_eq(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
-    raise_signal(arg);
-    expect_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    pthread_t thread;
+    expect_eq(pthread_create(&thread, NULL, raise_in_thread, arg), 0);
+    expect_eq(pthread_join(thread, NULL), 0);
 }
 
 UNIT(run, a_handler_of_the_loop_is_called_wherever_the_signal_came)
@@ -259,6 +258,50 @@ UNIT(run, a_handler_of_the_loop_is_called_wherever_the_signal_came)
     expect_eq(weir_loop_run_task(loop, wait_for_signal, &task, &result), 0);
     expect_eq(signals, 1);
     expect_eq(result, -ECANCELED);
+    rig_stop();
+}
+
+static int remove_handler(weir_loop *on, void *arg)
+{
+    expect_eq(weir_loop_add_signal_handler(on, SIGINT, count_signal, arg), 0);
+    expect_eq(raise(SIGINT), 0);
+    cr_assert(weir_loop_remove_signal_handler(on, SIGINT));
+    expect_eq(weir_sleep(on, MS), 0, "it is dropped with its handler");
+    expect_eq(raise(SIGINT), 0);
+    return weir_sleep(on, S);
+}
+
+UNIT(run, without_the_handler_of_its_loop_is_told_again)
+{
+    int result = 0;
+    rig_start();
+    expect_eq(weir_loop_run_task(loop, remove_handler, NULL, &result), 0);
+    expect_eq(result, -ECANCELED);
+    expect_eq(signals, 0);
+    cr_assert(is_default(SIGINT));
+    rig_stop();
+}
+
+static int remove_and_raise(weir_loop *on, void *arg)
+{
+    (void)arg;
+    cr_assert(weir_loop_remove_signal_handler(on, SIGINT));
+    expect_eq(raise(SIGINT), 0);
+    return weir_sleep(on, MS);
+}
+
+/* The program has given it to the loop, and not to main tasks. */
+UNIT(run, is_not_told_where_a_handler_of_the_loop_replaced_the_programs)
+{
+    const struct sigaction own = {.sa_handler = handle_it_myself};
+    int result = 1;
+    rig_start();
+    expect_eq(sigaction(SIGINT, &own, NULL), 0);
+    expect_eq(weir_loop_add_signal_handler(loop, SIGINT, count_signal, NULL),
+              0);
+    expect_eq(weir_loop_run_task(loop, remove_and_raise, NULL, &result), 0);
+    expect_eq(result, 0);
+    expect_eq(handled_count, 1);
     rig_stop();
 }
 
@@ -300,6 +343,21 @@ UNIT(run, of_a_task_that_cannot_start_handles_no_signal)
 TASK(run, inside_a_run_is_an_error)
 {
     expect_eq(weir_loop_run_task(loop, stop_loop, NULL, NULL), -EBUSY);
+}
+
+UNIT(run, on_a_loop_that_has_ended_is_refused)
+{
+    static const struct fake_options machine = {.seed = 1};
+    weir_loop *ended;
+    weir_future *future; /* keeps it */
+    fake_start(&machine);
+    expect_eq(weir_loop_new(NULL, &ended), 0);
+    expect_eq(weir_future_new(ended, NULL, NULL, &future), 0);
+    expect_eq(weir_loop_free(ended), 0);
+    expect_eq(weir_loop_run_task(ended, stop_loop, NULL, NULL), -ESHUTDOWN);
+    cr_assert(is_default(SIGINT));
+    weir_future_unref(future);
+    fake_stop();
 }
 
 static int ended_count;
