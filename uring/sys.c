@@ -20,7 +20,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -446,45 +445,4 @@ int wr_sys_lock_directory(const char *path)
         return err;
     }
     return fd;
-}
-
-int wr_sys_signalfd(int fd, uint64_t mask)
-{
-    sigset_t set;
-    wr_assert(fd >= -1);
-    sigemptyset(&set);
-    for (int signum = 1; signum <= 64; signum++) {
-        if (mask >> (signum - 1) & 1u) {
-            /* Two numbers belong to the C library, which refuses them. */
-            sigaddset(&set, signum);
-        }
-    }
-    return sys_result(signalfd(fd, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-}
-
-int wr_sys_block_signal(int signum, bool block)
-{
-    sigset_t set;
-    sigset_t before;
-    sigemptyset(&set);
-    if (sigaddset(&set, signum) != 0) {
-        return -errno;
-    }
-    int err = pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, &before);
-    return err ? -err : sigismember(&before, signum);
-}
-
-void wr_sys_drop_signal(int signum)
-{
-    static const struct timespec at_once = {0};
-    sigset_t set;
-    int taken;
-
-    wr_assert(signum >= 1);
-    wr_assert(signum <= 64);
-    sigemptyset(&set);
-    sigaddset(&set, signum);
-    do {
-        taken = sigtimedwait(&set, NULL, &at_once);
-    } while (taken == signum || (taken < 0 && errno == EINTR));
 }

@@ -200,16 +200,4 @@ int wr_sys_fchmod(int fd, mode_t mode);
  * descriptor, whose close unlocks it, or -EAGAIN when another one has it. */
 int wr_sys_lock_directory(const char *path);
 
-/* A signalfd for the signals of @mask (bit n-1 for signal n); @fd -1 makes a
- * new one, otherwise its mask is changed. It does not wait, so that reads of it
- * stay with the thread that submitted them: older kernels (6.1) have a worker
- * thread wait for a file that does, and it sees no signal of the loop's thread.
- */
-int wr_sys_signalfd(int fd, uint64_t mask);
-/* Blocks or unblocks one signal for the calling thread; returns whether it was
- * blocked before. */
-int wr_sys_block_signal(int signum, bool block);
-/* Takes what is pending of a signal that the calling thread blocks. */
-void wr_sys_drop_signal(int signum);
-
 #endif

@@ -167,8 +167,6 @@ void fake_at(uint64_t when_ns, void (*run)(void *arg), void *arg);
 
 /* ---- the process ---- */
 
-/* A signal arrives; false when it is not blocked and would have killed. */
-bool fake_raise(int signum);
 /* The ring fails for good with @err, a negative number. */
 void fake_break_ring(int err);
 /* The flags of the next receive that fills a provided buffer are told wrong:

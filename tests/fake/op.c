@@ -18,10 +18,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
 /* A flooded socket gives way to others after SHOTS_MAX receives. */
 #define SHOTS_MAX          32u
@@ -337,8 +335,6 @@ static uint32_t poll_events(const struct fake_file *file)
                        file->child.poll_err
                    ? POLLIN
                    : 0;
-    case FAKE_SIGNALFD:
-        return fake.signals_pending & file->signal_mask ? POLLIN : 0;
     case FAKE_DISK:
         return POLLIN | POLLOUT;
     case FAKE_SOCKET:
@@ -387,24 +383,6 @@ static void run_poll(struct fake_op *op)
     fake_ring_post(op->ring, op, (int32_t)events, IORING_CQE_F_MORE);
 }
 
-static int32_t read_signals(const struct fake_file *file, uint8_t *buf,
-                            size_t len)
-{
-    int32_t taken = 0;
-    for (uint32_t signum = 1; signum <= 64; signum++) {
-        struct signalfd_siginfo info = {.ssi_signo = signum};
-        uint64_t bit = UINT64_C(1) << (signum - 1);
-        if (!(fake.signals_pending & file->signal_mask & bit) ||
-            len - (size_t)taken < sizeof(info)) {
-            continue;
-        }
-        fake.signals_pending &= ~bit;
-        memcpy(buf + taken, &info, sizeof(info));
-        taken += (int32_t)sizeof(info);
-    }
-    return taken > 0 ? taken : -EINVAL;
-}
-
 static bool is_of_fifo(const struct fake_op *op)
 {
     return op->file->fifo && op->sqe.opcode != IORING_OP_POLL_ADD;
@@ -426,10 +404,6 @@ static void run_fifo(struct fake_op *op)
 static void run_read(struct fake_op *op)
 {
     uint8_t *buf = (void *)(uintptr_t)op->sqe.addr;
-    if (op->file->kind == FAKE_SIGNALFD) {
-        fake_op_end(op, read_signals(op->file, buf, op->sqe.len), 0);
-        return;
-    }
     if (op->file->kind == FAKE_DISK) {
         fake_op_end(op, fake_disk_read(op->file, buf, op->sqe.len, op->sqe.off),
                     0);

@@ -547,37 +547,3 @@ int wr_sys_open_null(void)
 {
     return -EMFILE;
 }
-
-int wr_sys_signalfd(int fd, uint64_t mask)
-{
-    struct fake_file *file = fd >= 0 ? fake_file_get(fd, "signalfd")
-                                     : fake_file_open(FAKE_SIGNALFD, 0);
-    if (!file) {
-        return -EMFILE;
-    }
-    if (file->kind != FAKE_SIGNALFD) {
-        return -EINVAL;
-    }
-    file->signal_mask = mask;
-    return file->fd;
-}
-
-int wr_sys_block_signal(int signum, bool block)
-{
-    if (signum < 1 || signum > 64) {
-        return -EINVAL;
-    }
-    uint64_t bit = UINT64_C(1) << (signum - 1);
-    bool before = (fake.signals_blocked & bit) != 0;
-    if (block) {
-        fake.signals_blocked |= bit;
-    } else {
-        fake.signals_blocked &= ~bit;
-    }
-    return before;
-}
-
-void wr_sys_drop_signal(int signum)
-{
-    fake.signals_pending &= ~(UINT64_C(1) << (signum - 1));
-}

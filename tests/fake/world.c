@@ -174,18 +174,6 @@ uint32_t fake_fd_count(void)
     return fake.file_count;
 }
 
-/* ---- the process ---- */
-
-bool fake_raise(int signum)
-{
-    uint64_t bit = UINT64_C(1) << (signum - 1);
-    if (!(fake.signals_blocked & bit)) {
-        return false;
-    }
-    fake.signals_pending |= bit;
-    return true;
-}
-
 int fake_sockopt(int fd, int level, int name)
 {
     const struct fake_file *file = fake_file_get(fd, "the test");

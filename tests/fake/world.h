@@ -35,7 +35,6 @@ enum fake_kind {
     FAKE_DATAGRAM,
     FAKE_LISTENER,
     FAKE_EVENTFD,
-    FAKE_SIGNALFD,
     FAKE_CLOCK, /* stands for no descriptor in operations that wait for time */
     FAKE_DISK,
     FAKE_PIDFD,
@@ -93,7 +92,6 @@ struct fake_file {
     struct fake_addr local; /* bound to */
     struct fake_listener *listener;
     uint64_t event_count;
-    uint64_t signal_mask;
     uint64_t disk_size;
     fake_fill_fn *fill; /* FAKE_DISK */
     void *fill_arg;
@@ -115,8 +113,6 @@ struct fake_machine {
     uint32_t file_count;
     uint32_t port_next;
     uint32_t spoil_flags;
-    uint64_t signals_blocked;
-    uint64_t signals_pending;
     struct wr_list events;
     struct wr_list conns;
     struct wr_list listeners;
