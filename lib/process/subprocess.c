@@ -313,15 +313,9 @@ static int subprocess_open_pipes(weir_subprocess *s)
 static int subprocess_find_protocol(weir_subprocess *s)
 {
     wr_assert(s->state == WR_SUBPROCESS_STARTING);
-    int err = s->factory.create(s->factory.arg, &s->t, &s->t.binding);
-    wr_loop_end_if_forked(s->t.loop);
-    if (err < 0) {
-        return err;
-    }
-    if (!wr_protocol_fits(&s->t, &s->t.binding)) {
-        return -EINVAL;
-    }
-    wr_protocol_bound(&s->t);
+    const int err = wr_protocol_find(&s->t, &s->factory);
+
+    wr_require(err >= 0, err);
     return s->cause;
 }
 

@@ -324,6 +324,21 @@ bool wr_transport_may_join(const weir_transport *t);
  */
 void wr_protocol_bound(weir_transport *t);
 
+/* Asks the factory for the protocol of a new transport: 0 or a negative error.
+ */
+WEIR_MUST_USE static inline int
+wr_protocol_find(weir_transport *t, const struct weir_factory *factory)
+{
+    wr_debug_assert(!t->binding.protocol);
+    const int err = factory->create(factory->arg, t, &t->binding);
+
+    wr_loop_end_if_forked(t->loop);
+    wr_require(err >= 0, err);
+    wr_require(wr_protocol_fits(t, &t->binding), -EINVAL);
+    wr_protocol_bound(t);
+    return 0;
+}
+
 /* Calling the protocol. A missing entry gives 0. */
 void wr_protocol_made(weir_transport *t);
 void wr_protocol_lost(weir_transport *t);

@@ -179,28 +179,11 @@ static bool filter_arm(struct wr_filter *f)
     return true;
 }
 
-/* Asks the factory for the protocol; 0 or a negative error. */
-static int filter_find_protocol(struct wr_filter *f)
-{
-    const int err =
-        f->opener.factory.create(f->opener.factory.arg, &f->t, &f->t.binding);
-
-    wr_loop_end_if_forked(f->t.loop);
-    if (err < 0) {
-        return err;
-    }
-    if (!wr_protocol_fits(&f->t, &f->t.binding)) {
-        return -EINVAL;
-    }
-    wr_protocol_bound(&f->t);
-    return 0;
-}
-
 /* The handshake is done. */
 static void filter_begin(struct wr_filter *f)
 {
     f->shaken_ns = wr_sys_now() - f->shaking_ns + 1; /* never 0 */
-    const int err = f->starts ? 0 : filter_find_protocol(f);
+    const int err = f->starts ? 0 : wr_protocol_find(&f->t, &f->opener.factory);
 
     wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
     if (wr_life_is_over(&f->t)) {

@@ -60,19 +60,6 @@ static void datagram_open_ask_names(struct wr_datagram *d,
     d->remote = remote->len > 0 ? *remote : peer;
 }
 
-static int datagram_open_find_protocol(struct wr_datagram *d,
-                                       const struct weir_factory *factory)
-{
-    int err = factory->create(factory->arg, &d->t, &d->t.binding);
-
-    wr_assert(d->t.state == WR_LIFE_UNBORN);
-    wr_loop_end_if_forked(d->t.loop);
-    wr_require(err >= 0, err);
-    wr_require(wr_protocol_fits(&d->t, &d->t.binding), -EINVAL);
-    wr_protocol_bound(&d->t);
-    return 0;
-}
-
 static void
 datagram_open_set_limits(struct wr_datagram *d,
                          const struct weir_datagram_options *options)
@@ -113,7 +100,7 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     if (options->peer_wait_ns > 0 && family == AF_UNIX && !d->is_connected) {
         d->peer_wait_ns = options->peer_wait_ns;
     }
-    int err = datagram_open_find_protocol(d, factory);
+    int err = wr_protocol_find(&d->t, factory);
     if (err < 0) {
         wr_datagram_close_fd(loop, fd, family);
         wr_datagram_unmake(d);

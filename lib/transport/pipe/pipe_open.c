@@ -74,18 +74,6 @@ static void pipe_open_configure(struct wr_pipe *p,
     wr_ignore(wr_pipe_set_timeouts(&p->t, &options->timeouts) < 0);
 }
 
-static int pipe_open_find_protocol(struct wr_pipe *p,
-                                   const struct weir_factory *factory)
-{
-    int err = factory->create(factory->arg, &p->t, &p->t.binding);
-    wr_loop_end_if_forked(p->t.loop);
-    wr_assert(p->t.state == WR_LIFE_UNBORN);
-    wr_require(err >= 0, err);
-    wr_require(wr_protocol_fits(&p->t, &p->t.binding), -EINVAL);
-    wr_protocol_bound(&p->t);
-    return 0;
-}
-
 int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
                  const struct weir_factory *factory,
                  const struct weir_connection_options *options,
@@ -103,7 +91,7 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
     if (options) {
         pipe_open_configure(p, options);
     }
-    int err = pipe_open_find_protocol(p, factory);
+    int err = wr_protocol_find(&p->t, factory);
     if (err < 0) {
         wr_pipe_unmake(p);
         wr_prep_close_any(&loop->uring, fd);

@@ -77,22 +77,6 @@ sock_open_apply_limits(struct wr_sock *s,
                : 0;
 }
 
-static int sock_open_find_protocol(struct wr_sock *s,
-                                   const struct weir_factory *factory)
-{
-    int err = factory->create(factory->arg, &s->t, &s->t.binding);
-    wr_loop_end_if_forked(s->t.loop);
-    wr_assert(s->t.state == WR_LIFE_UNBORN);
-    if (err < 0) {
-        return err;
-    }
-    if (!wr_protocol_fits(&s->t, &s->t.binding)) {
-        return -EINVAL;
-    }
-    wr_protocol_bound(&s->t);
-    return 0;
-}
-
 /* A receive skips an urgent byte that is no byte of the stream, and the kernel
  * closes the descriptors that came with it on the thread that receives. Where
  * the kernel has no urgent bytes the option does nothing. */
@@ -119,7 +103,7 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
     }
     int err = sock_open_apply_limits(s, options->connection);
     if (err == 0) {
-        err = sock_open_find_protocol(s, factory);
+        err = wr_protocol_find(&s->t, factory);
     }
     if (err < 0) {
         wr_sock_unmake(s);
