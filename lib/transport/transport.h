@@ -252,6 +252,20 @@ int wr_refuse_write_ref(weir_transport *t, const void *data, size_t len,
                         weir_release_fn *release, void *arg);
 int wr_refuse_write_lease(weir_transport *t, const struct weir_buf *buf);
 
+/* The limits of a new transport, as its options have them; 0: the default. */
+static inline void wr_transport_set_limits(weir_transport *t,
+                                           uint64_t read_limit_bytes,
+                                           uint64_t write_hard_limit_bytes)
+{
+    wr_assert(read_limit_bytes == 0 || read_limit_bytes >= WR_CREDIT_MIN);
+    if (read_limit_bytes > 0) {
+        t->demand.account.limit_bytes = read_limit_bytes;
+    }
+    if (write_hard_limit_bytes > 0) {
+        t->hard_limit_bytes = write_hard_limit_bytes;
+    }
+}
+
 /* Keep the first cause. */
 void wr_transport_set_end(weir_transport *t, enum weir_end end);
 void wr_transport_set_error(weir_transport *t, int err, const char *what);

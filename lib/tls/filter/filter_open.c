@@ -24,12 +24,8 @@ static void filter_open_apply(struct wr_filter *f,
     if (!connection) {
         return;
     }
-    if (connection->read_limit_bytes) {
-        f->t.demand.account.limit_bytes = connection->read_limit_bytes;
-    }
-    if (connection->write_hard_limit_bytes) {
-        f->t.hard_limit_bytes = connection->write_hard_limit_bytes;
-    }
+    wr_transport_set_limits(&f->t, connection->read_limit_bytes,
+                            connection->write_hard_limit_bytes);
     f->limits = connection->timeouts;
 }
 

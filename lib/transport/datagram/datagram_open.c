@@ -68,12 +68,8 @@ datagram_open_set_limits(struct wr_datagram *d,
     d->size_max =
         options->size_max ? options->size_max : WEIR_DATAGRAM_SIZE_MAX;
     d->wants_control = options->ancillary != 0 || options->join_segments;
-    if (options->read_limit_bytes > 0) {
-        d->t.demand.account.limit_bytes = options->read_limit_bytes;
-    }
-    if (options->write_hard_limit_bytes > 0) {
-        d->t.hard_limit_bytes = options->write_hard_limit_bytes;
-    }
+    wr_transport_set_limits(&d->t, options->read_limit_bytes,
+                            options->write_hard_limit_bytes);
     d->close_timeout_ns = options->close_timeout_ns;
     wr_datagram_recv_init(d, options->join_segments);
 }

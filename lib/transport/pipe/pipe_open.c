@@ -64,13 +64,8 @@ static void pipe_open_configure(struct wr_pipe *p,
                                 const struct weir_connection_options *options)
 {
     wr_assert(p->t.state == WR_LIFE_UNBORN);
-    if (options->read_limit_bytes) {
-        wr_assert(options->read_limit_bytes >= WR_CREDIT_MIN);
-        p->t.demand.account.limit_bytes = options->read_limit_bytes;
-    }
-    if (options->write_hard_limit_bytes) {
-        p->t.hard_limit_bytes = options->write_hard_limit_bytes;
-    }
+    wr_transport_set_limits(&p->t, options->read_limit_bytes,
+                            options->write_hard_limit_bytes);
     wr_ignore(wr_pipe_set_timeouts(&p->t, &options->timeouts) < 0);
 }
 

@@ -64,14 +64,8 @@ sock_open_apply_limits(struct wr_sock *s,
     if (!connection) {
         return 0;
     }
-    wr_assert(connection->read_limit_bytes == 0 ||
-              connection->read_limit_bytes >= WR_CREDIT_MIN);
-    if (connection->read_limit_bytes) {
-        s->t.demand.account.limit_bytes = connection->read_limit_bytes;
-    }
-    if (connection->write_hard_limit_bytes) {
-        s->t.hard_limit_bytes = connection->write_hard_limit_bytes;
-    }
+    wr_transport_set_limits(&s->t, connection->read_limit_bytes,
+                            connection->write_hard_limit_bytes);
     return wr_timeouts_are_set(&connection->timeouts)
                ? wr_sock_set_limits(s, &connection->timeouts)
                : 0;
