@@ -312,19 +312,6 @@ static void sock_abandon(weir_transport *t)
     weir_transport_unref(t);
 }
 
-static int sock_set_protocol(weir_transport *t,
-                             const struct weir_protocol_binding *binding,
-                             const struct weir_buf *initial, size_t count)
-{
-    struct wr_sock *s = wr_sock_of(t);
-    int err = wr_sock_set_protocol(t, binding, initial, count);
-
-    if (err == 0 && !s->recv_op.in_flight) {
-        wr_intake_look_anew(t); /* it may receive without credit */
-    }
-    return err;
-}
-
 static bool sock_is_reading(const weir_transport *t)
 {
     return wr_sock_is_reading(wr_sock_of(t));
@@ -379,9 +366,10 @@ static void sock_check(const weir_transport *t)
     .has_taken_all = sock_has_taken_all, .get_handover = wr_sock_get_handover, \
     .limits_changed = wr_outbox_limits_changed,                                \
     .set_read_limit = wr_sock_set_read_limit, .fed = sock_fed,                 \
-    .set_timeouts = wr_sock_set_timeouts, .set_protocol = sock_set_protocol,   \
-    .close = sock_close, .abort = sock_abort, .doom = wr_life_doom,            \
-    .abandon = sock_abandon, .get_peername = wr_sock_get_peername,             \
+    .set_timeouts = wr_sock_set_timeouts,                                      \
+    .set_protocol = wr_sock_set_protocol, .close = sock_close,                 \
+    .abort = sock_abort, .doom = wr_life_doom, .abandon = sock_abandon,        \
+    .get_peername = wr_sock_get_peername,                                      \
     .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \
     .dump = wr_sock_dump, .check = sock_check,                                 \
     .unreferenced = sock_unreferenced

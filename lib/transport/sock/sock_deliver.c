@@ -195,6 +195,9 @@ int wr_sock_set_protocol(weir_transport *t,
     if (wr_delivery_has_held(&s->delivery)) {
         wr_life_push_step(&s->t);
     }
+    if (!s->recv_op.in_flight) {
+        wr_intake_look_anew(t); /* it may receive without credit */
+    }
     wr_sock_check_invariants(s);
     return 0;
 }
