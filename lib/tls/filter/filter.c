@@ -406,7 +406,7 @@ static void filter_check(const weir_transport *t)
     wr_filter_check_progress(wr_filter_of(t));
 }
 
-const struct wr_transport_ops wr_filter_ops = {
+static const struct wr_transport_ops filter_ops = {
     .name = "tls",
     .protocol_kinds = WR_PROTOCOL_STREAMS,
     .can_write_eof = true,
@@ -466,7 +466,7 @@ struct wr_filter *wr_filter_make(weir_loop *loop,
         return NULL;
     }
     wr_tls_settings_copy(f->settings, settings);
-    wr_transport_init(&f->t, loop, &wr_filter_ops);
+    wr_transport_init(&f->t, loop, &filter_ops);
     f->shared = shared;
     f->opener = *opener;
     f->handshake_timeout_ns = settings->handshake_timeout_ns;
@@ -493,7 +493,7 @@ void wr_filter_bear(struct wr_filter *f, weir_transport *below)
     wr_assert(below->loop == loop && !f->below);
     wr_assert(f->t.state == WR_LIFE_UNBORN && f->settings);
     f->below = weir_transport_ref(below);
-    f->is_upper = below->ops == &wr_filter_ops;
+    f->is_upper = below->ops == &filter_ops;
     if (f->is_upper) {
         wr_assert(!wr_filter_of(below)->upper);
         wr_filter_of(below)->upper = f;

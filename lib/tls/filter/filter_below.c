@@ -6,8 +6,6 @@
  */
 #include "filter_impl.h"
 
-#include <string.h>
-
 void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret)
 {
     wr_assert(wr_filter_of(t)->below);
@@ -36,86 +34,6 @@ bool wr_filter_tells_reading(const weir_transport *t)
 const weir_transport *wr_filter_get_below(const weir_transport *t)
 {
     return wr_filter_of(t)->below;
-}
-
-static int filter_below_get_alpn(const struct wr_filter *f,
-                                 struct weir_extra_info *ret)
-{
-    wr_assert(f->has_engine);
-    ret->text = wr_tls_engine_get_alpn(&f->engine, &ret->size);
-    return ret->text ? 0 : -ENOENT;
-}
-
-static int filter_below_get_text(const char *text, int number,
-                                 struct weir_extra_info *ret)
-{
-    wr_require(text, -ENOENT);
-    wr_assert(number >= 0);
-    ret->text = text;
-    ret->size = strlen(text);
-    ret->number = number;
-    return 0;
-}
-
-/* A fact that the handshake has settled, or the cause of its failure. */
-static int filter_below_get_fact(const struct wr_filter *f, const char *name,
-                                 struct weir_extra_info *ret)
-{
-    const struct wr_tls_engine *engine = &f->engine;
-
-    wr_assert(f->has_engine);
-    if (strcmp(name, "tls_version") == 0) {
-        return filter_below_get_text(wr_tls_engine_get_version(engine), 0, ret);
-    }
-    if (strcmp(name, "cipher") == 0) {
-        return filter_below_get_text(wr_tls_engine_get_cipher(engine),
-                                     wr_tls_engine_get_cipher_bits(engine),
-                                     ret);
-    }
-    if (strcmp(name, "alpn") == 0) {
-        return filter_below_get_alpn(f, ret);
-    }
-    if (strcmp(name, "server_name") == 0) {
-        return filter_below_get_text(wr_tls_engine_get_sni(engine), 0, ret);
-    }
-    if (strcmp(name, "tls_resumed") == 0) {
-        ret->number = wr_tls_engine_was_resumed(engine);
-        return 0;
-    }
-    if (strcmp(name, "tls_handshake") == 0) {
-        ret->time_ns = f->shaken_ns;
-        return f->shaken_ns > 0 ? 0 : -ENOENT;
-    }
-    if (strcmp(name, "peercert") == 0) {
-        ret->data = wr_tls_engine_get_peer_certificate(engine, 0, &ret->size);
-        return ret->data ? 0 : -ENOENT;
-    }
-    if (strcmp(name, "tls_error") == 0 && engine->err < 0) {
-        return filter_below_get_text(wr_tls_engine_get_error_text(engine), 0,
-                                     ret);
-    }
-    return -ENOENT;
-}
-
-/* True of facts about TLS: those of a TLS below are not this one's. */
-static bool filter_below_is_own(const char *name)
-{
-    return strncmp(name, "tls_", 4) == 0 || strcmp(name, "cipher") == 0 ||
-           strcmp(name, "alpn") == 0 || strcmp(name, "server_name") == 0 ||
-           strcmp(name, "peercert") == 0;
-}
-
-int wr_filter_get_extra_info(const weir_transport *t, const char *name,
-                             struct weir_extra_info *ret)
-{
-    const struct wr_filter *f = wr_filter_of(t);
-    wr_assert(f->below);
-    const int err =
-        f->has_engine ? filter_below_get_fact(f, name, ret) : -ENOENT;
-
-    return err == -ENOENT && !filter_below_is_own(name)
-               ? weir_transport_get_extra_info(f->below, name, ret)
-               : err;
 }
 
 struct weir_depth wr_filter_get_depth(const weir_transport *t)

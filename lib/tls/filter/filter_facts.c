@@ -1,7 +1,9 @@
 /*
- * TLS filters: facts of a connection that weir_transport_get_extra_info()
- * cannot tell, because they are made for the program that asks, which may be
- * refused, or there are several.
+ * TLS filters: facts of a connection.
+ *
+ * Some have functions of their own besides weir_transport_get_extra_info(),
+ * because they are made for the program that asks, which may be refused, or
+ * there are several.
  */
 #include "filter_impl.h"
 #include "lib/tls/engine/session.h"
@@ -11,13 +13,99 @@
 /* The hash of a suite gives 255 blocks of keys at most (RFC 5869). */
 #define EXPORT_MAX (255u * 32u)
 
+static int filter_facts_get_alpn(const struct wr_filter *f,
+                                 struct weir_extra_info *ret)
+{
+    wr_assert(f->has_engine);
+    ret->text = wr_tls_engine_get_alpn(&f->engine, &ret->size);
+    return ret->text ? 0 : -ENOENT;
+}
+
+static int filter_facts_get_text(const char *text, int number,
+                                 struct weir_extra_info *ret)
+{
+    wr_require(text, -ENOENT);
+    wr_assert(number >= 0);
+    ret->text = text;
+    ret->size = strlen(text);
+    ret->number = number;
+    return 0;
+}
+
+/* A fact that the handshake has settled, or the cause of its failure. */
+static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
+                                 struct weir_extra_info *ret)
+{
+    const struct wr_tls_engine *engine = &f->engine;
+
+    wr_assert(f->has_engine);
+    if (strcmp(name, "tls_version") == 0) {
+        return filter_facts_get_text(wr_tls_engine_get_version(engine), 0, ret);
+    }
+    if (strcmp(name, "cipher") == 0) {
+        return filter_facts_get_text(wr_tls_engine_get_cipher(engine),
+                                     wr_tls_engine_get_cipher_bits(engine),
+                                     ret);
+    }
+    if (strcmp(name, "alpn") == 0) {
+        return filter_facts_get_alpn(f, ret);
+    }
+    if (strcmp(name, "server_name") == 0) {
+        return filter_facts_get_text(wr_tls_engine_get_sni(engine), 0, ret);
+    }
+    if (strcmp(name, "tls_resumed") == 0) {
+        ret->number = wr_tls_engine_was_resumed(engine);
+        return 0;
+    }
+    if (strcmp(name, "tls_handshake") == 0) {
+        ret->time_ns = f->shaken_ns;
+        return f->shaken_ns > 0 ? 0 : -ENOENT;
+    }
+    if (strcmp(name, "peercert") == 0) {
+        ret->data = wr_tls_engine_get_peer_certificate(engine, 0, &ret->size);
+        return ret->data ? 0 : -ENOENT;
+    }
+    if (strcmp(name, "tls_error") == 0 && engine->err < 0) {
+        return filter_facts_get_text(wr_tls_engine_get_error_text(engine), 0,
+                                     ret);
+    }
+    return -ENOENT;
+}
+
+/* True of facts about TLS: those of a TLS below are not this one's. */
+static bool filter_facts_is_own(const char *name)
+{
+    return strncmp(name, "tls_", 4) == 0 || strcmp(name, "cipher") == 0 ||
+           strcmp(name, "alpn") == 0 || strcmp(name, "server_name") == 0 ||
+           strcmp(name, "peercert") == 0;
+}
+
+int wr_filter_get_extra_info(const weir_transport *t, const char *name,
+                             struct weir_extra_info *ret)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+    wr_assert(f->below);
+    const int err =
+        f->has_engine ? filter_facts_get_fact(f, name, ret) : -ENOENT;
+
+    return err == -ENOENT && !filter_facts_is_own(name)
+               ? weir_transport_get_extra_info(f->below, name, ret)
+               : err;
+}
+
+/* Tells the kind by its table, of which it knows an entry. */
+static bool filter_facts_are_of(const weir_transport *t)
+{
+    return t->ops->get_extra_info == wr_filter_get_extra_info;
+}
+
 int weir_tls_get_session(weir_transport *t, weir_tls_session **ret)
 {
     wr_require(t && ret, -EINVAL);
     const int err = wr_loop_check(t->loop);
 
     wr_require(err >= 0, err);
-    wr_require(t->ops == &wr_filter_ops, -EOPNOTSUPP);
+    wr_require(filter_facts_are_of(t), -EOPNOTSUPP);
     struct wr_filter *f = wr_filter_of(t);
     wr_assert(f->below);
     return f->has_engine ? wr_tls_session_get(&f->engine, ret) : -EAGAIN;
@@ -30,7 +118,7 @@ int weir_tls_export_keying_material(weir_transport *t, const char *label,
     const int err = wr_loop_check(t->loop);
 
     wr_require(err >= 0, err);
-    wr_require(t->ops == &wr_filter_ops, -EOPNOTSUPP);
+    wr_require(filter_facts_are_of(t), -EOPNOTSUPP);
     wr_require(label && ret && size > 0 && size <= EXPORT_MAX, -EINVAL);
     wr_require(context || context_size == 0, -EINVAL);
     struct wr_filter *f = wr_filter_of(t);
@@ -42,7 +130,7 @@ int weir_tls_export_keying_material(weir_transport *t, const char *label,
 const void *weir_tls_get_peer_certificate(const weir_transport *t,
                                           uint32_t index, size_t *ret_size)
 {
-    if (t->ops != &wr_filter_ops || !wr_filter_of(t)->has_engine) {
+    if (!filter_facts_are_of(t) || !wr_filter_of(t)->has_engine) {
         return NULL;
     }
     return wr_tls_engine_get_peer_certificate(&wr_filter_of(t)->engine, index,

@@ -4,8 +4,8 @@
  *
  *     filter_start.c    making one on a transport that the program has
  *     filter_open.c     making one, of a descriptor
- *     filter_facts.c    sessions, for programs that resume them
  *     filter.c          life: decisions carried out, loss, freeing; the table
+ *     filter_facts.c    facts that the handshake has settled
  *     filter_below.c    what the transport below is asked to pass on
  *     filter_read.c     ciphertext in, the handshake
  *     filter_deliver.c  plaintext on its way to the protocol
@@ -130,7 +130,6 @@ static inline struct wr_filter *wr_filter_of(const weir_transport *t)
 
 /* filter.c */
 
-extern const struct wr_transport_ops wr_filter_ops;
 /* A filter in state UNBORN, or NULL without memory. */
 WEIR_MUST_USE struct wr_filter *
 wr_filter_make(weir_loop *loop, const struct wr_tls_settings *settings,
@@ -142,14 +141,16 @@ void wr_filter_bear(struct wr_filter *f, weir_transport *below);
 /* The protocol of the transport below. */
 extern const struct weir_protocol wr_filter_protocol;
 
+/* filter_facts.c */
+int wr_filter_get_extra_info(const weir_transport *t, const char *name,
+                             struct weir_extra_info *ret);
+
 /* filter_below.c */
 bool wr_filter_tells_reading(const weir_transport *t);
 const weir_transport *wr_filter_get_below(const weir_transport *t);
 void wr_filter_get_peername(const weir_transport *t, struct weir_address *ret);
 void wr_filter_get_sockname(const weir_transport *t, struct weir_address *ret);
 int wr_filter_get_socket(const weir_transport *t);
-int wr_filter_get_extra_info(const weir_transport *t, const char *name,
-                             struct weir_extra_info *ret);
 struct weir_depth wr_filter_get_depth(const weir_transport *t);
 const struct wr_sendq *wr_filter_get_unoffered(const weir_transport *t);
 bool wr_filter_has_unread(const weir_transport *t);
