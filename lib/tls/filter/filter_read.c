@@ -185,19 +185,20 @@ static uint32_t filter_read_room(struct wr_filter *f)
 /* Whether the engine may have more to say: plaintext, an end or an error. */
 static bool filter_read_has_more(const struct wr_filter *f)
 {
-    return filter_read_has_input(f) || !wr_delivery_is_free(&f->delivery) ||
+    return filter_read_has_input(f) ||
            (f->engine.state != WR_TLS_ENGINE_OPEN &&
             f->engine.state != WR_TLS_ENGINE_SENT_CLOSE) ||
            wr_tls_engine_get_plaintext_left(&f->engine) > 0;
 }
 
-/* Opens and delivers once; false: no more can be opened now. */
+/* Opens and delivers once; false: no more can be opened now. Credit is asked
+ * for also where nothing is left: below stops reading while there is none. */
 static bool filter_read_open(struct wr_filter *f)
 {
     const uint32_t credit = filter_read_room(f);
 
     wr_assert(f->in_pump);
-    if (credit == 0) {
+    if (credit == 0 || !filter_read_has_more(f)) {
         return false;
     }
     struct wr_block *scratch = wr_filter_scratch(f);
@@ -217,7 +218,7 @@ static bool filter_read_open(struct wr_filter *f)
     }
     if (ret > 0) {
         wr_filter_deliver(f, (size_t)ret);
-        return filter_read_has_more(f);
+        return true;
     }
     if (ret == 0 && !wr_delivery_is_paused(&f->delivery)) {
         wr_filter_deliver_eof(f);
