@@ -2,9 +2,14 @@
  * TLS filters: their life.
  *
  * Every callback of the transport below ends here, and so do the filter's step
- * and the end of its turn: the files below note what happened, then
- * wr_filter_next_step() says what comes next, and filter_advance() carries it
- * out. A filter is lost when the transport below is, and not before.
+ * and the end of its turn: the files below note what happened, bytes that have
+ * come among it, then wr_filter_next_step() says what comes next, and
+ * filter_advance() carries it out. A filter is lost when the transport below
+ * is, and not before.
+ *
+ * The loop and the transport below alone make the filter advance. Callbacks of
+ * the protocol, which run inside a pump, at most abort it or push its step: so
+ * no pump runs inside another.
  */
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
@@ -179,6 +184,14 @@ static bool filter_arm(struct wr_filter *f)
     return true;
 }
 
+/* Opens what has come, by an engine that the first call makes. */
+static void filter_pump(struct wr_filter *f)
+{
+    if (f->has_engine || filter_arm(f)) {
+        wr_filter_pump(f);
+    }
+}
+
 /* The handshake is done. */
 static void filter_begin(struct wr_filter *f)
 {
@@ -208,26 +221,31 @@ static void filter_begin(struct wr_filter *f)
 
 /* ---- steps ---- */
 
-/* Nothing more is sent. */
-static bool filter_has_stopped(const struct wr_filter *f)
+/* Nothing more is sent: a file is not, once the bytes that have come, which may
+ * say why, are opened. */
+static void filter_break_file(struct wr_filter *f)
 {
-    return f->t.error || f->below_lost || wr_life_is_over(&f->t);
+    struct wr_sender *sender = f->outbox.sender;
+
+    if (WR_UNLIKELY(sender != NULL) && !f->lent &&
+        (f->t.error || f->below_lost || wr_life_is_over(&f->t))) {
+        wr_sender_break(sender);
+    }
 }
 
 /* Goes as many steps as can be gone now. The last thing that a handler does:
  * the filter may be freed. */
 static void filter_advance(struct wr_filter *f)
 {
+    bool is_pumped = false; /* after the last other step */
+
     for (;;) {
-        if (WR_UNLIKELY(f->outbox.sender != NULL) && filter_has_stopped(f)) {
-            wr_sender_break(f->outbox.sender);
-        }
-        switch (wr_filter_next_step(f)) {
-        case WR_FILTER_GO:
-            if (f->has_engine || filter_arm(f)) {
-                wr_filter_pump(f);
-            }
-            if (wr_filter_next_step(f) != WR_FILTER_GO) {
+        filter_break_file(f);
+        const enum wr_filter_next next = wr_filter_next_step(f);
+        switch (next) {
+        case WR_FILTER_PUMP:
+            if (!is_pumped) {
+                filter_pump(f);
                 break;
             }
             __attribute__((fallthrough));
@@ -255,6 +273,7 @@ static void filter_advance(struct wr_filter *f)
             filter_lose(f);
             return;
         }
+        is_pumped = next == WR_FILTER_PUMP;
     }
 }
 
@@ -265,6 +284,7 @@ static void filter_step(struct wr_ready *ready)
     wr_filter_check_invariants(f);
     wr_assert(f->t.state != WR_LIFE_UNBORN);
     wr_assert(f->t.state != WR_LIFE_LOST);
+    wr_assert(!f->lent); /* no pump runs */
     filter_advance(f);
 }
 
@@ -273,6 +293,7 @@ static void filter_seal(struct wr_turn_end *seal)
     struct wr_filter *f = wr_container_of(seal, struct wr_filter, seal);
 
     wr_assert(f->made && !f->t.loop->current);
+    wr_assert(!f->lent); /* no pump runs */
     wr_filter_seal(f);
     filter_advance(f);
 }
@@ -280,8 +301,11 @@ static void filter_seal(struct wr_turn_end *seal)
 /* A queue of the budget lets the filter deliver. */
 static void filter_fed(weir_transport *t, enum wr_demand_state queue)
 {
+    struct wr_filter *f = wr_filter_of(t);
+
     wr_assert(queue == WR_DEMAND_STARVED);
-    filter_advance(wr_filter_of(t));
+    wr_assert(!f->lent); /* no pump runs */
+    filter_advance(f);
 }
 
 /* ---- calls of the transport below ---- */

@@ -45,7 +45,7 @@
 /* The next step of a filter's life. */
 enum wr_filter_next {
     WR_FILTER_WAIT,   /* nothing to do before something happens */
-    WR_FILTER_GO,     /* the state stays: see what can be opened */
+    WR_FILTER_PUMP,   /* the state stays: see what can be opened */
     WR_FILTER_BEGIN,  /* the handshake is done: call the factory */
     WR_FILTER_DROP,   /* broken: no byte of the queue will ever be sent */
     WR_FILTER_CLOSE,  /* the peer is cut off: send what was written */
@@ -78,7 +78,6 @@ struct wr_filter {
     bool is_upper : 1;  /* set at birth: below is a filter */
     bool made : 1;      /* set when the protocol knows the connection */
     bool may_shake : 1; /* the handshake has waited for its turn */
-    bool in_pump : 1;   /* set while the engine opens bytes */
     bool is_hard : 1;   /* set by wr_filter_doom(): below is to be aborted */
     /* Every record asks for these, together: they are one byte. */
     bool is_cut : 1;       /* set when below's end is none; bytes go first */
@@ -92,6 +91,7 @@ struct wr_filter {
     struct wr_list wait_link; /* in shared->waiting */
 
     /* Received. */
+    const struct weir_buf *lent; /* of below's call, until it is pumped */
     weir_lease *input_head; /* ciphertext that was not opened, oldest first */
     weir_lease *input_tail;
     struct wr_delivery delivery; /* of plaintext; shut after OPEN */
@@ -160,11 +160,13 @@ void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes);
 void wr_filter_dump(const weir_transport *t, FILE *out);
 
 /* filter_read.c */
-/* Below has received bytes. */
+/* Below has received bytes: the next pump opens them where they lie, or they
+ * are kept behind others. */
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf);
 /* Below has received the end of its stream. */
 void wr_filter_arrived_eof(struct wr_filter *f);
-/* Opens and delivers as much as can be, or goes on with the handshake. */
+/* Opens and delivers as much as can be, or goes on with the handshake, and
+ * keeps what is left of bytes that below has lent. */
 void wr_filter_pump(struct wr_filter *f);
 /* Pauses or resumes below as things stand. */
 void wr_filter_settle_read(struct wr_filter *f);

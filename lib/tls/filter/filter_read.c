@@ -1,10 +1,11 @@
 /*
  * TLS filters: from received ciphertext to plaintext, and the handshake.
  *
- * Bytes that arrive are opened where they lie. What cannot be opened yet,
- * because the protocol has paused or holds too much, or the handshake waits for
- * its turn, is kept under leases, in order, and below is paused: so a peer can
- * make no more wait than below may hold.
+ * Bytes that arrive are noted, and opened where they lie by the pump, before
+ * below's call returns. What cannot be opened yet, because the protocol has
+ * paused or holds too much, or the handshake waits for its turn, is kept under
+ * leases, in order, and below is paused: so a peer can make no more wait than
+ * below may hold.
  */
 #include "filter_impl.h"
 
@@ -126,7 +127,7 @@ static void filter_read_fail(struct wr_filter *f, int err, const char *what)
 /* Goes on with the handshake, as far as it can. */
 static void filter_read_shake(struct wr_filter *f)
 {
-    wr_assert(f->in_pump);
+    wr_assert(f->has_engine);
     if (f->engine.state != WR_TLS_ENGINE_HANDSHAKE || !wr_filter_may_open(f)) {
         return; /* done or failed: filter.c goes on */
     }
@@ -197,7 +198,7 @@ static bool filter_read_open(struct wr_filter *f)
 {
     const uint32_t credit = filter_read_room(f);
 
-    wr_assert(f->in_pump);
+    wr_assert(f->t.state != WR_LIFE_HANDSHAKING);
     if (credit == 0 || !filter_read_has_more(f)) {
         return false;
     }
@@ -253,20 +254,33 @@ static bool filter_read_wants(const struct wr_filter *f)
 static __attribute__((noinline)) void
 filter_read_tell_upper(struct wr_filter *f)
 {
-    wr_assert(f->is_cut && f->in_pump);
+    wr_assert(f->is_cut);
     if (f->upper && f->t.state == WR_LIFE_OPEN && !f->eof_seen &&
         wr_delivery_is_free(&f->delivery)) {
         wr_filter_deliver_eof(f);
     }
 }
 
+/* Keeps what is left of lent bytes, before below's call returns. */
+static void filter_read_end_loan(struct wr_filter *f)
+{
+    const size_t left = wr_tls_engine_get_input_left(&f->engine);
+
+    wr_assert(f->lent && !f->head_is_fed);
+    if (left > 0) {
+        if (filter_read_wants(f) && filter_read_keep_rest(f, f->lent, left)) {
+            f->head_is_fed = true;
+            wr_tls_engine_refeed(&f->engine, f->input_head->data, left);
+        } else {
+            wr_tls_engine_drop_input(&f->engine); /* it does not read again */
+        }
+    }
+    f->lent = NULL;
+}
+
 void wr_filter_pump(struct wr_filter *f)
 {
     wr_assert(f->has_engine);
-    if (f->in_pump) {
-        return; /* a callback of the pump's own */
-    }
-    f->in_pump = true;
     if (f->t.state == WR_LIFE_HANDSHAKING) {
         filter_read_shake(f);
     } else {
@@ -284,32 +298,25 @@ void wr_filter_pump(struct wr_filter *f)
         /* They came before the error. */
         wr_delivery_show_held(&f->t, &f->delivery);
     }
-    f->in_pump = false;
+    if (f->lent) {
+        filter_read_end_loan(f);
+    }
 }
 
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
 {
     wr_debug_check(wr_filter_check_invariants(f));
     wr_assert(buf->data && buf->len > 0);
+    wr_assert(!f->lent); /* no pump runs */
     if (!filter_read_wants(f)) {
         return;
     }
     if (!f->has_engine || f->input_head) {
         wr_ignore(!filter_read_keep_rest(f, buf, buf->len));
-        return; /* filter.c goes on */
-    }
-    wr_tls_engine_feed(&f->engine, buf->data, buf->len);
-    wr_filter_pump(f);
-    const size_t left = wr_tls_engine_get_input_left(&f->engine);
-    if (left == 0) {
         return;
     }
-    if (filter_read_wants(f) && filter_read_keep_rest(f, buf, left)) {
-        f->head_is_fed = true;
-        wr_tls_engine_refeed(&f->engine, f->input_head->data, left);
-    } else {
-        wr_tls_engine_drop_input(&f->engine); /* it does not read again */
-    }
+    wr_tls_engine_feed(&f->engine, buf->data, buf->len);
+    f->lent = buf;
 }
 
 void wr_filter_arrived_eof(struct wr_filter *f)

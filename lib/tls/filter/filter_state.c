@@ -24,7 +24,7 @@ filter_state_next_of_handshaking(const struct wr_filter *f)
     if (f->engine.state == WR_TLS_ENGINE_OPEN) {
         return f->t.error ? WR_FILTER_END : WR_FILTER_BEGIN;
     }
-    return f->below_lost && !f->input_head ? WR_FILTER_END : WR_FILTER_GO;
+    return f->below_lost && !f->input_head ? WR_FILTER_END : WR_FILTER_PUMP;
 }
 
 /* True when there is something that came before the error or the loss: bytes
@@ -61,23 +61,23 @@ static enum wr_filter_next filter_state_next_of_open(const struct wr_filter *f)
         return WR_FILTER_CLOSE;
     }
     if (WR_LIKELY(f->t.error == 0 && !f->below_lost)) {
-        return WR_FILTER_GO;
+        return WR_FILTER_PUMP;
     }
     if (filter_state_may_drop_queue(f)) {
         return WR_FILTER_DROP;
     }
     if (!f->below_lost && wr_filter_may_open(f)) {
-        return WR_FILTER_GO; /* after an error of below there may be bytes */
+        return WR_FILTER_PUMP; /* after an error of below there may be bytes */
     }
     if (!filter_state_has_unread(f)) {
         return WR_FILTER_END;
     }
     if (wr_filter_looks_ahead(f)) {
-        return WR_FILTER_GO;
+        return WR_FILTER_PUMP;
     }
     return wr_delivery_is_paused(&f->delivery) || wr_intake_waits(&f->t)
                ? WR_FILTER_WAIT
-               : WR_FILTER_GO;
+               : WR_FILTER_PUMP;
 }
 
 static enum wr_filter_next
@@ -94,17 +94,21 @@ filter_state_next_of_closing(const struct wr_filter *f)
         if (f->shutdown_timeout_ns == 0) {
             return WR_FILTER_END;
         }
-        return wr_filter_sealed_bytes(f) == 0 ? WR_FILTER_LINGER : WR_FILTER_GO;
+        return wr_filter_sealed_bytes(f) == 0 ? WR_FILTER_LINGER
+                                              : WR_FILTER_PUMP;
     case WR_TLS_ENGINE_HANDSHAKE:
     case WR_TLS_ENGINE_OPEN:
     case WR_TLS_ENGINE_RECEIVED_CLOSE:
         break;
     }
-    return WR_FILTER_GO;
+    return WR_FILTER_PUMP;
 }
 
 enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
 {
+    if (f->lent) {
+        return WR_FILTER_PUMP; /* before an error that came after it counts */
+    }
     switch (f->t.state) {
     case WR_LIFE_HANDSHAKING:
         return filter_state_next_of_handshaking(f);
@@ -115,7 +119,7 @@ enum wr_filter_next wr_filter_next_step(const struct wr_filter *f)
     case WR_LIFE_LINGERING:
         return f->t.error || f->below_lost || filter_state_is_ended(f)
                    ? WR_FILTER_END
-                   : WR_FILTER_GO;
+                   : WR_FILTER_PUMP;
     case WR_LIFE_DOOMED:
         return WR_FILTER_END;
     case WR_LIFE_ENDING:
@@ -164,9 +168,10 @@ static void filter_state_check_received(const struct wr_filter *f)
     wr_assert(!wr_delivery_has_held(&f->delivery) ||
               f->t.state == WR_LIFE_OPEN || f->t.state == WR_LIFE_DOOMED);
     wr_assert(!f->head_is_fed || f->input_head);
-    /* The engine's input lies under the first lease, or is borrowed. */
-    wr_assert(!f->has_engine || f->in_pump || f->head_is_fed ||
+    /* The engine's input lies under the first lease, or is lent. */
+    wr_assert(!f->has_engine || f->lent || f->head_is_fed ||
               wr_tls_engine_get_input_left(&f->engine) == 0);
+    wr_assert(!f->lent || (f->has_engine && !f->input_head));
     wr_assert(f->t.demand.account.lease_count > 0 ||
               f->t.demand.account.held_bytes == 0);
     wr_debug_assert(!wr_list_is_linked(&f->wait_link) ||
@@ -200,7 +205,7 @@ static bool filter_state_is_forgotten(const struct wr_filter *f)
 void wr_filter_check_progress(const struct wr_filter *f)
 {
     wr_filter_check_invariants(f);
-    wr_assert(!f->in_pump && !f->outbox.in_resume);
+    wr_assert(!f->lent && !f->outbox.in_resume);
     wr_assert(f->t.loop->budget.queued_bytes >= f->outbox.queue.bytes);
     if (!f->below_lost) {
         f->below->ops->check(f->below);
