@@ -22,9 +22,10 @@
 
 #include "base.h"
 #include "buffer.h"
-#include "tls_connection.h"
 #include "transport.h"
 #include "writer.h"
+
+struct weir_tls_settings;
 
 WEIR_BEGIN_DECLS
 

@@ -4,14 +4,13 @@
  * No context can be made, so that nothing else of TLS can be reached: whatever
  * takes a context is given none.
  */
-#include "lib/tls/filter/filter.h"
-#include "lib/transport/socket.h"
+#include "lib/transport/transport.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
-#include <weir/start_tls.h>
 #include <weir/tls.h>
 #include <weir/tls_certificate.h>
+#include <weir/tls_connection.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -58,45 +57,6 @@ weir_tls_session *weir_tls_session_ref(weir_tls_session *session)
 void weir_tls_session_unref(weir_tls_session *session)
 {
     wr_assert(!session);
-}
-
-int wr_tls_settings_read(struct wr_tls_settings *ret,
-                         const struct weir_tls_settings *settings,
-                         enum wr_tls_side side, const char *host)
-{
-    (void)side;
-    (void)host;
-    *ret = (struct wr_tls_settings){.context = NULL};
-    return settings ? WEIR_ENOTLS : 0;
-}
-
-void wr_tls_settings_drop(struct wr_tls_settings *settings)
-{
-    wr_assert(!settings->context);
-}
-
-/* Not reached: no settings can be read. */
-int wr_tls_open(weir_loop *loop, int fd, const struct wr_sock_options *options,
-                const struct wr_tls_settings *settings,
-                const struct wr_tls_opener *opener, weir_transport **ret)
-{
-    (void)opener;
-    (void)ret;
-    wr_assert(!settings->context);
-    wr_socket_close(loop, fd, options->family);
-    return WEIR_ENOTLS;
-}
-
-int weir_transport_start_tls(weir_transport *t,
-                             const struct weir_tls_settings *tls,
-                             const struct weir_start_tls_options *options,
-                             weir_transport **ret)
-{
-    (void)tls;
-    (void)options;
-    (void)ret;
-    const int err = wr_transport_enter(t);
-    return err < 0 ? err : WEIR_ENOTLS;
 }
 
 int weir_tls_export_keying_material(weir_transport *t, const char *label,

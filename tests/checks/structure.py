@@ -40,16 +40,15 @@ ROOMS = {
     "tls/engine": "uring base tls/context x509",
     "tls/filter": "uring base loop transport transport/sock tls/context "
                   "tls/engine",
-    "tls": "uring loop transport tls/filter",
+    "tls": "uring loop transport",
     "names": "uring base loop task",
-    "net/connect": "uring base loop transport transport/sock transport/pipe "
-                   "tls/filter names",
-    "net/serve": "uring base loop transport transport/sock tls/filter names",
+    "net/connect": "uring base loop transport transport/sock transport/pipe names",
+    "net/serve": "uring base loop transport transport/sock names",
     "net": "uring base loop transport transport/sock transport/datagram names "
            "net/connect net/serve",
     "process": "uring base loop transport transport/pipe",
     "stream": "uring base loop task sync transport transport/sock transport/pipe "
-              "transport/datagram tls/filter net/connect net/serve net process",
+              "transport/datagram net/connect net/serve net process",
 }
 KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}
 

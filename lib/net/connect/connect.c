@@ -22,8 +22,8 @@
 #include "connect_plan.h"
 #include "lib/base/address.h"
 #include "lib/base/options.h"
-#include "lib/tls/filter/filter.h"
 #include "lib/transport/pipe/pipe.h"
+#include "lib/transport/secure.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
 #include "race.h"
@@ -68,7 +68,7 @@ struct weir_connect {
     size_t error_text_size;
     struct weir_address local; /* len 0: any */
     struct weir_connection_options connection;
-    struct wr_tls_settings tls;
+    struct wr_secure_settings tls;
     weir_transport *shaking; /* in state SHAKING: to be given up with it */
     struct wr_race race;     /* idle for ever, of an adopted descriptor */
     size_t candidate_count;
@@ -137,7 +137,7 @@ static void connect_release(weir_connect *connect)
     }
     wr_loop_remove_member(loop, &connect->member);
     wr_race_fini(&connect->race);
-    wr_tls_settings_drop(&connect->tls);
+    wr_secure_settings_drop(&connect->tls);
     wr_guard_free(&loop->counting, connect,
                   connect_get_size(connect->candidate_count));
     wr_loop_unpin(loop);
@@ -223,11 +223,11 @@ static void connect_shake(weir_connect *connect, int fd)
         .family = connect->family,
         .connection = &connect->connection,
     };
-    const struct wr_tls_opener opener = {
+    const struct wr_secure_opener opener = {
         .factory = connect->factory, .opened = connect_shaken, .arg = connect};
 
-    const int err = wr_tls_open(connect->loop, fd, &options, &connect->tls,
-                                &opener, &connect->shaking);
+    const int err = wr_secure_open(connect->loop, fd, &options, &connect->tls,
+                                   &opener, &connect->shaking);
     wr_assert(connect->cause == 0);
     if (err < 0) {
         connect_end(connect);
@@ -244,7 +244,7 @@ static void connect_establish(weir_connect *connect, int fd)
 
     wr_assert(fd >= 0);
     wr_assert(connect->cause == 0);
-    if (wr_tls_settings_are_set(&connect->tls)) {
+    if (wr_secure_settings_are_set(&connect->tls)) {
         connect_shake(connect, fd);
         return;
     }
@@ -484,14 +484,14 @@ int wr_connect_begin(weir_loop *loop, const struct weir_factory *factory,
     wr_require(!ret || options->done, -EINVAL); /* done ends the handle */
     err = connect_make(loop, factory, options, plan.candidate_count, &connect);
     wr_require(err >= 0, err);
-    err = wr_tls_settings_read(
+    err = wr_secure_settings_read(
         &connect->tls, options->tls,
-        options->use_sock ? WR_TLS_EITHER : WR_TLS_CLIENT, host);
+        options->use_sock ? WR_SECURE_EITHER : WR_SECURE_CLIENT, host);
     if (err == 0) {
         err = connect_follow_plan(connect, &plan);
     }
     if (err < 0) {
-        wr_tls_settings_drop(&connect->tls);
+        wr_secure_settings_drop(&connect->tls);
         wr_race_fini(&connect->race);
         wr_guard_free(&loop->counting, connect,
                       connect_get_size(connect->candidate_count));

@@ -10,7 +10,7 @@
 #ifndef WEIR_LIB_NET_SERVE_SERVER_H
 #define WEIR_LIB_NET_SERVE_SERVER_H
 
-#include "lib/tls/filter/filter.h"
+#include "lib/transport/secure.h"
 #include "lib/transport/transport.h"
 #include "listener_set.h"
 
@@ -39,7 +39,7 @@ struct weir_server {
     weir_server_done_fn *done;
     void *done_arg;
     struct weir_connection_options connection;
-    struct wr_tls_settings tls;
+    struct wr_secure_settings tls;
     struct wr_listener_set listeners;
     struct wr_ready work;
     struct wr_timer retry;        /* binding, or accepting after EMFILE */

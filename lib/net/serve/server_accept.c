@@ -98,12 +98,12 @@ static inline int server_accept_open(weir_server *server, int fd,
                                      const struct wr_sock_options *options,
                                      weir_transport **ret)
 {
-    if (WR_UNLIKELY(wr_tls_settings_are_set(&server->tls))) {
-        const struct wr_tls_opener opener = {.factory = server->factory,
-                                             .opened = server_accept_shaken,
-                                             .arg = server};
-        return wr_tls_open(server->loop, fd, options, &server->tls, &opener,
-                           ret);
+    if (WR_UNLIKELY(wr_secure_settings_are_set(&server->tls))) {
+        const struct wr_secure_opener opener = {.factory = server->factory,
+                                                .opened = server_accept_shaken,
+                                                .arg = server};
+        return wr_secure_open(server->loop, fd, options, &server->tls, &opener,
+                              ret);
     }
     return wr_sock_open(server->loop, fd, &server->factory, options, ret);
 }

@@ -66,12 +66,12 @@ int wr_server_init_parts(weir_server *server, weir_loop *loop, const char *host,
                          uint16_t port,
                          const struct weir_server_options *options)
 {
-    int err =
-        wr_tls_settings_read(&server->tls, options->tls, WR_TLS_SERVER, NULL);
+    int err = wr_secure_settings_read(&server->tls, options->tls,
+                                      WR_SECURE_SERVER, NULL);
     wr_require(err >= 0, err);
     err = wr_listener_set_init(&server->listeners, loop, host, port, options);
     if (err < 0) {
-        wr_tls_settings_drop(&server->tls);
+        wr_secure_settings_drop(&server->tls);
     }
     return err;
 }
@@ -80,24 +80,24 @@ void wr_server_fini_parts(weir_server *server)
 {
     wr_assert(wr_server_is_over(server));
     wr_listener_set_fini(&server->listeners);
-    wr_tls_settings_drop(&server->tls);
+    wr_secure_settings_drop(&server->tls);
 }
 
 int weir_server_set_tls(weir_server *server,
                         const struct weir_tls_settings *settings)
 {
-    struct wr_tls_settings known = {.context = NULL};
+    struct wr_secure_settings known = {.context = NULL};
 
     int err = wr_loop_check(server->loop);
     wr_require(err >= 0, err);
     wr_server_check_invariants(server);
     wr_require(settings, -EINVAL);
     wr_require(!wr_server_is_closed(server), -ESHUTDOWN);
-    wr_require(wr_tls_settings_are_set(&server->tls), -EINVAL);
-    err = wr_tls_settings_read(&known, settings, WR_TLS_SERVER, NULL);
+    wr_require(wr_secure_settings_are_set(&server->tls), -EINVAL);
+    err = wr_secure_settings_read(&known, settings, WR_SECURE_SERVER, NULL);
     wr_require(err >= 0, err);
-    wr_tls_settings_drop(&server->tls);
+    wr_secure_settings_drop(&server->tls);
     server->tls = known;
-    wr_assert(wr_tls_settings_are_set(&server->tls));
+    wr_assert(wr_secure_settings_are_set(&server->tls));
     return 0;
 }

@@ -190,13 +190,14 @@ static int context_fill(weir_tls_context *context,
 }
 
 static int context_make(const struct weir_tls_options *options,
-                        weir_tls_context **ret,
+                        const struct wr_secure_ops *ops, weir_tls_context **ret,
                         struct wr_tls_context_text *text)
 {
     weir_tls_context *context = calloc(1, sizeof(*context));
     if (!context) {
         return -ENOMEM;
     }
+    context->ops = ops;
     context->is_server = options->server;
     context->keylog = options->keylog;
     context->keylog_user = options->keylog_user;
@@ -221,16 +222,14 @@ static int context_make(const struct weir_tls_options *options,
     return 0;
 }
 
-/* ---- public ---- */
-
-int weir_tls_context_new(const struct weir_tls_options *options,
-                         weir_tls_context **ret, char *error_text,
-                         size_t error_size)
+int wr_tls_context_new(const struct weir_tls_options *options,
+                       const struct wr_secure_ops *ops, weir_tls_context **ret,
+                       char *error_text, size_t error_size)
 {
     struct wr_tls_context_text text = {.line = ""};
     struct weir_tls_options known;
 
-    wr_require(ret, -EINVAL);
+    wr_assert(ops && ret);
     int err = wr_options_read(&known, sizeof(known), options);
     if (err == 0) {
         err = context_check_options(&known);
@@ -239,7 +238,7 @@ int weir_tls_context_new(const struct weir_tls_options *options,
         err = wr_tls_memory_start_library();
     }
     if (err == 0) {
-        err = context_make(&known, ret, &text);
+        err = context_make(&known, ops, ret, &text);
     }
     if (err < 0 && text.line[0] == '\0') {
         wr_ignore(snprintf(text.line, sizeof(text.line), "%s",

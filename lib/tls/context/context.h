@@ -12,6 +12,7 @@
 
 struct WOLFSSL;
 struct WOLFSSL_SESSION;
+struct wr_secure_ops;
 struct wr_tls_verdict;
 
 /* One connection's part of the settings, for the peer that it has; the context
@@ -28,6 +29,12 @@ struct wr_tls_peer_options {
     /* Client: a session to resume, borrowed; or NULL. */
     struct WOLFSSL_SESSION *session;
 };
+
+/* weir_tls_context_new(), of a context by which makers find @ops. */
+WEIR_MUST_USE int wr_tls_context_new(const struct weir_tls_options *options,
+                                     const struct wr_secure_ops *ops,
+                                     weir_tls_context **ret, char *error_text,
+                                     size_t error_size);
 
 bool wr_tls_context_is_server(const weir_tls_context *context);
 /* True when the certificates of peers are verified. */

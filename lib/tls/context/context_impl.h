@@ -37,6 +37,7 @@ struct wr_tls_identity {
 };
 
 struct weir_tls_context {
+    const struct wr_secure_ops *ops; /* first: see lib/transport/secure.h */
     WOLFSSL_CTX *ctx;
     struct wr_tls_rsa_key *rsa_key; /* of @ctx; NULL: wolfSSL signs */
     /* Of the next five; the rest does not change. */

@@ -22,7 +22,7 @@
 static void filter_free_settings(struct wr_filter *f)
 {
     if (f->settings) {
-        wr_tls_settings_drop(f->settings);
+        wr_filter_settings_drop(f->settings);
         wr_free(&f->t.loop->counting, f->settings, sizeof(*f->settings));
         f->settings = NULL;
     }
@@ -56,7 +56,7 @@ static void filter_unreferenced(weir_transport *t)
 /* Tells the maker how it went, once. */
 static void filter_tell(struct wr_filter *f, int err)
 {
-    const struct wr_tls_opener opener = f->opener;
+    const struct wr_secure_opener opener = f->opener;
 
     if (opener.opened) {
         f->opener.opened = NULL;
@@ -149,7 +149,7 @@ static void filter_linger(struct wr_filter *f)
 
 /* The session that the connection may resume, or NULL. */
 static struct WOLFSSL_SESSION *
-filter_find_session(const struct wr_tls_settings *settings)
+filter_find_session(const struct wr_secure_settings *settings)
 {
     const bool is_verified = wr_tls_context_verifies(settings->context) &&
                              !settings->no_hostname_check;
@@ -162,7 +162,7 @@ filter_find_session(const struct wr_tls_settings *settings)
 /* Makes the engine, on the loop's stack; false: it failed. */
 static bool filter_arm(struct wr_filter *f)
 {
-    const struct wr_tls_settings *settings = f->settings;
+    const struct wr_secure_settings *settings = f->settings;
 
     wr_assert(settings && !wr_loop_is_closed(f->t.loop));
     const struct wr_tls_peer_options options = {
@@ -474,8 +474,8 @@ static const struct wr_transport_ops filter_ops = {
 /* ---- birth ---- */
 
 struct wr_filter *wr_filter_make(weir_loop *loop,
-                                 const struct wr_tls_settings *settings,
-                                 const struct wr_tls_opener *opener)
+                                 const struct wr_secure_settings *settings,
+                                 const struct wr_secure_opener *opener)
 {
     struct wr_filter_shared *shared = wr_filter_share(loop);
     struct wr_filter *f = shared ? wr_alloc(&loop->counting, sizeof(*f)) : NULL;
@@ -489,7 +489,7 @@ struct wr_filter *wr_filter_make(weir_loop *loop,
         wr_free(&loop->counting, f, sizeof(*f));
         return NULL;
     }
-    wr_tls_settings_copy(f->settings, settings);
+    wr_filter_settings_copy(f->settings, settings);
     wr_transport_init(&f->t, loop, &filter_ops);
     f->shared = shared;
     f->opener = *opener;

@@ -2,8 +2,8 @@
  * The inside of a TLS filter, shared by the files that make it up. Calls go one
  * way, from each file to those below it:
  *
+ *     filter_open.c     making one of a descriptor; the table of contexts
  *     filter_start.c    making one on a transport that the program has
- *     filter_open.c     making one, of a descriptor
  *     filter.c          life: decisions carried out, loss, freeing; the table
  *     filter_facts.c    facts that the handshake has settled
  *     filter_below.c    what the transport below is asked to pass on
@@ -13,6 +13,7 @@
  *     filter_time.c     the deadline of the moment
  *     filter_shared.c   what the filters of a loop share
  *     filter_state.c    the next step, what must always hold
+ *     filter_settings.c the settings of a connection
  *
  * Life of a filter (life.h). In HANDSHAKING the program knows of it only what a
  * factory is shown, unless it had the connection before. In CLOSING it seals
@@ -34,12 +35,13 @@
 #ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 #define WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 
-#include "filter.h"
 #include "lib/tls/engine/engine.h"
 #include "lib/transport/delivery.h"
 #include "lib/transport/intake.h"
 #include "lib/transport/life.h"
 #include "lib/transport/outbox.h"
+#include "lib/transport/secure.h"
+#include "lib/transport/sock/sock.h"
 #include "weir/error.h"
 
 /* The next step of a filter's life. */
@@ -72,7 +74,7 @@ struct wr_filter {
     struct wr_filter *upper; /* whose below this one is; NULL: none, or lost */
     struct wr_filter_shared *shared;
     struct wr_tls_engine engine;
-    struct wr_tls_settings *settings; /* until the engine is made of them */
+    struct wr_secure_settings *settings; /* until the engine is made of them */
     bool has_engine : 1;
     bool starts : 1;    /* set at birth: on a transport with a protocol */
     bool is_upper : 1;  /* set at birth: below is a filter */
@@ -116,7 +118,7 @@ struct wr_filter {
     uint64_t ending_ns;          /* when below was closed; 0: it was not */
     struct weir_timeouts limits; /* as they were set */
 
-    struct wr_tls_opener opener; /* opened NULL: it was told */
+    struct wr_secure_opener opener; /* opened NULL: it was told */
 };
 
 /* How long the end waits until a transport that broke has sent what is sealed,
@@ -128,12 +130,19 @@ static inline struct wr_filter *wr_filter_of(const weir_transport *t)
     return (struct wr_filter *)(uintptr_t)t; /* its first field */
 }
 
+/* filter_start.c */
+/* Makes one on @t; see weir_transport_start_tls(). */
+WEIR_MUST_USE int wr_filter_start(weir_transport *t,
+                                  const struct weir_tls_settings *tls,
+                                  const struct weir_start_tls_options *options,
+                                  weir_transport **ret);
+
 /* filter.c */
 
 /* A filter in state UNBORN, or NULL without memory. */
 WEIR_MUST_USE struct wr_filter *
-wr_filter_make(weir_loop *loop, const struct wr_tls_settings *settings,
-               const struct wr_tls_opener *opener);
+wr_filter_make(weir_loop *loop, const struct wr_secure_settings *settings,
+               const struct wr_secure_opener *opener);
 /* Takes back one whose protocol was never called. */
 void wr_filter_unmake(struct wr_filter *f);
 /* Takes the place of @below with the loop and the set, and begins. */
@@ -234,6 +243,17 @@ void wr_filter_doom(weir_transport *t);
 void wr_filter_check_invariants(const struct wr_filter *f);
 /* Holds besides between two turns of the loop. */
 void wr_filter_check_progress(const struct wr_filter *f);
+
+/* filter_settings.c */
+/* Copies the program's settings; see secure.h. */
+WEIR_MUST_USE int
+wr_filter_settings_read(struct wr_secure_settings *ret,
+                        const struct weir_tls_settings *settings,
+                        enum wr_secure_side side, const char *host);
+/* Another copy, with a reference of its own. */
+void wr_filter_settings_copy(struct wr_secure_settings *ret,
+                             const struct wr_secure_settings *settings);
+void wr_filter_settings_drop(struct wr_secure_settings *settings);
 
 static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
 {

@@ -1,11 +1,14 @@
 /*
- * TLS filters: making one, on a transport that is made of a descriptor.
+ * TLS filters: making one, on a transport that is made of a descriptor; and the
+ * table by which all are made.
  *
  * The filter is the protocol of that transport from its birth on. The engine is
- * made later, from a copy of the settings, on the loop's stack.
+ * made later, from a copy of the settings, on the loop's stack. Makers find the
+ * table in the context, so that a context is made here.
  */
 #include "filter_impl.h"
 
+#include "lib/tls/context/context.h"
 #include "lib/transport/socket.h"
 
 /* The factory of the transport below: its protocol is the filter. */
@@ -29,13 +32,15 @@ static void filter_open_apply(struct wr_filter *f,
     f->limits = connection->timeouts;
 }
 
-int wr_tls_open(weir_loop *loop, int fd, const struct wr_sock_options *options,
-                const struct wr_tls_settings *settings,
-                const struct wr_tls_opener *opener, weir_transport **ret)
+static int filter_open_socket(weir_loop *loop, int fd,
+                              const struct wr_sock_options *options,
+                              const struct wr_secure_settings *settings,
+                              const struct wr_secure_opener *opener,
+                              weir_transport **ret)
 {
     weir_transport *below = NULL;
 
-    wr_assert(wr_tls_settings_are_set(settings));
+    wr_assert(wr_secure_settings_are_set(settings));
     struct wr_filter *f = wr_filter_make(loop, settings, opener);
     if (!f) {
         wr_socket_close(loop, fd, options->family);
@@ -52,4 +57,24 @@ int wr_tls_open(weir_loop *loop, int fd, const struct wr_sock_options *options,
     wr_filter_bear(f, below);
     *ret = &f->t;
     return 0;
+}
+
+static const struct wr_secure_ops filter_open_ops = {
+    .read = wr_filter_settings_read,
+    .drop = wr_filter_settings_drop,
+    .open = filter_open_socket,
+    .start = wr_filter_start,
+};
+
+int weir_tls_context_new(const struct weir_tls_options *options,
+                         weir_tls_context **ret, char *error_text,
+                         size_t error_size)
+{
+    wr_require(ret, -EINVAL);
+    const int err = wr_tls_context_new(options, &filter_open_ops, ret,
+                                       error_text, error_size);
+    wr_assert(err < 0 ||
+              ((const struct wr_secure_context *)(const void *)*ret)->ops ==
+                  &filter_open_ops);
+    return err;
 }

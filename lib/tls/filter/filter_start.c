@@ -9,7 +9,6 @@
  */
 #include "filter_impl.h"
 #include "lib/base/options.h"
-#include "weir/start_tls.h"
 
 /* 0 when a filter can be made on @t now, or why not. */
 static int filter_start_check(weir_transport *t, struct wr_handover *ret)
@@ -87,12 +86,12 @@ static void filter_start_replace(struct wr_filter *f, weir_transport *below,
 }
 
 static int filter_start_make(weir_transport *t,
-                             const struct wr_tls_settings *settings,
+                             const struct wr_secure_settings *settings,
                              const struct weir_start_tls_options *options,
                              struct wr_filter **ret)
 {
-    const struct wr_tls_opener opener = {.opened = options->done,
-                                         .arg = options->done_arg};
+    const struct wr_secure_opener opener = {.opened = options->done,
+                                            .arg = options->done_arg};
     struct wr_filter *f = wr_filter_make(t->loop, settings, &opener);
 
     wr_require(f, -ENOMEM);
@@ -109,28 +108,25 @@ static int filter_start_make(weir_transport *t,
     return 0;
 }
 
-int weir_transport_start_tls(weir_transport *t,
-                             const struct weir_tls_settings *tls,
-                             const struct weir_start_tls_options *options,
-                             weir_transport **ret)
+int wr_filter_start(weir_transport *t, const struct weir_tls_settings *tls,
+                    const struct weir_start_tls_options *options,
+                    weir_transport **ret)
 {
     struct weir_start_tls_options known;
-    struct wr_tls_settings settings;
+    struct wr_secure_settings settings = {.context = NULL};
     struct wr_handover handover;
     struct wr_filter *f;
 
-    int err = wr_transport_enter(t);
+    int err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
-    err = wr_options_read(&known, sizeof(known), options);
-    wr_require(err >= 0, err);
-    wr_require(tls && known.done, -EINVAL);
+    wr_require(known.done, -EINVAL);
     wr_require(!wr_loop_is_closing(t->loop), -ESHUTDOWN);
     err = filter_start_check(t, &handover);
     wr_require(err >= 0, err);
-    err = wr_tls_settings_read(&settings, tls, WR_TLS_EITHER, NULL);
+    err = wr_filter_settings_read(&settings, tls, WR_SECURE_EITHER, NULL);
     wr_require(err >= 0, err);
     err = filter_start_make(t, &settings, &known, &f);
-    wr_tls_settings_drop(&settings);
+    wr_filter_settings_drop(&settings);
     wr_require(err >= 0, err);
     filter_start_replace(f, t, &handover);
     if (ret) {

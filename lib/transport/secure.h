@@ -1,0 +1,99 @@
+/*
+ * TLS as the makers of connections know it: by a table of functions.
+ *
+ * A weir_tls_context begins with the table of the library that made it. A
+ * maker, a server and start_tls find in it all that they ask of TLS, and
+ * nothing else of the context is known here: so a program without TLS has no
+ * library for it, and libweir no name of one.
+ */
+#ifndef WEIR_LIB_TRANSPORT_SECURE_H
+#define WEIR_LIB_TRANSPORT_SECURE_H
+
+#include "lib/transport/transport.h"
+#include "weir/start_tls.h"
+#include "weir/tls_connection.h"
+
+struct wr_sock_options;
+
+/* A name of 253 bytes, or a literal address with a zone. */
+#define WR_SECURE_HOSTNAME_MAX 256u
+
+/* A copy of struct weir_tls_settings, which a maker keeps until it has a
+ * descriptor. */
+struct wr_secure_settings {
+    weir_tls_context *context; /* a reference; NULL: no TLS */
+    weir_tls_session *session; /* a reference, or NULL */
+    uint64_t handshake_timeout_ns;
+    uint64_t shutdown_timeout_ns;
+    bool no_hostname_check;
+    bool can_export;
+    bool ignore_unexpected_eof;
+    char server_hostname[WR_SECURE_HOSTNAME_MAX]; /* "": none */
+};
+
+/* The handshake has ended: @err is 0, after connection_made; or an error, and
+ * then @t is for inspection only. Called once, from the loop. */
+typedef void wr_secure_opened_fn(void *arg, int err, weir_transport *t);
+
+/* The maker of a connection, which is told how the handshake went. */
+struct wr_secure_opener {
+    struct weir_factory factory; /* not asked where there is a protocol */
+    wr_secure_opened_fn *opened;
+    void *arg;
+};
+
+/* Which side a context may be for. */
+enum wr_secure_side {
+    WR_SECURE_CLIENT,
+    WR_SECURE_SERVER,
+    WR_SECURE_EITHER, /* a socket that the program brings is either */
+};
+
+/* The functions below, of the library that made a context. The settings of the
+ * program have the size of this build's. */
+struct wr_secure_ops {
+    int (*read)(struct wr_secure_settings *ret,
+                const struct weir_tls_settings *settings,
+                enum wr_secure_side side, const char *host);
+    void (*drop)(struct wr_secure_settings *settings);
+    int (*open)(weir_loop *loop, int fd, const struct wr_sock_options *options,
+                const struct wr_secure_settings *settings,
+                const struct wr_secure_opener *opener, weir_transport **ret);
+    int (*start)(weir_transport *t, const struct weir_tls_settings *settings,
+                 const struct weir_start_tls_options *options,
+                 weir_transport **ret);
+};
+
+/* The beginning of a weir_tls_context. */
+struct wr_secure_context {
+    const struct wr_secure_ops *ops;
+};
+
+/* Copies the program's @settings (NULL: no TLS). A client asks for @host unless
+ * they name another host. 0, or -EINVAL: the context is for the other side, or
+ * a client has no name to check. */
+WEIR_MUST_USE int
+wr_secure_settings_read(struct wr_secure_settings *ret,
+                        const struct weir_tls_settings *settings,
+                        enum wr_secure_side side, const char *host);
+
+/* Gives back what the copy refers to. */
+void wr_secure_settings_drop(struct wr_secure_settings *settings);
+
+static inline bool
+wr_secure_settings_are_set(const struct wr_secure_settings *settings)
+{
+    return settings->context != NULL;
+}
+
+/* Makes a socket's transport of a connected descriptor, and a TLS transport on
+ * it, which begins the handshake; see wr_sock_open(). Takes @fd, also when it
+ * fails; then the opener is not called. *ret is borrowed, for
+ * weir_transport_abort(). */
+WEIR_MUST_USE int wr_secure_open(weir_loop *loop, int fd,
+                                 const struct wr_sock_options *options,
+                                 const struct wr_secure_settings *settings,
+                                 const struct wr_secure_opener *opener,
+                                 weir_transport **ret);
+
+#endif
