@@ -1,8 +1,10 @@
 /**
  * @file weir.h
- * All of weir's public API, for programs that include one header.
+ * All of libweir's public API, for programs that include one header.
  *
- * Each of the headers can be included by itself as well.
+ * Each of the headers can be included by itself as well. Programs with TLS,
+ * which link libweir-tls besides, include weir/tls.h, tls_connection.h and, for
+ * the fields of certificates, tls_certificate.h.
  */
 #ifndef WEIR_H
 #define WEIR_H
@@ -32,9 +34,6 @@
 #include "weir/subprocess.h"
 #include "weir/sync.h"
 #include "weir/task.h"
-#include "weir/tls.h"
-#include "weir/tls_certificate.h"
-#include "weir/tls_connection.h"
 #include "weir/transport.h"
 #include "weir/unix.h"
 #include "weir/watch.h"

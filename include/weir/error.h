@@ -65,8 +65,6 @@ enum weir_error {
     /** The size, which options begin with, is not set; see base.h. */
     WEIR_EOPTIONSIZE = -4306,
 
-    /** TLS was asked for, and weir was built without it (wolfSSL). */
-    WEIR_ENOTLS = -4400,
     /** A file of certificates, keys or revocations cannot be used: its text
      * is not what it should be. A file that cannot be read is its `-errno`. */
     WEIR_ETLSFILE = -4401,

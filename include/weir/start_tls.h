@@ -88,7 +88,6 @@ struct weir_start_tls_options {
  * @retval -ENOBUFS, -ENOMEM  a write was refused, or there is no memory
  * @retval WEIR_EPEERCLOSED   the end of the peer's stream was received
  * @retval WEIR_EREPLACED     TLS was started on it before
- * @retval WEIR_ENOTLS        weir was built without TLS
  * @retval -EOPNOTSUPP  this kind of transport cannot have TLS
  * @suspends no
  * @thread loop

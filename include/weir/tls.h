@@ -21,8 +21,9 @@
  * a name of another kind that is constrained is refused) and the length of the
  * path. At most nine certificates are read.
  *
- * Where weir was built without wolfSSL, weir_tls_context_new() returns
- * WEIR_ENOTLS.
+ * TLS is a library of its own, libweir-tls (`pkg-config weir-tls`), which is
+ * built where wolfSSL is there. libweir reaches it by what a context brings
+ * along.
  */
 #ifndef WEIR_TLS_H
 #define WEIR_TLS_H
@@ -225,7 +226,6 @@ struct weir_tls_options {
  *                         certificate
  * @retval -EOPNOTSUPP     a keylog, and wolfSSL was built without secret
  *                         callbacks
- * @retval WEIR_ENOTLS     weir was built without wolfSSL
  * @retval -ENOENT         there is no such file or folder
  * @retval WEIR_ETLSFILE   a text is not what it should be, or a folder has no
  *                         authority

@@ -12,8 +12,7 @@
  *     struct weir_tls_part rest = certificate.subject;
  *     while (weir_tls_next_attribute(&rest, &attribute) == 0) ...
  *
- * Where weir was built without wolfSSL, weir_tls_certificate_read() returns
- * WEIR_ENOTLS.
+ * In libweir-tls.
  */
 #ifndef WEIR_TLS_CERTIFICATE_H
 #define WEIR_TLS_CERTIFICATE_H
@@ -96,7 +95,6 @@ struct weir_tls_name {
  * @return      0, or a negative error
  * @retval -EBADMSG     it is no certificate, or not in strict DER
  * @retval -EINVAL      a parameter is NULL
- * @retval WEIR_ENOTLS  weir was built without TLS
  * @suspends no
  * @thread any
  */

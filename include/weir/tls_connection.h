@@ -1,6 +1,6 @@
 /**
  * @file tls_connection.h
- * TLS on a connection.
+ * TLS on a connection; in libweir-tls (tls.h).
  *
  * A connection with TLS is a transport like any other: struct
  * weir_connect_options and struct weir_server_options have settings for it.

@@ -63,7 +63,6 @@ static const struct entry error_own_errors[] = {
     ENTRY(WEIR_EREPLACED, "Another transport has taken the place of this one"),
     ENTRY(WEIR_EOPTIONSIZE,
           "The size of the options is not set: .size = sizeof(options)"),
-    ENTRY(WEIR_ENOTLS, "weir was built without wolfSSL: there is no TLS"),
     ENTRY(WEIR_ETLSFILE,
           "Not a usable file of certificates, keys or revocations"),
     ENTRY(

@@ -1,13 +1,16 @@
 """The public functions, seen from three sides, are the same.
 
-What the shared library exports (nm), what the headers declare with WEIR_API,
+What the shared libraries export (nm), what the headers declare with WEIR_API,
 and what Doxygen finds documented must be one set of names, and Doxygen must
 have nothing to complain about: an undocumented symbol or parameter is an
 error. Every function says which thread may call it, and functions with a
 result say what it is. The version in base.h is the build's, and that of each
 symbol its major and minor part.
 
-Usage: api.py --source DIR --work DIR --library FILE --version V
+The functions of weir/tls*.h are libweir-tls's, where that is built, and all
+others libweir's. Of libweir's private names see libraries.py.
+
+Usage: api.py --source DIR --work DIR --library FILE [--tls FILE] --version V
 Exit status 77 (skipped) when Doxygen is absent and all else is right.
 """
 
@@ -48,13 +51,19 @@ def exported(library):
     out = subprocess.run(["nm", "-D", "--defined-only", library], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
     symbols = [line.split()[-2:] for line in out.splitlines()]
-    return dict(name.split("@@") if "@@" in name else (name, "")
-                for kind, name in symbols if kind != "A")
+    found = dict(name.split("@@") if "@@" in name else (name, "")
+                 for kind, name in symbols if kind != "A")
+    return {name: version for name, version in found.items()
+            if not version.startswith("WEIR_PRIVATE_")}
 
 
-def map_errors(symbols, version):
+def is_of_tls(header):
+    return header.name.startswith("tls")
+
+
+def map_errors(symbols, prefix, version):
     """Symbols without the version of the interface, major and minor."""
-    interface = "WEIR_" + ".".join(version.split(".")[:2])
+    interface = prefix + ".".join(version.split(".")[:2])
     wrong = sorted(name for name, found in symbols.items() if found != interface)
     for name in wrong:
         print(f"{name}: its version is not {interface}", file=sys.stderr)
@@ -94,6 +103,14 @@ def difference(left, right, words):
     return len(left - right)
 
 
+def library_errors(library, names, prefix, version):
+    versions = exported(library)
+    symbols = set(versions)
+    errors = difference(symbols, names, "exported but not declared WEIR_API")
+    errors += difference(names, symbols, "declared but not exported")
+    return errors + map_errors(versions, prefix, version)
+
+
 def tag_errors(found):
     errors = 0
     for name, (header, doc, kind) in found.items():
@@ -124,17 +141,17 @@ def main():
     parser.add_argument("--source", type=pathlib.Path, required=True)
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--library", required=True)
+    parser.add_argument("--tls")
     parser.add_argument("--version", required=True)
     args = parser.parse_args()
     args.source = args.source.resolve()
 
     found = declared(args.source / "include")
     names = set(found)
-    versions = exported(args.library)
-    symbols = set(versions)
-    errors = difference(symbols, names, "exported but not declared WEIR_API")
-    errors += difference(names, symbols, "declared but not exported")
-    errors += map_errors(versions, args.version)
+    of_tls = {name for name, (header, *_) in found.items() if is_of_tls(header)}
+    errors = library_errors(args.library, names - of_tls, "WEIR_", args.version)
+    if args.tls:
+        errors += library_errors(args.tls, of_tls, "WEIR_TLS_", args.version)
     errors += tag_errors(found) + version_errors(args)
     if not names:
         print("no public function was found", file=sys.stderr)

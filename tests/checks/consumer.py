@@ -1,23 +1,56 @@
 """weir can be used by a stranger's program in each of the ways it offers.
 
-The program is README.md's echo server, so that the example is compiled too.
-It is built against an installed copy through pkg-config, and as a meson
-project with weir as its subproject; the first program also has to start.
+The programs are README.md's echo server, so that the example is compiled too,
+one that sleeps for a moment, and the example of a server with TLS. They are
+built against an installed copy through pkg-config, with shared and with static
+libraries, and as a meson project with weir as its subproject. Of an installed
+copy the first one has to load, the second one to run with libweir alone, and the
+third one to serve a client that knows nothing of weir.
 
 Usage: consumer.py installed|subproject SOURCE WORK BUILD
+The certificates of the server are in the folder WEIR_TLS_CERTIFICATES; without
+it the server is built and not run.
 """
 
 import os
 import pathlib
 import re
 import shutil
+import signal
+import socket
+import ssl
 import subprocess
 import sys
 
 PROJECT = """project('consumer', 'c', default_options: ['c_std=gnu11'])
 weir = dependency('weir', fallback: 'weir')
 executable('consumer', 'consumer.c', dependencies: weir)
+tls = dependency('weir-tls', fallback: 'weir', required: false)
+if tls.found()
+  executable('secure', 'tls_echo_server_streams.c', dependencies: tls)
+endif
 """
+
+# What needs no more than libweir.
+ALONE = """#include <weir.h>
+
+static int sleep_a_little(weir_loop *loop, void *arg)
+{
+    (void)arg;
+    return weir_sleep(loop, 1000);
+}
+
+int main(void)
+{
+    return weir_run(NULL, sleep_a_little, NULL) < 0;
+}
+"""
+
+# A program with TLS, and the header that it has beside it.
+SERVER = ("tls_echo_server_streams.c", "tls_run.h")
+
+# None of them may come with libweir.
+FOREIGN = re.compile(r"wolfssl|libcrypto|weir-tls|GPL")
 
 # C without extensions must do: users choose their own flags.
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
@@ -53,47 +86,121 @@ def write(path, text):
         path.write_text(text, encoding="utf-8")
 
 
+class Copy:
+    """What `meson install` has put below a folder."""
+
+    def __init__(self, source, work, build):
+        self.work, self.root = work, work / "root"
+        env = dict(os.environ, DESTDIR=str(self.root))
+        call("meson", "install", "-C", build, "--no-rebuild", env=env)
+        packages = list(self.root.rglob("weir.pc"))
+        if len(packages) != 1:
+            raise SystemExit(f"weir.pc installed {len(packages)} times")
+        self.packages = packages[0].parent
+        self.env = dict(os.environ, PKG_CONFIG_PATH=str(self.packages),
+                        PKG_CONFIG_SYSROOT_DIR=str(self.root))
+        self.folder = next(self.root.rglob("libweir.so")).parent
+        self.has_tls = (self.packages / "weir-tls.pc").exists()
+        # A folder without shared libraries; those of .deps are in none.
+        self.archives = work / "archives"
+        self.archives.mkdir()
+        for folder in (self.folder, source / ".deps" / "lib"):
+            for archive in folder.glob("lib*.a"):
+                (self.archives / archive.name).symlink_to(archive)
+
+    def ask(self, *words):
+        return call("pkg-config", *words, env=self.env).strip()
+
+    def compile(self, name, package, is_static=False):
+        """The program, of the file of its name in the folder."""
+        static = ["--static"] if is_static else []
+        flags = self.ask("--cflags", "--libs", *static, package).split()
+        if STACK_FLAG not in flags:
+            raise SystemExit(f"{package}.pc lacks {STACK_FLAG}: {flags}")
+        program = self.work / f"{name}-{'static' if is_static else 'shared'}"
+        first = ["-L", self.archives] if is_static else []
+        call("gcc", *STRICT, self.work / f"{name}.c", "-o", program, *first,
+             *flags)
+        self.check_links(program, package, is_static)
+        return program
+
+    def loader(self):
+        return dict(os.environ, LD_LIBRARY_PATH=str(self.folder))
+
+    def check_links(self, program, package, is_static):
+        """The loader finds all it needs, and nothing that was not installed."""
+        linked = call("ldd", program, env=self.loader())
+        wanted = [] if is_static else [f"lib{package}.so.0", "libweir.so.0"]
+        if "not found" in linked or any(one not in linked for one in wanted):
+            raise SystemExit(f"{program} does not load:\n{linked}")
+        if is_static and "libweir" in linked:
+            raise SystemExit(f"{program} is not static:\n{linked}")
+        if package == "weir" and FOREIGN.search(linked):
+            raise SystemExit(f"{program} needs more than libweir:\n{linked}")
+
+
 def installed(source, work, build):
     shutil.rmtree(work)
     work.mkdir()
+    copy = Copy(source, work, build)
     write(work / "consumer.c", example(source))
-    env = dict(os.environ, DESTDIR=str(work / "root"))
-    call("meson", "install", "-C", build, "--no-rebuild", env=env)
-    packages = list((work / "root").rglob("weir.pc"))
-    if len(packages) != 1:
-        raise SystemExit(f"weir.pc installed {len(packages)} times")
-    env = dict(os.environ, PKG_CONFIG_PATH=str(packages[0].parent),
-               PKG_CONFIG_SYSROOT_DIR=str(work / "root"))
-    flags = call("pkg-config", "--cflags", "--libs", "weir", env=env).split()
-    if STACK_FLAG not in flags:
-        raise SystemExit(f"weir.pc lacks {STACK_FLAG}: {flags}")
-    check_license(packages[0], env)
-    program = work / "consumer"
-    call("gcc", *STRICT, work / "consumer.c", "-o", program, *flags)
-    folder = next((work / "root").rglob("libweir.so")).parent
-    check_links(program, folder)
+    write(work / "alone.c", ALONE)
+    copy.compile("consumer", "weir")
+    for is_static in (False, True):
+        call(copy.compile("alone", "weir", is_static), env=copy.loader())
+    check_license(copy)
+    check_headers(source, copy)
+    if copy.has_tls:
+        for name in SERVER:
+            shutil.copy(source / "tools" / "examples" / name, work)
+        for is_static in (False, True):
+            serve(copy.compile("tls_echo_server_streams", "weir-tls", is_static),
+                  copy)
+
+
+def check_headers(source, copy):
     for header in (source / "include").rglob("*.h"):
         name = header.relative_to(source / "include")
-        if not list((work / "root").rglob(f"include/{name}")):
-            raise SystemExit(f"{name} is not installed")
+        is_wanted = copy.has_tls or not header.name.startswith("tls")
+        if bool(list(copy.root.rglob(f"include/{name}"))) != is_wanted:
+            raise SystemExit(f"{name} is {'not ' if is_wanted else ''}installed")
 
 
-def check_license(package, env):
-    """weir.pc tells of wolfSSL's licence where the library needs wolfSSL."""
-    has_wolfssl = "wolfssl" in package.read_text(encoding="utf-8").partition(
-        "Requires.private:")[2]
-    told = call("pkg-config", "--variable=license", "weir", env=env).strip()
-    if ("GPL" in told) != has_wolfssl or not told.startswith("MIT"):
-        raise SystemExit(f"weir.pc says license={told}, "
-                         f"wolfSSL needed: {has_wolfssl}")
+def check_license(copy):
+    """The packages tell of wolfSSL's licence where a library needs wolfSSL."""
+    told = copy.ask("--variable=license", "weir")
+    text = (copy.packages / "weir.pc").read_text(encoding="utf-8")
+    if told != "MIT" or FOREIGN.search(text):
+        raise SystemExit(f"weir.pc says license={told}, or more:\n{text}")
+    if copy.has_tls and "GPL" not in copy.ask("--variable=license", "weir-tls"):
+        raise SystemExit("weir-tls.pc says nothing of wolfSSL's licence")
 
 
-def check_links(program, folder):
-    """The loader finds all it needs, and nothing that was not installed."""
-    env = dict(os.environ, LD_LIBRARY_PATH=str(folder))
-    linked = call("ldd", program, env=env)
-    if "not found" in linked or "libweir.so.0" not in linked:
-        raise SystemExit(f"the program does not load:\n{linked}")
+def serve(program, copy):
+    """A client of OpenSSL gets back what it sends."""
+    certificates = os.environ.get("WEIR_TLS_CERTIFICATES")
+    if not certificates:
+        return
+    data = os.urandom(50_000)
+    context = ssl.create_default_context(cafile=f"{certificates}/ca.pem")
+    with subprocess.Popen(
+            [program, f"{certificates}/ecdsa.pem", f"{certificates}/ecdsa.key",
+             "0"], env=copy.loader(), text=True,
+            stdout=subprocess.PIPE) as server:
+        try:
+            port = int(server.stdout.readline().rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port), 60) as plain, \
+                    context.wrap_socket(plain,
+                                        server_hostname="localhost") as secure:
+                secure.sendall(data)
+                answer = b""
+                while len(answer) < len(data):
+                    answer += secure.recv(65536) or b"the end" * len(data)
+        finally:
+            server.send_signal(signal.SIGTERM)
+    if answer != data or server.returncode != 0:
+        raise SystemExit(f"{program} gave back other bytes, or ended with "
+                         f"{server.returncode}")
 
 
 def subproject(source, work, _build):
@@ -106,6 +213,9 @@ def subproject(source, work, _build):
         link.symlink_to(source)
     write(work / "meson.build", PROJECT)
     write(work / "consumer.c", example(source))
+    for name in SERVER:
+        write(work / name, (source / "tools" / "examples" / name).read_text(
+            encoding="utf-8"))
     env = dict(os.environ, PKG_CONFIG_PATH="")
     if not (work / "build" / "build.ninja").exists():
         call("meson", "setup", "--default-library=static", work / "build",

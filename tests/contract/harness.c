@@ -312,6 +312,7 @@ static const struct pair_maker makers[] = {
     {.name = "unix pair",
      .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_IS_UNIX | RIG_IS_NAMELESS,
      .open = open_unix},
+#ifdef WR_TESTS_TLS
     {.name = "tls connected",
      .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
      .open = rig_open_tls_connected},
@@ -330,6 +331,7 @@ static const struct pair_maker makers[] = {
     {.name = "tls in tls",
      .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
      .open = rig_open_tls_in_tls},
+#endif
     {.name = "read pipe",
      .traits = RIG_RECEIVES | RIG_IS_PIPE | RIG_IS_PLAIN,
      .open = rig_open_pipe},

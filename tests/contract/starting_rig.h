@@ -19,6 +19,8 @@
 
 #include <arpa/inet.h>
 #include <weir.h>
+#include <weir/tls.h>
+#include <weir/tls_connection.h>
 
 enum { STARTING_ROOM = 1 << 20, STARTING_NOTES = 128 };
 

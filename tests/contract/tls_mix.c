@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <weir.h>
+#include <weir/tls.h>
 
 enum { MIX_BITS = 4, MIX_ENTRIES = 3 };
 

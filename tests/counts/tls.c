@@ -8,6 +8,9 @@
  */
 #include "tests/counts/count.h"
 
+#include "weir/tls.h"
+#include "weir/tls_connection.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

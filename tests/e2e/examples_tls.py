@@ -12,7 +12,7 @@ import signal
 import ssl
 import threading
 
-from harness import ENV, EXAMPLES, Program, Skip, command, command_apart, \
+from harness import ENV, EXAMPLES, Program, command, command_apart, \
     equal, matches, read_line, run
 from servers import Server, read_exactly
 from tls_ends import (AUTHORITY, KEYS, VERSIONS, chain, converse, curl,
@@ -80,10 +80,7 @@ def pages(name):
 
 
 def http_headers(*words, **options):
-    outcome = command(example("http_headers"), *words, **options)
-    if "without wolfSSL" in outcome.err:
-        raise Skip("built without wolfSSL")
-    return outcome
+    return command(example("http_headers"), *words, **options)
 
 
 def ask(port, *flags, **options):
@@ -177,12 +174,7 @@ class Serving(Program):
 
     def start(self, *words, **options):
         super().__init__(*words, **options)
-        try:
-            line = read_line(self.process.stdout)
-        except AssertionError:
-            if "without wolfSSL" in self.finish()[2]:
-                raise Skip("built without wolfSSL") from None
-            raise
+        line = read_line(self.process.stdout)
         matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
         self.port = int(line.rsplit(":", 1)[1])
 
@@ -300,8 +292,6 @@ def test_the_echo_client_shows_the_answer():
         with Server(echo) as server:
             outcome = command(example("tls_echo_client_streams"), "localhost",
                               str(server.port), chain(AUTHORITY))
-        if "without wolfSSL" in outcome.err:
-            raise Skip("built without wolfSSL")
         equal((outcome.status, outcome.out, outcome.err),
               (0, f"received by TLSv{version}: Hello World!\n", ""),
               "the outcome")
@@ -318,8 +308,6 @@ def test_the_echo_client_does_not_talk_to_a_stranger():
 def test_a_certificate_and_a_key_that_do_not_fit_are_an_error():
     outcome = command(example("tls_echo_server_streams"), chain("good"),
                       key("expired"), "0")
-    if "without wolfSSL" in outcome.err:
-        raise Skip("built without wolfSSL")
     equal((outcome.status, outcome.out), (1, ""), "the outcome")
     matches(outcome.err, "not that of the certificate")
 

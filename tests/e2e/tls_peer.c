@@ -20,6 +20,8 @@
  * export=1 (tell the keys of the label EXPORTER-weir).
  */
 #include <weir.h>
+#include <weir/tls.h>
+#include <weir/tls_connection.h>
 
 #include <err.h>
 #include <errno.h>

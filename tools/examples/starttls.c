@@ -6,6 +6,8 @@
 #include <err.h>
 #include <stdio.h>
 #include <weir.h>
+#include <weir/tls.h>
+#include <weir/tls_connection.h>
 
 static struct weir_tls_settings server_tls = {.size = sizeof(server_tls)};
 static struct weir_tls_settings client_tls = {.size = sizeof(client_tls),

@@ -8,6 +8,8 @@
 
 #include <err.h>
 #include <weir.h>
+#include <weir/tls.h>
+#include <weir/tls_connection.h>
 
 static struct weir_tls_settings tls = {.size = sizeof(tls)};
 

@@ -173,5 +173,5 @@ int attempts_start(struct attempts *attempts, struct conn *conn,
 
 void attempts_fini(struct attempts *attempts)
 {
-    weir_tls_context_unref(attempts->tls);
+    tls_drop_context(attempts->tls);
 }

@@ -206,11 +206,11 @@ static void on_lost(void *arg, struct conn *conn)
 static void keep_session(const struct client *client, struct conn *conn,
                          weir_transport *t)
 {
-    weir_tls_session *session = NULL;
+    weir_tls_session *session =
+        client->options->tls.resume_share > 0 ? tls_take_session(t) : NULL;
 
-    if (client->options->tls.resume_share > 0 &&
-        weir_tls_get_session(t, &session) >= 0) {
-        weir_tls_session_unref(conn->session);
+    if (session) {
+        tls_drop_session(conn->session);
         conn->session = session;
     }
 }
@@ -282,7 +282,7 @@ static void connect_failed(struct client *client, struct conn *conn, int err,
         enqueue(client, conn);
         return;
     }
-    weir_tls_session_unref(conn->session); /* perhaps it is to blame */
+    tls_drop_session(conn->session); /* perhaps it is to blame */
     conn->session = NULL;
     client->connect_failed++;
     client->tls_facts.failed += is_shaken;
@@ -518,7 +518,7 @@ void client_fini(struct client *client)
 {
     for (uint64_t i = 0; client->conns && i < client->options->conn_count;
          i++) {
-        weir_tls_session_unref(client->conns[i].session);
+        tls_drop_session(client->conns[i].session);
     }
     free(client->conns);
     free(client->rings);

@@ -453,6 +453,6 @@ int serve_main(int argc, char **argv, int first)
     serve.counts.have_tls = serve.tls != NULL;
     limits_raise_fds_to_hard();
     int exit_code = serve_until_signal(&serve);
-    weir_tls_context_unref(serve.tls);
+    tls_drop_context(serve.tls);
     return exit_code;
 }

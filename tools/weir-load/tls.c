@@ -17,7 +17,7 @@
 #include <string.h>
 
 /* The codes of TLS among those of error.h. */
-#define TLS_CODE_FIRST WEIR_ENOTLS
+#define TLS_CODE_FIRST WEIR_ETLSFILE
 #define TLS_CODE_COUNT 100
 
 static const char *const flag_names[] = {
@@ -261,33 +261,6 @@ bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
         flags->options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     }
     return true;
-}
-
-int tls_make_context(const struct tls_flags *flags, bool is_server,
-                     const struct target *targets, size_t count,
-                     weir_tls_context **ret)
-{
-    struct weir_tls_options options = flags->options;
-    char text[256];
-
-    *ret = NULL;
-    if (!tls_is_meant(targets, count)) {
-        return 0;
-    }
-    options.size = sizeof(options);
-    options.server = is_server;
-    if (flags->identity_count > 0) {
-        options.certificate = flags->identities[0].certificate;
-        options.key = flags->identities[0].key;
-        options.identities = flags->identities + 1;
-        options.identity_count = flags->identity_count - 1;
-    }
-    int err = weir_tls_context_new(&options, ret, text, sizeof(text));
-    if (err < 0) {
-        say("TLS: %s (%s)", *text ? text : weir_strerror(err),
-            weir_err_name(err));
-    }
-    return err;
 }
 
 const char *tls_version_name(enum weir_tls_version version)

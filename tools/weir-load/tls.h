@@ -92,6 +92,15 @@ int tls_make_context(const struct tls_flags *flags, bool is_server,
                      const struct target *targets, size_t count,
                      weir_tls_context **ret);
 
+/* Give it back; or NULL. */
+void tls_drop_context(weir_tls_context *context);
+
+/* The newest session of a client's connection, given; NULL: there is none. */
+weir_tls_session *tls_take_session(weir_transport *t);
+
+/* Give one back; or NULL. */
+void tls_drop_session(weir_tls_session *session);
+
 /* Is any target one with TLS? */
 bool tls_is_meant(const struct target *targets, size_t count);
 

@@ -1,0 +1,57 @@
+/*
+ * The context of a run or a server, and the sessions of its connections.
+ *
+ * This file alone of weir-load calls libweir-tls; where that is not built
+ * tls_none.c stands for it. Whether files hold what they should is found out by
+ * the library, whose words are passed on.
+ */
+#include "tls.h"
+
+#include "console.h"
+
+#include "weir/error.h"
+#include "weir/tls_connection.h"
+
+int tls_make_context(const struct tls_flags *flags, bool is_server,
+                     const struct target *targets, size_t count,
+                     weir_tls_context **ret)
+{
+    struct weir_tls_options options = flags->options;
+    char text[256];
+
+    *ret = NULL;
+    if (!tls_is_meant(targets, count)) {
+        return 0;
+    }
+    options.size = sizeof(options);
+    options.server = is_server;
+    if (flags->identity_count > 0) {
+        options.certificate = flags->identities[0].certificate;
+        options.key = flags->identities[0].key;
+        options.identities = flags->identities + 1;
+        options.identity_count = flags->identity_count - 1;
+    }
+    int err = weir_tls_context_new(&options, ret, text, sizeof(text));
+    if (err < 0) {
+        say("TLS: %s (%s)", *text ? text : weir_strerror(err),
+            weir_err_name(err));
+    }
+    return err;
+}
+
+void tls_drop_context(weir_tls_context *context)
+{
+    weir_tls_context_unref(context);
+}
+
+weir_tls_session *tls_take_session(weir_transport *t)
+{
+    weir_tls_session *session = NULL;
+
+    return weir_tls_get_session(t, &session) >= 0 ? session : NULL;
+}
+
+void tls_drop_session(weir_tls_session *session)
+{
+    weir_tls_session_unref(session);
+}

@@ -1,0 +1,40 @@
+/*
+ * weir-load without libweir-tls: targets with TLS are refused, so that there is
+ * no context and no session. The flags are read and checked against each other
+ * all the same.
+ */
+#include "tls.h"
+
+#include "console.h"
+
+#include <errno.h>
+
+int tls_make_context(const struct tls_flags *flags, bool is_server,
+                     const struct target *targets, size_t count,
+                     weir_tls_context **ret)
+{
+    (void)flags;
+    (void)is_server;
+    *ret = NULL;
+    if (!tls_is_meant(targets, count)) {
+        return 0;
+    }
+    say("TLS: this weir-load was built without libweir-tls");
+    return -EOPNOTSUPP;
+}
+
+void tls_drop_context(weir_tls_context *context)
+{
+    (void)context;
+}
+
+weir_tls_session *tls_take_session(weir_transport *t)
+{
+    (void)t;
+    return NULL;
+}
+
+void tls_drop_session(weir_tls_session *session)
+{
+    (void)session;
+}
