@@ -21,6 +21,7 @@
 #include "weir/future.h"
 #include "weir/inspect.h"
 #include "weir/loop.h"
+#include "weir/pair.h"
 #include "weir/pipe.h"
 #include "weir/process.h"
 #include "weir/protocol.h"

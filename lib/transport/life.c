@@ -24,6 +24,17 @@ void wr_life_doom(weir_transport *t)
     }
 }
 
+void wr_life_expire(weir_transport *t, const struct wr_deadline *over)
+{
+    const char *where = over->err == WEIR_EREADTIMEOUT  ? "read"
+                        : over->err == WEIR_EWRITESTALL ? "write"
+                                                        : over->where;
+
+    wr_assert(over->err < 0);
+    wr_transport_set_error(t, over->err, where);
+    wr_life_doom(t);
+}
+
 void wr_life_leave(weir_transport *t)
 {
     weir_loop *loop = t->loop;

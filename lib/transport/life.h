@@ -20,6 +20,7 @@
 #ifndef WEIR_LIB_TRANSPORT_LIFE_H
 #define WEIR_LIB_TRANSPORT_LIFE_H
 
+#include "clock.h"
 #include "delivery.h"
 #include "outbox.h"
 #include "transport.h"
@@ -65,6 +66,8 @@ const char *wr_life_state_name(const weir_transport *t);
 /* The connection is about to end; its step, which is pushed, does the rest. It
  * stays as it is when its end is decided already. */
 void wr_life_doom(weir_transport *t);
+/* A limit in time is over, which ends the connection. */
+void wr_life_expire(weir_transport *t, const struct wr_deadline *over);
 /* Of one that is LOST, when its protocol was told: the loop and the set forget
  * it, and the library's reference is given back, so it may be freed now. */
 void wr_life_leave(weir_transport *t);

@@ -31,6 +31,7 @@ enum wr_life_state {
 };
 
 struct wr_connection_set;
+struct wr_device;
 struct wr_handler;
 struct wr_outbox_ops;
 struct wr_sendfile;
@@ -85,6 +86,7 @@ struct wr_transport_ops {
     /* Sum of WR_PROTOCOL_BIT() of the kinds that it can be bound to. */
     unsigned int protocol_kinds;
     bool can_write_eof;
+    const struct wr_device *device; /* of a connection.h; NULL: another */
     size_t delivery_offset; /* of its wr_delivery, in the struct; 0: none */
     const struct wr_outbox_ops *outbox; /* NULL: it has none */
     int (*write)(weir_transport *t, const void *data, size_t len);
@@ -207,6 +209,12 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
  * task that serves the connection, and its protocol's marks, it stands in its
  * place from now on. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
+
+/* Checks the options of new connections in @outer, a struct that
+ * wr_options_read() has filled. */
+WEIR_MUST_USE int
+wr_connection_options_read(const void *outer,
+                           struct weir_connection_options *connection);
 
 /* The rest of wr_transport_enter(). */
 WEIR_MUST_USE int wr_transport_enter_slowly(const weir_transport *t);

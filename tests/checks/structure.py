@@ -33,6 +33,7 @@ ROOMS = {
     "transport": "uring base loop",
     "transport/sock": "uring base loop transport",
     "transport/pipe": "uring base loop transport",
+    "transport/memory": "uring base loop transport",
     "transport/datagram": "uring base loop transport",
     "watch": "uring base loop task transport",
     "names": "uring base loop task",

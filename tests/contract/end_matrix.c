@@ -81,7 +81,7 @@ PAIRS_WITH(end_matrix, closing_and_pending__write_eof_does_nothing,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_THAT(end_matrix, after_an_error__write_eof_does_nothing, RIG_CAN_RESET,
+PAIRS_THAT(end_matrix, after_an_error__write_eof_does_nothing, RIG_CAN_BREAK,
            .small_buffers = true)
 {
     enter_broken(rig);
@@ -181,7 +181,7 @@ PAIRS_WITH(end_matrix, closing_and_pending__close_does_nothing,
     expect_lost(rig, WEIR_END_CLOSED);
 }
 
-PAIRS_THAT(end_matrix, after_an_error__close_drops_what_was_kept, RIG_CAN_RESET,
+PAIRS_THAT(end_matrix, after_an_error__close_drops_what_was_kept, RIG_CAN_BREAK,
            .small_buffers = true)
 {
     enter_broken(rig);
@@ -361,7 +361,7 @@ PAIRS_OUT(end_matrix, closing_after_write_eof__resume_writing_may_not_write,
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS_THAT(end_matrix, after_an_error__abort_drops_what_was_kept, RIG_CAN_RESET,
+PAIRS_THAT(end_matrix, after_an_error__abort_drops_what_was_kept, RIG_CAN_BREAK,
            .small_buffers = true)
 {
     enter_broken(rig);

@@ -55,9 +55,8 @@ static void connection_made(void *user, weir_transport *t)
     expect_eq(rig->made_count, 0);
     rig->made_count++;
     rig->t = weir_transport_ref(t);
-    if (rig->small_buffers && !rig_can(rig, RIG_IS_PIPE)) {
-        set_socket_option(weir_transport_get_socket(t), SOL_SOCKET, SO_SNDBUF,
-                          SMALL_BUFFER);
+    if (rig->small_buffers) {
+        rig_narrow(t);
     }
     if (rig->hooks.connection_made) {
         rig->hooks.connection_made(rig);
@@ -298,40 +297,51 @@ static void open_unix(struct rig *rig)
 
 static const struct pair_maker makers[] = {
     {.name = "tcp connected",
-     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET | RIG_HAS_ADDRESSES,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_IS_PLAIN | RIG_CAN_RESET |
+               RIG_HAS_ADDRESSES,
      .open = open_connected},
     {.name = "tcp accepted",
-     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET | RIG_HAS_ADDRESSES,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_IS_PLAIN | RIG_CAN_RESET |
+               RIG_HAS_ADDRESSES,
      .open = open_accepted},
     {.name = "unix connected",
-     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_IS_UNIX,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_IS_PLAIN | RIG_IS_UNIX,
      .open = rig_open_unix_connected},
     {.name = "unix accepted",
-     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_IS_UNIX,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_IS_PLAIN | RIG_IS_UNIX,
      .open = rig_open_unix_accepted},
     {.name = "unix pair",
-     .traits = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_IS_UNIX | RIG_IS_NAMELESS,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_IS_PLAIN | RIG_IS_UNIX |
+               RIG_IS_NAMELESS,
      .open = open_unix},
 #ifdef WR_TESTS_TLS
     {.name = "tls connected",
-     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_CAN_RESET |
+               RIG_HAS_ADDRESSES | RIG_IS_TLS,
      .open = rig_open_tls_connected},
     {.name = "tls 1.2 connected",
-     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_CAN_RESET |
+               RIG_HAS_ADDRESSES | RIG_IS_TLS,
      .open = rig_open_tls12_connected},
     {.name = "tls accepted",
-     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_CAN_RESET |
+               RIG_HAS_ADDRESSES | RIG_IS_TLS,
      .open = rig_open_tls_accepted},
     {.name = "tls over unix",
-     .traits = RIG_BOTH_WAYS | RIG_IS_NAMELESS | RIG_IS_TLS,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_IS_NAMELESS | RIG_IS_TLS,
      .open = rig_open_tls_unix},
     {.name = "tls by start_tls",
-     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_CAN_RESET |
+               RIG_HAS_ADDRESSES | RIG_IS_TLS,
      .open = rig_open_start_tls},
     {.name = "tls in tls",
-     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_HAS_ADDRESSES | RIG_IS_TLS,
+     .traits = RIG_BOTH_WAYS | RIG_HAS_KERNEL | RIG_CAN_RESET |
+               RIG_HAS_ADDRESSES | RIG_IS_TLS,
      .open = rig_open_tls_in_tls},
 #endif
+    {.name = "memory",
+     .traits = RIG_BOTH_WAYS | RIG_CAN_RESET | RIG_IS_MEMORY,
+     .open = rig_open_pair},
     {.name = "read pipe",
      .traits = RIG_RECEIVES | RIG_IS_PIPE | RIG_IS_PLAIN,
      .open = rig_open_pipe},
@@ -400,6 +410,7 @@ static void end(struct rig *rig)
     rig_peer_close(rig);
     if (!rig->loop) {
         rig_close_tls(rig);
+        rig_close_pair(rig);
         return; /* the test has freed it */
     }
     if (rig->lost_count == 0) {
@@ -411,6 +422,7 @@ static void end(struct rig *rig)
     if (rig->server) {
         weir_server_free(rig->server);
     }
+    rig_close_pair(rig);
     rig_turn(rig);
     weir_transport_unref(rig->t);
     check_statistics(rig);

@@ -64,7 +64,10 @@ enum {
     RIG_IS_UNIX = 64,      /* there are credentials, and descriptors pass */
     RIG_IS_TLS = 128,      /* a relay is between the subject and the peer */
     RIG_IS_PLAIN = 256,    /* none is */
+    RIG_IS_MEMORY = 512, /* one is, in the rig's loop, and there is no socket */
+    RIG_HAS_KERNEL = 1024, /* which keeps what was sent before a reset */
     RIG_BOTH_WAYS = RIG_RECEIVES | RIG_SENDS,
+    RIG_CAN_BREAK = RIG_CAN_RESET | RIG_HAS_KERNEL, /* with bytes unread */
 };
 
 /* How a pair comes about, and its traits. */
@@ -112,7 +115,8 @@ struct rig {
     weir_transport *t; /* the subject; the rig keeps a reference */
     const struct pair_maker *maker;
     weir_server *server;
-    struct relay *relay; /* of a TLS connection, or NULL */
+    struct relay *relay;   /* of a TLS connection, or NULL */
+    struct bridge *bridge; /* of a pair in memory, or NULL */
     struct rig_upgrade upgrade;
     int peer;            /* -1 when closed */
     char events[512];    /* "made data eof lost" */
@@ -174,6 +178,17 @@ static inline void rig_close_tls(struct rig *rig)
     (void)rig;
 }
 #endif
+
+/* weir has one end of a pair in memory; a relay in the same loop has the other.
+ */
+void rig_open_pair(struct rig *rig);
+/* The relay of a round has ended, once its peer is closed. */
+void rig_close_pair(struct rig *rig);
+
+/* Two connected sockets, TCP ones where the subject's peer can reset. */
+void rig_open_peer(struct rig *rig, int ret[2]);
+/* Few bytes fit into the kernel's queue of a transport with a socket. */
+void rig_narrow(weir_transport *t);
 
 /* The maker's name, for messages. */
 const char *rig_name(void);
@@ -246,6 +261,8 @@ int rig_write(struct rig *rig, size_t len);
  * by. Wants small_buffers. */
 void rig_clog(struct rig *rig);
 size_t rig_pending(const struct rig *rig);
+/* Connections in the loop while the subject is there: a relay has two. */
+uint64_t rig_alive(const struct rig *rig);
 /* Waits until the kernel has taken all that was written. How many turns that
  * takes is not known: a thread of the kernel may write to a pipe. */
 void rig_wait_sent(struct rig *rig);

@@ -13,6 +13,17 @@
 
 #define CLOG_BYTES (4u << 20)
 
+#define SMALL_BUFFER 16384
+
+void rig_narrow(weir_transport *t)
+{
+    const int fd = weir_transport_get_socket(t);
+
+    if (fd >= 0) {
+        set_socket_option(fd, SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
+    }
+}
+
 /* ---- bytes ---- */
 
 static uint8_t pattern_at(uint64_t offset)

@@ -8,6 +8,7 @@
  * bytes.
  */
 #include "tests/contract/harness.h"
+#include "tests/contract/harness_relay.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -19,14 +20,6 @@
 #include <weir/tls_connection.h>
 
 #define SMALL_BUFFER 16384
-
-struct relay_side {
-    struct relay *relay;
-    weir_transport *t; /* NULL: not made yet, or lost */
-    bool was_lost;
-    bool has_ended; /* received the end of its stream */
-    struct relay_side *other;
-};
 
 struct relay {
     pthread_t thread;
@@ -42,7 +35,6 @@ struct relay {
     bool asks_for_tls; /* by a line in plain text */
     bool has_tls_twice;
     struct rig_upgrade upgrade; /* of the TLS side to TLS in TLS */
-    bool small_buffers;
 };
 
 const char *rig_tls_file(const char *name)
@@ -79,101 +71,9 @@ static weir_tls_context *rig_tls_context(bool is_server, int version)
 
 /* ---- the relay ---- */
 
-static void relay_made(void *user, weir_transport *t)
+static void relay_over(void *arg)
 {
-    struct relay_side *side = user;
-    side->t = weir_transport_ref(t);
-    expect_eq(weir_transport_set_write_buffer_limits(t, 4096, 1024), 0);
-    if (side->relay->small_buffers) {
-        set_socket_option(weir_transport_get_socket(t), SOL_SOCKET, SO_SNDBUF,
-                          SMALL_BUFFER);
-    }
-    if (!side->other->t) {
-        weir_transport_pause_reading(t);
-    } else {
-        weir_transport_resume_reading(side->other->t);
-    }
-}
-
-static void relay_lost(void *user, weir_transport *t, int err)
-{
-    struct relay_side *side = user;
-    struct relay_side *other = side->other;
-    side->was_lost = true;
-    if (other->t && !other->was_lost) {
-        if (err < 0 || weir_transport_get_end(t) == WEIR_END_ABORTED) {
-            weir_transport_abort(other->t);
-        } else {
-            weir_transport_close(other->t);
-        }
-    }
-    if (other->was_lost || !other->t) {
-        weir_loop_stop(side->relay->loop);
-    }
-}
-
-static int relay_received(void *user, weir_transport *t,
-                          const struct weir_buf *buf)
-{
-    struct relay_side *side = user;
-    (void)t;
-    if (!side->other->was_lost) {
-        weir_transport_write(side->other->t, buf->data, buf->len);
-    }
-    return 0;
-}
-
-static int relay_ended(void *user, weir_transport *t)
-{
-    struct relay_side *side = user;
-    (void)t;
-    side->has_ended = true;
-    if (side->other->has_ended) {
-        weir_transport_close(side->other->t);
-        return 0;
-    }
-    if (!side->other->was_lost) {
-        weir_transport_write_eof(side->other->t);
-    }
-    return 1;
-}
-
-static void relay_pause(void *user, weir_transport *t)
-{
-    struct relay_side *side = user;
-    (void)t;
-    if (side->other->t && !side->other->was_lost) {
-        weir_transport_pause_reading(side->other->t);
-    }
-}
-
-static void relay_resume(void *user, weir_transport *t)
-{
-    struct relay_side *side = user;
-    (void)t;
-    if (side->other->t && !side->other->was_lost) {
-        weir_transport_resume_reading(side->other->t);
-    }
-}
-
-static const struct weir_protocol relay_protocol = {
-    .size = sizeof(relay_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = relay_made,
-    .connection_lost = relay_lost,
-    .data_received = relay_received,
-    .eof_received = relay_ended,
-    .pause_writing = relay_pause,
-    .resume_writing = relay_resume,
-};
-
-static int relay_create(void *arg, weir_transport *t,
-                        struct weir_protocol_binding *ret)
-{
-    (void)t;
-    ret->protocol = &relay_protocol;
-    ret->user = arg;
-    return 0;
+    weir_loop_stop(((struct relay *)arg)->loop);
 }
 
 static void relay_done(void *arg, int err, weir_transport *t)
@@ -185,7 +85,7 @@ static void relay_done(void *arg, int err, weir_transport *t)
         if (side->other->t && !side->other->was_lost) {
             weir_transport_abort(side->other->t);
         } else {
-            weir_loop_stop(side->relay->loop);
+            side->over(side->arg);
         }
     }
 }
@@ -193,9 +93,11 @@ static void relay_done(void *arg, int err, weir_transport *t)
 static struct weir_factory
 relay_factory(struct relay_side *side, const struct weir_tls_settings *settings)
 {
-    const struct weir_factory factory = {.create = relay_create, .arg = side};
-    struct rig_upgrade *upgrade = &side->relay->upgrade;
-    if (!settings || !side->relay->has_tls_twice) {
+    const struct weir_factory factory = {.create = relay_side_create,
+                                         .arg = side};
+    struct relay *relay = side->arg;
+    struct rig_upgrade *upgrade = &relay->upgrade;
+    if (!settings || !relay->has_tls_twice) {
         return factory;
     }
     *upgrade = (struct rig_upgrade){
@@ -206,6 +108,7 @@ relay_factory(struct relay_side *side, const struct weir_tls_settings *settings)
 static void relay_adopt(struct relay_side *side, int fd,
                         const struct weir_tls_settings *settings)
 {
+    struct relay *relay = side->arg;
     const struct weir_factory factory = relay_factory(side, settings);
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .done = relay_done,
@@ -213,9 +116,9 @@ static void relay_adopt(struct relay_side *side, int fd,
                                                  .use_sock = true,
                                                  .sock = fd,
                                                  .tls = settings};
-    expect_eq(weir_create_connection(side->relay->loop, &factory, NULL, 0,
-                                     &options, NULL),
-              0);
+    expect_eq(
+        weir_create_connection(relay->loop, &factory, NULL, 0, &options, NULL),
+        0);
 }
 
 static void relay_expired(void *arg)
@@ -261,49 +164,20 @@ static void *relay_run(void *arg)
     return NULL;
 }
 
-/* A connected pair of TCP sockets: so the peer can reset. */
-static void open_pair(int ret[2], bool small_buffers)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    uint16_t port;
-    int fd = listen_tcp(&port, small_buffers ? SMALL_BUFFER : 0);
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ret[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    expect(ret[0] >= 0);
-    if (small_buffers) {
-        set_socket_option(ret[0], SOL_SOCKET, SO_RCVBUF, SMALL_BUFFER);
-    }
-    expect_eq(connect(ret[0], (struct sockaddr *)&address, sizeof(address)), 0);
-    ret[1] = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-    expect(ret[1] >= 0);
-    close(fd);
-}
-
-/* As the connection that the relay stands for: only TCP peers can reset. */
-static void open_peer(struct rig *rig, int ret[2])
-{
-    if (rig_can(rig, RIG_CAN_RESET)) {
-        open_pair(ret, rig->small_buffers);
-    } else {
-        expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret), 0);
-    }
-}
-
 static struct relay *relay_new(struct rig *rig, bool is_server, int version)
 {
     struct relay *relay = calloc(1, sizeof(*relay));
     int fds[2];
     expect(relay != NULL);
-    open_peer(rig, fds);
+    rig_open_peer(rig, fds);
     rig->peer = fds[0];
     relay->plain_fd = fds[1];
     relay->tls_fd = -1;
     relay->listen_fd = -1;
-    relay->small_buffers = rig->small_buffers;
     relay->context = rig_tls_context(is_server, version);
-    relay->plain = (struct relay_side){.relay = relay, .other = &relay->tls};
-    relay->tls = (struct relay_side){.relay = relay, .other = &relay->plain};
+    relay_sides_init(&relay->plain, &relay->tls, relay_over, relay);
+    relay->plain.small_buffers = rig->small_buffers;
+    relay->tls.small_buffers = rig->small_buffers;
     rig->relay = relay;
     return relay;
 }

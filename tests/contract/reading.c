@@ -160,7 +160,9 @@ PAIRS_WITH(reading, bytes_kept_while_paused_are_dropped_by_close,
     rig_clog(rig); /* so that the connection stays for a while */
     pause_it(rig);
     rig_peer_send(rig, 3000);
-    rig_wait(rig, holds_all);
+    if (!rig_can(rig, RIG_IS_MEMORY)) { /* the other end keeps them */
+        rig_wait(rig, holds_all);
+    }
 
     expect_eq(weir_transport_close(rig->t), 0);
     rig_turns(rig, 3); /* TLS gives back from the loop */

@@ -24,7 +24,7 @@ PAIRS_THAT(sticky_errors, data_before_a_reset_is_delivered_before_it,
 }
 
 PAIRS_THAT(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset,
-           RIG_CAN_RESET, 0)
+           RIG_CAN_BREAK, 0)
 {
     enter_broken(rig);
 
@@ -47,7 +47,7 @@ static void read_on(struct rig *rig)
 /* As an echo does. */
 PAIRS_THAT(sticky_errors,
            data_of_who_reads_only_while_it_may_write_comes_before_the_reset,
-           RIG_CAN_RESET, .small_buffers = true,
+           RIG_CAN_BREAK, .small_buffers = true,
            .hooks = {.pause_writing = read_no_more, .resume_writing = read_on})
 {
     rig_clog(rig);
@@ -69,7 +69,7 @@ static void read_on_with_low_marks(struct rig *rig)
 }
 
 PAIRS_THAT(sticky_errors, a_broken_connection_is_not_paused_by_low_marks,
-           RIG_CAN_RESET, .small_buffers = true,
+           RIG_CAN_BREAK, .small_buffers = true,
            .hooks = {.pause_writing = read_no_more,
                      .resume_writing = read_on_with_low_marks})
 {
@@ -84,7 +84,7 @@ PAIRS_THAT(sticky_errors, a_broken_connection_is_not_paused_by_low_marks,
     expect_eq(rig->received, 100);
 }
 
-PAIRS_THAT(sticky_errors, the_error_survives_writes_and_close, RIG_CAN_RESET, 0)
+PAIRS_THAT(sticky_errors, the_error_survives_writes_and_close, RIG_CAN_BREAK, 0)
 {
     char text[256];
     enter_broken(rig);
@@ -163,7 +163,7 @@ static int refuse(struct rig *rig, const struct weir_buf *buf)
 
 PAIRS_THAT(sticky_errors,
            a_callback_that_fails_later_does_not_replace_the_first,
-           RIG_CAN_RESET, .hooks = {.data_received = refuse})
+           RIG_CAN_BREAK, .hooks = {.data_received = refuse})
 {
     enter_broken(rig);
 
@@ -203,7 +203,7 @@ static void break_at_the_limit(bool sends)
                       .small_buffers = true,
                       .connection = {.size = sizeof(rig.connection),
                                      .read_limit_bytes = 4096}};
-    while (rig_next_that(&rig, RIG_CAN_RESET)) {
+    while (rig_next_that(&rig, RIG_CAN_BREAK)) {
         if (sends) {
             rig_clog(&rig);
         }
@@ -250,7 +250,7 @@ static void give_all_back(struct rig *rig)
 
 /* As who writes what it has kept. */
 #define PAIRS_KEEPING(suite, name)                                             \
-    PAIRS_THAT(suite, name, RIG_CAN_RESET, .small_buffers = true,              \
+    PAIRS_THAT(suite, name, RIG_CAN_BREAK, .small_buffers = true,              \
                .connection = {.size = sizeof(struct weir_connection_options),  \
                               .read_limit_bytes = 4096},                       \
                .hooks = {.data_received = keep_while_it_may_not_write,         \

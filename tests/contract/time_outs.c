@@ -189,7 +189,7 @@ UNIT(time_outs, a_peer_that_takes_a_little_is_not_lost)
     const uint64_t limit_ns = 100 * RIG_MS;
     struct rig rig = {.small_buffers = true,
                       .hooks = {.connection_made = enlarge_send_buffer}};
-    while (rig_next(&rig)) {
+    while (rig_next_that(&rig, RIG_BOTH_WAYS | RIG_HAS_KERNEL)) {
         rig_clog(&rig);
         const uint64_t until_ns = rig_now_ns() + 3 * limit_ns;
         uint64_t sip_ns = rig_now_ns();
@@ -261,7 +261,8 @@ PAIRS_OUT(time_outs, the_other_limits_rest_while_closing, .small_buffers = true)
 
 /* ---- linger ---- */
 
-PAIRS(time_outs, lingering_waits_for_the_peers_end_and_resets_nothing)
+PAIRS_THAT(time_outs, lingering_waits_for_the_peers_end_and_resets_nothing,
+           RIG_HAS_KERNEL, 0)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 20 * RIG_S});
     expect_eq(rig_write(rig, 50000), 0);
@@ -280,7 +281,7 @@ PAIRS(time_outs, lingering_waits_for_the_peers_end_and_resets_nothing)
     expect_events(rig, "made lost");
 }
 
-PAIRS(time_outs, lingering_ends_without_an_error)
+PAIRS_THAT(time_outs, lingering_ends_without_an_error, RIG_HAS_KERNEL, 0)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 30 * RIG_MS});
     const uint64_t since_ns = rig_now_ns();
@@ -290,7 +291,8 @@ PAIRS(time_outs, lingering_ends_without_an_error)
     expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
 }
 
-PAIRS(time_outs, lingering_is_not_needed_after_the_peers_end)
+PAIRS_THAT(time_outs, lingering_is_not_needed_after_the_peers_end,
+           RIG_HAS_KERNEL, 0)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S});
     rig_peer_shutdown(rig);
@@ -301,7 +303,7 @@ PAIRS(time_outs, lingering_is_not_needed_after_the_peers_end)
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS(time_outs, lingering_is_ended_by_abort)
+PAIRS_THAT(time_outs, lingering_is_ended_by_abort, RIG_HAS_KERNEL, 0)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S});
     expect_eq(weir_transport_close(rig->t), 0);
@@ -315,7 +317,8 @@ PAIRS(time_outs, lingering_is_ended_by_abort)
     expect_eq(rig->lost_err, 0);
 }
 
-PAIRS(time_outs, lingering_is_bounded_by_the_close_limit)
+PAIRS_THAT(time_outs, lingering_is_bounded_by_the_close_limit, RIG_HAS_KERNEL,
+           0)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S,
                                     .close_ns = 40 * RIG_MS});

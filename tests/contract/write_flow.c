@@ -514,7 +514,10 @@ PAIRS_WITH(write_flow, r21__the_size_is_0_only_when_nothing_waits_anywhere,
         rig_peer_read_most(rig, 20000);
         rig_turn(rig);
         const struct weir_loop_statistics now = rig_statistics(rig);
-        expect_eq(rig_pending(rig) == 0, now.queued_bytes == 0);
+        expect(rig_pending(rig) == 0 || now.queued_bytes > 0);
+        if (!rig_can(rig, RIG_IS_MEMORY)) { /* where a relay queues, too */
+            expect_eq(rig_pending(rig) == 0, now.queued_bytes == 0);
+        }
     }
 }
 
@@ -535,7 +538,8 @@ static uint64_t write_in_one_turn(struct rig *rig, uint64_t *ret_submitted)
     return after.received_bytes - before.received_bytes;
 }
 
-PAIRS(write_flow, the_writes_of_one_turn_leave_as_one_send)
+PAIRS_THAT(write_flow, the_writes_of_one_turn_leave_as_one_send, RIG_HAS_KERNEL,
+           0)
 {
     uint64_t submitted;
 

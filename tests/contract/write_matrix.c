@@ -124,7 +124,7 @@ static void closing_and_pending(writer *write_some)
 static void after_an_error(writer *write_some)
 {
     struct rig rig = {.small_buffers = true};
-    while (rig_next_that(&rig, RIG_CAN_RESET)) {
+    while (rig_next_that(&rig, RIG_CAN_BREAK)) {
         enter_broken(&rig);
 
         expect_eq(write_some(&rig, 3000), -EPIPE);

@@ -33,7 +33,9 @@ PAIRS_OUT(write_memory, release_comes_once_the_bytes_are_sent, 0)
     rig_wait_sent(rig);
 
     expect_eq(rig->count, 1);
-    expect_eq(rig_statistics(rig).copied_by_write, 0);
+    if (!rig_can(rig, RIG_IS_MEMORY)) { /* where a relay copies */
+        expect_eq(rig_statistics(rig).copied_by_write, 0);
+    }
 }
 
 PAIRS_OF(write_memory, release_comes_not_before_the_last_byte_is_sent,
@@ -121,7 +123,7 @@ PAIRS_OUT(write_memory, release_comes_when_the_loop_is_freed,
         weir_server_free(rig->server);
     }
 
-    expect_eq(weir_loop_free(rig->loop), 1);
+    expect_eq(weir_loop_free(rig->loop), rig_alive(rig));
     rig->loop = NULL;
 
     expect_eq(rig->count, 1);

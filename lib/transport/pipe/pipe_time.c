@@ -16,20 +16,8 @@ static void pipe_time_view(const weir_transport *t, struct wr_clock_view *ret)
     ret->is_sending = !wr_sendq_is_empty(&p->outbox.queue);
 }
 
-static void pipe_time_expired(weir_transport *t, const struct wr_deadline *over)
-{
-    const char *where = over->err == WEIR_EREADTIMEOUT  ? "read"
-                        : over->err == WEIR_EWRITESTALL ? "write"
-                                                        : over->where;
-
-    wr_pipe_check_invariants(wr_pipe_of(t));
-    wr_assert(over->err < 0);
-    wr_transport_set_error(t, over->err, where);
-    wr_life_doom(t);
-}
-
 static const struct wr_clock_ops pipe_time_ops = {.view = pipe_time_view,
-                                                  .expired = pipe_time_expired};
+                                                  .expired = wr_life_expire};
 
 void wr_pipe_times_init(struct wr_pipe *p)
 {

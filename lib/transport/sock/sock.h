@@ -33,10 +33,4 @@ WEIR_MUST_USE int
 wr_sock_configure(const weir_loop *loop, int fd, int family,
                   const struct weir_connection_options *connection);
 
-/* Checks the options of new connections in @outer, a struct that
- * wr_options_read() has filled. */
-WEIR_MUST_USE int
-wr_connection_options_read(const void *outer,
-                           struct weir_connection_options *connection);
-
 #endif

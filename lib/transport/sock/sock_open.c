@@ -6,24 +6,7 @@
  */
 #include "sock_impl.h"
 
-#include "lib/base/options.h"
-
 #include <netinet/tcp.h>
-
-int wr_connection_options_read(const void *outer,
-                               struct weir_connection_options *connection)
-{
-    int err = wr_options_read_inner(outer, connection, sizeof(*connection));
-    if (err == 0) {
-        err = wr_options_read_inner(connection, &connection->timeouts,
-                                    sizeof(connection->timeouts));
-    }
-    if (err == 0 && connection->read_limit_bytes != 0 &&
-        connection->read_limit_bytes < WR_CREDIT_MIN) {
-        err = -EINVAL;
-    }
-    return err == 0 && connection->max_fds > WEIR_FDS_MAX ? -EINVAL : err;
-}
 
 static int sock_open_set_option(int fd, int level, int name, int value)
 {

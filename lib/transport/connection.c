@@ -1,0 +1,539 @@
+/*
+ * Connections: one life for streams of bytes, over their devices.
+ *
+ * The step decides and acts, and no call of the program does: a call notes its
+ * wish and pushes the step. Here an error ends a connection in one way for all
+ * devices: what waits is dropped, and bytes that came before it are delivered.
+ */
+#include "connection.h"
+
+#include "lib/base/options.h"
+#include "uring/guard.h"
+#include "weir/unix.h"
+
+#include <string.h>
+
+static const struct wr_device *connection_device(const struct wr_connection *c)
+{
+    wr_debug_assert(c->t.ops->device->receive);
+    return c->t.ops->device;
+}
+
+/* ---- what must hold ---- */
+
+static void connection_check_invariants(const struct wr_connection *c)
+{
+    const weir_transport *t = &c->t;
+
+    wr_transport_check_invariants(t);
+    wr_intake_check_invariants(t);
+    wr_outbox_check_invariants(&c->outbox);
+    wr_delivery_check_invariants(&c->delivery);
+    wr_assert(wr_delivery_is_shut(&c->delivery) == (t->state > WR_LIFE_OPEN));
+    wr_assert(!wr_delivery_has_end(&c->delivery) || c->eof_seen);
+    wr_assert(!c->end_sent || !wr_connection_has_unsent(c));
+    wr_assert(wr_outbox_is_over(&c->outbox) || !wr_life_is_over(t));
+    wr_assert(t->state < WR_LIFE_ENDING || !wr_timer_is_armed(&c->clock.timer));
+    connection_device(c)->check(c);
+}
+
+/* Something will go on with it. */
+void wr_connection_check(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    connection_check_invariants(c);
+    wr_assert(t->loop->budget.queued_bytes >= c->outbox.queue.bytes);
+    if (wr_ready_is_pending(&t->step)) {
+        return; /* which sees to all of it */
+    }
+    wr_assert(c->is_made && t->state != WR_LIFE_DOOMED);
+    wr_assert(t->state != WR_LIFE_ENDING || c->outbox.sender ||
+              connection_device(c)->is_in_flight(c));
+    wr_assert(!wr_connection_is_reading(t) ||
+              !wr_delivery_has_held(&c->delivery));
+    wr_assert(!wr_connection_wants(c) || wr_intake_waits(t) ||
+              !connection_device(c)->has_arrived(c));
+    if (c->outbox.sender && !wr_outbox_is_over(&c->outbox)) {
+        wr_sender_check_progress(c->outbox.sender);
+    }
+}
+
+/* ---- bytes ---- */
+
+/* A fact that its limits depend on has changed. */
+static void connection_time_changed(struct wr_connection *c)
+{
+    wr_assert(c->t.state != WR_LIFE_LOST);
+    if (c->clock.has_limits) {
+        wr_clock_changed(&c->clock);
+    }
+}
+
+uint32_t wr_connection_ask(struct wr_connection *c, uint64_t stuck_bytes)
+{
+    wr_assert(wr_connection_wants(c));
+    if (wr_intake_waits(&c->t)) {
+        return 0;
+    }
+    c->t.demand.stuck_bytes = stuck_bytes;
+    const uint32_t credit = wr_intake_ask(&c->t);
+    if (credit > 0 && wr_intake_goes_on(&c->t)) {
+        wr_clock_note_received(&c->clock); /* the read time-out starts anew */
+        connection_time_changed(c);
+    }
+    return credit;
+}
+
+void wr_connection_received(struct wr_connection *c, const void *data,
+                            size_t len)
+{
+    weir_transport *t = &c->t;
+    weir_lease *lease =
+        wr_lease_copy(&t->loop->pool, &t->demand.account, data, len);
+
+    wr_assert(len > 0 && t->state < WR_LIFE_LOST);
+    if (!lease) {
+        wr_delivery_lose_bytes(t, -ENOMEM);
+        return;
+    }
+    t->loop->counts.received_bytes += len;
+    wr_clock_note_received(&c->clock);
+    if (wr_delivery_given(t, &c->delivery, lease)) {
+        wr_connection_push(c);
+    }
+}
+
+void wr_connection_received_end(struct wr_connection *c)
+{
+    wr_assert(!c->eof_seen && c->t.state < WR_LIFE_LOST);
+    c->eof_seen = true;
+    if (c->t.state == WR_LIFE_OPEN) {
+        wr_delivery_end(&c->delivery);
+        connection_time_changed(c);
+        wr_connection_push(c);
+    }
+}
+
+void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
+{
+    weir_transport *t = &c->t;
+
+    wr_assert(bytes > 0 && t->state < WR_LIFE_LOST);
+    t->loop->counts.sent_bytes += bytes;
+    wr_clock_note_sent(&c->clock);
+    wr_outbox_consume(t, bytes);
+    wr_outbox_notify(t);
+    if (t->demand.state == WR_DEMAND_STUCK) {
+        wr_intake_look_anew(t);
+    }
+    if (c->outbox.sender || wr_sendq_is_empty(&c->outbox.queue)) {
+        wr_connection_push(c); /* a file or the end waited for that */
+    }
+}
+
+/* ---- its life ---- */
+
+void wr_connection_unreferenced(weir_transport *t)
+{
+    weir_loop *loop = t->loop;
+
+    if (wr_life_is_unused(t)) {
+        wr_guard_free(&loop->counting, wr_connection_of(t),
+                      t->ops->device->size);
+        wr_loop_unpin(loop);
+    }
+}
+
+/* True when the protocol must be told that nothing it wrote is left: who reads
+ * no more while it may not write would wait for ever. */
+static bool connection_awaits_drop(const struct wr_connection *c)
+{
+    wr_assert(c->t.error);
+    return c->t.state == WR_LIFE_OPEN && c->t.notify_depth >= 0 &&
+           (wr_delivery_is_paused(&c->delivery) || c->t.held_back ||
+            c->t.flushed);
+}
+
+/* Nothing that waits can be sent. */
+static void connection_break_outbox(struct wr_connection *c)
+{
+    wr_assert(c->t.error);
+    if (!wr_outbox_is_over(&c->outbox)) {
+        wr_outbox_lose_peer(&c->outbox);
+        wr_outbox_drop(&c->t);
+        if (connection_awaits_drop(c)) {
+            wr_transport_notify(&c->t, 0);
+        }
+    }
+}
+
+static void connection_look(struct wr_connection *c)
+{
+    weir_transport *t = &c->t;
+    const int err = t->error ? 0 : connection_device(c)->look(c);
+
+    wr_assert(!wr_life_is_over(t));
+    if (err < 0) {
+        wr_transport_set_error(t, err, "write");
+    }
+    if (t->error) {
+        connection_break_outbox(c);
+    } else if (!c->end_sent && wr_outbox_is_ending(&c->outbox) &&
+               !wr_connection_has_unsent(c)) {
+        c->end_sent = true;
+        connection_time_changed(c);
+        connection_device(c)->shut(c);
+    }
+}
+
+/* True when nothing is left to wait for: bytes that came before an error are
+ * delivered before the loss, and an end of the stream is none. */
+static bool connection_is_done(const struct wr_connection *c)
+{
+    wr_assert(c->is_made);
+    if (c->t.state == WR_LIFE_CLOSING) {
+        return c->end_sent || c->t.error;
+    }
+    return c->t.state == WR_LIFE_OPEN && c->t.error &&
+           !wr_delivery_has_held(&c->delivery);
+}
+
+static void connection_end(struct wr_connection *c)
+{
+    wr_assert(c->t.state == WR_LIFE_DOOMED);
+    wr_life_set_state(&c->t, WR_LIFE_ENDING);
+    wr_delivery_drop(&c->delivery);
+    wr_intake_leave(&c->t);
+    wr_clock_stop(&c->clock);
+    connection_device(c)->stop(c);
+}
+
+static void connection_lose(struct wr_connection *c)
+{
+    wr_assert(!connection_device(c)->is_in_flight(c));
+    wr_outbox_drop(&c->t);
+    wr_life_lose(&c->t);
+    wr_protocol_lost(&c->t);
+    wr_life_leave(&c->t);
+}
+
+/* Goes as many steps as can be gone now: the connection may be freed. */
+static void connection_advance(struct wr_connection *c)
+{
+    if (!wr_life_is_over(&c->t)) {
+        connection_look(c);
+    }
+    if (c->outbox.sender && wr_outbox_is_over(&c->outbox)) {
+        wr_sender_break(c->outbox.sender);
+    }
+    if (connection_is_done(c)) {
+        wr_life_doom(&c->t);
+    }
+    if (c->t.state == WR_LIFE_DOOMED) {
+        connection_end(c);
+    }
+    connection_check_invariants(c);
+    if (c->t.state == WR_LIFE_ENDING && !c->outbox.sender &&
+        !connection_device(c)->is_in_flight(c)) {
+        connection_lose(c);
+    }
+}
+
+static void connection_step(struct wr_ready *ready)
+{
+    struct wr_connection *c =
+        wr_container_of(ready, struct wr_connection, t.step);
+
+    connection_check_invariants(c);
+    if (!c->is_made) {
+        c->is_made = true;
+        wr_protocol_made(&c->t);
+    }
+    wr_delivery_show_held(&c->t, &c->delivery);
+    if (!wr_life_is_over(&c->t)) {
+        connection_device(c)->receive(c);
+    }
+    if (wr_delivery_end_is_due(&c->delivery)) {
+        wr_delivery_end_stream(&c->t, &c->delivery);
+    }
+    if (c->outbox.sender && !wr_outbox_is_over(&c->outbox)) {
+        wr_sender_go_on(c->outbox.sender);
+    }
+    connection_advance(c);
+}
+
+/* ---- calls of the program ---- */
+
+void wr_connection_close(weir_transport *t)
+{
+    struct wr_connection *c = wr_connection_of(t);
+
+    connection_check_invariants(c);
+    if (t->state == WR_LIFE_OPEN) {
+        wr_transport_set_end(t, WEIR_END_CLOSED);
+        wr_delivery_drop(&c->delivery);
+        wr_life_set_state(t, WR_LIFE_CLOSING);
+        wr_intake_leave(t);
+        wr_clock_close(&c->clock);
+        wr_connection_push(c);
+    }
+}
+
+void wr_connection_abort(weir_transport *t)
+{
+    connection_check_invariants(wr_connection_of(t));
+    if (!wr_life_is_over(t)) {
+        wr_transport_set_end(t, WEIR_END_ABORTED);
+        wr_life_doom(t);
+    }
+}
+
+void wr_connection_write_eof(weir_transport *t)
+{
+    connection_check_invariants(wr_connection_of(t));
+    wr_outbox_end(&wr_connection_of(t)->outbox);
+    wr_life_push_step(t);
+}
+
+void wr_connection_pause_reading(weir_transport *t)
+{
+    connection_check_invariants(wr_connection_of(t));
+    if (t->state == WR_LIFE_OPEN) {
+        wr_delivery_pause(&wr_connection_of(t)->delivery);
+    }
+}
+
+void wr_connection_resume_reading(weir_transport *t)
+{
+    struct wr_connection *c = wr_connection_of(t);
+
+    connection_check_invariants(c);
+    if (t->state == WR_LIFE_OPEN && wr_delivery_is_paused(&c->delivery)) {
+        wr_delivery_resume(&c->delivery);
+        wr_clock_note_received(&c->clock); /* the read time-out starts anew */
+        connection_time_changed(c);
+        wr_connection_push(c);
+    }
+}
+
+int wr_connection_set_protocol(weir_transport *t,
+                               const struct weir_protocol_binding *binding,
+                               const struct weir_buf *initial, size_t count)
+{
+    struct wr_connection *c = wr_connection_of(t);
+
+    connection_check_invariants(c);
+    wr_require(t->state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
+    const int err =
+        wr_delivery_set_protocol(t, &c->delivery, binding, initial, count);
+    wr_require(err >= 0, err);
+    wr_intake_look_anew(t);
+    return 0;
+}
+
+/* A close waits until all is sent, and lingers no longer. */
+static void connection_set_limits(struct wr_connection *c,
+                                  const struct weir_timeouts *timeouts)
+{
+    struct weir_timeouts limits = *timeouts;
+
+    wr_assert(!wr_life_is_over(&c->t));
+    limits.linger_ns = 0;
+    wr_clock_set_limits(&c->clock, &limits);
+}
+
+int wr_connection_set_timeouts(weir_transport *t,
+                               const struct weir_timeouts *timeouts)
+{
+    connection_check_invariants(wr_connection_of(t));
+    if (!wr_life_is_over(t)) {
+        connection_set_limits(wr_connection_of(t), timeouts);
+    }
+    return 0;
+}
+
+/* ---- what is told ---- */
+
+bool wr_connection_is_reading(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    return t->state == WR_LIFE_OPEN && wr_delivery_may_show(&c->delivery) &&
+           !c->eof_seen && t->error == 0;
+}
+
+bool wr_connection_is_closing(const weir_transport *t)
+{
+    wr_assert(t->ops->device);
+    return t->state != WR_LIFE_OPEN || t->error != 0;
+}
+
+struct weir_depth wr_connection_get_depth(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    return (struct weir_depth){.bytes = wr_outbox_depth(&c->outbox)};
+}
+
+const struct wr_sendq *wr_connection_get_unoffered(const weir_transport *t)
+{
+    return &wr_connection_of(t)->outbox.queue;
+}
+
+void wr_connection_get_handover(const weir_transport *t,
+                                struct wr_handover *ret)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    *ret = (struct wr_handover){
+        .timeouts = c->clock.limits,
+        .is_paused = wr_delivery_is_paused(&c->delivery),
+        .has_ended = c->eof_seen,
+    };
+}
+
+bool wr_connection_has_unread(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    return t->state == WR_LIFE_OPEN && (wr_delivery_has_held(&c->delivery) ||
+                                        connection_device(c)->has_arrived(c));
+}
+
+void wr_connection_dump(const weir_transport *t, FILE *out)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    fprintf(out,
+            "%s state=%s recv=%s%s%s held=%llu leases=%u queued=%llu file=%s"
+            "%s error=%s\n",
+            t->ops->name, wr_life_state_name(t), wr_intake_queue_name(t),
+            wr_delivery_is_paused(&c->delivery) ? " paused" : "",
+            c->eof_seen ? " eof" : "",
+            (unsigned long long)t->demand.account.held_bytes,
+            t->demand.account.lease_count,
+            (unsigned long long)c->outbox.queue.bytes,
+            wr_sender_state_name(c->outbox.sender),
+            t->writing_paused ? " writing-paused" : "",
+            t->error ? weir_err_name(t->error) : "none");
+}
+
+/* ---- what the parts call ---- */
+
+void wr_connection_fed(weir_transport *t, enum wr_demand_state queue)
+{
+    wr_assert(queue != WR_DEMAND_IDLE && t->step.run == connection_step);
+    wr_life_push_step(t);
+}
+
+void wr_connection_abandon(weir_transport *t)
+{
+    wr_assert(t->ops->device && t->state < WR_LIFE_LOST);
+    if (wr_connection_of(t)->outbox.sender) {
+        wr_sender_abandon(wr_connection_of(t)->outbox.sender);
+    }
+}
+
+static void connection_queued(weir_transport *t, size_t len)
+{
+    struct wr_connection *c = wr_connection_of(t);
+
+    if (c->outbox.queue.bytes == len) {
+        wr_clock_note_sent(&c->clock); /* its time-out starts with the first */
+        connection_time_changed(c);
+    }
+    connection_device(c)->send(c);
+}
+
+static void connection_file_changed(weir_transport *t)
+{
+    wr_assert(wr_connection_of(t)->outbox.sender);
+    wr_life_push_step(t);
+}
+
+static const struct wr_sender_ops connection_sender_ops = {
+    .queue = wr_outbox_queue_file,
+    .ended = wr_outbox_file_ended,
+    .part_bytes = WR_SENDFILE_READ,
+};
+
+const struct wr_outbox_ops wr_connection_outbox_ops = {
+    .offset = offsetof(struct wr_connection, outbox),
+    .queued = connection_queued,
+    .file_begins = connection_file_changed,
+    .file_ended = connection_file_changed,
+    .sender = &connection_sender_ops,
+};
+
+static void connection_view(const weir_transport *t, struct wr_clock_view *ret)
+{
+    ret->is_over = wr_life_is_over(t);
+    ret->is_open = t->state == WR_LIFE_OPEN;
+    ret->is_reading = wr_connection_is_reading(t) && !t->held_back;
+    ret->is_sending = !wr_sendq_is_empty(&wr_connection_of(t)->outbox.queue);
+}
+
+static const struct wr_clock_ops connection_clock_ops = {
+    .view = connection_view, .expired = wr_life_expire};
+
+/* ---- birth ---- */
+
+int wr_connection_options_read(const void *outer,
+                               struct weir_connection_options *connection)
+{
+    int err = wr_options_read_inner(outer, connection, sizeof(*connection));
+    if (err == 0) {
+        err = wr_options_read_inner(connection, &connection->timeouts,
+                                    sizeof(connection->timeouts));
+    }
+    if (err == 0 && connection->read_limit_bytes != 0 &&
+        connection->read_limit_bytes < WR_CREDIT_MIN) {
+        err = -EINVAL;
+    }
+    return err == 0 && connection->max_fds > WEIR_FDS_MAX ? -EINVAL : err;
+}
+
+struct wr_connection *
+wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
+                   const struct weir_connection_options *options)
+{
+    struct wr_connection *c =
+        wr_guard_alloc(&loop->counting, ops->device->size);
+
+    wr_assert(ops->device->size >= sizeof(*c));
+    if (!c) {
+        return NULL;
+    }
+    memset(c, 0, ops->device->size);
+    wr_transport_init(&c->t, loop, ops);
+    wr_ready_init(&c->t.step, connection_step);
+    wr_intake_init(&c->t);
+    wr_sendq_init(&c->outbox.queue);
+    wr_clock_init(&c->clock, &c->t, &connection_clock_ops);
+    wr_transport_set_limits(&c->t, options->read_limit_bytes,
+                            options->write_hard_limit_bytes);
+    connection_set_limits(c, &options->timeouts);
+    return c;
+}
+
+void wr_connection_unmake(struct wr_connection *c)
+{
+    weir_loop *loop = c->t.loop;
+
+    wr_assert(c->t.state == WR_LIFE_UNBORN);
+    wr_clock_stop(&c->clock);
+    wr_guard_free(&loop->counting, c, c->t.ops->device->size);
+}
+
+void wr_connection_bear(struct wr_connection *c,
+                        const struct weir_protocol_binding *binding)
+{
+    wr_assert(wr_protocol_fits(&c->t, binding));
+    c->t.binding = *binding;
+    wr_protocol_bound(&c->t);
+    wr_life_begin(&c->t, WR_LIFE_OPEN);
+    wr_loop_add_member(c->t.loop, &c->t.member);
+    connection_time_changed(c);
+    wr_connection_push(c);
+}

@@ -1,0 +1,153 @@
+/*
+ * Connections: streams of bytes, whatever device moves them.
+ *
+ * A connection is all that a stream transport has in common: its life, an
+ * intake, an outbox, a delivery and a clock, with the entries of the table that
+ * follow from them. A device moves the bytes: it takes what has arrived, sends
+ * what is queued, and is told when no more follows and when the end is decided.
+ * It is a constant table of functions, in the table of the transport's kind,
+ * and a struct that begins with the connection.
+ *
+ *     step: held bytes -> device receives -> end of the stream -> file -> life
+ *
+ * Whatever happens pushes the step, and the step alone goes on with the life of
+ * a connection: it is lost when nothing of it is in flight any more.
+ */
+#ifndef WEIR_LIB_TRANSPORT_CONNECTION_H
+#define WEIR_LIB_TRANSPORT_CONNECTION_H
+
+#include "clock.h"
+#include "delivery.h"
+#include "intake.h"
+#include "life.h"
+#include "outbox.h"
+
+struct wr_connection {
+    weir_transport t;
+    struct wr_outbox outbox;
+    struct wr_delivery delivery;
+    struct wr_clock clock;
+    bool is_made;  /* set before connection_made */
+    bool end_sent; /* set when the device was told that no byte follows */
+    bool eof_seen; /* set when the device has received the end */
+};
+
+struct wr_device {
+    size_t size; /* of the struct that begins with the connection */
+    /* Takes what has arrived: as long as wr_connection_wants() says so; after
+     * a close to drop it, if that helps. In each step. */
+    void (*receive)(struct wr_connection *c);
+    /* Bytes were queued: they are sent, not in this call. */
+    void (*send)(struct wr_connection *c);
+    /* All is sent and no byte follows. */
+    void (*shut)(struct wr_connection *c);
+    /* In each step before the end is decided: 0, or why nothing that waits can
+     * be sent any more. */
+    int (*look)(const struct wr_connection *c);
+    /* The end is decided. wr_connection_push() follows when nothing is in
+     * flight any more, if something was. */
+    void (*stop)(struct wr_connection *c);
+    bool (*is_in_flight)(const struct wr_connection *c);
+    /* True when bytes have arrived that were not taken. */
+    bool (*has_arrived)(const struct wr_connection *c);
+    /* Holds wherever code of the user may run; pure. */
+    void (*check)(const struct wr_connection *c);
+};
+
+static inline struct wr_connection *wr_connection_of(const weir_transport *t)
+{
+    wr_debug_assert(t->ops->device);
+    return (struct wr_connection *)(uintptr_t)t; /* its first field */
+}
+
+/* In state UNBORN, with the limits that @options set; NULL without memory. */
+WEIR_MUST_USE struct wr_connection *
+wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
+                   const struct weir_connection_options *options);
+/* Takes back one whose protocol was never called. */
+void wr_connection_unmake(struct wr_connection *c);
+/* From now on the loop knows of it; connection_made follows in its step. */
+void wr_connection_bear(struct wr_connection *c,
+                        const struct weir_protocol_binding *binding);
+
+static inline void wr_connection_push(struct wr_connection *c)
+{
+    wr_life_push_step(&c->t);
+}
+
+/* True when the protocol may be called with more bytes. */
+static inline bool wr_connection_wants(const struct wr_connection *c)
+{
+    return c->t.state == WR_LIFE_OPEN && wr_delivery_is_free(&c->delivery) &&
+           !c->eof_seen && c->t.error == 0;
+}
+
+/* True when bytes or a file wait to be sent. */
+static inline bool wr_connection_has_unsent(const struct wr_connection *c)
+{
+    return !wr_sendq_is_empty(&c->outbox.queue) || c->outbox.sender;
+}
+
+/* Credit for what comes next; 0: it waits for that. */
+WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
+                                         uint64_t stuck_bytes);
+/* Delivers a copy of bytes that have arrived. */
+void wr_connection_received(struct wr_connection *c, const void *data,
+                            size_t len);
+/* The peer sends no more; once, after its last byte. */
+void wr_connection_received_end(struct wr_connection *c);
+/* The first bytes of the queue were sent. Callbacks may write, close and abort.
+ */
+void wr_connection_sent(struct wr_connection *c, uint64_t bytes);
+
+/* ---- the entries of a table ---- */
+
+bool wr_connection_is_reading(const weir_transport *t);
+bool wr_connection_is_closing(const weir_transport *t);
+struct weir_depth wr_connection_get_depth(const weir_transport *t);
+const struct wr_sendq *wr_connection_get_unoffered(const weir_transport *t);
+void wr_connection_get_handover(const weir_transport *t,
+                                struct wr_handover *ret);
+bool wr_connection_has_unread(const weir_transport *t);
+void wr_connection_write_eof(weir_transport *t);
+void wr_connection_pause_reading(weir_transport *t);
+void wr_connection_resume_reading(weir_transport *t);
+void wr_connection_fed(weir_transport *t, enum wr_demand_state queue);
+int wr_connection_set_timeouts(weir_transport *t,
+                               const struct weir_timeouts *timeouts);
+int wr_connection_set_protocol(weir_transport *t,
+                               const struct weir_protocol_binding *binding,
+                               const struct weir_buf *initial, size_t count);
+void wr_connection_close(weir_transport *t);
+void wr_connection_abort(weir_transport *t);
+void wr_connection_abandon(weir_transport *t);
+void wr_connection_dump(const weir_transport *t, FILE *out);
+void wr_connection_check(const weir_transport *t);
+void wr_connection_unreferenced(weir_transport *t);
+extern const struct wr_outbox_ops wr_connection_outbox_ops;
+
+#define WR_CONNECTION_OPS                                                      \
+    .protocol_kinds = WR_PROTOCOL_STREAMS, .can_write_eof = true,              \
+    .delivery_offset = offsetof(struct wr_connection, delivery),               \
+    .outbox = &wr_connection_outbox_ops, .write = wr_outbox_write,             \
+    .writelines = wr_outbox_writelines, .write_ref = wr_outbox_write_ref,      \
+    .write_lease = wr_outbox_write_lease,                                      \
+    .write_eof = wr_connection_write_eof, .sendfile = wr_outbox_sendfile,      \
+    .cancel_sendfile = wr_outbox_cancel_sendfile,                              \
+    .pause_reading = wr_connection_pause_reading,                              \
+    .resume_reading = wr_connection_resume_reading,                            \
+    .is_reading = wr_connection_is_reading,                                    \
+    .is_closing = wr_connection_is_closing,                                    \
+    .get_depth = wr_connection_get_depth,                                      \
+    .get_unoffered = wr_connection_get_unoffered,                              \
+    .get_handover = wr_connection_get_handover,                                \
+    .has_unread = wr_connection_has_unread,                                    \
+    .limits_changed = wr_outbox_limits_changed,                                \
+    .set_read_limit = wr_intake_set_limit, .fed = wr_connection_fed,           \
+    .set_timeouts = wr_connection_set_timeouts,                                \
+    .set_protocol = wr_connection_set_protocol, .close = wr_connection_close,  \
+    .abort = wr_connection_abort, .doom = wr_life_doom,                        \
+    .abandon = wr_connection_abandon, .dump = wr_connection_dump,              \
+    .check = wr_connection_check, .unreferenced = wr_connection_unreferenced
+
+#endif

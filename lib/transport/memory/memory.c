@@ -1,0 +1,219 @@
+/*
+ * A pair of transports in memory: what one end writes, the other receives.
+ *
+ * Bytes wait in the outbox of the end that wrote them until the other one takes
+ * them, in its step, as its credit allows: so marks, limits and time-outs are
+ * those of a socket whose kernel has no memory of its own. A write pushes the
+ * other end's step, which the loop runs in its next turn, and every take lets
+ * the writer go on. Nothing is ever in flight.
+ *
+ *     write --> outbox --step of the other end--> lease --> delivery
+ *
+ * An end that closes takes what still arrives, and drops it, so that two ends
+ * that wait for each other come to an end; it is lost when the other one has
+ * taken all. An end that is lost otherwise is a reset for the other one.
+ */
+#include "lib/base/options.h"
+#include "lib/transport/connection.h"
+
+#include <weir/pair.h>
+
+/* Bytes that an end takes at a time, and in one turn of the loop. */
+#define TAKE_BYTES      (64u << 10)
+#define TURN_TAKE_BYTES (4u * TAKE_BYTES)
+
+struct wr_memory {
+    struct wr_connection c;
+    struct wr_memory *other; /* NULL: one of the two has ended */
+    bool is_stuck;           /* set when the other end left bytes */
+};
+
+static struct wr_memory *memory_of(const struct wr_connection *c)
+{
+    return (struct wr_memory *)(uintptr_t)c; /* its first field */
+}
+
+static bool memory_has_arrived(const struct wr_connection *c)
+{
+    wr_debug_assert(c->t.state < WR_LIFE_LOST);
+    const struct wr_memory *other = memory_of(c)->other;
+
+    return other && !wr_life_is_over(&other->c.t) &&
+           !wr_sendq_is_empty(&other->c.outbox.queue);
+}
+
+/* Takes some bytes; how many. 0: the end waits for credit. */
+static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
+{
+    struct iovec piece;
+    const uint32_t credit =
+        wr_connection_ask(&m->c, m->is_stuck ? m->c.outbox.queue.bytes : 0);
+    const size_t most = wr_min_u64(credit, TAKE_BYTES);
+
+    if (credit == 0) {
+        return 0;
+    }
+    const uint32_t count =
+        wr_sendq_gather(&from->outbox.queue, &piece, 1, most);
+    wr_assert(count == 1 && piece.iov_len > 0);
+    wr_connection_received(&m->c, piece.iov_base, piece.iov_len);
+    wr_connection_sent(from, piece.iov_len);
+    return piece.iov_len;
+}
+
+/* The protocol's callbacks may close and abort both ends, which stay until
+ * their own steps. */
+static void memory_receive(struct wr_connection *c)
+{
+    struct wr_memory *m = memory_of(c);
+    struct wr_connection *from = m->other ? &m->other->c : NULL;
+    size_t taken = 0;
+
+    wr_assert(!wr_life_is_over(&c->t));
+    while (memory_has_arrived(c) && wr_connection_wants(c)) {
+        const size_t bytes = memory_take(m, from);
+        taken += bytes;
+        if (bytes == 0 || taken >= TURN_TAKE_BYTES) {
+            break;
+        }
+    }
+    if (memory_has_arrived(c) && c->t.state == WR_LIFE_CLOSING) {
+        wr_connection_sent(from,
+                           from->outbox.queue.bytes); /* they are dropped */
+    }
+    if (m->other) {
+        m->other->is_stuck = memory_has_arrived(c);
+    }
+    if (taken >= TURN_TAKE_BYTES) {
+        wr_connection_push(c); /* others have their turn first */
+    }
+}
+
+static void memory_send(struct wr_connection *c)
+{
+    struct wr_memory *other = memory_of(c)->other;
+
+    wr_assert(!wr_sendq_is_empty(&c->outbox.queue));
+    wr_connection_push(other ? &other->c : c);
+}
+
+static void memory_shut(struct wr_connection *c)
+{
+    struct wr_memory *other = memory_of(c)->other;
+
+    wr_assert(!wr_connection_has_unsent(c));
+    if (other) {
+        wr_connection_received_end(&other->c);
+    }
+}
+
+static int memory_look(const struct wr_connection *c)
+{
+    wr_assert(c->t.error == 0);
+    return !memory_of(c)->other && wr_connection_has_unsent(c) ? -EPIPE : 0;
+}
+
+static void memory_stop(struct wr_connection *c)
+{
+    struct wr_memory *m = memory_of(c);
+    struct wr_memory *other = m->other;
+
+    if (!other) {
+        return;
+    }
+    const bool is_clean =
+        c->end_sent && c->t.error == 0 && c->t.end != WEIR_END_ABORTED;
+
+    wr_assert(other->other == m);
+    m->other = NULL;
+    other->other = NULL;
+    if (!is_clean && !wr_life_is_over(&other->c.t)) {
+        wr_transport_set_error(&other->c.t, -ECONNRESET, "connection");
+    }
+    wr_connection_push(&other->c);
+}
+
+static bool memory_is_in_flight(const struct wr_connection *c)
+{
+    wr_assert(!memory_of(c)->other);
+    return false;
+}
+
+static void memory_check(const struct wr_connection *c)
+{
+    const struct wr_memory *m = memory_of(c);
+
+    wr_assert(!m->other || m->other->other == m);
+    wr_assert(!m->other || c->t.state < WR_LIFE_ENDING);
+    wr_assert(m->other || c->t.state != WR_LIFE_UNBORN);
+}
+
+/* Bytes that the other end has not taken wait here. */
+static bool memory_has_taken_all(const weir_transport *t)
+{
+    wr_assert(t->ops->device->receive == memory_receive);
+    return false;
+}
+
+static const struct wr_device memory_device = {
+    .size = sizeof(struct wr_memory),
+    .receive = memory_receive,
+    .send = memory_send,
+    .shut = memory_shut,
+    .look = memory_look,
+    .stop = memory_stop,
+    .is_in_flight = memory_is_in_flight,
+    .has_arrived = memory_has_arrived,
+    .check = memory_check,
+};
+
+static const struct wr_transport_ops memory_ops = {
+    .name = "memory",
+    .device = &memory_device,
+    .has_taken_all = memory_has_taken_all,
+    WR_CONNECTION_OPS,
+};
+
+static bool memory_fits(const struct weir_protocol_binding *binding)
+{
+    const weir_transport t = {.ops = &memory_ops};
+
+    wr_assert(memory_ops.device == &memory_device);
+    return binding->protocol && wr_protocol_fits(&t, binding);
+}
+
+int weir_transport_pair(weir_loop *loop,
+                        const struct weir_protocol_binding bindings[2],
+                        const struct weir_pair_options *options,
+                        weir_transport *ret[2])
+{
+    struct weir_pair_options known;
+    struct wr_connection *ends[2];
+
+    wr_require_loop(loop);
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    err = wr_connection_options_read(&known, &known.connection);
+    wr_require(err >= 0, err);
+    wr_require(bindings && memory_fits(&bindings[0]) &&
+                   memory_fits(&bindings[1]),
+               -EINVAL);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    ends[0] = wr_connection_make(loop, &memory_ops, &known.connection);
+    wr_require(ends[0], -ENOMEM);
+    ends[1] = wr_connection_make(loop, &memory_ops, &known.connection);
+    if (!ends[1]) {
+        wr_connection_unmake(ends[0]);
+        return -ENOMEM;
+    }
+    for (int i = 0; i < 2; i++) {
+        memory_of(ends[i])->other = memory_of(ends[!i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        wr_connection_bear(ends[i], &bindings[i]);
+        if (ret) {
+            ret[i] = &ends[i]->t;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,345 @@
+/*
+ * A pair of transports in memory, as a test of a program's protocol uses it.
+ *
+ * The first test is the example: a protocol and its peer, no port, no
+ * descriptor. All that a pair has in common with other transports is in the
+ * suites that run over each kind; the others here are what it has alone.
+ */
+#include "tests/contract/harness.h"
+
+#include <weir/pair.h>
+
+/* ---- a protocol that is tested ---- */
+
+/* Answers each line with the number of its bytes. */
+static int count_line(void *user, weir_transport *t, const struct weir_buf *buf)
+{
+    char answer[16];
+    size_t *line_len = user;
+
+    for (size_t i = 0; i < buf->len; i++) {
+        if (buf->data[i] != '\n') {
+            ++*line_len;
+            continue;
+        }
+        const int len = snprintf(answer, sizeof(answer), "%zu\n", *line_len);
+        *line_len = 0;
+        const int err = weir_transport_write(t, answer, (size_t)len);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+static const struct weir_protocol counter = {
+    .size = sizeof(counter),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .data_received = count_line,
+};
+
+/* ---- its peer ---- */
+
+struct end {
+    weir_transport *t; /* a reference */
+    char notes[256];   /* "made data eof lost" */
+    char text[256];    /* received */
+    int lost_err;
+    bool keeps; /* answers an end of the stream by going on */
+    bool stays_paused;
+};
+
+static void note(struct end *end, const char *what)
+{
+    const size_t len = strlen(end->notes);
+
+    snprintf(end->notes + len, sizeof(end->notes) - len, "%s%s",
+             len > 0 ? " " : "", what);
+}
+
+static void end_made(void *user, weir_transport *t)
+{
+    struct end *end = user;
+    end->t = weir_transport_ref(t);
+    if (end->stays_paused) {
+        weir_transport_pause_reading(t);
+    }
+    note(end, "made");
+}
+
+static int end_received(void *user, weir_transport *t,
+                        const struct weir_buf *buf)
+{
+    struct end *end = user;
+    (void)t;
+    strncat(end->text, (const char *)buf->data, buf->len < 64 ? buf->len : 0);
+    return 0;
+}
+
+static int end_ended(void *user, weir_transport *t)
+{
+    struct end *end = user;
+    (void)t;
+    note(end, "eof");
+    return end->keeps;
+}
+
+static void end_lost(void *user, weir_transport *t, int err)
+{
+    struct end *end = user;
+    (void)t;
+    note(end, "lost");
+    end->lost_err = err;
+}
+
+static const struct weir_protocol peer = {
+    .size = sizeof(peer),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = end_made,
+    .connection_lost = end_lost,
+    .data_received = end_received,
+    .eof_received = end_ended,
+};
+
+/* ---- a loop and two ends ---- */
+
+static weir_loop *loop;
+static struct end ends[2];
+static weir_transport *pair[2];
+
+static void open_pair(const struct weir_pair_options *options)
+{
+    const struct weir_protocol_binding bindings[2] = {
+        {.protocol = &peer, .user = &ends[0]},
+        {.protocol = &peer, .user = &ends[1]},
+    };
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_transport_pair(loop, bindings, options, pair), 0);
+}
+
+static void run_turns(void)
+{
+    for (int i = 0; i < 6; i++) {
+        weir_loop_stop(loop);
+        expect_eq(weir_loop_run(loop), 0);
+    }
+}
+
+static void close_pair(void)
+{
+    weir_transport_unref(ends[0].t);
+    weir_transport_unref(ends[1].t);
+    expect_eq(weir_loop_free(loop), 0);
+}
+
+static bool both_are_lost(void *arg)
+{
+    (void)arg;
+    return strstr(ends[0].notes, "lost") && strstr(ends[1].notes, "lost");
+}
+
+/* ---- the example ---- */
+
+UNIT(pair, a_protocol_is_tested_without_a_descriptor)
+{
+    size_t line_len = 0;
+    struct end end = {.lost_err = 0};
+    const struct weir_protocol_binding bindings[2] = {
+        {.protocol = &counter, .user = &line_len},
+        {.protocol = &peer, .user = &end},
+    };
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_transport_pair(loop, bindings, NULL, pair), 0);
+
+    expect_eq(weir_transport_write(pair[1], "four\n\nseven", 11), 0);
+    run_turns();
+    expect_str_eq(end.text, "4\n0\n");
+    expect_eq(weir_transport_write(pair[1], "ty\n", 3), 0);
+    run_turns();
+    expect_str_eq(end.text, "4\n0\n7\n");
+
+    expect_eq(weir_transport_write_eof(pair[1]), 0);
+    run_turns();
+    expect_str_eq(end.notes, "made eof lost");
+    expect_eq(end.lost_err, 0);
+    weir_transport_unref(end.t);
+    expect_eq(weir_loop_free(loop), 0);
+}
+
+/* ---- the beginning ---- */
+
+UNIT(pair, the_first_end_is_made_first_and_both_from_the_loop)
+{
+    open_pair(NULL);
+    expect_str_eq(ends[0].notes, "");
+    expect_eq(weir_transport_write(pair[1], "early", 5), 0);
+
+    run_turns();
+
+    expect_str_eq(ends[0].notes, "made");
+    expect_str_eq(ends[0].text, "early");
+    expect_str_eq(ends[1].notes, "made");
+    expect_eq(weir_transport_get_socket(pair[0]), -EOPNOTSUPP);
+    expect_eq(weir_loop_free(loop), 2);
+    weir_transport_unref(ends[0].t);
+    weir_transport_unref(ends[1].t);
+}
+
+UNIT(pair, one_that_is_closed_before_it_is_made_is_made_and_lost)
+{
+    open_pair(NULL);
+    expect_eq(weir_transport_close(pair[0]), 0);
+
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_str_eq(ends[0].notes, "made lost");
+    expect_str_eq(ends[1].notes, "made eof lost");
+    close_pair();
+}
+
+UNIT(pair, what_cannot_be_made_is_refused)
+{
+    struct weir_protocol_binding bindings[2] = {
+        {.protocol = &peer, .user = &ends[0]},
+        {.protocol = NULL},
+    };
+    struct weir_pair_options options = {.size = sizeof(options)};
+    struct weir_protocol datagrams = peer;
+    datagrams.kind = WEIR_PROTOCOL_DATAGRAM;
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+
+    expect_eq(weir_transport_pair(loop, bindings, NULL, pair), -EINVAL);
+    bindings[1].protocol = &datagrams;
+    expect_eq(weir_transport_pair(loop, bindings, NULL, pair), -EINVAL);
+    bindings[1].protocol = &peer;
+    options.connection.read_limit_bytes = 1;
+    expect_eq(weir_transport_pair(loop, bindings, &options, pair), -EINVAL);
+    expect_eq(weir_transport_pair(loop, NULL, NULL, pair), -EINVAL);
+
+    expect_eq(weir_loop_free(loop), 0);
+}
+
+/* ---- the end ---- */
+
+UNIT(pair, a_close_waits_until_the_other_end_has_all)
+{
+    ends[1].stays_paused = true;
+    open_pair(NULL);
+    expect_eq(weir_transport_write(pair[0], "all", 3), 0);
+    run_turns();
+    expect_eq(weir_transport_close(pair[0]), 0);
+    run_turns();
+    expect_str_eq(ends[0].notes, "made");
+
+    weir_transport_resume_reading(pair[1]);
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_str_eq(ends[1].text, "all");
+    expect_eq(ends[0].lost_err, 0);
+    expect_str_eq(ends[1].notes, "made eof lost");
+    close_pair();
+}
+
+UNIT(pair, a_limit_for_closing_ends_the_wait_and_resets_the_other_end)
+{
+    const struct weir_pair_options options = {
+        .size = sizeof(options), .connection.timeouts = {.close_ns = RIG_MS}};
+    ends[1].stays_paused = true;
+    open_pair(&options);
+    expect_eq(weir_transport_write(pair[0], "all", 3), 0);
+    expect_eq(weir_transport_close(pair[0]), 0);
+
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(ends[0].lost_err, WEIR_ECLOSETIMEOUT);
+    expect_eq(ends[1].lost_err, -ECONNRESET);
+    expect_str_eq(ends[1].text, "");
+    close_pair();
+}
+
+UNIT(pair, two_ends_that_close_with_bytes_for_each_other_come_to_an_end)
+{
+    open_pair(NULL);
+    run_turns();
+    expect_eq(weir_transport_write(pair[0], "one", 3), 0);
+    expect_eq(weir_transport_write(pair[1], "two", 3), 0);
+    expect_eq(weir_transport_close(pair[0]), 0);
+    expect_eq(weir_transport_close(pair[1]), 0);
+
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(ends[0].lost_err, 0);
+    expect_eq(ends[1].lost_err, 0);
+    expect_str_eq(ends[0].text, "");
+    close_pair();
+}
+
+UNIT(pair, an_abort_is_a_reset_for_the_other_end_and_sends_nothing)
+{
+    open_pair(NULL);
+    run_turns();
+    expect_eq(weir_transport_write(pair[0], "none", 4), 0);
+    expect_eq(weir_transport_abort(pair[0]), 0);
+
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(ends[0].lost_err, 0);
+    expect_eq(ends[1].lost_err, -ECONNRESET);
+    expect_str_eq(ends[1].text, "");
+    expect_str_eq(ends[1].notes, "made lost");
+    close_pair();
+}
+
+UNIT(pair, bytes_that_are_written_to_nobody_break_the_connection)
+{
+    ends[1].keeps = true;
+    open_pair(NULL);
+    run_turns();
+    expect_eq(weir_transport_close(pair[0]), 0);
+    run_turns();
+    expect_str_eq(ends[0].notes, "made lost");
+    expect_str_eq(ends[1].notes, "made eof");
+
+    expect_eq(weir_transport_write(pair[1], "late", 4), 0);
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(ends[1].lost_err, -EPIPE);
+    close_pair();
+}
+
+UNIT(pair, an_abort_after_the_end_of_the_stream_is_a_reset_too)
+{
+    ends[1].keeps = true;
+    open_pair(NULL);
+    run_turns();
+    expect_eq(weir_transport_write_eof(pair[0]), 0);
+    run_turns();
+    expect_eq(weir_transport_abort(pair[0]), 0);
+
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(ends[1].lost_err, -ECONNRESET);
+    expect_str_eq(ends[1].notes, "made eof lost");
+    close_pair();
+}
+
+/* ---- flow ---- */
+
+UNIT(pair, an_end_that_is_paused_takes_nothing_and_its_peer_feels_it)
+{
+    static uint8_t bytes[256 << 10];
+    ends[1].stays_paused = true;
+    open_pair(NULL);
+    expect_eq(weir_transport_write(pair[0], bytes, sizeof(bytes)), 0);
+    run_turns();
+
+    expect_eq(weir_transport_get_write_buffer_size(pair[0]), sizeof(bytes));
+    expect_eq(weir_transport_get_read_buffer_size(pair[1]), 0);
+
+    weir_transport_resume_reading(pair[1]);
+    run_turns();
+    expect_eq(weir_transport_get_write_buffer_size(pair[0]), 0);
+    expect_eq(weir_loop_free(loop), 2);
+    weir_transport_unref(ends[0].t);
+    weir_transport_unref(ends[1].t);
+}
