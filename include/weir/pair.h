@@ -50,8 +50,9 @@ struct weir_pair_options {
 /**
  * Make two connected transports in memory.
  *
- * Both are open when the call returns, and may be written to. connection_made
- * of the first end and then of the second comes from the loop.
+ * Both are open when the call returns, and may be written to, so that
+ * pause_writing may come before connection_made. That of the first end and then
+ * that of the second comes from the loop, and everything else after it.
  *
  * @param loop      the loop of both; borrowed
  * @param bindings  the protocol of each end, a stream or a buffered one; copied

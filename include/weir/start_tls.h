@@ -74,7 +74,8 @@ struct weir_start_tls_options {
  * If the handshake fails the connection is closed: the protocol's
  * connection_lost follows, with the same error, once.
  *
- * @param t        the transport, a stream socket's or one with TLS; borrowed
+ * @param t        the transport, a stream socket's, one with TLS, or an end of
+ *                 a pair (pair.h), after its connection_made; borrowed
  * @param tls      the settings, copied. A context for servers makes this side
  *                 the server; a client names its server_hostname
  * @param options  with done; borrowed
@@ -82,7 +83,8 @@ struct weir_start_tls_options {
  * @return         0, and done follows; or a negative error, and nothing has
  *                 changed
  * @retval -EINVAL      no context, no done, or a client without a name
- * @retval -EBUSY       a file is being sent, or a handshake is under way
+ * @retval -EBUSY       a file is being sent, a handshake is under way, or the
+ *                      end of a pair is still to be made
  * @retval -ESHUTDOWN   after weir_transport_write_eof(), close or abort
  * @retval -EPIPE       the connection is broken
  * @retval -ENOBUFS, -ENOMEM  a write was refused, or there is no memory

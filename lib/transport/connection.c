@@ -155,12 +155,14 @@ static bool connection_awaits_drop(const struct wr_connection *c)
             c->t.flushed);
 }
 
-/* Nothing that waits can be sent. */
+/* Nothing that waits can be sent; a file ends before, and counts its bytes. */
 static void connection_break_outbox(struct wr_connection *c)
 {
     wr_assert(c->t.error);
     if (!wr_outbox_is_over(&c->outbox)) {
         wr_outbox_lose_peer(&c->outbox);
+    }
+    if (!c->outbox.sender) {
         wr_outbox_drop(&c->t);
         if (connection_awaits_drop(c)) {
             wr_transport_notify(&c->t, 0);
@@ -249,6 +251,9 @@ static void connection_step(struct wr_ready *ready)
     if (!c->is_made) {
         c->is_made = true;
         wr_protocol_made(&c->t);
+        if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
+            connection_device(c)->send(c); /* it was written before */
+        }
     }
     wr_delivery_show_held(&c->t, &c->delivery);
     if (!wr_life_is_over(&c->t)) {
@@ -291,9 +296,13 @@ void wr_connection_abort(weir_transport *t)
 
 void wr_connection_write_eof(weir_transport *t)
 {
-    connection_check_invariants(wr_connection_of(t));
-    wr_outbox_end(&wr_connection_of(t)->outbox);
-    wr_life_push_step(t);
+    struct wr_connection *c = wr_connection_of(t);
+
+    connection_check_invariants(c);
+    if (c->outbox.state == WR_OUTBOX_OPEN) {
+        wr_outbox_end(&c->outbox);
+        wr_connection_push(c);
+    }
 }
 
 void wr_connection_pause_reading(weir_transport *t)
@@ -389,7 +398,8 @@ void wr_connection_get_handover(const weir_transport *t,
     *ret = (struct wr_handover){
         .timeouts = c->clock.limits,
         .is_paused = wr_delivery_is_paused(&c->delivery),
-        .has_ended = c->eof_seen,
+        .has_ended = c->eof_seen && !wr_delivery_has_end(&c->delivery),
+        .is_new = !c->is_made,
     };
 }
 
@@ -408,7 +418,9 @@ void wr_connection_dump(const weir_transport *t, FILE *out)
     fprintf(out,
             "%s state=%s recv=%s%s%s held=%llu leases=%u queued=%llu file=%s"
             "%s error=%s\n",
-            t->ops->name, wr_life_state_name(t), wr_intake_queue_name(t),
+            t->ops->name, wr_life_state_name(t),
+            t->demand.account.notify_released ? "held-back"
+                                              : wr_intake_queue_name(t),
             wr_delivery_is_paused(&c->delivery) ? " paused" : "",
             c->eof_seen ? " eof" : "",
             (unsigned long long)t->demand.account.held_bytes,

@@ -75,6 +75,7 @@ struct wr_handover {
     struct weir_timeouts timeouts;
     bool is_paused; /* by its protocol */
     bool has_ended; /* its protocol was told of the end of the stream */
+    bool is_new;    /* its protocol was not told of it yet */
 };
 
 /* The table of one kind. Where it has NULL the kind lacks that ability, and the
@@ -86,7 +87,7 @@ struct wr_transport_ops {
     /* Sum of WR_PROTOCOL_BIT() of the kinds that it can be bound to. */
     unsigned int protocol_kinds;
     bool can_write_eof;
-    const struct wr_device *device; /* of a connection.h; NULL: another */
+    const struct wr_device *device; /* of a wr_connection; NULL: it is none */
     size_t delivery_offset; /* of its wr_delivery, in the struct; 0: none */
     const struct wr_outbox_ops *outbox; /* NULL: it has none */
     int (*write)(weir_transport *t, const void *data, size_t len);
@@ -185,8 +186,8 @@ struct weir_transport {
     bool is_part;        /* set at birth: of another transport, which needs
                           * its protocol to be told of the loss */
     bool is_below;       /* set when another one has taken its place */
-    bool held_back;      /* set when there was no credit or buffer, cleared when
-                          * it receives again; see intake.h */
+    bool held_back;      /* set when there was no credit or buffer, cleared by
+                          * wr_intake_goes_on() */
     /* At this depth or less the protocol that was paused, or `flushed`, is
      * notified. -1: neither waits. */
     int64_t notify_depth;

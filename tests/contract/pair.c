@@ -7,7 +7,9 @@
  */
 #include "tests/contract/harness.h"
 
+#include <stdlib.h>
 #include <weir/pair.h>
+#include <weir/sendfile.h>
 
 /* ---- a protocol that is tested ---- */
 
@@ -45,6 +47,7 @@ struct end {
     char notes[256];   /* "made data eof lost" */
     char text[256];    /* received */
     int lost_err;
+    size_t received;
     bool keeps; /* answers an end of the stream by going on */
     bool stays_paused;
 };
@@ -72,6 +75,7 @@ static int end_received(void *user, weir_transport *t,
 {
     struct end *end = user;
     (void)t;
+    end->received += buf->len;
     strncat(end->text, (const char *)buf->data, buf->len < 64 ? buf->len : 0);
     return 0;
 }
@@ -92,6 +96,18 @@ static void end_lost(void *user, weir_transport *t, int err)
     end->lost_err = err;
 }
 
+static void end_pauses(void *user, weir_transport *t)
+{
+    (void)t;
+    note(user, "pause");
+}
+
+static void end_resumes(void *user, weir_transport *t)
+{
+    (void)t;
+    note(user, "resume");
+}
+
 static const struct weir_protocol peer = {
     .size = sizeof(peer),
     .kind = WEIR_PROTOCOL_STREAM,
@@ -99,6 +115,8 @@ static const struct weir_protocol peer = {
     .connection_lost = end_lost,
     .data_received = end_received,
     .eof_received = end_ended,
+    .pause_writing = end_pauses,
+    .resume_writing = end_resumes,
 };
 
 /* ---- a loop and two ends ---- */
@@ -342,4 +360,129 @@ UNIT(pair, an_end_that_is_paused_takes_nothing_and_its_peer_feels_it)
     expect_eq(weir_loop_free(loop), 2);
     weir_transport_unref(ends[0].t);
     weir_transport_unref(ends[1].t);
+}
+
+UNIT(pair, nothing_but_a_pause_comes_before_connection_made)
+{
+    static uint8_t bytes[256 << 10];
+    open_pair(NULL);
+    expect_eq(weir_transport_write(pair[1], bytes, sizeof(bytes)), 0);
+    expect_str_eq(ends[1].notes, "pause");
+
+    run_turns();
+
+    expect_str_eq(ends[1].notes, "pause made resume");
+    expect_eq(ends[0].received, sizeof(bytes));
+    expect_eq(weir_loop_free(loop), 2);
+    weir_transport_unref(ends[0].t);
+    weir_transport_unref(ends[1].t);
+}
+
+static bool both_have_all(void *arg)
+{
+    const size_t *bytes = arg;
+    return ends[0].received == *bytes && ends[1].received == *bytes;
+}
+
+UNIT(pair, two_ends_with_more_than_their_share_for_each_other_both_go_on)
+{
+    size_t bytes = 12u << 20;
+    uint8_t *data = calloc(1, bytes);
+    expect(data != NULL);
+    open_pair(NULL);
+    run_turns();
+    expect_eq(weir_transport_write(pair[0], data, bytes), 0);
+    expect_eq(weir_transport_write(pair[1], data, bytes), 0);
+
+    run_loop_until(loop, both_have_all, &bytes);
+
+    free(data);
+    expect_eq(weir_loop_free(loop), 2);
+    weir_transport_unref(ends[0].t);
+    weir_transport_unref(ends[1].t);
+}
+
+UNIT(pair, an_end_that_is_lost_takes_a_late_write_eof_and_may_be_freed)
+{
+    open_pair(NULL);
+    run_turns();
+    expect_eq(weir_transport_abort(pair[0]), 0);
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(weir_transport_write_eof(ends[0].t), 0);
+    weir_transport_unref(ends[0].t);
+    run_turns();
+    expect_eq(weir_loop_free(loop), 0);
+
+    expect_eq(weir_transport_write_eof(ends[1].t), 0);
+    weir_transport_unref(ends[1].t);
+}
+
+struct sent {
+    int calls;
+    int err;
+    uint64_t bytes;
+};
+
+static void file_sent(void *arg, weir_transport *t, int err, uint64_t bytes)
+{
+    struct sent *sent = arg;
+    (void)t;
+    sent->calls++;
+    sent->err = err;
+    sent->bytes = bytes;
+}
+
+UNIT(pair, a_file_that_the_other_end_never_took_was_not_sent)
+{
+    struct sent sent = {.calls = 0};
+    FILE *file = tmpfile();
+    expect(file != NULL);
+    expect_eq(ftruncate(fileno(file), 200 << 10), 0);
+    ends[1].stays_paused = true;
+    open_pair(NULL);
+    run_turns();
+    expect_eq(weir_transport_sendfile(pair[0], fileno(file), 0, 200 << 10,
+                                      file_sent, &sent),
+              0);
+    run_turns();
+    expect_eq(sent.calls, 0);
+    expect_eq(weir_transport_abort(pair[1]), 0);
+
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(sent.calls, 1);
+    expect_eq(sent.err, -ECONNRESET);
+    expect_eq(sent.bytes, 0);
+    expect_eq(ends[0].lost_err, -ECONNRESET);
+    fclose(file);
+    close_pair();
+}
+
+static void hold_the_loop_up(void *arg)
+{
+    const uint64_t until_ns = rig_now_ns() + 40 * RIG_MS;
+    (void)arg;
+    while (rig_now_ns() < until_ns) {
+    }
+}
+
+UNIT(pair, a_loop_that_is_held_up_blames_no_end)
+{
+    const struct weir_pair_options options = {
+        .size = sizeof(options),
+        .connection.timeouts = {.close_ns = 20 * RIG_MS}};
+    struct weir_handle handle;
+    open_pair(&options);
+    run_turns();
+    expect_eq(weir_transport_write(pair[0], "all", 3), 0);
+    expect_eq(weir_transport_close(pair[0]), 0);
+    expect_eq(weir_loop_call_soon(loop, hold_the_loop_up, NULL, &handle), 0);
+    hold_the_loop_up(NULL);
+
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(ends[0].lost_err, 0);
+    expect_str_eq(ends[1].text, "all");
+    close_pair();
 }

@@ -20,6 +20,7 @@ static int filter_start_check(weir_transport *t, struct wr_handover *ret)
     wr_require(err >= 0, err);
     t->ops->get_handover(t, ret);
     wr_require(!ret->has_ended, WEIR_EPEERCLOSED);
+    wr_require(!ret->is_new, -EBUSY);
     return 0;
 }
 

@@ -1,0 +1,174 @@
+/*
+ * TLS on both ends of a pair in memory.
+ *
+ * Both sides are in one loop, so that every order of their steps is one that
+ * the test chose.
+ */
+#include "tests/contract/harness.h"
+#include "tests/contract/starting_rig.h"
+
+#include <weir/pair.h>
+#include <weir/start_tls.h>
+
+struct tls_end {
+    weir_transport *t; /* a reference: TLS */
+    char text[64];
+    int done_err;
+    bool is_done;
+    bool is_made;
+    bool is_lost;
+    int lost_err;
+};
+
+static struct tls_end ends[2];
+static weir_loop *loop;
+static weir_tls_context *contexts[2];
+
+static void end_made(void *user, weir_transport *t)
+{
+    struct tls_end *end = user;
+    (void)t;
+    end->is_made = true;
+}
+
+static int end_received(void *user, weir_transport *t,
+                        const struct weir_buf *buf)
+{
+    struct tls_end *end = user;
+    (void)t;
+    strncat(end->text, (const char *)buf->data,
+            buf->len < sizeof(end->text) / 2 ? buf->len : 0);
+    return 0;
+}
+
+static void end_lost(void *user, weir_transport *t, int err)
+{
+    struct tls_end *end = user;
+    (void)t;
+    end->is_lost = true;
+    end->lost_err = err;
+}
+
+static const struct weir_protocol protocol = {
+    .size = sizeof(protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = end_made,
+    .connection_lost = end_lost,
+    .data_received = end_received,
+};
+
+static void end_done(void *arg, int err, weir_transport *t)
+{
+    struct tls_end *end = arg;
+    end->is_done = true;
+    end->done_err = err;
+    if (t) {
+        end->t = weir_transport_ref(t);
+    }
+}
+
+static bool both_are_made(void *arg)
+{
+    (void)arg;
+    return ends[0].is_made && ends[1].is_made;
+}
+
+static bool both_are_done(void *arg)
+{
+    (void)arg;
+    return ends[0].is_done && ends[1].is_done;
+}
+
+static bool both_are_lost(void *arg)
+{
+    (void)arg;
+    return ends[0].is_lost && ends[1].is_lost;
+}
+
+static bool has_text(void *arg)
+{
+    return ((struct tls_end *)arg)->text[0] != 0;
+}
+
+static int start(int i, weir_transport *t)
+{
+    const struct weir_tls_settings tls = {.size = sizeof(tls),
+                                          .context = contexts[i],
+                                          .server_hostname =
+                                              i == 0 ? "localhost" : NULL};
+    const struct weir_start_tls_options options = {
+        .size = sizeof(options), .done = end_done, .done_arg = &ends[i]};
+    return weir_transport_start_tls(t, &tls, &options, NULL);
+}
+
+static void open_ends(void)
+{
+    const struct weir_protocol_binding bindings[2] = {
+        {.protocol = &protocol, .user = &ends[0]},
+        {.protocol = &protocol, .user = &ends[1]},
+    };
+    weir_transport *pair[2];
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    for (int i = 0; i < 2; i++) {
+        contexts[i] = starting_context(i == 1, WEIR_TLS_VERSION_DEFAULT);
+    }
+    expect_eq(weir_transport_pair(loop, bindings, NULL, pair), 0);
+    expect_eq(start(0, pair[0]), -EBUSY);
+    run_loop_until(loop, both_are_made, NULL);
+    expect_eq(start(0, pair[0]), 0);
+    expect_eq(start(1, pair[1]), 0);
+    run_loop_until(loop, both_are_done, NULL);
+    for (int i = 0; i < 2; i++) {
+        expect_eq(ends[i].done_err, 0);
+        expect(ends[i].t != NULL);
+    }
+}
+
+static void close_ends(uint64_t alive)
+{
+    expect_eq(weir_loop_free(loop), alive);
+    for (int i = 0; i < 2; i++) {
+        weir_transport_unref(ends[i].t);
+        weir_tls_context_unref(contexts[i]);
+    }
+}
+
+UNIT(pair_tls, both_ends_talk_and_a_close_is_clean_for_both)
+{
+    open_ends();
+    expect_eq(weir_transport_write(ends[0].t, "hello", 5), 0);
+    run_loop_until(loop, has_text, &ends[1]);
+    expect_str_eq(ends[1].text, "hello");
+    expect_eq(weir_transport_write(ends[1].t, "good bye", 8), 0);
+    run_loop_until(loop, has_text, &ends[0]);
+    expect_str_eq(ends[0].text, "good bye");
+
+    expect_eq(weir_transport_close(ends[0].t), 0);
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(ends[0].lost_err, 0);
+    expect_eq(ends[1].lost_err, 0);
+    close_ends(0);
+}
+
+UNIT(pair_tls, an_abort_is_an_error_of_the_other_end)
+{
+    open_ends();
+    expect_eq(weir_transport_abort(ends[1].t), 0);
+
+    run_loop_until(loop, both_are_lost, NULL);
+
+    expect_eq(ends[1].lost_err, 0);
+    expect_eq(ends[0].lost_err, -ECONNRESET);
+    close_ends(0);
+}
+
+UNIT(pair_tls, the_end_of_the_loop_ends_both)
+{
+    open_ends();
+    expect_eq(weir_transport_write(ends[0].t, "hello", 5), 0);
+
+    close_ends(2);
+
+    expect(ends[0].is_lost && ends[1].is_lost);
+}
