@@ -52,8 +52,7 @@ void wr_connection_check(const weir_transport *t)
               connection_device(c)->is_in_flight(c));
     wr_assert(!wr_connection_is_reading(t) ||
               !wr_delivery_has_held(&c->delivery));
-    wr_assert(!wr_connection_wants(c) || wr_intake_waits(t) ||
-              !connection_device(c)->has_arrived(c));
+    connection_device(c)->check_progress(c);
     if (c->outbox.sender && !wr_outbox_is_over(&c->outbox)) {
         wr_sender_check_progress(c->outbox.sender);
     }
@@ -70,6 +69,15 @@ static void connection_time_changed(struct wr_connection *c)
     }
 }
 
+void wr_connection_goes_on(struct wr_connection *c)
+{
+    wr_assert(!wr_life_is_over(&c->t));
+    if (wr_intake_goes_on(&c->t)) {
+        wr_clock_note_received(&c->clock); /* the read time-out starts anew */
+        connection_time_changed(c);
+    }
+}
+
 uint32_t wr_connection_ask(struct wr_connection *c, uint64_t stuck_bytes)
 {
     wr_assert(wr_connection_wants(c));
@@ -78,11 +86,17 @@ uint32_t wr_connection_ask(struct wr_connection *c, uint64_t stuck_bytes)
     }
     c->t.demand.stuck_bytes = stuck_bytes;
     const uint32_t credit = wr_intake_ask(&c->t);
-    if (credit > 0 && wr_intake_goes_on(&c->t)) {
-        wr_clock_note_received(&c->clock); /* the read time-out starts anew */
-        connection_time_changed(c);
+    if (credit > 0) {
+        wr_connection_goes_on(c);
     }
     return credit;
+}
+
+void wr_connection_note_received(struct wr_connection *c, uint64_t bytes)
+{
+    wr_assert(bytes > 0);
+    c->t.loop->counts.received_bytes += bytes;
+    wr_clock_note_received(&c->clock);
 }
 
 void wr_connection_received(struct wr_connection *c, const void *data,
@@ -97,8 +111,7 @@ void wr_connection_received(struct wr_connection *c, const void *data,
         wr_delivery_lose_bytes(t, -ENOMEM);
         return;
     }
-    t->loop->counts.received_bytes += len;
-    wr_clock_note_received(&c->clock);
+    wr_connection_note_received(c, len);
     if (wr_delivery_given(t, &c->delivery, lease)) {
         wr_connection_push(c);
     }
@@ -162,7 +175,7 @@ static void connection_break_outbox(struct wr_connection *c)
     if (!wr_outbox_is_over(&c->outbox)) {
         wr_outbox_lose_peer(&c->outbox);
     }
-    if (!c->outbox.sender) {
+    if (!c->outbox.sender && !connection_device(c)->is_in_flight(c)) {
         wr_outbox_drop(&c->t);
         if (connection_awaits_drop(c)) {
             wr_transport_notify(&c->t, 0);
@@ -173,7 +186,8 @@ static void connection_break_outbox(struct wr_connection *c)
 static void connection_look(struct wr_connection *c)
 {
     weir_transport *t = &c->t;
-    const int err = t->error ? 0 : connection_device(c)->look(c);
+    const struct wr_device *device = connection_device(c);
+    const int err = t->error == 0 && device->look ? device->look(c) : 0;
 
     wr_assert(!wr_life_is_over(t));
     if (err < 0) {
@@ -185,7 +199,9 @@ static void connection_look(struct wr_connection *c)
                !wr_connection_has_unsent(c)) {
         c->end_sent = true;
         connection_time_changed(c);
-        connection_device(c)->shut(c);
+        if (device->shut) {
+            device->shut(c);
+        }
     }
 }
 
@@ -217,6 +233,9 @@ static void connection_lose(struct wr_connection *c)
     wr_outbox_drop(&c->t);
     wr_life_lose(&c->t);
     wr_protocol_lost(&c->t);
+    if (connection_device(c)->close) {
+        connection_device(c)->close(c);
+    }
     wr_life_leave(&c->t);
 }
 
@@ -226,7 +245,8 @@ static void connection_advance(struct wr_connection *c)
     if (!wr_life_is_over(&c->t)) {
         connection_look(c);
     }
-    if (c->outbox.sender && wr_outbox_is_over(&c->outbox)) {
+    if (c->outbox.sender && wr_outbox_is_over(&c->outbox) &&
+        !connection_device(c)->is_in_flight(c)) {
         wr_sender_break(c->outbox.sender);
     }
     if (connection_is_done(c)) {
@@ -242,6 +262,28 @@ static void connection_advance(struct wr_connection *c)
     }
 }
 
+/* A protocol may keep its connection, but for one that moves bytes one way:
+ * nothing is left of that. */
+static void connection_end_stream(struct wr_connection *c)
+{
+    wr_assert(c->eof_seen);
+    wr_delivery_end_stream(&c->t, &c->delivery);
+    if (connection_device(c)->is_one_way && c->t.state == WR_LIFE_OPEN) {
+        wr_transport_set_end(&c->t, WEIR_END_EOF);
+        wr_connection_close(&c->t);
+    }
+}
+
+void wr_connection_tell_made(struct wr_connection *c)
+{
+    wr_assert(!c->is_made);
+    c->is_made = true;
+    wr_protocol_made(&c->t);
+    if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
+        connection_device(c)->send(c); /* it was written before */
+    }
+}
+
 static void connection_step(struct wr_ready *ready)
 {
     struct wr_connection *c =
@@ -249,18 +291,14 @@ static void connection_step(struct wr_ready *ready)
 
     connection_check_invariants(c);
     if (!c->is_made) {
-        c->is_made = true;
-        wr_protocol_made(&c->t);
-        if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
-            connection_device(c)->send(c); /* it was written before */
-        }
+        wr_connection_tell_made(c);
     }
     wr_delivery_show_held(&c->t, &c->delivery);
     if (!wr_life_is_over(&c->t)) {
         connection_device(c)->receive(c);
     }
     if (wr_delivery_end_is_due(&c->delivery)) {
-        wr_delivery_end_stream(&c->t, &c->delivery);
+        connection_end_stream(c);
     }
     if (c->outbox.sender && !wr_outbox_is_over(&c->outbox)) {
         wr_sender_go_on(c->outbox.sender);
@@ -334,6 +372,7 @@ int wr_connection_set_protocol(weir_transport *t,
 
     connection_check_invariants(c);
     wr_require(t->state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
+    wr_require(t->ops->is_reading || count == 0, -EINVAL);
     const int err =
         wr_delivery_set_protocol(t, &c->delivery, binding, initial, count);
     wr_require(err >= 0, err);
@@ -360,75 +399,6 @@ int wr_connection_set_timeouts(weir_transport *t,
         connection_set_limits(wr_connection_of(t), timeouts);
     }
     return 0;
-}
-
-/* ---- what is told ---- */
-
-bool wr_connection_is_reading(const weir_transport *t)
-{
-    const struct wr_connection *c = wr_connection_of(t);
-
-    return t->state == WR_LIFE_OPEN && wr_delivery_may_show(&c->delivery) &&
-           !c->eof_seen && t->error == 0;
-}
-
-bool wr_connection_is_closing(const weir_transport *t)
-{
-    wr_assert(t->ops->device);
-    return t->state != WR_LIFE_OPEN || t->error != 0;
-}
-
-struct weir_depth wr_connection_get_depth(const weir_transport *t)
-{
-    const struct wr_connection *c = wr_connection_of(t);
-
-    return (struct weir_depth){.bytes = wr_outbox_depth(&c->outbox)};
-}
-
-const struct wr_sendq *wr_connection_get_unoffered(const weir_transport *t)
-{
-    return &wr_connection_of(t)->outbox.queue;
-}
-
-void wr_connection_get_handover(const weir_transport *t,
-                                struct wr_handover *ret)
-{
-    const struct wr_connection *c = wr_connection_of(t);
-
-    *ret = (struct wr_handover){
-        .timeouts = c->clock.limits,
-        .is_paused = wr_delivery_is_paused(&c->delivery),
-        .has_ended = c->eof_seen && !wr_delivery_has_end(&c->delivery),
-        .is_new = !c->is_made,
-    };
-}
-
-bool wr_connection_has_unread(const weir_transport *t)
-{
-    const struct wr_connection *c = wr_connection_of(t);
-
-    return t->state == WR_LIFE_OPEN && (wr_delivery_has_held(&c->delivery) ||
-                                        connection_device(c)->has_arrived(c));
-}
-
-void wr_connection_dump(const weir_transport *t, FILE *out)
-{
-    const struct wr_connection *c = wr_connection_of(t);
-
-    fprintf(out,
-            "%s state=%s recv=%s%s%s held=%llu leases=%u queued=%llu file=%s"
-            "%s error=%s\n",
-            t->ops->name, wr_life_state_name(t),
-            t->demand.account.notify_released ? "held-back"
-                                              : wr_intake_queue_name(t),
-            wr_delivery_is_paused(&c->delivery) ? " paused" : "",
-            c->eof_seen ? " eof" : "",
-            (unsigned long long)t->demand.account.held_bytes,
-            t->demand.account.lease_count,
-            (unsigned long long)c->outbox.queue.bytes,
-            wr_sender_state_name(c->outbox.sender),
-            t->writing_paused ? " writing-paused" : "",
-            t->error ? weir_err_name(t->error) : "none");
 }
 
 /* ---- what the parts call ---- */
@@ -482,7 +452,8 @@ static void connection_view(const weir_transport *t, struct wr_clock_view *ret)
 {
     ret->is_over = wr_life_is_over(t);
     ret->is_open = t->state == WR_LIFE_OPEN;
-    ret->is_reading = wr_connection_is_reading(t) && !t->held_back;
+    ret->is_reading =
+        t->ops->is_reading && wr_connection_is_reading(t) && !t->held_back;
     ret->is_sending = !wr_sendq_is_empty(&wr_connection_of(t)->outbox.queue);
 }
 
@@ -538,12 +509,9 @@ void wr_connection_unmake(struct wr_connection *c)
     wr_guard_free(&loop->counting, c, c->t.ops->device->size);
 }
 
-void wr_connection_bear(struct wr_connection *c,
-                        const struct weir_protocol_binding *binding)
+void wr_connection_bear(struct wr_connection *c)
 {
-    wr_assert(wr_protocol_fits(&c->t, binding));
-    c->t.binding = *binding;
-    wr_protocol_bound(&c->t);
+    wr_assert(wr_protocol_fits(&c->t, &c->t.binding));
     wr_life_begin(&c->t, WR_LIFE_OPEN);
     wr_loop_add_member(c->t.loop, &c->t.member);
     connection_time_changed(c);

@@ -34,24 +34,35 @@ struct wr_connection {
 
 struct wr_device {
     size_t size; /* of the struct that begins with the connection */
+    /* Bytes move one way: the end of the stream is that of the connection,
+     * whatever its protocol answers. */
+    bool is_one_way;
     /* Takes what has arrived: as long as wr_connection_wants() says so; after
      * a close to drop it, if that helps. In each step. */
     void (*receive)(struct wr_connection *c);
     /* Bytes were queued: they are sent, not in this call. */
     void (*send)(struct wr_connection *c);
-    /* All is sent and no byte follows. */
+    /* All is sent and no byte follows. NULL: the peer sees that by the loss. */
     void (*shut)(struct wr_connection *c);
     /* In each step before the end is decided: 0, or why nothing that waits can
-     * be sent any more. */
+     * be sent any more. NULL: the device sets the error itself. */
     int (*look)(const struct wr_connection *c);
     /* The end is decided. wr_connection_push() follows when nothing is in
      * flight any more, if something was. */
     void (*stop)(struct wr_connection *c);
+    /* True while the kernel may use memory of it, or of the queue. */
     bool (*is_in_flight)(const struct wr_connection *c);
     /* True when bytes have arrived that were not taken. */
     bool (*has_arrived)(const struct wr_connection *c);
+    /* It is lost, and its protocol was told. NULL: it owns nothing. */
+    void (*close)(struct wr_connection *c);
     /* Holds wherever code of the user may run; pure. */
     void (*check)(const struct wr_connection *c);
+    /* Holds besides between two turns, if no step is pending: something will
+     * look again at what it does not move now. */
+    void (*check_progress)(const struct wr_connection *c);
+    /* Its own facts, for weir_loop_dump(). NULL: none. */
+    void (*dump)(const struct wr_connection *c, FILE *out);
 };
 
 static inline struct wr_connection *wr_connection_of(const weir_transport *t)
@@ -66,9 +77,10 @@ wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options);
 /* Takes back one whose protocol was never called. */
 void wr_connection_unmake(struct wr_connection *c);
-/* From now on the loop knows of it; connection_made follows in its step. */
-void wr_connection_bear(struct wr_connection *c,
-                        const struct weir_protocol_binding *binding);
+/* From now on the loop knows of it, and its protocol, which is bound, will. */
+void wr_connection_bear(struct wr_connection *c);
+/* Calls connection_made now, and not in the step that comes. */
+void wr_connection_tell_made(struct wr_connection *c);
 
 static inline void wr_connection_push(struct wr_connection *c)
 {
@@ -91,6 +103,11 @@ static inline bool wr_connection_has_unsent(const struct wr_connection *c)
 /* Credit for what comes next; 0: it waits for that. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
+/* Receiving goes on: if our own limits had held it back, the time of the peer
+ * begins anew. */
+void wr_connection_goes_on(struct wr_connection *c);
+/* Bytes have arrived, which the device delivers itself. */
+void wr_connection_note_received(struct wr_connection *c, uint64_t bytes);
 /* Delivers a copy of bytes that have arrived. */
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
@@ -126,28 +143,32 @@ void wr_connection_check(const weir_transport *t);
 void wr_connection_unreferenced(weir_transport *t);
 extern const struct wr_outbox_ops wr_connection_outbox_ops;
 
+/* Of all connections; `fed` is wr_connection_fed() or the device's own. */
 #define WR_CONNECTION_OPS                                                      \
-    .protocol_kinds = WR_PROTOCOL_STREAMS, .can_write_eof = true,              \
+    .protocol_kinds = WR_PROTOCOL_STREAMS,                                     \
     .delivery_offset = offsetof(struct wr_connection, delivery),               \
-    .outbox = &wr_connection_outbox_ops, .write = wr_outbox_write,             \
-    .writelines = wr_outbox_writelines, .write_ref = wr_outbox_write_ref,      \
-    .write_lease = wr_outbox_write_lease,                                      \
-    .write_eof = wr_connection_write_eof, .sendfile = wr_outbox_sendfile,      \
-    .cancel_sendfile = wr_outbox_cancel_sendfile,                              \
-    .pause_reading = wr_connection_pause_reading,                              \
-    .resume_reading = wr_connection_resume_reading,                            \
-    .is_reading = wr_connection_is_reading,                                    \
+    .outbox = &wr_connection_outbox_ops,                                       \
     .is_closing = wr_connection_is_closing,                                    \
-    .get_depth = wr_connection_get_depth,                                      \
-    .get_unoffered = wr_connection_get_unoffered,                              \
-    .get_handover = wr_connection_get_handover,                                \
-    .has_unread = wr_connection_has_unread,                                    \
-    .limits_changed = wr_outbox_limits_changed,                                \
-    .set_read_limit = wr_intake_set_limit, .fed = wr_connection_fed,           \
     .set_timeouts = wr_connection_set_timeouts,                                \
     .set_protocol = wr_connection_set_protocol, .close = wr_connection_close,  \
     .abort = wr_connection_abort, .doom = wr_life_doom,                        \
-    .abandon = wr_connection_abandon, .dump = wr_connection_dump,              \
-    .check = wr_connection_check, .unreferenced = wr_connection_unreferenced
+    .dump = wr_connection_dump, .check = wr_connection_check,                  \
+    .unreferenced = wr_connection_unreferenced
+
+/* Of those that receive. */
+#define WR_CONNECTION_READ_OPS                                                 \
+    .pause_reading = wr_connection_pause_reading,                              \
+    .resume_reading = wr_connection_resume_reading,                            \
+    .is_reading = wr_connection_is_reading,                                    \
+    .has_unread = wr_connection_has_unread,                                    \
+    .set_read_limit = wr_intake_set_limit
+
+/* Of those that send. */
+#define WR_CONNECTION_WRITE_OPS                                                \
+    .can_write_eof = true, .write = wr_outbox_write,                           \
+    .writelines = wr_outbox_writelines, .write_ref = wr_outbox_write_ref,      \
+    .write_lease = wr_outbox_write_lease, .sendfile = wr_outbox_sendfile,      \
+    .cancel_sendfile = wr_outbox_cancel_sendfile,                              \
+    .limits_changed = wr_outbox_limits_changed
 
 #endif

@@ -150,7 +150,7 @@ static void memory_stop(struct wr_connection *c)
 
 static bool memory_is_in_flight(const struct wr_connection *c)
 {
-    wr_assert(!memory_of(c)->other);
+    wr_assert(c->t.ops->device->is_in_flight == memory_is_in_flight);
     return false;
 }
 
@@ -161,6 +161,12 @@ static void memory_check(const struct wr_connection *c)
     wr_assert(!m->other || m->other->other == m);
     wr_assert(!m->other || c->t.state < WR_LIFE_ENDING);
     wr_assert(m->other || c->t.state != WR_LIFE_UNBORN);
+}
+
+static void memory_check_progress(const struct wr_connection *c)
+{
+    wr_assert(!wr_connection_wants(c) || wr_intake_waits(&c->t) ||
+              !memory_has_arrived(c));
 }
 
 /* Bytes wait for the other end's step, which the loop has not come to: that is
@@ -186,13 +192,22 @@ static const struct wr_device memory_device = {
     .is_in_flight = memory_is_in_flight,
     .has_arrived = memory_has_arrived,
     .check = memory_check,
+    .check_progress = memory_check_progress,
 };
 
 static const struct wr_transport_ops memory_ops = {
     .name = "memory",
     .device = &memory_device,
+    .write_eof = wr_connection_write_eof,
+    .get_depth = wr_connection_get_depth,
+    .get_unoffered = wr_connection_get_unoffered,
+    .get_handover = wr_connection_get_handover,
     .has_taken_all = memory_has_taken_all,
+    .fed = wr_connection_fed,
+    .abandon = wr_connection_abandon,
     WR_CONNECTION_OPS,
+    WR_CONNECTION_READ_OPS,
+    WR_CONNECTION_WRITE_OPS,
 };
 
 static bool memory_fits(const struct weir_protocol_binding *binding)
@@ -231,7 +246,9 @@ int weir_transport_pair(weir_loop *loop,
         memory_of(ends[i])->other = memory_of(ends[!i]);
     }
     for (int i = 0; i < 2; i++) {
-        wr_connection_bear(ends[i], &bindings[i]);
+        ends[i]->t.binding = bindings[i];
+        wr_protocol_bound(&ends[i]->t);
+        wr_connection_bear(ends[i]);
         if (ret) {
             ret[i] = &ends[i]->t;
         }

@@ -45,7 +45,7 @@ int wr_pipe_check(int fd, enum wr_pipe_direction direction)
  * the disk it would say so, and a poll sees bytes in it always. */
 static void pipe_open_find_way(struct wr_pipe *p)
 {
-    const struct wr_features *features = &p->t.loop->uring.features;
+    const struct wr_features *features = &p->c.t.loop->uring.features;
     mode_t mode;
     int err = wr_sys_mode(p->fd, &mode);
 
@@ -60,13 +60,31 @@ static void pipe_open_find_way(struct wr_pipe *p)
     }
 }
 
-static void pipe_open_configure(struct wr_pipe *p,
-                                const struct weir_connection_options *options)
+/* In state UNBORN, or NULL without memory. */
+static struct wr_pipe *pipe_open_make(weir_loop *loop, int fd,
+                                      enum wr_pipe_direction direction,
+                                      const struct weir_connection_options *o)
 {
-    wr_assert(p->t.state == WR_LIFE_UNBORN);
-    wr_transport_set_limits(&p->t, options->read_limit_bytes,
-                            options->write_hard_limit_bytes);
-    wr_ignore(wr_pipe_set_timeouts(&p->t, &options->timeouts) < 0);
+    const struct weir_connection_options defaults = {.size = sizeof(defaults)};
+
+    wr_assert(fd >= 0);
+    if (wr_owned_make_room(&loop->owned, &loop->counting, fd) < 0) {
+        return NULL;
+    }
+    struct wr_connection *c = wr_connection_make(
+        loop,
+        direction == WR_PIPE_READ ? &wr_pipe_read_ops : &wr_pipe_write_ops,
+        o ? o : &defaults);
+    if (!c) {
+        return NULL;
+    }
+    struct wr_pipe *p = wr_pipe_of(c);
+    wr_pipe_init(p, fd, direction);
+    pipe_open_find_way(p);
+    if (p->way == WR_PIPE_BY_SOCKET) {
+        wr_socket_set_passrights(loop, fd, false);
+    }
+    return p;
 }
 
 int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
@@ -74,25 +92,23 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
                  const struct weir_connection_options *options,
                  weir_transport **ret)
 {
-    struct wr_pipe *p = wr_pipe_make(loop, fd, direction);
+    struct wr_pipe *p = pipe_open_make(loop, fd, direction, options);
     if (!p) {
         wr_prep_close_any(&loop->uring, fd);
         return -ENOMEM;
     }
-    pipe_open_find_way(p);
-    if (p->way == WR_PIPE_BY_SOCKET) {
-        wr_socket_set_passrights(loop, fd, false);
-    }
-    if (options) {
-        pipe_open_configure(p, options);
-    }
-    int err = wr_protocol_find(&p->t, factory);
+    int err = wr_protocol_find(&p->c.t, factory);
     if (err < 0) {
-        wr_pipe_unmake(p);
+        wr_connection_unmake(&p->c);
         wr_prep_close_any(&loop->uring, fd);
         return err;
     }
-    wr_pipe_bear(p);
-    *ret = &p->t;
+    wr_owned_add(&loop->owned, p->fd);
+    wr_connection_bear(&p->c);
+    if (direction == WR_PIPE_WRITE) {
+        wr_pipe_watch(p);
+    }
+    wr_connection_tell_made(&p->c);
+    *ret = &p->c.t;
     return 0;
 }

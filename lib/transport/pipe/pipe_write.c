@@ -29,17 +29,17 @@
 
 void wr_pipe_write_later(struct wr_pipe *p)
 {
-    wr_debug_assert(!wr_sendq_is_empty(&p->outbox.queue) || p->outbox.sender);
+    wr_debug_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
     if (p->io == WR_PIPE_IDLE) {
-        wr_loop_at_turn_end(p->t.loop, &p->turn_end);
+        wr_loop_at_turn_end(p->c.t.loop, &p->turn_end);
     }
 }
 
 static void pipe_write_failed(struct wr_pipe *p, int err)
 {
     wr_assert(err < 0);
-    wr_transport_set_error(&p->t, err, "write");
-    wr_life_doom(&p->t);
+    wr_transport_set_error(&p->c.t, err, "write");
+    wr_connection_push(&p->c);
 }
 
 /* A single poll sees room that is there already. After a socket's peer has
@@ -47,20 +47,9 @@ static void pipe_write_failed(struct wr_pipe *p, int err)
  * one waits, and is cancelled. */
 static void pipe_write_wait_for_room(struct wr_pipe *p)
 {
-    wr_assert(!wr_sendq_is_empty(&p->outbox.queue));
+    wr_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
     wr_pipe_set_io(p, WR_PIPE_POLLING);
-    wr_prep_poll(&p->t.loop->uring, &p->op, p->fd, POLLOUT, p->sees_changes);
-}
-
-/* The kernel has taken bytes. The callbacks may write, close and abort. */
-static void pipe_write_took(struct wr_pipe *p, uint32_t bytes)
-{
-    wr_assert(p->direction == WR_PIPE_WRITE);
-    wr_check(bytes <= p->outbox.queue.bytes);
-    p->t.loop->counts.sent_bytes += bytes;
-    wr_pipe_note_moved(p);
-    wr_outbox_consume(&p->t, bytes);
-    wr_outbox_notify(&p->t);
+    wr_prep_poll(&p->c.t.loop->uring, &p->op, p->fd, POLLOUT, p->sees_changes);
 }
 
 static int32_t pipe_write_call(struct wr_pipe *p, const struct iovec *iov,
@@ -69,7 +58,7 @@ static int32_t pipe_write_call(struct wr_pipe *p, const struct iovec *iov,
     return p->way == WR_PIPE_BY_SOCKET
                ? wr_sys_send(p->fd, iov, count)
                : wr_sys_write(p->fd, iov, count,
-                              wr_has(&p->t.loop->uring.features,
+                              wr_has(&p->c.t.loop->uring.features,
                                      WR_FEATURE_WRITE_NOSIGNAL));
 }
 
@@ -77,27 +66,21 @@ static int32_t pipe_write_call(struct wr_pipe *p, const struct iovec *iov,
 static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
 {
     wr_assert(p->io == WR_PIPE_IDLE);
-    if (res >= 0) {
-        pipe_write_took(p, (uint32_t)res);
-    } else if (res != -EAGAIN && res != -EINTR && res != -ECANCELED) {
+    if (res > 0) {
+        wr_connection_sent(&p->c, (uint32_t)res);
+    } else if (res < 0 && res != -EAGAIN && res != -EINTR &&
+               res != -ECANCELED) {
         pipe_write_failed(p, res);
     }
-    if (wr_life_is_over(&p->t) || p->t.error) {
+    if (wr_life_is_over(&p->c.t) || p->c.t.error ||
+        wr_sendq_is_empty(&p->c.outbox.queue)) {
         return;
     }
-    if (wr_sendq_is_empty(&p->outbox.queue)) {
-        wr_pipe_times_changed(p);
-        if (p->t.state == WR_LIFE_CLOSING) {
-            wr_life_push_step(&p->t);
-        }
-    } else if ((is_short || res == -EAGAIN) && !p->is_file) {
+    if ((is_short || res == -EAGAIN) && !p->is_file) {
         wr_list_remove(&p->turn_end.link); /* resume_writing has written */
         pipe_write_wait_for_room(p);
     } else {
         wr_pipe_write_later(p);
-    }
-    if (p->outbox.sender) {
-        wr_sender_go_on(p->outbox.sender);
     }
 }
 
@@ -105,12 +88,12 @@ static void pipe_write_by_worker(struct wr_pipe *p)
 {
     struct iovec piece;
     const uint32_t count =
-        wr_sendq_gather(&p->outbox.queue, &piece, 1, WORKER_BYTES);
+        wr_sendq_gather(&p->c.outbox.queue, &piece, 1, WORKER_BYTES);
 
     wr_assert(p->way == WR_PIPE_BY_WORKER);
     wr_assert(count == 1);
     const int err =
-        wr_splice_prep_write(&p->splice, &p->t.loop->uring, &p->op, p->fd,
+        wr_splice_prep_write(&p->splice, &p->c.t.loop->uring, &p->op, p->fd,
                              piece.iov_base, (uint32_t)piece.iov_len);
     if (err < 0) {
         pipe_write_failed(p, err);
@@ -119,27 +102,14 @@ static void pipe_write_by_worker(struct wr_pipe *p)
     wr_pipe_set_io(p, WR_PIPE_WORKING);
 }
 
-static void pipe_write_go_on_with_file(struct wr_pipe *p)
-{
-    wr_assert(wr_sendq_is_empty(&p->outbox.queue));
-    if (p->outbox.sender) {
-        wr_sender_go_on(p->outbox.sender);
-    }
-}
-
 static void pipe_write_flush(struct wr_turn_end *turn_end)
 {
     struct wr_pipe *p = wr_container_of(turn_end, struct wr_pipe, turn_end);
     struct iovec iov[WR_IOV_MAX];
     uint64_t bytes = 0;
 
-    wr_pipe_check_invariants(p);
-    wr_assert(p->io == WR_PIPE_IDLE);
-    if (p->t.error || wr_life_is_over(&p->t)) {
-        return;
-    }
-    if (wr_sendq_is_empty(&p->outbox.queue)) {
-        pipe_write_go_on_with_file(p);
+    wr_assert(p->io == WR_PIPE_IDLE && p->c.is_made);
+    if (p->c.t.error || wr_life_is_over(&p->c.t)) {
         return;
     }
     if (p->way == WR_PIPE_BY_WORKER) {
@@ -147,8 +117,8 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
         return;
     }
     const uint32_t count =
-        wr_sendq_gather(&p->outbox.queue, iov, WR_IOV_MAX,
-                        wr_max_u64(p->t.high_bytes, WRITE_BYTES_MIN));
+        wr_sendq_gather(&p->c.outbox.queue, iov, WR_IOV_MAX,
+                        wr_max_u64(p->c.t.high_bytes, WRITE_BYTES_MIN));
     for (uint32_t i = 0; i < count; i++) {
         bytes += iov[i].iov_len;
     }
@@ -171,12 +141,12 @@ static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
     if (p->op.in_flight) {
         wr_assert(p->sees_changes);
         if (is_over) {
-            wr_op_cancel(&p->t.loop->uring, &p->op);
+            wr_op_cancel(&p->c.t.loop->uring, &p->op);
         }
         return false;
     }
     wr_pipe_set_io(p, WR_PIPE_IDLE);
-    if (is_over || wr_life_is_over(&p->t) || p->t.error) {
+    if (is_over || wr_life_is_over(&p->c.t) || p->c.t.error) {
         return true;
     }
     p->sees_changes = true;
@@ -187,21 +157,21 @@ static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
 void wr_pipe_write_completed(struct wr_pipe *p, int32_t res)
 {
     const bool has_worked = p->io == WR_PIPE_WORKING;
+    const bool is_over = wr_life_is_over(&p->c.t) || p->c.t.error;
 
     if (has_worked) {
         wr_assert(!p->op.in_flight);
         wr_pipe_set_io(p, WR_PIPE_IDLE);
         res = wr_splice_write_completed(&p->splice, res);
-        if (res > 0 && (wr_life_is_over(&p->t) || p->t.error)) {
-            pipe_write_took(p, (uint32_t)res); /* so that its count is true */
+        if (res > 0 && is_over) { /* so that the count of a file is true */
+            wr_connection_sent(&p->c, (uint32_t)res);
         }
     } else if (!pipe_write_has_waited(p, res)) {
         return;
     }
-    if (wr_life_is_over(&p->t) || p->t.error) {
-        return;
-    }
-    if (has_worked) {
+    if (is_over) {
+        wr_connection_push(&p->c);
+    } else if (has_worked) {
         pipe_write_ended(p, res, false);
     } else if (res < 0 && res != -EINTR && res != -ECANCELED) {
         pipe_write_failed(p, res);
@@ -217,24 +187,26 @@ void wr_pipe_watch(struct wr_pipe *p)
     if (p->is_file) {
         return; /* it has no reader that could go */
     }
-    wr_prep_poll(&p->t.loop->uring, &p->watch_op, p->fd, 0, p->sees_changes);
+    wr_prep_poll(&p->c.t.loop->uring, &p->watch_op, p->fd, 0, p->sees_changes);
 }
 
 /* The reader has what it has, which is not all if bytes wait or were refused.
  */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
-    wr_assert(!wr_life_is_over(&p->t));
-    if (!wr_sendq_is_empty(&p->outbox.queue) ||
-        wr_sender_is_active(p->outbox.sender)) {
-        wr_transport_set_error(&p->t, -EPIPE, "write");
-    } else if (p->t.write_error) {
-        wr_ignore(weir_transport_close(&p->t) < 0); /* which aborts and tells */
+    wr_assert(!wr_life_is_over(&p->c.t));
+    if (!wr_sendq_is_empty(&p->c.outbox.queue) ||
+        wr_sender_is_active(p->c.outbox.sender)) {
+        wr_transport_set_error(&p->c.t, -EPIPE, "write");
+        wr_connection_push(&p->c);
+    } else if (p->c.t.write_error) {
+        wr_ignore(weir_transport_close(&p->c.t) <
+                  0); /* which aborts and tells */
+    } else {
+        wr_outbox_lose_peer(&p->c.outbox);
+        wr_transport_set_end(&p->c.t, WEIR_END_EOF);
+        wr_life_doom(&p->c.t);
     }
-    if (!wr_life_is_over(&p->t)) {
-        wr_outbox_lose_peer(&p->outbox);
-    }
-    wr_transport_set_end(&p->t, WEIR_END_EOF);
 }
 
 /* After a socket's peer has ended its own direction, which means nothing here,
@@ -242,12 +214,11 @@ static void pipe_write_lose_peer(struct wr_pipe *p)
  * polled have no reader that could go, and refuse. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 {
-    if (wr_life_is_over(&p->t) || res < 0) {
-        return;
-    }
-    if ((uint32_t)res & (POLLERR | POLLHUP)) {
+    if (wr_life_is_over(&p->c.t)) {
+        wr_connection_push(&p->c);
+    } else if (res > 0 && (uint32_t)res & (POLLERR | POLLHUP)) {
         pipe_write_lose_peer(p);
-    } else if (!p->watch_op.in_flight) {
+    } else if (res >= 0 && !p->watch_op.in_flight) {
         p->sees_changes = true;
         wr_pipe_watch(p);
     }
@@ -255,47 +226,7 @@ void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 
 void wr_pipe_write_init(struct wr_pipe *p)
 {
-    wr_assert(p->t.state == WR_LIFE_UNBORN);
-    wr_sendq_init(&p->outbox.queue);
+    wr_assert(p->c.t.state == WR_LIFE_UNBORN);
     wr_list_init(&p->turn_end.link);
     p->turn_end.run = pipe_write_flush;
 }
-
-static void pipe_write_queued(weir_transport *t, size_t len)
-{
-    struct wr_pipe *p = wr_pipe_of(t);
-
-    wr_pipe_check_invariants(p);
-    if (p->outbox.queue.bytes == len) {
-        wr_pipe_note_moved(p); /* the stall clock starts with the first byte */
-        wr_pipe_times_changed(p);
-    }
-    wr_pipe_write_later(p);
-}
-
-static void pipe_write_file_begins(weir_transport *t)
-{
-    wr_assert(wr_pipe_of(t)->outbox.sender);
-    wr_pipe_write_later(wr_pipe_of(t));
-}
-
-static void pipe_write_file_ended(weir_transport *t)
-{
-    wr_assert(wr_pipe_of(t)->outbox.sender);
-    wr_assert(t->state < WR_LIFE_LOST);
-    wr_life_push_step(t); /* a close may have waited for it */
-}
-
-static const struct wr_sender_ops pipe_write_sender_ops = {
-    .queue = wr_outbox_queue_file,
-    .ended = wr_outbox_file_ended,
-    .part_bytes = WR_SENDFILE_READ,
-};
-
-const struct wr_outbox_ops wr_pipe_outbox_ops = {
-    .offset = offsetof(struct wr_pipe, outbox),
-    .queued = pipe_write_queued,
-    .file_begins = pipe_write_file_begins,
-    .file_ended = pipe_write_file_ended,
-    .sender = &pipe_write_sender_ops,
-};

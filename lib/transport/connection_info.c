@@ -1,0 +1,78 @@
+/*
+ * Connections: what they tell of themselves.
+ *
+ * Entries of a transport's table that answer from the connection's parts, and
+ * change nothing.
+ */
+#include "connection.h"
+
+bool wr_connection_is_reading(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    return t->state == WR_LIFE_OPEN && wr_delivery_may_show(&c->delivery) &&
+           !c->eof_seen && t->error == 0;
+}
+
+bool wr_connection_is_closing(const weir_transport *t)
+{
+    wr_assert(t->ops->device);
+    return t->state != WR_LIFE_OPEN || t->error != 0;
+}
+
+struct weir_depth wr_connection_get_depth(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    return (struct weir_depth){.bytes = wr_outbox_depth(&c->outbox)};
+}
+
+const struct wr_sendq *wr_connection_get_unoffered(const weir_transport *t)
+{
+    return &wr_connection_of(t)->outbox.queue;
+}
+
+void wr_connection_get_handover(const weir_transport *t,
+                                struct wr_handover *ret)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    *ret = (struct wr_handover){
+        .timeouts = c->clock.limits,
+        .is_paused = wr_delivery_is_paused(&c->delivery),
+        .has_ended = c->eof_seen && !wr_delivery_has_end(&c->delivery),
+        .is_new = !c->is_made,
+    };
+}
+
+bool wr_connection_has_unread(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    return t->state == WR_LIFE_OPEN && (wr_delivery_has_held(&c->delivery) ||
+                                        t->ops->device->has_arrived(c));
+}
+
+void wr_connection_dump(const weir_transport *t, FILE *out)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    fprintf(out, "%s", t->ops->name);
+    if (t->ops->device->dump) {
+        t->ops->device->dump(c, out);
+    }
+    fprintf(out,
+            " state=%s recv=%s%s%s held=%llu leases=%u queued=%llu file=%s%s"
+            " error=%s\n",
+            wr_life_state_name(t),
+            t->demand.account.notify_released ? "held-back"
+                                              : wr_intake_queue_name(t),
+            wr_delivery_is_paused(&c->delivery) ? " paused" : "",
+            c->eof_seen ? " eof" : "",
+            (unsigned long long)t->demand.account.held_bytes,
+            t->demand.account.lease_count,
+            (unsigned long long)c->outbox.queue.bytes,
+            wr_sender_state_name(c->outbox.sender),
+            t->writing_paused ? " writing-paused" : "",
+            t->error ? weir_err_name(t->error) : "none");
+}
