@@ -55,7 +55,9 @@ static void connection_made(void *user, weir_transport *t)
     c->index = conn_count;
     conns[conn_count++] = c;
     check("limits",
-          weir_transport_set_write_buffer_limits(t, HIGH_MARK, WEIR_DEFAULT));
+          weir_transport_set_write_buffer_limits(
+              t, (struct weir_water_marks){.high_bytes = HIGH_MARK,
+                                           .low_bytes = WEIR_DEFAULT}));
 }
 
 static void connection_lost(void *user, weir_transport *t, int err)

@@ -100,7 +100,9 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 
     (void)arg;
     check("limits",
-          weir_transport_set_write_buffer_limits(t, HIGH_MARK, WEIR_DEFAULT));
+          weir_transport_set_write_buffer_limits(
+              t, (struct weir_water_marks){.high_bytes = HIGH_MARK,
+                                           .low_bytes = WEIR_DEFAULT}));
     return options.mode == BENCH_ECHO ? serve_echo(reader, writer)
                                       : serve_lines(reader, writer);
 }

@@ -22,6 +22,9 @@
  *
  * All calls may return -EPERM (another thread than the loop's) and -ECHILD
  * (a child process after fork()), which is not repeated below.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_TRANSPORT_H
 #define WEIR_TRANSPORT_H
@@ -55,6 +58,14 @@ struct weir_depth {
     uint64_t bytes;
     /** Sends that the kernel has and has not completed. */
     uint32_t operations;
+};
+
+/** The depths at which writing is paused and resumed. */
+struct weir_water_marks {
+    /** Pause when more bytes wait; 0: whenever a byte does; or WEIR_DEFAULT. */
+    int64_t high_bytes;
+    /** Resume when no more bytes wait; 0: when none does; or WEIR_DEFAULT. */
+    int64_t low_bytes;
 };
 
 /**
@@ -107,8 +118,6 @@ struct weir_timeouts {
  * @retval -EPIPE      the connection is broken, see weir_transport_get_error()
  * @retval -ENOBUFS    more than the hard limit would wait
  * @retval -ENOMEM     no memory for the copy
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_write(weir_transport *t, const void *data,
                                   size_t len);
@@ -121,8 +130,6 @@ WEIR_API int weir_transport_write(weir_transport *t, const void *data,
  * @param count  how many pieces
  * @return       as weir_transport_write(): all pieces or none
  * @retval -EOVERFLOW  the sizes do not fit into a size_t
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_writelines(weir_transport *t,
                                        const struct iovec *iov, size_t count);
@@ -137,8 +144,6 @@ WEIR_API int weir_transport_writelines(weir_transport *t,
  * @param t  the transport; borrowed
  * @return   the error of the first write that was refused, once; 0 when none
  *           was
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_take_write_error(weir_transport *t);
 
@@ -155,8 +160,6 @@ typedef void weir_release_fn(void *arg);
  * @param release  called once, on failure before this returns; may be NULL
  * @param arg      passed to @p release
  * @return         as weir_transport_write()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_write_ref(weir_transport *t, const void *data,
                                       size_t len, weir_release_fn *release,
@@ -173,8 +176,6 @@ WEIR_API int weir_transport_write_ref(weir_transport *t, const void *data,
  * @param t    the transport; borrowed
  * @param buf  the bytes, or a part of them with the same lease; borrowed
  * @return     as weir_transport_write()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_write_buf(weir_transport *t,
                                       const struct weir_buf *buf);
@@ -186,8 +187,6 @@ WEIR_API int weir_transport_write_buf(weir_transport *t,
  * @return   0, also when it was called before or the transport is closing
  * @retval -EOPNOTSUPP  this kind cannot, see weir_transport_can_write_eof()
  * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes are missing
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_write_eof(weir_transport *t);
 
@@ -196,8 +195,6 @@ WEIR_API int weir_transport_write_eof(weir_transport *t);
  *
  * @param t  the transport; borrowed
  * @return   true for stream sockets
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
 
@@ -209,8 +206,6 @@ WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
  *
  * @param t  the transport; borrowed
  * @return   0
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_pause_reading(weir_transport *t);
 
@@ -221,8 +216,6 @@ WEIR_API int weir_transport_pause_reading(weir_transport *t);
  *
  * @param t  the transport; borrowed
  * @return   0
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_resume_reading(weir_transport *t);
 
@@ -231,8 +224,6 @@ WEIR_API int weir_transport_resume_reading(weir_transport *t);
  *
  * @param t  the transport; borrowed
  * @return   true when data_received may be called
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_transport_is_reading(const weir_transport *t);
 
@@ -244,8 +235,6 @@ WEIR_API bool weir_transport_is_reading(const weir_transport *t);
  * @param limit_bytes  at least 4096; 0 is the default, 1 MiB
  * @return       0
  * @retval -EINVAL  less than 4096 and not 0
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
                                                   uint64_t limit_bytes);
@@ -255,55 +244,44 @@ WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
  *
  * @param t  the transport; borrowed
  * @return   bytes
- * @suspends no
- * @thread loop
  */
 WEIR_API uint64_t weir_transport_get_read_buffer_size(const weir_transport *t);
 
 /**
  * Set the marks at which pause_writing and resume_writing are called.
  *
- * Writing is paused when more than @p high_bytes wait, and resumed when no more
- * than @p low_bytes do. Bytes wait from the write until the kernel has accepted
- * them. If only the high mark is given, the low one is a quarter of it; if only
- * the low mark is, the high one is four times as much. If both are
- * WEIR_DEFAULT, they are 64 KiB and 16 KiB. May call pause_writing at once,
- * resume_writing only as bytes are sent. While all connections together have
- * much to send, pause_writing comes earlier, though not below @p low_bytes; see
- * queued_limit_bytes of struct weir_loop_options.
+ * Writing is paused when more bytes wait than the high mark says, and resumed
+ * when no more do than the low one says. Bytes wait from the write until the
+ * kernel has accepted them. If only the high mark is given, the low one is a
+ * quarter of it; if only the low mark is, the high one is four times as much.
+ * If both are WEIR_DEFAULT, they are 64 KiB and 16 KiB. May call pause_writing
+ * at once, resume_writing only as bytes are sent. While all connections
+ * together have much to send, pause_writing comes earlier, though not below the
+ * low mark; see queued_limit_bytes of struct weir_loop_options.
  *
- * @param t           the transport; borrowed
- * @param high_bytes  0 pauses whenever a byte waits; or WEIR_DEFAULT
- * @param low_bytes   0 resumes only when no byte waits; or WEIR_DEFAULT
- * @return            0
+ * @param t      the transport; borrowed
+ * @param marks  both of them
+ * @return       0
  * @retval -EINVAL  the low mark above the high one, or one negative
- * @suspends no
- * @thread loop
  */
-WEIR_API int weir_transport_set_write_buffer_limits(weir_transport *t,
-                                                    int64_t high_bytes,
-                                                    int64_t low_bytes);
+WEIR_API int
+weir_transport_set_write_buffer_limits(weir_transport *t,
+                                       struct weir_water_marks marks);
 
 /**
- * The water marks.
+ * The marks at which pause_writing and resume_writing are called.
  *
- * @param t         the transport; borrowed
- * @param ret_low   bytes; may be NULL
- * @param ret_high  bytes; may be NULL
- * @suspends no
- * @thread loop
+ * @param t  the transport; borrowed
+ * @return   the marks, neither of which is WEIR_DEFAULT
  */
-WEIR_API void weir_transport_get_write_buffer_limits(const weir_transport *t,
-                                                     uint64_t *ret_low,
-                                                     uint64_t *ret_high);
+WEIR_API struct weir_water_marks
+weir_transport_get_write_buffer_limits(const weir_transport *t);
 
 /**
  * Bytes written and not yet accepted by the kernel, in flight included.
  *
  * @param t  the transport; borrowed
  * @return   bytes
- * @suspends no
- * @thread loop
  */
 WEIR_API uint64_t weir_transport_get_write_buffer_size(const weir_transport *t);
 
@@ -313,8 +291,6 @@ WEIR_API uint64_t weir_transport_get_write_buffer_size(const weir_transport *t);
  * @param t            the transport; borrowed
  * @param limit_bytes  0 is the default, 64 MiB
  * @return       0
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
                                                  uint64_t limit_bytes);
@@ -327,8 +303,6 @@ WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
  * @return          0
  * @retval -ENOMEM  no memory; the limits are as they were
  * @retval -E2BIG   made for a newer library, with a field set unknown here
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_set_timeouts(weir_transport *t,
                                          const struct weir_timeouts *timeouts);
@@ -356,8 +330,6 @@ WEIR_API int weir_transport_set_timeouts(weir_transport *t,
  *
  * @param t  the transport; borrowed
  * @return   0, or the error of the write that was refused
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_close(weir_transport *t);
 
@@ -376,8 +348,6 @@ WEIR_API int weir_transport_close(weir_transport *t);
  *
  * @param t  the transport; borrowed
  * @return   0
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_abort(weir_transport *t);
 
@@ -393,8 +363,6 @@ WEIR_API int weir_transport_abort(weir_transport *t);
  * @param t     the transport; borrowed
  * @param busy  whether one is being served
  * @return      0
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_set_busy(weir_transport *t, bool busy);
 
@@ -403,8 +371,6 @@ WEIR_API int weir_transport_set_busy(weir_transport *t, bool busy);
  *
  * @param t  the transport; borrowed
  * @return   true from then on
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_transport_is_closing(const weir_transport *t);
 
@@ -426,8 +392,6 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
  * @retval -ESHUTDOWN  the transport is closing
  * @retval -ENOMEM     no memory; nothing has changed
  * @retval -EOPNOTSUPP  the transport is a pipe of a child process
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_set_protocol(weir_transport *t,
@@ -439,8 +403,6 @@ weir_transport_set_protocol(weir_transport *t,
  *
  * @param t  the transport; borrowed
  * @return   table and user pointer
- * @suspends no
- * @thread loop
  */
 WEIR_API struct weir_protocol_binding
 weir_transport_get_protocol(const weir_transport *t);
@@ -453,8 +415,6 @@ weir_transport_get_protocol(const weir_transport *t);
  *
  * @param t    the transport; borrowed
  * @param ret  the address; its len is 0 when there is none
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_transport_get_peername(const weir_transport *t,
                                           struct weir_address *ret);
@@ -466,8 +426,6 @@ WEIR_API void weir_transport_get_peername(const weir_transport *t,
  *
  * @param t    the transport; borrowed
  * @param ret  the address; its len is 0 when there is none
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_transport_get_sockname(const weir_transport *t,
                                           struct weir_address *ret);
@@ -478,8 +436,6 @@ WEIR_API void weir_transport_get_sockname(const weir_transport *t,
  *
  * @param t  the transport; borrowed
  * @return   the descriptor, or -EBADF after the loss
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_get_socket(const weir_transport *t);
 
@@ -526,8 +482,6 @@ struct weir_extra_info {
  * @param ret   the answer, written on success only
  * @return      0
  * @retval -ENOENT  this transport has no information of that name
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_get_extra_info(const weir_transport *t,
                                            const char *name,
@@ -538,8 +492,6 @@ WEIR_API int weir_transport_get_extra_info(const weir_transport *t,
  *
  * @param t  the transport; borrowed
  * @return   WEIR_END_NONE while it has not
- * @suspends no
- * @thread loop
  */
 WEIR_API enum weir_end weir_transport_get_end(const weir_transport *t);
 
@@ -548,8 +500,6 @@ WEIR_API enum weir_end weir_transport_get_end(const weir_transport *t);
  *
  * @param t  the transport; borrowed
  * @return   a negative error, or 0 when there was none
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_get_error(const weir_transport *t);
 
@@ -560,8 +510,6 @@ WEIR_API int weir_transport_get_error(const weir_transport *t);
  * @param buf   destination, always terminated
  * @param size  bytes in @p buf
  * @return      @p buf
- * @suspends no
- * @thread loop
  */
 WEIR_API const char *weir_transport_get_error_text(const weir_transport *t,
                                                    char *buf, size_t size);
@@ -571,8 +519,6 @@ WEIR_API const char *weir_transport_get_error_text(const weir_transport *t,
  *
  * @param t  the transport; borrowed
  * @return   the loop; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_loop *weir_transport_get_loop(const weir_transport *t);
 
@@ -581,8 +527,6 @@ WEIR_API weir_loop *weir_transport_get_loop(const weir_transport *t);
  *
  * @param t  the transport; borrowed
  * @return   @p t; one reference is given
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_transport *weir_transport_ref(weir_transport *t);
 
@@ -590,8 +534,6 @@ WEIR_API weir_transport *weir_transport_ref(weir_transport *t);
  * Give a reference back; the last one frees.
  *
  * @param t  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_transport_unref(weir_transport *t);
 

@@ -363,21 +363,19 @@ uint64_t weir_transport_get_read_buffer_size(const weir_transport *t)
 }
 
 int weir_transport_set_write_buffer_limits(weir_transport *t,
-                                           int64_t high_bytes,
-                                           int64_t low_bytes)
+                                           struct weir_water_marks marks)
 {
     int err = wr_transport_enter(t);
     if (err < 0) {
         return err;
     }
     wr_require(t->ops->limits_changed, -EOPNOTSUPP);
-    if (high_bytes == WEIR_DEFAULT && low_bytes == WEIR_DEFAULT) {
-        high_bytes = WR_HIGH_DEFAULT;
-        low_bytes = WR_LOW_DEFAULT;
-    } else if (high_bytes == WEIR_DEFAULT) {
+    const bool has_high = marks.high_bytes != WEIR_DEFAULT;
+    const bool has_low = marks.low_bytes != WEIR_DEFAULT;
+    int64_t high_bytes = has_high ? marks.high_bytes : WR_HIGH_DEFAULT;
+    int64_t low_bytes = has_low ? marks.low_bytes : high_bytes / 4;
+    if (has_low && !has_high) {
         high_bytes = low_bytes > INT64_MAX / 4 ? INT64_MAX : low_bytes * 4;
-    } else if (low_bytes == WEIR_DEFAULT) {
-        low_bytes = high_bytes / 4;
     }
     wr_require(low_bytes >= 0 && high_bytes >= low_bytes, -EINVAL);
     wr_transport_set_marks(t, (uint64_t)high_bytes, (uint64_t)low_bytes);
@@ -386,16 +384,13 @@ int weir_transport_set_write_buffer_limits(weir_transport *t,
     return 0;
 }
 
-void weir_transport_get_write_buffer_limits(const weir_transport *t,
-                                            uint64_t *ret_low,
-                                            uint64_t *ret_high)
+struct weir_water_marks
+weir_transport_get_write_buffer_limits(const weir_transport *t)
 {
-    if (ret_low) {
-        *ret_low = t->low_bytes;
-    }
-    if (ret_high) {
-        *ret_high = t->high_bytes;
-    }
+    return (struct weir_water_marks){
+        .high_bytes = (int64_t)wr_min_u64(t->high_bytes, INT64_MAX),
+        .low_bytes = (int64_t)wr_min_u64(t->low_bytes, INT64_MAX),
+    };
 }
 
 uint64_t weir_transport_get_write_buffer_size(const weir_transport *t)

@@ -6,6 +6,7 @@
  * compared with those that it may have.
  */
 #include "tests/contract/calls_act.h"
+#include "tests/marks.h"
 
 static void do_anything(struct calls_conn *conn);
 
@@ -193,8 +194,7 @@ static void set_limits(struct calls_conn *conn)
         check(weir_transport_set_read_buffer_limit(conn->t, read_limit) == 0);
         break;
     case 2:
-        check(weir_transport_set_write_buffer_limits(conn->t, high,
-                                                     WEIR_DEFAULT) == 0);
+        check(set_marks(conn->t, high, WEIR_DEFAULT) == 0);
         break;
     default:
         check(weir_transport_set_write_hard_limit(conn->t, below(1000000)) ==

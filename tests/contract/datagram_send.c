@@ -4,6 +4,7 @@
  * at once.
  */
 #include "tests/contract/datagram_rig.h"
+#include "tests/marks.h"
 
 DATAGRAMS_WITH(datagram_send, r44__a_connected_one_sends_to_its_peer_alone,
                .connected = true)
@@ -163,7 +164,7 @@ DATAGRAMS(datagram_send, r22__the_marks_count_what_waits_and_its_cost)
 {
     uint8_t bytes[100] = {0};
 
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 1000, 200), 0);
+    expect_eq(set_marks(rig->t, 1000, 200), 0);
     for (int i = 0; i < 6; i++) {
         expect_eq(dg_send(rig, bytes, sizeof(bytes)), 0, "%d", i);
     }
@@ -330,7 +331,7 @@ DATAGRAMS_WITH(datagram_send, resume_writing_may_send_while_a_close_sends,
     uint8_t bytes[100] = {0};
     char text[128];
 
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+    expect_eq(set_marks(rig->t, 0, 0), 0);
     expect_eq(dg_send(rig, bytes, sizeof(bytes)), 1);
     weir_transport_close(rig->t);
     expect_eq(dg_peer_recv(rig, text, sizeof(text)), 100);
@@ -348,7 +349,7 @@ static void close_at_resume(struct dg *rig)
 DATAGRAMS_WITH(datagram_send, r19__resume_writing_that_closes_loses_it_once,
                .connected = true, .hooks = {.resume_writing = close_at_resume})
 {
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+    expect_eq(set_marks(rig->t, 0, 0), 0);
     expect_eq(dg_send(rig, "x", 1), 1);
     dg_wait_lost(rig);
 

@@ -6,6 +6,7 @@
  * what waits, abort drops it, and the connection is lost once.
  */
 #include "tests/contract/rows.h"
+#include "tests/marks.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -316,7 +317,7 @@ static void write_beyond(struct rig *rig)
 PAIRS_WITH(end_matrix, closing_and_pending__a_write_that_is_refused_resets,
            .small_buffers = true, .hooks = {.resume_writing = write_beyond})
 {
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 1, 0), 0);
+    expect_eq(set_marks(rig->t, 1, 0), 0);
     enter_closing_pending(rig);
 
     expect_eq(rig_peer_read_end(rig),
@@ -329,7 +330,7 @@ PAIRS_WITH(end_matrix, closing_and_pending__a_write_that_is_refused_resets,
 PAIRS_OUT(end_matrix, closing_and_pending__a_write_that_is_refused_is_told,
           .small_buffers = true, .hooks = {.resume_writing = write_beyond})
 {
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 1, 0), 0);
+    expect_eq(set_marks(rig->t, 1, 0), 0);
     enter_closing_pending(rig);
 
     expect(rig_peer_read_end(rig) <= 0);

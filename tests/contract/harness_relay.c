@@ -5,6 +5,7 @@
  * and a side that takes no more bytes.
  */
 #include "tests/contract/harness_relay.h"
+#include "tests/marks.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -16,7 +17,7 @@ static void relay_made(void *user, weir_transport *t)
 {
     struct relay_side *side = user;
     side->t = weir_transport_ref(t);
-    expect_eq(weir_transport_set_write_buffer_limits(t, 4096, 1024), 0);
+    expect_eq(set_marks(t, 4096, 1024), 0);
     if (side->small_buffers) {
         rig_narrow(t);
     }

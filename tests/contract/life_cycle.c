@@ -5,6 +5,7 @@
  * what is told at the end, and what still works after it.
  */
 #include "tests/contract/harness.h"
+#include "tests/marks.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -221,7 +222,7 @@ static void call_everything(struct rig *rig)
     expect_eq(weir_transport_pause_reading(rig->t), 0);
     expect_eq(weir_transport_resume_reading(rig->t), 0);
     expect_eq(weir_transport_set_timeouts(rig->t, NULL), 0);
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+    expect_eq(set_marks(rig->t, 0, 0), 0);
 }
 
 PAIRS_WITH(life_cycle,

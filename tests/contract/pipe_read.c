@@ -5,6 +5,7 @@
  * threads of the kernel read, and a socket.
  */
 #include "tests/contract/harness.h"
+#include "tests/marks.h"
 
 #include <fcntl.h>
 #include <weir/pipe.h>
@@ -151,8 +152,7 @@ PAIRS_READ_PIPE(pipe_read, calls_of_the_other_direction_are_refused, 0)
               -EOPNOTSUPP);
     expect_eq(weir_transport_write_eof(rig->t), -EOPNOTSUPP);
     expect(!weir_transport_can_write_eof(rig->t));
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 10, 1),
-              -EOPNOTSUPP);
+    expect_eq(set_marks(rig->t, 10, 1), -EOPNOTSUPP);
     expect_eq(weir_transport_get_write_buffer_size(rig->t), 0);
     expect_eq(weir_transport_get_socket(rig->t), -EOPNOTSUPP);
 }

@@ -5,6 +5,7 @@
  * would end the test.
  */
 #include "tests/contract/harness.h"
+#include "tests/marks.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -174,7 +175,7 @@ PAIRS_WRITE_PIPE(
     r18__writing_resumes_at_the_low_mark_and_not_when_all_is_written,
     .small_buffers = true, .hooks = {.resume_writing = note_depth})
 {
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 65536, 40000), 0);
+    expect_eq(set_marks(rig->t, 65536, 40000), 0);
     expect_eq(rig_write(rig, 100000), 0);
     rig_peer_read(rig, 100000);
     rig_wait_sent(rig);

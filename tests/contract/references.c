@@ -6,6 +6,7 @@
  * child get an error and change nothing.
  */
 #include "tests/contract/harness.h"
+#include "tests/marks.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -195,7 +196,7 @@ static int first_not_refused(struct rig *rig, int err)
         weir_transport_pause_reading(t),
         weir_transport_resume_reading(t),
         weir_transport_set_read_buffer_limit(t, 0),
-        weir_transport_set_write_buffer_limits(t, 1, 1),
+        set_marks(t, 1, 1),
         weir_transport_set_write_hard_limit(t, 1),
         weir_transport_set_timeouts(t, NULL),
         weir_transport_set_protocol(t, &binding, NULL, 0),

@@ -4,6 +4,7 @@
  * size. Ends on the way are in sendfile_end.c.
  */
 #include "tests/contract/sending_rig.h"
+#include "tests/marks.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -371,7 +372,7 @@ PAIRS_THAT(sendfile, its_bytes_are_not_part_of_the_write_buffer, RIG_IS_PLAIN,
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+    expect_eq(set_marks(rig->t, 0, 0), 0);
 
     begin_sending(rig, &sending, fd, WEIR_TO_END);
     rig_turns(rig, 20);

@@ -5,6 +5,7 @@
  * harms nothing else. The other rules are those of all files (sendfile.c).
  */
 #include "tests/contract/sending_rig.h"
+#include "tests/marks.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -58,7 +59,7 @@ PAIRS_OUT(sendfile_copy, low_marks_let_less_of_it_wait, .small_buffers = true)
 {
     struct sending sending;
     const int fd = pattern_file(SIZE);
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+    expect_eq(set_marks(rig->t, 0, 0), 0);
 
     begin_sending(rig, &sending, fd, WEIR_TO_END);
     for (int i = 0; i < 30; i++) {

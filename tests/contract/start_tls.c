@@ -4,6 +4,7 @@
  * it begins: used by the handshake, or the end of it.
  */
 #include "tests/contract/starting_rig.h"
+#include "tests/marks.h"
 
 #include <sys/socket.h>
 
@@ -101,8 +102,7 @@ STARTING(start_tls, the_old_transport_is_refused_and_answers_questions)
     expect_eq(weir_transport_pause_reading(old), WEIR_EREPLACED);
     expect_eq(weir_transport_resume_reading(old), WEIR_EREPLACED);
     expect_eq(weir_transport_set_read_buffer_limit(old, 0), WEIR_EREPLACED);
-    expect_eq(weir_transport_set_write_buffer_limits(old, 1, 1),
-              WEIR_EREPLACED);
+    expect_eq(set_marks(old, 1, 1), WEIR_EREPLACED);
     expect_eq(weir_transport_set_write_hard_limit(old, 0), WEIR_EREPLACED);
     expect_eq(weir_transport_set_timeouts(old, &limits), WEIR_EREPLACED);
     expect_eq(weir_transport_set_protocol(old, &binding, NULL, 0),
@@ -316,8 +316,7 @@ STARTING(start_tls, a_protocol_that_was_paused_by_plain_text_is_resumed)
 {
     static uint8_t bytes[BULK];
     fill(bytes, BULK);
-    expect_eq(weir_transport_set_write_buffer_limits(s->client.t, 4096, 1024),
-              0);
+    expect_eq(set_marks(s->client.t, 4096, 1024), 0);
     expect_eq(weir_transport_write(s->client.t, bytes, BULK), 0);
     expect(strcmp(s->client.notes, "made pause") == 0);
     s->server.data_received = start_after_bulk;
@@ -332,11 +331,10 @@ STARTING(start_tls, a_protocol_that_was_paused_by_plain_text_is_resumed)
 
     expect(strcmp(s->client.notes, "made pause done resume data") == 0 ||
            strcmp(s->client.notes, "made pause done data resume") == 0);
-    uint64_t low;
-    uint64_t high;
-    weir_transport_get_write_buffer_limits(s->client.t, &low, &high);
-    expect_eq(low, 1024);
-    expect_eq(high, 4096);
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(s->client.t);
+    expect_eq((uint64_t)marks.low_bytes, 1024);
+    expect_eq((uint64_t)marks.high_bytes, 4096);
     starting_end(s);
 }
 

@@ -6,6 +6,7 @@
  * the connection must not.
  */
 #include "tests/contract/rows.h"
+#include "tests/marks.h"
 
 #include <sys/socket.h>
 
@@ -65,7 +66,7 @@ PAIRS_THAT(sticky_errors,
 static void read_on_with_low_marks(struct rig *rig)
 {
     read_on(rig);
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, 0, 0), 0);
+    expect_eq(set_marks(rig->t, 0, 0), 0);
 }
 
 PAIRS_THAT(sticky_errors, a_broken_connection_is_not_paused_by_low_marks,

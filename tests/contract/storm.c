@@ -8,6 +8,7 @@
  * reference stays behind. The seed is printed and taken back.
  */
 #include "tests/contract/harness.h"
+#include "tests/marks.h"
 #include "tests/unit/random.h"
 
 #include <arpa/inet.h>
@@ -110,7 +111,7 @@ static void behave(struct conn *conn)
         weir_transport_resume_reading(t);
         break;
     case 5:
-        weir_transport_set_write_buffer_limits(t, 1000, WEIR_DEFAULT);
+        set_marks(t, 1000, WEIR_DEFAULT);
         break;
     case 6:
         write_reference(conn);

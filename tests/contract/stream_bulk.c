@@ -5,6 +5,7 @@
  * WEIR_STREAM_MEGABYTES is how much each transfer moves.
  */
 #include "tests/contract/stream_side.h"
+#include "tests/marks.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -179,8 +180,7 @@ static struct weir_loop_statistics run_relay(struct rig *rig, int64_t high)
     struct rig far;
 
     open_far(&far, rig);
-    expect_eq(weir_transport_set_write_buffer_limits(far.t, high, WEIR_DEFAULT),
-              0);
+    expect_eq(set_marks(far.t, high, WEIR_DEFAULT), 0);
     while (far.peer_received < total) {
         push(rig, total);
         rig_turn(rig);

@@ -6,6 +6,7 @@
  * resume_writing when it is at or below the low one; one after the other.
  */
 #include "tests/contract/harness.h"
+#include "tests/marks.h"
 
 #include <poll.h>
 #include <sys/mman.h>
@@ -13,16 +14,15 @@
 
 static void set_limits(struct rig *rig, int64_t high, int64_t low)
 {
-    expect_eq(weir_transport_set_write_buffer_limits(rig->t, high, low), 0);
+    expect_eq(set_marks(rig->t, high, low), 0);
 }
 
 static void expect_limits(const struct rig *rig, uint64_t high, uint64_t low)
 {
-    uint64_t low_now;
-    uint64_t high_now;
-    weir_transport_get_write_buffer_limits(rig->t, &low_now, &high_now);
-    expect_eq(low_now, low);
-    expect_eq(high_now, high);
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(rig->t);
+    expect_eq((uint64_t)marks.low_bytes, low);
+    expect_eq((uint64_t)marks.high_bytes, high);
 }
 
 /* ---- R14: when ---- */
@@ -145,13 +145,11 @@ PAIRS_OUT(write_flow, r15__low_above_high_or_negative_is_refused, 0)
     weir_transport *t = rig->t;
     set_limits(rig, 1000, 1000);
 
-    expect_eq(weir_transport_set_write_buffer_limits(t, 10, 11), -EINVAL);
-    expect_eq(weir_transport_set_write_buffer_limits(t, -1, -1), -EINVAL);
-    expect_eq(weir_transport_set_write_buffer_limits(t, 10, -1), -EINVAL);
-    expect_eq(weir_transport_set_write_buffer_limits(t, -1, WEIR_DEFAULT),
-              -EINVAL);
-    expect_eq(weir_transport_set_write_buffer_limits(t, WEIR_DEFAULT, -1),
-              -EINVAL);
+    expect_eq(set_marks(t, 10, 11), -EINVAL);
+    expect_eq(set_marks(t, -1, -1), -EINVAL);
+    expect_eq(set_marks(t, 10, -1), -EINVAL);
+    expect_eq(set_marks(t, -1, WEIR_DEFAULT), -EINVAL);
+    expect_eq(set_marks(t, WEIR_DEFAULT, -1), -EINVAL);
 
     expect_limits(rig, 1000, 1000);
 }

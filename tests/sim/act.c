@@ -7,6 +7,7 @@
  * side ended, the connection closed or aborted. After its time a connection is
  * closed, and if that does not end it, aborted; so every run ends.
  */
+#include "tests/marks.h"
 #include "tests/sim/sim.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ void sim_limit(struct sim_conn *conn)
     sim_enter_api(true);
     int err = weir_transport_set_timeouts(conn->t, &limits);
     if (err == 0) {
-        err = weir_transport_set_write_buffer_limits(conn->t, high, low);
+        err = set_marks(conn->t, high, low);
     }
     sim_leave_api();
     if (err != 0 && !(err == -ENOMEM && sim.alloc.failed > 0)) {

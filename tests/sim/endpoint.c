@@ -156,11 +156,11 @@ static void watch_refusals(const struct sim_endpoint *e)
 static void watch_marks(const struct sim_endpoint *e)
 {
     const uint64_t depth = weir_transport_get_write_buffer_size(e->t);
-    uint64_t low;
-    uint64_t high;
-    weir_transport_get_write_buffer_limits(e->t, &low, &high);
-    if ((!e->writing_paused && depth > high) ||
-        (e->writing_paused && depth <= low && !e->marks_moved)) {
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(e->t);
+    if ((!e->writing_paused && depth > (uint64_t)marks.high_bytes) ||
+        (e->writing_paused && depth <= (uint64_t)marks.low_bytes &&
+         !e->marks_moved)) {
         fake_fail("endpoint %u: %llu bytes wait, paused: %d", e->id,
                   (unsigned long long)depth, e->writing_paused);
     }

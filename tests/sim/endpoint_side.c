@@ -6,6 +6,7 @@
  * comes after the end. It sends in every way there is, keeps datagrams, pauses,
  * moves the marks, and closes or aborts, perhaps with datagrams in the queue.
  */
+#include "tests/marks.h"
 #include "tests/sim/datagram.h"
 
 #include "uring/check.h"
@@ -77,8 +78,7 @@ void sim_endpoint_limit(struct sim_endpoint *e)
         fake_chance(300) ? WEIR_DEFAULT : (int64_t)fake_random(8000);
     e->marks_moved = true;
     sim_enter_api(true);
-    const int err =
-        weir_transport_set_write_buffer_limits(e->t, high, WEIR_DEFAULT);
+    const int err = set_marks(e->t, high, WEIR_DEFAULT);
     sim_leave_api();
     if (err != 0) {
         fake_fail("endpoint %u: marks gave %d", e->id, err);
@@ -423,11 +423,11 @@ static void error_received(void *user, weir_transport *t, int err)
 static void pause_writing(void *user, weir_transport *t)
 {
     struct sim_endpoint *e = user;
-    uint64_t high;
-    weir_transport_get_write_buffer_limits(t, NULL, &high);
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(t);
     if (e->state != SIM_MADE || e->writing_paused ||
         (sim.in_api && !sim.in_write) ||
-        weir_transport_get_write_buffer_size(t) <= high) {
+        weir_transport_get_write_buffer_size(t) <= (uint64_t)marks.high_bytes) {
         fake_fail("endpoint %u: pause_writing out of turn", e->id);
     }
     e->writing_paused = true;
@@ -438,10 +438,11 @@ static void pause_writing(void *user, weir_transport *t)
 static void resume_writing(void *user, weir_transport *t)
 {
     struct sim_endpoint *e = user;
-    uint64_t low;
     begin(e, t, "resume_writing");
-    weir_transport_get_write_buffer_limits(t, &low, NULL);
-    if (!e->writing_paused || weir_transport_get_write_buffer_size(t) > low) {
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(t);
+    if (!e->writing_paused ||
+        weir_transport_get_write_buffer_size(t) > (uint64_t)marks.low_bytes) {
         fake_fail("endpoint %u: resume_writing out of turn", e->id);
     }
     e->writing_paused = false;

@@ -146,10 +146,11 @@ bool sim_pipes_step(void)
 
 static void watch_marks(const struct sim_pipe *p, uint64_t depth)
 {
-    uint64_t low;
-    uint64_t high;
-    weir_transport_get_write_buffer_limits(p->t, &low, &high);
-    const bool is_wrong = p->writing_paused ? depth <= low : depth > high;
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(p->t);
+    const bool is_wrong = p->writing_paused
+                              ? depth <= (uint64_t)marks.low_bytes
+                              : depth > (uint64_t)marks.high_bytes;
     if (is_wrong && !weir_transport_is_closing(p->t)) {
         fake_fail("pipe %u: %llu bytes wait, paused: %d", p->bytes.id,
                   (unsigned long long)depth, p->writing_paused);

@@ -4,6 +4,7 @@
  * A read end shows every byte that was written, in order, and then one end; a
  * write end that ends without an error has given every byte that it accepted.
  */
+#include "tests/marks.h"
 #include "tests/sim/pipe.h"
 
 #include "uring/check.h"
@@ -157,8 +158,7 @@ static void connection_made(void *user, weir_transport *t)
     p->state = SIM_MADE;
     p->t = t;
     if (fake_chance(500)) {
-        const int err = weir_transport_set_write_buffer_limits(
-            t, (int64_t)fake_random(20000), WEIR_DEFAULT);
+        const int err = set_marks(t, (int64_t)fake_random(20000), WEIR_DEFAULT);
         if (err != 0 && !p->reads) {
             fake_fail("pipe %u: marks gave %d", p->bytes.id, err);
         }
@@ -256,10 +256,10 @@ static int eof_received(void *user, weir_transport *t)
 static void pause_writing(void *user, weir_transport *t)
 {
     struct sim_pipe *p = user;
-    uint64_t high;
-    weir_transport_get_write_buffer_limits(t, NULL, &high);
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(t);
     if (p->state != SIM_MADE || p->writing_paused ||
-        weir_transport_get_write_buffer_size(t) <= high) {
+        weir_transport_get_write_buffer_size(t) <= (uint64_t)marks.high_bytes) {
         fake_fail("pipe %u: pause_writing out of turn", p->bytes.id);
     }
     p->writing_paused = true;
@@ -269,10 +269,11 @@ static void pause_writing(void *user, weir_transport *t)
 static void resume_writing(void *user, weir_transport *t)
 {
     struct sim_pipe *p = user;
-    uint64_t low;
     begin(p, t, "resume_writing");
-    weir_transport_get_write_buffer_limits(t, &low, NULL);
-    if (!p->writing_paused || weir_transport_get_write_buffer_size(t) > low) {
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(t);
+    if (!p->writing_paused ||
+        weir_transport_get_write_buffer_size(t) > (uint64_t)marks.low_bytes) {
         fake_fail("pipe %u: resume_writing out of turn", p->bytes.id);
     }
     p->writing_paused = false;

@@ -249,13 +249,13 @@ static void connection_lost(void *user, weir_transport *t, int err)
 static void pause_writing(void *user, weir_transport *t)
 {
     struct sim_conn *conn = user;
-    uint64_t high;
-    weir_transport_get_write_buffer_limits(t, NULL, &high);
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(t);
     if (conn->state != SIM_MADE || conn->writing_paused ||
         (sim.in_api && !sim.in_write)) {
         fake_fail("connection %u: pause_writing out of turn", conn->id);
     }
-    if (weir_transport_get_write_buffer_size(t) <= high) {
+    if (weir_transport_get_write_buffer_size(t) <= (uint64_t)marks.high_bytes) {
         fake_fail("connection %u: paused at %llu bytes", conn->id,
                   (unsigned long long)weir_transport_get_write_buffer_size(t));
     }
@@ -270,11 +270,11 @@ static void pause_writing(void *user, weir_transport *t)
 static void resume_writing(void *user, weir_transport *t)
 {
     struct sim_conn *conn = user;
-    uint64_t low;
     sim_begin(conn, t, "resume_writing");
-    weir_transport_get_write_buffer_limits(t, &low, NULL);
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(t);
     if (!conn->writing_paused ||
-        weir_transport_get_write_buffer_size(t) > low) {
+        weir_transport_get_write_buffer_size(t) > (uint64_t)marks.low_bytes) {
         fake_fail("connection %u: resume_writing out of turn", conn->id);
     }
     conn->writing_paused = false;

@@ -22,8 +22,6 @@ static void note_rest(struct sim_conn *conn)
 
 void sim_side_watch(struct sim_conn *conn)
 {
-    uint64_t low;
-    uint64_t high;
     note_rest(conn);
     if (conn->state == SIM_MADE && conn->first_err == 0) {
         conn->first_err = weir_transport_get_error(conn->t);
@@ -32,15 +30,16 @@ void sim_side_watch(struct sim_conn *conn)
         return;
     }
     uint64_t depth = weir_transport_get_write_buffer_size(conn->t);
-    weir_transport_get_write_buffer_limits(conn->t, &low, &high);
-    if (!conn->writing_paused && depth > high) {
+    const struct weir_water_marks marks =
+        weir_transport_get_write_buffer_limits(conn->t);
+    if (!conn->writing_paused && depth > (uint64_t)marks.high_bytes) {
         fake_fail("connection %u: %llu bytes wait, not paused", conn->id,
                   (unsigned long long)depth);
     }
     /* What a cancel has dropped is told with the end of the file. */
     const bool file_ends = conn->file.fd != 0 && conn->file.cancelled_ns != 0;
-    if (conn->writing_paused && depth <= low && !conn->marks_moved &&
-        !file_ends) {
+    if (conn->writing_paused && depth <= (uint64_t)marks.low_bytes &&
+        !conn->marks_moved && !file_ends) {
         fake_fail("connection %u: %llu bytes wait, not resumed", conn->id,
                   (unsigned long long)depth);
     }

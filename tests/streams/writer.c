@@ -6,6 +6,7 @@
  * completions, not what weir says of itself.
  */
 #include "pair.h"
+#include "tests/marks.h"
 
 /* ---- how long drain and flush wait ---- */
 
@@ -22,11 +23,9 @@ static void drain_and_flush_with(const struct marks *marks)
     struct writer_call flush;
     struct pair p;
     pair_open(&p);
-    expect_eq(
-        weir_transport_set_write_buffer_limits(p.t, marks->high, marks->low),
-        0);
-    uint64_t low;
-    weir_transport_get_write_buffer_limits(p.t, &low, NULL);
+    expect_eq(set_marks(p.t, marks->high, marks->low), 0);
+    const uint64_t low =
+        (uint64_t)weir_transport_get_write_buffer_limits(p.t).low_bytes;
     expect_eq(pair_write(&p, MIB), 0);
     call_start(&drain, &p, weir_writer_drain);
     call_start(&flush, &p, weir_writer_flush);

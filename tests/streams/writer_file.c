@@ -4,6 +4,7 @@
  * fake machine's, so that every moment can be hit.
  */
 #include "pair.h"
+#include "tests/marks.h"
 #include "tests/unit/random.h"
 #include "uring/sys.h"
 
@@ -446,8 +447,7 @@ TASK(writer_file, a_small_one_that_is_dropped_with_the_queue_was_not_sent)
     pair_open(&p);
     const int fd = fake_disk_open(SIZE, fill, NULL);
     const uint64_t all = 2 * fake_room_bytes(p.fd);
-    expect_eq(
-        weir_transport_set_write_buffer_limits(p.t, 8 * MIB, WEIR_DEFAULT), 0);
+    expect_eq(set_marks(p.t, 8 * MIB, WEIR_DEFAULT), 0);
     expect_eq(pair_write(&p, all), 0);
     struct sender sender;
     sender_start(&sender, &p, fd, SMALL);

@@ -5,6 +5,7 @@
  */
 #include "clock.h"
 #include "tests/fake/fake.h"
+#include "tests/marks.h"
 #include "tests/unit.h"
 #include "uring/feature.h"
 
@@ -36,8 +37,7 @@ static bool echoes;
 static void made(void *user, weir_transport *t)
 {
     ((struct conn *)user)->t = t;
-    expect_eq(weir_transport_set_write_buffer_limits(t, 8 * MIB, WEIR_DEFAULT),
-              0);
+    expect_eq(set_marks(t, 8 * MIB, WEIR_DEFAULT), 0);
 }
 
 static int data_received(void *user, weir_transport *t,

@@ -3,6 +3,7 @@
  * however the time is spent on sealing, sending and waiting. The transport
  * below has the same limit, and begins it when it is closed.
  */
+#include "tests/marks.h"
 #include "tls_wire.h"
 
 #include <weir/error.h>
@@ -22,8 +23,7 @@ static weir_loop *start_close(const struct wire_options *options)
     wire_open(&wire, loop, options);
     wire_shake(&wire);
     /* A program that was asked to pause may write on before the end. */
-    expect_eq(weir_transport_set_write_buffer_limits(wire.t, 2 * BYTES, BYTES),
-              0);
+    expect_eq(set_marks(wire.t, 2 * BYTES, BYTES), 0);
     expect_eq(weir_transport_write(wire.t, bytes, sizeof(bytes)), 0);
     clock_run_for(loop, WIRE_MS);
     closed_ns = fake_now();

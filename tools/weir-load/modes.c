@@ -108,7 +108,9 @@ static void echo_made(void *user, weir_transport *t)
 {
     connection_made(user, t);
     /* The default marks would have bulk transfers stop and go. */
-    weir_transport_set_write_buffer_limits(t, ECHO_HIGH_BYTES, ECHO_LOW_BYTES);
+    weir_transport_set_write_buffer_limits(
+        t, (struct weir_water_marks){.high_bytes = ECHO_HIGH_BYTES,
+                                     .low_bytes = ECHO_LOW_BYTES});
 }
 
 static int echo_received(void *user, weir_transport *t,

@@ -22,7 +22,9 @@ static void connection_made(void *user, weir_transport *t)
     struct datagram_server *server = user;
 
     server->transport = t;
-    weir_transport_set_write_buffer_limits(t, ECHO_HIGH_BYTES, ECHO_LOW_BYTES);
+    weir_transport_set_write_buffer_limits(
+        t, (struct weir_water_marks){.high_bytes = ECHO_HIGH_BYTES,
+                                     .low_bytes = ECHO_LOW_BYTES});
 }
 
 static void connection_lost(void *user, weir_transport *t, int err)

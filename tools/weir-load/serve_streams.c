@@ -76,8 +76,10 @@ static int serve_echo(void *arg, weir_reader *reader, weir_writer *writer)
 
     mode_count_opened(counts, weir_writer_get_transport(writer));
     /* The default marks would have bulk transfers stop and go. */
-    weir_transport_set_write_buffer_limits(weir_writer_get_transport(writer),
-                                           ECHO_HIGH_BYTES, ECHO_LOW_BYTES);
+    weir_transport_set_write_buffer_limits(
+        weir_writer_get_transport(writer),
+        (struct weir_water_marks){.high_bytes = ECHO_HIGH_BYTES,
+                                  .low_bytes = ECHO_LOW_BYTES});
     while (err == 0 && weir_reader_read_view(reader, SIZE_MAX, &piece) > 0) {
         counts->received_bytes += piece.len;
         err = mode_judge_write(echo_piece(writer, &piece));
