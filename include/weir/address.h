@@ -5,6 +5,9 @@
  * Literal addresses only: these functions read and write text, and look no name
  * up. Makers take such values as they take text; see server.h.
  * All functions may be called from any thread.
+ *
+ * @thread any
+ * @suspends no
  */
 #ifndef WEIR_ADDRESS_H
 #define WEIR_ADDRESS_H
@@ -50,8 +53,6 @@ struct weir_address {
  * @return      0 or a negative error
  * @retval WEIR_ENOTLITERAL  @p host is not a literal address (a name, perhaps)
  * @retval -ENODEV           the zone names no interface of this machine
- * @suspends no
- * @thread any
  */
 WEIR_API WEIR_MUST_USE int weir_address_parse(const char *host, uint16_t port,
                                               struct weir_address *ret);
@@ -66,8 +67,6 @@ WEIR_API WEIR_MUST_USE int weir_address_parse(const char *host, uint16_t port,
  * @retval -EINVAL           no port, or a port that is no number up to 65535
  * @retval WEIR_ENOTLITERAL  the host is not a literal address
  * @retval -ENODEV           the zone names no interface of this machine
- * @suspends no
- * @thread any
  */
 WEIR_API WEIR_MUST_USE int
 weir_address_parse_with_port(const char *text, struct weir_address *ret);
@@ -86,8 +85,6 @@ weir_address_parse_with_port(const char *text, struct weir_address *ret);
  * @retval -ENAMETOOLONG  a path of more than 107 bytes, or an abstract name of
  *                        more than 108, its leading NUL included
  * @retval -EINVAL        a path with a NUL byte inside
- * @suspends no
- * @thread any
  */
 WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
                                                   struct weir_address *ret);
@@ -103,8 +100,6 @@ WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
  * @param ret   the address, written on success only
  * @return      0 or a negative error
  * @retval -ENAMETOOLONG  as from weir_address_from_unix()
- * @suspends no
- * @thread any
  */
 WEIR_API WEIR_MUST_USE int weir_address_parse_unix(const char *text,
                                                    struct weir_address *ret);
@@ -117,8 +112,6 @@ WEIR_API WEIR_MUST_USE int weir_address_parse_unix(const char *text,
  * @param a  an address; borrowed
  * @param b  another one; borrowed
  * @return   true when they are
- * @suspends no
- * @thread any
  */
 WEIR_API bool weir_address_is_equal(const struct weir_address *a,
                                     const struct weir_address *b);
@@ -134,8 +127,6 @@ WEIR_API bool weir_address_is_equal(const struct weir_address *a,
  * @param buf   destination, always terminated
  * @param size  bytes in @p buf, WEIR_ADDRESS_TEXT_SIZE is always enough
  * @return      @p buf
- * @suspends no
- * @thread any
  */
 WEIR_API const char *weir_address_format(const struct weir_address *addr,
                                          char *buf, size_t size);

@@ -15,7 +15,12 @@
  *   for a newer library and a field is set that is unknown to this one.
  * - Ownership words: *borrowed* until the call returns, *held* until the
  *   callback runs, *taken* by weir, *given* to the caller.
- * - Every function belongs to the loop's thread unless it says otherwise.
+ * - The head of each header says which thread its functions belong to, the
+ *   loop's or any, and whether they suspend the task that calls them; a
+ *   function that differs says so itself.
+ *
+ * @thread any
+ * @suspends no
  */
 #ifndef WEIR_BASE_H
 #define WEIR_BASE_H
@@ -121,8 +126,6 @@ struct weir_allocator {
  * Version of the library that is running, such as "0.1.0".
  *
  * @return a string with static life time
- * @thread any
- * @suspends no
  */
 WEIR_API const char *weir_version(void);
 

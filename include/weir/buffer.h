@@ -15,6 +15,9 @@
  * is charged with its limit (weir_transport_set_read_buffer_limit()) is not
  * read from: keeping is back-pressure. Kept bytes can occupy a bounded number
  * of receive buffers only, so buffers are left for others to receive into.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_BUFFER_H
 #define WEIR_BUFFER_H
@@ -50,8 +53,6 @@ struct weir_buf {
  * @return     0
  * @retval -EINVAL  no bytes, or no lease
  * @retval -ENOMEM  no memory to copy them to; nothing was changed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_buf_keep(struct weir_buf *buf);
 
@@ -62,8 +63,6 @@ WEIR_API WEIR_MUST_USE int weir_buf_keep(struct weir_buf *buf);
  * because it held too much is read from again.
  *
  * @param lease  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_lease_unref(weir_lease *lease);
 

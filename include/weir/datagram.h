@@ -30,6 +30,9 @@
  * and the endpoint receives one datagram by each system call, and none while
  * they do. Its own socket is closed by a thread too, soon after
  * connection_lost, or late if some lie in it; until then its name is taken.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_DATAGRAM_H
 #define WEIR_DATAGRAM_H
@@ -258,8 +261,6 @@ struct weir_datagram_options {
  * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed
  * @retval -ENOMEM      no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
     weir_loop *loop, const struct weir_factory *factory,
@@ -269,8 +270,6 @@ WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
  * Give up making an endpoint: its done follows with -ECANCELED, from the loop.
  *
  * @param endpoint  the handle, before its done has returned; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_endpoint_cancel(weir_endpoint *endpoint);
 
@@ -308,8 +307,6 @@ WEIR_API void weir_endpoint_cancel(weir_endpoint *endpoint);
  * @retval -ENOBUFS       more than the hard limit would wait
  * @retval -ENOMEM        no memory for the copy
  * @retval -EOPNOTSUPP    the transport is of another kind
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_sendto(weir_transport *t, const void *data,
                                    size_t len, const struct weir_address *addr);
@@ -325,8 +322,6 @@ WEIR_API int weir_transport_sendto(weir_transport *t, const void *data,
  *                  fact out of range or one that the family does not have,
  *                  segments on a Unix socket, or more than 64 of them
  * @retval -E2BIG   a message of a newer library with an unknown field set
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_sendmsg(weir_transport *t,
                                     const struct weir_message *message);
@@ -344,8 +339,6 @@ WEIR_API int weir_transport_sendmsg(weir_transport *t,
  * @retval -ENODEV         no such interface
  * @retval -EBADF          the endpoint is lost
  * @retval -EOPNOTSUPP     the transport is of another kind, or a Unix socket
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_join_group(weir_transport *t, const struct weir_address *group,
@@ -361,8 +354,6 @@ weir_transport_join_group(weir_transport *t, const struct weir_address *group,
  * @param interface  as it was joined
  * @return           as weir_transport_join_group()
  * @retval -EADDRNOTAVAIL  it is no member
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_leave_group(weir_transport *t, const struct weir_address *group,
@@ -376,8 +367,6 @@ weir_transport_leave_group(weir_transport *t, const struct weir_address *group,
  * @param ret  the counts, written on success only
  * @return     0
  * @retval -EOPNOTSUPP  the transport is of another kind
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_get_datagram_counts(const weir_transport *t,

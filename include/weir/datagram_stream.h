@@ -14,6 +14,9 @@
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
  * (task.h), which is not repeated below. No datagram is lost by an
  * interruption.
+ *
+ * @thread loop
+ * @suspends yes
  */
 #ifndef WEIR_DATAGRAM_STREAM_H
 #define WEIR_DATAGRAM_STREAM_H
@@ -53,8 +56,6 @@ struct weir_datagram_stream_options {
  *                 weir_create_datagram_endpoint() and of its done
  * @retval -EINVAL  no @p ret, a queue that is too long, or a done
  * @retval -ENOMEM  no memory
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_datagram_stream(weir_loop *loop,
@@ -74,8 +75,6 @@ weir_open_datagram_stream(weir_loop *loop,
  * @retval -ECANCELED  the stream was freed
  * @retval -ENOBUFS    a datagram was lost: the program resumed the transport
  *                     while the queue was full
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t
 weir_datagram_stream_recv(weir_datagram_stream *stream, void *buf, size_t size,
@@ -89,8 +88,6 @@ weir_datagram_stream_recv(weir_datagram_stream *stream, void *buf, size_t size,
  *                weir_lease_unref(); an empty datagram has none. Its ancillary
  *                is borrowed until the next call that receives
  * @return        0; errors are those of weir_datagram_stream_recv()
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_datagram_stream_take(weir_datagram_stream *stream,
@@ -108,7 +105,6 @@ weir_datagram_stream_take(weir_datagram_stream *stream,
  * @param addr    where to, borrowed; NULL: the remote address of the endpoint
  * @return        0, or an error of weir_transport_sendto()
  * @suspends no
- * @thread loop
  */
 WEIR_API int weir_datagram_stream_send(weir_datagram_stream *stream,
                                        const void *data, size_t len,
@@ -121,8 +117,6 @@ WEIR_API int weir_datagram_stream_send(weir_datagram_stream *stream,
  * @return        0
  * @retval -ESHUTDOWN  the endpoint was closed and is lost
  * @retval -ECANCELED  the stream was freed
- * @suspends yes
- * @thread loop
  */
 WEIR_API int weir_datagram_stream_drain(weir_datagram_stream *stream);
 
@@ -132,7 +126,6 @@ WEIR_API int weir_datagram_stream_drain(weir_datagram_stream *stream);
  *
  * @param stream  the stream; borrowed
  * @suspends no
- * @thread loop
  */
 WEIR_API void weir_datagram_stream_close(weir_datagram_stream *stream);
 
@@ -142,8 +135,6 @@ WEIR_API void weir_datagram_stream_close(weir_datagram_stream *stream);
  * @param stream  the stream; held
  * @return        0, or the first error of the endpoint
  * @retval -ECANCELED  the stream was freed
- * @suspends yes
- * @thread loop
  */
 WEIR_API int weir_datagram_stream_wait_closed(weir_datagram_stream *stream);
 
@@ -153,7 +144,6 @@ WEIR_API int weir_datagram_stream_wait_closed(weir_datagram_stream *stream);
  * @param stream  the stream; borrowed
  * @return        the transport; borrowed
  * @suspends no
- * @thread loop
  */
 WEIR_API weir_transport *
 weir_datagram_stream_get_transport(const weir_datagram_stream *stream);
@@ -164,7 +154,6 @@ weir_datagram_stream_get_transport(const weir_datagram_stream *stream);
  *
  * @param stream  taken; NULL is ignored
  * @suspends no
- * @thread loop
  */
 WEIR_API void weir_datagram_stream_free(weir_datagram_stream *stream);
 

@@ -49,6 +49,9 @@
  * Tasks, streams, time-outs, signal handlers and posts of other threads work as
  * in weir_loop_run(). The other way round, to have descriptors of another
  * library served by weir's loop, see watch.h.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_EMBED_H
 #define WEIR_EMBED_H
@@ -73,8 +76,6 @@ WEIR_BEGIN_DECLS
  * @retval -EPERM      the loop belongs to another thread
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_get_fd(weir_loop *loop);
 
@@ -89,8 +90,6 @@ WEIR_API WEIR_MUST_USE int weir_loop_get_fd(weir_loop *loop);
  * @return      nanoseconds on the clock of weir_loop_get_time(): a time that
  *              has passed, such as 0, at once; UINT64_MAX when there is no
  *              deadline, or when the caller must not use the loop
- * @suspends no
- * @thread loop
  */
 WEIR_API uint64_t weir_loop_get_deadline(weir_loop *loop);
 
@@ -109,8 +108,6 @@ WEIR_API uint64_t weir_loop_get_deadline(weir_loop *loop);
  * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  it was made before fork()
  * @retval WEIR_ERINGLOST  the kernel lost completions
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_run_once(weir_loop *loop);
 

@@ -5,6 +5,9 @@
  * The kernel's errors pass through unchanged as `-errno`. weir's own codes
  * start below -4095, where no errno can be, in groups of a hundred: stream,
  * ring, usage, TLS, names, processes.
+ *
+ * @thread any
+ * @suspends no
  */
 #ifndef WEIR_ERROR_H
 #define WEIR_ERROR_H
@@ -162,8 +165,6 @@ enum weir_error {
  *
  * @param err  a negative code from this library, or 0
  * @return     a string with static life time, never NULL
- * @thread any
- * @suspends no
  */
 WEIR_API const char *weir_strerror(int err);
 
@@ -172,8 +173,6 @@ WEIR_API const char *weir_strerror(int err);
  *
  * @param err  a negative code from this library, or 0
  * @return     a string with static life time, never NULL
- * @thread any
- * @suspends no
  */
 WEIR_API const char *weir_err_name(int err);
 

@@ -9,6 +9,9 @@
  *
  * Suspending calls also return WEIR_ENOTTASK, -EPERM and -ECHILD, as all do
  * (task.h).
+ *
+ * @thread loop
+ * @suspends yes
  */
 #ifndef WEIR_EXECUTOR_H
 #define WEIR_EXECUTOR_H
@@ -50,7 +53,6 @@ struct weir_executor_options {
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
  * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_set_executor(weir_loop *loop,
@@ -80,8 +82,6 @@ weir_loop_set_executor(weir_loop *loop,
  * @retval -ENOBUFS    more jobs would wait than the limit allows
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the executor was shut down
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
@@ -100,8 +100,6 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
  * @retval -ETIMEDOUT  jobs are still running; nothing waits for them any more
  * @retval -ECANCELED  the task was cancelled; nothing waits for jobs any more
  * @retval -ENOMEM     no memory, where there was no executor yet
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_shutdown_executor(weir_loop *loop,
                                                        uint64_t timeout_ns);

@@ -22,6 +22,9 @@
  * All calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED (task.h),
  * which is not repeated below, and the errors of the system call that they are
  * named after, unchanged.
+ *
+ * @thread loop
+ * @suspends yes
  */
 #ifndef WEIR_FILE_H
 #define WEIR_FILE_H
@@ -42,8 +45,6 @@ WEIR_BEGIN_DECLS
  *               in any case
  * @param mode   permissions of a file that is made
  * @return       a descriptor, given; or a negative error
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_file_open(weir_loop *loop, const char *path,
                                           int flags, mode_t mode);
@@ -59,8 +60,6 @@ WEIR_API WEIR_MUST_USE int weir_file_open(weir_loop *loop, const char *path,
  * @return        bytes read: fewer than @p len at the end of the file, 0 beyond
  *                it; or a negative error
  * @retval -EINVAL  an offset above INT64_MAX
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_file_read(weir_loop *loop, int fd,
                                               void *buf, size_t len,
@@ -77,8 +76,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_file_read(weir_loop *loop, int fd,
  * @return        bytes written, fewer than @p len when the device is full or
  *                the call was interrupted; or a negative error
  * @retval -EINVAL  an offset above INT64_MAX
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_file_write(weir_loop *loop, int fd,
                                                const void *data, size_t len,
@@ -92,8 +89,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_file_write(weir_loop *loop, int fd,
  * @param data_only  leave out what is not needed to read the data;
  *                   fdatasync(2)
  * @return           0, or a negative error
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_file_sync(weir_loop *loop, int fd,
                                           bool data_only);
@@ -115,8 +110,6 @@ struct weir_file_status {
  * @param fd    the file; held
  * @param ret   written on success only
  * @return      0, or a negative error
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
                                           struct weir_file_status *ret);
@@ -133,8 +126,6 @@ WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
  * @param loop  the loop; borrowed
  * @param fd    the descriptor; taken, unless the caller may not suspend
  * @return      0, or an error of writing what was cached; it is closed even so
- * @suspends yes
- * @thread loop
  */
 WEIR_API int weir_file_close(weir_loop *loop, int fd);
 

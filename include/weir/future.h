@@ -14,6 +14,9 @@
  * parameter, so that "I was cancelled" and "it was cancelled" cannot be mixed
  * up. As all suspending calls do (task.h), they also return WEIR_ENOTTASK,
  * -EPERM and -ECHILD.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_FUTURE_H
 #define WEIR_FUTURE_H
@@ -43,8 +46,6 @@ typedef void weir_future_cancel_fn(void *arg, weir_future *future);
  * @return        0
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_future_new(weir_loop *loop,
                                            weir_future_cancel_fn *cancel,
@@ -55,8 +56,6 @@ WEIR_API WEIR_MUST_USE int weir_future_new(weir_loop *loop,
  *
  * @param future  the future; borrowed
  * @return        @p future; one reference is given
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_future *weir_future_ref(weir_future *future);
 
@@ -66,8 +65,6 @@ WEIR_API weir_future *weir_future_ref(weir_future *future);
  * its futures.
  *
  * @param future  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_future_unref(weir_future *future);
 
@@ -79,8 +76,6 @@ WEIR_API void weir_future_unref(weir_future *future);
  * @return        0
  * @retval -ESTALE  the future has a result already, which stays
  * @retval -EINVAL  the future is the end of a task or a group
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_future_set_result(weir_future *future, int result);
 
@@ -91,8 +86,6 @@ WEIR_API int weir_future_set_result(weir_future *future, int result);
  * @param future  the future; borrowed
  * @return        true when it was pending; of a group: when one of its futures
  *                was
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_future_cancel(weir_future *future);
 
@@ -101,8 +94,6 @@ WEIR_API bool weir_future_cancel(weir_future *future);
  *
  * @param future  the future; borrowed
  * @return        true from then on
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_future_is_done(const weir_future *future);
 
@@ -113,8 +104,6 @@ WEIR_API bool weir_future_is_done(const weir_future *future);
  * @param ret     the result; may be NULL
  * @return        0
  * @retval -EAGAIN  the future is pending
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_future_get_result(const weir_future *future, int *ret);
 
@@ -131,8 +120,6 @@ WEIR_API int weir_future_get_result(const weir_future *future, int *ret);
  * @return        0
  * @retval -EINVAL  no function
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_future_add_done_callback(weir_future *future, weir_future_done_fn *done,
@@ -145,8 +132,6 @@ weir_future_add_done_callback(weir_future *future, weir_future_done_fn *done,
  * @param done    the function
  * @param arg     its first argument
  * @return        how many were taken back
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
                                                  weir_future_done_fn *done,
@@ -170,7 +155,6 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
  *                     waits for this task, also by way of others. Circles of
  *                     more than 64 tasks, or through groups, are not noticed
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
 
@@ -183,7 +167,6 @@ WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
  * @retval -ECANCELED  this task was cancelled; the future goes on
  * @retval -EDEADLK    as weir_future_await()
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
 
@@ -200,7 +183,6 @@ WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
  * @retval -ECANCELED  this task was cancelled, and with it the future
  * @retval -EDEADLK    as weir_future_await()
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_wait_for(weir_future *future,
                                          uint64_t timeout_ns, int *ret);
@@ -229,7 +211,6 @@ enum weir_return_when {
  *                     among the futures, or no such @p return_when
  * @retval -ENOMEM     no memory
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_wait(weir_loop *loop,
                                      weir_future *const *futures, size_t count,
@@ -267,8 +248,6 @@ enum weir_gather_kind {
  *                     among the futures, or no such kind
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_gather(weir_loop *loop,
                                        enum weir_gather_kind kind,

@@ -4,6 +4,9 @@
  *
  * For operators and tests. Nothing here changes anything, and none of it is
  * cheap enough for every message.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_INSPECT_H
 #define WEIR_INSPECT_H
@@ -83,8 +86,6 @@ struct weir_loop_statistics {
  *
  * @param loop  the loop; borrowed
  * @param ret   filled in
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_loop_get_statistics(const weir_loop *loop,
                                        struct weir_loop_statistics *ret);
@@ -96,8 +97,6 @@ WEIR_API void weir_loop_get_statistics(const weir_loop *loop,
  * @param buf   destination, always terminated when @p size is not 0
  * @param size  bytes in @p buf
  * @return      bytes that the whole text has, without its NUL
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
                                               size_t size);
@@ -109,8 +108,6 @@ WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
  *
  * @param loop  the loop; borrowed
  * @param out   where to; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 
@@ -124,8 +121,6 @@ WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
  * @param buf   destination, always terminated when @p size is not 0
  * @param size  bytes in @p buf
  * @return      bytes that the whole text has, without its NUL
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_loop_get_features_text(const weir_loop *loop, char *buf,
                                             size_t size);

@@ -24,6 +24,9 @@
  *
  * The library prints nothing, takes no signals unless asked, and never exits,
  * but for such a child, and where it finds itself broken or misused.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_LOOP_H
 #define WEIR_LOOP_H
@@ -96,9 +99,7 @@ struct weir_loop_options {
  * @retval WEIR_ERINGABSENT   the kernel has no io_uring
  * @retval WEIR_ERINGOLD      the kernel is older than Linux 6.1
  * @retval WEIR_ERINGMEMLOCK  too little locked memory is allowed
- * @suspends no
  * @thread any
- * @since_kernel 6.1
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_new(const struct weir_loop_options *options, weir_loop **ret);
@@ -112,8 +113,6 @@ weir_loop_new(const struct weir_loop_options *options, weir_loop **ret);
  * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  it was made before fork()
  * @retval WEIR_ERINGLOST  the kernel lost completions
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_run(weir_loop *loop);
 
@@ -133,8 +132,6 @@ typedef bool weir_predicate_fn(void *arg);
  * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  it was made before fork()
  * @retval WEIR_ERINGLOST  the kernel lost completions
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
@@ -144,8 +141,6 @@ weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
  * turn, without waiting.
  *
  * @param loop  the loop; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_loop_stop(weir_loop *loop);
 
@@ -154,8 +149,6 @@ WEIR_API void weir_loop_stop(weir_loop *loop);
  *
  * @param loop  the loop; borrowed
  * @return      true in callbacks of a run
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 
@@ -174,8 +167,6 @@ WEIR_API bool weir_loop_is_running(const weir_loop *loop);
  * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  in a forked child: nothing is touched, because the kernel
  *                  shares it with the parent
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_loop_free(weir_loop *loop);
 
@@ -193,8 +184,6 @@ WEIR_API int weir_loop_free(weir_loop *loop);
  * @return      0
  * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  it was made before fork()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_loop_trim(weir_loop *loop);
 
@@ -204,8 +193,6 @@ WEIR_API int weir_loop_trim(weir_loop *loop);
  *
  * @param loop  the loop; borrowed
  * @return      nanoseconds
- * @suspends no
- * @thread loop
  */
 WEIR_API uint64_t weir_loop_get_time(const weir_loop *loop);
 
@@ -236,8 +223,6 @@ struct weir_handle {
  * @retval -EINVAL  no function
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
                                                weir_callback_fn *cb, void *arg,
@@ -258,8 +243,6 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
  * @param arg       its argument
  * @param ret       a handle for cancelling; may be NULL
  * @return          as weir_loop_call_soon()
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_call_later(weir_loop *loop,
                                                 uint64_t delay_ns,
@@ -276,8 +259,6 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_later(weir_loop *loop,
  * @param arg      its argument
  * @param ret      a handle for cancelling; may be NULL
  * @return         as weir_loop_call_soon()
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
                                              weir_callback_fn *cb, void *arg,
@@ -290,8 +271,6 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
  * @param loop    the loop; borrowed
  * @param handle  which one
  * @return        true when it was pending and will not run
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
 
@@ -302,8 +281,6 @@ WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
  * @param handle   which one
  * @param when_ns  the new time
  * @return         true when it was pending
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
                                    uint64_t when_ns);
@@ -334,7 +311,6 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
  * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended
- * @suspends no
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
@@ -346,8 +322,6 @@ weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb, void *arg,
  *
  * @param loop  the loop; borrowed
  * @return      the mailbox; one reference is given
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_remote *weir_loop_get_remote(weir_loop *loop);
 
@@ -356,7 +330,6 @@ WEIR_API weir_remote *weir_loop_get_remote(weir_loop *loop);
  *
  * @param remote  the mailbox; borrowed
  * @return        @p remote; one reference is given
- * @suspends no
  * @thread any
  */
 WEIR_API weir_remote *weir_remote_ref(weir_remote *remote);
@@ -365,7 +338,6 @@ WEIR_API weir_remote *weir_remote_ref(weir_remote *remote);
  * Give a reference to a mailbox back.
  *
  * @param remote  taken; NULL is ignored
- * @suspends no
  * @thread any
  */
 WEIR_API void weir_remote_unref(weir_remote *remote);
@@ -384,7 +356,6 @@ WEIR_API void weir_remote_unref(weir_remote *remote);
  * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended; neither will be called
- * @suspends no
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int weir_remote_call_soon(weir_remote *remote,
@@ -411,7 +382,6 @@ WEIR_API WEIR_MUST_USE int weir_remote_call_soon(weir_remote *remote,
  * @retval -EDEADLK    no room, and this is the loop's own thread
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended; neither will be called
- * @suspends no
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
@@ -448,8 +418,6 @@ typedef void weir_signal_fn(void *arg, int signum);
  *                  SIGFPE or SIGILL, which tell of a fault, or no function
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
                                                         int signum,
@@ -467,8 +435,6 @@ WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
  * @param loop    the loop; borrowed
  * @param signum  the signal
  * @return        true when there was a handler
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_loop_remove_signal_handler(weir_loop *loop, int signum);
 
@@ -502,8 +468,6 @@ typedef void weir_exception_fn(void *arg, weir_loop *loop,
  * @param loop  the loop; borrowed
  * @param hook  the hook, or NULL for none
  * @param arg   its first argument
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
                                               weir_exception_fn *hook,
@@ -514,8 +478,6 @@ WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
  *
  * @param loop       the loop; borrowed
  * @param exception  what to report; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void
 weir_loop_call_exception_handler(weir_loop *loop,

@@ -28,6 +28,9 @@
  * Bytes are copied twice, once by the write that queues them and once for the
  * protocol that receives them, which holds them under a lease as those of a
  * socket.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_PAIR_H
 #define WEIR_PAIR_H
@@ -66,8 +69,6 @@ struct weir_pair_options {
  * @retval -E2BIG      options of a newer library with an unknown field set
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM     no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_transport_pair(
     weir_loop *loop, const struct weir_protocol_binding bindings[2],

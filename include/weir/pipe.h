@@ -30,6 +30,9 @@
  *
  * Bytes that were written are one stream: several writes may reach the file as
  * one, and one as several.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_PIPE_H
 #define WEIR_PIPE_H
@@ -73,8 +76,6 @@ struct weir_pipe_options {
  * @retval -E2BIG      options of a newer library with an unknown field set
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM     no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
@@ -93,8 +94,6 @@ weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
  * @param ret      as for weir_connect_read_pipe()
  * @return         as weir_connect_read_pipe()
  * @retval -EBADF  @p fd is not open, or not for writing
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,

@@ -9,6 +9,9 @@
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
  * (task.h), which is not repeated below where it means no more than that.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_PROCESS_H
 #define WEIR_PROCESS_H
@@ -46,7 +49,6 @@ struct weir_process_options {
  * @retval -ECANCELED  the task was interrupted; the child was killed and has
  *                     ended
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
@@ -63,7 +65,6 @@ weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
  * @param ret      the process, given
  * @return         as weir_create_subprocess_exec()
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_create_subprocess_shell(weir_loop *loop, const char *command,
@@ -75,8 +76,6 @@ weir_create_subprocess_shell(weir_loop *loop, const char *command,
  *
  * @param process  the process; borrowed
  * @return         the writer, borrowed; NULL when it is no pipe
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_writer *weir_process_get_stdin(const weir_process *process);
 
@@ -85,8 +84,6 @@ WEIR_API weir_writer *weir_process_get_stdin(const weir_process *process);
  *
  * @param process  the process; borrowed
  * @return         the reader, borrowed; NULL when it is no pipe
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_reader *weir_process_get_stdout(const weir_process *process);
 
@@ -95,8 +92,6 @@ WEIR_API weir_reader *weir_process_get_stdout(const weir_process *process);
  *
  * @param process  the process; borrowed
  * @return         the reader, borrowed; NULL when it is no pipe
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_reader *weir_process_get_stderr(const weir_process *process);
 
@@ -105,8 +100,6 @@ WEIR_API weir_reader *weir_process_get_stderr(const weir_process *process);
  *
  * @param process  the process; borrowed
  * @return         the transport; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_transport *
 weir_process_get_transport(const weir_process *process);
@@ -116,8 +109,6 @@ weir_process_get_transport(const weir_process *process);
  *
  * @param process  the process; borrowed
  * @return         the number; see weir_transport_get_pid()
- * @suspends no
- * @thread loop
  */
 WEIR_API pid_t weir_process_get_pid(const weir_process *process);
 
@@ -128,8 +119,6 @@ WEIR_API pid_t weir_process_get_pid(const weir_process *process);
  * @param ret      its exit status, or minus the number of a signal
  * @return         as weir_transport_get_returncode()
  * @retval -EAGAIN  it has not ended
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_process_get_returncode(const weir_process *process, int *ret);
 
@@ -145,7 +134,6 @@ WEIR_API int weir_process_get_returncode(const weir_process *process, int *ret);
  * @retval -ECANCELED      the task was interrupted; the child goes on
  * @retval WEIR_ENOSTATUS  it has ended, its exit status is not known
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_process_wait(weir_process *process, int *ret);
 
@@ -187,7 +175,6 @@ struct weir_process_output {
  *                     weir_writer_write() and weir_writer_drain()
  * @retval -ENOMEM     no memory; nothing that was read is lost
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_process_communicate(weir_process *process, const void *input, size_t len,
@@ -200,8 +187,6 @@ weir_process_communicate(weir_process *process, const void *input, size_t len,
  * @param signum   the signal
  * @return         as weir_transport_send_signal()
  * @retval -ESRCH  it has ended
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_process_send_signal(weir_process *process, int signum);
 
@@ -210,8 +195,6 @@ WEIR_API int weir_process_send_signal(weir_process *process, int signum);
  *
  * @param process  the process; borrowed
  * @return         as weir_transport_send_signal()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_process_terminate(weir_process *process);
 
@@ -220,8 +203,6 @@ WEIR_API int weir_process_terminate(weir_process *process);
  *
  * @param process  the process; borrowed
  * @return         as weir_transport_send_signal()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_process_kill(weir_process *process);
 
@@ -235,8 +216,6 @@ WEIR_API int weir_process_kill(weir_process *process);
  * @return         as weir_transport_killpg()
  * @retval -ESRCH  no process is in a group that the child leads
  * @retval -EOPNOTSUPP  a kernel before Linux 6.9
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_process_killpg(weir_process *process, int signum);
 
@@ -247,8 +226,6 @@ WEIR_API int weir_process_killpg(weir_process *process, int signum);
  * weir_transport_close(); it is reaped in any case.
  *
  * @param process  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_process_free(weir_process *process);
 

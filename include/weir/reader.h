@@ -30,6 +30,9 @@
  * One task at a time reads. All suspending calls may return -EBUSY, when
  * another task is reading, and WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
  * (task.h), which is not repeated below.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_READER_H
 #define WEIR_READER_H
@@ -54,8 +57,6 @@ WEIR_BEGIN_DECLS
  * @retval -EINVAL     a limit of 0 or less
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_reader_new(weir_loop *loop, int64_t limit_bytes,
                                            weir_reader **ret);
@@ -65,8 +66,6 @@ WEIR_API WEIR_MUST_USE int weir_reader_new(weir_loop *loop, int64_t limit_bytes,
  * -ECANCELED.
  *
  * @param reader  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_reader_free(weir_reader *reader);
 
@@ -79,7 +78,6 @@ WEIR_API void weir_reader_free(weir_reader *reader);
  * @param len     its size in bytes; 0 returns 0 at once
  * @return        bytes read, 0 at the end of the stream, or a negative error
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
                                                 size_t len);
@@ -96,7 +94,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
  * @return           bytes in the view, 0 at the end of the stream, or a
  * negative error as weir_reader_read()
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
                                                      size_t max_bytes,
@@ -117,7 +114,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
  * @return           as weir_reader_read_view()
  * @retval -ENOMEM  no memory; nothing was consumed
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader,
                                                 size_t max_bytes,
@@ -134,7 +130,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader,
  * @retval WEIR_ELIMIT  there are more than @p max_bytes; nothing was consumed
  * @retval -ENOMEM      no memory; nothing was consumed
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_to_end(weir_reader *reader,
                                                        size_t max_bytes,
@@ -156,7 +151,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_to_end(weir_reader *reader,
  * @retval WEIR_EINCOMPLETE  the stream ended before; nothing was consumed
  * @retval -ENOMEM     no memory to keep them; nothing was consumed
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly(weir_reader *reader,
                                                        void *buf, size_t len);
@@ -169,7 +163,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly(weir_reader *reader,
  * @param ret     the bytes; valid until the next call on the reader
  * @return        as weir_reader_readexactly()
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly_view(
     weir_reader *reader, size_t len, struct weir_buf *ret);
@@ -186,7 +179,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly_view(
  * @retval WEIR_ELIMIT  the line is longer; nothing was consumed
  * @retval -ENOMEM      no memory to keep its first part; nothing was consumed
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline(weir_reader *reader,
                                                     void *buf, size_t size);
@@ -201,7 +193,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline(weir_reader *reader,
  * @retval -ENOMEM  the line straddles buffers and there is no memory to put it
  *                  together; nothing was consumed
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline_view(weir_reader *reader,
                                                          struct weir_buf *ret);
@@ -233,7 +224,6 @@ struct weir_separator {
  * @retval -EINVAL      no separator, or an empty or too long one
  * @retval -ENOMEM      no memory to keep the bytes; nothing was consumed
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil(
     weir_reader *reader, const struct weir_separator *separators, size_t count,
@@ -250,7 +240,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil(
  * @retval -ENOMEM    the match straddles buffers and there is no memory to put
  *                    it together; nothing was consumed
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil_view(
     weir_reader *reader, const struct weir_separator *separators, size_t count,
@@ -266,7 +255,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil_view(
  * @retval WEIR_EINCOMPLETE  the stream ended before
  * @retval -ENOMEM     no memory to keep them
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_fill(weir_reader *reader,
                                                 size_t len);
@@ -281,8 +269,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_fill(weir_reader *reader,
  *                on the reader. While another task waits in the reader they are
  *                valid only until the caller suspends or its callback returns
  * @return        bytes in @p ret; 0 when no more are buffered
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
                                  struct weir_buf *ret);
@@ -295,8 +281,6 @@ WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
  * @return        0
  * @retval -EINVAL  fewer bytes are buffered; nothing was consumed
  * @retval -EBUSY   a task is reading
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
 
@@ -306,8 +290,6 @@ WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
  *
  * @param reader  the reader; borrowed
  * @return        number of bytes
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
 
@@ -318,8 +300,6 @@ WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
  *
  * @param reader  the reader; borrowed
  * @return        number of bytes
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
 
@@ -330,8 +310,6 @@ WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
  *
  * @param reader  the reader; borrowed
  * @return        number of bytes; 0 when the read looked for a separator
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_reader_get_expected(const weir_reader *reader);
 
@@ -340,8 +318,6 @@ WEIR_API size_t weir_reader_get_expected(const weir_reader *reader);
  *
  * @param reader  the reader; borrowed
  * @return        true when a read would return 0
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_reader_at_eof(const weir_reader *reader);
 
@@ -350,8 +326,6 @@ WEIR_API bool weir_reader_at_eof(const weir_reader *reader);
  *
  * @param reader  the reader; borrowed
  * @return        a negative error, or 0
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_reader_get_exception(const weir_reader *reader);
 
@@ -364,8 +338,6 @@ WEIR_API int weir_reader_get_exception(const weir_reader *reader);
  * @return        0
  * @retval -ENOMEM     no memory; nothing was fed
  * @retval -ESHUTDOWN  after weir_reader_feed_eof() or an exception
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_reader_feed_data(weir_reader *reader,
                                                  const void *data, size_t len);
@@ -377,8 +349,6 @@ WEIR_API WEIR_MUST_USE int weir_reader_feed_data(weir_reader *reader,
  * @param buf     the bytes; the reader takes a reference of its own to the
  *                lease
  * @return        as weir_reader_feed_data()
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_reader_feed_buf(weir_reader *reader,
                                                 const struct weir_buf *buf);
@@ -387,8 +357,6 @@ WEIR_API WEIR_MUST_USE int weir_reader_feed_buf(weir_reader *reader,
  * No more bytes will come; idempotent.
  *
  * @param reader  the reader; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_reader_feed_eof(weir_reader *reader);
 
@@ -400,8 +368,6 @@ WEIR_API void weir_reader_feed_eof(weir_reader *reader);
  *
  * @param reader  the reader; borrowed
  * @param err     negative
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_reader_set_exception(weir_reader *reader, int err);
 
@@ -414,8 +380,6 @@ WEIR_API void weir_reader_set_exception(weir_reader *reader, int err);
  *                connection_lost
  * @return        0
  * @retval -EBUSY  the reader has another transport
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_reader_set_transport(weir_reader *reader, weir_transport *t);
 

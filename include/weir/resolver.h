@@ -19,6 +19,9 @@
  * outside ASCII is given in its "xn--" form.
  *
  * How lookups fail is told apart by the WEIR_EDNS... codes of error.h.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_RESOLVER_H
 #define WEIR_RESOLVER_H
@@ -101,7 +104,6 @@ struct weir_getaddrinfo_options {
  * @retval -EINVAL     an unknown family, a done, or no @p ret
  * @retval -ENOMEM     no memory
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
@@ -125,8 +127,6 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  * @retval -EINVAL     an unknown family, or no done
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM     no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
@@ -137,8 +137,6 @@ weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
  * Give up a lookup: its done follows with -ECANCELED, from the loop.
  *
  * @param lookup  the handle, before its done has returned; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_lookup_cancel(weir_lookup *lookup);
 
@@ -191,7 +189,6 @@ struct weir_nameinfo {
  * @retval -EAFNOSUPPORT  the address is neither IPv4 nor IPv6
  * @retval -ENOMEM     no memory
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
@@ -236,8 +233,6 @@ struct weir_dns_options {
  * @retval -EBUSY   lookups are under way
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_set_dns_options(weir_loop *loop,
@@ -288,8 +283,6 @@ struct weir_resolver {
  * @retval -EINVAL  no start or cancel
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *resolver,
@@ -310,8 +303,6 @@ weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *resolver,
  * @return           0
  * @retval -EINVAL   the family was not asked for, or @p err is positive
  * @retval -ESTALE   the family has an answer
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_lookup_answer(weir_lookup *lookup, int family, int err,
@@ -326,8 +317,6 @@ weir_lookup_answer(weir_lookup *lookup, int family, int err,
  * @return        0
  * @retval -EINVAL  not a lookup of a name, @p err is positive, or no name
  * @retval -ESTALE  it has an answer
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_lookup_answer_name(weir_lookup *lookup, int err,
                                                    const char *host);

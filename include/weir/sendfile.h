@@ -31,6 +31,9 @@
  *
  * **The file.** A regular file, open for reading, and not with O_DIRECT. Its
  * own position is neither used nor changed.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_SENDFILE_H
 #define WEIR_SENDFILE_H
@@ -88,8 +91,6 @@ typedef void weir_sendfile_done_fn(void *arg, weir_transport *t, int err,
  *                      be beyond INT64_MAX
  * @retval -EOPNOTSUPP  the transport is a read pipe, or one of datagrams, or of
  *                      a subprocess
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_sendfile(weir_transport *t, int fd, uint64_t offset,
@@ -106,8 +107,6 @@ weir_transport_sendfile(weir_transport *t, int fd, uint64_t offset,
  *
  * @param t  the transport; borrowed
  * @return   0
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_cancel_sendfile(weir_transport *t);
 
@@ -124,7 +123,6 @@ WEIR_API int weir_transport_cancel_sendfile(weir_transport *t);
  * @retval -ECANCELED  the task was interrupted; *@p offset tells how far the
  *                     file was sent, and the transport can be used
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int64_t weir_sendfile(weir_transport *t, int fd,
                                              uint64_t *offset, uint64_t count);
@@ -139,7 +137,6 @@ WEIR_API WEIR_MUST_USE int64_t weir_sendfile(weir_transport *t, int fd,
  * @return        as weir_sendfile()
  * @retval -ENOTCONN  there is no connection yet
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int64_t weir_writer_sendfile(weir_writer *writer, int fd,
                                                     uint64_t *offset,

@@ -9,6 +9,9 @@
  * A server accepts connections on one or several addresses and makes a
  * protocol for each through its factory. It remembers the connections that it
  * made, so that they can be closed with it.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_SERVER_H
 #define WEIR_SERVER_H
@@ -160,8 +163,6 @@ struct weir_connect_options {
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  * @retval -ESHUTDOWN   the loop is being freed
  * @retval -ENOMEM      no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
@@ -174,8 +175,6 @@ weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
  * loop. A connection that was made at the same moment is closed.
  *
  * @param connect  the handle, before its done has returned; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_connect_cancel(weir_connect *connect);
 
@@ -184,8 +183,6 @@ WEIR_API void weir_connect_cancel(weir_connect *connect);
  *
  * @param connect  the handle, before its done has returned; borrowed
  * @return         the number, for weir_connect_get_error()
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_connect_get_error_count(const weir_connect *connect);
 
@@ -197,8 +194,6 @@ WEIR_API size_t weir_connect_get_error_count(const weir_connect *connect);
  * @param ret      the address; may be NULL
  * @return         its error, negative
  * @retval -EINVAL  no such index
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_connect_get_error(const weir_connect *connect, size_t index,
                                     struct weir_address *ret);
@@ -302,8 +297,6 @@ struct weir_server_options {
  * @retval -EBADF   sock is no descriptor that is open
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_create_server(weir_loop *loop, const struct weir_factory *factory,
@@ -321,8 +314,6 @@ weir_create_server(weir_loop *loop, const struct weir_factory *factory,
  * @retval -EADDRINUSE  another socket listens on the address that this one is
  *                      bound to
  * @retval -ESHUTDOWN  the server is closed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
 
@@ -342,8 +333,6 @@ WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
  * @retval -EINVAL  no settings, no context or one for clients, or a server that
  *                  was made without TLS
  * @retval -ESHUTDOWN  the server is closed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_server_set_tls(weir_server *server,
@@ -354,8 +343,6 @@ weir_server_set_tls(weir_server *server,
  *
  * @param server  the server; borrowed
  * @return        true between start and close
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_server_is_serving(const weir_server *server);
 
@@ -363,8 +350,6 @@ WEIR_API bool weir_server_is_serving(const weir_server *server);
  * Accept no more and close the listening sockets; idempotent. Connections stay.
  *
  * @param server  the server; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_server_close(weir_server *server);
 
@@ -372,8 +357,6 @@ WEIR_API void weir_server_close(weir_server *server);
  * Close every connection of the server, as weir_transport_close() does.
  *
  * @param server  the server; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_server_close_clients(weir_server *server);
 
@@ -381,8 +364,6 @@ WEIR_API void weir_server_close_clients(weir_server *server);
  * Abort every connection of the server, as weir_transport_abort() does.
  *
  * @param server  the server; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_server_abort_clients(weir_server *server);
 
@@ -398,8 +379,6 @@ WEIR_API void weir_server_abort_clients(weir_server *server);
  * @retval -EINVAL  no function
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the loop has ended
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
                                                  weir_server_closed_fn *closed,
@@ -431,8 +410,6 @@ WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
  * @param arg       its first argument
  * @return          0
  * @retval -ENOMEM  no memory; nothing has changed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
                                             uint64_t grace_ns,
@@ -444,8 +421,6 @@ WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
  *
  * @param server  the server; borrowed
  * @return        number of sockets
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_server_get_socket_count(const weir_server *server);
 
@@ -457,8 +432,6 @@ WEIR_API size_t weir_server_get_socket_count(const weir_server *server);
  * @param ret_address  the address it is bound to; may be NULL
  * @return             the descriptor, to look at only
  * @retval -EINVAL     no such socket
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_server_get_socket(const weir_server *server, size_t index,
                                     struct weir_address *ret_address);
@@ -468,8 +441,6 @@ WEIR_API int weir_server_get_socket(const weir_server *server, size_t index,
  *
  * @param server  the server; borrowed
  * @return        number of connections
- * @suspends no
- * @thread loop
  */
 WEIR_API uint64_t weir_server_get_connection_count(const weir_server *server);
 
@@ -478,8 +449,6 @@ WEIR_API uint64_t weir_server_get_connection_count(const weir_server *server);
  *
  * @param server  the server; borrowed
  * @return        the loop; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_loop *weir_server_get_loop(const weir_server *server);
 
@@ -488,8 +457,6 @@ WEIR_API weir_loop *weir_server_get_loop(const weir_server *server);
  * functions of weir_server_on_closed() are still called.
  *
  * @param server  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_server_free(weir_server *server);
 

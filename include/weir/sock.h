@@ -17,6 +17,9 @@
  * Close a socket only when no call waits on it. Host names: weir_getaddrinfo()
  * first; weir_sock_connect() takes addresses alone. Paths of Unix sockets are
  * looked up by the loop's thread, which waits for their file system.
+ *
+ * @thread loop
+ * @suspends yes
  */
 #ifndef WEIR_SOCK_H
 #define WEIR_SOCK_H
@@ -43,8 +46,6 @@ WEIR_BEGIN_DECLS
  * @retval -ENOMEM      no memory
  * @retval -ECANCELED   the task was cancelled; nothing was received
  * @retval WEIR_ENOTTASK  not called by a task
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_recv(weir_loop *loop, int fd,
                                               void *buf, size_t len);
@@ -60,8 +61,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_recv(weir_loop *loop, int fd,
  * @param ret_from  the sender's address, its length 0 where it has none; held;
  *                  may be NULL
  * @return          as weir_sock_recv()
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t
 weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
@@ -81,8 +80,6 @@ weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
  * @retval -ECANCELED   the task was cancelled; @p ret_sent bytes are sent
  * @retval -EBUSY       a transport of this loop owns it
  * @retval WEIR_ENOTTASK  not called by a task
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
                                              const void *data, size_t len,
@@ -118,8 +115,6 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  * @retval -EBUSY       a transport of this loop owns the socket
  * @retval -ENOMEM      no memory; *@p offset tells as after a cancellation
  * @retval WEIR_ENOTTASK  not called by a task
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
                                                   int file, uint64_t *offset,
@@ -139,8 +134,6 @@ WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
  * @retval -ECANCELED   the task was cancelled; nothing was sent
  * @retval -EBUSY       a transport of this loop owns it
  * @retval WEIR_ENOTTASK  not called by a task
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
                                                 const void *data, size_t len,
@@ -161,8 +154,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
  * @retval -ECANCELED     the task was cancelled
  * @retval -EBUSY         a transport of this loop owns it
  * @retval WEIR_ENOTTASK  not called by a task
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
                                              const struct weir_address *to);
@@ -180,8 +171,6 @@ WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
  * @retval -ECANCELED   the task was cancelled; the connection stays there too
  * @retval -EBUSY       a transport of this loop owns it
  * @retval WEIR_ENOTTASK  not called by a task
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_sock_accept(weir_loop *loop, int fd,
                                             struct weir_address *ret_peer);

@@ -16,6 +16,9 @@
  * that finds such a command inside the bytes of its data_received passes the
  * rest of these bytes as @p initial, and must not use them itself. Streams do
  * so with all that their reader has.
+ *
+ * @thread loop
+ * @suspends yes
  */
 #ifndef WEIR_START_TLS_H
 #define WEIR_START_TLS_H
@@ -92,7 +95,6 @@ struct weir_start_tls_options {
  * @retval WEIR_EREPLACED     TLS was started on it before
  * @retval -EOPNOTSUPP  this kind of transport cannot have TLS
  * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
@@ -114,8 +116,6 @@ weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
  *                 and of its done
  * @retval -ECANCELED  the task was interrupted; the connection is closed if the
  *                     handshake had begun
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
@@ -140,8 +140,6 @@ weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
  *                     weir_transport_start_tls()
  * @retval -ECANCELED  the task was interrupted; the connection is closed if the
  *                     handshake had begun
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_writer_start_tls(weir_writer *writer, const struct weir_tls_settings *tls);

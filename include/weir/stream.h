@@ -11,6 +11,9 @@
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
  * (task.h), which is not repeated below where it means no more than that.
+ *
+ * @thread loop
+ * @suspends yes
  */
 #ifndef WEIR_STREAM_H
 #define WEIR_STREAM_H
@@ -101,7 +104,6 @@ struct weir_stream_options {
  * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the loop is being freed
  * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
     weir_loop *loop, const struct weir_stream_options *options,
@@ -131,8 +133,6 @@ struct weir_open_options {
  *                    weir_create_connection() and of its attempt
  * @retval -ECANCELED  the task was interrupted; a socket that was passed is
  *                     closed
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
@@ -152,8 +152,6 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
  *                    weir_create_unix_connection() and of its attempt
  * @retval -ECANCELED  the task was interrupted; a socket that was passed is
  *                     closed
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_unix_connection(weir_loop *loop, const char *path,
@@ -189,8 +187,6 @@ struct weir_open_pipe_options {
  * @retval -EINVAL     it is a file of another type; a limit below 0, or no
  *                     @p ret_writer
  * @retval -ENOMEM     no memory
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_read_pipe(weir_loop *loop, int fd,
@@ -209,8 +205,6 @@ weir_open_read_pipe(weir_loop *loop, int fd,
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            as weir_open_read_pipe()
  * @retval -EBADF      @p fd is not open, or not for writing
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_write_pipe(weir_loop *loop, int fd,
@@ -249,8 +243,6 @@ struct weir_start_server_options {
  * @retval -EINVAL     no function to serve with, a limit below 0, or no such
  *                     stack size
  * @retval -ECANCELED  the task was interrupted; nothing listens
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
@@ -273,8 +265,6 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  *                     stack size
  * @retval -ECANCELED  the task was interrupted; nothing listens, and no file is
  *                     left
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_start_unix_server(
     weir_loop *loop, weir_client_connected_fn *connected, const char *path,
@@ -296,8 +286,6 @@ WEIR_API WEIR_MUST_USE int weir_start_unix_server(
  * @retval -ESHUTDOWN  the server was closed by another call, or did not start
  * @retval -EBUSY      another task is in this call, and this one was not
  *                     interrupted
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
 
@@ -308,8 +296,6 @@ WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
  *
  * @param server  the server; held
  * @return        0, or a negative error
- * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
 
@@ -333,7 +319,6 @@ WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
  *                   table, or no memory. Told once, after those that came
  *                   before; those that come until then are closed too
  * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_take_fds(weir_reader *reader,
                                                     int *fds, size_t max_count);
@@ -351,7 +336,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_take_fds(weir_reader *reader,
  * @return        as weir_transport_send_fds()
  * @retval -ENOTCONN  there is no connection yet
  * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_writer_send_fds(weir_writer *writer,
                                                 const void *data, size_t len,

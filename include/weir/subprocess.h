@@ -23,6 +23,9 @@
  *
  * All calls may return -EPERM (another thread than the loop's) and -ECHILD
  * (a child process after fork()), which is not repeated below.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_SUBPROCESS_H
 #define WEIR_SUBPROCESS_H
@@ -164,8 +167,6 @@ struct weir_subprocess_options {
  * @retval -EINVAL     no argument, a WEIR_STDIO_... value that does not fit, a
  *                     descriptor below 3 in pass_fds, or a handle without done
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_subprocess_exec(weir_loop *loop, const struct weir_factory *factory,
@@ -184,8 +185,6 @@ weir_subprocess_exec(weir_loop *loop, const struct weir_factory *factory,
  * @param ret      the handle, valid until done is called; may be NULL
  * @return         as weir_subprocess_exec(); that a command is not found is the
  *                 shell's exit status 127
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_subprocess_shell(
     weir_loop *loop, const struct weir_factory *factory, const char *command,
@@ -198,8 +197,6 @@ WEIR_API WEIR_MUST_USE int weir_subprocess_shell(
  * callback of the protocol, before done, the transport is aborted too.
  *
  * @param subprocess  the handle; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_subprocess_cancel(weir_subprocess *subprocess);
 
@@ -212,8 +209,6 @@ WEIR_API void weir_subprocess_cancel(weir_subprocess *subprocess);
  * @param t  the transport of a child; borrowed
  * @return   the number
  * @retval -EOPNOTSUPP  a transport of another kind
- * @suspends no
- * @thread loop
  */
 WEIR_API pid_t weir_transport_get_pid(const weir_transport *t);
 
@@ -229,8 +224,6 @@ WEIR_API pid_t weir_transport_get_pid(const weir_transport *t);
  * is ignored, and the kernel (before Linux 6.15) cannot tell its exit status
  * any more
  * @retval -EOPNOTSUPP  a transport of another kind
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_get_returncode(const weir_transport *t, int *ret);
 
@@ -245,8 +238,6 @@ WEIR_API int weir_transport_get_returncode(const weir_transport *t, int *ret);
  * @param fd  0, 1 or 2: the child's descriptor
  * @return    the pipe's transport, borrowed and valid as long as @p t is; NULL
  *            when that descriptor is no pipe, and in the factory
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_transport *
 weir_transport_get_pipe_transport(const weir_transport *t, int fd);
@@ -261,8 +252,6 @@ weir_transport_get_pipe_transport(const weir_transport *t, int fd);
  * @retval -EPERM       it runs as another user
  * @retval -EINVAL      no such signal
  * @retval -EOPNOTSUPP  a transport of another kind
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_send_signal(weir_transport *t, int signum);
 
@@ -271,8 +260,6 @@ WEIR_API int weir_transport_send_signal(weir_transport *t, int signum);
  *
  * @param t  the transport of a child; borrowed
  * @return   as weir_transport_send_signal()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_terminate(weir_transport *t);
 
@@ -281,8 +268,6 @@ WEIR_API int weir_transport_terminate(weir_transport *t);
  *
  * @param t  the transport of a child; borrowed
  * @return   as weir_transport_send_signal()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_kill(weir_transport *t);
 
@@ -306,8 +291,6 @@ WEIR_API int weir_transport_kill(weir_transport *t);
  * @retval -EINVAL      no such signal
  * @retval -EOPNOTSUPP  a transport of another kind, or a kernel before Linux
  *                      6.9, where every way to do it has a race
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_killpg(weir_transport *t, int signum);
 

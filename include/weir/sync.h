@@ -16,6 +16,9 @@
  *
  * Freeing an object wakes all tasks that wait on it with -ECANCELED. Objects
  * may be freed after their loop.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_SYNC_H
 #define WEIR_SYNC_H
@@ -46,8 +49,6 @@ typedef struct weir_queue weir_queue;
  * @param ret   the event, given; end with weir_event_free()
  * @return      0
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_event_new(weir_loop *loop, weir_event **ret);
 
@@ -55,8 +56,6 @@ WEIR_API WEIR_MUST_USE int weir_event_new(weir_loop *loop, weir_event **ret);
  * End an event.
  *
  * @param event  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_event_free(weir_event *event);
 
@@ -64,8 +63,6 @@ WEIR_API void weir_event_free(weir_event *event);
  * Set an event: all tasks that wait for it go on.
  *
  * @param event  the event; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_event_set(weir_event *event);
 
@@ -73,8 +70,6 @@ WEIR_API void weir_event_set(weir_event *event);
  * Unset an event. Tasks that the last set has woken go on all the same.
  *
  * @param event  the event; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_event_clear(weir_event *event);
 
@@ -83,8 +78,6 @@ WEIR_API void weir_event_clear(weir_event *event);
  *
  * @param event  the event; borrowed
  * @return       true when it is
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_event_is_set(const weir_event *event);
 
@@ -95,7 +88,6 @@ WEIR_API bool weir_event_is_set(const weir_event *event);
  * @return       0
  * @retval -ECANCELED  the task was cancelled
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
 
@@ -106,8 +98,6 @@ WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
  * @param ret   the lock, given; end with weir_lock_free()
  * @return      0
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_lock_new(weir_loop *loop, weir_lock **ret);
 
@@ -116,8 +106,6 @@ WEIR_API WEIR_MUST_USE int weir_lock_new(weir_loop *loop, weir_lock **ret);
  * not get it: its call returns -ECANCELED.
  *
  * @param lock  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_lock_free(weir_lock *lock);
 
@@ -130,7 +118,6 @@ WEIR_API void weir_lock_free(weir_lock *lock);
  * @retval -EDEADLK    this task has it already
  * @retval -ECANCELED  the task was cancelled
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_lock_acquire(weir_lock *lock);
 
@@ -141,8 +128,6 @@ WEIR_API WEIR_MUST_USE int weir_lock_acquire(weir_lock *lock);
  * @return      0 when this task has it
  * @retval -EBUSY  a task has it
  * @retval WEIR_ENOTTASK  not in a task
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_lock_acquire_nowait(weir_lock *lock);
 
@@ -152,8 +137,6 @@ WEIR_API WEIR_MUST_USE int weir_lock_acquire_nowait(weir_lock *lock);
  * @param lock  the lock; borrowed
  * @return      0
  * @retval -EPERM  this task does not have it
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_lock_release(weir_lock *lock);
 
@@ -162,8 +145,6 @@ WEIR_API int weir_lock_release(weir_lock *lock);
  *
  * @param lock  the lock; borrowed
  * @return      true when it is taken
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_lock_is_locked(const weir_lock *lock);
 
@@ -177,8 +158,6 @@ WEIR_API bool weir_lock_is_locked(const weir_lock *lock);
  * @param ret      the semaphore, given; end with weir_semaphore_free()
  * @return         0
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
                                               bool bounded,
@@ -188,8 +167,6 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
  * End a semaphore.
  *
  * @param semaphore  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_semaphore_free(weir_semaphore *semaphore);
 
@@ -201,7 +178,6 @@ WEIR_API void weir_semaphore_free(weir_semaphore *semaphore);
  * @return           0
  * @retval -ECANCELED  the task was cancelled
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_semaphore_acquire(weir_semaphore *semaphore);
 
@@ -211,8 +187,6 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_acquire(weir_semaphore *semaphore);
  * @param semaphore  the semaphore; borrowed
  * @return           0
  * @retval -EBUSY  there is none
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_semaphore_acquire_nowait(weir_semaphore *semaphore);
@@ -223,8 +197,6 @@ weir_semaphore_acquire_nowait(weir_semaphore *semaphore);
  * @param semaphore  the semaphore; borrowed
  * @return           0
  * @retval -ERANGE  a bounded semaphore would have more than at first
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_semaphore_release(weir_semaphore *semaphore);
 
@@ -233,8 +205,6 @@ WEIR_API int weir_semaphore_release(weir_semaphore *semaphore);
  *
  * @param semaphore  the semaphore; borrowed
  * @return           a count
- * @suspends no
- * @thread loop
  */
 WEIR_API uint64_t weir_semaphore_get_value(const weir_semaphore *semaphore);
 
@@ -246,8 +216,6 @@ WEIR_API uint64_t weir_semaphore_get_value(const weir_semaphore *semaphore);
  * @param ret   the condition, given; end with weir_condition_free()
  * @return      0
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_condition_new(weir_lock *lock,
                                               weir_condition **ret);
@@ -256,8 +224,6 @@ WEIR_API WEIR_MUST_USE int weir_condition_new(weir_lock *lock,
  * End a condition.
  *
  * @param condition  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_condition_free(weir_condition *condition);
 
@@ -275,7 +241,6 @@ WEIR_API void weir_condition_free(weir_condition *condition);
  * @retval -EPERM      this task does not have the lock
  * @retval -ECANCELED  the task was cancelled
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
 
@@ -291,8 +256,6 @@ WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
  * @return           how many were woken
  * @retval -EPERM  the lock is free, or this is another thread than the loop's;
  *                 no task was woken
- * @suspends no
- * @thread loop
  */
 WEIR_API ssize_t weir_condition_notify(weir_condition *condition, size_t count);
 
@@ -305,8 +268,6 @@ WEIR_API ssize_t weir_condition_notify(weir_condition *condition, size_t count);
  * @return         0
  * @retval -EINVAL  no parties, or more than INT_MAX
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_barrier_new(weir_loop *loop, uint32_t parties,
                                             weir_barrier **ret);
@@ -315,8 +276,6 @@ WEIR_API WEIR_MUST_USE int weir_barrier_new(weir_loop *loop, uint32_t parties,
  * End a barrier.
  *
  * @param barrier  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_barrier_free(weir_barrier *barrier);
 
@@ -332,7 +291,6 @@ WEIR_API void weir_barrier_free(weir_barrier *barrier);
  *                       its round went on
  * @retval -ECANCELED    the task was cancelled; the others wait on
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
 
@@ -343,8 +301,6 @@ WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
  * next round stay, and are the first of it.
  *
  * @param barrier  the barrier; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_barrier_reset(weir_barrier *barrier);
 
@@ -353,8 +309,6 @@ WEIR_API void weir_barrier_reset(weir_barrier *barrier);
  * until a reset.
  *
  * @param barrier  the barrier; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_barrier_abort(weir_barrier *barrier);
 
@@ -364,8 +318,6 @@ WEIR_API void weir_barrier_abort(weir_barrier *barrier);
  *
  * @param barrier  the barrier; borrowed
  * @return         a count
- * @suspends no
- * @thread loop
  */
 WEIR_API uint32_t weir_barrier_get_waiting_count(const weir_barrier *barrier);
 
@@ -388,8 +340,6 @@ enum weir_queue_order {
  * @return         0
  * @retval -EINVAL  a @p maxsize of 0, or no such order
  * @retval -ENOMEM  no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
                                           enum weir_queue_order order,
@@ -399,8 +349,6 @@ WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
  * End a queue. Items that are left in it are lost: take them out before.
  *
  * @param queue  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_queue_free(weir_queue *queue);
 
@@ -413,7 +361,6 @@ WEIR_API void weir_queue_free(weir_queue *queue);
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down; nothing was put
  * @retval -ECANCELED  the task was cancelled; nothing was put
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_queue_put(weir_queue *queue, void *item);
 
@@ -425,8 +372,6 @@ WEIR_API WEIR_MUST_USE int weir_queue_put(weir_queue *queue, void *item);
  * @return       0
  * @retval -EAGAIN  the queue is full; asyncio's QueueFull
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_queue_put_nowait(weir_queue *queue, void *item);
 
@@ -440,7 +385,6 @@ WEIR_API WEIR_MUST_USE int weir_queue_put_nowait(weir_queue *queue, void *item);
  *                              shut down with @p immediate
  * @retval -ECANCELED  the task was cancelled; nothing was taken
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_queue_get(weir_queue *queue, void **ret);
 
@@ -452,8 +396,6 @@ WEIR_API WEIR_MUST_USE int weir_queue_get(weir_queue *queue, void **ret);
  * @return       0
  * @retval -EAGAIN  it is empty; asyncio's QueueEmpty
  * @retval WEIR_EQUEUESHUTDOWN  as weir_queue_get()
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_queue_get_nowait(weir_queue *queue, void **ret);
 
@@ -462,8 +404,6 @@ WEIR_API WEIR_MUST_USE int weir_queue_get_nowait(weir_queue *queue, void **ret);
  *
  * @param queue  the queue; borrowed
  * @return       a count
- * @suspends no
- * @thread loop
  */
 WEIR_API size_t weir_queue_get_size(const weir_queue *queue);
 
@@ -473,8 +413,6 @@ WEIR_API size_t weir_queue_get_size(const weir_queue *queue);
  * @param queue  the queue; borrowed
  * @return       0
  * @retval -ERANGE  called more often than items were put
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_queue_task_done(weir_queue *queue);
 
@@ -486,7 +424,6 @@ WEIR_API int weir_queue_task_done(weir_queue *queue);
  * @return       0
  * @retval -ECANCELED  the task was cancelled
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_queue_join(weir_queue *queue);
 
@@ -498,8 +435,6 @@ WEIR_API WEIR_MUST_USE int weir_queue_join(weir_queue *queue);
  * @param immediate  give nothing out any more either: weir_queue_get() fails at
  *                   once, and the items in the queue count as dealt with. They
  *                   can still be taken with weir_queue_take_left()
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_queue_shutdown(weir_queue *queue, bool immediate);
 
@@ -510,8 +445,6 @@ WEIR_API void weir_queue_shutdown(weir_queue *queue, bool immediate);
  * @param queue  the queue; borrowed
  * @param ret    the pointer, given
  * @return       true when there was an item; false too before the shutdown
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_queue_take_left(weir_queue *queue, void **ret);
 

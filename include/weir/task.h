@@ -66,6 +66,9 @@
  *   into the stack of another task, and nothing notices: give the flag to
  *   libraries that you build, or call code with such frames in the executor.
  * - A write through a wrong pointer: only if it happens to hit a guard.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_TASK_H
 #define WEIR_TASK_H
@@ -113,8 +116,6 @@ struct weir_task_options {
  * @retval WEIR_ESTACKLIMIT  no more guarded stacks: the kernel is older than
  *                     Linux 6.13 and vm.max_map_count is reached
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
@@ -132,7 +133,6 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
  * @retval -ECANCELED  this task was cancelled
  * @retval -EDEADLK    a task cannot wait for itself
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_task_join(weir_task *task, int *ret);
 
@@ -140,8 +140,6 @@ WEIR_API WEIR_MUST_USE int weir_task_join(weir_task *task, int *ret);
  * Give the handle back; the task goes on by itself.
  *
  * @param task  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_task_detach(weir_task *task);
 
@@ -150,8 +148,6 @@ WEIR_API void weir_task_detach(weir_task *task);
  *
  * @param task  the task; borrowed
  * @return      @p task; one reference is given
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_task *weir_task_ref(weir_task *task);
 
@@ -161,8 +157,6 @@ WEIR_API weir_task *weir_task_ref(weir_task *task);
  * @param task  the task; borrowed; may be the running one, whose next
  *              suspending call then fails
  * @return      true unless it has ended
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_task_cancel(weir_task *task);
 
@@ -173,8 +167,6 @@ WEIR_API bool weir_task_cancel(weir_task *task);
  *
  * @param task  the task; borrowed
  * @return      a count
- * @suspends no
- * @thread loop
  */
 WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 
@@ -186,8 +178,6 @@ WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
  *
  * @param task  the task; borrowed
  * @return      weir_task_get_cancelling() after it
- * @suspends no
- * @thread loop
  */
 WEIR_API uint32_t weir_task_uncancel(weir_task *task);
 
@@ -196,8 +186,6 @@ WEIR_API uint32_t weir_task_uncancel(weir_task *task);
  *
  * @param task  the task; borrowed
  * @return      the future; borrowed, lives as long as the handle
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_future *weir_task_get_future(weir_task *task);
 
@@ -207,8 +195,6 @@ WEIR_API weir_future *weir_task_get_future(weir_task *task);
  * @param task  the task; borrowed
  * @return      the name, never NULL; borrowed, changes with
  *              weir_task_set_name()
- * @suspends no
- * @thread loop
  */
 WEIR_API const char *weir_task_get_name(const weir_task *task);
 
@@ -217,8 +203,6 @@ WEIR_API const char *weir_task_get_name(const weir_task *task);
  *
  * @param task  the task; borrowed
  * @param name  the first 31 bytes are copied; NULL for none
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_task_set_name(weir_task *task, const char *name);
 
@@ -227,8 +211,6 @@ WEIR_API void weir_task_set_name(weir_task *task, const char *name);
  *
  * @param loop  the loop; borrowed
  * @return      the task, borrowed; NULL outside of tasks
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_task *weir_task_get_current(const weir_loop *loop);
 
@@ -240,7 +222,6 @@ WEIR_API weir_task *weir_task_get_current(const weir_loop *loop);
  * @return          0 after that time
  * @retval -ECANCELED  the task was cancelled
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
 
@@ -251,7 +232,6 @@ WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
  * @param when_ns  the time; a past one: like weir_yield()
  * @return         as weir_sleep()
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
 
@@ -263,7 +243,6 @@ WEIR_API WEIR_MUST_USE int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
  * @return      0
  * @retval -ECANCELED  the task was cancelled
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_yield(weir_loop *loop);
 
@@ -302,8 +281,6 @@ struct weir_timeout {
  * @retval WEIR_ENOTTASK  not in a task
  * @retval -EPERM         another thread than the loop's
  * @retval -ECHILD        the loop was made before fork()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_timeout_begin(weir_loop *loop, struct weir_timeout *timeout,
                                 uint64_t delay_ns);
@@ -316,8 +293,6 @@ WEIR_API int weir_timeout_begin(weir_loop *loop, struct weir_timeout *timeout,
  * @param timeout  the scope; held until weir_timeout_end()
  * @param when_ns  UINT64_MAX: no limit yet
  * @return         as weir_timeout_begin()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_timeout_begin_at(weir_loop *loop,
                                    struct weir_timeout *timeout,
@@ -331,8 +306,6 @@ WEIR_API int weir_timeout_begin_at(weir_loop *loop,
  * @return         0
  * @retval -ESTALE  the time was over already, the scope has ended, or its task
  *                  was parked
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
                                      uint64_t when_ns);
@@ -342,8 +315,6 @@ WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
  *
  * @param timeout  the scope; borrowed
  * @return         on the clock of weir_loop_get_time(); UINT64_MAX: no limit
- * @suspends no
- * @thread loop
  */
 WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
 
@@ -352,8 +323,6 @@ WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
  *
  * @param timeout  the scope, also after its end; borrowed
  * @return         true from then on
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
 
@@ -368,8 +337,6 @@ WEIR_API bool weir_timeout_is_expired(const struct weir_timeout *timeout);
  * @param result   the result of the code inside
  * @return         @p result; but -ETIMEDOUT when it is -ECANCELED because the
  *                 time of this scope was over
- * @suspends no
- * @thread loop
  */
 WEIR_API ssize_t weir_timeout_end(struct weir_timeout *timeout, ssize_t result);
 
@@ -394,8 +361,6 @@ struct weir_task_group {
  * @param group  the group; held until weir_task_group_end() returns
  * @return       0
  * @retval WEIR_ENOTTASK  not in a task
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_task_group_begin(weir_loop *loop,
                                                  struct weir_task_group *group);
@@ -413,8 +378,6 @@ WEIR_API WEIR_MUST_USE int weir_task_group_begin(weir_loop *loop,
  * @retval -ESTALE  the group is ending or has ended: a member has failed, it
  *                  was cancelled, or all members have ended in
  *                  weir_task_group_end()
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_task_group_spawn(struct weir_task_group *group, weir_task_fn *fn,
@@ -425,8 +388,6 @@ weir_task_group_spawn(struct weir_task_group *group, weir_task_fn *fn,
  * Cancel all tasks of a group, without interrupting the one that began it.
  *
  * @param group  the group; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
 
@@ -445,7 +406,6 @@ WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
  *                waiting task was cancelled; otherwise @p result
  * @retval -EINVAL  another task began the group
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
                                                int result);
@@ -478,8 +438,6 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
  * @retval -EPERM      another thread than the loop's
  * @retval -ECHILD     the loop was made before fork()
  * @retval WEIR_ERINGLOST  the kernel lost completions; the task is still there
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
                                               void *arg, int *ret);
@@ -501,7 +459,6 @@ WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
  * @param arg      passed to it
  * @return         the result of the task, or an error of weir_loop_new() or
  *                 weir_loop_run_task()
- * @suspends no
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
@@ -528,7 +485,6 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
  * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended; neither will be called
- * @suspends no
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
@@ -549,8 +505,6 @@ weir_task_spawn_threadsafe(weir_loop *loop, weir_task_fn *fn, void *arg,
  * @return      0, also when the handler is installed already
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_loop_report_stack_overflow(weir_loop *loop,
                                                            int fd);

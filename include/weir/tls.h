@@ -24,6 +24,9 @@
  * TLS is a library of its own, libweir-tls (`pkg-config weir-tls`), which is
  * built where wolfSSL is there. libweir reaches it by what a context brings
  * along.
+ *
+ * @thread any
+ * @suspends no
  */
 #ifndef WEIR_TLS_H
 #define WEIR_TLS_H
@@ -236,8 +239,6 @@ struct weir_tls_options {
  * @retval WEIR_ETLSNOKEY  a certificate without a key
  * @retval WEIR_ETLSMISMATCH  the key is not that of the certificate
  * @retval WEIR_ETLSCIPHERS   a suite of the list is not one of weir's
- * @suspends no
- * @thread any
  */
 WEIR_API WEIR_MUST_USE int
 weir_tls_context_new(const struct weir_tls_options *options,
@@ -249,8 +250,6 @@ weir_tls_context_new(const struct weir_tls_options *options,
  *
  * @param context  the context; borrowed
  * @return         @p context; the reference is given
- * @suspends no
- * @thread any
  */
 WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
 
@@ -260,8 +259,6 @@ WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
  * The last one frees the context. Connections hold references of their own.
  *
  * @param context  the context, one reference of which is taken; or NULL
- * @suspends no
- * @thread any
  */
 WEIR_API void weir_tls_context_unref(weir_tls_context *context);
 

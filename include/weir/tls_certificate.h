@@ -13,6 +13,9 @@
  *     while (weir_tls_next_attribute(&rest, &attribute) == 0) ...
  *
  * In libweir-tls.
+ *
+ * @thread any
+ * @suspends no
  */
 #ifndef WEIR_TLS_CERTIFICATE_H
 #define WEIR_TLS_CERTIFICATE_H
@@ -95,8 +98,6 @@ struct weir_tls_name {
  * @return      0, or a negative error
  * @retval -EBADMSG     it is no certificate, or not in strict DER
  * @retval -EINVAL      a parameter is NULL
- * @suspends no
- * @thread any
  */
 WEIR_API WEIR_MUST_USE int
 weir_tls_certificate_read(const void *der, size_t size,
@@ -112,8 +113,6 @@ weir_tls_certificate_read(const void *der, size_t size,
  * @retval -ENOENT   there is none left
  * @retval -EBADMSG  this is no part of a subject
  * @retval -EINVAL   a parameter is NULL
- * @suspends no
- * @thread any
  */
 WEIR_API WEIR_MUST_USE int
 weir_tls_next_attribute(struct weir_tls_part *rest,
@@ -129,8 +128,6 @@ weir_tls_next_attribute(struct weir_tls_part *rest,
  * @retval -ENOENT   there is none left
  * @retval -EBADMSG  these are no names
  * @retval -EINVAL   a parameter is NULL
- * @suspends no
- * @thread any
  */
 WEIR_API WEIR_MUST_USE int weir_tls_next_name(struct weir_tls_part *rest,
                                               struct weir_tls_name *ret);

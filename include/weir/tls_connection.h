@@ -34,6 +34,9 @@
  * see tls_certificate.h) and, after a failure, "tls_error", which
  * weir_transport_get_error_text() has too; other names are those of the
  * transport below.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_TLS_CONNECTION_H
 #define WEIR_TLS_CONNECTION_H
@@ -111,8 +114,6 @@ struct weir_tls_settings {
  * @retval -ENOTCONN    the handshake is not done
  * @retval -EINVAL      no label, or a size out of range
  * @retval -ENOMEM      no memory
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_tls_export_keying_material(weir_transport *t, const char *label,
@@ -128,8 +129,6 @@ weir_tls_export_keying_material(weir_transport *t, const char *label,
  * @param ret_size  its size in bytes
  * @return          the certificate as DER, as long as the transport lives; NULL
  *                  where there is none
- * @suspends no
- * @thread loop
  */
 WEIR_API const void *weir_tls_get_peer_certificate(const weir_transport *t,
                                                    uint32_t index,
@@ -159,8 +158,6 @@ WEIR_API const void *weir_tls_get_peer_certificate(const weir_transport *t,
  * @retval -EAGAIN      there is none yet
  * @retval -EOPNOTSUPP  not a client's connection by TLS 1.3
  * @retval -ENOMEM      no memory
- * @suspends no
- * @thread the loop's
  */
 WEIR_API WEIR_MUST_USE int weir_tls_get_session(weir_transport *t,
                                                 weir_tls_session **ret);
@@ -173,7 +170,6 @@ WEIR_API WEIR_MUST_USE int weir_tls_get_session(weir_transport *t,
  *
  * @param session  the session; borrowed
  * @return         @p session; the reference is given
- * @suspends no
  * @thread any
  */
 WEIR_API weir_tls_session *weir_tls_session_ref(weir_tls_session *session);
@@ -182,7 +178,6 @@ WEIR_API weir_tls_session *weir_tls_session_ref(weir_tls_session *session);
  * Give a reference back; the last one frees the session.
  *
  * @param session  the session, one reference of which is taken; or NULL
- * @suspends no
  * @thread any
  */
 WEIR_API void weir_tls_session_unref(weir_tls_session *session);

@@ -57,6 +57,9 @@
  * On connections with max_fds an urgent byte (MSG_OOB) of the peer is a byte of
  * the stream, since descriptors may come with it (SO_OOBINLINE is set, for
  * good); other connections drop it.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_UNIX_H
 #define WEIR_UNIX_H
@@ -87,8 +90,6 @@ WEIR_BEGIN_DECLS
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
  * @retval -EINVAL        an empty path, a path and a socket together, or
  * neither, or as from weir_create_connection()
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
     weir_loop *loop, const struct weir_factory *factory, const char *path,
@@ -121,8 +122,6 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
  * @retval -EINVAL        a path and a socket together, or neither, or as from
  *                        weir_create_server()
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_create_unix_server(
     weir_loop *loop, const struct weir_factory *factory, const char *path,
@@ -139,8 +138,6 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_server(
  * @retval -EOPNOTSUPP  it is no Unix socket
  * @retval -ENODATA     after the loss, where they were not kept; or the peer's
  *                      process is in a namespace that cannot be seen from here
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_transport_get_peercred(const weir_transport *t,
                                          struct weir_peercred *ret);
@@ -180,8 +177,6 @@ WEIR_API int weir_transport_get_peercred(const weir_transport *t,
  * @retval -ENOMEM      no memory: for the descriptors, or for the bytes, which
  *                      alone weir_transport_take_write_error() tells of
  * @retval -ESHUTDOWN, -EPIPE, -EBUSY  as from weir_transport_write()
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_transport_send_fds(weir_transport *t,
                                                    const void *data, size_t len,

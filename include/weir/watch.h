@@ -19,6 +19,9 @@
  * such as /dev/null, poll(2) tells what becomes of it: an error, or ready. That
  * never waits, but for a character device which a process makes (CUSE): the
  * loop's thread waits for the answer of that process.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_WATCH_H
 #define WEIR_WATCH_H
@@ -49,8 +52,6 @@ WEIR_BEGIN_DECLS
  * @retval -ENOMEM     no memory
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop is being freed
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_add_reader(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
@@ -65,8 +66,6 @@ weir_loop_add_reader(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
  * @param loop  the loop; borrowed
  * @param fd    the descriptor, or its former number
  * @return      true when there was a reader
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_loop_remove_reader(weir_loop *loop, int fd);
 
@@ -82,8 +81,6 @@ WEIR_API bool weir_loop_remove_reader(weir_loop *loop, int fd);
  * @param cb    the function
  * @param arg   its argument
  * @return      as weir_loop_add_reader()
- * @suspends no
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_add_writer(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
@@ -94,8 +91,6 @@ weir_loop_add_writer(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
  * @param loop  the loop; borrowed
  * @param fd    the descriptor, or its former number
  * @return      true when there was a writer
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_loop_remove_writer(weir_loop *loop, int fd);
 

@@ -10,6 +10,9 @@
  *
  * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
  * (task.h), which is not repeated below.
+ *
+ * @thread loop
+ * @suspends no
  */
 #ifndef WEIR_WRITER_H
 #define WEIR_WRITER_H
@@ -36,8 +39,6 @@ WEIR_BEGIN_DECLS
  * @retval -EPIPE      the stream is broken, see weir_writer_drain()
  * @retval -ENOBUFS    more than the hard limit would wait
  * @retval -ENOMEM     no memory for the copy
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_writer_write(weir_writer *writer, const void *data,
                                size_t len);
@@ -50,8 +51,6 @@ WEIR_API int weir_writer_write(weir_writer *writer, const void *data,
  * @param count   number of pieces
  * @return        as weir_writer_write(): all pieces or none
  * @retval -EOVERFLOW  the sizes do not fit into a size_t
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_writer_writelines(weir_writer *writer,
                                     const struct iovec *iov, size_t count);
@@ -66,8 +65,6 @@ WEIR_API int weir_writer_writelines(weir_writer *writer,
  * @param release  called once, whatever is returned; may be NULL
  * @param arg      passed to @p release
  * @return         as weir_writer_write()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_writer_write_ref(weir_writer *writer, const void *data,
                                    size_t len, weir_release_fn *release,
@@ -81,8 +78,6 @@ WEIR_API int weir_writer_write_ref(weir_writer *writer, const void *data,
  * @param buf     the bytes, or a part of them with the same lease; borrowed:
  *                the writer takes a reference of its own
  * @return        as weir_writer_write()
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_writer_write_buf(weir_writer *writer,
                                    const struct weir_buf *buf);
@@ -95,8 +90,6 @@ WEIR_API int weir_writer_write_buf(weir_writer *writer,
  * @retval -ENOTCONN    there is no connection yet
  * @retval -EOPNOTSUPP  see weir_writer_can_write_eof()
  * @retval -ENOBUFS, -ENOMEM  a write was refused: bytes would be missing
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_writer_write_eof(weir_writer *writer);
 
@@ -105,8 +98,6 @@ WEIR_API int weir_writer_write_eof(weir_writer *writer);
  *
  * @param writer  the writer; borrowed
  * @return        false also without a connection
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
 
@@ -134,7 +125,6 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
  * @retval -ENOTCONN     there is no connection yet
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
 
@@ -147,7 +137,6 @@ WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
  *                everything; errors as weir_writer_drain(): bytes written
  * before a close are waited for and their loss told
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
 
@@ -156,8 +145,6 @@ WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
  *
  * @param writer  the writer; borrowed
  * @return        bytes and operations; 0 without a connection
- * @suspends no
- * @thread loop
  */
 WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 
@@ -169,8 +156,6 @@ WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
  * (weir_transport_close(), which names the limits in time).
  *
  * @param writer  the writer; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_writer_close(weir_writer *writer);
 
@@ -180,8 +165,6 @@ WEIR_API void weir_writer_close(weir_writer *writer);
  * there is a connection.
  *
  * @param writer  the writer; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_writer_abort(weir_writer *writer);
 
@@ -190,8 +173,6 @@ WEIR_API void weir_writer_abort(weir_writer *writer);
  *
  * @param writer  the writer; borrowed
  * @return        true from then on
- * @suspends no
- * @thread loop
  */
 WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
 
@@ -207,7 +188,6 @@ WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
  *                     close, before everything was sent
  * @retval -ENOTCONN   there is no connection yet
  * @suspends yes
- * @thread loop
  */
 WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
 
@@ -217,8 +197,6 @@ WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
  * @param writer  the writer; borrowed
  * @return        the transport; borrowed, lives as long as the writer. NULL
  *                when there is no connection yet
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
 
@@ -227,8 +205,6 @@ WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
  *
  * @param writer  the writer; borrowed
  * @return        the loop; borrowed
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
 
@@ -241,8 +217,6 @@ WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
  * @return        0
  * @retval -ENOENT    the transport knows nothing of that name
  * @retval -ENOTCONN  there is no connection yet
- * @suspends no
- * @thread loop
  */
 WEIR_API int weir_writer_get_extra_info(const weir_writer *writer,
                                         const char *name,
@@ -253,8 +227,6 @@ WEIR_API int weir_writer_get_extra_info(const weir_writer *writer,
  *
  * @param writer  the writer; borrowed
  * @return        the reader; borrowed, lives as long as the writer
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
 
@@ -263,8 +235,6 @@ WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
  *
  * @param writer  the writer; borrowed
  * @return        @p writer; one reference is given
- * @suspends no
- * @thread loop
  */
 WEIR_API weir_writer *weir_writer_ref(weir_writer *writer);
 
@@ -273,8 +243,6 @@ WEIR_API weir_writer *weir_writer_ref(weir_writer *writer);
  * before: the bytes that wait are sent in the background.
  *
  * @param writer  taken; NULL is ignored
- * @suspends no
- * @thread loop
  */
 WEIR_API void weir_writer_unref(weir_writer *writer);
 

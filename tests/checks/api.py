@@ -3,8 +3,9 @@
 What the shared libraries export (nm), what the headers declare with WEIR_API,
 and what Doxygen finds documented must be one set of names, and Doxygen must
 have nothing to complain about: an undocumented symbol or parameter is an
-error. Every function says which thread may call it, and functions with a
-result say what it is. The version in base.h is the build's, and that of each
+error. The head of a header says which thread may call its functions and whether
+they suspend; a function says so where it differs, and only there. Functions
+with a result say what it is. The version in base.h is the build's, and that of each
 symbol its major and minor part.
 
 The functions of weir/tls*.h are libweir-tls's, where that is built, and all
@@ -111,18 +112,42 @@ def library_errors(library, names, prefix, version):
     return errors + map_errors(versions, prefix, version)
 
 
+TAGS = {"thread": ("loop", "any"), "suspends": ("no", "yes")}
+
+
+def tags_of(doc):
+    """The values of each tag in a comment, by its name."""
+    return {tag: re.findall(rf"@{tag} (.*)", doc) for tag in TAGS}
+
+
+def head_tags(header, errors):
+    """The defaults of a header, by its first comment."""
+    head = header.read_text(encoding="utf-8").partition("*/")[0]
+    tags = tags_of(head)
+    for tag, values in TAGS.items():
+        if len(tags[tag]) != 1 or tags[tag][0] not in values:
+            errors.append(f"{header.name}: its head has no default of @{tag}")
+    return tags
+
+
 def tag_errors(found):
-    errors = 0
+    errors = []
+    heads = {header: head_tags(header, errors)
+             for header in {header for header, *_ in found.values()}}
     for name, (header, doc, kind) in found.items():
-        missing = ["@thread"] if "@thread" not in doc else []
+        for tag, said in tags_of(doc).items():
+            if any(value not in TAGS[tag] for value in said):
+                errors.append(f"{header.name}: {name} has another @{tag} than "
+                              + " or ".join(TAGS[tag]))
+            if said and said == heads[header][tag]:
+                errors.append(f"{header.name}: {name} repeats the @{tag} of "
+                              "the header's head")
         if not re.fullmatch(r"\s*void\s*", kind) and not re.search(
                 r"@return|@retval", doc):
-            missing.append("@return")
-        if missing:
-            print(f"{header.name}: {name} lacks {' and '.join(missing)}",
-                  file=sys.stderr)
-            errors += 1
-    return errors
+            errors.append(f"{header.name}: {name} lacks @return")
+    for error in errors:
+        print(error, file=sys.stderr)
+    return len(errors)
 
 
 def version_errors(args):
