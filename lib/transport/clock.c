@@ -58,16 +58,20 @@ static bool clock_is_unfair(const struct wr_deadline *over,
 {
     const struct wr_transport_ops *ops = t->ops;
     const uint64_t now_ns = t->loop->now_ns;
+    const uint64_t depth = ops->get_depth ? ops->get_depth(t).bytes : 0;
 
     wr_assert(over->when_ns <= now_ns);
     switch (over->err) {
     case WEIR_EREADTIMEOUT:
         return clock_has_unread(t);
     case WEIR_EIDLE:
-        return !(ops->get_depth && ops->get_depth(t).bytes > 0) &&
-               clock_has_unread(t);
-    case WEIR_EWRITESTALL:
+        return depth == 0 && clock_has_unread(t);
     case WEIR_ECLOSETIMEOUT:
+        if (depth == 0 && wr_ready_is_pending(&t->step)) {
+            return true; /* all is sent: its step, which comes, ends it */
+        }
+        /* fall through */
+    case WEIR_EWRITESTALL:
         return now_ns - over->when_ns >= WR_DEADLINE_LATE_NS &&
                ops->has_taken_all(t);
     default:

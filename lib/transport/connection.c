@@ -140,7 +140,8 @@ void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
     if (t->demand.state == WR_DEMAND_STUCK) {
         wr_intake_look_anew(t);
     }
-    if (c->outbox.sender || wr_sendq_is_empty(&c->outbox.queue)) {
+    if (c->outbox.sender || (wr_sendq_is_empty(&c->outbox.queue) &&
+                             wr_outbox_is_ending(&c->outbox))) {
         wr_connection_push(c); /* a file or the end waited for that */
     }
 }
@@ -326,7 +327,7 @@ void wr_connection_close(weir_transport *t)
 void wr_connection_abort(weir_transport *t)
 {
     connection_check_invariants(wr_connection_of(t));
-    if (!wr_life_is_over(t)) {
+    if (t->state != WR_LIFE_UNBORN && !wr_life_is_over(t)) {
         wr_transport_set_end(t, WEIR_END_ABORTED);
         wr_life_doom(t);
     }
@@ -348,6 +349,7 @@ void wr_connection_pause_reading(weir_transport *t)
     connection_check_invariants(wr_connection_of(t));
     if (t->state == WR_LIFE_OPEN) {
         wr_delivery_pause(&wr_connection_of(t)->delivery);
+        wr_intake_leave(t); /* its step asks anew */
     }
 }
 

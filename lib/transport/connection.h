@@ -52,7 +52,8 @@ struct wr_device {
     void (*stop)(struct wr_connection *c);
     /* True while the kernel may use memory of it, or of the queue. */
     bool (*is_in_flight)(const struct wr_connection *c);
-    /* True when bytes have arrived that were not taken. */
+    /* True when bytes have arrived that were not taken; of a device that
+     * receives. */
     bool (*has_arrived)(const struct wr_connection *c);
     /* It is lost, and its protocol was told. NULL: it owns nothing. */
     void (*close)(struct wr_connection *c);

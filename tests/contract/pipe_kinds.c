@@ -114,6 +114,33 @@ MAKER(pipe_kinds, an_error_of_the_factory_closes_and_is_told)
     close(fds[1]);
 }
 
+static int create_and_abort(void *arg, weir_transport *t,
+                            struct weir_protocol_binding *ret)
+{
+    struct maker *m = arg;
+    const int err = m->factory.create(m->factory.arg, t, ret);
+
+    expect_eq(weir_transport_abort(t), 0);
+    return err;
+}
+
+MAKER(pipe_kinds, an_abort_in_the_factory_changes_nothing)
+{
+    const struct weir_factory factory = {.create = create_and_abort, .arg = m};
+    const struct weir_pipe_options options = use(m);
+    int fds[2];
+
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    expect_eq(weir_connect_read_pipe(m->loop, &factory, fds[0], &options, NULL),
+              0);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, 0);
+    expect_eq(m->made, 1);
+    close(fds[1]);
+    maker_run(m, maker_is_lost);
+    expect_eq(m->lost_err, 0);
+}
+
 MAKER(pipe_kinds, a_connection_can_be_given_up)
 {
     const struct weir_pipe_options options = use(m);

@@ -58,6 +58,42 @@ PAIRS_WRITE_PIPE(pipe_write, abort_drops_what_waits, .small_buffers = true)
 
 /* ---- the reader goes ---- */
 
+enum { TICKS = 50 };
+
+static int ticks;
+
+static void tick(void *arg)
+{
+    struct rig *rig = arg;
+
+    expect_eq(rig_write(rig, 10), 0);
+    if (++ticks < TICKS) {
+        expect_eq(weir_loop_call_later(rig->loop, RIG_MS, tick, rig, NULL), 0);
+    }
+}
+
+static bool has_ticked(void *arg)
+{
+    (void)arg;
+    return ticks == TICKS;
+}
+
+/* The turn that writes is the timer's. A FIFO that was opened by its name is
+ * written by a worker, whose completion is another one. */
+PAIRS_WRITE_PIPE(pipe_write, a_write_with_room_takes_no_turn_of_its_own, 0)
+{
+    if (strcmp(rig_name(), "write fifo") == 0) {
+        return;
+    }
+    rig_turns(rig, 5);
+    ticks = 0;
+    const uint64_t before = rig_statistics(rig).turns;
+    expect_eq(weir_loop_call_later(rig->loop, RIG_MS, tick, rig, NULL), 0);
+    rig_wait(rig, has_ticked);
+
+    expect_lt(rig_statistics(rig).turns - before, TICKS * 3 / 2);
+}
+
 PAIRS_WRITE_PIPE(pipe_write,
                  a_reader_that_goes_is_noticed_while_nothing_is_written, 0)
 {

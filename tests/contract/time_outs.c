@@ -208,6 +208,39 @@ UNIT(time_outs, a_peer_that_takes_a_little_is_not_lost)
 
 /* ---- close ---- */
 
+/* Takes longer than the limit, behind the close. */
+static void close_and_hold_up(void *arg)
+{
+    struct rig *rig = arg;
+    const uint64_t until_ns = rig_now_ns() + 10 * RIG_MS;
+
+    expect_eq(weir_transport_close(rig->t), 0);
+    while (rig_now_ns() < until_ns) {
+    }
+}
+
+static void close_in_a_busy_loop(struct rig *rig)
+{
+    set(rig, (struct weir_timeouts){.close_ns = 2 * RIG_MS});
+    expect_eq(weir_loop_call_soon(rig->loop, close_and_hold_up, rig, NULL), 0);
+    rig_wait_lost(rig);
+    expect_eq(rig->lost_err, 0);
+    expect_eq(weir_transport_get_end(rig->t), WEIR_END_CLOSED);
+}
+
+/* TLS has its close_notify to send, in time. */
+PAIRS_OF(time_outs, a_close_with_nothing_to_send_ends_well_in_a_busy_loop,
+         RIG_RECEIVES | RIG_IS_PLAIN, 0)
+{
+    close_in_a_busy_loop(rig);
+}
+
+PAIRS_THAT(time_outs, a_close_in_memory_ends_well_in_a_busy_loop, RIG_IS_MEMORY,
+           0)
+{
+    close_in_a_busy_loop(rig);
+}
+
 PAIRS_OUT(time_outs, a_close_that_takes_too_long_drops_the_rest,
           .small_buffers = true)
 {
@@ -329,7 +362,8 @@ PAIRS_THAT(time_outs, lingering_is_bounded_by_the_close_limit, RIG_HAS_KERNEL,
 }
 
 /* TLS over TLS asks the transports below it, one after the other. */
-PAIRS(time_outs, a_close_limit_that_the_loop_sees_late_is_told)
+PAIRS_THAT(time_outs, a_close_limit_that_the_loop_sees_late_is_told,
+           RIG_HAS_KERNEL, 0)
 {
     set(rig, (struct weir_timeouts){.linger_ns = 3600 * RIG_S,
                                     .close_ns = 10 * RIG_MS});

@@ -21,8 +21,8 @@ enum wr_pipe_direction {
 WEIR_MUST_USE int wr_pipe_check(int fd, enum wr_pipe_direction direction);
 
 /* Makes the transport of a descriptor that wr_pipe_check() has passed, asks the
- * factory for its protocol, calls connection_made and starts reading, or
- * watching for the end of the reader. Takes @fd, also when it fails.
+ * factory for its protocol and calls connection_made. Reading begins with the
+ * step that follows. Takes @fd, also when it fails.
  *
  * Called from the loop (a completion or a ready item), or from a call of the
  * program where the factory and connection_made call no code of the program. On

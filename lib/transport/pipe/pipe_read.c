@@ -238,6 +238,9 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
             wr_intake_make_due(&p->c.t);
             return; /* its turn comes */
         }
+        if (p->is_file) {
+            wr_pipe_update_read(p); /* in this turn */
+        }
     }
     wr_connection_push(&p->c);
 }

@@ -30,7 +30,7 @@
 void wr_pipe_write_later(struct wr_pipe *p)
 {
     wr_debug_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
-    if (p->io == WR_PIPE_IDLE) {
+    if (p->io == WR_PIPE_IDLE && !wr_life_is_over(&p->c.t)) {
         wr_loop_at_turn_end(p->c.t.loop, &p->turn_end);
     }
 }
